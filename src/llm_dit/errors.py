@@ -1,0 +1,55 @@
+"""Every error this library raises on purpose.
+
+LLMDiTError
+├── InputError                 an argument that will not do; `param` names it
+│   ├── ImageError             an image that will not do
+│   └── InstructionError       an edit instruction that the pipeline cannot carry out
+└── EngineError                the pipeline itself cannot run
+
+Each message says what to do next, in one sentence, and is safe to show to anybody: it holds no path,
+no exception text and nothing of the caller's data.
+"""
+
+
+class LLMDiTError(Exception):
+    """Base class; `code` is the stable, machine-readable name of the failure."""
+
+    code = "error"
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.message = message
+
+
+class InputError(LLMDiTError):
+    """An argument is out of range or of the wrong kind; `param` is its Python name."""
+
+    code = "invalid_input"
+
+    def __init__(self, message: str, *, param: str) -> None:
+        super().__init__(message)
+        self.param = param
+
+
+class ImageError(InputError):
+    """An image cannot be used: its format, mode, size or content."""
+
+    code = "invalid_image"
+
+    def __init__(self, message: str, *, param: str = "image") -> None:
+        super().__init__(message, param=param)
+
+
+class InstructionError(InputError):
+    """The pipeline does not understand the instruction; the message lists what it can do."""
+
+    code = "unsupported_instruction"
+
+    def __init__(self, message: str, *, param: str = "instruction") -> None:
+        super().__init__(message, param=param)
+
+
+class EngineError(LLMDiTError):
+    """The engine that was asked for cannot run here."""
+
+    code = "engine_unavailable"

@@ -1,0 +1,80 @@
+"""What every pipeline offers, and how it reports progress and is stopped."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from PIL import Image
+
+from llm_dit.layers import Decomposition
+
+OutputSize = Literal["model", "original"]
+EditOutputSize = Literal["layer", "model"]
+Shape = Literal["keep", "new"]
+
+
+class Canceled(Exception):  # noqa: N818 - it is how a run ends, not something that went wrong
+    """Raised out of a pipeline whose `progress` callback raised it; the pipeline works for the next call."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Progress:
+    """Where a run stands: `step` of `total` units of work are done; `phase` is a short lowercase English word or two."""
+
+    phase: str
+    step: int
+    total: int
+
+
+ProgressCallback = Callable[[Progress], None]
+
+
+class LayerPipeline(Protocol):
+    """Takes an image apart into layers and edits one layer by instruction. Not thread-safe: one run at a time."""
+
+    engine: str
+
+    @property
+    def has_edit_model(self) -> bool:
+        """Whether `edit_layer` can start without loading anything."""
+        ...
+
+    def load_edit_model(self) -> None:
+        """Load what `edit_layer` needs; does nothing when it is loaded."""
+        ...
+
+    def decompose(
+        self,
+        image: Image.Image,
+        prompt: str = "",
+        layer_num: int = 4,
+        resolution: int = 640,
+        num_inference_steps: int = 50,
+        cfg_scale: float = 4.0,
+        seed: int | None = None,
+        negative_prompt: str = " ",
+        cfg_normalize: bool = True,
+        use_en_prompt: bool = True,
+        output_size: OutputSize = "model",
+        progress: ProgressCallback | None = None,
+    ) -> Decomposition:
+        """Return `[composite, bottom, …, top]`: `layer_num` + 1 RGBA images of one size.
+
+        `progress` is called before the first and after each unit of work; it may raise `Canceled`.
+        """
+        ...
+
+    def edit_layer(
+        self,
+        layer_image: Image.Image,
+        instruction: str,
+        num_inference_steps: int = 50,
+        cfg_scale: float = 4.0,
+        seed: int | None = None,
+        negative_prompt: str = " ",
+        shape: Shape = "keep",
+        output_size: EditOutputSize = "layer",
+        progress: ProgressCallback | None = None,
+    ) -> Image.Image:
+        """Return the edited RGBA layer; `shape="keep"` gives it the original alpha, byte for byte."""
+        ...
