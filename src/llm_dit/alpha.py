@@ -1,11 +1,14 @@
 """Handling the alpha channel around an edit: split, bleed, flatten, un-matte, restore."""
 
+from typing import Any
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
 Colour = tuple[int, int, int]
+Floats = NDArray[np.floating[Any]]
 
 
 def split_alpha(layer: Image.Image) -> tuple[Image.Image, Image.Image]:
@@ -44,7 +47,7 @@ def unmatte(rgb: Image.Image, alpha: Image.Image, matte: Colour) -> Image.Image:
 
 
 def bleed(layer: Image.Image) -> Image.Image:
-    """Fill the colours under full transparency from the nearest visible ones; alpha and visible pixels stay as they are.
+    """Fill the colours under full transparency from the visible ones nearby; everything else stays as it is.
 
     A pull-push pyramid weighted by alpha (Gortler et al., "The Lumigraph", SIGGRAPH 1996, section 3.4): colours next
     to an edge continue it, far ones fade into the layer's average. A layer with nothing visible keeps its bytes.
@@ -54,31 +57,30 @@ def bleed(layer: Image.Image) -> Image.Image:
     if hidden.all() or not hidden.any():
         return Image.fromarray(rgba, "RGBA")
     colours, alpha = _as_float(layer)
+    spread = _pull_push(np.concatenate([colours * alpha, alpha], axis=-1))
     filled = rgba.copy()
-    filled[hidden, :3] = np.rint(_pull_push(colours, alpha)[hidden].clip(0, 1) * 255.0).astype(np.uint8)
+    filled[hidden, :3] = np.rint(spread[hidden, :3].clip(0, 1) * 255.0).astype(np.uint8)
     return Image.fromarray(filled, "RGBA")
 
 
-def _pull_push(colours: NDArray[np.float32], weight: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return `colours` (height, width, 3) with pixels of low `weight` (height, width, 1; 0–1) interpolated."""
-    height, width = weight.shape[:2]
+def _pull_push(premultiplied: Floats) -> Floats:
+    """Return `premultiplied` (height, width, 4) with what is missing to an alpha of 1 filled in from coarser levels."""
+    height, width = premultiplied.shape[:2]
     if height == 1 and width == 1:
-        return colours
+        return premultiplied / premultiplied[..., 3:]
     half = ((width + 1) // 2, (height + 1) // 2)
-    small_weight = cv2.resize(weight, half, interpolation=cv2.INTER_AREA)[..., None]
-    small_colours = cv2.resize(colours * weight, half, interpolation=cv2.INTER_AREA)
-    mean = np.divide(small_colours, small_weight, out=np.zeros_like(small_colours), where=small_weight > 0)
-    # A coarse pixel counts in full as soon as a quarter of it is known, or far colours would never reach a hole.
-    coarse = _pull_push(mean.reshape(half[1], half[0], 3), np.minimum(small_weight * 4.0, 1.0))
-    spread = cv2.resize(coarse, (width, height), interpolation=cv2.INTER_LINEAR)
-    return colours * weight + spread.reshape(colours.shape) * (1.0 - weight)
+    coarse = cv2.resize(premultiplied, half, interpolation=cv2.INTER_AREA).reshape(half[1], half[0], 4)
+    # A coarse pixel counts in full as soon as a quarter of it is known, or colours would hardly leave the edge.
+    coarse /= np.maximum(coarse[..., 3:], 0.25)
+    spread = cv2.resize(_pull_push(coarse), (width, height), interpolation=cv2.INTER_LINEAR)
+    return premultiplied + spread * (1.0 - premultiplied[..., 3:])
 
 
-def _as_float(layer: Image.Image) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+def _as_float(layer: Image.Image) -> tuple[Floats, Floats]:
     """Return the straight colours (height, width, 3) and alpha (height, width, 1), both 0–1."""
     values = np.asarray(layer.convert("RGBA"), np.float32) / np.float32(255.0)
     return np.ascontiguousarray(values[..., :3]), np.ascontiguousarray(values[..., 3:])
 
 
-def _to_rgb(values: NDArray[np.float32]) -> Image.Image:
+def _to_rgb(values: Floats) -> Image.Image:
     return Image.fromarray(np.rint(values.clip(0.0, 1.0) * 255.0).astype(np.uint8), "RGB")

@@ -13,13 +13,13 @@ EditOutputSize = Literal["layer", "model"]
 Shape = Literal["keep", "new"]
 
 
-class Canceled(Exception):  # noqa: N818 - it is how a run ends, not something that went wrong
+class Canceled(Exception):
     """Raised out of a pipeline whose `progress` callback raised it; the pipeline works for the next call."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Progress:
-    """Where a run stands: `step` of `total` units of work are done; `phase` is a short lowercase English word or two."""
+    """Where a run stands: `step` of `total` units of work are done; `phase` says in a lowercase word or two on what."""
 
     phase: str
     step: int

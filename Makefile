@@ -1,0 +1,54 @@
+# Everything starts here: `make run` for the page, `make test` for every test, `make check` before a commit.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PORT ?= 8000
+SOURCES := src server web tests benchmarks scripts
+
+.PHONY: run test check fix node browser pins clean
+
+run: $(VENV)/run.stamp
+	$(BIN)/llm-dit serve --port $(PORT)
+
+test: $(VENV)/test.stamp browser
+	$(BIN)/pytest
+
+check: $(VENV)/test.stamp node
+	$(BIN)/ruff check $(SOURCES)
+	$(BIN)/ruff format --check $(SOURCES)
+	$(BIN)/pyright
+	node_modules/.bin/tsc --noEmit
+
+fix: $(VENV)/test.stamp
+	$(BIN)/ruff check --fix $(SOURCES)
+	$(BIN)/ruff format $(SOURCES)
+
+$(BIN)/pip:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed: make $(MAKECMDGOALS) PYTHON=/path/to/python3.11" >&2; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || { echo "The venv module is missing: on Debian and Ubuntu, apt-get install python3-venv" >&2; exit 1; }
+
+$(VENV)/run.stamp: pyproject.toml requirements/base.txt | $(BIN)/pip
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint requirements/base.txt --editable .
+	@touch $@
+
+$(VENV)/test.stamp: pyproject.toml requirements/base.txt requirements/test.txt | $(BIN)/pip
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint requirements/base.txt --constraint requirements/test.txt --editable '.[test,dev]'
+	@touch $@ $(VENV)/run.stamp
+
+# The browser tests fail without a browser, so it is looked for, then installed.
+browser: $(VENV)/test.stamp
+	@scripts/ensure_chromium.sh $(BIN)/playwright
+
+node: node_modules/.bin/tsc
+
+node_modules/.bin/tsc: package.json
+	@command -v npm >/dev/null || { echo "Node.js with npm is needed to check the page's JavaScript" >&2; exit 1; }
+	npm install --no-package-lock --no-audit --no-fund --silent
+	@touch $@
+
+# Write today's newest versions that work together into requirements/.
+pins:
+	scripts/pin_requirements.sh $(PYTHON)
+
+clean:
+	rm -rf $(VENV) node_modules .pytest_cache .ruff_cache .hypothesis

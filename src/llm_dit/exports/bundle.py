@@ -1,0 +1,93 @@
+"""A bundle is a stack of layers as plain files: `composite.png`, a PNG for each layer, and `manifest.json`.
+
+`llm-dit decompose` writes one as a folder and `exports/zip.py` as an archive; `llm-dit composite` reads both.
+
+The manifest is `{"format": "llm-dit-layers", "version": 1, "width", "height", "layers": [{"file", "name", "opacity",
+"visible", "x", "y"}, …]}`, bottom to top, and may carry more keys, such as the seed.
+"""
+
+import io
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from importlib.resources.abc import Traversable
+from typing import Annotated, Literal
+
+from PIL import Image
+from pydantic import BaseModel, Field, ValidationError
+
+from llm_dit.errors import InputError
+from llm_dit.layers import Layer, composite
+from llm_dit.png import encode_png
+
+MANIFEST_NAME = "manifest.json"
+NOT_A_BUNDLE = "This is not a layer bundle: expected a manifest.json beside the layers, as `llm-dit decompose` writes."
+
+
+class ManifestLayer(BaseModel, frozen=True):
+    """One layer of a manifest; see `Layer` for units."""
+
+    file: Annotated[str, Field(pattern=r"^[^/\\]+\.png$")]
+    name: str = ""
+    opacity: Annotated[float, Field(ge=0, le=1)] = 1.0
+    visible: bool = True
+    x: int = 0
+    y: int = 0
+
+
+class Manifest(BaseModel, frozen=True, extra="allow"):
+    """The order and placing of a bundle's layers, bottom to top, on a canvas of `width` × `height` pixels."""
+
+    format: Literal["llm-dit-layers"] = "llm-dit-layers"
+    version: Literal[1] = 1
+    width: Annotated[int, Field(ge=1)]
+    height: Annotated[int, Field(ge=1)]
+    layers: list[ManifestLayer]
+
+
+def bundle_files(
+    layers: Sequence[Layer], *, width: int, height: int, about: Mapping[str, object] | None = None
+) -> Iterator[tuple[str, bytes]]:
+    """Yield the name and content of each file of a bundle; `about` goes into the manifest beside the layers."""
+    yield "composite.png", encode_png(composite(layers, width, height))
+    entries: list[ManifestLayer] = []
+    for number, layer in enumerate(layers, start=1):
+        file = f"{number:02d}-{_file_stem(layer.name)}.png"
+        yield file, encode_png(layer.image.convert("RGBA"))
+        entries.append(
+            ManifestLayer(
+                file=file, name=layer.name, opacity=layer.opacity, visible=layer.visible, x=layer.x, y=layer.y
+            )
+        )
+    manifest = {**(about or {}), **Manifest(width=width, height=height, layers=entries).model_dump()}
+    yield MANIFEST_NAME, (json.dumps(manifest, ensure_ascii=False, indent=2) + "\n").encode()
+
+
+def read_bundle(folder: Traversable) -> tuple[list[Layer], Manifest]:
+    """Return the layers of a bundle, bottom to top, and its manifest.
+
+    `folder` is a `pathlib.Path` or a `zipfile.Path`. Raises `InputError` when it holds no readable bundle.
+    """
+    try:
+        manifest = Manifest.model_validate_json(folder.joinpath(MANIFEST_NAME).read_bytes())
+        layers = [_read_layer(folder, entry) for entry in manifest.layers]
+    except (OSError, KeyError, SyntaxError, ValueError, ValidationError, Image.DecompressionBombError) as error:
+        raise InputError(NOT_A_BUNDLE, param="layers") from error
+    return layers, manifest
+
+
+def _read_layer(folder: Traversable, entry: ManifestLayer) -> Layer:
+    with Image.open(io.BytesIO(folder.joinpath(entry.file).read_bytes()), formats=["PNG"]) as image:
+        return Layer(
+            image=image.convert("RGBA"),
+            name=entry.name,
+            opacity=entry.opacity,
+            visible=entry.visible,
+            x=entry.x,
+            y=entry.y,
+        )
+
+
+def _file_stem(name: str) -> str:
+    """Return a layer's name as part of a file name that every system takes; letters of any script stay."""
+    return re.sub(r"[^\w]+", "-", name.lower()).strip("-")[:60] or "layer"

@@ -1,0 +1,29 @@
+"""Hypothesis strategies for pictures and stacks."""
+
+import numpy as np
+from hypothesis import strategies as st
+from PIL import Image
+
+from llm_dit.layers import Layer
+
+
+@st.composite
+def rgba_images(draw: st.DrawFn, *, max_side: int = 12) -> Image.Image:
+    """RGBA pictures of noise in which fully transparent and fully opaque pixels are common."""
+    width, height = draw(st.integers(1, max_side)), draw(st.integers(1, max_side))
+    rng = np.random.default_rng(draw(st.integers(0, 2**32)))
+    pixels = rng.integers(0, 256, (height, width, 4), dtype=np.uint8)
+    pixels[..., 3] = np.where(rng.random((height, width)) < 0.5, rng.choice([0, 255], (height, width)), pixels[..., 3])
+    return Image.fromarray(pixels, "RGBA")
+
+
+@st.composite
+def placed_layers(draw: st.DrawFn) -> Layer:
+    """Layers anywhere on and off a small canvas."""
+    return Layer(
+        image=draw(rgba_images()),
+        opacity=draw(st.floats(0, 1)),
+        visible=draw(st.booleans()),
+        x=draw(st.integers(-15, 15)),
+        y=draw(st.integers(-15, 15)),
+    )

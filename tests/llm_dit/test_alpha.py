@@ -1,0 +1,72 @@
+"""Alpha handling: what is split comes back byte for byte, and edges keep their colours."""
+
+import numpy as np
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+from PIL import Image
+
+from llm_dit.alpha import bleed, flatten, restore_alpha, split_alpha, unmatte
+from llm_dit.layers import Layer, composite
+from tests.llm_dit.images import rgba_images
+
+mattes = st.tuples(st.integers(0, 255), st.integers(0, 255), st.integers(0, 255))
+
+
+@given(rgba_images())
+def test_split_and_restore_are_inverse(layer: Image.Image) -> None:
+    assert restore_alpha(*split_alpha(layer)).tobytes() == layer.tobytes()
+
+
+def test_restore_refuses_an_alpha_of_another_size() -> None:
+    with pytest.raises(ValueError, match="do not fit"):
+        restore_alpha(Image.new("RGB", (3, 3)), Image.new("L", (3, 4)))
+
+
+@given(rgba_images(), mattes)
+def test_flatten_is_the_layer_over_the_matte(layer: Image.Image, matte: tuple[int, int, int]) -> None:
+    over = composite([Layer(image=layer)], background=(*matte, 255)).convert("RGB")
+    assert np.abs(np.asarray(flatten(layer, matte)).astype(int) - np.asarray(over)).max() <= 1
+
+
+@given(rgba_images(), mattes)
+def test_unmatte_undoes_flatten(layer: Image.Image, matte: tuple[int, int, int]) -> None:
+    back = unmatte(flatten(layer, matte), layer.getchannel("A"), matte)
+    assert back.getchannel("A").tobytes() == layer.getchannel("A").tobytes()
+    # Half a level of rounding in the flat picture grows by 1/alpha.
+    alpha = np.asarray(layer)[..., 3:].astype(float) / 255
+    error = np.abs(np.asarray(back)[..., :3].astype(float) - np.asarray(layer)[..., :3])
+    assert (error * alpha).max() <= 1.01
+
+
+@given(rgba_images(max_side=40))
+def test_bleed_changes_nothing_that_shows(layer: Image.Image) -> None:
+    before, after = np.asarray(layer), np.asarray(bleed(layer))
+    shown = before[..., 3] > 0
+    assert np.array_equal(before[shown], after[shown])
+    assert np.array_equal(before[..., 3], after[..., 3])
+
+
+@given(rgba_images(max_side=40))
+def test_bleed_invents_no_colour(layer: Image.Image) -> None:
+    pixels = np.asarray(layer)
+    shown = pixels[..., 3] > 0
+    assume(shown.any() and not shown.all())
+    filled = np.asarray(bleed(layer))[~shown][:, :3].astype(int)
+    assert (filled >= pixels[shown][:, :3].min(axis=0).astype(int) - 1).all()
+    assert (filled <= pixels[shown][:, :3].max(axis=0).astype(int) + 1).all()
+
+
+def test_bleed_continues_the_colour_beside_an_edge() -> None:
+    layer = Image.new("RGBA", (64, 64), (9, 9, 9, 0))
+    layer.paste((200, 10, 30, 255), (0, 0, 20, 64))
+    layer.paste((10, 30, 200, 255), (44, 0, 64, 64))
+    filled = bleed(layer)
+    red, blue = filled.getpixel((22, 32)), filled.getpixel((41, 32))
+    assert red[0] > 180 and red[2] < 60 and red[3] == 0
+    assert blue[2] > 180 and blue[0] < 60
+
+
+def test_bleed_leaves_a_layer_with_nothing_to_show() -> None:
+    empty = Image.new("RGBA", (5, 5), (1, 2, 3, 0))
+    assert bleed(empty).tobytes() == empty.tobytes()
