@@ -2,7 +2,6 @@
 
 import io
 import struct
-import warnings
 from dataclasses import dataclass
 
 import numpy as np
@@ -32,12 +31,10 @@ def read_image(content: bytes, limits: ImageLimits | None = None) -> Image.Image
     """
     limits = limits or ImageLimits()
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # damaged metadata is no reason to refuse good pixels
-            with Image.open(io.BytesIO(content), formats=FORMATS) as image:
-                _check_header(image, limits)
-                image.load()
-                return _to_rgba(image)
+        with Image.open(io.BytesIO(content), formats=FORMATS) as image:
+            _check_header(image, limits)
+            image.load()
+            return _to_rgba(image)
     except ImageError:
         raise
     except Image.UnidentifiedImageError:
@@ -52,7 +49,8 @@ def _check_header(image: Image.Image, limits: ImageLimits) -> None:
     width, height = image.size
     if max(width, height) > limits.max_side or width * height > limits.max_pixels:
         raise _too_large(f"{width}×{height} pixels", limits)
-    if getattr(image, "n_frames", 1) > 1:
+    # Phones write JPEGs (MPO) whose further frames are previews and depth maps, not an animation.
+    if image.format != "MPO" and getattr(image, "n_frames", 1) > 1:
         raise ImageError("The picture is animated: send one frame of it.")
 
 

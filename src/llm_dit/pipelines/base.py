@@ -1,5 +1,6 @@
 """What every pipeline offers, and how it reports progress and is stopped."""
 
+import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, Protocol
@@ -11,6 +12,14 @@ from llm_dit.layers import Decomposition
 OutputSize = Literal["model", "original"]
 EditOutputSize = Literal["layer", "model"]
 Shape = Literal["keep", "new"]
+
+MAX_SEED = 2**53 - 1
+"""The largest integer that every JSON reader keeps exact."""
+
+
+def chosen_seed(seed: int | None) -> int:
+    """Return `seed`, or a random one when there is none."""
+    return secrets.randbelow(MAX_SEED + 1) if seed is None else seed
 
 
 class Canceled(Exception):

@@ -1,0 +1,133 @@
+"""The worker process: `python -m server.child MODULE:CLASS DATA_DIR` owns the pipeline and runs one job at a time.
+
+It ends with the service, however that ends: its standard input closes, and on Linux the kernel kills it as well.
+"""
+
+import contextlib
+import ctypes
+import importlib
+import logging
+import os
+import queue
+import signal
+import sys
+import threading
+from pathlib import Path
+from typing import BinaryIO
+
+from llm_dit.errors import LLMDiTError
+from llm_dit.pipelines.base import Canceled, LayerPipeline, Progress
+from server.errors import PipelineError, WorkerMemoryError
+from server.messages import (
+    Event,
+    Failed,
+    Failure,
+    Loaded,
+    LoadFailed,
+    Run,
+    Stepped,
+    Stopped,
+    Succeeded,
+    pack,
+    read_command,
+)
+from server.store import ImageStore
+
+logger = logging.getLogger("llm_dit.worker")
+PR_SET_PDEATHSIG = 1
+
+
+class Child:
+    """Reads commands in a thread of its own, so that a cancel is seen while the pipeline runs."""
+
+    def __init__(self, commands: BinaryIO, events: BinaryIO, store: ImageStore) -> None:
+        self._commands = commands
+        self._events = events
+        self._store = store
+        self._runs: queue.SimpleQueue[Run] = queue.SimpleQueue()
+        self._canceled = ""
+
+    def serve(self, pipeline: LayerPipeline) -> None:
+        threading.Thread(target=self._listen, daemon=True).start()
+        while True:
+            command = self._runs.get()
+            self.send(self._run(pipeline, command))
+
+    def send(self, event: Event) -> None:
+        self._events.write(pack(event))
+        self._events.flush()
+
+    def _listen(self) -> None:
+        while (command := read_command(self._commands)) is not None:
+            if isinstance(command, Run):
+                self._runs.put(command)
+            else:
+                self._canceled = command.job_id
+        os._exit(0)  # the main thread may be deep in native code
+
+    def _run(self, pipeline: LayerPipeline, command: Run) -> Event:
+        def progress(step: Progress) -> None:
+            if self._canceled == command.job_id:
+                raise Canceled
+            self.send(Stepped(progress=step))
+
+        try:
+            result = command.job_input.run(pipeline, self._store, progress)
+        except Canceled:
+            return Stopped()
+        except Exception as error:  # noqa: BLE001 - whatever a pipeline raises ends its job, not the worker
+            return Failed(failure=_failure(error, f"job {command.job_id}"))
+        return Succeeded(result=result, has_edit_model=pipeline.has_edit_model)
+
+
+def _failure(error: Exception, where: str) -> Failure:
+    """Return what may be told of an error; the log gets the rest."""
+    if isinstance(error, LLMDiTError):
+        return Failure.of(error)
+    if isinstance(error, MemoryError):
+        return Failure(
+            error_class=WorkerMemoryError,
+            message="There is not enough memory for this job: try a smaller image, fewer layers or resolution 640.",
+        )
+    logger.error("%s failed", where, exc_info=error)
+    return Failure(error_class=PipelineError, message=f"The engine failed; the server's log says why, under {where}.")
+
+
+def load_pipeline(path: str) -> LayerPipeline:
+    """Import and build the class that `path`, `module:Class`, names."""
+    module, _, name = path.partition(":")
+    return getattr(importlib.import_module(module), name)()
+
+
+def die_with_parent() -> None:
+    """Ask the kernel to kill this process when the thread that started it ends: that is the service's event loop."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def take_standard_streams() -> tuple[BinaryIO, BinaryIO]:
+    """Return the pipes to the service; whatever else is printed goes to standard error, and reading gives nothing."""
+    commands, events = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
+    with contextlib.closing(os.fdopen(os.open(os.devnull, os.O_RDONLY), "rb")) as nothing:
+        os.dup2(nothing.fileno(), 0)
+    os.dup2(2, 1)
+    return commands, events
+
+
+def main(pipeline_path: str, data_dir: str) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole terminal; the service decides what ends
+    die_with_parent()
+    commands, events = take_standard_streams()
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    child = Child(commands, events, ImageStore(Path(data_dir)))
+    try:
+        pipeline = load_pipeline(pipeline_path)
+    except Exception as error:  # noqa: BLE001 - the service is told, and logs it
+        child.send(LoadFailed(failure=_failure(error, "loading the engine")))
+        raise SystemExit(1) from None
+    child.send(Loaded(engine=pipeline.engine, has_edit_model=pipeline.has_edit_model))
+    child.serve(pipeline)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], sys.argv[2])

@@ -1,0 +1,175 @@
+"""The command line, `llm-dit`: parse, build the pipeline, run it, save.
+
+Exit codes: 0 done, 2 what was given will not do, 3 the engine or the service cannot run, 130 interrupted.
+"""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from llm_dit.exports.bundle import bundle_files
+from llm_dit.layers import Layer, composite
+from llm_dit.pipelines.base import LayerPipeline, chosen_seed
+from llm_dit.png import encode_png
+from server.child import load_pipeline
+from server.engines import choose_engine
+from server.files import open_image, read_stack, writing
+from server.serving import hand_over, listen, serve_forever, show_addresses
+from server.settings import Settings, load_settings
+from server.terminal import explained, progress_bar
+
+app = typer.Typer(
+    name="llm-dit",
+    help="Take pictures apart into RGBA layers, edit a layer by an instruction, and put them together again.",
+    epilog="Exit codes: 0 done · 2 what was given will not do · 3 the engine or service cannot run · 130 interrupted",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+Config = Annotated[Path | None, typer.Option(help="Settings file; default: config.toml in this folder, if there.")]
+Profile = Annotated[str | None, typer.Option(help="Section of the file to lay over its [default].")]
+Engine = Annotated[str | None, typer.Option(help="auto, classical or qwen; default: what the settings say.")]
+Steps = Annotated[int | None, typer.Option(help="Diffusion steps, 1–100; the classical engine has none.")]
+Guidance = Annotated[float | None, typer.Option("--cfg-scale", help="Guidance, 1–20; the classical engine has none.")]
+Seed = Annotated[int | None, typer.Option(min=0, help="Same seed, same result; default: a random one, printed.")]
+
+
+@app.command()
+def serve(
+    host: Annotated[str | None, typer.Option(help="Address to listen on; 0.0.0.0 for the whole network.")] = None,
+    port: Annotated[int | None, typer.Option(help="Port to listen on.")] = None,
+    config: Config = None,
+    profile: Profile = None,
+    engine: Engine = None,
+) -> None:
+    """Serve the page and the HTTP API until Ctrl-C.
+
+    Example: llm-dit serve --host 0.0.0.0 --port 8080
+    """
+    with explained():
+        settings = _settings(config, profile, engine, {"host": host, "port": port})
+        choose_engine(settings)
+        listener = listen(settings.server.host, settings.server.port)
+        show_addresses(settings.server.host, listener.getsockname()[1])
+        hand_over(config, profile, engine, settings)
+        serve_forever(listener)
+
+
+@app.command()
+def decompose(
+    image: Annotated[Path, typer.Argument(help="PNG, JPEG or WebP picture.")],
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="Folder to write; default: IMAGE_layers.")
+    ] = None,
+    layers: Annotated[int | None, typer.Option(help="How many layers, 1–10.")] = None,
+    size: Annotated[Literal["original", "model"], typer.Option(help="Size of the layers.")] = "original",
+    resolution: Annotated[int | None, typer.Option(help="Model size: 640 or 1024.")] = None,
+    prompt: Annotated[str, typer.Option(help="What the picture shows; the classical engine does not need it.")] = "",
+    steps: Steps = None,
+    cfg_scale: Guidance = None,
+    seed: Seed = None,
+    config: Config = None,
+    profile: Profile = None,
+    engine: Engine = None,
+) -> None:
+    """Take a picture apart into layers: a folder with composite.png, a PNG for each layer and manifest.json.
+
+    Example: llm-dit decompose poster.png --layers 5 -o poster
+    """
+    with explained():
+        settings = _settings(config, profile, engine)
+        defaults = settings.qwen_image
+        picture = open_image(image)
+        folder = output or image.with_name(f"{image.stem}_layers")
+        with progress_bar("loading") as progress:
+            result = _pipeline(settings).decompose(
+                picture,
+                prompt=prompt,
+                layer_num=defaults.layer_num if layers is None else layers,
+                resolution=defaults.resolution if resolution is None else resolution,
+                num_inference_steps=defaults.num_inference_steps if steps is None else steps,
+                cfg_scale=defaults.cfg_scale if cfg_scale is None else cfg_scale,
+                seed=seed,
+                output_size=size,
+                progress=progress,
+            )
+        stack = [Layer(image=layer, name=name) for layer, name in zip(result[1:], result.names[1:], strict=True)]
+        about = {"seed": result.seed, "prompt": result.prompt}
+        with writing(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+            for name, content in bundle_files(stack, width=result[0].width, height=result[0].height, about=about):
+                (folder / name).write_bytes(content)
+        typer.echo(f"{folder}: {len(stack)} layers, seed {result.seed}")
+
+
+@app.command()
+def edit(
+    layer: Annotated[Path, typer.Argument(help="Layer to edit: a PNG, JPEG or WebP picture.")],
+    instruction: Annotated[str, typer.Argument(help='What to do, such as "make it blue and slightly darker".')],
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="PNG to write; default: LAYER_edited.png.")
+    ] = None,
+    shape: Annotated[Literal["keep", "new"], typer.Option(help="Keep the layer's alpha, or let it change.")] = "keep",
+    steps: Steps = None,
+    cfg_scale: Guidance = None,
+    seed: Seed = None,
+    config: Config = None,
+    profile: Profile = None,
+    engine: Engine = None,
+) -> None:
+    """Edit one layer by an instruction; its alpha stays as it is unless --shape new.
+
+    Example: llm-dit edit poster_layers/03-red.png "change the color to blue"
+    """
+    with explained():
+        settings = _settings(config, profile, engine)
+        defaults = settings.qwen_image
+        picture = open_image(layer)
+        used_seed = chosen_seed(seed)
+        file = output or layer.with_name(f"{layer.stem}_edited.png")
+        with progress_bar("loading") as progress:
+            edited = _pipeline(settings).edit_layer(
+                picture,
+                instruction,
+                num_inference_steps=defaults.num_inference_steps if steps is None else steps,
+                cfg_scale=defaults.cfg_scale if cfg_scale is None else cfg_scale,
+                seed=used_seed,
+                shape=shape,
+                progress=progress,
+            )
+        with writing(file):
+            file.write_bytes(encode_png(edited))
+        typer.echo(f"{file}: seed {used_seed}")
+
+
+@app.command("composite")
+def composite_layers(
+    sources: Annotated[list[Path], typer.Argument(help="A folder or ZIP of layers, or PNG files, bottom first.")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="PNG to write.")] = Path("composite.png"),
+) -> None:
+    """Put layers over each other: a folder or ZIP with a manifest.json, or single pictures, bottom first.
+
+    Example: llm-dit composite poster_layers -o poster.png
+    """
+    with explained():
+        stack, width, height = read_stack(sources)
+        with writing(output):
+            output.write_bytes(encode_png(composite(stack, width, height)))
+        typer.echo(f"{output}: {len(stack)} layers")
+
+
+def _settings(
+    config: Path | None, profile: str | None, engine: str | None, server: dict[str, object] | None = None
+) -> Settings:
+    """Return the settings with what the command line gave on top; options that were not given are None."""
+    overrides: dict[str, object] = {
+        "server": {key: value for key, value in (server or {}).items() if value is not None}
+    }
+    return load_settings(config, profile, overrides if engine is None else {**overrides, "engine": engine})
+
+
+def _pipeline(settings: Settings) -> LayerPipeline:
+    return load_pipeline(choose_engine(settings).pipeline)

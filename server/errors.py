@@ -1,0 +1,45 @@
+"""What can go wrong in the service, apart from what the library itself raises.
+
+LLMDiTError
+├── SettingsError              the configuration will not do; for the operator's eyes, it may name files
+├── NotFoundError              no such job or image
+├── QueueFullError             too many jobs wait; `retry_after_s` says when to come back
+├── JobCanceledError           somebody canceled the job that is waited for
+├── WorkerLostError            the worker process ended in the middle of a job
+├── WorkerMemoryError          the job needs more memory than there is
+└── PipelineError              the pipeline failed in a way that it should not; the log says how
+"""
+
+from llm_dit.errors import LLMDiTError
+
+
+class SettingsError(LLMDiTError):
+    code = "invalid_settings"
+
+
+class NotFoundError(LLMDiTError):
+    code = "not_found"
+
+
+class QueueFullError(LLMDiTError):
+    code = "queue_full"
+
+    def __init__(self, message: str, *, retry_after_s: int) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
+class JobCanceledError(LLMDiTError):
+    code = "canceled"
+
+
+class WorkerLostError(LLMDiTError):
+    code = "worker_lost"
+
+
+class WorkerMemoryError(LLMDiTError):
+    code = "out_of_memory"
+
+
+class PipelineError(LLMDiTError):
+    code = "pipeline_failed"

@@ -1,0 +1,48 @@
+"""Pictures and stacks on disk, for the command line."""
+
+import contextlib
+import os
+import zipfile
+from collections.abc import Generator, Sequence
+from pathlib import Path
+
+from PIL import Image
+
+from llm_dit.errors import ImageError, InputError
+from llm_dit.exports.bundle import read_bundle
+from llm_dit.images import read_image
+from llm_dit.layers import Layer
+
+
+def open_image(path: Path) -> Image.Image:
+    """Return a picture as RGBA; raises `ImageError` that names the file when it will not do."""
+    try:
+        return read_image(path.read_bytes())
+    except OSError as error:
+        raise ImageError(f"{path} cannot be read: {_reason(error)}.") from None
+    except ImageError as error:
+        raise ImageError(f"{path}: {error.message}") from None
+
+
+def read_stack(sources: Sequence[Path]) -> tuple[list[Layer], int | None, int | None]:
+    """Return layers, bottom first, and the canvas where a manifest gives one.
+
+    One source that is a folder or a ZIP is read as a bundle; otherwise every source is a picture.
+    """
+    if len(sources) == 1 and (sources[0].is_dir() or zipfile.is_zipfile(sources[0])):
+        layers, manifest = read_bundle(sources[0] if sources[0].is_dir() else zipfile.Path(sources[0]))
+        return layers, manifest.width, manifest.height
+    return [Layer(image=open_image(path), name=path.stem) for path in sources], None, None
+
+
+@contextlib.contextmanager
+def writing(target: Path) -> Generator[None]:
+    """Turn a failure to write below `target` into an error that says which file and why."""
+    try:
+        yield
+    except OSError as error:
+        raise InputError(f"{target} cannot be written: {_reason(error)}.", param="output") from None
+
+
+def _reason(error: OSError) -> str:
+    return os.strerror(error.errno).lower() if error.errno else "it is not a file"

@@ -1,0 +1,138 @@
+"""What a job is to do, complete in itself, and what comes out of it.
+
+Pictures are named by their SHA-256 in the image store, so that a job is a few hundred bytes wherever it goes.
+"""
+
+import io
+import time
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+from PIL import Image
+
+from llm_dit.layers import coverage
+from llm_dit.pipelines.base import EditOutputSize, LayerPipeline, OutputSize, ProgressCallback, Shape
+from llm_dit.png import encode_png
+from server.store import ImageStore
+
+JobKind = Literal["decompose", "edit"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoredImage:
+    """A picture in the store; `coverage` is its mean alpha, 0–1."""
+
+    sha256: str
+    name: str
+    width: int
+    height: int
+    coverage: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class JobResult:
+    """What a run made: `[composite, bottom, …, top]`, or the one edited layer."""
+
+    images: tuple[StoredImage, ...]
+    seed: int
+    prompt: str
+    engine: str
+    generation_time_s: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class DecomposeInput:
+    """Take an image apart into layers; the seed is fixed, so that a second run gives the same."""
+
+    kind: ClassVar[JobKind] = "decompose"
+    image: str
+    prompt: str
+    layer_num: int
+    resolution: int
+    num_inference_steps: int
+    cfg_scale: float
+    seed: int
+    negative_prompt: str
+    cfg_normalize: bool
+    use_en_prompt: bool
+    output_size: OutputSize
+
+    def run(self, pipeline: LayerPipeline, store: ImageStore, progress: ProgressCallback) -> JobResult:
+        started = time.perf_counter()
+        layers = pipeline.decompose(
+            image=_read(store, self.image),
+            prompt=self.prompt,
+            layer_num=self.layer_num,
+            resolution=self.resolution,
+            num_inference_steps=self.num_inference_steps,
+            cfg_scale=self.cfg_scale,
+            seed=self.seed,
+            negative_prompt=self.negative_prompt,
+            cfg_normalize=self.cfg_normalize,
+            use_en_prompt=self.use_en_prompt,
+            output_size=self.output_size,
+            progress=progress,
+        )
+        elapsed_s = time.perf_counter() - started
+        return JobResult(
+            images=tuple(_write(store, layer, name) for layer, name in zip(layers, layers.names, strict=True)),
+            seed=layers.seed,
+            prompt=layers.prompt,
+            engine=pipeline.engine,
+            generation_time_s=elapsed_s,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class EditLayerInput:
+    """Edit one layer by instruction; the seed is fixed, so that a second run gives the same."""
+
+    kind: ClassVar[JobKind] = "edit"
+    image: str
+    instruction: str
+    num_inference_steps: int
+    cfg_scale: float
+    seed: int
+    negative_prompt: str
+    shape: Shape
+    output_size: EditOutputSize
+
+    def run(self, pipeline: LayerPipeline, store: ImageStore, progress: ProgressCallback) -> JobResult:
+        started = time.perf_counter()
+        edited = pipeline.edit_layer(
+            layer_image=_read(store, self.image),
+            instruction=self.instruction,
+            num_inference_steps=self.num_inference_steps,
+            cfg_scale=self.cfg_scale,
+            seed=self.seed,
+            negative_prompt=self.negative_prompt,
+            shape=self.shape,
+            output_size=self.output_size,
+            progress=progress,
+        )
+        elapsed_s = time.perf_counter() - started
+        return JobResult(
+            images=(_write(store, edited, "Layer"),),
+            seed=self.seed,
+            prompt=self.instruction,
+            engine=pipeline.engine,
+            generation_time_s=elapsed_s,
+        )
+
+
+JobInput = DecomposeInput | EditLayerInput
+
+
+def _read(store: ImageStore, sha256: str) -> Image.Image:
+    with Image.open(io.BytesIO(store.read(sha256)), formats=["PNG"]) as image:
+        return image.convert("RGBA")
+
+
+def _write(store: ImageStore, image: Image.Image, name: str) -> StoredImage:
+    return StoredImage(
+        sha256=store.put(encode_png(image)),
+        name=name,
+        width=image.width,
+        height=image.height,
+        coverage=coverage(image),
+    )

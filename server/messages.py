@@ -1,0 +1,108 @@
+"""What the service and its worker process say to each other, over the worker's standard input and output.
+
+A message is a pickle behind its length. Both ends are this program, and no message holds pixels.
+"""
+
+import asyncio
+import pickle
+import struct
+from dataclasses import dataclass
+from typing import BinaryIO
+
+from llm_dit.errors import InputError, LLMDiTError
+from llm_dit.pipelines.base import Progress
+from server.inputs import JobInput, JobResult
+
+_LENGTH = struct.Struct(">I")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    job_id: str
+    job_input: JobInput
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cancel:
+    job_id: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Failure:
+    """An error by its parts: an exception with keyword arguments does not survive pickling."""
+
+    error_class: type[LLMDiTError]
+    message: str
+    param: str | None = None
+
+    @classmethod
+    def of(cls, error: LLMDiTError) -> "Failure":
+        param = error.param if isinstance(error, InputError) else None
+        return cls(error_class=type(error), message=error.message, param=param)
+
+    def error(self) -> LLMDiTError:
+        if issubclass(self.error_class, InputError):
+            return self.error_class(self.message, param=str(self.param))
+        return self.error_class(self.message)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Loaded:
+    """The pipeline can run."""
+
+    engine: str
+    has_edit_model: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoadFailed:
+    """The pipeline cannot run; the worker ends."""
+
+    failure: Failure
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stepped:
+    progress: Progress
+
+
+@dataclass(frozen=True, kw_only=True)
+class Succeeded:
+    result: JobResult
+    has_edit_model: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Failed:
+    failure: Failure
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stopped:
+    """The run ended because it was canceled."""
+
+
+Command = Run | Cancel
+Event = Loaded | LoadFailed | Stepped | Succeeded | Failed | Stopped
+
+
+def pack(message: Command | Event) -> bytes:
+    content = pickle.dumps(message, pickle.HIGHEST_PROTOCOL)
+    return _LENGTH.pack(len(content)) + content
+
+
+def read_command(stream: BinaryIO) -> Command | None:
+    """Return the next command; None when the service is gone."""
+    header = stream.read(_LENGTH.size)
+    if len(header) < _LENGTH.size:
+        return None
+    return pickle.loads(stream.read(_LENGTH.unpack(header)[0]))
+
+
+async def read_event(stream: asyncio.StreamReader) -> Event | None:
+    """Return the worker's next event; None when it is gone."""
+    try:
+        header = await stream.readexactly(_LENGTH.size)
+        return pickle.loads(await stream.readexactly(_LENGTH.unpack(header)[0]))
+    except asyncio.IncompleteReadError:
+        return None

@@ -1,0 +1,170 @@
+"""The configuration: every key with its default, and the order in which what is given counts.
+
+Command line > environment (`LLM_DIT_SERVER__PORT=9000`) > file (`config.toml`) > the defaults below. In the file
+`[default]`, `[default.server]` and `[default.qwen_image]` hold the keys; a profile `[NAME.*]` lies over `[default.*]`.
+`LLM_DIT_CONFIG` names the file and `LLM_DIT_PROFILE` the profile when the command line does not.
+"""
+
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Literal, cast
+
+from pydantic import BaseModel, BeforeValidator, Field, ValidationError
+from pydantic_core import ErrorDetails
+
+from server.errors import SettingsError
+
+Tree = Mapping[str, object]
+ENVIRONMENT_PREFIX = "LLM_DIT_"
+DEFAULT_FILE = Path("config.toml")
+
+
+def _number(value: object) -> object:
+    """Return digits as a number: the environment has only text, and a choice of numbers does not take text."""
+    return int(value) if isinstance(value, str) and value.isdecimal() else value
+
+
+class ServerSettings(BaseModel, extra="forbid", frozen=True):
+    """`[default.server]`: where the service listens and what it takes."""
+
+    host: str = "127.0.0.1"
+    port: Annotated[int, Field(ge=0, le=65535)] = 8000
+    data_dir: Path = Path("data")
+    """Where images are kept; created when missing."""
+    max_queue: Annotated[int, Field(ge=1, le=1000)] = 8
+    """Jobs that may wait; one more is refused with 503."""
+    max_finished_jobs: Annotated[int, Field(ge=1)] = 200
+    """Finished jobs that are remembered; the oldest is forgotten first."""
+    cancel_grace_s: Annotated[float, Field(gt=0)] = 10.0
+    """Seconds that a canceled run has to stop before its process is killed."""
+    max_body_mb: Annotated[float, Field(gt=0)] = 32.0
+    max_pixels: Annotated[int, Field(ge=1)] = 16_777_216
+    """Width × height of one image."""
+    max_side: Annotated[int, Field(ge=1)] = 8192
+    max_stack_pixels: Annotated[int, Field(ge=1)] = 67_108_864
+    """Width × height of all images of a composite or an export together."""
+
+
+class QwenImageSettings(BaseModel, extra="forbid", frozen=True):
+    """`[default.qwen_image]`: the models, and what a request that leaves a value out gets."""
+
+    model_path: str = ""
+    edit_model_path: str = ""
+    cpu_offload: bool = True
+    layer_num: Annotated[int, Field(ge=1, le=10)] = 4
+    resolution: Annotated[Literal[640, 1024], BeforeValidator(_number)] = 640
+    num_inference_steps: Annotated[int, Field(ge=1, le=100)] = 50
+    cfg_scale: Annotated[float, Field(ge=1, le=20)] = 4.0
+
+
+class Settings(BaseModel, extra="forbid", frozen=True):
+    """`[default]`: the engine; and the sections."""
+
+    engine: Literal["auto", "classical", "qwen"] = "auto"
+    server: ServerSettings = ServerSettings()
+    qwen_image: QwenImageSettings = QwenImageSettings()
+
+
+def load_settings(
+    path: Path | None = None,
+    profile: str | None = None,
+    overrides: Tree | None = None,
+    environment: Mapping[str, str] = os.environ,
+) -> Settings:
+    """Return the settings in force; raises `SettingsError` with one line that names what will not do and where.
+
+    `overrides` is what the command line gave, nested as in the file: `{"server": {"port": 9000}}`.
+    """
+    path = path or (Path(environment["LLM_DIT_CONFIG"]) if "LLM_DIT_CONFIG" in environment else None)
+    profile = profile or environment.get("LLM_DIT_PROFILE", "default")
+    layers: dict[str, Tree] = {
+        "the command line": overrides or {},
+        "the environment": _read_environment(environment),
+        str(path or DEFAULT_FILE): _read_file(path, profile),
+    }
+    merged: Tree = {}
+    for layer in reversed(layers.values()):
+        merged = _overlay(merged, layer)
+    try:
+        return Settings.model_validate(merged)
+    except ValidationError as error:
+        raise SettingsError(_describe(error.errors()[0], layers)) from None
+
+
+def _read_environment(environment: Mapping[str, str]) -> Tree:
+    tree: dict[str, object] = {}
+    for name, value in environment.items():
+        if name.startswith(ENVIRONMENT_PREFIX) and name not in {"LLM_DIT_CONFIG", "LLM_DIT_PROFILE"}:
+            entry: object = value
+            for key in reversed(name.removeprefix(ENVIRONMENT_PREFIX).lower().split("__")):
+                entry = {key: entry}
+            tree = _overlay(tree, cast(Tree, entry))
+    return tree
+
+
+def _read_file(path: Path | None, profile: str) -> Tree:
+    """Return the tables of a profile over those of `default`; without a `path` the default file may be missing."""
+    file = path or DEFAULT_FILE
+    if path is None and not file.exists():
+        profiles: Mapping[str, object] = {}
+    else:
+        profiles = _parse(file)
+    for name, tables in profiles.items():
+        if not isinstance(tables, Mapping):
+            raise SettingsError(f"{file}: {name!r} is outside a table: move it below [default] or [default.server].")
+    if profile not in {"default", *profiles}:
+        known = ", ".join(sorted({"default", *profiles}))
+        raise SettingsError(f"{file}: there is no profile {profile!r}; there is: {known}.")
+    return _overlay(cast(Tree, profiles.get("default", {})), cast(Tree, profiles.get(profile, {})))
+
+
+def _parse(file: Path) -> dict[str, object]:
+    try:
+        return tomllib.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise SettingsError(f"{file}: cannot be read ({error.strerror}): check --config and the rights.") from None
+    except UnicodeDecodeError:
+        raise SettingsError(f"{file}: is not UTF-8 text: save it as UTF-8.") from None
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsError(f"{file}: is not TOML: {error}.") from None
+
+
+def _overlay(below: Tree, above: Tree) -> dict[str, object]:
+    """Return both trees in one; where both have a value, `above` counts."""
+    merged = dict(below)
+    for key, value in above.items():
+        if isinstance(value, Mapping) and isinstance(merged.get(key), Mapping):
+            merged[key] = _overlay(cast(Tree, merged[key]), cast(Tree, value))
+        else:
+            merged[key] = value
+    return merged
+
+
+def _describe(problem: ErrorDetails, layers: Mapping[str, Tree]) -> str:
+    location = [str(part) for part in problem["loc"]]
+    source = next((name for name, tree in layers.items() if _holds(tree, location)), "the settings")
+    if problem["type"] == "extra_forbidden":
+        known = ", ".join(_known_keys(location[:-1]))
+        return f"{source}: there is no key {'.'.join(location)!r}; there is: {known}."
+    return f"{source}: {'.'.join(location)} = {problem['input']!r} will not do: {_in_our_words(problem['msg'])}."
+
+
+def _holds(tree: object, location: list[str]) -> bool:
+    for key in location:
+        if not isinstance(tree, Mapping) or key not in tree:
+            return False
+        tree = cast(Tree, tree)[key]
+    return True
+
+
+def _known_keys(section: list[str]) -> list[str]:
+    model: type[BaseModel] = Settings
+    for name in section:
+        model = cast(type[BaseModel], model.model_fields[name].annotation)
+    return [".".join([*section, name]) for name in model.model_fields]
+
+
+def _in_our_words(message: str) -> str:
+    return message.replace("Input should be", "it must be").rstrip(".")

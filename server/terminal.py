@@ -1,0 +1,44 @@
+"""What the command line shows on a terminal: progress, and errors in one line."""
+
+import contextlib
+import sys
+from collections.abc import Generator
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
+from rich.progress import Progress as ProgressBar
+
+from llm_dit.errors import InputError, LLMDiTError
+from llm_dit.pipelines.base import Progress, ProgressCallback
+from server.errors import SettingsError
+
+EXIT_INPUT = 2
+EXIT_ENGINE = 3
+EXIT_INTERRUPTED = 130
+
+console = Console(stderr=True, highlight=False)
+
+
+@contextlib.contextmanager
+def explained() -> Generator[None]:
+    """Turn an error into one line on standard error and an exit code; Ctrl-C ends quietly."""
+    try:
+        yield
+    except LLMDiTError as error:
+        console.print(f"error: {error.message}", style="red", markup=False, soft_wrap=True)
+        sys.exit(EXIT_INPUT if isinstance(error, InputError | SettingsError) else EXIT_ENGINE)
+    except KeyboardInterrupt:
+        sys.exit(EXIT_INTERRUPTED)
+
+
+@contextlib.contextmanager
+def progress_bar(title: str) -> Generator[ProgressCallback]:
+    """Show a bar while the block runs; it yields the callback that a pipeline takes."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with ProgressBar(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task(title, total=None)
+
+        def show(progress: Progress) -> None:
+            bar.update(task, description=progress.phase, completed=progress.step, total=progress.total)
+
+        yield show

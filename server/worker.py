@@ -1,0 +1,143 @@
+"""The service's end of one worker process, from its start to its end."""
+
+import asyncio
+import logging
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from llm_dit.errors import LLMDiTError
+from llm_dit.pipelines.base import Canceled, Progress
+from server.errors import WorkerLostError
+from server.inputs import JobInput, JobResult
+from server.messages import (
+    Cancel,
+    Command,
+    Event,
+    Failed,
+    Loaded,
+    LoadFailed,
+    Run,
+    Stepped,
+    Stopped,
+    Succeeded,
+    pack,
+    read_event,
+)
+
+logger = logging.getLogger("llm_dit.server")
+
+LOST = "The process that runs the engine ended in the middle of this job and is started again: send the job once more."
+NOT_STARTED = "The process that runs the engine cannot start: the server's log says why."
+
+
+class Worker:
+    """One process that owns a pipeline. It is started once; when it has ended, another `Worker` takes its place."""
+
+    def __init__(self, pipeline: str, data_dir: Path) -> None:
+        self._arguments = [sys.executable, "-m", "server.child", pipeline, str(data_dir)]
+        self._process: asyncio.subprocess.Process | None = None
+        self._settled = asyncio.Event()
+        self._run: asyncio.Future[JobResult] | None = None
+        self._on_progress: Callable[[Progress], None] | None = None
+        self.loaded = False
+        self.has_edit_model = False
+        self.error: LLMDiTError | None = None
+        self._life = asyncio.create_task(self._live())
+
+    @property
+    def pid(self) -> int | None:
+        return self._process.pid if self._process and not self.ended else None
+
+    @property
+    def ended(self) -> bool:
+        return self._life.done()
+
+    def when_ended(self, callback: Callable[["Worker"], None]) -> None:
+        self._life.add_done_callback(lambda _: callback(self))
+
+    async def wait_loaded(self) -> None:
+        """Return when the pipeline can run; raises what kept it from loading."""
+        await self._settled.wait()
+        if self.error is not None:
+            raise self.error
+
+    async def run(self, job_id: str, job_input: JobInput, on_progress: Callable[[Progress], None]) -> JobResult:
+        """Run a job to its end; raises `Canceled`, `WorkerLostError`, or what the pipeline raised.
+
+        One run at a time, and not to be abandoned: only its end says that the pipeline is free again.
+        """
+        if self.ended:
+            raise WorkerLostError(LOST)
+        self._run = asyncio.get_running_loop().create_future()
+        self._on_progress = on_progress
+        self._send(Run(job_id=job_id, job_input=job_input))
+        return await self._run
+
+    def cancel(self, job_id: str) -> None:
+        """Ask the run to stop at its next step; a run of another job goes on."""
+        self._send(Cancel(job_id=job_id))
+
+    def kill(self) -> None:
+        if self._process is not None and self._process.returncode is None:
+            self._process.kill()
+
+    async def stop(self) -> None:
+        """End the process, whatever it does, and return when it has ended."""
+        while not self.ended:
+            self.kill()
+            await asyncio.wait({self._life}, timeout=0.1)
+
+    def _send(self, command: Command) -> None:
+        if self._process is not None and self._process.stdin is not None:
+            self._process.stdin.write(pack(command))
+
+    async def _live(self) -> None:
+        try:
+            self._process = await self._spawn()
+        except OSError as error:
+            logger.error("the worker process cannot be started: %s", error)
+            self._bury()
+            return
+        assert self._process.stdout is not None
+        while (event := await read_event(self._process.stdout)) is not None:
+            self._handle(event)
+        logger.info("the worker process %d ended with code %d", self._process.pid, await self._process.wait())
+        self._bury()
+
+    async def _spawn(self) -> asyncio.subprocess.Process:
+        # The worker finds this program's modules where this process found them.
+        environment = os.environ | {"PYTHONPATH": os.pathsep.join(path or os.curdir for path in sys.path)}
+        pipe = asyncio.subprocess.PIPE
+        return await asyncio.create_subprocess_exec(*self._arguments, stdin=pipe, stdout=pipe, env=environment)
+
+    def _handle(self, event: Event) -> None:
+        match event:
+            case Loaded():
+                self.loaded = True
+                self.has_edit_model = event.has_edit_model
+                self._settled.set()
+            case LoadFailed():
+                self.error = event.failure.error()
+            case Stepped():
+                if self._on_progress is not None:
+                    self._on_progress(event.progress)
+            case Succeeded():
+                self.has_edit_model = event.has_edit_model
+                self._finish().set_result(event.result)
+            case Failed():
+                self._finish().set_exception(event.failure.error())
+            case Stopped():
+                self._finish().set_exception(Canceled())
+
+    def _finish(self) -> asyncio.Future[JobResult]:
+        assert self._run is not None
+        run, self._run, self._on_progress = self._run, None, None
+        return run
+
+    def _bury(self) -> None:
+        self.error = self.error or WorkerLostError(LOST if self.loaded else NOT_STARTED)
+        self._settled.set()
+        if self._run is not None:
+            self._finish().set_exception(WorkerLostError(LOST))

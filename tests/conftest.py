@@ -1,0 +1,122 @@
+"""A real service on a free loopback port, for every test that speaks HTTP or drives a browser."""
+
+import contextlib
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import pytest
+
+ROOT = Path(__file__).parents[1]
+ADDRESS = re.compile(r"Uvicorn running on (http://\S+)")
+
+
+@dataclass(frozen=True)
+class Service:
+    """A running service: its base URL, its process and the folder with its log and data."""
+
+    url: str
+    process: subprocess.Popen[bytes]
+    folder: Path
+
+    @property
+    def log(self) -> str:
+        return (self.folder / "service.log").read_text(errors="replace")
+
+    def worker_pids(self) -> list[int]:
+        """Return the processes that run the pipeline."""
+        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
+        return [int(pid) for pid in children]
+
+
+def wait_until(condition: Callable[[], object], *, timeout_s: float = 20, what: str = "the condition") -> None:
+    """Return as soon as `condition()` is true; fail after `timeout_s`."""
+    deadline = time.monotonic() + timeout_s
+    while not condition():
+        if time.monotonic() > deadline:
+            pytest.fail(f"waited {timeout_s} s in vain for {what}")
+        time.sleep(0.01)
+
+
+def is_ready(url: str) -> bool:
+    try:
+        return httpx.get(f"{url}/readyz", timeout=5).status_code == 200
+    except httpx.TransportError:
+        return False
+
+
+@contextlib.contextmanager
+def serve(
+    folder: Path, *, app: str = "web.server:app", environment: Mapping[str, str] | None = None, ready: bool = True
+) -> Iterator[Service]:
+    """Run uvicorn with `app` in a process of its own until the block ends.
+
+    `environment` is what differs from the defaults, such as `{"LLM_DIT_SERVER__MAX_QUEUE": "2"}`.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "config.toml").touch()
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("LLM_DIT_")}
+    settings = {"LLM_DIT_CONFIG": str(folder / "config.toml"), "LLM_DIT_SERVER__DATA_DIR": str(folder / "data")}
+    with (folder / "service.log").open("wb") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "uvicorn", app, "--port", "0", "--timeout-graceful-shutdown", "5"],
+            cwd=ROOT,
+            env=inherited | settings | dict(environment or {}),
+            stdout=log,
+            stderr=log,
+        )
+    try:
+        service = Service(url=_address(process, folder / "service.log"), process=process, folder=folder)
+        if ready:
+            wait_until(lambda: is_ready(service.url), what="/readyz")
+        yield service
+    finally:
+        process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(timeout=15)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def _address(process: subprocess.Popen[bytes], log: Path) -> str:
+    def started() -> bool:
+        if process.poll() is not None:
+            pytest.fail(f"the service did not start:\n{log.read_text(errors='replace')}")
+        return ADDRESS.search(log.read_text(errors="replace")) is not None
+
+    wait_until(started, what="uvicorn's address")
+    match = ADDRESS.search(log.read_text(errors="replace"))
+    assert match is not None
+    return match[1]
+
+
+@pytest.fixture(scope="session")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """The service as users start it, shared by all tests that leave it as they found it."""
+    with serve(tmp_path_factory.mktemp("service")) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def base_url(service: Service) -> str:
+    return service.url
+
+
+@pytest.fixture
+def start_service(tmp_path: Path) -> Iterator[Callable[..., Service]]:
+    """Start services of one's own: `start_service(app=…, environment={…})`; all are stopped after the test."""
+    with contextlib.ExitStack() as stack:
+        count = iter(range(100))
+
+        def start(**options: object) -> Service:
+            return stack.enter_context(serve(tmp_path / str(next(count)), **options))  # type: ignore[arg-type]
+
+        yield start

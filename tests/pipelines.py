@@ -1,0 +1,85 @@
+"""Pipelines that behave, and pipelines that do not, to try the service on."""
+
+import os
+import time
+
+from PIL import Image
+
+from llm_dit.errors import EngineError
+from llm_dit.layers import Decomposition
+from llm_dit.pipelines.base import Progress, ProgressCallback
+
+
+class StepPipeline:
+    """Cuts an image into plain layers in as many steps as it is told; `prompt` or `instruction` says what else happens.
+
+    "slow": each step takes 20 ms. In step 1, "crash" ends the process, "hang" goes on for an hour, "raise" raises what
+    no pipeline should, and "oom" runs out of memory.
+    """
+
+    engine = "steps"
+    has_edit_model = False
+
+    def load_edit_model(self) -> None:
+        self.has_edit_model = True
+
+    def decompose(
+        self,
+        image: Image.Image,
+        prompt: str,
+        layer_num: int,
+        num_inference_steps: int,
+        seed: int,
+        progress: ProgressCallback,
+        **others: object,
+    ) -> Decomposition:
+        _work(prompt, num_inference_steps, progress)
+        layers = [Image.new("RGBA", image.size) for _ in range(layer_num)]
+        layers[0] = image.copy()
+        return Decomposition(layers, seed=seed, prompt=prompt, names=[f"Layer {n}" for n in range(layer_num)])
+
+    def edit_layer(
+        self,
+        layer_image: Image.Image,
+        instruction: str,
+        num_inference_steps: int,
+        seed: int,
+        progress: ProgressCallback,
+        **others: object,
+    ) -> Image.Image:
+        self.load_edit_model()
+        _work(instruction, num_inference_steps, progress)
+        edited = Image.new("RGBA", layer_image.size, (seed % 256, 0, 0, 255))
+        edited.putalpha(layer_image.getchannel("A"))
+        return edited
+
+
+class BrokenPipeline:
+    """Cannot be loaded."""
+
+    def __init__(self) -> None:
+        raise EngineError("This engine needs a part that is not here: install it.")
+
+
+class FatalPipeline:
+    """Takes its process along while it loads."""
+
+    def __init__(self) -> None:
+        os._exit(3)
+
+
+def _work(behaviour: str, steps: int, progress: ProgressCallback) -> None:
+    progress(Progress(phase="stepping", step=0, total=steps))
+    for step in range(1, steps + 1):
+        match behaviour:
+            case "slow":
+                time.sleep(0.02)
+            case "crash":
+                os._exit(9)
+            case "hang":
+                time.sleep(3600)
+            case "raise":
+                raise RuntimeError("secret of the pipeline at /home/somebody")
+            case "oom":
+                raise MemoryError
+        progress(Progress(phase="stepping", step=step, total=steps))

@@ -1,0 +1,145 @@
+"""The command line as people use it: a process, its output, its exit code and the files it leaves."""
+
+import json
+import re
+import signal
+import socket
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import httpx
+import numpy as np
+import pytest
+from PIL import Image, ImageDraw
+
+from llm_dit.exports.bundle import read_bundle
+from tests.conftest import wait_until
+
+COMMAND = [str(Path(sys.executable).with_name("llm-dit"))]
+
+
+def run(*arguments: object, cwd: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([*COMMAND, *map(str, arguments)], cwd=cwd, capture_output=True, text=True, timeout=120)
+
+
+@pytest.fixture
+def poster(tmp_path: Path) -> Path:
+    image = Image.new("RGB", (160, 120), "#ffd93b")
+    draw = ImageDraw.Draw(image)
+    draw.ellipse((20, 20, 80, 80), fill="#c8102e")
+    draw.rectangle((100, 40, 150, 110), fill="#123c8c")
+    image.save(tmp_path / "poster.png")
+    return tmp_path / "poster.png"
+
+
+def pixels(path: Path) -> np.ndarray:
+    with Image.open(path) as image:
+        return np.asarray(image.convert("RGBA")).astype(int)
+
+
+def one_line_error(done: subprocess.CompletedProcess[str], code: int) -> str:
+    assert done.returncode == code, done.stderr
+    assert "Traceback" not in done.stderr
+    (line,) = done.stderr.strip().splitlines()
+    assert line.startswith("error: ")
+    return line
+
+
+def test_decompose_edit_composite(poster: Path, tmp_path: Path) -> None:
+    done = run("decompose", poster, "--layers", 3, "--seed", 7, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "3 layers, seed 7" in done.stdout
+    folder = tmp_path / "poster_layers"
+    layers, manifest = read_bundle(folder)
+    assert (len(layers), manifest.width, manifest.height) == (3, 160, 120)
+    assert json.loads((folder / "manifest.json").read_text())["seed"] == 7
+    given = pixels(poster)
+    assert np.abs(pixels(folder / "composite.png") - given).max() <= 1
+
+    files = sorted(folder.glob("0*.png"))
+    done = run("edit", files[-1], "change the color to green", "-o", files[-1], cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert re.search(r"seed \d+", done.stdout)
+
+    done = run("composite", folder, "-o", "again.png", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    again = pixels(tmp_path / "again.png")
+    changed = np.abs(again - given).max(axis=-1) > 8
+    assert 0.02 < changed.mean() < 0.4
+    greener = again[changed][:, 1] - again[changed][:, [0, 2]].max(axis=1)
+    assert np.median(greener) > 0
+
+
+def test_composite_takes_single_pictures_and_zips(tmp_path: Path) -> None:
+    Image.new("RGBA", (4, 4), "red").save(tmp_path / "bottom.png")
+    Image.new("RGBA", (2, 2), "blue").save(tmp_path / "top.png")
+    done = run("composite", "bottom.png", "top.png", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert pixels(tmp_path / "composite.png")[1, 1].tolist() == [0, 0, 255, 255]
+    with zipfile.ZipFile(tmp_path / "stack.zip", "w") as archive:
+        archive.write(tmp_path / "top.png", "top.png")
+        archive.writestr(
+            "manifest.json", '{"width": 4, "height": 4, "layers": [{"file": "top.png", "x": 2, "opacity": 0.5}]}'
+        )
+    done = run("composite", "stack.zip", "-o", "zip.png", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    made = pixels(tmp_path / "zip.png")
+    assert made.shape == (4, 4, 4) and made[0, 3].tolist() == [0, 0, 255, 128]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["decompose", "gone.png"], "no such file"),
+        (["decompose", "text.png"], "PNG, JPEG or WebP"),
+        (["decompose", "poster.png", "--layers", "11"], "layer_num"),
+        (["edit", "poster.png", "add a hat"], "Qwen-Image"),
+        (["edit", "poster.png", "make it blue", "-o", "gone/out.png"], "cannot be written"),
+        (["composite", "empty"], "not a layer bundle"),
+        (["decompose", "poster.png", "--config", "gone.toml"], "gone.toml"),
+        (["decompose", "poster.png", "--profile", "nobody"], "nobody"),
+        (["decompose", "poster.png", "--engine", "magic"], "engine"),
+        (["decompose", "poster.png", "--config", "wrong.toml"], "prot"),
+        (["serve", "--config", "broken.toml"], "broken.toml"),
+    ],
+)
+def test_bad_input_is_one_line_and_an_exit_code(arguments: list[str], says: str, poster: Path, tmp_path: Path) -> None:
+    (tmp_path / "text.png").write_text("not a picture")
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "wrong.toml").write_text("[default.server]\nprot = 8000\n")
+    (tmp_path / "broken.toml").write_text("[default.server\n")
+    assert says.lower() in one_line_error(run(*arguments, cwd=tmp_path), 2).lower()
+
+
+def test_an_engine_that_cannot_run_is_exit_code_3(poster: Path, tmp_path: Path) -> None:
+    assert "Qwen" in one_line_error(run("decompose", poster, "--engine", "qwen", cwd=tmp_path), 3)
+
+
+def test_a_taken_port_is_one_line(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        assert f"127.0.0.1:{port}" in one_line_error(run("serve", "--port", port, cwd=tmp_path), 2)
+
+
+def test_serve_says_where_the_page_is_and_ends_on_a_signal(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    with log.open("wb") as output:
+        server = subprocess.Popen([*COMMAND, "serve", "--port", "0"], cwd=tmp_path, stdout=output, stderr=output)
+        try:
+            wait_until(lambda: re.search(r"http://127\.0\.0\.1:\d+", log.read_text()), what="the address")
+            address = re.search(r"http://127\.0\.0\.1:\d+", log.read_text())
+            assert address is not None
+            wait_until(lambda: httpx.get(f"{address[0]}/livez").status_code == 200, what="/livez")
+        finally:
+            server.send_signal(signal.SIGTERM)
+            assert server.wait(timeout=20) in {0, -signal.SIGTERM}
+    assert "Traceback" not in log.read_text()
+
+
+@pytest.mark.parametrize("command", ["serve", "decompose", "edit", "composite"])
+def test_help_teaches_by_example(command: str, tmp_path: Path) -> None:
+    done = run(command, "--help", cwd=tmp_path)
+    assert done.returncode == 0
+    assert f"llm-dit {command}" in done.stdout.replace("Usage: llm-dit", "", 1)

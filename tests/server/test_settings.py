@@ -1,0 +1,98 @@
+"""The configuration: what counts before what, and what a mistake is answered with."""
+
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from server.errors import SettingsError
+from server.settings import Settings, load_settings
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "service.toml"
+    path.write_text('[default]\nengine = "classical"\n[default.server]\nport = 1\nhost = "h"\n[big.server]\nport = 2\n')
+    return path
+
+
+def test_without_anything_the_defaults_are_in_force(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert load_settings(environment={}) == Settings()
+
+
+def test_the_file_of_the_folder_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, file: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    file.rename("config.toml")
+    assert load_settings(environment={}).server.port == 1
+
+
+def test_command_line_goes_before_environment_before_profile_before_default(file: Path) -> None:
+    environment = {"LLM_DIT_SERVER__PORT": "3", "HOME": "/"}
+    assert load_settings(file, environment={}).server.port == 1
+    assert load_settings(file, "big", environment={}).server.port == 2
+    assert load_settings(file, "big", environment=environment).server.port == 3
+    settings = load_settings(file, "big", {"server": {"port": 4}}, environment)
+    assert (settings.server.port, settings.server.host, settings.engine) == (4, "h", "classical")
+
+
+def test_environment_names_file_profile_and_every_key(file: Path) -> None:
+    environment = {
+        "LLM_DIT_CONFIG": str(file),
+        "LLM_DIT_PROFILE": "big",
+        "LLM_DIT_ENGINE": "auto",
+        "LLM_DIT_QWEN_IMAGE__CPU_OFFLOAD": "false",
+        "LLM_DIT_QWEN_IMAGE__RESOLUTION": "1024",
+    }
+    settings = load_settings(environment=environment)
+    assert (settings.server.port, settings.engine, settings.qwen_image.cpu_offload) == (2, "auto", False)
+    assert settings.qwen_image.resolution == 1024
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[default.server]\nprot = 1", r"there is no key 'server\.prot'; there is: server\.host, server\.port, .*\."),
+        ("[default.sever]\nport = 1", r"there is no key 'sever'; there is: engine, server, qwen_image\."),
+        ("[default.server]\nport = 99999", r"server\.port = 99999 will not do: it must be less than .* 65535\."),
+        ("[default.server]\nport = 'x'", r"server\.port = 'x' will not do: it must be a valid integer.*\."),
+        ("[default]\nengine = 'gpu'", r"engine = 'gpu' will not do: it must be 'auto', 'classical' or 'qwen'\."),
+        ("[default]\nserver = 3", r"server = 3 will not do: .*\."),
+        ("[default.qwen_image]\nresolution = 512", r"qwen_image\.resolution = 512 will not do: .*640 or 1024\."),
+        ("port = 1", r"'port' is outside a table: move it below \[default\] or \[default\.server\]\."),
+        ("default = 1", r"'default' is outside a table.*"),
+        ("[default", r"is not TOML: .*\."),
+        ("[default]\nengine = '\udcff'", r"is not UTF-8 text: save it as UTF-8\."),
+    ],
+)
+def test_a_mistake_in_the_file_is_told_in_one_line(tmp_path: Path, text: str, message: str) -> None:
+    file = tmp_path / "my.toml"
+    file.write_bytes(text.encode(errors="surrogateescape"))
+    with pytest.raises(SettingsError) as caught:
+        load_settings(file, environment={})
+    assert re.fullmatch(f"{re.escape(str(file))}: {message}", caught.value.message), caught.value.message
+
+
+def test_a_mistake_elsewhere_names_where(tmp_path: Path, file: Path) -> None:
+    with pytest.raises(SettingsError, match=r"^the environment: there is no key 'server\.prot'"):
+        load_settings(file, environment={"LLM_DIT_SERVER__PROT": "1"})
+    with pytest.raises(SettingsError, match=r"^the environment: there is no key 'porty'"):
+        load_settings(file, environment={"LLM_DIT_PORTY": "1"})
+    with pytest.raises(SettingsError, match=r"^the command line: server\.port = -1 will not do"):
+        load_settings(file, overrides={"server": {"port": -1}}, environment={"LLM_DIT_SERVER__PORT": "1"})
+    with pytest.raises(SettingsError, match=r"no profile 'small'; there is: big, default\."):
+        load_settings(file, "small", environment={})
+    with pytest.raises(SettingsError, match=r"none\.toml: cannot be read \(No such file or directory\)"):
+        load_settings(tmp_path / "none.toml", environment={})
+    with pytest.raises(SettingsError, match=r": cannot be read \(Is a directory\)"):
+        load_settings(tmp_path, environment={})
+
+
+def test_the_file_of_the_repository_shows_every_key_at_its_default() -> None:
+    text = (ROOT / "config.toml").read_text(encoding="utf-8")
+    shown = tomllib.loads(re.sub(r"^# (?=\w+ = )", "", text, flags=re.MULTILINE).partition("# [lan")[0])["default"]
+    expected = Settings().model_dump(mode="json")
+    assert shown == expected

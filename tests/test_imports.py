@@ -1,0 +1,48 @@
+"""Which way imports point: web → server → llm_dit, and nothing heavy before it is needed."""
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+
+def imported(folder: Path) -> Iterator[tuple[Path, str]]:
+    """Yield every module that a file below `folder` imports, wherever in the file it does."""
+    for path in folder.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                yield from ((path, alias.name) for alias in node.names)
+            elif isinstance(node, ast.ImportFrom) and node.module:
+                yield path, node.module
+
+
+@pytest.mark.parametrize(
+    ("folder", "forbidden"),
+    [
+        ("src/llm_dit", {"server", "web", "fastapi", "starlette", "uvicorn", "typer"}),
+        ("server", {"web", "fastapi", "starlette"}),
+    ],
+)
+def test_imports_point_one_way(folder: str, forbidden: set[str]) -> None:
+    wrong = [(path, module) for path, module in imported(ROOT / folder) if module.partition(".")[0] in forbidden]
+    assert wrong == []
+
+
+def test_the_service_is_imported_without_pipelines_and_within_a_second() -> None:
+    program = (
+        "import sys, time; started = time.process_time(); import web.app; "
+        "print(time.process_time() - started, *sorted({'torch', 'cv2', 'diffusers'} & set(sys.modules)))"
+    )
+    # The other tests share the machine: one quick run shows that it can be quick.
+    for _ in range(5):
+        output = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
+        seconds, *heavy = output.stdout.split()
+        assert heavy == []
+        if float(seconds) <= 1.0:
+            return
+    pytest.fail(f"import web.app took {seconds} s of processor time, five times in a row")

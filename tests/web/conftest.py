@@ -1,0 +1,21 @@
+"""The service around a pipeline that does as it is told."""
+
+from collections.abc import Iterator
+
+import httpx
+import pytest
+
+from tests.conftest import Service, serve
+
+
+@pytest.fixture(scope="session")
+def stepping_service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """A service with `tests.pipelines.StepPipeline`, shared by the tests of this folder."""
+    with serve(tmp_path_factory.mktemp("stepping"), app="tests.app:app") as running:
+        yield running
+
+
+@pytest.fixture
+def client(stepping_service: Service) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=stepping_service.url, timeout=30) as client:
+        yield client

@@ -1,0 +1,36 @@
+"""Every error of the library and the service has a status and one shape."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from llm_dit.errors import InputError, LLMDiTError
+from server.errors import NotFoundError, SettingsError
+from web.errors import STATUS, error_body, status_of
+
+
+def errors(base: type[LLMDiTError] = LLMDiTError) -> Iterator[type[LLMDiTError]]:
+    for error in base.__subclasses__():
+        yield error
+        yield from errors(error)
+
+
+# Only the start raises SettingsError, where no client is.
+CLASSES = [error for error in errors() if error is not SettingsError]
+
+
+@pytest.mark.parametrize("error_class", CLASSES)
+def test_every_error_has_a_status_of_its_kind(error_class: type[LLMDiTError]) -> None:
+    assert any(ancestor in STATUS for ancestor in error_class.__mro__ if ancestor is not LLMDiTError)
+
+
+def test_codes_are_told_apart() -> None:
+    codes = [error.code for error in CLASSES]
+    assert len(codes) == len(set(codes))
+
+
+def test_python_names_become_those_of_http() -> None:
+    error = NotFoundError("x")
+    assert (status_of(error), error_body(error).type) == (404, "invalid_request_error")
+    assert error_body(InputError("x", param="num_inference_steps")).param == "steps"
+    assert error_body(InputError("x", param="layer_image")).param == "image"

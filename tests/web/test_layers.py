@@ -1,0 +1,155 @@
+"""Decompose, edit, composite and export over HTTP."""
+
+import base64
+import io
+import json
+import zipfile
+
+import httpx
+import pytest
+from PIL import Image, ImageChops
+
+from tests.pictures import DISC_URL, SQUARE_URL, as_data_url, disc, encoded, from_data_url, png, square
+
+
+def post(client: httpx.Client, path: str, **fields: object) -> httpx.Response:
+    return client.post(f"/api/qwen-image/{path}", json=fields)
+
+
+def test_decompose_answers_with_the_composite_and_the_layers(client: httpx.Client) -> None:
+    answer = post(client, "decompose", image=SQUARE_URL, prompt="a square", layer_num=3, seed=7, steps=2)
+    assert answer.status_code == 200, answer.text
+    body = answer.json()
+    assert [layer["index"] for layer in body["layers"]] == [0, 1, 2, 3]
+    assert [layer["name"] for layer in body["layers"]] == ["Composite", "Layer 0", "Layer 1", "Layer 2"]
+    assert [layer["coverage"] for layer in body["layers"]] == [1.0, 1.0, 0.0, 0.0]
+    assert {(layer["width"], layer["height"]) for layer in body["layers"]} == {(48, 48)}
+    assert from_data_url(body["layers"][1]["image"]).getpixel((5, 5)) == (20, 120, 220, 255)
+    del body["layers"]
+    assert body.pop("generation_time") >= 0
+    assert body == {
+        "layer_count": 3,
+        "seed": 7,
+        "prompt": "a square",
+        "resolution": 640,
+        "width": 48,
+        "height": 48,
+        "engine": "steps",
+    }
+
+
+def test_a_seed_is_chosen_and_told_when_none_is_given(client: httpx.Client) -> None:
+    seeds = {post(client, "decompose", image=SQUARE_URL, steps=1).json()["seed"] for _ in range(3)}
+    assert len(seeds) == 3
+    assert all(0 <= seed < 2**53 for seed in seeds)
+
+
+@pytest.mark.parametrize("field", ["image", "layer_image"])
+def test_edit_layer_takes_the_image_under_both_names(client: httpx.Client, field: str) -> None:
+    answer = post(client, "edit-layer", **{field: DISC_URL}, instruction="make it red", seed=200, steps=1)
+    assert answer.status_code == 200, answer.text
+    body = answer.json()
+    edited = from_data_url(body.pop("image"))
+    assert edited.getchannel("A").tobytes() == disc().getchannel("A").tobytes()
+    assert body.pop("generation_time") >= 0
+    assert body == {"width": 48, "height": 48, "seed": 200, "engine": "steps"}
+
+
+def test_edit_layer_gives_the_png_itself_to_who_accepts_it(client: httpx.Client) -> None:
+    fields = {"image": DISC_URL, "instruction": "x", "seed": 5, "steps": 1}
+    answer = client.post("/api/qwen-image/edit-layer", json=fields, headers={"Accept": "text/html, image/png;q=0.9"})
+    assert answer.headers["content-type"] == "image/png"
+    assert answer.headers["x-seed"] == "5"
+    assert float(answer.headers["x-generation-time"]) >= 0
+    assert Image.open(io.BytesIO(answer.content)).size == (48, 48)
+
+
+@pytest.mark.parametrize(
+    "image",
+    [
+        pytest.param(base64.b64encode(png(square())).decode(), id="bare base64"),
+        pytest.param("\n".join(base64.encodebytes(png(square())).decode().splitlines()), id="base64 in lines"),
+        pytest.param(as_data_url(encoded(square(), "JPEG"), "image/jpeg"), id="jpeg"),
+        pytest.param(as_data_url(encoded(square(), "WEBP", lossless=True), "image/webp"), id="webp"),
+        pytest.param(as_data_url(png(square())).replace("data:image/png", "DATA:image/PNG"), id="capitals"),
+    ],
+)
+def test_images_are_taken_in_every_form(client: httpx.Client, image: str) -> None:
+    answer = post(client, "composite", layers=[{"image": image}])
+    assert answer.status_code == 200, answer.text
+    assert from_data_url(answer.json()["image"]).size == (48, 48)
+
+
+def test_an_uploaded_image_is_taken_by_its_address(client: httpx.Client) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6  # turned by 90°
+    turned = encoded(Image.new("RGB", (40, 20), "navy"), "JPEG", exif=exif)
+    kept = client.post("/api/images", content=turned, headers={"Content-Type": "image/jpeg"})
+    assert kept.status_code == 201
+    assert kept.headers["location"] == kept.json()["image"]
+    assert (kept.json()["width"], kept.json()["height"]) == (20, 40)
+
+    shown = client.get(kept.json()["image"])
+    assert Image.open(io.BytesIO(shown.content)).mode == "RGBA"
+    assert "immutable" in shown.headers["cache-control"]
+    again = client.get(kept.json()["image"], headers={"If-None-Match": shown.headers["etag"]})
+    assert (again.status_code, again.content) == (304, b"")
+
+    for path, fields in [("decompose", {"steps": 1}), ("edit-layer", {"instruction": "x", "steps": 1})]:
+        answer = post(client, path, image=kept.json()["image"], **fields)
+        assert (answer.json()["width"], answer.json()["height"]) == (20, 40)
+    flat = post(client, "composite", layers=[{"image": kept.json()["image"]}])
+    assert (flat.json()["width"], flat.json()["height"]) == (20, 40)
+
+
+def test_composite_places_hides_and_fades_layers(client: httpx.Client) -> None:
+    layers = [
+        {"image": as_data_url(png(square(8, (255, 0, 0))))},
+        {"image": as_data_url(png(square(8, (0, 0, 255)))), "x": 4, "opacity": 0.5},
+        {"image": as_data_url(png(square(8, (0, 255, 0)))), "visible": False},
+    ]
+    body = post(client, "composite", layers=layers, width=16, height=9, background="#00ff0080").json()
+    image = from_data_url(body["image"])
+    assert (body["width"], body["height"]) == image.size == (16, 9)
+    assert image.getpixel((1, 1)) == (255, 0, 0, 255)
+    assert image.getpixel((5, 1)) == (128, 0, 128, 255)
+    assert image.getpixel((15, 8)) == (0, 255, 0, 128)
+
+
+def test_a_decomposition_goes_back_together(client: httpx.Client) -> None:
+    body = post(client, "decompose", image=DISC_URL, layer_num=2, steps=1).json()
+    layers = [{"image": layer["image"]} for layer in body["layers"][1:]]
+    flat = from_data_url(post(client, "composite", layers=layers).json()["image"])
+    assert ImageChops.difference(flat, from_data_url(body["layers"][0]["image"])).getbbox(alpha_only=False) is None
+
+
+def test_export_gives_a_zip_or_a_picture(client: httpx.Client) -> None:
+    layers = [{"image": SQUARE_URL, "name": "Ground"}, {"image": DISC_URL, "name": "Scheibe / 円"}]
+    answer = post(client, "export", layers=layers, format="zip")
+    assert answer.headers["content-type"] == "application/zip"
+    assert answer.headers["content-disposition"] == 'attachment; filename="layers.zip"'
+    with zipfile.ZipFile(io.BytesIO(answer.content)) as archive:
+        manifest = json.loads(archive.read("manifest.json"))
+        assert [entry["name"] for entry in manifest["layers"]] == ["Ground", "Scheibe / 円"]
+        assert set(archive.namelist()) == {
+            "composite.png",
+            "manifest.json",
+            *(entry["file"] for entry in manifest["layers"]),
+        }
+    answer = post(client, "export", layers=layers, format="png")
+    assert answer.headers["content-disposition"] == 'attachment; filename="composite.png"'
+    assert Image.open(io.BytesIO(answer.content)).size == (48, 48)
+
+
+def test_what_runs_here_is_told(client: httpx.Client) -> None:
+    status = client.get("/api/qwen-image/status").json()
+    assert status["engine"] == "classical"
+    assert "Qwen" in status["hint"]
+    assert status["queue"] == {"length": 0, "running": 0, "max_length": 8}
+    assert status["memory"]["used_bytes"] > 1_000_000
+    config = client.get("/api/qwen-image/config").json()
+    assert config["defaults"] == {"layer_num": 4, "resolution": 640, "steps": 50, "cfg_scale": 4.0}
+    assert config["limits"]["export_formats"] == ["zip", "png"]
+    assert client.get("/api/qwen-image/edit-status").json()["available"] is True
+    assert client.get("/livez").json() == {"status": "alive"}
+    assert client.get("/readyz").json()["engine"] == "classical"

@@ -1,0 +1,70 @@
+"""The page's files, the description of the API, and the headers of every answer."""
+
+import re
+import subprocess
+
+import httpx
+import pytest
+
+from tests.conftest import ROOT, Service
+from web.middleware import SECURITY_HEADERS
+
+FILES = sorted(str(path.relative_to(ROOT)) for path in (ROOT / "static").rglob("*.*") if path.suffix)
+
+
+def test_the_page_is_served_with_nothing_from_elsewhere(client: httpx.Client) -> None:
+    answer = client.get("/")
+    assert answer.status_code == 200
+    assert answer.headers["content-type"] == "text/html; charset=utf-8"
+    assert re.search(r"""(src|href)=["'](https?:)?//""", answer.text) is None
+
+
+@pytest.mark.parametrize("path", FILES)
+def test_every_file_of_the_page_has_its_type(client: httpx.Client, path: str) -> None:
+    types = {
+        ".js": "text/javascript; charset=utf-8",
+        ".css": "text/css; charset=utf-8",
+        ".svg": "image/svg+xml",
+        ".webp": "image/webp",
+        ".webmanifest": "application/manifest+json",
+        ".png": "image/png",
+        ".json": "application/json",
+    }
+    answer = client.get(f"/{path}")
+    assert answer.headers["content-type"] == types["." + path.rpartition(".")[2]]
+    again = client.get(f"/{path}", headers={"If-None-Match": answer.headers["etag"]})
+    assert (again.status_code, again.content) == (304, b"")
+
+
+@pytest.mark.parametrize("path", ["/", "/docs", "/livez", "/nothing", "/static/css/base.css", "/api/openapi.json"])
+def test_every_answer_carries_the_security_headers(client: httpx.Client, path: str) -> None:
+    headers = client.get(path).headers
+    assert {name: headers[name] for name in SECURITY_HEADERS} == SECURITY_HEADERS
+    assert headers["x-request-id"]
+    assert "access-control-allow-origin" not in headers
+
+
+def test_the_description_has_an_example_for_every_operation_and_every_example_runs(stepping_service: Service) -> None:
+    document = httpx.get(f"{stepping_service.url}/api/openapi.json").json()
+    for path, methods in document["paths"].items():
+        for method, operation in methods.items():
+            sample = operation["x-codeSamples"][0]["source"].replace("http://127.0.0.1:8000", stepping_service.url)
+            assert operation["description"]
+            if "{" not in path and "@" not in sample:
+                done = subprocess.run(["bash", "-c", f"{sample} -sf -o /dev/null"], capture_output=True, check=False)
+                assert done.returncode == 0, (method, sample)
+
+
+def test_every_reference_of_the_description_leads_somewhere(client: httpx.Client) -> None:
+    answer = client.get("/api/openapi.json")
+    for name in re.findall(r'"#/components/schemas/([^"]+)"', answer.text):
+        assert name in answer.json()["components"]["schemas"]
+    assert "HTTPValidationError" not in answer.text
+
+
+def test_the_docs_are_readable_offline(client: httpx.Client) -> None:
+    page = client.get("/docs").text
+    for path in client.get("/api/openapi.json").json()["paths"]:
+        assert path in page
+    assert re.findall(r'(?:src|href)="(?!#|/)', page) == []
+    assert client.get("/docs/page.css").headers["content-type"] == "text/css; charset=utf-8"

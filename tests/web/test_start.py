@@ -1,0 +1,28 @@
+"""Starting without the command line: `uvicorn web.server:app`."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ROOT
+
+
+@pytest.mark.parametrize(
+    ("environment", "says"),
+    [
+        ({"LLM_DIT_SERVER__PROT": "1"}, "the environment: there is no key 'server.prot'"),
+        ({"LLM_DIT_CONFIG": "gone.toml"}, "gone.toml: cannot be read"),
+        ({"LLM_DIT_ENGINE": "qwen"}, "The Qwen-Image engine is not part of this version yet"),
+    ],
+)
+def test_what_will_not_do_is_one_line(environment: dict[str, str], says: str, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "uvicorn", "web.server:app", "--port", "0", "--app-dir", str(ROOT)]
+    done = subprocess.run(
+        command, cwd=tmp_path, env=os.environ | environment, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 1
+    (line,) = done.stderr.splitlines()
+    assert line.startswith(f"error: {says}")

@@ -1,0 +1,124 @@
+"""What answers hold: images as data URLs for who waited, as addresses for who asks later."""
+
+from collections.abc import Callable
+
+from pydantic import BaseModel, Field
+
+from server.inputs import DecomposeInput, JobInput, JobKind, JobResult
+from server.jobs import JobStatus, JobView
+from server.store import ImageStore
+from web.errors import error_body
+from web.images import address_of, data_url
+from web.problems import ErrorBody
+
+ImageUrl = Callable[[str], str]
+
+
+class DecomposedLayer(BaseModel):
+    index: int = Field(description="0 is the composite, 1 the bottom layer.")
+    name: str
+    image: str = Field(description="Data URL, or the image's address in the result of a job.")
+    width: int
+    height: int
+    coverage: float = Field(description="Mean alpha, 0–1.")
+
+
+class DecomposeResponse(BaseModel):
+    layers: list[DecomposedLayer]
+    layer_count: int = Field(description="Layers without the composite.")
+    seed: int
+    prompt: str = Field(description="The prompt that was used.")
+    resolution: int
+    width: int
+    height: int
+    generation_time: float = Field(description="Seconds.")
+    engine: str
+
+
+class EditLayerResponse(BaseModel):
+    image: str = Field(description="Data URL, or the image's address in the result of a job.")
+    width: int
+    height: int
+    seed: int
+    generation_time: float = Field(description="Seconds.")
+    engine: str
+
+
+class ImageResponse(BaseModel):
+    image: str
+    width: int
+    height: int
+
+
+class JobResponse(BaseModel):
+    id: str
+    kind: JobKind
+    status: JobStatus
+    phase: str | None = Field(description="What is being done, in a word or two.")
+    step: int
+    total: int
+    eta_s: float | None = Field(description="Seconds left, by the pace so far.")
+    position: int | None = Field(description="Place in the queue, 1 for the next to start.")
+    result: DecomposeResponse | EditLayerResponse | None
+    error: ErrorBody | None
+
+
+def job_response(view: JobView) -> JobResponse:
+    return JobResponse(
+        id=view.id,
+        kind=view.job_input.kind,
+        status=view.status,
+        phase=view.phase,
+        step=view.step,
+        total=view.total,
+        eta_s=view.eta_s,
+        position=view.position,
+        result=result_response(view.job_input, view.result, address_of) if view.result else None,
+        error=error_body(view.error) if view.error else None,
+    )
+
+
+def result_response(
+    job_input: JobInput, result: JobResult, image_url: ImageUrl
+) -> DecomposeResponse | EditLayerResponse:
+    """Return a result with its images named by `image_url`."""
+    if isinstance(job_input, DecomposeInput):
+        return _decompose_response(job_input, result, image_url)
+    image = result.images[0]
+    return EditLayerResponse(
+        image=image_url(image.sha256),
+        width=image.width,
+        height=image.height,
+        seed=result.seed,
+        generation_time=round(result.generation_time_s, 3),
+        engine=result.engine,
+    )
+
+
+def inline_from(store: ImageStore) -> ImageUrl:
+    return lambda sha256: data_url(store.read(sha256))
+
+
+def _decompose_response(job_input: DecomposeInput, result: JobResult, image_url: ImageUrl) -> DecomposeResponse:
+    layers = [
+        DecomposedLayer(
+            index=index,
+            name=image.name,
+            image=image_url(image.sha256),
+            width=image.width,
+            height=image.height,
+            coverage=round(image.coverage, 4),
+        )
+        for index, image in enumerate(result.images)
+    ]
+    return DecomposeResponse(
+        layers=layers,
+        layer_count=len(layers) - 1,
+        seed=result.seed,
+        prompt=result.prompt,
+        resolution=job_input.resolution,
+        width=layers[0].width,
+        height=layers[0].height,
+        generation_time=round(result.generation_time_s, 3),
+        engine=result.engine,
+    )

@@ -1,0 +1,62 @@
+"""Puts the parts together."""
+
+import contextlib
+from collections.abc import AsyncGenerator
+from importlib.metadata import version
+
+from fastapi import FastAPI, Request, Response
+from starlette.requests import ClientDisconnect
+
+from server.engines import choose_engine
+from server.host import PipelineHost
+from server.queue import JobQueue
+from server.settings import Settings
+from server.store import ImageStore
+from server.worker import Worker
+from web.errors import add_error_handlers
+from web.middleware import BodyLimit, Envelope
+from web.routes import docs, engine, health, images, jobs, pages, qwen_image, stacks
+from web.state import Offload, State
+
+
+def create_app(settings: Settings, pipeline: str | None = None) -> FastAPI:
+    """Return the service; raises `EngineError` when the engine that the settings ask for cannot run here.
+
+    `pipeline`, `module:Class`, takes the place of the engine's own pipeline.
+    """
+    chosen = choose_engine(settings)
+    data_dir = settings.server.data_dir
+
+    @contextlib.asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncGenerator[State]:
+        host = PipelineHost(
+            lambda: Worker(pipeline or chosen.pipeline, data_dir), cancel_grace_s=settings.server.cancel_grace_s
+        )
+        queue = JobQueue(host, max_length=settings.server.max_queue, max_finished=settings.server.max_finished_jobs)
+        yield State(
+            settings=settings, engine=chosen, host=host, jobs=queue, store=ImageStore(data_dir), offload=Offload()
+        )
+        await queue.stop()
+
+    app = FastAPI(
+        title="llm-dit",
+        version=version("llm-dit"),
+        summary="Take an image apart into layers, edit one by instruction, put them together again.",
+        openapi_url=None,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        lifespan=lifespan,
+    )
+    app.add_middleware(BodyLimit, limit_mb=settings.server.max_body_mb)
+    app.add_middleware(Envelope)
+    add_error_handlers(app)
+    app.add_exception_handler(ClientDisconnect, _on_client_left)
+    for routes in (qwen_image, stacks, engine, jobs, images, health, docs, pages):
+        app.include_router(routes.router)
+    app.mount("/static", pages.PageFiles(), name="static")
+    return app
+
+
+async def _on_client_left(request: Request, error: Exception) -> Response:
+    return Response(status_code=499)  # nobody reads it; the number is what access logs use for this

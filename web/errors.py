@@ -1,0 +1,129 @@
+"""Which status and words an error becomes.
+
+An answer never holds an exception's own text, a path, or what the client sent.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+from typing import Any, cast
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+from llm_dit.errors import EngineError, InputError, LLMDiTError
+from server.errors import (
+    JobCanceledError,
+    NotFoundError,
+    PipelineError,
+    QueueFullError,
+    WorkerLostError,
+    WorkerMemoryError,
+)
+from web.problems import ErrorBody, error_type, problem_response
+
+STATUS: Mapping[type[LLMDiTError], int] = {
+    InputError: 422,
+    EngineError: 503,
+    NotFoundError: 404,
+    QueueFullError: 503,
+    JobCanceledError: 409,
+    WorkerLostError: 503,
+    WorkerMemoryError: 503,
+    PipelineError: 500,
+    LLMDiTError: 500,
+}
+RETRY_AFTER_S = 5
+"""When to come back after a 503 that knows no better."""
+
+# Python's names of arguments, where HTTP has other ones.
+HTTP_NAMES = {"layer_image": "image", "num_inference_steps": "steps"}
+
+_MESSAGES = {
+    400: "The request cannot be read: send valid JSON.",
+    404: "There is nothing at this address: see /docs for what there is.",
+    405: "This address does not take this method: see the Allow header.",
+}
+_SUBJECT = re.compile(r"^(Input|List|String|Value) should")
+_PRINTABLE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,63}")
+
+
+class UnsupportedMediaTypeError(HTTPException):
+    def __init__(self, wanted: str) -> None:
+        super().__init__(415, f"Send this request with the header Content-Type: {wanted}.")
+
+
+class BodyTooLargeError(HTTPException):
+    def __init__(self, limit_mb: float) -> None:
+        super().__init__(413, f"The request's body is larger than {limit_mb:g} MB: send a smaller image.")
+
+
+def error_body(error: LLMDiTError) -> ErrorBody:
+    """Return an error as it stands in a job's `error`."""
+    param = error.param if isinstance(error, InputError) else None
+    return ErrorBody(
+        message=error.message,
+        type=error_type(status_of(error)),
+        code=error.code,
+        param=None if param is None else HTTP_NAMES.get(param, param),
+    )
+
+
+def status_of(error: LLMDiTError) -> int:
+    return next(STATUS[ancestor] for ancestor in type(error).__mro__ if ancestor in STATUS)
+
+
+def add_error_handlers(app: FastAPI) -> None:
+    app.add_exception_handler(LLMDiTError, _on_domain_error)
+    app.add_exception_handler(RequestValidationError, _on_validation_error)
+    app.add_exception_handler(HTTPException, _on_http_error)
+
+
+async def _on_domain_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, LLMDiTError)
+    status, body = status_of(error), error_body(error)
+    headers: dict[str, str] = {}
+    if status == HTTPStatus.SERVICE_UNAVAILABLE:
+        wait_s = error.retry_after_s if isinstance(error, QueueFullError) else RETRY_AFTER_S
+        headers["Retry-After"] = str(wait_s)
+    return problem_response(
+        request.state.request_id, status, body.message, code=body.code, param=body.param, headers=headers
+    )
+
+
+async def _on_http_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    message = _MESSAGES.get(error.status_code, error.detail)
+    return problem_response(request.state.request_id, error.status_code, message, headers=error.headers)
+
+
+async def _on_validation_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    problems = cast(Sequence[Mapping[str, Any]], error.errors())
+    sentences = dict.fromkeys(_sentence(problem) for problem in problems[:3])
+    if len(problems) > 3:
+        sentences[f"and {len(problems) - 3} more"] = None
+    return problem_response(
+        request.state.request_id, 422, "; ".join(sentences) + ".", code="invalid_input", param=_param(problems[0])
+    )
+
+
+def _param(problem: Mapping[str, Any]) -> str | None:
+    """Return where a value that will not do stands, such as `layers.0.image`; a name that only garbles is left out."""
+    name = ".".join(str(part) for part in problem["loc"][1:])
+    return name if _PRINTABLE_NAME.fullmatch(name) else None
+
+
+def _sentence(problem: Mapping[str, Any]) -> str:
+    """Return pydantic's message in words that say what would do; its messages never hold the value."""
+    name = _param(problem) or ("the body" if len(problem["loc"]) < 2 else "a field")
+    match problem["type"]:
+        case "missing":
+            return f"{name} is missing"
+        case "extra_forbidden":
+            return f"{name} is not known here: see /docs for the fields there are"
+        case _:
+            message = str(problem["msg"]).removeprefix("Value error, ")
+            return f"{name} {_SUBJECT.sub('must', message)}"

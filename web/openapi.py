@@ -1,0 +1,87 @@
+"""The description of the API: what FastAPI finds in the routes, with examples, error answers and curl lines added."""
+
+import json
+import re
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+
+from web.problems import Problem
+
+Json = dict[str, Any]
+
+REASONS = {
+    400: "The body is not valid JSON.",
+    404: "There is no such thing.",
+    409: "The job was canceled while it was waited for.",
+    413: "The body is too large.",
+    415: "The body is of another type than this address takes.",
+    422: "A field or an image will not do; `param` names it, `detail` says what would.",
+    503: "The queue is full, the engine cannot run, or its process was lost; `Retry-After` says when to come back.",
+}
+ADDRESS = "http://127.0.0.1:8000"
+PROBLEM_SCHEMA = {"$ref": "#/components/schemas/Problem"}
+
+
+def problems(*statuses: int) -> dict[int | str, Json]:
+    """Return the answers in case of errors, as routes list them."""
+    return {status: {"model": Problem, "description": REASONS[status]} for status in statuses}
+
+
+def describe(app: FastAPI) -> Json:
+    """Return the OpenAPI document of the service."""
+    document = get_openapi(title=app.title, version=app.version, summary=app.summary, routes=app.routes)
+    for path, methods in document["paths"].items():
+        for method, operation in methods.items():
+            operation["operationId"] = operation["operationId"].partition("_api_")[0]
+            _correct_answers(operation["responses"])
+            sample = curl(path, method, example(document, operation), next(iter(content_of(operation)), ""))
+            operation["x-codeSamples"] = [{"lang": "Shell", "label": "curl", "source": sample}]
+    for unused in ("HTTPValidationError", "ValidationError"):
+        document["components"]["schemas"].pop(unused, None)
+    return document
+
+
+def content_of(operation: Json) -> Json:
+    """Return the request body of an operation by media type."""
+    return operation.get("requestBody", {}).get("content", {})
+
+
+def resolve(document: Json, schema: Json) -> Json:
+    """Return a schema, or the one that it refers to."""
+    reference: str = schema.get("$ref", "")
+    return document["components"]["schemas"][reference.rpartition("/")[2]] if reference else schema
+
+
+def example(document: Json, operation: Json) -> Json | None:
+    """Return an example of an operation's JSON body."""
+    schema = content_of(operation).get("application/json", {}).get("schema")
+    return resolve(document, schema)["examples"][0] if schema else None
+
+
+def curl(path: str, method: str, body: Json | None, media_type: str) -> str:
+    """Return a line for a shell that sends a request like this one."""
+    line = "curl " + ADDRESS + re.sub(r"\{(\w+)\}", lambda name: name[1].upper(), path)
+    if method not in {"get", "post"}:
+        line += f" -X {method.upper()}"
+    if media_type:
+        line += f" -H 'Content-Type: {media_type}'"
+    if body is not None:
+        return f"{line} -d '{json.dumps(body)}'"
+    return f"{line} --data-binary @picture.png" if media_type else line
+
+
+def _correct_answers(responses: Json) -> None:
+    """Say what FastAPI does not know: the media type of errors, and that an address alone is never a 422."""
+    if responses.get("422", {}).get("description") == "Validation Error":
+        del responses["422"]
+    for status, response in responses.items():
+        if int(status) < 400:
+            response["description"] = response["description"].replace("Successful Response", "Success.")
+        else:
+            response["content"] = {Problem.media_type: {"schema": PROBLEM_SCHEMA}}
+    responses["default"] = {
+        "description": "Any other failure, in the same shape.",
+        "content": {Problem.media_type: {"schema": PROBLEM_SCHEMA}},
+    }

@@ -1,0 +1,32 @@
+"""The description of the API: as OpenAPI for programs, and as a page that needs neither a script nor a network."""
+
+from pathlib import Path
+from typing import Any, cast
+
+from fastapi import APIRouter, FastAPI, Request, Response
+from fastapi.responses import FileResponse
+from fastapi.templating import Jinja2Templates
+
+from web.openapi import describe
+from web.reference import operations
+
+FOLDER = Path(__file__).parents[1] / "docs"
+
+router = APIRouter(include_in_schema=False)
+templates = Jinja2Templates(FOLDER)
+
+
+@router.get("/api/openapi.json")
+def openapi(request: Request) -> dict[str, Any]:
+    return describe(cast(FastAPI, request.app))
+
+
+@router.get("/docs")
+def docs(request: Request) -> Response:
+    document = describe(cast(FastAPI, request.app))
+    return templates.TemplateResponse(request, "page.html", {**document["info"], "groups": list(operations(document))})
+
+
+@router.get("/docs/page.css")
+def stylesheet() -> Response:
+    return FileResponse(FOLDER / "page.css", media_type="text/css", headers={"Cache-Control": "no-cache"})

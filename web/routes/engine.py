@@ -1,0 +1,110 @@
+"""`/api/qwen-image/status`, `/config` and `/edit-status`: what runs here, and what it takes."""
+
+from fastapi import APIRouter
+from pydantic import BaseModel, Field
+
+from llm_dit.images import FORMATS
+from llm_dit.pipelines.base import MAX_SEED
+from server.memory import memory_of
+from web.state import StateDep
+
+router = APIRouter(prefix="/api/qwen-image", tags=["Service"])
+
+
+class MemoryResponse(BaseModel):
+    used_bytes: int
+    total_bytes: int
+
+
+class QueueResponse(BaseModel):
+    length: int = Field(description="Jobs that wait.")
+    running: int = Field(description="Jobs that run: 0 or 1.")
+    max_length: int
+
+
+class StatusResponse(BaseModel):
+    engine: str
+    engine_label: str
+    device: str
+    state: str = Field(description="`loading`, `ready` or `failed`.")
+    memory: MemoryResponse | None = Field(description="Of the worker process; null when it is not known.")
+    loaded_models: list[str]
+    edit_available: bool
+    hint: str = Field(description="What to do to get the other engine.")
+    queue: QueueResponse
+
+
+class DefaultsResponse(BaseModel):
+    layer_num: int
+    resolution: int
+    steps: int
+    cfg_scale: float
+
+
+class LimitsResponse(BaseModel):
+    layer_num: tuple[int, int] = (1, 10)
+    resolution: list[int] = [640, 1024]
+    steps: tuple[int, int] = (1, 100)
+    cfg_scale: tuple[float, float] = (1, 20)
+    seed: tuple[int, int] = (0, MAX_SEED)
+    max_body_mb: float
+    max_pixels: int
+    max_side: int
+    image_formats: list[str] = [name.lower() for name in FORMATS]
+    export_formats: list[str] = ["zip", "png"]
+
+
+class ConfigResponse(BaseModel):
+    engine: str
+    defaults: DefaultsResponse
+    limits: LimitsResponse
+
+
+class EditStatusResponse(BaseModel):
+    available: bool
+    edit_model_loaded: bool
+    edit_model_path: str = Field(description="As configured; empty for the engine's own choice.")
+
+
+@router.get("/status")
+async def status(state: StateDep) -> StatusResponse:
+    """Say which engine runs, what it has loaded, and how long the queue is."""
+    engine, host, jobs = state["engine"], state["host"], state["jobs"]
+    memory = memory_of(host.worker_pid) if host.worker_pid else None
+    return StatusResponse(
+        engine=engine.name,
+        engine_label=engine.label,
+        device=engine.device,
+        state=host.state,
+        memory=MemoryResponse(used_bytes=memory.used_bytes, total_bytes=memory.total_bytes) if memory else None,
+        loaded_models=[engine.name] if host.state == "ready" else [],
+        edit_available=host.state != "failed",
+        hint=engine.hint,
+        queue=QueueResponse(length=jobs.length, running=jobs.running, max_length=jobs.max_length),
+    )
+
+
+@router.get("/config")
+async def config(state: StateDep) -> ConfigResponse:
+    """Say what a request gets for the fields that it leaves out, and between which bounds each may lie."""
+    models, limits = state["settings"].qwen_image, state["settings"].server
+    return ConfigResponse(
+        engine=state["engine"].name,
+        defaults=DefaultsResponse(
+            layer_num=models.layer_num,
+            resolution=models.resolution,
+            steps=models.num_inference_steps,
+            cfg_scale=models.cfg_scale,
+        ),
+        limits=LimitsResponse(max_body_mb=limits.max_body_mb, max_pixels=limits.max_pixels, max_side=limits.max_side),
+    )
+
+
+@router.get("/edit-status")
+async def edit_status(state: StateDep) -> EditStatusResponse:
+    """Say whether layers can be edited, and whether that can start at once."""
+    return EditStatusResponse(
+        available=state["host"].state != "failed",
+        edit_model_loaded=state["host"].has_edit_model,
+        edit_model_path=state["settings"].qwen_image.edit_model_path,
+    )

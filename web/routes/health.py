@@ -1,0 +1,45 @@
+"""`/livez` and `/readyz`: for whoever watches over the service."""
+
+from typing import Literal
+
+from fastapi import APIRouter, Request, Response
+from pydantic import BaseModel
+
+from web.errors import RETRY_AFTER_S
+from web.openapi import problems
+from web.problems import problem_response
+from web.state import StateDep
+
+router = APIRouter(tags=["Service"])
+
+
+class LiveResponse(BaseModel):
+    status: Literal["alive"] = "alive"
+
+
+class ReadyResponse(BaseModel):
+    status: Literal["ready"] = "ready"
+    engine: str
+    engine_label: str
+
+
+@router.get("/livez")
+async def livez() -> LiveResponse:
+    """Say that the service answers."""
+    return LiveResponse()
+
+
+@router.get("/readyz", response_model=ReadyResponse, responses=problems(503))
+async def readyz(request: Request, state: StateDep) -> ReadyResponse | Response:
+    """Say that jobs can run, or why they cannot yet."""
+    engine, host = state["engine"], state["host"]
+    if host.state == "ready":
+        return ReadyResponse(engine=engine.name, engine_label=engine.label)
+    loading = f"The engine {engine.label} is loading: ask again in a moment."
+    return problem_response(
+        request.state.request_id,
+        503,
+        host.error.message if host.error else loading,
+        code=host.error.code if host.error else "loading",
+        headers={"Retry-After": str(RETRY_AFTER_S)},
+    )

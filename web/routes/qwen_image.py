@@ -1,0 +1,102 @@
+"""`/api/qwen-image/decompose` and `/edit-layer`: what the pipeline does, as jobs that are waited for or not."""
+
+import logging
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Header, Request, Response
+
+from server.inputs import JobInput, JobResult
+from server.jobs import Job
+from web.answers import DecomposeResponse, EditLayerResponse, JobResponse, inline_from, job_response, result_response
+from web.body import JobRoute
+from web.images import Picture, image_limits
+from web.openapi import problems
+from web.schemas import DecomposeRequest, EditLayerRequest
+from web.state import State, StateDep
+from web.waiting import result_of
+
+router = APIRouter(prefix="/api/qwen-image", tags=["Layers"], route_class=JobRoute)
+logger = logging.getLogger("llm_dit.server")
+
+REFUSALS = problems(400, 409, 413, 415, 422, 503)
+ACCEPTED: dict[int | str, dict[str, Any]] = {
+    202: {
+        "model": JobResponse,
+        "description": "With `Prefer: respond-async`: the job is queued, and `Location` is its address.",
+    }
+}
+PNG: dict[int | str, dict[str, Any]] = {
+    200: {"content": {"image/png": {}}, "description": "With `Accept: image/png` the picture itself."}
+}
+
+
+def _respond_async(
+    prefer: Annotated[str, Header(description="`respond-async`: answer 202 at once.", examples=["respond-async"])] = "",
+) -> bool:
+    return "respond-async" in {preference.strip().lower() for preference in prefer.split(",")}
+
+
+def _wants_png(accept: Annotated[str, Header(include_in_schema=False)] = "") -> bool:
+    return "image/png" in {media_range.partition(";")[0].strip().lower() for media_range in accept.split(",")}
+
+
+RespondAsync = Annotated[bool, Depends(_respond_async)]
+
+
+@router.post("/decompose", response_model=DecomposeResponse, responses={**ACCEPTED, **REFUSALS})
+async def decompose(body: DecomposeRequest, request: Request, state: StateDep, respond_async: RespondAsync) -> Response:
+    """Take an image apart into layers: `layers[0]` is the composite, then bottom to top."""
+    job_input = body.to_input(await _keep(body.image, state), state["settings"].qwen_image)
+    if respond_async:
+        return _accept(job_input, request, state)
+    return await _json(job_input, await _run(job_input, request, state), state)
+
+
+@router.post("/edit-layer", response_model=EditLayerResponse, responses={**PNG, **ACCEPTED, **REFUSALS})
+async def edit_layer(
+    body: EditLayerRequest,
+    request: Request,
+    state: StateDep,
+    respond_async: RespondAsync,
+    wants_png: Annotated[bool, Depends(_wants_png)],
+) -> Response:
+    """Edit one layer by an instruction. The result has the layer's size, so that it drops back into the stack."""
+    job_input = body.to_input(await _keep(body.image, state), state["settings"].qwen_image)
+    if respond_async:
+        return _accept(job_input, request, state)
+    result = await _run(job_input, request, state)
+    return await (_png(result, state) if wants_png else _json(job_input, result, state))
+
+
+async def _keep(image: str, state: State) -> str:
+    limits = image_limits(state["settings"].server)
+    return await state["offload"](lambda: Picture(image).keep(state["store"], limits))
+
+
+def _accept(job_input: JobInput, request: Request, state: State) -> Response:
+    job = _submit(job_input, request, state)
+    headers = {"Location": f"/api/jobs/{job.id}", "Preference-Applied": "respond-async"}
+    return Response(job_response(job.view()).model_dump_json(), 202, headers, media_type="application/json")
+
+
+async def _run(job_input: JobInput, request: Request, state: State) -> JobResult:
+    return await result_of(_submit(job_input, request, state), request, state["jobs"])
+
+
+def _submit(job_input: JobInput, request: Request, state: State) -> Job:
+    job = state["jobs"].submit(job_input)
+    logger.info("request %s: is job %s", request.state.request_id, job.id)
+    return job
+
+
+async def _json(job_input: JobInput, result: JobResult, state: State) -> Response:
+    def encode() -> str:
+        return result_response(job_input, result, inline_from(state["store"])).model_dump_json()
+
+    return Response(await state["offload"](encode), media_type="application/json")
+
+
+async def _png(result: JobResult, state: State) -> Response:
+    content = await state["offload"](lambda: state["store"].read(result.images[0].sha256))
+    headers = {"X-Seed": str(result.seed), "X-Generation-Time": f"{result.generation_time_s:.3f}"}
+    return Response(content, headers=headers, media_type="image/png")

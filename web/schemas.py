@@ -1,0 +1,168 @@
+"""What requests hold. Here, and nowhere else, HTTP's names become Python's."""
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Annotated, Literal
+
+from PIL import Image
+from pydantic import AliasChoices, BaseModel, Field
+
+from llm_dit.layers import Layer
+from llm_dit.pipelines.base import MAX_SEED, chosen_seed
+from server.inputs import DecomposeInput, EditLayerInput
+from server.settings import QwenImageSettings
+from web.images import Picture, sample_data_url
+
+DEFAULTS = QwenImageSettings()
+EXAMPLE_IMAGE = sample_data_url()
+
+ImageField = Annotated[
+    str,
+    Field(
+        min_length=1,
+        description="base64, a data URL (PNG, JPEG, WebP), or `/api/images/{sha256}.png` of an image held here.",
+        examples=[EXAMPLE_IMAGE],
+    ),
+]
+Steps = Annotated[int, Field(ge=1, le=100, description="Diffusion steps; the classical engine has none.")]
+CfgScale = Annotated[float, Field(ge=1, le=20, description="Classifier-free guidance; the classical engine has none.")]
+Seed = Annotated[
+    int | None, Field(ge=0, le=MAX_SEED, description="The same seed gives the same result; null picks one.")
+]
+Text = Annotated[str, Field(max_length=4000)]
+Opacity = Annotated[float, Field(ge=0, le=1)]
+Offset = Annotated[int, Field(ge=-32768, le=32768, description="Pixels from the canvas's top left corner.")]
+Side = Annotated[int, Field(ge=1, le=32768, description="Pixels.")]
+Background = Annotated[
+    str,
+    Field(
+        pattern=r"^#([0-9a-fA-F]{6}|[0-9a-fA-F]{8})$",
+        description="#rrggbb or #rrggbbaa below all layers; a ZIP has none.",
+    ),
+]
+
+
+class RequestBody(BaseModel, extra="forbid", strict=True, frozen=True, allow_inf_nan=False):
+    """A field that is not known, a number in quotes, NaN and infinity are refused."""
+
+
+class DecomposeRequest(
+    RequestBody,
+    frozen=True,
+    json_schema_extra={"examples": [{"image": EXAMPLE_IMAGE, "layer_num": 3, "steps": 20, "seed": 42}]},
+):
+    image: ImageField
+    prompt: Annotated[Text, Field(description="What the image shows; left empty, Qwen writes one.")] = ""
+    layer_num: Annotated[int, Field(ge=1, le=10, description="Layers, the composite not counted.")] = DEFAULTS.layer_num
+    resolution: Literal[640, 1024] = DEFAULTS.resolution
+    steps: Steps = DEFAULTS.num_inference_steps
+    cfg_scale: CfgScale = DEFAULTS.cfg_scale
+    seed: Seed = None
+    negative_prompt: Text = " "
+    cfg_normalize: bool = True
+    use_en_prompt: bool = True
+    output_size: Annotated[
+        Literal["model", "original"],
+        Field(description="`model`: about resolution² pixels; `original`: the image's size."),
+    ] = "model"
+
+    def to_input(self, image: str, defaults: QwenImageSettings) -> DecomposeInput:
+        """Return the job for the stored `image`; what the request left out is what the configuration says."""
+        given = self.model_fields_set
+        return DecomposeInput(
+            image=image,
+            prompt=self.prompt,
+            layer_num=self.layer_num if "layer_num" in given else defaults.layer_num,
+            resolution=self.resolution if "resolution" in given else defaults.resolution,
+            num_inference_steps=self.steps if "steps" in given else defaults.num_inference_steps,
+            cfg_scale=self.cfg_scale if "cfg_scale" in given else defaults.cfg_scale,
+            seed=chosen_seed(self.seed),
+            negative_prompt=self.negative_prompt,
+            cfg_normalize=self.cfg_normalize,
+            use_en_prompt=self.use_en_prompt,
+            output_size=self.output_size,
+        )
+
+
+class EditLayerRequest(
+    RequestBody,
+    frozen=True,
+    json_schema_extra={"examples": [{"image": EXAMPLE_IMAGE, "instruction": "Change the color to blue", "seed": 42}]},
+):
+    image: Annotated[
+        ImageField,
+        Field(validation_alias=AliasChoices("image", "layer_image"), description="The layer; also as `layer_image`."),
+    ]
+    instruction: Annotated[
+        str, Field(min_length=1, max_length=4000, pattern=r"\S", examples=["Change the color to blue"])
+    ]
+    steps: Steps = DEFAULTS.num_inference_steps
+    cfg_scale: CfgScale = DEFAULTS.cfg_scale
+    seed: Seed = None
+    negative_prompt: Text = " "
+    shape: Annotated[
+        Literal["keep", "new"], Field(description="`keep` gives the layer its alpha back, byte for byte.")
+    ] = "keep"
+    output_size: Literal["layer", "model"] = "layer"
+
+    def to_input(self, image: str, defaults: QwenImageSettings) -> EditLayerInput:
+        """Return the job for the stored `image`; what the request left out is what the configuration says."""
+        given = self.model_fields_set
+        return EditLayerInput(
+            image=image,
+            instruction=self.instruction,
+            num_inference_steps=self.steps if "steps" in given else defaults.num_inference_steps,
+            cfg_scale=self.cfg_scale if "cfg_scale" in given else defaults.cfg_scale,
+            seed=chosen_seed(self.seed),
+            negative_prompt=self.negative_prompt,
+            shape=self.shape,
+            output_size=self.output_size,
+        )
+
+
+class PlacedLayer(RequestBody, frozen=True):
+    """A layer of a stack: where it lies, and how much of it shows."""
+
+    image: ImageField
+    opacity: Opacity = 1.0
+    visible: bool = True
+    x: Offset = 0
+    y: Offset = 0
+
+    def to_layer(self, image: Image.Image) -> Layer:
+        return Layer(image=image, opacity=self.opacity, visible=self.visible, x=self.x, y=self.y)
+
+
+class NamedLayer(PlacedLayer, frozen=True):
+    name: Annotated[str, Field(max_length=200)] = ""
+
+    def to_layer(self, image: Image.Image) -> Layer:
+        return dataclasses.replace(super().to_layer(image), name=self.name)
+
+
+class CompositeRequest(
+    RequestBody,
+    frozen=True,
+    json_schema_extra={"examples": [{"layers": [{"image": EXAMPLE_IMAGE}, {"image": EXAMPLE_IMAGE, "opacity": 0.5}]}]},
+):
+    """A stack of layers, bottom first; without width and height the canvas holds them all."""
+
+    layers: Annotated[Sequence[PlacedLayer], Field(min_length=1, max_length=64)]
+    width: Side | None = None
+    height: Side | None = None
+    background: Background | None = None
+
+    @property
+    def pictures(self) -> list[Picture]:
+        return [Picture(layer.image, f"layers.{index}.image") for index, layer in enumerate(self.layers)]
+
+
+class ExportRequest(
+    CompositeRequest,
+    frozen=True,
+    json_schema_extra={"examples": [{"format": "zip", "layers": [{"image": EXAMPLE_IMAGE, "name": "Ground"}]}]},
+):
+    """The same stack with names, as a file."""
+
+    layers: Annotated[Sequence[NamedLayer], Field(min_length=1, max_length=64)]
+    format: Literal["zip", "png"]

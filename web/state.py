@@ -1,0 +1,50 @@
+"""What every request can reach, and how routes ask for it."""
+
+from collections.abc import Callable
+from typing import Annotated, TypedDict, TypeVar, cast
+
+import anyio
+import anyio.to_thread
+from fastapi import Depends, Request
+
+from server.engines import Engine
+from server.host import PipelineHost
+from server.jobs import Job
+from server.queue import JobQueue
+from server.settings import Settings
+from server.store import ImageStore
+
+T = TypeVar("T")
+
+
+class Offload:
+    """Runs work on pixels and large bodies in a few threads, away from the event loop."""
+
+    def __init__(self, threads: int = 2) -> None:
+        self._limiter = anyio.CapacityLimiter(threads)
+
+    async def __call__(self, work: Callable[[], T]) -> T:
+        return await anyio.to_thread.run_sync(work, limiter=self._limiter)
+
+
+class State(TypedDict):
+    """The parts of the service, from its start to its end."""
+
+    settings: Settings
+    engine: Engine
+    host: PipelineHost
+    jobs: JobQueue
+    store: ImageStore
+    offload: Offload
+
+
+def state_of(request: Request) -> State:
+    return cast(State, request.scope["state"])
+
+
+def _job(request: Request, job_id: str) -> Job:
+    return state_of(request)["jobs"].get(job_id)
+
+
+StateDep = Annotated[State, Depends(state_of)]
+JobDep = Annotated[Job, Depends(_job)]
