@@ -19,7 +19,7 @@ MAX_SEED = 2**53 - 1
 
 def chosen_seed(seed: int | None) -> int:
     """Return `seed`, or a random one when there is none."""
-    return secrets.randbelow(MAX_SEED + 1) if seed is None else seed
+    return secrets.randbelow(2**32) if seed is None else seed
 
 
 class Canceled(Exception):

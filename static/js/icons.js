@@ -1,0 +1,59 @@
+// @ts-check
+const SVG = "http://www.w3.org/2000/svg";
+
+/** Our own strokes on a 24 × 24 grid. */
+const PATHS = {
+  logo: ["M12 3 21 8 12 13 3 8z", "m3 12 9 5 9-5", "m3 16 9 5 9-5"],
+  undo: ["M8 5 4 9l4 4", "M4 9h10a6 6 0 0 1 0 12h-3"],
+  redo: ["m16 5 4 4-4 4", "M20 9H10a6 6 0 0 0 0 12h3"],
+  help: ["M9.2 9.2a2.9 2.9 0 1 1 4.1 2.7c-.9.5-1.3 1.1-1.3 2.1", "M12 17.4v.1", "M12 3a9 9 0 1 1 0 18 9 9 0 0 1 0-18z"],
+  system: ["M4 5h16v11H4z", "M9 20h6", "M12 16v4"],
+  light: ["M12 8a4 4 0 1 1 0 8 4 4 0 0 1 0-8z", "M12 2v2m0 16v2M2 12h2m16 0h2M5 5l1.4 1.4m11.2 11.2L19 19M5 19l1.4-1.4M17.6 6.4 19 5"],
+  dark: ["M20 14.500A8.5 8.5 0 0 1 9.5 4a8.5 8.5 0 1 0 10.5 10.500z"],
+  eye: ["M2.5 12S6 5.5 12 5.5 21.5 12 21.5 12 18 18.5 12 18.5 2.5 12 2.5 12z", "M12 9.200a2.8 2.8 0 1 1 0 5.6 2.8 2.8 0 0 1 0-5.600z"],
+  eyeOff: ["M4 4l16 16", "M9.9 5.800A9 9 0 0 1 12 5.500c6 0 9.5 6.5 9.5 6.500a17 17 0 0 1-2.6 3.400M6.3 7.300A16 16 0 0 0 2.5 12S6 18.5 12 18.500a9 9 0 0 0 4.8-1.4"],
+  up: ["M12 19V5", "m6 11 6-6 6 6"],
+  down: ["M12 5v14", "m6 13 6 6 6-6"],
+  grip: ["M9 6v.1M15 6v.1M9 12v.1M15 12v.1M9 18v.1M15 18v.1"],
+  close: ["M6 6l12 12M18 6 6 18"],
+  chevron: ["m9 6 6 6-6 6"],
+  picture: ["M4 5h16v14H4z", "m4 16 5-5 4 4 3-3 4 4", "M15.5 8.800v.1"],
+  camera: ["M4 8h3.500L9 5.500h6L16.5 8H20v11H4z", "M12 10a3.2 3.2 0 1 1 0 6.4 3.2 3.2 0 0 1 0-6.400z"],
+  warning: ["M12 4 21.5 20h-19z", "M12 10v4.5", "M12 17.300v.1"],
+  download: ["M12 4v11", "m7 10.5 5 5 5-5", "M4 20h16"],
+  pencil: ["M4 20l1-4.500L16 4.500l3.5 3.500L8.5 19z"],
+  compare: ["M9 8 5 12l4 4", "m15 8 4 4-4 4"],
+  minus: ["M6 12h12"],
+  plus: ["M12 6v12M6 12h12"],
+};
+
+/** @typedef {keyof typeof PATHS} IconName */
+
+/**
+ * @param {IconName} name
+ * @returns {SVGSVGElement}
+ */
+export function icon(name) {
+  const svg = document.createElementNS(SVG, "svg");
+  svg.setAttribute("viewBox", "0 0 24 24");
+  svg.setAttribute("class", "icon");
+  svg.setAttribute("aria-hidden", "true");
+  setIcon(svg, name);
+  return svg;
+}
+
+/**
+ * @param {SVGSVGElement} svg
+ * @param {IconName} name
+ */
+export function setIcon(svg, name) {
+  if (svg.dataset.icon === name) return;
+  svg.dataset.icon = name;
+  svg.replaceChildren(
+    ...PATHS[name].map((d) => {
+      const path = document.createElementNS(SVG, "path");
+      path.setAttribute("d", d);
+      return path;
+    }),
+  );
+}

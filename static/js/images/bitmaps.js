@@ -1,0 +1,35 @@
+// @ts-check
+const MAX_KEPT = 26;
+
+/**
+ * Decoded pictures by address, the most recently used kept. An address names its content, so nothing goes stale.
+ * @param {import("../types.js").Api} api
+ */
+export function createBitmaps(api) {
+  /** @type {Map<string, Promise<ImageBitmap>>} */
+  const kept = new Map();
+  /** @type {WeakMap<Promise<ImageBitmap>, ImageBitmap>} */
+  const decoded = new WeakMap();
+
+  /** @param {string} address */
+  function load(address) {
+    const known = kept.get(address);
+    kept.delete(address);
+    const loading = known ?? api.image(address).then((blob) => createImageBitmap(blob));
+    kept.set(address, loading);
+    if (known === undefined) loading.then((bitmap) => decoded.set(loading, bitmap), () => kept.delete(address));
+    for (const oldest of [...kept.keys()].slice(0, -MAX_KEPT)) kept.delete(oldest);
+    return loading;
+  }
+
+  return {
+    load,
+    /** The picture if it is there already. @param {string} address */
+    peek: (address) => {
+      const loading = kept.get(address);
+      return (loading && decoded.get(loading)) ?? null;
+    },
+  };
+}
+
+/** @typedef {ReturnType<typeof createBitmaps>} Bitmaps */

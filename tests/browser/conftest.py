@@ -1,0 +1,90 @@
+"""The page in a real Chromium: one browser for all of it, a fresh profile for every test."""
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+from PIL import Image, ImageDraw
+from playwright.sync_api import Browser, BrowserContext, sync_playwright
+
+from tests.browser.studio import Studio
+from tests.conftest import Service
+
+FLAGS = [
+    "--no-sandbox",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+]
+NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+
+
+def chromium_path() -> str | None:
+    """Return the browser that `CHROMIUM` names or the system has; None leaves it to Playwright's own."""
+    return os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, NAMES)), None)
+
+
+# Not for the whole session: while Playwright is at work, no other test could run an event loop of its own.
+@pytest.fixture(scope="package")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        path = chromium_path() or playwright.chromium.executable_path
+        if not Path(path).exists():
+            pytest.fail(
+                "The browser tests need Chromium: install it (`apt-get install chromium` or "
+                "`playwright install chromium`) or name one with CHROMIUM=/path/to/chromium."
+            )
+        browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def open_studio(browser: Browser, service: Service) -> Iterator[Callable[..., Studio]]:
+    """Open the page: `open_studio(width=390, height=844, touch=True, scheme="dark", service=…)`.
+
+    When the test is over, every page must have been silent on its console and have asked no other host for anything.
+    """
+    with ExitStack() as stack:
+
+        def open_page(
+            *, width: int = 1280, height: int = 800, touch: bool = False, scheme: str = "light", at: Service = service
+        ) -> Studio:
+            context: BrowserContext = browser.new_context(
+                viewport={"width": width, "height": height},
+                has_touch=touch,
+                is_mobile=touch,
+                color_scheme="dark" if scheme == "dark" else "light",
+                accept_downloads=True,
+            )
+            context.set_default_timeout(20_000)
+            stack.callback(context.close)
+            studio = Studio(context, at.url)
+            stack.callback(studio.assert_clean)
+            studio.open()
+            return studio
+
+        yield open_page
+
+
+@pytest.fixture
+def studio(open_studio: Callable[..., Studio]) -> Studio:
+    return open_studio()
+
+
+@pytest.fixture(scope="package")
+def picture(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small picture that is taken apart quickly: four shapes, an orange disc among them, on white."""
+    image = Image.new("RGB", (240, 180), "white")
+    pen = ImageDraw.Draw(image)
+    pen.ellipse((20, 30, 110, 120), fill=(240, 130, 30))
+    pen.rectangle((140, 70, 220, 150), fill=(30, 140, 60))
+    pen.polygon([(60, 135), (120, 170), (20, 170)], fill=(40, 80, 200))
+    pen.ellipse((120, 10, 150, 40), fill=(120, 30, 120))
+    path = tmp_path_factory.mktemp("pictures") / "shapes.png"
+    image.save(path)
+    return path

@@ -1,0 +1,121 @@
+"""The page as somebody uses it."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from playwright.sync_api import BrowserContext, ConsoleMessage, Locator, Page, Request, expect
+
+from tests.conftest import wait_until
+
+CANVAS_PIXELS = """
+(canvas, box) => {
+  const [left, top, right, bottom] = box, { width, height } = canvas;
+  const paper = document.querySelector(".stage-paper").getBoundingClientRect();
+  const view = canvas.getBoundingClientRect(), scale = width / view.width;
+  const x = (paper.left - view.left + left * paper.width) * scale;
+  const y = (paper.top - view.top + top * paper.height) * scale;
+  const w = Math.max(1, (right - left) * paper.width * scale), h = Math.max(1, (bottom - top) * paper.height * scale);
+  const copy = new OffscreenCanvas(w, h).getContext("2d", { willReadFrequently: true });
+  copy.drawImage(canvas, -x, -y);
+  const data = copy.getImageData(0, 0, w, h).data;
+  const sum = [0, 0, 0, 0];
+  for (let i = 0; i < data.length; i += 4) {
+    for (let c = 0; c < 3; c += 1) sum[c] += data[i + c] * data[i + 3] / 255;
+    sum[3] += data[i + 3];
+  }
+  return sum.map((value) => value / (data.length / 4));
+}
+"""
+
+ALL = (0.0, 0.0, 1.0, 1.0)
+
+
+class Studio:
+    """One browser profile with the page open in it, and what went wrong there."""
+
+    def __init__(self, context: BrowserContext, url: str) -> None:
+        self.context = context
+        self.url = url
+        self.host = urlsplit(url).netloc
+        self.complaints: list[str] = []
+        self.page: Page = context.new_page()
+        self.page.on("console", self._listen)
+        self.page.on("pageerror", lambda error: self.complaints.append(f"error: {error}"))
+        context.on("request", self._watch)
+
+    def _watch(self, request: Request) -> None:
+        address = urlsplit(request.url)
+        if address.scheme not in ("data", "blob") and address.netloc != self.host:
+            self.complaints.append(f"asked another host: {request.url}")
+
+    def _listen(self, message: ConsoleMessage) -> None:
+        # An answer of 4xx is reported by the browser itself, whatever the page makes of it.
+        if message.type in ("error", "warning") and "Failed to load resource" not in message.text:
+            self.complaints.append(f"console {message.type}: {message.text}")
+
+    def assert_clean(self) -> None:
+        if self.complaints:
+            pytest.fail("\n".join(self.complaints))
+
+    def open(self) -> None:
+        self.page.goto(self.url)
+        expect(self.page.locator(".engine[data-state=ready]")).to_be_visible()
+
+    def button(self, name: str, **how: Any) -> Locator:
+        return self.page.get_by_role("button", name=name, **how)
+
+    @property
+    def rows(self) -> Locator:
+        return self.page.locator(".layer")
+
+    @property
+    def dialog(self) -> Locator:
+        return self.page.locator("dialog.edit-dialog")
+
+    @property
+    def instruction(self) -> Locator:
+        return self.page.get_by_label("Instruction")
+
+    @property
+    def decompose_button(self) -> Locator:
+        return self.page.locator(".source").get_by_role("button", name="Decompose")
+
+    def names(self) -> list[str]:
+        """Return the names of the layers, top first."""
+        return self.page.locator(".layer .layer-name").all_inner_texts()
+
+    def choose(self, path: Path) -> None:
+        self.page.locator(".welcome input[type=file]").first.set_input_files(path)
+        expect(self.decompose_button).to_be_enabled()
+
+    def sample(self, name: str) -> None:
+        self.button(name).click()
+        expect(self.decompose_button).to_be_enabled()
+
+    def decompose(self, *, layers: int = 4) -> None:
+        self.page.locator(".source").get_by_label("Layers").fill(str(layers))
+        self.decompose_button.click()
+        expect(self.rows).to_have_count(layers, timeout=60_000)
+        self.wait_for_paint()
+
+    def wait_for_paint(self) -> None:
+        self.wait_for(lambda: self.pixels()[3] > 250)
+
+    def edit(self, name: str, instruction: str) -> None:
+        """Open a layer's modal and apply an instruction; the result is left waiting."""
+        self.button(f"Edit {name}").click()
+        self.instruction.fill(instruction)
+        self.button("Apply").click()
+
+    def pixels(self, box: tuple[float, float, float, float] = ALL) -> list[float]:
+        """Return the mean red, green, blue (times alpha) and alpha of a part of the stage's picture, 0–255.
+
+        `box` is left, top, right, bottom as shares of the picture.
+        """
+        return self.page.locator(".stage-canvas").evaluate(CANVAS_PIXELS, list(box))
+
+    def wait_for(self, condition: Callable[[], object], what: str = "the page") -> None:
+        wait_until(condition, what=what)

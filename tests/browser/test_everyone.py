@@ -1,0 +1,127 @@
+"""By keyboard alone, by touch on a phone, in light and in dark."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.browser.studio import Studio
+
+NARROW = """
+() => [...document.querySelectorAll("button, summary, input, textarea")]
+  .filter((e) => e.checkVisibility({ visibilityProperty: true }) && !e.closest(".visually-hidden, .compare"))
+  .map((e) => [e.getAttribute("aria-label") || e.textContent || e.type, e.getBoundingClientRect()])
+  .filter(([, box]) => box.width > 0 && (box.height < 43.5 || box.width < 37.5))
+  .map(([name, box]) => `${name} ${box.width} × ${box.height}`)
+"""
+
+
+def tab_to(studio: Studio, name: str) -> None:
+    """Press Tab until the element of that name has the focus."""
+    seen = []
+    for _ in range(60):
+        studio.page.keyboard.press("Tab")
+        label = studio.page.evaluate(
+            "() => { const e = document.activeElement;"
+            " return e.getAttribute('aria-label') || e.labels?.[0]?.textContent || e.textContent; }"
+        )
+        seen.append(label)
+        if label.startswith(name):
+            return
+    pytest.fail(f"Tab never came to {name!r}, only to {seen}")
+
+
+def test_the_loop_by_keyboard_alone(studio: Studio) -> None:
+    keyboard = studio.page.keyboard
+    tab_to(studio, "Balloons")
+    keyboard.press("Enter")
+    expect(studio.decompose_button).to_be_focused()
+    keyboard.press("Shift+Tab")
+    keyboard.press("Shift+Tab")
+    keyboard.press("ArrowLeft")
+    keyboard.press("ArrowLeft")
+    expect(studio.page.get_by_role("radio", name="640")).to_be_checked()
+    keyboard.press("Shift+Tab")
+    keyboard.press("Home")
+    keyboard.press("ArrowRight")
+    keyboard.press("ArrowRight")
+    keyboard.press("Control+Enter")
+    expect(studio.rows).to_have_count(3, timeout=60_000)
+    studio.wait_for_paint()
+    top, middle, bottom = studio.names()
+
+    tab_to(studio, f"Select {top}")
+    keyboard.press("ArrowDown")
+    expect(studio.button(f"Select {middle}")).to_be_focused()
+    keyboard.press("Alt+ArrowUp")
+    assert studio.names() == [middle, top, bottom]
+    expect(studio.button(f"Select {middle}")).to_be_focused()
+    keyboard.press("v")
+    expect(studio.button(f"Show {middle}")).to_be_visible()
+    keyboard.press("F2")
+    keyboard.type("Balloon")
+    keyboard.press("Enter")
+    assert studio.names()[0] == "Balloon"
+
+    keyboard.press("ArrowDown")
+    keyboard.press("ArrowDown")
+    before = studio.pixels()
+    keyboard.press("e")
+    expect(studio.instruction).to_be_focused()
+    keyboard.type("make it much darker")
+    keyboard.press("Control+Enter")
+    expect(studio.button("Replace layer")).to_be_focused()
+    keyboard.press("Enter")
+    studio.wait_for(lambda: sum(studio.pixels()) < sum(before) - 30, "a darker picture")
+    keyboard.press("Control+z")
+    studio.wait_for(lambda: abs(sum(studio.pixels()) - sum(before)) < 3, "the picture of before")
+    keyboard.press("?")
+    expect(studio.page.get_by_role("dialog", name="Shortcuts")).to_be_visible()
+    keyboard.press("Escape")
+    expect(studio.page.get_by_role("dialog", name="Shortcuts")).to_be_hidden()
+
+
+@pytest.mark.parametrize("width", [390, 360])
+def test_the_loop_by_touch(open_studio: Callable[..., Studio], picture: Path, width: int) -> None:
+    studio = open_studio(width=width, height=844, touch=True)
+    studio.choose(picture)
+    assert _overflow(studio) == 0
+    assert studio.page.evaluate(NARROW) == []
+    studio.decompose_button.tap()
+    expect(studio.rows).to_have_count(4, timeout=60_000)
+    studio.wait_for_paint()
+    assert _overflow(studio) == 0
+    assert studio.page.evaluate(NARROW) == []
+    top = studio.names()[0]
+    studio.button(f"Move {top} down").tap()
+    assert studio.names()[1] == top
+    studio.button("Edit Background").tap()
+    assert studio.page.evaluate(NARROW) == []
+    studio.button("Make it look vintage").tap()
+    studio.button("Apply").tap()
+    studio.button("Replace layer").tap()
+    expect(studio.dialog).to_be_hidden()
+    expect(studio.rows.last).to_contain_text("v2")
+    assert _overflow(studio) == 0
+
+
+def test_dark_follows_the_system_until_somebody_chooses(open_studio: Callable[..., Studio]) -> None:
+    studio = open_studio(scheme="dark")
+    assert _background(studio) < 60
+    studio.button("Theme: as the system").click()
+    assert _background(studio) > 200
+    studio.page.reload()
+    assert _background(studio) > 200
+    studio.button("Theme: light").click()
+    expect(studio.button("Theme: dark")).to_be_visible()
+    assert _background(studio) < 60
+
+
+def _background(studio: Studio) -> float:
+    colour = studio.page.evaluate("() => getComputedStyle(document.body).backgroundColor.match(/\\d+/g).map(Number)")
+    return sum(colour[:3]) / 3
+
+
+def _overflow(studio: Studio) -> int:
+    return studio.page.evaluate("() => document.documentElement.scrollWidth - innerWidth")

@@ -1,0 +1,121 @@
+"""The whole loop on a sample, as a user goes through it."""
+
+import io
+import json
+import zipfile
+
+from PIL import Image
+from playwright.sync_api import expect
+
+from tests.browser.studio import Studio
+
+
+def test_from_a_sample_to_a_zip(studio: Studio) -> None:
+    page = studio.page
+    studio.sample("House and garden")
+    expect(page.locator(".source-caption")).to_contain_text("1024 × 768 px")
+    page.get_by_role("radio", name="640").check()
+    expect(page.locator(".source-caption")).to_contain_text("runs at 736 × 544")
+    studio.decompose(layers=4)
+    expect(page.locator(".fidelity")).to_contain_text("rebuilds")
+    assert studio.names()[-1] == "Background"
+
+    # Edit the background: it is opaque everywhere, so what the edit does shows.
+    before = studio.pixels()
+    studio.button("Edit Background").click()
+    studio.button("Change the color to blue").click()
+    expect(studio.instruction).to_have_value("Change the color to blue")
+    studio.button("Apply").click()
+    slider = page.get_by_label("Compare before and after")
+    expect(slider).to_be_visible()
+    slider.focus()
+    slider.press("ArrowRight")
+    expect(slider).to_have_value("50.5")
+    studio.button("Replace layer").click()
+    expect(studio.dialog).to_be_hidden()
+    studio.wait_for(lambda: _blueness(studio.pixels()) > _blueness(before) + 20, "a bluer picture")
+    expect(studio.rows.last).to_contain_text("v2")
+
+    # The eye: without its background the picture is no longer opaque.
+    studio.button("Hide Background").click()
+    studio.wait_for(lambda: studio.pixels()[3] < 200, "a see-through picture")
+    studio.button("Show Background").click()
+    studio.wait_for_paint()
+
+    # Reorder and undo.
+    order = studio.names()
+    page.locator(".layer").first.locator(".layer-main").click()
+    studio.button(f"Move {order[0]} down").click()
+    assert studio.names() == [order[1], order[0], *order[2:]]
+    expect(page.get_by_text(f"{order[0]} moved to 2 of 4")).to_be_attached()
+    page.keyboard.press("Control+z")
+    assert studio.names() == order
+    studio.button(f"Redo: Move {order[0]}").click()
+    assert studio.names() == [order[1], order[0], *order[2:]]
+
+    # Take it home.
+    page.get_by_label(f"Opacity of {order[0]}").fill("50")
+    with page.expect_download() as download:
+        studio.button("Download ZIP").click()
+    archive = zipfile.ZipFile(io.BytesIO(download.value.path().read_bytes()))
+    assert download.value.suggested_filename == "house-and-garden-layers.zip"
+    manifest = json.loads(archive.read("manifest.json"))
+    assert [layer["name"] for layer in reversed(manifest["layers"])] == studio.names()
+    assert [layer["opacity"] for layer in reversed(manifest["layers"])] == [1, 0.5, 1, 1]
+    for file in ["composite.png", *(layer["file"] for layer in manifest["layers"])]:
+        with Image.open(archive.open(file)) as image:
+            image.load()
+            assert image.size == (736, 544)
+
+    # A reload keeps everything, undo included.
+    names, shown = studio.names(), studio.pixels()
+    page.reload()
+    expect(studio.rows).to_have_count(4)
+    studio.wait_for_paint()
+    assert studio.names() == names
+    assert max(abs(a - b) for a, b in zip(studio.pixels(), shown, strict=True)) < 0.5
+    expect(studio.rows.last).to_contain_text("v2")
+    studio.button("Undo: Opacity").click()
+    page.keyboard.press("Control+z")
+    assert studio.names() == order
+
+
+def test_original_and_difference_are_a_key_away(studio: Studio, picture) -> None:
+    studio.choose(picture)
+    studio.decompose(layers=3)
+    expect(studio.page.locator(".fidelity")).to_have_text("rebuilds exactly")
+    studio.page.keyboard.press("d")
+    studio.wait_for(lambda: max(studio.pixels()[:3]) < 12, "a black difference")
+    studio.page.keyboard.press("o")
+    expect(studio.page.locator(".mode-bar").get_by_role("radio", name="Original")).to_be_checked()
+    studio.wait_for(lambda: min(studio.pixels((0.7, 0.05, 0.9, 0.3))[:3]) > 250, "the white of the original")
+
+
+def test_png_is_the_composite(studio: Studio, picture) -> None:
+    studio.choose(picture)
+    studio.decompose(layers=2)
+    with studio.page.expect_download() as download:
+        studio.button("Download the composite as PNG").click()
+    with Image.open(download.value.path()) as image, Image.open(picture) as original:
+        assert image.format == "PNG"
+        assert image.convert("RGB").tobytes() == original.tobytes()
+
+
+def test_dragging_a_grip_reorders(studio: Studio, picture) -> None:
+    studio.choose(picture)
+    studio.decompose(layers=3)
+    top, middle, bottom = studio.names()
+    grip = studio.rows.first.locator(".grip").bounding_box()
+    target = studio.rows.last.bounding_box()
+    assert grip is not None and target is not None
+    mouse = studio.page.mouse
+    mouse.move(grip["x"] + 8, grip["y"] + 20)
+    mouse.down()
+    mouse.move(grip["x"] + 8, target["y"] + target["height"] - 4, steps=8)
+    mouse.up()
+    assert studio.names() == [middle, bottom, top]
+    expect(studio.button(f"Undo: Move {top}")).to_be_enabled()
+
+
+def _blueness(pixel: list[float]) -> float:
+    return pixel[2] - (pixel[0] + pixel[1]) / 2
