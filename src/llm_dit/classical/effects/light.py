@@ -1,0 +1,132 @@
+"""Light and shade: glow, sunset, shadow. What passes the outline needs shape "new"; "keep" holds it inside."""
+
+from dataclasses import replace
+
+import cv2
+import numpy as np
+
+from llm_dit.alpha import Colour
+from llm_dit.classical.effects.oklab import Floats, from_linear, to_linear
+from llm_dit.classical.effects.picture import (
+    Picture,
+    Scene,
+    change_lab,
+    quantile,
+    sample_lab,
+    smoothstep,
+    soften,
+    strips,
+)
+from llm_dit.classical.operations import Operation
+
+_SUNSET_LIGHT: Colour = (255, 138, 60)
+
+
+def glow(picture: Picture, operation: Operation, scene: Scene) -> Picture:
+    """Let the bright parts bloom in light of the operation's colour, and let that light reach past the edge."""
+    assert operation.colour
+    amount = min(operation.amount, 3.0)
+    lit = _bloom(picture, operation.colour, amount)
+    return _halo(lit, operation.colour, amount) if scene.shape == "new" else lit
+
+
+def sunset(picture: Picture, operation: Operation, scene: Scene) -> Picture:
+    """Low golden light from the upper right, rose in the middle tones, violet in the shade."""
+    amount = min(operation.amount, 2.0)
+    left, top, right, bottom = picture.box
+    height, width = picture.alpha.shape
+    across = (np.arange(width, dtype=np.float32) - (left + 0.72 * (right - left))) / picture.extent
+    down = (np.arange(height, dtype=np.float32) - (top + 0.22 * (bottom - top))) / picture.extent
+
+    def change(lab: Floats, rows: slice) -> Floats:
+        light = lab[..., 0]
+        near = np.exp(-(across[None, :] ** 2 + down[rows, None] ** 2) / 0.18)
+        warm, shade = smoothstep(light, 0.15, 0.9), (1.0 - smoothstep(light, 0.0, 0.6)) * (0.3 + light)
+        toned = np.stack(
+            [
+                light * (0.93 + 0.07 * near) + 0.05 * near * (1.0 - light),
+                0.75 * lab[..., 1] + 0.022 + 0.026 * warm + 0.03 * shade,
+                0.75 * lab[..., 2] + 0.014 + 0.036 * warm + 0.05 * near - 0.02 * shade,
+            ],
+            axis=-1,
+        )
+        return lab + amount * (toned - lab)
+
+    lit = _bloom(change_lab(picture, change), _SUNSET_LIGHT, 0.6 * amount)
+    return _halo(lit, _SUNSET_LIGHT, 0.7 * amount) if scene.shape == "new" else lit
+
+
+def shadow(picture: Picture, operation: Operation, scene: Scene) -> Picture:
+    """Deepen the dark tones; shade the inside away from the light, or with shape "new" cast a soft shadow."""
+    amount = min(operation.amount, 3.0)
+    deepened = _deepen(picture, 0.26 * amount)
+    return _cast(deepened, amount) if scene.shape == "new" else _shade_edge(deepened, 0.3 * amount)
+
+
+def _bloom(picture: Picture, colour: Colour, amount: float) -> Picture:
+    """Screen the softened highlights over the picture in linear light, as a diffusion filter before a lens does."""
+    light = to_linear(np.array([[colour]], np.float32) / 255.0)[0, 0]
+    light /= light.max()
+    luminance = to_linear(picture.colours.mean(axis=-1)) * picture.alpha
+    bright = luminance * smoothstep(luminance, 0.05, 0.6)
+    bloom = 0.6 * soften(bright, 0.012 * picture.extent) + 0.6 * soften(bright, 0.05 * picture.extent)
+    filtered = 1.0 - min(0.3 * amount, 0.8) * (1.0 - light)
+    for rows in strips(picture.alpha.shape[0]):
+        linear = to_linear(picture.colours[rows]) * filtered
+        added = amount * (0.5 * bloom[rows, :, None] + 0.015) * light
+        picture.colours[rows] = from_linear(1.0 - (1.0 - linear) * (1.0 - added.clip(0.0, 0.95)))
+    return picture
+
+
+def _halo(picture: Picture, colour: Colour, amount: float) -> Picture:
+    """Put a soft rim of light behind the layer."""
+    reach = 0.5 * soften(picture.alpha, 0.015 * picture.extent) + 0.6 * soften(picture.alpha, 0.045 * picture.extent)
+    return _behind(picture, np.array(colour, np.float32) / 255.0, (reach * min(amount, 2.0) * 0.8).clip(0.0, 1.0))
+
+
+def _cast(picture: Picture, amount: float) -> Picture:
+    """Put a soft shadow behind the layer, for light from the upper left."""
+    extent = picture.extent
+    moved = _shift(soften(picture.alpha, 0.016 * extent), 0.014 * extent, 0.02 * extent)
+    return _behind(picture, np.zeros(3, np.float32), (0.5 * amount * moved).clip(0.0, 0.9))
+
+
+def _behind(picture: Picture, colour: Floats, below: Floats) -> Picture:
+    """Return the picture over one colour with the alpha `below`."""
+    alpha = picture.alpha + below * (1.0 - picture.alpha)
+    for rows in strips(alpha.shape[0]):
+        own = np.divide(picture.alpha[rows], alpha[rows], out=np.ones_like(alpha[rows]), where=alpha[rows] > 0)
+        picture.colours[rows] = colour + (picture.colours[rows] - colour) * own[..., None]
+    return replace(picture, alpha=alpha)
+
+
+def _deepen(picture: Picture, depth: float) -> Picture:
+    """Darken what is dark for this layer and leave its lights; a flat layer has no tones to part and darkens little."""
+    lab, weights = sample_lab(picture)
+    low, high = (quantile(lab[:, 0, 0], weights, share) for share in (0.05, 0.85))
+    depth *= min(0.35 + 2.0 * (high - low), 1.0)
+    low, high = low - 0.05, high + 0.05
+
+    def change(lab: Floats, rows: slice) -> Floats:
+        weight = 1.0 - smoothstep(lab[..., 0], low, high)
+        return lab * (1.0 - min(depth, 0.6) * weight)[..., None]
+
+    return change_lab(picture, change)
+
+
+def _shade_edge(picture: Picture, depth: float) -> Picture:
+    """Darken the inside along the edges that face the lower right; the border of the canvas is no edge."""
+    extent = picture.extent
+    reach = _shift(soften(picture.alpha, 0.03 * extent), -0.022 * extent, -0.03 * extent)
+
+    def change(lab: Floats, rows: slice) -> Floats:
+        shade = 1.0 - np.minimum(reach[rows] / np.maximum(picture.alpha[rows], 1e-3), 1.0)
+        return lab * (1.0 - min(depth, 0.8) * shade)[..., None]
+
+    return change_lab(picture, change)
+
+
+def _shift(plane: Floats, across: float, down: float) -> Floats:
+    matrix = np.array([[1, 0, across], [0, 1, down]], np.float32)
+    height, width = plane.shape
+    return np.asarray(cv2.warpAffine(plane, matrix, (width, height), borderMode=cv2.BORDER_REPLICATE), np.float32)

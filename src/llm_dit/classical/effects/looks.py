@@ -1,0 +1,96 @@
+"""Ready-made looks: greyscale, inverted, sepia, vintage, vignette, film grain, posterized."""
+
+import numpy as np
+
+from llm_dit.classical.effects.oklab import Floats
+from llm_dit.classical.effects.picture import Picture, Scene, change_lab, smoothstep, soften, strips
+from llm_dit.classical.operations import Operation
+
+_PLAIN_LEVELS = 5
+
+
+def greyscale(picture: Picture, operation: Operation, scene: Scene) -> Picture:
+    """Take the chroma away and keep lightness."""
+    keep = 1.0 - min(operation.amount, 1.0)
+
+    def change(lab: Floats, rows: slice) -> Floats:
+        lab[..., 1:] *= keep
+        return lab
+
+    return change_lab(picture, change)
+
+
+def invert(picture: Picture, operation: Operation, scene: Scene) -> Picture:
+    """Give every channel its complement, as a photographic negative has."""
+    for rows in strips(picture.alpha.shape[0]):
+        picture.colours[rows] = 1.0 - picture.colours[rows]
+    return picture
+
+
+def sepia(picture: Picture, operation: Operation, scene: Scene) -> Picture:
+    """Print it in brown on cream paper."""
+    amount = min(operation.amount, 1.5)
+
+    def change(lab: Floats, rows: slice) -> Floats:
+        light = 0.13 + 0.83 * lab[..., 0]
+        strength = 0.55 + 1.6 * light * (1.0 - light)
+        print_ = np.stack([light, 0.024 * strength, 0.056 * strength], axis=-1)
+        return lab + amount * (print_ - lab)
+
+    return change_lab(picture, change)
+
+
+def vintage(picture: Picture, operation: Operation, scene: Scene) -> Picture:
+    """Fade the blacks, calm and warm the colours, darken the corners and add grain."""
+    amount = min(operation.amount, 1.6)
+
+    def change(lab: Floats, rows: slice) -> Floats:
+        light = 0.15 + 0.8 * lab[..., 0] + 0.1 * smoothstep(lab[..., 0], 0.2, 0.8) - 0.06
+        faded = np.stack([light, 0.7 * lab[..., 1] + 0.008, 0.68 * lab[..., 2] + 0.018 + 0.03 * light], axis=-1)
+        return lab + amount * (faded - lab)
+
+    toned = change_lab(picture, change)
+    return _grain(_vignette(toned, 0.12 * amount), 0.016 * amount, scene)
+
+
+def vignette(picture: Picture, operation: Operation, scene: Scene) -> Picture:
+    """Darken towards the corners of what is visible."""
+    return _vignette(picture, min(0.38 * operation.amount, 0.9))
+
+
+def grain(picture: Picture, operation: Operation, scene: Scene) -> Picture:
+    """Add the grain of film, the same for a seed."""
+    return _grain(picture, 0.035 * operation.amount, scene)
+
+
+def posterize(picture: Picture, operation: Operation, scene: Scene) -> Picture:
+    """Reduce every channel to a few even levels, like a screen print."""
+    levels = operation.size or max(2.0, round(_PLAIN_LEVELS / operation.amount))
+    for rows in strips(picture.alpha.shape[0]):
+        picture.colours[rows] = np.rint(picture.colours[rows] * (levels - 1.0)) / (levels - 1.0)
+    return picture
+
+
+def _vignette(picture: Picture, depth: float) -> Picture:
+    left, top, right, bottom = picture.box
+    height, width = picture.alpha.shape
+    across = (np.arange(width, dtype=np.float32) + 0.5 - (left + right) / 2) / ((right - left) / 2)
+    down = (np.arange(height, dtype=np.float32) + 0.5 - (top + bottom) / 2) / ((bottom - top) / 2)
+
+    def change(lab: Floats, rows: slice) -> Floats:
+        distance = np.hypot(across[None, :], down[rows, None]) / np.float32(np.sqrt(2.0))
+        return lab * (1.0 - depth * smoothstep(distance, 0.35, 1.0))[..., None]
+
+    return change_lab(picture, change)
+
+
+def _grain(picture: Picture, depth: float, scene: Scene) -> Picture:
+    noise = scene.rng.standard_normal(picture.alpha.shape, dtype=np.float32)
+    noise = 0.5 * noise + 1.1 * soften(noise, 0.9)
+
+    def change(lab: Floats, rows: slice) -> Floats:
+        # Grain shows in the middle tones; black and white are clear film and full silver.
+        lab[..., 0] += depth * noise[rows] * (0.35 + 2.6 * lab[..., 0] * (1.0 - lab[..., 0]))
+        return lab
+
+    return change_lab(picture, change)

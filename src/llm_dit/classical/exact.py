@@ -1,0 +1,100 @@
+"""Solving the layers' colours so that their composite is the picture."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+Bytes = NDArray[np.uint8]
+
+
+def settle_alpha(alphas: Bytes, wanted: Bytes, owner: NDArray[np.integer]) -> None:
+    """Change `alphas` (layers, height, width) in place so that they composite to `wanted` (height, width).
+
+    Where they do not, and wherever the picture is half transparent, the layer numbered by `owner` alone carries it.
+    """
+    through = np.ones(wanted.shape, np.float32)
+    for alpha in alphas:
+        through *= 1 - alpha.astype(np.float32) / 255
+    off = (np.abs((1 - through) * 255 - wanted) > 0.5) | ((wanted > 0) & (wanted < 255))
+    rows, columns = np.nonzero(off)
+    alphas[:, rows, columns] = 0
+    alphas[owner[rows, columns], rows, columns] = wanted[rows, columns]
+
+
+def settle_colours(layers: Bytes, picture: Bytes) -> None:
+    """Change the colours of `layers` (layers, height, width, 4; bottom first) in place so that they give `picture`.
+
+    What is missing is first shared out by the least change of all colours together (`_share`), so that the faint
+    edge of a layer keeps its own colour and the layer behind it takes what the edge cannot. Where that meets the
+    bounds of a colour, the layers are solved one by one (`_solve`). The composite is off by half a level of rounding
+    at most, times two when written.
+    """
+    count = len(layers)
+    clear = np.ones(picture.shape[:2], bool)
+    mixed = np.zeros(picture.shape[:2], bool)
+    for index in range(count - 1, -1, -1):
+        alpha = layers[index, ..., 3]
+        whole = clear & (alpha == 255)
+        layers[index, ..., :3][whole] = picture[..., :3][whole]
+        mixed |= clear & (alpha > 0) & (alpha < 255)
+        clear &= alpha == 0
+    rows, columns = np.nonzero(mixed)
+    if len(rows):
+        stack = layers[:, rows, columns].astype(np.float32)
+        target = picture[rows, columns, :3].astype(np.float32)
+        left = _share(stack, target)
+        if left.any():
+            hard = stack[:, left]
+            _solve(hard, target[left])
+            stack[:, left] = hard
+        layers[:, rows, columns] = stack.astype(np.uint8)
+
+
+def _share(stack: NDArray[np.float32], target: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """Change the colours of `stack` (layers, pixels, 4) in place by the least squares that give `target` (pixels, 3).
+
+    The minimum norm solution of Σ w C = I, w being how much of each layer is seen; colours at a bound stay there and
+    the others take over. Colours end as whole numbers. Returns where more than half a level is still missing.
+    """
+    alpha = stack[..., 3] / 255
+    clear = np.ones_like(alpha[0])
+    weight = np.empty_like(alpha)
+    for index in range(len(stack) - 1, -1, -1):
+        weight[index] = alpha[index] * clear
+        clear *= 1 - alpha[index]
+    wanted = target * (1 - clear[:, None])
+    colours, share = stack[..., :3], weight[..., None]
+    free = np.ones(colours.shape, np.float32)
+    for _ in range(3):
+        missing = wanted - (colours * share).sum(axis=0)
+        colours += missing * share * free / np.maximum((share**2 * free).sum(axis=0), 1e-6)
+        free = ((colours > 0) & (colours < 255)).astype(np.float32)
+        np.clip(colours, 0, 255, out=colours)
+    np.rint(colours, out=colours)
+    return (np.abs(wanted - (colours * share).sum(axis=0)) > 0.5).any(axis=-1)
+
+
+def _solve(stack: NDArray[np.float32], target: NDArray[np.float32]) -> None:
+    """Solve the colours of `stack` (layers, pixels, 4) in place for `target` (pixels, 3), premultiplying on the way.
+
+    From the top down each layer's colour is solved from I = αF + (1 − α)B, B being what the layers below give. Where F
+    would leave 0…255 it is clipped and the rest is asked of the layers below; it always fits, since all layers showing
+    I itself is a solution.
+    """
+    alpha = stack[..., 3:] / 255
+    below = [np.zeros_like(target)]
+    through = np.ones_like(alpha[0])
+    for index in range(len(stack)):
+        below.append(below[-1] * (1 - alpha[index]) + stack[index, :, :3] * alpha[index])
+        through *= 1 - alpha[index]
+    wanted = target * (1 - through)
+    asked = np.ones(target.shape, bool)
+    for index in range(len(stack) - 1, -1, -1):
+        a = alpha[index]
+        use = asked & (a > 0)
+        solved = np.divide(wanted - (1 - a) * below[index], a, out=np.zeros_like(wanted), where=a > 0)
+        colour = np.where(use, np.rint(solved.clip(0, 255)), stack[index, :, :3])
+        stack[index, :, :3] = colour
+        clipped = (solved < -0.5) | (solved > 255.5)
+        asked = np.where(use, clipped, asked) & (a < 1)
+        rest = np.divide(wanted - a * colour, 1 - a, out=np.zeros_like(wanted), where=a < 1)
+        wanted = np.where(asked, rest, below[index])

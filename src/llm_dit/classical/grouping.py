@@ -1,0 +1,151 @@
+"""Grouping surfaces into as many layers as are wanted."""
+
+import numpy as np
+
+from llm_dit.classical.regions import Regions
+from llm_dit.classical.segment import Floats
+
+
+def find_ground(regions: Regions) -> int:
+    """Return the region that lies behind everything: much of the picture's edge and a large area.
+
+    Backgrounds are cut by the picture's edge, objects seldom are (Wei et al., "Geodesic saliency using background
+    priors", ECCV 2012; Zhu et al., "Saliency optimization from robust background detection", CVPR 2014).
+    """
+    rim = regions.rim / max(float(regions.rim.sum()), 1.0)
+    return int(np.argmax(rim + 0.7 * regions.area / regions.area.sum()))
+
+
+class Groups:
+    """Surfaces being joined, with what the costs are made of; joined rows stay in place and are marked dead."""
+
+    def __init__(self, regions: Regions, colours: Floats, ground: int, busy: float) -> None:
+        self.busy = busy
+        self.member = np.arange(regions.count)
+        self.alive = np.ones(regions.count, bool)
+        self.area = regions.area / regions.area.sum()
+        self.palette, self.context, self.mean = regions.palette.copy(), regions.context.copy(), regions.mean.copy()
+        self.shared, self.total = regions.shared.copy(), regions.shared * regions.contrast
+        self.rim, self.box = regions.rim.copy(), regions.box.copy()
+        self.pixels = float(regions.area.sum())
+        self.distance = np.linalg.norm(colours[:, None] - colours[None], axis=-1).astype(np.float32)
+        self.ground = ground
+        self.cost = np.full((regions.count, regions.count), np.inf, np.float32)
+        for one in range(regions.count):
+            self.cost[one] = self._costs(one)
+        np.fill_diagonal(self.cost, np.inf)
+
+    def join_cheapest(self) -> None:
+        """Join the two groups whose union loses least."""
+        i, j = divmod(int(self.cost.argmin()), len(self.cost))
+        self.join(j, i) if i == self.ground else self.join(i, j)
+
+    def join(self, gone: int, keep: int) -> None:
+        """Let `keep` take `gone` in."""
+        share = self.area[gone] / (self.area[gone] + self.area[keep])
+        for values in (self.palette, self.context, self.mean):
+            values[keep] += share * (values[gone] - values[keep])
+        self.area[keep] += self.area[gone]
+        self.rim[keep] += self.rim[gone]
+        self.box[keep, :2] = np.minimum(self.box[keep, :2], self.box[gone, :2])
+        self.box[keep, 2:] = np.maximum(self.box[keep, 2:], self.box[gone, 2:])
+        for matrix in (self.shared, self.total):
+            matrix[keep] += matrix[gone]
+            matrix[:, keep] = matrix[keep]
+            matrix[gone] = matrix[:, gone] = 0
+            matrix[keep, keep] = 0
+        self.alive[gone] = False
+        self.member[self.member == gone] = keep
+        self.cost[gone] = self.cost[:, gone] = np.inf
+        self.cost[keep] = self._costs(keep)
+        self.cost[:, keep] = self.cost[keep]
+
+    def _costs(self, one: int) -> Floats:
+        """Return what is lost by joining `one` with each other group: the cheapest of three reasons to join.
+
+        One paint in several places; one texture of interleaved parts; a part of the thing it touches.
+        """
+        colour = np.sqrt(np.maximum(self._energy(one), 0))
+        context = np.abs(self.context - self.context[one]).sum(axis=-1) / 2
+        border = self.shared[one]
+        outline = np.minimum(self.shared.sum(axis=-1) + self.rim, self.shared[one].sum() + self.rim[one]) + 1e-6
+        touch = np.minimum(border / outline, 1)
+        smaller = np.minimum(self.area, self.area[one])
+        size = (1 - self.busy) * np.minimum(1, smaller / 0.006) ** 0.5
+        size += self.busy * np.minimum(1, smaller / 0.02) ** 0.5
+        contrast = np.divide(self.total[one], border, out=np.full_like(border, np.inf), where=border > 0)
+        alone = (self.shared[self.ground] + self.rim) / (self.shared.sum(axis=-1) + self.rim + 1e-6)
+        bound = 1 - np.minimum(alone, alone[one])
+        apart = ((0.2 + 0.2 * self.busy) * self._disparity(one) + 0.4 * self.busy * bound) * (1 - touch)
+        paint = colour / 20 + apart
+        texture = np.where(border > 0, 2.0 * context + 0.4 * (1 - touch) + 2 * (1 - self._prevalent(one)), np.inf)
+        part = np.minimum(contrast, 60) / 45 * size * (1.5 - 0.5 * touch)
+        part = np.where(border > 0, part * self._grounded(one), np.inf)
+        cost = np.minimum(np.minimum(paint, texture), part)
+        cost[~self.alive] = np.inf
+        cost[one] = np.inf
+        return cost
+
+    def _grounded(self, one: int) -> Floats:
+        """Return by how much more it costs to give a thing to the ground than to another thing.
+
+        What the picture's edge cuts is likelier to be ground too. In busy pictures things are made of many parts.
+        """
+        between = np.full(len(self.area), 0.75 - 0.5 * self.busy, np.float32)
+        cut = np.minimum(1, self.rim / (self.rim + self.shared.sum(axis=-1) + 1e-6) / 0.35)
+        ground = 1.6 - 0.7 * cut
+        if one == self.ground:
+            return ground
+        between[self.ground] = ground[one]
+        return between
+
+    def _prevalent(self, one: int) -> Floats:
+        """Return how common the smaller one's colours are around the larger one, 0–1: in a texture each is."""
+        in_one = np.minimum(self.palette, 3 * self.context[one]).sum(axis=-1)
+        in_other = np.minimum(self.palette[one], 3 * self.context).sum(axis=-1)
+        return np.where(self.area < self.area[one], in_one, in_other)
+
+    def _energy(self, one: int) -> Floats:
+        """Return the energy distance of the colour distributions (Székely and Rizzo, 2013)."""
+        cross = self.palette @ (self.distance @ self.palette[one])
+        own = ((self.palette @ self.distance) * self.palette).sum(axis=-1)
+        # On single colours this is their distance, squared to undo the caller's root.
+        return np.maximum(2 * cross - own - own[one], 0) ** 2 / 4
+
+    def _disparity(self, one: int) -> Floats:
+        """Return how unlike two groups are in size and how far apart, 0 for pieces close by or of one size."""
+        ratio = np.abs(np.log2(self.area / self.area[one]))
+        gap = np.linalg.norm(
+            np.maximum(0, np.maximum(self.box[one, :2] - self.box[:, 2:], self.box[:, :2] - self.box[one, 2:])), axis=-1
+        )
+        reach = np.sqrt(np.maximum(self.area, self.area[one]) * self.pixels)
+        return np.minimum(ratio / 3, gap / reach * 4)
+
+
+def busyness(regions: Regions, layer_num: int) -> float:
+    """Return 0 for a picture with about as many things as layers are wanted, up to 1 for one with many more.
+
+    Parts of one texture count as one thing, slivers and specks as none.
+    """
+    things = np.flatnonzero((regions.area > 0.001 * regions.area.sum()) & (regions.thick > 3))
+    things = things[np.argsort(-regions.area[things], kind="stable")]
+    kinds = 0
+    while len(things):
+        kinds += 1
+        context = np.abs(regions.context[things] - regions.context[things[0]]).sum(axis=-1) / 2
+        context[0] = 0
+        things = things[context >= 0.15]
+    return float(np.clip((kinds / layer_num - 2) / 0.8, 0, 1))
+
+
+def group(regions: Regions, colours: Floats, ground: int, layer_num: int, busy: float) -> np.ndarray:
+    """Return for each region its group, 0 the ground's, 1… the others', at most `layer_num` in all."""
+    groups = Groups(regions, colours, ground, busy)
+    while groups.alive.sum() > layer_num:
+        groups.join_cheapest()
+    numbers = np.full(regions.count, -1)
+    numbers[groups.member[ground]] = 0
+    others = [g for g in np.flatnonzero(groups.alive).tolist() if g != groups.member[ground]]
+    for number, one in enumerate(others, start=1):
+        numbers[one] = number
+    return numbers[groups.member]

@@ -1,0 +1,131 @@
+"""Ordinary English → a list of operations. Nothing is ever dropped: what is not understood is an error that says so.
+
+A sentence is split at its joints ("and", ",", "then", …) into the longest clauses that one rule matches as a whole.
+`vocabulary.py` holds the words, `phrases.py` the English around them, `rules.py` turns both into patterns.
+"""
+
+from dataclasses import dataclass, replace
+from functools import cache
+
+from llm_dit.classical.colour_rules import colour_rules
+from llm_dit.classical.measure_rules import measure_rules
+from llm_dit.classical.operations import Operation
+from llm_dit.classical.phrases import NAMED_PART, Strength, normalise, split, strip_courtesy, take_strength
+from llm_dit.classical.reference import TOPICS
+from llm_dit.classical.rules import Match, Rule, row_rules
+from llm_dit.classical.vocabulary import SCALES
+from llm_dit.errors import InstructionError
+
+MAX_LENGTH = 1000
+MAX_OPERATIONS = 12
+# "Replace red with blue" and "tint it with blue" have a joint inside.
+_MAX_PARTS_IN_CLAUSE = 2
+_CAN_DO = (
+    f"It can {', '.join(topic.label for topic in TOPICS)}, each with words such as “slightly”, “much” or “by 20%”; "
+    "for anything else use the Qwen-Image engine."
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Clause:
+    """An understood clause in full words; `follows` when it took its beginning from the clause before."""
+
+    text: str
+    match: Match
+    strength: Strength
+    follows: bool
+
+
+def parse_instruction(instruction: str) -> list[Operation]:
+    """Return the operations that an instruction asks for, in its order; at least one.
+
+    Raises `InstructionError` for text that is empty, too long, or not understood down to the last word.
+    """
+    if len(instruction) > MAX_LENGTH:
+        raise InstructionError(f"The instruction is too long: use at most {MAX_LENGTH} characters.")
+    clauses = _clauses(normalise(instruction))
+    if not clauses:
+        raise InstructionError(f"Say what to change, for example “Make it blue and slightly darker”. {_CAN_DO}")
+    if len(clauses) > MAX_OPERATIONS:
+        raise InstructionError(
+            f"The instruction asks for {len(clauses)} changes: use at most {MAX_OPERATIONS} at once."
+        )
+    if len(frozenset[str]().union(*(clause.match.names for clause in clauses))) > 1:
+        raise InstructionError(
+            "The instruction names several things, but a layer is edited as a whole: edit one at a time."
+        )
+    return [clause.match.operation for clause in _share_strengths(clauses)]
+
+
+@cache
+def _rules() -> tuple[Rule, ...]:
+    """Return all rules; compiling their patterns takes a third of a second, so the first instruction waits for it."""
+    return (*colour_rules(), *measure_rules(), *row_rules())
+
+
+def _clauses(text: str) -> list[_Clause]:
+    """Split the text into the longest clauses that are understood."""
+    parts = [(a, b) for a, b in split(text) if strip_courtesy(text[a:b])]
+    clauses: list[_Clause] = []
+    at = 0
+    while at < len(parts):
+        head = clauses[-1].match.head if clauses else ""
+        for count in range(min(_MAX_PARTS_IN_CLAUSE, len(parts) - at), 0, -1):
+            words = strip_courtesy(text[parts[at][0] : parts[at + count - 1][1]])
+            if clause := _understand(words, head):
+                clauses.append(clause)
+                at += count
+                break
+        else:
+            raise _not_understood(text[parts[at][0] : parts[at][1]])
+    return clauses
+
+
+def _understand(words: str, head: str) -> _Clause | None:
+    """Understand a clause alone or after the `head` of the one before: "make it less | bright" and "saturated".
+
+    A lone word takes the head's direction, so there the head comes first; whole sentences stand alone first.
+    """
+    alone = _match(words)
+    is_sentence = alone is not None and (alone.match.head != "" or not head)
+    if is_sentence or not head:
+        return alone
+    beginning = head.lstrip("-")
+    for start in (beginning, beginning.split()[0]):
+        if clause := _match(f"{start} {words}"):
+            return replace(clause, follows=True)
+    return alone
+
+
+def _match(text: str) -> _Clause | None:
+    """Try the words as they stand first: in "make it soft" the word is the effect, in "a soft glow" its strength."""
+    for words, strength in ((text, Strength()), take_strength(text)):
+        for rule in _rules():
+            if match := rule(words, strength):
+                return _Clause(text=words, match=match, strength=strength, follows=False)
+    return None
+
+
+def _share_strengths(clauses: list[_Clause]) -> list[_Clause]:
+    """Give all of "increase the brightness and contrast by 20%" the 20%, said with the first or with the last."""
+    shared = list(clauses)
+    for index in [*range(1, len(shared)), *range(len(shared) - 1, 0, -1)]:
+        first, second = shared[index - 1], shared[index]
+        if not second.follows or not {first.match.operation.effect, second.match.operation.effect} <= SCALES:
+            continue
+        for place, clause, strength in ((index, second, first.strength), (index - 1, first, second.strength)):
+            if clause.strength.is_plain and not strength.is_plain:
+                matches = (rule(clause.text, strength) for rule in _rules())
+                match = next(match for match in matches if match)
+                shared[place] = replace(clause, match=match, strength=strength)
+    return shared
+
+
+def _not_understood(part: str) -> InstructionError:
+    shown = "".join(sign for sign in part.strip() if sign.isprintable())
+    shown = shown if len(shown) <= 60 else f"{shown[:59]}…"
+    negated = any(f" {word} " in f" {part} " for word in ("not", "don't", "never", "no", "without"))
+    hint = " Say what to do instead of what not to do." if negated else ""
+    if named := NAMED_PART.search(part):
+        hint = f" A layer is edited as a whole: say “it” instead of “{named[0]}”."
+    return InstructionError(f"The classical engine does not understand “{shown}”.{hint} {_CAN_DO}")

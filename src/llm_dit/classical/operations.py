@@ -1,0 +1,21 @@
+"""One step of an edit, as the parser asks for it and the effects carry it out."""
+
+from dataclasses import dataclass
+
+from llm_dit.alpha import Colour
+
+
+@dataclass(frozen=True, kw_only=True)
+class Operation:
+    """An effect and how much of it.
+
+    `amount` is a factor ≥ 0 for a scale (1 changes nothing), degrees for "hue", −1…1 for "tint", and a strength
+    (1 is the plain effect) for everything else. `colour` is the target, `source` the only colour to change.
+    `size` is a count in the effect's own unit: pixels of a blur, levels of a posterization.
+    """
+
+    effect: str
+    amount: float = 1.0
+    colour: Colour | None = None
+    source: Colour | None = None
+    size: float | None = None

@@ -1,0 +1,201 @@
+"""Regions of a picture and what is known of each."""
+
+import heapq
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from llm_dit.classical.segment import Floats, Labels, Palette, Sketch, compact
+
+REACH = 4
+"""Pixels between the two samples whose difference tells how sharp a border is: wider than an anti-aliased edge."""
+SAME_PAINT = 4.5
+"""CIELAB distance across a border below which both sides are one smooth surface."""
+MOST = 1200
+"""Regions kept for the slower steps; a picture of noise has many more."""
+
+Graph = list[dict[int, tuple[float, float]]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Regions:
+    """A partition of the sketch into n regions.
+
+    `labels` 0…n−1 (−1: invisible); `area` in pixels; `mean` CIELAB (n, 3); `palette` the share of each palette
+    colour (n, p) in the region itself and `context` in its neighbourhood; `shared` (n, n) the length of common
+    borders and `contrast` (n, n) the mean CIELAB difference across them; `rim` the length on the picture's edge;
+    `box` (n, 4) left, top, right, bottom; `thick` the largest distance to the outline.
+    """
+
+    labels: Labels
+    area: Floats
+    mean: Floats
+    palette: Floats
+    context: Floats
+    shared: Floats
+    contrast: Floats
+    rim: Floats
+    box: Floats
+    thick: Floats
+
+    @property
+    def count(self) -> int:
+        """The number of regions."""
+        return len(self.area)
+
+
+def measure(labels: Labels, sketch: Sketch, palette: Palette) -> Regions:
+    """Return the regions of `labels` with all their measures."""
+    count = int(labels.max()) + 1
+    inside = labels >= 0
+    flat = labels[inside]
+    area = np.bincount(flat, minlength=count).astype(np.float32)
+    deep = depth(labels)[inside]
+    # The blur along outlines would tint small things.
+    weight = np.minimum(deep, 4) ** 3
+    sums = [np.bincount(flat, weight * sketch.lab[..., c][inside], count) for c in range(3)]
+    mean = np.stack(sums, -1) / np.bincount(flat, weight, count)[:, None]
+    thick = np.zeros(count, np.float32)
+    np.maximum.at(thick, flat, deep)
+    colours = len(palette.colours)
+    own = np.bincount(flat * colours + palette.index[inside], minlength=count * colours).reshape(count, colours)
+    shared, contrast = _borders(labels, sketch.lab, count)
+    return Regions(
+        labels=labels,
+        area=area,
+        mean=mean.astype(np.float32),
+        palette=(own / area[:, None]).astype(np.float32),
+        context=_context(labels, palette, area),
+        shared=shared,
+        contrast=contrast,
+        rim=_rim(labels, count),
+        box=_boxes(labels, count),
+        thick=thick,
+    )
+
+
+def _borders(labels: Labels, lab: Floats, count: int) -> tuple[Floats, Floats]:
+    """Return the length of common borders and the mean difference across them, both (count, count) and symmetric."""
+    rows, columns, pairs, gaps = _border_sums(labels, lab, count)
+    length = np.zeros((count, count), np.float32)
+    total = np.zeros((count, count), np.float32)
+    length[rows, columns] = length[columns, rows] = pairs
+    total[rows, columns] = total[columns, rows] = gaps
+    return length / REACH, np.divide(total, length, out=np.zeros_like(total), where=length > 0)
+
+
+def _border_sums(labels: Labels, lab: Floats, count: int) -> tuple[Labels, Labels, Floats, Floats]:
+    """Return, for each pair of neighbours, both labels, the number of sample pairs and the sum of their differences."""
+    keys, gaps = [], []
+    for one, other, a, b in (
+        (labels[:, :-REACH], labels[:, REACH:], lab[:, :-REACH], lab[:, REACH:]),
+        (labels[:-REACH], labels[REACH:], lab[:-REACH], lab[REACH:]),
+    ):
+        differ = (one != other) & (one >= 0) & (other >= 0)
+        p, q = one[differ].astype(np.int64), other[differ]
+        keys.append(np.minimum(p, q) * count + np.maximum(p, q))
+        gaps.append(np.linalg.norm(a[differ] - b[differ], axis=-1))
+    values, inverse = np.unique(np.concatenate(keys), return_inverse=True)
+    rows, columns = np.divmod(values, count)
+    pairs = np.bincount(inverse, minlength=len(values)).astype(np.float32)
+    sums = np.bincount(inverse, np.concatenate(gaps), len(values)).astype(np.float32)
+    return rows.astype(np.int32), columns.astype(np.int32), pairs, sums
+
+
+def _context(labels: Labels, palette: Palette, area: Floats) -> Floats:
+    """Return the mean palette histogram of the windows around each region's pixels: alike for interleaved stripes."""
+    inside = labels >= 0
+    flat = labels[inside]
+    sums = [np.bincount(flat, near[inside], len(area)) for near in palette.near]
+    return (np.stack(sums, axis=-1) / area[:, None]).astype(np.float32)
+
+
+def _rim(labels: Labels, count: int) -> Floats:
+    edge = np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]])
+    return np.bincount(edge[edge >= 0], minlength=count).astype(np.float32)
+
+
+def _boxes(labels: Labels, count: int) -> Floats:
+    rows, columns = np.nonzero(labels >= 0)
+    flat = labels[rows, columns]
+    box = np.empty((count, 4), np.float32)
+    for place, values in ((0, columns), (1, rows)):
+        low, high = np.full(count, np.iinfo(np.int64).max), np.full(count, -1)
+        np.minimum.at(low, flat, values)
+        np.maximum.at(high, flat, values)
+        box[:, place], box[:, place + 2] = low, high + 1
+    return box
+
+
+def depth(labels: Labels) -> Floats:
+    """Return each pixel's distance to the outline of its region, about 1 at the outline."""
+    same = np.ones(labels.shape, np.uint8)
+    down, right = labels[1:] != labels[:-1], labels[:, 1:] != labels[:, :-1]
+    same[1:][down] = same[:-1][down] = 0
+    same[:, 1:][right] = same[:, :-1][right] = 0
+    # Regions go on beyond the picture's edge.
+    # Where there is no outline at all the transform has no bound of its own.
+    reach = np.float32(max(labels.shape))
+    return np.minimum(np.asarray(cv2.distanceTransform(same, cv2.DIST_L2, 3), np.float32), reach) + np.float32(1)
+
+
+def smooth_merge(labels: Labels, lab: Floats) -> Labels:
+    """Return the labels with regions joined, weakest border first, while the colours run on across it.
+
+    Hierarchical merging on the region adjacency graph (Haris et al., "Hybrid image segmentation using watersheds and
+    fast region merging", IEEE TIP 1998), the border's own contrast as the cost. What is left of a picture of noise is
+    joined further until at most `MOST` regions remain.
+    """
+    limit = SAME_PAINT
+    blurred = cv2.GaussianBlur(lab, (0, 0), 0.7)
+    while True:
+        labels = _merge(labels, blurred, limit)
+        if labels.max() < MOST:
+            return labels
+        limit *= 1.6
+
+
+def _merge(labels: Labels, lab: Floats, limit: float) -> Labels:
+    count = int(labels.max()) + 1
+    graph: Graph = [{} for _ in range(count)]
+    sums = _border_sums(labels, lab, count)
+    for i, j, pairs, total in zip(*(values.tolist() for values in sums), strict=True):
+        graph[i][j] = graph[j][i] = (pairs, total)
+    parent = _merge_cheapest(graph, limit)
+    return compact(np.where(labels >= 0, parent[labels], -1).astype(np.int32))
+
+
+def _merge_cheapest(graph: Graph, limit: float) -> Labels:
+    """Merge nodes in order of their border's mean contrast until it reaches `limit`; return each node's new number."""
+    parent = np.arange(len(graph), dtype=np.int32)
+    heap = [(t / b, i, j, b) for i, near in enumerate(graph) for j, (b, t) in near.items() if i < j and t < limit * b]
+    heapq.heapify(heap)
+    while heap:
+        _, i, j, pairs = heapq.heappop(heap)
+        # An entry is stale when its border has gone or grown since.
+        if graph[i].get(j, (0.0, 0.0))[0] != pairs:
+            continue
+        keep, gone = (i, j) if len(graph[i]) >= len(graph[j]) else (j, i)
+        parent[gone] = keep
+        for other, b, t in _absorb(graph, keep, gone):
+            if t < limit * b:
+                heapq.heappush(heap, (t / b, min(keep, other), max(keep, other), b))
+    for node in range(len(parent)):
+        while parent[node] != parent[parent[node]]:
+            parent[node] = parent[parent[node]]
+    return parent
+
+
+def _absorb(graph: Graph, keep: int, gone: int) -> list[tuple[int, float, float]]:
+    """Move the borders of `gone` to `keep`; return the borders that changed: neighbour, sample pairs, sum."""
+    changed = []
+    for other, (b, t) in graph[gone].items():
+        del graph[other][gone]
+        if other == keep:
+            continue
+        b0, t0 = graph[keep].get(other, (0.0, 0.0))
+        graph[keep][other] = graph[other][keep] = (b + b0, t + t0)
+        changed.append((other, b + b0, t + t0))
+    graph[gone] = {}
+    return changed

@@ -1,0 +1,132 @@
+"""Joining regions into surfaces: one paint or one texture, in one piece or in many."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from llm_dit.classical.regions import Regions
+from llm_dit.classical.segment import Floats, Labels, Sketch, compact
+
+SLIVER = 3.2
+"""Regions nowhere deeper than this many pixels may be nothing but the blur of an edge."""
+PAINT = 6.5
+"""CIELAB distance up to which separate regions may be of one paint."""
+
+
+def dissolve_slivers(regions: Regions, sketch: Sketch) -> Labels:
+    """Return the labels with the blurred rims between two colours given, pixel by pixel, to the nearer colour.
+
+    A rim is thin and its colour lies between those of two neighbours: I = αF + (1 − α)B.
+    """
+    labels = regions.labels.copy()
+    thin = np.flatnonzero(regions.thick < SLIVER)
+    # Neighbours that are slivers themselves do not vouch for a mixture unless they are far from it in colour.
+    for sliver in thin.tolist():
+        near = np.flatnonzero(regions.shared[sliver] > 0)
+        pair = _mixed_of(regions.mean[sliver], near, regions)
+        if pair is None:
+            continue
+        left, top, right, bottom = regions.box[sliver].astype(int)
+        window = (slice(top, bottom), slice(left, right))
+        mine = regions.labels[window] == sliver
+        pixels = sketch.lab[window][mine]
+        to_first, to_second = (np.linalg.norm(pixels - regions.mean[side], axis=-1) for side in pair)
+        labels[window][mine] = np.where(to_first < to_second, pair[0], pair[1])
+    # Chains end where no sliver is left: a rim given to another rim is given on by the next pass.
+    return compact(labels)
+
+
+def _mixed_of(colour: Floats, near: NDArray[np.intp], regions: Regions) -> tuple[int, int] | None:
+    """Return the two neighbours that `colour` lies between, or None."""
+    best, found = 0.3, None
+    for position, a in enumerate(near.tolist()):
+        others = near[position + 1 :]
+        span = regions.mean[others] - regions.mean[a]
+        length = np.linalg.norm(span, axis=-1) + 1e-6
+        along = ((colour - regions.mean[a]) * span).sum(axis=-1) / length**2
+        off = np.linalg.norm(colour - regions.mean[a] - along[:, None] * span, axis=-1) / length
+        off[(along < 0.08) | (along > 0.92) | (length < 6)] = np.inf
+        if len(off) and off.min() < best:
+            best, found = float(off.min()), (a, int(others[off.argmin()]))
+    return found
+
+
+def join_paint(regions: Regions, sketch: Sketch, *, strict: bool) -> Labels:
+    """Return the labels with regions of one paint joined, wherever they lie: letters, dots, a ground seen in gaps.
+
+    The paint of a large region is a quadratic in x and y, so that a piece of a gradient ground is compared with
+    what the gradient would be there. Small pieces join large ones only when close by, pieces of like size anywhere.
+    """
+    order = np.argsort(-regions.area, kind="stable")
+    parent = np.arange(regions.count)
+    centre = (regions.box[:, :2] + regions.box[:, 2:]) / 2
+    free = np.ones(regions.count, bool)
+    side = (regions.box[:, 2:] - regions.box[:, :2]).max(axis=-1)
+    strokes = 3.2 * regions.thick**2 < 0.45 * regions.area
+    purity, host = hosts(regions)
+    for leader in order.tolist():
+        if not free[leader]:
+            continue
+        paint = _paint_at(regions, sketch, leader, centre)
+        difference = np.linalg.norm(regions.mean - paint, axis=-1)
+        close, very = difference < PAINT, difference < PAINT / 2
+        ratio = regions.area[leader] / regions.area
+        reach = np.sqrt(regions.area[leader])
+        gap = gap_from(regions.box, leader)
+        # Strokes of one width are writing, whatever they stand on (Epshtein et al., stroke width transform, CVPR 2010).
+        width = regions.thick / regions.thick[leader]
+        large = side / side[leader]
+        writing = very & (large > 0.3) & (large < 3) & strokes & strokes[leader] & (width > 0.6) & (width < 1.7)
+        alike = (ratio < 8) & writing | (ratio < 8) & ((not strict) | same_role(regions, leader, purity, host))
+        fits = close & free & ((gap < 0.06 * reach) | (very & (gap < 0.3 * reach) & (not strict)) | alike)
+        parent[fits] = leader
+        free[fits] = False
+        free[leader] = False
+    parent = _follow(parent)
+    return compact(np.where(regions.labels >= 0, parent[regions.labels], -1).astype(np.int32))
+
+
+def hosts(regions: Regions) -> tuple[Floats, NDArray[np.intp]]:
+    """Return for each region the share of its outline that it has with one other, and which; slivers do not count."""
+    wide = regions.shared * (regions.thick > SLIVER)
+    return wide.max(axis=-1) / (wide.sum(axis=-1) + 1e-6), wide.argmax(axis=-1)
+
+
+def same_role(regions: Regions, one: int, purity: Floats, host: NDArray[np.intp]) -> NDArray[np.bool_]:
+    """Return which regions lie on the same ground as `one`, both with hardly anything else beside them."""
+    grounds = regions.mean[host]
+    alike = np.linalg.norm(grounds - grounds[one], axis=-1) < 2 * PAINT
+    return alike & (purity > 0.75) & bool(purity[one] > 0.75)
+
+
+def _follow(parent: NDArray[np.intp]) -> NDArray[np.intp]:
+    while (parent != parent[parent]).any():
+        parent = parent[parent]
+    return parent
+
+
+def _paint_at(regions: Regions, sketch: Sketch, leader: int, centre: Floats) -> Floats:
+    """Return the leader's paint (n, 3) at the places `centre` (n, 2), clamped to its own box."""
+    if regions.area[leader] < 400 or regions.thick[leader] < 6:
+        return np.broadcast_to(regions.mean[leader], (regions.count, 3))
+    box = regions.box[leader]
+    left, top, right, bottom = box.astype(int)
+    rows, columns = np.nonzero(regions.labels[top:bottom, left:right] == leader)
+    step = max(1, len(rows) // 3000)
+    rows, columns = rows[::step] + top, columns[::step] + left
+    places = np.stack([columns, rows], -1).astype(np.float32)
+    span = np.maximum(box[2:] - box[:2], 1)
+    basis = _quadratic((places - box[:2]) / span)
+    values = sketch.lab[rows, columns]
+    factors, *_ = np.linalg.lstsq(basis, values, rcond=None)
+    return _quadratic(((centre - box[:2]) / span).clip(0, 1)) @ factors
+
+
+def _quadratic(places: Floats) -> Floats:
+    x, y = places[:, 0], places[:, 1]
+    return np.stack([np.ones_like(x), x, y, x * x, x * y, y * y], -1).astype(np.float32)
+
+
+def gap_from(box: Floats, one: int) -> Floats:
+    """Return the distance of each box from that of `one`."""
+    gap = np.maximum(0, np.maximum(box[one, :2] - box[:, 2:], box[:, :2] - box[one, 2:]))
+    return np.linalg.norm(gap, axis=-1)

@@ -1,0 +1,433 @@
+"""Editing one layer by instruction with the classical engine."""
+
+import tracemalloc
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image, ImageColor
+
+from benchmarks.edit_layers import drawn_layers
+from benchmarks.edit_measures import goal, look_at, oklab
+from benchmarks.instructions import GOOD, try_instruction
+from llm_dit.classical.edit import EFFECTS, edit_image
+from llm_dit.classical.instructions import MAX_LENGTH, MAX_OPERATIONS, parse_instruction
+from llm_dit.classical.reference import TOPICS
+from llm_dit.classical.vocabulary import ROWS
+from llm_dit.errors import InstructionError
+from llm_dit.pipelines.base import Canceled, Progress
+from tests.conftest import ROOT
+from tests.llm_dit.images import rgba_images
+
+LAYERS = drawn_layers()
+# The benchmark measures on all of them, and on pictures.
+MEASURED = ("photo, soft edge", "object on a ground", "flat blue", "black", "white", "thin lines", "smoke", "one pixel")
+EXAMPLES = [example for topic in TOPICS for example in topic.examples]
+SPEC_EXAMPLES = [
+    "Change the color to blue",
+    "Change the house color to blue",
+    "Make it more vibrant",
+    "Make it brighter",
+    "Add a warm glow",
+    "Add a sunset glow effect",
+    "Remove the background",
+    "Make it look vintage",
+    "Add shadows",
+    "Simplify the details",
+]
+BEYOND = [
+    "Make it photorealistic",
+    "add a hat",
+    "remove the tree",
+    "remove the glow",
+    "make it a cat",
+    "make it bigger",
+    "rotate it by 90 degrees",
+    "add more details",
+    "add a red hat",
+    "turn it into a blue whale",
+    "asdf qwer",
+    "make it",
+    "make it very",
+    "opacity 300%",
+    "make it rgb(300, 0, 0)",
+    "把它变成蓝色",
+    "rends-le bleu",
+    "flip it slightly",
+    "make it less vintage",
+]
+HALF_UNDERSTOOD = {
+    "make it blue and add a hat": "add a hat",
+    "Add a hat, then make it blue": "add a hat",
+    "make it brighter but keep the colors": "keep the colors",
+    "add a tree with a warm glow": "add a tree",
+    "make it blue, not red": "not red",
+    "make the house darker bluer": "make the house darker bluer",
+    "make it blue except the roof": "make it blue except the roof",
+}
+
+
+def effects(instruction: str) -> list[str]:
+    return [operation.effect for operation in parse_instruction(instruction)]
+
+
+def amount(instruction: str) -> float:
+    (operation,) = parse_instruction(instruction)
+    return operation.amount
+
+
+def alpha_of(layer: Image.Image) -> bytes:
+    return layer.getchannel("A").tobytes()
+
+
+# What it does
+
+
+@pytest.mark.parametrize("example", EXAMPLES)
+def test_every_documented_instruction_does_what_it_says_and_keeps_the_alpha(example: str) -> None:
+    trials = [try_instruction(example, name, LAYERS[name]) for name in MEASURED]
+    assert [trial for trial in trials if trial.outcome not in GOOD] == []
+    assert any(trial.outcome == "moved" for trial in trials)
+
+
+@pytest.mark.parametrize("example", SPEC_EXAMPLES)
+def test_the_examples_of_the_specification_change_a_picture(example: str) -> None:
+    layer = LAYERS["object on a ground"]
+    edited = edit_image(layer, example, 0, "keep")
+    assert alpha_of(edited) == alpha_of(layer)
+    assert np.abs(np.asarray(edited, int) - np.asarray(layer, int)).mean() > 0.5
+
+
+@pytest.mark.parametrize("name", sorted(ImageColor.colormap))
+def test_every_css_colour_is_known_and_a_flat_shape_gets_exactly_it(name: str) -> None:
+    for shape in ("flat red", "black", "white"):
+        edited = edit_image(LAYERS[shape], f"Change the color to {name}", 0, "keep")
+        middle = edited.getpixel((90, 75))
+        assert isinstance(middle, tuple)
+        assert np.abs(np.subtract(middle[:3], ImageColor.getrgb(name)[:3])).max() <= 2
+
+
+@pytest.mark.parametrize("name", ["blue", "dark red", "light green", "gold", "#ff8800", "white", "black", "grey"])
+def test_a_textured_layer_takes_the_colour_and_keeps_its_texture(name: str) -> None:
+    layer = LAYERS["photo, opaque"]
+    before, after = look_at(layer), look_at(edit_image(layer, f"Change the color to {name}", 0, "keep"))
+    (operation,) = parse_instruction(f"make it {name}")
+    assert goal(operation).reached(before, after)
+    light, relit = (look.lab[..., 0].ravel() for look in (before, after))
+    assert np.corrcoef(light, relit)[0, 1] > 0.8
+    target = oklab(np.array(operation.colour) / 255.0)[1:]
+    if np.linalg.norm(target) > 0.03:
+        turned = np.angle((after.lab[..., 1] + 1j * after.lab[..., 2]) / complex(*target))
+        assert np.average(np.abs(turned), weights=after.chroma) < np.deg2rad(12)
+
+
+def test_white_lettering_stays_white_when_its_sign_changes_colour() -> None:
+    sign = Image.new("RGBA", (80, 60), (200, 30, 30, 255))
+    sign.paste((255, 255, 255, 255), (20, 20, 60, 30))
+    sign.paste((0, 0, 0, 255), (20, 40, 60, 46))
+    edited = edit_image(sign, "make it blue", 0, "keep")
+    assert edited.getpixel((40, 25)) == (255, 255, 255, 255)
+    assert edited.getpixel((40, 43)) == (0, 0, 0, 255)
+    assert edited.getpixel((5, 5)) == (0, 0, 255, 255)
+
+
+def test_replacing_a_colour_leaves_the_others() -> None:
+    two = Image.new("RGBA", (60, 40), (210, 40, 40, 255))
+    two.paste((240, 210, 40, 255), (30, 0, 60, 40))
+    edited = edit_image(two, "change the red parts to blue", 0, "keep")
+    assert edited.getpixel((10, 10)) == (0, 0, 255, 255)
+    assert edited.getpixel((50, 10)) == (240, 210, 40, 255)
+    with pytest.raises(InstructionError, match="Nothing in this layer"):
+        edit_image(two, "change green to blue", 0, "keep")
+
+
+@pytest.mark.parametrize(
+    ("plain", "words"),
+    [
+        ("make it {} brighter", ("very slightly", "slightly", "", "much", "extremely")),
+        ("make it {} darker", ("very slightly", "slightly", "", "much", "extremely")),
+        ("blur it {}", ("a little", "", "a lot")),
+        ("make it {} more vibrant", ("slightly", "", "much")),
+        ("make it {} warmer", ("a bit", "quite", "a lot")),
+        ("add a {} warm glow", ("subtle", "", "strong")),
+        ("add {} shadows", ("subtle", "", "strong")),
+        ("sharpen it {}", ("a bit", "", "a lot")),
+        ("simplify the details {}", ("a bit", "", "a lot")),
+    ],
+)
+def test_stronger_words_have_more_effect(plain: str, words: tuple[str, ...]) -> None:
+    layer = LAYERS["photo, opaque"]
+    before, moves = look_at(layer), []
+    for word in words:
+        instruction = " ".join(plain.format(word).split())
+        (operation,) = parse_instruction(instruction)
+        after = look_at(edit_image(layer, instruction, 0, "keep"))
+        moves.append(abs(goal(operation).measure(before, after) - goal(operation).measure(before, before)))
+    assert all(weaker < stronger for weaker, stronger in pairwise(moves)), moves
+
+
+def test_opposite_directions_are_understood() -> None:
+    for more, less in [
+        ("make it brighter", "not so bright"),
+        ("more contrast", "reduce the contrast"),
+        ("make it more saturated", "make it less saturated"),
+        ("it is too dark", "it's too bright"),
+        ("turn up the warmth", "turn the warmth down"),
+    ]:
+        assert amount(more) > 1.0 > amount(less)
+        assert effects(more) == effects(less)
+
+
+@pytest.mark.parametrize(
+    ("instruction", "expected"),
+    [
+        ("brighten it by 20%", 1.2),
+        ("20% brighter", 1.2),
+        ("make it 20 percent darker", 0.8),
+        ("twice as bright", 2.0),
+        ("half as bright", 0.5),
+        ("twice as dark", 0.5),
+        ("double the contrast", 2.0),
+        ("set the contrast to 80%", 0.8),
+        ("brightness +20", 1.2),
+        ("completely desaturate it", 0.0),
+        ("make it 30% transparent", 0.7),
+        ("make it 30% opaque", 0.3),
+        ("reduce the opacity to 40%", 0.4),
+        ("reduce the opacity by 40%", 0.6),
+    ],
+)
+def test_numbers_are_exact(instruction: str, expected: float) -> None:
+    assert amount(instruction) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    ("instruction", "expected"),
+    [
+        ("make it blue and slightly darker, then blur it a little", ["recolour", "brightness", "blur"]),
+        ("Flip it horizontally and make it look vintage", ["mirror", "vintage"]),
+        ("flip it horizontally and vertically", ["mirror", "flip"]),
+        ("make it black and white with more contrast", ["greyscale", "contrast"]),
+        ("change red to blue and green to yellow", ["replace", "replace"]),
+        ("Could you please make the old house light sea green? Thanks!", ["recolour"]),
+        ("make the sky blue", ["recolour"]),
+        ("make the red roof blue", ["replace"]),
+        ("Change the color of the house to rgb(1, 2, 3), then add a vignette.", ["recolour", "vignette"]),
+    ],
+)
+def test_sentences(instruction: str, expected: list[str]) -> None:
+    assert effects(instruction) == expected
+
+
+def test_a_direction_and_a_number_hold_for_all_that_they_govern() -> None:
+    assert [op.amount < 1.0 for op in parse_instruction("make it less bright and saturated")] == [True, True]
+    together = parse_instruction("increase the brightness, contrast and saturation by 20%")
+    assert [operation.amount for operation in together] == pytest.approx([1.2, 1.2, 1.2])
+
+
+# What it refuses
+
+
+@pytest.mark.parametrize("instruction", BEYOND)
+def test_what_it_cannot_do_is_an_error_that_says_what_it_can(instruction: str) -> None:
+    with pytest.raises(InstructionError) as caught:
+        parse_instruction(instruction)
+    assert caught.value.param == "instruction"
+    assert "Qwen-Image engine" in caught.value.message
+    assert all(topic.label in caught.value.message for topic in TOPICS)
+
+
+@pytest.mark.parametrize(("instruction", "part"), HALF_UNDERSTOOD.items())
+def test_nothing_is_dropped_from_a_half_understood_sentence(instruction: str, part: str) -> None:
+    with pytest.raises(InstructionError, match=f"“{part}”"):
+        parse_instruction(instruction)
+
+
+@pytest.mark.parametrize("instruction", ["don't make it blue", "do not brighten it", "never blur it", "no shadows"])
+def test_a_negation_is_never_turned_round(instruction: str) -> None:
+    with pytest.raises(InstructionError, match="Say what to do instead"):
+        parse_instruction(instruction)
+
+
+@pytest.mark.parametrize("instruction", ["blur the background", "make the left half blue", "darken the top"])
+def test_a_part_of_the_picture_is_refused(instruction: str) -> None:
+    with pytest.raises(InstructionError, match="as a whole"):
+        parse_instruction(instruction)
+
+
+def test_two_things_at_once_are_refused() -> None:
+    with pytest.raises(InstructionError, match="several things"):
+        parse_instruction("paint the roof red and the walls white")
+
+
+@pytest.mark.parametrize("instruction", ["", "   ", "please", " , . "])
+def test_an_empty_instruction_is_asked_for(instruction: str) -> None:
+    with pytest.raises(InstructionError, match="Say what to change"):
+        parse_instruction(instruction)
+
+
+def test_too_long_and_too_many_are_refused() -> None:
+    with pytest.raises(InstructionError, match="at most"):
+        parse_instruction("blur it " * MAX_LENGTH)
+    with pytest.raises(InstructionError, match="at most"):
+        parse_instruction(", ".join(["blur it"] * (MAX_OPERATIONS + 1)))
+
+
+@pytest.mark.parametrize("instruction", ["make it 50% transparent", "blur it and fade it by 20%"])
+def test_transparency_needs_a_new_shape(instruction: str) -> None:
+    with pytest.raises(InstructionError, match="shape “new”"):
+        edit_image(LAYERS["flat red"], instruction, 0, "keep")
+
+
+SENTENCE = """make it the house blue red dark light brighter much slightly not so less more and then with , . by 20%
+200% to a an glow shadows vintage remove background flip horizontally opacity 180° turn into rgb( ) #fff parts too x"""
+WORDS = st.sampled_from(SENTENCE.split())
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.one_of(st.text(max_size=80), st.lists(WORDS, max_size=14).map(" ".join)))
+def test_any_text_gives_operations_or_an_instruction_error(text: str) -> None:
+    try:
+        operations = parse_instruction(text)
+    except InstructionError as error:
+        assert error.message.isprintable()
+    else:
+        assert 0 < len(operations) <= MAX_OPERATIONS
+        assert all(operation.effect in EFFECTS and np.isfinite(operation.amount) for operation in operations)
+
+
+# Alpha, edges, sizes
+
+
+@settings(max_examples=60, deadline=None)
+@given(rgba_images(), st.sampled_from(EXAMPLES), st.integers(0, 2**53 - 1))
+def test_any_layer_keeps_its_alpha_and_repeats(layer: Image.Image, example: str, seed: int) -> None:
+    try:
+        first = edit_image(layer, example, seed, "keep")
+    except InstructionError:
+        return
+    assert alpha_of(first) == alpha_of(layer)
+    assert first.tobytes() == edit_image(layer, example, seed, "keep").tobytes()
+
+
+@settings(max_examples=100, deadline=None)
+@given(rgba_images(), st.sampled_from(EXAMPLES))
+def test_any_layer_can_get_a_new_shape(layer: Image.Image, example: str) -> None:
+    try:
+        edited = edit_image(layer, example, 5, "new")
+    except InstructionError:
+        return
+    assert edited.size == layer.size
+
+
+def test_the_seed_draws_the_grain() -> None:
+    layer = LAYERS["photo, opaque"]
+    one, two = (edit_image(layer, "make it look vintage", seed, "keep").tobytes() for seed in (1, 2))
+    assert one != two
+
+
+@pytest.mark.parametrize("example", [*SPEC_EXAMPLES, "blur it", "flip it horizontally"])
+@pytest.mark.parametrize("shape", ["keep", "new"])
+def test_an_invisible_layer_comes_back_as_it_is(example: str, shape: str) -> None:
+    layer = Image.new("RGBA", (5, 4), (10, 20, 30, 0))
+    assert edit_image(layer, example, 0, "keep" if shape == "keep" else "new").tobytes() == layer.tobytes()
+
+
+@pytest.mark.parametrize("shape", ["keep", "new"])
+def test_a_blur_leaves_no_dark_rim(shape: str) -> None:
+    layer = LAYERS["flat red"]
+    edited = np.asarray(edit_image(layer, "blur it a lot", 0, "keep" if shape == "keep" else "new"))
+    seen = edited[edited[..., 3] > 8]
+    assert np.abs(seen[:, :3].astype(int) - (214, 40, 40)).max() <= 2
+
+
+def test_a_new_shape_casts_glows_softens_flips_and_fades() -> None:
+    layer = LAYERS["flat red"]
+    alpha = np.asarray(layer.getchannel("A"), float)
+
+    def changed(instruction: str) -> np.ndarray:
+        return np.asarray(edit_image(layer, instruction, 0, "new").getchannel("A"), float)
+
+    for instruction in ("add a drop shadow", "add a warm glow", "add a sunset glow"):
+        assert changed(instruction).sum() > alpha.sum()
+        assert (changed(instruction) >= alpha - 1).all()
+    assert ((changed("blur it") > 0) & (changed("blur it") < 255)).sum() > 2 * ((alpha > 0) & (alpha < 255)).sum()
+    assert np.allclose(changed("make it 50% transparent"), alpha / 2, atol=1)
+
+
+def test_flips_turn_a_thing_where_it_stands() -> None:
+    layer = Image.new("RGBA", (12, 6), (0, 0, 0, 0))
+    layer.paste((255, 0, 0, 255), (1, 1, 3, 3))
+    layer.paste((0, 0, 255, 120), (3, 1, 6, 4))
+    mirrored = edit_image(layer, "flip it horizontally", 0, "new")
+    assert mirrored.getbbox() == (1, 1, 6, 4)
+    box = (1, 1, 6, 4)
+    flipped = layer.crop(box).transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+    assert mirrored.crop(box).tobytes() == flipped.tobytes()
+
+
+def test_removing_the_background_finds_the_object() -> None:
+    layer = LAYERS["object on a ground"]
+    cut = np.asarray(edit_image(layer, "remove the background", 0, "new").getchannel("A"))
+    white = np.asarray(edit_image(layer, "remove the background", 0, "keep"))
+    assert cut[60, 90] == 255 and cut[120, 90] == 255
+    assert cut[10, 10] == 0 and cut[100, 20] == 0 and cut[130, 170] == 0
+    assert (white[10, 10] == 255).all() and (white[60, 90, :3] < 250).any()
+
+
+def test_what_was_removed_is_not_passed_on() -> None:
+    cut = np.asarray(edit_image(LAYERS["object on a ground"], "remove the background", 0, "new"))
+    assert (cut[cut[..., 3] == 0] == 0).all()
+
+
+def test_progress_is_told_and_can_cancel() -> None:
+    told: list[Progress] = []
+    edit_image(LAYERS["tiny"], "make it blue and blur it", 0, "keep", told.append)
+    assert [(p.phase, p.step, p.total) for p in told] == [("recolour", 0, 2), ("blur", 1, 2), ("blur", 2, 2)]
+
+    def cancel(progress: Progress) -> None:
+        if progress.step == 1:
+            raise Canceled
+
+    with pytest.raises(Canceled):
+        edit_image(LAYERS["tiny"], "make it blue and blur it", 0, "keep", cancel)
+
+
+def test_a_large_layer_stays_within_bounds() -> None:
+    layer = LAYERS["photo, soft edge"].resize((1536, 1536))
+    tracemalloc.start()
+    edit_image(layer, "change the color to teal and make it more vibrant", 0, "keep")
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 120 * 1536 * 1536
+
+
+# The reference
+
+
+def test_the_reference_page_says_what_the_code_does() -> None:
+    page = (ROOT / "docs/instructions.md").read_text()
+    rows = [line for line in page.splitlines() if line.startswith("| ") and "“" in line]
+    expected = [
+        f"| {topic.label} | {topic.meaning} | {'<br>'.join(f'“{example}”' for example in topic.examples)} |"
+        for topic in TOPICS
+    ]
+    assert rows == expected, "\n".join(expected)
+
+
+def test_every_effect_has_words_and_an_example() -> None:
+    shown = {effect for example in EXAMPLES for effect in effects(example)}
+    assert shown == set(EFFECTS)
+    assert {row.effect for row in ROWS} <= set(EFFECTS)
+
+
+@pytest.mark.parametrize(
+    "instruction", ["\u0000", "make it blue\u202e", "“make it blue”", "MAKE IT BLUE!!!", "it’s too dark"]
+)
+def test_odd_signs_do_no_harm(instruction: str) -> None:
+    try:
+        assert parse_instruction(instruction)
+    except InstructionError as error:
+        assert error.message.isprintable()
