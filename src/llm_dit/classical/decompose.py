@@ -19,8 +19,10 @@ from llm_dit.classical.split import split_to, tell_apart
 from llm_dit.classical.surfaces import dissolve_slivers, join_paint
 from llm_dit.pipelines.base import Progress, ProgressCallback
 
-SKETCH_PIXELS = 400_000
-"""Decisions are made on a copy of at most this many pixels."""
+SKETCH_PIXELS = 300_000
+"""Decisions on a large picture are made on a copy of this many pixels."""
+SMALL_PIXELS = 450_000
+"""A picture of at most this many is decided on as it is: its thin strokes would not survive being made smaller."""
 
 Bytes = NDArray[np.uint8]
 Report = Callable[[str], None]
@@ -59,7 +61,7 @@ def decompose_image(
 def draw_sketch(picture: Bytes) -> Sketch:
     """Return the small copy of `picture` (height, width, 4) to decide on."""
     height, width = picture.shape[:2]
-    scale = min(1.0, (SKETCH_PIXELS / (height * width)) ** 0.5)
+    scale = 1.0 if height * width <= SMALL_PIXELS else (SKETCH_PIXELS / (height * width)) ** 0.5
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
     alpha = picture[..., 3:].astype(np.float32) / 255
     values = np.dstack([picture[..., :3] * (alpha / 255), alpha]).astype(np.float32)
