@@ -57,7 +57,7 @@ def fit_ground(rgb: Floats, mask: Mask) -> Ground:
     field = cv2.resize(field, (width, height), interpolation=cv2.INTER_LINEAR).clip(0, 255)
     off = _smoothed_along(rgb - field, mask)
     noise = 1.5 * float(np.median(np.abs(off[mask]).max(axis=-1)))
-    return Ground(field=field, off=off, noise=noise, covers=bool(mask.mean() > 0.4))
+    return Ground(field=field, off=off, noise=noise, covers=bool(mask.mean() > 0.25))
 
 
 def _smooth_fit(values: Floats, known: Mask) -> Floats:

@@ -16,10 +16,6 @@ def find_ground(regions: Regions) -> int:
     return int(np.argmax(rim + 0.7 * regions.area / regions.area.sum()))
 
 
-THING = 0.5
-"""The largest share of a busy picture that is taken as one thing of many parts."""
-
-
 class Groups:
     """Surfaces being joined, with what the costs are made of; joined rows stay in place and are marked dead."""
 
@@ -34,14 +30,10 @@ class Groups:
         self.pixels = float(regions.area.sum())
         self.distance = np.linalg.norm(colours[:, None] - colours[None], axis=-1).astype(np.float32)
         self.ground = ground
-        self.by = self._costs
         self.cost = np.full((regions.count, regions.count), np.inf, np.float32)
-
-    def weigh(self, *, parts_only: bool) -> None:
-        """Set the cost of every union: for any reason, or only as parts of one thing that touch."""
-        self.by = self._part_costs if parts_only else self._costs
-        for one in range(len(self.cost)):
-            self.cost[one] = self.by(one) if self.alive[one] else np.inf
+        for one in range(regions.count):
+            self.cost[one] = self._costs(one)
+        np.fill_diagonal(self.cost, np.inf)
 
     def join_cheapest(self) -> None:
         """Join the two groups whose union loses least."""
@@ -65,20 +57,8 @@ class Groups:
         self.alive[gone] = False
         self.member[self.member == gone] = keep
         self.cost[gone] = self.cost[:, gone] = np.inf
-        self.cost[keep] = self.by(keep)
+        self.cost[keep] = self._costs(keep)
         self.cost[:, keep] = self.cost[keep]
-
-    def _part_costs(self, one: int) -> Floats:
-        """Return the cost of joining `one` with what it touches and is not the ground, up to `THING` of the picture."""
-        border = self.shared[one]
-        outline = np.minimum(self.shared.sum(axis=-1) + self.rim, self.shared[one].sum() + self.rim[one]) + 1e-6
-        touch = np.minimum(border / outline, 1)
-        contrast = np.divide(self.total[one], border, out=np.full_like(border, np.inf), where=border > 0)
-        size = np.minimum(self.area, self.area[one]) ** 0.5
-        cost = np.minimum(contrast, 45) * size * (1.5 - touch)
-        cost[(border == 0) | (touch < 0.03) | (self.area + self.area[one] > THING) | ~self.alive] = np.inf
-        cost[[one, self.ground]] = np.inf
-        return cost if one != self.ground else np.full_like(cost, np.inf)
 
     def _costs(self, one: int) -> Floats:
         """Return what is lost by joining `one` with each other group: the cheapest of three reasons to join.
@@ -96,12 +76,10 @@ class Groups:
         contrast = np.divide(self.total[one], border, out=np.full_like(border, np.inf), where=border > 0)
         alone = (self.shared[self.ground] + self.rim) / (self.shared.sum(axis=-1) + self.rim + 1e-6)
         bound = 1 - np.minimum(alone, alone[one])
-        apart = ((0.2 + 0.2 * self.busy) * self._disparity(one) + self.busy * bound) * (1 - touch)
+        apart = ((0.2 + 0.2 * self.busy) * self._disparity(one) + 0.4 * self.busy * bound) * (1 - touch)
         paint = colour / 20 + apart
         texture = np.where(border > 0, 2.0 * context + 0.4 * (1 - touch) + 2 * (1 - self._prevalent(one)), np.inf)
-        # Two large things are seldom one, however many parts a picture has.
-        size *= 1 + 6 * self.busy * np.maximum(0, smaller - 0.04)
-        part = np.minimum(contrast, 60 - 15 * self.busy) / 45 * size * (1.5 - 0.5 * touch)
+        part = np.minimum(contrast, 60) / 45 * size * (1.5 - 0.5 * touch)
         part = np.where(border > 0, part * self._grounded(one), np.inf)
         cost = np.minimum(np.minimum(paint, texture), part)
         cost[~self.alive] = np.inf
@@ -157,18 +135,12 @@ def busyness(regions: Regions, layer_num: int) -> float:
         context = np.abs(regions.context[things] - regions.context[things[0]]).sum(axis=-1) / 2
         context[0] = 0
         things = things[context >= 0.15]
-    return float(np.clip((kinds / layer_num - 1.9) / 0.5, 0, 1))
+    return float(np.clip((kinds / layer_num - 2) / 0.8, 0, 1))
 
 
 def group(regions: Regions, colours: Floats, ground: int, layer_num: int, busy: float) -> np.ndarray:
     """Return for each region its group, 0 the ground's, 1… the others', at most `layer_num` in all."""
     groups = Groups(regions, colours, ground, busy)
-    if busy > 0.5:
-        # In a busy picture what hangs together on the ground is a thing, whatever its colours.
-        groups.weigh(parts_only=True)
-        while groups.alive.sum() > layer_num and np.isfinite(groups.cost.min()):
-            groups.join_cheapest()
-    groups.weigh(parts_only=False)
     while groups.alive.sum() > layer_num:
         groups.join_cheapest()
     numbers = np.full(regions.count, -1)

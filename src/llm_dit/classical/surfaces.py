@@ -22,7 +22,7 @@ def dissolve_slivers(regions: Regions, sketch: Sketch) -> Labels:
     # Neighbours that are slivers themselves do not vouch for a mixture unless they are far from it in colour.
     for sliver in thin.tolist():
         near = np.flatnonzero(regions.shared[sliver] > 0)
-        pair = _mixed_of(regions.mean[sliver], near, regions, thin=bool(regions.thick[sliver] < 2.3))
+        pair = _mixed_of(regions.mean[sliver], near, regions)
         if pair is None:
             continue
         left, top, right, bottom = regions.box[sliver].astype(int)
@@ -35,16 +35,16 @@ def dissolve_slivers(regions: Regions, sketch: Sketch) -> Labels:
     return compact(labels)
 
 
-def _mixed_of(colour: Floats, near: NDArray[np.intp], regions: Regions, *, thin: bool) -> tuple[int, int] | None:
+def _mixed_of(colour: Floats, near: NDArray[np.intp], regions: Regions) -> tuple[int, int] | None:
     """Return the two neighbours that `colour` lies between, or None."""
-    best, found = (0.45 if thin else 0.3), None
+    best, found = 0.3, None
     for position, a in enumerate(near.tolist()):
         others = near[position + 1 :]
         span = regions.mean[others] - regions.mean[a]
         length = np.linalg.norm(span, axis=-1) + 1e-6
         along = ((colour - regions.mean[a]) * span).sum(axis=-1) / length**2
         off = np.linalg.norm(colour - regions.mean[a] - along[:, None] * span, axis=-1) / length
-        off[(along < 0.04) | (along > 0.96) | (length < 6)] = np.inf
+        off[(along < 0.08) | (along > 0.92) | (length < 6)] = np.inf
         if len(off) and off.min() < best:
             best, found = float(off.min()), (a, int(others[off.argmin()]))
     return found
@@ -77,8 +77,7 @@ def join_paint(regions: Regions, sketch: Sketch, *, strict: bool) -> Labels:
         large = side / side[leader]
         writing = very & (large > 0.3) & (large < 3) & strokes & strokes[leader] & (width > 0.6) & (width < 1.7)
         alike = (ratio < 8) & writing | (ratio < 8) & ((not strict) | same_role(regions, leader, purity, host))
-        beside = (gap < 0.06 * reach) & ((not strict) | (ratio > 20))
-        fits = close & free & (beside | (very & (gap < 0.3 * reach) & (not strict)) | alike)
+        fits = close & free & ((gap < 0.06 * reach) | (very & (gap < 0.3 * reach) & (not strict)) | alike)
         parent[fits] = leader
         free[fits] = False
         free[leader] = False
@@ -96,7 +95,7 @@ def same_role(regions: Regions, one: int, purity: Floats, host: NDArray[np.intp]
     """Return which regions lie on the same ground as `one`, both with hardly anything else beside them."""
     grounds = regions.mean[host]
     alike = np.linalg.norm(grounds - grounds[one], axis=-1) < 2 * PAINT
-    return alike & (purity > 0.9) & bool(purity[one] > 0.9)
+    return alike & (purity > 0.75) & bool(purity[one] > 0.75)
 
 
 def _follow(parent: NDArray[np.intp]) -> NDArray[np.intp]:
