@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from llm_dit.pipelines.qwen_image_diffusers import QwenImageDiffusersPipeline
@@ -32,3 +33,9 @@ def picture() -> Image.Image:
     alpha = 255 * np.clip(1.2 - np.hypot(columns - 64, rows - 36) / 50, 0, 1)
     values = np.stack([red, green, 255 - red, alpha], axis=-1).clip(0, 255)
     return Image.fromarray(values.astype(np.uint8), "RGBA")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_thread() -> None:
+    """Models this small are slower on two threads than on one."""
+    torch.set_num_threads(1)

@@ -57,8 +57,10 @@ def download_checkpoint(
         missing = _missing_bytes(source)
         if missing:
             _check_room(cache, missing, free_bytes or _free_bytes)
-        bar = _progress_bar(missing, progress)
-        return Path(snapshot_download(**source, tqdm_class=bar))
+        folder = Path(snapshot_download(**source, tqdm_class=_progress_bar(missing, progress)))
+        # Files of the same content come once, so that the bytes alone need not add up.
+        progress(Progress(phase="downloading", step=missing, total=missing))
+        return folder
 
 
 def _missing_bytes(source: dict[str, Any]) -> int:
@@ -69,7 +71,7 @@ def _missing_bytes(source: dict[str, Any]) -> int:
         files = snapshot_download(**source, dry_run=True, tqdm_class=_Silent)
     except DryRunError:
         return 0
-    return sum(file.file_size for file in files if file.will_download)
+    return sum(file.file_size or 0 for file in files if file.will_download)
 
 
 def _check_room(cache: Path, missing: int, free_bytes: Callable[[Path], int]) -> None:

@@ -2,6 +2,7 @@
 
 import errno
 import gc
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -25,33 +26,48 @@ OUT_OF_MEMORY = (
 INSTALL = "install the extra with pip install 'llm-dit[qwen]'."
 
 
+logger = logging.getLogger(__name__)
+
+
 @contextmanager
 def named_failures() -> Iterator[None]:
     """Turn what goes wrong inside into an `EngineError` with advice; other errors pass as they are.
 
-    The new error is raised outside the handler, so that it does not hold the frames, and with them the tensors, of
-    the old one; then the device's cache is emptied, and the pipeline works for the next call.
+    The old error goes to the log and loses its traceback, whose frames hold the run's tensors; then the device's cache
+    is emptied, and the pipeline works for the next call.
     """
-    failure: EngineError | None = None
     try:
         yield
-    except (torch.OutOfMemoryError, MemoryError):
-        failure = OutOfMemoryError(OUT_OF_MEMORY)
-    except SafetensorError:
-        failure = WeightsError("A weights file is damaged: download the checkpoint again.")
-    except ImportError as error:
-        failure = VersionError(f"The package {error.name or 'that is needed'} is missing or too old: {INSTALL}")
-    except OSError as error:
-        failure = _of_disk(error)
+    except Exception as error:
+        failure = _name(error)
         if failure is None:
             raise
-    except RuntimeError as error:
-        failure = _of_device(error)
-        if failure is None:
-            raise
-    if failure is not None:
+        logger.warning("%s", failure.message, exc_info=error)
+        _forget_frames(error)
         free_memory()
-        raise failure
+        raise failure from None
+
+
+def _name(error: Exception) -> EngineError | None:
+    match error:
+        case torch.OutOfMemoryError() | MemoryError():
+            return OutOfMemoryError(OUT_OF_MEMORY)
+        case SafetensorError():
+            return WeightsError("A weights file is damaged: download the checkpoint again.")
+        case ImportError():
+            return VersionError(f"The package {error.name or 'that is needed'} is missing or too old: {INSTALL}")
+        case OSError():
+            return _of_disk(error)
+        case RuntimeError():
+            return _of_device(error)
+        case _:
+            return None
+
+
+def _forget_frames(error: BaseException | None) -> None:
+    while error is not None:
+        error.__traceback__ = None
+        error = error.__context__
 
 
 def free_memory() -> None:

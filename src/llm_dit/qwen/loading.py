@@ -1,5 +1,7 @@
 """Components from a checkpoint's files to a diffusers pipeline: safetensors only, no code from the checkpoint."""
 
+# diffusers exports its names lazily, which pyright cannot see.
+# pyright: reportPrivateImportUsage=false
 import os
 from dataclasses import dataclass
 from typing import Any
@@ -107,7 +109,7 @@ class _Loader:
         )
 
     def vae(self) -> Any:
-        vae = AutoencoderKLQwenImage.from_pretrained(
+        vae: Any = AutoencoderKLQwenImage.from_pretrained(
             self._folder / "vae", torch_dtype=self._options.dtype, use_safetensors=True, local_files_only=True
         )
         return vae.to(self._options.device)

@@ -53,10 +53,10 @@ class Models:
         dtype: torch.dtype | None,
         quantization: Quantization | None,
     ) -> None:
-        check_quantization(quantization)
         self._sources = sources
         self._cpu_offload: CpuOffload = cpu_offload
         self._device = choose_device(device)
+        check_quantization(quantization, self._device)
         self._dtype = dtype or default_dtype(self._device)
         self._quantization: Quantization | None = quantization
         self._checkpoints: dict[str, Checkpoint] = {}
@@ -139,7 +139,7 @@ class Models:
 
     def _place(self, plan: Plan) -> None:
         # Models that stay where they are need not travel to the host and back.
-        if self._placement is not None and (plan.strategy, self._placement.plan.strategy) != ("resident", "resident"):
+        if self._placement is not None and {plan.strategy, self._placement.plan.strategy} != {"resident"}:
             self._clear()
         self._placement = Placement(list(self._pipelines.values()), plan, self._device)
 

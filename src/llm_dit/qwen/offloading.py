@@ -1,5 +1,7 @@
 """Carrying out a placement plan on pipelines that are loaded, and taking it back."""
 
+# diffusers exports its names lazily, which pyright cannot see.
+# pyright: reportPrivateImportUsage=false
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -7,9 +9,11 @@ import torch
 from diffusers import DiffusionPipeline
 from diffusers.hooks import HookRegistry
 
+from llm_dit.qwen.pinning import page_lock
 from llm_dit.qwen.placement import Plan
 from llm_dit.qwen.swapping import SwappedModule, swap_layers, swap_whole
 
+STREAMED = ("stream", "sequential")
 GROUP_HOOKS = ("group_offloading", "layer_execution_tracker", "lazy_prefetch_group_offloading")
 
 
@@ -22,6 +26,10 @@ class Placement:
         self._device = device
         self._encoders: list[SwappedModule] = []
         self._undo: list[Callable[[], None]] = []
+        if plan.pinned and plan.strategy != "resident":
+            for pipeline in pipelines:
+                page_lock(pipeline.text_encoder)
+                page_lock(pipeline.transformer)
         getattr(self, f"_place_{plan.strategy}")()
 
     def before_encoding(self) -> None:
@@ -39,7 +47,7 @@ class Placement:
     def after_failure(self) -> None:
         """`after_run`, and streaming starts afresh: what it had fetched ahead belongs to the run that ended."""
         self.after_run()
-        if self.plan.strategy == "stream":
+        if self.plan.strategy in STREAMED:
             for pipeline in self._pipelines:
                 _stop_streaming(pipeline.transformer)
                 self._stream(pipeline.transformer)
@@ -51,7 +59,7 @@ class Placement:
             undo()
         for pipeline in self._pipelines:
             pipeline.remove_all_hooks()
-            if self.plan.strategy == "stream":
+            if self.plan.strategy in STREAMED:
                 _stop_streaming(pipeline.transformer)
             pipeline.to("cpu")
 
@@ -63,16 +71,15 @@ class Placement:
         for pipeline in self._pipelines:
             pipeline.enable_model_cpu_offload(device=self._device)
 
-    def _place_sequential(self) -> None:
-        for pipeline in self._pipelines:
-            pipeline.enable_sequential_cpu_offload(device=self._device)
-
     def _place_stream(self) -> None:
         for encoder in {id(pipeline.text_encoder): pipeline.text_encoder for pipeline in self._pipelines}.values():
             self._place_encoder(encoder)
         for pipeline in self._pipelines:
             pipeline.vae.to(self._device)
             self._stream(pipeline.transformer)
+
+    # One mechanism, other pieces: single layers (a matrix each) in place of whole transformer blocks.
+    _place_sequential = _place_stream
 
     def _place_encoder(self, encoder: torch.nn.Module) -> None:
         if self.plan.text_encoder == "stream":
@@ -90,8 +97,8 @@ class Placement:
         has_stream = self._device.type == "cuda"
         transformer.enable_group_offload(
             onload_device=self._device,
-            offload_type="block_level",
-            num_blocks_per_group=1,
+            offload_type="block_level" if self.plan.strategy == "stream" else "leaf_level",
+            num_blocks_per_group=1 if self.plan.strategy == "stream" else None,
             use_stream=has_stream,
             record_stream=has_stream,
             low_cpu_mem_usage=not self.plan.pinned,

@@ -1,12 +1,14 @@
 """Weights in fewer bits: fp8 through torchao, nf4 through bitsandbytes."""
 
+# diffusers exports its names lazily, which pyright cannot see.
+# pyright: reportPrivateImportUsage=false
 from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Any, Literal, get_args
 
 import torch
 
-from llm_dit.errors import InputError, VersionError
+from llm_dit.errors import DeviceError, InputError, VersionError
 
 Quantization = Literal["fp8", "nf4"]
 BYTES_PER_WEIGHT: dict[Quantization, float] = {"fp8": 1.0, "nf4": 0.56}
@@ -25,12 +27,14 @@ class QuantizationConfigs:
     text_encoder: Any = None
 
 
-def check_quantization(quantization: str | None) -> None:
-    """Raise `InputError` for a method that there is not, `VersionError` when its package is not installed."""
+def check_quantization(quantization: str | None, device: torch.device) -> None:
+    """Raise `InputError` for a method that there is not, `DeviceError` where it cannot run, or `VersionError`."""
     if quantization is None:
         return
     if quantization not in get_args(Quantization):
         raise InputError('quantization is None, "fp8" or "nf4".', param="quantization")
+    if quantization == "nf4" and device.type != "cuda":
+        raise DeviceError('nf4 needs a CUDA device: use quantization="fp8", or none.')
     if find_spec(PACKAGES[quantization]) is None:
         raise VersionError(
             f"The package {PACKAGES[quantization]} is missing: install it with pip install 'llm-dit[quantization]'."
