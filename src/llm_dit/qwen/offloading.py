@@ -9,7 +9,7 @@ import torch
 from diffusers import DiffusionPipeline
 from diffusers.hooks import HookRegistry
 
-from llm_dit.qwen.pinning import page_lock
+from llm_dit.qwen.pinning import PageLock
 from llm_dit.qwen.placement import Plan
 from llm_dit.qwen.swapping import SwappedModule, swap_layers, swap_whole
 
@@ -26,10 +26,7 @@ class Placement:
         self._device = device
         self._encoders: list[SwappedModule] = []
         self._undo: list[Callable[[], None]] = []
-        if plan.pinned and plan.strategy != "resident":
-            for pipeline in pipelines:
-                page_lock(pipeline.text_encoder)
-                page_lock(pipeline.transformer)
+        self._lock: PageLock | None = None
         getattr(self, f"_place_{plan.strategy}")()
 
     def before_encoding(self) -> None:
@@ -55,13 +52,16 @@ class Placement:
     def remove(self) -> None:
         """Take the plan back; all weights are on the host afterwards."""
         self.after_run()
-        for undo in self._undo:
-            undo()
         for pipeline in self._pipelines:
             pipeline.remove_all_hooks()
             if self.plan.strategy in STREAMED:
                 _stop_streaming(pipeline.transformer)
             pipeline.to("cpu")
+        for undo in self._undo:
+            undo()
+        # Last, when nothing copies from the locked pages any more.
+        if self._lock is not None:
+            self._lock.release()
 
     def _place_resident(self) -> None:
         for pipeline in self._pipelines:
@@ -72,6 +72,10 @@ class Placement:
             pipeline.enable_model_cpu_offload(device=self._device)
 
     def _place_stream(self) -> None:
+        for pipeline in self._pipelines:
+            pipeline.to("cpu")
+        if self.plan.pinned:
+            self._lock = PageLock(part for each in self._pipelines for part in (each.text_encoder, each.transformer))
         for encoder in {id(pipeline.text_encoder): pipeline.text_encoder for pipeline in self._pipelines}.values():
             self._place_encoder(encoder)
         for pipeline in self._pipelines:
