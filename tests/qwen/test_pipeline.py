@@ -22,6 +22,8 @@ from llm_dit.errors import (
 )
 from llm_dit.pipelines.base import Canceled, Progress
 from llm_dit.pipelines.qwen_image_diffusers import QwenImageDiffusersPipeline
+from llm_dit.qwen import models
+from llm_dit.qwen.placement import Plan
 from tests.qwen.checkpoints import write_checkpoint
 
 
@@ -206,3 +208,25 @@ def test_what_cannot_be_opened_says_why(
     open_pipe: Callable[..., Any] = QwenImageDiffusersPipeline.from_pretrained
     with pytest.raises(error, match=text):
         open_pipe(**{"model_path": checkpoints / "layered"} | arguments)
+
+
+@pytest.mark.parametrize("strategy", ["model", "stream"])
+def test_offloaded_models_are_placed_again_when_the_second_comes(
+    checkpoints: Path, picture: Image.Image, monkeypatch: pytest.MonkeyPatch, strategy: str
+) -> None:
+    plan = Plan(strategy=strategy, peak=0, reason="")  # pyright: ignore[reportArgumentType]
+    monkeypatch.setattr(models, "plan_placement", lambda *_, **__: plan)
+    pipe = QwenImageDiffusersPipeline.from_pretrained(checkpoints / "layered", checkpoints / "edit", device="cpu")
+
+    def cancel(report: Progress) -> None:
+        if report.phase == "denoising":
+            raise Canceled
+
+    with pytest.raises(Canceled):
+        run(pipe, picture, progress=cancel)
+    before = run(pipe, picture)
+    pipe.load_edit_model()
+    after = run(pipe, picture)
+    # A CPU's products round by the alignment of what was moved.
+    assert np.abs(np.asarray(before[1], np.int16) - np.asarray(after[1], np.int16)).max() <= 1
+    assert pipe.edit_layer(picture, "make it blue", num_inference_steps=1, seed=1).size == picture.size
