@@ -42,6 +42,7 @@ def environment(hub: Hub, tmp_path: Path, picture: Image.Image) -> dict[str, str
     }
 
 
+@pytest.mark.timeout(400)  # two hundred steps of real sampling, as the page asks for
 def test_the_python_blocks_run(checkpoints: Path, tmp_path: Path, environment: dict[str, str]) -> None:
     """One after the other, as somebody reads them; `model_path` and `layer` are the reader's own."""
     model = str(checkpoints / "layered")
