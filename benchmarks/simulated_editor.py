@@ -1,14 +1,14 @@
 """Layers whose colours are known everywhere, edits whose truth is known, and a stand-in for the model that makes them.
 
 Nothing here knows how a picture was prepared: the stand-in sees a picture and which part of the layer it shows. It
-renders at about one megapixel with sides that are multiples of 32, edits what it can see of the object, keeps, grades or
-repaints the ground, shifts and zooms by what is reported of Qwen-Image-Edit-2509 and more, and softens and adds noise as
-a latent autoencoder does.
+renders at about one megapixel with sides that are multiples of 32, edits what it can see of the object, keeps, grades
+or repaints the ground, shifts and zooms as is reported of Qwen-Image-Edit-2509, and softens and adds noise as a latent
+autoencoder does.
 """
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import cv2
@@ -16,11 +16,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-Plane = NDArray[np.floating[Any]]
+Plane = NDArray[Any]
 Ground = Literal["kept", "graded", "repainted"]
 Box = tuple[float, float, float, float]
 KINDS = ("solid", "soft", "hair", "glow", "shadow", "small", "holes", "text")
 EDITS = ("recolour", "relight", "texture", "hue", "blur", "contrast", "vintage")
+SHAPES = ("added", "punched", "thinner", "thicker")
 GROUNDS: tuple[Ground, ...] = ("kept", "graded", "repainted")
 MODEL_AREA = 1024 * 1024
 
@@ -74,6 +75,26 @@ def draw_edit(name: str, ground: Ground, seed: int, *, moved: bool = True) -> Ed
     return Edit(name=name, ground=ground, shift=shift, zoom=1 + float(rng.uniform(-0.03, 0.03)) * moved, seed=seed)
 
 
+def reshape(subject: Subject, name: str, seed: int) -> Subject:
+    """Return the subject with the alpha that an edit of its shape gives it, one of `SHAPES`."""
+    rng = np.random.default_rng(seed)
+    height, width = subject.alpha.shape
+    rows, columns = np.nonzero(subject.alpha > 0.3)
+    side = max(np.ptp(rows), np.ptp(columns))
+    at = int(rng.integers(len(rows)))
+    disc = np.zeros((height * FINE, width * FINE), np.uint8)
+    radius = max(int(side * rng.uniform(0.08, 0.16)), 2)
+    cv2.circle(disc, (int(columns[at]) * FINE, int(rows[at]) * FINE), radius * FINE, 255, -1)
+    kernel = np.ones((2 * max(int(side * 0.008), 1) + 1,) * 2, np.uint8)
+    alpha = {
+        "added": np.maximum(subject.alpha, _shrink(disc, width, height)),
+        "punched": subject.alpha * (1 - _shrink(disc, width, height)),
+        "thinner": cv2.GaussianBlur(cv2.erode(subject.alpha, kernel), (0, 0), 0.6),
+        "thicker": cv2.GaussianBlur(cv2.dilate(subject.alpha, kernel), (0, 0), 0.6),
+    }[name]
+    return replace(subject, alpha=alpha.astype(np.float32))
+
+
 def true_colours(subject: Subject, edit: Edit) -> Plane:
     """Return the colours (height, width, 3), 0–1, that a perfect edit of the layer would have."""
     height, width = subject.alpha.shape
@@ -100,6 +121,22 @@ def render(picture: Image.Image, box: Box, subject: Subject, edit: Edit) -> Imag
             cover = cv2.dilate(cover, np.ones((3, 3), np.uint8))
         made = cover[..., None] * edit.apply(colours, x, y, scale) + (1 - cover[..., None]) * scenery
     return _to_image(_decode(_move(made.astype(np.float32), edit), rng))
+
+
+def render_reshaped(picture: Image.Image, box: Box, subject: Subject, reshaped: Subject, edit: Edit) -> Image.Image:
+    """Return what the stand-in makes of `picture` when the edit changes the object's shape, on the ground it sees."""
+    size = model_size(*picture.size)
+    seen = np.asarray(picture.convert("RGB").resize(size, Image.Resampling.LANCZOS), np.float32) / 255
+    x, y = _places(box, size)
+    scale = size[0] / (box[2] - box[0])
+    colours, before = _look_up(subject.colours, x, y, scale, cv2.BORDER_REPLICATE), _look_up(subject.alpha, x, y, scale)
+    apart = cv2.dilate(before, np.ones((25, 25), np.uint8)) < 0.004
+    ground = np.broadcast_to(np.median(seen[apart], axis=0), seen.shape).astype(np.float32)
+    if edit.ground == "graded":
+        ground = edit.apply(ground, x, y, scale)
+    cover = _look_up(reshaped.alpha, x, y, scale)[..., None]
+    made = cover * edit.apply(colours, x, y, scale) + (1 - cover) * ground
+    return _to_image(_decode(_move(made.astype(np.float32), edit), np.random.default_rng(edit.seed + 1)))
 
 
 def model_size(width: int, height: int) -> tuple[int, int]:

@@ -1,4 +1,4 @@
-"""What lets a model that only knows opaque pictures edit a layer: frame it, show it, align what comes back, restore it."""
+"""Editing a layer through a model that only knows opaque pictures: frame, show, align, restore."""
 
 from llm_dit.editing.canvas import EditCanvas, EditResult, prepare
 

@@ -4,18 +4,16 @@ from dataclasses import dataclass, field
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 
 from llm_dit.alpha import Colour, bleed, restore_alpha
 from llm_dit.editing.crop import VISIBLE_ALPHA, Crop, crop_to_content, whole_layer
 from llm_dit.editing.detail import enlarge_with_detail
 from llm_dit.editing.key import Key, derive_key
-from llm_dit.editing.matte import as_float, choose_matte, join, measure_plate, take_out, to_image
+from llm_dit.editing.matte import choose_matte, measure_plate, take_out
+from llm_dit.editing.planes import Plane, as_float, join, to_image
 from llm_dit.editing.registration import Motion, measure_motion, undo_motion
 from llm_dit.pipelines.base import EditOutputSize, Shape
-
-Plane = NDArray[np.float32]
 
 # A new shape needs room to grow into.
 MARGINS: dict[Shape, float] = {"keep": 0.08, "new": 0.25}

@@ -4,10 +4,9 @@ from collections.abc import Iterator
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 
-from llm_dit.editing.matte import Plane, as_float
+from llm_dit.editing.planes import Plane, as_float
 
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 
@@ -32,7 +31,7 @@ def enlarge_with_detail(edited: Plane, shown: Plane, piece: Image.Image) -> Imag
     return Image.fromarray(np.stack(channels, -1))
 
 
-def _lost_detail(shown: Plane, piece: Image.Image) -> NDArray[np.float32]:
+def _lost_detail(shown: Plane, piece: Image.Image) -> Plane:
     """Return the luminance of the piece less that of what was shown of it; nothing where the piece is transparent."""
     luminance = as_float(piece.convert("RGB").convert("L"))
     visible = np.asarray(piece.getchannel("A")) >= 128

@@ -2,12 +2,11 @@
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
-Field = NDArray[np.float32]
+from llm_dit.editing.planes import Plane
 
 
-def edge_field(picture: NDArray[np.float32], weight: NDArray[np.float32], blur: float = 1.0) -> Field:
+def edge_field(picture: Plane, weight: Plane, blur: float = 1.0) -> Plane:
     """Return the direction of the edges as a (height, width, 2) field of vectors of length 0 (flat) to 1 (edge).
 
     `picture` is (height, width, channels); `weight` (height, width) says where its contrast is measured. The vectors

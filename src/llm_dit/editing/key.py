@@ -7,7 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from llm_dit.alpha import Colour, bleed
-from llm_dit.editing.matte import Plane, as_float, join, measure_plate, take_out
+from llm_dit.editing.matte import measure_plate, take_out
+from llm_dit.editing.planes import Plane, as_float, join
 
 # How far, in RGB of 0–1, a pixel of the ground may be from the ground's colour: for light on it, then for noise.
 UNEVEN = 0.25
@@ -29,8 +30,8 @@ def derive_key(edited: Plane, alpha: Plane, matte: Colour) -> Key | None:
     """Return the object in `edited` (height, width, 3), which was shown with `alpha` (height, width) on `matte`.
 
     Blue-screen matting with one known ground has no unique answer (Smith and Blinn, "Blue Screen Matting", SIGGRAPH
-    1996, section 3), so two things are added to I = αF + (1 − α)B: B is measured around the object, and F is that of the
-    nearest pixels which are surely object. α is then how far I has gone from B to F. Where this agrees with the old
+    1996, section 3), so two things are added to I = αF + (1 − α)B: B is measured around the object, and F is that of
+    the nearest pixels which are surely object. α is then how far I has gone from B to F. Where this agrees with the old
     alpha, the old alpha stays: it is exact, and it knows of glow and glass. None when the ground is lost.
     """
     ground = _find_ground(edited, alpha, matte)

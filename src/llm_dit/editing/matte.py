@@ -1,15 +1,12 @@
 """The ground a layer is shown on: its colour, what the model made of it, and how to take it out again."""
 
-from typing import Any
-
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
 from llm_dit.alpha import Colour, bleed
-
-Plane = NDArray[np.floating[Any]]
+from llm_dit.editing.planes import Plane, as_float, join
 
 # Neutral grounds are taken first: a model that knows about light would reflect a strong colour onto the object. Middle
 # ones come before light and dark ones: an edit for contrast or light cannot push those out of what a picture can hold.
@@ -60,21 +57,6 @@ def take_out(edited: Plane, coverage: Plane, plate: Plane, ridge: float = 0.02, 
     mean = (cv2.GaussianBlur(own, (0, 0), reach_px) / np.maximum(nearby, 1e-4)).clip(0, 1)
     colours = (cover * own + ridge * mean) / (cover**2 + ridge)
     return as_float(bleed(join(colours, (coverage > 1 / 255).astype(np.float32))).convert("RGB"))
-
-
-def join(colours: Plane, alpha: Plane) -> Image.Image:
-    """Return an RGBA image from straight colours (height, width, 3) and alpha (height, width), all 0–1."""
-    return to_image(np.concatenate([colours, alpha[..., None]], -1))
-
-
-def to_image(values: Plane) -> Image.Image:
-    """Return an 8-bit image from values 0–1: (height, width), or (height, width, 3 or 4)."""
-    return Image.fromarray(np.rint(values.clip(0, 1) * 255).astype(np.uint8))
-
-
-def as_float(image: Image.Image) -> NDArray[np.float32]:
-    """Return the pixels of an 8-bit image as 0–1."""
-    return np.asarray(image, np.float32) / np.float32(255)
 
 
 def _nearest(sample: Plane, ground: Colour) -> float:

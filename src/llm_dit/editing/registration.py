@@ -7,9 +7,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from llm_dit.editing.edges import Field, edge_field
-
-Plane = NDArray[np.float32]
+from llm_dit.editing.edges import edge_field
+from llm_dit.editing.planes import Plane
 
 SIDES = (128, 256, 512, 1024)
 SEARCHED = 1
@@ -20,7 +19,7 @@ MAX_ZOOM = 0.04
 # Below this correlation of the edges, or above this standard error, a measurement is not believed.
 MIN_CORRELATION = 0.2
 MAX_ERROR_PX = 0.5
-STEPS = 12
+MAX_STEPS = 12
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,7 +78,7 @@ def undo_motion(edited: Plane, motion: Motion) -> Plane:
     )
 
 
-def _levels(given: Plane, edited: Plane, weight: Plane) -> Iterator[tuple[Field, Field, Plane, float]]:
+def _levels(given: Plane, edited: Plane, weight: Plane) -> Iterator[tuple[Plane, Plane, Plane, float]]:
     """Yield (given, edited, weight, scale), coarse to fine: edge fields and the size against the full picture."""
     height, width = given.shape[:2]
     longest = max(height, width)
@@ -90,7 +89,7 @@ def _levels(given: Plane, edited: Plane, weight: Plane) -> Iterator[tuple[Field,
         yield edge_field(small[0], small[2]), edge_field(small[1], small[2]), small[2], scale
 
 
-def _search(given: Field, edited: Field, weight: Plane, scale: float) -> list[Motion]:
+def _search(given: Plane, edited: Plane, weight: Plane, scale: float) -> list[Motion]:
     """Return the best few of a set of zooms, each with its best shift in whole pixels of the level."""
     height, width = weight.shape
     reach = int(np.ceil((MAX_SHIFT_PX + 2) * scale))
@@ -109,39 +108,45 @@ def _search(given: Field, edited: Field, weight: Plane, scale: float) -> list[Mo
     return [motion for _, motion in sorted(found, key=lambda pair: -pair[0])[:CANDIDATES]]
 
 
-def _spectrum(field: Field) -> NDArray[np.complex128]:
+def _spectrum(field: Plane) -> NDArray[np.complex128]:
     height, width = field.shape[:2]
     return np.fft.rfft2(field.transpose(2, 0, 1), (2 * height, 2 * width))
 
 
-def _refine(given: Field, edited: Field, weight: Plane, scale: float, start: Motion) -> Motion:
+def _refine(given: Plane, edited: Plane, weight: Plane, scale: float, start: Motion) -> Motion:
     """Return `start` improved by Gauss-Newton steps on the edge fields of one level."""
     height, width = weight.shape
     radius = max(height, width) / 2
     slopes = _slopes(given, radius)
-    shift, zoom = np.array(start.shift) * scale, start.zoom
-    for _ in range(STEPS):
-        moved = _sample(edited, shift, zoom)
-        # Noise and blur shorten the vectors of the edited picture; what matters is where they lie.
-        residual = moved * np.clip(_length(given, weight) / (_length(moved, weight) + 1e-6), 0.5, 2) - given
-        robust = (weight / (1 + (residual**2).sum(-1) / 0.25) ** 2)[..., None, None]
-        weighted = (slopes * robust).reshape(-1, 3)
-        normal = (weighted.T @ slopes.reshape(-1, 3)).astype(np.float64) + 1e-6 * np.eye(3)
-        step = np.linalg.solve(normal, -weighted.T @ residual.reshape(-1))
-        step = step.clip(-1, 1)
+    shift, zoom, error = np.array(start.shift) * scale, start.zoom, float("inf")
+    for _ in range(MAX_STEPS):
+        step, error = _step(given, _sample(edited, shift, zoom), weight, slopes)
         shift, zoom = shift + step[:2], zoom + step[2] / radius
-        if np.abs(step).max() < 0.005:
+        if np.abs(step).max() < 0.01:
             break
-    moved = _sample(edited, shift, zoom)
     return Motion(
         shift=(float(shift[0] / scale), float(shift[1] / scale)),
         zoom=float(zoom),
-        correlation=_correlation(given, moved, weight),
-        error_px=_error(normal, residual, robust[..., 0, 0]) / scale,
+        correlation=_correlation(given, _sample(edited, shift, zoom), weight),
+        error_px=error / scale,
     )
 
 
-def _slopes(field: Field, radius: float) -> Plane:
+def _step(given: Plane, moved: Plane, weight: Plane, slopes: Plane) -> tuple[NDArray[np.float64], float]:
+    """Return the change of shift x, shift y and zoom that fits best, at most a pixel, and its standard error."""
+    # Noise and blur shorten the vectors of the edited picture; what matters is where they lie.
+    length = np.clip(_length(given, weight) / (_length(moved, weight) + 1e-6), 0.5, 2)
+    residual = moved * length - given
+    robust = weight / (1 + (residual**2).sum(-1) / 0.25) ** 2
+    weighted = (slopes * robust[..., None, None]).reshape(-1, 3)
+    normal = (weighted.T @ slopes.reshape(-1, 3)).astype(np.float64) + 1e-6 * np.eye(3)
+    step = np.linalg.solve(normal, -weighted.T @ residual.reshape(-1)).clip(-1, 1)
+    variance = float(((residual**2).sum(-1) * robust).sum() / max(2 * float(robust.sum()), 1e-6))
+    # The blur of the edge fields makes about 12 neighbouring pixels one observation.
+    return step, float(np.sqrt(12 * variance * np.linalg.inv(normal).diagonal().max()))
+
+
+def _slopes(field: Plane, radius: float) -> Plane:
     """Return how the field changes with shift x, shift y and zoom (in pixels at `radius`): (height, width, 2, 3)."""
     height, width = field.shape[:2]
     across = cv2.Scharr(field, cv2.CV_32F, 1, 0, scale=1 / 32)
@@ -151,7 +156,7 @@ def _slopes(field: Field, radius: float) -> Plane:
     return np.stack([across, down, across * x + down * y], -1).astype(np.float32)
 
 
-def _sample(edited: Field, shift: NDArray[np.float64], zoom: float) -> Field:
+def _sample(edited: Plane, shift: NDArray[np.float64], zoom: float) -> Plane:
     height, width = edited.shape[:2]
     matrix = _matrix((float(shift[0]), float(shift[1])), zoom, width, height)
     return cv2.warpAffine(edited, matrix, (width, height), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
@@ -163,19 +168,10 @@ def _matrix(shift: tuple[float, float], zoom: float, width: int, height: int) ->
     return np.column_stack([np.eye(2) * zoom, middle * (1 - zoom) + shift])
 
 
-def _correlation(given: Field, moved: Field, weight: Plane) -> float:
+def _correlation(given: Plane, moved: Plane, weight: Plane) -> float:
     agreement = float(((given * moved).sum(-1) * weight).sum())
     return agreement / (_length(given, weight) * _length(moved, weight) + 1e-9)
 
 
-def _length(field: Field, weight: Plane) -> float:
+def _length(field: Plane, weight: Plane) -> float:
     return float(((field**2).sum(-1) * weight).sum()) ** 0.5
-
-
-def _error(normal: NDArray[np.float64], residual: Field, robust: Plane) -> float:
-    """Return the standard error of the worst of the three numbers, in pixels of the level.
-
-    The blur of the edge fields makes about 12 neighbouring pixels one observation.
-    """
-    variance = float(((residual**2).sum(-1) * robust).sum() / max(2 * float(robust.sum()), 1e-6))
-    return float(np.sqrt(12 * variance * np.linalg.inv(normal).diagonal().max()))
