@@ -14,8 +14,8 @@ class Topic:
 
 TOPICS = (
     Topic(
-        label="change colours",
-        meaning="Recolours the layer and keeps its shading: every CSS colour name, written together or apart, more "
+        label="change colors",
+        meaning="Recolors the layer and keeps its shading: every CSS color name, written together or apart, more "
         'everyday names, "light", "dark", "pale", … before a name, `#rrggbb`, `rgb()`, `hsl()`.',
         examples=(
             "Change the color to blue",
@@ -29,13 +29,13 @@ TOPICS = (
         ),
     ),
     Topic(
-        label="change one colour into another",
-        meaning="Recolours only what has the first colour.",
+        label="change one color into another",
+        meaning="Recolors only what has the first color.",
         examples=("Change the red parts to blue", "Make the red blue", "Replace white with yellow"),
     ),
     Topic(
         label="tint",
-        meaning="Leans all colours towards one, or away from it.",
+        meaning="Leans all colors towards one, or away from it.",
         examples=("Tint it purple", "Make it more blue", "Add a green tint", "Make it less red"),
     ),
     Topic(
@@ -55,12 +55,12 @@ TOPICS = (
     ),
     Topic(
         label="saturation",
-        meaning="Multiplies the strength of all colours.",
+        meaning="Multiplies the strength of all colors.",
         examples=("Make it more saturated", "Make it less saturated", "Saturation 50%", "Mute the colors"),
     ),
     Topic(
         label="vibrance",
-        meaning="Strengthens pale colours more than strong ones.",
+        meaning="Strengthens pale colors more than strong ones.",
         examples=("Make it more vibrant", "Make the colors pop", "Less vibrant"),
     ),
     Topic(
@@ -70,12 +70,12 @@ TOPICS = (
     ),
     Topic(
         label="hue",
-        meaning="Turns every hue round the colour wheel; 30° without a number.",
+        meaning="Turns every hue round the color wheel; 30° without a number.",
         examples=("Shift the hue by 90 degrees", "Rotate the hue by -45°", "Shift the hue"),
     ),
     Topic(
         label="glow",
-        meaning="Bright parts bloom in light of the named colour; a sunset adds rose shade and low golden light. "
+        meaning="Bright parts bloom in light of the named color; a sunset adds rose shade and low golden light. "
         'With shape "new" the light also reaches past the edge.',
         examples=("Add a warm glow", "Add a sunset glow effect", "Add a soft blue glow", "Make it glow"),
     ),
@@ -115,7 +115,7 @@ TOPICS = (
     ),
     Topic(
         label="flip and turn by 180°",
-        meaning='Turns the layer in its place. With shape "keep" the colours turn inside the outline as it is.',
+        meaning='Turns the layer in its place. With shape "keep" the colors turn inside the outline as it is.',
         examples=("Flip it horizontally", "Flip it vertically", "Mirror it", "Rotate it by 180 degrees"),
     ),
     Topic(

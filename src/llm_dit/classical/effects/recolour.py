@@ -77,7 +77,7 @@ def replace(picture: Picture, operation: Operation, scene: Scene) -> Picture:
     lab, weights = sample_lab(picture)
     weights = weights * mask(lab)[:, 0]
     if weights.sum() < 1e-3 * len(weights):
-        raise InstructionError("Nothing in this layer has the colour to be replaced: name a colour that it has.")
+        raise InstructionError("Nothing in this layer has the color to be replaced: name a color that it has.")
     dye = mix_dye(lab, weights, operation.colour)
     amount = min(operation.amount, 1.0)
     return change_lab(picture, lambda lab, _: lab + (amount * mask(lab))[..., None] * (dye(lab) - lab))
