@@ -88,7 +88,7 @@ def matte(plan: Plan, number: int, colours: Floats, below: Floats, halo: Halo | 
         noise=_noise_beside(plan, number, near, below),
     )
     alpha[rows, columns], lit[rows, columns] = unmix(edge)
-    return (alpha, lit) if halo is None else _with_halo(alpha, lit, around, tint)
+    return _with_halo(alpha, lit, around, tint) if around.any() else (alpha, lit)
 
 
 def _with_halo(alpha: Floats, colours: Floats, around: Floats, tint: Floats) -> tuple[Floats, Floats]:
