@@ -6,6 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
+from llm_dit.classical.decompose import draw_sketch
+from llm_dit.classical.ground import Ground, fit_ground
+from llm_dit.classical.things import with_strays
 from llm_dit.layers import Decomposition
 from llm_dit.pipelines.classical import ClassicalPipeline
 
@@ -88,3 +91,26 @@ def test_nothing_of_them_stays_in_the_ground() -> None:
     ground = pixels(layers_of_poster()[1])
     off = np.abs(ground - pixels(Image.new("RGB", (SIDE, SIDE), GROUND))).max(axis=-1)
     assert (off > 8).mean() < 0.0001
+
+
+def test_what_is_hidden_of_a_gradient_is_continued_tamely() -> None:
+    rows, columns = np.mgrid[0:200, 0:200] / 200
+    shine = 40 * np.exp(-(((columns - 0.3) / 0.4) ** 2) - ((rows - 0.2) / 0.25) ** 2)
+    rgb = np.dstack([200 + shine, 40 + 90 * rows, 30 + 60 * rows]).astype(np.float32)
+    field = fit_ground(rgb, rows < 0.4 + 0.2 * columns).field
+    assert max(np.abs(np.diff(field, axis=axis)).max() for axis in (0, 1)) <= 2
+
+
+def test_sharp_things_are_taken_off_the_ground_and_shadows_are_not() -> None:
+    ground = np.full((120, 160, 4), 255, np.uint8)
+    ground[..., :3] = (200, 180, 150)
+    rows, columns = np.mgrid[0:120, 0:160]
+    shadow = 0.7 * np.exp(-((rows - 60) ** 2 + (columns - 110) ** 2) / 300)
+    ground[..., :3] = np.rint(ground[..., :3] * (1 - shadow[..., None]))
+    ground[20:100, 30:34, :3] = (40, 60, 70)
+    sketch = draw_sketch(ground)
+    fit = Ground(field=np.full((120, 160, 3), (200, 180, 150), np.float32), off=sketch.rgb * 0, noise=1.0, covers=True)
+    labels = with_strays(np.zeros((120, 160), np.int32), fit, sketch)
+    assert labels[60, 32] == 1
+    assert labels[60, 110] == labels[0, 0] == 0
+    assert labels.max() == 1

@@ -17,7 +17,7 @@ from llm_dit.classical.regions import Regions, depth, measure, smooth_merge
 from llm_dit.classical.segment import Floats, Labels, Palette, Sketch, find_palette, oversegment
 from llm_dit.classical.split import split_to, tell_apart
 from llm_dit.classical.surfaces import dissolve_slivers, join_paint
-from llm_dit.classical.things import group_things, pieces_of
+from llm_dit.classical.things import group_things, is_known, pieces_of, with_strays
 from llm_dit.pipelines.base import Progress, ProgressCallback
 
 SKETCH_PIXELS = 300_000
@@ -111,7 +111,8 @@ def _find_things(
     fit = fit_ground(sketch.rgb, regions.labels == ground)
     report("grouping")
     regions = measure(sort_soft(regions, ground, fit, sketch), sketch, palette)
-    regions = measure(pieces_of(regions.labels, find_ground(regions)), sketch, palette)
+    pieces = pieces_of(regions.labels, find_ground(regions))
+    regions = measure(with_strays(pieces, fit, sketch) if is_known(fit) else pieces, sketch, palette)
     report("grouping")
     # Rims that are one ring around several things lie between two colours only piece by piece.
     for _ in range(2):

@@ -23,7 +23,7 @@ def find_lettering(regions: Regions) -> Labels:
     free = (regions.area < 0.02 * regions.labels.size) & (regions.area > 12) & (regions.rim == 0)
     free[0] = False
     number, result = 0, np.full(regions.count, -1, np.int32)
-    for first in np.flatnonzero(free & strokes).tolist():
+    for first in np.argsort(-regions.area * (free & strokes), kind="stable")[: (free & strokes).sum()].tolist():
         if free[first]:
             line = _line_from(first, free, regions, side)
             weight = regions.area[line] / regions.area[line].sum()
@@ -50,16 +50,15 @@ def is_stroke(regions: Regions) -> NDArray[np.bool_]:
 
 
 def _line_from(first: int, free: NDArray[np.bool_], regions: Regions, side: Floats) -> list[int]:
-    """Return the pieces that go on from `first` to the next of its kind and so on, and take them out of `free`."""
+    """Return `first`, the pieces of its kind close to it, those close to these and so on, taken out of `free`."""
     members = [first]
     free[first] = False
+    alike = np.linalg.norm(regions.mean - regions.mean[first], axis=-1) < 2 * PAINT
+    for size, most in ((regions.thick, 2), (side, 4)):
+        alike &= (size < most * size[first]) & (size[first] < most * size)
     # The list grows while it is walked.
     for one in members:
-        fits = free & (gap_from(regions.box, one) < np.maximum(side, side[one]))
-        fits &= np.linalg.norm(regions.mean - regions.mean[one], axis=-1) < 2 * PAINT
-        for size, most in ((regions.thick, 2), (side, 4)):
-            fits &= (size < most * size[one]) & (size[one] < most * size)
-        near = np.flatnonzero(fits).tolist()
+        near = np.flatnonzero(free & alike & (gap_from(regions.box, one) < np.maximum(side, side[one]))).tolist()
         free[near] = False
         members += near
     return members
