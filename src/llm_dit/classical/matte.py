@@ -93,9 +93,14 @@ def matte(plan: Plan, number: int, colours: Floats, below: Floats, halo: Halo | 
 
 def _with_halo(alpha: Floats, colours: Floats, around: Floats, tint: Floats) -> tuple[Floats, Floats]:
     """Return alpha and colours of a layer over its own shadow or glow of alpha `around` and colours `tint`."""
-    total = 1 - (1 - alpha) * (1 - around)
-    share = np.divide(alpha, total, out=np.ones_like(alpha), where=total > 0)[..., None]
-    return total, colours * share + tint * (1 - share)
+    rows, columns = np.nonzero(around > 1e-3)
+    own = alpha[rows, columns]
+    total = 1 - (1 - own) * (1 - around[rows, columns])
+    share = (own / total)[:, None]
+    alpha, colours = alpha.copy(), colours.copy()
+    alpha[rows, columns] = total
+    colours[rows, columns] = colours[rows, columns] * share + tint[rows, columns] * (1 - share)
+    return alpha, colours
 
 
 def _noise_beside(plan: Plan, number: int, near: Mask, below: Floats) -> float:

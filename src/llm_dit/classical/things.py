@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from llm_dit.classical.ground import Ground
 from llm_dit.classical.grouping import Groups, numbered
 from llm_dit.classical.lettering import find_lettering
-from llm_dit.classical.regions import Regions
+from llm_dit.classical.regions import Regions, boxes
 from llm_dit.classical.segment import Floats, Labels, Sketch, compact
 from llm_dit.classical.surfaces import PAINT, gap_from
 
@@ -24,12 +24,14 @@ SPECK = 0.002
 def pieces_of(labels: Labels, ground: int) -> Labels:
     """Return the labels with every region but the ground, which becomes 0, cut into its connected pieces."""
     result = np.where(labels == ground, 0, -1).astype(np.int32)
-    number = 1
-    for one in range(int(labels.max()) + 1):
+    number, count = 1, int(labels.max()) + 1
+    for one, (left, top, right, bottom) in enumerate(boxes(labels, count).astype(int).tolist()):
         if one != ground:
-            count, parts = cv2.connectedComponents((labels == one).astype(np.uint8))
-            result = np.where(parts > 0, np.asarray(parts, np.int32) + (number - 1), result)
-            number += count - 1
+            window = (slice(top, bottom), slice(left, right))
+            found, parts = cv2.connectedComponents((labels[window] == one).astype(np.uint8))
+            mine = parts > 0
+            result[window][mine] = parts[mine] + (number - 1)
+            number += found - 1
     return compact(result)
 
 
