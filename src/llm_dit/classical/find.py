@@ -11,7 +11,7 @@ from llm_dit.classical.segment import Labels, Palette, Sketch, find_palette, ove
 from llm_dit.classical.surfaces import dissolve_slivers, join_paint
 from llm_dit.classical.things import group_things, is_known, pieces_of, with_strays
 
-MANY = 120
+MANY = 160
 """Regions of one paint each, from which on they are parts of things rather than things."""
 
 Report = Callable[[str], None]
