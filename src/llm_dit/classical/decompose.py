@@ -1,22 +1,19 @@
 """Taking a picture apart into layers without any learned model."""
 
-from collections.abc import Callable
-
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
 from llm_dit.classical.exact import settle_alpha, settle_colours
-from llm_dit.classical.ground import Ground, find_halo, fit_ground, sort_soft
-from llm_dit.classical.grouping import busyness, find_ground, group
+from llm_dit.classical.find import Report, find_groups
+from llm_dit.classical.ground import Ground, find_halo
 from llm_dit.classical.matte import Halo, Plan, matte, paint
 from llm_dit.classical.names import layer_names
 from llm_dit.classical.order import complete, stack_order
-from llm_dit.classical.regions import depth, measure, smooth_merge
-from llm_dit.classical.segment import Floats, Labels, Sketch, find_palette, oversegment
+from llm_dit.classical.regions import depth
+from llm_dit.classical.segment import Floats, Labels, Sketch
 from llm_dit.classical.split import split_to, tell_apart
-from llm_dit.classical.surfaces import dissolve_slivers, join_paint
 from llm_dit.pipelines.base import Progress, ProgressCallback
 
 SKETCH_PIXELS = 300_000
@@ -25,7 +22,6 @@ SMALL_PIXELS = 450_000
 """A picture of at most this many is decided on as it is: its thin strokes would not survive being made smaller."""
 
 Bytes = NDArray[np.uint8]
-Report = Callable[[str], None]
 
 
 def decompose_image(
@@ -70,32 +66,6 @@ def draw_sketch(picture: Bytes) -> Sketch:
     rgb = np.divide(values[..., :3], share, out=np.zeros_like(values[..., :3]), where=share > 0)
     lab = cv2.cvtColor(rgb, cv2.COLOR_RGB2LAB).reshape(size[1], size[0], 3)
     return Sketch(rgb=rgb * 255, lab=lab, visible=share[..., 0] > min(0.02, float(share.max()) / 2), scale=scale)
-
-
-def find_groups(sketch: Sketch, layer_num: int, seed: int, report: Report) -> tuple[Labels, Ground]:
-    """Return for each pixel of the sketch its group: 0 the ground's, 1… the others', −1 where nothing is."""
-    labels = oversegment(sketch)
-    report("segmenting")
-    labels = smooth_merge(labels, sketch.lab)
-    palette = find_palette(sketch, seed)
-    report("segmenting")
-    regions = measure(labels, sketch, palette)
-    report("grouping")
-    regions = measure(dissolve_slivers(regions, sketch), sketch, palette)
-    report("grouping")
-    regions = measure(join_paint(regions, sketch, strict=True), sketch, palette)
-    busy = busyness(regions, layer_num)
-    if busy < 0.5:
-        regions = measure(join_paint(regions, sketch, strict=False), sketch, palette)
-    report("grouping")
-    regions = measure(dissolve_slivers(regions, sketch), sketch, palette)
-    ground = find_ground(regions)
-    fit = fit_ground(sketch.rgb, regions.labels == ground)
-    report("grouping")
-    regions = measure(sort_soft(regions, ground, fit, sketch), sketch, palette)
-    numbers = group(regions, palette.colours, find_ground(regions), layer_num, busy)
-    report("grouping")
-    return np.where(regions.labels >= 0, numbers[regions.labels], -1).astype(np.int32), fit
 
 
 def _lay(

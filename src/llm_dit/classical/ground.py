@@ -17,6 +17,11 @@ COARSE = 0.25
 ALIGNED = 0.96
 """Cosine between two colour differences from which they have one direction."""
 
+POWERS = [(i, j) for i in range(5) for j in range(5 - i)]
+"""Those of x and y in a quartic."""
+RIDGE = (1e-7, 1e-7, 1e-6, 1e-5, 1e-4)
+"""The weight against a term of each degree."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Ground:
@@ -69,9 +74,10 @@ def _smooth_fit(values: Floats, known: Mask) -> Floats:
     factors, noise = np.zeros((basis.shape[1], 3), np.float32), 1.0
     for _ in range(8):
         weighted = basis * weight[:, None]
-        # The normal equations are a hundred times faster than a decomposition; the ridge keeps narrow grounds solvable.
+        # The normal equations are a hundred times faster than a decomposition; the ridge keeps narrow grounds solvable
+        # and, the higher the power the more, the ground tame where nothing is seen of it.
         square = (basis.T @ weighted).astype(np.float64)
-        ridge = 1e-7 * np.trace(square) * np.eye(len(square))
+        ridge = np.trace(square) * np.diag([RIDGE[i + j] for i, j in POWERS])
         factors = np.linalg.solve(square + ridge, weighted.T @ colours).astype(np.float32)
         miss = np.abs(colours - basis @ factors).max(axis=-1)
         noise = max(1.0, 1.5 * float(np.median(miss)))
@@ -86,7 +92,7 @@ def _smooth_fit(values: Floats, known: Mask) -> Floats:
 
 def _quartic(x: Floats, y: Floats) -> Floats:
     u, v = 2 * x - 1, 2 * y - 1
-    return np.stack([u**i * v**j for i in range(5) for j in range(5 - i)], -1).astype(np.float32)
+    return np.stack([u**i * v**j for i, j in POWERS], -1).astype(np.float32)
 
 
 def _smoothed_along(values: Floats, mask: Mask) -> Floats:

@@ -3,7 +3,7 @@
 import numpy as np
 
 from llm_dit.classical.regions import Regions
-from llm_dit.classical.segment import Floats
+from llm_dit.classical.segment import Floats, Labels
 
 
 def find_ground(regions: Regions) -> int:
@@ -138,14 +138,18 @@ def busyness(regions: Regions, layer_num: int) -> float:
     return float(np.clip((kinds / layer_num - 2) / 0.8, 0, 1))
 
 
-def group(regions: Regions, colours: Floats, ground: int, layer_num: int, busy: float) -> np.ndarray:
+def group(regions: Regions, colours: Floats, ground: int, layer_num: int, busy: float) -> Labels:
     """Return for each region its group, 0 the ground's, 1… the others', at most `layer_num` in all."""
     groups = Groups(regions, colours, ground, busy)
     while groups.alive.sum() > layer_num:
         groups.join_cheapest()
-    numbers = np.full(regions.count, -1)
-    numbers[groups.member[ground]] = 0
-    others = [g for g in np.flatnonzero(groups.alive).tolist() if g != groups.member[ground]]
-    for number, one in enumerate(others, start=1):
-        numbers[one] = number
+    return numbered(groups)
+
+
+def numbered(groups: Groups) -> Labels:
+    """Return for each region the number of its group, 0 the ground's."""
+    ground = groups.member[groups.ground]
+    others = np.flatnonzero(groups.alive & (np.arange(len(groups.alive)) != ground))
+    numbers = np.zeros(len(groups.alive), np.int32)
+    numbers[others] = np.arange(1, len(others) + 1)
     return numbers[groups.member]

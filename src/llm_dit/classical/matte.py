@@ -8,10 +8,11 @@ from numpy.typing import NDArray
 
 from llm_dit.classical.fill import spread
 from llm_dit.classical.segment import Floats, Labels
+from llm_dit.classical.unmix import Edge, unmix
 
 Mask = NDArray[np.bool_]
-CONTRAST = 10.0
-"""RGB distance between a layer and what is under it from which the compositing equation tells its alpha."""
+FAINT, ROUGH = 3.0, 24.0
+"""Levels by which what lies under a layer may differ from its continued colours, at least and at most."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,8 +38,8 @@ class Plan:
 
     @property
     def band(self) -> int:
-        """How far from a border its blur may reach, in pixels."""
-        return 2 + round(0.5 / self.scale)
+        """How far from a border its blur may reach, in pixels: the edge's own, its compression's and the sketch's."""
+        return 2 + round(1.5 * (1 / self.scale - 1))
 
 
 def paint(plan: Plan, number: int, depth: Floats) -> Floats:
@@ -62,49 +63,53 @@ def paint(plan: Plan, number: int, depth: Floats) -> Floats:
 def matte(plan: Plan, number: int, colours: Floats, below: Floats, halo: Halo | None) -> tuple[Floats, Floats]:
     """Return alpha (height, width) and colours of layer `number` whose paint is `colours`, over `below`.
 
-    Along borders that are seen it is the least squares solution of I = αF + (1 − α)B; where the two are hardly
-    different, the smoothed mask; under other layers, the completed mask.
+    Along borders that are seen both are unmixed; under other layers stands the completed mask.
     """
     mine = plan.rank == number
-    covered = cv2.dilate((plan.rank > number).astype(np.uint8), _disc(plan.band)) > 0
-    alpha = cv2.GaussianBlur(plan.whole[number].astype(np.float32), (0, 0), 0.5 / plan.scale)
-    near = cv2.dilate(mine.astype(np.uint8), _disc(plan.band)) > 0
-    inside = cv2.erode(mine.astype(np.uint8), _disc(plan.band), borderValue=1) > 0
-    around = np.zeros_like(alpha)
-    lit = colours
-    around = tint = None
+    covered = _grown(plan.rank > number, plan.band)
+    near, inside = _grown(mine, plan.band), ~_grown(~mine, plan.band)
+    around, tint = np.zeros(mine.shape, np.float32), colours
     if halo is not None:
         around = np.where((halo.owner == number) & ~covered, halo.alpha, 0).astype(np.float32)
         tint = colours * (1 - halo.dark[..., None])
         below = below + (tint - below) * around[..., None]
-        if number in halo.soft:
-            inside &= False
-    rows, columns = np.nonzero(near & ~inside & ~covered)
-    alpha[rows, columns] = _unmix(
-        plan.rgb[rows, columns], colours[rows, columns], below[rows, columns], alpha[rows, columns]
-    )
+        inside &= number not in halo.soft
+    alpha = cv2.GaussianBlur(plan.whole[number].astype(np.float32), (0, 0), 0.5 / plan.scale)
     alpha[inside] = 1
     alpha[~near & ~covered] = 0
-    if around is not None and tint is not None and around.any():
-        total = 1 - (1 - alpha) * (1 - around)
-        share = np.divide(alpha, total, out=np.ones_like(alpha), where=total > 0)[..., None]
-        lit = colours * share + tint * (1 - share)
-        alpha = total
-    return alpha, lit
+    lit = colours.copy()
+    rows, columns = np.nonzero(near & ~inside & ~covered)
+    edge = Edge(
+        mixed=plan.rgb[rows, columns],
+        upper=colours[rows, columns],
+        lower=below[rows, columns],
+        guess=alpha[rows, columns],
+        own=~_grown(~mine, round(0.5 / plan.scale))[rows, columns],
+        noise=_noise_beside(plan, number, near, below),
+    )
+    alpha[rows, columns], lit[rows, columns] = unmix(edge)
+    return _with_halo(alpha, lit, around, tint) if around.any() else (alpha, lit)
 
 
-def _unmix(mixed: Floats, upper: Floats, lower: Floats, guess: Floats) -> Floats:
-    span = upper - lower
-    length = (span**2).sum(axis=-1)
-    solved = ((mixed - lower) * span).sum(axis=-1) / np.maximum(length, 1e-6)
-    trust = np.clip(length / CONTRAST**2, 0, 1)
-    # The last few percent at either end are noise of the picture, not coverage.
-    solved = ((solved - 0.04) / 0.92).clip(0, 1)
-    alpha = solved * trust + guess * (1 - trust)
-    # What the two colours do not explain is the upper layer's, or its outline would stay behind as a ghost.
-    miss = np.abs(mixed - lower - alpha[:, None] * span).max(axis=-1)
-    return alpha + (1 - alpha) * ((miss - 12) / 30).clip(0, 1)
+def _with_halo(alpha: Floats, colours: Floats, around: Floats, tint: Floats) -> tuple[Floats, Floats]:
+    """Return alpha and colours of a layer over its own shadow or glow of alpha `around` and colours `tint`."""
+    rows, columns = np.nonzero(around > 1e-3)
+    own = alpha[rows, columns]
+    total = 1 - (1 - own) * (1 - around[rows, columns])
+    share = (own / total)[:, None]
+    alpha, colours = alpha.copy(), colours.copy()
+    alpha[rows, columns] = total
+    colours[rows, columns] = colours[rows, columns] * share + tint[rows, columns] * (1 - share)
+    return alpha, colours
 
 
-def _disc(radius: int) -> NDArray[np.uint8]:
-    return np.asarray(cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1)), np.uint8)
+def _noise_beside(plan: Plan, number: int, near: Mask, below: Floats) -> float:
+    """Return by how many levels what lies under the layer differs from `below` just outside of its soft edge."""
+    ring = _grown(near, 2 * plan.band) & ~near & (plan.rank < number)
+    miss = np.abs(plan.rgb[ring] - below[ring]).max(axis=-1)
+    return float(np.clip(1.5 * np.median(miss), FAINT, ROUGH)) if len(miss) else FAINT
+
+
+def _grown(mask: Mask, radius: int) -> Mask:
+    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1))
+    return cv2.dilate(mask.astype(np.uint8), disc) > 0

@@ -70,7 +70,7 @@ def measure(labels: Labels, sketch: Sketch, palette: Palette) -> Regions:
         shared=shared,
         contrast=contrast,
         rim=_rim(labels, count),
-        box=_boxes(labels, count),
+        box=boxes(labels, count),
         thick=thick,
     )
 
@@ -116,7 +116,8 @@ def _rim(labels: Labels, count: int) -> Floats:
     return np.bincount(edge[edge >= 0], minlength=count).astype(np.float32)
 
 
-def _boxes(labels: Labels, count: int) -> Floats:
+def boxes(labels: Labels, count: int) -> Floats:
+    """Return left, top, right and bottom of each of `count` labels."""
     rows, columns = np.nonzero(labels >= 0)
     flat = labels[rows, columns]
     box = np.empty((count, 4), np.float32)

@@ -1,0 +1,64 @@
+"""Finding what belongs to the ground and to each layer above it."""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from llm_dit.classical.ground import Ground, fit_ground, sort_soft
+from llm_dit.classical.grouping import busyness, find_ground, group
+from llm_dit.classical.regions import Regions, measure, smooth_merge
+from llm_dit.classical.segment import Labels, Palette, Sketch, find_palette, oversegment
+from llm_dit.classical.surfaces import dissolve_slivers, join_paint
+from llm_dit.classical.things import group_things, is_known, pieces_of, with_strays
+
+MANY = 160
+"""Regions of one paint each, from which on they are parts of things rather than things."""
+
+Report = Callable[[str], None]
+
+
+def find_groups(sketch: Sketch, layer_num: int, seed: int, report: Report) -> tuple[Labels, Ground]:
+    """Return for each pixel of the sketch its group: 0 the ground's, 1… the others', −1 where nothing is."""
+    labels = oversegment(sketch)
+    report("segmenting")
+    labels = smooth_merge(labels, sketch.lab)
+    palette = find_palette(sketch, seed)
+    report("segmenting")
+    regions = measure(labels, sketch, palette)
+    report("grouping")
+    regions = measure(dissolve_slivers(regions, sketch), sketch, palette)
+    report("grouping")
+    regions = measure(join_paint(regions, sketch, strict=True), sketch, palette)
+    if regions.count > MANY:
+        return _find_things(regions, sketch, palette, layer_num, report)
+    busy = busyness(regions, layer_num)
+    if busy < 0.5:
+        regions = measure(join_paint(regions, sketch, strict=False), sketch, palette)
+    report("grouping")
+    regions = measure(dissolve_slivers(regions, sketch), sketch, palette)
+    ground = find_ground(regions)
+    fit = fit_ground(sketch.rgb, regions.labels == ground)
+    report("grouping")
+    regions = measure(sort_soft(regions, ground, fit, sketch), sketch, palette)
+    numbers = group(regions, palette.colours, find_ground(regions), layer_num, busy)
+    report("grouping")
+    return np.where(regions.labels >= 0, numbers[regions.labels], -1).astype(np.int32), fit
+
+
+def _find_things(
+    regions: Regions, sketch: Sketch, palette: Palette, layer_num: int, report: Report
+) -> tuple[Labels, Ground]:
+    """Return what `find_groups` does, for a picture of so many regions that they are parts of things."""
+    ground = find_ground(regions)
+    fit = fit_ground(sketch.rgb, regions.labels == ground)
+    report("grouping")
+    regions = measure(sort_soft(regions, ground, fit, sketch), sketch, palette)
+    pieces = pieces_of(regions.labels, find_ground(regions))
+    regions = measure(with_strays(pieces, fit, sketch) if is_known(fit) else pieces, sketch, palette)
+    report("grouping")
+    # Rims that are one ring around several things lie between two colours only piece by piece.
+    for _ in range(2):
+        regions = measure(pieces_of(dissolve_slivers(regions, sketch), 0), sketch, palette)
+    numbers = group_things(regions, palette.colours, fit, sketch, layer_num)
+    report("grouping")
+    return np.where(regions.labels >= 0, numbers[regions.labels], -1).astype(np.int32), fit

@@ -1,0 +1,140 @@
+"""Joining the pieces of a picture of many parts into whole things, and those into layers."""
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from llm_dit.classical.ground import Ground
+from llm_dit.classical.grouping import Groups, numbered
+from llm_dit.classical.lettering import find_lettering
+from llm_dit.classical.regions import Regions, boxes
+from llm_dit.classical.segment import Floats, Labels, Sketch, compact
+from llm_dit.classical.surfaces import PAINT, gap_from
+
+APART = 60.0
+"""CIELAB distance from which two colours are as different as can be."""
+CLEAR = 8
+"""Pixels clear of all outlines from which something is a thing of its own."""
+UNLIKE = 20.0
+"""Energy distance of two distributions of colour from which they have nothing in common."""
+SPECK = 0.002
+"""The share of the picture of what is hardly worth a layer."""
+
+
+def pieces_of(labels: Labels, ground: int) -> Labels:
+    """Return the labels with every region but the ground, which becomes 0, cut into its connected pieces."""
+    result = np.where(labels == ground, 0, -1).astype(np.int32)
+    number, count = 1, int(labels.max()) + 1
+    for one, (left, top, right, bottom) in enumerate(boxes(labels, count).astype(int).tolist()):
+        if one != ground:
+            window = (slice(top, bottom), slice(left, right))
+            found, parts = cv2.connectedComponents((labels[window] == one).astype(np.uint8))
+            mine = parts > 0
+            result[window][mine] = parts[mine] + (number - 1)
+            number += found - 1
+    return compact(result)
+
+
+def group_things(regions: Regions, colours: Floats, fit: Ground, sketch: Sketch, layer_num: int) -> Labels:
+    """Return for each piece its group, 0 the ground's, 1… the others', at most `layer_num` in all.
+
+    Agglomerative clustering (Ward, "Hierarchical grouping to optimize an objective function", 1963): writing is taken
+    as one thing, then whatever union loses least is made. Nothing but its own colour is given to a ground that is
+    known everywhere.
+    """
+    known = is_known(fit)
+    letters = find_lettering(regions)
+    things = Things(regions, colours, letters >= 0, known)
+    if known:
+        for piece in np.flatnonzero(_is_ground(regions, fit, sketch)).tolist():
+            things.join(piece, 0)
+    for writing in range(int(letters.max()) + 1):
+        first, *others = np.flatnonzero((letters == writing) & things.alive).tolist() or [0]
+        for other in others:
+            things.join(other, first)
+    while things.alive.sum() > layer_num:
+        things.join_cheapest()
+    return numbered(things)
+
+
+def is_known(fit: Ground) -> bool:
+    """Return whether the ground's colour is known wherever it is hidden."""
+    return fit.covers and fit.noise < 6
+
+
+def with_strays(labels: Labels, fit: Ground, sketch: Sketch) -> Labels:
+    """Return the labels with what lies on the ground, label 0, in another colour and with a sharp edge as new ones.
+
+    Shadows and glows have no sharp edge, they fade.
+    """
+    off = np.asarray(_off(fit, sketch), np.float32)
+    count, parts = cv2.connectedComponents(((labels == 0) & (off > 2 * PAINT)).astype(np.uint8))
+    rim = (parts > 0) & (cv2.erode((parts > 0).astype(np.uint8), np.ones((3, 3), np.uint8)) == 0)
+    around = np.ones((5, 5), np.uint8)
+    fall = cv2.erode(off, around) / np.maximum(cv2.dilate(off, around), 1)
+    size = np.maximum(np.bincount(parts[rim], minlength=count), 1)
+    sharp = np.bincount(parts[rim], fall[rim], count) < 0.5 * size
+    # What is nowhere clear of a thing's outline is that outline's blur.
+    clear = cv2.erode((labels == 0).astype(np.uint8), around) > 0
+    sharp &= np.bincount(parts[clear], minlength=count) > CLEAR
+    sharp[0] = False
+    return compact(np.where(sharp[parts], parts + labels.max(), labels))
+
+
+def _off(fit: Ground, sketch: Sketch) -> Floats:
+    """Return how far each pixel is from the ground's colour in CIELAB."""
+    lab = cv2.cvtColor(np.asarray(fit.field, np.float32) / np.float32(255), cv2.COLOR_RGB2LAB)
+    return np.linalg.norm(sketch.lab - lab, axis=-1)
+
+
+def _is_ground(regions: Regions, fit: Ground, sketch: Sketch) -> NDArray[np.bool_]:
+    """Return which pieces have the colour that the ground has at their place, the ground itself left out."""
+    inside = regions.labels >= 0
+    result = np.bincount(regions.labels[inside], _off(fit, sketch)[inside], regions.count) < PAINT * regions.area
+    result[0] = False
+    return result
+
+
+class Things(Groups):
+    """Pieces being joined, the ground piece 0: what touches, or what lies apart on the ground and is alike."""
+
+    def __init__(self, regions: Regions, colours: Floats, writing: NDArray[np.bool_], known: bool) -> None:
+        self.writing = writing.copy()
+        self.known = known
+        self.outline = regions.shared.sum(axis=-1) + np.float32(1e-6)
+        super().__init__(regions, colours, 0, 1.0)
+
+    def join(self, gone: int, keep: int) -> None:
+        """Let `keep` take `gone` in; whether the union is writing, the larger of both tells."""
+        if self.area[gone] > self.area[keep]:
+            self.writing[keep] = self.writing[gone]
+        self.outline[keep] += self.outline[gone] - 2 * self.shared[keep, gone]
+        super().join(gone, keep)
+
+    def _costs(self, one: int) -> Floats:
+        smaller = np.minimum(self.area, self.area[one])
+        cost = np.minimum(self._part(one), self._alike(one))
+        cost += (self.writing != self.writing[one]) * np.minimum(1, smaller / (5 * SPECK))
+        # Ward's cost grows with the size of what is joined, so that layers go to what is large; specks get none.
+        cost *= smaller**0.3 * np.minimum(1, smaller / (2 * SPECK)) ** 0.5
+        ground = np.arange(len(cost)) == 0
+        cost[ground | (one == 0)] *= 1e3 if self.known else 1.5
+        cost[~self.alive] = np.inf
+        cost[one] = np.inf
+        return cost
+
+    def _part(self, one: int) -> Floats:
+        """Return what it costs to join what touches: the less, the more of an outline is shared."""
+        border = self.shared[one]
+        touch = np.minimum(border / np.minimum(self.outline, self.outline[one]), 1)
+        contrast = np.divide(self.total[one], border, out=np.zeros_like(border), where=border > 0)
+        cost = (0.12 + 0.36 * np.minimum(contrast / APART, 1)) * (1.2 - touch)
+        return np.where(border > 0, cost, np.inf)
+
+    def _alike(self, one: int) -> Floats:
+        """Return what it costs to join things of one kind, such as the people of a crowd: parts of things are none."""
+        colour = np.minimum(np.sqrt(np.maximum(self._energy(one), 0)) / UNLIKE, 1)
+        ratio = np.minimum(np.abs(np.log2(self.area / self.area[one])) / 3, 1)
+        gap = gap_from(self.box, one) / self.pixels**0.5
+        free = (self.shared[0] + self.rim) / (self.outline + self.rim)
+        return 0.3 + colour + 0.3 * ratio + 0.5 * gap + (1 - np.minimum(free, free[one]))
