@@ -21,9 +21,9 @@ from llm_dit.images import read_image
 from llm_dit.layers import Decomposition, Layer, composite
 from llm_dit.pipelines.base import Progress
 from llm_dit.png import encode_png
+from llm_dit.qwen.checkpoints import LAYERED_MODEL
 from llm_dit.qwen.placement import STRATEGIES, CpuOffload
 
-MODEL = "Qwen/Qwen-Image-Layered"
 EDIT_HELP = "edit a layer of the result, 1 is the bottom one; repeat it with --instruction for more"
 
 
@@ -32,7 +32,9 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("prompt", nargs="?", default="", help="what the image shows; empty: the model describes it")
     parser.add_argument("--model-type", choices=["qwenimage"], default="qwenimage")
     parser.add_argument("--img2img", required=True, metavar="FILE", type=Path, help="the image to take apart")
-    parser.add_argument("--qwen-image-model-path", default=MODEL, metavar="PATH", help="folder or hub id (%(default)s)")
+    parser.add_argument(
+        "--qwen-image-model-path", default=LAYERED_MODEL, metavar="PATH", help="folder or hub id (%(default)s)"
+    )
     parser.add_argument("--qwen-image-edit-model-path", metavar="PATH", help="folder or hub id (downloaded if missing)")
     parser.add_argument("--layers", type=int, default=4, metavar="N", help="1-10 (%(default)s)")
     parser.add_argument("--steps", type=int, default=50, metavar="N", help="1-100 (%(default)s)")

@@ -1,4 +1,4 @@
-"""Checkpoints written once for all tests of the Qwen engine, and pictures for them."""
+"""A pipeline with both models, shared by the tests of the Qwen engine, and a picture for it."""
 
 from pathlib import Path
 
@@ -8,13 +8,6 @@ import torch
 from PIL import Image
 
 from llm_dit.pipelines.qwen_image_diffusers import QwenImageDiffusersPipeline
-from tests.qwen.checkpoints import write_checkpoints
-
-
-@pytest.fixture(scope="session")
-def checkpoints(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder that holds `layered` and `edit`."""
-    return write_checkpoints(tmp_path_factory.mktemp("checkpoints"))
 
 
 @pytest.fixture(scope="session")

@@ -20,7 +20,7 @@ from llm_dit.pipelines.arguments import (
     check_sampling,
     model_size,
 )
-from llm_dit.pipelines.base import EditOutputSize, OutputSize, ProgressCallback, Shape, chosen_seed
+from llm_dit.pipelines.base import EditOutputSize, OutputSize, PipelineStatus, ProgressCallback, Shape, chosen_seed
 
 MAX_ASPECT = 20
 CROP = "crop it, or ask for its own size"
@@ -38,6 +38,10 @@ class ClassicalPipeline:
 
     def load_edit_model(self) -> None:
         """Do nothing: there is nothing to load."""
+
+    def status(self) -> PipelineStatus:
+        """Return that everything is here, on the CPU."""
+        return PipelineStatus(models=("classical",), has_edit_model=True, device="CPU")
 
     def decompose(
         self,

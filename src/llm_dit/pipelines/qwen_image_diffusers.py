@@ -22,15 +22,22 @@ from llm_dit.pipelines.arguments import (
     check_sampling,
     model_size,
 )
-from llm_dit.pipelines.base import EditOutputSize, OutputSize, Progress, ProgressCallback, Shape, chosen_seed
+from llm_dit.pipelines.base import (
+    EditOutputSize,
+    OutputSize,
+    PipelineStatus,
+    Progress,
+    ProgressCallback,
+    Shape,
+    chosen_seed,
+)
 from llm_dit.qwen.callbacks import check_finite, ignore_progress, step_callback
 from llm_dit.qwen.captions import Captions
-from llm_dit.qwen.checkpoints import EDIT, LAYERED
+from llm_dit.qwen.checkpoints import EDIT, EDIT_MODEL, LAYERED
 from llm_dit.qwen.models import Models, ModelSource
 from llm_dit.qwen.placement import CpuOffload, Plan
 from llm_dit.qwen.quantization import Quantization
 
-EDIT_MODEL = "Qwen/Qwen-Image-Edit-2509"
 MAX_ASPECT = 8
 """Longer side : shorter side; beyond it the shorter side has less than 230 of 640 pixels, too few to see much."""
 CROP = "the model works at a fixed area and would see a few rows of pixels: crop it"
@@ -59,7 +66,7 @@ class QwenImageDiffusersPipeline:
         *,
         edit_only: bool = False,
         device: str | None = None,
-        torch_dtype: torch.dtype | None = None,
+        torch_dtype: torch.dtype | str | None = None,
         quantization: Quantization | None = None,
         revision: str | None = None,
         edit_revision: str | None = None,
@@ -71,7 +78,8 @@ class QwenImageDiffusersPipeline:
         of a hub id; without `edit_model_path` the edit model is Qwen/Qwen-Image-Edit-2509 from the hub. `cpu_offload`
         is described at `llm_dit.qwen.placement.plan_placement`; `placement` tells what came of it. `edit_only` loads
         the edit model alone. `device` is "cuda", "cuda:1", "mps" or "cpu", by default the best there is; `torch_dtype`
-        bfloat16, on a CPU float32; `quantization` "fp8" or "nf4". `progress` hears "downloading" (bytes) and "loading".
+        (or its name) bfloat16, on a CPU float32; `quantization` "fp8" or "nf4". `progress` hears "downloading" (bytes)
+        and "loading".
 
         Raises `InputError`, or an `EngineError` that says what to do about the device, memory, weights, hub or disk.
         """
@@ -103,6 +111,10 @@ class QwenImageDiffusersPipeline:
     def load_edit_model(self, progress: ProgressCallback | None = None) -> None:
         """Download (when needed) and load the edit model; does nothing when it is loaded."""
         self._models.load(EDIT, progress or ignore_progress)
+
+    def status(self) -> PipelineStatus:
+        """Return which models are loaded, on which device, and how they are placed."""
+        return self._models.status()
 
     def decompose(
         self,

@@ -12,6 +12,9 @@ from llm_dit.errors import WeightsError
 
 LAYERED = "QwenImageLayeredPipeline"
 EDIT = "QwenImageEditPlusPipeline"
+LAYERED_MODEL = "Qwen/Qwen-Image-Layered"
+EDIT_MODEL = "Qwen/Qwen-Image-Edit-2509"
+"""Where the hub has them."""
 WEIGHTS = {
     "transformer": "diffusion_pytorch_model.safetensors",
     "text_encoder": "model.safetensors",

@@ -3,10 +3,11 @@
 import psutil
 import torch
 
-from llm_dit.errors import DeviceError
+from llm_dit.errors import DeviceError, InputError
 from llm_dit.qwen.placement import Machine
 
 SUPPORTED = ("cuda", "mps", "cpu")
+DTYPES = {"bfloat16": torch.bfloat16, "float16": torch.float16, "float32": torch.float32}
 
 
 def choose_device(name: str | None) -> torch.device:
@@ -21,9 +22,35 @@ def choose_device(name: str | None) -> torch.device:
     return torch.device(name)
 
 
-def default_dtype(device: torch.device) -> torch.dtype:
-    """Return bfloat16, as the checkpoints are stored, on an accelerator; float32 on a CPU, where it is not slower."""
-    return torch.float32 if device.type == "cpu" else torch.bfloat16
+def choose_dtype(wanted: torch.dtype | str | None, device: torch.device) -> torch.dtype:
+    """Return the type called `wanted`; raises `InputError` when a model cannot run in it.
+
+    The default is bfloat16, as the checkpoints are stored, on an accelerator, and float32 on a CPU, where it is not
+    slower.
+    """
+    if wanted is None:
+        return torch.float32 if device.type == "cpu" else torch.bfloat16
+    found = DTYPES.get(wanted) if isinstance(wanted, str) else wanted
+    if found is None or found not in DTYPES.values():
+        raise InputError(f"torch_dtype is {', '.join(DTYPES)} or left out.", param="torch_dtype")
+    return found
+
+
+def name_device(device: torch.device) -> str:
+    """Return what people call the device: "NVIDIA H200", "Apple GPU", "CPU"."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return {"mps": "Apple GPU"}.get(device.type, "CPU")
+
+
+def device_memory(device: torch.device) -> tuple[int, int] | None:
+    """Return the used and all bytes of the device's own memory; None for a CPU."""
+    if device.type == "cuda":
+        free, total = torch.cuda.mem_get_info(device)
+        return total - free, total
+    if device.type == "mps":
+        return torch.mps.driver_allocated_memory(), torch.mps.recommended_max_memory()
+    return None
 
 
 def measure_machine(device: torch.device) -> Machine:

@@ -31,13 +31,18 @@ class Finding:
     advice: str = ""
 
 
+def unmet_requirements() -> list[Finding]:
+    """Return the packages that are missing or too old, each with advice; looks at metadata and imports nothing."""
+    return [finding for finding in map(_package, NEEDED) if not finding.ok]
+
+
 def diagnose(model_path: str, edit_model_path: str, cpu_offload: CpuOffload = True) -> list[Finding]:
     """Return what is found: versions, device, memory, weights, disk, and the placement that a run would get.
 
     The paths are folders or hub ids; a hub id is looked for in the cache only, and nothing is downloaded. Without the
     packages the rest cannot be looked for, and the report ends there.
     """
-    findings = [_package(name, least) for name, least in NEEDED.items()]
+    findings = [_package(name) for name in NEEDED]
     if not all(finding.ok for finding in findings):
         return findings
     checkpoints = {name: _find(path, name) for name, path in ((LAYERED, model_path), (EDIT, edit_model_path))}
@@ -46,9 +51,9 @@ def diagnose(model_path: str, edit_model_path: str, cpu_offload: CpuOffload = Tr
     return [*findings, _disk(2 - len(there)), *_machine(there, cpu_offload)]
 
 
-def _package(name: str, least: tuple[int, int]) -> Finding:
-    wanted = ".".join(map(str, least))
-    advice = f"{name} {wanted} or newer is needed: pip install --upgrade 'llm-dit[qwen]'"
+def _package(name: str) -> Finding:
+    least = NEEDED[name]
+    advice = f"install {name} {'.'.join(map(str, least))} or newer with pip install --upgrade 'llm-dit[qwen]'"
     try:
         found = version(name)
     except PackageNotFoundError:
@@ -93,7 +98,7 @@ def _disk(missing: int) -> Finding:
 
 
 def _machine(checkpoints: list[Checkpoint], cpu_offload: CpuOffload) -> list[Finding]:
-    from llm_dit.qwen.devices import choose_device, default_dtype, measure_machine
+    from llm_dit.qwen.devices import choose_device, choose_dtype, measure_machine
 
     device = choose_device(None)
     machine = measure_machine(device)
@@ -109,7 +114,7 @@ def _machine(checkpoints: list[Checkpoint], cpu_offload: CpuOffload) -> list[Fin
     ]
     if not checkpoints:
         return findings
-    size = default_dtype(device).itemsize
+    size = choose_dtype(None, device).itemsize
     weights = Weights(
         transformers=tuple(each.parameters("transformer") * size for each in checkpoints),
         text_encoders=(checkpoints[0].parameters("text_encoder") * size,),

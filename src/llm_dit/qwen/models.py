@@ -10,9 +10,9 @@ from typing import Any
 import torch
 
 from llm_dit.errors import WeightsError
-from llm_dit.pipelines.base import ProgressCallback
-from llm_dit.qwen.checkpoints import Checkpoint, open_checkpoint
-from llm_dit.qwen.devices import choose_device, default_dtype, measure_machine
+from llm_dit.pipelines.base import PipelineStatus, ProgressCallback
+from llm_dit.qwen.checkpoints import EDIT, LAYERED, Checkpoint, open_checkpoint
+from llm_dit.qwen.devices import choose_device, choose_dtype, device_memory, measure_machine, name_device
 from llm_dit.qwen.download import download_checkpoint
 from llm_dit.qwen.failures import free_memory, named_failures
 from llm_dit.qwen.loading import LoadOptions, load_pipeline
@@ -21,6 +21,7 @@ from llm_dit.qwen.placement import CpuOffload, Plan, Weights, plan_placement
 from llm_dit.qwen.quantization import BYTES_PER_WEIGHT, Quantization, check_quantization
 from llm_dit.qwen.sharing import same_text_encoder
 
+NAMES = {LAYERED: "Qwen-Image-Layered", EDIT: "Qwen-Image-Edit"}
 HUB_ID = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")
 
 
@@ -50,14 +51,14 @@ class Models:
         sources: dict[str, ModelSource],
         cpu_offload: CpuOffload,
         device: str | None,
-        dtype: torch.dtype | None,
+        dtype: torch.dtype | str | None,
         quantization: Quantization | None,
     ) -> None:
         self._sources = sources
         self._cpu_offload: CpuOffload = cpu_offload
         self._device = choose_device(device)
         check_quantization(quantization, self._device)
-        self._dtype = dtype or default_dtype(self._device)
+        self._dtype = choose_dtype(dtype, self._device)
         self._quantization: Quantization | None = quantization
         self._checkpoints: dict[str, Checkpoint] = {}
         self._pipelines: dict[str, Any] = {}
@@ -66,6 +67,17 @@ class Models:
     @property
     def plan(self) -> Plan:
         return self._placed.plan
+
+    def status(self) -> PipelineStatus:
+        used, total = device_memory(self._device) or (None, None)
+        return PipelineStatus(
+            models=tuple(NAMES[name] for name in self._pipelines),
+            has_edit_model=self.has(EDIT),
+            device=name_device(self._device),
+            placement=self.plan.reason,
+            device_used_bytes=used,
+            device_total_bytes=total,
+        )
 
     def has(self, name: str) -> bool:
         return name in self._pipelines
