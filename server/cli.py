@@ -13,7 +13,7 @@ from llm_dit.layers import Layer, composite
 from llm_dit.pipelines.base import LayerPipeline, ProgressCallback, chosen_seed
 from llm_dit.png import encode_png
 from server.child import load_pipeline
-from server.engines import choose_engine
+from server.engines import choose_engine, diagnose_qwen
 from server.files import open_image, read_stack, writing
 from server.serving import hand_over, listen, serve_forever, show_addresses, show_engine
 from server.settings import Settings, load_settings
@@ -160,6 +160,22 @@ def composite_layers(
         with writing(output):
             output.write_bytes(encode_png(composite(stack, width, height)))
         typer.echo(f"{output}: {len(stack)} layers")
+
+
+@app.command()
+def doctor(config: Config = None, profile: Profile = None, engine: Engine = None) -> None:
+    """Say what this computer has for the Qwen-Image engine, which engine will run, and what it needs.
+
+    Nothing is downloaded or loaded. Example: llm-dit doctor
+    """
+    with explained():
+        settings = _settings(config, profile, engine)
+        for finding in diagnose_qwen(settings.qwen_image):
+            typer.echo(f"{'ok' if finding.ok else '--':4}{finding.name:20}{finding.value}")
+            if finding.advice:
+                typer.echo(f"{'':24}{finding.advice}")
+        chosen = choose_engine(settings)
+        typer.echo(f"\nThe engine is {chosen.label}. {chosen.reason} {chosen.hint}")
 
 
 def _settings(

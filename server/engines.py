@@ -5,10 +5,11 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from llm_dit.errors import EngineError
 from llm_dit.qwen.checkpoints import EDIT_MODEL
-from llm_dit.qwen.diagnosis import unmet_requirements
+from llm_dit.qwen.diagnosis import Finding, diagnose, unmet_requirements
 from server.settings import QwenImageSettings, Settings
 
 Options = Mapping[str, object] | None
@@ -84,19 +85,31 @@ def _classical(reason: str, obstacle: Obstacle | None) -> Engine:
 
 
 def _qwen(models: QwenImageSettings, reason: str) -> Engine:
-    options = models.model_dump(mode="json", exclude=set(models.REQUEST_DEFAULTS))
     return Engine(
         name="qwen",
         label="Qwen-Image",
         pipeline="llm_dit.pipelines.qwen_image_diffusers:QwenImageDiffusersPipeline.from_pretrained",
-        # What is left empty is the pipeline's own choice.
-        options={key: None if value == "" and key != "model_path" else value for key, value in options.items()},
+        options=pipeline_arguments(models),
         edit_model_path=models.edit_model_path or EDIT_MODEL,
         # Killing the process costs more: another one has to read all the weights again.
         step_s=120.0,
         reason=reason,
         hint='To run the classical engine, which needs no model, set engine = "classical".',
     )
+
+
+def pipeline_arguments(models: QwenImageSettings) -> dict[str, Any]:
+    """Return what `QwenImageDiffusersPipeline.from_pretrained` gets; what is left empty is its own choice: None."""
+    options = models.model_dump(mode="json", exclude=set(models.REQUEST_DEFAULTS))
+    return {key: None if value == "" and key != "model_path" else value for key, value in options.items()}
+
+
+def diagnose_qwen(models: QwenImageSettings) -> list[Finding]:
+    """Return what this computer has for Qwen-Image as it is configured; loads no weights."""
+    arguments = pipeline_arguments(models)
+    for name in ("load_edit_model", "revision", "edit_revision"):  # they change nothing in what is found
+        del arguments[name]
+    return diagnose(**arguments)
 
 
 def _unconfigured(models: QwenImageSettings) -> Obstacle | None:

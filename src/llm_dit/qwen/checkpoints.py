@@ -12,6 +12,7 @@ from llm_dit.errors import WeightsError
 
 LAYERED = "QwenImageLayeredPipeline"
 EDIT = "QwenImageEditPlusPipeline"
+NAMES = {LAYERED: "Qwen-Image-Layered", EDIT: "Qwen-Image-Edit"}
 LAYERED_MODEL = "Qwen/Qwen-Image-Layered"
 EDIT_MODEL = "Qwen/Qwen-Image-Edit-2509"
 """Where the hub has them."""

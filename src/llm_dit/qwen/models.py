@@ -11,7 +11,7 @@ import torch
 
 from llm_dit.errors import WeightsError
 from llm_dit.pipelines.base import PipelineStatus, ProgressCallback
-from llm_dit.qwen.checkpoints import EDIT, LAYERED, Checkpoint, open_checkpoint
+from llm_dit.qwen.checkpoints import EDIT, NAMES, Checkpoint, open_checkpoint
 from llm_dit.qwen.devices import choose_device, choose_dtype, device_memory, measure_machine, name_device
 from llm_dit.qwen.download import download_checkpoint
 from llm_dit.qwen.failures import free_memory, named_failures
@@ -21,7 +21,6 @@ from llm_dit.qwen.placement import CpuOffload, Plan, Weights, plan_placement
 from llm_dit.qwen.quantization import BYTES_PER_WEIGHT, Quantization, check_quantization
 from llm_dit.qwen.sharing import same_text_encoder
 
-NAMES = {LAYERED: "Qwen-Image-Layered", EDIT: "Qwen-Image-Edit"}
 HUB_ID = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")
 
 
@@ -35,7 +34,7 @@ class ModelSource:
     def find(self, progress: ProgressCallback) -> Path:
         """Return the folder, after a download when it is a hub id; raises `WeightsError` when it is neither."""
         folder = Path(self.path).expanduser()
-        if folder.is_dir():
+        if str(self.path) and folder.is_dir():
             return folder
         if not HUB_ID.fullmatch(str(self.path)):
             raise WeightsError("There is no folder of that name, and it is no hub id such as Qwen/Qwen-Image-Layered.")
