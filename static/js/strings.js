@@ -171,7 +171,7 @@ export const strings = {
     sending: "Sending…",
     queued: (/** @type {number | null} */ position) => (position ? `Queued, ${position} ahead` : "Queued"),
     starting: "Starting",
-    phases: /** @type {Record<string, string>} */ ({ downloading: "Downloading the model", loading: "Loading the model" }),
+    phases: /** @type {Record<string, string>} */ ({ downloading: "Downloading the model" }),
     bytes: (/** @type {number} */ done, /** @type {number} */ all) => `${gigabytes(done)} of ${gigabytes(all)} GB`,
     step: (/** @type {number} */ step, /** @type {number} */ total) => `step ${step} of ${total}`,
     left: (/** @type {number} */ seconds) => `${duration(seconds)} left`,
