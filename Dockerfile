@@ -23,6 +23,6 @@ CMD ["llm-dit", "serve"]
 # torch's wheels bring their own CUDA libraries; the host needs the driver and the NVIDIA container toolkit.
 FROM cpu AS cuda
 USER root
-RUN pip install --no-cache-dir --constraint requirements/base.txt '.[qwen]'
+RUN pip install --no-cache-dir --constraint requirements/base.txt --constraint requirements/qwen.txt '.[qwen]'
 ENV HF_HOME=/data/huggingface
 USER studio

@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PORT ?= 8000
+PINS := requirements/base.txt requirements/qwen.txt requirements/test.txt
 SOURCES := src server web tests benchmarks scripts
 
 .PHONY: run test check fix node browser pins clean
@@ -31,8 +32,10 @@ $(VENV)/run.stamp: pyproject.toml requirements/base.txt | $(BIN)/pip
 	$(BIN)/pip install --quiet --disable-pip-version-check --constraint requirements/base.txt --editable .
 	@touch $@
 
-$(VENV)/test.stamp: pyproject.toml requirements/base.txt requirements/test.txt | $(BIN)/pip
-	$(BIN)/pip install --quiet --disable-pip-version-check --constraint requirements/base.txt --constraint requirements/test.txt --editable '.[test,dev]'
+# torch by itself first: what comes after then takes the build that is there, and asks for no other.
+$(VENV)/test.stamp: pyproject.toml $(PINS) | $(BIN)/pip
+	$(BIN)/pip install --quiet --disable-pip-version-check $(PINS:%=--constraint %) torch
+	$(BIN)/pip install --quiet --disable-pip-version-check $(PINS:%=--constraint %) --editable '.[test,dev]'
 	@touch $@ $(VENV)/run.stamp
 
 # The browser tests fail without a browser, so it is looked for, then installed.

@@ -1,4 +1,6 @@
-"""The worker process: `python -m server.child MODULE:CLASS DATA_DIR` owns the pipeline and runs one job at a time.
+"""The worker process owns the pipeline and runs one job at a time.
+
+`python -m server.child MODULE:CLASS DATA_DIR OPTIONS`; the options are JSON: null, or what the pipeline is built with.
 
 It ends with the service, however that ends: its standard input closes, and on Linux the kernel kills it as well.
 """
@@ -6,7 +8,9 @@ It ends with the service, however that ends: its standard input closes, and on L
 import contextlib
 import ctypes
 import importlib
+import json
 import logging
+import operator
 import os
 import queue
 import signal
@@ -15,9 +19,10 @@ import threading
 from pathlib import Path
 from typing import BinaryIO
 
-from llm_dit.errors import LLMDiTError
-from llm_dit.pipelines.base import Canceled, LayerPipeline, Progress
-from server.errors import PipelineError, WorkerMemoryError
+from llm_dit.errors import EngineError, InputError, LLMDiTError, OutOfMemoryError
+from llm_dit.pipelines.base import Canceled, LayerPipeline, Progress, ProgressCallback
+from server.engines import Options
+from server.errors import PipelineError
 from server.messages import (
     Event,
     Failed,
@@ -72,12 +77,13 @@ class Child:
             self.send(Stepped(progress=step))
 
         try:
+            # A run may load a model, and keep it when it fails.
             result = command.job_input.run(pipeline, self._store, progress)
         except Canceled:
-            return Stopped()
+            return Stopped(status=pipeline.status())
         except Exception as error:  # noqa: BLE001 - whatever a pipeline raises ends its job, not the worker
-            return Failed(failure=_failure(error, f"job {command.job_id}"))
-        return Succeeded(result=result, has_edit_model=pipeline.has_edit_model)
+            return Failed(failure=_failure(error, f"job {command.job_id}"), status=pipeline.status())
+        return Succeeded(result=result, status=pipeline.status())
 
 
 def _failure(error: Exception, where: str) -> Failure:
@@ -86,17 +92,28 @@ def _failure(error: Exception, where: str) -> Failure:
         return Failure.of(error)
     if isinstance(error, MemoryError):
         return Failure(
-            error_class=WorkerMemoryError,
+            error_class=OutOfMemoryError,
             message="There is not enough memory for this job: try a smaller image, fewer layers or resolution 640.",
         )
     logger.error("%s failed", where, exc_info=error)
     return Failure(error_class=PipelineError, message=f"The engine failed; the server's log says why, under {where}.")
 
 
-def load_pipeline(path: str) -> LayerPipeline:
-    """Import and build the class that `path`, `module:Class`, names."""
+def _load_failure(error: Exception) -> Failure:
+    if isinstance(error, InputError):
+        # It is the configuration's, not a request's.
+        return Failure(error_class=EngineError, message=error.message)
+    return _failure(error, "loading the engine")
+
+
+def load_pipeline(path: str, options: Options, progress: ProgressCallback) -> LayerPipeline:
+    """Import and build what `path`, `module:Class` or `module:Class.method`, names.
+
+    Without `options` it is called without arguments, else with them and with `progress`, which hears of loading.
+    """
     module, _, name = path.partition(":")
-    return getattr(importlib.import_module(module), name)()
+    build = operator.attrgetter(name)(importlib.import_module(module))
+    return build() if options is None else build(**options, progress=progress)
 
 
 def die_with_parent() -> None:
@@ -114,20 +131,26 @@ def take_standard_streams() -> tuple[BinaryIO, BinaryIO]:
     return commands, events
 
 
-def main(pipeline_path: str, data_dir: str) -> None:
+def main(pipeline_path: str, data_dir: str, options: str) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole terminal; the service decides what ends
     die_with_parent()
     commands, events = take_standard_streams()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     child = Child(commands, events, ImageStore(Path(data_dir)))
     try:
-        pipeline = load_pipeline(pipeline_path)
+        pipeline = load_pipeline(
+            pipeline_path, json.loads(options), lambda progress: child.send(Stepped(progress=progress))
+        )
     except Exception as error:  # noqa: BLE001 - the service is told, and logs it
-        child.send(LoadFailed(failure=_failure(error, "loading the engine")))
+        child.send(LoadFailed(failure=_load_failure(error)))
         raise SystemExit(1) from None
-    child.send(Loaded(engine=pipeline.engine, has_edit_model=pipeline.has_edit_model))
+    status = pipeline.status()
+    logger.info(
+        "%s is loaded on %s: %s", ", ".join(status.models), status.device, status.placement or "nothing to place"
+    )
+    child.send(Loaded(status=status))
     child.serve(pipeline)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2])
+    main(*sys.argv[1:])

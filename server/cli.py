@@ -10,12 +10,12 @@ import typer
 
 from llm_dit.exports.bundle import bundle_files
 from llm_dit.layers import Layer, composite
-from llm_dit.pipelines.base import LayerPipeline, chosen_seed
+from llm_dit.pipelines.base import LayerPipeline, ProgressCallback, chosen_seed
 from llm_dit.png import encode_png
 from server.child import load_pipeline
-from server.engines import choose_engine
+from server.engines import choose_engine, diagnose_qwen
 from server.files import open_image, read_stack, writing
-from server.serving import hand_over, listen, serve_forever, show_addresses
+from server.serving import hand_over, listen, serve_forever, show_addresses, show_engine
 from server.settings import Settings, load_settings
 from server.terminal import explained, progress_bar
 
@@ -51,9 +51,10 @@ def serve(
     """
     with explained():
         settings = _settings(config, profile, engine, {"host": host, "port": port})
-        choose_engine(settings)
+        chosen = choose_engine(settings)
         listener = listen(settings.server.host, settings.server.port)
         show_addresses(settings.server.host, listener.getsockname()[1])
+        show_engine(chosen)
         hand_over(config, profile, engine, settings)
         serve_forever(listener)
 
@@ -85,7 +86,7 @@ def decompose(
         picture = open_image(image)
         folder = output or image.with_name(f"{image.stem}_layers")
         with progress_bar("loading") as progress:
-            result = _pipeline(settings).decompose(
+            result = _pipeline(settings, progress).decompose(
                 picture,
                 prompt=prompt,
                 layer_num=defaults.layer_num if layers is None else layers,
@@ -131,7 +132,7 @@ def edit(
         used_seed = chosen_seed(seed)
         file = output or layer.with_name(f"{layer.stem}_edited.png")
         with progress_bar("loading") as progress:
-            edited = _pipeline(settings).edit_layer(
+            edited = _pipeline(settings, progress).edit_layer(
                 picture,
                 instruction,
                 num_inference_steps=defaults.num_inference_steps if steps is None else steps,
@@ -161,6 +162,22 @@ def composite_layers(
         typer.echo(f"{output}: {len(stack)} layers")
 
 
+@app.command()
+def doctor(config: Config = None, profile: Profile = None, engine: Engine = None) -> None:
+    """Say what this computer has for the Qwen-Image engine, which engine will run, and what it needs.
+
+    Nothing is downloaded or loaded. Example: llm-dit doctor
+    """
+    with explained():
+        settings = _settings(config, profile, engine)
+        for finding in diagnose_qwen(settings.qwen_image):
+            typer.echo(f"{'ok' if finding.ok else '--':4}{finding.name:20}{finding.value}")
+            if finding.advice:
+                typer.echo(f"{'':24}{finding.advice}")
+        chosen = choose_engine(settings)
+        typer.echo(f"\nThe engine is {chosen.label}. {chosen.reason} {chosen.hint}")
+
+
 def _settings(
     config: Path | None, profile: str | None, engine: str | None, server: dict[str, object] | None = None
 ) -> Settings:
@@ -171,5 +188,6 @@ def _settings(
     return load_settings(config, profile, overrides if engine is None else {**overrides, "engine": engine})
 
 
-def _pipeline(settings: Settings) -> LayerPipeline:
-    return load_pipeline(choose_engine(settings).pipeline)
+def _pipeline(settings: Settings, progress: ProgressCallback) -> LayerPipeline:
+    engine = choose_engine(settings)
+    return load_pipeline(engine.pipeline, engine.options, progress)

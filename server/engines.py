@@ -1,42 +1,140 @@
-"""Which pipeline runs: the names of the configuration, and the classes that they stand for."""
+"""Which pipeline runs and why: the names of the configuration, and the classes that they stand for."""
 
+import functools
+import subprocess
+import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any
 
 from llm_dit.errors import EngineError
-from server.settings import Settings
+from llm_dit.qwen.checkpoints import EDIT_MODEL
+from llm_dit.qwen.diagnosis import Finding, diagnose, unmet_requirements
+from server.settings import QwenImageSettings, Settings
 
-QWEN_HINT = (
-    "The Qwen-Image engine is not part of this version yet: its pipeline, the extra `llm-dit[qwen]` and an accelerator "
-    "will be needed. Until then the classical engine carries out every request."
-)
+Options = Mapping[str, object] | None
+PROBE = "from llm_dit.qwen.devices import choose_device; print(choose_device(None).type)"
+PROBE_S = 120
 
 
 @dataclass(frozen=True, kw_only=True)
 class Engine:
-    """A pipeline by name; `pipeline` is `module:Class`, imported in the worker process only."""
+    """A pipeline by name, the `reason` it runs, and in `hint` what to do to get the other one.
+
+    `pipeline` is `module:Class` or `module:Class.method`, imported in the worker process only, and `options` are its
+    arguments (None: it takes none). `edit_model_path` is where its edit model comes from; `step_s` is how long a step,
+    or loading a part of a model, may take: a canceled run gets that long to stop.
+    """
 
     name: str
     label: str
-    device: str
     pipeline: str
-    hint: str = ""
+    options: Options = None
+    edit_model_path: str = ""
+    step_s: float = 0.0
+    reason: str
+    hint: str
+
+    def label_on(self, device: str | None) -> str:
+        """Return what people call the engine, with the device when it is known."""
+        return f"{self.label} · {device}" if device else self.label
 
 
-ENGINES = {
-    "classical": Engine(
-        name="classical",
-        label="Classical · CPU",
-        device="cpu",
-        pipeline="llm_dit.pipelines.classical:ClassicalPipeline",
-        hint=QWEN_HINT,
-    ),
-}
+@dataclass(frozen=True, kw_only=True)
+class Obstacle:
+    """What keeps Qwen-Image from running here, and what to do about it."""
+
+    what: str
+    advice: str
+
+
+NO_ACCELERATOR = Obstacle(
+    what="torch sees no accelerator",
+    advice='check the driver of an NVIDIA GPU, use Apple silicon, or set engine = "qwen" to wait for the processor',
+)
 
 
 def choose_engine(settings: Settings) -> Engine:
-    """Return the engine that the settings ask for; raises `EngineError` when it cannot run here."""
-    wanted: Literal["classical", "qwen"] = "classical" if settings.engine == "auto" else settings.engine
-    if wanted not in ENGINES:
-        raise EngineError(f'{QWEN_HINT} Set engine = "auto" or "classical".')
-    return ENGINES[wanted]
+    """Return the engine that the settings ask for; raises `EngineError` when it cannot run here.
+
+    "auto" takes Qwen-Image when it is configured, installed, and torch sees an accelerator.
+    """
+    models = settings.qwen_image
+    obstacle = _unconfigured(models) or _uninstalled()
+    if settings.engine == "classical":
+        return _classical('The settings ask for it: engine = "classical".', obstacle)
+    if settings.engine == "qwen":
+        if obstacle:
+            raise EngineError(f"The Qwen-Image engine cannot run: {obstacle.what}; {obstacle.advice}.")
+        return _qwen(models, 'The settings ask for it: engine = "qwen".')
+    obstacle = obstacle or _without_accelerator()
+    if obstacle:
+        return _classical(f"Qwen-Image does not run here: {obstacle.what}.", obstacle)
+    return _qwen(models, "Its model is configured, and torch sees an accelerator.")
+
+
+def _classical(reason: str, obstacle: Obstacle | None) -> Engine:
+    advice = obstacle.advice if obstacle else 'set engine = "qwen"'
+    return Engine(
+        name="classical",
+        label="Classical",
+        pipeline="llm_dit.pipelines.classical:ClassicalPipeline",
+        reason=reason,
+        hint=f"To run Qwen-Image, {advice}; `llm-dit doctor` says what else it needs.",
+    )
+
+
+def _qwen(models: QwenImageSettings, reason: str) -> Engine:
+    return Engine(
+        name="qwen",
+        label="Qwen-Image",
+        pipeline="llm_dit.pipelines.qwen_image_diffusers:QwenImageDiffusersPipeline.from_pretrained",
+        options=pipeline_arguments(models),
+        edit_model_path=models.edit_model_path or EDIT_MODEL,
+        # Killing the process costs more: another one has to read all the weights again.
+        step_s=120.0,
+        reason=reason,
+        hint='To run the classical engine, which needs no model, set engine = "classical".',
+    )
+
+
+def pipeline_arguments(models: QwenImageSettings) -> dict[str, Any]:
+    """Return what `QwenImageDiffusersPipeline.from_pretrained` gets; what is left empty is its own choice: None."""
+    options = models.model_dump(mode="json", exclude=set(models.REQUEST_DEFAULTS))
+    return {key: None if value == "" and key != "model_path" else value for key, value in options.items()}
+
+
+def diagnose_qwen(models: QwenImageSettings) -> list[Finding]:
+    """Return what this computer has for Qwen-Image as it is configured; loads no weights."""
+    arguments = pipeline_arguments(models)
+    for name in ("load_edit_model", "revision", "edit_revision"):  # they change nothing in what is found
+        del arguments[name]
+    return diagnose(**arguments)
+
+
+def _unconfigured(models: QwenImageSettings) -> Obstacle | None:
+    if models.model_path or models.edit_only:
+        return None
+    return Obstacle(
+        what="no model is configured",
+        advice="set model_path under [default.qwen_image] to a folder or to Qwen/Qwen-Image-Layered (58 GB)",
+    )
+
+
+def _uninstalled() -> Obstacle | None:
+    unmet = unmet_requirements()
+    return Obstacle(what=f"{unmet[0].name} is {unmet[0].value}", advice=unmet[0].advice) if unmet else None
+
+
+def _without_accelerator() -> Obstacle | None:
+    return None if _accelerator() else NO_ACCELERATOR
+
+
+@functools.cache
+def _accelerator() -> bool:
+    """Ask torch in a process of its own: the service itself must never hold a device, nor wait for the import again."""
+    try:
+        done = subprocess.run([sys.executable, "-c", PROBE], capture_output=True, text=True, timeout=PROBE_S)
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+    return done.returncode == 0 and done.stdout.strip() != "cpu"

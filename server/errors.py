@@ -6,7 +6,6 @@ LLMDiTError
 ├── QueueFullError             too many jobs wait; `retry_after_s` says when to come back
 ├── JobCanceledError           somebody canceled the job that is waited for
 ├── WorkerLostError            the worker process ended in the middle of a job
-├── WorkerMemoryError          the job needs more memory than there is
 └── PipelineError              the pipeline failed in a way that it should not; the log says how
 """
 
@@ -35,10 +34,6 @@ class JobCanceledError(LLMDiTError):
 
 class WorkerLostError(LLMDiTError):
     code = "worker_lost"
-
-
-class WorkerMemoryError(LLMDiTError):
-    code = "out_of_memory"
 
 
 class PipelineError(LLMDiTError):

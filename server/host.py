@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Literal
 
 from llm_dit.errors import LLMDiTError
-from llm_dit.pipelines.base import Canceled, Progress
+from llm_dit.pipelines.base import Canceled, PipelineStatus, Progress
 from server.inputs import JobInput, JobResult
 from server.worker import Worker
 
@@ -46,15 +46,21 @@ class PipelineHost:
         return self._worker.pid
 
     @property
-    def has_edit_model(self) -> bool:
-        return self._worker.has_edit_model
+    def loading(self) -> Progress:
+        """How far the pipeline has got with loading."""
+        return self._worker.loading
+
+    @property
+    def status(self) -> PipelineStatus | None:
+        """What the pipeline had loaded at the end of its latest run; None before it can run."""
+        return self._worker.status
 
     async def run(
         self,
         job_id: str,
         job_input: JobInput,
         *,
-        on_loading: Callable[[], None],
+        on_loading: Callable[[Progress], None],
         on_progress: Callable[[Progress], None],
     ) -> JobResult:
         """Run a job when the pipeline is free; raises what the pipeline raised, or `WorkerLostError`."""
@@ -82,13 +88,12 @@ class PipelineHost:
         if worker is self._worker and worker.loaded and not self._stopping:
             self._worker = self._start_worker()
 
-    async def _loaded_worker(self, on_loading: Callable[[], None]) -> Worker:
+    async def _loaded_worker(self, on_loading: Callable[[Progress], None]) -> Worker:
         if self._worker.ended:
             self._worker = self._start_worker()
         worker = self._worker
         if not worker.loaded:
-            on_loading()
-            await worker.wait_loaded()
+            await worker.wait_loaded(on_loading)
         return worker
 
     async def _see_it_stop(self, worker: Worker, job_id: str, run: asyncio.Task[JobResult]) -> None:

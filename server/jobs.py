@@ -14,7 +14,16 @@ from server.inputs import JobInput, JobResult
 
 JobStatus = Literal["queued", "processing", "succeeded", "failed", "canceled"]
 EventName = Literal["queued", "loading", "progress", "succeeded", "failed", "canceled"]
+LOADING = frozenset({"downloading", "loading"})
+"""Phases before the work itself: of the engine, or of a model that the first run of its kind needs."""
 FINISHED: frozenset[str] = frozenset({"succeeded", "failed", "canceled"})
+
+
+def describe_loading(progress: Progress) -> str:
+    """Return how far a download or the loading has got, in words."""
+    if progress.phase == "downloading":
+        return f"downloading ({progress.step / 1e9:.1f} of {progress.total / 1e9:.1f} GB)"
+    return f"{progress.phase} ({progress.step} of {progress.total} parts)" if progress.total else progress.phase
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,8 +64,8 @@ class Job:
     progress: Progress | None = None
     result: JobResult | None = None
     error: LLMDiTError | None = None
-    started_at: float | None = None
-    """Monotonic seconds."""
+    _paced_from: tuple[float, int] = (0.0, 0)
+    """Monotonic seconds and the step from which the pace is measured."""
     _events: list[JobEvent] = field(default_factory=list[JobEvent])
     _event_count: int = 0
     _changed: asyncio.Event = field(default_factory=asyncio.Event)
@@ -85,15 +94,15 @@ class Job:
         self._publish("queued")
 
     def start(self) -> None:
-        self.status, self.position, self.started_at = "processing", None, time.monotonic()
-
-    def load(self) -> None:
-        self.progress = Progress(phase="loading the engine", step=0, total=0)
-        self._publish("loading")
+        self.status, self.position = "processing", None
+        self._paced_from = (time.monotonic(), 0)
 
     def advance(self, progress: Progress) -> None:
+        # Bytes, parts of a model and steps go by at paces of their own.
+        if self.progress and (progress.total != self.progress.total or progress.step < self.progress.step):
+            self._paced_from = (time.monotonic(), progress.step)
         self.progress = progress
-        self._publish("progress")
+        self._publish("loading" if progress.phase in LOADING else "progress")
 
     def succeed(self, result: JobResult) -> None:
         self.status, self.result = "succeeded", result
@@ -133,7 +142,8 @@ class Job:
         self._changed = asyncio.Event()
 
     def _eta_s(self) -> float | None:
-        if self.finished or self.started_at is None or self.progress is None or self.progress.step == 0:
+        since, first = self._paced_from
+        if self.finished or self.progress is None or self.progress.step <= first:
             return None
-        pace_s = (time.monotonic() - self.started_at) / self.progress.step
+        pace_s = (time.monotonic() - since) / (self.progress.step - first)
         return round(pace_s * (self.progress.total - self.progress.step), 1)

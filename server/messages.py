@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import BinaryIO
 
 from llm_dit.errors import InputError, LLMDiTError
-from llm_dit.pipelines.base import Progress
+from llm_dit.pipelines.base import PipelineStatus, Progress
 from server.inputs import JobInput, JobResult
 
 _LENGTH = struct.Struct(">I")
@@ -50,8 +50,7 @@ class Failure:
 class Loaded:
     """The pipeline can run."""
 
-    engine: str
-    has_edit_model: bool
+    status: PipelineStatus
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,23 +62,28 @@ class LoadFailed:
 
 @dataclass(frozen=True, kw_only=True)
 class Stepped:
+    """The pipeline has got on with loading, or with the run."""
+
     progress: Progress
 
 
 @dataclass(frozen=True, kw_only=True)
 class Succeeded:
     result: JobResult
-    has_edit_model: bool
+    status: PipelineStatus
 
 
 @dataclass(frozen=True, kw_only=True)
 class Failed:
     failure: Failure
+    status: PipelineStatus
 
 
 @dataclass(frozen=True, kw_only=True)
 class Stopped:
     """The run ended because it was canceled."""
+
+    status: PipelineStatus
 
 
 Command = Run | Cancel

@@ -97,7 +97,7 @@ class JobQueue:
     async def _run(self, job: Job) -> None:
         started = time.monotonic()
         try:
-            result = await self._host.run(job.id, job.job_input, on_loading=job.load, on_progress=job.advance)
+            result = await self._host.run(job.id, job.job_input, on_loading=job.advance, on_progress=job.advance)
         except asyncio.CancelledError:
             job.cancel()
         except LLMDiTError as error:

@@ -9,6 +9,7 @@ from pathlib import Path
 import segno
 import uvicorn
 
+from server.engines import Engine
 from server.errors import SettingsError
 from server.settings import Settings
 from server.terminal import console
@@ -60,6 +61,11 @@ def show_addresses(host: str, port: int) -> None:
     if sys.stderr.isatty():
         segno.make(address, error="l").terminal(out=sys.stderr, compact=True)
     console.print("There is no password: whoever reaches this address can use it.", style="yellow")
+
+
+def show_engine(engine: Engine) -> None:
+    """Say which engine runs, why, and how to get the other one."""
+    console.print(f"The engine is {engine.label}. {engine.reason} {engine.hint}", markup=False)
 
 
 def lan_address() -> str:

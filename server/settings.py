@@ -9,7 +9,7 @@ import os
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal, cast
+from typing import Annotated, ClassVar, Literal, cast
 
 from pydantic import BaseModel, BeforeValidator, Field, ValidationError
 from pydantic_core import ErrorDetails
@@ -24,6 +24,15 @@ DEFAULT_FILE = Path("config.toml")
 def _number(value: object) -> object:
     """Return digits as a number: the environment has only text, and a choice of numbers does not take text."""
     return int(value) if isinstance(value, str) and value.isdecimal() else value
+
+
+def _truth(value: object) -> object:
+    """Return "true" and "false" as what they say: the environment has only text."""
+    return (
+        {"true": True, "1": True, "false": False, "0": False}.get(value.lower(), value)
+        if isinstance(value, str)
+        else value
+    )
 
 
 class ServerSettings(BaseModel, extra="forbid", frozen=True):
@@ -48,11 +57,25 @@ class ServerSettings(BaseModel, extra="forbid", frozen=True):
 
 
 class QwenImageSettings(BaseModel, extra="forbid", frozen=True):
-    """`[default.qwen_image]`: the models, and what a request that leaves a value out gets."""
+    """`[default.qwen_image]`: the models, and what a request that leaves a value out gets.
+
+    The first ten are arguments of `QwenImageDiffusersPipeline.from_pretrained`; "" leaves the choice to it.
+    """
+
+    REQUEST_DEFAULTS: ClassVar = ("layer_num", "resolution", "num_inference_steps", "cfg_scale")
 
     model_path: str = ""
     edit_model_path: str = ""
-    cpu_offload: bool = True
+    cpu_offload: Annotated[
+        Literal[True, False, "auto", "resident", "model", "stream", "sequential"], BeforeValidator(_truth)
+    ] = True
+    load_edit_model: bool = False
+    edit_only: bool = False
+    device: str = ""
+    torch_dtype: Literal["", "bfloat16", "float16", "float32"] = ""
+    quantization: Literal["", "fp8", "nf4"] = ""
+    revision: str = ""
+    edit_revision: str = ""
     layer_num: Annotated[int, Field(ge=1, le=10)] = 4
     resolution: Annotated[Literal[640, 1024], BeforeValidator(_number)] = 640
     num_inference_steps: Annotated[int, Field(ge=1, le=100)] = 50

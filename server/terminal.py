@@ -39,6 +39,13 @@ def progress_bar(title: str) -> Generator[ProgressCallback]:
         task = bar.add_task(title, total=None)
 
         def show(progress: Progress) -> None:
-            bar.update(task, description=progress.phase, completed=progress.step, total=progress.total)
+            in_bytes = progress.phase == "downloading"
+            unit = 1_000_000 if in_bytes else 1
+            bar.update(
+                task,
+                description=f"{progress.phase}, MB" if in_bytes else progress.phase,
+                completed=progress.step // unit,
+                total=progress.total // unit,
+            )
 
         yield show

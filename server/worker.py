@@ -1,6 +1,7 @@
 """The service's end of one worker process, from its start to its end."""
 
 import asyncio
+import json
 import logging
 import os
 import sys
@@ -8,7 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from llm_dit.errors import LLMDiTError
-from llm_dit.pipelines.base import Canceled, Progress
+from llm_dit.pipelines.base import Canceled, PipelineStatus, Progress
+from server.engines import Options
 from server.errors import WorkerLostError
 from server.inputs import JobInput, JobResult
 from server.messages import (
@@ -35,14 +37,15 @@ NOT_STARTED = "The process that runs the engine cannot start: the server's log s
 class Worker:
     """One process that owns a pipeline. It is started once; when it has ended, another `Worker` takes its place."""
 
-    def __init__(self, pipeline: str, data_dir: Path) -> None:
-        self._arguments = [sys.executable, "-m", "server.child", pipeline, str(data_dir)]
+    def __init__(self, pipeline: str, data_dir: Path, options: Options = None) -> None:
+        self._arguments = [sys.executable, "-m", "server.child", pipeline, str(data_dir), json.dumps(options)]
         self._process: asyncio.subprocess.Process | None = None
         self._settled = asyncio.Event()
         self._run: asyncio.Future[JobResult] | None = None
         self._on_progress: Callable[[Progress], None] | None = None
+        self.loading = Progress(phase="loading", step=0, total=0)
         self.loaded = False
-        self.has_edit_model = False
+        self.status: PipelineStatus | None = None
         self.error: LLMDiTError | None = None
         self._life = asyncio.create_task(self._live())
 
@@ -57,9 +60,14 @@ class Worker:
     def when_ended(self, callback: Callable[["Worker"], None]) -> None:
         self._life.add_done_callback(lambda _: callback(self))
 
-    async def wait_loaded(self) -> None:
+    async def wait_loaded(self, on_loading: Callable[[Progress], None]) -> None:
         """Return when the pipeline can run; raises what kept it from loading."""
-        await self._settled.wait()
+        on_loading(self.loading)
+        self._on_progress = on_loading
+        try:
+            await self._settled.wait()
+        finally:
+            self._on_progress = None
         if self.error is not None:
             raise self.error
 
@@ -116,19 +124,23 @@ class Worker:
         match event:
             case Loaded():
                 self.loaded = True
-                self.has_edit_model = event.has_edit_model
+                self.status = event.status
                 self._settled.set()
             case LoadFailed():
                 self.error = event.failure.error()
             case Stepped():
+                if not self.loaded:
+                    self.loading = event.progress
                 if self._on_progress is not None:
                     self._on_progress(event.progress)
             case Succeeded():
-                self.has_edit_model = event.has_edit_model
+                self.status = event.status
                 self._finish().set_result(event.result)
             case Failed():
+                self.status = event.status
                 self._finish().set_exception(event.failure.error())
             case Stopped():
+                self.status = event.status
                 self._finish().set_exception(Canceled())
 
     def _finish(self) -> asyncio.Future[JobResult]:

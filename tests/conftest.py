@@ -110,6 +110,26 @@ def base_url(service: Service) -> str:
     return service.url
 
 
+@pytest.fixture(scope="session")
+def checkpoints(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder that holds `layered` and `edit`, tiny checkpoints of both Qwen models."""
+    from tests.qwen.checkpoints import write_checkpoints  # torch is not for every test
+
+    return write_checkpoints(tmp_path_factory.mktemp("checkpoints"))
+
+
+def qwen_environment(checkpoints: Path, **more: str) -> dict[str, str]:
+    """Return the settings of a service that runs the Qwen engine on tiny checkpoints; the edit model loads lazily."""
+    return {
+        "LLM_DIT_ENGINE": "qwen",
+        "LLM_DIT_QWEN_IMAGE__MODEL_PATH": str(checkpoints / "layered"),
+        "LLM_DIT_QWEN_IMAGE__EDIT_MODEL_PATH": str(checkpoints / "edit"),
+        "LLM_DIT_QWEN_IMAGE__DEVICE": "cpu",
+        "OMP_NUM_THREADS": "1",  # models this small are slower on two threads than on one
+        **more,
+    }
+
+
 @pytest.fixture
 def start_service(tmp_path: Path) -> Iterator[Callable[..., Service]]:
     """Start services of one's own: `start_service(app=…, environment={…})`; all are stopped after the test."""

@@ -7,7 +7,7 @@ from PIL import Image
 
 from llm_dit.errors import EngineError
 from llm_dit.layers import Decomposition
-from llm_dit.pipelines.base import Progress, ProgressCallback
+from llm_dit.pipelines.base import PipelineStatus, Progress, ProgressCallback
 
 
 class StepPipeline:
@@ -22,6 +22,9 @@ class StepPipeline:
 
     def load_edit_model(self) -> None:
         self.has_edit_model = True
+
+    def status(self) -> PipelineStatus:
+        return PipelineStatus(models=("steps",), has_edit_model=self.has_edit_model, device="CPU")
 
     def decompose(
         self,

@@ -33,6 +33,20 @@ def test_imports_point_one_way(folder: str, forbidden: set[str]) -> None:
     assert wrong == []
 
 
+def test_torch_is_imported_for_the_qwen_engine_only() -> None:
+    libraries = {"torch", "diffusers", "transformers", "accelerate", "huggingface_hub"}
+    found = [
+        path
+        for folder in ("src", "server", "web")
+        for path, name in imported(ROOT / folder)
+        if name.split(".")[0] in libraries
+    ]
+    engine = ROOT / "src/llm_dit"
+    assert all(
+        path.is_relative_to(engine / "qwen") or path == engine / "pipelines/qwen_image_diffusers.py" for path in found
+    )
+
+
 def test_the_service_is_imported_without_pipelines_and_within_a_second() -> None:
     program = (
         "import sys, time; started = time.process_time(); import web.app; "

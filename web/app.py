@@ -1,6 +1,7 @@
 """Puts the parts together."""
 
 import contextlib
+import logging
 from collections.abc import AsyncGenerator
 from importlib.metadata import version
 
@@ -18,6 +19,8 @@ from web.middleware import BodyLimit, Envelope
 from web.routes import docs, engine, health, images, jobs, pages, qwen_image, stacks
 from web.state import Offload, State
 
+logger = logging.getLogger("llm_dit.server")
+
 
 def create_app(settings: Settings, pipeline: str | None = None) -> FastAPI:
     """Return the service; raises `EngineError` when the engine that the settings ask for cannot run here.
@@ -30,8 +33,10 @@ def create_app(settings: Settings, pipeline: str | None = None) -> FastAPI:
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncGenerator[State]:
         host = PipelineHost(
-            lambda: Worker(pipeline or chosen.pipeline, data_dir), cancel_grace_s=settings.server.cancel_grace_s
+            lambda: Worker(pipeline, data_dir) if pipeline else Worker(chosen.pipeline, data_dir, chosen.options),
+            cancel_grace_s=max(settings.server.cancel_grace_s, chosen.step_s),
         )
+        logger.info("the engine is %s. %s %s", chosen.label, chosen.reason, chosen.hint)
         queue = JobQueue(host, max_length=settings.server.max_queue, max_finished=settings.server.max_finished_jobs)
         yield State(
             settings=settings, engine=chosen, host=host, jobs=queue, store=ImageStore(data_dir), offload=Offload()

@@ -13,14 +13,13 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from llm_dit.errors import EngineError, InputError, LLMDiTError
+from llm_dit.errors import EngineError, InputError, LLMDiTError, NonFiniteOutputError
 from server.errors import (
     JobCanceledError,
     NotFoundError,
     PipelineError,
     QueueFullError,
     WorkerLostError,
-    WorkerMemoryError,
 )
 from web.problems import ErrorBody, error_type, problem_response
 
@@ -31,7 +30,7 @@ STATUS: Mapping[type[LLMDiTError], int] = {
     QueueFullError: 503,
     JobCanceledError: 409,
     WorkerLostError: 503,
-    WorkerMemoryError: 503,
+    NonFiniteOutputError: 500,
     PipelineError: 500,
     LLMDiTError: 500,
 }

@@ -42,6 +42,12 @@ def state_of(request: Request) -> State:
     return cast(State, request.scope["state"])
 
 
+def engine_label(state: State) -> str:
+    """Return what people call the engine, with its device as soon as that is known."""
+    status = state["host"].status
+    return state["engine"].label_on(status.device if status else None)
+
+
 def _job(request: Request, job_id: str) -> Job:
     return state_of(request)["jobs"].get(job_id)
 

@@ -1,4 +1,4 @@
-"""Handling the alpha channel around an edit: split, bleed, flatten, un-matte, restore."""
+"""Handling the alpha channel around an edit: split, bleed, flatten, un-matte, restore, resize."""
 
 from typing import Any
 
@@ -61,6 +61,17 @@ def bleed(layer: Image.Image) -> Image.Image:
     filled = rgba.copy()
     filled[hidden, :3] = np.rint(spread[hidden, :3].clip(0, 1) * 255.0).astype(np.uint8)
     return Image.fromarray(filled, "RGBA")
+
+
+def resize_layer(layer: Image.Image, size: tuple[int, int]) -> Image.Image:
+    """Return an RGBA image at another size; colours that nobody sees do not bleed into the edges."""
+    if layer.size == size:
+        return layer
+    colours, alpha = bleed(layer).convert("RGB"), layer.getchannel("A")
+    if alpha.getextrema() != (255, 255):
+        # Pillow resizes the premultiplied mode "RGBa" as it should be.
+        return bleed(layer.convert("RGBa").resize(size, Image.Resampling.LANCZOS).convert("RGBA"))
+    return restore_alpha(colours.resize(size, Image.Resampling.LANCZOS), Image.new("L", size, 255))
 
 
 def _pull_push(premultiplied: Floats) -> Floats:

@@ -5,6 +5,13 @@ LLMDiTError
 │   ├── ImageError             an image that will not do
 │   └── InstructionError       an edit instruction that the pipeline cannot carry out
 └── EngineError                the pipeline itself cannot run
+    ├── DeviceError            the device that was asked for is not there
+    ├── OutOfMemoryError       the device's or the computer's memory does not hold what the run needs
+    ├── WeightsError           a checkpoint is missing, incomplete or damaged; the message names the file in it
+    ├── DownloadError          the hub cannot be reached, refuses, or sends something else
+    ├── DiskFullError          there is no room for the weights
+    ├── NonFiniteOutputError   the model's numbers ran out of range, so that there is no image
+    └── VersionError           a library is missing or too old
 
 Each message says what to do next, in one sentence, and is safe to show to anybody: it holds no path,
 no exception text and nothing of the caller's data.
@@ -53,3 +60,45 @@ class EngineError(LLMDiTError):
     """The engine that was asked for cannot run here."""
 
     code = "engine_unavailable"
+
+
+class DeviceError(EngineError):
+    """The device that was asked for is not there."""
+
+    code = "no_device"
+
+
+class OutOfMemoryError(EngineError):
+    """The device's or the computer's memory does not hold what the run needs."""
+
+    code = "out_of_memory"
+
+
+class WeightsError(EngineError):
+    """A checkpoint is missing, incomplete or damaged; a file is named by its place in the checkpoint."""
+
+    code = "no_weights"
+
+
+class DownloadError(EngineError):
+    """The hub cannot be reached, refuses, or sends something else than was asked for."""
+
+    code = "download_failed"
+
+
+class DiskFullError(EngineError):
+    """There is no room on the disk for the weights."""
+
+    code = "disk_full"
+
+
+class NonFiniteOutputError(EngineError):
+    """The model's numbers ran out of range, so that there is no image."""
+
+    code = "non_finite_output"
+
+
+class VersionError(EngineError):
+    """A library that the engine needs is missing or too old."""
+
+    code = "incompatible_versions"

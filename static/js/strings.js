@@ -2,6 +2,7 @@
 /** Every word the page says. */
 
 const number = (/** @type {number} */ value, digits = 1) => value.toFixed(digits);
+const gigabytes = (/** @type {number} */ bytes) => (bytes < 1e8 ? (bytes / 1e9).toFixed(3) : (bytes / 1e9).toFixed(1));
 const percent = (/** @type {number} */ share) => (share > 0 && share < 0.001 ? "< 0.1 %" : `${+(share * 100).toFixed(1)} %`);
 
 /** @param {number} seconds */
@@ -170,6 +171,8 @@ export const strings = {
     sending: "Sending…",
     queued: (/** @type {number | null} */ position) => (position ? `Queued, ${position} ahead` : "Queued"),
     starting: "Starting",
+    phases: /** @type {Record<string, string>} */ ({ downloading: "Downloading the model" }),
+    bytes: (/** @type {number} */ done, /** @type {number} */ all) => `${gigabytes(done)} of ${gigabytes(all)} GB`,
     step: (/** @type {number} */ step, /** @type {number} */ total) => `step ${step} of ${total}`,
     left: (/** @type {number} */ seconds) => `${duration(seconds)} left`,
     more: (/** @type {number} */ count) => `+${count} more`,
@@ -206,6 +209,9 @@ export const strings = {
     device: "Runs on",
     waiting: "Waiting",
     running: "Running",
+    models: "Loaded",
+    loading: "Loading…",
+    failed: "Cannot run",
     close: "Close",
   },
 

@@ -65,6 +65,11 @@
  * @property {string} engine
  * @property {string} engine_label
  * @property {string} device
+ * @property {"loading" | "ready" | "failed"} state
+ * @property {string | null} error       why the engine cannot run
+ * @property {string[]} loaded_models
+ * @property {string} placement
+ * @property {string} reason             why this engine runs
  * @property {boolean} edit_available
  * @property {string | null} hint
  * @property {{length: number, running: number}} queue

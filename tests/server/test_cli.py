@@ -138,7 +138,7 @@ def test_serve_says_where_the_page_is_and_ends_on_a_signal(tmp_path: Path) -> No
     assert "Traceback" not in log.read_text()
 
 
-@pytest.mark.parametrize("command", ["serve", "decompose", "edit", "composite"])
+@pytest.mark.parametrize("command", ["serve", "decompose", "edit", "composite", "doctor"])
 def test_help_teaches_by_example(command: str, tmp_path: Path) -> None:
     done = run(command, "--help", cwd=tmp_path)
     assert done.returncode == 0

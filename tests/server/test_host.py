@@ -38,7 +38,7 @@ async def hosting(folder: Path, cancel_grace_s: float = 5) -> AsyncIterator[tupl
             shape="keep",
             output_size="layer",
         )
-        return await host.run(secrets.token_hex(4), job_input, on_loading=lambda: None, on_progress=on_progress)
+        return await host.run(secrets.token_hex(4), job_input, on_loading=lambda _: None, on_progress=on_progress)
 
     try:
         yield host, run

@@ -62,6 +62,10 @@ def test_environment_names_file_profile_and_every_key(file: Path) -> None:
         ("[default]\nengine = 'gpu'", r"engine = 'gpu' will not do: it must be 'auto', 'classical' or 'qwen'\."),
         ("[default]\nserver = 3", r"server = 3 will not do: .*\."),
         ("[default.qwen_image]\nresolution = 512", r"qwen_image\.resolution = 512 will not do: .*640 or 1024\."),
+        (
+            "[default.qwen_image]\ncpu_offload = 'disk'",
+            r"qwen_image\.cpu_offload = 'disk' will not do: it must be True, False, 'auto', .* or 'sequential'\.",
+        ),
         ("port = 1", r"'port' is outside a table: move it below \[default\] or \[default\.server\]\."),
         ("default = 1", r"'default' is outside a table.*"),
         ("[default", r"is not TOML: .*\."),

@@ -15,7 +15,7 @@ from tests.conftest import ROOT
     [
         ({"LLM_DIT_SERVER__PROT": "1"}, "the environment: there is no key 'server.prot'"),
         ({"LLM_DIT_CONFIG": "gone.toml"}, "gone.toml: cannot be read"),
-        ({"LLM_DIT_ENGINE": "qwen"}, "The Qwen-Image engine is not part of this version yet"),
+        ({"LLM_DIT_ENGINE": "qwen"}, "The Qwen-Image engine cannot run: no model is configured; set model_path"),
     ],
 )
 def test_what_will_not_do_is_one_line(environment: dict[str, str], says: str, tmp_path: Path) -> None:

@@ -4,9 +4,9 @@ from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
 from llm_dit.images import FORMATS
-from llm_dit.pipelines.base import MAX_SEED
+from llm_dit.pipelines.base import MAX_SEED, PipelineStatus
 from server.memory import memory_of
-from web.state import StateDep
+from web.state import StateDep, engine_label
 
 router = APIRouter(prefix="/api/qwen-image", tags=["Service"])
 
@@ -27,9 +27,13 @@ class StatusResponse(BaseModel):
     engine_label: str
     device: str
     state: str = Field(description="`loading`, `ready` or `failed`.")
+    error: str | None = Field(description="What keeps the engine from loading, and what to do.")
     memory: MemoryResponse | None = Field(description="Of the worker process; null when it is not known.")
+    device_memory: MemoryResponse | None = Field(description="Of the accelerator, after the latest run.")
     loaded_models: list[str]
+    placement: str = Field(description="Where the weights are, and why.")
     edit_available: bool
+    reason: str = Field(description="Why this engine runs.")
     hint: str = Field(description="What to do to get the other engine.")
     queue: QueueResponse
 
@@ -63,22 +67,26 @@ class ConfigResponse(BaseModel):
 class EditStatusResponse(BaseModel):
     available: bool
     edit_model_loaded: bool
-    edit_model_path: str = Field(description="As configured; empty for the engine's own choice.")
+    edit_model_path: str = Field(description="Where the edit model comes from; empty when there is none.")
 
 
 @router.get("/status")
 async def status(state: StateDep) -> StatusResponse:
     """Say which engine runs, what it has loaded, and how long the queue is."""
-    engine, host, jobs = state["engine"], state["host"], state["jobs"]
+    engine, host, jobs, loaded = state["engine"], state["host"], state["jobs"], state["host"].status
     memory = memory_of(host.worker_pid) if host.worker_pid else None
     return StatusResponse(
         engine=engine.name,
-        engine_label=engine.label,
-        device=engine.device,
+        engine_label=engine_label(state),
+        device=loaded.device if loaded else "",
         state=host.state,
+        error=host.error.message if host.error else None,
         memory=MemoryResponse(used_bytes=memory.used_bytes, total_bytes=memory.total_bytes) if memory else None,
-        loaded_models=[engine.name] if host.state == "ready" else [],
+        device_memory=_device_memory(loaded),
+        loaded_models=list(loaded.models) if loaded else [],
+        placement=loaded.placement if loaded else "",
         edit_available=host.state != "failed",
+        reason=engine.reason,
         hint=engine.hint,
         queue=QueueResponse(length=jobs.length, running=jobs.running, max_length=jobs.max_length),
     )
@@ -103,8 +111,15 @@ async def config(state: StateDep) -> ConfigResponse:
 @router.get("/edit-status")
 async def edit_status(state: StateDep) -> EditStatusResponse:
     """Say whether layers can be edited, and whether that can start at once."""
+    loaded = state["host"].status
     return EditStatusResponse(
         available=state["host"].state != "failed",
-        edit_model_loaded=state["host"].has_edit_model,
-        edit_model_path=state["settings"].qwen_image.edit_model_path,
+        edit_model_loaded=loaded is not None and loaded.has_edit_model,
+        edit_model_path=state["engine"].edit_model_path,
     )
+
+
+def _device_memory(loaded: PipelineStatus | None) -> MemoryResponse | None:
+    if loaded is None or loaded.device_used_bytes is None or loaded.device_total_bytes is None:
+        return None
+    return MemoryResponse(used_bytes=loaded.device_used_bytes, total_bytes=loaded.device_total_bytes)

@@ -3,12 +3,13 @@
 from typing import Literal
 
 from fastapi import APIRouter, Request, Response
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
+from server.jobs import describe_loading
 from web.errors import RETRY_AFTER_S
 from web.openapi import problems
 from web.problems import problem_response
-from web.state import StateDep
+from web.state import StateDep, engine_label
 
 router = APIRouter(tags=["Service"])
 
@@ -21,6 +22,7 @@ class ReadyResponse(BaseModel):
     status: Literal["ready"] = "ready"
     engine: str
     engine_label: str
+    reason: str = Field(description="Why this engine runs, and not the other one.")
 
 
 @router.get("/livez")
@@ -34,8 +36,8 @@ async def readyz(request: Request, state: StateDep) -> ReadyResponse | Response:
     """Say that jobs can run, or why they cannot yet."""
     engine, host = state["engine"], state["host"]
     if host.state == "ready":
-        return ReadyResponse(engine=engine.name, engine_label=engine.label)
-    loading = f"The engine {engine.label} is loading: ask again in a moment."
+        return ReadyResponse(engine=engine.name, engine_label=engine_label(state), reason=engine.reason)
+    loading = f"The engine {engine.label} is {describe_loading(host.loading)}: ask again in a moment."
     return problem_response(
         request.state.request_id,
         503,

@@ -28,7 +28,10 @@ class Canceled(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class Progress:
-    """Where a run stands: `step` of `total` units of work are done; `phase` says in a lowercase word or two on what."""
+    """Where a run stands: `step` of `total` units of work are done; `phase` says in a lowercase word or two on what.
+
+    The units of "downloading" are bytes, those of "loading" parts of a model.
+    """
 
     phase: str
     step: int
@@ -36,6 +39,22 @@ class Progress:
 
 
 ProgressCallback = Callable[[Progress], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class PipelineStatus:
+    """What a pipeline has loaded, and where.
+
+    `models` are their names; `device` is its name, such as "CPU" or "NVIDIA H200"; `placement` says where the weights
+    are and why. The device's memory is in bytes, None where the device has none of its own.
+    """
+
+    models: tuple[str, ...]
+    has_edit_model: bool
+    device: str
+    placement: str = ""
+    device_used_bytes: int | None = None
+    device_total_bytes: int | None = None
 
 
 class LayerPipeline(Protocol):
@@ -50,6 +69,10 @@ class LayerPipeline(Protocol):
 
     def load_edit_model(self) -> None:
         """Load what `edit_layer` needs; does nothing when it is loaded."""
+        ...
+
+    def status(self) -> PipelineStatus:
+        """Return what is loaded now, and where."""
         ...
 
     def decompose(

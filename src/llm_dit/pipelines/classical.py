@@ -4,17 +4,26 @@ from typing import get_args
 
 from PIL import Image
 
-from llm_dit.alpha import bleed, restore_alpha
+from llm_dit.alpha import resize_layer
 from llm_dit.classical.decompose import decompose_image
 from llm_dit.classical.edit import edit_image
-from llm_dit.errors import ImageError, InputError, InstructionError
+from llm_dit.errors import ImageError
 from llm_dit.layers import Decomposition
-from llm_dit.pipelines.base import MAX_SEED, EditOutputSize, OutputSize, ProgressCallback, Shape, chosen_seed
+from llm_dit.pipelines.arguments import (
+    EDIT_RESOLUTION,
+    RESOLUTIONS,
+    check_aspect,
+    check_choice,
+    check_image,
+    check_instruction,
+    check_range,
+    check_sampling,
+    model_size,
+)
+from llm_dit.pipelines.base import EditOutputSize, OutputSize, PipelineStatus, ProgressCallback, Shape, chosen_seed
 
-RESOLUTIONS = (640, 1024)
 MAX_ASPECT = 20
-EDIT_SIDE = 1024
-"""An edit at the model's size covers this many pixels squared."""
+CROP = "crop it, or ask for its own size"
 
 
 class ClassicalPipeline:
@@ -29,6 +38,10 @@ class ClassicalPipeline:
 
     def load_edit_model(self) -> None:
         """Do nothing: there is nothing to load."""
+
+    def status(self) -> PipelineStatus:
+        """Return that everything is here, on the CPU."""
+        return PipelineStatus(models=("classical",), has_edit_model=True, device="CPU")
 
     def decompose(
         self,
@@ -54,17 +67,17 @@ class ClassicalPipeline:
         The prompts, `num_inference_steps` (1–100), `cfg_scale` (1–20) and the two switches are checked but change
         nothing: there is no diffusion here. Raises `InputError` naming the parameter, or what `progress` raises.
         """
-        _check_image(image, "image")
-        _check_range(layer_num, 1, 10, "layer_num")
-        _check_sampling(num_inference_steps, cfg_scale, seed)
-        if resolution not in RESOLUTIONS:
-            raise InputError("resolution is 640 or 1024.", param="resolution")
-        _check_choice(output_size, OutputSize, "output_size")
+        check_image(image, "image")
+        check_range(layer_num, 1, 10, "layer_num")
+        check_sampling(num_inference_steps, cfg_scale, seed)
+        check_choice(resolution, RESOLUTIONS, "resolution")
+        check_choice(output_size, get_args(OutputSize), "output_size")
         used_seed = chosen_seed(seed)
         picture = image.convert("RGBA")
         _check_content(picture, layer_num)
         if output_size == "model":
-            picture = resize_layer(picture, model_size(picture.size, resolution, "image"))
+            check_aspect(image, MAX_ASPECT, CROP, "image")
+            picture = resize_layer(picture, model_size(picture.size, resolution))
         layers, names = decompose_image(picture, layer_num, used_seed, progress)
         return Decomposition(layers, seed=used_seed, prompt=prompt, names=names)
 
@@ -87,50 +100,16 @@ class ClassicalPipeline:
         The sampling arguments are checked but change nothing. Raises `InputError` naming the parameter, or what
         `progress` raises.
         """
-        _check_image(layer_image, "layer_image")
-        _check_sampling(num_inference_steps, cfg_scale, seed)
-        _check_choice(shape, Shape, "shape")
-        _check_choice(output_size, EditOutputSize, "output_size")
-        if not instruction.strip():
-            raise InstructionError("The instruction is empty: say what to change, such as “make it blue”.")
+        check_image(layer_image, "layer_image")
+        check_sampling(num_inference_steps, cfg_scale, seed)
+        check_choice(shape, get_args(Shape), "shape")
+        check_choice(output_size, get_args(EditOutputSize), "output_size")
+        check_instruction(instruction)
         layer = layer_image.convert("RGBA")
         if output_size == "model":
-            layer = resize_layer(layer, model_size(layer.size, EDIT_SIDE, "layer_image"))
+            check_aspect(layer, MAX_ASPECT, CROP, "layer_image")
+            layer = resize_layer(layer, model_size(layer.size, EDIT_RESOLUTION))
         return edit_image(layer, instruction, chosen_seed(seed), shape, progress)
-
-
-def model_size(size: tuple[int, int], resolution: int, param: str) -> tuple[int, int]:
-    """Return width and height of about `resolution`² pixels, the aspect of `size` kept, multiples of 32.
-
-    As diffusers' `calculate_dimensions` for the Qwen-Image pipelines does; no side is less than 32. Raises `ImageError`
-    for `param` when one side is more than `MAX_ASPECT` times the other.
-    """
-    if max(size) > MAX_ASPECT * min(size):
-        raise ImageError(
-            f"The picture is more than {MAX_ASPECT} times as long as it is wide: crop it, or ask for its own size.",
-            param=param,
-        )
-    ratio = size[0] / size[1]
-    width = (resolution * resolution * ratio) ** 0.5
-    return max(32, round(width / 32) * 32), max(32, round(width / ratio / 32) * 32)
-
-
-def resize_layer(layer: Image.Image, size: tuple[int, int]) -> Image.Image:
-    """Return an RGBA image at another size; colours that nobody sees do not bleed into the edges."""
-    if layer.size == size:
-        return layer
-    colours, alpha = bleed(layer).convert("RGB"), layer.getchannel("A")
-    if alpha.getextrema() != (255, 255):
-        # Pillow resizes the premultiplied mode "RGBa" as it should be.
-        return bleed(layer.convert("RGBa").resize(size, Image.Resampling.LANCZOS).convert("RGBA"))
-    return restore_alpha(colours.resize(size, Image.Resampling.LANCZOS), Image.new("L", size, 255))
-
-
-def _check_image(image: Image.Image, param: str) -> None:
-    if image.width < 1 or image.height < 1:
-        raise ImageError("The image is empty: it needs at least 1 × 1 pixels.", param=param)
-    if image.mode[:2] in ("I;", "I", "F"):
-        raise ImageError("The image must have 8 bits per channel: convert it first.", param=param)
 
 
 def _check_content(picture: Image.Image, layer_num: int) -> None:
@@ -140,22 +119,3 @@ def _check_content(picture: Image.Image, layer_num: int) -> None:
         raise ImageError("The picture is transparent everywhere: there is nothing to take apart.")
     if shown < layer_num:
         raise ImageError(f"Only {shown} pixels of the picture can be seen: ask for at most as many layers.")
-
-
-def _check_sampling(num_inference_steps: int, cfg_scale: float, seed: int | None) -> None:
-    _check_range(num_inference_steps, 1, 100, "num_inference_steps")
-    _check_range(cfg_scale, 1, 20, "cfg_scale")
-    if seed is not None:
-        _check_range(seed, 0, MAX_SEED, "seed")
-
-
-def _check_range(value: float, low: int, high: int, param: str) -> None:
-    # Written so that NaN fails too.
-    if not low <= value <= high:
-        raise InputError(f"{param} must be from {low} to {high}.", param=param)
-
-
-def _check_choice(value: str, choices: object, param: str) -> None:
-    allowed = get_args(choices)
-    if value not in allowed:
-        raise InputError(f"{param} is {' or '.join(allowed)}.", param=param)

@@ -1,10 +1,12 @@
 // @ts-check
 const POLL_MS = 10_000;
-const POLL_GONE_MS = 3_000;
+const POLL_SOON_MS = 3_000;
 
 /** Watching the server: which engine it runs, how long its queue is, whether it is there. @param {import("./actions.js").Context} context */
 export function createService({ store, api }) {
   let timer = 0;
+
+  const isSettled = () => store.state.reachable && store.state.status?.state !== "loading";
 
   async function checkService() {
     clearTimeout(timer);
@@ -16,7 +18,7 @@ export function createService({ store, api }) {
       if (store.state.reachable) store.update({ reachable: false });
     }
     clearTimeout(timer);
-    timer = setTimeout(checkService, store.state.reachable ? POLL_MS : POLL_GONE_MS);
+    timer = setTimeout(checkService, isSettled() ? POLL_MS : POLL_SOON_MS);
   }
 
   document.addEventListener("visibilitychange", () => {

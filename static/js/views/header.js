@@ -37,7 +37,7 @@ export function createHeader(actions, { openEngine, openHelp }) {
     render: ({ status, reachable, past, future }) => {
       setText(engineText, engineLabel(status, reachable));
       setText(device, (reachable && status?.engine_label.match(/ · .*$/)?.[0]) || "");
-      engine.dataset.state = !reachable ? "gone" : status === null ? "wait" : "ready";
+      engine.dataset.state = stateOf(status, reachable);
       name(engine, `${engineText.textContent}${device.textContent}. ${strings.header.engineTitle}`);
       const length = (status?.queue.length ?? 0) + (status?.queue.running ?? 0);
       queue.hidden = length === 0 || !reachable;
@@ -57,6 +57,12 @@ export function createHeader(actions, { openEngine, openHelp }) {
 function engineLabel(status, reachable) {
   if (!reachable) return strings.header.engineGone;
   return status?.engine_label.split(" · ")[0] ?? strings.header.engineUnknown;
+}
+
+/** @param {import("../types.js").Status | null} status @param {boolean} reachable */
+function stateOf(status, reachable) {
+  if (!reachable || status?.state === "failed") return "gone";
+  return status?.state === "ready" ? "ready" : "wait";
 }
 
 /** @param {Element} element @param {string} label */

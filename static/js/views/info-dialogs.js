@@ -1,7 +1,7 @@
 // @ts-check
 import { h, setText } from "../dom.js";
 import { strings } from "../strings.js";
-import { iconButton, uniqueId } from "./fields.js";
+import { callout, iconButton, uniqueId } from "./fields.js";
 
 /** @param {string} look @param {HTMLElement} title @param {...HTMLElement} body */
 function infoDialog(look, title, ...body) {
@@ -20,15 +20,17 @@ export function createEngineDialog() {
   const text = strings.engine;
   const title = h("h2");
   const about = h("p");
+  const reason = h("p", { class: "hint" });
+  const problem = callout();
   const hint = h("p", { class: "engine-hint" });
   const other = h("section", {}, h("h3", { class: "heading" }, text.other), hint);
-  const cells = { device: h("dd"), running: h("dd", { class: "number" }), waiting: h("dd", { class: "number" }) };
+  const cells = { device: h("dd"), models: h("dd"), running: h("dd", { class: "number" }), waiting: h("dd", { class: "number" }) };
   const facts = h(
     "dl",
     { class: "facts" },
     ...Object.entries(cells).map(([key, cell]) => h("div", {}, h("dt", {}, text[/** @type {keyof typeof cells} */ (key)]), cell)),
   );
-  const dialog = infoDialog("engine-dialog", title, about, facts, other);
+  const dialog = infoDialog("engine-dialog", title, problem.element, about, reason, facts, other);
   return {
     element: dialog,
     open: () => dialog.showModal(),
@@ -37,7 +39,10 @@ export function createEngineDialog() {
       const classical = status?.engine === "classical";
       setText(title, status === null ? strings.header.engineUnknown : text.title(status.engine_label.split(" · ")[0]));
       setText(about, status === null ? strings.offline.text : classical ? `${text.classical} ${text.classicalEdits}` : text.qwen);
+      problem.set(status?.error ?? null);
+      setText(reason, [status?.reason, status?.placement].filter(Boolean).join(" "));
       facts.hidden = status === null;
+      setText(cells.models, status?.loaded_models.join(", ") || (status?.state === "failed" ? text.failed : text.loading));
       setText(cells.device, status?.engine_label.split(" · ")[1] ?? status?.device ?? "");
       setText(cells.running, String(status?.queue.running ?? 0));
       setText(cells.waiting, String(status?.queue.length ?? 0));

@@ -32,8 +32,8 @@ export function describeJob(tracked) {
   if (tracked.canceling) return text.canceling;
   const { status, phase, step, total, eta_s: eta, position } = tracked.job;
   if (status === "queued") return text.queued(position);
-  const parts = [phase ? phase[0].toUpperCase() + phase.slice(1) : text.starting];
-  if (total > 0) parts.push(text.step(Math.min(step + 1, total), total));
+  const parts = [phase ? (text.phases[phase] ?? phase[0].toUpperCase() + phase.slice(1)) : text.starting];
+  if (total > 0) parts.push(phase === "downloading" ? text.bytes(step, total) : text.step(Math.min(step + 1, total), total));
   if (eta !== null && eta > 0) parts.push(text.left(eta));
   return parts.join(" · ");
 }

@@ -1,0 +1,147 @@
+# /// script
+# requires-python = ">=3.11"
+# dependencies = ["llm-dit[qwen]"]
+#
+# [tool.uv.sources]
+# llm-dit = { path = "..", editable = true }
+# ///
+"""Take an image apart into layers, and edit some of them, with Qwen-Image.
+
+uv run scripts/generate.py --model-type qwenimage --qwen-image-model-path FOLDER --img2img input.jpg "A prompt"
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+from PIL import Image
+
+from llm_dit.errors import LLMDiTError
+from llm_dit.images import read_image
+from llm_dit.layers import Decomposition, Layer, composite
+from llm_dit.pipelines.base import Progress
+from llm_dit.png import encode_png
+from llm_dit.qwen.checkpoints import LAYERED_MODEL
+from llm_dit.qwen.placement import STRATEGIES, CpuOffload
+
+EDIT_HELP = "edit a layer of the result, 1 is the bottom one; repeat it with --instruction for more"
+
+
+def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n\n")[0])
+    parser.add_argument("prompt", nargs="?", default="", help="what the image shows; empty: the model describes it")
+    parser.add_argument("--model-type", choices=["qwenimage"], default="qwenimage")
+    parser.add_argument("--img2img", required=True, metavar="FILE", type=Path, help="the image to take apart")
+    parser.add_argument(
+        "--qwen-image-model-path", default=LAYERED_MODEL, metavar="PATH", help="folder or hub id (%(default)s)"
+    )
+    parser.add_argument("--qwen-image-edit-model-path", metavar="PATH", help="folder or hub id (downloaded if missing)")
+    parser.add_argument("--layers", type=int, default=4, metavar="N", help="1-10 (%(default)s)")
+    parser.add_argument("--steps", type=int, default=50, metavar="N", help="1-100 (%(default)s)")
+    parser.add_argument("--cfg-scale", type=float, default=4.0, metavar="X", help="guidance, 1-20 (%(default)s)")
+    parser.add_argument("--resolution", type=int, default=640, choices=[640, 1024], help="(%(default)s)")
+    parser.add_argument("--seed", type=int, help="the same seed gives the same layers again")
+    parser.add_argument("--original-size", action="store_true", help="layers as large as the image")
+    parser.add_argument("--output", type=Path, default=Path("output"), metavar="FOLDER", help="(%(default)s)")
+    parser.add_argument("--edit-layer", type=int, action="append", default=[], metavar="N", help=EDIT_HELP)
+    parser.add_argument("--instruction", action="append", default=[], metavar="TEXT", help="what to change on it")
+    parser.add_argument("--cpu-offload", default="true", choices=["true", "false", "auto", *STRATEGIES])
+    parser.add_argument("--quantization", choices=["fp8", "nf4"])
+    parser.add_argument("--device", help="cuda, cuda:1, mps or cpu; by default the best there is")
+    parsed = parser.parse_args(arguments)
+    if len(parsed.edit_layer) != len(parsed.instruction):
+        parser.error("give an --instruction for every --edit-layer")
+    for number in parsed.edit_layer:
+        if not 1 <= number <= parsed.layers:
+            parser.error(f"--edit-layer: there is no layer {number}; there are 1 to {parsed.layers}")
+    return parsed
+
+
+def main(arguments: list[str] | None = None) -> int:
+    options = parse_arguments(arguments)
+    try:
+        image = read_image(options.img2img.read_bytes())
+        generate(options, image)
+    except OSError as error:
+        return fail(f"{error.filename or options.output}: {error.strerror}")
+    except LLMDiTError as error:
+        return fail(error.message)
+    except KeyboardInterrupt:
+        return fail("stopped")
+    return 0
+
+
+def generate(options: argparse.Namespace, image: Image.Image) -> None:
+    # Imported here, so that --help and a wrong argument do not wait for torch.
+    from llm_dit.pipelines.qwen_image_diffusers import QwenImageDiffusersPipeline
+
+    pipe = QwenImageDiffusersPipeline.from_pretrained(
+        options.qwen_image_model_path,
+        edit_model_path=options.qwen_image_edit_model_path,
+        cpu_offload=read_offload(options.cpu_offload),
+        load_edit_model=False,
+        device=options.device,
+        quantization=options.quantization,
+        progress=show_progress,
+    )
+    print(pipe.placement.reason, file=sys.stderr)
+    layers = pipe.decompose(
+        image,
+        prompt=options.prompt,
+        layer_num=options.layers,
+        resolution=options.resolution,
+        num_inference_steps=options.steps,
+        cfg_scale=options.cfg_scale,
+        seed=options.seed,
+        output_size="original" if options.original_size else "model",
+        progress=show_progress,
+    )
+    save(layers, options.output, options.img2img.stem)
+    print(f"seed {layers.seed}, prompt: {layers.prompt}", file=sys.stderr)
+    for number, instruction in zip(options.edit_layer, options.instruction, strict=True):
+        layers[number] = pipe.edit_layer(
+            layers[number],
+            instruction,
+            num_inference_steps=options.steps,
+            cfg_scale=options.cfg_scale,
+            seed=layers.seed,
+            progress=show_progress,
+        )
+    if options.edit_layer:
+        layers[0] = composite(Layer(image=layer) for layer in layers[1:])
+        save(layers, options.output, f"{options.img2img.stem}_edited")
+
+
+def save(layers: Decomposition, folder: Path, stem: str) -> None:
+    """Write the composite and the layers, bottom first, and print each file's name."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for number, layer in enumerate(layers):
+        name = "composite" if number == 0 else f"layer_{number}"
+        file = folder / f"{stem}_{name}.png"
+        file.write_bytes(encode_png(layer))
+        print(file)
+
+
+def read_offload(text: str) -> CpuOffload:
+    return {"true": True, "false": False}.get(text, text)  # pyright: ignore[reportReturnType]
+
+
+def show_progress(report: Progress) -> None:
+    """Keep one line up to date on a terminal; elsewhere write a line for each phase."""
+    if report.phase == "downloading":
+        count = f"{report.step / 1e9:.2f} of {report.total / 1e9:.2f} GB"
+    else:
+        count = f"{report.step} of {report.total}"
+    if sys.stderr.isatty():
+        print(f"\r{report.phase}: {count}\033[K", end="" if report.step < report.total else "\n", file=sys.stderr)
+    elif report.step in {0, report.total}:
+        print(f"{report.phase}: {count}", file=sys.stderr)
+
+
+def fail(message: str) -> int:
+    print(f"generate.py: {message}", file=sys.stderr)
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,67 @@
+"""The arguments of a run, checked once, before anything is loaded or computed; the same for every pipeline."""
+
+from collections.abc import Sequence
+
+from PIL import Image
+
+from llm_dit.errors import ImageError, InputError, InstructionError
+from llm_dit.pipelines.base import MAX_SEED
+
+RESOLUTIONS = (640, 1024)
+EDIT_RESOLUTION = 1024
+"""An edit at the model's size covers this many pixels squared."""
+MULTIPLE = 32
+
+
+def model_size(size: tuple[int, int], resolution: int) -> tuple[int, int]:
+    """Return width and height of about `resolution`² pixels, the aspect of `size` kept, multiples of 32.
+
+    As diffusers' `calculate_dimensions` for the Qwen-Image pipelines does; no side is less than 32.
+    """
+    ratio = size[0] / size[1]
+    width = (resolution * resolution * ratio) ** 0.5
+    return (
+        max(MULTIPLE, round(width / MULTIPLE) * MULTIPLE),
+        max(MULTIPLE, round(width / ratio / MULTIPLE) * MULTIPLE),
+    )
+
+
+def check_image(image: Image.Image, param: str) -> None:
+    """Raise `ImageError` for a picture without pixels, or one whose pixels are not bytes."""
+    if image.width < 1 or image.height < 1:
+        raise ImageError("The image is empty: it needs at least 1 × 1 pixels.", param=param)
+    if image.mode[:2] in ("I;", "I", "F"):
+        raise ImageError("The image must have 8 bits per channel: convert it first.", param=param)
+
+
+def check_aspect(image: Image.Image, at_most: int, advice: str, param: str) -> None:
+    """Raise `ImageError` when one side is more than `at_most` times the other; `advice` says what to do."""
+    if max(image.size) > at_most * min(image.size):
+        raise ImageError(
+            f"The image is {image.width}×{image.height}: one side may be at most {at_most} times the other; {advice}.",
+            param=param,
+        )
+
+
+def check_sampling(num_inference_steps: int, cfg_scale: float, seed: int | None) -> None:
+    """Raise `InputError` naming the one that is out of range."""
+    check_range(num_inference_steps, 1, 100, "num_inference_steps")
+    check_range(cfg_scale, 1, 20, "cfg_scale")
+    if seed is not None:
+        check_range(seed, 0, MAX_SEED, "seed")
+
+
+def check_range(value: float, low: int, high: int, param: str) -> None:
+    # Written so that NaN fails too.
+    if not low <= value <= high:
+        raise InputError(f"{param} must be from {low} to {high}.", param=param)
+
+
+def check_choice(value: object, choices: Sequence[object], param: str) -> None:
+    if value not in choices:
+        raise InputError(f"{param} is {' or '.join(map(str, choices))}.", param=param)
+
+
+def check_instruction(instruction: str) -> None:
+    if not instruction.strip():
+        raise InstructionError("The instruction is empty: say what to change, such as “make it blue”.")

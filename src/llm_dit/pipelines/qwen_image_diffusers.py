@@ -1,0 +1,250 @@
+"""Qwen-Image-Layered and Qwen-Image-Edit-2509 through diffusers: the one place where our names become theirs."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Self, get_args
+
+import torch
+from PIL import Image
+
+from llm_dit.alpha import resize_layer
+from llm_dit.editing import EditResult, prepare
+from llm_dit.errors import EngineError
+from llm_dit.layers import Decomposition
+from llm_dit.pipelines.arguments import (
+    EDIT_RESOLUTION,
+    RESOLUTIONS,
+    check_aspect,
+    check_choice,
+    check_image,
+    check_instruction,
+    check_range,
+    check_sampling,
+    model_size,
+)
+from llm_dit.pipelines.base import (
+    EditOutputSize,
+    OutputSize,
+    PipelineStatus,
+    Progress,
+    ProgressCallback,
+    Shape,
+    chosen_seed,
+)
+from llm_dit.qwen.callbacks import check_finite, ignore_progress, step_callback
+from llm_dit.qwen.captions import Captions
+from llm_dit.qwen.checkpoints import EDIT, EDIT_MODEL, LAYERED
+from llm_dit.qwen.models import Models, ModelSource
+from llm_dit.qwen.placement import CpuOffload, Plan
+from llm_dit.qwen.quantization import Quantization
+
+MAX_ASPECT = 8
+"""Longer side : shorter side; beyond it the shorter side has less than 230 of 640 pixels, too few to see much."""
+CROP = "the model works at a fixed area and would see a few rows of pixels: crop it"
+
+
+class QwenImageDiffusersPipeline:
+    """Takes an image apart with Qwen-Image-Layered and edits layers with Qwen-Image-Edit-2509; one run at a time.
+
+    `from_pretrained` makes one. `last_edit` has what was measured in the latest edit: shift, zoom, whether corrected.
+    """
+
+    engine = "qwen"
+
+    def __init__(self, models: Models) -> None:
+        self._models = models
+        self._captions = Captions()
+        self.last_edit: EditResult | None = None
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        model_path: str | Path,
+        edit_model_path: str | Path | None = None,
+        cpu_offload: CpuOffload = True,
+        load_edit_model: bool = False,
+        *,
+        edit_only: bool = False,
+        device: str | None = None,
+        torch_dtype: torch.dtype | str | None = None,
+        quantization: Quantization | None = None,
+        revision: str | None = None,
+        edit_revision: str | None = None,
+        progress: ProgressCallback | None = None,
+    ) -> Self:
+        """Load Qwen-Image-Layered, and the edit model too if `load_edit_model`; else the first edit loads it.
+
+        The paths are folders in diffusers' layout or hub ids, `revision` and `edit_revision` a branch, tag or commit
+        of a hub id; without `edit_model_path` the edit model is Qwen/Qwen-Image-Edit-2509 from the hub. `cpu_offload`
+        is described at `llm_dit.qwen.placement.plan_placement`; `placement` tells what came of it. `edit_only` loads
+        the edit model alone. `device` is "cuda", "cuda:1", "mps" or "cpu", by default the best there is; `torch_dtype`
+        (or its name) bfloat16, on a CPU float32; `quantization` "fp8" or "nf4". `progress` hears "downloading" (bytes)
+        and "loading".
+
+        Raises `InputError`, or an `EngineError` that says what to do about the device, memory, weights, hub or disk.
+        """
+        models = Models(
+            sources={
+                LAYERED: ModelSource(path=model_path, revision=revision),
+                EDIT: ModelSource(path=edit_model_path or EDIT_MODEL, revision=edit_revision),
+            },
+            cpu_offload=cpu_offload,
+            device=device,
+            dtype=torch_dtype,
+            quantization=quantization,
+        )
+        wanted = [EDIT] if edit_only else [LAYERED, EDIT] if load_edit_model else [LAYERED]
+        for name in wanted:
+            models.load(name, progress or ignore_progress)
+        return cls(models)
+
+    @property
+    def placement(self) -> Plan:
+        """Where the weights are, the memory that a run is expected to take, and why."""
+        return self._models.plan
+
+    @property
+    def has_edit_model(self) -> bool:
+        """Whether `edit_layer` can start without loading anything."""
+        return self._models.has(EDIT)
+
+    def load_edit_model(self, progress: ProgressCallback | None = None) -> None:
+        """Download (when needed) and load the edit model; does nothing when it is loaded."""
+        self._models.load(EDIT, progress or ignore_progress)
+
+    def status(self) -> PipelineStatus:
+        """Return which models are loaded, on which device, and how they are placed."""
+        return self._models.status()
+
+    def decompose(
+        self,
+        image: Image.Image,
+        prompt: str = "",
+        layer_num: int = 4,
+        resolution: int = 640,
+        num_inference_steps: int = 50,
+        cfg_scale: float = 4.0,
+        seed: int | None = None,
+        negative_prompt: str = " ",
+        cfg_normalize: bool = True,
+        use_en_prompt: bool = True,
+        output_size: OutputSize = "model",
+        progress: ProgressCallback | None = None,
+    ) -> Decomposition:
+        """Return `[composite, bottom, …, top]`: `layer_num` + 1 RGBA images of one size, `.seed`, `.prompt`, `.names`.
+
+        `image` may be transparent in part, as a layer is: taking a layer apart again works. It is resized to about
+        `resolution`² pixels (640 or 1024), its aspect (at most 8:1) kept; `output_size="original"` resizes the layers
+        back. `prompt` describes the whole picture; when it is empty the text encoder writes one, in English or Chinese
+        by `use_en_prompt`, and `.prompt` has it. `layer_num` is 1–10, `num_inference_steps` 1–100, `cfg_scale` 1 (off)
+        to 20, `seed` 0 to 2^53 − 1 and drawn when None: on one machine it gives the same layers again.
+        `progress` hears "captioning", "encoding", "denoising" (a step each) and "decoding"; it may raise to stop.
+
+        Raises `InputError` naming the argument, or an `EngineError`.
+        """
+        check_image(image, "image")
+        check_aspect(image, MAX_ASPECT, CROP, "image")
+        check_range(layer_num, 1, 10, "layer_num")
+        check_choice(resolution, RESOLUTIONS, "resolution")
+        check_sampling(num_inference_steps, cfg_scale, seed)
+        check_choice(output_size, get_args(OutputSize), "output_size")
+        if not self._models.has(LAYERED):
+            raise EngineError("This pipeline was opened with edit_only: open one without it to decompose.")
+        seed = chosen_seed(seed)
+        report = progress or ignore_progress
+        picture = image.convert("RGBA")
+        with self._models.running(LAYERED) as pipeline:
+            if not prompt.strip():
+                prompt = self._caption(pipeline, picture, resolution, use_en_prompt, report)
+            layers = _sample(
+                pipeline,
+                num_inference_steps,
+                report,
+                image=picture,
+                prompt=prompt,
+                negative_prompt=negative_prompt,
+                true_cfg_scale=cfg_scale,
+                layers=layer_num,
+                resolution=resolution,
+                cfg_normalize=cfg_normalize,
+                use_en_prompt=use_en_prompt,
+                generator=_generator(seed),
+            )
+        if output_size == "original":
+            layers = [resize_layer(layer, image.size) for layer in layers]
+        names = ["Background", *(f"Layer {number}" for number in range(2, layer_num + 1))]
+        return Decomposition(layers, seed=seed, prompt=prompt, names=names)
+
+    def edit_layer(
+        self,
+        layer_image: Image.Image,
+        instruction: str,
+        num_inference_steps: int = 50,
+        cfg_scale: float = 4.0,
+        seed: int | None = None,
+        negative_prompt: str = " ",
+        shape: Shape = "keep",
+        output_size: EditOutputSize = "layer",
+        progress: ProgressCallback | None = None,
+    ) -> Image.Image:
+        """Return the edited RGBA layer; `shape="keep"` gives it the original alpha, byte for byte.
+
+        The model sees the layer's content, cut out with a margin, over a colour that the layer does not have; its
+        answer is brought back to the layer's size and place (see `llm_dit.editing`). With `output_size="model"` the
+        whole layer is shown, and the result has the model's resolution, about 1024² pixels. The first call loads the
+        edit model. Arguments and `progress` as in `decompose`, with "downloading" and "loading" before.
+
+        Raises `InputError` naming the argument, or an `EngineError`.
+        """
+        check_image(layer_image, "layer_image")
+        check_aspect(layer_image, MAX_ASPECT, CROP, "layer_image")
+        check_instruction(instruction)
+        check_sampling(num_inference_steps, cfg_scale, seed)
+        check_choice(shape, get_args(Shape), "shape")
+        check_choice(output_size, get_args(EditOutputSize), "output_size")
+        report = progress or ignore_progress
+        self.load_edit_model(report)
+        canvas = prepare(layer_image.convert("RGBA"), shape=shape, output_size=output_size)
+        width, height = model_size(canvas.image.size, EDIT_RESOLUTION)
+        with self._models.running(EDIT) as pipeline:
+            edited = _sample(
+                pipeline,
+                num_inference_steps,
+                report,
+                image=canvas.image,
+                prompt=instruction,
+                negative_prompt=negative_prompt,
+                true_cfg_scale=cfg_scale,
+                width=width,
+                height=height,
+                generator=_generator(chosen_seed(seed)),
+            )
+        self.last_edit = canvas.finish(edited[0])
+        return self.last_edit.image
+
+    def _caption(
+        self, pipeline: Any, picture: Image.Image, resolution: int, english: bool, progress: ProgressCallback
+    ) -> str:
+        width, height = model_size(picture.size, resolution)
+        shown = pipeline.image_processor.resize(picture, height, width)
+        self._models.before_encoding()
+        return self._captions.caption(pipeline, shown, english=english, progress=progress)
+
+
+def _sample(pipeline: Any, steps: int, progress: ProgressCallback, **arguments: Any) -> list[Image.Image]:
+    """Run a diffusers pipeline on one image and return its pictures, checked before they become bytes."""
+    progress(Progress(phase="encoding", step=0, total=steps))
+    decoded = pipeline(
+        **arguments,
+        num_inference_steps=steps,
+        callback_on_step_end=step_callback(steps, progress),
+        output_type="np",
+    ).images
+    to_pictures: Callable[[Any], list[Image.Image]] = pipeline.image_processor.numpy_to_pil
+    check_finite(torch.from_numpy(decoded[0]))
+    return to_pictures(decoded[0])
+
+
+def _generator(seed: int) -> torch.Generator:
+    # On the CPU, so that a seed gives the same noise on every device.
+    return torch.Generator("cpu").manual_seed(seed)

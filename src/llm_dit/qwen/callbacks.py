@@ -1,0 +1,40 @@
+"""The denoising loop's callback: progress, cancelling, and a check that the numbers are still numbers."""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+
+from llm_dit.errors import NonFiniteOutputError
+from llm_dit.pipelines.base import Progress, ProgressCallback
+
+StepCallback = Callable[[Any, int, Any, dict[str, Any]], dict[str, Any]]
+
+
+def step_callback(total: int, progress: ProgressCallback) -> StepCallback:
+    """Return a `callback_on_step_end` that reports "denoising", and "decoding" after the last of `total` steps.
+
+    What `progress` raises ends the run after the step at hand. Reading one number of the latents waits for the device,
+    so that a step is reported when it is done, and not when it is queued.
+    """
+
+    def on_step_end(_pipeline: Any, step: int, _timestep: Any, tensors: dict[str, Any]) -> dict[str, Any]:
+        check_finite(tensors["latents"])
+        progress(Progress(phase="denoising", step=step + 1, total=total))
+        if step + 1 == total:
+            progress(Progress(phase="decoding", step=total, total=total))
+        return tensors
+
+    return on_step_end
+
+
+def check_finite(values: torch.Tensor) -> None:
+    """Raise `NonFiniteOutputError` when a number is infinite or not a number."""
+    if not torch.isfinite(values).all():
+        raise NonFiniteOutputError(
+            "The model's numbers ran out of range: use bfloat16 in place of float16, or a lower cfg_scale."
+        )
+
+
+def ignore_progress(_progress: Progress) -> None:
+    """Take a report and do nothing."""

@@ -1,0 +1,151 @@
+"""A checkpoint on disk: the files it must have, whether they are whole, and how large its parts are."""
+
+import json
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from math import prod
+from pathlib import Path
+from typing import Any
+
+from llm_dit.errors import WeightsError
+
+LAYERED = "QwenImageLayeredPipeline"
+EDIT = "QwenImageEditPlusPipeline"
+NAMES = {LAYERED: "Qwen-Image-Layered", EDIT: "Qwen-Image-Edit"}
+LAYERED_MODEL = "Qwen/Qwen-Image-Layered"
+EDIT_MODEL = "Qwen/Qwen-Image-Edit-2509"
+"""Where the hub has them."""
+WEIGHTS = {
+    "transformer": "diffusion_pytorch_model.safetensors",
+    "text_encoder": "model.safetensors",
+    "vae": "diffusion_pytorch_model.safetensors",
+}
+CONFIGS = (
+    "model_index.json",
+    "scheduler/scheduler_config.json",
+    "transformer/config.json",
+    "text_encoder/config.json",
+    "vae/config.json",
+    "tokenizer/tokenizer_config.json",
+    "processor/preprocessor_config.json",
+)
+POINTER = b"version https://git-lfs"
+HEADER_LIMIT = 100_000_000
+"""Bytes; the longest header that the safetensors format allows."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Checkpoint:
+    """A folder in diffusers' layout whose files are there and whole."""
+
+    folder: Path
+    pipeline: str
+
+    def weight_files(self, component: str) -> list[Path]:
+        """Return the safetensors files of a component, in order."""
+        return [self.folder / name for name in _weight_names(self.folder, component)]
+
+    def parameters(self, component: str) -> int:
+        """Return how many numbers a component's weights are, read from the headers."""
+        return sum(
+            prod(tensor["shape"])
+            for file in self.weight_files(component)
+            for name, tensor in _read_header(self.folder, file).items()
+            if name != "__metadata__"
+        )
+
+
+def open_checkpoint(folder: Path, pipeline: str) -> Checkpoint:
+    """Return the checkpoint in `folder`, every file of it checked; no tensor is read.
+
+    `pipeline` is the diffusers class that it must be for. Raises `WeightsError`, which names the first file that is
+    missing, cut off, a Git LFS pointer, a web page or damaged.
+    """
+    for name in CONFIGS:
+        _read_json(folder, name)
+    found = _read_json(folder, "model_index.json").get("_class_name")
+    if found != pipeline:
+        raise WeightsError(f"This checkpoint is for {found}; give one for {pipeline}.")
+    checkpoint = Checkpoint(folder=folder, pipeline=pipeline)
+    for component in WEIGHTS:
+        for file in checkpoint.weight_files(component):
+            _check_weights(folder, file)
+    return checkpoint
+
+
+def _weight_names(folder: Path, component: str) -> Iterator[str]:
+    whole = f"{component}/{WEIGHTS[component]}"
+    index = f"{whole}.index.json"
+    if not (folder / index).exists():
+        yield whole
+        return
+    for name in sorted(set(_read_json(folder, index)["weight_map"].values())):
+        yield f"{component}/{name}"
+
+
+def _read_json(folder: Path, name: str) -> dict[str, Any]:
+    file = folder / name
+    _check_present(folder, file)
+    content = file.read_bytes()
+    _check_kind(name, content[:512])
+    try:
+        return json.loads(content)
+    except ValueError:
+        raise _bad(name, "is cut off or damaged") from None
+
+
+def _check_weights(folder: Path, file: Path) -> None:
+    """Compare the size of a safetensors file with what its header says."""
+    header = _read_header(folder, file)
+    with file.open("rb") as stream:
+        start = 8 + struct.unpack("<Q", stream.read(8))[0]
+    ends = [tensor["data_offsets"][1] for name, tensor in header.items() if name != "__metadata__"]
+    end = start + max(ends, default=0)
+    size = file.stat().st_size
+    if size < end:
+        raise _bad(_relative(folder, file), f"is cut off: {size:,} of {end:,} bytes are there")
+    if size > end:
+        raise _bad(_relative(folder, file), f"is damaged: it has {size - end:,} bytes too many")
+
+
+def _read_header(folder: Path, file: Path) -> dict[str, Any]:
+    _check_present(folder, file)
+    name = _relative(folder, file)
+    with file.open("rb") as stream:
+        start = stream.read(512)
+        _check_kind(name, start)
+        length = struct.unpack("<Q", start[:8])[0] if len(start) >= 8 else 0
+        if not 2 <= length <= HEADER_LIMIT:
+            raise _bad(name, "is not a safetensors file")
+        stream.seek(8)
+        header = stream.read(length)
+    if len(header) < length:
+        raise _bad(name, "is cut off")
+    try:
+        return json.loads(header)
+    except ValueError:
+        raise _bad(name, "is damaged") from None
+
+
+def _check_present(folder: Path, file: Path) -> None:
+    if not file.is_file():
+        raise _bad(_relative(folder, file), "is missing")
+    if file.stat().st_size == 0:
+        raise _bad(_relative(folder, file), "is empty")
+
+
+def _check_kind(name: str, start: bytes) -> None:
+    if start.startswith(POINTER):
+        raise _bad(name, "is a Git LFS pointer and not the file itself: run `git lfs pull`, or")
+    if start.lstrip()[:1] == b"<":
+        raise _bad(name, "is a web page and not the file itself: sign in to the hub if the model asks for it, and")
+
+
+def _relative(folder: Path, file: Path) -> str:
+    return file.relative_to(folder).as_posix()
+
+
+def _bad(name: str, what: str) -> WeightsError:
+    joint = "" if what.endswith((", or", ", and")) else ":"
+    return WeightsError(f"{name} {what}{joint} download the checkpoint again.")

@@ -1,0 +1,174 @@
+"""What is found on this computer for the Qwen engine, what will run, and what it needs; loads no weights."""
+
+import os
+import shutil
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Literal
+
+from llm_dit.errors import LLMDiTError
+from llm_dit.qwen.checkpoints import (
+    EDIT,
+    EDIT_MODEL,
+    LAYERED,
+    LAYERED_MODEL,
+    NAMES,
+    WEIGHTS,
+    Checkpoint,
+    open_checkpoint,
+)
+from llm_dit.qwen.placement import CpuOffload, Weights, plan_placement
+
+NEEDED = {
+    "torch": (2, 11),
+    "diffusers": (0, 42),
+    "transformers": (5, 17),
+    "accelerate": (1, 12),
+    "safetensors": (0, 7),
+    "huggingface-hub": (2, 4),
+}
+MODEL_BYTES = 58_000_000_000
+"""What one model takes on a disk."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """One line of the report; `advice` says what to do when it is not `ok`."""
+
+    name: str
+    value: str
+    ok: bool = True
+    advice: str = ""
+
+
+def unmet_requirements() -> list[Finding]:
+    """Return the packages that are missing or too old, each with advice; looks at metadata and imports nothing."""
+    return [finding for finding in map(_package, NEEDED) if not finding.ok]
+
+
+def diagnose(
+    model_path: str,
+    edit_model_path: str | None = None,
+    *,
+    cpu_offload: CpuOffload = True,
+    device: str | None = None,
+    torch_dtype: str | None = None,
+    quantization: Literal["fp8", "nf4"] | None = None,
+    edit_only: bool = False,
+) -> list[Finding]:
+    """Return what is found: versions, weights, disk, device, memory, and the placement that a run would get.
+
+    The arguments are those of `QwenImageDiffusersPipeline.from_pretrained`. A hub id is looked for in the cache only;
+    nothing is downloaded and no tensor is read. Without the packages the report has what can be told without them.
+    """
+    packages = [_package(name) for name in NEEDED]
+    paths = (
+        {EDIT: edit_model_path or EDIT_MODEL}
+        if edit_only
+        else {LAYERED: model_path, EDIT: edit_model_path or EDIT_MODEL}
+    )
+    found = {name: _find(path, name) for name, path in paths.items()}
+    there = [each for each in found.values() if isinstance(each, Checkpoint)]
+    findings = [
+        *packages,
+        *(each if isinstance(each, Finding) else _whole(each) for each in found.values()),
+        _disk(len(found) - len(there)),
+    ]
+    if unmet_requirements():
+        return findings
+    # torch is imported from here on.
+    try:
+        return [*findings, *_machine(there, cpu_offload, device, torch_dtype, quantization)]
+    except LLMDiTError as error:
+        return [*findings, Finding(name="device", value="cannot be used as configured", ok=False, advice=error.message)]
+
+
+def _package(name: str) -> Finding:
+    least = NEEDED[name]
+    advice = f"install {name} {'.'.join(map(str, least))} or newer with pip install --upgrade 'llm-dit[qwen]'"
+    try:
+        found = version(name)
+    except PackageNotFoundError:
+        return Finding(name=name, value="not installed", ok=False, advice=advice)
+    parts = tuple(int(part) for part in found.split(".")[:2])
+    return Finding(name=name, value=found, ok=parts >= least, advice="" if parts >= least else advice)
+
+
+def _find(path: str, pipeline: str) -> Checkpoint | Finding:
+    name = NAMES[pipeline]
+    if not path:
+        return Finding(
+            name=name, value="not configured", ok=False, advice=f"set model_path to a folder or {LAYERED_MODEL}"
+        )
+    folder = Path(path).expanduser() if Path(path).expanduser().is_dir() else _in_cache(path)
+    if folder is None:
+        advice = "it is downloaded when it is first needed; a folder of that name there is not"
+        return Finding(name=name, value="not on this computer", ok=False, advice=advice)
+    try:
+        return open_checkpoint(folder, pipeline)
+    except LLMDiTError as error:
+        return Finding(name=name, value="not whole", ok=False, advice=error.message)
+
+
+def _in_cache(repo_id: str) -> Path | None:
+    """Return the newest snapshot of a model in the hub's cache, by its layout: the hub's library may be missing."""
+    snapshots = _hub_cache() / f"models--{repo_id.replace('/', '--')}" / "snapshots"
+    found = sorted(snapshots.glob("*"), key=lambda folder: folder.stat().st_mtime)
+    return found[-1] if found else None
+
+
+def _hub_cache() -> Path:
+    home = Path(os.environ.get("HF_HOME", "~/.cache/huggingface"))
+    return Path(os.environ.get("HF_HUB_CACHE", home / "hub")).expanduser()
+
+
+def _whole(checkpoint: Checkpoint) -> Finding:
+    files = [file for component in WEIGHTS for file in checkpoint.weight_files(component)]
+    size = sum(file.stat().st_size for file in files)
+    return Finding(name=NAMES[checkpoint.pipeline], value=f"{size / 1e9:.1f} GB, complete")
+
+
+def _disk(missing: int) -> Finding:
+    cache = _hub_cache()
+    free = shutil.disk_usage(next(folder for folder in (cache, *cache.parents) if folder.exists())).free
+    ok = free > missing * MODEL_BYTES
+    needed = f"{missing * MODEL_BYTES / 1e9:.0f} GB are to be downloaded: free some, or set HF_HOME to a larger disk"
+    return Finding(name="free disk", value=f"{free / 1e9:.1f} GB", ok=ok, advice="" if ok else needed)
+
+
+def _machine(
+    checkpoints: list[Checkpoint],
+    cpu_offload: CpuOffload,
+    device_name: str | None,
+    torch_dtype: str | None,
+    quantization: Literal["fp8", "nf4"] | None,
+) -> list[Finding]:
+    from llm_dit.qwen.devices import choose_device, choose_dtype, measure_machine, name_device
+    from llm_dit.qwen.quantization import BYTES_PER_WEIGHT, check_quantization
+
+    device = choose_device(device_name)
+    check_quantization(quantization, device)
+    machine = measure_machine(device)
+    dtype = choose_dtype(torch_dtype, device).itemsize
+    slow = "there is no accelerator: the classical engine is the one to use" if device.type == "cpu" else ""
+    findings = [
+        Finding(name="device", value=name_device(device), ok=not slow, advice=slow),
+        Finding(name="free host memory", value=f"{machine.free_host / 1e9:.1f} GB"),
+    ]
+    if device.type != "cpu":
+        findings.append(Finding(name="free device memory", value=f"{machine.free_device / 1e9:.1f} GB"))
+    if not checkpoints:
+        return findings
+    each = BYTES_PER_WEIGHT[quantization] if quantization else dtype
+    weights = Weights(
+        transformers=tuple(int(checkpoint.parameters("transformer") * each) for checkpoint in checkpoints),
+        # Those of the published models are the same; comparing 16 GB is for when they are loaded.
+        text_encoders=(int(checkpoints[0].parameters("text_encoder") * each),),
+        vaes=sum(checkpoint.parameters("vae") for checkpoint in checkpoints) * dtype,
+    )
+    plan = plan_placement(cpu_offload, machine, weights, quantized=quantization is not None)
+    fits = plan.peak <= machine.free_device
+    advice = "" if fits else 'it needs more than there is: cpu_offload="auto", or quantization'
+    value = f"{plan.reason} About {plan.peak / 1e9:.0f} GB at the peak, an estimate."
+    return [*findings, Finding(name="placement", value=value, ok=fits, advice=advice)]

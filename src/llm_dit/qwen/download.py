@@ -1,0 +1,147 @@
+"""Fetching a checkpoint from the hub: room checked first, progress in bytes, broken-off downloads resumed."""
+
+import os
+import shutil
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx2
+from huggingface_hub import constants, snapshot_download
+from huggingface_hub.errors import (
+    DryRunError,
+    GatedRepoError,
+    HfHubHTTPError,
+    LocalEntryNotFoundError,
+    RepositoryNotFoundError,
+    RevisionNotFoundError,
+)
+from huggingface_hub.utils import tqdm
+
+from llm_dit.errors import DiskFullError, DownloadError
+from llm_dit.pipelines.base import Progress, ProgressCallback
+from llm_dit.qwen.failures import named_failures
+
+# Never a pickle, never code: what a checkpoint's folder holds besides is left where it is.
+WANTED = ("*.json", "*.safetensors", "*.txt", "*.jinja")
+HEADROOM = 1_000_000_000
+"""Bytes of the disk that a download leaves free."""
+
+
+def download_checkpoint(
+    repo_id: str,
+    *,
+    revision: str | None = None,
+    progress: ProgressCallback,
+    cache_dir: Path | None = None,
+    free_bytes: Callable[[Path], int] | None = None,
+) -> Path:
+    """Return the folder of `repo_id` at `revision` in the hub's cache, downloaded where it is not there yet.
+
+    `progress` hears "downloading" in bytes, from several threads but one at a time, and ends it by raising; what came
+    is kept, and the next call goes on from there. `HF_ENDPOINT`, `HF_HOME`, `HF_HUB_OFFLINE` and `HF_TOKEN` count.
+    Without a connection a complete copy in the cache will do. Raises `DownloadError` or `DiskFullError`.
+    """
+    cache = cache_dir or Path(constants.HF_HUB_CACHE)
+    source: dict[str, Any] = {
+        "repo_id": repo_id,
+        "revision": revision,
+        "cache_dir": cache,
+        "allow_patterns": list(WANTED),
+        "endpoint": os.environ.get("HF_ENDPOINT"),
+        "local_files_only": constants.is_offline_mode() or os.environ.get("HF_HUB_OFFLINE") in {"1", "true", "yes"},
+    }
+    with named_failures(), _named_hub_failures():
+        missing = _missing_bytes(source)
+        if missing:
+            _check_room(cache, missing, free_bytes or _free_bytes)
+        folder = Path(snapshot_download(**source, tqdm_class=_progress_bar(missing, progress)))
+        # Files of the same content come once, so that the bytes alone need not add up.
+        progress(Progress(phase="downloading", step=missing, total=missing))
+        return folder
+
+
+def _missing_bytes(source: dict[str, Any]) -> int:
+    """Return how much has to come; 0 when the hub cannot be asked, and the cache alone decides."""
+    if source["local_files_only"]:
+        return 0
+    try:
+        files = snapshot_download(**source, dry_run=True, tqdm_class=_Silent)
+    except DryRunError:
+        return 0
+    return sum(file.file_size or 0 for file in files if file.will_download)
+
+
+def _check_room(cache: Path, missing: int, free_bytes: Callable[[Path], int]) -> None:
+    free = free_bytes(cache)
+    if free < missing + HEADROOM:
+        raise DiskFullError(
+            f"The weights need {missing / 1e9:.1f} GB and the disk has {free / 1e9:.1f} GB: free some space, or set "
+            "HF_HOME to a larger disk."
+        )
+
+
+def _free_bytes(folder: Path) -> int:
+    """Return the free bytes of the disk that `folder` is, or will be, on."""
+    while not folder.exists():
+        folder = folder.parent
+    return shutil.disk_usage(folder).free
+
+
+class _Silent(tqdm):
+    """A bar that shows nothing."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        kwargs["disable"] = True
+        kwargs.pop("name", None)
+        super().__init__(*args, **kwargs)
+
+
+def _progress_bar(missing: int, progress: ProgressCallback) -> type[tqdm]:
+    """Return a class of bars for `snapshot_download`; the one that counts bytes on the disk reports to `progress`."""
+    lock = threading.Lock()
+    done = 0
+
+    class Reporting(_Silent):
+        def __init__(self, *args: Any, **kwargs: Any) -> None:
+            self._counts = kwargs.get("name") == "huggingface_hub.snapshot_download"
+            super().__init__(*args, **kwargs)
+
+        def update(self, n: float | None = 1) -> None:
+            nonlocal done
+            if self._counts:
+                with lock:
+                    done += int(n or 0)
+                    progress(Progress(phase="downloading", step=min(done, missing), total=missing))
+
+    return Reporting
+
+
+@contextmanager
+def _named_hub_failures() -> Iterator[None]:
+    try:
+        yield
+    except (HfHubHTTPError, LocalEntryNotFoundError, httpx2.HTTPError) as error:
+        raise _describe(error) from None
+    except OSError as error:
+        # The hub's library has no class of its own for a file whose size is not what was announced.
+        if "Consistency check failed" in str(error):
+            raise DownloadError("The hub sent a file of the wrong size: start again, past any mirror.") from None
+        raise
+
+
+def _describe(error: Exception) -> DownloadError:
+    if isinstance(error, GatedRepoError):
+        return DownloadError("The hub asks for a license to be accepted: accept it there and run `hf auth login`.")
+    if isinstance(error, RepositoryNotFoundError | RevisionNotFoundError):
+        return DownloadError("The hub knows no such model or revision: check the name, or run `hf auth login`.")
+    if isinstance(error, LocalEntryNotFoundError):
+        return DownloadError(
+            "The model is not, or not wholly, on this computer and the hub cannot be reached: check the connection and "
+            "HF_HUB_OFFLINE, or give a folder."
+        )
+    if isinstance(error, HfHubHTTPError):
+        return DownloadError(f"The hub answered {error.response.status_code}: try again later; what came is kept.")
+    return DownloadError("The connection to the hub broke off: start again; what came is kept.")

@@ -1,0 +1,165 @@
+"""The two models: where they come from, loaded when they are wanted, sharing what they have in common."""
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from llm_dit.errors import WeightsError
+from llm_dit.pipelines.base import PipelineStatus, ProgressCallback
+from llm_dit.qwen.checkpoints import EDIT, NAMES, Checkpoint, open_checkpoint
+from llm_dit.qwen.devices import choose_device, choose_dtype, device_memory, measure_machine, name_device
+from llm_dit.qwen.download import download_checkpoint
+from llm_dit.qwen.failures import free_memory, named_failures
+from llm_dit.qwen.loading import LoadOptions, load_pipeline
+from llm_dit.qwen.offloading import Placement
+from llm_dit.qwen.placement import CpuOffload, Plan, Weights, plan_placement
+from llm_dit.qwen.quantization import BYTES_PER_WEIGHT, Quantization, check_quantization
+from llm_dit.qwen.sharing import same_text_encoder
+
+HUB_ID = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelSource:
+    """A folder, or a hub id with an optional branch, tag or commit."""
+
+    path: str | Path
+    revision: str | None = None
+
+    def find(self, progress: ProgressCallback) -> Path:
+        """Return the folder, after a download when it is a hub id; raises `WeightsError` when it is neither."""
+        folder = Path(self.path).expanduser()
+        if str(self.path) and folder.is_dir():
+            return folder
+        if not HUB_ID.fullmatch(str(self.path)):
+            raise WeightsError("There is no folder of that name, and it is no hub id such as Qwen/Qwen-Image-Layered.")
+        return download_checkpoint(str(self.path), revision=self.revision, progress=progress)
+
+
+class Models:
+    """Pipelines by their diffusers class; placed together, by one plan that is made anew when one is added."""
+
+    def __init__(
+        self,
+        *,
+        sources: dict[str, ModelSource],
+        cpu_offload: CpuOffload,
+        device: str | None,
+        dtype: torch.dtype | str | None,
+        quantization: Quantization | None,
+    ) -> None:
+        self._sources = sources
+        self._cpu_offload: CpuOffload = cpu_offload
+        self._device = choose_device(device)
+        check_quantization(quantization, self._device)
+        self._dtype = choose_dtype(dtype, self._device)
+        self._quantization: Quantization | None = quantization
+        self._checkpoints: dict[str, Checkpoint] = {}
+        self._pipelines: dict[str, Any] = {}
+        self._placement: Placement | None = None
+
+    @property
+    def plan(self) -> Plan:
+        return self._placed.plan
+
+    def status(self) -> PipelineStatus:
+        used, total = device_memory(self._device) or (None, None)
+        return PipelineStatus(
+            models=tuple(NAMES[name] for name in self._pipelines),
+            has_edit_model=self.has(EDIT),
+            device=name_device(self._device),
+            placement=self.plan.reason,
+            device_used_bytes=used,
+            device_total_bytes=total,
+        )
+
+    def has(self, name: str) -> bool:
+        return name in self._pipelines
+
+    def load(self, name: str, progress: ProgressCallback) -> None:
+        """Download, check, load and place a model; does nothing when it is loaded.
+
+        When it fails the models that were loaded before go on working.
+        """
+        if self.has(name):
+            return
+        with named_failures():
+            checkpoint = open_checkpoint(self._sources[name].find(progress), name)
+            twin = next((other for other in self._checkpoints if self._shares_encoder(other, checkpoint)), None)
+            plan = self._plan([*self._checkpoints.values(), checkpoint], encoders=1 if twin else None)
+            if self._placement is not None and self._placement.plan.strategy != plan.strategy:
+                self._clear()
+            try:
+                encoder = self._pipelines[twin].text_encoder if twin else None
+                self._pipelines[name] = load_pipeline(checkpoint, self._options(plan), progress, encoder)
+                self._checkpoints[name] = checkpoint
+                self._place(plan)
+            except BaseException:
+                self._pipelines.pop(name, None)
+                self._checkpoints.pop(name, None)
+                self._place_what_is_left(plan)
+                raise
+
+    @contextmanager
+    def running(self, name: str) -> Iterator[Any]:
+        """Lend the pipeline for one run; an error inside leaves it working for the next, and is named."""
+        with named_failures():
+            try:
+                yield self._pipelines[name]
+            except BaseException:
+                self._placed.after_failure()
+                raise
+            self._placed.after_run()
+
+    def before_encoding(self) -> None:
+        """Bring the text encoder to where it runs, for calls that do not go through its `forward`."""
+        self._placed.before_encoding()
+
+    @property
+    def _placed(self) -> Placement:
+        assert self._placement is not None, "load() comes first"
+        return self._placement
+
+    def _shares_encoder(self, name: str, checkpoint: Checkpoint) -> bool:
+        return same_text_encoder(self._checkpoints[name], checkpoint)
+
+    def _plan(self, checkpoints: list[Checkpoint], encoders: int | None) -> Plan:
+        weights = Weights(
+            transformers=tuple(self._bytes(each, "transformer") for each in checkpoints),
+            text_encoders=tuple(self._bytes(each, "text_encoder") for each in checkpoints)[:encoders],
+            vaes=sum(each.parameters("vae") for each in checkpoints) * self._dtype.itemsize,
+        )
+        machine = measure_machine(self._device)
+        return plan_placement(self._cpu_offload, machine, weights, quantized=self._quantization is not None)
+
+    def _bytes(self, checkpoint: Checkpoint, component: str) -> int:
+        each = BYTES_PER_WEIGHT[self._quantization] if self._quantization else self._dtype.itemsize
+        return int(checkpoint.parameters(component) * each)
+
+    def _options(self, plan: Plan) -> LoadOptions:
+        # What is quantized is quantized on the device; what stays there goes there at once.
+        direct = plan.strategy == "resident" or self._quantization is not None
+        return LoadOptions(
+            device=self._device if direct else torch.device("cpu"), dtype=self._dtype, quantization=self._quantization
+        )
+
+    def _place(self, plan: Plan) -> None:
+        # Models that stay where they are need not travel to the host and back.
+        if self._placement is not None and {plan.strategy, self._placement.plan.strategy} != {"resident"}:
+            self._clear()
+        self._placement = Placement(list(self._pipelines.values()), plan, self._device)
+
+    def _place_what_is_left(self, plan: Plan) -> None:
+        if self._pipelines:
+            self._place(plan)
+
+    def _clear(self) -> None:
+        if self._placement is not None:
+            self._placement.remove()
+            self._placement = None
+            free_memory()

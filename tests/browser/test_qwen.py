@@ -1,0 +1,65 @@
+"""The same page on the Qwen engine, with tiny models: decompose, an edit that loads its model first, accept."""
+
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+from playwright.sync_api import expect
+
+from tests.browser.studio import Studio
+from tests.conftest import Service, qwen_environment, serve, wait_until
+from tests.qwen.hub import Hub
+from tests.qwen.hub import serve as serve_hub
+
+
+@pytest.fixture
+def hub(checkpoints: Path) -> Iterator[Hub]:
+    with serve_hub({"Qwen/Qwen-Image-Edit-2509": checkpoints / "edit"}) as hub:
+        yield hub
+
+
+@pytest.fixture
+def qwen(checkpoints: Path, hub: Hub, tmp_path: Path) -> Iterator[Service]:
+    more = {"HF_ENDPOINT": hub.endpoint, "HF_HOME": str(tmp_path / "home"), "HF_HUB_DOWNLOAD_TIMEOUT": "60"}
+    environment = qwen_environment(checkpoints, LLM_DIT_QWEN_IMAGE__EDIT_MODEL_PATH="", **more)
+    with serve(tmp_path / "qwen", environment=environment, ready=False) as running:
+        wait_until(lambda: httpx.get(f"{running.url}/readyz").status_code == 200, timeout_s=90, what="the engine")
+        yield running
+
+
+def test_decompose_edit_accept(qwen: Service, hub: Hub, open_studio: Callable[..., Studio], picture: Path) -> None:
+    studio = open_studio(at=qwen)
+    page = studio.page
+    chip = page.locator(".engine")
+    expect(chip).to_have_text("Qwen-Image · CPU")
+    chip.click()
+    about = page.get_by_role("dialog")
+    expect(about).to_contain_text('engine = "qwen"')
+    expect(about).to_contain_text("There is no accelerator, so nothing is offloaded")
+    expect(about).to_contain_text("Qwen-Image-Layered")
+    page.keyboard.press("Escape")
+
+    studio.choose(picture)
+    page.get_by_label("Describe the picture").fill("four shapes on white")
+    page.get_by_text("Guidance, steps, seed").click()
+    page.locator(".source").get_by_label("Steps").fill("3")
+    page.locator(".source").get_by_label("Layers").fill("2")
+    studio.decompose_button.click()
+    expect(studio.rows).to_have_count(2, timeout=60_000)
+    assert studio.names() == ["Layer 2", "Background"]
+
+    # The hub holds back most of the weights until the page has shown that it waits for them.
+    hub.stall_after, hub.faults = 10_000, 1
+    studio.button("Edit Background").click()
+    studio.instruction.fill("make it blue")
+    studio.dialog.get_by_text("Guidance, steps, seed").click()
+    studio.dialog.get_by_label("Steps").fill("2")
+    studio.button("Apply").click()
+    expect(studio.dialog).to_contain_text(re.compile(r"Downloading the model · [\d.]+ of [\d.]+ GB"))
+    hub.released.set()
+    expect(studio.button("Replace layer")).to_be_visible(timeout=60_000)
+    studio.button("Replace layer").click()
+    expect(page.get_by_text(re.compile("“Background” replaced")).first).to_be_visible()
+    assert httpx.get(f"{qwen.url}/api/qwen-image/edit-status").json()["edit_model_loaded"]

@@ -1,0 +1,34 @@
+"""A pipeline with both models, shared by the tests of the Qwen engine, and a picture for it."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from llm_dit.pipelines.qwen_image_diffusers import QwenImageDiffusersPipeline
+
+
+@pytest.fixture(scope="session")
+def shared_pipe(checkpoints: Path) -> QwenImageDiffusersPipeline:
+    """A pipeline with both models, for tests that only run it."""
+    return QwenImageDiffusersPipeline.from_pretrained(
+        checkpoints / "layered", checkpoints / "edit", load_edit_model=True, device="cpu"
+    )
+
+
+@pytest.fixture(scope="session")
+def picture() -> Image.Image:
+    """A landscape RGBA picture with soft transparency."""
+    rows, columns = np.mgrid[0:72, 0:128].astype(np.float32)
+    red, green = columns * 2 - 1, rows * 3.5
+    alpha = 255 * np.clip(1.2 - np.hypot(columns - 64, rows - 36) / 50, 0, 1)
+    values = np.stack([red, green, 255 - red, alpha], axis=-1).clip(0, 255)
+    return Image.fromarray(values.astype(np.uint8), "RGBA")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_thread() -> None:
+    """Models this small are slower on two threads than on one."""
+    torch.set_num_threads(1)

@@ -1,0 +1,113 @@
+"""The report names what is there, what is missing, and what to do."""
+
+import os
+import subprocess
+import sys
+from importlib.metadata import PackageNotFoundError
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from llm_dit.qwen import diagnosis
+from llm_dit.qwen.diagnosis import Finding, diagnose
+from tests.conftest import ROOT, qwen_environment
+
+
+def by_name(findings: list[Finding]) -> dict[str, Finding]:
+    assert all(finding.ok or finding.advice for finding in findings), "what is not well has advice"
+    return {finding.name: finding for finding in findings}
+
+
+def test_what_is_there_is_described(checkpoints: Path) -> None:
+    found = by_name(diagnose(str(checkpoints / "layered"), str(checkpoints / "edit")))
+    assert found["diffusers"].ok
+    assert found["Qwen-Image-Layered"].value.endswith("complete")
+    assert found["Qwen-Image-Edit"].ok
+    assert "no accelerator" in found["placement"].value
+    assert found["free disk"].ok
+
+
+def test_damage_is_named(checkpoints: Path, tmp_path: Path) -> None:
+    broken = tmp_path / "edit"
+    broken.mkdir()
+    for entry in (checkpoints / "edit").iterdir():
+        (broken / entry.name).symlink_to(entry)
+    (broken / "vae").unlink()
+    found = by_name(diagnose(str(checkpoints / "layered"), str(broken)))
+    assert not found["Qwen-Image-Edit"].ok
+    assert "vae/config.json is missing" in found["Qwen-Image-Edit"].advice
+
+
+def test_a_hub_id_is_looked_for_in_the_cache_only(
+    checkpoints: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_HOME", str(tmp_path))
+    found = by_name(diagnose(str(checkpoints / "layered"), "nobody/nothing-of-the-kind"))
+    assert "downloaded when" in found["Qwen-Image-Edit"].advice
+    snapshot = tmp_path / "hub/models--somebody--edit/snapshots/0123"
+    snapshot.parent.mkdir(parents=True)
+    snapshot.symlink_to(checkpoints / "edit")
+    found = by_name(diagnose(str(checkpoints / "layered"), "somebody/edit"))
+    assert found["Qwen-Image-Edit"].value.endswith("complete")
+
+
+def test_what_is_not_configured_is_said() -> None:
+    assert by_name(diagnose(""))["Qwen-Image-Layered"].value == "not configured"
+    assert "Qwen-Image-Layered" not in by_name(diagnose("", edit_only=True))
+
+
+@pytest.mark.parametrize(
+    ("options", "says"), [({"device": "cuda:9"}, "no device cuda:9"), ({"quantization": "nf4"}, "CUDA")]
+)
+def test_a_configuration_that_cannot_run_here_is_said(options: dict[str, Any], says: str) -> None:
+    assert says in by_name(diagnose("", **options))["device"].advice
+
+
+def test_without_the_packages_the_rest_is_still_told(checkpoints: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing(name: str) -> str:
+        raise PackageNotFoundError(name)
+
+    monkeypatch.setattr(diagnosis, "version", missing)
+    found = by_name(diagnose(str(checkpoints / "layered")))
+    assert found["torch"].value == "not installed"
+    assert "pip install" in found["torch"].advice
+    assert found["Qwen-Image-Layered"].ok
+    assert "device" not in found
+
+
+WITHOUT_TORCH = """
+import importlib.metadata, sys
+from importlib.metadata import PackageNotFoundError, version
+def hidden(name):
+    if name in {"torch", "diffusers", "transformers", "accelerate", "huggingface-hub", "safetensors"}:
+        raise PackageNotFoundError(name)
+    return version(name)
+importlib.metadata.version = hidden
+for name in ("torch", "diffusers", "transformers", "accelerate", "huggingface_hub", "safetensors", "psutil"):
+    sys.modules[name] = None
+from server.cli import app
+app(["doctor"])
+"""
+
+
+def test_the_doctor_works_on_the_base_install(tmp_path: Path) -> None:
+    """An install without the extra, as far as a process can be made to believe it."""
+    done = run([sys.executable, "-c", WITHOUT_TORCH], tmp_path)
+    assert "--  torch               not installed" in done.stdout
+    assert "pip install --upgrade 'llm-dit[qwen]'" in done.stdout
+    assert "The engine is Classical." in done.stdout
+
+
+def test_the_doctor_tells_what_will_run(checkpoints: Path, tmp_path: Path) -> None:
+    command = str(Path(sys.executable).with_name("llm-dit"))
+    done = run([command, "doctor"], tmp_path, **qwen_environment(checkpoints))
+    assert "ok  Qwen-Image-Layered  0.0 GB, complete" in done.stdout
+    assert "The engine is Qwen-Image." in done.stdout
+
+
+def run(command: list[str], folder: Path, **more: str) -> subprocess.CompletedProcess[str]:
+    environment = os.environ | {"PYTHONPATH": str(ROOT)} | more
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    return done

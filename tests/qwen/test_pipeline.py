@@ -1,0 +1,232 @@
+"""Decompose and edit on tiny checkpoints: what comes out, what is reported, how it stops, what it refuses."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from llm_dit.errors import (
+    DeviceError,
+    EngineError,
+    ImageError,
+    InputError,
+    InstructionError,
+    NonFiniteOutputError,
+    OutOfMemoryError,
+    WeightsError,
+)
+from llm_dit.pipelines.base import Canceled, Progress
+from llm_dit.pipelines.qwen_image_diffusers import QwenImageDiffusersPipeline
+from llm_dit.qwen import models
+from llm_dit.qwen.placement import Plan
+from tests.qwen.checkpoints import write_checkpoint
+
+
+def run(pipe: QwenImageDiffusersPipeline, picture: Image.Image, **arguments: Any) -> Any:
+    return pipe.decompose(
+        picture, **{"prompt": "a house", "layer_num": 1, "num_inference_steps": 1, "seed": 3} | arguments
+    )
+
+
+def test_decompose_gives_the_composite_and_the_layers(
+    shared_pipe: QwenImageDiffusersPipeline, picture: Image.Image
+) -> None:
+    heard: list[Progress] = []
+    layers = run(
+        shared_pipe, picture, layer_num=2, num_inference_steps=2, output_size="original", progress=heard.append
+    )
+    assert [layer.mode for layer in layers] == ["RGBA"] * 3
+    assert {layer.size for layer in layers} == {picture.size}
+    assert layers.names == ["Composite", "Background", "Layer 2"]
+    assert (layers.seed, layers.prompt) == (3, "a house")
+    assert [(report.phase, report.step, report.total) for report in heard] == [
+        ("encoding", 0, 2),
+        ("denoising", 1, 2),
+        ("denoising", 2, 2),
+        ("decoding", 2, 2),
+    ]
+
+
+def test_an_empty_prompt_is_captioned_once_and_the_caption_returned(
+    shared_pipe: QwenImageDiffusersPipeline, picture: Image.Image, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pipeline = shared_pipe._models._pipelines["QwenImageLayeredPipeline"]
+    # Random weights never end a sentence; a few tokens show as much as 512.
+    monkeypatch.setattr(pipeline.text_encoder.generation_config, "eos_token_id", list(range(256)))
+    phases: list[str] = []
+    first = run(shared_pipe, picture, prompt=" ", progress=lambda report: phases.append(report.phase))
+    assert phases.count("captioning") == 1
+    again = run(shared_pipe, picture, prompt="", progress=lambda report: phases.append(report.phase))
+    assert phases.count("captioning") == 1
+    assert first.prompt == again.prompt
+    assert first.seed == 3
+
+
+def test_canceling_stops_within_a_step_and_the_next_run_works(
+    shared_pipe: QwenImageDiffusersPipeline, picture: Image.Image
+) -> None:
+    steps: list[int] = []
+
+    def cancel(report: Progress) -> None:
+        steps.append(report.step)
+        if report.step == 1:
+            raise Canceled
+
+    with pytest.raises(Canceled):
+        run(shared_pipe, picture, num_inference_steps=50, progress=cancel)
+    assert steps == [0, 1]
+    assert len(run(shared_pipe, picture)) == 2
+
+
+@pytest.mark.parametrize(
+    ("raised", "expected"),
+    [
+        (torch.OutOfMemoryError("CUDA out of memory"), OutOfMemoryError),
+        (RuntimeError("MPS backend out of memory"), OutOfMemoryError),
+        (RuntimeError("Found no NVIDIA driver on your system"), DeviceError),
+        (OSError(28, "No space left on device"), EngineError),
+    ],
+)
+def test_failures_have_names_and_advice(
+    shared_pipe: QwenImageDiffusersPipeline, picture: Image.Image, raised: Exception, expected: type[EngineError]
+) -> None:
+    def fail(*_: object) -> None:
+        raise raised
+
+    pipeline = shared_pipe._models._pipelines["QwenImageLayeredPipeline"]
+    hook = pipeline.transformer.register_forward_pre_hook(fail)
+    with pytest.raises(expected) as caught:
+        run(shared_pipe, picture)
+    hook.remove()
+    assert caught.value.message.endswith(".")
+    assert raised.__traceback__ is None, "its frames would keep the run's tensors"
+
+
+def test_numbers_out_of_range_are_no_picture(shared_pipe: QwenImageDiffusersPipeline, picture: Image.Image) -> None:
+    pipeline = shared_pipe._models._pipelines["QwenImageLayeredPipeline"]
+    hook = pipeline.transformer.register_forward_hook(lambda _module, _inputs, output: (output[0] * torch.nan,))
+    with pytest.raises(NonFiniteOutputError, match="bfloat16"):
+        run(shared_pipe, picture)
+    hook.remove()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "param"),
+    [
+        ({"layer_num": 0}, "layer_num"),
+        ({"layer_num": 11}, "layer_num"),
+        ({"resolution": 768}, "resolution"),
+        ({"num_inference_steps": 0}, "num_inference_steps"),
+        ({"cfg_scale": 0.5}, "cfg_scale"),
+        ({"seed": -1}, "seed"),
+        ({"output_size": "huge"}, "output_size"),
+    ],
+)
+def test_arguments_out_of_range_are_named(
+    shared_pipe: QwenImageDiffusersPipeline, picture: Image.Image, arguments: dict[str, Any], param: str
+) -> None:
+    with pytest.raises(InputError) as caught:
+        run(shared_pipe, picture, **arguments)
+    assert caught.value.param == param
+
+
+def test_pictures_far_from_square_are_refused_with_the_reason(shared_pipe: QwenImageDiffusersPipeline) -> None:
+    with pytest.raises(ImageError, match="at most 8 times") as caught:
+        run(shared_pipe, Image.new("RGB", (900, 100)))
+    assert caught.value.param == "image"
+    with pytest.raises(ImageError) as caught:
+        shared_pipe.edit_layer(Image.new("RGBA", (100, 900)), "make it blue")
+    assert caught.value.param == "layer_image"
+
+
+def test_an_empty_instruction_is_refused(shared_pipe: QwenImageDiffusersPipeline, picture: Image.Image) -> None:
+    with pytest.raises(InstructionError):
+        shared_pipe.edit_layer(picture, "  ")
+
+
+def test_the_first_edit_loads_the_model_and_keeps_size_and_alpha(checkpoints: Path, picture: Image.Image) -> None:
+    pipe = QwenImageDiffusersPipeline.from_pretrained(checkpoints / "layered", checkpoints / "edit", device="cpu")
+    assert not pipe.has_edit_model
+    phases: list[str] = []
+    edited = pipe.edit_layer(
+        picture, "make it blue", num_inference_steps=1, seed=1, progress=lambda report: phases.append(report.phase)
+    )
+    assert pipe.has_edit_model
+    assert list(dict.fromkeys(phases)) == ["loading", "encoding", "denoising", "decoding"]
+    assert edited.size == picture.size
+    assert np.array_equal(np.asarray(edited)[..., 3], np.asarray(picture)[..., 3])
+    assert pipe.last_edit is not None
+    encoders = [pipeline.text_encoder for pipeline in pipe._models._pipelines.values()]
+    assert encoders[0] is encoders[1], "the same files are loaded once"
+
+
+def test_other_text_encoders_are_loaded_too(checkpoints: Path, tmp_path: Path) -> None:
+    other = write_checkpoint(tmp_path / "edit", "QwenImageEditPlusPipeline", encoder_seed=9)
+    pipe = QwenImageDiffusersPipeline.from_pretrained(
+        checkpoints / "layered", other, load_edit_model=True, device="cpu"
+    )
+    encoders = [pipeline.text_encoder for pipeline in pipe._models._pipelines.values()]
+    assert encoders[0] is not encoders[1]
+
+
+def test_edit_only_loads_one_model(checkpoints: Path, picture: Image.Image) -> None:
+    pipe = QwenImageDiffusersPipeline.from_pretrained("", checkpoints / "edit", edit_only=True, device="cpu")
+    assert pipe.has_edit_model
+    with pytest.raises(EngineError, match="edit_only"):
+        run(pipe, picture)
+
+
+def test_an_edit_model_that_will_not_load_leaves_decompose_working(
+    checkpoints: Path, tmp_path: Path, picture: Image.Image
+) -> None:
+    broken = Path(shutil.copytree(checkpoints / "edit", tmp_path / "edit"))
+    pipe = QwenImageDiffusersPipeline.from_pretrained(checkpoints / "layered", broken, device="cpu")
+    shutil.copy(checkpoints / "layered/transformer/config.json", broken / "vae/config.json")
+    with pytest.raises(WeightsError, match="The vae cannot be loaded"):
+        pipe.load_edit_model()
+    assert not pipe.has_edit_model
+    assert len(run(pipe, picture)) == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "text"),
+    [
+        ({"model_path": "/nowhere/at/all"}, WeightsError, "no folder of that name"),
+        ({"device": "cuda:0"}, DeviceError, "no device cuda:0"),
+        ({"device": "abacus"}, DeviceError, "cuda, mps or cpu"),
+        ({"quantization": "int3"}, InputError, "fp8"),
+    ],
+)
+def test_what_cannot_be_opened_says_why(
+    checkpoints: Path, arguments: dict[str, Any], error: type[Exception], text: str
+) -> None:
+    open_pipe: Callable[..., Any] = QwenImageDiffusersPipeline.from_pretrained
+    with pytest.raises(error, match=text):
+        open_pipe(**{"model_path": checkpoints / "layered"} | arguments)
+
+
+@pytest.mark.parametrize("strategy", ["model", "stream"])
+def test_offloaded_models_are_placed_again_when_the_second_comes(
+    checkpoints: Path, picture: Image.Image, monkeypatch: pytest.MonkeyPatch, strategy: str
+) -> None:
+    plan = Plan(strategy=strategy, peak=0, reason="")  # pyright: ignore[reportArgumentType]
+    monkeypatch.setattr(models, "plan_placement", lambda *_, **__: plan)
+    pipe = QwenImageDiffusersPipeline.from_pretrained(checkpoints / "layered", checkpoints / "edit", device="cpu")
+
+    def cancel(report: Progress) -> None:
+        if report.phase == "denoising":
+            raise Canceled
+
+    with pytest.raises(Canceled):
+        run(pipe, picture, progress=cancel)
+    before = run(pipe, picture)
+    pipe.load_edit_model()
+    after = run(pipe, picture)
+    # A CPU's products round by the alignment of what was moved.
+    assert np.abs(np.asarray(before[1], np.int16) - np.asarray(after[1], np.int16)).max() <= 1
+    assert pipe.edit_layer(picture, "make it blue", num_inference_steps=1, seed=1).size == picture.size

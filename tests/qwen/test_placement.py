@@ -1,0 +1,87 @@
+"""The planner, by numbers: what is chosen for which memory, and that it says why."""
+
+import pytest
+
+from llm_dit.errors import InputError
+from llm_dit.qwen.placement import GB, Machine, Plan, Weights, plan_placement
+
+DECOMPOSE = Weights(transformers=(int(40.9 * GB),), text_encoders=(int(16.6 * GB),), vaes=int(0.25 * GB))
+BOTH = Weights(transformers=(int(40.9 * GB),) * 2, text_encoders=(int(16.6 * GB),), vaes=int(0.5 * GB))
+NF4 = Weights(transformers=(int(11.4 * GB),), text_encoders=(int(4.7 * GB),), vaes=int(0.25 * GB))
+
+
+def cuda(device_gb: float, host_gb: float = 128) -> Machine:
+    return Machine(device="cuda", free_device=int(device_gb * GB), free_host=int(host_gb * GB))
+
+
+def auto(device_gb: float, weights: Weights = DECOMPOSE, host_gb: float = 128) -> Plan:
+    return plan_placement("auto", cuda(device_gb, host_gb), weights)
+
+
+@pytest.mark.parametrize(
+    ("device_gb", "strategy", "text_encoder"),
+    [
+        (140, "resident", "swap"),
+        (80, "resident", "swap"),
+        (65, "model", "swap"),
+        (48, "stream", "swap"),
+        (24, "stream", "swap"),
+        (16, "stream", "stream"),
+        (8, "sequential", "stream"),
+    ],
+)
+def test_auto_takes_the_fastest_that_fits(device_gb: float, strategy: str, text_encoder: str) -> None:
+    plan = auto(device_gb)
+    assert (plan.strategy, plan.text_encoder) == (strategy, text_encoder)
+    assert plan.reason.startswith(f"{strategy}: ")
+    assert plan.peak <= device_gb * GB
+
+
+def test_a_second_model_is_planned_for() -> None:
+    assert auto(140, BOTH).strategy == "resident"
+    assert auto(80, BOTH).strategy == "model"
+
+
+def test_the_reason_has_the_numbers() -> None:
+    assert (
+        auto(24).reason == "stream: 57.8 GB of weights do not fit into 24.0 GB, nor does the largest model by itself."
+    )
+
+
+def test_host_memory_decides_on_pinning_and_is_warned_about() -> None:
+    assert auto(24, host_gb=96).pinned
+    assert not auto(24, host_gb=64).pinned
+    assert "it may swap" in auto(24, host_gb=32).reason
+    assert "it may swap" not in auto(140, host_gb=32).reason
+
+
+def test_true_streams_and_false_stays() -> None:
+    assert plan_placement(True, cuda(140), DECOMPOSE).strategy == "stream"
+    assert plan_placement(False, cuda(24), DECOMPOSE).strategy == "resident"
+
+
+@pytest.mark.parametrize("name", ["resident", "model", "stream", "sequential"])
+def test_a_name_is_taken(name: str) -> None:
+    assert plan_placement(name, cuda(24), DECOMPOSE).strategy == name  # pyright: ignore[reportArgumentType]
+
+
+@pytest.mark.parametrize("cpu_offload", [True, False, "auto", "stream"])
+def test_without_an_accelerator_nothing_is_offloaded(cpu_offload: bool) -> None:
+    plan = plan_placement(cpu_offload, Machine(device="cpu", free_device=GB, free_host=GB), DECOMPOSE)
+    assert plan.strategy == "resident"
+    assert "no accelerator" in plan.reason
+    assert not plan.pinned
+
+
+def test_a_name_that_there_is_not_is_refused() -> None:
+    with pytest.raises(InputError, match='"auto", "resident", "model", "stream", "sequential"') as caught:
+        plan_placement("disk", cuda(24), DECOMPOSE)  # pyright: ignore[reportArgumentType]
+    assert caught.value.param == "cpu_offload"
+
+
+def test_quantized_weights_move_whole() -> None:
+    assert plan_placement("auto", cuda(48), NF4, quantized=True).strategy == "resident"
+    assert plan_placement("auto", cuda(12), NF4, quantized=True).strategy == "model"
+    assert plan_placement(True, cuda(24), NF4, quantized=True).strategy == "model"
+    with pytest.raises(InputError, match="Quantized"):
+        plan_placement("stream", cuda(24), NF4, quantized=True)

@@ -1,0 +1,175 @@
+"""The Qwen engine through the service: a real server, its real worker process, tiny checkpoints."""
+
+import base64
+import io
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import httpx
+import numpy as np
+import pytest
+from PIL import Image
+
+from llm_dit.png import encode_png
+from tests.conftest import Service, qwen_environment, serve, wait_until
+from tests.qwen.hub import serve as serve_hub
+from tests.qwen.test_docs import blocks
+
+ASYNC = {"Prefer": "respond-async"}
+EDIT_MODEL = "Qwen/Qwen-Image-Edit-2509"
+
+
+@pytest.fixture(scope="module")
+def qwen(checkpoints: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    folder = tmp_path_factory.mktemp("qwen")
+    with serve(folder, environment=qwen_environment(checkpoints), ready=False) as running:
+        wait_until(lambda: httpx.get(f"{running.url}/readyz").status_code == 200, timeout_s=90, what="the engine")
+        yield running
+
+
+@pytest.fixture
+def client(qwen: Service) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=qwen.url, timeout=60) as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def picture_url(picture: Image.Image) -> str:
+    return "data:image/png;base64," + base64.b64encode(encode_png(picture)).decode()
+
+
+def events(client: httpx.Client, job: str) -> list[tuple[str, dict[str, object]]]:
+    """Follow a job to its end and return its events: their names, and the job at each."""
+    text = client.get(f"{job}/events").text
+    parts = [dict(line.split(": ", 1) for line in block.splitlines() if ": " in line) for block in text.split("\n\n")]
+    return [(part["event"], json.loads(part["data"])) for part in parts if "event" in part]
+
+
+def test_everybody_is_told_which_engine_runs(client: httpx.Client, qwen: Service) -> None:
+    ready = client.get("/readyz").json()
+    assert (ready["engine"], ready["engine_label"]) == ("qwen", "Qwen-Image · CPU")
+    assert 'engine = "qwen"' in ready["reason"]
+    status = client.get("/api/qwen-image/status").json()
+    assert (status["device"], status["state"], status["error"]) == ("CPU", "ready", None)
+    assert "Qwen-Image-Layered" in status["loaded_models"]
+    assert status["placement"] == "resident: There is no accelerator, so nothing is offloaded."
+    assert "classical" in status["hint"]
+    assert "Qwen-Image-Layered is loaded on CPU: resident" in qwen.log
+
+
+def test_decompose_reports_its_real_steps(client: httpx.Client, picture_url: str) -> None:
+    fields = {"image": picture_url, "prompt": "a house", "layer_num": 2, "steps": 4, "seed": 3}
+    job = client.post("/api/qwen-image/decompose", json=fields, headers=ASYNC).headers["location"]
+    heard = events(client, job)
+    steps = [job["step"] for name, job in heard if name == "progress" and job["phase"] == "denoising"]
+    assert steps and steps == sorted(steps) and set(steps) <= {1, 2, 3, 4}
+    assert {job["total"] for name, job in heard if name == "progress"} == {4}
+    result = heard[-1][1]["result"]
+    assert isinstance(result, dict)
+    assert (heard[-1][0], result["engine"], result["layer_count"]) == ("succeeded", "qwen", 2)
+    assert (result["seed"], result["prompt"]) == (3, "a house")
+    assert (result["width"], result["height"]) == (864, 480)
+
+
+def test_the_first_edit_downloads_and_loads_the_model(
+    checkpoints: Path, picture: Image.Image, picture_url: str, tmp_path: Path
+) -> None:
+    with serve_hub({EDIT_MODEL: checkpoints / "edit"}) as hub:
+        more = {"HF_ENDPOINT": hub.endpoint, "HF_HOME": str(tmp_path / "home"), "HF_HUB_DOWNLOAD_TIMEOUT": "60"}
+        environment = qwen_environment(checkpoints, LLM_DIT_QWEN_IMAGE__EDIT_MODEL_PATH="", **more)
+        hub.stall_after, hub.faults = 10_000, 1
+        with (
+            serve(tmp_path / "service", environment=environment, ready=False) as running,
+            httpx.Client(base_url=running.url, timeout=60) as client,
+        ):
+            fields = {"image": picture_url, "instruction": "make it blue", "steps": 1, "seed": 1}
+            job = client.post("/api/qwen-image/edit-layer", json=fields, headers=ASYNC).headers["location"]
+            wait_until(lambda: client.get(job).json()["phase"] == "downloading", timeout_s=90, what="the download")
+            wait_until(lambda: client.get(job).json()["step"] >= 10_000, what="the first bytes")
+            about = client.get("/api/qwen-image/edit-status").json()
+            assert about == {"available": True, "edit_model_loaded": False, "edit_model_path": EDIT_MODEL}
+            assert client.get(job).json()["total"] > client.get(job).json()["step"]
+            hub.released.set()
+            heard = events(client, job)
+            assert [name for name, _ in heard][-1] == "succeeded", heard[-1][1]["error"]
+            assert "loading" in {name for name, _ in heard}
+            about = client.get("/api/qwen-image/edit-status").json()
+            assert about["edit_model_loaded"]
+            result = heard[-1][1]["result"]
+            assert isinstance(result, dict)
+            edited = Image.open(io.BytesIO(client.get(result["image"]).content))
+    assert np.array_equal(np.asarray(edited)[..., 3], np.asarray(picture)[..., 3])
+
+
+def test_a_canceled_run_stops_within_a_step_and_keeps_its_process(
+    client: httpx.Client, qwen: Service, picture_url: str
+) -> None:
+    workers = qwen.worker_pids()
+    fields = {"image": picture_url, "prompt": "a house", "layer_num": 1, "steps": 100}
+    job = client.post("/api/qwen-image/decompose", json=fields, headers=ASYNC).headers["location"]
+    wait_until(lambda: client.get(job).json()["step"] >= 2, what="the second step")
+    canceled = client.delete(job).json()
+    assert (canceled["status"], canceled["error"]["code"]) == ("canceled", "canceled")
+    assert canceled["step"] < 100
+    assert qwen.worker_pids() == workers
+    assert client.post("/api/qwen-image/decompose", json=fields | {"steps": 1}).status_code == 200
+
+
+def test_the_pages_curl_runs(qwen: Service, picture_url: str, tmp_path: Path) -> None:
+    command = next(block for block in blocks("bash") if block.startswith("curl"))
+    command = command.replace("http://localhost:8000", qwen.url).replace("data:image/png;base64,...", picture_url)
+    done = subprocess.run(["bash", "-c", command], cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    answer = json.loads(done.stdout)
+    assert (answer["seed"], answer["width"], answer["height"], answer["engine"]) == (42, 128, 72, "qwen")
+
+
+def test_what_the_engine_refuses_names_the_field(client: httpx.Client) -> None:
+    strip = "data:image/png;base64," + base64.b64encode(encode_png(Image.new("RGB", (900, 100)))).decode()
+    answer = client.post("/api/qwen-image/edit-layer", json={"image": strip, "instruction": "make it blue"})
+    assert (answer.status_code, answer.json()["error"]["param"]) == (422, "image")
+    assert "at most 8 times" in answer.json()["detail"]
+
+
+def damaged(checkpoints: Path, folder: Path) -> Path:
+    copy = Path(shutil.copytree(checkpoints / "layered", folder / "layered"))
+    os.truncate(copy / "transformer/diffusion_pytorch_model.safetensors", 5000)
+    return copy
+
+
+@pytest.mark.parametrize(
+    ("settings", "code", "says"),
+    [
+        ({}, "no_weights", r"transformer/diffusion_pytorch_model.safetensors is cut off"),
+        ({"DEVICE": "cuda:7"}, "no_device", "no device cuda:7"),
+    ],
+)
+def test_an_engine_that_cannot_load_says_why_everywhere(
+    start_service: Callable[..., Service],
+    checkpoints: Path,
+    tmp_path: Path,
+    picture_url: str,
+    settings: dict[str, str],
+    code: str,
+    says: str,
+) -> None:
+    more = {"LLM_DIT_QWEN_IMAGE__MODEL_PATH": str(damaged(checkpoints, tmp_path))}
+    more |= {f"LLM_DIT_QWEN_IMAGE__{name}": value for name, value in settings.items()}
+    url = start_service(environment=qwen_environment(checkpoints) | more, ready=False).url
+    wait_until(lambda: httpx.get(f"{url}/readyz").json()["code"] == code, timeout_s=60, what="the failure")
+    fields = {"image": picture_url, "prompt": "a house", "steps": 1}
+    for answer in (
+        httpx.get(f"{url}/readyz"),
+        httpx.post(f"{url}/api/qwen-image/decompose", json=fields, timeout=60),
+    ):
+        assert (answer.status_code, answer.json()["code"]) == (503, code)
+        assert says in answer.json()["detail"]
+        assert "retry-after" in answer.headers
+        assert str(tmp_path) not in answer.text
+    status = httpx.get(f"{url}/api/qwen-image/status").json()
+    assert (status["state"], status["loaded_models"]) == ("failed", [])
+    assert says in status["error"]
+    assert not httpx.get(f"{url}/api/qwen-image/edit-status").json()["available"]
