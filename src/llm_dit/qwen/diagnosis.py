@@ -114,6 +114,7 @@ def _machine(checkpoints: list[Checkpoint], cpu_offload: CpuOffload) -> list[Fin
         transformers=tuple(each.parameters("transformer") * size for each in checkpoints),
         text_encoders=(checkpoints[0].parameters("text_encoder") * size,),
         vaes=sum(each.parameters("vae") for each in checkpoints) * size,
+        blocks=checkpoints[0].transformer_blocks,
     )
     plan = plan_placement(cpu_offload, machine, weights)
     fits = plan.peak <= machine.free_device
