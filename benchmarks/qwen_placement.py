@@ -1,17 +1,20 @@
 """Peak memory and seconds for each placement of Qwen-Image-Layered, at full size with random weights.
 
-    PYTHONPATH=src:. python benchmarks/qwen_placement.py --out placement.json
-    PYTHONPATH=src:. python benchmarks/qwen_placement.py --tiny --device cpu --placements resident stream
+    python -m benchmarks.qwen_placement --out placement.json
+    python -m benchmarks.qwen_placement --tiny --device cpu --cases resident True
 
 Nothing is downloaded: the models are built on the device from the real configurations, and every placement runs the
-real pipeline. Random weights take the same time and memory as trained ones; what they draw is noise. Reading weights
-from a disk is not measured; `place_s` is what it takes to bring them from where the placement before left them.
+real pipeline. Random weights take the same time and memory as trained ones; what they draw is noise. A case with a
+number is cpu_offload="auto" on a device that is made to have no more than so many GB. Beside ours run diffusers' own
+ways, `enable_model_cpu_offload` and group offloading of blocks on a stream. Reading weights from a disk is not
+measured here; `place_s` is what it takes to bring them from where the case before left them.
 """
 
 import argparse
 import json
 import platform
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,15 +26,16 @@ from diffusers import (
     QwenImageLayeredPipeline,
     QwenImageTransformer2DModel,
 )
+from diffusers.hooks import HookRegistry, apply_group_offloading
 from PIL import Image
 from transformers import Qwen2_5_VLConfig, Qwen2_5_VLForConditionalGeneration
 
 from llm_dit.qwen.devices import choose_device, measure_machine
 from llm_dit.qwen.offloading import Placement
-from llm_dit.qwen.placement import Plan, Weights, plan_placement
+from llm_dit.qwen.placement import GB, Plan, Weights, plan_placement
 from tests.qwen.checkpoints import SPECIAL_TOKENS, make_text_encoder, make_tokenizer, make_transformer, make_vae
 
-PLACEMENTS = ("resident", "model", "stream", "sequential")
+CASES = ("resident", "48", "24", "16", "8", "True", "diffusers-model", "diffusers-group")
 
 
 def build(tiny: bool, device: torch.device) -> QwenImageLayeredPipeline:
@@ -118,42 +122,110 @@ def size_of(module: torch.nn.Module) -> int:
     return sum(tensor.numel() * tensor.element_size() for tensor in module.parameters())
 
 
-def measure(pipeline: Any, plan: Plan, device: torch.device, options: argparse.Namespace) -> dict[str, Any]:
+def measure(pipeline: Any, case: str, device: torch.device, options: argparse.Namespace) -> dict[str, Any]:
     """Place the weights, run once to warm up, run `options.steps` steps, and take the weights back to the host."""
     started = time.perf_counter()
-    placement = Placement([pipeline], plan, device)
+    if case.isdecimal():
+        limit_memory(device, int(case))
+    placed = DiffusersOffload(pipeline, case, device) if "diffusers" in case else Ours(pipeline, case, device)
     synchronize(device)
-    placed = time.perf_counter() - started
-    sample(pipeline, placement, device, options, steps=1)
-    reset_peak(device)
-    times = sample(pipeline, placement, device, options, steps=options.steps)
+    place_s = time.perf_counter() - started
+    sample(pipeline, device, options, steps=1)
+    placed.after_run()
+    times, peaks = sample(pipeline, device, options, steps=options.steps)
+    placed.after_run()
     result = {
-        "placement": plan.strategy,
-        "text_encoder": plan.text_encoder,
-        "pinned": plan.pinned,
-        "planned_peak_gb": round(plan.peak / 1e9, 2),
-        "peak_allocated_gb": peak_gb(device),
-        "place_s": round(placed, 2),
+        "case": case,
+        **placed.describe(),
+        "peak_gb": max(peaks.values()),
+        "peaks_gb": peaks,
+        "place_s": round(place_s, 2),
         "encode_and_first_step_s": round(times[1] - times[0], 3),
         "step_s": round((times[-2] - times[1]) / max(options.steps - 1, 1), 3),
         "decode_s": round(times[-1] - times[-2], 3),
         "total_s": round(times[-1] - times[0], 3),
     }
-    placement.remove()
+    placed.remove()
+    limit_memory(device, None)
     return result
 
 
+class Ours:
+    """A placement by `plan_placement`."""
+
+    def __init__(self, pipeline: Any, case: str, device: torch.device) -> None:
+        self._placement = Placement([pipeline], make_plan(case, pipeline, device), device)
+        self.after_run, self.remove = self._placement.after_run, self._placement.remove
+
+    def describe(self) -> dict[str, Any]:
+        plan = self._placement.plan
+        return {
+            "placement": plan.strategy,
+            "text_encoder": plan.text_encoder,
+            "kept_blocks": plan.kept_blocks,
+            "pinned": plan.pinned,
+            "planned_peak_gb": round(plan.peak / 1e9, 2),
+        }
+
+
+class DiffusersOffload:
+    """What diffusers offers by itself."""
+
+    def __init__(self, pipeline: Any, case: str, device: torch.device) -> None:
+        self._pipeline, self._case = pipeline, case
+        pipeline.to("cpu")
+        if case == "diffusers-model":
+            pipeline.enable_model_cpu_offload(device=device)
+            return
+        on_gpu = device.type == "cuda"
+        pipeline.vae.to(device)
+        for part in (pipeline.text_encoder, pipeline.transformer):
+            apply_group_offloading(
+                part,
+                onload_device=device,
+                offload_type="block_level" if part is pipeline.transformer else "leaf_level",
+                num_blocks_per_group=1,
+                use_stream=on_gpu,
+                record_stream=on_gpu,
+            )
+
+    def describe(self) -> dict[str, Any]:
+        return {"placement": self._case}
+
+    def after_run(self) -> None:
+        self._pipeline.maybe_free_model_hooks()
+
+    def remove(self) -> None:
+        self._pipeline.remove_all_hooks()
+        for part in (self._pipeline.text_encoder, self._pipeline.transformer):
+            registry = HookRegistry.check_if_exists_or_initialize(part)
+            for name in ("group_offloading", "layer_execution_tracker", "lazy_prefetch_group_offloading"):
+                registry.remove_hook(name, recurse=True)
+        self._pipeline.to("cpu")
+
+
 def sample(
-    pipeline: Any, placement: Placement, device: torch.device, options: argparse.Namespace, *, steps: int
-) -> list[float]:
-    """Return the times of the start, of the end of every step, and of the end."""
-    times = [time.perf_counter()]
+    pipeline: Any, device: torch.device, options: argparse.Namespace, *, steps: int
+) -> tuple[list[float], dict[str, float]]:
+    """Return the times of the start, of the end of every step, and of the end; and the peak of each phase, in GB."""
+    times, peaks = [time.perf_counter()], dict[str, float]()
+    reset_peak(device)
+
+    def end_phase(name: str) -> None:
+        synchronize(device)
+        peaks[name] = max(peaks.get(name, 0), peak_gb(device))
+        reset_peak(device)
+
+    def before_transformer(*_: Any) -> None:
+        if "encode" not in peaks:
+            end_phase("encode")
 
     def note(_pipeline: Any, _step: int, _time: Any, tensors: dict[str, Any]) -> dict[str, Any]:
-        synchronize(device)
+        end_phase("denoise")
         times.append(time.perf_counter())
         return tensors
 
+    hook = pipeline.transformer.register_forward_pre_hook(before_transformer, prepend=True)
     pipeline(
         image=Image.new("RGBA", (640, 640), "orange"),
         prompt="a house with a garden in front of a wood, on a sunny day in autumn",
@@ -167,10 +239,43 @@ def sample(
         callback_on_step_end=note,
         output_type="np",
     )
-    placement.after_run()
-    synchronize(device)
+    hook.remove()
+    end_phase("decode")
     times.append(time.perf_counter())
-    return times
+    return times, peaks
+
+
+def compare_decoding(pipeline: Any, device: torch.device, options: argparse.Namespace) -> dict[str, Any]:
+    """Decode all layers at once and one after the other: seconds, peaks, and whether the pictures are the same."""
+    vae = pipeline.vae
+    side = options.resolution // 8
+    latents = torch.randn(options.layers, 16, 1, side, side, device=device, dtype=vae.dtype)
+    result: dict[str, Any] = {}
+    pictures = []
+    for name, switch in (("whole", vae.disable_slicing), ("sliced", vae.enable_slicing)):
+        switch()
+        for _ in range(2):
+            reset_peak(device)
+            before, started = peak_gb(device), time.perf_counter()
+            with torch.no_grad():
+                picture = vae.decode(latents, return_dict=False)[0]
+            synchronize(device)
+        result[name] = {"s": round(time.perf_counter() - started, 3), "peak_gb": round(peak_gb(device) - before, 2)}
+        pictures.append(picture)
+    vae.disable_slicing()
+    result["equal"] = torch.equal(*pictures)
+    result["largest_difference"] = float((pictures[0].float() - pictures[1].float()).abs().max())
+    return result
+
+
+def limit_memory(device: torch.device, gigabytes: int | None) -> None:
+    """Make the device as small as `gigabytes`, so that a placement that takes more fails."""
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
+        whole = torch.cuda.get_device_properties(device).total_memory
+        torch.cuda.set_per_process_memory_fraction(
+            1.0 if gigabytes is None else gigabytes * 1e9 / whole, device.index or 0
+        )
 
 
 def synchronize(device: torch.device) -> None:
@@ -183,29 +288,32 @@ def reset_peak(device: torch.device) -> None:
         torch.cuda.reset_peak_memory_stats(device)
 
 
-def peak_gb(device: torch.device) -> float | None:
-    return round(torch.cuda.max_memory_allocated(device) / 1e9, 2) if device.type == "cuda" else None
+def peak_gb(device: torch.device) -> float:
+    """Return the most that was allocated since the last reset; 0 on a device that does not tell."""
+    return round(torch.cuda.max_memory_allocated(device) / 1e9, 2) if device.type == "cuda" else 0.0
 
 
-def make_plan(name: str, pipeline: Any, device: torch.device) -> Plan:
+def make_plan(case: str, pipeline: Any, device: torch.device) -> Plan:
     weights = Weights(
         transformers=(size_of(pipeline.transformer),),
         text_encoders=(size_of(pipeline.text_encoder),),
         vaes=size_of(pipeline.vae),
+        blocks=len(pipeline.transformer.transformer_blocks),
     )
-    # `free_host` does not count: machines that grow their memory as it is used report too little.
     machine = measure_machine(device)
-    plan = plan_placement(name, machine, weights)  # pyright: ignore[reportArgumentType]
-    if device.type == "cpu":
-        return Plan(strategy=name, text_encoder="swap", peak=plan.peak, reason=plan.reason)  # pyright: ignore
-    return Plan(strategy=plan.strategy, text_encoder=plan.text_encoder, pinned=True, peak=plan.peak, reason=plan.reason)
+    # Machines that grow their memory as it is used report too little.
+    machine = replace(machine, free_host=max(machine.free_host, 2 * weights.total))
+    if case.isdecimal():
+        return plan_placement("auto", replace(machine, free_device=int(case) * GB), weights)
+    named: Any = {"resident": False, "True": True}[case]
+    return plan_placement(named, machine, weights)
 
 
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n\n")[0])
     parser.add_argument("--tiny", action="store_true", help="tiny models, to try the benchmark itself")
     parser.add_argument("--device", help="cuda, mps or cpu; by default the best there is")
-    parser.add_argument("--placements", nargs="+", choices=PLACEMENTS, default=list(PLACEMENTS))
+    parser.add_argument("--cases", nargs="+", choices=CASES, default=list(CASES))
     parser.add_argument("--steps", type=int, default=5)
     parser.add_argument("--layers", type=int, default=4)
     parser.add_argument("--resolution", type=int, choices=[640, 1024], default=640)
@@ -227,9 +335,10 @@ def main(arguments: list[str] | None = None) -> None:
         "vae_gb": round(size_of(pipeline.vae) / 1e9, 3),
         "build_s": round(time.perf_counter() - started, 2),
         "placements": [],
+        "sliced_decode": compare_decoding(pipeline, device, options),
     }
-    for name in options.placements:
-        result = measure(pipeline, make_plan(name, pipeline, device), device, options)
+    for case in options.cases:
+        result = measure(pipeline, case, device, options)
         report["placements"].append(result)
         print(json.dumps(result), flush=True)
         if options.out:

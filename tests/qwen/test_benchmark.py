@@ -17,13 +17,13 @@ def test_the_placement_benchmark_runs(tmp_path: Path) -> None:
             "2",
             "--layers",
             "1",
-            "--placements",
+            "--cases",
             "resident",
-            "stream",
+            "True",
             "--out",
             str(out),
         ]
     )
     report = json.loads(out.read_text())
-    assert [result["placement"] for result in report["placements"]] == ["resident", "stream"]
+    assert [result["placement"] for result in report["placements"]] == ["resident", "resident"]
     assert all(result["step_s"] > 0 and result["place_s"] >= 0 for result in report["placements"])

@@ -9,20 +9,25 @@ from typing import Any
 
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from llm_dit.qwen.checkpoints import EDIT, LAYERED, open_checkpoint
 from llm_dit.qwen.loading import LoadOptions, load_pipeline
 from llm_dit.qwen.offloading import Placement
 from llm_dit.qwen.placement import Plan
-from llm_dit.qwen.swapping import SwappedModule, swap_layers
+from llm_dit.qwen.streaming import BlockStream
+from llm_dit.qwen.swapping import Swapped, Turns, swap_layers, tensors_of
 
 CPU = torch.device("cpu")
 PLANS = {
     "resident": Plan(strategy="resident", peak=0, reason=""),
-    "model": Plan(strategy="model", peak=0, reason=""),
-    "stream": Plan(strategy="stream", text_encoder="swap", peak=0, reason=""),
-    "stream, text encoder too": Plan(strategy="stream", text_encoder="stream", peak=0, reason=""),
-    "sequential": Plan(strategy="sequential", text_encoder="stream", peak=0, reason=""),
+    "model": Plan(strategy="model", kept_blocks=2, peak=0, reason=""),
+    "model, quantized": Plan(strategy="model", kept_blocks=2, quantized=True, peak=0, reason=""),
+    "stream": Plan(strategy="stream", peak=0, reason=""),
+    "stream, one block stays": Plan(strategy="stream", kept_blocks=1, peak=0, reason=""),
+    "stream, text encoder by layers": Plan(strategy="stream", text_encoder="layers", peak=0, reason=""),
+    "sequential": Plan(strategy="sequential", text_encoder="layers", peak=0, reason=""),
 }
 
 
@@ -36,6 +41,10 @@ def loaded(checkpoints: Path) -> list[Any]:
             # What comes from a mapped file may lie unaligned, and a CPU's matrix product rounds by alignment.
             tensor.data = tensor.data.clone()
     return [layered, edit]
+
+
+def fail(*_: Any) -> None:
+    raise torch.OutOfMemoryError("planted")
 
 
 def predict(pipeline: Any) -> torch.Tensor:
@@ -78,22 +87,56 @@ def test_a_run_that_fails_inside_leaves_it_working(loaded: list[Any], name: str)
     expected = predict(pipeline)
     placement = Placement(loaded, PLANS[name], CPU)
 
-    def fail(*_: Any) -> None:
-        raise torch.OutOfMemoryError("planted")
-
     hook = pipeline.transformer.transformer_blocks[1].attn.register_forward_pre_hook(fail)
     with pytest.raises(torch.OutOfMemoryError):
         predict(pipeline)
     hook.remove()
-    placement.after_failure()
+    placement.after_run()
     assert torch.equal(predict(pipeline), expected)
     placement.remove()
+
+
+def test_a_run_that_fails_brings_everything_home(loaded: list[Any]) -> None:
+    """A canceled run must not cost memory: the host's copies are the same tensors as before, and no others."""
+    transformer = loaded[0].transformer
+    placement = Placement(loaded, PLANS["stream"], CPU)
+    homes = [tensor.data_ptr() for tensor in transformer.parameters()]
+    while_running: list[int] = []
+
+    def look_and_fail(*_: Any) -> None:
+        while_running.extend(tensor.data_ptr() for tensor in transformer.parameters())
+        fail()
+
+    hook = transformer.transformer_blocks[1].attn.register_forward_pre_hook(look_and_fail)
+    with pytest.raises(torch.OutOfMemoryError):
+        predict(loaded[0])
+    hook.remove()
+    placement.after_run()
+    assert while_running != homes
+    assert [tensor.data_ptr() for tensor in transformer.parameters()] == homes
+    placement.remove()
+
+
+def test_models_take_turns(monkeypatch: pytest.MonkeyPatch) -> None:
+    first, second = (Swapped([], CPU, pinned=False) for _ in range(2))
+    away: set[Swapped] = set()
+    monkeypatch.setattr(Swapped, "onload", lambda self: away.add(self))
+    monkeypatch.setattr(Swapped, "offload", lambda self: away.discard(self))
+    turns = Turns()
+    turns.add(first)
+    turns.add(second)
+    turns.bring(first)
+    assert away == {first}
+    turns.bring(second)
+    assert away == {second}
+    turns.clear()
+    assert not away
 
 
 def test_swapped_weights_go_home_untouched() -> None:
     module = torch.nn.Linear(4, 4)
     before = copy.deepcopy(module.state_dict())
-    swapped = SwappedModule(module, CPU, pinned=False)
+    swapped = Swapped(tensors_of(module), CPU, pinned=False)
     swapped.onload()
     swapped.onload()
     swapped.offload()
@@ -103,7 +146,7 @@ def test_swapped_weights_go_home_untouched() -> None:
 def test_layers_come_one_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
     events: list[str] = []
     for name in ("onload", "offload"):
-        monkeypatch.setattr(SwappedModule, name, lambda self, name=name: events.append(name))
+        monkeypatch.setattr(Swapped, name, lambda self, name=name: events.append(name))
     net = torch.nn.Sequential(torch.nn.Linear(2, 2), torch.nn.Linear(2, 2))
     undo = swap_layers(net, CPU, pinned=False)
     assert events == ["offload"] * 2
@@ -112,3 +155,29 @@ def test_layers_come_one_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
     undo()
     net(torch.zeros(1, 2))
     assert len(events) == 6
+
+
+@settings(deadline=None)
+@given(blocks=st.integers(1, 6), passes=st.integers(1, 3), seed=st.integers(0, 99))
+def test_streamed_blocks_compute_what_they_did(blocks: int, passes: int, seed: int) -> None:
+    torch.manual_seed(seed)
+    net = torch.nn.Sequential(*(torch.nn.Linear(3, 3) for _ in range(blocks)))
+    data = torch.ones(1, 3)
+    expected = net(data)
+    stream = BlockStream(list(net), CPU, pinned=False)
+    for _ in range(passes):
+        assert torch.equal(net(data), expected)
+    stream.remove()
+    assert torch.equal(net(data), expected)
+
+
+def test_two_slots_hold_all_that_is_streamed() -> None:
+    net = torch.nn.Sequential(*(torch.nn.Linear(3, 3) for _ in range(5)))
+    places: set[int] = set()
+    for block in net:
+        block.register_forward_hook(lambda module, *_: places.add(module.weight.data_ptr()))
+    stream = BlockStream(list(net), CPU, pinned=False)
+    net(torch.ones(1, 3))
+    net(torch.ones(1, 3))
+    assert len(places) == 2
+    stream.remove()

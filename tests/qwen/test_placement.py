@@ -1,6 +1,8 @@
 """The planner, by numbers: what is chosen for which memory, and that it says why."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from llm_dit.errors import InputError
 from llm_dit.qwen.placement import GB, Machine, Plan, Weights, plan_placement
@@ -21,13 +23,15 @@ def auto(device_gb: float, weights: Weights = DECOMPOSE, host_gb: float = 128) -
 @pytest.mark.parametrize(
     ("device_gb", "strategy", "text_encoder"),
     [
-        (140, "resident", "swap"),
-        (80, "resident", "swap"),
-        (65, "model", "swap"),
-        (48, "stream", "swap"),
-        (24, "stream", "swap"),
-        (16, "stream", "stream"),
-        (8, "sequential", "stream"),
+        (140, "resident", "whole"),
+        (80, "resident", "whole"),
+        (65, "model", "whole"),
+        (48, "model", "whole"),
+        (40, "stream", "whole"),
+        (24, "stream", "whole"),
+        (16, "stream", "layers"),
+        (6, "stream", "layers"),
+        (5, "sequential", "layers"),
     ],
 )
 def test_auto_takes_the_fastest_that_fits(device_gb: float, strategy: str, text_encoder: str) -> None:
@@ -43,8 +47,9 @@ def test_a_second_model_is_planned_for() -> None:
 
 
 def test_the_reason_has_the_numbers() -> None:
-    assert (
-        auto(24).reason == "stream: 57.8 GB of weights do not fit into 24.0 GB, nor does the largest model by itself."
+    assert auto(24).reason == (
+        "stream: 57.8 GB of weights do not fit into 24.0 GB, nor does the largest model by itself. "
+        "26 of 60 blocks stay."
     )
 
 
@@ -55,9 +60,27 @@ def test_host_memory_decides_on_pinning_and_is_warned_about() -> None:
     assert "it may swap" not in auto(140, host_gb=32).reason
 
 
-def test_true_streams_and_false_stays() -> None:
-    assert plan_placement(True, cuda(140), DECOMPOSE).strategy == "stream"
-    assert plan_placement(False, cuda(24), DECOMPOSE).strategy == "resident"
+def test_false_is_plain_diffusers_and_auto_spares_memory() -> None:
+    plain, auto_plan = plan_placement(False, cuda(140), DECOMPOSE), auto(140)
+    assert plain.strategy == auto_plan.strategy == "resident"
+    assert (plain.sliced_decoding, auto_plan.sliced_decoding) == (False, True)
+    assert plain.peak > auto_plan.peak
+
+
+def test_true_keeps_the_blocks_that_do_not_raise_the_peak() -> None:
+    plan = plan_placement(True, cuda(140), DECOMPOSE)
+    encoding = DECOMPOSE.text_encoders[0] + DECOMPOSE.vaes
+    assert plan.strategy == "stream"
+    assert 0 < plan.kept_blocks < 60
+    assert encoding < plan.peak < encoding + 3 * GB
+    assert plan.kept_blocks < plan_placement("stream", cuda(30), DECOMPOSE).kept_blocks
+
+
+@given(device_gb=st.floats(4, 160), both=st.booleans())
+def test_streaming_never_plans_for_more_than_there_is(device_gb: float, both: bool) -> None:
+    plan = auto(device_gb, BOTH if both else DECOMPOSE)
+    assert 0 <= plan.kept_blocks <= 60
+    assert plan.strategy == "sequential" or plan.peak <= device_gb * GB
 
 
 @pytest.mark.parametrize("name", ["resident", "model", "stream", "sequential"])

@@ -46,6 +46,11 @@ class Checkpoint:
         """Return the safetensors files of a component, in order."""
         return [self.folder / name for name in _weight_names(self.folder, component)]
 
+    @property
+    def transformer_blocks(self) -> int:
+        """How many blocks the transformer has."""
+        return int(_read_json(self.folder, "transformer/config.json")["num_layers"])
+
     def parameters(self, component: str) -> int:
         """Return how many numbers a component's weights are, read from the headers."""
         return sum(

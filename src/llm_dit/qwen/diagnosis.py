@@ -166,6 +166,7 @@ def _machine(
         # Those of the published models are the same; comparing 16 GB is for when they are loaded.
         text_encoders=(int(checkpoints[0].parameters("text_encoder") * each),),
         vaes=sum(checkpoint.parameters("vae") for checkpoint in checkpoints) * dtype,
+        blocks=checkpoints[0].transformer_blocks,
     )
     plan = plan_placement(cpu_offload, machine, weights, quantized=quantization is not None)
     fits = plan.peak <= machine.free_device

@@ -111,10 +111,8 @@ class Models:
         with named_failures():
             try:
                 yield self._pipelines[name]
-            except BaseException:
-                self._placed.after_failure()
-                raise
-            self._placed.after_run()
+            finally:
+                self._placed.after_run()
 
     def before_encoding(self) -> None:
         """Bring the text encoder to where it runs, for calls that do not go through its `forward`."""
@@ -133,6 +131,7 @@ class Models:
             transformers=tuple(self._bytes(each, "transformer") for each in checkpoints),
             text_encoders=tuple(self._bytes(each, "text_encoder") for each in checkpoints)[:encoders],
             vaes=sum(each.parameters("vae") for each in checkpoints) * self._dtype.itemsize,
+            blocks=checkpoints[0].transformer_blocks,
         )
         machine = measure_machine(self._device)
         return plan_placement(self._cpu_offload, machine, weights, quantized=self._quantization is not None)

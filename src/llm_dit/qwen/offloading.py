@@ -2,19 +2,17 @@
 
 # diffusers exports its names lazily, which pyright cannot see.
 # pyright: reportPrivateImportUsage=false
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import torch
 from diffusers import DiffusionPipeline
-from diffusers.hooks import HookRegistry
+from torch import nn
 
 from llm_dit.qwen.pinning import PageLock
 from llm_dit.qwen.placement import Plan
-from llm_dit.qwen.swapping import SwappedModule, swap_layers, swap_whole
-
-STREAMED = ("stream", "sequential")
-GROUP_HOOKS = ("group_offloading", "layer_execution_tracker", "lazy_prefetch_group_offloading")
+from llm_dit.qwen.streaming import BlockStream
+from llm_dit.qwen.swapping import Swapped, Turns, remove_hooks, swap_layers, tensors_of
 
 
 class Placement:
@@ -22,95 +20,101 @@ class Placement:
 
     def __init__(self, pipelines: Sequence[DiffusionPipeline], plan: Plan, device: torch.device) -> None:
         self.plan = plan
-        self._pipelines = pipelines
+        self._pipelines: Sequence[Any] = pipelines
         self._device = device
-        self._encoders: list[SwappedModule] = []
+        self._turns = Turns()
+        self._encoders: list[Swapped] = []
+        self._streams: list[BlockStream] = []
         self._undo: list[Callable[[], None]] = []
         self._lock: PageLock | None = None
-        getattr(self, f"_place_{plan.strategy}")()
+        if plan.strategy == "resident":
+            for pipeline in self._pipelines:
+                pipeline.to(device)
+                self._slice(pipeline.vae)
+        elif plan.quantized:
+            # Quantized tensors are more than their data; accelerate knows how to move them.
+            for pipeline in self._pipelines:
+                pipeline.enable_model_cpu_offload(device=device)
+                self._slice(pipeline.vae)
+        else:
+            self._place_in_turns()
 
     def before_encoding(self) -> None:
-        """Bring the text encoder to the device, where the plan swaps it whole: `generate` looks where it is."""
+        """Bring the text encoder to the device, where the plan has it whole: `generate` looks where it is."""
         for encoder in self._encoders:
-            encoder.onload()
+            self._turns.bring(encoder)
 
     def after_run(self) -> None:
         """Free what a run holds on the device; needed above all after one that was ended by an error."""
         for pipeline in self._pipelines:
             pipeline.maybe_free_model_hooks()
-        for encoder in self._encoders:
-            encoder.offload()
-
-    def after_failure(self) -> None:
-        """`after_run`, and streaming starts afresh: what it had fetched ahead belongs to the run that ended."""
-        self.after_run()
-        if self.plan.strategy in STREAMED:
-            for pipeline in self._pipelines:
-                _stop_streaming(pipeline.transformer)
-                self._stream(pipeline.transformer)
+        self._free()
 
     def remove(self) -> None:
         """Take the plan back; all weights are on the host afterwards."""
         self.after_run()
+        for undo in reversed(self._undo):
+            undo()
         for pipeline in self._pipelines:
             pipeline.remove_all_hooks()
-            if self.plan.strategy in STREAMED:
-                _stop_streaming(pipeline.transformer)
             pipeline.to("cpu")
-        for undo in self._undo:
-            undo()
-        # Last, when nothing copies from the locked pages any more.
-        if self._lock is not None:
-            self._lock.release()
 
-    def _place_resident(self) -> None:
-        for pipeline in self._pipelines:
-            pipeline.to(self._device)
+    def _free(self) -> None:
+        self._turns.clear()
+        for stream in self._streams:
+            stream.clear()
 
-    def _place_model(self) -> None:
-        for pipeline in self._pipelines:
-            pipeline.enable_model_cpu_offload(device=self._device)
-
-    def _place_stream(self) -> None:
+    def _place_in_turns(self) -> None:
         for pipeline in self._pipelines:
             pipeline.to("cpu")
         if self.plan.pinned:
             self._lock = PageLock(part for each in self._pipelines for part in (each.text_encoder, each.transformer))
+            # Undone last, when nothing copies from the locked pages any more.
+            self._undo.append(self._lock.release)
         for encoder in {id(pipeline.text_encoder): pipeline.text_encoder for pipeline in self._pipelines}.values():
             self._place_encoder(encoder)
         for pipeline in self._pipelines:
-            pipeline.vae.to(self._device)
-            self._stream(pipeline.transformer)
+            self._place_vae(pipeline.vae)
+            self._place_transformer(pipeline.transformer)
 
-    # One mechanism, other pieces: single layers (a matrix each) in place of whole transformer blocks.
-    _place_sequential = _place_stream
-
-    def _place_encoder(self, encoder: torch.nn.Module) -> None:
-        if self.plan.text_encoder == "stream":
+    def _place_encoder(self, encoder: nn.Module) -> None:
+        if self.plan.text_encoder == "layers":
             self._undo.append(swap_layers(encoder, self._device, pinned=self.plan.pinned))
-            return
-        swapped, undo = swap_whole(encoder, self._device, pinned=self.plan.pinned)
-        self._encoders.append(swapped)
-        self._undo.append(undo)
-        for pipeline in self._pipelines:
-            # The prompt is encoded before the transformer runs, so that its room is free by then.
-            hook = pipeline.transformer.register_forward_pre_hook(lambda *_: swapped.offload())
-            self._undo.append(hook.remove)
+        else:
+            self._encoders.append(self._take_turns(tensors_of(encoder), encoder))
 
-    def _stream(self, transformer: Any) -> None:
-        has_stream = self._device.type == "cuda"
-        transformer.enable_group_offload(
-            onload_device=self._device,
-            offload_type="block_level" if self.plan.strategy == "stream" else "leaf_level",
-            num_blocks_per_group=1 if self.plan.strategy == "stream" else None,
-            use_stream=has_stream,
-            record_stream=has_stream,
-            low_cpu_mem_usage=not self.plan.pinned,
-        )
+    def _place_vae(self, vae: Any) -> None:
+        """Keep the VAE, a two-hundredth of all weights; what is needed no more makes room when it decodes."""
+        vae.to(self._device)
+        self._slice(vae)
+        self._hook(vae.decoder.register_forward_pre_hook(lambda *_: self._free()))
 
+    def _place_transformer(self, transformer: nn.Module) -> None:
+        streamed = self._streamed_blocks(transformer)
+        moving = {id(tensor) for block in streamed for tensor in tensors_of(block)}
+        self._take_turns((tensor for tensor in tensors_of(transformer) if id(tensor) not in moving), transformer)
+        if streamed:
+            stream = BlockStream(streamed, self._device, pinned=self.plan.pinned)
+            self._streams.append(stream)
+            self._undo.append(stream.remove)
 
-def _stop_streaming(transformer: Any) -> None:
-    registry = HookRegistry.check_if_exists_or_initialize(transformer)
-    for name in GROUP_HOOKS:
-        registry.remove_hook(name, recurse=True)
-    transformer.to("cpu")
+    def _slice(self, vae: Any) -> None:
+        if self.plan.sliced_decoding:
+            vae.enable_slicing()
+            self._undo.append(vae.disable_slicing)
+
+    def _take_turns(self, part: Iterable[torch.Tensor], owner: nn.Module) -> Swapped:
+        """Bring `part` of `owner` when that runs; it stays until another has its turn."""
+        swapped = Swapped(part, self._device, pinned=self.plan.pinned)
+        self._turns.add(swapped)
+        self._hook(owner.register_forward_pre_hook(lambda *_: self._turns.bring(swapped)))
+        return swapped
+
+    def _hook(self, hook: Any) -> None:
+        self._undo.append(lambda: remove_hooks([hook]))
+
+    def _streamed_blocks(self, transformer: Any) -> list[nn.Module]:
+        """Return the blocks that do not stay, spread evenly: a block that stays gives time to fetch the next."""
+        blocks = list(transformer.transformer_blocks)
+        count = max(0, len(blocks) - self.plan.kept_blocks)
+        return [blocks[index * len(blocks) // count] for index in range(count)]

@@ -1,9 +1,12 @@
 """Where the weights live: a plan from the memory there is and the size of what must fit, with its reason.
 
-Nothing here touches a device; `offloading.py` carries a plan out.
+Nothing here touches a device; `offloading.py` carries a plan out. A run has three phases that hold different things:
+encoding (the text encoder), denoising (the transformer) and decoding (the VAE). What a phase does not need waits on
+the host, so that the peak is that of the largest phase and not the sum of all.
 """
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from llm_dit.errors import InputError
@@ -13,10 +16,19 @@ CpuOffload = bool | Literal["auto", "resident", "model", "stream", "sequential"]
 STRATEGIES: tuple[Strategy, ...] = ("resident", "model", "stream", "sequential")
 
 GB = 1_000_000_000
-WORKSPACE = 8 * GB
-"""Bytes for a run's own tensors (activations, VAE decoding); an estimate for 1024², four layers, until measured."""
-BLOCK = 3 * GB
-"""Bytes that streaming holds besides the workspace: two transformer blocks of 0.7 GB in bf16, and the VAE."""
+# What the phases take besides weights, in bytes, at 1024² and four layers; docs/performance.md has the measurements.
+ENCODING = int(2.5 * GB)
+DENOISING = 3 * GB
+DECODING = 18 * GB
+SLICED_DECODING = int(4.5 * GB)
+LAYERWISE_ENCODER = int(1.2 * GB)
+"""Bytes of a text encoder that comes layer by layer: its embedding is the largest."""
+SLOTS = 2
+"""Blocks on the device while blocks are streamed: the one at work and the next."""
+ENDS = 0.005
+"""The part of a transformer that is in none of its blocks."""
+USABLE = 0.95
+"""The part of the free device memory that is planned with; the rest is lost between the allocator's blocks."""
 PINNABLE = 0.8
 """The part of the free host memory that may be page-locked; the rest is for everything else on the computer."""
 
@@ -32,33 +44,42 @@ class Machine:
 
 @dataclass(frozen=True, kw_only=True)
 class Weights:
-    """Bytes of what has to be held, as loaded: each transformer, each text encoder, and the VAEs together."""
+    """Bytes of what has to be held, as loaded: each transformer, each text encoder, and the VAEs together.
+
+    `blocks` is how many blocks a transformer has.
+    """
 
     transformers: tuple[int, ...]
     text_encoders: tuple[int, ...]
     vaes: int
+    blocks: int = 60
 
     @property
     def total(self) -> int:
         return sum(self.transformers) + sum(self.text_encoders) + self.vaes
 
     @property
-    def largest(self) -> int:
-        return max(*self.transformers, *self.text_encoders)
+    def block(self) -> int:
+        return max(self.transformers) // self.blocks
 
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
     """How the weights are placed and why.
 
-    `text_encoder` counts for "stream": "swap" brings it to the device whole while it is needed, "stream" layer by
-    layer. `pinned`: the host's copies are page-locked, so that copying overlaps with computing. `peak` is an estimate
-    in bytes of the device memory that a run takes.
+    `kept_blocks` of each transformer stay on the device while it runs; the others are fetched, each ahead of its turn.
+    `text_encoder` "whole" is on the device while it encodes, "layers" never more than a layer of it. With
+    `sliced_decoding` the VAE decodes one layer after the other, which takes a quarter of the memory for four, and
+    differs from decoding them together by the rounding of bfloat16. `pinned`: the host's copies are page-locked, so
+    that copying overlaps with computing. `peak` is an estimate in bytes of the device memory that a run takes.
     """
 
     strategy: Strategy
-    text_encoder: Literal["swap", "stream"] = "swap"
+    text_encoder: Literal["whole", "layers"] = "whole"
+    kept_blocks: int = 0
+    sliced_decoding: bool = False
     pinned: bool = False
+    quantized: bool = False
     peak: int
     reason: str
 
@@ -66,69 +87,104 @@ class Plan:
 def plan_placement(cpu_offload: CpuOffload, machine: Machine, weights: Weights, *, quantized: bool = False) -> Plan:
     """Return the plan for `cpu_offload`.
 
-    `True` is the lowest peak that is not needlessly slow: the transformer streams block by block, fetched ahead;
-    `False` keeps everything on the device; `"auto"` takes the fastest that fits; a name takes that one. Raises
-    `InputError` for another value, and for streaming quantized weights, whose parts cannot be moved one by one.
+    `False` or "resident" keeps everything on the device and computes what plain diffusers does, to the bit. "model"
+    lets the models take turns there. "stream" keeps as many transformer blocks as fit and fetches the others ahead of
+    their turn. `True` streams too, but keeps only the blocks that do not raise the peak above that of encoding.
+    "sequential" keeps nothing, for the smallest devices.
+    `"auto"` takes the first of these that fits. Raises `InputError` for another value, and for streaming quantized
+    weights, whose parts cannot be moved one by one.
     """
+    planner = _Planner(machine, weights, quantized)
     if machine.device == "cpu":
-        return _plan("resident", machine, weights, "There is no accelerator, so nothing is offloaded.")
-    strategy = _asked_for(cpu_offload, quantized)
-    if strategy is None:
-        return _fastest_that_fits(machine, weights, quantized)
-    if quantized and strategy in {"stream", "sequential"}:
-        raise InputError(
-            f'Quantized weights cannot be placed as "{strategy}": use cpu_offload="model".', param="cpu_offload"
-        )
-    return _plan(strategy, machine, weights, f"cpu_offload={cpu_offload!r} asks for it.")
-
-
-def _asked_for(cpu_offload: CpuOffload, quantized: bool) -> Strategy | None:
-    if cpu_offload is True:
-        return "model" if quantized else "stream"
-    if cpu_offload is False:
-        return "resident"
+        return planner.plan("resident", "There is no accelerator, so nothing is offloaded.")
     if cpu_offload == "auto":
-        return None
+        return planner.fastest_that_fits()
+    strategy = _asked_for(cpu_offload, quantized)
+    why = f"cpu_offload={cpu_offload!r} asks for it."
+    return planner.plan(strategy, why, lowest_peak=cpu_offload is True)
+
+
+def _asked_for(cpu_offload: CpuOffload, quantized: bool) -> Strategy:
+    if isinstance(cpu_offload, bool):
+        return "resident" if not cpu_offload else "model" if quantized else "stream"
     if cpu_offload not in STRATEGIES:
         choices = ", ".join(f'"{name}"' for name in ("auto", *STRATEGIES))
         raise InputError(f"cpu_offload is True, False, or one of {choices}.", param="cpu_offload")
+    if quantized and cpu_offload in {"stream", "sequential"}:
+        raise InputError(
+            f'Quantized weights cannot be placed as "{cpu_offload}": use cpu_offload="model".', param="cpu_offload"
+        )
     return cpu_offload
 
 
-def _fastest_that_fits(machine: Machine, weights: Weights, quantized: bool) -> Plan:
-    free = machine.free_device
-    if weights.total + WORKSPACE <= free:
-        return _plan("resident", machine, weights, f"{_gb(weights.total)} of weights fit into {_gb(free)}.")
-    short = f"{_gb(weights.total)} of weights do not fit into {_gb(free)}"
-    if weights.largest + weights.vaes + WORKSPACE <= free or quantized:
-        return _plan("model", machine, weights, f"{short}, but each model by itself does.")
-    if free >= BLOCK + WORKSPACE:
-        return _plan("stream", machine, weights, f"{short}, nor does the largest model by itself.")
-    return _plan("sequential", machine, weights, f"{short}, and there is no room to fetch blocks ahead.")
+@dataclass(frozen=True)
+class _Planner:
+    machine: Machine
+    weights: Weights
+    quantized: bool
 
+    @property
+    def room(self) -> int:
+        return int(USABLE * self.machine.free_device)
 
-def _plan(strategy: Strategy, machine: Machine, weights: Weights, why: str) -> Plan:
-    whole_encoder = max(weights.text_encoders) + weights.vaes + BLOCK <= machine.free_device
-    streamed = BLOCK + WORKSPACE
-    peaks: dict[Strategy, int] = {
-        "resident": weights.total + WORKSPACE,
-        "model": weights.largest + weights.vaes + WORKSPACE,
-        "stream": max(streamed, max(weights.text_encoders) + BLOCK) if whole_encoder else streamed,
-        "sequential": WORKSPACE,
-    }
-    return Plan(
-        strategy=strategy,
-        text_encoder="swap" if whole_encoder else "stream",
-        pinned=machine.device == "cuda" and weights.total <= PINNABLE * machine.free_host,
-        peak=peaks[strategy],
-        reason=f"{strategy}: {why}{_warning(strategy, machine, weights)}",
-    )
+    def fastest_that_fits(self) -> Plan:
+        total, free = _gb(self.weights.total), _gb(self.machine.free_device)
+        if self._peak("resident") <= self.room:
+            plan = self.plan("resident", f"{total} of weights fit into {free}.")
+            return replace(plan, sliced_decoding=True, peak=self._peak("resident"))
+        short = f"{total} of weights do not fit into {free}"
+        if self._peak("model") <= self.room or self.quantized:
+            return self.plan("model", f"{short}, but each model by itself does.")
+        if self._peak("stream", self._encoder("stream")) <= self.room:
+            return self.plan("stream", f"{short}, nor does the largest model by itself.")
+        return self.plan("sequential", f"{short}, and there is no room to fetch blocks ahead.")
 
+    def plan(self, strategy: Strategy, why: str, *, lowest_peak: bool = False) -> Plan:
+        encoder = self._encoder(strategy)
+        kept = 0
+        if strategy == "stream":
+            lowest = self._peak("stream", encoder)
+            kept = self._blocks_within(min(lowest, self.room) if lowest_peak else self.room)
+        elif strategy == "model":
+            kept = self.weights.blocks
+        # As plain diffusers does it, where nothing was asked to be spared.
+        peak = self.weights.total + DECODING if strategy == "resident" else self._peak(strategy, encoder, kept)
+        kept_words = f" {kept} of {self.weights.blocks} blocks stay." if strategy == "stream" else ""
+        return Plan(
+            strategy=strategy,
+            text_encoder=encoder,
+            kept_blocks=kept,
+            sliced_decoding=strategy != "resident",
+            pinned=self.machine.device == "cuda" and self.weights.total <= PINNABLE * self.machine.free_host,
+            quantized=self.quantized,
+            peak=peak,
+            reason=f"{strategy}: {why}{kept_words}{self._warning(strategy)}",
+        )
 
-def _warning(strategy: Strategy, machine: Machine, weights: Weights) -> str:
-    if strategy == "resident" or weights.total <= machine.free_host:
-        return ""
-    return f" The host has {_gb(machine.free_host)} for {_gb(weights.total)} of weights: it may swap; try quantization."
+    def _encoder(self, strategy: Strategy) -> Literal["whole", "layers"]:
+        whole = max(self.weights.text_encoders) + self.weights.vaes + ENCODING <= self.room
+        return "whole" if strategy in {"resident", "model"} or (strategy == "stream" and whole) else "layers"
+
+    def _peak(self, strategy: Strategy, encoder: Literal["whole", "layers"] = "whole", kept: int = 0) -> int:
+        """Return the bytes of the largest phase."""
+        if strategy == "resident":
+            return self.weights.total + SLICED_DECODING
+        encoding = (max(self.weights.text_encoders) if encoder == "whole" else LAYERWISE_ENCODER) + ENCODING
+        transformer = max(self.weights.transformers)
+        streamed = int(ENDS * transformer) + (kept + SLOTS) * self.weights.block
+        held = transformer if strategy == "model" else min(transformer, streamed)
+        return self.weights.vaes + max(encoding, held + DENOISING, SLICED_DECODING)
+
+    def _blocks_within(self, room: int) -> int:
+        """Return how many blocks can stay while the others are streamed."""
+        fixed = self.weights.vaes + DENOISING + ENDS * max(self.weights.transformers) + SLOTS * self.weights.block
+        return max(0, min(self.weights.blocks, math.floor((room - fixed) / max(self.weights.block, 1))))
+
+    def _warning(self, strategy: Strategy) -> str:
+        if strategy == "resident" or self.weights.total <= self.machine.free_host:
+            return ""
+        total, free = _gb(self.weights.total), _gb(self.machine.free_host)
+        return f" The host has {free} for {total} of weights: it may swap; try quantization."
 
 
 def _gb(size: int) -> str:

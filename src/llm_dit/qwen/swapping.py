@@ -1,32 +1,32 @@
-"""Weights that wait on the host and come to the device while their module runs."""
+"""Weights that wait on the host and come to the device while they are needed.
 
-from collections.abc import Callable
+Going back costs nothing: the host's copy is kept, and the device's is dropped. So the weights must not change, and
+must be plain tensors. With page-locked copies (`pinned`) the copying overlaps with computing.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import torch
 from torch import nn
 
 
-class SwappedModule:
-    """Keeps a module's tensors on the host and lends them to the device.
+class Swapped:
+    """Tensors that are on the device or at home on the host, all together."""
 
-    Going back costs nothing: the host's copy is kept, page-locked when `pinned`, and the device's is dropped, so the
-    weights must not change. Works on modules whose parameters are plain tensors.
-    """
-
-    def __init__(self, module: nn.Module, device: torch.device, *, pinned: bool) -> None:
+    def __init__(self, tensors: Iterable[torch.Tensor], device: torch.device, *, pinned: bool) -> None:
         self._device = device
-        tensors = [*module.parameters(), *module.buffers()]
-        self._homes = [(tensor, _on_host(tensor.data, pinned)) for tensor in tensors]
+        self._homes = [(tensor, on_host(tensor.data, pinned)) for tensor in tensors]
         self._is_away = False
         self.offload()
 
     def onload(self) -> None:
         """Bring the tensors to the device, unless they are there."""
         if not self._is_away:
+            # Said before it is done: when memory runs out on the way, `offload` still takes back what came.
+            self._is_away = True
             for tensor, home in self._homes:
                 tensor.data = home.to(self._device, non_blocking=True)
-            self._is_away = True
 
     def offload(self) -> None:
         """Drop the device's copies."""
@@ -35,11 +35,26 @@ class SwappedModule:
         self._is_away = False
 
 
-def swap_whole(module: nn.Module, device: torch.device, *, pinned: bool) -> tuple[SwappedModule, Callable[[], None]]:
-    """Bring the module whole when it runs; it stays until `offload()`. Also returns what undoes all this."""
-    swapped = SwappedModule(module, device, pinned=pinned)
-    hook = module.register_forward_pre_hook(lambda *_: swapped.onload())
-    return swapped, hook.remove
+class Turns:
+    """Swapped tensors of which one set at a time is on the device."""
+
+    def __init__(self) -> None:
+        self._members: list[Swapped] = []
+
+    def add(self, member: Swapped) -> None:
+        self._members.append(member)
+
+    def bring(self, wanted: Swapped) -> None:
+        """Drop the others, then bring `wanted`."""
+        for member in self._members:
+            if member is not wanted:
+                member.offload()
+        wanted.onload()
+
+    def clear(self) -> None:
+        """Drop them all."""
+        for member in self._members:
+            member.offload()
 
 
 def swap_layers(module: nn.Module, device: torch.device, *, pinned: bool) -> Callable[[], None]:
@@ -50,11 +65,27 @@ def swap_layers(module: nn.Module, device: torch.device, *, pinned: bool) -> Cal
     """
     hooks: list[Any] = []
     for part in _parts(module):
-        swapped = SwappedModule(part, device, pinned=pinned)
+        swapped = Swapped(tensors_of(part), device, pinned=pinned)
         hooks.append(part.register_forward_pre_hook(lambda *_, swapped=swapped: swapped.onload()))
         # `always_call`: an error inside must not leave the layer on the device.
         hooks.append(part.register_forward_hook(lambda *_, swapped=swapped: swapped.offload(), always_call=True))
-    return lambda: [hook.remove() for hook in hooks].clear()
+    return lambda: remove_hooks(hooks)
+
+
+def remove_hooks(hooks: Sequence[Any]) -> None:
+    for hook in hooks:
+        hook.remove()
+
+
+def tensors_of(module: nn.Module) -> list[torch.Tensor]:
+    """Return a module's parameters and buffers."""
+    return [*module.parameters(), *module.buffers()]
+
+
+def on_host(tensor: torch.Tensor, pinned: bool) -> torch.Tensor:
+    """Return the tensor on the host; the tensor itself when it is there as it should be."""
+    host = tensor.cpu()
+    return host.pin_memory() if pinned else host
 
 
 def _parts(module: nn.Module) -> list[nn.Module]:
@@ -73,8 +104,3 @@ def _has_tensors(module: nn.Module) -> bool:
 
 def _is_nested(layer: nn.Module, layers: list[nn.Module]) -> bool:
     return any(layer is not other and any(child is layer for child in other.modules()) for other in layers)
-
-
-def _on_host(tensor: torch.Tensor, pinned: bool) -> torch.Tensor:
-    host = tensor.cpu()
-    return host.pin_memory() if pinned else host
