@@ -61,23 +61,23 @@ def build(tiny: bool, device: torch.device) -> QwenImageLayeredPipeline:
     return pipeline
 
 
-def full_transformer() -> Any:
+def full_transformer(*, blocks: int = 60, layered: bool = True) -> Any:
     """20.4 B parameters: 60 blocks, 24 heads of 128, as in the checkpoint's config."""
     return QwenImageTransformer2DModel(
         patch_size=2,
         in_channels=64,
         out_channels=16,
-        num_layers=60,
+        num_layers=blocks,
         attention_head_dim=128,
         num_attention_heads=24,
         joint_attention_dim=3584,
         axes_dims_rope=(16, 56, 56),
-        use_additional_t_cond=True,
-        use_layer3d_rope=True,
+        use_additional_t_cond=layered,
+        use_layer3d_rope=layered,
     )
 
 
-def full_vae() -> Any:
+def full_vae(*, layered: bool = True) -> Any:
     return AutoencoderKLQwenImage(
         base_dim=96,
         z_dim=16,
@@ -86,7 +86,7 @@ def full_vae() -> Any:
         temperal_downsample=[False, True, True],
         latents_mean=[0.0] * 16,
         latents_std=[1.0] * 16,
-        input_channels=4,
+        input_channels=4 if layered else 3,
     )
 
 

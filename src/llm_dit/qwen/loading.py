@@ -90,7 +90,7 @@ class _Loader:
     def transformer(self) -> Any:
         return QwenImageTransformer2DModel.from_pretrained(
             self._folder / "transformer",
-            torch_dtype=self._options.dtype,
+            dtype=self._options.dtype,
             quantization_config=self._quantization.transformer,
             device_map={"": self._options.device},
             use_safetensors=True,
@@ -110,7 +110,7 @@ class _Loader:
 
     def vae(self) -> Any:
         vae: Any = AutoencoderKLQwenImage.from_pretrained(
-            self._folder / "vae", torch_dtype=self._options.dtype, use_safetensors=True, local_files_only=True
+            self._folder / "vae", dtype=self._options.dtype, use_safetensors=True, local_files_only=True
         )
         return vae.to(self._options.device)
 
