@@ -7,10 +7,9 @@ from hypothesis import strategies as st
 from PIL import Image, ImageDraw, ImageFilter
 
 from llm_dit.alpha import flatten
-from llm_dit.editing import prepare
+from llm_dit.editing import EditCanvas, prepare
 from llm_dit.editing.crop import fit_size
 from llm_dit.pipelines.base import EditOutputSize, Shape
-from tests.llm_dit.images import rgba_images
 
 AREA = 96 * 96
 GROUNDS = ((0, 0, 0), (255, 255, 255), (0, 255, 0))
@@ -38,26 +37,71 @@ def difference(one: Image.Image, other: Image.Image) -> np.ndarray:
     return np.max([np.abs(a - b).max(-1) for a, b in pairs], axis=0)
 
 
-@settings(max_examples=40, deadline=None)
-@given(rgba_images(max_side=40), st.sampled_from(["same", "noise", "flat"]), st.integers(0, 2**16))
-def test_keep_keeps_alpha_byte_for_byte(layer: Image.Image, model: str, seed: int) -> None:
-    canvas = prepare(layer, shape="keep", target_area=AREA)
+ALPHAS = ("noise", "clear", "faint", "opaque", "speck", "corner", "bar")
+
+
+@st.composite
+def layers(draw: st.DrawFn) -> Image.Image:
+    """Layers from 1×1 to thin strips, with every sort of alpha and noise for colours, hidden ones too."""
+    width, height = draw(st.sampled_from([(1, 1), (1, 70), (90, 1), (3, 200)]) | st.tuples(*[st.integers(1, 60)] * 2))
+    rng = np.random.default_rng(draw(st.integers(0, 2**32)))
+    pixels = rng.integers(0, 256, (height, width, 4), dtype=np.uint8)
+    alpha = np.zeros((height, width), np.uint8)
+    kind = draw(st.sampled_from(ALPHAS))
+    if kind in {"noise", "faint"}:
+        alpha = rng.integers(0, 256 if kind == "noise" else 5, alpha.shape, dtype=np.uint8)
+    elif kind == "opaque":
+        alpha[:] = 255
+    elif kind == "speck":
+        alpha[height // 2, width // 2] = draw(st.integers(1, 255))
+    elif kind == "corner":
+        alpha[: height // 2 + 1, : width // 2 + 1] = 255
+    elif kind == "bar":
+        alpha[height // 2, :] = 200
+    pixels[..., 3] = alpha
+    return Image.fromarray(pixels, "RGBA")
+
+
+def answers(canvas: EditCanvas, seed: int) -> list[Image.Image]:
+    """What a model might say: the same again, noise at another size and ratio, one colour."""
     noise = np.random.default_rng(seed).integers(0, 256, (50, 70, 3), dtype=np.uint8)
-    edited = {"same": canvas.image, "noise": Image.fromarray(noise), "flat": Image.new("RGB", (64, 32), "red")}[model]
-    result = canvas.finish(edited)
-    assert result.image.size == layer.size
-    assert result.image.getchannel("A").tobytes() == layer.getchannel("A").tobytes()
+    return [canvas.image, Image.fromarray(noise), Image.new("RGB", (64, 32), "red")]
+
+
+@settings(max_examples=40, deadline=None)
+@given(layers(), st.integers(0, 2**16))
+def test_keep_keeps_alpha_byte_for_byte(layer: Image.Image, seed: int) -> None:
+    canvas = prepare(layer, shape="keep", target_area=AREA)
+    outside = np.ones((layer.height, layer.width), bool)
+    left, top, right, bottom = canvas.crop.box
+    outside[max(top, 0) : bottom, max(left, 0) : right] = False
+    for edited in answers(canvas, seed):
+        result = canvas.finish(edited)
+        assert result.image.mode == "RGBA" and result.image.size == layer.size
+        assert result.image.getchannel("A").tobytes() == layer.getchannel("A").tobytes()
+        assert np.array_equal(np.asarray(result.image)[outside], np.asarray(layer)[outside])
+        assert not result.alpha_derived
 
 
 @settings(max_examples=30, deadline=None)
-@given(rgba_images(max_side=40), st.sampled_from(["layer", "model"]), st.integers(0, 2**16))
-def test_new_shape_answers_for_any_layer(layer: Image.Image, output_size: EditOutputSize, seed: int) -> None:
-    canvas = prepare(layer, shape="new", output_size=output_size, target_area=AREA)
-    noise = np.random.default_rng(seed).integers(0, 256, (96, 96, 3), dtype=np.uint8)
-    for edited in (canvas.image, Image.fromarray(noise)):
-        image = canvas.finish(edited).image
-        assert image.mode == "RGBA"
-        assert image.size == (layer.size if output_size == "layer" else edited.size)
+@given(layers(), st.sampled_from(["keep", "new"]), st.sampled_from(["layer", "model"]), st.integers(0, 2**16))
+def test_any_layer_gets_an_answer_of_the_right_size(
+    layer: Image.Image, shape: Shape, output_size: EditOutputSize, seed: int
+) -> None:
+    canvas = prepare(layer, shape=shape, output_size=output_size, target_area=AREA)
+    for edited in answers(canvas, seed):
+        result = canvas.finish(edited)
+        assert result.image.mode == "RGBA"
+        assert result.image.size == (layer.size if output_size == "layer" else edited.size)
+        assert np.isfinite([*result.shift_px, result.zoom]).all()
+
+
+@settings(max_examples=25, deadline=None)
+@given(layers(), st.sampled_from(["keep", "new"]))
+def test_nothing_is_moved_when_the_model_changes_nothing(layer: Image.Image, shape: Shape) -> None:
+    canvas = prepare(layer, shape=shape, target_area=AREA)
+    result = canvas.finish(canvas.image)
+    assert result.shift_px == (0, 0) and result.zoom == 1
 
 
 @pytest.mark.parametrize("shape", ["keep", "new"])

@@ -4,15 +4,17 @@ from dataclasses import dataclass, field
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from llm_dit.alpha import Colour, bleed, restore_alpha
 from llm_dit.editing.crop import VISIBLE_ALPHA, Crop, crop_to_content, whole_layer
 from llm_dit.editing.detail import enlarge_with_detail
 from llm_dit.editing.key import Key, derive_key
-from llm_dit.editing.matte import choose_matte, measure_plate, take_out
+from llm_dit.editing.matte import choose_matte, measure_plate, measure_plate_error, take_out
+from llm_dit.editing.motion import Motion, undo_motion
 from llm_dit.editing.planes import Plane, as_float, join, to_image
-from llm_dit.editing.registration import Motion, measure_motion, undo_motion
+from llm_dit.editing.registration import measure_motion
 from llm_dit.pipelines.base import EditOutputSize, Shape
 
 # A new shape needs room to grow into.
@@ -21,9 +23,13 @@ MARGINS: dict[Shape, float] = {"keep": 0.08, "new": 0.25}
 ENOUGH: dict[Shape, float] = {"keep": 70.0, "new": 130.0}
 # The layer is shown this much larger all around, so that a model's blur mixes the ground into nothing that is kept.
 GROW_PX = 3
-# As if the layer lay on itself this often: what is faint is then told from the ground, and from noise.
-TIMES = 8
+# As if the layer lay on itself this often: a glow gets an outline by which to measure a shift, and hardly any ground
+# shows through it that would have to be taken out again.
+TIMES = 32
+# How far a model's blur carries colours: the ground is measured farther from the object than that.
 CLEAR_PX = 4
+# How much of the ground around the object counts for registration: a blurred edge must fit in, or it seems to move.
+AROUND_PX = 16
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,7 +76,7 @@ class EditCanvas:
             picture = undo_motion(picture, motion)
         key = derive_key(picture, self.alpha, self.matte) if self.shape == "new" else None
         if key is None:
-            colours = take_out(picture, self.coverage, self._plate(picture))
+            colours = self._take_out(picture)
             image = self._keep(colours, edited.size)
         else:
             image = self._renew(key, edited.size)
@@ -84,13 +90,13 @@ class EditCanvas:
         )
 
     def _measure(self, picture: Plane) -> Motion:
-        weight = cv2.dilate(self.coverage, np.ones((9, 9), np.uint8))
+        weight = cv2.dilate(self.coverage, _square(AROUND_PX))
         return measure_motion(as_float(self.image), picture, weight)
 
-    def _plate(self, picture: Plane) -> Plane:
-        # Blur mixes the colours of what is close to the object.
-        kernel = np.ones((2 * CLEAR_PX + 1, 2 * CLEAR_PX + 1), np.uint8)
-        return measure_plate(picture, cv2.dilate(self.coverage, kernel) <= 1 / 255, self.matte)
+    def _take_out(self, picture: Plane) -> Plane:
+        clear = cv2.dilate(self.coverage, _square(CLEAR_PX)) <= 1 / 255
+        plate = measure_plate(picture, clear, self.matte)
+        return take_out(picture, self.coverage, plate, measure_plate_error(picture, clear))
 
     def _keep(self, colours: Plane, edited_size: tuple[int, int]) -> Image.Image:
         """Return the edited colours under the original alpha."""
@@ -178,6 +184,10 @@ def _strengthen(alpha: Plane) -> Plane:
     kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * GROW_PX + 1, 2 * GROW_PX + 1))
     grown = np.maximum(cv2.GaussianBlur(cv2.dilate(alpha, kernel), (0, 0), 0.8), alpha)
     return 1 - (1 - grown) ** TIMES
+
+
+def _square(reach: int) -> NDArray[np.uint8]:
+    return np.ones((2 * reach + 1, 2 * reach + 1), np.uint8)
 
 
 def _is_larger(size: tuple[int, int], other: tuple[int, int]) -> bool:
