@@ -1,6 +1,6 @@
 """How true an edited layer is to what it should be, against two other ways of getting one through an opaque model.
 
-    python -m benchmarks.alpha_edits [--pairs 270] [--json benchmarks/out/alpha_edits.json]
+    python -m benchmarks.alpha_edits [--pairs 216] [--first 0] [--json benchmarks/out/alpha_edits.json]
 
 Every pair is a layer and an edit whose truth is known. The error is the mean difference, in levels of 255, of the
 composites over black, white and green, where the layer is or nearly is. `alpha_pairs` describes the other ways,
@@ -33,14 +33,15 @@ PARTS = ("all", "by_kind", "by_ground", "by_edit", "by_motion")
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--pairs", type=int, default=270)
+    parser.add_argument("--pairs", type=int, default=216)
+    parser.add_argument("--first", type=int, default=0, help="number of the first pair, which seeds it")
     parser.add_argument("--shape-pairs", type=int, default=72)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--json", type=Path, default=ROOT / "benchmarks/out/alpha_edits.json")
     arguments = parser.parse_args()
     with ProcessPoolExecutor(arguments.workers) as pool:
-        outcomes = list(pool.map(measure_pair, range(arguments.pairs)))
-        shapes = list(pool.map(measure_shape_pair, range(arguments.shape_pairs)))
+        outcomes = list(pool.map(measure_pair, range(arguments.first, arguments.first + arguments.pairs)))
+        shapes = list(pool.map(measure_shape_pair, range(arguments.first, arguments.first + arguments.shape_pairs)))
     figures = summarize(outcomes) | {"new_shape": summarize_shapes(shapes)}
     for part in PARTS:
         print_rows(part, figures[part])

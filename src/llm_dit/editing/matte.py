@@ -16,6 +16,7 @@ SAMPLES = 20_000
 # Standard deviations, of 0–1: of the noise of an autoencoder, and of a colour from those beside it.
 NOISE = 0.012
 DIFFERENCE = 0.05
+UNSURE = 0.3
 
 
 def choose_matte(layer: Image.Image, enough: float) -> Colour:
@@ -61,6 +62,8 @@ def take_out(edited: Plane, coverage: Plane, plate: Plane, plate_error: float = 
     sure = (1 / (1 + variance / DIFFERENCE**2)) * (cover > 1 / 255)
     if not sure.any():
         return edited
+    # Many that are hardly sure would outvote a few that are.
+    sure[sure < UNSURE * sure.max()] = 0
     return spread(np.concatenate([colours * sure, sure], -1, dtype=np.float32))[..., :3]
 
 

@@ -1,12 +1,10 @@
 """How far an edited picture is shifted and zoomed against the one that was given, whatever happened to its colours."""
 
-from dataclasses import dataclass
-
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from llm_dit.editing.edges import edge_field
+from llm_dit.editing.levels import Level, length, make_level
 from llm_dit.editing.motion import Motion, matrix
 from llm_dit.editing.planes import Plane
 
@@ -16,32 +14,10 @@ CANDIDATES = 3
 ZOOMS = np.linspace(-0.042, 0.042, 15)
 SEARCHED_SHIFT_PX = 18.0
 MAX_STEPS = 12
-# Where the given picture changes less than this with any motion, it tells nothing of it.
-MIN_SLOPE = 0.02
-MAX_POINTS = 60_000
 # Standard deviations of what models do: it decides only what the edges leave open, such as a shift along a line.
 USUAL_SHIFT_PX, USUAL_ZOOM = 6.0, 0.015
 # Resampling costs more than undoing less than this would gain.
 MIN_MOVE_PX = 0.25
-
-
-@dataclass(frozen=True, kw_only=True)
-class Level:
-    """Both pictures at one size: `scale` to the full one, edge fields (height, width, 2), and the given one's points.
-
-    Of the points the place from the middle in pixels (n, 2), the vector (n, 2), how it changes with shift x, shift y
-    and zoom (in pixels at `radius`) (n, 2, 3), and the weight (n,).
-    """
-
-    scale: float
-    radius: float
-    given: Plane
-    edited: Plane
-    weight: Plane
-    places: Plane
-    vectors: Plane
-    slopes: Plane
-    weights: Plane
 
 
 def measure_motion(given: Plane, edited: Plane, weight: Plane) -> Motion:
@@ -51,7 +27,7 @@ def measure_motion(given: Plane, edited: Plane, weight: Plane) -> Motion:
     by correlation of edge fields on a small picture is refined from coarse to fine by least squares with robust
     weights (Baker and Matthews, "Lucas-Kanade 20 years on", IJCV 2004; Geman and McClure's weights).
     """
-    levels = [level for side in SIDES if len((level := _level(given, edited, weight, side)).places)]
+    levels = [level for side in SIDES if len((level := make_level(given, edited, weight, side)).places)]
     if not levels:
         return Motion()
     search = levels[min(SEARCHED, len(levels) - 1)]
@@ -67,35 +43,10 @@ def measure_motion(given: Plane, edited: Plane, weight: Plane) -> Motion:
 
 def _if_better(level: Level, motion: Motion, radius: float) -> Motion:
     """Return the motion, or none where it is too small to be told from none, or makes the edges agree less."""
-    still = Motion(correlation=_correlation(level, Motion()), error_px=motion.error_px)
+    still = Motion(correlation=level.correlation(Motion()), error_px=motion.error_px)
     moves = float(np.hypot(*motion.shift)) + abs(motion.zoom - 1) * radius
     sure = moves > max(MIN_MOVE_PX, 3 * motion.error_px) and motion.correlation > still.correlation
     return motion if sure else still
-
-
-def _level(given: Plane, edited: Plane, weight: Plane, side: int) -> Level:
-    height, width = given.shape[:2]
-    scale = min(side / max(height, width), 1.0)
-    size = (max(round(width * scale), 1), max(round(height * scale), 1))
-    small = [cv2.resize(plane, size, interpolation=cv2.INTER_AREA) for plane in (given, edited, weight)]
-    field = edge_field(small[0], small[2])
-    radius = max(size) / 2
-    slopes = _slopes(field, radius)
-    telling = np.flatnonzero(np.einsum("hwcd,hwcd->hw", slopes, slopes) * small[2] > MIN_SLOPE**2)
-    telling = telling[:: len(telling) // MAX_POINTS + 1]
-    rows, columns = np.divmod(telling, size[0])
-    middle = np.array([(size[0] - 1) / 2, (size[1] - 1) / 2], np.float32)
-    return Level(
-        scale=scale,
-        radius=radius,
-        given=field,
-        edited=edge_field(small[1], small[2]),
-        weight=small[2],
-        places=np.stack([columns, rows], -1).astype(np.float32) - middle,
-        vectors=field.reshape(-1, 2)[telling],
-        slopes=slopes.reshape(-1, 2, 3)[telling],
-        weights=small[2].reshape(-1)[telling],
-    )
 
 
 def _search(level: Level) -> list[Motion]:
@@ -126,7 +77,7 @@ def _spectrum(field: Plane) -> NDArray[np.complex128]:
 
 def _refine(level: Level, start: Motion) -> Motion:
     """Return `start` improved by Gauss-Newton steps on the points of one level."""
-    state = np.array([*np.array(start.shift) * level.scale, (start.zoom - 1) * level.radius])
+    state = level.state(start)
     error = float("inf")
     for _ in range(MAX_STEPS):
         step, error = _step(level, state)
@@ -135,16 +86,15 @@ def _refine(level: Level, start: Motion) -> Motion:
             break
     shift = (float(state[0] / level.scale), float(state[1] / level.scale))
     motion = Motion(shift=shift, zoom=float(1 + state[2] / level.radius))
-    return Motion(shift=shift, zoom=motion.zoom, correlation=_correlation(level, motion), error_px=error / level.scale)
+    return Motion(shift=shift, zoom=motion.zoom, correlation=level.correlation(motion), error_px=error / level.scale)
 
 
 def _step(level: Level, state: NDArray[np.float64]) -> tuple[NDArray[np.float64], float]:
     """Return the change of shift x, shift y and zoom that fits best, at most a pixel, and its standard error."""
-    moved, inside = _sample(level, state)
-    weights = level.weights * inside
+    moved, weights = level.sample(state)
     # Noise and blur shorten the vectors of the edited picture; what matters is where they lie.
-    length = np.clip(_length(level.vectors, weights) / (_length(moved, weights) + 1e-6), 0.5, 2)
-    residual = moved * length - level.vectors
+    longer = np.clip(length(level.vectors, weights) / (length(moved, weights) + 1e-6), 0.5, 2)
+    residual = moved * longer - level.vectors
     squares = np.einsum("nc,nc->n", residual, residual)
     robust = weights / (1 + squares / 0.25) ** 2
     weighted = (level.slopes * robust[:, None, None]).reshape(-1, 3)
@@ -154,37 +104,3 @@ def _step(level: Level, state: NDArray[np.float64]) -> tuple[NDArray[np.float64]
     normal = (weighted.T @ level.slopes.reshape(-1, 3)).astype(np.float64) / (12 * variance) + np.diag(usual**-2)
     pull = -weighted.T.astype(np.float64) @ residual.reshape(-1) / (12 * variance) - state / usual**2
     return np.linalg.solve(normal, pull).clip(-1, 1), float(np.sqrt(np.linalg.inv(normal).diagonal().max()))
-
-
-def _slopes(field: Plane, radius: float) -> Plane:
-    """Return how the field changes with shift x, shift y and zoom (in pixels at `radius`): (height, width, 2, 3)."""
-    height, width = field.shape[:2]
-    across = cv2.Scharr(field, cv2.CV_32F, 1, 0, scale=1 / 32)
-    down = cv2.Scharr(field, cv2.CV_32F, 0, 1, scale=1 / 32)
-    x = (np.arange(width, dtype=np.float32) - (width - 1) / 2)[None, :, None] / radius
-    y = (np.arange(height, dtype=np.float32) - (height - 1) / 2)[:, None, None] / radius
-    return np.stack([across, down, across * x + down * y], -1).astype(np.float32)
-
-
-def _sample(level: Level, state: NDArray[np.float64]) -> tuple[Plane, Plane]:
-    """Return the edited picture's vectors (n, 2) where the points went, and whether (n,) they are inside of it."""
-    height, width = level.edited.shape[:2]
-    at = level.places * np.float32(1 + state[2] / level.radius) + state[:2].astype(np.float32)
-    x, y = at[:, 0] + np.float32((width - 1) / 2), at[:, 1] + np.float32((height - 1) / 2)
-    inside = (x >= 0) & (y >= 0) & (x <= width - 1) & (y <= height - 1)
-    # OpenCV wants maps of fewer than 32767 rows.
-    rows = -(-len(x) // 1024)
-    x, y = (np.resize(values, (rows, 1024)) for values in (x, y))
-    return cv2.remap(level.edited, x, y, cv2.INTER_LINEAR).reshape(-1, 2)[: len(at)], inside.astype(np.float32)
-
-
-def _correlation(level: Level, motion: Motion) -> float:
-    state = np.array([*np.array(motion.shift) * level.scale, (motion.zoom - 1) * level.radius])
-    moved, inside = _sample(level, state)
-    weights = level.weights * inside
-    agreement = float(np.einsum("nc,nc,n->", level.vectors, moved, weights))
-    return agreement / (_length(level.vectors, weights) * _length(moved, weights) + 1e-9)
-
-
-def _length(vectors: Plane, weights: Plane) -> float:
-    return float(np.einsum("nc,nc,n->", vectors, vectors, weights)) ** 0.5
