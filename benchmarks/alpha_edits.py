@@ -25,7 +25,8 @@ import numpy as np
 from benchmarks.alpha_pairs import Outcome, ShapeOutcome, measure_pair, measure_shape_pair
 from benchmarks.machine import write_report
 from benchmarks.simulated_edits import EDITS, GROUNDS
-from benchmarks.simulated_layers import KINDS, SHAPES
+from benchmarks.simulated_layers import SHAPES
+from benchmarks.simulated_shapes import KINDS
 
 ROOT = Path(__file__).resolve().parent.parent
 PARTS = ("all", "by_kind", "by_ground", "by_edit", "by_motion")

@@ -18,7 +18,8 @@ from PIL import Image
 
 from benchmarks.simulated_editor import MODEL_AREA, render, render_reshaped
 from benchmarks.simulated_edits import EDITS, GROUNDS, Edit, draw_edit, true_colours
-from benchmarks.simulated_layers import KINDS, LONGEST_PX, SHAPES, Plane, Subject, draw_subject, reshape
+from benchmarks.simulated_layers import LONGEST_PX, SHAPES, Plane, Subject, draw_subject, reshape
+from benchmarks.simulated_shapes import KINDS
 from llm_dit.alpha import flatten
 from llm_dit.editing import prepare
 from llm_dit.editing.motion import Motion
