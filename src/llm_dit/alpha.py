@@ -57,9 +57,9 @@ def bleed(layer: Image.Image) -> Image.Image:
     if hidden.all() or not hidden.any():
         return Image.fromarray(rgba, "RGBA")
     colours, alpha = _as_float(layer)
-    spread = _pull_push(np.concatenate([colours * alpha, alpha], axis=-1))
+    whole = spread(np.concatenate([colours * alpha, alpha], axis=-1))
     filled = rgba.copy()
-    filled[hidden, :3] = np.rint(spread[hidden, :3].clip(0, 1) * 255.0).astype(np.uint8)
+    filled[hidden, :3] = np.rint(whole[hidden, :3].clip(0, 1) * 255.0).astype(np.uint8)
     return Image.fromarray(filled, "RGBA")
 
 
@@ -74,8 +74,12 @@ def resize_layer(layer: Image.Image, size: tuple[int, int]) -> Image.Image:
     return restore_alpha(colours.resize(size, Image.Resampling.LANCZOS), Image.new("L", size, 255))
 
 
-def _pull_push(premultiplied: Floats) -> Floats:
-    """Return `premultiplied` (height, width, 4) with what is missing to an alpha of 1 filled in from coarser levels."""
+def spread(premultiplied: Floats) -> Floats:
+    """Return `premultiplied` (height, width, 4) with what is missing to an alpha of 1 filled in from coarser levels.
+
+    All values are 0–1, float32. Alpha may also be how sure a colour is: the less sure, the more it gets of its
+    neighbours. Something must be known somewhere. The method is that of `bleed`.
+    """
     height, width = premultiplied.shape[:2]
     if height == 1 and width == 1:
         return premultiplied / premultiplied[..., 3:]
@@ -83,8 +87,8 @@ def _pull_push(premultiplied: Floats) -> Floats:
     coarse = cv2.resize(premultiplied, half, interpolation=cv2.INTER_AREA).reshape(half[1], half[0], 4)
     # A coarse pixel counts in full as soon as a quarter of it is known, or colours would hardly leave the edge.
     coarse /= np.maximum(coarse[..., 3:], 0.25)
-    spread = cv2.resize(_pull_push(coarse), (width, height), interpolation=cv2.INTER_LINEAR)
-    return premultiplied + spread * (1.0 - premultiplied[..., 3:])
+    around = cv2.resize(spread(coarse), (width, height), interpolation=cv2.INTER_LINEAR)
+    return premultiplied + around * (1.0 - premultiplied[..., 3:])
 
 
 def _as_float(layer: Image.Image) -> tuple[Floats, Floats]:

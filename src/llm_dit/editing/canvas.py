@@ -4,26 +4,23 @@ from dataclasses import dataclass, field
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
-from llm_dit.alpha import Colour, bleed, restore_alpha
-from llm_dit.editing.crop import VISIBLE_ALPHA, Crop, crop_to_content, whole_layer
+from llm_dit.alpha import Colour, restore_alpha
+from llm_dit.editing.crop import Crop, is_larger
 from llm_dit.editing.detail import enlarge_with_detail
 from llm_dit.editing.key import Key, derive_key
-from llm_dit.editing.matte import choose_matte, measure_plate, take_out
+from llm_dit.editing.matte import measure_plate, measure_plate_error, take_out
+from llm_dit.editing.motion import Motion, undo_motion
 from llm_dit.editing.planes import Plane, as_float, join, to_image
-from llm_dit.editing.registration import Motion, measure_motion, undo_motion
+from llm_dit.editing.registration import measure_motion
 from llm_dit.pipelines.base import EditOutputSize, Shape
 
-# A new shape needs room to grow into.
-MARGINS: dict[Shape, float] = {"keep": 0.08, "new": 0.25}
-# How far, of at most 442, a neutral ground must be from the layer's colours: to see the shape by, or to key by.
-ENOUGH: dict[Shape, float] = {"keep": 70.0, "new": 130.0}
-# The layer is shown this much larger all around, so that a model's blur mixes the ground into nothing that is kept.
-GROW_PX = 3
-# As if the layer lay on itself this often: what is faint is then told from the ground, and from noise.
-TIMES = 8
+# How far a model's blur carries colours: the ground is measured farther from the object than that.
 CLEAR_PX = 4
+# How much of the ground around the object counts for registration: a blurred edge must fit in, or it seems to move.
+AROUND_PX = 16
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,7 +67,7 @@ class EditCanvas:
             picture = undo_motion(picture, motion)
         key = derive_key(picture, self.alpha, self.matte) if self.shape == "new" else None
         if key is None:
-            colours = take_out(picture, self.coverage, self._plate(picture))
+            colours = self._take_out(picture)
             image = self._keep(colours, edited.size)
         else:
             image = self._renew(key, edited.size)
@@ -84,13 +81,13 @@ class EditCanvas:
         )
 
     def _measure(self, picture: Plane) -> Motion:
-        weight = cv2.dilate(self.coverage, np.ones((9, 9), np.uint8))
+        weight = cv2.dilate(self.coverage, _square(AROUND_PX))
         return measure_motion(as_float(self.image), picture, weight)
 
-    def _plate(self, picture: Plane) -> Plane:
-        # Blur mixes the colours of what is close to the object.
-        kernel = np.ones((2 * CLEAR_PX + 1, 2 * CLEAR_PX + 1), np.uint8)
-        return measure_plate(picture, cv2.dilate(self.coverage, kernel) <= 1 / 255, self.matte)
+    def _take_out(self, picture: Plane) -> Plane:
+        clear = cv2.dilate(self.coverage, _square(CLEAR_PX)) <= 1 / 255
+        plate = measure_plate(picture, clear, self.matte)
+        return take_out(picture, self.coverage, plate, measure_plate_error(picture, clear))
 
     def _keep(self, colours: Plane, edited_size: tuple[int, int]) -> Image.Image:
         """Return the edited colours under the original alpha."""
@@ -113,72 +110,10 @@ class EditCanvas:
         return self.crop.paste(self.layer, restore_alpha(self._at_layer_size(key.colours), to_image(alpha)))
 
     def _at_layer_size(self, colours: Plane) -> Image.Image:
-        if _is_larger(self.crop.box_size, self.crop.size):
+        if is_larger(self.crop.box_size, self.crop.size):
             return enlarge_with_detail(colours, self.colours, self.crop.cut(self.layer))
         return to_image(colours).resize(self.crop.box_size, Image.Resampling.LANCZOS)
 
 
-def prepare(
-    layer: Image.Image,
-    *,
-    shape: Shape,
-    output_size: EditOutputSize = "layer",
-    target_area: int = 1024 * 1024,
-    multiple: int = 32,
-) -> EditCanvas:
-    """Make an RGBA layer into a picture of about `target_area` pixels whose sides are multiples of `multiple`.
-
-    The picture shows the layer's content with a margin, enlarged to the whole area, or with `output_size="model"` all
-    of the layer. The layer lies on a ground that stands apart from it. What is under full transparency is never
-    shown. For `shape="keep"` it is shown stronger than it is, since the original alpha is put back (see `GROW_PX`,
-    `TIMES`); for "new" exactly as it is, so that alpha can be read from the answer.
-    """
-    layer = layer.convert("RGBA")
-    if output_size == "model":
-        crop = whole_layer(layer, target_area, multiple)
-    else:
-        crop = crop_to_content(layer, MARGINS[shape], target_area, multiple)
-    piece = _without_specks(crop.cut(layer))
-    matte = choose_matte(piece, ENOUGH[shape])
-    colours, alpha = _resize(piece, crop.size)
-    coverage = _strengthen(alpha) if shape == "keep" else alpha
-    ground = np.array(matte, np.float32) / np.float32(255)
-    return EditCanvas(
-        image=to_image(colours * coverage[..., None] + ground * (1 - coverage[..., None])),
-        layer=layer,
-        crop=crop,
-        shape=shape,
-        output_size=output_size,
-        matte=matte,
-        colours=colours,
-        alpha=alpha,
-        coverage=coverage,
-    )
-
-
-def _without_specks(piece: Image.Image) -> Image.Image:
-    """Return the piece without what is too faint to be seen, whose colours are arbitrary."""
-    cleared = piece.copy()
-    cleared.putalpha(piece.getchannel("A").point([0] * VISIBLE_ALPHA + list(range(VISIBLE_ALPHA, 256))))
-    return cleared
-
-
-def _resize(piece: Image.Image, size: tuple[int, int]) -> tuple[Plane, Plane]:
-    """Return straight colours, bled under transparency, and alpha, both at `size` and 0–1."""
-    if _is_larger(piece.size, size):
-        piece = piece.resize(size, Image.Resampling.LANCZOS)  # Pillow weights the colours by alpha
-    filled = bleed(piece)
-    colours = as_float(filled.convert("RGB").resize(size, Image.Resampling.LANCZOS))
-    alpha = as_float(filled.getchannel("A").resize(size, Image.Resampling.LANCZOS))
-    return colours, alpha
-
-
-def _strengthen(alpha: Plane) -> Plane:
-    """Return the coverage of a layer grown by `GROW_PX` and laid `TIMES` over itself."""
-    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * GROW_PX + 1, 2 * GROW_PX + 1))
-    grown = np.maximum(cv2.GaussianBlur(cv2.dilate(alpha, kernel), (0, 0), 0.8), alpha)
-    return 1 - (1 - grown) ** TIMES
-
-
-def _is_larger(size: tuple[int, int], other: tuple[int, int]) -> bool:
-    return size[0] * size[1] > other[0] * other[1]
+def _square(reach: int) -> NDArray[np.uint8]:
+    return np.ones((2 * reach + 1, 2 * reach + 1), np.uint8)

@@ -69,6 +69,11 @@ def fit_size(ratio: float, target_area: int, multiple: int) -> tuple[int, int]:
     return size
 
 
+def is_larger(size: tuple[int, int], other: tuple[int, int]) -> bool:
+    """Return whether a size has more pixels than another."""
+    return size[0] * size[1] > other[0] * other[1]
+
+
 def _round_size(ratio: float, target_area: int, multiple: int) -> tuple[int, int]:
     width = math.sqrt(target_area * ratio)
     return (

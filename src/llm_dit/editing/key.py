@@ -62,8 +62,9 @@ def _find_ground(edited: Plane, alpha: Plane, matte: Colour) -> NDArray[np.bool_
     plate = cv2.GaussianBlur(measure_plate(edited, rough, matte), (0, 0), 12)
     even = cv2.blur(np.linalg.norm(edited - plate, axis=-1), (5, 5)) < NOISE
     clear = cv2.erode((even & (np.linalg.norm(edited - usual, axis=-1) < UNEVEN)).astype(np.uint8), np.ones((7, 7)))
-    ground = clear.astype(bool)
-    return ground if (ground & around).sum() >= MIN_GROUND * around.sum() else None
+    # What was faint already looks even too, and is not ground.
+    ground = clear.astype(bool) & around
+    return ground if ground.sum() >= MIN_GROUND * around.sum() else None
 
 
 def _nearest_object_colours(edited: Plane, alpha: Plane, plate: Plane) -> Plane:

@@ -5,7 +5,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from llm_dit.alpha import Colour, bleed
+from llm_dit.alpha import Colour, bleed, spread
 from llm_dit.editing.planes import Plane, as_float, join
 
 # Neutral grounds are taken first: a model that knows about light would reflect a strong colour onto the object. Middle
@@ -13,6 +13,10 @@ from llm_dit.editing.planes import Plane, as_float, join
 NEUTRALS: tuple[Colour, ...] = ((128, 128, 128), (192, 192, 192), (64, 64, 64), (240, 240, 240), (16, 16, 16))
 VIVID: tuple[Colour, ...] = tuple((red, green, blue) for red in (0, 255) for green in (0, 255) for blue in (0, 255))
 SAMPLES = 20_000
+# Standard deviations, of 0–1: of the noise of an autoencoder, and of a colour from those beside it.
+NOISE = 0.012
+DIFFERENCE = 0.05
+UNSURE = 0.3
 
 
 def choose_matte(layer: Image.Image, enough: float) -> Colour:
@@ -44,19 +48,37 @@ def measure_plate(edited: Plane, clear: NDArray[np.bool_], matte: Colour) -> Pla
     return as_float(bleed(join(mean, known)).convert("RGB"))
 
 
-def take_out(edited: Plane, coverage: Plane, plate: Plane, ridge: float = 0.02, reach_px: float = 4.0) -> Plane:
+def take_out(edited: Plane, coverage: Plane, plate: Plane, plate_error: float = NOISE) -> Plane:
     """Return the colours F with edited = coverage · F + (1 − coverage) · plate, straight, (height, width, 3) in 0–1.
 
-    The less a pixel covers, the more its solution is noise divided by coverage; it is therefore drawn towards the
-    mean of its neighbours (normalised convolution: Knutsson and Westin, CVPR 1993), by ridge regression with `ridge`.
-    Where nothing is covered the colours beside it are bled in.
+    The less a pixel covers, the more its solution is noise and error of the plate, divided by coverage. Each pixel
+    counts by how sure it is, by the inverse of its variance, and gets the rest from its neighbours (`spread`).
+    `plate_error` is the standard deviation of the plate from the ground that is really there.
     """
     cover = coverage[..., None]
-    own = edited - (1 - cover) * plate
-    nearby = cv2.GaussianBlur(coverage, (0, 0), reach_px)[..., None]
-    mean = (cv2.GaussianBlur(own, (0, 0), reach_px) / np.maximum(nearby, 1e-4)).clip(0, 1)
-    colours = (cover * own + ridge * mean) / (cover**2 + ridge)
-    return as_float(bleed(join(colours, (coverage > 1 / 255).astype(np.float32))).convert("RGB"))
+    colours = ((edited - (1 - cover) * plate) / np.maximum(cover, 1 / 255)).clip(0, 1)
+    # What an opaque pixel has of noise stays: only the excess over that is mistrusted.
+    variance = (NOISE**2 * (1 - cover**2) + plate_error**2 * (1 - cover) ** 2) / np.maximum(cover, 1 / 255) ** 2
+    sure = (1 / (1 + variance / DIFFERENCE**2)) * (cover > 1 / 255)
+    if not sure.any():
+        return edited
+    # Many that are hardly sure would outvote a few that are.
+    sure[sure < UNSURE * sure.max()] = 0
+    return spread(np.concatenate([colours * sure, sure], -1, dtype=np.float32))[..., :3]
+
+
+def measure_plate_error(edited: Plane, clear: NDArray[np.bool_]) -> float:
+    """Return the standard deviation of the ground from its own mean nearby: large where a scene was painted on it."""
+    if not clear.any():
+        return NOISE
+    height, width = clear.shape
+    known = clear.astype(np.float32)[..., None]
+    # A coarse mean: the plate is carried on under an object from about as far away.
+    small = (max(width // 8, 1), max(height // 8, 1))
+    sums = cv2.resize(np.concatenate([edited * known, known], -1), small, interpolation=cv2.INTER_AREA)
+    sums = cv2.resize(cv2.GaussianBlur(sums.reshape(small[1], small[0], 4), (0, 0), 6), (width, height))
+    residual = edited - sums[..., :3] / np.maximum(sums[..., 3:], 1e-3)
+    return float((residual[clear] ** 2).mean() ** 0.5)
 
 
 def _nearest(sample: Plane, ground: Colour) -> float:
