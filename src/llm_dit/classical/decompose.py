@@ -7,7 +7,8 @@ from PIL import Image
 
 from llm_dit.classical.exact import settle_alpha, settle_colours
 from llm_dit.classical.find import Report, find_groups
-from llm_dit.classical.ground import Ground, find_halo
+from llm_dit.classical.ground import Ground
+from llm_dit.classical.halos import find_halo
 from llm_dit.classical.matte import Halo, Plan, matte, paint
 from llm_dit.classical.names import layer_names
 from llm_dit.classical.order import complete, stack_order
@@ -126,6 +127,7 @@ def _enlarge_halo(halo: Halo, width: int, height: int) -> Halo:
         dark=cv2.resize(halo.dark, (width, height), interpolation=cv2.INTER_LINEAR),
         owner=_enlarge(halo.owner.astype(np.int16), width, height).astype(np.int32),
         soft=halo.soft,
+        lights=halo.lights,
     )
 
 

@@ -4,8 +4,9 @@ from collections.abc import Callable
 
 import numpy as np
 
-from llm_dit.classical.ground import Ground, fit_ground, sort_soft
+from llm_dit.classical.ground import Ground, fit_ground
 from llm_dit.classical.grouping import busyness, find_ground, group
+from llm_dit.classical.halos import sort_soft
 from llm_dit.classical.regions import Regions, measure, smooth_merge
 from llm_dit.classical.segment import Labels, Palette, Sketch, find_palette, oversegment
 from llm_dit.classical.surfaces import dissolve_slivers, join_paint
@@ -13,6 +14,8 @@ from llm_dit.classical.things import group_things, is_known, pieces_of, with_str
 
 MANY = 160
 """Regions of one paint each, from which on they are parts of things rather than things."""
+MANY_ON_KNOWN = 100
+"""The same on a ground that is known everywhere, where no region is a patch of the ground's texture."""
 
 Report = Callable[[str], None]
 
@@ -29,7 +32,7 @@ def find_groups(sketch: Sketch, layer_num: int, seed: int, report: Report) -> tu
     regions = measure(dissolve_slivers(regions, sketch), sketch, palette)
     report("grouping")
     regions = measure(join_paint(regions, sketch, strict=True), sketch, palette)
-    if regions.count > MANY:
+    if _is_of_many_parts(regions, sketch):
         return _find_things(regions, sketch, palette, layer_num, report)
     busy = busyness(regions, layer_num)
     if busy < 0.5:
@@ -43,6 +46,12 @@ def find_groups(sketch: Sketch, layer_num: int, seed: int, report: Report) -> tu
     numbers = group(regions, palette.colours, find_ground(regions), layer_num, busy)
     report("grouping")
     return np.where(regions.labels >= 0, numbers[regions.labels], -1).astype(np.int32), fit
+
+
+def _is_of_many_parts(regions: Regions, sketch: Sketch) -> bool:
+    if regions.count <= MANY_ON_KNOWN or regions.count > MANY:
+        return regions.count > MANY
+    return is_known(fit_ground(sketch.rgb, regions.labels == find_ground(regions)))
 
 
 def _find_things(

@@ -1,5 +1,6 @@
 """Soft alphas and clean colours for layers whose places are known."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import cv2
@@ -17,13 +18,15 @@ FAINT, ROUGH = 3.0, 24.0
 
 @dataclass(frozen=True, kw_only=True)
 class Halo:
-    """What lies softly around things: `alpha` (height, width), how `dark` it is (0 the thing's own colour, 1 black),
-    the layer `owner` it belongs to, and which layers are `soft` all through."""
+    """What lies softly around things: `alpha` (height, width), how `dark` it is (0 the thing's light, 1 black), the
+    layer `owner` it belongs to, which layers are `soft` all through, and the `lights` (3) that are of another colour
+    than their layers."""
 
     alpha: Floats
     dark: Floats
     owner: Labels
     soft: frozenset[int]
+    lights: Mapping[int, Floats]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,7 +74,7 @@ def matte(plan: Plan, number: int, colours: Floats, below: Floats, halo: Halo | 
     around, tint = np.zeros(mine.shape, np.float32), colours
     if halo is not None:
         around = np.where((halo.owner == number) & ~covered, halo.alpha, 0).astype(np.float32)
-        tint = colours * (1 - halo.dark[..., None])
+        tint = np.broadcast_to(halo.lights.get(number, colours), colours.shape) * (1 - halo.dark[..., None])
         below = below + (tint - below) * around[..., None]
         inside &= number not in halo.soft
     alpha = cv2.GaussianBlur(plan.whole[number].astype(np.float32), (0, 0), 0.5 / plan.scale)
