@@ -13,7 +13,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from llm_dit.errors import EngineError, InputError, LLMDiTError, NonFiniteOutputError
+from llm_dit.errors import EditOnlyError, EngineError, InputError, LLMDiTError, NonFiniteOutputError
 from server.errors import (
     JobCanceledError,
     NotFoundError,
@@ -26,6 +26,7 @@ from web.problems import ErrorBody, error_type, problem_response
 STATUS: Mapping[type[LLMDiTError], int] = {
     InputError: 422,
     EngineError: 503,
+    EditOnlyError: 409,
     NotFoundError: 404,
     QueueFullError: 503,
     JobCanceledError: 409,

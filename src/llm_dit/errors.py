@@ -10,6 +10,7 @@ LLMDiTError
     ├── WeightsError           a checkpoint is missing, incomplete or damaged; the message names the file in it
     ├── DownloadError          the hub cannot be reached, refuses, or sends something else
     ├── DiskFullError          there is no room for the weights
+    ├── EditOnlyError          the pipeline was opened to edit, and cannot decompose
     ├── NonFiniteOutputError   the model's numbers ran out of range, so that there is no image
     └── VersionError           a library is missing or too old
 
@@ -90,6 +91,12 @@ class DiskFullError(EngineError):
     """There is no room on the disk for the weights."""
 
     code = "disk_full"
+
+
+class EditOnlyError(EngineError):
+    """The pipeline was opened to edit layers, and holds no model that takes a picture apart."""
+
+    code = "edit_only"
 
 
 class NonFiniteOutputError(EngineError):

@@ -12,6 +12,7 @@ from PIL import Image
 
 from llm_dit.errors import (
     DeviceError,
+    EditOnlyError,
     EngineError,
     ImageError,
     InputError,
@@ -177,7 +178,7 @@ def test_other_text_encoders_are_loaded_too(checkpoints: Path, tmp_path: Path) -
 def test_edit_only_loads_one_model(checkpoints: Path, picture: Image.Image) -> None:
     pipe = QwenImageDiffusersPipeline.from_pretrained("", checkpoints / "edit", edit_only=True, device="cpu")
     assert pipe.has_edit_model
-    with pytest.raises(EngineError, match="edit_only"):
+    with pytest.raises(EditOnlyError, match="edit_only"):
         run(pipe, picture)
 
 

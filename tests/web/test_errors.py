@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from llm_dit.errors import InputError, LLMDiTError
+from llm_dit.errors import EditOnlyError, InputError, LLMDiTError
 from server.errors import NotFoundError, SettingsError
 from web.errors import STATUS, error_body, status_of
 
@@ -27,6 +27,10 @@ def test_every_error_has_a_status_of_its_kind(error_class: type[LLMDiTError]) ->
 def test_codes_are_told_apart() -> None:
     codes = [error.code for error in CLASSES]
     assert len(codes) == len(set(codes))
+
+
+def test_what_another_try_will_not_change_does_not_ask_for_one() -> None:
+    assert status_of(EditOnlyError("x")) == 409
 
 
 def test_python_names_become_those_of_http() -> None:

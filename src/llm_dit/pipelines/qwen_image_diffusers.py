@@ -9,7 +9,7 @@ from PIL import Image
 
 from llm_dit.alpha import resize_layer
 from llm_dit.editing import EditResult, prepare
-from llm_dit.errors import EngineError
+from llm_dit.errors import EditOnlyError
 from llm_dit.layers import Decomposition
 from llm_dit.pipelines.arguments import (
     EDIT_RESOLUTION,
@@ -149,7 +149,7 @@ class QwenImageDiffusersPipeline:
         check_sampling(num_inference_steps, cfg_scale, seed)
         check_choice(output_size, get_args(OutputSize), "output_size")
         if not self._models.has(LAYERED):
-            raise EngineError("This pipeline was opened with edit_only: open one without it to decompose.")
+            raise EditOnlyError("This pipeline was opened with edit_only: open one without it to decompose.")
         seed = chosen_seed(seed)
         report = progress or ignore_progress
         picture = image.convert("RGBA")
