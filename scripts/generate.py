@@ -16,12 +16,13 @@ from pathlib import Path
 
 from PIL import Image
 
-from llm_dit.errors import LLMDiTError
+from llm_dit.errors import LLMDiTError, VersionError
 from llm_dit.images import read_image
 from llm_dit.layers import Decomposition, Layer, composite
 from llm_dit.pipelines.base import Progress
 from llm_dit.png import encode_png
 from llm_dit.qwen.checkpoints import LAYERED_MODEL
+from llm_dit.qwen.diagnosis import unmet_requirements
 from llm_dit.qwen.placement import STRATEGIES, CpuOffload
 
 EDIT_HELP = "edit a layer of the result, 1 is the bottom one; repeat it with --instruction for more"
@@ -72,6 +73,8 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def generate(options: argparse.Namespace, image: Image.Image) -> None:
+    if unmet := unmet_requirements():
+        raise VersionError(f"{unmet[0].name} is {unmet[0].value}: {unmet[0].advice}.")
     # Imported here, so that --help and a wrong argument do not wait for torch.
     from llm_dit.pipelines.qwen_image_diffusers import QwenImageDiffusersPipeline
 

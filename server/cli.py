@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from llm_dit.exports.bundle import bundle_files
+from llm_dit.exports.bundle import bundle_files, remove_bundle
 from llm_dit.layers import Layer, composite
 from llm_dit.pipelines.base import LayerPipeline, ProgressCallback, chosen_seed
 from llm_dit.png import encode_png
@@ -17,7 +17,7 @@ from server.engines import choose_engine, diagnose_qwen
 from server.files import open_image, read_stack, writing
 from server.serving import hand_over, listen, serve_forever, show_addresses, show_engine
 from server.settings import Settings, load_settings
-from server.terminal import explained, progress_bar
+from server.terminal import counted, explained, progress_bar
 
 app = typer.Typer(
     name="llm-dit",
@@ -30,7 +30,7 @@ app = typer.Typer(
 )
 
 Config = Annotated[Path | None, typer.Option(help="Settings file; default: config.toml in this folder, if there.")]
-Profile = Annotated[str | None, typer.Option(help="Section of the file to lay over its [default].")]
+Profile = Annotated[str | None, typer.Option(help="Section of the file to lay over its default section.")]
 Engine = Annotated[str | None, typer.Option(help="auto, classical or qwen; default: what the settings say.")]
 Steps = Annotated[int | None, typer.Option(help="Diffusion steps, 1–100; the classical engine has none.")]
 Guidance = Annotated[float | None, typer.Option("--cfg-scale", help="Guidance, 1–20; the classical engine has none.")]
@@ -101,9 +101,10 @@ def decompose(
         about = {"seed": result.seed, "prompt": result.prompt}
         with writing(folder):
             folder.mkdir(parents=True, exist_ok=True)
+            remove_bundle(folder)
             for name, content in bundle_files(stack, width=result[0].width, height=result[0].height, about=about):
                 (folder / name).write_bytes(content)
-        typer.echo(f"{folder}: {len(stack)} layers, seed {result.seed}")
+        typer.echo(f"{folder}: {counted(len(stack), 'layer')}, seed {result.seed}")
 
 
 @app.command()
@@ -159,7 +160,7 @@ def composite_layers(
         stack, width, height = read_stack(sources)
         with writing(output):
             output.write_bytes(encode_png(composite(stack, width, height)))
-        typer.echo(f"{output}: {len(stack)} layers")
+        typer.echo(f"{output}: {counted(len(stack), 'layer')}")
 
 
 @app.command()

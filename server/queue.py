@@ -101,6 +101,7 @@ class JobQueue:
         except asyncio.CancelledError:
             job.cancel()
         except LLMDiTError as error:
+            logger.info("job %s: %s", job.id, error.code)
             job.fail(error)
         else:
             job.succeed(result)

@@ -15,6 +15,14 @@ from server.errors import SettingsError
 EXIT_INPUT = 2
 EXIT_ENGINE = 3
 EXIT_INTERRUPTED = 130
+OPTIONS = {
+    "layer_num": "--layers",
+    "num_inference_steps": "--steps",
+    "cfg_scale": "--cfg-scale",
+    "seed": "--seed",
+    "resolution": "--resolution",
+}
+"""Options whose names are not those of the arguments that they become."""
 
 console = Console(stderr=True, highlight=False)
 
@@ -25,10 +33,22 @@ def explained() -> Generator[None]:
     try:
         yield
     except LLMDiTError as error:
-        console.print(f"error: {error.message}", style="red", markup=False, soft_wrap=True)
+        console.print(f"error: {_with_options(error)}", style="red", markup=False, soft_wrap=True)
         sys.exit(EXIT_INPUT if isinstance(error, InputError | SettingsError) else EXIT_ENGINE)
     except KeyboardInterrupt:
         sys.exit(EXIT_INTERRUPTED)
+
+
+def counted(number: int, noun: str) -> str:
+    """Return "1 layer" or "5 layers"."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def _with_options(error: LLMDiTError) -> str:
+    """Return the message with the name of an argument as it is typed here."""
+    if isinstance(error, InputError) and error.param in OPTIONS:
+        return error.message.replace(error.param, OPTIONS[error.param])
+    return error.message
 
 
 @contextlib.contextmanager

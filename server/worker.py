@@ -128,6 +128,7 @@ class Worker:
                 self._settled.set()
             case LoadFailed():
                 self.error = event.failure.error()
+                logger.error("the engine cannot run: %s", self.error.message)
             case Stepped():
                 if not self.loaded:
                     self.loading = event.progress

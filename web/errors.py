@@ -21,6 +21,7 @@ from server.errors import (
     QueueFullError,
     WorkerLostError,
 )
+from web.patterns import HEX_COLOUR, NOT_BLANK
 from web.problems import ErrorBody, error_type, problem_response
 
 STATUS: Mapping[type[LLMDiTError], int] = {
@@ -45,6 +46,10 @@ _MESSAGES = {
     400: "The request cannot be read: send valid JSON.",
     404: "There is nothing at this address: see /docs for what there is.",
     405: "This address does not take this method: see the Allow header.",
+}
+_FORMS = {
+    NOT_BLANK: "must say something",
+    HEX_COLOUR: "must be a color as #rrggbb or #rrggbbaa",
 }
 _SUBJECT = re.compile(r"^(Input|List|String|Value) should")
 _PRINTABLE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,63}")
@@ -122,8 +127,16 @@ def _sentence(problem: Mapping[str, Any]) -> str:
     match problem["type"]:
         case "missing":
             return f"{name} is missing"
+        case "extra_forbidden" if name == "layer_image":
+            return "layer_image is another name for image: send one of them"
         case "extra_forbidden":
             return f"{name} is not known here: see /docs for the fields there are"
+        case "too_short":
+            return f"{name} must have at least {problem['ctx']['min_length']} item"
+        case "model_attributes_type" | "model_type" | "dict_type":
+            return f"{name} must be a JSON object"
+        case "string_pattern_mismatch":
+            return f"{name} {_FORMS[problem['ctx']['pattern']]}"
         case _:
             message = str(problem["msg"]).removeprefix("Value error, ")
             return f"{name} {_SUBJECT.sub('must', message)}"

@@ -12,6 +12,7 @@ from llm_dit.pipelines.base import MAX_SEED, chosen_seed
 from server.inputs import DecomposeInput, EditLayerInput
 from server.settings import QwenImageSettings
 from web.images import Picture, sample_data_url
+from web.patterns import HEX_COLOUR, NOT_BLANK
 
 DEFAULTS = QwenImageSettings()
 EXAMPLE_IMAGE = sample_data_url()
@@ -36,7 +37,7 @@ Side = Annotated[int, Field(ge=1, le=32768, description="Pixels.")]
 Background = Annotated[
     str,
     Field(
-        pattern=r"^#([0-9a-fA-F]{6}|[0-9a-fA-F]{8})$",
+        pattern=HEX_COLOUR,
         description="#rrggbb or #rrggbbaa below all layers; a ZIP has none.",
     ),
 ]
@@ -94,7 +95,7 @@ class EditLayerRequest(
         Field(validation_alias=AliasChoices("image", "layer_image"), description="The layer; also as `layer_image`."),
     ]
     instruction: Annotated[
-        str, Field(min_length=1, max_length=4000, pattern=r"\S", examples=["Change the color to blue"])
+        str, Field(min_length=1, max_length=4000, pattern=NOT_BLANK, examples=["Change the color to blue"])
     ]
     steps: Steps = DEFAULTS.num_inference_steps
     cfg_scale: CfgScale = DEFAULTS.cfg_scale

@@ -46,5 +46,5 @@ def test_what_will_not_do_is_one_line_and_an_exit_code(checkpoints: Path, scene:
     gone = {"LLM_DIT_QWEN_IMAGE__MODEL_PATH": str(scene.parent / "gone")}
     done = run(checkpoints, scene.parent, "decompose", scene.name, **gone)
     assert done.returncode == 3
-    assert done.stderr.strip().splitlines()[-1].startswith("error: There is no folder of that name")
+    assert done.stderr.strip().splitlines()[-1].startswith("error: model_path names neither a folder")
     assert "Traceback" not in done.stderr

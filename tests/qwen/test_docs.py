@@ -81,7 +81,7 @@ def test_the_command_line_runs(checkpoints: Path, tmp_path: Path, environment: d
     [
         (["--edit-layer", "5", "--instruction", "make it blue"], "no layer 5; there are 1 to 4"),
         (["--edit-layer", "1"], "an --instruction for every --edit-layer"),
-        (["--qwen-image-model-path", "gone"], "no folder of that name"),
+        (["--qwen-image-model-path", "gone"], "model_path names neither a folder"),
         (["--steps", "0"], "num_inference_steps"),
     ],
 )

@@ -197,7 +197,7 @@ def test_an_edit_model_that_will_not_load_leaves_decompose_working(
 @pytest.mark.parametrize(
     ("arguments", "error", "text"),
     [
-        ({"model_path": "/nowhere/at/all"}, WeightsError, "no folder of that name"),
+        ({"model_path": "/nowhere/at/all"}, WeightsError, "model_path names neither a folder"),
         ({"device": "cuda:0"}, DeviceError, "no device cuda:0"),
         ({"device": "abacus"}, DeviceError, "cuda, mps or cpu"),
         ({"quantization": "int3"}, InputError, "fp8"),

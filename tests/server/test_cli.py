@@ -72,6 +72,16 @@ def test_decompose_edit_composite(poster: Path, tmp_path: Path) -> None:
     assert np.median(greener) > 0
 
 
+def test_taking_apart_again_leaves_no_layers_of_before(poster: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "poster_layers"
+    for layers, said in ((5, "5 layers"), (1, "1 layer,")):
+        done = run("decompose", poster, "--layers", layers, "--seed", 7, cwd=tmp_path)
+        assert said in done.stdout, done.stderr
+        (folder / "notes.txt").write_text("mine")
+    files = {file.name for file in folder.iterdir()}
+    assert files == {"composite.png", "01-background.png", "manifest.json", "notes.txt"}
+
+
 def test_composite_takes_single_pictures_and_zips(tmp_path: Path) -> None:
     Image.new("RGBA", (4, 4), "red").save(tmp_path / "bottom.png")
     Image.new("RGBA", (2, 2), "blue").save(tmp_path / "top.png")
@@ -94,7 +104,7 @@ def test_composite_takes_single_pictures_and_zips(tmp_path: Path) -> None:
     [
         (["decompose", "gone.png"], "no such file"),
         (["decompose", "text.png"], "PNG, JPEG or WebP"),
-        (["decompose", "poster.png", "--layers", "11"], "layer_num"),
+        (["decompose", "poster.png", "--layers", "11"], "--layers must be"),
         (["edit", "poster.png", "add a hat"], "Qwen-Image"),
         (["edit", "poster.png", "make it blue", "-o", "gone/out.png"], "cannot be written"),
         (["composite", "empty"], "not a layer bundle"),

@@ -11,6 +11,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from importlib.resources.abc import Traversable
+from pathlib import Path
 from typing import Annotated, Literal
 
 from PIL import Image
@@ -74,6 +75,19 @@ def read_bundle(folder: Traversable) -> tuple[list[Layer], Manifest]:
     except (OSError, KeyError, SyntaxError, ValueError, ValidationError, Image.DecompressionBombError) as error:
         raise InputError(NOT_A_BUNDLE, param="layers") from error
     return layers, manifest
+
+
+def remove_bundle(folder: Path) -> None:
+    """Delete the files that the manifest of a bundle in `folder` names, so that another one can take its place.
+
+    What else the folder holds stays; without a readable manifest nothing is deleted.
+    """
+    try:
+        manifest = Manifest.model_validate_json((folder / MANIFEST_NAME).read_bytes())
+    except (OSError, ValidationError):
+        return
+    for name in ("composite.png", *(entry.file for entry in manifest.layers), MANIFEST_NAME):
+        (folder / name).unlink(missing_ok=True)
 
 
 def _read_layer(folder: Traversable, entry: ManifestLayer) -> Layer:

@@ -118,4 +118,4 @@ def _check_content(picture: Image.Image, layer_num: int) -> None:
     if shown == 0:
         raise ImageError("The picture is transparent everywhere: there is nothing to take apart.")
     if shown < layer_num:
-        raise ImageError(f"Only {shown} pixels of the picture can be seen: ask for at most as many layers.")
+        raise ImageError(f"The picture shows fewer pixels than layers are asked for: ask for at most {shown}.")

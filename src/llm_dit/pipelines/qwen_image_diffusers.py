@@ -4,7 +4,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Self, get_args
 
-import torch
+try:
+    import torch
+except ModuleNotFoundError as error:
+    raise ModuleNotFoundError("Qwen-Image needs more packages: pip install 'llm-dit[qwen]'", name="torch") from error
 from PIL import Image
 
 from llm_dit.alpha import resize_layer
@@ -85,8 +88,8 @@ class QwenImageDiffusersPipeline:
         """
         models = Models(
             sources={
-                LAYERED: ModelSource(path=model_path, revision=revision),
-                EDIT: ModelSource(path=edit_model_path or EDIT_MODEL, revision=edit_revision),
+                LAYERED: ModelSource(option="model_path", path=model_path, revision=revision),
+                EDIT: ModelSource(option="edit_model_path", path=edit_model_path or EDIT_MODEL, revision=edit_revision),
             },
             cpu_offload=cpu_offload,
             device=device,

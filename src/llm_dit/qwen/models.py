@@ -26,8 +26,9 @@ HUB_ID = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")
 
 @dataclass(frozen=True, kw_only=True)
 class ModelSource:
-    """A folder, or a hub id with an optional branch, tag or commit."""
+    """A folder, or a hub id with an optional branch, tag or commit; `option` is the argument that it was given by."""
 
+    option: str
     path: str | Path
     revision: str | None = None
 
@@ -37,7 +38,10 @@ class ModelSource:
         if str(self.path) and folder.is_dir():
             return folder
         if not HUB_ID.fullmatch(str(self.path)):
-            raise WeightsError("There is no folder of that name, and it is no hub id such as Qwen/Qwen-Image-Layered.")
+            raise WeightsError(
+                f"{self.option} names neither a folder on this computer nor a model on the hub: give a folder in "
+                "diffusers' layout, or a name such as Qwen/Qwen-Image-Layered or Qwen/Qwen-Image-Edit-2509."
+            )
         return download_checkpoint(str(self.path), revision=self.revision, progress=progress)
 
 

@@ -1,0 +1,4 @@
+"""Patterns of text in requests; `web/errors.py` has the words for each."""
+
+NOT_BLANK = r"\S"
+HEX_COLOUR = r"^#([0-9a-fA-F]{6}|[0-9a-fA-F]{8})$"
