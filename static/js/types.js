@@ -42,7 +42,7 @@
  * @property {EditResult | null} result
  * @property {string | null} error
  *
- * @typedef {{image: string, before: string, instruction: string, seed: number, seconds: number}} EditResult
+ * @typedef {{image: string, before: string, instruction: string, shape?: "keep" | "new", seed: number, seconds: number}} EditResult
  *
  * @typedef {"queued" | "processing" | "succeeded" | "failed" | "canceled"} JobStatus
  *
@@ -58,7 +58,9 @@
  * @property {any} [result]
  * @property {{message: string, code: string} | null} [error]
  *
- * @typedef {{kind: "decompose", picture: Picture} | {kind: "edit", layerId: string, before: string, instruction: string}} Purpose
+ * @typedef {{kind: "decompose", picture: Picture, work?: number}} DecomposePurpose   the work as `workOf` counts it
+ * @typedef {{kind: "edit", layerId: string, before: string, instruction: string, shape?: "keep" | "new"}} EditPurpose
+ * @typedef {DecomposePurpose | EditPurpose} Purpose
  * @typedef {{job: Job, purpose: Purpose, canceling: boolean}} TrackedJob
  *
  * @typedef {object} Status
@@ -86,7 +88,7 @@
  * @property {Settings} settings
  * @property {Record<string, Edit>} edits        by layer
  * @property {Record<string, TrackedJob>} jobs   by job
- * @property {Record<string, number>} pace       seconds per megapixel of the last run, by engine
+ * @property {Record<string, number>} speeds     seconds per unit of work (`workOf`) of the last run, by engine
  * @property {string | null} selected            a layer
  * @property {string | null} editing             the layer in the modal
  * @property {Mode} mode

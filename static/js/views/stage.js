@@ -2,7 +2,7 @@
 import { h, setAttribute, setText } from "../dom.js";
 import { fit, panBy, zoomAt } from "../images/camera.js";
 import { paint } from "../images/paint.js";
-import { grow, measure } from "../images/pixels.js";
+import { contentBox, grow } from "../images/pixels.js";
 import { findLayer } from "../state/project.js";
 import { strings } from "../strings.js";
 import { listenToGestures } from "./gestures.js";
@@ -99,7 +99,7 @@ export function createStage(actions, bitmaps) {
     const bitmap = layer?.visible ? bitmaps.peek(layer.image) : null;
     outline.hidden = layer === null || bitmap === null;
     if (layer === null || bitmap === null) return;
-    const box = grow(measure(bitmap).box, 0.004, bitmap);
+    const box = grow(contentBox(bitmap), 0.004, bitmap);
     outline.hidden = box.width * box.height > OUTLINED * project.width * project.height;
     place(outline, { ...box, x: box.x + layer.x, y: box.y + layer.y });
   }
