@@ -58,7 +58,7 @@ export const strings = {
     steps: "Steps",
     seed: "Seed",
     seedPlaceholder: "Random",
-    seedHint: "The same seed gives the same layers.",
+    seedProblem: "A seed is a whole number from 0 up. Leave it empty for a random one.",
     classicalHint: "This engine takes no description, steps or guidance. Those belong to Qwen-Image.",
     decompose: "Decompose",
     decomposeAbout: (/** @type {number} */ seconds) => `Decompose · about ${duration(seconds)}`,
@@ -162,7 +162,7 @@ export const strings = {
     after: "after",
     compare: "Compare before and after",
     made: (/** @type {number} */ seconds, /** @type {number} */ seed) => `Made in ${number(seconds)} s · seed ${seed}`,
-    layer: (/** @type {string} */ name) => `Layer ${name}`,
+    canDo: "What it can do",
   },
 
   job: {
@@ -269,6 +269,7 @@ export const strings = {
   },
 
   errors: {
+    more: "More",
     unreachable: "The server cannot be reached. Check that it is running, then try again.",
     unexpected: "Something unexpected happened in the page. Reload it; your work is kept.",
     status: (/** @type {number} */ status) => `The server answered with an error (${status}).`,

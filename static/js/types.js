@@ -28,19 +28,22 @@
  *
  * @typedef {{label: string, key: string | null, project: Project}} Step
  *
+ * @typedef {number | null | string} Seed   null for a random one; a string is what was typed and is no seed
+ *
  * @typedef {"640" | "1024" | "original"} Size
- * @typedef {{prompt: string, layerNum: number, size: Size, steps: number, cfgScale: number, seed: number | null}} Settings
+ * @typedef {{prompt: string, layerNum: number, size: Size, steps: number, cfgScale: number, seed: Seed}} Settings
  *
  * @typedef {object} Edit           a layer's edit: the draft, the job that runs, the result that waits for a decision
  * @property {string} instruction
  * @property {"keep" | "new"} shape
  * @property {number} steps
  * @property {number} cfgScale
- * @property {number | null} seed
+ * @property {Seed} seed
  * @property {boolean} sending
  * @property {string | null} jobId
  * @property {EditResult | null} result
  * @property {string | null} error
+ * @property {string} [errorCode]   which error it is, as the server names it
  *
  * @typedef {{image: string, before: string, instruction: string, shape?: "keep" | "new", seed: number, seconds: number}} EditResult
  *

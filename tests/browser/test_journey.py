@@ -4,6 +4,7 @@ import io
 import json
 import zipfile
 
+import pytest
 from PIL import Image
 from playwright.sync_api import expect
 
@@ -163,6 +164,26 @@ def test_the_estimate_grows_with_the_work(studio: Studio) -> None:
     assert original > large
     assert quick == original
     assert original < many < 2 * original
+
+
+@pytest.mark.parametrize("typed", ["-5", "1.5", "abc", "99999999999999999"])
+def test_a_seed_that_is_none_stays_and_stops_nothing_silently(studio: Studio, picture, typed: str) -> None:
+    studio.choose(picture)
+    source = studio.page.locator(".source")
+    source.locator("summary").first.click()
+    seed = source.get_by_label("Seed")
+    seed.fill(typed)
+    expect(seed).to_have_value(typed)
+    expect(seed).to_have_attribute("aria-invalid", "true")
+    expect(source.get_by_text("A seed is a whole number")).to_be_visible()
+    expect(studio.decompose_button).to_be_disabled()
+    studio.page.keyboard.press("Control+Enter")
+    expect(studio.page.locator(".job-work")).to_be_hidden()
+    seed.fill("007")
+    expect(seed).to_have_value("007")
+    expect(source.get_by_text("A seed is a whole number")).to_be_hidden()
+    studio.decompose(layers=1)
+    expect(studio.page.locator(".job-facts")).to_contain_text("1 layer · seed 7")
 
 
 def test_png_is_the_composite(studio: Studio, picture) -> None:

@@ -11,6 +11,13 @@ from playwright.sync_api import expect
 from tests.browser.studio import Studio
 from tests.conftest import Service
 
+COVERED = """
+(element) => {
+  const box = element.getBoundingClientRect();
+  return !element.contains(document.elementFromPoint(box.left + box.width / 2, box.top + 4));
+}
+"""
+
 
 def test_progress_and_cancel(studio: Studio) -> None:
     studio.sample("Night camp")
@@ -99,6 +106,17 @@ def test_an_engine_that_loads(studio: Studio) -> None:
     expect(studio.page.locator(".job-facts")).to_have_text("The engine is loading…")
     studio.page.locator(".engine").click()
     assert studio.page.get_by_role("dialog").locator("dd:visible").all_inner_texts() == ["Loading…", "0", "0"]
+
+
+def test_an_error_comes_into_view(open_studio: Callable[..., Studio], picture: Path) -> None:
+    for width, height in ((1280, 460), (360, 640)):
+        studio = open_studio(width=width, height=height, touch=width < 760)
+        studio.choose(picture)
+        studio.page.route("**/decompose", lambda route: route.fulfill(status=503, json={"detail": "Come back later."}))
+        studio.decompose_button.evaluate("(button) => button.click()")
+        callout = studio.page.locator(".source .callout")
+        expect(callout).to_be_in_viewport(ratio=1)
+        studio.wait_for(lambda: callout.evaluate(COVERED) is False, "the error in sight")  # noqa: B023
 
 
 def test_the_place_in_the_queue_in_words(studio: Studio) -> None:

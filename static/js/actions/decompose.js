@@ -1,5 +1,6 @@
 // @ts-check
 import { commit } from "../state/history.js";
+import { isSeed } from "../state/seed.js";
 import { projectFromAnswer } from "../state/project.js";
 import { compareImages } from "../images/fidelity.js";
 import { messageOf } from "../transport/api.js";
@@ -14,6 +15,7 @@ export function createDecompose({ store, api, bitmaps }, jobs) {
   async function decompose() {
     const { project, sending } = store.state;
     if (project.picture === null || sending || isDecomposing(store.state)) return;
+    if (!isSeed(store.state.settings.seed)) return;
     const picture = project.picture;
     const work = workOf(store.state, picture);
     store.update({ sending: true, sourceError: null, notice: null });
@@ -95,7 +97,7 @@ function bucket(picture, resolution) {
 }
 
 /** What the classical engine does once for a picture, counted in layers. */
-const CLASSICAL_BASE = 4;
+const CLASSICAL_BASE = 16;
 /** What a model works on besides the layers: the picture that goes in, and the composite. */
 const MODEL_FRAMES = 2;
 

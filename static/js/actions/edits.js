@@ -1,9 +1,10 @@
 // @ts-check
 import { commit, undo } from "../state/history.js";
 import { NEW_EDIT } from "../state/initial.js";
+import { isSeed } from "../state/seed.js";
 import { findLayer, patchLayer } from "../state/project.js";
 import { coverageOf } from "../images/pixels.js";
-import { messageOf } from "../transport/api.js";
+import { codeOf, messageOf } from "../transport/api.js";
 import { strings } from "../strings.js";
 
 /**
@@ -30,14 +31,15 @@ export function createEdits({ store, api, bitmaps }, jobs) {
     const layer = findLayer(store.state.project, id);
     const edit = editOf(id);
     const instruction = edit.instruction.trim();
-    if (layer === null || instruction === "" || isEditing(edit)) return;
+    if (layer === null || instruction === "" || isEditing(edit) || !isSeed(edit.seed)) return;
+    store.update({ notice: null });
     setEdit(id, { sending: true, error: null });
     try {
       const job = await api.editLayer(requestFor(store.state, layer, { ...edit, instruction }));
       setEdit(id, { sending: false, jobId: job.id });
       jobs.track(job, { kind: "edit", layerId: id, before: layer.image, instruction, shape: edit.shape });
     } catch (error) {
-      setEdit(id, { sending: false, error: messageOf(error) });
+      setEdit(id, { sending: false, error: messageOf(error), errorCode: codeOf(error) });
     }
   }
 
@@ -51,7 +53,7 @@ export function createEdits({ store, api, bitmaps }, jobs) {
       return store.update({ notice: { text: strings.notices.canceled, action: null } });
     }
     if (job.status === "failed") {
-      setEdit(layerId, { jobId: null, error: job.error?.message ?? strings.errors.unexpected });
+      setEdit(layerId, { jobId: null, error: job.error?.message ?? strings.errors.unexpected, errorCode: job.error?.code });
       return notify(layerId, strings.notices.editFailed);
     }
     const { image, seed, generation_time: seconds } = job.result;
@@ -81,7 +83,7 @@ export function createEdits({ store, api, bitmaps }, jobs) {
       const action = { label: strings.notices.undo, run: () => store.update({ ...undo(store.state), notice: null }) };
       store.update({ editing: null, mode: "layers", notice: { text: strings.notices.replaced(layer.name), action } });
     } catch (error) {
-      setEdit(id, { error: messageOf(error) });
+      setEdit(id, { error: messageOf(error), errorCode: codeOf(error) });
     }
   }
 

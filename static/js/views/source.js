@@ -2,6 +2,7 @@
 import { h, setAttribute, setText, setValue } from "../dom.js";
 import { estimate, isDecomposing, workingSize } from "../actions/decompose.js";
 import { LIMITS } from "../state/initial.js";
+import { isSeed } from "../state/seed.js";
 import { strings } from "../strings.js";
 import { callout, samplingFold, segmented, sliderField, uniqueId } from "./fields.js";
 import { filePicker } from "./pickers.js";
@@ -54,7 +55,7 @@ export function createSource(actions) {
       fold.render(state.settings, classical);
       error.set(state.sourceError);
       const busy = isDecomposing(state);
-      button.disabled = busy || state.project.picture === null || state.upload !== null;
+      button.disabled = busy || state.project.picture === null || state.upload !== null || !isSeed(state.settings.seed);
       setText(button, busy ? text.decomposing : buttonText(state));
     },
   };

@@ -147,7 +147,7 @@ export function createStage(actions, bitmaps) {
 
   /** Room for the bars above and below. */
   function margins() {
-    return view.clientWidth < 600 ? { side: 16, top: 60, bottom: 84 } : { side: 40, top: 80, bottom: 80 };
+    return view.clientWidth < 600 ? { side: 16, top: 60, bottom: 84 } : { side: 40, top: 100, bottom: 80 };
   }
 }
 
