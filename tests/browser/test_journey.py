@@ -2,7 +2,9 @@
 
 import io
 import json
+import re
 import zipfile
+from collections.abc import Callable
 
 import pytest
 from PIL import Image
@@ -152,8 +154,10 @@ def test_the_estimate_grows_with_the_work(studio: Studio) -> None:
         " const ask = (engine, settings, speeds = { [engine]: 1 }) => estimate({ ...base, speeds, status: { engine },"
         "   project: { ...base.project, picture }, settings: { ...base.settings, ...settings } });"
         " return { unknown: ask('qwen', {}, {}),"
-        "   qwen: [{ size: 'original' }, { size: '1024' }, { size: '640' }, { steps: 25 }, { layerNum: 8 }].map((s) => ask('qwen', s)),"
-        "   classical: [{ size: 'original' }, { size: '1024' }, { steps: 25 }, { layerNum: 8 }].map((s) => ask('classical', s)) }; }"
+        "   qwen: [{ size: 'original' }, { size: '1024' }, { size: '640' }, { steps: 25 }, { layerNum: 8 }]"
+        "     .map((settings) => ask('qwen', settings)),"
+        "   classical: [{ size: 'original' }, { size: '1024' }, { steps: 25 }, { layerNum: 8 }]"
+        "     .map((settings) => ask('classical', settings)) }; }"
     )
     assert seconds["unknown"] is None
     original, large, small, quick, many = seconds["qwen"]
@@ -164,6 +168,30 @@ def test_the_estimate_grows_with_the_work(studio: Studio) -> None:
     assert original > large
     assert quick == original
     assert original < many < 2 * original
+
+
+def test_a_notice_goes_when_the_work_goes_on(studio: Studio, picture) -> None:
+    studio.choose(picture)
+    studio.decompose(layers=2)
+    notice = studio.page.locator(".notice")
+    expect(notice).to_have_text(re.compile("^2 layers in"))
+    studio.button(f"Hide {studio.names()[0]}").click()
+    expect(notice).to_be_hidden()
+
+
+@pytest.mark.parametrize("width", [1280, 1000, 360])
+def test_names_are_shown_in_full(open_studio: Callable[..., Studio], picture, width: int) -> None:
+    studio = open_studio(width=width, touch=width < 760)
+    studio.choose(picture)
+    studio.decompose(layers=2)
+    top = studio.names()[0]
+    studio.button(f"Select {top}").dblclick()
+    studio.rows.first.get_by_label("Layer name").fill("Dark turquoise, bottom right")
+    studio.page.keyboard.press("Enter")
+    name = studio.rows.first.locator(".layer-name")
+    expect(name).to_have_text("Dark turquoise, bottom right")
+    assert name.evaluate("(e) => e.scrollHeight <= e.clientHeight")
+    expect(studio.rows.first.locator(".layer-main")).to_have_attribute("title", "Dark turquoise, bottom right")
 
 
 @pytest.mark.parametrize("typed", ["-5", "1.5", "abc", "99999999999999999"])

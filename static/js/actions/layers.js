@@ -8,7 +8,7 @@ export function createLayers({ store }) {
   let sealing = 0;
 
   /** @param {string} label @param {import("../types.js").Project} project @param {string | null} [key] */
-  const change = (label, project, key) => store.update(commit(store.state, label, project, key));
+  const change = (label, project, key) => store.update({ ...commit(store.state, label, project, key), notice: null });
 
   /** @param {import("../types.js").State["past"][number] | undefined} step @param {typeof undo} travel @param {(label: string) => string} say */
   function go(step, travel, say) {
@@ -24,7 +24,7 @@ export function createLayers({ store }) {
 
     /** @param {string} id */
     select: (id) => {
-      if (store.state.selected !== id) store.update({ selected: id });
+      if (store.state.selected !== id) store.update({ selected: id, notice: null });
     },
 
     /** Select the layer `by` places further up (positive) or down. @param {number} by */

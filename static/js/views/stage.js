@@ -12,6 +12,8 @@ import { createWelcome } from "./welcome.js";
 /** @typedef {import("../images/camera.js").Camera} Camera */
 
 const OUTLINED = 0.5;
+/** Below this width the stage lies above the panels, as in the style sheets. */
+const ONE_COLUMN = 760;
 
 /**
  * The picture on its checkerboard. Where the camera stands is this view's own business, not the store's.
@@ -147,7 +149,7 @@ export function createStage(actions, bitmaps) {
 
   /** Room for the bars above and below. */
   function margins() {
-    return view.clientWidth < 600 ? { side: 16, top: 60, bottom: 84 } : { side: 40, top: 100, bottom: 80 };
+    return innerWidth < ONE_COLUMN ? { side: 16, top: 60, bottom: 84 } : { side: 40, top: 100, bottom: 80 };
   }
 }
 
