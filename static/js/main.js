@@ -14,7 +14,7 @@ import { createHeader } from "./views/header.js";
 import { createEngineDialog, createHelpDialog } from "./views/info-dialogs.js";
 import { createJobBar } from "./views/job-bar.js";
 import { createLayerList } from "./views/layer-list.js";
-import { createNotice, createOfflineBar } from "./views/notice.js";
+import { createBrokenBar, createNotice, createOfflineBar } from "./views/notice.js";
 import { createSource } from "./views/source.js";
 import { createStage } from "./views/stage.js";
 
@@ -26,13 +26,14 @@ const engineDialog = createEngineDialog();
 const helpDialog = createHelpDialog();
 const header = createHeader(actions, { openEngine: engineDialog.open, openHelp: helpDialog.open });
 const offline = createOfflineBar(actions);
+const broken = createBrokenBar(engineDialog.open);
 const source = createSource(actions);
 const stage = createStage(actions, bitmaps);
 const layers = createLayerList(actions, bitmaps);
 const jobBar = createJobBar(actions);
 const notice = createNotice(actions);
 const editDialog = createEditDialog(actions, bitmaps);
-const views = [header, offline, source, stage, layers, jobBar, notice, editDialog, engineDialog];
+const views = [header, offline, broken, source, stage, layers, jobBar, notice, editDialog, engineDialog];
 
 document.body.prepend(
   h("a", { class: "skip-link", href: "#stage" }, strings.skip),
@@ -40,7 +41,7 @@ document.body.prepend(
     "div",
     { class: "app" },
     header.element,
-    offline.element,
+    h("div", { class: "bars" }, offline.element, broken.element),
     h("main", { class: "desk" }, source.element, stage.element, layers.element),
     jobBar.element,
   ),

@@ -5,6 +5,8 @@ const number = (/** @type {number} */ value, digits = 1) => value.toFixed(digits
 const gigabytes = (/** @type {number} */ bytes) => (bytes < 1e8 ? (bytes / 1e9).toFixed(3) : (bytes / 1e9).toFixed(1));
 const percent = (/** @type {number} */ share) => (share > 0 && share < 0.001 ? "< 0.1 %" : `${+(share * 100).toFixed(1)} %`);
 
+const layerCount = (/** @type {number} */ count) => (count === 1 ? "1 layer" : `${count} layers`);
+
 /** @param {number} seconds */
 function duration(seconds) {
   if (seconds < 1) return "1 s";
@@ -24,6 +26,9 @@ export const strings = {
     redoStep: (/** @type {string} */ label) => `Redo: ${label}`,
     engineUnknown: "Connecting…",
     engineGone: "Offline",
+    engineLoading: "Loading",
+    engineFailed: "Cannot run",
+    engineNamed: (/** @type {string} */ state, /** @type {string} */ label) => `${label}: ${state.toLowerCase()}`,
     engineTitle: "About this engine",
     queue: (/** @type {number} */ length) => `Queue ${length}`,
     theme: { system: "Theme: as the system", light: "Theme: light", dark: "Theme: dark" },
@@ -53,7 +58,7 @@ export const strings = {
     steps: "Steps",
     seed: "Seed",
     seedPlaceholder: "Random",
-    seedHint: "The same seed gives the same layers.",
+    seedProblem: "A seed is a whole number from 0 up. Leave it empty for a random one.",
     classicalHint: "This engine takes no description, steps or guidance. Those belong to Qwen-Image.",
     decompose: "Decompose",
     decomposeAbout: (/** @type {number} */ seconds) => `Decompose · about ${duration(seconds)}`,
@@ -76,7 +81,7 @@ export const strings = {
     zoomFit: "Fit",
     zoomActual: "Zoom to 100 %",
     zoom: (/** @type {number} */ scale) => `${Math.round(scale * 100)} %`,
-    canvas: (/** @type {number} */ layers) => (layers === 0 ? "The picture" : `The picture, composed of ${layers} layers`),
+    canvas: (/** @type {number} */ layers) => (layers === 0 ? "The picture" : `The picture, composed of ${layerCount(layers)}`),
     missing: "The server no longer has these pictures. Open the original again to go on.",
   },
 
@@ -157,19 +162,25 @@ export const strings = {
     after: "after",
     compare: "Compare before and after",
     made: (/** @type {number} */ seconds, /** @type {number} */ seed) => `Made in ${number(seconds)} s · seed ${seed}`,
-    layer: (/** @type {string} */ name) => `Layer ${name}`,
+    canDo: "What it can do",
   },
 
   job: {
-    facts: (/** @type {import("./types.js").Project} */ { picture, width, height, layers, seed }) =>
-      picture === null
-        ? "Ready"
-        : [picture.name, `${width} × ${height} px`, ...(layers.length ? [`${layers.length} layers`, `seed ${seed}`] : [])].join(" · "),
+    idle: {
+      ready: "Ready",
+      loading: "The engine is loading…",
+      failed: "The engine cannot run",
+      unknown: "Connecting…",
+      unreachable: "Offline",
+    },
+    facts: (/** @type {string} */ name, /** @type {import("./types.js").Project} */ { width, height, layers, seed }) =>
+      [name, `${width} × ${height} px`, ...(layers.length ? [layerCount(layers.length), `seed ${seed}`] : [])].join(" · "),
     decompose: "Taking the picture apart",
     edit: (/** @type {string} */ name) => `Editing “${name}”`,
     someLayer: "layer",
     sending: "Sending…",
-    queued: (/** @type {number | null} */ position) => (position ? `Queued, ${position} ahead` : "Queued"),
+    queued: (/** @type {number | null} */ position) =>
+      position === null ? "Queued" : position <= 1 ? "Queued, next" : `Queued, ${position - 1} ahead`,
     starting: "Starting",
     phases: /** @type {Record<string, string>} */ ({ downloading: "Downloading the model" }),
     bytes: (/** @type {number} */ done, /** @type {number} */ all) => `${gigabytes(done)} of ${gigabytes(all)} GB`,
@@ -183,7 +194,7 @@ export const strings = {
   },
 
   notices: {
-    decomposed: (/** @type {number} */ count, /** @type {number} */ seconds) => `${count} layers in ${number(seconds)} s`,
+    decomposed: (/** @type {number} */ count, /** @type {number} */ seconds) => `${layerCount(count)} in ${number(seconds)} s`,
     editReady: (/** @type {string} */ name) => `The edit of “${name}” is ready`,
     editFailed: (/** @type {string} */ name) => `The edit of “${name}” failed`,
     replaced: (/** @type {string} */ name) => `“${name}” replaced`,
@@ -200,6 +211,11 @@ export const strings = {
     retry: "Try again",
   },
 
+  broken: {
+    title: (/** @type {string} */ label) => `${label} cannot run.`,
+    more: "About this engine",
+  },
+
   engine: {
     title: (/** @type {string} */ label) => `${label} engine`,
     classical: "Takes pictures apart and edits layers by classical image processing, on this computer’s processor. No model, no download, no graphics card.",
@@ -211,7 +227,6 @@ export const strings = {
     running: "Running",
     models: "Loaded",
     loading: "Loading…",
-    failed: "Cannot run",
     close: "Close",
   },
 
@@ -254,6 +269,7 @@ export const strings = {
   },
 
   errors: {
+    more: "More",
     unreachable: "The server cannot be reached. Check that it is running, then try again.",
     unexpected: "Something unexpected happened in the page. Reload it; your work is kept.",
     status: (/** @type {number} */ status) => `The server answered with an error (${status}).`,

@@ -28,21 +28,24 @@
  *
  * @typedef {{label: string, key: string | null, project: Project}} Step
  *
+ * @typedef {number | null | string} Seed   null for a random one; a string is what was typed and is no seed
+ *
  * @typedef {"640" | "1024" | "original"} Size
- * @typedef {{prompt: string, layerNum: number, size: Size, steps: number, cfgScale: number, seed: number | null}} Settings
+ * @typedef {{prompt: string, layerNum: number, size: Size, steps: number, cfgScale: number, seed: Seed}} Settings
  *
  * @typedef {object} Edit           a layer's edit: the draft, the job that runs, the result that waits for a decision
  * @property {string} instruction
  * @property {"keep" | "new"} shape
  * @property {number} steps
  * @property {number} cfgScale
- * @property {number | null} seed
+ * @property {Seed} seed
  * @property {boolean} sending
  * @property {string | null} jobId
  * @property {EditResult | null} result
  * @property {string | null} error
+ * @property {string} [errorCode]   which error it is, as the server names it
  *
- * @typedef {{image: string, before: string, instruction: string, seed: number, seconds: number}} EditResult
+ * @typedef {{image: string, before: string, instruction: string, shape?: "keep" | "new", seed: number, seconds: number}} EditResult
  *
  * @typedef {"queued" | "processing" | "succeeded" | "failed" | "canceled"} JobStatus
  *
@@ -58,7 +61,9 @@
  * @property {any} [result]
  * @property {{message: string, code: string} | null} [error]
  *
- * @typedef {{kind: "decompose", picture: Picture} | {kind: "edit", layerId: string, before: string, instruction: string}} Purpose
+ * @typedef {{kind: "decompose", picture: Picture, work?: number}} DecomposePurpose   the work as `workOf` counts it
+ * @typedef {{kind: "edit", layerId: string, before: string, instruction: string, shape?: "keep" | "new"}} EditPurpose
+ * @typedef {DecomposePurpose | EditPurpose} Purpose
  * @typedef {{job: Job, purpose: Purpose, canceling: boolean}} TrackedJob
  *
  * @typedef {object} Status
@@ -86,7 +91,7 @@
  * @property {Settings} settings
  * @property {Record<string, Edit>} edits        by layer
  * @property {Record<string, TrackedJob>} jobs   by job
- * @property {Record<string, number>} pace       seconds per megapixel of the last run, by engine
+ * @property {Record<string, number>} speeds     seconds per unit of work (`workOf`) of the last run, by engine
  * @property {string | null} selected            a layer
  * @property {string | null} editing             the layer in the modal
  * @property {Mode} mode

@@ -52,7 +52,13 @@ def open_studio(browser: Browser, service: Service) -> Iterator[Callable[..., St
     with ExitStack() as stack:
 
         def open_page(
-            *, width: int = 1280, height: int = 800, touch: bool = False, scheme: str = "light", at: Service = service
+            *,
+            width: int = 1280,
+            height: int = 800,
+            touch: bool = False,
+            scheme: str = "light",
+            at: Service = service,
+            engine: str = "ready",
         ) -> Studio:
             context: BrowserContext = browser.new_context(
                 viewport={"width": width, "height": height},
@@ -65,7 +71,7 @@ def open_studio(browser: Browser, service: Service) -> Iterator[Callable[..., St
             stack.callback(context.close)
             studio = Studio(context, at.url)
             stack.callback(studio.assert_clean)
-            studio.open()
+            studio.open(engine=engine)
             return studio
 
         yield open_page

@@ -6,7 +6,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import BrowserContext, ConsoleMessage, Locator, Page, Request, expect
+from playwright.sync_api import BrowserContext, ConsoleMessage, Locator, Page, Request, Route, expect
 
 from tests.conftest import wait_until
 
@@ -60,9 +60,22 @@ class Studio:
         if self.complaints:
             pytest.fail("\n".join(self.complaints))
 
-    def open(self) -> None:
+    def open(self, *, engine: str = "ready") -> None:
         self.page.goto(self.url)
-        expect(self.page.locator(".engine[data-state=ready]")).to_be_visible()
+        expect(self.page.locator(f".engine[data-state={engine}]")).to_be_visible()
+
+    def pretend(self, **status: Any) -> None:
+        """Make the server's status say something else, and look at it."""
+
+        def answer(route: Route) -> None:
+            route.fulfill(json=route.fetch().json() | status)
+
+        self.page.route("**/api/qwen-image/status", answer)
+        self.page.reload()
+
+    def overflow(self) -> int:
+        """Return by how many pixels the page is wider than the screen."""
+        return self.page.evaluate("() => document.documentElement.scrollWidth - innerWidth")
 
     def button(self, name: str, **how: Any) -> Locator:
         return self.page.get_by_role("button", name=name, **how)

@@ -23,7 +23,10 @@ def test_an_instruction_the_engine_cannot_carry_out(stacked: Studio) -> None:
     stacked.edit("Background", "add a hat to the dog")
     alert = stacked.dialog.get_by_role("alert")
     expect(alert).to_be_visible()
-    expect(alert).to_contain_text("Qwen")
+    expect(alert).to_contain_text("does not understand “add a hat to the dog”")
+    expect(alert.get_by_text("use the Qwen-Image engine")).to_be_hidden()
+    alert.get_by_text("What it can do").click()
+    expect(alert.get_by_text("use the Qwen-Image engine")).to_be_visible()
     expect(stacked.instruction).to_have_value("add a hat to the dog")
     stacked.page.keyboard.press("Escape")
     expect(stacked.button("Edit Background, edit failed")).to_be_visible()
@@ -50,6 +53,30 @@ def test_a_result_survives_escape_and_reload(stacked: Studio) -> None:
     stacked.wait_for(lambda: stacked.pixels()[0] < before[0] - 30, "less red")
     stacked.button("Undo", exact=True).click()
     stacked.wait_for(lambda: abs(stacked.pixels()[0] - before[0]) < 1, "the red of before")
+
+
+def test_an_edit_that_keeps_the_shape_keeps_the_coverage(stacked: Studio) -> None:
+    top = stacked.names()[0]
+    facts = stacked.rows.first.locator(".layer-facts")
+    before = facts.inner_text()
+    fidelity = stacked.page.locator(".fidelity")
+    expect(fidelity).to_have_text("rebuilds exactly")
+    stacked.edit(top, "make it darker")
+    stacked.button("Replace layer").click()
+    expect(facts).to_have_text(f"v2{before}")
+    expect(fidelity).to_be_hidden()
+    stacked.page.keyboard.press("Control+z")
+    expect(fidelity).to_be_visible()
+
+
+def test_coverage_is_measured_on_every_pixel(studio: Studio) -> None:
+    shares = studio.page.evaluate(
+        "async () => { const { coverageOf } = await import('/static/js/images/pixels.js');"
+        " const canvas = new OffscreenCanvas(900, 700), pen = canvas.getContext('2d');"
+        " for (let x = 0; x < 900; x += 3) pen.fillRect(x, 0, 1, 600);"
+        " return coverageOf(canvas.transferToImageBitmap()); }"
+    )
+    assert shares == pytest.approx(1 / 3 * 6 / 7, abs=1e-6)
 
 
 def test_discard_and_retry(stacked: Studio) -> None:

@@ -86,12 +86,12 @@ def test_the_loop_by_keyboard_alone(studio: Studio) -> None:
 def test_the_loop_by_touch(open_studio: Callable[..., Studio], picture: Path, width: int) -> None:
     studio = open_studio(width=width, height=844, touch=True)
     studio.choose(picture)
-    assert _overflow(studio) == 0
+    assert studio.overflow() == 0
     assert studio.page.evaluate(NARROW) == []
     studio.decompose_button.tap()
     expect(studio.rows).to_have_count(4, timeout=60_000)
     studio.wait_for_paint()
-    assert _overflow(studio) == 0
+    assert studio.overflow() == 0
     assert studio.page.evaluate(NARROW) == []
     top = studio.names()[0]
     studio.button(f"Move {top} down").tap()
@@ -103,7 +103,23 @@ def test_the_loop_by_touch(open_studio: Callable[..., Studio], picture: Path, wi
     studio.button("Replace layer").tap()
     expect(studio.dialog).to_be_hidden()
     expect(studio.rows.last).to_contain_text("v2")
-    assert _overflow(studio) == 0
+    assert studio.overflow() == 0
+
+
+@pytest.mark.parametrize("width", [390, 375, 360])
+@pytest.mark.parametrize("label", ["Qwen-Image · NVIDIA H200", "Some engine with a long name · CPU"])
+def test_the_header_fits_a_phone(open_studio: Callable[..., Studio], width: int, label: str) -> None:
+    studio = open_studio(width=width, height=844, touch=True)
+    studio.pretend(engine_label=label)
+    chip = studio.page.locator(".engine")
+    expect(chip).to_have_accessible_name(f"{label}. About this engine")
+    assert studio.overflow() == 0
+    assert studio.page.evaluate(NARROW) == []
+    help_button = studio.button("Shortcuts and help").bounding_box()
+    assert help_button is not None
+    assert help_button["x"] + help_button["width"] <= width
+    if label.startswith("Qwen-Image"):
+        assert chip.locator(".engine-text").evaluate("(e) => e.scrollWidth <= e.clientWidth")
 
 
 def test_dark_follows_the_system_until_somebody_chooses(open_studio: Callable[..., Studio]) -> None:
@@ -121,7 +137,3 @@ def test_dark_follows_the_system_until_somebody_chooses(open_studio: Callable[..
 def _background(studio: Studio) -> float:
     colour = studio.page.evaluate("() => getComputedStyle(document.body).backgroundColor.match(/\\d+/g).map(Number)")
     return sum(colour[:3]) / 3
-
-
-def _overflow(studio: Studio) -> int:
-    return studio.page.evaluate("() => document.documentElement.scrollWidth - innerWidth")

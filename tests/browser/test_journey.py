@@ -2,8 +2,11 @@
 
 import io
 import json
+import re
 import zipfile
+from collections.abc import Callable
 
+import pytest
 from PIL import Image
 from playwright.sync_api import expect
 
@@ -89,6 +92,126 @@ def test_original_and_difference_are_a_key_away(studio: Studio, picture) -> None
     studio.page.keyboard.press("o")
     expect(studio.page.locator(".mode-bar").get_by_role("radio", name="Original")).to_be_checked()
     studio.wait_for(lambda: min(studio.pixels((0.7, 0.05, 0.9, 0.3))[:3]) > 250, "the white of the original")
+
+
+def test_exactness_is_said_only_of_what_decompose_made(studio: Studio, picture) -> None:
+    studio.choose(picture)
+    studio.decompose(layers=3)
+    fidelity = studio.page.locator(".fidelity")
+    top = studio.names()[0]
+    for change in (f"Hide {top}", f"Move {top} down"):
+        expect(fidelity).to_be_visible()
+        studio.button(f"Select {top}").click()
+        studio.button(change).click()
+        expect(fidelity).to_be_hidden()
+        studio.page.keyboard.press("Control+z")
+    studio.page.get_by_label(f"Opacity of {top}").fill("40")
+    expect(fidelity).to_be_hidden()
+    studio.button(f"Undo: Opacity of {top}").click()
+    expect(fidelity).to_be_visible()
+
+
+def test_one_adjustment_of_the_opacity_is_one_step(studio: Studio, picture) -> None:
+    studio.choose(picture)
+    studio.decompose(layers=2)
+    top = studio.names()[0]
+    slider = studio.page.get_by_role("slider", name=f"Opacity of {top}")
+    studio.button(f"Select {top}").click()
+    slider.focus()
+    for _ in range(20):
+        slider.press("ArrowLeft")
+    expect(slider).to_have_value("80")
+    studio.button(f"Select {top}").focus()
+    slider.focus()
+    slider.press("ArrowLeft")
+    studio.page.keyboard.press("Control+z")
+    expect(slider).to_have_value("80")
+    studio.page.keyboard.press("Control+z")
+    expect(slider).to_have_value("100")
+    expect(studio.button("Undo: Decompose")).to_be_enabled()
+
+    # The same with the pointer: one drag is one step, the next drag another.
+    box = slider.bounding_box()
+    assert box is not None
+    mouse, middle = studio.page.mouse, box["y"] + box["height"] / 2
+    for start, end in ((0.95, 0.5), (0.5, 0.2)):
+        mouse.move(box["x"] + start * box["width"], middle)
+        mouse.down()
+        mouse.move(box["x"] + end * box["width"], middle, steps=6)
+        mouse.up()
+    studio.button(f"Undo: Opacity of {top}").click()
+    assert 40 < int(slider.input_value()) < 60
+    studio.button(f"Undo: Opacity of {top}").click()
+    expect(slider).to_have_value("100")
+
+
+def test_the_estimate_grows_with_the_work(studio: Studio) -> None:
+    seconds = studio.page.evaluate(
+        "async () => {"
+        " const { estimate } = await import('/static/js/actions/decompose.js');"
+        " const { initialState } = await import('/static/js/state/initial.js');"
+        " const base = initialState(), picture = { name: '', image: '', width: 4000, height: 3000 };"
+        " const ask = (engine, settings, speeds = { [engine]: 1 }) => estimate({ ...base, speeds, status: { engine },"
+        "   project: { ...base.project, picture }, settings: { ...base.settings, ...settings } });"
+        " return { unknown: ask('qwen', {}, {}),"
+        "   qwen: [{ size: 'original' }, { size: '1024' }, { size: '640' }, { steps: 25 }, { layerNum: 8 }]"
+        "     .map((settings) => ask('qwen', settings)),"
+        "   classical: [{ size: 'original' }, { size: '1024' }, { steps: 25 }, { layerNum: 8 }]"
+        "     .map((settings) => ask('classical', settings)) }; }"
+    )
+    assert seconds["unknown"] is None
+    original, large, small, quick, many = seconds["qwen"]
+    assert original == large > small
+    assert quick == original / 2
+    assert many > original
+    original, large, quick, many = seconds["classical"]
+    assert original > large
+    assert quick == original
+    assert original < many < 2 * original
+
+
+def test_a_notice_goes_when_the_work_goes_on(studio: Studio, picture) -> None:
+    studio.choose(picture)
+    studio.decompose(layers=2)
+    notice = studio.page.locator(".notice")
+    expect(notice).to_have_text(re.compile("^2 layers in"))
+    studio.button(f"Hide {studio.names()[0]}").click()
+    expect(notice).to_be_hidden()
+
+
+@pytest.mark.parametrize("width", [1280, 1000, 360])
+def test_names_are_shown_in_full(open_studio: Callable[..., Studio], picture, width: int) -> None:
+    studio = open_studio(width=width, touch=width < 760)
+    studio.choose(picture)
+    studio.decompose(layers=2)
+    top = studio.names()[0]
+    studio.button(f"Select {top}").dblclick()
+    studio.rows.first.get_by_label("Layer name").fill("Dark turquoise, bottom right")
+    studio.page.keyboard.press("Enter")
+    name = studio.rows.first.locator(".layer-name")
+    expect(name).to_have_text("Dark turquoise, bottom right")
+    assert name.evaluate("(e) => e.scrollHeight <= e.clientHeight")
+    expect(studio.rows.first.locator(".layer-main")).to_have_attribute("title", "Dark turquoise, bottom right")
+
+
+@pytest.mark.parametrize("typed", ["-5", "1.5", "abc", "99999999999999999"])
+def test_a_seed_that_is_none_stays_and_stops_nothing_silently(studio: Studio, picture, typed: str) -> None:
+    studio.choose(picture)
+    source = studio.page.locator(".source")
+    source.locator("summary").first.click()
+    seed = source.get_by_label("Seed")
+    seed.fill(typed)
+    expect(seed).to_have_value(typed)
+    expect(seed).to_have_attribute("aria-invalid", "true")
+    expect(source.get_by_text("A seed is a whole number")).to_be_visible()
+    expect(studio.decompose_button).to_be_disabled()
+    studio.page.keyboard.press("Control+Enter")
+    expect(studio.page.locator(".job-work")).to_be_hidden()
+    seed.fill("007")
+    expect(seed).to_have_value("007")
+    expect(source.get_by_text("A seed is a whole number")).to_be_hidden()
+    studio.decompose(layers=1)
+    expect(studio.page.locator(".job-facts")).to_contain_text("1 layer · seed 7")
 
 
 def test_png_is_the_composite(studio: Studio, picture) -> None:

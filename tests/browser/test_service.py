@@ -1,12 +1,22 @@
 """The page and its server: progress, cancel, a connection that comes and goes, and what both must agree on."""
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import httpx
+import pytest
 from playwright.sync_api import expect
 
 from tests.browser.studio import Studio
+from tests.conftest import Service
+
+COVERED = """
+(element) => {
+  const box = element.getBoundingClientRect();
+  return !element.contains(document.elementFromPoint(box.left + box.width / 2, box.top + 4));
+}
+"""
 
 
 def test_progress_and_cancel(studio: Studio) -> None:
@@ -67,6 +77,54 @@ def test_the_engine_says_what_it_is(studio: Studio) -> None:
     expect(studio.page.get_by_role("dialog")).to_contain_text(status["hint"])
     studio.page.keyboard.press("Escape")
     expect(studio.page.get_by_label("Describe the picture")).to_be_hidden()
+
+
+@pytest.mark.parametrize("width", [1280, 360])
+def test_an_engine_that_cannot_run(
+    open_studio: Callable[..., Studio], start_service: Callable[..., Service], width: int
+) -> None:
+    service = start_service(app="tests.app:app", environment={"TEST_PIPELINE": "BrokenPipeline"}, ready=False)
+    studio = open_studio(at=service, engine="gone", width=width, touch=width < 760)
+    page = studio.page
+    status = httpx.get(f"{service.url}/api/qwen-image/status").json()
+    bar = page.get_by_role("alert").filter(has_text="cannot run")
+    expect(bar).to_contain_text(status["error"])
+    expect(bar).to_contain_text(status["hint"])
+    expect(page.locator(".engine-text")).to_have_text("Cannot run")
+    expect(page.locator(".engine")).to_have_accessible_name(re.compile(": cannot run"))
+    expect(page.locator(".job-facts")).to_have_text("The engine cannot run")
+    assert studio.overflow() == 0
+    bar.get_by_role("button", name="About this engine").click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog).to_contain_text(status["error"])
+    assert "" not in dialog.locator("dd:visible").all_inner_texts()
+
+
+def test_an_engine_that_loads(studio: Studio) -> None:
+    studio.pretend(state="loading", loaded_models=[], device="", engine_label="Qwen-Image")
+    expect(studio.page.locator(".engine")).to_have_accessible_name(re.compile("^Qwen-Image: loading"))
+    expect(studio.page.locator(".job-facts")).to_have_text("The engine is loading…")
+    studio.page.locator(".engine").click()
+    assert studio.page.get_by_role("dialog").locator("dd:visible").all_inner_texts() == ["Loading…", "0", "0"]
+
+
+def test_an_error_comes_into_view(open_studio: Callable[..., Studio], picture: Path) -> None:
+    for width, height in ((1280, 460), (360, 640)):
+        studio = open_studio(width=width, height=height, touch=width < 760)
+        studio.choose(picture)
+        studio.page.route("**/decompose", lambda route: route.fulfill(status=503, json={"detail": "Come back later."}))
+        studio.decompose_button.evaluate("(button) => button.click()")
+        callout = studio.page.locator(".source .callout")
+        expect(callout).to_be_in_viewport(ratio=1)
+        studio.wait_for(lambda: callout.evaluate(COVERED) is False, "the error in sight")  # noqa: B023
+
+
+def test_the_place_in_the_queue_in_words(studio: Studio) -> None:
+    words = studio.page.evaluate(
+        "async () => { const { strings } = await import('/static/js/strings.js');"
+        " return [null, 1, 2, 3].map(strings.job.queued); }"
+    )
+    assert words == ["Queued", "Queued, next", "Queued, 1 ahead", "Queued, 2 ahead"]
 
 
 def test_limits_and_defaults_are_the_servers(studio: Studio) -> None:

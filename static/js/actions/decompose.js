@@ -1,5 +1,6 @@
 // @ts-check
 import { commit } from "../state/history.js";
+import { isSeed } from "../state/seed.js";
 import { projectFromAnswer } from "../state/project.js";
 import { compareImages } from "../images/fidelity.js";
 import { messageOf } from "../transport/api.js";
@@ -14,11 +15,13 @@ export function createDecompose({ store, api, bitmaps }, jobs) {
   async function decompose() {
     const { project, sending } = store.state;
     if (project.picture === null || sending || isDecomposing(store.state)) return;
+    if (!isSeed(store.state.settings.seed)) return;
     const picture = project.picture;
-    store.update({ sending: true, sourceError: null });
+    const work = workOf(store.state, picture);
+    store.update({ sending: true, sourceError: null, notice: null });
     try {
       const job = await api.decompose(requestFor(store.state, picture));
-      jobs.track(job, { kind: "decompose", picture });
+      jobs.track(job, { kind: "decompose", picture, work });
     } catch (error) {
       store.update({ sourceError: messageOf(error) });
     } finally {
@@ -28,17 +31,16 @@ export function createDecompose({ store, api, bitmaps }, jobs) {
 
   /**
    * @param {import("../types.js").Job} job
-   * @param {{picture: import("../types.js").Picture}} purpose
+   * @param {{picture: import("../types.js").Picture, work?: number}} purpose
    */
-  function finish(job, { picture }) {
+  function finish(job, { picture, work }) {
     if (job.status === "canceled") return store.update({ notice: { text: strings.notices.canceled, action: null } });
     if (job.status === "failed") return store.update({ sourceError: job.error?.message ?? strings.errors.unexpected });
     const answer = job.result;
     const project = projectFromAnswer(picture, answer, job.id);
-    const megapixels = (project.width * project.height) / 1e6;
     store.update({
       ...commit(store.state, strings.steps.decompose, project),
-      pace: { ...store.state.pace, [answer.engine]: answer.generation_time / megapixels },
+      ...(work ? { speeds: { ...store.state.speeds, [answer.engine]: answer.generation_time / work } } : {}),
       selected: project.layers.at(-1)?.id ?? null,
       mode: "layers",
       notice: { text: strings.notices.decomposed(project.layers.length, answer.generation_time), action: null },
@@ -75,7 +77,7 @@ function requestFor({ settings, status }, picture) {
 }
 
 /** What a model works at when the layers are wanted at the original size. */
-export const MODEL_RESOLUTION = 1024;
+const MODEL_RESOLUTION = 1024;
 
 /** @param {import("../types.js").Size} size */
 function sizeFor(size) {
@@ -88,8 +90,41 @@ function sizeFor(size) {
  * @param {import("../types.js").Picture} picture
  * @param {number} resolution
  */
-export function bucket(picture, resolution) {
+function bucket(picture, resolution) {
   const side = Math.sqrt(picture.width / picture.height) * resolution;
   const other = side / (picture.width / picture.height);
   return { width: Math.round(side / 32) * 32, height: Math.round(other / 32) * 32 };
+}
+
+/** What the classical engine does once for a picture, counted in layers. */
+const CLASSICAL_BASE = 16;
+/** What a model works on besides the layers: the picture that goes in, and the composite. */
+const MODEL_FRAMES = 2;
+
+/**
+ * The size that a picture is worked on at. The model has its own; only the classical engine works at any.
+ * @param {import("../types.js").State} state
+ * @param {import("../types.js").Picture} picture
+ */
+export function workingSize({ settings, status }, picture) {
+  if (settings.size !== "original") return bucket(picture, Number(settings.size));
+  return status?.engine === "classical" ? picture : bucket(picture, MODEL_RESOLUTION);
+}
+
+/**
+ * How much there is to do, in megapixels: of every layer, and with a model at every step.
+ * @param {import("../types.js").State} state
+ * @param {import("../types.js").Picture} picture
+ */
+export function workOf(state, picture) {
+  const { width, height } = workingSize(state, picture);
+  const { layerNum, steps } = state.settings;
+  const passes = state.status?.engine === "classical" ? layerNum + CLASSICAL_BASE : (layerNum + MODEL_FRAMES) * steps;
+  return ((width * height) / 1e6) * passes;
+}
+
+/** Seconds that a decomposition may take, or null when none was made yet. @param {import("../types.js").State} state */
+export function estimate(state) {
+  const speed = state.speeds[state.status?.engine ?? ""];
+  return state.project.picture === null || speed === undefined ? null : speed * workOf(state, state.project.picture);
 }

@@ -1,9 +1,10 @@
 // @ts-check
 import { commit, undo } from "../state/history.js";
 import { NEW_EDIT } from "../state/initial.js";
+import { isSeed } from "../state/seed.js";
 import { findLayer, patchLayer } from "../state/project.js";
-import { measure } from "../images/pixels.js";
-import { messageOf } from "../transport/api.js";
+import { coverageOf } from "../images/pixels.js";
+import { codeOf, messageOf } from "../transport/api.js";
 import { strings } from "../strings.js";
 
 /**
@@ -30,32 +31,33 @@ export function createEdits({ store, api, bitmaps }, jobs) {
     const layer = findLayer(store.state.project, id);
     const edit = editOf(id);
     const instruction = edit.instruction.trim();
-    if (layer === null || instruction === "" || isEditing(edit)) return;
+    if (layer === null || instruction === "" || isEditing(edit) || !isSeed(edit.seed)) return;
+    store.update({ notice: null });
     setEdit(id, { sending: true, error: null });
     try {
       const job = await api.editLayer(requestFor(store.state, layer, { ...edit, instruction }));
       setEdit(id, { sending: false, jobId: job.id });
-      jobs.track(job, { kind: "edit", layerId: id, before: layer.image, instruction });
+      jobs.track(job, { kind: "edit", layerId: id, before: layer.image, instruction, shape: edit.shape });
     } catch (error) {
-      setEdit(id, { sending: false, error: messageOf(error) });
+      setEdit(id, { sending: false, error: messageOf(error), errorCode: codeOf(error) });
     }
   }
 
   /**
    * @param {import("../types.js").Job} job
-   * @param {{layerId: string, before: string, instruction: string}} purpose
+   * @param {{layerId: string, before: string, instruction: string, shape?: "keep" | "new"}} purpose
    */
-  function finish(job, { layerId, before, instruction }) {
+  function finish(job, { layerId, before, instruction, shape }) {
     if (job.status === "canceled") {
       setEdit(layerId, { jobId: null });
       return store.update({ notice: { text: strings.notices.canceled, action: null } });
     }
     if (job.status === "failed") {
-      setEdit(layerId, { jobId: null, error: job.error?.message ?? strings.errors.unexpected });
+      setEdit(layerId, { jobId: null, error: job.error?.message ?? strings.errors.unexpected, errorCode: job.error?.code });
       return notify(layerId, strings.notices.editFailed);
     }
     const { image, seed, generation_time: seconds } = job.result;
-    setEdit(layerId, { jobId: null, error: null, result: { image, before, instruction, seed, seconds } });
+    setEdit(layerId, { jobId: null, error: null, result: { image, before, instruction, shape, seed, seconds } });
     return notify(layerId, strings.notices.editReady);
   }
 
@@ -73,14 +75,15 @@ export function createEdits({ store, api, bitmaps }, jobs) {
     const layer = findLayer(store.state.project, id);
     if (result === null || layer === null) return;
     try {
-      const { coverage } = measure(await bitmaps.load(result.image));
+      const sameShape = result.shape === "keep" && result.before === layer.image;
+      const coverage = sameShape ? layer.coverage : coverageOf(await bitmaps.load(result.image));
       const patch = { image: result.image, coverage, version: layer.version + 1 };
       store.update(commit(store.state, strings.steps.replace(layer.name), patchLayer(store.state.project, id, patch)));
       setEdit(id, { result: null, instruction: "", error: null });
       const action = { label: strings.notices.undo, run: () => store.update({ ...undo(store.state), notice: null }) };
       store.update({ editing: null, mode: "layers", notice: { text: strings.notices.replaced(layer.name), action } });
     } catch (error) {
-      setEdit(id, { error: messageOf(error) });
+      setEdit(id, { error: messageOf(error), errorCode: codeOf(error) });
     }
   }
 

@@ -5,8 +5,10 @@ import { strings } from "../strings.js";
 
 /** The stack: order, eye, opacity, names, and undo over all of it. @param {import("./actions.js").Context} context */
 export function createLayers({ store }) {
+  let sealing = 0;
+
   /** @param {string} label @param {import("../types.js").Project} project @param {string | null} [key] */
-  const change = (label, project, key) => store.update(commit(store.state, label, project, key));
+  const change = (label, project, key) => store.update({ ...commit(store.state, label, project, key), notice: null });
 
   /** @param {import("../types.js").State["past"][number] | undefined} step @param {typeof undo} travel @param {(label: string) => string} say */
   function go(step, travel, say) {
@@ -22,7 +24,7 @@ export function createLayers({ store }) {
 
     /** @param {string} id */
     select: (id) => {
-      if (store.state.selected !== id) store.update({ selected: id });
+      if (store.state.selected !== id) store.update({ selected: id, notice: null });
     },
 
     /** Select the layer `by` places further up (positive) or down. @param {number} by */
@@ -41,13 +43,21 @@ export function createLayers({ store }) {
       change(label, patchLayer(store.state.project, id, { visible: !layer.visible }));
     },
 
-    /** All of one drag is one step; `endOpacity` ends it. @param {string} id @param {number} opacity */
+    /** All of one adjustment is one step; `endOpacity` ends it. @param {string} id @param {number} opacity */
     setOpacity: (id, opacity) => {
+      clearTimeout(sealing);
       const layer = findLayer(store.state.project, id);
       if (layer === null || layer.opacity === opacity) return;
       change(strings.steps.opacity(layer.name), patchLayer(store.state.project, id, { opacity }), `opacity ${id}`);
     },
-    endOpacity: () => store.update(seal(store.state)),
+
+    /** End the adjustment, unless it goes on within so many milliseconds, as it does from key to key. */
+    endOpacity: (wait = 0) => {
+      clearTimeout(sealing);
+      const end = () => store.update(seal(store.state));
+      if (wait > 0) sealing = setTimeout(end, wait);
+      else end();
+    },
 
     /** @param {string} id @param {number} index   of the stack, 0 at the bottom */
     moveTo: (id, index) => {

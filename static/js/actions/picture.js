@@ -18,7 +18,7 @@ export function createPicture({ store, api }) {
   async function open(file, name, preview) {
     latest += 1;
     const mine = latest;
-    store.update({ upload: { name, preview, error: null }, sourceError: null });
+    store.update({ upload: { name, preview, error: null }, sourceError: null, notice: null });
     try {
       const stored = await api.upload(await uploadable(new File([file], name, { type: file.type })));
       if (mine !== latest) return;

@@ -5,14 +5,18 @@ const SCRATCH = 192;
 /** Pixels fainter than this do not count as content. */
 const FAINT = 10;
 
-/** @type {WeakMap<ImageBitmap, {box: Box, coverage: number}>} */
+/** Rows that are read at once, so that a large picture does not take its size in memory. */
+const BAND = 256;
+
+/** @type {WeakMap<ImageBitmap, Box>} */
 const measured = new WeakMap();
 
 /**
- * Where a picture has something to see (in its own pixels), and its mean alpha; both from a small copy.
+ * Where a picture has something to see, in its own pixels, as a small copy of it shows.
  * @param {ImageBitmap} bitmap
+ * @returns {Box}
  */
-export function measure(bitmap) {
+export function contentBox(bitmap) {
   const known = measured.get(bitmap);
   if (known !== undefined) return known;
   const scale = Math.min(1, SCRATCH / Math.max(bitmap.width, bitmap.height));
@@ -22,24 +26,36 @@ export function measure(bitmap) {
   context.drawImage(bitmap, 0, 0, width, height);
   const found = scan(context.getImageData(0, 0, width, height).data, width, height);
   const [sx, sy] = [bitmap.width / width, bitmap.height / height];
-  const box = { x: found.box.x * sx, y: found.box.y * sy, width: found.box.width * sx, height: found.box.height * sy };
-  const result = { box, coverage: found.coverage };
-  measured.set(bitmap, result);
-  return result;
+  const box = { x: found.x * sx, y: found.y * sy, width: found.width * sx, height: found.height * sy };
+  measured.set(bitmap, box);
+  return box;
+}
+
+/** The mean alpha of a picture, of all its pixels, 0–1. @param {ImageBitmap} bitmap */
+export function coverageOf(bitmap) {
+  const context = canvas2d(bitmap.width, Math.min(BAND, bitmap.height), true);
+  let sum = 0;
+  for (let top = 0; top < bitmap.height; top += BAND) {
+    const rows = Math.min(BAND, bitmap.height - top);
+    context.clearRect(0, 0, bitmap.width, rows);
+    context.drawImage(bitmap, 0, top, bitmap.width, rows, 0, 0, bitmap.width, rows);
+    const { data } = context.getImageData(0, 0, bitmap.width, rows);
+    for (let i = 3; i < data.length; i += 4) sum += data[i];
+  }
+  return sum / (bitmap.width * bitmap.height * 255);
 }
 
 /**
  * @param {Uint8ClampedArray} data
  * @param {number} width
  * @param {number} height
+ * @returns {Box}
  */
 function scan(data, width, height) {
-  let [left, top, right, bottom, sum] = [width, height, -1, -1, 0];
+  let [left, top, right, bottom] = [width, height, -1, -1];
   for (let y = 0; y < height; y += 1) {
     for (let x = 0; x < width; x += 1) {
-      const alpha = data[(y * width + x) * 4 + 3];
-      sum += alpha;
-      if (alpha < FAINT) continue;
+      if (data[(y * width + x) * 4 + 3] < FAINT) continue;
       if (x < left) left = x;
       if (x > right) right = x;
       if (y < top) top = y;
@@ -47,8 +63,7 @@ function scan(data, width, height) {
     }
   }
   const empty = right < 0;
-  const box = empty ? { x: 0, y: 0, width, height } : { x: left, y: top, width: right - left + 1, height: bottom - top + 1 };
-  return { box, coverage: sum / (width * height * 255) };
+  return empty ? { x: 0, y: 0, width, height } : { x: left, y: top, width: right - left + 1, height: bottom - top + 1 };
 }
 
 /**

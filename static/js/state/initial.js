@@ -28,7 +28,7 @@ export function initialState() {
     settings: { prompt: "", layerNum: 4, size: "original", steps: 50, cfgScale: 4, seed: null },
     edits: {},
     jobs: {},
-    pace: {},
+    speeds: {},
     selected: null,
     editing: null,
     mode: "layers",

@@ -70,6 +70,23 @@ export function projectFromAnswer(picture, answer, idPrefix) {
 }
 
 /**
+ * Whether the layers are what decompose made: none edited, hidden, faded, or in another place.
+ * @param {Project} project
+ */
+export function isAsDecomposed({ layers }) {
+  const place = (/** @type {Layer} */ layer) => Number(layer.id.slice(layer.id.lastIndexOf("-") + 1));
+  return layers.every(
+    (layer, index) =>
+      layer.version === 1 &&
+      layer.visible &&
+      layer.opacity === 1 &&
+      layer.x === 0 &&
+      layer.y === 0 &&
+      (index === 0 || place(layers[index - 1]) < place(layer)),
+  );
+}
+
+/**
  * The layers as the composite and export requests take them, bottom to top.
  * @param {Project} project
  */

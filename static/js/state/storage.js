@@ -7,7 +7,7 @@
  */
 
 const KEY = "llm-dit.workspace.1";
-const KEPT = /** @type {const} */ (["project", "past", "future", "settings", "edits", "jobs", "pace", "selected"]);
+const KEPT = /** @type {const} */ (["project", "past", "future", "settings", "edits", "jobs", "speeds", "selected"]);
 const SAVE_MS = 150;
 
 /** @returns {Partial<State>} */

@@ -19,6 +19,9 @@ export function messageOf(error) {
   return error instanceof ApiError ? error.message : strings.errors.unexpected;
 }
 
+/** Which error it is, as the server names it. @param {unknown} error */
+export const codeOf = (error) => (error instanceof ApiError ? error.code : "unexpected");
+
 /**
  * @param {string} path
  * @param {RequestInit} [init]

@@ -1,7 +1,7 @@
 // @ts-check
 import { h, setAttribute } from "../dom.js";
 import { icon } from "../icons.js";
-import { drawCrop, grow, measure, union } from "../images/pixels.js";
+import { contentBox, drawCrop, grow, union } from "../images/pixels.js";
 import { strings } from "../strings.js";
 
 const SHARP_PX = 1400;
@@ -33,7 +33,7 @@ export function createCompare(bitmaps) {
   async function draw(first, second) {
     const [a, b] = await Promise.all([bitmaps.load(first), second === null ? null : bitmaps.load(second)]);
     if (shown !== `${first} ${second}`) return;
-    const content = b === null ? measure(a).box : union(measure(a).box, measure(b).box);
+    const content = b === null ? contentBox(a) : union(contentBox(a), contentBox(b));
     const box = grow(content, 0.06, a);
     drawCrop(before, a, box, SHARP_PX);
     if (b !== null) drawCrop(after, b, box, SHARP_PX);

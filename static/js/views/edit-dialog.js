@@ -1,6 +1,7 @@
 // @ts-check
 import { h, setAttribute, setText } from "../dom.js";
 import { NEW_EDIT } from "../state/initial.js";
+import { isSeed } from "../state/seed.js";
 import { findLayer } from "../state/project.js";
 import { isEditing } from "../actions/edits.js";
 import { strings } from "../strings.js";
@@ -59,8 +60,9 @@ export function createEditDialog(actions, bitmaps) {
     setText(title, layer.name);
     compare.show(result?.before ?? layer.image, result?.image ?? null);
     form.render(edit, classical);
-    error.set(edit.error);
+    error.set(edit.error, edit.errorCode === "unsupported_instruction" ? text.canDo : undefined);
     run.render(state, edit, result !== null);
+    retry.disabled = !isSeed(edit.seed);
     decide.hidden = result === null;
     if (result !== null) setText(made, text.made(result.seconds, result.seed));
     setAttribute(dialog, "data-state", busy ? "running" : result !== null ? "result" : "draft");
@@ -110,7 +112,7 @@ function createRun(onapply, oncancel) {
       const tracked = state.jobs[edit.jobId ?? ""];
       jobId = edit.jobId;
       apply.hidden = busy || hasResult;
-      apply.disabled = edit.instruction.trim() === "";
+      apply.disabled = edit.instruction.trim() === "" || !isSeed(edit.seed);
       progress.hidden = !busy;
       bar.set(shareOf(tracked));
       setText(detail, describeJob(tracked));

@@ -1,7 +1,8 @@
 // @ts-check
-import { h, setSlider, setText, setValue } from "../dom.js";
+import { h, setAttribute, setSlider, setText, setValue } from "../dom.js";
 import { icon } from "../icons.js";
 import { LIMITS } from "../state/initial.js";
+import { isSeed, seedFrom } from "../state/seed.js";
 import { strings } from "../strings.js";
 
 let fields = 0;
@@ -51,27 +52,30 @@ export function sliderField({ label, limits: [min, max], step = 1, oninput }) {
 }
 
 /**
- * A whole number, or nothing for a random one.
- * @param {(seed: number | null) => void} onseed
+ * A whole number, or nothing for a random one. What is neither stays as it was typed, and is marked.
+ * @param {(seed: import("../types.js").Seed) => void} onseed
  */
 export function seedField(onseed) {
   const id = uniqueId("seed");
   const input = h("input", { class: "input number", id, inputMode: "numeric", autocomplete: "off", placeholder: strings.source.seedPlaceholder });
-  input.addEventListener("input", () => {
-    const digits = input.value.replace(/\D/g, "").slice(0, 16);
-    const seed = digits === "" ? null : Math.min(Number(digits), LIMITS.maxSeed);
-    input.value = seed === null ? "" : String(seed);
-    onseed(seed);
-  });
-  const element = h("div", { class: "field" }, h("label", { class: "label", for: id }, strings.source.seed), input);
-  /** @param {number | null} seed */
-  const set = (seed) => setValue(input, seed === null ? "" : String(seed));
+  const problem = h("p", { class: "hint problem", id: uniqueId("seed-problem"), role: "alert", hidden: true });
+  input.addEventListener("input", () => onseed(seedFrom(input.value)));
+  const element = h("div", { class: "field" }, h("label", { class: "label", for: id }, strings.source.seed), input, problem);
+  /** @param {import("../types.js").Seed} seed */
+  const set = (seed) => {
+    if (seedFrom(input.value) !== seed) setValue(input, seed === null ? "" : String(seed));
+    const valid = isSeed(seed);
+    problem.hidden = valid;
+    setText(problem, valid ? "" : strings.source.seedProblem);
+    setAttribute(input, "aria-invalid", valid ? null : true);
+    setAttribute(input, "aria-describedby", valid ? null : problem.id);
+  };
   return { element, set };
 }
 
 /**
  * Guidance, steps and seed behind one line; an engine that takes only the seed shows only that.
- * @param {(patch: {steps?: number, cfgScale?: number, seed?: number | null}) => void} onchange
+ * @param {(patch: {steps?: number, cfgScale?: number, seed?: import("../types.js").Seed}) => void} onchange
  * @param {string} [classicalHint]
  */
 export function samplingFold(onchange, classicalHint = "") {
@@ -84,7 +88,7 @@ export function samplingFold(onchange, classicalHint = "") {
   const element = h("details", { class: "fold" }, h("summary", {}, icon("chevron"), title), body);
   return {
     element,
-    /** @param {{steps: number, cfgScale: number, seed: number | null}} values @param {boolean} classical */
+    /** @param {{steps: number, cfgScale: number, seed: import("../types.js").Seed}} values @param {boolean} classical */
     render: (values, classical) => {
       setText(title, classical ? strings.source.moreSeed : strings.source.more);
       for (const field of [guidance, steps]) field.element.hidden = classical;
@@ -92,21 +96,49 @@ export function samplingFold(onchange, classicalHint = "") {
       guidance.set(values.cfgScale);
       steps.set(values.steps);
       seed.set(values.seed);
+      // What keeps the work from starting is not to be hidden.
+      if (!isSeed(values.seed)) element.open = true;
     },
   };
 }
 
-/** A message about something that went wrong. */
+/** A message longer than this shows its first sentences; the rest waits behind a line. */
+const LONG = 160;
+
+/** A message about something that went wrong; a new one comes into view. */
 export function callout() {
+  let shown = "";
   const text = h("p");
-  const element = h("div", { class: "callout", role: "alert", hidden: true }, icon("warning"), text);
-  /** @param {string | null} message */
-  const set = (message) => {
+  const rest = h("p");
+  const title = h("span");
+  const fold = h("details", { class: "fold" }, h("summary", {}, icon("chevron"), title), rest);
+  const element = h("div", { class: "callout", role: "alert", hidden: true }, icon("warning"), h("div", {}, text, fold));
+  /** @param {string | null} message @param {string} [more]   what is behind the line */
+  const set = (message, more = strings.errors.more) => {
     element.hidden = message === null;
-    setText(text, message ?? "");
+    if (shown === (message ?? "")) return;
+    shown = message ?? "";
+    const [first, others] = split(shown);
+    setText(text, first);
+    setText(rest, others);
+    setText(title, more);
+    fold.hidden = others === "";
+    fold.open = false;
+    if (message !== null) requestAnimationFrame(() => element.scrollIntoView({ block: "nearest", behavior: scrolling() }));
   };
   return { element, set };
 }
+
+/** The sentences that are shown at once, at least one, and the others. @param {string} message */
+function split(message) {
+  const sentences = message.split(/(?<=[.!?]["”’)]?)\s+/);
+  let count = 1;
+  while (sentences.slice(0, count + 1).join(" ").length <= LONG && count < sentences.length) count += 1;
+  return [sentences.slice(0, count).join(" "), sentences.slice(count).join(" ")];
+}
+
+/** How the page moves by itself. @returns {ScrollBehavior} */
+const scrolling = () => (matchMedia("(prefers-reduced-motion: reduce)").matches ? "instant" : "smooth");
 
 /**
  * @param {import("../icons.js").IconName} name

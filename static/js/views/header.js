@@ -3,6 +3,7 @@ import { h, setAttribute, setText } from "../dom.js";
 import { icon, setIcon } from "../icons.js";
 import { strings } from "../strings.js";
 import { iconButton } from "./fields.js";
+import { engineState } from "../state/engine.js";
 import { nextTheme, themeOf } from "./theme.js";
 
 /**
@@ -11,7 +12,7 @@ import { nextTheme, themeOf } from "./theme.js";
  * @returns {import("../types.js").View}
  */
 export function createHeader(actions, { openEngine, openHelp }) {
-  const engineText = h("span");
+  const engineText = h("span", { class: "engine-text" });
   const device = h("span", { class: "device" });
   const engine = h("button", { class: "engine", type: "button", onclick: openEngine }, h("span", { class: "dot" }), engineText, device);
   const queue = h("span", { class: "queue number" });
@@ -35,10 +36,11 @@ export function createHeader(actions, { openEngine, openHelp }) {
   return {
     element,
     render: ({ status, reachable, past, future }) => {
-      setText(engineText, engineLabel(status, reachable));
-      setText(device, (reachable && status?.engine_label.match(/ · .*$/)?.[0]) || "");
-      engine.dataset.state = stateOf(status, reachable);
-      name(engine, `${engineText.textContent}${device.textContent}. ${strings.header.engineTitle}`);
+      const { first, second, full } = engineWords(status, reachable);
+      setText(engineText, first);
+      setText(device, second);
+      engine.dataset.state = LOOKS[engineState(status, reachable)];
+      name(engine, `${full}. ${strings.header.engineTitle}`);
       const length = (status?.queue.length ?? 0) + (status?.queue.running ?? 0);
       queue.hidden = length === 0 || !reachable;
       setText(queue, strings.header.queue(length));
@@ -50,19 +52,24 @@ export function createHeader(actions, { openEngine, openHelp }) {
   };
 }
 
+/** @type {Record<import("../state/engine.js").EngineState, "ready" | "wait" | "gone">} */
+const LOOKS = { ready: "ready", loading: "wait", unknown: "wait", failed: "gone", unreachable: "gone" };
+
 /**
+ * What the chip says: `first` always, `second` where there is room, `full` to screen readers and under the pointer.
  * @param {import("../types.js").Status | null} status
  * @param {boolean} reachable
  */
-function engineLabel(status, reachable) {
-  if (!reachable) return strings.header.engineGone;
-  return status?.engine_label.split(" · ")[0] ?? strings.header.engineUnknown;
-}
-
-/** @param {import("../types.js").Status | null} status @param {boolean} reachable */
-function stateOf(status, reachable) {
-  if (!reachable || status?.state === "failed") return "gone";
-  return status?.state === "ready" ? "ready" : "wait";
+function engineWords(status, reachable) {
+  const text = strings.header;
+  if (!reachable) return { first: text.engineGone, second: "", full: text.engineGone };
+  if (status === null) return { first: text.engineUnknown, second: "", full: text.engineUnknown };
+  const [label, ...device] = status.engine_label.split(" · ");
+  if (status.state === "ready") {
+    return { first: label, second: device.map((part) => ` · ${part}`).join(""), full: status.engine_label };
+  }
+  const state = status.state === "failed" ? text.engineFailed : text.engineLoading;
+  return { first: state, second: ` · ${label}`, full: text.engineNamed(state, label) };
 }
 
 /** @param {Element} element @param {string} label */

@@ -1,6 +1,7 @@
 // @ts-check
 import { h, setText } from "../dom.js";
 import { strings } from "../strings.js";
+import { engineName } from "../state/engine.js";
 import { callout, iconButton, uniqueId } from "./fields.js";
 
 /** @param {string} look @param {HTMLElement} title @param {...HTMLElement} body */
@@ -37,19 +38,25 @@ export function createEngineDialog() {
     /** @param {import("../types.js").State} state */
     render: ({ status }) => {
       const classical = status?.engine === "classical";
-      setText(title, status === null ? strings.header.engineUnknown : text.title(status.engine_label.split(" · ")[0]));
+      setText(title, status === null ? strings.header.engineUnknown : text.title(engineName(status)));
       setText(about, status === null ? strings.offline.text : classical ? `${text.classical} ${text.classicalEdits}` : text.qwen);
       problem.set(status?.error ?? null);
       setText(reason, [status?.reason, status?.placement].filter(Boolean).join(" "));
-      facts.hidden = status === null;
-      setText(cells.models, status?.loaded_models.join(", ") || (status?.state === "failed" ? text.failed : text.loading));
-      setText(cells.device, status?.engine_label.split(" · ")[1] ?? status?.device ?? "");
-      setText(cells.running, String(status?.queue.running ?? 0));
-      setText(cells.waiting, String(status?.queue.length ?? 0));
+      facts.hidden = status === null || status.state === "failed";
+      setFact(cells.models, status?.loaded_models.join(", ") || text.loading);
+      setFact(cells.device, status?.engine_label.split(" · ")[1] ?? status?.device ?? "");
+      setFact(cells.running, String(status?.queue.running ?? 0));
+      setFact(cells.waiting, String(status?.queue.length ?? 0));
       other.hidden = !status?.hint;
       setText(hint, status?.hint ?? "");
     },
   };
+}
+
+/** A fact that is not known yet has no row. @param {HTMLElement} cell @param {string} value */
+function setFact(cell, value) {
+  setText(cell, value);
+  /** @type {HTMLElement} */ (cell.parentElement).hidden = value === "";
 }
 
 /** The shortcuts, and what this page is. */

@@ -1,5 +1,6 @@
 // @ts-check
 import { h, setAttribute, setText } from "../dom.js";
+import { engineState } from "../state/engine.js";
 import { findLayer } from "../state/project.js";
 import { strings } from "../strings.js";
 
@@ -61,7 +62,7 @@ export function createJobBar(actions) {
       const tracked = jobs.find(({ job }) => job.status === "processing") ?? jobs[0];
       facts.hidden = tracked !== undefined;
       work.hidden = tracked === undefined;
-      setText(facts, text.facts(state.project));
+      setText(facts, factsOf(state));
       document.title = pageTitle(tracked);
       if (tracked === undefined) return;
       current = tracked.job.id;
@@ -72,6 +73,12 @@ export function createJobBar(actions) {
       cancel.disabled = tracked.canceling;
     },
   };
+}
+
+/** @param {import("../types.js").State} state */
+function factsOf({ project, status, reachable }) {
+  if (project.picture === null) return text.idle[engineState(status, reachable)];
+  return text.facts(project.picture.name, project);
 }
 
 /** @param {TrackedJob | undefined} tracked */

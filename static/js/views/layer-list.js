@@ -2,6 +2,7 @@
 import { h, setText } from "../dom.js";
 import { isDecomposing } from "../actions/decompose.js";
 import { icon } from "../icons.js";
+import { isAsDecomposed } from "../state/project.js";
 import { strings } from "../strings.js";
 import { listenToDrag } from "./layer-drag.js";
 import { createLayerRow } from "./layer-row.js";
@@ -69,7 +70,7 @@ export function createLayerList(actions, bitmaps) {
       }
       empty.hidden = !list.hidden;
       setText(empty, busy ? text.working : state.project.picture ? text.ready : text.empty);
-      renderFidelity(figure, layers.length === 0 || busy ? null : state.fidelity);
+      renderFidelity(figure, layers.length > 0 && !busy && isAsDecomposed(state.project) ? state.fidelity : null);
       exports.render(state);
     },
   };

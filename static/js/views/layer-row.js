@@ -3,12 +3,13 @@ import { h, setAttribute, setSlider, setText } from "../dom.js";
 import { icon, setIcon } from "../icons.js";
 import { NEW_EDIT } from "../state/initial.js";
 import { isEditing } from "../actions/edits.js";
-import { drawCrop, grow, measure } from "../images/pixels.js";
+import { contentBox, drawCrop, grow } from "../images/pixels.js";
 import { strings } from "../strings.js";
 import { iconButton } from "./fields.js";
 
 const text = strings.layers;
 const THUMB_PX = 128;
+const KEYS_PAUSE_MS = 1000;
 
 /**
  * One layer of the list. The selected one shows its opacity and where it can go.
@@ -35,8 +36,12 @@ export function createLayerRow(id, actions, bitmaps) {
   const eye = iconButton("eye", "", () => actions.toggle(id));
   const badge = h("span", { class: "badge" });
   const edit = h("button", { class: "button small edit", type: "button", onclick: () => actions.openEdit(id) }, text.edit, badge);
-  const slider = h("input", { type: "range", class: "slider", min: "0", max: "100", step: "1", onchange: actions.endOpacity });
+  const slider = h("input", { type: "range", class: "slider", min: "0", max: "100", step: "1" });
   slider.addEventListener("input", () => actions.setOpacity(id, slider.valueAsNumber / 100));
+  // A drag ends with the pointer; keys say "change" at every press, and belong together until they pause.
+  slider.addEventListener("change", () => actions.endOpacity(KEYS_PAUSE_MS));
+  slider.addEventListener("pointerup", () => actions.endOpacity());
+  slider.addEventListener("blur", () => actions.endOpacity());
   const opacity = h("output", { class: "number" });
   const up = iconButton("up", "", () => actions.moveTo(id, place + 1));
   const down = iconButton("down", "", () => actions.moveTo(id, place - 1));
@@ -71,7 +76,7 @@ export function createLayerRow(id, actions, bitmaps) {
     drawn = layer.image;
     bitmaps.load(layer.image).then(
       (bitmap) => {
-        if (drawn === layer.image) drawCrop(thumb, bitmap, grow(measure(bitmap).box, 0.04, bitmap), THUMB_PX);
+        if (drawn === layer.image) drawCrop(thumb, bitmap, grow(contentBox(bitmap), 0.04, bitmap), THUMB_PX);
       },
       () => (drawn = ""),
     );
@@ -92,6 +97,7 @@ export function createLayerRow(id, actions, bitmaps) {
       place = index;
       drawThumb(layer);
       setText(name, layer.name);
+      setAttribute(select, "title", layer.name);
       version.hidden = layer.version === 1;
       setText(version, text.version(layer.version));
       setText(share, text.coverage(layer.coverage) + (layer.opacity < 1 ? ` · ${Math.round(layer.opacity * 100)} %` : ""));

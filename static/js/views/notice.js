@@ -1,5 +1,7 @@
 // @ts-check
 import { h, setText } from "../dom.js";
+import { icon } from "../icons.js";
+import { engineName, engineState } from "../state/engine.js";
 import { strings } from "../strings.js";
 import { iconButton } from "./fields.js";
 
@@ -54,6 +56,29 @@ export function createOfflineBar(actions) {
     element,
     render: ({ reachable }) => {
       element.hidden = reachable;
+    },
+  };
+}
+
+/**
+ * Why nothing can be done while the engine cannot run, and what to do about it; it stays as long as that is so.
+ * @param {() => void} openEngine
+ * @returns {import("../types.js").View}
+ */
+export function createBrokenBar(openEngine) {
+  const title = h("strong");
+  const reason = h("p");
+  const hint = h("p", { class: "hint" });
+  const more = h("button", { class: "button small", type: "button", onclick: openEngine }, strings.broken.more);
+  const element = h("div", { class: "broken", role: "alert", hidden: true }, icon("warning"), h("div", {}, title, reason, hint), more);
+  return {
+    element,
+    render: ({ status, reachable }) => {
+      element.hidden = engineState(status, reachable) !== "failed";
+      if (status === null || element.hidden) return;
+      setText(title, strings.broken.title(engineName(status)));
+      setText(reason, status.error ?? "");
+      setText(hint, status.hint ?? "");
     },
   };
 }

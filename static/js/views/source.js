@@ -1,7 +1,8 @@
 // @ts-check
 import { h, setAttribute, setText, setValue } from "../dom.js";
-import { bucket, isDecomposing, MODEL_RESOLUTION } from "../actions/decompose.js";
+import { estimate, isDecomposing, workingSize } from "../actions/decompose.js";
 import { LIMITS } from "../state/initial.js";
+import { isSeed } from "../state/seed.js";
 import { strings } from "../strings.js";
 import { callout, samplingFold, segmented, sliderField, uniqueId } from "./fields.js";
 import { filePicker } from "./pickers.js";
@@ -54,7 +55,7 @@ export function createSource(actions) {
       fold.render(state.settings, classical);
       error.set(state.sourceError);
       const busy = isDecomposing(state);
-      button.disabled = busy || state.project.picture === null || state.upload !== null;
+      button.disabled = busy || state.project.picture === null || state.upload !== null || !isSeed(state.settings.seed);
       setText(button, busy ? text.decomposing : buttonText(state));
     },
   };
@@ -82,34 +83,30 @@ function createPictureBox(actions) {
   const empty = filePicker(actions, { label: text.empty, look: "source-empty" });
   return {
     element: h("div", { class: "source-box" }, frame, caption, empty),
-    render: ({ project, upload, settings, status }) => {
+    render: (state) => {
+      const { project, upload } = state;
       const address = upload?.preview ?? project.picture?.image ?? null;
       frame.hidden = caption.hidden = address === null;
       empty.hidden = address !== null;
       if (address !== null) setAttribute(image, "src", address);
       setText(name, upload?.name ?? project.picture?.name ?? "");
-      setText(facts, upload !== null ? text.uploading : factsOf(project.picture, settings.size, status?.engine === "classical"));
+      setText(facts, upload !== null ? text.uploading : factsOf(state));
     },
   };
 }
 
-/**
- * @param {import("../types.js").Picture | null} picture
- * @param {import("../types.js").Size} size
- * @param {boolean} classical   it alone works at any size
- */
-function factsOf(picture, size, classical) {
-  if (picture === null) return "";
-  const own = text.size(picture.width, picture.height);
-  if (size === "original" && classical) return `${own} · ${text.runsAsIs}`;
-  const { width, height } = bucket(picture, size === "original" ? MODEL_RESOLUTION : Number(size));
+/** @param {import("../types.js").State} state */
+function factsOf(state) {
+  const { project, settings, status } = state;
+  if (project.picture === null) return "";
+  const own = text.size(project.picture.width, project.picture.height);
+  if (settings.size === "original" && status?.engine === "classical") return `${own} · ${text.runsAsIs}`;
+  const { width, height } = workingSize(state, project.picture);
   return `${own} · ${text.runsAt(width, height)}`;
 }
 
 /** @param {import("../types.js").State} state */
-function buttonText({ project, settings, status, pace }) {
-  const seconds = pace[status?.engine ?? ""];
-  if (project.picture === null || seconds === undefined) return text.decompose;
-  const { width, height } = settings.size === "original" ? project.picture : bucket(project.picture, Number(settings.size));
-  return text.decomposeAbout((seconds * width * height) / 1e6);
+function buttonText(state) {
+  const seconds = estimate(state);
+  return seconds === null ? text.decompose : text.decomposeAbout(seconds);
 }

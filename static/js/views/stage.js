@@ -2,7 +2,7 @@
 import { h, setAttribute, setText } from "../dom.js";
 import { fit, panBy, zoomAt } from "../images/camera.js";
 import { paint } from "../images/paint.js";
-import { grow, measure } from "../images/pixels.js";
+import { contentBox, grow } from "../images/pixels.js";
 import { findLayer } from "../state/project.js";
 import { strings } from "../strings.js";
 import { listenToGestures } from "./gestures.js";
@@ -12,6 +12,8 @@ import { createWelcome } from "./welcome.js";
 /** @typedef {import("../images/camera.js").Camera} Camera */
 
 const OUTLINED = 0.5;
+/** Below this width the stage lies above the panels, as in the style sheets. */
+const ONE_COLUMN = 760;
 
 /**
  * The picture on its checkerboard. Where the camera stands is this view's own business, not the store's.
@@ -99,7 +101,7 @@ export function createStage(actions, bitmaps) {
     const bitmap = layer?.visible ? bitmaps.peek(layer.image) : null;
     outline.hidden = layer === null || bitmap === null;
     if (layer === null || bitmap === null) return;
-    const box = grow(measure(bitmap).box, 0.004, bitmap);
+    const box = grow(contentBox(bitmap), 0.004, bitmap);
     outline.hidden = box.width * box.height > OUTLINED * project.width * project.height;
     place(outline, { ...box, x: box.x + layer.x, y: box.y + layer.y });
   }
@@ -147,7 +149,7 @@ export function createStage(actions, bitmaps) {
 
   /** Room for the bars above and below. */
   function margins() {
-    return view.clientWidth < 600 ? { side: 16, top: 60, bottom: 84 } : { side: 40, top: 80, bottom: 80 };
+    return innerWidth < ONE_COLUMN ? { side: 16, top: 60, bottom: 84 } : { side: 40, top: 100, bottom: 80 };
   }
 }
 
