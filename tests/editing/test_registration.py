@@ -57,6 +57,23 @@ def test_shift_and_zoom_are_found(
     assert motion.zoom == pytest.approx(zoom, abs=0.001)
 
 
+@settings(max_examples=10, deadline=None)
+@given(st.floats(-12, 12), st.floats(-12, 12), st.floats(0.97, 1.03), st.floats(5, 12), st.integers(0, 2**16))
+def test_a_strong_blur_is_not_taken_for_a_motion(
+    right: float, down: float, zoom: float, blur: float, seed: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    # Blur moves the edges of curved things inwards, as a smaller zoom would.
+    drawing = np.full((SIDE, SIDE, 3), 0.2, np.float32)
+    for column in (130, 250):
+        cv2.ellipse(drawing, ((column, 190), rng.integers(70, 110, 2).tolist(), 20.0), (0.9, 0.8, 0.7), -1, 16)
+    edited = move(cv2.GaussianBlur(drawing, (0, 0), blur), (right, down), zoom) + rng.normal(0, 1 / 255, drawing.shape)
+    motion = measure_motion(drawing, edited.astype(np.float32), np.ones((SIDE, SIDE), np.float32))
+    assert motion.is_certain
+    assert motion.shift == pytest.approx((right, down), abs=0.5)
+    assert motion.zoom == pytest.approx(zoom, abs=0.002)
+
+
 def test_undoing_the_motion_gives_the_picture_back(picture: np.ndarray) -> None:
     edited = move(picture, (7.3, -4.6), 1.02)
     motion = measure_motion(picture, edited, np.ones((SIDE, SIDE), np.float32))

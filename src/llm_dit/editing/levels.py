@@ -56,16 +56,23 @@ class Level:
         return agreement / (length(self.vectors, weights) * length(moved, weights) + 1e-9)
 
 
-def make_level(given: Plane, edited: Plane, weight: Plane, side: int) -> Level:
-    """Return both pictures (height, width, 3), 0–1, and the weight (height, width) with `side` as the longer side."""
+def make_level(given: Plane, edited: Plane, weight: Plane, side: int, blur_px: float = 0) -> Level:
+    """Return both pictures (height, width, 3), 0–1, and the weight (height, width) with `side` as the longer side.
+
+    The given picture is blurred by `blur_px`, in its own pixels (Gaussian sigma).
+    """
     height, width = given.shape[:2]
     scale = min(side / max(height, width), 1.0)
     size = (max(round(width * scale), 1), max(round(height * scale), 1))
     small = [cv2.resize(plane, size, interpolation=cv2.INTER_AREA) for plane in (given, edited, weight)]
+    if blur_px:
+        small[0] = cv2.GaussianBlur(small[0], (0, 0), blur_px * scale)
     field = edge_field(small[0], small[2])
     radius = max(size) / 2
     slopes = _slopes(field, radius)
-    telling = np.flatnonzero(np.einsum("hwcd,hwcd->hw", slopes, slopes) * small[2] > MIN_SLOPE**2)
+    # Blurred edges change as much over a longer way.
+    enough = (MIN_SLOPE / (1 + blur_px * scale / 2)) ** 2
+    telling = np.flatnonzero(np.einsum("hwcd,hwcd->hw", slopes, slopes) * small[2] > enough)
     telling = telling[:: len(telling) // MAX_POINTS + 1]
     rows, columns = np.divmod(telling, size[0])
     middle = np.array([(size[0] - 1) / 2, (size[1] - 1) / 2], np.float32)
