@@ -13,6 +13,12 @@ from pathlib import Path
 
 import httpx
 import pytest
+from hypothesis import settings
+
+# Continuous integration runs the same examples each time; who develops looks at new ones.
+settings.register_profile("ci", derandomize=True)
+if os.environ.get("CI"):
+    settings.load_profile("ci")
 
 ROOT = Path(__file__).parents[1]
 ADDRESS = re.compile(r"Uvicorn running on (http://\S+)")

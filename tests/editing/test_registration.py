@@ -57,12 +57,10 @@ def test_shift_and_zoom_are_found(
     assert motion.zoom == pytest.approx(zoom, abs=0.001)
 
 
-@settings(max_examples=10, deadline=None)
-@given(st.floats(-12, 12), st.floats(-12, 12), st.floats(0.97, 1.03), st.floats(5, 12), st.integers(0, 2**16))
-def test_a_strong_blur_is_not_taken_for_a_motion(
-    right: float, down: float, zoom: float, blur: float, seed: int
-) -> None:
+@pytest.mark.parametrize("seed", range(1000, 1010))
+def test_a_strong_blur_is_not_taken_for_a_motion(seed: int) -> None:
     rng = np.random.default_rng(seed)
+    (right, down), zoom, blur = rng.uniform(-12, 12, 2), rng.uniform(0.97, 1.03), rng.uniform(5, 12)
     # Blur moves the edges of curved things inwards, as a smaller zoom would.
     drawing = np.full((SIDE, SIDE, 3), 0.2, np.float32)
     for column in (130, 250):
