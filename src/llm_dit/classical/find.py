@@ -32,8 +32,10 @@ def find_groups(sketch: Sketch, layer_num: int, seed: int, report: Report) -> tu
     regions = measure(dissolve_slivers(regions, sketch), sketch, palette)
     report("grouping")
     regions = measure(join_paint(regions, sketch, strict=True), sketch, palette)
-    if _is_of_many_parts(regions, sketch):
-        return _find_things(regions, sketch, palette, layer_num, report)
+    if regions.count > MANY_ON_KNOWN:
+        fit = fit_ground(sketch.rgb, regions.labels == find_ground(regions))
+        if regions.count > MANY or is_known(fit):
+            return _find_things(regions, fit, sketch, palette, layer_num, report), fit
     busy = busyness(regions, layer_num)
     if busy < 0.5:
         regions = measure(join_paint(regions, sketch, strict=False), sketch, palette)
@@ -48,20 +50,12 @@ def find_groups(sketch: Sketch, layer_num: int, seed: int, report: Report) -> tu
     return np.where(regions.labels >= 0, numbers[regions.labels], -1).astype(np.int32), fit
 
 
-def _is_of_many_parts(regions: Regions, sketch: Sketch) -> bool:
-    if regions.count <= MANY_ON_KNOWN or regions.count > MANY:
-        return regions.count > MANY
-    return is_known(fit_ground(sketch.rgb, regions.labels == find_ground(regions)))
-
-
 def _find_things(
-    regions: Regions, sketch: Sketch, palette: Palette, layer_num: int, report: Report
-) -> tuple[Labels, Ground]:
-    """Return what `find_groups` does, for a picture of so many regions that they are parts of things."""
-    ground = find_ground(regions)
-    fit = fit_ground(sketch.rgb, regions.labels == ground)
+    regions: Regions, fit: Ground, sketch: Sketch, palette: Palette, layer_num: int, report: Report
+) -> Labels:
+    """Return the groups of a picture of so many regions that they are parts of things; `fit` is its ground."""
     report("grouping")
-    regions = measure(sort_soft(regions, ground, fit, sketch), sketch, palette)
+    regions = measure(sort_soft(regions, find_ground(regions), fit, sketch), sketch, palette)
     pieces = pieces_of(regions.labels, find_ground(regions))
     regions = measure(with_strays(pieces, fit, sketch) if is_known(fit) else pieces, sketch, palette)
     report("grouping")
@@ -70,4 +64,4 @@ def _find_things(
         regions = measure(pieces_of(dissolve_slivers(regions, sketch), 0), sketch, palette)
     numbers = group_things(regions, palette.colours, fit, sketch, layer_num)
     report("grouping")
-    return np.where(regions.labels >= 0, numbers[regions.labels], -1).astype(np.int32), fit
+    return np.where(regions.labels >= 0, numbers[regions.labels], -1).astype(np.int32)

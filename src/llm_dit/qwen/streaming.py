@@ -2,7 +2,7 @@
 
 import contextlib
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -18,7 +18,7 @@ class Slot:
     tensors: list[torch.Tensor]
     arrived: Any = None
     left: Any = None
-    holds: int = field(default=-1)
+    holds: int = -1
 
 
 class BlockStream:
