@@ -2,10 +2,11 @@
 
 import os
 import time
+from pathlib import Path
 
 from PIL import Image
 
-from llm_dit.errors import EngineError
+from llm_dit.errors import DeviceLostError, DownloadError, EngineError
 from llm_dit.layers import Decomposition
 from llm_dit.pipelines.base import PipelineStatus, Progress, ProgressCallback
 
@@ -14,7 +15,7 @@ class StepPipeline:
     """Cuts an image into plain layers in as many steps as it is told; `prompt` or `instruction` says what else happens.
 
     "slow": each step takes 20 ms. In step 1, "crash" ends the process, "hang" goes on for an hour, "raise" raises what
-    no pipeline should, and "oom" runs out of memory.
+    no pipeline should, "oom" runs out of memory, and "lose device" loses the device.
     """
 
     engine = "steps"
@@ -71,6 +72,21 @@ class FatalPipeline:
         os._exit(3)
 
 
+class HangingPipeline:
+    """Never gets done with loading."""
+
+    def __init__(self) -> None:
+        time.sleep(3600)
+
+
+class UnreachablePipeline(StepPipeline):
+    """Cannot be loaded until there is a file `reachable` beside the data folder."""
+
+    def __init__(self) -> None:
+        if not (Path(os.environ["LLM_DIT_SERVER__DATA_DIR"]).parent / "reachable").exists():
+            raise DownloadError("The hub cannot be reached: check the network.")
+
+
 def _work(behaviour: str, steps: int, progress: ProgressCallback) -> None:
     progress(Progress(phase="stepping", step=0, total=steps))
     for step in range(1, steps + 1):
@@ -85,4 +101,6 @@ def _work(behaviour: str, steps: int, progress: ProgressCallback) -> None:
                 raise RuntimeError("secret of the pipeline at /home/somebody")
             case "oom":
                 raise MemoryError
+            case "lose device":
+                raise DeviceLostError("The device is gone.")
         progress(Progress(phase="stepping", step=step, total=steps))

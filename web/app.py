@@ -1,6 +1,7 @@
 """Puts the parts together."""
 
 import contextlib
+import dataclasses
 import logging
 from collections.abc import AsyncGenerator
 from importlib.metadata import version
@@ -9,14 +10,11 @@ from fastapi import FastAPI, Request, Response
 from starlette.requests import ClientDisconnect
 
 from server.engines import choose_engine
-from server.host import PipelineHost
-from server.queue import JobQueue
+from server.service import open_service
 from server.settings import Settings
-from server.store import ImageStore
-from server.worker import Worker
 from web.errors import add_error_handlers
 from web.middleware import BodyLimit, Envelope
-from web.routes import docs, engine, health, images, jobs, pages, qwen_image, stacks
+from web.routes import docs, engine, health, images, jobs, metrics, pages, qwen_image, stacks
 from web.state import Offload, State
 
 logger = logging.getLogger("llm_dit.server")
@@ -28,20 +26,22 @@ def create_app(settings: Settings, pipeline: str | None = None) -> FastAPI:
     `pipeline`, `module:Class`, takes the place of the engine's own pipeline.
     """
     chosen = choose_engine(settings)
-    data_dir = settings.server.data_dir
+    if pipeline is not None:
+        chosen = dataclasses.replace(chosen, pipeline=pipeline, options=None)
 
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncGenerator[State]:
-        host = PipelineHost(
-            lambda: Worker(pipeline, data_dir) if pipeline else Worker(chosen.pipeline, data_dir, chosen.options),
-            cancel_grace_s=max(settings.server.cancel_grace_s, chosen.step_s),
-        )
         logger.info("the engine is %s. %s %s", chosen.label, chosen.reason, chosen.hint)
-        queue = JobQueue(host, max_length=settings.server.max_queue, max_finished=settings.server.max_finished_jobs)
-        yield State(
-            settings=settings, engine=chosen, host=host, jobs=queue, store=ImageStore(data_dir), offload=Offload()
-        )
-        await queue.stop()
+        async with open_service(settings, chosen) as service:
+            yield State(
+                settings=settings,
+                engine=chosen,
+                host=service.host,
+                jobs=service.jobs,
+                store=service.store,
+                metrics=service.metrics,
+                offload=Offload(),
+            )
 
     app = FastAPI(
         title="llm-dit",
@@ -57,7 +57,7 @@ def create_app(settings: Settings, pipeline: str | None = None) -> FastAPI:
     app.add_middleware(Envelope)
     add_error_handlers(app)
     app.add_exception_handler(ClientDisconnect, _on_client_left)
-    for routes in (qwen_image, stacks, engine, jobs, images, health, docs, pages):
+    for routes in (qwen_image, stacks, engine, jobs, images, health, metrics, docs, pages):
         app.include_router(routes.router)
     app.mount("/static", pages.PageFiles(), name="static")
     return app
