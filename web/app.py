@@ -8,15 +8,17 @@ from importlib.metadata import version
 from fastapi import FastAPI, Request, Response
 from starlette.requests import ClientDisconnect
 
-from server.engines import choose_engine
+from server.engines import Engine, choose_engine
 from server.host import PipelineHost
+from server.memory import memory_of
+from server.metrics import Metrics, Readings
 from server.queue import JobQueue
 from server.settings import Settings
 from server.store import ImageStore
 from server.worker import Worker
 from web.errors import add_error_handlers
 from web.middleware import BodyLimit, Envelope
-from web.routes import docs, engine, health, images, jobs, pages, qwen_image, stacks
+from web.routes import docs, engine, health, images, jobs, metrics, pages, qwen_image, stacks
 from web.state import Offload, State
 
 logger = logging.getLogger("llm_dit.server")
@@ -39,7 +41,13 @@ def create_app(settings: Settings, pipeline: str | None = None) -> FastAPI:
         logger.info("the engine is %s. %s %s", chosen.label, chosen.reason, chosen.hint)
         queue = JobQueue(host, max_length=settings.server.max_queue, max_finished=settings.server.max_finished_jobs)
         yield State(
-            settings=settings, engine=chosen, host=host, jobs=queue, store=ImageStore(data_dir), offload=Offload()
+            settings=settings,
+            engine=chosen,
+            host=host,
+            jobs=queue,
+            store=ImageStore(data_dir),
+            offload=Offload(),
+            metrics=Metrics(lambda: _readings(chosen, host, queue)),
         )
         await queue.stop()
 
@@ -57,10 +65,26 @@ def create_app(settings: Settings, pipeline: str | None = None) -> FastAPI:
     app.add_middleware(Envelope)
     add_error_handlers(app)
     app.add_exception_handler(ClientDisconnect, _on_client_left)
-    for routes in (qwen_image, stacks, engine, jobs, images, health, docs, pages):
+    for routes in (qwen_image, stacks, engine, jobs, images, health, metrics, docs, pages):
         app.include_router(routes.router)
     app.mount("/static", pages.PageFiles(), name="static")
     return app
+
+
+def _readings(engine: Engine, host: PipelineHost, queue: JobQueue) -> Readings:
+    loaded = host.status
+    memory = memory_of(host.worker_pid) if host.worker_pid else None
+    return Readings(
+        version=version("llm-dit"),
+        engine=engine.name,
+        queue_length=queue.length,
+        running=queue.running,
+        ready=host.state == "ready",
+        loaded_models=loaded.models if loaded else (),
+        worker_memory_bytes=memory.used_bytes if memory else None,
+        device_memory_used_bytes=loaded.device_used_bytes if loaded else None,
+        device_memory_size_bytes=loaded.device_total_bytes if loaded else None,
+    )
 
 
 async def _on_client_left(request: Request, error: Exception) -> Response:

@@ -10,6 +10,7 @@ from fastapi import Depends, Request
 from server.engines import Engine
 from server.host import PipelineHost
 from server.jobs import Job
+from server.metrics import Metrics
 from server.queue import JobQueue
 from server.settings import Settings
 from server.store import ImageStore
@@ -36,6 +37,7 @@ class State(TypedDict):
     jobs: JobQueue
     store: ImageStore
     offload: Offload
+    metrics: Metrics
 
 
 def state_of(request: Request) -> State:
