@@ -46,6 +46,8 @@ class ServerSettings(BaseModel, extra="forbid", frozen=True):
     """Jobs that may wait; one more is refused with 503."""
     max_finished_jobs: Annotated[int, Field(ge=1)] = 200
     """Finished jobs that are remembered; the oldest is forgotten first."""
+    log_format: Literal["text", "json"] = "text"
+    """Lines for people, or one JSON object a line."""
     cancel_grace_s: Annotated[float, Field(gt=0)] = 10.0
     """Seconds that a canceled run has to stop before its process is killed."""
     max_body_mb: Annotated[float, Field(gt=0)] = 32.0

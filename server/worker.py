@@ -13,6 +13,7 @@ from llm_dit.pipelines.base import Canceled, PipelineStatus, Progress
 from server.engines import Options
 from server.errors import WorkerLostError
 from server.inputs import JobInput, JobResult
+from server.logs import LogFormat
 from server.messages import (
     Cancel,
     Command,
@@ -37,8 +38,9 @@ NOT_STARTED = "The process that runs the engine cannot start: the server's log s
 class Worker:
     """One process that owns a pipeline. It is started once; when it has ended, another `Worker` takes its place."""
 
-    def __init__(self, pipeline: str, data_dir: Path, options: Options = None) -> None:
-        self._arguments = [sys.executable, "-m", "server.child", pipeline, str(data_dir), json.dumps(options)]
+    def __init__(self, pipeline: str, data_dir: Path, options: Options = None, log_format: LogFormat = "text") -> None:
+        child = ["-m", "server.child", pipeline, str(data_dir), json.dumps(options), log_format]
+        self._arguments = [sys.executable, *child]
         self._process: asyncio.subprocess.Process | None = None
         self._settled = asyncio.Event()
         self._run: asyncio.Future[JobResult] | None = None

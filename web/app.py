@@ -16,6 +16,7 @@ from server.queue import JobQueue
 from server.settings import Settings
 from server.store import ImageStore
 from server.worker import Worker
+from web.access import Access
 from web.errors import add_error_handlers
 from web.middleware import BodyLimit, Envelope
 from web.routes import docs, engine, health, images, jobs, metrics, pages, qwen_image, stacks
@@ -30,12 +31,12 @@ def create_app(settings: Settings, pipeline: str | None = None) -> FastAPI:
     `pipeline`, `module:Class`, takes the place of the engine's own pipeline.
     """
     chosen = choose_engine(settings)
-    data_dir = settings.server.data_dir
+    data_dir, log_format = settings.server.data_dir, settings.server.log_format
 
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncGenerator[State]:
         host = PipelineHost(
-            lambda: Worker(pipeline, data_dir) if pipeline else Worker(chosen.pipeline, data_dir, chosen.options),
+            lambda: Worker(pipeline or chosen.pipeline, data_dir, None if pipeline else chosen.options, log_format),
             cancel_grace_s=max(settings.server.cancel_grace_s, chosen.step_s),
         )
         logger.info("the engine is %s. %s %s", chosen.label, chosen.reason, chosen.hint)
@@ -63,6 +64,7 @@ def create_app(settings: Settings, pipeline: str | None = None) -> FastAPI:
     )
     app.add_middleware(BodyLimit, limit_mb=settings.server.max_body_mb)
     app.add_middleware(Envelope)
+    app.add_middleware(Access)
     add_error_handlers(app)
     app.add_exception_handler(ClientDisconnect, _on_client_left)
     for routes in (qwen_image, stacks, engine, jobs, images, health, metrics, docs, pages):
