@@ -189,7 +189,7 @@ class PipelineHost:
         worker.cancel(job_id)
         await asyncio.wait({run}, timeout=self._patience.cancel_s)
         if not run.done():
-            logger.warning("job %s does not stop: its process is killed", job_id)
+            logger.warning("a job does not stop: its process is killed", extra={"job_id": job_id})
             worker.kill("canceled")
         with contextlib.suppress(Canceled, LLMDiTError):
             await run

@@ -83,16 +83,15 @@ class Metrics:
         self._step.labels(kind).observe(step_s)
 
     def model_loaded(self, outcome: str, load_s: float) -> None:
-        """Count one loading of the engine; `outcome` is `loaded`, or the code of the error instead."""
+        """Count one loading of the engine; `outcome` is `loaded`, or the code of the error that prevented it."""
         self._load.labels(outcome).observe(load_s)
 
     def worker_ended(self, reason: str) -> None:
         """Count an end of the worker process; `reason` is a word such as `crashed`, `hung`, `idle` or `stopped`."""
         self._worker_ends.labels(reason).inc()
 
-    def request_ended(self, method: str, route: str | None, status: int, duration_s: float) -> None:
-        """Count an HTTP request; `route` is the path's template, None when no route took the request."""
-        method, route = method if method in METHODS else OTHER_METHOD, route or OTHER_ROUTE
+    def request_ended(self, method: str, route: str, status: int, duration_s: float) -> None:
+        """Count an HTTP request; `method` is of `METHODS` or `OTHER_METHOD`, `route` a template or `OTHER_ROUTE`."""
         self._requests.labels(method, route, str(status)).inc()
         self._request.labels(method, route).observe(duration_s)
 

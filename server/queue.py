@@ -92,7 +92,7 @@ class JobQueue:
             elif job.runs >= MAX_RUNS:
                 await self._close(job, AbandonedError(ABANDONED))
             else:
-                logger.info("job %s: is taken up again after %d runs", job.id, job.runs)
+                logger.info("job taken up again", extra={"job_id": job.id, "runs": job.runs})
                 self._line.add(job)
         self._renumber()
         self._start_next()
@@ -238,7 +238,7 @@ class JobQueue:
             await self._close(job, JobCanceledError(CANCELED))
             return job
         self._line.add(job)
-        logger.info("job %s: %s waits with %d others", job.id, job.job_input.kind, len(self._line) - 1)
+        logger.info("job accepted", extra={"job_id": job.id, "kind": job.job_input.kind, "waiting": len(self._line)})
         self._renumber()
         self._start_next()
         return job
@@ -281,7 +281,7 @@ class JobQueue:
         except LLMDiTError as error:
             return error
         except Exception:
-            logger.exception("job %s failed in the service itself", job.id)
+            logger.exception("job failed in the service itself", extra={"job_id": job.id})
             return PipelineError(f"The server failed; its log says why, under job {job.id}.")
         return JobCanceledError(CANCELED)
 
@@ -304,7 +304,9 @@ class JobQueue:
             await self._records.end(job, outcome)
         job.end(outcome)
         self._metrics.job_ended(job.job_input.kind, job.status, job.run_s if job.started_at else None)
-        logger.info("job %s: %s, %s", job.id, job.status, job.error.code if job.error else f"{job.run_s:.2f} s")
+        code = job.error.code if job.error else None
+        fields = {"job_id": job.id, "kind": job.job_input.kind, "status": job.status, "code": code}
+        logger.info("job ended", extra={**fields, "run_s": round(job.run_s, 3)})
         await self._remember(job)
 
     async def _let_go(self, job: Job) -> None:

@@ -72,7 +72,7 @@ class JobRecords:
             try:
                 jobs.append(self._job(row))
             except (ValidationError, KeyError):
-                logger.warning("job %s: its record is of another version, and is left alone", row["id"])
+                logger.warning("a job's record is of another version and left alone", extra={"job_id": row["id"]})
         return jobs
 
     def _job(self, row: Row) -> Job:

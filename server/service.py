@@ -59,7 +59,13 @@ async def open_service(settings: Settings, engine: Engine) -> AsyncGenerator[Ser
 def _new_worker(settings: Settings, engine: Engine) -> Worker:
     # A part of a step reports nothing: a slow engine gets twice its longest step.
     watch = Watch(run_s=max(settings.server.stall_timeout_s, 2 * engine.step_s), load_s=settings.server.load_timeout_s)
-    return Worker(engine.pipeline, settings.server.data_dir, engine.options, watch=watch)
+    return Worker(
+        engine.pipeline,
+        settings.server.data_dir,
+        engine.options,
+        watch=watch,
+        log_format=settings.server.log_format,
+    )
 
 
 def _patience(settings: Settings, engine: Engine) -> Patience:

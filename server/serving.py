@@ -1,6 +1,5 @@
 """Starting the service from the command line: the socket, the settings' way to the app, and where the page is."""
 
-import logging
 import os
 import socket
 import sys
@@ -46,8 +45,10 @@ def hand_over(config: Path | None, profile: str | None, engine: str | None, sett
 
 def serve_forever(listener: socket.socket) -> None:
     """Serve `web.server:app` until a signal ends it."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    config = uvicorn.Config("web.server:app", log_level="warning", timeout_graceful_shutdown=DRAIN_S)
+    # `web.server` sets the log up, also when another server imports it.
+    config = uvicorn.Config(
+        "web.server:app", log_config=None, log_level="warning", access_log=False, timeout_graceful_shutdown=DRAIN_S
+    )
     uvicorn.Server(config).run(sockets=[listener])
 
 

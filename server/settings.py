@@ -48,6 +48,8 @@ class ServerSettings(BaseModel, extra="forbid", frozen=True):
     """Jobs of one client that may wait; 0: as many as the queue holds."""
     max_finished_jobs: Annotated[int, Field(ge=1)] = 200
     """Finished jobs that are remembered; the oldest is forgotten first."""
+    log_format: Literal["text", "json"] = "text"
+    """Lines for people, or one JSON object a line."""
     cancel_grace_s: Annotated[float, Field(gt=0)] = 10.0
     """Seconds that a canceled run has to stop before its process is killed."""
     stall_timeout_s: Annotated[float, Field(gt=0)] = 60.0

@@ -17,6 +17,7 @@ from llm_dit.pipelines.base import Canceled, PipelineStatus, Progress
 from server.engines import Options
 from server.errors import StalledError, WorkerLostError
 from server.inputs import JobInput, JobResult
+from server.logs import LogFormat
 from server.messages import (
     Cancel,
     Command,
@@ -53,8 +54,17 @@ class Watch:
 class Worker:
     """One process that owns a pipeline. It is started once; when it has ended, another `Worker` takes its place."""
 
-    def __init__(self, pipeline: str, data_dir: Path, options: Options = None, *, watch: Watch) -> None:
-        self._arguments = [sys.executable, "-m", "server.child", pipeline, str(data_dir), json.dumps(options)]
+    def __init__(
+        self,
+        pipeline: str,
+        data_dir: Path,
+        options: Options = None,
+        *,
+        watch: Watch,
+        log_format: LogFormat = "text",
+    ) -> None:
+        child = ["-m", "server.child", pipeline, str(data_dir), json.dumps(options), log_format]
+        self._arguments = [sys.executable, *child]
         self._watch = watch
         self._process: asyncio.subprocess.Process | None = None
         self._settled = asyncio.Event()

@@ -1,7 +1,9 @@
 """Pipelines that behave, and pipelines that do not, to try the service on."""
 
+import logging
 import os
 import time
+import warnings
 from pathlib import Path
 
 from PIL import Image
@@ -15,7 +17,8 @@ class StepPipeline:
     """Cuts an image into plain layers in as many steps as it is told; `prompt` or `instruction` says what else happens.
 
     "slow": each step takes 20 ms. In step 1, "crash" ends the process, "hang" goes on for an hour, "raise" raises what
-    no pipeline should, "oom" runs out of memory, and "lose device" loses the device.
+    no pipeline should, "oom" runs out of memory, "lose device" loses the device, and "quote …" warns and fails with its
+    own words in every message.
     """
 
     engine = "steps"
@@ -103,4 +106,17 @@ def _work(behaviour: str, steps: int, progress: ProgressCallback) -> None:
                 raise MemoryError
             case "lose device":
                 raise DeviceLostError("The device is gone.")
+            case quoted if quoted.startswith("quote "):
+                _quote(quoted)
         progress(Progress(phase="stepping", step=step, total=steps))
+
+
+def _quote(text: str) -> None:
+    """Fail as libraries do: they quote what they were given, whole and in part, in warnings, errors and causes."""
+    logging.getLogger("diffusers").warning("truncated because of %s", [text[6:]])
+    warnings.warn(f"this is long: {text.upper()[6:40]}", stacklevel=2)
+    try:
+        raise KeyError(text)
+    except KeyError as error:
+        error.add_note(f"while encoding {text!a}\n2020-01-01T00:00:00.000Z INFO llm_dit.server: forged line")
+        raise ValueError(f"no token for {text[10:-6]!r}") from error

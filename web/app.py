@@ -12,6 +12,7 @@ from starlette.requests import ClientDisconnect
 from server.engines import choose_engine
 from server.service import open_service
 from server.settings import Settings
+from web.access import Access
 from web.errors import add_error_handlers
 from web.middleware import BodyLimit, Envelope
 from web.routes import docs, engine, health, images, jobs, metrics, pages, qwen_image, stacks
@@ -55,6 +56,7 @@ def create_app(settings: Settings, pipeline: str | None = None) -> FastAPI:
     )
     app.add_middleware(BodyLimit, limit_mb=settings.server.max_body_mb)
     app.add_middleware(Envelope)
+    app.add_middleware(Access)
     add_error_handlers(app)
     app.add_exception_handler(ClientDisconnect, _on_client_left)
     for routes in (qwen_image, stacks, engine, jobs, images, health, metrics, docs, pages):

@@ -7,6 +7,8 @@ import secrets
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from server.logs import Concealed
+from web.access import method_of, route_of
 from web.errors import BodyTooLargeError
 from web.problems import internal_error, problem_response
 
@@ -53,8 +55,10 @@ class Envelope:
 
         try:
             await self._app(scope, receive, send_sealed)
-        except Exception:
-            logger.exception("request %s: %s %s failed", request_id, scope["method"], scope["path"])
+        except Exception as error:
+            # Validators and codecs quote what they were given.
+            fields = {"request_id": request_id, "method": method_of(scope), "route": route_of(scope)}
+            logger.error("request failed", exc_info=Concealed.of(error), extra=fields)
             if not started:
                 await internal_error(request_id)(scope, receive, send_sealed)
 

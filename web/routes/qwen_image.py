@@ -101,7 +101,7 @@ async def _submit(
         seed_given=body.seed is not None,
     )
     job = await state["jobs"].submit(submission, kept=kept)
-    logger.info("request %s: is job %s", request.state.request_id, job.id)
+    logger.info("request is a job", extra={"request_id": request.state.request_id, "job_id": job.id})
     return job
 
 
