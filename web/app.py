@@ -14,9 +14,12 @@ from server.queue import JobQueue
 from server.settings import Settings
 from server.store import ImageStore
 from server.worker import Worker
+from web.door.middleware import Door, warnings
+from web.door.tokens import Token
 from web.errors import add_error_handlers
 from web.middleware import BodyLimit, Envelope
 from web.routes import docs, engine, health, images, jobs, pages, qwen_image, stacks
+from web.routes.login import login_routes
 from web.state import Offload, State
 
 logger = logging.getLogger("llm_dit.server")
@@ -29,6 +32,7 @@ def create_app(settings: Settings, pipeline: str | None = None) -> FastAPI:
     """
     chosen = choose_engine(settings)
     data_dir = settings.server.data_dir
+    token = Token(settings.server.token.get_secret_value())
 
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncGenerator[State]:
@@ -37,6 +41,8 @@ def create_app(settings: Settings, pipeline: str | None = None) -> FastAPI:
             cancel_grace_s=max(settings.server.cancel_grace_s, chosen.step_s),
         )
         logger.info("the engine is %s. %s %s", chosen.label, chosen.reason, chosen.hint)
+        for warning in warnings(settings.server):
+            logger.warning("%s", warning)
         queue = JobQueue(host, max_length=settings.server.max_queue, max_finished=settings.server.max_finished_jobs)
         yield State(
             settings=settings, engine=chosen, host=host, jobs=queue, store=ImageStore(data_dir), offload=Offload()
@@ -53,12 +59,14 @@ def create_app(settings: Settings, pipeline: str | None = None) -> FastAPI:
         redirect_slashes=False,
         lifespan=lifespan,
     )
-    app.add_middleware(BodyLimit, limit_mb=settings.server.max_body_mb)
+    app.add_middleware(BodyLimit, limit_mb=settings.server.max_body_mb, timeout_s=settings.server.client_timeout_s)
+    app.add_middleware(Door, settings=settings.server, token=token)
     app.add_middleware(Envelope)
     add_error_handlers(app)
     app.add_exception_handler(ClientDisconnect, _on_client_left)
     for routes in (qwen_image, stacks, engine, jobs, images, health, docs, pages):
         app.include_router(routes.router)
+    app.include_router(login_routes(token))
     app.mount("/static", pages.PageFiles(), name="static")
     return app
 
