@@ -8,6 +8,7 @@ import secrets
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from web.door.hosts import is_secure_context
 from web.errors import BodyTooLargeError, BodyTooSlowError
 from web.problems import internal_error, problem_response
 
@@ -22,12 +23,13 @@ SECURITY_HEADERS = {
     "X-Frame-Options": "DENY",
     "Referrer-Policy": "no-referrer",
     "Cross-Origin-Resource-Policy": "same-origin",
-    "Cross-Origin-Opener-Policy": "same-origin",
     "Permissions-Policy": (
-        "accelerometer=(), bluetooth=(), camera=(self), display-capture=(), geolocation=(), gyroscope=(), hid=(), "
+        "accelerometer=(), camera=(self), display-capture=(), geolocation=(), gyroscope=(), hid=(), "
         "magnetometer=(), microphone=(), midi=(), payment=(), serial=(), usb=()"
     ),
 }
+SECURE_CONTEXT_HEADERS = {"Cross-Origin-Opener-Policy": "same-origin"}
+"""Browsers heed it over HTTPS and on loopback only, and elsewhere report an error on every page's console."""
 SLOWEST_BYTES_PER_S = 32_000
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
@@ -46,6 +48,7 @@ class Envelope:
         request_id = given if _REQUEST_ID.fullmatch(given) else secrets.token_hex(8)
         # The state of the lifespan is shared by all requests; what belongs to one goes into a copy.
         scope["state"] = {**scope.get("state", {}), "request_id": request_id}
+        secure = is_secure_context(scope)
         started = False
 
         async def send_sealed(message: Message) -> None:
@@ -54,7 +57,7 @@ class Envelope:
                 started = True
                 headers = MutableHeaders(scope=message)
                 headers["X-Request-ID"] = request_id
-                for name, value in SECURITY_HEADERS.items():
+                for name, value in (SECURITY_HEADERS | (SECURE_CONTEXT_HEADERS if secure else {})).items():
                     headers.setdefault(name, value)
             await send(message)
 

@@ -20,6 +20,9 @@ class Attempts:
         self._clock = clock
         self._wrong: OrderedDict[str, deque[float]] = OrderedDict()
 
+    def __len__(self) -> int:
+        return len(self._wrong)
+
     def wait_s(self, address: str) -> int:
         """Return the seconds until the address may try again, 0 for at once."""
         times = self._wrong.get(_source(address))

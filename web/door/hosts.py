@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from starlette.types import Scope
 
-from server.addresses import bracketed, is_any_address, own_names, parse_ip
+from server.addresses import bracketed, is_any_address, is_loopback, own_names, parse_ip
 from server.settings import ServerSettings
 
 LONGEST = 260
@@ -30,6 +30,12 @@ def host_of(scope: Scope) -> Host | None:
         return None
     match = _HEADER.fullmatch(headers[0].decode("latin-1").lower())
     return Host(match[1], int(match[2]) if match[2] else None) if match else None
+
+
+def is_secure_context(scope: Scope) -> bool:
+    """Say whether a browser trusts what it gets here as much as over HTTPS, as it does on loopback."""
+    host = host_of(scope)
+    return scope["scheme"] == "https" or (host is not None and is_loopback(host.name.strip("[]")))
 
 
 class Hosts:
