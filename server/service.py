@@ -2,12 +2,14 @@
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from importlib.metadata import version
 
 from server.database import Database
 from server.engines import Engine
+from server.errors import SettingsError
 from server.host import Patience, PipelineHost
 from server.housekeeping import Housekeeping
 from server.memory import memory_of
@@ -18,6 +20,8 @@ from server.settings import Settings
 from server.stopping import StopSignals
 from server.store import ImageStore
 from server.worker import Watch, Worker
+
+logger = logging.getLogger("llm_dit.server")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +42,11 @@ async def open_service(settings: Settings, engine: Engine) -> AsyncGenerator[Ser
     Raises `SettingsError` when the data folder cannot be used.
     """
     server = settings.server
-    database = Database(server.data_dir)
+    try:
+        database = Database(server.data_dir)
+    except SettingsError as error:
+        logger.error("the service cannot start: %s", error.message)  # the web server's own words bury it
+        raise
     metrics = Metrics(lambda: _readings(engine, host, jobs, housekeeping))
     host = PipelineHost(lambda: _new_worker(settings, engine), _patience(settings, engine), metrics)
     jobs = JobQueue(host, JobRecords(database), metrics, server, engine.name)

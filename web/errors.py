@@ -68,6 +68,12 @@ class BodyTooLargeError(HTTPException):
         super().__init__(413, f"The request's body is larger than {limit_mb:g} MB: send a smaller image.")
 
 
+class BodyTooSlowError(HTTPException):
+    def __init__(self, timeout_s: float) -> None:
+        message = f"The request's body did not arrive in {timeout_s:g} s and at 32 kB/s from then on: send it again."
+        super().__init__(408, message, {"Connection": "close"})
+
+
 def error_body(error: LLMDiTError) -> ErrorBody:
     """Return an error as it stands in a job's `error`."""
     param = error.param if isinstance(error, InputError) else None
