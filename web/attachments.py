@@ -18,7 +18,7 @@ _DEVICES = re.compile(r"(CON|PRN|AUX|NUL|COM[0-9]|LPT[0-9])(\.|$)", re.IGNORECAS
 
 def attachment(content: bytes, media_type: str, *, stem: str, suffix: str) -> Response:
     """Return a file to save as `stem` + `suffix`; a name beyond ASCII goes by RFC 6266 and RFC 8187."""
-    ascii_stem = unicodedata.normalize("NFKD", stem).encode("ascii", "ignore").decode().strip(" .-_") or "file"
+    ascii_stem = file_stem(unicodedata.normalize("NFKD", stem).encode("ascii", "ignore").decode(), "file")
     disposition = f'attachment; filename="{ascii_stem}{suffix}"'
     if ascii_stem != stem:
         disposition += f"; filename*=UTF-8''{quote(stem + suffix, safe='')}"

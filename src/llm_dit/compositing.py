@@ -18,6 +18,10 @@ Pixels = NDArray[np.uint8]
 BAND_PIXELS = 32_768
 """Pixels that are worked on at a time, so that what lies between two operations stays in the processor's cache."""
 
+HALF_A_LEVEL = 0.5 / 255.0
+INVISIBLE = 1e-6
+"""An alpha that no stack of layers makes visible again."""
+
 
 def bands(width: int, height: int) -> Iterator[slice]:
     """Yield the rows of a picture in bands that are quick to work on."""
@@ -40,7 +44,7 @@ def premultiply(planes: Planes) -> Planes:
 def to_pixels(planes: Planes) -> Pixels:
     """Return premultiplied planes as straight RGBA pixels; one whose alpha rounds to 0 is transparent black."""
     straight = np.empty_like(planes)
-    _straighten(planes, 0.5 / 255.0, out=straight[:3])
+    _straighten(planes, HALF_A_LEVEL, out=straight[:3])
     straight[3] = planes[3]
     return np.rint(straight.clip(0.0, 1.0) * 255.0).astype(np.uint8).transpose(1, 2, 0)
 
@@ -68,12 +72,12 @@ def blended(image: Image.Image, backdrop: Image.Image, mode: BlendMode) -> Image
 
 def _blend_in(mode: BlendMode, below: Planes, source: Planes) -> None:
     """Make straight colours Cs into (1 − αb)·Cs + αb·B(Cb, Cs), in place."""
-    backdrop = _straighten(below, 0.0, out=np.empty_like(below[:3]))
+    backdrop = _straighten(below, INVISIBLE, out=np.empty_like(below[:3]))
     source[:3] += below[3] * (blend(mode, backdrop, source[:3]) - source[:3])
 
 
 def _straighten(planes: Planes, least: float, *, out: Planes) -> Planes:
-    """Write the colours divided by alpha, at most 1; where alpha is not above `least` they are black."""
+    """Write the colours divided by alpha, at most 1; where alpha is below `least` they are black."""
     out[:] = 0
-    np.divide(planes[:3], planes[3], out=out, where=planes[3] > least)
+    np.divide(planes[:3], planes[3], out=out, where=planes[3] >= least)
     return np.minimum(out, 1.0, out=out)

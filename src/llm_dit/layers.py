@@ -9,6 +9,7 @@ import numpy as np
 from PIL import Image
 
 from llm_dit.blending import BlendMode, Planes
+from llm_dit.colour import Colour
 from llm_dit.compositing import bands, over, premultiply, to_pixels, to_planes
 from llm_dit.errors import InputError
 
@@ -17,8 +18,6 @@ MIN_SCALE, MAX_SCALE = 0.01, 32.0
 
 Box = tuple[int, int, int, int]
 """Left, top, right and bottom on the canvas, in pixels; right and bottom lie outside."""
-Colour = tuple[int, int, int, int]
-"""Red, green, blue and alpha, 0–255."""
 
 
 class Decomposition(list[Image.Image]):
@@ -83,7 +82,7 @@ class Layer:
         bounds = pixels.getbbox() if pixels else None
         if part is None or pixels is None or bounds is None:
             return self._plain(Image.new("RGBA", (1, 1)), within[0], within[1])
-        return self._plain(pixels.crop(bounds), part[0] + bounds[0], part[1] + bounds[1])
+        return self._plain(_crop(pixels, bounds), part[0] + bounds[0], part[1] + bounds[1])
 
     def _pixels(self, part: Box) -> Image.Image:
         """Return `part` of the canvas, which lies within the layer's box, as the layer covers it."""
@@ -94,7 +93,7 @@ class Layer:
             image = image.transpose(Image.Transpose.FLIP_TOP_BOTTOM)
         left, top, right, bottom = part[0] - self.x, part[1] - self.y, part[2] - self.x, part[3] - self.y
         if image.size == (self.width, self.height):
-            return image.crop((left, top, right, bottom))
+            return _crop(image, (left, top, right, bottom))
         across, down = image.width / self.width, image.height / self.height
         source = (left * across, top * down, min(right * across, image.width), min(bottom * down, image.height))
         # Pillow resamples RGBA premultiplied: colours that nobody sees do not bleed into the edges.
@@ -115,6 +114,22 @@ def coverage(image: Image.Image) -> float:
     return float(np.asarray(image.convert("RGBA").getchannel("A"), dtype=np.float64).mean() / 255.0)
 
 
+def canvas_size(layers: Sequence[Layer], width: int | None = None, height: int | None = None) -> tuple[int, int]:
+    """Return the canvas's width and height in pixels.
+
+    What is not given is the smallest canvas that starts at (0, 0) and holds every layer, hidden ones too, so that
+    hiding a layer never changes the size. Raises `InputError` when that leaves no canvas.
+    """
+    width = max((layer.x + layer.width for layer in layers), default=0) if width is None else width
+    height = max((layer.y + layer.height for layer in layers), default=0) if height is None else height
+    if width < 1 or height < 1:
+        raise InputError(
+            "Nothing lies on the canvas: give a width and a height of at least 1 pixel, or move a layer.",
+            param="layers",
+        )
+    return width, height
+
+
 def composite(
     layers: Iterable[Layer],
     width: int | None = None,
@@ -123,24 +138,17 @@ def composite(
 ) -> Image.Image:
     """Put layers over each other, bottom first, and return one RGBA image.
 
-    The canvas is `width` × `height` pixels; what is not given is the smallest canvas that starts at (0, 0) and
-    holds every layer, hidden ones too, so that hiding a layer never changes the size. Parts outside are cut off.
-    `background` is an RGBA colour below everything, each channel 0–255; without one the canvas is transparent.
-
-    The arithmetic is that of `compositing.py`, in 32-bit floats from the first layer to the last.
-    Raises `InputError` when there is neither a layer nor a size.
+    The canvas is `width` × `height` pixels, or as `canvas_size` has it. Parts outside are cut off. `background` is a
+    colour below everything; without one the canvas is transparent. The arithmetic is that of `compositing.py`, in
+    32-bit floats from the first layer to the last. Raises `InputError` when there is neither a layer nor a size.
     """
     stack = list(layers)
-    canvas_width = max((layer.x + layer.width for layer in stack), default=0) if width is None else width
-    canvas_height = max((layer.y + layer.height for layer in stack), default=0) if height is None else height
-    if canvas_width < 1 or canvas_height < 1:
-        raise InputError("The canvas is empty: give a width and a height of at least 1 pixel.", param="layers")
-    canvas = (0, 0, canvas_width, canvas_height)
-    shown = [layer.baked(canvas) for layer in stack if layer.visible and layer.opacity > 0]
+    width, height = canvas_size(stack, width, height)
+    shown = [layer.baked((0, 0, width, height)) for layer in stack if layer.visible and layer.opacity > 0]
     ground = premultiply(to_planes(np.array([[background or (0, 0, 0, 0)]], np.uint8)))
-    pixels = np.empty((canvas_height, canvas_width, 4), np.uint8)
-    for rows in bands(canvas_width, canvas_height):
-        planes = np.repeat(np.repeat(ground, rows.stop - rows.start, axis=1), canvas_width, axis=2)
+    pixels = np.empty((height, width, 4), np.uint8)
+    for rows in bands(width, height):
+        planes = np.tile(ground, (1, rows.stop - rows.start, width))
         for layer in shown:
             _paint(planes, rows, layer)
         pixels[rows] = to_pixels(planes)
@@ -154,6 +162,11 @@ def _paint(planes: Planes, rows: slice, layer: Layer) -> None:
     if first < last:
         pixels = np.asarray(layer.image.crop((0, first - top, layer.width, last - top)))
         over(planes[:, first - rows.start : last - rows.start, left:right], pixels, layer.opacity, layer.blend)
+
+
+def _crop(image: Image.Image, box: Box) -> Image.Image:
+    """Return a part of an image, or the image itself when that is all of it: Pillow would copy it."""
+    return image if box == (0, 0, *image.size) else image.crop(box)
 
 
 def _scaled(length: int, scale: float) -> int:

@@ -5,9 +5,10 @@ from typing import Any
 
 from fastapi import APIRouter, Response
 
+from llm_dit.colour import Colour, read_colour
 from llm_dit.errors import InputError
 from llm_dit.exports.formats import EXPORT_FORMATS, export
-from llm_dit.layers import Colour, Layer, composite, visible_area
+from llm_dit.layers import Layer, canvas_size, composite, visible_area
 from llm_dit.png import encode_png
 from server.settings import ServerSettings
 from web.answers import ImageResponse
@@ -38,7 +39,7 @@ async def composite_layers(body: CompositeRequest, state: StateDep) -> Response:
     def work() -> str:
         stack = _stack(body, state)
         width, height = _canvas(body, stack, state["settings"].server)
-        image = composite(stack, width, height, _rgba(body.background))
+        image = composite(stack, width, height, _background(body))
         answer = ImageResponse(image=data_url(encode_png(image)), width=image.width, height=image.height)
         return answer.model_dump_json()
 
@@ -54,9 +55,7 @@ async def export_layers(body: ExportRequest, state: StateDep) -> Response:
         width, height = _canvas(body, stack, state["settings"].server)
         kind = EXPORT_FORMATS[body.format]
         stem = file_stem(body.name, "layers" if kind.layered else "composite")
-        content = export(
-            stack, body.format, width=width, height=height, background=_rgba(body.background), title=body.name
-        )
+        content = export(stack, body.format, width=width, height=height, background=_background(body), title=body.name)
         return attachment(content, kind.media_type, stem=stem, suffix=kind.suffix)
 
     return await state["offload"](work)
@@ -69,10 +68,7 @@ def _stack(body: CompositeRequest, state: State) -> list[Layer]:
 
 def _canvas(body: CompositeRequest, stack: Sequence[Layer], settings: ServerSettings) -> tuple[int, int]:
     """Return the canvas's size; raises `InputError` when there is nothing of it, or too much."""
-    width = body.width or max(layer.x + layer.width for layer in stack)
-    height = body.height or max(layer.y + layer.height for layer in stack)
-    if width < 1 or height < 1:
-        raise InputError("Every layer lies off the canvas: give a width and a height, or move a layer.", param="layers")
+    width, height = canvas_size(stack, body.width, body.height)
     if max(width, height) > settings.max_side or width * height > settings.max_pixels:
         raise InputError(
             f"The canvas would be {width}×{height} pixels; at most {settings.max_pixels / 1e6:.1f} million and "
@@ -88,8 +84,5 @@ def _canvas(body: CompositeRequest, stack: Sequence[Layer], settings: ServerSett
     return width, height
 
 
-def _rgba(background: str | None) -> Colour | None:
-    if background is None:
-        return None
-    red, green, blue, alpha = bytes.fromhex(background.removeprefix("#").ljust(8, "f"))
-    return red, green, blue, alpha
+def _background(body: CompositeRequest) -> Colour | None:
+    return None if body.background is None else read_colour(body.background)

@@ -6,8 +6,9 @@ from typing import Literal
 
 from PIL import Image
 
+from llm_dit.colour import Colour
 from llm_dit.errors import InputError
-from llm_dit.layers import Colour, Layer, composite
+from llm_dit.layers import Layer, composite
 from llm_dit.png import encode_png
 
 FlatFormat = Literal["png", "jpeg", "webp"]

@@ -4,11 +4,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
+from llm_dit.colour import Colour
 from llm_dit.exports.flat import export_flat
 from llm_dit.exports.ora import MEDIA_TYPE as OPEN_RASTER
 from llm_dit.exports.ora import export_ora
 from llm_dit.exports.zip import export_zip
-from llm_dit.layers import Colour, Layer
+from llm_dit.layers import Layer
 
 ExportName = Literal["zip", "psd", "ora", "pptx", "png", "jpeg", "webp"]
 EXPORT_NAMES: tuple[ExportName, ...] = get_args(ExportName)
