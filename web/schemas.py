@@ -8,7 +8,7 @@ from pydantic import AliasChoices, BaseModel, Field
 
 from llm_dit.blending import BlendMode
 from llm_dit.exports.formats import ExportName
-from llm_dit.layers import MAX_SCALE, MIN_SCALE, Layer
+from llm_dit.layer import MAX_SCALE, MIN_SCALE, Layer
 from llm_dit.pipelines.base import MAX_SEED, chosen_seed
 from server.inputs import DecomposeInput, EditLayerInput
 from server.settings import QwenImageSettings

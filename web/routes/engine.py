@@ -6,7 +6,7 @@ from pydantic import BaseModel, Field
 from llm_dit.blending import BLEND_MODES
 from llm_dit.exports.formats import EXPORT_NAMES
 from llm_dit.images import FORMATS
-from llm_dit.layers import MAX_SCALE, MIN_SCALE
+from llm_dit.layer import MAX_SCALE, MIN_SCALE
 from llm_dit.pipelines.base import MAX_SEED, PipelineStatus
 from server.memory import memory_of
 from web.state import StateDep, engine_label

@@ -8,7 +8,8 @@ from fastapi import APIRouter, Response
 from llm_dit.colour import Colour, read_colour
 from llm_dit.errors import InputError
 from llm_dit.exports.formats import EXPORT_FORMATS, export
-from llm_dit.layers import Layer, canvas_size, composite, visible_area
+from llm_dit.layer import Layer
+from llm_dit.layers import canvas_size, composite
 from llm_dit.png import encode_png
 from server.settings import ServerSettings
 from web.answers import ImageResponse
@@ -75,7 +76,7 @@ def _canvas(body: CompositeRequest, stack: Sequence[Layer], settings: ServerSett
             f"{settings.max_side} on the longer side will do: give a smaller width and height.",
             param="width",
         )
-    if sum(visible_area(layer, width, height) for layer in stack) > settings.max_stack_pixels:
+    if sum(layer.area_within((0, 0, width, height)) for layer in stack) > settings.max_stack_pixels:
         raise InputError(
             f"At their scale the layers together cover more than {settings.max_stack_pixels / 1e6:.1f} million pixels "
             "of the canvas: scale them down, or give a smaller width and height.",

@@ -20,7 +20,8 @@ from pydantic import BaseModel, Field, ValidationError
 
 from llm_dit.blending import BlendMode
 from llm_dit.errors import InputError
-from llm_dit.layers import MAX_SCALE, MIN_SCALE, Layer, composite
+from llm_dit.layer import MAX_SCALE, MIN_SCALE, Layer
+from llm_dit.layers import composite
 from llm_dit.png import encode_png
 
 MANIFEST_NAME = "manifest.json"

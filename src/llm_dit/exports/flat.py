@@ -8,7 +8,8 @@ from PIL import Image
 
 from llm_dit.colour import Colour
 from llm_dit.errors import InputError
-from llm_dit.layers import Layer, composite
+from llm_dit.layer import Layer
+from llm_dit.layers import composite
 from llm_dit.png import encode_png
 
 FlatFormat = Literal["png", "jpeg", "webp"]

@@ -9,7 +9,7 @@ from llm_dit.exports.flat import export_flat
 from llm_dit.exports.ora import MEDIA_TYPE as OPEN_RASTER
 from llm_dit.exports.ora import export_ora
 from llm_dit.exports.zip import export_zip
-from llm_dit.layers import Layer
+from llm_dit.layer import Layer
 
 ExportName = Literal["zip", "psd", "ora", "pptx", "png", "jpeg", "webp"]
 EXPORT_NAMES: tuple[ExportName, ...] = get_args(ExportName)

@@ -13,7 +13,8 @@ from xml.etree.ElementTree import Element, SubElement, tostring
 from llm_dit.blending import BlendMode
 from llm_dit.exports.plain import group_runs, plain_layers
 from llm_dit.exports.text import holdable
-from llm_dit.layers import Layer, composite
+from llm_dit.layer import Layer
+from llm_dit.layers import composite
 from llm_dit.png import encode_png
 
 MEDIA_TYPE = "image/openraster"

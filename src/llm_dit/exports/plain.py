@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from itertools import groupby
 
-from llm_dit.layers import Layer
+from llm_dit.layer import Layer
 
 
 def plain_layers(layers: Iterable[Layer], width: int, height: int) -> Iterator[Layer]:

@@ -17,7 +17,8 @@ from pptx.util import Emu
 from llm_dit.compositing import blended
 from llm_dit.exports.plain import group_runs, plain_layers
 from llm_dit.exports.text import holdable
-from llm_dit.layers import Layer, composite
+from llm_dit.layer import Layer
+from llm_dit.layers import composite
 from llm_dit.png import encode_png
 
 EMU_PER_PIXEL = 9525.0

@@ -17,7 +17,8 @@ from llm_dit.blending import BlendMode
 from llm_dit.errors import InputError
 from llm_dit.exports.plain import group_runs, plain_layers
 from llm_dit.exports.text import holdable
-from llm_dit.layers import Layer, composite
+from llm_dit.layer import Layer
+from llm_dit.layers import composite
 
 MAX_SIDE = 30_000
 """Pixels; the format's own bound."""
