@@ -57,6 +57,11 @@ class DecomposeInput:
     use_en_prompt: bool
     output_size: OutputSize
 
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """Return what somebody wrote: it is for the pipeline, and for no log."""
+        return (self.prompt, self.negative_prompt)
+
     def run(self, pipeline: LayerPipeline, store: ImageStore, progress: ProgressCallback) -> JobResult:
         started = time.perf_counter()
         layers = pipeline.decompose(
@@ -96,6 +101,11 @@ class EditLayerInput:
     negative_prompt: str
     shape: Shape
     output_size: EditOutputSize
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """Return what somebody wrote: it is for the pipeline, and for no log."""
+        return (self.instruction, self.negative_prompt)
 
     def run(self, pipeline: LayerPipeline, store: ImageStore, progress: ProgressCallback) -> JobResult:
         started = time.perf_counter()

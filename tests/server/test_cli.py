@@ -196,6 +196,52 @@ def test_serve_says_where_the_page_is_and_ends_on_a_signal(tmp_path: Path) -> No
     assert "Traceback" not in log.read_text()
 
 
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1"])
+def test_serve_opens_to_other_machines_with_a_token_only(tmp_path: Path, host: str) -> None:
+    done = run("serve", "--host", host, "--port", 0, cwd=tmp_path)
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+    assert "LLM_DIT_SERVER__TOKEN" in done.stderr
+    assert "--insecure" in done.stderr
+    command = re.search(rf"^  (.*llm-dit serve --host {host} --port 0) --token=(\S{{16}})$", done.stderr, re.MULTILINE)
+    assert command is not None, done.stderr
+    again = run("serve", "--host", host, "--port", 0, cwd=tmp_path)
+    assert command[2] not in again.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--token", "two words"], "the command line: server.token = … will not do: it must be of ASCII letters"),
+        (["--allow-host", "*"], "server.allowed_hosts = ['*'] will not do: each must be a name or an address"),
+    ],
+)
+def test_serve_refuses_what_could_not_work(tmp_path: Path, arguments: list[str], says: str) -> None:
+    line = one_line_error(run("serve", *arguments, cwd=tmp_path), 2)
+    assert says in line
+    assert "two words" not in line
+
+
+def test_serve_takes_its_door_from_the_command_line_and_keeps_the_token_to_itself(tmp_path: Path) -> None:
+    token, log = "a-token-of-the-tests", tmp_path / "log"
+    options = ["--port", "0", "--token", token, "--allow-host", "studio.lan", "--allow-host", "[::1]"]
+    with log.open("wb") as output:
+        server = subprocess.Popen([*COMMAND, "serve", *options], cwd=tmp_path, stdout=output, stderr=output)
+        try:
+            wait_until(lambda: re.search(r"http://127\.0\.0\.1:\d+", log.read_text()), what="the address")
+            address = re.search(r"http://127\.0\.0\.1:\d+", log.read_text())
+            assert address is not None
+            wait_until(lambda: httpx.get(f"{address[0]}/livez").status_code == 200, what="/livez")
+            answer = httpx.get(f"{address[0]}/docs", headers={"Host": "studio.lan"})
+            assert (answer.status_code, "server" in answer.headers) == (401, False)
+            assert httpx.get(f"{address[0]}/docs", headers={"Authorization": f"Bearer {token}"}).status_code == 200
+            assert httpx.get(f"{address[0]}/livez", headers={"Host": "other.lan"}).status_code == 400
+        finally:
+            server.send_signal(signal.SIGTERM)
+            server.wait(timeout=20)
+    assert token not in log.read_text()
+
+
 @pytest.mark.parametrize("command", ["serve", "decompose", "edit", "composite", "export", "doctor"])
 def test_help_teaches_by_example(command: str, tmp_path: Path) -> None:
     done = run(command, "--help", cwd=tmp_path)
