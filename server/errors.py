@@ -22,6 +22,7 @@ class NotFoundError(LLMDiTError):
 
 class QueueFullError(LLMDiTError):
     code = "queue_full"
+    temporary = True
 
     def __init__(self, message: str, *, retry_after_s: int) -> None:
         super().__init__(message)
@@ -34,6 +35,7 @@ class JobCanceledError(LLMDiTError):
 
 class WorkerLostError(LLMDiTError):
     code = "worker_lost"
+    temporary = True
 
 
 class PipelineError(LLMDiTError):

@@ -1,15 +1,18 @@
 """Pictures on disk, named by their content."""
 
 import contextlib
+import errno
 import hashlib
 import os
 import re
 import tempfile
 from pathlib import Path
 
+from llm_dit.errors import DiskFullError
 from server.errors import NotFoundError
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
+DISK_FULL = "The server's disk is full: nothing more can be kept until there is room."
 
 
 class ImageStore:
@@ -22,7 +25,10 @@ class ImageStore:
         self._folder = data_dir / "images"
 
     def put(self, png: bytes) -> str:
-        """Keep the bytes of a PNG file and return their SHA-256; what is there already is not written again."""
+        """Keep the bytes of a PNG file and return their SHA-256; raises `DiskFullError`.
+
+        What is there already is not written again.
+        """
         sha256 = hashlib.sha256(png).hexdigest()
         path = self._path(sha256)
         if not path.exists():
@@ -44,12 +50,19 @@ class ImageStore:
 
 
 def _write_atomically(path: Path, content: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, suffix=".part")
     try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-        Path(name).replace(path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=path.parent, suffix=".part")
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            Path(name).replace(path)
+        except BaseException:
+            Path(name).unlink(missing_ok=True)
+            raise
+    except OSError as error:
+        if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+            raise DiskFullError(DISK_FULL) from None
         raise

@@ -285,6 +285,31 @@ def test_what_is_no_usable_image_is_refused(client: httpx.Client, image: str) ->
         assert ":" in str(error["message"]), "it says what would do"
 
 
+@pytest.mark.parametrize(
+    ("image", "code"),
+    [
+        (png(Image.new("RGB", (1, 1))), "too few"),
+        (png(Image.new("RGB", (1, 10_000))), "scale it down"),
+        (png(Image.new("RGB", (4, 100))), "20 times"),
+        (bomb(10_000, 10_000), "scale it down"),
+    ],
+)
+def test_sizes_that_nothing_can_be_made_of_are_refused_at_once(client: httpx.Client, image: bytes, code: str) -> None:
+    body = {"image": as_data_url(image), "steps": 1}
+    assert code in str(assert_problem(client.post(DECOMPOSE, json=body), 422, "invalid_image")["message"])
+    # The quickest of a few: other tests share the machine.
+    quickest_s = min(client.post(DECOMPOSE, json=body).elapsed.total_seconds() for _ in range(5))
+    assert quickest_s < 0.05
+
+
+def test_a_picture_that_is_held_is_checked_for_a_job_too(client: httpx.Client) -> None:
+    kept = client.post("/api/images", content=png(Image.new("RGB", (1, 1))), headers={"Content-Type": "image/png"})
+    body = {"image": kept.json()["image"]}
+    assert client.post(COMPOSITE, json={"layers": [body]}).status_code == 200
+    for path, extra in [(DECOMPOSE, {}), (EDIT, {"instruction": "make it blue"})]:
+        assert assert_problem(client.post(path, json={**body, **extra}), 422, "invalid_image")["param"] == "image"
+
+
 @pytest.mark.parametrize("name", ["text", "GIF", "half a PNG", "animated PNG", "bomb of 10000²", "20000 × 10"])
 def test_uploads_are_checked_alike(client: httpx.Client, name: str) -> None:
     content = base64.b64decode(NOT_IMAGES[name].rpartition(",")[2])

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, Field
 
 from server.jobs import describe_loading
-from web.errors import RETRY_AFTER_S
+from web.errors import RETRY_AFTER_S, retry_after_s
 from web.openapi import problems
 from web.problems import problem_response
 from web.state import StateDep, engine_label
@@ -43,5 +43,5 @@ async def readyz(request: Request, state: StateDep) -> ReadyResponse | Response:
         503,
         host.error.message if host.error else loading,
         code=host.error.code if host.error else "loading",
-        headers={"Retry-After": str(RETRY_AFTER_S)},
+        headers={"Retry-After": str(retry_after_s(host.error) if host.error else RETRY_AFTER_S)},
     )

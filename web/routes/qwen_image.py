@@ -9,7 +9,7 @@ from server.inputs import JobInput, JobResult
 from server.jobs import Job
 from web.answers import DecomposeResponse, EditLayerResponse, JobResponse, inline_from, job_response, result_response
 from web.body import JobRoute
-from web.images import Picture, image_limits
+from web.images import Picture, job_limits
 from web.openapi import problems
 from web.schemas import DecomposeRequest, EditLayerRequest
 from web.state import State, StateDep
@@ -46,7 +46,7 @@ RespondAsync = Annotated[bool, Depends(_respond_async)]
 @router.post("/decompose", response_model=DecomposeResponse, responses={**ACCEPTED, **REFUSALS})
 async def decompose(body: DecomposeRequest, request: Request, state: StateDep, respond_async: RespondAsync) -> Response:
     """Take an image apart into layers: `layers[0]` is the composite, then bottom to top."""
-    job_input = body.to_input(await _keep(body.image, state), state["settings"].qwen_image)
+    job_input = body.to_input(await _keep(body, state), state["settings"].qwen_image)
     if respond_async:
         return _accept(job_input, request, state)
     return await _json(job_input, await _run(job_input, request, state), state)
@@ -61,16 +61,16 @@ async def edit_layer(
     wants_png: Annotated[bool, Depends(_wants_png)],
 ) -> Response:
     """Edit one layer by an instruction. The result has the layer's size, so that it drops back into the stack."""
-    job_input = body.to_input(await _keep(body.image, state), state["settings"].qwen_image)
+    job_input = body.to_input(await _keep(body, state), state["settings"].qwen_image)
     if respond_async:
         return _accept(job_input, request, state)
     result = await _run(job_input, request, state)
     return await (_png(result, state) if wants_png else _json(job_input, result, state))
 
 
-async def _keep(image: str, state: State) -> str:
-    limits = image_limits(state["settings"].server)
-    return await state["offload"](lambda: Picture(image).keep(state["store"], limits))
+async def _keep(body: DecomposeRequest | EditLayerRequest, state: State) -> str:
+    limits = job_limits(state["settings"].server, state["engine"], body.output_size)
+    return await state["offload"](lambda: Picture(body.image).keep(state["store"], limits))
 
 
 def _accept(job_input: JobInput, request: Request, state: State) -> Response:
