@@ -24,11 +24,11 @@ from llm_dit.errors import EngineError, InputError, LLMDiTError, OutOfMemoryErro
 from llm_dit.pipelines.base import Canceled, LayerPipeline, Progress, ProgressCallback
 from server.engines import Options
 from server.errors import PipelineError
+from server.failures import Failure
 from server.logs import LogFormat, Redaction, configure
 from server.messages import (
     Event,
     Failed,
-    Failure,
     Loaded,
     LoadFailed,
     Run,
@@ -42,6 +42,7 @@ from server.store import ImageStore
 
 logger = logging.getLogger("llm_dit.worker")
 PR_SET_PDEATHSIG = 1
+OUT_OF_MEMORY = "There is not enough memory for this job: try a smaller image, fewer layers or resolution 640."
 
 
 class Child:
@@ -96,18 +97,15 @@ def _failure(error: Exception, where: str) -> Failure:
     if isinstance(error, LLMDiTError):
         return Failure.of(error)
     if isinstance(error, MemoryError):
-        return Failure(
-            error_class=OutOfMemoryError,
-            message="There is not enough memory for this job: try a smaller image, fewer layers or resolution 640.",
-        )
+        return Failure.of(OutOfMemoryError(OUT_OF_MEMORY))
     logger.error("%s failed", where, exc_info=error)
-    return Failure(error_class=PipelineError, message=f"The engine failed; the server's log says why, under {where}.")
+    return Failure.of(PipelineError(f"The engine failed; the server's log says why, under {where}."))
 
 
 def _load_failure(error: Exception) -> Failure:
     if isinstance(error, InputError):
         # It is the configuration's, not a request's.
-        return Failure(error_class=EngineError, message=error.message)
+        return Failure.of(EngineError(error.message))
     return _failure(error, "loading the engine")
 
 

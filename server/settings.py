@@ -44,12 +44,26 @@ class ServerSettings(BaseModel, extra="forbid", frozen=True):
     """Where images are kept; created when missing."""
     max_queue: Annotated[int, Field(ge=1, le=1000)] = 8
     """Jobs that may wait; one more is refused with 503."""
+    max_queue_per_client: Annotated[int, Field(ge=0)] = 0
+    """Jobs of one client that may wait; 0: as many as the queue holds."""
     max_finished_jobs: Annotated[int, Field(ge=1)] = 200
     """Finished jobs that are remembered; the oldest is forgotten first."""
     log_format: Literal["text", "json"] = "text"
     """Lines for people, or one JSON object a line."""
     cancel_grace_s: Annotated[float, Field(gt=0)] = 10.0
     """Seconds that a canceled run has to stop before its process is killed."""
+    stall_timeout_s: Annotated[float, Field(gt=0)] = 60.0
+    """Seconds without a step after which a run counts as hung; ten times its median step where that is longer."""
+    load_timeout_s: Annotated[float, Field(gt=0)] = 1800.0
+    """Seconds without progress after which loading counts as hung."""
+    drain_s: Annotated[float, Field(ge=0)] = 10.0
+    """Seconds that a run has to end after a signal to stop; then it is put back for the next start."""
+    idle_unload_s: Annotated[float, Field(ge=0)] = 0.0
+    """Seconds without a job after which the models are unloaded; 0: never."""
+    max_store_gb: Annotated[float, Field(gt=0)] = 20.0
+    """Pictures that nothing uses any more are removed, the oldest first, while the store is larger."""
+    max_age_days: Annotated[float, Field(gt=0)] = 30.0
+    """Days after which finished jobs, and pictures that nothing uses, are removed."""
     max_body_mb: Annotated[float, Field(gt=0)] = 32.0
     max_pixels: Annotated[int, Field(ge=1)] = 16_777_216
     """Width × height of one image."""

@@ -4,10 +4,11 @@ import logging
 import os
 import time
 import warnings
+from pathlib import Path
 
 from PIL import Image
 
-from llm_dit.errors import EngineError
+from llm_dit.errors import DeviceLostError, DownloadError, EngineError
 from llm_dit.layers import Decomposition
 from llm_dit.pipelines.base import PipelineStatus, Progress, ProgressCallback
 
@@ -16,8 +17,8 @@ class StepPipeline:
     """Cuts an image into plain layers in as many steps as it is told; `prompt` or `instruction` says what else happens.
 
     "slow": each step takes 20 ms. In step 1, "crash" ends the process, "hang" goes on for an hour, "raise" raises what
-    no pipeline should, "oom" runs out of memory, and "quote …" warns and fails with its own words in every message.
-    "black" gives black pictures.
+    no pipeline should, "oom" runs out of memory, "lose device" loses the device, and "quote …" warns and fails with its
+    own words in every message. "black" gives black pictures.
     """
 
     engine = "steps"
@@ -74,6 +75,21 @@ class FatalPipeline:
         os._exit(3)
 
 
+class HangingPipeline:
+    """Never gets done with loading."""
+
+    def __init__(self) -> None:
+        time.sleep(3600)
+
+
+class UnreachablePipeline(StepPipeline):
+    """Cannot be loaded until there is a file `reachable` beside the data folder."""
+
+    def __init__(self) -> None:
+        if not (Path(os.environ["LLM_DIT_SERVER__DATA_DIR"]).parent / "reachable").exists():
+            raise DownloadError("The hub cannot be reached: check the network.")
+
+
 def _work(behaviour: str, steps: int, progress: ProgressCallback) -> None:
     progress(Progress(phase="stepping", step=0, total=steps))
     for step in range(1, steps + 1):
@@ -88,6 +104,8 @@ def _work(behaviour: str, steps: int, progress: ProgressCallback) -> None:
                 raise RuntimeError("secret of the pipeline at /home/somebody")
             case "oom":
                 raise MemoryError
+            case "lose device":
+                raise DeviceLostError("The device is gone.")
             case quoted if quoted.startswith("quote "):
                 _quote(quoted)
         progress(Progress(phase="stepping", step=step, total=steps))

@@ -58,13 +58,18 @@ class JobResponse(BaseModel):
     id: str
     kind: JobKind
     status: JobStatus
+    created_at: float = Field(description="Seconds since 1970.")
     phase: str | None = Field(description="What is being done, in a word or two.")
     step: int
     total: int
-    eta_s: float | None = Field(description="Seconds left, by the pace so far.")
+    eta_s: float | None = Field(description="Seconds left, by earlier runs and the pace so far.")
     position: int | None = Field(description="Place in the queue, 1 for the next to start.")
     result: DecomposeResponse | EditLayerResponse | None
     error: ErrorBody | None
+
+
+class JobsResponse(BaseModel):
+    jobs: list[JobResponse] = Field(description="The newest first.")
 
 
 def job_response(view: JobView) -> JobResponse:
@@ -72,6 +77,7 @@ def job_response(view: JobView) -> JobResponse:
         id=view.id,
         kind=view.job_input.kind,
         status=view.status,
+        created_at=round(view.created_at, 3),
         phase=view.phase,
         step=view.step,
         total=view.total,

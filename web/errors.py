@@ -19,9 +19,10 @@ from server.errors import (
     NotFoundError,
     PipelineError,
     QueueFullError,
+    StoppingError,
     WorkerLostError,
 )
-from web.patterns import HEX_COLOUR, NOT_BLANK
+from web.patterns import HEX_COLOUR, NOT_BLANK, VISIBLE_ASCII
 from web.problems import ErrorBody, error_type, problem_response
 
 STATUS: Mapping[type[LLMDiTError], int] = {
@@ -30,6 +31,7 @@ STATUS: Mapping[type[LLMDiTError], int] = {
     EditOnlyError: 409,
     NotFoundError: 404,
     QueueFullError: 503,
+    StoppingError: 503,
     JobCanceledError: 409,
     WorkerLostError: 503,
     NonFiniteOutputError: 500,
@@ -52,6 +54,7 @@ _MESSAGES = {
 _FORMS = {
     NOT_BLANK: "must say something",
     HEX_COLOUR: "must be a color as #rrggbb or #rrggbbaa",
+    VISIBLE_ASCII: "must be visible ASCII characters without spaces",
 }
 _SUBJECT = re.compile(r"^(Input|List|String|Value) should")
 _PRINTABLE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,63}")

@@ -2,3 +2,4 @@
 
 NOT_BLANK = r"\S"
 HEX_COLOUR = r"^#([0-9a-fA-F]{6}|[0-9a-fA-F]{8})$"
+VISIBLE_ASCII = r"^[!-~]+$"

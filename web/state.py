@@ -36,8 +36,8 @@ class State(TypedDict):
     host: PipelineHost
     jobs: JobQueue
     store: ImageStore
-    offload: Offload
     metrics: Metrics
+    offload: Offload
 
 
 def state_of(request: Request) -> State:

@@ -12,10 +12,11 @@ from PIL import Image
 from llm_dit.errors import LLMDiTError
 from llm_dit.pipelines.base import Progress
 from server.errors import WorkerLostError
-from server.host import PipelineHost
+from server.host import Patience, PipelineHost
 from server.inputs import EditLayerInput, JobResult
+from server.metrics import Metrics, Readings
 from server.store import ImageStore
-from server.worker import Worker
+from server.worker import Watch, Worker
 from tests.pictures import png
 
 Run = Callable[..., Awaitable[JobResult]]
@@ -25,7 +26,11 @@ Run = Callable[..., Awaitable[JobResult]]
 async def hosting(folder: Path, cancel_grace_s: float = 5) -> AsyncIterator[tuple[PipelineHost, Run]]:
     """Yield a host around `StepPipeline` and a function that runs an edit on it."""
     image = ImageStore(folder).put(png(Image.new("RGBA", (4, 4))))
-    host = PipelineHost(lambda: Worker("tests.pipelines:StepPipeline", folder), cancel_grace_s=cancel_grace_s)
+    metrics = Metrics(lambda: Readings(version="", engine="steps", queue_length=0, running=0, ready=True))
+    watch = Watch(run_s=60, load_s=60)
+    host = PipelineHost(
+        lambda: Worker("tests.pipelines:StepPipeline", folder, watch=watch), Patience(cancel_s=cancel_grace_s), metrics
+    )
 
     async def run(behaviour: str = "", steps: int = 3, on_progress: Callable[[Progress], None] = print) -> JobResult:
         job_input = EditLayerInput(

@@ -79,7 +79,7 @@ def test_a_run_that_ignores_its_cancel_is_killed(start_service: Callable[..., Se
 
 @pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGTERM])
 def test_the_worker_ends_with_the_service(start_service: Callable[..., Service], end: signal.Signals) -> None:
-    service = start_service(app="tests.app:app")
+    service = start_service(app="tests.app:app", environment={"LLM_DIT_SERVER__DRAIN_S": "0.2"})
     with httpx.Client(base_url=service.url) as client:
         client.post(
             "/api/qwen-image/decompose",
