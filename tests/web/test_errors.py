@@ -6,6 +6,7 @@ import pytest
 
 from llm_dit.errors import DeviceLostError, DiskFullError, EditOnlyError, InputError, LLMDiTError, WeightsError
 from server.errors import NotFoundError, QueueFullError, SettingsError, WorkerLostError
+from tests.conftest import ROOT
 from web.errors import STATUS, error_body, retry_after_s, status_of
 
 
@@ -46,6 +47,15 @@ def test_what_another_try_will_not_change_does_not_ask_for_one() -> None:
 def test_a_503_says_when_another_try_may_help(error: LLMDiTError, wait_s: int) -> None:
     assert status_of(error) == 503
     assert retry_after_s(error) == wait_s
+
+
+def test_every_503_is_in_the_documentation() -> None:
+    page = (ROOT / "docs/operating.md").read_text()
+    unavailable = [
+        error.code for error in CLASSES if next(STATUS[base] for base in error.__mro__ if base in STATUS) == 503
+    ]
+    assert len(unavailable) > 10
+    assert [code for code in (*unavailable, "loading") if f"| `{code}` |" not in page] == []
 
 
 def test_python_names_become_those_of_http() -> None:
