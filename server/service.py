@@ -2,22 +2,27 @@
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from importlib.metadata import version
 
 from server.database import Database
 from server.engines import Engine
+from server.errors import SettingsError
 from server.host import Patience, PipelineHost
 from server.housekeeping import Housekeeping
 from server.memory import memory_of
 from server.metrics import Metrics, Readings
+from server.projects import Projects
 from server.queue import JobQueue
 from server.records import JobRecords
 from server.settings import Settings
 from server.stopping import StopSignals
 from server.store import ImageStore
 from server.worker import Watch, Worker
+
+logger = logging.getLogger("llm_dit.server")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,7 +32,7 @@ class Service:
     host: PipelineHost
     jobs: JobQueue
     store: ImageStore
-    database: Database
+    projects: Projects
     metrics: Metrics
 
 
@@ -38,17 +43,22 @@ async def open_service(settings: Settings, engine: Engine) -> AsyncGenerator[Ser
     Raises `SettingsError` when the data folder cannot be used.
     """
     server = settings.server
-    database = Database(server.data_dir)
+    try:
+        database = Database(server.data_dir)
+    except SettingsError as error:
+        logger.error("the service cannot start: %s", error.message)  # the web server's own words bury it
+        raise
     metrics = Metrics(lambda: _readings(engine, host, jobs, housekeeping))
     host = PipelineHost(lambda: _new_worker(settings, engine), _patience(settings, engine), metrics)
     jobs = JobQueue(host, JobRecords(database), metrics, server, engine.name)
     store = ImageStore(server.data_dir)
-    housekeeping = Housekeeping(database, jobs, store, server)
+    projects = Projects(database, store)
+    housekeeping = Housekeeping(database, jobs, projects, store, server)
     await jobs.restore()
     cleaning = asyncio.create_task(housekeeping.keep_on())
     with StopSignals(jobs.drain, jobs.hurry).heeded():
         yield Service(
-            settings=settings, engine=engine, host=host, jobs=jobs, store=store, database=database, metrics=metrics
+            settings=settings, engine=engine, host=host, jobs=jobs, store=store, projects=projects, metrics=metrics
         )
     await jobs.drain()
     cleaning.cancel()

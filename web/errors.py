@@ -18,11 +18,12 @@ from server.errors import (
     JobCanceledError,
     NotFoundError,
     PipelineError,
+    ProjectChangedError,
     QueueFullError,
     StoppingError,
     WorkerLostError,
 )
-from web.patterns import HEX_COLOUR, NOT_BLANK, VISIBLE_ASCII
+from web.patterns import HEX_COLOUR, IMAGE_ADDRESS, NOT_BLANK, VISIBLE_ASCII
 from web.problems import ErrorBody, error_type, problem_response
 
 STATUS: Mapping[type[LLMDiTError], int] = {
@@ -33,6 +34,7 @@ STATUS: Mapping[type[LLMDiTError], int] = {
     QueueFullError: 503,
     StoppingError: 503,
     JobCanceledError: 409,
+    ProjectChangedError: 409,
     WorkerLostError: 503,
     NonFiniteOutputError: 500,
     PipelineError: 500,
@@ -54,6 +56,7 @@ _MESSAGES = {
 _FORMS = {
     NOT_BLANK: "must say something",
     HEX_COLOUR: "must be a color as #rrggbb or #rrggbbaa",
+    IMAGE_ADDRESS: "must be the address /api/images/….png of a picture that this server holds",
     VISIBLE_ASCII: "must be visible ASCII characters without spaces",
 }
 _SUBJECT = re.compile(r"^(Input|List|String|Value) should")
@@ -68,6 +71,12 @@ class UnsupportedMediaTypeError(HTTPException):
 class BodyTooLargeError(HTTPException):
     def __init__(self, limit_mb: float) -> None:
         super().__init__(413, f"The request's body is larger than {limit_mb:g} MB: send a smaller image.")
+
+
+class BodyTooSlowError(HTTPException):
+    def __init__(self, timeout_s: float) -> None:
+        message = f"The request's body did not arrive in {timeout_s:g} s and at 32 kB/s from then on: send it again."
+        super().__init__(408, message, {"Connection": "close"})
 
 
 def error_body(error: LLMDiTError) -> ErrorBody:

@@ -113,7 +113,7 @@ def test_a_worker_that_dies_while_it_loads_is_told(start_service: Callable[..., 
 @pytest.mark.parametrize("path", ["/api/qwen-image/decompose", "/api/images"])
 def test_a_client_that_leaves_while_it_sends_is_no_fault(stepping_service: Service, path: str) -> None:
     media_type = "image/png" if path == "/api/images" else "application/json"
-    head = f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Type: {media_type}\r\nContent-Length: 1000\r\n\r\n"
+    head = f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: {media_type}\r\nContent-Length: 1000\r\n\r\n"
     before = stepping_service.log.count("Traceback")
     address = httpx.URL(stepping_service.url)
     with socket.create_connection((address.host, address.port)) as connection:

@@ -128,7 +128,7 @@ def test_a_list_holds_ones_own_jobs_newest_first(client: httpx.Client) -> None:
     jobs = [start(client, steps=1) for _ in range(3)]
     listed = client.get("/api/jobs", params={"limit": 3}).json()["jobs"]
     assert [f"/api/jobs/{job['id']}" for job in listed] == jobs[::-1]
-    assert client.get("/api/jobs", headers={"X-Forwarded-For": "192.0.2.7"}).json() == {"jobs": []}
+    assert client.get("/api/jobs", headers={"X-Forwarded-For": "127.0.0.7"}).json() == {"jobs": []}
     assert client.get("/api/jobs?limit=0").status_code == 422
 
 
@@ -136,7 +136,7 @@ def test_clients_take_turns(client: httpx.Client) -> None:
     wait_idle(client)
     blocker = start(client, "slow", steps=100)
     mine = [start(client, steps=1) for _ in range(3)]
-    theirs = start(client, steps=1, headers={"X-Forwarded-For": "192.0.2.8"})
+    theirs = start(client, steps=1, headers={"X-Forwarded-For": "127.0.0.8"})
     assert [client.get(job).json()["position"] for job in [theirs, *mine]] == [1, 2, 3, 4]
     client.delete(blocker)
     wait_for(client, mine[-1], "succeeded")
@@ -165,7 +165,7 @@ def test_the_same_key_is_the_same_job(client: httpx.Client) -> None:
 
     other = client.post(DECOMPOSE, json=fields("slow", 6), headers=headers)
     assert (other.status_code, other.json()["code"]) == (422, "idempotency_key_reused")
-    assert start(client, "slow", 6, {**headers, "X-Forwarded-For": "192.0.2.9"}) != job, "keys are each client's own"
+    assert start(client, "slow", 6, {**headers, "X-Forwarded-For": "127.0.0.9"}) != job, "keys are each client's own"
 
 
 def test_a_key_whose_job_came_to_nothing_may_try_again(client: httpx.Client) -> None:
@@ -211,4 +211,4 @@ def test_a_client_may_be_held_to_its_share(start_service: Callable[..., Service]
         start(client, "slow", steps=100), start(client, "slow", steps=100)
         answer = client.post(DECOMPOSE, json=fields())
         assert (answer.status_code, answer.json()["code"]) == (503, "queue_full")
-        start(client, headers={"X-Forwarded-For": "192.0.2.10"}, image=DISC_URL)
+        start(client, headers={"X-Forwarded-For": "127.0.0.10"}, image=DISC_URL)
