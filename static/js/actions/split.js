@@ -36,6 +36,7 @@ export function createSplit({ store, api }, jobs) {
     if (job.status === "failed") return say(job.error?.message ?? t("error.unexpected"));
     if (layer === null) return say(t("notice.splitGone"));
     const parts = partsOf(layer, job);
+    if (parts.length < 2) return say(t("notice.splitNothing", { name: layer.name }));
     store.run(split(layer, parts), { selected: parts.at(-1)?.id ?? null });
     return say(t("notice.split", { name: layer.name, layers: many("count.layers", parts.length) }));
   }
@@ -43,15 +44,20 @@ export function createSplit({ store, api }, jobs) {
   return { finish, actions: { splitLayer } };
 }
 
+/** A part that covers less is a remnant, not a thing. */
+const REMNANT = 0.0005;
+
 /**
- * What a layer was taken apart into, each part where it lay within the layer; nothing was found in the empty ones.
+ * What a layer was taken apart into, each part where it lay within the layer. What is left of it at the bottom keeps its
+ * name.
  * @param {import("../types.js").Layer} layer
  * @param {import("../types.js").Job} job
  */
 function partsOf(layer, { id, result }) {
   const { x, y, flipX, flipY, opacity, visible, blend } = layer;
-  const found = layersOf(result, id).filter((part) => part.coverage > 0);
-  return found.map((part) => Object.freeze({ ...part, x, y, flipX, flipY, opacity, visible, blend, scale: (layer.scale * layer.width) / part.width }));
+  const found = layersOf(result, id).filter((part) => part.coverage > REMNANT);
+  const named = found.map((part, index) => (index === 0 ? { ...part, name: layer.name } : part));
+  return named.map((part) => Object.freeze({ ...part, x, y, flipX, flipY, opacity, visible, blend, scale: (layer.scale * layer.width) / part.width }));
 }
 
 /** @param {import("../types.js").State} state @param {string} layerId */

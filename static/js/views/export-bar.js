@@ -9,6 +9,8 @@ import { filePicker } from "./pickers.js";
 /** In this order, as far as the server writes them. */
 const FORMATS = /** @type {const} */ (["zip", "psd", "ora", "pptx", "png", "webp", "jpeg"]);
 
+const FLAT = /** @type {readonly string[]} */ (["png", "webp", "jpeg"]);
+
 /**
  * Another picture in, the whole stack out.
  * @param {import("../types.js").Actions} actions
@@ -25,6 +27,7 @@ export function createExportBar(actions) {
       ...FORMATS.filter((format) => written.includes(format)).map((format) => ({
         label: t(`export.${format}`),
         about: t(`export.${format}.about`),
+        icon: FLAT.includes(format) ? /** @type {const} */ ("picture") : /** @type {const} */ ("logo"),
         run: () => actions.exportStack(format),
       })),
       "",

@@ -18,7 +18,7 @@ export function createGroupRow(name, actions) {
   let visible = true;
   const words = h("span", { class: "layer-name" });
   const count = h("span", { class: "hint number" });
-  const fold = h("button", { class: "group-fold", type: "button", onclick: () => actions.fold(name) }, icon("chevron"), words, count);
+  const fold = h("button", { class: "group-fold", type: "button", onclick: () => actions.fold(name) }, icon("chevron"), h("span", { class: "visually-hidden" }, t("layers.group")), words, count);
   const rename = createRename({ label: t("layers.groupField"), stands: fold, onname: (text) => actions.run(renameGroup(name, text)) });
   const eye = h("button", { class: "icon-button eye", type: "button", onclick: () => actions.run(setGroupVisible(name, !visible)) }, icon("eye"));
   const more = menuButton(iconButton("more", t("layers.more", { name }), () => {}), () => ({
@@ -40,7 +40,6 @@ export function createGroupRow(name, actions) {
       element.classList.toggle("folded", folded);
       element.dataset.top = layers.at(-1)?.id;
       setAttribute(fold, "aria-expanded", !folded);
-      setAttribute(fold, "aria-label", t("layers.group", { name, layers: layerCount(layers.length) }));
       setIcon(/** @type {SVGSVGElement} */ (eye.firstElementChild), visible ? "eye" : "eyeOff");
       const looking = t(visible ? "layers.hide" : "layers.show", { name });
       setAttribute(eye, "aria-label", looking);

@@ -31,6 +31,7 @@ export function createLayerRow(id, actions, bitmaps) {
   const select = h(
     "button",
     { class: "layer-main", type: "button", onclick: () => actions.select(id), ondblclick: () => renaming.begin(layer.name) },
+    h("span", { class: "visually-hidden" }, t("layers.select")),
     h("span", { class: "thumb checkerboard" }, thumb.element),
     h("span", { class: "layer-words" }, name, h("span", { class: "layer-facts hint number" }, version, share)),
   );
@@ -72,7 +73,6 @@ export function createLayerRow(id, actions, bitmaps) {
       element.classList.toggle("grouped", layer.group !== "");
       element.classList.toggle("working", isSplitting(state, layer.id));
       setAttribute(select, "aria-pressed", selected);
-      setAttribute(select, "aria-label", t("layers.select", { name: layer.name }));
       setIcon(/** @type {SVGSVGElement} */ (eye.firstElementChild), layer.visible ? "eye" : "eyeOff");
       const looking = t(layer.visible ? "layers.hide" : "layers.show", { name: layer.name });
       label(eye, looking, t("layers.eyeHint", { label: looking }));
