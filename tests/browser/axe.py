@@ -13,7 +13,8 @@ async ([tags, scope]) => {
   await Promise.all(document.getAnimations().filter((one) => one.effect.getTiming().iterations === 1)
     .map((one) => one.finished.catch(() => 0)));
   const { violations } = await axe.run(scope, { runOnly: tags });
-  return violations.map(({ id, impact, nodes }) => ({ id, impact, where: nodes.map(({ html }) => html.slice(0, 200)) }));
+  const places = (nodes) => nodes.map(({ html }) => html.slice(0, 200));
+  return violations.map(({ id, impact, nodes }) => ({ id, impact, where: places(nodes) }));
 }
 """
 

@@ -2,7 +2,7 @@
 import { createThumbnails } from "../images/thumbnail.js";
 import { partsOf, sameWork, snapshot } from "../state/snapshot.js";
 import { forgetUnsaved, keepSpeeds, keepUnsaved, keepWorkspace } from "../state/storage.js";
-import { codeOf, statusOf } from "../transport/api.js";
+import { statusOf } from "../transport/api.js";
 
 const KEEP_MS = 150;
 const SAVE_MS = 800;
@@ -87,7 +87,9 @@ export function createSaving({ store, api, bitmaps }) {
    * @param {any} document
    */
   async function refused(error, project, parts, document) {
-    if (codeOf(error) === "project_changed" || statusOf(error) === 409) {
+    // A project that another tab has deleted can still be kept, as a copy.
+    if (statusOf(error) === 404) return store.update({ conflict: true, saving: "failed" });
+    if (statusOf(error) === 409) {
       return meet(await api.projects.read(project.id).catch(() => null), parts, document);
     }
     store.update({ saving: "failed" });

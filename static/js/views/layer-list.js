@@ -44,6 +44,7 @@ export function createLayerList(actions, bitmaps) {
 
   function renderRows() {
     const { doc, folded, selected } = state;
+    const hadFocus = list.contains(document.activeElement);
     const elements = runsOf(doc.layers).map(({ name, layers }) => {
       const closed = name !== "" && folded.includes(name);
       const inside = layers.map((layer) => renderRow(layer, closed)).reverse();
@@ -57,6 +58,8 @@ export function createLayerList(actions, bitmaps) {
     const row = rows.need(layer.id).element;
     if (panel.element.parentElement !== row) row.append(panel.element);
     panel.render(layer, state);
+    // Whoever deletes a layer goes on with the one that takes its place.
+    if (hadFocus && !list.contains(document.activeElement)) rows.get(layer.id)?.focus();
   }
 
   /** @param {import("../types.js").Layer} layer @param {boolean} hidden */

@@ -17,7 +17,7 @@ export function createProjectTitle(actions, openProjects) {
   const name = h("span", { class: "project-name" });
   const button = h("button", { class: "project-button", type: "button" }, name, icon("caret"));
   const rename = createRename({ label: t("project.nameField"), stands: button, onname: (text) => project && actions.renameProject(project.id, text) });
-  const saved = h("span", { class: "saved hint", role: "status" });
+  const saved = h("span", { class: "saved hint" });
   menuButton(button, () => ({ label: t("project.menu", { name: project?.name ?? "" }), entries: entriesFor(project, actions, rename.begin, openProjects) }));
   return {
     element: h("div", { class: "project-title" }, button, rename.element, saved),

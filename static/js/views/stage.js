@@ -172,5 +172,6 @@ function changedLayer(before, now) {
 function loadPictures({ doc }, bitmaps, onload) {
   const addresses = doc.layers.map((layer) => layer.image);
   if (doc.picture !== null) addresses.push(doc.picture.image);
+  bitmaps.pin(addresses);
   for (const address of addresses) if (bitmaps.peek(address) === null) bitmaps.load(address).then(onload, () => {});
 }
