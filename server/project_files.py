@@ -30,8 +30,13 @@ class FileLimits:
 def write_project(project: Project, store: ImageStore) -> IO[bytes]:
     """Return a project as an open temporary file, at its start; closing removes it."""
     file = tempfile.TemporaryFile(dir=store.folder)  # noqa: SIM115 - whoever sends it closes it
-    about = {"format": FORMAT, "version": 1, "name": project.name, "document": project.document}
-    about["thumbnail"] = project.thumbnail
+    about = {
+        "format": FORMAT,
+        "version": 1,
+        "name": project.name,
+        "thumbnail": project.thumbnail,
+        "document": project.document,
+    }
     # PNG does not get smaller.
     with disk_full_told(), zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
         archive.writestr("project.json", json.dumps(about, ensure_ascii=False))
