@@ -31,7 +31,7 @@ from PIL import Image
 
 from benchmarks.crowd import Outcome, crowd, decompose_body, decompose_lines
 from benchmarks.latency import livez_during, percentiles
-from benchmarks.machine import write_report
+from benchmarks.machine import part, report_parts
 from benchmarks.running import STAND_IN, Running, ask, running
 from benchmarks.stand_in import read_runs
 from llm_dit.png import encode_png
@@ -49,14 +49,7 @@ def main() -> int:
     parser.add_argument("--json", type=Path, default=Path("benchmarks/out/load.json"))
     arguments = parser.parse_args()
     figures = measure(short=arguments.short)
-    for name, part in figures.items():
-        shown = {key: value for key, value in part.items() if key not in {"wrong", "passed"}}
-        print(f"{name}: {'passed' if part['passed'] else 'MISSED'}: {shown}")
-        for case in part["wrong"][:20]:
-            print(f"  {case}")
-    passed = all(part["passed"] for part in figures.values())
-    write_report(arguments.json, figures | {"passed": passed})
-    return 0 if passed else 1
+    return report_parts(arguments.json, figures)
 
 
 def measure(*, short: bool) -> dict[str, dict[str, Any]]:
@@ -176,7 +169,7 @@ def _figures(
     milliseconds = percentiles(latency)
     if milliseconds["ours"]["p99_ms"] > floor_s * 1000:
         wrong = [*wrong, f"p99 is {milliseconds['ours']['p99_ms']} ms, above {floor_s * 1000:.0f}"]
-    return {**counts, **milliseconds, "wrong": wrong, "passed": not wrong}
+    return part(wrong, **counts, **milliseconds)
 
 
 if __name__ == "__main__":
