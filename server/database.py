@@ -33,6 +33,17 @@ CREATE TABLE IF NOT EXISTS jobs (
     result TEXT,
     error TEXT
 ) STRICT;
+CREATE TABLE IF NOT EXISTS projects (
+    id TEXT PRIMARY KEY,
+    name TEXT NOT NULL,
+    version INTEGER NOT NULL,
+    document TEXT NOT NULL,
+    thumbnail TEXT,
+    layer_count INTEGER NOT NULL,
+    created_at REAL NOT NULL,
+    updated_at REAL NOT NULL,
+    deleted_at REAL
+) STRICT;
 """
 DISK_FULL = "The server's disk is full: nothing more can be kept until there is room."
 IN_USE = "{folder}: another service keeps its jobs here: stop it, or choose another data_dir."

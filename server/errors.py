@@ -3,6 +3,7 @@
 LLMDiTError
 ├── SettingsError              the configuration will not do; for the operator's eyes, it may name files
 ├── NotFoundError              no such job or image
+├── ProjectChangedError        a save builds on a version that is not the current one any more
 ├── QueueFullError             too many jobs wait; `retry_after_s` says when to come back
 ├── StoppingError              the service is about to stop
 ├── KeyReusedError             an Idempotency-Key came with another request than before
@@ -22,6 +23,10 @@ class SettingsError(LLMDiTError):
 
 class NotFoundError(LLMDiTError):
     code = "not_found"
+
+
+class ProjectChangedError(LLMDiTError):
+    code = "project_changed"
 
 
 class QueueFullError(LLMDiTError):

@@ -7,6 +7,7 @@ import time
 from collections.abc import Collection
 
 from server.database import Database
+from server.projects import Projects
 from server.queue import JobQueue
 from server.settings import ServerSettings
 from server.store import ImageStore, StoredFile
@@ -18,14 +19,18 @@ GRACE_S = 3600
 """Seconds for which a picture is left alone after its last use: a request that names it may be on its way."""
 DAY_S = 86_400
 _SHA256 = re.compile(r"[0-9a-f]{64}")
-USED = "SELECT input || coalesce(result, '') FROM jobs"
+USED = """SELECT input || coalesce(result, '') FROM jobs
+UNION ALL SELECT document || coalesce(thumbnail, '') FROM projects"""
 
 
 class Housekeeping:
-    """Forgets old jobs, then removes pictures that nothing uses: old ones, and while there are too many the oldest."""
+    """Forgets old jobs and deleted projects, then removes pictures that nothing uses, by age and by size."""
 
-    def __init__(self, database: Database, jobs: JobQueue, store: ImageStore, settings: ServerSettings) -> None:
+    def __init__(
+        self, database: Database, jobs: JobQueue, projects: Projects, store: ImageStore, settings: ServerSettings
+    ) -> None:
         self._database = database
+        self._projects = projects
         self._jobs = jobs
         self._store = store
         self._settings = settings
@@ -43,7 +48,9 @@ class Housekeeping:
 
     async def clean_up(self) -> None:
         now = time.time()
-        await self._jobs.forget_before(now - self._settings.max_age_days * DAY_S)
+        too_old = now - self._settings.max_age_days * DAY_S
+        await self._jobs.forget_before(too_old)
+        await self._projects.purge(deleted_before=too_old)
         rows = await self._database.rows(USED)
         used = {sha256 for row in rows for sha256 in _SHA256.findall(row[0])}
         await asyncio.to_thread(self._sweep, used, now)

@@ -1,10 +1,28 @@
 """How long the service waits for the other end of a connection; uvicorn by itself waits for ever."""
 
 import asyncio
+import json
 import math
+import secrets
 
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
+
+_MESSAGE = "This is not a request of HTTP/1.1: it needs one Host header, and a header of at most 64 kB."
+# In the shape of web.problems, which the server does not know: these never reach the application.
+NOT_HTTP: dict[str, object] = {
+    "type": "about:blank",
+    "title": "Bad Request",
+    "status": 400,
+    "detail": _MESSAGE,
+    "code": "invalid_request",
+    "error": {"message": _MESSAGE, "type": "invalid_request_error", "code": "invalid_request", "param": None},
+}
+NOT_HTTP_HEADERS = [
+    (b"content-type", b"application/problem+json"),
+    (b"x-content-type-options", b"nosniff"),
+    (b"connection", b"close"),
+]
 
 
 class PromptProtocol(H11Protocol):
@@ -38,6 +56,15 @@ class PromptProtocol(H11Protocol):
     def timeout_keep_alive_handler(self) -> None:
         super().timeout_keep_alive_handler()
         self._expect_closing()
+
+    def send_400_response(self, msg: str) -> None:
+        """Answer what is no HTTP in the shape of every other refusal, as long as no other answer has begun."""
+        if self.conn.our_state in {h11.IDLE, h11.SEND_RESPONSE}:
+            body = json.dumps(NOT_HTTP | {"request_id": secrets.token_hex(8)}).encode()
+            headers = [*NOT_HTTP_HEADERS, (b"content-length", str(len(body)).encode())]
+            for event in (h11.Response(status_code=400, headers=headers), h11.Data(data=body), h11.EndOfMessage()):
+                self.transport.write(self.conn.send(event) or b"")
+        self.transport.close()
 
     def pause_writing(self) -> None:
         super().pause_writing()

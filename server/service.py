@@ -14,6 +14,7 @@ from server.host import Patience, PipelineHost
 from server.housekeeping import Housekeeping
 from server.memory import memory_of
 from server.metrics import Metrics, Readings
+from server.projects import Projects
 from server.queue import JobQueue
 from server.records import JobRecords
 from server.settings import Settings
@@ -31,7 +32,7 @@ class Service:
     host: PipelineHost
     jobs: JobQueue
     store: ImageStore
-    database: Database
+    projects: Projects
     metrics: Metrics
 
 
@@ -51,12 +52,13 @@ async def open_service(settings: Settings, engine: Engine) -> AsyncGenerator[Ser
     host = PipelineHost(lambda: _new_worker(settings, engine), _patience(settings, engine), metrics)
     jobs = JobQueue(host, JobRecords(database), metrics, server, engine.name)
     store = ImageStore(server.data_dir)
-    housekeeping = Housekeeping(database, jobs, store, server)
+    projects = Projects(database, store)
+    housekeeping = Housekeeping(database, jobs, projects, store, server)
     await jobs.restore()
     cleaning = asyncio.create_task(housekeeping.keep_on())
     with StopSignals(jobs.drain, jobs.hurry).heeded():
         yield Service(
-            settings=settings, engine=engine, host=host, jobs=jobs, store=store, database=database, metrics=metrics
+            settings=settings, engine=engine, host=host, jobs=jobs, store=store, projects=projects, metrics=metrics
         )
     await jobs.drain()
     cleaning.cancel()

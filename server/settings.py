@@ -90,6 +90,8 @@ class ServerSettings(BaseModel, extra="forbid", frozen=True):
     max_age_days: Annotated[float, Field(gt=0)] = 30.0
     """Days after which finished jobs, and pictures that nothing uses, are removed."""
     max_body_mb: Annotated[float, Field(gt=0)] = 32.0
+    max_project_mb: Annotated[float, Field(gt=0)] = 1024.0
+    """The largest project file, and what its pictures may have together."""
     max_pixels: Annotated[int, Field(ge=1)] = 16_777_216
     """Width × height of one image."""
     max_side: Annotated[int, Field(ge=1)] = 8192

@@ -7,7 +7,7 @@ import os
 import re
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,7 +36,7 @@ class ImageStore:
     """
 
     def __init__(self, data_dir: Path) -> None:
-        self._folder = data_dir / "images"
+        self.folder = data_dir / "images"
 
     def put(self, png: bytes) -> str:
         """Keep the bytes of a PNG file and return their SHA-256; raises `DiskFullError`.
@@ -48,7 +48,8 @@ class ImageStore:
         try:
             os.utime(path)
         except FileNotFoundError:
-            _write_atomically(path, png)
+            with disk_full_told():
+                _write_atomically(path, png)
         return sha256
 
     def read(self, sha256: str) -> bytes:
@@ -63,7 +64,7 @@ class ImageStore:
 
     def files(self) -> Iterator[StoredFile]:
         """Yield every picture that is held."""
-        for path in self._folder.glob("??/*.png"):
+        for path in self.folder.glob("??/*.png"):
             with contextlib.suppress(FileNotFoundError):
                 about = path.stat()
                 yield StoredFile(sha256=path.stem, size=about.st_size, used_at=about.st_mtime)
@@ -84,7 +85,7 @@ class ImageStore:
 
     def remove_leftovers(self, before: float) -> None:
         """Remove what a process left that ended in the middle of a change, before a time in seconds since 1970."""
-        for path in (*self._folder.glob("??/*.part"), *self._folder.glob("??/*.gone")):
+        for path in (*self.folder.glob("??/*.part"), *self.folder.glob("??/*.gone")):
             with contextlib.suppress(FileNotFoundError):
                 if path.stat().st_mtime < before:
                     path.unlink()
@@ -93,22 +94,28 @@ class ImageStore:
         return _SHA256.fullmatch(sha256) is not None and self._path(sha256).is_file()
 
     def _path(self, sha256: str) -> Path:
-        return self._folder / sha256[:2] / f"{sha256}.png"
+        return self.folder / sha256[:2] / f"{sha256}.png"
 
 
 def _write_atomically(path: Path, content: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, suffix=".part")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, suffix=".part")
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            Path(name).replace(path)
-        except BaseException:
-            Path(name).unlink(missing_ok=True)
-            raise
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(name).replace(path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+
+
+@contextlib.contextmanager
+def disk_full_told() -> Generator[None]:
+    """Turn what a full disk raises into `DiskFullError`."""
+    try:
+        yield
     except OSError as error:
         if error.errno in {errno.ENOSPC, errno.EDQUOT}:
             raise DiskFullError(DISK_FULL) from None

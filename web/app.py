@@ -17,7 +17,7 @@ from web.door.middleware import Door, warnings
 from web.door.tokens import Token
 from web.errors import add_error_handlers
 from web.middleware import BodyLimit, Envelope
-from web.routes import docs, engine, health, images, jobs, metrics, pages, qwen_image, stacks
+from web.routes import docs, engine, health, images, jobs, metrics, pages, projects, qwen_image, stacks
 from web.routes.login import login_routes
 from web.state import Offload, State
 
@@ -46,6 +46,7 @@ def create_app(settings: Settings, pipeline: str | None = None) -> FastAPI:
                 host=service.host,
                 jobs=service.jobs,
                 store=service.store,
+                projects=service.projects,
                 metrics=service.metrics,
                 offload=Offload(),
             )
@@ -60,13 +61,18 @@ def create_app(settings: Settings, pipeline: str | None = None) -> FastAPI:
         redirect_slashes=False,
         lifespan=lifespan,
     )
-    app.add_middleware(BodyLimit, limit_mb=settings.server.max_body_mb, timeout_s=settings.server.client_timeout_s)
+    app.add_middleware(
+        BodyLimit,
+        limit_mb=settings.server.max_body_mb,
+        limits_mb={projects.IMPORT_PATH: settings.server.max_project_mb},
+        timeout_s=settings.server.client_timeout_s,
+    )
     app.add_middleware(Door, settings=settings.server, token=token)
     app.add_middleware(Envelope)
     app.add_middleware(Access)
     add_error_handlers(app)
     app.add_exception_handler(ClientDisconnect, _on_client_left)
-    for routes in (qwen_image, stacks, engine, jobs, images, health, metrics, docs, pages):
+    for routes in (qwen_image, stacks, projects, jobs, images, engine, health, metrics, docs, pages):
         app.include_router(routes.router)
     app.include_router(login_routes(token))
     app.mount("/static", pages.PageFiles(), name="static")

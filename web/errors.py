@@ -18,11 +18,12 @@ from server.errors import (
     JobCanceledError,
     NotFoundError,
     PipelineError,
+    ProjectChangedError,
     QueueFullError,
     StoppingError,
     WorkerLostError,
 )
-from web.patterns import HEX_COLOUR, NOT_BLANK, VISIBLE_ASCII
+from web.patterns import HEX_COLOUR, IMAGE_ADDRESS, NOT_BLANK, VISIBLE_ASCII
 from web.problems import ErrorBody, error_type, problem_response
 
 STATUS: Mapping[type[LLMDiTError], int] = {
@@ -33,6 +34,7 @@ STATUS: Mapping[type[LLMDiTError], int] = {
     QueueFullError: 503,
     StoppingError: 503,
     JobCanceledError: 409,
+    ProjectChangedError: 409,
     WorkerLostError: 503,
     NonFiniteOutputError: 500,
     PipelineError: 500,
@@ -52,6 +54,7 @@ _MESSAGES = {
 _FORMS = {
     NOT_BLANK: "must say something",
     HEX_COLOUR: "must be a color as #rrggbb or #rrggbbaa",
+    IMAGE_ADDRESS: "must be the address /api/images/….png of a picture that this server holds",
     VISIBLE_ASCII: "must be visible ASCII characters without spaces",
 }
 _SUBJECT = re.compile(r"^(Input|List|String|Value) should")

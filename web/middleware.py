@@ -4,6 +4,7 @@ import asyncio
 import logging
 import re
 import secrets
+from collections.abc import Mapping
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -102,10 +103,11 @@ class Body:
 class BodyLimit:
     """Refuses a body above the limit, at once when its length is announced, and one that comes too slowly."""
 
-    def __init__(self, app: ASGIApp, *, limit_mb: float, timeout_s: float) -> None:
+    def __init__(self, app: ASGIApp, *, limit_mb: float, limits_mb: Mapping[str, float], timeout_s: float) -> None:
+        """`limits_mb` are those of single paths."""
         self._app = app
         self._limit_mb = limit_mb
-        self._limit = int(limit_mb * 1024 * 1024)
+        self._limits_mb = limits_mb
         self._timeout_s = timeout_s
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -113,9 +115,11 @@ class BodyLimit:
             await self._app(scope, receive, send)
             return
         body = Body(receive, self._timeout_s)
+        limit_mb = self._limits_mb.get(scope["path"], self._limit_mb)
+        limit = int(limit_mb * 1024 * 1024)
         announced = Headers(scope=scope).get("content-length", "0")
-        if not announced.isdecimal() or int(announced) > self._limit:
-            await self._refuse(scope, body, send)
+        if not announced.isdecimal() or int(announced) > limit:
+            await self._refuse(limit_mb, scope, body, send)
             return
         started = False
 
@@ -126,8 +130,8 @@ class BodyLimit:
                 if started:  # an answer that does not need the body: it ends as if the client had left
                     return {"type": "http.disconnect"}
                 raise BodyTooSlowError(self._timeout_s) from None
-            if body.received > self._limit:
-                raise BodyTooLargeError(self._limit_mb)
+            if body.received > limit:
+                raise BodyTooLargeError(limit_mb)
             return message
 
         async def send_noticed(message: Message) -> None:
@@ -137,14 +141,14 @@ class BodyLimit:
 
         await self._app(scope, receive_limited, send_noticed)
 
-    async def _refuse(self, scope: Scope, body: Body, send: Send) -> None:
+    async def _refuse(self, limit_mb: float, scope: Scope, body: Body, send: Send) -> None:
         """Answer 413, then read on for a while: a client that is still sending would not see the answer otherwise."""
-        error = BodyTooLargeError(self._limit_mb)
+        error = BodyTooLargeError(limit_mb)
 
         async def send_then_drain(message: Message) -> None:
             if message["type"] == "http.response.body":
                 await send({**message, "more_body": True})
-                await self._drain(body)
+                await self._drain(body, int(2 * limit_mb * 1024 * 1024))
                 message = {"type": "http.response.body", "body": b""}
             await send(message)
 
@@ -152,9 +156,9 @@ class BodyLimit:
         response = problem_response(scope["state"]["request_id"], 413, error.detail, headers=headers)
         await response(scope, body.receive, send_then_drain)
 
-    async def _drain(self, body: Body) -> None:
+    async def _drain(self, body: Body, most: int) -> None:
         try:
-            while not body.complete and body.received <= 2 * self._limit:
+            while not body.complete and body.received <= most:
                 await body.receive()
         except TimeoutError:
             return

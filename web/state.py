@@ -11,6 +11,7 @@ from server.engines import Engine
 from server.host import PipelineHost
 from server.jobs import Job
 from server.metrics import Metrics
+from server.projects import Projects
 from server.queue import JobQueue
 from server.settings import Settings
 from server.store import ImageStore
@@ -36,6 +37,7 @@ class State(TypedDict):
     host: PipelineHost
     jobs: JobQueue
     store: ImageStore
+    projects: Projects
     metrics: Metrics
     offload: Offload
 

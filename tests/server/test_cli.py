@@ -11,6 +11,7 @@ from pathlib import Path
 
 import httpx
 import numpy as np
+import psd_tools
 import pytest
 from PIL import Image, ImageDraw
 
@@ -99,6 +100,48 @@ def test_composite_takes_single_pictures_and_zips(tmp_path: Path) -> None:
     assert made.shape == (4, 4, 4) and made[0, 3].tolist() == [0, 0, 255, 128]
 
 
+def bundle_of_two(path: Path) -> None:
+    """Write a ZIP with a red ground of 8 × 8 and, multiplied, a blue square of 2 × 2 at twice its size."""
+    manifest = {
+        "width": 8,
+        "height": 8,
+        "layers": [
+            {"file": "ground.png", "name": "Ground"},
+            {"file": "square.png", "name": "四角", "x": 4, "scale": 2, "blend": "multiply", "group": "Top"},
+        ],
+    }
+    for name, side, color in (("ground", 8, "red"), ("square", 2, "blue")):
+        Image.new("RGBA", (side, side), color).save(path.with_name(f"{name}.png"))
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.write(path.with_name("ground.png"), "ground.png")
+        archive.write(path.with_name("square.png"), "square.png")
+        archive.writestr("manifest.json", json.dumps(manifest))
+
+
+def test_composite_and_export_heed_what_a_bundle_says(tmp_path: Path) -> None:
+    bundle_of_two(tmp_path / "stack.zip")
+    done = run("composite", "stack.zip", "-o", "flat.png", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    flat = pixels(tmp_path / "flat.png")
+    assert flat[1, 5].tolist() == flat[3, 7].tolist() == [0, 0, 0, 255]
+    assert flat[5, 5].tolist() == flat[1, 3].tolist() == [255, 0, 0, 255]
+    for suffix in ("psd", "PPTX", "zip"):
+        done = run("export", "stack.zip", "-o", f"out.{suffix}", cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+        assert f"out.{suffix}: 2 layers" in done.stdout
+    document = psd_tools.PSDImage.open(tmp_path / "out.psd")
+    assert [layer.name for layer in document.descendants()] == ["Ground", "Top", "四角"]
+    layers, _ = read_bundle(zipfile.Path(tmp_path / "out.zip"))
+    assert [(layer.scale, layer.blend, layer.group) for layer in layers] == [(1, "normal", ""), (2, "multiply", "Top")]
+
+
+def test_a_jpeg_takes_the_background_it_is_given(tmp_path: Path) -> None:
+    Image.new("RGBA", (8, 8)).save(tmp_path / "clear.png")
+    done = run("export", "clear.png", "-o", "out.jpeg", "--background", "#2040c0", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert np.abs(pixels(tmp_path / "out.jpeg")[4, 4] - [0x20, 0x40, 0xC0, 255]).max() <= 3
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
@@ -108,6 +151,11 @@ def test_composite_takes_single_pictures_and_zips(tmp_path: Path) -> None:
         (["edit", "poster.png", "add a hat"], "Qwen-Image"),
         (["edit", "poster.png", "make it blue", "-o", "gone/out.png"], "cannot be written"),
         (["composite", "empty"], "not a layer bundle"),
+        (["export", "poster.png", "-o", "poster.gif"], ".psd"),
+        (["export", "poster.png", "-o", "poster"], ".psd"),
+        (["export", "empty", "-o", "poster.psd"], "not a layer bundle"),
+        (["export", "poster.png", "-o", "poster.jpg", "--background", "red"], "--background must be"),
+        (["export", "poster.png", "-o", "gone/poster.psd"], "cannot be written"),
         (["decompose", "poster.png", "--config", "gone.toml"], "gone.toml"),
         (["decompose", "poster.png", "--profile", "nobody"], "nobody"),
         (["decompose", "poster.png", "--engine", "magic"], "engine"),
@@ -194,7 +242,7 @@ def test_serve_takes_its_door_from_the_command_line_and_keeps_the_token_to_itsel
     assert token not in log.read_text()
 
 
-@pytest.mark.parametrize("command", ["serve", "decompose", "edit", "composite", "doctor"])
+@pytest.mark.parametrize("command", ["serve", "decompose", "edit", "composite", "export", "doctor"])
 def test_help_teaches_by_example(command: str, tmp_path: Path) -> None:
     done = run(command, "--help", cwd=tmp_path)
     assert done.returncode == 0

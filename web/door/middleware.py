@@ -59,7 +59,11 @@ class Door:
             )
         if is_foreign(scope):
             return _problem(
-                scope, 403, "cross_origin", "Another website asked for this: do it on the service's own page."
+                scope,
+                403,
+                "cross_origin",
+                "Another website asked for this: do it on the service's own page. If this was its own page, a proxy in "
+                "between has to pass the Host header on as it came.",
             )
         if scope["path"] == OPEN_TO_ALL or (scope["path"] == LOGIN and scope["method"] == "POST"):
             return None

@@ -3,7 +3,10 @@
 from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
+from llm_dit.blending import BLEND_MODES
+from llm_dit.exports.formats import EXPORT_NAMES
 from llm_dit.images import FORMATS
+from llm_dit.layer import MAX_SCALE, MIN_SCALE
 from llm_dit.pipelines.base import MAX_SEED, PipelineStatus
 from server.memory import memory_of
 from web.state import StateDep, engine_label
@@ -55,7 +58,9 @@ class LimitsResponse(BaseModel):
     max_pixels: int
     max_side: int
     image_formats: list[str] = [name.lower() for name in FORMATS]
-    export_formats: list[str] = ["zip", "png"]
+    export_formats: tuple[str, ...] = EXPORT_NAMES
+    blend_modes: tuple[str, ...] = BLEND_MODES
+    scale: tuple[float, float] = (MIN_SCALE, MAX_SCALE)
 
 
 class ConfigResponse(BaseModel):

@@ -17,6 +17,7 @@ templates = Jinja2Templates(ROOT / "templates")
 
 
 @router.get("/")
+@router.get("/p/{project_id}")
 async def page(request: Request) -> Response:
     response = templates.TemplateResponse(request, "index.html", headers={"Cache-Control": "no-cache"})
     recognize(request, response)
