@@ -117,10 +117,11 @@ def sigterm(times: int) -> dict[str, Any]:
 
 
 def _while_starting(folder: Path) -> tuple[int, float]:
+    """Stop a service that has said where it will be, and is not there yet."""
     with (folder / "log").open("wb") as log:
         process = begin(folder, log, program=STAND_IN)
-    until(lambda: "The page is on" in (folder / "log").read_text())
-    time.sleep(random.uniform(0, 1.0))
+    until(lambda: "The engine is" in (folder / "log").read_text())
+    time.sleep(random.uniform(0.01, 0.5))
     return _terminate(process)
 
 
