@@ -1,4 +1,4 @@
-"""The figures of `benchmarks/soak.py` for some seconds: mixed traffic gets what it should, and leaves nothing behind."""
+"""The figures of `benchmarks/soak.py` for some seconds: mixed traffic gets what it should and leaves nothing."""
 
 from benchmarks import soak
 
