@@ -18,7 +18,7 @@ class StepPipeline:
 
     "slow": each step takes 20 ms. In step 1, "crash" ends the process, "hang" goes on for an hour, "raise" raises what
     no pipeline should, "oom" runs out of memory, "lose device" loses the device, and "quote …" warns and fails with its
-    own words in every message.
+    own words in every message. "black" gives black pictures.
     """
 
     engine = "steps"
@@ -42,7 +42,7 @@ class StepPipeline:
     ) -> Decomposition:
         _work(prompt, num_inference_steps, progress)
         layers = [Image.new("RGBA", image.size) for _ in range(layer_num)]
-        layers[0] = image.copy()
+        layers[0] = image.copy() if prompt != "black" else Image.new("RGBA", image.size, "black")
         return Decomposition(layers, seed=seed, prompt=prompt, names=[f"Layer {n}" for n in range(layer_num)])
 
     def edit_layer(

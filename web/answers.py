@@ -1,6 +1,7 @@
 """What answers hold: images as data URLs for who waited, as addresses for who asks later."""
 
 from collections.abc import Callable
+from typing import Annotated
 
 from pydantic import BaseModel, Field
 
@@ -12,6 +13,7 @@ from web.images import address_of, data_url
 from web.problems import ErrorBody
 
 ImageUrl = Callable[[str], str]
+Warnings = Annotated[list[str], Field(description="What to know about the result, in a sentence each.")]
 
 
 class DecomposedLayer(BaseModel):
@@ -27,6 +29,7 @@ class DecomposeResponse(BaseModel):
     layers: list[DecomposedLayer]
     layer_count: int = Field(description="Layers without the composite.")
     seed: int
+    warnings: Warnings
     prompt: str = Field(description="The prompt that was used.")
     resolution: int
     width: int
@@ -40,6 +43,7 @@ class EditLayerResponse(BaseModel):
     width: int
     height: int
     seed: int
+    warnings: Warnings
     generation_time: float = Field(description="Seconds.")
     engine: str
 
@@ -96,6 +100,7 @@ def result_response(
         width=image.width,
         height=image.height,
         seed=result.seed,
+        warnings=list(result.warnings),
         generation_time=round(result.generation_time_s, 3),
         engine=result.engine,
     )
@@ -121,6 +126,7 @@ def _decompose_response(job_input: DecomposeInput, result: JobResult, image_url:
         layers=layers,
         layer_count=len(layers) - 1,
         seed=result.seed,
+        warnings=list(result.warnings),
         prompt=result.prompt,
         resolution=job_input.resolution,
         width=layers[0].width,

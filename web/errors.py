@@ -41,7 +41,9 @@ STATUS: Mapping[type[LLMDiTError], int] = {
     LLMDiTError: 500,
 }
 RETRY_AFTER_S = 5
-"""When to come back after a 503 that knows no better."""
+"""When to come back after a 503 that goes by itself."""
+REPAIR_AFTER_S = 60
+"""When to come back after a 503 that somebody has to do something about."""
 
 # Python's names of arguments, where HTTP has other ones.
 HTTP_NAMES = {"layer_image": "image", "num_inference_steps": "steps"}
@@ -92,6 +94,13 @@ def status_of(error: LLMDiTError) -> int:
     return next(STATUS[ancestor] for ancestor in type(error).__mro__ if ancestor in STATUS)
 
 
+def retry_after_s(error: LLMDiTError) -> int:
+    """Return when another try may help, for an error that is a 503."""
+    if isinstance(error, QueueFullError):
+        return error.retry_after_s
+    return RETRY_AFTER_S if error.temporary else REPAIR_AFTER_S
+
+
 def add_error_handlers(app: FastAPI) -> None:
     app.add_exception_handler(LLMDiTError, _on_domain_error)
     app.add_exception_handler(RequestValidationError, _on_validation_error)
@@ -103,8 +112,7 @@ async def _on_domain_error(request: Request, error: Exception) -> Response:
     status, body = status_of(error), error_body(error)
     headers: dict[str, str] = {}
     if status == HTTPStatus.SERVICE_UNAVAILABLE:
-        wait_s = error.retry_after_s if isinstance(error, QueueFullError) else RETRY_AFTER_S
-        headers["Retry-After"] = str(wait_s)
+        headers["Retry-After"] = str(retry_after_s(error))
     return problem_response(
         request.state.request_id, status, body.message, code=body.code, param=body.param, headers=headers
     )

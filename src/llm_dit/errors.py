@@ -10,7 +10,7 @@ LLMDiTError
     ├── OutOfMemoryError       the device's or the computer's memory does not hold what the run needs
     ├── WeightsError           a checkpoint is missing, incomplete or damaged; the message names the file in it
     ├── DownloadError          the hub cannot be reached, refuses, or sends something else
-    ├── DiskFullError          there is no room for the weights
+    ├── DiskFullError          there is no room for the weights, or for results
     ├── EditOnlyError          the pipeline was opened to edit, and cannot decompose
     ├── NonFiniteOutputError   the model's numbers ran out of range, so that there is no image
     └── VersionError           a library is missing or too old
@@ -102,7 +102,7 @@ class DownloadError(EngineError):
 
 
 class DiskFullError(EngineError):
-    """There is no room on the disk for the weights."""
+    """There is no room on the disk for the weights, or for results."""
 
     code = "disk_full"
     temporary = True

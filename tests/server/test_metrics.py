@@ -1,12 +1,27 @@
 """What Prometheus reads, read back with Prometheus's own parser."""
 
+import re
+
 from prometheus_client.parser import text_string_to_metric_families
 
 from server.metrics import Metrics, Readings
+from tests.conftest import ROOT
 
 READINGS = Readings(version="1.2", engine="classical", queue_length=3, running=1, ready=False)
 
 
+FULL = Readings(
+    version="1.2",
+    engine="qwen",
+    queue_length=0,
+    running=0,
+    ready=True,
+    loaded_models=("Qwen-Image-Layered", 'a "quoted\n" name'),
+    worker_memory_bytes=5_000,
+    device_memory_used_bytes=20_000_000_000,
+    device_memory_size_bytes=24_000_000_000,
+    store_bytes=0,
+)
 Figures = dict[tuple[str, frozenset[tuple[str, str]]], float]
 
 
@@ -61,18 +76,7 @@ def test_readings_are_those_of_the_moment_and_what_is_not_known_is_left_out() ->
     assert value(metrics, "build_info", version="1.2", engine="classical") == 1
     assert (value(metrics, "queue_length"), value(metrics, "jobs_running"), value(metrics, "ready")) == (3, 1, 0)
     assert value(metrics, "device_memory_used_bytes") is None
-    now = Readings(
-        version="1.2",
-        engine="qwen",
-        queue_length=0,
-        running=0,
-        ready=True,
-        loaded_models=("Qwen-Image-Layered", 'a "quoted\n" name'),
-        worker_memory_bytes=5_000,
-        device_memory_used_bytes=20_000_000_000,
-        device_memory_size_bytes=24_000_000_000,
-        store_bytes=0,
-    )
+    now = FULL
     assert (value(metrics, "queue_length"), value(metrics, "ready")) == (0, 1)
     assert value(metrics, "model_loaded", model="Qwen-Image-Layered") == 1
     assert value(metrics, "model_loaded", model='a "quoted\n" name') == 1
@@ -94,3 +98,11 @@ def test_the_text_is_small_and_plain() -> None:
     assert media_type.startswith("text/plain; version=0.0.4")
     assert b"_created" not in content
     assert b"# HELP llm_dit_queue_wait_seconds From taken in to started.\n" in content
+
+
+def test_every_metric_is_in_the_documentation() -> None:
+    metrics = Metrics(lambda: FULL)
+    page = (ROOT / "docs/operating.md").read_text()
+    names = re.findall(r"# TYPE llm_dit_(\w+)", metrics.render()[0].decode())
+    assert len(names) > 15
+    assert [name for name in names if f"`{name}`" not in page] == []

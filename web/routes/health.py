@@ -8,7 +8,7 @@ from pydantic import BaseModel, Field
 from server.errors import StoppingError
 from server.jobs import describe_loading
 from server.queue import STOPPING
-from web.errors import RETRY_AFTER_S
+from web.errors import RETRY_AFTER_S, retry_after_s
 from web.openapi import problems
 from web.problems import problem_response
 from web.state import StateDep, engine_label
@@ -46,5 +46,5 @@ async def readyz(request: Request, state: StateDep) -> ReadyResponse | Response:
         503,
         error.message if error else loading,
         code=error.code if error else "loading",
-        headers={"Retry-After": str(RETRY_AFTER_S)},
+        headers={"Retry-After": str(retry_after_s(error) if error else RETRY_AFTER_S)},
     )

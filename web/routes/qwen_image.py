@@ -11,7 +11,7 @@ from server.submission import Submission
 from web.answers import DecomposeResponse, EditLayerResponse, JobResponse, inline_from, job_response, result_response
 from web.body import JobRoute
 from web.clients import client_of
-from web.images import Picture, image_limits
+from web.images import Picture, job_limits
 from web.openapi import problems
 from web.patterns import VISIBLE_ASCII
 from web.schemas import DecomposeRequest, EditLayerRequest
@@ -92,7 +92,7 @@ async def edit_layer(
 async def _submit(
     body: DecomposeRequest | EditLayerRequest, request: Request, state: State, key: str | None, *, kept: bool
 ) -> Job:
-    limits = image_limits(state["settings"].server)
+    limits = job_limits(state["settings"].server, state["engine"], body.output_size)
     image = await state["offload"](lambda: Picture(body.image).keep(state["store"], limits))
     submission = Submission(
         job_input=body.to_input(image, state["settings"].qwen_image),
