@@ -72,7 +72,7 @@ def leaving(times: int) -> dict[str, Any]:
         for seed in range(1, times + 1):
             blocker = start(service, 10_000 + seed, **LONG)
             until(lambda address=blocker: job(service, address)["status"] == "processing")
-            seconds.append(_leave(service, seed))
+            seconds.append(leave(service, seed))
             until(lambda: queue(service)["length"] == 0)
             delete(service, blocker)
         # A job that is sent last runs last.
@@ -85,7 +85,7 @@ def leaving(times: int) -> dict[str, Any]:
     return part(wrong, clients=times, never_started=never, slowest_s=round(max(seconds), 2))
 
 
-def _leave(service: Running, seed: int) -> float:
+def leave(service: Running, seed: int) -> float:
     """Wait in the queue on a connection, close it, and return the seconds until the queue is empty."""
     body = decompose_body(seed)
     with socket.create_connection(("127.0.0.1", service.port)) as connection:
@@ -122,27 +122,27 @@ def _while_starting(folder: Path) -> tuple[int, float]:
         process = begin(folder, log, program=STAND_IN)
     until(lambda: "The engine is" in (folder / "log").read_text())
     time.sleep(random.uniform(0.01, 0.5))
-    return _terminate(process)
+    return terminate(process)
 
 
 def _while_loading(folder: Path) -> tuple[int, float]:
     with running(folder, program=STAND_IN, environment={LOAD_S: "60"}) as service:
         start(service, 1)
         time.sleep(random.uniform(0, 1.0))
-        return _terminate(service.process)
+        return terminate(service.process)
 
 
 def _while_idle(folder: Path) -> tuple[int, float]:
     with ready(folder) as service:
         time.sleep(random.uniform(0, 1.0))
-        return _terminate(service.process)
+        return terminate(service.process)
 
 
 def _while_running(folder: Path) -> tuple[int, float]:
     with ready(folder) as service:
         start(service, 1, prompt=random.choice(["slow", "hang"]), steps=100)
         time.sleep(random.uniform(0, 1.0))
-        return _terminate(service.process)
+        return terminate(service.process)
 
 
 def _while_full(folder: Path) -> tuple[int, float]:
@@ -155,7 +155,7 @@ def _while_full(folder: Path) -> tuple[int, float]:
         for seed in range(2, 9):
             start(service, seed, **LONG)
         time.sleep(random.uniform(0, 1.0))
-        stopped = _terminate(service.process)
+        stopped = terminate(service.process)
         for thread in waiting:
             thread.join()
         return stopped
@@ -170,7 +170,7 @@ MOMENTS: dict[str, Callable[[Path], tuple[int, float]]] = {
 }
 
 
-def _terminate(process: subprocess.Popen[bytes]) -> tuple[int, float]:
+def terminate(process: subprocess.Popen[bytes]) -> tuple[int, float]:
     """Send SIGTERM and return the exit code and how long it took; a process that stays for a minute is killed."""
     begun = time.monotonic()
     process.send_signal(signal.SIGTERM)
