@@ -31,7 +31,7 @@ from benchmarks.stand_in import read_runs
 from benchmarks.stops import leave
 from tests.pictures import as_data_url, encoded, png
 
-SETTINGS = {"stall_timeout_s": "1", "cancel_grace_s": "1", "client_timeout_s": "10"}
+SETTINGS = {"stall_timeout_s": "3", "client_timeout_s": "10"}
 QUEUE = 8
 FAST_S = 0.05
 SOCKETS = 150
