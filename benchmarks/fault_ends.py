@@ -58,7 +58,7 @@ def terminated_in_a_run(folder: Path, time: int) -> float:
 
 def terminated_twice(folder: Path, _time: int) -> float:
     with ready(folder, drain_s="100") as service:
-        start(service, 1, "hang")
+        start(service, 1, **LONG)
         service.process.send_signal(signal.SIGTERM)
         until(lambda: get(service, "/readyz").status == 503, timeout_s=1)
         code, seconds = terminate(service.process)
