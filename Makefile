@@ -11,7 +11,8 @@ SOURCES := src server web tests benchmarks scripts
 run: $(VENV)/run.stamp
 	$(BIN)/llm-dit serve --port $(PORT)
 
-test: $(VENV)/test.stamp browser
+test: $(VENV)/test.stamp browser node
+	npm test --silent
 	$(BIN)/pytest
 
 check: $(VENV)/test.stamp node

@@ -1,7 +1,7 @@
 """Take the pictures of the page that the documentation shows.
 
 `python scripts/screenshots.py http://127.0.0.1:8000 [FOLDER]`, with the service running there. The browser is the one
-that CHROMIUM names, the system's, or Playwright's own.
+that CHROMIUM names, the system's, or Playwright's own; for the Chinese picture the system needs a Chinese font.
 """
 
 import io
@@ -9,17 +9,25 @@ import os
 import shutil
 import sys
 from pathlib import Path
+from typing import Any
 
 from PIL import Image
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
-SAMPLE = "House and garden"
 INSTRUCTION = "make it look vintage"
 STANDSTILL = """
 () => Promise.all(document.getAnimations()
   .filter((animation) => animation.effect.getTiming().iterations === 1)
   .map((animation) => animation.finished.catch(() => 0)))
 """
+DESK: dict[str, Any] = {"viewport": {"width": 1440, "height": 900}}
+PHONE: dict[str, Any] = {
+    "viewport": {"width": 390, "height": 844},
+    "device_scale_factor": 2,
+    "has_touch": True,
+    "is_mobile": True,
+}
+HOUSE, POSTER, NIGHT, BALLOONS = range(4)
 
 
 def main() -> None:
@@ -30,62 +38,83 @@ def main() -> None:
     with sync_playwright() as playwright:
         path = os.environ.get("CHROMIUM") or shutil.which("chromium") or playwright.chromium.executable_path
         browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
-        desktop(open_page(browser, sys.argv[1], 1440, 900, "light"), folder, "light")
-        desktop(open_page(browser, sys.argv[1], 1440, 900, "dark"), folder, "dark")
-        phone(open_page(browser, sys.argv[1], 390, 844, "light", touch=True), folder)
+        work(open_page(browser, sys.argv[1], **DESK), folder)
+        dark(open_page(browser, sys.argv[1], **DESK, color_scheme="dark"), folder)
+        chinese(open_page(browser, sys.argv[1], **DESK, locale="zh-CN"), folder)
+        phone(open_page(browser, sys.argv[1], **PHONE), folder)
         browser.close()
 
 
-def open_page(browser: Browser, url: str, width: int, height: int, scheme: str, *, touch: bool = False) -> Page:
-    page = browser.new_context(
-        viewport={"width": width, "height": height},
-        device_scale_factor=2 if touch else 1,
-        color_scheme="dark" if scheme == "dark" else "light",
-        has_touch=touch,
-        is_mobile=touch,
-    ).new_page()
+def open_page(browser: Browser, url: str, **how: Any) -> Page:
+    page = browser.new_context(**how).new_page()
     page.goto(url)
     expect(page.locator(".engine[data-state=ready]")).to_be_visible()
     return page
 
 
-def desktop(page: Page, folder: Path, scheme: str) -> None:
-    shoot(page, folder, f"empty-{scheme}")
-    open_sample(page)
+def work(page: Page, folder: Path) -> None:
+    """One picture's way from the start to the export."""
+    shoot(page, folder, "empty")
+    open_sample(page, HOUSE)
     page.locator(".source .primary").click()
     expect(page.locator(".job-detail")).to_contain_text("step")
-    shoot(page, folder, f"working-{scheme}")
+    shoot(page, folder, "working")
     wait_for_layers(page)
-    shoot(page, folder, f"layers-{scheme}")
+    select(page, "top right")
+    shoot(page, folder, "layers")
     page.locator(".layer .edit").first.click()
+    shoot(page, folder, "edit")
     apply(page, "add a hat")
     expect(page.locator(".edit-dialog .callout")).to_be_visible()
-    shoot(page, folder, f"error-{scheme}")
+    shoot(page, folder, "error")
     apply(page, INSTRUCTION)
     expect(page.get_by_role("button", name="Replace layer")).to_be_visible()
-    shoot(page, folder, f"compare-{scheme}")
+    shoot(page, folder, "compare")
+    page.get_by_role("button", name="Replace layer").click()
+    page.get_by_role("button", name="Dismiss").click()
+    page.get_by_role("button", name="Export").click()
+    shoot(page, folder, "export")
+
+
+def dark(page: Page, folder: Path) -> None:
+    open_sample(page, NIGHT)
+    page.locator(".source .primary").click()
+    wait_for_layers(page)
+    page.locator(".layer-more summary").click()
+    shoot(page, folder, "dark")
+
+
+def chinese(page: Page, folder: Path) -> None:
+    open_sample(page, BALLOONS)
+    page.locator(".source .primary").click()
+    wait_for_layers(page)
+    page.locator(".layer-more .icon-button").nth(2).click()
+    shoot(page, folder, "chinese")
 
 
 def phone(page: Page, folder: Path) -> None:
-    shoot(page, folder, "phone-empty")
-    open_sample(page)
+    open_sample(page, POSTER)
     page.locator(".source .primary").click()
     wait_for_layers(page)
-    shoot(page, folder, "phone-layers")
-    page.locator(".layer .edit").first.click()
-    apply(page, INSTRUCTION)
-    expect(page.get_by_role("button", name="Replace layer")).to_be_visible()
-    shoot(page, folder, "phone-compare")
+    page.evaluate("scrollTo(0, 0)")
+    shoot(page, folder, "phone")
 
 
-def open_sample(page: Page) -> None:
-    page.get_by_role("button", name=SAMPLE).click()
+def open_sample(page: Page, number: int) -> None:
+    page.locator(".samples .sample").nth(number).click()
     expect(page.locator(".source .primary")).to_be_enabled()
 
 
 def wait_for_layers(page: Page) -> None:
     expect(page.locator(".layer").first).to_be_visible(timeout=120_000)
-    page.get_by_role("button", name="Dismiss").click()
+    page.locator(".notice .icon-button").click()
+
+
+def select(page: Page, name: str) -> None:
+    """Select the layer of that name, if the picture came apart so that there is one."""
+    row = page.locator(".layer-main").filter(has_text=name)
+    if row.count():
+        row.first.click()
 
 
 def apply(page: Page, instruction: str) -> None:
@@ -98,7 +127,7 @@ def shoot(page: Page, folder: Path, name: str) -> None:
     page.wait_for_load_state("networkidle")
     page.evaluate(STANDSTILL)
     with Image.open(io.BytesIO(page.screenshot())) as image:
-        image.convert("RGB").save(folder / f"{name}.webp", quality=90, method=6)
+        image.convert("RGB").save(folder / f"{name}.webp", quality=88, method=6)
     print(folder / f"{name}.webp")
 
 

@@ -17,12 +17,17 @@ _DEVICES = re.compile(r"(CON|PRN|AUX|NUL|COM[0-9]|LPT[0-9])(\.|$)", re.IGNORECAS
 
 
 def attachment(content: bytes, media_type: str, *, stem: str, suffix: str) -> Response:
-    """Return a file to save as `stem` + `suffix`; a name beyond ASCII goes by RFC 6266 and RFC 8187."""
+    """Return a file to save as `stem` + `suffix`."""
+    return Response(content, headers=saved_as(stem, suffix), media_type=media_type)
+
+
+def saved_as(stem: str, suffix: str) -> dict[str, str]:
+    """Return the header that gives a file its name; one beyond ASCII goes by RFC 6266 and RFC 8187."""
     ascii_stem = file_stem(unicodedata.normalize("NFKD", stem).encode("ascii", "ignore").decode(), "file")
     disposition = f'attachment; filename="{ascii_stem}{suffix}"'
     if ascii_stem != stem:
         disposition += f"; filename*=UTF-8''{quote(stem + suffix, safe='')}"
-    return Response(content, headers={"Content-Disposition": disposition}, media_type=media_type)
+    return {"Content-Disposition": disposition}
 
 
 def file_stem(name: str, default: str) -> str:

@@ -1,6 +1,6 @@
 // @ts-check
 /**
- * Build an element. `on…` keys are listeners, `class`, `role`, `for`, `data-…` and `aria-…` attributes, the rest properties.
+ * Build an element. `on…` keys are listeners, `class`, `role`, `for`, `popover`, `data-…` and `aria-…` attributes, the rest properties.
  *
  * @template {keyof HTMLElementTagNameMap} K
  * @param {K} tag
@@ -12,7 +12,7 @@ export function h(tag, props = {}, ...children) {
   const element = document.createElement(tag);
   for (const [key, value] of Object.entries(props)) {
     if (key.startsWith("on")) element.addEventListener(key.slice(2), /** @type {EventListener} */ (value));
-    else if (/^(class|role|for|data-.*|aria-.*)$/.test(key)) setAttribute(element, key, value);
+    else if (/^(class|role|for|popover|data-.*|aria-.*)$/.test(key)) setAttribute(element, key, value);
     else Reflect.set(element, key, value);
   }
   element.append(...children.filter((child) => child !== null));
@@ -63,5 +63,5 @@ export function setSlider(slider, value) {
 export function isTyping(event) {
   const target = event.target;
   if (target instanceof HTMLInputElement) return !["range", "radio", "checkbox", "file"].includes(target.type);
-  return target instanceof HTMLTextAreaElement;
+  return target instanceof HTMLTextAreaElement || target instanceof HTMLSelectElement;
 }

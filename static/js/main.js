@@ -1,62 +1,61 @@
 // @ts-check
-import { createActions } from "./actions/actions.js";
-import { h } from "./dom.js";
+import { createStart } from "./actions/start.js";
+import { h, isTyping, setText } from "./dom.js";
+import { t } from "./i18n.js";
 import { createBitmaps } from "./images/bitmaps.js";
-import { listenToKeys } from "./shortcuts.js";
+import { engineState } from "./state/engine.js";
 import { initialState } from "./state/initial.js";
-import { keepWorkspace, loadWorkspace } from "./state/storage.js";
+import { loadSpeeds } from "./state/storage.js";
 import { Store } from "./state/store.js";
-import { strings } from "./strings.js";
 import { api } from "./transport/api.js";
+import { createConflictBar } from "./views/conflict-bar.js";
 import { createDrop } from "./views/drop.js";
-import { createEditDialog } from "./views/edit-dialog.js";
 import { createHeader } from "./views/header.js";
 import { createEngineDialog, createHelpDialog } from "./views/info-dialogs.js";
-import { createJobBar } from "./views/job-bar.js";
-import { createLayerList } from "./views/layer-list.js";
 import { createBrokenBar, createNotice, createOfflineBar } from "./views/notice.js";
-import { createSource } from "./views/source.js";
-import { createStage } from "./views/stage.js";
+import { createProjectsDialog } from "./views/projects-dialog.js";
+import { createWelcome } from "./views/welcome.js";
 
-const store = new Store({ ...initialState(), ...loadWorkspace() });
+const store = new Store({ ...initialState(), speeds: loadSpeeds() });
 const bitmaps = createBitmaps(api);
-const actions = createActions({ store, api, bitmaps });
+/** @type {Promise<void> | null} */
+let editor = null;
+const context = { store, api, bitmaps, loadEditor: () => (editor ??= loadEditor()) };
+const start = createStart(context);
+const { actions } = start;
 
 const engineDialog = createEngineDialog();
 const helpDialog = createHelpDialog();
-const header = createHeader(actions, { openEngine: engineDialog.open, openHelp: helpDialog.open });
-const offline = createOfflineBar(actions);
-const broken = createBrokenBar(engineDialog.open);
-const source = createSource(actions);
-const stage = createStage(actions, bitmaps);
-const layers = createLayerList(actions, bitmaps);
-const jobBar = createJobBar(actions);
+const projectsDialog = createProjectsDialog(actions);
+const header = createHeader(actions, { openEngine: engineDialog.open, openHelp: helpDialog.open, openProjects: projectsDialog.open });
+const bars = [createOfflineBar(actions), createBrokenBar(engineDialog.open), createConflictBar(actions)];
+const welcome = createWelcome(actions, projectsDialog.open);
 const notice = createNotice(actions);
-const editDialog = createEditDialog(actions, bitmaps);
-const views = [header, offline, broken, source, stage, layers, jobBar, notice, editDialog, engineDialog];
+const idle = h("p", { class: "job-facts hint" });
+const foot = h("footer", { class: "job-bar" }, idle);
+const desk = h("main", { class: "desk" }, h("section", { class: "stage", id: "stage", tabIndex: -1, "aria-label": t("stage.region") }, welcome.element));
+/** @type {{render: (state: import("./types.js").State) => void}[]} */
+const views = [header, ...bars, welcome, notice, engineDialog, projectsDialog, { render: ({ status, reachable }) => setText(idle, t(`job.idle.${engineState(status, reachable)}`)) }];
 
 document.body.prepend(
-  h("a", { class: "skip-link", href: "#stage" }, strings.skip),
-  h(
-    "div",
-    { class: "app" },
-    header.element,
-    h("div", { class: "bars" }, offline.element, broken.element),
-    h("main", { class: "desk" }, source.element, stage.element, layers.element),
-    jobBar.element,
-  ),
+  h("a", { class: "skip-link", href: "#stage" }, t("skip")),
+  h("div", { class: "app" }, header.element, h("div", { class: "bars" }, ...bars.map((bar) => bar.element)), desk, foot),
   createDrop(actions),
   notice.element,
-  editDialog.element,
-  engineDialog.element,
-  helpDialog.element,
+  ...[engineDialog, helpDialog, projectsDialog].map((dialog) => dialog.element),
 );
+
+async function loadEditor() {
+  const { createEditor } = await import("./editor.js");
+  views.push(...createEditor(context, start, { desk, foot, welcome: welcome.element }, whenever));
+}
 
 /** Render once for all changes of a moment. */
 let due = false;
 function render() {
   due = false;
-  document.body.dataset.has = store.state.project.layers.length > 0 ? "layers" : store.state.project.picture ? "picture" : "nothing";
+  const { doc, entering } = store.state;
+  document.body.dataset.has = doc.layers.length > 0 ? "layers" : doc.picture ? "picture" : entering ? "entering" : "nothing";
   for (const view of views) view.render(store.state);
 }
 
@@ -75,13 +74,15 @@ store.addEventListener("change", () => {
   if (!due) queueMicrotask(render);
   due = true;
 });
-whenever(() => store.state.project.composite, actions.measureFidelity);
-whenever(() => store.state.project.picture, () => requestAnimationFrame(source.focus));
-whenever(() => Object.keys(store.state.jobs).length, actions.checkService);
+addEventListener("keydown", (event) => {
+  if (event.key !== "?" || isTyping(event) || document.querySelector("dialog[open]")) return;
+  event.preventDefault();
+  helpDialog.open();
+});
+// A phone that was asleep has lost its connections.
+document.addEventListener("visibilitychange", () => document.visibilityState === "visible" && actions.wakeJobs());
+addEventListener("pageshow", (event) => event.persisted && actions.wakeJobs());
 
-listenToKeys(store, actions, stage, layers, helpDialog.open);
-keepWorkspace(store);
 render();
 actions.checkService();
-actions.resumeJobs();
-actions.measureFidelity();
+actions.enterAddress();

@@ -1,5 +1,11 @@
 // @ts-check
+import { setVisible, showOnly } from "./commands/look.js";
+import { flip } from "./commands/place.js";
 import { isTyping } from "./dom.js";
+import { findLayer, indexOf } from "./state/doc.js";
+
+const STEPS = /** @type {Record<string, [number, number]>} */ ({ ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] });
+const FAR = 10;
 
 /**
  * Keys that work wherever the focus is, except in text fields and under a modal.
@@ -8,28 +14,34 @@ import { isTyping } from "./dom.js";
  * @param {import("./types.js").Actions} actions
  * @param {ReturnType<typeof import("./views/stage.js").createStage>} stage
  * @param {ReturnType<typeof import("./views/layer-list.js").createLayerList>} layers
- * @param {() => void} openHelp
  */
-export function listenToKeys(store, actions, stage, layers, openHelp) {
+export function listenToKeys(store, actions, stage, layers) {
+  const selected = () => findLayer(store.state.doc, store.state.selected);
+  const showing = (/** @type {import("./types.js").Mode} */ mode) => () => actions.show(store.state.mode === mode ? "layers" : mode);
+
   /** @type {Record<string, () => void>} */
   const keys = {
-    "?": openHelp,
     "+": () => stage.zoomBy(1.25),
     "=": () => stage.zoomBy(1.25),
     "-": () => stage.zoomBy(0.8),
     0: () => stage.toFit(),
     1: () => stage.zoomTo(1),
-    o: () => actions.show(store.state.mode === "original" ? "layers" : "original"),
-    d: () => actions.show(store.state.mode === "difference" ? "layers" : "difference"),
+    o: showing("original"),
+    d: showing("difference"),
   };
 
-  /** @type {Record<string, (id: string) => void>} */
+  /** @type {Record<string, (layer: import("./types.js").Layer) => void>} */
   const layerKeys = {
     ArrowUp: () => selectBy(1),
     ArrowDown: () => selectBy(-1),
-    v: actions.toggle,
-    e: actions.openEdit,
-    F2: layers.rename,
+    v: (layer) => actions.run(setVisible(layer, !layer.visible)),
+    V: (layer) => actions.run(showOnly(layer)),
+    e: ({ id }) => actions.openEdit(id),
+    h: (layer) => actions.run(flip(layer, "flipX")),
+    H: (layer) => actions.run(flip(layer, "flipY")),
+    F2: ({ id }) => layers.rename(id),
+    Delete: actions.remove,
+    Backspace: actions.remove,
   };
 
   /** @param {number} by */
@@ -40,29 +52,40 @@ export function listenToKeys(store, actions, stage, layers, openHelp) {
 
   /** @param {number} by */
   function moveBy(by) {
-    const { selected, project } = store.state;
-    if (selected !== null) actions.moveTo(selected, project.layers.findIndex((layer) => layer.id === selected) + by);
+    const layer = selected();
+    if (layer !== null) actions.reorder(layer, indexOf(store.state.doc, layer.id) + by);
   }
 
-  /** @param {KeyboardEvent} event */
+  /** @param {KeyboardEvent} event @returns {(() => void) | undefined} */
   function command(event) {
     const key = event.key.toLowerCase();
+    const layer = selected();
     if (key === "enter") return actions.decompose;
     if (key === "z") return event.shiftKey ? actions.redo : actions.undo;
-    return key === "y" ? actions.redo : undefined;
+    if (key === "y") return actions.redo;
+    if (key === "d" && layer !== null) return () => actions.duplicate(layer);
+    if (key !== "c" || !getSelection()?.isCollapsed || layer === null) return undefined;
+    if (event.shiftKey) return () => actions.copyPicture(() => actions.exportStack("png"));
+    return () => actions.copyLayer(layer, () => actions.saveLayer(layer));
   }
 
-  /** @param {KeyboardEvent} event */
+  /** @param {KeyboardEvent} event @returns {(() => void) | undefined} */
   function actionFor(event) {
-    const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
+    const { key } = event;
     if (event.ctrlKey || event.metaKey) return isTyping(event) && key !== "Enter" ? undefined : command(event);
     if (isTyping(event)) return undefined;
     if (event.altKey) return key === "ArrowUp" ? () => moveBy(1) : key === "ArrowDown" ? () => moveBy(-1) : undefined;
-    const { selected } = store.state;
+    const layer = selected();
+    const step = STEPS[key];
+    if (step !== undefined && layer !== null && stage.hasFocus()) {
+      const by = event.shiftKey ? FAR : 1;
+      return () => stage.nudge(step[0] * by, step[1] * by);
+    }
     // Arrows belong to sliders and choices that have the focus.
-    const onField = event.target instanceof HTMLInputElement && key.startsWith("Arrow");
-    if (selected !== null && !onField && layerKeys[key]) return () => layerKeys[key](selected);
-    return keys[key];
+    const onField = event.target instanceof HTMLInputElement && step !== undefined;
+    const act = layerKeys[key] ?? layerKeys[key.toLowerCase()];
+    if (layer !== null && !onField && act !== undefined) return () => act(layer);
+    return keys[key] ?? keys[key.toLowerCase()];
   }
 
   addEventListener("keydown", (event) => {

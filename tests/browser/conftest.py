@@ -6,10 +6,12 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
+import httpx
 import pytest
 from PIL import Image, ImageDraw
 from playwright.sync_api import Browser, BrowserContext, sync_playwright
 
+from tests.browser.projects import FakeProjects
 from tests.browser.studio import Studio
 from tests.conftest import Service
 
@@ -19,6 +21,8 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
     "--no-first-run",
+    # A name that is not localhost: over plain HTTP the browser keeps from such a page what it keeps from one on a LAN.
+    "--host-resolver-rules=MAP studio.test 127.0.0.1",
 ]
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
@@ -45,10 +49,18 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture
 def open_studio(browser: Browser, service: Service) -> Iterator[Callable[..., Studio]]:
-    """Open the page: `open_studio(width=390, height=844, touch=True, scheme="dark", service=…)`.
+    """Open the page: `open_studio(width=390, height=844, touch=True, scheme="dark", at=…)`.
 
     When the test is over, every page must have been silent on its console and have asked no other host for anything.
     """
+    fakes: dict[str, FakeProjects | None] = {}
+
+    def fake_for(url: str) -> FakeProjects | None:
+        if url not in fakes:
+            has_projects = httpx.get(f"{url}/api/projects").status_code != 404
+            fakes[url] = None if has_projects else FakeProjects(url)
+        return fakes[url]
+
     with ExitStack() as stack:
 
         def open_page(
@@ -59,6 +71,9 @@ def open_studio(browser: Browser, service: Service) -> Iterator[Callable[..., St
             scheme: str = "light",
             at: Service = service,
             engine: str = "ready",
+            language: str = "en-US",
+            path: str = "/",
+            bypass_csp: bool = False,
         ) -> Studio:
             context: BrowserContext = browser.new_context(
                 viewport={"width": width, "height": height},
@@ -66,12 +81,16 @@ def open_studio(browser: Browser, service: Service) -> Iterator[Callable[..., St
                 is_mobile=touch,
                 color_scheme="dark" if scheme == "dark" else "light",
                 accept_downloads=True,
+                locale=language,
+                bypass_csp=bypass_csp,
             )
+            if (fake := fake_for(at.url)) is not None:
+                fake.install(context)
             context.set_default_timeout(20_000)
             stack.callback(context.close)
             studio = Studio(context, at.url)
             stack.callback(studio.assert_clean)
-            studio.open(engine=engine)
+            studio.open(path, engine=engine)
             return studio
 
         yield open_page

@@ -60,8 +60,8 @@ class Studio:
         if self.complaints:
             pytest.fail("\n".join(self.complaints))
 
-    def open(self, *, engine: str = "ready") -> None:
-        self.page.goto(self.url)
+    def open(self, path: str = "/", *, engine: str = "ready") -> None:
+        self.page.goto(self.url + path)
         expect(self.page.locator(f".engine[data-state={engine}]")).to_be_visible()
 
     def pretend(self, **status: Any) -> None:
@@ -105,7 +105,7 @@ class Studio:
         expect(self.decompose_button).to_be_enabled()
 
     def sample(self, name: str) -> None:
-        self.button(name).click()
+        self.button(name, exact=True).click()
         expect(self.decompose_button).to_be_enabled()
 
     def decompose(self, *, layers: int = 4) -> None:
@@ -113,6 +113,14 @@ class Studio:
         self.decompose_button.click()
         expect(self.rows).to_have_count(layers, timeout=60_000)
         self.wait_for_paint()
+
+    def menu(self, button: str, item: str) -> None:
+        """Open a button's menu and take an item of it."""
+        self.button(button).click()
+        self.page.get_by_role("menuitem", name=item).click()
+
+    def wait_until_saved(self) -> None:
+        expect(self.page.locator(".saved")).to_have_attribute("data-state", "saved")
 
     def wait_for_paint(self) -> None:
         self.wait_for(lambda: self.pixels()[3] > 250)

@@ -1,12 +1,17 @@
 """By keyboard alone, by touch on a phone, in light and in dark."""
 
+import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import expect
 
+from server.settings import ServerSettings
 from tests.browser.studio import Studio
+from tests.conftest import Service
+
+ALLOWED = "LLM_DIT_SERVER__ALLOWED_HOSTS"
 
 NARROW = """
 () => [...document.querySelectorAll("button, summary, input, textarea")]
@@ -76,6 +81,18 @@ def test_the_loop_by_keyboard_alone(studio: Studio) -> None:
     studio.wait_for(lambda: sum(studio.pixels()) < sum(before) - 30, "a darker picture")
     keyboard.press("Control+z")
     studio.wait_for(lambda: abs(sum(studio.pixels()) - sum(before)) < 3, "the picture of before")
+    tab_to(studio, "Export")
+    with studio.page.expect_download():
+        keyboard.press("Enter")
+        keyboard.press("ArrowDown")
+        keyboard.press("Enter")
+    expect(studio.button("Export")).to_be_focused()
+    studio.wait_until_saved()
+    studio.page.reload()
+    expect(studio.rows).to_have_count(3)
+    keyboard.press("Control+Shift+z")
+    studio.wait_for(lambda: sum(studio.pixels()) < sum(before) - 30, "the darker picture again")
+    keyboard.press("Control+z")
     keyboard.press("?")
     expect(studio.page.get_by_role("dialog", name="Shortcuts")).to_be_visible()
     keyboard.press("Escape")
@@ -105,6 +122,67 @@ def test_the_loop_by_touch(open_studio: Callable[..., Studio], picture: Path, wi
     expect(studio.rows.last).to_contain_text("v2")
     assert studio.overflow() == 0
 
+    studio.button("Undo: Edit").tap()
+    expect(studio.rows.last).not_to_contain_text("v2")
+    studio.button("Redo: Edit").tap()
+    studio.button("Export").tap()
+    assert studio.page.evaluate(NARROW) == []
+    with studio.page.expect_download():
+        studio.page.get_by_role("menuitem", name="Picture (PNG)").tap()
+    studio.wait_until_saved()
+    studio.page.reload()
+    expect(studio.rows.last).to_contain_text("v2")
+    assert studio.names()[1] == top
+    studio.button("Undo: Edit").tap()
+    expect(studio.rows.last).not_to_contain_text("v2")
+
+
+def test_over_plain_http_from_another_host(
+    open_studio: Callable[..., Studio], start_service: Callable[..., Service], picture: Path
+) -> None:
+    names = ServerSettings.model_fields
+    service = start_service(environment={ALLOWED: '["studio.test"]'} if "allowed_hosts" in names else {})
+    studio = open_studio(at=dataclasses.replace(service, url=service.url.replace("127.0.0.1", "studio.test")))
+    assert not studio.page.evaluate("isSecureContext")
+    studio.choose(picture)
+    studio.decompose(layers=2)
+    studio.edit("Background", "make it darker")
+    studio.button("Replace layer").click()
+    studio.menu("Export", "Copy picture")
+    with studio.page.expect_download():
+        studio.button("Save PNG").click()
+    studio.wait_until_saved()
+    studio.page.reload()
+    expect(studio.rows.last).to_contain_text("v2")
+
+
+def test_in_chinese(open_studio: Callable[..., Studio], picture: Path) -> None:
+    studio = open_studio(language="zh-CN")
+    page = studio.page
+    expect(page.get_by_text("把图片拆成图层")).to_be_visible()
+    assert page.evaluate("document.documentElement.lang") == "zh-Hans"
+    page.locator(".welcome input[type=file]").first.set_input_files(picture)
+    page.get_by_role("button", name="分解").click()
+    expect(page.locator(".layer")).to_have_count(4, timeout=60_000)
+    page.locator(".settings").click()
+    page.get_by_role("menuitemradio", name="English").click()
+    expect(studio.button("Export")).to_be_visible()
+    expect(page.locator(".layer")).to_have_count(4)
+    studio.button("Undo: Decompose").click()
+    page.get_by_role("button", name="Theme and language").click()
+    page.get_by_role("menuitemradio", name="简体中文").click()
+    expect(page.get_by_role("button", name="重做：分解")).to_be_enabled()
+
+
+def test_on_a_very_large_screen(open_studio: Callable[..., Studio], picture: Path) -> None:
+    studio = open_studio(width=3840, height=2160)
+    studio.choose(picture)
+    studio.decompose(layers=2)
+    assert studio.overflow() == 0
+    paper = studio.page.locator(".stage-paper").bounding_box()
+    assert paper is not None
+    assert paper["height"] > 300
+
 
 @pytest.mark.parametrize("width", [390, 375, 360])
 @pytest.mark.parametrize("label", ["Qwen-Image · NVIDIA H200", "Some engine with a long name · CPU"])
@@ -115,9 +193,9 @@ def test_the_header_fits_a_phone(open_studio: Callable[..., Studio], width: int,
     expect(chip).to_have_accessible_name(f"{label}. About this engine")
     assert studio.overflow() == 0
     assert studio.page.evaluate(NARROW) == []
-    help_button = studio.button("Shortcuts and help").bounding_box()
-    assert help_button is not None
-    assert help_button["x"] + help_button["width"] <= width
+    last = studio.button("Theme and language").bounding_box()
+    assert last is not None
+    assert last["x"] + last["width"] <= width
     if label.startswith("Qwen-Image"):
         assert chip.locator(".engine-text").evaluate("(e) => e.scrollWidth <= e.clientWidth")
 
@@ -125,13 +203,17 @@ def test_the_header_fits_a_phone(open_studio: Callable[..., Studio], width: int,
 def test_dark_follows_the_system_until_somebody_chooses(open_studio: Callable[..., Studio]) -> None:
     studio = open_studio(scheme="dark")
     assert _background(studio) < 60
-    studio.button("Theme: as the system").click()
+    _choose_theme(studio, "Light")
     assert _background(studio) > 200
     studio.page.reload()
     assert _background(studio) > 200
-    studio.button("Theme: light").click()
-    expect(studio.button("Theme: dark")).to_be_visible()
+    _choose_theme(studio, "Dark")
     assert _background(studio) < 60
+
+
+def _choose_theme(studio: Studio, name: str) -> None:
+    studio.button("Theme and language").click()
+    studio.page.get_by_role("menuitemradio", name=name).click()
 
 
 def _background(studio: Studio) -> float:

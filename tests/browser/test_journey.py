@@ -59,7 +59,7 @@ def test_from_a_sample_to_a_zip(studio: Studio) -> None:
     # Take it home.
     page.get_by_label(f"Opacity of {order[0]}").fill("50")
     with page.expect_download() as download:
-        studio.button("Download ZIP").click()
+        studio.menu("Export", "Layers (ZIP)")
     archive = zipfile.ZipFile(io.BytesIO(download.value.path().read_bytes()))
     assert download.value.suggested_filename == "house-and-garden-layers.zip"
     manifest = json.loads(archive.read("manifest.json"))
@@ -152,7 +152,7 @@ def test_the_estimate_grows_with_the_work(studio: Studio) -> None:
         " const { initialState } = await import('/static/js/state/initial.js');"
         " const base = initialState(), picture = { name: '', image: '', width: 4000, height: 3000 };"
         " const ask = (engine, settings, speeds = { [engine]: 1 }) => estimate({ ...base, speeds, status: { engine },"
-        "   project: { ...base.project, picture }, settings: { ...base.settings, ...settings } });"
+        "   doc: { ...base.doc, picture }, settings: { ...base.settings, ...settings } });"
         " return { unknown: ask('qwen', {}, {}),"
         "   qwen: [{ size: 'original' }, { size: '1024' }, { size: '640' }, { steps: 25 }, { layerNum: 8 }]"
         "     .map((settings) => ask('qwen', settings)),"
@@ -218,7 +218,7 @@ def test_png_is_the_composite(studio: Studio, picture) -> None:
     studio.choose(picture)
     studio.decompose(layers=2)
     with studio.page.expect_download() as download:
-        studio.button("Download the composite as PNG").click()
+        studio.menu("Export", "Picture (PNG)")
     with Image.open(download.value.path()) as image, Image.open(picture) as original:
         assert image.format == "PNG"
         assert image.convert("RGB").tobytes() == original.tobytes()

@@ -24,10 +24,10 @@ def test_progress_and_cancel(studio: Studio) -> None:
     studio.decompose_button.click()
     bar = studio.page.locator(".job-bar")
     expect(bar).to_contain_text(re.compile(r"step \d+ of \d+"))
-    expect(studio.page).to_have_title(re.compile(r"^\d+ % · llm-dit$"))
+    expect(studio.page).to_have_title(re.compile(r"^\d+ % · .*llm-dit$"))
     bar.get_by_role("button", name="Cancel").click()
     expect(studio.decompose_button).to_be_enabled()
-    expect(studio.page).to_have_title("llm-dit")
+    expect(studio.page).to_have_title("Night camp · llm-dit")
     expect(studio.rows).to_have_count(0)
     studio.button("Undo: Open picture").click()
     expect(studio.page.get_by_text("Take a picture apart")).to_be_visible()
@@ -121,8 +121,8 @@ def test_an_error_comes_into_view(open_studio: Callable[..., Studio], picture: P
 
 def test_the_place_in_the_queue_in_words(studio: Studio) -> None:
     words = studio.page.evaluate(
-        "async () => { const { strings } = await import('/static/js/strings.js');"
-        " return [null, 1, 2, 3].map(strings.job.queued); }"
+        "async () => { const { describeJob } = await import('/static/js/views/progress.js');"
+        " return [null, 1, 2, 3].map((position) => describeJob({ job: { status: 'queued', position } })); }"
     )
     assert words == ["Queued", "Queued, next", "Queued, 1 ahead", "Queued, 2 ahead"]
 
@@ -131,7 +131,7 @@ def test_limits_and_defaults_are_the_servers(studio: Studio) -> None:
     config = httpx.get(f"{studio.url}/api/qwen-image/config").json()
     page = studio.page.evaluate(
         "async () => { const m = await import('/static/js/state/initial.js');"
-        " return { limits: m.LIMITS, settings: m.initialState().settings, edit: m.NEW_EDIT }; }"
+        " return { limits: m.LIMITS, settings: m.DEFAULT_SETTINGS, edit: m.NEW_EDIT }; }"
     )
     assert page["limits"]["layers"] == config["limits"]["layer_num"]
     assert page["limits"]["steps"] == config["limits"]["steps"]

@@ -38,13 +38,14 @@ def test_paste_and_drop(studio: Studio, picture: Path, kind: str) -> None:
     studio.wait_for(lambda: _is_orange(studio.pixels((0.2, 0.35, 0.3, 0.45))), "the picture on the stage")
 
 
-def test_a_new_picture_can_be_undone(studio: Studio, picture: Path) -> None:
+def test_a_picture_on_top_of_a_stack_begins_a_project_and_leaves_the_other(studio: Studio, picture: Path) -> None:
     studio.choose(picture)
     studio.decompose(layers=2)
     names = studio.names()
     hand_over(studio, "drop", picture)
     expect(studio.rows).to_have_count(0)
-    studio.button("Undo: Open picture").click()
+    studio.button("Go back").click()
+    expect(studio.rows).to_have_count(2)
     assert studio.names() == names
 
 

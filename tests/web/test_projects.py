@@ -14,7 +14,7 @@ from PIL import Image
 
 from tests.conftest import Service
 from tests.pictures import disc, png, square
-from tests.web.test_bad_input import LEAK, assert_problem
+from tests.web.corpus import LEAK, assert_problem
 
 PROJECTS = "/api/projects"
 
@@ -93,7 +93,7 @@ def test_a_project_file_brings_its_pictures_to_another_server(client: httpx.Clie
     project = client.post(PROJECTS, json=fields).json()
     answer = client.get(f"{path(project)}/file")
     assert answer.headers["content-type"] == "application/zip"
-    assert "filename*=UTF-8''A_B%20_%E6%B5%B7%E6%8A%A5_.llm-dit.zip" in answer.headers["content-disposition"]
+    assert "filename*=UTF-8''A-B%20-%E6%B5%B7%E6%8A%A5.llm-dit.zip" in answer.headers["content-disposition"]
     with httpx.Client(base_url=base_url) as elsewhere:
         imported = elsewhere.post(
             f"{PROJECTS}/import", content=answer.content, headers={"Content-Type": "application/zip"}

@@ -1,10 +1,8 @@
 """`/api/projects`: pictures with their layers and versions, kept by the server for everybody who is let in."""
 
 import tempfile
-import unicodedata
 from collections.abc import AsyncIterator
 from typing import IO, Annotated, Any
-from urllib.parse import quote
 
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, Field, JsonValue
@@ -14,6 +12,7 @@ from server.project_files import FileLimits, read_project, write_project
 from server.projects import ADDRESS, Project, ProjectDraft, ProjectSummary
 from server.settings import ServerSettings
 from server.store import disk_full_told
+from web.attachments import file_stem, saved_as
 from web.body import JsonRoute, media_type
 from web.errors import UnsupportedMediaTypeError
 from web.images import address_of, image_limits
@@ -145,7 +144,7 @@ async def export_project(project_id: str, state: StateDep) -> Response:
     """Return a project with its pictures as one file, for another server or for later."""
     project = await state["projects"].get(project_id)
     file = await state["offload"](lambda: write_project(project, state["store"]))
-    headers = {"Content-Disposition": _disposition(f"{project.name}.llm-dit.zip")}
+    headers = saved_as(file_stem(project.name, "project"), ".llm-dit.zip")
     return StreamingResponse(_sent(file, state), headers=headers, media_type=FILE_TYPE)
 
 
@@ -153,13 +152,6 @@ async def _sent(file: IO[bytes], state: State) -> AsyncIterator[bytes]:
     with file:
         while chunk := await state["offload"](lambda: file.read(CHUNK_BYTES)):
             yield chunk
-
-
-def _disposition(name: str) -> str:
-    """Return the header that saves a file under a name in any script (RFC 6266)."""
-    clean = "".join("_" if sign in '/\\:*?"<>|' or not sign.isprintable() else sign for sign in name)
-    plain = unicodedata.normalize("NFKD", clean).encode("ascii", "ignore").decode()
-    return f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(clean, safe='')}"
 
 
 def _file_limits(settings: ServerSettings) -> FileLimits:

@@ -1,22 +1,21 @@
 // @ts-check
-import { commit } from "../state/history.js";
+import { decomposed } from "../commands/picture.js";
+import { t } from "../i18n.js";
 import { isSeed } from "../state/seed.js";
-import { projectFromAnswer } from "../state/project.js";
-import { compareImages } from "../images/fidelity.js";
 import { messageOf } from "../transport/api.js";
-import { strings } from "../strings.js";
+import { exactly, layerCount } from "../words.js";
 
 /**
  * Taking the picture apart.
- * @param {import("./actions.js").Context} context
+ * @param {import("./start.js").Context} context
  * @param {import("./jobs.js").Jobs} jobs
  */
-export function createDecompose({ store, api, bitmaps }, jobs) {
+export function createDecompose({ store, api }, jobs) {
   async function decompose() {
-    const { project, sending } = store.state;
-    if (project.picture === null || sending || isDecomposing(store.state)) return;
+    const { doc, sending } = store.state;
+    if (doc.picture === null || sending || isDecomposing(store.state)) return;
     if (!isSeed(store.state.settings.seed)) return;
-    const picture = project.picture;
+    const { picture } = doc;
     const work = workOf(store.state, picture);
     store.update({ sending: true, sourceError: null, notice: null });
     try {
@@ -34,32 +33,18 @@ export function createDecompose({ store, api, bitmaps }, jobs) {
    * @param {{picture: import("../types.js").Picture, work?: number}} purpose
    */
   function finish(job, { picture, work }) {
-    if (job.status === "canceled") return store.update({ notice: { text: strings.notices.canceled, action: null } });
-    if (job.status === "failed") return store.update({ sourceError: job.error?.message ?? strings.errors.unexpected });
+    if (job.status === "canceled") return store.update({ notice: { text: t("notice.canceled"), action: null } });
+    if (job.status === "failed") return store.update({ sourceError: job.error?.message ?? t("error.unexpected") });
     const answer = job.result;
-    const project = projectFromAnswer(picture, answer, job.id);
-    store.update({
-      ...commit(store.state, strings.steps.decompose, project),
-      ...(work ? { speeds: { ...store.state.speeds, [answer.engine]: answer.generation_time / work } } : {}),
-      selected: project.layers.at(-1)?.id ?? null,
-      mode: "layers",
-      notice: { text: strings.notices.decomposed(project.layers.length, answer.generation_time), action: null },
-    });
+    const { engine, generation_time: seconds } = answer;
+    const speeds = work ? { ...store.state.speeds, [engine]: seconds / work } : store.state.speeds;
+    store.run(decomposed(picture, answer, job.id), { speeds, mode: "layers" });
+    const { layers } = store.state.doc;
+    const text = t("notice.decomposed", { layers: layerCount(layers.length), time: exactly(seconds) });
+    store.update({ selected: layers.at(-1)?.id ?? null, notice: { text, action: null } });
   }
 
-  /** Compare what the server composed with the original, whenever another pair is on the table. */
-  async function measureFidelity() {
-    const { picture, composite } = store.state.project;
-    if (picture === null || composite === null) return store.update({ fidelity: null });
-    try {
-      const [original, rebuilt] = await Promise.all([bitmaps.load(picture.image), bitmaps.load(composite)]);
-      if (store.state.project.composite === composite) store.update({ fidelity: compareImages(original, rebuilt) });
-    } catch (error) {
-      store.update({ stageError: messageOf(error) });
-    }
-  }
-
-  return { finish, actions: { decompose, measureFidelity } };
+  return { finish, actions: { decompose } };
 }
 
 /** @param {import("../types.js").State} state */
@@ -67,10 +52,11 @@ export const isDecomposing = (state) =>
   state.sending || Object.values(state.jobs).some((tracked) => tracked.purpose.kind === "decompose");
 
 /**
+ * What is asked of the server for a picture, by the settings at hand.
  * @param {import("../types.js").State} state
- * @param {import("../types.js").Picture} picture
+ * @param {{image: string}} picture
  */
-function requestFor({ settings, status }, picture) {
+export function requestFor({ settings, status }, picture) {
   const body = { image: picture.image, layer_num: settings.layerNum, seed: settings.seed, ...sizeFor(settings.size) };
   if (status?.engine === "classical") return body;
   return { ...body, prompt: settings.prompt, steps: settings.steps, cfg_scale: settings.cfgScale };
@@ -126,5 +112,5 @@ export function workOf(state, picture) {
 /** Seconds that a decomposition may take, or null when none was made yet. @param {import("../types.js").State} state */
 export function estimate(state) {
   const speed = state.speeds[state.status?.engine ?? ""];
-  return state.project.picture === null || speed === undefined ? null : speed * workOf(state, state.project.picture);
+  return state.doc.picture === null || speed === undefined ? null : speed * workOf(state, state.doc.picture);
 }

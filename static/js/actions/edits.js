@@ -1,17 +1,17 @@
 // @ts-check
-import { commit, undo } from "../state/history.js";
+import { useVersion } from "../commands/versions.js";
+import { t } from "../i18n.js";
+import { coverageOf } from "../images/pixels.js";
+import { findLayer } from "../state/doc.js";
 import { NEW_EDIT } from "../state/initial.js";
 import { isSeed } from "../state/seed.js";
-import { findLayer, patchLayer } from "../state/project.js";
-import { coverageOf } from "../images/pixels.js";
 import { codeOf, messageOf } from "../transport/api.js";
-import { strings } from "../strings.js";
 
 /**
  * Editing one layer by instruction. The draft, the running job and the waiting result belong to the layer, not to the
  * modal, so closing the modal loses nothing.
  *
- * @param {import("./actions.js").Context} context
+ * @param {import("./start.js").Context} context
  * @param {import("./jobs.js").Jobs} jobs
  */
 export function createEdits({ store, api, bitmaps }, jobs) {
@@ -28,7 +28,7 @@ export function createEdits({ store, api, bitmaps }, jobs) {
 
   /** @param {string} id */
   async function applyEdit(id) {
-    const layer = findLayer(store.state.project, id);
+    const layer = findLayer(store.state.doc, id);
     const edit = editOf(id);
     const instruction = edit.instruction.trim();
     if (layer === null || instruction === "" || isEditing(edit) || !isSeed(edit.seed)) return;
@@ -45,46 +45,59 @@ export function createEdits({ store, api, bitmaps }, jobs) {
 
   /**
    * @param {import("../types.js").Job} job
-   * @param {{layerId: string, before: string, instruction: string, shape?: "keep" | "new"}} purpose
+   * @param {import("../types.js").EditPurpose} purpose
    */
-  function finish(job, { layerId, before, instruction, shape }) {
+  async function finish(job, purpose) {
+    const { layerId } = purpose;
     if (job.status === "canceled") {
       setEdit(layerId, { jobId: null });
-      return store.update({ notice: { text: strings.notices.canceled, action: null } });
+      return store.update({ notice: { text: t("notice.canceled"), action: null } });
     }
     if (job.status === "failed") {
-      setEdit(layerId, { jobId: null, error: job.error?.message ?? strings.errors.unexpected, errorCode: job.error?.code });
-      return notify(layerId, strings.notices.editFailed);
+      setEdit(layerId, { jobId: null, error: job.error?.message ?? t("error.unexpected"), errorCode: job.error?.code });
+      return notify(layerId, "notice.editFailed");
     }
-    const { image, seed, generation_time: seconds } = job.result;
-    setEdit(layerId, { jobId: null, error: null, result: { image, before, instruction, shape, seed, seconds } });
-    return notify(layerId, strings.notices.editReady);
+    try {
+      const version = await versionOf(job, purpose);
+      const index = store.addVersion(layerId, version);
+      const result = index < 0 ? null : { version: index, before: purpose.before, seconds: job.result.generation_time };
+      setEdit(layerId, { jobId: null, error: null, result });
+      return notify(layerId, "notice.editReady");
+    } catch (error) {
+      return setEdit(layerId, { jobId: null, error: messageOf(error), errorCode: codeOf(error) });
+    }
   }
 
-  /** Say it where the modal does not. @param {string} id @param {(name: string) => string} text */
+  /**
+   * Every result is a version of its layer, whatever becomes of it.
+   * @param {import("../types.js").Job} job
+   * @param {import("../types.js").EditPurpose} purpose
+   * @returns {Promise<import("../types.js").Version>}
+   */
+  async function versionOf({ result: { image, seed, engine } }, { layerId, before, instruction, shape }) {
+    const layer = findLayer(store.state.doc, layerId);
+    const kept = shape === "keep" ? layer?.versions.find((version) => version.image === before) : undefined;
+    const coverage = kept?.coverage ?? coverageOf(await bitmaps.load(image));
+    return { image, coverage, instruction, seed, shape, engine, at: new Date().toISOString() };
+  }
+
+  /** Say it where the modal does not. @param {string} id @param {"notice.editReady" | "notice.editFailed"} text */
   function notify(id, text) {
-    const layer = findLayer(store.state.project, id);
+    const layer = findLayer(store.state.doc, id);
     if (layer === null || store.state.editing === id) return;
-    const action = { label: strings.notices.review, run: () => openEdit(id) };
-    store.update({ notice: { text: text(layer.name), action } });
+    const action = { label: t("notice.review"), run: () => openEdit(id) };
+    store.update({ notice: { text: t(text, { name: layer.name }), action } });
   }
 
   /** Put the result in the layer's place. @param {string} id */
-  async function acceptEdit(id) {
+  function acceptEdit(id) {
     const { result } = editOf(id);
-    const layer = findLayer(store.state.project, id);
+    const layer = findLayer(store.state.doc, id);
     if (result === null || layer === null) return;
-    try {
-      const sameShape = result.shape === "keep" && result.before === layer.image;
-      const coverage = sameShape ? layer.coverage : coverageOf(await bitmaps.load(result.image));
-      const patch = { image: result.image, coverage, version: layer.version + 1 };
-      store.update(commit(store.state, strings.steps.replace(layer.name), patchLayer(store.state.project, id, patch)));
-      setEdit(id, { result: null, instruction: "", error: null });
-      const action = { label: strings.notices.undo, run: () => store.update({ ...undo(store.state), notice: null }) };
-      store.update({ editing: null, mode: "layers", notice: { text: strings.notices.replaced(layer.name), action } });
-    } catch (error) {
-      setEdit(id, { error: messageOf(error), errorCode: codeOf(error) });
-    }
+    setEdit(id, { result: null, instruction: "", error: null });
+    const action = { label: t("notice.undo"), run: () => (store.undo(), store.update({ notice: null })) };
+    const notice = { text: t("notice.replaced", { name: layer.name }), action };
+    store.run(useVersion(layer, result.version), { editing: null, mode: "layers", notice });
   }
 
   return {

@@ -1,33 +1,45 @@
 // @ts-check
-import { stackOf } from "../state/project.js";
+import { t } from "../i18n.js";
 import { saveFile } from "../images/files.js";
 import { messageOf } from "../transport/api.js";
-import { strings } from "../strings.js";
+import { stackOf } from "../transport/stack.js";
 
-/** Taking the work home. @param {import("./actions.js").Context} context */
+const SUFFIXES = /** @type {Record<string, string>} */ ({ jpeg: "jpg" });
+const FLAT = ["png", "jpeg", "webp"];
+
+/** Taking the work home. @param {import("./start.js").Context} context */
 export function createExports({ store, api }) {
   return {
-    /** @param {"zip" | "png"} format */
+    /** @param {string} format */
     exportStack: async (format) => {
-      const { project, exporting } = store.state;
-      if (exporting !== null || project.layers.length === 0) return;
+      const { doc, project, exporting } = store.state;
+      if (exporting !== null || doc.layers.length === 0) return;
       store.update({ exporting: format });
       try {
-        const body = { layers: stackOf(project), width: project.width, height: project.height, format };
-        saveFile(await api.exportStack(body), fileName(project.picture?.name ?? "", format));
+        const body = { layers: stackOf(doc), width: doc.width, height: doc.height, format };
+        saveFile(await api.exportStack(body), fileName(project?.name ?? doc.picture?.name ?? "", format));
         store.update({ exporting: null });
       } catch (error) {
         store.update({ exporting: null, notice: { text: messageOf(error), action: null } });
       }
     },
+
+    /** @param {import("../types.js").Layer} layer */
+    saveLayer: async (layer) => {
+      try {
+        saveFile(await api.image(layer.image), `${stem(layer.name) || "layer"}.png`);
+      } catch (error) {
+        store.update({ notice: { text: messageOf(error), action: null } });
+      }
+    },
   };
 }
 
-/**
- * @param {string} picture
- * @param {"zip" | "png"} format
- */
-function fileName(picture, format) {
-  const stem = picture.toLowerCase().replace(/[^\p{L}\p{N}]+/gu, "-").replace(/^-|-$/g, "");
-  return stem === "" ? strings.files[format] : `${stem}-${strings.files[format]}`;
+/** @param {string} name */
+const stem = (name) => name.toLowerCase().replace(/[^\p{L}\p{N}]+/gu, "-").replace(/^-|-$/g, "");
+
+/** @param {string} name @param {string} format */
+function fileName(name, format) {
+  const what = FLAT.includes(format) ? t("file.composite") : t("file.layers");
+  return [stem(name), `${what}.${SUFFIXES[format] ?? format}`].filter(Boolean).join("-");
 }

@@ -1,7 +1,7 @@
 // @ts-check
+import { t } from "../i18n.js";
 import { ApiError, messageOf } from "../transport/api.js";
 import { followJob, isOver } from "../transport/job-events.js";
-import { strings } from "../strings.js";
 
 /**
  * @typedef {import("../types.js").Job} Job
@@ -9,10 +9,12 @@ import { strings } from "../strings.js";
  * @typedef {(job: Job, purpose: any) => void} Finish
  */
 
-/** The jobs of this page: followed to their end, found again after a reload. @param {import("./actions.js").Context} context */
+/** The jobs of the project at hand: followed to their end, found again after a reload. @param {import("./start.js").Context} context */
 export function createJobs({ store, api }) {
-  /** @type {Record<Job["kind"], Finish>} */
+  /** @type {Record<Purpose["kind"], Finish>} */
   let finish;
+  /** @type {Map<string, () => void>} what stops following a job */
+  const followed = new Map();
 
   /** @param {string} id @param {Partial<import("../types.js").TrackedJob>} patch */
   function patch(id, patch) {
@@ -24,34 +26,51 @@ export function createJobs({ store, api }) {
   function receive(job) {
     const tracked = store.state.jobs[job.id];
     if (tracked === undefined) return;
-    if (!isOver(job)) return patch(job.id, { job });
+    if (!isOver(job)) return patch(job.id, { job, ...(goesOn(tracked.job, job) ? { movedAt: Date.now() } : {}) });
     const { [job.id]: _, ...jobs } = store.state.jobs;
+    stop(job.id);
     store.update({ jobs });
     finish[tracked.purpose.kind](job, tracked.purpose);
   }
 
   /** @param {string} id */
+  function stop(id) {
+    followed.get(id)?.();
+    followed.delete(id);
+  }
+
+  /** @param {string} id */
   function follow(id) {
-    followJob(api, id, receive, () => {
+    stop(id);
+    const onPreview = (/** @type {number} */ layer, /** @type {string} */ url) => patch(id, { previews: { ...store.state.jobs[id]?.previews, [layer]: url } });
+    const onLost = () => {
       const job = store.state.jobs[id]?.job;
-      if (job) receive({ ...job, status: "failed", error: { message: strings.job.lost, code: "lost" } });
-    });
+      if (job) receive({ ...job, status: "failed", error: { message: t("job.lost"), code: "lost" } });
+    };
+    followed.set(id, followJob(api, id, { onJob: receive, onPreview, onLost }));
   }
 
   return {
-    /** @param {Record<Job["kind"], Finish>} handlers */
+    /** @param {Record<Purpose["kind"], Finish>} handlers */
     onEnd: (handlers) => {
       finish = handlers;
     },
 
     /** @param {Job} job @param {Purpose} purpose */
     track: (job, purpose) => {
-      store.update({ jobs: { ...store.state.jobs, [job.id]: { job, purpose, canceling: false } } });
+      const tracked = { job, purpose, canceling: false, movedAt: Date.now(), previews: {} };
+      store.update({ jobs: { ...store.state.jobs, [job.id]: tracked } });
       follow(job.id);
     },
 
-    resume: () => {
+    /** Find every job again: after a reload, and on a phone that wakes up with its connections gone. */
+    wake: () => {
       for (const id of Object.keys(store.state.jobs)) follow(id);
+    },
+
+    /** Leave the jobs to themselves; they go on, and who comes back finds them. */
+    leave: () => {
+      for (const id of [...followed.keys()]) stop(id);
     },
 
     /** Answers at once; the server's `canceled` event follows. @param {string} id */
@@ -68,5 +87,8 @@ export function createJobs({ store, api }) {
     },
   };
 }
+
+/** Whether a job has got on since. @param {Job} before @param {Job} now */
+const goesOn = (before, now) => before.step !== now.step || before.phase !== now.phase || before.status !== now.status || before.position !== now.position;
 
 /** @typedef {ReturnType<typeof createJobs>} Jobs */

@@ -1,79 +1,97 @@
 // @ts-check
-import { commit, redo, seal, undo } from "../state/history.js";
-import { findLayer, moveLayer, patchLayer } from "../state/project.js";
-import { strings } from "../strings.js";
+import { moveTo } from "../commands/place.js";
+import { duplicate, mergeDown, remove, reorder } from "../commands/stack.js";
+import { removeGroup } from "../commands/groups.js";
+import { t } from "../i18n.js";
+import { flatten } from "../images/flatten.js";
+import { coverageOf } from "../images/pixels.js";
+import { findLayer, indexOf, newLayer } from "../state/doc.js";
+import { newId } from "../state/ids.js";
+import { messageOf } from "../transport/api.js";
 
-/** The stack: order, eye, opacity, names, and undo over all of it. @param {import("./actions.js").Context} context */
-export function createLayers({ store }) {
-  let sealing = 0;
-
-  /** @param {string} label @param {import("../types.js").Project} project @param {string | null} [key] */
-  const change = (label, project, key) => store.update({ ...commit(store.state, label, project, key), notice: null });
-
-  /** @param {import("../types.js").State["past"][number] | undefined} step @param {typeof undo} travel @param {(label: string) => string} say */
-  function go(step, travel, say) {
-    if (step === undefined) return;
-    store.update({ ...travel(store.state), notice: { text: say(step.label), action: null }, stageError: null });
-    if (findLayer(store.state.project, store.state.selected) !== null) return;
-    store.update({ selected: store.state.project.layers.at(-1)?.id ?? null });
+/**
+ * The stack.
+ * @param {import("./start.js").Context} context
+ * @param {import("./history.js").History} history
+ */
+export function createLayers({ store, api, bitmaps }, { run, undo, endKeys }) {
+  /** What to select once a layer is gone: the one that takes its place. @param {string} id */
+  function neighbour(id) {
+    const { layers } = store.state.doc;
+    const index = indexOf(store.state.doc, id);
+    return (layers[index - 1] ?? layers[index + 1])?.id ?? null;
   }
 
-  return {
-    undo: () => go(store.state.past.at(-1), undo, strings.notices.undone),
-    redo: () => go(store.state.future.at(-1), redo, strings.notices.redone),
+  /** @param {string} name */
+  const deleted = (name) => ({ text: t("notice.deleted", { name }), action: { label: t("notice.undo"), run: undo } });
 
-    /** @param {string} id */
+  return {
+    /** @param {string | null} id */
     select: (id) => {
       if (store.state.selected !== id) store.update({ selected: id, notice: null });
     },
 
     /** Select the layer `by` places further up (positive) or down. @param {number} by */
     selectBy: (by) => {
-      const { project, selected } = store.state;
-      const index = project.layers.findIndex((layer) => layer.id === selected) + by;
-      const layer = project.layers[index];
+      const { doc, selected } = store.state;
+      const layer = doc.layers[indexOf(doc, selected) + by];
       if (layer !== undefined) store.update({ selected: layer.id });
     },
 
-    /** @param {string} id */
-    toggle: (id) => {
-      const layer = findLayer(store.state.project, id);
-      if (layer === null) return;
-      const label = (layer.visible ? strings.steps.hide : strings.steps.show)(layer.name);
-      change(label, patchLayer(store.state.project, id, { visible: !layer.visible }));
+    /** @param {import("../types.js").Layer} layer @param {number} index   of the stack, 0 at the bottom @param {string} [group] */
+    reorder: (layer, index, group) => {
+      const { length } = store.state.doc.layers;
+      if (run(reorder(layer, index, group))) store.update({ spoken: t("layers.moved", { name: layer.name, place: length - index, count: length }) });
     },
 
-    /** All of one adjustment is one step; `endOpacity` ends it. @param {string} id @param {number} opacity */
-    setOpacity: (id, opacity) => {
-      clearTimeout(sealing);
-      const layer = findLayer(store.state.project, id);
-      if (layer === null || layer.opacity === opacity) return;
-      change(strings.steps.opacity(layer.name), patchLayer(store.state.project, id, { opacity }), `opacity ${id}`);
+    /** Move a layer by so many pixels; presses in a row are one step. @param {import("../types.js").Layer} layer @param {number} dx @param {number} dy */
+    nudge: (layer, dx, dy) => {
+      run(moveTo(layer, layer.x + dx, layer.y + dy));
+      const { x = 0, y = 0 } = findLayer(store.state.doc, layer.id) ?? {};
+      store.update({ spoken: t("layers.placed", { name: layer.name, x, y }) });
+      endKeys();
     },
 
-    /** End the adjustment, unless it goes on within so many milliseconds, as it does from key to key. */
-    endOpacity: (wait = 0) => {
-      clearTimeout(sealing);
-      const end = () => store.update(seal(store.state));
-      if (wait > 0) sealing = setTimeout(end, wait);
-      else end();
+    /** @param {import("../types.js").Layer} layer */
+    duplicate: (layer) => {
+      const id = newId();
+      run(duplicate(layer, id), { selected: id });
     },
 
-    /** @param {string} id @param {number} index   of the stack, 0 at the bottom */
-    moveTo: (id, index) => {
-      const { layers } = store.state.project;
-      const from = layers.findIndex((layer) => layer.id === id);
-      if (from < 0 || index < 0 || index >= layers.length || index === from) return;
-      const { name } = layers[from];
-      change(strings.steps.move(name), moveLayer(store.state.project, id, index));
-      store.update({ spoken: strings.layers.moved(name, layers.length - index, layers.length) });
+    /** @param {import("../types.js").Layer} layer */
+    remove: (layer) => {
+      const { selected } = store.state;
+      run(remove(layer), { selected: selected === layer.id ? neighbour(layer.id) : selected, notice: deleted(layer.name) });
     },
 
-    /** @param {string} id @param {string} name */
-    rename: (id, name) => {
-      const layer = findLayer(store.state.project, id);
-      if (layer === null || name === "" || name === layer.name) return;
-      change(strings.steps.rename(layer.name), patchLayer(store.state.project, id, { name }));
+    /** @param {string} name */
+    removeGroup: (name) => {
+      run(removeGroup(name), { notice: deleted(name) });
+      const { doc, selected } = store.state;
+      if (findLayer(doc, selected) === null) store.update({ selected: doc.layers.at(-1)?.id ?? null });
+    },
+
+    /** @param {string} name */
+    fold: (name) => {
+      const { folded } = store.state;
+      store.update({ folded: folded.includes(name) ? folded.filter((other) => other !== name) : [...folded, name] });
+    },
+
+    /** Make one picture of a layer and the one below it. @param {import("../types.js").Layer} upper */
+    mergeDown: async (upper) => {
+      const { doc } = store.state;
+      const lower = doc.layers[indexOf(doc, upper.id) - 1];
+      if (lower === undefined) return;
+      try {
+        const picture = await flatten([lower, upper], doc, bitmaps);
+        const [{ image }, coverage] = [await api.upload(await picture.toBlob()), coverageOf(picture.canvas)];
+        const { name, group } = lower;
+        const { width, height } = doc;
+        const merged = newLayer({ id: newId(), name, group, image, width, height, coverage });
+        run(mergeDown(upper, merged), { selected: merged.id });
+      } catch (error) {
+        store.update({ notice: { text: messageOf(error), action: null } });
+      }
     },
   };
 }

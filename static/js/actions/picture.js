@@ -1,17 +1,27 @@
 // @ts-check
-import { commit } from "../state/history.js";
-import { EMPTY_PROJECT } from "../state/initial.js";
+import { openPicture } from "../commands/picture.js";
+import { add } from "../commands/stack.js";
+import { t } from "../i18n.js";
 import { uploadable } from "../images/files.js";
+import { coverageOf } from "../images/pixels.js";
+import { newLayer } from "../state/doc.js";
+import { newId } from "../state/ids.js";
+import { placeInside } from "../state/placement.js";
 import { messageOf } from "../transport/api.js";
-import { strings } from "../strings.js";
 
-/** Bringing a picture in. @param {import("./actions.js").Context} context */
-export function createPicture({ store, api }) {
+/** @typedef {"house" | "poster" | "night" | "balloons"} Sample */
+
+/**
+ * Bringing pictures in.
+ * @param {import("./start.js").Context} context
+ * @param {(name: string) => Promise<void>} makeRoom   before another picture takes the place of the one at hand
+ */
+export function createPicture({ store, api, bitmaps, loadEditor }, makeRoom) {
   let latest = 0;
 
   /**
    * Show a picture at once and store it on the server; of several in a row the last one counts.
-   * @param {Blob & {name?: string}} file
+   * @param {Blob} file
    * @param {string} name
    * @param {string} preview
    */
@@ -20,18 +30,11 @@ export function createPicture({ store, api }) {
     const mine = latest;
     store.update({ upload: { name, preview, error: null }, sourceError: null, notice: null });
     try {
-      const stored = await api.upload(await uploadable(new File([file], name, { type: file.type })));
+      const [stored] = await Promise.all([uploadable(new File([file], name, { type: file.type })).then(api.upload), loadEditor()]);
       if (mine !== latest) return;
       const picture = { name, image: stored.image, width: stored.width, height: stored.height };
-      const project = { ...EMPTY_PROJECT, picture, width: stored.width, height: stored.height };
-      store.update({
-        ...commit(store.state, strings.steps.picture, project),
-        upload: null,
-        selected: null,
-        mode: "layers",
-        fidelity: null,
-        stageError: null,
-      });
+      await makeRoom(name);
+      store.run(openPicture(picture), { upload: null, selected: null, mode: "layers", fidelity: null, stageError: null });
     } catch (error) {
       if (mine === latest) store.update({ upload: null, sourceError: messageOf(error) });
     } finally {
@@ -39,19 +42,41 @@ export function createPicture({ store, api }) {
     }
   }
 
+  /** @param {File} file */
+  const nameOf = (file) => file.name.replace(/\.[^.]+$/, "") || t("file.pasted");
+
+  /** @param {File} file */
+  async function addLayer(file) {
+    const { doc, selected } = store.state;
+    const name = nameOf(file);
+    try {
+      const { image, width, height } = await api.upload(await uploadable(file));
+      const coverage = coverageOf(await bitmaps.load(image));
+      const layer = newLayer({ id: newId(), name, image, width, height, coverage, ...placeInside({ width, height }, doc) });
+      const notice = { text: t("notice.added", { name }), action: null };
+      store.run(add(layer, selected), { selected: layer.id, mode: "layers", notice });
+    } catch (error) {
+      store.update({ notice: { text: messageOf(error), action: null } });
+    }
+  }
+
+  /** @param {File | null} file */
+  const openFile = (file) => (file === null ? store.update({ sourceError: t("error.notAPicture") }) : open(file, nameOf(file), URL.createObjectURL(file)));
+
   return {
-    /** @param {File | null} file */
-    openFile: (file) => {
-      if (file === null) return store.update({ sourceError: strings.errors.notAPicture });
-      const name = file.name.replace(/\.[^.]+$/, "") || strings.files.pasted;
-      return open(file, name, URL.createObjectURL(file));
+    openFile,
+
+    /** A layer more, or the first picture of all. @param {File | null} file */
+    addPicture: (file) => {
+      if (store.state.doc.layers.length === 0) return openFile(file);
+      return file === null ? store.update({ notice: { text: t("error.notAPicture"), action: null } }) : addLayer(file);
     },
 
-    /** @param {keyof typeof strings.samples} sample */
+    /** @param {Sample} sample */
     openSample: async (sample) => {
       const address = `/static/samples/${sample}.webp`;
       try {
-        await open(await api.image(address), strings.samples[sample], address);
+        await open(await api.image(address), t(`sample.${sample}`), address);
       } catch (error) {
         store.update({ sourceError: messageOf(error) });
       }

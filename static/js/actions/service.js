@@ -2,7 +2,7 @@
 const POLL_MS = 10_000;
 const POLL_SOON_MS = 3_000;
 
-/** Watching the server: which engine it runs, how long its queue is, whether it is there. @param {import("./actions.js").Context} context */
+/** Watching the server: which engine it runs, how long its queue is, whether it is there. @param {import("./start.js").Context} context */
 export function createService({ store, api }) {
   let timer = 0;
 
@@ -12,6 +12,7 @@ export function createService({ store, api }) {
     clearTimeout(timer);
     try {
       const status = await api.status();
+      if (store.state.config === null) store.update({ config: await api.config() });
       const changed = JSON.stringify(status) !== JSON.stringify(store.state.status);
       if (changed || !store.state.reachable) store.update({ status, reachable: true });
     } catch {

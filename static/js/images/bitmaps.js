@@ -11,6 +11,9 @@ export function createBitmaps(api) {
   /** @type {WeakMap<Promise<ImageBitmap>, ImageBitmap>} */
   const decoded = new WeakMap();
 
+  /** @type {Set<string>} */
+  let pinned = new Set();
+
   /** @param {string} address */
   function load(address) {
     const known = kept.get(address);
@@ -18,12 +21,17 @@ export function createBitmaps(api) {
     const loading = known ?? api.image(address).then((blob) => createImageBitmap(blob));
     kept.set(address, loading);
     if (known === undefined) loading.then((bitmap) => decoded.set(loading, bitmap), () => kept.delete(address));
-    for (const oldest of [...kept.keys()].slice(0, -MAX_KEPT)) kept.delete(oldest);
+    const spare = [...kept.keys()].filter((other) => !pinned.has(other));
+    for (const oldest of spare.slice(0, -MAX_KEPT)) kept.delete(oldest);
     return loading;
   }
 
   return {
     load,
+    /** What is on the stage stays, however much it is. @param {Iterable<string>} addresses */
+    pin: (addresses) => {
+      pinned = new Set(addresses);
+    },
     /** The picture if it is there already. @param {string} address */
     peek: (address) => {
       const loading = kept.get(address);

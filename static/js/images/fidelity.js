@@ -6,7 +6,7 @@ import { canvas2d } from "./pixels.js";
  * largest difference of any channel, 0–255. Both are compared on black, at the size of the rebuilt one.
  *
  * @param {ImageBitmap} original
- * @param {ImageBitmap} rebuilt
+ * @param {ImageBitmap | HTMLCanvasElement} rebuilt
  * @returns {import("../types.js").Fidelity}
  */
 export function compareImages(original, rebuilt) {
@@ -26,7 +26,7 @@ export function compareImages(original, rebuilt) {
 }
 
 /**
- * @param {ImageBitmap} bitmap
+ * @param {ImageBitmap | HTMLCanvasElement} bitmap
  * @param {number} width
  * @param {number} height
  */

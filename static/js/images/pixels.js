@@ -31,7 +31,7 @@ export function contentBox(bitmap) {
   return box;
 }
 
-/** The mean alpha of a picture, of all its pixels, 0–1. @param {ImageBitmap} bitmap */
+/** The mean alpha of a picture, of all its pixels, 0–1. @param {ImageBitmap | HTMLCanvasElement} bitmap */
 export function coverageOf(bitmap) {
   const context = canvas2d(bitmap.width, Math.min(BAND, bitmap.height), true);
   let sum = 0;

@@ -1,10 +1,12 @@
 // @ts-check
+import { EMPTY_DOC } from "./doc.js";
+
 /** @typedef {import("../types.js").State} State */
 
 export const LIMITS = { layers: [1, 10], steps: [1, 100], cfgScale: [1, 20], maxSeed: Number.MAX_SAFE_INTEGER };
 
-/** @type {import("../types.js").Project} */
-export const EMPTY_PROJECT = { picture: null, layers: [], width: 0, height: 0, composite: null, seed: null, prompt: "" };
+/** @type {import("../types.js").Timeline} */
+export const EMPTY_TIMELINE = Object.freeze({ doc: EMPTY_DOC, past: [], future: [] });
 
 /** @type {import("../types.js").Edit} */
 export const NEW_EDIT = {
@@ -19,28 +21,42 @@ export const NEW_EDIT = {
   error: null,
 };
 
+/** @type {import("../types.js").Settings} */
+export const DEFAULT_SETTINGS = { prompt: "", layerNum: 4, size: "original", steps: 50, cfgScale: 4, seed: null };
+
+/** What a tab knows of the project at hand, and forgets when it turns to another. */
+export const AT_HAND = Object.freeze({
+  settings: DEFAULT_SETTINGS,
+  edits: {},
+  jobs: {},
+  folded: [],
+  selected: null,
+  editing: null,
+  mode: /** @type {const} */ ("layers"),
+  upload: null,
+  sending: false,
+  sourceError: null,
+  stageError: null,
+  fidelity: null,
+  measured: null,
+  notice: null,
+  conflict: false,
+});
+
 /** @returns {State} */
 export function initialState() {
   return {
-    project: EMPTY_PROJECT,
-    past: [],
-    future: [],
-    settings: { prompt: "", layerNum: 4, size: "original", steps: 50, cfgScale: 4, seed: null },
-    edits: {},
-    jobs: {},
+    ...EMPTY_TIMELINE,
+    ...AT_HAND,
+    project: null,
+    saving: "saved",
+    entering: true,
+    projects: null,
     speeds: {},
-    selected: null,
-    editing: null,
-    mode: "layers",
-    upload: null,
-    sending: false,
-    sourceError: null,
-    stageError: null,
     status: null,
+    config: null,
     reachable: true,
-    fidelity: null,
     exporting: null,
-    notice: null,
     spoken: "",
   };
 }

@@ -1,49 +1,60 @@
 // @ts-check
 /**
- * What outlives a reload. A tab keeps its own copy (sessionStorage); a new tab, or a phone that threw the tab away,
- * starts from the last one written anywhere (localStorage). Pictures stay on the server, only addresses are here.
+ * What this browser keeps. Storage that is full or blocked keeps nothing, and the page goes on without it.
  *
- * @typedef {import("../types.js").State} State
+ * @typedef {{version: number, name: string, document: any}} Unsaved   changes of a project that the server has not got yet
  */
 
-const KEY = "llm-dit.workspace.1";
-const KEPT = /** @type {const} */ (["project", "past", "future", "settings", "edits", "jobs", "speeds", "selected"]);
-const SAVE_MS = 150;
+const UNSAVED = "llm-dit.unsaved.";
+const WORKSPACE = "llm-dit.workspace.2";
+const SPEEDS = "llm-dit.speeds";
 
-/** @returns {Partial<State>} */
-export function loadWorkspace() {
+/** @param {string} id @returns {Unsaved | null} */
+export const unsavedOf = (id) => read(() => localStorage, UNSAVED + id);
+
+/** @param {string} id @param {Unsaved} unsaved */
+export const keepUnsaved = (id, unsaved) => write(() => localStorage, UNSAVED + id, unsaved);
+
+/** @param {string} id */
+export function forgetUnsaved(id) {
   try {
-    const text = sessionStorage.getItem(KEY) ?? localStorage.getItem(KEY);
-    return text === null ? {} : JSON.parse(text);
+    localStorage.removeItem(UNSAVED + id);
   } catch {
-    return {};
+    // Blocked: there is nothing to forget.
   }
 }
 
-/** @param {import("./store.js").Store} store */
-export function keepWorkspace(store) {
-  let timer = 0;
-  const save = () => {
-    timer = 0;
-    const kept = Object.fromEntries(KEPT.map((key) => [key, store.state[key]]));
-    kept.edits = Object.fromEntries(Object.entries(store.state.edits).map(([id, edit]) => [id, { ...edit, sending: false }]));
-    const text = JSON.stringify(kept);
-    for (const storage of [() => sessionStorage, () => localStorage]) write(storage, text);
-  };
-  store.addEventListener("change", () => {
-    if (timer === 0) timer = setTimeout(save, SAVE_MS);
-  });
-  addEventListener("pagehide", save);
+/**
+ * Where the server keeps no projects, a tab keeps its own work (sessionStorage); a new tab, or a phone that threw the
+ * tab away, starts from the last one written anywhere (localStorage).
+ */
+export const loadWorkspace = () => read(() => sessionStorage, WORKSPACE) ?? read(() => localStorage, WORKSPACE);
+
+/** @param {any} workspace */
+export function keepWorkspace(workspace) {
+  for (const storage of [() => sessionStorage, () => localStorage]) write(storage, WORKSPACE, workspace);
 }
 
-/**
- * @param {() => Storage} storage   a function, since blocked storage throws when it is named
- * @param {string} text
- */
-function write(storage, text) {
+/** How long work took on this server, for estimates. @returns {Record<string, number>} */
+export const loadSpeeds = () => read(() => localStorage, SPEEDS) ?? {};
+
+/** @param {Record<string, number>} speeds */
+export const keepSpeeds = (speeds) => write(() => localStorage, SPEEDS, speeds);
+
+/** @param {() => Storage} storage   a function, since blocked storage throws when it is named @param {string} key */
+function read(storage, key) {
   try {
-    storage().setItem(KEY, text);
+    return JSON.parse(storage().getItem(key) ?? "null");
   } catch {
-    // Storage is full or blocked: the page goes on without it.
+    return null;
+  }
+}
+
+/** @param {() => Storage} storage @param {string} key @param {unknown} value */
+function write(storage, key, value) {
+  try {
+    storage().setItem(key, JSON.stringify(value));
+  } catch {
+    // Full or blocked.
   }
 }

@@ -1,5 +1,11 @@
 // @ts-check
-/** @typedef {import("../types.js").State} State */
+import { addVersion, endGesture, record, redo, undo } from "./timeline.js";
+
+/**
+ * @typedef {import("../types.js").State} State
+ * @typedef {import("../types.js").Timeline} Timeline
+ * @typedef {Partial<Omit<State, keyof Timeline>>} ViewPatch   everything but the document, which only commands change
+ */
 
 /** Holds the state and says "change". Actions write it, views read it; nothing else does either. */
 export class Store extends EventTarget {
@@ -16,8 +22,64 @@ export class Store extends EventTarget {
     return this.#state;
   }
 
-  /** @param {Partial<State>} patch */
+  /** @param {ViewPatch} patch */
   update(patch) {
+    this.#set(patch);
+  }
+
+  /**
+   * Change the document by a command; false when it changes nothing.
+   * @param {import("../types.js").Command} command
+   * @param {ViewPatch} [patch]   what else changes in the same moment
+   */
+  run(command, patch = {}) {
+    const timeline = record(this.#timeline, command);
+    const changes = timeline !== this.#timeline;
+    this.#set({ ...timeline, ...patch });
+    return changes;
+  }
+
+  /** End a run of commands that count as one step. */
+  endGesture() {
+    this.#travel(endGesture(this.#timeline));
+  }
+
+  undo() {
+    this.#travel(undo(this.#timeline));
+  }
+
+  redo() {
+    this.#travel(redo(this.#timeline));
+  }
+
+  /**
+   * Keep a picture as another version of a layer, whatever is undone. Returns its index, -1 when the layer is gone.
+   * @param {string} id
+   * @param {import("../types.js").Version} version
+   */
+  addVersion(id, version) {
+    const { timeline, index } = addVersion(this.#timeline, id, version);
+    if (index >= 0) this.#set(timeline);
+    return index;
+  }
+
+  /** Take in another document with its own past. @param {Timeline} timeline @param {ViewPatch} patch */
+  load(timeline, patch) {
+    this.#set({ ...timeline, ...patch });
+  }
+
+  /** @returns {Timeline} */
+  get #timeline() {
+    return this.#state;
+  }
+
+  /** @param {Timeline} timeline */
+  #travel({ doc, past, future }) {
+    this.#set({ doc, past, future });
+  }
+
+  /** @param {Partial<State>} patch */
+  #set(patch) {
     this.#state = { ...this.#state, ...patch };
     this.dispatchEvent(new Event("change"));
   }

@@ -3,7 +3,7 @@ import { ApiError } from "./api.js";
 
 /** @typedef {import("../types.js").Job} Job */
 
-const EVENTS = ["queued", "loading", "progress", "preview", "succeeded", "failed", "canceled"];
+const EVENTS = ["queued", "loading", "progress", "succeeded", "failed", "canceled"];
 const POLL_MS = 800;
 /** The browser reconnects by itself and asks for what it missed; after so many failures in a row we poll. */
 const MAX_BREAKS = 3;
@@ -12,15 +12,24 @@ const MAX_BREAKS = 3;
 export const isOver = (job) => job.status === "succeeded" || job.status === "failed" || job.status === "canceled";
 
 /**
+ * @typedef {object} Followers
+ * @property {(job: Job) => void} onJob     every state, the last one terminal
+ * @property {(layer: number, url: string) => void} onPreview
+ * @property {() => void} onLost            the server does not know the job
+ */
+
+/**
  * Follow a job to its end: by server-sent events, or by polling where those do not get through.
  *
  * @param {import("./api.js").Api} api
  * @param {string} id
- * @param {(job: Job) => void} onJob     called with every state, the last one terminal
- * @param {(error: ApiError) => void} onLost   called when the server does not know the job
+ * @param {Followers} followers
+ * @returns {() => void} what stops it
  */
-export function followJob(api, id, onJob, onLost) {
+export function followJob(api, id, { onJob, onPreview, onLost }) {
   const source = new EventSource(api.eventsUrl(id));
+  const stopped = new AbortController();
+  stopped.signal.addEventListener("abort", () => source.close());
   let breaks = 0;
 
   /** @param {MessageEvent<string>} event */
@@ -32,29 +41,36 @@ export function followJob(api, id, onJob, onLost) {
   }
 
   for (const name of EVENTS) source.addEventListener(name, receive);
+  source.addEventListener("preview", (event) => {
+    const { layer, url } = JSON.parse(event.data);
+    onPreview(layer, url);
+  });
   source.addEventListener("error", () => {
     breaks += 1;
-    if (source.readyState !== EventSource.CLOSED && breaks < MAX_BREAKS) return;
+    if (stopped.signal.aborted || (source.readyState !== EventSource.CLOSED && breaks < MAX_BREAKS)) return;
     source.close();
-    poll(api, id, onJob, onLost);
+    poll(api, id, onJob, onLost, stopped.signal);
   });
+  return () => stopped.abort();
 }
 
 /**
  * @param {import("./api.js").Api} api
  * @param {string} id
- * @param {(job: Job) => void} onJob
- * @param {(error: ApiError) => void} onLost
+ * @param {Followers["onJob"]} onJob
+ * @param {Followers["onLost"]} onLost
+ * @param {AbortSignal} stopped
  */
-async function poll(api, id, onJob, onLost) {
-  for (;;) {
+async function poll(api, id, onJob, onLost, stopped) {
+  while (!stopped.aborted) {
     try {
       const job = await api.job(id);
+      if (stopped.aborted) return;
       onJob(job);
       if (isOver(job)) return;
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
-      if (error.status === 404) return onLost(error);
+      if (error.status === 404) return onLost();
     }
     await new Promise((resolve) => setTimeout(resolve, POLL_MS));
   }

@@ -1,8 +1,8 @@
 // @ts-check
 import { h, setAttribute } from "../dom.js";
+import { t } from "../i18n.js";
 import { icon } from "../icons.js";
 import { contentBox, drawCrop, grow, union } from "../images/pixels.js";
-import { strings } from "../strings.js";
 
 const SHARP_PX = 1400;
 
@@ -14,9 +14,9 @@ export function createCompare(bitmaps) {
   let shown = "";
   const before = h("canvas", { class: "compare-picture" });
   const after = h("canvas", { class: "compare-picture" });
-  const range = h("input", { type: "range", class: "compare-range", min: "0", max: "100", step: "0.5", value: "50", "aria-label": strings.edit.compare });
+  const range = h("input", { type: "range", class: "compare-range", min: "0", max: "100", step: "0.5", value: "50", "aria-label": t("edit.compare") });
   const handle = h("div", { class: "compare-handle" }, h("span", {}, icon("compare")));
-  const parts = [range, handle, h("span", { class: "compare-tag left" }, strings.edit.before), h("span", { class: "compare-tag right" }, strings.edit.after)];
+  const parts = [range, handle, h("span", { class: "compare-tag left" }, t("edit.before")), h("span", { class: "compare-tag right" }, t("edit.after"))];
   const element = h("figure", { class: "compare checkerboard" }, before, after, ...parts);
 
   function part() {

@@ -1,15 +1,17 @@
 // @ts-check
-import { h } from "../dom.js";
-import { pictureIn } from "../images/files.js";
+import { h, setText } from "../dom.js";
+import { t } from "../i18n.js";
 import { icon } from "../icons.js";
-import { strings } from "../strings.js";
+import { pictureIn } from "../images/files.js";
 
 /**
- * A picture can be dropped anywhere and pasted at any time.
- * @param {import("../types.js").Actions} actions
+ * A picture can be dropped anywhere and pasted at any time: dropped onto the stack, or pasted while there is one, it is a
+ * layer more.
+ * @param {import("../types.js").StartActions} actions
  */
 export function createDrop(actions) {
-  const element = h("div", { class: "drop-veil", hidden: true }, h("p", {}, icon("picture"), strings.source.drop));
+  const words = h("span");
+  const element = h("div", { class: "drop-veil", hidden: true }, h("p", {}, icon("picture"), words));
   // Entering a child fires before leaving its parent: the veil goes when both have been left.
   let inside = 0;
 
@@ -29,16 +31,23 @@ export function createDrop(actions) {
     if (inside <= 0) veil(false);
   });
   addEventListener("dragover", (event) => {
-    if (event.dataTransfer?.types.includes("Files")) event.preventDefault();
+    if (!event.dataTransfer?.types.includes("Files")) return;
+    event.preventDefault();
+    setText(words, t(isOntoStack(event) ? "source.dropLayer" : "source.drop"));
   });
   addEventListener("drop", (event) => {
     veil(false);
     if (!event.dataTransfer?.types.includes("Files")) return;
     event.preventDefault();
-    actions.openFile(pictureIn(event.dataTransfer));
+    const file = pictureIn(event.dataTransfer);
+    if (isOntoStack(event)) actions.addPicture(file);
+    else actions.openFile(file);
   });
   addEventListener("paste", (event) => {
-    if (event.clipboardData?.files.length) actions.openFile(pictureIn(event.clipboardData));
+    if (event.clipboardData?.files.length) actions.addPicture(pictureIn(event.clipboardData));
   });
   return element;
 }
+
+/** @param {Event} event */
+const isOntoStack = (event) => event.target instanceof Element && event.target.closest("[data-has=layers] .layers") !== null;

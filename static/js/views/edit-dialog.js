@@ -1,16 +1,15 @@
 // @ts-check
 import { h, setAttribute, setText } from "../dom.js";
+import { t } from "../i18n.js";
+import { exactly } from "../words.js";
 import { NEW_EDIT } from "../state/initial.js";
 import { isSeed } from "../state/seed.js";
-import { findLayer } from "../state/project.js";
+import { findLayer } from "../state/doc.js";
 import { isEditing } from "../actions/edits.js";
-import { strings } from "../strings.js";
 import { createCompare } from "./compare.js";
 import { createEditForm } from "./edit-form.js";
 import { callout, iconButton, uniqueId } from "./fields.js";
-import { describeJob, progressBar, shareOf } from "./job-bar.js";
-
-const text = strings.edit;
+import { describeJob, progressBar, shareOf } from "./progress.js";
 
 /**
  * The modal in which a layer is edited. It shows the layer's edit and owns nothing of it: closing loses nothing.
@@ -28,14 +27,14 @@ export function createEditDialog(actions, bitmaps) {
   const error = callout();
   const run = createRun(() => actions.applyEdit(layerId), (jobId) => actions.cancelJob(jobId));
   const made = h("p", { class: "hint number" });
-  const replace = h("button", { class: "button primary wide", type: "button", onclick: () => actions.acceptEdit(layerId) }, text.replace);
-  const retry = h("button", { class: "button", type: "button", onclick: () => actions.applyEdit(layerId) }, text.retry);
-  const discard = h("button", { class: "button", type: "button", onclick: () => actions.discardEdit(layerId) }, text.discard);
+  const replace = h("button", { class: "button primary wide", type: "button", onclick: () => actions.acceptEdit(layerId) }, t("edit.replace"));
+  const retry = h("button", { class: "button", type: "button", onclick: () => actions.applyEdit(layerId) }, t("edit.retry"));
+  const discard = h("button", { class: "button", type: "button", onclick: () => actions.discardEdit(layerId) }, t("edit.discard"));
   const decide = h("div", { class: "edit-decide" }, made, replace, retry, discard);
   const side = h(
     "div",
     { class: "edit-side" },
-    h("div", { class: "edit-head" }, title, iconButton("close", `${text.close}. ${text.closeHint}`, actions.closeEdit)),
+    h("div", { class: "edit-head" }, title, iconButton("close", `${t("edit.close")}. ${t("edit.closeHint")}`, actions.closeEdit)),
     h("div", { class: "edit-body" }, error.element, form.element),
     h("div", { class: "edit-foot" }, run.element, decide),
   );
@@ -58,13 +57,14 @@ export function createEditDialog(actions, bitmaps) {
     const classical = state.status?.engine === "classical";
     layerId = layer.id;
     setText(title, layer.name);
-    compare.show(result?.before ?? layer.image, result?.image ?? null);
+    const version = layer.versions[result?.version ?? -1];
+    compare.show(result?.before ?? layer.image, version?.image ?? null);
     form.render(edit, classical);
-    error.set(edit.error, edit.errorCode === "unsupported_instruction" ? text.canDo : undefined);
+    error.set(edit.error, edit.errorCode === "unsupported_instruction" ? t("edit.canDo") : undefined);
     run.render(state, edit, result !== null);
     retry.disabled = !isSeed(edit.seed);
     decide.hidden = result === null;
-    if (result !== null) setText(made, text.made(result.seconds, result.seed));
+    if (result !== null) setText(made, t("edit.made", { time: exactly(result.seconds), seed: version?.seed ?? "" }));
     setAttribute(dialog, "data-state", busy ? "running" : result !== null ? "result" : "draft");
     const fresh = !dialog.open;
     if (fresh) dialog.showModal();
@@ -79,7 +79,7 @@ export function createEditDialog(actions, bitmaps) {
     element: dialog,
     /** @param {import("../types.js").State} state */
     render: (state) => {
-      const layer = findLayer(state.project, state.editing);
+      const layer = findLayer(state.doc, state.editing);
       if (layer !== null) renderOpen(state, layer);
       else if (dialog.open) dialog.close();
     },
@@ -96,13 +96,13 @@ function createRun(onapply, oncancel) {
   let jobId = null;
   const bar = progressBar();
   const detail = h("p", { class: "hint number" });
-  const cancel = h("button", { class: "button", type: "button", onclick: () => jobId && oncancel(jobId) }, text.cancel);
+  const cancel = h("button", { class: "button", type: "button", onclick: () => jobId && oncancel(jobId) }, t("edit.cancel"));
   const progress = h("div", { class: "edit-progress" }, bar.element, detail, cancel);
   const apply = h(
     "button",
     { class: "button primary wide", type: "button", onclick: onapply },
-    text.apply,
-    h("kbd", { class: "button-key" }, text.applyKey),
+    t("edit.apply"),
+    h("kbd", { class: "button-key" }, t("edit.applyKey")),
   );
   return {
     element: h("div", {}, apply, progress),

@@ -1,10 +1,12 @@
 // @ts-check
 import { h, setText, setValue } from "../dom.js";
 import { isEditing } from "../actions/edits.js";
-import { strings } from "../strings.js";
+import { t } from "../i18n.js";
 import { samplingFold, segmented, uniqueId } from "./fields.js";
 
-const text = strings.edit;
+const CHIPS = /** @type {const} */ (["blue", "vibrant", "glow", "background", "vintage", "shadows", "simplify", "photo"]);
+/** What only a model can do. */
+const FOR_MODELS = ["photo"];
 
 /**
  * What is to be done with the layer.
@@ -13,14 +15,17 @@ const text = strings.edit;
  */
 export function createEditForm(actions, layerId) {
   const id = uniqueId("instruction");
-  const field = h("textarea", { class: "input", id, rows: 3, maxLength: 2000, placeholder: text.placeholder });
+  const field = h("textarea", { class: "input", id, rows: 3, maxLength: 2000, placeholder: t("edit.placeholder") });
   field.addEventListener("input", () => actions.setEdit(layerId(), { instruction: field.value }));
-  const chips = [...text.chips, ...text.qwenChips].map((chip) =>
+  const chips = CHIPS.map((name) => t(`edit.chip.${name}`)).map((chip) =>
     h("button", { class: "chip", type: "button", onclick: () => take(chip) }, chip),
   );
   const shape = segmented({
-    label: text.shape,
-    options: /** @type {["keep" | "new", string][]} */ (Object.entries(text.shapes)),
+    label: t("edit.shape"),
+    options: [
+      ["keep", t("edit.shape.keep")],
+      ["new", t("edit.shape.new")],
+    ],
     onpick: (value) => actions.setEdit(layerId(), { shape: value }),
   });
   const shapeHint = h("p", { class: "hint" });
@@ -28,9 +33,9 @@ export function createEditForm(actions, layerId) {
   const element = h(
     "div",
     { class: "edit-form" },
-    h("div", { class: "field" }, h("label", { class: "label", for: id }, text.instruction), field),
-    h("div", { class: "chips", role: "group", "aria-label": text.examples }, ...chips),
-    h("div", { class: "field" }, h("span", { class: "label" }, text.shape), shape.element, shapeHint),
+    h("div", { class: "field" }, h("label", { class: "label", for: id }, t("edit.instruction")), field),
+    h("div", { class: "chips", role: "group", "aria-label": t("edit.examples") }, ...chips),
+    h("div", { class: "field" }, h("span", { class: "label" }, t("edit.shape")), shape.element, shapeHint),
     fold.element,
   );
 
@@ -52,11 +57,11 @@ export function createEditForm(actions, layerId) {
       setValue(field, edit.instruction);
       field.readOnly = busy;
       chips.forEach((chip, index) => {
-        chip.hidden = classical && index >= text.chips.length;
+        chip.hidden = classical && FOR_MODELS.includes(CHIPS[index]);
         chip.disabled = busy;
       });
       shape.set(edit.shape);
-      setText(shapeHint, text.shapeHints[edit.shape]);
+      setText(shapeHint, t(`edit.shapeHint.${edit.shape}`));
       fold.render(edit, classical);
     },
   };

@@ -1,9 +1,9 @@
 // @ts-check
 import { h, setAttribute, setSlider, setText, setValue } from "../dom.js";
+import { t } from "../i18n.js";
 import { icon } from "../icons.js";
 import { LIMITS } from "../state/initial.js";
 import { isSeed, seedFrom } from "../state/seed.js";
-import { strings } from "../strings.js";
 
 let fields = 0;
 
@@ -57,16 +57,16 @@ export function sliderField({ label, limits: [min, max], step = 1, oninput }) {
  */
 export function seedField(onseed) {
   const id = uniqueId("seed");
-  const input = h("input", { class: "input number", id, inputMode: "numeric", autocomplete: "off", placeholder: strings.source.seedPlaceholder });
+  const input = h("input", { class: "input number", id, inputMode: "numeric", autocomplete: "off", placeholder: t("source.seedPlaceholder") });
   const problem = h("p", { class: "hint problem", id: uniqueId("seed-problem"), role: "alert", hidden: true });
   input.addEventListener("input", () => onseed(seedFrom(input.value)));
-  const element = h("div", { class: "field" }, h("label", { class: "label", for: id }, strings.source.seed), input, problem);
+  const element = h("div", { class: "field" }, h("label", { class: "label", for: id }, t("source.seed")), input, problem);
   /** @param {import("../types.js").Seed} seed */
   const set = (seed) => {
     if (seedFrom(input.value) !== seed) setValue(input, seed === null ? "" : String(seed));
     const valid = isSeed(seed);
     problem.hidden = valid;
-    setText(problem, valid ? "" : strings.source.seedProblem);
+    setText(problem, valid ? "" : t("source.seedProblem"));
     setAttribute(input, "aria-invalid", valid ? null : true);
     setAttribute(input, "aria-describedby", valid ? null : problem.id);
   };
@@ -79,8 +79,8 @@ export function seedField(onseed) {
  * @param {string} [classicalHint]
  */
 export function samplingFold(onchange, classicalHint = "") {
-  const guidance = sliderField({ label: strings.source.guidance, limits: LIMITS.cfgScale, step: 0.5, oninput: (cfgScale) => onchange({ cfgScale }) });
-  const steps = sliderField({ label: strings.source.steps, limits: LIMITS.steps, oninput: (count) => onchange({ steps: count }) });
+  const guidance = sliderField({ label: t("source.guidance"), limits: LIMITS.cfgScale, step: 0.5, oninput: (cfgScale) => onchange({ cfgScale }) });
+  const steps = sliderField({ label: t("source.steps"), limits: LIMITS.steps, oninput: (count) => onchange({ steps: count }) });
   const seed = seedField((value) => onchange({ seed: value }));
   const title = h("span");
   const hint = h("p", { class: "hint" }, classicalHint);
@@ -90,7 +90,7 @@ export function samplingFold(onchange, classicalHint = "") {
     element,
     /** @param {{steps: number, cfgScale: number, seed: import("../types.js").Seed}} values @param {boolean} classical */
     render: (values, classical) => {
-      setText(title, classical ? strings.source.moreSeed : strings.source.more);
+      setText(title, t(classical ? "source.moreSeed" : "source.more"));
       for (const field of [guidance, steps]) field.element.hidden = classical;
       hint.hidden = !classical || classicalHint === "";
       guidance.set(values.cfgScale);
@@ -114,7 +114,7 @@ export function callout() {
   const fold = h("details", { class: "fold" }, h("summary", {}, icon("chevron"), title), rest);
   const element = h("div", { class: "callout", role: "alert", hidden: true }, icon("warning"), h("div", {}, text, fold));
   /** @param {string | null} message @param {string} [more]   what is behind the line */
-  const set = (message, more = strings.errors.more) => {
+  const set = (message, more = t("error.more")) => {
     element.hidden = message === null;
     if (shown === (message ?? "")) return;
     shown = message ?? "";

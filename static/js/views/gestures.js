@@ -2,23 +2,32 @@
 const WHEEL_SPEED = 0.0016;
 const PINCH_SPEED = 0.01;
 const LINE_PX = 16;
+/** A press that moves less than this is a click. */
+const SLACK_PX = 4;
 
 /**
+ * @typedef {{x: number, y: number}} Point
+ * @typedef {{drag: (by: Point) => void, end: () => void}} Drag   `by`: since the press, in CSS pixels
+ *
  * @typedef {object} Moves
- * @property {(factor: number, point: {x: number, y: number}) => void} zoomBy
+ * @property {(factor: number, point: Point) => void} zoomBy
  * @property {(dx: number, dy: number) => void} pan
+ * @property {(point: Point) => Drag | null} grab   what a press takes hold of; null leaves the drag to the camera
+ * @property {(point: Point) => void} click
  * @property {() => void} toFit
- * @property {() => boolean} fitted   a picture in full view leaves a finger's drag to the page
  */
 
 /**
- * Wheel, drag and pinch on the stage.
+ * Wheel, drag and pinch on the stage. Space or the middle button always pans.
  * @param {HTMLElement} view
  * @param {Moves} moves
  */
 export function listenToGestures(view, moves) {
-  /** @type {Map<number, {x: number, y: number}>} */
+  /** @type {Map<number, Point>} */
   const down = new Map();
+  /** @type {{at: Point, held: Drag | null, moved: boolean} | null} */
+  let press = null;
+  let space = false;
 
   /** @param {{clientX: number, clientY: number}} event */
   const place = (event) => {
@@ -38,13 +47,17 @@ export function listenToGestures(view, moves) {
     },
     { passive: false },
   );
+  listenToSpace(view, (on) => (space = on));
 
-  view.addEventListener("dblclick", moves.toFit);
   view.addEventListener("pointerdown", (event) => {
     if (event.button > 1) return;
-    down.set(event.pointerId, place(event));
-    if (event.pointerType === "mouse") event.preventDefault();
+    if (event.button === 1) event.preventDefault();
+    view.focus({ preventScroll: true });
     view.setPointerCapture(event.pointerId);
+    const at = place(event);
+    down.set(event.pointerId, at);
+    press?.held?.end();
+    press = down.size > 1 ? null : { at, held: space || event.button === 1 ? null : moves.grab(at), moved: false };
   });
 
   view.addEventListener("pointermove", (event) => {
@@ -53,18 +66,44 @@ export function listenToGestures(view, moves) {
     const now = place(event);
     const other = [...down].find(([id]) => id !== event.pointerId)?.[1];
     down.set(event.pointerId, now);
-    if (other !== undefined) pinch(before, now, other);
-    else if (!moves.fitted()) moves.pan(now.x - before.x, now.y - before.y);
+    if (other !== undefined) return pinch(before, now, other);
+    if (press === null) return;
+    const by = { x: now.x - press.at.x, y: now.y - press.at.y };
+    if (!press.moved && Math.hypot(by.x, by.y) < SLACK_PX) return;
+    press.moved = true;
+    if (press.held === null) moves.pan(now.x - before.x, now.y - before.y);
+    else press.held.drag(by);
   });
 
   for (const name of /** @type {const} */ (["pointerup", "pointercancel"])) {
-    view.addEventListener(name, (event) => down.delete(event.pointerId));
+    view.addEventListener(name, (event) => {
+      down.delete(event.pointerId);
+      const ended = press;
+      press = null;
+      ended?.held?.end();
+      if (ended !== null && !ended.moved && name === "pointerup" && event.button === 0 && !space) moves.click(ended.at);
+    });
   }
 
-  /** @typedef {{x: number, y: number}} Point @type {(before: Point, now: Point, other: Point) => void} */
+  /** @type {(before: Point, now: Point, other: Point) => void} */
   function pinch(before, now, other) {
     const distance = (/** @type {Point} */ a) => Math.max(1, Math.hypot(a.x - other.x, a.y - other.y));
     moves.zoomBy(distance(now) / distance(before), { x: (now.x + other.x) / 2, y: (now.y + other.y) / 2 });
     moves.pan((now.x - before.x) / 2, (now.y - before.y) / 2);
   }
+}
+
+/** Space over the stage turns the pointer into a hand. @param {HTMLElement} view @param {(on: boolean) => void} set */
+function listenToSpace(view, set) {
+  const turn = (/** @type {boolean} */ on) => {
+    set(on);
+    view.classList.toggle("hand", on);
+  };
+  view.addEventListener("keydown", (event) => {
+    if (event.key !== " ") return;
+    event.preventDefault();
+    turn(true);
+  });
+  view.addEventListener("keyup", (event) => event.key === " " && turn(false));
+  view.addEventListener("blur", () => turn(false));
 }

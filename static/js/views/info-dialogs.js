@@ -1,35 +1,36 @@
 // @ts-check
 import { h, setText } from "../dom.js";
-import { strings } from "../strings.js";
+import { t } from "../i18n.js";
 import { engineName } from "../state/engine.js";
 import { callout, iconButton, uniqueId } from "./fields.js";
 
 /** @param {string} look @param {HTMLElement} title @param {...HTMLElement} body */
-function infoDialog(look, title, ...body) {
+export function infoDialog(look, title, ...body) {
   title.id = uniqueId("dialog-title");
-  const close = iconButton("close", strings.help.close, () => dialog.close());
+  const close = iconButton("close", t("dialog.close"), () => dialog.close());
   const head = h("div", { class: "dialog-head" }, title, close);
-  const dialog = h("dialog", { class: `info-dialog ${look}`, "aria-labelledby": title.id }, head, ...body);
+  const dialog = h("dialog", { class: `info-dialog ${look}`, "aria-labelledby": title.id }, head, h("div", { class: "dialog-body", tabIndex: 0 }, ...body));
   dialog.addEventListener("pointerdown", (event) => {
     if (event.target === dialog) dialog.close();
   });
   return dialog;
 }
 
+const FACTS = /** @type {const} */ (["device", "models", "running", "waiting"]);
+
 /** Which engine runs, what that means, and how to get the other one. */
 export function createEngineDialog() {
-  const text = strings.engine;
   const title = h("h2");
   const about = h("p");
   const reason = h("p", { class: "hint" });
   const problem = callout();
   const hint = h("p", { class: "engine-hint" });
-  const other = h("section", {}, h("h3", { class: "heading" }, text.other), hint);
+  const other = h("section", {}, h("h3", { class: "heading" }, t("engine.other")), hint);
   const cells = { device: h("dd"), models: h("dd"), running: h("dd", { class: "number" }), waiting: h("dd", { class: "number" }) };
   const facts = h(
     "dl",
     { class: "facts" },
-    ...Object.entries(cells).map(([key, cell]) => h("div", {}, h("dt", {}, text[/** @type {keyof typeof cells} */ (key)]), cell)),
+    ...FACTS.map((fact) => h("div", {}, h("dt", {}, t(`engine.${fact}`)), cells[fact])),
   );
   const dialog = infoDialog("engine-dialog", title, problem.element, about, reason, facts, other);
   return {
@@ -38,12 +39,12 @@ export function createEngineDialog() {
     /** @param {import("../types.js").State} state */
     render: ({ status }) => {
       const classical = status?.engine === "classical";
-      setText(title, status === null ? strings.header.engineUnknown : text.title(engineName(status)));
-      setText(about, status === null ? strings.offline.text : classical ? `${text.classical} ${text.classicalEdits}` : text.qwen);
+      setText(title, status === null ? t("header.engineUnknown") : t("engine.title", { label: engineName(status) }));
+      setText(about, status === null ? t("offline.text") : classical ? `${t("engine.classical")} ${t("engine.classicalEdits")}` : t("engine.qwen"));
       problem.set(status?.error ?? null);
       setText(reason, [status?.reason, status?.placement].filter(Boolean).join(" "));
       facts.hidden = status === null || status.state === "failed";
-      setFact(cells.models, status?.loaded_models.join(", ") || text.loading);
+      setFact(cells.models, status?.loaded_models.join(", ") || t("engine.loading"));
       setFact(cells.device, status?.engine_label.split(" · ")[1] ?? status?.device ?? "");
       setFact(cells.running, String(status?.queue.running ?? 0));
       setFact(cells.waiting, String(status?.queue.length ?? 0));
@@ -59,19 +60,26 @@ function setFact(cell, value) {
   /** @type {HTMLElement} */ (cell.parentElement).hidden = value === "";
 }
 
+/** @type {readonly (readonly [import("../i18n.js").Key, readonly (readonly [string, import("../i18n.js").Key])[]])[]} */
+const SHORTCUTS = [
+  ["help.everywhere", [["Ctrl V", "help.paste"], ["Ctrl C", "help.copy"], ["Ctrl Shift C", "help.copyAll"], ["Ctrl Enter", "help.run"], ["Ctrl Z", "help.undo"], ["Ctrl Shift Z", "help.redo"], ["?", "help.help"]]],
+  ["help.picture", [["+ −", "help.zoom"], ["0", "help.fit"], ["1", "help.actual"], ["key.space", "help.pan"], ["O", "help.original"], ["D", "help.difference"], ["← ↑ → ↓", "help.nudge"], ["Shift ← ↑ → ↓", "help.nudgeFar"]]],
+  ["help.layer", [["↑ ↓", "help.select"], ["Alt ↑ ↓", "help.reorder"], ["V", "help.eye"], ["Shift V", "help.solo"], ["E", "help.edit"], ["F2", "help.rename"], ["Ctrl D", "help.duplicate"], ["H", "help.flip"], ["Delete", "help.delete"]]],
+];
+
 /** The shortcuts, and what this page is. */
 export function createHelpDialog() {
-  const groups = strings.help.groups.map(({ title, rows }) =>
+  const groups = SHORTCUTS.map(([title, rows]) =>
     h(
       "section",
       {},
-      h("h3", { class: "heading" }, title),
-      h("dl", { class: "keys" }, ...rows.map(([keys, what]) => h("div", {}, h("dt", {}, what), h("dd", {}, ...keysOf(keys))))),
+      h("h3", { class: "heading" }, t(title)),
+      h("dl", { class: "keys" }, ...rows.map(([keys, what]) => h("div", {}, h("dt", {}, t(what)), h("dd", {}, ...keysOf(keys))))),
     ),
   );
-  const dialog = infoDialog("help-dialog", h("h2", {}, strings.help.title), h("div", { class: "key-groups" }, ...groups), h("p", { class: "hint" }, strings.help.about));
+  const dialog = infoDialog("help-dialog", h("h2", {}, t("help.title")), h("div", { class: "key-groups" }, ...groups), h("p", { class: "hint" }, t("help.about")));
   return { element: dialog, open: () => dialog.showModal() };
 }
 
 /** @param {string} keys */
-const keysOf = (keys) => keys.split(" ").map((key) => h("kbd", {}, key));
+const keysOf = (keys) => keys.split(" ").map((key) => h("kbd", {}, key === "key.space" ? t("key.space") : key));

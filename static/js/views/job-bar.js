@@ -1,43 +1,14 @@
 // @ts-check
 import { h, setAttribute, setText } from "../dom.js";
+import { t } from "../i18n.js";
+import { findLayer } from "../state/doc.js";
 import { engineState } from "../state/engine.js";
-import { findLayer } from "../state/project.js";
-import { strings } from "../strings.js";
-
-const text = strings.job;
+import { layerCount, size } from "../words.js";
+import { describeJob, progressBar, shareOf, stallOf } from "./progress.js";
 
 /** @typedef {import("../types.js").TrackedJob} TrackedJob */
 
-/** A bar that fills, or slides while nobody knows how far it is. */
-export function progressBar() {
-  const fill = h("div");
-  const element = h("div", { class: "progress", role: "progressbar", "aria-label": text.progress, "aria-valuemin": 0, "aria-valuemax": 100 }, fill);
-  /** @param {number | null} share */
-  const set = (share) => {
-    element.classList.toggle("waiting", share === null);
-    fill.style.width = share === null ? "" : `${share * 100}%`;
-    setAttribute(element, "aria-valuenow", share === null ? null : Math.round(share * 100));
-  };
-  return { element, set };
-}
-
-/** How much of a job is done, 0–1, or null while it waits. @param {TrackedJob | undefined} tracked */
-export function shareOf(tracked) {
-  if (tracked === undefined || tracked.job.status !== "processing" || tracked.job.total === 0) return null;
-  return tracked.job.step / tracked.job.total;
-}
-
-/** Where a job stands, in words. @param {TrackedJob | undefined} tracked */
-export function describeJob(tracked) {
-  if (tracked === undefined) return text.sending;
-  if (tracked.canceling) return text.canceling;
-  const { status, phase, step, total, eta_s: eta, position } = tracked.job;
-  if (status === "queued") return text.queued(position);
-  const parts = [phase ? (text.phases[phase] ?? phase[0].toUpperCase() + phase.slice(1)) : text.starting];
-  if (total > 0) parts.push(phase === "downloading" ? text.bytes(step, total) : text.step(Math.min(step + 1, total), total));
-  if (eta !== null && eta > 0) parts.push(text.left(eta));
-  return parts.join(" · ");
-}
+const LOOK_MS = 5000;
 
 /**
  * The job at work, or what is on the table, at the foot of the page.
@@ -45,50 +16,63 @@ export function describeJob(tracked) {
  * @returns {import("../types.js").View}
  */
 export function createJobBar(actions) {
-  let current = "";
+  /** @type {TrackedJob | undefined} */
+  let tracked;
   const title = h("strong", { class: "job-title" });
   const bar = progressBar();
   const detail = h("span", { class: "job-detail number" });
   const more = h("span", { class: "hint number" });
-  const cancel = h("button", { class: "button small", type: "button", onclick: () => actions.cancelJob(current) }, text.cancel);
+  const cancel = h("button", { class: "button small", type: "button", onclick: () => tracked && actions.cancelJob(tracked.job.id) }, t("job.cancel"));
   const facts = h("p", { class: "job-facts hint number" });
   const work = h("div", { class: "job-work" }, title, bar.element, detail, more, cancel);
   const element = h("footer", { class: "job-bar" }, facts, work);
+
+  function describe() {
+    if (tracked === undefined) return;
+    const stall = stallOf(tracked);
+    element.classList.toggle("stalled", stall !== null);
+    setText(detail, stall ?? describeJob(tracked));
+    setAttribute(detail, "title", detail.textContent);
+  }
+  setInterval(describe, LOOK_MS);
 
   return {
     element,
     render: (state) => {
       const jobs = Object.values(state.jobs);
-      const tracked = jobs.find(({ job }) => job.status === "processing") ?? jobs[0];
+      tracked = jobs.find(({ job }) => job.status === "processing") ?? jobs[0];
       facts.hidden = tracked !== undefined;
       work.hidden = tracked === undefined;
       setText(facts, factsOf(state));
-      document.title = pageTitle(tracked);
+      document.title = pageTitle(state, tracked);
       if (tracked === undefined) return;
-      current = tracked.job.id;
       setText(title, titleOf(state, tracked));
-      setText(detail, describeJob(tracked));
-      setText(more, jobs.length > 1 ? text.more(jobs.length - 1) : "");
+      setText(more, jobs.length > 1 ? t("job.more", { count: jobs.length - 1 }) : "");
       bar.set(shareOf(tracked));
       cancel.disabled = tracked.canceling;
+      describe();
     },
   };
 }
 
 /** @param {import("../types.js").State} state */
-function factsOf({ project, status, reachable }) {
-  if (project.picture === null) return text.idle[engineState(status, reachable)];
-  return text.facts(project.picture.name, project);
+function factsOf({ doc, status, reachable }) {
+  if (doc.picture === null) return t(`job.idle.${engineState(status, reachable)}`);
+  const parts = [doc.picture.name, size(doc.width, doc.height)];
+  if (doc.layers.length > 0) parts.push(layerCount(doc.layers.length), t("job.seed", { seed: doc.seed ?? "" }));
+  return parts.join(" · ");
 }
 
-/** @param {TrackedJob | undefined} tracked */
-function pageTitle(tracked) {
+/** @param {import("../types.js").State} state @param {TrackedJob | undefined} tracked */
+function pageTitle({ project }, tracked) {
   const share = shareOf(tracked);
-  return share === null ? strings.name : `${Math.round(share * 100)} % · ${strings.name}`;
+  const title = project === null ? t("name") : `${project.name} · ${t("name")}`;
+  return share === null ? title : `${Math.round(share * 100)} % · ${title}`;
 }
 
 /** @param {import("../types.js").State} state @param {TrackedJob} tracked */
 function titleOf(state, { purpose }) {
-  if (purpose.kind === "decompose") return text.decompose;
-  return text.edit(findLayer(state.project, purpose.layerId)?.name ?? text.someLayer);
+  if (purpose.kind === "decompose") return t("job.decompose");
+  const name = findLayer(state.doc, purpose.layerId)?.name ?? t("job.someLayer");
+  return t(purpose.kind === "split" ? "job.split" : "job.edit", { name });
 }

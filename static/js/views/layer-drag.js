@@ -3,7 +3,7 @@
  * Reorder rows by dragging their grips, with a mouse, a pen or a finger. The rows only look moved until the drop.
  *
  * @param {HTMLElement} list
- * @param {(id: string, index: number) => void} ondrop   the place in the list, 0 at the top
+ * @param {(id: string, over: HTMLElement | null, under: HTMLElement | null) => void} ondrop   below and above which rows it lies then
  */
 export function listenToDrag(list, ondrop) {
   list.addEventListener("pointerdown", (down) => {
@@ -11,7 +11,7 @@ export function listenToDrag(list, ondrop) {
     const row = /** @type {HTMLElement | null} */ (grip?.closest("li") ?? null);
     if (grip === null || row === null || down.button !== 0) return;
     down.preventDefault();
-    const rows = /** @type {HTMLElement[]} */ ([...list.children]);
+    const rows = /** @type {HTMLElement[]} */ ([...list.children]).filter((other) => !other.hidden);
     const from = rows.indexOf(row);
     const middles = rows.map((other) => other.offsetTop + other.offsetHeight / 2);
     const gap = rows.length > 1 ? rows[1].offsetTop - rows[0].offsetTop - rows[0].offsetHeight : 0;
@@ -38,7 +38,9 @@ export function listenToDrag(list, ondrop) {
       for (const name of ENDS) grip?.removeEventListener(name, end);
       row?.classList.remove("dragged");
       for (const other of rows) other.style.transform = "";
-      if (event.type === "pointerup" && to !== from) ondrop(row?.dataset.id ?? "", to);
+      if (event.type !== "pointerup" || to === from) return;
+      const rest = rows.filter((other) => other !== row);
+      ondrop(row?.dataset.id ?? "", rest[to - 1] ?? null, rest[to] ?? null);
     }
 
     grip.addEventListener("pointermove", move);

@@ -1,13 +1,17 @@
 // @ts-check
-import { h, setText } from "../dom.js";
 import { isDecomposing } from "../actions/decompose.js";
-import { icon } from "../icons.js";
-import { isAsDecomposed } from "../state/project.js";
-import { strings } from "../strings.js";
+import { h, setText } from "../dom.js";
+import { t } from "../i18n.js";
+import { findLayer, isAsDecomposed } from "../state/doc.js";
+import { runsOf } from "../state/groups.js";
+import { createExportBar } from "./export-bar.js";
+import { createGhosts } from "./ghosts.js";
+import { createGroupRow } from "./group-row.js";
 import { listenToDrag } from "./layer-drag.js";
+import { createLayerPanel } from "./layer-panel.js";
 import { createLayerRow } from "./layer-row.js";
 
-const text = strings.layers;
+/** @typedef {import("../types.js").State} State */
 
 /**
  * The stack, top first, and what can be taken home of it.
@@ -16,39 +20,61 @@ const text = strings.layers;
  * @param {import("../images/bitmaps.js").Bitmaps} bitmaps
  */
 export function createLayerList(actions, bitmaps) {
-  /** @type {Map<string, ReturnType<typeof createLayerRow>>} */
-  const rows = new Map();
+  /** @type {State} */
+  let state;
+  const rows = keeping((id) => createLayerRow(id, actions, bitmaps));
+  const groups = keeping((name) => createGroupRow(name, actions));
+  const panel = createLayerPanel(actions, (id) => rows.get(id)?.rename());
   const figure = h("span", { class: "hint number fidelity" });
   const list = h("ol", { class: "layer-list" });
   const empty = h("p", { class: "layers-empty hint" });
-  const ghosts = h("div", { class: "ghosts", "aria-hidden": "true" });
+  const ghosts = createGhosts(bitmaps);
   const exports = createExportBar(actions);
-  const element = h(
-    "section",
-    { class: "panel layers", "aria-label": text.region },
-    h("div", { class: "panel-head" }, h("h2", { class: "heading" }, text.title), figure),
-    list,
-    ghosts,
-    empty,
-    exports.element,
-  );
-  let order = "";
+  const head = h("div", { class: "panel-head" }, h("h2", { class: "heading" }, t("layers.title")), figure);
+  const element = h("section", { class: "panel layers", "aria-label": t("layers.region") }, head, list, ghosts.element, empty, exports.element);
 
-  listenToDrag(list, (id, index) => actions.moveTo(id, list.children.length - 1 - index));
+  listenToDrag(list, (id, over, under) => {
+    const layer = findLayer(state.doc, id);
+    if (layer === null) return;
+    const rest = state.doc.layers.filter((other) => other !== layer);
+    const below = under?.dataset.id ?? under?.dataset.top;
+    const group = over?.dataset.group !== undefined && !over.classList.contains("folded") ? over.dataset.group : undefined;
+    actions.reorder(layer, rest.findIndex((other) => other.id === below) + 1, group);
+  });
 
-  /** @param {import("../types.js").State} state */
-  function renderRows(state) {
-    const { layers } = state.project;
-    for (const id of [...rows.keys()]) if (!layers.some((layer) => layer.id === id)) rows.delete(id);
-    const elements = layers.map((layer, index) => {
-      const row = rows.get(layer.id) ?? createLayerRow(layer.id, actions, bitmaps);
-      rows.set(layer.id, row);
-      row.render(layer, state, index);
-      return row.element;
+  function renderRows() {
+    const { doc, folded, selected } = state;
+    const hadFocus = list.contains(document.activeElement);
+    const elements = runsOf(doc.layers).map(({ name, layers }) => {
+      const closed = name !== "" && folded.includes(name);
+      const inside = layers.map((layer) => renderRow(layer, closed)).reverse();
+      return name === "" ? inside : [renderGroup(name, layers, closed), ...inside];
     });
-    const next = layers.map((layer) => layer.id).join(" ");
-    if (next !== order) arrange(list, elements.reverse());
-    order = next;
+    arrange(list, elements.reverse().flat());
+    rows.keep(new Set(doc.layers.map(({ id }) => id)));
+    groups.keep(new Set(doc.layers.map(({ group }) => group)));
+    const layer = findLayer(doc, selected);
+    if (layer === null) return panel.element.remove();
+    const row = rows.need(layer.id).element;
+    if (panel.element.parentElement !== row) row.append(panel.element);
+    panel.render(layer, state);
+    // Whoever deletes a layer goes on with the one that takes its place.
+    if (hadFocus && !list.contains(document.activeElement)) rows.get(layer.id)?.focus();
+  }
+
+  /** @param {import("../types.js").Layer} layer @param {boolean} hidden */
+  function renderRow(layer, hidden) {
+    const row = rows.need(layer.id);
+    row.render(layer, state);
+    row.element.hidden = hidden;
+    return row.element;
+  }
+
+  /** @param {string} name @param {import("../types.js").Layer[]} layers @param {boolean} folded */
+  function renderGroup(name, layers, folded) {
+    const row = groups.need(name);
+    row.render(layers, folded);
+    return row.element;
   }
 
   return {
@@ -57,27 +83,46 @@ export function createLayerList(actions, bitmaps) {
     focus: (id) => rows.get(id)?.focus(),
     /** @param {string} id */
     rename: (id) => rows.get(id)?.rename(),
-    /** @param {import("../types.js").State} state */
-    render: (state) => {
-      const { layers } = state.project;
+    /** @param {State} next */
+    render: (next) => {
+      state = next;
+      const { layers } = state.doc;
       const busy = isDecomposing(state);
-      renderRows(state);
+      renderRows();
       list.hidden = busy || layers.length === 0;
-      ghosts.hidden = !list.hidden;
-      ghosts.classList.toggle("working", busy);
-      if (ghosts.childElementCount !== state.settings.layerNum) {
-        ghosts.replaceChildren(...Array.from({ length: state.settings.layerNum }, () => h("div", { class: "ghost" })));
-      }
+      ghosts.render(state, busy);
+      ghosts.element.hidden = !list.hidden;
       empty.hidden = !list.hidden;
-      setText(empty, busy ? text.working : state.project.picture ? text.ready : text.empty);
-      renderFidelity(figure, layers.length > 0 && !busy && isAsDecomposed(state.project) ? state.fidelity : null);
+      setText(empty, t(busy ? "layers.working" : state.doc.picture ? "layers.ready" : "layers.empty"));
+      renderFidelity(figure, layers.length > 0 && !busy && isAsDecomposed(state.doc) ? state.fidelity : null);
       exports.render(state);
+    },
+  };
+}
+
+/**
+ * Rows by name, made when they are first needed.
+ * @template T
+ * @param {(name: string) => T} make
+ */
+function keeping(make) {
+  /** @type {Map<string, T>} */
+  const kept = new Map();
+  return {
+    /** @param {string} name */
+    get: (name) => kept.get(name),
+    /** @param {string} name */
+    need: (name) => kept.get(name) ?? /** @type {T} */ (kept.set(name, make(name)).get(name)),
+    /** @param {Set<string>} names   all others can go */
+    keep: (names) => {
+      for (const name of kept.keys()) if (!names.has(name)) kept.delete(name);
     },
   };
 }
 
 /** Put rows in a new order; the one with the focus keeps it. @param {HTMLElement} list @param {HTMLElement[]} elements */
 function arrange(list, elements) {
+  if (elements.length === list.childElementCount && elements.every((element, index) => element === list.children[index])) return;
   const focused = document.activeElement;
   list.replaceChildren(...elements);
   if (focused instanceof HTMLElement && list.contains(focused)) focused.focus();
@@ -87,24 +132,8 @@ function arrange(list, elements) {
 function renderFidelity(figure, fidelity) {
   figure.hidden = fidelity === null;
   if (fidelity === null) return;
-  setText(figure, fidelity.max === 0 ? text.exact : text.fidelity(fidelity.psnr, fidelity.resampled));
-  figure.title = text.fidelityTitle(fidelity.max, fidelity.resampled);
-}
-
-/** @param {import("../types.js").Actions} actions @returns {import("../types.js").View} */
-function createExportBar(actions) {
-  const zipText = h("span");
-  const zip = h("button", { class: "button", type: "button", onclick: () => actions.exportStack("zip") }, icon("download"), zipText);
-  const png = h(
-    "button",
-    { class: "button", type: "button", title: text.downloadPngTitle, "aria-label": text.downloadPngTitle, onclick: () => actions.exportStack("png") },
-    text.downloadPng,
-  );
-  return {
-    element: h("div", { class: "export-bar" }, zip, png),
-    render: (state) => {
-      zip.disabled = png.disabled = state.exporting !== null || state.project.layers.length === 0 || isDecomposing(state);
-      setText(zipText, state.exporting === "zip" ? text.preparing : text.downloadZip);
-    },
-  };
+  const { max, psnr, resampled } = fidelity;
+  const value = psnr.toFixed(1);
+  setText(figure, max === 0 ? t("layers.exact") : t(resampled ? "layers.fidelityScaled" : "layers.fidelity", { value }));
+  figure.title = t(resampled ? "layers.fidelityTitleScaled" : "layers.fidelityTitle", { max });
 }

@@ -1,136 +1,125 @@
 // @ts-check
-import { h, setAttribute, setSlider, setText } from "../dom.js";
-import { icon, setIcon } from "../icons.js";
-import { NEW_EDIT } from "../state/initial.js";
 import { isEditing } from "../actions/edits.js";
+import { isSplitting } from "../actions/split.js";
+import { rename, setVisible, showOnly } from "../commands/look.js";
+import { h, setAttribute, setText } from "../dom.js";
+import { t } from "../i18n.js";
+import { icon, setIcon } from "../icons.js";
 import { contentBox, drawCrop, grow } from "../images/pixels.js";
-import { strings } from "../strings.js";
-import { iconButton } from "./fields.js";
+import { NEW_EDIT } from "../state/initial.js";
+import { percent } from "../words.js";
+import { createRename } from "./rename.js";
 
-const text = strings.layers;
 const THUMB_PX = 128;
-const KEYS_PAUSE_MS = 1000;
+/** A layer that covers less has next to nothing on it. */
+const NEAR_EMPTY = 0.002;
 
 /**
- * One layer of the list. The selected one shows its opacity and where it can go.
+ * One layer of the list. The selected one takes in the panel with everything that can be done with it.
  *
  * @param {string} id
  * @param {import("../types.js").Actions} actions
  * @param {import("../images/bitmaps.js").Bitmaps} bitmaps
  */
 export function createLayerRow(id, actions, bitmaps) {
-  let place = 0;
-  let drawn = "";
-  const thumb = h("canvas", { class: "thumb-picture" });
+  /** @type {import("../types.js").Layer} */
+  let layer;
+  const thumb = createThumb(bitmaps);
   const name = h("span", { class: "layer-name" });
   const version = h("span", { class: "version" });
-  const share = h("span", { title: text.coverageTitle });
+  const share = h("span", { title: t("layers.coverageTitle") });
   const select = h(
     "button",
-    { class: "layer-main", type: "button", onclick: () => actions.select(id), ondblclick: () => rename() },
-    h("span", { class: "thumb checkerboard" }, thumb),
+    { class: "layer-main", type: "button", onclick: () => actions.select(id), ondblclick: () => renaming.begin(layer.name) },
+    h("span", { class: "visually-hidden" }, t("layers.select")),
+    h("span", { class: "thumb checkerboard" }, thumb.element),
     h("span", { class: "layer-words" }, name, h("span", { class: "layer-facts hint number" }, version, share)),
   );
-  const field = h("input", { class: "input rename", "aria-label": text.nameField, hidden: true, maxLength: 80 });
+  const renaming = createRename({ label: t("layers.nameField"), stands: select, onname: (text) => actions.run(rename(layer, text)) });
   const grip = h("span", { class: "grip", "data-grip": "" }, icon("grip"));
-  const eye = iconButton("eye", "", () => actions.toggle(id));
+  const eye = h("button", { class: "icon-button eye", type: "button", onclick: look }, icon("eye"));
   const badge = h("span", { class: "badge" });
-  const edit = h("button", { class: "button small edit", type: "button", onclick: () => actions.openEdit(id) }, text.edit, badge);
-  const slider = h("input", { type: "range", class: "slider", min: "0", max: "100", step: "1" });
-  slider.addEventListener("input", () => actions.setOpacity(id, slider.valueAsNumber / 100));
-  // A drag ends with the pointer; keys say "change" at every press, and belong together until they pause.
-  slider.addEventListener("change", () => actions.endOpacity(KEYS_PAUSE_MS));
-  slider.addEventListener("pointerup", () => actions.endOpacity());
-  slider.addEventListener("blur", () => actions.endOpacity());
-  const opacity = h("output", { class: "number" });
-  const up = iconButton("up", "", () => actions.moveTo(id, place + 1));
-  const down = iconButton("down", "", () => actions.moveTo(id, place - 1));
-  const more = h("div", { class: "layer-more" }, h("span", { class: "hint" }, text.opacity), slider, opacity, up, down);
-  const element = h("li", { class: "layer", "data-id": id }, h("div", { class: "layer-line" }, grip, select, field, eye, edit), more);
+  const edit = h("button", { class: "button small edit", type: "button", onclick: () => actions.openEdit(id) }, t("layers.edit"), badge);
+  const element = h("li", { class: "layer", "data-id": id }, h("div", { class: "layer-line" }, grip, select, renaming.element, eye, edit));
 
-  function rename() {
-    field.value = name.textContent ?? "";
-    field.hidden = false;
-    select.hidden = true;
-    field.focus();
-    field.select();
+  /** @param {Event} event */
+  function look(event) {
+    const alone = /** @type {MouseEvent} */ (event).altKey;
+    actions.run(alone ? showOnly(layer) : setVisible(layer, !layer.visible));
   }
 
-  /** @param {boolean} keep */
-  function endRename(keep) {
-    if (field.hidden) return;
-    field.hidden = true;
-    select.hidden = false;
-    if (keep) actions.rename(id, field.value.trim());
-    select.focus();
-  }
-  field.addEventListener("blur", () => endRename(true));
-  field.addEventListener("keydown", (event) => {
-    if (event.key === "Enter" || event.key === "Escape") endRename(event.key === "Enter");
-    event.stopPropagation();
-  });
-
-  /** @param {import("../types.js").Layer} layer */
-  function drawThumb(layer) {
-    if (drawn === layer.image) return;
-    drawn = layer.image;
-    bitmaps.load(layer.image).then(
-      (bitmap) => {
-        if (drawn === layer.image) drawCrop(thumb, bitmap, grow(contentBox(bitmap), 0.04, bitmap), THUMB_PX);
-      },
-      () => (drawn = ""),
-    );
-  }
-
-  /** @param {HTMLElement} control @param {string} label */
-  function label(control, label) {
+  /** @param {HTMLElement} control @param {string} label @param {string} [title] */
+  function label(control, label, title = label) {
     setAttribute(control, "aria-label", label);
-    setAttribute(control, "title", label);
+    setAttribute(control, "title", title);
   }
 
   return {
     element,
-    rename,
+    rename: () => renaming.begin(layer.name),
     focus: () => select.focus(),
-    /** @param {import("../types.js").Layer} layer @param {import("../types.js").State} state @param {number} index */
-    render: (layer, state, index) => {
-      place = index;
-      drawThumb(layer);
+    /** @param {import("../types.js").Layer} next @param {import("../types.js").State} state */
+    render: (next, state) => {
+      layer = next;
+      thumb.draw(layer);
       setText(name, layer.name);
       setAttribute(select, "title", layer.name);
-      version.hidden = layer.version === 1;
-      setText(version, text.version(layer.version));
-      setText(share, text.coverage(layer.coverage) + (layer.opacity < 1 ? ` · ${Math.round(layer.opacity * 100)} %` : ""));
+      version.hidden = layer.current === 0;
+      setText(version, t("layers.version", { number: layer.current + 1 }));
+      renderShare(share, layer);
       const selected = state.selected === layer.id;
       element.classList.toggle("selected", selected);
       element.classList.toggle("off", !layer.visible);
+      element.classList.toggle("grouped", layer.group !== "");
+      element.classList.toggle("working", isSplitting(state, layer.id));
       setAttribute(select, "aria-pressed", selected);
-      setAttribute(select, "aria-label", text.select(layer.name));
       setIcon(/** @type {SVGSVGElement} */ (eye.firstElementChild), layer.visible ? "eye" : "eyeOff");
-      label(eye, (layer.visible ? text.hide : text.show)(layer.name));
+      const looking = t(layer.visible ? "layers.hide" : "layers.show", { name: layer.name });
+      label(eye, looking, t("layers.eyeHint", { label: looking }));
       setAttribute(eye, "aria-pressed", !layer.visible);
-      renderBadge(layer, state.edits[layer.id] ?? NEW_EDIT);
-      more.hidden = !selected;
-      setSlider(slider, Math.round(layer.opacity * 100));
-      setAttribute(slider, "aria-label", text.opacityOf(layer.name));
-      setText(opacity, `${Math.round(layer.opacity * 100)} %`);
-      label(up, text.up(layer.name));
-      label(down, text.down(layer.name));
-      up.disabled = index === state.project.layers.length - 1;
-      down.disabled = index === 0;
-      // At an end of the stack the focus goes to the button that still works.
-      if (document.activeElement === up && up.disabled) down.focus();
-      if (document.activeElement === down && down.disabled) up.focus();
-      grip.title = text.drag(layer.name);
+      renderBadge(state.edits[layer.id] ?? NEW_EDIT);
+      grip.title = t("layers.drag", { name: layer.name });
     },
   };
 
-  /** @param {import("../types.js").Layer} layer @param {import("../types.js").Edit} draft */
-  function renderBadge(layer, draft) {
+  /** @param {import("../types.js").Edit} draft */
+  function renderBadge(draft) {
     const state = isEditing(draft) ? "running" : draft.result !== null ? "ready" : draft.error !== null ? "failed" : null;
     badge.hidden = state === null;
     setAttribute(badge, "data-state", state);
-    const words = state === null ? "" : `, ${text.badges[state]}`;
-    label(edit, text.editOf(layer.name) + words);
+    const words = t("layers.editOf", { name: layer.name });
+    label(edit, state === null ? words : t("layers.badged", { label: words, badge: t(`layers.badge.${state}`) }));
   }
+}
+
+/** @param {HTMLElement} share @param {import("../types.js").Layer} layer */
+function renderShare(share, { coverage, opacity, blend }) {
+  const empty = coverage < NEAR_EMPTY;
+  const parts = [empty ? t("layers.nearEmpty") : percent(coverage)];
+  if (opacity < 1) parts.push(percent(Math.round(opacity * 100) / 100));
+  if (blend !== "normal") parts.push(t(`blend.${blend}`));
+  setText(share, parts.join(" · "));
+  share.classList.toggle("flag", empty);
+  share.title = t(empty ? "layers.nearEmptyTitle" : "layers.coverageTitle");
+}
+
+/** A picture of what there is to see of a layer, cropped tightly. @param {import("../images/bitmaps.js").Bitmaps} bitmaps */
+function createThumb(bitmaps) {
+  const element = h("canvas", { class: "thumb-picture" });
+  let drawn = "";
+  return {
+    element,
+    /** @param {import("../types.js").Layer} layer */
+    draw: ({ image, flipX, flipY }) => {
+      element.style.transform = `scale(${flipX ? -1 : 1}, ${flipY ? -1 : 1})`;
+      if (drawn === image) return;
+      drawn = image;
+      bitmaps.load(image).then(
+        (bitmap) => {
+          if (drawn === image) drawCrop(element, bitmap, grow(contentBox(bitmap), 0.04, bitmap), THUMB_PX);
+        },
+        () => (drawn = ""),
+      );
+    },
+  };
 }

@@ -1,15 +1,15 @@
 // @ts-check
 import { h, setText } from "../dom.js";
+import { t } from "../i18n.js";
 import { icon } from "../icons.js";
 import { engineName, engineState } from "../state/engine.js";
-import { strings } from "../strings.js";
 import { iconButton } from "./fields.js";
 
 const SHOWN_MS = 6000;
 
 /**
  * A word about what just happened, spoken to screen readers; it goes by itself.
- * @param {import("../types.js").Actions} actions
+ * @param {import("../types.js").StartActions} actions
  * @returns {import("../types.js").View}
  */
 export function createNotice(actions) {
@@ -18,7 +18,7 @@ export function createNotice(actions) {
   let timer = 0;
   const text = h("span");
   const button = h("button", { class: "notice-action", type: "button", onclick: () => shown?.action?.run() });
-  const toast = h("div", { class: "notice", hidden: true }, text, button, iconButton("close", strings.notices.dismiss, actions.dismissNotice));
+  const toast = h("div", { class: "notice", hidden: true }, text, button, iconButton("close", t("notice.dismiss"), actions.dismissNotice));
   const words = h("p", { class: "visually-hidden" });
   const element = h("div", { class: "notices", role: "status", "aria-live": "polite" }, toast, words);
 
@@ -46,12 +46,12 @@ export function createNotice(actions) {
 }
 
 /**
- * @param {import("../types.js").Actions} actions
+ * @param {import("../types.js").StartActions} actions
  * @returns {import("../types.js").View}
  */
 export function createOfflineBar(actions) {
-  const retry = h("button", { class: "button small", type: "button", onclick: actions.checkService }, strings.offline.retry);
-  const element = h("div", { class: "offline", role: "alert", hidden: true }, h("span", {}, strings.offline.text), retry);
+  const retry = h("button", { class: "button small", type: "button", onclick: actions.checkService }, t("offline.retry"));
+  const element = h("div", { class: "offline", role: "alert", hidden: true }, h("span", {}, t("offline.text")), retry);
   return {
     element,
     render: ({ reachable }) => {
@@ -69,14 +69,14 @@ export function createBrokenBar(openEngine) {
   const title = h("strong");
   const reason = h("p");
   const hint = h("p", { class: "hint" });
-  const more = h("button", { class: "button small", type: "button", onclick: openEngine }, strings.broken.more);
+  const more = h("button", { class: "button small", type: "button", onclick: openEngine }, t("header.engineTitle"));
   const element = h("div", { class: "broken", role: "alert", hidden: true }, icon("warning"), h("div", {}, title, reason, hint), more);
   return {
     element,
     render: ({ status, reachable }) => {
       element.hidden = engineState(status, reachable) !== "failed";
       if (status === null || element.hidden) return;
-      setText(title, strings.broken.title(engineName(status)));
+      setText(title, t("broken.title", { label: engineName(status) }));
       setText(reason, status.error ?? "");
       setText(hint, status.hint ?? "");
     },

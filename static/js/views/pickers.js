@@ -1,36 +1,36 @@
 // @ts-check
 import { h } from "../dom.js";
+import { t } from "../i18n.js";
 import { icon } from "../icons.js";
-import { strings } from "../strings.js";
 
 /**
- * A button that opens the system's file dialog; with `capture` the camera, on devices that have one.
+ * A button that opens the system's file dialog; with `camera` the camera, on devices that have one.
  *
- * @param {import("../types.js").Actions} actions
- * @param {{label: string, look: string, camera?: boolean}} about
+ * @param {{label: string, title?: string, look: string, onfile: (file: File) => void, camera?: boolean, accept?: string, icon?: import("../icons.js").IconName}} about
  */
-export function filePicker(actions, { label, look, camera = false }) {
-  const input = h("input", { type: "file", accept: "image/*", class: "visually-hidden", tabIndex: -1, "aria-hidden": "true" });
+export function filePicker({ label, title, look, onfile, camera = false, accept = "image/*", icon: name = camera ? "camera" : "picture" }) {
+  const input = h("input", { type: "file", accept, class: "visually-hidden", tabIndex: -1, "aria-hidden": "true" });
   if (camera) input.setAttribute("capture", "environment");
   input.addEventListener("change", () => {
     const file = input.files?.[0];
-    if (file) actions.openFile(file);
+    if (file) onfile(file);
     // The same file may be chosen again.
     input.value = "";
   });
-  const button = h("button", { class: `button ${look}`, type: "button", onclick: () => input.click() }, icon(camera ? "camera" : "picture"), label);
+  const button = h("button", { class: `button ${look}`, type: "button", title: title ?? "", onclick: () => input.click() }, icon(name), label);
   return h("span", { class: camera ? "picker camera" : "picker" }, button, input);
 }
 
-/** @param {import("../types.js").Actions} actions */
+const SAMPLES = /** @type {const} */ (["house", "poster", "night", "balloons"]);
+
+/** @param {import("../types.js").StartActions} actions */
 export function sampleShelf(actions) {
-  const names = /** @type {(keyof typeof strings.samples)[]} */ (Object.keys(strings.samples));
-  const tiles = names.map((name) =>
+  const tiles = SAMPLES.map((name) =>
     h(
       "button",
       { class: "sample", type: "button", onclick: () => actions.openSample(name) },
       h("img", { src: `/static/samples/${name}.webp`, alt: "", width: 120, height: 90, decoding: "async" }),
-      h("span", {}, strings.samples[name]),
+      h("span", {}, t(`sample.${name}`)),
     ),
   );
   return h("div", { class: "samples" }, ...tiles);

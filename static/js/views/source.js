@@ -1,13 +1,14 @@
 // @ts-check
 import { h, setAttribute, setText, setValue } from "../dom.js";
+import { t } from "../i18n.js";
 import { estimate, isDecomposing, workingSize } from "../actions/decompose.js";
 import { LIMITS } from "../state/initial.js";
 import { isSeed } from "../state/seed.js";
-import { strings } from "../strings.js";
+import { duration, size as sizeWords } from "../words.js";
 import { callout, samplingFold, segmented, sliderField, uniqueId } from "./fields.js";
 import { filePicker } from "./pickers.js";
 
-const text = strings.source;
+const SIZES = /** @type {const} */ (["640", "1024", "original"]);
 
 /**
  * The picture that goes in, and how it is to be taken apart.
@@ -16,24 +17,24 @@ const text = strings.source;
 export function createSource(actions) {
   const picture = createPictureBox(actions);
   const prompt = createPrompt(actions);
-  const layers = sliderField({ label: text.layers, limits: LIMITS.layers, oninput: (layerNum) => actions.set({ layerNum }) });
+  const layers = sliderField({ label: t("source.layers"), limits: LIMITS.layers, oninput: (layerNum) => actions.set({ layerNum }) });
   const size = segmented({
-    label: text.sizeLabel,
-    options: /** @type {["640" | "1024" | "original", string][]} */ (Object.entries(text.sizes).sort(([a], [b]) => a.length - b.length)),
+    label: t("source.sizeLabel"),
+    options: SIZES.map((value) => [value, t(`source.size.${value}`)]),
     onpick: (value) => actions.set({ size: value }),
   });
-  const fold = samplingFold((patch) => actions.set(patch), text.classicalHint);
+  const fold = samplingFold((patch) => actions.set(patch), t("source.classicalHint"));
   const error = callout();
   const button = h("button", { class: "button primary wide", type: "button", onclick: actions.decompose });
 
   const element = h(
     "section",
-    { class: "panel source", "aria-label": text.region },
-    h("h2", { class: "heading" }, text.title),
+    { class: "panel source", "aria-label": t("source.region") },
+    h("h2", { class: "heading" }, t("source.title")),
     picture.element,
     prompt.element,
     layers.element,
-    h("div", { class: "field" }, h("span", { class: "label" }, text.sizeLabel), size.element),
+    h("div", { class: "field" }, h("span", { class: "label" }, t("source.sizeLabel")), size.element),
     fold.element,
     error.element,
     button,
@@ -55,8 +56,8 @@ export function createSource(actions) {
       fold.render(state.settings, classical);
       error.set(state.sourceError);
       const busy = isDecomposing(state);
-      button.disabled = busy || state.project.picture === null || state.upload !== null || !isSeed(state.settings.seed);
-      setText(button, busy ? text.decomposing : buttonText(state));
+      button.disabled = busy || state.doc.picture === null || state.upload !== null || !isSeed(state.settings.seed);
+      setText(button, busy ? t("source.decomposing") : buttonText(state));
     },
   };
 }
@@ -64,9 +65,9 @@ export function createSource(actions) {
 /** @param {import("../types.js").Actions} actions */
 function createPrompt(actions) {
   const id = uniqueId("prompt");
-  const field = h("textarea", { class: "input", id, rows: 2, placeholder: text.promptPlaceholder });
+  const field = h("textarea", { class: "input", id, rows: 2, placeholder: t("source.promptPlaceholder") });
   field.addEventListener("input", () => actions.set({ prompt: field.value }));
-  const head = h("div", { class: "field-head" }, h("label", { class: "label", for: id }, text.prompt), h("span", { class: "hint" }, text.optional));
+  const head = h("div", { class: "field-head" }, h("label", { class: "label", for: id }, t("source.prompt")), h("span", { class: "hint" }, t("source.optional")));
   return {
     element: h("div", { class: "field" }, head, field),
     set: (/** @type {string} */ value) => setValue(field, value),
@@ -76,37 +77,37 @@ function createPrompt(actions) {
 /** @param {import("../types.js").Actions} actions @returns {import("../types.js").View} */
 function createPictureBox(actions) {
   const image = h("img", { class: "source-picture", alt: "", decoding: "async" });
-  const frame = h("div", { class: "source-frame checkerboard" }, image, filePicker(actions, { label: text.replace, look: "small" }));
+  const frame = h("div", { class: "source-frame checkerboard" }, image, filePicker({ label: t("source.replace"), look: "small", onfile: actions.openFile }));
   const name = h("strong");
   const facts = h("span", { class: "hint number" });
   const caption = h("p", { class: "source-caption" }, name, facts);
-  const empty = filePicker(actions, { label: text.empty, look: "source-empty" });
+  const empty = filePicker({ label: t("source.empty"), look: "source-empty", onfile: actions.openFile });
   return {
     element: h("div", { class: "source-box" }, frame, caption, empty),
     render: (state) => {
-      const { project, upload } = state;
-      const address = upload?.preview ?? project.picture?.image ?? null;
+      const { doc, upload } = state;
+      const address = upload?.preview ?? doc.picture?.image ?? null;
       frame.hidden = caption.hidden = address === null;
       empty.hidden = address !== null;
       if (address !== null) setAttribute(image, "src", address);
-      setText(name, upload?.name ?? project.picture?.name ?? "");
-      setText(facts, upload !== null ? text.uploading : factsOf(state));
+      setText(name, upload?.name ?? doc.picture?.name ?? "");
+      setText(facts, upload !== null ? t("source.uploading") : factsOf(state));
     },
   };
 }
 
 /** @param {import("../types.js").State} state */
 function factsOf(state) {
-  const { project, settings, status } = state;
-  if (project.picture === null) return "";
-  const own = text.size(project.picture.width, project.picture.height);
-  if (settings.size === "original" && status?.engine === "classical") return `${own} · ${text.runsAsIs}`;
-  const { width, height } = workingSize(state, project.picture);
-  return `${own} · ${text.runsAt(width, height)}`;
+  const { doc, settings, status } = state;
+  if (doc.picture === null) return "";
+  const own = sizeWords(doc.picture.width, doc.picture.height);
+  if (settings.size === "original" && status?.engine === "classical") return `${own} · ${t("source.runsAsIs")}`;
+  const { width, height } = workingSize(state, doc.picture);
+  return `${own} · ${t("source.runsAt", { width, height })}`;
 }
 
 /** @param {import("../types.js").State} state */
 function buttonText(state) {
   const seconds = estimate(state);
-  return seconds === null ? text.decompose : text.decomposeAbout(seconds);
+  return seconds === null ? t("source.decompose") : t("source.decomposeAbout", { time: duration(seconds) });
 }

@@ -1,10 +1,10 @@
 // @ts-check
 import { h, setText } from "../dom.js";
-import { strings } from "../strings.js";
+import { t } from "../i18n.js";
 import { iconButton, segmented } from "./fields.js";
 
-const text = strings.stage;
 const STEP = 1.25;
+const MODES = /** @type {const} */ (["layers", "original", "difference"]);
 
 /**
  * Layers, original or difference.
@@ -13,36 +13,44 @@ const STEP = 1.25;
  */
 export function createModeBar(actions) {
   const modes = segmented({
-    label: text.modesLabel,
-    options: /** @type {[import("../types.js").Mode, string][]} */ (Object.entries(text.modes)),
+    label: t("stage.modesLabel"),
+    options: MODES.map((mode) => [mode, t(`stage.mode.${mode}`)]),
     onpick: actions.show,
   });
-  const hint = h("p", { class: "mode-hint" }, text.differenceHint);
+  const hint = h("p", { class: "mode-hint" }, t("stage.differenceHint"));
   return {
     element: h("div", { class: "mode-bar" }, modes.element, hint),
-    render: ({ mode }) => {
+    render: ({ mode, measured }) => {
       modes.set(mode);
-      hint.hidden = mode !== "difference";
+      hint.hidden = mode === "layers";
+      setText(hint, hintFor(mode, measured));
     },
   };
 }
 
 /** @param {{zoomBy: (factor: number) => void, zoomTo: (scale: number) => void, toFit: () => void}} camera */
 export function createZoomBar({ zoomBy, zoomTo, toFit }) {
-  const scaleText = h("button", { class: "zoom-scale number", type: "button", title: text.zoomActual, onclick: () => zoomTo(1) });
-  const fit = h("button", { class: "zoom-fit", type: "button", onclick: toFit }, text.zoomFit);
+  const scaleText = h("button", { class: "zoom-scale number", type: "button", title: t("stage.zoomActual"), onclick: () => zoomTo(1) });
+  const fit = h("button", { class: "zoom-fit", type: "button", onclick: toFit }, t("stage.zoomFit"));
   const element = h(
     "div",
     { class: "zoom-bar" },
-    iconButton("minus", text.zoomOut, () => zoomBy(1 / STEP)),
+    iconButton("minus", t("stage.zoomOut"), () => zoomBy(1 / STEP)),
     scaleText,
-    iconButton("plus", text.zoomIn, () => zoomBy(STEP)),
+    iconButton("plus", t("stage.zoomIn"), () => zoomBy(STEP)),
     fit,
   );
   /** @param {number} scale @param {boolean} fitted */
   const render = (scale, fitted) => {
-    setText(scaleText, text.zoom(scale));
+    setText(scaleText, t("number.percent", { value: Math.round(scale * 100) }));
     fit.classList.toggle("on", fitted);
   };
   return { element, render };
+}
+
+/** @param {import("../types.js").Mode} mode @param {import("../types.js").Fidelity | null} measured */
+function hintFor(mode, measured) {
+  if (measured === null) return t("stage.differenceHint");
+  const figure = measured.max === 0 ? t("layers.equal") : t("layers.differs", { max: measured.max, value: measured.psnr.toFixed(1) });
+  return mode === "difference" ? t("stage.differenceMeasured", { figure }) : figure;
 }

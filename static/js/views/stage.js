@@ -1,17 +1,20 @@
 // @ts-check
 import { h, setAttribute, setText } from "../dom.js";
+import { many, t } from "../i18n.js";
 import { fit, panBy, zoomAt } from "../images/camera.js";
-import { paint } from "../images/paint.js";
-import { contentBox, grow } from "../images/pixels.js";
-import { findLayer } from "../state/project.js";
-import { strings } from "../strings.js";
+import { createLevels } from "../images/levels.js";
+import { createPainter } from "../images/paint.js";
+import { findLayer } from "../state/doc.js";
 import { listenToGestures } from "./gestures.js";
 import { createModeBar, createZoomBar } from "./stage-bars.js";
-import { createWelcome } from "./welcome.js";
+import { createStageFrame, place } from "./stage-frame.js";
+import { createHand } from "./stage-hand.js";
 
-/** @typedef {import("../images/camera.js").Camera} Camera */
+/**
+ * @typedef {import("../images/camera.js").Camera} Camera
+ * @typedef {import("../types.js").State} State
+ */
 
-const OUTLINED = 0.5;
 /** Below this width the stage lies above the panels, as in the style sheets. */
 const ONE_COLUMN = 760;
 
@@ -20,36 +23,38 @@ const ONE_COLUMN = 760;
  *
  * @param {import("../types.js").Actions} actions
  * @param {import("../images/bitmaps.js").Bitmaps} bitmaps
+ * @param {HTMLElement} welcome   what lies on an empty stage
  */
-export function createStage(actions, bitmaps) {
+export function createStage(actions, bitmaps, welcome) {
   /** @type {Camera} */
   let camera = { scale: 1, x: 0, y: 0 };
   let fitted = true;
   let shown = "";
-  /** @type {import("../types.js").State | null} */
+  /** @type {string | null} */
+  let touched = null;
+  /** @type {State | null} */
   let state = null;
   let frame = 0;
 
+  const paint = createPainter(bitmaps, createLevels(schedule));
   const canvas = h("canvas", { class: "stage-canvas", role: "img" });
   const context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
   const paper = h("div", { class: "stage-paper checkerboard", hidden: true });
-  const outline = h("div", { class: "stage-outline", hidden: true });
-  const view = h("div", { class: "stage-view" }, paper, canvas, outline);
+  const outline = createStageFrame(actions);
+  const view = h("div", { class: "stage-view", tabIndex: 0, role: "application", "aria-label": t("stage.keys") }, paper, canvas, outline.element);
   const modes = createModeBar(actions);
   const zoom = createZoomBar({ zoomBy, zoomTo, toFit });
-  const welcome = createWelcome(actions);
   const error = h("p", { class: "stage-error", role: "alert", hidden: true });
-  const element = h("section", { class: "stage", id: "stage", tabIndex: -1, "aria-label": strings.stage.region }, view, modes.element, welcome.element, error, zoom.element);
+  const element = h("section", { class: "stage", id: "stage", tabIndex: -1, "aria-label": t("stage.region") }, view, modes.element, welcome, error, zoom.element);
 
   const extent = () => ({ width: view.clientWidth, height: view.clientHeight });
-  const picture = () => /** @type {import("../types.js").State} */ (state).project;
-  const hasPicture = () => state !== null && state.project.width > 0;
+  const hasPicture = () => state !== null && state.doc.width > 0;
   const middle = () => ({ x: view.clientWidth / 2, y: view.clientHeight / 2 });
 
   /** @param {Camera} next */
   function move(next) {
-    if (!hasPicture()) return;
-    camera = panBy(next, 0, 0, extent(), picture());
+    if (state === null || !hasPicture()) return;
+    camera = panBy(next, 0, 0, extent(), state.doc);
     fitted = false;
     schedule();
   }
@@ -76,72 +81,66 @@ export function createStage(actions, bitmaps) {
   function draw() {
     frame = 0;
     if (state === null) return;
-    const { project, mode, upload } = state;
+    const { doc, mode, upload, selected } = state;
     const empty = !hasPicture() || upload !== null;
-    paper.hidden = empty && upload === null;
+    paper.hidden = empty;
     canvas.hidden = empty;
-    if (empty) return void (outline.hidden = true);
-    const bare = project.layers.length === 0;
-    if (fitted) camera = fit(extent(), project, margins());
+    if (empty) return outline.render(null, null, camera);
+    if (fitted) camera = fit(extent(), doc, margins());
+    const bare = doc.layers.length === 0;
+    paint(context, doc, bare ? "original" : mode, resize(), touched);
+    place(paper, { x: 0, y: 0, width: doc.width, height: doc.height }, camera);
+    const layer = mode === "layers" ? findLayer(doc, selected) : null;
+    outline.render(layer, layer?.visible ? bitmaps.peek(layer.image) : null, camera);
+    zoom.render(camera.scale, fitted);
+  }
+
+  /** Give the canvas a pixel for each of the screen, and return the camera in those. */
+  function resize() {
     const ratio = devicePixelRatio;
     const [width, height] = [Math.round(view.clientWidth * ratio), Math.round(view.clientHeight * ratio)];
     if (canvas.width !== width || canvas.height !== height) Object.assign(canvas, { width, height });
-    const device = { scale: camera.scale * ratio, x: camera.x * ratio, y: camera.y * ratio };
-    paint(context, project, bare ? "original" : mode, device, bitmaps);
-    place(paper, { x: 0, y: 0, width: project.width, height: project.height });
-    drawOutline();
-    zoom.render(camera.scale, fitted);
-    view.classList.toggle("movable", !fitted);
+    return { scale: camera.scale * ratio, x: camera.x * ratio, y: camera.y * ratio };
   }
 
-  /** Show where the selected layer lies, if it lies in one place: a frame around most of the picture says nothing. */
-  function drawOutline() {
-    const { project, selected, mode } = /** @type {import("../types.js").State} */ (state);
-    const layer = mode === "layers" ? findLayer(project, selected) : null;
-    const bitmap = layer?.visible ? bitmaps.peek(layer.image) : null;
-    outline.hidden = layer === null || bitmap === null;
-    if (layer === null || bitmap === null) return;
-    const box = grow(contentBox(bitmap), 0.004, bitmap);
-    outline.hidden = box.width * box.height > OUTLINED * project.width * project.height;
-    place(outline, { ...box, x: box.x + layer.x, y: box.y + layer.y });
-  }
-
-  /** @param {HTMLElement} target @param {import("../images/pixels.js").Box} box */
-  function place(target, box) {
-    Object.assign(target.style, {
-      left: `${camera.x + box.x * camera.scale}px`,
-      top: `${camera.y + box.y * camera.scale}px`,
-      width: `${box.width * camera.scale}px`,
-      height: `${box.height * camera.scale}px`,
-    });
-  }
-
-  listenToGestures(view, { zoomBy, pan: (dx, dy) => move(panBy(camera, dx, dy, extent(), picture())), toFit, fitted: () => fitted });
+  /** @param {{x: number, y: number}} point */
+  const toPicture = ({ x, y }) => ({ x: (x - camera.x) / camera.scale, y: (y - camera.y) / camera.scale });
+  const hand = createHand({ actions, bitmaps, state: () => state, toPicture, scale: () => camera.scale });
+  const pan = (/** @type {number} */ dx, /** @type {number} */ dy) => state !== null && move(panBy(camera, dx, dy, extent(), state.doc));
+  listenToGestures(view, { zoomBy, pan, ...hand, toFit });
   new ResizeObserver(schedule).observe(view);
+
+  /** Move the selected layer; presses in a row are one step. @param {number} dx @param {number} dy */
+  function nudge(dx, dy) {
+    const layer = state === null ? null : findLayer(state.doc, state.selected);
+    if (layer === null) return;
+    actions.nudge(layer, dx, dy);
+  }
 
   return {
     element,
     zoomBy,
     zoomTo,
     toFit,
-    /** @param {import("../types.js").State} next */
+    nudge,
+    hasFocus: () => view.contains(document.activeElement),
+    /** @param {State} next */
     render: (next) => {
+      touched = changedLayer(state, next) ?? touched;
       state = next;
-      const { project } = next;
+      const { doc } = next;
       // Another picture, or the same one at another size, starts in full view.
-      const key = `${project.picture?.image} ${project.width} ${project.height}`;
+      const key = `${doc.picture?.image} ${doc.width} ${doc.height}`;
       if (key !== shown) fitted = true;
       shown = key;
       loadPictures(next, bitmaps, schedule);
-      const started = hasPicture() || next.upload !== null;
-      welcome.element.hidden = started;
-      welcome.render(next);
-      modes.element.hidden = project.layers.length === 0 || next.upload !== null;
+      modes.element.hidden = doc.layers.length === 0 || next.upload !== null;
       modes.render(next);
       zoom.element.hidden = !hasPicture() || next.upload !== null;
+      view.hidden = !hasPicture();
       error.hidden = next.stageError === null;
       setText(error, next.stageError ?? "");
-      setAttribute(canvas, "aria-label", strings.stage.canvas(project.layers.length));
+      setAttribute(canvas, "aria-label", doc.layers.length === 0 ? t("stage.picture") : many("stage.canvas", doc.layers.length));
       element.classList.toggle("busy", Object.values(next.jobs).some(({ purpose }) => purpose.kind === "decompose"));
       schedule();
     },
@@ -153,14 +152,22 @@ export function createStage(actions, bitmaps) {
   }
 }
 
+/** The one layer that two states differ in, so that a run of changes to it is drawn quickly. @param {State | null} before @param {State} now */
+function changedLayer(before, now) {
+  if (before === null || before.doc === now.doc || before.doc.layers.length !== now.doc.layers.length) return null;
+  const changed = now.doc.layers.filter((layer, index) => layer !== before.doc.layers[index]);
+  return changed.length === 1 ? changed[0].id : null;
+}
+
 /**
  * Ask for every picture the stage needs and draw again as each arrives.
- * @param {import("../types.js").State} state
+ * @param {State} state
  * @param {import("../images/bitmaps.js").Bitmaps} bitmaps
  * @param {() => void} onload
  */
-function loadPictures({ project }, bitmaps, onload) {
-  const addresses = project.layers.map((layer) => layer.image);
-  if (project.picture !== null) addresses.push(project.picture.image);
+function loadPictures({ doc }, bitmaps, onload) {
+  const addresses = doc.layers.map((layer) => layer.image);
+  if (doc.picture !== null) addresses.push(doc.picture.image);
+  bitmaps.pin(addresses);
   for (const address of addresses) if (bitmaps.peek(address) === null) bitmaps.load(address).then(onload, () => {});
 }

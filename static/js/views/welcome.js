@@ -1,17 +1,22 @@
 // @ts-check
-import { h } from "../dom.js";
+import { h, setText } from "../dom.js";
+import { t } from "../i18n.js";
 import { icon } from "../icons.js";
-import { strings } from "../strings.js";
 import { callout } from "./fields.js";
 import { filePicker, sampleShelf } from "./pickers.js";
+import { createProjectShelf } from "./project-shelf.js";
 
 /**
  * What an empty stage says.
- * @param {import("../types.js").Actions} actions
+ * @param {import("../types.js").StartActions} actions
+ * @param {() => void} openProjects
  * @returns {import("../types.js").View}
  */
-export function createWelcome(actions) {
+export function createWelcome(actions, openProjects) {
+  const title = h("h2");
+  const words = h("p");
   const error = callout();
+  const recent = createProjectShelf(actions, openProjects);
   const element = h(
     "div",
     { class: "welcome" },
@@ -19,18 +24,29 @@ export function createWelcome(actions) {
       "div",
       { class: "welcome-drop" },
       h("div", { class: "welcome-mark" }, icon("logo")),
-      h("h2", {}, strings.stage.welcome),
-      h("p", {}, strings.stage.welcomeText),
+      title,
+      words,
       h(
         "div",
         { class: "welcome-buttons" },
-        filePicker(actions, { label: strings.source.choose, look: "primary" }),
-        filePicker(actions, { label: strings.source.camera, look: "", camera: true }),
+        filePicker({ label: t("source.choose"), look: "primary", onfile: actions.openFile }),
+        filePicker({ label: t("source.camera"), look: "", onfile: actions.openFile, camera: true }),
       ),
       error.element,
     ),
-    h("p", { class: "welcome-or" }, strings.source.samples),
+    h("p", { class: "welcome-or" }, t("source.samples")),
     sampleShelf(actions),
+    recent.element,
   );
-  return { element, render: ({ sourceError }) => error.set(sourceError) };
+  return {
+    element,
+    render: (state) => {
+      element.hidden = state.doc.width > 0 || state.entering;
+      element.classList.toggle("busy", state.upload !== null);
+      setText(title, state.upload?.name ?? t("stage.welcome"));
+      setText(words, t(state.upload === null ? "stage.welcomeText" : "source.uploading"));
+      error.set(state.sourceError);
+      recent.render(state);
+    },
+  };
 }

@@ -1,0 +1,218 @@
+// @ts-check
+import { t } from "../i18n.js";
+import { saveFile } from "../images/files.js";
+import { AT_HAND, EMPTY_TIMELINE } from "../state/initial.js";
+import { restore, sameWork, snapshot } from "../state/snapshot.js";
+import { forgetUnsaved, loadWorkspace, unsavedOf } from "../state/storage.js";
+import { messageOf, statusOf } from "../transport/api.js";
+
+const ADDRESS = /^\/p\/([\w-]+)$/;
+
+/**
+ * Projects: each picture is one, kept by the server, with an address of its own.
+ *
+ * @param {import("./start.js").Context} context
+ * @param {import("./saving.js").Saving} saving
+ * @param {import("./jobs.js").Jobs} jobs
+ */
+export function createProjects({ store, api, loadEditor }, saving, jobs) {
+  const say = (/** @type {string} */ text, /** @type {import("../types.js").Notice["action"]} */ action = null) => store.update({ notice: { text, action } });
+
+  /** Do it, and say why when it fails. @param {() => Promise<unknown>} work */
+  const tryTo = (work) => work().catch((error) => say(messageOf(error)));
+
+  /** Ask which projects there are; null where the server keeps none. */
+  async function listProjects() {
+    const projects = await api.projects.list().catch((error) => (statusOf(error) === 404 ? null : store.state.projects));
+    store.update({ projects });
+    return projects;
+  }
+
+  /** Save what is at hand and put it away. */
+  async function leave() {
+    await saving.save();
+    jobs.leave();
+    store.load(EMPTY_TIMELINE, { ...AT_HAND, project: null });
+    saving.settle();
+  }
+
+  /** @param {import("../transport/projects.js").FullProject} project @param {any} document @param {import("../state/store.js").ViewPatch} [patch] */
+  function take({ id, name, version }, document, patch = {}) {
+    const { timeline, patch: kept } = document?.doc ? restore(document) : { timeline: EMPTY_TIMELINE, patch: {} };
+    store.load(timeline, { ...AT_HAND, ...kept, project: { id, name, version }, ...patch });
+    saving.settle();
+    jobs.wake();
+  }
+
+  /** Take up a project where it was left, with what this browser could not send before. @param {string} id */
+  async function enter(id) {
+    const [project] = await Promise.all([api.projects.read(id), loadEditor()]);
+    const unsaved = unsavedOf(id);
+    const isSent = unsaved !== null && unsaved.version !== project.version && sameWork(unsaved.document, project.document);
+    if (isSent) forgetUnsaved(id);
+    take(project, project.document);
+    if (unsaved === null || isSent) return;
+    const { timeline, patch } = restore(unsaved.document);
+    const conflict = unsaved.version !== project.version;
+    store.load(timeline, { ...patch, project: { id, name: unsaved.name, version: unsaved.version }, conflict });
+    // The request of a page that went away may still be under way with this.
+    saving.sent(unsaved.document);
+    jobs.wake();
+  }
+
+  /** Show what the address bar says. */
+  async function enterAddress() {
+    const id = ADDRESS.exec(location.pathname)?.[1];
+    await leave();
+    try {
+      if (id !== undefined) await enter(id);
+      else if ((await listProjects()) === null) await takeWorkspace();
+    } catch (error) {
+      history.replaceState(null, "", "/");
+      say(statusOf(error) === 404 ? t("project.gone") : messageOf(error));
+      listProjects();
+    } finally {
+      store.update({ entering: false });
+    }
+  }
+
+  /** Where the server keeps no projects, the browser's last work is the only one. */
+  async function takeWorkspace() {
+    const kept = loadWorkspace();
+    if (kept === null) return;
+    await loadEditor();
+    const { timeline, patch } = restore(kept);
+    store.load(timeline, patch);
+    saving.settle();
+    jobs.wake();
+  }
+
+  /** @param {string} address */
+  function go(address) {
+    history.pushState(null, "", address);
+    return enterAddress();
+  }
+
+  /** A new project for what is at hand. @param {string} name @param {any} document */
+  async function create(name, document) {
+    const project = await api.projects.create({ name, document });
+    history.pushState(null, "", `/p/${project.id}`);
+    store.update({ project: { id: project.id, name: project.name, version: project.version }, conflict: false });
+    saving.settle();
+  }
+
+  /** Make room for a picture: a project that has layers is left as it is, and a new one begun. @param {string} name */
+  async function makeRoom(name) {
+    const { projects, project, doc } = store.state;
+    if (projects === null && project === null) return;
+    if (project !== null && doc.layers.length === 0) return store.update({ project: { ...project, name } });
+    const left = project;
+    const { settings, upload } = store.state;
+    if (left !== null) await leave();
+    store.update({ settings, upload });
+    await create(name, snapshot(store.state));
+    if (left === null) return;
+    say(t("project.opened", { name: left.name }), { label: t("project.back"), run: () => go(`/p/${left.id}`) });
+  }
+
+  /** Another tab has saved something. @param {{id: string, version: number}} news */
+  async function hear({ id, version }) {
+    const { project } = store.state;
+    if (project?.id !== id || version <= project.version) return;
+    if (!saving.isClean()) return saving.save();
+    const { selected, folded, mode } = store.state;
+    await tryTo(async () => {
+      const other = await api.projects.read(id);
+      if (store.state.project?.id === id && saving.isClean()) take(other, other.document, { selected, folded, mode, notice: { text: t("project.followed"), action: null } });
+    });
+  }
+  saving.channel.addEventListener("message", (event) => hear(event.data));
+  addEventListener("popstate", enterAddress);
+
+  const isAtHand = (/** @type {string} */ id) => store.state.project?.id === id;
+
+  return {
+    makeRoom,
+    actions: {
+      /** What another tab has saved stays; what is at hand goes on under a name of its own. */
+      keepOwn: () => {
+        const { project } = store.state;
+        if (project === null) return;
+        forgetUnsaved(project.id);
+        tryTo(() => create(t("project.copyOf", { name: project.name }), snapshot(store.state)));
+      },
+
+      enterAddress,
+      listProjects,
+
+      /** @param {string} id */
+      openProject: (id) => go(`/p/${id}`),
+      newProject: () => go("/"),
+
+      /** What is at hand gives way to what another tab has saved. */
+      loadOther: () =>
+        tryTo(async () => {
+          const { project } = store.state;
+          if (project === null) return;
+          forgetUnsaved(project.id);
+          const other = await api.projects.read(project.id);
+          take(other, other.document);
+        }),
+
+      /** @param {string} id @param {string} name */
+      renameProject: (id, name) =>
+        tryTo(async () => {
+          const { project } = store.state;
+          if (name.trim() === "") return;
+          if (project !== null && project.id === id) return store.update({ project: { ...project, name: name.trim() } });
+          const { document, version } = await api.projects.read(id);
+          await api.projects.write(id, { name: name.trim(), document, version });
+          await listProjects();
+        }),
+
+      /** @param {string} id */
+      duplicateProject: (id) =>
+        tryTo(async () => {
+          if (isAtHand(id)) await saving.save();
+          const copy = await api.projects.duplicate(id);
+          if (isAtHand(id)) await go(`/p/${copy.id}`);
+          else await listProjects();
+        }),
+
+      /** @param {{id: string, name: string}} project */
+      deleteProject: ({ id, name }) =>
+        tryTo(async () => {
+          const open = isAtHand(id);
+          if (open) await saving.save();
+          await api.projects.remove(id);
+          if (open) await go("/");
+          await listProjects();
+          say(t("project.deleted", { name }), {
+            label: t("notice.undo"),
+            run: () =>
+              tryTo(async () => {
+                await api.projects.restore(id);
+                if (open) await go(`/p/${id}`);
+                else await listProjects();
+                say(t("project.restored", { name }));
+              }),
+          });
+        }),
+
+      /** @param {{id: string, name: string}} project */
+      downloadProject: ({ id, name }) =>
+        tryTo(async () => {
+          if (isAtHand(id)) await saving.save();
+          saveFile(await api.projects.file(id), `${name.replace(/[^\p{L}\p{N}]+/gu, "-")}.zip`);
+        }),
+
+      /** @param {Blob} file */
+      importProject: (file) =>
+        tryTo(async () => {
+          const project = await api.projects.importFile(file);
+          await go(`/p/${project.id}`);
+          say(t("project.imported", { name: project.name }));
+        }),
+    },
+  };
+}

@@ -1,0 +1,144 @@
+// @ts-check
+import { createThumbnails } from "../images/thumbnail.js";
+import { partsOf, sameWork, snapshot } from "../state/snapshot.js";
+import { forgetUnsaved, keepSpeeds, keepUnsaved, keepWorkspace } from "../state/storage.js";
+import { statusOf } from "../transport/api.js";
+
+const KEEP_MS = 150;
+const SAVE_MS = 800;
+const RETRY_MS = 5000;
+
+/**
+ * Keeps the work: at once in this browser, a moment later on the server. What the server has not got yet outlives a
+ * reload; what another tab has saved in the meantime is never written over.
+ *
+ * @param {import("./start.js").Context} context
+ */
+export function createSaving({ store, api, bitmaps }) {
+  const thumbnailOf = createThumbnails(api, bitmaps);
+  const channel = new BroadcastChannel("llm-dit.projects");
+  let kept = partsOf(store.state);
+  /** @type {any} what this tab and the server last had in common */
+  let base = null;
+  let [keeping, saving] = [0, 0];
+  /** @type {Promise<void> | null} */
+  let running = null;
+
+  const isClean = () => partsOf(store.state).every((part, index) => part === kept[index]);
+
+  function changed() {
+    if (isClean()) return;
+    if (store.state.saving === "saved" && store.state.project !== null) store.update({ saving: "unsaved" });
+    if (keeping === 0) keeping = setTimeout(keep, KEEP_MS);
+    if (saving === 0 && store.state.project !== null) saving = setTimeout(save, SAVE_MS);
+  }
+
+  /** Keep it in this browser. */
+  function keep() {
+    keeping = 0;
+    const { project, speeds, doc } = store.state;
+    keepSpeeds(speeds);
+    if (project !== null) keepUnsaved(project.id, { version: project.version, name: project.name, document: snapshot(store.state) });
+    else if (store.state.projects === null && (doc.picture !== null || store.state.past.length > 0)) {
+      keepWorkspace(snapshot(store.state));
+      kept = partsOf(store.state);
+    }
+  }
+
+  /** Bring the server up to date; one request at a time. @returns {Promise<void>} */
+  async function save() {
+    clearTimeout(saving);
+    saving = 0;
+    if (running !== null) await running;
+    if (isClean() || store.state.project === null || store.state.conflict) return;
+    running = write().finally(() => (running = null));
+    await running;
+    if (!store.state.conflict) changed();
+  }
+
+  async function write() {
+    const { project } = store.state;
+    if (project === null) return;
+    const [parts, document] = [partsOf(store.state), snapshot(store.state)];
+    store.update({ saving: "saving" });
+    try {
+      const thumbnail = await thumbnailOf(store.state.doc);
+      const { version } = await api.projects.write(project.id, { name: project.name, document, version: project.version, ...thumbnail });
+      written(project.id, version, parts, document);
+    } catch (error) {
+      await refused(error, project, parts, document);
+    }
+  }
+
+  /** @param {string} id @param {number} version @param {unknown[]} parts @param {any} document */
+  function written(id, version, parts, document) {
+    if (store.state.project?.id !== id) return;
+    [kept, base] = [parts, document];
+    channel.postMessage({ id, version });
+    store.update({ project: { ...store.state.project, version }, saving: isClean() ? "saved" : "unsaved" });
+    if (isClean()) forgetUnsaved(id);
+    else keep();
+  }
+
+  /**
+   * @param {unknown} error
+   * @param {import("../types.js").Project} project
+   * @param {unknown[]} parts
+   * @param {any} document
+   */
+  async function refused(error, project, parts, document) {
+    // A project that another tab has deleted can still be kept, as a copy.
+    if (statusOf(error) === 404) return store.update({ conflict: true, saving: "failed" });
+    if (statusOf(error) === 409) {
+      return meet(await api.projects.read(project.id).catch(() => null), parts, document);
+    }
+    store.update({ saving: "failed" });
+    if (saving === 0) saving = setTimeout(save, RETRY_MS);
+  }
+
+  /**
+   * Somebody else has saved the project, which may have been this page before its reload, or a tab that saw the same job
+   * end. Who has done the same goes on from there; who has not is asked.
+   *
+   * @param {import("../transport/projects.js").FullProject | null} other
+   * @param {unknown[]} parts
+   * @param {any} document
+   */
+  function meet(other, parts, document) {
+    const { project } = store.state;
+    if (other === null || project === null) return store.update({ conflict: true, saving: "unsaved" });
+    if (sameWork(other.document, document)) return written(project.id, other.version, parts, document);
+    if (base === null || !sameWork(other.document, base)) return store.update({ conflict: true, saving: "unsaved" });
+    return store.update({ project: { ...project, version: other.version }, saving: "unsaved" });
+  }
+
+  addEventListener("pagehide", () => {
+    keep();
+    const { project, conflict } = store.state;
+    if (project === null || conflict || isClean()) return;
+    api.projects.writeLast(project.id, { name: project.name, document: snapshot(store.state), version: project.version });
+  });
+  addEventListener("online", save);
+  store.addEventListener("change", changed);
+
+  return {
+    channel,
+    save,
+    /** @param {any} document   what the server may have got, or not */
+    sent: (document) => {
+      base = document;
+    },
+    isClean,
+    /** What is at hand is what the server has. @param {any} [document] */
+    settle: (document = snapshot(store.state)) => {
+      base = document;
+      clearTimeout(keeping);
+      clearTimeout(saving);
+      [keeping, saving] = [0, 0];
+      kept = partsOf(store.state);
+      store.update({ saving: "saved" });
+    },
+  };
+}
+
+/** @typedef {ReturnType<typeof createSaving>} Saving */

@@ -1,0 +1,36 @@
+// @ts-check
+import { EMPTY_DOC, newLayer } from "../state/doc.js";
+import { command } from "./command.js";
+
+/** @typedef {import("../types.js").Picture} Picture */
+
+/** Begin anew with a picture. @param {Picture} picture */
+export const openPicture = (picture) =>
+  command("command.picture", {}, () => Object.freeze({ ...EMPTY_DOC, picture, width: picture.width, height: picture.height }));
+
+/**
+ * The stack that decompose answered with.
+ * @param {Picture} picture
+ * @param {any} answer
+ * @param {string} prefix   of the layers' ids, tells them from every earlier one
+ */
+export const decomposed = (picture, answer, prefix) =>
+  command("command.decompose", {}, () => {
+    const layers = layersOf(answer, prefix);
+    const made = Object.freeze(layers.map(({ id }) => id));
+    const { width, height, seed, prompt } = answer;
+    return Object.freeze({ picture, layers, width, height, composite: answer.layers[0].image, made, seed, prompt });
+  });
+
+/**
+ * The layers of an answer of decompose, bottom to top; its first is the composite and no layer.
+ * @param {any} answer
+ * @param {string} prefix
+ * @returns {readonly import("../types.js").Layer[]}
+ */
+export const layersOf = ({ layers, seed, engine }, prefix) =>
+  Object.freeze(
+    layers.slice(1).map((/** @type {any} */ { index, name, image, width, height, coverage }) =>
+      newLayer({ id: `${prefix}-${index}`, name, image, width, height, coverage, seed, engine }),
+    ),
+  );

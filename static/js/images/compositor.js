@@ -1,0 +1,96 @@
+// @ts-check
+import { drawLayer } from "./layer-paint.js";
+import { canvas2d } from "./pixels.js";
+
+/**
+ * Draws a stack at the resolution of the screen. What lies below and above the layer that is being changed is kept as
+ * two pictures of the stage, so a frame of a drag costs three drawings however many layers there are.
+ *
+ * @typedef {import("../types.js").Doc} Doc
+ * @typedef {import("../types.js").Layer} Layer
+ * @typedef {import("./camera.js").Camera} Camera   in device pixels
+ *
+ * @param {import("./bitmaps.js").Bitmaps} bitmaps
+ * @param {import("./levels.js").Levels} levels
+ */
+export function createCompositor(bitmaps, levels) {
+  const below = createSheet();
+  const above = createSheet();
+
+  /** @param {Layer} layer @param {Camera} camera */
+  function sourceOf(layer, camera) {
+    const bitmap = bitmaps.peek(layer.image);
+    return bitmap === null ? null : levels(bitmap, (camera.scale * layer.scale * layer.width) / bitmap.width);
+  }
+
+  /** @param {CanvasRenderingContext2D} context @param {readonly Layer[]} layers @param {Doc} doc @param {Camera} camera */
+  function draw(context, layers, doc, camera) {
+    context.save();
+    look(context, camera);
+    context.beginPath();
+    context.rect(0, 0, doc.width, doc.height);
+    context.clip();
+    for (const layer of layers) {
+      const source = sourceOf(layer, camera);
+      if (source !== null) drawLayer(context, layer, source);
+    }
+    context.restore();
+  }
+
+  /** A sheet with the layers on it, drawn anew where they or the camera have changed. @param {ReturnType<typeof createSheet>} sheet @param {readonly Layer[]} layers @param {CanvasRenderingContext2D} context @param {Doc} doc @param {Camera} camera */
+  function sheetOf(sheet, layers, { canvas: { width, height } }, doc, camera) {
+    const held = [width, height, camera.scale, camera.x, camera.y, ...layers, ...layers.map((layer) => sourceOf(layer, camera))];
+    if (!sheet.holds(held)) draw(sheet.blank(width, height, held), layers, doc, camera);
+    return sheet.canvas;
+  }
+
+  /**
+   * @param {CanvasRenderingContext2D} context
+   * @param {Doc} doc
+   * @param {Camera} camera
+   * @param {string | null} touched   the layer that is being changed
+   */
+  return (context, doc, camera, touched) => {
+    const index = doc.layers.findIndex((layer) => layer.id === touched);
+    const seen = (/** @type {Layer} */ layer) => layer.visible && layer.opacity > 0;
+    if (index < 0) return draw(context, doc.layers.filter(seen), doc, camera);
+    // A blend mode needs all that lies below it, so only plain layers can be put together beforehand.
+    const mixed = doc.layers.findLastIndex((layer) => seen(layer) && layer.blend !== "normal");
+    const split = Math.max(index, mixed) + 1;
+    const under = doc.layers.slice(0, index).filter(seen);
+    const over = doc.layers.slice(split).filter(seen);
+    if (under.length > 0) context.drawImage(sheetOf(below, under, context, doc, camera), 0, 0);
+    draw(context, doc.layers.slice(index, split).filter(seen), doc, camera);
+    if (over.length > 0) context.drawImage(sheetOf(above, over, context, doc, camera), 0, 0);
+  };
+}
+
+/** A picture of the stage that knows what it was made of. */
+function createSheet() {
+  const context = canvas2d(1, 1);
+  /** @type {readonly unknown[]} */
+  let made = [];
+  return {
+    canvas: context.canvas,
+    /** @param {readonly unknown[]} held */
+    holds: (held) => held.length === made.length && held.every((part, index) => part === made[index]),
+    /** @param {number} width @param {number} height @param {readonly unknown[]} held */
+    blank: (width, height, held) => {
+      made = held;
+      Object.assign(context.canvas, { width, height });
+      return context;
+    },
+  };
+}
+
+/** Above this magnification pixels are shown as squares. */
+const CRISP = 3;
+
+/**
+ * @param {CanvasRenderingContext2D} context
+ * @param {Camera} camera
+ */
+export function look(context, camera) {
+  context.setTransform(camera.scale, 0, 0, camera.scale, camera.x, camera.y);
+  context.imageSmoothingEnabled = camera.scale < CRISP;
+}

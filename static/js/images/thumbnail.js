@@ -1,0 +1,33 @@
+// @ts-check
+import { newLayer } from "../state/doc.js";
+import { flatten } from "./flatten.js";
+
+const SIDE_PX = 320;
+const PAUSE_MS = 15_000;
+
+/**
+ * Small pictures of documents for the list of projects, stored on the server, no more often than it is worth.
+ *
+ * @param {import("../types.js").Api} api
+ * @param {import("./bitmaps.js").Bitmaps} bitmaps
+ */
+export function createThumbnails(api, bitmaps) {
+  /** @type {{doc: import("../types.js").Doc, at: number} | null} */
+  let last = null;
+  /** @param {import("../types.js").Doc} doc @returns {Promise<{thumbnail?: string}>}   nothing where the last one will do */
+  return async (doc) => {
+    if (doc.picture === null || last?.doc.layers === doc.layers) return {};
+    if (last !== null && last.doc.picture === doc.picture && last.doc.layers.length > 0 && Date.now() - last.at < PAUSE_MS) return {};
+    last = { doc, at: Date.now() };
+    const layers = doc.layers.length > 0 ? doc.layers : [asLayer(doc.picture)];
+    try {
+      const { image } = await api.upload(await (await flatten(layers, doc, bitmaps, SIDE_PX)).toBlob());
+      return { thumbnail: image };
+    } catch {
+      return {}; // The work itself is saved all the same.
+    }
+  };
+}
+
+/** @param {import("../types.js").Picture} picture */
+const asLayer = ({ name, image, width, height }) => newLayer({ id: "", name, image, width, height, coverage: 1 });

@@ -1,0 +1,116 @@
+// @ts-check
+/**
+ * The document: a picture and the stack it was taken apart into. Every function returns a new value and changes nothing
+ * in place; one that has nothing to change returns what it was given.
+ *
+ * @typedef {import("../types.js").Doc} Doc
+ * @typedef {import("../types.js").Layer} Layer
+ */
+
+/** @type {Doc} */
+export const EMPTY_DOC = Object.freeze({
+  picture: null,
+  layers: Object.freeze([]),
+  width: 0,
+  height: 0,
+  composite: null,
+  made: Object.freeze([]),
+  seed: null,
+  prompt: "",
+});
+
+/** A layer as decomposed: in its place, in full, unmirrored. */
+export const PLAIN = Object.freeze({
+  x: 0,
+  y: 0,
+  scale: 1,
+  flipX: false,
+  flipY: false,
+  opacity: 1,
+  visible: true,
+  blend: "normal",
+  group: "",
+});
+
+/**
+ * A layer with its first version.
+ * @param {{id: string, name: string, image: string, width: number, height: number, coverage: number, engine?: string, seed?: number | null} & Partial<Layer>} about
+ * @returns {Layer}
+ */
+export function newLayer({ engine = "", seed = null, ...about }) {
+  const { image, coverage } = about;
+  const first = Object.freeze({ image, coverage, instruction: "", seed, shape: null, engine, at: null });
+  return Object.freeze({ ...PLAIN, versions: Object.freeze([first]), current: 0, ...about });
+}
+
+/**
+ * @param {Doc} doc
+ * @param {string | null} id
+ */
+export const findLayer = (doc, id) => doc.layers.find((layer) => layer.id === id) ?? null;
+
+/**
+ * @param {Doc} doc
+ * @param {string | null} id
+ */
+export const indexOf = (doc, id) => doc.layers.findIndex((layer) => layer.id === id);
+
+/**
+ * @param {Doc} doc
+ * @param {readonly Layer[]} layers   bottom to top
+ * @returns {Doc}
+ */
+export const withLayers = (doc, layers) => Object.freeze({ ...doc, layers: Object.freeze([...layers]) });
+
+/**
+ * @param {Doc} doc
+ * @param {string} id
+ * @param {Partial<Layer>} patch
+ * @returns {Doc}
+ */
+export function patchLayer(doc, id, patch) {
+  const layer = findLayer(doc, id);
+  if (layer === null) return doc;
+  const keys = /** @type {(keyof Layer)[]} */ (Object.keys(patch));
+  if (keys.every((key) => layer[key] === patch[key])) return doc;
+  return withLayers(doc, doc.layers.map((other) => (other === layer ? Object.freeze({ ...layer, ...patch }) : other)));
+}
+
+/**
+ * Put layers in at an index of the stack, 0 at the bottom.
+ * @param {Doc} doc
+ * @param {number} index
+ * @param {readonly Layer[]} layers
+ * @param {number} [replaced]   how many layers from there on they replace
+ */
+export const insertLayers = (doc, index, layers, replaced = 0) => withLayers(doc, doc.layers.toSpliced(index, replaced, ...layers));
+
+/**
+ * @param {Doc} doc
+ * @param {(layer: Layer) => boolean} goes
+ */
+export const removeLayers = (doc, goes) => withLayers(doc, doc.layers.filter((layer) => !goes(layer)));
+
+/**
+ * Whether the layers are what decompose made: none missing, added, edited, hidden, faded, or in another place.
+ * @param {Doc} doc
+ */
+export function isAsDecomposed({ layers, made }) {
+  const plain = /** @type {(keyof typeof PLAIN)[]} */ (Object.keys(PLAIN)).filter((key) => key !== "group");
+  return (
+    layers.length === made.length &&
+    layers.every((layer, index) => layer.id === made[index] && layer.current === 0 && plain.every((key) => layer[key] === PLAIN[key]))
+  );
+}
+
+/**
+ * A name that no layer and no group of the document has yet: "Tree", then "Tree 2".
+ * @param {Doc} doc
+ * @param {string} name
+ */
+export function freeName(doc, name) {
+  const taken = new Set(doc.layers.flatMap((layer) => [layer.name, layer.group]));
+  let free = name;
+  for (let count = 2; taken.has(free); count += 1) free = `${name.replace(/ \d+$/, "")} ${count}`;
+  return free;
+}

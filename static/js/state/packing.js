@@ -1,0 +1,34 @@
+// @ts-check
+/**
+ * A timeline as JSON. Its documents share most of their layers, and a layer's versions are the same in all of them:
+ * each layer and each list of versions is written once.
+ *
+ * @typedef {import("../types.js").Doc} Doc
+ * @typedef {import("../types.js").Layer} Layer
+ * @typedef {import("../types.js").Timeline} Timeline
+ */
+
+/** @param {Timeline} timeline */
+export function pack({ doc, past, future }) {
+  /** @type {Map<Layer, number>} */
+  const places = new Map();
+  const place = (/** @type {Layer} */ layer) => places.get(layer) ?? (places.set(layer, places.size), places.size - 1);
+  const packDoc = (/** @type {Doc} */ each) => ({ ...each, layers: each.layers.map(place) });
+  const packSteps = (/** @type {readonly import("../types.js").Step[]} */ steps) => steps.map((step) => ({ ...step, gesture: null, doc: packDoc(step.doc) }));
+  const packed = { doc: packDoc(doc), past: packSteps(past), future: packSteps(future) };
+  const versions = Object.fromEntries([...places.keys()].map((layer) => [layer.id, layer.versions]));
+  const layers = [...places.keys()].map(({ versions: _, ...layer }) => layer);
+  return { ...packed, layers, versions };
+}
+
+/**
+ * @param {any} packed   what `pack` made
+ * @returns {Timeline}
+ */
+export function unpack({ doc, past, future, layers, versions }) {
+  const lists = Object.fromEntries(Object.entries(versions).map(([id, list]) => [id, Object.freeze(list.map(Object.freeze))]));
+  const table = layers.map((/** @type {any} */ layer) => Object.freeze({ ...layer, versions: lists[layer.id] }));
+  const unpackDoc = (/** @type {any} */ each) => Object.freeze({ ...each, layers: Object.freeze(each.layers.map((/** @type {number} */ place) => table[place])) });
+  const unpackSteps = (/** @type {any[]} */ steps) => steps.map((step) => Object.freeze({ ...step, doc: unpackDoc(step.doc) }));
+  return { doc: unpackDoc(doc), past: unpackSteps(past), future: unpackSteps(future) };
+}

@@ -1,0 +1,66 @@
+// @ts-check
+import { pack, unpack } from "./packing.js";
+
+/**
+ * What a project keeps of the state, as JSON: the document with its undo history, so that the pictures it may come back
+ * to stay alive on the server, and what is at work in it.
+ *
+ * @typedef {import("../types.js").State} State
+ * @typedef {import("../types.js").Timeline} Timeline
+ */
+
+const FORMAT = 1;
+/** What a server takes of a document, with room to spare. */
+const MAX_LENGTH = 1_900_000;
+
+/** @param {State} state */
+export function snapshot(state) {
+  const { settings, selected, folded } = state;
+  const edits = Object.fromEntries(Object.entries(state.edits).map(([id, edit]) => [id, { ...edit, sending: false }]));
+  const jobs = Object.fromEntries(Object.entries(state.jobs).map(([id, tracked]) => [id, { ...tracked, previews: {} }]));
+  return { format: FORMAT, ...packed(state), settings, edits, jobs, selected, folded };
+}
+
+/**
+ * The timeline with as much of its past as there is room for.
+ * @param {Timeline} timeline
+ */
+function packed({ doc, past, future }) {
+  let [kept, ahead] = [past, future];
+  let content = pack({ doc, past: kept, future: ahead });
+  while (kept.length + ahead.length > 0 && JSON.stringify(content).length > MAX_LENGTH) {
+    kept = kept.slice(Math.ceil(kept.length / 2));
+    ahead = ahead.slice(Math.ceil(ahead.length / 2));
+    content = pack({ doc, past: kept, future: ahead });
+  }
+  return content;
+}
+
+/**
+ * @param {any} kept   what `snapshot` made
+ * @returns {{timeline: Timeline, patch: Partial<State>}}
+ */
+export function restore(kept) {
+  const { settings, edits, jobs, selected, folded } = kept;
+  return { timeline: unpack(kept), patch: { settings, edits, jobs, selected, folded } };
+}
+
+/** What a change of the state must differ in to be worth keeping. @param {State} state @returns {unknown[]} */
+export const partsOf = ({ doc, past, future, settings, edits, jobs, project }) => [
+  doc,
+  past,
+  future,
+  settings,
+  edits,
+  Object.keys(jobs).join(" "),
+  project?.name,
+];
+
+/** Whether two snapshots show the same work; how and when it was done does not count. @param {any} a @param {any} b */
+export const sameWork = (a, b) => workOf(a) === workOf(b);
+
+/** @param {any} kept */
+function workOf(kept) {
+  const { doc } = unpack(kept);
+  return JSON.stringify(doc, (key, value) => (key === "at" ? null : value));
+}

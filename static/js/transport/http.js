@@ -1,0 +1,54 @@
+// @ts-check
+import { t } from "../i18n.js";
+
+/** A request that failed; `message` is fit to be shown. */
+export class ApiError extends Error {
+  /**
+   * @param {string} message
+   * @param {{status?: number, code?: string}} [about]
+   */
+  constructor(message, { status = 0, code = "unreachable" } = {}) {
+    super(message);
+    this.status = status;
+    this.code = code;
+  }
+}
+
+/** The text to show for whatever was thrown. @param {unknown} error */
+export const messageOf = (error) => (error instanceof ApiError ? error.message : t("error.unexpected"));
+
+/** Which error it is, as the server names it. @param {unknown} error */
+export const codeOf = (error) => (error instanceof ApiError ? error.code : "unexpected");
+
+/** @param {unknown} error */
+export const statusOf = (error) => (error instanceof ApiError ? error.status : -1);
+
+/**
+ * @param {string} path
+ * @param {RequestInit} [init]
+ */
+export async function send(path, init) {
+  const response = await fetch(path, init).catch(() => null);
+  if (response === null) throw new ApiError(t("error.unreachable"));
+  if (response.ok) return response;
+  if (response.status === 401) {
+    // The login no longer holds: the page's own address asks for the token. Nothing after this may act on the failure.
+    location.reload();
+    return new Promise(() => {});
+  }
+  const problem = await response.json().catch(() => ({}));
+  const message = problem.detail ?? problem.error?.message ?? t("error.status", { status: response.status });
+  throw new ApiError(message, { status: response.status, code: problem.code ?? "error" });
+}
+
+/** @param {string} path */
+export const getJson = async (path) => (await send(path)).json();
+
+/**
+ * @param {"POST" | "PUT"} method
+ * @param {string} path
+ * @param {object} body
+ * @param {RequestInit & {headers?: Record<string, string>}} [init]
+ */
+export const sendJson = (method, path, body, { headers = {}, ...init } = {}) =>
+  send(path, { method, headers: { "Content-Type": "application/json", ...headers }, body: JSON.stringify(body), ...init });

@@ -1,0 +1,53 @@
+// @ts-check
+import { getJson, send, sendJson } from "./http.js";
+
+/**
+ * @typedef {import("../types.js").Project} Project
+ * @typedef {{name: string, document: any, thumbnail?: string | null}} Content
+ * @typedef {Project & {document: any}} FullProject
+ */
+
+/** Above this the browser refuses to send a request that outlives the page. */
+const KEEPALIVE_BYTES = 60_000;
+
+const at = (/** @type {string} */ id, rest = "") => `/api/projects/${encodeURIComponent(id)}${rest}`;
+
+/** The projects that the server keeps. */
+export const projects = {
+  /** @returns {Promise<import("../types.js").ProjectSummary[]>} newest first */
+  list: async () => (await getJson("/api/projects")).projects,
+
+  /** @param {string} id @returns {Promise<FullProject>} */
+  read: (id) => getJson(at(id)),
+
+  /** @param {Content} content @returns {Promise<FullProject>} */
+  create: async (content) => (await sendJson("POST", "/api/projects", content)).json(),
+
+  /**
+   * Refused with 409 when `version` is not the current one.
+   * @param {string} id
+   * @param {Content & {version: number}} content
+   * @returns {Promise<Project>}
+   */
+  write: async (id, content) => (await sendJson("PUT", at(id), content)).json(),
+
+  /** The same from a page that is going away, as far as it is short enough. @param {string} id @param {Content & {version: number}} content */
+  writeLast: (id, content) => {
+    if (JSON.stringify(content).length < KEEPALIVE_BYTES) sendJson("PUT", at(id), content, { keepalive: true }).catch(() => {});
+  },
+
+  /** @param {string} id */
+  remove: (id) => send(at(id), { method: "DELETE" }),
+
+  /** @param {string} id */
+  restore: (id) => send(at(id, "/restore"), { method: "POST" }),
+
+  /** @param {string} id @returns {Promise<Project>} */
+  duplicate: async (id) => (await send(at(id, "/duplicate"), { method: "POST" })).json(),
+
+  /** @param {string} id */
+  file: async (id) => (await send(at(id, "/file"))).blob(),
+
+  /** @param {Blob} file @returns {Promise<Project>} */
+  importFile: async (file) => (await send("/api/projects/import", { method: "POST", headers: { "Content-Type": "application/zip" }, body: file })).json(),
+};

@@ -1,0 +1,49 @@
+// @ts-check
+import { isDecomposing } from "../actions/decompose.js";
+import { h, setText } from "../dom.js";
+import { t } from "../i18n.js";
+import { icon } from "../icons.js";
+import { menuButton } from "./menu.js";
+import { filePicker } from "./pickers.js";
+
+/** In this order, as far as the server writes them. */
+const FORMATS = /** @type {const} */ (["zip", "psd", "ora", "pptx", "png", "webp", "jpeg"]);
+
+const FLAT = /** @type {readonly string[]} */ (["png", "webp", "jpeg"]);
+
+/**
+ * Another picture in, the whole stack out.
+ * @param {import("../types.js").Actions} actions
+ * @returns {import("../types.js").View}
+ */
+export function createExportBar(actions) {
+  /** @type {readonly string[]} */
+  let written = ["zip", "png"];
+  const words = h("span");
+  const save = () => actions.exportStack("png");
+  const button = menuButton(h("button", { class: "button", type: "button" }, icon("download"), words), () => ({
+    label: t("layers.export"),
+    entries: [
+      ...FORMATS.filter((format) => written.includes(format)).map((format) => ({
+        label: t(`export.${format}`),
+        about: t(`export.${format}.about`),
+        icon: FLAT.includes(format) ? /** @type {const} */ ("picture") : /** @type {const} */ ("logo"),
+        run: () => actions.exportStack(format),
+      })),
+      "",
+      { label: t("export.copy"), about: t("export.copy.about"), icon: /** @type {const} */ ("copy"), run: () => actions.copyPicture(save) },
+    ],
+  }));
+  const add = filePicker({ label: t("layers.add"), title: t("layers.addTitle"), look: "", icon: "plus", onfile: actions.addPicture });
+  const element = h("div", { class: "export-bar" }, add, button);
+  return {
+    element,
+    render: (state) => {
+      written = state.config?.limits.export_formats ?? written;
+      const none = state.doc.layers.length === 0 || isDecomposing(state);
+      button.disabled = state.exporting !== null || none;
+      element.hidden = state.doc.layers.length === 0;
+      setText(words, t(state.exporting === null ? "layers.export" : "layers.preparing"));
+    },
+  };
+}

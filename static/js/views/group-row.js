@@ -1,0 +1,49 @@
+// @ts-check
+import { renameGroup, ungroup } from "../commands/groups.js";
+import { setGroupVisible } from "../commands/look.js";
+import { h, setAttribute, setText } from "../dom.js";
+import { t } from "../i18n.js";
+import { icon, setIcon } from "../icons.js";
+import { layerCount } from "../words.js";
+import { iconButton } from "./fields.js";
+import { menuButton } from "./menu.js";
+import { createRename } from "./rename.js";
+
+/**
+ * The line above a group: fold, eye, and what can be done with all of it.
+ * @param {string} name
+ * @param {import("../types.js").Actions} actions
+ */
+export function createGroupRow(name, actions) {
+  let visible = true;
+  const words = h("span", { class: "layer-name" });
+  const count = h("span", { class: "hint number" });
+  const fold = h("button", { class: "group-fold", type: "button", onclick: () => actions.fold(name) }, icon("chevron"), h("span", { class: "visually-hidden" }, t("layers.group")), words, count);
+  const rename = createRename({ label: t("layers.groupField"), stands: fold, onname: (text) => actions.run(renameGroup(name, text)) });
+  const eye = h("button", { class: "icon-button eye", type: "button", onclick: () => actions.run(setGroupVisible(name, !visible)) }, icon("eye"));
+  const more = menuButton(iconButton("more", t("layers.more", { name }), () => {}), () => ({
+    label: t("layers.more", { name }),
+    entries: [
+      { label: t("layers.rename"), icon: "pencil", run: () => rename.begin(name) },
+      { label: t("layers.ungroup"), icon: "folder", run: () => actions.run(ungroup(name)) },
+      { label: t("layers.delete"), icon: "trash", danger: true, run: () => actions.removeGroup(name) },
+    ],
+  }));
+  const element = h("li", { class: "group", "data-group": name }, fold, rename.element, eye, more);
+  setText(words, name);
+  return {
+    element,
+    /** @param {readonly import("../types.js").Layer[]} layers   bottom to top @param {boolean} folded */
+    render: (layers, folded) => {
+      visible = layers.some((layer) => layer.visible);
+      setText(count, layerCount(layers.length));
+      element.classList.toggle("folded", folded);
+      element.dataset.top = layers.at(-1)?.id;
+      setAttribute(fold, "aria-expanded", !folded);
+      setIcon(/** @type {SVGSVGElement} */ (eye.firstElementChild), visible ? "eye" : "eyeOff");
+      const looking = t(visible ? "layers.hide" : "layers.show", { name });
+      setAttribute(eye, "aria-label", looking);
+      setAttribute(eye, "title", looking);
+    },
+  };
+}

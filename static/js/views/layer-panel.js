@@ -1,0 +1,126 @@
+// @ts-check
+import { flip, moveTo, resetPlace, scaleTo } from "../commands/place.js";
+import { setBlend, setOpacity } from "../commands/look.js";
+import { h, setAttribute, setSlider, setText, setValue } from "../dom.js";
+import { t } from "../i18n.js";
+import { icon } from "../icons.js";
+import { indexOf, PLAIN } from "../state/doc.js";
+import { percent } from "../words.js";
+import { iconButton, uniqueId } from "./fields.js";
+import { layerMenu } from "./layer-menu.js";
+import { menuButton } from "./menu.js";
+
+const BLENDS = /** @type {const} */ ([
+  "normal", "multiply", "screen", "overlay", "darken", "lighten", "color-dodge", "color-burn",
+  "hard-light", "soft-light", "difference", "exclusion", "hue", "saturation", "color", "luminosity",
+]);
+
+/** @typedef {import("../types.js").Layer} Layer */
+
+/**
+ * What can be done with the selected layer: there is one, which moves from row to row.
+ *
+ * @param {import("../types.js").Actions} actions
+ * @param {(id: string) => void} rename
+ */
+export function createLayerPanel(actions, rename) {
+  /** @type {Layer} */
+  let layer;
+  let index = 0;
+  let count = 0;
+  const slider = h("input", { type: "range", class: "slider", min: "0", max: "100", step: "1" });
+  slider.addEventListener("input", () => actions.run(setOpacity(layer, slider.valueAsNumber / 100)));
+  // A drag ends with the pointer; keys say "change" at every press, and belong together until they pause.
+  slider.addEventListener("change", () => actions.endKeys());
+  slider.addEventListener("pointerup", () => actions.endGesture());
+  slider.addEventListener("blur", () => actions.endGesture());
+  const opacity = h("output", { class: "number" });
+  const blend = h("select", { class: "input select" }, ...BLENDS.map((mode) => h("option", { value: mode }, t(`blend.${mode}`))));
+  blend.addEventListener("change", () => {
+    actions.run(setBlend(layer, /** @type {Layer["blend"]} */ (blend.value)));
+    actions.endKeys();
+  });
+  const up = iconButton("up", "", () => actions.reorder(layer, index + 1));
+  const down = iconButton("down", "", () => actions.reorder(layer, index - 1));
+  const more = menuButton(iconButton("more", "", () => {}), () => ({
+    label: t("layers.more", { name: layer.name }),
+    entries: layerMenu(layer, index, actions, () => rename(layer.id)),
+  }));
+  const placing = createPlacing(actions, () => layer);
+  const element = h(
+    "div",
+    { class: "layer-more" },
+    h("div", { class: "layer-tools" }, h("span", { class: "hint" }, t("layers.opacity")), slider, opacity),
+    h("div", { class: "layer-tools" }, blend, up, down, more),
+    placing.element,
+  );
+
+  /** @param {HTMLElement} control @param {string} label */
+  function label(control, label) {
+    setAttribute(control, "aria-label", label);
+    setAttribute(control, "title", label);
+  }
+
+  return {
+    element,
+    /** @param {Layer} next @param {import("../types.js").State} state */
+    render: (next, { doc }) => {
+      layer = next;
+      [index, count] = [indexOf(doc, layer.id), doc.layers.length];
+      const { name } = layer;
+      setSlider(slider, Math.round(layer.opacity * 100));
+      setAttribute(slider, "aria-label", t("layers.opacityOf", { name }));
+      setText(opacity, percent(Math.round(layer.opacity * 100) / 100));
+      if (blend.value !== layer.blend) blend.value = layer.blend;
+      label(blend, t("layers.blendOf", { name }));
+      label(up, t("layers.up", { name }));
+      label(down, t("layers.down", { name }));
+      label(more, t("layers.more", { name }));
+      up.disabled = index === count - 1;
+      down.disabled = index === 0;
+      // At an end of the stack the focus goes to the button that still works.
+      if (document.activeElement === up && up.disabled) down.focus();
+      if (document.activeElement === down && down.disabled) up.focus();
+      placing.render(layer);
+    },
+  };
+}
+
+/** @param {import("../types.js").Actions} actions @param {() => Layer} layer */
+function createPlacing(actions, layer) {
+  const x = numberField(t("layers.x"), t("number.pixels"), (value) => actions.run(moveTo(layer(), value, layer().y)));
+  const y = numberField(t("layers.y"), t("number.pixels"), (value) => actions.run(moveTo(layer(), layer().x, value)));
+  const scale = numberField(t("layers.scale"), "%", (value) => actions.run(scaleTo(layer(), value / 100, { x: layer().x, y: layer().y })));
+  for (const field of [x, y, scale]) field.input.addEventListener("change", () => actions.endKeys());
+  const across = iconButton("flipX", t("layers.flipX"), () => actions.run(flip(layer(), "flipX")));
+  const over = iconButton("flipY", t("layers.flipY"), () => actions.run(flip(layer(), "flipY")));
+  const reset = h("button", { class: "button small", type: "button", onclick: () => actions.run(resetPlace(layer())) }, icon("reset"), t("layers.reset"));
+  const fields = h("div", { class: "placing" }, x.element, y.element, scale.element);
+  const tools = h("div", { class: "layer-tools" }, across, over, reset);
+  return {
+    element: h("details", { class: "fold" }, h("summary", {}, icon("chevron"), h("span", {}, t("layers.place"))), fields, tools),
+    /** @param {Layer} shown */
+    render: (shown) => {
+      x.set(shown.x);
+      y.set(shown.y);
+      scale.set(Math.round(shown.scale * 1000) / 10);
+      setAttribute(across, "aria-pressed", shown.flipX);
+      setAttribute(over, "aria-pressed", shown.flipY);
+      const keys = /** @type {const} */ (["x", "y", "scale", "flipX", "flipY"]);
+      reset.disabled = keys.every((key) => shown[key] === PLAIN[key]);
+    },
+  };
+}
+
+/** A number under its name; what is no number is left alone. @param {string} label @param {string} unit @param {(value: number) => void} onnumber */
+function numberField(label, unit, onnumber) {
+  const id = uniqueId("number");
+  const input = h("input", { class: "input number", id, type: "number", step: "any", autocomplete: "off" });
+  input.addEventListener("input", () => Number.isFinite(input.valueAsNumber) && onnumber(input.valueAsNumber));
+  const element = h("div", { class: "number-field" }, h("label", { class: "hint", for: id }, `${label} (${unit})`), input);
+  /** @param {number} value */
+  const set = (value) => {
+    if (input.valueAsNumber !== value && !(document.activeElement === input && input.value === "")) setValue(input, String(value));
+  };
+  return { element, input, set };
+}

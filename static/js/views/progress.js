@@ -1,0 +1,59 @@
+// @ts-check
+import { h, setAttribute } from "../dom.js";
+import { t } from "../i18n.js";
+import { bytesOf, duration } from "../words.js";
+
+/** @typedef {import("../types.js").TrackedJob} TrackedJob */
+
+/** Long enough without a sign of life to say so, and this many times as long as a step has taken so far. */
+const STALLED_MS = 45_000;
+
+/** A bar that fills, or slides while nobody knows how far it is. */
+export function progressBar() {
+  const fill = h("div");
+  const element = h("div", { class: "progress", role: "progressbar", "aria-label": t("job.progress"), "aria-valuemin": 0, "aria-valuemax": 100 }, fill);
+  /** @param {number | null} share */
+  const set = (share) => {
+    element.classList.toggle("waiting", share === null);
+    fill.style.width = share === null ? "" : `${share * 100}%`;
+    setAttribute(element, "aria-valuenow", share === null ? null : Math.round(share * 100));
+  };
+  return { element, set };
+}
+
+/** How much of a job is done, 0–1, or null while it waits. @param {TrackedJob | undefined} tracked */
+export function shareOf(tracked) {
+  if (tracked === undefined || tracked.job.status !== "processing" || tracked.job.total === 0) return null;
+  return tracked.job.step / tracked.job.total;
+}
+
+/** Where a job stands, in words. @param {TrackedJob | undefined} tracked */
+export function describeJob(tracked) {
+  if (tracked === undefined) return t("job.sending");
+  if (tracked.canceling) return t("job.canceling");
+  const { status, phase, step, total, eta_s: eta, position } = tracked.job;
+  if (status === "queued") return queuedWords(position);
+  const parts = [phaseWords(phase)];
+  if (total > 0) parts.push(phase === "downloading" ? bytesOf(step, total) : t("job.step", { step: Math.min(step + 1, total), total }));
+  if (eta !== null && eta > 0) parts.push(t("job.left", { time: duration(eta) }));
+  return parts.join(" · ");
+}
+
+/** @param {number | null} position */
+function queuedWords(position) {
+  if (position === null) return t("job.queued");
+  return position <= 1 ? t("job.queuedNext") : t("job.queuedAhead", { count: position - 1 });
+}
+
+/** @param {string | null} phase */
+function phaseWords(phase) {
+  if (!phase) return t("job.starting");
+  return phase === "downloading" ? t("job.downloading") : phase[0].toUpperCase() + phase.slice(1);
+}
+
+/** For how long a job has given no sign of life, in words, once that is worth a word. @param {TrackedJob} tracked */
+export function stallOf({ job, movedAt, canceling }) {
+  const silent = Date.now() - movedAt;
+  if (job.status !== "processing" || canceling || silent < STALLED_MS) return null;
+  return t("job.stalled", { time: duration(silent / 1000) });
+}

@@ -1,0 +1,52 @@
+// @ts-check
+import { h } from "../dom.js";
+import { t } from "../i18n.js";
+import { icon } from "../icons.js";
+import { ago, layerCount } from "../words.js";
+
+const SHOWN = 4;
+
+/**
+ * The latest projects, on the start page.
+ * @param {import("../types.js").StartActions} actions
+ * @param {() => void} openProjects
+ * @returns {import("../types.js").View}
+ */
+export function createProjectShelf(actions, openProjects) {
+  /** @type {unknown} */
+  let shown = null;
+  const tiles = h("div", { class: "samples" });
+  const all = h("button", { class: "link", type: "button", onclick: openProjects }, t("projects.more"));
+  const element = h("section", { class: "shelf", "aria-label": t("projects.recent") }, h("div", { class: "shelf-head" }, h("h2", { class: "heading" }, t("projects.recent")), all), tiles);
+  return {
+    element,
+    render: ({ projects }) => {
+      element.hidden = projects === null || projects.length === 0;
+      if (projects === null || projects === shown) return;
+      shown = projects;
+      tiles.replaceChildren(...projects.slice(0, SHOWN).map((project) => projectTile(project, () => actions.openProject(project.id))));
+    },
+  };
+}
+
+/** @param {import("../types.js").ProjectSummary} project @param {() => void} onopen */
+export function projectTile(project, onopen) {
+  return h(
+    "button",
+    { class: "sample project-tile", type: "button", "aria-label": t("projects.open", { name: project.name }), onclick: onopen },
+    projectThumb(project),
+    h("span", { class: "tile-name" }, project.name),
+    h("span", { class: "hint number" }, factsOf(project)),
+  );
+}
+
+/** @param {import("../types.js").ProjectSummary} project */
+export function projectThumb({ thumbnail }) {
+  if (thumbnail === null) return h("span", { class: "tile-blank" }, icon("picture"));
+  return h("img", { class: "checkerboard", src: thumbnail, alt: "", width: 120, height: 90, decoding: "async", loading: "lazy" });
+}
+
+/** @param {import("../types.js").ProjectSummary} project */
+export function factsOf({ layer_count: layers, updated_at: at }) {
+  return layers > 0 ? t("projects.facts", { layers: layerCount(layers), age: ago(at) }) : ago(at);
+}

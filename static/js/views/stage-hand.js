@@ -1,0 +1,58 @@
+// @ts-check
+import { moveTo } from "../commands/place.js";
+import { isSeenAt, layerAt } from "../images/hit.js";
+import { findLayer } from "../state/doc.js";
+
+/**
+ * What a pointer does to layers on the stage: a click selects the topmost one under it, a drag moves the one it began
+ * on. The ground, which lies everywhere, moves only once it has been selected, so that a stray drag pans.
+ *
+ * @typedef {import("./gestures.js").Point} Point
+ *
+ * @param {object} about
+ * @param {import("../types.js").Actions} about.actions
+ * @param {import("../images/bitmaps.js").Bitmaps} about.bitmaps
+ * @param {() => import("../types.js").State | null} about.state
+ * @param {(point: Point) => Point} about.toPicture
+ * @param {() => number} about.scale
+ */
+export function createHand({ actions, bitmaps, state, toPicture, scale }) {
+  /** @param {Point} point @returns {import("../types.js").Layer | null} */
+  function grabbed(point) {
+    const now = state();
+    if (now === null || now.mode !== "layers" || now.doc.layers.length === 0) return null;
+    const at = toPicture(point);
+    const selected = findLayer(now.doc, now.selected);
+    if (selected !== null && selected.visible && isSeenAt(selected, at, bitmaps)) return selected;
+    const hit = layerAt(now.doc, at, bitmaps);
+    return hit === null || isGround(hit, now.doc) ? null : hit;
+  }
+
+  return {
+    /** @param {Point} point @returns {import("./gestures.js").Drag | null} */
+    grab: (point) => {
+      const layer = grabbed(point);
+      if (layer === null) return null;
+      return {
+        drag: (by) => {
+          actions.select(layer.id);
+          actions.run(moveTo(layer, layer.x + by.x / scale(), layer.y + by.y / scale()));
+        },
+        end: () => actions.endGesture(),
+      };
+    },
+
+    /** @param {Point} point */
+    click: (point) => {
+      const now = state();
+      if (now === null || now.mode !== "layers") return;
+      const hit = layerAt(now.doc, toPicture(point), bitmaps);
+      if (hit !== null) actions.select(hit.id);
+    },
+  };
+}
+
+const GROUND_COVERAGE = 0.9;
+
+/** @param {import("../types.js").Layer} layer @param {import("../types.js").Doc} doc */
+const isGround = (layer, doc) => layer.coverage > GROUND_COVERAGE && layer.width * layer.scale >= doc.width && layer.height * layer.scale >= doc.height;

@@ -1,0 +1,78 @@
+"""axe finds nothing serious or critical in any state of the page."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.browser.axe import violations
+from tests.browser.studio import Studio
+
+DESK: dict[str, Any] = {"width": 1280, "height": 800}
+PHONE: dict[str, Any] = {"width": 360, "height": 740, "touch": True}
+
+
+@pytest.mark.parametrize(
+    "how",
+    [DESK, DESK | {"scheme": "dark"}, PHONE, PHONE | {"scheme": "dark", "language": "zh-CN"}],
+    ids=["desk", "dark", "phone", "phone-dark-chinese"],
+)
+def test_every_state(open_studio: Callable[..., Studio], picture: Path, how: dict[str, Any]) -> None:
+    studio = open_studio(**how, bypass_csp=True)
+    page = studio.page
+    found: dict[str, Any] = {}
+
+    def look(state: str) -> None:
+        # What lies under a menu cannot be reached while it is open.
+        scope = ".menu" if state.endswith("menu") else "html"
+        if wrong := violations(page, scope):
+            found[state] = wrong
+
+    look("start")
+    page.keyboard.press("?")
+    look("help")
+    page.keyboard.press("Escape")
+    page.locator(".engine").click()
+    look("engine")
+    page.keyboard.press("Escape")
+    page.locator(".settings").click()
+    look("settings menu")
+    page.keyboard.press("Escape")
+    page.locator(".welcome input[type=file]").first.set_input_files(picture)
+    expect(page.locator(".source .primary")).to_be_enabled()
+    look("picture")
+    page.locator(".source .primary").click()
+    expect(studio.rows).to_have_count(4, timeout=60_000)
+    look("layers")
+    page.locator(".layer-more summary").click()
+    page.locator(".layer .eye").last.click()
+    look("panel")
+    page.locator(".layer-more .icon-button").nth(2).click()
+    look("layer menu")
+    page.keyboard.press("Escape")
+    page.locator(".export-bar button").last.click()
+    look("export menu")
+    page.keyboard.press("Escape")
+    page.locator(".project-button").click()
+    look("project menu")
+    page.keyboard.press("Escape")
+    page.keyboard.press("F2")
+    look("rename")
+    page.keyboard.press("Escape")
+    page.keyboard.press("d")
+    look("difference")
+    page.keyboard.press("Delete")
+    look("notice")
+    page.locator(".layer .edit").last.click()
+    look("edit")
+    studio.dialog.locator("textarea").fill("add a hat")
+    studio.dialog.locator(".primary").first.click()
+    expect(studio.dialog.get_by_role("alert")).to_be_visible()
+    look("error")
+    studio.dialog.locator("textarea").fill("make it blue")
+    studio.dialog.locator(".primary").first.click()
+    expect(studio.dialog.locator(".edit-decide")).to_be_visible()
+    look("result")
+    assert found == {}, found

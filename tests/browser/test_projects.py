@@ -1,0 +1,152 @@
+"""Projects: kept by the server, each at its own address, never overwritten by another tab."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.studio import Studio
+
+
+@pytest.fixture
+def saved(studio: Studio, picture: Path) -> Studio:
+    """A project of two layers that the server has."""
+    studio.choose(picture)
+    studio.decompose(layers=2)
+    studio.wait_until_saved()
+    return studio
+
+
+def rename_top(page: Page, name: str) -> None:
+    page.locator(".layer .layer-main").first.dblclick()
+    page.get_by_label("Layer name").first.fill(name)
+    page.keyboard.press("Enter")
+    expect(page.locator(".layer-name").first).to_have_text(name)
+
+
+def test_every_picture_gets_an_address_that_brings_it_back(saved: Studio, open_studio: Callable[..., Studio]) -> None:
+    names, path = saved.names(), saved.page.evaluate("location.pathname")
+    assert path.startswith("/p/")
+    rename_top(saved.page, "Renamed")
+    saved.wait_until_saved()
+    elsewhere = open_studio(path=path)
+    expect(elsewhere.rows).to_have_count(2)
+    assert elsewhere.names() == ["Renamed", *names[1:]]
+    elsewhere.button("Undo: Rename").click()
+    assert elsewhere.names() == names
+    expect(elsewhere.page).to_have_title("shapes · llm-dit")
+
+
+def test_a_project_that_is_not_there(open_studio: Callable[..., Studio]) -> None:
+    studio = open_studio(path="/p/nothing")
+    expect(studio.page.get_by_text("This project is not here")).to_be_visible()
+    expect(studio.page.get_by_text("Take a picture apart")).to_be_visible()
+    assert studio.page.evaluate("location.pathname") == "/"
+
+
+def test_rename_duplicate_delete_and_undo(saved: Studio) -> None:
+    page = saved.page
+    saved.menu("Project: shapes", "Rename")
+    page.get_by_label("Project name").fill("First try")
+    page.keyboard.press("Enter")
+    expect(saved.button("Project: First try")).to_be_focused()
+    saved.wait_until_saved()
+    saved.menu("Project: First try", "Duplicate")
+    expect(saved.button("Project: First try (copy)")).to_be_visible()
+    expect(saved.rows).to_have_count(2)
+    saved.menu("Project: First try (copy)", "Delete")
+    expect(page.get_by_text("“First try (copy)” deleted").first).to_be_visible()
+    expect(page.get_by_text("Take a picture apart")).to_be_visible()
+    page.locator(".notice").get_by_role("button", name="Undo").click()
+    expect(saved.button("Project: First try (copy)")).to_be_visible()
+    expect(saved.rows).to_have_count(2)
+
+
+def test_the_list_of_projects(saved: Studio) -> None:
+    page = saved.page
+    page.get_by_role("link", name="llm-dit").click()
+    shelf = page.get_by_role("region", name="Recent projects")
+    expect(shelf.get_by_role("button", name="Open shapes").first).to_contain_text("2 layers")
+    shelf.get_by_role("button", name="All projects").click()
+    dialog = page.get_by_role("dialog", name="Projects")
+    dialog.get_by_role("button", name="Actions for shapes").first.click()
+    page.get_by_role("menuitem", name="Rename").click()
+    dialog.get_by_label("Project name").fill("Shelved")
+    page.keyboard.press("Enter")
+    dialog.get_by_role("button", name="Open Shelved").first.click()
+    expect(dialog).to_be_hidden()
+    expect(saved.rows).to_have_count(2)
+    page.go_back()
+    expect(page.get_by_text("Take a picture apart")).to_be_visible()
+    page.go_forward()
+    expect(saved.rows).to_have_count(2)
+
+
+def test_a_project_file_goes_out_and_comes_in(saved: Studio, tmp_path: Path) -> None:
+    with saved.page.expect_download() as download:
+        saved.menu("Project: shapes", "Export project file")
+    file = tmp_path / download.value.suggested_filename
+    download.value.save_as(file)
+    assert file.name == "shapes.zip"
+    first = saved.page.evaluate("location.pathname")
+    saved.menu("Project: shapes", "All projects")
+    saved.page.locator(".projects-dialog input[type=file]").set_input_files(file)
+    expect(saved.page.get_by_text("“shapes” imported").first).to_be_visible()
+    expect(saved.rows).to_have_count(2)
+    assert saved.page.evaluate("location.pathname") != first
+
+
+def test_two_tabs_follow_each_other(saved: Studio) -> None:
+    other = saved.context.new_page()
+    other.goto(saved.page.url)
+    expect(other.locator(".layer")).to_have_count(2)
+    rename_top(saved.page, "From the first tab")
+    expect(other.locator(".layer-name").first).to_have_text("From the first tab")
+    rename_top(other, "From the second tab")
+    expect(saved.page.locator(".layer-name").first).to_have_text("From the second tab")
+    expect(saved.page.locator(".conflict")).to_be_hidden()
+
+
+@pytest.mark.parametrize("choice", ["Load the other version", "Keep mine as a copy"])
+def test_two_devices_that_changed_the_same_project_are_asked(
+    saved: Studio, open_studio: Callable[..., Studio], choice: str
+) -> None:
+    address = saved.page.evaluate("location.pathname")
+    other = open_studio(path=address)
+    expect(other.rows).to_have_count(2)
+    rename_top(saved.page, "Theirs")
+    saved.wait_until_saved()
+    rename_top(other.page, "Mine")
+    expect(other.page.locator(".conflict")).to_be_visible()
+    # Nobody loses anything, reload or not, until somebody chooses.
+    other.page.reload()
+    expect(other.page.locator(".conflict")).to_be_visible()
+    assert other.names()[0] == "Mine"
+    other.button(choice).click()
+    expect(other.page.locator(".conflict")).to_be_hidden()
+    expect(other.page.locator(".layer-name").first).to_have_text("Theirs" if choice.startswith("Load") else "Mine")
+    other.wait_until_saved()
+    assert (other.page.evaluate("location.pathname") == address) == choice.startswith("Load")
+    saved.page.reload()
+    expect(saved.page.locator(".layer-name").first).to_have_text("Theirs")
+
+
+def test_what_was_done_without_a_server_is_sent_when_it_is_back(saved: Studio) -> None:
+    unreachable = "**/api/projects/*"
+    saved.page.route(unreachable, lambda route: route.abort())
+    rename_top(saved.page, "Done offline")
+    expect(saved.page.locator(".saved")).to_have_attribute("data-state", "failed")
+    saved.page.unroute(unreachable)
+    saved.page.evaluate("dispatchEvent(new Event('online'))")
+    saved.wait_until_saved()
+    saved.page.reload()
+    expect(saved.page.locator(".layer-name").first).to_have_text("Done offline")
+
+
+def test_what_was_done_just_before_a_reload_is_there_after_it(saved: Studio) -> None:
+    rename_top(saved.page, "At the last moment")
+    saved.page.reload()
+    expect(saved.page.locator(".layer-name").first).to_have_text("At the last moment")
+    saved.wait_until_saved()
+    expect(saved.page.locator(".conflict")).to_be_hidden()

@@ -1,0 +1,256 @@
+"""The stage and the stack: what a pointer, a finger and the keys do to layers."""
+
+import json
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+from playwright.sync_api import expect
+
+from tests.browser.studio import Studio
+from tests.browser.test_sources import hand_over
+
+ORANGE = (0.27, 0.42)
+WHITE = (0.92, 0.1)
+
+
+@pytest.fixture
+def stacked(studio: Studio, picture: Path) -> Studio:
+    studio.choose(picture)
+    studio.decompose(layers=5)
+    return studio
+
+
+def at(studio: Studio, share: tuple[float, float]) -> tuple[float, float]:
+    """Return where a point of the picture lies on the screen."""
+    box = studio.page.locator(".stage-paper").bounding_box()
+    assert box is not None
+    return box["x"] + share[0] * box["width"], box["y"] + share[1] * box["height"]
+
+
+def drag(studio: Studio, start: tuple[float, float], end: tuple[float, float]) -> None:
+    mouse = studio.page.mouse
+    mouse.move(*start)
+    mouse.down()
+    mouse.move(*end, steps=5)
+    mouse.up()
+
+
+def selected(studio: Studio) -> str:
+    return studio.page.locator(".layer.selected .layer-name").inner_text()
+
+
+def place(studio: Studio) -> list[float]:
+    """Return x, y and scale of the selected layer, as its fields say."""
+    fold = studio.page.locator(".layer-more details")
+    if not fold.evaluate("(e) => e.open"):
+        fold.locator("summary").click()
+    return [float(field.input_value()) for field in fold.locator("input").all()]
+
+
+def is_orange(pixel: list[float]) -> bool:
+    return pixel[0] > 200 and 90 < pixel[1] < 170 and pixel[2] < 90
+
+
+def near(point: tuple[float, float]) -> tuple[float, float, float, float]:
+    return point[0] - 0.02, point[1] - 0.02, point[0] + 0.02, point[1] + 0.02
+
+
+def test_a_click_selects_what_is_seen_and_a_drag_moves_it(stacked: Studio) -> None:
+    page = stacked.page
+    page.mouse.click(*at(stacked, WHITE))
+    assert selected(stacked) == "Background"
+    page.mouse.click(*at(stacked, ORANGE))
+    assert "range" in selected(stacked)
+    expect(page.locator(".stage-outline")).to_be_visible()
+    free = (ORANGE[0] + 0.45, ORANGE[1] - 0.2)
+    drag(stacked, at(stacked, ORANGE), at(stacked, free))
+    stacked.wait_for(lambda: is_orange(stacked.pixels(near(free))), "the disc where it was put")
+    assert place(stacked) == [pytest.approx(108, abs=2), pytest.approx(-36, abs=2), 100]
+    # One drag is one step.
+    page.keyboard.press("Control+z")
+    assert place(stacked) == [0, 0, 100]
+    expect(stacked.button("Undo: Decompose")).to_be_enabled()
+
+
+def test_a_drag_on_the_ground_pans_unless_the_ground_is_selected(stacked: Studio) -> None:
+    before = at(stacked, WHITE)
+    drag(stacked, before, (before[0] - 60, before[1] + 40))
+    stacked.wait_for(lambda: abs(at(stacked, WHITE)[0] - before[0] + 60) < 2, "the picture where it was panned to")
+    stacked.page.mouse.click(*at(stacked, WHITE))
+    expect(stacked.button("Undo: Decompose")).to_be_enabled()
+    drag(stacked, at(stacked, WHITE), at(stacked, (WHITE[0] - 0.2, WHITE[1])))
+    assert place(stacked)[0] < -40
+    # Space always pans.
+    stacked.page.keyboard.down("Space")
+    drag(stacked, at(stacked, WHITE), at(stacked, (WHITE[0] - 0.1, WHITE[1])))
+    stacked.page.keyboard.up("Space")
+    assert -60 < place(stacked)[0] < -40
+
+
+def test_corners_and_keys_and_fields(stacked: Studio) -> None:
+    page = stacked.page
+    page.mouse.click(*at(stacked, ORANGE))
+    corner = page.locator(".stage-handle.se").bounding_box()
+    outline = page.locator(".stage-outline").bounding_box()
+    assert corner is not None and outline is not None
+    start = corner["x"] + corner["width"] / 2, corner["y"] + corner["height"] / 2
+    drag(stacked, start, (start[0] + outline["width"] / 2, start[1] + outline["height"] / 2))
+    assert place(stacked)[2] == pytest.approx(150, abs=4)
+    grown = page.locator(".stage-outline").bounding_box()
+    assert grown is not None
+    # The corner across has stayed.
+    assert grown["x"] == pytest.approx(outline["x"], abs=4)
+    stacked.button("Put back").click()
+    assert place(stacked) == [0, 0, 100]
+
+    page.locator(".stage-view").focus()
+    for _ in range(3):
+        page.keyboard.press("ArrowRight")
+    page.keyboard.press("Shift+ArrowDown")
+    assert place(stacked)[:2] == [3, 10]
+    page.get_by_label("Scale").fill("50")
+    stacked.wait_for(lambda: not is_orange(stacked.pixels(near((0.4, 0.6)))), "a smaller disc")
+    stacked.button("Flip left and right").click()
+    expect(stacked.button("Flip left and right")).to_have_attribute("aria-pressed", "true")
+    stacked.wait_for(lambda: is_orange(stacked.pixels(near((0.36, 0.26)))), "the disc on the other side of its box")
+
+
+def test_blend_modes_show_and_are_exported(stacked: Studio) -> None:
+    page = stacked.page
+    page.mouse.click(*at(stacked, ORANGE))
+    page.get_by_label("Blend mode of").select_option("difference")
+    # The orange (240, 130, 30) on white.
+    stacked.wait_for(lambda: stacked.pixels(near(ORANGE))[2] > 200 and stacked.pixels(near(ORANGE))[0] < 40, "a blend")
+    sent: list[Any] = []
+    page.route("**/export", lambda route: (sent.append(route.request.post_data_json), route.abort()))
+    stacked.menu("Export", "Layers (ZIP)")
+    stacked.wait_for(lambda: sent, "the export")
+    assert [layer.get("blend") for layer in sent[0]["layers"]].count("difference") == 1
+
+
+def test_the_eye_of_one_layer_alone(stacked: Studio) -> None:
+    names = stacked.names()
+    stacked.button(f"Hide {names[1]}").click(modifiers=["Alt"])
+    for name in (names[0], *names[2:]):
+        expect(stacked.button(f"Show {name}")).to_be_visible()
+    stacked.wait_for(lambda: stacked.pixels()[3] < 120, "most of the picture gone")
+    stacked.page.locator(".layer-main").nth(1).click()
+    stacked.page.keyboard.press("Shift+V")
+    stacked.wait_for_paint()
+
+
+def test_duplicate_delete_and_undo(stacked: Studio) -> None:
+    names = stacked.names()
+    stacked.page.locator(".layer-main").first.click()
+    stacked.page.keyboard.press("Control+d")
+    assert stacked.names() == [f"{names[0]} 2", *names]
+    assert selected(stacked) == f"{names[0]} 2"
+    stacked.menu(f"More for {names[0]} 2", "Delete")
+    assert stacked.names() == names
+    stacked.page.locator(".notice").get_by_role("button", name="Undo").click()
+    assert stacked.names() == [f"{names[0]} 2", *names]
+
+
+def test_split_again_makes_a_group(stacked: Studio) -> None:
+    page = stacked.page
+    top, *others = stacked.names()
+    # Two things on one layer come apart again.
+    stacked.menu(f"More for {top}", "Merge down")
+    expect(stacked.rows).to_have_count(4)
+    merged = stacked.names()[0]
+    stacked.menu(f"More for {merged}", "Split again")
+    group = page.locator(".group")
+    expect(group).to_contain_text(merged)
+    expect(group).to_contain_text("layers")
+    count = stacked.rows.count()
+    inside = page.locator(".layer.grouped")
+    assert inside.count() == count - 3
+    fold = group.locator(".group-fold")
+    fold.click()
+    expect(fold).to_have_attribute("aria-expanded", "false")
+    expect(inside.first).to_be_hidden()
+    fold.click()
+    group.locator(".eye").click()
+    expect(page.locator(".layer.off")).to_have_count(inside.count())
+    group.get_by_label("More for").click()
+    page.get_by_role("menuitem", name="Delete").click()
+    expect(stacked.rows).to_have_count(3)
+    assert stacked.names() == others[1:]
+    page.keyboard.press("Control+z")
+    expect(stacked.rows).to_have_count(count)
+
+
+def test_a_picture_comes_in_as_a_layer(stacked: Studio, picture: Path) -> None:
+    stacked.page.locator(".export-bar input[type=file]").set_input_files(picture)
+    expect(stacked.rows).to_have_count(6)
+    assert selected(stacked) == "shapes"
+    hand_over(stacked, "paste", picture)
+    expect(stacked.rows).to_have_count(7)
+    assert selected(stacked) == "shapes 2"
+    stacked.page.keyboard.press("Control+z")
+    expect(stacked.rows).to_have_count(6)
+
+
+def test_a_layer_with_next_to_nothing_on_it_is_flagged(stacked: Studio, tmp_path: Path) -> None:
+    Image.new("RGBA", (64, 64)).save(tmp_path / "nothing.png")
+    stacked.page.locator(".export-bar input[type=file]").set_input_files(tmp_path / "nothing.png")
+    expect(stacked.rows.filter(has_text="nearly empty")).to_have_count(1)
+
+
+@pytest.mark.parametrize("touch", [False, True])
+def test_copying_where_the_browser_allows_it_and_where_it_does_not(
+    open_studio: Callable[..., Studio], picture: Path, touch: bool
+) -> None:
+    studio = open_studio(width=390 if touch else 1280, touch=touch)
+    studio.choose(picture)
+    studio.decompose(layers=2)
+    studio.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    studio.menu("Export", "Copy picture")
+    expect(studio.page.locator(".notice")).to_contain_text("Copied")
+    kinds = studio.page.evaluate("async () => (await navigator.clipboard.read())[0].types")
+    assert kinds == ["image/png"]
+    studio.page.evaluate("() => Object.defineProperty(navigator, 'clipboard', { value: undefined })")
+    studio.menu("Export", "Copy picture")
+    expect(studio.page.locator(".notice")).to_contain_text("only from https:// or localhost")
+    with studio.page.expect_download():
+        studio.button("Save PNG").click()
+
+
+def test_a_finger_moves_a_layer_and_two_pinch(open_studio: Callable[..., Studio], picture: Path) -> None:
+    studio = open_studio(width=390, height=844, touch=True)
+    studio.choose(picture)
+    studio.decompose(layers=5)
+    session = studio.context.new_cdp_session(studio.page)
+
+    def touch(kind: str, *points: tuple[float, float]) -> None:
+        session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": [{"x": x, "y": y} for x, y in points]})
+
+    start = at(studio, ORANGE)
+    touch("touchStart", start)
+    for step in range(1, 6):
+        touch("touchMove", (start[0] + 12 * step, start[1]))
+    touch("touchEnd")
+    assert "range" in selected(studio)
+    assert place(studio)[0] > 20
+    before = studio.page.locator(".zoom-scale").inner_text()
+    middle = at(studio, (0.5, 0.5))
+    touch("touchStart", (middle[0] - 30, middle[1]), (middle[0] + 30, middle[1]))
+    for step in range(1, 6):
+        touch("touchMove", (middle[0] - 30 - 8 * step, middle[1]), (middle[0] + 30 + 8 * step, middle[1]))
+    touch("touchEnd")
+    studio.wait_for(lambda: studio.page.locator(".zoom-scale").inner_text() != before, "another zoom")
+    expect(studio.button("Undo: Move")).to_be_enabled()
+
+
+def test_a_zip_knows_where_layers_lie(stacked: Studio) -> None:
+    stacked.page.mouse.click(*at(stacked, ORANGE))
+    stacked.page.locator(".stage-view").focus()
+    stacked.page.keyboard.press("Shift+ArrowRight")
+    with stacked.page.expect_download() as download:
+        stacked.menu("Export", "Layers (ZIP)")
+    manifest = json.loads(zipfile.ZipFile(download.value.path()).read("manifest.json"))
+    assert [layer["x"] for layer in manifest["layers"]].count(10) == 1

@@ -1,0 +1,86 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { removeGroup, renameGroup, ungroup } from "../../static/js/commands/groups.js";
+import { rename, setBlend, setGroupVisible, setOpacity, setVisible, showOnly } from "../../static/js/commands/look.js";
+import { decomposed, openPicture } from "../../static/js/commands/picture.js";
+import { flip, moveTo, resetPlace, scaleTo } from "../../static/js/commands/place.js";
+import { add, duplicate, mergeDown, remove, reorder, split } from "../../static/js/commands/stack.js";
+import { useVersion } from "../../static/js/commands/versions.js";
+import { findLayer, isAsDecomposed, newLayer } from "../../static/js/state/doc.js";
+import words from "../../static/i18n/en.json" with { type: "json" };
+import { docOf, PICTURE, stackOf } from "./documents.js";
+
+const doc = docOf("a", "b:G", "c:G", "d");
+const [a, b, c, d] = doc.layers;
+const other = newLayer({ id: "n", name: "A", image: "/api/images/n.png", width: 10, height: 10, coverage: 1 });
+const ANSWER = {
+  layers: [0, 1, 2].map((index) => ({ index, name: `L${index}`, image: `/api/images/${index}.png`, width: 100, height: 80, coverage: 0.3 })),
+  width: 100, height: 80, seed: 7, prompt: "", engine: "classical",
+};
+
+const COMMANDS = [
+  setVisible(a, false), setOpacity(a, 0.4), setBlend(a, "multiply"), rename(a, "Ground"), showOnly(b), setGroupVisible("G", false),
+  moveTo(a, 3, 4), scaleTo(a, 2, { x: 0, y: 0 }), flip(a, "flipX"), reorder(a, 2), duplicate(a, "n"), remove(a), add(other, "b"),
+  mergeDown(b, other), split(a, [other]), renameGroup("G", "H"), ungroup("G"), removeGroup("G"), openPicture(PICTURE), decomposed(PICTURE, ANSWER, "j"),
+];
+
+test("every command has a name, leaves the document it was given alone, and returns a frozen one", () => {
+  const before = JSON.stringify(doc);
+  for (const command of COMMANDS) {
+    const next = command.apply(doc);
+    assert.notEqual(next, doc, command.title);
+    assert.equal(JSON.stringify(doc), before, command.title);
+    assert.ok(Object.isFrozen(next) && Object.isFrozen(next.layers) && next.layers.every(Object.isFrozen), command.title);
+    assert.ok(command.title in words, command.title);
+    assert.ok([...words[command.title].matchAll(/\{(\w+)\}/g)].every(([, name]) => name in command.about), command.title);
+  }
+});
+
+test("a command that has nothing to change returns the document it was given", () => {
+  for (const command of [setVisible(a, true), setOpacity(a, 1), rename(a, "  "), moveTo(a, 0, 0), resetPlace(a), reorder(a, 0), reorder(a, 9), reorder(a, -1), renameGroup("G", "G"), ungroup("nothing"), useVersion(a, 3), mergeDown(a, other)]) {
+    assert.equal(command.apply(doc), doc, command.title);
+  }
+  const gone = newLayer({ ...other, id: "gone" });
+  for (const command of [remove(gone), duplicate(gone, "x"), reorder(gone, 1), setOpacity(gone, 0.1), split(gone, [other])]) assert.equal(command.apply(doc), doc);
+});
+
+test("layers keep their groups as long as they touch them", () => {
+  assert.deepEqual(stackOf(reorder(a, 1).apply(doc)), ["b:G", "a:G", "c:G", "d"]);
+  assert.deepEqual(stackOf(reorder(c, 3).apply(doc)), ["a", "b:G", "d", "c"]);
+  assert.deepEqual(stackOf(reorder(d, 2).apply(doc)), ["a", "b:G", "d:G", "c:G"]);
+  assert.deepEqual(stackOf(reorder(d, 3, "G").apply(doc)), ["a", "b:G", "c:G", "d:G"]);
+  assert.deepEqual(stackOf(add(other, "b").apply(doc)), ["a", "b:G", "n:G", "c:G", "d"]);
+  assert.deepEqual(stackOf(add(other, null).apply(doc)), ["a", "b:G", "c:G", "d", "n"]);
+  assert.deepEqual(stackOf(split(d, [other]).apply(doc)), ["a", "b:G", "c:G", "n:D"]);
+  assert.deepEqual(stackOf(mergeDown(b, other).apply(doc)), ["n", "c:G", "d"]);
+});
+
+test("names are new to the document", () => {
+  assert.equal(findLayer(duplicate(a, "x").apply(doc), "x")?.name, "A 2");
+  const twice = duplicate(a, "y").apply(duplicate(a, "x").apply(doc));
+  assert.equal(findLayer(twice, "y")?.name, "A 3");
+  assert.equal(renameGroup("G", "A").apply(doc).layers[1].group, "A 2");
+});
+
+test("solo shows one layer, and all again", () => {
+  const alone = showOnly(b).apply(doc);
+  assert.deepEqual(alone.layers.map(({ visible }) => visible), [false, true, false, false]);
+  assert.ok(showOnly(b).apply(alone).layers.every(({ visible }) => visible));
+});
+
+test("a layer scales about the point that is to stay", () => {
+  const scaled = findLayer(scaleTo(a, 2, { x: 100, y: 80 }).apply(doc), "a");
+  assert.deepEqual([scaled?.scale, scaled?.x, scaled?.y], [2, -100, -80]);
+  assert.equal(findLayer(scaleTo(a, 1e9, { x: 0, y: 0 }).apply(doc), "a")?.scale, 32);
+  assert.equal(findLayer(resetPlace(/** @type {any} */ (scaled)).apply(scaleTo(a, 2, { x: 9, y: 9 }).apply(doc)), "a")?.x, 0);
+});
+
+test("exactness is claimed only of what decompose made", () => {
+  const made = decomposed(PICTURE, ANSWER, "j").apply(doc);
+  assert.ok(isAsDecomposed(made));
+  const [first, second] = made.layers;
+  for (const command of [remove(first), reorder(first, 1), flip(first, "flipY"), setBlend(second, "screen"), add(other, null), setOpacity(first, 0.5)]) {
+    assert.ok(!isAsDecomposed(command.apply(made)), command.title);
+  }
+  assert.ok(isAsDecomposed(rename(first, "x").apply(made)));
+});

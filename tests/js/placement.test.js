@@ -1,0 +1,57 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { fit, panBy, zoomAt } from "../../static/js/images/camera.js";
+import { runsOf } from "../../static/js/state/groups.js";
+import { pixelAt, placeBox, placeInside, scaleAbout, toOffset } from "../../static/js/state/placement.js";
+import { stackOf } from "../../static/js/transport/stack.js";
+import { docOf } from "./documents.js";
+
+const [plain] = docOf("a").layers;
+const placed = { ...plain, x: 10, y: -5, scale: 2, flipX: true };
+
+test("a pixel and its place agree, mirrored and scaled", () => {
+  for (const layer of [plain, placed, { ...placed, flipY: true }]) {
+    for (const [x, y] of [[0, 0], [7, 3], [99, 79]]) {
+      const box = placeBox(layer, { x, y, width: 1, height: 1 });
+      assert.deepEqual(pixelAt(layer, { x: box.x + box.width / 2, y: box.y + box.height / 2 }), { x, y });
+    }
+  }
+});
+
+test("the point that is to stay stays, within a rounding", () => {
+  const still = { x: 37, y: 21 };
+  const scaled = { ...placed, ...scaleAbout(placed, 0.7, still) };
+  const [before, after] = [pixelAt(placed, still), pixelAt(scaled, still)];
+  assert.ok(Math.abs(before.x - after.x) <= 1 && Math.abs(before.y - after.y) <= 1);
+});
+
+test("offsets are whole numbers that the server takes", () => {
+  assert.deepEqual([1.4, -0.4, 1e9, -1e9].map(toOffset), [1, 0, 32_768, -32_768]);
+  assert.ok(Object.is(toOffset(-0.4), 0));
+});
+
+test("a picture that comes in fits into the document", () => {
+  assert.deepEqual(placeInside({ width: 50, height: 40 }, { width: 100, height: 80 }), { scale: 1, x: 25, y: 20 });
+  assert.deepEqual(placeInside({ width: 400, height: 80 }, { width: 100, height: 80 }), { scale: 0.25, x: 0, y: 30 });
+});
+
+test("runs are groups and single layers in order", () => {
+  const names = runsOf(docOf("a", "b:G", "c:G", "d", "e:G").layers).map(({ name, layers }) => `${name}(${layers.map(({ id }) => id)})`);
+  assert.deepEqual(names, ["(a)", "G(b,c)", "(d)", "G(e)"]);
+});
+
+test("the server is told only what is not the default", () => {
+  const { layers } = docOf("a", "b:G");
+  const stack = stackOf(/** @type {any} */ ({ layers: [layers[0], { ...layers[1], scale: 2, flipX: true, blend: "screen" }] }));
+  assert.deepEqual(Object.keys(stack[0]), ["image", "name", "opacity", "visible", "x", "y"]);
+  assert.deepEqual([stack[1].scale, stack[1].flip_x, stack[1].blend, stack[1].group, stack[1].flip_y], [2, true, "screen", "G", undefined]);
+});
+
+test("the camera fits, zooms about a point and keeps some of the picture in sight", () => {
+  const [stage, picture] = [{ width: 800, height: 600 }, { width: 1000, height: 500 }];
+  const camera = fit(stage, picture, { top: 50, side: 50, bottom: 50 });
+  assert.deepEqual(camera, { scale: 0.7, x: 50, y: 125 });
+  const near = zoomAt(camera, 2, { x: 50, y: 125 });
+  assert.deepEqual(near, { scale: 1.4, x: 50, y: 125 });
+  assert.equal(panBy(near, 1e6, 0, stage, picture).x, 752);
+});

@@ -1,0 +1,102 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { rename, setOpacity } from "../../static/js/commands/look.js";
+import { remove } from "../../static/js/commands/stack.js";
+import { useVersion } from "../../static/js/commands/versions.js";
+import { findLayer } from "../../static/js/state/doc.js";
+import { initialState } from "../../static/js/state/initial.js";
+import { pack, unpack } from "../../static/js/state/packing.js";
+import { restore, sameWork, snapshot } from "../../static/js/state/snapshot.js";
+import { Store } from "../../static/js/state/store.js";
+import { addVersion, endGesture, MAX_STEPS, record, redo, undo } from "../../static/js/state/timeline.js";
+import { docOf, timelineOf } from "./documents.js";
+
+const doc = docOf("a", "b");
+const [a] = doc.layers;
+const VERSION = { image: "/api/images/v.png", coverage: 0.2, instruction: "make it blue", seed: 3, shape: /** @type {const} */ ("keep"), engine: "classical", at: "2026-01-01T00:00:00Z" };
+const run = (timeline, ...commands) => commands.reduce(record, timeline);
+
+test("undo and redo go back and forth through every document", () => {
+  const end = run(timelineOf(doc), rename(a, "one"), rename(a, "two"), remove(a));
+  assert.deepEqual(end.past.map((step) => step.title), ["command.rename", "command.rename", "command.delete"]);
+  let back = end;
+  for (let i = 0; i < 5; i += 1) back = undo(back);
+  assert.equal(back.doc, doc);
+  let forth = back;
+  for (let i = 0; i < 5; i += 1) forth = redo(forth);
+  assert.equal(forth.doc, end.doc);
+  assert.equal(run(undo(end), rename(a, "three")).future.length, 0);
+});
+
+test("a gesture is one step, the next gesture another", () => {
+  const drag = [0.9, 0.8, 0.7].map((opacity) => setOpacity(a, opacity));
+  const once = run(timelineOf(doc), ...drag);
+  assert.equal(once.past.length, 1);
+  const twice = run(endGesture(once), setOpacity(a, 0.2), setOpacity(a, 0.1));
+  assert.equal(twice.past.length, 2);
+  assert.equal(findLayer(undo(twice).doc, "a")?.opacity, 0.7);
+  assert.equal(run(undo(twice), setOpacity(a, 0.5)).past.length, 2);
+});
+
+test("what changes nothing is no step, and the past is bounded", () => {
+  const start = timelineOf(doc);
+  assert.equal(record(start, setOpacity(a, 1)), start);
+  let timeline = start;
+  for (let i = 0; i < MAX_STEPS + 20; i += 1) timeline = record(timeline, rename(a, `name ${i}`));
+  assert.equal(timeline.past.length, MAX_STEPS);
+});
+
+test("no undo and no new step loses a version", () => {
+  const before = run(timelineOf(doc), rename(a, "one"));
+  const { timeline, index } = addVersion(before, "a", VERSION);
+  assert.equal(index, 1);
+  const used = run(timeline, useVersion(timeline.doc.layers[0], 1));
+  assert.equal(findLayer(used.doc, "a")?.image, VERSION.image);
+  assert.equal(findLayer(used.doc, "a")?.coverage, 0.2);
+  const elsewhere = run(undo(undo(used)), rename(a, "other"));
+  assert.equal(findLayer(elsewhere.doc, "a")?.image, a.image);
+  assert.equal(findLayer(elsewhere.doc, "a")?.versions.length, 2);
+});
+
+test("a version of a layer that was deleted meanwhile is there when the layer comes back", () => {
+  const { timeline } = addVersion(run(timelineOf(doc), remove(a)), "a", VERSION);
+  assert.equal(findLayer(undo(timeline).doc, "a")?.versions.length, 2);
+  assert.equal(addVersion(timelineOf(doc), "nobody", VERSION).index, -1);
+});
+
+test("a timeline survives JSON, shares its layers and stays small", () => {
+  let timeline = timelineOf(docOf(..."abcdefghij"));
+  for (let i = 0; i < 90; i += 1) timeline = record(timeline, rename(timeline.doc.layers[i % 10], `name ${i}`));
+  timeline = undo(addVersion(timeline, "c", VERSION).timeline);
+  const text = JSON.stringify(pack(timeline));
+  const back = unpack(JSON.parse(text));
+  assert.deepEqual(back, timeline);
+  assert.equal(back.doc.layers[0], back.past.at(-1)?.doc.layers[0]);
+  assert.ok(text.length < 60_000, `${text.length} characters`);
+});
+
+test("a snapshot brings back the work, and cuts the past before it grows too large", () => {
+  const state = { ...initialState(), ...run(timelineOf(doc), rename(a, "x".repeat(300_000))), selected: "a" };
+  let long = state;
+  for (let i = 0; i < 12; i += 1) long = { ...long, ...record(long, rename(long.doc.layers[0], `${i}`.repeat(200_000))) };
+  const kept = JSON.parse(JSON.stringify(snapshot(long)));
+  assert.ok(JSON.stringify(kept).length < 2_000_000);
+  assert.deepEqual(restore(kept).timeline.doc, long.doc);
+  assert.equal(restore(kept).patch.selected, "a");
+  assert.ok(sameWork(kept, { ...kept, settings: null }));
+  assert.ok(!sameWork(kept, JSON.parse(JSON.stringify(snapshot(state)))));
+});
+
+test("the store says change, and only commands change the document", () => {
+  const store = new Store({ ...initialState(), ...timelineOf(doc) });
+  let changes = 0;
+  store.addEventListener("change", () => (changes += 1));
+  assert.ok(store.run(rename(a, "one"), { selected: "a" }));
+  assert.ok(!store.run(rename(store.state.doc.layers[0], "one")));
+  store.undo();
+  assert.equal(store.state.doc, doc);
+  store.redo();
+  assert.equal(store.addVersion("a", VERSION), 1);
+  assert.equal(store.state.selected, "a");
+  assert.equal(changes, 5);
+});

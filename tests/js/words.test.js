@@ -1,0 +1,31 @@
+import assert from "node:assert/strict";
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { test } from "node:test";
+
+const ROOT = join(import.meta.dirname, "../../static");
+const read = (language) => JSON.parse(readFileSync(join(ROOT, "i18n", `${language}.json`), "utf8"));
+const [english, chinese] = [read("en"), read("zh-Hans")];
+const places = (text) => [...text.matchAll(/\{\w+\}/g)].map(String).sort();
+
+test("both languages say the same things with the same values", () => {
+  assert.deepEqual(Object.keys(chinese), Object.keys(english));
+  for (const key of Object.keys(english)) assert.deepEqual(places(chinese[key]), places(english[key]), key);
+});
+
+test("nothing is left untranslated but names and what the engine reads", () => {
+  const same = Object.keys(english).filter((key) => english[key] === chinese[key] && /[a-z]{3}/i.test(english[key].replace(/\{\w+\}/g, "")));
+  const allowed = /^(name$|edit\.chip\.|edit\.applyKey|export\.(psd|ora|pptx)$|file\.)/;
+  assert.deepEqual(same.filter((key) => !allowed.test(key)), []);
+});
+
+test("every word is used and every used word is there", () => {
+  const files = readdirSync(join(ROOT, "js"), { recursive: true }).filter((name) => name.endsWith(".js") && !name.endsWith("types.js"));
+  const code = files.map((name) => readFileSync(join(ROOT, "js", name), "utf8")).join("\n");
+  const families = [...code.matchAll(/`([a-z][\w.]*\.)\$\{[^}]*\}(\.\w+)?`/gi)].map(([, start, end = ""]) => [start, end]);
+  const isUsed = (key) =>
+    code.includes(`"${key}"`) ||
+    code.includes(`"${key.replace(/\.(one|other)$/, "")}"`) ||
+    families.some(([start, end]) => key.startsWith(start) && key.endsWith(end));
+  assert.deepEqual(Object.keys(english).filter((key) => !isUsed(key)), []);
+});
