@@ -14,7 +14,7 @@ from PIL import Image
 
 from benchmarks.asking import DECOMPOSE, EDIT, LONG, fields_of, finished, get, job, post, ready, start, until
 from benchmarks.fault import Fault, decompose, recover, require, require_refusal
-from benchmarks.running import STAND_IN, Running, running
+from benchmarks.running import STAND_IN, Answer, Running, running
 from benchmarks.stand_in import LOAD_S
 from benchmarks.stops import STOP_S, terminate
 from tests.pictures import png
@@ -101,7 +101,7 @@ def disk_full(folder: Path, time: int) -> float:
         return recover(service, decompose)
 
 
-def _upload(service: Running, seed: int) -> object:
+def _upload(service: Running, seed: int) -> Answer:
     noise = np.random.default_rng(seed).integers(0, 256, (400, 400, 4), np.uint8)
     return post(service, "/api/images", png(Image.fromarray(noise, "RGBA")), "Content-Type: image/png")
 
