@@ -98,7 +98,7 @@ def _inject(fault: Fault, service: Running | None, times: int) -> dict[str, Any]
                     recovered_s.append(recover(service, decompose))
         except MissedError as error:
             wrong.append(f"time {number + 1}: {error}")
-        except (Exception, SystemExit) as error:  # whatever breaks is a miss of this fault, and no end of the others
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - a miss of this fault, and no end of the others
             wrong.append(f"time {number + 1}: {error!r}\n{traceback.format_exc(limit=-4)}")
     figures = {"name": fault.name, "required": fault.required, "times": times, "as_required": times - len(wrong)}
     print(
