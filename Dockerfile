@@ -1,6 +1,11 @@
 # docker build --target cpu -t llm-dit .         the classical pipeline, about 0.5 GB
 # docker build --target cuda -t llm-dit:cuda .   the same with torch and diffusers, for an NVIDIA GPU
-# docker run -p 127.0.0.1:8000:8000 -v llm-dit-data:/data llm-dit
+# docker run -p 127.0.0.1:8000:8000 -e LLM_DIT_SERVER__TOKEN -v llm-dit-data:/data llm-dit
+#
+# A container sees every client as another machine, so it needs a token: export LLM_DIT_SERVER__TOKEN before the line
+# above, or, as long as the port is published on 127.0.0.1 alone, -e LLM_DIT_SERVER__INSECURE=true in its place.
+# For the LAN publish -p 8000:8000, and name what browsers will type, for instance the host's own address:
+# -e LLM_DIT_SERVER__ALLOWED_HOSTS=192.168.1.20,studio.lan
 FROM python:3.11-slim AS cpu
 RUN useradd --create-home --uid 1000 studio && install -d -o studio /data
 WORKDIR /app
@@ -12,7 +17,7 @@ COPY web web
 COPY static static
 COPY templates templates
 RUN pip install --no-cache-dir --constraint requirements/base.txt .
-# Inside a container only the published port is reachable: publish it on 127.0.0.1 unless the LAN shall see it.
+# Inside a container only the published port is reachable, and only by way of this address.
 ENV LLM_DIT_SERVER__HOST=0.0.0.0 LLM_DIT_SERVER__DATA_DIR=/data
 USER studio
 VOLUME /data

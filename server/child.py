@@ -1,6 +1,7 @@
 """The worker process owns the pipeline and runs one job at a time.
 
-`python -m server.child MODULE:CLASS DATA_DIR OPTIONS`; the options are JSON: null, or what the pipeline is built with.
+`python -m server.child MODULE:CLASS DATA_DIR OPTIONS LOG_FORMAT`; the options are JSON: null, or what the pipeline is
+built with.
 
 It ends with the service, however that ends: its standard input closes, and on Linux the kernel kills it as well.
 """
@@ -17,16 +18,17 @@ import signal
 import sys
 import threading
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 from llm_dit.errors import EngineError, InputError, LLMDiTError, OutOfMemoryError
 from llm_dit.pipelines.base import Canceled, LayerPipeline, Progress, ProgressCallback
 from server.engines import Options
 from server.errors import PipelineError
+from server.failures import Failure
+from server.logs import LogFormat, Redaction, configure
 from server.messages import (
     Event,
     Failed,
-    Failure,
     Loaded,
     LoadFailed,
     Run,
@@ -40,15 +42,17 @@ from server.store import ImageStore
 
 logger = logging.getLogger("llm_dit.worker")
 PR_SET_PDEATHSIG = 1
+OUT_OF_MEMORY = "There is not enough memory for this job: try a smaller image, fewer layers or resolution 640."
 
 
 class Child:
     """Reads commands in a thread of its own, so that a cancel is seen while the pipeline runs."""
 
-    def __init__(self, commands: BinaryIO, events: BinaryIO, store: ImageStore) -> None:
+    def __init__(self, commands: BinaryIO, events: BinaryIO, store: ImageStore, redaction: Redaction) -> None:
         self._commands = commands
         self._events = events
         self._store = store
+        self._redaction = redaction
         self._runs: queue.SimpleQueue[Run] = queue.SimpleQueue()
         self._canceled = ""
 
@@ -56,7 +60,9 @@ class Child:
         threading.Thread(target=self._listen, daemon=True).start()
         while True:
             command = self._runs.get()
-            self.send(self._run(pipeline, command))
+            with self._redaction.hiding(*command.job_input.texts):
+                outcome = self._run(pipeline, command)
+            self.send(outcome)
 
     def send(self, event: Event) -> None:
         self._events.write(pack(event))
@@ -91,18 +97,15 @@ def _failure(error: Exception, where: str) -> Failure:
     if isinstance(error, LLMDiTError):
         return Failure.of(error)
     if isinstance(error, MemoryError):
-        return Failure(
-            error_class=OutOfMemoryError,
-            message="There is not enough memory for this job: try a smaller image, fewer layers or resolution 640.",
-        )
+        return Failure.of(OutOfMemoryError(OUT_OF_MEMORY))
     logger.error("%s failed", where, exc_info=error)
-    return Failure(error_class=PipelineError, message=f"The engine failed; the server's log says why, under {where}.")
+    return Failure.of(PipelineError(f"The engine failed; the server's log says why, under {where}."))
 
 
 def _load_failure(error: Exception) -> Failure:
     if isinstance(error, InputError):
         # It is the configuration's, not a request's.
-        return Failure(error_class=EngineError, message=error.message)
+        return Failure.of(EngineError(error.message))
     return _failure(error, "loading the engine")
 
 
@@ -131,12 +134,12 @@ def take_standard_streams() -> tuple[BinaryIO, BinaryIO]:
     return commands, events
 
 
-def main(pipeline_path: str, data_dir: str, options: str) -> None:
+def main(pipeline_path: str, data_dir: str, options: str, log_format: str) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole terminal; the service decides what ends
     die_with_parent()
     commands, events = take_standard_streams()
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    child = Child(commands, events, ImageStore(Path(data_dir)))
+    redaction = configure(cast(LogFormat, log_format))
+    child = Child(commands, events, ImageStore(Path(data_dir)), redaction)
     try:
         pipeline = load_pipeline(
             pipeline_path, json.loads(options), lambda progress: child.send(Stepped(progress=progress))

@@ -8,14 +8,16 @@ from typing import Annotated, Literal
 
 import typer
 
+from llm_dit.colour import read_colour
 from llm_dit.exports.bundle import bundle_files, remove_bundle
-from llm_dit.layers import Layer, composite
+from llm_dit.exports.formats import export as export_stack
+from llm_dit.layers import Layer, canvas_size, composite
 from llm_dit.pipelines.base import LayerPipeline, ProgressCallback, chosen_seed
 from llm_dit.png import encode_png
 from server.child import load_pipeline
 from server.engines import choose_engine, diagnose_qwen
-from server.files import open_image, read_stack, writing
-from server.serving import hand_over, listen, serve_forever, show_addresses, show_engine
+from server.files import SUFFIXES, export_name, open_image, read_stack, writing
+from server.serving import hand_over, listen, require_token, serve_forever, show_addresses, show_engine
 from server.settings import Settings, load_settings
 from server.terminal import counted, explained, progress_bar
 
@@ -41,22 +43,31 @@ Seed = Annotated[int | None, typer.Option(min=0, help="Same seed, same result; d
 def serve(
     host: Annotated[str | None, typer.Option(help="Address to listen on; 0.0.0.0 for the whole network.")] = None,
     port: Annotated[int | None, typer.Option(help="Port to listen on.")] = None,
+    token: Annotated[
+        str | None, typer.Option(help="What browsers and programs must show; other machines are let in by it only.")
+    ] = None,
+    insecure: Annotated[bool | None, typer.Option("--insecure", help="Let other machines in without a token.")] = None,
+    allow_host: Annotated[
+        list[str] | None, typer.Option(help="A further name that browsers may call this service by; repeatable.")
+    ] = None,
     config: Config = None,
     profile: Profile = None,
     engine: Engine = None,
 ) -> None:
     """Serve the page and the HTTP API until Ctrl-C.
 
-    Example: llm-dit serve --host 0.0.0.0 --port 8080
+    Example: llm-dit serve --host 0.0.0.0 --port 8080 --token=SECRET
     """
     with explained():
-        settings = _settings(config, profile, engine, {"host": host, "port": port})
+        door = {"token": token, "insecure": insecure, "allowed_hosts": allow_host or None}
+        settings = _settings(config, profile, engine, {"host": host, "port": port, **door})
+        require_token(settings.server)
         chosen = choose_engine(settings)
         listener = listen(settings.server.host, settings.server.port)
-        show_addresses(settings.server.host, listener.getsockname()[1])
+        show_addresses(settings.server, listener.getsockname()[1])
         show_engine(chosen)
         hand_over(config, profile, engine, settings)
-        serve_forever(listener)
+        serve_forever(listener, settings.server)
 
 
 @app.command()
@@ -160,6 +171,31 @@ def composite_layers(
         stack, width, height = read_stack(sources)
         with writing(output):
             output.write_bytes(encode_png(composite(stack, width, height)))
+        typer.echo(f"{output}: {counted(len(stack), 'layer')}")
+
+
+@app.command()
+def export(
+    sources: Annotated[list[Path], typer.Argument(help="A folder or ZIP of layers, or PNG files, bottom first.")],
+    output: Annotated[
+        Path, typer.Option("-o", "--output", help=f"File to write; its suffix is the format: {SUFFIXES}.")
+    ],
+    background: Annotated[
+        str | None, typer.Option(help="#rrggbb below png, jpg and webp; a jpg without one lies on white.")
+    ] = None,
+) -> None:
+    """Write layers as one file for another program: Photoshop, OpenRaster, a presentation, or a flat picture.
+
+    Example: llm-dit export poster_layers -o poster.psd
+    """
+    with explained():
+        kind = export_name(output)
+        colour = None if background is None else read_colour(background)
+        stack, width, height = read_stack(sources)
+        width, height = canvas_size(stack, width, height)
+        content = export_stack(stack, kind, width=width, height=height, background=colour, title=output.stem)
+        with writing(output):
+            output.write_bytes(content)
         typer.echo(f"{output}: {counted(len(stack), 'layer')}")
 
 

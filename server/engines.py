@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from llm_dit.errors import EngineError
+from llm_dit.pipelines.arguments import CLASSICAL_MAX_ASPECT, QWEN_MAX_ASPECT
 from llm_dit.qwen.checkpoints import EDIT_MODEL
 from llm_dit.qwen.diagnosis import Finding, diagnose, unmet_requirements
 from server.settings import QwenImageSettings, Settings
@@ -23,7 +24,8 @@ class Engine:
 
     `pipeline` is `module:Class` or `module:Class.method`, imported in the worker process only, and `options` are its
     arguments (None: it takes none). `edit_model_path` is where its edit model comes from; `step_s` is how long a step,
-    or loading a part of a model, may take: a canceled run gets that long to stop.
+    or loading a part of a model, may take: a canceled run gets that long to stop. `max_aspect` and `max_model_aspect`
+    bound longer : shorter side (None: any) of a picture that keeps its size, and of one that is resized for the model.
     """
 
     name: str
@@ -32,6 +34,8 @@ class Engine:
     options: Options = None
     edit_model_path: str = ""
     step_s: float = 0.0
+    max_aspect: int | None = None
+    max_model_aspect: int | None = None
     reason: str
     hint: str
 
@@ -79,6 +83,7 @@ def _classical(reason: str, obstacle: Obstacle | None) -> Engine:
         name="classical",
         label="Classical",
         pipeline="llm_dit.pipelines.classical:ClassicalPipeline",
+        max_model_aspect=CLASSICAL_MAX_ASPECT,
         reason=reason,
         hint=f"To run Qwen-Image, {advice}; `llm-dit doctor` says what else it needs.",
     )
@@ -93,6 +98,8 @@ def _qwen(models: QwenImageSettings, reason: str) -> Engine:
         edit_model_path=models.edit_model_path or EDIT_MODEL,
         # Killing the process costs more: another one has to read all the weights again.
         step_s=120.0,
+        max_aspect=QWEN_MAX_ASPECT,
+        max_model_aspect=QWEN_MAX_ASPECT,
         reason=reason,
         hint='To run the classical engine, which needs no model, set engine = "classical".',
     )

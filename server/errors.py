@@ -3,13 +3,18 @@
 LLMDiTError
 ├── SettingsError              the configuration will not do; for the operator's eyes, it may name files
 ├── NotFoundError              no such job or image
+├── ProjectChangedError        a save builds on a version that is not the current one any more
 ├── QueueFullError             too many jobs wait; `retry_after_s` says when to come back
+├── StoppingError              the service is about to stop
+├── KeyReusedError             an Idempotency-Key came with another request than before
 ├── JobCanceledError           somebody canceled the job that is waited for
 ├── WorkerLostError            the worker process ended in the middle of a job
+│   ├── StalledError           it was ended, since nothing went on in it
+│   └── AbandonedError         the service itself ended in each run of the job
 └── PipelineError              the pipeline failed in a way that it should not; the log says how
 """
 
-from llm_dit.errors import LLMDiTError
+from llm_dit.errors import InputError, LLMDiTError
 
 
 class SettingsError(LLMDiTError):
@@ -20,12 +25,26 @@ class NotFoundError(LLMDiTError):
     code = "not_found"
 
 
+class ProjectChangedError(LLMDiTError):
+    code = "project_changed"
+
+
 class QueueFullError(LLMDiTError):
     code = "queue_full"
+    temporary = True
 
     def __init__(self, message: str, *, retry_after_s: int) -> None:
         super().__init__(message)
         self.retry_after_s = retry_after_s
+
+
+class StoppingError(LLMDiTError):
+    code = "stopping"
+    temporary = True
+
+
+class KeyReusedError(InputError):
+    code = "idempotency_key_reused"
 
 
 class JobCanceledError(LLMDiTError):
@@ -34,6 +53,15 @@ class JobCanceledError(LLMDiTError):
 
 class WorkerLostError(LLMDiTError):
     code = "worker_lost"
+    temporary = True
+
+
+class StalledError(WorkerLostError):
+    code = "stalled"
+
+
+class AbandonedError(WorkerLostError):
+    code = "interrupted"
 
 
 class PipelineError(LLMDiTError):

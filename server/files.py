@@ -10,8 +10,20 @@ from PIL import Image
 
 from llm_dit.errors import ImageError, InputError
 from llm_dit.exports.bundle import read_bundle
+from llm_dit.exports.formats import EXPORT_FORMATS, ExportName
 from llm_dit.images import read_image
 from llm_dit.layers import Layer
+
+SUFFIXES = ", ".join(format.suffix for format in EXPORT_FORMATS.values())
+
+
+def export_name(target: Path) -> ExportName:
+    """Return the format that a file's suffix stands for; raises `InputError` that lists those there are."""
+    suffix = ".jpg" if target.suffix.lower() == ".jpeg" else target.suffix.lower()
+    for name, format in EXPORT_FORMATS.items():
+        if format.suffix == suffix:
+            return name
+    raise InputError(f"{target} names no format that can be written: end it with {SUFFIXES}.", param="output")
 
 
 def open_image(path: Path) -> Image.Image:

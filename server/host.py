@@ -3,57 +3,78 @@
 import asyncio
 import contextlib
 import logging
+import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Literal
 
-from llm_dit.errors import LLMDiTError
+from llm_dit.errors import DeviceLostError, LLMDiTError, OutOfMemoryError
 from llm_dit.pipelines.base import Canceled, PipelineStatus, Progress
 from server.inputs import JobInput, JobResult
+from server.metrics import Metrics
 from server.worker import Worker
 
 logger = logging.getLogger("llm_dit.server")
 
-HostState = Literal["loading", "ready", "failed"]
+HostState = Literal["loading", "ready", "unloaded", "failed"]
+
+RESTART_DELAYS_S = (0, 1, 1, 2, 3, 5, 8, 13, 21, 34, 60)
+"""Seconds before each start after an end that no good run has come before."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Patience:
+    """For how long the host waits: for a canceled run to stop, and in rest until the models are unloaded (0: never)."""
+
+    cancel_s: float
+    unload_s: float = 0.0
 
 
 class PipelineHost:
     """Runs one job at a time in a worker process, and starts a new process when one has ended.
 
     The lock is released only when the worker has really stopped: canceling whoever waits for `run` cancels the job and
-    waits until the worker says so, or is dead.
+    waits until the worker says so, or is dead. A worker that crashes again and again is started after ever longer
+    pauses; so is one that cannot load for a reason that may pass. What will not pass waits for the next job.
     """
 
-    def __init__(self, new_worker: Callable[[], Worker], *, cancel_grace_s: float) -> None:
+    def __init__(self, new_worker: Callable[[], Worker], patience: Patience, metrics: Metrics) -> None:
         self._new_worker = new_worker
-        self._cancel_grace_s = cancel_grace_s
+        self._patience = patience
+        self._metrics = metrics
         self._lock = asyncio.Lock()
+        self._failures = 0
+        self._out_of_memory = False
         self._stopping = False
-        self._worker = self._start_worker()
+        self._timer: asyncio.TimerHandle | None = None
+        self._retry_at = 0.0
+        self._started = asyncio.Event()
+        self.error: LLMDiTError | None = None
+        """What keeps the pipeline from loading."""
+        self.status: PipelineStatus | None = None
+        """What the pipeline had loaded at the end of its latest run; None before it could run."""
+        self._worker: Worker | None = None
+        self._start()
 
     @property
     def state(self) -> HostState:
-        if self._worker.ended:
-            return "failed"
-        return "ready" if self._worker.loaded else "loading"
+        if self._worker is not None and not self._worker.ended:
+            return "ready" if self._worker.loaded and not self._worker.ending else "loading"
+        return "failed" if self.error else "loading" if self._timer else "unloaded"
 
     @property
-    def error(self) -> LLMDiTError | None:
-        """What keeps the pipeline from loading; the next job tries again."""
-        return self._worker.error
+    def loaded(self) -> PipelineStatus | None:
+        """What is loaded now."""
+        return self.status if self.state == "ready" else None
 
     @property
     def worker_pid(self) -> int | None:
-        return self._worker.pid
+        return self._worker.pid if self._worker else None
 
     @property
     def loading(self) -> Progress:
         """How far the pipeline has got with loading."""
-        return self._worker.loading
-
-    @property
-    def status(self) -> PipelineStatus | None:
-        """What the pipeline had loaded at the end of its latest run; None before it can run."""
-        return self._worker.status
+        return self._worker.loading if self._worker else Progress(phase="loading", step=0, total=0)
 
     async def run(
         self,
@@ -68,33 +89,97 @@ class PipelineHost:
             worker = await self._loaded_worker(on_loading)
             run = asyncio.create_task(worker.run(job_id, job_input, on_progress))
             try:
-                return await asyncio.shield(run)
+                result = await asyncio.shield(run)
             except asyncio.CancelledError:
                 await self._see_it_stop(worker, job_id, run)
                 raise
+            except LLMDiTError as error:
+                self._after_failure(worker, error)
+                raise
+            finally:
+                self._rest(worker)
+            self._failures, self._out_of_memory = 0, False
+            return result
 
     async def stop(self) -> None:
         """End the worker process; a run that is under way ends with it."""
         self._stopping = True
-        await self._worker.stop()
+        self._set_timer(None)
+        if self._worker is not None:
+            await self._worker.stop()
 
-    def _start_worker(self) -> Worker:
-        worker = self._new_worker()
-        worker.when_ended(self._replace)
-        return worker
+    def _start(self) -> None:
+        self._set_timer(None)
+        self._worker = worker = self._new_worker()
+        worker.when_loaded(self._on_loaded)
+        worker.when_ended(self._on_ended)
+        self._started.set()
 
-    def _replace(self, worker: Worker) -> None:
-        """Start anew after a crash at once, but leave what cannot even load to the next job."""
-        if worker is self._worker and worker.loaded and not self._stopping:
-            self._worker = self._start_worker()
+    def _on_loaded(self, worker: Worker) -> None:
+        self.error, self.status = None, worker.status
+        self._metrics.model_loaded("loaded", worker.load_s)
+        self._rest(worker)
+
+    def _on_ended(self, worker: Worker) -> None:
+        if not worker.loaded:
+            self._metrics.model_loaded(worker.error.code if worker.error else "failed", worker.load_s)
+        self._metrics.worker_ended(worker.end_reason)
+        if worker is not self._worker or self._stopping:
+            return
+        self._worker = None
+        self._started.clear()
+        delay_s = RESTART_DELAYS_S[min(self._failures, len(RESTART_DELAYS_S) - 1)]
+        self._failures += 1
+        self._retry_at = time.monotonic() + delay_s
+        if not worker.loaded:
+            self.error = worker.error
+        if self.error is None or self.error.temporary:
+            logger.info("the engine is started again in %d s", delay_s)
+            self._set_timer(asyncio.get_running_loop().call_later(delay_s, self._start))
 
     async def _loaded_worker(self, on_loading: Callable[[Progress], None]) -> Worker:
-        if self._worker.ended:
-            self._worker = self._start_worker()
+        if self._worker is not None and self._worker.ending:
+            # A process that holds gigabytes takes its time to die, and a run that is given to it dies with it.
+            await self._worker.wait_ended()
+        if self._worker is None and self._timer is None:
+            if self.error is not None and time.monotonic() < self._retry_at:
+                raise self.error
+            self._start()
+        if self._worker is None:
+            on_loading(self.loading)
+            await self._started.wait()
+        self._set_timer(None)
         worker = self._worker
+        assert worker is not None
         if not worker.loaded:
             await worker.wait_loaded(on_loading)
         return worker
+
+    def _after_failure(self, worker: Worker, error: LLMDiTError) -> None:
+        """Start anew after what the process does not get over: a device that is gone, memory that stays short."""
+        short_again = self._out_of_memory and isinstance(error, OutOfMemoryError)
+        self._out_of_memory = isinstance(error, OutOfMemoryError) and not short_again
+        if isinstance(error, DeviceLostError) or short_again:
+            worker.kill(error.code)
+
+    def _rest(self, worker: Worker) -> None:
+        self.status = worker.status or self.status
+        if self._patience.unload_s and worker is self._worker and not worker.ended and not self._stopping:
+            loop = asyncio.get_running_loop()
+            self._set_timer(loop.call_later(self._patience.unload_s, self._unload, worker))
+
+    def _unload(self, worker: Worker) -> None:
+        """End a process that has rested for long: only so all of its memory is free."""
+        self._timer = None
+        if worker is self._worker and not self._lock.locked():
+            logger.info("the engine has rested for %g s: its models are unloaded", self._patience.unload_s)
+            self._worker = None
+            worker.kill("unloaded")
+
+    def _set_timer(self, timer: asyncio.TimerHandle | None) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = timer
 
     async def _see_it_stop(self, worker: Worker, job_id: str, run: asyncio.Task[JobResult]) -> None:
         """Return when the run has ended, however often the waiting itself is canceled."""
@@ -105,9 +190,9 @@ class PipelineHost:
 
     async def _stop_run(self, worker: Worker, job_id: str, run: asyncio.Task[JobResult]) -> None:
         worker.cancel(job_id)
-        await asyncio.wait({run}, timeout=self._cancel_grace_s)
+        await asyncio.wait({run}, timeout=self._patience.cancel_s)
         if not run.done():
-            logger.warning("job %s does not stop: its process is killed", job_id)
-            worker.kill()
+            logger.warning("a job does not stop: its process is killed", extra={"job_id": job_id})
+            worker.kill("canceled")
         with contextlib.suppress(Canceled, LLMDiTError):
             await run

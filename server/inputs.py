@@ -16,6 +16,7 @@ from llm_dit.png import encode_png
 from server.store import ImageStore
 
 JobKind = Literal["decompose", "edit"]
+ONE_COLOR = "All that is seen of the result has one color: unless that was asked for, try another seed or more steps."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,6 +39,8 @@ class JobResult:
     prompt: str
     engine: str
     generation_time_s: float
+    warnings: tuple[str, ...] = ()
+    """What whoever asked should know about the result, in a sentence each."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,10 +60,16 @@ class DecomposeInput:
     use_en_prompt: bool
     output_size: OutputSize
 
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """Return what somebody wrote: it is for the pipeline, and for no log."""
+        return (self.prompt, self.negative_prompt)
+
     def run(self, pipeline: LayerPipeline, store: ImageStore, progress: ProgressCallback) -> JobResult:
+        image = _read(store, self.image)
         started = time.perf_counter()
         layers = pipeline.decompose(
-            image=_read(store, self.image),
+            image=image,
             prompt=self.prompt,
             layer_num=self.layer_num,
             resolution=self.resolution,
@@ -76,6 +85,7 @@ class DecomposeInput:
         elapsed_s = time.perf_counter() - started
         return JobResult(
             images=tuple(_write(store, layer, name) for layer, name in zip(layers, layers.names, strict=True)),
+            warnings=_warnings(image, layers[0]),
             seed=layers.seed,
             prompt=layers.prompt,
             engine=pipeline.engine,
@@ -97,10 +107,16 @@ class EditLayerInput:
     shape: Shape
     output_size: EditOutputSize
 
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """Return what somebody wrote: it is for the pipeline, and for no log."""
+        return (self.instruction, self.negative_prompt)
+
     def run(self, pipeline: LayerPipeline, store: ImageStore, progress: ProgressCallback) -> JobResult:
+        layer = _read(store, self.image)
         started = time.perf_counter()
         edited = pipeline.edit_layer(
-            layer_image=_read(store, self.image),
+            layer_image=layer,
             instruction=self.instruction,
             num_inference_steps=self.num_inference_steps,
             cfg_scale=self.cfg_scale,
@@ -113,6 +129,7 @@ class EditLayerInput:
         elapsed_s = time.perf_counter() - started
         return JobResult(
             images=(_write(store, edited, "Layer"),),
+            warnings=_warnings(layer, edited),
             seed=self.seed,
             prompt=self.instruction,
             engine=pipeline.engine,
@@ -126,6 +143,17 @@ JobInput = DecomposeInput | EditLayerInput
 def _read(store: ImageStore, sha256: str) -> Image.Image:
     with Image.open(io.BytesIO(store.read(sha256)), formats=["PNG"]) as image:
         return image.convert("RGBA")
+
+
+def _warnings(before: Image.Image, after: Image.Image) -> tuple[str, ...]:
+    """Say when a run has lost the picture: numbers that went wrong come out of a model as black or as one color."""
+    return (ONE_COLOR,) if _is_plain(after) and not _is_plain(before) else ()
+
+
+def _is_plain(image: Image.Image) -> bool:
+    """Return whether all that is seen of an RGBA image has one color."""
+    counts = image.convert("RGB").histogram(image.getchannel("A"))
+    return all(sum(map(bool, counts[band : band + 256])) <= 1 for band in (0, 256, 512))
 
 
 def _write(store: ImageStore, image: Image.Image, name: str) -> StoredImage:

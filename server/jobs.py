@@ -14,9 +14,16 @@ from server.inputs import JobInput, JobResult
 
 JobStatus = Literal["queued", "processing", "succeeded", "failed", "canceled"]
 EventName = Literal["queued", "loading", "progress", "succeeded", "failed", "canceled"]
-LOADING = frozenset({"downloading", "loading"})
-"""Phases before the work itself: of the engine, or of a model that the first run of its kind needs."""
 FINISHED: frozenset[str] = frozenset({"succeeded", "failed", "canceled"})
+EVENTS_A_START = 1_000_000
+"""Event ids of one start of the service: those of the next one are higher, as `Last-Event-ID` wants them."""
+
+
+def status_of(outcome: JobResult | LLMDiTError) -> Literal["succeeded", "failed", "canceled"]:
+    """Return how a job with this outcome has ended."""
+    if isinstance(outcome, JobResult):
+        return "succeeded"
+    return "canceled" if isinstance(outcome, JobCanceledError) else "failed"
 
 
 def describe_loading(progress: Progress) -> str:
@@ -30,13 +37,14 @@ def describe_loading(progress: Progress) -> str:
 class JobView:
     """A job as it stood at one moment.
 
-    `step` of `total` units are done in `phase`; `eta_s` seconds are left by the pace so far; `position` is the place in
-    the queue, 1 for the next to start. What does not apply is None.
+    `step` of `total` units are done in `phase`; `eta_s` seconds are left until it ends; `position` is the place in the
+    queue, 1 for the next to start. What does not apply, or is not known, is None. Times are seconds since 1970.
     """
 
     id: str
     job_input: JobInput
     status: JobStatus
+    created_at: float
     phase: str | None = None
     step: int = 0
     total: int = 0
@@ -55,24 +63,48 @@ class JobEvent:
 
 @dataclass(kw_only=True, eq=False)
 class Job:
-    """A job that is waiting, running or finished. Only the queue that owns it changes it."""
+    """A job that is waiting, running or finished. Only the queue that owns it changes it.
+
+    `client` is who sent it, `key` its Idempotency-Key and `fingerprint` what it asks for. It is `kept` when somebody
+    comes back for it; otherwise it is worth running only as long as one of its `waiters` stays. `runs` counts how often
+    it was started.
+    """
 
     job_input: JobInput
+    client: str = ""
+    fingerprint: str = ""
+    key: str | None = None
+    kept: bool = False
+    waiters: int = 0
+    runs: int = 0
     id: str = field(default_factory=lambda: secrets.token_urlsafe(12))
+    created_at: float = field(default_factory=time.time)
+    started_at: float | None = None
+    finished_at: float | None = None
     status: JobStatus = "queued"
     position: int | None = None
     progress: Progress | None = None
     result: JobResult | None = None
     error: LLMDiTError | None = None
+    event_count: int = 0
+    cancel_wanted: bool = False
+    suspended: bool = False
+    """Whether the service stops before the job has ended; the next start goes on with it."""
+    _expected_end: float | None = None
+    """Monotonic seconds."""
     _paced_from: tuple[float, int] = (0.0, 0)
     """Monotonic seconds and the step from which the pace is measured."""
     _events: list[JobEvent] = field(default_factory=list[JobEvent])
-    _event_count: int = 0
     _changed: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
     def finished(self) -> bool:
         return self.status in FINISHED
+
+    @property
+    def run_s(self) -> float:
+        """Seconds from its start to its end, or 0 when it never ran."""
+        return (self.finished_at or time.time()) - self.started_at if self.started_at else 0.0
 
     def view(self) -> JobView:
         progress = self.progress
@@ -80,6 +112,7 @@ class Job:
             id=self.id,
             job_input=self.job_input,
             status=self.status,
+            created_at=self.created_at,
             phase=progress.phase if progress else None,
             step=progress.step if progress else 0,
             total=progress.total if progress else 0,
@@ -89,12 +122,17 @@ class Job:
             error=self.error,
         )
 
-    def queue_at(self, position: int) -> None:
-        self.position = position
-        self._publish("queued")
+    def queue_at(self, position: int, expected_s: float | None) -> None:
+        """Take a place in the queue; the job is expected to end in `expected_s` seconds."""
+        self._expect(expected_s)
+        if position != self.position:
+            self.position = position
+            self._publish("queued")
 
-    def start(self) -> None:
+    def start(self, expected_s: float | None = None) -> None:
         self.status, self.position = "processing", None
+        self.started_at = time.time()
+        self._expect(expected_s)
         self._paced_from = (time.monotonic(), 0)
 
     def advance(self, progress: Progress) -> None:
@@ -102,48 +140,67 @@ class Job:
         if self.progress and (progress.total != self.progress.total or progress.step < self.progress.step):
             self._paced_from = (time.monotonic(), progress.step)
         self.progress = progress
-        self._publish("loading" if progress.phase in LOADING else "progress")
+        self._publish("loading" if progress.is_loading else "progress")
 
-    def succeed(self, result: JobResult) -> None:
-        self.status, self.result = "succeeded", result
-        self._publish("succeeded")
+    def end(self, outcome: JobResult | LLMDiTError) -> None:
+        """Take in what came of it, and tell those who follow or wait."""
+        self.finished_at, self.position = time.time(), None
+        if isinstance(outcome, JobResult):
+            self.result = outcome
+        else:
+            self.error = outcome
+        self.status = status = status_of(outcome)
+        self._publish(status)
 
-    def fail(self, error: LLMDiTError) -> None:
-        self.status, self.error = "failed", error
-        self._publish("failed")
-
-    def cancel(self) -> None:
-        self.status, self.position = "canceled", None
-        self.error = JobCanceledError("The job was canceled: send it again to run it.")
-        self._publish("canceled")
+    def suspend(self) -> None:
+        """Let go of those who follow or wait: the service stops, and the job goes on at its next start."""
+        self.status, self.position, self.progress = "queued", None, None
+        self.suspended = True
+        self._wake()
 
     async def follow(self, after: int = 0) -> AsyncIterator[JobEvent]:
         """Yield the events with an id above `after`, those to come too, up to the last one."""
+        after = after if after <= self.event_count else 0
         while True:
             changed = self._changed
             for event in [event for event in self._events if event.id > after]:
                 yield event
                 after = event.id
-            if self.finished and after >= self._event_count:
+            if self._over and after >= self.event_count:
                 return
             await changed.wait()
 
-    async def wait_finished(self) -> None:
-        while not self.finished:
+    async def wait_over(self) -> None:
+        """Return when the job has ended, or is suspended."""
+        while not self._over:
             await self._changed.wait()
+
+    @property
+    def _over(self) -> bool:
+        return self.suspended or self.finished
 
     def _publish(self, name: EventName) -> None:
         # Of events of one name in a row only the last is kept: a follower wants to know where the job stands now.
         if self._events and self._events[-1].name == name:
             self._events.pop()
-        self._event_count += 1
-        self._events.append(JobEvent(id=self._event_count, name=name, job=self.view()))
+        self.event_count += 1
+        self._events.append(JobEvent(id=self.event_count, name=name, job=self.view()))
+        self._wake()
+
+    def _wake(self) -> None:
         self._changed.set()
         self._changed = asyncio.Event()
 
+    def _expect(self, expected_s: float | None) -> None:
+        self._expected_end = None if expected_s is None else time.monotonic() + expected_s
+
     def _eta_s(self) -> float | None:
-        since, first = self._paced_from
-        if self.finished or self.progress is None or self.progress.step <= first:
+        """Return the seconds left, the longer of what such jobs take and what the pace of this one says."""
+        if self.finished:
             return None
-        pace_s = (time.monotonic() - since) / (self.progress.step - first)
-        return round(pace_s * (self.progress.total - self.progress.step), 1)
+        now = time.monotonic()
+        left = [self._expected_end - now] if self._expected_end is not None and self._expected_end > now else []
+        since, first = self._paced_from
+        if self.progress is not None and self.progress.step > first:
+            left.append((now - since) / (self.progress.step - first) * (self.progress.total - self.progress.step))
+        return round(max(left), 1) if left else None

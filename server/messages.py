@@ -9,8 +9,8 @@ import struct
 from dataclasses import dataclass
 from typing import BinaryIO
 
-from llm_dit.errors import InputError, LLMDiTError
 from llm_dit.pipelines.base import PipelineStatus, Progress
+from server.failures import Failure
 from server.inputs import JobInput, JobResult
 
 _LENGTH = struct.Struct(">I")
@@ -25,25 +25,6 @@ class Run:
 @dataclass(frozen=True, kw_only=True)
 class Cancel:
     job_id: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class Failure:
-    """An error by its parts: an exception with keyword arguments does not survive pickling."""
-
-    error_class: type[LLMDiTError]
-    message: str
-    param: str | None = None
-
-    @classmethod
-    def of(cls, error: LLMDiTError) -> "Failure":
-        param = error.param if isinstance(error, InputError) else None
-        return cls(error_class=type(error), message=error.message, param=param)
-
-    def error(self) -> LLMDiTError:
-        if issubclass(self.error_class, InputError):
-            return self.error_class(self.message, param=str(self.param))
-        return self.error_class(self.message)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,65 +1,131 @@
-"""The jobs of the service: a bounded queue in order of arrival, the one that runs, and the finished ones."""
+"""The jobs of the service: a bounded queue in which clients take turns, the one that runs, and the finished ones."""
 
 import asyncio
+import contextlib
 import logging
 import math
-import statistics
 import time
 from collections import deque
+from collections.abc import Callable
 
 from llm_dit.errors import LLMDiTError
-from server.errors import NotFoundError, QueueFullError
+from llm_dit.pipelines.base import Progress
+from server.errors import (
+    AbandonedError,
+    JobCanceledError,
+    KeyReusedError,
+    NotFoundError,
+    PipelineError,
+    QueueFullError,
+    StoppingError,
+    WorkerLostError,
+)
 from server.host import PipelineHost
-from server.inputs import JobInput
+from server.inputs import JobResult
 from server.jobs import Job
+from server.line import FairLine
+from server.logs import Concealed
+from server.metrics import Metrics
+from server.paces import Paces
+from server.records import JobRecords
+from server.settings import ServerSettings
+from server.submission import Submission
 
 logger = logging.getLogger("llm_dit.server")
 
-TYPICAL_RUN_S = 5.0
-"""What a run is taken to last before one has been measured."""
+MAX_RUNS = 3
+"""A job that the end of the service interrupts runs again, at most twice: it may be what ends the service."""
+STOPPING = "The server is about to stop: send this again when it is back."
+CANCELED = "The job was canceled: send it again to run it."
+ABANDONED = "The server ended in each run of this job, so it is not run again: look into the server's log."
 
 
 class JobQueue:
-    """Takes jobs in, runs one after the other, and remembers the last `max_finished` of them."""
+    """Takes jobs in, keeps them, and runs one after the other.
 
-    def __init__(self, host: PipelineHost, *, max_length: int, max_finished: int) -> None:
+    A job is on the disk before it counts as taken, and its outcome before it is told.
+    """
+
+    def __init__(
+        self, host: PipelineHost, records: JobRecords, metrics: Metrics, settings: ServerSettings, engine: str
+    ) -> None:
         self._host = host
-        self.max_length = max_length
-        self._max_finished = max_finished
+        self._records = records
+        self._metrics = metrics
+        self._settings = settings
+        self._engine = engine
         self._jobs: dict[str, Job] = {}
-        self._waiting: deque[Job] = deque()
+        self._line = FairLine()
+        self._arriving = 0
         self._finished: deque[Job] = deque()
-        self._durations_s: deque[float] = deque(maxlen=20)
+        self._paces = Paces()
         self._running: Job | None = None
-        self._run_task: asyncio.Task[None] | None = None
+        self._run: asyncio.Task[JobResult] | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._hurried = asyncio.Event()
+        self.stopping = False
 
     @property
     def length(self) -> int:
         """How many jobs wait."""
-        return len(self._waiting)
+        return len(self._line)
 
     @property
     def running(self) -> int:
         """How many jobs run: 0 or 1."""
         return int(self._running is not None)
 
-    def require_room(self) -> None:
-        """Raise `QueueFullError` when no job can be taken in now."""
-        if len(self._waiting) >= self.max_length:
-            pace_s = statistics.median(self._durations_s) if self._durations_s else TYPICAL_RUN_S
-            wait_s = max(1, math.ceil((len(self._waiting) + 1) * pace_s))
-            message = f"{len(self._waiting)} jobs are waiting already: try again in {wait_s} s."
-            raise QueueFullError(message, retry_after_s=wait_s)
+    @property
+    def ready(self) -> bool:
+        """Whether a job that is sent now will run, after loading the models again if they are unloaded."""
+        return not self.stopping and self._host.state in {"ready", "unloaded"}
 
-    def submit(self, job_input: JobInput) -> Job:
-        """Take a job in; it starts as soon as those before it have ended. Raises `QueueFullError`."""
-        self.require_room()
-        job = Job(job_input=job_input)
-        self._jobs[job.id] = job
-        self._waiting.append(job)
-        logger.info("job %s: %s is queued at %d", job.id, job_input.kind, len(self._waiting))
+    async def restore(self) -> None:
+        """Go on where the service ended: what waited waits, and what ran runs again."""
+        for job in await self._records.load():
+            self._jobs[job.id] = job
+            if job.finished:
+                if job.result is not None and job.result.engine == self._engine:
+                    self._paces.learn(job.job_input, job.result.generation_time_s)
+                await self._remember(job)
+            elif job.runs >= MAX_RUNS:
+                await self._close(job, AbandonedError(ABANDONED))
+            else:
+                logger.info("job taken up again", extra={"job_id": job.id, "runs": job.runs})
+                self._line.add(job)
         self._renumber()
         self._start_next()
+
+    def require_room(self, client: str, key: str | None = None) -> None:
+        """Raise `QueueFullError` when no job of this client can be taken in now, `StoppingError` when none ever can.
+
+        There is always room for a request that a job of the same `key` answers.
+        """
+        if self.stopping:
+            raise StoppingError(STOPPING)
+        waiting = len(self._line) + self._arriving
+        if key is not None and self._keyed(client, key) is not None:
+            return
+        if waiting >= self._settings.max_queue:
+            self._refuse("queue_full", f"{waiting} jobs are waiting already")
+        own = self._line.count_of(client)
+        if own >= (self._settings.max_queue_per_client or self._settings.max_queue):
+            self._refuse("client_full", f"{own} of your jobs are waiting already")
+
+    async def submit(self, submission: Submission, *, kept: bool) -> Job:
+        """Return the job for a submission, which starts when it is its turn.
+
+        That is the job at hand when the same client has sent the same before: with the same key, or with the same seed
+        while the first one waits or runs. A job that is not `kept` is canceled when nobody waits for it any more.
+        Raises `QueueFullError`, `StoppingError`, `KeyReusedError`, and `DiskFullError` when the job cannot be kept.
+        """
+        job = self._at_hand(submission)
+        if job is None:
+            self.require_room(submission.client)
+            job = await self._take(submission, kept)
+        job.kept |= kept
         return job
 
     def get(self, job_id: str) -> Job:
@@ -68,55 +134,207 @@ class JobQueue:
             raise NotFoundError("There is no such job: it was never here, or it ended long ago.")
         return self._jobs[job_id]
 
+    def of_client(self, client: str) -> list[Job]:
+        """Return the jobs of a client, the newest first."""
+        return [job for job in reversed(self._jobs.values()) if job.client == client]
+
+    async def result_of(self, job: Job) -> JobResult:
+        """Wait for what a job makes; raises what it failed with. Canceling the last who waits cancels the job."""
+        job.waiters += 1
+        try:
+            await job.wait_over()
+        except asyncio.CancelledError:
+            if job.waiters == 1 and not job.kept:
+                await self.cancel(job)
+            raise
+        finally:
+            job.waiters -= 1
+        if job.suspended:
+            raise StoppingError(STOPPING)
+        if job.error is not None:
+            raise job.error
+        assert job.result is not None
+        return job.result
+
     async def cancel(self, job: Job) -> None:
         """Cancel a job and return when it has ended; one that has ended already stays as it is."""
-        if job in self._waiting:
-            self._waiting.remove(job)
-            self._end(job)
-            job.cancel()
+        job.cancel_wanted = True
+        if job in self._line:
+            self._line.remove(job)
             self._renumber()
-        elif job is self._running and self._run_task is not None:
-            self._run_task.cancel()
-        await job.wait_finished()
+            await self._close(job, JobCanceledError(CANCELED))
+        elif job is self._running and self._run is not None:
+            self._run.cancel()
+        await job.wait_over()
 
-    async def stop(self) -> None:
-        """Cancel the jobs that wait and end the worker, which fails the one that runs."""
-        while self._waiting:
-            await self.cancel(self._waiting[-1])
+    async def drain(self) -> None:
+        """Take nothing more in, give the run that is under way some seconds to end, and put the rest back.
+
+        What is kept goes on at the next start; who waits for the rest is told to come again.
+        """
+        self.stopping = True
+        for job in list(self._line):
+            self._line.remove(job)
+            await self._let_go(job)
+        idle, hurried = asyncio.create_task(self._idle.wait()), asyncio.create_task(self._hurried.wait())
+        await asyncio.wait({idle, hurried}, timeout=self._settings.drain_s, return_when=asyncio.FIRST_COMPLETED)
+        hurried.cancel()
         await self._host.stop()
-        if self._run_task is not None:
-            await asyncio.wait({self._run_task})
+        await idle
+
+    def hurry(self) -> None:
+        """Let `drain` wait no longer."""
+        self._hurried.set()
+
+    async def forget_before(self, finished_at: float) -> None:
+        """Forget the jobs that ended before a time, in seconds since 1970."""
+        while self._finished and (self._finished[0].finished_at or 0) < finished_at:
+            await self._forget(self._finished.popleft())
+
+    def _keyed(self, client: str, key: str) -> Job | None:
+        """Return the job of a key, unless it came to nothing: then the next request with the key is a new try."""
+        for job in reversed(self._jobs.values()):
+            if job.key == key and job.client == client:
+                return None if job.error is not None else job
+        return None
+
+    def _at_hand(self, submission: Submission) -> Job | None:
+        if submission.key is not None and (job := self._keyed(submission.client, submission.key)) is not None:
+            if job.fingerprint != submission.fingerprint:
+                raise KeyReusedError(
+                    "This Idempotency-Key came with another request before: use a new one.", param="Idempotency-Key"
+                )
+            return job
+        if not submission.seed_given:
+            return None
+        alike = (job for job in self.of_client(submission.client) if job.fingerprint == submission.fingerprint)
+        return next((job for job in alike if not job.finished), None)
+
+    def _refuse(self, reason: str, message: str) -> None:
+        self._metrics.job_refused(reason)
+        left_s = self._running.view().eta_s if self._running else None
+        wait_s = max(1, math.ceil(left_s or 0))
+        raise QueueFullError(f"{message}: try again in {wait_s} s.", retry_after_s=wait_s)
+
+    async def _take(self, submission: Submission, kept: bool) -> Job:
+        job = Job(
+            job_input=submission.job_input,
+            client=submission.client,
+            fingerprint=submission.fingerprint,
+            key=submission.key,
+            kept=kept,
+        )
+        self._jobs[job.id] = job
+        self._arriving += 1
+        try:
+            await self._records.add(job)
+        except LLMDiTError as error:
+            del self._jobs[job.id]
+            job.end(error)  # another request may have come upon it
+            raise
+        finally:
+            self._arriving -= 1
+        self._metrics.job_taken(job.job_input.kind)
+        if job.cancel_wanted:
+            await self._close(job, JobCanceledError(CANCELED))
+            return job
+        self._line.add(job)
+        logger.info("job accepted", extra={"job_id": job.id, "kind": job.job_input.kind, "waiting": len(self._line)})
+        self._renumber()
+        self._start_next()
+        return job
 
     def _start_next(self) -> None:
-        if self._running is None and self._waiting:
-            self._running = self._waiting.popleft()
-            self._running.start()
-            self._run_task = asyncio.create_task(self._run(self._running))
+        if self._running is None and len(self._line) and not self.stopping:
+            self._running = self._line.pop()
+            self._idle.clear()
+            self._running.start(self._paces.expect(self._running.job_input))
+            self._metrics.job_started(self._running.job_input.kind, time.time() - self._running.created_at)
             self._renumber()
+            self._task = asyncio.create_task(self._carry_out(self._running))
 
-    async def _run(self, job: Job) -> None:
-        started = time.monotonic()
-        try:
-            result = await self._host.run(job.id, job.job_input, on_loading=job.advance, on_progress=job.advance)
-        except asyncio.CancelledError:
-            job.cancel()
-        except LLMDiTError as error:
-            logger.info("job %s: %s", job.id, error.code)
-            job.fail(error)
+    async def _carry_out(self, job: Job) -> None:
+        job.runs += 1
+        outcome = await self._outcome(job)
+        if isinstance(outcome, JobResult):
+            self._paces.learn(job.job_input, outcome.generation_time_s)
+        if self.stopping and isinstance(outcome, WorkerLostError):
+            job.runs -= 1
+            await self._let_go(job)
         else:
-            job.succeed(result)
-            self._durations_s.append(time.monotonic() - started)
-        logger.info("job %s: %s after %.2f s", job.id, job.status, time.monotonic() - started)
-        self._running = None
-        self._end(job)
+            await self._close(job, outcome)
+        self._running = self._run = None
         self._start_next()
+        if self._running is None:
+            self._idle.set()
 
-    def _end(self, job: Job) -> None:
+    async def _outcome(self, job: Job) -> JobResult | LLMDiTError:
+        """Run a job; whatever happens, the queue goes on."""
+        try:
+            await self._records.start(job)
+            if not job.cancel_wanted:
+                self._run = asyncio.create_task(
+                    self._host.run(job.id, job.job_input, on_loading=job.advance, on_progress=self._stepping(job))
+                )
+                return await self._run
+        except asyncio.CancelledError:
+            pass
+        except LLMDiTError as error:
+            return error
+        except Exception as error:
+            logger.error("job failed in the service itself", exc_info=Concealed.of(error), extra={"job_id": job.id})
+            return PipelineError(f"The server failed; its log says why, under job {job.id}.")
+        return JobCanceledError(CANCELED)
+
+    def _stepping(self, job: Job) -> Callable[[Progress], None]:
+        """Return what takes in the progress of a run, and measures the steps of each phase."""
+        last, before = Progress(phase="", step=0, total=0), time.monotonic()
+
+        def advance(progress: Progress) -> None:
+            nonlocal last, before
+            job.advance(progress)
+            # What goes by between two phases is a step of neither.
+            steps = progress.step - last.step if progress.phase == last.phase and not progress.is_loading else 0
+            if steps > 0:
+                self._metrics.stepped(job.job_input.kind, progress.phase, (time.monotonic() - before) / steps)
+            last, before = progress, time.monotonic()
+
+        return advance
+
+    async def _close(self, job: Job, outcome: JobResult | LLMDiTError) -> None:
+        """End a job: on the disk first."""
+        with contextlib.suppress(LLMDiTError):  # logged; a result that cannot be kept can still be told
+            await self._records.end(job, outcome)
+        job.end(outcome)
+        self._metrics.job_ended(job.job_input.kind, job.status, job.run_s if job.started_at else None)
+        code = job.error.code if job.error else None
+        fields = {"job_id": job.id, "kind": job.job_input.kind, "status": job.status, "code": code}
+        logger.info("job ended", extra={**fields, "run_s": round(job.run_s, 3)})
+        await self._remember(job)
+
+    async def _let_go(self, job: Job) -> None:
+        """Part with a job before it has ended: one that is kept waits for the next start."""
+        if job.kept:
+            with contextlib.suppress(LLMDiTError):
+                await self._records.suspend(job)
+            job.suspend()
+        else:
+            await self._close(job, StoppingError(STOPPING))
+
+    async def _remember(self, job: Job) -> None:
         self._finished.append(job)
-        if len(self._finished) > self._max_finished:
-            del self._jobs[self._finished.popleft().id]
+        while len(self._finished) > self._settings.max_finished_jobs:
+            await self._forget(self._finished.popleft())
+
+    async def _forget(self, job: Job) -> None:
+        del self._jobs[job.id]
+        with contextlib.suppress(LLMDiTError):
+            await self._records.forget(job)
 
     def _renumber(self) -> None:
-        for position, job in enumerate(self._waiting, start=1):
-            if job.position != position:
-                job.queue_at(position)
+        """Tell the jobs that wait their places, and when they will end as far as that can be told."""
+        left_s = (self._running.view().eta_s if self._running else 0.0) or 0.0
+        for position, job in enumerate(self._line, start=1):
+            run_s = self._paces.expect(job.job_input)
+            left_s += run_s or 0.0
+            job.queue_at(position, left_s if run_s is not None else None)

@@ -1,23 +1,51 @@
 """Starting the service from the command line: the socket, the settings' way to the app, and where the page is."""
 
-import logging
 import os
+import secrets
+import shlex
+import shutil
 import socket
 import sys
 from pathlib import Path
+from types import FrameType
 
 import segno
 import uvicorn
 
+from server.addresses import bracketed, is_any_address, is_exposed, is_loopback, lan_address
 from server.engines import Engine
 from server.errors import SettingsError
-from server.settings import Settings
+from server.protocol import protocol_within
+from server.settings import ServerSettings, Settings
 from server.terminal import console
 
-DRAIN_S = 5
+DRAIN_S = 1
 """Seconds that open event streams and answers have to end after a signal to stop."""
-LOOPBACK = {"127.0.0.1", "::1", "localhost"}
-ANY_ADDRESS = {"0.0.0.0", "::"}
+TOKEN_BYTES = 12
+"""Randomness of a suggested token: 16 characters, which can still be typed on a phone."""
+
+
+class Server(uvicorn.Server):
+    """Ends with 0 on a signal that comes before `StopSignals` listens, too; uvicorn by itself ends by the signal."""
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        self.force_exit = self.should_exit
+        self.should_exit = True
+
+
+def require_token(settings: ServerSettings) -> None:
+    """Raise `SettingsError`, with a command that will do, when other machines could come in without a token."""
+    if settings.token.get_secret_value() or settings.insecure or not is_exposed(settings.host):
+        return
+    token = secrets.token_urlsafe(TOKEN_BYTES)
+    program = Path(sys.argv[0]).name
+    command = [program if shutil.which(program) == sys.argv[0] else sys.argv[0], *sys.argv[1:]]
+    raise SettingsError(
+        f"other machines can reach {settings.host or 'all addresses'}, so the service needs a token. Here is a new one:"
+        f"\n\n  {shlex.join([*command, f'--token={token}'])}\n\n"
+        "In the environment, as LLM_DIT_SERVER__TOKEN, it is out of the process list; in config.toml it is `token`. "
+        "With --insecure whoever reaches the address can use the service."
+    )
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -40,45 +68,43 @@ def hand_over(config: Path | None, profile: str | None, engine: str | None, sett
         "LLM_DIT_ENGINE": engine,
         "LLM_DIT_SERVER__HOST": settings.server.host,
         "LLM_DIT_SERVER__PORT": settings.server.port,
+        "LLM_DIT_SERVER__TOKEN": settings.server.token.get_secret_value(),
+        "LLM_DIT_SERVER__INSECURE": settings.server.insecure,
+        "LLM_DIT_SERVER__ALLOWED_HOSTS": ",".join(settings.server.allowed_hosts),
     }
     os.environ.update({name: str(value) for name, value in given.items() if value is not None})
 
 
-def serve_forever(listener: socket.socket) -> None:
+def serve_forever(listener: socket.socket, settings: ServerSettings) -> None:
     """Serve `web.server:app` until a signal ends it."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    config = uvicorn.Config("web.server:app", log_level="warning", timeout_graceful_shutdown=DRAIN_S)
-    uvicorn.Server(config).run(sockets=[listener])
+    # `web.server` sets the log up, also when another server imports it.
+    config = uvicorn.Config(
+        "web.server:app",
+        http=protocol_within(settings.client_timeout_s),
+        ws="none",
+        log_config=None,
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=DRAIN_S,
+    )
+    Server(config).run(sockets=[listener])
 
 
-def show_addresses(host: str, port: int) -> None:
-    """Say where the page is; beyond loopback also with a QR code of the LAN address, and with a warning."""
-    if host in LOOPBACK:
+def show_addresses(settings: ServerSettings, port: int) -> None:
+    """Say where the page is; beyond loopback also with a QR code of the LAN address, and with what keeps it shut."""
+    host = settings.host
+    if is_loopback(host):
         console.print(f"The page is on http://{bracketed(host)}:{port}")
         return
-    address = f"http://{bracketed(lan_address() if host in ANY_ADDRESS else host)}:{port}"
+    address = f"http://{bracketed(lan_address() if is_any_address(host) else host)}:{port}"
     console.print(f"The page is on {address}")
     if sys.stderr.isatty():
         segno.make(address, error="l").terminal(out=sys.stderr, compact=True)
-    console.print("There is no password: whoever reaches this address can use it.", style="yellow")
+    if settings.token.get_secret_value():
+        console.print("It asks for the token once on every device.")
 
 
 def show_engine(engine: Engine) -> None:
     """Say which engine runs, why, and how to get the other one."""
     console.print(f"The engine is {engine.label}. {engine.reason} {engine.hint}", markup=False)
-
-
-def lan_address() -> str:
-    """Return this machine's address on its network, or loopback when it has none."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        try:
-            # Connecting a datagram socket sends nothing; it only picks the interface that would be used.
-            probe.connect(("192.0.2.1", 9))
-        except OSError:
-            return "127.0.0.1"
-        return str(probe.getsockname()[0])
-
-
-def bracketed(host: str) -> str:
-    """Return a host as it stands in a URL: IPv6 addresses in brackets."""
-    return f"[{host}]" if ":" in host else host

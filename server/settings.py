@@ -11,9 +11,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal, cast
 
-from pydantic import BaseModel, BeforeValidator, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_core import ErrorDetails
 
+from server.addresses import host_name
 from server.errors import SettingsError
 
 Tree = Mapping[str, object]
@@ -35,20 +36,62 @@ def _truth(value: object) -> object:
     )
 
 
+def _listed(value: object) -> object:
+    """Return what stands between commas as a list: the environment has only text."""
+    return [item for item in value.split(",") if item.strip()] if isinstance(value, str) else value
+
+
+def _host_names(names: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(map(host_name, names))
+
+
+def _sendable(token: SecretStr) -> SecretStr:
+    """Refuse what cannot stand in an Authorization header."""
+    if all("!" <= character <= "~" for character in token.get_secret_value()):
+        return token
+    raise ValueError("it must be of ASCII letters, digits and signs, without spaces")
+
+
 class ServerSettings(BaseModel, extra="forbid", frozen=True):
     """`[default.server]`: where the service listens and what it takes."""
 
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65535)] = 8000
+    token: Annotated[SecretStr, AfterValidator(_sendable)] = SecretStr("")
+    """What every request must show; without one, only this machine itself is answered."""
+    insecure: bool = False
+    """Answer other machines without a token too."""
+    allowed_hosts: Annotated[tuple[str, ...], BeforeValidator(_listed), AfterValidator(_host_names)] = ()
+    """Further names and addresses that a browser may know this service by."""
+    client_timeout_s: Annotated[float, Field(gt=0)] = 10.0
+    """Seconds that a client has for a request's header, and for its body on top of those at 32 kB/s."""
     data_dir: Path = Path("data")
     """Where images are kept; created when missing."""
     max_queue: Annotated[int, Field(ge=1, le=1000)] = 8
     """Jobs that may wait; one more is refused with 503."""
+    max_queue_per_client: Annotated[int, Field(ge=0)] = 0
+    """Jobs of one client that may wait; 0: as many as the queue holds."""
     max_finished_jobs: Annotated[int, Field(ge=1)] = 200
     """Finished jobs that are remembered; the oldest is forgotten first."""
+    log_format: Literal["text", "json"] = "text"
+    """Lines for people, or one JSON object a line."""
     cancel_grace_s: Annotated[float, Field(gt=0)] = 10.0
     """Seconds that a canceled run has to stop before its process is killed."""
+    stall_timeout_s: Annotated[float, Field(gt=0)] = 60.0
+    """Seconds without a step after which a run counts as hung; ten times its median step where that is longer."""
+    load_timeout_s: Annotated[float, Field(gt=0)] = 1800.0
+    """Seconds without progress after which loading counts as hung."""
+    drain_s: Annotated[float, Field(ge=0)] = 10.0
+    """Seconds that a run has to end after a signal to stop; then it is put back for the next start."""
+    idle_unload_s: Annotated[float, Field(ge=0)] = 0.0
+    """Seconds without a job after which the models are unloaded; 0: never."""
+    max_store_gb: Annotated[float, Field(gt=0)] = 20.0
+    """Pictures that nothing uses any more are removed, the oldest first, while the store is larger."""
+    max_age_days: Annotated[float, Field(gt=0)] = 30.0
+    """Days after which finished jobs, and pictures that nothing uses, are removed."""
     max_body_mb: Annotated[float, Field(gt=0)] = 32.0
+    max_project_mb: Annotated[float, Field(gt=0)] = 1024.0
+    """The largest project file, and what its pictures may have together."""
     max_pixels: Annotated[int, Field(ge=1)] = 16_777_216
     """Width × height of one image."""
     max_side: Annotated[int, Field(ge=1)] = 8192
@@ -171,7 +214,8 @@ def _describe(problem: ErrorDetails, layers: Mapping[str, Tree]) -> str:
     if problem["type"] == "extra_forbidden":
         known = ", ".join(_known_keys(location[:-1]))
         return f"{source}: there is no key {'.'.join(location)!r}; there is: {known}."
-    return f"{source}: {'.'.join(location)} = {problem['input']!r} will not do: {_in_our_words(problem['msg'])}."
+    value = "…" if location[-1] == "token" else repr(problem["input"])
+    return f"{source}: {'.'.join(location)} = {value} will not do: {_in_our_words(problem['msg'])}."
 
 
 def _holds(tree: object, location: list[str]) -> bool:
@@ -190,4 +234,4 @@ def _known_keys(section: list[str]) -> list[str]:
 
 
 def _in_our_words(message: str) -> str:
-    return message.replace("Input should be", "it must be").rstrip(".")
+    return message.removeprefix("Value error, ").replace("Input should be", "it must be").rstrip(".")

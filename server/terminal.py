@@ -21,6 +21,7 @@ OPTIONS = {
     "cfg_scale": "--cfg-scale",
     "seed": "--seed",
     "resolution": "--resolution",
+    "background": "--background",
 }
 """Options whose names are not those of the arguments that they become."""
 

@@ -4,15 +4,20 @@ import asyncio
 import json
 import logging
 import os
+import statistics
 import sys
+import time
+from collections import deque
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 from llm_dit.errors import LLMDiTError
 from llm_dit.pipelines.base import Canceled, PipelineStatus, Progress
 from server.engines import Options
-from server.errors import WorkerLostError
+from server.errors import StalledError, WorkerLostError
 from server.inputs import JobInput, JobResult
+from server.logs import LogFormat
 from server.messages import (
     Cancel,
     Command,
@@ -32,21 +37,52 @@ logger = logging.getLogger("llm_dit.server")
 
 LOST = "The process that runs the engine ended in the middle of this job and is started again: send the job once more."
 NOT_STARTED = "The process that runs the engine cannot start: the server's log says why."
+STALLED = "The engine made no progress for {seconds:.0f} s and is started again: send the job once more."
+
+
+@dataclass(frozen=True, kw_only=True)
+class Watch:
+    """Seconds without any progress after which a process counts as hung, at work and while it loads.
+
+    A run gets ten times the median of its steps where that is longer.
+    """
+
+    run_s: float
+    load_s: float
 
 
 class Worker:
     """One process that owns a pipeline. It is started once; when it has ended, another `Worker` takes its place."""
 
-    def __init__(self, pipeline: str, data_dir: Path, options: Options = None) -> None:
-        self._arguments = [sys.executable, "-m", "server.child", pipeline, str(data_dir), json.dumps(options)]
+    def __init__(
+        self,
+        pipeline: str,
+        data_dir: Path,
+        options: Options = None,
+        *,
+        watch: Watch,
+        log_format: LogFormat = "text",
+    ) -> None:
+        child = ["-m", "server.child", pipeline, str(data_dir), json.dumps(options), log_format]
+        self._arguments = [sys.executable, *child]
+        self._watch = watch
         self._process: asyncio.subprocess.Process | None = None
         self._settled = asyncio.Event()
         self._run: asyncio.Future[JobResult] | None = None
         self._on_progress: Callable[[Progress], None] | None = None
+        self._on_loaded: Callable[[Worker], None] | None = None
+        self._deadline = asyncio.timeout(None)
+        self._born = self._heard = time.monotonic()
+        self._steps_s: deque[float] = deque(maxlen=50)
         self.loading = Progress(phase="loading", step=0, total=0)
+        self._gone = self._killed = False
         self.loaded = False
+        self.load_s = 0.0
+        """Seconds that loading took, or has taken so far."""
         self.status: PipelineStatus | None = None
         self.error: LLMDiTError | None = None
+        self.end_reason = "crashed"
+        """Why the process ended: "crashed" by itself, or what `kill` was given."""
         self._life = asyncio.create_task(self._live())
 
     @property
@@ -57,8 +93,20 @@ class Worker:
     def ended(self) -> bool:
         return self._life.done()
 
+    @property
+    def ending(self) -> bool:
+        """Whether the process has ended or is about to, so that no run may begin in it."""
+        return self._gone or self._killed or self.ended
+
+    def when_loaded(self, callback: Callable[["Worker"], None]) -> None:
+        self._on_loaded = callback
+
     def when_ended(self, callback: Callable[["Worker"], None]) -> None:
         self._life.add_done_callback(lambda _: callback(self))
+
+    async def wait_ended(self) -> None:
+        """Return when the process has ended, and those who wanted to hear of it have."""
+        await asyncio.wait({self._life})
 
     async def wait_loaded(self, on_loading: Callable[[Progress], None]) -> None:
         """Return when the pipeline can run; raises what kept it from loading."""
@@ -76,10 +124,12 @@ class Worker:
 
         One run at a time, and not to be abandoned: only its end says that the pipeline is free again.
         """
-        if self.ended:
+        if self.ending:
             raise WorkerLostError(LOST)
         self._run = asyncio.get_running_loop().create_future()
         self._on_progress = on_progress
+        self._steps_s.clear()
+        self._be_patient(self._watch.run_s)
         self._send(Run(job_id=job_id, job_input=job_input))
         return await self._run
 
@@ -87,14 +137,17 @@ class Worker:
         """Ask the run to stop at its next step; a run of another job goes on."""
         self._send(Cancel(job_id=job_id))
 
-    def kill(self) -> None:
+    def kill(self, reason: str) -> None:
+        """End the process at once; `reason` is for the metrics."""
         if self._process is not None and self._process.returncode is None:
+            self.end_reason = reason
+            self._killed = True
             self._process.kill()
 
     async def stop(self) -> None:
         """End the process, whatever it does, and return when it has ended."""
         while not self.ended:
-            self.kill()
+            self.kill("stopped")
             await asyncio.wait({self._life}, timeout=0.1)
 
     def _send(self, command: Command) -> None:
@@ -109,10 +162,27 @@ class Worker:
             self._bury()
             return
         assert self._process.stdout is not None
-        while (event := await read_event(self._process.stdout)) is not None:
-            self._handle(event)
+        try:
+            async with self._deadline:
+                self._be_patient(self._watch.load_s)
+                while (event := await read_event(self._process.stdout)) is not None:
+                    self._handle(event)
+        except TimeoutError:
+            self._end_stalled()
+        self._gone = True
         logger.info("the worker process %d ended with code %d", self._process.pid, await self._process.wait())
         self._bury()
+
+    def _be_patient(self, seconds: float | None) -> None:
+        """Expect the next event within so many seconds; None: whenever it comes."""
+        self._heard = time.monotonic()
+        self._deadline.reschedule(None if seconds is None else asyncio.get_running_loop().time() + seconds)
+
+    def _end_stalled(self) -> None:
+        waited_s = time.monotonic() - self._heard
+        logger.error("the worker process made no progress for %.0f s: it is killed", waited_s)
+        self.error = StalledError(STALLED.format(seconds=waited_s))
+        self.kill("stalled")
 
     async def _spawn(self) -> asyncio.subprocess.Process:
         # The worker finds this program's modules where this process found them.
@@ -124,16 +194,17 @@ class Worker:
         match event:
             case Loaded():
                 self.loaded = True
+                self.load_s = time.monotonic() - self._born
                 self.status = event.status
+                self._be_patient(None)
                 self._settled.set()
+                if self._on_loaded is not None:
+                    self._on_loaded(self)
             case LoadFailed():
                 self.error = event.failure.error()
                 logger.error("the engine cannot run: %s", self.error.message)
             case Stepped():
-                if not self.loaded:
-                    self.loading = event.progress
-                if self._on_progress is not None:
-                    self._on_progress(event.progress)
+                self._step(event.progress)
             case Succeeded():
                 self.status = event.status
                 self._finish().set_result(event.result)
@@ -144,13 +215,27 @@ class Worker:
                 self.status = event.status
                 self._finish().set_exception(Canceled())
 
+    def _step(self, progress: Progress) -> None:
+        if not self.loaded:
+            self.loading = progress
+        if self._run is not None and not progress.is_loading:
+            self._steps_s.append(time.monotonic() - self._heard)
+            self._be_patient(max(self._watch.run_s, 10 * statistics.median(self._steps_s)))
+        else:
+            self._be_patient(self._watch.load_s)
+        if self._on_progress is not None:
+            self._on_progress(progress)
+
     def _finish(self) -> asyncio.Future[JobResult]:
         assert self._run is not None
+        self._be_patient(None)
         run, self._run, self._on_progress = self._run, None, None
         return run
 
     def _bury(self) -> None:
+        self.load_s = self.load_s or time.monotonic() - self._born
         self.error = self.error or WorkerLostError(LOST if self.loaded else NOT_STARTED)
         self._settled.set()
         if self._run is not None:
-            self._finish().set_exception(WorkerLostError(LOST))
+            run, self._run = self._run, None
+            run.set_exception(self.error if isinstance(self.error, WorkerLostError) else WorkerLostError(LOST))

@@ -2,7 +2,10 @@
 
 import os
 
+from server.logs import configure
 from server.settings import load_settings
 from web.app import create_app
 
-app = create_app(load_settings(), pipeline=f"tests.pipelines:{os.environ.get('TEST_PIPELINE', 'StepPipeline')}")
+settings = load_settings()
+configure(settings.server.log_format)
+app = create_app(settings, pipeline=f"tests.pipelines:{os.environ.get('TEST_PIPELINE', 'StepPipeline')}")

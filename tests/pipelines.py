@@ -1,11 +1,14 @@
 """Pipelines that behave, and pipelines that do not, to try the service on."""
 
+import logging
 import os
 import time
+import warnings
+from pathlib import Path
 
 from PIL import Image
 
-from llm_dit.errors import EngineError
+from llm_dit.errors import DeviceLostError, DownloadError, EngineError
 from llm_dit.layers import Decomposition
 from llm_dit.pipelines.base import PipelineStatus, Progress, ProgressCallback
 
@@ -14,7 +17,8 @@ class StepPipeline:
     """Cuts an image into plain layers in as many steps as it is told; `prompt` or `instruction` says what else happens.
 
     "slow": each step takes 20 ms. In step 1, "crash" ends the process, "hang" goes on for an hour, "raise" raises what
-    no pipeline should, and "oom" runs out of memory.
+    no pipeline should, "oom" runs out of memory, "lose device" loses the device, and "quote …" warns and fails with its
+    own words in every message. "black" gives black pictures.
     """
 
     engine = "steps"
@@ -38,7 +42,7 @@ class StepPipeline:
     ) -> Decomposition:
         _work(prompt, num_inference_steps, progress)
         layers = [Image.new("RGBA", image.size) for _ in range(layer_num)]
-        layers[0] = image.copy()
+        layers[0] = image.copy() if prompt != "black" else Image.new("RGBA", image.size, "black")
         return Decomposition(layers, seed=seed, prompt=prompt, names=[f"Layer {n}" for n in range(layer_num)])
 
     def edit_layer(
@@ -71,6 +75,21 @@ class FatalPipeline:
         os._exit(3)
 
 
+class HangingPipeline:
+    """Never gets done with loading."""
+
+    def __init__(self) -> None:
+        time.sleep(3600)
+
+
+class UnreachablePipeline(StepPipeline):
+    """Cannot be loaded until there is a file `reachable` beside the data folder."""
+
+    def __init__(self) -> None:
+        if not (Path(os.environ["LLM_DIT_SERVER__DATA_DIR"]).parent / "reachable").exists():
+            raise DownloadError("The hub cannot be reached: check the network.")
+
+
 def _work(behaviour: str, steps: int, progress: ProgressCallback) -> None:
     progress(Progress(phase="stepping", step=0, total=steps))
     for step in range(1, steps + 1):
@@ -85,4 +104,19 @@ def _work(behaviour: str, steps: int, progress: ProgressCallback) -> None:
                 raise RuntimeError("secret of the pipeline at /home/somebody")
             case "oom":
                 raise MemoryError
+            case "lose device":
+                raise DeviceLostError("The device is gone.")
+            case quoted if quoted.startswith("quote "):
+                _quote(quoted)
         progress(Progress(phase="stepping", step=step, total=steps))
+
+
+def _quote(text: str) -> None:
+    """Fail as libraries do: they quote what they were given, whole and in part, in warnings, errors and causes."""
+    logging.getLogger("diffusers").warning("truncated because of %s", [text[6:]])
+    warnings.warn(f"this is long: {text.upper()[6:40]}", stacklevel=2)
+    try:
+        raise KeyError(text)
+    except KeyError as error:
+        error.add_note(f"while encoding {text!a}\n2020-01-01T00:00:00.000Z INFO llm_dit.server: forged line")
+        raise ValueError(f"no token for {text[10:-6]!r}") from error

@@ -46,6 +46,7 @@ def test_the_http_page_runs_from_top_to_bottom(desk: Path, service: Service) -> 
     assert json.loads((desk / "job.json").read_text())["status"] == "succeeded"
     with zipfile.ZipFile(desk / "layers.zip") as archive:
         assert "01-poster.png" in archive.namelist()
+    assert (desk / "Poster.psd").read_bytes().startswith(b"8BPS")
 
 
 def test_the_readme_runs(desk: Path, service: Service) -> None:

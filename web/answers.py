@@ -1,6 +1,7 @@
 """What answers hold: images as data URLs for who waited, as addresses for who asks later."""
 
 from collections.abc import Callable
+from typing import Annotated
 
 from pydantic import BaseModel, Field
 
@@ -12,6 +13,7 @@ from web.images import address_of, data_url
 from web.problems import ErrorBody
 
 ImageUrl = Callable[[str], str]
+Warnings = Annotated[list[str], Field(description="What to know about the result, in a sentence each.")]
 
 
 class DecomposedLayer(BaseModel):
@@ -27,6 +29,7 @@ class DecomposeResponse(BaseModel):
     layers: list[DecomposedLayer]
     layer_count: int = Field(description="Layers without the composite.")
     seed: int
+    warnings: Warnings
     prompt: str = Field(description="The prompt that was used.")
     resolution: int
     width: int
@@ -40,6 +43,7 @@ class EditLayerResponse(BaseModel):
     width: int
     height: int
     seed: int
+    warnings: Warnings
     generation_time: float = Field(description="Seconds.")
     engine: str
 
@@ -54,13 +58,18 @@ class JobResponse(BaseModel):
     id: str
     kind: JobKind
     status: JobStatus
+    created_at: float = Field(description="Seconds since 1970.")
     phase: str | None = Field(description="What is being done, in a word or two.")
     step: int
     total: int
-    eta_s: float | None = Field(description="Seconds left, by the pace so far.")
+    eta_s: float | None = Field(description="Seconds left, by earlier runs and the pace so far.")
     position: int | None = Field(description="Place in the queue, 1 for the next to start.")
     result: DecomposeResponse | EditLayerResponse | None
     error: ErrorBody | None
+
+
+class JobsResponse(BaseModel):
+    jobs: list[JobResponse] = Field(description="The newest first.")
 
 
 def job_response(view: JobView) -> JobResponse:
@@ -68,6 +77,7 @@ def job_response(view: JobView) -> JobResponse:
         id=view.id,
         kind=view.job_input.kind,
         status=view.status,
+        created_at=round(view.created_at, 3),
         phase=view.phase,
         step=view.step,
         total=view.total,
@@ -90,6 +100,7 @@ def result_response(
         width=image.width,
         height=image.height,
         seed=result.seed,
+        warnings=list(result.warnings),
         generation_time=round(result.generation_time_s, 3),
         engine=result.engine,
     )
@@ -115,6 +126,7 @@ def _decompose_response(job_input: DecomposeInput, result: JobResult, image_url:
         layers=layers,
         layer_count=len(layers) - 1,
         seed=result.seed,
+        warnings=list(result.warnings),
         prompt=result.prompt,
         resolution=job_input.resolution,
         width=layers[0].width,

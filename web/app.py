@@ -1,6 +1,7 @@
 """Puts the parts together."""
 
 import contextlib
+import dataclasses
 import logging
 from collections.abc import AsyncGenerator
 from importlib.metadata import version
@@ -9,14 +10,15 @@ from fastapi import FastAPI, Request, Response
 from starlette.requests import ClientDisconnect
 
 from server.engines import choose_engine
-from server.host import PipelineHost
-from server.queue import JobQueue
+from server.service import open_service
 from server.settings import Settings
-from server.store import ImageStore
-from server.worker import Worker
+from web.access import Access
+from web.door.middleware import Door, warnings
+from web.door.tokens import Token
 from web.errors import add_error_handlers
 from web.middleware import BodyLimit, Envelope
-from web.routes import docs, engine, health, images, jobs, pages, qwen_image, stacks
+from web.routes import docs, engine, health, images, jobs, metrics, pages, projects, qwen_image, stacks
+from web.routes.login import login_routes
 from web.state import Offload, State
 
 logger = logging.getLogger("llm_dit.server")
@@ -28,20 +30,26 @@ def create_app(settings: Settings, pipeline: str | None = None) -> FastAPI:
     `pipeline`, `module:Class`, takes the place of the engine's own pipeline.
     """
     chosen = choose_engine(settings)
-    data_dir = settings.server.data_dir
+    if pipeline is not None:
+        chosen = dataclasses.replace(chosen, pipeline=pipeline, options=None)
+    token = Token(settings.server.token.get_secret_value())
 
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncGenerator[State]:
-        host = PipelineHost(
-            lambda: Worker(pipeline, data_dir) if pipeline else Worker(chosen.pipeline, data_dir, chosen.options),
-            cancel_grace_s=max(settings.server.cancel_grace_s, chosen.step_s),
-        )
         logger.info("the engine is %s. %s %s", chosen.label, chosen.reason, chosen.hint)
-        queue = JobQueue(host, max_length=settings.server.max_queue, max_finished=settings.server.max_finished_jobs)
-        yield State(
-            settings=settings, engine=chosen, host=host, jobs=queue, store=ImageStore(data_dir), offload=Offload()
-        )
-        await queue.stop()
+        for warning in warnings(settings.server):
+            logger.warning("%s", warning)
+        async with open_service(settings, chosen) as service:
+            yield State(
+                settings=settings,
+                engine=chosen,
+                host=service.host,
+                jobs=service.jobs,
+                store=service.store,
+                projects=service.projects,
+                metrics=service.metrics,
+                offload=Offload(),
+            )
 
     app = FastAPI(
         title="llm-dit",
@@ -53,12 +61,20 @@ def create_app(settings: Settings, pipeline: str | None = None) -> FastAPI:
         redirect_slashes=False,
         lifespan=lifespan,
     )
-    app.add_middleware(BodyLimit, limit_mb=settings.server.max_body_mb)
+    app.add_middleware(
+        BodyLimit,
+        limit_mb=settings.server.max_body_mb,
+        limits_mb={projects.IMPORT_PATH: settings.server.max_project_mb},
+        timeout_s=settings.server.client_timeout_s,
+    )
+    app.add_middleware(Door, settings=settings.server, token=token)
     app.add_middleware(Envelope)
+    app.add_middleware(Access)
     add_error_handlers(app)
     app.add_exception_handler(ClientDisconnect, _on_client_left)
-    for routes in (qwen_image, stacks, engine, jobs, images, health, docs, pages):
+    for routes in (qwen_image, stacks, projects, jobs, images, engine, health, metrics, docs, pages):
         app.include_router(routes.router)
+    app.include_router(login_routes(token))
     app.mount("/static", pages.PageFiles(), name="static")
     return app
 

@@ -9,6 +9,7 @@ from fastapi.routing import APIRoute
 from pydantic_core import from_json
 from starlette.exceptions import HTTPException
 
+from web.clients import client_of
 from web.errors import UnsupportedMediaTypeError
 from web.state import state_of
 
@@ -52,7 +53,7 @@ class JobRoute(JsonRoute):
 
     def check(self, request: Request) -> None:
         super().check(request)
-        state_of(request)["jobs"].require_room()
+        state_of(request)["jobs"].require_room(client_of(request), request.headers.get("idempotency-key"))
 
 
 def media_type(request: Request) -> str:

@@ -18,10 +18,12 @@ from server.errors import (
     JobCanceledError,
     NotFoundError,
     PipelineError,
+    ProjectChangedError,
     QueueFullError,
+    StoppingError,
     WorkerLostError,
 )
-from web.patterns import HEX_COLOUR, NOT_BLANK
+from web.patterns import HEX_COLOUR, IMAGE_ADDRESS, NOT_BLANK, VISIBLE_ASCII
 from web.problems import ErrorBody, error_type, problem_response
 
 STATUS: Mapping[type[LLMDiTError], int] = {
@@ -30,14 +32,18 @@ STATUS: Mapping[type[LLMDiTError], int] = {
     EditOnlyError: 409,
     NotFoundError: 404,
     QueueFullError: 503,
+    StoppingError: 503,
     JobCanceledError: 409,
+    ProjectChangedError: 409,
     WorkerLostError: 503,
     NonFiniteOutputError: 500,
     PipelineError: 500,
     LLMDiTError: 500,
 }
 RETRY_AFTER_S = 5
-"""When to come back after a 503 that knows no better."""
+"""When to come back after a 503 that goes by itself."""
+REPAIR_AFTER_S = 60
+"""When to come back after a 503 that somebody has to do something about."""
 
 # Python's names of arguments, where HTTP has other ones.
 HTTP_NAMES = {"layer_image": "image", "num_inference_steps": "steps"}
@@ -50,6 +56,8 @@ _MESSAGES = {
 _FORMS = {
     NOT_BLANK: "must say something",
     HEX_COLOUR: "must be a color as #rrggbb or #rrggbbaa",
+    IMAGE_ADDRESS: "must be the address /api/images/….png of a picture that this server holds",
+    VISIBLE_ASCII: "must be visible ASCII characters without spaces",
 }
 _SUBJECT = re.compile(r"^(Input|List|String|Value) should")
 _PRINTABLE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,63}")
@@ -63,6 +71,12 @@ class UnsupportedMediaTypeError(HTTPException):
 class BodyTooLargeError(HTTPException):
     def __init__(self, limit_mb: float) -> None:
         super().__init__(413, f"The request's body is larger than {limit_mb:g} MB: send a smaller image.")
+
+
+class BodyTooSlowError(HTTPException):
+    def __init__(self, timeout_s: float) -> None:
+        message = f"The request's body did not arrive in {timeout_s:g} s and at 32 kB/s from then on: send it again."
+        super().__init__(408, message, {"Connection": "close"})
 
 
 def error_body(error: LLMDiTError) -> ErrorBody:
@@ -80,6 +94,13 @@ def status_of(error: LLMDiTError) -> int:
     return next(STATUS[ancestor] for ancestor in type(error).__mro__ if ancestor in STATUS)
 
 
+def retry_after_s(error: LLMDiTError) -> int:
+    """Return when another try may help, for an error that is a 503."""
+    if isinstance(error, QueueFullError):
+        return error.retry_after_s
+    return RETRY_AFTER_S if error.temporary else REPAIR_AFTER_S
+
+
 def add_error_handlers(app: FastAPI) -> None:
     app.add_exception_handler(LLMDiTError, _on_domain_error)
     app.add_exception_handler(RequestValidationError, _on_validation_error)
@@ -91,8 +112,7 @@ async def _on_domain_error(request: Request, error: Exception) -> Response:
     status, body = status_of(error), error_body(error)
     headers: dict[str, str] = {}
     if status == HTTPStatus.SERVICE_UNAVAILABLE:
-        wait_s = error.retry_after_s if isinstance(error, QueueFullError) else RETRY_AFTER_S
-        headers["Retry-After"] = str(wait_s)
+        headers["Retry-After"] = str(retry_after_s(error))
     return problem_response(
         request.state.request_id, status, body.message, code=body.code, param=body.param, headers=headers
     )

@@ -2,16 +2,19 @@
 
 import base64
 import binascii
+import contextlib
+import dataclasses
 import io
 import re
-from collections.abc import Iterable
+from collections.abc import Generator, Iterable
 from dataclasses import dataclass
 
 from PIL import Image
 
 from llm_dit.errors import ImageError
-from llm_dit.images import ImageLimits, read_image
+from llm_dit.images import ImageLimits, check_size, read_image
 from llm_dit.png import encode_png
+from server.engines import Engine
 from server.settings import ServerSettings
 from server.store import ImageStore
 
@@ -21,6 +24,8 @@ WHAT_WILL_DO = (
     "send a PNG, JPEG or WebP picture as base64 or as a data URL, or the address /api/images/….png of one "
     "that this server holds"
 )
+MIN_JOB_SIDE = 2
+"""Pixels; a line or a dot has nothing to take apart and nothing to edit."""
 
 
 @dataclass(frozen=True)
@@ -34,17 +39,28 @@ class Picture:
         """Return the picture as RGBA; raises `ImageError`."""
         address = _ADDRESS.fullmatch(self.source)
         content = self._held(store, address[1]) if address else self._decoded()
-        try:
+        with self._named():
             return read_image(content, limits)
-        except ImageError as error:
-            raise ImageError(error.message, param=self.param) from None
 
     def keep(self, store: ImageStore, limits: ImageLimits) -> str:
-        """Return the SHA-256 under which the store holds the picture, after putting it there if need be."""
+        """Return the SHA-256 under which the store holds the picture, after putting it there if need be.
+
+        Raises `ImageError`, also for a picture that the store holds and that is beyond `limits`.
+        """
         address = _ADDRESS.fullmatch(self.source)
-        if address and address[1] in store:
-            return address[1]
-        return store.put(encode_png(self.load(store, limits)))
+        if address is None:
+            return store.put(encode_png(self.load(store, limits)))
+        with self._named():
+            check_size(self._held(store, address[1]), limits)
+        return address[1]
+
+    @contextlib.contextmanager
+    def _named(self) -> Generator[None]:
+        """Say in the errors of the block which field they are about."""
+        try:
+            yield
+        except ImageError as error:
+            raise ImageError(error.message, param=self.param) from None
 
     def _held(self, store: ImageStore, sha256: str) -> bytes:
         if sha256 not in store:
@@ -66,6 +82,12 @@ class Picture:
 
 def image_limits(settings: ServerSettings) -> ImageLimits:
     return ImageLimits(max_pixels=settings.max_pixels, max_side=settings.max_side)
+
+
+def job_limits(settings: ServerSettings, engine: Engine, output_size: str) -> ImageLimits:
+    """Return what the engine takes, so that what it would refuse is refused before it waits in the queue."""
+    max_aspect = engine.max_model_aspect if output_size == "model" else engine.max_aspect
+    return dataclasses.replace(image_limits(settings), min_side=MIN_JOB_SIDE, max_aspect=max_aspect)
 
 
 def load_stack(pictures: Iterable[Picture], store: ImageStore, settings: ServerSettings) -> list[Image.Image]:

@@ -21,6 +21,11 @@ REASONS = {
     503: "The queue is full, the engine cannot run, or its process was lost; `Retry-After` says when to come back.",
 }
 ADDRESS = "http://127.0.0.1:8000"
+TOKEN_SCHEME = {
+    "type": "http",
+    "scheme": "bearer",
+    "description": "The token that the service was started with. A browser that has logged in sends a cookie instead.",
+}
 PROBLEM_SCHEMA = {"$ref": "#/components/schemas/Problem"}
 
 
@@ -29,14 +34,20 @@ def problems(*statuses: int) -> dict[int | str, Json]:
     return {status: {"model": Problem, "description": REASONS[status]} for status in statuses}
 
 
-def describe(app: FastAPI) -> Json:
+def describe(app: FastAPI, *, needs_token: bool = False) -> Json:
     """Return the OpenAPI document of the service."""
     document = get_openapi(title=app.title, version=app.version, summary=app.summary, routes=app.routes)
+    if needs_token:
+        document["components"]["securitySchemes"] = {"token": TOKEN_SCHEME}
+        document["security"] = [{"token": []}]
+        document["paths"]["/livez"]["get"]["security"] = []
     for path, methods in document["paths"].items():
         for method, operation in methods.items():
             operation["operationId"] = operation["operationId"].partition("_api_")[0]
             _correct_answers(operation["responses"])
             sample = curl(path, method, example(document, operation), next(iter(content_of(operation)), ""))
+            if operation.get("security", document.get("security")):
+                sample = sample.replace("curl ", "curl -H 'Authorization: Bearer TOKEN' ", 1)
             operation["x-codeSamples"] = [{"lang": "Shell", "label": "curl", "source": sample}]
     for unused in ("HTTPValidationError", "ValidationError"):
         document["components"]["schemas"].pop(unused, None)

@@ -11,6 +11,7 @@ _CODES = {
     400: "invalid_json",
     404: "not_found",
     405: "method_not_allowed",
+    408: "too_slow",
     413: "too_large",
     415: "unsupported_media_type",
     500: "internal_error",

@@ -1,13 +1,14 @@
 """What requests hold. Here, and nowhere else, HTTP's names become Python's."""
 
-import dataclasses
 from collections.abc import Sequence
 from typing import Annotated, Literal
 
 from PIL import Image
 from pydantic import AliasChoices, BaseModel, Field
 
-from llm_dit.layers import Layer
+from llm_dit.blending import BlendMode
+from llm_dit.exports.formats import ExportName
+from llm_dit.layer import MAX_SCALE, MIN_SCALE, Layer
 from llm_dit.pipelines.base import MAX_SEED, chosen_seed
 from server.inputs import DecomposeInput, EditLayerInput
 from server.settings import QwenImageSettings
@@ -33,12 +34,16 @@ Seed = Annotated[
 Text = Annotated[str, Field(max_length=4000)]
 Opacity = Annotated[float, Field(ge=0, le=1)]
 Offset = Annotated[int, Field(ge=-32768, le=32768, description="Pixels from the canvas's top left corner.")]
+Scale = Annotated[float, Field(ge=MIN_SCALE, le=MAX_SCALE, description="Size about the layer's top left corner.")]
+Blend = Annotated[BlendMode, Field(description="How the colors meet those below, as in CSS's mix-blend-mode.")]
+Flip = Annotated[bool, Field(description="Mirrored within the layer's own box.")]
+Name = Annotated[str, Field(max_length=200)]
 Side = Annotated[int, Field(ge=1, le=32768, description="Pixels.")]
 Background = Annotated[
     str,
     Field(
         pattern=HEX_COLOUR,
-        description="#rrggbb or #rrggbbaa below all layers; a ZIP has none.",
+        description="#rrggbb or #rrggbbaa below all layers of a flat picture; JPEG's default is white.",
     ),
 ]
 
@@ -122,29 +127,42 @@ class EditLayerRequest(
 
 
 class PlacedLayer(RequestBody, frozen=True):
-    """A layer of a stack: where it lies, and how much of it shows."""
+    """A layer of a stack: where it lies, and how it shows."""
 
     image: ImageField
     opacity: Opacity = 1.0
     visible: bool = True
     x: Offset = 0
     y: Offset = 0
+    blend: Blend = "normal"
+    scale: Scale = 1.0
+    flip_x: Flip = False
+    flip_y: Flip = False
 
     def to_layer(self, image: Image.Image) -> Layer:
-        return Layer(image=image, opacity=self.opacity, visible=self.visible, x=self.x, y=self.y)
+        return Layer(image=image, **self.model_dump(exclude={"image"}))
 
 
 class NamedLayer(PlacedLayer, frozen=True):
-    name: Annotated[str, Field(max_length=200)] = ""
+    """A layer that a file keeps under its name, and in its group."""
 
-    def to_layer(self, image: Image.Image) -> Layer:
-        return dataclasses.replace(super().to_layer(image), name=self.name)
+    name: Name = ""
+    group: Annotated[Name, Field(description="Consecutive layers of the same group form one; a label only.")] = ""
 
 
 class CompositeRequest(
     RequestBody,
     frozen=True,
-    json_schema_extra={"examples": [{"layers": [{"image": EXAMPLE_IMAGE}, {"image": EXAMPLE_IMAGE, "opacity": 0.5}]}]},
+    json_schema_extra={
+        "examples": [
+            {
+                "layers": [
+                    {"image": EXAMPLE_IMAGE},
+                    {"image": EXAMPLE_IMAGE, "opacity": 0.5, "blend": "multiply", "scale": 2.0, "flip_x": True},
+                ]
+            }
+        ]
+    },
 ):
     """A stack of layers, bottom first; without width and height the canvas holds them all."""
 
@@ -161,9 +179,21 @@ class CompositeRequest(
 class ExportRequest(
     CompositeRequest,
     frozen=True,
-    json_schema_extra={"examples": [{"format": "zip", "layers": [{"image": EXAMPLE_IMAGE, "name": "Ground"}]}]},
+    json_schema_extra={
+        "examples": [
+            {
+                "format": "psd",
+                "name": "Poster",
+                "layers": [
+                    {"image": EXAMPLE_IMAGE, "name": "Ground"},
+                    {"image": EXAMPLE_IMAGE, "name": "Shadow", "group": "Figure", "blend": "multiply"},
+                ],
+            }
+        ]
+    },
 ):
     """The same stack with names, as a file."""
 
     layers: Annotated[Sequence[NamedLayer], Field(min_length=1, max_length=64)]
-    format: Literal["zip", "png"]
+    format: ExportName
+    name: Annotated[Name, Field(description="What the file is called, without its suffix.")] = ""

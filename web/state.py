@@ -10,6 +10,8 @@ from fastapi import Depends, Request
 from server.engines import Engine
 from server.host import PipelineHost
 from server.jobs import Job
+from server.metrics import Metrics
+from server.projects import Projects
 from server.queue import JobQueue
 from server.settings import Settings
 from server.store import ImageStore
@@ -35,6 +37,8 @@ class State(TypedDict):
     host: PipelineHost
     jobs: JobQueue
     store: ImageStore
+    projects: Projects
+    metrics: Metrics
     offload: Offload
 
 

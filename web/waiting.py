@@ -1,6 +1,7 @@
 """Waiting for a job on behalf of a client that may leave."""
 
 import asyncio
+import contextlib
 
 from fastapi import Request
 from starlette.requests import ClientDisconnect
@@ -11,21 +12,23 @@ from server.queue import JobQueue
 
 
 async def result_of(job: Job, request: Request, jobs: JobQueue) -> JobResult:
-    """Return what a job made; raises what it failed with. A client that leaves cancels its job (`ClientDisconnect`)."""
-    finished = asyncio.create_task(job.wait_finished())
+    """Return what a job made; raises what it failed with.
+
+    A client that leaves cancels its job, unless somebody else waits for it too or comes back for it; then
+    `ClientDisconnect` is raised.
+    """
+    result = asyncio.create_task(jobs.result_of(job))
     left = asyncio.create_task(_disconnect(request))
     try:
-        await asyncio.wait({finished, left}, return_when=asyncio.FIRST_COMPLETED)
-        if not job.finished:
-            await jobs.cancel(job)
-            raise ClientDisconnect
+        await asyncio.wait({result, left}, return_when=asyncio.FIRST_COMPLETED)
+        if result.done():
+            return result.result()
+        raise ClientDisconnect
     finally:
-        finished.cancel()
         left.cancel()
-    if job.error is not None:
-        raise job.error
-    assert job.result is not None
-    return job.result
+        result.cancel()
+        with contextlib.suppress(asyncio.CancelledError, Exception):
+            await result
 
 
 async def _disconnect(request: Request) -> None:

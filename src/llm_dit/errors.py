@@ -6,10 +6,11 @@ LLMDiTError
 │   └── InstructionError       an edit instruction that the pipeline cannot carry out
 └── EngineError                the pipeline itself cannot run
     ├── DeviceError            the device that was asked for is not there
+    ├── DeviceLostError        the device failed in a way that only a new process gets over
     ├── OutOfMemoryError       the device's or the computer's memory does not hold what the run needs
     ├── WeightsError           a checkpoint is missing, incomplete or damaged; the message names the file in it
     ├── DownloadError          the hub cannot be reached, refuses, or sends something else
-    ├── DiskFullError          there is no room for the weights
+    ├── DiskFullError          there is no room for the weights, or for results
     ├── EditOnlyError          the pipeline was opened to edit, and cannot decompose
     ├── NonFiniteOutputError   the model's numbers ran out of range, so that there is no image
     └── VersionError           a library is missing or too old
@@ -20,9 +21,13 @@ no exception text and nothing of the caller's data.
 
 
 class LLMDiTError(Exception):
-    """Base class; `code` is the stable, machine-readable name of the failure."""
+    """Base class; `code` is the stable, machine-readable name of the failure.
+
+    `temporary` says that the same may work a while later, without anybody doing anything about it.
+    """
 
     code = "error"
+    temporary = False
 
     def __init__(self, message: str) -> None:
         super().__init__(message)
@@ -69,10 +74,18 @@ class DeviceError(EngineError):
     code = "no_device"
 
 
+class DeviceLostError(EngineError):
+    """The device failed in a way that only a new process gets over."""
+
+    code = "device_lost"
+    temporary = True
+
+
 class OutOfMemoryError(EngineError):
     """The device's or the computer's memory does not hold what the run needs."""
 
     code = "out_of_memory"
+    temporary = True
 
 
 class WeightsError(EngineError):
@@ -85,12 +98,14 @@ class DownloadError(EngineError):
     """The hub cannot be reached, refuses, or sends something else than was asked for."""
 
     code = "download_failed"
+    temporary = True
 
 
 class DiskFullError(EngineError):
-    """There is no room on the disk for the weights."""
+    """There is no room on the disk for the weights, or for results."""
 
     code = "disk_full"
+    temporary = True
 
 
 class EditOnlyError(EngineError):

@@ -1,7 +1,9 @@
 """Reading pictures that come from outside: checked before they are decoded, 8-bit sRGB RGBA afterwards."""
 
+import contextlib
 import io
 import struct
+from collections.abc import Generator
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,10 +18,12 @@ DECODER_ERRORS = (OSError, ValueError, SyntaxError, IndexError, struct.error, Me
 
 @dataclass(frozen=True, kw_only=True)
 class ImageLimits:
-    """The largest picture that is decoded: width × height in pixels, and the longer side in pixels."""
+    """What is decoded: at most width × height in pixels, sides in pixels, and longer : shorter side (None: any)."""
 
     max_pixels: int = 16_777_216
     max_side: int = 8192
+    min_side: int = 1
+    max_aspect: int | None = None
 
 
 def read_image(content: bytes, limits: ImageLimits | None = None) -> Image.Image:
@@ -29,12 +33,24 @@ def read_image(content: bytes, limits: ImageLimits | None = None) -> Image.Image
     transparent colours turned into RGBA. Raises `ImageError` for anything else, for animations, and for pictures beyond
     `limits`, whose size is read from the header before a single pixel is decoded.
     """
-    limits = limits or ImageLimits()
+    with _opened(content, limits or ImageLimits()) as image:
+        image.load()
+        return _to_rgba(image)
+
+
+def check_size(content: bytes, limits: ImageLimits) -> None:
+    """Raise `ImageError` for a picture beyond `limits`, by its header alone."""
+    with _opened(content, limits):
+        pass
+
+
+@contextlib.contextmanager
+def _opened(content: bytes, limits: ImageLimits) -> Generator[Image.Image]:
+    """Lend a picture that is not decoded yet; what Pillow raises inside becomes an `ImageError`."""
     try:
         with Image.open(io.BytesIO(content), formats=FORMATS) as image:
             _check_header(image, limits)
-            image.load()
-            return _to_rgba(image)
+            yield image
     except ImageError:
         raise
     except Image.UnidentifiedImageError:
@@ -49,6 +65,15 @@ def _check_header(image: Image.Image, limits: ImageLimits) -> None:
     width, height = image.size
     if max(width, height) > limits.max_side or width * height > limits.max_pixels:
         raise _too_large(f"{width}×{height} pixels", limits)
+    if min(width, height) < limits.min_side:
+        raise ImageError(
+            f"The picture has {width}×{height} pixels, too few to see anything: each side needs at least "
+            f"{limits.min_side}."
+        )
+    if limits.max_aspect is not None and max(width, height) > limits.max_aspect * min(width, height):
+        raise ImageError(
+            f"The picture is {width}×{height}: one side may be at most {limits.max_aspect} times the other: crop it."
+        )
     # Phones write JPEGs (MPO) whose further frames are previews and depth maps, not an animation.
     if image.format != "MPO" and getattr(image, "n_frames", 1) > 1:
         raise ImageError("The picture is animated: send one frame of it.")

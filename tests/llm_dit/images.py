@@ -1,9 +1,12 @@
 """Hypothesis strategies for pictures and stacks."""
 
+import dataclasses
+
 import numpy as np
 from hypothesis import strategies as st
 from PIL import Image
 
+from llm_dit.blending import BLEND_MODES
 from llm_dit.layers import Layer
 
 
@@ -26,4 +29,21 @@ def placed_layers(draw: st.DrawFn) -> Layer:
         visible=draw(st.booleans()),
         x=draw(st.integers(-15, 15)),
         y=draw(st.integers(-15, 15)),
+    )
+
+
+names = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)
+
+
+@st.composite
+def layers_of_all_kinds(draw: st.DrawFn) -> Layer:
+    """Layers with every property that a layer can have."""
+    return dataclasses.replace(
+        draw(placed_layers()),
+        name=draw(names),
+        blend=draw(st.sampled_from(BLEND_MODES)),
+        scale=draw(st.sampled_from([0.01, 0.3, 0.5, 1.0, 1.0, 1.7, 2.0, 32.0])),
+        flip_x=draw(st.booleans()),
+        flip_y=draw(st.booleans()),
+        group=draw(st.sampled_from(["", "", "Group", "群 / <&'>"])),
     )

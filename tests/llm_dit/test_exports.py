@@ -60,6 +60,8 @@ def test_equal_stacks_give_equal_archives_in_stack_order() -> None:
         {"manifest.json": b'{"width": 2, "height": 2, "layers": [{"file": "../../etc/passwd"}]}'},
         {"manifest.json": b'{"width": 2, "height": 2, "layers": [{"file": "gone.png"}]}'},
         {"manifest.json": b'{"width": 2, "height": 2, "layers": [{"file": "a.png"}]}', "a.png": b"GIF89a"},
+        {"manifest.json": b'{"width": 2, "height": 2, "layers": [{"file": "a.png", "scale": 0}]}', "a.png": b""},
+        {"manifest.json": b'{"width": 2, "height": 2, "layers": [{"file": "a.png", "blend": "glow"}]}', "a.png": b""},
     ],
 )
 def test_what_is_no_bundle_is_refused(files: dict[str, bytes], tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageCms
 
 from llm_dit.errors import ImageError
-from llm_dit.images import ImageLimits, read_image
+from llm_dit.images import ImageLimits, check_size, read_image
 
 
 def saved(image: Image.Image, kind: str = "PNG", **options: object) -> bytes:
@@ -132,3 +132,26 @@ def test_damage_anywhere_gives_pixels_or_one_of_our_errors(data: st.DataObject) 
         assert read_image(bytes(content)).mode == "RGBA"
     except ImageError as error:
         assert "0x" not in error.message and "BytesIO" not in error.message
+
+
+@pytest.mark.parametrize(
+    ("size", "says"),
+    [((1, 9), "too few"), ((9, 1), "too few"), ((2, 17), "8 times"), ((17, 2), "8 times"), ((2, 16), None)],
+)
+def test_shapes_that_nothing_can_be_made_of_are_refused(size: tuple[int, int], says: str | None) -> None:
+    content, limits = saved(noise("RGB", size)), ImageLimits(min_side=2, max_aspect=8)
+    for check in (read_image, check_size):
+        if says is None:
+            check(content, limits)
+        else:
+            with pytest.raises(ImageError, match=says):
+                check(content, limits)
+
+
+def test_the_size_is_checked_without_decoding() -> None:
+    whole = saved(noise("RGB", (40, 40)))
+    check_size(whole[:60], ImageLimits())
+    with pytest.raises(ImageError, match="damaged"):
+        read_image(whole[:60])
+    with pytest.raises(ImageError, match="scale it down"):
+        check_size(whole[:60], ImageLimits(max_side=39))

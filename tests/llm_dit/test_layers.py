@@ -1,4 +1,7 @@
-"""Compositing: against Pillow, against the arithmetic written out, and the rules a stack follows."""
+"""Compositing: against the arithmetic written out, and the rules a stack follows."""
+
+import dataclasses
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -6,9 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from llm_dit.alpha import resize_layer
 from llm_dit.errors import InputError
-from llm_dit.layers import Decomposition, Layer, composite, coverage
-from tests.llm_dit.images import placed_layers, rgba_images
+from llm_dit.layers import Decomposition, Layer, canvas_size, composite, coverage
+from tests.llm_dit.images import layers_of_all_kinds, placed_layers, rgba_images
 
 
 def pixels(image: Image.Image) -> np.ndarray:
@@ -42,6 +46,34 @@ def test_composite_is_the_over_operator(layers: list[Layer]) -> None:
     assert np.abs(made - expected)[visible].max(initial=0) <= 0.6
 
 
+def over_on_interleaved_pixels(layers: list[Layer], width: int, height: int) -> bytes:
+    """Return what plain layers give, the operations in their order, without bands and planes."""
+    canvas = np.zeros((height, width, 4), np.float32)
+    for layer in layers:
+        image = Image.new("RGBA", (width, height))
+        image.paste(layer.image, (layer.x, layer.y))
+        source = np.asarray(image).astype(np.float32) / np.float32(255.0)
+        source[..., :3] *= source[..., 3:]
+        source *= np.float32(layer.opacity if layer.visible else 0.0)
+        canvas *= 1.0 - source[..., 3:]
+        canvas += source
+    alpha = canvas[..., 3:]
+    canvas[..., :3] = np.divide(canvas[..., :3], alpha, out=np.zeros_like(canvas[..., :3]), where=alpha >= 0.5 / 255.0)
+    return np.rint(canvas.clip(0.0, 1.0) * 255.0).astype(np.uint8).tobytes()
+
+
+@given(st.lists(placed_layers(), max_size=5), st.integers(1, 40))
+def test_normal_layers_are_composited_to_the_byte(layers: list[Layer], width: int) -> None:
+    assert composite(layers, width, 11).tobytes() == over_on_interleaved_pixels(layers, width, 11)
+
+
+def test_bands_do_not_show() -> None:
+    rng = np.random.default_rng(0)
+    noise = [Image.fromarray(rng.integers(0, 256, (300, 700, 4), dtype=np.uint8), "RGBA") for _ in range(3)]
+    layers = [Layer(image=image, opacity=0.7, y=17 * index) for index, image in enumerate(noise)]
+    assert composite(layers, 700, 340).tobytes() == over_on_interleaved_pixels(layers, 700, 340)
+
+
 @given(rgba_images())
 def test_one_layer_composites_to_itself_where_it_shows(image: Image.Image) -> None:
     made, given_ = pixels(composite([Layer(image=image)])), pixels(image)
@@ -56,17 +88,86 @@ def test_an_opaque_layer_hides_everything_below(image: Image.Image) -> None:
     assert composite([Layer(image=image), Layer(image=lid)]).tobytes() == lid.tobytes()
 
 
-@given(st.lists(placed_layers(), min_size=1, max_size=3))
-def test_hidden_and_clear_layers_change_nothing(layers: list[Layer]) -> None:
-    ghost = Image.new("RGBA", (5, 5), "red")
-    extra = [Layer(image=ghost, visible=False), Layer(image=ghost, opacity=0.0)]
-    assert composite([*layers, *extra], 8, 8).tobytes() == composite(layers, 8, 8).tobytes()
+@given(st.lists(layers_of_all_kinds(), max_size=3), layers_of_all_kinds(), st.integers(0, 3))
+def test_hidden_and_clear_layers_change_nothing(layers: list[Layer], ghost: Layer, place: int) -> None:
+    without = composite(layers, 8, 8).tobytes()
+    for extra in (dataclasses.replace(ghost, visible=False), dataclasses.replace(ghost, opacity=0.0)):
+        assert composite([*layers[:place], extra, *layers[place:]], 8, 8).tobytes() == without
+
+
+@given(st.lists(layers_of_all_kinds(), min_size=1, max_size=4))
+def test_names_and_groups_are_labels(layers: list[Layer]) -> None:
+    bare = [dataclasses.replace(layer, name="", group="") for layer in layers]
+    assert composite(layers, 9, 7).tobytes() == composite(bare, 9, 7).tobytes()
+
+
+def test_order_counts_for_every_layer() -> None:
+    colours = ["red", "lime", "blue"]
+    for below, above in pairwise([*colours, "red"]):
+        stack = [Layer(image=Image.new("RGBA", (1, 1), colour)) for colour in (below, above)]
+        assert composite(stack).tobytes() == stack[1].image.tobytes()
+
+
+@given(layers_of_all_kinds())
+def test_a_baked_layer_is_the_same_layer_in_pixels(layer: Layer) -> None:
+    canvas = (0, 0, 14, 12)
+    baked = layer.baked(canvas)
+    assert (baked.scale, baked.flip_x, baked.flip_y) == (1.0, False, False)
+    assert (baked.name, baked.blend, baked.group, baked.opacity) == (
+        layer.name,
+        layer.blend,
+        layer.group,
+        layer.opacity,
+    )
+    left, top, right, bottom = baked.box
+    assert 0 <= left < right <= 14 and 0 <= top < bottom <= 12
+    assert composite([baked], 14, 12).tobytes() == composite([layer], 14, 12).tobytes()
+    # Cropped to what shows: nothing left to crop, unless it is the one clear pixel of a layer without anything.
+    assert baked.image.getbbox() in {(0, 0, *baked.image.size), None}
+
+
+@given(rgba_images(), st.booleans(), st.booleans())
+def test_mirroring_twice_is_the_layer_again(image: Image.Image, flip_x: bool, flip_y: bool) -> None:
+    flipped = np.asarray(image)[:: -1 if flip_y else 1, :: -1 if flip_x else 1]
+    made = composite([Layer(image=image, x=3, y=2, flip_x=flip_x, flip_y=flip_y)])
+    assert made.tobytes() == composite([Layer(image=Image.fromarray(flipped.copy(), "RGBA"), x=3, y=2)]).tobytes()
+
+
+@given(rgba_images(), st.floats(0.01, 4))
+def test_scaling_is_the_resampling_that_heeds_alpha(image: Image.Image, scale: float) -> None:
+    layer = Layer(image=image, scale=scale)
+    made = composite([layer])
+    assert made.size == (layer.width, layer.height)
+    assert max(abs(layer.width - image.width * scale), abs(layer.height - image.height * scale)) <= 1
+    expected = composite([Layer(image=resize_layer(image, made.size))])
+    assert np.abs(pixels(made)[..., 3] - pixels(expected)[..., 3]).max() <= 1
+    shown = pixels(expected)[..., 3] >= 64
+    assert np.abs(pixels(made) - pixels(expected))[shown].max(initial=0) <= 4
+
+
+def test_the_seam_of_a_scaled_layer_stays_free_of_hidden_colours() -> None:
+    image = Image.new("RGBA", (8, 8), (0, 255, 0, 0))
+    image.paste((200, 10, 30, 255), (0, 0, 4, 8))
+    made = pixels(composite([Layer(image=image, scale=3.0)]))
+    shown = made[..., 3] >= 16
+    assert made[shown][:, 1].max() <= 24
+
+
+def test_a_corner_of_a_huge_layer_is_the_corner_of_the_whole() -> None:
+    rng = np.random.default_rng(1)
+    image = Image.fromarray(rng.integers(0, 256, (40, 30, 4), dtype=np.uint8), "RGBA")
+    whole = pixels(composite([Layer(image=image, scale=5.0)]))
+    part = pixels(composite([Layer(image=image, scale=5.0, x=-60, y=-70)], 50, 60))
+    assert np.abs(part - whole[70:130, 60:110])[part[..., 3] > 8].max() <= 8
+    assert composite([Layer(image=image, scale=32.0, x=-700, y=-900)], 10, 10).size == (10, 10)
 
 
 def test_the_canvas_holds_every_layer_and_stays_when_one_is_hidden() -> None:
     small, wide = Image.new("RGBA", (4, 3), "red"), Image.new("RGBA", (10, 2), "blue")
     assert composite([Layer(image=small), Layer(image=wide, x=5, y=6)]).size == (15, 8)
     assert composite([Layer(image=small), Layer(image=wide, x=5, y=6, visible=False)]).size == (15, 8)
+    assert canvas_size([Layer(image=small, scale=2.5), Layer(image=wide, scale=0.01, x=9)]) == (10, 8)
+    assert canvas_size([Layer(image=small, scale=2.5)], width=3) == (3, 8)
 
 
 def test_background_goes_below_everything() -> None:

@@ -1,5 +1,6 @@
 """Decompose and edit on tiny checkpoints: what comes out, what is reported, how it stops, what it refuses."""
 
+import operator
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +13,8 @@ from PIL import Image
 
 from llm_dit.errors import (
     DeviceError,
+    DeviceLostError,
+    DiskFullError,
     EditOnlyError,
     EngineError,
     ImageError,
@@ -90,7 +93,16 @@ def test_canceling_stops_within_a_step_and_the_next_run_works(
         (torch.OutOfMemoryError("CUDA out of memory"), OutOfMemoryError),
         (RuntimeError("MPS backend out of memory"), OutOfMemoryError),
         (RuntimeError("Found no NVIDIA driver on your system"), DeviceError),
-        (OSError(28, "No space left on device"), EngineError),
+        (torch.AcceleratorError("CUDA error: out of memory"), OutOfMemoryError),
+        (RuntimeError("CUDA error: no kernel image is available for execution on the device"), DeviceError),
+        (torch.AcceleratorError("CUDA error: device-side assert triggered"), DeviceLostError),
+        (RuntimeError("CUDA error: an illegal memory access was encountered"), DeviceLostError),
+        (RuntimeError("CUDA error: unspecified launch failure"), DeviceLostError),
+        (RuntimeError("cuDNN error: CUDNN_STATUS_EXECUTION_FAILED"), DeviceLostError),
+        (RuntimeError("CUDA error: uncorrectable ECC error encountered"), DeviceLostError),
+        (torch.AcceleratorError("an error that is new"), DeviceLostError),
+        (RuntimeError("probability tensor contains either `inf`, `nan` or element < 0"), NonFiniteOutputError),
+        (OSError(28, "No space left on device"), DiskFullError),
     ],
 )
 def test_failures_have_names_and_advice(
@@ -108,12 +120,39 @@ def test_failures_have_names_and_advice(
     assert raised.__traceback__ is None, "its frames would keep the run's tensors"
 
 
-def test_numbers_out_of_range_are_no_picture(shared_pipe: QwenImageDiffusersPipeline, picture: Image.Image) -> None:
-    pipeline = shared_pipe._models._pipelines["QwenImageLayeredPipeline"]
-    hook = pipeline.transformer.register_forward_hook(lambda _module, _inputs, output: (output[0] * torch.nan,))
-    with pytest.raises(NonFiniteOutputError, match="bfloat16"):
-        run(shared_pipe, picture)
-    hook.remove()
+@pytest.mark.parametrize(
+    ("name", "part", "number"),
+    [
+        ("QwenImageLayeredPipeline", "transformer", torch.nan),
+        ("QwenImageLayeredPipeline", "transformer", torch.inf),
+        ("QwenImageLayeredPipeline", "vae.decoder", torch.nan),  # the decoder makes ±inf white and black by itself
+        ("QwenImageEditPlusPipeline", "transformer", torch.nan),
+        ("QwenImageEditPlusPipeline", "vae.decoder", torch.nan),
+    ],
+)
+def test_numbers_out_of_range_are_no_picture(
+    shared_pipe: QwenImageDiffusersPipeline, picture: Image.Image, name: str, part: str, number: float
+) -> None:
+    def spoil(_module: object, _inputs: object, output: Any) -> Any:
+        return (output[0] + number, *output[1:]) if isinstance(output, tuple) else output + number
+
+    module = operator.attrgetter(part)(shared_pipe._models._pipelines[name])
+    hook = module.register_forward_hook(spoil)
+    try:
+        with pytest.raises(NonFiniteOutputError, match="bfloat16"):
+            if name == "QwenImageLayeredPipeline":
+                run(shared_pipe, picture)
+            else:
+                shared_pipe.edit_layer(picture, "make it blue", num_inference_steps=1, seed=3)
+    finally:
+        hook.remove()
+
+
+def test_a_layer_that_shows_nothing_keeps_its_alpha(shared_pipe: QwenImageDiffusersPipeline) -> None:
+    layer = Image.new("RGBA", (64, 48), (200, 10, 20, 0))
+    edited = shared_pipe.edit_layer(layer, "make it blue", num_inference_steps=1, seed=3)
+    assert (edited.mode, edited.size) == ("RGBA", layer.size)
+    assert edited.getchannel("A").tobytes() == layer.getchannel("A").tobytes()
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import httpx
 import numpy as np
+import psd_tools
 import pytest
 from PIL import Image, ImageDraw
 
@@ -99,6 +100,48 @@ def test_composite_takes_single_pictures_and_zips(tmp_path: Path) -> None:
     assert made.shape == (4, 4, 4) and made[0, 3].tolist() == [0, 0, 255, 128]
 
 
+def bundle_of_two(path: Path) -> None:
+    """Write a ZIP with a red ground of 8 × 8 and, multiplied, a blue square of 2 × 2 at twice its size."""
+    manifest = {
+        "width": 8,
+        "height": 8,
+        "layers": [
+            {"file": "ground.png", "name": "Ground"},
+            {"file": "square.png", "name": "四角", "x": 4, "scale": 2, "blend": "multiply", "group": "Top"},
+        ],
+    }
+    for name, side, color in (("ground", 8, "red"), ("square", 2, "blue")):
+        Image.new("RGBA", (side, side), color).save(path.with_name(f"{name}.png"))
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.write(path.with_name("ground.png"), "ground.png")
+        archive.write(path.with_name("square.png"), "square.png")
+        archive.writestr("manifest.json", json.dumps(manifest))
+
+
+def test_composite_and_export_heed_what_a_bundle_says(tmp_path: Path) -> None:
+    bundle_of_two(tmp_path / "stack.zip")
+    done = run("composite", "stack.zip", "-o", "flat.png", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    flat = pixels(tmp_path / "flat.png")
+    assert flat[1, 5].tolist() == flat[3, 7].tolist() == [0, 0, 0, 255]
+    assert flat[5, 5].tolist() == flat[1, 3].tolist() == [255, 0, 0, 255]
+    for suffix in ("psd", "PPTX", "zip"):
+        done = run("export", "stack.zip", "-o", f"out.{suffix}", cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+        assert f"out.{suffix}: 2 layers" in done.stdout
+    document = psd_tools.PSDImage.open(tmp_path / "out.psd")
+    assert [layer.name for layer in document.descendants()] == ["Ground", "Top", "四角"]
+    layers, _ = read_bundle(zipfile.Path(tmp_path / "out.zip"))
+    assert [(layer.scale, layer.blend, layer.group) for layer in layers] == [(1, "normal", ""), (2, "multiply", "Top")]
+
+
+def test_a_jpeg_takes_the_background_it_is_given(tmp_path: Path) -> None:
+    Image.new("RGBA", (8, 8)).save(tmp_path / "clear.png")
+    done = run("export", "clear.png", "-o", "out.jpeg", "--background", "#2040c0", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert np.abs(pixels(tmp_path / "out.jpeg")[4, 4] - [0x20, 0x40, 0xC0, 255]).max() <= 3
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
@@ -108,6 +151,11 @@ def test_composite_takes_single_pictures_and_zips(tmp_path: Path) -> None:
         (["edit", "poster.png", "add a hat"], "Qwen-Image"),
         (["edit", "poster.png", "make it blue", "-o", "gone/out.png"], "cannot be written"),
         (["composite", "empty"], "not a layer bundle"),
+        (["export", "poster.png", "-o", "poster.gif"], ".psd"),
+        (["export", "poster.png", "-o", "poster"], ".psd"),
+        (["export", "empty", "-o", "poster.psd"], "not a layer bundle"),
+        (["export", "poster.png", "-o", "poster.jpg", "--background", "red"], "--background must be"),
+        (["export", "poster.png", "-o", "gone/poster.psd"], "cannot be written"),
         (["decompose", "poster.png", "--config", "gone.toml"], "gone.toml"),
         (["decompose", "poster.png", "--profile", "nobody"], "nobody"),
         (["decompose", "poster.png", "--engine", "magic"], "engine"),
@@ -148,7 +196,53 @@ def test_serve_says_where_the_page_is_and_ends_on_a_signal(tmp_path: Path) -> No
     assert "Traceback" not in log.read_text()
 
 
-@pytest.mark.parametrize("command", ["serve", "decompose", "edit", "composite", "doctor"])
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1"])
+def test_serve_opens_to_other_machines_with_a_token_only(tmp_path: Path, host: str) -> None:
+    done = run("serve", "--host", host, "--port", 0, cwd=tmp_path)
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+    assert "LLM_DIT_SERVER__TOKEN" in done.stderr
+    assert "--insecure" in done.stderr
+    command = re.search(rf"^  (.*llm-dit serve --host {host} --port 0) --token=(\S{{16}})$", done.stderr, re.MULTILINE)
+    assert command is not None, done.stderr
+    again = run("serve", "--host", host, "--port", 0, cwd=tmp_path)
+    assert command[2] not in again.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--token", "two words"], "the command line: server.token = … will not do: it must be of ASCII letters"),
+        (["--allow-host", "*"], "server.allowed_hosts = ['*'] will not do: each must be a name or an address"),
+    ],
+)
+def test_serve_refuses_what_could_not_work(tmp_path: Path, arguments: list[str], says: str) -> None:
+    line = one_line_error(run("serve", *arguments, cwd=tmp_path), 2)
+    assert says in line
+    assert "two words" not in line
+
+
+def test_serve_takes_its_door_from_the_command_line_and_keeps_the_token_to_itself(tmp_path: Path) -> None:
+    token, log = "a-token-of-the-tests", tmp_path / "log"
+    options = ["--port", "0", "--token", token, "--allow-host", "studio.lan", "--allow-host", "[::1]"]
+    with log.open("wb") as output:
+        server = subprocess.Popen([*COMMAND, "serve", *options], cwd=tmp_path, stdout=output, stderr=output)
+        try:
+            wait_until(lambda: re.search(r"http://127\.0\.0\.1:\d+", log.read_text()), what="the address")
+            address = re.search(r"http://127\.0\.0\.1:\d+", log.read_text())
+            assert address is not None
+            wait_until(lambda: httpx.get(f"{address[0]}/livez").status_code == 200, what="/livez")
+            answer = httpx.get(f"{address[0]}/docs", headers={"Host": "studio.lan"})
+            assert (answer.status_code, "server" in answer.headers) == (401, False)
+            assert httpx.get(f"{address[0]}/docs", headers={"Authorization": f"Bearer {token}"}).status_code == 200
+            assert httpx.get(f"{address[0]}/livez", headers={"Host": "other.lan"}).status_code == 400
+        finally:
+            server.send_signal(signal.SIGTERM)
+            server.wait(timeout=20)
+    assert token not in log.read_text()
+
+
+@pytest.mark.parametrize("command", ["serve", "decompose", "edit", "composite", "export", "doctor"])
 def test_help_teaches_by_example(command: str, tmp_path: Path) -> None:
     done = run(command, "--help", cwd=tmp_path)
     assert done.returncode == 0

@@ -12,10 +12,11 @@ from PIL import Image
 from llm_dit.errors import LLMDiTError
 from llm_dit.pipelines.base import Progress
 from server.errors import WorkerLostError
-from server.host import PipelineHost
+from server.host import Patience, PipelineHost
 from server.inputs import EditLayerInput, JobResult
+from server.metrics import Metrics, Readings
 from server.store import ImageStore
-from server.worker import Worker
+from server.worker import Watch, Worker
 from tests.pictures import png
 
 Run = Callable[..., Awaitable[JobResult]]
@@ -25,7 +26,11 @@ Run = Callable[..., Awaitable[JobResult]]
 async def hosting(folder: Path, cancel_grace_s: float = 5) -> AsyncIterator[tuple[PipelineHost, Run]]:
     """Yield a host around `StepPipeline` and a function that runs an edit on it."""
     image = ImageStore(folder).put(png(Image.new("RGBA", (4, 4))))
-    host = PipelineHost(lambda: Worker("tests.pipelines:StepPipeline", folder), cancel_grace_s=cancel_grace_s)
+    metrics = Metrics(lambda: Readings(version="", engine="steps", queue_length=0, running=0, ready=True))
+    watch = Watch(run_s=60, load_s=60)
+    host = PipelineHost(
+        lambda: Worker("tests.pipelines:StepPipeline", folder, watch=watch), Patience(cancel_s=cancel_grace_s), metrics
+    )
 
     async def run(behaviour: str = "", steps: int = 3, on_progress: Callable[[Progress], None] = print) -> JobResult:
         job_input = EditLayerInput(
@@ -128,6 +133,23 @@ def test_what_a_run_raises_arrives_and_frees_the_lock(tmp_path: Path) -> None:
                     await run(behaviour)
                 assert caught.value.code == code
                 assert (await run()).engine == "steps"
+
+    asyncio.run(scenario())
+
+
+def test_no_run_begins_in_a_process_that_is_about_to_end(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with hosting(tmp_path) as (host, run):
+            for behaviours in (["lose device"], ["oom", "oom"]):
+                await run()
+                pid = host.worker_pid
+                for behaviour in behaviours:
+                    with pytest.raises(LLMDiTError):
+                        await run(behaviour)
+                # The process has been killed, and nothing has had the time to notice its end.
+                assert host.state == "loading"
+                assert (await run()).engine == "steps"
+                assert host.worker_pid != pid
 
     asyncio.run(scenario())
 

@@ -52,6 +52,35 @@ def test_environment_names_file_profile_and_every_key(file: Path) -> None:
     assert settings.qwen_image.resolution == 1024
 
 
+def test_the_door_is_set_from_file_and_environment(file: Path) -> None:
+    file.write_text('[default.server]\ntoken = "secret-of-the-file"\nallowed_hosts = ["Studio.lan", "fd00::0:7"]\n')
+    server = load_settings(file, environment={}).server
+    assert server.allowed_hosts == ("studio.lan", "[fd00::7]")
+    assert "secret" not in repr(server) + str(server.model_dump(mode="json"))
+    environment = {"LLM_DIT_SERVER__ALLOWED_HOSTS": "192.168.1.20, nas.local", "LLM_DIT_SERVER__INSECURE": "true"}
+    server = load_settings(file, environment=environment).server
+    assert (server.allowed_hosts, server.insecure) == (("192.168.1.20", "nas.local"), True)
+    assert load_settings(file, environment={"LLM_DIT_SERVER__ALLOWED_HOSTS": ""}).server.allowed_hosts == ()
+
+
+@pytest.mark.parametrize(
+    "name", ["*", "*.lan", "", "studio.lan:8000", "http://studio.lan", "a b", "0.0.0.0", "::", "é"]
+)
+def test_what_is_no_host_is_not_allowed_as_one(name: str) -> None:
+    with pytest.raises(
+        SettingsError, match=r"server\.allowed_hosts = .* will not do: each must be a name or an address"
+    ):
+        load_settings(overrides={"server": {"allowed_hosts": [name]}}, environment={})
+
+
+@pytest.mark.parametrize("token", ["two words", "é" * 20, "line\n", "\x7f"])
+def test_a_token_that_will_not_do_is_not_repeated(token: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        load_settings(overrides={"server": {"token": token}}, environment={})
+    assert "server.token = … will not do: it must be of ASCII letters" in caught.value.message
+    assert token not in caught.value.message
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

@@ -4,9 +4,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from llm_dit.errors import EditOnlyError, InputError, LLMDiTError
-from server.errors import NotFoundError, SettingsError
-from web.errors import STATUS, error_body, status_of
+from llm_dit.errors import DeviceLostError, DiskFullError, EditOnlyError, InputError, LLMDiTError, WeightsError
+from server.errors import NotFoundError, QueueFullError, SettingsError, WorkerLostError
+from tests.conftest import ROOT
+from web.errors import STATUS, error_body, retry_after_s, status_of
 
 
 def errors(base: type[LLMDiTError] = LLMDiTError) -> Iterator[type[LLMDiTError]]:
@@ -31,6 +32,30 @@ def test_codes_are_told_apart() -> None:
 
 def test_what_another_try_will_not_change_does_not_ask_for_one() -> None:
     assert status_of(EditOnlyError("x")) == 409
+
+
+@pytest.mark.parametrize(
+    ("error", "wait_s"),
+    [
+        (QueueFullError("x", retry_after_s=17), 17),
+        (DeviceLostError("x"), 5),
+        (DiskFullError("x"), 5),
+        (WorkerLostError("x"), 5),
+        (WeightsError("x"), 60),
+    ],
+)
+def test_a_503_says_when_another_try_may_help(error: LLMDiTError, wait_s: int) -> None:
+    assert status_of(error) == 503
+    assert retry_after_s(error) == wait_s
+
+
+def test_every_503_is_in_the_documentation() -> None:
+    page = (ROOT / "docs/operating.md").read_text()
+    unavailable = [
+        error.code for error in CLASSES if next(STATUS[base] for base in error.__mro__ if base in STATUS) == 503
+    ]
+    assert len(unavailable) > 10
+    assert [code for code in (*unavailable, "loading") if f"| `{code}` |" not in page] == []
 
 
 def test_python_names_become_those_of_http() -> None:

@@ -79,7 +79,7 @@ def test_a_run_that_ignores_its_cancel_is_killed(start_service: Callable[..., Se
 
 @pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGTERM])
 def test_the_worker_ends_with_the_service(start_service: Callable[..., Service], end: signal.Signals) -> None:
-    service = start_service(app="tests.app:app")
+    service = start_service(app="tests.app:app", environment={"LLM_DIT_SERVER__DRAIN_S": "0.2"})
     with httpx.Client(base_url=service.url) as client:
         client.post(
             "/api/qwen-image/decompose",
@@ -113,7 +113,7 @@ def test_a_worker_that_dies_while_it_loads_is_told(start_service: Callable[..., 
 @pytest.mark.parametrize("path", ["/api/qwen-image/decompose", "/api/images"])
 def test_a_client_that_leaves_while_it_sends_is_no_fault(stepping_service: Service, path: str) -> None:
     media_type = "image/png" if path == "/api/images" else "application/json"
-    head = f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Type: {media_type}\r\nContent-Length: 1000\r\n\r\n"
+    head = f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: {media_type}\r\nContent-Length: 1000\r\n\r\n"
     before = stepping_service.log.count("Traceback")
     address = httpx.URL(stepping_service.url)
     with socket.create_connection((address.host, address.port)) as connection:

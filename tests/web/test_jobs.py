@@ -1,46 +1,14 @@
 """The life of a job over HTTP: queued, followed, canceled, left."""
 
-import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import pytest
 
 from tests.conftest import Service, wait_until
-from tests.pictures import SQUARE_URL
-
-ASYNC = {"Prefer": "respond-async"}
-
-
-def start(client: httpx.Client, prompt: str = "", steps: int = 3) -> str:
-    fields = {"image": SQUARE_URL, "prompt": prompt, "steps": steps, "layer_num": 1}
-    answer = client.post("/api/qwen-image/decompose", json=fields, headers=ASYNC)
-    assert answer.status_code == 202, answer.text
-    assert answer.headers["location"] == f"/api/jobs/{answer.json()['id']}"
-    return str(answer.headers["location"])
-
-
-def events(client: httpx.Client, job: str, last_id: int | None = None) -> Iterator[tuple[int, str, dict[str, object]]]:
-    """Yield the id, name and job of each event until the stream ends."""
-    headers = {} if last_id is None else {"Last-Event-ID": str(last_id)}
-    with client.stream("GET", f"{job}/events", headers=headers) as stream:
-        assert stream.headers["content-type"].startswith("text/event-stream")
-        event: dict[str, str] = {}
-        for line in stream.iter_lines():
-            if line:
-                name, _, value = line.partition(": ")
-                event[name] = value
-            elif "data" in event:
-                yield int(event["id"]), event["event"], json.loads(event["data"])
-                event = {}
-
-
-def queue(client: httpx.Client) -> dict[str, int]:
-    return client.get("/api/qwen-image/status").json()["queue"]
-
-
-def wait_idle(client: httpx.Client) -> None:
-    wait_until(lambda: queue(client)["running"] + queue(client)["length"] == 0, what="an idle queue")
+from tests.pictures import DISC_URL, SQUARE_URL
+from tests.web.jobs import ASYNC, DECOMPOSE, events, fields, metric, queue, start, wait_for, wait_idle
 
 
 def test_a_job_is_followed_to_its_result(client: httpx.Client) -> None:
@@ -154,3 +122,93 @@ def test_old_jobs_are_forgotten(start_service: Callable[..., Service]) -> None:
         jobs = [start(client, steps=1) for _ in range(4)]
         wait_until(lambda: client.get(jobs[-1]).json()["status"] == "succeeded", what="the last job")
         assert [client.get(job).status_code for job in jobs] == [404, 404, 200, 200]
+
+
+def test_a_list_holds_ones_own_jobs_newest_first(client: httpx.Client) -> None:
+    jobs = [start(client, steps=1) for _ in range(3)]
+    listed = client.get("/api/jobs", params={"limit": 3}).json()["jobs"]
+    assert [f"/api/jobs/{job['id']}" for job in listed] == jobs[::-1]
+    assert client.get("/api/jobs", headers={"X-Forwarded-For": "127.0.0.7"}).json() == {"jobs": []}
+    assert client.get("/api/jobs?limit=0").status_code == 422
+
+
+def test_clients_take_turns(client: httpx.Client) -> None:
+    wait_idle(client)
+    blocker = start(client, "slow", steps=100)
+    mine = [start(client, steps=1) for _ in range(3)]
+    theirs = start(client, steps=1, headers={"X-Forwarded-For": "127.0.0.8"})
+    assert [client.get(job).json()["position"] for job in [theirs, *mine]] == [1, 2, 3, 4]
+    client.delete(blocker)
+    wait_for(client, mine[-1], "succeeded")
+
+
+def test_a_job_says_when_it_will_end_by_what_was_measured(client: httpx.Client) -> None:
+    wait_for(client, start(client, "slow", steps=37), "succeeded")
+    running, waiting = start(client, "slow", steps=37), start(client, "slow", steps=37)
+    first, second = client.get(running).json()["eta_s"], client.get(waiting).json()["eta_s"]
+    assert 0 < first < second
+    for job in (running, waiting):
+        client.delete(job)
+
+
+def test_the_same_key_is_the_same_job(client: httpx.Client) -> None:
+    before = metric(client, "llm_dit_jobs_taken_total")
+    headers = {"Idempotency-Key": "once"}
+    with ThreadPoolExecutor(4) as threads:
+        jobs = set(threads.map(lambda _: start(client, "slow", 5, headers), range(4)))
+    (job,) = jobs
+    assert (
+        client.post(DECOMPOSE, json=fields("slow", 5), headers=headers).json()["seed"]
+        == (client.get(job).json()["result"]["seed"])
+    )
+    assert metric(client, "llm_dit_jobs_taken_total") == before + 1
+
+    other = client.post(DECOMPOSE, json=fields("slow", 6), headers=headers)
+    assert (other.status_code, other.json()["code"]) == (422, "idempotency_key_reused")
+    assert start(client, "slow", 6, {**headers, "X-Forwarded-For": "127.0.0.9"}) != job, "keys are each client's own"
+
+
+def test_a_key_whose_job_came_to_nothing_may_try_again(client: httpx.Client) -> None:
+    headers = {"Idempotency-Key": "again"}
+    job = start(client, "slow", 100, headers)
+    client.delete(job)
+    again = start(client, "slow", 100, headers)
+    assert again != job
+    client.delete(again)
+
+
+@pytest.mark.parametrize("key", ["", "a b", "é", "k" * 256])
+def test_a_key_that_will_not_do(client: httpx.Client, key: str) -> None:
+    answer = client.post(DECOMPOSE, json=fields(), headers={"Idempotency-Key": key.encode()})  # type: ignore[dict-item]
+    assert answer.status_code == 422
+    assert answer.json()["error"]["param"] == "idempotency-key"
+
+
+def test_the_same_request_twice_in_flight_runs_once(client: httpx.Client) -> None:
+    before = metric(client, "llm_dit_jobs_taken_total")
+    with ThreadPoolExecutor(2) as threads:
+        answers = list(threads.map(lambda _: client.post(DECOMPOSE, json=fields("slow", 5, seed=7)), range(2)))
+    assert answers[0].json() == answers[1].json()
+    assert metric(client, "llm_dit_jobs_taken_total") == before + 1
+    assert start(client, "slow", 5) != start(client, "slow", 5), "without a seed two results are asked for"
+    wait_idle(client)
+
+
+def test_one_of_two_who_wait_for_a_job_may_leave(client: httpx.Client) -> None:
+    wait_idle(client)
+    body = fields("slow", 40, seed=8)
+    with ThreadPoolExecutor(1) as threads:
+        stays = threads.submit(lambda: client.post(DECOMPOSE, json=body))
+        wait_until(lambda: queue(client)["running"], what="the run")
+        with pytest.raises(httpx.ReadTimeout):
+            client.post(DECOMPOSE, json=body, timeout=0.2)
+        assert stays.result().status_code == 200
+
+
+def test_a_client_may_be_held_to_its_share(start_service: Callable[..., Service]) -> None:
+    service = start_service(app="tests.app:app", environment={"LLM_DIT_SERVER__MAX_QUEUE_PER_CLIENT": "1"})
+    with httpx.Client(base_url=service.url, timeout=30) as client:
+        start(client, "slow", steps=100), start(client, "slow", steps=100)
+        answer = client.post(DECOMPOSE, json=fields())
+        assert (answer.status_code, answer.json()["code"]) == (503, "queue_full")
+        start(client, headers={"X-Forwarded-For": "127.0.0.10"}, image=DISC_URL)

@@ -30,12 +30,26 @@ def test_decompose_answers_with_the_composite_and_the_layers(client: httpx.Clien
     assert body == {
         "layer_count": 3,
         "seed": 7,
+        "warnings": [],
         "prompt": "a square",
         "resolution": 640,
         "width": 48,
         "height": 48,
         "engine": "steps",
     }
+
+
+def test_a_result_of_one_color_is_told(client: httpx.Client) -> None:
+    two_colors = square()
+    two_colors.paste((250, 240, 20), (10, 10, 20, 20))
+    colorful, plain = as_data_url(png(two_colors)), as_data_url(png(square()))
+    black = post(client, "decompose", image=colorful, prompt="black", steps=1)
+    assert black.status_code == 200
+    (warning,) = black.json()["warnings"]
+    assert "one color" in warning and "another seed" in warning
+    assert post(client, "edit-layer", image=colorful, instruction="red", steps=1).json()["warnings"] == [warning]
+    for image, prompt in [(colorful, ""), (plain, ""), (plain, "black")]:
+        assert post(client, "decompose", image=image, prompt=prompt, steps=1).json()["warnings"] == []
 
 
 def test_a_seed_is_chosen_and_told_when_none_is_given(client: httpx.Client) -> None:
@@ -52,7 +66,7 @@ def test_edit_layer_takes_the_image_under_both_names(client: httpx.Client, field
     edited = from_data_url(body.pop("image"))
     assert edited.getchannel("A").tobytes() == disc().getchannel("A").tobytes()
     assert body.pop("generation_time") >= 0
-    assert body == {"width": 48, "height": 48, "seed": 200, "engine": "steps"}
+    assert body == {"width": 48, "height": 48, "seed": 200, "warnings": [], "engine": "steps"}
 
 
 def test_edit_layer_gives_the_png_itself_to_who_accepts_it(client: httpx.Client) -> None:
@@ -149,7 +163,6 @@ def test_what_runs_here_is_told(client: httpx.Client) -> None:
     assert status["memory"]["used_bytes"] > 1_000_000
     config = client.get("/api/qwen-image/config").json()
     assert config["defaults"] == {"layer_num": 4, "resolution": 640, "steps": 50, "cfg_scale": 4.0}
-    assert config["limits"]["export_formats"] == ["zip", "png"]
     assert client.get("/api/qwen-image/edit-status").json()["available"] is True
     assert client.get("/livez").json() == {"status": "alive"}
     assert client.get("/readyz").json()["engine"] == "classical"

@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from tests.conftest import ROOT, Service
-from web.middleware import SECURITY_HEADERS
+from web.middleware import SECURE_CONTEXT_HEADERS, SECURITY_HEADERS
 
 FILES = sorted(str(path.relative_to(ROOT)) for path in (ROOT / "static").rglob("*.*") if path.suffix)
 
@@ -38,8 +38,8 @@ def test_every_file_of_the_page_has_its_type(client: httpx.Client, path: str) ->
 
 @pytest.mark.parametrize("path", ["/", "/docs", "/livez", "/nothing", "/static/css/base.css", "/api/openapi.json"])
 def test_every_answer_carries_the_security_headers(client: httpx.Client, path: str) -> None:
-    headers = client.get(path).headers
-    assert {name: headers[name] for name in SECURITY_HEADERS} == SECURITY_HEADERS
+    headers, wanted = client.get(path).headers, SECURITY_HEADERS | SECURE_CONTEXT_HEADERS
+    assert {name: headers[name] for name in wanted} == wanted
     assert headers["x-request-id"]
     assert "access-control-allow-origin" not in headers
 

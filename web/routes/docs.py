@@ -9,6 +9,7 @@ from fastapi.templating import Jinja2Templates
 
 from web.openapi import describe
 from web.reference import operations
+from web.state import state_of
 
 FOLDER = Path(__file__).parents[1] / "docs"
 
@@ -18,15 +19,21 @@ templates = Jinja2Templates(FOLDER)
 
 @router.get("/api/openapi.json")
 def openapi(request: Request) -> dict[str, Any]:
-    return describe(cast(FastAPI, request.app))
+    return _describe(request)
 
 
 @router.get("/docs")
 def docs(request: Request) -> Response:
-    document = describe(cast(FastAPI, request.app))
-    return templates.TemplateResponse(request, "page.html", {**document["info"], "groups": list(operations(document))})
+    document = _describe(request)
+    shown = {**document["info"], "groups": list(operations(document)), "needs_token": "security" in document}
+    return templates.TemplateResponse(request, "page.html", shown)
 
 
 @router.get("/docs/page.css")
 def stylesheet() -> Response:
     return FileResponse(FOLDER / "page.css", media_type="text/css", headers={"Cache-Control": "no-cache"})
+
+
+def _describe(request: Request) -> dict[str, Any]:
+    token = state_of(request)["settings"].server.token
+    return describe(cast(FastAPI, request.app), needs_token=bool(token.get_secret_value()))

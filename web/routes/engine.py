@@ -3,7 +3,10 @@
 from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
+from llm_dit.blending import BLEND_MODES
+from llm_dit.exports.formats import EXPORT_NAMES
 from llm_dit.images import FORMATS
+from llm_dit.layer import MAX_SCALE, MIN_SCALE
 from llm_dit.pipelines.base import MAX_SEED, PipelineStatus
 from server.memory import memory_of
 from web.state import StateDep, engine_label
@@ -26,7 +29,7 @@ class StatusResponse(BaseModel):
     engine: str
     engine_label: str
     device: str
-    state: str = Field(description="`loading`, `ready` or `failed`.")
+    state: str = Field(description="`loading`, `ready`, `unloaded` (the next job loads it again) or `failed`.")
     error: str | None = Field(description="What keeps the engine from loading, and what to do.")
     memory: MemoryResponse | None = Field(description="Of the worker process; null when it is not known.")
     device_memory: MemoryResponse | None = Field(description="Of the accelerator, after the latest run.")
@@ -55,7 +58,9 @@ class LimitsResponse(BaseModel):
     max_pixels: int
     max_side: int
     image_formats: list[str] = [name.lower() for name in FORMATS]
-    export_formats: list[str] = ["zip", "png"]
+    export_formats: tuple[str, ...] = EXPORT_NAMES
+    blend_modes: tuple[str, ...] = BLEND_MODES
+    scale: tuple[float, float] = (MIN_SCALE, MAX_SCALE)
 
 
 class ConfigResponse(BaseModel):
@@ -73,12 +78,13 @@ class EditStatusResponse(BaseModel):
 @router.get("/status")
 async def status(state: StateDep) -> StatusResponse:
     """Say which engine runs, what it has loaded, and how long the queue is."""
-    engine, host, jobs, loaded = state["engine"], state["host"], state["jobs"], state["host"].status
+    engine, host, jobs = state["engine"], state["host"], state["jobs"]
+    known, loaded = host.status, host.loaded
     memory = memory_of(host.worker_pid) if host.worker_pid else None
     return StatusResponse(
         engine=engine.name,
         engine_label=engine_label(state),
-        device=loaded.device if loaded else "",
+        device=known.device if known else "",
         state=host.state,
         error=host.error.message if host.error else None,
         memory=MemoryResponse(used_bytes=memory.used_bytes, total_bytes=memory.total_bytes) if memory else None,
@@ -88,7 +94,7 @@ async def status(state: StateDep) -> StatusResponse:
         edit_available=host.state != "failed",
         reason=engine.reason,
         hint=engine.hint,
-        queue=QueueResponse(length=jobs.length, running=jobs.running, max_length=jobs.max_length),
+        queue=QueueResponse(length=jobs.length, running=jobs.running, max_length=state["settings"].server.max_queue),
     )
 
 
@@ -111,7 +117,7 @@ async def config(state: StateDep) -> ConfigResponse:
 @router.get("/edit-status")
 async def edit_status(state: StateDep) -> EditStatusResponse:
     """Say whether layers can be edited, and whether that can start at once."""
-    loaded = state["host"].status
+    loaded = state["host"].loaded
     return EditStatusResponse(
         available=state["host"].state != "failed",
         edit_model_loaded=loaded is not None and loaded.has_edit_model,

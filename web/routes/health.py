@@ -5,8 +5,10 @@ from typing import Literal
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, Field
 
+from server.errors import StoppingError
 from server.jobs import describe_loading
-from web.errors import RETRY_AFTER_S
+from server.queue import STOPPING
+from web.errors import RETRY_AFTER_S, retry_after_s
 from web.openapi import problems
 from web.problems import problem_response
 from web.state import StateDep, engine_label
@@ -34,14 +36,15 @@ async def livez() -> LiveResponse:
 @router.get("/readyz", response_model=ReadyResponse, responses=problems(503))
 async def readyz(request: Request, state: StateDep) -> ReadyResponse | Response:
     """Say that jobs can run, or why they cannot yet."""
-    engine, host = state["engine"], state["host"]
-    if host.state == "ready":
+    engine, host, jobs = state["engine"], state["host"], state["jobs"]
+    if jobs.ready:
         return ReadyResponse(engine=engine.name, engine_label=engine_label(state), reason=engine.reason)
     loading = f"The engine {engine.label} is {describe_loading(host.loading)}: ask again in a moment."
+    error = StoppingError(STOPPING) if jobs.stopping else host.error
     return problem_response(
         request.state.request_id,
         503,
-        host.error.message if host.error else loading,
-        code=host.error.code if host.error else "loading",
-        headers={"Retry-After": str(RETRY_AFTER_S)},
+        error.message if error else loading,
+        code=error.code if error else "loading",
+        headers={"Retry-After": str(retry_after_s(error) if error else RETRY_AFTER_S)},
     )

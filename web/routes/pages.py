@@ -8,6 +8,8 @@ from fastapi.staticfiles import StaticFiles
 from fastapi.templating import Jinja2Templates
 from starlette.types import Scope
 
+from web.clients import recognize
+
 ROOT = Path(__file__).parents[2]
 
 router = APIRouter(include_in_schema=False)
@@ -15,8 +17,11 @@ templates = Jinja2Templates(ROOT / "templates")
 
 
 @router.get("/")
+@router.get("/p/{project_id}")
 async def page(request: Request) -> Response:
-    return templates.TemplateResponse(request, "index.html", headers={"Cache-Control": "no-cache"})
+    response = templates.TemplateResponse(request, "index.html", headers={"Cache-Control": "no-cache"})
+    recognize(request, response)
+    return response
 
 
 class PageFiles(StaticFiles):

@@ -7,10 +7,13 @@ from fastapi import APIRouter, Depends, Header, Request, Response
 
 from server.inputs import JobInput, JobResult
 from server.jobs import Job
+from server.submission import Submission
 from web.answers import DecomposeResponse, EditLayerResponse, JobResponse, inline_from, job_response, result_response
 from web.body import JobRoute
-from web.images import Picture, image_limits
+from web.clients import client_of
+from web.images import Picture, job_limits
 from web.openapi import problems
+from web.patterns import VISIBLE_ASCII
 from web.schemas import DecomposeRequest, EditLayerRequest
 from web.state import State, StateDep
 from web.waiting import result_of
@@ -40,16 +43,33 @@ def _wants_png(accept: Annotated[str, Header(include_in_schema=False)] = "") -> 
     return "image/png" in {media_range.partition(";")[0].strip().lower() for media_range in accept.split(",")}
 
 
+def _idempotency_key(
+    idempotency_key: Annotated[
+        str | None,
+        Header(
+            min_length=1,
+            max_length=255,
+            pattern=VISIBLE_ASCII,
+            description="A request that comes again with the same key gets the job of the first one.",
+        ),
+    ] = None,
+) -> str | None:
+    return idempotency_key
+
+
 RespondAsync = Annotated[bool, Depends(_respond_async)]
+IdempotencyKey = Annotated[str | None, Depends(_idempotency_key)]
 
 
 @router.post("/decompose", response_model=DecomposeResponse, responses={**ACCEPTED, **REFUSALS})
-async def decompose(body: DecomposeRequest, request: Request, state: StateDep, respond_async: RespondAsync) -> Response:
+async def decompose(
+    body: DecomposeRequest, request: Request, state: StateDep, respond_async: RespondAsync, key: IdempotencyKey
+) -> Response:
     """Take an image apart into layers: `layers[0]` is the composite, then bottom to top."""
-    job_input = body.to_input(await _keep(body.image, state), state["settings"].qwen_image)
+    job = await _submit(body, request, state, key, kept=respond_async)
     if respond_async:
-        return _accept(job_input, request, state)
-    return await _json(job_input, await _run(job_input, request, state), state)
+        return _accepted(job)
+    return await _json(job.job_input, await result_of(job, request, state["jobs"]), state)
 
 
 @router.post("/edit-layer", response_model=EditLayerResponse, responses={**PNG, **ACCEPTED, **REFUSALS})
@@ -58,35 +78,36 @@ async def edit_layer(
     request: Request,
     state: StateDep,
     respond_async: RespondAsync,
+    key: IdempotencyKey,
     wants_png: Annotated[bool, Depends(_wants_png)],
 ) -> Response:
     """Edit one layer by an instruction. The result has the layer's size, so that it drops back into the stack."""
-    job_input = body.to_input(await _keep(body.image, state), state["settings"].qwen_image)
+    job = await _submit(body, request, state, key, kept=respond_async)
     if respond_async:
-        return _accept(job_input, request, state)
-    result = await _run(job_input, request, state)
-    return await (_png(result, state) if wants_png else _json(job_input, result, state))
+        return _accepted(job)
+    result = await result_of(job, request, state["jobs"])
+    return await (_png(result, state) if wants_png else _json(job.job_input, result, state))
 
 
-async def _keep(image: str, state: State) -> str:
-    limits = image_limits(state["settings"].server)
-    return await state["offload"](lambda: Picture(image).keep(state["store"], limits))
+async def _submit(
+    body: DecomposeRequest | EditLayerRequest, request: Request, state: State, key: str | None, *, kept: bool
+) -> Job:
+    limits = job_limits(state["settings"].server, state["engine"], body.output_size)
+    image = await state["offload"](lambda: Picture(body.image).keep(state["store"], limits))
+    submission = Submission(
+        job_input=body.to_input(image, state["settings"].qwen_image),
+        client=client_of(request),
+        key=key,
+        seed_given=body.seed is not None,
+    )
+    job = await state["jobs"].submit(submission, kept=kept)
+    logger.info("request is a job", extra={"request_id": request.state.request_id, "job_id": job.id})
+    return job
 
 
-def _accept(job_input: JobInput, request: Request, state: State) -> Response:
-    job = _submit(job_input, request, state)
+def _accepted(job: Job) -> Response:
     headers = {"Location": f"/api/jobs/{job.id}", "Preference-Applied": "respond-async"}
     return Response(job_response(job.view()).model_dump_json(), 202, headers, media_type="application/json")
-
-
-async def _run(job_input: JobInput, request: Request, state: State) -> JobResult:
-    return await result_of(_submit(job_input, request, state), request, state["jobs"])
-
-
-def _submit(job_input: JobInput, request: Request, state: State) -> Job:
-    job = state["jobs"].submit(job_input)
-    logger.info("request %s: is job %s", request.state.request_id, job.id)
-    return job
 
 
 async def _json(job_input: JobInput, result: JobResult, state: State) -> Response:

@@ -4,14 +4,16 @@ from collections.abc import Sequence
 from typing import Any
 
 from fastapi import APIRouter, Response
-from PIL import Image
 
+from llm_dit.colour import Colour, read_colour
 from llm_dit.errors import InputError
-from llm_dit.exports.zip import export_zip
-from llm_dit.layers import Layer, composite
+from llm_dit.exports.formats import EXPORT_FORMATS, export
+from llm_dit.layer import Layer
+from llm_dit.layers import canvas_size, composite
 from llm_dit.png import encode_png
 from server.settings import ServerSettings
 from web.answers import ImageResponse
+from web.attachments import attachment, file_stem
 from web.body import JsonRoute
 from web.images import data_url, load_stack
 from web.openapi import problems
@@ -23,8 +25,10 @@ router = APIRouter(prefix="/api/qwen-image", tags=["Layers"], route_class=JsonRo
 REFUSALS = problems(400, 413, 415, 422)
 FILE: dict[int | str, dict[str, Any]] = {
     200: {
-        "content": {"application/zip": {}, "image/png": {}},
-        "description": "The file. A ZIP holds composite.png, a PNG for each layer and manifest.json.",
+        "content": {format.media_type: {} for format in EXPORT_FORMATS.values()},
+        "description": "The file, to be saved as `name` and the format's suffix. A ZIP holds composite.png, a PNG for "
+        "each layer and manifest.json with all that is said of them; PSD and OpenRaster keep layers, groups and blend "
+        "modes, a presentation (pptx) has a picture for each layer; png, jpeg and webp are flat.",
     }
 }
 
@@ -34,7 +38,9 @@ async def composite_layers(body: CompositeRequest, state: StateDep) -> Response:
     """Put layers over each other, bottom first, and return one image."""
 
     def work() -> str:
-        image = _flatten(body, _stack(body, state), state)
+        stack = _stack(body, state)
+        width, height = _canvas(body, stack, state["settings"].server)
+        image = composite(stack, width, height, _background(body))
         answer = ImageResponse(image=data_url(encode_png(image)), width=image.width, height=image.height)
         return answer.model_dump_json()
 
@@ -47,10 +53,11 @@ async def export_layers(body: ExportRequest, state: StateDep) -> Response:
 
     def work() -> Response:
         stack = _stack(body, state)
-        if body.format == "png":
-            return _attachment(encode_png(_flatten(body, stack, state)), "composite.png", "image/png")
         width, height = _canvas(body, stack, state["settings"].server)
-        return _attachment(export_zip(stack, width=width, height=height), "layers.zip", "application/zip")
+        kind = EXPORT_FORMATS[body.format]
+        stem = file_stem(body.name, "layers" if kind.layered else "composite")
+        content = export(stack, body.format, width=width, height=height, background=_background(body), title=body.name)
+        return attachment(content, kind.media_type, stem=stem, suffix=kind.suffix)
 
     return await state["offload"](work)
 
@@ -60,33 +67,23 @@ def _stack(body: CompositeRequest, state: State) -> list[Layer]:
     return [layer.to_layer(image) for layer, image in zip(body.layers, images, strict=True)]
 
 
-def _flatten(body: CompositeRequest, stack: Sequence[Layer], state: State) -> Image.Image:
-    width, height = _canvas(body, stack, state["settings"].server)
-    return composite(stack, width, height, _rgba(body.background))
-
-
 def _canvas(body: CompositeRequest, stack: Sequence[Layer], settings: ServerSettings) -> tuple[int, int]:
     """Return the canvas's size; raises `InputError` when there is nothing of it, or too much."""
-    width = body.width or max(layer.x + layer.image.width for layer in stack)
-    height = body.height or max(layer.y + layer.image.height for layer in stack)
-    if width < 1 or height < 1:
-        raise InputError("Every layer lies off the canvas: give a width and a height, or move a layer.", param="layers")
+    width, height = canvas_size(stack, body.width, body.height)
     if max(width, height) > settings.max_side or width * height > settings.max_pixels:
         raise InputError(
             f"The canvas would be {width}×{height} pixels; at most {settings.max_pixels / 1e6:.1f} million and "
             f"{settings.max_side} on the longer side will do: give a smaller width and height.",
             param="width",
         )
+    if sum(layer.area_within((0, 0, width, height)) for layer in stack) > settings.max_stack_pixels:
+        raise InputError(
+            f"At their scale the layers together cover more than {settings.max_stack_pixels / 1e6:.1f} million pixels "
+            "of the canvas: scale them down, or give a smaller width and height.",
+            param="layers",
+        )
     return width, height
 
 
-def _rgba(background: str | None) -> tuple[int, int, int, int] | None:
-    if background is None:
-        return None
-    red, green, blue, alpha = bytes.fromhex(background.removeprefix("#").ljust(8, "f"))
-    return red, green, blue, alpha
-
-
-def _attachment(content: bytes, name: str, media_type: str) -> Response:
-    headers = {"Content-Disposition": f'attachment; filename="{name}"'}
-    return Response(content, headers=headers, media_type=media_type)
+def _background(body: CompositeRequest) -> Colour | None:
+    return None if body.background is None else read_colour(body.background)

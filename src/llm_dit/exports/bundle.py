@@ -3,7 +3,8 @@
 `llm-dit decompose` writes one as a folder and `exports/zip.py` as an archive; `llm-dit composite` reads both.
 
 The manifest is `{"format": "llm-dit-layers", "version": 1, "width", "height", "layers": [{"file", "name", "opacity",
-"visible", "x", "y"}, …]}`, bottom to top, and may carry more keys, such as the seed.
+"visible", "x", "y", "blend", "scale", "flip_x", "flip_y", "group"}, …]}`, bottom to top, and may carry more keys, such
+as the seed. What is left out of a layer has its default, so manifests written before a key was known read as well.
 """
 
 import io
@@ -17,8 +18,10 @@ from typing import Annotated, Literal
 from PIL import Image
 from pydantic import BaseModel, Field, ValidationError
 
+from llm_dit.blending import BlendMode
 from llm_dit.errors import InputError
-from llm_dit.layers import Layer, composite
+from llm_dit.layer import MAX_SCALE, MIN_SCALE, Layer
+from llm_dit.layers import composite
 from llm_dit.png import encode_png
 
 MANIFEST_NAME = "manifest.json"
@@ -34,6 +37,15 @@ class ManifestLayer(BaseModel, frozen=True):
     visible: bool = True
     x: int = 0
     y: int = 0
+    blend: BlendMode = "normal"
+    scale: Annotated[float, Field(ge=MIN_SCALE, le=MAX_SCALE)] = 1.0
+    flip_x: bool = False
+    flip_y: bool = False
+    group: str = ""
+
+
+PLACING = tuple(key for key in ManifestLayer.model_fields if key != "file")
+"""What a manifest says of a layer, under the names that `Layer` has for it."""
 
 
 class Manifest(BaseModel, frozen=True, extra="allow"):
@@ -55,11 +67,7 @@ def bundle_files(
     for number, layer in enumerate(layers, start=1):
         file = f"{number:02d}-{_file_stem(layer.name)}.png"
         yield file, encode_png(layer.image.convert("RGBA"))
-        entries.append(
-            ManifestLayer(
-                file=file, name=layer.name, opacity=layer.opacity, visible=layer.visible, x=layer.x, y=layer.y
-            )
-        )
+        entries.append(ManifestLayer(file=file, **{key: getattr(layer, key) for key in PLACING}))
     manifest = {**(about or {}), **Manifest(width=width, height=height, layers=entries).model_dump()}
     yield MANIFEST_NAME, (json.dumps(manifest, ensure_ascii=False, indent=2) + "\n").encode()
 
@@ -92,14 +100,7 @@ def remove_bundle(folder: Path) -> None:
 
 def _read_layer(folder: Traversable, entry: ManifestLayer) -> Layer:
     with Image.open(io.BytesIO(folder.joinpath(entry.file).read_bytes()), formats=["PNG"]) as image:
-        return Layer(
-            image=image.convert("RGBA"),
-            name=entry.name,
-            opacity=entry.opacity,
-            visible=entry.visible,
-            x=entry.x,
-            y=entry.y,
-        )
+        return Layer(image=image.convert("RGBA"), **entry.model_dump(exclude={"file"}))
 
 
 def _file_stem(name: str) -> str:

@@ -5,7 +5,7 @@ import zipfile
 from collections.abc import Mapping, Sequence
 
 from llm_dit.exports.bundle import bundle_files
-from llm_dit.layers import Layer
+from llm_dit.layer import Layer
 
 
 def export_zip(layers: Sequence[Layer], *, width: int, height: int, about: Mapping[str, object] | None = None) -> bytes:

@@ -11,6 +11,10 @@ RESOLUTIONS = (640, 1024)
 EDIT_RESOLUTION = 1024
 """An edit at the model's size covers this many pixels squared."""
 MULTIPLE = 32
+CLASSICAL_MAX_ASPECT = 20
+"""Longer side : shorter side of what is resized for a model; at its own size a picture may have any shape."""
+QWEN_MAX_ASPECT = 8
+"""Longer side : shorter side; beyond it the shorter side has less than 230 of 640 pixels, too few to see much."""
 
 
 def model_size(size: tuple[int, int], resolution: int) -> tuple[int, int]:

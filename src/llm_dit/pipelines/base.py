@@ -37,6 +37,11 @@ class Progress:
     step: int
     total: int
 
+    @property
+    def is_loading(self) -> bool:
+        """Whether the work itself has yet to begin: the engine, or a model that the run needs, is on its way."""
+        return self.phase in {"downloading", "loading"}
+
 
 ProgressCallback = Callable[[Progress], None]
 

@@ -10,6 +10,7 @@ from llm_dit.classical.edit import edit_image
 from llm_dit.errors import ImageError
 from llm_dit.layers import Decomposition
 from llm_dit.pipelines.arguments import (
+    CLASSICAL_MAX_ASPECT,
     EDIT_RESOLUTION,
     RESOLUTIONS,
     check_aspect,
@@ -22,7 +23,6 @@ from llm_dit.pipelines.arguments import (
 )
 from llm_dit.pipelines.base import EditOutputSize, OutputSize, PipelineStatus, ProgressCallback, Shape, chosen_seed
 
-MAX_ASPECT = 20
 CROP = "crop it, or ask for its own size"
 
 
@@ -76,7 +76,7 @@ class ClassicalPipeline:
         picture = image.convert("RGBA")
         _check_content(picture, layer_num)
         if output_size == "model":
-            check_aspect(image, MAX_ASPECT, CROP, "image")
+            check_aspect(image, CLASSICAL_MAX_ASPECT, CROP, "image")
             picture = resize_layer(picture, model_size(picture.size, resolution))
         layers, names = decompose_image(picture, layer_num, used_seed, progress)
         return Decomposition(layers, seed=used_seed, prompt=prompt, names=names)
@@ -107,7 +107,7 @@ class ClassicalPipeline:
         check_instruction(instruction)
         layer = layer_image.convert("RGBA")
         if output_size == "model":
-            check_aspect(layer, MAX_ASPECT, CROP, "layer_image")
+            check_aspect(layer, CLASSICAL_MAX_ASPECT, CROP, "layer_image")
             layer = resize_layer(layer, model_size(layer.size, EDIT_RESOLUTION))
         return edit_image(layer, instruction, chosen_seed(seed), shape, progress)
 

@@ -16,6 +16,7 @@ from llm_dit.errors import EditOnlyError
 from llm_dit.layers import Decomposition
 from llm_dit.pipelines.arguments import (
     EDIT_RESOLUTION,
+    QWEN_MAX_ASPECT,
     RESOLUTIONS,
     check_aspect,
     check_choice,
@@ -41,8 +42,6 @@ from llm_dit.qwen.models import Models, ModelSource
 from llm_dit.qwen.placement import CpuOffload, Plan
 from llm_dit.qwen.quantization import Quantization
 
-MAX_ASPECT = 8
-"""Longer side : shorter side; beyond it the shorter side has less than 230 of 640 pixels, too few to see much."""
 CROP = "the model works at a fixed area and would see a few rows of pixels: crop it"
 
 
@@ -146,7 +145,7 @@ class QwenImageDiffusersPipeline:
         Raises `InputError` naming the argument, or an `EngineError`.
         """
         check_image(image, "image")
-        check_aspect(image, MAX_ASPECT, CROP, "image")
+        check_aspect(image, QWEN_MAX_ASPECT, CROP, "image")
         check_range(layer_num, 1, 10, "layer_num")
         check_choice(resolution, RESOLUTIONS, "resolution")
         check_sampling(num_inference_steps, cfg_scale, seed)
@@ -200,7 +199,7 @@ class QwenImageDiffusersPipeline:
         Raises `InputError` naming the argument, or an `EngineError`.
         """
         check_image(layer_image, "layer_image")
-        check_aspect(layer_image, MAX_ASPECT, CROP, "layer_image")
+        check_aspect(layer_image, QWEN_MAX_ASPECT, CROP, "layer_image")
         check_instruction(instruction)
         check_sampling(num_inference_steps, cfg_scale, seed)
         check_choice(shape, get_args(Shape), "shape")

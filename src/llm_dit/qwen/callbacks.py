@@ -7,6 +7,7 @@ import torch
 
 from llm_dit.errors import NonFiniteOutputError
 from llm_dit.pipelines.base import Progress, ProgressCallback
+from llm_dit.qwen.failures import OUT_OF_RANGE
 
 StepCallback = Callable[[Any, int, Any, dict[str, Any]], dict[str, Any]]
 
@@ -31,9 +32,7 @@ def step_callback(total: int, progress: ProgressCallback) -> StepCallback:
 def check_finite(values: torch.Tensor) -> None:
     """Raise `NonFiniteOutputError` when a number is infinite or not a number."""
     if not torch.isfinite(values).all():
-        raise NonFiniteOutputError(
-            "The model's numbers ran out of range: use bfloat16 in place of float16, or a lower cfg_scale."
-        )
+        raise NonFiniteOutputError(OUT_OF_RANGE)
 
 
 def ignore_progress(_progress: Progress) -> None:

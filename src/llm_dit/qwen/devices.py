@@ -44,9 +44,12 @@ def name_device(device: torch.device) -> str:
 
 
 def device_memory(device: torch.device) -> tuple[int, int] | None:
-    """Return the used and all bytes of the device's own memory; None for a CPU."""
+    """Return the used and all bytes of the device's own memory; None for a CPU, and for a device that is lost."""
     if device.type == "cuda":
-        free, total = torch.cuda.mem_get_info(device)
+        try:
+            free, total = torch.cuda.mem_get_info(device)
+        except RuntimeError:
+            return None
         return total - free, total
     if device.type == "mps":
         return torch.mps.driver_allocated_memory(), torch.mps.recommended_max_memory()

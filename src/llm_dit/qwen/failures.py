@@ -11,8 +11,10 @@ from safetensors import SafetensorError
 
 from llm_dit.errors import (
     DeviceError,
+    DeviceLostError,
     DiskFullError,
     EngineError,
+    NonFiniteOutputError,
     OutOfMemoryError,
     VersionError,
     WeightsError,
@@ -22,6 +24,30 @@ OUT_OF_MEMORY = (
     "The device's memory does not hold this run: use fewer layers or resolution 640, cpu_offload=True, or close what "
     "else uses the device."
 )
+DEVICE_LOST = "The device failed in the middle of this run, and the engine is started anew: send the job again."
+OUT_OF_RANGE = "The model's numbers ran out of range: use bfloat16 in place of float16, or a lower cfg_scale."
+
+# What torch says of each failure. CUDA's own errors are "sticky": every later call in the process fails with them too.
+_NO_MEMORY = ("out of memory", "can't allocate memory", "CUBLAS_STATUS_ALLOC_FAILED", "CUDNN_STATUS_ALLOC_FAILED")
+_NO_DEVICE = (
+    "No CUDA GPUs are available",
+    "Found no NVIDIA driver",
+    "not compiled with CUDA",
+    "no kernel image is available",
+    "invalid device ordinal",
+)
+_LOST_DEVICE = (
+    "CUDA error",
+    "HIP error",
+    "device-side assert",
+    "an illegal memory access",
+    "unspecified launch failure",
+    "CUDNN_STATUS_EXECUTION_FAILED",
+    "CUBLAS_STATUS_EXECUTION_FAILED",
+    "CUBLAS_STATUS_INTERNAL_ERROR",
+    "uncorrectable ECC",
+)
+_NO_NUMBER = ("probability tensor contains either",)
 
 INSTALL = "install the extra with pip install 'llm-dit[qwen]'."
 
@@ -34,7 +60,7 @@ def named_failures() -> Iterator[None]:
     """Turn what goes wrong inside into an `EngineError` with advice; other errors pass as they are.
 
     The old error goes to the log and loses its traceback, whose frames hold the run's tensors; then the device's cache
-    is emptied, and the pipeline works for the next call.
+    is emptied, and the pipeline works for the next call, except after `DeviceLostError`.
     """
     try:
         yield
@@ -44,7 +70,8 @@ def named_failures() -> Iterator[None]:
             raise
         logger.warning("%s", failure.message, exc_info=error)
         _forget_frames(error)
-        free_memory()
+        if not isinstance(failure, DeviceLostError):  # nothing on a lost device can be freed
+            free_memory()
         raise failure from None
 
 
@@ -88,8 +115,12 @@ def _of_disk(error: OSError) -> EngineError | None:
 def _of_device(error: RuntimeError) -> EngineError | None:
     """Tell by the text: torch raises plain RuntimeErrors for memory and drivers."""
     text = str(error)
-    if any(sign in text for sign in ("out of memory", "can't allocate memory", "CUBLAS_STATUS_ALLOC_FAILED")):
+    if any(sign in text for sign in _NO_MEMORY):
         return OutOfMemoryError(OUT_OF_MEMORY)
-    if any(sign in text for sign in ("No CUDA GPUs are available", "Found no NVIDIA driver", "not compiled with CUDA")):
+    if any(sign in text for sign in _NO_DEVICE):
         return DeviceError("No such device can be used here: check the driver, or leave `device` out.")
+    if isinstance(error, torch.AcceleratorError) or any(sign in text for sign in _LOST_DEVICE):
+        return DeviceLostError(DEVICE_LOST)
+    if any(sign in text for sign in _NO_NUMBER):
+        return NonFiniteOutputError(OUT_OF_RANGE)
     return None

@@ -31,6 +31,11 @@ export async function send(path, init) {
   const response = await fetch(path, init).catch(() => null);
   if (response === null) throw new ApiError(t("error.unreachable"));
   if (response.ok) return response;
+  if (response.status === 401) {
+    // The login no longer holds: the page's own address asks for the token. Nothing after this may act on the failure.
+    location.reload();
+    return new Promise(() => {});
+  }
   const problem = await response.json().catch(() => ({}));
   const message = problem.detail ?? problem.error?.message ?? t("error.status", { status: response.status });
   throw new ApiError(message, { status: response.status, code: problem.code ?? "error" });

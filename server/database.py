@@ -1,0 +1,129 @@
+"""The service's database: one SQLite file, one connection, one thread that uses it."""
+
+import asyncio
+import logging
+import sqlite3
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TypeVar
+
+from llm_dit.errors import DiskFullError, LLMDiTError
+from server.errors import SettingsError
+
+T = TypeVar("T")
+logger = logging.getLogger("llm_dit.server")
+
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS starts (at REAL NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS jobs (
+    id TEXT PRIMARY KEY,
+    client TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    input TEXT NOT NULL,
+    fingerprint TEXT NOT NULL,
+    key TEXT,
+    status TEXT NOT NULL,
+    runs INTEGER NOT NULL,
+    created_at REAL NOT NULL,
+    started_at REAL,
+    finished_at REAL,
+    progress TEXT,
+    result TEXT,
+    error TEXT
+) STRICT;
+CREATE TABLE IF NOT EXISTS projects (
+    id TEXT PRIMARY KEY,
+    name TEXT NOT NULL,
+    version INTEGER NOT NULL,
+    document TEXT NOT NULL,
+    thumbnail TEXT,
+    layer_count INTEGER NOT NULL,
+    created_at REAL NOT NULL,
+    updated_at REAL NOT NULL,
+    deleted_at REAL
+) STRICT;
+"""
+DISK_FULL = "The server's disk is full: nothing more can be kept until there is room."
+IN_USE = "{folder}: another service keeps its jobs here: stop it, or choose another data_dir."
+
+
+class Database:
+    """Every change is one transaction, on the disk when `change` returns (WAL, `synchronous=FULL`).
+
+    The file is locked for as long as it is open, so that no two services run one set of jobs; the system frees the lock
+    of a process that has died. `starts` counts how often the file was opened before.
+    """
+
+    def __init__(self, data_dir: Path) -> None:
+        """Open `data_dir`/studio.db; raises `SettingsError` when that cannot be, or another service has it."""
+        self._thread = ThreadPoolExecutor(1, "database")
+        try:
+            data_dir.mkdir(parents=True, exist_ok=True)
+            self._connection = _open(data_dir / "studio.db")
+        except OSError as error:
+            raise SettingsError(f"{data_dir}: cannot be written ({error.strerror}): choose another data_dir.") from None
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorname.startswith("SQLITE_BUSY"):
+                raise SettingsError(IN_USE.format(folder=data_dir)) from None
+            raise SettingsError(f"{data_dir}: the database cannot be opened ({error}).") from None
+        self.starts: int = self._connection.execute("SELECT count(*) FROM starts").fetchone()[0]
+        with self._connection:
+            self._connection.execute("INSERT INTO starts VALUES (?)", [time.time()])
+
+    async def change(self, statement: str, parameters: object = ()) -> int:
+        """Run a statement and return how many rows it changed; raises `DiskFullError` when they cannot be kept."""
+
+        def run() -> int:
+            with self._connection:
+                return self._connection.execute(statement, parameters).rowcount  # type: ignore[arg-type]
+
+        return await self._in_thread(run)
+
+    async def rows(self, query: str, parameters: object = ()) -> list[sqlite3.Row]:
+        """Return what a query finds."""
+        return await self._in_thread(lambda: self._connection.execute(query, parameters).fetchall())  # type: ignore[arg-type]
+
+    def close(self) -> None:
+        """Wait for what is being written, and give the file free."""
+        self._thread.submit(self._connection.close).result()
+        self._thread.shutdown()
+
+    async def _in_thread(self, work: Callable[[], T]) -> T:
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+        except sqlite3.Error as error:
+            logger.error("the database: %s", error)
+            if error.sqlite_errorname in {"SQLITE_FULL", "SQLITE_IOERR_WRITE"}:
+                raise DiskFullError(DISK_FULL) from None
+            raise LLMDiTError("The server cannot keep this: its log says why.") from None
+
+
+def _open(file: Path) -> sqlite3.Connection:
+    try:
+        return _connect(file)
+    except sqlite3.DatabaseError as error:
+        if error.sqlite_errorname not in {"SQLITE_NOTADB", "SQLITE_CORRUPT"}:
+            raise
+        aside = file.with_suffix(f".damaged-{int(time.time())}")
+        logger.error("%s is damaged: it is kept as %s, and a new one is begun", file.name, aside.name)
+        for suffix in ("", "-wal", "-shm"):
+            part = file.with_name(file.name + suffix)
+            if part.exists():
+                part.rename(aside.with_name(aside.name + suffix))
+        return _connect(file)
+
+
+def _connect(file: Path) -> sqlite3.Connection:
+    connection = sqlite3.connect(file, timeout=0, check_same_thread=False)
+    connection.row_factory = sqlite3.Row
+    try:
+        # In this order: an exclusive lock that is taken before the first use of the log needs no shared memory.
+        for pragma in ("locking_mode = EXCLUSIVE", "journal_mode = WAL", "synchronous = FULL"):
+            connection.execute(f"PRAGMA {pragma}")
+        connection.executescript(SCHEMA)
+    except BaseException:
+        connection.close()
+        raise
+    return connection

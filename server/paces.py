@@ -1,0 +1,34 @@
+"""How long runs take, learnt from those that have been measured."""
+
+import statistics
+from collections import defaultdict, deque
+from collections.abc import Hashable
+
+from server.inputs import DecomposeInput, JobInput
+
+REMEMBERED_RUNS = 20
+
+
+class Paces:
+    """Expects of a run what the latest runs like it took; without any, what runs of its kind took."""
+
+    def __init__(self) -> None:
+        self._alike: defaultdict[Hashable, deque[float]] = defaultdict(lambda: deque(maxlen=REMEMBERED_RUNS))
+        self._of_kind: defaultdict[str, deque[float]] = defaultdict(lambda: deque(maxlen=REMEMBERED_RUNS))
+
+    def learn(self, job_input: JobInput, run_s: float) -> None:
+        self._alike[_effort(job_input)].append(run_s)
+        self._of_kind[job_input.kind].append(run_s)
+
+    def expect(self, job_input: JobInput) -> float | None:
+        """Return the seconds that a run will take; None when nothing like it has been measured."""
+        measured = self._alike.get(_effort(job_input)) or self._of_kind.get(job_input.kind)
+        return statistics.median(measured) if measured else None
+
+
+def _effort(job_input: JobInput) -> Hashable:
+    """Return what decides how long a run takes, apart from the machine."""
+    common = (job_input.kind, job_input.num_inference_steps, job_input.output_size)
+    if isinstance(job_input, DecomposeInput):
+        return (*common, job_input.resolution, job_input.layer_num)
+    return common

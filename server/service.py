@@ -1,0 +1,99 @@
+"""The service without HTTP: its parts, put together, from start to end."""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass
+from importlib.metadata import version
+
+from server.database import Database
+from server.engines import Engine
+from server.errors import SettingsError
+from server.host import Patience, PipelineHost
+from server.housekeeping import Housekeeping
+from server.memory import memory_of
+from server.metrics import Metrics, Readings
+from server.projects import Projects
+from server.queue import JobQueue
+from server.records import JobRecords
+from server.settings import Settings
+from server.stopping import StopSignals
+from server.store import ImageStore
+from server.worker import Watch, Worker
+
+logger = logging.getLogger("llm_dit.server")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Service:
+    settings: Settings
+    engine: Engine
+    host: PipelineHost
+    jobs: JobQueue
+    store: ImageStore
+    projects: Projects
+    metrics: Metrics
+
+
+@contextlib.asynccontextmanager
+async def open_service(settings: Settings, engine: Engine) -> AsyncGenerator[Service]:
+    """Start the engine and go on with the jobs at hand; at the end, drain.
+
+    Raises `SettingsError` when the data folder cannot be used.
+    """
+    server = settings.server
+    try:
+        database = Database(server.data_dir)
+    except SettingsError as error:
+        logger.error("the service cannot start: %s", error.message)  # the web server's own words bury it
+        raise
+    metrics = Metrics(lambda: _readings(engine, host, jobs, housekeeping))
+    host = PipelineHost(lambda: _new_worker(settings, engine), _patience(settings, engine), metrics)
+    jobs = JobQueue(host, JobRecords(database), metrics, server, engine.name)
+    store = ImageStore(server.data_dir)
+    projects = Projects(database, store)
+    housekeeping = Housekeeping(database, jobs, projects, store, server)
+    await jobs.restore()
+    cleaning = asyncio.create_task(housekeeping.keep_on())
+    with StopSignals(jobs.drain, jobs.hurry).heeded():
+        yield Service(
+            settings=settings, engine=engine, host=host, jobs=jobs, store=store, projects=projects, metrics=metrics
+        )
+    await jobs.drain()
+    cleaning.cancel()
+    await asyncio.wait({cleaning})
+    database.close()
+
+
+def _new_worker(settings: Settings, engine: Engine) -> Worker:
+    # A part of a step reports nothing: a slow engine gets twice its longest step.
+    watch = Watch(run_s=max(settings.server.stall_timeout_s, 2 * engine.step_s), load_s=settings.server.load_timeout_s)
+    return Worker(
+        engine.pipeline,
+        settings.server.data_dir,
+        engine.options,
+        watch=watch,
+        log_format=settings.server.log_format,
+    )
+
+
+def _patience(settings: Settings, engine: Engine) -> Patience:
+    return Patience(cancel_s=max(settings.server.cancel_grace_s, engine.step_s), unload_s=settings.server.idle_unload_s)
+
+
+def _readings(engine: Engine, host: PipelineHost, jobs: JobQueue, housekeeping: Housekeeping) -> Readings:
+    loaded = host.loaded
+    memory = memory_of(host.worker_pid) if host.worker_pid else None
+    return Readings(
+        version=version("llm-dit"),
+        engine=engine.name,
+        queue_length=jobs.length,
+        running=jobs.running,
+        ready=jobs.ready,
+        loaded_models=loaded.models if loaded else (),
+        worker_memory_bytes=memory.used_bytes if memory else None,
+        device_memory_used_bytes=loaded.device_used_bytes if loaded else None,
+        device_memory_size_bytes=loaded.device_total_bytes if loaded else None,
+        store_bytes=housekeeping.store_bytes,
+    )

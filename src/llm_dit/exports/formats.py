@@ -1,0 +1,70 @@
+"""The formats that a stack can be exported to, by name."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from llm_dit.colour import Colour
+from llm_dit.exports.flat import export_flat
+from llm_dit.exports.ora import MEDIA_TYPE as OPEN_RASTER
+from llm_dit.exports.ora import export_ora
+from llm_dit.exports.zip import export_zip
+from llm_dit.layer import Layer
+
+ExportName = Literal["zip", "psd", "ora", "pptx", "png", "jpeg", "webp"]
+EXPORT_NAMES: tuple[ExportName, ...] = get_args(ExportName)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExportFormat:
+    """How files of a format are called and labelled; `layered` ones keep the layers."""
+
+    media_type: str
+    suffix: str
+    layered: bool
+
+
+EXPORT_FORMATS: Mapping[ExportName, ExportFormat] = {
+    "zip": ExportFormat(media_type="application/zip", suffix=".zip", layered=True),
+    "psd": ExportFormat(media_type="image/vnd.adobe.photoshop", suffix=".psd", layered=True),
+    "ora": ExportFormat(media_type=OPEN_RASTER, suffix=".ora", layered=True),
+    "pptx": ExportFormat(
+        media_type="application/vnd.openxmlformats-officedocument.presentationml.presentation",
+        suffix=".pptx",
+        layered=True,
+    ),
+    "png": ExportFormat(media_type="image/png", suffix=".png", layered=False),
+    "jpeg": ExportFormat(media_type="image/jpeg", suffix=".jpg", layered=False),
+    "webp": ExportFormat(media_type="image/webp", suffix=".webp", layered=False),
+}
+
+
+def export(
+    layers: Sequence[Layer],
+    name: ExportName,
+    *,
+    width: int,
+    height: int,
+    background: Colour | None = None,
+    title: str = "",
+) -> bytes:
+    """Return a stack, bottom first, on a canvas of `width` × `height` pixels as a file.
+
+    `background` lies below flat pictures, `title` is what a presentation says of itself. Raises `InputError` when the
+    format does not hold a canvas of that size.
+    """
+    match name:
+        case "zip":
+            return export_zip(layers, width=width, height=height)
+        case "ora":
+            return export_ora(layers, width=width, height=height)
+        case "psd":
+            from llm_dit.exports.psd import export_psd  # its library takes a quarter of a second to import
+
+            return export_psd(layers, width=width, height=height)
+        case "pptx":
+            from llm_dit.exports.pptx import export_pptx  # likewise
+
+            return export_pptx(layers, width=width, height=height, title=title)
+        case _:
+            return export_flat(layers, name, width=width, height=height, background=background)

@@ -1,0 +1,119 @@
+"""A layer: one picture, how it lies on the canvas, and what it becomes in plain pixels."""
+
+import dataclasses
+import math
+from dataclasses import dataclass
+
+from PIL import Image
+
+from llm_dit.blending import BlendMode
+
+Box = tuple[int, int, int, int]
+"""Left, top, right and bottom on the canvas, in pixels; right and bottom lie outside."""
+
+MIN_SCALE, MAX_SCALE = 0.01, 32.0
+LANCZOS_SUPPORT = 3
+"""Pixels on each side of one that it is resampled from, those of the smaller of both pictures."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Layer:
+    """One picture in a stack: `opacity` in 0–1, `x` and `y` the offset of its top left corner in pixels.
+
+    `scale` sizes it about that corner, within MIN_SCALE–MAX_SCALE; `flip_x` mirrors it left to right and `flip_y` top
+    to bottom, within its own box. `blend` is how its colours meet those below. Consecutive layers with the same
+    `group` form a group of that name; it is a label, and changes nothing of the composite.
+    """
+
+    image: Image.Image
+    name: str = ""
+    opacity: float = 1.0
+    visible: bool = True
+    x: int = 0
+    y: int = 0
+    blend: BlendMode = "normal"
+    scale: float = 1.0
+    flip_x: bool = False
+    flip_y: bool = False
+    group: str = ""
+
+    @property
+    def width(self) -> int:
+        """Pixels that the layer is wide on the canvas."""
+        return _scaled(self.image.width, self.scale)
+
+    @property
+    def height(self) -> int:
+        """Pixels that the layer is high on the canvas."""
+        return _scaled(self.image.height, self.scale)
+
+    @property
+    def box(self) -> Box:
+        """Where the layer lies on the canvas."""
+        return self.x, self.y, self.x + self.width, self.y + self.height
+
+    def area_within(self, within: Box) -> int:
+        """Return how many pixels of `within` the layer's box covers."""
+        part = _overlap(self.box, within)
+        return (part[2] - part[0]) * (part[3] - part[1]) if part else 0
+
+    def baked(self, within: Box) -> "Layer":
+        """Return the layer as plain RGBA pixels: mirrored and scaled, cut to `within` and to what is not clear.
+
+        Only what lies within and is not clear is computed, however large the whole would be. A layer that has nothing
+        to show there becomes one clear pixel.
+        """
+        image = self._mirrored()
+        bounds = image.getbbox()
+        part = _overlap(self._reach(bounds), within) if bounds else None
+        pixels = self._cut(image, part) if part else None
+        seen = pixels.getbbox() if pixels else None
+        if part is None or pixels is None or seen is None:
+            return self._plain(Image.new("RGBA", (1, 1)), within[0], within[1])
+        return self._plain(_crop(pixels, seen), part[0] + seen[0], part[1] + seen[1])
+
+    def _mirrored(self) -> Image.Image:
+        image = self.image if self.image.mode == "RGBA" else self.image.convert("RGBA")
+        if self.flip_x:
+            image = image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+        return image.transpose(Image.Transpose.FLIP_TOP_BOTTOM) if self.flip_y else image
+
+    def _reach(self, bounds: Box) -> Box:
+        """Return the part of the canvas on which `bounds` of the image have a bearing; resampling spreads them."""
+        across, down = self.width / self.image.width, self.height / self.image.height
+        spread = 0 if across == down == 1.0 else math.ceil(LANCZOS_SUPPORT * max(across, down, 1.0))
+        return (
+            self.x + max(0, math.floor(bounds[0] * across) - spread),
+            self.y + max(0, math.floor(bounds[1] * down) - spread),
+            self.x + min(self.width, math.ceil(bounds[2] * across) + spread),
+            self.y + min(self.height, math.ceil(bounds[3] * down) + spread),
+        )
+
+    def _cut(self, image: Image.Image, part: Box) -> Image.Image:
+        """Return the layer's pixels on `part` of the canvas, which lies within its box, from its mirrored image."""
+        left, top, right, bottom = part[0] - self.x, part[1] - self.y, part[2] - self.x, part[3] - self.y
+        if image.size == (self.width, self.height):
+            return _crop(image, (left, top, right, bottom))
+        across, down = image.width / self.width, image.height / self.height
+        source = (left * across, top * down, min(right * across, image.width), min(bottom * down, image.height))
+        # Pillow resamples RGBA premultiplied: colours that nobody sees do not bleed into the edges.
+        return image.resize((right - left, bottom - top), Image.Resampling.LANCZOS, source)
+
+    def _plain(self, image: Image.Image, x: int, y: int) -> "Layer":
+        return dataclasses.replace(self, image=image, x=x, y=y, scale=1.0, flip_x=False, flip_y=False)
+
+
+def _crop(image: Image.Image, box: Box) -> Image.Image:
+    """Return a part of an image, or the image itself when that is all of it: Pillow would copy it."""
+    return image if box == (0, 0, *image.size) else image.crop(box)
+
+
+def _scaled(length: int, scale: float) -> int:
+    """Return a length in whole pixels, at least one; halves go up, as `Math.round` has it in browsers."""
+    return max(1, math.floor(length * scale + 0.5))
+
+
+def _overlap(first: Box, second: Box) -> Box | None:
+    left, top = max(first[0], second[0]), max(first[1], second[1])
+    right, bottom = min(first[2], second[2]), min(first[3], second[3])
+    return (left, top, right, bottom) if left < right and top < bottom else None

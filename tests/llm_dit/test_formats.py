@@ -1,0 +1,352 @@
+"""Export formats, read back by the programs' libraries and by bare archive and XML readers."""
+
+import io
+import zipfile
+from itertools import groupby
+from xml.etree import ElementTree
+
+import numpy as np
+import psd_tools
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+from pptx import Presentation
+from pptx.oxml.ns import qn
+from pptx.shapes.group import GroupShape
+from pptx.shapes.picture import Picture
+
+from llm_dit.blending import BLEND_MODES
+from llm_dit.errors import InputError
+from llm_dit.exports.bundle import read_bundle
+from llm_dit.exports.formats import ExportName, export
+from llm_dit.layers import Layer, composite
+from tests.llm_dit.images import layers_of_all_kinds
+from tests.pictures import disc
+
+WIDTH, HEIGHT = 13, 11
+LAYERED: list[ExportName] = ["zip", "psd", "ora", "pptx"]
+HOSTILE = [
+    "../../etc/passwd",
+    "C:\\x\0y",
+    '"><!--&]]>',
+    "文字 😀 e\u0301",
+    "\u202egnp.exe",
+    "",
+    "a" * 500,
+    "\x1b[31m\r\n\t",
+    "\ufffe",
+]
+
+stacks = st.lists(layers_of_all_kinds(), min_size=1, max_size=5)
+few = settings(max_examples=30, deadline=None)
+
+
+def exported(layers: list[Layer], name: ExportName, **options: object) -> io.BytesIO:
+    return io.BytesIO(export(layers, name, width=WIDTH, height=HEIGHT, **options))  # type: ignore[arg-type]
+
+
+def pixels(image: Image.Image) -> np.ndarray:
+    return np.asarray(image.convert("RGBA")).astype(int)
+
+
+def difference(first: Image.Image, second: Image.Image) -> int:
+    """Return by how much two pictures differ at most, weighted by what shows."""
+    one, other = pixels(first), pixels(second)
+    alpha = np.maximum(one[..., 3:], other[..., 3:]) / 255
+    colours = np.abs(one - other)[..., :3] * alpha
+    return max(int(np.ceil(colours.max(initial=0))), int(np.abs(one - other)[..., 3].max()))
+
+
+def every_mode() -> list[Layer]:
+    ground = Image.linear_gradient("L").resize((40, 40)).convert("RGBA")
+    return [Layer(image=ground, name="Ground")] + [
+        Layer(image=disc(24), name=mode, blend=mode, x=index, y=2 * index - 9, opacity=0.8)
+        for index, mode in enumerate(BLEND_MODES)
+    ]
+
+
+# ZIP ------------------------------------------------------------------------------------------------------------------
+
+
+@few
+@given(stacks)
+def test_a_zip_keeps_everything(layers: list[Layer]) -> None:
+    read, manifest = read_bundle(zipfile.Path(exported(layers, "zip")))
+    for back, layer in zip(read, layers, strict=True):
+        assert back.image.tobytes() == layer.image.tobytes()
+        assert [getattr(back, key) for key in vars(layer) if key != "image"] == [
+            getattr(layer, key) for key in vars(layer) if key != "image"
+        ]
+    assert (manifest.width, manifest.height) == (WIDTH, HEIGHT)
+
+
+# PSD ------------------------------------------------------------------------------------------------------------------
+
+
+def psd_tree(document: psd_tools.PSDImage) -> list[tuple[str, list[tuple[object, ...]]]]:
+    """Return the groups, "" for layers outside of one, with what a PSD says of each layer."""
+    found: list[tuple[str, list[tuple[object, ...]]]] = []
+    for child in document:
+        group = child.name if child.is_group() else ""
+        if not found or found[-1][0] != group or group:
+            found.append((group, []))
+        for layer in child if child.is_group() else [child]:
+            found[-1][1].append((layer.name, layer.blend_mode.name.lower().replace("_", "-"), layer.visible))
+    return found
+
+
+@few
+@given(stacks)
+def test_a_psd_opens_with_the_same_layers(layers: list[Layer]) -> None:
+    document = psd_tools.PSDImage.open(exported(layers, "psd"))
+    assert document.size == (WIDTH, HEIGHT)
+    assert psd_tree(document) == [
+        (group, [(clean(layer.name), layer.blend, layer.visible) for layer in members])
+        for group, members in groupby(layers, key=lambda layer: layer.group)
+    ]
+    read = [layer for layer in document.descendants() if not layer.is_group()]
+    for back, layer in zip(read, layers, strict=True):
+        assert abs(back.opacity / 255 - layer.opacity) <= 0.5 / 255 + 1e-9
+        alone = Layer(image=back.topil().convert("RGBA"), x=back.left, y=back.top)
+        placed = Layer(
+            image=layer.image, x=layer.x, y=layer.y, scale=layer.scale, flip_x=layer.flip_x, flip_y=layer.flip_y
+        )
+        assert difference(composite([alone], WIDTH, HEIGHT), composite([placed], WIDTH, HEIGHT)) == 0
+
+
+@few
+@given(stacks)
+def test_a_psd_carries_its_merged_picture(layers: list[Layer]) -> None:
+    file = exported(layers, "psd")
+    expected = composite(layers, WIDTH, HEIGHT)
+    merged = psd_tools.PSDImage.open(file).topil()
+    assert merged is not None and difference(merged, expected) <= 1
+    raw = pixels(Image.open(file))
+    assert np.array_equal(raw[..., 3], pixels(expected)[..., 3])
+    over_white = composite([Layer(image=expected)], background=(255, 255, 255, 255))
+    assert np.abs(raw - pixels(over_white))[..., :3].max() <= 1, "Photoshop's way: colours over white"
+
+
+def test_a_psd_keeps_what_lies_off_the_canvas() -> None:
+    layers = [Layer(image=disc(24), x=-20, y=5, flip_x=True)]
+    (layer,) = psd_tools.PSDImage.open(exported(layers, "psd"))
+    bounds = disc(24).transpose(Image.Transpose.FLIP_LEFT_RIGHT).getbbox()
+    assert bounds is not None
+    assert (layer.left, layer.top, *layer.size) == (
+        bounds[0] - 20,
+        bounds[1] + 5,
+        bounds[2] - bounds[0],
+        bounds[3] - bounds[1],
+    )
+
+
+# OpenRaster -----------------------------------------------------------------------------------------------------------
+
+
+OPERATORS = {"svg:src-over" if mode == "normal" else f"svg:{mode}": mode for mode in BLEND_MODES}
+
+
+def ora_layers(file: io.BytesIO) -> list[Layer]:
+    """Read an OpenRaster file by its specification, bottom first."""
+    with zipfile.ZipFile(file) as archive:
+        root = ElementTree.fromstring(archive.read("stack.xml")).find("stack")
+        assert root is not None
+        entries = [
+            (entry.attrib, node.attrib["name"] if node.tag == "stack" else "")
+            for node in root
+            for entry in (node if node.tag == "stack" else [node])
+        ]
+        return [
+            Layer(
+                image=Image.open(io.BytesIO(archive.read(said["src"]))).convert("RGBA"),
+                name=said["name"],
+                x=int(said["x"]),
+                y=int(said["y"]),
+                opacity=float(said["opacity"]),
+                visible=said["visibility"] == "visible",
+                blend=OPERATORS[said["composite-op"]],
+                group=group,
+            )
+            for said, group in reversed(entries)
+        ]
+
+
+@few
+@given(stacks)
+def test_an_openraster_file_reads_back_as_the_same_picture(layers: list[Layer]) -> None:
+    file = exported(layers, "ora")
+    read = ora_layers(file)
+    assert [(one.name, one.group, one.blend, one.visible) for one in read] == [
+        (clean(one.name), one.group, one.blend, one.visible) for one in layers
+    ]
+    expected = composite(layers, WIDTH, HEIGHT)
+    assert difference(composite(read, WIDTH, HEIGHT), expected) <= 1
+    with zipfile.ZipFile(file) as archive:
+        first = archive.infolist()[0]
+        assert (first.filename, first.compress_type, archive.read(first)) == (
+            "mimetype",
+            zipfile.ZIP_STORED,
+            b"image/openraster",
+        )
+        assert file.getvalue()[30:38] == b"mimetype", "where programs look for it"
+        merged = Image.open(io.BytesIO(archive.read("mergedimage.png")))
+        assert merged.tobytes() == expected.tobytes()
+        image = ElementTree.fromstring(archive.read("stack.xml"))
+        assert (image.attrib["w"], image.attrib["h"]) == (str(WIDTH), str(HEIGHT))
+
+
+def test_the_thumbnail_of_an_openraster_file_is_small() -> None:
+    layers = [Layer(image=Image.new("RGBA", (700, 300), "teal"))]
+    with zipfile.ZipFile(io.BytesIO(export(layers, "ora", width=700, height=300))) as archive:
+        thumbnail = Image.open(io.BytesIO(archive.read("Thumbnails/thumbnail.png")))
+    assert thumbnail.size == (256, 110) and thumbnail.mode == "RGBA"
+
+
+# PPTX -----------------------------------------------------------------------------------------------------------------
+
+
+def slide_layers(file: io.BytesIO, unit: float = 9525.0) -> list[Layer]:
+    """Read the pictures of the first slide as they are shown, bottom first."""
+    (slide,) = Presentation(file).slides
+    found: list[Layer] = []
+    for shape in slide.shapes:
+        for picture in shape.shapes if isinstance(shape, GroupShape) else [shape]:
+            assert isinstance(picture, Picture)
+            fade = picture._element.find(f".//{qn('a:alphaModFix')}")
+            found.append(
+                Layer(
+                    image=Image.open(io.BytesIO(picture.image.blob)).convert("RGBA"),
+                    name=picture.name,
+                    x=round(picture.left / unit),
+                    y=round(picture.top / unit),
+                    opacity=1.0 if fade is None else int(fade.attrib["amt"]) / 100_000,
+                    visible=picture._element._nvXxPr.cNvPr.get("hidden") != "1",
+                    group=shape.name if isinstance(shape, GroupShape) else "",
+                )
+            )
+    return found
+
+
+@few
+@given(stacks)
+def test_a_slide_looks_like_the_stack(layers: list[Layer]) -> None:
+    file = io.BytesIO(export(layers, "pptx", width=100, height=120, title="Poster"))
+    presentation = Presentation(file)
+    assert (presentation.slide_width, presentation.slide_height) == (952_500, 1_143_000)
+    assert (presentation.core_properties.title, presentation.core_properties.author) == ("Poster", "")
+    read = slide_layers(file)
+    assert [(one.name, one.group, one.visible) for one in read] == [
+        (clean(one.name), one.group, one.visible) for one in layers
+    ]
+    # Colours of a blended layer, and of what it is blended with, are rounded to 8 bits.
+    assert difference(composite(read, 100, 120), composite(layers, 100, 120)) <= 2
+
+
+@pytest.mark.parametrize(("size", "aspect"), [((48, 27), 48 / 27), ((8192, 4096), 2.0), ((30, 3), 10.0)])
+def test_a_slide_has_the_aspect_of_the_canvas_within_what_powerpoint_takes(
+    size: tuple[int, int], aspect: float
+) -> None:
+    content = export([Layer(image=Image.new("RGBA", (1, 1), "red"))], "pptx", width=size[0], height=size[1])
+    presentation = Presentation(io.BytesIO(content))
+    assert presentation.slide_width is not None and presentation.slide_height is not None
+    sides = (presentation.slide_width, presentation.slide_height)
+    assert min(sides) >= 914_400 and max(sides) <= 51_206_400
+    assert sides[0] / sides[1] == pytest.approx(aspect, rel=1e-4)
+
+
+def test_a_blended_layer_on_a_slide_says_what_was_done() -> None:
+    layers = [Layer(image=disc(13), name="Sun"), Layer(image=disc(13), name="Shade", blend="multiply")]
+    (slide,) = Presentation(exported(layers, "pptx")).slides
+    described = [shape._element._nvXxPr.cNvPr.get("descr") for shape in slide.shapes]
+    assert described == ["Sun", "Shade (blend mode multiply, painted in over what lies below)"]
+
+
+# Flat pictures --------------------------------------------------------------------------------------------------------
+
+
+@few
+@given(stacks)
+def test_flat_pictures_are_the_composite(layers: list[Layer]) -> None:
+    expected = composite(layers, WIDTH, HEIGHT, (20, 40, 60, 128))
+    for name in ("png", "webp"):
+        made = Image.open(exported(layers, name, background=(20, 40, 60, 128)))
+        assert made.format == name.upper() and difference(made.convert("RGBA"), expected) == 0
+
+
+def test_a_jpeg_lies_on_white_or_on_the_colour_that_was_asked_for() -> None:
+    layers = [Layer(image=Image.new("RGBA", (13, 11)))]
+    for background, shown in [(None, (255, 255, 255)), ((10, 20, 200, 255), (10, 20, 200)), ((0, 0, 0, 0), (255,) * 3)]:
+        made = Image.open(exported(layers, "jpeg", background=background))
+        assert (made.format, made.mode, made.size) == ("JPEG", "RGB", (13, 11))
+        assert np.abs(np.asarray(made).astype(int) - shown).max() <= 2
+
+
+# All of them ----------------------------------------------------------------------------------------------------------
+
+
+def clean(name: str) -> str:
+    """Return a name as formats on the base of XML can hold it."""
+    return "".join(
+        "\ufffd" if (sign < " " and sign not in "\t\r\n") or sign in "\ufffe\uffff" else sign for sign in name
+    )
+
+
+def test_every_blend_mode_survives_where_there_are_any() -> None:
+    layers = every_mode()
+    modes = ["normal", *BLEND_MODES]
+    assert [one.blend for one in read_bundle(zipfile.Path(exported(layers, "zip")))[0]] == modes
+    assert [one.blend for one in ora_layers(exported(layers, "ora"))] == modes
+    ((_, members),) = psd_tree(psd_tools.PSDImage.open(exported(layers, "psd")))
+    assert [member[1] for member in members] == modes
+
+
+@pytest.mark.parametrize("name", LAYERED)
+def test_hostile_names_stay_names(name: ExportName) -> None:
+    layers = [Layer(image=disc(8), name=text, group=text) for text in HOSTILE]
+    file = exported(layers, name, title=HOSTILE[2])
+    shown = [clean(text) for text in HOSTILE]
+    if name == "psd":
+        tree = psd_tree(psd_tools.PSDImage.open(file))
+        assert [(group, members[0][0]) for group, members in tree] == [(text[:255], text[:255]) for text in shown]
+        return
+    for member in zipfile.ZipFile(file).namelist():
+        assert not member.startswith("/") and ".." not in member.split("/") and "\\" not in member
+        assert len(member.encode()) < 255 and member.isprintable()
+    if name == "zip":
+        assert [one.name for one in read_bundle(zipfile.Path(file))[0]] == HOSTILE
+    elif name == "ora":
+        assert [(one.name, one.group) for one in ora_layers(file)] == list(zip(shown, shown, strict=True))
+    else:
+        assert [(one.name, one.group) for one in slide_layers(file)] == list(zip(shown, shown, strict=True))
+
+
+def test_layers_with_nothing_to_see_stay_in_the_stack() -> None:
+    layers = [Layer(image=Image.new("RGBA", (4, 4)), name="Empty"), Layer(image=disc(8), name="Off", x=500, scale=2.0)]
+    for read in (ora_layers(exported(layers, "ora")), slide_layers(exported(layers, "pptx"))):
+        assert [(one.name, one.image.size, one.image.getbbox()) for one in read] == [
+            ("Empty", (1, 1), None),
+            ("Off", (1, 1), None),
+        ]
+    document = psd_tools.PSDImage.open(exported(layers, "psd"))
+    assert [(one.name, one.size) for one in document] == [("Empty", (1, 1)), ("Off", (1, 1))]
+
+
+@pytest.mark.parametrize("name", ["png", "webp", "jpeg"])
+def test_a_stack_with_nothing_to_see_is_a_picture_all_the_same(name: ExportName) -> None:
+    picture = Image.open(exported([Layer(image=disc(8), visible=False)], name))
+    assert picture.size == (WIDTH, HEIGHT)
+    assert picture.convert("RGBA").getpixel((4, 4)) == ((255, 255, 255, 255) if name == "jpeg" else (0, 0, 0, 0))
+
+
+@pytest.mark.parametrize(("name", "side"), [("psd", 30_001), ("webp", 16_384), ("jpeg", 65_501)])
+def test_a_canvas_beyond_the_format_is_refused_with_what_would_do(name: ExportName, side: int) -> None:
+    with pytest.raises(InputError, match="scale the layers down") as raised:
+        export([Layer(image=disc(8))], name, width=side, height=1)
+    assert raised.value.param == "format"
+    assert export([Layer(image=disc(8))], name, width=side - 1, height=1)
+
+
+@pytest.mark.parametrize("name", ["zip", "ora"])
+def test_equal_stacks_give_equal_files(name: ExportName) -> None:
+    assert exported(every_mode(), name).getvalue() == exported(every_mode(), name).getvalue()

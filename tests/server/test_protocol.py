@@ -1,0 +1,198 @@
+"""Connections whose client does not get on, and those that only look like it."""
+
+import asyncio
+import contextlib
+import json
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import uvicorn
+
+from server.protocol import protocol_within
+from tests.conftest import wait_until
+
+TIMEOUT_S = 0.3
+LARGE = 1_000_000
+"""Bytes, more than the system keeps for a connection."""
+SMALL = 50_000
+"""Bytes that a transport takes in at once, and that do not fit into a connection with the least room."""
+
+
+async def app(scope: Any, receive: Any, send: Any) -> None:
+    """Answer with what came in, later or at length, as the path says."""
+    if scope["type"] != "http":
+        raise RuntimeError("HTTP only")
+    body, more = b"", scope["path"] not in {"/unread", "/endless"}
+    while more:
+        message = await receive()
+        body, more = body + message.get("body", b""), message.get("more_body", False)
+    if scope["path"] == "/later":
+        await asyncio.sleep(3 * TIMEOUT_S)
+    answer = {"/large": b"x" * LARGE, "/small": b"x" * SMALL}.get(scope["path"], body)
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    while scope["path"] == "/endless" and (await receive())["type"] != "http.disconnect":
+        pass
+    await send({"type": "http.response.body", "body": answer})
+
+
+class Server:
+    """A server on a free port, in a thread."""
+
+    def __init__(self, listener: socket.socket) -> None:
+        config = uvicorn.Config(
+            app, http=protocol_within(TIMEOUT_S), ws="none", lifespan="off", log_level="error", timeout_keep_alive=1
+        )
+        self._server = uvicorn.Server(config)
+        self._thread = threading.Thread(target=self._server.run, args=([listener],))
+        self.address = listener.getsockname()
+
+    def connect(self, *, room: int | None = None) -> socket.socket:
+        """Return a connection; `room` bytes is what this end takes in before it is read."""
+        connection = socket.socket()
+        if room is not None:
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, room)
+        connection.settimeout(10)
+        connection.connect(self.address)
+        return connection
+
+    @property
+    def connections(self) -> int:
+        return len(self._server.server_state.connections)
+
+    def __enter__(self) -> "Server":
+        self._thread.start()
+        wait_until(lambda: self._server.started, what="the server")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.should_exit = True
+        self._thread.join(10)
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)  # its connections inherit it
+        with Server(listener) as running:
+            yield running
+
+
+def seconds_until_closed(connection: socket.socket, drip: bytes = b"") -> float:
+    """Read until the other end closes, and send `drip` every 50 ms meanwhile; fail after 5 s."""
+    started = time.monotonic()
+    connection.settimeout(0.05)
+    while time.monotonic() - started < 5:
+        with contextlib.suppress(TimeoutError):
+            try:
+                if not connection.recv(65_536):
+                    return time.monotonic() - started
+                continue
+            except ConnectionError:
+                return time.monotonic() - started
+        if drip:
+            with contextlib.suppress(ConnectionError):
+                connection.sendall(drip)
+    pytest.fail("the connection stayed open")
+
+
+@pytest.mark.parametrize(
+    ("sent", "drip"),
+    [
+        (b"", b""),
+        (b"GET / HTTP/1.1\r\nHost: x\r\n", b""),
+        (b"GET / HTTP/1.1\r\nHost: x\r\nX: ", b"x"),
+        (b"\r\n", b"\r\n"),
+        (b"POST /unread HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n", b"x"),
+        (b"GET / HTTP/1.1\r\nHost: x\r\n\r\nGET / HTTP/1.1\r\nX: ", b"x"),
+    ],
+)
+def test_what_is_owed_and_does_not_come_ends_the_connection(server: Server, sent: bytes, drip: bytes) -> None:
+    with server.connect() as connection:
+        connection.sendall(sent)
+        assert seconds_until_closed(connection, drip) < TIMEOUT_S + 1
+    wait_until(lambda: server.connections == 0, what="the end of the connection")
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        b"GET / HTTP/1.1\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: x\r\nHost: y\r\n\r\n",
+        b"hello\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n",
+    ],
+)
+def test_what_is_not_http_gets_a_problem_as_well(server: Server, request_: bytes) -> None:
+    with server.connect() as connection:
+        connection.sendall(request_)
+        head, _, body = b"".join(iter(lambda: connection.recv(65_536), b"")).partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 400 ")
+    assert b"application/problem+json" in head
+    assert (json.loads(body)["code"], json.loads(body)["status"]) == ("invalid_request", 400)
+
+
+def test_garbage_after_the_answer_has_begun_only_ends_it(server: Server, caplog: pytest.LogCaptureFixture) -> None:
+    with server.connect() as connection:
+        connection.sendall(b"POST /endless HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n")
+        assert connection.recv(65_536).startswith(b"HTTP/1.1 200 ")
+        connection.sendall(b"no chunk\r\n")
+        assert seconds_until_closed(connection) < 1
+    wait_until(lambda: server.connections == 0, what="its end")
+    assert [record for record in caplog.records if record.levelname == "ERROR"] == []
+
+
+def answered(connection: socket.socket, request: bytes) -> bytes:
+    connection.sendall(request)
+    received = b""
+    while not received.endswith(b"0\r\n\r\n"):
+        received += connection.recv(65_536)
+    return received
+
+
+def test_an_answer_may_take_longer(server: Server) -> None:
+    with server.connect() as connection:
+        assert answered(connection, b"GET /later HTTP/1.1\r\nHost: x\r\n\r\n").startswith(b"HTTP/1.1 200 ")
+
+
+def test_a_body_that_is_wanted_may_take_longer(server: Server) -> None:
+    with server.connect() as connection:
+        connection.sendall(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\n")
+        for _ in range(4):
+            connection.sendall(b"x")
+            time.sleep(TIMEOUT_S / 2)
+        assert b"xxxxx" in answered(connection, b"x")
+
+
+def test_a_connection_rests_between_requests_and_is_used_again(server: Server) -> None:
+    request = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
+    with server.connect() as connection:
+        for _ in range(3):
+            answered(connection, request)
+            time.sleep(1.3 * TIMEOUT_S)
+        connection.sendall(request + request)
+        assert seconds_until_closed(connection) > TIMEOUT_S
+
+
+@pytest.mark.parametrize("more", [b"", b"Connection: close\r\n"])
+@pytest.mark.parametrize("path", [b"/large", b"/small"])
+def test_an_answer_that_nobody_reads_is_given_up(server: Server, path: bytes, more: bytes) -> None:
+    with server.connect(room=4096) as connection:
+        connection.sendall(b"GET " + path + b" HTTP/1.1\r\nHost: x\r\n" + more + b"\r\n")
+        wait_until(lambda: server.connections == 1, what="the connection")
+        wait_until(lambda: server.connections == 0, timeout_s=8 * TIMEOUT_S + 2, what="its end")
+
+
+def test_an_answer_that_is_read_slowly_arrives(server: Server) -> None:
+    with server.connect(room=4096) as connection:
+        connection.sendall(b"GET /large HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        received, started = 0, time.monotonic()
+        while chunk := connection.recv(1_000_000):
+            received += len(chunk)
+            if time.monotonic() - started < 6 * TIMEOUT_S:
+                time.sleep(0.03)
+        assert time.monotonic() - started > 6 * TIMEOUT_S
+    assert received > LARGE

@@ -1,0 +1,174 @@
+"""What was accepted is kept, whatever end the service comes to."""
+
+import os
+import signal
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.conftest import Service, serve, wait_until
+from tests.pictures import DISC_URL, SQUARE_URL
+from tests.web.jobs import DECOMPOSE, events, fields, queue, start, status, wait_for
+
+HOUR_S, DAY_S = 3600, 86_400
+
+
+def connect(service: Service) -> httpx.Client:
+    return httpx.Client(base_url=service.url, timeout=30)
+
+
+def kill(service: Service) -> None:
+    service.process.kill()
+    service.process.wait()
+
+
+def test_after_a_kill_everything_goes_on(tmp_path: Path) -> None:
+    with serve(tmp_path, app="tests.app:app") as service, connect(service) as client:
+        done = start(client, headers={"Idempotency-Key": "first"})
+        before = wait_for(client, done, "succeeded")
+        last_id = [number for number, _, _ in events(client, done)][-1]
+        running = start(client, "slow", steps=60, seed=5)
+        waiting = [start(client, steps=1, image=DISC_URL) for _ in range(3)]
+        wait_until(lambda: client.get(running).json()["step"] > 5, what="a step")
+        kill(service)
+    with serve(tmp_path, app="tests.app:app") as service, connect(service) as client:
+        assert client.get(done).json() == before
+        for layer in before["result"]["layers"]:  # type: ignore[index]
+            assert client.get(layer["image"]).status_code == 200
+        ((number, name, view),) = events(client, done, last_id)
+        assert (number > last_id, name, view) == (True, "succeeded", before)
+        assert start(client, headers={"Idempotency-Key": "first"}) == done
+        assert [client.get(job).json()["position"] for job in waiting] == [1, 2, 3]
+        assert wait_for(client, running, "succeeded")["result"]["seed"] == 5  # type: ignore[index]
+        for job in waiting:
+            wait_for(client, job, "succeeded")
+        assert client.get("/api/jobs").json()["jobs"][-1] == before
+
+
+def test_a_job_that_takes_the_service_along_runs_three_times(tmp_path: Path) -> None:
+    def run_and_kill(job: str | None = None) -> str:
+        with serve(tmp_path, app="tests.app:app") as service, connect(service) as client:
+            started = job or start(client, "slow", steps=100)
+            wait_until(lambda: client.get(started).json()["step"] > 0, what="a step")
+            kill(service)
+            return started
+
+    job = run_and_kill(run_and_kill(run_and_kill()))
+    with serve(tmp_path, app="tests.app:app") as service, connect(service) as client:
+        error = client.get(job).json()["error"]
+        assert (status(client, job), error["code"]) == ("failed", "interrupted")
+        assert queue(client)["running"] == 0
+        assert client.post(DECOMPOSE, json=fields()).status_code == 200
+
+
+def test_two_services_do_not_share_a_folder(tmp_path: Path) -> None:
+    with serve(tmp_path / "one", app="tests.app:app") as service:
+        data = {"LLM_DIT_SERVER__DATA_DIR": str(service.folder / "data")}
+        with (
+            pytest.raises(pytest.fail.Exception, match="another service keeps its jobs here"),
+            serve(tmp_path / "two", app="tests.app:app", environment=data),
+        ):
+            pass
+        assert httpx.get(f"{service.url}/readyz").status_code == 200
+
+
+def test_a_damaged_database_is_put_aside(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data/studio.db").write_bytes(b"not a database" * 100)
+    with serve(tmp_path, app="tests.app:app") as service, connect(service) as client:
+        assert client.post(DECOMPOSE, json=fields()).status_code == 200
+    (aside,) = (tmp_path / "data").glob("studio.damaged-*")
+    assert aside.read_bytes().startswith(b"not a database")
+
+
+def test_what_nothing_uses_is_removed_when_it_is_old(tmp_path: Path) -> None:
+    def age(images: list[str], seconds: float) -> None:
+        for image in images:
+            sha256 = image.removeprefix("/api/images/").removesuffix(".png")
+            path = tmp_path / "data/images" / sha256[:2] / f"{sha256}.png"
+            os.utime(path, (time.time() - seconds, time.time() - seconds))
+
+    environment = {"LLM_DIT_SERVER__MAX_STORE_GB": "0.0000001", "LLM_DIT_SERVER__MAX_FINISHED_JOBS": "1"}
+    with serve(tmp_path, app="tests.app:app", environment=environment) as service, connect(service) as client:
+        forgotten = wait_for(client, start(client, image=DISC_URL, seed=1), "succeeded")
+        job = start(client, image=SQUARE_URL)
+        kept = wait_for(client, job, "succeeded")
+        wait_until(lambda: len(client.get("/api/jobs").json()["jobs"]) == 1, what="the older job to be forgotten")
+        old, used = ([layer["image"] for layer in view["result"]["layers"]] for view in (forgotten, kept))  # type: ignore[index]
+        fresh = client.post("/api/images", content=b"", headers={"Content-Type": "image/png"})
+        assert fresh.status_code == 422
+    old = [image for image in old if image not in used]
+    age(old[:1] + used, 2 * HOUR_S)
+    with serve(tmp_path, app="tests.app:app", environment=environment) as service, connect(service) as client:
+        wait_until(lambda: client.get(old[0]).status_code == 404, what="the clean-up")
+        assert all(client.get(image).status_code == 200 for image in used), "a job uses them"
+        assert all(client.get(image).status_code == 200 for image in old[1:]), "they were put only now"
+        assert client.get(job).json() == kept
+    age(used, 40 * DAY_S)
+    with serve(tmp_path, app="tests.app:app") as service, connect(service) as client:
+        assert client.get(job).json() == kept
+        assert all(client.get(image).status_code == 200 for image in used)
+
+
+def drain(service: Service) -> int:
+    """Send SIGTERM and return the exit code."""
+    service.process.send_signal(signal.SIGTERM)
+    return service.process.wait(timeout=15)
+
+
+def test_a_signal_lets_the_run_end_and_keeps_the_rest(tmp_path: Path) -> None:
+    with serve(tmp_path, app="tests.app:app") as service, connect(service) as client:
+        running, waiting = start(client, "slow", steps=40), start(client, steps=1)
+        wait_until(lambda: client.get(running).json()["step"] > 0, what="a step")
+        service.process.send_signal(signal.SIGTERM)
+        wait_until(lambda: client.get("/readyz").json()["code"] == "stopping", what="the drain")
+        refused = client.post(DECOMPOSE, json=fields())
+        assert (refused.status_code, refused.json()["code"]) == (503, "stopping")
+        assert client.get("/livez").status_code == 200
+        assert service.process.wait(timeout=15) == 0
+    with serve(tmp_path, app="tests.app:app") as service, connect(service) as client:
+        assert status(client, running) == "succeeded"
+        wait_for(client, waiting, "succeeded")
+
+
+def test_a_run_that_outlasts_the_drain_begins_again_at_the_next_start(tmp_path: Path) -> None:
+    environment = {"LLM_DIT_SERVER__DRAIN_S": "0.2"}
+    with serve(tmp_path, app="tests.app:app", environment=environment) as service, connect(service) as client:
+        job = start(client, "slow", steps=100)
+        wait_until(lambda: client.get(job).json()["step"] > 0, what="a step")
+        followed = events(client, job)
+        next(followed)
+        assert drain(service) == 0
+        assert [name for _, name, _ in followed][-1:] in ([], ["progress"]), "the stream ends, the job does not"
+    with serve(tmp_path, app="tests.app:app") as service, connect(service) as client:
+        assert status(client, job) in {"queued", "processing"}
+        client.delete(job)
+
+
+def test_a_second_signal_stops_now(tmp_path: Path) -> None:
+    environment = {"LLM_DIT_SERVER__DRAIN_S": "100"}
+    with serve(tmp_path, app="tests.app:app", environment=environment) as service, connect(service) as client:
+        job = start(client, "hang")
+        wait_until(lambda: status(client, job) == "processing", what="the run")
+        service.process.send_signal(signal.SIGTERM)
+        wait_until(lambda: client.get("/readyz").status_code == 503, what="the drain")
+        assert drain(service) == 0
+
+
+def test_who_waits_is_told_to_come_again(tmp_path: Path) -> None:
+    environment = {"LLM_DIT_SERVER__DRAIN_S": "0.2"}
+    with (
+        serve(tmp_path, app="tests.app:app", environment=environment) as service,
+        connect(service) as client,
+        ThreadPoolExecutor(2) as threads,
+    ):
+        waits = [threads.submit(client.post, DECOMPOSE, json=fields("slow", 100)) for _ in range(2)]
+        wait_until(lambda: queue(client)["length"] == 1, what="one to run and one to wait")
+        assert drain(service) == 0
+        for wait in waits:
+            answer = wait.result()
+            assert (answer.status_code, answer.json()["code"]) == (503, "stopping")
+            assert answer.headers["retry-after"]

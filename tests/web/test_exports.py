@@ -1,0 +1,146 @@
+"""Exports over HTTP: every format, its media type, and names of files that every system takes."""
+
+import io
+import re
+import zipfile
+from urllib.parse import unquote
+
+import httpx
+import psd_tools
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from llm_dit.blending import BLEND_MODES
+from llm_dit.exports.bundle import read_bundle
+from tests.pictures import DISC_URL, SQUARE_URL, as_data_url, from_data_url, png, square
+from web.attachments import attachment, file_stem
+
+PRESENTATION = "application/vnd.openxmlformats-officedocument.presentationml.presentation"
+FORMATS = {
+    "zip": ("application/zip", "layers.zip", b"PK"),
+    "psd": ("image/vnd.adobe.photoshop", "layers.psd", b"8BPS"),
+    "ora": ("image/openraster", "layers.ora", b"PK"),
+    "pptx": (PRESENTATION, "layers.pptx", b"PK"),
+    "png": ("image/png", "composite.png", b"\x89PNG"),
+    "jpeg": ("image/jpeg", "composite.jpg", b"\xff\xd8\xff"),
+    "webp": ("image/webp", "composite.webp", b"RIFF"),
+}
+LAYERS = [
+    {"image": SQUARE_URL, "name": "Ground"},
+    {"image": DISC_URL, "name": "Scheibe / 円", "group": "Top", "blend": "multiply", "scale": 0.5, "flip_x": True},
+]
+
+
+def export(client: httpx.Client, **fields: object) -> httpx.Response:
+    return client.post("/api/qwen-image/export", json={"layers": LAYERS, **fields})
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_every_format_comes_with_its_type_and_name(client: httpx.Client, name: str) -> None:
+    media_type, file, signature = FORMATS[name]
+    answer = export(client, format=name)
+    assert answer.status_code == 200, answer.text
+    assert answer.headers["content-type"] == media_type
+    assert answer.headers["content-disposition"] == f'attachment; filename="{file}"'
+    assert answer.content.startswith(signature)
+
+
+def test_the_page_is_told_what_there_is(client: httpx.Client) -> None:
+    limits = client.get("/api/qwen-image/config").json()["limits"]
+    assert limits["export_formats"] == list(FORMATS)
+    assert limits["blend_modes"] == list(BLEND_MODES)
+    assert limits["scale"] == [0.01, 32.0]
+
+
+def test_what_is_said_of_a_layer_arrives(client: httpx.Client) -> None:
+    archive = zipfile.Path(io.BytesIO(export(client, format="zip").content))
+    ground, disc = read_bundle(archive)[0]
+    assert (ground.blend, ground.scale, ground.flip_x, ground.group) == ("normal", 1.0, False, "")
+    assert (disc.blend, disc.scale, disc.flip_x, disc.flip_y, disc.group) == ("multiply", 0.5, True, False, "Top")
+    document = psd_tools.PSDImage.open(io.BytesIO(export(client, format="psd").content))
+    assert [layer.name for layer in document.descendants()] == ["Ground", "Top", "Scheibe / 円"]
+
+
+def test_composite_blends_scales_and_mirrors(client: httpx.Client) -> None:
+    halves = Image.new("RGBA", (16, 8), (255, 0, 0, 255))
+    halves.paste((0, 0, 255, 255), (8, 0, 16, 8))
+    layers = [
+        {"image": as_data_url(png(square(32, (128, 255, 128))))},
+        {"image": as_data_url(png(halves)), "x": 4, "scale": 2, "flip_x": True, "blend": "multiply"},
+    ]
+    body = client.post("/api/qwen-image/composite", json={"layers": layers}).json()
+    assert (body["width"], body["height"]) == (36, 32), "the scaled layer counts at its size"
+    image = from_data_url(body["image"])
+    assert image.getpixel((6, 2)) == (0, 0, 128, 255)
+    assert image.getpixel((30, 2)) == (128, 0, 0, 255)
+    assert image.getpixel((34, 2)) == (255, 0, 0, 255)
+    assert image.getpixel((6, 20)) == (128, 255, 128, 255)
+
+
+@pytest.mark.parametrize(
+    ("change", "param"),
+    [
+        ({"blend": "dissolve"}, "layers.0.blend"),
+        ({"scale": 0}, "layers.0.scale"),
+        ({"scale": 33}, "layers.0.scale"),
+        ({"scale": "2"}, "layers.0.scale"),
+        ({"flip_x": 1}, "layers.0.flip_x"),
+        ({"group": "g" * 201}, "layers.0.group"),
+        ({"scale": 32, "x": 30_000}, "width"),
+    ],
+)
+def test_layers_that_will_not_do_are_named(client: httpx.Client, change: dict[str, object], param: str) -> None:
+    answer = export(client, format="ora", layers=[{"image": SQUARE_URL, **change}])
+    assert answer.status_code == 422
+    error = answer.json()["error"]
+    assert error["param"] == param and len(error["message"]) > 20
+
+
+def test_small_layers_scaled_over_a_large_canvas_are_counted_at_that_size(client: httpx.Client) -> None:
+    layer = {"image": as_data_url(png(square(8))), "scale": 32}
+    small = {"width": 256, "height": 256}
+    assert client.post("/api/qwen-image/composite", json={"layers": [layer] * 64, **small}).status_code == 200
+    layer["image"] = as_data_url(png(square(128)))
+    answer = client.post("/api/qwen-image/composite", json={"layers": [layer] * 5, "width": 4096, "height": 4096})
+    assert answer.status_code == 422
+    assert answer.json()["error"]["param"] == "layers" and "scale them down" in answer.json()["detail"]
+
+
+@pytest.mark.parametrize(
+    ("name", "fallback", "full"),
+    [
+        ("Poster", "Poster.psd", None),
+        ("My poster, v2", "My poster, v2.psd", None),
+        ("海报 1", "1.psd", "海报 1.psd"),
+        ("Große Fläche", "Groe Flache.psd", "Große Fläche.psd"),
+        ("../../etc/passwd", "etc-passwd.psd", None),
+        ('a"; filename=evil.exe', "a-; filename=evil.exe.psd", None),
+        ("line\r\nX-Injected: yes", "lineX-Injected- yes.psd", None),
+        ("\u202egnp.exe", "gnp.exe.psd", None),
+        ("con", "_con.psd", None),
+        ("   . ", "layers.psd", None),
+        ("", "layers.psd", None),
+    ],
+)
+def test_a_file_is_called_what_the_project_is_called(
+    client: httpx.Client, name: str, fallback: str, full: str | None
+) -> None:
+    answer = export(client, format="psd", name=name)
+    assert answer.status_code == 200, answer.text
+    plain, _, extended = answer.headers["content-disposition"].partition("; filename*=UTF-8''")
+    assert plain == f'attachment; filename="{fallback}"'
+    assert (unquote(extended) or None) == full
+    assert "x-injected" not in answer.headers
+
+
+@given(st.text(max_size=300))
+def test_every_name_makes_a_file_name(name: str) -> None:
+    stem = file_stem(name, "layers")
+    assert stem == file_stem(stem, "layers"), "what is clean stays"
+    assert stem and stem.isprintable() | any(sign in stem for sign in "\u200c\u200d")
+    assert not set(stem) & set('/\\:*?"<>|\0\r\n') and stem.strip(" .") == stem
+    assert len(stem.encode()) <= 151
+    header = attachment(b"", "image/png", stem=stem, suffix=".png").headers["content-disposition"]
+    assert re.fullmatch(r"attachment; filename=\"[ !#-~]+\.png\"(; filename\*=UTF-8''[\w.~%-]+)?", header, re.ASCII)

@@ -1,0 +1,186 @@
+"""Projects over HTTP: kept, listed, never overwritten unseen, deleted and restored, sent away and brought back."""
+
+import io
+import json
+import time
+import zipfile
+from collections.abc import Iterator
+
+import httpx
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from tests.conftest import Service
+from tests.pictures import disc, png, square
+from tests.web.corpus import LEAK, assert_problem
+
+PROJECTS = "/api/projects"
+
+
+def upload(client: httpx.Client, content: bytes) -> str:
+    return str(client.post("/api/images", content=content, headers={"Content-Type": "image/png"}).json()["image"])
+
+
+@pytest.fixture
+def image(client: httpx.Client) -> str:
+    return upload(client, png(disc()))
+
+
+def document(*images: str) -> dict[str, object]:
+    return {"layers": [{"image": image, "name": "层", "versions": [image]} for image in images]}
+
+
+def add(client: httpx.Client, name: str = "Poster", *images: str) -> dict[str, object]:
+    answer = client.post(PROJECTS, json={"name": name, "document": document(*images)})
+    assert answer.status_code == 201, answer.text
+    assert answer.headers["location"] == f"{PROJECTS}/{answer.json()['id']}"
+    return dict(answer.json())
+
+
+def path(project: dict[str, object]) -> str:
+    return f"{PROJECTS}/{project['id']}"
+
+
+def test_a_project_is_kept_and_listed(client: httpx.Client, image: str) -> None:
+    fields = {"name": "海报", "document": document(image, image), "thumbnail": image}
+    project = client.post(PROJECTS, json=fields).json()
+    assert client.get(path(project)).json() == project
+    assert {key: project[key] for key in fields} == fields
+    assert (project["version"], project["layer_count"]) == (1, 2)
+    assert abs(project["created_at"] - time.time()) < 60
+    first = client.get(PROJECTS).json()["projects"][0]
+    assert first == {key: value for key, value in project.items() if key != "document"}
+
+
+def test_saves_build_on_each_other(client: httpx.Client, image: str) -> None:
+    project, other = add(client), add(client)
+    saved = client.put(path(project), json={"name": "New", "document": document(image), "version": 1}).json()
+    assert (saved["name"], saved["version"], saved["layer_count"]) == ("New", 2, 1)
+    assert client.get(PROJECTS).json()["projects"][0]["id"] == project["id"], "the latest change first"
+
+    late = client.put(path(project), json={"name": "Late", "document": {}, "version": 1})
+    assert_problem(late, 409, "project_changed")
+    assert client.get(path(project)).json() == saved
+    assert client.get(path(other)).json() == other
+    assert_problem(client.put(f"{PROJECTS}/none", json={"name": "x", "document": {}, "version": 1}), 404)
+
+
+def test_a_deleted_project_comes_back(client: httpx.Client) -> None:
+    project = add(client)
+    assert client.delete(path(project)).status_code == 204
+    assert_problem(client.get(path(project)), 404)
+    assert_problem(client.delete(path(project)), 404)
+    assert_problem(client.put(path(project), json={"name": "x", "document": {}, "version": 1}), 404)
+    assert project["id"] not in [each["id"] for each in client.get(PROJECTS).json()["projects"]]
+    assert client.post(f"{path(project)}/restore").json() == project
+    assert client.get(path(project)).json() == project
+    assert_problem(client.post(f"{PROJECTS}/none/restore"), 404)
+
+
+def test_a_copy_is_another_project(client: httpx.Client, image: str) -> None:
+    project = add(client, "Poster", image)
+    copy = client.post(f"{path(project)}/duplicate", json={"name": "Copy"}).json()
+    assert (copy["name"], copy["document"], copy["version"]) == ("Copy", project["document"], 1)
+    client.put(path(copy), json={"name": "Copy", "document": {}, "version": 1})
+    assert client.get(path(project)).json() == project
+
+
+def test_a_project_file_brings_its_pictures_to_another_server(client: httpx.Client, image: str, base_url: str) -> None:
+    other = upload(client, png(Image.new("RGBA", (7, 5), (1, 2, 3, 4))))
+    fields = {"name": 'A/B "海报"', "document": document(image, other), "thumbnail": other}
+    project = client.post(PROJECTS, json=fields).json()
+    answer = client.get(f"{path(project)}/file")
+    assert answer.headers["content-type"] == "application/zip"
+    assert "filename*=UTF-8''A-B%20-%E6%B5%B7%E6%8A%A5.llm-dit.zip" in answer.headers["content-disposition"]
+    with httpx.Client(base_url=base_url) as elsewhere:
+        imported = elsewhere.post(
+            f"{PROJECTS}/import", content=answer.content, headers={"Content-Type": "application/zip"}
+        )
+        assert imported.status_code == 201, imported.text
+        assert {key: imported.json()[key] for key in fields} == fields
+        for address in (image, other):
+            assert elsewhere.get(address).content == client.get(address).content
+
+
+@pytest.mark.parametrize(
+    ("fields", "param"),
+    [
+        ({"name": " "}, "name"),
+        ({"name": "x" * 201}, "name"),
+        ({"document": []}, "document"),
+        ({"document": {"text": "x" * 4_000_001}}, "document"),
+        ({"document": {"image": f"/api/images/{'0' * 64}.png"}}, "document"),
+        ({"thumbnail": "/api/images/x.png"}, "thumbnail"),
+        ({"thumbnail": f"/api/images/{'0' * 64}.png"}, "thumbnail"),
+        ({"more": 1}, "more"),
+    ],
+)
+def test_what_will_not_do_says_why(client: httpx.Client, fields: dict[str, object], param: str) -> None:
+    answer = client.post(PROJECTS, json={"name": "x", "document": {}, **fields})
+    assert assert_problem(answer, 422)["param"] == param
+
+
+def packed(about: object, **pictures: bytes) -> bytes:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("project.json", json.dumps(about))
+        for name, content in pictures.items():
+            archive.writestr(f"images/{name}.png", content)
+    return file.getvalue()
+
+
+SHA = "a" * 64
+ABOUT = {"format": "llm-dit project", "version": 1, "name": "x", "document": {"image": f"/api/images/{SHA}.png"}}
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"PK\x03\x04 cut off",
+        packed([]),
+        packed({**ABOUT, "format": "another"}),
+        packed({**ABOUT, "name": ""}),
+        packed({**ABOUT, "document": 1}),
+        packed({**ABOUT, "thumbnail": "../../etc/passwd"}),
+        packed(ABOUT),
+        packed(ABOUT, **{SHA: b"no picture"}),
+        packed(ABOUT, **{SHA: b"\0" * 1_100_000_000}),
+    ],
+    ids=["empty", "cut", "list", "format", "name", "document", "thumbnail", "lacking", "no picture", "bomb"],
+)
+def test_files_that_are_no_projects(client: httpx.Client, content: bytes) -> None:
+    answer = client.post(f"{PROJECTS}/import", content=content, headers={"Content-Type": "application/zip"})
+    assert_problem(answer, 422)
+
+
+def test_an_imported_picture_is_written_anew(client: httpx.Client) -> None:
+    file = io.BytesIO()
+    square().convert("RGB").save(file, "JPEG", comment=b"hidden words")
+    content = packed(ABOUT, **{SHA: file.getvalue()})
+    project = client.post(f"{PROJECTS}/import", content=content, headers={"Content-Type": "application/zip"}).json()
+    kept = client.get(project["document"]["image"]).content
+    assert kept.startswith(b"\x89PNG")
+    assert b"hidden words" not in kept
+
+
+@pytest.fixture(scope="module")
+def whole_file(stepping_service: Service) -> Iterator[bytes]:
+    with httpx.Client(base_url=stepping_service.url) as client:
+        yield client.get(f"{path(add(client, 'Whole', upload(client, png(disc()))))}/file").content
+
+
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(at=st.floats(0, 1, exclude_max=True), byte=st.integers(0, 255), cut=st.booleans())
+def test_a_damaged_file_is_read_or_refused(
+    client: httpx.Client, whole_file: bytes, at: float, byte: int, cut: bool
+) -> None:
+    damaged = bytearray(whole_file)
+    place = int(at * len(damaged))
+    damaged[place] = byte
+    content = bytes(damaged[:place] if cut else damaged)
+    answer = client.post(f"{PROJECTS}/import", content=content, headers={"Content-Type": "application/zip"})
+    assert answer.status_code in {201, 422}, answer.text
+    assert LEAK.search(answer.text) is None

@@ -1,0 +1,108 @@
+"""A worker that hangs, crashes again and again, loses its device or its memory, or rests."""
+
+import os
+import signal
+from collections.abc import Callable
+
+import httpx
+import pytest
+
+from tests.conftest import Service, wait_until
+from tests.web.jobs import DECOMPOSE, fields, metric, start, status, wait_for
+from tests.web.test_faults import is_alive
+
+Start = Callable[..., Service]
+
+
+def decompose(client: httpx.Client, behaviour: str = "") -> httpx.Response:
+    return client.post(DECOMPOSE, json=fields(behaviour))
+
+
+def test_a_run_that_hangs_is_ended_and_the_queue_goes_on(start_service: Start) -> None:
+    service = start_service(app="tests.app:app", environment={"LLM_DIT_SERVER__STALL_TIMEOUT_S": "0.5"})
+    with httpx.Client(base_url=service.url, timeout=30) as client:
+        (worker,) = service.worker_pids()
+        hanging, next_one = start(client, "hang"), start(client)
+        error = wait_for(client, hanging, "failed")["error"]
+        assert error["code"] == "stalled"  # type: ignore[index]
+        wait_for(client, next_one, "succeeded")
+        assert not is_alive(worker)
+        assert len(service.worker_pids()) == 1
+        assert metric(client, 'llm_dit_worker_ends_total{reason="stalled"}') == 1
+
+
+def test_slow_steps_are_no_hang(start_service: Start) -> None:
+    service = start_service(app="tests.app:app", environment={"LLM_DIT_SERVER__STALL_TIMEOUT_S": "0.1"})
+    with httpx.Client(base_url=service.url, timeout=30) as client:
+        assert client.post(DECOMPOSE, json=fields("slow", 15)).status_code == 200
+
+
+def test_a_pipeline_that_hangs_while_it_loads_is_told(start_service: Start) -> None:
+    environment = {"LLM_DIT_SERVER__LOAD_TIMEOUT_S": "1.5", "TEST_PIPELINE": "HangingPipeline"}
+    service = start_service(app="tests.app:app", environment=environment, ready=False)
+    with httpx.Client(base_url=service.url, timeout=30) as client:
+        wait_until(lambda: client.get("/readyz").json()["code"] == "stalled", what="the watchdog")
+
+
+def test_a_device_that_is_lost_gets_a_new_process(client: httpx.Client, stepping_service: Service) -> None:
+    (worker,) = stepping_service.worker_pids()
+    answer = decompose(client, "lose device")
+    assert (answer.status_code, answer.json()["code"]) == (503, "device_lost")
+    assert decompose(client).status_code == 200
+    assert not is_alive(worker)
+    assert len(stepping_service.worker_pids()) == 1
+
+
+def test_memory_that_stays_short_gets_a_new_process(client: httpx.Client, stepping_service: Service) -> None:
+    decompose(client)
+    (worker,) = stepping_service.worker_pids()
+    assert decompose(client, "oom").json()["code"] == "out_of_memory"
+    assert decompose(client).status_code == 200, "it was enough for another run"
+    assert stepping_service.worker_pids() == [worker]
+    for _ in range(2):
+        assert decompose(client, "oom").json()["code"] == "out_of_memory"
+    assert decompose(client).status_code == 200
+    assert not is_alive(worker)
+
+
+def test_a_worker_that_crashes_again_and_again_is_started_after_pauses(start_service: Start) -> None:
+    service = start_service(app="tests.app:app")
+    with httpx.Client(base_url=service.url, timeout=30) as client:
+        for _ in range(2):
+            assert decompose(client, "crash").json()["code"] == "worker_lost"
+        assert "the engine is started again in 1 s" in service.log
+        assert decompose(client).status_code == 200
+        assert decompose(client, "crash").json()["code"] == "worker_lost"
+        assert service.log.count("started again in 0 s") == 2, "a good run ends the pauses"
+
+
+def test_what_may_pass_is_tried_again_without_a_job(start_service: Start) -> None:
+    service = start_service(app="tests.app:app", environment={"TEST_PIPELINE": "UnreachablePipeline"}, ready=False)
+    with httpx.Client(base_url=service.url, timeout=30) as client:
+        wait_until(lambda: client.get("/readyz").json()["code"] == "download_failed", what="the failure to load")
+        (service.folder / "reachable").touch()
+        wait_until(lambda: client.get("/readyz").status_code == 200, what="the next try")
+
+
+def test_the_models_are_unloaded_in_rest_and_loaded_on_demand(start_service: Start) -> None:
+    service = start_service(app="tests.app:app", environment={"LLM_DIT_SERVER__IDLE_UNLOAD_S": "0.3"})
+    with httpx.Client(base_url=service.url, timeout=30) as client:
+        wait_until(lambda: service.worker_pids() == [], what="the worker's rest")
+        about = client.get("/api/qwen-image/status").json()
+        assert (about["state"], about["loaded_models"]) == ("unloaded", [])
+        assert client.get("/readyz").status_code == 200
+        assert metric(client, 'llm_dit_worker_ends_total{reason="unloaded"}') == 1
+        job = start(client, "slow", 40)
+        wait_until(lambda: status(client, job) == "succeeded", what="the run")
+        assert metric(client, "llm_dit_model_load_seconds_count") == 2
+        wait_until(lambda: service.worker_pids() == [], what="the worker's rest")
+
+
+@pytest.mark.parametrize("times", [3])
+def test_a_killed_worker_loses_one_job_at_most(client: httpx.Client, stepping_service: Service, times: int) -> None:
+    jobs = [start(client, "slow", 5) for _ in range(times + 2)]
+    wait_until(lambda: client.get(jobs[0]).json()["step"] > 0, what="the run")
+    (worker,) = stepping_service.worker_pids()
+    os.kill(worker, signal.SIGKILL)
+    ends = [wait_for(client, job, "succeeded", "failed")["status"] for job in jobs]
+    assert ends == ["failed"] + ["succeeded"] * (times + 1)

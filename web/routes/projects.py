@@ -1,0 +1,179 @@
+"""`/api/projects`: pictures with their layers and versions, kept by the server for everybody who is let in."""
+
+import tempfile
+from collections.abc import AsyncIterator
+from typing import IO, Annotated, Any
+
+from fastapi import APIRouter, Request, Response
+from pydantic import BaseModel, Field, JsonValue
+from starlette.responses import StreamingResponse
+
+from server.project_files import FileLimits, read_project, write_project
+from server.projects import ADDRESS, Project, ProjectDraft, ProjectSummary
+from server.settings import ServerSettings
+from server.store import disk_full_told
+from web.attachments import file_stem, saved_as
+from web.body import JsonRoute, media_type
+from web.errors import UnsupportedMediaTypeError
+from web.images import address_of, image_limits
+from web.openapi import problems
+from web.patterns import IMAGE_ADDRESS, NOT_BLANK
+from web.schemas import RequestBody
+from web.state import State, StateDep
+
+router = APIRouter(prefix="/api/projects", tags=["Projects"], route_class=JsonRoute)
+
+FILE_TYPE = "application/zip"
+CHUNK_BYTES = 1 << 18
+IMPORT_PATH = "/api/projects/import"
+GONE = problems(404)
+REFUSALS = problems(400, 404, 409, 413, 415, 422, 503)
+UPLOAD: dict[str, Any] = {
+    "requestBody": {"required": True, "content": {FILE_TYPE: {"schema": {"type": "string", "format": "binary"}}}}
+}
+FILE: dict[int | str, dict[str, Any]] = {200: {"content": {FILE_TYPE: {}}, "description": "The project file."}}
+
+Name = Annotated[str, Field(max_length=200, pattern=NOT_BLANK)]
+ImageAddress = Annotated[str, Field(pattern=IMAGE_ADDRESS, description="`/api/images/{sha256}.png`")]
+DocumentField = Annotated[
+    dict[str, JsonValue],
+    Field(description="What the page keeps, at most 4 MB; every `/api/images/{sha256}.png` in it stays."),
+]
+
+
+class NewProject(
+    RequestBody, frozen=True, json_schema_extra={"examples": [{"name": "Poster", "document": {"layers": []}}]}
+):
+    name: Name
+    document: DocumentField
+    thumbnail: ImageAddress | None = None
+
+    def to_draft(self) -> ProjectDraft:
+        picture = ADDRESS.fullmatch(self.thumbnail) if self.thumbnail else None
+        return ProjectDraft(name=self.name, document=self.document, thumbnail=picture[1] if picture else None)
+
+
+class SavedProject(
+    NewProject,
+    frozen=True,
+    json_schema_extra={"examples": [{"name": "Poster", "document": {"layers": []}, "version": 1}]},
+):
+    version: Annotated[int, Field(ge=1, description="The version that this one builds on.")]
+
+
+class Copy(RequestBody, frozen=True, json_schema_extra={"examples": [{"name": "Poster, second try"}]}):
+    name: Name
+
+
+class SummaryResponse(BaseModel):
+    id: str
+    name: str
+    version: int = Field(description="Counts the saves.")
+    thumbnail: str | None
+    layer_count: int
+    created_at: float = Field(description="Seconds since 1970.")
+    updated_at: float = Field(description="Seconds since 1970.")
+
+
+class ProjectResponse(SummaryResponse):
+    document: dict[str, Any]
+
+
+class ProjectsResponse(BaseModel):
+    projects: list[SummaryResponse] = Field(description="The one that was changed last first.")
+
+
+@router.get("")
+async def list_projects(state: StateDep) -> ProjectsResponse:
+    """Return all projects, without what is in them."""
+    return ProjectsResponse(projects=[SummaryResponse(**_summary(each)) for each in await state["projects"].all()])
+
+
+@router.post("", status_code=201, responses=REFUSALS)
+async def add_project(body: NewProject, response: Response, state: StateDep) -> ProjectResponse:
+    """Keep a new project."""
+    return _created(await state["projects"].add(body.to_draft()), response)
+
+
+@router.post("/import", status_code=201, openapi_extra=UPLOAD, responses=REFUSALS)
+async def import_project(request: Request, response: Response, state: StateDep) -> ProjectResponse:
+    """Keep the project of a project file as a new one."""
+    if media_type(request) != FILE_TYPE:
+        raise UnsupportedMediaTypeError(FILE_TYPE)
+    with disk_full_told(), tempfile.TemporaryFile(dir=state["settings"].server.data_dir) as file:
+        async for chunk in request.stream():
+            file.write(chunk)
+        draft = await state["offload"](
+            lambda: read_project(file, state["store"], _file_limits(state["settings"].server))
+        )
+    return _created(await state["projects"].add(draft), response)
+
+
+@router.get("/{project_id}", responses=GONE)
+async def show_project(project_id: str, state: StateDep) -> ProjectResponse:
+    """Return a project with all that is in it."""
+    return _response(await state["projects"].get(project_id))
+
+
+@router.put("/{project_id}", responses=REFUSALS)
+async def save_project(project_id: str, body: SavedProject, state: StateDep) -> ProjectResponse:
+    """Put a project in place of the version that it builds on; 409 `project_changed` when somebody else was faster."""
+    return _response(await state["projects"].save(project_id, body.to_draft(), body.version))
+
+
+@router.delete("/{project_id}", status_code=204, responses=GONE)
+async def delete_project(project_id: str, state: StateDep) -> None:
+    """Take a project out of the list; it can be restored for as long as old things are kept."""
+    await state["projects"].delete(project_id)
+
+
+@router.post("/{project_id}/restore", responses=GONE)
+async def restore_project(project_id: str, state: StateDep) -> ProjectResponse:
+    """Bring a deleted project back."""
+    return _response(await state["projects"].restore(project_id))
+
+
+@router.post("/{project_id}/duplicate", status_code=201, responses=REFUSALS)
+async def duplicate_project(project_id: str, body: Copy, response: Response, state: StateDep) -> ProjectResponse:
+    """Keep a copy of a project under another name."""
+    return _created(await state["projects"].duplicate(project_id, body.name), response)
+
+
+@router.get("/{project_id}/file", response_class=Response, responses={**FILE, **GONE})
+async def export_project(project_id: str, state: StateDep) -> Response:
+    """Return a project with its pictures as one file, for another server or for later."""
+    project = await state["projects"].get(project_id)
+    file = await state["offload"](lambda: write_project(project, state["store"]))
+    headers = saved_as(file_stem(project.name, "project"), ".llm-dit.zip")
+    return StreamingResponse(_sent(file, state), headers=headers, media_type=FILE_TYPE)
+
+
+async def _sent(file: IO[bytes], state: State) -> AsyncIterator[bytes]:
+    with file:
+        while chunk := await state["offload"](lambda: file.read(CHUNK_BYTES)):
+            yield chunk
+
+
+def _file_limits(settings: ServerSettings) -> FileLimits:
+    return FileLimits(image=image_limits(settings), total_bytes=int(settings.max_project_mb * 1024 * 1024))
+
+
+def _created(project: Project, response: Response) -> ProjectResponse:
+    response.headers["Location"] = f"/api/projects/{project.id}"
+    return _response(project)
+
+
+def _response(project: Project) -> ProjectResponse:
+    return ProjectResponse(**_summary(project), document=dict(project.document))
+
+
+def _summary(project: ProjectSummary) -> dict[str, Any]:
+    return {
+        "id": project.id,
+        "name": project.name,
+        "version": project.version,
+        "thumbnail": address_of(project.thumbnail) if project.thumbnail else None,
+        "layer_count": project.layer_count,
+        "created_at": round(project.created_at, 3),
+        "updated_at": round(project.updated_at, 3),
+    }
