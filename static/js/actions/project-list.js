@@ -27,11 +27,11 @@ export function createProjectList({ store, api }, saving, { go, listProjects }) 
         await listProjects();
       }),
 
-    /** @param {string} id */
-    duplicateProject: (id) =>
+    /** @param {{id: string, name: string}} project */
+    duplicateProject: ({ id, name }) =>
       tryTo(async () => {
         if (isAtHand(id)) await saving.save();
-        const copy = await api.projects.duplicate(id);
+        const copy = await api.projects.duplicate(id, t("project.copyOf", { name }));
         if (isAtHand(id)) await go(`/p/${copy.id}`);
         else await listProjects();
       }),

@@ -56,16 +56,20 @@ export function createSaving({ store, api, bitmaps }) {
     if (!store.state.conflict) changed();
   }
 
-  async function write() {
+  /** @param {boolean} [whole]   false leaves the past out */
+  async function write(whole = true) {
     const { project } = store.state;
     if (project === null) return;
-    const [parts, document] = [partsOf(store.state), snapshot(store.state)];
+    const document = snapshot(whole ? store.state : { ...store.state, past: [], future: [] });
+    const parts = partsOf(store.state);
     store.update({ saving: "saving" });
     try {
       const thumbnail = (await thumbnailOf(store.state.doc)) ?? project.thumbnail;
       const { version } = await api.projects.write(project.id, { name: project.name, document, version: project.version, thumbnail });
       written({ ...project, version, thumbnail }, parts, document);
     } catch (error) {
+      // The past may need a picture that the server has cleared away; the present is worth saving without it.
+      if (statusOf(error) === 422 && whole) return write(false);
       await refused(error, project, parts, document);
     }
   }

@@ -45,8 +45,8 @@ export const projects = {
   /** @param {string} id */
   restore: (id) => send(at(id, "/restore"), { method: "POST" }),
 
-  /** @param {string} id @returns {Promise<Project>} */
-  duplicate: async (id) => (await send(at(id, "/duplicate"), { method: "POST" })).json(),
+  /** @param {string} id @param {string} name @returns {Promise<Project>} */
+  duplicate: async (id, name) => (await sendJson("POST", at(id, "/duplicate"), { name })).json(),
 
   /** @param {string} id */
   file: async (id) => (await send(at(id, "/file"))).blob(),

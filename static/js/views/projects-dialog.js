@@ -53,7 +53,7 @@ function projectRow(project, actions, close) {
     label: t("projects.actions", { name }),
     entries: [
       { label: t("project.rename"), icon: "pencil", run: () => rename.begin(name) },
-      { label: t("project.duplicate"), icon: "duplicate", run: () => actions.duplicateProject(id) },
+      { label: t("project.duplicate"), icon: "duplicate", run: () => actions.duplicateProject(project) },
       { label: t("project.download"), icon: "download", run: () => actions.downloadProject(project) },
       { label: t("project.delete"), icon: "trash", danger: true, run: () => actions.deleteProject(project) },
     ],
