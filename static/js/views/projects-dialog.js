@@ -44,7 +44,8 @@ function projectRow(project, actions, close) {
   const { id, name } = project;
   const open = h(
     "button",
-    { class: "project-open", type: "button", "aria-label": t("projects.open", { name }), onclick: () => (close(), actions.openProject(id)) },
+    { class: "project-open", type: "button", onclick: () => (close(), actions.openProject(id)) },
+    h("span", { class: "visually-hidden" }, t("projects.open")),
     projectThumb(project),
     h("span", { class: "project-words" }, h("strong", {}, name), h("span", { class: "hint number" }, factsOf(project))),
   );
