@@ -13,7 +13,7 @@ KEY_REUSED = "This Idempotency-Key came with another request before: use a new o
 
 
 class Roster:
-    """Finds jobs by their id, their client, or what they were sent for; forgets the oldest of too many finished ones."""
+    """Finds jobs by id, client, or what they were sent for; forgets the oldest of too many finished ones."""
 
     def __init__(self, records: JobRecords, max_finished: int) -> None:
         self._records = records
