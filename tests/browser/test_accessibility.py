@@ -75,4 +75,9 @@ def test_every_state(open_studio: Callable[..., Studio], picture: Path, how: dic
     studio.dialog.locator(".primary").first.click()
     expect(studio.dialog.locator(".edit-decide")).to_be_visible()
     look("result")
+    page.keyboard.press("Escape")
+    page.locator(".project-button").click()
+    page.get_by_role("menuitem").last.click()
+    expect(page.locator(".projects-dialog li").first).to_be_visible()
+    look("projects")
     assert found == {}, found

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { removeGroup, renameGroup, ungroup } from "../../static/js/commands/groups.js";
 import { rename, setBlend, setGroupVisible, setOpacity, setVisible, showOnly } from "../../static/js/commands/look.js";
@@ -7,9 +8,9 @@ import { flip, moveTo, resetPlace, scaleTo } from "../../static/js/commands/plac
 import { add, duplicate, mergeDown, remove, reorder, split } from "../../static/js/commands/stack.js";
 import { useVersion } from "../../static/js/commands/versions.js";
 import { findLayer, isAsDecomposed, newLayer } from "../../static/js/state/doc.js";
-import words from "../../static/i18n/en.json" with { type: "json" };
 import { docOf, PICTURE, stackOf } from "./documents.js";
 
+const words = JSON.parse(readFileSync(new URL("../../static/i18n/en.json", import.meta.url), "utf8"));
 const doc = docOf("a", "b:G", "c:G", "d");
 const [a, b, c, d] = doc.layers;
 const other = newLayer({ id: "n", name: "A", image: "/api/images/n.png", width: 10, height: 10, coverage: 1 });

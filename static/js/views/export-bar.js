@@ -40,8 +40,8 @@ export function createExportBar(actions) {
     element,
     render: (state) => {
       written = state.config?.limits.export_formats ?? written;
-      const none = state.doc.layers.length === 0 || isDecomposing(state);
-      button.disabled = state.exporting !== null || none;
+      // A second export waits for the first; a button that goes dead would lose the focus.
+      button.disabled = isDecomposing(state);
       element.hidden = state.doc.layers.length === 0;
       setText(words, t(state.exporting === null ? "layers.export" : "layers.preparing"));
     },

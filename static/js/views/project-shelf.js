@@ -33,7 +33,8 @@ export function createProjectShelf(actions, openProjects) {
 export function projectTile(project, onopen) {
   return h(
     "button",
-    { class: "sample project-tile", type: "button", "aria-label": t("projects.open", { name: project.name }), onclick: onopen },
+    { class: "sample project-tile", type: "button", onclick: onopen },
+    h("span", { class: "visually-hidden" }, t("projects.open")),
     projectThumb(project),
     h("span", { class: "tile-name" }, project.name),
     h("span", { class: "hint number" }, factsOf(project)),

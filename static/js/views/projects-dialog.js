@@ -44,7 +44,8 @@ function projectRow(project, actions, close) {
   const { id, name } = project;
   const open = h(
     "button",
-    { class: "project-open", type: "button", "aria-label": t("projects.open", { name }), onclick: () => (close(), actions.openProject(id)) },
+    { class: "project-open", type: "button", onclick: () => (close(), actions.openProject(id)) },
+    h("span", { class: "visually-hidden" }, t("projects.open")),
     projectThumb(project),
     h("span", { class: "project-words" }, h("strong", {}, name), h("span", { class: "hint number" }, factsOf(project))),
   );
@@ -53,7 +54,7 @@ function projectRow(project, actions, close) {
     label: t("projects.actions", { name }),
     entries: [
       { label: t("project.rename"), icon: "pencil", run: () => rename.begin(name) },
-      { label: t("project.duplicate"), icon: "duplicate", run: () => actions.duplicateProject(id) },
+      { label: t("project.duplicate"), icon: "duplicate", run: () => actions.duplicateProject(project) },
       { label: t("project.download"), icon: "download", run: () => actions.downloadProject(project) },
       { label: t("project.delete"), icon: "trash", danger: true, run: () => actions.deleteProject(project) },
     ],
