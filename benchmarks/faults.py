@@ -109,10 +109,10 @@ def _inject(fault: Fault, service: Running | None, times: int) -> dict[str, Any]
 
 
 def print_table(figures: dict[int, dict[str, Any]]) -> None:
-    print(f"\n{'':>2} {'fault':<30}{'required':<36}{'as required':>12}{'recovered, s':>14}")
+    print(f"\n{'':>2} {'fault':<32}{'required':<36}{'as required':>12}{'recovered, s':>14}")
     for number, figure in figures.items():
         counts = f"{figure['as_required']} of {figure['times']}"
-        print(f"{number:>2} {figure['name']:<30}{figure['required']:<36}{counts:>12}{figure['recovered_s'] or 0:>14}")
+        print(f"{number:>2} {figure['name']:<32}{figure['required']:<36}{counts:>12}{figure['recovered_s'] or 0:>14}")
         for case in figure["wrong"]:
             print(f"     {case}")
 
