@@ -1,56 +1,54 @@
 // @ts-check
-import { createActions } from "./actions/actions.js";
-import { h } from "./dom.js";
+import { createStart } from "./actions/start.js";
+import { h, isTyping, setText } from "./dom.js";
 import { t } from "./i18n.js";
 import { createBitmaps } from "./images/bitmaps.js";
-import { listenToKeys } from "./shortcuts.js";
+import { engineState } from "./state/engine.js";
 import { initialState } from "./state/initial.js";
 import { loadSpeeds } from "./state/storage.js";
 import { Store } from "./state/store.js";
 import { api } from "./transport/api.js";
 import { createConflictBar } from "./views/conflict-bar.js";
 import { createDrop } from "./views/drop.js";
-import { createEditDialog } from "./views/edit-dialog.js";
 import { createHeader } from "./views/header.js";
 import { createEngineDialog, createHelpDialog } from "./views/info-dialogs.js";
-import { createJobBar } from "./views/job-bar.js";
-import { createLayerList } from "./views/layer-list.js";
 import { createBrokenBar, createNotice, createOfflineBar } from "./views/notice.js";
 import { createProjectsDialog } from "./views/projects-dialog.js";
-import { createSource } from "./views/source.js";
-import { createStage } from "./views/stage.js";
+import { createWelcome } from "./views/welcome.js";
 
 const store = new Store({ ...initialState(), speeds: loadSpeeds() });
 const bitmaps = createBitmaps(api);
-const actions = createActions({ store, api, bitmaps });
+/** @type {Promise<void> | null} */
+let editor = null;
+const context = { store, api, bitmaps, loadEditor: () => (editor ??= loadEditor()) };
+const start = createStart(context);
+const { actions } = start;
 
 const engineDialog = createEngineDialog();
 const helpDialog = createHelpDialog();
 const projectsDialog = createProjectsDialog(actions);
 const header = createHeader(actions, { openEngine: engineDialog.open, openHelp: helpDialog.open, openProjects: projectsDialog.open });
 const bars = [createOfflineBar(actions), createBrokenBar(engineDialog.open), createConflictBar(actions)];
-const source = createSource(actions);
-const stage = createStage(actions, bitmaps, projectsDialog.open);
-const layers = createLayerList(actions, bitmaps);
-const jobBar = createJobBar(actions);
+const welcome = createWelcome(actions, projectsDialog.open);
 const notice = createNotice(actions);
-const editDialog = createEditDialog(actions, bitmaps);
-const views = [header, ...bars, source, stage, layers, jobBar, notice, editDialog, engineDialog, projectsDialog];
+const idle = h("p", { class: "job-facts hint" });
+const foot = h("footer", { class: "job-bar" }, idle);
+const desk = h("main", { class: "desk" }, h("section", { class: "stage", id: "stage", tabIndex: -1, "aria-label": t("stage.region") }, welcome.element));
+/** @type {{render: (state: import("./types.js").State) => void}[]} */
+const views = [header, ...bars, welcome, notice, engineDialog, projectsDialog, { render: ({ status, reachable }) => setText(idle, t(`job.idle.${engineState(status, reachable)}`)) }];
 
 document.body.prepend(
   h("a", { class: "skip-link", href: "#stage" }, t("skip")),
-  h(
-    "div",
-    { class: "app" },
-    header.element,
-    h("div", { class: "bars" }, ...bars.map((bar) => bar.element)),
-    h("main", { class: "desk" }, source.element, stage.element, layers.element),
-    jobBar.element,
-  ),
+  h("div", { class: "app" }, header.element, h("div", { class: "bars" }, ...bars.map((bar) => bar.element)), desk, foot),
   createDrop(actions),
   notice.element,
-  ...[editDialog, engineDialog, helpDialog, projectsDialog].map((dialog) => dialog.element),
+  ...[engineDialog, helpDialog, projectsDialog].map((dialog) => dialog.element),
 );
+
+async function loadEditor() {
+  const { createEditor } = await import("./editor.js");
+  views.push(...createEditor(context, start, { desk, foot, welcome: welcome.element }, whenever));
+}
 
 /** Render once for all changes of a moment. */
 let due = false;
@@ -76,15 +74,15 @@ store.addEventListener("change", () => {
   if (!due) queueMicrotask(render);
   due = true;
 });
-whenever(() => store.state.doc.composite, actions.measureFidelity);
-whenever(() => store.state.doc, () => store.state.mode !== "layers" && actions.measureSoon());
-whenever(() => store.state.doc.picture, () => requestAnimationFrame(source.focus));
-whenever(() => Object.keys(store.state.jobs).length, actions.checkService);
+addEventListener("keydown", (event) => {
+  if (event.key !== "?" || isTyping(event) || document.querySelector("dialog[open]")) return;
+  event.preventDefault();
+  helpDialog.open();
+});
 // A phone that was asleep has lost its connections.
 document.addEventListener("visibilitychange", () => document.visibilityState === "visible" && actions.wakeJobs());
 addEventListener("pageshow", (event) => event.persisted && actions.wakeJobs());
 
-listenToKeys(store, actions, stage, layers, helpDialog.open);
 render();
 actions.checkService();
 actions.enterAddress();

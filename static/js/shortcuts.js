@@ -14,15 +14,13 @@ const FAR = 10;
  * @param {import("./types.js").Actions} actions
  * @param {ReturnType<typeof import("./views/stage.js").createStage>} stage
  * @param {ReturnType<typeof import("./views/layer-list.js").createLayerList>} layers
- * @param {() => void} openHelp
  */
-export function listenToKeys(store, actions, stage, layers, openHelp) {
+export function listenToKeys(store, actions, stage, layers) {
   const selected = () => findLayer(store.state.doc, store.state.selected);
   const showing = (/** @type {import("./types.js").Mode} */ mode) => () => actions.show(store.state.mode === mode ? "layers" : mode);
 
   /** @type {Record<string, () => void>} */
   const keys = {
-    "?": openHelp,
     "+": () => stage.zoomBy(1.25),
     "=": () => stage.zoomBy(1.25),
     "-": () => stage.zoomBy(0.8),

@@ -155,6 +155,7 @@
  * @typedef {{element: HTMLElement, render: (state: State) => void}} View
  * @typedef {import("./transport/api.js").Api} Api
  * @typedef {import("./state/store.js").Store} Store
+ * @typedef {import("./actions/start.js").Start["actions"]} StartActions
  * @typedef {ReturnType<typeof import("./actions/actions.js").createActions>} Actions
  */
 export {};

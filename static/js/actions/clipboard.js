@@ -3,7 +3,7 @@ import { t } from "../i18n.js";
 import { flatten } from "../images/flatten.js";
 import { messageOf } from "../transport/api.js";
 
-/** Pictures to the clipboard, where the browser lets a page do that. @param {import("./actions.js").Context} context */
+/** Pictures to the clipboard, where the browser lets a page do that. @param {import("./start.js").Context} context */
 export function createClipboard({ store, api, bitmaps }) {
   /** @param {Promise<Blob>} picture @param {() => void} save   what can be done instead */
   async function copy(picture, save) {

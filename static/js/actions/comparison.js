@@ -7,7 +7,7 @@ import { messageOf } from "../transport/api.js";
 const SIDE_PX = 1024;
 const PAUSE_MS = 250;
 
-/** The stack next to the original: shown, and measured. @param {import("./actions.js").Context} context */
+/** The stack next to the original: shown, and measured. @param {import("./start.js").Context} context */
 export function createComparison({ store, bitmaps }) {
   let pending = 0;
 

@@ -7,7 +7,7 @@ import { exactly, layerCount } from "../words.js";
 
 /**
  * Taking the picture apart.
- * @param {import("./actions.js").Context} context
+ * @param {import("./start.js").Context} context
  * @param {import("./jobs.js").Jobs} jobs
  */
 export function createDecompose({ store, api }, jobs) {

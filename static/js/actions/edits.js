@@ -11,7 +11,7 @@ import { codeOf, messageOf } from "../transport/api.js";
  * Editing one layer by instruction. The draft, the running job and the waiting result belong to the layer, not to the
  * modal, so closing the modal loses nothing.
  *
- * @param {import("./actions.js").Context} context
+ * @param {import("./start.js").Context} context
  * @param {import("./jobs.js").Jobs} jobs
  */
 export function createEdits({ store, api, bitmaps }, jobs) {

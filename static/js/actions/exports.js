@@ -7,7 +7,7 @@ import { stackOf } from "../transport/stack.js";
 const SUFFIXES = /** @type {Record<string, string>} */ ({ jpeg: "jpg" });
 const FLAT = ["png", "jpeg", "webp"];
 
-/** Taking the work home. @param {import("./actions.js").Context} context */
+/** Taking the work home. @param {import("./start.js").Context} context */
 export function createExports({ store, api }) {
   return {
     /** @param {string} format */

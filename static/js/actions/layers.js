@@ -9,41 +9,12 @@ import { findLayer, indexOf, newLayer } from "../state/doc.js";
 import { newId } from "../state/ids.js";
 import { messageOf } from "../transport/api.js";
 
-/** How long keys may pause before the next press counts as another step. */
-const PAUSE_MS = 1000;
-
-/** The stack, and undo over all of it. @param {import("./actions.js").Context} context */
-export function createLayers({ store, api, bitmaps }) {
-  let ending = 0;
-
-  /** @param {"past" | "future"} where @param {"undo" | "redo"} travel @param {"notice.undone" | "notice.redone"} say */
-  function go(where, travel, say) {
-    const step = store.state[where].at(-1);
-    if (step === undefined) return;
-    store[travel]();
-    const { doc, selected } = store.state;
-    const still = findLayer(doc, selected) === null ? (doc.layers.at(-1)?.id ?? null) : selected;
-    store.update({ selected: still, notice: { text: t(say, { label: t(step.title, step.about) }), action: null }, stageError: null });
-  }
-
-  const undo = () => go("past", "undo", "notice.undone");
-
-  /**
-   * Change the document. Commands of one gesture are one step until `endGesture`.
-   * @param {import("../types.js").Command} command
-   * @param {import("../state/store.js").ViewPatch} [patch]
-   */
-  function run(command, patch = {}) {
-    clearTimeout(ending);
-    return store.run(command, { notice: null, ...patch });
-  }
-
-  /** End the gesture, unless it goes on within a moment, as it does from key to key. */
-  function endKeys() {
-    clearTimeout(ending);
-    ending = setTimeout(() => store.endGesture(), PAUSE_MS);
-  }
-
+/**
+ * The stack.
+ * @param {import("./start.js").Context} context
+ * @param {import("./history.js").History} history
+ */
+export function createLayers({ store, api, bitmaps }, { run, undo, endKeys }) {
   /** What to select once a layer is gone: the one that takes its place. @param {string} id */
   function neighbour(id) {
     const { layers } = store.state.doc;
@@ -55,16 +26,6 @@ export function createLayers({ store, api, bitmaps }) {
   const deleted = (name) => ({ text: t("notice.deleted", { name }), action: { label: t("notice.undo"), run: undo } });
 
   return {
-    run,
-    undo,
-    redo: () => go("future", "redo", "notice.redone"),
-
-    endGesture: () => {
-      clearTimeout(ending);
-      store.endGesture();
-    },
-    endKeys,
-
     /** @param {string | null} id */
     select: (id) => {
       if (store.state.selected !== id) store.update({ selected: id, notice: null });

@@ -13,10 +13,10 @@ import { messageOf } from "../transport/api.js";
 
 /**
  * Bringing pictures in.
- * @param {import("./actions.js").Context} context
- * @param {import("./projects.js").Projects} projects
+ * @param {import("./start.js").Context} context
+ * @param {(name: string) => Promise<void>} makeRoom   before another picture takes the place of the one at hand
  */
-export function createPicture({ store, api, bitmaps }, projects) {
+export function createPicture({ store, api, bitmaps, loadEditor }, makeRoom) {
   let latest = 0;
 
   /**
@@ -30,10 +30,10 @@ export function createPicture({ store, api, bitmaps }, projects) {
     const mine = latest;
     store.update({ upload: { name, preview, error: null }, sourceError: null, notice: null });
     try {
-      const stored = await api.upload(await uploadable(new File([file], name, { type: file.type })));
+      const [stored] = await Promise.all([uploadable(new File([file], name, { type: file.type })).then(api.upload), loadEditor()]);
       if (mine !== latest) return;
       const picture = { name, image: stored.image, width: stored.width, height: stored.height };
-      await projects.makeRoom(name);
+      await makeRoom(name);
       store.run(openPicture(picture), { upload: null, selected: null, mode: "layers", fidelity: null, stageError: null });
     } catch (error) {
       if (mine === latest) store.update({ upload: null, sourceError: messageOf(error) });

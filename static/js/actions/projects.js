@@ -11,11 +11,11 @@ const ADDRESS = /^\/p\/([\w-]+)$/;
 /**
  * Projects: each picture is one, kept by the server, with an address of its own.
  *
- * @param {import("./actions.js").Context} context
+ * @param {import("./start.js").Context} context
  * @param {import("./saving.js").Saving} saving
  * @param {import("./jobs.js").Jobs} jobs
  */
-export function createProjects({ store, api }, saving, jobs) {
+export function createProjects({ store, api, loadEditor }, saving, jobs) {
   const say = (/** @type {string} */ text, /** @type {import("../types.js").Notice["action"]} */ action = null) => store.update({ notice: { text, action } });
 
   /** Do it, and say why when it fails. @param {() => Promise<unknown>} work */
@@ -46,7 +46,7 @@ export function createProjects({ store, api }, saving, jobs) {
 
   /** Take up a project where it was left, with what this browser could not send before. @param {string} id */
   async function enter(id) {
-    const project = await api.projects.read(id);
+    const [project] = await Promise.all([api.projects.read(id), loadEditor()]);
     const unsaved = unsavedOf(id);
     const isSent = unsaved !== null && unsaved.version !== project.version && sameWork(unsaved.document, project.document);
     if (isSent) forgetUnsaved(id);
@@ -66,7 +66,7 @@ export function createProjects({ store, api }, saving, jobs) {
     await leave();
     try {
       if (id !== undefined) await enter(id);
-      else if ((await listProjects()) === null) takeWorkspace();
+      else if ((await listProjects()) === null) await takeWorkspace();
     } catch (error) {
       history.replaceState(null, "", "/");
       say(statusOf(error) === 404 ? t("project.gone") : messageOf(error));
@@ -77,9 +77,10 @@ export function createProjects({ store, api }, saving, jobs) {
   }
 
   /** Where the server keeps no projects, the browser's last work is the only one. */
-  function takeWorkspace() {
+  async function takeWorkspace() {
     const kept = loadWorkspace();
     if (kept === null) return;
+    await loadEditor();
     const { timeline, patch } = restore(kept);
     store.load(timeline, patch);
     saving.settle();
@@ -132,14 +133,15 @@ export function createProjects({ store, api }, saving, jobs) {
 
   return {
     makeRoom,
-    /** What another tab has saved stays; what is at hand goes on under a name of its own. */
-    keepOwn: () => {
-      const { project } = store.state;
-      if (project === null) return;
-      forgetUnsaved(project.id);
-      tryTo(() => create(t("project.copyOf", { name: project.name }), snapshot(store.state)));
-    },
     actions: {
+      /** What another tab has saved stays; what is at hand goes on under a name of its own. */
+      keepOwn: () => {
+        const { project } = store.state;
+        if (project === null) return;
+        forgetUnsaved(project.id);
+        tryTo(() => create(t("project.copyOf", { name: project.name }), snapshot(store.state)));
+      },
+
       enterAddress,
       listProjects,
 
@@ -214,5 +216,3 @@ export function createProjects({ store, api }, saving, jobs) {
     },
   };
 }
-
-/** @typedef {ReturnType<typeof createProjects>} Projects */

@@ -12,7 +12,7 @@ const RETRY_MS = 5000;
  * Keeps the work: at once in this browser, a moment later on the server. What the server has not got yet outlives a
  * reload; what another tab has saved in the meantime is never written over.
  *
- * @param {import("./actions.js").Context} context
+ * @param {import("./start.js").Context} context
  */
 export function createSaving({ store, api, bitmaps }) {
   const thumbnailOf = createThumbnails(api, bitmaps);

@@ -2,7 +2,7 @@
 const POLL_MS = 10_000;
 const POLL_SOON_MS = 3_000;
 
-/** Watching the server: which engine it runs, how long its queue is, whether it is there. @param {import("./actions.js").Context} context */
+/** Watching the server: which engine it runs, how long its queue is, whether it is there. @param {import("./start.js").Context} context */
 export function createService({ store, api }) {
   let timer = 0;
 

@@ -8,7 +8,7 @@ import { requestFor } from "./decompose.js";
 
 /**
  * Taking one layer apart, into a group in its place.
- * @param {import("./actions.js").Context} context
+ * @param {import("./start.js").Context} context
  * @param {import("./jobs.js").Jobs} jobs
  */
 export function createSplit({ store, api }, jobs) {

@@ -4,7 +4,7 @@ import { t } from "../i18n.js";
 
 /**
  * What to do when this tab and another one have changed the same project.
- * @param {import("../types.js").Actions} actions
+ * @param {import("../types.js").StartActions} actions
  * @returns {import("../types.js").View}
  */
 export function createConflictBar(actions) {

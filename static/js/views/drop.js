@@ -7,7 +7,7 @@ import { pictureIn } from "../images/files.js";
 /**
  * A picture can be dropped anywhere and pasted at any time: dropped onto the stack, or pasted while there is one, it is a
  * layer more.
- * @param {import("../types.js").Actions} actions
+ * @param {import("../types.js").StartActions} actions
  */
 export function createDrop(actions) {
   const words = h("span");

@@ -9,7 +9,7 @@ import { createProjectTitle } from "./project-title.js";
 import { setTheme, themeOf, THEMES } from "./theme.js";
 
 /**
- * @param {import("../types.js").Actions} actions
+ * @param {import("../types.js").StartActions} actions
  * @param {{openEngine: () => void, openHelp: () => void, openProjects: () => void}} dialogs
  * @returns {import("../types.js").View}
  */

@@ -9,7 +9,7 @@ const SHOWN_MS = 6000;
 
 /**
  * A word about what just happened, spoken to screen readers; it goes by itself.
- * @param {import("../types.js").Actions} actions
+ * @param {import("../types.js").StartActions} actions
  * @returns {import("../types.js").View}
  */
 export function createNotice(actions) {
@@ -46,7 +46,7 @@ export function createNotice(actions) {
 }
 
 /**
- * @param {import("../types.js").Actions} actions
+ * @param {import("../types.js").StartActions} actions
  * @returns {import("../types.js").View}
  */
 export function createOfflineBar(actions) {

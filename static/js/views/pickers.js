@@ -23,7 +23,7 @@ export function filePicker({ label, title, look, onfile, camera = false, accept 
 
 const SAMPLES = /** @type {const} */ (["house", "poster", "night", "balloons"]);
 
-/** @param {import("../types.js").Actions} actions */
+/** @param {import("../types.js").StartActions} actions */
 export function sampleShelf(actions) {
   const tiles = SAMPLES.map((name) =>
     h(

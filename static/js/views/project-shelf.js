@@ -8,7 +8,7 @@ const SHOWN = 4;
 
 /**
  * The latest projects, on the start page.
- * @param {import("../types.js").Actions} actions
+ * @param {import("../types.js").StartActions} actions
  * @param {() => void} openProjects
  * @returns {import("../types.js").View}
  */

@@ -7,7 +7,7 @@ import { createRename } from "./rename.js";
 
 /**
  * The project's name, with what can be done with it, and whether it is saved.
- * @param {import("../types.js").Actions} actions
+ * @param {import("../types.js").StartActions} actions
  * @param {() => void} openProjects
  * @returns {import("../types.js").View}
  */
@@ -38,7 +38,7 @@ const WORDS = /** @type {const} */ ({ saved: "project.saved", unsaved: "project.
 
 /**
  * @param {import("../types.js").Project | null} project
- * @param {import("../types.js").Actions} actions
+ * @param {import("../types.js").StartActions} actions
  * @param {() => void} rename
  * @param {() => void} openProjects
  * @returns {import("./menu.js").Entry[]}

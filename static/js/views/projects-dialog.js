@@ -12,7 +12,7 @@ import { createRename } from "./rename.js";
 
 /**
  * Every project that the server keeps.
- * @param {import("../types.js").Actions} actions
+ * @param {import("../types.js").StartActions} actions
  */
 export function createProjectsDialog(actions) {
   /** @type {unknown} */
@@ -39,7 +39,7 @@ export function createProjectsDialog(actions) {
   };
 }
 
-/** @param {ProjectSummary} project @param {import("../types.js").Actions} actions @param {() => void} close */
+/** @param {ProjectSummary} project @param {import("../types.js").StartActions} actions @param {() => void} close */
 function projectRow(project, actions, close) {
   const { id, name } = project;
   const open = h(

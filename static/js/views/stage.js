@@ -9,7 +9,6 @@ import { listenToGestures } from "./gestures.js";
 import { createModeBar, createZoomBar } from "./stage-bars.js";
 import { createStageFrame, place } from "./stage-frame.js";
 import { createHand } from "./stage-hand.js";
-import { createWelcome } from "./welcome.js";
 
 /**
  * @typedef {import("../images/camera.js").Camera} Camera
@@ -24,9 +23,9 @@ const ONE_COLUMN = 760;
  *
  * @param {import("../types.js").Actions} actions
  * @param {import("../images/bitmaps.js").Bitmaps} bitmaps
- * @param {() => void} openProjects
+ * @param {HTMLElement} welcome   what lies on an empty stage
  */
-export function createStage(actions, bitmaps, openProjects) {
+export function createStage(actions, bitmaps, welcome) {
   /** @type {Camera} */
   let camera = { scale: 1, x: 0, y: 0 };
   let fitted = true;
@@ -45,9 +44,8 @@ export function createStage(actions, bitmaps, openProjects) {
   const view = h("div", { class: "stage-view", tabIndex: 0, role: "application", "aria-label": t("stage.keys") }, paper, canvas, outline.element);
   const modes = createModeBar(actions);
   const zoom = createZoomBar({ zoomBy, zoomTo, toFit });
-  const welcome = createWelcome(actions, openProjects);
   const error = h("p", { class: "stage-error", role: "alert", hidden: true });
-  const element = h("section", { class: "stage", id: "stage", tabIndex: -1, "aria-label": t("stage.region") }, view, modes.element, welcome.element, error, zoom.element);
+  const element = h("section", { class: "stage", id: "stage", tabIndex: -1, "aria-label": t("stage.region") }, view, modes.element, welcome, error, zoom.element);
 
   const extent = () => ({ width: view.clientWidth, height: view.clientHeight });
   const hasPicture = () => state !== null && state.doc.width > 0;
@@ -136,8 +134,6 @@ export function createStage(actions, bitmaps, openProjects) {
       if (key !== shown) fitted = true;
       shown = key;
       loadPictures(next, bitmaps, schedule);
-      welcome.element.hidden = hasPicture() || next.upload !== null || next.entering;
-      welcome.render(next);
       modes.element.hidden = doc.layers.length === 0 || next.upload !== null;
       modes.render(next);
       zoom.element.hidden = !hasPicture() || next.upload !== null;

@@ -1,5 +1,5 @@
 // @ts-check
-import { h } from "../dom.js";
+import { h, setText } from "../dom.js";
 import { t } from "../i18n.js";
 import { icon } from "../icons.js";
 import { callout } from "./fields.js";
@@ -8,11 +8,13 @@ import { createProjectShelf } from "./project-shelf.js";
 
 /**
  * What an empty stage says.
- * @param {import("../types.js").Actions} actions
+ * @param {import("../types.js").StartActions} actions
  * @param {() => void} openProjects
  * @returns {import("../types.js").View}
  */
 export function createWelcome(actions, openProjects) {
+  const title = h("h2");
+  const words = h("p");
   const error = callout();
   const recent = createProjectShelf(actions, openProjects);
   const element = h(
@@ -22,8 +24,8 @@ export function createWelcome(actions, openProjects) {
       "div",
       { class: "welcome-drop" },
       h("div", { class: "welcome-mark" }, icon("logo")),
-      h("h2", {}, t("stage.welcome")),
-      h("p", {}, t("stage.welcomeText")),
+      title,
+      words,
       h(
         "div",
         { class: "welcome-buttons" },
@@ -39,6 +41,10 @@ export function createWelcome(actions, openProjects) {
   return {
     element,
     render: (state) => {
+      element.hidden = state.doc.width > 0 || state.entering;
+      element.classList.toggle("busy", state.upload !== null);
+      setText(title, state.upload?.name ?? t("stage.welcome"));
+      setText(words, t(state.upload === null ? "stage.welcomeText" : "source.uploading"));
       error.set(state.sourceError);
       recent.render(state);
     },

@@ -1,0 +1,41 @@
+// @ts-check
+import { createHistory } from "./history.js";
+import { createJobs } from "./jobs.js";
+import { createPicture } from "./picture.js";
+import { createProjects } from "./projects.js";
+import { createSaving } from "./saving.js";
+import { createService } from "./service.js";
+
+/**
+ * What the page can do before there is anything to edit. An action may call the server; it ends in `store.run` or
+ * `store.update`, and the views follow.
+ *
+ * @typedef {object} Context
+ * @property {import("../types.js").Store} store
+ * @property {import("../types.js").Api} api
+ * @property {import("../images/bitmaps.js").Bitmaps} bitmaps
+ * @property {() => Promise<unknown>} loadEditor   what is needed as soon as there is a picture
+ *
+ * @param {Context} context
+ */
+export function createStart(context) {
+  const { store } = context;
+  const history = createHistory(context);
+  const jobs = createJobs(context);
+  const saving = createSaving(context);
+  const { makeRoom, actions } = createProjects(context, saving, jobs);
+  return {
+    history,
+    jobs,
+    actions: {
+      ...createService(context),
+      ...createPicture(context, makeRoom),
+      ...history,
+      ...actions,
+      wakeJobs: jobs.wake,
+      dismissNotice: () => store.update({ notice: null }),
+    },
+  };
+}
+
+/** @typedef {ReturnType<typeof createStart>} Start */

@@ -1,0 +1,37 @@
+// @ts-check
+import { createActions } from "./actions/actions.js";
+import { listenToKeys } from "./shortcuts.js";
+import { createEditDialog } from "./views/edit-dialog.js";
+import { createJobBar } from "./views/job-bar.js";
+import { createLayerList } from "./views/layer-list.js";
+import { createSource } from "./views/source.js";
+import { createStage } from "./views/stage.js";
+
+/**
+ * Everything that needs a picture. The start page does without, so it is loaded when the first picture comes in.
+ *
+ * @param {import("./actions/start.js").Context} context
+ * @param {import("./actions/start.js").Start} start
+ * @param {{desk: HTMLElement, foot: HTMLElement, welcome: HTMLElement}} places   what it takes the place of
+ * @param {(part: () => unknown, follow: () => void) => void} whenever
+ * @returns {import("./types.js").View[]}
+ */
+export function createEditor(context, start, { desk, foot, welcome }, whenever) {
+  const { store, bitmaps } = context;
+  const actions = createActions(context, start);
+  const source = createSource(actions);
+  const stage = createStage(actions, bitmaps, welcome);
+  const layers = createLayerList(actions, bitmaps);
+  const jobBar = createJobBar(actions);
+  const editDialog = createEditDialog(actions, bitmaps);
+  desk.replaceChildren(source.element, stage.element, layers.element);
+  foot.replaceWith(jobBar.element);
+  document.body.append(editDialog.element);
+
+  whenever(() => store.state.doc.composite, actions.measureFidelity);
+  whenever(() => store.state.doc, () => store.state.mode !== "layers" && actions.measureSoon());
+  whenever(() => store.state.doc.picture, () => requestAnimationFrame(source.focus));
+  whenever(() => Object.keys(store.state.jobs).length, actions.checkService);
+  listenToKeys(store, actions, stage, layers);
+  return [source, stage, layers, jobBar, editDialog];
+}
