@@ -65,6 +65,7 @@ const SHORTCUTS = [
   ["help.everywhere", [["Ctrl V", "help.paste"], ["Ctrl C", "help.copy"], ["Ctrl Shift C", "help.copyAll"], ["Ctrl Enter", "help.run"], ["Ctrl Z", "help.undo"], ["Ctrl Shift Z", "help.redo"], ["?", "help.help"]]],
   ["help.picture", [["+ −", "help.zoom"], ["0", "help.fit"], ["1", "help.actual"], ["key.space", "help.pan"], ["O", "help.original"], ["D", "help.difference"], ["← ↑ → ↓", "help.nudge"], ["Shift ← ↑ → ↓", "help.nudgeFar"]]],
   ["help.layer", [["↑ ↓", "help.select"], ["Alt ↑ ↓", "help.reorder"], ["V", "help.eye"], ["Shift V", "help.solo"], ["E", "help.edit"], ["F2", "help.rename"], ["Ctrl D", "help.duplicate"], ["H", "help.flip"], ["Delete", "help.delete"]]],
+  ["help.editing", [["Ctrl Enter", "edit.apply"], ["↑ ↓", "help.recall"], ["A", "help.accept"], ["N", "help.add"], ["R", "help.retry"], ["Delete", "help.discard"], ["B", "help.before"], ["+ −", "help.zoom"]]],
 ];
 
 /** The shortcuts, and what this page is. */
