@@ -45,7 +45,8 @@ export function createCompare(actions, bitmaps) {
   const zoom = createZoomBar({ zoomBy, zoomTo: (scale) => zoomBy(scale / camera.scale), toFit });
   const element = h("figure", { class: "compare" }, view, ...bars.elements, zoom.element);
 
-  const isTwo = () => docs.length > 1;
+  // A version that is still on its way is no empty picture.
+  const isTwo = () => docs.length > 1 && bitmaps.peek(shown?.after ?? "") !== null;
   const isSide = () => isTwo() && shown?.how === "side";
   const slides = () => isTwo() && shown?.how === "slider";
   const extent = () => ({ width: view.clientWidth / (isSide() ? 2 : 1), height: view.clientHeight });
@@ -111,7 +112,7 @@ export function createCompare(actions, bitmaps) {
     if (resized) Object.assign(canvas, size);
     const scene = {
       before: docs[0],
-      after: docs[1] ?? null,
+      after: isTwo() ? docs[1] : null,
       touched: shown.layer.id,
       how: shown.how,
       camera: { scale: camera.scale * ratio, x: camera.x * ratio, y: camera.y * ratio },
@@ -123,6 +124,9 @@ export function createCompare(actions, bitmaps) {
     versus.show(context, scene);
     for (const paper of papers) place(paper, { x: 0, y: 0, width: docs[0].width, height: docs[0].height }, camera);
     panes[1].hidden = !isSide();
+    const [before, after] = shown.names;
+    setAttribute(canvas, "aria-label", isTwo() ? t("compare.canvas", { before, after }) : before);
+    element.dataset.how = isTwo() ? shown.how : "one";
     bars.render({ how: shown.how, two: isTwo(), held, names: shown.names, changed: shown.changed });
     zoom.render(camera.scale, fitted);
   }
@@ -138,10 +142,7 @@ export function createCompare(actions, bitmaps) {
       if (!samePair(shown, next)) docs = docsOf(next);
       shown = next;
       for (const { image } of docs.flatMap(({ layers }) => layers)) if (bitmaps.peek(image) === null) bitmaps.load(image).then(redraw, () => {});
-      if (!isTwo()) held = false;
-      element.dataset.how = isTwo() ? next.how : "one";
-      const [before, after] = next.names;
-      setAttribute(canvas, "aria-label", isTwo() ? t("compare.canvas", { before, after }) : before);
+      held &&= isTwo();
       redraw();
     },
   };

@@ -43,11 +43,12 @@ export function createEditDialog(actions, bitmaps, openHelp) {
   const foot = createEditFoot(actions, at);
   const notice = createNotice(actions);
   const measure = createMeasure(bitmaps, () => rendered !== null && render(rendered));
+  const body = h("div", { class: "edit-body" }, where.element, strip.element, made, error.element, form.element);
   const side = h(
     "div",
     { class: "edit-side" },
     h("div", { class: "edit-head" }, title, iconButton("close", `${t("edit.close")}. ${t("edit.closeHint")}`, actions.closeEdit)),
-    h("div", { class: "edit-body" }, where.element, error.element, form.element, strip.element, made),
+    body,
     foot.element,
   );
   const dialog = h("dialog", { class: "edit-dialog", "aria-labelledby": titleId }, compare.element, side, notice.element);
@@ -132,6 +133,7 @@ export function createEditDialog(actions, bitmaps, openHelp) {
     if (proposed && (fresh || (!wasProposed && !goesOn))) foot.replace.focus();
     else if (fresh && !matchMedia("(pointer: coarse)").matches) form.focus();
     else if (document.activeElement === document.body || document.activeElement === dialog) foot.rescue();
+    if (proposed && !wasProposed) body.scrollTop = 0;
     wasProposed = proposed;
   }
 

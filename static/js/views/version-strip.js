@@ -61,9 +61,16 @@ export function createVersionStrip(onchoose, bitmaps) {
       for (const entry of entries) tiles.get(entry.key)?.render(entry, entry.key === chosen);
       if (scrolled === `${keys} ${chosen}`) return;
       scrolled = `${keys} ${chosen}`;
-      tiles.get(chosen)?.element.scrollIntoView({ block: "nearest", inline: "nearest" });
+      reveal(list, tiles.get(chosen)?.element);
     },
   };
+}
+
+/** Scroll sideways only: what lies above and below stays where it is. @param {HTMLElement} list @param {HTMLElement | undefined} tile */
+function reveal(list, tile) {
+  if (tile === undefined) return;
+  const [outer, inner] = [list.getBoundingClientRect(), tile.getBoundingClientRect()];
+  list.scrollLeft += Math.max(0, inner.right + inner.width / 2 - outer.right) - Math.max(0, outer.left - inner.left + inner.width / 2);
 }
 
 /** @param {State} state @param {Layer} layer @returns {Entry[]} */
