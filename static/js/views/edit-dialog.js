@@ -9,7 +9,6 @@ import { createCompare } from "./compare.js";
 import { createEditFoot } from "./edit-foot.js";
 import { createEditForm } from "./edit-form.js";
 import { callout, iconButton, segmented, uniqueId } from "./fields.js";
-import { createNotice } from "./notice.js";
 import { createVersionStrip, versionName } from "./version-strip.js";
 
 /**
@@ -23,8 +22,9 @@ import { createVersionStrip, versionName } from "./version-strip.js";
  * @param {import("../types.js").Actions} actions
  * @param {import("../images/bitmaps.js").Bitmaps} bitmaps
  * @param {() => void} openHelp
+ * @param {HTMLElement} notices   where the page says what happened: under a modal nobody would hear of it
  */
-export function createEditDialog(actions, bitmaps, openHelp) {
+export function createEditDialog(actions, bitmaps, openHelp, notices) {
   let layerId = "";
   let wasProposed = false;
   const at = () => layerId;
@@ -41,7 +41,6 @@ export function createEditDialog(actions, bitmaps, openHelp) {
   const strip = createVersionStrip((key) => actions.chooseEdit(layerId, key), bitmaps);
   const made = h("p", { class: "hint number edit-made" });
   const foot = createEditFoot(actions, at);
-  const notice = createNotice(actions);
   const measure = createMeasure(bitmaps, () => rendered !== null && render(rendered));
   const body = h("div", { class: "edit-body" }, where.element, strip.element, made, error.element, form.element);
   const side = h(
@@ -51,12 +50,15 @@ export function createEditDialog(actions, bitmaps, openHelp) {
     body,
     foot.element,
   );
-  const dialog = h("dialog", { class: "edit-dialog", "aria-labelledby": titleId }, compare.element, side, notice.element);
+  const dialog = h("dialog", { class: "edit-dialog", "aria-labelledby": titleId }, compare.element, side);
   /** @type {State | null} */
   let rendered = null;
 
   // Esc and the phone's back gesture close the dialog by themselves; the state must hear of it.
-  dialog.addEventListener("close", actions.closeEdit);
+  dialog.addEventListener("close", () => {
+    document.body.append(notices);
+    actions.closeEdit();
+  });
   dialog.addEventListener("pointerdown", (event) => {
     if (event.target === dialog) actions.closeEdit();
   });
@@ -116,7 +118,6 @@ export function createEditDialog(actions, bitmaps, openHelp) {
     setText(made, run !== null || failed !== null ? "" : factsOf(layer, index));
     made.hidden = made.textContent === "";
     foot.render(state, layer);
-    notice.render(state);
     setAttribute(dialog, "data-state", run !== null || edit.sending ? "running" : isProposed(state, layer) ? "result" : "draft");
     renderFocus(state, layer);
   }
@@ -127,7 +128,10 @@ export function createEditDialog(actions, bitmaps, openHelp) {
     const proposed = isProposed(state, layer);
     const edit = editOf(state, layer.id);
     const version = layer.versions[chosenOf(state, layer).index];
-    if (fresh) dialog.showModal();
+    if (fresh) {
+      dialog.append(notices);
+      dialog.showModal();
+    }
     const goesOn = document.activeElement?.closest(".versions") || (edit.instruction !== "" && !asksFor(edit, version));
     // On a phone the keyboard would cover the layer before it has been looked at.
     if (proposed && (fresh || (!wasProposed && !goesOn))) foot.replace.focus();
