@@ -157,6 +157,7 @@ def send_corpus(answers: Answers) -> None:
 
 def send_described(url: str, answers: Answers, count: int, first_seed: int) -> None:
     """Send requests that schemathesis makes from the service's description: some that fit it, some that do not."""
+    schemathesis.serializer.alias("application/zip", "application/octet-stream")
     operations = [found.ok() for found in schemathesis.openapi.from_url(f"{url}/api/openapi.json").get_all_operations()]
     generators = [
         (operation, mode)

@@ -7,6 +7,7 @@ import platform
 from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 REPORTED_PACKAGES = ("numpy", "opencv-contrib-python-headless", "pillow")
 
@@ -28,6 +29,23 @@ def write_report(path: Path, figures: Mapping[str, object]) -> None:
     report = {"date": datetime.date.today().isoformat(), "machine": describe_machine(), "figures": figures}
     path.write_text(json.dumps(report, indent=2, default=str) + "\n")
     print(f"written to {os.path.relpath(path)}")
+
+
+def part(wrong: list[str], **counts: object) -> dict[str, Any]:
+    """Return one part of a report: what was counted, and what should not have been; without that it has passed."""
+    return {**counts, "wrong": wrong, "passed": not wrong}
+
+
+def report_parts(path: Path, parts: Mapping[str, Mapping[str, Any]]) -> int:
+    """Print the parts of a report, write them to `path` and return the exit code: 1 when one has missed its floor."""
+    for name, figures in parts.items():
+        shown = {key: value for key, value in figures.items() if key not in {"wrong", "passed"}}
+        print(f"{name}: {'passed' if figures['passed'] else 'MISSED'}: {shown}")
+        for case in figures["wrong"]:
+            print(f"  {case}")
+    passed = all(figures["passed"] for figures in parts.values())
+    write_report(path, {**parts, "passed": passed})
+    return 0 if passed else 1
 
 
 def _processor_name() -> str:

@@ -8,21 +8,37 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 ROOT = Path(__file__).resolve().parent.parent
 ADDRESS = re.compile(r"The page is on http://127\.0\.0\.1:(\d+)")
+LLM_DIT = ("-c", "from server.cli import app; app()")
+STAND_IN = ("-m", "benchmarks.stand_in")
+"""How Python runs `llm-dit`, with its own engines and with that of `benchmarks/stand_in.py`."""
 START_S = 60
 
 
 @dataclass(frozen=True)
 class Running:
-    """A service that listens on 127.0.0.1: its port and the folder with its data and log."""
+    """A service that listens on 127.0.0.1: its port, its process and the folder with its data and log."""
 
     port: int
     folder: Path
+    process: subprocess.Popen[bytes]
+
+    @property
+    def runs(self) -> Path:
+        """The file in which the stand-in writes its runs down."""
+        return self.folder / "runs"
+
+    @property
+    def workers(self) -> list[int]:
+        """The processes that run the pipeline."""
+        pid = self.process.pid
+        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
     @property
     def host(self) -> str:
@@ -40,17 +56,15 @@ class Answer:
 
 
 @contextlib.contextmanager
-def running(folder: Path, **settings: str) -> Iterator[Running]:
+def running(
+    folder: Path, *, program: Sequence[str] = LLM_DIT, environment: Mapping[str, str] | None = None, **settings: str
+) -> Iterator[Running]:
     """Run `llm-dit serve` on a free port until the block ends; `settings` are keys of `[default.server]`."""
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("LLM_DIT_")}
-    given = {"data_dir": str(folder / "data"), **settings}
-    environment |= {f"LLM_DIT_SERVER__{name.upper()}": value for name, value in given.items()}
-    environment["PYTHONPATH"] = os.pathsep.join([str(ROOT / "src"), str(ROOT)])
-    command = [sys.executable, "-c", "from server.cli import app; app()", "serve", "--port", "0"]
-    with (folder / "log").open("wb") as log:
-        process = subprocess.Popen(command, cwd=folder, env=environment, stdout=log, stderr=log)
+    with (folder / "log").open("ab") as log:
+        before = log.tell()
+        process = begin(folder, log, program=program, environment=environment, **settings)
     try:
-        yield Running(_port(process, folder / "log"), folder)
+        yield Running(_port(process, folder / "log", before), folder, process)
     finally:
         process.send_signal(signal.SIGTERM)
         try:
@@ -60,10 +74,27 @@ def running(folder: Path, **settings: str) -> Iterator[Running]:
             process.wait()
 
 
-def _port(process: subprocess.Popen[bytes], log: Path) -> int:
+def begin(
+    folder: Path,
+    log: BinaryIO,
+    *,
+    program: Sequence[str] = LLM_DIT,
+    environment: Mapping[str, str] | None = None,
+    **settings: str,
+) -> subprocess.Popen[bytes]:
+    """Start `llm-dit serve` and return at once."""
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("LLM_DIT_")}
+    given = {"data_dir": str(folder / "data"), **settings}
+    inherited |= {f"LLM_DIT_SERVER__{name.upper()}": value for name, value in given.items()}
+    inherited |= {"PYTHONPATH": os.pathsep.join([str(ROOT / "src"), str(ROOT)]), "STAND_IN_RUNS": str(folder / "runs")}
+    command = [sys.executable, *program, "serve", "--port", "0"]
+    return subprocess.Popen(command, cwd=folder, env=inherited | dict(environment or {}), stdout=log, stderr=log)
+
+
+def _port(process: subprocess.Popen[bytes], log: Path, before: int) -> int:
     deadline = time.monotonic() + START_S
     while time.monotonic() < deadline and process.poll() is None:
-        if match := ADDRESS.search(log.read_text()):
+        if match := ADDRESS.search(log.read_text()[before:]):
             port = int(match[1])
             with contextlib.suppress(OSError):
                 if ask(port, ["GET /livez HTTP/1.1", f"Host: 127.0.0.1:{port}"]).status == 200:

@@ -59,7 +59,7 @@ class PipelineHost:
     @property
     def state(self) -> HostState:
         if self._worker is not None and not self._worker.ended:
-            return "ready" if self._worker.loaded else "loading"
+            return "ready" if self._worker.loaded and not self._worker.ending else "loading"
         return "failed" if self.error else "loading" if self._timer else "unloaded"
 
     @property
@@ -138,6 +138,9 @@ class PipelineHost:
             self._set_timer(asyncio.get_running_loop().call_later(delay_s, self._start))
 
     async def _loaded_worker(self, on_loading: Callable[[Progress], None]) -> Worker:
+        if self._worker is not None and self._worker.ending:
+            # A process that holds gigabytes takes its time to die, and a run that is given to it dies with it.
+            await self._worker.wait_ended()
         if self._worker is None and self._timer is None:
             if self.error is not None and time.monotonic() < self._retry_at:
                 raise self.error

@@ -53,7 +53,7 @@ class Metrics:
         self._run = _histogram(
             registry, "job_duration_seconds", "From started to ended, loading included.", JOB_S, "kind", "status"
         )
-        self._step = _histogram(registry, "step_seconds", "One step of a run.", STEP_S, "kind")
+        self._step = _histogram(registry, "step_seconds", "One step of a run.", STEP_S, "kind", "phase")
         self._load = _histogram(registry, "model_load_seconds", "Loading the engine.", LOAD_S, "outcome")
         self._worker_ends = _counter(registry, "worker_ends", "Ends of the process that runs the engine.", "reason")
         self._requests = _counter(registry, "http_requests", "HTTP requests.", "method", "route", "status")
@@ -79,8 +79,9 @@ class Metrics:
         if run_s is not None:
             self._run.labels(kind, status).observe(run_s)
 
-    def stepped(self, kind: str, step_s: float) -> None:
-        self._step.labels(kind).observe(step_s)
+    def stepped(self, kind: str, phase: str, step_s: float) -> None:
+        """Count one step of a phase of a run, such as `denoising`."""
+        self._step.labels(kind, phase).observe(step_s)
 
     def model_loaded(self, outcome: str, load_s: float) -> None:
         """Count one loading of the engine; `outcome` is `loaded`, or the code of the error that prevented it."""

@@ -24,6 +24,7 @@ from server.host import PipelineHost
 from server.inputs import JobResult
 from server.jobs import Job
 from server.line import FairLine
+from server.logs import Concealed
 from server.metrics import Metrics
 from server.paces import Paces
 from server.records import JobRecords
@@ -280,21 +281,23 @@ class JobQueue:
             pass
         except LLMDiTError as error:
             return error
-        except Exception:
-            logger.exception("job failed in the service itself", extra={"job_id": job.id})
+        except Exception as error:
+            logger.error("job failed in the service itself", exc_info=Concealed.of(error), extra={"job_id": job.id})
             return PipelineError(f"The server failed; its log says why, under job {job.id}.")
         return JobCanceledError(CANCELED)
 
     def _stepping(self, job: Job) -> Callable[[Progress], None]:
-        """Return what takes in the progress of a run, and measures its steps."""
-        before = time.monotonic()
+        """Return what takes in the progress of a run, and measures the steps of each phase."""
+        last, before = Progress(phase="", step=0, total=0), time.monotonic()
 
         def advance(progress: Progress) -> None:
-            nonlocal before
+            nonlocal last, before
             job.advance(progress)
-            if progress.step and not progress.is_loading:
-                self._metrics.stepped(job.job_input.kind, time.monotonic() - before)
-            before = time.monotonic()
+            # What goes by between two phases is a step of neither.
+            steps = progress.step - last.step if progress.phase == last.phase and not progress.is_loading else 0
+            if steps > 0:
+                self._metrics.stepped(job.job_input.kind, progress.phase, (time.monotonic() - before) / steps)
+            last, before = progress, time.monotonic()
 
         return advance
 

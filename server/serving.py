@@ -7,6 +7,7 @@ import shutil
 import socket
 import sys
 from pathlib import Path
+from types import FrameType
 
 import segno
 import uvicorn
@@ -22,6 +23,14 @@ DRAIN_S = 1
 """Seconds that open event streams and answers have to end after a signal to stop."""
 TOKEN_BYTES = 12
 """Randomness of a suggested token: 16 characters, which can still be typed on a phone."""
+
+
+class Server(uvicorn.Server):
+    """Ends with 0 on a signal that comes before `StopSignals` listens, too; uvicorn by itself ends by the signal."""
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        self.force_exit = self.should_exit
+        self.should_exit = True
 
 
 def require_token(settings: ServerSettings) -> None:
@@ -79,7 +88,7 @@ def serve_forever(listener: socket.socket, settings: ServerSettings) -> None:
         server_header=False,
         timeout_graceful_shutdown=DRAIN_S,
     )
-    uvicorn.Server(config).run(sockets=[listener])
+    Server(config).run(sockets=[listener])
 
 
 def show_addresses(settings: ServerSettings, port: int) -> None:

@@ -75,7 +75,7 @@ class Worker:
         self._born = self._heard = time.monotonic()
         self._steps_s: deque[float] = deque(maxlen=50)
         self.loading = Progress(phase="loading", step=0, total=0)
-        self._gone = False
+        self._gone = self._killed = False
         self.loaded = False
         self.load_s = 0.0
         """Seconds that loading took, or has taken so far."""
@@ -93,11 +93,20 @@ class Worker:
     def ended(self) -> bool:
         return self._life.done()
 
+    @property
+    def ending(self) -> bool:
+        """Whether the process has ended or is about to, so that no run may begin in it."""
+        return self._gone or self._killed or self.ended
+
     def when_loaded(self, callback: Callable[["Worker"], None]) -> None:
         self._on_loaded = callback
 
     def when_ended(self, callback: Callable[["Worker"], None]) -> None:
         self._life.add_done_callback(lambda _: callback(self))
+
+    async def wait_ended(self) -> None:
+        """Return when the process has ended, and those who wanted to hear of it have."""
+        await asyncio.wait({self._life})
 
     async def wait_loaded(self, on_loading: Callable[[Progress], None]) -> None:
         """Return when the pipeline can run; raises what kept it from loading."""
@@ -115,7 +124,7 @@ class Worker:
 
         One run at a time, and not to be abandoned: only its end says that the pipeline is free again.
         """
-        if self._gone:
+        if self.ending:
             raise WorkerLostError(LOST)
         self._run = asyncio.get_running_loop().create_future()
         self._on_progress = on_progress
@@ -132,6 +141,7 @@ class Worker:
         """End the process at once; `reason` is for the metrics."""
         if self._process is not None and self._process.returncode is None:
             self.end_reason = reason
+            self._killed = True
             self._process.kill()
 
     async def stop(self) -> None:

@@ -39,10 +39,10 @@ class Hub:
 
 
 @contextmanager
-def serve(repos: dict[str, Path]) -> Iterator[Hub]:
-    """Run the hub until the block ends."""
+def serve(repos: dict[str, Path], port: int = 0) -> Iterator[Hub]:
+    """Run the hub until the block ends, on a free port if none is given."""
     hub = Hub(repos)
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(hub))
+    server = ThreadingHTTPServer(("127.0.0.1", port), _handler(hub))
     server.daemon_threads = True
     hub.endpoint = f"http://127.0.0.1:{server.server_port}"
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})

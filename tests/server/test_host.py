@@ -137,6 +137,23 @@ def test_what_a_run_raises_arrives_and_frees_the_lock(tmp_path: Path) -> None:
     asyncio.run(scenario())
 
 
+def test_no_run_begins_in_a_process_that_is_about_to_end(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with hosting(tmp_path) as (host, run):
+            for behaviours in (["lose device"], ["oom", "oom"]):
+                await run()
+                pid = host.worker_pid
+                for behaviour in behaviours:
+                    with pytest.raises(LLMDiTError):
+                        await run(behaviour)
+                # The process has been killed, and nothing has had the time to notice its end.
+                assert host.state == "loading"
+                assert (await run()).engine == "steps"
+                assert host.worker_pid != pid
+
+    asyncio.run(scenario())
+
+
 def test_stopping_ends_what_runs(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with hosting(tmp_path) as (host, run):

@@ -43,7 +43,7 @@ def test_a_jobs_life_is_counted() -> None:
     metrics = Metrics(lambda: READINGS)
     metrics.job_taken("edit")
     metrics.job_started("edit", 2.0)
-    metrics.stepped("edit", 0.5)
+    metrics.stepped("edit", "denoising", 0.5)
     metrics.job_ended("edit", "succeeded", 30.0)
     metrics.job_taken("edit")
     metrics.job_ended("edit", "canceled", None)
@@ -53,7 +53,7 @@ def test_a_jobs_life_is_counted() -> None:
     assert value(metrics, "jobs_total", kind="edit", status="canceled") == 1
     assert value(metrics, "jobs_refused_total", reason="queue_full") == 1
     assert value(metrics, "queue_wait_seconds_sum", kind="edit") == 2.0
-    assert value(metrics, "step_seconds_count", kind="edit") == 1
+    assert value(metrics, "step_seconds_count", kind="edit", phase="denoising") == 1
     assert value(metrics, "job_duration_seconds_bucket", kind="edit", status="succeeded", le="20.0") == 0
     assert value(metrics, "job_duration_seconds_bucket", kind="edit", status="succeeded", le="30.0") == 1
     # A job that never ran has no duration.

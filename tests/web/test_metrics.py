@@ -3,6 +3,7 @@
 import httpx
 
 from tests.conftest import Service
+from tests.pictures import SQUARE_URL
 from tests.server.test_metrics import parse
 
 
@@ -30,3 +31,25 @@ def test_clients_cannot_make_up_series(client: httpx.Client) -> None:
     assert figures["llm_dit_http_requests_total", frozenset(made_up.items())] >= 20
     assert len(figures) < before + 100
     assert "made-up" not in str(figures) and "BREW" not in str(figures)
+
+
+def test_a_job_is_measured(client: httpx.Client) -> None:
+    def figure(name: str, **labels: str) -> float:
+        figures = parse(client.get("/metrics").text)
+        return figures.get((f"llm_dit_{name}", frozenset(labels.items())), 0)
+
+    job = {"kind": "decompose"}
+    steps = {**job, "phase": "stepping"}
+    ended = {**job, "status": "succeeded"}
+    names = [
+        ("jobs_taken_total", job, 1),
+        ("jobs_total", ended, 1),
+        ("job_duration_seconds_count", ended, 1),
+        ("queue_wait_seconds_count", job, 1),
+        ("step_seconds_count", steps, 7),
+    ]
+    before = [figure(name, **labels) for name, labels, _ in names]
+    fields = {"image": SQUARE_URL, "prompt": "slow", "steps": 7, "layer_num": 1}
+    assert client.post("/api/qwen-image/decompose", json=fields).status_code == 200
+    after = [figure(name, **labels) for name, labels, _ in names]
+    assert [new - old for new, old in zip(after, before, strict=True)] == [more for _, _, more in names]

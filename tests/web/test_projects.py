@@ -14,7 +14,7 @@ from PIL import Image
 
 from tests.conftest import Service
 from tests.pictures import disc, png, square
-from tests.web.test_bad_input import LEAK, assert_problem
+from tests.web.corpus import LEAK, assert_problem
 
 PROJECTS = "/api/projects"
 
