@@ -75,4 +75,16 @@ def test_every_state(open_studio: Callable[..., Studio], picture: Path, how: dic
     studio.dialog.locator(".primary").first.click()
     expect(studio.dialog.locator(".edit-decide")).to_be_visible()
     look("result")
+    for way in studio.dialog.locator(".compare-ways input").all():
+        way.check()
+        look(f"compare {way.get_attribute('value')}")
+    studio.dialog.locator(".edit-body > .segmented input").last.check()
+    studio.dialog.locator(".version-tile[data-kind=failed]").click()
+    look("in the picture, with a failed try")
+    studio.dialog.locator(".edit-history").click()
+    look("history menu")
+    page.keyboard.press("Escape")
+    studio.dialog.locator(".edit-draft .button").last.click()
+    expect(studio.dialog.locator(".notice")).to_be_visible()
+    look("notice in the modal")
     assert found == {}, found
