@@ -48,7 +48,7 @@ document.body.prepend(
 
 async function loadEditor() {
   const { createEditor } = await import("./editor.js");
-  views.push(...createEditor(context, start, { desk, foot, welcome: welcome.element }, whenever));
+  views.push(...createEditor(context, start, { desk, foot, welcome: welcome.element, notices: notice.element }, whenever, helpDialog.open));
 }
 
 /** Render once for all changes of a moment. */

@@ -98,8 +98,6 @@ def test_what_nothing_uses_is_removed_when_it_is_old(tmp_path: Path) -> None:
         kept = wait_for(client, job, "succeeded")
         wait_until(lambda: len(client.get("/api/jobs").json()["jobs"]) == 1, what="the older job to be forgotten")
         old, used = ([layer["image"] for layer in view["result"]["layers"]] for view in (forgotten, kept))  # type: ignore[index]
-        fresh = client.post("/api/images", content=b"", headers={"Content-Type": "image/png"})
-        assert fresh.status_code == 422
     old = [image for image in old if image not in used]
     age(old[:1] + used, 2 * HOUR_S)
     with serve(tmp_path, app="tests.app:app", environment=environment) as service, connect(service) as client:

@@ -101,6 +101,19 @@ const SHORTCUTS = [
       ["Delete", "help.delete"],
     ],
   },
+  {
+    title: "help.editing",
+    rows: [
+      ["Ctrl Enter", "edit.apply"],
+      ["↑ ↓", "help.recall"],
+      ["A", "help.accept"],
+      ["N", "help.add"],
+      ["R", "help.retry"],
+      ["Delete", "help.discard"],
+      ["B", "help.before"],
+      ["+ −", "help.zoom"],
+    ],
+  },
 ];
 
 /** The shortcuts, and what this page is. */
