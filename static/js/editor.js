@@ -1,5 +1,6 @@
 // @ts-check
 import { createActions } from "./actions/actions.js";
+import { h } from "./dom.js";
 import { listenToKeys } from "./shortcuts.js";
 import { createEditDialog } from "./views/edit-dialog.js";
 import { createJobBar } from "./views/job-bar.js";
@@ -12,20 +13,22 @@ import { createStage } from "./views/stage.js";
  *
  * @param {import("./actions/start.js").Context} context
  * @param {import("./actions/start.js").Start} start
- * @param {{desk: HTMLElement, foot: HTMLElement, welcome: HTMLElement}} places   what it takes the place of
+ * @param {{desk: HTMLElement, foot: HTMLElement, welcome: HTMLElement, notices: HTMLElement}} places   what it takes the place of, or goes on with
  * @param {(part: () => unknown, follow: () => void) => void} whenever
+ * @param {() => void} openHelp
  * @returns {import("./types.js").View[]}
  */
-export function createEditor(context, start, { desk, foot, welcome }, whenever) {
+export function createEditor(context, start, { desk, foot, welcome, notices }, whenever, openHelp) {
   const { store, bitmaps } = context;
   const actions = createActions(context, start);
   const source = createSource(actions);
   const stage = createStage(actions, bitmaps, welcome);
   const layers = createLayerList(actions, bitmaps);
   const jobBar = createJobBar(actions);
-  const editDialog = createEditDialog(actions, bitmaps);
+  const editDialog = createEditDialog(actions, bitmaps, openHelp, notices);
   desk.replaceChildren(source.element, stage.element, layers.element);
   foot.replaceWith(jobBar.element);
+  document.head.append(h("link", { rel: "stylesheet", href: "/static/css/edit.css" }));
   document.body.append(editDialog.element);
 
   whenever(() => store.state.doc.composite, actions.measureFidelity);

@@ -12,6 +12,8 @@
  * @property {"keep" | "new" | null} shape
  * @property {string} engine
  * @property {string | null} at     ISO 8601; null for the first
+ * @property {string | null} from   the picture that it was made of
+ * @property {number | null} seconds   how long that took
  *
  * @typedef {"normal" | "multiply" | "screen" | "overlay" | "darken" | "lighten" | "color-dodge" | "color-burn" | "hard-light"
  *   | "soft-light" | "difference" | "exclusion" | "hue" | "saturation" | "color" | "luminosity"} Blend
@@ -34,6 +36,7 @@
  * @property {string} group         the name of its group, "" for none
  * @property {readonly Version[]} versions
  * @property {number} current       index of the version that is shown
+ * @property {readonly number[]} discarded   indexes of versions that are not offered any more
  * @typedef {Readonly<LayerFields>} Layer
  *
  * @typedef {object} DocFields      what undo and redo travel through
@@ -61,19 +64,33 @@
  * @typedef {"640" | "1024" | "original"} Size
  * @typedef {{prompt: string, layerNum: number, size: Size, steps: number, cfgScale: number, seed: Seed}} Settings
  *
- * @typedef {object} Edit           a layer's edit: the draft, the job that runs, the result that waits for a decision
+ * @typedef {object} Edit           a layer's edit: the draft, and what became of what was asked for
  * @property {string} instruction
  * @property {"keep" | "new"} shape
  * @property {number} steps
  * @property {number} cfgScale
- * @property {Seed} seed
+ * @property {Seed} seed            of the run to come where it is locked, else of the last one
+ * @property {boolean} locked
+ * @property {number} variants      runs that are asked for together, each with a seed of its own
  * @property {boolean} sending
- * @property {string | null} jobId
- * @property {EditResult | null} result
- * @property {string | null} error
- * @property {string} [errorCode]   which error it is, as the server names it
+ * @property {Chosen} chosen
+ * @property {readonly number[]} waiting   indexes of versions that nobody has decided about
+ * @property {readonly Try[]} tries        what came to nothing, oldest first
  *
- * @typedef {{version: number, before: string, seconds: number}} EditResult   the layer's version that it is
+ * @typedef {number | string | null} Chosen   what the modal shows: a version, a try or a job by its id, or the layer as it is
+ *
+ * @typedef {object} TryFields
+ * @property {string} id            of the job, if there was one
+ * @property {"failed" | "canceled"} status
+ * @property {string} reason
+ * @property {string} code          which error it is, as the server names it
+ * @property {string} instruction
+ * @property {"keep" | "new"} shape
+ * @property {number} seed
+ * @typedef {Readonly<TryFields>} Try
+ *
+ * @typedef {"slider" | "blink" | "difference" | "side"} How   in which way two versions are compared
+ * @typedef {{how: How, where: "layer" | "picture"}} Versus
  *
  * @typedef {"queued" | "processing" | "succeeded" | "failed" | "canceled"} JobStatus
  *
@@ -91,7 +108,7 @@
  *
  * @typedef {{kind: "decompose", picture: Picture, work?: number}} DecomposePurpose   the work as `workOf` counts it
  * @typedef {{kind: "split", layerId: string}} SplitPurpose
- * @typedef {{kind: "edit", layerId: string, before: string, instruction: string, shape: "keep" | "new"}} EditPurpose
+ * @typedef {{kind: "edit", layerId: string, before: string, instruction: string, shape: "keep" | "new", seed: number}} EditPurpose
  * @typedef {DecomposePurpose | SplitPurpose | EditPurpose} Purpose
  * @typedef {object} TrackedJob
  * @property {Job} job
@@ -137,6 +154,7 @@
  * @property {readonly string[]} folded          names of groups
  * @property {string | null} selected            a layer
  * @property {string | null} editing             the layer in the modal
+ * @property {Versus} versus
  * @property {Mode} mode
  * @property {Upload | null} upload              a picture on its way to the server
  * @property {boolean} sending                   a decompose request is on its way

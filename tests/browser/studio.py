@@ -1,5 +1,6 @@
 """The page as somebody uses it."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -92,6 +93,13 @@ class Studio:
     def instruction(self) -> Locator:
         return self.page.get_by_label("Instruction")
 
+    def edit_button(self, name: str) -> Locator:
+        return self.rows.get_by_role("button", name=f"Edit {name}")
+
+    def version(self, name: str) -> Locator:
+        """Return the entry of the modal's strip whose label begins so."""
+        return self.dialog.get_by_role("radio", name=re.compile(f"^{re.escape(name)}"))
+
     @property
     def decompose_button(self) -> Locator:
         return self.page.locator(".source").get_by_role("button", name="Decompose")
@@ -127,7 +135,7 @@ class Studio:
 
     def edit(self, name: str, instruction: str) -> None:
         """Open a layer's modal and apply an instruction; the result is left waiting."""
-        self.button(f"Edit {name}").click()
+        self.edit_button(name).click()
         self.instruction.fill(instruction)
         self.button("Apply").click()
 

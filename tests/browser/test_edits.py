@@ -4,11 +4,19 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Locator, expect
 
 from tests.browser.studio import Studio
 from tests.conftest import Service
 
+BRIGHTNESS = """
+(canvas, [left, top, right, bottom]) => {
+  const { width, height } = canvas, copy = new OffscreenCanvas(8, 8).getContext("2d", { willReadFrequently: true });
+  copy.drawImage(canvas, left * width, top * height, (right - left) * width, (bottom - top) * height, 0, 0, 8, 8);
+  const data = copy.getImageData(0, 0, 8, 8).data;
+  return data.reduce((sum, value, i) => sum + (i % 4 < 3 ? value : 0), 0) / (data.length * 0.75);
+}
+"""
 QUICK_CANCEL = {"LLM_DIT_SERVER__CANCEL_GRACE_S": "0.2"}
 
 
@@ -30,12 +38,23 @@ def test_an_instruction_the_engine_cannot_carry_out(stacked: Studio) -> None:
     expect(stacked.instruction).to_have_value("add a hat to the dog")
     stacked.page.keyboard.press("Escape")
     expect(stacked.button("Edit Background, edit failed")).to_be_visible()
-    stacked.button("Edit Background").click()
+    stacked.edit_button("Background").click()
     expect(alert).to_be_visible()
     stacked.instruction.fill("make it red")
     stacked.button("Apply").click()
     expect(stacked.button("Replace layer")).to_be_visible()
     expect(alert).to_be_hidden()
+
+    # What failed stays, with the reason, until somebody takes it away.
+    stacked.version("Failed: add a hat to the dog").click()
+    expect(alert).to_be_visible()
+    stacked.button("Retry").click()
+    expect(alert).to_be_visible()
+    expect(stacked.version("Failed: add a hat to the dog")).to_have_count(1)
+    stacked.button("Remove", exact=True).click()
+    expect(stacked.version("Failed")).to_have_count(0)
+    stacked.dialog.get_by_role("button", name="Undo").click()
+    expect(stacked.version("Failed: add a hat to the dog")).to_be_checked()
 
 
 def test_a_result_survives_escape_and_reload(stacked: Studio) -> None:
@@ -79,18 +98,200 @@ def test_coverage_is_measured_on_every_pixel(studio: Studio) -> None:
     assert shares == pytest.approx(1 / 3 * 6 / 7, abs=1e-6)
 
 
-def test_discard_and_retry(stacked: Studio) -> None:
+def test_a_retry_is_another_version_and_a_discarded_one_comes_back(stacked: Studio) -> None:
     stacked.edit("Background", "make it darker")
+    expect(stacked.version("v2: make it darker")).to_be_checked()
     stacked.button("Retry").click()
-    expect(stacked.button("Replace layer")).to_be_visible()
+    expect(stacked.version("v3: make it darker")).to_be_checked()
     stacked.button("Discard").click()
-    expect(stacked.button("Apply")).to_be_visible()
-    expect(stacked.instruction).to_have_value("make it darker")
+    expect(stacked.version("v3")).to_have_count(0)
+    # The other one still waits for a decision; the one in use is the layer as it is.
+    expect(stacked.version("v2")).to_be_checked()
+    stacked.dialog.get_by_role("button", name="Undo").click()
+    expect(stacked.version("v3")).to_be_visible()
+    stacked.version("Original, in use").click()
     expect(stacked.page.get_by_label("Compare before and after")).to_be_hidden()
+    expect(stacked.instruction).to_have_value("make it darker")
+    expect(stacked.button("Apply")).to_be_visible()
+    stacked.version("v3").click()
+    stacked.page.keyboard.press("Delete")
+    expect(stacked.version("v3")).to_have_count(0)
+    stacked.page.keyboard.press("Control+z")
+    expect(stacked.version("v3")).to_be_visible()
+
+
+def test_a_version_as_a_layer_of_its_own(stacked: Studio) -> None:
+    names = stacked.names()
+    stacked.edit("Background", "make it blue")
+    expect(stacked.button("Add as layer")).to_be_visible()
+    stacked.page.keyboard.press("n")
+    expect(stacked.dialog).to_be_hidden()
+    assert stacked.names() == [*names[:-1], "Background 2", "Background"]
+    expect(stacked.rows.last).not_to_contain_text("v2")
+    stacked.page.keyboard.press("Control+z")
+    assert stacked.names() == names
+    stacked.edit_button("Background").click()
+    expect(stacked.version("v2: make it blue")).to_be_visible()
+
+
+def test_going_back_to_an_earlier_version(stacked: Studio) -> None:
+    for instruction in ("make it blue", "make it darker"):
+        stacked.edit("Background", instruction)
+        stacked.button("Replace layer").click()
+    expect(stacked.rows.last).to_contain_text("v3")
+    stacked.edit_button("Background").click()
+    expect(stacked.version("v3: make it darker, in use")).to_be_checked()
+    # What the layer is made of is compared with what it is.
+    expect(stacked.dialog.locator(".compare-tag.left")).to_have_text("v2")
+    stacked.version("v2: make it blue").click()
+    expect(stacked.dialog.locator(".edit-made")).to_contain_text("“make it blue” · shape kept · seed")
+    stacked.page.keyboard.press("Home")
+    expect(stacked.version("Original")).to_be_checked()
+    expect(stacked.version("Original")).to_be_focused()
+    expect(stacked.button("Discard")).to_be_disabled()
+    stacked.page.keyboard.press("a")
+    expect(stacked.dialog).to_be_hidden()
+    expect(stacked.rows.last).not_to_contain_text("v3")
+    stacked.button("Undo: Edit Background").click()
+    expect(stacked.rows.last).to_contain_text("v3")
+
+
+def test_comparing(stacked: Studio) -> None:
+    stacked.edit("Background", "invert the colors")
+    dialog, page = stacked.dialog, stacked.page
+    way = lambda name: dialog.get_by_role("radio", name=name).check()  # noqa: E731
+    left, right = (0.1, 0.84, 0.3, 0.9), (0.7, 0.84, 0.9, 0.9)
+    white, black = 255, 0
+
+    def brightness(box: tuple[float, float, float, float]) -> float:
+        return dialog.locator(".compare-canvas").evaluate(BRIGHTNESS, list(box))
+
+    def shows(before: float, after: float) -> None:
+        stacked.wait_for(lambda: abs(brightness(left) - before) < 8 > abs(brightness(right) - after), "both")
+
+    slider = page.get_by_label("Compare before and after")
+    expect(slider).to_be_visible()
+    shows(white, black)
+    slider.focus()
+    slider.press("End")
+    shows(white, white)
+    slider.press("Home")
+    shows(black, black)
+    page.mouse.move(*_middle(dialog.locator(".compare-view"), 0.5))
+    page.mouse.down()
+    page.mouse.move(*_middle(dialog.locator(".compare-view"), 0.95), steps=3)
+    page.mouse.up()
+    shows(white, white)
+
+    way("Blink")
+    shows(black, black)
+    hold = stacked.button("Hold to see before")
+    page.mouse.move(*_middle(hold, 0.5))
+    page.mouse.down()
+    shows(white, white)
+    page.mouse.up()
+    shows(black, black)
+    hold.press("Tab")
+    page.keyboard.down("b")
+    shows(white, white)
+    page.keyboard.up("b")
+    shows(black, black)
+
+    way("Difference")
+    expect(dialog.locator(".compare-note")).to_have_text("100 % of the layer changed · shown 4×")
+    shows(white, white)
+    way("Side by side")
+    lower = [(start, 0.66, start + 0.15, 0.69) for start in (0.05, 0.55)]
+    stacked.wait_for(lambda: brightness(lower[0]) > white - 8 and brightness(lower[1]) < black + 8, "both panes")
+    scale = dialog.locator(".zoom-scale")
+    before = scale.inner_text()
+    dialog.locator(".compare-view").focus()
+    page.keyboard.press("+")
+    expect(scale).not_to_have_text(before)
+    page.keyboard.press("0")
+    expect(scale).to_have_text(before)
+
+    # In the picture, what lies above the layer is there, too.
+    way("Slider")
+    slider.press("Home")
+    shows(black, black)
+    dialog.get_by_role("radio", name="In picture").check()
+    stacked.wait_for(lambda: brightness((0.25, 0.6, 0.5, 0.75)) > black + 8, "the shape of the other layer")
+
+
+def test_variants_run_together_each_with_a_seed_of_its_own(
+    open_studio: Callable[..., Studio], start_service: Callable[..., Service], picture: Path
+) -> None:
+    studio = open_studio(at=start_service(app="tests.app:app"))
+    studio.choose(picture)
+    studio.decompose(layers=2)
+    studio.edit_button("Layer 0").click()
+    studio.instruction.fill("slow")
+    studio.dialog.get_by_role("radio", name="3").check()
+    fold = studio.dialog.locator(".edit-form .fold summary")
+    fold.click()
+    seed = studio.dialog.get_by_label("Seed", exact=True)
+    seed.fill("41")
+    studio.button("Apply").click()
+    expect(studio.version("Running edit")).to_have_count(3)
+    expect(studio.button("Cancel all")).to_be_visible()
+
+    # A reload in the middle finds all of them again.
+    studio.wait_until_saved()
+    studio.page.reload()
+    studio.edit_button("Layer 0").click()
+    made = studio.dialog.locator(".edit-made")
+    for number, expected in ((2, 41), (3, 42), (4, 43)):
+        studio.version(f"v{number}: slow").click()
+        expect(made).to_contain_text(f"seed {expected}")
+
+    # A seed that was typed is kept; one that is not locked is drawn anew.
+    studio.dialog.get_by_role("radio", name="1").check()
+    studio.button("Retry").click()
+    expect(made).to_contain_text("seed 41")
+    fold.click()
+    studio.button("Keep the seed").click()
+    expect(studio.button("Keep the seed")).to_have_attribute("aria-pressed", "false")
+    studio.button("Retry").click()
+    expect(studio.version("v6: slow")).to_be_checked()
+    expect(made).not_to_contain_text("seed 41 ")
+
+
+def test_earlier_instructions_are_at_hand(stacked: Studio) -> None:
+    for instruction in ("make it blue", "make it darker"):
+        stacked.edit("Background", instruction)
+        stacked.button("Replace layer").click()
+    stacked.edit_button(stacked.names()[0]).click()
+    expect(stacked.instruction).to_be_focused()
+    keyboard = stacked.page.keyboard
+    for expected in ("make it darker", "make it blue", "make it blue"):
+        keyboard.press("ArrowUp")
+        expect(stacked.instruction).to_have_value(expected)
+    keyboard.press("ArrowDown")
+    keyboard.press("ArrowDown")
+    expect(stacked.instruction).to_have_value("")
+    stacked.button("History").click()
+    keyboard.press("End")
+    keyboard.press("Enter")
+    expect(stacked.instruction).to_have_value("make it blue")
+    expect(stacked.instruction).to_be_focused()
+
+
+def test_a_draft_is_kept_for_each_layer(stacked: Studio) -> None:
+    top = stacked.names()[0]
+    for name, text in (("Background", "about the ground"), (top, "about the top")):
+        stacked.edit_button(name).click()
+        stacked.instruction.fill(text)
+        stacked.page.mouse.click(5, 5)
+        expect(stacked.dialog).to_be_hidden()
+    stacked.wait_until_saved()
+    stacked.page.reload()
+    stacked.edit_button("Background").click()
+    expect(stacked.instruction).to_have_value("about the ground")
 
 
 def test_an_example_is_added_to_what_was_typed(stacked: Studio) -> None:
-    stacked.button("Edit Background").click()
+    stacked.edit_button("Background").click()
     stacked.instruction.fill("make it slightly darker")
     stacked.button("Add a warm glow").click()
     expect(stacked.instruction).to_have_value("make it slightly darker, add a warm glow")
@@ -111,7 +312,9 @@ def test_a_running_edit_survives_escape_and_reload_and_is_canceled(
     expect(studio.page.locator(".job-bar")).to_contain_text("Editing “Layer 0”")
     studio.button("Edit Layer 0, edit running").click()
     studio.dialog.get_by_role("button", name="Cancel").click()
-    expect(studio.button("Apply")).to_be_visible()
+    expect(studio.version("Canceled: hang")).to_be_checked()
+    expect(studio.dialog.get_by_role("alert")).to_contain_text("This edit was canceled.")
+    expect(studio.button("Retry")).to_be_visible()
     expect(studio.instruction).to_have_value("hang")
 
     # A worker that crashes says so where the edit was asked for, and the next edit works.
@@ -121,3 +324,10 @@ def test_a_running_edit_survives_escape_and_reload_and_is_canceled(
     studio.instruction.fill("go on")
     studio.page.keyboard.press("Control+Enter")
     expect(studio.button("Replace layer")).to_be_visible()
+
+
+def _middle(element: Locator, share: float) -> tuple[float, float]:
+    """Return a point of the element, at a share of its width."""
+    box = element.bounding_box()
+    assert box is not None
+    return box["x"] + share * box["width"], box["y"] + box["height"] / 2

@@ -12,7 +12,7 @@ from tests.conftest import Service
 
 NARROW = """
 () => [...document.querySelectorAll("button, summary, input, textarea")]
-  .filter((e) => e.checkVisibility({ visibilityProperty: true }) && !e.closest(".visually-hidden, .compare"))
+  .filter((e) => e.checkVisibility({ visibilityProperty: true }) && !e.closest(".visually-hidden, .compare-range"))
   .map((e) => [e.getAttribute("aria-label") || e.textContent || e.type, e.getBoundingClientRect()])
   .filter(([, box]) => box.width > 0 && (box.height < 43.5 || box.width < 37.5))
   .map(([name, box]) => `${name} ${box.width} × ${box.height}`)
@@ -74,7 +74,18 @@ def test_the_loop_by_keyboard_alone(studio: Studio) -> None:
     keyboard.type("make it much darker")
     keyboard.press("Control+Enter")
     expect(studio.button("Replace layer")).to_be_focused()
-    keyboard.press("Enter")
+    keyboard.press("r")
+    expect(studio.version("v3")).to_be_checked()
+    keyboard.press("Delete")
+    expect(studio.version("v3")).to_have_count(0)
+    tab_to(studio, "Slider")
+    keyboard.press("ArrowRight")
+    expect(studio.button("Hold to see before")).to_be_visible()
+    keyboard.press("Escape")
+    expect(studio.button(f"Edit {bottom}, result waiting")).to_be_focused()
+    keyboard.press("e")
+    expect(studio.button("Replace layer")).to_be_focused()
+    keyboard.press("a")
     studio.wait_for(lambda: sum(studio.pixels()) < sum(before) - 30, "a darker picture")
     keyboard.press("Control+z")
     studio.wait_for(lambda: abs(sum(studio.pixels()) - sum(before)) < 3, "the picture of before")
@@ -113,7 +124,18 @@ def test_the_loop_by_touch(open_studio: Callable[..., Studio], picture: Path, wi
     studio.button("Edit Background").tap()
     assert studio.page.evaluate(NARROW) == []
     studio.button("Make it look vintage").tap()
+    studio.dialog.get_by_text("2", exact=True).tap()
     studio.button("Apply").tap()
+    studio.version("v3").tap()
+    assert studio.page.evaluate(NARROW) == []
+    for way in ("Blink", "Difference", "Side by side"):
+        studio.dialog.get_by_text(way, exact=True).tap()
+        expect(studio.dialog.get_by_role("radio", name=way)).to_be_checked()
+        assert studio.page.evaluate(NARROW) == []
+    assert studio.overflow() == 0
+    studio.button("Discard").tap()
+    expect(studio.version("v3")).to_have_count(0)
+    studio.version("v2").tap()
     studio.button("Replace layer").tap()
     expect(studio.dialog).to_be_hidden()
     expect(studio.rows.last).to_contain_text("v2")

@@ -60,6 +60,16 @@ def test_decompose_edit_accept(qwen: Service, hub: Hub, open_studio: Callable[..
     expect(studio.dialog).to_contain_text(re.compile(r"Downloading the model · [\d.]+ of [\d.]+ GB"))
     hub.released.set()
     expect(studio.button("Replace layer")).to_be_visible(timeout=60_000)
+
+    # Variants, one of them as a layer of its own, the other in the layer's place.
+    studio.dialog.get_by_role("radio", name="2").check()
+    studio.button("Retry").click()
+    studio.version("v4: make it blue").click()
+    studio.button("Add as layer").click()
+    assert studio.names() == ["Layer 2", "Background 2", "Background"]
+    studio.rows.last.get_by_role("button", name="Edit").click()
+    studio.dialog.get_by_role("radio", name="Side by side").check()
+    studio.version("v3: make it blue").click()
     studio.button("Replace layer").click()
     expect(page.get_by_text(re.compile("“Background” replaced")).first).to_be_visible()
     assert httpx.get(f"{qwen.url}/api/qwen-image/edit-status").json()["edit_model_loaded"]

@@ -49,6 +49,14 @@ def test_without_server_sent_events_the_page_polls(studio: Studio, picture: Path
     studio.decompose(layers=2)
 
 
+def test_the_start_page_is_small(studio: Studio) -> None:
+    loaded = studio.page.evaluate(
+        "() => performance.getEntriesByType('resource').filter(({ name }) => /\\.(js|css)$/.test(name))"
+        ".map(({ decodedBodySize }) => decodedBodySize)"
+    )
+    assert 50_000 < sum(loaded) < 200_000
+
+
 def test_layers_show_while_they_are_made(studio: Studio, picture: Path) -> None:
     studio.choose(picture)
     shown = studio.page.locator(".source-picture").get_attribute("src")

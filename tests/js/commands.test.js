@@ -38,9 +38,11 @@ test("every command has a name, leaves the document it was given alone, and retu
 });
 
 test("a command that has nothing to change returns the document it was given", () => {
-  for (const command of [setVisible(a, true), setOpacity(a, 1), rename(a, "  "), moveTo(a, 0, 0), resetPlace(a), reorder(a, 0), reorder(a, 9), reorder(a, -1), renameGroup("G", "G"), ungroup("nothing"), useVersion(a, 3), mergeDown(a, other)]) {
-    assert.equal(command.apply(doc), doc, command.title);
-  }
+  const idle = [
+    setVisible(a, true), setOpacity(a, 1), rename(a, "  "), moveTo(a, 0, 0), resetPlace(a), reorder(a, 0), reorder(a, 9), reorder(a, -1),
+    renameGroup("G", "G"), ungroup("nothing"), useVersion(a, 3), mergeDown(a, other),
+  ];
+  for (const command of idle) assert.equal(command.apply(doc), doc, command.title);
   const gone = newLayer({ ...other, id: "gone" });
   for (const command of [remove(gone), duplicate(gone, "x"), reorder(gone, 1), setOpacity(gone, 0.1), split(gone, [other])]) assert.equal(command.apply(doc), doc);
 });

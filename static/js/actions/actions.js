@@ -13,7 +13,7 @@ import { createSplit } from "./split.js";
  * @param {import("./start.js").Start} start
  */
 export function createActions(context, { history, jobs, actions }) {
-  const edits = createEdits(context, jobs);
+  const edits = createEdits(context, jobs, history);
   const decompose = createDecompose(context, jobs);
   const split = createSplit(context, jobs);
   jobs.onEnd({ decompose: decompose.finish, split: split.finish, edit: edits.finish });

@@ -1,26 +1,35 @@
 // @ts-check
-import { useVersion } from "../commands/versions.js";
+import { add } from "../commands/stack.js";
+import { discardVersion, layerFrom, useVersion } from "../commands/versions.js";
 import { t } from "../i18n.js";
 import { coverageOf } from "../images/pixels.js";
 import { findLayer } from "../state/doc.js";
-import { NEW_EDIT } from "../state/initial.js";
+import { asksFor, chosenOf, editOf, instructionsOf, isProposed, seedsFor } from "../state/edits.js";
+import { newId } from "../state/ids.js";
 import { isSeed } from "../state/seed.js";
 import { codeOf, messageOf } from "../transport/api.js";
 
 /**
- * Editing one layer by instruction. The draft, the running job and the waiting result belong to the layer, not to the
- * modal, so closing the modal loses nothing.
+ * @typedef {import("../types.js").Edit} Edit
+ * @typedef {import("../types.js").EditPurpose} EditPurpose
+ */
+
+const MAX_TRIES = 12;
+
+/**
+ * Editing one layer by instruction. The draft, the runs and what came of them belong to the layer, not to the modal, so
+ * closing the modal loses nothing.
  *
  * @param {import("./start.js").Context} context
  * @param {import("./jobs.js").Jobs} jobs
+ * @param {import("./history.js").History} history
  */
-export function createEdits({ store, api, bitmaps }, jobs) {
-  /** @param {string} id */
-  const editOf = (id) => store.state.edits[id] ?? NEW_EDIT;
+export function createEdits({ store, api, bitmaps }, jobs, { run, undo }) {
+  const edit = (/** @type {string} */ id) => editOf(store.state, id);
 
-  /** @param {string} id @param {Partial<import("../types.js").Edit>} patch */
+  /** @param {string} id @param {Partial<Edit>} patch */
   function setEdit(id, patch) {
-    store.update({ edits: { ...store.state.edits, [id]: { ...editOf(id), ...patch } } });
+    store.update({ edits: { ...store.state.edits, [id]: { ...edit(id), ...patch } } });
   }
 
   /** @param {string} id */
@@ -28,60 +37,74 @@ export function createEdits({ store, api, bitmaps }, jobs) {
 
   /** @param {string} id */
   async function applyEdit(id) {
-    const layer = findLayer(store.state.doc, id);
-    const edit = editOf(id);
-    const instruction = edit.instruction.trim();
-    if (layer === null || instruction === "" || isEditing(edit) || !isSeed(edit.seed)) return;
+    const [layer, draft, { project }] = [findLayer(store.state.doc, id), edit(id), store.state];
+    const instruction = draft.instruction.trim();
+    if (layer === null || instruction === "" || draft.sending || !isSeed(draft.seed) || isAtIt(layer)) return;
+    const seeds = seedsFor(draft, drawSeed());
+    const tries = draft.tries.filter((entry) => entry.id !== draft.chosen || !asksFor(draft, entry));
+    setEdit(id, { sending: true, seed: seeds[0], chosen: null, tries });
     store.update({ notice: null });
-    setEdit(id, { sending: true, error: null });
+    for (const seed of seeds) {
+      await start({ kind: "edit", layerId: id, before: layer.image, instruction, shape: draft.shape, seed }, draft);
+      if (store.state.project?.id !== project?.id) return;
+    }
+    setEdit(id, { sending: false });
+  }
+
+  /** Whether that which is chosen runs, and is what the draft asks for: a second press is a slip. @param {import("../types.js").Layer} layer */
+  function isAtIt(layer) {
+    const purpose = chosenOf(store.state, layer).run?.purpose;
+    return purpose?.kind === "edit" && asksFor(edit(layer.id), purpose);
+  }
+
+  /** @param {EditPurpose} purpose @param {Edit} draft */
+  async function start(purpose, draft) {
     try {
-      const job = await api.editLayer(requestFor(store.state, layer, { ...edit, instruction }));
-      setEdit(id, { sending: false, jobId: job.id });
-      jobs.track(job, { kind: "edit", layerId: id, before: layer.image, instruction, shape: edit.shape });
+      const job = await api.editLayer(requestFor(store.state, purpose, draft));
+      jobs.track(job, purpose);
+      if (edit(purpose.layerId).chosen === null) setEdit(purpose.layerId, { chosen: job.id });
     } catch (error) {
-      setEdit(id, { sending: false, error: messageOf(error), errorCode: codeOf(error) });
+      fail(purpose, { id: newId(), status: "failed", reason: messageOf(error), code: codeOf(error) });
     }
   }
 
   /**
-   * @param {import("../types.js").Job} job
-   * @param {import("../types.js").EditPurpose} purpose
+   * Keep what came to nothing, with the reason. It is shown where its run was.
+   * @param {EditPurpose} purpose
+   * @param {{id: string, status: "failed" | "canceled", reason: string, code: string}} about
    */
-  async function finish(job, purpose) {
-    const { layerId } = purpose;
-    if (job.status === "canceled") {
-      setEdit(layerId, { jobId: null });
-      return store.update({ notice: { text: t("notice.canceled"), action: null } });
-    }
-    if (job.status === "failed") {
-      setEdit(layerId, { jobId: null, error: job.error?.message ?? t("error.unexpected"), errorCode: job.error?.code });
-      return notify(layerId, "notice.editFailed");
-    }
+  function fail({ layerId, instruction, shape, seed }, about) {
+    const { tries, chosen } = edit(layerId);
+    const entry = Object.freeze({ ...about, instruction, shape, seed });
+    const others = tries.filter(({ id }) => id !== about.id);
+    setEdit(layerId, { tries: [...others, entry].slice(-MAX_TRIES), chosen: chosen ?? about.id });
+    notify(layerId, about.status === "canceled" ? "notice.editCanceled" : "notice.editFailed");
+  }
+
+  /** @param {import("../types.js").Job} job @param {EditPurpose} purpose */
+  async function finish({ id, status, error, result }, purpose) {
+    if (status === "canceled") return fail(purpose, { id, status, reason: t("edit.canceled"), code: "canceled" });
+    if (status === "failed") return fail(purpose, { id, status, reason: error?.message ?? t("error.unexpected"), code: error?.code ?? "" });
     try {
-      const version = await versionOf(job, purpose);
-      const index = store.addVersion(layerId, version);
-      const result = index < 0 ? null : { version: index, before: purpose.before, seconds: job.result.generation_time };
-      setEdit(layerId, { jobId: null, error: null, result });
-      return notify(layerId, "notice.editReady");
-    } catch (error) {
-      return setEdit(layerId, { jobId: null, error: messageOf(error), errorCode: codeOf(error) });
+      const index = store.addVersion(purpose.layerId, await versionOf(result, purpose));
+      if (index < 0) return undefined;
+      const { chosen, waiting } = edit(purpose.layerId);
+      setEdit(purpose.layerId, { waiting: [...waiting, index], chosen: chosen === id ? index : chosen });
+      return notify(purpose.layerId, "notice.editReady");
+    } catch (problem) {
+      return fail(purpose, { id, status: "failed", reason: messageOf(problem), code: codeOf(problem) });
     }
   }
 
-  /**
-   * Every result is a version of its layer, whatever becomes of it.
-   * @param {import("../types.js").Job} job
-   * @param {import("../types.js").EditPurpose} purpose
-   * @returns {Promise<import("../types.js").Version>}
-   */
-  async function versionOf({ result: { image, seed, engine } }, { layerId, before, instruction, shape }) {
+  /** Every result is a version of its layer, whatever becomes of it. @param {any} result @param {EditPurpose} purpose @returns {Promise<import("../types.js").Version>} */
+  async function versionOf({ image, seed, engine, generation_time: seconds }, { layerId, before, instruction, shape }) {
     const layer = findLayer(store.state.doc, layerId);
     const kept = shape === "keep" ? layer?.versions.find((version) => version.image === before) : undefined;
     const coverage = kept?.coverage ?? coverageOf(await bitmaps.load(image));
-    return { image, coverage, instruction, seed, shape, engine, at: new Date().toISOString() };
+    return { image, coverage, instruction, seed, shape, engine, at: new Date().toISOString(), from: before, seconds };
   }
 
-  /** Say it where the modal does not. @param {string} id @param {"notice.editReady" | "notice.editFailed"} text */
+  /** Say it where the modal does not. @param {string} id @param {"notice.editReady" | "notice.editFailed" | "notice.editCanceled"} text */
   function notify(id, text) {
     const layer = findLayer(store.state.doc, id);
     if (layer === null || store.state.editing === id) return;
@@ -89,15 +112,24 @@ export function createEdits({ store, api, bitmaps }, jobs) {
     store.update({ notice: { text: t(text, { name: layer.name }), action } });
   }
 
-  /** Put the result in the layer's place. @param {string} id */
-  function acceptEdit(id) {
-    const { result } = editOf(id);
+  /** A decision about the version that is chosen. @param {(layer: import("../types.js").Layer, index: number) => void} decide */
+  const deciding = (decide) => (/** @type {string} */ id) => {
     const layer = findLayer(store.state.doc, id);
-    if (result === null || layer === null) return;
-    setEdit(id, { result: null, instruction: "", error: null });
-    const action = { label: t("notice.undo"), run: () => (store.undo(), store.update({ notice: null })) };
-    const notice = { text: t("notice.replaced", { name: layer.name }), action };
-    store.run(useVersion(layer, result.version), { editing: null, mode: "layers", notice });
+    if (layer !== null && isProposed(store.state, layer)) decide(layer, chosenOf(store.state, layer).index);
+  };
+
+  /** @param {string} text */
+  const undoable = (text) => ({ text, action: { label: t("notice.undo"), run: undo } });
+
+  /** Show an entry. Its instruction takes the place of one that belongs to another entry, never of what was typed. @param {string} id @param {import("../types.js").Chosen} chosen */
+  function chooseEdit(id, chosen) {
+    const [layer, draft] = [findLayer(store.state.doc, id), edit(id)];
+    if (layer === null) return;
+    const entry = typeof chosen === "number" ? layer.versions[chosen] : draft.tries.find((one) => one.id === chosen);
+    const typed = draft.instruction.trim();
+    const replaceable = typed === "" || instructionsOf(store.state).includes(typed);
+    const taken = entry === undefined || entry.instruction === "" || !replaceable ? {} : { instruction: entry.instruction, shape: entry.shape ?? draft.shape };
+    setEdit(id, { chosen, ...taken });
   }
 
   return {
@@ -107,22 +139,48 @@ export function createEdits({ store, api, bitmaps }, jobs) {
       closeEdit: () => store.update({ editing: null }),
       setEdit,
       applyEdit,
-      acceptEdit,
-      /** @param {string} id */
-      discardEdit: (id) => setEdit(id, { result: null, error: null }),
+      chooseEdit,
+
+      /** @param {Partial<import("../types.js").Versus>} patch */
+      setVersus: (patch) => store.update({ versus: { ...store.state.versus, ...patch } }),
+
+      /** Put the version in the layer's place. */
+      acceptEdit: deciding((layer, index) => {
+        setEdit(layer.id, { chosen: null, waiting: [], instruction: "" });
+        run(useVersion(layer, index), { editing: null, mode: "layers", notice: undoable(t("notice.replaced", { name: layer.name })) });
+      }),
+
+      /** Put the version above the layer, in the same place. */
+      addEdit: deciding((layer, index) => {
+        const added = layerFrom(layer, index, newId());
+        setEdit(layer.id, { chosen: null, waiting: edit(layer.id).waiting.filter((other) => other !== index), instruction: "" });
+        run(add(added, layer.id), { editing: null, selected: added.id, mode: "layers", notice: undoable(t("notice.added", { name: added.name })) });
+      }),
+
+      /** Take away the version or the try that is chosen. @param {string} id */
+      discardEdit: (id) => {
+        const layer = findLayer(store.state.doc, id);
+        if (layer === null) return;
+        const { index, failed } = chosenOf(store.state, layer);
+        const { tries, waiting } = edit(id);
+        if (failed !== null) {
+          setEdit(id, { chosen: null, tries: tries.filter((entry) => entry !== failed) });
+          const back = { label: t("notice.undo"), run: () => (setEdit(id, { tries, chosen: failed.id }), store.update({ notice: null })) };
+          return store.update({ notice: { text: t("notice.removed"), action: back } });
+        }
+        const left = waiting.filter((other) => other !== index);
+        const notice = undoable(t("notice.discarded", { number: index + 1 }));
+        if (run(discardVersion(layer, index), { notice })) setEdit(id, { waiting: left, chosen: left.at(-1) ?? null });
+      },
     },
   };
 }
 
-/** @param {import("../types.js").Edit} edit */
-export const isEditing = (edit) => edit.sending || edit.jobId !== null;
-
-/**
- * @param {import("../types.js").State} state
- * @param {import("../types.js").Layer} layer
- * @param {import("../types.js").Edit} edit
- */
-function requestFor({ status }, layer, { instruction, shape, seed, steps, cfgScale }) {
-  const body = { image: layer.image, instruction, shape, seed };
+/** @param {import("../types.js").State} state @param {EditPurpose} purpose @param {Edit} draft */
+function requestFor({ status }, { before, instruction, shape, seed }, { steps, cfgScale }) {
+  const body = { image: before, instruction, shape, seed };
   return status?.engine === "classical" ? body : { ...body, steps, cfg_scale: cfgScale };
 }
+
+/** A seed that is easy to read and to type again. */
+const drawSeed = () => crypto.getRandomValues(new Uint32Array(1))[0] % 1e9;

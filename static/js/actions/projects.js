@@ -122,7 +122,8 @@ export function createProjects({ store, api, loadEditor }, saving, jobs) {
     const { selected, folded, mode } = store.state;
     await tryTo(async () => {
       const other = await api.projects.read(id);
-      if (store.state.project?.id === id && saving.isClean()) take(other, other.document, { selected, folded, mode, notice: { text: t("project.followed"), action: null } });
+      if (store.state.project?.id !== id || !saving.isClean()) return;
+      take(other, other.document, { selected, folded, mode, notice: { text: t("project.followed"), action: null } });
     });
   }
   saving.channel.addEventListener("message", (event) => hear(event.data));

@@ -39,8 +39,8 @@ export const PLAIN = Object.freeze({
  */
 export function newLayer({ engine = "", seed = null, ...about }) {
   const { image, coverage } = about;
-  const first = Object.freeze({ image, coverage, instruction: "", seed, shape: null, engine, at: null });
-  return Object.freeze({ ...PLAIN, versions: Object.freeze([first]), current: 0, ...about });
+  const first = Object.freeze({ image, coverage, instruction: "", seed, shape: null, engine, at: null, from: null, seconds: null });
+  return Object.freeze({ ...PLAIN, versions: Object.freeze([first]), current: 0, discarded: Object.freeze([]), ...about });
 }
 
 /**

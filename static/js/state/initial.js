@@ -3,7 +3,7 @@ import { EMPTY_DOC } from "./doc.js";
 
 /** @typedef {import("../types.js").State} State */
 
-export const LIMITS = { layers: [1, 10], steps: [1, 100], cfgScale: [1, 20], maxSeed: Number.MAX_SAFE_INTEGER };
+export const LIMITS = { layers: [1, 10], steps: [1, 100], cfgScale: [1, 20], variants: [1, 2, 3, 4], maxSeed: Number.MAX_SAFE_INTEGER };
 
 /** @type {import("../types.js").Timeline} */
 export const EMPTY_TIMELINE = Object.freeze({ doc: EMPTY_DOC, past: [], future: [] });
@@ -15,10 +15,12 @@ export const NEW_EDIT = {
   steps: 50,
   cfgScale: 4,
   seed: null,
+  locked: false,
+  variants: 1,
   sending: false,
-  jobId: null,
-  result: null,
-  error: null,
+  chosen: null,
+  waiting: [],
+  tries: [],
 };
 
 /** @type {import("../types.js").Settings} */
@@ -32,6 +34,7 @@ export const AT_HAND = Object.freeze({
   folded: [],
   selected: null,
   editing: null,
+  versus: /** @type {import("../types.js").Versus} */ ({ how: "slider", where: "layer" }),
   mode: /** @type {const} */ ("layers"),
   upload: null,
   sending: false,

@@ -28,7 +28,7 @@ export function pack({ doc, past, future }) {
  */
 export function unpack({ doc, past, future, table, versions }) {
   const lists = Object.fromEntries(Object.entries(versions).map(([id, list]) => [id, Object.freeze(list.map(Object.freeze))]));
-  const layers = table.map((/** @type {any} */ layer) => Object.freeze({ ...layer, versions: lists[layer.id] }));
+  const layers = table.map((/** @type {any} */ layer) => Object.freeze({ ...layer, versions: lists[layer.id], discarded: Object.freeze(layer.discarded) }));
   const unpackDoc = (/** @type {any} */ each) => Object.freeze({ ...each, layers: Object.freeze(each.layers.map((/** @type {number} */ place) => layers[place])) });
   const unpackSteps = (/** @type {any[]} */ steps) => steps.map((step) => Object.freeze({ ...step, doc: unpackDoc(step.doc) }));
   return { doc: unpackDoc(doc), past: unpackSteps(past), future: unpackSteps(future) };

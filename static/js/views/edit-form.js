@@ -1,12 +1,19 @@
 // @ts-check
-import { h, setText, setValue } from "../dom.js";
-import { isEditing } from "../actions/edits.js";
+import { h, setAttribute, setText, setValue } from "../dom.js";
 import { t } from "../i18n.js";
-import { samplingFold, segmented, uniqueId } from "./fields.js";
+import { icon, setIcon } from "../icons.js";
+import { editOf, instructionsOf } from "../state/edits.js";
+import { LIMITS } from "../state/initial.js";
+import { isSeed } from "../state/seed.js";
+import { iconButton, samplingFold, segmented, uniqueId } from "./fields.js";
+import { menuButton } from "./menu.js";
+import { recallable } from "./recall.js";
 
-const CHIPS = /** @type {const} */ (["blue", "vibrant", "glow", "background", "vintage", "shadows", "simplify", "photo"]);
+const CHIPS = /** @type {const} */ (["blue", "vibrant", "glow", "background", "vintage", "shadows", "simplify", "photo", "watercolor", "winter"]);
 /** What only a model can do. */
-const FOR_MODELS = ["photo"];
+const FOR_MODELS = ["photo", "watercolor", "winter"];
+/** So many earlier instructions are listed. */
+const LISTED = 12;
 
 /**
  * What is to be done with the layer.
@@ -14,54 +21,67 @@ const FOR_MODELS = ["photo"];
  * @param {() => string} layerId   the layer at hand
  */
 export function createEditForm(actions, layerId) {
+  /** @type {string[]} */
+  let earlier = [];
+  const set = (/** @type {Partial<import("../types.js").Edit>} */ patch) => actions.setEdit(layerId(), patch);
   const id = uniqueId("instruction");
-  const field = h("textarea", { class: "input", id, rows: 3, maxLength: 2000, placeholder: t("edit.placeholder") });
-  field.addEventListener("input", () => actions.setEdit(layerId(), { instruction: field.value }));
-  const chips = CHIPS.map((name) => t(`edit.chip.${name}`)).map((chip) =>
-    h("button", { class: "chip", type: "button", onclick: () => take(chip) }, chip),
-  );
-  const shape = segmented({
-    label: t("edit.shape"),
-    options: [
-      ["keep", t("edit.shape.keep")],
-      ["new", t("edit.shape.new")],
-    ],
-    onpick: (value) => actions.setEdit(layerId(), { shape: value }),
-  });
+  const field = h("textarea", { class: "input", id, rows: 3, maxLength: 2000, placeholder: t("edit.placeholder"), oninput: () => set({ instruction: field.value }) });
+  recallable(field, () => earlier, (instruction) => set({ instruction }));
+  const history = menuButton(h("button", { class: "link edit-history", type: "button" }, icon("history"), t("edit.history")), () => ({
+    label: t("edit.history"),
+    entries: earlier.slice(0, LISTED).map((label) => ({ label, run: () => put(label) })),
+  }));
+  const chips = CHIPS.map((name) => t(`edit.chip.${name}`)).map((chip) => h("button", { class: "chip", type: "button", onclick: () => take(chip) }, chip));
+  const shape = segmented({ label: t("edit.shape"), options: [["keep", t("edit.shape.keep")], ["new", t("edit.shape.new")]], onpick: (value) => set({ shape: value }) });
   const shapeHint = h("p", { class: "hint" });
-  const fold = samplingFold((patch) => actions.setEdit(layerId(), patch));
+  const variants = segmented({ label: t("edit.variants"), options: LIMITS.variants.map((count) => [String(count), String(count)]), onpick: (count) => set({ variants: Number(count) }) });
+  const lock = iconButton("unlock", "", () => set({ locked: lock.getAttribute("aria-pressed") === "false" }));
+  const fold = samplingFold((patch) => set("seed" in patch ? { ...patch, locked: patch.seed !== null } : patch), "", lock);
+  const pair = (/** @type {string} */ label, /** @type {HTMLElement} */ control) => h("div", { class: "field" }, h("span", { class: "label" }, label), control);
   const element = h(
     "div",
     { class: "edit-form" },
-    h("div", { class: "field" }, h("label", { class: "label", for: id }, t("edit.instruction")), field),
+    h("div", { class: "field" }, h("div", { class: "field-head" }, h("label", { class: "label", for: id }, t("edit.instruction")), history), field),
     h("div", { class: "chips", role: "group", "aria-label": t("edit.examples") }, ...chips),
-    h("div", { class: "field" }, h("span", { class: "label" }, t("edit.shape")), shape.element, shapeHint),
+    h("div", { class: "edit-choices" }, pair(t("edit.shape"), shape.element), pair(t("edit.variants"), variants.element), shapeHint),
     fold.element,
   );
+
+  /** @param {string} instruction */
+  function put(instruction) {
+    set({ instruction });
+    field.focus();
+  }
 
   /** An example takes the place of another example, and is added to what was typed. @param {string} chip */
   function take(chip) {
     const typed = field.value.trim();
-    const replaceable = typed === "" || chips.some((button) => button.textContent === typed);
-    const instruction = replaceable ? chip : `${typed.replace(/[.,;]$/, "")}, ${chip[0].toLowerCase()}${chip.slice(1)}`;
-    actions.setEdit(layerId(), { instruction });
-    field.focus();
+    const replaceable = typed === "" || [...earlier, ...chips.map((button) => button.textContent)].includes(typed);
+    put(replaceable ? chip : `${typed.replace(/[.,;，；。]$/, "")}, ${chip[0].toLowerCase()}${chip.slice(1)}`);
   }
 
   return {
     element,
     focus: () => field.focus(),
-    /** @param {import("../types.js").Edit} edit @param {boolean} classical */
-    render: (edit, classical) => {
-      const busy = isEditing(edit);
+    /** @param {import("../types.js").State} state */
+    render: (state) => {
+      const edit = editOf(state, layerId());
+      const classical = state.status?.engine === "classical";
+      earlier = instructionsOf(state);
       setValue(field, edit.instruction);
-      field.readOnly = busy;
+      history.hidden = earlier.length === 0;
       chips.forEach((chip, index) => {
         chip.hidden = classical && FOR_MODELS.includes(CHIPS[index]);
-        chip.disabled = busy;
       });
       shape.set(edit.shape);
       setText(shapeHint, t(`edit.shapeHint.${edit.shape}`));
+      variants.set(String(edit.variants));
+      const label = t(edit.locked ? "edit.seedLocked" : "edit.seedFree");
+      setIcon(/** @type {SVGSVGElement} */ (lock.firstElementChild), edit.locked ? "lock" : "unlock");
+      setAttribute(lock, "aria-pressed", edit.locked);
+      setAttribute(lock, "aria-label", t("edit.seedLock"));
+      lock.title = label;
+      lock.disabled = edit.seed === null || !isSeed(edit.seed);
       fold.render(edit, classical);
     },
   };

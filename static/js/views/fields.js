@@ -54,13 +54,14 @@ export function sliderField({ label, limits: [min, max], step = 1, oninput }) {
 /**
  * A whole number, or nothing for a random one. What is neither stays as it was typed, and is marked.
  * @param {(seed: import("../types.js").Seed) => void} onseed
+ * @param {HTMLElement | null} aside   what stands beside it
  */
-export function seedField(onseed) {
+export function seedField(onseed, aside = null) {
   const id = uniqueId("seed");
   const input = h("input", { class: "input number", id, inputMode: "numeric", autocomplete: "off", placeholder: t("source.seedPlaceholder") });
   const problem = h("p", { class: "hint problem", id: uniqueId("seed-problem"), role: "alert", hidden: true });
   input.addEventListener("input", () => onseed(seedFrom(input.value)));
-  const element = h("div", { class: "field" }, h("label", { class: "label", for: id }, t("source.seed")), input, problem);
+  const element = h("div", { class: "field" }, h("label", { class: "label", for: id }, t("source.seed")), h("div", { class: "beside" }, input, aside), problem);
   /** @param {import("../types.js").Seed} seed */
   const set = (seed) => {
     if (seedFrom(input.value) !== seed) setValue(input, seed === null ? "" : String(seed));
@@ -77,11 +78,12 @@ export function seedField(onseed) {
  * Guidance, steps and seed behind one line; an engine that takes only the seed shows only that.
  * @param {(patch: {steps?: number, cfgScale?: number, seed?: import("../types.js").Seed}) => void} onchange
  * @param {string} [classicalHint]
+ * @param {HTMLElement | null} [besideSeed]
  */
-export function samplingFold(onchange, classicalHint = "") {
+export function samplingFold(onchange, classicalHint = "", besideSeed = null) {
   const guidance = sliderField({ label: t("source.guidance"), limits: LIMITS.cfgScale, step: 0.5, oninput: (cfgScale) => onchange({ cfgScale }) });
   const steps = sliderField({ label: t("source.steps"), limits: LIMITS.steps, oninput: (count) => onchange({ steps: count }) });
-  const seed = seedField((value) => onchange({ seed: value }));
+  const seed = seedField((value) => onchange({ seed: value }), besideSeed);
   const title = h("span");
   const hint = h("p", { class: "hint" }, classicalHint);
   const body = h("div", { class: "fold-body" }, guidance.element, steps.element, seed.element, hint);

@@ -1,12 +1,11 @@
 // @ts-check
-import { isEditing } from "../actions/edits.js";
 import { isSplitting } from "../actions/split.js";
 import { rename, setVisible, showOnly } from "../commands/look.js";
 import { h, setAttribute, setText } from "../dom.js";
 import { t } from "../i18n.js";
 import { icon, setIcon } from "../icons.js";
 import { contentBox, drawCrop, grow } from "../images/pixels.js";
-import { NEW_EDIT } from "../state/initial.js";
+import { badgeOf } from "../state/edits.js";
 import { percent } from "../words.js";
 import { createRename } from "./rename.js";
 
@@ -77,14 +76,13 @@ export function createLayerRow(id, actions, bitmaps) {
       const looking = t(layer.visible ? "layers.hide" : "layers.show", { name: layer.name });
       label(eye, looking, t("layers.eyeHint", { label: looking }));
       setAttribute(eye, "aria-pressed", !layer.visible);
-      renderBadge(state.edits[layer.id] ?? NEW_EDIT);
+      renderBadge(badgeOf(state, layer));
       grip.title = t("layers.drag", { name: layer.name });
     },
   };
 
-  /** @param {import("../types.js").Edit} draft */
-  function renderBadge(draft) {
-    const state = isEditing(draft) ? "running" : draft.result !== null ? "ready" : draft.error !== null ? "failed" : null;
+  /** @param {import("../state/edits.js").Badge | null} state */
+  function renderBadge(state) {
     badge.hidden = state === null;
     setAttribute(badge, "data-state", state);
     const words = t("layers.editOf", { name: layer.name });

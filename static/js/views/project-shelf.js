@@ -17,7 +17,8 @@ export function createProjectShelf(actions, openProjects) {
   let shown = null;
   const tiles = h("div", { class: "samples" });
   const all = h("button", { class: "link", type: "button", onclick: openProjects }, t("projects.more"));
-  const element = h("section", { class: "shelf", "aria-label": t("projects.recent") }, h("div", { class: "shelf-head" }, h("h2", { class: "heading" }, t("projects.recent")), all), tiles);
+  const head = h("div", { class: "shelf-head" }, h("h2", { class: "heading" }, t("projects.recent")), all);
+  const element = h("section", { class: "shelf", "aria-label": t("projects.recent") }, head, tiles);
   return {
     element,
     render: ({ projects }) => {

@@ -19,7 +19,13 @@ export function createProjectsDialog(actions) {
   let shown = null;
   const list = h("ul", { class: "project-list" });
   const empty = h("p", { class: "hint" }, t("projects.empty"));
-  const importer = filePicker({ label: t("project.import"), look: "", accept: ".zip,application/zip", icon: "upload", onfile: (file) => (dialog.close(), actions.importProject(file)) });
+  const importer = filePicker({
+    label: t("project.import"),
+    look: "",
+    accept: ".zip,application/zip",
+    icon: "upload",
+    onfile: (file) => (dialog.close(), actions.importProject(file)),
+  });
   const begin = h("button", { class: "button primary", type: "button", onclick: () => (dialog.close(), actions.newProject()) }, t("project.new"));
   const dialog = infoDialog("projects-dialog", h("h2", {}, t("projects.title")), empty, list, h("div", { class: "dialog-foot" }, importer, begin));
   const close = () => dialog.close();

@@ -1,0 +1,81 @@
+// @ts-check
+import { LIMITS, NEW_EDIT } from "./initial.js";
+
+/**
+ * What the edits of layers come to: which versions there are to choose from, what runs, what was asked before.
+ *
+ * @typedef {import("../types.js").State} State
+ * @typedef {import("../types.js").Layer} Layer
+ * @typedef {import("../types.js").Edit} Edit
+ * @typedef {import("../types.js").TrackedJob} TrackedJob
+ */
+
+/** @param {State} state @param {string} id @returns {Edit} */
+export const editOf = ({ edits }, id) => ({ ...NEW_EDIT, ...edits[id] });
+
+/**
+ * The versions that are offered, by index: all but the discarded ones.
+ * @param {Layer} layer
+ */
+export const offered = ({ versions, current, discarded }) => [...versions.keys()].filter((index) => index === current || !discarded.includes(index));
+
+/** The edits of a layer that are queued or at work. @param {State} state @param {string} id @returns {TrackedJob[]} */
+export const runsOf = ({ jobs }, id) => Object.values(jobs).filter(({ purpose }) => purpose.kind === "edit" && purpose.layerId === id);
+
+/**
+ * What is chosen of a layer: a job that runs, a try that came to nothing, or else a version, which is the current one
+ * when what was chosen is gone.
+ *
+ * @param {State} state
+ * @param {Layer} layer
+ * @returns {{index: number, run: TrackedJob | null, failed: import("../types.js").Try | null}}
+ */
+export function chosenOf(state, layer) {
+  const { chosen, tries } = editOf(state, layer.id);
+  const run = runsOf(state, layer.id).find(({ job }) => job.id === chosen) ?? null;
+  const failed = run === null ? (tries.find(({ id }) => id === chosen) ?? null) : null;
+  const index = typeof chosen === "number" && offered(layer).includes(chosen) ? chosen : layer.current;
+  return { index, run, failed };
+}
+
+/** Whether the layer could be given the version that is chosen. @param {State} state @param {Layer} layer */
+export function isProposed(state, layer) {
+  const { index, run, failed } = chosenOf(state, layer);
+  return run === null && failed === null && index !== layer.current;
+}
+
+/** @typedef {"running" | "ready" | "failed"} Badge */
+
+/** What the layer's row says of its edits. @param {State} state @param {Layer} layer @returns {Badge | null} */
+export function badgeOf(state, layer) {
+  const { sending, waiting } = editOf(state, layer.id);
+  if (sending || runsOf(state, layer.id).length > 0) return "running";
+  if (waiting.some((index) => index !== layer.current && offered(layer).includes(index))) return "ready";
+  return chosenOf(state, layer).failed?.status === "failed" ? "failed" : null;
+}
+
+/**
+ * The seeds of the runs that are asked for together: the one that is locked, or one that was drawn, and those after it.
+ * @param {Edit} edit
+ * @param {number} drawn
+ */
+export function seedsFor({ seed, locked, variants }, drawn) {
+  const wanted = locked && typeof seed === "number" ? seed : drawn;
+  const first = Math.min(wanted, LIMITS.maxSeed - variants + 1);
+  return Array.from({ length: variants }, (_, index) => first + index);
+}
+
+/**
+ * What was asked for in this project, the latest first, each once; layers that only the past knows are included.
+ * @param {State} state
+ */
+export function instructionsOf({ doc, past, edits }) {
+  const lists = new Set([doc, ...past.map((step) => step.doc)].flatMap(({ layers }) => layers.map(({ versions }) => versions)));
+  const made = [...lists].flat().filter(({ instruction }) => instruction !== "");
+  made.sort((a, b) => (b.at ?? "").localeCompare(a.at ?? ""));
+  const tried = Object.values(edits).flatMap(({ tries = [] }) => tries.toReversed());
+  return [...new Set([...made, ...tried].map(({ instruction }) => instruction))];
+}
+
+/** Whether the draft asks for what an entry of the layer was asked for. @param {Edit} edit @param {{instruction: string, shape: string | null}} entry */
+export const asksFor = ({ instruction, shape }, entry) => instruction.trim() === entry.instruction && (entry.shape === null || shape === entry.shape);
