@@ -20,7 +20,8 @@ export const reorder = (layer, index, joined) =>
     const rest = doc.layers.filter((other) => other !== moved);
     const group = joined ?? groupBetween(moved, rest[index - 1], rest[index]);
     if (group === moved.group && index === indexOf(doc, layer.id)) return doc;
-    return withLayers(doc, rest.toSpliced(index, 0, group === moved.group ? moved : Object.freeze({ ...moved, group })));
+    const placed = group === moved.group ? moved : Object.freeze({ ...moved, group });
+    return withLayers(doc, [...rest.slice(0, index), placed, ...rest.slice(index)]);
   });
 
 /** A second one, right above. @param {Layer} layer @param {string} id */

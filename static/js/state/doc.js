@@ -83,7 +83,8 @@ export function patchLayer(doc, id, patch) {
  * @param {readonly Layer[]} layers
  * @param {number} [replaced]   how many layers from there on they replace
  */
-export const insertLayers = (doc, index, layers, replaced = 0) => withLayers(doc, doc.layers.toSpliced(index, replaced, ...layers));
+export const insertLayers = (doc, index, layers, replaced = 0) =>
+  withLayers(doc, [...doc.layers.slice(0, index), ...layers, ...doc.layers.slice(index + replaced)]);
 
 /**
  * @param {Doc} doc

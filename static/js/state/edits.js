@@ -73,7 +73,7 @@ export function instructionsOf({ doc, past, edits }) {
   const lists = new Set([doc, ...past.map((step) => step.doc)].flatMap(({ layers }) => layers.map(({ versions }) => versions)));
   const made = [...lists].flat().filter(({ instruction }) => instruction !== "");
   made.sort((a, b) => (b.at ?? "").localeCompare(a.at ?? ""));
-  const tried = Object.values(edits).flatMap(({ tries = [] }) => tries.toReversed());
+  const tried = Object.values(edits).flatMap(({ tries = [] }) => [...tries].reverse());
   return [...new Set([...made, ...tried].map(({ instruction }) => instruction))];
 }
 
