@@ -1,6 +1,5 @@
 """The edit modal: nothing typed, running or finished in it is ever lost."""
 
-import re
 from collections.abc import Callable
 from pathlib import Path
 

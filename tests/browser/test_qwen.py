@@ -62,7 +62,7 @@ def test_decompose_edit_accept(qwen: Service, hub: Hub, open_studio: Callable[..
     expect(studio.button("Replace layer")).to_be_visible(timeout=60_000)
 
     # Variants, one of them as a layer of its own, the other in the layer's place.
-    studio.dialog.get_by_role("radio", name="2").check()
+    studio.dialog.get_by_role("radio", name="2", exact=True).check()
     studio.button("Retry").click()
     studio.version("v4: make it blue").click()
     studio.button("Add as layer").click()
