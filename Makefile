@@ -13,7 +13,7 @@ run: $(VENV)/run.stamp
 
 test: $(VENV)/test.stamp browser node
 	npm test --silent
-	$(BIN)/pytest
+	$(BIN)/pytest --numprocesses logical --dist loadfile
 
 check: $(VENV)/test.stamp node
 	$(BIN)/ruff check $(SOURCES)
@@ -46,7 +46,7 @@ browser: $(VENV)/test.stamp
 node: node_modules/.bin/tsc
 
 node_modules/.bin/tsc: package.json
-	@command -v npm >/dev/null || { echo "Node.js with npm is needed to check the page's JavaScript" >&2; exit 1; }
+	@command -v npm >/dev/null && node -e 'process.exit(parseInt(process.versions.node) < 20)' || { echo "Node.js 20 or newer with npm is needed to check and test the page's JavaScript" >&2; exit 1; }
 	npm install --no-package-lock --no-audit --no-fund --silent
 	@touch $@
 

@@ -14,7 +14,7 @@ from PIL import Image
 
 from benchmarks.asking import DECOMPOSE, EDIT, LONG, fields_of, finished, get, job, post, ready, start, until
 from benchmarks.fault import Fault, decompose, recover, require, require_refusal
-from benchmarks.running import STAND_IN, Running, running
+from benchmarks.running import STAND_IN, Answer, Running, running
 from benchmarks.stand_in import LOAD_S
 from benchmarks.stops import STOP_S, terminate
 from tests.pictures import png
@@ -58,7 +58,7 @@ def terminated_in_a_run(folder: Path, time: int) -> float:
 
 def terminated_twice(folder: Path, _time: int) -> float:
     with ready(folder, drain_s="100") as service:
-        start(service, 1, "hang")
+        start(service, 1, **LONG)
         service.process.send_signal(signal.SIGTERM)
         until(lambda: get(service, "/readyz").status == 503, timeout_s=1)
         code, seconds = terminate(service.process)
@@ -101,7 +101,7 @@ def disk_full(folder: Path, time: int) -> float:
         return recover(service, decompose)
 
 
-def _upload(service: Running, seed: int) -> object:
+def _upload(service: Running, seed: int) -> Answer:
     noise = np.random.default_rng(seed).integers(0, 256, (400, 400, 4), np.uint8)
     return post(service, "/api/images", png(Image.fromarray(noise, "RGBA")), "Content-Type: image/png")
 

@@ -37,18 +37,13 @@ def hub_away(checkpoints: Path, folder: Path, time: int) -> float:
         hub.faults = 1_000_000
         hub.stall_after, hub.refuse = (10_000, None) if time == 1 else (None, 500)
 
-    def until_told(service: Running) -> None:
-        until(lambda: json.loads(get(service, "/readyz").body)["code"] == "download_failed", LOAD_TIMEOUT_S)
-        require_refusal(get(service, "/readyz"), 503, "download_failed")
-        require(get(service, "/livez").status == 200, "it does not live")
-
     with running(folder, environment=environment) as service:
         if time == 0:
-            until_told(service)
+            _until_told_of_hub(service)
         with serve_hub(repository, port) as hub:
             if time > 0:
                 ail(hub)
-                until_told(service)
+                _until_told_of_hub(service)
                 hub.faults = 0
                 hub.released.set()
             # Nobody sends a job: it is tried again by itself.
@@ -69,8 +64,9 @@ def partial_snapshot(checkpoints: Path, folder: Path, _time: int) -> float:
     (snapshot / WEIGHTS).resolve().unlink()
     (snapshot / WEIGHTS).unlink()
     with running(folder, environment=_of_hub(checkpoints, folder, port)) as service:
-        _until_told_of_weights(service)
+        _until_told_of_hub(service)
         with serve_hub(repository, port):
+            until(lambda: get(service, "/readyz").status == 200, LOAD_TIMEOUT_S)
             return recover(service, _decompose)
 
 
@@ -102,6 +98,12 @@ def transparent_layer(checkpoints: Path, folder: Path, time: int) -> float:
             require(edited.shape == colors.shape, "it has another size")
             require(shape == "new" or not edited[..., 3].any(), "the alpha has changed")
         return recover(service, _decompose)
+
+
+def _until_told_of_hub(service: Running) -> None:
+    until(lambda: json.loads(get(service, "/readyz").body)["code"] == "download_failed", LOAD_TIMEOUT_S)
+    require_refusal(get(service, "/readyz"), 503, "download_failed")
+    require(get(service, "/livez").status == 200, "it does not live")
 
 
 def _until_told_of_weights(service: Running) -> None:
@@ -142,7 +144,7 @@ def faults(checkpoints: Path) -> list[Fault]:
 
     return [
         Fault(number=20, name="hub refuses, stalls, fails", required="503 and why; tried again", inject=on(hub_away)),
-        Fault(number=21, name="partial snapshot", required="503 and which file", inject=on(partial_snapshot)),
+        Fault(number=21, name="partial snapshot", required="503 and why; tried again", inject=on(partial_snapshot)),
         Fault(number=22, name="cut, pointer, web page", required="503 and which file", inject=on(damaged_weights)),
         Fault(number=28, name="layer without alpha", required="200, alpha the same", inject=on(transparent_layer)),
     ]

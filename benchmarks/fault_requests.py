@@ -1,5 +1,6 @@
 """Faults of runs, of clients and of what they send, against one service that lives through all of them."""
 
+import contextlib
 import json
 import os
 import random
@@ -122,12 +123,9 @@ def leave_queued(service: Running, _time: int) -> None:
 def leave_running(service: Running, _time: int) -> None:
     body = json.dumps(fields_of(next(SEEDS), "slow", 100)).encode()
     before = service.workers
-    try:
+    with contextlib.suppress(TimeoutError):
         ask(service.port, decompose_lines(service.port, len(body)), body, timeout_s=0.5)
-    except TimeoutError:
-        left = time.monotonic()
-    until(lambda: is_idle(service))
-    require(time.monotonic() - left < 1, "the run went on")
+    require(until(lambda: is_idle(service)) < 1, "the run went on")
     require(service.workers == before, "the worker was replaced")
 
 

@@ -54,9 +54,10 @@ def measure(numbers: Collection[int], times: int) -> dict[int, dict[str, Any]]:
         with _service(torch=any(fault.number in fault_requests.WITH_TORCH for fault in wanted)) as service:
             for fault in wanted:
                 figures[fault.number] = _inject(fault, service, times)
-    for fault in [*fault_ends.FAULTS, *_of_models(numbers)]:
-        if fault.number in numbers:
-            figures[fault.number] = _inject(fault, None, times)
+    with _of_models(numbers) as of_models:
+        for fault in [*fault_ends.FAULTS, *of_models]:
+            if fault.number in numbers:
+                figures[fault.number] = _inject(fault, None, times)
     return dict(sorted(figures.items()))
 
 
@@ -70,15 +71,17 @@ def _service(*, torch: bool) -> Iterator[Running]:
         yield service
 
 
-def _of_models(numbers: Collection[int]) -> Iterator[Fault]:
+@contextmanager
+def _of_models(numbers: Collection[int]) -> Iterator[list[Fault]]:
     if not {20, 21, 22, 28} & set(numbers):
+        yield []
         return
     # Only these need torch in this process.
     from benchmarks import fault_models
     from tests.qwen.checkpoints import write_checkpoints
 
     with tempfile.TemporaryDirectory() as folder:
-        yield from fault_models.faults(write_checkpoints(Path(folder)))
+        yield fault_models.faults(write_checkpoints(Path(folder)))
 
 
 def _inject(fault: Fault, service: Running | None, times: int) -> dict[str, Any]:
@@ -95,7 +98,7 @@ def _inject(fault: Fault, service: Running | None, times: int) -> dict[str, Any]
                     recovered_s.append(recover(service, decompose))
         except MissedError as error:
             wrong.append(f"time {number + 1}: {error}")
-        except Exception as error:  # noqa: BLE001 - whatever breaks is a miss of this fault, and no end of the others
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - a miss of this fault, and no end of the others
             wrong.append(f"time {number + 1}: {error!r}\n{traceback.format_exc(limit=-4)}")
     figures = {"name": fault.name, "required": fault.required, "times": times, "as_required": times - len(wrong)}
     print(
@@ -106,10 +109,10 @@ def _inject(fault: Fault, service: Running | None, times: int) -> dict[str, Any]
 
 
 def print_table(figures: dict[int, dict[str, Any]]) -> None:
-    print(f"\n{'':>2} {'fault':<30}{'required':<36}{'as required':>12}{'recovered, s':>14}")
+    print(f"\n{'':>2} {'fault':<32}{'required':<36}{'as required':>12}{'recovered, s':>14}")
     for number, figure in figures.items():
         counts = f"{figure['as_required']} of {figure['times']}"
-        print(f"{number:>2} {figure['name']:<30}{figure['required']:<36}{counts:>12}{figure['recovered_s'] or 0:>14}")
+        print(f"{number:>2} {figure['name']:<32}{figure['required']:<36}{counts:>12}{figure['recovered_s'] or 0:>14}")
         for case in figure["wrong"]:
             print(f"     {case}")
 

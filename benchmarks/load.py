@@ -29,10 +29,11 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from benchmarks.asking import DECOMPOSE, fields_of, post, ready
 from benchmarks.crowd import Outcome, crowd, decompose_body, decompose_lines
 from benchmarks.latency import livez_during, percentiles
 from benchmarks.machine import part, report_parts
-from benchmarks.running import STAND_IN, Running, ask, running
+from benchmarks.running import Running, ask
 from benchmarks.stand_in import read_runs
 from llm_dit.png import encode_png
 
@@ -60,8 +61,10 @@ def measure(*, short: bool) -> dict[str, dict[str, Any]]:
     with (
         tempfile.TemporaryDirectory() as folder,
         ProcessPoolExecutor(1) as pool,
-        running(Path(folder), program=STAND_IN, max_queue=str(queue)) as service,
+        ready(Path(folder), max_queue=str(queue)) as service,
     ):
+        # The first request of a process imports what it needs.
+        post(service, DECOMPOSE, fields_of(2 * RETRIED))
         return {
             "without_retries": one_answer_each(service, pool, clients, requests),
             "with_retries": all_in_the_end(service, pool, clients, requests),

@@ -19,7 +19,7 @@ def describe_machine() -> dict[str, object]:
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
         "system": platform.platform(terse=True),
         "python": platform.python_version(),
-        "packages": {name: metadata.version(name) for name in REPORTED_PACKAGES},
+        "packages": {name: _version_of(name) for name in REPORTED_PACKAGES},
     }
 
 
@@ -46,6 +46,14 @@ def report_parts(path: Path, parts: Mapping[str, Mapping[str, Any]]) -> int:
     passed = all(figures["passed"] for figures in parts.values())
     write_report(path, {**parts, "passed": passed})
     return 0 if passed else 1
+
+
+def _version_of(package: str) -> str | None:
+    """Return a package's version; None where a benchmark does without the package."""
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
 
 
 def _processor_name() -> str:

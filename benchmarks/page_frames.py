@@ -26,7 +26,7 @@ from tests.browser.conftest import chromium_path
 
 OUT = Path(__file__).parent / "out" / "page_frames.json"
 FRAMES = 180
-LIMITS = {"median_ms": 20.0, "first_paint_ms": 1000.0, "bytes": 200_000, "heap_growth": 1.25}
+LIMITS = {"median_ms": 20.0, "first_paint_ms": 1000.0, "bytes": 200_000, "heap_growth": 1.1}
 
 LOADED = """
 () => performance.getEntriesByType("resource").filter(({ name }) => /\\.(js|css)$/.test(name))
@@ -228,7 +228,10 @@ def about(index: int, address: str, side: int) -> dict[str, Any]:
 
 
 def heap(browser: Browser, url: str, edits: int) -> dict[str, Any]:
-    """Edit and accept again and again; return the heap after a tenth of the edits and after all of them, in MB."""
+    """Edit and accept again and again; return the heap in MB after some, half and all.
+
+    Growth is that of the second half: by then code is compiled and the past is as long as it gets.
+    """
     context = browser.new_context()
     results = [upload(url, picture(index, 256)) for index in range(2, 12)]
     page = open_stack(context, url, 4, 256)
@@ -248,7 +251,7 @@ def heap(browser: Browser, url: str, edits: int) -> dict[str, Any]:
         if number + 1 in (edits // 10, edits // 2, edits):
             sizes.append(heap_mb(session))
     context.close()
-    return {"edits": edits, "mb": sizes, "growth": round(sizes[-1] / sizes[0], 3)}
+    return {"edits": edits, "mb": sizes, "growth": round(sizes[-1] / sizes[1], 3)}
 
 
 def heap_mb(session: CDPSession) -> float:

@@ -94,7 +94,7 @@ def begin(
 def _port(process: subprocess.Popen[bytes], log: Path, before: int) -> int:
     deadline = time.monotonic() + START_S
     while time.monotonic() < deadline and process.poll() is None:
-        if match := ADDRESS.search(log.read_text()[before:]):
+        if match := ADDRESS.search(log.read_bytes()[before:].decode(errors="replace")):
             port = int(match[1])
             with contextlib.suppress(OSError):
                 if ask(port, ["GET /livez HTTP/1.1", f"Host: 127.0.0.1:{port}"]).status == 200:

@@ -62,6 +62,7 @@ class StalledError(WorkerLostError):
 
 class AbandonedError(WorkerLostError):
     code = "interrupted"
+    temporary = False
 
 
 class PipelineError(LLMDiTError):

@@ -8,7 +8,7 @@ from collections.abc import Collection
 
 from server.database import Database
 from server.projects import Projects
-from server.queue import JobQueue
+from server.roster import Roster
 from server.settings import ServerSettings
 from server.store import ImageStore, StoredFile
 
@@ -27,11 +27,11 @@ class Housekeeping:
     """Forgets old jobs and deleted projects, then removes pictures that nothing uses, by age and by size."""
 
     def __init__(
-        self, database: Database, jobs: JobQueue, projects: Projects, store: ImageStore, settings: ServerSettings
+        self, database: Database, roster: Roster, projects: Projects, store: ImageStore, settings: ServerSettings
     ) -> None:
         self._database = database
         self._projects = projects
-        self._jobs = jobs
+        self._roster = roster
         self._store = store
         self._settings = settings
         self.store_bytes = 0
@@ -49,7 +49,7 @@ class Housekeeping:
     async def clean_up(self) -> None:
         now = time.time()
         too_old = now - self._settings.max_age_days * DAY_S
-        await self._jobs.forget_before(too_old)
+        await self._roster.forget_before(too_old)
         await self._projects.purge(deleted_before=too_old)
         rows = await self._database.rows(USED)
         used = {sha256 for row in rows for sha256 in _SHA256.findall(row[0])}

@@ -5,16 +5,11 @@ import contextlib
 import logging
 import math
 import time
-from collections import deque
-from collections.abc import Callable
 
 from llm_dit.errors import LLMDiTError
-from llm_dit.pipelines.base import Progress
 from server.errors import (
     AbandonedError,
     JobCanceledError,
-    KeyReusedError,
-    NotFoundError,
     PipelineError,
     QueueFullError,
     StoppingError,
@@ -28,7 +23,9 @@ from server.logs import Concealed
 from server.metrics import Metrics
 from server.paces import Paces
 from server.records import JobRecords
+from server.roster import Roster
 from server.settings import ServerSettings
+from server.stepping import Stepping
 from server.submission import Submission
 
 logger = logging.getLogger("llm_dit.server")
@@ -54,10 +51,9 @@ class JobQueue:
         self._metrics = metrics
         self._settings = settings
         self._engine = engine
-        self._jobs: dict[str, Job] = {}
+        self.roster = Roster(records, settings.max_finished_jobs)
         self._line = FairLine()
         self._arriving = 0
-        self._finished: deque[Job] = deque()
         self._paces = Paces()
         self._running: Job | None = None
         self._run: asyncio.Task[JobResult] | None = None
@@ -85,11 +81,11 @@ class JobQueue:
     async def restore(self) -> None:
         """Go on where the service ended: what waited waits, and what ran runs again."""
         for job in await self._records.load():
-            self._jobs[job.id] = job
+            self.roster.add(job)
             if job.finished:
                 if job.result is not None and job.result.engine == self._engine:
                     self._paces.learn(job.job_input, job.result.generation_time_s)
-                await self._remember(job)
+                await self.roster.remember(job)
             elif job.runs >= MAX_RUNS:
                 await self._close(job, AbandonedError(ABANDONED))
             else:
@@ -106,7 +102,7 @@ class JobQueue:
         if self.stopping:
             raise StoppingError(STOPPING)
         waiting = len(self._line) + self._arriving
-        if key is not None and self._keyed(client, key) is not None:
+        if key is not None and self.roster.keyed(client, key) is not None:
             return
         if waiting >= self._settings.max_queue:
             self._refuse("queue_full", f"{waiting} jobs are waiting already")
@@ -121,22 +117,12 @@ class JobQueue:
         while the first one waits or runs. A job that is not `kept` is canceled when nobody waits for it any more.
         Raises `QueueFullError`, `StoppingError`, `KeyReusedError`, and `DiskFullError` when the job cannot be kept.
         """
-        job = self._at_hand(submission)
+        job = self.roster.answering(submission)
         if job is None:
             self.require_room(submission.client)
             job = await self._take(submission, kept)
         job.kept |= kept
         return job
-
-    def get(self, job_id: str) -> Job:
-        """Return a job by its id; raises `NotFoundError`."""
-        if job_id not in self._jobs:
-            raise NotFoundError("There is no such job: it was never here, or it ended long ago.")
-        return self._jobs[job_id]
-
-    def of_client(self, client: str) -> list[Job]:
-        """Return the jobs of a client, the newest first."""
-        return [job for job in reversed(self._jobs.values()) if job.client == client]
 
     async def result_of(self, job: Job) -> JobResult:
         """Wait for what a job makes; raises what it failed with. Canceling the last who waits cancels the job."""
@@ -186,30 +172,6 @@ class JobQueue:
         """Let `drain` wait no longer."""
         self._hurried.set()
 
-    async def forget_before(self, finished_at: float) -> None:
-        """Forget the jobs that ended before a time, in seconds since 1970."""
-        while self._finished and (self._finished[0].finished_at or 0) < finished_at:
-            await self._forget(self._finished.popleft())
-
-    def _keyed(self, client: str, key: str) -> Job | None:
-        """Return the job of a key, unless it came to nothing: then the next request with the key is a new try."""
-        for job in reversed(self._jobs.values()):
-            if job.key == key and job.client == client:
-                return None if job.error is not None else job
-        return None
-
-    def _at_hand(self, submission: Submission) -> Job | None:
-        if submission.key is not None and (job := self._keyed(submission.client, submission.key)) is not None:
-            if job.fingerprint != submission.fingerprint:
-                raise KeyReusedError(
-                    "This Idempotency-Key came with another request before: use a new one.", param="Idempotency-Key"
-                )
-            return job
-        if not submission.seed_given:
-            return None
-        alike = (job for job in self.of_client(submission.client) if job.fingerprint == submission.fingerprint)
-        return next((job for job in alike if not job.finished), None)
-
     def _refuse(self, reason: str, message: str) -> None:
         self._metrics.job_refused(reason)
         left_s = self._running.view().eta_s if self._running else None
@@ -224,24 +186,26 @@ class JobQueue:
             key=submission.key,
             kept=kept,
         )
-        self._jobs[job.id] = job
+        self.roster.add(job)
         self._arriving += 1
         try:
             await self._records.add(job)
         except LLMDiTError as error:
-            del self._jobs[job.id]
+            self.roster.discard(job)
             job.end(error)  # another request may have come upon it
             raise
         finally:
             self._arriving -= 1
         self._metrics.job_taken(job.job_input.kind)
+        logger.info("job accepted", extra={"job_id": job.id, "kind": job.job_input.kind, "waiting": len(self._line)})
         if job.cancel_wanted:
             await self._close(job, JobCanceledError(CANCELED))
-            return job
-        self._line.add(job)
-        logger.info("job accepted", extra={"job_id": job.id, "kind": job.job_input.kind, "waiting": len(self._line)})
-        self._renumber()
-        self._start_next()
+        elif self.stopping:
+            await self._let_go(job)
+        else:
+            self._line.add(job)
+            self._renumber()
+            self._start_next()
         return job
 
     def _start_next(self) -> None:
@@ -274,7 +238,9 @@ class JobQueue:
             await self._records.start(job)
             if not job.cancel_wanted:
                 self._run = asyncio.create_task(
-                    self._host.run(job.id, job.job_input, on_loading=job.advance, on_progress=self._stepping(job))
+                    self._host.run(
+                        job.id, job.job_input, on_loading=job.advance, on_progress=Stepping(job, self._metrics)
+                    )
                 )
                 return await self._run
         except asyncio.CancelledError:
@@ -286,21 +252,6 @@ class JobQueue:
             return PipelineError(f"The server failed; its log says why, under job {job.id}.")
         return JobCanceledError(CANCELED)
 
-    def _stepping(self, job: Job) -> Callable[[Progress], None]:
-        """Return what takes in the progress of a run, and measures the steps of each phase."""
-        last, before = Progress(phase="", step=0, total=0), time.monotonic()
-
-        def advance(progress: Progress) -> None:
-            nonlocal last, before
-            job.advance(progress)
-            # What goes by between two phases is a step of neither.
-            steps = progress.step - last.step if progress.phase == last.phase and not progress.is_loading else 0
-            if steps > 0:
-                self._metrics.stepped(job.job_input.kind, progress.phase, (time.monotonic() - before) / steps)
-            last, before = progress, time.monotonic()
-
-        return advance
-
     async def _close(self, job: Job, outcome: JobResult | LLMDiTError) -> None:
         """End a job: on the disk first."""
         with contextlib.suppress(LLMDiTError):  # logged; a result that cannot be kept can still be told
@@ -310,7 +261,7 @@ class JobQueue:
         code = job.error.code if job.error else None
         fields = {"job_id": job.id, "kind": job.job_input.kind, "status": job.status, "code": code}
         logger.info("job ended", extra={**fields, "run_s": round(job.run_s, 3)})
-        await self._remember(job)
+        await self.roster.remember(job)
 
     async def _let_go(self, job: Job) -> None:
         """Part with a job before it has ended: one that is kept waits for the next start."""
@@ -320,16 +271,6 @@ class JobQueue:
             job.suspend()
         else:
             await self._close(job, StoppingError(STOPPING))
-
-    async def _remember(self, job: Job) -> None:
-        self._finished.append(job)
-        while len(self._finished) > self._settings.max_finished_jobs:
-            await self._forget(self._finished.popleft())
-
-    async def _forget(self, job: Job) -> None:
-        del self._jobs[job.id]
-        with contextlib.suppress(LLMDiTError):
-            await self._records.forget(job)
 
     def _renumber(self) -> None:
         """Tell the jobs that wait their places, and when they will end as far as that can be told."""

@@ -53,7 +53,7 @@ async def open_service(settings: Settings, engine: Engine) -> AsyncGenerator[Ser
     jobs = JobQueue(host, JobRecords(database), metrics, server, engine.name)
     store = ImageStore(server.data_dir)
     projects = Projects(database, store)
-    housekeeping = Housekeeping(database, jobs, projects, store, server)
+    housekeeping = Housekeeping(database, jobs.roster, projects, store, server)
     await jobs.restore()
     cleaning = asyncio.create_task(housekeeping.keep_on())
     with StopSignals(jobs.drain, jobs.hurry).heeded():

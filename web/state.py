@@ -53,7 +53,7 @@ def engine_label(state: State) -> str:
 
 
 def _job(request: Request, job_id: str) -> Job:
-    return state_of(request)["jobs"].get(job_id)
+    return state_of(request)["jobs"].roster.get(job_id)
 
 
 StateDep = Annotated[State, Depends(state_of)]

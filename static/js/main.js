@@ -34,8 +34,9 @@ const notice = createNotice(actions);
 const idle = h("p", { class: "job-facts hint" });
 const foot = h("footer", { class: "job-bar" }, idle);
 const desk = h("main", { class: "desk" }, h("section", { class: "stage", id: "stage", tabIndex: -1, "aria-label": t("stage.region") }, welcome.element));
+const waiting = { render: (/** @type {import("./types.js").State} */ { status, reachable }) => setText(idle, t(`job.idle.${engineState(status, reachable)}`)) };
 /** @type {{render: (state: import("./types.js").State) => void}[]} */
-const views = [header, ...bars, welcome, notice, engineDialog, projectsDialog, { render: ({ status, reachable }) => setText(idle, t(`job.idle.${engineState(status, reachable)}`)) }];
+const views = [header, ...bars, welcome, notice, engineDialog, projectsDialog, waiting];
 
 document.body.prepend(
   h("a", { class: "skip-link", href: "#stage" }, t("skip")),

@@ -132,8 +132,8 @@
  *
  * @typedef {{limits: {export_formats: string[]}}} Config
  *
- * @typedef {{id: string, name: string, version: number}} Project   on the server
- * @typedef {Project & {created_at: string, updated_at: string, thumbnail: string | null, layer_count: number}} ProjectSummary
+ * @typedef {{id: string, name: string, version: number, thumbnail: string | null}} Project   on the server
+ * @typedef {Project & {created_at: number, updated_at: number, layer_count: number}} ProjectSummary
  * @typedef {"saved" | "unsaved" | "saving" | "failed"} Saving
  *
  * @typedef {{name: string, preview: string, error: string | null}} Upload

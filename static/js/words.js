@@ -30,9 +30,9 @@ export const size = (width, height) => t("number.size", { width, height });
 
 const AGES = /** @type {const} */ ([["minute", 60], ["hour", 3600], ["day", 86_400], ["week", 604_800]]);
 
-/** How long ago a moment was. @param {string} iso */
-export function ago(iso) {
-  const seconds = Math.max(0, (Date.now() - Date.parse(iso)) / 1000);
+/** How long ago a moment was. @param {number} moment   in seconds since 1970 */
+export function ago(moment) {
+  const seconds = Math.max(0, Date.now() / 1000 - moment);
   const [unit, length] = AGES.findLast(([, length]) => seconds >= length) ?? ["", 0];
   if (unit === "") return t("number.now");
   return new Intl.RelativeTimeFormat(document.documentElement.lang, { numeric: "auto" }).format(-Math.floor(seconds / length), /** @type {any} */ (unit));

@@ -6,12 +6,10 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
-import httpx
 import pytest
 from PIL import Image, ImageDraw
 from playwright.sync_api import Browser, BrowserContext, sync_playwright
 
-from tests.browser.projects import FakeProjects
 from tests.browser.studio import Studio
 from tests.conftest import Service
 
@@ -53,14 +51,6 @@ def open_studio(browser: Browser, service: Service) -> Iterator[Callable[..., St
 
     When the test is over, every page must have been silent on its console and have asked no other host for anything.
     """
-    fakes: dict[str, FakeProjects | None] = {}
-
-    def fake_for(url: str) -> FakeProjects | None:
-        if url not in fakes:
-            has_projects = httpx.get(f"{url}/api/projects").status_code != 404
-            fakes[url] = None if has_projects else FakeProjects(url)
-        return fakes[url]
-
     with ExitStack() as stack:
 
         def open_page(
@@ -84,8 +74,6 @@ def open_studio(browser: Browser, service: Service) -> Iterator[Callable[..., St
                 locale=language,
                 bypass_csp=bypass_csp,
             )
-            if (fake := fake_for(at.url)) is not None:
-                fake.install(context)
             context.set_default_timeout(20_000)
             stack.callback(context.close)
             studio = Studio(context, at.url)

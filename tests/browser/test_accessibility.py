@@ -87,4 +87,9 @@ def test_every_state(open_studio: Callable[..., Studio], picture: Path, how: dic
     studio.dialog.locator(".edit-draft .button").last.click()
     expect(studio.dialog.locator(".notice")).to_be_visible()
     look("notice in the modal")
+    page.keyboard.press("Escape")
+    page.locator(".project-button").click()
+    page.get_by_role("menuitem").last.click()
+    expect(page.locator(".projects-dialog li").first).to_be_visible()
+    look("projects")
     assert found == {}, found

@@ -48,7 +48,7 @@ def test_a_project_that_is_not_there(open_studio: Callable[..., Studio]) -> None
 def test_rename_duplicate_delete_and_undo(saved: Studio) -> None:
     page = saved.page
     saved.menu("Project: shapes", "Rename")
-    page.get_by_label("Project name").fill("First try")
+    page.get_by_role("textbox", name="Project name").fill("First try")
     page.keyboard.press("Enter")
     expect(saved.button("Project: First try")).to_be_focused()
     saved.wait_until_saved()
@@ -72,7 +72,7 @@ def test_the_list_of_projects(saved: Studio) -> None:
     dialog = page.get_by_role("dialog", name="Projects")
     dialog.get_by_role("button", name="Actions for shapes").first.click()
     page.get_by_role("menuitem", name="Rename").click()
-    dialog.get_by_label("Project name").fill("Shelved")
+    dialog.get_by_role("textbox", name="Project name").fill("Shelved")
     page.keyboard.press("Enter")
     dialog.get_by_role("button", name="Open Shelved").first.click()
     expect(dialog).to_be_hidden()

@@ -1,5 +1,6 @@
 """The page and its server: progress, cancel, a connection that comes and goes, and what both must agree on."""
 
+import json
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -46,6 +47,59 @@ def test_without_server_sent_events_the_page_polls(studio: Studio, picture: Path
     studio.page.route("**/events", lambda route: route.abort())
     studio.choose(picture)
     studio.decompose(layers=2)
+
+
+def test_the_start_page_is_small(studio: Studio) -> None:
+    loaded = studio.page.evaluate(
+        "() => performance.getEntriesByType('resource').filter(({ name }) => /\\.(js|css)$/.test(name))"
+        ".map(({ decodedBodySize }) => decodedBodySize)"
+    )
+    assert 50_000 < sum(loaded) < 200_000
+
+
+def test_layers_show_while_they_are_made(studio: Studio, picture: Path) -> None:
+    studio.choose(picture)
+    shown = studio.page.locator(".source-picture").get_attribute("src")
+    job = {"id": "slow", "kind": "decompose", "status": "processing", "phase": "denoising", "step": 1, "total": 4}
+    job |= {"eta_s": 3.0, "position": None}
+    preview = {"layer": 1, "url": shown}
+    events = (
+        f"event: progress\nid: 1\ndata: {json.dumps(job)}\n\nevent: preview\nid: 2\ndata: {json.dumps(preview)}\n\n"
+    )
+    studio.page.route("**/decompose", lambda route: route.fulfill(status=202, json=job))
+    studio.page.route("**/api/jobs/slow", lambda route: route.fulfill(json=job))
+    studio.page.route(
+        "**/api/jobs/slow/events", lambda route: route.fulfill(content_type="text/event-stream", body=events)
+    )
+    studio.decompose_button.click()
+    expect(studio.page.locator(".ghost.seen")).to_have_count(1)
+    expect(studio.page.locator(".job-detail")).to_have_text("Denoising · step 2 of 4 · 3 s left")
+
+
+def test_silence_is_not_taken_for_progress(studio: Studio, picture: Path) -> None:
+    studio.page.clock.install()
+    studio.choose(picture)
+    job = {"id": "stuck", "kind": "decompose", "status": "processing", "phase": "denoising", "step": 1, "total": 4}
+    job |= {"eta_s": 3.0, "position": None}
+    studio.page.route("**/decompose", lambda route: route.fulfill(status=202, json=job))
+    studio.page.route("**/api/jobs/stuck", lambda route: route.fulfill(json=job))
+    studio.page.route("**/api/jobs/stuck/events", lambda route: route.abort())
+    studio.decompose_button.click()
+    expect(studio.page.locator(".job-detail")).to_contain_text("step 2 of 4")
+    studio.page.clock.run_for(60_000)
+    expect(studio.page.locator(".job-detail")).to_contain_text("No progress for")
+    expect(studio.page.locator(".job-bar").get_by_role("button", name="Cancel")).to_be_enabled()
+
+
+def test_a_phone_that_wakes_up_finds_its_job_again(studio: Studio, picture: Path) -> None:
+    studio.choose(picture)
+    lost = "**/api/jobs/**"
+    studio.page.route(lost, lambda route: route.abort())
+    studio.decompose_button.click()
+    expect(studio.page.locator(".job-work")).to_be_visible()
+    studio.page.unroute(lost)
+    studio.page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+    expect(studio.rows).to_have_count(4, timeout=60_000)
 
 
 def test_a_server_that_cannot_be_reached(studio: Studio, picture: Path) -> None:

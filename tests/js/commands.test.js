@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { removeGroup, renameGroup, ungroup } from "../../static/js/commands/groups.js";
 import { rename, setBlend, setGroupVisible, setOpacity, setVisible, showOnly } from "../../static/js/commands/look.js";
@@ -7,9 +8,9 @@ import { flip, moveTo, resetPlace, scaleTo } from "../../static/js/commands/plac
 import { add, duplicate, mergeDown, remove, reorder, split } from "../../static/js/commands/stack.js";
 import { useVersion } from "../../static/js/commands/versions.js";
 import { findLayer, isAsDecomposed, newLayer } from "../../static/js/state/doc.js";
-import words from "../../static/i18n/en.json" with { type: "json" };
 import { docOf, PICTURE, stackOf } from "./documents.js";
 
+const words = JSON.parse(readFileSync(new URL("../../static/i18n/en.json", import.meta.url), "utf8"));
 const doc = docOf("a", "b:G", "c:G", "d");
 const [a, b, c, d] = doc.layers;
 const other = newLayer({ id: "n", name: "A", image: "/api/images/n.png", width: 10, height: 10, coverage: 1 });
@@ -37,9 +38,11 @@ test("every command has a name, leaves the document it was given alone, and retu
 });
 
 test("a command that has nothing to change returns the document it was given", () => {
-  for (const command of [setVisible(a, true), setOpacity(a, 1), rename(a, "  "), moveTo(a, 0, 0), resetPlace(a), reorder(a, 0), reorder(a, 9), reorder(a, -1), renameGroup("G", "G"), ungroup("nothing"), useVersion(a, 3), mergeDown(a, other)]) {
-    assert.equal(command.apply(doc), doc, command.title);
-  }
+  const idle = [
+    setVisible(a, true), setOpacity(a, 1), rename(a, "  "), moveTo(a, 0, 0), resetPlace(a), reorder(a, 0), reorder(a, 9), reorder(a, -1),
+    renameGroup("G", "G"), ungroup("nothing"), useVersion(a, 3), mergeDown(a, other),
+  ];
+  for (const command of idle) assert.equal(command.apply(doc), doc, command.title);
   const gone = newLayer({ ...other, id: "gone" });
   for (const command of [remove(gone), duplicate(gone, "x"), reorder(gone, 1), setOpacity(gone, 0.1), split(gone, [other])]) assert.equal(command.apply(doc), doc);
 });

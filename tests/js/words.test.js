@@ -2,8 +2,9 @@ import assert from "node:assert/strict";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
+import { fileURLToPath } from "node:url";
 
-const ROOT = join(import.meta.dirname, "../../static");
+const ROOT = fileURLToPath(new URL("../../static", import.meta.url));
 const read = (language) => JSON.parse(readFileSync(join(ROOT, "i18n", `${language}.json`), "utf8"));
 const [english, chinese] = [read("en"), read("zh-Hans")];
 const places = (text) => [...text.matchAll(/\{\w+\}/g)].map(String).sort();

@@ -85,8 +85,8 @@ def _handler(hub: Hub) -> type[BaseHTTPRequestHandler]:
             return self.json({"id": repo, "modelId": repo, "sha": COMMIT, "siblings": []})
 
         def file(self, repo: str, name: str, body: bool) -> None:
-            file = hub.repos[repo] / name
-            if not file.is_file():
+            file = hub.repos[repo] / name if repo in hub.repos else None
+            if file is None or not file.is_file():
                 return self.fail(404, "EntryNotFound")
             content = file.read_bytes()
             faulty = body and hub.takes_fault(name)

@@ -193,6 +193,9 @@ def wrong_fields() -> Iterator[Refusal]:
         yield _refusal(path, body, f"no {param}", code="invalid_input", param=param)
     for fields, param in STACKS:
         yield _refusal(COMPOSITE, {"layers": [{"image": SQUARE_URL}], **fields}, fields, param=param)
+    for version in (0, 2**53, 10**30):
+        body = json.dumps({"name": "x", "document": {}, "version": version}).encode()
+        yield Refusal(name=f"version {version}", method="PUT", path="/api/projects/x", content=body, param="version")
     for name in NOT_FORMATS:
         body = {"layers": [{"image": SQUARE_URL}], "format": name}
         yield _refusal(EXPORT, body, f"format {name}", code="invalid_input", param="format", says="zip")

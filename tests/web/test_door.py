@@ -12,7 +12,7 @@ from starlette.responses import Response
 
 from server.settings import ServerSettings
 from tests.conftest import Service, serve, wait_until
-from tests.web.test_bad_input import assert_problem
+from tests.web.corpus import assert_problem
 from web.door.attempts import MOST_ADDRESSES, Attempts
 from web.door.hosts import Hosts
 from web.door.login import local_path

@@ -22,7 +22,7 @@ async def list_jobs(
     request: Request, state: StateDep, limit: Annotated[int, Query(ge=1, le=1000)] = 100
 ) -> JobsResponse:
     """Return this client's own jobs, the newest first: those of this browser, or else those of this address."""
-    jobs = state["jobs"].of_client(client_of(request))[:limit]
+    jobs = state["jobs"].roster.of_client(client_of(request))[:limit]
     return JobsResponse(jobs=[job_response(job.view()) for job in jobs])
 
 

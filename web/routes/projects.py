@@ -58,7 +58,7 @@ class SavedProject(
     frozen=True,
     json_schema_extra={"examples": [{"name": "Poster", "document": {"layers": []}, "version": 1}]},
 ):
-    version: Annotated[int, Field(ge=1, description="The version that this one builds on.")]
+    version: Annotated[int, Field(ge=1, le=2**53 - 1, description="The version that this one builds on.")]
 
 
 class Copy(RequestBody, frozen=True, json_schema_extra={"examples": [{"name": "Poster, second try"}]}):

@@ -3,6 +3,7 @@
 import errno
 import gc
 import logging
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -92,7 +93,9 @@ def _name(error: Exception) -> EngineError | None:
 
 
 def _forget_frames(error: BaseException | None) -> None:
+    """Drop what the frames of an error hold; whoever passes the error on still holds the frames themselves."""
     while error is not None:
+        traceback.clear_frames(error.__traceback__)
         error.__traceback__ = None
         error = error.__context__
 

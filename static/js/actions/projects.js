@@ -1,6 +1,5 @@
 // @ts-check
 import { t } from "../i18n.js";
-import { saveFile } from "../images/files.js";
 import { AT_HAND, EMPTY_TIMELINE } from "../state/initial.js";
 import { restore, sameWork, snapshot } from "../state/snapshot.js";
 import { forgetUnsaved, loadWorkspace, unsavedOf } from "../state/storage.js";
@@ -18,8 +17,7 @@ const ADDRESS = /^\/p\/([\w-]+)$/;
 export function createProjects({ store, api, loadEditor }, saving, jobs) {
   const say = (/** @type {string} */ text, /** @type {import("../types.js").Notice["action"]} */ action = null) => store.update({ notice: { text, action } });
 
-  /** Do it, and say why when it fails. @param {() => Promise<unknown>} work */
-  const tryTo = (work) => work().catch((error) => say(messageOf(error)));
+  const tryTo = (/** @type {() => Promise<unknown>} */ work) => work().catch((error) => say(messageOf(error)));
 
   /** Ask which projects there are; null where the server keeps none. */
   async function listProjects() {
@@ -28,18 +26,19 @@ export function createProjects({ store, api, loadEditor }, saving, jobs) {
     return projects;
   }
 
-  /** Save what is at hand and put it away. */
+  /** Save what is at hand, in this browser if the server cannot be told, and put it away. */
   async function leave() {
     await saving.save();
+    if (!saving.isClean()) saving.keep();
     jobs.leave();
     store.load(EMPTY_TIMELINE, { ...AT_HAND, project: null });
     saving.settle();
   }
 
   /** @param {import("../transport/projects.js").FullProject} project @param {any} document @param {import("../state/store.js").ViewPatch} [patch] */
-  function take({ id, name, version }, document, patch = {}) {
+  function take({ id, name, version, thumbnail = null }, document, patch = {}) {
     const { timeline, patch: kept } = document?.doc ? restore(document) : { timeline: EMPTY_TIMELINE, patch: {} };
-    store.load(timeline, { ...AT_HAND, ...kept, project: { id, name, version }, ...patch });
+    store.load(timeline, { ...AT_HAND, ...kept, project: { id, name, version, thumbnail }, ...patch });
     saving.settle();
     jobs.wake();
   }
@@ -54,7 +53,7 @@ export function createProjects({ store, api, loadEditor }, saving, jobs) {
     if (unsaved === null || isSent) return;
     const { timeline, patch } = restore(unsaved.document);
     const conflict = unsaved.version !== project.version;
-    store.load(timeline, { ...patch, project: { id, name: unsaved.name, version: unsaved.version }, conflict });
+    store.load(timeline, { ...patch, project: { id, name: unsaved.name, version: unsaved.version, thumbnail: project.thumbnail ?? null }, conflict });
     // The request of a page that went away may still be under way with this.
     saving.sent(unsaved.document);
     jobs.wake();
@@ -97,7 +96,7 @@ export function createProjects({ store, api, loadEditor }, saving, jobs) {
   async function create(name, document) {
     const project = await api.projects.create({ name, document });
     history.pushState(null, "", `/p/${project.id}`);
-    store.update({ project: { id: project.id, name: project.name, version: project.version }, conflict: false });
+    store.update({ project: { id: project.id, name: project.name, version: project.version, thumbnail: null }, conflict: false });
     saving.settle();
   }
 
@@ -123,23 +122,26 @@ export function createProjects({ store, api, loadEditor }, saving, jobs) {
     const { selected, folded, mode } = store.state;
     await tryTo(async () => {
       const other = await api.projects.read(id);
-      if (store.state.project?.id === id && saving.isClean()) take(other, other.document, { selected, folded, mode, notice: { text: t("project.followed"), action: null } });
+      if (store.state.project?.id !== id || !saving.isClean()) return;
+      take(other, other.document, { selected, folded, mode, notice: { text: t("project.followed"), action: null } });
     });
   }
   saving.channel.addEventListener("message", (event) => hear(event.data));
   addEventListener("popstate", enterAddress);
 
-  const isAtHand = (/** @type {string} */ id) => store.state.project?.id === id;
-
   return {
     makeRoom,
+    go,
+    listProjects,
     actions: {
       /** What another tab has saved stays; what is at hand goes on under a name of its own. */
       keepOwn: () => {
         const { project } = store.state;
         if (project === null) return;
-        forgetUnsaved(project.id);
-        tryTo(() => create(t("project.copyOf", { name: project.name }), snapshot(store.state)));
+        tryTo(async () => {
+          await create(t("project.copyOf", { name: project.name }), snapshot(store.state));
+          forgetUnsaved(project.id);
+        });
       },
 
       enterAddress,
@@ -157,61 +159,6 @@ export function createProjects({ store, api, loadEditor }, saving, jobs) {
           forgetUnsaved(project.id);
           const other = await api.projects.read(project.id);
           take(other, other.document);
-        }),
-
-      /** @param {string} id @param {string} name */
-      renameProject: (id, name) =>
-        tryTo(async () => {
-          const { project } = store.state;
-          if (name.trim() === "") return;
-          if (project !== null && project.id === id) return store.update({ project: { ...project, name: name.trim() } });
-          const { document, version } = await api.projects.read(id);
-          await api.projects.write(id, { name: name.trim(), document, version });
-          await listProjects();
-        }),
-
-      /** @param {string} id */
-      duplicateProject: (id) =>
-        tryTo(async () => {
-          if (isAtHand(id)) await saving.save();
-          const copy = await api.projects.duplicate(id);
-          if (isAtHand(id)) await go(`/p/${copy.id}`);
-          else await listProjects();
-        }),
-
-      /** @param {{id: string, name: string}} project */
-      deleteProject: ({ id, name }) =>
-        tryTo(async () => {
-          const open = isAtHand(id);
-          if (open) await saving.save();
-          await api.projects.remove(id);
-          if (open) await go("/");
-          await listProjects();
-          say(t("project.deleted", { name }), {
-            label: t("notice.undo"),
-            run: () =>
-              tryTo(async () => {
-                await api.projects.restore(id);
-                if (open) await go(`/p/${id}`);
-                else await listProjects();
-                say(t("project.restored", { name }));
-              }),
-          });
-        }),
-
-      /** @param {{id: string, name: string}} project */
-      downloadProject: ({ id, name }) =>
-        tryTo(async () => {
-          if (isAtHand(id)) await saving.save();
-          saveFile(await api.projects.file(id), `${name.replace(/[^\p{L}\p{N}]+/gu, "-")}.zip`);
-        }),
-
-      /** @param {Blob} file */
-      importProject: (file) =>
-        tryTo(async () => {
-          const project = await api.projects.importFile(file);
-          await go(`/p/${project.id}`);
-          say(t("project.imported", { name: project.name }));
         }),
     },
   };

@@ -56,26 +56,30 @@ export function createSaving({ store, api, bitmaps }) {
     if (!store.state.conflict) changed();
   }
 
-  async function write() {
+  /** @param {boolean} [whole]   false leaves the past out */
+  async function write(whole = true) {
     const { project } = store.state;
     if (project === null) return;
-    const [parts, document] = [partsOf(store.state), snapshot(store.state)];
+    const document = snapshot(whole ? store.state : { ...store.state, past: [], future: [] });
+    const parts = partsOf(store.state);
     store.update({ saving: "saving" });
     try {
-      const thumbnail = await thumbnailOf(store.state.doc);
-      const { version } = await api.projects.write(project.id, { name: project.name, document, version: project.version, ...thumbnail });
-      written(project.id, version, parts, document);
+      const thumbnail = (await thumbnailOf(store.state.doc)) ?? project.thumbnail;
+      const { version } = await api.projects.write(project.id, { name: project.name, document, version: project.version, thumbnail });
+      written({ ...project, version, thumbnail }, parts, document);
     } catch (error) {
+      // The past may need a picture that the server has cleared away; the present is worth saving without it.
+      if (statusOf(error) === 422 && whole) return write(false);
       await refused(error, project, parts, document);
     }
   }
 
-  /** @param {string} id @param {number} version @param {unknown[]} parts @param {any} document */
-  function written(id, version, parts, document) {
+  /** @param {import("../types.js").Project} project @param {unknown[]} parts @param {any} document */
+  function written({ id, version, thumbnail }, parts, document) {
     if (store.state.project?.id !== id) return;
     [kept, base] = [parts, document];
     channel.postMessage({ id, version });
-    store.update({ project: { ...store.state.project, version }, saving: isClean() ? "saved" : "unsaved" });
+    store.update({ project: { ...store.state.project, version, thumbnail }, saving: isClean() ? "saved" : "unsaved" });
     if (isClean()) forgetUnsaved(id);
     else keep();
   }
@@ -87,6 +91,7 @@ export function createSaving({ store, api, bitmaps }) {
    * @param {any} document
    */
   async function refused(error, project, parts, document) {
+    if (store.state.project?.id !== project.id) return;
     // A project that another tab has deleted can still be kept, as a copy.
     if (statusOf(error) === 404) return store.update({ conflict: true, saving: "failed" });
     if (statusOf(error) === 409) {
@@ -107,7 +112,7 @@ export function createSaving({ store, api, bitmaps }) {
   function meet(other, parts, document) {
     const { project } = store.state;
     if (other === null || project === null) return store.update({ conflict: true, saving: "unsaved" });
-    if (sameWork(other.document, document)) return written(project.id, other.version, parts, document);
+    if (sameWork(other.document, document)) return written({ ...project, version: other.version }, parts, document);
     if (base === null || !sameWork(other.document, base)) return store.update({ conflict: true, saving: "unsaved" });
     return store.update({ project: { ...project, version: other.version }, saving: "unsaved" });
   }
@@ -116,7 +121,7 @@ export function createSaving({ store, api, bitmaps }) {
     keep();
     const { project, conflict } = store.state;
     if (project === null || conflict || isClean()) return;
-    api.projects.writeLast(project.id, { name: project.name, document: snapshot(store.state), version: project.version });
+    api.projects.writeLast(project.id, { name: project.name, document: snapshot(store.state), version: project.version, thumbnail: project.thumbnail });
   });
   addEventListener("online", save);
   store.addEventListener("change", changed);
@@ -124,6 +129,7 @@ export function createSaving({ store, api, bitmaps }) {
   return {
     channel,
     save,
+    keep,
     /** @param {any} document   what the server may have got, or not */
     sent: (document) => {
       base = document;

@@ -2,6 +2,7 @@
 import { createHistory } from "./history.js";
 import { createJobs } from "./jobs.js";
 import { createPicture } from "./picture.js";
+import { createProjectList } from "./project-list.js";
 import { createProjects } from "./projects.js";
 import { createSaving } from "./saving.js";
 import { createService } from "./service.js";
@@ -23,7 +24,7 @@ export function createStart(context) {
   const history = createHistory(context);
   const jobs = createJobs(context);
   const saving = createSaving(context);
-  const { makeRoom, actions } = createProjects(context, saving, jobs);
+  const { makeRoom, actions, ...projects } = createProjects(context, saving, jobs);
   return {
     history,
     jobs,
@@ -32,6 +33,7 @@ export function createStart(context) {
       ...createPicture(context, makeRoom),
       ...history,
       ...actions,
+      ...createProjectList(context, saving, projects),
       wakeJobs: jobs.wake,
       dismissNotice: () => store.update({ notice: null }),
     },

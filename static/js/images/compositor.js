@@ -37,7 +37,14 @@ export function createCompositor(bitmaps, levels) {
     context.restore();
   }
 
-  /** A sheet with the layers on it, drawn anew where they or the camera have changed. @param {ReturnType<typeof createSheet>} sheet @param {readonly Layer[]} layers @param {CanvasRenderingContext2D} context @param {Doc} doc @param {Camera} camera */
+  /**
+   * A sheet with the layers on it, drawn anew where they or the camera have changed.
+   * @param {ReturnType<typeof createSheet>} sheet
+   * @param {readonly Layer[]} layers
+   * @param {CanvasRenderingContext2D} context
+   * @param {Doc} doc
+   * @param {Camera} camera
+   */
   function sheetOf(sheet, layers, { canvas: { width, height } }, doc, camera) {
     const held = [width, height, camera.scale, camera.x, camera.y, ...layers, ...layers.map((layer) => sourceOf(layer, camera))];
     if (!sheet.holds(held)) draw(sheet.blank(width, height, held), layers, doc, camera);

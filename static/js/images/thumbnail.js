@@ -14,17 +14,17 @@ const PAUSE_MS = 15_000;
 export function createThumbnails(api, bitmaps) {
   /** @type {{doc: import("../types.js").Doc, at: number} | null} */
   let last = null;
-  /** @param {import("../types.js").Doc} doc @returns {Promise<{thumbnail?: string}>}   nothing where the last one will do */
+  /** @param {import("../types.js").Doc} doc @returns {Promise<string | null>}   null where the last one will do */
   return async (doc) => {
-    if (doc.picture === null || last?.doc.layers === doc.layers) return {};
-    if (last !== null && last.doc.picture === doc.picture && last.doc.layers.length > 0 && Date.now() - last.at < PAUSE_MS) return {};
+    if (doc.picture === null || last?.doc.layers === doc.layers) return null;
+    if (last !== null && last.doc.picture === doc.picture && last.doc.layers.length > 0 && Date.now() - last.at < PAUSE_MS) return null;
     last = { doc, at: Date.now() };
     const layers = doc.layers.length > 0 ? doc.layers : [asLayer(doc.picture)];
     try {
       const { image } = await api.upload(await (await flatten(layers, doc, bitmaps, SIDE_PX)).toBlob());
-      return { thumbnail: image };
+      return image;
     } catch {
-      return {}; // The work itself is saved all the same.
+      return null; // The work itself is saved all the same.
     }
   };
 }

@@ -17,18 +17,19 @@ export function pack({ doc, past, future }) {
   const packSteps = (/** @type {readonly import("../types.js").Step[]} */ steps) => steps.map((step) => ({ ...step, gesture: null, doc: packDoc(step.doc) }));
   const packed = { doc: packDoc(doc), past: packSteps(past), future: packSteps(future) };
   const versions = Object.fromEntries([...places.keys()].map((layer) => [layer.id, layer.versions]));
-  const layers = [...places.keys()].map(({ versions: _, ...layer }) => layer);
-  return { ...packed, layers, versions };
+  const table = [...places.keys()].map(({ versions: _, ...layer }) => layer);
+  // The server counts a project's layers without knowing more of it.
+  return { ...packed, layers: packed.doc.layers, table, versions };
 }
 
 /**
  * @param {any} packed   what `pack` made
  * @returns {Timeline}
  */
-export function unpack({ doc, past, future, layers, versions }) {
+export function unpack({ doc, past, future, table, versions }) {
   const lists = Object.fromEntries(Object.entries(versions).map(([id, list]) => [id, Object.freeze(list.map(Object.freeze))]));
-  const table = layers.map((/** @type {any} */ layer) => Object.freeze({ ...layer, versions: lists[layer.id], discarded: Object.freeze(layer.discarded) }));
-  const unpackDoc = (/** @type {any} */ each) => Object.freeze({ ...each, layers: Object.freeze(each.layers.map((/** @type {number} */ place) => table[place])) });
+  const layers = table.map((/** @type {any} */ layer) => Object.freeze({ ...layer, versions: lists[layer.id], discarded: Object.freeze(layer.discarded) }));
+  const unpackDoc = (/** @type {any} */ each) => Object.freeze({ ...each, layers: Object.freeze(each.layers.map((/** @type {number} */ place) => layers[place])) });
   const unpackSteps = (/** @type {any[]} */ steps) => steps.map((step) => Object.freeze({ ...step, doc: unpackDoc(step.doc) }));
   return { doc: unpackDoc(doc), past: unpackSteps(past), future: unpackSteps(future) };
 }

@@ -12,6 +12,9 @@ const KEEPALIVE_BYTES = 60_000;
 
 const at = (/** @type {string} */ id, rest = "") => `/api/projects/${encodeURIComponent(id)}${rest}`;
 
+/** A thumbnail that is not known is left out. @param {Content & {version: number}} content */
+const given = ({ thumbnail, ...content }) => (thumbnail ? { ...content, thumbnail } : content);
+
 /** The projects that the server keeps. */
 export const projects = {
   /** @returns {Promise<import("../types.js").ProjectSummary[]>} newest first */
@@ -29,11 +32,11 @@ export const projects = {
    * @param {Content & {version: number}} content
    * @returns {Promise<Project>}
    */
-  write: async (id, content) => (await sendJson("PUT", at(id), content)).json(),
+  write: async (id, content) => (await sendJson("PUT", at(id), given(content))).json(),
 
   /** The same from a page that is going away, as far as it is short enough. @param {string} id @param {Content & {version: number}} content */
   writeLast: (id, content) => {
-    if (JSON.stringify(content).length < KEEPALIVE_BYTES) sendJson("PUT", at(id), content, { keepalive: true }).catch(() => {});
+    if (JSON.stringify(content).length < KEEPALIVE_BYTES) sendJson("PUT", at(id), given(content), { keepalive: true }).catch(() => {});
   },
 
   /** @param {string} id */
@@ -42,8 +45,8 @@ export const projects = {
   /** @param {string} id */
   restore: (id) => send(at(id, "/restore"), { method: "POST" }),
 
-  /** @param {string} id @returns {Promise<Project>} */
-  duplicate: async (id) => (await send(at(id, "/duplicate"), { method: "POST" })).json(),
+  /** @param {string} id @param {string} name @returns {Promise<Project>} */
+  duplicate: async (id, name) => (await sendJson("POST", at(id, "/duplicate"), { name })).json(),
 
   /** @param {string} id */
   file: async (id) => (await send(at(id, "/file"))).blob(),

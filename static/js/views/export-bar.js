@@ -1,6 +1,6 @@
 // @ts-check
 import { isDecomposing } from "../actions/decompose.js";
-import { h, setAttribute, setText } from "../dom.js";
+import { h, setText } from "../dom.js";
 import { t } from "../i18n.js";
 import { icon } from "../icons.js";
 import { menuButton } from "./menu.js";
@@ -40,10 +40,8 @@ export function createExportBar(actions) {
     element,
     render: (state) => {
       written = state.config?.limits.export_formats ?? written;
-      const none = state.doc.layers.length === 0 || isDecomposing(state);
-      // A button that is disabled for the while of an export would lose the focus.
-      button.disabled = none;
-      setAttribute(button, "aria-busy", state.exporting === null ? null : true);
+      // A second export waits for the first; a button that goes dead would lose the focus.
+      button.disabled = isDecomposing(state);
       element.hidden = state.doc.layers.length === 0;
       setText(words, t(state.exporting === null ? "layers.export" : "layers.preparing"));
     },

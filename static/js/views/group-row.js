@@ -18,7 +18,8 @@ export function createGroupRow(name, actions) {
   let visible = true;
   const words = h("span", { class: "layer-name" });
   const count = h("span", { class: "hint number" });
-  const fold = h("button", { class: "group-fold", type: "button", onclick: () => actions.fold(name) }, icon("chevron"), h("span", { class: "visually-hidden" }, t("layers.group")), words, count);
+  const kind = h("span", { class: "visually-hidden" }, t("layers.group"));
+  const fold = h("button", { class: "group-fold", type: "button", onclick: () => actions.fold(name) }, icon("chevron"), kind, words, count);
   const rename = createRename({ label: t("layers.groupField"), stands: fold, onname: (text) => actions.run(renameGroup(name, text)) });
   const eye = h("button", { class: "icon-button eye", type: "button", onclick: () => actions.run(setGroupVisible(name, !visible)) }, icon("eye"));
   const more = menuButton(iconButton("more", t("layers.more", { name }), () => {}), () => ({

@@ -60,17 +60,65 @@ function setFact(cell, value) {
   /** @type {HTMLElement} */ (cell.parentElement).hidden = value === "";
 }
 
-/** @type {readonly (readonly [import("../i18n.js").Key, readonly (readonly [string, import("../i18n.js").Key])[]])[]} */
+/** @type {readonly {title: import("../i18n.js").Key, rows: readonly (readonly [string, import("../i18n.js").Key])[]}[]} */
 const SHORTCUTS = [
-  ["help.everywhere", [["Ctrl V", "help.paste"], ["Ctrl C", "help.copy"], ["Ctrl Shift C", "help.copyAll"], ["Ctrl Enter", "help.run"], ["Ctrl Z", "help.undo"], ["Ctrl Shift Z", "help.redo"], ["?", "help.help"]]],
-  ["help.picture", [["+ −", "help.zoom"], ["0", "help.fit"], ["1", "help.actual"], ["key.space", "help.pan"], ["O", "help.original"], ["D", "help.difference"], ["← ↑ → ↓", "help.nudge"], ["Shift ← ↑ → ↓", "help.nudgeFar"]]],
-  ["help.layer", [["↑ ↓", "help.select"], ["Alt ↑ ↓", "help.reorder"], ["V", "help.eye"], ["Shift V", "help.solo"], ["E", "help.edit"], ["F2", "help.rename"], ["Ctrl D", "help.duplicate"], ["H", "help.flip"], ["Delete", "help.delete"]]],
-  ["help.editing", [["Ctrl Enter", "edit.apply"], ["↑ ↓", "help.recall"], ["A", "help.accept"], ["N", "help.add"], ["R", "help.retry"], ["Delete", "help.discard"], ["B", "help.before"], ["+ −", "help.zoom"]]],
+  {
+    title: "help.everywhere",
+    rows: [
+      ["Ctrl V", "help.paste"],
+      ["Ctrl C", "help.copy"],
+      ["Ctrl Shift C", "help.copyAll"],
+      ["Ctrl Enter", "help.run"],
+      ["Ctrl Z", "help.undo"],
+      ["Ctrl Shift Z", "help.redo"],
+      ["?", "help.help"],
+    ],
+  },
+  {
+    title: "help.picture",
+    rows: [
+      ["+ −", "help.zoom"],
+      ["0", "help.fit"],
+      ["1", "help.actual"],
+      ["key.space", "help.pan"],
+      ["O", "help.original"],
+      ["D", "help.difference"],
+      ["← ↑ → ↓", "help.nudge"],
+      ["Shift ← ↑ → ↓", "help.nudgeFar"],
+    ],
+  },
+  {
+    title: "help.layer",
+    rows: [
+      ["↑ ↓", "help.select"],
+      ["Alt ↑ ↓", "help.reorder"],
+      ["V", "help.eye"],
+      ["Shift V", "help.solo"],
+      ["E", "help.edit"],
+      ["F2", "help.rename"],
+      ["Ctrl D", "help.duplicate"],
+      ["H", "help.flip"],
+      ["Delete", "help.delete"],
+    ],
+  },
+  {
+    title: "help.editing",
+    rows: [
+      ["Ctrl Enter", "edit.apply"],
+      ["↑ ↓", "help.recall"],
+      ["A", "help.accept"],
+      ["N", "help.add"],
+      ["R", "help.retry"],
+      ["Delete", "help.discard"],
+      ["B", "help.before"],
+      ["+ −", "help.zoom"],
+    ],
+  },
 ];
 
 /** The shortcuts, and what this page is. */
 export function createHelpDialog() {
-  const groups = SHORTCUTS.map(([title, rows]) =>
+  const groups = SHORTCUTS.map(({ title, rows }) =>
     h(
       "section",
       {},

@@ -29,7 +29,8 @@ let menus = 0;
  */
 export function openMenu(anchor, label, entries) {
   menus += 1;
-  const element = h("div", { class: "menu", role: "menu", id: `menu-${menus}`, "aria-label": label, popover: "auto" }, ...entries.map((entry) => entryElement(entry, close)));
+  const look = { class: "menu", role: "menu", id: `menu-${menus}`, "aria-label": label, popover: "auto" };
+  const element = h("div", look, ...entries.map((entry) => entryElement(entry, close)));
   const items = /** @type {HTMLButtonElement[]} */ ([...element.querySelectorAll("button:not(:disabled)")]);
 
   function close() {

@@ -6,7 +6,14 @@ import { icon } from "../icons.js";
 /**
  * A button that opens the system's file dialog; with `camera` the camera, on devices that have one.
  *
- * @param {{label: string, title?: string, look: string, onfile: (file: File) => void, camera?: boolean, accept?: string, icon?: import("../icons.js").IconName}} about
+ * @param {object} about
+ * @param {string} about.label
+ * @param {string} [about.title]
+ * @param {string} about.look   classes
+ * @param {(file: File) => void} about.onfile
+ * @param {boolean} [about.camera]
+ * @param {string} [about.accept]
+ * @param {import("../icons.js").IconName} [about.icon]
  */
 export function filePicker({ label, title, look, onfile, camera = false, accept = "image/*", icon: name = camera ? "camera" : "picture" }) {
   const input = h("input", { type: "file", accept, class: "visually-hidden", tabIndex: -1, "aria-hidden": "true" });

@@ -17,7 +17,8 @@ export function createProjectShelf(actions, openProjects) {
   let shown = null;
   const tiles = h("div", { class: "samples" });
   const all = h("button", { class: "link", type: "button", onclick: openProjects }, t("projects.more"));
-  const element = h("section", { class: "shelf", "aria-label": t("projects.recent") }, h("div", { class: "shelf-head" }, h("h2", { class: "heading" }, t("projects.recent")), all), tiles);
+  const head = h("div", { class: "shelf-head" }, h("h2", { class: "heading" }, t("projects.recent")), all);
+  const element = h("section", { class: "shelf", "aria-label": t("projects.recent") }, head, tiles);
   return {
     element,
     render: ({ projects }) => {
@@ -33,7 +34,8 @@ export function createProjectShelf(actions, openProjects) {
 export function projectTile(project, onopen) {
   return h(
     "button",
-    { class: "sample project-tile", type: "button", "aria-label": t("projects.open", { name: project.name }), onclick: onopen },
+    { class: "sample project-tile", type: "button", onclick: onopen },
+    h("span", { class: "visually-hidden" }, t("projects.open")),
     projectThumb(project),
     h("span", { class: "tile-name" }, project.name),
     h("span", { class: "hint number" }, factsOf(project)),

@@ -47,7 +47,7 @@ function entriesFor(project, actions, rename, openProjects) {
   /** @type {import("./menu.js").Entry[]} */
   const own = project === null ? [] : [
     { label: t("project.rename"), icon: "pencil", run: rename },
-    { label: t("project.duplicate"), icon: "duplicate", run: () => actions.duplicateProject(project.id) },
+    { label: t("project.duplicate"), icon: "duplicate", run: () => actions.duplicateProject(project) },
     { label: t("project.download"), icon: "download", run: () => actions.downloadProject(project) },
     { label: t("project.delete"), icon: "trash", danger: true, run: () => actions.deleteProject(project) },
     "",

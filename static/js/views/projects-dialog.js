@@ -19,7 +19,13 @@ export function createProjectsDialog(actions) {
   let shown = null;
   const list = h("ul", { class: "project-list" });
   const empty = h("p", { class: "hint" }, t("projects.empty"));
-  const importer = filePicker({ label: t("project.import"), look: "", accept: ".zip,application/zip", icon: "upload", onfile: (file) => (dialog.close(), actions.importProject(file)) });
+  const importer = filePicker({
+    label: t("project.import"),
+    look: "",
+    accept: ".zip,application/zip",
+    icon: "upload",
+    onfile: (file) => (dialog.close(), actions.importProject(file)),
+  });
   const begin = h("button", { class: "button primary", type: "button", onclick: () => (dialog.close(), actions.newProject()) }, t("project.new"));
   const dialog = infoDialog("projects-dialog", h("h2", {}, t("projects.title")), empty, list, h("div", { class: "dialog-foot" }, importer, begin));
   const close = () => dialog.close();
@@ -44,7 +50,8 @@ function projectRow(project, actions, close) {
   const { id, name } = project;
   const open = h(
     "button",
-    { class: "project-open", type: "button", "aria-label": t("projects.open", { name }), onclick: () => (close(), actions.openProject(id)) },
+    { class: "project-open", type: "button", onclick: () => (close(), actions.openProject(id)) },
+    h("span", { class: "visually-hidden" }, t("projects.open")),
     projectThumb(project),
     h("span", { class: "project-words" }, h("strong", {}, name), h("span", { class: "hint number" }, factsOf(project))),
   );
@@ -53,7 +60,7 @@ function projectRow(project, actions, close) {
     label: t("projects.actions", { name }),
     entries: [
       { label: t("project.rename"), icon: "pencil", run: () => rename.begin(name) },
-      { label: t("project.duplicate"), icon: "duplicate", run: () => actions.duplicateProject(id) },
+      { label: t("project.duplicate"), icon: "duplicate", run: () => actions.duplicateProject(project) },
       { label: t("project.download"), icon: "download", run: () => actions.downloadProject(project) },
       { label: t("project.delete"), icon: "trash", danger: true, run: () => actions.deleteProject(project) },
     ],

@@ -74,7 +74,12 @@ export function createStageFrame(actions) {
   };
 }
 
-/** A box of the bitmap in the layer's pixels, which are the same unless the server sent another size. @param {Layer} layer @param {Box} box @param {ImageBitmap} bitmap */
+/**
+ * A box of the bitmap in the layer's pixels, which are the same unless the server sent another size.
+ * @param {Layer} layer
+ * @param {Box} box
+ * @param {ImageBitmap} bitmap
+ */
 function inLayer(layer, box, bitmap) {
   const [sx, sy] = [layer.width / bitmap.width, layer.height / bitmap.height];
   return { x: box.x * sx, y: box.y * sy, width: box.width * sx, height: box.height * sy };

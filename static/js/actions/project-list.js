@@ -1,0 +1,74 @@
+// @ts-check
+import { t } from "../i18n.js";
+import { saveFile } from "../images/files.js";
+import { messageOf } from "../transport/api.js";
+
+/**
+ * What can be done with a project, be it the one at hand or another one of the list.
+ *
+ * @param {import("./start.js").Context} context
+ * @param {import("./saving.js").Saving} saving
+ * @param {{go: (address: string) => Promise<unknown>, listProjects: () => Promise<unknown>}} projects
+ */
+export function createProjectList({ store, api }, saving, { go, listProjects }) {
+  const say = (/** @type {string} */ text, /** @type {import("../types.js").Notice["action"]} */ action = null) => store.update({ notice: { text, action } });
+  const tryTo = (/** @type {() => Promise<unknown>} */ work) => work().catch((error) => say(messageOf(error)));
+  const isAtHand = (/** @type {string} */ id) => store.state.project?.id === id;
+
+  return {
+    /** @param {string} id @param {string} name */
+    renameProject: (id, name) =>
+      tryTo(async () => {
+        const { project } = store.state;
+        if (name.trim() === "") return;
+        if (project !== null && project.id === id) return store.update({ project: { ...project, name: name.trim() } });
+        const { document, version, thumbnail } = await api.projects.read(id);
+        await api.projects.write(id, { name: name.trim(), document, version, thumbnail });
+        await listProjects();
+      }),
+
+    /** @param {{id: string, name: string}} project */
+    duplicateProject: ({ id, name }) =>
+      tryTo(async () => {
+        if (isAtHand(id)) await saving.save();
+        const copy = await api.projects.duplicate(id, t("project.copyOf", { name }));
+        if (isAtHand(id)) await go(`/p/${copy.id}`);
+        else await listProjects();
+      }),
+
+    /** @param {{id: string, name: string}} project */
+    deleteProject: ({ id, name }) =>
+      tryTo(async () => {
+        const open = isAtHand(id);
+        if (open) await saving.save();
+        await api.projects.remove(id);
+        if (open) await go("/");
+        await listProjects();
+        say(t("project.deleted", { name }), {
+          label: t("notice.undo"),
+          run: () =>
+            tryTo(async () => {
+              await api.projects.restore(id);
+              if (open) await go(`/p/${id}`);
+              else await listProjects();
+              say(t("project.restored", { name }));
+            }),
+        });
+      }),
+
+    /** @param {{id: string, name: string}} project */
+    downloadProject: ({ id, name }) =>
+      tryTo(async () => {
+        if (isAtHand(id)) await saving.save();
+        saveFile(await api.projects.file(id), `${name.replace(/[^\p{L}\p{N}]+/gu, "-")}.zip`);
+      }),
+
+    /** @param {Blob} file */
+    importProject: (file) =>
+      tryTo(async () => {
+        const project = await api.projects.importFile(file);
+        await go(`/p/${project.id}`);
+        say(t("project.imported", { name: project.name }));
+      }),
+  };
+}
