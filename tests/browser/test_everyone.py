@@ -82,7 +82,8 @@ def test_the_loop_by_keyboard_alone(studio: Studio) -> None:
     keyboard.press("ArrowRight")
     expect(studio.button("Hold to see before")).to_be_visible()
     keyboard.press("Escape")
-    expect(studio.button(f"Edit {bottom}, result waiting")).to_be_focused()
+    expect(studio.button(f"Edit {bottom}, result waiting")).to_be_visible()
+    expect(studio.button(f"Select {bottom}")).to_be_focused()
     keyboard.press("e")
     expect(studio.button("Replace layer")).to_be_focused()
     keyboard.press("a")
@@ -124,12 +125,12 @@ def test_the_loop_by_touch(open_studio: Callable[..., Studio], picture: Path, wi
     studio.button("Edit Background").tap()
     assert studio.page.evaluate(NARROW) == []
     studio.button("Make it look vintage").tap()
-    studio.dialog.get_by_text("2", exact=True).tap()
+    studio.dialog.get_by_role("radio", name="2", exact=True).tap()
     studio.button("Apply").tap()
     studio.version("v3").tap()
     assert studio.page.evaluate(NARROW) == []
     for way in ("Blink", "Difference", "Side by side"):
-        studio.dialog.get_by_text(way, exact=True).tap()
+        studio.dialog.get_by_role("radio", name=way).tap()
         expect(studio.dialog.get_by_role("radio", name=way)).to_be_checked()
         assert studio.page.evaluate(NARROW) == []
     assert studio.overflow() == 0

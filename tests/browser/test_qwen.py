@@ -62,14 +62,16 @@ def test_decompose_edit_accept(qwen: Service, hub: Hub, open_studio: Callable[..
     expect(studio.button("Replace layer")).to_be_visible(timeout=60_000)
 
     # Variants, one of them as a layer of its own, the other in the layer's place.
-    studio.dialog.get_by_role("radio", name="2").check()
+    studio.dialog.get_by_role("radio", name="2", exact=True).check()
     studio.button("Retry").click()
+    expect(studio.version("v4: make it blue")).to_be_visible(timeout=60_000)
     studio.version("v4: make it blue").click()
     studio.button("Add as layer").click()
     assert studio.names() == ["Layer 2", "Background 2", "Background"]
     studio.rows.last.get_by_role("button", name="Edit").click()
+    # What nobody has decided about is shown first.
+    expect(studio.version("v3: make it blue")).to_be_checked()
     studio.dialog.get_by_role("radio", name="Side by side").check()
-    studio.version("v3: make it blue").click()
     studio.button("Replace layer").click()
     expect(page.get_by_text(re.compile("“Background” replaced")).first).to_be_visible()
     assert httpx.get(f"{qwen.url}/api/qwen-image/edit-status").json()["edit_model_loaded"]

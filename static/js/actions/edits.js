@@ -153,7 +153,8 @@ export function createEdits({ store, api, bitmaps }, jobs, { run, undo }) {
       /** Put the version above the layer, in the same place. */
       addEdit: deciding((layer, index) => {
         const added = layerFrom(layer, index, newId());
-        setEdit(layer.id, { chosen: null, waiting: edit(layer.id).waiting.filter((other) => other !== index), instruction: "" });
+        const left = edit(layer.id).waiting.filter((other) => other !== index);
+        setEdit(layer.id, { chosen: left.at(-1) ?? null, waiting: left, instruction: "" });
         run(add(added, layer.id), { editing: null, selected: added.id, mode: "layers", notice: undoable(t("notice.added", { name: added.name })) });
       }),
 
