@@ -1,6 +1,7 @@
 """The service's database: one SQLite file, one connection, one thread that uses it."""
 
 import asyncio
+import contextlib
 import logging
 import sqlite3
 import time
@@ -62,14 +63,15 @@ class Database:
         try:
             data_dir.mkdir(parents=True, exist_ok=True)
             self._connection = _open(data_dir / "studio.db")
+            self.starts: int = self._connection.execute("SELECT count(*) FROM starts").fetchone()[0]
         except OSError as error:
             raise SettingsError(f"{data_dir}: cannot be written ({error.strerror}): choose another data_dir.") from None
         except sqlite3.OperationalError as error:
-            if error.sqlite_errorname.startswith("SQLITE_BUSY"):
+            if _name_of(error).startswith("SQLITE_BUSY"):
                 raise SettingsError(IN_USE.format(folder=data_dir)) from None
             raise SettingsError(f"{data_dir}: the database cannot be opened ({error}).") from None
-        self.starts: int = self._connection.execute("SELECT count(*) FROM starts").fetchone()[0]
-        with self._connection:
+        # A disk that is full must not keep the service from starting, and cleaning up.
+        with contextlib.suppress(sqlite3.OperationalError), self._connection:
             self._connection.execute("INSERT INTO starts VALUES (?)", [time.time()])
 
     async def change(self, statement: str, parameters: object = ()) -> int:
@@ -95,16 +97,21 @@ class Database:
             return await asyncio.get_running_loop().run_in_executor(self._thread, work)
         except sqlite3.Error as error:
             logger.error("the database: %s", error)
-            if error.sqlite_errorname in {"SQLITE_FULL", "SQLITE_IOERR_WRITE"}:
+            if _name_of(error) in {"SQLITE_FULL", "SQLITE_IOERR_WRITE"}:
                 raise DiskFullError(DISK_FULL) from None
             raise LLMDiTError("The server cannot keep this: its log says why.") from None
+
+
+def _name_of(error: sqlite3.Error) -> str:
+    """Return SQLite's name of an error; those of Python's own module have none."""
+    return getattr(error, "sqlite_errorname", "")
 
 
 def _open(file: Path) -> sqlite3.Connection:
     try:
         return _connect(file)
     except sqlite3.DatabaseError as error:
-        if error.sqlite_errorname not in {"SQLITE_NOTADB", "SQLITE_CORRUPT"}:
+        if _name_of(error) not in {"SQLITE_NOTADB", "SQLITE_CORRUPT"}:
             raise
         aside = file.with_suffix(f".damaged-{int(time.time())}")
         logger.error("%s is damaged: it is kept as %s, and a new one is begun", file.name, aside.name)

@@ -10,9 +10,11 @@ from typing import Literal
 
 from llm_dit.errors import DeviceLostError, LLMDiTError, OutOfMemoryError
 from llm_dit.pipelines.base import Canceled, PipelineStatus, Progress
+from server.errors import WorkerLostError
+from server.failures import Failure
 from server.inputs import JobInput, JobResult
 from server.metrics import Metrics
-from server.worker import Worker
+from server.worker import LOST, Worker
 
 logger = logging.getLogger("llm_dit.server")
 
@@ -105,6 +107,7 @@ class PipelineHost:
         """End the worker process; a run that is under way ends with it."""
         self._stopping = True
         self._set_timer(None)
+        self._started.set()  # who waits for the next start waits in vain
         if self._worker is not None:
             await self._worker.stop()
 
@@ -143,14 +146,15 @@ class PipelineHost:
             await self._worker.wait_ended()
         if self._worker is None and self._timer is None:
             if self.error is not None and time.monotonic() < self._retry_at:
-                raise self.error
+                raise Failure.of(self.error).error()
             self._start()
         if self._worker is None:
             on_loading(self.loading)
             await self._started.wait()
         self._set_timer(None)
         worker = self._worker
-        assert worker is not None
+        if worker is None or self._stopping:
+            raise WorkerLostError(LOST)
         if not worker.loaded:
             await worker.wait_loaded(on_loading)
         return worker

@@ -19,8 +19,7 @@ GRACE_S = 3600
 """Seconds for which a picture is left alone after its last use: a request that names it may be on its way."""
 DAY_S = 86_400
 _SHA256 = re.compile(r"[0-9a-f]{64}")
-USED = """SELECT input || coalesce(result, '') FROM jobs
-UNION ALL SELECT document || coalesce(thumbnail, '') FROM projects"""
+USED_BY_JOBS = "SELECT input || coalesce(result, '') FROM jobs"
 
 
 class Housekeeping:
@@ -51,8 +50,11 @@ class Housekeeping:
         too_old = now - self._settings.max_age_days * DAY_S
         await self._roster.forget_before(too_old)
         await self._projects.purge(deleted_before=too_old)
-        rows = await self._database.rows(USED)
+        rows = await self._database.rows(USED_BY_JOBS)
         used = {sha256 for row in rows for sha256 in _SHA256.findall(row[0])}
+        # What a project takes up from here on is touched, and so spared by its age.
+        async for images in self._projects.images():
+            used.update(images)
         await asyncio.to_thread(self._sweep, used, now)
 
     def _sweep(self, used: Collection[str], now: float) -> None:

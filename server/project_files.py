@@ -1,11 +1,17 @@
 """A project as one file: a ZIP of `project.json` and the pictures that it uses, `images/{sha256}.png`."""
 
+import io
 import json
+import lzma
 import re
 import tempfile
 import zipfile
+import zlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import IO, Any, cast
+
+from pydantic_core import from_json
 
 from llm_dit.errors import ImageError, InputError
 from llm_dit.images import ImageLimits, read_image
@@ -13,18 +19,35 @@ from llm_dit.png import encode_png
 from server.projects import ADDRESS, MAX_DOCUMENT_BYTES, Project, ProjectDraft, images_in
 from server.store import ImageStore, disk_full_told
 
-FORMAT = "llm-dit project"
-MAX_IMAGES = 5000
+FORMAT, VERSION = "llm-dit project", 1
+END_RECORD_BYTES = 65_536 + 22
+"""The end record of a ZIP with the longest comment."""
+MAX_DIRECTORY_BYTES = 2_000_000
+"""Of the list of contents: some ten thousand pictures."""
+DAMAGED = (
+    zipfile.BadZipFile,
+    zipfile.LargeZipFile,
+    zlib.error,
+    lzma.LZMAError,
+    NotImplementedError,
+    RuntimeError,
+    EOFError,
+    OSError,
+    ValueError,
+)
+TOO_LARGE = "The project file holds more pictures, or larger ones, than are taken in: export it without old versions."
 NOT_ONE = "This is not a project file: export one from a project, and send it as it is."
-_PICTURE = re.compile(r"images/([0-9a-f]{64})\.png")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, kw_only=True)
 class FileLimits:
-    """The largest picture in a file, and the bytes that all pictures may have together when unpacked."""
+    """The largest picture in a file, in pixels and in bytes, and what all pictures may have together."""
 
     image: ImageLimits
+    image_bytes: int
     total_bytes: int
+    total_pixels: int
 
 
 def write_project(project: Project, store: ImageStore) -> IO[bytes]:
@@ -32,7 +55,7 @@ def write_project(project: Project, store: ImageStore) -> IO[bytes]:
     file = tempfile.TemporaryFile(dir=store.folder)  # noqa: SIM115 - whoever sends it closes it
     about = {
         "format": FORMAT,
-        "version": 1,
+        "version": VERSION,
         "name": project.name,
         "thumbnail": project.thumbnail,
         "document": project.document,
@@ -52,55 +75,73 @@ def read_project(file: IO[bytes], store: ImageStore, limits: FileLimits) -> Proj
     Every picture is decoded and written anew, so that nothing else comes in with it. Raises `InputError`.
     """
     try:
+        _check_directory(file)
         with zipfile.ZipFile(file) as archive:
             about = _about(archive)
-            _check_size(archive, limits)
-            document = json.dumps(about["document"], ensure_ascii=False)
-            thumbnail = about.get("thumbnail")
-            for sha256 in {*images_in(document), *([thumbnail] if thumbnail else [])}:
-                kept = _keep(archive, sha256, store, limits.image)
-                document = document.replace(sha256, kept)
-                thumbnail = kept if thumbnail == sha256 else thumbnail
-    except (zipfile.BadZipFile, zipfile.LargeZipFile, NotImplementedError, RuntimeError, EOFError, OSError):
+            document, thumbnail = json.dumps(about["document"], ensure_ascii=False), about.get("thumbnail")
+            kept = _Pictures(archive, store, limits).keep([*images_in(document), *([thumbnail] if thumbnail else [])])
+    except DAMAGED:
         raise InputError(NOT_ONE, param="file") from None
-    return ProjectDraft(name=about["name"], document=json.loads(document), thumbnail=thumbnail)
+    document = ADDRESS.sub(lambda address: f"/api/images/{kept[address[1]]}.png", document)
+    return ProjectDraft(
+        name=about["name"], document=json.loads(document), thumbnail=kept[thumbnail] if thumbnail else None
+    )
+
+
+def _check_directory(file: IO[bytes]) -> None:
+    """Refuse a list of contents too long to be ours before it is read into memory (APPNOTE.TXT 4.3.16)."""
+    size = file.seek(0, io.SEEK_END)
+    file.seek(max(0, size - END_RECORD_BYTES))
+    end = file.read()
+    at = end.rfind(b"PK\x05\x06")
+    if at < 0 or len(end) < at + 16 or int.from_bytes(end[at + 12 : at + 16], "little") > MAX_DIRECTORY_BYTES:
+        raise InputError(NOT_ONE, param="file")
+    file.seek(0)
 
 
 def _about(archive: zipfile.ZipFile) -> dict[str, Any]:
     """Return what `project.json` says, with its parts of the right kind."""
     if "project.json" not in archive.namelist() or archive.getinfo("project.json").file_size > 2 * MAX_DOCUMENT_BYTES:
         raise InputError(NOT_ONE, param="file")
-    try:
-        about: object = json.loads(archive.read("project.json"))
-    except (ValueError, RecursionError):
-        raise InputError(NOT_ONE, param="file") from None
+    # As strict as with requests: no NaN, no lone surrogates, no endless depth.
+    about: object = from_json(archive.read("project.json"), allow_inf_nan=False)
     if not isinstance(about, dict):
         raise InputError(NOT_ONE, param="file")
     fields = cast(dict[str, Any], about)
     name, document, thumbnail = fields.get("name"), fields.get("document"), fields.get("thumbnail")
-    well_formed = isinstance(name, str) and 0 < len(name) <= 200 and isinstance(document, dict)
-    picture = thumbnail is None or (isinstance(thumbnail, str) and ADDRESS.fullmatch(f"/api/images/{thumbnail}.png"))
-    if fields.get("format") != FORMAT or not well_formed or not picture:
+    well_formed = isinstance(name, str) and 0 < len(name.strip()) <= len(name) <= 200 and isinstance(document, dict)
+    picture = thumbnail is None or (isinstance(thumbnail, str) and _SHA256.fullmatch(thumbnail) is not None)
+    if fields.get("format") != FORMAT or fields.get("version") != VERSION or not well_formed or not picture:
         raise InputError(NOT_ONE, param="file")
     return fields
 
 
-def _check_size(archive: zipfile.ZipFile, limits: FileLimits) -> None:
-    pictures = [entry for entry in archive.infolist() if _PICTURE.fullmatch(entry.filename)]
-    if len(pictures) > MAX_IMAGES or sum(entry.file_size for entry in pictures) > limits.total_bytes:
-        most = f"{MAX_IMAGES} pictures or {limits.total_bytes / 1e6:.0f} MB of them"
-        raise InputError(f"The project file holds more than {most}: export it without old versions.", param="file")
+class _Pictures:
+    """The pictures of one file on their way into the store, within limits for one and for all of them."""
 
+    def __init__(self, archive: zipfile.ZipFile, store: ImageStore, limits: FileLimits) -> None:
+        self._archive = archive
+        self._store = store
+        self._limits = limits
+        self._bytes = self._pixels = 0
 
-def _keep(archive: zipfile.ZipFile, sha256: str, store: ImageStore, limits: ImageLimits) -> str:
-    """Return the SHA-256 under which the store holds a picture of the file."""
-    if sha256 in store:
-        return sha256
-    try:
-        entry = archive.getinfo(f"images/{sha256}.png")
-    except KeyError:
-        raise InputError("The project file lacks a picture that its document names.", param="file") from None
-    try:
-        return store.put(encode_png(read_image(archive.read(entry), limits)))
-    except ImageError as error:
-        raise InputError(f"A picture of the project file will not do. {error.message}", param="file") from None
+    def keep(self, names: Iterable[str]) -> dict[str, str]:
+        """Return under which SHA-256 the store holds each picture that a document names."""
+        return {name: name if self._store.use(name) else self._keep(name) for name in dict.fromkeys(names)}
+
+    def _keep(self, name: str) -> str:
+        try:
+            entry = self._archive.getinfo(f"images/{name}.png")
+        except KeyError:
+            raise InputError("The project file lacks a picture that its document names.", param="file") from None
+        self._bytes += entry.file_size
+        if entry.file_size > self._limits.image_bytes or self._bytes > self._limits.total_bytes:
+            raise InputError(TOO_LARGE, param="file")
+        try:
+            image = read_image(self._archive.read(entry), self._limits.image)
+        except ImageError as error:
+            raise InputError(f"A picture of the project file will not do. {error.message}", param="file") from None
+        self._pixels += image.width * image.height
+        if self._pixels > self._limits.total_pixels:
+            raise InputError(TOO_LARGE, param="file")
+        return self._store.put(encode_png(image))

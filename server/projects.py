@@ -1,11 +1,12 @@
 """Projects: a picture with its layers and what was done to them, as a document that the page writes."""
 
+import asyncio
 import json
 import re
 import secrets
 import time
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Iterable, Mapping
+from dataclasses import dataclass, replace
 from sqlite3 import Row
 from typing import Any, cast
 
@@ -84,17 +85,19 @@ class Projects:
         rows = await self._database.rows(GET, [project_id])
         if not rows:
             raise NotFoundError(GONE)
-        return _project(rows[0])
+        return await asyncio.to_thread(_project, rows[0])
 
     async def add(self, draft: ProjectDraft) -> Project:
         """Keep a new project; raises `InputError` when its document will not do."""
         now, project_id = time.time(), secrets.token_urlsafe(9)
-        await self._database.change(ADD, [*self._values(draft, now), 1, project_id, now])
+        values = await asyncio.to_thread(self._values, draft, now)
+        await self._database.change(ADD, [*values, 1, project_id, now])
         return await self.get(project_id)
 
     async def save(self, project_id: str, draft: ProjectDraft, version: int) -> Project:
         """Put a draft in place of `version`; raises `ProjectChangedError` when that is not the current one any more."""
-        if not await self._database.change(SAVE, [*self._values(draft, time.time()), project_id, version]):
+        values = await asyncio.to_thread(self._values, draft, time.time())
+        if not await self._database.change(SAVE, [*values, project_id, version]):
             await self.get(project_id)
             raise ProjectChangedError(CHANGED)
         return await self.get(project_id)
@@ -108,9 +111,15 @@ class Projects:
         await self._database.change(RESTORE, [project_id])
         return await self.get(project_id)
 
+    async def images(self) -> AsyncIterator[list[str]]:
+        """Yield the SHA-256 of the pictures of each project, deleted ones too."""
+        for row in await self._database.rows("SELECT id FROM projects"):
+            for content in await self._database.rows("SELECT document, thumbnail FROM projects WHERE id = ?", [row[0]]):
+                yield [*await asyncio.to_thread(images_in, content[0]), content[1] or ""]
+
     async def duplicate(self, project_id: str, name: str) -> Project:
         project = await self.get(project_id)
-        return await self.add(ProjectDraft(name=name, document=project.document, thumbnail=project.thumbnail))
+        return await self.add(replace(project.draft, name=name))
 
     async def purge(self, deleted_before: float) -> None:
         """Remove for good what was deleted before a time, in seconds since 1970."""
@@ -126,7 +135,7 @@ class Projects:
         return [draft.name, draft.thumbnail, _layer_count(draft.document), now, content]
 
     def _require(self, images: Iterable[str], param: str) -> None:
-        if any(sha256 not in self._store for sha256 in images):
+        if not all(self._store.use(sha256) for sha256 in images):
             raise InputError(
                 f"The {param} names a picture that this server does not hold: upload it with POST /api/images first.",
                 param=param,
@@ -134,8 +143,8 @@ class Projects:
 
 
 def images_in(document: str) -> list[str]:
-    """Return the SHA-256 of every picture that the text of a document names."""
-    return ADDRESS.findall(document)
+    """Return the SHA-256 of every picture that the text of a document names, each once."""
+    return list(dict.fromkeys(ADDRESS.findall(document)))
 
 
 def _layer_count(document: Document) -> int:

@@ -5,6 +5,7 @@ import contextlib
 import logging
 import math
 import time
+from collections import Counter
 
 from llm_dit.errors import LLMDiTError
 from server.errors import (
@@ -15,6 +16,7 @@ from server.errors import (
     StoppingError,
     WorkerLostError,
 )
+from server.failures import Failure
 from server.host import PipelineHost
 from server.inputs import JobResult
 from server.jobs import Job
@@ -53,7 +55,8 @@ class JobQueue:
         self._engine = engine
         self.roster = Roster(records, settings.max_finished_jobs)
         self._line = FairLine()
-        self._arriving = 0
+        self._arriving: Counter[str] = Counter()
+        """Jobs of each client that are about to be kept."""
         self._paces = Paces()
         self._running: Job | None = None
         self._run: asyncio.Task[JobResult] | None = None
@@ -101,12 +104,12 @@ class JobQueue:
         """
         if self.stopping:
             raise StoppingError(STOPPING)
-        waiting = len(self._line) + self._arriving
+        waiting = len(self._line) + self._arriving.total()
         if key is not None and self.roster.keyed(client, key) is not None:
             return
         if waiting >= self._settings.max_queue:
             self._refuse("queue_full", f"{waiting} jobs are waiting already")
-        own = self._line.count_of(client)
+        own = self._line.count_of(client) + self._arriving[client]
         if own >= (self._settings.max_queue_per_client or self._settings.max_queue):
             self._refuse("client_full", f"{own} of your jobs are waiting already")
 
@@ -138,7 +141,7 @@ class JobQueue:
         if job.suspended:
             raise StoppingError(STOPPING)
         if job.error is not None:
-            raise job.error
+            raise Failure.of(job.error).error()  # each who waits gets an error of its own
         assert job.result is not None
         return job.result
 
@@ -159,9 +162,8 @@ class JobQueue:
         What is kept goes on at the next start; who waits for the rest is told to come again.
         """
         self.stopping = True
-        for job in list(self._line):
-            self._line.remove(job)
-            await self._let_go(job)
+        while len(self._line):
+            await self._let_go(self._line.pop())
         idle, hurried = asyncio.create_task(self._idle.wait()), asyncio.create_task(self._hurried.wait())
         await asyncio.wait({idle, hurried}, timeout=self._settings.drain_s, return_when=asyncio.FIRST_COMPLETED)
         hurried.cancel()
@@ -187,15 +189,16 @@ class JobQueue:
             kept=kept,
         )
         self.roster.add(job)
-        self._arriving += 1
+        self._arriving[job.client] += 1
         try:
             await self._records.add(job)
-        except LLMDiTError as error:
+        except BaseException as error:
             self.roster.discard(job)
-            job.end(error)  # another request may have come upon it
+            # Another request may have come upon it.
+            job.end(error if isinstance(error, LLMDiTError) else StoppingError(STOPPING))
             raise
         finally:
-            self._arriving -= 1
+            self._arriving -= Counter([job.client])
         self._metrics.job_taken(job.job_input.kind)
         logger.info("job accepted", extra={"job_id": job.id, "kind": job.job_input.kind, "waiting": len(self._line)})
         if job.cancel_wanted:
@@ -265,9 +268,12 @@ class JobQueue:
 
     async def _let_go(self, job: Job) -> None:
         """Part with a job before it has ended: one that is kept waits for the next start."""
-        if job.kept:
+        if job.kept and not job.cancel_wanted:
             with contextlib.suppress(LLMDiTError):
                 await self._records.suspend(job)
+        if job.cancel_wanted:
+            await self._close(job, JobCanceledError(CANCELED))
+        elif job.kept:
             job.suspend()
         else:
             await self._close(job, StoppingError(STOPPING))

@@ -16,8 +16,8 @@ from server.errors import NotFoundError
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 DISK_FULL = "The server's disk is full: nothing more can be kept until there is room."
-TOUCH_AFTER_S = 3600
-"""A picture that is read counts as used anew, but not for every reading."""
+TOUCH_AFTER_S = 600
+"""A picture that is read counts as used anew, but not for every reading. Far below the clean-up's grace."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,6 +37,7 @@ class ImageStore:
 
     def __init__(self, data_dir: Path) -> None:
         self.folder = data_dir / "images"
+        self.folder.mkdir(parents=True, exist_ok=True)
 
     def put(self, png: bytes) -> str:
         """Keep the bytes of a PNG file and return their SHA-256; raises `DiskFullError`.
@@ -44,13 +45,18 @@ class ImageStore:
         What is there already is not written again, but counts as used now.
         """
         sha256 = hashlib.sha256(png).hexdigest()
-        path = self._path(sha256)
-        try:
-            os.utime(path)
-        except FileNotFoundError:
+        if not self.use(sha256):
             with disk_full_told():
-                _write_atomically(path, png)
+                _write_atomically(self._path(sha256), png)
         return sha256
+
+    def use(self, sha256: str) -> bool:
+        """Count a picture as used now, which keeps the clean-up from it for a while; return whether it is here."""
+        try:
+            os.utime(self._path(sha256))
+        except FileNotFoundError:
+            return False
+        return True
 
     def read(self, sha256: str) -> bytes:
         """Return the bytes of a PNG file; raises `NotFoundError`."""

@@ -63,7 +63,7 @@ class Picture:
             raise ImageError(error.message, param=self.param) from None
 
     def _held(self, store: ImageStore, sha256: str) -> bytes:
-        if sha256 not in store:
+        if not store.use(sha256):
             raise ImageError("This server holds no such picture: upload it again.", param=self.param)
         return store.read(sha256)
 

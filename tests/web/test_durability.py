@@ -170,3 +170,33 @@ def test_who_waits_is_told_to_come_again(tmp_path: Path) -> None:
             answer = wait.result()
             assert (answer.status_code, answer.json()["code"]) == (503, "stopping")
             assert answer.headers["retry-after"]
+
+
+def test_a_signal_ends_a_service_whose_engine_waits_to_be_started(tmp_path: Path) -> None:
+    environment = {"TEST_PIPELINE": "FatalPipeline", "LLM_DIT_SERVER__DRAIN_S": "0.2"}
+    with (
+        serve(tmp_path, app="tests.app:app", environment=environment, ready=False) as service,
+        connect(service) as client,
+    ):
+        wait_until(lambda: "started again in 2 s" in service.log, what="a pause before the next start")
+        job = start(client)
+        wait_until(lambda: status(client, job) != "queued", what="the job to wait for the engine")
+        assert drain(service) == 0
+
+
+def test_jobs_that_are_canceled_while_the_service_drains_are_no_trouble(tmp_path: Path) -> None:
+    environment = {"LLM_DIT_SERVER__DRAIN_S": "2"}
+    with serve(tmp_path, app="tests.app:app", environment=environment) as service, connect(service) as client:
+        running = start(client, "slow", steps=60)
+        waiting = [start(client, steps=1) for _ in range(8)]
+        with ThreadPoolExecutor(8) as threads:
+            service.process.send_signal(signal.SIGTERM)
+            ends = [answer.json()["status"] for answer in threads.map(client.delete, waiting)]
+        assert set(ends) <= {"canceled", "queued"}
+        assert service.process.wait(timeout=15) == 0
+        assert "Traceback" not in service.log
+    with serve(tmp_path, app="tests.app:app") as service, connect(service) as client:
+        assert status(client, running) == "succeeded"
+        assert [
+            client.get(job).json()["status"] for job, end in zip(waiting, ends, strict=True) if end == "canceled"
+        ] == (["canceled"] * ends.count("canceled"))

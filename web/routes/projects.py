@@ -24,7 +24,9 @@ from web.state import State, StateDep
 router = APIRouter(prefix="/api/projects", tags=["Projects"], route_class=JsonRoute)
 
 FILE_TYPE = "application/zip"
-CHUNK_BYTES = 1 << 18
+CHUNK_BYTES = 1 << 20
+MAX_PROJECT_STACKS = 16
+"""A project may hold as many pixels as so many of the largest stacks: layers with their versions."""
 IMPORT_PATH = "/api/projects/import"
 GONE = problems(404)
 REFUSALS = problems(400, 404, 409, 413, 415, 422, 503)
@@ -101,8 +103,7 @@ async def import_project(request: Request, response: Response, state: StateDep) 
     if media_type(request) != FILE_TYPE:
         raise UnsupportedMediaTypeError(FILE_TYPE)
     with disk_full_told(), tempfile.TemporaryFile(dir=state["settings"].server.data_dir) as file:
-        async for chunk in request.stream():
-            file.write(chunk)
+        await _receive(request, file, state)
         draft = await state["offload"](
             lambda: read_project(file, state["store"], _file_limits(state["settings"].server))
         )
@@ -148,6 +149,17 @@ async def export_project(project_id: str, state: StateDep) -> Response:
     return StreamingResponse(_sent(file, state), headers=headers, media_type=FILE_TYPE)
 
 
+async def _receive(request: Request, file: IO[bytes], state: State) -> None:
+    """Write a body to a file as it comes, in pieces large enough to be worth a thread's time."""
+    buffer = bytearray()
+    async for piece in request.stream():
+        buffer += piece
+        if len(buffer) >= CHUNK_BYTES:
+            await state["offload"](lambda content=bytes(buffer): file.write(content))
+            buffer.clear()
+    await state["offload"](lambda: file.write(buffer))
+
+
 async def _sent(file: IO[bytes], state: State) -> AsyncIterator[bytes]:
     with file:
         while chunk := await state["offload"](lambda: file.read(CHUNK_BYTES)):
@@ -155,7 +167,13 @@ async def _sent(file: IO[bytes], state: State) -> AsyncIterator[bytes]:
 
 
 def _file_limits(settings: ServerSettings) -> FileLimits:
-    return FileLimits(image=image_limits(settings), total_bytes=int(settings.max_project_mb * 1024 * 1024))
+    mb = 1024 * 1024
+    return FileLimits(
+        image=image_limits(settings),
+        image_bytes=int(settings.max_body_mb * mb),
+        total_bytes=int(settings.max_project_mb * mb),
+        total_pixels=MAX_PROJECT_STACKS * settings.max_stack_pixels,
+    )
 
 
 def _created(project: Project, response: Response) -> ProjectResponse:
