@@ -46,7 +46,7 @@ browser: $(VENV)/test.stamp
 node: node_modules/.bin/tsc
 
 node_modules/.bin/tsc: package.json
-	@command -v npm >/dev/null && node -e 'process.exit(parseInt(process.versions.node) < 18)' || { echo "Node.js 18 or newer with npm is needed to check and test the page's JavaScript" >&2; exit 1; }
+	@command -v npm >/dev/null && node -e 'process.exit(parseInt(process.versions.node) < 18 ? 1 : 0)' || { echo "Node.js 18 or newer with npm is needed to check and test the page's JavaScript" >&2; exit 1; }
 	npm install --no-package-lock --no-audit --no-fund --silent
 	@touch $@
 

@@ -88,7 +88,7 @@ class Metrics:
         self._load.labels(outcome).observe(load_s)
 
     def worker_ended(self, reason: str) -> None:
-        """Count an end of the worker process; `reason` is a word such as `crashed`, `hung`, `idle` or `stopped`."""
+        """Count an end of the worker process; `reason` is a word such as `crashed` or `unloaded`, or a code."""
         self._worker_ends.labels(reason).inc()
 
     def request_ended(self, method: str, route: str, status: int, duration_s: float) -> None:

@@ -108,10 +108,10 @@ class JobQueue:
         if key is not None and self.roster.keyed(client, key) is not None:
             return
         if waiting >= self._settings.max_queue:
-            self._refuse("queue_full", f"{waiting} jobs are waiting already")
+            self._refuse(f"{waiting} jobs are waiting already")
         own = self._line.count_of(client) + self._arriving[client]
         if own >= (self._settings.max_queue_per_client or self._settings.max_queue):
-            self._refuse("client_full", f"{own} of your jobs are waiting already")
+            self._refuse(f"{own} of your jobs are waiting already")
 
     async def submit(self, submission: Submission, *, kept: bool) -> Job:
         """Return the job for a submission, which starts when it is its turn.
@@ -174,8 +174,8 @@ class JobQueue:
         """Let `drain` wait no longer."""
         self._hurried.set()
 
-    def _refuse(self, reason: str, message: str) -> None:
-        self._metrics.job_refused(reason)
+    def _refuse(self, message: str) -> None:
+        self._metrics.job_refused(QueueFullError.code)
         left_s = self._running.view().eta_s if self._running else None
         wait_s = max(1, math.ceil(left_s or 0))
         raise QueueFullError(f"{message}: try again in {wait_s} s.", retry_after_s=wait_s)

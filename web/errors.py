@@ -73,6 +73,12 @@ class BodyTooLargeError(HTTPException):
         super().__init__(413, f"The request's body is larger than {limit_mb:g} MB: send a smaller image.")
 
 
+class BusyError(HTTPException):
+    def __init__(self) -> None:
+        message = "The server holds as many pictures of other requests as it has memory for: try again in 5 s."
+        super().__init__(503, message, {"Connection": "close", "Retry-After": str(RETRY_AFTER_S)})
+
+
 class BodyTooSlowError(HTTPException):
     def __init__(self, timeout_s: float) -> None:
         message = f"The request's body did not arrive in {timeout_s:g} s and at 32 kB/s from then on: send it again."

@@ -12,7 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from server.logs import Concealed
 from web.access import method_of, route_of
 from web.door.hosts import is_secure_context
-from web.errors import BodyTooLargeError, BodyTooSlowError
+from web.errors import BodyTooLargeError, BodyTooSlowError, BusyError
 from web.problems import internal_error, problem_response
 
 logger = logging.getLogger("llm_dit.server")
@@ -74,6 +74,10 @@ class Envelope:
                 await internal_error(request_id)(scope, receive, send_sealed)
 
 
+BODIES = 16
+"""How many of the largest bodies may be in memory at once."""
+
+
 class Body:
     """A request's body on its way in: how much of it there is, and how long it may take.
 
@@ -101,7 +105,10 @@ class Body:
 
 
 class BodyLimit:
-    """Refuses a body above the limit, at once when its length is announced, and one that comes too slowly."""
+    """Refuses a body above the limit, at once when its length is announced, and one that comes too slowly.
+
+    Bodies are in memory until they are answered, so all of them together have a limit as well: `BODIES` of the largest.
+    """
 
     def __init__(self, app: ASGIApp, *, limit_mb: float, limits_mb: Mapping[str, float], timeout_s: float) -> None:
         """`limits_mb` are those of single paths."""
@@ -109,12 +116,15 @@ class BodyLimit:
         self._limit_mb = limit_mb
         self._limits_mb = limits_mb
         self._timeout_s = timeout_s
+        self._most_held = int(BODIES * limit_mb * 1024 * 1024)
+        self._held = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
         body = Body(receive, self._timeout_s)
+        held = 0
         limit_mb = self._limits_mb.get(scope["path"], self._limit_mb)
         limit = int(limit_mb * 1024 * 1024)
         announced = Headers(scope=scope).get("content-length", "0")
@@ -124,6 +134,7 @@ class BodyLimit:
         started = False
 
         async def receive_limited() -> Message:
+            nonlocal held
             try:
                 message = await body.receive()
             except TimeoutError:
@@ -132,6 +143,11 @@ class BodyLimit:
                 raise BodyTooSlowError(self._timeout_s) from None
             if body.received > limit:
                 raise BodyTooLargeError(limit_mb)
+            if scope["path"] not in self._limits_mb:  # those go to the disk
+                held += len(message.get("body", b""))
+                self._held += len(message.get("body", b""))
+                if self._held > self._most_held:
+                    raise BusyError
             return message
 
         async def send_noticed(message: Message) -> None:
@@ -139,7 +155,10 @@ class BodyLimit:
             started = True
             await send(message)
 
-        await self._app(scope, receive_limited, send_noticed)
+        try:
+            await self._app(scope, receive_limited, send_noticed)
+        finally:
+            self._held -= held
 
     async def _refuse(self, limit_mb: float, scope: Scope, body: Body, send: Send) -> None:
         """Answer 413, then read on for a while: a client that is still sending would not see the answer otherwise."""

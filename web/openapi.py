@@ -14,7 +14,7 @@ Json = dict[str, Any]
 REASONS = {
     400: "The body is not valid JSON.",
     404: "There is no such thing.",
-    409: "The job was canceled while it was waited for.",
+    409: "The job was canceled while it was waited for, or the project was changed elsewhere.",
     413: "The body is too large.",
     415: "The body is of another type than this address takes.",
     422: "A field or an image will not do; `param` names it, `detail` says what would.",

@@ -1,5 +1,6 @@
 """A body has a time in which to arrive, whatever server runs the application."""
 
+import contextlib
 import socket
 import time
 from collections.abc import Callable, Iterator
@@ -8,8 +9,9 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-from tests.conftest import Service, serve
+from tests.conftest import Service, serve, wait_until
 from tests.pictures import SQUARE_URL, png, square
+from tests.web.jobs import DECOMPOSE, fields
 
 TIMEOUT_S = 0.5
 
@@ -114,3 +116,24 @@ def test_an_answer_that_has_begun_ends_where_its_request_does_not(hasty: Service
     assert answer.startswith(b"HTTP/1.1 200 ")
     assert seconds < TIMEOUT_S + 3
     assert "Traceback" not in hasty.log
+
+
+def test_bodies_of_all_requests_together_have_a_limit(start_service: Callable[..., Service]) -> None:
+    service = start_service(app="tests.app:app", environment={"LLM_DIT_SERVER__MAX_BODY_MB": "0.25"})
+    body = b"{" + b" " * 200_000  # the rest does not come
+    head = f"POST {DECOMPOSE} HTTP/1.1\r\nHost: localhost\r\n"
+    head += "Content-Type: application/json\r\nContent-Length: 250000\r\n\r\n"
+    address = httpx.URL(service.url)
+    with contextlib.ExitStack() as stack:
+        for _ in range(21):
+            connection = stack.enter_context(socket.create_connection((address.host, address.port)))
+            connection.sendall(head.encode() + body)
+        with httpx.Client(base_url=service.url, timeout=30) as client:
+
+            def refused() -> bool:
+                answer = client.post(DECOMPOSE, content=b" " * 250_000, headers={"Content-Type": "application/json"})
+                return (answer.status_code, answer.json()["code"]) == (503, "busy") and "retry-after" in answer.headers
+
+            wait_until(refused, what="the limit")
+    with httpx.Client(base_url=service.url, timeout=30) as client:
+        wait_until(lambda: client.post(DECOMPOSE, json=fields()).status_code == 200, what="room again")
