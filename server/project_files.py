@@ -52,7 +52,7 @@ class FileLimits:
 
 def write_project(project: Project, store: ImageStore) -> IO[bytes]:
     """Return a project as an open temporary file, at its start; closing removes it."""
-    file = tempfile.TemporaryFile(dir=store.folder)  # noqa: SIM115 - whoever sends it closes it
+    file = tempfile.TemporaryFile(dir=store.data_dir)  # noqa: SIM115 - whoever sends it closes it
     about = {
         "format": FORMAT,
         "version": VERSION,

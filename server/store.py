@@ -36,8 +36,8 @@ class ImageStore:
     """
 
     def __init__(self, data_dir: Path) -> None:
-        self.folder = data_dir / "images"
-        self.folder.mkdir(parents=True, exist_ok=True)
+        self.data_dir = data_dir
+        self._folder = data_dir / "images"
 
     def put(self, png: bytes) -> str:
         """Keep the bytes of a PNG file and return their SHA-256; raises `DiskFullError`.
@@ -70,7 +70,7 @@ class ImageStore:
 
     def files(self) -> Iterator[StoredFile]:
         """Yield every picture that is held."""
-        for path in self.folder.glob("??/*.png"):
+        for path in self._folder.glob("??/*.png"):
             with contextlib.suppress(FileNotFoundError):
                 about = path.stat()
                 yield StoredFile(sha256=path.stem, size=about.st_size, used_at=about.st_mtime)
@@ -91,7 +91,7 @@ class ImageStore:
 
     def remove_leftovers(self, before: float) -> None:
         """Remove what a process left that ended in the middle of a change, before a time in seconds since 1970."""
-        for path in (*self.folder.glob("??/*.part"), *self.folder.glob("??/*.gone")):
+        for path in (*self._folder.glob("??/*.part"), *self._folder.glob("??/*.gone")):
             with contextlib.suppress(FileNotFoundError):
                 if path.stat().st_mtime < before:
                     path.unlink()
@@ -100,7 +100,7 @@ class ImageStore:
         return _SHA256.fullmatch(sha256) is not None and self._path(sha256).is_file()
 
     def _path(self, sha256: str) -> Path:
-        return self.folder / sha256[:2] / f"{sha256}.png"
+        return self._folder / sha256[:2] / f"{sha256}.png"
 
 
 def _write_atomically(path: Path, content: bytes) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
+import httpx
 import pytest
 from playwright.sync_api import Locator, expect
 
@@ -324,6 +325,29 @@ def test_a_running_edit_survives_escape_and_reload_and_is_canceled(
     studio.instruction.fill("go on")
     studio.page.keyboard.press("Control+Enter")
     expect(studio.button("Replace layer")).to_be_visible()
+
+
+def test_a_running_edit_survives_a_save_that_crosses_the_reload(
+    open_studio: Callable[..., Studio], start_service: Callable[..., Service], picture: Path
+) -> None:
+    service = start_service(app="tests.app:app", environment=QUICK_CANCEL)
+    studio = open_studio(at=service)
+    studio.choose(picture)
+    studio.decompose(layers=2)
+    expect(studio.page.get_by_text("Saved", exact=True)).to_be_visible()
+    address = f"{service.url}/api/projects/{studio.page.url.rpartition('/')[2]}"
+    saves = "**/api/projects/*"
+    studio.page.route(saves, lambda route: route.abort() if route.request.method == "PUT" else route.continue_())
+    studio.edit("Layer 0", "hang")
+    expect(studio.dialog.get_by_role("progressbar")).to_be_visible()
+
+    # A save from before the edit arrives only now.
+    before = httpx.get(address).json()
+    fields = {key: before[key] for key in ("name", "document", "thumbnail", "version")}
+    assert httpx.put(address, json=fields).status_code == 200
+    studio.page.reload()
+    studio.page.unroute(saves)
+    expect(studio.button("Edit Layer 0, edit running")).to_be_visible()
 
 
 def _middle(element: Locator, share: float) -> tuple[float, float]:

@@ -236,13 +236,13 @@ def test_a_finger_moves_a_layer_and_two_pinch(open_studio: Callable[..., Studio]
     touch("touchEnd")
     assert "range" in selected(studio)
     assert place(studio)[0] > 20
-    before = studio.page.locator(".zoom-scale").inner_text()
+    before = studio.page.locator(".stage .zoom-scale").inner_text()
     middle = at(studio, (0.5, 0.5))
     touch("touchStart", (middle[0] - 30, middle[1]), (middle[0] + 30, middle[1]))
     for step in range(1, 6):
         touch("touchMove", (middle[0] - 30 - 8 * step, middle[1]), (middle[0] + 30 + 8 * step, middle[1]))
     touch("touchEnd")
-    studio.wait_for(lambda: studio.page.locator(".zoom-scale").inner_text() != before, "another zoom")
+    studio.wait_for(lambda: studio.page.locator(".stage .zoom-scale").inner_text() != before, "another zoom")
     expect(studio.button("Undo: Move")).to_be_enabled()
 
 

@@ -50,8 +50,13 @@ export function createProjects({ store, api, loadEditor }, saving, jobs) {
     const isSent = unsaved !== null && unsaved.version !== project.version && sameWork(unsaved.document, project.document);
     if (isSent) forgetUnsaved(id);
     take(project, project.document);
-    if (unsaved === null || isSent) return;
+    if (unsaved === null) return;
     const { timeline, patch } = restore(unsaved.document);
+    if (isSent) {
+      // What was at work when the page went away may be younger than what the server got.
+      store.update({ jobs: patch.jobs, edits: patch.edits });
+      return jobs.wake();
+    }
     const conflict = unsaved.version !== project.version;
     store.load(timeline, { ...patch, project: { id, name: unsaved.name, version: unsaved.version, thumbnail: project.thumbnail ?? null }, conflict });
     // The request of a page that went away may still be under way with this.
