@@ -13,7 +13,7 @@ run: $(VENV)/run.stamp
 
 test: $(VENV)/test.stamp browser node
 	npm test --silent
-	$(BIN)/pytest --numprocesses logical --dist worksteal
+	$(BIN)/pytest --numprocesses logical --dist loadfile
 
 check: $(VENV)/test.stamp node
 	$(BIN)/ruff check $(SOURCES)

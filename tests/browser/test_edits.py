@@ -18,7 +18,7 @@ BRIGHTNESS = """
   return data.reduce((sum, value, i) => sum + (i % 4 < 3 ? value : 0), 0) / (data.length * 0.75);
 }
 """
-QUICK_CANCEL = {"LLM_DIT_SERVER__CANCEL_GRACE_S": "0.2"}
+QUICK_CANCEL = {"LLM_DIT_SERVER__CANCEL_GRACE_S": "0.2", "LLM_DIT_SERVER__DRAIN_S": "0.2"}
 
 
 @pytest.fixture
@@ -255,7 +255,7 @@ def test_variants_run_together_each_with_a_seed_of_its_own(
     expect(studio.button("Keep the seed")).to_have_attribute("aria-pressed", "false")
     studio.button("Retry").click()
     expect(studio.version("v6: slow")).to_be_checked()
-    expect(made).not_to_contain_text("seed 41 ")
+    expect(made).not_to_contain_text("seed 41 ·")
 
 
 def test_earlier_instructions_are_at_hand(stacked: Studio) -> None:
@@ -309,6 +309,7 @@ def test_a_running_edit_survives_escape_and_reload_and_is_canceled(
     expect(studio.dialog.get_by_role("progressbar")).to_be_visible()
     studio.page.keyboard.press("Escape")
     expect(studio.button("Edit Layer 0, edit running")).to_be_visible()
+    expect(studio.page.get_by_text("Saved", exact=True)).to_be_visible()
     studio.page.reload()
     expect(studio.page.locator(".job-bar")).to_contain_text("Editing “Layer 0”")
     studio.button("Edit Layer 0, edit running").click()
