@@ -21,7 +21,6 @@ from PIL import Image
 
 from benchmarks.machine import part, report_parts
 from llm_dit.errors import LLMDiTError
-from llm_dit.layers import Decomposition
 from llm_dit.pipelines.base import PipelineStatus, Progress, ProgressCallback
 from llm_dit.png import encode_png
 from server.host import Patience, PipelineHost
@@ -38,7 +37,6 @@ class GpuPipeline:
     """Holds memory of the device, and breaks it as its instruction says: "oom", "assert", or not at all."""
 
     engine = "gpu"
-    has_edit_model = True
 
     @classmethod
     def build(cls, gib: float, progress: ProgressCallback) -> "GpuPipeline":
@@ -49,14 +47,8 @@ class GpuPipeline:
         progress(Progress(phase="loading", step=1, total=1))
         return self
 
-    def load_edit_model(self) -> None:
-        pass
-
     def status(self) -> PipelineStatus:
         return PipelineStatus(models=("gpu",), has_edit_model=True, device="CUDA")
-
-    def decompose(self, *arguments: object, **others: object) -> Decomposition:
-        raise NotImplementedError
 
     def edit_layer(
         self, layer_image: Image.Image, instruction: str, progress: ProgressCallback, **others: object

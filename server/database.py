@@ -12,6 +12,7 @@ from typing import TypeVar
 
 from llm_dit.errors import DiskFullError, LLMDiTError
 from server.errors import SettingsError
+from server.store import DISK_FULL
 
 T = TypeVar("T")
 logger = logging.getLogger("llm_dit.server")
@@ -46,7 +47,6 @@ CREATE TABLE IF NOT EXISTS projects (
     deleted_at REAL
 ) STRICT;
 """
-DISK_FULL = "The server's disk is full: nothing more can be kept until there is room."
 IN_USE = "{folder}: another service keeps its jobs here: stop it, or choose another data_dir."
 
 

@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import re
 import time
 from collections.abc import Collection
 
@@ -10,7 +9,7 @@ from server.database import Database
 from server.projects import Projects
 from server.roster import Roster
 from server.settings import ServerSettings
-from server.store import ImageStore, StoredFile
+from server.store import SHA256, ImageStore, StoredFile
 
 logger = logging.getLogger("llm_dit.server")
 
@@ -18,7 +17,6 @@ EVERY_S = 600
 GRACE_S = 3600
 """Seconds for which a picture is left alone after its last use: a request that names it may be on its way."""
 DAY_S = 86_400
-_SHA256 = re.compile(r"[0-9a-f]{64}")
 USED_BY_JOBS = "SELECT input || coalesce(result, '') FROM jobs"
 
 
@@ -51,7 +49,7 @@ class Housekeeping:
         await self._roster.forget_before(too_old)
         await self._projects.purge(deleted_before=too_old)
         rows = await self._database.rows(USED_BY_JOBS)
-        used = {sha256 for row in rows for sha256 in _SHA256.findall(row[0])}
+        used = {sha256 for row in rows for sha256 in SHA256.findall(row[0])}
         # What a project takes up from here on is touched, and so spared by its age.
         async for images in self._projects.images():
             used.update(images)

@@ -3,7 +3,6 @@
 import io
 import json
 import lzma
-import re
 import tempfile
 import zipfile
 import zlib
@@ -17,7 +16,7 @@ from llm_dit.errors import ImageError, InputError
 from llm_dit.images import ImageLimits, read_image
 from llm_dit.png import encode_png
 from server.projects import ADDRESS, MAX_DOCUMENT_BYTES, Project, ProjectDraft, images_in
-from server.store import ImageStore, disk_full_told
+from server.store import SHA256, ImageStore, disk_full_told
 
 FORMAT, VERSION = "llm-dit project", 1
 END_RECORD_BYTES = 65_536 + 22
@@ -37,7 +36,6 @@ DAMAGED = (
 )
 TOO_LARGE = "The project file holds more pictures, or larger ones, than are taken in: export it without old versions."
 NOT_ONE = "This is not a project file: export one from a project, and send it as it is."
-_SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,7 +108,7 @@ def _about(archive: zipfile.ZipFile) -> dict[str, Any]:
     fields = cast(dict[str, Any], about)
     name, document, thumbnail = fields.get("name"), fields.get("document"), fields.get("thumbnail")
     well_formed = isinstance(name, str) and 0 < len(name.strip()) <= len(name) <= 200 and isinstance(document, dict)
-    picture = thumbnail is None or (isinstance(thumbnail, str) and _SHA256.fullmatch(thumbnail) is not None)
+    picture = thumbnail is None or (isinstance(thumbnail, str) and SHA256.fullmatch(thumbnail) is not None)
     if fields.get("format") != FORMAT or fields.get("version") != VERSION or not well_formed or not picture:
         raise InputError(NOT_ONE, param="file")
     return fields

@@ -14,7 +14,7 @@ from pathlib import Path
 from llm_dit.errors import DiskFullError
 from server.errors import NotFoundError
 
-_SHA256 = re.compile(r"[0-9a-f]{64}")
+SHA256 = re.compile(r"[0-9a-f]{64}")
 DISK_FULL = "The server's disk is full: nothing more can be kept until there is room."
 TOUCH_AFTER_S = 600
 """A picture that is read counts as used anew, but not for every reading. Far below the clean-up's grace."""
@@ -60,7 +60,7 @@ class ImageStore:
 
     def read(self, sha256: str) -> bytes:
         """Return the bytes of a PNG file; raises `NotFoundError`."""
-        if _SHA256.fullmatch(sha256):
+        if SHA256.fullmatch(sha256):
             path = self._path(sha256)
             with contextlib.suppress(FileNotFoundError):
                 if time.time() - path.stat().st_mtime > TOUCH_AFTER_S:
@@ -97,7 +97,7 @@ class ImageStore:
                     path.unlink()
 
     def __contains__(self, sha256: str) -> bool:
-        return _SHA256.fullmatch(sha256) is not None and self._path(sha256).is_file()
+        return SHA256.fullmatch(sha256) is not None and self._path(sha256).is_file()
 
     def _path(self, sha256: str) -> Path:
         return self._folder / sha256[:2] / f"{sha256}.png"

@@ -15,11 +15,11 @@ from llm_dit.errors import ImageError
 from llm_dit.images import ImageLimits, check_size, read_image
 from llm_dit.png import encode_png
 from server.engines import Engine
+from server.projects import ADDRESS
 from server.settings import ServerSettings
 from server.store import ImageStore
 
 _DATA_URL = re.compile(r"data:image/(png|jpe?g|webp);base64,", re.IGNORECASE)
-_ADDRESS = re.compile(r"/api/images/([0-9a-f]{64})\.png")
 WHAT_WILL_DO = (
     "send a PNG, JPEG or WebP picture as base64 or as a data URL, or the address /api/images/….png of one "
     "that this server holds"
@@ -37,7 +37,7 @@ class Picture:
 
     def load(self, store: ImageStore, limits: ImageLimits) -> Image.Image:
         """Return the picture as RGBA; raises `ImageError`."""
-        address = _ADDRESS.fullmatch(self.source)
+        address = ADDRESS.fullmatch(self.source)
         content = self._held(store, address[1]) if address else self._decoded()
         with self._named():
             return read_image(content, limits)
@@ -47,7 +47,7 @@ class Picture:
 
         Raises `ImageError`, also for a picture that the store holds and that is beyond `limits`.
         """
-        address = _ADDRESS.fullmatch(self.source)
+        address = ADDRESS.fullmatch(self.source)
         if address is None:
             return store.put(encode_png(self.load(store, limits)))
         with self._named():

@@ -1,22 +1,12 @@
 """The time that is left is told by the pace of the phase at hand: bytes, parts and steps go by differently."""
 
 from llm_dit.pipelines.base import Progress
-from server.inputs import EditLayerInput
 from server.jobs import Job, describe_loading
+from tests.server.inputs import EDIT
 
 
 def running() -> Job:
-    job_input = EditLayerInput(
-        image="",
-        instruction="make it blue",
-        num_inference_steps=50,
-        cfg_scale=4.0,
-        seed=1,
-        negative_prompt=" ",
-        shape="keep",
-        output_size="layer",
-    )
-    job = Job(job_input=job_input)
+    job = Job(job_input=EDIT)
     job.start()
     return job
 

@@ -5,26 +5,15 @@ from collections.abc import Sequence
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server.inputs import EditLayerInput
 from server.jobs import Job
 from server.line import FairLine
-
-JOB_INPUT = EditLayerInput(
-    image="",
-    instruction="make it blue",
-    num_inference_steps=50,
-    cfg_scale=4.0,
-    seed=1,
-    negative_prompt=" ",
-    shape="keep",
-    output_size="layer",
-)
+from tests.server.inputs import EDIT
 
 
 def filled(clients: Sequence[str]) -> FairLine:
     line = FairLine()
     for client in clients:
-        line.add(Job(job_input=JOB_INPUT, client=client))
+        line.add(Job(job_input=EDIT, client=client))
     return line
 
 
@@ -41,7 +30,7 @@ def test_who_comes_new_is_next_and_not_before_those_who_were_new_before() -> Non
     line = filled("aaa")
     assert line.pop().client == "a"
     for client in "bc":
-        line.add(Job(job_input=JOB_INPUT, client=client))
+        line.add(Job(job_input=EDIT, client=client))
     assert served(line) == "bcaa"
 
 
@@ -49,7 +38,7 @@ def test_a_client_cannot_gain_by_leaving_and_coming_back() -> None:
     line = filled("ab")
     assert [line.pop().client, line.pop().client] == ["a", "b"]
     for client in "aab":
-        line.add(Job(job_input=JOB_INPUT, client=client))
+        line.add(Job(job_input=EDIT, client=client))
     assert served(line) == "aba"
 
 
@@ -59,7 +48,7 @@ def test_nothing_is_lost_and_each_client_keeps_its_order(arrivals: list[str], ta
     jobs: list[Job] = []
     started: list[Job] = []
     for index, client in enumerate(arrivals):
-        jobs.append(Job(job_input=JOB_INPUT, client=client))
+        jobs.append(Job(job_input=EDIT, client=client))
         line.add(jobs[-1])
         if index < len(taken) and taken[index]:
             first = next(iter(line))
