@@ -17,6 +17,7 @@ from web.door.middleware import Door, warnings
 from web.door.tokens import Token
 from web.errors import add_error_handlers
 from web.middleware import BodyLimit, Envelope
+from web.page_files import PageFiles
 from web.routes import docs, engine, health, images, jobs, metrics, pages, projects, qwen_image, stacks
 from web.routes.login import login_routes
 from web.state import Offload, State
@@ -75,7 +76,7 @@ def create_app(settings: Settings, pipeline: str | None = None) -> FastAPI:
     for routes in (qwen_image, stacks, projects, jobs, images, engine, health, metrics, docs, pages):
         app.include_router(routes.router)
     app.include_router(login_routes(token))
-    app.mount("/static", pages.PageFiles(), name="static")
+    app.mount("/static", PageFiles(), name="static")
     return app
 
 

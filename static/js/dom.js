@@ -1,58 +1,54 @@
-// @ts-check
 /**
- * Build an element. `on…` keys are listeners, `class`, `role`, `for`, `popover`, `data-…` and `aria-…` attributes, the rest properties.
+ * Build an element: its tag and classes as "tag.class.class", then in any order properties, children, and nulls, which
+ * count for nothing. `on…` keys are listeners, `class`, `role`, `for`, `popover`, `data-…` and `aria-…` attributes.
  *
- * @template {keyof HTMLElementTagNameMap} K
- * @param {K} tag
- * @param {Record<string, unknown>} [props]
- * @param {...(Node | string | null)} children
- * @returns {HTMLElementTagNameMap[K]}
+ * @template {string} S
+ * @param {S} what
+ * @param {...(Record<string, unknown> | Node | string | null)} parts
+ * @returns {Built<S>}
  */
-export function h(tag, props = {}, ...children) {
+export function h(what, ...parts) {
+  const [tag, ...classes] = what.split(".");
   const element = document.createElement(tag);
-  for (const [key, value] of Object.entries(props)) {
-    if (key.startsWith("on")) element.addEventListener(key.slice(2), /** @type {EventListener} */ (value));
-    else if (/^(class|role|for|popover|data-.*|aria-.*)$/.test(key)) setAttribute(element, key, value);
-    else Reflect.set(element, key, value);
+  if (tag === "button") setAttribute(element, "type", "button");
+  if (classes.length > 0) element.className = classes.join(" ");
+  for (const part of parts) {
+    if (part instanceof Node || typeof part === "string") element.append(part);
+    else Object.entries(part ?? {}).forEach(([key, value]) => setProperty(element, key, value));
   }
-  element.append(...children.filter((child) => child !== null));
-  return element;
+  return /** @type {Built<S>} */ (element);
 }
 
-/**
- * Set an attribute, or take it away for null and undefined.
- * @param {Element} element
- * @param {string} name
- * @param {unknown} value
- */
+/** @param {Element} element @param {string} key @param {unknown} value */
+function setProperty(element, key, value) {
+  if (key.startsWith("on")) element.addEventListener(key.slice(2), /** @type {EventListener} */ (value));
+  else if (/^(class|role|for|popover|data-.*|aria-.*)$/.test(key)) setAttribute(element, key, value);
+  else Reflect.set(element, key, value);
+}
+
+/** Set an attribute, or take it away for null and undefined. @param {Element} element @param {string} name @param {unknown} value */
 export function setAttribute(element, name, value) {
   if (value === null || value === undefined) element.removeAttribute(name);
   else if (element.getAttribute(name) !== String(value)) element.setAttribute(name, String(value));
 }
 
-/**
- * Change text only where it differs, so that screen readers and selections are left in peace.
- * @param {Element} element
- * @param {string} text
- */
+/** What screen readers say of an element, and what is read under the pointer. @param {Element} element @param {string} label @param {string} [title] */
+export function setLabel(element, label, title = label) {
+  setAttribute(element, "aria-label", label);
+  setAttribute(element, "title", title);
+}
+
+/** Change text only where it differs, so that screen readers and selections are left in peace. @param {Element} element @param {string} text */
 export function setText(element, text) {
   if (element.textContent !== text) element.textContent = text;
 }
 
-/**
- * Show a value in a field without moving the caret of somebody who types in it.
- * @param {HTMLInputElement | HTMLTextAreaElement} field
- * @param {string} value
- */
+/** Show a value without moving the caret of somebody who types. @param {HTMLInputElement | HTMLTextAreaElement} field @param {string} value */
 export function setValue(field, value) {
   if (field.value !== value) field.value = value;
 }
 
-/**
- * Put a value on a slider and colour its track up to the thumb.
- * @param {HTMLInputElement} slider
- * @param {number} value
- */
+/** Put a value on a slider and color its track up to the thumb. @param {HTMLInputElement} slider @param {number} value */
 export function setSlider(slider, value) {
   setValue(slider, String(value));
   const [min, max] = [Number(slider.min), Number(slider.max)];
@@ -60,8 +56,7 @@ export function setSlider(slider, value) {
 }
 
 /** Whether a key event belongs to a field that takes text. @param {Event} event */
-export function isTyping(event) {
-  const target = event.target;
+export function isTyping({ target }) {
   if (target instanceof HTMLInputElement) return !["range", "radio", "checkbox", "file"].includes(target.type);
   return target instanceof HTMLTextAreaElement || target instanceof HTMLSelectElement;
 }

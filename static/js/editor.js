@@ -1,4 +1,3 @@
-// @ts-check
 import { createActions } from "./actions/actions.js";
 import { h } from "./dom.js";
 import { listenToKeys } from "./shortcuts.js";
@@ -11,12 +10,12 @@ import { createStage } from "./views/stage.js";
 /**
  * Everything that needs a picture. The start page does without, so it is loaded when the first picture comes in.
  *
- * @param {import("./actions/start.js").Context} context
- * @param {import("./actions/start.js").Start} start
+ * @param {Context} context
+ * @param {Start} start
  * @param {{desk: HTMLElement, foot: HTMLElement, welcome: HTMLElement, notices: HTMLElement}} places   what it takes the place of, or goes on with
  * @param {(part: () => unknown, follow: () => void) => void} whenever
  * @param {() => void} openHelp
- * @returns {import("./types.js").View[]}
+ * @returns {View[]}
  */
 export function createEditor(context, start, { desk, foot, welcome, notices }, whenever, openHelp) {
   const { store, bitmaps } = context;

@@ -1,10 +1,4 @@
-// @ts-check
-/**
- * Every word the page says, in the reader's language. The words are in static/i18n, one file a language.
- *
- * @typedef {keyof typeof import("../i18n/en.json")} Key
- * @typedef {Record<string, string | number>} Values
- */
+/** Every word the page says, in the reader's language. The words are in static/i18n, one file a language. */
 
 /** @type {readonly {tag: string, name: string}[]} */
 export const LANGUAGES = Object.freeze([
@@ -20,11 +14,7 @@ export const language = document.documentElement.lang;
 const words = await (await fetch(`/static/i18n/${language}.json`)).json();
 const plurals = new Intl.PluralRules(language);
 
-/**
- * The words of a key, with values in their places.
- * @param {Key} key
- * @param {Values} [values]
- */
+/** The words of a key, with values in their places. @param {Key} key @param {Values} [values] */
 export const t = (key, values = {}) => words[key].replace(/\{(\w+)\}/g, (_, name) => String(values[name]));
 
 /**

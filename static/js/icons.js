@@ -1,8 +1,7 @@
-// @ts-check
 const SVG = "http://www.w3.org/2000/svg";
 
 /** Our own strokes on a 24 × 24 grid. */
-const PATHS = {
+export const PATHS = {
   logo: ["M12 3 21 8 12 13 3 8z", "m3 12 9 5 9-5", "m3 16 9 5 9-5"],
   undo: ["M8 5 4 9l4 4", "M4 9h10a6 6 0 0 1 0 12h-3"],
   redo: ["m16 5 4 4-4 4", "M20 9H10a6 6 0 0 0 0 12h3"],
@@ -44,12 +43,7 @@ const PATHS = {
   plus: ["M12 6v12M6 12h12"],
 };
 
-/** @typedef {keyof typeof PATHS} IconName */
-
-/**
- * @param {IconName} name
- * @returns {SVGSVGElement}
- */
+/** @param {IconName} name @returns {SVGSVGElement} */
 export function icon(name) {
   const svg = document.createElementNS(SVG, "svg");
   svg.setAttribute("viewBox", "0 0 24 24");
@@ -59,10 +53,7 @@ export function icon(name) {
   return svg;
 }
 
-/**
- * @param {SVGSVGElement} svg
- * @param {IconName} name
- */
+/** @param {SVGSVGElement} svg @param {IconName} name */
 export function setIcon(svg, name) {
   if (svg.dataset.icon === name) return;
   svg.dataset.icon = name;

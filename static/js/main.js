@@ -1,4 +1,3 @@
-// @ts-check
 import { createStart } from "./actions/start.js";
 import { h, isTyping, setText } from "./dom.js";
 import { t } from "./i18n.js";
@@ -7,12 +6,12 @@ import { engineState } from "./state/engine.js";
 import { initialState } from "./state/initial.js";
 import { loadSpeeds } from "./state/storage.js";
 import { Store } from "./state/store.js";
-import { api } from "./transport/api.js";
-import { createConflictBar } from "./views/conflict-bar.js";
+import { api, messageOf } from "./transport/api.js";
+import { createBars } from "./views/bars.js";
 import { createDrop } from "./views/drop.js";
 import { createHeader } from "./views/header.js";
 import { createEngineDialog, createHelpDialog } from "./views/info-dialogs.js";
-import { createBrokenBar, createNotice, createOfflineBar } from "./views/notice.js";
+import { createNotice } from "./views/notice.js";
 import { createProjectsDialog } from "./views/projects-dialog.js";
 import { createWelcome } from "./views/welcome.js";
 
@@ -20,7 +19,14 @@ const store = new Store({ ...initialState(), speeds: loadSpeeds() });
 const bitmaps = createBitmaps(api);
 /** @type {Promise<void> | null} */
 let editor = null;
-const context = { store, api, bitmaps, loadEditor: () => (editor ??= loadEditor()) };
+/** @type {Context} */
+const context = {
+  store,
+  api,
+  bitmaps,
+  tryTo: (work) => work().catch((error) => store.say(messageOf(error))),
+  loadEditor: () => (editor ??= loadEditor()),
+};
 const start = createStart(context);
 const { actions } = start;
 
@@ -28,19 +34,19 @@ const engineDialog = createEngineDialog();
 const helpDialog = createHelpDialog();
 const projectsDialog = createProjectsDialog(actions);
 const header = createHeader(actions, { openEngine: engineDialog.open, openHelp: helpDialog.open, openProjects: projectsDialog.open });
-const bars = [createOfflineBar(actions), createBrokenBar(engineDialog.open), createConflictBar(actions)];
+const bars = createBars(actions, engineDialog.open);
 const welcome = createWelcome(actions, projectsDialog.open);
 const notice = createNotice(actions);
-const idle = h("p", { class: "job-facts hint" });
-const foot = h("footer", { class: "job-bar" }, idle);
-const desk = h("main", { class: "desk" }, h("section", { class: "stage", id: "stage", tabIndex: -1, "aria-label": t("stage.region") }, welcome.element));
-const waiting = { render: (/** @type {import("./types.js").State} */ { status, reachable }) => setText(idle, t(`job.idle.${engineState(status, reachable)}`)) };
-/** @type {{render: (state: import("./types.js").State) => void}[]} */
-const views = [header, ...bars, welcome, notice, engineDialog, projectsDialog, waiting];
+const idle = h("p.job-facts.hint");
+const foot = h("footer.job-bar", idle);
+const desk = h("main.desk", h("section.stage", { id: "stage", tabIndex: -1, "aria-label": t("stage.region") }, welcome.element));
+const waiting = { render: (/** @type {State} */ { status, reachable }) => setText(idle, t(`job.idle.${engineState(status, reachable)}`)) };
+/** @type {{render: (state: State) => void}[]} */
+const views = [header, bars, welcome, notice, engineDialog, projectsDialog, waiting];
 
 document.body.prepend(
-  h("a", { class: "skip-link", href: "#stage" }, t("skip")),
-  h("div", { class: "app" }, header.element, h("div", { class: "bars" }, ...bars.map((bar) => bar.element)), desk, foot),
+  h("a.skip-link", { href: "#stage" }, t("skip")),
+  h("div.app", header.element, bars.element, desk, foot),
   createDrop(actions),
   notice.element,
   ...[engineDialog, helpDialog, projectsDialog].map((dialog) => dialog.element),

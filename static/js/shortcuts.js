@@ -1,4 +1,3 @@
-// @ts-check
 import { setVisible, showOnly } from "./commands/look.js";
 import { flip } from "./commands/place.js";
 import { isTyping } from "./dom.js";
@@ -10,27 +9,28 @@ const FAR = 10;
 /**
  * Keys that work wherever the focus is, except in text fields and under a modal.
  *
- * @param {import("./types.js").Store} store
- * @param {import("./types.js").Actions} actions
+ * @param {Store} store
+ * @param {Actions} actions
  * @param {ReturnType<typeof import("./views/stage.js").createStage>} stage
  * @param {ReturnType<typeof import("./views/layer-list.js").createLayerList>} layers
  */
 export function listenToKeys(store, actions, stage, layers) {
   const selected = () => findLayer(store.state.doc, store.state.selected);
-  const showing = (/** @type {import("./types.js").Mode} */ mode) => () => actions.show(store.state.mode === mode ? "layers" : mode);
+  const showing = (/** @type {Mode} */ mode) => () => actions.show(store.state.mode === mode ? "layers" : mode);
 
   /** @type {Record<string, () => void>} */
   const keys = {
     "+": () => stage.zoomBy(1.25),
     "=": () => stage.zoomBy(1.25),
     "-": () => stage.zoomBy(0.8),
-    0: () => stage.toFit(),
+    0: stage.toFit,
     1: () => stage.zoomTo(1),
+    s: showing("slider"),
     o: showing("original"),
     d: showing("difference"),
   };
 
-  /** @type {Record<string, (layer: import("./types.js").Layer) => void>} */
+  /** @type {Record<string, (layer: Layer) => void>} */
   const layerKeys = {
     ArrowUp: () => selectBy(1),
     ArrowDown: () => selectBy(-1),
@@ -79,7 +79,7 @@ export function listenToKeys(store, actions, stage, layers) {
     const step = STEPS[key];
     if (step !== undefined && layer !== null && stage.hasFocus()) {
       const by = event.shiftKey ? FAR : 1;
-      return () => stage.nudge(step[0] * by, step[1] * by);
+      return () => actions.nudge(layer, step[0] * by, step[1] * by);
     }
     // Arrows belong to sliders and choices that have the focus.
     const onField = event.target instanceof HTMLInputElement && step !== undefined;

@@ -1,4 +1,3 @@
-// @ts-check
 import { many, t } from "./i18n.js";
 
 /** Numbers as the page says them. */

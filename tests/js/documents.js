@@ -12,8 +12,8 @@ export function docOf(...ids) {
   return withLayers({ ...EMPTY_DOC, picture: PICTURE, width: 100, height: 80, made: ids }, layers);
 }
 
-/** The stack, bottom to top, as `docOf` takes it. @param {import("../../static/js/types.js").Doc} doc */
+/** The stack, bottom to top, as `docOf` takes it. @param {Doc} doc */
 export const stackOf = (doc) => doc.layers.map(({ id, group }) => (group === "" ? id : `${id}:${group}`));
 
-/** @param {import("../../static/js/types.js").Doc} doc */
+/** @param {Doc} doc */
 export const timelineOf = (doc) => ({ doc, past: [], future: [] });

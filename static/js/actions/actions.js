@@ -1,4 +1,3 @@
-// @ts-check
 import { createClipboard } from "./clipboard.js";
 import { createComparison } from "./comparison.js";
 import { createDecompose } from "./decompose.js";
@@ -7,11 +6,7 @@ import { createExports } from "./exports.js";
 import { createLayers } from "./layers.js";
 import { createSplit } from "./split.js";
 
-/**
- * Everything the page can do once there is a picture.
- * @param {import("./start.js").Context} context
- * @param {import("./start.js").Start} start
- */
+/** Everything the page can do once there is a picture. @param {Context} context @param {Start} start */
 export function createActions(context, { history, jobs, actions }) {
   const edits = createEdits(context, jobs, history);
   const decompose = createDecompose(context, jobs);

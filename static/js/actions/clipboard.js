@@ -1,26 +1,25 @@
-// @ts-check
 import { t } from "../i18n.js";
 import { flatten } from "../images/flatten.js";
 import { messageOf } from "../transport/api.js";
 
-/** Pictures to the clipboard, where the browser lets a page do that. @param {import("./start.js").Context} context */
+/** Pictures to the clipboard, where the browser lets a page do that. @param {Context} context */
 export function createClipboard({ store, api, bitmaps }) {
   /** @param {Promise<Blob>} picture @param {() => void} save   what can be done instead */
   async function copy(picture, save) {
     // On plain HTTP from another host there is no clipboard to write to.
     if (navigator.clipboard?.write === undefined) {
-      return store.update({ notice: { text: t("notice.cannotCopy"), action: { label: t("notice.savePng"), run: save } } });
+      return store.say(t("notice.cannotCopy"), { label: t("notice.savePng"), run: save });
     }
     try {
       await navigator.clipboard.write([new ClipboardItem({ "image/png": picture })]);
-      return store.update({ notice: { text: t("notice.copied"), action: null } });
+      return store.say(t("notice.copied"));
     } catch (error) {
-      return store.update({ notice: { text: messageOf(error), action: { label: t("notice.savePng"), run: save } } });
+      return store.say(messageOf(error), { label: t("notice.savePng"), run: save });
     }
   }
 
   return {
-    /** @param {import("../types.js").Layer} layer @param {() => void} save */
+    /** @param {Layer} layer @param {() => void} save */
     copyLayer: (layer, save) => copy(api.image(layer.image), save),
 
     /** @param {() => void} save */

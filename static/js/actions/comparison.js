@@ -1,4 +1,3 @@
-// @ts-check
 import { compareImages } from "../images/fidelity.js";
 import { flatten } from "../images/flatten.js";
 import { messageOf } from "../transport/api.js";
@@ -7,7 +6,7 @@ import { messageOf } from "../transport/api.js";
 const SIDE_PX = 1024;
 const PAUSE_MS = 250;
 
-/** The stack next to the original: shown, and measured. @param {import("./start.js").Context} context */
+/** The stack next to the original: shown, and measured. @param {Context} context */
 export function createComparison({ store, bitmaps }) {
   let pending = 0;
 
@@ -30,7 +29,7 @@ export function createComparison({ store, bitmaps }) {
   return {
     measureSoon,
 
-    /** @param {import("../types.js").Mode} mode */
+    /** @param {Mode} mode */
     show: (mode) => {
       store.update({ mode });
       measureSoon();

@@ -1,19 +1,15 @@
-// @ts-check
 import { decomposed } from "../commands/picture.js";
 import { t } from "../i18n.js";
+import { isDecomposing } from "../state/jobs.js";
 import { isSeed } from "../state/seed.js";
 import { messageOf } from "../transport/api.js";
 import { exactly, layerCount } from "../words.js";
 
-/**
- * Taking the picture apart.
- * @param {import("./start.js").Context} context
- * @param {import("./jobs.js").Jobs} jobs
- */
+/** Taking the picture apart. @param {Context} context @param {Jobs} jobs */
 export function createDecompose({ store, api }, jobs) {
   async function decompose() {
-    const { doc, sending } = store.state;
-    if (doc.picture === null || sending || isDecomposing(store.state)) return;
+    const { doc } = store.state;
+    if (doc.picture === null || isDecomposing(store.state)) return;
     if (!isSeed(store.state.settings.seed)) return;
     const { picture } = doc;
     const work = workOf(store.state, picture);
@@ -28,34 +24,23 @@ export function createDecompose({ store, api }, jobs) {
     }
   }
 
-  /**
-   * @param {import("../types.js").Job} job
-   * @param {{picture: import("../types.js").Picture, work?: number}} purpose
-   */
+  /** @param {Job} job @param {{picture: Picture, work?: number}} purpose */
   function finish(job, { picture, work }) {
-    if (job.status === "canceled") return store.update({ notice: { text: t("notice.canceled"), action: null } });
+    if (job.status === "canceled") return store.say(t("notice.canceled"));
     if (job.status === "failed") return store.update({ sourceError: job.error?.message ?? t("error.unexpected") });
     const answer = job.result;
     const { engine, generation_time: seconds } = answer;
     const speeds = work ? { ...store.state.speeds, [engine]: seconds / work } : store.state.speeds;
     store.run(decomposed(picture, answer, job.id), { speeds, mode: "layers" });
     const { layers } = store.state.doc;
-    const text = t("notice.decomposed", { layers: layerCount(layers.length), time: exactly(seconds) });
-    store.update({ selected: layers.at(-1)?.id ?? null, notice: { text, action: null } });
+    store.update({ selected: layers.at(-1)?.id ?? null });
+    return store.say(t("notice.decomposed", { layers: layerCount(layers.length), time: exactly(seconds) }));
   }
 
   return { finish, actions: { decompose } };
 }
 
-/** @param {import("../types.js").State} state */
-export const isDecomposing = (state) =>
-  state.sending || Object.values(state.jobs).some((tracked) => tracked.purpose.kind === "decompose");
-
-/**
- * What is asked of the server for a picture, by the settings at hand.
- * @param {import("../types.js").State} state
- * @param {{image: string}} picture
- */
+/** What is asked of the server for a picture, by the settings at hand. @param {State} state @param {{image: string}} picture */
 export function requestFor({ settings, status }, picture) {
   const body = { image: picture.image, layer_num: settings.layerNum, seed: settings.seed, ...sizeFor(settings.size) };
   if (status?.engine === "classical") return body;
@@ -65,7 +50,7 @@ export function requestFor({ settings, status }, picture) {
 /** What a model works at when the layers are wanted at the original size. */
 const MODEL_RESOLUTION = 1024;
 
-/** @param {import("../types.js").Size} size */
+/** @param {Size} size */
 function sizeFor(size) {
   if (size === "original") return { resolution: MODEL_RESOLUTION, output_size: "original" };
   return { resolution: Number(size), output_size: "model" };
@@ -73,7 +58,7 @@ function sizeFor(size) {
 
 /**
  * The size that the model gives a picture: about resolution² pixels, aspect kept, sides multiples of 32.
- * @param {import("../types.js").Picture} picture
+ * @param {Picture} picture
  * @param {number} resolution
  */
 function bucket(picture, resolution) {
@@ -89,19 +74,15 @@ const MODEL_FRAMES = 2;
 
 /**
  * The size that a picture is worked on at. The model has its own; only the classical engine works at any.
- * @param {import("../types.js").State} state
- * @param {import("../types.js").Picture} picture
+ * @param {State} state
+ * @param {Picture} picture
  */
 export function workingSize({ settings, status }, picture) {
   if (settings.size !== "original") return bucket(picture, Number(settings.size));
   return status?.engine === "classical" ? picture : bucket(picture, MODEL_RESOLUTION);
 }
 
-/**
- * How much there is to do, in megapixels: of every layer, and with a model at every step.
- * @param {import("../types.js").State} state
- * @param {import("../types.js").Picture} picture
- */
+/** How much there is to do, in megapixels: of every layer, and with a model at every step. @param {State} state @param {Picture} picture */
 export function workOf(state, picture) {
   const { width, height } = workingSize(state, picture);
   const { layerNum, steps } = state.settings;
@@ -109,7 +90,7 @@ export function workOf(state, picture) {
   return ((width * height) / 1e6) * passes;
 }
 
-/** Seconds that a decomposition may take, or null when none was made yet. @param {import("../types.js").State} state */
+/** Seconds that a decomposition may take, or null when none was made yet. @param {State} state */
 export function estimate(state) {
   const speed = state.speeds[state.status?.engine ?? ""];
   return state.doc.picture === null || speed === undefined ? null : speed * workOf(state, state.doc.picture);

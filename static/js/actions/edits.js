@@ -1,4 +1,3 @@
-// @ts-check
 import { add } from "../commands/stack.js";
 import { discardVersion, layerFrom, useVersion } from "../commands/versions.js";
 import { t } from "../i18n.js";
@@ -9,20 +8,15 @@ import { newId } from "../state/ids.js";
 import { isSeed } from "../state/seed.js";
 import { codeOf, messageOf } from "../transport/api.js";
 
-/**
- * @typedef {import("../types.js").Edit} Edit
- * @typedef {import("../types.js").EditPurpose} EditPurpose
- */
-
 const MAX_TRIES = 12;
 
 /**
  * Editing one layer by instruction. The draft, the runs and what came of them belong to the layer, not to the modal, so
  * closing the modal loses nothing.
  *
- * @param {import("./start.js").Context} context
- * @param {import("./jobs.js").Jobs} jobs
- * @param {import("./history.js").History} history
+ * @param {Context} context
+ * @param {Jobs} jobs
+ * @param {Travel} history
  */
 export function createEdits({ store, api, bitmaps }, jobs, { run, undo }) {
   const edit = (/** @type {string} */ id) => editOf(store.state, id);
@@ -51,7 +45,7 @@ export function createEdits({ store, api, bitmaps }, jobs, { run, undo }) {
     setEdit(id, { sending: false });
   }
 
-  /** Whether that which is chosen runs, and is what the draft asks for: a second press is a slip. @param {import("../types.js").Layer} layer */
+  /** Whether that which is chosen runs, and is what the draft asks for: a second press is a slip. @param {Layer} layer */
   function isAtIt(layer) {
     const purpose = chosenOf(store.state, layer).run?.purpose;
     return purpose?.kind === "edit" && asksFor(edit(layer.id), purpose);
@@ -81,7 +75,7 @@ export function createEdits({ store, api, bitmaps }, jobs, { run, undo }) {
     notify(layerId, about.status === "canceled" ? "notice.editCanceled" : "notice.editFailed");
   }
 
-  /** @param {import("../types.js").Job} job @param {EditPurpose} purpose */
+  /** @param {Job} job @param {EditPurpose} purpose */
   async function finish({ id, status, error, result }, purpose) {
     if (status === "canceled") return fail(purpose, { id, status, reason: t("edit.canceled"), code: "canceled" });
     if (status === "failed") return fail(purpose, { id, status, reason: error?.message ?? t("error.unexpected"), code: error?.code ?? "" });
@@ -96,7 +90,7 @@ export function createEdits({ store, api, bitmaps }, jobs, { run, undo }) {
     }
   }
 
-  /** Every result is a version of its layer, whatever becomes of it. @param {any} result @param {EditPurpose} purpose @returns {Promise<import("../types.js").Version>} */
+  /** Every result is a version of its layer, whatever becomes of it. @param {any} result @param {EditPurpose} purpose @returns {Promise<Version>} */
   async function versionOf({ image, seed, engine, generation_time: seconds }, { layerId, before, instruction, shape }) {
     const layer = findLayer(store.state.doc, layerId);
     const kept = shape === "keep" ? layer?.versions.find((version) => version.image === before) : undefined;
@@ -108,11 +102,10 @@ export function createEdits({ store, api, bitmaps }, jobs, { run, undo }) {
   function notify(id, text) {
     const layer = findLayer(store.state.doc, id);
     if (layer === null || store.state.editing === id) return;
-    const action = { label: t("notice.review"), run: () => openEdit(id) };
-    store.update({ notice: { text: t(text, { name: layer.name }), action } });
+    store.say(t(text, { name: layer.name }), { label: t("notice.review"), run: () => openEdit(id) });
   }
 
-  /** A decision about the version that is chosen. @param {(layer: import("../types.js").Layer, index: number) => void} decide */
+  /** A decision about the version that is chosen. @param {(layer: Layer, index: number) => void} decide */
   const deciding = (decide) => (/** @type {string} */ id) => {
     const layer = findLayer(store.state.doc, id);
     if (layer !== null && isProposed(store.state, layer)) decide(layer, chosenOf(store.state, layer).index);
@@ -121,7 +114,7 @@ export function createEdits({ store, api, bitmaps }, jobs, { run, undo }) {
   /** @param {string} text */
   const undoable = (text) => ({ text, action: { label: t("notice.undo"), run: undo } });
 
-  /** Show an entry. Its instruction takes the place of one that belongs to another entry, never of what was typed. @param {string} id @param {import("../types.js").Chosen} chosen */
+  /** Show an entry. Its instruction takes the place of one that belongs to another entry, never of what was typed. @param {string} id @param {Chosen} chosen */
   function chooseEdit(id, chosen) {
     const [layer, draft] = [findLayer(store.state.doc, id), edit(id)];
     if (layer === null) return;
@@ -141,7 +134,7 @@ export function createEdits({ store, api, bitmaps }, jobs, { run, undo }) {
       applyEdit,
       chooseEdit,
 
-      /** @param {Partial<import("../types.js").Versus>} patch */
+      /** @param {Partial<Versus>} patch */
       setVersus: (patch) => store.update({ versus: { ...store.state.versus, ...patch } }),
 
       /** Put the version in the layer's place. */
@@ -166,8 +159,8 @@ export function createEdits({ store, api, bitmaps }, jobs, { run, undo }) {
         const { tries, waiting } = edit(id);
         if (failed !== null) {
           setEdit(id, { chosen: null, tries: tries.filter((entry) => entry !== failed) });
-          const back = { label: t("notice.undo"), run: () => (setEdit(id, { tries, chosen: failed.id }), store.update({ notice: null })) };
-          return store.update({ notice: { text: t("notice.removed"), action: back } });
+          const back = () => (setEdit(id, { tries, chosen: failed.id }), store.update({ notice: null }));
+          return store.say(t("notice.removed"), { label: t("notice.undo"), run: back });
         }
         const left = waiting.filter((other) => other !== index);
         const notice = undoable(t("notice.discarded", { number: index + 1 }));
@@ -177,7 +170,7 @@ export function createEdits({ store, api, bitmaps }, jobs, { run, undo }) {
   };
 }
 
-/** @param {import("../types.js").State} state @param {EditPurpose} purpose @param {Edit} draft */
+/** @param {State} state @param {EditPurpose} purpose @param {Edit} draft */
 function requestFor({ status }, { before, instruction, shape, seed }, { steps, cfgScale }) {
   const body = { image: before, instruction, shape, seed };
   return status?.engine === "classical" ? body : { ...body, steps, cfg_scale: cfgScale };

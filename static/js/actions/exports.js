@@ -1,37 +1,25 @@
-// @ts-check
 import { t } from "../i18n.js";
 import { saveFile } from "../images/files.js";
-import { messageOf } from "../transport/api.js";
 import { stackOf } from "../transport/stack.js";
 
 const SUFFIXES = /** @type {Record<string, string>} */ ({ jpeg: "jpg" });
 const FLAT = ["png", "jpeg", "webp"];
 
-/** Taking the work home. @param {import("./start.js").Context} context */
-export function createExports({ store, api }) {
+/** Taking the work home. @param {Context} context */
+export function createExports({ store, api, tryTo }) {
   return {
     /** @param {string} format */
     exportStack: async (format) => {
       const { doc, project, exporting } = store.state;
       if (exporting !== null || doc.layers.length === 0) return;
+      const { width, height } = doc;
       store.update({ exporting: format });
-      try {
-        const body = { layers: stackOf(doc), width: doc.width, height: doc.height, format };
-        saveFile(await api.exportStack(body), fileName(project?.name ?? doc.picture?.name ?? "", format));
-        store.update({ exporting: null });
-      } catch (error) {
-        store.update({ exporting: null, notice: { text: messageOf(error), action: null } });
-      }
+      await tryTo(async () => saveFile(await api.exportStack({ layers: stackOf(doc), width, height, format }), fileName(project?.name ?? doc.picture?.name ?? "", format)));
+      store.update({ exporting: null });
     },
 
-    /** @param {import("../types.js").Layer} layer */
-    saveLayer: async (layer) => {
-      try {
-        saveFile(await api.image(layer.image), `${stem(layer.name) || "layer"}.png`);
-      } catch (error) {
-        store.update({ notice: { text: messageOf(error), action: null } });
-      }
-    },
+    /** @param {Layer} layer */
+    saveLayer: ({ image, name }) => tryTo(async () => saveFile(await api.image(image), `${stem(name) || "layer"}.png`)),
   };
 }
 

@@ -1,11 +1,10 @@
-// @ts-check
 import { t } from "../i18n.js";
 import { findLayer } from "../state/doc.js";
 
 /** How long keys may pause before the next press counts as another step. */
 const PAUSE_MS = 1000;
 
-/** Changes of the document, and back and forth through them. @param {import("./start.js").Context} context */
+/** Changes of the document, and back and forth through them. @param {Context} context */
 export function createHistory({ store }) {
   let ending = 0;
 
@@ -16,14 +15,11 @@ export function createHistory({ store }) {
     store[travel]();
     const { doc, selected } = store.state;
     const still = findLayer(doc, selected) === null ? (doc.layers.at(-1)?.id ?? null) : selected;
-    store.update({ selected: still, notice: { text: t(say, { label: t(step.title, step.about) }), action: null }, stageError: null });
+    store.update({ selected: still, stageError: null });
+    store.say(t(say, { label: t(step.title, step.about) }));
   }
 
-  /**
-   * Change the document. Commands of one gesture are one step until `endGesture`.
-   * @param {import("../types.js").Command} command
-   * @param {import("../state/store.js").ViewPatch} [patch]
-   */
+  /** Change the document. Commands of one gesture are one step until `endGesture`. @param {Command} command @param {ViewPatch} [patch] */
   function run(command, patch = {}) {
     clearTimeout(ending);
     return store.run(command, { notice: null, ...patch });
@@ -46,5 +42,3 @@ export function createHistory({ store }) {
     },
   };
 }
-
-/** @typedef {ReturnType<typeof createHistory>} History */

@@ -1,22 +1,17 @@
-// @ts-check
 import { t } from "../i18n.js";
 import { ApiError, messageOf } from "../transport/api.js";
 import { followJob, isOver } from "../transport/job-events.js";
 
-/**
- * @typedef {import("../types.js").Job} Job
- * @typedef {import("../types.js").Purpose} Purpose
- * @typedef {(job: Job, purpose: any) => void} Finish
- */
+/** @typedef {(job: Job, purpose: any) => void} Finish */
 
-/** The jobs of the project at hand: followed to their end, found again after a reload. @param {import("./start.js").Context} context */
+/** The jobs of the project at hand: followed to their end, found again after a reload. @param {Context} context */
 export function createJobs({ store, api }) {
   /** @type {Record<Purpose["kind"], Finish>} */
   let finish;
   /** @type {Map<string, () => void>} what stops following a job */
   const followed = new Map();
 
-  /** @param {string} id @param {Partial<import("../types.js").TrackedJob>} patch */
+  /** @param {string} id @param {Partial<TrackedJob>} patch */
   function patch(id, patch) {
     const tracked = store.state.jobs[id];
     if (tracked !== undefined) store.update({ jobs: { ...store.state.jobs, [id]: { ...tracked, ...patch } } });
@@ -82,7 +77,7 @@ export function createJobs({ store, api }) {
         patch(id, { canceling: false });
         // A job that is over already needs no word about it: its last event is on the way.
         if (error instanceof ApiError && error.status >= 400 && error.status < 500) return;
-        store.update({ notice: { text: messageOf(error), action: null } });
+        store.say(messageOf(error));
       }
     },
   };
@@ -90,5 +85,3 @@ export function createJobs({ store, api }) {
 
 /** Whether a job has got on since. @param {Job} before @param {Job} now */
 const goesOn = (before, now) => before.step !== now.step || before.phase !== now.phase || before.status !== now.status || before.position !== now.position;
-
-/** @typedef {ReturnType<typeof createJobs>} Jobs */

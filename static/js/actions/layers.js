@@ -1,4 +1,3 @@
-// @ts-check
 import { moveTo } from "../commands/place.js";
 import { duplicate, mergeDown, remove, reorder } from "../commands/stack.js";
 import { removeGroup } from "../commands/groups.js";
@@ -7,14 +6,9 @@ import { flatten } from "../images/flatten.js";
 import { coverageOf } from "../images/pixels.js";
 import { findLayer, indexOf, newLayer } from "../state/doc.js";
 import { newId } from "../state/ids.js";
-import { messageOf } from "../transport/api.js";
 
-/**
- * The stack.
- * @param {import("./start.js").Context} context
- * @param {import("./history.js").History} history
- */
-export function createLayers({ store, api, bitmaps }, { run, undo, endKeys }) {
+/** The stack. @param {Context} context @param {Travel} history */
+export function createLayers({ store, api, bitmaps, tryTo }, { run, undo, endKeys }) {
   /** What to select once a layer is gone: the one that takes its place. @param {string} id */
   function neighbour(id) {
     const { layers } = store.state.doc;
@@ -38,13 +32,13 @@ export function createLayers({ store, api, bitmaps }, { run, undo, endKeys }) {
       if (layer !== undefined) store.update({ selected: layer.id });
     },
 
-    /** @param {import("../types.js").Layer} layer @param {number} index   of the stack, 0 at the bottom @param {string} [group] */
+    /** @param {Layer} layer @param {number} index   of the stack, 0 at the bottom @param {string} [group] */
     reorder: (layer, index, group) => {
       const { length } = store.state.doc.layers;
       if (run(reorder(layer, index, group))) store.update({ spoken: t("layers.moved", { name: layer.name, place: length - index, count: length }) });
     },
 
-    /** Move a layer by so many pixels; presses in a row are one step. @param {import("../types.js").Layer} layer @param {number} dx @param {number} dy */
+    /** Move a layer by so many pixels; presses in a row are one step. @param {Layer} layer @param {number} dx @param {number} dy */
     nudge: (layer, dx, dy) => {
       run(moveTo(layer, layer.x + dx, layer.y + dy));
       const { x = 0, y = 0 } = findLayer(store.state.doc, layer.id) ?? {};
@@ -52,13 +46,13 @@ export function createLayers({ store, api, bitmaps }, { run, undo, endKeys }) {
       endKeys();
     },
 
-    /** @param {import("../types.js").Layer} layer */
+    /** @param {Layer} layer */
     duplicate: (layer) => {
       const id = newId();
       run(duplicate(layer, id), { selected: id });
     },
 
-    /** @param {import("../types.js").Layer} layer */
+    /** @param {Layer} layer */
     remove: (layer) => {
       const { selected } = store.state;
       run(remove(layer), { selected: selected === layer.id ? neighbour(layer.id) : selected, notice: deleted(layer.name) });
@@ -77,21 +71,19 @@ export function createLayers({ store, api, bitmaps }, { run, undo, endKeys }) {
       store.update({ folded: folded.includes(name) ? folded.filter((other) => other !== name) : [...folded, name] });
     },
 
-    /** Make one picture of a layer and the one below it. @param {import("../types.js").Layer} upper */
+    /** Make one picture of a layer and the one below it. @param {Layer} upper */
     mergeDown: async (upper) => {
       const { doc } = store.state;
       const lower = doc.layers[indexOf(doc, upper.id) - 1];
       if (lower === undefined) return;
-      try {
+      await tryTo(async () => {
         const picture = await flatten([lower, upper], doc, bitmaps);
         const [{ image }, coverage] = [await api.upload(await picture.toBlob()), coverageOf(picture.canvas)];
         const { name, group } = lower;
         const { width, height } = doc;
         const merged = newLayer({ id: newId(), name, group, image, width, height, coverage });
         run(mergeDown(upper, merged), { selected: merged.id });
-      } catch (error) {
-        store.update({ notice: { text: messageOf(error), action: null } });
-      }
+      });
     },
   };
 }

@@ -1,4 +1,3 @@
-// @ts-check
 import { openPicture } from "../commands/picture.js";
 import { add } from "../commands/stack.js";
 import { t } from "../i18n.js";
@@ -13,10 +12,10 @@ import { messageOf } from "../transport/api.js";
 
 /**
  * Bringing pictures in.
- * @param {import("./start.js").Context} context
+ * @param {Context} context
  * @param {(name: string) => Promise<void>} makeRoom   before another picture takes the place of the one at hand
  */
-export function createPicture({ store, api, bitmaps, loadEditor }, makeRoom) {
+export function createPicture({ store, api, bitmaps, tryTo, loadEditor }, makeRoom) {
   let latest = 0;
 
   /**
@@ -28,7 +27,7 @@ export function createPicture({ store, api, bitmaps, loadEditor }, makeRoom) {
   async function open(file, name, preview) {
     latest += 1;
     const mine = latest;
-    store.update({ upload: { name, preview, error: null }, sourceError: null, notice: null });
+    store.update({ upload: { name, preview }, sourceError: null, notice: null });
     try {
       const [stored] = await Promise.all([uploadable(new File([file], name, { type: file.type })).then(api.upload), loadEditor()]);
       if (mine !== latest) return;
@@ -49,15 +48,13 @@ export function createPicture({ store, api, bitmaps, loadEditor }, makeRoom) {
   async function addLayer(file) {
     const { doc, selected } = store.state;
     const name = nameOf(file);
-    try {
+    await tryTo(async () => {
       const { image, width, height } = await api.upload(await uploadable(file));
       const coverage = coverageOf(await bitmaps.load(image));
       const layer = newLayer({ id: newId(), name, image, width, height, coverage, ...placeInside({ width, height }, doc) });
-      const notice = { text: t("notice.added", { name }), action: null };
-      store.run(add(layer, selected), { selected: layer.id, mode: "layers", notice });
-    } catch (error) {
-      store.update({ notice: { text: messageOf(error), action: null } });
-    }
+      store.run(add(layer, selected), { selected: layer.id, mode: "layers" });
+      store.say(t("notice.added", { name }));
+    });
   }
 
   /** @param {File | null} file */
@@ -69,7 +66,7 @@ export function createPicture({ store, api, bitmaps, loadEditor }, makeRoom) {
     /** A layer more, or the first picture of all. @param {File | null} file */
     addPicture: (file) => {
       if (store.state.doc.layers.length === 0) return openFile(file);
-      return file === null ? store.update({ notice: { text: t("error.notAPicture"), action: null } }) : addLayer(file);
+      return file === null ? store.say(t("error.notAPicture")) : addLayer(file);
     },
 
     /** @param {Sample} sample */
@@ -82,7 +79,7 @@ export function createPicture({ store, api, bitmaps, loadEditor }, makeRoom) {
       }
     },
 
-    /** @param {Partial<import("../types.js").Settings>} settings */
+    /** @param {Partial<Settings>} settings */
     set: (settings) => store.update({ settings: { ...store.state.settings, ...settings } }),
   };
 }

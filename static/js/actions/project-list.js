@@ -1,18 +1,14 @@
-// @ts-check
 import { t } from "../i18n.js";
 import { saveFile } from "../images/files.js";
-import { messageOf } from "../transport/api.js";
 
 /**
  * What can be done with a project, be it the one at hand or another one of the list.
  *
- * @param {import("./start.js").Context} context
- * @param {import("./saving.js").Saving} saving
+ * @param {Context} context
+ * @param {SavingWork} saving
  * @param {{go: (address: string) => Promise<unknown>, listProjects: () => Promise<unknown>}} projects
  */
-export function createProjectList({ store, api }, saving, { go, listProjects }) {
-  const say = (/** @type {string} */ text, /** @type {import("../types.js").Notice["action"]} */ action = null) => store.update({ notice: { text, action } });
-  const tryTo = (/** @type {() => Promise<unknown>} */ work) => work().catch((error) => say(messageOf(error)));
+export function createProjectList({ store, api, tryTo }, saving, { go, listProjects }) {
   const isAtHand = (/** @type {string} */ id) => store.state.project?.id === id;
 
   return {
@@ -44,14 +40,14 @@ export function createProjectList({ store, api }, saving, { go, listProjects }) 
         await api.projects.remove(id);
         if (open) await go("/");
         await listProjects();
-        say(t("project.deleted", { name }), {
+        store.say(t("project.deleted", { name }), {
           label: t("notice.undo"),
           run: () =>
             tryTo(async () => {
               await api.projects.restore(id);
               if (open) await go(`/p/${id}`);
               else await listProjects();
-              say(t("project.restored", { name }));
+              store.say(t("project.restored", { name }));
             }),
         });
       }),
@@ -68,7 +64,7 @@ export function createProjectList({ store, api }, saving, { go, listProjects }) 
       tryTo(async () => {
         const project = await api.projects.importFile(file);
         await go(`/p/${project.id}`);
-        say(t("project.imported", { name: project.name }));
+        store.say(t("project.imported", { name: project.name }));
       }),
   };
 }

@@ -1,4 +1,3 @@
-// @ts-check
 import { t } from "../i18n.js";
 import { AT_HAND, EMPTY_TIMELINE } from "../state/initial.js";
 import { restore, sameWork, snapshot } from "../state/snapshot.js";
@@ -10,15 +9,11 @@ const ADDRESS = /^\/p\/([\w-]+)$/;
 /**
  * Projects: each picture is one, kept by the server, with an address of its own.
  *
- * @param {import("./start.js").Context} context
- * @param {import("./saving.js").Saving} saving
- * @param {import("./jobs.js").Jobs} jobs
+ * @param {Context} context
+ * @param {SavingWork} saving
+ * @param {Jobs} jobs
  */
-export function createProjects({ store, api, loadEditor }, saving, jobs) {
-  const say = (/** @type {string} */ text, /** @type {import("../types.js").Notice["action"]} */ action = null) => store.update({ notice: { text, action } });
-
-  const tryTo = (/** @type {() => Promise<unknown>} */ work) => work().catch((error) => say(messageOf(error)));
-
+export function createProjects({ store, api, tryTo, loadEditor }, saving, jobs) {
   /** Ask which projects there are; null where the server keeps none. */
   async function listProjects() {
     const projects = await api.projects.list().catch((error) => (statusOf(error) === 404 ? null : store.state.projects));
@@ -35,7 +30,7 @@ export function createProjects({ store, api, loadEditor }, saving, jobs) {
     saving.settle();
   }
 
-  /** @param {import("../transport/projects.js").FullProject} project @param {any} document @param {import("../state/store.js").ViewPatch} [patch] */
+  /** @param {FullProject} project @param {any} document @param {ViewPatch} [patch] */
   function take({ id, name, version, thumbnail = null }, document, patch = {}) {
     const { timeline, patch: kept } = document?.doc ? restore(document) : { timeline: EMPTY_TIMELINE, patch: {} };
     store.load(timeline, { ...AT_HAND, ...kept, project: { id, name, version, thumbnail }, ...patch });
@@ -73,7 +68,7 @@ export function createProjects({ store, api, loadEditor }, saving, jobs) {
       else if ((await listProjects()) === null) await takeWorkspace();
     } catch (error) {
       history.replaceState(null, "", "/");
-      say(statusOf(error) === 404 ? t("project.gone") : messageOf(error));
+      store.say(statusOf(error) === 404 ? t("project.gone") : messageOf(error));
       listProjects();
     } finally {
       store.update({ entering: false });
@@ -116,7 +111,7 @@ export function createProjects({ store, api, loadEditor }, saving, jobs) {
     store.update({ settings, upload });
     await create(name, snapshot(store.state));
     if (left === null) return;
-    say(t("project.opened", { name: left.name }), { label: t("project.back"), run: () => go(`/p/${left.id}`) });
+    store.say(t("project.opened", { name: left.name }), { label: t("project.back"), run: () => go(`/p/${left.id}`) });
   }
 
   /** Another tab has saved something. @param {{id: string, version: number}} news */
@@ -128,7 +123,8 @@ export function createProjects({ store, api, loadEditor }, saving, jobs) {
     await tryTo(async () => {
       const other = await api.projects.read(id);
       if (store.state.project?.id !== id || !saving.isClean()) return;
-      take(other, other.document, { selected, folded, mode, notice: { text: t("project.followed"), action: null } });
+      take(other, other.document, { selected, folded, mode });
+      store.say(t("project.followed"));
     });
   }
   saving.channel.addEventListener("message", (event) => hear(event.data));

@@ -1,4 +1,3 @@
-// @ts-check
 import { createThumbnails } from "../images/thumbnail.js";
 import { partsOf, sameWork, snapshot } from "../state/snapshot.js";
 import { forgetUnsaved, keepSpeeds, keepUnsaved, keepWorkspace } from "../state/storage.js";
@@ -12,7 +11,7 @@ const RETRY_MS = 5000;
  * Keeps the work: at once in this browser, a moment later on the server. What the server has not got yet outlives a
  * reload; what another tab has saved in the meantime is never written over.
  *
- * @param {import("./start.js").Context} context
+ * @param {Context} context
  */
 export function createSaving({ store, api, bitmaps }) {
   const thumbnailOf = createThumbnails(api, bitmaps);
@@ -74,7 +73,7 @@ export function createSaving({ store, api, bitmaps }) {
     }
   }
 
-  /** @param {import("../types.js").Project} project @param {unknown[]} parts @param {any} document */
+  /** @param {Project} project @param {unknown[]} parts @param {any} document */
   function written({ id, version, thumbnail }, parts, document) {
     if (store.state.project?.id !== id) return;
     [kept, base] = [parts, document];
@@ -84,12 +83,7 @@ export function createSaving({ store, api, bitmaps }) {
     else keep();
   }
 
-  /**
-   * @param {unknown} error
-   * @param {import("../types.js").Project} project
-   * @param {unknown[]} parts
-   * @param {any} document
-   */
+  /** @param {unknown} error @param {Project} project @param {unknown[]} parts @param {any} document */
   async function refused(error, project, parts, document) {
     if (store.state.project?.id !== project.id) return;
     // A project that another tab has deleted can still be kept, as a copy.
@@ -105,7 +99,7 @@ export function createSaving({ store, api, bitmaps }) {
    * Somebody else has saved the project, which may have been this page before its reload, or a tab that saw the same job
    * end. Who has done the same goes on from there; who has not is asked.
    *
-   * @param {import("../transport/projects.js").FullProject | null} other
+   * @param {FullProject | null} other
    * @param {unknown[]} parts
    * @param {any} document
    */
@@ -146,5 +140,3 @@ export function createSaving({ store, api, bitmaps }) {
     },
   };
 }
-
-/** @typedef {ReturnType<typeof createSaving>} Saving */

@@ -1,8 +1,7 @@
-// @ts-check
 const POLL_MS = 10_000;
 const POLL_SOON_MS = 3_000;
 
-/** Watching the server: which engine it runs, how long its queue is, whether it is there. @param {import("./start.js").Context} context */
+/** Watching the server: which engine it runs, how long its queue is, whether it is there. @param {Context} context */
 export function createService({ store, api }) {
   let timer = 0;
 

@@ -1,44 +1,30 @@
-// @ts-check
 import { layersOf } from "../commands/picture.js";
 import { split } from "../commands/stack.js";
 import { many, t } from "../i18n.js";
 import { findLayer } from "../state/doc.js";
-import { messageOf } from "../transport/api.js";
+import { atWork } from "../state/jobs.js";
 import { requestFor } from "./decompose.js";
 
-/**
- * Taking one layer apart, into a group in its place.
- * @param {import("./start.js").Context} context
- * @param {import("./jobs.js").Jobs} jobs
- */
-export function createSplit({ store, api }, jobs) {
-  /** @param {import("../types.js").Layer} layer */
+/** Taking one layer apart, into a group in its place. @param {Context} context @param {Jobs} jobs */
+export function createSplit({ store, api, tryTo }, jobs) {
+  /** @param {Layer} layer */
   async function splitLayer(layer) {
-    if (isSplitting(store.state, layer.id)) return;
+    if (atWork(store.state, "split", layer.id).length > 0) return;
     store.update({ notice: null });
-    try {
-      const { seed, ...settings } = store.state.settings;
-      const request = requestFor({ ...store.state, settings: { ...settings, seed: null, size: "original" } }, layer);
-      jobs.track(await api.decompose(request), { kind: "split", layerId: layer.id });
-    } catch (error) {
-      store.update({ notice: { text: messageOf(error), action: null } });
-    }
+    const settings = /** @type {Settings} */ ({ ...store.state.settings, seed: null, size: "original" });
+    await tryTo(async () => jobs.track(await api.decompose(requestFor({ ...store.state, settings }, layer)), { kind: "split", layerId: layer.id }));
   }
 
-  /**
-   * @param {import("../types.js").Job} job
-   * @param {import("../types.js").SplitPurpose} purpose
-   */
+  /** @param {Job} job @param {SplitPurpose} purpose */
   function finish(job, { layerId }) {
     const layer = findLayer(store.state.doc, layerId);
-    const say = (/** @type {string} */ text) => store.update({ notice: { text, action: null } });
-    if (job.status === "canceled") return say(t("notice.canceled"));
-    if (job.status === "failed") return say(job.error?.message ?? t("error.unexpected"));
-    if (layer === null) return say(t("notice.splitGone"));
+    if (job.status === "canceled") return store.say(t("notice.canceled"));
+    if (job.status === "failed") return store.say(job.error?.message ?? t("error.unexpected"));
+    if (layer === null) return store.say(t("notice.splitGone"));
     const parts = partsOf(layer, job);
-    if (parts.length < 2) return say(t("notice.splitNothing", { name: layer.name }));
+    if (parts.length < 2) return store.say(t("notice.splitNothing", { name: layer.name }));
     store.run(split(layer, parts), { selected: parts.at(-1)?.id ?? null });
-    return say(t("notice.split", { name: layer.name, layers: many("count.layers", parts.length) }));
+    return store.say(t("notice.split", { name: layer.name, layers: many("count.layers", parts.length) }));
   }
 
   return { finish, actions: { splitLayer } };
@@ -50,8 +36,8 @@ const REMNANT = 0.0005;
 /**
  * What a layer was taken apart into, each part where it lay within the layer. What is left of it at the bottom keeps its
  * name.
- * @param {import("../types.js").Layer} layer
- * @param {import("../types.js").Job} job
+ * @param {Layer} layer
+ * @param {Job} job
  */
 function partsOf(layer, { id, result }) {
   const { x, y, flipX, flipY, opacity, visible, blend } = layer;
@@ -59,6 +45,3 @@ function partsOf(layer, { id, result }) {
   const named = found.map((part, index) => (index === 0 ? { ...part, name: layer.name } : part));
   return named.map((part) => Object.freeze({ ...part, x, y, flipX, flipY, opacity, visible, blend, scale: (layer.scale * layer.width) / part.width }));
 }
-
-/** @param {import("../types.js").State} state @param {string} layerId */
-export const isSplitting = ({ jobs }, layerId) => Object.values(jobs).some(({ purpose }) => purpose.kind === "split" && purpose.layerId === layerId);

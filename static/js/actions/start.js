@@ -1,4 +1,3 @@
-// @ts-check
 import { createHistory } from "./history.js";
 import { createJobs } from "./jobs.js";
 import { createPicture } from "./picture.js";
@@ -10,13 +9,6 @@ import { createService } from "./service.js";
 /**
  * What the page can do before there is anything to edit. An action may call the server; it ends in `store.run` or
  * `store.update`, and the views follow.
- *
- * @typedef {object} Context
- * @property {import("../types.js").Store} store
- * @property {import("../types.js").Api} api
- * @property {import("../images/bitmaps.js").Bitmaps} bitmaps
- * @property {() => Promise<unknown>} loadEditor   what is needed as soon as there is a picture
- *
  * @param {Context} context
  */
 export function createStart(context) {
@@ -39,5 +31,3 @@ export function createStart(context) {
     },
   };
 }
-
-/** @typedef {ReturnType<typeof createStart>} Start */

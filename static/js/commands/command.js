@@ -1,11 +1,7 @@
-// @ts-check
 import { patchLayer } from "../state/doc.js";
 
 /**
  * A change of the document with a name that people read on the undo button.
- *
- * @typedef {import("../types.js").Command} Command
- * @typedef {import("../types.js").Layer} Layer
  *
  * @param {Command["title"]} title
  * @param {Command["about"]} about

@@ -1,4 +1,3 @@
-// @ts-check
 import { freeName, removeLayers, withLayers } from "../state/doc.js";
 import { command } from "./command.js";
 
@@ -12,11 +11,7 @@ export const ungroup = (name) => relabel("command.ungroup", name, () => "");
 export const removeGroup = (name) =>
   command("command.delete", { name }, (doc) => (doc.layers.some(({ group }) => group === name) ? removeLayers(doc, ({ group }) => group === name) : doc));
 
-/**
- * @param {import("../types.js").Command["title"]} title
- * @param {string} name
- * @param {(doc: import("../types.js").Doc) => string} label
- */
+/** @param {Command["title"]} title @param {string} name @param {(doc: Doc) => string} label */
 function relabel(title, name, label) {
   return command(title, { name }, (doc) => {
     const next = doc.layers.some(({ group }) => group === name) ? label(doc) : name;

@@ -1,8 +1,5 @@
-// @ts-check
 import { EMPTY_DOC, newLayer } from "../state/doc.js";
 import { command } from "./command.js";
-
-/** @typedef {import("../types.js").Picture} Picture */
 
 /** Begin anew with a picture. @param {Picture} picture */
 export const openPicture = (picture) =>
@@ -26,7 +23,7 @@ export const decomposed = (picture, answer, prefix) =>
  * The layers of an answer of decompose, bottom to top; its first is the composite and no layer.
  * @param {any} answer
  * @param {string} prefix
- * @returns {readonly import("../types.js").Layer[]}
+ * @returns {readonly Layer[]}
  */
 export const layersOf = ({ layers, seed, engine }, prefix) =>
   Object.freeze(

@@ -1,14 +1,8 @@
-// @ts-check
 import { PLAIN } from "../state/doc.js";
 import { scaleAbout, toOffset } from "../state/placement.js";
 import { onLayer } from "./command.js";
 
-/**
- * Where layers lie. All moves of one gesture start from the layer as it was when the gesture began.
- *
- * @typedef {import("../types.js").Layer} Layer
- * @typedef {import("../state/placement.js").Point} Point
- */
+/** Where layers lie. All moves of one gesture start from the layer as it was when the gesture began. */
 
 /** @param {Layer} layer @param {number} x @param {number} y */
 export const moveTo = (layer, x, y) => onLayer("command.place", layer, { x: toOffset(x), y: toOffset(y) }, `place ${layer.id}`);

@@ -1,12 +1,8 @@
-// @ts-check
 import { findLayer, freeName, indexOf, insertLayers, removeLayers, withLayers } from "../state/doc.js";
 import { groupBetween } from "../state/groups.js";
 import { command } from "./command.js";
 
-/**
- * Which layers there are, and in which order.
- * @typedef {import("../types.js").Layer} Layer
- */
+/** Which layers there are, and in which order. */
 
 /**
  * @param {Layer} layer

@@ -1,8 +1,5 @@
-// @ts-check
 import { findLayer, newLayer, patchLayer } from "../state/doc.js";
 import { command } from "./command.js";
-
-/** @typedef {import("../types.js").Layer} Layer */
 
 /** Show another version of a layer. @param {Layer} layer @param {number} index */
 export const useVersion = (layer, index) =>

@@ -1,10 +1,6 @@
-// @ts-check
 const MAX_KEPT = 26;
 
-/**
- * Decoded pictures by address, the most recently used kept. An address names its content, so nothing goes stale.
- * @param {import("../types.js").Api} api
- */
+/** Decoded pictures by address, the most recently used kept. An address names its content, so nothing goes stale. @param {Api} api */
 export function createBitmaps(api) {
   /** @type {Map<string, Promise<ImageBitmap>>} */
   const kept = new Map();
@@ -39,5 +35,3 @@ export function createBitmaps(api) {
     },
   };
 }
-
-/** @typedef {ReturnType<typeof createBitmaps>} Bitmaps */

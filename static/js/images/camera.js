@@ -1,10 +1,4 @@
-// @ts-check
-/**
- * Where the picture lies on the stage, in CSS pixels: a point p of the picture is at `p * scale + (x, y)`.
- *
- * @typedef {{scale: number, x: number, y: number}} Camera
- * @typedef {{width: number, height: number}} Extent
- */
+/** Where the picture lies on the stage, in CSS pixels: a point p of the picture is at `p * scale + (x, y)`. */
 
 const MIN_SCALE = 0.05;
 const MAX_SCALE = 32;

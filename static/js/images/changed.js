@@ -1,31 +1,17 @@
-// @ts-check
-import { canvas2d } from "./pixels.js";
+import { pixelsOf, sizeWithin } from "./pixels.js";
 
 /** Measuring is worth it at this size, and quick. */
 const SIDE_PX = 1024;
 /** Steps of 255 that two pixels may differ by and still count as equal: rounding on the way is no change. */
 const SLACK = 2;
 
-/**
- * How much of two versions differs: the share of the pixels that either of them shows.
- * @param {ImageBitmap} before
- * @param {ImageBitmap} after
- */
+/** How much of two versions differs: the share of the pixels that either of them shows. @param {ImageBitmap} before @param {ImageBitmap} after */
 export function changedShare(before, after) {
-  const scale = Math.min(1, SIDE_PX / Math.max(before.width, before.height));
-  const [width, height] = [Math.max(1, Math.round(before.width * scale)), Math.max(1, Math.round(before.height * scale))];
-  const [a, b] = [before, after].map((bitmap) => {
-    const context = canvas2d(width, height, true);
-    context.drawImage(bitmap, 0, 0, width, height);
-    return context.getImageData(0, 0, width, height).data;
-  });
-  return shareOf(a, b);
+  const size = sizeWithin(before, SIDE_PX);
+  return shareOf(pixelsOf(before, size), pixelsOf(after, size));
 }
 
-/**
- * @param {Uint8ClampedArray} a   RGBA
- * @param {Uint8ClampedArray} b   of the same size
- */
+/** @param {Uint8ClampedArray} a   RGBA @param {Uint8ClampedArray} b   of the same size */
 export function shareOf(a, b) {
   let [seen, changed] = [0, 0];
   for (let i = 0; i < a.length; i += 4) {

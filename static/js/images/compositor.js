@@ -1,4 +1,3 @@
-// @ts-check
 import { drawLayer } from "./layer-paint.js";
 import { canvas2d } from "./pixels.js";
 
@@ -6,12 +5,8 @@ import { canvas2d } from "./pixels.js";
  * Draws a stack at the resolution of the screen. What lies below and above the layer that is being changed is kept as
  * two pictures of the stage, so a frame of a drag costs three drawings however many layers there are.
  *
- * @typedef {import("../types.js").Doc} Doc
- * @typedef {import("../types.js").Layer} Layer
- * @typedef {import("./camera.js").Camera} Camera   in device pixels
- *
- * @param {import("./bitmaps.js").Bitmaps} bitmaps
- * @param {import("./levels.js").Levels} levels
+ * @param {Bitmaps} bitmaps
+ * @param {Levels} levels
  */
 export function createCompositor(bitmaps, levels) {
   const below = createSheet();
@@ -93,10 +88,7 @@ function createSheet() {
 /** Above this magnification pixels are shown as squares. */
 const CRISP = 3;
 
-/**
- * @param {CanvasRenderingContext2D} context
- * @param {Camera} camera
- */
+/** @param {CanvasRenderingContext2D} context @param {Camera} camera */
 export function look(context, camera) {
   context.setTransform(camera.scale, 0, 0, camera.scale, camera.x, camera.y);
   context.imageSmoothingEnabled = camera.scale < CRISP;

@@ -1,13 +1,9 @@
-// @ts-check
 import { canvas2d } from "./pixels.js";
 
 /** What the server reads itself; anything else that the browser can show is turned into PNG first. */
 const UPLOADABLE = ["image/png", "image/jpeg", "image/webp"];
 
-/**
- * @param {File} file
- * @returns {Promise<Blob>}
- */
+/** @param {File} file @returns {Promise<Blob>} */
 export async function uploadable(file) {
   if (UPLOADABLE.includes(file.type)) return file;
   const bitmap = await createImageBitmap(file).catch(() => null);
@@ -24,11 +20,7 @@ export function pictureIn(transfer) {
   return files.find((file) => file.type.startsWith("image/")) ?? files[0] ?? null;
 }
 
-/**
- * Offer a file to the user.
- * @param {Blob} blob
- * @param {string} name
- */
+/** Offer a file to the user. @param {Blob} blob @param {string} name */
 export function saveFile(blob, name) {
   const link = document.createElement("a");
   link.href = URL.createObjectURL(blob);

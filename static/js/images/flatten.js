@@ -1,19 +1,17 @@
-// @ts-check
 import { drawLayer } from "./layer-paint.js";
-import { canvas2d } from "./pixels.js";
+import { canvas2d, sizeWithin } from "./pixels.js";
 
 /**
  * Layers as one picture of the document's size.
- * @param {readonly import("../types.js").Layer[]} layers   bottom to top
+ * @param {readonly Layer[]} layers   bottom to top
  * @param {{width: number, height: number}} doc
- * @param {import("./bitmaps.js").Bitmaps} bitmaps
+ * @param {Bitmaps} bitmaps
  * @param {number} [limit]   pixels of the longer side
  */
 export async function flatten(layers, doc, bitmaps, limit = Infinity) {
   const shown = layers.filter((layer) => layer.visible);
   const pictures = await Promise.all(shown.map((layer) => bitmaps.load(layer.image)));
-  const scale = Math.min(1, limit / Math.max(doc.width, doc.height));
-  const size = { width: Math.max(1, Math.round(doc.width * scale)), height: Math.max(1, Math.round(doc.height * scale)) };
+  const size = sizeWithin(doc, limit);
   const context = canvas2d(size.width, size.height);
   context.imageSmoothingQuality = "high";
   context.scale(size.width / doc.width, size.height / doc.height);

@@ -1,4 +1,3 @@
-// @ts-check
 import { pixelAt } from "../state/placement.js";
 import { canvas2d } from "./pixels.js";
 
@@ -7,9 +6,9 @@ const FAINT = 16;
 
 /**
  * The topmost layer that has something to see at a point.
- * @param {import("../types.js").Doc} doc
+ * @param {Doc} doc
  * @param {{x: number, y: number}} point   in pixels of the document
- * @param {import("./bitmaps.js").Bitmaps} bitmaps
+ * @param {Bitmaps} bitmaps
  */
 export function layerAt(doc, point, bitmaps) {
   const inside = point.x >= 0 && point.y >= 0 && point.x < doc.width && point.y < doc.height;
@@ -17,11 +16,7 @@ export function layerAt(doc, point, bitmaps) {
   return doc.layers.findLast((layer) => layer.visible && layer.opacity > 0 && isSeenAt(layer, point, bitmaps)) ?? null;
 }
 
-/**
- * @param {import("../types.js").Layer} layer
- * @param {{x: number, y: number}} point
- * @param {import("./bitmaps.js").Bitmaps} bitmaps
- */
+/** @param {Layer} layer @param {{x: number, y: number}} point @param {Bitmaps} bitmaps */
 export function isSeenAt(layer, point, bitmaps) {
   const bitmap = bitmaps.peek(layer.image);
   const { x, y } = pixelAt(layer, point);

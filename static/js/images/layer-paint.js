@@ -1,6 +1,3 @@
-// @ts-check
-/** @typedef {import("../types.js").Layer} Layer */
-
 /**
  * Draw a layer where it lies, as it looks. The context is in pixels of the document, and left as it was.
  * @param {CanvasRenderingContext2D | OffscreenCanvasRenderingContext2D} context

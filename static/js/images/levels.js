@@ -1,4 +1,3 @@
-// @ts-check
 /**
  * Smaller copies of pictures, each half as wide as the one before: what is drawn at a quarter of its size need not be
  * read in full for every frame.
@@ -36,5 +35,3 @@ export function createLevels(onready) {
     return bitmap;
   };
 }
-
-/** @typedef {ReturnType<typeof createLevels>} Levels */

@@ -1,13 +1,9 @@
-// @ts-check
 import { PLAIN, withLayers } from "../state/doc.js";
 import { fit } from "./camera.js";
 import { contentBox, grow, union } from "./pixels.js";
 
 /**
  * A version of a layer, or two of them, by themselves or in the picture.
- *
- * @typedef {import("../types.js").Doc} Doc
- * @typedef {import("../types.js").Layer} Layer
  *
  * @typedef {object} Pair
  * @property {Doc} doc
@@ -38,7 +34,7 @@ export const samePair = (a, b) => a !== null && /** @type {const} */ (["doc", "l
  * All that there is to see, in the middle: of the picture, or of the layer's own content.
  * @param {Pair} pair
  * @param {{width: number, height: number}} extent
- * @param {import("./bitmaps.js").Bitmaps} bitmaps
+ * @param {Bitmaps} bitmaps
  */
 export function cameraFor({ where, before, after, layer, doc }, extent, bitmaps) {
   const most = extent.height * SHARE;

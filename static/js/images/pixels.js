@@ -1,7 +1,5 @@
-// @ts-check
-/** @typedef {{x: number, y: number, width: number, height: number}} Box */
-
 const SCRATCH = 192;
+const THUMB_PX = 128;
 /** Pixels fainter than this do not count as content. */
 const FAINT = 10;
 
@@ -11,21 +9,13 @@ const BAND = 256;
 /** @type {WeakMap<ImageBitmap, Box>} */
 const measured = new WeakMap();
 
-/**
- * Where a picture has something to see, in its own pixels, as a small copy of it shows.
- * @param {ImageBitmap} bitmap
- * @returns {Box}
- */
+/** Where a picture has something to see, in its own pixels, as a small copy of it shows. @param {ImageBitmap} bitmap @returns {Box} */
 export function contentBox(bitmap) {
   const known = measured.get(bitmap);
   if (known !== undefined) return known;
-  const scale = Math.min(1, SCRATCH / Math.max(bitmap.width, bitmap.height));
-  const width = Math.max(1, Math.round(bitmap.width * scale));
-  const height = Math.max(1, Math.round(bitmap.height * scale));
-  const context = canvas2d(width, height, true);
-  context.drawImage(bitmap, 0, 0, width, height);
-  const found = scan(context.getImageData(0, 0, width, height).data, width, height);
-  const [sx, sy] = [bitmap.width / width, bitmap.height / height];
+  const small = sizeWithin(bitmap, SCRATCH);
+  const found = scan(pixelsOf(bitmap, small), small);
+  const [sx, sy] = [bitmap.width / small.width, bitmap.height / small.height];
   const box = { x: found.x * sx, y: found.y * sy, width: found.width * sx, height: found.height * sy };
   measured.set(bitmap, box);
   return box;
@@ -45,13 +35,8 @@ export function coverageOf(bitmap) {
   return sum / (bitmap.width * bitmap.height * 255);
 }
 
-/**
- * @param {Uint8ClampedArray} data
- * @param {number} width
- * @param {number} height
- * @returns {Box}
- */
-function scan(data, width, height) {
+/** @param {Uint8ClampedArray} data @param {Extent} size @returns {Box} */
+function scan(data, { width, height }) {
   let [left, top, right, bottom] = [width, height, -1, -1];
   for (let y = 0; y < height; y += 1) {
     for (let x = 0; x < width; x += 1) {
@@ -85,42 +70,38 @@ export function grow(box, share, bounds) {
   };
 }
 
-/**
- * @param {Box} a
- * @param {Box} b
- * @returns {Box}
- */
+/** @param {Box} a @param {Box} b @returns {Box} */
 export function union(a, b) {
   const x = Math.min(a.x, b.x);
   const y = Math.min(a.y, b.y);
   return { x, y, width: Math.max(a.x + a.width, b.x + b.width) - x, height: Math.max(a.y + a.height, b.y + b.height) - y };
 }
 
-/**
- * Fill a canvas with a part of a picture, at most `limit` pixels wide and high.
- * @param {HTMLCanvasElement} canvas
- * @param {ImageBitmap} bitmap
- * @param {Box} box
- * @param {number} limit
- */
-export function drawCrop(canvas, bitmap, box, limit) {
-  const scale = Math.min(1, limit / Math.max(box.width, box.height));
-  canvas.width = Math.max(1, Math.round(box.width * scale));
-  canvas.height = Math.max(1, Math.round(box.height * scale));
+/** Fill a canvas with a part of a picture, no larger than a thumbnail. @param {HTMLCanvasElement} canvas @param {ImageBitmap} bitmap @param {Box} box */
+export function drawCrop(canvas, bitmap, box) {
+  Object.assign(canvas, sizeWithin(box, THUMB_PX));
   const context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
   context.imageSmoothingQuality = "high";
   context.drawImage(bitmap, box.x, box.y, box.width, box.height, 0, 0, canvas.width, canvas.height);
 }
 
-/**
- * A drawing surface that is not in the page.
- * @param {number} width
- * @param {number} height
- * @param {boolean} [willReadFrequently]
- */
+/** As large as fits into a square, never enlarged. @param {Extent} size @param {number} side @returns {Extent} */
+export function sizeWithin({ width, height }, side) {
+  const scale = Math.min(1, side / Math.max(width, height));
+  return { width: Math.max(1, Math.round(width * scale)), height: Math.max(1, Math.round(height * scale)) };
+}
+
+/** A picture's RGBA at a size. @param {ImageBitmap | HTMLCanvasElement} bitmap @param {Extent} size @param {boolean} [onBlack] */
+export function pixelsOf(bitmap, { width, height }, onBlack = false) {
+  const context = canvas2d(width, height, true);
+  context.imageSmoothingQuality = "high";
+  if (onBlack) context.fillRect(0, 0, width, height);
+  context.drawImage(bitmap, 0, 0, width, height);
+  return context.getImageData(0, 0, width, height).data;
+}
+
+/** A drawing surface that is not in the page. @param {number} width @param {number} height @param {boolean} [willReadFrequently] */
 export function canvas2d(width, height, willReadFrequently = false) {
-  const canvas = document.createElement("canvas");
-  canvas.width = width;
-  canvas.height = height;
+  const canvas = Object.assign(document.createElement("canvas"), { width, height });
   return /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d", { willReadFrequently }));
 }

@@ -1,4 +1,3 @@
-// @ts-check
 import { newLayer } from "../state/doc.js";
 import { flatten } from "./flatten.js";
 
@@ -8,13 +7,13 @@ const PAUSE_MS = 15_000;
 /**
  * Small pictures of documents for the list of projects, stored on the server, no more often than it is worth.
  *
- * @param {import("../types.js").Api} api
- * @param {import("./bitmaps.js").Bitmaps} bitmaps
+ * @param {Api} api
+ * @param {Bitmaps} bitmaps
  */
 export function createThumbnails(api, bitmaps) {
-  /** @type {{doc: import("../types.js").Doc, at: number} | null} */
+  /** @type {{doc: Doc, at: number} | null} */
   let last = null;
-  /** @param {import("../types.js").Doc} doc @returns {Promise<string | null>}   null where the last one will do */
+  /** @param {Doc} doc @returns {Promise<string | null>}   null where the last one will do */
   return async (doc) => {
     if (doc.picture === null || last?.doc.layers === doc.layers) return null;
     if (last !== null && last.doc.picture === doc.picture && last.doc.layers.length > 0 && Date.now() - last.at < PAUSE_MS) return null;
@@ -29,5 +28,5 @@ export function createThumbnails(api, bitmaps) {
   };
 }
 
-/** @param {import("../types.js").Picture} picture */
+/** @param {Picture} picture */
 const asLayer = ({ name, image, width, height }) => newLayer({ id: "", name, image, width, height, coverage: 1 });

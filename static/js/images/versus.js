@@ -1,5 +1,5 @@
-// @ts-check
 import { createCompositor } from "./compositor.js";
+import { drawDifference } from "./difference.js";
 import { createLevels } from "./levels.js";
 import { canvas2d } from "./pixels.js";
 
@@ -7,26 +7,17 @@ import { canvas2d } from "./pixels.js";
  * Two documents next to each other, under a slider, in turn, or as what differs. Each is drawn once for a camera, at the
  * resolution of the screen; a slider that moves only puts the two drawings together anew.
  *
- * @typedef {import("../types.js").Doc} Doc
- * @typedef {import("./camera.js").Camera} Camera   in device pixels
- *
  * @typedef {object} Scene
  * @property {Doc} before
  * @property {Doc | null} after
  * @property {string} touched    the layer that differs
- * @property {import("../types.js").How} how
+ * @property {How} how
  * @property {Camera} camera     of each pane
  * @property {number} share      where the slider parts the two, 0–1
  * @property {boolean} held      whether the one before is looked at
  */
 
-/** Differences are doubled so often: one 255th is nothing to see. */
-const DOUBLINGS = 2;
-
-/**
- * @param {import("./bitmaps.js").Bitmaps} bitmaps
- * @param {() => void} onready   something can be drawn more sharply
- */
+/** @param {Bitmaps} bitmaps @param {() => void} onready   something can be drawn more sharply */
 export function createVersus(bitmaps, onready) {
   const composite = createCompositor(bitmaps, createLevels(onready));
   const [first, second, difference] = [canvas2d(1, 1), canvas2d(1, 1), canvas2d(1, 1)];
@@ -37,29 +28,16 @@ export function createVersus(bitmaps, onready) {
     composite(sheet, doc, camera, touched);
   }
 
-  /** @param {Scene} scene */
-  function drawDifference({ before, camera }) {
-    const { width, height } = first.canvas;
-    Object.assign(difference.canvas, { width, height });
-    const box = /** @type {const} */ ([camera.x, camera.y, before.width * camera.scale, before.height * camera.scale]);
-    difference.fillRect(...box);
-    difference.drawImage(first.canvas, 0, 0);
-    // On black, too, so that transparency counts as what it shows.
-    second.globalCompositeOperation = "destination-over";
-    second.fillRect(...box);
-    difference.globalCompositeOperation = "difference";
-    difference.drawImage(second.canvas, 0, 0);
-    difference.globalCompositeOperation = "lighter";
-    for (let i = 0; i < DOUBLINGS; i += 1) difference.drawImage(difference.canvas, 0, 0);
-  }
-
   return {
     /** Draw the documents anew. @param {Scene} scene @param {number} width   of a pane @param {number} height */
     prepare: (scene, width, height) => {
       draw(first, scene.before, scene, width, height);
       if (scene.after === null) return;
       draw(second, scene.after, scene, width, height);
-      if (scene.how === "difference") drawDifference(scene);
+      if (scene.how !== "difference") return;
+      const { before, camera } = scene;
+      Object.assign(difference.canvas, { width, height });
+      drawDifference(difference, first.canvas, second, { x: camera.x, y: camera.y, width: before.width * camera.scale, height: before.height * camera.scale });
     },
 
     /** Put what was drawn onto a canvas. @param {CanvasRenderingContext2D} context @param {Scene} scene */

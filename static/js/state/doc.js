@@ -1,10 +1,6 @@
-// @ts-check
 /**
  * The document: a picture and the stack it was taken apart into. Every function returns a new value and changes nothing
  * in place; one that has nothing to change returns what it was given.
- *
- * @typedef {import("../types.js").Doc} Doc
- * @typedef {import("../types.js").Layer} Layer
  */
 
 /** @type {Doc} */
@@ -43,31 +39,16 @@ export function newLayer({ engine = "", seed = null, ...about }) {
   return Object.freeze({ ...PLAIN, versions: Object.freeze([first]), current: 0, discarded: Object.freeze([]), ...about });
 }
 
-/**
- * @param {Doc} doc
- * @param {string | null} id
- */
+/** @param {Doc} doc @param {string | null} id */
 export const findLayer = (doc, id) => doc.layers.find((layer) => layer.id === id) ?? null;
 
-/**
- * @param {Doc} doc
- * @param {string | null} id
- */
+/** @param {Doc} doc @param {string | null} id */
 export const indexOf = (doc, id) => doc.layers.findIndex((layer) => layer.id === id);
 
-/**
- * @param {Doc} doc
- * @param {readonly Layer[]} layers   bottom to top
- * @returns {Doc}
- */
+/** @param {Doc} doc @param {readonly Layer[]} layers   bottom to top @returns {Doc} */
 export const withLayers = (doc, layers) => Object.freeze({ ...doc, layers: Object.freeze([...layers]) });
 
-/**
- * @param {Doc} doc
- * @param {string} id
- * @param {Partial<Layer>} patch
- * @returns {Doc}
- */
+/** @param {Doc} doc @param {string} id @param {Partial<Layer>} patch @returns {Doc} */
 export function patchLayer(doc, id, patch) {
   const layer = findLayer(doc, id);
   if (layer === null) return doc;
@@ -86,16 +67,10 @@ export function patchLayer(doc, id, patch) {
 export const insertLayers = (doc, index, layers, replaced = 0) =>
   withLayers(doc, [...doc.layers.slice(0, index), ...layers, ...doc.layers.slice(index + replaced)]);
 
-/**
- * @param {Doc} doc
- * @param {(layer: Layer) => boolean} goes
- */
+/** @param {Doc} doc @param {(layer: Layer) => boolean} goes */
 export const removeLayers = (doc, goes) => withLayers(doc, doc.layers.filter((layer) => !goes(layer)));
 
-/**
- * Whether the layers are what decompose made: none missing, added, edited, hidden, faded, or in another place.
- * @param {Doc} doc
- */
+/** Whether the layers are what decompose made: none missing, added, edited, hidden, faded, or in another place. @param {Doc} doc */
 export function isAsDecomposed({ layers, made }) {
   const plain = /** @type {(keyof typeof PLAIN)[]} */ (Object.keys(PLAIN)).filter((key) => key !== "group");
   return (
@@ -104,11 +79,7 @@ export function isAsDecomposed({ layers, made }) {
   );
 }
 
-/**
- * A name that no layer and no group of the document has yet: "Tree", then "Tree 2".
- * @param {Doc} doc
- * @param {string} name
- */
+/** A name that no layer and no group of the document has yet: "Tree", then "Tree 2". @param {Doc} doc @param {string} name */
 export function freeName(doc, name) {
   const taken = new Set(doc.layers.flatMap((layer) => [layer.name, layer.group]));
   let free = name;

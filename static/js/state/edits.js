@@ -1,26 +1,13 @@
-// @ts-check
 import { LIMITS, NEW_EDIT } from "./initial.js";
+import { atWork } from "./jobs.js";
 
-/**
- * What the edits of layers come to: which versions there are to choose from, what runs, what was asked before.
- *
- * @typedef {import("../types.js").State} State
- * @typedef {import("../types.js").Layer} Layer
- * @typedef {import("../types.js").Edit} Edit
- * @typedef {import("../types.js").TrackedJob} TrackedJob
- */
+/** What the edits of layers come to: which versions there are to choose from, what runs, what was asked before. */
 
 /** @param {State} state @param {string} id @returns {Edit} */
 export const editOf = ({ edits }, id) => ({ ...NEW_EDIT, ...edits[id] });
 
-/**
- * The versions that are offered, by index: all but the discarded ones.
- * @param {Layer} layer
- */
+/** The versions that are offered, by index: all but the discarded ones. @param {Layer} layer */
 export const offered = ({ versions, current, discarded }) => [...versions.keys()].filter((index) => index === current || !discarded.includes(index));
-
-/** The edits of a layer that are queued or at work. @param {State} state @param {string} id @returns {TrackedJob[]} */
-export const runsOf = ({ jobs }, id) => Object.values(jobs).filter(({ purpose }) => purpose.kind === "edit" && purpose.layerId === id);
 
 /**
  * What is chosen of a layer: a job that runs, a try that came to nothing, or else a version, which is the current one
@@ -28,11 +15,11 @@ export const runsOf = ({ jobs }, id) => Object.values(jobs).filter(({ purpose })
  *
  * @param {State} state
  * @param {Layer} layer
- * @returns {{index: number, run: TrackedJob | null, failed: import("../types.js").Try | null}}
+ * @returns {{index: number, run: TrackedJob | null, failed: Try | null}}
  */
 export function chosenOf(state, layer) {
   const { chosen, tries } = editOf(state, layer.id);
-  const run = runsOf(state, layer.id).find(({ job }) => job.id === chosen) ?? null;
+  const run = atWork(state, "edit", layer.id).find(({ job }) => job.id === chosen) ?? null;
   const failed = run === null ? (tries.find(({ id }) => id === chosen) ?? null) : null;
   const index = typeof chosen === "number" && offered(layer).includes(chosen) ? chosen : layer.current;
   return { index, run, failed };
@@ -44,12 +31,10 @@ export function isProposed(state, layer) {
   return run === null && failed === null && index !== layer.current;
 }
 
-/** @typedef {"running" | "ready" | "failed"} Badge */
-
 /** What the layer's row says of its edits. @param {State} state @param {Layer} layer @returns {Badge | null} */
 export function badgeOf(state, layer) {
   const { sending, waiting } = editOf(state, layer.id);
-  if (sending || runsOf(state, layer.id).length > 0) return "running";
+  if (sending || atWork(state, "edit", layer.id).length > 0) return "running";
   if (waiting.some((index) => index !== layer.current && offered(layer).includes(index))) return "ready";
   return chosenOf(state, layer).failed?.status === "failed" ? "failed" : null;
 }
@@ -65,10 +50,7 @@ export function seedsFor({ seed, locked, variants }, drawn) {
   return Array.from({ length: variants }, (_, index) => first + index);
 }
 
-/**
- * What was asked for in this project, the latest first, each once; layers that only the past knows are included.
- * @param {State} state
- */
+/** What was asked for in this project, the latest first, each once; layers that only the past knows are included. @param {State} state */
 export function instructionsOf({ doc, past, edits }) {
   const lists = new Set([doc, ...past.map((step) => step.doc)].flatMap(({ layers }) => layers.map(({ versions }) => versions)));
   const made = [...lists].flat().filter(({ instruction }) => instruction !== "");

@@ -1,16 +1,10 @@
-// @ts-check
 /**
  * Groups are labels: layers in a row that carry one name are a group.
  *
- * @typedef {import("../types.js").Layer} Layer
  * @typedef {{name: string, layers: Layer[]}} Run   a group, or a layer by itself with the name ""
  */
 
-/**
- * The stack as groups and single layers, in its own order.
- * @param {readonly Layer[]} layers
- * @returns {Run[]}
- */
+/** The stack as groups and single layers, in its own order. @param {readonly Layer[]} layers @returns {Run[]} */
 export function runsOf(layers) {
   /** @type {Run[]} */
   const runs = [];

@@ -1,4 +1,3 @@
-// @ts-check
 /** An id that nothing else has. `crypto.randomUUID` is missing on plain HTTP, random bytes are not. */
 export function newId() {
   const bytes = crypto.getRandomValues(new Uint8Array(8));

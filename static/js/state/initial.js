@@ -1,14 +1,11 @@
-// @ts-check
 import { EMPTY_DOC } from "./doc.js";
-
-/** @typedef {import("../types.js").State} State */
 
 export const LIMITS = { layers: [1, 10], steps: [1, 100], cfgScale: [1, 20], variants: [1, 2, 3, 4], maxSeed: Number.MAX_SAFE_INTEGER };
 
-/** @type {import("../types.js").Timeline} */
+/** @type {Timeline} */
 export const EMPTY_TIMELINE = Object.freeze({ doc: EMPTY_DOC, past: [], future: [] });
 
-/** @type {import("../types.js").Edit} */
+/** @type {Edit} */
 export const NEW_EDIT = {
   instruction: "",
   shape: "keep",
@@ -23,7 +20,7 @@ export const NEW_EDIT = {
   tries: [],
 };
 
-/** @type {import("../types.js").Settings} */
+/** @type {Settings} */
 export const DEFAULT_SETTINGS = { prompt: "", layerNum: 4, size: "original", steps: 50, cfgScale: 4, seed: null };
 
 /** What a tab knows of the project at hand, and forgets when it turns to another. */
@@ -34,7 +31,7 @@ export const AT_HAND = Object.freeze({
   folded: [],
   selected: null,
   editing: null,
-  versus: /** @type {import("../types.js").Versus} */ ({ how: "slider", where: "layer" }),
+  versus: /** @type {Versus} */ ({ how: "slider", where: "layer" }),
   mode: /** @type {const} */ ("layers"),
   upload: null,
   sending: false,

@@ -1,11 +1,6 @@
-// @ts-check
 /**
  * A timeline as JSON. Its documents share most of their layers, and a layer's versions are the same in all of them:
  * each layer and each list of versions is written once.
- *
- * @typedef {import("../types.js").Doc} Doc
- * @typedef {import("../types.js").Layer} Layer
- * @typedef {import("../types.js").Timeline} Timeline
  */
 
 /** @param {Timeline} timeline */
@@ -14,7 +9,7 @@ export function pack({ doc, past, future }) {
   const places = new Map();
   const place = (/** @type {Layer} */ layer) => places.get(layer) ?? (places.set(layer, places.size), places.size - 1);
   const packDoc = (/** @type {Doc} */ each) => ({ ...each, layers: each.layers.map(place) });
-  const packSteps = (/** @type {readonly import("../types.js").Step[]} */ steps) => steps.map((step) => ({ ...step, gesture: null, doc: packDoc(step.doc) }));
+  const packSteps = (/** @type {readonly Step[]} */ steps) => steps.map((step) => ({ ...step, gesture: null, doc: packDoc(step.doc) }));
   const packed = { doc: packDoc(doc), past: packSteps(past), future: packSteps(future) };
   const versions = Object.fromEntries([...places.keys()].map((layer) => [layer.id, layer.versions]));
   const table = [...places.keys()].map(({ versions: _, ...layer }) => layer);
@@ -22,10 +17,7 @@ export function pack({ doc, past, future }) {
   return { ...packed, layers: packed.doc.layers, table, versions };
 }
 
-/**
- * @param {any} packed   what `pack` made
- * @returns {Timeline}
- */
+/** @param {any} packed   what `pack` made @returns {Timeline} */
 export function unpack({ doc, past, future, table, versions }) {
   const lists = Object.fromEntries(Object.entries(versions).map(([id, list]) => [id, Object.freeze(list.map(Object.freeze))]));
   const layers = table.map((/** @type {any} */ layer) => Object.freeze({ ...layer, versions: lists[layer.id], discarded: Object.freeze(layer.discarded) }));

@@ -1,23 +1,10 @@
-// @ts-check
-/**
- * Where a layer lies in the picture. Its picture is mirrored within its own box, enlarged about the box's top left
- * corner, and moved to x, y.
- *
- * @typedef {import("../types.js").Layer} Layer
- * @typedef {{x: number, y: number}} Point
- * @typedef {{x: number, y: number, width: number, height: number}} Box
- */
+/** Where a layer lies in the picture. Its picture is mirrored within its own box, enlarged about the box's top left corner, and moved to x, y. */
 
 export const SCALE_LIMITS = Object.freeze([0.01, 32]);
 /** As far as a layer can be moved, in pixels. */
 export const OFFSET_LIMIT = 32_768;
 
-/**
- * A part of the layer's own picture, where it is seen.
- * @param {Layer} layer
- * @param {Box} box   in the layer's pixels
- * @returns {Box}
- */
+/** A part of the layer's own picture, where it is seen. @param {Layer} layer @param {Box} box   in the layer's pixels @returns {Box} */
 export function placeBox({ x, y, width, height, scale, flipX, flipY }, box) {
   const left = flipX ? width - box.x - box.width : box.x;
   const top = flipY ? height - box.y - box.height : box.y;

@@ -1,7 +1,4 @@
-// @ts-check
 import { LIMITS } from "./initial.js";
-
-/** @typedef {import("../types.js").Seed} Seed */
 
 /** What was typed as a seed: a whole number, nothing for a random one, or the text itself when it is neither. @param {string} text @returns {Seed} */
 export function seedFrom(text) {

@@ -1,12 +1,8 @@
-// @ts-check
 import { pack, unpack } from "./packing.js";
 
 /**
  * What a project keeps of the state, as JSON: the document with its undo history, so that the pictures it may come back
  * to stay alive on the server, and what is at work in it.
- *
- * @typedef {import("../types.js").State} State
- * @typedef {import("../types.js").Timeline} Timeline
  */
 
 const FORMAT = 1;
@@ -21,10 +17,7 @@ export function snapshot(state) {
   return { format: FORMAT, ...packed(state), settings, edits, jobs, selected, folded };
 }
 
-/**
- * The timeline with as much of its past as there is room for.
- * @param {Timeline} timeline
- */
+/** The timeline with as much of its past as there is room for. @param {Timeline} timeline */
 function packed({ doc, past, future }) {
   let [kept, ahead] = [past, future];
   let content = pack({ doc, past: kept, future: ahead });
@@ -36,10 +29,7 @@ function packed({ doc, past, future }) {
   return content;
 }
 
-/**
- * @param {any} kept   what `snapshot` made
- * @returns {{timeline: Timeline, patch: Partial<State>}}
- */
+/** @param {any} kept   what `snapshot` made @returns {{timeline: Timeline, patch: Partial<State>}} */
 export function restore(kept) {
   const { settings, edits, jobs, selected, folded } = kept;
   return { timeline: unpack(kept), patch: { settings, edits, jobs, selected, folded } };

@@ -1,4 +1,3 @@
-// @ts-check
 /**
  * What this browser keeps. Storage that is full or blocked keeps nothing, and the page goes on without it.
  *

@@ -1,11 +1,4 @@
-// @ts-check
 import { addVersion, endGesture, record, redo, undo } from "./timeline.js";
-
-/**
- * @typedef {import("../types.js").State} State
- * @typedef {import("../types.js").Timeline} Timeline
- * @typedef {Partial<Omit<State, keyof Timeline>>} ViewPatch   everything but the document, which only commands change
- */
 
 /** Holds the state and says "change". Actions write it, views read it; nothing else does either. */
 export class Store extends EventTarget {
@@ -27,9 +20,14 @@ export class Store extends EventTarget {
     this.#set(patch);
   }
 
+  /** Say something that goes by itself. @param {string} text @param {NoticeAction | null} [action] */
+  say(text, action = null) {
+    this.#set({ notice: { text, action } });
+  }
+
   /**
    * Change the document by a command; false when it changes nothing.
-   * @param {import("../types.js").Command} command
+   * @param {Command} command
    * @param {ViewPatch} [patch]   what else changes in the same moment
    */
   run(command, patch = {}) {
@@ -55,7 +53,7 @@ export class Store extends EventTarget {
   /**
    * Keep a picture as another version of a layer, whatever is undone. Returns its index, -1 when the layer is gone.
    * @param {string} id
-   * @param {import("../types.js").Version} version
+   * @param {Version} version
    */
   addVersion(id, version) {
     const { timeline, index } = addVersion(this.#timeline, id, version);

@@ -1,12 +1,6 @@
-// @ts-check
 /**
  * Undo and redo over whole documents. A document is small (addresses, names, numbers) and never changed in place, so a
  * step simply keeps the one before it, and layers that did not change are shared.
- *
- * @typedef {import("../types.js").Doc} Doc
- * @typedef {import("../types.js").Command} Command
- * @typedef {import("../types.js").Version} Version
- * @typedef {import("../types.js").Timeline} Timeline
  */
 import { withLayers } from "./doc.js";
 
@@ -29,21 +23,14 @@ export function record(timeline, { title, about, gesture, apply }) {
   return { doc, past: steps, future: [] };
 }
 
-/**
- * End a run of commands that count as one.
- * @param {Timeline} timeline
- * @returns {Timeline}
- */
+/** End a run of commands that count as one. @param {Timeline} timeline @returns {Timeline} */
 export function endGesture(timeline) {
   const last = timeline.past.at(-1);
   if (last === undefined || last.gesture === null) return timeline;
   return { ...timeline, past: [...timeline.past.slice(0, -1), Object.freeze({ ...last, gesture: null })] };
 }
 
-/**
- * @param {Timeline} timeline
- * @returns {Timeline}
- */
+/** @param {Timeline} timeline @returns {Timeline} */
 export function undo(timeline) {
   const { doc, past, future } = timeline;
   const step = past.at(-1);
@@ -51,10 +38,7 @@ export function undo(timeline) {
   return { doc: step.doc, past: past.slice(0, -1), future: [...future, Object.freeze({ ...step, gesture: null, doc })] };
 }
 
-/**
- * @param {Timeline} timeline
- * @returns {Timeline}
- */
+/** @param {Timeline} timeline @returns {Timeline} */
 export function redo(timeline) {
   const { doc, past, future } = timeline;
   const step = future.at(-1);
@@ -76,17 +60,13 @@ export function addVersion({ doc, past, future }, id, version) {
   const known = docs.flatMap((each) => each.layers).find((layer) => layer.id === id);
   if (known === undefined) return { timeline: { doc, past, future }, index: -1 };
   const versions = Object.freeze([...known.versions, Object.freeze(version)]);
-  const share = sharing((/** @type {import("../types.js").Layer} */ layer) => (layer.id === id ? Object.freeze({ ...layer, versions }) : layer));
+  const share = sharing((/** @type {Layer} */ layer) => (layer.id === id ? Object.freeze({ ...layer, versions }) : layer));
   const renew = sharing((/** @type {Doc} */ each) => (each.layers.some((layer) => layer.id === id) ? withLayers(each, each.layers.map(share)) : each));
-  const steps = (/** @type {readonly import("../types.js").Step[]} */ list) => list.map((step) => Object.freeze({ ...step, doc: renew(step.doc) }));
+  const steps = (/** @type {readonly Step[]} */ list) => list.map((step) => Object.freeze({ ...step, doc: renew(step.doc) }));
   return { timeline: { doc: renew(doc), past: steps(past), future: steps(future) }, index: versions.length - 1 };
 }
 
-/**
- * The function with one result for one value, so that what was shared stays shared.
- * @template {object} T
- * @param {(value: T) => T} change
- */
+/** The function with one result for one value, so that what was shared stays shared. @template {object} T @param {(value: T) => T} change */
 function sharing(change) {
   /** @type {Map<T, T>} */
   const changed = new Map();

@@ -1,22 +1,17 @@
-// @ts-check
 import { getJson, send, sendJson } from "./http.js";
 import { projects } from "./projects.js";
 
 export { ApiError, codeOf, messageOf, statusOf } from "./http.js";
 
-/**
- * @param {string} path
- * @param {object} body
- * @returns {Promise<import("../types.js").Job>}
- */
+/** @param {string} path @param {object} body @returns {Promise<Job>} */
 const postJob = async (path, body) => (await sendJson("POST", path, body, { headers: { Prefer: "respond-async" } })).json();
 
 /** The server, and the only place that calls it. */
 export const api = {
-  /** @returns {Promise<import("../types.js").Status>} */
+  /** @returns {Promise<Status>} */
   status: () => getJson("/api/qwen-image/status"),
 
-  /** @returns {Promise<import("../types.js").Config>} */
+  /** @returns {Promise<Config>} */
   config: () => getJson("/api/qwen-image/config"),
 
   projects,
@@ -35,10 +30,7 @@ export const api = {
   /** @param {object} body */
   editLayer: (body) => postJob("/api/qwen-image/edit-layer", body),
 
-  /**
-   * @param {string} id
-   * @returns {Promise<import("../types.js").Job>}
-   */
+  /** @param {string} id @returns {Promise<Job>} */
   job: (id) => getJson(`/api/jobs/${encodeURIComponent(id)}`),
 
   /** @param {string} id */
@@ -53,5 +45,3 @@ export const api = {
   /** @param {string} address */
   image: async (address) => (await send(address)).blob(),
 };
-
-/** @typedef {typeof api} Api */

@@ -1,12 +1,8 @@
-// @ts-check
 import { t } from "../i18n.js";
 
 /** A request that failed; `message` is fit to be shown. */
 export class ApiError extends Error {
-  /**
-   * @param {string} message
-   * @param {{status?: number, code?: string}} [about]
-   */
+  /** @param {string} message @param {{status?: number, code?: string}} [about] */
   constructor(message, { status = 0, code = "unreachable" } = {}) {
     super(message);
     this.status = status;
@@ -23,10 +19,7 @@ export const codeOf = (error) => (error instanceof ApiError ? error.code : "unex
 /** @param {unknown} error */
 export const statusOf = (error) => (error instanceof ApiError ? error.status : -1);
 
-/**
- * @param {string} path
- * @param {RequestInit} [init]
- */
+/** @param {string} path @param {RequestInit} [init] */
 export async function send(path, init) {
   const response = await fetch(path, init).catch(() => null);
   if (response === null) throw new ApiError(t("error.unreachable"));
@@ -44,11 +37,6 @@ export async function send(path, init) {
 /** @param {string} path */
 export const getJson = async (path) => (await send(path)).json();
 
-/**
- * @param {"POST" | "PUT"} method
- * @param {string} path
- * @param {object} body
- * @param {RequestInit & {headers?: Record<string, string>}} [init]
- */
+/** @param {"POST" | "PUT"} method @param {string} path @param {object} body @param {RequestInit & {headers?: Record<string, string>}} [init] */
 export const sendJson = (method, path, body, { headers = {}, ...init } = {}) =>
   send(path, { method, headers: { "Content-Type": "application/json", ...headers }, body: JSON.stringify(body), ...init });

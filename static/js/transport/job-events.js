@@ -1,7 +1,4 @@
-// @ts-check
 import { ApiError } from "./api.js";
-
-/** @typedef {import("../types.js").Job} Job */
 
 const EVENTS = ["queued", "loading", "progress", "succeeded", "failed", "canceled"];
 const POLL_MS = 800;
@@ -21,7 +18,7 @@ export const isOver = (job) => job.status === "succeeded" || job.status === "fai
 /**
  * Follow a job to its end: by server-sent events, or by polling where those do not get through.
  *
- * @param {import("./api.js").Api} api
+ * @param {Api} api
  * @param {string} id
  * @param {Followers} followers
  * @returns {() => void} what stops it
@@ -55,7 +52,7 @@ export function followJob(api, id, { onJob, onPreview, onLost }) {
 }
 
 /**
- * @param {import("./api.js").Api} api
+ * @param {Api} api
  * @param {string} id
  * @param {Followers["onJob"]} onJob
  * @param {Followers["onLost"]} onLost

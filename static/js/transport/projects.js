@@ -1,11 +1,6 @@
-// @ts-check
 import { getJson, send, sendJson } from "./http.js";
 
-/**
- * @typedef {import("../types.js").Project} Project
- * @typedef {{name: string, document: any, thumbnail?: string | null}} Content
- * @typedef {Project & {document: any}} FullProject
- */
+/** @typedef {{name: string, document: any, thumbnail?: string | null}} Content */
 
 /** Above this the browser refuses to send a request that outlives the page. */
 const KEEPALIVE_BYTES = 60_000;
@@ -17,7 +12,7 @@ const given = ({ thumbnail, ...content }) => (thumbnail ? { ...content, thumbnai
 
 /** The projects that the server keeps. */
 export const projects = {
-  /** @returns {Promise<import("../types.js").ProjectSummary[]>} newest first */
+  /** @returns {Promise<ProjectSummary[]>} newest first */
   list: async () => (await getJson("/api/projects")).projects,
 
   /** @param {string} id @returns {Promise<FullProject>} */

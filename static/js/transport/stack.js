@@ -1,8 +1,4 @@
-// @ts-check
-/**
- * The layers as the composite and export requests take them, bottom to top. What a layer has by default is left out.
- * @param {import("../types.js").Doc} doc
- */
+/** The layers as the composite and export requests take them, bottom to top. What a layer has by default is left out. @param {Doc} doc */
 export const stackOf = ({ layers }) =>
   layers.map(({ image, name, opacity, visible, x, y, scale, flipX, flipY, blend, group }) => ({
     image,

@@ -1,82 +1,65 @@
-// @ts-check
 import { h, setAttribute } from "../dom.js";
 import { t } from "../i18n.js";
-import { panBy, zoomAt } from "../images/camera.js";
 import { cameraFor, docsOf, samePair } from "../images/pair.js";
 import { createVersus } from "../images/versus.js";
 import { createCompareBars } from "./compare-bars.js";
 import { listenToGestures } from "./gestures.js";
+import { createParting } from "./parting.js";
 import { createZoomBar } from "./stage-bars.js";
 import { place } from "./stage-frame.js";
+import { createViewport, fitCanvas } from "./viewport.js";
 
 /**
- * @typedef {import("../images/pair.js").Pair & {how: import("../types.js").How, names: readonly [string, string], changed: string | null}} Shown
+ * @typedef {import("../images/pair.js").Pair & {how: How, names: readonly [string, string], changed: string | null}} Shown
  *   `changed`: how much differs, in words
  */
 
-/** As near to the slider's line a press takes hold of it. */
-const NEAR_PX = 24;
 const PAN_PX = 40;
 const KEYS = /** @type {Record<string, [number, number]>} */ ({ ArrowLeft: [PAN_PX, 0], ArrowRight: [-PAN_PX, 0], ArrowUp: [0, PAN_PX], ArrowDown: [0, -PAN_PX] });
 
 /**
- * A version of a layer, or two to compare; one camera looks at both. Where it stands is this view's own business, not
- * the store's.
+ * A version of a layer, or two to compare; one camera looks at both.
  *
- * @param {import("../types.js").Actions} actions
- * @param {import("../images/bitmaps.js").Bitmaps} bitmaps
+ * @param {Actions} actions
+ * @param {Bitmaps} bitmaps
  */
 export function createCompare(actions, bitmaps) {
-  /** @type {import("../images/camera.js").Camera} */
-  let camera = { scale: 1, x: 0, y: 0 };
-  let [fitted, held, stale, frame] = [true, false, true, 0];
+  let held = false;
+  /** @type {Camera | null} what the two were drawn for; null when they are to be drawn anew */
+  let drawn = null;
   /** @type {Shown | null} */
   let shown = null;
-  /** @type {import("../types.js").Doc[]} */
+  /** @type {Doc[]} */
   let docs = [];
 
-  const versus = createVersus(bitmaps, redraw);
-  const canvas = h("canvas", { class: "compare-canvas", role: "img" });
+  const canvas = h("canvas.compare-canvas", { role: "img" });
   const context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
-  const papers = [0, 1].map(() => h("div", { class: "compare-paper checkerboard" }));
-  const panes = papers.map((paper) => h("div", { class: "compare-pane" }, paper));
-  const view = h("div", { class: "compare-view", tabIndex: 0, role: "application", "aria-label": t("compare.keys") }, ...panes, canvas);
-  const bars = createCompareBars({ onpick: (how) => actions.setVersus({ how }), onslide: schedule, onhold: peek });
-  const zoom = createZoomBar({ zoomBy, zoomTo: (scale) => zoomBy(scale / camera.scale), toFit });
-  const element = h("figure", { class: "compare" }, view, ...bars.elements, zoom.element);
+  const papers = [0, 1].map(() => h("div.compare-paper.checkerboard"));
+  const panes = papers.map((paper) => h("div.compare-pane", paper));
+  const view = h("div.compare-view", { tabIndex: 0, role: "application", "aria-label": t("compare.keys") }, ...panes, canvas);
+  const extent = () => ({ width: view.clientWidth / (isSide() ? 2 : 1), height: view.clientHeight });
+  const viewport = createViewport({ extent, content: () => docs[0] ?? null, home: () => cameraFor(/** @type {Shown} */ (shown), extent(), bitmaps), draw });
+  const { schedule, toFit, pan } = viewport;
+  const versus = createVersus(bitmaps, redraw);
+  const parting = createParting(t("compare.label"), view, schedule);
+  const bars = createCompareBars({ parting, onpick: (how) => actions.setVersus({ how }), onhold: peek });
+  const zoom = createZoomBar(viewport);
+  const element = h("figure.compare", view, ...bars.elements, zoom.element);
 
   // A version that is still on its way is no empty picture.
   const isTwo = () => docs.length > 1 && bitmaps.peek(shown?.after ?? "") !== null;
   const isSide = () => isTwo() && shown?.how === "side";
   const slides = () => isTwo() && shown?.how === "slider";
-  const extent = () => ({ width: view.clientWidth / (isSide() ? 2 : 1), height: view.clientHeight });
-
-  function schedule() {
-    if (frame === 0) frame = requestAnimationFrame(draw);
-  }
 
   function redraw() {
-    stale = true;
+    drawn = null;
     schedule();
   }
 
-  /** @param {import("../images/camera.js").Camera} next @param {number} [dx] @param {number} [dy] */
-  function move(next, dx = 0, dy = 0) {
-    if (docs.length === 0) return;
-    camera = panBy(next, dx, dy, extent(), docs[0]);
-    fitted = false;
-    redraw();
-  }
-
-  /** @param {number} factor @param {{x: number, y: number}} [point] */
-  function zoomBy(factor, point = { x: extent().width / 2, y: extent().height / 2 }) {
+  /** @param {number} factor @param {Point} [point] */
+  function zoomBy(factor, point) {
     const { width } = extent();
-    move(zoomAt(camera, factor, { x: point.x > width ? point.x - width : point.x, y: point.y }));
-  }
-
-  function toFit() {
-    fitted = true;
-    redraw();
+    viewport.zoomBy(factor, point && { x: point.x > width ? point.x - width : point.x, y: point.y });
   }
 
   /** Look at the one before, as long as it is held. @param {boolean} on */
@@ -85,50 +68,36 @@ export function createCompare(actions, bitmaps) {
     schedule();
   }
 
-  const isNear = (/** @type {number} */ x) => Math.abs(x - bars.share() * view.clientWidth) < NEAR_PX;
-  const slideTo = (/** @type {number} */ x) => bars.slideTo(x / view.clientWidth);
   listenToGestures(view, {
     zoomBy,
-    toFit,
-    pan: (dx, dy) => move(camera, dx, dy),
-    grab: ({ x }) => (slides() && (fitted || isNear(x)) ? { drag: (by) => slideTo(x + by.x), end: () => {} } : null),
-    click: ({ x }) => slides() && slideTo(x),
+    pan,
+    grab: (point) => (slides() && (viewport.fitted || parting.isNear(point.x)) ? parting.hold(point) : null),
+    click: ({ x }) => slides() && parting.slideTo(x),
   });
   view.addEventListener("keydown", (event) => {
     const step = KEYS[event.key];
     if (step === undefined) return;
     event.preventDefault();
-    move(camera, ...step);
+    pan(...step);
   });
   new ResizeObserver(redraw).observe(view);
 
   function draw() {
-    frame = 0;
     if (shown === null || view.clientWidth === 0) return;
-    if (fitted) camera = cameraFor(shown, extent(), bitmaps);
-    const ratio = devicePixelRatio;
-    const size = { width: Math.round(view.clientWidth * ratio), height: Math.round(view.clientHeight * ratio) };
-    const resized = canvas.width !== size.width || canvas.height !== size.height;
-    if (resized) Object.assign(canvas, size);
-    const scene = {
-      before: docs[0],
-      after: isTwo() ? docs[1] : null,
-      touched: shown.layer.id,
-      how: shown.how,
-      camera: { scale: camera.scale * ratio, x: camera.x * ratio, y: camera.y * ratio },
-      share: bars.share(),
-      held,
-    };
-    if (stale || resized) versus.prepare(scene, Math.round(extent().width * ratio), size.height);
-    stale = false;
+    const { how, layer, names, changed } = shown;
+    const { camera, sharp } = viewport;
+    const two = isTwo();
+    const resized = fitCanvas(canvas, view);
+    const scene = { before: docs[0], after: two ? docs[1] : null, touched: layer.id, how, camera: sharp, share: parting.share(), held };
+    if (drawn !== camera || resized) versus.prepare(scene, Math.round(extent().width * devicePixelRatio), canvas.height);
+    drawn = camera;
     versus.show(context, scene);
     for (const paper of papers) place(paper, { x: 0, y: 0, width: docs[0].width, height: docs[0].height }, camera);
     panes[1].hidden = !isSide();
-    const [before, after] = shown.names;
-    setAttribute(canvas, "aria-label", isTwo() ? t("compare.canvas", { before, after }) : before);
-    element.dataset.how = isTwo() ? shown.how : "one";
-    bars.render({ how: shown.how, two: isTwo(), held, names: shown.names, changed: shown.changed });
-    zoom.render(camera.scale, fitted);
+    setAttribute(canvas, "aria-label", two ? t("compare.canvas", { before: names[0], after: names[1] }) : names[0]);
+    element.dataset.how = two ? how : "one";
+    bars.render({ how, two, held, names, changed });
+    zoom.render(viewport);
   }
 
   return {
@@ -138,7 +107,7 @@ export function createCompare(actions, bitmaps) {
     peek,
     /** @param {Shown} next */
     render: (next) => {
-      if (shown?.layer.id !== next.layer.id || shown.where !== next.where) fitted = true;
+      if (shown?.layer.id !== next.layer.id || shown.where !== next.where) toFit();
       if (!samePair(shown, next)) docs = docsOf(next);
       shown = next;
       for (const { image } of docs.flatMap(({ layers }) => layers)) if (bitmaps.peek(image) === null) bitmaps.load(image).then(redraw, () => {});

@@ -1,4 +1,3 @@
-// @ts-check
 import { h, setText } from "../dom.js";
 import { t } from "../i18n.js";
 import { icon } from "../icons.js";
@@ -7,11 +6,11 @@ import { pictureIn } from "../images/files.js";
 /**
  * A picture can be dropped anywhere and pasted at any time: dropped onto the stack, or pasted while there is one, it is a
  * layer more.
- * @param {import("../types.js").StartActions} actions
+ * @param {StartActions} actions
  */
 export function createDrop(actions) {
   const words = h("span");
-  const element = h("div", { class: "drop-veil", hidden: true }, h("p", {}, icon("picture"), words));
+  const element = h("div.drop-veil", { hidden: true }, h("p", icon("picture"), words));
   // Entering a child fires before leaving its parent: the veil goes when both have been left.
   let inside = 0;
 

@@ -1,4 +1,3 @@
-// @ts-check
 import { h, isTyping, setAttribute, setText } from "../dom.js";
 import { t } from "../i18n.js";
 import { changedShare } from "../images/changed.js";
@@ -12,15 +11,10 @@ import { callout, iconButton, segmented, uniqueId } from "./fields.js";
 import { createVersionStrip, versionName } from "./version-strip.js";
 
 /**
- * @typedef {import("../types.js").State} State
- * @typedef {import("../types.js").Layer} Layer
- */
-
-/**
  * The modal in which a layer is edited. It shows the layer's edit and owns nothing of it: closing loses nothing.
  *
- * @param {import("../types.js").Actions} actions
- * @param {import("../images/bitmaps.js").Bitmaps} bitmaps
+ * @param {Actions} actions
+ * @param {Bitmaps} bitmaps
  * @param {() => void} openHelp
  * @param {HTMLElement} notices   where the page says what happened: under a modal nobody would hear of it
  */
@@ -39,18 +33,17 @@ export function createEditDialog(actions, bitmaps, openHelp, notices) {
   const error = callout();
   const form = createEditForm(actions, at);
   const strip = createVersionStrip((key) => actions.chooseEdit(layerId, key), bitmaps);
-  const made = h("p", { class: "hint number edit-made" });
+  const made = h("p.hint.number.edit-made");
   const foot = createEditFoot(actions, at);
   const measure = createMeasure(bitmaps, () => rendered !== null && render(rendered));
-  const body = h("div", { class: "edit-body" }, where.element, strip.element, made, error.element, form.element);
+  const body = h("div.edit-body", where.element, strip.element, made, error.element, form.element);
   const side = h(
-    "div",
-    { class: "edit-side" },
-    h("div", { class: "edit-head" }, title, iconButton("close", `${t("edit.close")}. ${t("edit.closeHint")}`, actions.closeEdit)),
+    "div.edit-side",
+    h("div.edit-head", title, iconButton("close", `${t("edit.close")}. ${t("edit.closeHint")}`, actions.closeEdit)),
     body,
     foot.element,
   );
-  const dialog = h("dialog", { class: "edit-dialog", "aria-labelledby": titleId }, compare.element, side);
+  const dialog = h("dialog.edit-dialog", { "aria-labelledby": titleId }, compare.element, side);
   /** @type {State | null} */
   let rendered = null;
 
@@ -173,7 +166,7 @@ function factsOf({ versions }, index) {
   return facts.filter(Boolean).join(" · ");
 }
 
-/** The changed share of two pictures in words, null until it is measured. @param {import("../images/bitmaps.js").Bitmaps} bitmaps @param {() => void} onready */
+/** The changed share of two pictures in words, null until it is measured. @param {Bitmaps} bitmaps @param {() => void} onready */
 function createMeasure(bitmaps, onready) {
   let [asked, known] = ["", /** @type {string | null} */ (null)];
   return (/** @type {string} */ before, /** @type {string} */ after) => {

@@ -1,5 +1,4 @@
-// @ts-check
-import { h, setAttribute, setText, setValue } from "../dom.js";
+import { h, setAttribute, setLabel, setText, setValue } from "../dom.js";
 import { t } from "../i18n.js";
 import { icon, setIcon } from "../icons.js";
 import { editOf, instructionsOf } from "../state/edits.js";
@@ -15,35 +14,30 @@ const FOR_MODELS = ["photo", "watercolor", "winter"];
 /** So many earlier instructions are listed. */
 const LISTED = 12;
 
-/**
- * What is to be done with the layer.
- * @param {import("../types.js").Actions} actions
- * @param {() => string} layerId   the layer at hand
- */
+/** What is to be done with the layer. @param {Actions} actions @param {() => string} layerId   the layer at hand */
 export function createEditForm(actions, layerId) {
   /** @type {string[]} */
   let earlier = [];
-  const set = (/** @type {Partial<import("../types.js").Edit>} */ patch) => actions.setEdit(layerId(), patch);
+  const set = (/** @type {Partial<Edit>} */ patch) => actions.setEdit(layerId(), patch);
   const id = uniqueId("instruction");
-  const field = h("textarea", { class: "input", id, rows: 3, maxLength: 2000, placeholder: t("edit.placeholder"), oninput: () => set({ instruction: field.value }) });
+  const field = h("textarea.input", { id, rows: 3, maxLength: 2000, placeholder: t("edit.placeholder"), oninput: () => set({ instruction: field.value }) });
   recallable(field, () => earlier, (instruction) => set({ instruction }));
-  const history = menuButton(h("button", { class: "link edit-history", type: "button" }, icon("history"), t("edit.history")), () => ({
+  const history = menuButton(h("button.link.edit-history", icon("history"), t("edit.history")), () => ({
     label: t("edit.history"),
     entries: earlier.slice(0, LISTED).map((label) => ({ label, run: () => put(label) })),
   }));
-  const chips = CHIPS.map((name) => t(`edit.chip.${name}`)).map((chip) => h("button", { class: "chip", type: "button", onclick: () => take(chip) }, chip));
+  const chips = CHIPS.map((name) => t(`edit.chip.${name}`)).map((chip) => h("button.chip", { onclick: () => take(chip) }, chip));
   const shape = segmented({ label: t("edit.shape"), options: [["keep", t("edit.shape.keep")], ["new", t("edit.shape.new")]], onpick: (value) => set({ shape: value }) });
-  const shapeHint = h("p", { class: "hint" });
+  const shapeHint = h("p.hint");
   const variants = segmented({ label: t("edit.variants"), options: LIMITS.variants.map((count) => [String(count), String(count)]), onpick: (count) => set({ variants: Number(count) }) });
   const lock = iconButton("unlock", "", () => set({ locked: lock.getAttribute("aria-pressed") === "false" }));
   const fold = samplingFold((patch) => set("seed" in patch ? { ...patch, locked: patch.seed !== null } : patch), "", lock);
-  const pair = (/** @type {string} */ label, /** @type {HTMLElement} */ control) => h("div", { class: "field" }, h("span", { class: "label" }, label), control);
+  const pair = (/** @type {string} */ label, /** @type {HTMLElement} */ control) => h("div.field", h("span.label", label), control);
   const element = h(
-    "div",
-    { class: "edit-form" },
-    h("div", { class: "field" }, h("div", { class: "field-head" }, h("label", { class: "label", for: id }, t("edit.instruction")), history), field),
-    h("div", { class: "chips", role: "group", "aria-label": t("edit.examples") }, ...chips),
-    h("div", { class: "edit-choices" }, pair(t("edit.shape"), shape.element), pair(t("edit.variants"), variants.element), shapeHint),
+    "div.edit-form",
+    h("div.field", h("div.field-head", h("label.label", { for: id }, t("edit.instruction")), history), field),
+    h("div.chips", { role: "group", "aria-label": t("edit.examples") }, ...chips),
+    h("div.edit-choices", pair(t("edit.shape"), shape.element), pair(t("edit.variants"), variants.element), shapeHint),
     fold.element,
   );
 
@@ -63,7 +57,7 @@ export function createEditForm(actions, layerId) {
   return {
     element,
     focus: () => field.focus(),
-    /** @param {import("../types.js").State} state */
+    /** @param {State} state */
     render: (state) => {
       const edit = editOf(state, layerId());
       const classical = state.status?.engine === "classical";
@@ -76,11 +70,9 @@ export function createEditForm(actions, layerId) {
       shape.set(edit.shape);
       setText(shapeHint, t(`edit.shapeHint.${edit.shape}`));
       variants.set(String(edit.variants));
-      const label = t(edit.locked ? "edit.seedLocked" : "edit.seedFree");
       setIcon(/** @type {SVGSVGElement} */ (lock.firstElementChild), edit.locked ? "lock" : "unlock");
       setAttribute(lock, "aria-pressed", edit.locked);
-      setAttribute(lock, "aria-label", t("edit.seedLock"));
-      lock.title = label;
+      setLabel(lock, t("edit.seedLock"), t(edit.locked ? "edit.seedLocked" : "edit.seedFree"));
       lock.disabled = edit.seed === null || !isSeed(edit.seed);
       fold.render(edit, classical);
     },

@@ -1,8 +1,7 @@
-// @ts-check
-import { isDecomposing } from "../actions/decompose.js";
 import { h, setText } from "../dom.js";
 import { t } from "../i18n.js";
 import { icon } from "../icons.js";
+import { isDecomposing } from "../state/jobs.js";
 import { menuButton } from "./menu.js";
 import { filePicker } from "./pickers.js";
 
@@ -11,17 +10,13 @@ const FORMATS = /** @type {const} */ (["zip", "psd", "ora", "pptx", "png", "webp
 
 const FLAT = /** @type {readonly string[]} */ (["png", "webp", "jpeg"]);
 
-/**
- * Another picture in, the whole stack out.
- * @param {import("../types.js").Actions} actions
- * @returns {import("../types.js").View}
- */
+/** Another picture in, the whole stack out. @param {Actions} actions @returns {View} */
 export function createExportBar(actions) {
   /** @type {readonly string[]} */
   let written = ["zip", "png"];
   const words = h("span");
   const save = () => actions.exportStack("png");
-  const button = menuButton(h("button", { class: "button", type: "button" }, icon("download"), words), () => ({
+  const button = menuButton(h("button.button", icon("download"), words), () => ({
     label: t("layers.export"),
     entries: [
       ...FORMATS.filter((format) => written.includes(format)).map((format) => ({
@@ -35,7 +30,7 @@ export function createExportBar(actions) {
     ],
   }));
   const add = filePicker({ label: t("layers.add"), title: t("layers.addTitle"), look: "", icon: "plus", onfile: actions.addPicture });
-  const element = h("div", { class: "export-bar" }, add, button);
+  const element = h("div.export-bar", add, button);
   return {
     element,
     render: (state) => {

@@ -1,4 +1,3 @@
-// @ts-check
 import { h, setAttribute, setSlider, setText, setValue } from "../dom.js";
 import { t } from "../i18n.js";
 import { icon } from "../icons.js";
@@ -13,18 +12,14 @@ export function uniqueId(stem) {
   return `${stem}-${fields}`;
 }
 
-/**
- * A choice of a few, all in sight.
- * @template {string} T
- * @param {{label: string, options: [T, string][], onpick: (value: T) => void}} about
- */
+/** A choice of a few, all in sight. @template {string} T @param {{label: string, options: [T, string][], onpick: (value: T) => void}} about */
 export function segmented({ label, options, onpick }) {
   const name = uniqueId("choice");
   const radios = options.map(([value]) => h("input", { type: "radio", name, value, onchange: () => onpick(value) }));
   const element = h(
-    "div",
-    { class: "segmented", role: "radiogroup", "aria-label": label },
-    ...radios.map((radio, i) => h("label", {}, radio, h("span", {}, options[i][1]))),
+    "div.segmented",
+    { role: "radiogroup", "aria-label": label },
+    ...radios.map((radio, i) => h("label", radio, h("span", options[i][1]))),
   );
   /** @param {T} value */
   const set = (value) => {
@@ -33,36 +28,33 @@ export function segmented({ label, options, onpick }) {
   return { element, set };
 }
 
-/**
- * A slider under its label and value.
- * @param {{label: string, limits: number[], step?: number, oninput: (value: number) => void}} about
- */
+/** A slider under its label and value. @param {{label: string, limits: number[], step?: number, oninput: (value: number) => void}} about */
 export function sliderField({ label, limits: [min, max], step = 1, oninput }) {
   const id = uniqueId("slider");
-  const value = h("output", { class: "value", for: id });
-  const slider = h("input", { type: "range", class: "slider", id, step: String(step), min: String(min), max: String(max) });
+  const value = h("output.value", { for: id });
+  const slider = h("input.slider", { type: "range", id, step: String(step), min: String(min), max: String(max) });
   slider.addEventListener("input", () => oninput(slider.valueAsNumber));
-  const head = h("div", { class: "field-head" }, h("label", { class: "label", for: id }, label), value);
+  const head = h("div.field-head", h("label.label", { for: id }, label), value);
   /** @param {number} number */
   const set = (number) => {
     setSlider(slider, number);
     setText(value, String(number));
   };
-  return { element: h("div", { class: "field" }, head, slider), set };
+  return { element: h("div.field", head, slider), set };
 }
 
 /**
  * A whole number, or nothing for a random one. What is neither stays as it was typed, and is marked.
- * @param {(seed: import("../types.js").Seed) => void} onseed
+ * @param {(seed: Seed) => void} onseed
  * @param {HTMLElement | null} aside   what stands beside it
  */
 export function seedField(onseed, aside = null) {
   const id = uniqueId("seed");
-  const input = h("input", { class: "input number", id, inputMode: "numeric", autocomplete: "off", placeholder: t("source.seedPlaceholder") });
-  const problem = h("p", { class: "hint problem", id: uniqueId("seed-problem"), role: "alert", hidden: true });
+  const input = h("input.input.number", { id, inputMode: "numeric", autocomplete: "off", placeholder: t("source.seedPlaceholder") });
+  const problem = h("p.hint.problem", { id: uniqueId("seed-problem"), role: "alert", hidden: true });
   input.addEventListener("input", () => onseed(seedFrom(input.value)));
-  const element = h("div", { class: "field" }, h("label", { class: "label", for: id }, t("source.seed")), h("div", { class: "beside" }, input, aside), problem);
-  /** @param {import("../types.js").Seed} seed */
+  const element = h("div.field", h("label.label", { for: id }, t("source.seed")), h("div.beside", input, aside), problem);
+  /** @param {Seed} seed */
   const set = (seed) => {
     if (seedFrom(input.value) !== seed) setValue(input, seed === null ? "" : String(seed));
     const valid = isSeed(seed);
@@ -76,7 +68,7 @@ export function seedField(onseed, aside = null) {
 
 /**
  * Guidance, steps and seed behind one line; an engine that takes only the seed shows only that.
- * @param {(patch: {steps?: number, cfgScale?: number, seed?: import("../types.js").Seed}) => void} onchange
+ * @param {(patch: {steps?: number, cfgScale?: number, seed?: Seed}) => void} onchange
  * @param {string} [classicalHint]
  * @param {HTMLElement | null} [besideSeed]
  */
@@ -85,12 +77,12 @@ export function samplingFold(onchange, classicalHint = "", besideSeed = null) {
   const steps = sliderField({ label: t("source.steps"), limits: LIMITS.steps, oninput: (count) => onchange({ steps: count }) });
   const seed = seedField((value) => onchange({ seed: value }), besideSeed);
   const title = h("span");
-  const hint = h("p", { class: "hint" }, classicalHint);
-  const body = h("div", { class: "fold-body" }, guidance.element, steps.element, seed.element, hint);
-  const element = h("details", { class: "fold" }, h("summary", {}, icon("chevron"), title), body);
+  const hint = h("p.hint", classicalHint);
+  const body = h("div.fold-body", guidance.element, steps.element, seed.element, hint);
+  const element = h("details.fold", h("summary", icon("chevron"), title), body);
   return {
     element,
-    /** @param {{steps: number, cfgScale: number, seed: import("../types.js").Seed}} values @param {boolean} classical */
+    /** @param {{steps: number, cfgScale: number, seed: Seed}} values @param {boolean} classical */
     render: (values, classical) => {
       setText(title, t(classical ? "source.moreSeed" : "source.more"));
       for (const field of [guidance, steps]) field.element.hidden = classical;
@@ -113,8 +105,8 @@ export function callout() {
   const text = h("p");
   const rest = h("p");
   const title = h("span");
-  const fold = h("details", { class: "fold" }, h("summary", {}, icon("chevron"), title), rest);
-  const element = h("div", { class: "callout", role: "alert", hidden: true }, icon("warning"), h("div", {}, text, fold));
+  const fold = h("details.fold", h("summary", icon("chevron"), title), rest);
+  const element = h("div.callout", { role: "alert", hidden: true }, icon("warning"), h("div", text, fold));
   /** @param {string | null} message @param {string} [more]   what is behind the line */
   const set = (message, more = t("error.more")) => {
     element.hidden = message === null;
@@ -142,11 +134,7 @@ function split(message) {
 /** How the page moves by itself. @returns {ScrollBehavior} */
 const scrolling = () => (matchMedia("(prefers-reduced-motion: reduce)").matches ? "instant" : "smooth");
 
-/**
- * @param {import("../icons.js").IconName} name
- * @param {string} label
- * @param {() => void} onclick
- */
+/** @param {IconName} name @param {string} label @param {() => void} onclick */
 export function iconButton(name, label, onclick) {
-  return h("button", { class: "icon-button", type: "button", "aria-label": label, title: label, onclick }, icon(name));
+  return h("button.icon-button", { "aria-label": label, title: label, onclick }, icon(name));
 }

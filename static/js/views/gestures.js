@@ -1,4 +1,3 @@
-// @ts-check
 const WHEEL_SPEED = 0.0016;
 const PINCH_SPEED = 0.01;
 const LINE_PX = 16;
@@ -6,7 +5,6 @@ const LINE_PX = 16;
 const SLACK_PX = 4;
 
 /**
- * @typedef {{x: number, y: number}} Point
  * @typedef {{drag: (by: Point) => void, end: () => void}} Drag   `by`: since the press, in CSS pixels
  *
  * @typedef {object} Moves
@@ -14,14 +12,9 @@ const SLACK_PX = 4;
  * @property {(dx: number, dy: number) => void} pan
  * @property {(point: Point) => Drag | null} grab   what a press takes hold of; null leaves the drag to the camera
  * @property {(point: Point) => void} click
- * @property {() => void} toFit
  */
 
-/**
- * Wheel, drag and pinch on the stage. Space or the middle button always pans.
- * @param {HTMLElement} view
- * @param {Moves} moves
- */
+/** Wheel, drag and pinch on the stage. Space or the middle button always pans. @param {HTMLElement} view @param {Moves} moves */
 export function listenToGestures(view, moves) {
   /** @type {Map<number, Point>} */
   const down = new Map();

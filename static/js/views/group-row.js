@@ -1,7 +1,6 @@
-// @ts-check
 import { renameGroup, ungroup } from "../commands/groups.js";
 import { setGroupVisible } from "../commands/look.js";
-import { h, setAttribute, setText } from "../dom.js";
+import { h, setAttribute, setLabel, setText } from "../dom.js";
 import { t } from "../i18n.js";
 import { icon, setIcon } from "../icons.js";
 import { layerCount } from "../words.js";
@@ -9,19 +8,15 @@ import { iconButton } from "./fields.js";
 import { menuButton } from "./menu.js";
 import { createRename } from "./rename.js";
 
-/**
- * The line above a group: fold, eye, and what can be done with all of it.
- * @param {string} name
- * @param {import("../types.js").Actions} actions
- */
+/** The line above a group: fold, eye, and what can be done with all of it. @param {string} name @param {Actions} actions */
 export function createGroupRow(name, actions) {
   let visible = true;
-  const words = h("span", { class: "layer-name" });
-  const count = h("span", { class: "hint number" });
-  const kind = h("span", { class: "visually-hidden" }, t("layers.group"));
-  const fold = h("button", { class: "group-fold", type: "button", onclick: () => actions.fold(name) }, icon("chevron"), kind, words, count);
+  const words = h("span.layer-name");
+  const count = h("span.hint.number");
+  const kind = h("span.visually-hidden", t("layers.group"));
+  const fold = h("button.group-fold", { onclick: () => actions.fold(name) }, icon("chevron"), kind, words, count);
   const rename = createRename({ label: t("layers.groupField"), stands: fold, onname: (text) => actions.run(renameGroup(name, text)) });
-  const eye = h("button", { class: "icon-button eye", type: "button", onclick: () => actions.run(setGroupVisible(name, !visible)) }, icon("eye"));
+  const eye = h("button.icon-button.eye", { onclick: () => actions.run(setGroupVisible(name, !visible)) }, icon("eye"));
   const more = menuButton(iconButton("more", t("layers.more", { name }), () => {}), () => ({
     label: t("layers.more", { name }),
     entries: [
@@ -30,11 +25,11 @@ export function createGroupRow(name, actions) {
       { label: t("layers.delete"), icon: "trash", danger: true, run: () => actions.removeGroup(name) },
     ],
   }));
-  const element = h("li", { class: "group", "data-group": name }, fold, rename.element, eye, more);
+  const element = h("li.group", { "data-group": name }, fold, rename.element, eye, more);
   setText(words, name);
   return {
     element,
-    /** @param {readonly import("../types.js").Layer[]} layers   bottom to top @param {boolean} folded */
+    /** @param {readonly Layer[]} layers   bottom to top @param {boolean} folded */
     render: (layers, folded) => {
       visible = layers.some((layer) => layer.visible);
       setText(count, layerCount(layers.length));
@@ -43,8 +38,7 @@ export function createGroupRow(name, actions) {
       setAttribute(fold, "aria-expanded", !folded);
       setIcon(/** @type {SVGSVGElement} */ (eye.firstElementChild), visible ? "eye" : "eyeOff");
       const looking = t(visible ? "layers.hide" : "layers.show", { name });
-      setAttribute(eye, "aria-label", looking);
-      setAttribute(eye, "title", looking);
+      setLabel(eye, looking);
     },
   };
 }

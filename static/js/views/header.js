@@ -1,5 +1,4 @@
-// @ts-check
-import { h, setAttribute, setText } from "../dom.js";
+import { h, setLabel, setText } from "../dom.js";
 import { LANGUAGES, language, speak, t } from "../i18n.js";
 import { icon } from "../icons.js";
 import { engineState } from "../state/engine.js";
@@ -8,22 +7,18 @@ import { menuButton } from "./menu.js";
 import { createProjectTitle } from "./project-title.js";
 import { setTheme, themeOf, THEMES } from "./theme.js";
 
-/**
- * @param {import("../types.js").StartActions} actions
- * @param {{openEngine: () => void, openHelp: () => void, openProjects: () => void}} dialogs
- * @returns {import("../types.js").View}
- */
+/** @param {StartActions} actions @param {{openEngine: () => void, openHelp: () => void, openProjects: () => void}} dialogs @returns {View} */
 export function createHeader(actions, { openEngine, openHelp, openProjects }) {
-  const engineText = h("span", { class: "engine-text" });
-  const device = h("span", { class: "device" });
-  const engine = h("button", { class: "engine", type: "button", onclick: openEngine }, h("span", { class: "dot" }), engineText, device);
-  const queue = h("span", { class: "queue number" });
+  const engineText = h("span.engine-text");
+  const device = h("span.device");
+  const engine = h("button.engine", { onclick: openEngine }, h("span.dot"), engineText, device);
+  const queue = h("span.queue.number");
   const undo = iconButton("undo", t("header.undo"), actions.undo);
   const redo = iconButton("redo", t("header.redo"), actions.redo);
   const help = iconButton("help", t("header.help"), openHelp);
   help.classList.add("help");
   const project = createProjectTitle(actions, openProjects);
-  const home = h("a", { class: "brand", href: "/", title: t("header.home") }, icon("logo"), h("h1", {}, t("name")));
+  const home = h("a.brand", { href: "/", title: t("header.home") }, icon("logo"), h("h1", t("name")));
   home.addEventListener("click", (event) => {
     if (event.ctrlKey || event.metaKey || event.shiftKey) return;
     event.preventDefault();
@@ -31,10 +26,9 @@ export function createHeader(actions, { openEngine, openHelp, openProjects }) {
   });
 
   const element = h(
-    "header",
-    { class: "header" },
-    h("div", { class: "header-start" }, home, project.element),
-    h("div", { class: "header-end" }, engine, queue, undo, redo, settingsButton(openHelp), help),
+    "header.header",
+    h("div.header-start", home, project.element),
+    h("div.header-end", engine, queue, undo, redo, settingsButton(openHelp), help),
   );
 
   return {
@@ -46,7 +40,7 @@ export function createHeader(actions, { openEngine, openHelp, openProjects }) {
       setText(engineText, first);
       setText(device, second);
       engine.dataset.state = LOOKS[engineState(status, reachable)];
-      name(engine, `${full}. ${t("header.engineTitle")}`);
+      setLabel(engine, `${full}. ${t("header.engineTitle")}`);
       const length = (status?.queue.length ?? 0) + (status?.queue.running ?? 0);
       queue.hidden = length === 0 || !reachable;
       setText(queue, t("header.queue", { count: length }));
@@ -73,12 +67,12 @@ function settingsButton(openHelp) {
   return button;
 }
 
-/** @type {Record<import("../state/engine.js").EngineState, "ready" | "wait" | "gone">} */
+/** @type {Record<EngineState, "ready" | "wait" | "gone">} */
 const LOOKS = { ready: "ready", loading: "wait", unknown: "wait", failed: "gone", unreachable: "gone" };
 
 /**
  * What the chip says: `first` always, `second` where there is room, `full` to screen readers and under the pointer.
- * @param {import("../types.js").Status | null} status
+ * @param {Status | null} status
  * @param {boolean} reachable
  */
 function engineWords(status, reachable) {
@@ -94,17 +88,11 @@ function engineWords(status, reachable) {
 
 /**
  * @param {HTMLButtonElement} button
- * @param {import("../types.js").Step | undefined} step
+ * @param {Step | undefined} step
  * @param {"header.undo" | "header.redo"} plain
  * @param {"header.undoStep" | "header.redoStep"} named
  */
 function nameStep(button, step, plain, named) {
   button.disabled = step === undefined;
-  name(button, step === undefined ? t(plain) : t(named, { label: t(step.title, step.about) }));
-}
-
-/** @param {Element} element @param {string} label */
-function name(element, label) {
-  setAttribute(element, "aria-label", label);
-  setAttribute(element, "title", label);
+  setLabel(button, step === undefined ? t(plain) : t(named, { label: t(step.title, step.about) }));
 }

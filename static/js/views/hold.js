@@ -1,9 +1,4 @@
-// @ts-check
-/**
- * Make a button count as long as it is held: by a pointer, by Space or by Enter.
- * @param {HTMLElement} button
- * @param {(on: boolean) => void} set
- */
+/** Make a button count as long as it is held: by a pointer, by Space or by Enter. @param {HTMLElement} button @param {(on: boolean) => void} set */
 export function holdable(button, set) {
   button.addEventListener("pointerdown", (event) => {
     button.setPointerCapture(event.pointerId);

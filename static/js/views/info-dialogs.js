@@ -1,4 +1,3 @@
-// @ts-check
 import { h, setText } from "../dom.js";
 import { t } from "../i18n.js";
 import { engineName } from "../state/engine.js";
@@ -8,8 +7,8 @@ import { callout, iconButton, uniqueId } from "./fields.js";
 export function infoDialog(look, title, ...body) {
   title.id = uniqueId("dialog-title");
   const close = iconButton("close", t("dialog.close"), () => dialog.close());
-  const head = h("div", { class: "dialog-head" }, title, close);
-  const dialog = h("dialog", { class: `info-dialog ${look}`, "aria-labelledby": title.id }, head, h("div", { class: "dialog-body", tabIndex: 0 }, ...body));
+  const head = h("div.dialog-head", title, close);
+  const dialog = h("dialog", { class: `info-dialog ${look}`, "aria-labelledby": title.id }, head, h("div.dialog-body", { tabIndex: 0 }, ...body));
   dialog.addEventListener("pointerdown", (event) => {
     if (event.target === dialog) dialog.close();
   });
@@ -22,21 +21,20 @@ const FACTS = /** @type {const} */ (["device", "models", "running", "waiting"]);
 export function createEngineDialog() {
   const title = h("h2");
   const about = h("p");
-  const reason = h("p", { class: "hint" });
+  const reason = h("p.hint");
   const problem = callout();
-  const hint = h("p", { class: "engine-hint" });
-  const other = h("section", {}, h("h3", { class: "heading" }, t("engine.other")), hint);
-  const cells = { device: h("dd"), models: h("dd"), running: h("dd", { class: "number" }), waiting: h("dd", { class: "number" }) };
+  const hint = h("p.engine-hint");
+  const other = h("section", h("h3.heading", t("engine.other")), hint);
+  const cells = { device: h("dd"), models: h("dd"), running: h("dd.number"), waiting: h("dd.number") };
   const facts = h(
-    "dl",
-    { class: "facts" },
-    ...FACTS.map((fact) => h("div", {}, h("dt", {}, t(`engine.${fact}`)), cells[fact])),
+    "dl.facts",
+    ...FACTS.map((fact) => h("div", h("dt", t(`engine.${fact}`)), cells[fact])),
   );
   const dialog = infoDialog("engine-dialog", title, problem.element, about, reason, facts, other);
   return {
     element: dialog,
     open: () => dialog.showModal(),
-    /** @param {import("../types.js").State} state */
+    /** @param {State} state */
     render: ({ status }) => {
       const classical = status?.engine === "classical";
       setText(title, status === null ? t("header.engineUnknown") : t("engine.title", { label: engineName(status) }));
@@ -60,7 +58,7 @@ function setFact(cell, value) {
   /** @type {HTMLElement} */ (cell.parentElement).hidden = value === "";
 }
 
-/** @type {readonly {title: import("../i18n.js").Key, rows: readonly (readonly [string, import("../i18n.js").Key])[]}[]} */
+/** @type {readonly {title: Key, rows: readonly (readonly [string, Key])[]}[]} */
 const SHORTCUTS = [
   {
     title: "help.everywhere",
@@ -81,6 +79,7 @@ const SHORTCUTS = [
       ["0", "help.fit"],
       ["1", "help.actual"],
       ["key.space", "help.pan"],
+      ["S", "help.slider"],
       ["O", "help.original"],
       ["D", "help.difference"],
       ["← ↑ → ↓", "help.nudge"],
@@ -121,14 +120,13 @@ export function createHelpDialog() {
   const groups = SHORTCUTS.map(({ title, rows }) =>
     h(
       "section",
-      {},
-      h("h3", { class: "heading" }, t(title)),
-      h("dl", { class: "keys" }, ...rows.map(([keys, what]) => h("div", {}, h("dt", {}, t(what)), h("dd", {}, ...keysOf(keys))))),
+      h("h3.heading", t(title)),
+      h("dl.keys", ...rows.map(([keys, what]) => h("div", h("dt", t(what)), h("dd", ...keysOf(keys))))),
     ),
   );
-  const dialog = infoDialog("help-dialog", h("h2", {}, t("help.title")), h("div", { class: "key-groups" }, ...groups), h("p", { class: "hint" }, t("help.about")));
+  const dialog = infoDialog("help-dialog", h("h2", t("help.title")), h("div.key-groups", ...groups), h("p.hint", t("help.about")));
   return { element: dialog, open: () => dialog.showModal() };
 }
 
 /** @param {string} keys */
-const keysOf = (keys) => keys.split(" ").map((key) => h("kbd", {}, key === "key.space" ? t("key.space") : key));
+const keysOf = (keys) => keys.split(" ").map((key) => h("kbd", key === "key.space" ? t("key.space") : key));

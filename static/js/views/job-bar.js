@@ -1,4 +1,3 @@
-// @ts-check
 import { h, setAttribute, setText } from "../dom.js";
 import { t } from "../i18n.js";
 import { findLayer } from "../state/doc.js";
@@ -6,26 +5,20 @@ import { engineState } from "../state/engine.js";
 import { layerCount, size } from "../words.js";
 import { describeJob, progressBar, shareOf, stallOf } from "./progress.js";
 
-/** @typedef {import("../types.js").TrackedJob} TrackedJob */
-
 const LOOK_MS = 5000;
 
-/**
- * The job at work, or what is on the table, at the foot of the page.
- * @param {import("../types.js").Actions} actions
- * @returns {import("../types.js").View}
- */
+/** The job at work, or what is on the table, at the foot of the page. @param {Actions} actions @returns {View} */
 export function createJobBar(actions) {
   /** @type {TrackedJob | undefined} */
   let tracked;
-  const title = h("strong", { class: "job-title" });
+  const title = h("strong.job-title");
   const bar = progressBar();
-  const detail = h("span", { class: "job-detail number" });
-  const more = h("span", { class: "hint number" });
-  const cancel = h("button", { class: "button small", type: "button", onclick: () => tracked && actions.cancelJob(tracked.job.id) }, t("job.cancel"));
-  const facts = h("p", { class: "job-facts hint number" });
-  const work = h("div", { class: "job-work" }, title, bar.element, detail, more, cancel);
-  const element = h("footer", { class: "job-bar" }, facts, work);
+  const detail = h("span.job-detail.number");
+  const more = h("span.hint.number");
+  const cancel = h("button.button.small", { onclick: () => tracked && actions.cancelJob(tracked.job.id) }, t("job.cancel"));
+  const facts = h("p.job-facts.hint.number");
+  const work = h("div.job-work", title, bar.element, detail, more, cancel);
+  const element = h("footer.job-bar", facts, work);
 
   function describe() {
     if (tracked === undefined) return;
@@ -55,7 +48,7 @@ export function createJobBar(actions) {
   };
 }
 
-/** @param {import("../types.js").State} state */
+/** @param {State} state */
 function factsOf({ doc, status, reachable }) {
   if (doc.picture === null) return t(`job.idle.${engineState(status, reachable)}`);
   const parts = [doc.picture.name, size(doc.width, doc.height)];
@@ -63,14 +56,14 @@ function factsOf({ doc, status, reachable }) {
   return parts.join(" · ");
 }
 
-/** @param {import("../types.js").State} state @param {TrackedJob | undefined} tracked */
+/** @param {State} state @param {TrackedJob | undefined} tracked */
 function pageTitle({ project }, tracked) {
   const share = shareOf(tracked);
   const title = project === null ? t("name") : `${project.name} · ${t("name")}`;
   return share === null ? title : `${Math.round(share * 100)} % · ${title}`;
 }
 
-/** @param {import("../types.js").State} state @param {TrackedJob} tracked */
+/** @param {State} state @param {TrackedJob} tracked */
 function titleOf(state, { purpose }) {
   if (purpose.kind === "decompose") return t("job.decompose");
   const name = findLayer(state.doc, purpose.layerId)?.name ?? t("job.someLayer");

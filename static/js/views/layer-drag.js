@@ -1,4 +1,3 @@
-// @ts-check
 /**
  * Reorder rows by dragging their grips, with a mouse, a pen or a finger. The rows only look moved until the drop.
  *

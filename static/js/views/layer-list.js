@@ -1,9 +1,8 @@
-// @ts-check
-import { isDecomposing } from "../actions/decompose.js";
 import { h, setText } from "../dom.js";
 import { t } from "../i18n.js";
 import { findLayer, isAsDecomposed } from "../state/doc.js";
 import { runsOf } from "../state/groups.js";
+import { isDecomposing } from "../state/jobs.js";
 import { createExportBar } from "./export-bar.js";
 import { createGhosts } from "./ghosts.js";
 import { createGroupRow } from "./group-row.js";
@@ -11,27 +10,20 @@ import { listenToDrag } from "./layer-drag.js";
 import { createLayerPanel } from "./layer-panel.js";
 import { createLayerRow } from "./layer-row.js";
 
-/** @typedef {import("../types.js").State} State */
-
-/**
- * The stack, top first, and what can be taken home of it.
- *
- * @param {import("../types.js").Actions} actions
- * @param {import("../images/bitmaps.js").Bitmaps} bitmaps
- */
+/** The stack, top first, and what can be taken home of it. @param {Actions} actions @param {Bitmaps} bitmaps */
 export function createLayerList(actions, bitmaps) {
   /** @type {State} */
   let state;
   const rows = keeping((id) => createLayerRow(id, actions, bitmaps));
   const groups = keeping((name) => createGroupRow(name, actions));
   const panel = createLayerPanel(actions, (id) => rows.get(id)?.rename());
-  const figure = h("span", { class: "hint number fidelity" });
-  const list = h("ol", { class: "layer-list" });
-  const empty = h("p", { class: "layers-empty hint" });
+  const figure = h("span.hint.number.fidelity");
+  const list = h("ol.layer-list");
+  const empty = h("p.layers-empty.hint");
   const ghosts = createGhosts(bitmaps);
   const exports = createExportBar(actions);
-  const head = h("div", { class: "panel-head" }, h("h2", { class: "heading" }, t("layers.title")), figure);
-  const element = h("section", { class: "panel layers", "aria-label": t("layers.region") }, head, list, ghosts.element, empty, exports.element);
+  const head = h("div.panel-head", h("h2.heading", t("layers.title")), figure);
+  const element = h("section.panel.layers", { "aria-label": t("layers.region") }, head, list, ghosts.element, empty, exports.element);
 
   listenToDrag(list, (id, over, under) => {
     const layer = findLayer(state.doc, id);
@@ -62,7 +54,7 @@ export function createLayerList(actions, bitmaps) {
     if (hadFocus && !list.contains(document.activeElement)) rows.get(layer.id)?.focus();
   }
 
-  /** @param {import("../types.js").Layer} layer @param {boolean} hidden */
+  /** @param {Layer} layer @param {boolean} hidden */
   function renderRow(layer, hidden) {
     const row = rows.need(layer.id);
     row.render(layer, state);
@@ -70,7 +62,7 @@ export function createLayerList(actions, bitmaps) {
     return row.element;
   }
 
-  /** @param {string} name @param {import("../types.js").Layer[]} layers @param {boolean} folded */
+  /** @param {string} name @param {Layer[]} layers @param {boolean} folded */
   function renderGroup(name, layers, folded) {
     const row = groups.need(name);
     row.render(layers, folded);
@@ -100,11 +92,7 @@ export function createLayerList(actions, bitmaps) {
   };
 }
 
-/**
- * Rows by name, made when they are first needed.
- * @template T
- * @param {(name: string) => T} make
- */
+/** Rows by name, made when they are first needed. @template T @param {(name: string) => T} make */
 function keeping(make) {
   /** @type {Map<string, T>} */
   const kept = new Map();
@@ -128,7 +116,7 @@ function arrange(list, elements) {
   if (focused instanceof HTMLElement && list.contains(focused)) focused.focus();
 }
 
-/** @param {HTMLElement} figure @param {import("../types.js").Fidelity | null} fidelity */
+/** @param {HTMLElement} figure @param {Fidelity | null} fidelity */
 function renderFidelity(figure, fidelity) {
   figure.hidden = fidelity === null;
   if (fidelity === null) return;

@@ -1,12 +1,11 @@
-// @ts-check
 import { showOnly } from "../commands/look.js";
 import { t } from "../i18n.js";
 
 /**
  * What else can be done with a layer.
- * @param {import("../types.js").Layer} layer
+ * @param {Layer} layer
  * @param {number} index   of the stack, 0 at the bottom
- * @param {import("../types.js").Actions} actions
+ * @param {Actions} actions
  * @param {() => void} rename
  * @returns {import("./menu.js").Entry[]}
  */

@@ -1,7 +1,6 @@
-// @ts-check
 import { flip, moveTo, resetPlace, scaleTo } from "../commands/place.js";
 import { setBlend, setOpacity } from "../commands/look.js";
-import { h, setAttribute, setSlider, setText, setValue } from "../dom.js";
+import { h, setAttribute, setLabel, setSlider, setText, setValue } from "../dom.js";
 import { t } from "../i18n.js";
 import { icon } from "../icons.js";
 import { indexOf, PLAIN } from "../state/doc.js";
@@ -15,12 +14,10 @@ const BLENDS = /** @type {const} */ ([
   "hard-light", "soft-light", "difference", "exclusion", "hue", "saturation", "color", "luminosity",
 ]);
 
-/** @typedef {import("../types.js").Layer} Layer */
-
 /**
  * What can be done with the selected layer: there is one, which moves from row to row.
  *
- * @param {import("../types.js").Actions} actions
+ * @param {Actions} actions
  * @param {(id: string) => void} rename
  */
 export function createLayerPanel(actions, rename) {
@@ -28,14 +25,14 @@ export function createLayerPanel(actions, rename) {
   let layer;
   let index = 0;
   let count = 0;
-  const slider = h("input", { type: "range", class: "slider", min: "0", max: "100", step: "1" });
+  const slider = h("input.slider", { type: "range", min: "0", max: "100", step: "1" });
   slider.addEventListener("input", () => actions.run(setOpacity(layer, slider.valueAsNumber / 100)));
   // A drag ends with the pointer; keys say "change" at every press, and belong together until they pause.
   slider.addEventListener("change", () => actions.endKeys());
   slider.addEventListener("pointerup", () => actions.endGesture());
   slider.addEventListener("blur", () => actions.endGesture());
-  const opacity = h("output", { class: "number" });
-  const blend = h("select", { class: "input select" }, ...BLENDS.map((mode) => h("option", { value: mode }, t(`blend.${mode}`))));
+  const opacity = h("output.number");
+  const blend = h("select.input.select", ...BLENDS.map((mode) => h("option", { value: mode }, t(`blend.${mode}`))));
   blend.addEventListener("change", () => {
     actions.run(setBlend(layer, /** @type {Layer["blend"]} */ (blend.value)));
     actions.endKeys();
@@ -48,22 +45,15 @@ export function createLayerPanel(actions, rename) {
   }));
   const placing = createPlacing(actions, () => layer);
   const element = h(
-    "div",
-    { class: "layer-more" },
-    h("div", { class: "layer-tools" }, h("span", { class: "hint" }, t("layers.opacity")), slider, opacity),
-    h("div", { class: "layer-tools" }, blend, up, down, more),
+    "div.layer-more",
+    h("div.layer-tools", h("span.hint", t("layers.opacity")), slider, opacity),
+    h("div.layer-tools", blend, up, down, more),
     placing.element,
   );
 
-  /** @param {HTMLElement} control @param {string} label */
-  function label(control, label) {
-    setAttribute(control, "aria-label", label);
-    setAttribute(control, "title", label);
-  }
-
   return {
     element,
-    /** @param {Layer} next @param {import("../types.js").State} state */
+    /** @param {Layer} next @param {State} state */
     render: (next, { doc }) => {
       layer = next;
       [index, count] = [indexOf(doc, layer.id), doc.layers.length];
@@ -72,10 +62,10 @@ export function createLayerPanel(actions, rename) {
       setAttribute(slider, "aria-label", t("layers.opacityOf", { name }));
       setText(opacity, percent(Math.round(layer.opacity * 100) / 100));
       if (blend.value !== layer.blend) blend.value = layer.blend;
-      label(blend, t("layers.blendOf", { name }));
-      label(up, t("layers.up", { name }));
-      label(down, t("layers.down", { name }));
-      label(more, t("layers.more", { name }));
+      setLabel(blend, t("layers.blendOf", { name }));
+      setLabel(up, t("layers.up", { name }));
+      setLabel(down, t("layers.down", { name }));
+      setLabel(more, t("layers.more", { name }));
       up.disabled = index === count - 1;
       down.disabled = index === 0;
       // At an end of the stack the focus goes to the button that still works.
@@ -86,7 +76,7 @@ export function createLayerPanel(actions, rename) {
   };
 }
 
-/** @param {import("../types.js").Actions} actions @param {() => Layer} layer */
+/** @param {Actions} actions @param {() => Layer} layer */
 function createPlacing(actions, layer) {
   const x = numberField(t("layers.x"), t("number.pixels"), (value) => actions.run(moveTo(layer(), value, layer().y)));
   const y = numberField(t("layers.y"), t("number.pixels"), (value) => actions.run(moveTo(layer(), layer().x, value)));
@@ -94,11 +84,11 @@ function createPlacing(actions, layer) {
   for (const field of [x, y, scale]) field.input.addEventListener("change", () => actions.endKeys());
   const across = iconButton("flipX", t("layers.flipX"), () => actions.run(flip(layer(), "flipX")));
   const over = iconButton("flipY", t("layers.flipY"), () => actions.run(flip(layer(), "flipY")));
-  const reset = h("button", { class: "button small", type: "button", onclick: () => actions.run(resetPlace(layer())) }, icon("reset"), t("layers.reset"));
-  const fields = h("div", { class: "placing" }, x.element, y.element, scale.element);
-  const tools = h("div", { class: "layer-tools" }, across, over, reset);
+  const reset = h("button.button.small", { onclick: () => actions.run(resetPlace(layer())) }, icon("reset"), t("layers.reset"));
+  const fields = h("div.placing", x.element, y.element, scale.element);
+  const tools = h("div.layer-tools", across, over, reset);
   return {
-    element: h("details", { class: "fold" }, h("summary", {}, icon("chevron"), h("span", {}, t("layers.place"))), fields, tools),
+    element: h("details.fold", h("summary", icon("chevron"), h("span", t("layers.place"))), fields, tools),
     /** @param {Layer} shown */
     render: (shown) => {
       x.set(shown.x);
@@ -115,9 +105,9 @@ function createPlacing(actions, layer) {
 /** A number under its name; what is no number is left alone. @param {string} label @param {string} unit @param {(value: number) => void} onnumber */
 function numberField(label, unit, onnumber) {
   const id = uniqueId("number");
-  const input = h("input", { class: "input number", id, type: "number", step: "any", autocomplete: "off" });
+  const input = h("input.input.number", { id, type: "number", step: "any", autocomplete: "off" });
   input.addEventListener("input", () => Number.isFinite(input.valueAsNumber) && onnumber(input.valueAsNumber));
-  const element = h("div", { class: "number-field" }, h("label", { class: "hint", for: id }, `${label} (${unit})`), input);
+  const element = h("div.number-field", h("label.hint", { for: id }, `${label} (${unit})`), input);
   /** @param {number} value */
   const set = (value) => {
     if (input.valueAsNumber !== value && !(document.activeElement === input && input.value === "")) setValue(input, String(value));

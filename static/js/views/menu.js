@@ -1,4 +1,3 @@
-// @ts-check
 import { h } from "../dom.js";
 import { icon } from "../icons.js";
 
@@ -6,7 +5,7 @@ import { icon } from "../icons.js";
  * @typedef {object} Item
  * @property {string} label
  * @property {string} [about]      a second line
- * @property {import("../icons.js").IconName} [icon]
+ * @property {IconName} [icon]
  * @property {string} [key]        the shortcut
  * @property {boolean} [checked]   of a choice of one
  * @property {boolean} [disabled]
@@ -76,8 +75,8 @@ export function menuButton(button, about) {
 
 /** @param {Entry} entry @param {() => void} close */
 function entryElement(entry, close) {
-  if (entry === "") return h("hr", {});
-  if (typeof entry === "string") return h("p", { class: "menu-heading", role: "presentation" }, entry);
+  if (entry === "") return h("hr");
+  if (typeof entry === "string") return h("p.menu-heading", { role: "presentation" }, entry);
   const { label, about, checked, key, danger, disabled = false, run } = entry;
   const name = entry.icon ?? (checked === true ? "check" : null);
   return h(
@@ -91,8 +90,8 @@ function entryElement(entry, close) {
       tabIndex: -1,
       onclick: () => (close(), run()),
     },
-    h("span", { class: "menu-icon" }, name === null ? null : icon(name)),
-    h("span", { class: "menu-words" }, h("span", {}, label), about === undefined ? null : h("span", { class: "hint" }, about)),
+    h("span.menu-icon", name === null ? null : icon(name)),
+    h("span.menu-words", h("span", label), about === undefined ? null : h("span.hint", about)),
     key === undefined ? null : h("kbd", { "aria-hidden": "true" }, key),
   );
 }

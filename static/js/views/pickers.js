@@ -1,4 +1,3 @@
-// @ts-check
 import { h } from "../dom.js";
 import { t } from "../i18n.js";
 import { icon } from "../icons.js";
@@ -13,7 +12,7 @@ import { icon } from "../icons.js";
  * @param {(file: File) => void} about.onfile
  * @param {boolean} [about.camera]
  * @param {string} [about.accept]
- * @param {import("../icons.js").IconName} [about.icon]
+ * @param {IconName} [about.icon]
  */
 export function filePicker({ label, title, look, onfile, camera = false, accept = "image/*", icon: name = camera ? "camera" : "picture" }) {
   const input = h("input", { type: "file", accept, class: "visually-hidden", tabIndex: -1, "aria-hidden": "true" });
@@ -30,15 +29,15 @@ export function filePicker({ label, title, look, onfile, camera = false, accept 
 
 const SAMPLES = /** @type {const} */ (["house", "poster", "night", "balloons"]);
 
-/** @param {import("../types.js").StartActions} actions */
+/** @param {StartActions} actions */
 export function sampleShelf(actions) {
   const tiles = SAMPLES.map((name) =>
     h(
-      "button",
-      { class: "sample", type: "button", onclick: () => actions.openSample(name) },
+      "button.sample",
+      { onclick: () => actions.openSample(name) },
       h("img", { src: `/static/samples/${name}.webp`, alt: "", width: 120, height: 90, decoding: "async" }),
-      h("span", {}, t(`sample.${name}`)),
+      h("span", t(`sample.${name}`)),
     ),
   );
-  return h("div", { class: "samples" }, ...tiles);
+  return h("div.samples", ...tiles);
 }

@@ -1,9 +1,6 @@
-// @ts-check
 import { h, setAttribute } from "../dom.js";
 import { t } from "../i18n.js";
 import { bytesOf, duration } from "../words.js";
-
-/** @typedef {import("../types.js").TrackedJob} TrackedJob */
 
 /** Long enough without a sign of life to say so, and this many times as long as a step has taken so far. */
 const STALLED_MS = 45_000;
@@ -11,7 +8,7 @@ const STALLED_MS = 45_000;
 /** A bar that fills, or slides while nobody knows how far it is. */
 export function progressBar() {
   const fill = h("div");
-  const element = h("div", { class: "progress", role: "progressbar", "aria-label": t("job.progress"), "aria-valuemin": 0, "aria-valuemax": 100 }, fill);
+  const element = h("div.progress", { role: "progressbar", "aria-label": t("job.progress"), "aria-valuemin": 0, "aria-valuemax": 100 }, fill);
   /** @param {number | null} share */
   const set = (share) => {
     element.classList.toggle("waiting", share === null);

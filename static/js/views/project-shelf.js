@@ -1,4 +1,3 @@
-// @ts-check
 import { h } from "../dom.js";
 import { t } from "../i18n.js";
 import { icon } from "../icons.js";
@@ -6,19 +5,14 @@ import { ago, layerCount } from "../words.js";
 
 const SHOWN = 4;
 
-/**
- * The latest projects, on the start page.
- * @param {import("../types.js").StartActions} actions
- * @param {() => void} openProjects
- * @returns {import("../types.js").View}
- */
+/** The latest projects, on the start page. @param {StartActions} actions @param {() => void} openProjects @returns {View} */
 export function createProjectShelf(actions, openProjects) {
   /** @type {unknown} */
   let shown = null;
-  const tiles = h("div", { class: "samples" });
-  const all = h("button", { class: "link", type: "button", onclick: openProjects }, t("projects.more"));
-  const head = h("div", { class: "shelf-head" }, h("h2", { class: "heading" }, t("projects.recent")), all);
-  const element = h("section", { class: "shelf", "aria-label": t("projects.recent") }, head, tiles);
+  const tiles = h("div.samples");
+  const all = h("button.link", { onclick: openProjects }, t("projects.more"));
+  const head = h("div.shelf-head", h("h2.heading", t("projects.recent")), all);
+  const element = h("section.shelf", { "aria-label": t("projects.recent") }, head, tiles);
   return {
     element,
     render: ({ projects }) => {
@@ -30,25 +24,25 @@ export function createProjectShelf(actions, openProjects) {
   };
 }
 
-/** @param {import("../types.js").ProjectSummary} project @param {() => void} onopen */
+/** @param {ProjectSummary} project @param {() => void} onopen */
 export function projectTile(project, onopen) {
   return h(
-    "button",
-    { class: "sample project-tile", type: "button", onclick: onopen },
-    h("span", { class: "visually-hidden" }, t("projects.open")),
+    "button.sample.project-tile",
+    { onclick: onopen },
+    h("span.visually-hidden", t("projects.open")),
     projectThumb(project),
-    h("span", { class: "tile-name" }, project.name),
-    h("span", { class: "hint number" }, factsOf(project)),
+    h("span.tile-name", project.name),
+    h("span.hint.number", factsOf(project)),
   );
 }
 
-/** @param {import("../types.js").ProjectSummary} project */
+/** @param {ProjectSummary} project */
 export function projectThumb({ thumbnail }) {
-  if (thumbnail === null) return h("span", { class: "tile-blank" }, icon("picture"));
-  return h("img", { class: "checkerboard", src: thumbnail, alt: "", width: 120, height: 90, decoding: "async", loading: "lazy" });
+  if (thumbnail === null) return h("span.tile-blank", icon("picture"));
+  return h("img.checkerboard", { src: thumbnail, alt: "", width: 120, height: 90, decoding: "async", loading: "lazy" });
 }
 
-/** @param {import("../types.js").ProjectSummary} project */
+/** @param {ProjectSummary} project */
 export function factsOf({ layer_count: layers, updated_at: at }) {
   return layers > 0 ? t("projects.facts", { layers: layerCount(layers), age: ago(at) }) : ago(at);
 }

@@ -1,4 +1,3 @@
-// @ts-check
 /**
  * Earlier instructions in a text field: Up from its start goes back through them, Down forth to what was typed.
  *

@@ -1,4 +1,3 @@
-// @ts-check
 import { h } from "../dom.js";
 
 /**
@@ -6,7 +5,7 @@ import { h } from "../dom.js";
  * @param {{label: string, stands: HTMLElement, onname: (name: string) => void}} about   `stands`: what is there otherwise
  */
 export function createRename({ label, stands, onname }) {
-  const field = h("input", { class: "input rename", "aria-label": label, hidden: true, maxLength: 80 });
+  const field = h("input.input.rename", { "aria-label": label, hidden: true, maxLength: 80 });
   let before = "";
 
   /** @param {boolean} keep */

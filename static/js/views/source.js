@@ -1,8 +1,8 @@
-// @ts-check
 import { h, setAttribute, setText, setValue } from "../dom.js";
 import { t } from "../i18n.js";
-import { estimate, isDecomposing, workingSize } from "../actions/decompose.js";
+import { estimate, workingSize } from "../actions/decompose.js";
 import { LIMITS } from "../state/initial.js";
+import { isDecomposing } from "../state/jobs.js";
 import { isSeed } from "../state/seed.js";
 import { duration, size as sizeWords } from "../words.js";
 import { callout, samplingFold, segmented, sliderField, uniqueId } from "./fields.js";
@@ -10,10 +10,7 @@ import { filePicker } from "./pickers.js";
 
 const SIZES = /** @type {const} */ (["640", "1024", "original"]);
 
-/**
- * The picture that goes in, and how it is to be taken apart.
- * @param {import("../types.js").Actions} actions
- */
+/** The picture that goes in, and how it is to be taken apart. @param {Actions} actions */
 export function createSource(actions) {
   const picture = createPictureBox(actions);
   const prompt = createPrompt(actions);
@@ -25,16 +22,16 @@ export function createSource(actions) {
   });
   const fold = samplingFold((patch) => actions.set(patch), t("source.classicalHint"));
   const error = callout();
-  const button = h("button", { class: "button primary wide", type: "button", onclick: actions.decompose });
+  const button = h("button.button.primary.wide", { onclick: actions.decompose });
 
   const element = h(
-    "section",
-    { class: "panel source", "aria-label": t("source.region") },
-    h("h2", { class: "heading" }, t("source.title")),
+    "section.panel.source",
+    { "aria-label": t("source.region") },
+    h("h2.heading", t("source.title")),
     picture.element,
     prompt.element,
     layers.element,
-    h("div", { class: "field" }, h("span", { class: "label" }, t("source.sizeLabel")), size.element),
+    h("div.field", h("span.label", t("source.sizeLabel")), size.element),
     fold.element,
     error.element,
     button,
@@ -46,7 +43,7 @@ export function createSource(actions) {
     focus: () => {
       if (document.activeElement === document.body) button.focus({ preventScroll: true });
     },
-    render: (/** @type {import("../types.js").State} */ state) => {
+    render: (/** @type {State} */ state) => {
       const classical = state.status?.engine === "classical";
       picture.render(state);
       prompt.element.hidden = classical;
@@ -62,28 +59,28 @@ export function createSource(actions) {
   };
 }
 
-/** @param {import("../types.js").Actions} actions */
+/** @param {Actions} actions */
 function createPrompt(actions) {
   const id = uniqueId("prompt");
-  const field = h("textarea", { class: "input", id, rows: 2, placeholder: t("source.promptPlaceholder") });
+  const field = h("textarea.input", { id, rows: 2, placeholder: t("source.promptPlaceholder") });
   field.addEventListener("input", () => actions.set({ prompt: field.value }));
-  const head = h("div", { class: "field-head" }, h("label", { class: "label", for: id }, t("source.prompt")), h("span", { class: "hint" }, t("source.optional")));
+  const head = h("div.field-head", h("label.label", { for: id }, t("source.prompt")), h("span.hint", t("source.optional")));
   return {
-    element: h("div", { class: "field" }, head, field),
+    element: h("div.field", head, field),
     set: (/** @type {string} */ value) => setValue(field, value),
   };
 }
 
-/** @param {import("../types.js").Actions} actions @returns {import("../types.js").View} */
+/** @param {Actions} actions @returns {View} */
 function createPictureBox(actions) {
-  const image = h("img", { class: "source-picture", alt: "", decoding: "async" });
-  const frame = h("div", { class: "source-frame checkerboard" }, image, filePicker({ label: t("source.replace"), look: "small", onfile: actions.openFile }));
+  const image = h("img.source-picture", { alt: "", decoding: "async" });
+  const frame = h("div.source-frame.checkerboard", image, filePicker({ label: t("source.replace"), look: "small", onfile: actions.openFile }));
   const name = h("strong");
-  const facts = h("span", { class: "hint number" });
-  const caption = h("p", { class: "source-caption" }, name, facts);
+  const facts = h("span.hint.number");
+  const caption = h("p.source-caption", name, facts);
   const empty = filePicker({ label: t("source.empty"), look: "source-empty", onfile: actions.openFile });
   return {
-    element: h("div", { class: "source-box" }, frame, caption, empty),
+    element: h("div.source-box", frame, caption, empty),
     render: (state) => {
       const { doc, upload } = state;
       const address = upload?.preview ?? doc.picture?.image ?? null;
@@ -96,7 +93,7 @@ function createPictureBox(actions) {
   };
 }
 
-/** @param {import("../types.js").State} state */
+/** @param {State} state */
 function factsOf(state) {
   const { doc, settings, status } = state;
   if (doc.picture === null) return "";
@@ -106,7 +103,7 @@ function factsOf(state) {
   return `${own} · ${t("source.runsAt", { width, height })}`;
 }
 
-/** @param {import("../types.js").State} state */
+/** @param {State} state */
 function buttonText(state) {
   const seconds = estimate(state);
   return seconds === null ? t("source.decompose") : t("source.decomposeAbout", { time: duration(seconds) });

@@ -1,14 +1,7 @@
-// @ts-check
 import { scaleTo } from "../commands/place.js";
 import { h } from "../dom.js";
 import { contentBox } from "../images/pixels.js";
 import { placeBox } from "../state/placement.js";
-
-/**
- * @typedef {import("../types.js").Layer} Layer
- * @typedef {import("../state/placement.js").Box} Box
- * @typedef {import("../images/camera.js").Camera} Camera
- */
 
 /** Each corner, and where the one across lies, as shares of the box. */
 const CORNERS = /** @type {const} */ ([
@@ -18,10 +11,7 @@ const CORNERS = /** @type {const} */ ([
   ["se", 0, 0],
 ]);
 
-/**
- * The frame around what there is to see of the selected layer; its corners scale the layer about the corner across.
- * @param {import("../types.js").Actions} actions
- */
+/** The frame around what there is to see of the selected layer; its corners scale the layer about the corner across. @param {Actions} actions */
 export function createStageFrame(actions) {
   /** @type {{layer: Layer, box: Box, camera: Camera} | null} */
   let shown = null;
@@ -30,7 +20,7 @@ export function createStageFrame(actions) {
     handle.addEventListener("pointerdown", (event) => scale(event, handle, across));
     return handle;
   });
-  const element = h("div", { class: "stage-outline", hidden: true }, ...handles);
+  const element = h("div.stage-outline", { hidden: true }, ...handles);
 
   /** @param {PointerEvent} down @param {HTMLElement} handle @param {readonly number[]} across */
   function scale(down, handle, [right, bottom]) {
@@ -57,11 +47,7 @@ export function createStageFrame(actions) {
 
   return {
     element,
-    /**
-     * @param {Layer | null} layer
-     * @param {ImageBitmap | null} bitmap
-     * @param {Camera} camera   in CSS pixels
-     */
+    /** @param {Layer | null} layer @param {ImageBitmap | null} bitmap @param {Camera} camera   in CSS pixels */
     render: (layer, bitmap, camera) => {
       element.hidden = layer === null || bitmap === null;
       shown = null;

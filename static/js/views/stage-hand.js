@@ -1,4 +1,3 @@
-// @ts-check
 import { moveTo } from "../commands/place.js";
 import { isSeenAt, layerAt } from "../images/hit.js";
 import { findLayer } from "../state/doc.js";
@@ -7,17 +6,20 @@ import { findLayer } from "../state/doc.js";
  * What a pointer does to layers on the stage: a click selects the topmost one under it, a drag moves the one it began
  * on. The ground, which lies everywhere, moves only once it has been selected, so that a stray drag pans.
  *
- * @typedef {import("./gestures.js").Point} Point
- *
  * @param {object} about
- * @param {import("../types.js").Actions} about.actions
- * @param {import("../images/bitmaps.js").Bitmaps} about.bitmaps
- * @param {() => import("../types.js").State | null} about.state
- * @param {(point: Point) => Point} about.toPicture
- * @param {() => number} about.scale
+ * @param {Actions} about.actions
+ * @param {Bitmaps} about.bitmaps
+ * @param {() => State | null} about.state
+ * @param {{readonly camera: Camera}} about.viewport
  */
-export function createHand({ actions, bitmaps, state, toPicture, scale }) {
-  /** @param {Point} point @returns {import("../types.js").Layer | null} */
+export function createHand({ actions, bitmaps, state, viewport }) {
+  /** @param {Point} point @returns {Point}   in pixels of the document */
+  function toPicture({ x, y }) {
+    const { camera } = viewport;
+    return { x: (x - camera.x) / camera.scale, y: (y - camera.y) / camera.scale };
+  }
+
+  /** @param {Point} point */
   function grabbed(point) {
     const now = state();
     if (now === null || now.mode !== "layers" || now.doc.layers.length === 0) return null;
@@ -35,8 +37,9 @@ export function createHand({ actions, bitmaps, state, toPicture, scale }) {
       if (layer === null) return null;
       return {
         drag: (by) => {
+          const { scale } = viewport.camera;
           actions.select(layer.id);
-          actions.run(moveTo(layer, layer.x + by.x / scale(), layer.y + by.y / scale()));
+          actions.run(moveTo(layer, layer.x + by.x / scale, layer.y + by.y / scale));
         },
         end: () => actions.endGesture(),
       };
@@ -54,5 +57,5 @@ export function createHand({ actions, bitmaps, state, toPicture, scale }) {
 
 const GROUND_COVERAGE = 0.9;
 
-/** @param {import("../types.js").Layer} layer @param {import("../types.js").Doc} doc */
+/** @param {Layer} layer @param {Doc} doc */
 const isGround = (layer, doc) => layer.coverage > GROUND_COVERAGE && layer.width * layer.scale >= doc.width && layer.height * layer.scale >= doc.height;

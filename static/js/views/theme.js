@@ -1,4 +1,3 @@
-// @ts-check
 const KEY = "llm-dit.theme";
 export const THEMES = /** @type {const} */ (["system", "light", "dark"]);
 

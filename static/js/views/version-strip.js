@@ -1,16 +1,13 @@
-// @ts-check
 import { h, setAttribute, setText } from "../dom.js";
 import { t } from "../i18n.js";
 import { icon, setIcon } from "../icons.js";
-import { contentBox, drawCrop, grow } from "../images/pixels.js";
-import { chosenOf, editOf, offered, runsOf } from "../state/edits.js";
+import { chosenOf, editOf, offered } from "../state/edits.js";
+import { atWork } from "../state/jobs.js";
 import { percent } from "../words.js";
 import { shareOf } from "./progress.js";
+import { createThumb } from "./thumb.js";
 
 /**
- * @typedef {import("../types.js").State} State
- * @typedef {import("../types.js").Layer} Layer
- *
  * @typedef {object} Entry
  * @property {number | string} key      as the edit's `chosen` names it
  * @property {"version" | "running" | "failed" | "canceled"} kind
@@ -21,12 +18,10 @@ import { shareOf } from "./progress.js";
  * @property {boolean} waiting
  */
 
-const THUMB_PX = 128;
-
-/** The versions of a layer, the first one first, then what came to nothing and what runs. @param {(key: number | string) => void} onchoose @param {import("../images/bitmaps.js").Bitmaps} bitmaps */
+/** The versions of a layer, the first one first, then what came to nothing and what runs. @param {(key: number | string) => void} onchoose @param {Bitmaps} bitmaps */
 export function createVersionStrip(onchoose, bitmaps) {
-  const list = h("div", { class: "versions", role: "radiogroup", "aria-label": t("versions.title") });
-  const element = h("div", { class: "field" }, h("span", { class: "label" }, t("versions.title")), list);
+  const list = h("div.versions", { role: "radiogroup", "aria-label": t("versions.title") });
+  const element = h("div.field", h("span.label", t("versions.title")), list);
   /** @type {Map<number | string, ReturnType<typeof createTile>>} */
   const tiles = new Map();
   let shown = "";
@@ -87,7 +82,7 @@ function entriesOf(state, layer) {
   }));
   const plain = { image: null, used: false, waiting: false };
   const failed = tries.map(({ id, status, instruction }) => ({ ...plain, key: id, kind: status, caption: t(`versions.${status}`), label: `${t(`versions.${status}`)}: ${instruction}` }));
-  const running = runsOf(state, layer.id).map((tracked) => {
+  const running = atWork(state, "edit", layer.id).map((tracked) => {
     const share = shareOf(tracked);
     const caption = share === null ? t("versions.waiting") : percent(Math.round(share * 100) / 100);
     return { ...plain, key: tracked.job.id, kind: /** @type {const} */ ("running"), caption, label: t("versions.running") };
@@ -98,35 +93,26 @@ function entriesOf(state, layer) {
 /** @param {number} index */
 export const versionName = (index) => (index === 0 ? t("versions.original") : t("layers.version", { number: index + 1 }));
 
-/** @param {import("../images/bitmaps.js").Bitmaps} bitmaps @param {() => void} onclick */
+/** @param {Bitmaps} bitmaps @param {() => void} onclick */
 function createTile(bitmaps, onclick) {
-  let [wanted, drawn] = ["", ""];
-  const canvas = h("canvas", { class: "thumb-picture" });
+  let wanted = "";
+  const thumb = createThumb(bitmaps);
   const mark = icon("warning");
-  const spinner = h("span", { class: "version-spinner" });
-  const used = h("span", { class: "version-used", title: t("versions.used") }, icon("check"));
-  const caption = h("span", { class: "version-caption number" });
-  const picture = h("span", { class: "version-picture checkerboard" }, canvas, mark, spinner, used);
-  const element = h("button", { class: "version-tile", type: "button", role: "radio", onclick }, picture, caption);
+  const spinner = h("span.version-spinner");
+  const used = h("span.version-used", { title: t("versions.used") }, icon("check"));
+  const caption = h("span.version-caption.number");
+  const picture = h("span.version-picture.checkerboard", thumb.element, mark, spinner, used);
+  const element = h("button.version-tile", { role: "radio", onclick }, picture, caption);
   // A layer may have a great many versions: those out of sight are not loaded.
-  const watch = new IntersectionObserver((entries) => entries.some(({ isIntersecting }) => isIntersecting) && draw());
+  const watch = new IntersectionObserver((entries) => entries.some(({ isIntersecting }) => isIntersecting) && thumb.draw(wanted));
   watch.observe(element);
-
-  function draw() {
-    if (wanted === drawn) return;
-    drawn = wanted;
-    bitmaps.load(wanted).then(
-      (bitmap) => drawCrop(canvas, bitmap, grow(contentBox(bitmap), 0.04, bitmap), THUMB_PX),
-      () => (drawn = ""),
-    );
-  }
 
   return {
     element,
     /** @param {Entry} entry @param {boolean} chosen */
     render: ({ kind, image, caption: text, label, used: isUsed, waiting }, chosen) => {
       wanted = image ?? "";
-      canvas.hidden = image === null;
+      thumb.element.hidden = image === null;
       spinner.hidden = kind !== "running";
       mark.toggleAttribute("hidden", kind !== "failed" && kind !== "canceled");
       setIcon(mark, kind === "canceled" ? "close" : "warning");

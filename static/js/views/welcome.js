@@ -1,4 +1,3 @@
-// @ts-check
 import { h, setText } from "../dom.js";
 import { t } from "../i18n.js";
 import { icon } from "../icons.js";
@@ -6,35 +5,27 @@ import { callout } from "./fields.js";
 import { filePicker, sampleShelf } from "./pickers.js";
 import { createProjectShelf } from "./project-shelf.js";
 
-/**
- * What an empty stage says.
- * @param {import("../types.js").StartActions} actions
- * @param {() => void} openProjects
- * @returns {import("../types.js").View}
- */
+/** What an empty stage says. @param {StartActions} actions @param {() => void} openProjects @returns {View} */
 export function createWelcome(actions, openProjects) {
   const title = h("h2");
   const words = h("p");
   const error = callout();
   const recent = createProjectShelf(actions, openProjects);
   const element = h(
-    "div",
-    { class: "welcome" },
+    "div.welcome",
     h(
-      "div",
-      { class: "welcome-drop" },
-      h("div", { class: "welcome-mark" }, icon("logo")),
+      "div.welcome-drop",
+      h("div.welcome-mark", icon("logo")),
       title,
       words,
       h(
-        "div",
-        { class: "welcome-buttons" },
+        "div.welcome-buttons",
         filePicker({ label: t("source.choose"), look: "primary", onfile: actions.openFile }),
         filePicker({ label: t("source.camera"), look: "", onfile: actions.openFile, camera: true }),
       ),
       error.element,
     ),
-    h("p", { class: "welcome-or" }, t("source.samples")),
+    h("p.welcome-or", t("source.samples")),
     sampleShelf(actions),
     recent.element,
   );

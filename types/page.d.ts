@@ -1,0 +1,276 @@
+/**
+ * The values that pass between the page's modules, for `tsc` alone: nothing of it reaches a browser. Pictures are
+ * addresses (`/api/images/….png`) of what the server holds.
+ */
+declare global {
+  // Geometry
+  type Point = { x: number; y: number };
+  type Extent = { width: number; height: number };
+  type Box = Point & Extent;
+  /** A point p of the picture is at `p * scale + (x, y)` of the stage. */
+  type Camera = { scale: number; x: number; y: number };
+
+  // The document
+  type Picture = { name: string; image: string; width: number; height: number };
+
+  /** One picture that a layer has had; versions are added and never taken away. */
+  interface Version {
+    image: string;
+    /** Mean alpha, 0–1. */
+    coverage: number;
+    /** What made it of the one before; "" for the first. */
+    instruction: string;
+    seed: number | null;
+    shape: Shape | null;
+    engine: string;
+    /** ISO 8601; null for the first. */
+    at: string | null;
+    /** The picture that it was made of. */
+    from: string | null;
+    /** How long that took. */
+    seconds: number | null;
+  }
+
+  type Shape = "keep" | "new";
+  type Blend =
+    | "normal" | "multiply" | "screen" | "overlay" | "darken" | "lighten" | "color-dodge" | "color-burn" | "hard-light"
+    | "soft-light" | "difference" | "exclusion" | "hue" | "saturation" | "color" | "luminosity";
+
+  type Layer = Readonly<{
+    /** Never reused, whatever happens to the layer. */
+    id: string;
+    name: string;
+    /** Of the current version, as is the coverage. */
+    image: string;
+    coverage: number;
+    /** Of the picture in its own pixels. */
+    width: number;
+    height: number;
+    /** Offset of the top left corner in pixels of the document. */
+    x: number;
+    y: number;
+    /** About that corner. */
+    scale: number;
+    /** Mirrored within its own box. */
+    flipX: boolean;
+    flipY: boolean;
+    /** 0–1. */
+    opacity: number;
+    visible: boolean;
+    blend: Blend;
+    /** The name of its group, "" for none. */
+    group: string;
+    versions: readonly Version[];
+    /** Index of the version that is shown. */
+    current: number;
+    /** Indexes of versions that are not offered any more. */
+    discarded: readonly number[];
+  }>;
+
+  /** What undo and redo travel through. */
+  type Doc = Readonly<{
+    picture: Picture | null;
+    /** Bottom to top. */
+    layers: readonly Layer[];
+    width: number;
+    height: number;
+    /** The server's own composite of the layers as decomposed. */
+    composite: string | null;
+    /** The layers as decomposed, bottom to top. */
+    made: readonly string[];
+    seed: number | null;
+    prompt: string;
+  }>;
+
+  /** A change of the document with a name that people read on the undo button. */
+  interface Command {
+    title: Key;
+    /** The values of the title. */
+    about: Values;
+    /** Commands in a row with the same one are one step. */
+    gesture: string | null;
+    /** The same document when there is nothing to change. */
+    apply: (doc: Doc) => Doc;
+  }
+  type Step = Readonly<{ title: Key; about: Values; gesture: string | null; doc: Doc }>;
+  type Timeline = { doc: Doc; past: readonly Step[]; future: readonly Step[] };
+
+  // What is asked for
+  /** Null for a random one; a string is what was typed and is no seed. */
+  type Seed = number | null | string;
+  type Size = "640" | "1024" | "original";
+  type Settings = { prompt: string; layerNum: number; size: Size; steps: number; cfgScale: number; seed: Seed };
+
+  /** A layer's edit: the draft, and what became of what was asked for. */
+  interface Edit {
+    instruction: string;
+    shape: Shape;
+    steps: number;
+    cfgScale: number;
+    /** Of the run to come where it is locked, else of the last one. */
+    seed: Seed;
+    locked: boolean;
+    /** Runs that are asked for together, each with a seed of its own. */
+    variants: number;
+    sending: boolean;
+    chosen: Chosen;
+    /** Indexes of versions that nobody has decided about. */
+    waiting: readonly number[];
+    /** What came to nothing, oldest first. */
+    tries: readonly Try[];
+  }
+  /** What the modal shows: a version, a try or a job by its id, or the layer as it is. */
+  type Chosen = number | string | null;
+  /** By the id of its job, if there was one; `code` is which error it is, as the server names it. */
+  type Try = Readonly<{ id: string; status: "failed" | "canceled"; reason: string; code: string; instruction: string; shape: Shape; seed: number }>;
+  type Badge = "running" | "ready" | "failed";
+
+  /** In which way two pictures are compared. */
+  type How = "slider" | "blink" | "difference" | "side";
+  type Versus = { how: How; where: "layer" | "picture" };
+
+  // Jobs
+  /** A job as the server describes it. */
+  interface Job {
+    id: string;
+    kind: "decompose" | "edit";
+    status: "queued" | "processing" | "succeeded" | "failed" | "canceled";
+    phase: string | null;
+    step: number;
+    total: number;
+    eta_s: number | null;
+    position: number | null;
+    result?: any;
+    error?: { message: string; code: string } | null;
+  }
+  /** The work as `workOf` counts it. */
+  type DecomposePurpose = { kind: "decompose"; picture: Picture; work?: number };
+  type SplitPurpose = { kind: "split"; layerId: string };
+  type EditPurpose = { kind: "edit"; layerId: string; before: string; instruction: string; shape: Shape; seed: number };
+  type Purpose = DecomposePurpose | SplitPurpose | EditPurpose;
+  interface TrackedJob {
+    job: Job;
+    purpose: Purpose;
+    canceling: boolean;
+    /** When it last got on, in ms. */
+    movedAt: number;
+    /** Pictures of layers that are being made, by layer, 1 at the bottom. */
+    previews: Record<number, string>;
+  }
+
+  // The server
+  interface Status {
+    engine: string;
+    engine_label: string;
+    device: string;
+    state: "loading" | "ready" | "failed";
+    /** Why the engine cannot run. */
+    error: string | null;
+    loaded_models: string[];
+    placement: string;
+    /** Why this engine runs. */
+    reason: string;
+    edit_available: boolean;
+    hint: string | null;
+    queue: { length: number; running: number };
+  }
+  type EngineState = Status["state"] | "unknown" | "unreachable";
+  type Config = { limits: { export_formats: string[] } };
+
+  type Project = { id: string; name: string; version: number; thumbnail: string | null };
+  type FullProject = Project & { document: any };
+  type ProjectSummary = Project & { created_at: number; updated_at: number; layer_count: number };
+
+  // The state
+  /** Of the stage: the layers, next to the original under a slider, the original, or what differs. */
+  type Mode = "layers" | "slider" | "original" | "difference";
+  type Fidelity = { psnr: number; max: number; resampled: boolean };
+  type NoticeAction = { label: string; run: () => void };
+  type Notice = { text: string; action: NoticeAction | null };
+
+  /** What is not of the document. */
+  interface ViewState {
+    /** Null while there is none on the server. */
+    project: Project | null;
+    saving: "saved" | "unsaved" | "saving" | "failed";
+    /** The project is on its way. */
+    entering: boolean;
+    /** Another tab has changed the project, and this one too. */
+    conflict: boolean;
+    /** Newest first; null while unknown, or where the server keeps none. */
+    projects: ProjectSummary[] | null;
+    settings: Settings;
+    /** By layer. */
+    edits: Record<string, Edit>;
+    /** By job. */
+    jobs: Record<string, TrackedJob>;
+    /** Seconds per unit of work (`workOf`) of the last run, by engine. */
+    speeds: Record<string, number>;
+    /** Names of groups. */
+    folded: readonly string[];
+    /** A layer. */
+    selected: string | null;
+    /** The layer in the modal. */
+    editing: string | null;
+    versus: Versus;
+    mode: Mode;
+    /** A picture on its way to the server. */
+    upload: { name: string; preview: string } | null;
+    /** A decompose request is on its way. */
+    sending: boolean;
+    sourceError: string | null;
+    stageError: string | null;
+    status: Status | null;
+    config: Config | null;
+    reachable: boolean;
+    /** Of the layers as decomposed. */
+    fidelity: Fidelity | null;
+    /** Of the stack as it is, while it is compared. */
+    measured: Fidelity | null;
+    /** The format on its way. */
+    exporting: string | null;
+    notice: Notice | null;
+    /** For screen readers alone. */
+    spoken: string;
+  }
+  type State = Timeline & ViewState;
+  /** Everything but the document, which only commands change. */
+  type ViewPatch = Partial<ViewState>;
+
+  // The modules
+  type View = { element: HTMLElement; render: (state: State) => void };
+  type Store = import("../static/js/state/store.js").Store;
+  type Api = typeof import("../static/js/transport/api.js").api;
+  type Bitmaps = ReturnType<typeof import("../static/js/images/bitmaps.js").createBitmaps>;
+  type Levels = ReturnType<typeof import("../static/js/images/levels.js").createLevels>;
+  type Jobs = ReturnType<typeof import("../static/js/actions/jobs.js").createJobs>;
+  type Travel = ReturnType<typeof import("../static/js/actions/history.js").createHistory>;
+  type SavingWork = ReturnType<typeof import("../static/js/actions/saving.js").createSaving>;
+  type Start = ReturnType<typeof import("../static/js/actions/start.js").createStart>;
+  type StartActions = Start["actions"];
+  type Actions = ReturnType<typeof import("../static/js/actions/actions.js").createActions>;
+  /** What every action has. */
+  interface Context {
+    store: Store;
+    api: Api;
+    bitmaps: Bitmaps;
+    /** Do something, and say so when it fails. */
+    tryTo: (work: () => Promise<unknown>) => Promise<unknown>;
+    /** Bring what is needed as soon as there is a picture. */
+    loadEditor: () => Promise<unknown>;
+  }
+
+  /** The element that "tag.class.class" names. */
+  type Built<S extends string> = S extends `${infer T extends keyof HTMLElementTagNameMap}.${string}`
+    ? HTMLElementTagNameMap[T]
+    : S extends keyof HTMLElementTagNameMap
+      ? HTMLElementTagNameMap[S]
+      : never;
+
+  // Words and icons
+  type Key = keyof typeof import("../static/i18n/en.json");
+  type Values = Record<string, string | number>;
+  type IconName = keyof typeof import("../static/js/icons.js").PATHS;
+}
+
+export {};
