@@ -50,6 +50,7 @@ export function createEditDialog(actions, bitmaps, openHelp, notices) {
   // Esc and the phone's back gesture close the dialog by themselves; the state must hear of it.
   dialog.addEventListener("close", () => {
     document.body.append(notices);
+    strip.clear();
     actions.closeEdit();
   });
   dialog.addEventListener("pointerdown", (event) => {

@@ -37,19 +37,27 @@ export function createVersionStrip(onchoose, bitmaps) {
     tiles.get(keys[next])?.element.focus();
   });
 
+  /** A tile for each entry, kept as long as the entry is listed. @param {Entry[]} entries */
+  function arrange(entries) {
+    const kept = new Map(tiles);
+    tiles.clear();
+    for (const { key } of entries) tiles.set(key, kept.get(key) ?? createTile(bitmaps, () => onchoose(key)));
+    list.replaceChildren(...[...tiles.values()].map((tile) => tile.element));
+  }
+
   return {
     element,
+    /** Let go of what a closed window does not show. */
+    clear: () => {
+      arrange([]);
+      shown = scrolled = "";
+    },
     /** @param {State} state @param {Layer} layer */
     render: (state, layer) => {
       const entries = entriesOf(state, layer);
       const keys = [layer.id, ...entries.map(({ key }) => key)].join(" ");
-      if (keys !== shown) {
-        shown = keys;
-        const kept = new Map([...tiles].filter(([key]) => entries.some((entry) => entry.key === key)));
-        tiles.clear();
-        for (const { key } of entries) tiles.set(key, kept.get(key) ?? createTile(bitmaps, () => onchoose(key)));
-        list.replaceChildren(...[...tiles.values()].map((tile) => tile.element));
-      }
+      if (keys !== shown) arrange(entries);
+      shown = keys;
       element.hidden = entries.length < 2;
       const { index, run, failed } = chosenOf(state, layer);
       const chosen = run?.job.id ?? failed?.id ?? index;
