@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
+import httpx
 import pytest
 from playwright.sync_api import Page, expect
 
@@ -150,3 +151,15 @@ def test_what_was_done_just_before_a_reload_is_there_after_it(saved: Studio) -> 
     expect(saved.page.locator(".layer-name").first).to_have_text("At the last moment")
     saved.wait_until_saved()
     expect(saved.page.locator(".conflict")).to_be_hidden()
+
+
+def test_what_is_typed_is_saved_though_somebody_else_has_saved_the_same_layers(saved: Studio) -> None:
+    address = f"{saved.url}/api/projects/{saved.page.evaluate('location.pathname.slice(3)')}"
+    project = httpx.get(address).json()
+    kept = {key: project[key] for key in ("name", "document", "version")}
+    httpx.put(address, json=kept).raise_for_status()
+    saved.edit_button(saved.names()[0]).click()
+    saved.instruction.fill("make it blue")
+    saved.wait_until_saved()
+    (edit,) = httpx.get(address).json()["document"]["edits"].values()
+    assert edit["instruction"] == "make it blue"

@@ -1,5 +1,5 @@
 import { createThumbnails } from "../images/thumbnail.js";
-import { partsOf, sameWork, snapshot } from "../state/snapshot.js";
+import { partsOf, sameDrafts, sameWork, snapshot } from "../state/snapshot.js";
 import { forgetUnsaved, keepSpeeds, keepUnsaved, keepWorkspace } from "../state/storage.js";
 import { statusOf } from "../transport/api.js";
 
@@ -97,7 +97,7 @@ export function createSaving({ store, api, bitmaps }) {
 
   /**
    * Somebody else has saved the project, which may have been this page before its reload, or a tab that saw the same job
-   * end. Who has done the same goes on from there; who has not is asked.
+   * end. Who has done the same goes on from there, and sends what else there is; who has not is asked.
    *
    * @param {FullProject | null} other
    * @param {unknown[]} parts
@@ -105,9 +105,10 @@ export function createSaving({ store, api, bitmaps }) {
    */
   function meet(other, parts, document) {
     const { project } = store.state;
-    if (other === null || project === null) return store.update({ conflict: true, saving: "unsaved" });
-    if (sameWork(other.document, document)) return written({ ...project, version: other.version }, parts, document);
-    if (base === null || !sameWork(other.document, base)) return store.update({ conflict: true, saving: "unsaved" });
+    const same = other !== null && sameWork(other.document, document);
+    const known = same || (other !== null && base !== null && sameWork(other.document, base));
+    if (project === null || !known) return store.update({ conflict: true, saving: "unsaved" });
+    if (same && sameDrafts(other.document, document)) return written({ ...project, version: other.version }, parts, document);
     return store.update({ project: { ...project, version: other.version }, saving: "unsaved" });
   }
 

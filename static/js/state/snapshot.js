@@ -49,6 +49,12 @@ export const partsOf = ({ doc, past, future, settings, edits, jobs, project }) =
 /** Whether two snapshots show the same work; how and when it was done does not count. @param {any} a @param {any} b */
 export const sameWork = (a, b) => workOf(a) === workOf(b);
 
+/** Whether two snapshots have the same at work and in preparation. @param {any} a @param {any} b */
+export const sameDrafts = (a, b) => draftsOf(a) === draftsOf(b);
+
+/** @param {any} kept */
+const draftsOf = ({ edits, jobs, settings }) => JSON.stringify([edits, Object.keys(jobs), settings]);
+
 /** @param {any} kept */
 function workOf(kept) {
   const { doc } = unpack(kept);
