@@ -84,3 +84,12 @@ def test_the_login_page_looks_like_the_product(open_login: Callable[..., Page], 
         assert box is not None and box["height"] >= 42
     page.locator("summary").click()
     expect(page.get_by_text("LLM_DIT_SERVER__TOKEN")).to_be_visible()
+
+
+def test_a_browser_signs_out_on_the_page(open_login: Callable[..., Page], shut_service: Service) -> None:
+    page = open_login()
+    log_in(page)
+    page.get_by_role("button", name="Theme and language").click()
+    page.get_by_role("menuitem", name="Sign out").click()
+    expect(page.get_by_label("Token", exact=True)).to_be_focused()
+    assert page.request.get(f"{shut_service.url}/api/qwen-image/status").status == 401

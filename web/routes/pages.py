@@ -6,6 +6,7 @@ from fastapi import APIRouter, Request, Response
 from fastapi.templating import Jinja2Templates
 
 from web.clients import recognize
+from web.state import state_of
 
 ROOT = Path(__file__).parents[2]
 
@@ -16,6 +17,8 @@ templates = Jinja2Templates(ROOT / "templates")
 @router.get("/")
 @router.get("/p/{project_id}")
 async def page(request: Request) -> Response:
-    response = templates.TemplateResponse(request, "index.html", headers={"Cache-Control": "no-cache"})
+    login = bool(state_of(request)["settings"].server.token.get_secret_value())
+    headers = {"Cache-Control": "no-cache"}
+    response = templates.TemplateResponse(request, "index.html", {"login": login}, headers=headers)
     recognize(request, response)
     return response

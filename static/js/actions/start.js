@@ -12,7 +12,7 @@ import { createService } from "./service.js";
  * @param {Context} context
  */
 export function createStart(context) {
-  const { store } = context;
+  const { store, api, tryTo } = context;
   const history = createHistory(context);
   const jobs = createJobs(context);
   const saving = createSaving(context);
@@ -27,6 +27,8 @@ export function createStart(context) {
       ...actions,
       ...createProjectList(context, saving, projects),
       wakeJobs: jobs.wake,
+      /** The page asks for the token again. */
+      logOut: () => tryTo(async () => (await saving.save(), await api.logOut())),
       dismissNotice: () => store.update({ notice: null }),
     },
   };

@@ -16,6 +16,9 @@ export const api = {
 
   projects,
 
+  /** Forget this browser's login, where there is one. */
+  logOut: () => send("/logout", { method: "POST" }),
+
   /**
    * Store a picture as it is; the server turns and converts it.
    * @param {Blob} blob

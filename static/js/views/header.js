@@ -28,7 +28,7 @@ export function createHeader(actions, { openEngine, openHelp, openProjects }) {
   const element = h(
     "header.header",
     h("div.header-start", home, project.element),
-    h("div.header-end", engine, queue, undo, redo, settingsButton(openHelp), help),
+    h("div.header-end", engine, queue, undo, redo, settingsButton(openHelp, actions.logOut), help),
   );
 
   return {
@@ -50,8 +50,8 @@ export function createHeader(actions, { openEngine, openHelp, openProjects }) {
   };
 }
 
-/** Theme, language, and help where there is no room for its own button. @param {() => void} openHelp */
-function settingsButton(openHelp) {
+/** Theme, language, help where there is no room for its own button, and the end of a login. @param {() => void} openHelp @param {() => void} logOut */
+function settingsButton(openHelp, logOut) {
   const button = menuButton(iconButton("settings", t("header.settings"), () => {}), () => ({
     label: t("header.settings"),
     entries: [
@@ -61,6 +61,7 @@ function settingsButton(openHelp) {
       ...LANGUAGES.map(({ tag, name }) => ({ label: name, checked: tag === language, run: () => speak(tag) })),
       "",
       { label: t("header.help"), icon: /** @type {const} */ ("help"), key: "?", run: openHelp },
+      ...("login" in document.body.dataset ? [{ label: t("header.logOut"), icon: /** @type {const} */ ("close"), run: logOut }] : []),
     ],
   }));
   button.classList.add("settings");
