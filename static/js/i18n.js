@@ -1,10 +1,10 @@
 /** Every word the page says, in the reader's language. The words are in static/i18n, one file a language. */
 
 /** @type {readonly {tag: string, name: string}[]} */
-export const LANGUAGES = Object.freeze([
+export const LANGUAGES = [
   { tag: "en", name: "English" },
   { tag: "zh-Hans", name: "简体中文" },
-]);
+];
 const KEY = "llm-dit.language";
 
 /** The language that boot.js chose before the first paint. */

@@ -2,6 +2,7 @@ import { setVisible, showOnly } from "./commands/look.js";
 import { flip } from "./commands/place.js";
 import { isTyping } from "./dom.js";
 import { findLayer, indexOf } from "./state/doc.js";
+import { zoomKeys } from "./views/viewport.js";
 
 const STEPS = /** @type {Record<string, [number, number]>} */ ({ ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] });
 const FAR = 10;
@@ -20,10 +21,7 @@ export function listenToKeys(store, actions, stage, layers) {
 
   /** @type {Record<string, () => void>} */
   const keys = {
-    "+": () => stage.zoomBy(1.25),
-    "=": () => stage.zoomBy(1.25),
-    "-": () => stage.zoomBy(0.8),
-    0: stage.toFit,
+    ...zoomKeys(stage),
     1: () => stage.zoomTo(1),
     s: showing("slider"),
     o: showing("original"),
@@ -65,8 +63,8 @@ export function listenToKeys(store, actions, stage, layers) {
     if (key === "y") return actions.redo;
     if (key === "d" && layer !== null) return () => actions.duplicate(layer);
     if (key !== "c" || !getSelection()?.isCollapsed || layer === null) return undefined;
-    if (event.shiftKey) return () => actions.copyPicture(() => actions.exportStack("png"));
-    return () => actions.copyLayer(layer, () => actions.saveLayer(layer));
+    if (event.shiftKey) return actions.copyPicture;
+    return () => actions.copyLayer(layer);
   }
 
   /** @param {KeyboardEvent} event @returns {(() => void) | undefined} */

@@ -25,13 +25,12 @@ const COMMANDS = [
   mergeDown(b, other), split(a, [other]), renameGroup("G", "H"), ungroup("G"), removeGroup("G"), openPicture(PICTURE), decomposed(PICTURE, ANSWER, "j"),
 ];
 
-test("every command has a name, leaves the document it was given alone, and returns a frozen one", () => {
+test("every command has a name, leaves the document it was given alone, and returns another", () => {
   const before = JSON.stringify(doc);
   for (const command of COMMANDS) {
     const next = command.apply(doc);
     assert.notEqual(next, doc, command.title);
     assert.equal(JSON.stringify(doc), before, command.title);
-    assert.ok(Object.isFrozen(next) && Object.isFrozen(next.layers) && next.layers.every(Object.isFrozen), command.title);
     assert.ok(command.title in words, command.title);
     assert.ok([...words[command.title].matchAll(/\{(\w+)\}/g)].every(([, name]) => name in command.about), command.title);
   }

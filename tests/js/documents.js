@@ -9,7 +9,13 @@ export function docOf(...ids) {
     const [id, group = ""] = text.split(":");
     return newLayer({ id, name: id.toUpperCase(), image: `/api/images/${id}.png`, width: 100, height: 80, coverage: 0.5, group });
   });
-  return withLayers({ ...EMPTY_DOC, picture: PICTURE, width: 100, height: 80, made: ids }, layers);
+  return frozen(withLayers({ ...EMPTY_DOC, picture: PICTURE, width: 100, height: 80, made: ids }, layers));
+}
+
+/** The value, in which nothing can be changed in place. @template T @param {T} value @returns {T} */
+function frozen(value) {
+  if (typeof value === "object" && value !== null) Object.values(value).forEach(frozen);
+  return Object.freeze(value);
 }
 
 /** The stack, bottom to top, as `docOf` takes it. @param {Doc} doc */

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { remove } from "../../static/js/commands/stack.js";
 import { discardVersion, layerFrom, useVersion } from "../../static/js/commands/versions.js";
-import { shareOf } from "../../static/js/images/changed.js";
+import { shareOf } from "../../static/js/images/difference.js";
 import { findLayer } from "../../static/js/state/doc.js";
 import { asksFor, badgeOf, chosenOf, instructionsOf, isProposed, offered, seedsFor } from "../../static/js/state/edits.js";
 import { initialState, LIMITS, NEW_EDIT } from "../../static/js/state/initial.js";

@@ -40,11 +40,11 @@ test("runs are groups and single layers in order", () => {
   assert.deepEqual(names, ["(a)", "G(b,c)", "(d)", "G(e)"]);
 });
 
-test("the server is told only what is not the default", () => {
+test("the server is told how each layer lies and looks", () => {
   const { layers } = docOf("a", "b:G");
-  const stack = stackOf(/** @type {any} */ ({ layers: [layers[0], { ...layers[1], scale: 2, flipX: true, blend: "screen" }] }));
-  assert.deepEqual(Object.keys(stack[0]), ["image", "name", "opacity", "visible", "x", "y"]);
-  assert.deepEqual([stack[1].scale, stack[1].flip_x, stack[1].blend, stack[1].group, stack[1].flip_y], [2, true, "screen", "G", undefined]);
+  const [under, over] = stackOf(/** @type {any} */ ({ layers: [layers[0], { ...layers[1], scale: 2, flipX: true, blend: "screen" }] }));
+  assert.deepEqual(under, { image: "/api/images/a.png", name: "A", opacity: 1, visible: true, x: 0, y: 0, scale: 1, flip_x: false, flip_y: false, blend: "normal", group: "" });
+  assert.deepEqual([over.scale, over.flip_x, over.blend, over.group, over.flip_y], [2, true, "screen", "G", false]);
 });
 
 test("the camera fits, zooms about a point and keeps some of the picture in sight", () => {

@@ -1,4 +1,3 @@
-import { createClipboard } from "./clipboard.js";
 import { createComparison } from "./comparison.js";
 import { createDecompose } from "./decompose.js";
 import { createEdits } from "./edits.js";
@@ -17,7 +16,6 @@ export function createActions(context, { history, jobs, actions }) {
     ...createLayers(context, history),
     ...createComparison(context),
     ...createExports(context),
-    ...createClipboard(context),
     ...decompose.actions,
     ...split.actions,
     ...edits.actions,

@@ -1,4 +1,4 @@
-import { compareImages } from "../images/fidelity.js";
+import { compareImages } from "../images/difference.js";
 import { flatten } from "../images/flatten.js";
 import { messageOf } from "../transport/api.js";
 

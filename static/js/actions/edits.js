@@ -69,7 +69,7 @@ export function createEdits({ store, api, bitmaps }, jobs, { run, undo }) {
    */
   function fail({ layerId, instruction, shape, seed }, about) {
     const { tries, chosen } = edit(layerId);
-    const entry = Object.freeze({ ...about, instruction, shape, seed });
+    const entry = { ...about, instruction, shape, seed };
     const others = tries.filter(({ id }) => id !== about.id);
     setEdit(layerId, { tries: [...others, entry].slice(-MAX_TRIES), chosen: chosen ?? about.id });
     notify(layerId, about.status === "canceled" ? "notice.editCanceled" : "notice.editFailed");

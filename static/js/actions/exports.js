@@ -1,25 +1,51 @@
 import { t } from "../i18n.js";
 import { saveFile } from "../images/files.js";
+import { flatten } from "../images/flatten.js";
+import { messageOf } from "../transport/api.js";
 import { stackOf } from "../transport/stack.js";
 
 const SUFFIXES = /** @type {Record<string, string>} */ ({ jpeg: "jpg" });
 const FLAT = ["png", "jpeg", "webp"];
 
-/** Taking the work home. @param {Context} context */
-export function createExports({ store, api, tryTo }) {
+/** Taking the work home, as a file or to the clipboard. @param {Context} context */
+export function createExports({ store, api, bitmaps, tryTo }) {
+  /** @param {string} format */
+  async function exportStack(format) {
+    const { doc, project, exporting } = store.state;
+    if (exporting !== null || doc.layers.length === 0) return;
+    const { width, height } = doc;
+    store.update({ exporting: format });
+    await tryTo(async () => saveFile(await api.exportStack({ layers: stackOf(doc), width, height, format }), fileName(project?.name ?? doc.picture?.name ?? "", format)));
+    store.update({ exporting: null });
+  }
+
+  /** @param {Layer} layer */
+  const saveLayer = ({ image, name }) => tryTo(async () => saveFile(await api.image(image), `${stem(name) || "layer"}.png`));
+
+  /** @param {Promise<Blob>} picture @param {() => void} save   what can be done where the browser lets no page do this */
+  async function copy(picture, save) {
+    const instead = { label: t("notice.savePng"), run: save };
+    // On plain HTTP from another host there is no clipboard to write to.
+    if (navigator.clipboard?.write === undefined) return store.say(t("notice.cannotCopy"), instead);
+    try {
+      await navigator.clipboard.write([new ClipboardItem({ "image/png": picture })]);
+      return store.say(t("notice.copied"));
+    } catch (error) {
+      return store.say(messageOf(error), instead);
+    }
+  }
+
   return {
-    /** @param {string} format */
-    exportStack: async (format) => {
-      const { doc, project, exporting } = store.state;
-      if (exporting !== null || doc.layers.length === 0) return;
-      const { width, height } = doc;
-      store.update({ exporting: format });
-      await tryTo(async () => saveFile(await api.exportStack({ layers: stackOf(doc), width, height, format }), fileName(project?.name ?? doc.picture?.name ?? "", format)));
-      store.update({ exporting: null });
-    },
+    exportStack,
+    saveLayer,
 
     /** @param {Layer} layer */
-    saveLayer: ({ image, name }) => tryTo(async () => saveFile(await api.image(image), `${stem(name) || "layer"}.png`)),
+    copyLayer: (layer) => copy(api.image(layer.image), () => saveLayer(layer)),
+
+    copyPicture: () => {
+      const { doc } = store.state;
+      if (doc.layers.length > 0) copy(flatten(doc.layers, doc, bitmaps).then((picture) => picture.toBlob()), () => exportStack("png"));
+    },
   };
 }
 

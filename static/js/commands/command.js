@@ -9,7 +9,7 @@ import { patchLayer } from "../state/doc.js";
  * @param {string | null} [gesture]
  * @returns {Command}
  */
-export const command = (title, about, apply, gesture = null) => Object.freeze({ title, about, gesture, apply });
+export const command = (title, about, apply, gesture = null) => ({ title, about, gesture, apply });
 
 /**
  * A change of one layer.

@@ -16,6 +16,6 @@ function relabel(title, name, label) {
   return command(title, { name }, (doc) => {
     const next = doc.layers.some(({ group }) => group === name) ? label(doc) : name;
     if (next === name) return doc;
-    return withLayers(doc, doc.layers.map((layer) => (layer.group === name ? Object.freeze({ ...layer, group: next }) : layer)));
+    return withLayers(doc, doc.layers.map((layer) => (layer.group === name ? { ...layer, group: next } : layer)));
   });
 }

@@ -29,5 +29,5 @@ export const setGroupVisible = (name, visible) =>
 /** @param {Doc} doc @param {(layer: Layer) => boolean} visible */
 function showWhere(doc, visible) {
   if (doc.layers.every((layer) => layer.visible === visible(layer))) return doc;
-  return withLayers(doc, doc.layers.map((layer) => (layer.visible === visible(layer) ? layer : Object.freeze({ ...layer, visible: visible(layer) }))));
+  return withLayers(doc, doc.layers.map((layer) => (layer.visible === visible(layer) ? layer : { ...layer, visible: visible(layer) })));
 }

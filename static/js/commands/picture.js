@@ -3,7 +3,7 @@ import { command } from "./command.js";
 
 /** Begin anew with a picture. @param {Picture} picture */
 export const openPicture = (picture) =>
-  command("command.picture", {}, () => Object.freeze({ ...EMPTY_DOC, picture, width: picture.width, height: picture.height }));
+  command("command.picture", {}, () => ({ ...EMPTY_DOC, picture, width: picture.width, height: picture.height }));
 
 /**
  * The stack that decompose answered with.
@@ -14,9 +14,9 @@ export const openPicture = (picture) =>
 export const decomposed = (picture, answer, prefix) =>
   command("command.decompose", {}, () => {
     const layers = layersOf(answer, prefix);
-    const made = Object.freeze(layers.map(({ id }) => id));
+    const made = layers.map(({ id }) => id);
     const { width, height, seed, prompt } = answer;
-    return Object.freeze({ picture, layers, width, height, composite: answer.layers[0].image, made, seed, prompt });
+    return { picture, layers, width, height, composite: answer.layers[0].image, made, seed, prompt };
   });
 
 /**
@@ -26,8 +26,6 @@ export const decomposed = (picture, answer, prefix) =>
  * @returns {readonly Layer[]}
  */
 export const layersOf = ({ layers, seed, engine }, prefix) =>
-  Object.freeze(
-    layers.slice(1).map((/** @type {any} */ { index, name, image, width, height, coverage }) =>
-      newLayer({ id: `${prefix}-${index}`, name, image, width, height, coverage, seed, engine }),
-    ),
+  layers.slice(1).map((/** @type {any} */ { index, name, image, width, height, coverage }) =>
+    newLayer({ id: `${prefix}-${index}`, name, image, width, height, coverage, seed, engine }),
   );

@@ -16,7 +16,7 @@ export const reorder = (layer, index, joined) =>
     const rest = doc.layers.filter((other) => other !== moved);
     const group = joined ?? groupBetween(moved, rest[index - 1], rest[index]);
     if (group === moved.group && index === indexOf(doc, layer.id)) return doc;
-    const placed = group === moved.group ? moved : Object.freeze({ ...moved, group });
+    const placed = group === moved.group ? moved : { ...moved, group };
     return withLayers(doc, [...rest.slice(0, index), placed, ...rest.slice(index)]);
   });
 
@@ -24,7 +24,7 @@ export const reorder = (layer, index, joined) =>
 export const duplicate = (layer, id) =>
   command("command.duplicate", { name: layer.name }, (doc) => {
     const index = indexOf(doc, layer.id);
-    return index < 0 ? doc : insertLayers(doc, index + 1, [Object.freeze({ ...doc.layers[index], id, name: freeName(doc, layer.name) })]);
+    return index < 0 ? doc : insertLayers(doc, index + 1, [{ ...doc.layers[index], id, name: freeName(doc, layer.name) }]);
   });
 
 /** @param {Layer} layer */
@@ -37,7 +37,7 @@ export const add = (layer, above) =>
     const index = indexOf(doc, above);
     const place = index < 0 ? doc.layers.length : index + 1;
     const group = groupBetween(layer, doc.layers[place - 1], doc.layers[place]);
-    return insertLayers(doc, place, [Object.freeze({ ...layer, name: freeName(doc, layer.name), group })]);
+    return insertLayers(doc, place, [{ ...layer, name: freeName(doc, layer.name), group }]);
   });
 
 /** One layer in the place of a layer and the one below it. @param {Layer} upper @param {Layer} merged */
@@ -54,5 +54,5 @@ export const split = (layer, parts) =>
     if (index < 0) return doc;
     const without = removeLayers(doc, ({ id }) => id === layer.id);
     const group = freeName(without, layer.name);
-    return insertLayers(without, index, parts.map((part) => Object.freeze({ ...part, group })));
+    return insertLayers(without, index, parts.map((part) => ({ ...part, group })));
   });

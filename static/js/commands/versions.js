@@ -13,7 +13,7 @@ export const discardVersion = (layer, index) =>
   command("command.discard", { name: layer.name, number: index + 1 }, (doc) => {
     const { versions = [], current = 0, discarded = [] } = findLayer(doc, layer.id) ?? {};
     if (index < 1 || index === current || index >= versions.length || discarded.includes(index)) return doc;
-    return patchLayer(doc, layer.id, { discarded: Object.freeze([...discarded, index]) });
+    return patchLayer(doc, layer.id, { discarded: [...discarded, index] });
   });
 
 /** A version of a layer as a layer of its own, in the same place. @param {Layer} layer @param {number} index @param {string} id @returns {Layer} */

@@ -1,4 +1,4 @@
-import { drawLayer } from "./layer-paint.js";
+import { drawLayer } from "./compositor.js";
 import { canvas2d, sizeWithin } from "./pixels.js";
 
 /**

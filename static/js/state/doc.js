@@ -4,19 +4,19 @@
  */
 
 /** @type {Doc} */
-export const EMPTY_DOC = Object.freeze({
+export const EMPTY_DOC = {
   picture: null,
-  layers: Object.freeze([]),
+  layers: [],
   width: 0,
   height: 0,
   composite: null,
-  made: Object.freeze([]),
+  made: [],
   seed: null,
   prompt: "",
-});
+};
 
 /** A layer as decomposed: in its place, in full, unmirrored. */
-export const PLAIN = Object.freeze({
+export const PLAIN = {
   x: 0,
   y: 0,
   scale: 1,
@@ -24,9 +24,9 @@ export const PLAIN = Object.freeze({
   flipY: false,
   opacity: 1,
   visible: true,
-  blend: "normal",
+  blend: /** @type {Blend} */ ("normal"),
   group: "",
-});
+};
 
 /**
  * A layer with its first version.
@@ -35,8 +35,8 @@ export const PLAIN = Object.freeze({
  */
 export function newLayer({ engine = "", seed = null, ...about }) {
   const { image, coverage } = about;
-  const first = Object.freeze({ image, coverage, instruction: "", seed, shape: null, engine, at: null, from: null, seconds: null });
-  return Object.freeze({ ...PLAIN, versions: Object.freeze([first]), current: 0, discarded: Object.freeze([]), ...about });
+  const first = { image, coverage, instruction: "", seed, shape: null, engine, at: null, from: null, seconds: null };
+  return { ...PLAIN, versions: [first], current: 0, discarded: [], ...about };
 }
 
 /** @param {Doc} doc @param {string | null} id */
@@ -46,7 +46,7 @@ export const findLayer = (doc, id) => doc.layers.find((layer) => layer.id === id
 export const indexOf = (doc, id) => doc.layers.findIndex((layer) => layer.id === id);
 
 /** @param {Doc} doc @param {readonly Layer[]} layers   bottom to top @returns {Doc} */
-export const withLayers = (doc, layers) => Object.freeze({ ...doc, layers: Object.freeze([...layers]) });
+export const withLayers = (doc, layers) => ({ ...doc, layers: [...layers] });
 
 /** @param {Doc} doc @param {string} id @param {Partial<Layer>} patch @returns {Doc} */
 export function patchLayer(doc, id, patch) {
@@ -54,7 +54,7 @@ export function patchLayer(doc, id, patch) {
   if (layer === null) return doc;
   const keys = /** @type {(keyof Layer)[]} */ (Object.keys(patch));
   if (keys.every((key) => layer[key] === patch[key])) return doc;
-  return withLayers(doc, doc.layers.map((other) => (other === layer ? Object.freeze({ ...layer, ...patch }) : other)));
+  return withLayers(doc, doc.layers.map((other) => (other === layer ? { ...layer, ...patch } : other)));
 }
 
 /**

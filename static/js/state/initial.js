@@ -3,7 +3,7 @@ import { EMPTY_DOC } from "./doc.js";
 export const LIMITS = { layers: [1, 10], steps: [1, 100], cfgScale: [1, 20], variants: [1, 2, 3, 4], maxSeed: Number.MAX_SAFE_INTEGER };
 
 /** @type {Timeline} */
-export const EMPTY_TIMELINE = Object.freeze({ doc: EMPTY_DOC, past: [], future: [] });
+export const EMPTY_TIMELINE = { doc: EMPTY_DOC, past: [], future: [] };
 
 /** @type {Edit} */
 export const NEW_EDIT = {
@@ -24,7 +24,7 @@ export const NEW_EDIT = {
 export const DEFAULT_SETTINGS = { prompt: "", layerNum: 4, size: "original", steps: 50, cfgScale: 4, seed: null };
 
 /** What a tab knows of the project at hand, and forgets when it turns to another. */
-export const AT_HAND = Object.freeze({
+export const AT_HAND = {
   settings: DEFAULT_SETTINGS,
   edits: {},
   jobs: {},
@@ -41,7 +41,7 @@ export const AT_HAND = Object.freeze({
   measured: null,
   notice: null,
   conflict: false,
-});
+};
 
 /** @returns {State} */
 export function initialState() {

@@ -19,9 +19,8 @@ export function pack({ doc, past, future }) {
 
 /** @param {any} packed   what `pack` made @returns {Timeline} */
 export function unpack({ doc, past, future, table, versions }) {
-  const lists = Object.fromEntries(Object.entries(versions).map(([id, list]) => [id, Object.freeze(list.map(Object.freeze))]));
-  const layers = table.map((/** @type {any} */ layer) => Object.freeze({ ...layer, versions: lists[layer.id], discarded: Object.freeze(layer.discarded) }));
-  const unpackDoc = (/** @type {any} */ each) => Object.freeze({ ...each, layers: Object.freeze(each.layers.map((/** @type {number} */ place) => layers[place])) });
-  const unpackSteps = (/** @type {any[]} */ steps) => steps.map((step) => Object.freeze({ ...step, doc: unpackDoc(step.doc) }));
+  const layers = table.map((/** @type {any} */ layer) => ({ ...layer, versions: versions[layer.id] }));
+  const unpackDoc = (/** @type {any} */ each) => ({ ...each, layers: each.layers.map((/** @type {number} */ place) => layers[place]) });
+  const unpackSteps = (/** @type {any[]} */ steps) => steps.map((step) => ({ ...step, doc: unpackDoc(step.doc) }));
   return { doc: unpackDoc(doc), past: unpackSteps(past), future: unpackSteps(future) };
 }

@@ -1,6 +1,6 @@
 /** Where a layer lies in the picture. Its picture is mirrored within its own box, enlarged about the box's top left corner, and moved to x, y. */
 
-export const SCALE_LIMITS = Object.freeze([0.01, 32]);
+export const SCALE_LIMITS = [0.01, 32];
 /** As far as a layer can be moved, in pixels. */
 export const OFFSET_LIMIT = 32_768;
 

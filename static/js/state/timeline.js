@@ -19,7 +19,7 @@ export function record(timeline, { title, about, gesture, apply }) {
   const doc = apply(before);
   if (doc === before) return timeline;
   const goesOn = gesture !== null && past.at(-1)?.gesture === gesture;
-  const steps = goesOn ? past : [...past, Object.freeze({ title, about, gesture, doc: before })].slice(-MAX_STEPS);
+  const steps = goesOn ? past : [...past, { title, about, gesture, doc: before }].slice(-MAX_STEPS);
   return { doc, past: steps, future: [] };
 }
 
@@ -27,7 +27,7 @@ export function record(timeline, { title, about, gesture, apply }) {
 export function endGesture(timeline) {
   const last = timeline.past.at(-1);
   if (last === undefined || last.gesture === null) return timeline;
-  return { ...timeline, past: [...timeline.past.slice(0, -1), Object.freeze({ ...last, gesture: null })] };
+  return { ...timeline, past: [...timeline.past.slice(0, -1), { ...last, gesture: null }] };
 }
 
 /** @param {Timeline} timeline @returns {Timeline} */
@@ -35,7 +35,7 @@ export function undo(timeline) {
   const { doc, past, future } = timeline;
   const step = past.at(-1);
   if (step === undefined) return timeline;
-  return { doc: step.doc, past: past.slice(0, -1), future: [...future, Object.freeze({ ...step, gesture: null, doc })] };
+  return { doc: step.doc, past: past.slice(0, -1), future: [...future, { ...step, gesture: null, doc }] };
 }
 
 /** @param {Timeline} timeline @returns {Timeline} */
@@ -43,7 +43,7 @@ export function redo(timeline) {
   const { doc, past, future } = timeline;
   const step = future.at(-1);
   if (step === undefined) return timeline;
-  return { doc: step.doc, past: [...past, Object.freeze({ ...step, doc })], future: future.slice(0, -1) };
+  return { doc: step.doc, past: [...past, { ...step, doc }], future: future.slice(0, -1) };
 }
 
 /**
@@ -59,10 +59,10 @@ export function addVersion({ doc, past, future }, id, version) {
   const docs = [doc, ...past.map((step) => step.doc), ...future.map((step) => step.doc)];
   const known = docs.flatMap((each) => each.layers).find((layer) => layer.id === id);
   if (known === undefined) return { timeline: { doc, past, future }, index: -1 };
-  const versions = Object.freeze([...known.versions, Object.freeze(version)]);
-  const share = sharing((/** @type {Layer} */ layer) => (layer.id === id ? Object.freeze({ ...layer, versions }) : layer));
+  const versions = [...known.versions, version];
+  const share = sharing((/** @type {Layer} */ layer) => (layer.id === id ? { ...layer, versions } : layer));
   const renew = sharing((/** @type {Doc} */ each) => (each.layers.some((layer) => layer.id === id) ? withLayers(each, each.layers.map(share)) : each));
-  const steps = (/** @type {readonly Step[]} */ list) => list.map((step) => Object.freeze({ ...step, doc: renew(step.doc) }));
+  const steps = (/** @type {readonly Step[]} */ list) => list.map((step) => ({ ...step, doc: renew(step.doc) }));
   return { timeline: { doc: renew(doc), past: steps(past), future: steps(future) }, index: versions.length - 1 };
 }
 

@@ -1,7 +1,6 @@
 import { h, setText } from "../dom.js";
 import { t } from "../i18n.js";
 import { segmented } from "./fields.js";
-import { holdable } from "./hold.js";
 
 const WAYS = /** @type {const} */ (["slider", "blink", "difference", "side"]);
 
@@ -36,4 +35,15 @@ export function createCompareBars({ parting, onpick, onhold }) {
       setText(note, changed === null ? t("compare.amplified") : t("compare.changed", { share: changed }));
     },
   };
+}
+
+/** Make a button count as long as it is held: by a pointer, by Space or by Enter. @param {HTMLElement} button @param {(on: boolean) => void} set */
+function holdable(button, set) {
+  button.addEventListener("pointerdown", (event) => {
+    button.setPointerCapture(event.pointerId);
+    set(true);
+  });
+  button.addEventListener("contextmenu", (event) => event.preventDefault());
+  button.addEventListener("keydown", (event) => [" ", "Enter"].includes(event.key) && set(true));
+  for (const end of ["lostpointercapture", "keyup", "blur"]) button.addEventListener(end, () => set(false));
 }

@@ -1,6 +1,6 @@
 import { h, isTyping, setAttribute, setText } from "../dom.js";
 import { t } from "../i18n.js";
-import { changedShare } from "../images/changed.js";
+import { changedShare } from "../images/difference.js";
 import { findLayer } from "../state/doc.js";
 import { asksFor, chosenOf, editOf, isProposed } from "../state/edits.js";
 import { ago, exactly, percent } from "../words.js";
@@ -9,6 +9,7 @@ import { createEditFoot } from "./edit-foot.js";
 import { createEditForm } from "./edit-form.js";
 import { callout, iconButton, segmented, uniqueId } from "./fields.js";
 import { createVersionStrip, versionName } from "./version-strip.js";
+import { zoomKeys } from "./viewport.js";
 
 /**
  * The modal in which a layer is edited. It shows the layer's edit and owns nothing of it: closing loses nothing.
@@ -60,10 +61,7 @@ export function createEditDialog(actions, bitmaps, openHelp, notices) {
   /** @type {Record<string, () => void>} */
   const keys = {
     "?": openHelp,
-    "+": () => compare.zoomBy(1.25),
-    "=": () => compare.zoomBy(1.25),
-    "-": () => compare.zoomBy(0.8),
-    0: compare.toFit,
+    ...zoomKeys(compare),
     a: () => actions.acceptEdit(layerId),
     n: () => actions.addEdit(layerId),
     r: () => actions.applyEdit(layerId),

@@ -15,7 +15,6 @@ export function createExportBar(actions) {
   /** @type {readonly string[]} */
   let written = ["zip", "png"];
   const words = h("span");
-  const save = () => actions.exportStack("png");
   const button = menuButton(h("button.button", icon("download"), words), () => ({
     label: t("layers.export"),
     entries: [
@@ -26,7 +25,7 @@ export function createExportBar(actions) {
         run: () => actions.exportStack(format),
       })),
       "",
-      { label: t("export.copy"), about: t("export.copy.about"), icon: /** @type {const} */ ("copy"), run: () => actions.copyPicture(save) },
+      { label: t("export.copy"), about: t("export.copy.about"), icon: /** @type {const} */ ("copy"), run: actions.copyPicture },
     ],
   }));
   const add = filePicker({ label: t("layers.add"), title: t("layers.addTitle"), look: "", icon: "plus", onfile: actions.addPicture });

@@ -58,70 +58,58 @@ function setFact(cell, value) {
   /** @type {HTMLElement} */ (cell.parentElement).hidden = value === "";
 }
 
-/** @type {readonly {title: Key, rows: readonly (readonly [string, Key])[]}[]} */
-const SHORTCUTS = [
-  {
-    title: "help.everywhere",
-    rows: [
-      ["Ctrl V", "help.paste"],
-      ["Ctrl C", "help.copy"],
-      ["Ctrl Shift C", "help.copyAll"],
-      ["Ctrl Enter", "help.run"],
-      ["Ctrl Z", "help.undo"],
-      ["Ctrl Shift Z", "help.redo"],
-      ["?", "help.help"],
-    ],
+/** What keys do, by where they do it. @type {Record<string, Record<string, Key>>} */
+const SHORTCUTS = {
+  "help.everywhere": {
+    "Ctrl V": "help.paste",
+    "Ctrl C": "help.copy",
+    "Ctrl Shift C": "help.copyAll",
+    "Ctrl Enter": "help.run",
+    "Ctrl Z": "help.undo",
+    "Ctrl Shift Z": "help.redo",
+    "?": "help.help",
   },
-  {
-    title: "help.picture",
-    rows: [
-      ["+ −", "help.zoom"],
-      ["0", "help.fit"],
-      ["1", "help.actual"],
-      ["key.space", "help.pan"],
-      ["S", "help.slider"],
-      ["O", "help.original"],
-      ["D", "help.difference"],
-      ["← ↑ → ↓", "help.nudge"],
-      ["Shift ← ↑ → ↓", "help.nudgeFar"],
-    ],
+  "help.picture": {
+    "+ −": "help.zoom",
+    0: "help.fit",
+    1: "help.actual",
+    "key.space": "help.pan",
+    S: "help.slider",
+    O: "help.original",
+    D: "help.difference",
+    "← ↑ → ↓": "help.nudge",
+    "Shift ← ↑ → ↓": "help.nudgeFar",
   },
-  {
-    title: "help.layer",
-    rows: [
-      ["↑ ↓", "help.select"],
-      ["Alt ↑ ↓", "help.reorder"],
-      ["V", "help.eye"],
-      ["Shift V", "help.solo"],
-      ["E", "help.edit"],
-      ["F2", "help.rename"],
-      ["Ctrl D", "help.duplicate"],
-      ["H", "help.flip"],
-      ["Delete", "help.delete"],
-    ],
+  "help.layer": {
+    "↑ ↓": "help.select",
+    "Alt ↑ ↓": "help.reorder",
+    V: "help.eye",
+    "Shift V": "help.solo",
+    E: "help.edit",
+    F2: "help.rename",
+    "Ctrl D": "help.duplicate",
+    H: "help.flip",
+    Delete: "help.delete",
   },
-  {
-    title: "help.editing",
-    rows: [
-      ["Ctrl Enter", "edit.apply"],
-      ["↑ ↓", "help.recall"],
-      ["A", "help.accept"],
-      ["N", "help.add"],
-      ["R", "help.retry"],
-      ["Delete", "help.discard"],
-      ["B", "help.before"],
-      ["+ −", "help.zoom"],
-    ],
+  "help.editing": {
+    "Ctrl Enter": "edit.apply",
+    "↑ ↓": "help.recall",
+    A: "help.accept",
+    N: "help.add",
+    R: "help.retry",
+    Delete: "help.discard",
+    B: "help.before",
+    "+ −": "help.zoom",
   },
-];
+};
 
 /** The shortcuts, and what this page is. */
 export function createHelpDialog() {
-  const groups = SHORTCUTS.map(({ title, rows }) =>
+  const groups = Object.entries(SHORTCUTS).map(([title, rows]) =>
     h(
       "section",
-      h("h3.heading", t(title)),
-      h("dl.keys", ...rows.map(([keys, what]) => h("div", h("dt", t(what)), h("dd", ...keysOf(keys))))),
+      h("h3.heading", t(/** @type {Key} */ (title))),
+      h("dl.keys", ...Object.entries(rows).map(([keys, what]) => h("div", h("dt", t(what)), h("dd", ...keysOf(keys))))),
     ),
   );
   const dialog = infoDialog("help-dialog", h("h2", t("help.title")), h("div.key-groups", ...groups), h("p.hint", t("help.about")));

@@ -10,7 +10,6 @@ import { t } from "../i18n.js";
  * @returns {import("./menu.js").Entry[]}
  */
 export function layerMenu(layer, index, actions, rename) {
-  const save = () => actions.saveLayer(layer);
   return [
     { label: t("layers.rename"), icon: "pencil", key: "F2", run: rename },
     { label: t("layers.duplicate"), icon: "duplicate", key: "Ctrl D", run: () => actions.duplicate(layer) },
@@ -19,8 +18,8 @@ export function layerMenu(layer, index, actions, rename) {
     { label: t("layers.split"), icon: "split", run: () => actions.splitLayer(layer) },
     { label: t("layers.merge"), icon: "merge", disabled: index === 0, run: () => actions.mergeDown(layer) },
     "",
-    { label: t("layers.copy"), icon: "copy", key: "Ctrl C", run: () => actions.copyLayer(layer, save) },
-    { label: t("layers.save"), icon: "download", run: save },
+    { label: t("layers.copy"), icon: "copy", key: "Ctrl C", run: () => actions.copyLayer(layer) },
+    { label: t("layers.save"), icon: "download", run: () => actions.saveLayer(layer) },
     "",
     { label: t("layers.delete"), icon: "trash", key: "Del", danger: true, run: () => actions.remove(layer) },
   ];

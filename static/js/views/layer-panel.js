@@ -25,12 +25,17 @@ export function createLayerPanel(actions, rename) {
   let layer;
   let index = 0;
   let count = 0;
-  const slider = h("input.slider", { type: "range", min: "0", max: "100", step: "1" });
-  slider.addEventListener("input", () => actions.run(setOpacity(layer, slider.valueAsNumber / 100)));
   // A drag ends with the pointer; keys say "change" at every press, and belong together until they pause.
-  slider.addEventListener("change", () => actions.endKeys());
-  slider.addEventListener("pointerup", () => actions.endGesture());
-  slider.addEventListener("blur", () => actions.endGesture());
+  const slider = h("input.slider", {
+    type: "range",
+    min: "0",
+    max: "100",
+    step: "1",
+    oninput: () => actions.run(setOpacity(layer, slider.valueAsNumber / 100)),
+    onchange: actions.endKeys,
+    onpointerup: actions.endGesture,
+    onblur: actions.endGesture,
+  });
   const opacity = h("output.number");
   const blend = h("select.input.select", ...BLENDS.map((mode) => h("option", { value: mode }, t(`blend.${mode}`))));
   blend.addEventListener("change", () => {
@@ -78,10 +83,9 @@ export function createLayerPanel(actions, rename) {
 
 /** @param {Actions} actions @param {() => Layer} layer */
 function createPlacing(actions, layer) {
-  const x = numberField(t("layers.x"), t("number.pixels"), (value) => actions.run(moveTo(layer(), value, layer().y)));
-  const y = numberField(t("layers.y"), t("number.pixels"), (value) => actions.run(moveTo(layer(), layer().x, value)));
-  const scale = numberField(t("layers.scale"), "%", (value) => actions.run(scaleTo(layer(), value / 100, { x: layer().x, y: layer().y })));
-  for (const field of [x, y, scale]) field.input.addEventListener("change", () => actions.endKeys());
+  const x = numberField(t("layers.x"), t("number.pixels"), actions.endKeys, (value) => actions.run(moveTo(layer(), value, layer().y)));
+  const y = numberField(t("layers.y"), t("number.pixels"), actions.endKeys, (value) => actions.run(moveTo(layer(), layer().x, value)));
+  const scale = numberField(t("layers.scale"), "%", actions.endKeys, (value) => actions.run(scaleTo(layer(), value / 100, { x: layer().x, y: layer().y })));
   const across = iconButton("flipX", t("layers.flipX"), () => actions.run(flip(layer(), "flipX")));
   const over = iconButton("flipY", t("layers.flipY"), () => actions.run(flip(layer(), "flipY")));
   const reset = h("button.button.small", { onclick: () => actions.run(resetPlace(layer())) }, icon("reset"), t("layers.reset"));
@@ -102,15 +106,15 @@ function createPlacing(actions, layer) {
   };
 }
 
-/** A number under its name; what is no number is left alone. @param {string} label @param {string} unit @param {(value: number) => void} onnumber */
-function numberField(label, unit, onnumber) {
+/** A number under its name; what is no number is left alone. @param {string} label @param {string} unit @param {() => void} onchange @param {(value: number) => void} onnumber */
+function numberField(label, unit, onchange, onnumber) {
   const id = uniqueId("number");
-  const input = h("input.input.number", { id, type: "number", step: "any", autocomplete: "off" });
-  input.addEventListener("input", () => Number.isFinite(input.valueAsNumber) && onnumber(input.valueAsNumber));
+  const oninput = () => Number.isFinite(input.valueAsNumber) && onnumber(input.valueAsNumber);
+  const input = h("input.input.number", { id, type: "number", step: "any", autocomplete: "off", onchange, oninput });
   const element = h("div.number-field", h("label.hint", { for: id }, `${label} (${unit})`), input);
   /** @param {number} value */
   const set = (value) => {
     if (input.valueAsNumber !== value && !(document.activeElement === input && input.value === "")) setValue(input, String(value));
   };
-  return { element, input, set };
+  return { element, set };
 }
