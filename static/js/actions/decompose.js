@@ -1,6 +1,6 @@
 // @ts-check
 import { decomposed } from "../commands/picture.js";
-import { t } from "../i18n.js";
+import { language, t } from "../i18n.js";
 import { isSeed } from "../state/seed.js";
 import { messageOf } from "../transport/api.js";
 import { exactly, layerCount } from "../words.js";
@@ -57,7 +57,7 @@ export const isDecomposing = (state) =>
  * @param {{image: string}} picture
  */
 export function requestFor({ settings, status }, picture) {
-  const body = { image: picture.image, layer_num: settings.layerNum, seed: settings.seed, ...sizeFor(settings.size) };
+  const body = { image: picture.image, layer_num: settings.layerNum, seed: settings.seed, language, ...sizeFor(settings.size) };
   if (status?.engine === "classical") return body;
   return { ...body, prompt: settings.prompt, steps: settings.steps, cfg_scale: settings.cfgScale };
 }
