@@ -11,6 +11,7 @@ from typing import ClassVar, Literal
 from PIL import Image
 
 from llm_dit.layers import coverage
+from llm_dit.naming import Language
 from llm_dit.pipelines.base import EditOutputSize, LayerPipeline, OutputSize, ProgressCallback, Shape
 from llm_dit.png import encode_png
 from server.store import ImageStore
@@ -59,6 +60,7 @@ class DecomposeInput:
     cfg_normalize: bool
     use_en_prompt: bool
     output_size: OutputSize
+    language: Language = "en"
 
     @property
     def texts(self) -> tuple[str, ...]:
@@ -80,6 +82,7 @@ class DecomposeInput:
             cfg_normalize=self.cfg_normalize,
             use_en_prompt=self.use_en_prompt,
             output_size=self.output_size,
+            language=self.language,
             progress=progress,
         )
         elapsed_s = time.perf_counter() - started

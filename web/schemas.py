@@ -9,6 +9,7 @@ from pydantic import AliasChoices, BaseModel, Field
 from llm_dit.blending import BlendMode
 from llm_dit.exports.formats import ExportName
 from llm_dit.layer import MAX_SCALE, MIN_SCALE, Layer
+from llm_dit.naming import Language
 from llm_dit.pipelines.base import MAX_SEED, chosen_seed
 from server.inputs import DecomposeInput, EditLayerInput
 from server.settings import QwenImageSettings
@@ -71,6 +72,7 @@ class DecomposeRequest(
         Literal["model", "original"],
         Field(description="`model`: about resolution² pixels; `original`: the image's size."),
     ] = "model"
+    language: Annotated[Language, Field(description="The language that the layers are named in.")] = "en"
 
     def to_input(self, image: str, defaults: QwenImageSettings) -> DecomposeInput:
         """Return the job for the stored `image`; what the request left out is what the configuration says."""
@@ -87,6 +89,7 @@ class DecomposeRequest(
             cfg_normalize=self.cfg_normalize,
             use_en_prompt=self.use_en_prompt,
             output_size=self.output_size,
+            language=self.language,
         )
 
 

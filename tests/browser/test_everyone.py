@@ -183,10 +183,14 @@ def test_in_chinese(open_studio: Callable[..., Studio], picture: Path) -> None:
     page.locator(".welcome input[type=file]").first.set_input_files(picture)
     page.get_by_role("button", name="分解").click()
     expect(page.locator(".layer")).to_have_count(4, timeout=60_000)
+    names = studio.names()
+    assert names[-1] == "背景"
+    assert all("色，" in name for name in names[:-1])
     page.locator(".settings").click()
     page.get_by_role("menuitemradio", name="English").click()
     expect(studio.button("Export")).to_be_visible()
     expect(page.locator(".layer")).to_have_count(4)
+    assert studio.names() == names
     studio.button("Undo: Decompose").click()
     page.get_by_role("button", name="Theme and language").click()
     page.get_by_role("menuitemradio", name="简体中文").click()

@@ -56,6 +56,12 @@ def test_decompose_gives_the_composite_and_the_layers(
     ]
 
 
+def test_layers_are_named_in_the_language_asked_for(
+    shared_pipe: QwenImageDiffusersPipeline, picture: Image.Image
+) -> None:
+    assert run(shared_pipe, picture, layer_num=2, language="zh-Hans").names == ["Composite", "背景", "图层 2"]
+
+
 def test_an_empty_prompt_is_captioned_once_and_the_caption_returned(
     shared_pipe: QwenImageDiffusersPipeline, picture: Image.Image, monkeypatch: pytest.MonkeyPatch
 ) -> None:

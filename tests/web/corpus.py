@@ -140,6 +140,7 @@ DECOMPOSE_FIELDS: list[tuple[dict[str, object], str]] = [
     ({"cfg_normalize": 1}, "cfg_normalize"),
     ({"use_en_prompt": "yes"}, "use_en_prompt"),
     ({"output_size": "huge"}, "output_size"),
+    ({"language": "fr"}, "language"),
     ({"negative_prompt": None}, "negative_prompt"),
     ({"num_inference_steps": 50}, "num_inference_steps"),
     ({"Image": SQUARE_URL}, "Image"),

@@ -39,6 +39,13 @@ def test_decompose_answers_with_the_composite_and_the_layers(client: httpx.Clien
     }
 
 
+def test_the_layers_are_named_in_the_language_asked_for(base_url: str) -> None:
+    with httpx.Client(base_url=base_url, timeout=60) as classical:
+        for more, names in [({}, ["Composite", "Background"]), ({"language": "zh-Hans"}, ["Composite", "背景"])]:
+            answer = post(classical, "decompose", image=SQUARE_URL, layer_num=1, output_size="original", **more)
+            assert [layer["name"] for layer in answer.json()["layers"]] == names
+
+
 def test_a_result_of_one_color_is_told(client: httpx.Client) -> None:
     two_colors = square()
     two_colors.paste((250, 240, 20), (10, 10, 20, 20))

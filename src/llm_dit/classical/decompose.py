@@ -15,6 +15,7 @@ from llm_dit.classical.order import complete, stack_order
 from llm_dit.classical.regions import depth
 from llm_dit.classical.segment import Floats, Labels, Sketch
 from llm_dit.classical.split import split_to, tell_apart
+from llm_dit.naming import Language
 from llm_dit.pipelines.base import Progress, ProgressCallback
 
 SKETCH_PIXELS = 300_000
@@ -26,13 +27,14 @@ Bytes = NDArray[np.uint8]
 
 
 def decompose_image(
-    image: Image.Image, layer_num: int, seed: int, progress: ProgressCallback | None = None
+    image: Image.Image, layer_num: int, seed: int, language: Language, progress: ProgressCallback | None = None
 ) -> tuple[list[Image.Image], list[str]]:
     """Return `layer_num` RGBA layers of the image's size, bottom to top, and their names, the first "Background".
 
     `image` is RGBA. Segmentation, grouping, stacking order, matting, filling and an exact last step; the methods are
     cited where they are used. The composite of the layers differs from `image` by at most 1 of 255 levels, and an
-    opaque image has an opaque bottom layer. `progress` is called before and after each step and may raise `Canceled`.
+    opaque image has an opaque bottom layer. The names are in `language`. `progress` is called before and after each
+    step and may raise `Canceled`.
     """
     picture = np.asarray(image.convert("RGBA"))
     report = _reporter(progress, 10 + 2 * layer_num)
@@ -52,7 +54,7 @@ def decompose_image(
     halo = None if fit is None or len(order) == 1 else find_halo(seen, fit, sketch)
     layers = np.zeros((layer_num, *picture.shape), np.uint8)
     _lay(layers[: len(order)], picture, seen, sketch.scale, halo, fit, report)
-    return _finish(layers, picture, report)
+    return _finish(layers, picture, language, report)
 
 
 def draw_sketch(picture: Bytes) -> Sketch:
@@ -101,12 +103,12 @@ def _lay(
         settle_alpha(layers[..., 3], picture[..., 3], np.maximum(rank, 0))
 
 
-def _finish(layers: Bytes, picture: Bytes, report: Report) -> tuple[list[Image.Image], list[str]]:
+def _finish(layers: Bytes, picture: Bytes, language: Language, report: Report) -> tuple[list[Image.Image], list[str]]:
     settle_colours(layers, picture)
     report("composing")
     layers[layers[..., 3] == 0] = 0
     tell_apart(layers, picture)
-    names = layer_names(*_samples(layers))
+    names = layer_names(*_samples(layers), language)
     return [Image.fromarray(layer, "RGBA") for layer in layers], names
 
 

@@ -4,6 +4,7 @@ import cv2
 import numpy as np
 
 from llm_dit.classical.segment import Floats
+from llm_dit.naming import VOCABULARIES, Language
 
 HUES = (
     (15, "Red"), (42, "Orange"), (68, "Yellow"), (165, "Green"), (200, "Turquoise"),
@@ -11,14 +12,15 @@ HUES = (
 )  # fmt: skip
 
 
-def layer_names(colours: list[Floats], alphas: list[Floats]) -> list[str]:
+def layer_names(colours: list[Floats], alphas: list[Floats], language: Language) -> list[str]:
     """Return "Background", then a name for each layer, such as "Blue, top left"; no two are the same.
 
     `colours` are (n, 3) RGB 0–255 samples of each layer, `alphas` (height, width) small copies of its alpha, 0–1.
     """
-    names = ["Background"]
+    vocabulary = VOCABULARIES[language]
+    names = [vocabulary.word("Background")]
     for sample, alpha in zip(colours[1:], alphas[1:], strict=True):
-        name = f"{colour_name(sample)}, {place_name(alpha)}"
+        name = vocabulary.describe(colour_name(sample), place_name(alpha))
         number, unique = 2, name
         while unique in names:
             unique, number = f"{name} {number}", number + 1
@@ -27,7 +29,7 @@ def layer_names(colours: list[Floats], alphas: list[Floats]) -> list[str]:
 
 
 def colour_name(sample: Floats) -> str:
-    """Return the name of the most frequent colour of a sample."""
+    """Return the English name of the most frequent colour of a sample."""
     bins = (sample // 43).astype(int) @ np.array([36, 6, 1])
     common = sample[bins == np.bincount(bins).argmax()].mean(axis=0)
     hue, lightness, saturation = cv2.cvtColor(

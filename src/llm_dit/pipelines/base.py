@@ -8,6 +8,7 @@ from typing import Literal, Protocol
 from PIL import Image
 
 from llm_dit.layers import Decomposition
+from llm_dit.naming import Language
 
 OutputSize = Literal["model", "original"]
 EditOutputSize = Literal["layer", "model"]
@@ -93,6 +94,7 @@ class LayerPipeline(Protocol):
         cfg_normalize: bool = True,
         use_en_prompt: bool = True,
         output_size: OutputSize = "model",
+        language: Language = "en",
         progress: ProgressCallback | None = None,
     ) -> Decomposition:
         """Return `[composite, bottom, …, top]`: `layer_num` + 1 RGBA images of one size.

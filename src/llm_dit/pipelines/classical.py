@@ -9,6 +9,7 @@ from llm_dit.classical.decompose import decompose_image
 from llm_dit.classical.edit import edit_image
 from llm_dit.errors import ImageError
 from llm_dit.layers import Decomposition
+from llm_dit.naming import Language
 from llm_dit.pipelines.arguments import (
     CLASSICAL_MAX_ASPECT,
     EDIT_RESOLUTION,
@@ -56,6 +57,7 @@ class ClassicalPipeline:
         cfg_normalize: bool = True,
         use_en_prompt: bool = True,
         output_size: OutputSize = "model",
+        language: Language = "en",
         progress: ProgressCallback | None = None,
     ) -> Decomposition:
         """Return `[composite, bottom, …, top]`: `layer_num` + 1 RGBA images of one size, `.seed`, `.prompt`, `.names`.
@@ -63,22 +65,24 @@ class ClassicalPipeline:
         `image` may have any 8-bit mode and may be transparent in part; the layers then composite to the same
         transparency. `layer_num` is 1–10. With `output_size="original"` the result has the image's size and the
         composite differs from it by at most 1 of 255 levels; with "model" the image is first resized to an area of
-        `resolution`² (640 or 1024), sides multiples of 32. `seed` (0 to 2^53 − 1) is drawn when None.
-        The prompts, `num_inference_steps` (1–100), `cfg_scale` (1–20) and the two switches are checked but change
-        nothing: there is no diffusion here. Raises `InputError` naming the parameter, or what `progress` raises.
+        `resolution`² (640 or 1024), sides multiples of 32. `seed` (0 to 2^53 − 1) is drawn when None. `.names` are in
+        `language`, "en" or "zh-Hans". The prompts, `num_inference_steps` (1–100), `cfg_scale` (1–20) and the two
+        switches are checked but change nothing: there is no diffusion here. Raises `InputError` naming the parameter,
+        or what `progress` raises.
         """
         check_image(image, "image")
         check_range(layer_num, 1, 10, "layer_num")
         check_sampling(num_inference_steps, cfg_scale, seed)
         check_choice(resolution, RESOLUTIONS, "resolution")
         check_choice(output_size, get_args(OutputSize), "output_size")
+        check_choice(language, get_args(Language), "language")
         used_seed = chosen_seed(seed)
         picture = image.convert("RGBA")
         _check_content(picture, layer_num)
         if output_size == "model":
             check_aspect(image, CLASSICAL_MAX_ASPECT, CROP, "image")
             picture = resize_layer(picture, model_size(picture.size, resolution))
-        layers, names = decompose_image(picture, layer_num, used_seed, progress)
+        layers, names = decompose_image(picture, layer_num, used_seed, language, progress)
         return Decomposition(layers, seed=used_seed, prompt=prompt, names=names)
 
     def edit_layer(

@@ -14,6 +14,7 @@ from llm_dit.alpha import resize_layer
 from llm_dit.editing import EditResult, prepare
 from llm_dit.errors import EditOnlyError
 from llm_dit.layers import Decomposition
+from llm_dit.naming import VOCABULARIES, Language
 from llm_dit.pipelines.arguments import (
     EDIT_RESOLUTION,
     QWEN_MAX_ASPECT,
@@ -131,6 +132,7 @@ class QwenImageDiffusersPipeline:
         cfg_normalize: bool = True,
         use_en_prompt: bool = True,
         output_size: OutputSize = "model",
+        language: Language = "en",
         progress: ProgressCallback | None = None,
     ) -> Decomposition:
         """Return `[composite, bottom, …, top]`: `layer_num` + 1 RGBA images of one size, `.seed`, `.prompt`, `.names`.
@@ -140,6 +142,7 @@ class QwenImageDiffusersPipeline:
         back. `prompt` describes the whole picture; when it is empty the text encoder writes one, in English or Chinese
         by `use_en_prompt`, and `.prompt` has it. `layer_num` is 1–10, `num_inference_steps` 1–100, `cfg_scale` 1 (off)
         to 20, `seed` 0 to 2^53 − 1 and drawn when None: on one machine it gives the same layers again.
+        `.names` are in `language`, "en" or "zh-Hans".
         `progress` hears "captioning", "encoding", "denoising" (a step each) and "decoding"; it may raise to stop.
 
         Raises `InputError` naming the argument, or an `EngineError`.
@@ -150,6 +153,7 @@ class QwenImageDiffusersPipeline:
         check_choice(resolution, RESOLUTIONS, "resolution")
         check_sampling(num_inference_steps, cfg_scale, seed)
         check_choice(output_size, get_args(OutputSize), "output_size")
+        check_choice(language, get_args(Language), "language")
         if not self._models.has(LAYERED):
             raise EditOnlyError("This pipeline was opened with edit_only: open one without it to decompose.")
         seed = chosen_seed(seed)
@@ -174,7 +178,8 @@ class QwenImageDiffusersPipeline:
             )
         if output_size == "original":
             layers = [resize_layer(layer, image.size) for layer in layers]
-        names = ["Background", *(f"Layer {number}" for number in range(2, layer_num + 1))]
+        vocabulary = VOCABULARIES[language]
+        names = [vocabulary.word("Background"), *map(vocabulary.number, range(2, layer_num + 1))]
         return Decomposition(layers, seed=seed, prompt=prompt, names=names)
 
     def edit_layer(

@@ -1,5 +1,5 @@
 import { decomposed } from "../commands/picture.js";
-import { t } from "../i18n.js";
+import { language, t } from "../i18n.js";
 import { isDecomposing } from "../state/jobs.js";
 import { isSeed } from "../state/seed.js";
 import { messageOf } from "../transport/api.js";
@@ -42,7 +42,7 @@ export function createDecompose({ store, api }, jobs) {
 
 /** What is asked of the server for a picture, by the settings at hand. @param {State} state @param {{image: string}} picture */
 export function requestFor({ settings, status }, picture) {
-  const body = { image: picture.image, layer_num: settings.layerNum, seed: settings.seed, ...sizeFor(settings.size) };
+  const body = { image: picture.image, layer_num: settings.layerNum, seed: settings.seed, language, ...sizeFor(settings.size) };
   if (status?.engine === "classical") return body;
   return { ...body, prompt: settings.prompt, steps: settings.steps, cfg_scale: settings.cfgScale };
 }
