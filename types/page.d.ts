@@ -197,7 +197,7 @@ declare global {
     entering: boolean;
     /** Another tab has changed the project, and this one too. */
     conflict: boolean;
-    /** Newest first; null while unknown, or where the server keeps none. */
+    /** Newest first; null while unknown. */
     projects: ProjectSummary[] | null;
     settings: Settings;
     /** By layer. */

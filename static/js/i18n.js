@@ -5,7 +5,6 @@ export const LANGUAGES = [
   { tag: "en", name: "English" },
   { tag: "zh-Hans", name: "简体中文" },
 ];
-const KEY = "llm-dit.language";
 
 /** The language that boot.js chose before the first paint. */
 export const language = document.documentElement.lang;
@@ -24,13 +23,3 @@ export const t = (key, values = {}) => words[key].replace(/\{(\w+)\}/g, (_, name
  * @param {Values} [values]
  */
 export const many = (stem, count, values = {}) => t(/** @type {Key} */ (`${stem}.${plurals.select(count) === "one" ? "one" : "other"}`), { count, ...values });
-
-/** Read the page in another language; everything else stays as it is. @param {string} tag */
-export function speak(tag) {
-  try {
-    localStorage.setItem(KEY, tag);
-  } catch {
-    return; // Storage is blocked: the choice could not outlive the reload that it needs.
-  }
-  location.reload();
-}

@@ -1,7 +1,7 @@
 import { t } from "../i18n.js";
 import { AT_HAND, EMPTY_TIMELINE } from "../state/initial.js";
 import { restore, sameWork, snapshot } from "../state/snapshot.js";
-import { forgetUnsaved, loadWorkspace, unsavedOf } from "../state/storage.js";
+import { forgetUnsaved, unsavedOf } from "../state/storage.js";
 import { messageOf, statusOf } from "../transport/api.js";
 
 const ADDRESS = /^\/p\/([\w-]+)$/;
@@ -14,11 +14,9 @@ const ADDRESS = /^\/p\/([\w-]+)$/;
  * @param {Jobs} jobs
  */
 export function createProjects({ store, api, tryTo, loadEditor }, saving, jobs) {
-  /** Ask which projects there are; null where the server keeps none. */
+  /** Ask which projects there are; what was known stays where the server cannot be asked. */
   async function listProjects() {
-    const projects = await api.projects.list().catch((error) => (statusOf(error) === 404 ? null : store.state.projects));
-    store.update({ projects });
-    return projects;
+    store.update({ projects: await api.projects.list().catch(() => store.state.projects) });
   }
 
   /** Save what is at hand, in this browser if the server cannot be told, and put it away. */
@@ -65,7 +63,7 @@ export function createProjects({ store, api, tryTo, loadEditor }, saving, jobs) 
     await leave();
     try {
       if (id !== undefined) await enter(id);
-      else if ((await listProjects()) === null) await takeWorkspace();
+      else await listProjects();
     } catch (error) {
       history.replaceState(null, "", "/");
       store.say(statusOf(error) === 404 ? t("project.gone") : messageOf(error));
@@ -73,17 +71,6 @@ export function createProjects({ store, api, tryTo, loadEditor }, saving, jobs) 
     } finally {
       store.update({ entering: false });
     }
-  }
-
-  /** Where the server keeps no projects, the browser's last work is the only one. */
-  async function takeWorkspace() {
-    const kept = loadWorkspace();
-    if (kept === null) return;
-    await loadEditor();
-    const { timeline, patch } = restore(kept);
-    store.load(timeline, patch);
-    saving.settle();
-    jobs.wake();
   }
 
   /** @param {string} address */
@@ -102,8 +89,7 @@ export function createProjects({ store, api, tryTo, loadEditor }, saving, jobs) 
 
   /** Make room for a picture: a project that has layers is left as it is, and a new one begun. @param {string} name */
   async function makeRoom(name) {
-    const { projects, project, doc } = store.state;
-    if (projects === null && project === null) return;
+    const { project, doc } = store.state;
     if (project !== null && doc.layers.length === 0) return store.update({ project: { ...project, name } });
     const left = project;
     const { settings, upload } = store.state;

@@ -1,6 +1,6 @@
 import { createThumbnails } from "../images/thumbnail.js";
 import { partsOf, sameDrafts, sameWork, snapshot } from "../state/snapshot.js";
-import { forgetUnsaved, keepSpeeds, keepUnsaved, keepWorkspace } from "../state/storage.js";
+import { forgetUnsaved, keepSpeeds, keepUnsaved } from "../state/storage.js";
 import { statusOf } from "../transport/api.js";
 
 const KEEP_MS = 150;
@@ -35,13 +35,9 @@ export function createSaving({ store, api, bitmaps }) {
   /** Keep it in this browser. */
   function keep() {
     keeping = 0;
-    const { project, speeds, doc } = store.state;
+    const { project, speeds } = store.state;
     keepSpeeds(speeds);
     if (project !== null) keepUnsaved(project.id, { version: project.version, name: project.name, document: snapshot(store.state) });
-    else if (store.state.projects === null && (doc.picture !== null || store.state.past.length > 0)) {
-      keepWorkspace(snapshot(store.state));
-      kept = partsOf(store.state);
-    }
   }
 
   /** Bring the server up to date; one request at a time. @returns {Promise<void>} */

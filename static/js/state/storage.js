@@ -5,55 +5,37 @@
  */
 
 const UNSAVED = "llm-dit.unsaved.";
-const WORKSPACE = "llm-dit.workspace.2";
 const SPEEDS = "llm-dit.speeds";
 
 /** @param {string} id @returns {Unsaved | null} */
-export const unsavedOf = (id) => read(() => localStorage, UNSAVED + id);
+export const unsavedOf = (id) => read(UNSAVED + id);
 
 /** @param {string} id @param {Unsaved} unsaved */
-export const keepUnsaved = (id, unsaved) => write(() => localStorage, UNSAVED + id, unsaved);
+export const keepUnsaved = (id, unsaved) => write(UNSAVED + id, JSON.stringify(unsaved));
 
 /** @param {string} id */
-export function forgetUnsaved(id) {
-  try {
-    localStorage.removeItem(UNSAVED + id);
-  } catch {
-    // Blocked: there is nothing to forget.
-  }
-}
-
-/**
- * Where the server keeps no projects, a tab keeps its own work (sessionStorage); a new tab, or a phone that threw the
- * tab away, starts from the last one written anywhere (localStorage).
- */
-export const loadWorkspace = () => read(() => sessionStorage, WORKSPACE) ?? read(() => localStorage, WORKSPACE);
-
-/** @param {any} workspace */
-export function keepWorkspace(workspace) {
-  for (const storage of [() => sessionStorage, () => localStorage]) write(storage, WORKSPACE, workspace);
-}
+export const forgetUnsaved = (id) => attempt(() => localStorage.removeItem(UNSAVED + id), undefined);
 
 /** How long work took on this server, for estimates. @returns {Record<string, number>} */
-export const loadSpeeds = () => read(() => localStorage, SPEEDS) ?? {};
+export const loadSpeeds = () => read(SPEEDS) ?? {};
 
 /** @param {Record<string, number>} speeds */
-export const keepSpeeds = (speeds) => write(() => localStorage, SPEEDS, speeds);
+export const keepSpeeds = (speeds) => write(SPEEDS, JSON.stringify(speeds));
 
-/** @param {() => Storage} storage   a function, since blocked storage throws when it is named @param {string} key */
-function read(storage, key) {
-  try {
-    return JSON.parse(storage().getItem(key) ?? "null");
-  } catch {
-    return null;
-  }
-}
+/** Keep a choice, as boot.js reads it before the first paint. @param {"theme" | "language"} name @param {string} choice */
+export const keepChoice = (name, choice) => write(`llm-dit.${name}`, choice);
 
-/** @param {() => Storage} storage @param {string} key @param {unknown} value */
-function write(storage, key, value) {
+/** @param {string} key */
+const read = (key) => attempt(() => JSON.parse(localStorage.getItem(key) ?? "null"), null);
+
+/** False where storage is full or blocked. @param {string} key @param {string} text */
+const write = (key, text) => attempt(() => (localStorage.setItem(key, text), true), false);
+
+/** @template T @param {() => T} work @param {T} otherwise */
+function attempt(work, otherwise) {
   try {
-    storage().setItem(key, JSON.stringify(value));
+    return work();
   } catch {
-    // Full or blocked.
+    return otherwise;
   }
 }

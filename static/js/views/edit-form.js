@@ -4,7 +4,7 @@ import { icon, setIcon } from "../icons.js";
 import { editOf, instructionsOf } from "../state/edits.js";
 import { LIMITS } from "../state/initial.js";
 import { isSeed } from "../state/seed.js";
-import { iconButton, samplingFold, segmented, uniqueId } from "./fields.js";
+import { field, iconButton, samplingFold, segmented, uniqueId } from "./fields.js";
 import { menuButton } from "./menu.js";
 import { recallable } from "./recall.js";
 
@@ -20,8 +20,8 @@ export function createEditForm(actions, layerId) {
   let earlier = [];
   const set = (/** @type {Partial<Edit>} */ patch) => actions.setEdit(layerId(), patch);
   const id = uniqueId("instruction");
-  const field = h("textarea.input", { id, rows: 3, maxLength: 2000, placeholder: t("edit.placeholder"), oninput: () => set({ instruction: field.value }) });
-  recallable(field, () => earlier, (instruction) => set({ instruction }));
+  const words = h("textarea.input", { id, rows: 3, maxLength: 2000, placeholder: t("edit.placeholder"), oninput: () => set({ instruction: words.value }) });
+  recallable(words, () => earlier, (instruction) => set({ instruction }));
   const history = menuButton(h("button.link.edit-history", icon("history"), t("edit.history")), () => ({
     label: t("edit.history"),
     entries: earlier.slice(0, LISTED).map((label) => ({ label, run: () => put(label) })),
@@ -32,37 +32,36 @@ export function createEditForm(actions, layerId) {
   const variants = segmented({ label: t("edit.variants"), options: LIMITS.variants.map((count) => [String(count), String(count)]), onpick: (count) => set({ variants: Number(count) }) });
   const lock = iconButton("unlock", "", () => set({ locked: lock.getAttribute("aria-pressed") === "false" }));
   const fold = samplingFold((patch) => set("seed" in patch ? { ...patch, locked: patch.seed !== null } : patch), "", lock);
-  const pair = (/** @type {string} */ label, /** @type {HTMLElement} */ control) => h("div.field", h("span.label", label), control);
   const element = h(
     "div.edit-form",
-    h("div.field", h("div.field-head", h("label.label", { for: id }, t("edit.instruction")), history), field),
+    field(t("edit.instruction"), words, history),
     h("div.chips", { role: "group", "aria-label": t("edit.examples") }, ...chips),
-    h("div.edit-choices", pair(t("edit.shape"), shape.element), pair(t("edit.variants"), variants.element), shapeHint),
+    h("div.edit-choices", field(t("edit.shape"), shape.element), field(t("edit.variants"), variants.element), shapeHint),
     fold.element,
   );
 
   /** @param {string} instruction */
   function put(instruction) {
     set({ instruction });
-    field.focus();
+    words.focus();
   }
 
   /** An example takes the place of another example, and is added to what was typed. @param {string} chip */
   function take(chip) {
-    const typed = field.value.trim();
+    const typed = words.value.trim();
     const replaceable = typed === "" || [...earlier, ...chips.map((button) => button.textContent)].includes(typed);
     put(replaceable ? chip : `${typed.replace(/[.,;，；。]$/, "")}, ${chip[0].toLowerCase()}${chip.slice(1)}`);
   }
 
   return {
     element,
-    focus: () => field.focus(),
+    focus: () => words.focus(),
     /** @param {State} state */
     render: (state) => {
       const edit = editOf(state, layerId());
       const classical = state.status?.engine === "classical";
       earlier = instructionsOf(state);
-      setValue(field, edit.instruction);
+      setValue(words, edit.instruction);
       history.hidden = earlier.length === 0;
       chips.forEach((chip, index) => {
         chip.hidden = classical && FOR_MODELS.includes(CHIPS[index]);

@@ -12,6 +12,12 @@ export function uniqueId(stem) {
   return `${stem}-${fields}`;
 }
 
+/** A control under its label. @param {string} label @param {HTMLElement} control @param {HTMLElement | null} [beside]   the label @param {HTMLElement | null} [below] */
+export function field(label, control, beside = null, below = null) {
+  const name = control.id ? h("label.label", { for: control.id }, label) : h("span.label", label);
+  return h("div.field", h("div.field-head", name, beside), control, below);
+}
+
 /** A choice of a few, all in sight. @template {string} T @param {{label: string, options: [T, string][], onpick: (value: T) => void}} about */
 export function segmented({ label, options, onpick }) {
   const name = uniqueId("choice");
@@ -32,15 +38,13 @@ export function segmented({ label, options, onpick }) {
 export function sliderField({ label, limits: [min, max], step = 1, oninput }) {
   const id = uniqueId("slider");
   const value = h("output.value", { for: id });
-  const slider = h("input.slider", { type: "range", id, step: String(step), min: String(min), max: String(max) });
-  slider.addEventListener("input", () => oninput(slider.valueAsNumber));
-  const head = h("div.field-head", h("label.label", { for: id }, label), value);
+  const slider = h("input.slider", { type: "range", id, step: String(step), min: String(min), max: String(max), oninput: () => oninput(slider.valueAsNumber) });
   /** @param {number} number */
   const set = (number) => {
     setSlider(slider, number);
     setText(value, String(number));
   };
-  return { element: h("div.field", head, slider), set };
+  return { element: field(label, slider, value), set };
 }
 
 /**
@@ -50,9 +54,8 @@ export function sliderField({ label, limits: [min, max], step = 1, oninput }) {
  */
 export function seedField(onseed, aside = null) {
   const id = uniqueId("seed");
-  const input = h("input.input.number", { id, inputMode: "numeric", autocomplete: "off", placeholder: t("source.seedPlaceholder") });
+  const input = h("input.input.number", { id, inputMode: "numeric", autocomplete: "off", placeholder: t("source.seedPlaceholder"), oninput: () => onseed(seedFrom(input.value)) });
   const problem = h("p.hint.problem", { id: uniqueId("seed-problem"), role: "alert", hidden: true });
-  input.addEventListener("input", () => onseed(seedFrom(input.value)));
   const element = h("div.field", h("label.label", { for: id }, t("source.seed")), h("div.beside", input, aside), problem);
   /** @param {Seed} seed */
   const set = (seed) => {

@@ -1,11 +1,11 @@
 import { h, setLabel, setText } from "../dom.js";
-import { LANGUAGES, language, speak, t } from "../i18n.js";
+import { LANGUAGES, language, t } from "../i18n.js";
 import { icon } from "../icons.js";
 import { engineState } from "../state/engine.js";
+import { keepChoice } from "../state/storage.js";
 import { iconButton } from "./fields.js";
 import { menuButton } from "./menu.js";
 import { createProjectTitle } from "./project-title.js";
-import { setTheme, themeOf, THEMES } from "./theme.js";
 
 /** @param {StartActions} actions @param {{openEngine: () => void, openHelp: () => void, openProjects: () => void}} dialogs @returns {View} */
 export function createHeader(actions, { openEngine, openHelp, openProjects }) {
@@ -50,13 +50,24 @@ export function createHeader(actions, { openEngine, openHelp, openProjects }) {
   };
 }
 
+const THEMES = /** @type {const} */ (["system", "light", "dark"]);
+
+/** @param {typeof THEMES[number]} theme */
+function setTheme(theme) {
+  document.documentElement.dataset.theme = theme;
+  keepChoice("theme", theme);
+}
+
+/** Read the page in another language, which takes a reload. @param {string} tag */
+const speak = (tag) => keepChoice("language", tag) && location.reload();
+
 /** Theme, language, help where there is no room for its own button, and the end of a login. @param {() => void} openHelp @param {() => void} logOut */
 function settingsButton(openHelp, logOut) {
   const button = menuButton(iconButton("settings", t("header.settings"), () => {}), () => ({
     label: t("header.settings"),
     entries: [
       t("theme.title"),
-      ...THEMES.map((theme) => ({ label: t(`theme.${theme}`), icon: theme, checked: themeOf() === theme, run: () => setTheme(theme) })),
+      ...THEMES.map((theme) => ({ label: t(`theme.${theme}`), icon: theme, checked: document.documentElement.dataset.theme === theme, run: () => setTheme(theme) })),
       t("language.title"),
       ...LANGUAGES.map(({ tag, name }) => ({ label: name, checked: tag === language, run: () => speak(tag) })),
       "",

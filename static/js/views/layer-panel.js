@@ -1,12 +1,11 @@
 import { flip, moveTo, resetPlace, scaleTo } from "../commands/place.js";
-import { setBlend, setOpacity } from "../commands/look.js";
+import { setBlend, setOpacity, showOnly } from "../commands/look.js";
 import { h, setAttribute, setLabel, setSlider, setText, setValue } from "../dom.js";
 import { t } from "../i18n.js";
 import { icon } from "../icons.js";
 import { indexOf, PLAIN } from "../state/doc.js";
 import { percent } from "../words.js";
 import { iconButton, uniqueId } from "./fields.js";
-import { layerMenu } from "./layer-menu.js";
 import { menuButton } from "./menu.js";
 
 const BLENDS = /** @type {const} */ ([
@@ -37,11 +36,7 @@ export function createLayerPanel(actions, rename) {
     onblur: actions.endGesture,
   });
   const opacity = h("output.number");
-  const blend = h("select.input.select", ...BLENDS.map((mode) => h("option", { value: mode }, t(`blend.${mode}`))));
-  blend.addEventListener("change", () => {
-    actions.run(setBlend(layer, /** @type {Layer["blend"]} */ (blend.value)));
-    actions.endKeys();
-  });
+  const blend = h("select.input.select", { onchange: mix }, ...BLENDS.map((mode) => h("option", { value: mode }, t(`blend.${mode}`))));
   const up = iconButton("up", "", () => actions.reorder(layer, index + 1));
   const down = iconButton("down", "", () => actions.reorder(layer, index - 1));
   const more = menuButton(iconButton("more", "", () => {}), () => ({
@@ -55,6 +50,11 @@ export function createLayerPanel(actions, rename) {
     h("div.layer-tools", blend, up, down, more),
     placing.element,
   );
+
+  function mix() {
+    actions.run(setBlend(layer, /** @type {Blend} */ (blend.value)));
+    actions.endKeys();
+  }
 
   return {
     element,
@@ -117,4 +117,28 @@ function numberField(label, unit, onchange, onnumber) {
     if (input.valueAsNumber !== value && !(document.activeElement === input && input.value === "")) setValue(input, String(value));
   };
   return { element, set };
+}
+
+/**
+ * What else can be done with a layer.
+ * @param {Layer} layer
+ * @param {number} index   of the stack, 0 at the bottom
+ * @param {Actions} actions
+ * @param {() => void} rename
+ * @returns {import("./menu.js").Entry[]}
+ */
+function layerMenu(layer, index, actions, rename) {
+  return [
+    { label: t("layers.rename"), icon: "pencil", key: "F2", run: rename },
+    { label: t("layers.duplicate"), icon: "duplicate", key: "Ctrl D", run: () => actions.duplicate(layer) },
+    { label: t("layers.solo"), icon: "eye", key: "Shift V", run: () => actions.run(showOnly(layer)) },
+    "",
+    { label: t("layers.split"), icon: "split", run: () => actions.splitLayer(layer) },
+    { label: t("layers.merge"), icon: "merge", disabled: index === 0, run: () => actions.mergeDown(layer) },
+    "",
+    { label: t("layers.copy"), icon: "copy", key: "Ctrl C", run: () => actions.copyLayer(layer) },
+    { label: t("layers.save"), icon: "download", run: () => actions.saveLayer(layer) },
+    "",
+    { label: t("layers.delete"), icon: "trash", key: "Del", danger: true, run: () => actions.remove(layer) },
+  ];
 }

@@ -46,3 +46,11 @@ export function projectThumb({ thumbnail }) {
 export function factsOf({ layer_count: layers, updated_at: at }) {
   return layers > 0 ? t("projects.facts", { layers: layerCount(layers), age: ago(at) }) : ago(at);
 }
+
+/** What can be done with a project. @param {{id: string, name: string}} project @param {StartActions} actions @param {() => void} rename @returns {import("./menu.js").Entry[]} */
+export const projectMenu = (project, actions, rename) => [
+  { label: t("project.rename"), icon: "pencil", run: rename },
+  { label: t("project.duplicate"), icon: "duplicate", run: () => actions.duplicateProject(project) },
+  { label: t("project.download"), icon: "download", run: () => actions.downloadProject(project) },
+  { label: t("project.delete"), icon: "trash", danger: true, run: () => actions.deleteProject(project) },
+];

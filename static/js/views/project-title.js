@@ -2,7 +2,7 @@ import { h, setAttribute, setText } from "../dom.js";
 import { t } from "../i18n.js";
 import { icon } from "../icons.js";
 import { menuButton } from "./menu.js";
-import { projectMenu } from "./project-menu.js";
+import { projectMenu } from "./project-shelf.js";
 import { createRename } from "./rename.js";
 
 /**
@@ -28,7 +28,6 @@ export function createProjectTitle(actions, openProjects) {
     element: h("div.project-title", button, rename.element, saved),
     render: (state) => {
       project = state.project;
-      button.parentElement?.toggleAttribute("hidden", project === null && state.projects === null);
       setText(name, project?.name ?? t("projects.title"));
       setAttribute(button, "aria-label", project === null ? t("projects.title") : t("project.menu", { name: project.name }));
       saved.hidden = project === null;

@@ -4,8 +4,7 @@ import { iconButton } from "./fields.js";
 import { infoDialog } from "./info-dialogs.js";
 import { menuButton } from "./menu.js";
 import { filePicker } from "./pickers.js";
-import { projectMenu } from "./project-menu.js";
-import { factsOf, projectThumb } from "./project-shelf.js";
+import { factsOf, projectMenu, projectThumb } from "./project-shelf.js";
 import { createRename } from "./rename.js";
 
 /** Every project that the server keeps. @param {StartActions} actions */

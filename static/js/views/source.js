@@ -5,7 +5,7 @@ import { LIMITS } from "../state/initial.js";
 import { isDecomposing } from "../state/jobs.js";
 import { isSeed } from "../state/seed.js";
 import { duration, size as sizeWords } from "../words.js";
-import { callout, samplingFold, segmented, sliderField, uniqueId } from "./fields.js";
+import { callout, field, samplingFold, segmented, sliderField, uniqueId } from "./fields.js";
 import { filePicker } from "./pickers.js";
 
 const SIZES = /** @type {const} */ (["640", "1024", "original"]);
@@ -31,7 +31,7 @@ export function createSource(actions) {
     picture.element,
     prompt.element,
     layers.element,
-    h("div.field", h("span.label", t("source.sizeLabel")), size.element),
+    field(t("source.sizeLabel"), size.element),
     fold.element,
     error.element,
     button,
@@ -62,12 +62,10 @@ export function createSource(actions) {
 /** @param {Actions} actions */
 function createPrompt(actions) {
   const id = uniqueId("prompt");
-  const field = h("textarea.input", { id, rows: 2, placeholder: t("source.promptPlaceholder") });
-  field.addEventListener("input", () => actions.set({ prompt: field.value }));
-  const head = h("div.field-head", h("label.label", { for: id }, t("source.prompt")), h("span.hint", t("source.optional")));
+  const words = h("textarea.input", { id, rows: 2, placeholder: t("source.promptPlaceholder"), oninput: () => actions.set({ prompt: words.value }) });
   return {
-    element: h("div.field", head, field),
-    set: (/** @type {string} */ value) => setValue(field, value),
+    element: field(t("source.prompt"), words, h("span.hint", t("source.optional"))),
+    set: (/** @type {string} */ value) => setValue(words, value),
   };
 }
 

@@ -1,6 +1,7 @@
 import { moveTo } from "../commands/place.js";
-import { isSeenAt, layerAt } from "../images/hit.js";
+import { canvas2d } from "../images/pixels.js";
 import { findLayer } from "../state/doc.js";
+import { pixelAt } from "../state/placement.js";
 
 /**
  * What a pointer does to layers on the stage: a click selects the topmost one under it, a drag moves the one it began
@@ -59,3 +60,28 @@ const GROUND_COVERAGE = 0.9;
 
 /** @param {Layer} layer @param {Doc} doc */
 const isGround = (layer, doc) => layer.coverage > GROUND_COVERAGE && layer.width * layer.scale >= doc.width && layer.height * layer.scale >= doc.height;
+
+/** Pixels fainter than this do not take a click. */
+const FAINT = 16;
+
+/**
+ * The topmost layer that has something to see at a point.
+ * @param {Doc} doc
+ * @param {{x: number, y: number}} point   in pixels of the document
+ * @param {Bitmaps} bitmaps
+ */
+function layerAt(doc, point, bitmaps) {
+  const inside = point.x >= 0 && point.y >= 0 && point.x < doc.width && point.y < doc.height;
+  if (!inside) return null;
+  return doc.layers.findLast((layer) => layer.visible && layer.opacity > 0 && isSeenAt(layer, point, bitmaps)) ?? null;
+}
+
+/** @param {Layer} layer @param {{x: number, y: number}} point @param {Bitmaps} bitmaps */
+function isSeenAt(layer, point, bitmaps) {
+  const bitmap = bitmaps.peek(layer.image);
+  const { x, y } = pixelAt(layer, point);
+  if (bitmap === null || x < 0 || y < 0 || x >= layer.width || y >= layer.height) return false;
+  const context = canvas2d(1, 1, true);
+  context.drawImage(bitmap, (x * bitmap.width) / layer.width, (y * bitmap.height) / layer.height, 1, 1, 0, 0, 1, 1);
+  return context.getImageData(0, 0, 1, 1).data[3] >= FAINT;
+}

@@ -4,6 +4,7 @@ import { icon, setIcon } from "../icons.js";
 import { chosenOf, editOf, offered } from "../state/edits.js";
 import { atWork } from "../state/jobs.js";
 import { percent } from "../words.js";
+import { field } from "./fields.js";
 import { shareOf } from "./progress.js";
 import { createThumb } from "./thumb.js";
 
@@ -21,7 +22,7 @@ import { createThumb } from "./thumb.js";
 /** The versions of a layer, the first one first, then what came to nothing and what runs. @param {(key: number | string) => void} onchoose @param {Bitmaps} bitmaps */
 export function createVersionStrip(onchoose, bitmaps) {
   const list = h("div.versions", { role: "radiogroup", "aria-label": t("versions.title") });
-  const element = h("div.field", h("span.label", t("versions.title")), list);
+  const element = field(t("versions.title"), list);
   /** @type {Map<number | string, ReturnType<typeof createTile>>} */
   const tiles = new Map();
   let shown = "";
