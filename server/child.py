@@ -20,8 +20,11 @@ import threading
 from pathlib import Path
 from typing import BinaryIO, cast
 
+from PIL import Image
+
 from llm_dit.errors import EngineError, InputError, LLMDiTError, OutOfMemoryError
 from llm_dit.pipelines.base import Canceled, LayerPipeline, Progress, ProgressCallback
+from llm_dit.png import encode_png
 from server.engines import Options
 from server.errors import PipelineError
 from server.failures import Failure
@@ -31,6 +34,7 @@ from server.messages import (
     Failed,
     Loaded,
     LoadFailed,
+    Previewed,
     Run,
     Stepped,
     Stopped,
@@ -82,9 +86,12 @@ class Child:
                 raise Canceled
             self.send(Stepped(progress=step))
 
+        def preview(layer: int, picture: Image.Image) -> None:
+            self.send(Previewed(layer=layer, png=encode_png(picture)))
+
         try:
             # A run may load a model, and keep it when it fails.
-            result = command.job_input.run(pipeline, self._store, progress)
+            result = command.job_input.run(pipeline, self._store, progress, preview if command.previews else None)
         except Canceled:
             return Stopped(status=pipeline.status())
         except Exception as error:  # noqa: BLE001 - whatever a pipeline raises ends its job, not the worker

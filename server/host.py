@@ -14,7 +14,7 @@ from server.errors import WorkerLostError
 from server.failures import Failure
 from server.inputs import JobInput, JobResult
 from server.metrics import Metrics
-from server.worker import LOST, Worker
+from server.worker import LOST, ShowPreview, Worker
 
 logger = logging.getLogger("llm_dit.server")
 
@@ -85,11 +85,15 @@ class PipelineHost:
         *,
         on_loading: Callable[[Progress], None],
         on_progress: Callable[[Progress], None],
+        on_preview: ShowPreview | None = None,
     ) -> JobResult:
-        """Run a job when the pipeline is free; raises what the pipeline raised, or `WorkerLostError`."""
+        """Run a job when the pipeline is free; raises what the pipeline raised, or `WorkerLostError`.
+
+        Without `on_preview` the pipeline makes no previews.
+        """
         async with self._lock:
             worker = await self._loaded_worker(on_loading)
-            run = asyncio.create_task(worker.run(job_id, job_input, on_progress))
+            run = asyncio.create_task(worker.run(job_id, job_input, on_progress, on_preview))
             try:
                 result = await asyncio.shield(run)
             except asyncio.CancelledError:

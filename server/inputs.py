@@ -12,7 +12,14 @@ from PIL import Image
 
 from llm_dit.layers import coverage
 from llm_dit.naming import Language
-from llm_dit.pipelines.base import EditOutputSize, LayerPipeline, OutputSize, ProgressCallback, Shape
+from llm_dit.pipelines.base import (
+    EditOutputSize,
+    LayerPipeline,
+    OutputSize,
+    PreviewCallback,
+    ProgressCallback,
+    Shape,
+)
 from llm_dit.png import encode_png
 from server.store import ImageStore
 
@@ -67,7 +74,13 @@ class DecomposeInput:
         """Return what somebody wrote: it is for the pipeline, and for no log."""
         return (self.prompt, self.negative_prompt)
 
-    def run(self, pipeline: LayerPipeline, store: ImageStore, progress: ProgressCallback) -> JobResult:
+    def run(
+        self,
+        pipeline: LayerPipeline,
+        store: ImageStore,
+        progress: ProgressCallback,
+        preview: PreviewCallback | None = None,
+    ) -> JobResult:
         image = _read(store, self.image)
         started = time.perf_counter()
         layers = pipeline.decompose(
@@ -84,6 +97,7 @@ class DecomposeInput:
             output_size=self.output_size,
             language=self.language,
             progress=progress,
+            preview=preview,
         )
         elapsed_s = time.perf_counter() - started
         return JobResult(
@@ -115,7 +129,13 @@ class EditLayerInput:
         """Return what somebody wrote: it is for the pipeline, and for no log."""
         return (self.instruction, self.negative_prompt)
 
-    def run(self, pipeline: LayerPipeline, store: ImageStore, progress: ProgressCallback) -> JobResult:
+    def run(
+        self,
+        pipeline: LayerPipeline,
+        store: ImageStore,
+        progress: ProgressCallback,
+        preview: PreviewCallback | None = None,
+    ) -> JobResult:
         layer = _read(store, self.image)
         started = time.perf_counter()
         edited = pipeline.edit_layer(
@@ -128,6 +148,7 @@ class EditLayerInput:
             shape=self.shape,
             output_size=self.output_size,
             progress=progress,
+            preview=preview,
         )
         elapsed_s = time.perf_counter() - started
         return JobResult(

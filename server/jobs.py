@@ -13,7 +13,7 @@ from server.errors import JobCanceledError
 from server.inputs import JobInput, JobResult
 
 JobStatus = Literal["queued", "processing", "succeeded", "failed", "canceled"]
-EventName = Literal["queued", "loading", "progress", "succeeded", "failed", "canceled"]
+EventName = Literal["queued", "loading", "progress", "preview", "succeeded", "failed", "canceled"]
 FINISHED: frozenset[str] = frozenset({"succeeded", "failed", "canceled"})
 EVENTS_A_START = 1_000_000
 """Event ids of one start of the service: those of the next one are higher, as `Last-Event-ID` wants them."""
@@ -56,9 +56,12 @@ class JobView:
 
 @dataclass(frozen=True, kw_only=True)
 class JobEvent:
+    """Something that happened to a job; `layer` is what a "preview" is of, 1 at the bottom."""
+
     id: int
     name: EventName
     job: JobView
+    layer: int | None = None
 
 
 @dataclass(kw_only=True, eq=False)
@@ -90,6 +93,8 @@ class Job:
     cancel_wanted: bool = False
     suspended: bool = False
     """Whether the service stops before the job has ended; the next start goes on with it."""
+    previews: dict[int, bytes] = field(default_factory=dict[int, bytes])
+    """While it runs: the newest PNG of what each layer is going to be, 1 at the bottom."""
     _expected_end: float | None = None
     """Monotonic seconds."""
     _paced_from: tuple[float, int] = (0.0, 0)
@@ -142,9 +147,15 @@ class Job:
         self.progress = progress
         self._publish("loading" if progress.is_loading else "progress")
 
+    def show(self, layer: int, png: bytes) -> None:
+        """Take in what a layer is going to be."""
+        self.previews[layer] = png
+        self._publish("preview", layer)
+
     def end(self, outcome: JobResult | LLMDiTError) -> None:
         """Take in what came of it, and tell those who follow or wait."""
         self.finished_at, self.position = time.time(), None
+        self._drop_previews()
         if isinstance(outcome, JobResult):
             self.result = outcome
         else:
@@ -156,6 +167,7 @@ class Job:
         """Let go of those who follow or wait: the service stops, and the job goes on at its next start."""
         self.status, self.position, self.progress = "queued", None, None
         self.suspended = True
+        self._drop_previews()
         self._wake()
 
     async def follow(self, after: int = 0) -> AsyncIterator[JobEvent]:
@@ -179,13 +191,19 @@ class Job:
     def _over(self) -> bool:
         return self.suspended or self.finished
 
-    def _publish(self, name: EventName) -> None:
-        # Of events of one name in a row only the last is kept: a follower wants to know where the job stands now.
-        if self._events and self._events[-1].name == name:
-            self._events.pop()
+    def _publish(self, name: EventName, layer: int | None = None) -> None:
+        # A follower wants to know where the job stands now: of each layer's previews, and of other events of one name
+        # in a row, only the last is kept.
+        told = next((event for event in reversed(self._events) if event.layer == layer), None)
+        if told is not None and told.name == name:
+            self._events.remove(told)
         self.event_count += 1
-        self._events.append(JobEvent(id=self.event_count, name=name, job=self.view()))
+        self._events.append(JobEvent(id=self.event_count, name=name, job=self.view(), layer=layer))
         self._wake()
+
+    def _drop_previews(self) -> None:
+        self.previews.clear()
+        self._events = [event for event in self._events if event.layer is None]
 
     def _wake(self) -> None:
         self._changed.set()

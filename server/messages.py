@@ -1,6 +1,6 @@
 """What the service and its worker process say to each other, over the worker's standard input and output.
 
-A message is a pickle behind its length. Both ends are this program, and no message holds pixels.
+A message is a pickle behind its length. Both ends are this program, and no message but a preview holds pixels.
 """
 
 import asyncio
@@ -20,6 +20,8 @@ _LENGTH = struct.Struct(">I")
 class Run:
     job_id: str
     job_input: JobInput
+    previews: bool = False
+    """Whether anybody looks at what it is going to make."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,6 +51,14 @@ class Stepped:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Previewed:
+    """A PNG, a few kB, of what `layer` is going to be, 1 at the bottom."""
+
+    layer: int
+    png: bytes
+
+
+@dataclass(frozen=True, kw_only=True)
 class Succeeded:
     result: JobResult
     status: PipelineStatus
@@ -68,7 +78,7 @@ class Stopped:
 
 
 Command = Run | Cancel
-Event = Loaded | LoadFailed | Stepped | Succeeded | Failed | Stopped
+Event = Loaded | LoadFailed | Stepped | Previewed | Succeeded | Failed | Stopped
 
 
 def pack(message: Command | Event) -> bytes:

@@ -242,7 +242,11 @@ class JobQueue:
             if not job.cancel_wanted:
                 self._run = asyncio.create_task(
                     self._host.run(
-                        job.id, job.job_input, on_loading=job.advance, on_progress=Stepping(job, self._metrics)
+                        job.id,
+                        job.job_input,
+                        on_loading=job.advance,
+                        on_progress=Stepping(job, self._metrics),
+                        on_preview=job.show if self._settings.previews else None,
                     )
                 )
                 return await self._run

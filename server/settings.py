@@ -81,6 +81,8 @@ class ServerSettings(BaseModel, extra="forbid", frozen=True):
     """Seconds without a step after which a run counts as hung; ten times its median step where that is longer."""
     load_timeout_s: Annotated[float, Field(gt=0)] = 1800.0
     """Seconds without progress after which loading counts as hung."""
+    previews: bool = True
+    """Show what layers are going to be while Qwen-Image works on them."""
     drain_s: Annotated[float, Field(ge=0)] = 10.0
     """Seconds that a run has to end after a signal to stop; then it is put back for the next start."""
     idle_unload_s: Annotated[float, Field(ge=0)] = 0.0

@@ -25,6 +25,7 @@ from server.messages import (
     Failed,
     Loaded,
     LoadFailed,
+    Previewed,
     Run,
     Stepped,
     Stopped,
@@ -38,6 +39,9 @@ logger = logging.getLogger("llm_dit.server")
 LOST = "The process that runs the engine ended in the middle of this job and is started again: send the job once more."
 NOT_STARTED = "The process that runs the engine cannot start: the server's log says why."
 STALLED = "The engine made no progress for {seconds:.0f} s and is started again: send the job once more."
+
+ShowPreview = Callable[[int, bytes], None]
+"""Takes a layer's number, 1 at the bottom, and a PNG of what it is going to be."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,6 +74,7 @@ class Worker:
         self._settled = asyncio.Event()
         self._run: asyncio.Future[JobResult] | None = None
         self._on_progress: Callable[[Progress], None] | None = None
+        self._on_preview: ShowPreview | None = None
         self._on_loaded: Callable[[Worker], None] | None = None
         self._deadline = asyncio.timeout(None)
         self._born = self._heard = time.monotonic()
@@ -119,7 +124,13 @@ class Worker:
         if self.error is not None:
             raise self.error
 
-    async def run(self, job_id: str, job_input: JobInput, on_progress: Callable[[Progress], None]) -> JobResult:
+    async def run(
+        self,
+        job_id: str,
+        job_input: JobInput,
+        on_progress: Callable[[Progress], None],
+        on_preview: ShowPreview | None = None,
+    ) -> JobResult:
         """Run a job to its end; raises `Canceled`, `WorkerLostError`, or what the pipeline raised.
 
         One run at a time, and not to be abandoned: only its end says that the pipeline is free again.
@@ -127,10 +138,10 @@ class Worker:
         if self.ending:
             raise WorkerLostError(LOST)
         self._run = asyncio.get_running_loop().create_future()
-        self._on_progress = on_progress
+        self._on_progress, self._on_preview = on_progress, on_preview
         self._steps_s.clear()
         self._be_patient(self._watch.run_s)
-        self._send(Run(job_id=job_id, job_input=job_input))
+        self._send(Run(job_id=job_id, job_input=job_input, previews=on_preview is not None))
         return await self._run
 
     def cancel(self, job_id: str) -> None:
@@ -205,6 +216,9 @@ class Worker:
                 logger.error("the engine cannot run: %s", self.error.message)
             case Stepped():
                 self._step(event.progress)
+            case Previewed():
+                if self._on_preview is not None:
+                    self._on_preview(event.layer, event.png)
             case Succeeded():
                 self.status = event.status
                 self._finish().set_result(event.result)
@@ -229,7 +243,7 @@ class Worker:
     def _finish(self) -> asyncio.Future[JobResult]:
         assert self._run is not None
         self._be_patient(None)
-        run, self._run, self._on_progress = self._run, None, None
+        run, self._run, self._on_progress, self._on_preview = self._run, None, None, None
         return run
 
     def _bury(self) -> None:

@@ -10,7 +10,7 @@ from PIL import Image
 
 from llm_dit.errors import DeviceLostError, DownloadError, EngineError
 from llm_dit.layers import Decomposition
-from llm_dit.pipelines.base import PipelineStatus, Progress, ProgressCallback
+from llm_dit.pipelines.base import PipelineStatus, PreviewCallback, Progress, ProgressCallback
 
 
 class StepPipeline:
@@ -18,7 +18,8 @@ class StepPipeline:
 
     "slow": each step takes 20 ms. In step 1, "crash" ends the process, "hang" goes on for an hour, "raise" raises what
     no pipeline should, "oom" runs out of memory, "lose device" loses the device, and "quote …" warns and fails with its
-    own words in every message. "black" gives black pictures.
+    own words in every message. "black" gives black pictures. "show" is slow and previews every layer after each step,
+    4 × 3 pixels whose red is the step, and whose green is the layer.
     """
 
     engine = "steps"
@@ -38,9 +39,16 @@ class StepPipeline:
         num_inference_steps: int,
         seed: int,
         progress: ProgressCallback,
+        preview: PreviewCallback | None = None,
         **others: object,
     ) -> Decomposition:
-        _work(prompt, num_inference_steps, progress)
+        def on_progress(stepped: Progress) -> None:
+            progress(stepped)
+            for layer in range(1, layer_num + 1):
+                if preview is not None and prompt == "show":
+                    preview(layer, Image.new("RGBA", (4, 3), (stepped.step, layer, 0, 255)))
+
+        _work(prompt, num_inference_steps, on_progress)
         layers = [Image.new("RGBA", image.size) for _ in range(layer_num)]
         layers[0] = image.copy() if prompt != "black" else Image.new("RGBA", image.size, "black")
         return Decomposition(layers, seed=seed, prompt=prompt, names=[f"Layer {n}" for n in range(layer_num)])
@@ -94,7 +102,7 @@ def _work(behaviour: str, steps: int, progress: ProgressCallback) -> None:
     progress(Progress(phase="stepping", step=0, total=steps))
     for step in range(1, steps + 1):
         match behaviour:
-            case "slow":
+            case "slow" | "show":
                 time.sleep(0.02)
             case "crash":
                 os._exit(9)

@@ -68,6 +68,11 @@ class JobResponse(BaseModel):
     error: ErrorBody | None
 
 
+class PreviewResponse(BaseModel):
+    layer: int = Field(description="1 is the bottom layer; an edit has only that one.")
+    url: str = Field(description="Where its newest preview is, as long as the job runs.")
+
+
 class JobsResponse(BaseModel):
     jobs: list[JobResponse] = Field(description="The newest first.")
 

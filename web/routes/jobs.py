@@ -1,12 +1,14 @@
-"""`/api/jobs`: one's jobs; see how one stands, follow it, cancel it."""
+"""`/api/jobs`: one's jobs; see how one stands, follow it, look at what it is going to make, cancel it."""
 
 from collections.abc import AsyncIterable
 from typing import Annotated
 
-from fastapi import APIRouter, Header, Query, Request
+from fastapi import APIRouter, Header, Path, Query, Request, Response
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
-from web.answers import JobResponse, JobsResponse, job_response
+from server.errors import NotFoundError
+from server.jobs import JobEvent
+from web.answers import JobResponse, JobsResponse, PreviewResponse, job_response
 from web.clients import client_of
 from web.openapi import problems
 from web.state import JobDep, StateDep
@@ -43,10 +45,30 @@ async def cancel_job(job: JobDep, state: StateDep) -> JobResponse:
 async def follow_job(job: JobDep, last_event_id: Annotated[str, Header()] = "") -> AsyncIterable[ServerSentEvent]:
     """Follow a job: `queued`, `loading`, `progress`, and last `succeeded`, `failed` or `canceled`.
 
-    Each event holds the whole job. `Last-Event-ID` starts after that event; of events of one name in a row that were
-    missed only the last one is sent. The ids go on rising when the service is started anew.
+    Each event holds the whole job. In between, `preview` holds `{layer, url}`: where to get what that layer is going to
+    be. `Last-Event-ID` starts after that event; of events of one name in a row that were missed, and of each layer's
+    previews, only the last one is sent. The ids go on rising when the service is started anew.
     """
     known = last_event_id.isascii() and last_event_id.isdecimal() and len(last_event_id) <= MAX_EVENT_ID_DIGITS
     async for event in job.follow(int(last_event_id) if known else 0):
-        content = job_response(event.job).model_dump_json()
-        yield ServerSentEvent(raw_data=content, event=event.name, id=str(event.id))
+        yield ServerSentEvent(raw_data=_content(event).model_dump_json(), event=event.name, id=str(event.id))
+
+
+@router.get(
+    "/{job_id}/previews/{layer}.png",
+    response_class=Response,
+    responses={200: {"content": {"image/png": {}}, "description": "The picture."}, **REFUSALS},
+)
+async def show_preview(job: JobDep, layer: Annotated[int, Path(ge=1)]) -> Response:
+    """Return a small picture of what a layer is going to be, 1 at the bottom; there is none once the job has ended."""
+    if layer not in job.previews:
+        raise NotFoundError("There is no preview of this layer: the job has not come so far, or it has ended.")
+    return Response(job.previews[layer], headers={"Cache-Control": "no-store"}, media_type="image/png")
+
+
+def _content(event: JobEvent) -> JobResponse | PreviewResponse:
+    if event.layer is None:
+        return job_response(event.job)
+    # The number makes it another address for every picture, as caches on the way to the screen want it.
+    url = f"/api/jobs/{event.job.id}/previews/{event.layer}.png?{event.id}"
+    return PreviewResponse(layer=event.layer, url=url)

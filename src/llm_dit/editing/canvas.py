@@ -80,6 +80,15 @@ class EditCanvas:
             alpha_derived=key is not None,
         )
 
+    def preview(self, edited: Image.Image) -> Image.Image:
+        """Return what an answer that is not done yet shows of the layer, as large as `edited`, an RGB picture.
+
+        It has the layer's alpha where that is to be kept; a new one can be read from the answer itself only.
+        """
+        if self.shape == "new":
+            return edited.convert("RGBA")
+        return restore_alpha(edited.convert("RGB"), to_image(self.alpha).resize(edited.size, Image.Resampling.BOX))
+
     def _measure(self, picture: Plane) -> Motion:
         weight = cv2.dilate(self.coverage, _square(AROUND_PX))
         return measure_motion(as_float(self.image), picture, weight)

@@ -45,6 +45,8 @@ class Progress:
 
 
 ProgressCallback = Callable[[Progress], None]
+PreviewCallback = Callable[[int, Image.Image], None]
+"""Takes a layer's number, 1 at the bottom, and a small RGBA picture of what it is going to be."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,10 +98,12 @@ class LayerPipeline(Protocol):
         output_size: OutputSize = "model",
         language: Language = "en",
         progress: ProgressCallback | None = None,
+        preview: PreviewCallback | None = None,
     ) -> Decomposition:
         """Return `[composite, bottom, …, top]`: `layer_num` + 1 RGBA images of one size.
 
-        `progress` is called before the first and after each unit of work; it may raise `Canceled`.
+        `progress` is called before the first and after each unit of work; it may raise `Canceled`. `preview` is called
+        in between where the pipeline knows early what a layer is going to be; it changes nothing of the result.
         """
         ...
 
@@ -114,6 +118,7 @@ class LayerPipeline(Protocol):
         shape: Shape = "keep",
         output_size: EditOutputSize = "layer",
         progress: ProgressCallback | None = None,
+        preview: PreviewCallback | None = None,
     ) -> Image.Image:
         """Return the edited RGBA layer; `shape="keep"` gives it the original alpha, byte for byte."""
         ...

@@ -22,7 +22,15 @@ from llm_dit.pipelines.arguments import (
     check_sampling,
     model_size,
 )
-from llm_dit.pipelines.base import EditOutputSize, OutputSize, PipelineStatus, ProgressCallback, Shape, chosen_seed
+from llm_dit.pipelines.base import (
+    EditOutputSize,
+    OutputSize,
+    PipelineStatus,
+    PreviewCallback,
+    ProgressCallback,
+    Shape,
+    chosen_seed,
+)
 
 CROP = "crop it, or ask for its own size"
 
@@ -59,6 +67,7 @@ class ClassicalPipeline:
         output_size: OutputSize = "model",
         language: Language = "en",
         progress: ProgressCallback | None = None,
+        preview: PreviewCallback | None = None,
     ) -> Decomposition:
         """Return `[composite, bottom, …, top]`: `layer_num` + 1 RGBA images of one size, `.seed`, `.prompt`, `.names`.
 
@@ -67,8 +76,8 @@ class ClassicalPipeline:
         composite differs from it by at most 1 of 255 levels; with "model" the image is first resized to an area of
         `resolution`² (640 or 1024), sides multiples of 32. `seed` (0 to 2^53 − 1) is drawn when None. `.names` are in
         `language`, "en" or "zh-Hans". The prompts, `num_inference_steps` (1–100), `cfg_scale` (1–20) and the two
-        switches are checked but change nothing: there is no diffusion here. Raises `InputError` naming the parameter,
-        or what `progress` raises.
+        switches are checked but change nothing: there is no diffusion here, and `preview` is never called, for layers
+        come whole. Raises `InputError` naming the parameter, or what `progress` raises.
         """
         check_image(image, "image")
         check_range(layer_num, 1, 10, "layer_num")
@@ -96,13 +105,14 @@ class ClassicalPipeline:
         shape: Shape = "keep",
         output_size: EditOutputSize = "layer",
         progress: ProgressCallback | None = None,
+        preview: PreviewCallback | None = None,
     ) -> Image.Image:
         """Return the edited RGBA layer; `shape="keep"` gives it the original alpha, byte for byte.
 
         `instruction` is ordinary English of what `llm_dit.classical.instructions` understands; anything else raises
         `InstructionError`, which lists it. With `output_size="model"` the layer is first resized to an area of 1024².
-        The sampling arguments are checked but change nothing. Raises `InputError` naming the parameter, or what
-        `progress` raises.
+        The sampling arguments are checked but change nothing; `preview` is never called. Raises `InputError` naming
+        the parameter, or what `progress` raises.
         """
         check_image(layer_image, "layer_image")
         check_sampling(num_inference_steps, cfg_scale, seed)

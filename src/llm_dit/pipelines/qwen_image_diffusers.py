@@ -31,6 +31,7 @@ from llm_dit.pipelines.base import (
     EditOutputSize,
     OutputSize,
     PipelineStatus,
+    PreviewCallback,
     Progress,
     ProgressCallback,
     Shape,
@@ -41,6 +42,7 @@ from llm_dit.qwen.captions import Captions
 from llm_dit.qwen.checkpoints import EDIT, EDIT_MODEL, LAYERED
 from llm_dit.qwen.models import Models, ModelSource
 from llm_dit.qwen.placement import CpuOffload, Plan
+from llm_dit.qwen.previews import Previewing, Previews
 from llm_dit.qwen.quantization import Quantization
 
 CROP = "the model works at a fixed area and would see a few rows of pixels: crop it"
@@ -57,6 +59,7 @@ class QwenImageDiffusersPipeline:
     def __init__(self, models: Models) -> None:
         self._models = models
         self._captions = Captions()
+        self._previewing = Previewing()
         self.last_edit: EditResult | None = None
 
     @classmethod
@@ -134,6 +137,7 @@ class QwenImageDiffusersPipeline:
         output_size: OutputSize = "model",
         language: Language = "en",
         progress: ProgressCallback | None = None,
+        preview: PreviewCallback | None = None,
     ) -> Decomposition:
         """Return `[composite, bottom, …, top]`: `layer_num` + 1 RGBA images of one size, `.seed`, `.prompt`, `.names`.
 
@@ -144,6 +148,8 @@ class QwenImageDiffusersPipeline:
         to 20, `seed` 0 to 2^53 − 1 and drawn when None: on one machine it gives the same layers again.
         `.names` are in `language`, "en" or "zh-Hans".
         `progress` hears "captioning", "encoding", "denoising" (a step each) and "decoding"; it may raise to stop.
+        `preview` gets every layer as far as it can be seen, at most once a second (see `llm_dit.qwen.previews`); the
+        result is the same with it, and what it raises is logged.
 
         Raises `InputError` naming the argument, or an `EngineError`.
         """
@@ -162,10 +168,12 @@ class QwenImageDiffusersPipeline:
         with self._models.running(LAYERED) as pipeline:
             if not prompt.strip():
                 prompt = self._caption(pipeline, picture, resolution, use_en_prompt, report)
+            size = model_size(picture.size, resolution)
             layers = _sample(
                 pipeline,
                 num_inference_steps,
                 report,
+                self._previewing.of_run(pipeline, size, layer_num, preview),
                 image=picture,
                 prompt=prompt,
                 negative_prompt=negative_prompt,
@@ -193,13 +201,15 @@ class QwenImageDiffusersPipeline:
         shape: Shape = "keep",
         output_size: EditOutputSize = "layer",
         progress: ProgressCallback | None = None,
+        preview: PreviewCallback | None = None,
     ) -> Image.Image:
         """Return the edited RGBA layer; `shape="keep"` gives it the original alpha, byte for byte.
 
         The model sees the layer's content, cut out with a margin, over a colour that the layer does not have; its
         answer is brought back to the layer's size and place (see `llm_dit.editing`). With `output_size="model"` the
         whole layer is shown, and the result has the model's resolution, about 1024² pixels. The first call loads the
-        edit model. Arguments and `progress` as in `decompose`, with "downloading" and "loading" before.
+        edit model. Arguments and `progress` as in `decompose`, with "downloading" and "loading" before; `preview` gets
+        the part of the layer that the model sees, as layer 1.
 
         Raises `InputError` naming the argument, or an `EngineError`.
         """
@@ -214,10 +224,12 @@ class QwenImageDiffusersPipeline:
         canvas = prepare(layer_image.convert("RGBA"), shape=shape, output_size=output_size)
         width, height = model_size(canvas.image.size, EDIT_RESOLUTION)
         with self._models.running(EDIT) as pipeline:
+            show = None if preview is None else lambda layer, seen: preview(layer, canvas.preview(seen))
             edited = _sample(
                 pipeline,
                 num_inference_steps,
                 report,
+                self._previewing.of_run(pipeline, (width, height), 1, show),
                 image=canvas.image,
                 prompt=instruction,
                 negative_prompt=negative_prompt,
@@ -238,13 +250,15 @@ class QwenImageDiffusersPipeline:
         return self._captions.caption(pipeline, shown, english=english, progress=progress)
 
 
-def _sample(pipeline: Any, steps: int, progress: ProgressCallback, **arguments: Any) -> list[Image.Image]:
+def _sample(
+    pipeline: Any, steps: int, progress: ProgressCallback, previews: Previews | None, **arguments: Any
+) -> list[Image.Image]:
     """Run a diffusers pipeline on one image and return its pictures, checked before they become bytes."""
     progress(Progress(phase="encoding", step=0, total=steps))
     decoded = pipeline(
         **arguments,
         num_inference_steps=steps,
-        callback_on_step_end=step_callback(steps, progress),
+        callback_on_step_end=step_callback(steps, progress, previews),
         output_type="np",
     ).images
     to_pictures: Callable[[Any], list[Image.Image]] = pipeline.image_processor.numpy_to_pil

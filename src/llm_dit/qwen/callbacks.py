@@ -8,22 +8,26 @@ import torch
 from llm_dit.errors import NonFiniteOutputError
 from llm_dit.pipelines.base import Progress, ProgressCallback
 from llm_dit.qwen.failures import OUT_OF_RANGE
+from llm_dit.qwen.previews import Previews
 
 StepCallback = Callable[[Any, int, Any, dict[str, Any]], dict[str, Any]]
 
 
-def step_callback(total: int, progress: ProgressCallback) -> StepCallback:
+def step_callback(total: int, progress: ProgressCallback, previews: Previews | None = None) -> StepCallback:
     """Return a `callback_on_step_end` that reports "denoising", and "decoding" after the last of `total` steps.
 
     What `progress` raises ends the run after the step at hand. Reading one number of the latents waits for the device,
-    so that a step is reported when it is done, and not when it is queued.
+    so that a step is reported when it is done, and not when it is queued. After the last step the result itself is
+    about to come, so `previews` hear of the others only.
     """
 
-    def on_step_end(_pipeline: Any, step: int, _timestep: Any, tensors: dict[str, Any]) -> dict[str, Any]:
+    def on_step_end(pipeline: Any, step: int, _timestep: Any, tensors: dict[str, Any]) -> dict[str, Any]:
         check_finite(tensors["latents"])
         progress(Progress(phase="denoising", step=step + 1, total=total))
         if step + 1 == total:
             progress(Progress(phase="decoding", step=total, total=total))
+        elif previews is not None:
+            previews.after_step(step, tensors["latents"], pipeline.scheduler)
         return tensors
 
     return on_step_end

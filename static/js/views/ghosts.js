@@ -7,16 +7,14 @@ export function createGhosts(bitmaps) {
   const element = h("div.ghosts", { "aria-hidden": "true" });
   let shown = "";
 
-  /** @param {number} count @param {Record<number, string>} previews   by layer, 1 at the bottom */
-  function build(count, previews) {
-    element.replaceChildren(
-      ...Array.from({ length: count }, (_, index) => {
-        const url = previews[count - index];
-        const canvas = h("canvas.ghost-picture");
-        if (url) bitmaps.load(url).then((bitmap) => drawCrop(canvas, bitmap, { x: 0, y: 0, width: bitmap.width, height: bitmap.height }), () => {});
-        return h("div", { class: url ? "ghost seen" : "ghost" }, canvas);
-      }),
-    );
+  /** A picture takes the place of the last one when it is there, so that nothing flickers. @param {Record<number, string>} previews   by layer, 1 at the bottom */
+  function draw(previews) {
+    for (const [index, ghost] of [...element.children].reverse().entries()) {
+      const [url, canvas] = [previews[index + 1], ghost.querySelector("canvas")];
+      if (url === undefined || canvas === null) continue;
+      ghost.classList.add("seen");
+      bitmaps.load(url).then((bitmap) => drawCrop(canvas, bitmap, { x: 0, y: 0, width: bitmap.width, height: bitmap.height }), () => {});
+    }
   }
 
   return {
@@ -29,7 +27,10 @@ export function createGhosts(bitmaps) {
       element.classList.toggle("working", busy);
       if (next === shown) return;
       shown = next;
-      build(layerNum, previews);
+      if (element.children.length !== layerNum || Object.keys(previews).length === 0) {
+        element.replaceChildren(...Array.from({ length: layerNum }, () => h("div.ghost", h("canvas.ghost-picture"))));
+      }
+      draw(previews);
     },
   };
 }

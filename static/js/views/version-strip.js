@@ -94,7 +94,7 @@ function entriesOf(state, layer) {
   const running = atWork(state, "edit", layer.id).map((tracked) => {
     const share = shareOf(tracked);
     const caption = share === null ? t("versions.waiting") : percent(Math.round(share * 100) / 100);
-    return { ...plain, key: tracked.job.id, kind: /** @type {const} */ ("running"), caption, label: t("versions.running") };
+    return { ...plain, key: tracked.job.id, kind: /** @type {const} */ ("running"), image: tracked.previews[1] ?? null, caption, label: t("versions.running") };
   });
   return [...versions, ...failed, ...running];
 }
@@ -122,7 +122,8 @@ function createTile(bitmaps, onclick) {
     render: ({ kind, image, caption: text, label, used: isUsed, waiting }, chosen) => {
       wanted = image ?? "";
       thumb.element.hidden = image === null;
-      spinner.hidden = kind !== "running";
+      spinner.hidden = kind !== "running" || image !== null;
+      if (kind === "running" && image !== null) thumb.draw(image); // what is seen of a run goes on changing
       mark.toggleAttribute("hidden", kind !== "failed" && kind !== "canceled");
       setIcon(mark, kind === "canceled" ? "close" : "warning");
       used.hidden = !isUsed;

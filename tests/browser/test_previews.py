@@ -1,0 +1,92 @@
+"""While the tiny Qwen engine works, its service and the page show what the layers are going to be."""
+
+import io
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+from PIL import Image
+from playwright.sync_api import Locator, expect
+
+from tests.browser.studio import Studio
+from tests.conftest import Service, qwen_environment, serve, wait_until
+from tests.web.jobs import events
+
+SEEN = """
+(canvas) => {
+  const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+  return data.some((value) => value > 0);
+}
+"""
+
+
+@pytest.fixture(scope="module")
+def qwen(checkpoints: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    environment = qwen_environment(checkpoints, LLM_DIT_SERVER__DRAIN_S="0")
+    with serve(tmp_path_factory.mktemp("qwen"), environment=environment, ready=False) as running:
+        wait_until(lambda: httpx.get(f"{running.url}/readyz").status_code == 200, timeout_s=90, what="the engine")
+        yield running
+
+
+def start(studio: Studio, picture: Path, *, steps: int) -> str:
+    """Begin to take a picture apart and return the job's address."""
+    studio.choose(picture)
+    studio.page.get_by_label("Describe the picture").fill("four shapes on white")
+    studio.page.get_by_text("Guidance, steps, seed").click()
+    studio.page.locator(".source").get_by_label("Steps").fill(str(steps))
+    studio.page.locator(".source").get_by_label("Layers").fill("2")
+    with studio.page.expect_response("**/decompose") as answer:
+        studio.decompose_button.click()
+    return str(answer.value.headers["location"])
+
+
+def wait_until_drawn(studio: Studio, canvas: Locator) -> None:
+    expect(canvas).to_be_visible(timeout=60_000)
+    studio.wait_for(lambda: canvas.evaluate(SEEN), what="a preview")
+
+
+def newest_preview(client: httpx.Client, job: str) -> str:
+    return next(str(data["url"]) for _, name, data in events(client, job) if name == "preview")
+
+
+def test_tiles_show_layers_while_they_are_made(
+    qwen: Service, open_studio: Callable[..., Studio], picture: Path
+) -> None:
+    studio = open_studio(at=qwen)
+    job = start(studio, picture, steps=100)
+    tiles = studio.page.locator(".ghost.seen canvas")
+    expect(tiles).to_have_count(2, timeout=60_000)
+    wait_until_drawn(studio, tiles.first)
+    studio.page.reload()
+    expect(tiles).to_have_count(2, timeout=60_000)
+    wait_until_drawn(studio, tiles.last)
+
+    with httpx.Client(base_url=qwen.url, timeout=60) as client:
+        url = newest_preview(client, job)
+        answer = client.get(url)
+        assert answer.headers["content-type"] == "image/png"
+        with Image.open(io.BytesIO(answer.content)) as preview, Image.open(picture) as original:
+            assert preview.mode == "RGBA"
+            assert preview.width / preview.height == pytest.approx(original.width / original.height, rel=0.05)
+        stored = {path.name for path in (qwen.folder / "data/images").rglob("*.png")}
+        assert len(stored) == 1, "only the picture itself is kept"
+
+        studio.page.locator(".job-bar").get_by_role("button", name="Cancel").click()
+        expect(studio.page.locator(".ghost.seen")).to_have_count(0)
+        wait_until(lambda: client.get(job).json()["status"] == "canceled", what="the end of the job")
+        assert client.get(url).status_code == 404
+
+
+def test_the_modal_shows_an_edit_while_it_is_made(
+    qwen: Service, open_studio: Callable[..., Studio], picture: Path
+) -> None:
+    studio = open_studio(at=qwen)
+    start(studio, picture, steps=1)
+    expect(studio.rows).to_have_count(2, timeout=60_000)
+    studio.button("Edit Background").click()
+    studio.instruction.fill("make it blue")
+    studio.dialog.get_by_text("Guidance, steps, seed").click()
+    studio.dialog.get_by_label("Steps").fill("100")
+    studio.button("Apply").click()
+    wait_until_drawn(studio, studio.dialog.locator(".version-tile[data-kind=running] canvas"))
