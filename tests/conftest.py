@@ -15,6 +15,8 @@ import httpx
 import pytest
 from hypothesis import settings
 
+from tests.qwen.hub import Hub
+
 # Continuous integration runs the same examples each time; who develops looks at new ones.
 settings.register_profile("ci", derandomize=True)
 if os.environ.get("CI"):
@@ -134,6 +136,12 @@ def qwen_environment(checkpoints: Path, **more: str) -> dict[str, str]:
         "OMP_NUM_THREADS": "1",  # models this small are slower on two threads than on one
         **more,
     }
+
+
+def downloading_environment(checkpoints: Path, hub: Hub, folder: Path) -> dict[str, str]:
+    """Return the settings of a Qwen service that downloads its edit model from `hub` into `folder`."""
+    more = {"HF_ENDPOINT": hub.endpoint, "HF_HOME": str(folder / "home"), "HF_HUB_DOWNLOAD_TIMEOUT": "60"}
+    return qwen_environment(checkpoints, LLM_DIT_QWEN_IMAGE__EDIT_MODEL_PATH="", **more)
 
 
 @pytest.fixture
