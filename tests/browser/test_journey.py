@@ -1,15 +1,13 @@
 """The whole loop on a sample, as a user goes through it."""
 
-import io
-import json
 import re
-import zipfile
 from collections.abc import Callable
 
 import pytest
 from PIL import Image
 from playwright.sync_api import expect
 
+from tests.browser.loops import reorder_export_reload
 from tests.browser.studio import Studio
 
 
@@ -45,42 +43,7 @@ def test_from_a_sample_to_a_zip(studio: Studio) -> None:
     studio.button("Show Background").click()
     studio.wait_for_paint()
 
-    # Reorder and undo.
-    order = studio.names()
-    page.locator(".layer").first.locator(".layer-main").click()
-    studio.button(f"Move {order[0]} down").click()
-    assert studio.names() == [order[1], order[0], *order[2:]]
-    expect(page.get_by_text(f"{order[0]} moved to 2 of 4")).to_be_attached()
-    page.keyboard.press("Control+z")
-    assert studio.names() == order
-    studio.button(f"Redo: Move {order[0]}").click()
-    assert studio.names() == [order[1], order[0], *order[2:]]
-
-    # Take it home.
-    page.get_by_label(f"Opacity of {order[0]}").fill("50")
-    with page.expect_download() as download:
-        studio.menu("Export", "Layers (ZIP)")
-    archive = zipfile.ZipFile(io.BytesIO(download.value.path().read_bytes()))
-    assert download.value.suggested_filename == "house-and-garden-layers.zip"
-    manifest = json.loads(archive.read("manifest.json"))
-    assert [layer["name"] for layer in reversed(manifest["layers"])] == studio.names()
-    assert [layer["opacity"] for layer in reversed(manifest["layers"])] == [1, 0.5, 1, 1]
-    for file in ["composite.png", *(layer["file"] for layer in manifest["layers"])]:
-        with Image.open(archive.open(file)) as image:
-            image.load()
-            assert image.size == (736, 544)
-
-    # A reload keeps everything, undo included.
-    names, shown = studio.names(), studio.pixels()
-    page.reload()
-    expect(studio.rows).to_have_count(4)
-    studio.wait_for_paint()
-    assert studio.names() == names
-    assert max(abs(a - b) for a, b in zip(studio.pixels(), shown, strict=True)) < 0.5
-    expect(studio.rows.last).to_contain_text("v2")
-    studio.button("Undo: Opacity").click()
-    page.keyboard.press("Control+z")
-    assert studio.names() == order
+    reorder_export_reload(studio, (736, 544))
 
 
 def test_original_and_difference_are_a_key_away(studio: Studio, picture) -> None:
