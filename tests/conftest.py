@@ -44,18 +44,21 @@ class Service:
         return [int(pid) for pid in children]
 
 
-def wait_until(condition: Callable[[], object], *, timeout_s: float = 20, what: str = "the condition") -> None:
-    """Return as soon as `condition()` is true; fail after `timeout_s`."""
+def wait_until(
+    condition: Callable[[], object], *, timeout_s: float = 20, every_s: float = 0.01, what: str = "the condition"
+) -> None:
+    """Return as soon as `condition()` is true, which is looked at `every_s`; fail after `timeout_s`."""
     deadline = time.monotonic() + timeout_s
     while not condition():
         if time.monotonic() > deadline:
             pytest.fail(f"waited {timeout_s} s in vain for {what}")
-        time.sleep(0.01)
+        time.sleep(every_s)
 
 
 def is_ready(url: str) -> bool:
     try:
-        return httpx.get(f"{url}/readyz", timeout=5).status_code == 200
+        # Certificates take longer to read than the answer, and who waits asks often.
+        return httpx.get(f"{url}/readyz", timeout=5, verify=False).status_code == 200
     except httpx.TransportError:
         return False
 

@@ -10,7 +10,7 @@ from playwright.sync_api import expect
 
 from tests.browser.loops import by_keyboard, by_touch, reorder_export_reload
 from tests.browser.studio import Studio
-from tests.conftest import Service, downloading_environment, serve, wait_until
+from tests.conftest import Service, downloading_environment, is_ready, serve, wait_until
 from tests.qwen.hub import Hub
 from tests.qwen.hub import serve as serve_hub
 
@@ -26,7 +26,7 @@ def qwen(checkpoints: Path, hub: Hub, tmp_path_factory: pytest.TempPathFactory) 
     """One service for all three; its edit model is downloaded for the first edit."""
     folder = tmp_path_factory.mktemp("qwen")
     with serve(folder, environment=downloading_environment(checkpoints, hub, folder), ready=False) as running:
-        wait_until(lambda: httpx.get(f"{running.url}/readyz").status_code == 200, timeout_s=90, what="the engine")
+        wait_until(lambda: is_ready(running.url), timeout_s=90, what="the engine")
         yield running
 
 

@@ -18,7 +18,7 @@ import pytest
 from PIL import Image
 
 from llm_dit.png import encode_png
-from tests.conftest import Service, downloading_environment, qwen_environment, serve, wait_until
+from tests.conftest import Service, downloading_environment, is_ready, qwen_environment, serve, wait_until
 from tests.qwen.hub import Hub
 from tests.qwen.hub import serve as serve_hub
 from tests.qwen.test_docs import blocks
@@ -37,7 +37,7 @@ def hub(checkpoints: Path) -> Iterator[Hub]:
 def qwen(checkpoints: Path, hub: Hub, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     folder = tmp_path_factory.mktemp("qwen")
     with serve(folder, environment=downloading_environment(checkpoints, hub, folder), ready=False) as running:
-        wait_until(lambda: httpx.get(f"{running.url}/readyz").status_code == 200, timeout_s=90, what="the engine")
+        wait_until(lambda: is_ready(running.url), timeout_s=90, what="the engine")
         yield running
 
 
@@ -149,7 +149,8 @@ def test_an_engine_that_cannot_load_says_why_everywhere(
 ) -> None:
     environment = qwen_environment(checkpoints, LLM_DIT_QWEN_IMAGE__MODEL_PATH=str(damaged(checkpoints, tmp_path)))
     url = start_service(environment=environment, ready=False).url
-    wait_until(lambda: httpx.get(f"{url}/readyz").json()["code"] == "no_weights", timeout_s=60, what="the failure")
+    ask = lambda: httpx.get(f"{url}/readyz", verify=False)  # noqa: E731
+    wait_until(lambda: ask().json()["code"] == "no_weights", timeout_s=60, what="the failure")
     says = "transformer/diffusion_pytorch_model.safetensors is cut off"
     answer = httpx.get(f"{url}/readyz")
     assert answer.status_code == 503
