@@ -248,7 +248,7 @@ def sample(
 def compare_decoding(pipeline: Any, device: torch.device, options: argparse.Namespace) -> dict[str, Any]:
     """Decode all layers at once and one after the other: seconds, peaks, and whether the pictures are the same."""
     vae = pipeline.vae
-    side = options.resolution // 8
+    side = options.resolution // pipeline.vae_scale_factor
     latents = torch.randn(options.layers, 16, 1, side, side, device=device, dtype=vae.dtype)
     result: dict[str, Any] = {}
     pictures = []

@@ -15,6 +15,8 @@ import httpx
 import pytest
 from hypothesis import settings
 
+from tests.qwen.hub import Hub
+
 # Continuous integration runs the same examples each time; who develops looks at new ones.
 settings.register_profile("ci", derandomize=True)
 if os.environ.get("CI"):
@@ -42,18 +44,21 @@ class Service:
         return [int(pid) for pid in children]
 
 
-def wait_until(condition: Callable[[], object], *, timeout_s: float = 20, what: str = "the condition") -> None:
-    """Return as soon as `condition()` is true; fail after `timeout_s`."""
+def wait_until(
+    condition: Callable[[], object], *, timeout_s: float = 20, every_s: float = 0.01, what: str = "the condition"
+) -> None:
+    """Return as soon as `condition()` is true, which is looked at `every_s`; fail after `timeout_s`."""
     deadline = time.monotonic() + timeout_s
     while not condition():
         if time.monotonic() > deadline:
             pytest.fail(f"waited {timeout_s} s in vain for {what}")
-        time.sleep(0.01)
+        time.sleep(every_s)
 
 
 def is_ready(url: str) -> bool:
     try:
-        return httpx.get(f"{url}/readyz", timeout=5).status_code == 200
+        # Certificates take longer to read than the answer, and who waits asks often.
+        return httpx.get(f"{url}/readyz", timeout=5, verify=False).status_code == 200
     except httpx.TransportError:
         return False
 
@@ -134,6 +139,12 @@ def qwen_environment(checkpoints: Path, **more: str) -> dict[str, str]:
         "OMP_NUM_THREADS": "1",  # models this small are slower on two threads than on one
         **more,
     }
+
+
+def downloading_environment(checkpoints: Path, hub: Hub, folder: Path) -> dict[str, str]:
+    """Return the settings of a Qwen service that downloads its edit model from `hub` into `folder`."""
+    more = {"HF_ENDPOINT": hub.endpoint, "HF_HOME": str(folder / "home"), "HF_HUB_DOWNLOAD_TIMEOUT": "60"}
+    return qwen_environment(checkpoints, LLM_DIT_QWEN_IMAGE__EDIT_MODEL_PATH="", **more)
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from PIL import Image, ImageDraw
-from playwright.sync_api import Browser, BrowserContext, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, expect, sync_playwright
 
 from tests.browser.studio import Studio
 from tests.conftest import Service
@@ -22,6 +22,8 @@ FLAGS = [
     # A name that is not localhost: over plain HTTP the browser keeps from such a page what it keeps from one on a LAN.
     "--host-resolver-rules=MAP studio.test 127.0.0.1",
 ]
+PATIENCE_MS = 20_000
+"""How long an element may take to come: an edit's result is computed first, by a process that may have to start."""
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
 
@@ -33,6 +35,7 @@ def chromium_path() -> str | None:
 # Not for the whole session: while Playwright is at work, no other test could run an event loop of its own.
 @pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
+    expect.set_options(timeout=PATIENCE_MS)
     with sync_playwright() as playwright:
         path = chromium_path() or playwright.chromium.executable_path
         if not Path(path).exists():
@@ -74,7 +77,7 @@ def open_studio(browser: Browser, service: Service) -> Iterator[Callable[..., St
                 locale=language,
                 bypass_csp=bypass_csp,
             )
-            context.set_default_timeout(20_000)
+            context.set_default_timeout(PATIENCE_MS)
             stack.callback(context.close)
             studio = Studio(context, at.url)
             stack.callback(studio.assert_clean)

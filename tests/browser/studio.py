@@ -147,4 +147,5 @@ class Studio:
         return self.page.locator(".stage-canvas").evaluate(CANVAS_PIXELS, list(box))
 
     def wait_for(self, condition: Callable[[], object], what: str = "the page") -> None:
-        wait_until(condition, what=what)
+        # To look at pixels is work for the page, too.
+        wait_until(condition, every_s=0.05, what=what)

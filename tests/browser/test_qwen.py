@@ -1,4 +1,4 @@
-"""The same page on the Qwen engine, with tiny models: decompose, an edit that loads its model first, accept."""
+"""The same page on the Qwen engine, with tiny models: the whole loop by mouse, by keyboard alone and by touch."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -8,28 +8,29 @@ import httpx
 import pytest
 from playwright.sync_api import expect
 
+from tests.browser.loops import by_keyboard, by_touch, reorder_export_reload
 from tests.browser.studio import Studio
-from tests.conftest import Service, qwen_environment, serve, wait_until
+from tests.conftest import Service, downloading_environment, is_ready, serve, wait_until
 from tests.qwen.hub import Hub
 from tests.qwen.hub import serve as serve_hub
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def hub(checkpoints: Path) -> Iterator[Hub]:
     with serve_hub({"Qwen/Qwen-Image-Edit-2509": checkpoints / "edit"}) as hub:
         yield hub
 
 
-@pytest.fixture
-def qwen(checkpoints: Path, hub: Hub, tmp_path: Path) -> Iterator[Service]:
-    more = {"HF_ENDPOINT": hub.endpoint, "HF_HOME": str(tmp_path / "home"), "HF_HUB_DOWNLOAD_TIMEOUT": "60"}
-    environment = qwen_environment(checkpoints, LLM_DIT_QWEN_IMAGE__EDIT_MODEL_PATH="", **more)
-    with serve(tmp_path / "qwen", environment=environment, ready=False) as running:
-        wait_until(lambda: httpx.get(f"{running.url}/readyz").status_code == 200, timeout_s=90, what="the engine")
+@pytest.fixture(scope="module")
+def qwen(checkpoints: Path, hub: Hub, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """One service for all three; its edit model is downloaded for the first edit."""
+    folder = tmp_path_factory.mktemp("qwen")
+    with serve(folder, environment=downloading_environment(checkpoints, hub, folder), ready=False) as running:
+        wait_until(lambda: is_ready(running.url), timeout_s=90, what="the engine")
         yield running
 
 
-def test_decompose_edit_accept(qwen: Service, hub: Hub, open_studio: Callable[..., Studio], picture: Path) -> None:
+def test_the_loop_by_mouse(qwen: Service, hub: Hub, open_studio: Callable[..., Studio], picture: Path) -> None:
     studio = open_studio(at=qwen)
     page = studio.page
     chip = page.locator(".engine")
@@ -75,3 +76,18 @@ def test_decompose_edit_accept(qwen: Service, hub: Hub, open_studio: Callable[..
     studio.button("Replace layer").click()
     expect(page.get_by_text(re.compile("“Background” replaced")).first).to_be_visible()
     assert httpx.get(f"{qwen.url}/api/qwen-image/edit-status").json()["edit_model_loaded"]
+
+    studio.button("Undo: Edit Background").click()
+    expect(studio.rows.last).not_to_contain_text("v3")
+    studio.button("Redo: Edit Background").click()
+    expect(studio.rows.last).to_contain_text("v3")
+    reorder_export_reload(studio, (240, 180))
+    expect(studio.rows.last).to_contain_text("v3")
+
+
+def test_the_loop_by_keyboard_alone(qwen: Service, open_studio: Callable[..., Studio]) -> None:
+    by_keyboard(open_studio(at=qwen), "balloons over a hill")
+
+
+def test_the_loop_by_touch(qwen: Service, open_studio: Callable[..., Studio], picture: Path) -> None:
+    by_touch(open_studio(at=qwen, width=360, height=780, touch=True), picture, "four shapes on white")

@@ -1,8 +1,8 @@
 """Every code block of the edit model's page runs as it stands there, with only the paths changed."""
 
 import json
-import os
 import re
+import shlex
 import subprocess
 import sys
 import tomllib
@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from huggingface_hub import constants
 from PIL import Image
 
 from scripts import generate
@@ -31,49 +32,57 @@ def hub(checkpoints: Path) -> Iterator[Hub]:
 
 
 @pytest.fixture
-def environment(hub: Hub, tmp_path: Path, picture: Image.Image) -> dict[str, str]:
-    """Where the blocks run: a folder with the pictures that they open, and a hub that has the edit model."""
+def folder(hub: Hub, tmp_path: Path, picture: Image.Image, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The current folder, with the pictures that the blocks open; the hub has the edit model."""
     picture.save(tmp_path / "scene.png")
     picture.convert("RGB").save(tmp_path / "input.jpg")
-    return os.environ | {
-        "HF_ENDPOINT": hub.endpoint,
-        "HF_HOME": str(tmp_path / "home"),
-        "OMP_NUM_THREADS": "1",
-        "CUDA_VISIBLE_DEVICES": "",
-    }
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HF_ENDPOINT", hub.endpoint)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
+    return tmp_path
 
 
-@pytest.mark.timeout(400)  # two hundred steps of real sampling, as the page asks for
-def test_the_python_blocks_run(checkpoints: Path, tmp_path: Path, environment: dict[str, str]) -> None:
-    """One after the other, as somebody reads them; `model_path` and `layer` are the reader's own."""
+def test_the_python_blocks_run(checkpoints: Path, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """One after the other, as somebody reads them, at two hundred steps; `model_path` and `layer` are the reader's."""
     model = str(checkpoints / "layered")
     code = "\n".join(blocks("python")).replace("/path/to/Qwen_Qwen-Image-Layered", model)
     code = code.replace("from_pretrained(...)", f"from_pretrained({model!r})")
     assert code.count("from_pretrained(") == 4
-    preamble = f"model_path = {model!r}\nfrom PIL import Image\nlayer = Image.new('RGBA', (32, 32), 'red')\n"
+    exec(
+        compile(code, "qwen_image_edit.md", "exec"), {"model_path": model, "layer": Image.new("RGBA", (32, 32), "red")}
+    )
     # The last block prints what fails and goes on, as it should; here that must not happen.
-    done = run([sys.executable, "-c", preamble + code], tmp_path, environment)
-    assert "Edit failed" not in done.stdout
-    assert describe(tmp_path / "edited_layer.png") == ("RGBA", (864, 480))
+    assert "Edit failed" not in capsys.readouterr().out
+    assert describe(folder / "edited_layer.png") == ("RGBA", (864, 480))
 
 
-def test_the_command_line_runs(checkpoints: Path, tmp_path: Path, environment: dict[str, str]) -> None:
+def test_the_command_line_runs(checkpoints: Path, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Both commands, one after the other: the edit model comes from the hub, then from a folder."""
-    commands = next(block for block in blocks("bash") if "scripts/generate.py" in block)
-    assert commands.count("uv run scripts/generate.py") == 2
-    for name, folder in (("Layered", "layered"), ("Edit-2509", "edit")):
-        commands = commands.replace(f"~/Storage/Qwen_Qwen-Image-{name}", str(checkpoints / folder))
-    # uv itself is not run: it would build an environment from the script's metadata, which the next test reads.
-    commands = commands.replace("uv run scripts/generate.py", f"{sys.executable} {ROOT / 'scripts/generate.py'}")
-    more = ' --layers 2 --steps 1 --seed 5 --edit-layer 2 --instruction "make it blue" --output out'
-    commands = commands.replace('"Decomposition prompt"', '"Decomposition prompt"' + more)
-    done = run(["bash", "-ec", commands], tmp_path, environment)
+    block = next(block for block in blocks("bash") if "scripts/generate.py" in block).replace("\\\n", " ")
+    commands = [shlex.split(line, comments=True) for line in block.splitlines()]
+    commands = [command for command in commands if command]
+    assert [command[:3] for command in commands] == [["uv", "run", "scripts/generate.py"]] * 2
+    more = shlex.split('--layers 2 --steps 1 --seed 5 --edit-layer 2 --instruction "make it blue" --output out')
     names = ["composite", "layer_1", "layer_2"]
     written = [f"out/input_{name}.png" for name in names] + [f"out/input_edited_{name}.png" for name in names]
-    assert done.stdout.split() == written * 2
-    assert {describe(tmp_path / name) for name in written} == {("RGBA", (864, 480))}
-    assert "seed 5, prompt: Decomposition prompt" in done.stderr
-    assert "downloading" in done.stderr
+    downloaded = []
+    for command in commands:
+        arguments = [at_home(checkpoints, argument) for argument in command[3:]]
+        assert generate.main([*arguments, *more]) == 0
+        said = capsys.readouterr()
+        assert said.out.split() == written
+        assert {describe(folder / name) for name in written} == {("RGBA", (864, 480))}
+        assert "seed 5, prompt: Decomposition prompt" in said.err
+        downloaded.append("downloading" in said.err)
+    assert downloaded == [True, False]
+
+
+def at_home(checkpoints: Path, argument: str) -> str:
+    """Return a command's argument with our folders of the models for the reader's."""
+    for name, folder in (("Layered", "layered"), ("Edit-2509", "edit")):
+        argument = argument.replace(f"~/Storage/Qwen_Qwen-Image-{name}", str(checkpoints / folder))
+    return argument
 
 
 @pytest.mark.parametrize(
@@ -101,6 +110,14 @@ def test_what_will_not_do_is_one_line(
     assert says in capsys.readouterr().err
 
 
+def test_the_script_runs_from_anywhere(tmp_path: Path) -> None:
+    # uv itself is not run: it would build an environment from the script's metadata, which the next test reads.
+    command = [sys.executable, ROOT / "scripts/generate.py", "--help"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "--qwen-image-model-path" in done.stdout
+
+
 def test_the_script_brings_its_requirements() -> None:
     text = (ROOT / "scripts/generate.py").read_text(encoding="utf-8")
     match = re.match(r"# /// script\n(.*?)# ///\n", text, re.DOTALL)
@@ -121,9 +138,3 @@ def test_the_configuration_and_the_request_are_what_they_claim() -> None:
 def describe(file: Path) -> tuple[str, tuple[int, int]]:
     with Image.open(file) as image:
         return image.mode, image.size
-
-
-def run(command: list[str], folder: Path, environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
-    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    return done

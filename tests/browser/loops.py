@@ -1,0 +1,225 @@
+"""The whole loop by mouse, by keyboard alone and by touch, on whatever engine runs.
+
+Decompose, edit, compare, accept, undo, reorder, export, reload, and go on.
+"""
+
+import io
+import json
+import zipfile
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from playwright.sync_api import expect
+
+from tests.browser.studio import Studio
+
+A_MODEL_MS = 60_000
+"""How long a model may take for its work on two cores that others use as well."""
+NARROW = """
+() => [...document.querySelectorAll("button, summary, input, textarea")]
+  .filter((e) => e.checkVisibility({ visibilityProperty: true }) && !e.closest(".visually-hidden, .compare-range"))
+  .map((e) => [e.getAttribute("aria-label") || e.textContent || e.type, e.getBoundingClientRect()])
+  .filter(([, box]) => box.width > 0 && (box.height < 43.5 || box.width < 37.5))
+  .map(([name, box]) => `${name} ${box.width} × ${box.height}`)
+"""
+
+
+def tab_to(studio: Studio, name: str) -> None:
+    """Press Tab until the element of that name has the focus."""
+    seen = []
+    for _ in range(60):
+        studio.page.keyboard.press("Tab")
+        label = studio.page.evaluate(
+            "() => { const e = document.activeElement;"
+            " return e.getAttribute('aria-label') || e.labels?.[0]?.textContent || e.textContent; }"
+        )
+        seen.append(label)
+        if label.startswith(name):
+            return
+    pytest.fail(f"Tab never came to {name!r}, only to {seen}")
+
+
+def by_keyboard(studio: Studio, description: str = "") -> None:
+    """Go through the loop by keyboard alone; a `description` of the picture is typed where the engine asks for one."""
+    keyboard = studio.page.keyboard
+    tab_to(studio, "Balloons")
+    keyboard.press("Enter")
+    expect(studio.decompose_button).to_be_focused()
+    keyboard.press("Shift+Tab")
+    keyboard.press("Shift+Tab")
+    keyboard.press("ArrowLeft")
+    keyboard.press("ArrowLeft")
+    expect(studio.page.get_by_role("radio", name="640")).to_be_checked()
+    keyboard.press("Shift+Tab")
+    keyboard.press("Home")
+    keyboard.press("ArrowRight")
+    keyboard.press("ArrowRight")
+    if description:
+        keyboard.press("Shift+Tab")
+        keyboard.type(description)
+    keyboard.press("Control+Enter")
+    expect(studio.rows).to_have_count(3, timeout=A_MODEL_MS)
+    top, middle, bottom = studio.names()
+
+    tab_to(studio, f"Select {top}")
+    keyboard.press("ArrowDown")
+    expect(studio.button(f"Select {middle}")).to_be_focused()
+    keyboard.press("Alt+ArrowUp")
+    assert studio.names() == [middle, top, bottom]
+    expect(studio.button(f"Select {middle}")).to_be_focused()
+    keyboard.press("v")
+    expect(studio.button(f"Show {middle}")).to_be_visible()
+    keyboard.press("F2")
+    keyboard.type("Balloon")
+    keyboard.press("Enter")
+    assert studio.names()[0] == "Balloon"
+
+    keyboard.press("ArrowDown")
+    keyboard.press("ArrowDown")
+    before = settled(studio)
+    keyboard.press("e")
+    expect(studio.instruction).to_be_focused()
+    keyboard.type("make it much darker")
+    keyboard.press("Control+Enter")
+    expect(studio.button("Replace layer")).to_be_focused(timeout=A_MODEL_MS)
+    keyboard.press("r")
+    expect(studio.version("v3")).to_be_checked(timeout=A_MODEL_MS)
+    keyboard.press("Delete")
+    expect(studio.version("v3")).to_have_count(0)
+    tab_to(studio, "Slider")
+    keyboard.press("ArrowRight")
+    expect(studio.button("Hold to see before")).to_be_visible()
+    keyboard.press("Escape")
+    expect(studio.button(f"Edit {bottom}, result waiting")).to_be_visible()
+    expect(studio.button(f"Select {bottom}")).to_be_focused()
+    keyboard.press("e")
+    expect(studio.button("Replace layer")).to_be_focused()
+    keyboard.press("a")
+    studio.wait_for(lambda: difference(studio.pixels(), before) > 2, "another picture")
+    edited = settled(studio)
+    keyboard.press("Control+z")
+    studio.wait_for(lambda: difference(studio.pixels(), before) < 1, "the picture of before")
+    tab_to(studio, "Export")
+    with studio.page.expect_download():
+        keyboard.press("Enter")
+        keyboard.press("ArrowDown")
+        keyboard.press("Enter")
+    expect(studio.button("Export")).to_be_focused()
+    studio.wait_until_saved()
+    studio.page.reload()
+    expect(studio.rows).to_have_count(3)
+    keyboard.press("Control+Shift+z")
+    studio.wait_for(lambda: difference(studio.pixels(), edited) < 1, "the edited picture again")
+    keyboard.press("Control+z")
+    keyboard.press("?")
+    expect(studio.page.get_by_role("dialog", name="Shortcuts")).to_be_visible()
+    keyboard.press("Escape")
+    expect(studio.page.get_by_role("dialog", name="Shortcuts")).to_be_hidden()
+
+
+def by_touch(studio: Studio, picture: Path, description: str = "") -> None:
+    """Go through the loop on a phone; nothing is ever wider than the screen, or too small for a finger."""
+    studio.choose(picture)
+    if description:
+        studio.page.get_by_label("Describe the picture").tap()
+        studio.page.keyboard.type(description)
+    assert studio.overflow() == 0
+    assert studio.page.evaluate(NARROW) == []
+    studio.decompose_button.tap()
+    expect(studio.rows).to_have_count(4, timeout=A_MODEL_MS)
+    assert studio.overflow() == 0
+    assert studio.page.evaluate(NARROW) == []
+    top = studio.names()[0]
+    studio.button(f"Move {top} down").tap()
+    assert studio.names()[1] == top
+    studio.button("Edit Background").tap()
+    assert studio.page.evaluate(NARROW) == []
+    studio.button("Make it look vintage").tap()
+    studio.dialog.get_by_role("radio", name="2", exact=True).tap()
+    studio.button("Apply").tap()
+    studio.version("v3").tap(timeout=A_MODEL_MS)
+    assert studio.page.evaluate(NARROW) == []
+    for way in ("Blink", "Difference", "Side by side"):
+        studio.dialog.get_by_role("radio", name=way).tap()
+        expect(studio.dialog.get_by_role("radio", name=way)).to_be_checked()
+        assert studio.page.evaluate(NARROW) == []
+    assert studio.overflow() == 0
+    studio.button("Discard").tap()
+    expect(studio.version("v3")).to_have_count(0)
+    studio.version("v2").tap()
+    studio.button("Replace layer").tap()
+    expect(studio.dialog).to_be_hidden()
+    expect(studio.rows.last).to_contain_text("v2")
+    assert studio.overflow() == 0
+
+    studio.button("Undo: Edit").tap()
+    expect(studio.rows.last).not_to_contain_text("v2")
+    studio.button("Redo: Edit").tap()
+    studio.button("Export").tap()
+    assert studio.page.evaluate(NARROW) == []
+    with studio.page.expect_download():
+        studio.page.get_by_role("menuitem", name="Picture (PNG)").tap()
+    studio.wait_until_saved()
+    studio.page.reload()
+    expect(studio.rows.last).to_contain_text("v2")
+    assert studio.names()[1] == top
+    studio.button("Undo: Edit").tap()
+    expect(studio.rows.last).not_to_contain_text("v2")
+
+
+def reorder_export_reload(studio: Studio, size: tuple[int, int]) -> None:
+    """Go through the rest of the loop by mouse, with layers of that `size` that are placed where they were made."""
+    page = studio.page
+    order = studio.names()
+    page.locator(".layer").first.locator(".layer-main").click()
+    studio.button(f"Move {order[0]} down").click()
+    assert studio.names() == [order[1], order[0], *order[2:]]
+    expect(page.get_by_text(f"{order[0]} moved to 2 of {len(order)}")).to_be_attached()
+    page.keyboard.press("Control+z")
+    assert studio.names() == order
+    studio.button(f"Redo: Move {order[0]}").click()
+    assert studio.names() == [order[1], order[0], *order[2:]]
+
+    # Take it home.
+    page.get_by_label(f"Opacity of {order[0]}").fill("50")
+    with page.expect_download() as download:
+        studio.menu("Export", "Layers (ZIP)")
+    archive = zipfile.ZipFile(io.BytesIO(download.value.path().read_bytes()))
+    assert download.value.suggested_filename.endswith("-layers.zip")
+    manifest = json.loads(archive.read("manifest.json"))
+    assert [layer["name"] for layer in reversed(manifest["layers"])] == studio.names()
+    assert [layer["opacity"] for layer in reversed(manifest["layers"])] == [1, 0.5, *[1] * (len(order) - 2)]
+    for file in ["composite.png", *(layer["file"] for layer in manifest["layers"])]:
+        with Image.open(archive.open(file)) as image:
+            image.load()
+            assert image.size == size
+
+    # A reload keeps everything, undo included.
+    names, shown, rows = studio.names(), settled(studio), studio.rows.all_inner_texts()
+    page.reload()
+    expect(studio.rows).to_have_count(len(order))
+    studio.wait_for(lambda: difference(studio.pixels(), shown) < 0.5, "the picture of before")
+    assert studio.names() == names
+    assert studio.rows.all_inner_texts() == rows
+    studio.button("Undo: Opacity").click()
+    page.keyboard.press("Control+z")
+    assert studio.names() == order
+
+
+def difference(first: list[float], second: list[float]) -> float:
+    """Return by how much the means of a channel differ at most, of 255."""
+    return max(abs(a - b) for a, b in zip(first, second, strict=True))
+
+
+def settled(studio: Studio) -> list[float]:
+    """Return the means of the stage's picture when all that belongs to it is painted, whether it is opaque or not."""
+    seen = [studio.pixels()]
+
+    def rests() -> bool:
+        studio.page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestIdleCallback(done)))")
+        seen.append(studio.pixels())
+        return seen[-1][3] > 0 and difference(*seen[-2:]) == 0
+
+    studio.wait_for(rests, "a picture that rests")
+    return seen[-1]
