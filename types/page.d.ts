@@ -175,7 +175,7 @@ declare global {
     queue: { length: number; running: number };
   }
   type EngineState = Status["state"] | "unknown" | "unreachable";
-  type Config = { limits: { export_formats: string[] } };
+  type Config = { defaults: { layer_num: number; steps: number; cfg_scale: number }; limits: { export_formats: string[] } };
 
   type Project = { id: string; name: string; version: number; thumbnail: string | null };
   type FullProject = Project & { document: any };
@@ -199,7 +199,8 @@ declare global {
     conflict: boolean;
     /** Newest first; null while unknown. */
     projects: ProjectSummary[] | null;
-    settings: Settings;
+    /** As far as they were chosen; `settingsOf` has the others. */
+    settings: Partial<Settings>;
     /** By layer. */
     edits: Record<string, Edit>;
     /** By job. */

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Route, expect
 
 from tests.browser.studio import Studio
 from tests.conftest import Service
@@ -187,17 +187,24 @@ def test_the_place_in_the_queue_in_words(studio: Studio) -> None:
     assert words == ["Queued", "Queued, next", "Queued, 1 ahead", "Queued, 2 ahead"]
 
 
-def test_limits_and_defaults_are_the_servers(studio: Studio) -> None:
-    config = httpx.get(f"{studio.url}/api/qwen-image/config").json()
-    page = studio.page.evaluate(
-        "async () => { const m = await import('/static/js/state/initial.js');"
-        " return { limits: m.LIMITS, settings: m.DEFAULT_SETTINGS, edit: m.NEW_EDIT }; }"
-    )
-    assert page["limits"]["layers"] == config["limits"]["layer_num"]
-    assert page["limits"]["steps"] == config["limits"]["steps"]
-    assert page["limits"]["cfgScale"] == config["limits"]["cfg_scale"]
-    assert page["limits"]["maxSeed"] == config["limits"]["seed"][1]
-    assert page["settings"]["layerNum"] == config["defaults"]["layer_num"]
-    for settings in (page["settings"], page["edit"]):
-        assert settings["steps"] == config["defaults"]["steps"]
-        assert settings["cfgScale"] == config["defaults"]["cfg_scale"]
+def test_limits_are_the_servers(studio: Studio) -> None:
+    limits = httpx.get(f"{studio.url}/api/qwen-image/config").json()["limits"]
+    page = studio.page.evaluate("async () => (await import('/static/js/state/initial.js')).LIMITS")
+    wanted = {"layers": limits["layer_num"], "steps": limits["steps"], "cfgScale": limits["cfg_scale"]}
+    assert {name: page[name] for name in wanted} == wanted
+    assert page["maxSeed"] == limits["seed"][1]
+
+
+def test_the_page_begins_with_what_the_server_takes_by_default(studio: Studio, picture: Path) -> None:
+    def answer(route: Route) -> None:
+        config = route.fetch().json()
+        route.fulfill(json=config | {"defaults": config["defaults"] | {"layer_num": 3, "steps": 12, "cfg_scale": 2.5}})
+
+    studio.page.route("**/api/qwen-image/config", answer)
+    studio.pretend(engine="qwen", engine_label="Qwen-Image · H200")
+    studio.choose(picture)
+    source = studio.page.locator(".source")
+    expect(source.get_by_label("Layers")).to_have_value("3")
+    source.get_by_text("Guidance, steps, seed").click()
+    expect(source.get_by_label("Steps")).to_have_value("12")
+    expect(source.get_by_label("Guidance")).to_have_value("2.5")

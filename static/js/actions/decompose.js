@@ -1,5 +1,6 @@
 import { decomposed } from "../commands/picture.js";
 import { language, t } from "../i18n.js";
+import { settingsOf } from "../state/initial.js";
 import { isDecomposing } from "../state/jobs.js";
 import { isSeed } from "../state/seed.js";
 import { messageOf } from "../transport/api.js";
@@ -10,7 +11,7 @@ export function createDecompose({ store, api }, jobs) {
   async function decompose() {
     const { doc } = store.state;
     if (doc.picture === null || isDecomposing(store.state)) return;
-    if (!isSeed(store.state.settings.seed)) return;
+    if (!isSeed(settingsOf(store.state).seed)) return;
     const { picture } = doc;
     const work = workOf(store.state, picture);
     store.update({ sending: true, sourceError: null, notice: null });
@@ -26,7 +27,6 @@ export function createDecompose({ store, api }, jobs) {
 
   /** @param {Job} job @param {{picture: Picture, work?: number}} purpose */
   function finish(job, { picture, work }) {
-    if (job.status === "canceled") return store.say(t("notice.canceled"));
     if (job.status === "failed") return store.update({ sourceError: job.error?.message ?? t("error.unexpected") });
     const answer = job.result;
     const { engine, generation_time: seconds } = answer;
@@ -41,9 +41,10 @@ export function createDecompose({ store, api }, jobs) {
 }
 
 /** What is asked of the server for a picture, by the settings at hand. @param {State} state @param {{image: string}} picture */
-export function requestFor({ settings, status }, picture) {
+export function requestFor(state, picture) {
+  const settings = settingsOf(state);
   const body = { image: picture.image, layer_num: settings.layerNum, seed: settings.seed, language, ...sizeFor(settings.size) };
-  if (status?.engine === "classical") return body;
+  if (state.status?.engine === "classical") return body;
   return { ...body, prompt: settings.prompt, steps: settings.steps, cfg_scale: settings.cfgScale };
 }
 
@@ -77,15 +78,16 @@ const MODEL_FRAMES = 2;
  * @param {State} state
  * @param {Picture} picture
  */
-export function workingSize({ settings, status }, picture) {
-  if (settings.size !== "original") return bucket(picture, Number(settings.size));
-  return status?.engine === "classical" ? picture : bucket(picture, MODEL_RESOLUTION);
+export function workingSize(state, picture) {
+  const { size } = settingsOf(state);
+  if (size !== "original") return bucket(picture, Number(size));
+  return state.status?.engine === "classical" ? picture : bucket(picture, MODEL_RESOLUTION);
 }
 
 /** How much there is to do, in megapixels: of every layer, and with a model at every step. @param {State} state @param {Picture} picture */
 export function workOf(state, picture) {
   const { width, height } = workingSize(state, picture);
-  const { layerNum, steps } = state.settings;
+  const { layerNum, steps } = settingsOf(state);
   const passes = state.status?.engine === "classical" ? layerNum + CLASSICAL_BASE : (layerNum + MODEL_FRAMES) * steps;
   return ((width * height) / 1e6) * passes;
 }

@@ -171,9 +171,9 @@ export function createEdits({ store, api, bitmaps }, jobs, { run, undo }) {
 }
 
 /** @param {State} state @param {EditPurpose} purpose @param {Edit} draft */
-function requestFor({ status }, { before, instruction, shape, seed }, { steps, cfgScale }) {
+function requestFor(state, { before, instruction, shape, seed }, { steps, cfgScale }) {
   const body = { image: before, instruction, shape, seed };
-  return status?.engine === "classical" ? body : { ...body, steps, cfg_scale: cfgScale };
+  return state.status?.engine === "classical" ? body : { ...body, steps, cfg_scale: cfgScale };
 }
 
 /** A seed that is easy to read and to type again. */

@@ -25,7 +25,8 @@ export function createJobs({ store, api }) {
     const { [job.id]: _, ...jobs } = store.state.jobs;
     stop(job.id);
     store.update({ jobs });
-    finish[tracked.purpose.kind](job, tracked.purpose);
+    if (job.status === "canceled" && tracked.purpose.kind !== "edit") store.say(t("notice.canceled"));
+    else finish[tracked.purpose.kind](job, tracked.purpose);
   }
 
   /** @param {string} id */

@@ -11,6 +11,13 @@ import { saveFile } from "../images/files.js";
 export function createProjectList({ store, api, tryTo }, saving, { go, listProjects }) {
   const isAtHand = (/** @type {string} */ id) => store.state.project?.id === id;
 
+  /** Do something with a project of which the server has everything. @param {(project: {id: string, name: string}) => Promise<unknown>} work */
+  const saved = (work) => (/** @type {{id: string, name: string}} */ project) =>
+    tryTo(async () => {
+      if (isAtHand(project.id)) await saving.save();
+      await work(project);
+    });
+
   return {
     /** @param {string} id @param {string} name */
     renameProject: (id, name) =>
@@ -23,41 +30,32 @@ export function createProjectList({ store, api, tryTo }, saving, { go, listProje
         await listProjects();
       }),
 
-    /** @param {{id: string, name: string}} project */
-    duplicateProject: ({ id, name }) =>
-      tryTo(async () => {
-        if (isAtHand(id)) await saving.save();
-        const copy = await api.projects.duplicate(id, t("project.copyOf", { name }));
-        if (isAtHand(id)) await go(`/p/${copy.id}`);
-        else await listProjects();
-      }),
+    duplicateProject: saved(async ({ id, name }) => {
+      const copy = await api.projects.duplicate(id, t("project.copyOf", { name }));
+      if (isAtHand(id)) await go(`/p/${copy.id}`);
+      else await listProjects();
+    }),
 
-    /** @param {{id: string, name: string}} project */
-    deleteProject: ({ id, name }) =>
-      tryTo(async () => {
-        const open = isAtHand(id);
-        if (open) await saving.save();
-        await api.projects.remove(id);
-        if (open) await go("/");
-        await listProjects();
-        store.say(t("project.deleted", { name }), {
-          label: t("notice.undo"),
-          run: () =>
-            tryTo(async () => {
-              await api.projects.restore(id);
-              if (open) await go(`/p/${id}`);
-              else await listProjects();
-              store.say(t("project.restored", { name }));
-            }),
-        });
-      }),
+    deleteProject: saved(async ({ id, name }) => {
+      const open = isAtHand(id);
+      await api.projects.remove(id);
+      if (open) await go("/");
+      await listProjects();
+      store.say(t("project.deleted", { name }), {
+        label: t("notice.undo"),
+        run: () =>
+          tryTo(async () => {
+            await api.projects.restore(id);
+            if (open) await go(`/p/${id}`);
+            else await listProjects();
+            store.say(t("project.restored", { name }));
+          }),
+      });
+    }),
 
-    /** @param {{id: string, name: string}} project */
-    downloadProject: ({ id, name }) =>
-      tryTo(async () => {
-        if (isAtHand(id)) await saving.save();
-        saveFile(await api.projects.file(id), `${name.replace(/[^\p{L}\p{N}]+/gu, "-")}.zip`);
-      }),
+    downloadProject: saved(async ({ id, name }) => {
+      saveFile(await api.projects.file(id), `${name.replace(/[^\p{L}\p{N}]+/gu, "-")}.zip`);
+    }),
 
     /** @param {Blob} file */
     importProject: (file) =>

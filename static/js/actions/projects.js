@@ -122,14 +122,13 @@ export function createProjects({ store, api, tryTo, loadEditor }, saving, jobs) 
     listProjects,
     actions: {
       /** What another tab has saved stays; what is at hand goes on under a name of its own. */
-      keepOwn: () => {
-        const { project } = store.state;
-        if (project === null) return;
+      keepOwn: () =>
         tryTo(async () => {
+          const { project } = store.state;
+          if (project === null) return;
           await create(t("project.copyOf", { name: project.name }), snapshot(store.state));
           forgetUnsaved(project.id);
-        });
-      },
+        }),
 
       enterAddress,
       listProjects,

@@ -11,14 +11,13 @@ export function createSplit({ store, api, tryTo }, jobs) {
   async function splitLayer(layer) {
     if (atWork(store.state, "split", layer.id).length > 0) return;
     store.update({ notice: null });
-    const settings = /** @type {Settings} */ ({ ...store.state.settings, seed: null, size: "original" });
+    const settings = /** @type {Partial<Settings>} */ ({ ...store.state.settings, seed: null, size: "original" });
     await tryTo(async () => jobs.track(await api.decompose(requestFor({ ...store.state, settings }, layer)), { kind: "split", layerId: layer.id }));
   }
 
   /** @param {Job} job @param {SplitPurpose} purpose */
   function finish(job, { layerId }) {
     const layer = findLayer(store.state.doc, layerId);
-    if (job.status === "canceled") return store.say(t("notice.canceled"));
     if (job.status === "failed") return store.say(job.error?.message ?? t("error.unexpected"));
     if (layer === null) return store.say(t("notice.splitGone"));
     const parts = partsOf(layer, job);

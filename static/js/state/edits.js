@@ -1,10 +1,10 @@
-import { LIMITS, NEW_EDIT } from "./initial.js";
+import { LIMITS, NEW_EDIT, samplingOf } from "./initial.js";
 import { atWork } from "./jobs.js";
 
 /** What the edits of layers come to: which versions there are to choose from, what runs, what was asked before. */
 
 /** @param {State} state @param {string} id @returns {Edit} */
-export const editOf = ({ edits }, id) => ({ ...NEW_EDIT, ...edits[id] });
+export const editOf = ({ edits, config }, id) => ({ ...NEW_EDIT, ...samplingOf(config), ...edits[id] });
 
 /** The versions that are offered, by index: all but the discarded ones. @param {Layer} layer */
 export const offered = ({ versions, current, discarded }) => [...versions.keys()].filter((index) => index === current || !discarded.includes(index));

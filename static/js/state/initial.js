@@ -21,11 +21,11 @@ export const NEW_EDIT = {
 };
 
 /** @type {Settings} */
-export const DEFAULT_SETTINGS = { prompt: "", layerNum: 4, size: "original", steps: 50, cfgScale: 4, seed: null };
+const SETTINGS = { prompt: "", layerNum: 4, size: "original", steps: 50, cfgScale: 4, seed: null };
 
 /** What a tab knows of the project at hand, and forgets when it turns to another. */
 export const AT_HAND = {
-  settings: DEFAULT_SETTINGS,
+  settings: {},
   edits: {},
   jobs: {},
   folded: [],
@@ -60,3 +60,9 @@ export function initialState() {
     spoken: "",
   };
 }
+
+/** What was chosen for taking the picture apart, and for the rest what the server takes by default. @param {Pick<State, "settings" | "config">} state @returns {Settings} */
+export const settingsOf = ({ settings, config }) => ({ ...SETTINGS, ...(config && { layerNum: config.defaults.layer_num }), ...samplingOf(config), ...settings });
+
+/** How a model samples by default. @param {Config | null} config */
+export const samplingOf = (config) => config && { steps: config.defaults.steps, cfgScale: config.defaults.cfg_scale };

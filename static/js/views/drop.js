@@ -21,7 +21,7 @@ export function createDrop(actions) {
   }
 
   addEventListener("dragenter", (event) => {
-    if (!event.dataTransfer?.types.includes("Files")) return;
+    if (!hasFiles(event)) return;
     inside += 1;
     veil(true);
   });
@@ -30,13 +30,13 @@ export function createDrop(actions) {
     if (inside <= 0) veil(false);
   });
   addEventListener("dragover", (event) => {
-    if (!event.dataTransfer?.types.includes("Files")) return;
+    if (!hasFiles(event)) return;
     event.preventDefault();
     setText(words, t(isOntoStack(event) ? "source.dropLayer" : "source.drop"));
   });
   addEventListener("drop", (event) => {
     veil(false);
-    if (!event.dataTransfer?.types.includes("Files")) return;
+    if (!hasFiles(event)) return;
     event.preventDefault();
     const file = pictureIn(event.dataTransfer);
     if (isOntoStack(event)) actions.addPicture(file);
@@ -50,3 +50,6 @@ export function createDrop(actions) {
 
 /** @param {Event} event */
 const isOntoStack = (event) => event.target instanceof Element && event.target.closest("[data-has=layers] .layers") !== null;
+
+/** @param {DragEvent} event */
+const hasFiles = ({ dataTransfer }) => dataTransfer?.types.includes("Files");

@@ -12,6 +12,9 @@ export function uniqueId(stem) {
   return `${stem}-${fields}`;
 }
 
+/** What is behind one line. @param {HTMLElement} title @param {...HTMLElement} body */
+export const fold = (title, ...body) => h("details.fold", h("summary", icon("chevron"), title), ...body);
+
 /** A control under its label. @param {string} label @param {HTMLElement} control @param {HTMLElement | null} [beside]   the label @param {HTMLElement | null} [below] */
 export function field(label, control, beside = null, below = null) {
   const name = control.id ? h("label.label", { for: control.id }, label) : h("span.label", label);
@@ -82,7 +85,7 @@ export function samplingFold(onchange, classicalHint = "", besideSeed = null) {
   const title = h("span");
   const hint = h("p.hint", classicalHint);
   const body = h("div.fold-body", guidance.element, steps.element, seed.element, hint);
-  const element = h("details.fold", h("summary", icon("chevron"), title), body);
+  const element = fold(title, body);
   return {
     element,
     /** @param {{steps: number, cfgScale: number, seed: Seed}} values @param {boolean} classical */
@@ -108,19 +111,19 @@ export function callout() {
   const text = h("p");
   const rest = h("p");
   const title = h("span");
-  const fold = h("details.fold", h("summary", icon("chevron"), title), rest);
-  const element = h("div.callout", { role: "alert", hidden: true }, icon("warning"), h("div", text, fold));
-  /** @param {string | null} message @param {string} [more]   what is behind the line */
-  const set = (message, more = t("error.more")) => {
+  const more = fold(title, rest);
+  const element = h("div.callout", { role: "alert", hidden: true }, icon("warning"), h("div", text, more));
+  /** @param {string | null} message @param {string} [line]   what is behind the line */
+  const set = (message, line = t("error.more")) => {
     element.hidden = message === null;
     if (shown === (message ?? "")) return;
     shown = message ?? "";
     const [first, others] = split(shown);
     setText(text, first);
     setText(rest, others);
-    setText(title, more);
-    fold.hidden = others === "";
-    fold.open = false;
+    setText(title, line);
+    more.hidden = others === "";
+    more.open = false;
     if (message !== null) requestAnimationFrame(() => element.scrollIntoView({ block: "nearest", behavior: scrolling() }));
   };
   return { element, set };

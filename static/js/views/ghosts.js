@@ -1,5 +1,6 @@
 import { h } from "../dom.js";
 import { drawCrop } from "../images/pixels.js";
+import { settingsOf } from "../state/initial.js";
 import { atWork } from "../state/jobs.js";
 
 /** Where layers will be: as many as are asked for, with pictures of them as far as the engine shows what it makes. @param {Bitmaps} bitmaps */
@@ -21,7 +22,7 @@ export function createGhosts(bitmaps) {
     element,
     /** @param {State} state @param {boolean} busy */
     render: (state, busy) => {
-      const { layerNum } = state.settings;
+      const { layerNum } = settingsOf(state);
       const { previews = {} } = atWork(state, "decompose")[0] ?? {};
       const next = JSON.stringify([layerNum, previews]);
       element.classList.toggle("working", busy);

@@ -67,7 +67,7 @@ function settingsButton(openHelp, logOut) {
     label: t("header.settings"),
     entries: [
       t("theme.title"),
-      ...THEMES.map((theme) => ({ label: t(`theme.${theme}`), icon: theme, checked: document.documentElement.dataset.theme === theme, run: () => setTheme(theme) })),
+      ...THEMES.map((theme) => ({ label: t(`theme.${theme}`), checked: document.documentElement.dataset.theme === theme, run: () => setTheme(theme) })),
       t("language.title"),
       ...LANGUAGES.map(({ tag, name }) => ({ label: name, checked: tag === language, run: () => speak(tag) })),
       "",

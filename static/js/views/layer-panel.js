@@ -5,7 +5,7 @@ import { t } from "../i18n.js";
 import { icon } from "../icons.js";
 import { indexOf, PLAIN } from "../state/doc.js";
 import { percent } from "../words.js";
-import { iconButton, uniqueId } from "./fields.js";
+import { fold, iconButton, uniqueId } from "./fields.js";
 import { menuButton } from "./menu.js";
 
 const BLENDS = /** @type {const} */ ([
@@ -92,7 +92,7 @@ function createPlacing(actions, layer) {
   const fields = h("div.placing", x.element, y.element, scale.element);
   const tools = h("div.layer-tools", across, over, reset);
   return {
-    element: h("details.fold", h("summary", icon("chevron"), h("span", t("layers.place"))), fields, tools),
+    element: fold(h("span", t("layers.place")), fields, tools),
     /** @param {Layer} shown */
     render: (shown) => {
       x.set(shown.x);

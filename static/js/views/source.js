@@ -1,7 +1,7 @@
 import { h, setAttribute, setText, setValue } from "../dom.js";
 import { t } from "../i18n.js";
 import { estimate, workingSize } from "../actions/decompose.js";
-import { LIMITS } from "../state/initial.js";
+import { LIMITS, settingsOf } from "../state/initial.js";
 import { isDecomposing } from "../state/jobs.js";
 import { isSeed } from "../state/seed.js";
 import { duration, size as sizeWords } from "../words.js";
@@ -47,13 +47,14 @@ export function createSource(actions) {
       const classical = state.status?.engine === "classical";
       picture.render(state);
       prompt.element.hidden = classical;
-      prompt.set(state.settings.prompt);
-      layers.set(state.settings.layerNum);
-      size.set(state.settings.size);
-      fold.render(state.settings, classical);
+      const settings = settingsOf(state);
+      prompt.set(settings.prompt);
+      layers.set(settings.layerNum);
+      size.set(settings.size);
+      fold.render(settings, classical);
       error.set(state.sourceError);
       const busy = isDecomposing(state);
-      button.disabled = busy || state.doc.picture === null || state.upload !== null || !isSeed(state.settings.seed);
+      button.disabled = busy || state.doc.picture === null || state.upload !== null || !isSeed(settings.seed);
       setText(button, busy ? t("source.decomposing") : buttonText(state));
     },
   };
@@ -93,10 +94,10 @@ function createPictureBox(actions) {
 
 /** @param {State} state */
 function factsOf(state) {
-  const { doc, settings, status } = state;
+  const { doc } = state;
   if (doc.picture === null) return "";
   const own = sizeWords(doc.picture.width, doc.picture.height);
-  if (settings.size === "original" && status?.engine === "classical") return `${own} · ${t("source.runsAsIs")}`;
+  if (settingsOf(state).size === "original" && state.status?.engine === "classical") return `${own} · ${t("source.runsAsIs")}`;
   const { width, height } = workingSize(state, doc.picture);
   return `${own} · ${t("source.runsAt", { width, height })}`;
 }

@@ -40,10 +40,11 @@ export function createStage(actions, bitmaps, welcome) {
   const outline = createStageFrame(actions);
   const view = h("div.stage-view", { tabIndex: 0, role: "application", "aria-label": t("stage.keys") }, paper, canvas, outline.element);
   const parting = createParting(t("stage.parting"), view, schedule);
+  const tags = [h("span.compare-tag.left", t("stage.mode.original")), h("span.compare-tag.right", t("stage.mode.layers"))];
   const modes = createModeBar(actions);
   const zoom = createZoomBar(viewport);
   const error = h("p.stage-error", { role: "alert", hidden: true });
-  const element = h("section.stage", { id: "stage", tabIndex: -1, "aria-label": t("stage.region") }, view, ...parting.elements, modes.element, welcome, error, zoom.element);
+  const element = h("section.stage", { id: "stage", tabIndex: -1, "aria-label": t("stage.region") }, view, ...parting.elements, ...tags, modes.element, welcome, error, zoom.element);
 
   function draw() {
     if (state === null) return;
@@ -52,6 +53,7 @@ export function createStage(actions, bitmaps, welcome) {
     const empty = doc.width === 0 || upload !== null;
     paper.hidden = canvas.hidden = empty;
     parting.render(mode === "slider" && !empty);
+    for (const tag of tags) tag.hidden = mode !== "slider" || empty;
     if (empty) return outline.render(null, null, camera);
     fitCanvas(canvas, view);
     paint(context, { doc, mode: doc.layers.length === 0 ? "original" : mode, camera: viewport.sharp, touched, share: parting.share() });
