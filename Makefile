@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PORT ?= 8000
+# One more than there are cores: tests wait for servers and browsers half of their time.
+TESTERS = $(shell $(PYTHON) -c 'import os; print(1 + (os.cpu_count() or 1))')
 PINS := requirements/base.txt requirements/qwen.txt requirements/test.txt
 SOURCES := src server web tests benchmarks scripts
 
@@ -13,7 +15,7 @@ run: $(VENV)/run.stamp
 
 test: $(VENV)/test.stamp browser node
 	npm test --silent
-	$(BIN)/pytest --numprocesses logical --dist loadfile
+	$(BIN)/pytest --numprocesses $(TESTERS) --dist loadfile --no-loadscope-reorder
 
 check: $(VENV)/test.stamp node
 	$(BIN)/ruff check $(SOURCES)

@@ -17,6 +17,9 @@ from hypothesis import settings
 
 from tests.qwen.hub import Hub
 
+LONGEST = ("browser/test_qwen.py", "qwen/", "browser/", "test_scenes.py", "editing/", "web/")
+"""What takes long, the longest first: begun last, it would have one process work while the others wait."""
+
 # Continuous integration runs the same examples each time; who develops looks at new ones.
 settings.register_profile("ci", derandomize=True)
 if os.environ.get("CI"):
@@ -157,3 +160,7 @@ def start_service(tmp_path: Path) -> Iterator[Callable[..., Service]]:
             return stack.enter_context(serve(tmp_path / str(next(count)), **options))  # type: ignore[arg-type]
 
         yield start
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: [not item.nodeid.startswith(f"tests/{start}") for start in LONGEST])
