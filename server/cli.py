@@ -12,6 +12,7 @@ from llm_dit.colour import read_colour
 from llm_dit.exports.bundle import bundle_files, remove_bundle
 from llm_dit.exports.formats import export as export_stack
 from llm_dit.layers import Layer, canvas_size, composite
+from llm_dit.naming import Language
 from llm_dit.pipelines.base import LayerPipeline, ProgressCallback, chosen_seed
 from llm_dit.png import encode_png
 from server.child import load_pipeline
@@ -80,6 +81,7 @@ def decompose(
     size: Annotated[Literal["original", "model"], typer.Option(help="Size of the layers.")] = "original",
     resolution: Annotated[int | None, typer.Option(help="Model size: 640 or 1024.")] = None,
     prompt: Annotated[str, typer.Option(help="What the picture shows; the classical engine does not need it.")] = "",
+    language: Annotated[Language, typer.Option(help="Of the layers' names.")] = "en",
     steps: Steps = None,
     cfg_scale: Guidance = None,
     seed: Seed = None,
@@ -106,6 +108,7 @@ def decompose(
                 cfg_scale=defaults.cfg_scale if cfg_scale is None else cfg_scale,
                 seed=seed,
                 output_size=size,
+                language=language,
                 progress=progress,
             )
         stack = [Layer(image=layer, name=name) for layer, name in zip(result[1:], result.names[1:], strict=True)]

@@ -73,6 +73,13 @@ def test_decompose_edit_composite(poster: Path, tmp_path: Path) -> None:
     assert np.median(greener) > 0
 
 
+def test_layers_are_named_in_a_language(poster: Path, tmp_path: Path) -> None:
+    done = run("decompose", poster, "--layers", 2, "--language", "zh-Hans", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    layers, _ = read_bundle(tmp_path / "poster_layers")
+    assert layers[0].name == "背景"
+
+
 def test_taking_apart_again_leaves_no_layers_of_before(poster: Path, tmp_path: Path) -> None:
     folder = tmp_path / "poster_layers"
     for layers, said in ((5, "5 layers"), (1, "1 layer,")):
