@@ -5,6 +5,7 @@ Decompose, edit, compare, accept, undo, reorder, export, reload, and go on.
 
 import io
 import json
+import re
 import zipfile
 from pathlib import Path
 
@@ -118,6 +119,18 @@ def by_keyboard(studio: Studio, description: str = "") -> None:
     expect(studio.page.get_by_role("dialog", name="Shortcuts")).to_be_hidden()
 
 
+def _look_at_the_difference(studio: Studio) -> None:
+    """Whatever the bar over the stage says, it lies within the screen."""
+    bar = studio.page.locator(".mode-bar")
+    bar.get_by_role("radio", name="Difference").tap()
+    expect(bar.locator(".mode-hint")).to_contain_text(re.compile("original ·|dB ·"))
+    box = bar.bounding_box()
+    assert box is not None
+    assert box["x"] >= 0
+    assert box["x"] + box["width"] <= studio.page.evaluate("innerWidth")
+    bar.get_by_role("radio", name="Layers").tap()
+
+
 def by_touch(studio: Studio, picture: Path, description: str = "") -> None:
     """Go through the loop on a phone; nothing is ever wider than the screen, or too small for a finger."""
     studio.choose(picture)
@@ -130,6 +143,7 @@ def by_touch(studio: Studio, picture: Path, description: str = "") -> None:
     expect(studio.rows).to_have_count(4, timeout=A_MODEL_MS)
     assert studio.overflow() == 0
     assert studio.page.evaluate(NARROW) == []
+    _look_at_the_difference(studio)
     top = studio.names()[0]
     studio.button(f"Move {top} down").tap()
     assert studio.names()[1] == top
