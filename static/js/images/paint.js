@@ -11,7 +11,7 @@ import { canvas2d } from "./pixels.js";
  */
 export function createPainter(bitmaps, levels) {
   const composite = createCompositor(bitmaps, levels);
-  const sheet = canvas2d(1, 1);
+  const [sheet, ground] = [canvas2d(1, 1), canvas2d(1, 1)];
 
   /** @type {(context: CanvasRenderingContext2D, doc: Doc, camera: Camera) => void} */
   function drawOriginal(context, doc, camera) {
@@ -38,10 +38,10 @@ export function createPainter(bitmaps, levels) {
     Object.assign(sheet.canvas, { width, height });
     const cut = Math.round(width * share);
     if (mode === "difference") {
-      const original = canvas2d(width, height);
-      drawOriginal(original, doc, camera);
+      Object.assign(ground.canvas, { width, height });
+      drawOriginal(ground, doc, camera);
       composite(sheet, doc, camera, touched);
-      drawDifference(context, original.canvas, sheet, { x: camera.x, y: camera.y, width: doc.width * camera.scale, height: doc.height * camera.scale });
+      drawDifference(context, ground.canvas, sheet, { x: camera.x, y: camera.y, width: doc.width * camera.scale, height: doc.height * camera.scale });
     } else if (cut > 0) {
       drawOriginal(sheet, doc, camera);
       context.clearRect(0, 0, cut, height);

@@ -1,8 +1,8 @@
 import { h, setText } from "../dom.js";
 import { t } from "../i18n.js";
 import { iconButton, segmented } from "./fields.js";
+import { STEP } from "./viewport.js";
 
-const STEP = 1.25;
 const MODES = /** @type {const} */ (["layers", "slider", "original", "difference"]);
 
 /** Layers, original or difference. @param {Actions} actions @returns {View} */

@@ -1,5 +1,8 @@
 import { panBy, zoomAt } from "../images/camera.js";
 
+/** What a key or a button zooms by. */
+export const STEP = 1.25;
+
 /**
  * A camera over a view, and one drawing a frame. Where it stands is its own business, not the store's.
  *
@@ -62,7 +65,7 @@ export function createViewport({ extent, content, home, draw }) {
 }
 
 /** The keys that zoom. @param {{zoomBy: (factor: number) => void, toFit: () => void}} camera @returns {Record<string, () => void>} */
-export const zoomKeys = ({ zoomBy, toFit }) => ({ "+": () => zoomBy(1.25), "=": () => zoomBy(1.25), "-": () => zoomBy(0.8), 0: toFit });
+export const zoomKeys = ({ zoomBy, toFit }) => ({ "+": () => zoomBy(STEP), "=": () => zoomBy(STEP), "-": () => zoomBy(1 / STEP), 0: toFit });
 
 /** The camera as it was, where the next one looks the same: what was drawn for it is still good. @param {Camera} before @param {Camera} next */
 const kept = (before, next) => (before.scale === next.scale && before.x === next.x && before.y === next.y ? before : next);
