@@ -47,16 +47,7 @@ def test_torch_is_imported_for_the_qwen_engine_only() -> None:
     )
 
 
-def test_the_service_is_imported_without_pipelines_and_within_a_second() -> None:
-    program = (
-        "import sys, time; started = time.process_time(); import web.app; "
-        "print(time.process_time() - started, *sorted({'torch', 'cv2', 'diffusers'} & set(sys.modules)))"
-    )
-    # The other tests share the machine: one quick run shows that it can be quick.
-    for _ in range(5):
-        output = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
-        seconds, *heavy = output.stdout.split()
-        assert heavy == []
-        if float(seconds) <= 1.0:
-            return
-    pytest.fail(f"import web.app took {seconds} s of processor time, five times in a row")
+def test_the_service_is_imported_without_pipelines() -> None:
+    program = "import sys, web.app; print(*sorted({'torch', 'cv2', 'diffusers'} & set(sys.modules)))"
+    output = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert output.stdout.split() == []
