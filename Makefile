@@ -8,7 +8,7 @@ TESTERS = $(shell $(PYTHON) -c 'import os; print(1 + (os.cpu_count() or 1))')
 PINS := requirements/base.txt requirements/qwen.txt requirements/test.txt
 SOURCES := src server web tests benchmarks scripts
 
-.PHONY: run test check fix node browser pins clean
+.PHONY: run test check fix types node browser pins clean
 
 run: $(VENV)/run.stamp
 	$(BIN)/llm-dit serve --port $(PORT)
@@ -21,11 +21,16 @@ check: $(VENV)/test.stamp node
 	$(BIN)/ruff check $(SOURCES)
 	$(BIN)/ruff format --check $(SOURCES)
 	$(BIN)/pyright
+	$(BIN)/python -m scripts.wire_types --check
 	node_modules/.bin/tsc --noEmit
 
 fix: $(VENV)/test.stamp
 	$(BIN)/ruff check --fix $(SOURCES)
 	$(BIN)/ruff format $(SOURCES)
+
+# What the page's JavaScript knows of the HTTP API.
+types: $(VENV)/test.stamp
+	$(BIN)/python -m scripts.wire_types
 
 $(BIN)/pip:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed: make $(MAKECMDGOALS) PYTHON=/path/to/python3.11" >&2; exit 1; }

@@ -5,7 +5,7 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from llm_dit.errors import EngineError
 from llm_dit.pipelines.arguments import CLASSICAL_MAX_ASPECT, QWEN_MAX_ASPECT
@@ -14,6 +14,9 @@ from llm_dit.qwen.diagnosis import Finding, diagnose, unmet_requirements
 from server.settings import QwenImageSettings, Settings
 
 Options = Mapping[str, object] | None
+EngineName = Literal["classical", "qwen"]
+DecomposeField = Literal["prompt", "steps", "cfg_scale", "seed"]
+EditField = Literal["steps", "cfg_scale", "seed"]
 PROBE = "from llm_dit.qwen.devices import choose_device; print(choose_device(None).type)"
 PROBE_S = 120
 
@@ -26,9 +29,11 @@ class Engine:
     arguments (None: it takes none). `edit_model_path` is where its edit model comes from; `step_s` is how long a step,
     or loading a part of a model, may take: a canceled run gets that long to stop. `max_aspect` and `max_model_aspect`
     bound longer : shorter side (None: any) of a picture that keeps its size, and of one that is resized for the model.
+    `decompose_fields` and `edit_fields` are what of a request makes another result. `any_instruction` is whether it
+    takes any words, `any_size` whether it works at a picture's own size.
     """
 
-    name: str
+    name: EngineName
     label: str
     pipeline: str
     options: Options = None
@@ -36,6 +41,10 @@ class Engine:
     step_s: float = 0.0
     max_aspect: int | None = None
     max_model_aspect: int | None = None
+    decompose_fields: tuple[DecomposeField, ...]
+    edit_fields: tuple[EditField, ...]
+    any_instruction: bool
+    any_size: bool
     reason: str
     hint: str
 
@@ -84,6 +93,10 @@ def _classical(reason: str, obstacle: Obstacle | None) -> Engine:
         label="Classical",
         pipeline="llm_dit.pipelines.classical:ClassicalPipeline",
         max_model_aspect=CLASSICAL_MAX_ASPECT,
+        decompose_fields=("seed",),
+        edit_fields=(),  # a seed changes the grain of film and nothing else
+        any_instruction=False,
+        any_size=True,
         reason=reason,
         hint=f"To run Qwen-Image, {advice}; `llm-dit doctor` says what else it needs.",
     )
@@ -100,6 +113,10 @@ def _qwen(models: QwenImageSettings, reason: str) -> Engine:
         step_s=120.0,
         max_aspect=QWEN_MAX_ASPECT,
         max_model_aspect=QWEN_MAX_ASPECT,
+        decompose_fields=("prompt", "steps", "cfg_scale", "seed"),
+        edit_fields=("steps", "cfg_scale", "seed"),
+        any_instruction=True,
+        any_size=False,
         reason=reason,
         hint='To run the classical engine, which needs no model, set engine = "classical".',
     )

@@ -31,10 +31,8 @@ declare global {
     seconds: number | null;
   }
 
-  type Shape = "keep" | "new";
-  type Blend =
-    | "normal" | "multiply" | "screen" | "overlay" | "darken" | "lighten" | "color-dodge" | "color-burn" | "hard-light"
-    | "soft-light" | "difference" | "exclusion" | "hue" | "saturation" | "color" | "luminosity";
+  type Shape = NonNullable<Wire.EditLayerRequest["shape"]>;
+  type Blend = NonNullable<Wire.PlacedLayer["blend"]>;
 
   type Layer = Readonly<{
     /** Never reused, whatever happens to the layer. */
@@ -130,19 +128,7 @@ declare global {
   type Versus = { how: How; where: "layer" | "picture" };
 
   // Jobs
-  /** A job as the server describes it. */
-  interface Job {
-    id: string;
-    kind: "decompose" | "edit";
-    status: "queued" | "processing" | "succeeded" | "failed" | "canceled";
-    phase: string | null;
-    step: number;
-    total: number;
-    eta_s: number | null;
-    position: number | null;
-    result?: any;
-    error?: { message: string; code: string } | null;
-  }
+  type Job = Wire.JobResponse;
   /** The work as `workOf` counts it. */
   type DecomposePurpose = { kind: "decompose"; picture: Picture; work?: number };
   type SplitPurpose = { kind: "split"; layerId: string };
@@ -159,27 +145,14 @@ declare global {
   }
 
   // The server
-  interface Status {
-    engine: string;
-    engine_label: string;
-    device: string;
-    state: "loading" | "ready" | "failed";
-    /** Why the engine cannot run. */
-    error: string | null;
-    loaded_models: string[];
-    placement: string;
-    /** Why this engine runs. */
-    reason: string;
-    edit_available: boolean;
-    hint: string | null;
-    queue: { length: number; running: number };
-  }
+  type Status = Wire.StatusResponse;
   type EngineState = Status["state"] | "unknown" | "unreachable";
-  type Config = { defaults: { layer_num: number; steps: number; cfg_scale: number }; limits: { export_formats: string[] } };
+  type Config = Wire.ConfigResponse;
+  type ExportFormat = Wire.ExportRequest["format"];
 
-  type Project = { id: string; name: string; version: number; thumbnail: string | null };
-  type FullProject = Project & { document: any };
-  type ProjectSummary = Project & { created_at: number; updated_at: number; layer_count: number };
+  type Project = Pick<Wire.ProjectResponse, "id" | "name" | "version" | "thumbnail">;
+  type FullProject = Wire.ProjectResponse;
+  type ProjectSummary = Wire.SummaryResponse;
 
   // The state
   /** Of the stage: the layers, next to the original under a slider, the original, or what differs. */
@@ -229,7 +202,7 @@ declare global {
     /** Of the stack as it is, while it is compared. */
     measured: Fidelity | null;
     /** The format on its way. */
-    exporting: string | null;
+    exporting: ExportFormat | null;
     notice: Notice | null;
     /** For screen readers alone. */
     spoken: string;

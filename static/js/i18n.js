@@ -7,14 +7,28 @@ export const LANGUAGES = [
 ];
 
 /** The language that boot.js chose before the first paint. */
-export const language = document.documentElement.lang;
+export const language = /** @type {NonNullable<Wire.DecomposeRequest["language"]>} */ (document.documentElement.lang);
 
+/** @param {string} tag @returns {Promise<Record<string, string>>} */
+const wordsOf = (tag) => fetch(`/static/i18n/${tag}.json`).then((answer) => answer.json()).catch(() => ({}));
+const [own, english] = await Promise.all([wordsOf(language), language === "en" ? {} : wordsOf("en")]);
 /** @type {Record<string, string>} */
-const words = await (await fetch(`/static/i18n/${language}.json`)).json();
+const words = { ...english, ...own };
 const plurals = new Intl.PluralRules(language);
 
-/** The words of a key, with values in their places. @param {Key} key @param {Values} [values] */
-export const t = (key, values = {}) => words[key].replace(/\{(\w+)\}/g, (_, name) => String(values[name]));
+/**
+ * The words of a key, with values in their places. A key that the types could not foresee, as of a server that is newer
+ * than this page, is said by its own name: nothing that is shown may fail for want of a word.
+ * @param {Key} key
+ * @param {Values} [values]
+ */
+export const t = (key, values = {}) => (words[key] ?? nameless(key)).replace(/\{(\w+)\}/g, (_, name) => String(values[name] ?? ""));
+
+/** @param {string} key */
+function nameless(key) {
+  console.warn(`There are no words for ${key}.`);
+  return (words[key] = key.slice(key.lastIndexOf(".") + 1).replace(/[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`));
+}
 
 /**
  * The words for so many: of the keys `….one` and `….other` the one that the language takes.

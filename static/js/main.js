@@ -2,7 +2,6 @@ import { createStart } from "./actions/start.js";
 import { h, isTyping, setText } from "./dom.js";
 import { t } from "./i18n.js";
 import { createBitmaps } from "./images/bitmaps.js";
-import { engineState } from "./state/engine.js";
 import { initialState } from "./state/initial.js";
 import { loadSpeeds } from "./state/storage.js";
 import { Store } from "./state/store.js";
@@ -13,6 +12,7 @@ import { createHeader } from "./views/header.js";
 import { createEngineDialog, createHelpDialog } from "./views/info-dialogs.js";
 import { createNotice } from "./views/notice.js";
 import { createProjectsDialog } from "./views/projects-dialog.js";
+import { idleWords } from "./views/progress.js";
 import { createWelcome } from "./views/welcome.js";
 
 const store = new Store({ ...initialState(), speeds: loadSpeeds() });
@@ -40,7 +40,7 @@ const notice = createNotice(actions);
 const idle = h("p.job-facts.hint");
 const foot = h("footer.job-bar", idle);
 const desk = h("main.desk", h("section.stage", { id: "stage", tabIndex: -1, "aria-label": t("stage.region") }, welcome.element));
-const waiting = { render: (/** @type {State} */ { status, reachable }) => setText(idle, t(`job.idle.${engineState(status, reachable)}`)) };
+const waiting = { render: (/** @type {State} */ state) => setText(idle, idleWords(state)) };
 /** @type {{render: (state: State) => void}[]} */
 const views = [header, bars, welcome, notice, engineDialog, projectsDialog, waiting];
 
@@ -57,13 +57,22 @@ async function loadEditor() {
   views.push(...createEditor(context, start, { desk, foot, welcome: welcome.element, notices: notice.element }, whenever, helpDialog.open));
 }
 
-/** Render once for all changes of a moment. */
+/** Render once for all changes of a moment. A view that fails is reported, and takes no other one with it. */
 let due = false;
+const failing = new Set();
 function render() {
   due = false;
   const { doc, entering } = store.state;
   document.body.dataset.has = doc.layers.length > 0 ? "layers" : doc.picture ? "picture" : entering ? "entering" : "nothing";
-  for (const view of views) view.render(store.state);
+  for (const view of views) {
+    try {
+      view.render(store.state);
+      failing.delete(view);
+    } catch (error) {
+      if (!failing.has(view)) console.error(error);
+      failing.add(view);
+    }
+  }
 }
 
 /** What follows from a change of a part of the state. @param {() => unknown} part @param {() => void} follow */

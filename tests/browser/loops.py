@@ -150,7 +150,9 @@ def by_touch(studio: Studio, picture: Path, description: str = "") -> None:
     studio.button("Edit Background").tap()
     assert studio.page.evaluate(NARROW) == []
     studio.button("Make it look vintage").tap()
-    studio.dialog.get_by_role("radio", name="2", exact=True).tap()
+    studio.button("Apply").tap()
+    expect(studio.version("v2")).to_be_checked(timeout=A_MODEL_MS)
+    studio.button("Make it more vibrant").tap()
     studio.button("Apply").tap()
     studio.version("v3").tap(timeout=A_MODEL_MS)
     assert studio.page.evaluate(NARROW) == []

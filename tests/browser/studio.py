@@ -31,6 +31,14 @@ CANVAS_PIXELS = """
 }
 """
 
+MODEL = {
+    "decompose": ["prompt", "steps", "cfg_scale", "seed"],
+    "edit": ["steps", "cfg_scale", "seed"],
+    "any_instruction": True,
+    "any_size": False,
+}
+"""What a model makes use of."""
+
 ALL = (0.0, 0.0, 1.0, 1.0)
 
 
@@ -73,6 +81,17 @@ class Studio:
 
         self.page.route("**/api/qwen-image/status", answer)
         self.page.reload()
+
+    def pretend_model(self, **defaults: Any) -> None:
+        """Make the server say that a model runs, with these `defaults`, and look at it."""
+
+        def answer(route: Route) -> None:
+            config = route.fetch().json()
+            known = {"engine": "qwen", "capabilities": MODEL, "defaults": config["defaults"] | defaults}
+            route.fulfill(json=config | known)
+
+        self.page.route("**/api/qwen-image/config", answer)
+        self.pretend(engine="qwen", engine_label="Qwen-Image · H200")
 
     def overflow(self) -> int:
         """Return by how many pixels the page is wider than the screen."""

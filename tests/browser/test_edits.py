@@ -224,6 +224,7 @@ def test_variants_run_together_each_with_a_seed_of_its_own(
     open_studio: Callable[..., Studio], start_service: Callable[..., Service], picture: Path
 ) -> None:
     studio = open_studio(at=start_service(app="tests.app:app"))
+    studio.pretend_model()
     studio.choose(picture)
     studio.decompose(layers=2)
     studio.edit_button("Layer 0").click()
@@ -233,6 +234,7 @@ def test_variants_run_together_each_with_a_seed_of_its_own(
     fold.click()
     seed = studio.dialog.get_by_label("Seed", exact=True)
     seed.fill("41")
+    studio.dialog.get_by_label("Steps").fill("100")
     studio.button("Apply").click()
     expect(studio.version("Running edit")).to_have_count(3)
     expect(studio.button("Cancel all")).to_be_visible()

@@ -3,11 +3,13 @@
 from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
-from llm_dit.blending import BLEND_MODES
-from llm_dit.exports.formats import EXPORT_NAMES
+from llm_dit.blending import BLEND_MODES, BlendMode
+from llm_dit.exports.formats import EXPORT_NAMES, ExportName
 from llm_dit.images import FORMATS
 from llm_dit.layer import MAX_SCALE, MIN_SCALE
 from llm_dit.pipelines.base import MAX_SEED, PipelineStatus
+from server.engines import DecomposeField, EditField, EngineName
+from server.host import HostState
 from server.memory import memory_of
 from web.state import StateDep, engine_label
 
@@ -26,10 +28,10 @@ class QueueResponse(BaseModel):
 
 
 class StatusResponse(BaseModel):
-    engine: str
+    engine: EngineName
     engine_label: str
     device: str
-    state: str = Field(description="`loading`, `ready`, `unloaded` (the next job loads it again) or `failed`.")
+    state: HostState = Field(description="`loading`, `ready`, `unloaded` (the next job loads it again) or `failed`.")
     error: str | None = Field(description="What keeps the engine from loading, and what to do.")
     memory: MemoryResponse | None = Field(description="Of the worker process; null when it is not known.")
     device_memory: MemoryResponse | None = Field(description="Of the accelerator, after the latest run.")
@@ -58,13 +60,21 @@ class LimitsResponse(BaseModel):
     max_pixels: int
     max_side: int
     image_formats: list[str] = [name.lower() for name in FORMATS]
-    export_formats: tuple[str, ...] = EXPORT_NAMES
-    blend_modes: tuple[str, ...] = BLEND_MODES
+    export_formats: tuple[ExportName, ...] = EXPORT_NAMES
+    blend_modes: tuple[BlendMode, ...] = BLEND_MODES
     scale: tuple[float, float] = (MIN_SCALE, MAX_SCALE)
 
 
+class CapabilitiesResponse(BaseModel):
+    decompose: tuple[DecomposeField, ...] = Field(description="The fields that change what decompose gives.")
+    edit: tuple[EditField, ...] = Field(description="The fields that change what an edit gives.")
+    any_instruction: bool = Field(description="Takes instructions in any words, not only the documented ones.")
+    any_size: bool = Field(description="Works at the image's own size; else at 640² or 1024² pixels.")
+
+
 class ConfigResponse(BaseModel):
-    engine: str
+    engine: EngineName
+    capabilities: CapabilitiesResponse = Field(description="What this engine makes use of.")
     defaults: DefaultsResponse
     limits: LimitsResponse
 
@@ -101,9 +111,15 @@ async def status(state: StateDep) -> StatusResponse:
 @router.get("/config")
 async def config(state: StateDep) -> ConfigResponse:
     """Say what a request gets for the fields that it leaves out, and between which bounds each may lie."""
-    models, limits = state["settings"].qwen_image, state["settings"].server
+    models, limits, engine = state["settings"].qwen_image, state["settings"].server, state["engine"]
     return ConfigResponse(
-        engine=state["engine"].name,
+        engine=engine.name,
+        capabilities=CapabilitiesResponse(
+            decompose=engine.decompose_fields,
+            edit=engine.edit_fields,
+            any_instruction=engine.any_instruction,
+            any_size=engine.any_size,
+        ),
         defaults=DefaultsResponse(
             layer_num=models.layer_num,
             resolution=models.resolution,

@@ -1,5 +1,6 @@
 import { decomposed } from "../commands/picture.js";
 import { language, t } from "../i18n.js";
+import { capabilitiesOf, used } from "../state/engine.js";
 import { settingsOf } from "../state/initial.js";
 import { isDecomposing } from "../state/jobs.js";
 import { isSeed } from "../state/seed.js";
@@ -28,7 +29,7 @@ export function createDecompose({ store, api }, jobs) {
   /** @param {Job} job @param {{picture: Picture, work?: number}} purpose */
   function finish(job, { picture, work }) {
     if (job.status === "failed") return store.update({ sourceError: job.error?.message ?? t("error.unexpected") });
-    const answer = job.result;
+    const answer = /** @type {Wire.DecomposeResponse} */ (job.result);
     const { engine, generation_time: seconds } = answer;
     const speeds = work ? { ...store.state.speeds, [engine]: seconds / work } : store.state.speeds;
     store.run(decomposed(picture, answer, job.id), { speeds, mode: "layers" });
@@ -42,19 +43,18 @@ export function createDecompose({ store, api }, jobs) {
 
 /** What is asked of the server for a picture, by the settings at hand. @param {State} state @param {{image: string}} picture */
 export function requestFor(state, picture) {
-  const settings = settingsOf(state);
-  const body = { image: picture.image, layer_num: settings.layerNum, seed: settings.seed, language, ...sizeFor(settings.size) };
-  if (state.status?.engine === "classical") return body;
-  return { ...body, prompt: settings.prompt, steps: settings.steps, cfg_scale: settings.cfgScale };
+  const { layerNum, size, seed, prompt, steps, cfgScale } = settingsOf(state);
+  const choices = { seed: /** @type {number | null} */ (seed), prompt, steps, cfg_scale: cfgScale };
+  return { image: picture.image, layer_num: layerNum, language, ...sizeFor(size), ...used(choices, capabilitiesOf(state).decompose) };
 }
 
 /** What a model works at when the layers are wanted at the original size. */
 const MODEL_RESOLUTION = 1024;
 
-/** @param {Size} size */
+/** @param {Size} size @returns {Pick<Wire.DecomposeRequest, "resolution" | "output_size">} */
 function sizeFor(size) {
   if (size === "original") return { resolution: MODEL_RESOLUTION, output_size: "original" };
-  return { resolution: Number(size), output_size: "model" };
+  return { resolution: size === "640" ? 640 : 1024, output_size: "model" };
 }
 
 /**
@@ -81,14 +81,14 @@ const MODEL_FRAMES = 2;
 export function workingSize(state, picture) {
   const { size } = settingsOf(state);
   if (size !== "original") return bucket(picture, Number(size));
-  return state.status?.engine === "classical" ? picture : bucket(picture, MODEL_RESOLUTION);
+  return capabilitiesOf(state).any_size ? picture : bucket(picture, MODEL_RESOLUTION);
 }
 
 /** How much there is to do, in megapixels: of every layer, and with a model at every step. @param {State} state @param {Picture} picture */
 export function workOf(state, picture) {
   const { width, height } = workingSize(state, picture);
   const { layerNum, steps } = settingsOf(state);
-  const passes = state.status?.engine === "classical" ? layerNum + CLASSICAL_BASE : (layerNum + MODEL_FRAMES) * steps;
+  const passes = capabilitiesOf(state).decompose.includes("steps") ? (layerNum + MODEL_FRAMES) * steps : layerNum + CLASSICAL_BASE;
   return ((width * height) / 1e6) * passes;
 }
 

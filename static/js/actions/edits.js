@@ -4,6 +4,7 @@ import { t } from "../i18n.js";
 import { coverageOf } from "../images/pixels.js";
 import { findLayer } from "../state/doc.js";
 import { asksFor, chosenOf, editOf, instructionsOf, isProposed, seedsFor } from "../state/edits.js";
+import { capabilitiesOf, used } from "../state/engine.js";
 import { newId } from "../state/ids.js";
 import { isSeed } from "../state/seed.js";
 import { codeOf, messageOf } from "../transport/api.js";
@@ -34,7 +35,8 @@ export function createEdits({ store, api, bitmaps }, jobs, { run, undo }) {
     const [layer, draft, { project }] = [findLayer(store.state.doc, id), edit(id), store.state];
     const instruction = draft.instruction.trim();
     if (layer === null || instruction === "" || draft.sending || !isSeed(draft.seed) || isAtIt(layer)) return;
-    const seeds = seedsFor(draft, drawSeed());
+    const variants = capabilitiesOf(store.state).edit.includes("seed") ? draft.variants : 1;
+    const seeds = seedsFor({ ...draft, variants }, drawSeed());
     const tries = draft.tries.filter((entry) => entry.id !== draft.chosen || !asksFor(draft, entry));
     setEdit(id, { sending: true, seed: seeds[0], chosen: null, tries });
     store.update({ notice: null });
@@ -80,7 +82,7 @@ export function createEdits({ store, api, bitmaps }, jobs, { run, undo }) {
     if (status === "canceled") return fail(purpose, { id, status, reason: t("edit.canceled"), code: "canceled" });
     if (status === "failed") return fail(purpose, { id, status, reason: error?.message ?? t("error.unexpected"), code: error?.code ?? "" });
     try {
-      const index = store.addVersion(purpose.layerId, await versionOf(result, purpose));
+      const index = store.addVersion(purpose.layerId, await versionOf(/** @type {Wire.EditLayerResponse} */ (result), purpose));
       if (index < 0) return undefined;
       const { chosen, waiting } = edit(purpose.layerId);
       setEdit(purpose.layerId, { waiting: [...waiting, index], chosen: chosen === id ? index : chosen });
@@ -90,7 +92,7 @@ export function createEdits({ store, api, bitmaps }, jobs, { run, undo }) {
     }
   }
 
-  /** Every result is a version of its layer, whatever becomes of it. @param {any} result @param {EditPurpose} purpose @returns {Promise<Version>} */
+  /** Every result is a version of its layer, whatever becomes of it. @param {Wire.EditLayerResponse} result @param {EditPurpose} purpose @returns {Promise<Version>} */
   async function versionOf({ image, seed, engine, generation_time: seconds }, { layerId, before, instruction, shape }) {
     const layer = findLayer(store.state.doc, layerId);
     const kept = shape === "keep" ? layer?.versions.find((version) => version.image === before) : undefined;
@@ -172,8 +174,7 @@ export function createEdits({ store, api, bitmaps }, jobs, { run, undo }) {
 
 /** @param {State} state @param {EditPurpose} purpose @param {Edit} draft */
 function requestFor(state, { before, instruction, shape, seed }, { steps, cfgScale }) {
-  const body = { image: before, instruction, shape, seed };
-  return state.status?.engine === "classical" ? body : { ...body, steps, cfg_scale: cfgScale };
+  return { image: before, instruction, shape, seed, ...used({ steps, cfg_scale: cfgScale }, capabilitiesOf(state).edit) };
 }
 
 /** A seed that is easy to read and to type again. */

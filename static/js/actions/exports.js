@@ -9,7 +9,7 @@ const FLAT = ["png", "jpeg", "webp"];
 
 /** Taking the work home, as a file or to the clipboard. @param {Context} context */
 export function createExports({ store, api, bitmaps, tryTo }) {
-  /** @param {string} format */
+  /** @param {ExportFormat} format */
   async function exportStack(format) {
     const { doc, project, exporting } = store.state;
     if (exporting !== null || doc.layers.length === 0) return;

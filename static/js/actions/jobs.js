@@ -41,7 +41,7 @@ export function createJobs({ store, api }) {
     const onPreview = (/** @type {number} */ layer, /** @type {string} */ url) => patch(id, { previews: { ...store.state.jobs[id]?.previews, [layer]: url } });
     const onLost = () => {
       const job = store.state.jobs[id]?.job;
-      if (job) receive({ ...job, status: "failed", error: { message: t("job.lost"), code: "lost" } });
+      if (job) receive({ ...job, status: "failed", error: { message: t("job.lost"), code: "lost", type: "server_error", param: null } });
     };
     followed.set(id, followJob(api, id, { onJob: receive, onPreview, onLost }));
   }

@@ -11,7 +11,7 @@ export function createService({ store, api }) {
     clearTimeout(timer);
     try {
       const status = await api.status();
-      if (store.state.config === null) store.update({ config: await api.config() });
+      if (store.state.config?.engine !== status.engine) store.update({ config: await api.config() });
       const changed = JSON.stringify(status) !== JSON.stringify(store.state.status);
       if (changed || !store.state.reachable) store.update({ status, reachable: true });
     } catch {

@@ -8,7 +8,7 @@ export const openPicture = (picture) =>
 /**
  * The stack that decompose answered with.
  * @param {Picture} picture
- * @param {any} answer
+ * @param {Wire.DecomposeResponse} answer
  * @param {string} prefix   of the layers' ids, tells them from every earlier one
  */
 export const decomposed = (picture, answer, prefix) =>
@@ -21,11 +21,11 @@ export const decomposed = (picture, answer, prefix) =>
 
 /**
  * The layers of an answer of decompose, bottom to top; its first is the composite and no layer.
- * @param {any} answer
+ * @param {Wire.DecomposeResponse} answer
  * @param {string} prefix
  * @returns {readonly Layer[]}
  */
 export const layersOf = ({ layers, seed, engine }, prefix) =>
-  layers.slice(1).map((/** @type {any} */ { index, name, image, width, height, coverage }) =>
+  layers.slice(1).map(({ index, name, image, width, height, coverage }) =>
     newLayer({ id: `${prefix}-${index}`, name, image, width, height, coverage, seed, engine }),
   );

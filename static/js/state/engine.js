@@ -4,5 +4,14 @@ export function engineState(status, reachable) {
   return status?.state ?? "unknown";
 }
 
+/** @type {Config["capabilities"]} */
+const UNKNOWN = { decompose: [], edit: [], any_instruction: false, any_size: true };
+
+/** What the engine makes use of. @param {Pick<State, "config">} state */
+export const capabilitiesOf = ({ config }) => config?.capabilities ?? UNKNOWN;
+
+/** Those of some fields that the engine makes use of. @template {object} T @param {T} fields @param {readonly string[]} takes @returns {Partial<T>} */
+export const used = (fields, takes) => /** @type {Partial<T>} */ (Object.fromEntries(Object.entries(fields).filter(([name]) => takes.includes(name))));
+
 /** The engine's name without the device. @param {Status} status */
 export const engineName = (status) => status.engine_label.split(" · ")[0];

@@ -3,7 +3,7 @@ import { projects } from "./projects.js";
 
 export { ApiError, codeOf, messageOf, statusOf } from "./http.js";
 
-/** @param {string} path @param {object} body @returns {Promise<Job>} */
+/** @param {string} path @param {Wire.DecomposeRequest | Wire.EditLayerRequest} body @returns {Promise<Job>} */
 const postJob = async (path, body) => (await sendJson("POST", path, body, { headers: { Prefer: "respond-async" } })).json();
 
 /** The server, and the only place that calls it. */
@@ -22,15 +22,15 @@ export const api = {
   /**
    * Store a picture as it is; the server turns and converts it.
    * @param {Blob} blob
-   * @returns {Promise<{image: string, width: number, height: number}>}
+   * @returns {Promise<Wire.ImageResponse>}
    */
   upload: async (blob) =>
     (await send("/api/images", { method: "POST", headers: { "Content-Type": blob.type }, body: blob })).json(),
 
-  /** @param {object} body */
+  /** @param {Wire.DecomposeRequest} body */
   decompose: (body) => postJob("/api/qwen-image/decompose", body),
 
-  /** @param {object} body */
+  /** @param {Wire.EditLayerRequest} body */
   editLayer: (body) => postJob("/api/qwen-image/edit-layer", body),
 
   /** @param {string} id @returns {Promise<Job>} */
@@ -42,7 +42,7 @@ export const api = {
   /** @param {string} id */
   eventsUrl: (id) => `/api/jobs/${encodeURIComponent(id)}/events`,
 
-  /** @param {object} body */
+  /** @param {Wire.ExportRequest} body */
   exportStack: async (body) => (await sendJson("POST", "/api/qwen-image/export", body)).blob(),
 
   /** @param {string} address */

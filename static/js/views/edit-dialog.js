@@ -161,7 +161,7 @@ export function createEditDialog(actions, bitmaps, openHelp, notices) {
 function factsOf({ versions }, index) {
   const { instruction, shape, seed, seconds, engine, at } = versions[index];
   if (instruction === "") return "";
-  const facts = [t("versions.made", { instruction }), shape && t(`versions.shape.${shape}`), seed !== null && t("job.seed", { seed }), engine && (engine === "classical" ? t("versions.classical") : "Qwen-Image"), seconds && exactly(seconds), at && ago(Date.parse(at) / 1000)];
+  const facts = [t("versions.made", { instruction }), shape && t(`versions.shape.${shape}`), seed !== null && engine !== "classical" && t("job.seed", { seed }), engine && (engine === "classical" ? t("versions.classical") : "Qwen-Image"), seconds && exactly(seconds), at && ago(Date.parse(at) / 1000)];
   return facts.filter(Boolean).join(" · ");
 }
 

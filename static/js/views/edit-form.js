@@ -1,6 +1,7 @@
 import { h, setAttribute, setLabel, setText, setValue } from "../dom.js";
 import { t } from "../i18n.js";
 import { icon, setIcon } from "../icons.js";
+import { capabilitiesOf } from "../state/engine.js";
 import { editOf, instructionsOf } from "../state/edits.js";
 import { LIMITS } from "../state/initial.js";
 import { isSeed } from "../state/seed.js";
@@ -30,13 +31,14 @@ export function createEditForm(actions, layerId) {
   const shape = segmented({ label: t("edit.shape"), options: [["keep", t("edit.shape.keep")], ["new", t("edit.shape.new")]], onpick: (value) => set({ shape: value }) });
   const shapeHint = h("p.hint");
   const variants = segmented({ label: t("edit.variants"), options: LIMITS.variants.map((count) => [String(count), String(count)]), onpick: (count) => set({ variants: Number(count) }) });
+  const several = field(t("edit.variants"), variants.element);
   const lock = iconButton("unlock", "", () => set({ locked: lock.getAttribute("aria-pressed") === "false" }));
   const fold = samplingFold((patch) => set("seed" in patch ? { ...patch, locked: patch.seed !== null } : patch), "", lock);
   const element = h(
     "div.edit-form",
     field(t("edit.instruction"), words, history),
     h("div.chips", { role: "group", "aria-label": t("edit.examples") }, ...chips),
-    h("div.edit-choices", field(t("edit.shape"), shape.element), field(t("edit.variants"), variants.element), shapeHint),
+    h("div.edit-choices", field(t("edit.shape"), shape.element), several, shapeHint),
     fold.element,
   );
 
@@ -59,21 +61,22 @@ export function createEditForm(actions, layerId) {
     /** @param {State} state */
     render: (state) => {
       const edit = editOf(state, layerId());
-      const classical = state.status?.engine === "classical";
+      const { edit: takes, any_instruction: anything } = capabilitiesOf(state);
       earlier = instructionsOf(state);
       setValue(words, edit.instruction);
       history.hidden = earlier.length === 0;
       chips.forEach((chip, index) => {
-        chip.hidden = classical && FOR_MODELS.includes(CHIPS[index]);
+        chip.hidden = !anything && FOR_MODELS.includes(CHIPS[index]);
       });
       shape.set(edit.shape);
       setText(shapeHint, t(`edit.shapeHint.${edit.shape}`));
       variants.set(String(edit.variants));
+      several.hidden = !takes.includes("seed");
       setIcon(/** @type {SVGSVGElement} */ (lock.firstElementChild), edit.locked ? "lock" : "unlock");
       setAttribute(lock, "aria-pressed", edit.locked);
       setLabel(lock, t("edit.seedLock"), t(edit.locked ? "edit.seedLocked" : "edit.seedFree"));
       lock.disabled = edit.seed === null || !isSeed(edit.seed);
-      fold.render(edit, classical);
+      fold.render(edit, takes);
     },
   };
 }

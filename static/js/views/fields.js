@@ -73,26 +73,28 @@ export function seedField(onseed, aside = null) {
 }
 
 /**
- * Guidance, steps and seed behind one line; an engine that takes only the seed shows only that.
+ * Guidance, steps and seed behind one line, as far as the engine makes use of them.
  * @param {(patch: {steps?: number, cfgScale?: number, seed?: Seed}) => void} onchange
- * @param {string} [classicalHint]
+ * @param {string} [seedHint]   what to say where a seed is all
  * @param {HTMLElement | null} [besideSeed]
  */
-export function samplingFold(onchange, classicalHint = "", besideSeed = null) {
+export function samplingFold(onchange, seedHint = "", besideSeed = null) {
   const guidance = sliderField({ label: t("source.guidance"), limits: LIMITS.cfgScale, step: 0.5, oninput: (cfgScale) => onchange({ cfgScale }) });
   const steps = sliderField({ label: t("source.steps"), limits: LIMITS.steps, oninput: (count) => onchange({ steps: count }) });
   const seed = seedField((value) => onchange({ seed: value }), besideSeed);
   const title = h("span");
-  const hint = h("p.hint", classicalHint);
+  const hint = h("p.hint", seedHint);
   const body = h("div.fold-body", guidance.element, steps.element, seed.element, hint);
   const element = fold(title, body);
   return {
     element,
-    /** @param {{steps: number, cfgScale: number, seed: Seed}} values @param {boolean} classical */
-    render: (values, classical) => {
-      setText(title, t(classical ? "source.moreSeed" : "source.more"));
-      for (const field of [guidance, steps]) field.element.hidden = classical;
-      hint.hidden = !classical || classicalHint === "";
+    /** @param {{steps: number, cfgScale: number, seed: Seed}} values @param {readonly string[]} takes   fields of a request */
+    render: (values, takes) => {
+      element.hidden = !takes.includes("seed");
+      const seedAlone = !takes.includes("steps");
+      setText(title, t(seedAlone ? "source.moreSeed" : "source.more"));
+      for (const field of [guidance, steps]) field.element.hidden = seedAlone;
+      hint.hidden = !seedAlone || seedHint === "";
       guidance.set(values.cfgScale);
       steps.set(values.steps);
       seed.set(values.seed);

@@ -39,7 +39,7 @@ export function createHeader(actions, { openEngine, openHelp, openProjects }) {
       project.render(state);
       setText(engineText, first);
       setText(device, second);
-      engine.dataset.state = LOOKS[engineState(status, reachable)];
+      engine.dataset.state = LOOKS[engineState(status, reachable)] ?? "wait";
       setLabel(engine, `${full}. ${t("header.engineTitle")}`);
       const length = (status?.queue.length ?? 0) + (status?.queue.running ?? 0);
       queue.hidden = length === 0 || !reachable;
@@ -80,7 +80,7 @@ function settingsButton(openHelp, logOut) {
 }
 
 /** @type {Record<EngineState, "ready" | "wait" | "gone">} */
-const LOOKS = { ready: "ready", loading: "wait", unknown: "wait", failed: "gone", unreachable: "gone" };
+const LOOKS = { ready: "ready", unloaded: "ready", loading: "wait", unknown: "wait", failed: "gone", unreachable: "gone" };
 
 /**
  * What the chip says: `first` always, `second` where there is room, `full` to screen readers and under the pointer.
@@ -94,7 +94,7 @@ function engineWords(status, reachable) {
   if (status.state === "ready") {
     return { first: label, second: device.map((part) => ` · ${part}`).join(""), full: status.engine_label };
   }
-  const state = t(status.state === "failed" ? "header.engineFailed" : "header.engineLoading");
+  const state = t(`header.engine.${status.state}`);
   return { first: state, second: ` · ${label}`, full: t("header.engineNamed", { label, state: state.toLowerCase() }) };
 }
 

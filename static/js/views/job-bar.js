@@ -1,9 +1,8 @@
 import { h, setAttribute, setText } from "../dom.js";
 import { t } from "../i18n.js";
 import { findLayer } from "../state/doc.js";
-import { engineState } from "../state/engine.js";
 import { layerCount, size } from "../words.js";
-import { describeJob, progressBar, shareOf, stallOf } from "./progress.js";
+import { describeJob, idleWords, progressBar, shareOf, stallOf } from "./progress.js";
 
 const LOOK_MS = 5000;
 
@@ -49,8 +48,9 @@ export function createJobBar(actions) {
 }
 
 /** @param {State} state */
-function factsOf({ doc, status, reachable }) {
-  if (doc.picture === null) return t(`job.idle.${engineState(status, reachable)}`);
+function factsOf(state) {
+  const { doc } = state;
+  if (doc.picture === null) return idleWords(state);
   const parts = [doc.picture.name, size(doc.width, doc.height)];
   if (doc.layers.length > 0) parts.push(layerCount(doc.layers.length), t("job.seed", { seed: doc.seed ?? "" }));
   return parts.join(" · ");

@@ -1,6 +1,14 @@
 import { h, setAttribute } from "../dom.js";
 import { t } from "../i18n.js";
+import { engineState } from "../state/engine.js";
 import { bytesOf, duration } from "../words.js";
+
+/** What the page says at its foot while it has nothing to do. @param {State} state */
+export function idleWords({ status, reachable }) {
+  const { running = 0, length = 0 } = status?.queue ?? {};
+  if (reachable && running + length > 0) return t("job.idle.busy", { running, waiting: length });
+  return t(`job.idle.${engineState(status, reachable)}`);
+}
 
 /** Long enough without a sign of life to say so, and this many times as long as a step has taken so far. */
 const STALLED_MS = 45_000;

@@ -1,6 +1,7 @@
 import { h, setAttribute, setText, setValue } from "../dom.js";
 import { t } from "../i18n.js";
 import { estimate, workingSize } from "../actions/decompose.js";
+import { capabilitiesOf } from "../state/engine.js";
 import { LIMITS, settingsOf } from "../state/initial.js";
 import { isDecomposing } from "../state/jobs.js";
 import { isSeed } from "../state/seed.js";
@@ -44,14 +45,14 @@ export function createSource(actions) {
       if (document.activeElement === document.body) button.focus({ preventScroll: true });
     },
     render: (/** @type {State} */ state) => {
-      const classical = state.status?.engine === "classical";
+      const takes = capabilitiesOf(state).decompose;
       picture.render(state);
-      prompt.element.hidden = classical;
+      prompt.element.hidden = !takes.includes("prompt");
       const settings = settingsOf(state);
       prompt.set(settings.prompt);
       layers.set(settings.layerNum);
       size.set(settings.size);
-      fold.render(settings, classical);
+      fold.render(settings, takes);
       error.set(state.sourceError);
       const busy = isDecomposing(state);
       button.disabled = busy || state.doc.picture === null || state.upload !== null || !isSeed(settings.seed);
@@ -97,7 +98,7 @@ function factsOf(state) {
   const { doc } = state;
   if (doc.picture === null) return "";
   const own = sizeWords(doc.picture.width, doc.picture.height);
-  if (settingsOf(state).size === "original" && state.status?.engine === "classical") return `${own} · ${t("source.runsAsIs")}`;
+  if (settingsOf(state).size === "original" && capabilitiesOf(state).any_size) return `${own} · ${t("source.runsAsIs")}`;
   const { width, height } = workingSize(state, doc.picture);
   return `${own} · ${t("source.runsAt", { width, height })}`;
 }

@@ -1,0 +1,267 @@
+// Made of the OpenAPI document by scripts/wire_types.py (`make types`): change the models in web/, never this file.
+declare namespace Wire {
+  interface CapabilitiesResponse {
+    decompose: ("prompt" | "steps" | "cfg_scale" | "seed")[];
+    edit: ("steps" | "cfg_scale" | "seed")[];
+    any_instruction: boolean;
+    any_size: boolean;
+  }
+
+  interface CompositeRequest {
+    layers: PlacedLayer[];
+    width?: number | null;
+    height?: number | null;
+    background?: string | null;
+  }
+
+  interface ConfigResponse {
+    engine: "classical" | "qwen";
+    capabilities: CapabilitiesResponse;
+    defaults: DefaultsResponse;
+    limits: LimitsResponse;
+  }
+
+  interface Copy {
+    name: string;
+  }
+
+  interface DecomposeRequest {
+    image: string;
+    prompt?: string;
+    layer_num?: number;
+    resolution?: 640 | 1024;
+    steps?: number;
+    cfg_scale?: number;
+    seed?: number | null;
+    negative_prompt?: string;
+    cfg_normalize?: boolean;
+    use_en_prompt?: boolean;
+    output_size?: "model" | "original";
+    language?: "en" | "zh-Hans";
+  }
+
+  interface DecomposeResponse {
+    layers: DecomposedLayer[];
+    layer_count: number;
+    seed: number;
+    warnings: string[];
+    prompt: string;
+    resolution: number;
+    width: number;
+    height: number;
+    generation_time: number;
+    engine: string;
+  }
+
+  interface DecomposedLayer {
+    index: number;
+    name: string;
+    image: string;
+    width: number;
+    height: number;
+    coverage: number;
+  }
+
+  interface DefaultsResponse {
+    layer_num: number;
+    resolution: number;
+    steps: number;
+    cfg_scale: number;
+  }
+
+  interface EditLayerRequest {
+    image: string;
+    instruction: string;
+    steps?: number;
+    cfg_scale?: number;
+    seed?: number | null;
+    negative_prompt?: string;
+    shape?: "keep" | "new";
+    output_size?: "layer" | "model";
+  }
+
+  interface EditLayerResponse {
+    image: string;
+    width: number;
+    height: number;
+    seed: number;
+    warnings: string[];
+    generation_time: number;
+    engine: string;
+  }
+
+  interface EditStatusResponse {
+    available: boolean;
+    edit_model_loaded: boolean;
+    edit_model_path: string;
+  }
+
+  interface ErrorBody {
+    message: string;
+    type: string;
+    code: string;
+    param: string | null;
+  }
+
+  interface ExportRequest {
+    layers: NamedLayer[];
+    width?: number | null;
+    height?: number | null;
+    background?: string | null;
+    format: "zip" | "psd" | "ora" | "pptx" | "png" | "jpeg" | "webp";
+    name?: string;
+  }
+
+  interface ImageResponse {
+    image: string;
+    width: number;
+    height: number;
+  }
+
+  interface JobResponse {
+    id: string;
+    kind: "decompose" | "edit";
+    status: "queued" | "processing" | "succeeded" | "failed" | "canceled";
+    created_at: number;
+    phase: string | null;
+    step: number;
+    total: number;
+    eta_s: number | null;
+    position: number | null;
+    result: DecomposeResponse | EditLayerResponse | null;
+    error: ErrorBody | null;
+  }
+
+  interface JobsResponse {
+    jobs: JobResponse[];
+  }
+
+  type JsonValue = any;
+
+  interface LimitsResponse {
+    layer_num?: [number, number];
+    resolution?: number[];
+    steps?: [number, number];
+    cfg_scale?: [number, number];
+    seed?: [number, number];
+    max_body_mb: number;
+    max_pixels: number;
+    max_side: number;
+    image_formats?: string[];
+    export_formats?: ("zip" | "psd" | "ora" | "pptx" | "png" | "jpeg" | "webp")[];
+    blend_modes?: ("normal" | "multiply" | "screen" | "overlay" | "darken" | "lighten" | "color-dodge" | "color-burn" | "hard-light" | "soft-light" | "difference" | "exclusion" | "hue" | "saturation" | "color" | "luminosity")[];
+    scale?: [number, number];
+  }
+
+  interface LiveResponse {
+    status?: "alive";
+  }
+
+  interface MemoryResponse {
+    used_bytes: number;
+    total_bytes: number;
+  }
+
+  interface NamedLayer {
+    image: string;
+    opacity?: number;
+    visible?: boolean;
+    x?: number;
+    y?: number;
+    blend?: "normal" | "multiply" | "screen" | "overlay" | "darken" | "lighten" | "color-dodge" | "color-burn" | "hard-light" | "soft-light" | "difference" | "exclusion" | "hue" | "saturation" | "color" | "luminosity";
+    scale?: number;
+    flip_x?: boolean;
+    flip_y?: boolean;
+    name?: string;
+    group?: string;
+  }
+
+  interface NewProject {
+    name: string;
+    document: Record<string, JsonValue>;
+    thumbnail?: string | null;
+  }
+
+  interface PlacedLayer {
+    image: string;
+    opacity?: number;
+    visible?: boolean;
+    x?: number;
+    y?: number;
+    blend?: "normal" | "multiply" | "screen" | "overlay" | "darken" | "lighten" | "color-dodge" | "color-burn" | "hard-light" | "soft-light" | "difference" | "exclusion" | "hue" | "saturation" | "color" | "luminosity";
+    scale?: number;
+    flip_x?: boolean;
+    flip_y?: boolean;
+  }
+
+  interface Problem {
+    type?: string;
+    title: string;
+    status: number;
+    detail: string;
+    code: string;
+    request_id: string;
+    error: ErrorBody;
+  }
+
+  interface ProjectResponse {
+    id: string;
+    name: string;
+    version: number;
+    thumbnail: string | null;
+    layer_count: number;
+    created_at: number;
+    updated_at: number;
+    document: Record<string, any>;
+  }
+
+  interface ProjectsResponse {
+    projects: SummaryResponse[];
+  }
+
+  interface QueueResponse {
+    length: number;
+    running: number;
+    max_length: number;
+  }
+
+  interface ReadyResponse {
+    status?: "ready";
+    engine: string;
+    engine_label: string;
+    reason: string;
+  }
+
+  interface SavedProject {
+    name: string;
+    document: Record<string, JsonValue>;
+    thumbnail?: string | null;
+    version: number;
+  }
+
+  interface StatusResponse {
+    engine: "classical" | "qwen";
+    engine_label: string;
+    device: string;
+    state: "loading" | "ready" | "unloaded" | "failed";
+    error: string | null;
+    memory: MemoryResponse | null;
+    device_memory: MemoryResponse | null;
+    loaded_models: string[];
+    placement: string;
+    edit_available: boolean;
+    reason: string;
+    hint: string;
+    queue: QueueResponse;
+  }
+
+  interface SummaryResponse {
+    id: string;
+    name: string;
+    version: number;
+    thumbnail: string | null;
+    layer_count: number;
+    created_at: number;
+    updated_at: number;
+  }
+}
