@@ -6,8 +6,6 @@ built with.
 It ends with the service, however that ends: its standard input closes, and on Linux the kernel kills it as well.
 """
 
-import contextlib
-import ctypes
 import importlib
 import json
 import logging
@@ -42,10 +40,10 @@ from server.messages import (
     pack,
     read_command,
 )
+from server.processes import die_with_parent, take_standard_streams
 from server.store import ImageStore
 
 logger = logging.getLogger("llm_dit.worker")
-PR_SET_PDEATHSIG = 1
 OUT_OF_MEMORY = "There is not enough memory for this job: try a smaller image, fewer layers or resolution 640."
 
 
@@ -124,21 +122,6 @@ def load_pipeline(path: str, options: Options, progress: ProgressCallback) -> La
     module, _, name = path.partition(":")
     build = operator.attrgetter(name)(importlib.import_module(module))
     return build() if options is None else build(**options, progress=progress)
-
-
-def die_with_parent() -> None:
-    """Ask the kernel to kill this process when the thread that started it ends: that is the service's event loop."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-
-
-def take_standard_streams() -> tuple[BinaryIO, BinaryIO]:
-    """Return the pipes to the service; whatever else is printed goes to standard error, and reading gives nothing."""
-    commands, events = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
-    with contextlib.closing(os.fdopen(os.open(os.devnull, os.O_RDONLY), "rb")) as nothing:
-        os.dup2(nothing.fileno(), 0)
-    os.dup2(2, 1)
-    return commands, events
 
 
 def main(pipeline_path: str, data_dir: str, options: str, log_format: str) -> None:

@@ -5,6 +5,11 @@ LLMDiTError
 ├── NotFoundError              no such job or image
 ├── ProjectChangedError        a save builds on a version that is not the current one any more
 ├── QueueFullError             too many jobs wait; `retry_after_s` says when to come back
+│   └── PoolFullError          too much waits for a process of the pool
+├── TaskError                  what a process of the pool was to do cannot be done
+│   ├── TaskTimeError          it takes too much time
+│   ├── TaskMemoryError        it takes too much memory
+│   └── TaskLostError          the process ended in the middle of it, or the function failed as it should not
 ├── StoppingError              the service is about to stop
 ├── KeyReusedError             an Idempotency-Key came with another request than before
 ├── JobCanceledError           somebody canceled the job that is waited for
@@ -36,6 +41,27 @@ class QueueFullError(LLMDiTError):
     def __init__(self, message: str, *, retry_after_s: int) -> None:
         super().__init__(message)
         self.retry_after_s = retry_after_s
+
+
+class PoolFullError(QueueFullError):
+    code = "busy"
+
+
+class TaskError(LLMDiTError):
+    code = "task_failed"
+
+
+class TaskTimeError(TaskError):
+    code = "takes_too_long"
+
+
+class TaskMemoryError(TaskError):
+    code = "takes_too_much_memory"
+
+
+class TaskLostError(TaskError):
+    code = "task_lost"
+    temporary = True
 
 
 class StoppingError(LLMDiTError):

@@ -14,6 +14,7 @@ from server.host import Patience, PipelineHost
 from server.housekeeping import Housekeeping
 from server.memory import memory_of
 from server.metrics import Metrics, Readings
+from server.pool import Pool, open_pool
 from server.projects import Projects
 from server.queue import JobQueue
 from server.records import JobRecords
@@ -34,6 +35,7 @@ class Service:
     store: ImageStore
     projects: Projects
     metrics: Metrics
+    pool: Pool
 
 
 @contextlib.asynccontextmanager
@@ -57,9 +59,17 @@ async def open_service(settings: Settings, engine: Engine) -> AsyncGenerator[Ser
     await jobs.restore()
     cleaning = asyncio.create_task(housekeeping.keep_on())
     with StopSignals(jobs.drain, jobs.hurry).heeded():
-        yield Service(
-            settings=settings, engine=engine, host=host, jobs=jobs, store=store, projects=projects, metrics=metrics
-        )
+        async with open_pool() as pool:
+            yield Service(
+                settings=settings,
+                engine=engine,
+                host=host,
+                jobs=jobs,
+                store=store,
+                projects=projects,
+                metrics=metrics,
+                pool=pool,
+            )
     await jobs.drain()
     cleaning.cancel()
     await asyncio.wait({cleaning})

@@ -3,7 +3,6 @@
 import asyncio
 import json
 import logging
-import os
 import statistics
 import sys
 import time
@@ -33,6 +32,7 @@ from server.messages import (
     pack,
     read_event,
 )
+from server.processes import environment_of_child
 
 logger = logging.getLogger("llm_dit.server")
 
@@ -196,10 +196,10 @@ class Worker:
         self.kill("stalled")
 
     async def _spawn(self) -> asyncio.subprocess.Process:
-        # The worker finds this program's modules where this process found them.
-        environment = os.environ | {"PYTHONPATH": os.pathsep.join(path or os.curdir for path in sys.path)}
         pipe = asyncio.subprocess.PIPE
-        return await asyncio.create_subprocess_exec(*self._arguments, stdin=pipe, stdout=pipe, env=environment)
+        return await asyncio.create_subprocess_exec(
+            *self._arguments, stdin=pipe, stdout=pipe, env=environment_of_child()
+        )
 
     def _handle(self, event: Event) -> None:
         match event:

@@ -49,6 +49,7 @@ def create_app(settings: Settings, pipeline: str | None = None) -> FastAPI:
                 store=service.store,
                 projects=service.projects,
                 metrics=service.metrics,
+                pool=service.pool,
                 offload=Offload(),
             )
 

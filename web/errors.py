@@ -21,6 +21,8 @@ from server.errors import (
     ProjectChangedError,
     QueueFullError,
     StoppingError,
+    TaskError,
+    TaskLostError,
     WorkerLostError,
 )
 from web.patterns import HEX_COLOUR, IMAGE_ADDRESS, NOT_BLANK, VISIBLE_ASCII
@@ -33,6 +35,8 @@ STATUS: Mapping[type[LLMDiTError], int] = {
     NotFoundError: 404,
     QueueFullError: 503,
     StoppingError: 503,
+    TaskError: 422,
+    TaskLostError: 503,
     JobCanceledError: 409,
     ProjectChangedError: 409,
     WorkerLostError: 503,

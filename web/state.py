@@ -11,6 +11,7 @@ from server.engines import Engine
 from server.host import PipelineHost
 from server.jobs import Job
 from server.metrics import Metrics
+from server.pool import Pool
 from server.projects import Projects
 from server.queue import JobQueue
 from server.settings import Settings
@@ -39,6 +40,7 @@ class State(TypedDict):
     store: ImageStore
     projects: Projects
     metrics: Metrics
+    pool: Pool
     offload: Offload
 
 
