@@ -6,7 +6,9 @@ Command line > environment (`LLM_DIT_SERVER__PORT=9000`) > file (`config.toml`) 
 """
 
 import os
+import re
 import tomllib
+from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal, cast
@@ -20,6 +22,11 @@ from server.errors import SettingsError
 Tree = Mapping[str, object]
 ENVIRONMENT_PREFIX = "LLM_DIT_"
 DEFAULT_FILE = Path("config.toml")
+SETTINGS_FILE = Path(__file__).parents[1] / "config.toml"
+"""Every key with its default and a comment."""
+SINGLE_QUOTES = "Write a Windows path in single quotes, which keep the backslashes: 'C:\\models\\layered'."
+_DOUBLE_QUOTED_BACKSLASH = re.compile(r'^[^#\n]*"[^"\n]*\\', re.MULTILINE)
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
 def _number(value: object) -> object:
@@ -34,6 +41,20 @@ def _truth(value: object) -> object:
         if isinstance(value, str)
         else value
     )
+
+
+def _path(value: object) -> object:
+    """Return a path without the quotes that Windows' shell keeps; refuse what is an escape that TOML has read."""
+    if not isinstance(value, str):
+        return value
+    bare = value.strip()
+    bare = bare[1:-1] if len(bare) > 1 and bare[0] == bare[-1] and bare[0] in "\"'" else bare
+    if _CONTROL.search(bare):
+        raise ValueError(f"a backslash in it was read as an escape. {SINGLE_QUOTES}")
+    return bare
+
+
+PathText = Annotated[str, BeforeValidator(_path)]
 
 
 def _listed(value: object) -> object:
@@ -65,7 +86,7 @@ class ServerSettings(BaseModel, extra="forbid", frozen=True):
     """Further names and addresses that a browser may know this service by."""
     client_timeout_s: Annotated[float, Field(gt=0)] = 10.0
     """Seconds that a client has for a request's header, and for its body on top of those at 32 kB/s."""
-    data_dir: Path = Path("data")
+    data_dir: Annotated[Path, BeforeValidator(_path)] = Path("data")
     """Where images are kept; created when missing."""
     max_queue: Annotated[int, Field(ge=1, le=1000)] = 8
     """Jobs that may wait; one more is refused with 503."""
@@ -109,8 +130,8 @@ class QwenImageSettings(BaseModel, extra="forbid", frozen=True):
 
     REQUEST_DEFAULTS: ClassVar = ("layer_num", "resolution", "num_inference_steps", "cfg_scale")
 
-    model_path: str = ""
-    edit_model_path: str = ""
+    model_path: PathText = ""
+    edit_model_path: PathText = ""
     cpu_offload: Annotated[
         Literal[True, False, "auto", "resident", "model", "stream", "sequential"], BeforeValidator(_truth)
     ] = True
@@ -190,13 +211,19 @@ def _read_file(path: Path | None, profile: str) -> Tree:
 
 def _parse(file: Path) -> dict[str, object]:
     try:
-        return tomllib.loads(file.read_text(encoding="utf-8"))
+        content = file.read_bytes()
     except OSError as error:
         raise SettingsError(f"{file}: cannot be read ({error.strerror}): check --config and the rights.") from None
+    try:
+        # Notepad and PowerShell begin a file with a byte order mark, and PowerShell's ">" writes UTF-16.
+        text = content.decode("utf-16" if content.startswith((BOM_UTF16_LE, BOM_UTF16_BE)) else "utf-8-sig")
     except UnicodeDecodeError:
         raise SettingsError(f"{file}: is not UTF-8 text: save it as UTF-8.") from None
+    try:
+        return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise SettingsError(f"{file}: is not TOML: {error}.") from None
+        hint = f" {SINGLE_QUOTES}" if _DOUBLE_QUOTED_BACKSLASH.search(text) else ""
+        raise SettingsError(f"{file}: is not TOML: {error}.{hint}") from None
 
 
 def _overlay(below: Tree, above: Tree) -> dict[str, object]:

@@ -129,3 +129,29 @@ def test_the_file_of_the_repository_shows_every_key_at_its_default() -> None:
     shown = tomllib.loads(re.sub(r"^# (?=\w+ = )", "", text, flags=re.MULTILINE).partition("# [lan")[0])["default"]
     expected = Settings().model_dump(mode="json")
     assert shown == expected
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_a_file_of_any_editor_is_read(tmp_path: Path, encoding: str) -> None:
+    path = tmp_path / "config.toml"
+    path.write_bytes('[default.qwen_image]\nmodel_path = "模型"\n'.encode(encoding))
+    assert load_settings(path, environment={}).qwen_image.model_path == "模型"
+
+
+@pytest.mark.parametrize(
+    "line", [r'model_path = "C:\Users\me\layered"', r'model_path = "D:\qwen"', r'model_path = "C:\new"']
+)
+def test_a_windows_path_in_double_quotes_is_answered_with_what_to_write(tmp_path: Path, line: str) -> None:
+    path = tmp_path / "config.toml"
+    path.write_text(f"[default.qwen_image]\n{line}\n")
+    with pytest.raises(SettingsError, match=r"single quotes"):
+        load_settings(path, environment={})
+    path.write_text("[default.qwen_image]\n" + line.replace('"', "'") + "\n")
+    assert load_settings(path, environment={}).qwen_image.model_path.startswith(line.split('"')[1][:3])
+
+
+def test_quotes_that_a_shell_kept_are_no_part_of_a_path() -> None:
+    settings = load_settings(
+        environment={"LLM_DIT_QWEN_IMAGE__MODEL_PATH": '"C:\\models\\layered"', "LLM_DIT_CONFIG": "/dev/null"}
+    )
+    assert settings.qwen_image.model_path == "C:\\models\\layered"
