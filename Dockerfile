@@ -10,7 +10,7 @@ FROM python:3.11-slim AS cpu
 RUN useradd --create-home --uid 1000 studio && install -d -o studio /data
 WORKDIR /app
 COPY requirements requirements
-COPY pyproject.toml README.md LICENSE ./
+COPY pyproject.toml LICENSE config.toml ./
 COPY src src
 COPY server server
 COPY web web
@@ -18,11 +18,11 @@ COPY static static
 COPY templates templates
 RUN pip install --no-cache-dir --constraint requirements/base.txt .
 # Inside a container only the published port is reachable, and only by way of this address.
-ENV LLM_DIT_SERVER__HOST=0.0.0.0 LLM_DIT_SERVER__DATA_DIR=/data
+ENV LLM_DIT_SERVER__HOST=0.0.0.0 LLM_DIT_SERVER__PORT=8000 LLM_DIT_SERVER__DATA_DIR=/data
 USER studio
 VOLUME /data
 EXPOSE 8000
-HEALTHCHECK --interval=30s --timeout=5s CMD ["python", "-c", "import urllib.request as r; r.urlopen('http://127.0.0.1:8000/livez', timeout=4)"]
+HEALTHCHECK --interval=30s --timeout=5s CMD ["python", "-c", "import os, urllib.request as r; r.urlopen(f'http://127.0.0.1:{os.environ[\"LLM_DIT_SERVER__PORT\"]}/livez', timeout=4)"]
 CMD ["llm-dit", "serve"]
 
 # torch's wheels bring their own CUDA libraries; the host needs the driver and the NVIDIA container toolkit.

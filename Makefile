@@ -59,7 +59,7 @@ node_modules/.bin/tsc: package.json
 
 # Write today's newest versions that work together into requirements/.
 pins:
-	scripts/pin_requirements.sh $(PYTHON)
+	$(PYTHON) scripts/pin_requirements.py
 
 clean:
 	rm -rf $(VENV) node_modules .pytest_cache .ruff_cache .hypothesis

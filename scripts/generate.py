@@ -2,6 +2,74 @@
 # requires-python = ">=3.11"
 # dependencies = ["llm-dit[qwen]"]
 #
+# [tool.uv]
+# constraint-dependencies = [
+#   "Jinja2==3.1.6",
+#   "MarkupSafe==3.0.4",
+#   "Pygments==2.21.0",
+#   "annotated-doc==0.0.7",
+#   "annotated-types==0.8.0",
+#   "anyio==4.16.0",
+#   "attrs==26.1.0",
+#   "click==8.5.1",
+#   "fastapi==0.165.0",
+#   "h11==0.16.0",
+#   "idna==3.20",
+#   "lxml==6.1.3",
+#   "markdown-it-py==4.3.0",
+#   "mdurl==0.1.2",
+#   "numpy==2.4.6",
+#   "opencv-contrib-python-headless==5.0.0.93",
+#   "opentelemetry-api==1.45.2",
+#   "pillow==13.0.0",
+#   "prometheus_client==0.26.0",
+#   "psd-tools==1.26.0",
+#   "pydantic==2.14.3",
+#   "pydantic_core==2.50.4",
+#   "python-pptx==1.0.2",
+#   "rcssmin==1.3.0",
+#   "rich==15.0.0",
+#   "rjsmin==1.3.0",
+#   "segno==1.6.6",
+#   "shellingham==1.5.4",
+#   "starlette==1.10.0",
+#   "typer==0.29.2",
+#   "typing-inspection==0.4.5",
+#   "typing_extensions==4.16.0",
+#   "uvicorn==0.54.0",
+#   "xlsxwriter==3.3.1",
+#   "PyYAML==6.0.3",
+#   "accelerate==1.15.0",
+#   "bitsandbytes==0.50.2",
+#   "certifi==2026.10.18",
+#   "charset-normalizer==3.5.2",
+#   "diffusers==0.42.1",
+#   "filelock==4.2.12",
+#   "fsspec==2026.9.0",
+#   "hf-xet==1.8.0",
+#   "httpcore2==2.16.2",
+#   "httpx2==2.16.2",
+#   "huggingface_hub==2.4.0",
+#   "importlib_metadata==10.2.0",
+#   "lazy-importer==0.1.0",
+#   "mpmath==1.3.0",
+#   "networkx==3.6.1",
+#   "packaging==26.3",
+#   "psutil==7.2.2",
+#   "regex==2026.11.15",
+#   "requests==2.34.2",
+#   "safetensors==0.8.0",
+#   "sympy==1.14.0",
+#   "tokenizers==0.23.3",
+#   "torch==2.13.0",
+#   "torchao==0.18.0",
+#   "tqdm==4.70.1",
+#   "transformers==5.23.0",
+#   "truststore==0.10.5",
+#   "urllib3==2.8.0",
+#   "zipp==4.1.2",
+# ]
+#
 # [tool.uv.sources]
 # llm-dit = { path = "..", editable = true }
 # ///
@@ -29,6 +97,7 @@ EDIT_HELP = "edit a layer of the result, 1 is the bottom one; repeat it with --i
 
 
 def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
+    # Options that begin with --qwen-image- are as the project of the model's document has them.
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n\n")[0])
     parser.add_argument("prompt", nargs="?", default="", help="what the image shows; empty: the model describes it")
     parser.add_argument("--model-type", choices=["qwenimage"], default="qwenimage")
@@ -37,16 +106,26 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
         "--qwen-image-model-path", default=LAYERED_MODEL, metavar="PATH", help="folder or hub id (%(default)s)"
     )
     parser.add_argument("--qwen-image-edit-model-path", metavar="PATH", help="folder or hub id (downloaded if missing)")
-    parser.add_argument("--layers", type=int, default=4, metavar="N", help="1-10 (%(default)s)")
-    parser.add_argument("--steps", type=int, default=50, metavar="N", help="1-100 (%(default)s)")
-    parser.add_argument("--cfg-scale", type=float, default=4.0, metavar="X", help="guidance, 1-20 (%(default)s)")
-    parser.add_argument("--resolution", type=int, default=640, choices=[640, 1024], help="(%(default)s)")
+    parser.add_argument("--layers", "--qwen-image-layers", type=int, default=4, metavar="N", help="1-10 (%(default)s)")
+    parser.add_argument("--steps", "--qwen-image-steps", type=int, default=50, metavar="N", help="1-100 (%(default)s)")
+    parser.add_argument(
+        "--cfg-scale",
+        "--qwen-image-cfg-scale",
+        type=float,
+        default=4.0,
+        metavar="X",
+        help="guidance, 1-20 (%(default)s)",
+    )
+    parser.add_argument(
+        "--resolution", "--qwen-image-resolution", type=int, default=640, choices=[640, 1024], help="(%(default)s)"
+    )
     parser.add_argument("--seed", type=int, help="the same seed gives the same layers again")
     parser.add_argument("--original-size", action="store_true", help="layers as large as the image")
     parser.add_argument("--output", type=Path, default=Path("output"), metavar="FOLDER", help="(%(default)s)")
     parser.add_argument("--edit-layer", type=int, action="append", default=[], metavar="N", help=EDIT_HELP)
     parser.add_argument("--instruction", action="append", default=[], metavar="TEXT", help="what to change on it")
     parser.add_argument("--cpu-offload", default="true", choices=["true", "false", "auto", *STRATEGIES])
+    parser.add_argument("--qwen-image-cpu-offload", action="store_const", dest="cpu_offload", const="true")
     parser.add_argument("--quantization", choices=["fp8", "nf4"])
     parser.add_argument("--device", help="cuda, cuda:1, mps or cpu; by default the best there is")
     parsed = parser.parse_args(arguments)

@@ -17,9 +17,10 @@ from llm_dit.pipelines.base import LayerPipeline, ProgressCallback, chosen_seed
 from llm_dit.png import encode_png
 from server.child import load_pipeline
 from server.engines import choose_engine, diagnose_qwen
+from server.extras import Extra, install
 from server.files import SUFFIXES, export_name, open_image, read_stack, writing
 from server.serving import hand_over, listen, require_token, serve_forever, show_addresses, show_engine
-from server.settings import Settings, load_settings
+from server.settings import SETTINGS_FILE, Settings, load_settings
 from server.terminal import counted, explained, progress_bar
 
 app = typer.Typer(
@@ -216,6 +217,25 @@ def doctor(config: Config = None, profile: Profile = None, engine: Engine = None
                 typer.echo(f"{'':24}{finding.advice}")
         chosen = choose_engine(settings)
         typer.echo(f"\nThe engine is {chosen.label}. {chosen.reason} {chosen.hint}")
+
+
+@app.command("config")
+def show_config() -> None:
+    """Print every setting with its default and a comment, as a file to start from.
+
+    Example: llm-dit config > config.toml
+    """
+    typer.echo(SETTINGS_FILE.read_text(encoding="utf-8"), nl=False)
+
+
+@app.command("install")
+def install_extra(extra: Annotated[Extra, typer.Argument(help="What to add to this installation.")]) -> None:
+    """Install what Qwen-Image needs: `qwen`, or `quantization` for weights in fewer bits too.
+
+    The versions are those that were tested together. Example: llm-dit install qwen
+    """
+    with explained():
+        install(extra)
 
 
 def _settings(

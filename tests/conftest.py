@@ -86,11 +86,18 @@ def serve(
             stdout=log,
             stderr=log,
         )
-    try:
+    with ended(process):
         service = Service(url=_address(process, folder / "service.log"), process=process, folder=folder)
         if ready:
             wait_until(lambda: is_ready(service.url), what="/readyz")
         yield service
+
+
+@contextlib.contextmanager
+def ended(process: subprocess.Popen[bytes]) -> Iterator[None]:
+    """End a process after the block, however that ends."""
+    try:
+        yield
     finally:
         process.send_signal(signal.SIGTERM)
         try:

@@ -52,6 +52,17 @@ def test_a_hub_id_is_looked_for_in_the_cache_only(
     assert found["Qwen-Image-Edit"].value.endswith("complete")
 
 
+def test_a_single_file_of_weights_is_no_checkpoint(checkpoints: Path, tmp_path: Path) -> None:
+    """As other programs take them: one .safetensors or .gguf file."""
+    file = tmp_path / "qwen_image_layered_fp8.safetensors"
+    file.write_bytes(b"\x02\0\0\0\0\0\0\0{}")
+    found = by_name(diagnose(str(file), str(checkpoints / "edit")))
+    assert "model_path names one file: give a folder" in found["Qwen-Image-Layered"].advice
+    found = by_name(diagnose(str(checkpoints / "layered"), str(tmp_path / "gone")))
+    assert "edit_model_path names neither a folder" in found["Qwen-Image-Edit"].advice
+    assert found["free disk"].ok
+
+
 def test_what_is_not_configured_is_said() -> None:
     assert by_name(diagnose(""))["Qwen-Image-Layered"].value == "not configured"
     assert "Qwen-Image-Layered" not in by_name(diagnose("", edit_only=True))
@@ -71,7 +82,7 @@ def test_without_the_packages_the_rest_is_still_told(checkpoints: Path, monkeypa
     monkeypatch.setattr(diagnosis, "version", missing)
     found = by_name(diagnose(str(checkpoints / "layered")))
     assert found["torch"].value == "not installed"
-    assert "pip install" in found["torch"].advice
+    assert "llm-dit install qwen" in found["torch"].advice
     assert found["Qwen-Image-Layered"].ok
     assert "device" not in found
 
@@ -95,7 +106,7 @@ def test_the_doctor_works_on_the_base_install(tmp_path: Path) -> None:
     """An install without the extra, as far as a process can be made to believe it."""
     done = run([sys.executable, "-c", WITHOUT_TORCH], tmp_path)
     assert "--  torch               not installed" in done.stdout
-    assert "pip install --upgrade 'llm-dit[qwen]'" in done.stdout
+    assert "run `llm-dit install qwen`" in done.stdout
     assert "The engine is Classical." in done.stdout
 
 

@@ -78,6 +78,13 @@ def test_the_command_line_runs(checkpoints: Path, folder: Path, capsys: pytest.C
     assert downloaded == [True, False]
 
 
+def test_the_options_of_the_documents_own_project_are_known() -> None:
+    theirs = "--qwen-image-layers 3 --qwen-image-steps 7 --qwen-image-cfg-scale 2 --qwen-image-resolution 1024"
+    ours = "--layers 3 --steps 7 --cfg-scale 2 --resolution 1024 --cpu-offload true"
+    given = ["--img2img", "input.jpg", "--qwen-image-cpu-offload", "A prompt"]
+    assert generate.parse_arguments([*theirs.split(), *given]) == generate.parse_arguments([*ours.split(), *given])
+
+
 def at_home(checkpoints: Path, argument: str) -> str:
     """Return a command's argument with our folders of the models for the reader's."""
     for name, folder in (("Layered", "layered"), ("Edit-2509", "edit")):

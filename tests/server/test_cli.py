@@ -1,11 +1,13 @@
 """The command line as people use it: a process, its output, its exit code and the files it leaves."""
 
 import json
+import os
 import re
 import signal
 import socket
 import subprocess
 import sys
+import tomllib
 import zipfile
 from pathlib import Path
 
@@ -16,7 +18,7 @@ import pytest
 from PIL import Image, ImageDraw
 
 from llm_dit.exports.bundle import read_bundle
-from tests.conftest import wait_until
+from tests.conftest import ROOT, wait_until
 
 COMMAND = [str(Path(sys.executable).with_name("llm-dit"))]
 
@@ -254,3 +256,31 @@ def test_help_teaches_by_example(command: str, tmp_path: Path) -> None:
     done = run(command, "--help", cwd=tmp_path)
     assert done.returncode == 0
     assert f"llm-dit {command}" in done.stdout.replace("Usage: llm-dit", "", 1)
+
+
+def test_install_brings_the_packages_of_an_extra_and_asks_no_index_for_ours(tmp_path: Path) -> None:
+    """With a pip that prints what it is asked for, and fails for the longer of both extras."""
+    (tmp_path / "pip").mkdir()
+    (tmp_path / "pip" / "__init__.py").touch()
+    (tmp_path / "pip" / "__main__.py").write_text("import sys; print(*sys.argv[1:]); sys.exit(len(sys.argv) > 9)")
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["optional-dependencies"]
+    environment = os.environ | {"PYTHONPATH": str(tmp_path)}
+    for extra, code in (("quantization", 0), ("qwen", 2)):
+        command = [*COMMAND, "install", extra]
+        done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=60)
+        assert done.returncode == code, done.stderr
+        action, base, qwen, *wanted = done.stdout.split()
+        assert (action, Path(base).name, Path(qwen).name) == ("install", "base.txt", "qwen.txt")
+        assert [name_of(requirement) for requirement in wanted] == [name_of(entry) for entry in extras[extra]]
+    assert "could not be installed" in done.stderr
+
+
+def name_of(requirement: str) -> str:
+    return re.split(r"[<>=]", requirement)[0]
+
+
+def test_config_prints_a_file_to_start_from(tmp_path: Path) -> None:
+    done = run("config", cwd=tmp_path)
+    (tmp_path / "config.toml").write_text(done.stdout, encoding="utf-8")
+    assert tomllib.loads(done.stdout)["default"]["server"] == {}
+    assert run("doctor", cwd=tmp_path).returncode == 0

@@ -7,7 +7,7 @@ from typing import Any, Self, get_args
 try:
     import torch
 except ModuleNotFoundError as error:
-    raise ModuleNotFoundError("Qwen-Image needs more packages: pip install 'llm-dit[qwen]'", name="torch") from error
+    raise ModuleNotFoundError("Qwen-Image needs more packages: run `llm-dit install qwen`", name="torch") from error
 from PIL import Image
 
 from llm_dit.alpha import resize_layer
@@ -91,8 +91,8 @@ class QwenImageDiffusersPipeline:
         """
         models = Models(
             sources={
-                LAYERED: ModelSource(option="model_path", path=model_path, revision=revision),
-                EDIT: ModelSource(option="edit_model_path", path=edit_model_path or EDIT_MODEL, revision=edit_revision),
+                LAYERED: ModelSource(path=model_path, revision=revision),
+                EDIT: ModelSource(path=edit_model_path or EDIT_MODEL, revision=edit_revision),
             },
             cpu_offload=cpu_offload,
             device=device,

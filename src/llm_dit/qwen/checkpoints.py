@@ -1,6 +1,7 @@
 """A checkpoint on disk: the files it must have, whether they are whole, and how large its parts are."""
 
 import json
+import re
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,6 +14,8 @@ from llm_dit.errors import WeightsError
 LAYERED = "QwenImageLayeredPipeline"
 EDIT = "QwenImageEditPlusPipeline"
 NAMES = {LAYERED: "Qwen-Image-Layered", EDIT: "Qwen-Image-Edit"}
+OPTIONS = {LAYERED: "model_path", EDIT: "edit_model_path"}
+"""The settings, and the arguments of `from_pretrained`, that say where each one is."""
 LAYERED_MODEL = "Qwen/Qwen-Image-Layered"
 EDIT_MODEL = "Qwen/Qwen-Image-Edit-2509"
 """Where the hub has them."""
@@ -30,6 +33,7 @@ CONFIGS = (
     "tokenizer/tokenizer_config.json",
     "processor/preprocessor_config.json",
 )
+HUB_ID = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")
 POINTER = b"version https://git-lfs"
 HEADER_LIMIT = 100_000_000
 """Bytes; the longest header that the safetensors format allows."""
@@ -59,6 +63,27 @@ class Checkpoint:
             for name, tensor in _read_header(self.folder, file).items()
             if name != "__metadata__"
         )
+
+
+def local_folder(path: str | Path, pipeline: str) -> Path | None:
+    """Return the folder that `path` names, or None for a model on the hub; `pipeline` is what it is to hold.
+
+    Raises `WeightsError` for anything else, a single file among it.
+    """
+    option, place = OPTIONS[pipeline], Path(path).expanduser()
+    if str(path) and place.is_dir():
+        return place
+    if place.is_file():
+        raise WeightsError(
+            f"{option} names one file: give a folder in diffusers' layout, with model_index.json and the folders "
+            f"{', '.join(WEIGHTS)} in it, or a name on the hub such as {LAYERED_MODEL} or {EDIT_MODEL}."
+        )
+    if not HUB_ID.fullmatch(str(path)):
+        raise WeightsError(
+            f"{option} names neither a folder on this computer nor a model on the hub: give a folder in diffusers' "
+            f"layout, or a name such as {LAYERED_MODEL} or {EDIT_MODEL}."
+        )
+    return None
 
 
 def open_checkpoint(folder: Path, pipeline: str) -> Checkpoint:

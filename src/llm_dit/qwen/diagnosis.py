@@ -16,6 +16,7 @@ from llm_dit.qwen.checkpoints import (
     NAMES,
     WEIGHTS,
     Checkpoint,
+    local_folder,
     open_checkpoint,
 )
 from llm_dit.qwen.placement import CpuOffload, Weights, plan_placement
@@ -28,6 +29,7 @@ NEEDED = {
     "safetensors": (0, 7),
     "huggingface-hub": (2, 4),
 }
+NOT_HERE = "not on this computer"
 MODEL_BYTES = 58_000_000_000
 """What one model takes on a disk."""
 
@@ -73,7 +75,7 @@ def diagnose(
     findings = [
         *packages,
         *(each if isinstance(each, Finding) else _whole(each) for each in found.values()),
-        _disk(len(found) - len(there)),
+        _disk(sum(isinstance(each, Finding) and each.value == NOT_HERE for each in found.values())),
     ]
     if unmet_requirements():
         return findings
@@ -86,7 +88,7 @@ def diagnose(
 
 def _package(name: str) -> Finding:
     least = NEEDED[name]
-    advice = f"install {name} {'.'.join(map(str, least))} or newer with pip install --upgrade 'llm-dit[qwen]'"
+    advice = f"run `llm-dit install qwen`, which brings {name} {'.'.join(map(str, least))} or newer"
     try:
         found = version(name)
     except PackageNotFoundError:
@@ -101,10 +103,13 @@ def _find(path: str, pipeline: str) -> Checkpoint | Finding:
         return Finding(
             name=name, value="not configured", ok=False, advice=f"set model_path to a folder or {LAYERED_MODEL}"
         )
-    folder = Path(path).expanduser() if Path(path).expanduser().is_dir() else _in_cache(path)
+    try:
+        folder = local_folder(path, pipeline) or _in_cache(path)
+    except LLMDiTError as error:
+        return Finding(name=name, value="not a checkpoint", ok=False, advice=error.message)
     if folder is None:
-        advice = "it is downloaded when it is first needed; a folder of that name there is not"
-        return Finding(name=name, value="not on this computer", ok=False, advice=advice)
+        advice = "it is downloaded when it is first needed; there is no folder of that name"
+        return Finding(name=name, value=NOT_HERE, ok=False, advice=advice)
     try:
         return open_checkpoint(folder, pipeline)
     except LLMDiTError as error:

@@ -50,7 +50,7 @@ _LOST_DEVICE = (
 )
 _NO_NUMBER = ("probability tensor contains either",)
 
-INSTALL = "install the extra with pip install 'llm-dit[qwen]'."
+INSTALL = "run `llm-dit install qwen`."
 
 
 logger = logging.getLogger(__name__)

@@ -1,6 +1,5 @@
 """The two models: where they come from, loaded when they are wanted, sharing what they have in common."""
 
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -9,9 +8,8 @@ from typing import Any
 
 import torch
 
-from llm_dit.errors import WeightsError
 from llm_dit.pipelines.base import PipelineStatus, ProgressCallback
-from llm_dit.qwen.checkpoints import EDIT, NAMES, Checkpoint, open_checkpoint
+from llm_dit.qwen.checkpoints import EDIT, NAMES, Checkpoint, local_folder, open_checkpoint
 from llm_dit.qwen.devices import choose_device, choose_dtype, device_memory, measure_machine, name_device
 from llm_dit.qwen.download import download_checkpoint
 from llm_dit.qwen.failures import free_memory, named_failures
@@ -21,27 +19,19 @@ from llm_dit.qwen.placement import CpuOffload, Plan, Weights, plan_placement
 from llm_dit.qwen.quantization import BYTES_PER_WEIGHT, Quantization, check_quantization
 from llm_dit.qwen.sharing import same_text_encoder
 
-HUB_ID = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")
-
 
 @dataclass(frozen=True, kw_only=True)
 class ModelSource:
-    """A folder, or a hub id with an optional branch, tag or commit; `option` is the argument that it was given by."""
+    """A folder, or a hub id with an optional branch, tag or commit."""
 
-    option: str
     path: str | Path
     revision: str | None = None
 
-    def find(self, progress: ProgressCallback) -> Path:
+    def find(self, pipeline: str, progress: ProgressCallback) -> Path:
         """Return the folder, after a download when it is a hub id; raises `WeightsError` when it is neither."""
-        folder = Path(self.path).expanduser()
-        if str(self.path) and folder.is_dir():
+        folder = local_folder(self.path, pipeline)
+        if folder is not None:
             return folder
-        if not HUB_ID.fullmatch(str(self.path)):
-            raise WeightsError(
-                f"{self.option} names neither a folder on this computer nor a model on the hub: give a folder in "
-                "diffusers' layout, or a name such as Qwen/Qwen-Image-Layered or Qwen/Qwen-Image-Edit-2509."
-            )
         return download_checkpoint(str(self.path), revision=self.revision, progress=progress)
 
 
@@ -93,7 +83,7 @@ class Models:
         if self.has(name):
             return
         with named_failures():
-            checkpoint = open_checkpoint(self._sources[name].find(progress), name)
+            checkpoint = open_checkpoint(self._sources[name].find(name, progress), name)
             twin = next((other for other in self._checkpoints if self._shares_encoder(other, checkpoint)), None)
             plan = self._plan([*self._checkpoints.values(), checkpoint], encoders=1 if twin else None)
             if self._placement is not None and self._placement.plan.strategy != plan.strategy:

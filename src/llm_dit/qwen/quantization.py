@@ -36,9 +36,7 @@ def check_quantization(quantization: str | None, device: torch.device) -> None:
     if quantization == "nf4" and device.type != "cuda":
         raise DeviceError('nf4 needs a CUDA device: use quantization="fp8", or none.')
     if find_spec(PACKAGES[quantization]) is None:
-        raise VersionError(
-            f"The package {PACKAGES[quantization]} is missing: install it with pip install 'llm-dit[quantization]'."
-        )
+        raise VersionError(f"The package {PACKAGES[quantization]} is missing: run `llm-dit install quantization`.")
 
 
 def quantization_configs(quantization: Quantization | None, dtype: torch.dtype) -> QuantizationConfigs:
