@@ -25,7 +25,8 @@ PLAIN = {"string": "string", "integer": "number", "number": "number", "boolean":
 
 
 def main() -> None:
-    written = wire_types(describe(create_app(Settings(engine="classical"))))
+    settings = Settings(engine="classical")
+    written = wire_types(describe(create_app(settings), settings.qwen_image))
     if "--check" not in sys.argv[1:]:
         FILE.write_text(written, encoding="utf-8")
     elif not FILE.exists() or FILE.read_text(encoding="utf-8") != written:

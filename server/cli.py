@@ -139,7 +139,7 @@ def edit(
 ) -> None:
     """Edit one layer by an instruction; its alpha stays as it is unless --shape new.
 
-    Example: llm-dit edit poster_layers/03-red.png "change the color to blue"
+    Example: llm-dit edit poster_layers/03-Red.png "change the color to blue"
     """
     with explained():
         settings = _settings(config, profile, engine)

@@ -45,7 +45,7 @@ def test_the_http_page_runs_from_top_to_bottom(desk: Path, service: Service) -> 
         assert edited.size == (120, 90)
     assert json.loads((desk / "job.json").read_text())["status"] == "succeeded"
     with zipfile.ZipFile(desk / "layers.zip") as archive:
-        assert "01-poster.png" in archive.namelist()
+        assert "01-Poster.png" in archive.namelist()
     assert (desk / "Poster.psd").read_bytes().startswith(b"8BPS")
 
 

@@ -1,19 +1,11 @@
 """Files to save: the answer that carries one, under a name that every system takes."""
 
-import re
 import unicodedata
 from urllib.parse import quote
 
 from fastapi import Response
 
-MAX_STEM_BYTES = 150
-"""File systems end at 255 bytes a name; some of it is for the suffix and for "(1)"."""
-
-# Joiners are invisible as well, but scripts and emoji are spelled with them.
-_JOINERS = "\u200c\u200d"
-_INVISIBLE = {"Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp"}
-_SEPARATORS = re.compile(r'[/\\:*?"<>|]+')
-_DEVICES = re.compile(r"(CON|PRN|AUX|NUL|COM[0-9]|LPT[0-9])(\.|$)", re.IGNORECASE)
+from llm_dit.file_names import file_stem
 
 
 def attachment(content: bytes, media_type: str, *, stem: str, suffix: str) -> Response:
@@ -28,15 +20,3 @@ def saved_as(stem: str, suffix: str) -> dict[str, str]:
     if ascii_stem != stem:
         disposition += f"; filename*=UTF-8''{quote(stem + suffix, safe='')}"
     return {"Content-Disposition": disposition}
-
-
-def file_stem(name: str, default: str) -> str:
-    """Return what people call a thing as a file's name without suffix; `default` when nothing of it can stay.
-
-    Letters of any script stay. Separators of paths, signs that Windows refuses and its devices' names, and what
-    cannot be seen, such as marks that turn the direction of text, do not.
-    """
-    seen = "".join(sign for sign in name if sign in _JOINERS or unicodedata.category(sign) not in _INVISIBLE)
-    stem = " ".join(_SEPARATORS.sub("-", seen).split()).strip(" .-" + _JOINERS)
-    stem = stem.encode()[:MAX_STEM_BYTES].decode(errors="ignore").rstrip(" .-" + _JOINERS)
-    return f"_{stem}" if _DEVICES.match(stem) else stem or default

@@ -1,13 +1,14 @@
 """What requests hold. Here, and nowhere else, HTTP's names become Python's."""
 
 from collections.abc import Sequence
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from PIL import Image
-from pydantic import AliasChoices, BaseModel, Field
+from pydantic import AfterValidator, AliasChoices, BaseModel, Field
 
 from llm_dit.blending import BlendMode
 from llm_dit.exports.formats import ExportName
+from llm_dit.file_names import MAX_NAME, shortened
 from llm_dit.layer import MAX_SCALE, MIN_SCALE, Layer
 from llm_dit.naming import Language
 from llm_dit.pipelines.base import MAX_SEED, chosen_seed
@@ -17,6 +18,13 @@ from web.images import Picture, sample_data_url
 from web.patterns import HEX_COLOUR, NOT_BLANK
 
 DEFAULTS = QwenImageSettings()
+CONFIGURED = {
+    "layer_num": "layer_num",
+    "resolution": "resolution",
+    "steps": "num_inference_steps",
+    "cfg_scale": "cfg_scale",
+}
+"""The fields for which the configuration has what a request that leaves them out gets, with its names for them."""
 EXAMPLE_IMAGE = sample_data_url()
 
 ImageField = Annotated[
@@ -38,7 +46,9 @@ Offset = Annotated[int, Field(ge=-32768, le=32768, description="Pixels from the 
 Scale = Annotated[float, Field(ge=MIN_SCALE, le=MAX_SCALE, description="Size about the layer's top left corner.")]
 Blend = Annotated[BlendMode, Field(description="How the colors meet those below, as in CSS's mix-blend-mode.")]
 Flip = Annotated[bool, Field(description="Mirrored within the layer's own box.")]
-Name = Annotated[str, Field(max_length=200)]
+Name = Annotated[
+    str, AfterValidator(shortened), Field(description=f"One longer than {MAX_NAME} characters is shortened to that.")
+]
 Side = Annotated[int, Field(ge=1, le=32768, description="Pixels.")]
 Background = Annotated[
     str,
@@ -53,8 +63,16 @@ class RequestBody(BaseModel, extra="forbid", strict=True, frozen=True, allow_inf
     """A field that is not known, a number in quotes, NaN and infinity are refused."""
 
 
+class JobRequest(RequestBody, frozen=True):
+    """A request for a run; what it leaves out is what the configuration says."""
+
+    def configured(self, field: str, defaults: QwenImageSettings) -> Any:
+        """Return the value of one of the fields of CONFIGURED."""
+        return getattr(self, field) if field in self.model_fields_set else getattr(defaults, CONFIGURED[field])
+
+
 class DecomposeRequest(
-    RequestBody,
+    JobRequest,
     frozen=True,
     json_schema_extra={"examples": [{"image": EXAMPLE_IMAGE, "layer_num": 3, "steps": 20, "seed": 42}]},
 ):
@@ -76,14 +94,13 @@ class DecomposeRequest(
 
     def to_input(self, image: str, defaults: QwenImageSettings) -> DecomposeInput:
         """Return the job for the stored `image`; what the request left out is what the configuration says."""
-        given = self.model_fields_set
         return DecomposeInput(
             image=image,
             prompt=self.prompt,
-            layer_num=self.layer_num if "layer_num" in given else defaults.layer_num,
-            resolution=self.resolution if "resolution" in given else defaults.resolution,
-            num_inference_steps=self.steps if "steps" in given else defaults.num_inference_steps,
-            cfg_scale=self.cfg_scale if "cfg_scale" in given else defaults.cfg_scale,
+            layer_num=self.configured("layer_num", defaults),
+            resolution=self.configured("resolution", defaults),
+            num_inference_steps=self.configured("steps", defaults),
+            cfg_scale=self.configured("cfg_scale", defaults),
             seed=chosen_seed(self.seed),
             negative_prompt=self.negative_prompt,
             cfg_normalize=self.cfg_normalize,
@@ -94,7 +111,7 @@ class DecomposeRequest(
 
 
 class EditLayerRequest(
-    RequestBody,
+    JobRequest,
     frozen=True,
     json_schema_extra={"examples": [{"image": EXAMPLE_IMAGE, "instruction": "Change the color to blue", "seed": 42}]},
 ):
@@ -116,12 +133,11 @@ class EditLayerRequest(
 
     def to_input(self, image: str, defaults: QwenImageSettings) -> EditLayerInput:
         """Return the job for the stored `image`; what the request left out is what the configuration says."""
-        given = self.model_fields_set
         return EditLayerInput(
             image=image,
             instruction=self.instruction,
-            num_inference_steps=self.steps if "steps" in given else defaults.num_inference_steps,
-            cfg_scale=self.cfg_scale if "cfg_scale" in given else defaults.cfg_scale,
+            num_inference_steps=self.configured("steps", defaults),
+            cfg_scale=self.configured("cfg_scale", defaults),
             seed=chosen_seed(self.seed),
             negative_prompt=self.negative_prompt,
             shape=self.shape,

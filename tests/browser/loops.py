@@ -202,7 +202,7 @@ def reorder_export_reload(studio: Studio, size: tuple[int, int]) -> None:
     with page.expect_download() as download:
         studio.menu("Export", "Layers (ZIP)")
     archive = zipfile.ZipFile(io.BytesIO(download.value.path().read_bytes()))
-    assert download.value.suggested_filename.endswith("-layers.zip")
+    assert download.value.suggested_filename.endswith(".zip")
     manifest = json.loads(archive.read("manifest.json"))
     assert [layer["name"] for layer in reversed(manifest["layers"])] == studio.names()
     assert [layer["opacity"] for layer in reversed(manifest["layers"])] == [1, 0.5, *[1] * (len(order) - 2)]

@@ -89,7 +89,7 @@ def test_a_project_file_goes_out_and_comes_in(saved: Studio, tmp_path: Path) -> 
         saved.menu("Project: shapes", "Export project file")
     file = tmp_path / download.value.suggested_filename
     download.value.save_as(file)
-    assert file.name == "shapes.zip"
+    assert file.name == "shapes.llm-dit.zip"
     first = saved.page.evaluate("location.pathname")
     saved.menu("Project: shapes", "All projects")
     saved.page.locator(".projects-dialog input[type=file]").set_input_files(file)

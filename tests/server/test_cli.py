@@ -89,7 +89,7 @@ def test_taking_apart_again_leaves_no_layers_of_before(poster: Path, tmp_path: P
         assert said in done.stdout, done.stderr
         (folder / "notes.txt").write_text("mine")
     files = {file.name for file in folder.iterdir()}
-    assert files == {"composite.png", "01-background.png", "manifest.json", "notes.txt"}
+    assert files == {"composite.png", "01-Background.png", "manifest.json", "notes.txt"}
 
 
 def test_composite_takes_single_pictures_and_zips(tmp_path: Path) -> None:

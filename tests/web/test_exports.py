@@ -14,8 +14,9 @@ from PIL import Image
 
 from llm_dit.blending import BLEND_MODES
 from llm_dit.exports.bundle import read_bundle
+from llm_dit.file_names import file_stem
 from tests.pictures import DISC_URL, SQUARE_URL, as_data_url, from_data_url, png, square
-from web.attachments import attachment, file_stem
+from web.attachments import attachment
 
 PRESENTATION = "application/vnd.openxmlformats-officedocument.presentationml.presentation"
 FORMATS = {
@@ -87,7 +88,6 @@ def test_composite_blends_scales_and_mirrors(client: httpx.Client) -> None:
         ({"scale": 33}, "layers.0.scale"),
         ({"scale": "2"}, "layers.0.scale"),
         ({"flip_x": 1}, "layers.0.flip_x"),
-        ({"group": "g" * 201}, "layers.0.group"),
         ({"scale": 32, "x": 30_000}, "width"),
     ],
 )
@@ -106,6 +106,19 @@ def test_small_layers_scaled_over_a_large_canvas_are_counted_at_that_size(client
     answer = client.post("/api/qwen-image/composite", json={"layers": [layer] * 5, "width": 4096, "height": 4096})
     assert answer.status_code == 422
     assert answer.json()["error"]["param"] == "layers" and "scale them down" in answer.json()["detail"]
+
+
+def test_names_longer_than_any_list_shows_are_shortened(client: httpx.Client) -> None:
+    """Generators name files after the prompt, and the page names layers and projects after files."""
+    name = "an_astronaut_riding_a_horse_" * 8 + "0123456789ab0000"
+    layers = [{"image": SQUARE_URL, "name": name, "group": "文" * 300}]
+    answer = export(client, format="ora", name=name, layers=layers)
+    assert answer.status_code == 200, answer.text
+    assert name[:150] + ".ora" in answer.headers["content-disposition"]
+    layer = read_bundle(zipfile.Path(io.BytesIO(export(client, format="zip", layers=layers).content)))[0][0]
+    assert (layer.name, layer.group) == (name[:199] + "…", "文" * 199 + "…")
+    project = client.post("/api/projects", json={"name": name, "document": {"layers": []}})
+    assert project.status_code == 201 and project.json()["name"] == layer.name
 
 
 @pytest.mark.parametrize(
@@ -141,6 +154,6 @@ def test_every_name_makes_a_file_name(name: str) -> None:
     assert stem == file_stem(stem, "layers"), "what is clean stays"
     assert stem and stem.isprintable() | any(sign in stem for sign in "\u200c\u200d")
     assert not set(stem) & set('/\\:*?"<>|\0\r\n') and stem.strip(" .") == stem
-    assert len(stem.encode()) <= 151
+    assert len(stem.encode()) <= 150
     header = attachment(b"", "image/png", stem=stem, suffix=".png").headers["content-disposition"]
     assert re.fullmatch(r"attachment; filename=\"[ !#-~]+\.png\"(; filename\*=UTF-8''[\w.~%-]+)?", header, re.ASCII)

@@ -35,5 +35,6 @@ def stylesheet() -> Response:
 
 
 def _describe(request: Request) -> dict[str, Any]:
-    token = state_of(request)["settings"].server.token
-    return describe(cast(FastAPI, request.app), needs_token=bool(token.get_secret_value()))
+    settings = state_of(request)["settings"]
+    token = settings.server.token.get_secret_value()
+    return describe(cast(FastAPI, request.app), settings.qwen_image, needs_token=bool(token))

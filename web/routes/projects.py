@@ -8,17 +8,18 @@ from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, Field, JsonValue
 from starlette.responses import StreamingResponse
 
+from llm_dit.file_names import file_stem
 from server.project_files import FileLimits, read_project, write_project
 from server.projects import ADDRESS, Project, ProjectDraft, ProjectSummary
 from server.settings import ServerSettings
 from server.store import disk_full_told
-from web.attachments import file_stem, saved_as
+from web.attachments import saved_as
 from web.body import JsonRoute, media_type
 from web.errors import UnsupportedMediaTypeError
 from web.images import address_of, image_limits
 from web.openapi import problems
 from web.patterns import IMAGE_ADDRESS, NOT_BLANK
-from web.schemas import RequestBody
+from web.schemas import Name, RequestBody
 from web.state import State, StateDep
 
 router = APIRouter(prefix="/api/projects", tags=["Projects"], route_class=JsonRoute)
@@ -35,7 +36,7 @@ UPLOAD: dict[str, Any] = {
 }
 FILE: dict[int | str, dict[str, Any]] = {200: {"content": {FILE_TYPE: {}}, "description": "The project file."}}
 
-Name = Annotated[str, Field(max_length=200, pattern=NOT_BLANK)]
+ProjectName = Annotated[Name, Field(pattern=NOT_BLANK)]
 ImageAddress = Annotated[str, Field(pattern=IMAGE_ADDRESS, description="`/api/images/{sha256}.png`")]
 DocumentField = Annotated[
     dict[str, JsonValue],
@@ -46,7 +47,7 @@ DocumentField = Annotated[
 class NewProject(
     RequestBody, frozen=True, json_schema_extra={"examples": [{"name": "Poster", "document": {"layers": []}}]}
 ):
-    name: Name
+    name: ProjectName
     document: DocumentField
     thumbnail: ImageAddress | None = None
 
@@ -64,7 +65,7 @@ class SavedProject(
 
 
 class Copy(RequestBody, frozen=True, json_schema_extra={"examples": [{"name": "Poster, second try"}]}):
-    name: Name
+    name: ProjectName
 
 
 class SummaryResponse(BaseModel):

@@ -8,12 +8,13 @@ from fastapi import APIRouter, Response
 from llm_dit.colour import Colour, read_colour
 from llm_dit.errors import InputError
 from llm_dit.exports.formats import EXPORT_FORMATS, export
+from llm_dit.file_names import file_stem
 from llm_dit.layer import Layer
 from llm_dit.layers import canvas_size, composite
 from llm_dit.png import encode_png
 from server.settings import ServerSettings
 from web.answers import ImageResponse
-from web.attachments import attachment, file_stem
+from web.attachments import attachment
 from web.body import JsonRoute
 from web.images import data_url, load_stack
 from web.openapi import problems

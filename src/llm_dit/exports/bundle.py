@@ -9,7 +9,6 @@ as the seed. What is left out of a layer has its default, so manifests written b
 
 import io
 import json
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from importlib.resources.abc import Traversable
 from pathlib import Path
@@ -20,6 +19,7 @@ from pydantic import BaseModel, Field, ValidationError
 
 from llm_dit.blending import BlendMode
 from llm_dit.errors import InputError
+from llm_dit.file_names import file_stem
 from llm_dit.layer import MAX_SCALE, MIN_SCALE, Layer
 from llm_dit.layers import composite
 from llm_dit.png import encode_png
@@ -65,7 +65,7 @@ def bundle_files(
     yield "composite.png", encode_png(composite(layers, width, height))
     entries: list[ManifestLayer] = []
     for number, layer in enumerate(layers, start=1):
-        file = f"{number:02d}-{_file_stem(layer.name)}.png"
+        file = f"{number:02d}-{file_stem(layer.name, 'layer')}.png"
         yield file, encode_png(layer.image.convert("RGBA"))
         entries.append(ManifestLayer(file=file, **{key: getattr(layer, key) for key in PLACING}))
     manifest = {**(about or {}), **Manifest(width=width, height=height, layers=entries).model_dump()}
@@ -101,8 +101,3 @@ def remove_bundle(folder: Path) -> None:
 def _read_layer(folder: Traversable, entry: ManifestLayer) -> Layer:
     with Image.open(io.BytesIO(folder.joinpath(entry.file).read_bytes()), formats=["PNG"]) as image:
         return Layer(image=image.convert("RGBA"), **entry.model_dump(exclude={"file"}))
-
-
-def _file_stem(name: str) -> str:
-    """Return a layer's name as part of a file name that every system takes; letters of any script stay."""
-    return re.sub(r"[^\w]+", "-", name.lower()).strip("-")[:60] or "layer"

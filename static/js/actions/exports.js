@@ -1,11 +1,9 @@
+import { fileStem } from "../file-names.js";
 import { t } from "../i18n.js";
 import { saveFile } from "../images/files.js";
 import { flatten } from "../images/flatten.js";
 import { messageOf } from "../transport/api.js";
 import { stackOf } from "../transport/stack.js";
-
-const SUFFIXES = /** @type {Record<string, string>} */ ({ jpeg: "jpg" });
-const FLAT = ["png", "jpeg", "webp"];
 
 /** Taking the work home, as a file or to the clipboard. @param {Context} context */
 export function createExports({ store, api, bitmaps, tryTo }) {
@@ -15,12 +13,12 @@ export function createExports({ store, api, bitmaps, tryTo }) {
     if (exporting !== null || doc.layers.length === 0) return;
     const { width, height } = doc;
     store.update({ exporting: format });
-    await tryTo(async () => saveFile(await api.exportStack({ layers: stackOf(doc), width, height, format }), fileName(project?.name ?? doc.picture?.name ?? "", format)));
+    await tryTo(async () => saveFile(await api.exportStack({ layers: stackOf(doc), width, height, format, name: project?.name ?? doc.picture?.name ?? "" })));
     store.update({ exporting: null });
   }
 
   /** @param {Layer} layer */
-  const saveLayer = ({ image, name }) => tryTo(async () => saveFile(await api.image(image), `${stem(name) || "layer"}.png`));
+  const saveLayer = ({ image, name }) => tryTo(async () => saveFile(new File([await api.image(image)], `${fileStem(name, "layer")}.png`)));
 
   /** @param {Promise<Blob>} picture @param {() => void} save   what can be done where the browser lets no page do this */
   async function copy(picture, save) {
@@ -49,11 +47,3 @@ export function createExports({ store, api, bitmaps, tryTo }) {
   };
 }
 
-/** @param {string} name */
-const stem = (name) => name.toLowerCase().replace(/[^\p{L}\p{N}]+/gu, "-").replace(/^-|-$/g, "");
-
-/** @param {string} name @param {string} format */
-function fileName(name, format) {
-  const what = FLAT.includes(format) ? t("file.composite") : t("file.layers");
-  return [stem(name), `${what}.${SUFFIXES[format] ?? format}`].filter(Boolean).join("-");
-}

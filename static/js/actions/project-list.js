@@ -53,9 +53,7 @@ export function createProjectList({ store, api, tryTo }, saving, { go, listProje
       });
     }),
 
-    downloadProject: saved(async ({ id, name }) => {
-      saveFile(await api.projects.file(id), `${name.replace(/[^\p{L}\p{N}]+/gu, "-")}.zip`);
-    }),
+    downloadProject: saved(async ({ id }) => saveFile(await api.projects.file(id))),
 
     /** @param {Blob} file */
     importProject: (file) =>

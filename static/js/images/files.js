@@ -20,11 +20,11 @@ export function pictureIn(transfer) {
   return files.find((file) => file.type.startsWith("image/")) ?? files[0] ?? null;
 }
 
-/** Offer a file to the user. @param {Blob} blob @param {string} name */
-export function saveFile(blob, name) {
+/** Offer a file to the user under its name. @param {File} file */
+export function saveFile(file) {
   const link = document.createElement("a");
-  link.href = URL.createObjectURL(blob);
-  link.download = name;
+  link.href = URL.createObjectURL(file);
+  link.download = file.name;
   link.click();
   setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
 }

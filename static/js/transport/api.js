@@ -1,4 +1,4 @@
-import { getJson, send, sendJson } from "./http.js";
+import { fileOf, getJson, send, sendJson } from "./http.js";
 import { projects } from "./projects.js";
 
 export { ApiError, codeOf, messageOf, statusOf } from "./http.js";
@@ -43,7 +43,7 @@ export const api = {
   eventsUrl: (id) => `/api/jobs/${encodeURIComponent(id)}/events`,
 
   /** @param {Wire.ExportRequest} body */
-  exportStack: async (body) => (await sendJson("POST", "/api/qwen-image/export", body)).blob(),
+  exportStack: async (body) => fileOf(await sendJson("POST", "/api/qwen-image/export", body)),
 
   /** @param {string} address */
   image: async (address) => (await send(address)).blob(),

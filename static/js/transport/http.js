@@ -1,3 +1,4 @@
+import { nameOf } from "../file-names.js";
 import { t } from "../i18n.js";
 
 /** A request that failed; `message` is fit to be shown. */
@@ -33,6 +34,9 @@ export async function send(path, init) {
   const message = problem.detail ?? problem.error?.message ?? t("error.status", { status: response.status });
   throw new ApiError(message, { status: response.status, code: problem.code ?? "error" });
 }
+
+/** What comes as a file, under the name that the server gives it. @param {Response} response */
+export const fileOf = async (response) => new File([await response.blob()], nameOf(response.headers.get("Content-Disposition")));
 
 /** @param {string} path */
 export const getJson = async (path) => (await send(path)).json();

@@ -1,4 +1,4 @@
-import { getJson, send, sendJson } from "./http.js";
+import { fileOf, getJson, send, sendJson } from "./http.js";
 
 /** @typedef {{name: string, document: any, thumbnail?: string | null}} Content */
 
@@ -44,7 +44,7 @@ export const projects = {
   duplicate: async (id, name) => (await sendJson("POST", at(id, "/duplicate"), { name })).json(),
 
   /** @param {string} id */
-  file: async (id) => (await send(at(id, "/file"))).blob(),
+  file: async (id) => fileOf(await send(at(id, "/file"))),
 
   /** @param {Blob} file @returns {Promise<Project>} */
   importFile: async (file) => (await send("/api/projects/import", { method: "POST", headers: { "Content-Type": "application/zip" }, body: file })).json(),

@@ -1,0 +1,52 @@
+"""Names: how long one may be, and what a file is called after it.
+
+`file_stem` is the one rule for names of files. `static/js/file-names.js` is the same for what the page saves itself;
+`tests/file_names.json` has the examples that both are held to.
+"""
+
+import re
+import unicodedata
+
+MAX_NAME = 200
+"""Characters of a project's, a layer's or a group's name."""
+MAX_STEM_BYTES = 150
+"""File systems end at 255 bytes a name; some of it is for the suffix, a number before it and "(1)"."""
+
+# Joiners are invisible as well, but scripts and emoji are spelled with them.
+_JOINERS = "\u200c\u200d"
+_INVISIBLE = {"Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp"}
+_SEPARATORS = re.compile(r'[/\\:*?"<>|]+')
+_EDGES = " .-" + _JOINERS
+# https://learn.microsoft.com/windows/win32/fileio/naming-a-file
+_DEVICES = re.compile(r"(CON|CONIN\$|CONOUT\$|PRN|AUX|NUL|COM[0-9¹²³]|LPT[0-9¹²³]) *(\.|$)", re.IGNORECASE)
+
+
+def shortened(name: str) -> str:
+    """Return a name cut to MAX_NAME characters: names come from files, and generators put whole prompts there."""
+    return name if len(name) <= MAX_NAME else _whole(name[: MAX_NAME - 1], name).rstrip(" " + _JOINERS) + "…"
+
+
+def file_stem(name: str, default: str) -> str:
+    """Return what people call a thing as a file's name without suffix; `default` when nothing of it can stay.
+
+    Letters of any script stay. Separators of paths, signs that Windows refuses and its devices' names, and what
+    cannot be seen, such as marks that turn the direction of text, do not.
+    """
+    name = unicodedata.normalize("NFC", name)
+    seen = "".join(sign for sign in name if sign in _JOINERS or unicodedata.category(sign) not in _INVISIBLE)
+    stem = " ".join(_SEPARATORS.sub("-", seen).split()).strip(_EDGES)
+    stem = f"_{stem}" if _DEVICES.match(stem) else stem
+    return _whole(stem.encode()[:MAX_STEM_BYTES].decode(errors="ignore"), stem).rstrip(_EDGES) or default
+
+
+def _whole(part: str, text: str) -> str:
+    """Return the beginning of a text without a last sign whose accents, joined signs or color were cut off."""
+    end = len(part)
+    while 0 < end < len(text) and (_continues(text[end]) or text[end - 1] == "\u200d"):
+        end -= 1
+    return part[:end] or part
+
+
+def _continues(sign: str) -> bool:
+    """Return whether a sign belongs to the one before it: an accent, a joiner, a variation, a skin color."""
+    return sign in _JOINERS or unicodedata.category(sign) in {"Mn", "Mc", "Me"} or "\U0001f3fb" <= sign <= "\U0001f3ff"
