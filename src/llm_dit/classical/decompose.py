@@ -13,6 +13,7 @@ from llm_dit.classical.matte import Halo, Plan, matte, paint
 from llm_dit.classical.names import layer_names
 from llm_dit.classical.order import complete, stack_order
 from llm_dit.classical.regions import depth
+from llm_dit.classical.ringing import tidy
 from llm_dit.classical.segment import Floats, Labels, Sketch
 from llm_dit.classical.split import split_to, tell_apart
 from llm_dit.naming import Language
@@ -83,14 +84,20 @@ def _lay(
     ]
     rank = _enlarge(seen.astype(np.int16), width, height).astype(np.int32)
     report("ordering")
-    plan = Plan(rgb=picture[..., :3].astype(np.float32), rank=rank, whole=whole, scale=scale)
+    rgb = picture[..., :3].astype(np.float32)
+    traces = np.full(rank.shape, -1, np.int32)
+    plan = Plan(rgb=rgb, clean=rgb.copy(), traces=traces, rank=rank, whole=whole, scale=scale)
     halo = None if found is None else _enlarge_halo(found, width, height)
     distance = depth(rank)
     below = np.zeros_like(plan.rgb)
+    field = None
+    if fit is not None and fit.noise < 4 and fit.covers:
+        field = cv2.resize(fit.field, (width, height), interpolation=cv2.INTER_LINEAR)
     for number in range(count):
-        colours = paint(plan, number, distance)
-        if number == 0 and fit is not None and fit.noise < 4 and fit.covers:
-            colours = cv2.resize(fit.field, (width, height), interpolation=cv2.INTER_LINEAR)
+        tidy(plan, number, None if number else field)
+        colours = paint(plan, number, distance) if number or field is None else field.copy()
+        tidied = (plan.traces >= 0) & (rank == number)
+        colours[tidied] = plan.clean[tidied]
         report("filling")
         alpha = whole[0].astype(np.float32)
         if number:

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from llm_dit.classical.fill import spread
 from llm_dit.classical.ground import Ground
 from llm_dit.classical.matte import Halo
-from llm_dit.classical.regions import Regions, depth
+from llm_dit.classical.regions import Regions, depth, nearest_label
 from llm_dit.classical.segment import Floats, Labels, Sketch, compact
 
 Mask = NDArray[np.bool_]
@@ -91,12 +91,7 @@ def explained(labels: Labels, ground: int, fit: Ground, sketch: Sketch) -> tuple
     Returns four arrays: whether it does; whether as a shadow; with which alpha; the label of the nearest thing.
     """
     things = (labels >= 0) & (labels != ground)
-    _, nearest = cv2.distanceTransformWithLabels(
-        (~things).astype(np.uint8), cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL
-    )
-    owner_of = np.zeros(int(nearest.max()) + 1, np.int32)
-    owner_of[nearest[things]] = labels[things]
-    owner = owner_of[nearest]
+    owner = nearest_label(labels, things)
     means = _inner_means(labels, sketch.rgb)
     on_ground = labels == ground
     lights = means.copy()

@@ -31,10 +31,13 @@ class Halo:
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """What to matte: `rgb` (height, width, 3) 0–255; `rank` per pixel the seen layer, 0 the bottom, −1 nothing;
+    """What to matte: `rgb` (height, width, 3) 0–255, the same `clean` of the traces of what lies above, and in `traces`
+    per pixel the layer that left one there, −1 for none; `rank` the seen layer, 0 the bottom, −1 nothing;
     `whole` for each layer the mask of it that would be seen without those above; `scale` as in `Sketch`."""
 
     rgb: Floats
+    clean: Floats
+    traces: Labels
     rank: Labels
     whole: list[Mask]
     scale: float
@@ -55,7 +58,7 @@ def paint(plan: Plan, number: int, depth: Floats) -> Floats:
     weight = (mine & (depth >= deep)).astype(np.float32)
     height, width = weight.shape
     small = (max(1, round(width * plan.scale)), max(1, round(height * plan.scale)))
-    known = cv2.resize(np.dstack([plan.rgb * weight[..., None], weight]), small, interpolation=cv2.INTER_AREA)
+    known = cv2.resize(np.dstack([plan.clean * weight[..., None], weight]), small, interpolation=cv2.INTER_AREA)
     known = known.reshape(small[1], small[0], 4)
     share = known[..., 3]
     colours = known[..., :3] / np.maximum(share[..., None], 1e-6)
@@ -70,7 +73,8 @@ def matte(plan: Plan, number: int, colours: Floats, below: Floats, halo: Halo | 
     """
     mine = plan.rank == number
     covered = _grown(plan.rank > number, plan.band)
-    near, inside = _grown(mine, plan.band), ~_grown(~mine, plan.band)
+    traces = plan.traces == number
+    near, inside = _grown(mine, plan.band) | traces, ~_grown(~mine, plan.band)
     around, tint = np.zeros(mine.shape, np.float32), colours
     if halo is not None:
         around = np.where((halo.owner == number) & ~covered, halo.alpha, 0).astype(np.float32)
@@ -88,7 +92,7 @@ def matte(plan: Plan, number: int, colours: Floats, below: Floats, halo: Halo | 
         lower=below[rows, columns],
         guess=alpha[rows, columns],
         own=~_grown(~mine, round(0.5 / plan.scale))[rows, columns],
-        noise=_noise_beside(plan, number, near, below),
+        noise=np.where(traces, 0, _noise_beside(plan, number, near, below))[rows, columns].astype(np.float32),
     )
     alpha[rows, columns], lit[rows, columns] = unmix(edge)
     return _with_halo(alpha, lit, around, tint) if around.any() else (alpha, lit)
@@ -109,7 +113,7 @@ def _with_halo(alpha: Floats, colours: Floats, around: Floats, tint: Floats) -> 
 def _noise_beside(plan: Plan, number: int, near: Mask, below: Floats) -> float:
     """Return by how many levels what lies under the layer differs from `below` just outside of its soft edge."""
     ring = _grown(near, 2 * plan.band) & ~near & (plan.rank < number)
-    miss = np.abs(plan.rgb[ring] - below[ring]).max(axis=-1)
+    miss = np.abs(plan.clean[ring] - below[ring]).max(axis=-1)
     return float(np.clip(1.5 * np.median(miss), FAINT, ROUGH)) if len(miss) else FAINT
 
 

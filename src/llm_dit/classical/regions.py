@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from llm_dit.classical.segment import Floats, Labels, Palette, Sketch, compact
 
@@ -139,6 +140,15 @@ def depth(labels: Labels) -> Floats:
     # Where there is no outline at all the transform has no bound of its own.
     reach = np.float32(max(labels.shape))
     return np.minimum(np.asarray(cv2.distanceTransform(same, cv2.DIST_L2, 3), np.float32), reach) + np.float32(1)
+
+
+def nearest_label(labels: Labels, mask: NDArray[np.bool_]) -> Labels:
+    """Return for each pixel the label of the nearest pixel of `mask`."""
+    _, found = cv2.distanceTransformWithLabels((~mask).astype(np.uint8), cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL)
+    nearest = np.asarray(found, np.int32)
+    of = np.zeros(int(nearest.max()) + 1, np.int32)
+    of[nearest[mask]] = labels[mask]
+    return of[nearest]
 
 
 def smooth_merge(labels: Labels, lab: Floats) -> Labels:

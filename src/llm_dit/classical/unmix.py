@@ -9,19 +9,21 @@ from llm_dit.classical.segment import Floats
 
 CONTRAST = 10.0
 """RGB distance between a layer and what is under it from which the compositing equation tells its alpha."""
+WHITE, BLACK = 8.0, 24.0
+"""Levels next to white and to black that hardly show: a color has no room there, and an opaque speck would be worse."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Edge:
     """Pixels (n, 3) of a soft edge: `mixed` as seen, the colours `upper` and `lower` that they may be mixed of; (n)
-    `guess` of the alpha and whether each is surely the upper layer's `own`; how far `lower` may be off, its `noise`."""
+    `guess` of the alpha and whether each is surely the upper layer's `own`, how far `lower` may be off, its `noise`."""
 
     mixed: Floats
     upper: Floats
     lower: Floats
     guess: Floats
     own: NDArray[np.bool_]
-    noise: float
+    noise: Floats
 
 
 def unmix(edge: Edge) -> tuple[Floats, Floats]:
@@ -47,15 +49,18 @@ def unmix(edge: Edge) -> tuple[Floats, Floats]:
 
 def _least_alpha(edge: Edge) -> Floats:
     """Return the least alpha with which a colour from 0 to 255 over `lower`, give or take its noise, gives `mixed`."""
+    noise = edge.noise[:, None]
     off = edge.mixed - edge.lower
     room = np.where(off > 0, 255 - edge.lower, edge.lower)
-    return ((np.abs(off) - edge.noise) / np.maximum(room - edge.noise, 1)).max(axis=-1).clip(0, 1)
+    excess = np.abs(off) - noise
+    slight = np.where(off > 0, WHITE, BLACK).astype(np.float32)
+    return (excess / np.maximum(room - noise, slight)).max(axis=-1).clip(0, 1)
 
 
 def _own_colours(edge: Edge, alpha: Floats) -> Floats:
     """Return `upper` changed as far as `mixed` asks for: F = (I − (1 − α)B) / α, noise apart."""
     miss = edge.mixed - edge.lower - alpha[:, None] * (edge.upper - edge.lower)
-    noise = edge.noise * (1 - alpha[:, None])
+    noise = edge.noise[:, None] * (1 - alpha[:, None])
     excess = miss - miss.clip(-noise, noise)
     change = np.divide(excess, alpha[:, None], out=np.zeros_like(excess), where=alpha[:, None] > 0)
     return (edge.upper + change).clip(0, 255)
