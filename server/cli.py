@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 import typer
 
 from llm_dit.colour import read_colour
+from llm_dit.decoding.formats import FORMAT_NAMES
 from llm_dit.exports.bundle import bundle_files, remove_bundle
 from llm_dit.exports.formats import export as export_stack
 from llm_dit.layers import Layer, canvas_size, composite
@@ -74,7 +75,7 @@ def serve(
 
 @app.command()
 def decompose(
-    image: Annotated[Path, typer.Argument(help="PNG, JPEG or WebP picture.")],
+    image: Annotated[Path, typer.Argument(help=f"Picture: {FORMAT_NAMES}.")],
     output: Annotated[
         Path | None, typer.Option("-o", "--output", help="Folder to write; default: IMAGE_layers.")
     ] = None,
@@ -124,7 +125,7 @@ def decompose(
 
 @app.command()
 def edit(
-    layer: Annotated[Path, typer.Argument(help="Layer to edit: a PNG, JPEG or WebP picture.")],
+    layer: Annotated[Path, typer.Argument(help=f"Layer to edit: {FORMAT_NAMES}.")],
     instruction: Annotated[str, typer.Argument(help='What to do, such as "make it blue and slightly darker".')],
     output: Annotated[
         Path | None, typer.Option("-o", "--output", help="PNG to write; default: LAYER_edited.png.")

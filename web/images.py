@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from PIL import Image
 
+from llm_dit.decoding.formats import FORMAT_NAMES
 from llm_dit.errors import ImageError
 from llm_dit.images import ImageLimits, check_size, read_image
 from llm_dit.png import encode_png
@@ -19,9 +20,13 @@ from server.projects import ADDRESS
 from server.settings import ServerSettings
 from server.store import ImageStore
 
-_DATA_URL = re.compile(r"data:image/(png|jpe?g|webp);base64,", re.IGNORECASE)
+# What stands before the data is a label: people's programs write anything there, so that only the bytes count.
+_BASE64_LABEL = re.compile(r"data:[^,]{0,1000}?;\s*base64\s*,", re.IGNORECASE)
+_LABEL = re.compile(r"data:[^,]{0,1000},", re.IGNORECASE)
+_STANDARD = bytes.maketrans(b"-_", b"+/")
+_SPACE = b" \t\r\n\f\v"
 WHAT_WILL_DO = (
-    "send a PNG, JPEG or WebP picture as base64 or as a data URL, or the address /api/images/….png of one "
+    f"send a {FORMAT_NAMES} picture as base64 or as a data URL, or the address /api/images/….png of one "
     "that this server holds"
 )
 MIN_JOB_SIDE = 2
@@ -68,16 +73,34 @@ class Picture:
         return store.read(sha256)
 
     def _decoded(self) -> bytes:
-        prefix = _DATA_URL.match(self.source)
-        encoded = self.source[prefix.end() :] if prefix else self.source
         try:
-            # `base64 FILE` and many libraries break the lines.
-            content = base64.b64decode("".join(encoded.split()), validate=True)
-        except (binascii.Error, ValueError):
+            content = _bytes_of(self.source.strip())
+        except ValueError:
             raise ImageError(f"This is not a picture: {WHAT_WILL_DO}.", param=self.param) from None
         if not content:
             raise ImageError(f"The picture is empty: {WHAT_WILL_DO}.", param=self.param)
         return content
+
+
+def _bytes_of(source: str) -> bytes:
+    """Return what base64 or a data URL holds; raises `ValueError`."""
+    if label := _BASE64_LABEL.match(source):
+        return _from_base64(_unescaped(source[label.end() :]))
+    if label := _LABEL.match(source):
+        return _unescaped(source[label.end() :])
+    return _from_base64(source.encode("ascii"))
+
+
+def _unescaped(text: str) -> bytes:
+    """Undo percent-encoding, read as quoted-printable (the same with "="): that makes no list of ten million pieces."""
+    escaped = text.encode("ascii")
+    return binascii.a2b_qp(escaped.replace(b"=", b"=3D").replace(b"%", b"=")) if b"%" in escaped else escaped
+
+
+def _from_base64(encoded: bytes) -> bytes:
+    """Take either alphabet, lines of any length and missing padding; `base64 FILE` and many libraries write these."""
+    digits = encoded.translate(_STANDARD, delete=_SPACE).rstrip(b"=")
+    return base64.b64decode(digits + b"=" * (-len(digits) % 4), validate=True)
 
 
 def image_limits(settings: ServerSettings) -> ImageLimits:

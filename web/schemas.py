@@ -7,6 +7,7 @@ from PIL import Image
 from pydantic import AfterValidator, AliasChoices, BaseModel, Field
 
 from llm_dit.blending import BlendMode
+from llm_dit.decoding.formats import FORMAT_NAMES
 from llm_dit.exports.formats import ExportName
 from llm_dit.file_names import MAX_NAME, shortened
 from llm_dit.layer import MAX_SCALE, MIN_SCALE, Layer
@@ -31,7 +32,8 @@ ImageField = Annotated[
     str,
     Field(
         min_length=1,
-        description="base64, a data URL (PNG, JPEG, WebP), or `/api/images/{sha256}.png` of an image held here.",
+        description=f"A {FORMAT_NAMES} picture as base64 or as a data URL, or `/api/images/{{sha256}}.png` of one "
+        "held here.",
         examples=[EXAMPLE_IMAGE],
     ),
 ]

@@ -1,19 +1,30 @@
 """Reading pictures that come from outside: checked before they are decoded, 8-bit sRGB RGBA afterwards."""
 
 import contextlib
-import io
-import struct
+import math
 from collections.abc import Generator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-import numpy as np
-from PIL import Image, ImageCms, ImageOps
+from PIL import Image
 
+from llm_dit.decoding.color import to_srgb
+from llm_dit.decoding.formats import NOT_A_PICTURE
+from llm_dit.decoding.opening import open_source
+from llm_dit.decoding.source import DECODER_ERRORS, Source
 from llm_dit.errors import ImageError
 
-FORMATS = ("PNG", "JPEG", "WEBP")
-# What Pillow is known to raise on files that are damaged or made to harm.
-DECODER_ERRORS = (OSError, ValueError, SyntaxError, IndexError, struct.error, MemoryError)
+MAX_FIT_PIXELS = 64_000_000
+"""What is decoded at most to be scaled down; JPEG is halved while it is decoded until it has no more than this."""
+MAX_FIT_SIDE = 65_535
+_UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,57 +37,117 @@ class ImageLimits:
     max_aspect: int | None = None
 
 
-def read_image(content: bytes, limits: ImageLimits | None = None) -> Image.Image:
-    """Return a PNG, JPEG or WebP picture as RGBA, 8 bits a channel, upright and in sRGB.
+@dataclass(frozen=True, kw_only=True)
+class Picture:
+    """RGBA, 8 bits a channel, upright and in sRGB; `scaled_from` is its size in the file, if that was beyond limits."""
 
-    Camera rotation (EXIF) is applied, an embedded colour profile converted, 16-bit grey scaled, and palettes, CMYK and
-    transparent colours turned into RGBA. Raises `ImageError` for anything else, for animations, and for pictures beyond
-    `limits`, whose size is read from the header before a single pixel is decoded.
+    image: Image.Image
+    scaled_from: tuple[int, int] | None = None
+
+
+def read_picture(content: bytes, limits: ImageLimits | None = None, *, fit: bool = False) -> Picture:
+    """Return the picture that a file shows, as a browser shows it; of an animation, the first frame.
+
+    Bytes decide, never a label: PNG, JPEG, WebP, GIF, BMP, TIFF and AVIF in all their modes. Color profiles are
+    converted, the camera's orientation is applied, and metadata is skipped. With `fit`, a picture of more pixels or
+    longer sides than `limits` takes is scaled down to them instead of refused. Raises `ImageError` for anything else
+    and for pictures beyond `limits`, whose size is read from the header before a single pixel is decoded.
     """
-    with _opened(content, limits or ImageLimits()) as image:
-        image.load()
-        return _to_rgba(image)
+    limits = limits or ImageLimits()
+    with _opened(content) as source:
+        width, height = upright = _turned(source.size, source.orientation)
+        fitted = _fitted(upright, limits) if fit else upright
+        if fitted != upright:
+            if width * height > _most_pixels(source) or max(upright) > MAX_FIT_SIDE:
+                raise _too_large(f"{width}×{height} pixels", replace(limits, max_pixels=_most_pixels(source)))
+            _check_size(fitted, limits)
+        else:
+            _check_size(upright, limits)
+        return Picture(
+            image=_decoded(source, _turned(fitted, source.orientation)),
+            scaled_from=upright if fitted != upright else None,
+        )
+
+
+def read_image(content: bytes, limits: ImageLimits | None = None) -> Image.Image:
+    """Return the picture of `read_picture`, where one beyond `limits` is refused."""
+    return read_picture(content, limits).image
 
 
 def check_size(content: bytes, limits: ImageLimits) -> None:
     """Raise `ImageError` for a picture beyond `limits`, by its header alone."""
-    with _opened(content, limits):
-        pass
+    with _opened(content) as source:
+        _check_size(_turned(source.size, source.orientation), limits)
 
 
 @contextlib.contextmanager
-def _opened(content: bytes, limits: ImageLimits) -> Generator[Image.Image]:
+def _opened(content: bytes) -> Generator[Source]:
     """Lend a picture that is not decoded yet; what Pillow raises inside becomes an `ImageError`."""
     try:
-        with Image.open(io.BytesIO(content), formats=FORMATS) as image:
-            _check_header(image, limits)
-            yield image
+        source = open_source(content)
+        with source.image:
+            yield source
     except ImageError:
         raise
     except Image.UnidentifiedImageError:
-        raise ImageError("This is not a picture that can be read: send a PNG, JPEG or WebP file.") from None
-    except Image.DecompressionBombError:  # Pillow's own, higher bound, met before the header can be looked at
-        raise _too_large("more pixels than can be right", limits) from None
+        raise ImageError(NOT_A_PICTURE) from None
     except DECODER_ERRORS:
         raise ImageError("The picture is damaged or cut off: save it again as PNG, JPEG or WebP.") from None
 
 
-def _check_header(image: Image.Image, limits: ImageLimits) -> None:
-    width, height = image.size
-    if max(width, height) > limits.max_side or width * height > limits.max_pixels:
+def _turned(size: tuple[int, int], orientation: int) -> tuple[int, int]:
+    width, height = size
+    return (height, width) if orientation >= 5 else (width, height)
+
+
+def _fitted(size: tuple[int, int], limits: ImageLimits) -> tuple[int, int]:
+    """Return the largest size of the same shape that is within the limits' pixels and sides."""
+    width, height = size
+    scale = min(1.0, limits.max_side / max(size), math.sqrt(limits.max_pixels / (width * height)))
+    if scale == 1:
+        return size
+    return max(1, math.floor(width * scale)), max(1, math.floor(height * scale))
+
+
+def _most_pixels(source: Source) -> int:
+    return MAX_FIT_PIXELS * 4 if source.image.format in {"JPEG", "MPO"} else MAX_FIT_PIXELS
+
+
+def _decoded(source: Source, size: tuple[int, int]) -> Image.Image:
+    """Return a picture in `size`, its width × height in the file or less, then turned upright."""
+    image = source.image
+    if size != source.size and source.offset == (0, 0):
+        # JPEG leaves out what scaling would throw away.
+        halved = (math.ceil(source.size[0] / 2), math.ceil(source.size[1] / 2))
+        large = source.size[0] * source.size[1] > MAX_FIT_PIXELS
+        if size[0] <= halved[0] or large:
+            image.draft(None, halved if large else size)
+    image.load()
+    shown = to_srgb(image, source.profile, source.key)
+    if image.size != source.size and size == source.size:
+        canvas = Image.new("RGBA", source.size)
+        canvas.paste(shown, source.offset)
+        shown = canvas
+    if shown.size != size:
+        shown = shown.resize(size, Image.Resampling.LANCZOS, reducing_gap=2.0)
+    return shown.transpose(_UPRIGHT[source.orientation]) if source.orientation != 1 else shown
+
+
+def _check_size(size: tuple[int, int], limits: ImageLimits) -> None:
+    width, height = size
+    if min(size) < 1:
+        raise ImageError("The picture has no pixels: save it again as PNG, JPEG or WebP.")
+    if max(size) > limits.max_side or width * height > limits.max_pixels:
         raise _too_large(f"{width}×{height} pixels", limits)
-    if min(width, height) < limits.min_side:
+    if min(size) < limits.min_side:
         raise ImageError(
             f"The picture has {width}×{height} pixels, too few to see anything: each side needs at least "
             f"{limits.min_side}."
         )
-    if limits.max_aspect is not None and max(width, height) > limits.max_aspect * min(width, height):
+    if limits.max_aspect is not None and max(size) > limits.max_aspect * min(size):
         raise ImageError(
             f"The picture is {width}×{height}: one side may be at most {limits.max_aspect} times the other: crop it."
         )
-    # Phones write JPEGs (MPO) whose further frames are previews and depth maps, not an animation.
-    if image.format != "MPO" and getattr(image, "n_frames", 1) > 1:
-        raise ImageError("The picture is animated: send one frame of it.")
 
 
 def _too_large(size: str, limits: ImageLimits) -> ImageError:
@@ -84,39 +155,3 @@ def _too_large(size: str, limits: ImageLimits) -> ImageError:
         f"The picture has {size}; at most {limits.max_pixels / 1e6:.1f} million pixels and {limits.max_side} on the "
         "longer side will do: scale it down."
     )
-
-
-def _to_rgba(image: Image.Image) -> Image.Image:
-    upright = ImageOps.exif_transpose(image)
-    if upright.mode.startswith("I"):
-        return _from_16_bit(upright).convert("RGBA")
-    rgba = _to_srgb(upright).convert("RGBA")
-    rgba.info.clear()
-    return rgba
-
-
-def _from_16_bit(image: Image.Image) -> Image.Image:
-    """Scale 16-bit grey to 8 bits; Pillow's own conversion clips everything above 255 to white."""
-    values = np.asarray(image).astype(np.float64)
-    return Image.fromarray(np.rint(values.clip(0, 65535) / 257.0).astype(np.uint8))
-
-
-def _to_srgb(image: Image.Image) -> Image.Image:
-    """Convert the colours by the embedded profile, alpha untouched; a profile that does not fit is ignored."""
-    profile = image.info.get("icc_profile")
-    if not profile or image.mode not in {"RGB", "RGBA", "CMYK", "L"}:
-        return image
-    alpha = image.getchannel("A") if image.mode == "RGBA" else None
-    colours = image.convert("RGB") if image.mode == "RGBA" else image
-    try:
-        source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-        converted = ImageCms.profileToProfile(colours, source, ImageCms.createProfile("sRGB"), outputMode="RGB")
-    except (ImageCms.PyCMSError, OSError):
-        return image
-    if converted is None:
-        return image
-    if alpha is not None:
-        converted.putalpha(alpha)
-    elif "transparency" in image.info and image.mode == "RGB":
-        converted.putalpha(image.convert("RGBA").getchannel("A"))
-    return converted

@@ -12,13 +12,17 @@ from hypothesis import strategies as st
 from PIL import Image, ImageCms
 
 from llm_dit.errors import ImageError
-from llm_dit.images import ImageLimits, check_size, read_image
+from llm_dit.images import ImageLimits, check_size, read_image, read_picture
 
 
 def saved(image: Image.Image, kind: str = "PNG", **options: object) -> bytes:
     buffer = io.BytesIO()
     image.save(buffer, kind, **options)
     return buffer.getvalue()
+
+
+def near(seen: object, wanted: tuple[int, ...], by: int) -> bool:
+    return bool(np.abs(np.array(seen, int) - wanted).max() <= by)
 
 
 def noise(mode: str, size: tuple[int, int] = (6, 5)) -> Image.Image:
@@ -95,20 +99,42 @@ def test_limits_are_inclusive() -> None:
             read_image(saved(noise("RGB", size)), limits)
 
 
-@pytest.mark.parametrize("kind", ["PNG", "WEBP"])
-def test_animations_are_refused(kind: str) -> None:
-    frames = [Image.new("RGB", (4, 4), colour) for colour in ("red", "blue")]
-    with pytest.raises(ImageError, match="animated"):
-        read_image(saved(frames[0], kind, save_all=True, append_images=frames[1:]))
+@pytest.mark.parametrize("kind", ["PNG", "WEBP", "GIF", "AVIF"])
+def test_an_animation_shows_its_first_frame(kind: str) -> None:
+    frames = [Image.new("RGB", (16, 16), color) for color in ((200, 60, 20), (20, 60, 200))]
+    shown = read_image(saved(frames[0], kind, save_all=True, append_images=frames[1:], duration=100))
+    assert near(shown.getpixel((8, 8)), (200, 60, 20, 255), 12)
+
+
+@pytest.mark.parametrize("kind", ["BMP", "GIF", "TIFF", "PNG", "WEBP"])
+def test_bytes_decide_what_a_file_is(kind: str) -> None:
+    image = noise("RGB").quantize(16)
+    assert read_image(saved(image.convert("RGB"), kind, lossless=True)).tobytes() == image.convert("RGBA").tobytes()
 
 
 @pytest.mark.parametrize(
-    "content",
-    [b"", b"not a picture", b"GIF89a" + b"\0" * 40, saved(noise("RGB"), "BMP"), saved(noise("RGB"), "TIFF")],
-    ids=["nothing", "text", "gif", "bmp", "tiff"],
+    ("content", "says"),
+    [
+        (b"", "PNG, JPEG, WebP, GIF, BMP, TIFF or AVIF"),
+        (b"not a picture", "PNG, JPEG, WebP, GIF, BMP, TIFF or AVIF"),
+        (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", "HEIC picture: save it as JPEG"),
+        (b"\0\0\0\x18ftypmif1\0\0\0\0mif1heix", "HEIC picture: save it as JPEG"),
+        (b"\0\0\0\x18ftypisom\0\0\0\0isommp42", "video"),
+        (b"\0\0\0\x18ftypcrx \0\0\0\0crx isom", "camera's raw"),
+        (b"II*\0\x10\0\0\0CR\2\0", "camera's raw"),
+        (b"\xff\x0a" + bytes(9), "JPEG XL"),
+        (b"\0\0\0\x0cJXL \r\n\x87\n", "JPEG XL"),
+        (b"8BPS\0\1", "Photoshop"),
+        (b"%PDF-1.7", "PDF"),
+        (b"PK\3\4", "archive"),
+        (b'\xef\xbb\xbf<?xml version="1.0"?>\n<!-- drawn --><svg xmlns="http://www.w3.org/2000/svg"/>', "SVG"),
+        ("<?xml version='1.0' encoding='utf-16'?><svg/>".encode("utf-16"), "SVG"),
+        (b"<!DOCTYPE html><html><svg>", "web page"),
+        (b"P6 2 2 255\n", "PNM"),
+    ],
 )
-def test_other_kinds_are_named(content: bytes) -> None:
-    with pytest.raises(ImageError, match="PNG, JPEG or WebP"):
+def test_what_is_not_read_is_named(content: bytes, says: str) -> None:
+    with pytest.raises(ImageError, match=says):
         read_image(content)
 
 
@@ -155,3 +181,26 @@ def test_the_size_is_checked_without_decoding() -> None:
         read_image(whole[:60])
     with pytest.raises(ImageError, match="scale it down"):
         check_size(whole[:60], ImageLimits(max_side=39))
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "AVIF"])
+def test_a_picture_beyond_the_limits_is_scaled_where_that_is_asked_for(kind: str) -> None:
+    limits = ImageLimits(max_pixels=1200, max_side=50)
+    image = Image.linear_gradient("L").resize((120, 60)).convert("RGB")
+    fitted = read_picture(saved(image, kind), limits, fit=True)
+    assert fitted.scaled_from == (120, 60) and fitted.image.size == (48, 24)
+    assert near(fitted.image.getpixel((24, 12)), (*(image.getpixel((60, 30))[:3]), 255), 8)
+    small = read_picture(saved(image.resize((40, 20)), kind), limits, fit=True)
+    assert small.scaled_from is None and small.image.size == (40, 20)
+
+
+def test_a_turned_picture_is_scaled_by_what_is_seen() -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    fitted = read_picture(saved(noise("RGB", (400, 100)), "JPEG", exif=exif), ImageLimits(max_side=80), fit=True)
+    assert fitted.scaled_from == (100, 400) and fitted.image.size == (20, 80)
+
+
+def test_what_is_too_much_to_scale_is_refused_unread() -> None:
+    with pytest.raises(ImageError, match=r"64\.0 million pixels"):
+        read_picture(png_of_size(30_000, 30_000), fit=True)

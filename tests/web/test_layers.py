@@ -4,6 +4,7 @@ import base64
 import io
 import json
 import zipfile
+from urllib.parse import quote
 
 import httpx
 import pytest
@@ -85,14 +86,24 @@ def test_edit_layer_gives_the_png_itself_to_who_accepts_it(client: httpx.Client)
     assert Image.open(io.BytesIO(answer.content)).size == (48, 48)
 
 
+PLAIN = base64.b64encode(png(square())).decode()
+
+
 @pytest.mark.parametrize(
     "image",
     [
-        pytest.param(base64.b64encode(png(square())).decode(), id="bare base64"),
+        pytest.param(PLAIN, id="bare base64"),
         pytest.param("\n".join(base64.encodebytes(png(square())).decode().splitlines()), id="base64 in lines"),
         pytest.param(as_data_url(encoded(square(), "JPEG"), "image/jpeg"), id="jpeg"),
         pytest.param(as_data_url(encoded(square(), "WEBP", lossless=True), "image/webp"), id="webp"),
         pytest.param(as_data_url(png(square())).replace("data:image/png", "DATA:image/PNG"), id="capitals"),
+        pytest.param(as_data_url(encoded(square(), "AVIF"), "image/jpg"), id="another label"),
+        pytest.param(f"data:;base64,{PLAIN}", id="no label"),
+        pytest.param(f"data:application/octet-stream;base64,{PLAIN}", id="bytes"),
+        pytest.param(f"data:image/x-png;charset=utf-8;name=a.png;base64,{PLAIN}", id="parameters"),
+        pytest.param(f"data:image/png; base64,{quote(PLAIN, safe='')}", id="base64 in percent-encoding"),
+        pytest.param(f"data:image/png,{quote(png(square()))}", id="percent-encoding"),
+        pytest.param(base64.urlsafe_b64encode(png(square())).decode().rstrip("="), id="base64 of addresses, unpadded"),
     ],
 )
 def test_images_are_taken_in_every_form(client: httpx.Client, image: str) -> None:

@@ -4,8 +4,8 @@ from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
 from llm_dit.blending import BLEND_MODES, BlendMode
+from llm_dit.decoding.formats import PICTURE_FORMATS
 from llm_dit.exports.formats import EXPORT_NAMES, ExportName
-from llm_dit.images import FORMATS
 from llm_dit.layer import MAX_SCALE, MIN_SCALE
 from llm_dit.pipelines.base import MAX_SEED, PipelineStatus
 from server.engines import DecomposeField, EditField, EngineName
@@ -59,7 +59,7 @@ class LimitsResponse(BaseModel):
     max_body_mb: float
     max_pixels: int
     max_side: int
-    image_formats: list[str] = [name.lower() for name in FORMATS]
+    image_formats: list[str] = [format.name.lower() for format in PICTURE_FORMATS]
     export_formats: tuple[ExportName, ...] = EXPORT_NAMES
     blend_modes: tuple[BlendMode, ...] = BLEND_MODES
     scale: tuple[float, float] = (MIN_SCALE, MAX_SCALE)

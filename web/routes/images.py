@@ -4,6 +4,7 @@ from typing import Any
 
 from fastapi import APIRouter, Request, Response
 
+from llm_dit.decoding.formats import PICTURE_FORMATS
 from llm_dit.images import read_image
 from llm_dit.png import encode_png
 from web.answers import ImageResponse
@@ -15,7 +16,8 @@ from web.state import StateDep
 
 router = APIRouter(prefix="/api/images", tags=["Images"])
 
-UPLOAD_TYPES = ("image/png", "image/jpeg", "image/webp")
+UPLOAD_TYPES = (*(format.media_types[0] for format in PICTURE_FORMATS), "application/octet-stream")
+"""What to name; any `image/…` is taken, since the bytes alone tell what a file is."""
 UPLOAD: dict[str, Any] = {
     "requestBody": {
         "required": True,
@@ -27,8 +29,7 @@ UPLOAD: dict[str, Any] = {
 @router.post("", status_code=201, openapi_extra=UPLOAD, responses=problems(413, 415, 422))
 async def keep_image(request: Request, response: Response, state: StateDep) -> ImageResponse:
     """Keep a picture, upright and as RGBA; its address is taken wherever a request takes an image."""
-    if media_type(request) not in UPLOAD_TYPES:
-        raise UnsupportedMediaTypeError(", ".join(UPLOAD_TYPES))
+    _check_type(request)
     content = await request.body()
 
     def keep() -> ImageResponse:
@@ -39,6 +40,13 @@ async def keep_image(request: Request, response: Response, state: StateDep) -> I
     kept = await state["offload"](keep)
     response.headers["Location"] = kept.image
     return kept
+
+
+def _check_type(request: Request) -> None:
+    """Refuse what a form or a script of a foreign page can send unasked; which picture it is the bytes tell."""
+    named = media_type(request) if "content-type" in request.headers else ""
+    if not named.startswith("image/") and named != "application/octet-stream":
+        raise UnsupportedMediaTypeError(", ".join(UPLOAD_TYPES))
 
 
 @router.get(

@@ -1,0 +1,79 @@
+"""Colors as a browser shows them: 8-bit sRGB with alpha, from any mode and any ICC profile."""
+
+import io
+
+import numpy as np
+from PIL import Image, ImageChops, ImageCms
+
+MAX_PROFILE_BYTES = 8_000_000
+"""Of an ICC profile; those of printing presses have up to 3 MB."""
+_SPACES = {b"GRAY": "L", b"RGB ": "RGB", b"CMYK": "CMYK"}
+_OPAQUE = {"L", "RGB", "CMYK"}
+
+
+def to_srgb(image: Image.Image, profile: bytes | None, key: tuple[int, ...] | None = None) -> Image.Image:
+    """Return a decoded picture of any mode as 8-bit sRGB RGBA, without metadata.
+
+    `profile` is the ICC profile of its colors; one that is damaged, or made for other channels, is ignored, as
+    browsers do. Alpha is never converted. `key` is the gray or the color that is clear, in 8 bits a channel.
+    """
+    colors, alpha = _split(image)
+    if key is not None:
+        alpha = _outside(colors, key)
+    converted = _converted(colors, profile) if profile else None
+    if converted is None:
+        converted = colors.convert("RGB")
+    shown = converted.convert("RGBA")
+    if alpha is not None:
+        shown.putalpha(alpha)
+    shown.info.clear()
+    return shown
+
+
+def _split(image: Image.Image) -> tuple[Image.Image, Image.Image | None]:
+    """Return the colors as L, RGB or CMYK, and alpha where there is any."""
+    if image.mode == "P" or "transparency" in image.info:
+        image = image.convert("RGBA")
+    elif image.mode.startswith("I") or image.mode == "F":
+        image = _from_deep(image)
+    elif image.mode == "1":
+        image = image.convert("L")
+    if image.mode in _OPAQUE:
+        return image, None
+    if image.mode == "LA":
+        return image.getchannel("L"), image.getchannel("A")
+    if image.mode != "RGBA":
+        image = image.convert("RGBA")
+    return image.convert("RGB"), image.getchannel("A")
+
+
+def _from_deep(image: Image.Image) -> Image.Image:
+    """Keep the upper half of 16-bit gray, as browsers do; Pillow's own conversion clips what is above 255 to white."""
+    values = np.asarray(image)
+    if values.dtype.kind == "f":
+        return Image.fromarray((np.nan_to_num(values).clip(0, 1) * 255 + 0.5).astype(np.uint8))
+    return Image.fromarray((values.clip(0, 65535) >> 8).astype(np.uint8))
+
+
+def _outside(colors: Image.Image, key: tuple[int, ...]) -> Image.Image:
+    """Return alpha that is 0 where a picture has the color `key`, and 255 elsewhere."""
+    alpha = Image.new("L", colors.size, 0)
+    for band, value in zip(colors.split(), key, strict=True):
+        alpha = ImageChops.lighter(alpha, band.point([0 if level == value else 255 for level in range(256)]))
+    return alpha
+
+
+def _converted(colors: Image.Image, profile: bytes) -> Image.Image | None:
+    """Return the colors as RGB in sRGB, or None when the profile does not fit or says nothing."""
+    mode = _SPACES.get(profile[16:20])
+    if (
+        mode is None
+        or len(profile) > MAX_PROFILE_BYTES
+        or (mode != colors.mode and (colors.mode, mode) != ("L", "RGB"))
+    ):
+        return None
+    try:
+        source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+        return ImageCms.profileToProfile(colors.convert(mode), source, ImageCms.createProfile("sRGB"), outputMode="RGB")
+    except (ImageCms.PyCMSError, OSError, ValueError):
+        return None
