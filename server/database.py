@@ -12,41 +12,13 @@ from typing import TypeVar
 
 from llm_dit.errors import DiskFullError, LLMDiTError
 from server.errors import SettingsError
+from server.migrations import NewerVersionError, SizeOf, migrate
 from server.store import DISK_FULL
 
 T = TypeVar("T")
 logger = logging.getLogger("llm_dit.server")
 
-SCHEMA = """
-CREATE TABLE IF NOT EXISTS starts (at REAL NOT NULL) STRICT;
-CREATE TABLE IF NOT EXISTS jobs (
-    id TEXT PRIMARY KEY,
-    client TEXT NOT NULL,
-    kind TEXT NOT NULL,
-    input TEXT NOT NULL,
-    fingerprint TEXT NOT NULL,
-    key TEXT,
-    status TEXT NOT NULL,
-    runs INTEGER NOT NULL,
-    created_at REAL NOT NULL,
-    started_at REAL,
-    finished_at REAL,
-    progress TEXT,
-    result TEXT,
-    error TEXT
-) STRICT;
-CREATE TABLE IF NOT EXISTS projects (
-    id TEXT PRIMARY KEY,
-    name TEXT NOT NULL,
-    version INTEGER NOT NULL,
-    document TEXT NOT NULL,
-    thumbnail TEXT,
-    layer_count INTEGER NOT NULL,
-    created_at REAL NOT NULL,
-    updated_at REAL NOT NULL,
-    deleted_at REAL
-) STRICT;
-"""
+NEWER = "{folder}: a newer version of llm-dit has written the database: start that version. Nothing was changed."
 IN_USE = "{folder}: another service keeps its jobs here: stop it, or choose another data_dir."
 
 
@@ -57,15 +29,20 @@ class Database:
     of a process that has died. `starts` counts how often the file was opened before.
     """
 
-    def __init__(self, data_dir: Path) -> None:
-        """Open `data_dir`/studio.db; raises `SettingsError` when that cannot be, or another service has it."""
+    def __init__(self, data_dir: Path, size_of: SizeOf) -> None:
+        """Open `data_dir`/studio.db, in the newest version of its tables.
+
+        Raises `SettingsError` when that cannot be, another service has it, or a newer version has written it.
+        """
         self._thread = ThreadPoolExecutor(1, "database")
         try:
             data_dir.mkdir(parents=True, exist_ok=True)
-            self._connection = _open(data_dir / "studio.db")
+            self._connection = _open(data_dir / "studio.db", size_of)
             self.starts: int = self._connection.execute("SELECT count(*) FROM starts").fetchone()[0]
         except OSError as error:
             raise SettingsError(f"{data_dir}: cannot be written ({error.strerror}): choose another data_dir.") from None
+        except NewerVersionError:
+            raise SettingsError(NEWER.format(folder=data_dir)) from None
         except sqlite3.OperationalError as error:
             if _name_of(error).startswith("SQLITE_BUSY"):
                 raise SettingsError(IN_USE.format(folder=data_dir)) from None
@@ -107,9 +84,9 @@ def _name_of(error: sqlite3.Error) -> str:
     return getattr(error, "sqlite_errorname", "")
 
 
-def _open(file: Path) -> sqlite3.Connection:
+def _open(file: Path, size_of: SizeOf) -> sqlite3.Connection:
     try:
-        return _connect(file)
+        return _connect(file, size_of)
     except sqlite3.DatabaseError as error:
         if _name_of(error) not in {"SQLITE_NOTADB", "SQLITE_CORRUPT"}:
             raise
@@ -119,17 +96,17 @@ def _open(file: Path) -> sqlite3.Connection:
             part = file.with_name(file.name + suffix)
             if part.exists():
                 part.rename(aside.with_name(aside.name + suffix))
-        return _connect(file)
+        return _connect(file, size_of)
 
 
-def _connect(file: Path) -> sqlite3.Connection:
+def _connect(file: Path, size_of: SizeOf) -> sqlite3.Connection:
     connection = sqlite3.connect(file, timeout=0, check_same_thread=False)
     connection.row_factory = sqlite3.Row
     try:
         # In this order: an exclusive lock that is taken before the first use of the log needs no shared memory.
         for pragma in ("locking_mode = EXCLUSIVE", "journal_mode = WAL", "synchronous = FULL"):
             connection.execute(f"PRAGMA {pragma}")
-        connection.executescript(SCHEMA)
+        migrate(connection, size_of)
     except BaseException:
         connection.close()
         raise

@@ -4,6 +4,8 @@ LLMDiTError
 ├── SettingsError              the configuration will not do; for the operator's eyes, it may name files
 ├── NotFoundError              no such job or image
 ├── ProjectChangedError        a save builds on a version that is not the current one any more
+├── QuotaError                 as much is kept as may be: delete something first
+├── DamagedError               what is kept was damaged on the disk
 ├── QueueFullError             too many jobs wait; `retry_after_s` says when to come back
 │   └── PoolFullError          too much waits for a process of the pool
 ├── TaskError                  what a process of the pool was to do cannot be done
@@ -32,6 +34,14 @@ class NotFoundError(LLMDiTError):
 
 class ProjectChangedError(LLMDiTError):
     code = "project_changed"
+
+
+class QuotaError(LLMDiTError):
+    code = "quota_reached"
+
+
+class DamagedError(LLMDiTError):
+    code = "damaged"
 
 
 class QueueFullError(LLMDiTError):

@@ -1,6 +1,7 @@
 """Keeps the store within its limits, and never touches what a job or a project uses."""
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections.abc import Collection
@@ -41,7 +42,9 @@ class Housekeeping:
                 await self.clean_up()
             except Exception:
                 logger.exception("the clean-up failed, and is tried again later")
-            await asyncio.sleep(EVERY_S)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._projects.freed.wait(), EVERY_S)
+            self._projects.freed.clear()
 
     async def clean_up(self) -> None:
         now = time.time()

@@ -15,6 +15,7 @@ from pydantic_core import from_json
 from llm_dit.errors import ImageError, InputError
 from llm_dit.images import ImageLimits, read_image
 from llm_dit.png import encode_png
+from server.errors import NotFoundError
 from server.projects import ADDRESS, MAX_DOCUMENT_BYTES, Project, ProjectDraft, images_in
 from server.store import SHA256, ImageStore, disk_full_told
 
@@ -35,6 +36,7 @@ DAMAGED = (
     ValueError,
 )
 TOO_LARGE = "The project file holds more pictures, or larger ones, than are taken in: export it without old versions."
+NEWER = "A newer version of llm-dit has written this project file: open it with that version."
 NOT_ONE = "This is not a project file: export one from a project, and send it as it is."
 
 
@@ -48,23 +50,27 @@ class FileLimits:
     total_pixels: int
 
 
-def write_project(project: Project, store: ImageStore) -> IO[bytes]:
-    """Return a project as an open temporary file, at its start; closing removes it."""
+def write_project(project: Project, store: ImageStore) -> tuple[IO[bytes], list[str]]:
+    """Return a project as an open temporary file, at its start, and the SHA-256 of pictures that the store has lost.
+
+    Closing the file removes it.
+    """
     file = tempfile.TemporaryFile(dir=store.data_dir)  # noqa: SIM115 - whoever sends it closes it
-    about = {
-        "format": FORMAT,
-        "version": VERSION,
-        "name": project.name,
-        "thumbnail": project.thumbnail,
-        "document": project.document,
-    }
+    missing: list[str] = []
     # PNG does not get smaller.
     with disk_full_told(), zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
-        archive.writestr("project.json", json.dumps(about, ensure_ascii=False))
         for sha256 in project.images:
-            archive.writestr(f"images/{sha256}.png", store.read(sha256))
+            try:
+                archive.writestr(f"images/{sha256}.png", store.read(sha256))
+            except NotFoundError:
+                missing.append(sha256)
+        about = {"format": FORMAT, "version": VERSION, "name": project.name, "thumbnail": project.thumbnail}
+        about |= {"missing": missing} if missing else {}
+        # The document goes from the database into the file as it stands.
+        content = f'{json.dumps(about, ensure_ascii=False)[:-1]}, "document": {project.document}}}'
+        archive.writestr("project.json", content)
     file.seek(0)
-    return file
+    return file, missing
 
 
 def read_project(file: IO[bytes], store: ImageStore, limits: FileLimits) -> ProjectDraft:
@@ -77,12 +83,17 @@ def read_project(file: IO[bytes], store: ImageStore, limits: FileLimits) -> Proj
         with zipfile.ZipFile(file) as archive:
             about = _about(archive)
             document, thumbnail = json.dumps(about["document"], ensure_ascii=False), about.get("thumbnail")
-            kept = _Pictures(archive, store, limits).keep([*images_in(document), *([thumbnail] if thumbnail else [])])
+            lost: list[str] = about.get("missing", [])
+            named = [*images_in(document), *([thumbnail] if thumbnail else [])]
+            kept = _Pictures(archive, store, limits).keep(name for name in named if name not in lost)
     except DAMAGED:
         raise InputError(NOT_ONE, param="file") from None
-    document = ADDRESS.sub(lambda address: f"/api/images/{kept[address[1]]}.png", document)
+    document = ADDRESS.sub(lambda address: f"/api/images/{kept.get(address[1], address[1])}.png", document)
     return ProjectDraft(
-        name=about["name"], document=json.loads(document), thumbnail=kept[thumbnail] if thumbnail else None
+        name=about["name"],
+        document=json.loads(document),
+        thumbnail=kept.get(thumbnail) if thumbnail else None,
+        lost=lost,
     )
 
 
@@ -109,7 +120,12 @@ def _about(archive: zipfile.ZipFile) -> dict[str, Any]:
     name, document, thumbnail = fields.get("name"), fields.get("document"), fields.get("thumbnail")
     well_formed = isinstance(name, str) and 0 < len(name.strip()) <= len(name) <= 200 and isinstance(document, dict)
     picture = thumbnail is None or (isinstance(thumbnail, str) and SHA256.fullmatch(thumbnail) is not None)
-    if fields.get("format") != FORMAT or fields.get("version") != VERSION or not well_formed or not picture:
+    missing = fields.get("missing", [])
+    told = isinstance(missing, list) and all(isinstance(name, str) for name in cast(list[object], missing))
+    version = fields.get("version")
+    if fields.get("format") == FORMAT and isinstance(version, int) and version > VERSION:
+        raise InputError(NEWER, param="file")
+    if fields.get("format") != FORMAT or version != VERSION or not well_formed or not picture or not told:
         raise InputError(NOT_ONE, param="file")
     return fields
 

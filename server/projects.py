@@ -5,40 +5,77 @@ import json
 import re
 import secrets
 import time
-from collections.abc import AsyncIterator, Iterable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import AsyncIterator, Collection, Mapping
+from dataclasses import dataclass
 from sqlite3 import Row
 from typing import Any, cast
 
 from llm_dit.errors import InputError
 from server.database import Database
-from server.errors import NotFoundError, ProjectChangedError
+from server.errors import DamagedError, NotFoundError, ProjectChangedError, QuotaError
+from server.migrations import checksum_of
 from server.store import ImageStore
 
 Document = Mapping[str, Any]
 MAX_DOCUMENT_BYTES = 4_000_000
 ADDRESS = re.compile(r"/api/images/([0-9a-f]{64})\.png")
 
-COLUMNS = "id, name, version, thumbnail, layer_count, created_at, updated_at"
+COLUMNS = "id, name, version, thumbnail, layer_count, created_at, updated_at, deleted_at"
 LIST = f"SELECT {COLUMNS} FROM projects WHERE deleted_at IS NULL ORDER BY updated_at DESC, rowid DESC"
-GET = f"SELECT {COLUMNS}, document FROM projects WHERE id = ? AND deleted_at IS NULL"
-ADD = """INSERT INTO projects (name, thumbnail, layer_count, updated_at, document, version, id, created_at)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?)"""
-SAVE = """UPDATE projects SET name = ?, thumbnail = ?, layer_count = ?, updated_at = ?, document = ?,
-version = version + 1 WHERE id = ? AND version = ? AND deleted_at IS NULL"""
+LIST_DELETED = f"SELECT {COLUMNS} FROM projects WHERE deleted_at IS NOT NULL ORDER BY deleted_at DESC, rowid DESC"
+GET = f"SELECT {COLUMNS}, checksum, document FROM projects WHERE id = :id AND deleted_at IS NULL"
+# What is deleted takes no room from what is not: MAKE_ROOM has it give way.
+HAS_ROOM = """(SELECT count(*) FROM projects WHERE deleted_at IS NULL AND id != :id) < :most
+AND :bytes + (SELECT coalesce(sum(bytes), 0) FROM projects WHERE deleted_at IS NULL AND id != :id) <= :most_bytes"""
+ADD = f"""INSERT INTO projects
+(id, name, version, thumbnail, layer_count, created_at, updated_at, bytes, checksum, document)
+SELECT :id, :name, 1, :thumbnail, :layer_count, :now, :now, :bytes, :checksum, :document WHERE {HAS_ROOM}"""
+SAVE = f"""UPDATE projects SET name = :name, version = version + 1, thumbnail = :thumbnail, layer_count = :layer_count,
+updated_at = :now, bytes = :bytes, checksum = :checksum, document = :document
+WHERE id = :id AND version = :version AND deleted_at IS NULL AND (:bytes <= bytes OR ({HAS_ROOM}))"""
 DELETE = "UPDATE projects SET deleted_at = ? WHERE id = ? AND deleted_at IS NULL"
-RESTORE = "UPDATE projects SET deleted_at = NULL WHERE id = ?"
+RESTORE = """UPDATE projects SET deleted_at = NULL WHERE id = :id AND deleted_at IS NOT NULL
+AND (SELECT count(*) FROM projects WHERE deleted_at IS NULL) < :most
+AND bytes + (SELECT coalesce(sum(bytes), 0) FROM projects WHERE deleted_at IS NULL) <= :most_bytes"""
+MAKE_ROOM = """DELETE FROM projects WHERE deleted_at IS NOT NULL AND id IN (
+    SELECT id FROM (
+        SELECT id, row_number() OVER places AS place, sum(bytes) OVER places AS held FROM projects
+        WINDOW places AS (ORDER BY deleted_at IS NULL DESC, deleted_at DESC, rowid ROWS UNBOUNDED PRECEDING)
+    ) WHERE place > :most OR held > :most_bytes
+)"""
 GONE = "There is no such project: it was never here, or it was deleted."
 CHANGED = "The project was changed elsewhere since you loaded it: load it anew, or keep yours as a copy."
+DAMAGED = "This project was damaged on the server's disk: restore it from a backup, or delete it."
+
+
+@dataclass(frozen=True, kw_only=True)
+class Quota:
+    """How many projects may be kept, and how many bytes their documents and pictures may have together."""
+
+    projects: int
+    bytes: float
+
+    @property
+    def parameters(self) -> dict[str, float]:
+        return {"most": self.projects, "most_bytes": self.bytes}
+
+    def refusal(self) -> QuotaError:
+        return QuotaError(
+            f"The server keeps at most {self.projects} projects of {self.bytes / 1e9:g} GB together: delete some first."
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
 class ProjectDraft:
-    """What a project is to hold; `thumbnail` is the SHA-256 of a picture in the store."""
+    """What a project is to hold; `thumbnail` is the SHA-256 of a picture in the store.
+
+    `lost` are pictures that it may name although they are not there.
+    """
 
     name: str
     document: Document
     thumbnail: str | None = None
+    lost: Collection[str] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,99 +89,171 @@ class ProjectSummary:
     layer_count: int
     created_at: float
     updated_at: float
+    deleted_at: float | None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Project(ProjectSummary):
-    document: Document
+    """A project with its document, which is kept and handed on as the text of a JSON object."""
 
-    @property
-    def draft(self) -> ProjectDraft:
-        return ProjectDraft(name=self.name, document=self.document, thumbnail=self.thumbnail)
+    document: str
 
     @property
     def images(self) -> list[str]:
         """The SHA-256 of every picture that the project uses, each once."""
-        used = images_in(json.dumps(self.document))
-        return list(dict.fromkeys([*used, *([self.thumbnail] if self.thumbnail else [])]))
+        return _images_of(self.document, self.thumbnail)
 
 
 class Projects:
     """The table of projects. A save names the version it builds on, so that no save undoes another unseen."""
 
-    def __init__(self, database: Database, store: ImageStore) -> None:
+    def __init__(self, database: Database, store: ImageStore, quota: Quota) -> None:
         self._database = database
         self._store = store
+        self._quota = quota
+        self.freed = asyncio.Event()
+        """Set when projects are gone for good: their pictures may go too."""
 
-    async def all(self) -> list[ProjectSummary]:
-        """Return the projects, the one that was changed last first."""
-        return [ProjectSummary(**dict(row)) for row in await self._database.rows(LIST)]
+    async def all(self, *, deleted: bool = False) -> list[ProjectSummary]:
+        """Return the projects, the one that was changed last first; or those that can be restored."""
+        rows = await self._database.rows(LIST_DELETED if deleted else LIST)
+        return [ProjectSummary(**dict(row)) for row in rows]
 
     async def get(self, project_id: str) -> Project:
-        """Return a project; raises `NotFoundError`."""
-        rows = await self._database.rows(GET, [project_id])
+        """Return a project; raises `NotFoundError`, and `DamagedError` when its document is not what was kept."""
+        rows = await self._database.rows(GET, {"id": project_id})
         if not rows:
             raise NotFoundError(GONE)
         return await asyncio.to_thread(_project, rows[0])
 
     async def add(self, draft: ProjectDraft) -> Project:
-        """Keep a new project; raises `InputError` when its document will not do."""
-        now, project_id = time.time(), secrets.token_urlsafe(9)
-        values = await asyncio.to_thread(self._values, draft, now)
-        await self._database.change(ADD, [*values, 1, project_id, now])
-        return await self.get(project_id)
+        """Keep a new project; raises `InputError` when its document will not do, `QuotaError` when there is no room."""
+        values = await asyncio.to_thread(self._values, draft)
+        self._require_all({sha256: param for sha256, param in values.missing.items() if sha256 not in draft.lost})
+        return await self._add(values.row)
+
+    async def duplicate(self, project_id: str, name: str) -> Project:
+        """Keep a copy of a project; a picture that it lacks, its copy lacks too."""
+        project = await self.get(project_id)
+        values = await asyncio.to_thread(
+            self._values_of, name, project.thumbnail, project.layer_count, project.document
+        )
+        return await self._add(values.row)
 
     async def save(self, project_id: str, draft: ProjectDraft, version: int) -> Project:
-        """Put a draft in place of `version`; raises `ProjectChangedError` when that is not the current one any more."""
-        values = await asyncio.to_thread(self._values, draft, time.time())
-        if not await self._database.change(SAVE, [*values, project_id, version]):
-            await self.get(project_id)
-            raise ProjectChangedError(CHANGED)
+        """Put a draft in place of `version`; raises `ProjectChangedError` when that is not the current one any more.
+
+        A picture that the project named before may have been lost: that is no reason to refuse what is left.
+        """
+        values = await asyncio.to_thread(self._values, draft)
+        if values.missing:
+            known = await self._images(project_id)
+            self._require_all({sha256: param for sha256, param in values.missing.items() if sha256 not in known})
+        named = {**values.row, **self._quota.parameters, "id": project_id, "version": version}
+        if not await self._database.change(SAVE, named):
+            current = await self.get(project_id)
+            raise self._quota.refusal() if current.version == version else ProjectChangedError(CHANGED)
+        await self._make_room()
         return await self.get(project_id)
 
     async def delete(self, project_id: str) -> None:
-        """Take a project out of the list; it can be restored until the clean-up of old things."""
+        """Take a project out of the list; it can be restored until the clean-up, or until others need its room."""
         if not await self._database.change(DELETE, [time.time(), project_id]):
             raise NotFoundError(GONE)
+        await self._make_room()
+
+    async def delete_for_good(self, project_id: str) -> None:
+        """Remove a project, be it deleted already or not; its pictures go with the next clean-up."""
+        images = await self._images(project_id)
+        if not await self._database.change("DELETE FROM projects WHERE id = ?", [project_id]):
+            raise NotFoundError(GONE)
+        await asyncio.to_thread(self._store.release, images)
+        self.freed.set()
 
     async def restore(self, project_id: str) -> Project:
-        await self._database.change(RESTORE, [project_id])
+        """Bring a deleted project back; one that is there stays as it is. Raises `QuotaError`."""
+        if not await self._database.change(RESTORE, {**self._quota.parameters, "id": project_id}):
+            rows = await self._database.rows("SELECT deleted_at FROM projects WHERE id = ?", [project_id])
+            if rows and rows[0]["deleted_at"] is not None:
+                raise self._quota.refusal()
         return await self.get(project_id)
 
     async def images(self) -> AsyncIterator[list[str]]:
         """Yield the SHA-256 of the pictures of each project, deleted ones too."""
         for row in await self._database.rows("SELECT id FROM projects"):
-            for content in await self._database.rows("SELECT document, thumbnail FROM projects WHERE id = ?", [row[0]]):
-                yield [*await asyncio.to_thread(images_in, content[0]), content[1] or ""]
-
-    async def duplicate(self, project_id: str, name: str) -> Project:
-        project = await self.get(project_id)
-        return await self.add(replace(project.draft, name=name))
+            yield await self._images(row["id"])
 
     async def purge(self, deleted_before: float) -> None:
         """Remove for good what was deleted before a time, in seconds since 1970."""
         await self._database.change("DELETE FROM projects WHERE deleted_at < ?", [deleted_before])
 
-    def _values(self, draft: ProjectDraft, now: float) -> list[object]:
-        content = json.dumps(draft.document, ensure_ascii=False)
-        if len(content.encode()) > MAX_DOCUMENT_BYTES:
+    async def _add(self, row: Mapping[str, object]) -> Project:
+        project_id = secrets.token_urlsafe(9)
+        if not await self._database.change(ADD, {**row, **self._quota.parameters, "id": project_id}):
+            raise self._quota.refusal()
+        await self._make_room()
+        return await self.get(project_id)
+
+    async def _make_room(self) -> None:
+        if await self._database.change(MAKE_ROOM, self._quota.parameters):
+            self.freed.set()
+
+    async def _images(self, project_id: str) -> list[str]:
+        rows = await self._database.rows("SELECT document, thumbnail FROM projects WHERE id = ?", [project_id])
+        return await asyncio.to_thread(_images_of, *rows[0]) if rows else []
+
+    def _values(self, draft: ProjectDraft) -> "_Values":
+        document = json.dumps(draft.document, ensure_ascii=False)
+        return self._values_of(draft.name, draft.thumbnail, _layer_count(draft.document), document)
+
+    def _values_of(self, name: str, thumbnail: str | None, layer_count: int, document: str) -> "_Values":
+        if len(document.encode()) > MAX_DOCUMENT_BYTES:
             most = f"{MAX_DOCUMENT_BYTES / 1e6:.0f} MB"
             raise InputError(f"The project's document is larger than {most}: delete old versions.", param="document")
-        self._require(images_in(content), "document")
-        self._require([draft.thumbnail] if draft.thumbnail else [], "thumbnail")
-        return [draft.name, draft.thumbnail, _layer_count(draft.document), now, content]
+        used = dict.fromkeys(images_in(document), "document")
+        used |= {thumbnail: "thumbnail"} if thumbnail else {}
+        # All are used, also after one that is not here: the clean-up must not take them meanwhile.
+        missing = {sha256: param for sha256, param in used.items() if not self._store.use(sha256)}
+        row = {
+            "name": name,
+            "thumbnail": thumbnail,
+            "layer_count": layer_count,
+            "now": time.time(),
+            "bytes": size_of_project(document, self._store),
+            "checksum": checksum_of(document),
+            "document": document,
+        }
+        return _Values(row=row, missing=missing)
 
-    def _require(self, images: Iterable[str], param: str) -> None:
-        if not all(self._store.use(sha256) for sha256 in images):
+    @staticmethod
+    def _require_all(missing: Mapping[str, str]) -> None:
+        for param in missing.values():
             raise InputError(
                 f"The {param} names a picture that this server does not hold: upload it with POST /api/images first.",
                 param=param,
             )
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Values:
+    """What a row is to hold, and which of its pictures are not here, each with the field that names it."""
+
+    row: Mapping[str, object]
+    missing: Mapping[str, str]
+
+
+def size_of_project(document: str, store: ImageStore) -> int:
+    """Return how many bytes a project takes: its document's, and those of its pictures that are here."""
+    return len(document.encode()) + sum(map(store.size, images_in(document)))
+
+
 def images_in(document: str) -> list[str]:
     """Return the SHA-256 of every picture that the text of a document names, each once."""
     return list(dict.fromkeys(ADDRESS.findall(document)))
+
+
+def _images_of(document: str, thumbnail: str | None) -> list[str]:
+    return list(dict.fromkeys([*images_in(document), *([thumbnail] if thumbnail else [])]))
 
 
 def _layer_count(document: Document) -> int:
@@ -154,5 +263,6 @@ def _layer_count(document: Document) -> int:
 
 def _project(row: Row) -> Project:
     fields: dict[str, Any] = dict(row)
-    fields["document"] = json.loads(fields["document"])
+    if fields.pop("checksum") != checksum_of(fields["document"]):
+        raise DamagedError(DAMAGED)
     return Project(**fields)

@@ -15,7 +15,7 @@ from server.housekeeping import Housekeeping
 from server.memory import memory_of
 from server.metrics import Metrics, Readings
 from server.pool import Pool, open_pool
-from server.projects import Projects
+from server.projects import Projects, Quota, size_of_project
 from server.queue import JobQueue
 from server.records import JobRecords
 from server.settings import Settings
@@ -45,16 +45,17 @@ async def open_service(settings: Settings, engine: Engine) -> AsyncGenerator[Ser
     Raises `SettingsError` when the data folder cannot be used.
     """
     server = settings.server
+    store = ImageStore(server.data_dir)
     try:
-        database = Database(server.data_dir)
+        database = Database(server.data_dir, lambda document: size_of_project(document, store))
     except SettingsError as error:
         logger.error("the service cannot start: %s", error.message)  # the web server's own words bury it
         raise
     metrics = Metrics(lambda: _readings(engine, host, jobs, housekeeping))
     host = PipelineHost(lambda: _new_worker(settings, engine), _patience(settings, engine), metrics)
     jobs = JobQueue(host, JobRecords(database), metrics, server, engine.name)
-    store = ImageStore(server.data_dir)
-    projects = Projects(database, store)
+    quota = Quota(projects=server.max_projects, bytes=server.max_projects_gb * 1e9)
+    projects = Projects(database, store, quota)
     housekeeping = Housekeeping(database, jobs.roster, projects, store, server)
     await jobs.restore()
     cleaning = asyncio.create_task(housekeeping.keep_on())

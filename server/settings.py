@@ -113,6 +113,10 @@ class ServerSettings(BaseModel, extra="forbid", frozen=True):
     max_age_days: Annotated[float, Field(gt=0)] = 30.0
     """Days after which finished jobs, and pictures that nothing uses, are removed."""
     max_body_mb: Annotated[float, Field(gt=0)] = 32.0
+    max_projects: Annotated[int, Field(ge=1)] = 1000
+    """Projects that are kept; deleted ones give way."""
+    max_projects_gb: Annotated[float, Field(gt=0)] = 50.0
+    """What all projects may have together, each with its pictures; deleted ones give way."""
     max_project_mb: Annotated[float, Field(gt=0)] = 1024.0
     """The largest project file, and what its pictures may have together."""
     max_pixels: Annotated[int, Field(ge=1)] = 16_777_216

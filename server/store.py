@@ -7,7 +7,7 @@ import os
 import re
 import tempfile
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -57,6 +57,19 @@ class ImageStore:
         except FileNotFoundError:
             return False
         return True
+
+    def size(self, sha256: str) -> int:
+        """Return how many bytes a picture has; one that is not here has none."""
+        try:
+            return self._path(sha256).stat().st_size
+        except OSError:
+            return 0
+
+    def release(self, images: Iterable[str]) -> None:
+        """Have the next clean-up remove pictures that nothing uses, however new they are."""
+        for sha256 in images:
+            with contextlib.suppress(OSError):
+                os.utime(self._path(sha256), (0, 0))
 
     def read(self, sha256: str) -> bytes:
         """Return the bytes of a PNG file; raises `NotFoundError`."""

@@ -15,11 +15,13 @@ from starlette.responses import Response
 
 from llm_dit.errors import EditOnlyError, EngineError, InputError, LLMDiTError, NonFiniteOutputError
 from server.errors import (
+    DamagedError,
     JobCanceledError,
     NotFoundError,
     PipelineError,
     ProjectChangedError,
     QueueFullError,
+    QuotaError,
     StoppingError,
     TaskError,
     TaskLostError,
@@ -33,6 +35,8 @@ STATUS: Mapping[type[LLMDiTError], int] = {
     EngineError: 503,
     EditOnlyError: 409,
     NotFoundError: 404,
+    QuotaError: 409,
+    DamagedError: 503,
     QueueFullError: 503,
     StoppingError: 503,
     TaskError: 422,

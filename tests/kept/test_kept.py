@@ -2,12 +2,10 @@
 
 import io
 import shutil
-import sqlite3
 import subprocess
 import sys
 import zipfile
 from collections.abc import Iterator
-from contextlib import closing
 from pathlib import Path
 
 import httpx
@@ -88,10 +86,10 @@ def test_what_the_page_asked_for_is_told_by_its_jobs(client: httpx.Client) -> No
     assert (job["status"], job["error"]["message"]) == ("failed", failed["reason"])
 
 
-def test_a_deleted_project_comes_back(kept: Path, client: httpx.Client) -> None:
-    with closing(sqlite3.connect(kept / "studio/studio.db")) as database:
-        ((deleted,),) = database.execute("SELECT id FROM projects WHERE name = ?", [DELETED]).fetchall()
-    address = f"{PROJECTS}/{deleted}"
+def test_a_deleted_project_comes_back(client: httpx.Client) -> None:
+    listed = client.get(PROJECTS, params={"deleted": "true"}).json()["projects"]
+    (deleted,) = [each for each in listed if each["name"] == DELETED]
+    address = f"{PROJECTS}/{deleted['id']}"
     assert client.post(f"{address}/restore").raise_for_status().json()["name"] == DELETED
     client.delete(address).raise_for_status()
 

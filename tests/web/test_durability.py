@@ -1,7 +1,9 @@
 """What was accepted is kept, whatever end the service comes to."""
 
+import contextlib
 import os
 import signal
+import sqlite3
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -82,6 +84,22 @@ def test_a_damaged_database_is_put_aside(tmp_path: Path) -> None:
         assert client.post(DECOMPOSE, json=fields()).status_code == 200
     (aside,) = (tmp_path / "data").glob("studio.damaged-*")
     assert aside.read_bytes().startswith(b"not a database")
+
+
+def test_a_database_of_a_newer_version_is_left_alone(tmp_path: Path) -> None:
+    with serve(tmp_path, app="tests.app:app"):
+        pass
+    file = tmp_path / "data/studio.db"
+    with contextlib.closing(sqlite3.connect(file)) as database:
+        database.execute("PRAGMA user_version = 1000")
+    before = file.read_bytes()
+    with (
+        pytest.raises(pytest.fail.Exception, match="a newer version of llm-dit has written the database"),
+        serve(tmp_path, app="tests.app:app"),
+    ):
+        pass
+    assert file.read_bytes() == before
+    assert sorted(path.name for path in (tmp_path / "data").glob("studio*")) == ["studio.db"]
 
 
 def test_what_nothing_uses_is_removed_when_it_is_old(tmp_path: Path) -> None:

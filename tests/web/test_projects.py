@@ -16,7 +16,7 @@ from llm_dit.errors import InputError
 from llm_dit.images import ImageLimits
 from server.project_files import FileLimits, read_project
 from server.store import ImageStore
-from tests.conftest import Service
+from tests.conftest import Service, wait_until
 from tests.pictures import disc, png, square
 from tests.web.corpus import assert_problem
 
@@ -82,6 +82,30 @@ def test_a_deleted_project_comes_back(client: httpx.Client) -> None:
     assert client.post(f"{path(project)}/restore").json() == project
     assert client.get(path(project)).json() == project
     assert_problem(client.post(f"{PROJECTS}/none/restore"), 404)
+
+
+def listed(client: httpx.Client, **how: str) -> list[str]:
+    return [each["id"] for each in client.get(PROJECTS, params=how).json()["projects"]]
+
+
+def test_deleted_projects_are_listed_until_they_are_gone_for_good(client: httpx.Client) -> None:
+    first, second = add(client), add(client)
+    assert first["deleted_at"] is None
+    for project in (first, second):
+        client.delete(path(project))
+    newest = client.get(PROJECTS, params={"deleted": "true"}).json()["projects"][0]
+    assert newest["id"] == second["id"]
+    assert abs(newest["deleted_at"] - time.time()) < 60
+    assert listed(client, deleted="true")[:2] == [second["id"], first["id"]]
+    assert client.post(f"{path(first)}/restore").json() == first
+    assert first["id"] not in listed(client, deleted="true")
+
+    for project in (first, second):  # one that is there, and one that is deleted
+        assert client.delete(path(project), params={"for_good": "true"}).status_code == 204
+        assert_problem(client.post(f"{path(project)}/restore"), 404)
+        assert_problem(client.delete(path(project), params={"for_good": "true"}), 404)
+    assert not {first["id"], second["id"]} & {*listed(client), *listed(client, deleted="true")}
+    assert_problem(client.get(PROJECTS, params={"deleted": "perhaps"}), 422)
 
 
 def test_a_copy_is_another_project(client: httpx.Client, image: str) -> None:
@@ -219,3 +243,75 @@ def test_an_empty_project_is_exported_by_a_fresh_server(start_service: Callable[
             f"{PROJECTS}/import", content=answer.content, headers={"Content-Type": "application/zip"}
         )
         assert imported.json()["document"] == document()
+
+
+def stored(service: Service, image: str) -> Path:
+    """Return the file that holds a picture."""
+    name = image.rpartition("/")[2]
+    return service.folder / "data/images" / name[:2] / name
+
+
+def test_what_is_deleted_for_good_takes_its_pictures_along(start_service: Callable[..., Service]) -> None:
+    service = start_service(app="tests.app:app")
+    with httpx.Client(base_url=service.url) as client:
+        shared, own = upload(client, PNG), upload(client, png(square()))
+        add(client, "Keeps", shared)
+        gone = add(client, "Goes", shared, own)
+        client.delete(path(gone), params={"for_good": "true"})
+        wait_until(lambda: not stored(service, own).exists(), what="the clean-up")
+        assert client.get(own).status_code == 404
+        assert client.get(shared).status_code == 200
+
+
+def test_a_quota_refuses_new_projects_and_deleted_ones_give_way(start_service: Callable[..., Service]) -> None:
+    service = start_service(app="tests.app:app", environment={"LLM_DIT_SERVER__MAX_PROJECTS": "2"})
+    with httpx.Client(base_url=service.url) as client:
+        first, second = add(client, "First"), add(client, "Second")
+        third = {"name": "Third", "document": {}}
+        refused = client.post(PROJECTS, json=third)
+        assert "at most 2 projects" in assert_problem(refused, 409, "quota_reached")["message"]
+        assert_problem(client.post(f"{path(first)}/duplicate", json={"name": "Third"}), 409, "quota_reached")
+        saved = client.put(path(second), json={"name": "Larger", "document": {"text": "x" * 1000}, "version": 1})
+        assert saved.status_code == 200, "a save is no new project"
+        client.delete(path(first))
+        assert client.post(f"{path(first)}/restore").status_code == 200
+        client.delete(path(first))
+        assert client.post(PROJECTS, json=third).status_code == 201
+        assert listed(client, deleted="true") == [], "it gave way"
+
+
+def test_a_quota_of_bytes_counts_pictures_and_lets_people_shrink(start_service: Callable[..., Service]) -> None:
+    service = start_service(app="tests.app:app", environment={"LLM_DIT_SERVER__MAX_PROJECTS_GB": "0.00001"})
+    with httpx.Client(base_url=service.url) as client:
+        large = upload(client, png(Image.effect_noise((100, 100), 90).convert("RGBA")))
+        assert len(client.get(large).content) > 10_000
+        assert_problem(client.post(PROJECTS, json={"name": "x", "document": document(large)}), 409, "quota_reached")
+        project = client.post(PROJECTS, json={"name": "x", "document": {"text": "x" * 9000}}).json()
+        refused = client.put(path(project), json={"name": "x", "document": {"text": "x" * 11_000}, "version": 1})
+        assert_problem(refused, 409, "quota_reached")
+        shrunk = client.put(path(project), json={"name": "x", "document": {"text": "x"}, "version": 1})
+        assert shrunk.json()["version"] == 2
+
+
+def test_a_project_lives_on_without_a_picture_that_was_lost(start_service: Callable[..., Service]) -> None:
+    service = start_service(app="tests.app:app")
+    with httpx.Client(base_url=service.url) as client:
+        kept, lost = upload(client, PNG), upload(client, png(square()))
+        fields = {"name": "Poster", "document": document(kept, lost), "thumbnail": lost}
+        project = client.post(PROJECTS, json=fields).json()
+        stored(service, lost).unlink()
+
+        saved = client.put(path(project), json={**fields, "name": "Saved", "version": 1})
+        assert (saved.status_code, saved.json()["document"]) == (200, fields["document"])
+        assert client.post(f"{path(project)}/duplicate", json={"name": "Copy"}).status_code == 201
+        other = document(kept, f"/api/images/{'0' * 64}.png")
+        assert_problem(client.put(path(project), json={"name": "x", "document": other, "version": 2}), 422)
+
+        file = client.get(f"{path(project)}/file")
+        assert (file.status_code, file.headers["x-missing-images"]) == (200, "1")
+        with zipfile.ZipFile(io.BytesIO(file.content)) as archive:
+            assert json.loads(archive.read("project.json"))["missing"] == [stored(service, lost).stem]
+        imported = client.post(f"{PROJECTS}/import", content=file.content, headers={"Content-Type": "application/zip"})
+        assert (imported.status_code, imported.json()["document"]) == (201, fields["document"])
+        assert upload(client, png(square())) == lost
+        assert client.get(f"{path(project)}/file").headers["x-missing-images"] == "0"

@@ -1,10 +1,11 @@
 """`/api/projects`: pictures with their layers and versions, kept by the server for everybody who is let in."""
 
+import json
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from typing import IO, Annotated, Any
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, Field, JsonValue
 from starlette.responses import StreamingResponse
 
@@ -76,6 +77,7 @@ class SummaryResponse(BaseModel):
     layer_count: int
     created_at: float = Field(description="Seconds since 1970.")
     updated_at: float = Field(description="Seconds since 1970.")
+    deleted_at: float | None = Field(description="Seconds since 1970; null for a project that is not deleted.")
 
 
 class ProjectResponse(SummaryResponse):
@@ -87,19 +89,23 @@ class ProjectsResponse(BaseModel):
 
 
 @router.get("")
-async def list_projects(state: StateDep) -> ProjectsResponse:
-    """Return all projects, without what is in them."""
-    return ProjectsResponse(projects=[SummaryResponse(**_summary(each)) for each in await state["projects"].all()])
+async def list_projects(
+    state: StateDep,
+    deleted: Annotated[bool, Query(description="List those that were deleted and can be restored instead.")] = False,
+) -> ProjectsResponse:
+    """Return all projects, without what is in them, the one that was changed (or deleted) last first."""
+    projects = await state["projects"].all(deleted=deleted)
+    return ProjectsResponse(projects=[SummaryResponse(**_summary(each)) for each in projects])
 
 
-@router.post("", status_code=201, responses=REFUSALS)
-async def add_project(body: NewProject, response: Response, state: StateDep) -> ProjectResponse:
+@router.post("", response_model=ProjectResponse, status_code=201, responses=REFUSALS)
+async def add_project(body: NewProject, state: StateDep) -> Response:
     """Keep a new project."""
-    return _created(await state["projects"].add(body.to_draft()), response)
+    return _created(await state["projects"].add(body.to_draft()))
 
 
-@router.post("/import", status_code=201, openapi_extra=UPLOAD, responses=REFUSALS)
-async def import_project(request: Request, response: Response, state: StateDep) -> ProjectResponse:
+@router.post("/import", response_model=ProjectResponse, status_code=201, openapi_extra=UPLOAD, responses=REFUSALS)
+async def import_project(request: Request, state: StateDep) -> Response:
     """Keep the project of a project file as a new one."""
     if media_type(request) != FILE_TYPE:
         raise UnsupportedMediaTypeError(FILE_TYPE)
@@ -108,45 +114,53 @@ async def import_project(request: Request, response: Response, state: StateDep) 
         draft = await state["offload"](
             lambda: read_project(file, state["store"], _file_limits(state["settings"].server))
         )
-    return _created(await state["projects"].add(draft), response)
+    return _created(await state["projects"].add(draft))
 
 
-@router.get("/{project_id}", responses=GONE)
-async def show_project(project_id: str, state: StateDep) -> ProjectResponse:
+@router.get("/{project_id}", response_model=ProjectResponse, responses=GONE)
+async def show_project(project_id: str, state: StateDep) -> Response:
     """Return a project with all that is in it."""
     return _response(await state["projects"].get(project_id))
 
 
-@router.put("/{project_id}", responses=REFUSALS)
-async def save_project(project_id: str, body: SavedProject, state: StateDep) -> ProjectResponse:
+@router.put("/{project_id}", response_model=ProjectResponse, responses=REFUSALS)
+async def save_project(project_id: str, body: SavedProject, state: StateDep) -> Response:
     """Put a project in place of the version that it builds on; 409 `project_changed` when somebody else was faster."""
     return _response(await state["projects"].save(project_id, body.to_draft(), body.version))
 
 
 @router.delete("/{project_id}", status_code=204, responses=GONE)
-async def delete_project(project_id: str, state: StateDep) -> None:
-    """Take a project out of the list; it can be restored for as long as old things are kept."""
-    await state["projects"].delete(project_id)
+async def delete_project(
+    project_id: str,
+    state: StateDep,
+    for_good: Annotated[bool, Query(description="Remove it, deleted before or not; nothing brings it back.")] = False,
+) -> None:
+    """Take a project out of the list; it can be restored for as long as old things are kept, or remove it for good."""
+    await (state["projects"].delete_for_good if for_good else state["projects"].delete)(project_id)
 
 
-@router.post("/{project_id}/restore", responses=GONE)
-async def restore_project(project_id: str, state: StateDep) -> ProjectResponse:
+@router.post("/{project_id}/restore", response_model=ProjectResponse, responses=GONE)
+async def restore_project(project_id: str, state: StateDep) -> Response:
     """Bring a deleted project back."""
     return _response(await state["projects"].restore(project_id))
 
 
-@router.post("/{project_id}/duplicate", status_code=201, responses=REFUSALS)
-async def duplicate_project(project_id: str, body: Copy, response: Response, state: StateDep) -> ProjectResponse:
+@router.post("/{project_id}/duplicate", response_model=ProjectResponse, status_code=201, responses=REFUSALS)
+async def duplicate_project(project_id: str, body: Copy, state: StateDep) -> Response:
     """Keep a copy of a project under another name."""
-    return _created(await state["projects"].duplicate(project_id, body.name), response)
+    return _created(await state["projects"].duplicate(project_id, body.name))
 
 
 @router.get("/{project_id}/file", response_class=Response, responses={**FILE, **GONE})
 async def export_project(project_id: str, state: StateDep) -> Response:
-    """Return a project with its pictures as one file, for another server or for later."""
+    """Return a project with its pictures as one file, for another server or for later.
+
+    Pictures that the server has lost are left out: `X-Missing-Images` counts them, `missing` in the file's project.json
+    names them.
+    """
     project = await state["projects"].get(project_id)
-    file = await state["offload"](lambda: write_project(project, state["store"]))
-    headers = saved_as(file_stem(project.name, "project"), ".llm-dit.zip")
+    file, missing = await state["offload"](lambda: write_project(project, state["store"]))
+    headers = {**saved_as(file_stem(project.name, "project"), ".llm-dit.zip"), "X-Missing-Images": str(len(missing))}
     return StreamingResponse(_sent(file, state), headers=headers, media_type=FILE_TYPE)
 
 
@@ -177,13 +191,15 @@ def _file_limits(settings: ServerSettings) -> FileLimits:
     )
 
 
-def _created(project: Project, response: Response) -> ProjectResponse:
-    response.headers["Location"] = f"/api/projects/{project.id}"
-    return _response(project)
+def _created(project: Project) -> Response:
+    return _response(project, 201, {"Location": f"/api/projects/{project.id}"})
 
 
-def _response(project: Project) -> ProjectResponse:
-    return ProjectResponse(**_summary(project), document=dict(project.document))
+def _response(project: Project, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+    """Return a `ProjectResponse`, whose document goes from the database to the client as it stands."""
+    about = json.dumps(_summary(project), ensure_ascii=False)
+    content = f'{about[:-1]},"document":{project.document}}}'
+    return Response(content, status, headers, media_type="application/json")
 
 
 def _summary(project: ProjectSummary) -> dict[str, Any]:
@@ -195,4 +211,5 @@ def _summary(project: ProjectSummary) -> dict[str, Any]:
         "layer_count": project.layer_count,
         "created_at": round(project.created_at, 3),
         "updated_at": round(project.updated_at, 3),
+        "deleted_at": None if project.deleted_at is None else round(project.deleted_at, 3),
     }
