@@ -212,6 +212,7 @@ declare namespace Wire {
     layer_count: number;
     created_at: number;
     updated_at: number;
+    deleted_at: number | null;
     document: Record<string, any>;
   }
 
@@ -263,5 +264,6 @@ declare namespace Wire {
     layer_count: number;
     created_at: number;
     updated_at: number;
+    deleted_at: number | null;
   }
 }
