@@ -53,7 +53,6 @@ BEYOND = [
     "make it very",
     "opacity 300%",
     "make it rgb(300, 0, 0)",
-    "把它变成蓝色",
     "rends-le bleu",
     "flip it slightly",
     "make it less vintage",
@@ -260,6 +259,46 @@ def test_a_part_of_the_picture_is_refused(instruction: str) -> None:
 def test_two_things_at_once_are_refused() -> None:
     with pytest.raises(InstructionError, match="several things"):
         parse_instruction("paint the roof red and the walls white")
+
+
+@pytest.mark.parametrize(
+    ("slipped", "meant"),
+    [
+        ("make it bleu", "make it blue"),
+        ("chnage the colour to gren", "change the colour to green"),
+        ("Mkae it brihgter", "make it brighter"),
+        ("blur it slighty plz", "blur it slightly"),
+        ("pls make it more vibrent thx", "make it more vibrant"),
+        ("remove the backgroud", "remove the background"),
+        ("tint it purpel and incrase the contrast", "tint it purple and increase the contrast"),
+        ("flip it horizontaly", "flip it horizontally"),
+        ("ｍａｋｅ　ｉｔ　ｂｌｕｅ。", "make it blue"),
+    ],
+)
+def test_slips_of_the_keyboard_are_read_as_what_was_meant(slipped: str, meant: str) -> None:
+    assert parse_instruction(slipped) == parse_instruction(meant)
+
+
+@pytest.mark.parametrize(
+    "instruction", ["make it bold", "shape it", "make it read", "add a hat", "move it", "turn it wide"]
+)
+def test_a_word_of_its_own_is_no_slip(instruction: str) -> None:
+    with pytest.raises(InstructionError, match="does not understand"):
+        parse_instruction(instruction)
+
+
+@pytest.mark.parametrize(
+    ("instruction", "says"),
+    [
+        ("把颜色改成蓝色", "请改用英文"),
+        ("make it 蓝色", "请改用英文"),
+        ("сделай синим", "reads English only"),
+        ("青くして", "英文"),
+    ],
+)
+def test_another_script_is_answered_in_words_for_its_reader(instruction: str, says: str) -> None:
+    with pytest.raises(InstructionError, match=says):
+        parse_instruction(instruction)
 
 
 @pytest.mark.parametrize("instruction", ["", "   ", "please", " , . "])

@@ -188,6 +188,16 @@ def test_an_empty_instruction_is_refused(shared_pipe: QwenImageDiffusersPipeline
         shared_pipe.edit_layer(picture, "  ")
 
 
+@pytest.mark.parametrize("param", ["instruction", "negative_prompt"])
+def test_a_text_longer_than_the_model_has_positions_for_is_refused(
+    shared_pipe: QwenImageDiffusersPipeline, picture: Image.Image, param: str
+) -> None:
+    """The tiny tokenizer makes a token of each byte, as the real one nearly does of emoji."""
+    with pytest.raises(InputError, match="shorten it") as raised:
+        shared_pipe.edit_layer(picture, **{"instruction": "make it blue", param: "make it blue " * 300})
+    assert raised.value.param == param
+
+
 def test_the_first_edit_loads_the_model_and_keeps_size_and_alpha(checkpoints: Path, picture: Image.Image) -> None:
     pipe = QwenImageDiffusersPipeline.from_pretrained(checkpoints / "layered", checkpoints / "edit", device="cpu")
     assert not pipe.has_edit_model

@@ -136,6 +136,9 @@ COLOUR_PATTERN = (
 PLAIN_COLOURS = "red|yellow|green|blue|purple|violet|pink|brown|black|white|gr[ae]y|cyan|magenta|teal|turquoise|beige"
 
 
+COLOUR_WORDS = frozenset([*_NAMES, *_PREFIXES, *_MODIFIERS])
+
+
 def parse_colour(text: str) -> Colour | None:
     """Return the sRGB colour (0–255 each) that a lower-case text names, or None."""
     joined = re.sub(r"[ -]", "", text)

@@ -4,6 +4,8 @@ A sentence is split at its joints ("and", ",", "then", …) into the longest cla
 `vocabulary.py` holds the words, `phrases.py` the English around them, `rules.py` turns both into patterns.
 """
 
+import contextlib
+import re
 from dataclasses import dataclass, replace
 from functools import cache
 
@@ -13,9 +15,16 @@ from llm_dit.classical.operations import Operation
 from llm_dit.classical.phrases import NAMED_PART, Strength, normalise, split, strip_courtesy, take_strength
 from llm_dit.classical.reference import TOPICS
 from llm_dit.classical.rules import Match, Rule, row_rules
+from llm_dit.classical.spelling import correct
 from llm_dit.classical.vocabulary import SCALES
 from llm_dit.errors import InstructionError
 
+_HAN = re.compile(r"[\u3400-\u9fff\uf900-\ufaff]")
+_NOT_LATIN = re.compile(r"[^\W\d_\u0000-\u024f\u1e00-\u1eff]")
+ENGLISH_ONLY = "The classical engine reads English only: say it in English, or use the Qwen-Image engine."
+ENGLISH_ONLY_IN_CHINESE = (
+    "内置引擎只能读懂英文（English）指令：请改用英文，例如“Make it blue”；要用中文，请使用 Qwen-Image 引擎。"
+)
 MAX_LENGTH = 1000
 MAX_OPERATIONS = 12
 # "Replace red with blue" and "tint it with blue" have a joint inside.
@@ -43,7 +52,7 @@ def parse_instruction(instruction: str) -> list[Operation]:
     """
     if len(instruction) > MAX_LENGTH:
         raise InstructionError(f"The instruction is too long: use at most {MAX_LENGTH} characters.")
-    clauses = _clauses(normalise(instruction))
+    clauses = _understood(instruction)
     if not clauses:
         raise InstructionError(f"Say what to change, for example “Make it blue and slightly darker”. {_CAN_DO}")
     if len(clauses) > MAX_OPERATIONS:
@@ -61,6 +70,19 @@ def parse_instruction(instruction: str) -> list[Operation]:
 def _rules() -> tuple[Rule, ...]:
     """Return all rules; compiling their patterns takes a third of a second, so the first instruction waits for it."""
     return (*colour_rules(), *measure_rules(), *row_rules())
+
+
+def _understood(instruction: str) -> list[_Clause]:
+    """Return the clauses of an instruction as it is written, or else with its slips of the keyboard mended."""
+    text = normalise(instruction)
+    try:
+        return _clauses(text)
+    except InstructionError:
+        if _NOT_LATIN.search(text):
+            raise InstructionError(ENGLISH_ONLY_IN_CHINESE if _HAN.search(text) else ENGLISH_ONLY) from None
+        with contextlib.suppress(InstructionError):
+            return _clauses(correct(text))
+        raise
 
 
 def _clauses(text: str) -> list[_Clause]:

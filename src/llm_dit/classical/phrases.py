@@ -4,6 +4,7 @@ Everything is matched on lower-case text with single spaces.
 """
 
 import re
+import unicodedata
 from dataclasses import dataclass
 
 from llm_dit.classical.colours import PLAIN_COLOURS
@@ -21,6 +22,7 @@ _STRENGTHS = {
     r"|intensely": 1.8,
     r"quite|rather|fairly|noticeably|clearly|moderately": 1.3,
 }
+STRENGTH_PATTERNS = tuple(_STRENGTHS)
 _FACTORS = {
     r"twice as|twice|two times as|two times": 2.0,
     r"half as": 0.5,
@@ -91,11 +93,11 @@ def is_general(name: str) -> bool:
 
 
 _BEFORE = re.compile(
-    r"(?:(?:please|kindly|just|now|then|also|and|so|ok|okay|hey|hi|hello|maybe|simply|finally|first|next|plus|to"
+    r"^(?:(?:please|pls|plz|kindly|just|now|then|also|and|so|ok|okay|hey|hi|hello|maybe|simply|finally|first|next|plus|to"
     r"|(?:can|could|would|will) you|i (?:want|need) you to|i(?:'d| would) like you to|let's|let us|try to|go ahead and"
     r"|after that|afterwards|only then)(?: |$))+"
 )
-_AFTER = re.compile(r"(?:(?:^| )(?:please|thanks|thank you|now|too|as well|for me|overall|everywhere))+$")
+_AFTER = re.compile(r"(?:(?:^| )(?:please|pls|plz|thanks|thank you|thx|now|too|as well|for me|overall|everywhere))+$")
 _JOINT = re.compile(
     r"(?:\s*[,;.!?]+(?=\s|$)(?![^(]*\))\s*"
     r"|\s+(?:and then|and also|as well as|and|then|also|plus|but|with|while|&|\+)\s+)+"
@@ -104,7 +106,12 @@ _JOINT = re.compile(
 
 def normalise(text: str) -> str:
     """Return the text in lower case with plain quotes, signs and single spaces."""
-    text = text.lower().translate(str.maketrans({"’": "'", "‘": "'", "−": "-", "–": "-", "“": " ", "”": " ", '"': " "}))
+    text = unicodedata.normalize(
+        "NFKC", text
+    )  # letters and signs of the width that Chinese and Japanese keyboards give
+    text = text.lower().translate(
+        str.maketrans({"。": ".", "、": ",", "’": "'", "‘": "'", "−": "-", "–": "-", "“": " ", "”": " ", '"': " "})
+    )
     text = re.sub(r"\b(?:black ?(?:and|&|n|-and-) ?white|b ?[&/] ?w)(?!\w)", "black-and-white", text)
     return " ".join(text.split()).strip(" .,;!?")
 
@@ -121,7 +128,7 @@ def split(text: str) -> list[tuple[int, int]]:
 
 def strip_courtesy(clause: str) -> str:
     """Return the clause without "please", "could you", "then", …"""
-    return _AFTER.sub("", _BEFORE.sub("", clause + " ", count=1) if _BEFORE.match(clause + " ") else clause).strip()
+    return _AFTER.sub("", _BEFORE.sub("", f"{clause} ", count=1).strip()).strip()
 
 
 def take_strength(clause: str) -> tuple[str, Strength]:

@@ -12,7 +12,7 @@ from PIL import Image
 
 from llm_dit.alpha import resize_layer
 from llm_dit.editing import EditResult, prepare
-from llm_dit.errors import EditOnlyError
+from llm_dit.errors import EditOnlyError, InputError
 from llm_dit.layers import Decomposition
 from llm_dit.naming import VOCABULARIES, Language
 from llm_dit.pipelines.arguments import (
@@ -45,6 +45,8 @@ from llm_dit.qwen.placement import CpuOffload, Plan
 from llm_dit.qwen.previews import Previewing, Previews
 from llm_dit.qwen.quantization import Quantization
 
+MAX_TEXT_TOKENS = 3500
+"""The transformer has 4096 positions for text; the template with its small copy of the picture takes some of them."""
 CROP = "the model works at a fixed area and would see a few rows of pixels: crop it"
 
 
@@ -211,7 +213,7 @@ class QwenImageDiffusersPipeline:
         edit model. Arguments and `progress` as in `decompose`, with "downloading" and "loading" before; `preview` gets
         the part of the layer that the model sees, as layer 1.
 
-        Raises `InputError` naming the argument, or an `EngineError`.
+        Raises `InputError` naming the argument, also for texts of more than 3500 tokens, or an `EngineError`.
         """
         check_image(layer_image, "layer_image")
         check_aspect(layer_image, QWEN_MAX_ASPECT, CROP, "layer_image")
@@ -224,6 +226,8 @@ class QwenImageDiffusersPipeline:
         canvas = prepare(layer_image.convert("RGBA"), shape=shape, output_size=output_size)
         width, height = model_size(canvas.image.size, EDIT_RESOLUTION)
         with self._models.running(EDIT) as pipeline:
+            _check_length(pipeline, instruction, "instruction")
+            _check_length(pipeline, negative_prompt, "negative_prompt")
             show = None if preview is None else lambda layer, seen: preview(layer, canvas.preview(seen))
             edited = _sample(
                 pipeline,
@@ -264,6 +268,16 @@ def _sample(
     to_pictures: Callable[[Any], list[Image.Image]] = pipeline.image_processor.numpy_to_pil
     check_finite(torch.from_numpy(decoded[0]))
     return to_pictures(decoded[0])
+
+
+def _check_length(pipeline: Any, text: str, param: str) -> None:
+    """Refuse a text that the transformer has no positions for; diffusers would fail on tensors of unlike sizes."""
+    tokens = len(pipeline.tokenizer(text).input_ids)
+    if tokens > MAX_TEXT_TOKENS:
+        raise InputError(
+            f"{param} is too long for the model: it has {tokens} tokens and may have {MAX_TEXT_TOKENS}: shorten it.",
+            param=param,
+        )
 
 
 def _generator(seed: int) -> torch.Generator:
