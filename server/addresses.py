@@ -5,7 +5,9 @@ import re
 import socket
 
 IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 HOST_NAME = re.compile(r"[a-z0-9]([a-z0-9._-]{0,251}[a-z0-9])?")
+PREFIX = re.compile(r"(?=.{1,200}\Z)(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)+")
 
 
 def parse_ip(text: str) -> IPAddress | None:
@@ -15,6 +17,14 @@ def parse_ip(text: str) -> IPAddress | None:
     except ValueError:
         return None
     return getattr(address, "ipv4_mapped", None) or address
+
+
+def parse_network(text: object) -> Network:
+    """Return an address, or a network such as 10.0.0.0/8, as a network; raises `ValueError`."""
+    try:
+        return ipaddress.ip_network(str(text).strip(), strict=False)
+    except ValueError:
+        raise ValueError("each must be an address or a network, such as 127.0.0.1 or 172.16.0.0/12") from None
 
 
 def is_loopback(host: str) -> bool:
@@ -49,6 +59,17 @@ def host_name(text: str) -> str:
     if address is None and HOST_NAME.fullmatch(name):
         return name
     raise ValueError("each must be a name or an address without a port, such as studio.lan or 192.168.1.20, and no *")
+
+
+def path_prefix(text: str) -> str:
+    """Return a path that addresses begin with, without the slash at its end, "" for none; raises `ValueError`.
+
+    It goes into pages, cookies and redirects: nothing that a browser could read as another host, a scheme or markup.
+    """
+    prefix = text.strip().removesuffix("/")
+    if prefix and not PREFIX.fullmatch(prefix):
+        raise ValueError("it must be a path such as /studio, of ASCII letters, digits, -, _, ~ and dots")
+    return prefix
 
 
 def bracketed(host: str) -> str:

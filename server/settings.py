@@ -16,7 +16,7 @@ from typing import Annotated, ClassVar, Literal, cast
 from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_core import ErrorDetails
 
-from server.addresses import host_name
+from server.addresses import Network, host_name, parse_network, path_prefix
 from server.errors import SettingsError
 
 Tree = Mapping[str, object]
@@ -84,6 +84,12 @@ class ServerSettings(BaseModel, extra="forbid", frozen=True):
     """Answer other machines without a token too."""
     allowed_hosts: Annotated[tuple[str, ...], BeforeValidator(_listed), AfterValidator(_host_names)] = ()
     """Further names and addresses that a browser may know this service by."""
+    trusted_proxies: Annotated[
+        tuple[Annotated[Network, BeforeValidator(parse_network)], ...], BeforeValidator(_listed)
+    ] = ()
+    """Addresses and networks of proxies that are believed who their clients are."""
+    root_path: Annotated[str, AfterValidator(path_prefix)] = ""
+    """The path below which a proxy has this service, where the proxy does not say so itself."""
     client_timeout_s: Annotated[float, Field(gt=0)] = 10.0
     """Seconds that a client has for a request's header, and for its body on top of those at 32 kB/s."""
     data_dir: Annotated[Path, BeforeValidator(_path)] = Path("data")

@@ -80,7 +80,17 @@ def serve(
     settings = {"LLM_DIT_CONFIG": str(folder / "config.toml"), "LLM_DIT_SERVER__DATA_DIR": str(folder / "data")}
     with (folder / "service.log").open("wb") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "uvicorn", app, "--port", "0", "--timeout-graceful-shutdown", "5"],
+            [
+                sys.executable,
+                "-m",
+                "uvicorn",
+                app,
+                "--port",
+                "0",
+                "--timeout-graceful-shutdown",
+                "5",
+                "--no-proxy-headers",
+            ],
             cwd=ROOT,
             env=inherited | settings | dict(environment or {}),
             stdout=log,

@@ -14,6 +14,7 @@ from server.service import open_service
 from server.settings import Settings
 from web.access import Access
 from web.door.middleware import Door, warnings
+from web.door.proxies import Proxies
 from web.door.tokens import Token
 from web.errors import add_error_handlers
 from web.middleware import BodyLimit, Envelope
@@ -72,6 +73,7 @@ def create_app(settings: Settings, pipeline: str | None = None) -> FastAPI:
     app.add_middleware(Door, settings=settings.server, token=token)
     app.add_middleware(Envelope)
     app.add_middleware(Access)
+    app.add_middleware(Proxies, settings=settings.server)
     add_error_handlers(app)
     app.add_exception_handler(ClientDisconnect, _on_client_left)
     for routes in (qwen_image, stacks, projects, jobs, images, engine, health, metrics, docs, pages):

@@ -11,6 +11,7 @@ from starlette.exceptions import HTTPException
 
 from web.clients import client_of
 from web.errors import UnsupportedMediaTypeError
+from web.prefix import without_prefix
 from web.state import state_of
 
 SMALL_BODY = 65_536
@@ -21,7 +22,7 @@ class JsonRequest(Request):
     """A request whose JSON is read by pydantic's parser: no NaN, no lone surrogates, no endless depth."""
 
     async def json(self) -> Any:
-        body = await self.body()
+        body = without_prefix(await self.body())
         try:
             if len(body) <= SMALL_BODY:
                 return from_json(body, allow_inf_nan=False)

@@ -5,6 +5,8 @@ import secrets
 
 from fastapi import Request, Response
 
+from web.prefix import cookie_path
+
 COOKIE = "llm_dit_client"
 COOKIE_S = 365 * 24 * 3600
 _ID = re.compile(r"[A-Za-z0-9_-]{22}")
@@ -25,4 +27,5 @@ def recognize(request: Request, response: Response) -> None:
     """Give a browser that opens the page an ID, if it has none."""
     if client_of(request).startswith("address:"):
         secure = request.url.scheme == "https"
-        response.set_cookie(COOKIE, secrets.token_urlsafe(16), max_age=COOKIE_S, secure=secure, httponly=True)
+        value = secrets.token_urlsafe(16)
+        response.set_cookie(COOKIE, value, max_age=COOKIE_S, path=cookie_path(), secure=secure, httponly=True)

@@ -19,6 +19,7 @@ from server.engines import Engine
 from server.projects import ADDRESS
 from server.settings import ServerSettings
 from server.store import ImageStore
+from web.prefix import located
 
 # What stands before the data is a label: people's programs write anything there, so that only the bytes count.
 _BASE64_LABEL = re.compile(r"data:[^,]{0,1000}?;\s*base64\s*,", re.IGNORECASE)
@@ -128,7 +129,7 @@ def load_stack(pictures: Iterable[Picture], store: ImageStore, settings: ServerS
 
 
 def address_of(sha256: str) -> str:
-    return f"/api/images/{sha256}.png"
+    return located(f"/api/images/{sha256}.png")
 
 
 def data_url(png: bytes) -> str:

@@ -14,6 +14,8 @@
   root.lang = wanted.map((tag) => (/^zh\b/i.test(tag) ? "zh-Hans" : /^en\b/i.test(tag) ? "en" : "")).find(Boolean) || "en";
   // The words are needed before anything can be shown: they come along with the modules.
   const words = document.createElement("link");
-  Object.assign(words, { rel: "preload", as: "fetch", crossOrigin: "anonymous", href: `/static/i18n/${root.lang}.json` });
+  const script = /** @type {HTMLScriptElement} */ (document.currentScript);
+  const href = new URL(`../i18n/${root.lang}.json`, script.src).href;
+  Object.assign(words, { rel: "preload", as: "fetch", crossOrigin: "anonymous", href });
   document.head.append(words);
 }

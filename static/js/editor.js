@@ -27,7 +27,7 @@ export function createEditor(context, start, { desk, foot, welcome, notices }, w
   const editDialog = createEditDialog(actions, bitmaps, openHelp, notices);
   desk.replaceChildren(source.element, stage.element, layers.element);
   foot.replaceWith(jobBar.element);
-  document.head.append(h("link", { rel: "stylesheet", href: "/static/css/edit.css" }));
+  document.head.append(h("link", { rel: "stylesheet", href: new URL("../css/edit.css", import.meta.url).pathname }));
   document.body.append(editDialog.element);
 
   whenever(() => store.state.doc.composite, actions.measureFidelity);

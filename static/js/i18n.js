@@ -10,7 +10,7 @@ export const LANGUAGES = [
 export const language = /** @type {NonNullable<Wire.DecomposeRequest["language"]>} */ (document.documentElement.lang);
 
 /** @param {string} tag @returns {Promise<Record<string, string>>} */
-const wordsOf = (tag) => fetch(`/static/i18n/${tag}.json`).then((answer) => answer.json()).catch(() => ({}));
+const wordsOf = (tag) => fetch(new URL(`../i18n/${tag}.json`, import.meta.url)).then((answer) => answer.json()).catch(() => ({}));
 const [own, english] = await Promise.all([wordsOf(language), language === "en" ? {} : wordsOf("en")]);
 /** @type {Record<string, string>} */
 const words = { ...english, ...own };

@@ -10,8 +10,9 @@ from tests.conftest import Service, serve
 
 @pytest.fixture(scope="session")
 def stepping_service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    """A service with `tests.pipelines.StepPipeline`, shared by the tests of this folder."""
-    with serve(tmp_path_factory.mktemp("stepping"), app="tests.app:app") as running:
+    """A service with `tests.pipelines.StepPipeline`, shared by the tests of this folder, which may speak as a proxy."""
+    environment = {"LLM_DIT_SERVER__TRUSTED_PROXIES": "127.0.0.1"}
+    with serve(tmp_path_factory.mktemp("stepping"), app="tests.app:app", environment=environment) as running:
         yield running
 
 

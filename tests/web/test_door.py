@@ -22,12 +22,12 @@ from web.door.tokens import COOKIE_S, Token
 TOKEN = "a-token-of-the-tests"
 BEARER = {"Authorization": f"Bearer {TOKEN}"}
 BROWSER = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
-OTHER_MACHINE = {"X-Forwarded-For": "192.168.1.50"}  # uvicorn takes a proxy on loopback at its word
+OTHER_MACHINE = {"X-Forwarded-For": "192.168.1.50"}
 
 
 @pytest.fixture(scope="module")
 def shut_service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    environment = {"LLM_DIT_SERVER__TOKEN": TOKEN}
+    environment = {"LLM_DIT_SERVER__TOKEN": TOKEN, "LLM_DIT_SERVER__TRUSTED_PROXIES": "127.0.0.1"}
     with serve(tmp_path_factory.mktemp("shut"), app="tests.app:app", environment=environment, ready=False) as running:
         readyz = f"{running.url}/readyz"
         wait_until(lambda: httpx.get(readyz, headers=BEARER).status_code == 200, what="/readyz")

@@ -206,7 +206,8 @@ def test_one_of_two_who_wait_for_a_job_may_leave(client: httpx.Client) -> None:
 
 
 def test_a_client_may_be_held_to_its_share(start_service: Callable[..., Service]) -> None:
-    service = start_service(app="tests.app:app", environment={"LLM_DIT_SERVER__MAX_QUEUE_PER_CLIENT": "1"})
+    settings = {"LLM_DIT_SERVER__MAX_QUEUE_PER_CLIENT": "1", "LLM_DIT_SERVER__TRUSTED_PROXIES": "127.0.0.1"}
+    service = start_service(app="tests.app:app", environment=settings)
     with httpx.Client(base_url=service.url, timeout=30) as client:
         start(client, "slow", steps=100), start(client, "slow", steps=100)
         answer = client.post(DECOMPOSE, json=fields())

@@ -12,6 +12,8 @@ from starlette.datastructures import Headers
 from starlette.responses import Response
 from starlette.types import Scope
 
+from web.prefix import current_prefix
+
 FOLDER = Path(__file__).parent
 STATIC = FOLDER.parents[1] / "static"
 # One address of this service: no host, and nothing that a browser reads as the start of one.
@@ -40,7 +42,7 @@ def login_page(status: int, message: str, headers: dict[str, str], *, path: str)
     """Return the login page; `message` says what went wrong, "" that nothing did yet."""
     style, digest, icon = _inlined()
     page = templates.get_template("page.html").render(
-        style=Markup(style), icon=icon, message=message, path=local_path(path)
+        style=Markup(style), icon=icon, message=message, path=local_path(path), prefix=current_prefix()
     )
     policy = (
         f"default-src 'none'; style-src 'sha256-{digest}'; img-src data:; frame-ancestors 'none'; base-uri 'none'; "

@@ -10,6 +10,7 @@ from server.settings import ServerSettings
 from web.door.hosts import Hosts
 from web.door.login import address_of, login_page, wants_page
 from web.door.origins import is_foreign
+from web.door.proxies import comes_through_proxy
 from web.door.tokens import Token, bearer_tokens
 from web.problems import problem_response
 
@@ -81,7 +82,7 @@ def warnings(settings: ServerSettings) -> Iterator[str]:
 
 def _is_local(scope: Scope) -> bool:
     # The other end of a Unix socket is a proxy, whose clients can be anywhere.
-    return bool(scope.get("client")) and is_loopback(scope["client"][0])
+    return bool(scope.get("client")) and is_loopback(scope["client"][0]) and not comes_through_proxy(scope)
 
 
 def _unauthorized(scope: Scope) -> Response:

@@ -9,6 +9,7 @@ from starlette.responses import Response
 from starlette.types import Scope
 
 from web.door.hosts import host_of
+from web.prefix import cookie_path
 
 COOKIE_S = 30 * 24 * 3600
 """Seconds that a login holds."""
@@ -43,11 +44,17 @@ class Token:
         """Give the browser a cookie that stands for the token, which itself never leaves the service."""
         value = self._cookie(str(int(time.time()) + COOKIE_S))
         response.set_cookie(
-            _cookie_name(scope), value, max_age=COOKIE_S, secure=scope["scheme"] == "https", httponly=True
+            _cookie_name(scope),
+            value,
+            max_age=COOKIE_S,
+            path=cookie_path(),
+            secure=scope["scheme"] == "https",
+            httponly=True,
         )
 
     def log_out(self, scope: Scope, response: Response) -> None:
-        response.delete_cookie(_cookie_name(scope), secure=scope["scheme"] == "https", httponly=True)
+        secure = scope["scheme"] == "https"
+        response.delete_cookie(_cookie_name(scope), path=cookie_path(), secure=secure, httponly=True)
 
     def _cookie(self, expires: str) -> str:
         signed = hmac.new(self._value, b"login until " + expires.encode(), hashlib.sha256)

@@ -8,6 +8,7 @@ from fastapi.responses import FileResponse
 from fastapi.templating import Jinja2Templates
 
 from web.openapi import describe
+from web.prefix import current_prefix
 from web.reference import operations
 from web.state import state_of
 
@@ -26,6 +27,7 @@ def openapi(request: Request) -> dict[str, Any]:
 def docs(request: Request) -> Response:
     document = _describe(request)
     shown = {**document["info"], "groups": list(operations(document)), "needs_token": "security" in document}
+    shown["prefix"] = current_prefix()
     return templates.TemplateResponse(request, "page.html", shown)
 
 
@@ -37,4 +39,5 @@ def stylesheet() -> Response:
 def _describe(request: Request) -> dict[str, Any]:
     settings = state_of(request)["settings"]
     token = settings.server.token.get_secret_value()
-    return describe(cast(FastAPI, request.app), settings.qwen_image, needs_token=bool(token))
+    document = describe(cast(FastAPI, request.app), settings.qwen_image, needs_token=bool(token))
+    return {**document, "servers": [{"url": current_prefix() or "/"}]}

@@ -11,6 +11,7 @@ from server.jobs import JobEvent
 from web.answers import JobResponse, JobsResponse, PreviewResponse, job_response
 from web.clients import client_of
 from web.openapi import problems
+from web.prefix import located
 from web.state import JobDep, StateDep
 
 router = APIRouter(prefix="/api/jobs", tags=["Jobs"])
@@ -70,5 +71,5 @@ def _content(event: JobEvent) -> JobResponse | PreviewResponse:
     if event.layer is None:
         return job_response(event.job)
     # The number makes it another address for every picture, as caches on the way to the screen want it.
-    url = f"/api/jobs/{event.job.id}/previews/{event.layer}.png?{event.id}"
+    url = located(f"/api/jobs/{event.job.id}/previews/{event.layer}.png?{event.id}")
     return PreviewResponse(layer=event.layer, url=url)

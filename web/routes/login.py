@@ -12,6 +12,7 @@ from web.door.attempts import Attempts
 from web.door.login import local_path, login_page, wants_page
 from web.door.tokens import Token
 from web.errors import UnsupportedMediaTypeError
+from web.prefix import located
 from web.problems import problem_response
 
 logger = logging.getLogger("llm_dit.server")
@@ -38,18 +39,18 @@ def login_routes(token: Token) -> APIRouter:
             attempts.add(client)
             logger.warning("request %s: a wrong token from %s", request.state.request_id, client)
             return _refused(request, 401, "That is not the token.", "wrong_token", {"WWW-Authenticate": "Bearer"}, path)
-        response = RedirectResponse(path, 303)
+        response = RedirectResponse(located(path), 303)
         if token:
             token.log_in(request.scope, response)
         return response
 
     @router.get("/login")
     async def be_in() -> Response:
-        return RedirectResponse("/", 303)  # who gets here has shown the token
+        return RedirectResponse(located("/"), 303)  # who gets here has shown the token
 
     @router.post("/logout")
     async def log_out(request: Request) -> Response:
-        response = RedirectResponse("/", 303)
+        response = RedirectResponse(located("/"), 303)
         token.log_out(request.scope, response)
         return response
 

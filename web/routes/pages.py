@@ -6,6 +6,7 @@ from fastapi import APIRouter, Request, Response
 from fastapi.templating import Jinja2Templates
 
 from web.clients import recognize
+from web.prefix import current_prefix
 from web.state import state_of
 
 ROOT = Path(__file__).parents[2]
@@ -19,6 +20,7 @@ templates = Jinja2Templates(ROOT / "templates")
 async def page(request: Request) -> Response:
     login = bool(state_of(request)["settings"].server.token.get_secret_value())
     headers = {"Cache-Control": "no-cache"}
-    response = templates.TemplateResponse(request, "index.html", {"login": login}, headers=headers)
+    shown = {"login": login, "prefix": current_prefix()}
+    response = templates.TemplateResponse(request, "index.html", shown, headers=headers)
     recognize(request, response)
     return response

@@ -20,6 +20,7 @@ from web.errors import UnsupportedMediaTypeError
 from web.images import address_of, image_limits
 from web.openapi import problems
 from web.patterns import IMAGE_ADDRESS, NOT_BLANK
+from web.prefix import located, with_prefix
 from web.schemas import Name, RequestBody
 from web.state import State, StateDep
 
@@ -192,13 +193,13 @@ def _file_limits(settings: ServerSettings) -> FileLimits:
 
 
 def _created(project: Project) -> Response:
-    return _response(project, 201, {"Location": f"/api/projects/{project.id}"})
+    return _response(project, 201, {"Location": located(f"/api/projects/{project.id}")})
 
 
 def _response(project: Project, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
     """Return a `ProjectResponse`, whose document goes from the database to the client as it stands."""
-    about = json.dumps(_summary(project), ensure_ascii=False)
-    content = f'{about[:-1]},"document":{project.document}}}'
+    about = json.dumps(_summary(project), ensure_ascii=False).encode()
+    content = about[:-1] + b',"document":' + with_prefix(project.document.encode()) + b"}"
     return Response(content, status, headers, media_type="application/json")
 
 

@@ -14,6 +14,7 @@ from web.clients import client_of
 from web.images import Picture, job_limits
 from web.openapi import problems
 from web.patterns import VISIBLE_ASCII
+from web.prefix import located
 from web.schemas import DecomposeRequest, EditLayerRequest
 from web.state import State, StateDep
 from web.waiting import result_of
@@ -106,7 +107,7 @@ async def _submit(
 
 
 def _accepted(job: Job) -> Response:
-    headers = {"Location": f"/api/jobs/{job.id}", "Preference-Applied": "respond-async"}
+    headers = {"Location": located(f"/api/jobs/{job.id}"), "Preference-Applied": "respond-async"}
     return Response(job_response(job.view()).model_dump_json(), 202, headers, media_type="application/json")
 
 

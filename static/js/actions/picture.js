@@ -7,6 +7,7 @@ import { newLayer } from "../state/doc.js";
 import { newId } from "../state/ids.js";
 import { placeInside } from "../state/placement.js";
 import { messageOf } from "../transport/api.js";
+import { base } from "../transport/base.js";
 
 /** @typedef {"house" | "poster" | "night" | "balloons"} Sample */
 
@@ -71,7 +72,7 @@ export function createPicture({ store, api, bitmaps, tryTo, loadEditor }, makeRo
 
     /** @param {Sample} sample */
     openSample: async (sample) => {
-      const address = `/static/samples/${sample}.webp`;
+      const address = `${base}/static/samples/${sample}.webp`;
       try {
         await open(await api.image(address), t(`sample.${sample}`), address);
       } catch (error) {

@@ -3,7 +3,9 @@ import { AT_HAND, EMPTY_TIMELINE } from "../state/initial.js";
 import { restore, sameWork, snapshot } from "../state/snapshot.js";
 import { forgetUnsaved, unsavedOf } from "../state/storage.js";
 import { messageOf, statusOf } from "../transport/api.js";
+import { base } from "../transport/base.js";
 
+/** Of a project, below the service's own path. */
 const ADDRESS = /^\/p\/([\w-]+)$/;
 
 /**
@@ -59,13 +61,13 @@ export function createProjects({ store, api, tryTo, loadEditor }, saving, jobs) 
 
   /** Show what the address bar says. */
   async function enterAddress() {
-    const id = ADDRESS.exec(location.pathname)?.[1];
+    const id = ADDRESS.exec(location.pathname.slice(base.length))?.[1];
     await leave();
     try {
       if (id !== undefined) await enter(id);
       else await listProjects();
     } catch (error) {
-      history.replaceState(null, "", "/");
+      history.replaceState(null, "", `${base}/`);
       store.say(statusOf(error) === 404 ? t("project.gone") : messageOf(error));
       listProjects();
     } finally {
@@ -75,14 +77,14 @@ export function createProjects({ store, api, tryTo, loadEditor }, saving, jobs) 
 
   /** @param {string} address */
   function go(address) {
-    history.pushState(null, "", address);
+    history.pushState(null, "", base + address);
     return enterAddress();
   }
 
   /** A new project for what is at hand. @param {string} name @param {any} document */
   async function create(name, document) {
     const project = await api.projects.create({ name, document });
-    history.pushState(null, "", `/p/${project.id}`);
+    history.pushState(null, "", `${base}/p/${project.id}`);
     store.update({ project: { id: project.id, name: project.name, version: project.version, thumbnail: null }, conflict: false });
     saving.settle();
   }

@@ -1,4 +1,5 @@
-import { fileOf, getJson, send, sendJson } from "./http.js";
+import { base } from "./base.js";
+import { ask, fileOf, getJson, send, sendJson } from "./http.js";
 import { projects } from "./projects.js";
 
 export { ApiError, codeOf, messageOf, statusOf } from "./http.js";
@@ -40,11 +41,11 @@ export const api = {
   cancel: (id) => send(`/api/jobs/${encodeURIComponent(id)}`, { method: "DELETE" }),
 
   /** @param {string} id */
-  eventsUrl: (id) => `/api/jobs/${encodeURIComponent(id)}/events`,
+  eventsUrl: (id) => `${base}/api/jobs/${encodeURIComponent(id)}/events`,
 
   /** @param {Wire.ExportRequest} body */
   exportStack: async (body) => fileOf(await sendJson("POST", "/api/qwen-image/export", body)),
 
   /** @param {string} address */
-  image: async (address) => (await send(address)).blob(),
+  image: async (address) => (await ask(address)).blob(),
 };

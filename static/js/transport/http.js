@@ -1,5 +1,6 @@
 import { nameOf } from "../file-names.js";
 import { t } from "../i18n.js";
+import { base } from "./base.js";
 
 /** A request that failed; `message` is fit to be shown. */
 export class ApiError extends Error {
@@ -20,9 +21,12 @@ export const codeOf = (error) => (error instanceof ApiError ? error.code : "unex
 /** @param {unknown} error */
 export const statusOf = (error) => (error instanceof ApiError ? error.status : -1);
 
-/** @param {string} path @param {RequestInit} [init] */
-export async function send(path, init) {
-  const response = await fetch(path, init).catch(() => null);
+/** Ask for a path of the service. @param {string} path @param {RequestInit} [init] */
+export const send = (path, init) => ask(base + path, init);
+
+/** Ask for an address as the service gave it. @param {string} address @param {RequestInit} [init] */
+export async function ask(address, init) {
+  const response = await fetch(address, init).catch(() => null);
   if (response === null) throw new ApiError(t("error.unreachable"));
   if (response.ok) return response;
   if (response.status === 401) {

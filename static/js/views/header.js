@@ -3,6 +3,7 @@ import { LANGUAGES, language, t } from "../i18n.js";
 import { icon } from "../icons.js";
 import { engineState } from "../state/engine.js";
 import { keepChoice } from "../state/storage.js";
+import { base } from "../transport/base.js";
 import { iconButton } from "./fields.js";
 import { menuButton } from "./menu.js";
 import { createProjectTitle } from "./project-title.js";
@@ -18,7 +19,7 @@ export function createHeader(actions, { openEngine, openHelp, openProjects }) {
   const help = iconButton("help", t("header.help"), openHelp);
   help.classList.add("help");
   const project = createProjectTitle(actions, openProjects);
-  const home = h("a.brand", { href: "/", title: t("header.home") }, icon("logo"), h("h1", t("name")));
+  const home = h("a.brand", { href: `${base}/`, title: t("header.home") }, icon("logo"), h("h1", t("name")));
   home.addEventListener("click", (event) => {
     if (event.ctrlKey || event.metaKey || event.shiftKey) return;
     event.preventDefault();

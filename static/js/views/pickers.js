@@ -1,6 +1,7 @@
 import { h } from "../dom.js";
 import { t } from "../i18n.js";
 import { icon } from "../icons.js";
+import { base } from "../transport/base.js";
 
 /**
  * A button that opens the system's file dialog; with `camera` the camera, on devices that have one.
@@ -35,7 +36,7 @@ export function sampleShelf(actions) {
     h(
       "button.sample",
       { onclick: () => actions.openSample(name) },
-      h("img", { src: `/static/samples/${name}.webp`, alt: "", width: 120, height: 90, decoding: "async" }),
+      h("img", { src: `${base}/static/samples/${name}.webp`, alt: "", width: 120, height: 90, decoding: "async" }),
       h("span", t(`sample.${name}`)),
     ),
   );
