@@ -29,6 +29,7 @@ def assert_layers_rebuild(picture: Image.Image, layers: list[Image.Image], layer
     shown = given_[..., 3] > 0
     assert np.abs(rebuilt - given_)[shown].max() <= 1
     assert all(alpha(layer).max() > 0 for layer in layers), "a layer is empty"
+    assert not any(alpha(layer)[~shown].any() for layer in layers), "something where nothing was"
     assert len({layer.tobytes() for layer in layers[1:]}) == layer_num, "two layers are the same"
     if shown.all() and given_[..., 3].min() == 255:
         assert alpha(layers[1]).min() == 255, "the bottom layer has holes"

@@ -6,16 +6,17 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from llm_dit.classical.exact import settle_alpha, settle_colours
-from llm_dit.classical.find import Report, find_groups
+from llm_dit.classical.find import Report, find_groups, find_surfaces
 from llm_dit.classical.ground import Ground
 from llm_dit.classical.halos import find_halo
 from llm_dit.classical.matte import Halo, Plan, matte, paint
 from llm_dit.classical.names import layer_names
-from llm_dit.classical.order import complete, stack_order
-from llm_dit.classical.regions import depth
+from llm_dit.classical.order import complete, fills_frame, stack_order
+from llm_dit.classical.regions import boxes, depth
 from llm_dit.classical.ringing import tidy
-from llm_dit.classical.segment import Floats, Labels, Sketch
-from llm_dit.classical.split import split_to, tell_apart
+from llm_dit.classical.segment import Bytes, Floats, Labels, Sketch
+from llm_dit.classical.separate import separate
+from llm_dit.classical.split import allot, show_each, with_pieces
 from llm_dit.naming import Language
 from llm_dit.pipelines.base import Progress, ProgressCallback
 
@@ -24,38 +25,72 @@ SKETCH_PIXELS = 300_000
 SMALL_PIXELS = 450_000
 """A picture of at most this many is decided on as it is: its thin strokes would not survive being made smaller."""
 
-Bytes = NDArray[np.uint8]
-
 
 def decompose_image(
     image: Image.Image, layer_num: int, seed: int, language: Language, progress: ProgressCallback | None = None
 ) -> tuple[list[Image.Image], list[str]]:
-    """Return `layer_num` RGBA layers of the image's size, bottom to top, and their names, the first "Background".
+    """Return `layer_num` RGBA layers of the image's size, bottom to top, and their names.
 
-    `image` is RGBA. Segmentation, grouping, stacking order, matting, filling and an exact last step; the methods are
-    cited where they are used. The composite of the layers differs from `image` by at most 1 of 255 levels, and an
-    opaque image has an opaque bottom layer. The names are in `language`. `progress` is called before and after each
-    step and may raise `Canceled`.
+    `image` is RGBA. What transparency parts is a thing of its own; things of more than one layer are taken apart by
+    segmentation, grouping, stacking order, matting, filling and an exact last step; the methods are cited where they
+    are used. The composite of the layers differs from `image` by at most 1 of 255 levels; where it is clear, every
+    layer is, and an opaque image has an opaque bottom layer. The names are in `language`, that of a bottom layer that
+    fills most of the picture is "Background". `progress` is called before and after each step and may raise `Canceled`.
     """
     picture = np.asarray(image.convert("RGBA"))
-    report = _reporter(progress, 10 + 2 * layer_num)
+    report = Steps(progress, 12 + 2 * layer_num)
     report("starting")
-    sketch, fit = draw_sketch(picture), None
-    if layer_num == 1 or not sketch.visible.any():
-        groups = np.where(sketch.visible, 0, -1).astype(np.int32)
-    else:
-        groups, fit = find_groups(sketch, layer_num, seed, report)
-    groups = split_to(groups, layer_num)
+    things = separate(picture, layer_num)
+    shares = _shares(things, picture, layer_num, seed, report)
+    layers = np.zeros((layer_num, *picture.shape), np.uint8)
+    bottom = 0
+    for thing, (share, box) in enumerate(zip(shares, boxes(things, len(shares)).astype(int).tolist(), strict=True)):
+        left, top, right, low = box
+        window = (slice(top, low), slice(left, right))
+        piece = np.where((things[window] == thing)[..., None], picture[window], 0).astype(np.uint8)
+        report.span(share / layer_num, 8 + 2 * share)
+        layers[(slice(bottom, bottom + share), *window)] = take_apart(piece, share, seed, report)
+        bottom += share
+    report.end("composing")
+    return [Image.fromarray(layer, "RGBA") for layer in layers], layer_names(*_samples(layers), language)
+
+
+def _shares(things: Labels, picture: Bytes, layer_num: int, seed: int, report: Report) -> list[int]:
+    """Return how many layers each thing gets."""
+    count = int(things.max()) + 1
+    if count == 1 or count == layer_num:
+        return [layer_num // count] * count
+    sketch = draw_sketch(picture)
+    height, width = sketch.visible.shape
+    small = cv2.resize(things.astype(np.int16), (width, height), interpolation=cv2.INTER_NEAREST).reshape(height, width)
+    sizes = np.bincount(things[things >= 0])
+    return allot(small.astype(np.int32), find_surfaces(sketch, seed, report)[0], sizes, layer_num)
+
+
+def take_apart(picture: Bytes, layer_num: int, seed: int, report: Report) -> Bytes:
+    """Return `layer_num` layers (n, height, width, 4), bottom first, of a picture of one thing and its ground."""
+    layers = np.zeros((layer_num, *picture.shape), np.uint8)
+    if layer_num == 1:
+        layers[0] = picture
+        layers[0][picture[..., 3] == 0] = 0
+        return layers
+    sketch = draw_sketch(picture)
+    groups, fit = find_groups(sketch, layer_num, seed, report)
     order = stack_order(groups)
     report("ordering")
     rank = np.full(len(order) + 1, -1, np.int32)
     rank[order] = np.arange(len(order))
-    seen = rank[groups]
+    small = rank[groups]
     report("ordering")
-    halo = None if fit is None or len(order) == 1 else find_halo(seen, fit, sketch)
-    layers = np.zeros((layer_num, *picture.shape), np.uint8)
-    _lay(layers[: len(order)], picture, seen, sketch.scale, halo, fit, report)
-    return _finish(layers, picture, language, report)
+    ground = fit if order[0] == 0 else None
+    halo = None if ground is None or len(order) == 1 else find_halo(small, ground, sketch)
+    seen = _lay(layers[: len(order)], picture, small, sketch.scale, halo, ground, report)
+    settle_colours(layers[: len(order)], picture)
+    layers[layers[..., 3] == 0] = 0
+    with_pieces(layers, seen, len(order))
+    show_each(layers, picture, seen)
+    report("composing")
+    return layers
 
 
 def draw_sketch(picture: Bytes) -> Sketch:
@@ -74,12 +109,16 @@ def draw_sketch(picture: Bytes) -> Sketch:
 
 def _lay(
     layers: Bytes, picture: Bytes, seen: Labels, scale: float, found: Halo | None, fit: Ground | None, report: Report
-) -> None:
-    """Fill `layers` (count, height, width, 4) for `seen`, the number of the layer seen at each sketch pixel."""
+) -> Labels:
+    """Fill `layers` (count, height, width, 4) for `seen`, the number of the layer seen at each sketch pixel.
+
+    Returns the same at each pixel of the picture, −1 where it is clear.
+    """
     count = len(layers)
     height, width = picture.shape[:2]
+    framed = fills_frame(seen)
     whole = [
-        _enlarge(complete(seen == number, seen > number) if number else seen >= 0, width, height)
+        _enlarge(seen >= 0 if framed and number == 0 else complete(seen == number, seen > number), width, height)
         for number in range(count)
     ]
     rank = _enlarge(seen.astype(np.int16), width, height).astype(np.int32)
@@ -106,17 +145,10 @@ def _lay(
         layers[number, ..., 3] = np.rint(alpha * 255)
         below += (colours - below) * alpha[..., None]
         report("matting")
+    rank = np.where(picture[..., 3] > 0, np.maximum(rank, 0), -1)
     if (picture[..., 3] < 255).any():
         settle_alpha(layers[..., 3], picture[..., 3], np.maximum(rank, 0))
-
-
-def _finish(layers: Bytes, picture: Bytes, language: Language, report: Report) -> tuple[list[Image.Image], list[str]]:
-    settle_colours(layers, picture)
-    report("composing")
-    layers[layers[..., 3] == 0] = 0
-    tell_apart(layers, picture)
-    names = layer_names(*_samples(layers), language)
-    return [Image.fromarray(layer, "RGBA") for layer in layers], names
+    return rank
 
 
 def _samples(layers: Bytes) -> tuple[list[Floats], list[Floats]]:
@@ -147,13 +179,24 @@ def _enlarge(values: NDArray, width: int, height: int) -> NDArray:
     return wide > 0 if values.dtype == np.bool_ else wide
 
 
-def _reporter(progress: ProgressCallback | None, total: int) -> Report:
-    step = -1
+class Steps:
+    """Reports progress in `total` steps, which a part of the work may take in smaller ones."""
 
-    def report(phase: str) -> None:
-        nonlocal step
-        step = min(step + 1, total)
-        if progress is not None:
-            progress(Progress(phase=phase, step=step, total=total))
+    def __init__(self, progress: ProgressCallback | None, total: int) -> None:
+        self.progress, self.total = progress, total
+        self.done, self.pace = 0.0, 1.0
 
-    return report
+    def __call__(self, phase: str) -> None:
+        """Say that a step is done, and that `phase` goes on."""
+        if self.progress is not None:
+            self.progress(Progress(phase=phase, step=min(int(self.done), self.total), total=self.total))
+        self.done += self.pace
+
+    def span(self, share: float, steps: int) -> None:
+        """Let the next `steps` be `share` (0–1) of all that is to do for things."""
+        self.pace = share * (self.total - 4) / steps
+
+    def end(self, phase: str) -> None:
+        """Say that all is done."""
+        self.done = self.total
+        self(phase)

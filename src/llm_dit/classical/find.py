@@ -20,8 +20,8 @@ MANY_ON_KNOWN = 100
 Report = Callable[[str], None]
 
 
-def find_groups(sketch: Sketch, layer_num: int, seed: int, report: Report) -> tuple[Labels, Ground]:
-    """Return for each pixel of the sketch its group: 0 the ground's, 1… the others', −1 where nothing is."""
+def find_surfaces(sketch: Sketch, seed: int, report: Report) -> tuple[Regions, Palette]:
+    """Return the regions of one paint each of what is visible of a sketch, and its palette."""
     labels = oversegment(sketch)
     report("segmenting")
     labels = smooth_merge(labels, sketch.lab)
@@ -31,7 +31,12 @@ def find_groups(sketch: Sketch, layer_num: int, seed: int, report: Report) -> tu
     report("grouping")
     regions = measure(dissolve_slivers(regions, sketch), sketch, palette)
     report("grouping")
-    regions = measure(join_paint(regions, sketch, strict=True), sketch, palette)
+    return measure(join_paint(regions, sketch, strict=True), sketch, palette), palette
+
+
+def find_groups(sketch: Sketch, layer_num: int, seed: int, report: Report) -> tuple[Labels, Ground]:
+    """Return for each pixel of the sketch its group: 0 the ground's, 1… the others', −1 where nothing is."""
+    regions, palette = find_surfaces(sketch, seed, report)
     if regions.count > MANY_ON_KNOWN:
         fit = fit_ground(sketch.rgb, regions.labels == find_ground(regions))
         if regions.count > MANY or is_known(fit):

@@ -35,8 +35,11 @@ def _shells(regions: Regions, ground: int, fit: Ground, sketch: Sketch) -> list[
     candidates = (regions.shared[ground] > 0) & (regions.thick < 0.07 * side)
     candidates[ground] = False
     away = cv2.distanceTransform((regions.labels != ground).astype(np.uint8), cv2.DIST_L2, 3)
+    means = _inner_means(regions.labels, sketch.rgb)
     for one in np.flatnonzero(candidates).tolist():
-        places = np.nonzero(regions.labels == one)
+        left, top, right, bottom = regions.box[one].astype(int)
+        rows, columns = np.nonzero(regions.labels[top:bottom, left:right] == one)
+        places = (rows + top, columns + left)
         off = (sketch.rgb[places] - fit.field[places]).mean(axis=0)
         strength = float(np.linalg.norm(off))
         lower = fit.field[places].mean(axis=0)
@@ -51,17 +54,15 @@ def _shells(regions: Regions, ground: int, fit: Ground, sketch: Sketch) -> list[
         rim = length[(away[places] > 1.5) & (away[places] < 3.5)]
         # A shadow fades: at its rim it is weaker than it becomes inside. The very first pixel is any edge's blur.
         fades = len(rim) > 0 and float(np.median(rim)) < 0.7 * float(np.percentile(length, 90))
-        if things and fades and (dark or _glows(off, strength, lower, things, regions, sketch)):
+        if things and fades and (dark or _glows(off, strength, lower, means[things])):
             found.append(one)
     return found
 
 
-def _glows(off: Floats, strength: float, lower: Floats, things: list[int], regions: Regions, sketch: Sketch) -> bool:
-    for thing in things:
-        span = sketch.rgb[regions.labels == thing].mean(axis=0) - lower
-        if _cosine(off, span) > ALIGNED and strength < 0.9 * np.linalg.norm(span):
-            return True
-    return False
+def _glows(off: Floats, strength: float, lower: Floats, things: Floats) -> bool:
+    """Return whether `off` leads from the colour `lower` towards that of one of `things` (n, 3)."""
+    spans = things - lower
+    return any(_cosine(off, span) > ALIGNED and strength < 0.9 * np.linalg.norm(span) for span in spans)
 
 
 def _cosine(one: Floats, other: Floats) -> float:

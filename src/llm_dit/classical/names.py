@@ -11,15 +11,20 @@ HUES = (
     (255, "Blue"), (290, "Purple"), (345, "Pink"), (361, "Red"),
 )  # fmt: skip
 
+FILLS = 0.5
+"""The mean alpha from which the lowest layer is the background."""
+
 
 def layer_names(colours: list[Floats], alphas: list[Floats], language: Language) -> list[str]:
-    """Return "Background", then a name for each layer, such as "Blue, top left"; no two are the same.
+    """Return a name for each layer, such as "Blue, top left"; no two are the same.
+
+    The lowest is the "Background", unless most of the picture is clear there.
 
     `colours` are (n, 3) RGB 0–255 samples of each layer, `alphas` (height, width) small copies of its alpha, 0–1.
     """
     vocabulary = VOCABULARIES[language]
-    names = [vocabulary.word("Background")]
-    for sample, alpha in zip(colours[1:], alphas[1:], strict=True):
+    names = [vocabulary.word("Background")] if alphas[0].mean() > FILLS else []
+    for sample, alpha in list(zip(colours, alphas, strict=True))[len(names) :]:
         name = vocabulary.describe(colour_name(sample), place_name(alpha))
         number, unique = 2, name
         while unique in names:

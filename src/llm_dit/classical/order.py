@@ -7,28 +7,46 @@ from numpy.typing import NDArray
 from llm_dit.classical.segment import Labels
 
 Mask = NDArray[np.bool_]
+FRAMING = 0.4
+"""The share of the outline of all from which the lowest layer is taken to lie behind all."""
+OUTLINED = 40
+"""At most as many parts of a thing, those of which most is hidden, are completed by their outlines."""
 LEAK = 0.03
 """The share of a shape that its completed outline may cover where the picture shows something else."""
 
 
 def stack_order(groups: Labels) -> list[int]:
-    """Return the group numbers from bottom to top; group 0, the ground, is the bottom.
+    """Return the group numbers from bottom to top; group 0, the ground, is the bottom of what fills its frame.
 
     A shape that is interrupted lies under what interrupts it: the convex hull of the lower one covers more of the
     upper one than the other way round (the closure and convexity cues of figure and ground; Ren et al., "Figure/ground
     assignment in natural images", ECCV 2006).
     """
-    numbers = list(range(1, int(groups.max()) + 1))
+    bottom = [0] if fills_frame(groups) else []
+    numbers = list(range(len(bottom), int(groups.max()) + 1))
     seen = [groups == number for number in numbers]
     hulls = [hull_of(mask) for mask in seen]
     covered = np.array([[float((hull & mask).sum()) / float(mask.sum()) for mask in seen] for hull in hulls])
     above = (covered.T - covered) if numbers else np.zeros((0, 0))
-    left, order = list(range(len(numbers))), [0]
+    left, order = list(range(len(numbers))), bottom
     while left:
         lowest = min(left, key=lambda one: float(above[one, left].sum()))
         left.remove(lowest)
         order.append(numbers[lowest])
     return order
+
+
+def fills_frame(seen: Labels) -> bool:
+    """Return whether the lowest of the layers `seen` lies behind all that shows: that is so in a picture that is opaque
+    or cut out as a rectangle or an ellipse, where the lowest is a good part of the outline."""
+    shown = seen >= 0
+    if shown.all():
+        return True
+    outline = shown & (cv2.erode(shown.astype(np.uint8), np.ones((3, 3), np.uint8), borderValue=0) == 0)
+    if float((seen[outline] == 0).mean()) < FRAMING:
+        return False
+    frames = _outlines(shown, np.zeros_like(shown))[1:]
+    return min(float((frame != shown).sum()) for frame in frames) < LEAK * float(shown.sum())
 
 
 def hull_of(mask: Mask) -> Mask:
@@ -44,15 +62,17 @@ def complete(mask: Mask, covering: Mask) -> Mask:
     """Return the mask continued under `covering` where its outline tells how.
 
     Parts joined by what covers them are taken as one thing. An ellipse, a rectangle or the convex hull is accepted
-    when it explains what is seen of the thing (good continuation, Kanizsa 1979); else only holes are closed.
+    when it explains what is seen of the thing (good continuation, Kanizsa 1979); else only holes are closed, and so in
+    the many small parts of confetti.
     """
-    result = mask.copy()
     count, parts = cv2.connectedComponents((mask | covering).astype(np.uint8))
-    for part in range(1, count):
+    hidden = np.bincount(parts[covering], minlength=count) * (np.bincount(parts[mask], minlength=count) > 0)
+    hidden[0] = 0
+    largest = np.argsort(-hidden, kind="stable")[:OUTLINED]
+    result = mask | _closed(mask & ~np.isin(parts, largest), covering)
+    for part in largest[hidden[largest] > 0].tolist():
         inside = parts == part
-        seen = mask & inside
-        if seen.any() and (covering & inside).any():
-            result |= _completed_part(seen, covering & inside) & covering
+        result |= _completed_part(mask & inside, covering & inside) & covering
     return result
 
 

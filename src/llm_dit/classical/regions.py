@@ -25,8 +25,8 @@ class Regions:
 
     `labels` 0…n−1 (−1: invisible); `area` in pixels; `mean` CIELAB (n, 3); `palette` the share of each palette
     colour (n, p) in the region itself and `context` in its neighbourhood; `shared` (n, n) the length of common
-    borders and `contrast` (n, n) the mean CIELAB difference across them; `rim` the length on the picture's edge;
-    `box` (n, 4) left, top, right, bottom; `thick` the largest distance to the outline.
+    borders and `contrast` (n, n) the mean CIELAB difference across them; `rim` the length on the picture's edge,
+    or beside what is invisible; `box` (n, 4) left, top, right, bottom; `thick` the largest distance to the outline.
     """
 
     labels: Labels
@@ -113,7 +113,11 @@ def _context(labels: Labels, palette: Palette, area: Floats) -> Floats:
 
 
 def _rim(labels: Labels, count: int) -> Floats:
-    edge = np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]])
+    """Return how much of each region's outline lies on the edge of the picture, or of what is visible of it."""
+    framed = np.pad(labels, 1, constant_values=-1)
+    beside = ((slice(1, -1), slice(2, None)), (slice(1, -1), slice(0, -2)), (slice(2, None), slice(1, -1)))
+    sides = (*beside, (slice(0, -2), slice(1, -1)))
+    edge = np.concatenate([labels[framed[side] < 0] for side in sides])
     return np.bincount(edge[edge >= 0], minlength=count).astype(np.float32)
 
 

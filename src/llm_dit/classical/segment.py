@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 # 32-bit floats throughout; OpenCV's stubs promise no more than numbers.
 Floats = NDArray[Any]
 Labels = NDArray[np.int32]
+Bytes = NDArray[np.uint8]
 
 PALETTE = 16
 """Colours that stand for all colours when neighbourhoods are compared."""

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from llm_dit.classical.ground import Ground
 from llm_dit.classical.grouping import Groups, numbered
 from llm_dit.classical.lettering import find_lettering
-from llm_dit.classical.regions import Regions, boxes
+from llm_dit.classical.regions import MOST, Regions, boxes
 from llm_dit.classical.segment import Floats, Labels, Sketch, compact
 from llm_dit.classical.surfaces import PAINT, gap_from
 
@@ -17,22 +17,36 @@ CLEAR = 8
 """Pixels clear of all outlines from which something is a thing of its own."""
 UNLIKE = 20.0
 """Energy distance of two distributions of colour from which they have nothing in common."""
+STRAYS = MOST // 4
+"""At most as many things are found on the ground that were part of it; the largest."""
 SPECK = 0.002
 """The share of the picture of what is hardly worth a layer."""
 
 
 def pieces_of(labels: Labels, ground: int) -> Labels:
-    """Return the labels with every region but the ground, which becomes 0, cut into its connected pieces."""
+    """Return the labels with every region but the ground, which becomes 0, cut into its connected pieces.
+
+    There are at most `MOST` of them, or as many as regions: what is small beyond that stays with the largest piece of
+    its region, for what joins the pieces takes the cube of their number in time.
+    """
     result = np.where(labels == ground, 0, -1).astype(np.int32)
     number, count = 1, int(labels.max()) + 1
+    areas, main = [np.zeros(1, np.int32)], [np.zeros(1, np.int32)]
     for one, (left, top, right, bottom) in enumerate(boxes(labels, count).astype(int).tolist()):
         if one != ground:
             window = (slice(top, bottom), slice(left, right))
-            found, parts = cv2.connectedComponents((labels[window] == one).astype(np.uint8))
+            found, parts, stats, _ = cv2.connectedComponentsWithStats((labels[window] == one).astype(np.uint8))
             mine = parts > 0
             result[window][mine] = parts[mine] + (number - 1)
+            areas.append(stats[1:, cv2.CC_STAT_AREA])
+            main.append(np.full(found - 1, number + areas[-1].argmax(), np.int32))
             number += found - 1
-    return compact(result)
+    home, area = np.concatenate(main), np.concatenate(areas)
+    others = np.flatnonzero(home != np.arange(number))
+    small = others[np.argsort(-area[others], kind="stable")][max(0, MOST - (number - len(others))) :]
+    kept = np.arange(number)
+    kept[small] = home[small]
+    return compact(np.where(result >= 0, kept[result], -1))
 
 
 def group_things(regions: Regions, colours: Floats, fit: Ground, sketch: Sketch, layer_num: int) -> Labels:
@@ -78,6 +92,8 @@ def with_strays(labels: Labels, fit: Ground, sketch: Sketch) -> Labels:
     clear = cv2.erode((labels == 0).astype(np.uint8), around) > 0
     sharp &= np.bincount(parts[clear], minlength=count) > CLEAR
     sharp[0] = False
+    area = np.bincount(parts.ravel(), minlength=count) * sharp
+    sharp[np.argsort(-area, kind="stable")[STRAYS:]] = False
     return compact(np.where(sharp[parts], parts + labels.max(), labels))
 
 

@@ -1,0 +1,166 @@
+"""Finding the things of a picture with transparency that nothing joins: sprites, stickers, letters on nothing."""
+
+from itertools import pairwise
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from llm_dit.classical.regions import nearest_label
+from llm_dit.classical.segment import Bytes, Floats, Labels, compact
+
+HAZE = 8
+"""Alpha of 0–255 up to which nothing is joined: what blur and compression leave far around a thing."""
+PART = 0.05
+"""The share of the largest core in one haze from which another core in it is a thing of its own."""
+MOST = 256
+"""At most as many things are told apart, the largest; those beyond go with the nearest of these."""
+SPECK = 2e-5
+"""The share of the picture of what is too small to be a thing by itself."""
+POINTS = 4000
+"""Points of all outlines together between which the gaps are measured."""
+APART = 100.0
+"""CIELAB distance at which two colours are as different as can be."""
+
+
+def separate(picture: Bytes, most: int) -> Labels:
+    """Return for each pixel of `picture` (height, width, 4) its thing, 0…n−1 by size with n ≤ `most`; −1: nothing.
+
+    A thing is what its alpha joins, its soft rim included. Two solid cores that only share a soft rim are two things.
+    When there are more than `most`, whole things go together: what is close by, small, enclosed or of one colour.
+    """
+    alpha = picture[..., 3]
+    if alpha.min() > 0 and alpha.max() - alpha.min() < HAZE:
+        return np.zeros(alpha.shape, np.int32)
+    cores = _largest(_cores(alpha), alpha)
+    things = _with_rims(cores, alpha)
+    mass = np.bincount(things[things >= 0], alpha[things >= 0])
+    member = _grouped(things, cores, mass, picture, most)
+    number = np.argsort(np.argsort(-np.bincount(member, mass, len(mass)), kind="stable"))
+    return np.where(things >= 0, number[member][things], -1).astype(np.int32)
+
+
+def _cores(alpha: NDArray[np.uint8]) -> Labels:
+    """Return the labels of the solid parts, −1 elsewhere."""
+    parts = _joined(alpha)
+    peak = np.zeros(int(parts.max()) + 1, np.int32)
+    np.maximum.at(peak, parts.ravel(), alpha.ravel())
+    solid = ((parts > 0) & (alpha > (peak // 2)[parts])).astype(np.uint8)
+    count, found, stats, _ = cv2.connectedComponentsWithStats(solid)
+    cores = np.asarray(found, np.int32)
+    area = stats[:, cv2.CC_STAT_AREA].copy()
+    area[0] = 0
+    home = np.zeros(count, np.int32)
+    home[cores] = parts
+    largest = np.zeros(len(peak), np.int32)
+    np.maximum.at(largest, home, area)
+    kept = area > PART * largest[home]
+    kept |= area == largest[home]
+    kept[0] = False
+    return compact(np.where(kept[cores], cores, -1))
+
+
+def _joined(alpha: NDArray[np.uint8]) -> Labels:
+    """Return the labels 1… of what more than haze joins, 0 elsewhere."""
+    shown = (alpha > min(HAZE, int(alpha.max()) // 4)).astype(np.uint8)
+    return np.asarray(cv2.connectedComponents(shown)[1], np.int32)
+
+
+def _largest(cores: Labels, alpha: NDArray[np.uint8]) -> Labels:
+    """Return the labels with specks, and what is beyond the `MOST` largest, given to the nearest other core."""
+    mass = np.bincount(cores[cores >= 0], alpha[cores >= 0]) / 255
+    order = np.argsort(-mass, kind="stable")
+    kept = mass > SPECK * alpha.size
+    kept[order[MOST:]] = False
+    kept[order[0]] = True
+    if kept.all():
+        return cores
+    nearest = nearest_label(cores, (cores >= 0) & kept[cores])
+    values, first = np.unique(cores.ravel(), return_index=True)
+    target = np.arange(len(mass))
+    small = ~kept[values] & (values >= 0)
+    target[values[small]] = nearest.ravel()[first[small]]
+    return compact(np.where(cores >= 0, target[cores], -1))
+
+
+def _with_rims(cores: Labels, alpha: NDArray[np.uint8]) -> Labels:
+    """Return the cores grown over everything that shows: each soft rim goes with the nearest core that it belongs to.
+
+    A rim is divided between the cores that it joins, and never given to one that is merely close.
+    """
+    shown = alpha > 0
+    nearest = nearest_label(cores, cores >= 0)
+    parts = _joined(alpha)
+    own = np.zeros(int(cores.max()) + 1, np.int32)
+    inside = cores >= 0
+    own[cores[inside]] = parts[inside]
+    main = np.full(int(parts.max()) + 1, -1, np.int32)
+    main[parts[inside]] = cores[inside]
+    stray = (parts > 0) & (own[nearest] != parts) & (main[parts] >= 0)
+    return np.where(shown, np.where(inside, cores, np.where(stray, main[parts], nearest)), -1).astype(np.int32)
+
+
+def _grouped(things: Labels, cores: Labels, mass: Floats, picture: Bytes, most: int) -> NDArray[np.intp]:
+    """Return for each thing the number of its group; the cheapest unions are made until there are at most `most`."""
+    count = len(mass)
+    member = np.arange(count)
+    if count <= most:
+        return member
+    gap = _gaps(cores, count)
+    colour = _colours(things, picture, count)
+    unlike = 1 + np.minimum(np.linalg.norm(colour[:, None] - colour[None], axis=-1) / APART, 1)
+    cost = (gap + 1) * unlike * np.where(_enclosed(things, count), 0.4, 1)
+    np.fill_diagonal(cost, np.inf)
+    share = mass / mass.sum()
+    for _ in range(count - most):
+        # Layers go to what is large.
+        weighted = cost * np.minimum(share[:, None], share[None]) ** 0.3
+        keep, gone = sorted(divmod(int(weighted.argmin()), count))
+        cost[keep] = np.minimum(cost[keep], cost[gone])
+        cost[:, keep] = cost[keep]
+        cost[gone] = cost[:, gone] = cost[keep, keep] = np.inf
+        share[keep] += share[gone]
+        member[member == gone] = keep
+    return np.unique(member, return_inverse=True)[1]
+
+
+def _gaps(cores: Labels, count: int) -> Floats:
+    """Return the distance (count, count) between the outlines of each two cores, in pixels."""
+    inner = cv2.erode((cores >= 0).astype(np.uint8), np.ones((3, 3), np.uint8), borderValue=0)
+    rows, columns = np.nonzero((cores >= 0) & (inner == 0))
+    label = cores[rows, columns]
+    order = np.argsort(label, kind="stable")
+    ends = np.searchsorted(label[order], np.arange(count + 1))
+    each = max(POINTS // count, 12)
+    chosen = [order[np.linspace(a, b - 1, min(each, b - a)).astype(int)] for a, b in pairwise(ends.tolist())]
+    starts = np.concatenate([[0], np.cumsum([len(one) for one in chosen])[:-1]])
+    places = np.stack([columns, rows], -1)[np.concatenate(chosen)].astype(np.float32)
+    gaps = np.empty((count, count), np.float32)
+    for number, one in enumerate(chosen):
+        own = np.stack([columns[one], rows[one]], -1).astype(np.float32)
+        square = (own**2).sum(-1)[:, None] + (places**2).sum(-1)[None] - 2 * own @ places.T
+        gaps[number] = np.minimum.reduceat(np.sqrt(np.maximum(square, 0)).min(axis=0), starts)
+    return np.minimum(gaps, gaps.T)
+
+
+def _colours(things: Labels, picture: Bytes, count: int) -> Floats:
+    """Return the mean CIELAB colour (count, 3) of each thing."""
+    inside = things >= 0
+    flat, rgb = things[inside], picture[inside].astype(np.float32)
+    weight = rgb[:, 3]
+    sums = np.stack([np.bincount(flat, weight * rgb[:, channel], count) for channel in range(3)], -1)
+    mean = (sums / np.bincount(flat, weight, count)[:, None] / 255).astype(np.float32)
+    return cv2.cvtColor(mean[None], cv2.COLOR_RGB2LAB)[0]
+
+
+def _enclosed(things: Labels, count: int) -> NDArray[np.bool_]:
+    """Return whether of each two things one lies in the other's box."""
+    rows, columns = np.nonzero(things >= 0)
+    box = np.empty((count, 4))
+    for place, values in ((0, columns), (1, rows)):
+        low, high = np.full(count, np.inf), np.full(count, -np.inf)
+        np.minimum.at(low, things[rows, columns], values)
+        np.maximum.at(high, things[rows, columns], values)
+        box[:, place], box[:, place + 2] = low, high
+    inside = (box[:, None, :2] >= box[None, :, :2]).all(-1) & (box[:, None, 2:] <= box[None, :, 2:]).all(-1)
+    return np.asarray(inside | inside.T, np.bool_)
