@@ -11,7 +11,8 @@ declare global {
   type Camera = { scale: number; x: number; y: number };
 
   // The document
-  type Picture = { name: string; image: string; width: number; height: number };
+  /** `scaledFrom`: what it measured before it was made smaller. */
+  type Picture = { name: string; image: string; width: number; height: number; scaledFrom?: Extent };
 
   /** One picture that a layer has had; versions are added and never taken away. */
   interface Version {
@@ -120,7 +121,7 @@ declare global {
   /** What the modal shows: a version, a try or a job by its id, or the layer as it is. */
   type Chosen = number | string | null;
   /** By the id of its job, if there was one; `code` is which error it is, as the server names it. */
-  type Try = Readonly<{ id: string; status: "failed" | "canceled"; reason: string; code: string; instruction: string; shape: Shape; seed: number }>;
+  type Try = Readonly<{ id: string; status: "failed" | "canceled" | "unchanged"; reason: string; code: string; instruction: string; shape: Shape; seed: number }>;
   type Badge = "running" | "ready" | "failed";
 
   /** In which way two pictures are compared. */
@@ -188,8 +189,8 @@ declare global {
     editing: string | null;
     versus: Versus;
     mode: Mode;
-    /** A picture on its way to the server. */
-    upload: { name: string; preview: string } | null;
+    /** A picture or a file of layers on its way to the server. */
+    upload: { name: string; preview: string | null } | null;
     /** A decompose request is on its way. */
     sending: boolean;
     sourceError: string | null;
@@ -230,7 +231,9 @@ declare global {
     bitmaps: Bitmaps;
     /** Do something, and say so when it fails. */
     tryTo: (work: () => Promise<unknown>) => Promise<unknown>;
-    /** Bring what is needed as soon as there is a picture. */
+    /** Fetch what is needed as soon as there is a picture. */
+    prepareEditor: () => Promise<typeof import("../static/js/editor.js")>;
+    /** Put it in the place of the start page. */
     loadEditor: () => Promise<unknown>;
   }
 

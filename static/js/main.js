@@ -25,7 +25,9 @@ const context = {
   api,
   bitmaps,
   tryTo: (work) => work().catch((error) => store.say(messageOf(error))),
-  loadEditor: () => (editor ??= loadEditor()),
+  prepareEditor: () => import("./editor.js"),
+  // What failed may succeed later, as when the server comes back.
+  loadEditor: () => (editor ??= loadEditor().catch((error) => ((editor = null), Promise.reject(error)))),
 };
 const start = createStart(context);
 const { actions } = start;
@@ -53,8 +55,9 @@ document.body.prepend(
 );
 
 async function loadEditor() {
-  const { createEditor } = await import("./editor.js");
+  const { createEditor } = await context.prepareEditor();
   views.push(...createEditor(context, start, { desk, foot, welcome: welcome.element, notices: notice.element }, whenever, helpDialog.open));
+  render();
 }
 
 /** Render once for all changes of a moment. A view that fails is reported, and takes no other one with it. */

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from PIL import Image
 from playwright.sync_api import Locator, expect
 
 from tests.browser.studio import Studio
@@ -99,11 +100,62 @@ def test_coverage_is_measured_on_every_pixel(studio: Studio) -> None:
     assert shares == pytest.approx(1 / 3 * 6 / 7, abs=1e-6)
 
 
-def test_a_retry_is_another_version_and_a_discarded_one_comes_back(stacked: Studio) -> None:
+def test_what_the_engine_cannot_tell_apart_is_not_offered_twice(stacked: Studio) -> None:
+    """The same result again, and none at all; seeds and variants would change nothing."""
+    stacked.edit("Background", "make it black and white")
+    stacked.button("Replace layer").click()
+    stacked.edit("Background", "make it black and white")
+    callout = stacked.dialog.get_by_role("alert")
+    expect(callout).to_contain_text("changed nothing")
+    expect(stacked.version("No change: make it black and white")).to_be_checked()
+    expect(stacked.button("Replace layer")).to_be_hidden()
+    expect(stacked.dialog.get_by_text("Variants", exact=True)).to_be_hidden()
+    expect(stacked.dialog.get_by_text("Seed", exact=True).first).to_be_hidden()
+
+    stacked.instruction.fill("make it darker")
+    stacked.button("Apply").click()
+    expect(stacked.version("v3: make it darker")).to_be_checked()
+    expect(stacked.version("No change")).to_have_count(0)
+    expect(stacked.button("Retry")).to_be_hidden()
+    stacked.page.keyboard.press("r")
+    expect(stacked.page.locator(".notice")).to_contain_text("the same as v3")
+    expect(stacked.version("v3: make it darker")).to_be_checked()
+    expect(stacked.version("v4")).to_have_count(0)
+
+    # What the page itself does is said where the engine does not do it, and the words are the user's.
+    stacked.instruction.fill("make the DOG Bigger")
+    stacked.button("Apply").click()
+    expect(callout).to_contain_text("drag a corner of its frame")
+    expect(callout).to_contain_text("“make the DOG Bigger”")
+    stacked.version("v3: make it darker").click()
+    stacked.button("Replace layer").click()
+    stacked.edit_button("Background").click()
+    expect(stacked.version("Failed")).to_have_count(0)
+
+
+def test_the_label_of_a_tall_version_is_not_covered(studio: Studio, tmp_path: Path) -> None:
+    tall = Image.new("RGB", (60, 400), "white")
+    tall.paste((30, 90, 200), (20, 20, 40, 380))
+    tall.save(tmp_path / "tall.png")
+    studio.choose(tmp_path / "tall.png")
+    studio.decompose(layers=2)
+    studio.edit(studio.names()[0], "make it darker")
+    tile = studio.version("v2")
+    expect(tile).to_be_checked()
+    picture, caption = (tile.locator(f".version-{part}").bounding_box() for part in ("picture", "caption"))
+    canvas = tile.locator("canvas").bounding_box()
+    assert picture is not None
+    assert caption is not None
+    assert canvas is not None
+    assert canvas["y"] + canvas["height"] <= picture["y"] + picture["height"] <= caption["y"]
+
+
+def test_another_try_is_another_version_and_a_discarded_one_comes_back(stacked: Studio) -> None:
     stacked.edit("Background", "make it darker")
     expect(stacked.version("v2: make it darker")).to_be_checked()
-    stacked.button("Retry").click()
-    expect(stacked.version("v3: make it darker")).to_be_checked()
+    stacked.instruction.fill("make it much darker")
+    stacked.button("Apply").click()
+    expect(stacked.version("v3: make it much darker")).to_be_checked()
     stacked.button("Discard").click()
     expect(stacked.version("v3")).to_have_count(0)
     # The other one still waits for a decision; the one in use is the layer as it is.
@@ -112,7 +164,7 @@ def test_a_retry_is_another_version_and_a_discarded_one_comes_back(stacked: Stud
     expect(stacked.version("v3")).to_be_visible()
     stacked.version("Original, in use").click()
     expect(stacked.page.get_by_label("Compare before and after")).to_be_hidden()
-    expect(stacked.instruction).to_have_value("make it darker")
+    expect(stacked.instruction).to_have_value("make it much darker")
     expect(stacked.button("Apply")).to_be_visible()
     stacked.version("v3").click()
     stacked.page.keyboard.press("Delete")

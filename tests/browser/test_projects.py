@@ -120,6 +120,7 @@ def test_two_devices_that_changed_the_same_project_are_asked(
     saved.wait_until_saved()
     rename_top(other.page, "Mine")
     expect(other.page.locator(".conflict")).to_be_visible()
+    expect(other.page.locator(".saved")).to_have_text("Waits for your choice")
     # Nobody loses anything, reload or not, until somebody chooses.
     other.page.reload()
     expect(other.page.locator(".conflict")).to_be_visible()

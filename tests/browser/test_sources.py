@@ -1,7 +1,9 @@
 """Every way a picture comes in, and what is said when it does not."""
 
 import base64
+import re
 from pathlib import Path
+from urllib.parse import quote, urlsplit
 
 import pytest
 from PIL import Image
@@ -23,6 +25,20 @@ HAND_OVER = """
 """
 
 
+HAND_OVER_TEXT = """
+([kind, texts]) => {
+  const transfer = new DataTransfer();
+  for (const [type, text] of Object.entries(texts)) transfer.setData(type, text);
+  const about = { bubbles: true, cancelable: true };
+  const events = kind === "paste"
+    ? [new ClipboardEvent("paste", { ...about, clipboardData: transfer })]
+    : ["dragenter", "dragover", "drop"].map((step) => new DragEvent(step, { ...about, dataTransfer: transfer }));
+  for (const event of events) document.body.dispatchEvent(event);
+  return events.every((event) => event.defaultPrevented);
+}
+"""
+
+
 def hand_over(studio: Studio, kind: str, path: Path, media_type: str = "image/png") -> None:
     data = base64.b64encode(path.read_bytes()).decode()
     studio.page.evaluate(HAND_OVER, [kind, path.name, media_type, data])
@@ -38,15 +54,82 @@ def test_paste_and_drop(studio: Studio, picture: Path, kind: str) -> None:
     studio.wait_for(lambda: _is_orange(studio.pixels((0.2, 0.35, 0.3, 0.45))), "the picture on the stage")
 
 
-def test_a_picture_on_top_of_a_stack_begins_a_project_and_leaves_the_other(studio: Studio, picture: Path) -> None:
+def test_a_picture_on_top_of_a_stack_is_a_layer_or_a_project_of_its_own(studio: Studio, picture: Path) -> None:
     studio.choose(picture)
     studio.decompose(layers=2)
+    # Whoever decomposed by keyboard goes on from there.
+    expect(studio.decompose_button).to_be_focused()
     names = studio.names()
     hand_over(studio, "drop", picture)
+    expect(studio.rows).to_have_count(3)
+    studio.button("Open as a new project").click()
     expect(studio.rows).to_have_count(0)
     studio.button("Go back").click()
     expect(studio.rows).to_have_count(2)
     assert studio.names() == names
+    # Decomposing again says what it took the place of.
+    studio.decompose_button.click()
+    notice = studio.page.locator(".notice")
+    expect(notice).to_contain_text("in place of the 2 layers before", timeout=60_000)
+    notice.get_by_role("button", name="Undo").click()
+    assert studio.names() == names
+
+
+SVG = """<?xml version="1.0"?><!-- drawn by hand --><svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 24 12">
+<script>document.title = "taken over"</script><image href="https://example.com/x.png" width="9" height="9"/>
+<rect width="24" height="12" fill="#f08020"/></svg>"""
+
+
+def test_whatever_is_dropped_or_pasted_is_taken_or_answered(studio: Studio, picture: Path) -> None:
+    """From files, from other windows of the browser, as text; and never does the browser leave the page."""
+    page = studio.page
+    alert, caption = page.locator(".welcome .callout"), page.locator(".source-caption")
+    data = "data:image/png;base64," + base64.b64encode(picture.read_bytes()).decode()
+    own = f"{studio.url}/static/samples/house.webp"
+    foreign = "https://example.com/cat.png"
+    refused: list[tuple[dict[str, str], str]] = [
+        ({"text/uri-list": foreign, "text/html": f'<img src="{foreign}">'}, "another page"),
+        ({"text/plain": foreign}, "another page"),
+        ({"text/html": '<img src="blob:https://example.com/1234">'}, "another page"),
+        ({"text/uri-list": f"{studio.url}/docs"}, "no picture in that"),
+        ({"text/plain": "Dear diary,"}, "no picture in that"),
+        ({"text/html": "<b>nothing</b>"}, "no picture in that"),
+        ({}, "no picture in that"),
+    ]
+    for kind in ("drop", "paste"):
+        for texts, says in refused:
+            assert page.evaluate(HAND_OVER_TEXT, [kind, texts]) is True
+            expect(alert).to_contain_text(says)
+            # No tool of the editor is there before there is something to edit.
+            assert page.locator(".source:visible, .stage .zoom-bar:visible, .mode-bar:visible").count() == 0
+    taken: list[tuple[str, dict[str, str], str]] = [
+        ("drop", {"text/uri-list": own, "text/html": f'<img src="{own}">'}, "1024 × 768 px"),
+        ("paste", {"text/html": f'<p>Look: <img src="{data}"></p>'}, "240 × 180 px"),
+        ("drop", {"text/uri-list": "data:image/svg+xml," + quote(SVG)}, "1600 × 800 px"),
+        ("paste", {"text/plain": SVG}, "1600 × 800 px"),
+    ]
+    for kind, texts, size in taken:
+        assert page.evaluate(HAND_OVER_TEXT, [kind, texts]) is True
+        expect(caption).to_contain_text(size)
+        expect(page).not_to_have_title(re.compile("taken over"))
+        studio.wait_for(lambda: studio.pixels()[3] > 250, "the picture on the stage")
+        studio.open()
+    assert urlsplit(page.url).netloc == studio.host
+
+
+def test_a_photograph_over_the_limit_is_made_smaller(studio: Studio, tmp_path: Path) -> None:
+    path = tmp_path / "photo.jpg"
+    Image.new("RGB", (6400, 4800), (200, 120, 40)).save(path)
+    studio.choose(path)
+    caption = studio.page.locator(".source-caption")
+    expect(caption).to_contain_text("4729 × 3547 px · scaled from 6400 × 4800 px")
+    expect(studio.page.locator(".notice")).to_contain_text("the most that this server takes")
+    # What is large is tried at a size that takes seconds first.
+    source = studio.page.locator(".source")
+    expect(source.get_by_role("radio", name="1024")).to_be_checked()
+    expect(source).to_contain_text("This is a large picture")
+    source.get_by_role("radio", name="Original").check()
+    expect(caption).to_contain_text("runs at full size")
 
 
 def test_a_text_that_claims_to_be_a_picture(studio: Studio, picture: Path, tmp_path: Path) -> None:

@@ -193,6 +193,16 @@ def test_a_picture_comes_in_as_a_layer(stacked: Studio, picture: Path) -> None:
     assert selected(stacked) == "shapes 2"
     stacked.page.keyboard.press("Control+z")
     expect(stacked.rows).to_have_count(6)
+    # It covers what it covers of this picture.
+    stacked.rows.first.get_by_text("Position and size").click()
+    facts = stacked.rows.first.locator(".layer-facts span:not(.version)")
+    expect(facts).to_have_text("100 %")
+    stacked.rows.first.get_by_label("Scale").fill("50")
+    expect(facts).to_have_text("25 %")
+    stacked.rows.first.get_by_label("X (px)").fill("180")
+    expect(facts).to_have_text("12.5 %")
+    stacked.rows.first.get_by_label("X (px)").fill("500")
+    expect(facts).to_have_text("0 %")
 
 
 def test_a_layer_with_next_to_nothing_on_it_is_flagged(stacked: Studio, tmp_path: Path) -> None:
@@ -220,7 +230,9 @@ def test_copying_where_the_browser_allows_it_and_where_it_does_not(
         studio.button("Save PNG").click()
 
 
-def test_a_finger_moves_a_layer_and_two_pinch(open_studio: Callable[..., Studio], picture: Path) -> None:
+def test_a_finger_scrolls_until_a_layer_was_tapped_and_two_pinch(
+    open_studio: Callable[..., Studio], picture: Path
+) -> None:
     studio = open_studio(width=390, height=844, touch=True)
     studio.choose(picture)
     studio.decompose(layers=5)
@@ -229,11 +241,24 @@ def test_a_finger_moves_a_layer_and_two_pinch(open_studio: Callable[..., Studio]
     def touch(kind: str, *points: tuple[float, float]) -> None:
         session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": [{"x": x, "y": y} for x, y in points]})
 
-    start = at(studio, ORANGE)
-    touch("touchStart", start)
-    for step in range(1, 6):
-        touch("touchMove", (start[0] + 12 * step, start[1]))
-    touch("touchEnd")
+    def swipe(start: tuple[float, float], across: float, down: float) -> None:
+        touch("touchStart", start)
+        for step in range(1, 9):
+            touch("touchMove", (start[0] + across * step / 8, start[1] + down * step / 8))
+        touch("touchEnd")
+
+    # Over whatever part of the picture, and whatever layer is selected: the page scrolls, the picture stays in sight.
+    for share in (ORANGE, WHITE):
+        studio.page.evaluate("scrollTo(0, 0)")
+        swipe(at(studio, share), 0, -160)
+        studio.wait_for(lambda: studio.page.evaluate("scrollY") > 50, "a page that was scrolled")
+        swipe(at(studio, share), 90, 0)
+        expect(studio.page.locator(".stage-canvas")).to_be_in_viewport(ratio=0.9)
+    expect(studio.button("Undo: Decompose")).to_be_enabled()
+
+    studio.page.touchscreen.tap(*at(studio, ORANGE))
+    expect(studio.page.locator(".stage-outline.in-hand")).to_be_visible()
+    swipe(at(studio, ORANGE), 60, 0)
     assert "range" in selected(studio)
     assert place(studio)[0] > 20
     before = studio.page.locator(".stage .zoom-scale").inner_text()

@@ -76,17 +76,17 @@ def _understood(instruction: str) -> list[_Clause]:
     """Return the clauses of an instruction as it is written, or else with its slips of the keyboard mended."""
     text = normalise(instruction)
     try:
-        return _clauses(text)
+        return _clauses(text, instruction)
     except InstructionError:
         if _NOT_LATIN.search(text):
             raise InstructionError(ENGLISH_ONLY_IN_CHINESE if _HAN.search(text) else ENGLISH_ONLY) from None
         with contextlib.suppress(InstructionError):
-            return _clauses(correct(text))
+            return _clauses(correct(text), instruction)
         raise
 
 
-def _clauses(text: str) -> list[_Clause]:
-    """Split the text into the longest clauses that are understood."""
+def _clauses(text: str, written: str) -> list[_Clause]:
+    """Split the text into the longest clauses that are understood; `written` is how the user put it."""
     parts = [(a, b) for a, b in split(text) if strip_courtesy(text[a:b])]
     clauses: list[_Clause] = []
     at = 0
@@ -99,7 +99,7 @@ def _clauses(text: str) -> list[_Clause]:
                 at += count
                 break
         else:
-            raise _not_understood(text[parts[at][0] : parts[at][1]])
+            raise _not_understood(text[parts[at][0] : parts[at][1]], written)
     return clauses
 
 
@@ -143,8 +143,10 @@ def _share_strengths(clauses: list[_Clause]) -> list[_Clause]:
     return shared
 
 
-def _not_understood(part: str) -> InstructionError:
-    shown = "".join(sign for sign in part.strip() if sign.isprintable())
+def _not_understood(part: str, written: str) -> InstructionError:
+    # Who reads “bob” looks for another Bob.
+    found = re.search(r"\W+".join(map(re.escape, re.findall(r"\w+", part))), written, re.IGNORECASE)
+    shown = "".join(sign for sign in (found[0] if found else part).strip() if sign.isprintable())
     shown = shown if len(shown) <= 60 else f"{shown[:59]}…"
     negated = any(f" {word} " in f" {part} " for word in ("not", "don't", "never", "no", "without"))
     hint = " Say what to do instead of what not to do." if negated else ""

@@ -8,7 +8,7 @@ import { createSplit } from "./split.js";
 /** Everything the page can do once there is a picture. @param {Context} context @param {Start} start */
 export function createActions(context, { history, jobs, actions }) {
   const edits = createEdits(context, jobs, history);
-  const decompose = createDecompose(context, jobs);
+  const decompose = createDecompose(context, jobs, history);
   const split = createSplit(context, jobs);
   jobs.onEnd({ decompose: decompose.finish, split: split.finish, edit: edits.finish });
   return {

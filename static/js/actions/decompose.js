@@ -7,8 +7,8 @@ import { isSeed } from "../state/seed.js";
 import { messageOf } from "../transport/api.js";
 import { exactly, layerCount } from "../words.js";
 
-/** Taking the picture apart. @param {Context} context @param {Jobs} jobs */
-export function createDecompose({ store, api }, jobs) {
+/** Taking the picture apart. @param {Context} context @param {Jobs} jobs @param {Travel} history */
+export function createDecompose({ store, api }, jobs, { undo }) {
   async function decompose() {
     const { doc } = store.state;
     if (doc.picture === null || isDecomposing(store.state)) return;
@@ -32,10 +32,13 @@ export function createDecompose({ store, api }, jobs) {
     const answer = /** @type {Wire.DecomposeResponse} */ (job.result);
     const { engine, generation_time: seconds } = answer;
     const speeds = work ? { ...store.state.speeds, [engine]: seconds / work } : store.state.speeds;
+    const replaced = store.state.doc.layers.length;
     store.run(decomposed(picture, answer, job.id), { speeds, mode: "layers" });
     const { layers } = store.state.doc;
     store.update({ selected: layers.at(-1)?.id ?? null });
-    return store.say(t("notice.decomposed", { layers: layerCount(layers.length), time: exactly(seconds) }));
+    const words = t("notice.decomposed", { layers: layerCount(layers.length), time: exactly(seconds) });
+    if (replaced === 0) return store.say(words);
+    return store.say(t("notice.decomposedAgain", { words, layers: layerCount(replaced) }), { label: t("notice.undo"), run: undo });
   }
 
   return { finish, actions: { decompose } };

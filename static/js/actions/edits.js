@@ -1,15 +1,17 @@
 import { add } from "../commands/stack.js";
 import { discardVersion, layerFrom, useVersion } from "../commands/versions.js";
 import { t } from "../i18n.js";
+import { changedShare } from "../images/difference.js";
 import { coverageOf } from "../images/pixels.js";
 import { findLayer } from "../state/doc.js";
-import { asksFor, chosenOf, editOf, instructionsOf, isProposed, seedsFor } from "../state/edits.js";
+import { asksFor, chosenOf, editOf, instructionsOf, isProposed, offered, seedsFor } from "../state/edits.js";
 import { capabilitiesOf, used } from "../state/engine.js";
 import { newId } from "../state/ids.js";
 import { isSeed } from "../state/seed.js";
 import { codeOf, messageOf } from "../transport/api.js";
 
 const MAX_TRIES = 12;
+const NOTICES = /** @type {const} */ ({ failed: "notice.editFailed", canceled: "notice.editCanceled", unchanged: "notice.editUnchanged" });
 
 /**
  * Editing one layer by instruction. The draft, the runs and what came of them belong to the layer, not to the modal, so
@@ -37,7 +39,8 @@ export function createEdits({ store, api, bitmaps }, jobs, { run, undo }) {
     if (layer === null || instruction === "" || draft.sending || !isSeed(draft.seed) || isAtIt(layer)) return;
     const variants = capabilitiesOf(store.state).edit.includes("seed") ? draft.variants : 1;
     const seeds = seedsFor({ ...draft, variants }, drawSeed());
-    const tries = draft.tries.filter((entry) => entry.id !== draft.chosen || !asksFor(draft, entry));
+    // What is asked again, changed nothing, or never came to the server has no more to say.
+    const tries = draft.tries.filter((entry) => entry.status === "failed" && entry.code !== "unreachable" && !asksFor(draft, entry));
     setEdit(id, { sending: true, seed: seeds[0], chosen: null, tries });
     store.update({ notice: null });
     for (const seed of seeds) {
@@ -67,14 +70,14 @@ export function createEdits({ store, api, bitmaps }, jobs, { run, undo }) {
   /**
    * Keep what came to nothing, with the reason. It is shown where its run was.
    * @param {EditPurpose} purpose
-   * @param {{id: string, status: "failed" | "canceled", reason: string, code: string}} about
+   * @param {{id: string, status: Try["status"], reason: string, code: string}} about
    */
   function fail({ layerId, instruction, shape, seed }, about) {
     const { tries, chosen } = edit(layerId);
     const entry = { ...about, instruction, shape, seed };
     const others = tries.filter(({ id }) => id !== about.id);
     setEdit(layerId, { tries: [...others, entry].slice(-MAX_TRIES), chosen: chosen ?? about.id });
-    notify(layerId, about.status === "canceled" ? "notice.editCanceled" : "notice.editFailed");
+    notify(layerId, NOTICES[about.status]);
   }
 
   /** @param {Job} job @param {EditPurpose} purpose */
@@ -82,9 +85,18 @@ export function createEdits({ store, api, bitmaps }, jobs, { run, undo }) {
     if (status === "canceled") return fail(purpose, { id, status, reason: t("edit.canceled"), code: "canceled" });
     if (status === "failed") return fail(purpose, { id, status, reason: error?.message ?? t("error.unexpected"), code: error?.code ?? "" });
     try {
-      const index = store.addVersion(purpose.layerId, await versionOf(/** @type {Wire.EditLayerResponse} */ (result), purpose));
+      const made = /** @type {Wire.EditLayerResponse} */ (result);
+      const [before, after] = await Promise.all([bitmaps.load(purpose.before), bitmaps.load(made.image)]);
+      if (changedShare(before, after) === 0) return fail(purpose, { id, status: "unchanged", reason: t("edit.unchanged"), code: "unchanged" });
+      const layer = findLayer(store.state.doc, purpose.layerId);
+      const known = layer === null ? -1 : offered(layer).find((other) => layer.versions[other].image === made.image) ?? -1;
+      const index = known < 0 ? store.addVersion(purpose.layerId, versionOf(made, purpose, after)) : known;
       if (index < 0) return undefined;
       const { chosen, waiting } = edit(purpose.layerId);
+      if (known >= 0) {
+        setEdit(purpose.layerId, { chosen: chosen === id ? index : chosen });
+        return store.say(t("notice.editSame", { version: index === 0 ? t("versions.original") : t("layers.version", { number: index + 1 }) }));
+      }
       setEdit(purpose.layerId, { waiting: [...waiting, index], chosen: chosen === id ? index : chosen });
       return notify(purpose.layerId, "notice.editReady");
     } catch (problem) {
@@ -92,15 +104,15 @@ export function createEdits({ store, api, bitmaps }, jobs, { run, undo }) {
     }
   }
 
-  /** Every result is a version of its layer, whatever becomes of it. @param {Wire.EditLayerResponse} result @param {EditPurpose} purpose @returns {Promise<Version>} */
-  async function versionOf({ image, seed, engine, generation_time: seconds }, { layerId, before, instruction, shape }) {
+  /** Every result is a version of its layer, whatever becomes of it. @param {Wire.EditLayerResponse} result @param {EditPurpose} purpose @param {ImageBitmap} bitmap @returns {Version} */
+  function versionOf({ image, seed, engine, generation_time: seconds }, { layerId, before, instruction, shape }, bitmap) {
     const layer = findLayer(store.state.doc, layerId);
     const kept = shape === "keep" ? layer?.versions.find((version) => version.image === before) : undefined;
-    const coverage = kept?.coverage ?? coverageOf(await bitmaps.load(image));
+    const coverage = kept?.coverage ?? coverageOf(bitmap);
     return { image, coverage, instruction, seed, shape, engine, at: new Date().toISOString(), from: before, seconds };
   }
 
-  /** Say it where the modal does not. @param {string} id @param {"notice.editReady" | "notice.editFailed" | "notice.editCanceled"} text */
+  /** Say it where the modal does not. @param {string} id @param {"notice.editReady" | typeof NOTICES[Try["status"]]} text */
   function notify(id, text) {
     const layer = findLayer(store.state.doc, id);
     if (layer === null || store.state.editing === id) return;
@@ -141,7 +153,7 @@ export function createEdits({ store, api, bitmaps }, jobs, { run, undo }) {
 
       /** Put the version in the layer's place. */
       acceptEdit: deciding((layer, index) => {
-        setEdit(layer.id, { chosen: null, waiting: [], instruction: "" });
+        setEdit(layer.id, { chosen: null, waiting: [], instruction: "", tries: [] });
         run(useVersion(layer, index), { editing: null, mode: "layers", notice: undoable(t("notice.replaced", { name: layer.name })) });
       }),
 

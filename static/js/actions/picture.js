@@ -1,80 +1,118 @@
 import { openPicture } from "../commands/picture.js";
 import { add } from "../commands/stack.js";
 import { t } from "../i18n.js";
-import { uploadable } from "../images/files.js";
+import { kindOf, sendable } from "../images/files.js";
 import { coverageOf } from "../images/pixels.js";
+import { filesOf } from "../images/transfer.js";
 import { newLayer } from "../state/doc.js";
 import { newId } from "../state/ids.js";
 import { placeInside } from "../state/placement.js";
-import { messageOf } from "../transport/api.js";
+import { ApiError, messageOf } from "../transport/api.js";
 import { base } from "../transport/base.js";
+import { size } from "../words.js";
 
 /** @typedef {"house" | "poster" | "night" | "balloons"} Sample */
 
 /**
- * Bringing pictures in.
+ * The one door for what comes in: pictures, and files of layers.
  * @param {Context} context
- * @param {(name: string) => Promise<void>} makeRoom   before another picture takes the place of the one at hand
+ * @param {{makeRoom: (name: string) => Promise<void>, importFile: (file: Blob) => Promise<unknown>}} projects   `makeRoom`: before another picture takes the place of the one at hand
+ * @param {Travel} history
  */
-export function createPicture({ store, api, bitmaps, tryTo, loadEditor }, makeRoom) {
+export function createPicture({ store, api, bitmaps, tryTo, prepareEditor, loadEditor }, { makeRoom, importFile }, { undo }) {
   let latest = 0;
 
-  /**
-   * Show a picture at once and store it on the server; of several in a row the last one counts.
-   * @param {Blob} file
-   * @param {string} name
-   * @param {string} preview
-   */
-  async function open(file, name, preview) {
+  /** @param {"error.notAPicture" | "error.otherPage"} problem @returns {never} */
+  function refuse(problem) {
+    throw new ApiError(t(problem), { code: "not_a_picture" });
+  }
+
+  /** Store a picture on the server, as it is or as large as the server takes it. @param {File} file */
+  async function send(file) {
+    const { blob, scaledFrom } = await sendable(file, store.state.config?.limits).catch(() => refuse("error.notAPicture"));
+    const { image, width, height } = await api.upload(blob);
+    return { image, width, height, ...(scaledFrom && { scaledFrom }) };
+  }
+
+  /** Where a file stands that is on its way. @param {string} name @param {string | null} preview @param {() => Promise<(() => unknown) | undefined>} work   what is shown when it has come in, of several in a row only the last */
+  async function receive(name, preview, work) {
     latest += 1;
     const mine = latest;
     store.update({ upload: { name, preview }, sourceError: null, notice: null });
     try {
-      const [stored] = await Promise.all([uploadable(new File([file], name, { type: file.type })).then(api.upload), loadEditor()]);
+      const show = await work();
       if (mine !== latest) return;
-      const picture = { name, image: stored.image, width: stored.width, height: stored.height };
-      await makeRoom(name);
-      store.run(openPicture(picture), { upload: null, selected: null, mode: "layers", fidelity: null, stageError: null });
+      await show?.();
+      store.update({ upload: null });
     } catch (error) {
       if (mine === latest) store.update({ upload: null, sourceError: messageOf(error) });
-    } finally {
-      if (preview.startsWith("blob:")) setTimeout(() => URL.revokeObjectURL(preview), 1000);
     }
   }
 
+  /** Begin with a picture: it is shown at once and stored on the server. @param {File} file @param {string} name */
+  async function open(file, name, preview = URL.createObjectURL(file)) {
+    await receive(name, preview, async () => {
+      const [stored] = await Promise.all([send(file), prepareEditor()]);
+      return async () => {
+        await loadEditor();
+        await makeRoom(name);
+        store.run(openPicture({ name, ...stored }), { upload: null, selected: null, mode: "layers", fidelity: null, stageError: null });
+        if (stored.scaledFrom) store.say(scaledWords(stored.scaledFrom, stored));
+      };
+    });
+    if (preview.startsWith("blob:")) setTimeout(() => URL.revokeObjectURL(preview), 1000);
+  }
+
   /** @param {File} file */
-  const nameOf = (file) => file.name.replace(/\.[^.]+$/, "") || t("file.pasted");
+  const nameOf = (file) => file.name.replace(/(\.llm-dit)?\.[^.]+$/, "") || t("file.pasted");
 
   /** @param {File} file */
   async function addLayer(file) {
-    const { doc, selected } = store.state;
     const name = nameOf(file);
-    await tryTo(async () => {
-      const { image, width, height } = await api.upload(await uploadable(file));
-      const coverage = coverageOf(await bitmaps.load(image));
-      const layer = newLayer({ id: newId(), name, image, width, height, coverage, ...placeInside({ width, height }, doc) });
-      store.run(add(layer, selected), { selected: layer.id, mode: "layers" });
-      store.say(t("notice.added", { name }));
-    });
+    const { image, width, height, scaledFrom } = await send(file);
+    const { doc, selected } = store.state;
+    const coverage = coverageOf(await bitmaps.load(image));
+    const layer = newLayer({ id: newId(), name, image, width, height, coverage, ...placeInside({ width, height }, doc) });
+    store.run(add(layer, selected), { selected: layer.id, mode: "layers" });
+    const added = store.state.doc;
+    const openInstead = () => {
+      if (store.state.doc === added) undo();
+      return open(file, name);
+    };
+    const words = [t("notice.added", { name }), scaledFrom && scaledWords(scaledFrom, { width, height })].filter(Boolean).join(". ");
+    store.say(words, { label: t("notice.openInstead"), run: openInstead });
   }
 
-  /** @param {File | null} file */
-  const openFile = (file) => (file === null ? store.update({ sourceError: t("error.notAPicture") }) : open(file, nameOf(file), URL.createObjectURL(file)));
+  /** Begin with a file, whatever it is. @param {File} file */
+  async function openFile(file) {
+    if ((await kindOf(file)) === "layers") await receive(nameOf(file), null, async () => (await importFile(file), undefined));
+    else await open(file, nameOf(file));
+  }
+
+  /** Pictures become layers of the stack at hand; without one, the first begins it. A file of layers is a project of its own. @param {File[]} files */
+  async function bring(files) {
+    if (store.state.doc.layers.length === 0) return openFile(files[0]);
+    for (const file of files) await ((await kindOf(file)) === "layers" ? openFile(file) : addLayer(file));
+  }
 
   return {
     openFile,
 
-    /** A layer more, or the first picture of all. @param {File | null} file */
-    addPicture: (file) => {
-      if (store.state.doc.layers.length === 0) return openFile(file);
-      return file === null ? store.say(t("error.notAPicture")) : addLayer(file);
+    /** @param {File} file */
+    addPicture: (file) => tryTo(() => bring([file])),
+
+    /** What was dropped or pasted. @param {DataTransfer | null} transfer */
+    receiveTransfer: async (transfer) => {
+      const { files, problem } = await filesOf(transfer, api.image);
+      if (problem === null) return tryTo(() => bring(files));
+      return store.state.doc.layers.length === 0 ? store.update({ sourceError: t(problem) }) : store.say(t(problem));
     },
 
     /** @param {Sample} sample */
     openSample: async (sample) => {
       const address = `${base}/static/samples/${sample}.webp`;
       try {
-        await open(await api.image(address), t(`sample.${sample}`), address);
+        await open(new File([await api.image(address)], sample, { type: "image/webp" }), t(`sample.${sample}`), address);
       } catch (error) {
         store.update({ sourceError: messageOf(error) });
       }
@@ -84,3 +122,6 @@ export function createPicture({ store, api, bitmaps, tryTo, loadEditor }, makeRo
     set: (settings) => store.update({ settings: { ...store.state.settings, ...settings } }),
   };
 }
+
+/** @param {Extent} from @param {Extent} to */
+const scaledWords = (from, to) => t("notice.scaled", { from: size(from.width, from.height), to: size(to.width, to.height) });

@@ -55,12 +55,11 @@ export function createProjectList({ store, api, tryTo }, saving, { go, listProje
 
     downloadProject: saved(async ({ id }) => saveFile(await api.projects.file(id))),
 
-    /** @param {Blob} file */
-    importProject: (file) =>
-      tryTo(async () => {
-        const project = await api.projects.importFile(file);
-        await go(`/p/${project.id}`);
-        store.say(t("project.imported", { name: project.name }));
-      }),
+    /** Open a file of layers as a project. @param {Blob} file */
+    importFile: async (file) => {
+      const project = await api.projects.importFile(file);
+      await go(`/p/${project.id}`);
+      store.say(t("project.imported", { name: project.name }));
+    },
   };
 }

@@ -15,7 +15,7 @@ const ADDRESS = /^\/p\/([\w-]+)$/;
  * @param {SavingWork} saving
  * @param {Jobs} jobs
  */
-export function createProjects({ store, api, tryTo, loadEditor }, saving, jobs) {
+export function createProjects({ store, api, tryTo, prepareEditor, loadEditor }, saving, jobs) {
   /** Ask which projects there are; what was known stays where the server cannot be asked. */
   async function listProjects() {
     store.update({ projects: await api.projects.list().catch(() => store.state.projects) });
@@ -40,7 +40,8 @@ export function createProjects({ store, api, tryTo, loadEditor }, saving, jobs) 
 
   /** Take up a project where it was left, with what this browser could not send before. @param {string} id */
   async function enter(id) {
-    const [project] = await Promise.all([api.projects.read(id), loadEditor()]);
+    const [project] = await Promise.all([api.projects.read(id), prepareEditor()]);
+    await loadEditor();
     const unsaved = unsavedOf(id);
     const isSent = unsaved !== null && unsaved.version !== project.version && sameWork(unsaved.document, project.document);
     if (isSent) forgetUnsaved(id);
@@ -81,11 +82,11 @@ export function createProjects({ store, api, tryTo, loadEditor }, saving, jobs) 
     return enterAddress();
   }
 
-  /** A new project for what is at hand. @param {string} name @param {any} document */
-  async function create(name, document) {
-    const project = await api.projects.create({ name, document });
-    history.pushState(null, "", `${base}/p/${project.id}`);
-    store.update({ project: { id: project.id, name: project.name, version: project.version, thumbnail: null }, conflict: false });
+  /** A new project for what is at hand. @param {string} name @param {any} document @param {string | null} [thumbnail] */
+  async function create(name, document, thumbnail = null) {
+    const { id, version, ...project } = await api.projects.create({ name, document, ...(thumbnail && { thumbnail }) });
+    history.pushState(null, "", `${base}/p/${id}`);
+    store.update({ project: { id, name: project.name, version, thumbnail: project.thumbnail }, conflict: false });
     saving.settle();
   }
 
@@ -128,7 +129,7 @@ export function createProjects({ store, api, tryTo, loadEditor }, saving, jobs) 
         tryTo(async () => {
           const { project } = store.state;
           if (project === null) return;
-          await create(t("project.copyOf", { name: project.name }), snapshot(store.state));
+          await create(t("project.copyOf", { name: project.name }), snapshot(store.state), project.thumbnail);
           forgetUnsaved(project.id);
         }),
 

@@ -59,7 +59,7 @@ export function createSaving({ store, api, bitmaps }) {
     const parts = partsOf(store.state);
     store.update({ saving: "saving" });
     try {
-      const thumbnail = (await thumbnailOf(store.state.doc)) ?? project.thumbnail;
+      const thumbnail = (await thumbnailOf(store.state.doc, project.thumbnail === null)) ?? project.thumbnail;
       const { version } = await api.projects.write(project.id, { name: project.name, document, version: project.version, thumbnail });
       written({ ...project, version, thumbnail }, parts, document);
     } catch (error) {

@@ -17,15 +17,16 @@ export function createStart(context) {
   const jobs = createJobs(context);
   const saving = createSaving(context);
   const { makeRoom, actions, ...projects } = createProjects(context, saving, jobs);
+  const { importFile, ...list } = createProjectList(context, saving, projects);
   return {
     history,
     jobs,
     actions: {
       ...createService(context),
-      ...createPicture(context, makeRoom),
+      ...createPicture(context, { makeRoom, importFile }, history),
       ...history,
       ...actions,
-      ...createProjectList(context, saving, projects),
+      ...list,
       wakeJobs: jobs.wake,
       /** The page asks for the token again. */
       logOut: () => tryTo(async () => (await saving.save(), await api.logOut())),

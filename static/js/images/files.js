@@ -1,23 +1,103 @@
 import { canvas2d } from "./pixels.js";
+import { sizeOf, svgOf } from "./svg.js";
 
-/** What the server reads itself; anything else that the browser can show is turned into PNG first. */
-const UPLOADABLE = ["image/png", "image/jpeg", "image/webp"];
+/**
+ * Files as the server takes them: what it cannot read is drawn by the browser, and what is larger than it takes is made
+ * smaller before it is sent.
+ *
+ * @typedef {Pick<Config["limits"], "max_pixels" | "max_side" | "max_body_mb" | "image_formats">} Limits
+ * @typedef {{blob: Blob, scaledFrom: Extent | null}} Sendable   `scaledFrom`: what it measured, if it was made smaller
+ */
 
-/** @param {File} file @returns {Promise<Blob>} */
-export async function uploadable(file) {
-  if (UPLOADABLE.includes(file.type)) return file;
-  const bitmap = await createImageBitmap(file).catch(() => null);
-  // The server says better than we could what is wrong with it.
-  if (bitmap === null) return new Blob([file], { type: "image/png" });
-  const context = canvas2d(bitmap.width, bitmap.height);
-  context.drawImage(bitmap, 0, 0);
-  return new Promise((resolve) => context.canvas.toBlob((blob) => resolve(blob ?? file), "image/png"));
+const MB = 1024 * 1024;
+/** What photographs lose where they are made smaller is not to be seen. */
+const QUALITY = 0.95;
+/** A drawing is as large as it says, but no smaller than this on its longer side. */
+const DRAWING_PX = 1600;
+const SHRINK = 0.8;
+
+/** What a file is, by its first bytes: layers that can be opened again, a drawing, or else a picture. @param {Blob} file @returns {Promise<"layers" | "drawing" | "picture">} */
+export async function kindOf(file) {
+  const head = await file.slice(0, 4096).text();
+  if (/^(PK\x03\x04|8BPS)/.test(head)) return "layers";
+  return file.type === "image/svg+xml" || /^[^\0]*<svg[\s>]/i.test(head) ? "drawing" : "picture";
 }
 
-/** The first picture, or else the first file, of what was dropped or pasted. @param {DataTransfer | null} transfer */
-export function pictureIn(transfer) {
-  const files = [...(transfer?.files ?? [])];
-  return files.find((file) => file.type.startsWith("image/")) ?? files[0] ?? null;
+/** @param {File} file @param {Limits | undefined} limits   as far as they are known @returns {Promise<Sendable>} */
+export async function sendable(file, limits) {
+  if ((await kindOf(file)) === "drawing") return drawing(file, limits);
+  const shown = await show(file).catch(() => null);
+  // What the browser cannot show, the server may: it knows more formats, and says better what is wrong.
+  if (shown === null) return { blob: file.type ? file : new Blob([file], { type: "image/png" }), scaledFrom: null };
+  const size = { width: shown.naturalWidth, height: shown.naturalHeight };
+  const within = sizeIn(size, limits);
+  const fits = within.width === size.width && file.size <= (limits?.max_body_mb ?? Infinity) * MB;
+  if (fits && isRead(file.type, limits)) return { blob: file, scaledFrom: null };
+  const made = await encode(shown, within, /jpe?g/.test(file.type) ? "image/jpeg" : "image/png", limits);
+  return { blob: made.blob, scaledFrom: made.width < size.width ? size : null };
+}
+
+/** @param {File} file @param {Limits | undefined} limits @returns {Promise<Sendable>} */
+async function drawing(file, limits) {
+  const root = svgOf(await file.text());
+  const own = sizeOf(root);
+  const factor = Math.max(1, DRAWING_PX / Math.max(own.width, own.height));
+  const size = sizeIn({ width: Math.max(1, Math.round(own.width * factor)), height: Math.max(1, Math.round(own.height * factor)) }, limits);
+  // A drawing without a size of its own is drawn by some browsers at none at all.
+  root.setAttribute("width", String(size.width));
+  root.setAttribute("height", String(size.height));
+  const image = await show(new Blob([new XMLSerializer().serializeToString(root)], { type: "image/svg+xml" }));
+  return { blob: (await encode(image, size, "image/png", limits)).blob, scaledFrom: null };
+}
+
+/** Whether the server reads a type as it is. @param {string} type @param {Limits | undefined} limits */
+const isRead = (type, limits) => (limits?.image_formats ?? ["png", "jpeg", "webp"]).includes(type.replace(/^image\/(x-)?/, "").replace("jpg", "jpeg"));
+
+/** The size that a picture has within the limits, aspect kept. @param {Extent} size @param {Limits | undefined} limits @returns {Extent} */
+export function sizeIn({ width, height }, limits) {
+  const { max_pixels: pixels = Infinity, max_side: side = Infinity } = limits ?? {};
+  const factor = Math.min(1, side / Math.max(width, height), Math.sqrt(pixels / (width * height)));
+  if (factor === 1) return { width, height };
+  return { width: Math.max(1, Math.floor(width * factor)), height: Math.max(1, Math.floor(height * factor)) };
+}
+
+/** A picture as the browser shows it, turned as its camera was held; no script in it runs. @param {Blob | string} source @returns {Promise<HTMLImageElement>} */
+async function show(source) {
+  const image = new Image();
+  const address = typeof source === "string" ? source : URL.createObjectURL(source);
+  try {
+    await new Promise((resolve, reject) => Object.assign(image, { onload: resolve, onerror: reject, src: address }));
+  } finally {
+    if (source !== address) URL.revokeObjectURL(address);
+  }
+  if (image.naturalWidth === 0) throw new Error("no picture");
+  return image;
+}
+
+/**
+ * Draw a picture and encode it, made smaller until the server takes it.
+ * @param {HTMLImageElement} image
+ * @param {Extent} size
+ * @param {string} type
+ * @param {Limits | undefined} limits
+ * @returns {Promise<Extent & {blob: Blob}>}
+ */
+async function encode(image, { width, height }, type, limits) {
+  const context = canvas2d(width, height);
+  context.imageSmoothingQuality = "high";
+  context.drawImage(image, 0, 0, width, height);
+  /** @type {Blob | null} */
+  const blob = await new Promise((resolve) => context.canvas.toBlob(resolve, type, QUALITY));
+  context.canvas.width = 0; // browsers give the memory back when they please
+  if (blob === null) throw new Error("no picture");
+  if (blob.size <= (limits?.max_body_mb ?? Infinity) * MB) return { blob, width, height };
+  return encode(image, { width: Math.floor(width * SHRINK), height: Math.floor(height * SHRINK) }, type, limits);
+}
+
+/** What is at an address that only this page knows, as a PNG. @param {string} address */
+export async function drawn(address) {
+  const image = await show(address);
+  return (await encode(image, { width: image.naturalWidth, height: image.naturalHeight }, "image/png", undefined)).blob;
 }
 
 /** Offer a file to the user under its name. @param {File} file */

@@ -6,19 +6,26 @@ const FAINT = 10;
 /** Rows that are read at once, so that a large picture does not take its size in memory. */
 const BAND = 256;
 
-/** @type {WeakMap<ImageBitmap, Box>} */
-const measured = new WeakMap();
+/** Where a picture has something to see, in its own pixels, as a small copy of it shows. */
+export const contentBox = remembering((bitmap) => {
+  const { alpha, size } = alphaOf(bitmap);
+  const found = scan(alpha, size);
+  const [sx, sy] = [bitmap.width / size.width, bitmap.height / size.height];
+  return { x: found.x * sx, y: found.y * sy, width: found.width * sx, height: found.height * sy };
+});
 
-/** Where a picture has something to see, in its own pixels, as a small copy of it shows. @param {ImageBitmap} bitmap @returns {Box} */
-export function contentBox(bitmap) {
-  const known = measured.get(bitmap);
-  if (known !== undefined) return known;
-  const small = sizeWithin(bitmap, SCRATCH);
-  const found = scan(pixelsOf(bitmap, small), small);
-  const [sx, sy] = [bitmap.width / small.width, bitmap.height / small.height];
-  const box = { x: found.x * sx, y: found.y * sy, width: found.width * sx, height: found.height * sy };
-  measured.set(bitmap, box);
-  return box;
+/** The alpha of a picture, 0–255, at a small size. */
+export const alphaOf = remembering((bitmap) => {
+  const size = sizeWithin(bitmap, SCRATCH);
+  const pixels = pixelsOf(bitmap, size);
+  return { size, alpha: Uint8Array.from({ length: size.width * size.height }, (_, i) => pixels[i * 4 + 3]) };
+});
+
+/** What is found out about a picture, once. @template T @param {(bitmap: ImageBitmap) => T} find @returns {(bitmap: ImageBitmap) => T} */
+function remembering(find) {
+  /** @type {WeakMap<ImageBitmap, T>} */
+  const known = new WeakMap();
+  return (bitmap) => known.get(bitmap) ?? /** @type {T} */ (known.set(bitmap, find(bitmap)).get(bitmap));
 }
 
 /** The mean alpha of a picture, of all its pixels, 0–1. @param {ImageBitmap | HTMLCanvasElement} bitmap */
@@ -35,12 +42,12 @@ export function coverageOf(bitmap) {
   return sum / (bitmap.width * bitmap.height * 255);
 }
 
-/** @param {Uint8ClampedArray} data @param {Extent} size @returns {Box} */
-function scan(data, { width, height }) {
+/** @param {Uint8Array} alpha @param {Extent} size @returns {Box} */
+function scan(alpha, { width, height }) {
   let [left, top, right, bottom] = [width, height, -1, -1];
   for (let y = 0; y < height; y += 1) {
     for (let x = 0; x < width; x += 1) {
-      if (data[(y * width + x) * 4 + 3] < FAINT) continue;
+      if (alpha[y * width + x] < FAINT) continue;
       if (x < left) left = x;
       if (x > right) right = x;
       if (y < top) top = y;

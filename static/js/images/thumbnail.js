@@ -13,10 +13,10 @@ const PAUSE_MS = 15_000;
 export function createThumbnails(api, bitmaps) {
   /** @type {{doc: Doc, at: number} | null} */
   let last = null;
-  /** @param {Doc} doc @returns {Promise<string | null>}   null where the last one will do */
-  return async (doc) => {
-    if (doc.picture === null || last?.doc.layers === doc.layers) return null;
-    if (last !== null && last.doc.picture === doc.picture && last.doc.layers.length > 0 && Date.now() - last.at < PAUSE_MS) return null;
+  /** @param {Doc} doc @param {boolean} needed   there is none so far @returns {Promise<string | null>}   null where the last one will do */
+  return async (doc, needed) => {
+    if (doc.picture === null || (!needed && last?.doc.layers === doc.layers)) return null;
+    if (!needed && last !== null && last.doc.picture === doc.picture && last.doc.layers.length > 0 && Date.now() - last.at < PAUSE_MS) return null;
     last = { doc, at: Date.now() };
     const layers = doc.layers.length > 0 ? doc.layers : [asLayer(doc.picture)];
     try {

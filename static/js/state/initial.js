@@ -1,4 +1,5 @@
 import { EMPTY_DOC } from "./doc.js";
+import { capabilitiesOf } from "./engine.js";
 
 export const LIMITS = { layers: [1, 10], steps: [1, 100], cfgScale: [1, 20], variants: [1, 2, 3, 4], maxSeed: Number.MAX_SAFE_INTEGER };
 
@@ -61,8 +62,16 @@ export function initialState() {
   };
 }
 
-/** What was chosen for taking the picture apart, and for the rest what the server takes by default. @param {Pick<State, "settings" | "config">} state @returns {Settings} */
-export const settingsOf = ({ settings, config }) => ({ ...SETTINGS, ...(config && { layerNum: config.defaults.layer_num }), ...samplingOf(config), ...settings });
+/** What was chosen for taking the picture apart, and for the rest what the server takes by default. @param {Pick<State, "settings" | "config" | "doc">} state @returns {Settings} */
+export function settingsOf({ settings, config, doc }) {
+  const size = isLarge({ config, doc }) ? /** @type {const} */ ({ size: "1024" }) : {};
+  return { ...SETTINGS, ...size, ...(config && { layerNum: config.defaults.layer_num }), ...samplingOf(config), ...settings };
+}
+
+const LARGE_PX = 4_000_000;
+
+/** Whether the picture takes long at its own size. @param {Pick<State, "config" | "doc">} state */
+export const isLarge = ({ config, doc: { picture } }) => picture !== null && picture.width * picture.height > LARGE_PX && capabilitiesOf({ config }).any_size;
 
 /** How a model samples by default. @param {Config | null} config */
 export const samplingOf = (config) => config && { steps: config.defaults.steps, cfgScale: config.defaults.cfg_scale };

@@ -12,7 +12,7 @@ const MAX_LENGTH = 1_900_000;
 /** @param {State} state */
 export function snapshot(state) {
   const { settings, selected, folded } = state;
-  const edits = Object.fromEntries(Object.entries(state.edits).map(([id, edit]) => [id, { ...edit, sending: false }]));
+  const edits = Object.fromEntries(Object.entries(state.edits).map(([id, edit]) => [id, { ...edit, sending: false, tries: (edit.tries ?? []).filter(({ code }) => code !== "unreachable") }]));
   const jobs = Object.fromEntries(Object.entries(state.jobs).map(([id, tracked]) => [id, { ...tracked, previews: {} }]));
   return { format: FORMAT, ...packed(state), settings, edits, jobs, selected, folded };
 }

@@ -4,6 +4,8 @@ const EVENTS = ["queued", "loading", "progress", "succeeded", "failed", "cancele
 const POLL_MS = 800;
 /** The browser reconnects by itself and asks for what it missed; after so many failures in a row we poll. */
 const MAX_BREAKS = 3;
+/** A stream that was open for so long got through: that it ended, as servers end streams now and then, is no failure. */
+const LASTING_MS = 5000;
 
 /** @param {Job} job */
 export const isOver = (job) => job.status === "succeeded" || job.status === "failed" || job.status === "canceled";
@@ -27,7 +29,8 @@ export function followJob(api, id, { onJob, onPreview, onLost }) {
   const source = new EventSource(api.eventsUrl(id));
   const stopped = new AbortController();
   stopped.signal.addEventListener("abort", () => source.close());
-  let breaks = 0;
+  let [breaks, openedAt] = [0, 0];
+  source.addEventListener("open", () => (openedAt = Date.now()));
 
   /** @param {MessageEvent<string>} event */
   function receive(event) {
@@ -43,7 +46,8 @@ export function followJob(api, id, { onJob, onPreview, onLost }) {
     onPreview(layer, url);
   });
   source.addEventListener("error", () => {
-    breaks += 1;
+    breaks = openedAt > 0 && Date.now() - openedAt > LASTING_MS ? 1 : breaks + 1;
+    openedAt = 0;
     if (stopped.signal.aborted || (source.readyState !== EventSource.CLOSED && breaks < MAX_BREAKS)) return;
     source.close();
     poll(api, id, onJob, onLost, stopped.signal);

@@ -1,11 +1,10 @@
-import { h, setText } from "../dom.js";
+import { h, isTyping, setText } from "../dom.js";
 import { t } from "../i18n.js";
 import { icon } from "../icons.js";
-import { pictureIn } from "../images/files.js";
 
 /**
- * A picture can be dropped anywhere and pasted at any time: dropped onto the stack, or pasted while there is one, it is a
- * layer more.
+ * A picture or a file of layers can be dropped anywhere and pasted at any time. Whatever is dropped, the browser never
+ * leaves the page for it.
  * @param {StartActions} actions
  */
 export function createDrop(actions) {
@@ -18,10 +17,12 @@ export function createDrop(actions) {
   function veil(on) {
     inside = on ? inside : 0;
     element.hidden = !on;
+    if (on) setText(words, t(document.body.dataset.has === "layers" ? "source.dropLayer" : "source.drop"));
   }
 
   addEventListener("dragenter", (event) => {
-    if (!hasFiles(event)) return;
+    if (isText(event)) return;
+    event.preventDefault();
     inside += 1;
     veil(true);
   });
@@ -29,27 +30,20 @@ export function createDrop(actions) {
     inside -= 1;
     if (inside <= 0) veil(false);
   });
-  addEventListener("dragover", (event) => {
-    if (!hasFiles(event)) return;
-    event.preventDefault();
-    setText(words, t(isOntoStack(event) ? "source.dropLayer" : "source.drop"));
-  });
+  addEventListener("dragover", (event) => isText(event) || event.preventDefault());
   addEventListener("drop", (event) => {
     veil(false);
-    if (!hasFiles(event)) return;
+    if (isText(event)) return;
     event.preventDefault();
-    const file = pictureIn(event.dataTransfer);
-    if (isOntoStack(event)) actions.addPicture(file);
-    else actions.openFile(file);
+    actions.receiveTransfer(event.dataTransfer);
   });
   addEventListener("paste", (event) => {
-    if (event.clipboardData?.files.length) actions.addPicture(pictureIn(event.clipboardData));
+    if (isTyping(event) && !event.clipboardData?.files.length) return;
+    event.preventDefault();
+    actions.receiveTransfer(event.clipboardData);
   });
   return element;
 }
 
-/** @param {Event} event */
-const isOntoStack = (event) => event.target instanceof Element && event.target.closest("[data-has=layers] .layers") !== null;
-
-/** @param {DragEvent} event */
-const hasFiles = ({ dataTransfer }) => dataTransfer?.types.includes("Files");
+/** Whether words are on their way into a field. @param {DragEvent} event */
+const isText = (event) => isTyping(event) && !event.dataTransfer?.types.includes("Files");

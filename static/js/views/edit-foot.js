@@ -1,6 +1,7 @@
 import { h, setText } from "../dom.js";
 import { t } from "../i18n.js";
 import { asksFor, chosenOf, editOf, isProposed } from "../state/edits.js";
+import { capabilitiesOf } from "../state/engine.js";
 import { atWork } from "../state/jobs.js";
 import { isSeed } from "../state/seed.js";
 import { describeJob, progressBar, shareOf } from "./progress.js";
@@ -47,6 +48,8 @@ export function createEditFoot(actions, layerId) {
       draft.hidden = busy || proposed;
       decide.hidden = busy || !proposed;
       remove.hidden = failed === null;
+      // The same again gives the same where no seed makes a difference.
+      retry.hidden = again && !capabilitiesOf(state).edit.includes("seed");
       discard.disabled = index === 0;
       apply.disabled = retry.disabled = !ready;
       setText(apply.words, t(again ? "edit.retry" : "edit.apply"));

@@ -10,8 +10,9 @@ const SLACK_PX = 4;
  * @typedef {object} Moves
  * @property {(factor: number, point: Point) => void} zoomBy
  * @property {(dx: number, dy: number) => void} pan
- * @property {(point: Point) => Drag | null} grab   what a press takes hold of; null leaves the drag to the camera
- * @property {(point: Point) => void} click
+ * @property {(point: Point, touch: boolean) => Drag | null} grab   what a press takes hold of; null leaves the drag to the camera
+ * @property {(point: Point, touch: boolean) => void} click
+ * @property {() => boolean} [scrolls]   whether one finger scrolls the page, as the style says, and not the picture
  */
 
 /** Wheel, drag and pinch on the stage. Space or the middle button always pans. @param {HTMLElement} view @param {Moves} moves */
@@ -45,12 +46,14 @@ export function listenToGestures(view, moves) {
   view.addEventListener("pointerdown", (event) => {
     if (event.button > 1) return;
     if (event.button === 1) event.preventDefault();
+    // After a key the browser would frame whatever gets the focus.
+    view.classList.add("pointed");
     view.focus({ preventScroll: true });
     view.setPointerCapture(event.pointerId);
     const at = place(event);
     down.set(event.pointerId, at);
     press?.held?.end();
-    press = down.size > 1 ? null : { at, held: space || event.button === 1 ? null : moves.grab(at), moved: false };
+    press = down.size > 1 ? null : { at, held: space || event.button === 1 ? null : moves.grab(at, event.pointerType === "touch"), moved: false };
   });
 
   view.addEventListener("pointermove", (event) => {
@@ -64,8 +67,8 @@ export function listenToGestures(view, moves) {
     const by = { x: now.x - press.at.x, y: now.y - press.at.y };
     if (!press.moved && Math.hypot(by.x, by.y) < SLACK_PX) return;
     press.moved = true;
-    if (press.held === null) moves.pan(now.x - before.x, now.y - before.y);
-    else press.held.drag(by);
+    if (press.held !== null) press.held.drag(by);
+    else if (event.pointerType !== "touch" || !moves.scrolls?.()) moves.pan(now.x - before.x, now.y - before.y);
   });
 
   for (const name of /** @type {const} */ (["pointerup", "pointercancel"])) {
@@ -74,9 +77,11 @@ export function listenToGestures(view, moves) {
       const ended = press;
       press = null;
       ended?.held?.end();
-      if (ended !== null && !ended.moved && name === "pointerup" && event.button === 0 && !space) moves.click(ended.at);
+      if (ended !== null && !ended.moved && name === "pointerup" && event.button === 0 && !space) moves.click(ended.at, event.pointerType === "touch");
     });
   }
+
+  for (const name of ["keydown", "blur"]) view.addEventListener(name, () => view.classList.remove("pointed"));
 
   /** @type {(before: Point, now: Point, other: Point) => void} */
   function pinch(before, now, other) {

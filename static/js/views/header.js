@@ -13,7 +13,7 @@ export function createHeader(actions, { openEngine, openHelp, openProjects }) {
   const engineText = h("span.engine-text");
   const device = h("span.device");
   const engine = h("button.engine", { onclick: openEngine }, h("span.dot"), engineText, device);
-  const queue = h("span.queue.number");
+  const queue = h("button.queue.number", { title: t("header.queueTitle"), onclick: openEngine });
   const undo = iconButton("undo", t("header.undo"), actions.undo);
   const redo = iconButton("redo", t("header.redo"), actions.redo);
   const help = iconButton("help", t("header.help"), openHelp);

@@ -58,7 +58,8 @@ function factsOf(state) {
 
 /** @param {State} state @param {TrackedJob | undefined} tracked */
 function pageTitle({ project }, tracked) {
-  const share = shareOf(tracked);
+  // How far the model is loaded says nothing of how far the work is.
+  const share = /^(down)?loading/.test(tracked?.job.phase ?? "") ? null : shareOf(tracked);
   const title = project === null ? t("name") : `${project.name} · ${t("name")}`;
   return share === null ? title : `${Math.round(share * 100)} % · ${title}`;
 }

@@ -2,13 +2,14 @@ import { rename, setVisible, showOnly } from "../commands/look.js";
 import { h, setAttribute, setLabel, setText } from "../dom.js";
 import { t } from "../i18n.js";
 import { icon, setIcon } from "../icons.js";
+import { coverageIn } from "../images/coverage.js";
 import { badgeOf } from "../state/edits.js";
 import { atWork } from "../state/jobs.js";
 import { percent } from "../words.js";
 import { createRename } from "./rename.js";
 import { createThumb } from "./thumb.js";
 
-/** A layer that covers less has next to nothing on it. */
+/** A layer that covers less of its own picture has next to nothing on it. */
 const NEAR_EMPTY = 0.002;
 
 /**
@@ -58,7 +59,7 @@ export function createLayerRow(id, actions, bitmaps) {
       setAttribute(select, "title", layer.name);
       version.hidden = layer.current === 0;
       setText(version, t("layers.version", { number: layer.current + 1 }));
-      renderShare(share, layer);
+      renderShare(share, layer, coverageIn(layer, state.doc, bitmaps.peek(layer.image)));
       const selected = state.selected === layer.id;
       element.classList.toggle("selected", selected);
       element.classList.toggle("off", !layer.visible);
@@ -83,10 +84,10 @@ export function createLayerRow(id, actions, bitmaps) {
   }
 }
 
-/** @param {HTMLElement} share @param {Layer} layer */
-function renderShare(share, { coverage, opacity, blend }) {
+/** @param {HTMLElement} share @param {Layer} layer @param {number} covered   of the document */
+function renderShare(share, { coverage, opacity, blend }, covered) {
   const empty = coverage < NEAR_EMPTY;
-  const parts = [empty ? t("layers.nearEmpty") : percent(coverage)];
+  const parts = [empty ? t("layers.nearEmpty") : percent(covered)];
   if (opacity < 1) parts.push(percent(Math.round(opacity * 100) / 100));
   if (blend !== "normal") parts.push(t(`blend.${blend}`));
   setText(share, parts.join(" · "));

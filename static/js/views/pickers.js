@@ -3,6 +3,10 @@ import { t } from "../i18n.js";
 import { icon } from "../icons.js";
 import { base } from "../transport/base.js";
 
+/** Files of layers, as file dialogs know them. */
+export const LAYER_FILES = ".zip,.psd,.ora";
+const ANYTHING = `image/*,.svg,${LAYER_FILES}`;
+
 /**
  * A button that opens the system's file dialog; with `camera` the camera, on devices that have one.
  *
@@ -15,7 +19,7 @@ import { base } from "../transport/base.js";
  * @param {string} [about.accept]
  * @param {IconName} [about.icon]
  */
-export function filePicker({ label, title, look, onfile, camera = false, accept = "image/*", icon: name = camera ? "camera" : "picture" }) {
+export function filePicker({ label, title, look, onfile, camera = false, accept = camera ? "image/*" : ANYTHING, icon: name = camera ? "camera" : "picture" }) {
   const input = h("input", { type: "file", accept, class: "visually-hidden", tabIndex: -1, "aria-hidden": "true" });
   if (camera) input.setAttribute("capture", "environment");
   input.addEventListener("change", () => {

@@ -31,9 +31,9 @@ export function createProjectTitle(actions, openProjects) {
       setText(name, project?.name ?? t("projects.title"));
       setAttribute(button, "aria-label", project === null ? t("projects.title") : t("project.menu", { name: project.name }));
       saved.hidden = project === null;
-      saved.dataset.state = state.saving;
-      setText(saved, t(WORDS[state.saving]));
-      setAttribute(saved, "title", state.saving === "failed" ? t("project.failedTitle") : null);
+      saved.dataset.state = state.conflict ? "failed" : state.saving;
+      setText(saved, t(state.conflict ? "project.undecided" : WORDS[state.saving]));
+      setAttribute(saved, "title", state.saving === "failed" && !state.conflict ? t("project.failedTitle") : null);
     },
   };
 }

@@ -3,7 +3,7 @@ import { t } from "../i18n.js";
 import { iconButton } from "./fields.js";
 import { infoDialog } from "./info-dialogs.js";
 import { menuButton } from "./menu.js";
-import { filePicker } from "./pickers.js";
+import { filePicker, LAYER_FILES } from "./pickers.js";
 import { factsOf, projectMenu, projectThumb } from "./project-shelf.js";
 import { createRename } from "./rename.js";
 
@@ -16,9 +16,9 @@ export function createProjectsDialog(actions) {
   const importer = filePicker({
     label: t("project.import"),
     look: "",
-    accept: ".zip,application/zip",
+    accept: LAYER_FILES,
     icon: "upload",
-    onfile: (file) => (dialog.close(), actions.importProject(file)),
+    onfile: (file) => (dialog.close(), actions.openFile(file)),
   });
   const begin = h("button.button.primary", { onclick: () => (dialog.close(), actions.newProject()) }, t("project.new"));
   const dialog = infoDialog("projects-dialog", h("h2", t("projects.title")), empty, list, h("div.dialog-foot", importer, begin));

@@ -2,7 +2,7 @@ import { h, setAttribute, setText, setValue } from "../dom.js";
 import { t } from "../i18n.js";
 import { estimate, workingSize } from "../actions/decompose.js";
 import { capabilitiesOf } from "../state/engine.js";
-import { LIMITS, settingsOf } from "../state/initial.js";
+import { isLarge, LIMITS, settingsOf } from "../state/initial.js";
 import { isDecomposing } from "../state/jobs.js";
 import { isSeed } from "../state/seed.js";
 import { duration, size as sizeWords } from "../words.js";
@@ -21,6 +21,7 @@ export function createSource(actions) {
     options: SIZES.map((value) => [value, t(`source.size.${value}`)]),
     onpick: (value) => actions.set({ size: value }),
   });
+  const sizeHint = h("p.hint", t("source.largeHint"));
   const fold = samplingFold((patch) => actions.set(patch), t("source.classicalHint"));
   const error = callout();
   const button = h("button.button.primary.wide", { onclick: actions.decompose });
@@ -32,7 +33,7 @@ export function createSource(actions) {
     picture.element,
     prompt.element,
     layers.element,
-    field(t("source.sizeLabel"), size.element),
+    field(t("source.sizeLabel"), size.element, null, sizeHint),
     fold.element,
     error.element,
     button,
@@ -52,10 +53,13 @@ export function createSource(actions) {
       prompt.set(settings.prompt);
       layers.set(settings.layerNum);
       size.set(settings.size);
+      sizeHint.hidden = !isLarge(state);
       fold.render(settings, takes);
       error.set(state.sourceError);
       const busy = isDecomposing(state);
-      button.disabled = busy || state.doc.picture === null || state.upload !== null || !isSeed(settings.seed);
+      button.disabled = state.doc.picture === null || state.upload !== null || !isSeed(settings.seed);
+      // A button that goes dead would lose the focus.
+      setAttribute(button, "aria-disabled", busy || null);
       setText(button, busy ? t("source.decomposing") : buttonText(state));
     },
   };
@@ -97,10 +101,12 @@ function createPictureBox(actions) {
 function factsOf(state) {
   const { doc } = state;
   if (doc.picture === null) return "";
-  const own = sizeWords(doc.picture.width, doc.picture.height);
-  if (settingsOf(state).size === "original" && capabilitiesOf(state).any_size) return `${own} · ${t("source.runsAsIs")}`;
-  const { width, height } = workingSize(state, doc.picture);
-  return `${own} · ${t("source.runsAt", { width, height })}`;
+  const { width, height, scaledFrom } = doc.picture;
+  const original = settingsOf(state).size === "original";
+  const works = workingSize(state, doc.picture);
+  const runs = original ? (capabilitiesOf(state).any_size ? t("source.runsAsIs") : t("source.runsScaled", works)) : t("source.runsAt", works);
+  const scaled = scaledFrom && t("source.scaledFrom", { size: sizeWords(scaledFrom.width, scaledFrom.height) });
+  return [sizeWords(width, height), scaled, runs].filter(Boolean).join(" · ");
 }
 
 /** @param {State} state */

@@ -47,6 +47,13 @@ export function createStageFrame(actions) {
 
   return {
     element,
+    /** @param {Point} point   of the stage */
+    covers: ({ x, y }) => {
+      if (shown === null) return false;
+      const { box, camera } = shown;
+      const [left, top] = [(x - camera.x) / camera.scale - box.x, (y - camera.y) / camera.scale - box.y];
+      return left >= 0 && top >= 0 && left <= box.width && top <= box.height;
+    },
     /** @param {Layer | null} layer @param {ImageBitmap | null} bitmap @param {Camera} camera   in CSS pixels */
     render: (layer, bitmap, camera) => {
       element.hidden = layer === null || bitmap === null;

@@ -1,19 +1,28 @@
 import { moveTo } from "../commands/place.js";
+import { coverageIn } from "../images/coverage.js";
 import { canvas2d } from "../images/pixels.js";
 import { findLayer } from "../state/doc.js";
 import { pixelAt } from "../state/placement.js";
 
 /**
  * What a pointer does to layers on the stage: a click selects the topmost one under it, a drag moves the one it began
- * on. The ground, which lies everywhere, moves only once it has been selected, so that a stray drag pans.
+ * on. The ground, which lies everywhere, moves only once it has been selected, so that a stray drag pans. A finger scrolls
+ * the page: it moves a layer only once the layer was tapped on the stage, the ground once it was tapped twice.
  *
  * @param {object} about
  * @param {Actions} about.actions
  * @param {Bitmaps} about.bitmaps
  * @param {() => State | null} about.state
  * @param {{readonly camera: Camera}} about.viewport
+ * @param {(point: Point) => boolean} about.isFramed   whether a point lies in the frame around the selected layer
  */
-export function createHand({ actions, bitmaps, state, viewport }) {
+export function createHand({ actions, bitmaps, state, viewport, isFramed }) {
+  /** @type {string | null} the layer that a finger may move */
+  let tapped = null;
+
+  /** Whether a finger may move the selected layer. @param {State} now */
+  const inHand = ({ selected, mode }) => tapped !== null && tapped === selected && mode === "layers";
+
   /** @param {Point} point @returns {Point}   in pixels of the document */
   function toPicture({ x, y }) {
     const { camera } = viewport;
@@ -28,13 +37,17 @@ export function createHand({ actions, bitmaps, state, viewport }) {
     const selected = findLayer(now.doc, now.selected);
     if (selected !== null && selected.visible && isSeenAt(selected, at, bitmaps)) return selected;
     const hit = layerAt(now.doc, at, bitmaps);
-    return hit === null || isGround(hit, now.doc) ? null : hit;
+    return hit === null || isGround(hit, now.doc, bitmaps) ? null : hit;
   }
 
   return {
-    /** @param {Point} point @returns {import("./gestures.js").Drag | null} */
-    grab: (point) => {
-      const layer = grabbed(point);
+    inHand,
+
+    /** @param {Point} point @param {boolean} touch @returns {import("./gestures.js").Drag | null} */
+    grab: (point, touch) => {
+      const now = state();
+      const held = now !== null && inHand(now) && isFramed(point) ? findLayer(now.doc, tapped) : null;
+      const layer = touch ? held : grabbed(point);
       if (layer === null) return null;
       return {
         drag: (by) => {
@@ -46,11 +59,12 @@ export function createHand({ actions, bitmaps, state, viewport }) {
       };
     },
 
-    /** @param {Point} point */
-    click: (point) => {
+    /** @param {Point} point @param {boolean} touch */
+    click: (point, touch) => {
       const now = state();
       if (now === null || now.mode !== "layers") return;
       const hit = layerAt(now.doc, toPicture(point), bitmaps);
+      if (touch) tapped = hit !== null && (!isGround(hit, now.doc, bitmaps) || hit.id === now.selected) ? hit.id : null;
       if (hit !== null) actions.select(hit.id);
     },
   };
@@ -58,8 +72,8 @@ export function createHand({ actions, bitmaps, state, viewport }) {
 
 const GROUND_COVERAGE = 0.9;
 
-/** @param {Layer} layer @param {Doc} doc */
-const isGround = (layer, doc) => layer.coverage > GROUND_COVERAGE && layer.width * layer.scale >= doc.width && layer.height * layer.scale >= doc.height;
+/** @param {Layer} layer @param {Doc} doc @param {Bitmaps} bitmaps */
+const isGround = (layer, doc, bitmaps) => coverageIn(layer, doc, bitmaps.peek(layer.image)) > GROUND_COVERAGE;
 
 /** Pixels fainter than this do not take a click. */
 const FAINT = 16;

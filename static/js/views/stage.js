@@ -60,16 +60,24 @@ export function createStage(actions, bitmaps, welcome) {
     place(paper, { x: 0, y: 0, width: doc.width, height: doc.height }, camera);
     const layer = mode === "layers" ? findLayer(doc, selected) : null;
     outline.render(layer, layer?.visible ? bitmaps.peek(layer.image) : null, camera);
+    // Where all of the picture is in sight, a finger scrolls the page, but for the frame around a layer that was tapped.
+    view.classList.toggle("scrolls", viewport.fitted);
+    outline.element.classList.toggle("in-hand", hand.inHand(state));
     zoom.render(viewport);
   }
 
   const slides = () => state?.mode === "slider";
-  const hand = createHand({ actions, bitmaps, state: () => state, viewport });
+  const hand = createHand({ actions, bitmaps, state: () => state, viewport, isFramed: outline.covers });
   listenToGestures(view, {
     zoomBy,
     pan,
-    grab: (point) => (slides() && (viewport.fitted || parting.isNear(point.x)) ? parting.hold(point) : hand.grab(point)),
-    click: (point) => (slides() ? parting.slideTo(point.x) : hand.click(point)),
+    scrolls: () => viewport.fitted,
+    grab: (point, touch) => (slides() && (viewport.fitted || parting.isNear(point.x)) ? parting.hold(point) : hand.grab(point, touch)),
+    click: (point, touch) => {
+      if (slides()) return parting.slideTo(point.x);
+      hand.click(point, touch);
+      return schedule();
+    },
   });
   new ResizeObserver(schedule).observe(view);
 

@@ -11,7 +11,7 @@ import { createThumb } from "./thumb.js";
 /**
  * @typedef {object} Entry
  * @property {number | string} key      as the edit's `chosen` names it
- * @property {"version" | "running" | "failed" | "canceled"} kind
+ * @property {"version" | "running" | Try["status"]} kind
  * @property {string | null} image
  * @property {string} caption
  * @property {string} label
@@ -124,8 +124,8 @@ function createTile(bitmaps, onclick) {
       thumb.element.hidden = image === null;
       spinner.hidden = kind !== "running" || image !== null;
       if (kind === "running" && image !== null) thumb.draw(image); // what is seen of a run goes on changing
-      mark.toggleAttribute("hidden", kind !== "failed" && kind !== "canceled");
-      setIcon(mark, kind === "canceled" ? "close" : "warning");
+      mark.toggleAttribute("hidden", kind === "version" || kind === "running");
+      setIcon(mark, kind === "failed" ? "warning" : "close");
       used.hidden = !isUsed;
       setText(caption, text);
       setAttribute(element, "data-kind", kind);
