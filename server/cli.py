@@ -40,6 +40,10 @@ Engine = Annotated[str | None, typer.Option(help="auto, classical or qwen; defau
 Steps = Annotated[int | None, typer.Option(help="Diffusion steps, 1–100; the classical engine has none.")]
 Guidance = Annotated[float | None, typer.Option("--cfg-scale", help="Guidance, 1–20; the classical engine has none.")]
 Seed = Annotated[int | None, typer.Option(min=0, help="Same seed, same result; default: a random one, printed.")]
+Sources = Annotated[
+    list[Path],
+    typer.Argument(help="A folder of layers, a ZIP, PSD, ORA or project file, or pictures, bottom first."),
+]
 
 
 @app.command()
@@ -165,10 +169,10 @@ def edit(
 
 @app.command("composite")
 def composite_layers(
-    sources: Annotated[list[Path], typer.Argument(help="A folder or ZIP of layers, or PNG files, bottom first.")],
+    sources: Sources,
     output: Annotated[Path, typer.Option("-o", "--output", help="PNG to write.")] = Path("composite.png"),
 ) -> None:
-    """Put layers over each other: a folder or ZIP with a manifest.json, or single pictures, bottom first.
+    """Put layers over each other: a folder, ZIP, PSD, ORA or project file, or single pictures, bottom first.
 
     Example: llm-dit composite poster_layers -o poster.png
     """
@@ -181,7 +185,7 @@ def composite_layers(
 
 @app.command()
 def export(
-    sources: Annotated[list[Path], typer.Argument(help="A folder or ZIP of layers, or PNG files, bottom first.")],
+    sources: Sources,
     output: Annotated[
         Path, typer.Option("-o", "--output", help=f"File to write; its suffix is the format: {SUFFIXES}.")
     ],

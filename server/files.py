@@ -2,16 +2,15 @@
 
 import contextlib
 import os
-import zipfile
 from collections.abc import Generator, Sequence
 from pathlib import Path
 
 from PIL import Image
 
 from llm_dit.errors import ImageError, InputError
-from llm_dit.exports.bundle import read_bundle
 from llm_dit.exports.formats import EXPORT_FORMATS, ExportName
 from llm_dit.images import read_image
+from llm_dit.imports.layers import kind_of, read_layers
 from llm_dit.layers import Layer
 
 SUFFIXES = ", ".join(format.suffix for format in EXPORT_FORMATS.values())
@@ -37,13 +36,19 @@ def open_image(path: Path) -> Image.Image:
 
 
 def read_stack(sources: Sequence[Path]) -> tuple[list[Layer], int | None, int | None]:
-    """Return layers, bottom first, and the canvas where a manifest gives one.
+    """Return layers, bottom first, and the canvas where a file gives one.
 
-    One source that is a folder or a ZIP is read as a bundle; otherwise every source is a picture.
+    One source that is a folder or a file of layers is read as such; otherwise every source is a picture.
     """
-    if len(sources) == 1 and (sources[0].is_dir() or zipfile.is_zipfile(sources[0])):
-        layers, manifest = read_bundle(sources[0] if sources[0].is_dir() else zipfile.Path(sources[0]))
-        return layers, manifest.width, manifest.height
+    if len(sources) == 1:
+        with contextlib.ExitStack() as stack:
+            try:
+                source = sources[0] if sources[0].is_dir() else stack.enter_context(sources[0].open("rb"))
+            except OSError as error:
+                raise InputError(f"{sources[0]} cannot be read: {_reason(error)}.", param="layers") from None
+            if isinstance(source, Path) or kind_of(source) is not None:
+                file = read_layers(source)
+                return list(file.layers), file.width, file.height
     return [Layer(image=open_image(path), name=path.stem) for path in sources], None, None
 
 

@@ -118,6 +118,31 @@ declare namespace Wire {
     height: number;
   }
 
+  interface ImportResponse {
+    kind: "zip" | "project" | "ora" | "psd";
+    width: number;
+    height: number;
+    layers: ImportedLayer[];
+    warnings: string[];
+  }
+
+  interface ImportedLayer {
+    image: string;
+    width: number;
+    height: number;
+    coverage: number;
+    name: string;
+    opacity: number;
+    visible: boolean;
+    x: number;
+    y: number;
+    blend: "normal" | "multiply" | "screen" | "overlay" | "darken" | "lighten" | "color-dodge" | "color-burn" | "hard-light" | "soft-light" | "difference" | "exclusion" | "hue" | "saturation" | "color" | "luminosity";
+    scale: number;
+    flip_x: boolean;
+    flip_y: boolean;
+    group: string;
+  }
+
   interface JobResponse {
     id: string;
     kind: "decompose" | "edit";

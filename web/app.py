@@ -19,7 +19,7 @@ from web.door.tokens import Token
 from web.errors import add_error_handlers
 from web.middleware import BodyLimit, Envelope
 from web.page_files import PageFiles
-from web.routes import docs, engine, health, images, jobs, metrics, pages, projects, qwen_image, stacks
+from web.routes import docs, engine, health, images, jobs, layer_files, metrics, pages, projects, qwen_image, stacks
 from web.routes.login import login_routes
 from web.state import Offload, State
 
@@ -67,7 +67,7 @@ def create_app(settings: Settings, pipeline: str | None = None) -> FastAPI:
     app.add_middleware(
         BodyLimit,
         limit_mb=settings.server.max_body_mb,
-        limits_mb={projects.IMPORT_PATH: settings.server.max_project_mb},
+        limits_mb=dict.fromkeys((projects.IMPORT_PATH, layer_files.IMPORT_PATH), settings.server.max_project_mb),
         timeout_s=settings.server.client_timeout_s,
     )
     app.add_middleware(Door, settings=settings.server, token=token)
@@ -76,7 +76,7 @@ def create_app(settings: Settings, pipeline: str | None = None) -> FastAPI:
     app.add_middleware(Proxies, settings=settings.server)
     add_error_handlers(app)
     app.add_exception_handler(ClientDisconnect, _on_client_left)
-    for routes in (qwen_image, stacks, projects, jobs, images, engine, health, metrics, docs, pages):
+    for routes in (qwen_image, stacks, layer_files, projects, jobs, images, engine, health, metrics, docs, pages):
         app.include_router(routes.router)
     app.include_router(login_routes(token))
     app.mount("/static", PageFiles(), name="static")

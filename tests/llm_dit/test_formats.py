@@ -18,11 +18,11 @@ from pptx.shapes.picture import Picture
 
 from llm_dit.blending import BLEND_MODES
 from llm_dit.errors import InputError
-from llm_dit.exports.bundle import read_bundle
 from llm_dit.exports.formats import ExportName, export
 from llm_dit.layers import Layer, composite
 from tests.llm_dit.images import layers_of_all_kinds
 from tests.pictures import disc
+from tests.stacks import layer_file, layers_of
 
 WIDTH, HEIGHT = 13, 11
 LAYERED: list[ExportName] = ["zip", "psd", "ora", "pptx"]
@@ -72,7 +72,7 @@ def every_mode() -> list[Layer]:
 @few
 @given(stacks)
 def test_a_zip_keeps_everything(layers: list[Layer]) -> None:
-    read, manifest = read_bundle(zipfile.Path(exported(layers, "zip")))
+    read, manifest = layer_file(exported(layers, "zip"))
     for back, layer in zip(read, layers, strict=True):
         assert back.image.tobytes() == layer.image.tobytes()
         assert [getattr(back, key) for key in vars(layer) if key != "image"] == [
@@ -295,7 +295,7 @@ def clean(name: str) -> str:
 def test_every_blend_mode_survives_where_there_are_any() -> None:
     layers = every_mode()
     modes = ["normal", *BLEND_MODES]
-    assert [one.blend for one in read_bundle(zipfile.Path(exported(layers, "zip")))[0]] == modes
+    assert [one.blend for one in layers_of(exported(layers, "zip"))] == modes
     assert [one.blend for one in ora_layers(exported(layers, "ora"))] == modes
     ((_, members),) = psd_tree(psd_tools.PSDImage.open(exported(layers, "psd")))
     assert [member[1] for member in members] == modes
@@ -314,7 +314,7 @@ def test_hostile_names_stay_names(name: ExportName) -> None:
         assert not member.startswith("/") and ".." not in member.split("/") and "\\" not in member
         assert len(member.encode()) < 255 and member.isprintable()
     if name == "zip":
-        assert [one.name for one in read_bundle(zipfile.Path(file))[0]] == HOSTILE
+        assert [one.name for one in layers_of(file)] == HOSTILE
     elif name == "ora":
         assert [(one.name, one.group) for one in ora_layers(file)] == list(zip(shown, shown, strict=True))
     else:

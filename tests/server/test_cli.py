@@ -17,8 +17,8 @@ import psd_tools
 import pytest
 from PIL import Image, ImageDraw
 
-from llm_dit.exports.bundle import read_bundle
 from tests.conftest import ROOT, wait_until
+from tests.stacks import layer_file, layers_of
 
 COMMAND = [str(Path(sys.executable).with_name("llm-dit"))]
 
@@ -55,7 +55,7 @@ def test_decompose_edit_composite(poster: Path, tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert "3 layers, seed 7" in done.stdout
     folder = tmp_path / "poster_layers"
-    layers, manifest = read_bundle(folder)
+    layers, manifest = layer_file(folder)
     assert (len(layers), manifest.width, manifest.height) == (3, 160, 120)
     assert json.loads((folder / "manifest.json").read_text())["seed"] == 7
     given = pixels(poster)
@@ -78,7 +78,7 @@ def test_decompose_edit_composite(poster: Path, tmp_path: Path) -> None:
 def test_layers_are_named_in_a_language(poster: Path, tmp_path: Path) -> None:
     done = run("decompose", poster, "--layers", 2, "--language", "zh-Hans", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    layers, _ = read_bundle(tmp_path / "poster_layers")
+    layers = layers_of(tmp_path / "poster_layers")
     assert layers[0].name == "背景"
 
 
@@ -140,7 +140,7 @@ def test_composite_and_export_heed_what_a_bundle_says(tmp_path: Path) -> None:
         assert f"out.{suffix}: 2 layers" in done.stdout
     document = psd_tools.PSDImage.open(tmp_path / "out.psd")
     assert [layer.name for layer in document.descendants()] == ["Ground", "Top", "四角"]
-    layers, _ = read_bundle(zipfile.Path(tmp_path / "out.zip"))
+    layers = layers_of(tmp_path / "out.zip")
     assert [(layer.scale, layer.blend, layer.group) for layer in layers] == [(1, "normal", ""), (2, "multiply", "Top")]
 
 

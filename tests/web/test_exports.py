@@ -2,7 +2,6 @@
 
 import io
 import re
-import zipfile
 from urllib.parse import unquote
 
 import httpx
@@ -13,9 +12,9 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from llm_dit.blending import BLEND_MODES
-from llm_dit.exports.bundle import read_bundle
 from llm_dit.file_names import file_stem
 from tests.pictures import DISC_URL, SQUARE_URL, as_data_url, from_data_url, png, square
+from tests.stacks import layers_of
 from web.attachments import attachment
 
 PRESENTATION = "application/vnd.openxmlformats-officedocument.presentationml.presentation"
@@ -56,8 +55,7 @@ def test_the_page_is_told_what_there_is(client: httpx.Client) -> None:
 
 
 def test_what_is_said_of_a_layer_arrives(client: httpx.Client) -> None:
-    archive = zipfile.Path(io.BytesIO(export(client, format="zip").content))
-    ground, disc = read_bundle(archive)[0]
+    ground, disc = layers_of(export(client, format="zip").content)
     assert (ground.blend, ground.scale, ground.flip_x, ground.group) == ("normal", 1.0, False, "")
     assert (disc.blend, disc.scale, disc.flip_x, disc.flip_y, disc.group) == ("multiply", 0.5, True, False, "Top")
     document = psd_tools.PSDImage.open(io.BytesIO(export(client, format="psd").content))
@@ -115,7 +113,7 @@ def test_names_longer_than_any_list_shows_are_shortened(client: httpx.Client) ->
     answer = export(client, format="ora", name=name, layers=layers)
     assert answer.status_code == 200, answer.text
     assert name[:150] + ".ora" in answer.headers["content-disposition"]
-    layer = read_bundle(zipfile.Path(io.BytesIO(export(client, format="zip", layers=layers).content)))[0][0]
+    layer = layers_of(export(client, format="zip", layers=layers).content)[0]
     assert (layer.name, layer.group) == (name[:199] + "…", "文" * 199 + "…")
     project = client.post("/api/projects", json={"name": name, "document": {"layers": []}})
     assert project.status_code == 201 and project.json()["name"] == layer.name

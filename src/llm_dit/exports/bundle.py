@@ -1,31 +1,26 @@
 """A bundle is a stack of layers as plain files: `composite.png`, a PNG for each layer, and `manifest.json`.
 
-`llm-dit decompose` writes one as a folder and `exports/zip.py` as an archive; `llm-dit composite` reads both.
+`llm-dit decompose` writes one as a folder and `exports/zip.py` as an archive; `imports/bundle.py` reads both.
 
 The manifest is `{"format": "llm-dit-layers", "version": 1, "width", "height", "layers": [{"file", "name", "opacity",
 "visible", "x", "y", "blend", "scale", "flip_x", "flip_y", "group"}, …]}`, bottom to top, and may carry more keys, such
 as the seed. What is left out of a layer has its default, so manifests written before a key was known read as well.
 """
 
-import io
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Annotated, Literal
 
-from PIL import Image
 from pydantic import BaseModel, Field, ValidationError
 
 from llm_dit.blending import BlendMode
-from llm_dit.errors import InputError
 from llm_dit.file_names import file_stem
 from llm_dit.layer import MAX_SCALE, MIN_SCALE, Layer
 from llm_dit.layers import composite
 from llm_dit.png import encode_png
 
 MANIFEST_NAME = "manifest.json"
-NOT_A_BUNDLE = "This is not a layer bundle: expected a manifest.json beside the layers, as `llm-dit decompose` writes."
 
 
 class ManifestLayer(BaseModel, frozen=True):
@@ -72,19 +67,6 @@ def bundle_files(
     yield MANIFEST_NAME, (json.dumps(manifest, ensure_ascii=False, indent=2) + "\n").encode()
 
 
-def read_bundle(folder: Traversable) -> tuple[list[Layer], Manifest]:
-    """Return the layers of a bundle, bottom to top, and its manifest.
-
-    `folder` is a `pathlib.Path` or a `zipfile.Path`. Raises `InputError` when it holds no readable bundle.
-    """
-    try:
-        manifest = Manifest.model_validate_json(folder.joinpath(MANIFEST_NAME).read_bytes())
-        layers = [_read_layer(folder, entry) for entry in manifest.layers]
-    except (OSError, KeyError, SyntaxError, ValueError, ValidationError, Image.DecompressionBombError) as error:
-        raise InputError(NOT_A_BUNDLE, param="layers") from error
-    return layers, manifest
-
-
 def remove_bundle(folder: Path) -> None:
     """Delete the files that the manifest of a bundle in `folder` names, so that another one can take its place.
 
@@ -96,8 +78,3 @@ def remove_bundle(folder: Path) -> None:
         return
     for name in ("composite.png", *(entry.file for entry in manifest.layers), MANIFEST_NAME):
         (folder / name).unlink(missing_ok=True)
-
-
-def _read_layer(folder: Traversable, entry: ManifestLayer) -> Layer:
-    with Image.open(io.BytesIO(folder.joinpath(entry.file).read_bytes()), formats=["PNG"]) as image:
-        return Layer(image=image.convert("RGBA"), **entry.model_dump(exclude={"file"}))

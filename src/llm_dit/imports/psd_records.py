@@ -1,0 +1,267 @@
+"""The structure of a Photoshop file, without its pixels: what is where.
+
+https://www.adobe.com/devnet-apps/photoshop/fileformatashtml/. Only what a reader of layers needs is taken into memory;
+the rest, and all that a file only says it has, is skipped. PSD and PSB (version 2, with longer lengths) alike.
+"""
+
+import io
+import struct
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import IO, Any
+
+from llm_dit.imports.layer_file import LayerFileError
+from llm_dit.layer import Box
+
+DAMAGED = "This Photoshop file is damaged or cut off: save it again."
+SIGNATURES = {b"8BIM", b"8B64"}
+LONG_KEYS = {
+    b"LMsk", b"Lr16", b"Lr32", b"Layr", b"Mt16", b"Mt32", b"Mtrn", b"Alph", b"FMsk", b"lnk2", b"FEid", b"FXid", b"PxSD",
+}  # fmt: skip
+"""Blocks whose length has eight bytes in a PSB."""
+PROFILE = 1039
+MAX_BLOCK_BYTES = 4 << 20
+MAX_RECORDS = 4096
+MAX_CHANNELS = 64
+MASK_FROM_LAYER, MASK_DISABLED, MASK_INVERTED = 1, 2, 4
+HIDDEN = 2
+KEPT_BLOCKS = {b"luni", b"lsct", b"lsdk", b"iOpa", b"SoCo", b"lfx2", b"lmfx"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mask:
+    """Where a layer's mask lies on the canvas, and its value outside of that, 0 or 255."""
+
+    box: Box
+    outside: int
+    disabled: bool
+    inverted: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Channel:
+    """One plane of a layer: 0, 1, 2… its colors, -1 its alpha, -2 its mask; where its compressed bytes are."""
+
+    id: int
+    offset: int
+    length: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Record:
+    """What the file says of one layer, or of where a group begins or ends."""
+
+    box: Box
+    channels: list[Channel]
+    blend: bytes
+    opacity: int
+    clipped: bool
+    visible: bool
+    mask: Mask | None
+    name: str
+    blocks: Mapping[bytes, bytes]
+    """The contents of KEPT_BLOCKS, and b"" for the others."""
+
+    @property
+    def size(self) -> tuple[int, int]:
+        return self.box[2] - self.box[0], self.box[3] - self.box[1]
+
+    @property
+    def section(self) -> int:
+        """0: a layer; 1 or 2: a group, above its layers; 3: where a group ends, below its layers."""
+        block = self.blocks.get(b"lsct") or self.blocks.get(b"lsdk") or b""
+        return int.from_bytes(block[:4], "big")
+
+
+@dataclass(frozen=True, kw_only=True)
+class PsdFile:
+    """A file's header, color profile, layers (bottom first), and where the merged picture begins."""
+
+    version: int
+    channels: int
+    width: int
+    height: int
+    depth: int
+    mode: int
+    palette: bytes
+    profile: bytes
+    records: list[Record] = field(default_factory=list)
+    merged_offset: int = 0
+    merged_alpha: bool = False
+
+
+def read_structure(file: IO[bytes]) -> PsdFile:
+    """Return what a PSD or PSB holds; raises `LayerFileError` for one that is damaged."""
+    try:
+        return _Reader(file).read()
+    except (struct.error, EOFError, ValueError, OverflowError, OSError):
+        raise LayerFileError(DAMAGED) from None
+
+
+class _Reader:
+    """Reads numbers and blocks from the file, never more than there is."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+        self._size = file.seek(0, io.SEEK_END)
+        self._version = 1
+        file.seek(0)
+
+    def read(self) -> PsdFile:
+        signature, self._version, channels, height, width, depth, mode = self._numbers("4sH6xHIIHH")
+        if signature != b"8BPS" or self._version not in {1, 2}:
+            raise ValueError
+        palette = self._block(self._numbers("I")[0])
+        profile = self._profile(self._numbers("I")[0])
+        layers_end = self._end_of(self._long())
+        records, alpha = self._layers(layers_end) if layers_end > self._file.tell() else ([], False)
+        return PsdFile(
+            version=self._version,
+            channels=channels,
+            width=width,
+            height=height,
+            depth=depth,
+            mode=mode,
+            palette=palette,
+            profile=profile,
+            records=records,
+            merged_offset=layers_end,
+            merged_alpha=alpha,
+        )
+
+    def _numbers(self, form: str) -> tuple[Any, ...]:
+        size = struct.calcsize(">" + form)
+        return struct.unpack(">" + form, self._file.read(size))
+
+    def _long(self) -> int:
+        """Return a length that has eight bytes in a PSB."""
+        return int(self._numbers("Q" if self._version == 2 else "I")[0])
+
+    def _end_of(self, length: int) -> int:
+        end = self._file.tell() + length
+        if end > self._size:
+            raise EOFError
+        return end
+
+    def _block(self, length: int) -> bytes:
+        """Return the content of a block; of a long one only the beginning."""
+        end = self._end_of(length)
+        content = self._file.read(min(length, MAX_BLOCK_BYTES))
+        self._file.seek(end)
+        return content
+
+    def _profile(self, length: int) -> bytes:
+        """Go through the image resources, and return the color profile, b"" when there is none."""
+        end, profile = self._end_of(length), b""
+        while self._file.tell() + 12 <= end and self._file.read(4) in {b"8BIM", b"MeSa", b"AgHg", b"PHUT", b"DCSR"}:
+            identity, name_length = self._numbers("HB")
+            self._file.seek(name_length + (name_length + 1) % 2, io.SEEK_CUR)
+            size = int(self._numbers("I")[0])
+            start = self._file.tell()
+            if identity == PROFILE and size <= MAX_BLOCK_BYTES:
+                profile = self._file.read(size)
+            self._file.seek(start + size + size % 2)
+        self._file.seek(end)
+        return profile
+
+    def _layers(self, end: int) -> tuple[list[Record], bool]:
+        length = self._long()
+        if length:
+            return self._records()
+        # Deep pictures have their layers in a block at the end.
+        mask_length = self._numbers("I")[0] if self._file.tell() + 4 <= end else 0
+        self._file.seek(self._end_of(mask_length))
+        while self._file.tell() + 12 <= end:
+            signature, key = self._numbers("4s4s")
+            if signature not in SIGNATURES:
+                break
+            size = int(self._numbers("Q" if self._version == 2 and key in LONG_KEYS else "I")[0])
+            if key in {b"Lr16", b"Lr32"}:
+                return self._records()
+            self._file.seek(self._end_of(size) + -size % 4)
+        return [], False
+
+    def _records(self) -> tuple[list[Record], bool]:
+        (count,) = self._numbers("h")
+        if abs(count) > MAX_RECORDS:
+            raise LayerFileError(f"This Photoshop file has {abs(count)} layers: merge some.")
+        heads = [self._record() for _ in range(abs(count))]
+        # The pixels of all layers follow in the same order.
+        records: list[Record] = []
+        offset = self._file.tell()
+        for about, lengths in heads:
+            channels: list[Channel] = []
+            for identity, length in lengths:
+                channels.append(Channel(id=identity, offset=offset, length=length))
+                offset += length
+            if offset > self._size:
+                raise EOFError
+            records.append(Record(**about, channels=channels))
+        return records, count < 0
+
+    def _record(self) -> tuple[dict[str, Any], list[tuple[int, int]]]:
+        top, left, bottom, right, count = self._numbers("4iH")
+        if count > MAX_CHANNELS or bottom < top or right < left:
+            raise ValueError
+        lengths = [self._numbers("hQ" if self._version == 2 else "hI") for _ in range(count)]
+        signature, blend, opacity, clipping, flags, extra = self._numbers("4s4sBBBxI")
+        if signature != b"8BIM":
+            raise ValueError
+        end = self._end_of(extra)
+        mask = self._mask()
+        self._file.seek(self._end_of(self._numbers("I")[0]))  # blending ranges
+        name = self._pascal_string()
+        blocks = self._blocks(end)
+        self._file.seek(end)
+        about: dict[str, Any] = {
+            "box": (left, top, right, bottom),
+            "blend": blend,
+            "opacity": opacity,
+            "clipped": bool(clipping),
+            "visible": not flags & HIDDEN,
+            "mask": mask,
+            "name": _unicode(blocks.get(b"luni", b"")) or name,
+            "blocks": blocks,
+        }
+        return about, [(int(identity), int(length)) for identity, length in lengths]
+
+    def _mask(self) -> Mask | None:
+        length = self._numbers("I")[0]
+        end = self._end_of(length)
+        if length < 18:
+            self._file.seek(end)
+            return None
+        top, left, bottom, right, outside, flags = self._numbers("4iBB")
+        self._file.seek(end)
+        if bottom < top or right < left:
+            raise ValueError
+        return Mask(
+            box=(left, top, right, bottom),
+            outside=outside,
+            disabled=bool(flags & MASK_DISABLED),
+            inverted=bool(flags & MASK_INVERTED),
+        )
+
+    def _pascal_string(self) -> str:
+        (length,) = self._numbers("B")
+        content = self._file.read(length + -(length + 1) % 4)
+        return content[:length].decode("mac_roman", errors="replace")
+
+    def _blocks(self, end: int) -> dict[bytes, bytes]:
+        blocks: dict[bytes, bytes] = {}
+        while self._file.tell() + 12 <= end:
+            signature, key = self._numbers("4s4s")
+            if signature not in SIGNATURES:
+                break
+            size = int(self._numbers("Q" if self._version == 2 and key in LONG_KEYS else "I")[0])
+            stop = self._end_of(size)
+            if stop > end:
+                break
+            blocks[key] = self._file.read(min(size, MAX_BLOCK_BYTES)) if key in KEPT_BLOCKS else b""
+            self._file.seek(stop)
+        return blocks
+
+
+def _unicode(block: bytes) -> str:
+    length = int.from_bytes(block[:4], "big")
+    return block[4 : 4 + 2 * length].decode("utf-16-be", errors="replace").rstrip("\0")

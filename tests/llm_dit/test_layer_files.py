@@ -1,0 +1,282 @@
+"""Files of layers come back: what this product writes, and what others write, with what cannot come along told."""
+
+import io
+import json
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import psd_tools
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+from psd_tools.constants import BlendMode, Clipping
+
+from llm_dit.errors import InputError
+from llm_dit.exports.formats import ExportName, export
+from llm_dit.images import ImageLimits
+from llm_dit.imports.layer_file import FileLimits
+from llm_dit.imports.layers import read_layers
+from llm_dit.layer import Layer
+from llm_dit.layers import composite
+from llm_dit.png import encode_png
+from tests.llm_dit.images import layers_of_all_kinds
+from tests.pictures import disc, square
+from tests.stacks import layer_file, layers_of
+
+WIDTH, HEIGHT = 13, 11
+KEPT = Path(__file__).parents[1] / "kept"
+few = settings(max_examples=20, deadline=None)
+stacks = st.lists(layers_of_all_kinds(), min_size=1, max_size=5)
+
+
+def difference(first: Image.Image, second: Image.Image) -> int:
+    return int(np.abs(np.asarray(first).astype(int) - np.asarray(second)).max())
+
+
+@pytest.mark.parametrize("name", ["zip", "psd", "ora"])
+@few
+@given(layers=stacks)
+def test_what_is_exported_comes_back(name: ExportName, layers: list[Layer]) -> None:
+    read, file = layer_file(export(layers, name, width=WIDTH, height=HEIGHT))
+    assert (file.kind, file.width, file.height, file.warnings) == (name, WIDTH, HEIGHT, [])
+    assert [(one.blend, one.visible) for one in read] == [(one.blend, one.visible) for one in layers]
+    expected = composite(layers, WIDTH, HEIGHT)
+    # A PSD has 256 opacities.
+    assert difference(composite(read, WIDTH, HEIGHT), expected) <= (3 if name == "psd" else 1)
+
+
+@pytest.mark.parametrize("folder", [path for path in KEPT.iterdir() if (path / "layers.psd").exists()], ids=str)
+def test_files_of_earlier_versions_show_what_they_showed(folder: Path) -> None:
+    with Image.open(io.BytesIO(zipfile.ZipFile(folder / "layers.zip").read("composite.png"))) as image:
+        expected = image.convert("RGBA")
+    for file in ("layers.zip", "layers.psd", "layers.ora", "poster.llm-dit.zip"):
+        layers, read = layer_file(folder / file)
+        assert len(layers) >= 4 and difference(composite(layers, read.width, read.height), expected) <= 2, file
+
+
+def test_a_zipped_folder_is_a_bundle(tmp_path: Path) -> None:
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as written:
+        for name in ("composite.png", "01-background.png", "02-green-right.png", "03-blue-bottom-left.png"):
+            written.write(KEPT / "0.1.0" / "bundle" / name, f"poster_layers/{name}")
+        written.write(KEPT / "0.1.0" / "bundle" / "manifest.json", "poster_layers/manifest.json")
+        written.writestr("__MACOSX/poster_layers/._manifest.json", b"\0\5\26\7")
+    assert [one.name for one in layers_of(archive)] == [one.name for one in layers_of(KEPT / "0.1.0" / "bundle")]
+
+
+# Photoshop ------------------------------------------------------------------------------------------------------------
+
+
+def saved(document: psd_tools.PSDImage) -> bytes:
+    file = io.BytesIO()
+    document._record.write(file)
+    return file.getvalue()
+
+
+def red(size: tuple[int, int] = (20, 20)) -> Image.Image:
+    return Image.new("RGBA", size, (255, 0, 0, 255))
+
+
+def test_nested_groups_become_paths_and_give_their_layers_what_they_had() -> None:
+    document = psd_tools.PSDImage.new("RGBA", (20, 20))
+    outer = document.create_group(name="Outer")
+    outer.opacity = 128
+    outer.create_pixel_layer(red(), name="low")
+    inner = outer.create_group(name="A / B")
+    inner.visible = False
+    inner.create_pixel_layer(red(), name="deep", opacity=128)
+    outer.create_pixel_layer(red(), name="high", blend_mode=BlendMode.MULTIPLY)
+    twin = document.create_group(name="Outer", blend_mode=BlendMode.MULTIPLY)
+    twin.create_pixel_layer(red(), name="other")
+    layers, file = layer_file(saved(document))
+    half = 128 / 255
+    assert [(one.name, one.group, one.visible, round(one.opacity, 3), one.blend) for one in layers] == [
+        ("low", "Outer", True, round(half, 3), "normal"),
+        ("deep", "Outer / A/B", False, round(half * half, 3), "normal"),
+        ("high", "Outer", True, round(half, 3), "multiply"),
+        ("other", "Outer 2", True, 1.0, "normal"),
+    ]
+    assert file.warnings == ["The group “Outer” blends as a whole; its layers are kept and blend one by one."]
+
+
+def test_masks_and_clipping_cut_the_pixels() -> None:
+    document = psd_tools.PSDImage.new("RGBA", (20, 20))
+    base = document.create_pixel_layer(red((10, 20)), name="base")
+    base.create_mask(Image.new("L", (10, 10), 255))
+    top = document.create_pixel_layer(Image.new("RGBA", (20, 20), "blue"), name="clipped")
+    top._record.clipping = Clipping.NON_BASE
+    for layer in layers_of(saved(document)):
+        alpha = composite([layer], 20, 20).getchannel("A")
+        expected = Image.new("L", (20, 20))
+        expected.paste(255, (0, 0, 10, 10))
+        assert difference(alpha, expected) == 0, layer.name
+
+
+@pytest.mark.parametrize("depth", [8, 16, 32])
+@pytest.mark.parametrize("mode", ["RGB", "L", "CMYK"])
+def test_every_depth_and_color_mode_is_read(mode: str, depth: int) -> None:
+    if (mode, depth) == ("CMYK", 32):
+        pytest.skip("there are no such files")
+    flat = Image.new("RGB", (8, 8), (200, 100, 50)).convert(mode)
+    document = psd_tools.PSDImage.new(mode, (8, 8), color=255 if depth == 8 else 65535, depth=depth)
+    document.create_pixel_layer(flat, name="patch")
+    (layer,) = layers_of(saved(document))
+    expected = flat.convert("RGB").getpixel((3, 3))
+    if depth == 32:  # is linear light
+        expected = tuple(round(255 * (1.055 * (value / 255) ** (1 / 2.4) - 0.055)) for value in expected)
+    shown = layer.image.getpixel((3, 3))
+    assert isinstance(shown, tuple) and isinstance(expected, tuple)
+    assert max(abs(a - b) for a, b in zip(shown[:3], expected, strict=True)) <= 2 and shown[3] == 255
+
+
+def test_a_flat_photoshop_file_is_one_layer() -> None:
+    document = psd_tools.PSDImage.frompil(square(24, (10, 200, 30)).convert("RGB"))
+    (layer,) = layers_of(saved(document))
+    assert (layer.name, layer.image.getpixel((5, 5))) == ("Background", (10, 200, 30, 255))
+
+
+# OpenRaster -----------------------------------------------------------------------------------------------------------
+
+
+def ora(stack: str, **pictures: Image.Image) -> bytes:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr("mimetype", "image/openraster")
+        archive.writestr("stack.xml", stack)
+        for name, image in pictures.items():
+            archive.writestr(f"data/{name}.png", encode_png(image))
+    return file.getvalue()
+
+
+def test_openraster_of_other_programs_is_read() -> None:
+    stack = """<?xml version='1.0' encoding='UTF-8'?><image version="0.0.3" w="20" h="20" xres="72"><stack>
+      <stack name="Group" opacity="0.5" visibility="hidden" composite-op="svg:multiply">
+        <layer src="data/a.png"/></stack>
+      <layer name="glow" composite-op="svg:plus" src="data/a.png" x="3.0" y="-2" opacity="2" selected="true"/>
+      <filter type="blur"/><layer name="text" src="data/t.svg"/></stack></image>"""
+    layers, file = layer_file(ora(stack, a=disc(8)))
+    assert [(one.name, one.group, one.x, one.y, one.opacity, one.visible, one.blend) for one in layers] == [
+        ("glow", "", 3, -2, 1.0, True, "normal"),
+        ("", "Group", 0, 0, 0.5, False, "normal"),
+    ]
+    assert len(file.warnings) == 3 and any("“glow”" in words for words in file.warnings)
+
+
+def test_entities_of_a_stack_are_not_put_in() -> None:
+    bomb = "".join(f'<!ENTITY e{n + 1} "{f"&e{n};" * 20}">' for n in range(9))
+    layer = '<image w="9" h="9"><stack><layer name="&e9;" src="data/a.png"/></stack></image>'
+    stack = f'<!DOCTYPE x [<!ENTITY e0 "{"x" * 99}">{bomb}]>{layer}'
+    try:
+        assert all(len(one.name) <= 200 for one in layers_of(ora(stack, a=disc(8))))
+    except InputError as error:
+        assert error.param == "file"
+
+
+# What is refused ------------------------------------------------------------------------------------------------------
+
+
+def archive(edit: Callable[[zipfile.ZipFile], None], method: int = zipfile.ZIP_DEFLATED) -> bytearray:
+    file = io.BytesIO()
+    manifest = {"width": 8, "height": 8, "layers": [{"file": "a.png"}]}
+    with zipfile.ZipFile(file, "w", method) as written:
+        written.writestr("manifest.json", json.dumps(manifest))
+        edit(written)
+    return bytearray(file.getvalue())
+
+
+def lying_about_size() -> bytearray:
+    content = archive(lambda written: written.writestr("a.png", b"\0" * 50_000_000))
+    at = content.rindex(b"PK\1\2")
+    content[at + 24 : at + 28] = (100).to_bytes(4, "little")
+    return content
+
+
+def two(written: zipfile.ZipFile) -> None:
+    for name in ("a.png", "b.png"):
+        written.writestr(name, encode_png(disc(8)))
+
+
+def sharing_bytes() -> bytearray:
+    content = archive(two)
+    first, second = content.index(b"PK\1\2", content.index(b"PK\1\2") + 1), content.rindex(b"PK\1\2")
+    content[second + 42 : second + 46] = content[first + 42 : first + 46]
+    return content
+
+
+def linked(written: zipfile.ZipFile) -> None:
+    member = zipfile.ZipInfo("a.png")
+    member.external_attr = 0o120777 << 16
+    written.writestr(member, "/etc/passwd")
+
+
+def twice(written: zipfile.ZipFile) -> None:
+    with pytest.warns(UserWarning, match="Duplicate"):
+        for _ in range(2):
+            written.writestr("a.png", encode_png(disc(8)))
+
+
+def with_long_directory() -> bytearray:
+    content = archive(lambda written: written.writestr("a.png", encode_png(disc(8))))
+    content[-10:-6] = (2**31).to_bytes(4, "little")
+    return content
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        lying_about_size(),
+        sharing_bytes(),
+        archive(linked),
+        archive(twice),
+        with_long_directory(),
+        archive(lambda written: written.writestr("a.png", encode_png(disc(8))), zipfile.ZIP_BZIP2),
+        archive(lambda written: written.writestr("a.png", encode_png(disc(8))), zipfile.ZIP_LZMA),
+        archive(lambda written: written.writestr("../a.png", encode_png(disc(8)))),
+        archive(lambda written: written.writestr("/a.png", encode_png(disc(8)))),
+        archive(lambda written: written.writestr("a.png", b"\0" * 90_000_000)),
+        archive(lambda written: written.writestr("b.png", encode_png(disc(8)))),
+        b"PK\3\4 and no more",
+        b"8BPS\0\1" + b"\0" * 6 + b"\0\4" + b"\0\0\x75\x30" * 2 + b"\0\x08\0\3" + b"\0" * 12,
+        b"8BPS\0\1" + b"\xff" * 500,
+        b"\x89PNG\r\n\x1a\n",
+        b"",
+    ],
+    ids=[
+        *("size", "overlap", "link", "twice", "directory", "bzip2", "lzma", "up", "root", "endless", "lacking", "cut"),
+        *("giant PSD", "damaged PSD", "PNG", "empty"),
+    ],
+)
+def test_what_lies_about_itself_is_refused(content: bytes) -> None:
+    with pytest.raises(InputError) as raised:
+        layers_of(bytes(content))
+    assert raised.value.param == "file" and len(raised.value.message) > 20
+
+
+def test_more_layers_or_pixels_than_are_taken_are_refused_before_any_is_decoded() -> None:
+    layers = [Layer(image=Image.new("RGBA", (30, 30)), name=str(number)) for number in range(5)]
+    for name in ("zip", "psd", "ora"):
+        content = export(layers, name, width=30, height=30)  # type: ignore[arg-type]
+        limits = [FileLimits(layers=4), FileLimits(image=ImageLimits(max_side=29)), FileLimits(pixels=4 * 900)]
+        for each in limits if name == "zip" else limits[:2]:
+            with pytest.raises(InputError, match=r"merge|scale"):
+                read_layers(io.BytesIO(content), each)
+
+
+@pytest.mark.parametrize("name", ["zip", "psd", "ora"])
+def test_a_damaged_file_is_read_or_refused(name: ExportName) -> None:
+    layers = [Layer(image=disc(24), name="Sun", group="Sky"), Layer(image=disc(9), name="Moon", blend="screen")]
+    whole = export(layers, name, width=30, height=30)
+    chance = np.random.default_rng(5)
+    for _ in range(300):
+        damaged = bytearray(whole)
+        for _ in range(chance.integers(1, 4)):
+            damaged[chance.integers(len(damaged))] = chance.integers(256)
+        if chance.random() < 0.1:
+            del damaged[chance.integers(len(damaged)) :]
+        try:
+            layers_of(bytes(damaged))
+        except InputError as error:
+            assert error.param == "file", error.message

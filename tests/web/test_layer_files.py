@@ -1,0 +1,59 @@
+"""Files of layers over HTTP: by their content, whatever they are called, and back in the shape that exports take."""
+
+import io
+
+import httpx
+import pytest
+from PIL import Image
+
+from llm_dit.layers import composite
+from tests.pictures import DISC_URL, SQUARE_URL
+from tests.stacks import layers_of
+from tests.web.corpus import assert_problem
+
+IMPORT = "/api/qwen-image/import"
+LAYERS = [
+    {"image": SQUARE_URL, "name": "Ground"},
+    {"image": DISC_URL, "name": "円", "group": "Top", "blend": "multiply", "opacity": 0.6, "x": 3, "visible": False},
+    {"image": DISC_URL, "name": "Sun", "group": "Top", "x": -2, "scale": 0.5},
+]
+STREAM = {"Content-Type": "application/octet-stream"}
+
+
+def export(client: httpx.Client, name: str) -> bytes:
+    answer = client.post("/api/qwen-image/export", json={"layers": LAYERS, "format": name, "width": 40, "height": 40})
+    assert answer.status_code == 200, answer.text
+    return answer.content
+
+
+@pytest.mark.parametrize("name", ["zip", "psd", "ora"])
+def test_what_was_exported_is_imported_and_exported_again(client: httpx.Client, name: str) -> None:
+    content = export(client, name)
+    answer = client.post(IMPORT, content=content, headers=STREAM)
+    assert answer.status_code == 200, answer.text
+    read = answer.json()
+    assert (read["kind"], read["width"], read["height"], read["warnings"]) == (name, 40, 40, [])
+    assert [(one["name"], one["group"], one["visible"], one["blend"]) for one in read["layers"]] == [
+        ("Ground", "", True, "normal"),
+        ("円", "Top", False, "multiply"),
+        ("Sun", "Top", True, "normal"),
+    ]
+    described = ("width", "height", "coverage")
+    layers = [{key: value for key, value in one.items() if key not in described} for one in read["layers"]]
+    body = {"layers": layers, "width": 40, "height": 40, "format": "png"}
+    image = Image.open(io.BytesIO(client.post("/api/qwen-image/export", json=body).content))
+    assert image.tobytes() == composite(layers_of(content), 40, 40).tobytes()
+
+
+def test_an_import_says_how_large_a_picture_is_and_how_much_of_it_there_is(client: httpx.Client) -> None:
+    ground = client.post(IMPORT, content=export(client, "zip"), headers=STREAM).json()["layers"][0]
+    assert (ground["width"], ground["height"], ground["coverage"]) == (48, 48, 1.0)
+
+
+@pytest.mark.parametrize("content", [b"", b"PK\3\4", b"8BPS\0\1", b"text", b"\x89PNG\r\n\x1a\n"])
+def test_what_holds_no_layers_is_refused(client: httpx.Client, content: bytes) -> None:
+    assert assert_problem(client.post(IMPORT, content=content, headers=STREAM), 422)["param"] == "file"
+
+
+def test_a_form_of_another_page_is_not_taken(client: httpx.Client) -> None:
+    assert_problem(client.post(IMPORT, content=export(client, "zip"), headers={"Content-Type": "text/plain"}), 415)
