@@ -123,7 +123,7 @@ def _decoded(source: Source, size: tuple[int, int]) -> Image.Image:
         if size[0] <= halved[0] or large:
             image.draft(None, halved if large else size)
     image.load()
-    shown = to_srgb(image, source.profile, source.key)
+    shown = to_srgb(image, source.profile, source.split)
     if image.size != source.size and size == source.size:
         canvas = Image.new("RGBA", source.size)
         canvas.paste(shown, source.offset)

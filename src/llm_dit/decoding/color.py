@@ -3,7 +3,10 @@
 import io
 
 import numpy as np
-from PIL import Image, ImageChops, ImageCms
+from PIL import Image, ImageCms
+
+from llm_dit.decoding.hdr import HighRange
+from llm_dit.decoding.source import Split
 
 MAX_PROFILE_BYTES = 8_000_000
 """Of an ICC profile; those of printing presses have up to 3 MB."""
@@ -11,16 +14,17 @@ _SPACES = {b"GRAY": "L", b"RGB ": "RGB", b"CMYK": "CMYK"}
 _OPAQUE = {"L", "RGB", "CMYK"}
 
 
-def to_srgb(image: Image.Image, profile: bytes | None, key: tuple[int, ...] | None = None) -> Image.Image:
+def to_srgb(image: Image.Image, profile: bytes | HighRange | None, split: Split | None = None) -> Image.Image:
     """Return a decoded picture of any mode as 8-bit sRGB RGBA, without metadata.
 
     `profile` is the ICC profile of its colors; one that is damaged, or made for other channels, is ignored, as
-    browsers do. Alpha is never converted. `key` is the gray or the color that is clear, in 8 bits a channel.
+    browsers do. Alpha is never converted. `split` takes the picture apart where its mode does not tell how.
     """
-    colors, alpha = _split(image)
-    if key is not None:
-        alpha = _outside(colors, key)
-    converted = _converted(colors, profile) if profile else None
+    colors, alpha = (split or _split)(image)
+    if isinstance(profile, HighRange):
+        converted = profile.to_srgb(colors)
+    else:
+        converted = _converted(colors, profile) if profile else None
     if converted is None:
         converted = colors.convert("RGB")
     shown = converted.convert("RGBA")
@@ -55,14 +59,6 @@ def _from_deep(image: Image.Image) -> Image.Image:
     return Image.fromarray((values.clip(0, 65535) >> 8).astype(np.uint8))
 
 
-def _outside(colors: Image.Image, key: tuple[int, ...]) -> Image.Image:
-    """Return alpha that is 0 where a picture has the color `key`, and 255 elsewhere."""
-    alpha = Image.new("L", colors.size, 0)
-    for band, value in zip(colors.split(), key, strict=True):
-        alpha = ImageChops.lighter(alpha, band.point([0 if level == value else 255 for level in range(256)]))
-    return alpha
-
-
 def _converted(colors: Image.Image, profile: bytes) -> Image.Image | None:
     """Return the colors as RGB in sRGB, or None when the profile does not fit or says nothing."""
     mode = _SPACES.get(profile[16:20])
@@ -73,7 +69,18 @@ def _converted(colors: Image.Image, profile: bytes) -> Image.Image | None:
     ):
         return None
     try:
-        source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-        return ImageCms.profileToProfile(colors.convert(mode), source, ImageCms.createProfile("sRGB"), outputMode="RGB")
+        transform = ImageCms.buildTransform(
+            ImageCms.ImageCmsProfile(io.BytesIO(profile)),
+            ImageCms.createProfile("sRGB"),
+            mode,
+            "RGB",
+            # Without it grays go through a coarse table, in which the darks drown.
+            flags=ImageCms.Flags.NOOPTIMIZE if colors.mode == "L" else ImageCms.Flags.NONE,
+        )
+        if colors.mode == "L":
+            levels = Image.frombytes("L", (256, 1), bytes(range(256))).convert(mode)
+            shown = ImageCms.applyTransform(levels, transform)
+            return shown and Image.merge("RGB", [colors.point(list(band.tobytes())) for band in shown.split()])
+        return ImageCms.applyTransform(colors, transform)
     except (ImageCms.PyCMSError, OSError, ValueError):
         return None

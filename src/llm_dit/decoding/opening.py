@@ -3,17 +3,16 @@
 import io
 from collections.abc import Callable, Mapping
 
-from PIL.AvifImagePlugin import AvifImageFile
 from PIL.BmpImagePlugin import BmpImageFile
-from PIL.GifImagePlugin import GifImageFile
 from PIL.ImageFile import ImageFile
-from PIL.JpegImagePlugin import JpegImageFile
-from PIL.PngImagePlugin import PngImageFile
 from PIL.TiffImagePlugin import TiffImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
-from llm_dit.decoding.exif import orientation_of
+from llm_dit.decoding.avif import open_avif
 from llm_dit.decoding.formats import recognize
+from llm_dit.decoding.gif import open_gif
+from llm_dit.decoding.jpeg import open_jpeg
+from llm_dit.decoding.png import open_png
 from llm_dit.decoding.source import Source
 
 ORIENTATION = 0x0112
@@ -38,18 +37,17 @@ def _plain(reader: Callable[[io.BytesIO], ImageFile]) -> Callable[[bytes], Sourc
 
 
 def _orientation(image: ImageFile) -> int:
-    if isinstance(image, TiffImageFile):
-        value = image.tag_v2.get(ORIENTATION)
-        return value if isinstance(value, int) and 1 <= value <= 8 else 1
-    return orientation_of(image.info.get("exif", b""))
+    """Return how a TIFF is to be turned; browsers turn none of the other formats that come here."""
+    value = image.tag_v2.get(ORIENTATION) if isinstance(image, TiffImageFile) else 1
+    return value if isinstance(value, int) and 1 <= value <= 8 else 1
 
 
 _OPENERS: Mapping[str, Callable[[bytes], Source]] = {
-    "PNG": _plain(PngImageFile),
-    "JPEG": _plain(JpegImageFile),
+    "PNG": open_png,
+    "JPEG": open_jpeg,
     "WebP": _plain(WebPImageFile),
-    "GIF": _plain(GifImageFile),
+    "GIF": open_gif,
     "BMP": _plain(BmpImageFile),
     "TIFF": _plain(TiffImageFile),
-    "AVIF": _plain(AvifImageFile),
+    "AVIF": open_avif,
 }

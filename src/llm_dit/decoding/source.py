@@ -1,9 +1,13 @@
 """A picture that is found but not decoded yet, whatever its format."""
 
 import struct
+from collections.abc import Callable
 from dataclasses import dataclass
 
+from PIL import Image
 from PIL.ImageFile import ImageFile
+
+from llm_dit.decoding.hdr import HighRange
 
 # What Pillow is known to raise on files that are damaged or made to harm.
 DECODER_ERRORS = (
@@ -20,18 +24,22 @@ DECODER_ERRORS = (
 )
 
 
+Split = Callable[[Image.Image], tuple[Image.Image, Image.Image | None]]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Source:
     """`image` is Pillow's picture with only its header read.
 
     `size` is the canvas, width × height in pixels, before it is turned upright by `orientation` (EXIF's 1–8); a first
-    frame that does not fill it lies at `offset`. `profile` is an ICC profile of its colors, `key` the color that is
-    clear, in the picture's own 8-bit values.
+    frame that does not fill it lies at `offset`. `profile` says which colors its values are: an ICC profile, HDR by
+    code points, or None for sRGB. `split` takes the decoded picture apart into
+    colors (L, RGB or CMYK) and alpha, where its mode alone does not tell them.
     """
 
     image: ImageFile
     size: tuple[int, int]
     offset: tuple[int, int] = (0, 0)
     orientation: int = 1
-    profile: bytes | None = None
-    key: tuple[int, ...] | None = None
+    profile: bytes | HighRange | None = None
+    split: Split | None = None

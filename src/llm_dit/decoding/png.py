@@ -1,0 +1,198 @@
+"""PNG and APNG: the chunks that make pixels go to the decoder, those that tell colors are read here, others nowhere.
+
+Text, previews and other metadata of any size or damage are thereby no matter. Labels of color count in the order of
+the PNG specification, third edition: cICP, iCCP, sRGB, gAMA with cHRM.
+"""
+
+import functools
+import io
+import struct
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+from PIL import Image, ImageChops
+from PIL.PngImagePlugin import PngImageFile
+
+from llm_dit.decoding.coded import coded_colors
+from llm_dit.decoding.color import MAX_PROFILE_BYTES
+from llm_dit.decoding.exif import orientation_of
+from llm_dit.decoding.hdr import HighRange
+from llm_dit.decoding.icc import BT709, power, rgb_profile
+from llm_dit.decoding.source import Source, Split
+
+SIGNATURE = b"\x89PNG\r\n\x1a\n"
+MAX_CHUNKS = 2_000_000
+_LABELS = {b"cICP", b"iCCP", b"sRGB", b"gAMA", b"cHRM", b"eXIf", b"acTL", b"fcTL", b"PLTE", b"tRNS"}
+_GRAY, _COLOR, _INDEXED, _GRAY_ALPHA = 0, 2, 3, 4
+# Gamma within 5 % of 1/2.2 without primaries stands for sRGB, as in libpng and browsers.
+_LIKE_SRGB = (43_182, 47_727)
+
+
+@dataclass
+class _Parts:
+    header: bytes
+    labels: dict[bytes, bytes] = field(default_factory=dict[bytes, bytes])
+    """The first of each kind before the pixels."""
+    pixels: list[memoryview] = field(default_factory=list[memoryview])
+    """Compressed data of the picture that is shown."""
+    frame: tuple[int, int, int, int] | None = None
+    """Width, height, x and y of a first frame that is not the still picture."""
+
+
+def open_png(content: bytes) -> Source:
+    """Return the picture or the first frame in a PNG file; raises `SyntaxError` for one that has none."""
+    parts = _parts(content)
+    width, height, depth, kind = struct.unpack_from(">IIBB", parts.header)
+    header, offset = parts.header, (0, 0)
+    if parts.frame:
+        header, offset = struct.pack(">II", *parts.frame[:2]) + header[8:], parts.frame[2:]
+    transparency = parts.labels.get(b"tRNS", b"")
+    kept = [(b"IHDR", header)]
+    if kind == _INDEXED:
+        kept += [(name, parts.labels[name]) for name in (b"PLTE", b"tRNS") if name in parts.labels]
+    file = SIGNATURE + b"".join(_chunk(*it) for it in [*kept, (b"IDAT", b"".join(parts.pixels)), (b"IEND", b"")])
+    return Source(
+        image=PngImageFile(io.BytesIO(file)),
+        size=(width, height),
+        offset=offset,
+        orientation=orientation_of(parts.labels.get(b"eXIf", b"")),
+        profile=_profile(parts.labels),
+        split=_split(transparency, depth, kind, file),
+    )
+
+
+def _parts(content: bytes) -> _Parts:
+    chunks = _chunks(content)
+    name, header = next(chunks, (b"", memoryview(b"")))
+    if name != b"IHDR" or len(header) != 13:
+        raise SyntaxError("no header")
+    parts = _Parts(header=bytes(header))
+    still: list[memoryview] = []
+    controls = 0
+    for name, data in chunks:
+        if name == b"IDAT":
+            still.append(data)
+        elif name == b"fcTL":
+            controls += 1
+            if controls == 1 and still and b"acTL" in parts.labels:
+                parts.frame = _frame(data, parts.header)
+            elif still:
+                break
+        elif name == b"fdAT" and parts.frame and controls == 1:
+            parts.pixels.append(data[4:])
+        elif name == b"IEND":
+            break
+        elif not still and name in _LABELS:
+            parts.labels.setdefault(name, bytes(data))
+    if not parts.pixels:
+        parts.frame, parts.pixels = None, still
+    return parts
+
+
+def _chunks(content: bytes) -> Iterator[tuple[bytes, memoryview]]:
+    """Yield names and data to the end of the file, whole or not, without labels of which the checksum is wrong."""
+    view, at = memoryview(content), len(SIGNATURE)
+    for _ in range(MAX_CHUNKS):
+        if at + 8 > len(content):
+            return
+        length, name = struct.unpack_from(">I4s", content, at)
+        if not name.isalpha():
+            return
+        data = view[at + 8 : at + 8 + length]
+        at += 12 + length
+        ancillary = name[0] & 0x20
+        if ancillary and name in _LABELS and zlib.crc32(data, zlib.crc32(name)).to_bytes(4) != view[at - 4 : at]:
+            continue
+        yield name, data
+
+
+def _frame(control: memoryview, header: bytes) -> tuple[int, int, int, int] | None:
+    """Return the place of an animation's frame, or None when it is not within the picture."""
+    if len(control) != 26:
+        return None
+    width, height, x, y = struct.unpack_from(">IIII", control, 4)
+    full = struct.unpack_from(">II", header)
+    return (width, height, x, y) if 0 < width <= full[0] - x and 0 < height <= full[1] - y else None
+
+
+def _chunk(name: bytes, data: bytes) -> bytes:
+    return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(data, zlib.crc32(name)))
+
+
+def _split(transparency: bytes, depth: int, kind: int, file: bytes) -> Split | None:
+    """Return what takes gray and color apart from alpha where Pillow does not: a clear value, deep gray with alpha.
+
+    16 bits become the upper 8, as in browsers.
+    """
+    if (kind, depth) == (_GRAY_ALPHA, 16):
+        return lambda image: (image.getchannel("R"), image.getchannel("A"))
+    count = {_GRAY: 1, _COLOR: 3}.get(kind, 0)
+    if not count or len(transparency) < 2 * count:
+        return None
+    values = [value & ((1 << depth) - 1) for value in struct.unpack_from(f">{count}H", transparency)]
+    if depth < 16:
+        steps = 255 // ((1 << depth) - 1)
+
+        def shallow(image: Image.Image) -> tuple[Image.Image, Image.Image]:
+            colors = image.convert("L") if depth == 1 else image
+            return colors, _outside(colors, [value * steps for value in values])
+
+        return shallow
+
+    def deep(image: Image.Image) -> tuple[Image.Image, Image.Image]:
+        if kind == _GRAY:
+            grays = np.asarray(image)
+            clear = Image.fromarray((grays != values[0]).astype(np.uint8) * 255)
+            return Image.fromarray((grays >> 8).astype(np.uint8)), clear
+        # The upper bytes alone do not tell; the lower ones are read by taking the file for one of the other order.
+        with PngImageFile(io.BytesIO(file)) as lower:
+            lower.tile = [tile._replace(args="RGB;16L") for tile in lower.tile]
+            below = _outside(lower, [value & 255 for value in values])
+        return image, ImageChops.lighter(_outside(image, [value >> 8 for value in values]), below)
+
+    return deep
+
+
+def _outside(image: Image.Image, color: list[int]) -> Image.Image:
+    """Return alpha that is 0 where an 8-bit picture has a color, and 255 elsewhere."""
+    bands = [
+        band.point([0 if level == value else 255 for level in range(256)])
+        for band, value in zip(image.split(), color, strict=True)
+    ]
+    return functools.reduce(ImageChops.lighter, bands)
+
+
+def _profile(labels: dict[bytes, bytes]) -> bytes | HighRange | None:
+    """Return what the label that counts says, or None for sRGB."""
+    coded = labels.get(b"cICP", b"")
+    if len(coded) == 4 and coded[2] == 0 and (colors := coded_colors(coded[0], coded[1])):
+        return colors
+    if profile := _embedded(labels.get(b"iCCP", b"")):
+        return profile
+    gamma, corners = labels.get(b"gAMA", b""), labels.get(b"cHRM", b"")
+    if b"sRGB" in labels or len(gamma) != 4:
+        return None
+    value = int.from_bytes(gamma)
+    if not 1000 <= value <= 10_000_000 or (len(corners) != 32 and _LIKE_SRGB[0] <= value <= _LIKE_SRGB[1]):
+        return None
+    curve = power(100_000 / value)
+    if len(corners) == 32:
+        wx, wy, *rest = (corner / 100_000 for corner in struct.unpack(">8i", corners))
+        try:
+            return rgb_profile((wx, wy, *rest), curve)  # type: ignore[arg-type]
+        except ValueError:
+            pass
+    return rgb_profile(BT709, curve)
+
+
+def _embedded(chunk: bytes) -> bytes | None:
+    """Unpack a profile of at most `MAX_PROFILE_BYTES`."""
+    name_end = chunk.find(b"\0", 0, 80)
+    unpacker = zlib.decompressobj()
+    try:
+        profile = unpacker.decompress(chunk[name_end + 2 :], MAX_PROFILE_BYTES)
+    except zlib.error:
+        return None
+    return profile if unpacker.eof and profile[36:40] == b"acsp" else None
