@@ -5,78 +5,141 @@ import contextlib
 import logging
 import sqlite3
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
 
 from llm_dit.errors import DiskFullError, LLMDiTError
-from server.errors import SettingsError
+from server.errors import DamagedError, SettingsError, StorageError
+from server.folder import IN_USE, FolderLock, prepare
 from server.migrations import NewerVersionError, SizeOf, migrate
+from server.rescue import Rescued, readable, rescue
 from server.store import DISK_FULL
 
 T = TypeVar("T")
 logger = logging.getLogger("llm_dit.server")
 
 NEWER = "{folder}: a newer version of llm-dit has written the database: start that version. Nothing was changed."
-IN_USE = "{folder}: another service keeps its jobs here: stop it, or choose another data_dir."
+CANNOT_WRITE = "{folder}: cannot be written ({reason}): set its rights, or choose another data_dir."
+CANNOT_OPEN = "{folder}: the database cannot be opened ({reason}): check studio.db and its rights."
+DAMAGED = "The server's database is damaged: start the service anew, which saves what can be read, or restore a backup."
+FAILED = "The server cannot write to its data folder: its log says why."
+DAMAGE = ("SQLITE_NOTADB", "SQLITE_CORRUPT", "SQLITE_FORMAT")
+NOT_OURS = ("SQLITE_ERROR", "SQLITE_SCHEMA", "SQLITE_CONSTRAINT")
+"""At the start: tables that are not what their version says."""
+FULL = ("SQLITE_FULL", "SQLITE_IOERR_WRITE")
+NO_SHARED_MEMORY = ("SQLITE_IOERR_SHM", "SQLITE_PROTOCOL", "SQLITE_CANTOPEN")
+BUSY_S = 5.0
+"""Seconds to wait for a program that somebody else has opened the file with."""
 
 
 class Database:
     """Every change is one transaction, on the disk when `change` returns (WAL, `synchronous=FULL`).
 
-    The file is locked for as long as it is open, so that no two services run one set of jobs; the system frees the lock
-    of a process that has died. `starts` counts how often the file was opened before.
+    The folder is locked for as long as it is open, so that no two services run one set of jobs. `starts` counts how
+    often the file was opened before, and `rescued` says what was saved if it was damaged.
     """
 
     def __init__(self, data_dir: Path, size_of: SizeOf) -> None:
         """Open `data_dir`/studio.db, in the newest version of its tables.
 
-        Raises `SettingsError` when that cannot be, another service has it, or a newer version has written it.
+        A damaged file is kept aside, and what can be read of it put into a new one. Raises `SettingsError` when it
+        cannot be opened, another service has it, or a newer version has written it.
         """
-        self._thread = ThreadPoolExecutor(1, "database")
-        try:
-            data_dir.mkdir(parents=True, exist_ok=True)
-            self._connection = _open(data_dir / "studio.db", size_of)
+        self.problem: LLMDiTError | None = None
+        """What keeps the database from being used; it goes when a change succeeds again, but for damage."""
+        self.rescued: Rescued | None = None
+        with contextlib.ExitStack() as undo, _told(data_dir):
+            prepare(data_dir)
+            self._lock = FolderLock(data_dir)
+            undo.callback(self._lock.release)
+            self._connection = self._open(data_dir / "studio.db", size_of)
+            undo.callback(self._connection.close)
             self.starts: int = self._connection.execute("SELECT count(*) FROM starts").fetchone()[0]
-        except OSError as error:
-            raise SettingsError(f"{data_dir}: cannot be written ({error.strerror}): choose another data_dir.") from None
-        except NewerVersionError:
-            raise SettingsError(NEWER.format(folder=data_dir)) from None
-        except sqlite3.OperationalError as error:
-            if _name_of(error).startswith("SQLITE_BUSY"):
-                raise SettingsError(IN_USE.format(folder=data_dir)) from None
-            raise SettingsError(f"{data_dir}: the database cannot be opened ({error}).") from None
-        # A disk that is full must not keep the service from starting, and cleaning up.
-        with contextlib.suppress(sqlite3.OperationalError), self._connection:
-            self._connection.execute("INSERT INTO starts VALUES (?)", [time.time()])
+            self._count_start()
+            undo.pop_all()
+        self._thread = ThreadPoolExecutor(1, "database")
 
     async def change(self, statement: str, parameters: object = ()) -> int:
-        """Run a statement and return how many rows it changed; raises `DiskFullError` when they cannot be kept."""
+        """Run a statement and return how many rows it changed.
+
+        Raises `DiskFullError`, `StorageError` or `DamagedError` when they cannot be kept.
+        """
 
         def run() -> int:
             with self._connection:
                 return self._connection.execute(statement, parameters).rowcount  # type: ignore[arg-type]
 
-        return await self._in_thread(run)
+        changed = await self._in_thread(run)
+        if isinstance(self.problem, StorageError):
+            self.problem = None
+        return changed
 
     async def rows(self, query: str, parameters: object = ()) -> list[sqlite3.Row]:
-        """Return what a query finds."""
+        """Return what a query finds; raises `StorageError` or `DamagedError`."""
         return await self._in_thread(lambda: self._connection.execute(query, parameters).fetchall())  # type: ignore[arg-type]
 
+    async def look(self) -> LLMDiTError | None:
+        """Return what keeps the database from being used, after another try where that may have passed."""
+        if isinstance(self.problem, StorageError):
+            with contextlib.suppress(LLMDiTError):
+                await self.change("UPDATE starts SET at = at WHERE rowid = (SELECT max(rowid) FROM starts)")
+        return self.problem
+
     def close(self) -> None:
-        """Wait for what is being written, and give the file free."""
+        """Wait for what is being written, and give the folder free."""
         self._thread.submit(self._connection.close).result()
         self._thread.shutdown()
+        self._lock.release()
+
+    def _open(self, file: Path, size_of: SizeOf) -> sqlite3.Connection:
+        try:
+            return _connect(file, size_of)
+        except sqlite3.DatabaseError as error:
+            if not _name_of(error).startswith(DAMAGE + NOT_OURS) or not file.is_file():
+                raise
+        self.rescued = rescue(file, size_of)
+        logger.error("%s is kept as %s: %s", file.name, self.rescued.aside, self.rescued)
+        return _connect(file, size_of)
+
+    def _count_start(self) -> None:
+        try:
+            with self._connection:
+                self._connection.execute("INSERT INTO starts VALUES (?)", [time.time()])
+        except sqlite3.OperationalError as error:
+            # A disk that is full must not keep the service from starting, and cleaning up.
+            if _name_of(error) not in FULL:
+                raise
 
     async def _in_thread(self, work: Callable[[], T]) -> T:
         try:
             return await asyncio.get_running_loop().run_in_executor(self._thread, work)
         except sqlite3.Error as error:
-            logger.error("the database: %s", error)
-            if _name_of(error) in {"SQLITE_FULL", "SQLITE_IOERR_WRITE"}:
+            name = _name_of(error)
+            logger.error("the database: %s (%s)", error, name)
+            if name in FULL:
                 raise DiskFullError(DISK_FULL) from None
-            raise LLMDiTError("The server cannot keep this: its log says why.") from None
+            if name.startswith(DAMAGE):
+                self.problem = DamagedError(DAMAGED)
+                raise DamagedError(DAMAGED) from None
+            self.problem = self.problem or StorageError(FAILED)
+            raise StorageError(FAILED) from None
+
+
+@contextlib.contextmanager
+def _told(folder: Path) -> Generator[None]:
+    """Turn what keeps a database from being opened into a `SettingsError` that says what to do."""
+    try:
+        yield
+    except NewerVersionError:
+        raise SettingsError(NEWER.format(folder=folder)) from None
+    except OSError as error:
+        raise SettingsError(CANNOT_WRITE.format(folder=folder, reason=error.strerror)) from None
+    except sqlite3.Error as error:
+        if _name_of(error).startswith("SQLITE_BUSY"):
+            raise SettingsError(IN_USE.format(folder=folder)) from None
+        raise SettingsError(CANNOT_OPEN.format(folder=folder, reason=error)) from None
 
 
 def _name_of(error: sqlite3.Error) -> str:
@@ -84,30 +147,37 @@ def _name_of(error: sqlite3.Error) -> str:
     return getattr(error, "sqlite_errorname", "")
 
 
-def _open(file: Path, size_of: SizeOf) -> sqlite3.Connection:
-    try:
-        return _connect(file, size_of)
-    except sqlite3.DatabaseError as error:
-        if _name_of(error) not in {"SQLITE_NOTADB", "SQLITE_CORRUPT"}:
-            raise
-        aside = file.with_suffix(f".damaged-{int(time.time())}")
-        logger.error("%s is damaged: it is kept as %s, and a new one is begun", file.name, aside.name)
-        for suffix in ("", "-wal", "-shm"):
-            part = file.with_name(file.name + suffix)
-            if part.exists():
-                part.rename(aside.with_name(aside.name + suffix))
-        return _connect(file, size_of)
-
-
 def _connect(file: Path, size_of: SizeOf) -> sqlite3.Connection:
-    connection = sqlite3.connect(file, timeout=0, check_same_thread=False)
+    """Return a connection to a database that is whole, in the newest version."""
+    file.touch(mode=0o600)
+    connection = sqlite3.connect(file, timeout=BUSY_S, check_same_thread=False)
     connection.row_factory = sqlite3.Row
+    connection.text_factory = readable
     try:
-        # In this order: an exclusive lock that is taken before the first use of the log needs no shared memory.
-        for pragma in ("locking_mode = EXCLUSIVE", "journal_mode = WAL", "synchronous = FULL"):
-            connection.execute(f"PRAGMA {pragma}")
-        migrate(connection, size_of)
+        _keep_a_log(connection)
+        connection.execute("PRAGMA synchronous = FULL")
+        migrate(connection, size_of, check=_check)
     except BaseException:
         connection.close()
         raise
     return connection
+
+
+def _keep_a_log(connection: sqlite3.Connection) -> None:
+    try:
+        connection.execute("PRAGMA journal_mode = WAL")
+    except sqlite3.OperationalError as error:
+        if not _name_of(error).startswith(NO_SHARED_MEMORY):
+            raise
+        # Some network folders have no shared memory: nobody else can read then, and none is needed.
+        connection.execute("PRAGMA locking_mode = EXCLUSIVE")
+        connection.execute("PRAGMA journal_mode = WAL")
+
+
+def _check(connection: sqlite3.Connection) -> None:
+    """Raise `DatabaseError` for a file of which a part is damaged, be it read now or never."""
+    found = connection.execute("PRAGMA integrity_check(1)").fetchone()[0]
+    if found != "ok":
+        error = sqlite3.DatabaseError(found)
+        error.sqlite_errorname = "SQLITE_CORRUPT"
+        raise error

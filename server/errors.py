@@ -6,6 +6,7 @@ LLMDiTError
 ├── ProjectChangedError        a save builds on a version that is not the current one any more
 ├── QuotaError                 as much is kept as may be: delete something first
 ├── DamagedError               what is kept was damaged on the disk
+├── StorageError               the data folder cannot be written, or read
 ├── QueueFullError             too many jobs wait; `retry_after_s` says when to come back
 │   └── PoolFullError          too much waits for a process of the pool
 ├── TaskError                  what a process of the pool was to do cannot be done
@@ -42,6 +43,11 @@ class QuotaError(LLMDiTError):
 
 class DamagedError(LLMDiTError):
     code = "damaged"
+
+
+class StorageError(LLMDiTError):
+    code = "storage_failed"
+    temporary = True
 
 
 class QueueFullError(LLMDiTError):

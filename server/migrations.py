@@ -3,6 +3,7 @@
 `PRAGMA user_version` is the version. That of 0.1.0 is 0, and its tables are those of version 1.
 """
 
+import json
 import sqlite3
 import zlib
 from collections.abc import Callable
@@ -67,14 +68,27 @@ def checksum_of(document: str) -> int:
     return zlib.crc32(document.encode())
 
 
-def migrate(connection: sqlite3.Connection, size_of: SizeOf) -> None:
-    """Bring a database to the newest version, each step in a transaction of its own.
+def first_checksum_of(document: str) -> int:
+    """Return the checksum of a document that had none; what is no JSON object any more gets one that nothing has."""
+    try:
+        return checksum_of(document) if isinstance(json.loads(document), dict) else -1
+    except (ValueError, RecursionError):
+        return -1
+
+
+def migrate(
+    connection: sqlite3.Connection,
+    size_of: SizeOf,
+    check: Callable[[sqlite3.Connection], None] = lambda connection: None,
+) -> None:
+    """Bring a database that passes `check` to the newest version, each step in a transaction of its own.
 
     Raises `NewerVersionError`, before anything is changed.
     """
     version: int = connection.execute("PRAGMA user_version").fetchone()[0]
     if version > VERSION:
         raise NewerVersionError
+    check(connection)
     for number, step in enumerate(STEPS[version:], start=version + 1):
         connection.execute("BEGIN IMMEDIATE")
         with connection:
@@ -90,7 +104,7 @@ def _begin(connection: sqlite3.Connection, size_of: SizeOf) -> None:
 def _put_documents_last(connection: sqlite3.Connection, size_of: SizeOf) -> None:
     """Say of each project what it takes, and of its document a checksum."""
     connection.create_function("bytes_of", 1, size_of)
-    connection.create_function("checksum_of", 1, checksum_of, deterministic=True)
+    connection.create_function("checksum_of", 1, first_checksum_of, deterministic=True)
     connection.execute("ALTER TABLE projects RENAME TO older")
     connection.execute(PROJECTS_2)
     connection.execute(

@@ -6,6 +6,7 @@ import logging
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from importlib.metadata import version
+from pathlib import Path
 
 from server.database import Database
 from server.engines import Engine
@@ -20,6 +21,7 @@ from server.queue import JobQueue
 from server.records import JobRecords
 from server.settings import Settings
 from server.stopping import StopSignals
+from server.storage import Storage
 from server.store import ImageStore
 from server.worker import Watch, Worker
 
@@ -36,45 +38,59 @@ class Service:
     projects: Projects
     metrics: Metrics
     pool: Pool
+    storage: Storage
 
 
 @contextlib.asynccontextmanager
 async def open_service(settings: Settings, engine: Engine) -> AsyncGenerator[Service]:
     """Start the engine and go on with the jobs at hand; at the end, drain.
 
-    Raises `SettingsError` when the data folder cannot be used.
+    Raises `SettingsError` when the data folder cannot be used. A start that fails leaves nothing running.
     """
     server = settings.server
     store = ImageStore(server.data_dir)
+    async with contextlib.AsyncExitStack() as undo:
+        database = _open_database(server.data_dir, store)
+        undo.callback(database.close)
+        await asyncio.to_thread(store.try_out)
+        storage = Storage(database=database, store=store)
+        metrics = Metrics(lambda: _readings(engine, host, jobs, housekeeping, storage))
+        host = PipelineHost(lambda: _new_worker(settings, engine), _patience(settings, engine), metrics)
+        undo.push_async_callback(host.stop)
+        jobs = JobQueue(host, JobRecords(database), metrics, server, engine.name)
+        quota = Quota(projects=server.max_projects, bytes=server.max_projects_gb * 1e9)
+        projects = Projects(database, store, quota)
+        housekeeping = Housekeeping(database, jobs.roster, projects, store, server)
+        await jobs.restore()
+        undo.push_async_callback(jobs.drain)
+        cleaning = asyncio.create_task(housekeeping.keep_on())
+        undo.push_async_callback(_end, cleaning)
+        with StopSignals(jobs.drain, jobs.hurry).heeded():
+            async with open_pool() as pool:
+                yield Service(
+                    settings=settings,
+                    engine=engine,
+                    host=host,
+                    jobs=jobs,
+                    store=store,
+                    projects=projects,
+                    metrics=metrics,
+                    pool=pool,
+                    storage=storage,
+                )
+
+
+def _open_database(data_dir: Path, store: ImageStore) -> Database:
     try:
-        database = Database(server.data_dir, lambda document: size_of_project(document, store))
+        return Database(data_dir, lambda document: size_of_project(document, store))
     except SettingsError as error:
         logger.error("the service cannot start: %s", error.message)  # the web server's own words bury it
         raise
-    metrics = Metrics(lambda: _readings(engine, host, jobs, housekeeping))
-    host = PipelineHost(lambda: _new_worker(settings, engine), _patience(settings, engine), metrics)
-    jobs = JobQueue(host, JobRecords(database), metrics, server, engine.name)
-    quota = Quota(projects=server.max_projects, bytes=server.max_projects_gb * 1e9)
-    projects = Projects(database, store, quota)
-    housekeeping = Housekeeping(database, jobs.roster, projects, store, server)
-    await jobs.restore()
-    cleaning = asyncio.create_task(housekeeping.keep_on())
-    with StopSignals(jobs.drain, jobs.hurry).heeded():
-        async with open_pool() as pool:
-            yield Service(
-                settings=settings,
-                engine=engine,
-                host=host,
-                jobs=jobs,
-                store=store,
-                projects=projects,
-                metrics=metrics,
-                pool=pool,
-            )
-    await jobs.drain()
-    cleaning.cancel()
-    await asyncio.wait({cleaning})
-    database.close()
+
+
+async def _end(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.wait({task})
 
 
 def _new_worker(settings: Settings, engine: Engine) -> Worker:
@@ -93,7 +109,9 @@ def _patience(settings: Settings, engine: Engine) -> Patience:
     return Patience(cancel_s=max(settings.server.cancel_grace_s, engine.step_s), unload_s=settings.server.idle_unload_s)
 
 
-def _readings(engine: Engine, host: PipelineHost, jobs: JobQueue, housekeeping: Housekeeping) -> Readings:
+def _readings(
+    engine: Engine, host: PipelineHost, jobs: JobQueue, housekeeping: Housekeeping, storage: Storage
+) -> Readings:
     loaded = host.loaded
     memory = memory_of(host.worker_pid) if host.worker_pid else None
     return Readings(
@@ -101,7 +119,7 @@ def _readings(engine: Engine, host: PipelineHost, jobs: JobQueue, housekeeping: 
         engine=engine.name,
         queue_length=jobs.length,
         running=jobs.running,
-        ready=jobs.ready,
+        ready=jobs.ready and storage.problem is None,
         loaded_models=loaded.models if loaded else (),
         worker_memory_bytes=memory.used_bytes if memory else None,
         device_memory_used_bytes=loaded.device_used_bytes if loaded else None,

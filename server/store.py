@@ -3,6 +3,7 @@
 import contextlib
 import errno
 import hashlib
+import logging
 import os
 import re
 import tempfile
@@ -11,11 +12,18 @@ from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from llm_dit.errors import DiskFullError
-from server.errors import NotFoundError
+from llm_dit.errors import DiskFullError, LLMDiTError
+from server.errors import NotFoundError, StorageError
+
+logger = logging.getLogger("llm_dit.server")
 
 SHA256 = re.compile(r"[0-9a-f]{64}")
 DISK_FULL = "The server's disk is full: nothing more can be kept until there is room."
+CANNOT_WRITE = "The server cannot write pictures to its data folder: its log says why."
+CANNOT_READ = "The server cannot read this picture from its data folder: its log says why."
+PNG_END = b"\0\0\0\0IEND\xaeB`\x82"
+"""The last bytes of every PNG file: a chunk without content, and its checksum."""
+FOLDER_RIGHTS, FILE_RIGHTS = 0o700, 0o600
 TOUCH_AFTER_S = 600
 """A picture that is read counts as used anew, but not for every reading. Far below the clean-up's grace."""
 
@@ -32,31 +40,66 @@ class StoredFile:
 class ImageStore:
     """PNG files under `data_dir`/images, named by the SHA-256 of their bytes.
 
-    Any number of processes may use one folder: a file appears whole or not at all, and never changes.
+    Any number of processes may use one folder: a file appears whole or not at all, and never changes. What a disk has
+    damaged is no picture any more: it is removed when it is met, and the same picture can be put again.
     """
 
     def __init__(self, data_dir: Path) -> None:
         self.data_dir = data_dir
+        self.problem: LLMDiTError | None = None
+        """What kept this process from writing a picture, until one is written again."""
         self._folder = data_dir / "images"
 
     def put(self, png: bytes) -> str:
-        """Keep the bytes of a PNG file and return their SHA-256; raises `DiskFullError`.
+        """Keep the bytes of a PNG file and return their SHA-256; raises `DiskFullError` or `StorageError`.
 
-        What is there already is not written again, but counts as used now.
+        What is there already, and whole, is not written again, but counts as used now.
         """
         sha256 = hashlib.sha256(png).hexdigest()
-        if not self.use(sha256):
-            with disk_full_told():
-                _write_atomically(self._path(sha256), png)
+        with self._writing():
+            path = self._path(sha256)
+            if not (self.use(sha256) and path.read_bytes() == png):
+                _write_atomically(path, png)
         return sha256
 
     def use(self, sha256: str) -> bool:
-        """Count a picture as used now, which keeps the clean-up from it for a while; return whether it is here."""
+        """Count a picture as used now, which keeps the clean-up from it for a while; return whether it is here.
+
+        One that was cut off, which its end shows without reading it all, is not.
+        """
+        path = self._path(sha256)
         try:
-            os.utime(self._path(sha256))
-        except FileNotFoundError:
+            with path.open("rb") as file:
+                file.seek(-len(PNG_END), os.SEEK_END)
+                whole = file.read() == PNG_END
+            os.utime(path)
+        except OSError:
             return False
-        return True
+        return whole
+
+    def look(self) -> LLMDiTError | None:
+        """Return what keeps pictures from being written, after another try where that may have passed."""
+        if self.problem is not None:
+            self.try_out()
+        return self.problem
+
+    def try_out(self) -> None:
+        """Write a picture of no use and remove it, to learn whether others can be written."""
+        path = self._folder / "00" / "trial.png"
+        with contextlib.suppress(LLMDiTError), self._writing():
+            _write_atomically(path, PNG_END)
+            path.unlink()
+
+    @contextlib.contextmanager
+    def _writing(self) -> Generator[None]:
+        try:
+            with disk_full_told():
+                yield
+        except OSError as error:
+            logger.error("a picture cannot be written: %s", error.strerror)
+            self.problem = StorageError(CANNOT_WRITE)
+            raise StorageError(CANNOT_WRITE) from None
+        self.problem = None
 
     def size(self, sha256: str) -> int:
         """Return how many bytes a picture has; one that is not here has none."""
@@ -72,14 +115,30 @@ class ImageStore:
                 os.utime(self._path(sha256), (0, 0))
 
     def read(self, sha256: str) -> bytes:
-        """Return the bytes of a PNG file; raises `NotFoundError`."""
+        """Return the bytes of a PNG file; raises `NotFoundError`, also for one that is not what was kept."""
         if SHA256.fullmatch(sha256):
             path = self._path(sha256)
-            with contextlib.suppress(FileNotFoundError):
+            try:
                 if time.time() - path.stat().st_mtime > TOUCH_AFTER_S:
                     os.utime(path)
-                return path.read_bytes()
+                content = path.read_bytes()
+            except FileNotFoundError:
+                pass
+            except OSError as error:
+                logger.error("a picture cannot be read: %s", error.strerror)
+                raise StorageError(CANNOT_READ) from None
+            else:
+                if hashlib.sha256(content).hexdigest() == sha256:
+                    return content
+                self._remove_damaged(path, content)
         raise NotFoundError("This server holds no such image: send it again with POST /api/images.")
+
+    @staticmethod
+    def _remove_damaged(path: Path, content: bytes) -> None:
+        with contextlib.suppress(OSError):
+            if path.read_bytes() == content:  # and not mended by now
+                path.unlink()
+                logger.error("a picture was damaged on the disk, and is removed: %s", path.name)
 
     def files(self) -> Iterator[StoredFile]:
         """Yield every picture that is held."""
@@ -117,8 +176,11 @@ class ImageStore:
 
 
 def _write_atomically(path: Path, content: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, suffix=".part")
+    if not path.parent.is_dir():
+        path.parent.mkdir(mode=FOLDER_RIGHTS, parents=True, exist_ok=True)
+        path.parent.parent.chmod(FOLDER_RIGHTS)  # `mkdir` gives its mode to the last one only
+        sync_folder(path.parent.parent)
+    handle, name = tempfile.mkstemp(dir=path.parent, suffix=".part")  # of mode 600
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(content)
@@ -128,6 +190,17 @@ def _write_atomically(path: Path, content: bytes) -> None:
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise
+    sync_folder(path.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Have a folder's names on the disk, where the system can do that, so that a file that was renamed stays."""
+    with contextlib.suppress(OSError):
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
 
 
 @contextlib.contextmanager

@@ -256,6 +256,7 @@ declare namespace Wire {
     engine: string;
     engine_label: string;
     reason: string;
+    warnings: string[];
   }
 
   interface SavedProject {

@@ -51,6 +51,7 @@ def create_app(settings: Settings, pipeline: str | None = None) -> FastAPI:
                 projects=service.projects,
                 metrics=service.metrics,
                 pool=service.pool,
+                storage=service.storage,
                 offload=Offload(),
             )
 

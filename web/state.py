@@ -15,6 +15,7 @@ from server.pool import Pool
 from server.projects import Projects
 from server.queue import JobQueue
 from server.settings import Settings
+from server.storage import Storage
 from server.store import ImageStore
 
 T = TypeVar("T")
@@ -41,6 +42,7 @@ class State(TypedDict):
     projects: Projects
     metrics: Metrics
     pool: Pool
+    storage: Storage
     offload: Offload
 
 

@@ -8,8 +8,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from server.errors import NotFoundError
-from server.store import ImageStore
+from server.errors import NotFoundError, StorageError
+from server.store import PNG_END, ImageStore
+
+PICTURE = b"x" * 1000 + PNG_END
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -24,7 +26,7 @@ def test_it_gives_back_what_it_was_given(tmp_path: Path, content: bytes) -> None
 
 def test_writing_the_same_at_once_leaves_one_file(tmp_path: Path) -> None:
     store = ImageStore(tmp_path)
-    content = b"x" * 1_000_000
+    content = b"x" * 1_000_000 + PNG_END
     with ThreadPoolExecutor(8) as threads:
         names = set(threads.map(lambda _: store.put(content), range(32)))
     assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == [f"{names.pop()}.png"]
@@ -36,3 +38,37 @@ def test_what_is_not_there_is_not_found(tmp_path: Path, name: str) -> None:
     assert name not in store
     with pytest.raises(NotFoundError):
         store.read(name)
+
+
+def file_of(store: ImageStore, sha256: str) -> Path:
+    return store.data_dir / "images" / sha256[:2] / f"{sha256}.png"
+
+
+@pytest.mark.parametrize(
+    "damaged", [PICTURE[:-1], PICTURE[:7], b"", bytes(len(PICTURE)), PICTURE.replace(b"x", b"y", 1)]
+)
+def test_a_damaged_picture_is_never_given_out_and_is_mended_by_the_same(tmp_path: Path, damaged: bytes) -> None:
+    store = ImageStore(tmp_path)
+    sha256 = store.put(PICTURE)
+    file_of(store, sha256).write_bytes(damaged)
+    if not damaged.endswith(PNG_END):
+        assert not store.use(sha256), "its end is not there"
+    assert store.put(PICTURE) == sha256
+    assert store.read(sha256) == PICTURE
+    file_of(store, sha256).write_bytes(damaged)
+    with pytest.raises(NotFoundError):
+        store.read(sha256)
+    assert sha256 not in store
+    assert store.put(PICTURE) == sha256
+    assert store.read(sha256) == PICTURE
+
+
+def test_a_folder_that_cannot_be_written_is_said_until_it_can(tmp_path: Path) -> None:
+    store = ImageStore(tmp_path)
+    (tmp_path / "images").write_text("in the way")
+    with pytest.raises(StorageError):
+        store.put(PICTURE)
+    assert isinstance(store.look(), StorageError)
+    (tmp_path / "images").unlink()
+    assert store.look() is None
+    assert store.read(store.put(PICTURE)) == PICTURE

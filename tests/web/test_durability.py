@@ -99,7 +99,7 @@ def test_a_database_of_a_newer_version_is_left_alone(tmp_path: Path) -> None:
     ):
         pass
     assert file.read_bytes() == before
-    assert sorted(path.name for path in (tmp_path / "data").glob("studio*")) == ["studio.db"]
+    assert sorted(path.name for path in (tmp_path / "data").glob("studio.d*")) == ["studio.db"]
 
 
 def test_what_nothing_uses_is_removed_when_it_is_old(tmp_path: Path) -> None:
@@ -218,3 +218,41 @@ def test_jobs_that_are_canceled_while_the_service_drains_are_no_trouble(tmp_path
         assert [
             client.get(job).json()["status"] for job, end in zip(waiting, ends, strict=True) if end == "canceled"
         ] == (["canceled"] * ends.count("canceled"))
+
+
+def test_a_folder_that_cannot_be_written_is_no_500(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data/images").write_text("in the way")
+    with serve(tmp_path, app="tests.app:app", ready=False) as service, connect(service) as client:
+        wait_until(lambda: client.get("/readyz").json()["code"] == "storage_failed", what="the engine to be loaded")
+        for answer in (client.post(DECOMPOSE, json=fields()), client.get("/readyz")):
+            assert (answer.status_code, answer.json()["code"]) == (503, "storage_failed")
+            assert str(tmp_path) not in answer.text
+        (tmp_path / "data/images").unlink()
+        wait_until(lambda: client.get("/readyz").status_code == 200, what="/readyz")
+        assert client.post(DECOMPOSE, json=fields()).status_code == 200
+
+
+def test_a_start_that_fails_ends_at_once_and_leaves_nothing(tmp_path: Path) -> None:
+    (tmp_path / "data/studio.db").mkdir(parents=True)
+    with (
+        pytest.raises(pytest.fail.Exception, match=r"the service cannot start: .*database cannot be opened"),
+        serve(tmp_path, app="tests.app:app"),
+    ):
+        pass
+
+
+def test_damage_is_rescued_and_told(tmp_path: Path) -> None:
+    with serve(tmp_path, app="tests.app:app") as service, connect(service) as client:
+        for number in range(40):
+            client.post("/api/projects", json={"name": f"{number}", "document": {"text": "x" * 3000}})
+        assert client.get("/readyz").json()["warnings"] == []
+    with (tmp_path / "data/studio.db").open("rb+") as file:
+        file.seek(20 * 4096)
+        file.write(os.urandom(4096))
+    with serve(tmp_path, app="tests.app:app") as service, connect(service) as client:
+        (warning,) = client.get("/readyz").json()["warnings"]
+        assert len(client.get("/api/projects").json()["projects"]) >= 35
+        assert warning in service.log
+    with serve(tmp_path, app="tests.app:app") as service, connect(service) as client:
+        assert client.get("/readyz").json()["warnings"] == []

@@ -25,6 +25,7 @@ class ReadyResponse(BaseModel):
     engine: str
     engine_label: str
     reason: str = Field(description="Why this engine runs, and not the other one.")
+    warnings: list[str] = Field(description="What was lost when a damaged database was made anew, in a sentence each.")
 
 
 @router.get("/livez")
@@ -37,10 +38,16 @@ async def livez() -> LiveResponse:
 async def readyz(request: Request, state: StateDep) -> ReadyResponse | Response:
     """Say that jobs can run, or why they cannot yet."""
     engine, host, jobs = state["engine"], state["host"], state["jobs"]
-    if jobs.ready:
-        return ReadyResponse(engine=engine.name, engine_label=engine_label(state), reason=engine.reason)
+    problem = await state["storage"].look()
+    if jobs.ready and problem is None:
+        return ReadyResponse(
+            engine=engine.name,
+            engine_label=engine_label(state),
+            reason=engine.reason,
+            warnings=state["storage"].warnings,
+        )
     loading = f"The engine {engine.label} is {describe_loading(host.loading)}: ask again in a moment."
-    error = StoppingError(STOPPING) if jobs.stopping else host.error
+    error = StoppingError(STOPPING) if jobs.stopping else problem or host.error
     return problem_response(
         request.state.request_id,
         503,

@@ -1,0 +1,71 @@
+"""The data folder: for one service at a time, and for nobody else's eyes."""
+
+import contextlib
+import logging
+import os
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+from server.errors import SettingsError
+from server.store import FILE_RIGHTS, FOLDER_RIGHTS
+
+logger = logging.getLogger("llm_dit.server")
+
+LOCK_NAME = "studio.lock"
+IN_USE = "{folder}: another service keeps its jobs here: stop it, or choose another data_dir."
+
+
+class FolderLock:
+    """Held for as long as a service, or a restore, works in a folder; the system frees that of a dead process.
+
+    It is a lock on a database of its own, as SQLite has a way to lock on every system. The jobs' own database stays
+    open for who reads it, such as a backup.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        """Take the lock; raises `SettingsError` when another process has it."""
+        self._connection = sqlite3.connect(folder / LOCK_NAME, timeout=0, isolation_level=None, check_same_thread=False)
+        try:
+            self._connection.execute("BEGIN EXCLUSIVE")
+        except sqlite3.DatabaseError as error:
+            self._connection.close()
+            if error.sqlite_errorname.startswith("SQLITE_BUSY"):
+                raise SettingsError(IN_USE.format(folder=folder)) from None
+            raise
+
+    def release(self) -> None:
+        self._connection.close()
+
+
+def prepare(folder: Path) -> None:
+    """Make the folder, and keep other users of this computer out of it; raises `OSError`."""
+    folder.mkdir(mode=FOLDER_RIGHTS, parents=True, exist_ok=True)
+    if os.name == "posix":
+        _make_private(folder)
+
+
+def _make_private(folder: Path) -> None:
+    """Set the rights of what is the service's own; where they cannot be set, as in some volumes, warn and go on."""
+    failed: OSError | None = None
+    for path in _own(folder):
+        try:
+            wanted = FOLDER_RIGHTS if path.is_dir() else FILE_RIGHTS
+            if path.stat().st_mode & 0o777 != wanted:
+                path.chmod(wanted)
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            failed = error
+    if failed is not None:
+        logger.warning("other users of this computer may read the data folder: its rights cannot be set (%s)", failed)
+
+
+def _own(folder: Path) -> Iterator[Path]:
+    yield folder
+    yield from folder.glob("studio.*")
+    images = folder / "images"
+    for path in (images, *images.glob("*"), *images.glob("*/*")):
+        with contextlib.suppress(OSError):
+            if path.exists() and not path.is_symlink():
+                yield path

@@ -1,0 +1,182 @@
+"""What can still be read of a damaged database, row by row, into a new one."""
+
+import contextlib
+import logging
+import math
+import os
+import shutil
+import sqlite3
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from server.migrations import SizeOf, first_checksum_of, migrate
+from server.store import sync_folder
+
+logger = logging.getLogger("llm_dit.server")
+
+KEPT = ("jobs", "projects")
+SIDE_FILES = ("-wal", "-shm")
+PROBED_BEYOND = 1000
+"""Row numbers that are tried after the last one known: what comes last may be what is damaged."""
+STATEMENT_S = 5.0
+"""Seconds after which a query is given up: damage can send one in circles."""
+Row = Mapping[str, Any]
+
+
+@dataclass(kw_only=True)
+class Rescued:
+    """What came of a rescue: how many rows of each table were saved, and how many more its index names."""
+
+    aside: str
+    saved: dict[str, int] = field(default_factory=dict[str, int])
+    lost: dict[str, int] = field(default_factory=dict[str, int])
+
+    def __str__(self) -> str:
+        counts = ", ".join(f"{self.saved[table]} {table} were saved, {self.lost[table]} lost" for table in self.saved)
+        return f"The database was damaged and was made anew: {counts}."
+
+
+def rescue(file: Path, size_of: SizeOf) -> Rescued:
+    """Put a new database in the place of a damaged one, which is kept beside it; raises `OSError`.
+
+    Until the new one is whole and on the disk, the damaged one stays where it is.
+    """
+    report = Rescued(aside=f"{file.stem}.damaged-{int(time.time())}")
+    with tempfile.TemporaryDirectory(dir=file.parent, prefix="rescue-") as name:
+        copy, new = Path(name) / "copy.db", Path(name) / "new.db"
+        for suffix in ("", "-wal"):  # the other one is made of these two
+            if (part := file.with_name(file.name + suffix)).is_file():
+                shutil.copyfile(part, copy.with_name(copy.name + suffix))
+        with contextlib.closing(sqlite3.connect(new)) as target:
+            migrate(target, size_of)
+            with contextlib.closing(_damaged(copy)) as source, target:
+                _save_starts(source, target)
+                for table in KEPT:
+                    report.saved[table], report.lost[table] = _save(source, target, table, size_of)
+        _exchange(file, new, report.aside)
+    return report
+
+
+def _exchange(file: Path, new: Path, aside: str) -> None:
+    for suffix in ("", *SIDE_FILES):
+        part = file.with_name(file.name + suffix)
+        if part.is_file():
+            shutil.copyfile(part, part.with_name(aside + suffix))
+            part.with_name(aside + suffix).chmod(0o600)
+    for suffix in SIDE_FILES:  # a log of the old file must never be read into the new one
+        file.with_name(file.name + suffix).unlink(missing_ok=True)
+    with new.open("rb+") as content:
+        os.fsync(content.fileno())
+    new.replace(file)
+    sync_folder(file.parent)
+
+
+def _damaged(copy: Path) -> sqlite3.Connection:
+    connection = sqlite3.connect(copy, isolation_level=None)
+    connection.row_factory = sqlite3.Row
+    connection.text_factory = readable
+    # Nothing of a damaged schema is run; a file that was cut off is read as far as it goes.
+    for pragma in ("trusted_schema = OFF", "cell_size_check = ON", "writable_schema = ON"):
+        connection.execute(f"PRAGMA {pragma}")
+    return connection
+
+
+def readable(content: bytes) -> str:
+    """Return text of which some bytes may be damaged."""
+    return content.decode("utf-8", "replace")
+
+
+def _save(source: sqlite3.Connection, target: sqlite3.Connection, table: str, size_of: SizeOf) -> tuple[int, int]:
+    """Copy what can be read of a table; return how many rows that are, and how many more its index names."""
+    columns = target.execute(f"PRAGMA table_info({table})").fetchall()
+    places = ", ".join("?" for _ in columns)
+    search = _Search(source, table)
+    saved = 0
+    for row in search.rows():
+        values = dict(row)
+        if table == "projects":
+            values = _with_sums(values, size_of)
+        mended = [_mended(values.get(name), kind, bool(needed)) for _, name, kind, needed, _, _ in columns]
+        saved += target.execute(f"INSERT OR IGNORE INTO {table} VALUES ({places})", mended).rowcount
+    return saved, len(search.named - search.found)
+
+
+class _Search:
+    """Finds the rows of a table by their order, by their numbers and by their ids, whichever of these is whole."""
+
+    def __init__(self, source: sqlite3.Connection, table: str) -> None:
+        self._source = source
+        self._table = table
+        self.found: set[str] = set()
+        self.named: set[str] = set()
+        """Ids that the index names."""
+        self._numbers: set[int] = set()
+
+    def rows(self) -> Iterator[Row]:
+        table, seen = self._table, set[int]()
+        for order in ("ASC", "DESC"):
+            for row in self._all(f"SELECT rowid AS number_, * FROM {table} NOT INDEXED ORDER BY rowid {order}"):
+                seen.add(row["number_"])
+                yield from self._new(row)
+            for row in self._all(f"SELECT id, rowid AS number_ FROM {table} ORDER BY id {order}"):
+                self.named.add(str(row["id"]))
+                self._numbers.add(row["number_"])
+        last = max([*self._numbers, *seen], default=0) + PROBED_BEYOND
+        for number in range(1, last):
+            if number not in seen:
+                for row in self._all(f"SELECT * FROM {table} NOT INDEXED WHERE rowid = ?", number):
+                    yield from self._new(row)
+        for name in sorted(self.named - self.found):
+            for row in self._all(f"SELECT * FROM {table} WHERE id = ?", name):
+                yield from self._new(row)
+
+    def _new(self, row: sqlite3.Row) -> Iterator[Row]:
+        values = {key: row[key] for key in row.keys() if key != "number_"}  # noqa: SIM118 - a Row yields its values
+        if values.get("id") is not None and str(values["id"]) not in self.found:
+            self.found.add(str(values["id"]))
+            yield values
+
+    def _all(self, query: str, *parameters: object) -> Iterator[sqlite3.Row]:
+        """Yield rows up to the first that cannot be read."""
+        until = time.monotonic() + STATEMENT_S
+        self._source.set_progress_handler(lambda: time.monotonic() > until, 100_000)
+        with contextlib.suppress(sqlite3.Error, OverflowError, MemoryError):
+            yield from self._source.execute(query, parameters)
+
+
+def _save_starts(source: sqlite3.Connection, target: sqlite3.Connection) -> None:
+    """Keep the count of starts, by which the ids of events rise, at what can be read of it or above."""
+    last = 0
+    for order in ("ASC", "DESC"):
+        with contextlib.suppress(sqlite3.Error):
+            for (number,) in source.execute(f"SELECT rowid FROM starts ORDER BY rowid {order}"):
+                last = max(last, min(number, 1_000_000))
+    target.executemany("INSERT INTO starts VALUES (?)", ([time.time()] for _ in range(last)))
+
+
+def _with_sums(values: dict[str, Any], size_of: SizeOf) -> dict[str, Any]:
+    document = values.get("document")
+    if isinstance(document, str) and not isinstance(values.get("checksum"), int):
+        values["checksum"] = first_checksum_of(document)
+    if isinstance(document, str):
+        values["bytes"] = size_of(document)
+    return values
+
+
+def _mended(value: object, kind: str, needed: bool) -> object:
+    """Return a value as its column takes it; damage may have made another type of it."""
+    match kind, value:
+        case _, None:
+            return {"TEXT": "", "INTEGER": 0, "REAL": 0.0}[kind] if needed else None
+        case "TEXT", _:
+            return readable(value) if isinstance(value, bytes) else str(value)
+        case "INTEGER", int():
+            return value
+        case "REAL", int() | float() if math.isfinite(value):
+            return float(value)
+        case _:
+            return 0 if needed else None
