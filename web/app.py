@@ -65,12 +65,7 @@ def create_app(settings: Settings, pipeline: str | None = None) -> FastAPI:
         redirect_slashes=False,
         lifespan=lifespan,
     )
-    app.add_middleware(
-        BodyLimit,
-        limit_mb=settings.server.max_body_mb,
-        limits_mb=dict.fromkeys((projects.IMPORT_PATH, layer_files.IMPORT_PATH), settings.server.max_project_mb),
-        timeout_s=settings.server.client_timeout_s,
-    )
+    app.add_middleware(BodyLimit, settings=settings.server)
     app.add_middleware(Door, settings=settings.server, token=token)
     app.add_middleware(Envelope)
     app.add_middleware(Access)

@@ -1,34 +1,86 @@
 """Routes that read a JSON body off the event loop, and refuse what they need not read."""
 
 import email.message
+import tempfile
 from collections.abc import Callable, Coroutine
-from typing import Any
+from typing import IO, Any
 
+import anyio.to_thread
 from fastapi import Request, Response
 from fastapi.routing import APIRoute
-from pydantic_core import from_json
 from starlette.exceptions import HTTPException
 
+from server.store import disk_full_told
+from web.bodies import Size
 from web.clients import client_of
 from web.errors import UnsupportedMediaTypeError
 from web.prefix import without_prefix
+from web.sieve import JsonLimits, JsonSieve, TooComplexError
 from web.state import state_of
 
+TOO_COMPLEX = (
+    "The request's JSON has more values, or longer texts, than anything that this address takes: send pictures as one "
+    "string each, and nothing that is not asked for."
+)
 SMALL_BODY = 65_536
 """Bytes that are parsed where they are; a thread would take longer to start."""
+PIECE = 262_144
+"""Bytes that are gathered before they are worth a thread's time."""
+LIMITS = {
+    Size.SMALL: JsonLimits(structure=16_384, text=65_536),
+    Size.DOCUMENT: JsonLimits(structure=1_000_000, text=5_000_000, long=5_000_000),
+    Size.PICTURES: JsonLimits(structure=32_768, text=8_000_000),
+}
+"""64 layers with all that can be said of them have 12 kB of structure, a project of hundreds of versions 500 kB."""
 
 
 class JsonRequest(Request):
-    """A request whose JSON is read by pydantic's parser: no NaN, no lone surrogates, no endless depth."""
+    """A request whose JSON is read by pydantic's parser: no NaN, no lone surrogates, no endless depth.
+
+    It goes through a sieve while it comes in, so that pictures are never in memory and nothing large is ever parsed.
+    """
+
+    def __init__(self, request: Request, size: Size) -> None:
+        super().__init__(request.scope, request.receive)
+        self._sieve = JsonSieve(LIMITS[size], self._new_file)
+
+    async def body(self) -> bytes:
+        """Return something when there is a body: it is all that FastAPI asks for before it asks for the JSON."""
+        gathered = bytearray()
+        with disk_full_told():
+            async for piece in self.stream():
+                gathered += piece
+                if len(gathered) >= PIECE:
+                    await self._feed(bytes(gathered))
+                    gathered.clear()
+            await self._feed(bytes(gathered))
+        return b"{" if self._sieve.size else b""
 
     async def json(self) -> Any:
-        body = without_prefix(await self.body())
+        self._sieve.replace(without_prefix)
         try:
-            if len(body) <= SMALL_BODY:
-                return from_json(body, allow_inf_nan=False)
-            return await state_of(self)["offload"](lambda: from_json(body, allow_inf_nan=False))
+            if self._sieve.size <= SMALL_BODY:
+                return self._sieve.value()
+            return await state_of(self)["offload"](self._sieve.value)
         except ValueError:
             raise HTTPException(400) from None
+
+    def close_file(self) -> None:
+        self._sieve.close()
+
+    async def _feed(self, piece: bytes) -> None:
+        try:
+            if len(piece) <= SMALL_BODY:
+                self._sieve.feed(piece)
+            else:
+                await anyio.to_thread.run_sync(self._sieve.feed, piece)
+        except TooComplexError:
+            raise HTTPException(422, TOO_COMPLEX) from None
+        except ValueError:
+            raise HTTPException(400) from None
+
+    def _new_file(self) -> IO[bytes]:
+        return tempfile.TemporaryFile(dir=state_of(self)["settings"].server.data_dir)
 
 
 class JsonRoute(APIRoute):
@@ -38,9 +90,14 @@ class JsonRoute(APIRoute):
         handler = super().get_route_handler()
 
         async def handle(request: Request) -> Response:
-            if self.body_field is not None:
-                self.check(request)
-            return await handler(JsonRequest(request.scope, request.receive))
+            if self.body_field is None:
+                return await handler(request)
+            self.check(request)
+            given = JsonRequest(request, getattr(self.endpoint, "takes", Size.SMALL))
+            try:
+                return await handler(given)
+            finally:
+                given.close_file()
 
         return handle
 

@@ -30,6 +30,7 @@ from server.errors import (
 )
 from web.patterns import HEX_COLOUR, IMAGE_ADDRESS, NOT_BLANK, VISIBLE_ASCII
 from web.problems import ErrorBody, error_type, problem_response
+from web.sieve import LongText
 
 STATUS: Mapping[type[LLMDiTError], int] = {
     InputError: 422,
@@ -79,19 +80,20 @@ class UnsupportedMediaTypeError(HTTPException):
 
 
 class BodyTooLargeError(HTTPException):
-    def __init__(self, limit_mb: float) -> None:
-        super().__init__(413, f"The request's body is larger than {limit_mb:g} MB: send a smaller image.")
+    def __init__(self, limit: int) -> None:
+        most = f"{limit / 1024 / 1024:g} MB" if limit >= 1024 * 1024 else f"{limit / 1024:g} kB"
+        super().__init__(413, f"The request's body is larger than {most}, the most that this address takes.")
 
 
 class BusyError(HTTPException):
     def __init__(self) -> None:
-        message = "The server holds as many pictures of other requests as it has memory for: try again in 5 s."
+        message = "The server is taking in as much of other requests as it has room for: try again in 5 s."
         super().__init__(503, message, {"Connection": "close", "Retry-After": str(RETRY_AFTER_S)})
 
 
 class BodyTooSlowError(HTTPException):
     def __init__(self, timeout_s: float) -> None:
-        message = f"The request's body did not arrive in {timeout_s:g} s and at 32 kB/s from then on: send it again."
+        message = f"The request's body stopped for {timeout_s:g} s or came at less than 32 kB/s: send it again."
         super().__init__(408, message, {"Connection": "close"})
 
 
@@ -163,6 +165,8 @@ def _sentence(problem: Mapping[str, Any]) -> str:
     match problem["type"]:
         case "missing":
             return f"{name} is missing"
+        case _ if isinstance(problem.get("input"), LongText):
+            return f"{name} is longer than anything that is taken there"
         case "extra_forbidden" if name == "layer_image":
             return "layer_image is another name for image: send one of them"
         case "extra_forbidden":

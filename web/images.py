@@ -20,6 +20,7 @@ from server.projects import ADDRESS
 from server.settings import ServerSettings
 from server.store import ImageStore
 from web.prefix import located
+from web.sieve import LongText
 
 # What stands before the data is a label: people's programs write anything there, so that only the bytes count.
 _BASE64_LABEL = re.compile(r"data:[^,]{0,1000}?;\s*base64\s*,", re.IGNORECASE)
@@ -38,12 +39,12 @@ MIN_JOB_SIDE = 2
 class Picture:
     """A picture as a request names it; `param` is the field that names it."""
 
-    source: str
+    source: str | LongText
     param: str = "image"
 
     def load(self, store: ImageStore, limits: ImageLimits) -> Image.Image:
         """Return the picture as RGBA; raises `ImageError`."""
-        address = ADDRESS.fullmatch(self.source)
+        address = self._address
         content = self._held(store, address[1]) if address else self._decoded()
         with self._named():
             return read_image(content, limits)
@@ -53,12 +54,16 @@ class Picture:
 
         Raises `ImageError`, also for a picture that the store holds and that is beyond `limits`.
         """
-        address = ADDRESS.fullmatch(self.source)
+        address = self._address
         if address is None:
             return store.put(encode_png(self.load(store, limits)))
         with self._named():
             check_size(self._held(store, address[1]), limits)
         return address[1]
+
+    @property
+    def _address(self) -> re.Match[str] | None:
+        return None if isinstance(self.source, LongText) else ADDRESS.fullmatch(self.source)
 
     @contextlib.contextmanager
     def _named(self) -> Generator[None]:
@@ -75,7 +80,7 @@ class Picture:
 
     def _decoded(self) -> bytes:
         try:
-            content = _bytes_of(self.source.strip())
+            content = _bytes_of((self.source.read() if isinstance(self.source, LongText) else self.source).strip())
         except ValueError:
             raise ImageError(f"This is not a picture: {WHAT_WILL_DO}.", param=self.param) from None
         if not content:

@@ -4,13 +4,16 @@ import asyncio
 import logging
 import re
 import secrets
-from collections.abc import Mapping
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from server.credit import Credit
 from server.logs import Concealed
+from server.settings import ServerSettings
 from web.access import method_of, route_of
+from web.bodies import Incoming, Pot, Size, Sizes
 from web.door.hosts import is_secure_context
 from web.errors import BodyTooLargeError, BodyTooSlowError, BusyError
 from web.problems import internal_error, problem_response
@@ -33,7 +36,10 @@ SECURITY_HEADERS = {
 }
 SECURE_CONTEXT_HEADERS = {"Cross-Origin-Opener-Policy": "same-origin"}
 """Browsers heed it over HTTPS and on loopback only, and elsewhere report an error on every page's console."""
-SLOWEST_BYTES_PER_S = 32_000
+SMALL = 65_536
+"""Bytes of a body that need no place."""
+MOST_IN_MEMORY = 64 * 1024 * 1024
+"""Bytes of bodies that are read into memory, all together."""
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
@@ -74,67 +80,106 @@ class Envelope:
                 await internal_error(request_id)(scope, receive, send_sealed)
 
 
-BODIES = 16
-"""How many of the largest bodies may be in memory at once."""
+DRAINED = 128 * 1024 * 1024
+"""Bytes that are read of a body that is refused: a client that is still sending does not see the answer otherwise."""
 
 
 class Body:
-    """A request's body on its way in: how much of it there is, and how long it may take.
-
-    It has `timeout_s` seconds from when it is first waited for, and a second for each 32 kB that have come.
-    """
+    """A request's body on its way in: how much of it there is, and how long the next piece may take."""
 
     def __init__(self, receive: Receive, timeout_s: float) -> None:
         self._receive = receive
-        self._deadline: float | None = None
         self._timeout_s = timeout_s
+        self._credit: Credit | None = None
+        self._left_at = 0.0
+        self.place: Incoming | None = None
+        """What the body holds of a pot."""
         self.received = 0
         self.complete = False
 
     async def receive(self) -> Message:
-        """Return the next message; raises `TimeoutError` when a part of the body is too long in coming."""
+        """Return the next message; raises `TimeoutError` when it is too long in coming, or has to give way."""
         if self.complete:
             return await self._receive()
-        if self._deadline is None:
-            self._deadline = asyncio.get_running_loop().time() + self._timeout_s
-        async with asyncio.timeout_at(self._deadline + self.received / SLOWEST_BYTES_PER_S):
-            message = await self._receive()
-        self.received += len(message.get("body", b""))
+        loop = asyncio.get_running_loop()
+        if self._credit is None:
+            self._credit = Credit(self._timeout_s, loop.time())
+        else:
+            self._credit.pause(loop.time() - self._left_at)
+        async with asyncio.timeout_at(self._credit.deadline):
+            message = await self._next()
+        self._left_at = now = loop.time()
+        count = len(message.get("body", b""))
+        self._credit.earn(count, now)
+        self.received += count
         self.complete = not message.get("more_body", False)
+        if self.place is not None:
+            self.place.received, self.place.heard = self.received, now
         return message
+
+    async def _next(self) -> Message:
+        if self.place is None:
+            return await self._receive()
+        coming = asyncio.ensure_future(self._receive())
+        told = asyncio.ensure_future(self.place.give_way.wait())
+        try:
+            await asyncio.wait({coming, told}, return_when=asyncio.FIRST_COMPLETED)
+            if not coming.done():
+                raise TimeoutError
+            return coming.result()
+        finally:
+            coming.cancel()
+            told.cancel()
 
 
 class BodyLimit:
-    """Refuses a body above the limit, at once when its length is announced, and one that comes too slowly.
+    """Refuses a body above its route's limit, at once when its length is announced, and one that comes too slowly.
 
-    Bodies are in memory until they are answered, so all of them together have a limit as well: `BODIES` of the largest.
+    What is large goes to files; it has a place in a pot as long as it is on its way, what is small needs none.
     """
 
-    def __init__(self, app: ASGIApp, *, limit_mb: float, limits_mb: Mapping[str, float], timeout_s: float) -> None:
-        """`limits_mb` are those of single paths."""
+    def __init__(self, app: ASGIApp, *, settings: ServerSettings) -> None:
         self._app = app
-        self._limit_mb = limit_mb
-        self._limits_mb = limits_mb
-        self._timeout_s = timeout_s
-        self._most_held = int(BODIES * limit_mb * 1024 * 1024)
-        self._held = 0
+        self._settings = settings
+        self._timeout_s = settings.client_timeout_s
+        self._sizes: Sizes | None = None
+        most_files = 64 * Size.PICTURES.limit(settings) + 2 * Size.FILE.limit(settings)
+        files, memory = Pot(most_files, self._timeout_s), Pot(MOST_IN_MEMORY, self._timeout_s)
+        self._pots = {Size.DOCUMENT: memory, Size.PICTURES: files, Size.FILE: files}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
         body = Body(receive, self._timeout_s)
-        held = 0
-        limit_mb = self._limits_mb.get(scope["path"], self._limit_mb)
-        limit = int(limit_mb * 1024 * 1024)
-        announced = Headers(scope=scope).get("content-length", "0")
-        if not announced.isdecimal() or int(announced) > limit:
-            await self._refuse(limit_mb, scope, body, send)
+        given = Headers(scope=scope)
+        announced = given.get("content-length", "0")
+        length = int(announced) if announced.isdecimal() and len(announced) < 16 else None
+        is_small = "transfer-encoding" not in given and length is not None and length <= SMALL
+        size = Size.SMALL if is_small else self._size_of(scope)
+        limit = size.limit(self._settings)
+        if length is None or length > limit:
+            await self._refuse(limit, scope, body, send)
             return
+        if size not in self._pots or is_small:
+            await self._pass_on(scope, body, limit, send, None)
+            return
+        needed = limit if "transfer-encoding" in given else length
+        await self._pass_on(scope, body, limit, send, self._pots[size].place(_source(scope), needed))
+
+    async def _pass_on(
+        self, scope: Scope, body: Body, limit: int, send: Send, place: AbstractAsyncContextManager[Incoming] | None
+    ) -> None:
         started = False
 
         async def receive_limited() -> Message:
-            nonlocal held
+            nonlocal place
+            if place is not None:  # whoever refuses a request by its head alone needs no place
+                waiting, place = place, None
+                try:
+                    body.place = await held.enter_async_context(waiting)
+                except TimeoutError:
+                    raise BusyError from None
             try:
                 message = await body.receive()
             except TimeoutError:
@@ -142,12 +187,10 @@ class BodyLimit:
                     return {"type": "http.disconnect"}
                 raise BodyTooSlowError(self._timeout_s) from None
             if body.received > limit:
-                raise BodyTooLargeError(limit_mb)
-            if scope["path"] not in self._limits_mb:  # those go to the disk
-                held += len(message.get("body", b""))
-                self._held += len(message.get("body", b""))
-                if self._held > self._most_held:
-                    raise BusyError
+                raise BodyTooLargeError(limit)
+            if body.complete:
+                body.place = None
+                await held.aclose()
             return message
 
         async def send_noticed(message: Message) -> None:
@@ -155,19 +198,22 @@ class BodyLimit:
             started = True
             await send(message)
 
-        try:
+        async with AsyncExitStack() as held:
             await self._app(scope, receive_limited, send_noticed)
-        finally:
-            self._held -= held
 
-    async def _refuse(self, limit_mb: float, scope: Scope, body: Body, send: Send) -> None:
-        """Answer 413, then read on for a while: a client that is still sending would not see the answer otherwise."""
-        error = BodyTooLargeError(limit_mb)
+    def _size_of(self, scope: Scope) -> Size:
+        if self._sizes is None:
+            self._sizes = Sizes(scope["app"])
+        return self._sizes.of(scope)
+
+    async def _refuse(self, limit: int, scope: Scope, body: Body, send: Send) -> None:
+        """Answer 413, then read on for a while."""
+        error = BodyTooLargeError(limit)
 
         async def send_then_drain(message: Message) -> None:
             if message["type"] == "http.response.body":
                 await send({**message, "more_body": True})
-                await self._drain(body, int(2 * limit_mb * 1024 * 1024))
+                await self._drain(body)
                 message = {"type": "http.response.body", "body": b""}
             await send(message)
 
@@ -175,9 +221,14 @@ class BodyLimit:
         response = problem_response(scope["state"]["request_id"], 413, error.detail, headers=headers)
         await response(scope, body.receive, send_then_drain)
 
-    async def _drain(self, body: Body, most: int) -> None:
+    async def _drain(self, body: Body) -> None:
         try:
-            while not body.complete and body.received <= most:
-                await body.receive()
+            async with asyncio.timeout(3 * self._timeout_s):
+                while not body.complete and body.received <= DRAINED:
+                    await body.receive()
         except TimeoutError:
             return
+
+
+def _source(scope: Scope) -> str:
+    return scope["client"][0] if scope.get("client") else ""

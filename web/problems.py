@@ -14,6 +14,7 @@ _CODES = {
     408: "too_slow",
     413: "too_large",
     415: "unsupported_media_type",
+    422: "invalid_input",
     500: "internal_error",
     503: "busy",
 }

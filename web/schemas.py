@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
 from PIL import Image
-from pydantic import AfterValidator, AliasChoices, BaseModel, Field
+from pydantic import AfterValidator, AliasChoices, BaseModel, Field, ValidatorFunctionWrapHandler, WrapValidator
 
 from llm_dit.blending import BlendMode
 from llm_dit.decoding.formats import FORMAT_NAMES
@@ -17,6 +17,7 @@ from server.inputs import DecomposeInput, EditLayerInput
 from server.settings import QwenImageSettings
 from web.images import Picture, sample_data_url
 from web.patterns import HEX_COLOUR, NOT_BLANK
+from web.sieve import LongText
 
 DEFAULTS = QwenImageSettings()
 CONFIGURED = {
@@ -28,6 +29,12 @@ CONFIGURED = {
 """The fields for which the configuration has what a request that leaves them out gets, with its names for them."""
 EXAMPLE_IMAGE = sample_data_url()
 
+
+def _or_long(value: object, short: ValidatorFunctionWrapHandler) -> object:
+    return value if isinstance(value, LongText) else short(value)
+
+
+# What is long is a `LongText` and no string, which only `Picture` takes.
 ImageField = Annotated[
     str,
     Field(
@@ -36,6 +43,7 @@ ImageField = Annotated[
         "held here.",
         examples=[EXAMPLE_IMAGE],
     ),
+    WrapValidator(_or_long),
 ]
 Steps = Annotated[int, Field(ge=1, le=100, description="Diffusion steps; the classical engine has none.")]
 CfgScale = Annotated[float, Field(ge=1, le=20, description="Classifier-free guidance; the classical engine has none.")]

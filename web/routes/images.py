@@ -8,6 +8,7 @@ from llm_dit.decoding.formats import PICTURE_FORMATS
 from llm_dit.images import read_image
 from llm_dit.png import encode_png
 from web.answers import ImageResponse
+from web.bodies import Size, takes
 from web.body import media_type
 from web.errors import UnsupportedMediaTypeError
 from web.images import address_of, image_limits
@@ -27,6 +28,7 @@ UPLOAD: dict[str, Any] = {
 
 
 @router.post("", status_code=201, openapi_extra=UPLOAD, responses=problems(413, 415, 422))
+@takes(Size.PICTURES)
 async def keep_image(request: Request, response: Response, state: StateDep) -> ImageResponse:
     """Keep a picture, upright and as RGBA; its address is taken wherever a request takes an image."""
     _check_type(request)

@@ -12,14 +12,13 @@ from llm_dit.blending import BlendMode
 from llm_dit.imports.layer_file import FileKind
 from server.layer_files import KeptLayer, keep_layers
 from server.store import disk_full_told
+from web.bodies import Size, takes
 from web.files_in import UPLOAD, layer_limits, receive, require_file
 from web.images import address_of
 from web.openapi import problems
 from web.state import StateDep
 
 router = APIRouter(prefix="/api/qwen-image", tags=["Layers"])
-
-IMPORT_PATH = "/api/qwen-image/import"
 
 
 class ImportedLayer(BaseModel):
@@ -55,6 +54,7 @@ class ImportResponse(BaseModel):
 
 
 @router.post("/import", openapi_extra=UPLOAD, responses=problems(413, 415, 422, 503))
+@takes(Size.FILE)
 async def import_layers(request: Request, state: StateDep) -> ImportResponse:
     """Return the layers of a file: a project file, a ZIP of layers, OpenRaster (ORA) or Photoshop (PSD)."""
     require_file(request)

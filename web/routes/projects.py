@@ -15,6 +15,7 @@ from server.projects import ADDRESS, Project, ProjectDraft, ProjectSummary
 from server.settings import ServerSettings
 from server.store import disk_full_told
 from web.attachments import saved_as
+from web.bodies import Size, takes
 from web.body import JsonRoute, media_type
 from web.errors import UnsupportedMediaTypeError
 from web.images import address_of, image_limits
@@ -30,7 +31,6 @@ FILE_TYPE = "application/zip"
 CHUNK_BYTES = 1 << 20
 MAX_PROJECT_STACKS = 16
 """A project may hold as many pixels as so many of the largest stacks: layers with their versions."""
-IMPORT_PATH = "/api/projects/import"
 GONE = problems(404)
 REFUSALS = problems(400, 404, 409, 413, 415, 422, 503)
 UPLOAD: dict[str, Any] = {
@@ -100,12 +100,14 @@ async def list_projects(
 
 
 @router.post("", response_model=ProjectResponse, status_code=201, responses=REFUSALS)
+@takes(Size.DOCUMENT)
 async def add_project(body: NewProject, state: StateDep) -> Response:
     """Keep a new project."""
     return _created(await state["projects"].add(body.to_draft()))
 
 
 @router.post("/import", response_model=ProjectResponse, status_code=201, openapi_extra=UPLOAD, responses=REFUSALS)
+@takes(Size.FILE)
 async def import_project(request: Request, state: StateDep) -> Response:
     """Keep the project of a project file as a new one."""
     if media_type(request) != FILE_TYPE:
@@ -125,6 +127,7 @@ async def show_project(project_id: str, state: StateDep) -> Response:
 
 
 @router.put("/{project_id}", response_model=ProjectResponse, responses=REFUSALS)
+@takes(Size.DOCUMENT)
 async def save_project(project_id: str, body: SavedProject, state: StateDep) -> Response:
     """Put a project in place of the version that it builds on; 409 `project_changed` when somebody else was faster."""
     return _response(await state["projects"].save(project_id, body.to_draft(), body.version))

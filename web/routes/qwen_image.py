@@ -9,6 +9,7 @@ from server.inputs import JobInput, JobResult
 from server.jobs import Job
 from server.submission import Submission
 from web.answers import DecomposeResponse, EditLayerResponse, JobResponse, inline_from, job_response, result_response
+from web.bodies import Size, takes
 from web.body import JobRoute
 from web.clients import client_of
 from web.images import Picture, job_limits
@@ -63,6 +64,7 @@ IdempotencyKey = Annotated[str | None, Depends(_idempotency_key)]
 
 
 @router.post("/decompose", response_model=DecomposeResponse, responses={**ACCEPTED, **REFUSALS})
+@takes(Size.PICTURES)
 async def decompose(
     body: DecomposeRequest, request: Request, state: StateDep, respond_async: RespondAsync, key: IdempotencyKey
 ) -> Response:
@@ -74,6 +76,7 @@ async def decompose(
 
 
 @router.post("/edit-layer", response_model=EditLayerResponse, responses={**PNG, **ACCEPTED, **REFUSALS})
+@takes(Size.PICTURES)
 async def edit_layer(
     body: EditLayerRequest,
     request: Request,

@@ -15,6 +15,7 @@ from llm_dit.png import encode_png
 from server.settings import ServerSettings
 from web.answers import ImageResponse
 from web.attachments import attachment
+from web.bodies import Size, takes
 from web.body import JsonRoute
 from web.images import data_url, load_stack
 from web.openapi import problems
@@ -35,6 +36,7 @@ FILE: dict[int | str, dict[str, Any]] = {
 
 
 @router.post("/composite", response_model=ImageResponse, responses=REFUSALS)
+@takes(Size.PICTURES)
 async def composite_layers(body: CompositeRequest, state: StateDep) -> Response:
     """Put layers over each other, bottom first, and return one image."""
 
@@ -49,6 +51,7 @@ async def composite_layers(body: CompositeRequest, state: StateDep) -> Response:
 
 
 @router.post("/export", response_class=Response, responses={**FILE, **REFUSALS})
+@takes(Size.PICTURES)
 async def export_layers(body: ExportRequest, state: StateDep) -> Response:
     """Return a stack of layers as a file."""
 
