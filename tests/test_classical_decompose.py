@@ -69,7 +69,7 @@ def test_any_picture_is_rebuilt_by_exactly_as_many_layers(picture: Image.Image, 
     assert (layers.seed, len(set(layers.names))) == (seed, layer_num + 1)
 
 
-@pytest.mark.parametrize("size", [(2000, 100), (3, 1500), (32, 32), (2, 2)])
+@pytest.mark.parametrize("size", [(2000, 100), (3, 1500), (4096, 1), (1, 900), (32, 32), (2, 2)])
 def test_long_thin_and_tiny_pictures(size: tuple[int, int]) -> None:
     picture = Image.radial_gradient("L").resize(size).convert("RGB")
     layers = ClassicalPipeline().decompose(picture, layer_num=4, seed=1, output_size="original")

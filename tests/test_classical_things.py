@@ -8,7 +8,8 @@ from PIL import Image, ImageDraw
 
 from llm_dit.classical.decompose import draw_sketch
 from llm_dit.classical.ground import Ground, fit_ground
-from llm_dit.classical.things import with_strays
+from llm_dit.classical.regions import MOST
+from llm_dit.classical.things import pieces_of, with_strays
 from llm_dit.layers import Decomposition
 from llm_dit.pipelines.classical import ClassicalPipeline
 
@@ -114,3 +115,14 @@ def test_sharp_things_are_taken_off_the_ground_and_shadows_are_not() -> None:
     assert labels[60, 32] == 1
     assert labels[60, 110] == labels[0, 0] == 0
     assert labels.max() == 1
+
+
+def test_the_pieces_of_noise_are_bounded() -> None:
+    labels = np.random.default_rng(2).integers(0, 5, (150, 150)).astype(np.int32)
+    labels[:20, :20] = 3
+    pieces = pieces_of(labels, 0)
+    assert pieces.max() < MOST
+    assert ((pieces == 0) == (labels == 0)).all()
+    # A piece is of one region, and what is large is one of its own.
+    assert all(len(np.unique(labels[pieces == one])) == 1 for one in range(0, MOST, 50))
+    assert len(np.unique(pieces[2:18, 2:18])) == 1

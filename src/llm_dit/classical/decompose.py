@@ -1,13 +1,14 @@
 """Taking a picture apart into layers without any learned model."""
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
 from llm_dit.classical.exact import settle_alpha, settle_colours
-from llm_dit.classical.find import Report, find_groups, find_surfaces
-from llm_dit.classical.ground import Ground
+from llm_dit.classical.find import Found, Report, find_groups, find_surfaces
 from llm_dit.classical.halos import find_halo
 from llm_dit.classical.matte import Halo, Plan, matte, paint
 from llm_dit.classical.names import layer_names
@@ -75,16 +76,17 @@ def take_apart(picture: Bytes, layer_num: int, seed: int, report: Report) -> Byt
         layers[0][picture[..., 3] == 0] = 0
         return layers
     sketch = draw_sketch(picture)
-    groups, fit = find_groups(sketch, layer_num, seed, report)
-    order = stack_order(groups)
+    found = find_groups(sketch, layer_num, seed, report)
+    order = stack_order(found.groups)
     report("ordering")
     rank = np.full(len(order) + 1, -1, np.int32)
     rank[order] = np.arange(len(order))
-    small = rank[groups]
+    found = replace(found, groups=rank[found.groups])
     report("ordering")
-    ground = fit if order[0] == 0 else None
-    halo = None if ground is None or len(order) == 1 else find_halo(small, ground, sketch)
-    seen = _lay(layers[: len(order)], picture, small, sketch.scale, halo, ground, report)
+    if order[0] != 0:
+        found = replace(found, ground=None, soft=None)
+    halo = None if found.ground is None or len(order) == 1 else find_halo(found.groups, found.ground, sketch)
+    seen = _lay(layers[: len(order)], picture, found, sketch.scale, halo, report)
     settle_colours(layers[: len(order)], picture)
     layers[layers[..., 3] == 0] = 0
     with_pieces(layers, seen, len(order))
@@ -107,14 +109,12 @@ def draw_sketch(picture: Bytes) -> Sketch:
     return Sketch(rgb=rgb * 255, lab=lab, visible=share[..., 0] > min(0.02, float(share.max()) / 2), scale=scale)
 
 
-def _lay(
-    layers: Bytes, picture: Bytes, seen: Labels, scale: float, found: Halo | None, fit: Ground | None, report: Report
-) -> Labels:
-    """Fill `layers` (count, height, width, 4) for `seen`, the number of the layer seen at each sketch pixel.
+def _lay(layers: Bytes, picture: Bytes, found: Found, scale: float, around: Halo | None, report: Report) -> Labels:
+    """Fill `layers` (count, height, width, 4) for `found`, whose groups are the layers seen at each sketch pixel.
 
-    Returns the same at each pixel of the picture, −1 where it is clear.
+    Returns the layer seen at each pixel of the picture, −1 where it is clear.
     """
-    count = len(layers)
+    count, seen, fit = len(layers), found.groups, found.ground
     height, width = picture.shape[:2]
     framed = fills_frame(seen)
     whole = [
@@ -126,14 +126,17 @@ def _lay(
     rgb = picture[..., :3].astype(np.float32)
     traces = np.full(rank.shape, -1, np.int32)
     plan = Plan(rgb=rgb, clean=rgb.copy(), traces=traces, rank=rank, whole=whole, scale=scale)
-    halo = None if found is None else _enlarge_halo(found, width, height)
+    halo = None if around is None else _enlarge_halo(around, width, height)
+    soft = None if found.soft is None else found.soft.enlarged(width, height)
     distance = depth(rank)
     below = np.zeros_like(plan.rgb)
     field = None
-    if fit is not None and fit.noise < 4 and fit.covers:
+    if fit is not None and fit.covers and (fit.noise < 4 or soft is not None):
         field = cv2.resize(fit.field, (width, height), interpolation=cv2.INTER_LINEAR)
     for number in range(count):
         tidy(plan, number, None if number else field)
+        if soft is not None:
+            traces[soft.thing >= 0] = -1
         colours = paint(plan, number, distance) if number or field is None else field.copy()
         tidied = (plan.traces >= 0) & (rank == number)
         colours[tidied] = plan.clean[tidied]
@@ -141,6 +144,8 @@ def _lay(
         alpha = whole[0].astype(np.float32)
         if number:
             alpha, colours = matte(plan, number, colours, below, halo)
+            if soft is not None:
+                soft.lay(number, plan, below, alpha, colours)
         layers[number, ..., :3] = np.rint(colours.clip(0, 255))
         layers[number, ..., 3] = np.rint(alpha * 255)
         below += (colours - below) * alpha[..., None]

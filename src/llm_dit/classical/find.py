@@ -1,7 +1,9 @@
 """Finding what belongs to the ground and to each layer above it."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
+import cv2
 import numpy as np
 
 from llm_dit.classical.ground import Ground, fit_ground
@@ -9,6 +11,7 @@ from llm_dit.classical.grouping import busyness, find_ground, group
 from llm_dit.classical.halos import sort_soft
 from llm_dit.classical.regions import Regions, measure, smooth_merge
 from llm_dit.classical.segment import Labels, Palette, Sketch, find_palette, oversegment
+from llm_dit.classical.soft import Soft, find_soft, with_soft
 from llm_dit.classical.surfaces import dissolve_slivers, join_paint
 from llm_dit.classical.things import group_things, is_known, pieces_of, with_strays
 
@@ -18,6 +21,16 @@ MANY_ON_KNOWN = 100
 """The same on a ground that is known everywhere, where no region is a patch of the ground's texture."""
 
 Report = Callable[[str], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Found:
+    """What a sketch shows: `groups` (height, width) of each pixel, 0 the ground's, 1… the others', −1 where nothing is;
+    the `ground`, if there is one, and the `soft` things on it, if any."""
+
+    groups: Labels
+    ground: Ground | None
+    soft: Soft | None
 
 
 def find_surfaces(sketch: Sketch, seed: int, report: Report) -> tuple[Regions, Palette]:
@@ -34,25 +47,41 @@ def find_surfaces(sketch: Sketch, seed: int, report: Report) -> tuple[Regions, P
     return measure(join_paint(regions, sketch, strict=True), sketch, palette), palette
 
 
-def find_groups(sketch: Sketch, layer_num: int, seed: int, report: Report) -> tuple[Labels, Ground]:
-    """Return for each pixel of the sketch its group: 0 the ground's, 1… the others', −1 where nothing is."""
+def find_groups(sketch: Sketch, layer_num: int, seed: int, report: Report) -> Found:
+    """Return the groups of a sketch, at most `layer_num`."""
     regions, palette = find_surfaces(sketch, seed, report)
+    fit = _fit_beside(regions, None, sketch)
+    soft = find_soft(fit, sketch) if is_known(fit) else None
+    if soft is not None:
+        # A wide soft edge bends the ground that it is told by.
+        soft = find_soft(_fit_beside(regions, soft, sketch), sketch) or soft
+        regions = measure(with_soft(regions.labels, find_ground(regions), soft), sketch, palette)
     if regions.count > MANY_ON_KNOWN:
-        fit = fit_ground(sketch.rgb, regions.labels == find_ground(regions))
+        fit = _fit_beside(regions, soft, sketch)
         if regions.count > MANY or is_known(fit):
-            return _find_things(regions, fit, sketch, palette, layer_num, report), fit
+            numbers = _find_things(regions, fit, sketch, palette, layer_num, report)
+            return Found(groups=numbers, ground=fit, soft=soft)
     busy = busyness(regions, layer_num)
     if busy < 0.5:
         regions = measure(join_paint(regions, sketch, strict=False), sketch, palette)
     report("grouping")
     regions = measure(dissolve_slivers(regions, sketch), sketch, palette)
-    ground = find_ground(regions)
-    fit = fit_ground(sketch.rgb, regions.labels == ground)
+    fit = _fit_beside(regions, soft, sketch)
     report("grouping")
-    regions = measure(sort_soft(regions, ground, fit, sketch), sketch, palette)
+    regions = measure(sort_soft(regions, find_ground(regions), fit, sketch), sketch, palette)
     numbers = group(regions, palette.colours, find_ground(regions), layer_num, busy)
     report("grouping")
-    return np.where(regions.labels >= 0, numbers[regions.labels], -1).astype(np.int32), fit
+    groups = np.where(regions.labels >= 0, numbers[regions.labels], -1).astype(np.int32)
+    return Found(groups=groups, ground=fit, soft=soft)
+
+
+def _fit_beside(regions: Regions, soft: Soft | None, sketch: Sketch) -> Ground:
+    """Return the ground of `regions`, by what is seen of it beside soft things."""
+    seen = regions.labels == find_ground(regions)
+    if soft is not None:
+        near = cv2.dilate((soft.thing >= 0).astype(np.uint8), np.ones((9, 9), np.uint8)) > 0
+        seen = seen & ~near if (seen & ~near).sum() > 0.2 * seen.sum() else seen
+    return fit_ground(sketch.rgb, seen)
 
 
 def _find_things(

@@ -86,18 +86,28 @@ def _largest(cores: Labels, alpha: NDArray[np.uint8]) -> Labels:
 def _with_rims(cores: Labels, alpha: NDArray[np.uint8]) -> Labels:
     """Return the cores grown over everything that shows: each soft rim goes with the nearest core that it belongs to.
 
-    A rim is divided between the cores that it joins, and never given to one that is merely close.
+    A rim is divided between the cores that it joins, and never given to one that is merely close; haze goes with the
+    nearest rim.
     """
-    shown = alpha > 0
-    nearest = nearest_label(cores, cores >= 0)
-    parts = _joined(alpha)
-    own = np.zeros(int(cores.max()) + 1, np.int32)
-    inside = cores >= 0
-    own[cores[inside]] = parts[inside]
+    solid = _grown(cores, _joined(alpha))
+    shown = np.asarray(cv2.connectedComponents((alpha > 0).astype(np.uint8))[1], np.int32)
+    return np.where(shown > 0, _grown(solid, shown, to_all=True), -1).astype(np.int32)
+
+
+def _grown(labels: Labels, parts: Labels, *, to_all: bool = False) -> Labels:
+    """Return the labels with each pixel of a part 1… given the nearest label of the same part.
+
+    Where that is none's, a label of the part; parts without a label stay −1, or get the nearest one of all.
+    """
+    inside = labels >= 0
+    nearest = nearest_label(labels, inside)
+    own = np.zeros(int(labels.max()) + 1, np.int32)
+    own[labels[inside]] = parts[inside]
     main = np.full(int(parts.max()) + 1, -1, np.int32)
-    main[parts[inside]] = cores[inside]
-    stray = (parts > 0) & (own[nearest] != parts) & (main[parts] >= 0)
-    return np.where(shown, np.where(inside, cores, np.where(stray, main[parts], nearest)), -1).astype(np.int32)
+    main[parts[inside]] = labels[inside]
+    elsewhere = (own[nearest] != parts) & (main[parts] >= 0 if to_all else parts > 0)
+    grown = np.where(elsewhere, main[parts], nearest)
+    return np.where(inside, labels, grown if to_all else np.where(parts > 0, grown, -1)).astype(np.int32)
 
 
 def _grouped(things: Labels, cores: Labels, mass: Floats, picture: Bytes, most: int) -> NDArray[np.intp]:

@@ -43,11 +43,11 @@ def unmix(edge: Edge) -> tuple[Floats, Floats]:
     # Well on its own side, what the two colours do not explain are more colours of the upper layer.
     miss = np.abs(edge.mixed - edge.lower - alpha[:, None] * span).max(axis=-1)
     alpha += edge.own * (1 - alpha) * ((miss - 12) / 30).clip(0, 1)
-    alpha = np.maximum(alpha, _least_alpha(edge))
-    return alpha, _own_colours(edge, alpha)
+    alpha = np.maximum(alpha, least_alpha(edge))
+    return alpha, own_colours(edge, alpha)
 
 
-def _least_alpha(edge: Edge) -> Floats:
+def least_alpha(edge: Edge) -> Floats:
     """Return the least alpha with which a colour from 0 to 255 over `lower`, give or take its noise, gives `mixed`."""
     noise = edge.noise[:, None]
     off = edge.mixed - edge.lower
@@ -57,7 +57,7 @@ def _least_alpha(edge: Edge) -> Floats:
     return (excess / np.maximum(room - noise, slight)).max(axis=-1).clip(0, 1)
 
 
-def _own_colours(edge: Edge, alpha: Floats) -> Floats:
+def own_colours(edge: Edge, alpha: Floats) -> Floats:
     """Return `upper` changed as far as `mixed` asks for: F = (I − (1 − α)B) / α, noise apart."""
     miss = edge.mixed - edge.lower - alpha[:, None] * (edge.upper - edge.lower)
     noise = edge.noise[:, None] * (1 - alpha[:, None])
