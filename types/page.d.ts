@@ -173,6 +173,8 @@ declare global {
     conflict: boolean;
     /** Newest first; null while unknown. */
     projects: ProjectSummary[] | null;
+    /** Those that can be brought back, the latest first; null while unknown. */
+    deleted: ProjectSummary[] | null;
     /** As far as they were chosen; `settingsOf` has the others. */
     settings: Partial<Settings>;
     /** By layer. */

@@ -6,6 +6,7 @@ import { initialState } from "./state/initial.js";
 import { loadSpeeds } from "./state/storage.js";
 import { Store } from "./state/store.js";
 import { api, messageOf } from "./transport/api.js";
+import { createQuestion } from "./views/ask.js";
 import { createBars } from "./views/bars.js";
 import { createDrop } from "./views/drop.js";
 import { createHeader } from "./views/header.js";
@@ -34,10 +35,11 @@ const { actions } = start;
 
 const engineDialog = createEngineDialog();
 const helpDialog = createHelpDialog();
-const projectsDialog = createProjectsDialog(actions);
-const header = createHeader(actions, { openEngine: engineDialog.open, openHelp: helpDialog.open, openProjects: projectsDialog.open });
+const question = createQuestion();
+const projectsDialog = createProjectsDialog(actions, question.ask);
+const header = createHeader(actions, { openEngine: engineDialog.open, openHelp: helpDialog.open, openProjects });
 const bars = createBars(actions, engineDialog.open);
-const welcome = createWelcome(actions, projectsDialog.open);
+const welcome = createWelcome(actions, openProjects);
 const notice = createNotice(actions);
 const idle = h("p.job-facts.hint");
 const foot = h("footer.job-bar", idle);
@@ -51,8 +53,15 @@ document.body.prepend(
   h("div.app", header.element, bars.element, desk, foot),
   createDrop(actions),
   notice.element,
-  ...[engineDialog, helpDialog, projectsDialog].map((dialog) => dialog.element),
+  ...[engineDialog, helpDialog, projectsDialog, question].map((dialog) => dialog.element),
 );
+
+/** What happens there is said there: under a modal nobody would hear of it. */
+function openProjects() {
+  projectsDialog.open();
+  projectsDialog.element.append(notice.element);
+}
+projectsDialog.element.addEventListener("close", () => document.body.append(notice.element));
 
 async function loadEditor() {
   const { createEditor } = await context.prepareEditor();

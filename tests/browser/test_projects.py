@@ -1,11 +1,12 @@
 """Projects: kept by the server, each at its own address, never overwritten by another tab."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
 import httpx
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from tests.browser.studio import Studio
 
@@ -82,6 +83,63 @@ def test_the_list_of_projects(saved: Studio) -> None:
     expect(page.get_by_text("Take a picture apart")).to_be_visible()
     page.go_forward()
     expect(saved.rows).to_have_count(2)
+
+
+def test_a_deleted_project_comes_back_later_or_goes_for_good(studio: Studio, picture: Path) -> None:
+    page = studio.page
+    studio.choose(picture)
+    studio.menu("Project: shapes", "Rename")
+    page.get_by_role("textbox", name="Project name").fill("Sunken")
+    page.keyboard.press("Enter")
+    studio.wait_until_saved()
+    address = page.evaluate("location.pathname")
+    studio.menu("Project: Sunken", "Delete")
+    expect(page.get_by_text("Take a picture apart")).to_be_visible()
+
+    # Its address says what became of it, in whatever tab and however late.
+    notice = page.locator(".notice")
+    page.goto(studio.url + address)
+    expect(notice).to_contain_text("“Sunken” was deleted")
+    assert page.locator(".source:visible, .stage .zoom-bar:visible, .mode-bar:visible").count() == 0
+    notice.get_by_role("button", name="Restore").click()
+    expect(studio.button("Project: Sunken")).to_be_visible()
+
+    studio.menu("Project: Sunken", "Delete")
+    expect(page.get_by_text("Take a picture apart")).to_be_visible()
+    studio.menu("Projects", "All projects")
+    dialog = page.get_by_role("dialog", name="Projects")
+    dialog.get_by_text("Recently deleted").click()
+    dialog.get_by_role("button", name="Restore Sunken").click()
+    dialog.get_by_role("button", name="Actions for Sunken").click()
+    page.get_by_role("menuitem", name="Delete").click()
+    question = page.get_by_role("alertdialog")
+    dialog.get_by_role("button", name="Delete Sunken for good").click()
+    question.get_by_role("button", name="Keep it").click()
+    expect(dialog.get_by_role("button", name="Restore Sunken")).to_be_visible()
+    dialog.get_by_role("button", name="Delete Sunken for good").click()
+    question.get_by_role("button", name="Delete for good").click()
+    expect(notice).to_have_text(re.compile("“Sunken” deleted for good"))
+    expect(dialog.get_by_role("button", name="Restore Sunken")).to_have_count(0)
+    page.goto(studio.url + address)
+    expect(notice).to_contain_text("This project is not here")
+
+
+def test_a_server_that_has_no_room_for_a_project_says_so(saved: Studio) -> None:
+    said = {"code": "quota_reached", "detail": "There is no room for it: delete a project."}
+
+    def refuse(route: Route) -> None:
+        if route.request.method == "PUT":
+            route.fulfill(status=409, json=said)
+        else:
+            route.continue_()
+
+    saved.page.route("**/api/projects/*", refuse)
+    rename_top(saved.page, "Too much")
+    expect(saved.page.locator(".notice")).to_contain_text(said["detail"])
+    expect(saved.page.locator(".saved")).to_have_text("Not saved yet")
+    expect(saved.page.locator(".conflict")).to_be_hidden()
+    saved.page.unroute("**/api/projects/*")
+    saved.wait_until_saved()
 
 
 def test_a_project_file_goes_out_and_comes_in(saved: Studio, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-import { t } from "../i18n.js";
+import { many, t } from "../i18n.js";
 import { saveFile } from "../images/files.js";
 
 /**
@@ -6,9 +6,9 @@ import { saveFile } from "../images/files.js";
  *
  * @param {Context} context
  * @param {SavingWork} saving
- * @param {{go: (address: string) => Promise<unknown>, listProjects: () => Promise<unknown>}} projects
+ * @param {{go: (address: string) => Promise<unknown>, listProjects: () => Promise<unknown>, listDeleted: () => Promise<unknown>, restoreProject: (project: {id: string, name: string}, open: boolean) => unknown}} projects
  */
-export function createProjectList({ store, api, tryTo }, saving, { go, listProjects }) {
+export function createProjectList({ store, api, tryTo }, saving, { go, listProjects, listDeleted, restoreProject }) {
   const isAtHand = (/** @type {string} */ id) => store.state.project?.id === id;
 
   /** Do something with a project of which the server has everything. @param {(project: {id: string, name: string}) => Promise<unknown>} work */
@@ -40,20 +40,23 @@ export function createProjectList({ store, api, tryTo }, saving, { go, listProje
       const open = isAtHand(id);
       await api.projects.remove(id);
       if (open) await go("/");
-      await listProjects();
-      store.say(t("project.deleted", { name }), {
-        label: t("notice.undo"),
-        run: () =>
-          tryTo(async () => {
-            await api.projects.restore(id);
-            if (open) await go(`/p/${id}`);
-            else await listProjects();
-            store.say(t("project.restored", { name }));
-          }),
-      });
+      await Promise.all([listProjects(), listDeleted()]);
+      store.say(t("project.deleted", { name }), { label: t("notice.undo"), run: () => restoreProject({ id, name }, open) });
     }),
 
-    downloadProject: saved(async ({ id }) => saveFile(await api.projects.file(id))),
+    /** @param {{id: string, name: string}} project */
+    deleteForGood: ({ id, name }) =>
+      tryTo(async () => {
+        await api.projects.remove(id, true);
+        await listDeleted();
+        store.say(t("project.deletedForGood", { name }));
+      }),
+
+    downloadProject: saved(async ({ id }) => {
+      const { file, missing } = await api.projects.file(id);
+      saveFile(file);
+      if (missing > 0) store.say(many("project.missing", missing));
+    }),
 
     /** Open a file of layers as a project. @param {Blob} file */
     importFile: async (file) => {

@@ -21,6 +21,28 @@ export function createProjects({ store, api, tryTo, prepareEditor, loadEditor },
     store.update({ projects: await api.projects.list().catch(() => store.state.projects) });
   }
 
+  /** Ask which of the deleted ones can be brought back. */
+  async function listDeleted() {
+    store.update({ deleted: await api.projects.deleted().catch(() => store.state.deleted) });
+  }
+
+  /** @param {{id: string, name: string}} project @param {boolean} open   go there */
+  const restoreProject = ({ id, name }, open) =>
+    tryTo(async () => {
+      await api.projects.restore(id);
+      if (open) await go(`/p/${id}`);
+      else await Promise.all([listProjects(), listDeleted()]);
+      store.say(t("project.restored", { name }));
+    });
+
+  /** Say that there is nothing at an address; what was deleted can be brought back. @param {string} id */
+  async function missed(id) {
+    await listDeleted();
+    const project = store.state.deleted?.find((one) => one.id === id);
+    if (project === undefined) return store.say(t("project.gone"));
+    return store.say(t("project.wasDeleted", { name: project.name }), { label: t("project.restore"), run: () => restoreProject(project, true) });
+  }
+
   /** Save what is at hand, in this browser if the server cannot be told, and put it away. */
   async function leave() {
     await saving.save();
@@ -69,7 +91,8 @@ export function createProjects({ store, api, tryTo, prepareEditor, loadEditor },
       else await listProjects();
     } catch (error) {
       history.replaceState(null, "", `${base}/`);
-      store.say(statusOf(error) === 404 ? t("project.gone") : messageOf(error));
+      if (statusOf(error) === 404 && id !== undefined) await missed(id);
+      else store.say(messageOf(error));
       listProjects();
     } finally {
       store.update({ entering: false });
@@ -123,6 +146,8 @@ export function createProjects({ store, api, tryTo, prepareEditor, loadEditor },
     makeRoom,
     go,
     listProjects,
+    listDeleted,
+    restoreProject,
     actions: {
       /** What another tab has saved stays; what is at hand goes on under a name of its own. */
       keepOwn: () =>
@@ -135,6 +160,8 @@ export function createProjects({ store, api, tryTo, prepareEditor, loadEditor },
 
       enterAddress,
       listProjects,
+      listDeleted,
+      restoreProject,
 
       /** @param {string} id */
       openProject: (id) => go(`/p/${id}`),

@@ -1,7 +1,7 @@
 import { createThumbnails } from "../images/thumbnail.js";
 import { partsOf, sameDrafts, sameWork, snapshot } from "../state/snapshot.js";
 import { forgetUnsaved, keepSpeeds, keepUnsaved } from "../state/storage.js";
-import { statusOf } from "../transport/api.js";
+import { codeOf, messageOf, statusOf } from "../transport/api.js";
 
 const KEEP_MS = 150;
 const SAVE_MS = 800;
@@ -84,9 +84,11 @@ export function createSaving({ store, api, bitmaps }) {
     if (store.state.project?.id !== project.id) return;
     // A project that another tab has deleted can still be kept, as a copy.
     if (statusOf(error) === 404) return store.update({ conflict: true, saving: "failed" });
-    if (statusOf(error) === 409) {
+    if (codeOf(error) === "project_changed") {
       return meet(await api.projects.read(project.id).catch(() => null), parts, document);
     }
+    // A server that is there and does not take it has a reason, which is said once.
+    if (statusOf(error) >= 400 && store.state.saving !== "failed") store.say(messageOf(error));
     store.update({ saving: "failed" });
     if (saving === 0) saving = setTimeout(save, RETRY_MS);
   }

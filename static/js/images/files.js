@@ -28,7 +28,7 @@ export async function sendable(file, limits) {
   if ((await kindOf(file)) === "drawing") return drawing(file, limits);
   const shown = await show(file).catch(() => null);
   // What the browser cannot show, the server may: it knows more formats, and says better what is wrong.
-  if (shown === null) return { blob: file.type ? file : new Blob([file], { type: "image/png" }), scaledFrom: null };
+  if (shown === null) return { blob: new Blob([file], { type: "application/octet-stream" }), scaledFrom: null };
   const size = { width: shown.naturalWidth, height: shown.naturalHeight };
   const within = sizeIn(size, limits);
   const fits = within.width === size.width && file.size <= (limits?.max_body_mb ?? Infinity) * MB;

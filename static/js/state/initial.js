@@ -53,6 +53,7 @@ export function initialState() {
     saving: "saved",
     entering: true,
     projects: null,
+    deleted: null,
     speeds: {},
     status: null,
     config: null,

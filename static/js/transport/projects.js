@@ -15,6 +15,9 @@ export const projects = {
   /** @returns {Promise<ProjectSummary[]>} newest first */
   list: async () => (await getJson("/api/projects")).projects,
 
+  /** @returns {Promise<ProjectSummary[]>} the latest first */
+  deleted: async () => (await getJson("/api/projects?deleted=true")).projects,
+
   /** @param {string} id @returns {Promise<FullProject>} */
   read: (id) => getJson(at(id)),
 
@@ -34,8 +37,8 @@ export const projects = {
     if (JSON.stringify(content).length < KEEPALIVE_BYTES) sendJson("PUT", at(id), given(content), { keepalive: true }).catch(() => {});
   },
 
-  /** @param {string} id */
-  remove: (id) => send(at(id), { method: "DELETE" }),
+  /** @param {string} id @param {boolean} [forGood] */
+  remove: (id, forGood = false) => send(at(id, forGood ? "?for_good=true" : ""), { method: "DELETE" }),
 
   /** @param {string} id */
   restore: (id) => send(at(id, "/restore"), { method: "POST" }),
@@ -43,8 +46,11 @@ export const projects = {
   /** @param {string} id @param {string} name @returns {Promise<Project>} */
   duplicate: async (id, name) => (await sendJson("POST", at(id, "/duplicate"), { name })).json(),
 
-  /** @param {string} id */
-  file: async (id) => fileOf(await send(at(id, "/file"))),
+  /** The project as a file, and how many of its pictures the server has lost. @param {string} id */
+  file: async (id) => {
+    const response = await send(at(id, "/file"));
+    return { file: await fileOf(response), missing: Number(response.headers.get("X-Missing-Images") ?? 0) };
+  },
 
   /** @param {Blob} file @returns {Promise<Project>} */
   importFile: async (file) => (await send("/api/projects/import", { method: "POST", headers: { "Content-Type": "application/zip" }, body: file })).json(),
