@@ -8,7 +8,9 @@ import httpx
 import pytest
 from playwright.sync_api import Page, Route, expect
 
+from tests.browser.loops import difference, settled
 from tests.browser.studio import Studio
+from tests.browser.test_sources import hand_over
 
 
 @pytest.fixture
@@ -106,9 +108,10 @@ def test_a_deleted_project_comes_back_later_or_goes_for_good(studio: Studio, pic
 
     studio.menu("Project: Sunken", "Delete")
     expect(page.get_by_text("Take a picture apart")).to_be_visible()
-    studio.menu("Projects", "All projects")
+    studio.button("Projects", exact=True).click()
+    page.get_by_role("menuitem", name="All projects").click()
     dialog = page.get_by_role("dialog", name="Projects")
-    dialog.get_by_text("Recently deleted").click()
+    dialog.get_by_text("Recently deleted (").click()
     dialog.get_by_role("button", name="Restore Sunken").click()
     dialog.get_by_role("button", name="Actions for Sunken").click()
     page.get_by_role("menuitem", name="Delete").click()
@@ -154,6 +157,33 @@ def test_a_project_file_goes_out_and_comes_in(saved: Studio, tmp_path: Path) -> 
     expect(saved.page.get_by_text("“shapes” imported").first).to_be_visible()
     expect(saved.rows).to_have_count(2)
     assert saved.page.evaluate("location.pathname") != first
+
+
+def test_layers_that_were_taken_home_open_again_by_drop(saved: Studio, tmp_path: Path) -> None:
+    names = saved.names()
+    saved.page.get_by_label(f"Opacity of {names[0]}").fill("50")
+    facts = saved.rows.first.locator(".layer-facts").inner_text()
+    files = []
+    for item in ("Layers (ZIP)", "Photoshop (PSD)", "OpenRaster (ORA)"):
+        with saved.page.expect_download() as download:
+            saved.menu("Export", item)
+        files.append(tmp_path / download.value.suggested_filename)
+        download.value.save_as(files[-1])
+    shown = settled(saved)
+    for file in files:
+        address = saved.page.url
+        hand_over(saved, "drop", file, "")
+        saved.page.wait_for_url(lambda url, before=address: url != before)
+        expect(saved.page.locator(".layer-name")).to_have_text(names)
+        assert saved.rows.first.locator(".layer-facts").inner_text() == facts
+        saved.wait_for(lambda: difference(saved.pixels(), shown) < 1, "the same picture")
+    saved.page.reload()
+    expect(saved.page.locator(".layer-name")).to_have_text(names)
+    damaged = tmp_path / "damaged.psd"
+    damaged.write_bytes(files[1].read_bytes()[:600])
+    saved.open()
+    hand_over(saved, "drop", damaged, "")
+    expect(saved.page.locator(".welcome .callout")).to_contain_text("damaged")
 
 
 def test_two_tabs_follow_each_other(saved: Studio) -> None:

@@ -3,6 +3,8 @@ import { t } from "../i18n.js";
 import { iconButton } from "./fields.js";
 
 const SHOWN_MS = 6000;
+/** What is long takes long to read. */
+const READING_MS = 60;
 
 /** A word about what just happened, spoken to screen readers; it goes by itself. @param {StartActions} actions @returns {View} */
 export function createNotice(actions) {
@@ -33,7 +35,7 @@ export function createNotice(actions) {
       setText(text, notice.text);
       button.hidden = notice.action === null;
       setText(button, notice.action?.label ?? "");
-      timer = setTimeout(expire, SHOWN_MS);
+      timer = setTimeout(expire, Math.max(SHOWN_MS, notice.text.length * READING_MS));
     },
   };
 }
