@@ -10,7 +10,7 @@ import typer
 
 from llm_dit.colour import read_colour
 from llm_dit.decoding.formats import FORMAT_NAMES
-from llm_dit.exports.bundle import bundle_files, remove_bundle
+from llm_dit.exports.bundle import remove_bundle, write_bundle
 from llm_dit.exports.formats import export as export_stack
 from llm_dit.layers import Layer, canvas_size, composite
 from llm_dit.naming import Language
@@ -122,8 +122,8 @@ def decompose(
         with writing(folder):
             folder.mkdir(parents=True, exist_ok=True)
             remove_bundle(folder)
-            for name, content in bundle_files(stack, width=result[0].width, height=result[0].height, about=about):
-                (folder / name).write_bytes(content)
+            width, height = result[0].size
+            write_bundle(stack, lambda name: (folder / name).open("wb"), width=width, height=height, about=about)
         typer.echo(f"{folder}: {counted(len(stack), 'layer')}, seed {result.seed}")
 
 

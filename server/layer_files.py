@@ -1,16 +1,34 @@
-"""Files of layers that come in: their layers, put into the store."""
+"""Files of layers that come in, read by a process of the pool: their pictures go into the store."""
 
+import contextlib
 import dataclasses
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from llm_dit.blending import BlendMode
 from llm_dit.imports.layer_file import FileKind, FileLimits
-from llm_dit.imports.layers import read_layers
+from llm_dit.imports.layers import kind_of, read_layers
 from llm_dit.layer import Layer
 from llm_dit.layers import coverage
+from llm_dit.painting import Painting
 from llm_dit.png import encode_png
+from server.errors import TaskMemoryError, TaskTimeError
+from server.pool import Lane, Pool
+from server.pool_child import Budget
+from server.project_files import read_project
+from server.projects import ProjectDraft
 from server.store import ImageStore
+
+SMALL_BYTES = 262_144
+"""A file of so many bytes most likely holds little, and is tried in the quick lane first."""
+QUICK = Budget(cpu_s=1.0, memory=160 << 20, wall_s=30)
+BUDGET = Budget(cpu_s=600, memory=768 << 20, wall_s=1800)
+"""Of the largest file that is taken in."""
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,15 +60,72 @@ class KeptStack:
     height: int
     layers: list[KeptLayer]
     warnings: list[str]
+    merged: str | None = None
+    """The SHA-256 of what they show together."""
 
 
-def keep_layers(file: Path, data_dir: Path, limits: FileLimits) -> KeptStack:
-    """Put the layers of a file into the store in `data_dir`, one at a time; raises `InputError`, `DiskFullError`."""
+@dataclass(frozen=True, kw_only=True)
+class ReadProject:
+    """What a file gives a new project; see `ProjectDraft`."""
+
+    name: str
+    document: dict[str, Any]
+    thumbnail: str | None
+    lost: list[str]
+    warnings: list[str]
+
+    @property
+    def draft(self) -> ProjectDraft:
+        return ProjectDraft(name=self.name, document=self.document, thumbnail=self.thumbnail, lost=self.lost)
+
+
+async def run_on_file(
+    pool: Pool, function: Callable[Concatenate[Path, P], T], file: Path, *args: P.args, **kwargs: P.kwargs
+) -> T:
+    """Run a function on a file in the pool, one on a small file without waiting for large ones."""
+    if file.stat().st_size <= SMALL_BYTES:
+        with contextlib.suppress(TaskTimeError, TaskMemoryError):
+            return await pool.run(Lane.QUICK, QUICK, function, file, *args, **kwargs)
+    return await pool.run(Lane.FILES, BUDGET, function, file, *args, **kwargs)
+
+
+def read_as_project(file: Path, data_dir: Path, limits: FileLimits, name: str) -> ReadProject:
+    """Return the project of a project file; of another file of layers, a new one of them that is called `name`.
+
+    Raises `InputError`, `DiskFullError`.
+    """
+    with file.open("rb") as content:
+        if kind_of(content) in {"project", None}:
+            draft = read_project(content, ImageStore(data_dir), limits)
+            return ReadProject(
+                name=draft.name,
+                document=dict(draft.document),
+                thumbnail=draft.thumbnail,
+                lost=list(draft.lost),
+                warnings=[],
+            )
+    stack = keep_layers(file, data_dir, limits, merge=True)
+    return ReadProject(name=name, document=_document(stack), thumbnail=None, lost=[], warnings=stack.warnings)
+
+
+def keep_layers(file: Path, data_dir: Path, limits: FileLimits, *, merge: bool = False) -> KeptStack:
+    """Put the layers of a file into the store in `data_dir`, one at a time, and with `merge` also what they show.
+
+    Raises `InputError`, `DiskFullError`.
+    """
     store = ImageStore(data_dir)
     with file.open("rb") as content:
         read = read_layers(content, limits)
-        layers = [_keep(layer, store) for layer in read.layers]
-    return KeptStack(kind=read.kind, width=read.width, height=read.height, layers=layers, warnings=read.warnings)
+        layers: list[KeptLayer] = []
+        with Painting(read.width, read.height) as painting:
+            for layer in read.layers:
+                layers.append(_keep(layer, store))
+                if merge:
+                    painting.add(layer)
+            merged = store.put(encode_png(painting.picture())) if merge else None
+    return KeptStack(
+        kind=read.kind, width=read.width, height=read.height, layers=layers, warnings=read.warnings, merged=merged
+    )
 
 
 def _keep(layer: Layer, store: ImageStore) -> KeptLayer:
@@ -62,3 +137,17 @@ def _keep(layer: Layer, store: ImageStore) -> KeptLayer:
         coverage=round(coverage(layer.image), 4),
         **placing,
     )
+
+
+def _document(stack: KeptStack) -> dict[str, Any]:
+    """Return a project's document that is a stack and nothing else: the page takes it from there."""
+    layers: list[dict[str, Any]] = []
+    for layer in stack.layers:
+        fields = dataclasses.asdict(layer)
+        layers.append({"image": _address(fields.pop("sha256")), **fields})
+    picture = _address(stack.merged) if stack.merged else None
+    return {"width": stack.width, "height": stack.height, "picture": picture, "layers": layers}
+
+
+def _address(sha256: str) -> str:
+    return f"/api/images/{sha256}.png"

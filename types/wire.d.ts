@@ -143,6 +143,19 @@ declare namespace Wire {
     group: string;
   }
 
+  interface ImportedProjectResponse {
+    id: string;
+    name: string;
+    version: number;
+    thumbnail: string | null;
+    layer_count: number;
+    created_at: number;
+    updated_at: number;
+    deleted_at: number | null;
+    document: Record<string, any>;
+    warnings: string[];
+  }
+
   interface JobResponse {
     id: string;
     kind: "decompose" | "edit";

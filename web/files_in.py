@@ -1,5 +1,9 @@
 """Files of layers and projects in requests: which types are taken, how large they may be, and taking them in."""
 
+import contextlib
+import tempfile
+from collections.abc import AsyncGenerator
+from pathlib import Path
 from typing import IO, Any
 
 from fastapi import Request
@@ -7,6 +11,7 @@ from fastapi import Request
 from llm_dit.images import ImageLimits
 from llm_dit.imports.layer_file import FileLimits
 from server.settings import ServerSettings
+from server.store import disk_full_told
 from web.body import media_type
 from web.errors import UnsupportedMediaTypeError
 from web.state import State
@@ -38,7 +43,16 @@ def require_file(request: Request) -> None:
         raise UnsupportedMediaTypeError(", ".join(FILE_TYPES))
 
 
-async def receive(request: Request, file: IO[bytes], state: State) -> None:
+@contextlib.asynccontextmanager
+async def received(request: Request, state: State) -> AsyncGenerator[Path]:
+    """Lend a body as a file, which is gone afterwards."""
+    folder = state["settings"].server.data_dir
+    with disk_full_told(), tempfile.NamedTemporaryFile(dir=folder, suffix=".part") as file:
+        await _receive(request, file, state)
+        yield Path(file.name)
+
+
+async def _receive(request: Request, file: IO[bytes], state: State) -> None:
     """Write a body to a file as it comes, in pieces large enough to be worth a thread's time."""
     buffer = bytearray()
     async for piece in request.stream():

@@ -3,6 +3,7 @@
 LLMDiTError
 ├── InputError                 an argument that will not do; `param` names it
 │   ├── ImageError             an image that will not do
+│   ├── LayerFileError         a file of layers that is damaged, lies about itself, or is none
 │   └── InstructionError       an edit instruction that the pipeline cannot carry out
 └── EngineError                the pipeline itself cannot run
     ├── DeviceError            the device that was asked for is not there
@@ -50,6 +51,15 @@ class ImageError(InputError):
     code = "invalid_image"
 
     def __init__(self, message: str, *, param: str = "image") -> None:
+        super().__init__(message, param=param)
+
+
+class LayerFileError(InputError):
+    """A file of layers or an archive cannot be read: damaged, not what it says, too large, or of another kind."""
+
+    code = "invalid_file"
+
+    def __init__(self, message: str, *, param: str = "file") -> None:
         super().__init__(message, param=param)
 
 

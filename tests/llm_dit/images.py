@@ -45,5 +45,5 @@ def layers_of_all_kinds(draw: st.DrawFn) -> Layer:
         scale=draw(st.sampled_from([0.01, 0.3, 0.5, 1.0, 1.0, 1.7, 2.0, 32.0])),
         flip_x=draw(st.booleans()),
         flip_y=draw(st.booleans()),
-        group=draw(st.sampled_from(["", "", "Group", "群 / <&'>"])),
+        group=draw(st.sampled_from(["", "", "Group", "群/<&'>"])),
     )

@@ -10,12 +10,18 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from llm_dit.errors import InputError
-from llm_dit.exports.bundle import bundle_files
-from llm_dit.exports.zip import export_zip
+from llm_dit.exports.bundle import write_bundle
+from llm_dit.exports.zip import export_zip as write_zip
 from llm_dit.layers import Layer, composite
 from llm_dit.png import encode_png
 from tests.llm_dit.images import placed_layers, rgba_images
 from tests.stacks import layer_file, layers_of
+
+
+def export_zip(layers: list[Layer], *, width: int, height: int, about: dict[str, object] | None = None) -> bytes:
+    file = io.BytesIO()
+    write_zip(layers, file, width=width, height=height, about=about)
+    return file.getvalue()
 
 
 @given(st.lists(placed_layers(), min_size=1, max_size=3))
@@ -33,10 +39,10 @@ def test_a_stack_survives_the_zip(layers: list[Layer]) -> None:
 def test_any_name_makes_a_file_name_and_comes_back(name: str) -> None:
     layer = Layer(image=Image.new("RGBA", (2, 2)), name=name.encode("utf-8", "ignore").decode())
     archive = zipfile.ZipFile(io.BytesIO(export_zip([layer], width=2, height=2)))
-    composite_file, layer_file, manifest_file = archive.namelist()
+    member, composite_file, manifest_file = archive.namelist()
     assert (composite_file, manifest_file) == ("composite.png", "manifest.json")
-    assert layer_file.startswith("01-") and layer_file.endswith(".png")
-    assert not set(layer_file) & set('/\\:*?"<>|\0\n') and len(layer_file.encode()) < 160
+    assert member.startswith("01-") and member.endswith(".png")
+    assert not set(member) & set('/\\:*?"<>|\0\n') and len(member.encode()) < 160
     assert layers_of(export_zip([layer], width=2, height=2))[0].name == layer.name
 
 
@@ -45,7 +51,7 @@ def test_equal_stacks_give_equal_archives_in_stack_order() -> None:
     first = export_zip(layers, width=2, height=2)
     assert first == export_zip(layers, width=2, height=2)
     names = zipfile.ZipFile(io.BytesIO(first)).namelist()
-    assert names == ["composite.png", "01-Background.png", "02-Blue, top left.png", "manifest.json"]
+    assert names == ["01-Background.png", "02-Blue, top left.png", "composite.png", "manifest.json"]
 
 
 @pytest.mark.parametrize(
@@ -69,8 +75,7 @@ def test_what_is_no_bundle_is_refused(files: dict[str, bytes], tmp_path: Path) -
 
 def test_a_folder_reads_like_an_archive(tmp_path: Path) -> None:
     layer = Layer(image=Image.new("RGBA", (3, 2), (1, 2, 3, 4)), name="Smoke", opacity=0.5)
-    for name, content in bundle_files([layer], width=3, height=2):
-        (tmp_path / name).write_bytes(content)
+    write_bundle([layer], lambda name: (tmp_path / name).open("wb"), width=3, height=2)
     (read,), file = layer_file(tmp_path)
     assert (read.name, read.opacity, read.image.tobytes()) == ("Smoke", 0.5, layer.image.tobytes())
     assert (file.kind, file.width) == ("zip", 3)

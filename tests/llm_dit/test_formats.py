@@ -1,7 +1,9 @@
 """Export formats, read back by the programs' libraries and by bare archive and XML readers."""
 
 import io
+import weakref
 import zipfile
+from collections.abc import Iterator
 from itertools import groupby
 from xml.etree import ElementTree
 
@@ -18,7 +20,7 @@ from pptx.shapes.picture import Picture
 
 from llm_dit.blending import BLEND_MODES
 from llm_dit.errors import InputError
-from llm_dit.exports.formats import ExportName, export
+from llm_dit.exports.formats import ExportName, export, write_export
 from llm_dit.layers import Layer, composite
 from tests.llm_dit.images import layers_of_all_kinds
 from tests.pictures import disc
@@ -350,3 +352,43 @@ def test_a_canvas_beyond_the_format_is_refused_with_what_would_do(name: ExportNa
 @pytest.mark.parametrize("name", ["zip", "ora"])
 def test_equal_stacks_give_equal_files(name: ExportName) -> None:
     assert exported(every_mode(), name).getvalue() == exported(every_mode(), name).getvalue()
+
+
+NAMES: list[ExportName] = [*LAYERED, "png", "jpeg", "webp"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_layers_are_taken_one_at_a_time(name: ExportName) -> None:
+    """A stack may be larger than memory: while one layer is drawn, those before it are let go."""
+    drawn: list[weakref.ref[Image.Image]] = []
+    most = 0
+
+    def stack() -> Iterator[Layer]:
+        nonlocal most
+        for number in range(6):
+            layer = Layer(image=disc(40), name=str(number), x=number, blend="multiply" if number % 2 else "normal")
+            drawn.append(weakref.ref(layer.image))
+            most = max(most, sum(each() is not None for each in drawn))
+            yield layer
+            del layer
+
+    file = io.BytesIO()
+    write_export(stack(), name, file, width=50, height=40)
+    assert most <= 2, "the one that is drawn, and the one before it in the loop's own name"
+    kept = [Layer(image=disc(40), name=str(n), x=n, blend="multiply" if n % 2 else "normal") for n in range(6)]
+    if name not in ("pptx", "psd"):
+        assert file.getvalue() == export(kept, name, width=50, height=40)
+
+
+def test_nested_groups_are_nested_in_files() -> None:
+    groups = ["", "A", "A / B", "A / B / C", "A", "D / B"]
+    layers = [Layer(image=disc(8), name=str(number), group=group) for number, group in enumerate(groups)]
+    for name in ("psd", "ora"):
+        assert [one.group for one in layers_of(exported(layers, name))] == groups
+    first = list(psd_tools.PSDImage.open(exported(layers, "psd")))[1]
+    assert isinstance(first, psd_tools.api.layers.Group)
+    assert [child.name for child in first] == ["1", "B", "4"]
+    (slide,) = Presentation(exported(layers, "pptx")).slides
+    outer = slide.shapes[1]
+    assert isinstance(outer, GroupShape)
+    assert [shape.name for shape in outer.shapes] == ["1", "B", "4"]

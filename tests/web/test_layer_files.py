@@ -57,3 +57,21 @@ def test_what_holds_no_layers_is_refused(client: httpx.Client, content: bytes) -
 
 def test_a_form_of_another_page_is_not_taken(client: httpx.Client) -> None:
     assert_problem(client.post(IMPORT, content=export(client, "zip"), headers={"Content-Type": "text/plain"}), 415)
+
+
+@pytest.mark.parametrize("name", ["zip", "psd", "ora"])
+def test_a_file_of_layers_becomes_a_project_that_goes_out_and_comes_in(client: httpx.Client, name: str) -> None:
+    """One address takes every file; its content says which it is."""
+    headers = {"Content-Type": "application/zip"}
+    answer = client.post("/api/projects/import", params={"name": "海报"}, content=export(client, name), headers=headers)
+    assert answer.status_code == 201, answer.text
+    project = answer.json()
+    assert (project["name"], project["layer_count"], project["warnings"]) == ("海报", 3, [])
+    document = project["document"]
+    assert [layer["name"] for layer in document["layers"]] == ["Ground", "円", "Sun"]
+    merged = Image.open(io.BytesIO(client.get(document["picture"]).content))
+    assert merged.tobytes() == composite(layers_of(export(client, name)), 40, 40).tobytes()
+    file = client.get(f"/api/projects/{project['id']}/file").content
+    again = client.post("/api/projects/import", content=file, headers=headers).json()
+    assert (again["name"], again["document"]) == ("海报", document)
+    assert [layer.name for layer in layers_of(file)] == ["Ground", "円", "Sun"]

@@ -14,7 +14,8 @@ from PIL import Image
 
 from llm_dit.errors import InputError
 from llm_dit.images import ImageLimits
-from server.project_files import FileLimits, read_project
+from llm_dit.imports.layer_file import FileLimits
+from server.project_files import read_project
 from server.store import ImageStore
 from tests.conftest import Service, wait_until
 from tests.pictures import disc, png, square
@@ -215,7 +216,7 @@ def test_an_imported_picture_is_written_anew(client: httpx.Client) -> None:
 def test_a_damaged_file_is_read_or_refused(tmp_path: Path, method: int) -> None:
     whole = packed({**ABOUT, "document": {"image": f"/api/images/{SHA}.png", "text": "x" * 300}}, method, **{SHA: PNG})
     store = ImageStore(tmp_path)
-    limits = FileLimits(image=ImageLimits(), image_bytes=10**7, total_bytes=10**8, total_pixels=10**8)
+    limits = FileLimits(image=ImageLimits(), image_bytes=10**7, pixels=10**8)
     chance = random.Random(method)
     read = 0
     for _ in range(600):

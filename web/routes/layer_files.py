@@ -1,8 +1,6 @@
 """`/api/qwen-image/import`: the layers of a file of this or another program."""
 
 import dataclasses
-import tempfile
-from pathlib import Path
 from typing import Any
 
 from fastapi import APIRouter, Request
@@ -10,10 +8,9 @@ from pydantic import BaseModel, Field
 
 from llm_dit.blending import BlendMode
 from llm_dit.imports.layer_file import FileKind
-from server.layer_files import KeptLayer, keep_layers
-from server.store import disk_full_told
+from server.layer_files import KeptLayer, keep_layers, run_on_file
 from web.bodies import Size, takes
-from web.files_in import UPLOAD, layer_limits, receive, require_file
+from web.files_in import UPLOAD, layer_limits, received, require_file
 from web.images import address_of
 from web.openapi import problems
 from web.state import StateDep
@@ -59,9 +56,8 @@ async def import_layers(request: Request, state: StateDep) -> ImportResponse:
     """Return the layers of a file: a project file, a ZIP of layers, OpenRaster (ORA) or Photoshop (PSD)."""
     require_file(request)
     settings = state["settings"].server
-    with disk_full_told(), tempfile.NamedTemporaryFile(dir=settings.data_dir, suffix=".part") as file:
-        await receive(request, file, state)
-        kept = await state["offload"](lambda: keep_layers(Path(file.name), settings.data_dir, layer_limits(settings)))
+    async with received(request, state) as file:
+        kept = await run_on_file(state["pool"], keep_layers, file, settings.data_dir, layer_limits(settings))
     return ImportResponse(
         kind=kept.kind,
         width=kept.width,

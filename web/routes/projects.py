@@ -1,7 +1,6 @@
 """`/api/projects`: pictures with their layers and versions, kept by the server for everybody who is let in."""
 
 import json
-import tempfile
 from collections.abc import AsyncIterator, Mapping
 from typing import IO, Annotated, Any
 
@@ -10,15 +9,14 @@ from pydantic import BaseModel, Field, JsonValue
 from starlette.responses import StreamingResponse
 
 from llm_dit.file_names import file_stem
-from server.project_files import FileLimits, read_project, write_project
+from server.layer_files import read_as_project, run_on_file
+from server.project_files import write_project
 from server.projects import ADDRESS, Project, ProjectDraft, ProjectSummary
-from server.settings import ServerSettings
-from server.store import disk_full_told
 from web.attachments import saved_as
 from web.bodies import Size, takes
-from web.body import JsonRoute, media_type
-from web.errors import UnsupportedMediaTypeError
-from web.images import address_of, image_limits
+from web.body import JsonRoute
+from web.files_in import UPLOAD, layer_limits, received, require_file
+from web.images import address_of
 from web.openapi import problems
 from web.patterns import IMAGE_ADDRESS, NOT_BLANK
 from web.prefix import located, with_prefix
@@ -29,13 +27,8 @@ router = APIRouter(prefix="/api/projects", tags=["Projects"], route_class=JsonRo
 
 FILE_TYPE = "application/zip"
 CHUNK_BYTES = 1 << 20
-MAX_PROJECT_STACKS = 16
-"""A project may hold as many pixels as so many of the largest stacks: layers with their versions."""
 GONE = problems(404)
 REFUSALS = problems(400, 404, 409, 413, 415, 422, 503)
-UPLOAD: dict[str, Any] = {
-    "requestBody": {"required": True, "content": {FILE_TYPE: {"schema": {"type": "string", "format": "binary"}}}}
-}
 FILE: dict[int | str, dict[str, Any]] = {200: {"content": {FILE_TYPE: {}}, "description": "The project file."}}
 
 ProjectName = Annotated[Name, Field(pattern=NOT_BLANK)]
@@ -85,6 +78,10 @@ class ProjectResponse(SummaryResponse):
     document: dict[str, Any]
 
 
+class ImportedProjectResponse(ProjectResponse):
+    warnings: list[str] = Field(description="What does not come along, in a sentence each.")
+
+
 class ProjectsResponse(BaseModel):
     projects: list[SummaryResponse] = Field(description="The one that was changed last first.")
 
@@ -106,18 +103,24 @@ async def add_project(body: NewProject, state: StateDep) -> Response:
     return _created(await state["projects"].add(body.to_draft()))
 
 
-@router.post("/import", response_model=ProjectResponse, status_code=201, openapi_extra=UPLOAD, responses=REFUSALS)
+@router.post(
+    "/import", response_model=ImportedProjectResponse, status_code=201, openapi_extra=UPLOAD, responses=REFUSALS
+)
 @takes(Size.FILE)
-async def import_project(request: Request, state: StateDep) -> Response:
-    """Keep the project of a project file as a new one."""
-    if media_type(request) != FILE_TYPE:
-        raise UnsupportedMediaTypeError(FILE_TYPE)
-    with disk_full_told(), tempfile.TemporaryFile(dir=state["settings"].server.data_dir) as file:
-        await _receive(request, file, state)
-        draft = await state["offload"](
-            lambda: read_project(file, state["store"], _file_limits(state["settings"].server))
+async def import_project(
+    request: Request,
+    state: StateDep,
+    name: Annotated[Name, Query(description="What a project of a file that names none is called.")] = "",
+) -> Response:
+    """Keep the project of a project file as a new one, or make one of a ZIP of layers, an OpenRaster file or a PSD."""
+    require_file(request)
+    settings = state["settings"].server
+    called = name if name.strip() else "Layers"
+    async with received(request, state) as file:
+        read = await run_on_file(
+            state["pool"], read_as_project, file, settings.data_dir, layer_limits(settings), called
         )
-    return _created(await state["projects"].add(draft))
+    return _created(await state["projects"].add(read.draft), warnings=read.warnings)
 
 
 @router.get("/{project_id}", response_model=ProjectResponse, responses=GONE)
@@ -168,40 +171,21 @@ async def export_project(project_id: str, state: StateDep) -> Response:
     return StreamingResponse(_sent(file, state), headers=headers, media_type=FILE_TYPE)
 
 
-async def _receive(request: Request, file: IO[bytes], state: State) -> None:
-    """Write a body to a file as it comes, in pieces large enough to be worth a thread's time."""
-    buffer = bytearray()
-    async for piece in request.stream():
-        buffer += piece
-        if len(buffer) >= CHUNK_BYTES:
-            await state["offload"](lambda content=bytes(buffer): file.write(content))
-            buffer.clear()
-    await state["offload"](lambda: file.write(buffer))
-
-
 async def _sent(file: IO[bytes], state: State) -> AsyncIterator[bytes]:
     with file:
         while chunk := await state["offload"](lambda: file.read(CHUNK_BYTES)):
             yield chunk
 
 
-def _file_limits(settings: ServerSettings) -> FileLimits:
-    mb = 1024 * 1024
-    return FileLimits(
-        image=image_limits(settings),
-        image_bytes=int(settings.max_body_mb * mb),
-        total_bytes=int(settings.max_project_mb * mb),
-        total_pixels=MAX_PROJECT_STACKS * settings.max_stack_pixels,
-    )
+def _created(project: Project, **more: object) -> Response:
+    return _response(project, 201, {"Location": located(f"/api/projects/{project.id}")}, **more)
 
 
-def _created(project: Project) -> Response:
-    return _response(project, 201, {"Location": located(f"/api/projects/{project.id}")})
-
-
-def _response(project: Project, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+def _response(
+    project: Project, status: int = 200, headers: Mapping[str, str] | None = None, **more: object
+) -> Response:
     """Return a `ProjectResponse`, whose document goes from the database to the client as it stands."""
-    about = json.dumps(_summary(project), ensure_ascii=False).encode()
+    about = json.dumps({**_summary(project), **more}, ensure_ascii=False).encode()
     content = about[:-1] + b',"document":' + with_prefix(project.document.encode()) + b"}"
     return Response(content, status, headers, media_type="application/json")
 

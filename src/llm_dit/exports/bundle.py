@@ -8,19 +8,20 @@ as the seed. What is left out of a layer has its default, so manifests written b
 """
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import IO, Annotated, Literal
 
 from pydantic import BaseModel, Field, ValidationError
 
 from llm_dit.blending import BlendMode
 from llm_dit.file_names import file_stem
 from llm_dit.layer import MAX_SCALE, MIN_SCALE, Layer
-from llm_dit.layers import composite
-from llm_dit.png import encode_png
+from llm_dit.painting import Painting
+from llm_dit.png import write_png
 
 MANIFEST_NAME = "manifest.json"
+COMPOSITE_NAME = "composite.png"
 
 
 class ManifestLayer(BaseModel, frozen=True):
@@ -53,18 +54,31 @@ class Manifest(BaseModel, frozen=True, extra="allow"):
     layers: list[ManifestLayer]
 
 
-def bundle_files(
-    layers: Sequence[Layer], *, width: int, height: int, about: Mapping[str, object] | None = None
-) -> Iterator[tuple[str, bytes]]:
-    """Yield the name and content of each file of a bundle; `about` goes into the manifest beside the layers."""
-    yield "composite.png", encode_png(composite(layers, width, height))
+def write_bundle(
+    layers: Iterable[Layer],
+    create: Callable[[str], IO[bytes]],
+    *,
+    width: int,
+    height: int,
+    about: Mapping[str, object] | None = None,
+) -> None:
+    """Write the files of a bundle, each into what `create` opens under its name.
+
+    `about` goes into the manifest beside the layers.
+    """
     entries: list[ManifestLayer] = []
-    for number, layer in enumerate(layers, start=1):
-        file = f"{number:02d}-{file_stem(layer.name, 'layer')}.png"
-        yield file, encode_png(layer.image.convert("RGBA"))
-        entries.append(ManifestLayer(file=file, **{key: getattr(layer, key) for key in PLACING}))
+    with Painting(width, height) as painting:
+        for number, layer in enumerate(layers, start=1):
+            name = f"{number:02d}-{file_stem(layer.name, 'layer')}.png"
+            painting.add(layer)
+            with create(name) as file:
+                write_png(layer.image.convert("RGBA"), file)
+            entries.append(ManifestLayer(file=name, **{key: getattr(layer, key) for key in PLACING}))
+        with create(COMPOSITE_NAME) as file:
+            write_png(painting.picture(), file)
     manifest = {**(about or {}), **Manifest(width=width, height=height, layers=entries).model_dump()}
-    yield MANIFEST_NAME, (json.dumps(manifest, ensure_ascii=False, indent=2) + "\n").encode()
+    with create(MANIFEST_NAME) as file:
+        file.write((json.dumps(manifest, ensure_ascii=False, indent=2) + "\n").encode())
 
 
 def remove_bundle(folder: Path) -> None:
@@ -76,5 +90,5 @@ def remove_bundle(folder: Path) -> None:
         manifest = Manifest.model_validate_json((folder / MANIFEST_NAME).read_bytes())
     except (OSError, ValidationError):
         return
-    for name in ("composite.png", *(entry.file for entry in manifest.layers), MANIFEST_NAME):
+    for name in (COMPOSITE_NAME, *(entry.file for entry in manifest.layers), MANIFEST_NAME):
         (folder / name).unlink(missing_ok=True)

@@ -1,28 +1,34 @@
 """A stack of layers as one flat picture: PNG, JPEG or WebP."""
 
-import io
-from collections.abc import Mapping, Sequence
-from typing import Literal
+from collections.abc import Iterable, Mapping
+from typing import IO, Literal
 
+import numpy as np
 from PIL import Image
 
 from llm_dit.colour import Colour
+from llm_dit.compositing import Pixels
 from llm_dit.errors import InputError
 from llm_dit.layer import Layer
-from llm_dit.layers import composite
-from llm_dit.png import encode_png
+from llm_dit.painting import Painting
+from llm_dit.png import write_png
 
 FlatFormat = Literal["png", "jpeg", "webp"]
 
-WHITE: Colour = (255, 255, 255, 255)
 MAX_SIDES: Mapping[FlatFormat, int] = {"png": 2**31 - 1, "jpeg": 65_500, "webp": 16_383}
 """Pixels; the formats' own bounds, JPEG's as its library has it."""
 
 
 def export_flat(
-    layers: Sequence[Layer], format: FlatFormat, *, width: int, height: int, background: Colour | None = None
-) -> bytes:
-    """Return the picture; a JPEG has no transparency, and lies on white where `background` leaves it open.
+    layers: Iterable[Layer],
+    target: IO[bytes],
+    format: FlatFormat,
+    *,
+    width: int,
+    height: int,
+    background: Colour | None = None,
+) -> None:
+    """Write the picture; a JPEG has no transparency, and lies on white where `background` leaves it open.
 
     PNG and WebP are lossless, JPEG is of high quality without colour subsampling. Raises `InputError` when the canvas
     is larger than the format allows.
@@ -33,15 +39,26 @@ def export_flat(
             "PNG.",
             param="format",
         )
-    image = composite(layers, width, height, background)
-    return encode_png(image) if format == "png" else _encode(image, format)
+    with Painting(width, height, background) as painting:
+        for layer in layers:
+            painting.add(layer)
+        if format == "png":
+            write_png(painting.picture(), target)
+        elif format == "webp":
+            # How hard it tries; the pixels stay exact.
+            painting.picture().save(target, "WEBP", lossless=True, quality=50, method=2)
+        else:
+            _over_white(painting).save(target, "JPEG", quality=92, subsampling=0)
 
 
-def _encode(image: Image.Image, format: FlatFormat) -> bytes:
-    buffer = io.BytesIO()
-    if format == "webp":
-        image.save(buffer, "WEBP", lossless=True, quality=50, method=2)  # how hard it tries; the pixels stay exact
-    else:
-        opaque = composite([Layer(image=image)], background=WHITE).convert("RGB")
-        opaque.save(buffer, "JPEG", quality=92, subsampling=0)
-    return buffer.getvalue()
+def over_white(pixels: Pixels) -> Pixels:
+    """Return straight RGBA pixels over white, as RGB."""
+    alpha = pixels[..., 3:].astype(np.float32) / 255.0
+    return np.rint(pixels[..., :3] * alpha + 255.0 * (1.0 - alpha)).astype(np.uint8)
+
+
+def _over_white(painting: Painting) -> Image.Image:
+    pixels = np.empty((painting.height, painting.width, 3), np.uint8)
+    for rows, band in painting.bands():
+        pixels[rows] = over_white(band)
+    return Image.fromarray(pixels, "RGB")

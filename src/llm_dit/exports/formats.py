@@ -1,8 +1,9 @@
 """The formats that a stack can be exported to, by name."""
 
-from collections.abc import Mapping, Sequence
+import io
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import IO, Literal, get_args
 
 from llm_dit.colour import Colour
 from llm_dit.exports.flat import export_flat
@@ -40,7 +41,7 @@ EXPORT_FORMATS: Mapping[ExportName, ExportFormat] = {
 
 
 def export(
-    layers: Sequence[Layer],
+    layers: Iterable[Layer],
     name: ExportName,
     *,
     width: int,
@@ -48,23 +49,40 @@ def export(
     background: Colour | None = None,
     title: str = "",
 ) -> bytes:
-    """Return a stack, bottom first, on a canvas of `width` × `height` pixels as a file.
+    """Return the file that `write_export` writes."""
+    file = io.BytesIO()
+    write_export(layers, name, file, width=width, height=height, background=background, title=title)
+    return file.getvalue()
 
-    `background` lies below flat pictures, `title` is what a presentation says of itself. Raises `InputError` when the
-    format does not hold a canvas of that size.
+
+def write_export(
+    layers: Iterable[Layer],
+    name: ExportName,
+    target: IO[bytes],
+    *,
+    width: int,
+    height: int,
+    background: Colour | None = None,
+    title: str = "",
+) -> None:
+    """Write a stack, bottom first, on a canvas of `width` × `height` pixels into an empty file that can seek.
+
+    `layers` may be a generator that decodes each as it comes to it: no more than one is held. `background` lies below
+    flat pictures, `title` is what a presentation says of itself. Raises `InputError` when the format does not hold a
+    canvas of that size.
     """
     match name:
         case "zip":
-            return export_zip(layers, width=width, height=height)
+            export_zip(layers, target, width=width, height=height)
         case "ora":
-            return export_ora(layers, width=width, height=height)
+            export_ora(layers, target, width=width, height=height)
         case "psd":
             from llm_dit.exports.psd import export_psd  # its library takes a quarter of a second to import
 
-            return export_psd(layers, width=width, height=height)
+            export_psd(layers, target, width=width, height=height)
         case "pptx":
             from llm_dit.exports.pptx import export_pptx  # likewise
 
-            return export_pptx(layers, width=width, height=height, title=title)
+            export_pptx(layers, target, width=width, height=height, title=title)
         case _:
-            return export_flat(layers, name, width=width, height=height, background=background)
+            export_flat(layers, target, name, width=width, height=height, background=background)

@@ -1,25 +1,34 @@
 """A stack of layers as a presentation of one slide, a picture a layer, which PowerPoint, Keynote and Impress open.
 
-Names, groups, order, places, opacity and visibility stay. Slides know no blend modes: the colours of such a layer are
-painted as they look over what lies below it, and its description says so. Scale and mirroring are baked into pixels.
+Names, nested groups, order, places, opacity and visibility stay. Slides know no blend modes: the colours of such a
+layer are painted as they look over what lies below it, and its description says so. Scale and mirroring are baked into
+pixels.
+
+The library keeps all pictures in memory. It gets a dot for each; the pictures wait in a temporary file and take the
+dots' places as the archive is written.
 """
 
 import io
-from collections.abc import Iterable, Iterator, Sequence
+import tempfile
+import zipfile
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from typing import IO, Any
 
+from PIL import Image
 from pptx import Presentation
 from pptx.oxml.ns import qn
 from pptx.shapes.picture import Picture
 from pptx.util import Emu
 
 from llm_dit.compositing import blended
-from llm_dit.exports.plain import group_runs, plain_layers
+from llm_dit.exports.plain import plain
 from llm_dit.exports.text import holdable
+from llm_dit.groups import group_steps
 from llm_dit.layer import Layer
-from llm_dit.layers import composite
-from llm_dit.png import encode_png
+from llm_dit.painting import Painting
+from llm_dit.png import encode_png, write_png
 
 EMU_PER_PIXEL = 9525.0
 """At 96 pixels an inch."""
@@ -46,8 +55,48 @@ class _Slide:
         return Emu(round(pixels * self.unit))
 
 
-def export_pptx(layers: Sequence[Layer], *, width: int, height: int, title: str = "") -> bytes:
-    """Return the presentation; hidden layers are in it, hidden in the selection pane."""
+class _Pictures:
+    """Pictures as PNG in a temporary file, by the name of the part of the archive that each is to be."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+        self._places: dict[str, tuple[int, int]] = {}
+
+    def add_to(self, shapes: Any, layer: Layer, box: tuple[Emu, ...]) -> Picture:
+        """Return a picture in `shapes` that will show the layer's."""
+        start = self._file.tell()
+        write_png(layer.image, self._file)
+        number = len(self._places)
+        # Equal pictures would share one part.
+        dot = Image.new("RGB", (1, 1), (number & 255, number >> 8 & 255, number >> 16 & 255))
+        picture = shapes.add_picture(io.BytesIO(encode_png(dot)), *box)
+        part = picture.part.related_part(picture._element.blip_rId)
+        self._places[str(part.partname).lstrip("/")] = (start, self._file.tell() - start)
+        return picture
+
+    def write_into(self, presentation: Any, target: IO[bytes]) -> None:
+        """Write the archive with the pictures in their places."""
+        with tempfile.TemporaryFile() as sketch:
+            presentation.save(sketch)
+            with zipfile.ZipFile(sketch) as source, zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
+                for member in source.infolist():
+                    self._copy(source, member, archive)
+
+    def _copy(self, source: zipfile.ZipFile, member: zipfile.ZipInfo, archive: zipfile.ZipFile) -> None:
+        if member.filename not in self._places:
+            archive.writestr(member, source.read(member), zipfile.ZIP_DEFLATED)
+            return
+        start, left = self._places[member.filename]
+        self._file.seek(start)
+        with archive.open(zipfile.ZipInfo(member.filename, member.date_time), "w") as file:
+            while left > 0:
+                piece = self._file.read(min(left, 1 << 20))
+                file.write(piece)
+                left -= len(piece)
+
+
+def export_pptx(layers: Iterable[Layer], target: IO[bytes], *, width: int, height: int, title: str = "") -> None:
+    """Write the presentation; hidden layers are in it, hidden in the selection pane."""
     presentation = Presentation()
     # What the library's template says of its own maker is nobody's business here.
     about = presentation.core_properties
@@ -55,33 +104,30 @@ def export_pptx(layers: Sequence[Layer], *, width: int, height: int, title: str 
     about.created = about.modified = datetime.now(UTC)
     slide = _Slide.of(width, height)
     presentation.slide_width, presentation.slide_height = Emu(slide.width), Emu(slide.height)
-    shapes = presentation.slides.add_slide(presentation.slide_layouts[BLANK_LAYOUT]).shapes
-    for group, members in group_runs(_painted(layers, width, height)):
-        parent = shapes
-        if group:
-            folder = shapes.add_group_shape()
-            folder.name, parent = holdable(group), folder.shapes
-        for layer in members:
-            content = io.BytesIO(encode_png(layer.image))
-            box = (layer.x, layer.y, layer.width, layer.height)
-            _describe(parent.add_picture(content, *map(slide.length, box)), layer)
-    buffer = io.BytesIO()
-    presentation.save(buffer)
-    return buffer.getvalue()
+    inside: list[Any] = [presentation.slides.add_slide(presentation.slide_layouts[BLANK_LAYOUT]).shapes]
+    with tempfile.TemporaryFile() as file, Painting(width, height) as below:
+        pictures = _Pictures(file)
+        for closed, opened, layer in group_steps(_painted(layers, below)):
+            del inside[len(inside) - closed :]
+            for name in opened:
+                folder = inside[-1].add_group_shape()
+                folder.name = holdable(name)
+                inside.append(folder.shapes)
+            box = tuple(map(slide.length, (layer.x, layer.y, layer.width, layer.height)))
+            _describe(pictures.add_to(inside[-1], layer, box), layer)
+        pictures.write_into(presentation, target)
 
 
-def _painted(layers: Iterable[Layer], width: int, height: int) -> Iterator[Layer]:
+def _painted(layers: Iterable[Layer], below: Painting) -> Iterator[Layer]:
     """Yield plain layers which look under "over" as they would blended; such a layer is cut to the canvas."""
-    below: list[Layer] = []
-    for layer, plain in zip(layers, plain_layers(layers, width, height), strict=True):
+    for layer in layers:
         if layer.blend == "normal":
-            yield plain
+            yield plain(layer, below.width, below.height)
         else:
-            below = [Layer(image=composite(below, width, height))]
-            part = layer.baked((0, 0, width, height))
-            yield replace(part, image=blended(part.image, below[0].image.crop(part.box), layer.blend))
-        if layer.visible:
-            below.append(layer)
+            below.flatten()
+            part = layer.baked((0, 0, below.width, below.height))
+            yield replace(part, image=blended(part.image, below.part(part.box), layer.blend))
+        below.add(layer)
 
 
 def _describe(picture: Picture, layer: Layer) -> None:

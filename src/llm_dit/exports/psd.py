@@ -1,28 +1,42 @@
 """A stack of layers as an Adobe Photoshop document, which Photoshop, GIMP, Krita and Photopea open.
 
-Names, groups, order, offsets, opacity, visibility and all blend modes stay; scale and mirroring are baked into pixels.
+https://www.adobe.com/devnet-apps/photoshop/fileformatashtml/. Names, nested groups, order, offsets, opacity,
+visibility and all blend modes stay; scale and mirroring are baked into pixels. A channel is compressed at a time: those
+of all layers wait in a temporary file until the records, which come first, can say how long they are.
 """
 
-import io
-from collections.abc import Mapping, Sequence
+import shutil
+import struct
+import tempfile
+from collections.abc import Iterable, Mapping
+from typing import IO
 
 import numpy as np
 from PIL import Image
-from psd_tools import PSDImage
-from psd_tools.api.layers import GroupMixin
+from psd_tools.compression import compress
 from psd_tools.constants import BlendMode as PsdBlendMode
-from psd_tools.constants import Compression
+from psd_tools.constants import ChannelID, ColorMode, Compression, SectionDivider, Tag
+from psd_tools.psd.header import FileHeader
+from psd_tools.psd.layer_and_mask import ChannelInfo, LayerFlags, LayerRecord
+from psd_tools.psd.tagged_blocks import TaggedBlocks
 
 from llm_dit.blending import BlendMode
 from llm_dit.errors import InputError
-from llm_dit.exports.plain import group_runs, plain_layers
+from llm_dit.exports.flat import over_white
+from llm_dit.exports.plain import plain
 from llm_dit.exports.text import holdable
+from llm_dit.groups import group_steps
 from llm_dit.layer import Layer
-from llm_dit.layers import composite
+from llm_dit.painting import Painting
 
 MAX_SIDE = 30_000
 """Pixels; the format's own bound."""
+MAX_BYTES = 2**31 - 1
+"""What programs open of a PSD."""
 MAX_NAME = 255
+CHANNELS = (ChannelID.TRANSPARENCY_MASK, ChannelID.CHANNEL_0, ChannelID.CHANNEL_1, ChannelID.CHANNEL_2)
+BANDS = ("A", "R", "G", "B")
+TOO_LARGE = f"A PSD has at most {MAX_SIDE} pixels a side and 2 GB: scale the layers down, or take OpenRaster or ZIP."
 
 BLENDS: Mapping[BlendMode, PsdBlendMode] = {
     "normal": PsdBlendMode.NORMAL,
@@ -44,50 +58,121 @@ BLENDS: Mapping[BlendMode, PsdBlendMode] = {
 }
 
 
-def export_psd(layers: Sequence[Layer], *, width: int, height: int) -> bytes:
-    """Return the document; raises `InputError` when the canvas is larger than the format allows."""
+def export_psd(layers: Iterable[Layer], target: IO[bytes], *, width: int, height: int) -> None:
+    """Write the document; raises `InputError` when it is larger than the format allows."""
     if max(width, height) > MAX_SIDE:
-        raise InputError(f"A PSD has at most {MAX_SIDE} pixels a side: scale the layers down.", param="format")
-    document = PSDImage.new("RGBA", (width, height))
-    for group, members in group_runs(layers):
-        parent = document
-        if group:
-            parent = document.create_group(blend_mode=PsdBlendMode.PASS_THROUGH)
-            parent.name = _name(group)
-        for layer in plain_layers(members, width, height):
-            _add(parent, layer)
-    _set_merged(document, composite(layers, width, height))
-    buffer = io.BytesIO()
-    document._record.write(buffer)  # `save` would draw the merged image again, without the alpha
-    return buffer.getvalue()
+        raise InputError(TOO_LARGE, param="format")
+    with tempfile.TemporaryFile() as channels, Painting(width, height) as painting:
+        records = _records(layers, channels, painting)
+        FileHeader(channels=4, height=height, width=width, depth=8, color_mode=ColorMode.RGB).write(target)
+        target.write(struct.pack(">II", 0, 0))  # no palette, no resources
+        _write_layers(records, channels, target)
+        _write_merged(painting, target)
 
 
-def _add(parent: GroupMixin, layer: Layer) -> None:
-    added = parent.create_pixel_layer(
-        layer.image,
-        top=layer.y,
+def _records(layers: Iterable[Layer], channels: IO[bytes], painting: Painting) -> list[LayerRecord]:
+    """Write the channels of all layers, and return what the document says of them, bottom first."""
+    records: list[LayerRecord] = []
+    groups: list[str] = []
+    for closed, opened, layer in group_steps(layers):
+        records += [_group(groups.pop(), channels) for _ in range(closed)]
+        for name in opened:
+            groups.append(name)
+            records.append(_divider(channels))
+        painting.add(layer)
+        records.append(_layer(plain(layer, painting.width, painting.height), channels))
+        if channels.tell() > MAX_BYTES:
+            raise InputError(TOO_LARGE, param="format")
+    return records + [_group(name, channels) for name in reversed(groups)]
+
+
+def _layer(layer: Layer, channels: IO[bytes]) -> LayerRecord:
+    lengths = [_write_channel(layer.image.getchannel(band), channels) for band in BANDS]
+    return _record(
+        layer.name,
+        lengths,
         left=layer.x,
+        top=layer.y,
+        right=layer.x + layer.width,
+        bottom=layer.y + layer.height,
         opacity=round(layer.opacity * 255),
         blend_mode=BLENDS[layer.blend],
+        flags=LayerFlags(visible=layer.visible),
     )
-    # Given at creation, a name outside of MacRoman cannot be saved; given afterwards, it is written as Unicode.
-    added.name = _name(layer.name)
-    added.visible = layer.visible
 
 
-def _set_merged(document: PSDImage, merged: Image.Image) -> None:
-    """Store the picture that programs show which do not read layers: colours over white, as Photoshop has them."""
-    pixels = np.asarray(merged, np.float32)
-    alpha = pixels[..., 3:] / 255.0
-    over_white = np.rint(pixels[..., :3] * alpha + 255.0 * (1.0 - alpha)).astype(np.uint8)
-    planes = [over_white[..., channel].tobytes() for channel in range(3)] + [merged.getchannel("A").tobytes()]
-    record = document._record
-    record.image_data.compression = Compression.RLE
-    record.image_data.set_data(planes, record.header)
-    info = record.layer_and_mask_information.layer_info
-    assert info is not None
-    info.layer_count = -abs(info.layer_count)  # negative: the fourth channel is the merged picture's transparency
+def _group(name: str, channels: IO[bytes]) -> LayerRecord:
+    record = _record(name, _no_channels(channels), blend_mode=PsdBlendMode.PASS_THROUGH)
+    record.tagged_blocks.set_data(
+        Tag.SECTION_DIVIDER_SETTING, kind=SectionDivider.OPEN_FOLDER, blend_mode=PsdBlendMode.PASS_THROUGH
+    )
+    return record
 
 
-def _name(name: str) -> str:
-    return holdable(name)[:MAX_NAME]
+def _divider(channels: IO[bytes]) -> LayerRecord:
+    """Return the record that stands below the layers of a group."""
+    record = _record("</Layer group>", _no_channels(channels))
+    record.tagged_blocks.set_data(Tag.SECTION_DIVIDER_SETTING, SectionDivider.BOUNDING_SECTION_DIVIDER)
+    return record
+
+
+def _record(name: str, lengths: list[int], **about: object) -> LayerRecord:
+    name = holdable(name)[:MAX_NAME]
+    infos = [ChannelInfo(id=channel, length=length) for channel, length in zip(CHANNELS, lengths, strict=True)]
+    # Old readers know the name in Apple's characters only.
+    plain_name = name.encode("mac_roman", "replace").decode("mac_roman")
+    record = LayerRecord(channel_info=infos, name=plain_name, tagged_blocks=TaggedBlocks(), **about)  # type: ignore[arg-type]
+    record.tagged_blocks.set_data(Tag.UNICODE_LAYER_NAME, name)
+    return record
+
+
+def _write_channel(plane: Image.Image, channels: IO[bytes]) -> int:
+    content = compress(plane.tobytes(), Compression.RLE, plane.width, plane.height, 8)
+    channels.write(struct.pack(">H", Compression.RLE))
+    channels.write(content)
+    return 2 + len(content)
+
+
+def _no_channels(channels: IO[bytes]) -> list[int]:
+    for _ in CHANNELS:
+        channels.write(struct.pack(">H", Compression.RAW))
+    return [2] * len(CHANNELS)
+
+
+def _write_layers(records: list[LayerRecord], channels: IO[bytes], target: IO[bytes]) -> None:
+    start = target.tell()
+    # Negative: the fourth channel of the merged picture is its transparency.
+    target.write(struct.pack(">IIh", 0, 0, -len(records)))
+    for record in records:
+        record.write(target)
+    channels.seek(0)
+    shutil.copyfileobj(channels, target, 1 << 20)
+    target.write(b"\0" * (-(target.tell() - start - 8) % 4))
+    layers_end = target.tell()
+    target.write(struct.pack(">I", 0))  # no mask of all layers
+    end = target.tell()
+    target.seek(start)
+    target.write(struct.pack(">II", end - start - 4, layers_end - start - 8))
+    target.seek(end)
+
+
+def _write_merged(painting: Painting, target: IO[bytes]) -> None:
+    """Write the picture that programs show which do not read layers: colours over white, as Photoshop has them."""
+    planes = np.empty((4, painting.height, painting.width), np.uint8)
+    for rows, band in painting.bands():
+        planes[:3, rows] = over_white(band).transpose(2, 0, 1)
+        planes[3, rows] = band[..., 3]
+    counts_bytes = 2 * painting.height
+    target.write(struct.pack(">H", Compression.RLE))
+    # How long each row of all channels is stands before the first of them.
+    start = target.tell()
+    target.write(b"\0" * counts_bytes * len(planes))
+    counts: list[bytes] = []
+    for plane in planes:
+        content = compress(plane.tobytes(), Compression.RLE, painting.width, painting.height, 8)
+        counts.append(content[:counts_bytes])
+        target.write(memoryview(content)[counts_bytes:])
+    end = target.tell()
+    target.seek(start)
+    target.write(b"".join(counts))
+    target.seek(end)

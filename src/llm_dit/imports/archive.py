@@ -11,7 +11,7 @@ import zlib
 from pathlib import PurePosixPath
 from typing import IO
 
-from llm_dit.errors import InputError
+from llm_dit.errors import LayerFileError
 
 END_RECORD = b"PK\x05\x06"
 END_RECORD_BYTES = 22
@@ -22,6 +22,7 @@ MAX_DIRECTORY_BYTES = 2_000_000
 LOCAL_HEADER_BYTES = 30
 ENCRYPTED = 0x1
 PIECE_BYTES = 262_144
+DISHONEST = "The file is damaged or not what it says: export it again."
 
 DAMAGED = (
     zipfile.BadZipFile,
@@ -36,28 +37,21 @@ DAMAGED = (
 """What Python's archive reader is known to raise on files that are damaged or made to harm."""
 
 
-class ArchiveError(InputError):
-    """An archive is damaged, lies about itself, or is of a kind that is not read."""
-
-    def __init__(self, message: str = "The file is damaged or not what it says: export it again.") -> None:
-        super().__init__(message, param="file")
-
-
 class Archive:
-    """The members of a ZIP archive by name. Raises `ArchiveError` for what is no honest archive."""
+    """The members of a ZIP archive by name. Raises `LayerFileError` for what is no honest archive."""
 
     def __init__(self, file: IO[bytes]) -> None:
         _check_directory(file)
         try:
             self._archive = zipfile.ZipFile(file)
         except DAMAGED:
-            raise ArchiveError from None
+            raise LayerFileError(DISHONEST) from None
         members = self._archive.infolist()
         if not all(map(_is_plain, members)) or _overlap(members, self._archive.start_dir):
-            raise ArchiveError
+            raise LayerFileError(DISHONEST)
         self._members = {member.filename: member for member in members if not member.is_dir()}
         if len({member.filename for member in members}) < len(members):
-            raise ArchiveError
+            raise LayerFileError(DISHONEST)
 
     def __contains__(self, name: str) -> bool:
         return name in self._members
@@ -67,19 +61,19 @@ class Archive:
         return list(self._members)
 
     def read(self, name: str, most: int) -> bytes:
-        """Return a member of at most `most` bytes; raises `ArchiveError` where it is larger, damaged or missing."""
+        """Return a member of at most `most` bytes; raises `LayerFileError` where it is larger, damaged or missing."""
         member = self._members.get(name)
         if member is None or member.file_size > most:
-            raise ArchiveError
+            raise LayerFileError(DISHONEST)
         content = io.BytesIO()
         try:
             with self._archive.open(member) as stream:
                 while piece := stream.read(PIECE_BYTES):
                     content.write(piece)
                     if content.tell() > most:
-                        raise ArchiveError
+                        raise LayerFileError(DISHONEST)
         except DAMAGED:
-            raise ArchiveError from None
+            raise LayerFileError(DISHONEST) from None
         return content.getvalue()
 
 
@@ -90,16 +84,16 @@ def _check_directory(file: IO[bytes]) -> None:
     end = file.read()
     at = end.rfind(END_RECORD)
     if at < 0 or len(end) < at + END_RECORD_BYTES:
-        raise ArchiveError
+        raise LayerFileError(DISHONEST)
     directory_bytes = int.from_bytes(end[at + 12 : at + 16], "little")
     if at >= 20 and end[at - 20 : at - 16] == END_64_LOCATOR:
         file.seek(min(int.from_bytes(end[at - 12 : at - 4], "little"), size))
         record = file.read(56)
         if len(record) < 56 or not record.startswith(END_64_RECORD):
-            raise ArchiveError
+            raise LayerFileError(DISHONEST)
         directory_bytes = int.from_bytes(record[40:48], "little")
     if directory_bytes > MAX_DIRECTORY_BYTES:
-        raise ArchiveError
+        raise LayerFileError(DISHONEST)
     file.seek(0)
 
 

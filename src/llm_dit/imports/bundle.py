@@ -6,8 +6,9 @@ from typing import Protocol
 
 from pydantic import ValidationError
 
+from llm_dit.errors import LayerFileError
 from llm_dit.exports.bundle import MANIFEST_NAME, Manifest, ManifestLayer
-from llm_dit.imports.layer_file import FileLimits, LayerFile, LayerFileError, check_sizes
+from llm_dit.imports.layer_file import FileLimits, LayerFile, check_sizes
 from llm_dit.imports.pictures import decoded, picture_size
 from llm_dit.layer import Layer
 

@@ -4,20 +4,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from llm_dit.errors import InputError
+from llm_dit.errors import LayerFileError
 from llm_dit.images import ImageLimits
 from llm_dit.layer import Layer
 
 FileKind = Literal["zip", "project", "ora", "psd"]
 
 MAX_WARNINGS = 20
-
-
-class LayerFileError(InputError):
-    """A file holds no layers that can be read."""
-
-    def __init__(self, message: str) -> None:
-        super().__init__(message, param="file")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,10 +11,11 @@ from typing import Any
 from lxml import etree  # pyright: ignore[reportAttributeAccessIssue]
 
 from llm_dit.blending import BLEND_MODES, BlendMode
+from llm_dit.errors import LayerFileError
 from llm_dit.file_names import shortened
 from llm_dit.imports.archive import Archive
 from llm_dit.imports.folders import Folder, Path, labels
-from llm_dit.imports.layer_file import FileLimits, LayerFile, LayerFileError, check_sizes, warn
+from llm_dit.imports.layer_file import FileLimits, LayerFile, check_sizes, warn
 from llm_dit.imports.pictures import decoded, picture_size
 from llm_dit.layer import Layer
 

@@ -4,9 +4,8 @@ import io
 
 from PIL import Image
 
-from llm_dit.errors import ImageError
+from llm_dit.errors import ImageError, LayerFileError
 from llm_dit.images import ImageLimits, check_size, read_image
-from llm_dit.imports.layer_file import LayerFileError
 
 
 def picture_size(content: bytes, limits: ImageLimits) -> tuple[int, int]:

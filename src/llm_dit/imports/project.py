@@ -7,9 +7,10 @@ from pydantic import AliasChoices, BaseModel, Field, ValidationError
 from pydantic_core import from_json
 
 from llm_dit.blending import BlendMode
+from llm_dit.errors import LayerFileError
 from llm_dit.file_names import shortened
 from llm_dit.imports.archive import Archive
-from llm_dit.imports.layer_file import FileLimits, LayerFile, LayerFileError, check_sizes
+from llm_dit.imports.layer_file import FileLimits, LayerFile, check_sizes
 from llm_dit.imports.pictures import decoded, picture_size
 from llm_dit.layer import MAX_SCALE, MIN_SCALE, Layer
 

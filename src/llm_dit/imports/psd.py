@@ -13,9 +13,10 @@ import numpy as np
 from PIL import Image
 
 from llm_dit.blending import BlendMode
+from llm_dit.errors import LayerFileError
 from llm_dit.file_names import shortened
 from llm_dit.imports.folders import Folder, Path, labels
-from llm_dit.imports.layer_file import FileLimits, LayerFile, LayerFileError, check_sizes, warn
+from llm_dit.imports.layer_file import FileLimits, LayerFile, check_sizes, warn
 from llm_dit.imports.psd_pixels import Colors, Plane, read_plane, to_plane
 from llm_dit.imports.psd_records import DAMAGED, Channel, PsdFile, Record, read_structure
 from llm_dit.layer import Box, Layer

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageCms
 
-from llm_dit.imports.layer_file import LayerFileError
+from llm_dit.errors import LayerFileError
 from llm_dit.imports.psd_records import DAMAGED, Channel, PsdFile
 
 BITMAP, GRAY, INDEXED, RGB, CMYK, DUOTONE, LAB = 0, 1, 2, 3, 4, 8, 9

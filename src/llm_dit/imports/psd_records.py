@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import IO, Any
 
-from llm_dit.imports.layer_file import LayerFileError
+from llm_dit.errors import LayerFileError
 from llm_dit.layer import Box
 
 DAMAGED = "This Photoshop file is damaged or cut off: save it again."

@@ -17,7 +17,7 @@ import { size } from "../words.js";
 /**
  * The one door for what comes in: pictures, and files of layers.
  * @param {Context} context
- * @param {{makeRoom: (name: string) => Promise<void>, importFile: (file: Blob) => Promise<unknown>}} projects   `makeRoom`: before another picture takes the place of the one at hand
+ * @param {{makeRoom: (name: string) => Promise<void>, importFile: (file: File) => Promise<unknown>}} projects   `makeRoom`: before another picture takes the place of the one at hand
  * @param {Travel} history
  */
 export function createPicture({ store, api, bitmaps, tryTo, prepareEditor, loadEditor }, { makeRoom, importFile }, { undo }) {

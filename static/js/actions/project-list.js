@@ -58,11 +58,11 @@ export function createProjectList({ store, api, tryTo }, saving, { go, listProje
       if (missing > 0) store.say(many("project.missing", missing));
     }),
 
-    /** Open a file of layers as a project. @param {Blob} file */
+    /** Open a file of layers as a project. @param {File} file */
     importFile: async (file) => {
-      const project = await api.projects.importFile(file);
+      const project = await api.projects.importFile(file, file.name.replace(/\.[^.]+$/, ""));
       await go(`/p/${project.id}`);
-      store.say(t("project.imported", { name: project.name }));
+      store.say([t("project.imported", { name: project.name }), ...project.warnings].join(" "));
     },
   };
 }

@@ -6,6 +6,9 @@ import { messageOf, statusOf } from "../transport/api.js";
 import { base } from "../transport/base.js";
 
 /** Of a project, below the service's own path. */
+/** Whether a project holds something: what this page keeps, or a stack that came from elsewhere. @param {any} document */
+const isWork = (document) => document?.doc !== undefined || (document?.layers?.length > 0 && document.width > 0);
+
 const ADDRESS = /^\/p\/([\w-]+)$/;
 
 /**
@@ -54,7 +57,7 @@ export function createProjects({ store, api, tryTo, prepareEditor, loadEditor },
 
   /** @param {FullProject} project @param {any} document @param {ViewPatch} [patch] */
   function take({ id, name, version, thumbnail = null }, document, patch = {}) {
-    const { timeline, patch: kept } = document?.doc ? restore(document) : { timeline: EMPTY_TIMELINE, patch: {} };
+    const { timeline, patch: kept } = isWork(document) ? restore(document) : { timeline: EMPTY_TIMELINE, patch: {} };
     store.load(timeline, { ...AT_HAND, ...kept, project: { id, name, version, thumbnail }, ...patch });
     saving.settle();
     jobs.wake();

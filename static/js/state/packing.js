@@ -3,6 +3,10 @@
  * each layer and each list of versions is written once.
  */
 
+import { EMPTY_DOC, newLayer } from "./doc.js";
+import { newId } from "./ids.js";
+import { EMPTY_TIMELINE } from "./initial.js";
+
 /** @param {Timeline} timeline */
 export function pack({ doc, past, future }) {
   /** @type {Map<Layer, number>} */
@@ -18,9 +22,18 @@ export function pack({ doc, past, future }) {
 }
 
 /** @param {any} packed   what `pack` made @returns {Timeline} */
-export function unpack({ doc, past, future, table, versions }) {
+export function unpack(packed) {
+  const { doc, past, future, table, versions } = packed;
+  if (doc === undefined) return { ...EMPTY_TIMELINE, doc: docOf(packed) };
   const layers = table.map((/** @type {any} */ layer) => ({ ...layer, versions: versions[layer.id] }));
   const unpackDoc = (/** @type {any} */ each) => ({ ...each, layers: each.layers.map((/** @type {number} */ place) => layers[place]) });
   const unpackSteps = (/** @type {any[]} */ steps) => steps.map((step) => ({ ...step, doc: unpackDoc(step.doc) }));
   return { doc: unpackDoc(doc), past: unpackSteps(past), future: unpackSteps(future) };
+}
+
+/** A stack as requests have it, from a file of layers or from a program that has made a project of it. @param {any} stack @returns {Doc} */
+function docOf({ width, height, picture, layers }) {
+  const made = layers.map((/** @type {any} */ { flip_x: flipX = false, flip_y: flipY = false, coverage = 1, ...layer }) =>
+    newLayer({ ...layer, coverage, flipX, flipY, id: newId() }));
+  return { ...EMPTY_DOC, width, height, layers: made, picture: picture ? { name: "", image: picture, width, height } : null };
 }

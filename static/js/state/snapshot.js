@@ -32,7 +32,7 @@ function packed({ doc, past, future }) {
 /** @param {any} kept   what `snapshot` made @returns {{timeline: Timeline, patch: Partial<State>}} */
 export function restore(kept) {
   const { settings, edits, jobs, selected, folded } = kept;
-  return { timeline: unpack(kept), patch: { settings, edits, jobs, selected, folded } };
+  return { timeline: unpack(kept), patch: kept.doc === undefined ? {} : { settings, edits, jobs, selected, folded } };
 }
 
 /** What a change of the state must differ in to be worth keeping. @param {State} state @returns {unknown[]} */

@@ -52,6 +52,6 @@ export const projects = {
     return { file: await fileOf(response), missing: Number(response.headers.get("X-Missing-Images") ?? 0) };
   },
 
-  /** @param {Blob} file @returns {Promise<Project>} */
-  importFile: async (file) => (await send("/api/projects/import", { method: "POST", headers: { "Content-Type": "application/zip" }, body: file })).json(),
+  /** @param {Blob} file @param {string} name   of the project, where the file says none @returns {Promise<Project & {warnings: string[]}>} */
+  importFile: async (file, name) => (await send(`/api/projects/import?name=${encodeURIComponent(name)}`, { method: "POST", headers: { "Content-Type": "application/zip" }, body: file })).json(),
 };
