@@ -84,9 +84,7 @@ def check_size(content: bytes, limits: ImageLimits) -> None:
 def _opened(content: bytes) -> Generator[Source]:
     """Lend a picture that is not decoded yet; what Pillow raises inside becomes an `ImageError`."""
     try:
-        source = open_source(content)
-        with source.image:
-            yield source
+        yield open_source(content)
     except ImageError:
         raise
     except Image.UnidentifiedImageError:
@@ -110,21 +108,18 @@ def _fitted(size: tuple[int, int], limits: ImageLimits) -> tuple[int, int]:
 
 
 def _most_pixels(source: Source) -> int:
-    return MAX_FIT_PIXELS * 4 if source.image.format in {"JPEG", "MPO"} else MAX_FIT_PIXELS
+    return MAX_FIT_PIXELS * 4 if source.shrinks else MAX_FIT_PIXELS
 
 
 def _decoded(source: Source, size: tuple[int, int]) -> Image.Image:
     """Return a picture in `size`, its width × height in the file or less, then turned upright."""
-    image = source.image
-    if size != source.size and source.offset == (0, 0):
-        # JPEG leaves out what scaling would throw away.
-        halved = (math.ceil(source.size[0] / 2), math.ceil(source.size[1] / 2))
-        large = source.size[0] * source.size[1] > MAX_FIT_PIXELS
-        if size[0] <= halved[0] or large:
-            image.draft(None, halved if large else size)
-    image.load()
+    enough = None
+    if source.shrinks and size != source.size:
+        half = (math.ceil(source.size[0] / 2), math.ceil(source.size[1] / 2))
+        enough = half if source.size[0] * source.size[1] > MAX_FIT_PIXELS else size
+    image = source.decode(enough)
     shown = to_srgb(image, source.profile, source.split)
-    if image.size != source.size and size == source.size:
+    if source.offset != (0, 0) or (not source.shrinks and shown.size != source.size):
         canvas = Image.new("RGBA", source.size)
         canvas.paste(shown, source.offset)
         shown = canvas

@@ -6,7 +6,7 @@ import zlib
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -52,6 +52,7 @@ def test_metadata_is_passed_by(junk: bytes) -> None:
     assert read_image(png_file([ORANGE], 8, COLOR, junk)).getpixel((0, 0)) == (200, 100, 50, 255)
 
 
+@settings(deadline=None, max_examples=30)
 @given(data=st.data())
 def test_no_metadata_of_jpeg_is_judged(data: st.DataObject) -> None:
     whole = saved(Image.new("RGB", (8, 8), (200, 100, 50)), "JPEG", quality=100)
@@ -113,6 +114,51 @@ def test_a_gif_whose_frame_is_smaller_is_clear_around_it() -> None:
     plain[6:10] = struct.pack("<HH", 8, 6)
     shown = read_image(bytes(plain))
     assert shown.size == (8, 6) and shown.getpixel((7, 5)) == (0, 0, 0, 0) and shown.getpixel((0, 0))[3] == 255  # type: ignore[index]
+
+
+def bitmap(
+    size: int, compression: int, bits: int, masks: tuple[int, ...], pixels: bytes, palette: bytes = b""
+) -> bytes:
+    """Return a BMP of 2 × 1 pixels with a header of `size` bytes."""
+    head = struct.pack("<IiiHHIIiiII", size, 2, 1, 1, bits, compression, len(pixels), 0, 0, len(palette) // 4, 0)
+    fields = struct.pack("<4I", *masks)
+    if size > 40:
+        head = (head + fields + b"BGRs").ljust(size, b"\0")[:size]
+    elif compression in {3, 6}:
+        head += fields[: 12 if compression == 3 else 16]
+    start = 14 + len(head) + len(palette)
+    return b"BM" + struct.pack("<IHHI", start + len(pixels), 0, 0, start) + head + palette + pixels
+
+
+BYTES, THIN = (0xFF0000, 0xFF00, 0xFF, 0xFF000000), (0xF00, 0xF0, 0xF, 0xF000)
+HALF_CLEAR = bytes((50, 100, 200, 128, 50, 100, 200, 0))
+
+
+@pytest.mark.parametrize(
+    ("content", "wanted"),
+    [
+        (bitmap(40, 0, 32, BYTES, HALF_CLEAR), [(200, 100, 50, 255)] * 2),
+        (bitmap(40, 3, 32, BYTES, HALF_CLEAR), [(200, 100, 50, 255)] * 2),
+        (bitmap(40, 6, 32, BYTES, HALF_CLEAR), [(200, 100, 50, 128), (200, 100, 50, 0)]),
+        (bitmap(56, 3, 32, BYTES, HALF_CLEAR), [(200, 100, 50, 128), (200, 100, 50, 0)]),
+        (bitmap(56, 0, 32, BYTES, HALF_CLEAR), [(200, 100, 50, 255)] * 2),
+        (bitmap(108, 0, 32, BYTES, HALF_CLEAR), [(200, 100, 50, 128), (200, 100, 50, 0)]),
+        (bitmap(124, 3, 32, BYTES, HALF_CLEAR), [(200, 100, 50, 128), (200, 100, 50, 0)]),
+        (bitmap(56, 3, 16, THIN, struct.pack("<2H", 0x8F80, 0x0123)), [(255, 136, 0, 136), (17, 34, 51, 0)]),
+        (bitmap(40, 0, 16, BYTES, struct.pack("<2H", 0x7FFF, 0x001F)), [(255, 255, 255, 255), (0, 0, 255, 255)]),
+        (bitmap(40, 0, 2, BYTES, b"\x60\0\0\0", bytes(8) + bytes((1, 2, 3, 0))), [(0, 0, 0, 255), (3, 2, 1, 255)]),
+        (
+            bitmap(40, 1, 8, BYTES, bytes((1, 1, 0, 1)), bytes(4) + bytes((1, 2, 3, 0))),
+            [(3, 2, 1, 255), (0, 0, 0, 255)],
+        ),
+        (
+            bitmap(40, 2, 4, BYTES, bytes((2, 0x10, 0, 1)), bytes(4) + bytes((1, 2, 3, 0))),
+            [(3, 2, 1, 255), (0, 0, 0, 255)],
+        ),
+    ],
+)
+def test_bitmaps_of_every_header(content: bytes, wanted: list[tuple[int, ...]]) -> None:
+    assert [tuple(pixel) for pixel in np.asarray(read_image(content))[0].tolist()] == wanted
 
 
 def test_a_jpeg_of_endless_scans_is_refused_undecoded() -> None:

@@ -9,7 +9,7 @@ from PIL.AvifImagePlugin import AvifImageFile
 from llm_dit.decoding.coded import coded_colors
 from llm_dit.decoding.exif import orientation_of
 from llm_dit.decoding.hdr import HighRange
-from llm_dit.decoding.source import Source
+from llm_dit.decoding.source import Source, by_pillow
 
 _LIKE_SRGB = {1: 13, 6: 13, 14: 13, 15: 13}
 """Curves of television that browsers take for sRGB's in AVIF, where cameras and encoders name them by habit."""
@@ -19,8 +19,8 @@ def open_avif(content: bytes) -> Source:
     """Return the first frame in an AVIF file."""
     image = AvifImageFile(io.BytesIO(content))
     return Source(
-        image=image,
         size=image.size,
+        decode=by_pillow(image),
         # Pillow tells irot and imir as EXIF; an orientation in EXIF itself does not count.
         orientation=orientation_of(image.info.get("exif", b"")),
         profile=image.info.get("icc_profile") or _coded(content),

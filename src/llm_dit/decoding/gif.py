@@ -5,7 +5,7 @@ import struct
 
 from PIL.GifImagePlugin import GifImageFile
 
-from llm_dit.decoding.source import Source
+from llm_dit.decoding.source import Source, by_pillow
 
 _EXTENSION, _IMAGE = 0x21, 0x2C
 _CONTROL = 0xF9
@@ -30,7 +30,7 @@ def open_gif(content: bytes) -> Source:
     size = (max(width, x + frame_width), max(height, y + frame_height))
     place = struct.pack("<HHHH", 0, 0, frame_width, frame_height)
     file = content[:6] + place[4:] + tables + control + content[at : at + 1] + place + content[at + 9 : end] + b";"
-    return Source(image=GifImageFile(io.BytesIO(file)), size=size, offset=(x, y))
+    return Source(size=size, decode=by_pillow(GifImageFile(io.BytesIO(file))), offset=(x, y))
 
 
 def _table_bytes(flags: int) -> int:

@@ -13,7 +13,7 @@ from PIL.JpegImagePlugin import JpegImageFile
 
 from llm_dit.decoding.color import MAX_PROFILE_BYTES
 from llm_dit.decoding.exif import orientation_of
-from llm_dit.decoding.source import Source
+from llm_dit.decoding.source import Source, by_pillow
 from llm_dit.errors import ImageError
 
 MAX_SCANS = 100
@@ -52,7 +52,13 @@ def open_jpeg(content: bytes) -> Source:
     if scans > MAX_SCANS or scans * size[0] * size[1] > MAX_SCANNED_PIXELS:
         raise ImageError("The JPEG is built of more passes than any program writes: save it again as PNG or JPEG.")
     image = JpegImageFile(io.BytesIO(b"".join(kept)))
-    return Source(image=image, size=image.size, orientation=orientation_of(exif), profile=_joined(profiles))
+    return Source(
+        size=image.size,
+        decode=by_pillow(image),
+        orientation=orientation_of(exif),
+        profile=_joined(profiles),
+        shrinks=True,
+    )
 
 
 def _segments(content: bytes) -> Iterator[tuple[int, int, int]]:

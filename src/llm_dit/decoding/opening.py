@@ -3,17 +3,17 @@
 import io
 from collections.abc import Callable, Mapping
 
-from PIL.BmpImagePlugin import BmpImageFile
 from PIL.ImageFile import ImageFile
 from PIL.TiffImagePlugin import TiffImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
 from llm_dit.decoding.avif import open_avif
+from llm_dit.decoding.bmp import open_bmp
 from llm_dit.decoding.formats import recognize
 from llm_dit.decoding.gif import open_gif
 from llm_dit.decoding.jpeg import open_jpeg
 from llm_dit.decoding.png import open_png
-from llm_dit.decoding.source import Source
+from llm_dit.decoding.source import Source, by_pillow
 
 ORIENTATION = 0x0112
 
@@ -27,8 +27,8 @@ def _plain(reader: Callable[[io.BytesIO], ImageFile]) -> Callable[[bytes], Sourc
     def opened(content: bytes) -> Source:
         image = reader(io.BytesIO(content))
         return Source(
-            image=image,
             size=image.size,
+            decode=by_pillow(image),
             orientation=_orientation(image),
             profile=image.info.get("icc_profile"),
         )
@@ -47,7 +47,7 @@ _OPENERS: Mapping[str, Callable[[bytes], Source]] = {
     "JPEG": open_jpeg,
     "WebP": _plain(WebPImageFile),
     "GIF": open_gif,
-    "BMP": _plain(BmpImageFile),
+    "BMP": open_bmp,
     "TIFF": _plain(TiffImageFile),
     "AVIF": open_avif,
 }

@@ -20,7 +20,7 @@ from llm_dit.decoding.color import MAX_PROFILE_BYTES
 from llm_dit.decoding.exif import orientation_of
 from llm_dit.decoding.hdr import HighRange
 from llm_dit.decoding.icc import BT709, power, rgb_profile
-from llm_dit.decoding.source import Source, Split
+from llm_dit.decoding.source import Source, Split, by_pillow
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 MAX_CHUNKS = 2_000_000
@@ -54,8 +54,8 @@ def open_png(content: bytes) -> Source:
         kept += [(name, parts.labels[name]) for name in (b"PLTE", b"tRNS") if name in parts.labels]
     file = SIGNATURE + b"".join(_chunk(*it) for it in [*kept, (b"IDAT", b"".join(parts.pixels)), (b"IEND", b"")])
     return Source(
-        image=PngImageFile(io.BytesIO(file)),
         size=(width, height),
+        decode=by_pillow(PngImageFile(io.BytesIO(file))),
         offset=offset,
         orientation=orientation_of(parts.labels.get(b"eXIf", b"")),
         profile=_profile(parts.labels),

@@ -29,17 +29,31 @@ Split = Callable[[Image.Image], tuple[Image.Image, Image.Image | None]]
 
 @dataclass(frozen=True, kw_only=True)
 class Source:
-    """`image` is Pillow's picture with only its header read.
+    """`decode` returns the pixels; it takes the size that is enough, or None for all of them.
 
     `size` is the canvas, width × height in pixels, before it is turned upright by `orientation` (EXIF's 1–8); a first
     frame that does not fill it lies at `offset`. `profile` says which colors its values are: an ICC profile, HDR by
-    code points, or None for sRGB. `split` takes the decoded picture apart into
-    colors (L, RGB or CMYK) and alpha, where its mode alone does not tell them.
+    code points, or None for sRGB. `split` takes the decoded picture apart into colors (L, RGB or CMYK) and alpha,
+    where its mode alone does not tell them. A format that `shrinks` leaves out while decoding what scaling would
+    throw away.
     """
 
-    image: ImageFile
     size: tuple[int, int]
+    decode: Callable[[tuple[int, int] | None], Image.Image]
     offset: tuple[int, int] = (0, 0)
     orientation: int = 1
     profile: bytes | HighRange | None = None
     split: Split | None = None
+    shrinks: bool = False
+
+
+def by_pillow(image: ImageFile) -> Callable[[tuple[int, int] | None], Image.Image]:
+    """Return what decodes a picture of which Pillow has read the header."""
+
+    def decode(enough: tuple[int, int] | None) -> Image.Image:
+        if enough:
+            image.draft(None, enough)
+        image.load()
+        return image
+
+    return decode
