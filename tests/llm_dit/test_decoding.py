@@ -167,3 +167,42 @@ def test_a_jpeg_of_endless_scans_is_refused_undecoded() -> None:
     with pytest.raises(ImageError, match="passes"):
         read_image(whole[:-2] + scan * 200 + b"\xff\xd9")
     assert read_image(whole[:-2] + scan * 3 + b"\xff\xd9").size == (64, 64)
+
+
+def tiff(*entries: tuple[int, int, int], following: int = 0) -> bytes:
+    """Return a gray TIFF of 2 × 1 pixels with more tags, each of one number of 16 (3) or 32 bits (4)."""
+    plain = [(256, 3, 2), (257, 3, 1), (258, 3, 8), (259, 3, 1), (262, 3, 1), (273, 4, 8), (277, 3, 1), (279, 4, 2)]
+    tags = sorted({**{tag: (kind, value) for tag, kind, value in plain}, **{t: (k, v) for t, k, v in entries}}.items())
+    table = b"".join(
+        struct.pack("<HHI", tag, kind, 1) + struct.pack("<I" if kind == 4 else "<Hxx", value)
+        for tag, (kind, value) in tags
+    )
+    return (
+        b"II*\0"
+        + struct.pack("<I", 10)
+        + b"\x20\x80"
+        + struct.pack("<H", len(tags))
+        + table
+        + struct.pack("<I", following)
+    )
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize(
+    "content",
+    [tiff(), tiff(following=10), tiff((700, 4, 2**31), (34665, 4, 2**31), (270, 3, 1)), tiff((330, 4, 2**31))],
+    ids=["plain", "a circle of directories", "damaged tags", "no such directory"],
+)
+def test_tags_that_make_no_pixels_are_passed_by(content: bytes) -> None:
+    assert np.asarray(read_image(content))[0, :, 0].tolist() == [0x20, 0x80]
+
+
+@pytest.mark.parametrize("tag", [(50706, 4, 1), (262, 3, 32803)])
+def test_raw_files_of_cameras_are_named(tag: tuple[int, int, int]) -> None:
+    with pytest.raises(ImageError, match="camera's raw"):
+        read_image(tiff(tag))
+
+
+def test_tiles_that_take_all_memory_are_refused() -> None:
+    with pytest.raises(ImageError, match="damaged"):
+        read_image(tiff((322, 4, 60_000), (323, 4, 60_000)))

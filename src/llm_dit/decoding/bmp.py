@@ -127,7 +127,8 @@ def _indices(content: bytes, header: _Header) -> Pixels:
         return rows
     mask = (1 << header.bits) - 1
     shifts = np.arange(8 - header.bits, -1, -header.bits, dtype=np.uint8)
-    return ((rows[..., None] >> shifts) & mask).reshape(header.height, -1)[:, : header.width]
+    indices = ((rows[..., None] >> shifts) & mask).astype(np.uint8)
+    return indices.reshape(header.height, -1)[:, : header.width]
 
 
 def _opaque(colors: Pixels) -> Pixels:
@@ -173,10 +174,10 @@ def _from_runs(content: bytes, header: _Header) -> Pixels:
         if count or value > 2:
             length = count or value
             run, at = _run(content, at, header.compression)
-            left = max(0, min(length, width - x))
-            start = y * width + x
-            values[start * unit : (start + left) * unit] = run[: left * unit].ljust(left * unit, b"\0")
-            seen[start : start + left] = b"\xff" * left
+            if x < width:
+                left, start = min(length, width - x), y * width + x
+                values[start * unit : (start + left) * unit] = run[: left * unit].ljust(left * unit, b"\0")
+                seen[start : start + left] = b"\xff" * left
             x += length
         elif value == 0:
             x, y, at = 0, y + 1, at + 2
@@ -197,10 +198,12 @@ def _run(content: bytes, at: int, compression: int) -> tuple[bytes, int]:
     """Return the values of a run, and where the next begins: one value over and over, or as many as are told."""
     count = content[at]
     if count:
+        if compression == _RLE8:
+            return content[at + 1 : at + 2] * count, at + 2
         if compression == _RLE24:
             return content[at + 1 : at + 4] * count, at + 4
         value = content[at + 1]
-        return (bytes((value >> 4, value & 15)) if compression == _RLE4 else bytes((value,))) * count, at + 2
+        return bytes((value >> 4, value & 15)) * count, at + 2
     count = content[at + 1]
     length = {_RLE4: (count + 1) // 2, _RLE8: count, _RLE24: count * 3}[compression]
     run = content[at + 2 : at + 2 + length]

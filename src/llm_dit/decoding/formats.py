@@ -127,9 +127,12 @@ def recognize(content: bytes) -> str:
     kind = _kind(content)
     if kind in _NAMES:
         return kind
-    if kind in _REFUSALS:
-        raise ImageError(f"This is {_REFUSALS[kind]}.")
-    raise ImageError(NOT_A_PICTURE)
+    raise refusal(kind)
+
+
+def refusal(kind: str) -> ImageError:
+    """Return the error that says what a file is and what to do; an unknown kind is not a picture."""
+    return ImageError(f"This is {_REFUSALS[kind]}." if kind in _REFUSALS else NOT_A_PICTURE)
 
 
 def _kind(content: bytes) -> str:

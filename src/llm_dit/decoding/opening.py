@@ -3,8 +3,6 @@
 import io
 from collections.abc import Callable, Mapping
 
-from PIL.ImageFile import ImageFile
-from PIL.TiffImagePlugin import TiffImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
 from llm_dit.decoding.avif import open_avif
@@ -14,8 +12,7 @@ from llm_dit.decoding.gif import open_gif
 from llm_dit.decoding.jpeg import open_jpeg
 from llm_dit.decoding.png import open_png
 from llm_dit.decoding.source import Source, by_pillow
-
-ORIENTATION = 0x0112
+from llm_dit.decoding.tiff import open_tiff
 
 
 def open_source(content: bytes) -> Source:
@@ -23,31 +20,18 @@ def open_source(content: bytes) -> Source:
     return _OPENERS[recognize(content)](content)
 
 
-def _plain(reader: Callable[[io.BytesIO], ImageFile]) -> Callable[[bytes], Source]:
-    def opened(content: bytes) -> Source:
-        image = reader(io.BytesIO(content))
-        return Source(
-            size=image.size,
-            decode=by_pillow(image),
-            orientation=_orientation(image),
-            profile=image.info.get("icc_profile"),
-        )
-
-    return opened
-
-
-def _orientation(image: ImageFile) -> int:
-    """Return how a TIFF is to be turned; browsers turn none of the other formats that come here."""
-    value = image.tag_v2.get(ORIENTATION) if isinstance(image, TiffImageFile) else 1
-    return value if isinstance(value, int) and 1 <= value <= 8 else 1
+def _open_webp(content: bytes) -> Source:
+    """Return the first frame in a WebP file; browsers do not turn it by EXIF."""
+    image = WebPImageFile(io.BytesIO(content))
+    return Source(size=image.size, decode=by_pillow(image), profile=image.info.get("icc_profile"))
 
 
 _OPENERS: Mapping[str, Callable[[bytes], Source]] = {
     "PNG": open_png,
     "JPEG": open_jpeg,
-    "WebP": _plain(WebPImageFile),
+    "WebP": _open_webp,
     "GIF": open_gif,
     "BMP": open_bmp,
-    "TIFF": _plain(TiffImageFile),
+    "TIFF": open_tiff,
     "AVIF": open_avif,
 }
