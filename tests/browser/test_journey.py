@@ -121,16 +121,16 @@ def test_the_estimate_grows_with_the_work(studio: Studio) -> None:
         " return { unknown: ask('qwen', {}, {}),"
         "   qwen: [{ size: 'original' }, { size: '1024' }, { size: '640' }, { steps: 25 }, { layerNum: 8 }]"
         "     .map((settings) => ask('qwen', settings)),"
-        "   classical: [{ size: 'original' }, { size: '1024' }, { steps: 25 }, { layerNum: 8 }]"
-        "     .map((settings) => ask('classical', settings)) }; }"
+        "   classical: [{ size: 'original' }, { size: '1024' }, { size: 'original', steps: 25 },"
+        "     { size: 'original', layerNum: 8 }, {}].map((settings) => ask('classical', settings)) }; }"
     )
     assert seconds["unknown"] is None
     original, large, small, quick, many = seconds["qwen"]
     assert original == large > small
     assert quick == original / 2
     assert many > original
-    original, large, quick, many = seconds["classical"]
-    assert original > large
+    original, large, quick, many, offered = seconds["classical"]
+    assert original > large == offered
     assert quick == original
     assert original < many < 2 * original
 
