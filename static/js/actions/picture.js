@@ -1,8 +1,7 @@
-import { openLayers, openPicture } from "../commands/picture.js";
+import { openPicture } from "../commands/picture.js";
 import { add } from "../commands/stack.js";
 import { t } from "../i18n.js";
 import { kindOf, sendable } from "../images/files.js";
-import { flatten } from "../images/flatten.js";
 import { coverageOf } from "../images/pixels.js";
 import { filesOf } from "../images/transfer.js";
 import { newLayer } from "../state/doc.js";
@@ -17,7 +16,7 @@ import { size } from "../words.js";
 /**
  * The one door for what comes in: pictures, and files of layers.
  * @param {Context} context
- * @param {{makeRoom: (name: string) => Promise<void>, importFile: (file: File) => Promise<unknown>}} projects   `makeRoom`: before another picture takes the place of the one at hand
+ * @param {{makeRoom: (name: string) => Promise<void>, importFile: (file: File, name: string) => Promise<unknown>}} projects   `makeRoom`: before another picture takes the place of the one at hand
  * @param {Travel} history
  */
 export function createPicture({ store, api, bitmaps, tryTo, prepareEditor, loadEditor }, { makeRoom, importFile }, { undo }) {
@@ -64,23 +63,6 @@ export function createPicture({ store, api, bitmaps, tryTo, prepareEditor, loadE
     if (preview.startsWith("blob:")) setTimeout(() => URL.revokeObjectURL(preview), 1000);
   }
 
-  /** Begin with the layers of a file of this or another program; what they look like together is the picture. @param {File} file @param {string} name */
-  async function openStack(file, name) {
-    await receive(name, null, async () => {
-      const [{ width, height, layers: found, warnings }] = await Promise.all([api.importLayers(file), prepareEditor()]);
-      const layers = found.map(({ flip_x: flipX, flip_y: flipY, ...layer }) => newLayer({ ...layer, id: newId(), flipX, flipY }));
-      const { toBlob } = await flatten(layers, { width, height }, bitmaps);
-      const stored = await send(new File([await toBlob()], name, { type: "image/png" }));
-      return async () => {
-        await loadEditor();
-        await makeRoom(name);
-        const { image } = stored;
-        store.run(openLayers({ name, image, width, height }, layers, { width, height }), { upload: null, selected: layers.at(-1)?.id ?? null, mode: "layers", fidelity: null, stageError: null });
-        if (warnings.length > 0) store.say(warnings.join(" "));
-      };
-    });
-  }
-
   /** @param {File} file */
   const nameOf = (file) => file.name.replace(/(\.llm-dit)?\.[^.]+$/, "") || t("file.pasted");
 
@@ -103,16 +85,14 @@ export function createPicture({ store, api, bitmaps, tryTo, prepareEditor, loadE
 
   /** Begin with a file, whatever it is. @param {File} file */
   async function openFile(file) {
-    const kind = await kindOf(file);
-    if (kind === "project") await receive(nameOf(file), null, async () => (await importFile(file), undefined));
-    else if (kind === "layers") await openStack(file, nameOf(file));
+    if ((await kindOf(file)) === "layers") await receive(nameOf(file), null, async () => (await importFile(file, nameOf(file)), undefined));
     else await open(file, nameOf(file));
   }
 
   /** Pictures become layers of the stack at hand; without one, the first begins it. A file of layers is a project of its own. @param {File[]} files */
   async function bring(files) {
     if (store.state.doc.layers.length === 0) return openFile(files[0]);
-    for (const file of files) await (["project", "layers"].includes(await kindOf(file)) ? openFile(file) : addLayer(file));
+    for (const file of files) await ((await kindOf(file)) === "layers" ? openFile(file) : addLayer(file));
   }
 
   return {

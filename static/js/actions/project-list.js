@@ -58,11 +58,13 @@ export function createProjectList({ store, api, tryTo }, saving, { go, listProje
       if (missing > 0) store.say(many("project.missing", missing));
     }),
 
-    /** Open a file of layers as a project. @param {File} file */
-    importFile: async (file) => {
-      const project = await api.projects.importFile(file, file.name.replace(/\.[^.]+$/, ""));
-      await go(`/p/${project.id}`);
-      store.say([t("project.imported", { name: project.name }), ...project.warnings].join(" "));
+    /** Open a file of layers as a project; the one at hand is kept. @param {File} file @param {string} name   where the file says none */
+    importFile: async (file, name) => {
+      const { id, ...project } = await api.projects.importFile(file, name);
+      const left = store.state.project;
+      await go(`/p/${id}`);
+      const back = left && { label: t("project.back"), run: () => go(`/p/${left.id}`) };
+      store.say([t("project.imported", { name: project.name }), ...project.warnings].join(" "), back);
     },
   };
 }

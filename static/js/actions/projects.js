@@ -5,10 +5,10 @@ import { forgetUnsaved, unsavedOf } from "../state/storage.js";
 import { messageOf, statusOf } from "../transport/api.js";
 import { base } from "../transport/base.js";
 
-/** Of a project, below the service's own path. */
 /** Whether a project holds something: what this page keeps, or a stack that came from elsewhere. @param {any} document */
 const isWork = (document) => document?.doc !== undefined || (document?.layers?.length > 0 && document.width > 0);
 
+/** Of a project, below the service's own path. */
 const ADDRESS = /^\/p\/([\w-]+)$/;
 
 /**

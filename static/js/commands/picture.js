@@ -6,14 +6,6 @@ export const openPicture = (picture) =>
   command("command.picture", {}, () => ({ ...EMPTY_DOC, picture, width: picture.width, height: picture.height }));
 
 /**
- * Begin anew with the layers of a file.
- * @param {Picture} picture   what they look like together
- * @param {readonly Layer[]} layers   bottom to top
- * @param {Extent} size
- */
-export const openLayers = (picture, layers, { width, height }) => command("command.layers", {}, () => ({ ...EMPTY_DOC, picture, layers, width, height }));
-
-/**
  * The stack that decompose answered with.
  * @param {Picture} picture
  * @param {Wire.DecomposeResponse} answer

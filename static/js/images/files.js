@@ -15,15 +15,11 @@ const QUALITY = 0.95;
 /** A drawing is as large as it says, but no smaller than this on its longer side. */
 const DRAWING_PX = 1600;
 const SHRINK = 0.8;
-/** Bytes at the end of an archive that are looked through. */
-const DIRECTORY = 1 << 20;
 
-/** What a file is, by its bytes: a project, layers of this or another program, a drawing, or else a picture. @param {Blob} file @returns {Promise<"project" | "layers" | "drawing" | "picture">} */
+/** What a file is, by its first bytes: layers of this or another program, a drawing, or else a picture. @param {Blob} file @returns {Promise<"layers" | "drawing" | "picture">} */
 export async function kindOf(file) {
   const head = await file.slice(0, 4096).text();
-  // The names in an archive stand at its end.
-  if (head.startsWith("PK\x03\x04")) return (await file.slice(-DIRECTORY).text()).includes("project.json") ? "project" : "layers";
-  if (head.startsWith("8BPS")) return "layers";
+  if (/^(PK\x03\x04|8BPS)/.test(head)) return "layers";
   return file.type === "image/svg+xml" || /^[^\0]*<svg[\s>]/i.test(head) ? "drawing" : "picture";
 }
 

@@ -28,9 +28,6 @@ export const api = {
   upload: async (blob) =>
     (await send("/api/images", { method: "POST", headers: { "Content-Type": blob.type }, body: blob })).json(),
 
-  /** Take the layers out of a file of this or another program. @param {Blob} file @returns {Promise<Wire.ImportResponse>} */
-  importLayers: async (file) => (await send("/api/qwen-image/import", { method: "POST", headers: { "Content-Type": "application/octet-stream" }, body: file })).json(),
-
   /** @param {Wire.DecomposeRequest} body */
   decompose: (body) => postJob("/api/qwen-image/decompose", body),
 

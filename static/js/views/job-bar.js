@@ -52,8 +52,8 @@ function factsOf(state) {
   const { doc } = state;
   if (doc.picture === null) return idleWords(state);
   const parts = [doc.picture.name, size(doc.width, doc.height)];
-  if (doc.layers.length > 0) parts.push(layerCount(doc.layers.length), t("job.seed", { seed: doc.seed ?? "" }));
-  return parts.join(" · ");
+  if (doc.layers.length > 0) parts.push(layerCount(doc.layers.length), doc.seed === null ? "" : t("job.seed", { seed: doc.seed }));
+  return parts.filter(Boolean).join(" · ");
 }
 
 /** @param {State} state @param {TrackedJob | undefined} tracked */
