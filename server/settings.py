@@ -22,6 +22,8 @@ from server.errors import SettingsError
 Tree = Mapping[str, object]
 ENVIRONMENT_PREFIX = "LLM_DIT_"
 DEFAULT_FILE = Path("config.toml")
+MOST_LAYERS = 10
+"""That a run returns."""
 SETTINGS_FILE = Path(__file__).parents[1] / "config.toml"
 """Every key with its default and a comment."""
 SINGLE_QUOTES = "Write a Windows path in single quotes, which keep the backslashes: 'C:\\models\\layered'."
@@ -128,8 +130,14 @@ class ServerSettings(BaseModel, extra="forbid", frozen=True):
     max_pixels: Annotated[int, Field(ge=1)] = 16_777_216
     """Width × height of one image."""
     max_side: Annotated[int, Field(ge=1)] = 8192
-    max_stack_pixels: Annotated[int, Field(ge=1)] = 67_108_864
-    """Width × height of all images of a composite or an export together."""
+    max_stack_pixels: Annotated[int, Field(ge=1)] = 268_435_456
+    """What all layers of a composite or an export show of the canvas, each by the box of what is not clear; what a run
+    returns, ten layers of the largest picture, is always taken."""
+
+    @property
+    def stack_pixels(self) -> int:
+        """The most that the layers of a stack may show: nothing that was made here is too large to be taken home."""
+        return max(self.max_stack_pixels, MOST_LAYERS * self.max_pixels)
 
 
 class QwenImageSettings(BaseModel, extra="forbid", frozen=True):

@@ -32,7 +32,7 @@ UPLOAD: dict[str, Any] = {
         "content": {name: {"schema": {"type": "string", "format": "binary"}} for name in FILE_TYPES},
     }
 }
-MAX_FILE_STACKS = 16
+MAX_FILE_STACKS = 4
 """A file may hold as many pixels as so many of the largest stacks: layers with their versions."""
 CHUNK_BYTES = 1 << 20
 
@@ -68,5 +68,5 @@ def layer_limits(settings: ServerSettings) -> FileLimits:
     return FileLimits(
         image=ImageLimits(max_pixels=settings.max_pixels, max_side=settings.max_side),
         image_bytes=int(settings.max_body_mb * 1024 * 1024),
-        pixels=MAX_FILE_STACKS * settings.max_stack_pixels,
+        pixels=MAX_FILE_STACKS * settings.stack_pixels,
     )

@@ -6,7 +6,7 @@ import contextlib
 import dataclasses
 import io
 import re
-from collections.abc import Generator, Iterable
+from collections.abc import Generator
 from dataclasses import dataclass
 
 from PIL import Image
@@ -117,20 +117,6 @@ def job_limits(settings: ServerSettings, engine: Engine, output_size: str) -> Im
     """Return what the engine takes, so that what it would refuse is refused before it waits in the queue."""
     max_aspect = engine.max_model_aspect if output_size == "model" else engine.max_aspect
     return dataclasses.replace(image_limits(settings), min_side=MIN_JOB_SIDE, max_aspect=max_aspect)
-
-
-def load_stack(pictures: Iterable[Picture], store: ImageStore, settings: ServerSettings) -> list[Image.Image]:
-    """Return the pictures of a stack; raises `ImageError` when one will not do, or all together are too large."""
-    images: list[Image.Image] = []
-    room = settings.max_stack_pixels
-    for picture in pictures:
-        image = picture.load(store, image_limits(settings))
-        room -= image.width * image.height
-        if room < 0:
-            most = f"{settings.max_stack_pixels / 1e6:.1f} million pixels"
-            raise ImageError(f"The layers together have more than {most}: crop them.", param="layers")
-        images.append(image)
-    return images
 
 
 def address_of(sha256: str) -> str:

@@ -54,8 +54,13 @@ class Layer:
 
     def area_within(self, within: Box) -> int:
         """Return how many pixels of `within` the layer's box covers."""
-        part = _overlap(self.box, within)
-        return (part[2] - part[0]) * (part[3] - part[1]) if part else 0
+        return pixels_within(self.box, within)
+
+    @property
+    def shown_box(self) -> Box | None:
+        """Where what is not clear of the layer lies on the canvas; None when there is nothing to see."""
+        bounds = self._mirrored().getbbox()
+        return self._reach(bounds) if bounds else None
 
     def baked(self, within: Box) -> "Layer":
         """Return the layer as plain RGBA pixels: mirrored and scaled, cut to `within` and to what is not clear.
@@ -111,6 +116,12 @@ def _crop(image: Image.Image, box: Box) -> Image.Image:
 def _scaled(length: int, scale: float) -> int:
     """Return a length in whole pixels, at least one; halves go up, as `Math.round` has it in browsers."""
     return max(1, math.floor(length * scale + 0.5))
+
+
+def pixels_within(box: Box, within: Box) -> int:
+    """Return how many pixels of one box lie within another."""
+    part = _overlap(box, within)
+    return (part[2] - part[0]) * (part[3] - part[1]) if part else 0
 
 
 def _overlap(first: Box, second: Box) -> Box | None:

@@ -9,7 +9,7 @@ from llm_dit.blending import Planes
 from llm_dit.colour import Colour
 from llm_dit.compositing import bands, over, premultiply, to_pixels, to_planes
 from llm_dit.errors import InputError
-from llm_dit.layer import Layer
+from llm_dit.layer import Box, Layer
 
 COMPOSITE_NAME = "Composite"
 
@@ -40,8 +40,13 @@ def canvas_size(layers: Sequence[Layer], width: int | None = None, height: int |
     What is not given is the smallest canvas that starts at (0, 0) and holds every layer, hidden ones too, so that
     hiding a layer never changes the size. Raises `InputError` when that leaves no canvas.
     """
-    width = max((layer.x + layer.width for layer in layers), default=0) if width is None else width
-    height = max((layer.y + layer.height for layer in layers), default=0) if height is None else height
+    return canvas_of([layer.box for layer in layers], width, height)
+
+
+def canvas_of(boxes: Sequence[Box], width: int | None = None, height: int | None = None) -> tuple[int, int]:
+    """Return `canvas_size` for layers of which only the boxes are known."""
+    width = max((box[2] for box in boxes), default=0) if width is None else width
+    height = max((box[3] for box in boxes), default=0) if height is None else height
     if width < 1 or height < 1:
         raise InputError(
             "Nothing lies on the canvas: give a width and a height of at least 1 pixel, or move a layer.",

@@ -2,6 +2,7 @@
 
 import io
 import re
+from collections.abc import Callable
 from urllib.parse import unquote
 
 import httpx
@@ -13,9 +14,10 @@ from PIL import Image
 
 from llm_dit.blending import BLEND_MODES
 from llm_dit.file_names import file_stem
+from tests.conftest import Service
 from tests.pictures import DISC_URL, SQUARE_URL, as_data_url, from_data_url, png, square
 from tests.stacks import layers_of
-from web.attachments import attachment
+from web.attachments import saved_as
 
 PRESENTATION = "application/vnd.openxmlformats-officedocument.presentationml.presentation"
 FORMATS = {
@@ -96,14 +98,24 @@ def test_layers_that_will_not_do_are_named(client: httpx.Client, change: dict[st
     assert error["param"] == param and len(error["message"]) > 20
 
 
-def test_small_layers_scaled_over_a_large_canvas_are_counted_at_that_size(client: httpx.Client) -> None:
-    layer = {"image": as_data_url(png(square(8))), "scale": 32}
-    small = {"width": 256, "height": 256}
-    assert client.post("/api/qwen-image/composite", json={"layers": [layer] * 64, **small}).status_code == 200
-    layer["image"] = as_data_url(png(square(128)))
-    answer = client.post("/api/qwen-image/composite", json={"layers": [layer] * 5, "width": 4096, "height": 4096})
-    assert answer.status_code == 422
-    assert answer.json()["error"]["param"] == "layers" and "scale them down" in answer.json()["detail"]
+def test_layers_are_counted_by_what_they_show(start_service: Callable[..., Service]) -> None:
+    """Ten layers of the largest picture are what a run returns; more than that counts by the boxes of what is seen."""
+    small = {"LLM_DIT_SERVER__MAX_PIXELS": "4096", "LLM_DIT_SERVER__MAX_STACK_PIXELS": "4096"}
+    service = start_service(app="tests.app:app", environment=small)
+    with httpx.Client(base_url=service.url, timeout=30) as client:
+        whole = {"image": as_data_url(png(square(64))), "name": "Whole"}
+        spot = square(64, (0, 0, 0)).convert("RGBA")
+        spot.putalpha(Image.new("L", (64, 64)))
+        spot.paste((200, 0, 0, 255), (30, 30, 34, 34))
+        nearly_clear = {"image": as_data_url(png(spot)), "name": "Spot"}
+        for name in FORMATS:
+            taken = export(client, format=name, layers=[whole] * 9 + [nearly_clear] * 40)
+            assert taken.status_code == 200, taken.text
+        refused = export(client, format="psd", layers=[whole] * 11)
+        assert refused.status_code == 422
+        assert refused.json()["error"]["param"] == "layers" and "scale them down" in refused.json()["detail"]
+        scaled = {"image": as_data_url(png(square(2))), "scale": 32}
+        assert export(client, format="png", layers=[scaled] * 11, width=64, height=64).status_code == 422
 
 
 def test_names_longer_than_any_list_shows_are_shortened(client: httpx.Client) -> None:
@@ -153,5 +165,5 @@ def test_every_name_makes_a_file_name(name: str) -> None:
     assert stem and stem.isprintable() | any(sign in stem for sign in "\u200c\u200d")
     assert not set(stem) & set('/\\:*?"<>|\0\r\n') and stem.strip(" .") == stem
     assert len(stem.encode()) <= 150
-    header = attachment(b"", "image/png", stem=stem, suffix=".png").headers["content-disposition"]
+    header = saved_as(stem, ".png")["Content-Disposition"]
     assert re.fullmatch(r"attachment; filename=\"[ !#-~]+\.png\"(; filename\*=UTF-8''[\w.~%-]+)?", header, re.ASCII)

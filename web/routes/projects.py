@@ -1,8 +1,8 @@
 """`/api/projects`: pictures with their layers and versions, kept by the server for everybody who is let in."""
 
 import json
-from collections.abc import AsyncIterator, Mapping
-from typing import IO, Annotated, Any
+from collections.abc import Mapping
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, Field, JsonValue
@@ -12,7 +12,7 @@ from llm_dit.file_names import file_stem
 from server.layer_files import read_as_project, run_on_file
 from server.project_files import write_project
 from server.projects import ADDRESS, Project, ProjectDraft, ProjectSummary
-from web.attachments import saved_as
+from web.attachments import saved_as, sent
 from web.bodies import Size, takes
 from web.body import JsonRoute
 from web.files_in import UPLOAD, layer_limits, received, require_file
@@ -21,12 +21,11 @@ from web.openapi import problems
 from web.patterns import IMAGE_ADDRESS, NOT_BLANK
 from web.prefix import located, with_prefix
 from web.schemas import Name, RequestBody
-from web.state import State, StateDep
+from web.state import StateDep
 
 router = APIRouter(prefix="/api/projects", tags=["Projects"], route_class=JsonRoute)
 
 FILE_TYPE = "application/zip"
-CHUNK_BYTES = 1 << 20
 GONE = problems(404)
 REFUSALS = problems(400, 404, 409, 413, 415, 422, 503)
 FILE: dict[int | str, dict[str, Any]] = {200: {"content": {FILE_TYPE: {}}, "description": "The project file."}}
@@ -168,13 +167,7 @@ async def export_project(project_id: str, state: StateDep) -> Response:
     project = await state["projects"].get(project_id)
     file, missing = await state["offload"](lambda: write_project(project, state["store"]))
     headers = {**saved_as(file_stem(project.name, "project"), ".llm-dit.zip"), "X-Missing-Images": str(len(missing))}
-    return StreamingResponse(_sent(file, state), headers=headers, media_type=FILE_TYPE)
-
-
-async def _sent(file: IO[bytes], state: State) -> AsyncIterator[bytes]:
-    with file:
-        while chunk := await state["offload"](lambda: file.read(CHUNK_BYTES)):
-            yield chunk
+    return StreamingResponse(sent(file, state), headers=headers, media_type=FILE_TYPE)
 
 
 def _created(project: Project, **more: object) -> Response:

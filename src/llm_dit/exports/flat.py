@@ -18,6 +18,8 @@ FlatFormat = Literal["png", "jpeg", "webp"]
 MAX_SIDES: Mapping[FlatFormat, int] = {"png": 2**31 - 1, "jpeg": 65_500, "webp": 16_383}
 """Pixels; the formats' own bounds, JPEG's as its library has it."""
 
+LARGE_PIXELS = 8_000_000
+
 
 def export_flat(
     layers: Iterable[Layer],
@@ -45,8 +47,9 @@ def export_flat(
         if format == "png":
             write_png(painting.picture(), target)
         elif format == "webp":
-            # How hard it tries; the pixels stay exact.
-            painting.picture().save(target, "WEBP", lossless=True, quality=50, method=2)
+            # How hard it tries; the pixels stay exact. Trying takes 30 bytes a pixel, not trying 20.
+            effort = (0, 0) if width * height > LARGE_PIXELS else (50, 2)
+            painting.picture().save(target, "WEBP", lossless=True, quality=effort[0], method=effort[1])
         else:
             _over_white(painting).save(target, "JPEG", quality=92, subsampling=0)
 
