@@ -72,3 +72,12 @@ def test_a_sharp_thing_beside_a_soft_one_stays_sharp() -> None:
     bar = np.zeros(SIZE[::-1])
     bar[60:161, 190:261] = 1
     assert overlap(bar, layers) > 0.98
+
+
+def test_a_soft_thing_of_little_contrast_is_no_part_of_the_ground() -> None:
+    picture, _, alphas = picture_of(
+        "grainy", ((40, 40, 90, 90), (110, 60, 90), 7.0), ((150, 90, 260, 190), (220, 160, 250), 1.0)
+    )
+    layers = decompose(picture, 3)
+    assert overlap(alphas[0], layers) > 0.9
+    assert overlap(alphas[1], layers) > 0.95

@@ -1,7 +1,7 @@
 """Finding what belongs to the ground and to each layer above it."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -69,6 +69,8 @@ def find_groups(sketch: Sketch, layer_num: int, seed: int, report: Report) -> Fo
     fit = _fit_beside(regions, soft, sketch)
     report("grouping")
     regions = measure(sort_soft(regions, find_ground(regions), fit, sketch), sketch, palette)
+    if soft is not None:
+        regions = _with_contrast(regions, soft)
     numbers = group(regions, palette.colours, find_ground(regions), layer_num, busy)
     report("grouping")
     groups = np.where(regions.labels >= 0, numbers[regions.labels], -1).astype(np.int32)
@@ -82,6 +84,17 @@ def _fit_beside(regions: Regions, soft: Soft | None, sketch: Sketch) -> Ground:
         near = cv2.dilate((soft.thing >= 0).astype(np.uint8), np.ones((9, 9), np.uint8)) > 0
         seen = seen & ~near if (seen & ~near).sum() > 0.2 * seen.sum() else seen
     return fit_ground(sketch.rgb, seen)
+
+
+def _with_contrast(regions: Regions, soft: Soft) -> Regions:
+    """Return the regions with soft things in contrast with the ground by their colours, for their edges hide it."""
+    solid = (soft.alpha > 0.5) & (regions.labels >= 0)
+    things = np.bincount(regions.labels[solid], minlength=regions.count) > 0.5 * regions.area
+    ground, contrast = find_ground(regions), regions.contrast.copy()
+    away = np.linalg.norm(regions.mean - regions.mean[ground], axis=-1)
+    contrast[things, ground] = np.maximum(contrast[things, ground], away[things])
+    contrast[ground] = contrast[:, ground]
+    return replace(regions, contrast=contrast)
 
 
 def _find_things(
