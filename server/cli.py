@@ -16,6 +16,7 @@ from llm_dit.layers import Layer, canvas_size, composite
 from llm_dit.naming import Language
 from llm_dit.pipelines.base import LayerPipeline, ProgressCallback, chosen_seed
 from llm_dit.png import encode_png
+from server.backup import Inventory, back_up, restore
 from server.child import load_pipeline
 from server.engines import choose_engine, diagnose_qwen
 from server.extras import Extra, install
@@ -206,6 +207,53 @@ def export(
         with writing(output):
             output.write_bytes(content)
         typer.echo(f"{output}: {counted(len(stack), 'layer')}")
+
+
+@app.command()
+def backup(
+    target: Annotated[Path, typer.Argument(help="File to write (a ZIP), or a folder to write it into.")],
+    config: Config = None,
+    profile: Profile = None,
+) -> None:
+    """Write all jobs, projects and pictures of the service's data folder to one file; the service may run meanwhile.
+
+    Example: llm-dit backup /mnt/backups
+    """
+    with explained(), writing(target):
+        file, inventory = back_up(load_settings(config, profile).server.data_dir, target)
+        typer.echo(f"{file}: {_stock(inventory)}")
+
+
+@app.command("restore")
+def restore_backup(
+    source: Annotated[Path, typer.Argument(help="A file that `llm-dit backup` wrote.")],
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Into a folder that is not empty; what is there is kept in it.")
+    ] = False,
+    config: Config = None,
+    profile: Profile = None,
+) -> None:
+    """Put a backup into the service's data folder, while no service runs on it; everything is checked before.
+
+    Example: llm-dit restore llm-dit-backup-20261127-100000.zip
+    """
+    with explained():
+        data_dir = load_settings(config, profile).server.data_dir
+        with writing(data_dir):
+            before, inventory = restore(source, data_dir, overwrite=overwrite)
+        typer.echo(f"{data_dir}: {_stock(inventory)}")
+        if before is not None:
+            typer.echo(f"what was there before is in {before}: delete it when all is well")
+
+
+def _stock(inventory: Inventory) -> str:
+    parts = [
+        counted(inventory.projects, "project"),
+        counted(inventory.jobs, "job"),
+        counted(len(inventory.pictures), "picture"),
+    ]
+    lost = f"; {counted(len(inventory.missing), 'picture')} that they name had been lost before"
+    return ", ".join(parts) + (lost if inventory.missing else "")
 
 
 @app.command()

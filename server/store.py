@@ -57,7 +57,7 @@ class ImageStore:
         """
         sha256 = hashlib.sha256(png).hexdigest()
         with self._writing():
-            path = self._path(sha256)
+            path = self.path(sha256)
             if not (self.use(sha256) and path.read_bytes() == png):
                 _write_atomically(path, png)
         return sha256
@@ -67,7 +67,7 @@ class ImageStore:
 
         One that was cut off, which its end shows without reading it all, is not.
         """
-        path = self._path(sha256)
+        path = self.path(sha256)
         try:
             with path.open("rb") as file:
                 file.seek(-len(PNG_END), os.SEEK_END)
@@ -104,7 +104,7 @@ class ImageStore:
     def size(self, sha256: str) -> int:
         """Return how many bytes a picture has; one that is not here has none."""
         try:
-            return self._path(sha256).stat().st_size
+            return self.path(sha256).stat().st_size
         except OSError:
             return 0
 
@@ -112,12 +112,12 @@ class ImageStore:
         """Have the next clean-up remove pictures that nothing uses, however new they are."""
         for sha256 in images:
             with contextlib.suppress(OSError):
-                os.utime(self._path(sha256), (0, 0))
+                os.utime(self.path(sha256), (0, 0))
 
     def read(self, sha256: str) -> bytes:
         """Return the bytes of a PNG file; raises `NotFoundError`, also for one that is not what was kept."""
         if SHA256.fullmatch(sha256):
-            path = self._path(sha256)
+            path = self.path(sha256)
             try:
                 if time.time() - path.stat().st_mtime > TOUCH_AFTER_S:
                     os.utime(path)
@@ -149,7 +149,7 @@ class ImageStore:
 
     def remove(self, file: StoredFile) -> bool:
         """Remove a picture, unless it was used since `file` was seen; return whether it is gone."""
-        path = self._path(file.sha256)
+        path = self.path(file.sha256)
         aside = path.with_suffix(".gone")
         try:
             path.rename(aside)  # whoever puts it again from here on writes it anew
@@ -169,9 +169,10 @@ class ImageStore:
                     path.unlink()
 
     def __contains__(self, sha256: str) -> bool:
-        return SHA256.fullmatch(sha256) is not None and self._path(sha256).is_file()
+        return SHA256.fullmatch(sha256) is not None and self.path(sha256).is_file()
 
-    def _path(self, sha256: str) -> Path:
+    def path(self, sha256: str) -> Path:
+        """Return where a picture is, or would be."""
         return self._folder / sha256[:2] / f"{sha256}.png"
 
 
