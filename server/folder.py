@@ -3,6 +3,7 @@
 import contextlib
 import logging
 import os
+import secrets
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +14,7 @@ from server.store import FILE_RIGHTS, FOLDER_RIGHTS
 logger = logging.getLogger("llm_dit.server")
 
 LOCK_NAME = "studio.lock"
+SECRET_NAME, SECRET_BYTES = "studio.secret", 32
 IN_USE = "{folder}: another service keeps its jobs here: stop it, or choose another data_dir."
 
 
@@ -43,6 +45,19 @@ def prepare(folder: Path) -> None:
     folder.mkdir(mode=FOLDER_RIGHTS, parents=True, exist_ok=True)
     if os.name == "posix":
         _make_private(folder)
+
+
+def secret_in(folder: Path) -> bytes:
+    """Return random bytes that stay the same for a folder; where they cannot be kept, they are new each time."""
+    path = folder / SECRET_NAME
+    with contextlib.suppress(OSError):
+        if len(kept := path.read_bytes()) == SECRET_BYTES:
+            return kept
+    secret = secrets.token_bytes(SECRET_BYTES)
+    with contextlib.suppress(OSError):
+        path.touch(FILE_RIGHTS)
+        path.write_bytes(secret)
+    return secret
 
 
 def _make_private(folder: Path) -> None:

@@ -1,7 +1,7 @@
-"""The jobs that the service knows: those at hand, and the latest finished ones."""
+"""The jobs that the service knows: those at hand, and the latest finished ones of each client."""
 
 import contextlib
-from collections import deque
+from collections import Counter, deque
 
 from llm_dit.errors import LLMDiTError
 from server.errors import KeyReusedError, NotFoundError
@@ -13,13 +13,19 @@ KEY_REUSED = "This Idempotency-Key came with another request before: use a new o
 
 
 class Roster:
-    """Finds jobs by id, client, or what they were sent for; forgets the oldest of too many finished ones."""
+    """Finds jobs by id, client, or what they were sent for.
+
+    Of too many finished ones it forgets the oldest of the client that has most, so that nobody's results go for those
+    of somebody busier.
+    """
 
     def __init__(self, records: JobRecords, max_finished: int) -> None:
         self._records = records
         self._max_finished = max_finished
         self._jobs: dict[str, Job] = {}
         self._finished: deque[Job] = deque()
+        self._counts: Counter[str] = Counter()
+        """How many finished jobs each client has."""
 
     def add(self, job: Job) -> None:
         self._jobs[job.id] = job
@@ -57,15 +63,19 @@ class Roster:
     async def remember(self, job: Job) -> None:
         """Count a job among the finished ones."""
         self._finished.append(job)
+        self._counts[job.client] += 1
         while len(self._finished) > self._max_finished:
-            await self._forget(self._finished.popleft())
+            most = max(self._counts.values())
+            await self._forget(next(job for job in self._finished if self._counts[job.client] == most))
 
     async def forget_before(self, finished_at: float) -> None:
         """Forget the jobs that ended before a time, in seconds since 1970."""
         while self._finished and (self._finished[0].finished_at or 0) < finished_at:
-            await self._forget(self._finished.popleft())
+            await self._forget(self._finished[0])
 
     async def _forget(self, job: Job) -> None:
+        self._finished.remove(job)
+        self._counts -= Counter([job.client])
         del self._jobs[job.id]
         with contextlib.suppress(LLMDiTError):  # the database has logged it
             await self._records.forget(job)

@@ -10,9 +10,11 @@ from fastapi import FastAPI, Request, Response
 from starlette.requests import ClientDisconnect
 
 from server.engines import choose_engine
+from server.folder import secret_in
 from server.service import open_service
 from server.settings import Settings
 from web.access import Access
+from web.clients import Clients
 from web.door.middleware import Door, warnings
 from web.door.proxies import Proxies
 from web.door.tokens import Token
@@ -52,6 +54,7 @@ def create_app(settings: Settings, pipeline: str | None = None) -> FastAPI:
                 metrics=service.metrics,
                 pool=service.pool,
                 storage=service.storage,
+                clients=Clients(secret_in(settings.server.data_dir)),
                 offload=Offload(),
             )
 

@@ -17,6 +17,7 @@ from server.queue import JobQueue
 from server.settings import Settings
 from server.storage import Storage
 from server.store import ImageStore
+from web.clients import Clients
 
 T = TypeVar("T")
 
@@ -43,6 +44,7 @@ class State(TypedDict):
     metrics: Metrics
     pool: Pool
     storage: Storage
+    clients: Clients
     offload: Offload
 
 

@@ -213,3 +213,19 @@ def test_a_client_may_be_held_to_its_share(start_service: Callable[..., Service]
         answer = client.post(DECOMPOSE, json=fields())
         assert (answer.status_code, answer.json()["code"]) == (503, "queue_full")
         start(client, headers={"X-Forwarded-For": "127.0.0.10"}, image=DISC_URL)
+
+
+def test_a_busy_client_forgets_its_own_jobs_first(start_service: Callable[..., Service]) -> None:
+    service = start_service(app="tests.app:app", environment={"LLM_DIT_SERVER__MAX_FINISHED_JOBS": "6"})
+    with httpx.Client(base_url=service.url) as quiet, httpx.Client(base_url=service.url) as busy:
+        quiet.get("/")  # the page gives it a cookie: the other one is a program
+        done = start(quiet, headers={"Idempotency-Key": "mine"})
+        kept = wait_for(quiet, done, "succeeded")
+        running = start(busy, "slow", steps=100)
+        for seed in range(20):
+            busy.delete(start(busy, seed=seed))
+        busy.delete(running)
+        wait_idle(busy)
+        assert quiet.get(done).json() == kept
+        assert start(quiet, headers={"Idempotency-Key": "mine"}) == done
+        assert len(busy.get("/api/jobs").json()["jobs"]) == 5

@@ -25,21 +25,21 @@ class Attempts:
 
     def wait_s(self, address: str) -> int:
         """Return the seconds until the address may try again, 0 for at once."""
-        times = self._wrong.get(_source(address))
+        times = self._wrong.get(source_of(address))
         if times is None or len(times) < self._most:
             return 0
         return max(0, math.ceil(times[0] + self._span_s - self._clock()))
 
     def add(self, address: str) -> None:
         """Remember that a wrong token came from the address."""
-        source = _source(address)
+        source = source_of(address)
         self._wrong.setdefault(source, deque(maxlen=self._most)).append(self._clock())
         self._wrong.move_to_end(source)
         if len(self._wrong) > MOST_ADDRESSES:
             self._wrong.popitem(last=False)
 
 
-def _source(address: str) -> str:
+def source_of(address: str) -> str:
     """Return whom an address belongs to: one machine has 2⁶⁴ of IPv6."""
     ip = parse_ip(address)
     return str(ip) if ip is None or ip.version == 4 else ip.exploded[:19]

@@ -1,14 +1,16 @@
 """The description of the API: as OpenAPI for programs, and as a page that needs neither a script nor a network."""
 
+from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 from fastapi import APIRouter, FastAPI, Request, Response
-from fastapi.responses import FileResponse
+from fastapi.responses import FileResponse, JSONResponse
 from fastapi.templating import Jinja2Templates
 
-from web.openapi import describe
-from web.prefix import current_prefix
+from server.settings import QwenImageSettings
+from web.openapi import Json, describe
 from web.reference import operations
 from web.state import state_of
 
@@ -19,16 +21,13 @@ templates = Jinja2Templates(FOLDER)
 
 
 @router.get("/api/openapi.json")
-def openapi(request: Request) -> dict[str, Any]:
-    return _describe(request)
+def openapi(request: Request) -> Response:
+    return JSONResponse(_description(request).document)
 
 
 @router.get("/docs")
 def docs(request: Request) -> Response:
-    document = _describe(request)
-    shown = {**document["info"], "groups": list(operations(document)), "needs_token": "security" in document}
-    shown["prefix"] = current_prefix()
-    return templates.TemplateResponse(request, "page.html", shown)
+    return templates.TemplateResponse(request, "page.html", _description(request).shown)
 
 
 @router.get("/docs/page.css")
@@ -36,8 +35,23 @@ def stylesheet() -> Response:
     return FileResponse(FOLDER / "page.css", media_type="text/css", headers={"Cache-Control": "no-cache"})
 
 
-def _describe(request: Request) -> dict[str, Any]:
+@dataclass(frozen=True)
+class _Description:
+    """What is said of an app: it takes a while to make, and stays the same."""
+
+    document: Json
+    shown: Json
+
+
+def _description(request: Request) -> _Description:
     settings = state_of(request)["settings"]
-    token = settings.server.token.get_secret_value()
-    document = describe(cast(FastAPI, request.app), settings.qwen_image, needs_token=bool(token))
-    return {**document, "servers": [{"url": current_prefix() or "/"}]}
+    return _description_of(
+        cast(FastAPI, request.app), settings.qwen_image, bool(settings.server.token.get_secret_value())
+    )
+
+
+@lru_cache(maxsize=4)
+def _description_of(app: FastAPI, defaults: QwenImageSettings, needs_token: bool) -> _Description:
+    document = describe(app, defaults, needs_token=needs_token)
+    shown = {**document["info"], "groups": list(operations(document)), "needs_token": needs_token}
+    return _Description(document, shown)

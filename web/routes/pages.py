@@ -5,7 +5,6 @@ from pathlib import Path
 from fastapi import APIRouter, Request, Response
 from fastapi.templating import Jinja2Templates
 
-from web.clients import recognize
 from web.prefix import current_prefix
 from web.state import state_of
 
@@ -22,5 +21,5 @@ async def page(request: Request) -> Response:
     headers = {"Cache-Control": "no-cache"}
     shown = {"login": login, "prefix": current_prefix()}
     response = templates.TemplateResponse(request, "index.html", shown, headers=headers)
-    recognize(request, response)
+    state_of(request)["clients"].recognize(request, response)
     return response
