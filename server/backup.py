@@ -159,7 +159,7 @@ def _unpack(source: Path, folder: Path) -> Inventory:
     try:
         with zipfile.ZipFile(source) as archive:
             about = _about(archive, source)
-            if _write(archive, DATABASE, folder / DATABASE) != about["database"]:
+            if _write(archive, DATABASE, folder / DATABASE) != about.get("database"):
                 raise InputError(DAMAGED.format(source=source, part=DATABASE), param="source")
             for name in archive.namelist():
                 if match := PICTURE.fullmatch(name):
@@ -179,12 +179,11 @@ def _unpack(source: Path, folder: Path) -> Inventory:
 
 
 def _about(archive: zipfile.ZipFile, source: Path) -> dict[str, Any]:
-    try:
-        about = json.loads(archive.read(ABOUT))
-        is_backup = about["format"] == FORMAT and isinstance(about["version"], int) and DATABASE in archive.namelist()
-    except (KeyError, ValueError, TypeError):
-        is_backup, about = False, {}
-    if not is_backup:
+    about: dict[str, Any] = {}
+    with contextlib.suppress(KeyError, ValueError, TypeError):
+        about = dict(json.loads(archive.read(ABOUT)))
+    is_backup = about.get("format") == FORMAT and isinstance(about.get("version"), int)
+    if not is_backup or DATABASE not in archive.namelist():
         raise InputError(NO_BACKUP.format(source=source), param="source")
     if about["version"] > VERSION:
         raise InputError(f"A newer version of llm-dit has written {source}: restore it with that.", param="source")

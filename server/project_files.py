@@ -15,7 +15,7 @@ from llm_dit.imports.layer_file import FileLimits
 from llm_dit.imports.pictures import decoded, picture_size
 from llm_dit.png import encode_png
 from server.errors import NotFoundError
-from server.projects import ADDRESS, MAX_DOCUMENT_BYTES, Project, ProjectDraft, images_in
+from server.projects import ADDRESS, DOCUMENT_FORMAT, MAX_DOCUMENT_BYTES, Project, ProjectDraft, images_in
 from server.store import SHA256, ImageStore, disk_full_told
 
 FORMAT, VERSION = "llm-dit project", 1
@@ -86,7 +86,9 @@ def _about(archive: Archive) -> dict[str, Any]:
     missing = fields.get("missing", [])
     told = isinstance(missing, list) and all(isinstance(name, str) for name in cast(list[object], missing))
     version = fields.get("version")
-    if fields.get("format") == FORMAT and isinstance(version, int) and version > VERSION:
+    if fields.get("format") == FORMAT and (
+        _is_newer(version, VERSION) or _is_newer(_format_of(fields), DOCUMENT_FORMAT)
+    ):
         raise InputError(NEWER, param="file")
     if fields.get("format") != FORMAT or version != VERSION or not well_formed or not picture or not told:
         raise InputError(NOT_ONE, param="file")
@@ -106,3 +108,12 @@ def _keep(names: Iterable[str], archive: Archive, store: ImageStore, limits: Fil
     for name, member in members.items():
         kept[name] = store.put(encode_png(decoded(archive.read(member, limits.image_bytes), limits.image)))
     return kept
+
+
+def _is_newer(version: object, known: int) -> bool:
+    return isinstance(version, int) and version > known
+
+
+def _format_of(fields: dict[str, Any]) -> object:
+    document: object = fields.get("document")
+    return cast(dict[str, Any], document).get("format") if isinstance(document, dict) else None

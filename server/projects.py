@@ -18,6 +18,8 @@ from server.store import ImageStore
 
 Document = Mapping[str, Any]
 MAX_DOCUMENT_BYTES = 4_000_000
+DOCUMENT_FORMAT = 1
+"""The newest `format` of a document that the page knows (static/js/state/snapshot.js)."""
 ADDRESS = re.compile(r"/api/images/([0-9a-f]{64})\.png")
 
 COLUMNS = "id, name, version, thumbnail, layer_count, created_at, updated_at, deleted_at"

@@ -6,7 +6,7 @@ import { useVersion } from "../../static/js/commands/versions.js";
 import { findLayer } from "../../static/js/state/doc.js";
 import { initialState } from "../../static/js/state/initial.js";
 import { pack, unpack } from "../../static/js/state/packing.js";
-import { restore, sameWork, snapshot } from "../../static/js/state/snapshot.js";
+import { NewerError, restore, sameWork, snapshot } from "../../static/js/state/snapshot.js";
 import { Store } from "../../static/js/state/store.js";
 import { addVersion, endGesture, MAX_STEPS, record, redo, undo } from "../../static/js/state/timeline.js";
 import { docOf, timelineOf } from "./documents.js";
@@ -99,4 +99,11 @@ test("the store says change, and only commands change the document", () => {
   assert.equal(store.addVersion("a", VERSION), 1);
   assert.equal(store.state.selected, "a");
   assert.equal(changes, 5);
+});
+
+test("a document of a newer version is not taken apart, one that says no version is of the first", () => {
+  const kept = snapshot(initialState());
+  assert.throws(() => restore({ ...kept, format: kept.format + 1 }), NewerError);
+  const { format: _, ...first } = kept;
+  assert.deepEqual(restore(first), restore(kept));
 });

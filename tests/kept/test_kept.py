@@ -102,11 +102,11 @@ def test_the_project_file_is_taken_in(kept: Path, client: httpx.Client) -> None:
     client.delete(f"{PROJECTS}/{project['id']}").raise_for_status()
 
 
-@pytest.mark.parametrize("source", ["bundle", "layers.zip"])
+@pytest.mark.parametrize("source", ["bundle", "layers.zip", "layers.psd", "layers.ora", "poster.llm-dit.zip"])
 def test_layers_are_put_together(kept: Path, source: str, tmp_path: Path) -> None:
     output = tmp_path / "composite.png"
     subprocess.run([*COMMAND, "composite", kept / source, "-o", output], check=True, capture_output=True, timeout=60)
-    folder = kept / source if source == "bundle" else zipfile.Path(kept / source)
+    folder = kept / source if source == "bundle" else zipfile.Path(kept / "layers.zip")
     before = Image.open(io.BytesIO((folder / "composite.png").read_bytes())).convert("RGBA")
     with Image.open(output) as composite:
         difference = np.asarray(composite.convert("RGBA")).astype(int) - np.asarray(before)

@@ -284,3 +284,10 @@ def test_config_prints_a_file_to_start_from(tmp_path: Path) -> None:
     (tmp_path / "config.toml").write_text(done.stdout, encoding="utf-8")
     assert tomllib.loads(done.stdout)["default"]["server"] == {}
     assert run("doctor", cwd=tmp_path).returncode == 0
+
+
+def test_layers_of_a_newer_version_are_refused_as_such(poster: Path, tmp_path: Path) -> None:
+    assert run("decompose", poster, "-o", "layers", cwd=tmp_path).returncode == 0
+    manifest = tmp_path / "layers/manifest.json"
+    manifest.write_text(json.dumps({**json.loads(manifest.read_text()), "version": 2}))
+    assert "A newer version of llm-dit" in one_line_error(run("composite", "layers", cwd=tmp_path), 2)

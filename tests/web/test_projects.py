@@ -316,3 +316,10 @@ def test_a_project_lives_on_without_a_picture_that_was_lost(start_service: Calla
         assert (imported.status_code, imported.json()["document"]) == (201, fields["document"])
         assert upload(client, png(square())) == lost
         assert client.get(f"{path(project)}/file").headers["x-missing-images"] == "0"
+
+
+@pytest.mark.parametrize("change", [{"version": 2}, {"document": {"format": 2}}])
+def test_a_file_of_a_newer_version_is_refused_as_such(client: httpx.Client, change: dict[str, object]) -> None:
+    content = packed({**ABOUT, **change})
+    answer = client.post(f"{PROJECTS}/import", content=content, headers={"Content-Type": "application/zip"})
+    assert "A newer version of llm-dit" in assert_problem(answer, 422)["message"]

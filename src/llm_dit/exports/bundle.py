@@ -54,6 +54,11 @@ class Manifest(BaseModel, frozen=True, extra="allow"):
     layers: list[ManifestLayer]
 
 
+def is_newer(version: object) -> bool:
+    """Whether a manifest's `version` is one that is not known here yet."""
+    return isinstance(version, int) and version > 1
+
+
 def write_bundle(
     layers: Iterable[Layer],
     create: Callable[[str], IO[bytes]],

@@ -7,13 +7,14 @@ from typing import Protocol
 from pydantic import ValidationError
 
 from llm_dit.errors import LayerFileError
-from llm_dit.exports.bundle import MANIFEST_NAME, Manifest, ManifestLayer
+from llm_dit.exports.bundle import MANIFEST_NAME, Manifest, ManifestLayer, is_newer
 from llm_dit.imports.layer_file import FileLimits, LayerFile, check_sizes
 from llm_dit.imports.pictures import decoded, picture_size
 from llm_dit.layer import Layer
 
 MAX_MANIFEST_BYTES = 4_000_000
 NOT_A_BUNDLE = "This is not a layer bundle: expected a manifest.json beside the layers, as `llm-dit decompose` writes."
+NEWER = "A newer version of llm-dit has written this layer bundle: open it with that version."
 DAMAGED = "This layer bundle lacks a picture or has a damaged one: export it again."
 
 
@@ -44,8 +45,9 @@ def read_bundle(members: Members, limits: FileLimits, prefix: str = "") -> Layer
     """Return the stack of a bundle whose files' names begin with `prefix`; raises `InputError` when it is none."""
     try:
         manifest = Manifest.model_validate_json(members.read(prefix + MANIFEST_NAME, MAX_MANIFEST_BYTES))
-    except ValidationError:
-        raise LayerFileError(NOT_A_BUNDLE) from None
+    except ValidationError as error:
+        newer = any(problem["loc"] == ("version",) and is_newer(problem["input"]) for problem in error.errors())
+        raise LayerFileError(NEWER if newer else NOT_A_BUNDLE) from None
 
     def content(entry: ManifestLayer) -> bytes:
         return members.read(prefix + entry.file, limits.image_bytes)

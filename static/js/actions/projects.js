@@ -1,6 +1,6 @@
 import { t } from "../i18n.js";
 import { AT_HAND, EMPTY_TIMELINE } from "../state/initial.js";
-import { restore, sameWork, snapshot } from "../state/snapshot.js";
+import { NewerError, restore, sameWork, snapshot } from "../state/snapshot.js";
 import { forgetUnsaved, unsavedOf } from "../state/storage.js";
 import { messageOf, statusOf } from "../transport/api.js";
 import { base } from "../transport/base.js";
@@ -95,7 +95,7 @@ export function createProjects({ store, api, tryTo, prepareEditor, loadEditor },
     } catch (error) {
       history.replaceState(null, "", `${base}/`);
       if (statusOf(error) === 404 && id !== undefined) await missed(id);
-      else store.say(messageOf(error));
+      else store.say(error instanceof NewerError ? t("project.newer") : messageOf(error));
       listProjects();
     } finally {
       store.update({ entering: false });

@@ -5,7 +5,9 @@ import { pack, unpack } from "./packing.js";
  * to stay alive on the server, and what is at work in it.
  */
 
-const FORMAT = 1;
+/** What brings a document to the next format, that of format 1 first. @type {((kept: any) => any)[]} */
+const STEPS = [];
+const FORMAT = STEPS.length + 1;
 /** What a server takes of a document, with room to spare. */
 const MAX_LENGTH = 1_900_000;
 
@@ -29,10 +31,21 @@ function packed({ doc, past, future }) {
   return content;
 }
 
-/** @param {any} kept   what `snapshot` made @returns {{timeline: Timeline, patch: Partial<State>}} */
+/** The document was kept by a newer version of the page. */
+export class NewerError extends Error {}
+
+/** @param {any} kept   what `snapshot` made, in this version or an older one @returns {{timeline: Timeline, patch: Partial<State>}} */
 export function restore(kept) {
-  const { settings, edits, jobs, selected, folded } = kept;
-  return { timeline: unpack(kept), patch: kept.doc === undefined ? {} : { settings, edits, jobs, selected, folded } };
+  const document = upgraded(kept);
+  const { settings, edits, jobs, selected, folded } = document;
+  return { timeline: unpack(document), patch: document.doc === undefined ? {} : { settings, edits, jobs, selected, folded } };
+}
+
+/** @param {any} kept */
+function upgraded(kept) {
+  const format = kept.format ?? 1;
+  if (format > FORMAT) throw new NewerError();
+  return STEPS.slice(format - 1).reduce((older, step) => step(older), kept);
 }
 
 /** What a change of the state must differ in to be worth keeping. @param {State} state @returns {unknown[]} */
@@ -57,6 +70,6 @@ const draftsOf = ({ edits, jobs, settings }) => JSON.stringify([edits, Object.ke
 
 /** @param {any} kept */
 function workOf(kept) {
-  const { doc } = unpack(kept);
+  const { doc } = unpack(upgraded(kept));
   return JSON.stringify(doc, (key, value) => (key === "at" ? null : value));
 }
