@@ -174,8 +174,6 @@ declare namespace Wire {
     jobs: JobResponse[];
   }
 
-  type JsonValue = any;
-
   interface LimitsResponse {
     layer_num?: [number, number];
     resolution?: number[];
@@ -216,7 +214,7 @@ declare namespace Wire {
 
   interface NewProject {
     name: string;
-    document: Record<string, JsonValue>;
+    document: Record<string, any>;
     thumbnail?: string | null;
   }
 
@@ -274,7 +272,7 @@ declare namespace Wire {
 
   interface SavedProject {
     name: string;
-    document: Record<string, JsonValue>;
+    document: Record<string, any>;
     thumbnail?: string | null;
     version: number;
   }

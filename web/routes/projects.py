@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
-from pydantic import BaseModel, Field, JsonValue
+from pydantic import BaseModel, Field
 from starlette.responses import StreamingResponse
 
 from llm_dit.file_names import file_stem
@@ -33,7 +33,7 @@ FILE: dict[int | str, dict[str, Any]] = {200: {"content": {FILE_TYPE: {}}, "desc
 ProjectName = Annotated[Name, Field(pattern=NOT_BLANK)]
 ImageAddress = Annotated[str, Field(pattern=IMAGE_ADDRESS, description="`/api/images/{sha256}.png`")]
 DocumentField = Annotated[
-    dict[str, JsonValue],
+    dict[str, Any],
     Field(description="What the page keeps, at most 4 MB; every `/api/images/{sha256}.png` in it stays."),
 ]
 
