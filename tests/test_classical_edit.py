@@ -59,7 +59,7 @@ BEYOND = [
 ]
 HALF_UNDERSTOOD = {
     "make it blue and add a hat": "add a hat",
-    "Add a hat, then make it blue": "add a hat",
+    "Add a hat, then make it blue": "Add a hat",
     "make it brighter but keep the colors": "keep the colors",
     "add a tree with a warm glow": "add a tree",
     "make it blue, not red": "not red",

@@ -89,6 +89,8 @@ def _opened(content: bytes) -> Generator[Source]:
         raise
     except Image.UnidentifiedImageError:
         raise ImageError(NOT_A_PICTURE) from None
+    except Image.DecompressionBombError:  # some of Pillow's readers look at the size before we can
+        raise ImageError("The picture has more pixels than can be read: scale it down.") from None
     except DECODER_ERRORS:
         raise ImageError("The picture is damaged or cut off: save it again as PNG, JPEG or WebP.") from None
 

@@ -91,6 +91,14 @@ def test_a_picture_of_too_many_pixels_is_refused_unread(size: tuple[int, int]) -
         read_image(png_of_size(*size))
 
 
+def test_a_canvas_that_a_reader_refuses_by_itself_is_too_large_too() -> None:
+    lossless = bytearray(saved(noise("RGBA", (8, 8)), "WEBP", lossless=True, exif=b"Exif\0\0II*\0\x08\0\0\0\0\0"))
+    at = lossless.index(b"VP8X") + 12
+    lossless[at : at + 6] = (16_383).to_bytes(3, "little") * 2
+    with pytest.raises(ImageError, match="scale it down"):
+        read_image(bytes(lossless))
+
+
 def test_limits_are_inclusive() -> None:
     limits = ImageLimits(max_pixels=30, max_side=6)
     assert read_image(saved(noise("RGB")), limits).size == (6, 5)
