@@ -2,12 +2,19 @@
 
 import asyncio
 import json
-import math
 import secrets
+import socket
+from typing import cast
 
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from server.connections import MOST, first_to_go
+from server.credit import SLOWEST_BYTES_PER_S
+
+SEND_BUFFER = 262_144
+"""Bytes of an answer that the system takes on for one connection: by itself it takes megabytes, and tells late that a
+client reads."""
 _MESSAGE = "This is not a request of HTTP/1.1: it needs one Host header, and a header of at most 64 kB."
 # In the shape of web.problems, which the server does not know: these never reach the application.
 NOT_HTTP: dict[str, object] = {
@@ -29,23 +36,53 @@ class PromptProtocol(H11Protocol):
     """HTTP/1.1 that closes a connection whose client neither sends what it owes nor reads what it asked for.
 
     A request's header has `timeout_s` seconds from the connection or from its own first byte, however it drips, and
-    so has what is left of a body after the request has been answered. An answer of which nothing is read for three
-    times as long is given up. How long a body may take that is still wanted is up to `web.middleware.BodyLimit`, and
-    how long a connection may rest between two requests to uvicorn's keep-alive (5 s).
+    so has what is left of a body after the request has been answered. An answer that is read at less than 32 kB/s for
+    three times as long is given up. Beyond `most` connections, each new one has another one closed. How long a body
+    may take that is still wanted is up to `web.middleware.BodyLimit`, and how long a connection may rest between two
+    requests to uvicorn's keep-alive (5 s).
     """
 
     timeout_s: float = 10.0
+    most: int = MOST
+
+    heard: float = 0.0
 
     _owed: tuple[object, object] | None = None
     _reading: asyncio.TimerHandle | None = None
     _writing: asyncio.TimerHandle | None = None
-    _unread: float = math.inf
+    _paused: tuple[float, int] | None = None
+    """When the client was last seen to read, and how much it had still to read then."""
+    _waited_s: float = 0.0
+    _read: int = 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        connection = transport.get_extra_info("socket")
+        if connection is not None and connection.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF) > SEND_BUFFER:
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
+        self.heard = self.loop.time()
+        if len(self.connections) > self.most:
+            others = (each for each in self.connections if isinstance(each, PromptProtocol) and each is not self)
+            if (leaving := cast(PromptProtocol | None, first_to_go(others))) is not None:
+                leaving.give_way()
         self._expect_request()
 
+    @property
+    def at_work(self) -> bool:
+        """Whether a request is being answered."""
+        return bool(self.cycle) and not self.cycle.response_complete  # None before the first request
+
+    @property
+    def address(self) -> str:
+        return self.client[0] if self.client else ""
+
+    def give_way(self) -> None:
+        """Close at once."""
+        self.connections.discard(self)
+        self.transport.abort()
+
     def data_received(self, data: bytes) -> None:
+        self.heard = self.loop.time()
         super().data_received(data)
         self._expect_request()
 
@@ -72,7 +109,8 @@ class PromptProtocol(H11Protocol):
 
     def resume_writing(self) -> None:
         super().resume_writing()
-        self._unread = math.inf
+        self._note_reading()
+        self._paused = None
 
     def connection_lost(self, exc: Exception | None) -> None:
         for timer in (self._reading, self._writing):
@@ -99,20 +137,32 @@ class PromptProtocol(H11Protocol):
             self._expect_reading()
 
     def _expect_reading(self) -> None:
+        if self._paused is None:
+            self._paused = (self.loop.time(), self.transport.get_write_buffer_size())
         if self._writing is None:
-            self._unread = self.transport.get_write_buffer_size()
+            self._waited_s, self._read = 0.0, 0
             self._writing = self.loop.call_later(3 * self.timeout_s, self._check_reading)
+
+    def _note_reading(self) -> None:
+        """Count for how long it was the client that was waited for, and what it has read meanwhile."""
+        if self._paused is not None:
+            since, unread = self._paused
+            now, left = self.loop.time(), self.transport.get_write_buffer_size()
+            self._waited_s += now - since
+            self._read += max(0, unread - left)
+            self._paused = (now, left)
 
     def _check_reading(self) -> None:
         self._writing = None
         if not (self.flow.write_paused or self.transport.is_closing()):
             return
-        if self.transport.get_write_buffer_size() >= self._unread:
+        self._note_reading()
+        if self._read < self._waited_s * SLOWEST_BYTES_PER_S:
             self.transport.abort()
         else:
             self._expect_reading()
 
 
-def protocol_within(timeout_s: float) -> type[PromptProtocol]:
-    """Return the protocol with another time to wait, in seconds; uvicorn takes a class and calls it by itself."""
-    return type("PromptProtocol", (PromptProtocol,), {"timeout_s": timeout_s})
+def protocol_within(timeout_s: float, most: int = MOST) -> type[PromptProtocol]:
+    """Return the protocol with other limits, seconds and connections; uvicorn takes a class and calls it by itself."""
+    return type("PromptProtocol", (PromptProtocol,), {"timeout_s": timeout_s, "most": most})

@@ -1,5 +1,6 @@
 """Starting the service from the command line: the socket, the settings' way to the app, and where the page is."""
 
+import asyncio
 import os
 import secrets
 import shlex
@@ -13,6 +14,7 @@ import segno
 import uvicorn
 
 from server.addresses import bracketed, is_any_address, is_exposed, is_loopback, lan_address
+from server.connections import BACKLOG, LoopErrors, most_connections
 from server.engines import Engine
 from server.errors import SettingsError
 from server.protocol import protocol_within
@@ -27,6 +29,10 @@ TOKEN_BYTES = 12
 
 class Server(uvicorn.Server):
     """Ends with 0 on a signal that comes before `StopSignals` listens, too; uvicorn by itself ends by the signal."""
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        asyncio.get_running_loop().set_exception_handler(LoopErrors())
+        await super().startup(sockets)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         self.force_exit = self.should_exit
@@ -80,7 +86,8 @@ def serve_forever(listener: socket.socket, settings: ServerSettings) -> None:
     # `web.server` sets the log up, also when another server imports it.
     config = uvicorn.Config(
         "web.server:app",
-        http=protocol_within(settings.client_timeout_s),
+        http=protocol_within(settings.client_timeout_s, most_connections()),
+        backlog=BACKLOG,
         ws="none",
         log_config=None,
         log_level="warning",

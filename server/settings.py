@@ -96,7 +96,7 @@ class ServerSettings(BaseModel, extra="forbid", frozen=True):
     """Seconds that a client has for a request's header, and for its body on top of those at 32 kB/s."""
     data_dir: Annotated[Path, BeforeValidator(_path)] = Path("data")
     """Where images are kept; created when missing."""
-    max_queue: Annotated[int, Field(ge=1, le=1000)] = 8
+    max_queue: Annotated[int, Field(ge=1, le=1000)] = 32
     """Jobs that may wait; one more is refused with 503."""
     max_queue_per_client: Annotated[int, Field(ge=0)] = 0
     """Jobs of one client that may wait; 0: as many as the queue holds."""

@@ -181,7 +181,11 @@ class Worker:
         except TimeoutError:
             self._end_stalled()
         self._gone = True
-        logger.info("the worker process %d ended with code %d", self._process.pid, await self._process.wait())
+        code = await self._process.wait()
+        if self._killed:
+            logger.info("the worker process %d was ended: %s", self._process.pid, self.end_reason)
+        else:
+            logger.info("the worker process %d ended with code %d", self._process.pid, code)
         self._bury()
 
     def _be_patient(self, seconds: float | None) -> None:

@@ -19,7 +19,8 @@ from web.door.middleware import Door, warnings
 from web.door.proxies import Proxies
 from web.door.tokens import Token
 from web.errors import add_error_handlers
-from web.middleware import BodyLimit, Envelope
+from web.following import Streams
+from web.middleware import BodyLimit, Envelope, Heads
 from web.page_files import PageFiles
 from web.routes import docs, engine, health, images, jobs, layer_files, metrics, pages, projects, qwen_image, stacks
 from web.routes.login import login_routes
@@ -56,6 +57,7 @@ def create_app(settings: Settings, pipeline: str | None = None) -> FastAPI:
                 storage=service.storage,
                 clients=Clients(secret_in(settings.server.data_dir)),
                 offload=Offload(),
+                streams=Streams(),
             )
 
     app = FastAPI(
@@ -68,6 +70,7 @@ def create_app(settings: Settings, pipeline: str | None = None) -> FastAPI:
         redirect_slashes=False,
         lifespan=lifespan,
     )
+    app.add_middleware(Heads)
     app.add_middleware(BodyLimit, settings=settings.server)
     app.add_middleware(Door, settings=settings.server, token=token)
     app.add_middleware(Envelope)

@@ -43,6 +43,29 @@ MOST_IN_MEMORY = 64 * 1024 * 1024
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
+class Heads:
+    """Answers HEAD as GET, without the body: what a route would stream is not even begun."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["method"] != "HEAD":
+            await self._app(scope, receive, send)
+            return
+
+        async def send_head(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                await send(message)
+                await send({"type": "http.response.body", "body": b""})
+
+        scope["method"] = "GET"
+        try:
+            await self._app(scope, receive, send_head)
+        finally:
+            scope["method"] = "HEAD"
+
+
 class Envelope:
     """Gives every request an id, every answer the id and the security headers, and every crash a plain answer."""
 
@@ -196,6 +219,10 @@ class BodyLimit:
         async def send_noticed(message: Message) -> None:
             nonlocal started
             started = True
+            is_last = message["type"] == "http.response.body" and not message.get("more_body", False)
+            if is_last and body.received and not body.complete:
+                await held.aclose()
+                message = await self._answer_and_drain(message, body, send)
             await send(message)
 
         async with AsyncExitStack() as held:
@@ -212,22 +239,25 @@ class BodyLimit:
 
         async def send_then_drain(message: Message) -> None:
             if message["type"] == "http.response.body":
-                await send({**message, "more_body": True})
-                await self._drain(body)
-                message = {"type": "http.response.body", "body": b""}
+                message = await self._answer_and_drain(message, body, send)
             await send(message)
 
         headers = {"Connection": "close"}
         response = problem_response(scope["state"]["request_id"], 413, error.detail, headers=headers)
         await response(scope, body.receive, send_then_drain)
 
-    async def _drain(self, body: Body) -> None:
+    async def _answer_and_drain(self, message: Message, body: Body, send: Send) -> Message:
+        """Send the last piece of an answer, read on for a while, and return what ends the answer."""
+        await send({**message, "more_body": True})
+        body.place = None
         try:
             async with asyncio.timeout(3 * self._timeout_s):
                 while not body.complete and body.received <= DRAINED:
-                    await body.receive()
+                    if (await body.receive())["type"] == "http.disconnect":
+                        break
         except TimeoutError:
-            return
+            pass
+        return {"type": "http.response.body", "body": b""}
 
 
 def _source(scope: Scope) -> str:

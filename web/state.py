@@ -18,6 +18,7 @@ from server.settings import Settings
 from server.storage import Storage
 from server.store import ImageStore
 from web.clients import Clients
+from web.following import Streams
 
 T = TypeVar("T")
 
@@ -46,6 +47,7 @@ class State(TypedDict):
     storage: Storage
     clients: Clients
     offload: Offload
+    streams: Streams
 
 
 def state_of(request: Request) -> State:

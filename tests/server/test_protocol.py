@@ -18,6 +18,8 @@ from tests.conftest import wait_until
 TIMEOUT_S = 0.3
 LARGE = 1_000_000
 """Bytes, more than the system keeps for a connection."""
+MOST = 8
+"""Connections that the server holds."""
 SMALL = 50_000
 """Bytes that a transport takes in at once, and that do not fit into a connection with the least room."""
 
@@ -44,7 +46,12 @@ class Server:
 
     def __init__(self, listener: socket.socket) -> None:
         config = uvicorn.Config(
-            app, http=protocol_within(TIMEOUT_S), ws="none", lifespan="off", log_level="error", timeout_keep_alive=1
+            app,
+            http=protocol_within(TIMEOUT_S, MOST),
+            ws="none",
+            lifespan="off",
+            log_level="error",
+            timeout_keep_alive=1,
         )
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(target=self._server.run, args=([listener],))
@@ -58,6 +65,10 @@ class Server:
         connection.settimeout(10)
         connection.connect(self.address)
         return connection
+
+    @property
+    def at_work(self) -> int:
+        return sum(getattr(each, "at_work", False) for each in list(self._server.server_state.connections))
 
     @property
     def connections(self) -> int:
@@ -196,3 +207,37 @@ def test_an_answer_that_is_read_slowly_arrives(server: Server) -> None:
                 time.sleep(0.03)
         assert time.monotonic() - started > 6 * TIMEOUT_S
     assert received > LARGE
+
+
+def test_a_new_connection_has_the_one_that_was_silent_longest_closed(server: Server) -> None:
+    with contextlib.ExitStack() as stack:
+        at_work = stack.enter_context(server.connect())
+        at_work.sendall(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nx")
+        silent = [stack.enter_context(server.connect()) for _ in range(MOST - 1)]
+        wait_until(lambda: server.connections == MOST, what="the connections")
+        newest = stack.enter_context(server.connect())
+        assert answered(newest, b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").startswith(b"HTTP/1.1 200 ")
+        assert seconds_until_closed(silent[0]) < TIMEOUT_S
+        assert b"xxxxx" in answered(at_work, b"xxxx")
+        assert server.connections <= MOST
+
+
+def test_where_all_are_at_work_the_one_heard_of_longest_ago_is_closed(server: Server) -> None:
+    with contextlib.ExitStack() as stack:
+        held = [stack.enter_context(server.connect()) for _ in range(MOST)]
+        for connection in held:
+            connection.sendall(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nx")
+        wait_until(lambda: server.at_work == MOST, what="the requests")
+        newest = stack.enter_context(server.connect())
+        assert answered(newest, b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").startswith(b"HTTP/1.1 200 ")
+        assert seconds_until_closed(held[0]) < TIMEOUT_S
+
+
+def test_an_answer_that_is_read_too_slowly_is_given_up(server: Server) -> None:
+    with server.connect(room=4096) as connection:
+        connection.sendall(b"GET /large HTTP/1.1\r\nHost: x\r\n\r\n")
+        started = time.monotonic()
+        with contextlib.suppress(ConnectionError):
+            while time.monotonic() - started < 20 and connection.recv(1000):
+                time.sleep(0.1)
+        assert time.monotonic() - started < 20

@@ -177,7 +177,7 @@ def test_what_runs_here_is_told(client: httpx.Client) -> None:
     status = client.get("/api/qwen-image/status").json()
     assert status["engine"] == "classical"
     assert "Qwen" in status["hint"]
-    assert status["queue"] == {"length": 0, "running": 0, "max_length": 8}
+    assert status["queue"] == {"length": 0, "running": 0, "max_length": 32}
     assert status["memory"]["used_bytes"] > 1_000_000
     config = client.get("/api/qwen-image/config").json()
     assert config["defaults"] == {"layer_num": 4, "resolution": 640, "steps": 50, "cfg_scale": 4.0}

@@ -68,3 +68,14 @@ def test_the_docs_are_readable_offline(client: httpx.Client) -> None:
         assert path in page
     assert re.findall(r'(?:src|href)="(?!#|/)', page) == []
     assert client.get("/docs/page.css").headers["content-type"] == "text/css; charset=utf-8"
+
+
+@pytest.mark.parametrize(
+    "path", ["/", "/livez", "/readyz", "/docs", "/api/qwen-image/status", "/api/jobs/x", "/static/js/main.js"]
+)
+def test_head_is_get_without_the_body(client: httpx.Client, path: str) -> None:
+    head, got = client.head(path), client.get(path)
+    assert (head.status_code, head.content) == (got.status_code, b"")
+    for name in ("content-type", "content-length", "etag"):
+        assert head.headers.get(name) == got.headers.get(name)
+    assert client.head("/api/qwen-image/decompose").status_code == 405

@@ -10,6 +10,7 @@ from server.errors import NotFoundError
 from server.jobs import JobEvent
 from web.answers import JobResponse, JobsResponse, PreviewResponse, job_response
 from web.clients import client_of
+from web.following import COME_BACK_MS
 from web.openapi import problems
 from web.prefix import located
 from web.state import JobDep, StateDep
@@ -43,16 +44,21 @@ async def cancel_job(job: JobDep, state: StateDep) -> JobResponse:
 
 
 @router.get("/{job_id}/events", response_class=EventSourceResponse, responses=REFUSALS)
-async def follow_job(job: JobDep, last_event_id: Annotated[str, Header()] = "") -> AsyncIterable[ServerSentEvent]:
+async def follow_job(
+    job: JobDep, request: Request, state: StateDep, last_event_id: Annotated[str, Header()] = ""
+) -> AsyncIterable[ServerSentEvent]:
     """Follow a job: `queued`, `loading`, `progress`, and last `succeeded`, `failed` or `canceled`.
 
     Each event holds the whole job. In between, `preview` holds `{layer, url}`: where to get what that layer is going to
     be. `Last-Event-ID` starts after that event; of events of one name in a row that were missed, and of each layer's
-    previews, only the last one is sent. The ids go on rising when the service is started anew.
+    previews, only the last one is sent. The ids go on rising when the service is started anew. A stream lasts five
+    minutes, or less where there are very many; `EventSource` comes back by itself.
     """
     known = last_event_id.isascii() and last_event_id.isdecimal() and len(last_event_id) <= MAX_EVENT_ID_DIGITS
-    async for event in job.follow(int(last_event_id) if known else 0):
-        yield ServerSentEvent(raw_data=_content(event).model_dump_json(), event=event.name, id=str(event.id))
+    followed = job.follow(int(last_event_id) if known else 0)
+    async for event in state["streams"].limited(followed, client_of(request)):
+        content = _content(event).model_dump_json()
+        yield ServerSentEvent(raw_data=content, event=event.name, id=str(event.id), retry=COME_BACK_MS)
 
 
 @router.get(

@@ -1,0 +1,77 @@
+"""How many connections the service holds, and which of them gives way to a new one."""
+
+import asyncio
+import errno
+import logging
+import time
+from collections import Counter
+from collections.abc import Iterable
+from typing import Any, Protocol
+
+try:
+    import resource
+except ImportError:  # Windows, which has no such limit
+    resource = None
+
+logger = logging.getLogger("llm_dit.server")
+
+RESERVED = 256
+"""Files that are left to the database, to pictures and to bodies on their way in."""
+MOST = 2048
+BACKLOG = 128
+"""Connections that the system keeps until they are taken, and that are taken in one go."""
+OUT_OF_FILES = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
+QUIET_S = 60.0
+
+
+def most_connections() -> int:
+    """Raise the limit of open files as far as it goes, and return how many of them connections may take."""
+    if resource is None:
+        return MOST
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = MOST + RESERVED if hard == resource.RLIM_INFINITY else min(hard, MOST + RESERVED)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+        soft = wanted
+    return MOST if soft == resource.RLIM_INFINITY else max(16, min(MOST, soft - RESERVED, int(soft * 0.75)))
+
+
+class Connection(Protocol):
+    """What decides which connection gives way; `heard` is when its client was last heard of, in monotonic seconds."""
+
+    heard: float
+
+    @property
+    def at_work(self) -> bool: ...
+
+    @property
+    def address(self) -> str: ...
+
+
+def first_to_go(connections: Iterable[Connection]) -> Connection | None:
+    """Return the connection that gives way: a silent one where there is one, else one that is at work.
+
+    Of these, it is one of the address that has most of them, the one that was heard of longest ago. So many silent
+    connections of one machine cost nobody else theirs, and many people behind one address are not kept out.
+    """
+    all_of_them = list(connections)
+    candidates = [connection for connection in all_of_them if not connection.at_work] or all_of_them
+    if not candidates:
+        return None
+    counts = Counter(connection.address for connection in candidates)
+    return min(candidates, key=lambda connection: (-counts[connection.address], connection.heard))
+
+
+class LoopErrors:
+    """Says once a minute that connections cannot be taken for want of files, and not for each of them."""
+
+    def __init__(self) -> None:
+        self._said_at = -QUIET_S
+
+    def __call__(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        error = context.get("exception")
+        if not (isinstance(error, OSError) and error.errno in OUT_OF_FILES):
+            loop.default_exception_handler(context)
+        elif time.monotonic() - self._said_at >= QUIET_S:
+            self._said_at = time.monotonic()
+            logger.error("there are no files left for new connections: raise the limit (ulimit -n)")
