@@ -49,7 +49,7 @@ def decompose_image(
         left, top, right, low = box
         window = (slice(top, low), slice(left, right))
         piece = np.where((things[window] == thing)[..., None], picture[window], 0).astype(np.uint8)
-        report.span(share / layer_num, 8 + 2 * share)
+        report.span(share / layer_num, 8 + 3 * share)
         layers[(slice(bottom, bottom + share), *window)] = take_apart(piece, share, seed, report)
         bottom += share
     report.end("composing")
@@ -135,6 +135,7 @@ def _lay(layers: Bytes, picture: Bytes, found: Found, scale: float, around: Halo
         field = cv2.resize(fit.field, (width, height), interpolation=cv2.INTER_LINEAR)
     for number in range(count):
         tidy(plan, number, None if number else field)
+        report("filling")
         if soft is not None:
             traces[soft.thing >= 0] = -1
         colours = paint(plan, number, distance) if number or field is None else field.copy()
