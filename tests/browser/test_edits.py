@@ -197,7 +197,7 @@ def test_going_back_to_an_earlier_version(stacked: Studio) -> None:
     # What the layer is made of is compared with what it is.
     expect(stacked.dialog.locator(".compare-tag.left")).to_have_text("v2")
     stacked.version("v2: make it blue").click()
-    expect(stacked.dialog.locator(".edit-made")).to_contain_text("“make it blue” · shape kept · seed")
+    expect(stacked.dialog.locator(".edit-made")).to_contain_text("“make it blue” · shape kept · Classical")
     stacked.page.keyboard.press("Home")
     expect(stacked.version("Original")).to_be_checked()
     expect(stacked.version("Original")).to_be_focused()
