@@ -38,7 +38,8 @@ class Running:
     def workers(self) -> list[int]:
         """The processes that run the pipeline."""
         pid = self.process.pid
-        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        return [int(child) for child in children if b"server.child" in Path(f"/proc/{child}/cmdline").read_bytes()]
 
     @property
     def host(self) -> str:

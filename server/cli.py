@@ -40,6 +40,7 @@ Profile = Annotated[str | None, typer.Option(help="Section of the file to lay ov
 Engine = Annotated[str | None, typer.Option(help="auto, classical or qwen; default: what the settings say.")]
 Steps = Annotated[int | None, typer.Option(help="Diffusion steps, 1–100; the classical engine has none.")]
 Guidance = Annotated[float | None, typer.Option("--cfg-scale", help="Guidance, 1–20; the classical engine has none.")]
+Fit = Annotated[bool, typer.Option("--fit", help="Scale a picture that is too large down instead of refusing it.")]
 Seed = Annotated[int | None, typer.Option(min=0, help="Same seed, same result; default: a random one, printed.")]
 Sources = Annotated[
     list[Path],
@@ -92,6 +93,7 @@ def decompose(
     steps: Steps = None,
     cfg_scale: Guidance = None,
     seed: Seed = None,
+    fit: Fit = False,
     config: Config = None,
     profile: Profile = None,
     engine: Engine = None,
@@ -103,7 +105,7 @@ def decompose(
     with explained():
         settings = _settings(config, profile, engine)
         defaults = settings.qwen_image
-        picture = open_image(image)
+        picture = open_image(image, fit=fit)
         folder = output or image.with_name(f"{image.stem}_layers")
         with progress_bar("loading") as progress:
             result = _pipeline(settings, progress).decompose(
@@ -139,6 +141,7 @@ def edit(
     steps: Steps = None,
     cfg_scale: Guidance = None,
     seed: Seed = None,
+    fit: Fit = False,
     config: Config = None,
     profile: Profile = None,
     engine: Engine = None,
@@ -150,7 +153,7 @@ def edit(
     with explained():
         settings = _settings(config, profile, engine)
         defaults = settings.qwen_image
-        picture = open_image(layer)
+        picture = open_image(layer, fit=fit)
         used_seed = chosen_seed(seed)
         file = output or layer.with_name(f"{layer.stem}_edited.png")
         with progress_bar("loading") as progress:

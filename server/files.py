@@ -9,9 +9,10 @@ from PIL import Image
 
 from llm_dit.errors import ImageError, InputError
 from llm_dit.exports.formats import EXPORT_FORMATS, ExportName
-from llm_dit.images import read_image
+from llm_dit.images import read_picture
 from llm_dit.imports.layers import kind_of, read_layers
 from llm_dit.layers import Layer
+from server.terminal import console
 
 SUFFIXES = ", ".join(format.suffix for format in EXPORT_FORMATS.values())
 
@@ -25,14 +26,22 @@ def export_name(target: Path) -> ExportName:
     raise InputError(f"{target} names no format that can be written: end it with {SUFFIXES}.", param="output")
 
 
-def open_image(path: Path) -> Image.Image:
-    """Return a picture as RGBA; raises `ImageError` that names the file when it will not do."""
+def open_image(path: Path, *, fit: bool = False) -> Image.Image:
+    """Return a picture as RGBA; raises `ImageError` that names the file when it will not do.
+
+    With `fit`, one that is too large is scaled down, which is said on standard error.
+    """
     try:
-        return read_image(path.read_bytes())
+        picture = read_picture(path.read_bytes(), fit=fit)
     except OSError as error:
         raise ImageError(f"{path} cannot be read: {_reason(error)}.") from None
     except ImageError as error:
-        raise ImageError(f"{path}: {error.message}") from None
+        hint = " Or add --fit, which scales it to that." if "scale it down" in error.message and not fit else ""
+        raise ImageError(f"{path}: {error.message}{hint}") from None
+    if picture.scaled_from is not None:
+        before, after = picture.scaled_from, picture.image.size
+        console.print(f"{path}: scaled from {before[0]}×{before[1]} to {after[0]}×{after[1]} pixels.", markup=False)
+    return picture.image
 
 
 def read_stack(sources: Sequence[Path]) -> tuple[list[Layer], int | None, int | None]:

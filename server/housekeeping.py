@@ -11,6 +11,7 @@ from server.projects import Projects
 from server.roster import Roster
 from server.settings import ServerSettings
 from server.store import SHA256, ImageStore, StoredFile
+from server.transit import Transit
 
 logger = logging.getLogger("llm_dit.server")
 
@@ -25,12 +26,19 @@ class Housekeeping:
     """Forgets old jobs and deleted projects, then removes pictures that nothing uses, by age and by size."""
 
     def __init__(
-        self, database: Database, roster: Roster, projects: Projects, store: ImageStore, settings: ServerSettings
+        self,
+        database: Database,
+        roster: Roster,
+        projects: Projects,
+        store: ImageStore,
+        transit: Transit,
+        settings: ServerSettings,
     ) -> None:
         self._database = database
         self._projects = projects
         self._roster = roster
         self._store = store
+        self._transit = transit
         self._settings = settings
         self.store_bytes = 0
         """Size of all pictures when they were last looked at."""
@@ -60,6 +68,7 @@ class Housekeeping:
 
     def _sweep(self, used: Collection[str], now: float) -> None:
         self._store.remove_leftovers(now - GRACE_S)
+        self._transit.clean(now - GRACE_S)
         files = sorted(self._store.files(), key=lambda file: file.used_at)
         held = sum(file.size for file in files)
         limit = self._settings.max_store_gb * 1e9

@@ -68,6 +68,8 @@ class DecomposeInput:
     use_en_prompt: bool
     output_size: OutputSize
     language: Language = "en"
+    scaled_from: tuple[int, int] | None = None
+    """The size in which the image came, if it was scaled down before."""
 
     @property
     def texts(self) -> tuple[str, ...]:
@@ -123,6 +125,8 @@ class EditLayerInput:
     negative_prompt: str
     shape: Shape
     output_size: EditOutputSize
+    scaled_from: tuple[int, int] | None = None
+    """The size in which the layer came, if it was scaled down before."""
 
     @property
     def texts(self) -> tuple[str, ...]:

@@ -218,7 +218,7 @@ class _Process:
             )
         except OSError as error:
             logger.error("a process for pictures cannot be started: %s", error)
-            raise TaskLostError(LOST) from None
+            raise PoolFullError(FULL.format(seconds=5), retry_after_s=5) from None
         return cls(process)
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:

@@ -15,6 +15,7 @@ from server.host import Patience, PipelineHost
 from server.housekeeping import Housekeeping
 from server.memory import memory_of
 from server.metrics import Metrics, Readings
+from server.pictures import Pictures
 from server.pool import Pool, open_pool
 from server.projects import Projects, Quota, size_of_project
 from server.queue import JobQueue
@@ -23,6 +24,7 @@ from server.settings import Settings
 from server.stopping import StopSignals
 from server.storage import Storage
 from server.store import ImageStore
+from server.transit import Transit
 from server.worker import Watch, Worker
 
 logger = logging.getLogger("llm_dit.server")
@@ -39,6 +41,8 @@ class Service:
     metrics: Metrics
     pool: Pool
     storage: Storage
+    pictures: Pictures
+    transit: Transit
 
 
 @contextlib.asynccontextmanager
@@ -60,7 +64,8 @@ async def open_service(settings: Settings, engine: Engine) -> AsyncGenerator[Ser
         jobs = JobQueue(host, JobRecords(database), metrics, server, engine.name)
         quota = Quota(projects=server.max_projects, bytes=server.max_projects_gb * 1e9)
         projects = Projects(database, store, quota)
-        housekeeping = Housekeeping(database, jobs.roster, projects, store, server)
+        transit = Transit(server.data_dir)
+        housekeeping = Housekeeping(database, jobs.roster, projects, store, transit, server)
         await jobs.restore()
         undo.push_async_callback(jobs.drain)
         cleaning = asyncio.create_task(housekeeping.keep_on())
@@ -77,6 +82,8 @@ async def open_service(settings: Settings, engine: Engine) -> AsyncGenerator[Ser
                     metrics=metrics,
                     pool=pool,
                     storage=storage,
+                    pictures=Pictures(pool, store),
+                    transit=transit,
                 )
 
 

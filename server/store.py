@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from llm_dit.errors import DiskFullError, LLMDiTError
+from llm_dit.png import png_size
 from server.errors import NotFoundError, StorageError
 
 logger = logging.getLogger("llm_dit.server")
@@ -21,6 +22,7 @@ SHA256 = re.compile(r"[0-9a-f]{64}")
 DISK_FULL = "The server's disk is full: nothing more can be kept until there is room."
 CANNOT_WRITE = "The server cannot write pictures to its data folder: its log says why."
 CANNOT_READ = "The server cannot read this picture from its data folder: its log says why."
+NOT_HERE = "This server holds no such image: send it again with POST /api/images."
 PNG_END = b"\0\0\0\0IEND\xaeB`\x82"
 """The last bytes of every PNG file: a chunk without content, and its checksum."""
 FOLDER_RIGHTS, FILE_RIGHTS = 0o700, 0o600
@@ -116,27 +118,40 @@ class ImageStore:
 
     def read(self, sha256: str) -> bytes:
         """Return the bytes of a PNG file; raises `NotFoundError`, also for one that is not what was kept."""
+        with contextlib.suppress(FileNotFoundError):
+            return self.checked_path(sha256).read_bytes()
+        raise NotFoundError(NOT_HERE)
+
+    def checked_path(self, sha256: str) -> Path:
+        """Return the file of a picture, to be read in pieces; raises `NotFoundError` as `read` does."""
         if SHA256.fullmatch(sha256):
             path = self.path(sha256)
             try:
                 if time.time() - path.stat().st_mtime > TOUCH_AFTER_S:
                     os.utime(path)
-                content = path.read_bytes()
+                whole = _digest(path) == sha256
             except FileNotFoundError:
                 pass
             except OSError as error:
                 logger.error("a picture cannot be read: %s", error.strerror)
                 raise StorageError(CANNOT_READ) from None
             else:
-                if hashlib.sha256(content).hexdigest() == sha256:
-                    return content
-                self._remove_damaged(path, content)
-        raise NotFoundError("This server holds no such image: send it again with POST /api/images.")
+                if whole:
+                    return path
+                self._remove_damaged(path)
+        raise NotFoundError(NOT_HERE)
+
+    def dimensions(self, sha256: str) -> tuple[int, int]:
+        """Return the width and height of a picture in pixels; raises `NotFoundError`."""
+        try:
+            return png_size(self.path(sha256))
+        except (OSError, ValueError):
+            raise NotFoundError(NOT_HERE) from None
 
     @staticmethod
-    def _remove_damaged(path: Path, content: bytes) -> None:
+    def _remove_damaged(path: Path) -> None:
         with contextlib.suppress(OSError):
-            if path.read_bytes() == content:  # and not mended by now
+            if _digest(path) != path.stem:  # and not mended by now
                 path.unlink()
                 logger.error("a picture was damaged on the disk, and is removed: %s", path.name)
 
@@ -174,6 +189,11 @@ class ImageStore:
     def path(self, sha256: str) -> Path:
         """Return where a picture is, or would be."""
         return self._folder / sha256[:2] / f"{sha256}.png"
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _write_atomically(path: Path, content: bytes) -> None:

@@ -44,7 +44,7 @@ class Service:
     def worker_pids(self) -> list[int]:
         """Return the processes that run the pipeline."""
         children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
-        return [int(pid) for pid in children]
+        return [int(pid) for pid in children if b"server.child" in Path(f"/proc/{pid}/cmdline").read_bytes()]
 
 
 def wait_until(

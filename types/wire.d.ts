@@ -37,6 +37,7 @@ declare namespace Wire {
     cfg_normalize?: boolean;
     use_en_prompt?: boolean;
     output_size?: "model" | "original";
+    fit?: boolean;
     language?: "en" | "zh-Hans";
   }
 
@@ -45,6 +46,7 @@ declare namespace Wire {
     layer_count: number;
     seed: number;
     warnings: string[];
+    scaled_from: [number, number] | null;
     prompt: string;
     resolution: number;
     width: number;
@@ -78,6 +80,7 @@ declare namespace Wire {
     negative_prompt?: string;
     shape?: "keep" | "new";
     output_size?: "layer" | "model";
+    fit?: boolean;
   }
 
   interface EditLayerResponse {
@@ -86,6 +89,7 @@ declare namespace Wire {
     height: number;
     seed: number;
     warnings: string[];
+    scaled_from: [number, number] | null;
     generation_time: number;
     engine: string;
   }
@@ -172,6 +176,13 @@ declare namespace Wire {
 
   interface JobsResponse {
     jobs: JobResponse[];
+  }
+
+  interface KeptImageResponse {
+    image: string;
+    width: number;
+    height: number;
+    scaled_from: [number, number] | null;
   }
 
   interface LimitsResponse {

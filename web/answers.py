@@ -7,12 +7,15 @@ from pydantic import BaseModel, Field
 
 from server.inputs import DecomposeInput, JobInput, JobKind, JobResult
 from server.jobs import JobStatus, JobView
-from server.store import ImageStore
 from web.errors import error_body
-from web.images import address_of, data_url
+from web.images import address_of
 from web.problems import ErrorBody
 
 ImageUrl = Callable[[str], str]
+ScaledFrom = Annotated[
+    tuple[int, int] | None,
+    Field(description="Width and height of the picture as it came, if it was beyond the limits and so scaled down."),
+]
 Warnings = Annotated[list[str], Field(description="What to know about the result, in a sentence each.")]
 
 
@@ -30,6 +33,7 @@ class DecomposeResponse(BaseModel):
     layer_count: int = Field(description="Layers without the composite.")
     seed: int
     warnings: Warnings
+    scaled_from: ScaledFrom
     prompt: str = Field(description="The prompt that was used.")
     resolution: int
     width: int
@@ -44,6 +48,7 @@ class EditLayerResponse(BaseModel):
     height: int
     seed: int
     warnings: Warnings
+    scaled_from: ScaledFrom
     generation_time: float = Field(description="Seconds.")
     engine: str
 
@@ -52,6 +57,10 @@ class ImageResponse(BaseModel):
     image: str
     width: int
     height: int
+
+
+class KeptImageResponse(ImageResponse):
+    scaled_from: ScaledFrom
 
 
 class JobResponse(BaseModel):
@@ -106,13 +115,10 @@ def result_response(
         height=image.height,
         seed=result.seed,
         warnings=list(result.warnings),
+        scaled_from=job_input.scaled_from,
         generation_time=round(result.generation_time_s, 3),
         engine=result.engine,
     )
-
-
-def inline_from(store: ImageStore) -> ImageUrl:
-    return lambda sha256: data_url(store.read(sha256))
 
 
 def _decompose_response(job_input: DecomposeInput, result: JobResult, image_url: ImageUrl) -> DecomposeResponse:
@@ -132,6 +138,7 @@ def _decompose_response(job_input: DecomposeInput, result: JobResult, image_url:
         layer_count=len(layers) - 1,
         seed=result.seed,
         warnings=list(result.warnings),
+        scaled_from=job_input.scaled_from,
         prompt=result.prompt,
         resolution=job_input.resolution,
         width=layers[0].width,

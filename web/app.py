@@ -56,6 +56,8 @@ def create_app(settings: Settings, pipeline: str | None = None) -> FastAPI:
                 pool=service.pool,
                 storage=service.storage,
                 clients=Clients(secret_in(settings.server.data_dir)),
+                pictures=service.pictures,
+                transit=service.transit,
                 offload=Offload(),
                 streams=Streams(),
             )

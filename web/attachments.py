@@ -1,14 +1,9 @@
-"""Files to save: the answer that carries one, under a name that every system takes."""
+"""Files to save, under a name that every system takes."""
 
 import unicodedata
-from collections.abc import AsyncIterator
-from typing import IO
 from urllib.parse import quote
 
 from llm_dit.file_names import file_stem
-from web.state import State
-
-CHUNK_BYTES = 1 << 20
 
 
 def saved_as(stem: str, suffix: str) -> dict[str, str]:
@@ -18,10 +13,3 @@ def saved_as(stem: str, suffix: str) -> dict[str, str]:
     if ascii_stem != stem:
         disposition += f"; filename*=UTF-8''{quote(stem + suffix, safe='')}"
     return {"Content-Disposition": disposition}
-
-
-async def sent(file: IO[bytes], state: State) -> AsyncIterator[bytes]:
-    """Yield an open file in pieces, and close it."""
-    with file:
-        while chunk := await state["offload"](lambda: file.read(CHUNK_BYTES)):
-            yield chunk

@@ -3,18 +3,19 @@
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
-from PIL import Image
 from pydantic import AfterValidator, AliasChoices, BaseModel, Field, ValidatorFunctionWrapHandler, WrapValidator
 
 from llm_dit.blending import BlendMode
 from llm_dit.decoding.formats import FORMAT_NAMES
 from llm_dit.exports.formats import ExportName
 from llm_dit.file_names import MAX_NAME, shortened
-from llm_dit.layer import MAX_SCALE, MIN_SCALE, Layer
+from llm_dit.layer import MAX_SCALE, MIN_SCALE
 from llm_dit.naming import Language
 from llm_dit.pipelines.base import MAX_SEED, chosen_seed
 from server.inputs import DecomposeInput, EditLayerInput
+from server.intake import GivenPicture, KeptPicture
 from server.settings import QwenImageSettings
+from server.stacks import GivenLayer
 from web.images import Picture, sample_data_url
 from web.patterns import HEX_COLOUR, NOT_BLANK
 from web.sieve import LongText
@@ -49,6 +50,10 @@ Steps = Annotated[int, Field(ge=1, le=100, description="Diffusion steps; the cla
 CfgScale = Annotated[float, Field(ge=1, le=20, description="Classifier-free guidance; the classical engine has none.")]
 Seed = Annotated[
     int | None, Field(ge=0, le=MAX_SEED, description="The same seed gives the same result; null picks one.")
+]
+Fit = Annotated[
+    bool,
+    Field(description="Scale a picture that is beyond the limits down to them, and say so in `scaled_from`."),
 ]
 Text = Annotated[str, Field(max_length=4000)]
 Opacity = Annotated[float, Field(ge=0, le=1)]
@@ -100,12 +105,14 @@ class DecomposeRequest(
         Literal["model", "original"],
         Field(description="`model`: about resolution² pixels; `original`: the image's size."),
     ] = "model"
+    fit: Fit = False
     language: Annotated[Language, Field(description="The language that the layers are named in.")] = "en"
 
-    def to_input(self, image: str, defaults: QwenImageSettings) -> DecomposeInput:
+    def to_input(self, image: KeptPicture, defaults: QwenImageSettings) -> DecomposeInput:
         """Return the job for the stored `image`; what the request left out is what the configuration says."""
         return DecomposeInput(
-            image=image,
+            image=image.sha256,
+            scaled_from=image.scaled_from,
             prompt=self.prompt,
             layer_num=self.configured("layer_num", defaults),
             resolution=self.configured("resolution", defaults),
@@ -140,11 +147,13 @@ class EditLayerRequest(
         Literal["keep", "new"], Field(description="`keep` gives the layer its alpha back, byte for byte.")
     ] = "keep"
     output_size: Literal["layer", "model"] = "layer"
+    fit: Fit = False
 
-    def to_input(self, image: str, defaults: QwenImageSettings) -> EditLayerInput:
+    def to_input(self, image: KeptPicture, defaults: QwenImageSettings) -> EditLayerInput:
         """Return the job for the stored `image`; what the request left out is what the configuration says."""
         return EditLayerInput(
-            image=image,
+            image=image.sha256,
+            scaled_from=image.scaled_from,
             instruction=self.instruction,
             num_inference_steps=self.configured("steps", defaults),
             cfg_scale=self.configured("cfg_scale", defaults),
@@ -168,8 +177,8 @@ class PlacedLayer(RequestBody, frozen=True):
     flip_x: Flip = False
     flip_y: Flip = False
 
-    def to_layer(self, image: Image.Image) -> Layer:
-        return Layer(image=image, **self.model_dump(exclude={"image"}))
+    def given(self, picture: GivenPicture) -> GivenLayer:
+        return GivenLayer(picture=picture, placing=self.model_dump(exclude={"image"}))
 
 
 class NamedLayer(PlacedLayer, frozen=True):

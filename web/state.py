@@ -11,12 +11,14 @@ from server.engines import Engine
 from server.host import PipelineHost
 from server.jobs import Job
 from server.metrics import Metrics
+from server.pictures import Pictures
 from server.pool import Pool
 from server.projects import Projects
 from server.queue import JobQueue
 from server.settings import Settings
 from server.storage import Storage
 from server.store import ImageStore
+from server.transit import Transit
 from web.clients import Clients
 from web.following import Streams
 
@@ -46,6 +48,8 @@ class State(TypedDict):
     pool: Pool
     storage: Storage
     clients: Clients
+    pictures: Pictures
+    transit: Transit
     offload: Offload
     streams: Streams
 

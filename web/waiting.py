@@ -1,7 +1,9 @@
-"""Waiting for a job on behalf of a client that may leave."""
+"""Waiting on behalf of a client that may leave."""
 
 import asyncio
 import contextlib
+from collections.abc import Coroutine
+from typing import Any, TypeVar
 
 from fastapi import Request
 from starlette.requests import ClientDisconnect
@@ -10,6 +12,8 @@ from server.inputs import JobResult
 from server.jobs import Job
 from server.queue import JobQueue
 
+T = TypeVar("T")
+
 
 async def result_of(job: Job, request: Request, jobs: JobQueue) -> JobResult:
     """Return what a job made; raises what it failed with.
@@ -17,7 +21,15 @@ async def result_of(job: Job, request: Request, jobs: JobQueue) -> JobResult:
     A client that leaves cancels its job, unless somebody else waits for it too or comes back for it; then
     `ClientDisconnect` is raised.
     """
-    result = asyncio.create_task(jobs.result_of(job))
+    return await unless_left(request, jobs.result_of(job))
+
+
+async def unless_left(request: Request, work: Coroutine[Any, Any, T]) -> T:
+    """Return what `work` returns; when the client of a request, whose body has been read, leaves, `work` is canceled.
+
+    Raises `ClientDisconnect` then.
+    """
+    result = asyncio.create_task(work)
     left = asyncio.create_task(_disconnect(request))
     try:
         await asyncio.wait({result, left}, return_when=asyncio.FIRST_COMPLETED)

@@ -60,9 +60,9 @@ def read_picture(content: bytes, limits: ImageLimits | None = None, *, fit: bool
         if fitted != upright:
             if width * height > _most_pixels(source) or max(upright) > MAX_FIT_SIDE:
                 raise _too_large(f"{width}×{height} pixels", replace(limits, max_pixels=_most_pixels(source)))
-            _check_size(fitted, limits)
+            check_dimensions(fitted, limits)
         else:
-            _check_size(upright, limits)
+            check_dimensions(upright, limits)
         return Picture(
             image=_decoded(source, _turned(fitted, source.orientation)),
             scaled_from=upright if fitted != upright else None,
@@ -74,10 +74,10 @@ def read_image(content: bytes, limits: ImageLimits | None = None) -> Image.Image
     return read_picture(content, limits).image
 
 
-def check_size(content: bytes, limits: ImageLimits) -> None:
-    """Raise `ImageError` for a picture beyond `limits`, by its header alone."""
+def size_of(content: bytes) -> tuple[int, int]:
+    """Return the width and height in pixels of an upright picture, by its header alone; raises `ImageError`."""
     with _opened(content) as source:
-        _check_size(_turned(source.size, source.orientation), limits)
+        return _turned(source.size, source.orientation)
 
 
 @contextlib.contextmanager
@@ -130,7 +130,8 @@ def _decoded(source: Source, size: tuple[int, int]) -> Image.Image:
     return shown.transpose(_UPRIGHT[source.orientation]) if source.orientation != 1 else shown
 
 
-def _check_size(size: tuple[int, int], limits: ImageLimits) -> None:
+def check_dimensions(size: tuple[int, int], limits: ImageLimits) -> None:
+    """Raise `ImageError` for a picture of a size that is beyond `limits`."""
     width, height = size
     if min(size) < 1:
         raise ImageError("The picture has no pixels: save it again as PNG, JPEG or WebP.")

@@ -158,6 +158,7 @@ def test_a_jpeg_takes_the_background_it_is_given(tmp_path: Path) -> None:
         (["decompose", "text.png"], "PNG, JPEG or WebP"),
         (["decompose", "poster.png", "--layers", "11"], "--layers must be"),
         (["edit", "poster.png", "add a hat"], "Qwen-Image"),
+        (["edit", "long.png", "make it blue"], "--fit"),
         (["edit", "poster.png", "make it blue", "-o", "gone/out.png"], "cannot be written"),
         (["composite", "empty"], "not a layer bundle"),
         (["export", "poster.png", "-o", "poster.gif"], ".psd"),
@@ -174,10 +175,19 @@ def test_a_jpeg_takes_the_background_it_is_given(tmp_path: Path) -> None:
 )
 def test_bad_input_is_one_line_and_an_exit_code(arguments: list[str], says: str, poster: Path, tmp_path: Path) -> None:
     (tmp_path / "text.png").write_text("not a picture")
+    Image.new("RGB", (9000, 100)).save(tmp_path / "long.png")
     (tmp_path / "empty").mkdir()
     (tmp_path / "wrong.toml").write_text("[default.server]\nprot = 8000\n")
     (tmp_path / "broken.toml").write_text("[default.server\n")
     assert says.lower() in one_line_error(run(*arguments, cwd=tmp_path), 2).lower()
+
+
+def test_a_picture_that_is_too_large_is_scaled_when_that_is_asked_for(tmp_path: Path) -> None:
+    Image.new("RGB", (9000, 1500), "navy").save(tmp_path / "long.png")
+    done = run("edit", "long.png", "make it red", "--fit", "-o", "red.png", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "9000×1500 to 8192×1365" in done.stderr
+    assert Image.open(tmp_path / "red.png").size == (8192, 1365)
 
 
 def test_an_engine_that_cannot_run_is_exit_code_3(poster: Path, tmp_path: Path) -> None:

@@ -9,10 +9,10 @@ from PIL import Image
 
 from llm_dit.errors import ImageError
 from llm_dit.images import ImageLimits, read_image
-from server.store import ImageStore
+from server.data_urls import bytes_of
+from server.intake import named
 from tests.pictures import as_data_url, disc, encoded, png, square
 from tests.web.corpus import LEAK
-from web.images import Picture
 
 TURNED = b"Exif\0\0MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0"
 FRAMES = [square(16, (n * 80, 0, 0)) for n in range(2)]
@@ -56,7 +56,7 @@ def mutants(seed: int, count: int) -> Iterator[bytes]:
         yield bytes(content)
 
 
-def try_gate(content: bytes, store: ImageStore) -> str | None:
+def try_gate(content: bytes) -> str | None:
     """Return what the gate makes of a picture: the size it has when it is taken, or None for one that is refused.
 
     Raises whatever else happens: another error than `ImageError`, words that give something away, other pixels than
@@ -69,7 +69,8 @@ def try_gate(content: bytes, store: ImageStore) -> str | None:
     else:
         assert image.mode == "RGBA" and not image.info
     try:
-        image = Picture(as_data_url(content), "layers.0.image").load(store, ImageLimits())
+        with named("layers.0.image"):
+            image = read_image(bytes_of(as_data_url(content)), ImageLimits())
     except ImageError as error:
         assert error.param == "layers.0.image"
         _check_words(error)

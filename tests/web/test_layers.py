@@ -32,6 +32,7 @@ def test_decompose_answers_with_the_composite_and_the_layers(client: httpx.Clien
         "layer_count": 3,
         "seed": 7,
         "warnings": [],
+        "scaled_from": None,
         "prompt": "a square",
         "resolution": 640,
         "width": 48,
@@ -74,7 +75,7 @@ def test_edit_layer_takes_the_image_under_both_names(client: httpx.Client, field
     edited = from_data_url(body.pop("image"))
     assert edited.getchannel("A").tobytes() == disc().getchannel("A").tobytes()
     assert body.pop("generation_time") >= 0
-    assert body == {"width": 48, "height": 48, "seed": 200, "warnings": [], "engine": "steps"}
+    assert body == {"width": 48, "height": 48, "seed": 200, "warnings": [], "scaled_from": None, "engine": "steps"}
 
 
 def test_edit_layer_gives_the_png_itself_to_who_accepts_it(client: httpx.Client) -> None:

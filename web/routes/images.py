@@ -1,19 +1,22 @@
 """`/api/images`: pictures as files instead of base64."""
 
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Request, Response
+import anyio.to_thread
+from fastapi import APIRouter, Query, Request, Response
+from fastapi.responses import FileResponse
 
 from llm_dit.decoding.formats import PICTURE_FORMATS
-from llm_dit.images import read_image
-from llm_dit.png import encode_png
-from web.answers import ImageResponse
+from server.intake import GivenPicture
+from web.answers import KeptImageResponse
 from web.bodies import Size, takes
 from web.body import media_type
 from web.errors import UnsupportedMediaTypeError
 from web.images import address_of, image_limits
 from web.openapi import problems
+from web.receiving import receive
 from web.state import StateDep
+from web.waiting import unless_left
 
 router = APIRouter(prefix="/api/images", tags=["Images"])
 
@@ -27,21 +30,24 @@ UPLOAD: dict[str, Any] = {
 }
 
 
-@router.post("", status_code=201, openapi_extra=UPLOAD, responses=problems(413, 415, 422))
+@router.post("", status_code=201, openapi_extra=UPLOAD, responses=problems(413, 415, 422, 503))
 @takes(Size.PICTURES)
-async def keep_image(request: Request, response: Response, state: StateDep) -> ImageResponse:
+async def keep_image(
+    request: Request,
+    response: Response,
+    state: StateDep,
+    fit: Annotated[bool, Query(description="Scale a picture beyond the limits down to them; else refuse it.")] = True,
+) -> KeptImageResponse:
     """Keep a picture, upright and as RGBA; its address is taken wherever a request takes an image."""
     _check_type(request)
-    content = await request.body()
-
-    def keep() -> ImageResponse:
-        image = read_image(content, image_limits(state["settings"].server))
-        sha256 = state["store"].put(encode_png(image))
-        return ImageResponse(image=address_of(sha256), width=image.width, height=image.height)
-
-    kept = await state["offload"](keep)
-    response.headers["Location"] = kept.image
-    return kept
+    async with state["transit"].folder() as folder:
+        given = GivenPicture(file=folder / "picture")
+        await receive(request.stream(), folder / "picture")
+        limits = image_limits(state["settings"].server)
+        kept = await unless_left(request, state["pictures"].keep(given, limits, fit=fit))
+    address = address_of(kept.sha256)
+    response.headers["Location"] = address
+    return KeptImageResponse(image=address, width=kept.width, height=kept.height, scaled_from=kept.scaled_from)
 
 
 def _check_type(request: Request) -> None:
@@ -61,5 +67,5 @@ async def show_image(sha256: str, request: Request, state: StateDep) -> Response
     headers = {"ETag": f'"{sha256}"', "Cache-Control": "private, max-age=31536000, immutable"}
     if request.headers.get("if-none-match") == headers["ETag"] and sha256 in state["store"]:
         return Response(status_code=304, headers=headers)
-    content = await state["offload"](lambda: state["store"].read(sha256))
-    return Response(content, headers=headers, media_type="image/png")
+    path = await anyio.to_thread.run_sync(state["store"].checked_path, sha256)
+    return FileResponse(path, headers=headers, media_type="image/png")

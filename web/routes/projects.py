@@ -6,13 +6,12 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, Field
-from starlette.responses import StreamingResponse
 
 from llm_dit.file_names import file_stem
 from server.layer_files import read_as_project, run_on_file
 from server.project_files import write_project
 from server.projects import ADDRESS, Project, ProjectDraft, ProjectSummary
-from web.attachments import saved_as, sent
+from web.attachments import saved_as
 from web.bodies import Size, takes
 from web.body import JsonRoute
 from web.files_in import UPLOAD, layer_limits, received, require_file
@@ -22,6 +21,7 @@ from web.patterns import IMAGE_ADDRESS, NOT_BLANK
 from web.prefix import located, with_prefix
 from web.schemas import Name, RequestBody
 from web.state import StateDep
+from web.streams import file_answer
 
 router = APIRouter(prefix="/api/projects", tags=["Projects"], route_class=JsonRoute)
 
@@ -167,7 +167,7 @@ async def export_project(project_id: str, state: StateDep) -> Response:
     project = await state["projects"].get(project_id)
     file, missing = await state["offload"](lambda: write_project(project, state["store"]))
     headers = {**saved_as(file_stem(project.name, "project"), ".llm-dit.zip"), "X-Missing-Images": str(len(missing))}
-    return StreamingResponse(sent(file, state), headers=headers, media_type=FILE_TYPE)
+    return file_answer(file, FILE_TYPE, headers)
 
 
 def _created(project: Project, **more: object) -> Response:

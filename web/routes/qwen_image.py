@@ -4,11 +4,12 @@ import logging
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Header, Request, Response
+from fastapi.responses import FileResponse
 
 from server.inputs import JobInput, JobResult
 from server.jobs import Job
 from server.submission import Submission
-from web.answers import DecomposeResponse, EditLayerResponse, JobResponse, inline_from, job_response, result_response
+from web.answers import DecomposeResponse, EditLayerResponse, JobResponse, job_response, result_response
 from web.bodies import Size, takes
 from web.body import JobRoute
 from web.clients import client_of
@@ -18,7 +19,8 @@ from web.patterns import VISIBLE_ASCII
 from web.prefix import located
 from web.schemas import DecomposeRequest, EditLayerRequest
 from web.state import State, StateDep
-from web.waiting import result_of
+from web.streams import Inlined
+from web.waiting import result_of, unless_left
 
 router = APIRouter(prefix="/api/qwen-image", tags=["Layers"], route_class=JobRoute)
 logger = logging.getLogger("llm_dit.server")
@@ -97,7 +99,9 @@ async def _submit(
     body: DecomposeRequest | EditLayerRequest, request: Request, state: State, key: str | None, *, kept: bool
 ) -> Job:
     limits = job_limits(state["settings"].server, state["engine"], body.output_size)
-    image = await state["offload"](lambda: Picture(body.image).keep(state["store"], limits))
+    async with state["transit"].folder() as folder:
+        given = await state["offload"](lambda: Picture(body.image).given(folder))
+        image = await unless_left(request, state["pictures"].keep(given, limits, fit=body.fit))
     submission = Submission(
         job_input=body.to_input(image, state["settings"].qwen_image),
         client=client_of(request),
@@ -115,13 +119,18 @@ def _accepted(job: Job) -> Response:
 
 
 async def _json(job_input: JobInput, result: JobResult, state: State) -> Response:
-    def encode() -> str:
-        return result_response(job_input, result, inline_from(state["store"])).model_dump_json()
+    inlined = Inlined()
+    content = result_response(job_input, result, inlined.url)
 
-    return Response(await state["offload"](encode), media_type="application/json")
+    def answer() -> Response:
+        return inlined.answer(
+            content, {image.sha256: state["store"].checked_path(image.sha256) for image in result.images}
+        )
+
+    return await state["offload"](answer)
 
 
 async def _png(result: JobResult, state: State) -> Response:
-    content = await state["offload"](lambda: state["store"].read(result.images[0].sha256))
+    path = await state["offload"](lambda: state["store"].checked_path(result.images[0].sha256))
     headers = {"X-Seed": str(result.seed), "X-Generation-Time": f"{result.generation_time_s:.3f}"}
-    return Response(content, headers=headers, media_type="image/png")
+    return FileResponse(path, headers=headers, media_type="image/png")

@@ -1,0 +1,122 @@
+"""Work on pictures, as the service sees to them: in which lane, within which budget, in which words."""
+
+import asyncio
+import contextlib
+from collections.abc import Generator
+from dataclasses import replace
+
+from llm_dit.errors import ImageError
+from llm_dit.exports.formats import ExportName
+from llm_dit.images import ImageLimits, check_dimensions
+from server.errors import TaskLostError, TaskMemoryError, TaskTimeError
+from server.intake import NOT_HELD, GivenPicture, Intake, KeptPicture, keep_picture, named
+from server.pool import Lane, Pool
+from server.pool_child import Budget
+from server.stacks import GivenStack, write_composite, write_export
+from server.store import ImageStore
+
+SMALL_BYTES = 262_144
+"""A file of so many bytes may be a small picture, and is looked at in the quick lane."""
+MB = 1 << 20
+QUICK = Budget(cpu_s=1.0, memory=160 * MB, wall_s=30)
+MEMORY = 512 * MB
+STACK = Budget(cpu_s=300, memory=768 * MB, wall_s=1800)
+"""Of a composite or a file of the largest stack that is taken."""
+TOO_LONG = "The picture takes too long to decode: scale it down, or save it as PNG or as a plain JPEG."
+TOO_MUCH = "The picture takes too much memory to decode: scale it down, or save it as JPEG."
+UNREADABLE = "The picture cannot be decoded: it may be damaged. Save it again as PNG or JPEG."
+
+
+def budget_of(size: int) -> Budget:
+    """Return what decoding a file of so many bytes, and writing it anew, may take.
+
+    A picture of 16 million pixels takes about 2 s on a slow core. Small files are kept below 3 s in all; the larger
+    ones cost their sender something, too.
+    """
+    cpu_s = min(30.0, 2.3 + max(0, size - MB) / MB)
+    return Budget(cpu_s=cpu_s, memory=MEMORY, wall_s=60 + 10 * cpu_s)
+
+
+@contextlib.contextmanager
+def explained(param: str) -> Generator[None]:
+    """Turn the end of a process into what it says about the picture in a field."""
+    try:
+        yield
+    except TaskTimeError:
+        raise ImageError(TOO_LONG, param=param) from None
+    except TaskMemoryError:
+        raise ImageError(TOO_MUCH, param=param) from None
+    except TaskLostError:
+        raise ImageError(UNREADABLE, param=param) from None
+
+
+class Pictures:
+    """Takes pictures into the store, and makes files of stacks."""
+
+    def __init__(self, pool: Pool, store: ImageStore) -> None:
+        self._pool = pool
+        self._store = store
+
+    async def keep(self, given: GivenPicture, limits: ImageLimits, *, fit: bool = False) -> KeptPicture:
+        """Return the picture as the store holds it, after putting it there if need be.
+
+        Raises `ImageError`, `PoolFullError` and `DiskFullError`, also for a picture that the store holds and that is
+        beyond `limits`.
+        """
+        if given.sha256 is not None:
+            kept = await asyncio.to_thread(self._held, given.sha256, given.param, limits, fit)
+            if kept is not None:
+                return kept
+        intake = Intake(data_dir=self._store.data_dir, limits=limits, fit=fit)
+        size = await asyncio.to_thread(self._size, given)
+        with explained(given.param):
+            if size <= SMALL_BYTES:
+                small = replace(intake, only_small=True)
+                kept = await self._pool.run(Lane.QUICK, QUICK, keep_picture, given, small)
+                if kept is not None:
+                    return kept
+            kept = await self._pool.run(Lane.PICTURES, budget_of(size), keep_picture, given, intake)
+        assert kept is not None
+        return kept
+
+    async def composite(self, stack: GivenStack) -> tuple[int, int]:
+        """Write a stack as one PNG picture to its target and return the size; raises `InputError`, `TaskError`."""
+        if self._may_be_small(stack):
+            small = replace(stack, only_small=True)
+            size = await self._pool.run(Lane.QUICK, QUICK, write_composite, small)
+            if size is not None:
+                return size
+        size = await self._pool.run(Lane.FILES, STACK, write_composite, stack)
+        assert size is not None
+        return size
+
+    async def export(self, stack: GivenStack, format: ExportName, title: str) -> None:
+        """Write a stack as a file to its target; raises `InputError`, `TaskError`."""
+        if self._may_be_small(stack):
+            small = replace(stack, only_small=True)
+            if await self._pool.run(Lane.QUICK, QUICK, write_export, small, format, title):
+                return
+        await self._pool.run(Lane.FILES, STACK, write_export, stack, format, title)
+
+    def _may_be_small(self, stack: GivenStack) -> bool:
+        return sum(self._size(layer.picture) for layer in stack.layers) <= SMALL_BYTES
+
+    def _held(self, sha256: str, param: str, limits: ImageLimits, fit: bool) -> KeptPicture | None:
+        """Return a picture of the store, None when it has to be scaled first."""
+        with named(param):
+            if not self._store.use(sha256):
+                raise ImageError(NOT_HELD)
+            width, height = self._store.dimensions(sha256)
+            try:
+                check_dimensions((width, height), limits)
+            except ImageError:
+                if fit:
+                    return None
+                raise
+            return KeptPicture(sha256=sha256, width=width, height=height)
+
+    def _size(self, given: GivenPicture) -> int:
+        """Return the bytes of a picture's file, 0 when it is not there, of which a process will speak."""
+        if given.sha256 is not None:
+            return self._store.size(given.sha256)
+        return given.file.stat().st_size if given.file else 0
