@@ -3,8 +3,13 @@
     python -m benchmarks.picture_formats [--browser /usr/bin/chromium] [--json benchmarks/out/picture_formats.json]
 
 Every file is made here, from a few rows of ramps. PNG, JPEG, WebP, GIF, BMP and AVIF are drawn by Chromium on a canvas
-in sRGB; premultiplied colors and alpha have to agree within 2 of 255, within 4 where a label is converted. TIFF, which
-Chromium does not read, is held against the pixels that were written and against OpenCV. The exit code is 0 when all do.
+in sRGB; premultiplied colors and alpha have to agree within 2 of 255, within 4 where a label is converted. Three things
+are allowed for, since they are Chromium's own: its powers and curves are approximate, which makes up to 8 of 255 of the
+darkest values of the most saturated colors; it brings high dynamic range into sRGB after multiplying colors by
+alpha, so those are held against the same file without alpha; and it takes the alpha of still AVIF files for one of
+limited range whatever the file says, against the AVIF specification, so there alpha is held against what was written.
+TIFF, which Chromium does not read, is held against the pixels that were written and against OpenCV. The exit code is 0
+when all agree.
 """
 
 import argparse
@@ -24,24 +29,32 @@ from PIL import Image
 from playwright.sync_api import sync_playwright
 
 from benchmarks.machine import write_report
+from llm_dit.decoding.icc import PRIMARIES, SRGB
 from llm_dit.errors import ImageError
 from llm_dit.images import read_image
 from tests.llm_dit.png_files import (
     CHANNELS,
     COLOR,
+    COLOR_ALPHA,
     DISPLAY_P3,
     GRAY,
+    GRAY_ALPHA,
     INDEXED,
     chunk,
     coded,
     embedded,
+    function_curve,
     gamma,
     gray_profile,
+    matrix_profile,
     png_file,
+    table_curve,
 )
 
 ROOT = Path(__file__).resolve().parent.parent
-PLAIN, MANAGED = 2, 4
+PLAIN, MANAGED, EDGE = 2, 4, 8
+DARK, BRIGHT = 32, 200
+"""Of the smallest and the largest channel of the most saturated colors."""
 BATCH = 40
 SIZE = (32, 16)
 DRAW = """async (files) => {
@@ -60,21 +73,27 @@ DRAW = """async (files) => {
   return drawn;
 }"""
 CORNERS = chunk(b"cHRM", struct.pack(">8I", 31270, 32900, 68000, 32000, 26500, 69000, 15000, 6000))
-PNG_LABELS = {
+SRGB_CURVE = function_curve(3, 2.4, 1 / 1.055, 0.055 / 1.055, 1 / 12.92, 0.04045)
+SRGB_LEVELS = [round(float(SRGB(np.array(step / 1023))) * 65_535) for step in range(1024)]
+PROFILES = {
     "none": b"",
+    "ICC": DISPLAY_P3,
+    "ICC with functions": matrix_profile(PRIMARIES[9], *[SRGB_CURVE] * 3),
+    "ICC with tables": matrix_profile(PRIMARIES[12], *[table_curve(SRGB_LEVELS)] * 3),
+    "ICC of gray": gray_profile(1.0),
+    "damaged ICC": b"rubbish",
+}
+PNG_LABELS = {
+    **{name: embedded(profile) if profile else b"" for name, profile in PROFILES.items()},
     "sRGB": chunk(b"sRGB", b"\0"),
-    "iCCP": embedded(DISPLAY_P3),
-    "iCCP of gray": embedded(gray_profile(1.0)),
-    "damaged iCCP": embedded(b"rubbish"),
     "gAMA": gamma(100_000),
     "gAMA, cHRM": gamma(45_455) + CORNERS,
     "cICP": coded(12, 13),
-    "cICP over iCCP": coded(9, 14) + embedded(DISPLAY_P3),
+    "cICP over ICC": coded(9, 14) + embedded(DISPLAY_P3),
     "PQ": coded(9, 16),
     "HLG": coded(9, 18),
     "metadata": chunk(b"zTXt", b"w\0\0" + zlib.compress(b"x" * 2_000_000)) + chunk(b"tEXt", b"x")[:-1] + b"?",
 }
-PROFILES = {"none": b"", "iCCP": DISPLAY_P3, "iCCP of gray": gray_profile(1.0), "damaged iCCP": b"rubbish"}
 CODES = ((1, 13), (12, 13), (9, 14), (9, 16), (9, 18), (1, 8), (2, 2))
 
 
@@ -84,6 +103,10 @@ class Case:
     mode: str
     label: str
     content: bytes
+    opaque: bytes | None = None
+    """The same colors without alpha, where they are held against those."""
+    alpha: bytes | None = None
+    """The alpha that was written, row by row, where it is held against that."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,7 +127,8 @@ def main() -> int:
     arguments = parser.parse_args()
     cases = [*png_cases(), *jpeg_cases(), *other_cases()]
     drawn = in_browser(arguments.browser, [case.content for case in cases])
-    outcomes = [judged(case, pixels) for case, pixels in zip(cases, drawn, strict=True)] + list(tiff_outcomes())
+    opaque = in_browser(arguments.browser, [case.opaque or case.content for case in cases])
+    outcomes = [judged(*it) for it in zip(cases, drawn, opaque, strict=True)] + list(tiff_outcomes())
     print_table(outcomes)
     passed = all(outcome.passed for outcome in outcomes)
     write_report(arguments.json, {"passed": passed, "outcomes": [asdict(outcome) for outcome in outcomes]})
@@ -146,7 +170,18 @@ def png_cases() -> Iterator[Case]:
                     chunks.append(chunk(b"tRNS", _clear(kind, depth, rows)))
                 for label, data in PNG_LABELS.items():
                     mode = f"kind {kind}, {depth} bit{', tRNS' if clear else ''}"
-                    yield Case(format="PNG", mode=mode, label=label, content=png_file(rows, depth, kind, data, *chunks))
+                    content = png_file(rows, depth, kind, data, *chunks)
+                    opaque = _opaque(rows, depth, kind, data) if label in {"PQ", "HLG"} else None
+                    yield Case(format="PNG", mode=mode, label=label, content=content, opaque=opaque)
+
+
+def _opaque(rows: Sequence[bytes], depth: int, kind: int, label: bytes) -> bytes | None:
+    """Return a file of the same colors without alpha, if there is any."""
+    count = {COLOR_ALPHA: 3, GRAY_ALPHA: 1}.get(kind)
+    if not count:
+        return None
+    pixels = np.array([list(row) for row in rows], np.uint8).reshape(len(rows), SIZE[0], count + 1, depth // 8)
+    return png_file([row[:, :count].tobytes() for row in pixels], depth, COLOR if count == 3 else GRAY, label)
 
 
 def _clear(kind: int, depth: int, rows: Sequence[bytes]) -> bytes:
@@ -181,15 +216,9 @@ def other_cases() -> Iterator[Case]:
                 options = {"lossless": True, "exact": True} if quality == "lossless" else {"quality": 100}
                 content = saved(ramps(mode), "WEBP", icc_profile=profile, **options)
                 yield Case(format="WebP", mode=f"{mode}, {quality}", label=label, content=content)
-            if mode == "RGBA":  # Chromium takes the alpha that libavif writes for one of limited range
-                continue
-            content = saved(ramps(mode), "AVIF", quality=100, subsampling="4:4:4", icc_profile=profile)
-            yield Case(format="AVIF", mode=mode, label=label, content=content)
-        for primaries, transfer in CODES if mode != "RGBA" else ():
-            named = bytearray(saved(ramps(mode), "AVIF", quality=100, subsampling="4:4:4"))
-            at = named.find(b"nclx") + 4
-            named[at : at + 4] = struct.pack(">HH", primaries, transfer)
-            yield Case(format="AVIF", mode=mode, label=f"nclx {primaries}/{transfer}", content=bytes(named))
+            yield avif_case(mode, label, profile)
+        for primaries, transfer in CODES:
+            yield avif_case(mode, f"nclx {primaries}/{transfer}", b"", struct.pack(">HH", primaries, transfer))
     for mode in ("1", "L", "P", "RGB", "RGBA"):
         yield Case(format="BMP", mode=mode, label="none", content=saved(ramps(mode), "BMP"))
     for interlace in (0, 1):
@@ -201,6 +230,17 @@ def other_cases() -> Iterator[Case]:
         options = {"lossless": True} if kind == "WEBP" else {}
         content = saved(frames[0], kind, save_all=True, append_images=frames[1:], duration=80, **options)
         yield Case(format={"WEBP": "WebP"}.get(kind, kind), mode="animated", label="none", content=content)
+
+
+def avif_case(mode: str, label: str, profile: bytes, codes: bytes = b"") -> Case:
+    content = saved(ramps(mode), "AVIF", quality=100, subsampling="4:4:4", icc_profile=profile)
+    if codes:
+        at = content.find(b"nclx") + 4
+        content = content[:at] + codes + content[at + 4 :]
+    opaque, alpha = None, None
+    if mode == "RGBA":
+        opaque, alpha = content.replace(b"auxiliary:alpha", b"auxiliary:depth"), ramps(mode).getchannel("A").tobytes()
+    return Case(format="AVIF", mode=mode, label=label, content=content, opaque=opaque, alpha=alpha)
 
 
 def in_browser(browser: str, files: Sequence[bytes]) -> list[NDArray[np.uint8] | None]:
@@ -223,25 +263,31 @@ def in_browser(browser: str, files: Sequence[bytes]) -> list[NDArray[np.uint8] |
     return drawn
 
 
-def judged(case: Case, wanted: NDArray[np.uint8] | None) -> Outcome:
-    difference = None
+def judged(case: Case, drawn: NDArray[np.uint8] | None, opaque: NDArray[np.uint8] | None) -> Outcome:
+    wanted = None if drawn is None or opaque is None else np.concatenate([opaque[..., :3], drawn[..., 3:]], axis=-1)
+    if wanted is not None and case.alpha is not None:
+        wanted[..., 3] = np.frombuffer(case.alpha, np.uint8).reshape(wanted.shape[:2])
+    bound = PLAIN if case.label in {"none", "metadata", "sRGB"} else MANAGED
     try:
         seen = np.asarray(read_image(case.content))
     except ImageError:
         seen = None
-    if seen is not None and wanted is not None:
-        difference = far(seen, wanted) if seen.shape == wanted.shape else 255.0
-    bound = PLAIN if case.label in {"none", "metadata", "sRGB"} else MANAGED
-    # Where a browser shows nothing, anything may come, but no crash.
-    passed = wanted is None or (difference is not None and difference <= bound)
+    difference, passed = None, wanted is None  # Where a browser shows nothing, anything may come, but no crash.
+    if seen is not None and wanted is not None and seen.shape == wanted.shape:
+        far = distances(seen, wanted)
+        difference = float(far.max())
+        colors = wanted[..., :3]
+        edge = (colors.max(axis=-1, keepdims=True) >= BRIGHT) & (colors <= DARK) & (bound == MANAGED)
+        passed = bool((far[..., :3] <= np.where(edge, EDGE, bound)).all() and far[..., 3].max() <= PLAIN)
     return Outcome(format=case.format, mode=case.mode, label=case.label, difference=difference, passed=passed)
 
 
-def far(seen: NDArray[np.uint8], wanted: NDArray[np.uint8]) -> float:
+def distances(seen: NDArray[np.uint8], wanted: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """Return how far premultiplied colors and alpha are apart."""
     one, other = seen.astype(float), wanted.astype(float)
     for pixels in (one, other):
         pixels[..., :3] *= pixels[..., 3:] / 255
-    return float(np.abs(one - other).max())
+    return np.abs(one - other)
 
 
 def tiff_outcomes() -> Iterator[Outcome]:
@@ -250,7 +296,7 @@ def tiff_outcomes() -> Iterator[Outcome]:
         for compression in ("raw", "tiff_lzw", "tiff_adobe_deflate", "packbits"):
             content = saved(image, "TIFF", compression=compression)
             seen = np.asarray(read_image(content))
-            difference = far(seen, np.asarray(image.convert("RGBA")))
+            difference = float(distances(seen, np.asarray(image.convert("RGBA"))).max())
             other = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR)
             if other is not None and mode in {"1", "L", "RGB"}:
                 difference = max(difference, float(np.abs(seen[..., 2::-1].astype(int) - other).max()))

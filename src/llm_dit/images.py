@@ -120,7 +120,7 @@ def _decoded(source: Source, size: tuple[int, int]) -> Image.Image:
         half = (math.ceil(source.size[0] / 2), math.ceil(source.size[1] / 2))
         enough = half if source.size[0] * source.size[1] > MAX_FIT_PIXELS else size
     image = source.decode(enough)
-    shown = to_srgb(image, source.profile, source.split)
+    shown = to_srgb(image, source)
     if source.offset != (0, 0) or (not source.shrinks and shown.size != source.size):
         canvas = Image.new("RGBA", source.size)
         canvas.paste(shown, source.offset)

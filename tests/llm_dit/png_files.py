@@ -4,10 +4,9 @@ import struct
 import zlib
 from collections.abc import Sequence
 
-from llm_dit.decoding.icc import BT709, PRIMARIES, power, rgb_profile
+from llm_dit.decoding.icc import PRIMARIES, Chromaticities, colorants
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
-DISPLAY_P3 = rgb_profile(PRIMARIES[12], power(2.2))
 CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 GRAY, COLOR, INDEXED, GRAY_ALPHA, COLOR_ALPHA = CHANNELS
 
@@ -43,11 +42,46 @@ def gamma(value: int) -> bytes:
     return chunk(b"gAMA", value.to_bytes(4))
 
 
+def profile(space: bytes, tags: dict[bytes, bytes]) -> bytes:
+    """Return an ICC profile of a color space named by four letters, made of tags."""
+    table, body, start = struct.pack(">I", len(tags)), b"", 132 + 12 * len(tags)
+    for name, data in tags.items():
+        table += name + struct.pack(">II", start + len(body), len(data))
+        body += data.ljust((len(data) + 3) // 4 * 4, b"\0")
+    head = struct.pack(">8xI4s4s4s12s", 0x02400000, b"mntr", space, b"XYZ ", b"") + b"acsp" + bytes(28) + _WHITE[8:]
+    whole = head.ljust(128, b"\0") + table + body
+    return struct.pack(">I", len(whole)) + whole[4:]
+
+
 def gray_profile(exponent: float) -> bytes:
-    """Return a profile of gray, made of one for colors by taking a curve of it."""
-    colors = rgb_profile(BT709, power(exponent))
-    curve = b"curv\0\0\0\0" + struct.pack(">I", 1) + struct.pack(">H", round(exponent * 256)) + b"\0\0"
-    white = colors[132 + 12 * 7 : 132 + 12 * 7 + 20]
-    table = struct.pack(">I4sII4sII", 2, b"wtpt", 156, 20, b"kTRC", 176, len(curve))
-    body = colors[4:16] + b"GRAY" + colors[20:128] + table + white + curve
-    return struct.pack(">I", len(body) + 4) + body
+    return profile(b"GRAY", {b"wtpt": _WHITE, b"kTRC": gamma_curve(exponent)})
+
+
+def matrix_profile(chromaticities: Chromaticities, *curves: bytes) -> bytes:
+    """Return a profile of curves for red, green and blue, and of a matrix."""
+    tags = {b"wtpt": _WHITE}
+    tags |= {letter + b"XYZ": _xyz(*column) for letter, column in zip(_RGB, colorants(chromaticities).T, strict=True)}
+    tags |= {letter + b"TRC": curve for letter, curve in zip(_RGB, curves, strict=True)}
+    return profile(b"RGB ", tags)
+
+
+def gamma_curve(exponent: float) -> bytes:
+    return b"curv" + struct.pack(">4xIH", 1, round(exponent * 256))
+
+
+def function_curve(kind: int, *numbers: float) -> bytes:
+    """Return a curve by one of ICC's five functions."""
+    return b"para" + struct.pack(f">4xHxx{len(numbers)}i", kind, *(round(number * 65_536) for number in numbers))
+
+
+def table_curve(levels: Sequence[int]) -> bytes:
+    return b"curv" + struct.pack(f">4xI{len(levels)}H", len(levels), *levels)
+
+
+def _xyz(*values: float) -> bytes:
+    return b"XYZ " + struct.pack(">4x3i", *(round(value * 65_536) for value in values))
+
+
+_RGB = (b"r", b"g", b"b")
+_WHITE = _xyz(0.9642, 1.0, 0.8249)
+DISPLAY_P3 = matrix_profile(PRIMARIES[12], *[gamma_curve(2.2)] * 3)

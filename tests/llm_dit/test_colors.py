@@ -96,6 +96,13 @@ def test_high_range_is_bent_into_the_screens() -> None:
     assert np.abs(grays - wanted).max() <= 2
 
 
+def test_high_range_of_16_bits_is_bent_from_16_bits() -> None:
+    values = struct.pack(">6H", 0xC4A9, 0xDE02, 0xD3BA, 0x9B09, 0xB56D, 0x91E3)
+    seen = np.asarray(read_image(png_file([values], 16, COLOR, coded(9, 16))))[0].astype(int)
+    # The upper bytes alone make 32 and 50 of the reds.
+    assert np.abs(seen - [(49, 255, 213, 255), (43, 251, 116, 255)]).max() <= 2
+
+
 @pytest.mark.parametrize("label", [embedded(DISPLAY_P3), coded(12, 13), gamma(100_000)], ids=["iCCP", "cICP", "gAMA"])
 def test_a_label_means_the_same_in_every_mode(label: bytes) -> None:
     wanted = shown(png_file([ORANGE], 8, COLOR, label))

@@ -6,7 +6,7 @@ import numpy as np
 from PIL import Image, ImageCms
 
 from llm_dit.decoding.hdr import HighRange
-from llm_dit.decoding.source import Split
+from llm_dit.decoding.source import Source
 
 MAX_PROFILE_BYTES = 8_000_000
 """Of an ICC profile; those of printing presses have up to 3 MB."""
@@ -14,24 +14,28 @@ _SPACES = {b"GRAY": "L", b"RGB ": "RGB", b"CMYK": "CMYK"}
 _OPAQUE = {"L", "RGB", "CMYK"}
 
 
-def to_srgb(image: Image.Image, profile: bytes | HighRange | None, split: Split | None = None) -> Image.Image:
-    """Return a decoded picture of any mode as 8-bit sRGB RGBA, without metadata.
+def to_srgb(image: Image.Image, source: Source) -> Image.Image:
+    """Return the decoded picture of a source as 8-bit sRGB RGBA, without metadata.
 
-    `profile` is the ICC profile of its colors; one that is damaged, or made for other channels, is ignored, as
-    browsers do. Alpha is never converted. `split` takes the picture apart where its mode does not tell how.
+    An ICC profile that is damaged, or made for other channels, is ignored, as browsers do. Alpha is never converted.
     """
-    colors, alpha = (split or _split)(image)
-    if isinstance(profile, HighRange):
-        converted = profile.to_srgb(colors)
-    else:
-        converted = _converted(colors, profile) if profile else None
-    if converted is None:
-        converted = colors.convert("RGB")
+    colors, alpha = (source.split or _split)(image)
+    converted = _labeled(colors, source) or colors.convert("RGB")
     shown = converted.convert("RGBA")
     if alpha is not None:
         shown.putalpha(alpha)
     shown.info.clear()
     return shown
+
+
+def _labeled(colors: Image.Image, source: Source) -> Image.Image | None:
+    """Return the colors as RGB in sRGB, or None when they are unlabeled or their label says nothing.
+
+    As in browsers, high dynamic range is brought into sRGB from 16 bits where there are that many, the rest from 8.
+    """
+    if isinstance(source.profile, HighRange):
+        return source.profile.to_srgb(colors, source.lower and source.lower())
+    return _converted(colors, source.profile) if source.profile else None
 
 
 def _split(image: Image.Image) -> tuple[Image.Image, Image.Image | None]:

@@ -13,14 +13,13 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from llm_dit.decoding.icc import BT709, PRIMARIES, colorants
+from llm_dit.decoding.light import Light, Steps, through_light, times
 
 PQ, HLG = 16, 18
 _WHITE, _PEAK = 203, 1000
 _KNEE, _SHOWN_WHITE, _BEND = 1.0, 0.5, 0.65
 _GAMMA = 1.2
-_AT_ONCE = 16_384
-"""Pixels, few enough to stay in the processor's cache."""
-_STEPS = 8192
+_BRIGHTEST = 10_000 / _WHITE
 
 
 @dataclass(frozen=True)
@@ -30,36 +29,36 @@ class HighRange:
     primaries: int
     transfer: int
 
-    def to_srgb(self, colors: Image.Image) -> Image.Image:
-        """Return an L or RGB picture in sRGB, 8 bits a channel."""
-        values = np.asarray(colors.convert("RGB")).reshape(-1, 3)
-        shown = np.empty_like(values)
-        for start in range(0, len(values), _AT_ONCE):
-            shown[start : start + _AT_ONCE] = self._shown(values[start : start + _AT_ONCE])
-        return Image.fromarray(shown.reshape(colors.height, colors.width, 3))
+    def to_srgb(self, colors: Image.Image, lower: Image.Image | None = None) -> Image.Image:
+        """Return an L or RGB picture in sRGB, 8 bits a channel; `lower` holds the lower bytes of 16 bits."""
+        own, wide, narrow = colorants(PRIMARIES[self.primaries]), colorants(PRIMARIES[9]), colorants(BT709)
+        to_wide = None if self.primaries == 9 else np.linalg.inv(wide) @ own
+        to_narrow = np.linalg.inv(narrow) @ wide
+        luminance = own[1].astype(np.float32)
 
-    def _shown(self, values: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        own = colorants(PRIMARIES[self.primaries])
-        levels = np.arange(256) / 255
-        if self.transfer == PQ:
-            light = _pq(levels).astype(np.float32)[values]
-        else:
-            light = _hlg(levels).astype(np.float32)[values]
-            luminance = light @ own[1].astype(np.float32)
-            light *= luminance[..., None] ** (_GAMMA - 1) * (_PEAK / _WHITE)
-        wide = light @ (np.linalg.inv(colorants(PRIMARIES[9])) @ own).T.astype(np.float32)
-        most = wide.max(axis=-1).clip(1e-6)
-        wide *= (_bent(most) / most)[..., None]
-        seen = wide @ (np.linalg.inv(colorants(BT709)) @ colorants(PRIMARIES[9])).T.astype(np.float32)
-        # The root spaces the steps of the table nearly as eyes do.
-        return _encoded()[(np.sqrt(seen.clip(0, 1)) * (_STEPS - 1) + 0.5).astype(np.uint16)]
+        def mixed(light: list[Light]) -> list[Light]:
+            if self.transfer == HLG:
+                seen = light[0] * luminance[0] + light[1] * luminance[1] + light[2] * luminance[2]
+                system = _system_gain()(seen)
+                for level in light:
+                    level *= system
+            if to_wide is not None:
+                light = times(to_wide, light)
+            gain = _gain()(np.maximum(np.maximum(light[0], light[1]), light[2]))
+            for level in light:
+                level *= gain
+            return times(to_narrow, light)
+
+        values = np.linspace(0, 1, 65_536 if lower else 256)
+        table = (_pq(values) if self.transfer == PQ else _hlg(values)).astype(np.float32)
+        return through_light(colors.convert("RGB"), lower, table, mixed)
 
 
 def _pq(values: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return light by SMPTE ST 2084 in units of graphics white."""
     roots = values ** (1 / 78.84375)
     light = ((roots - 0.8359375).clip(0) / (18.8515625 - 18.6875 * roots)) ** (1 / 0.1593017578125)
-    return light * (10_000 / _WHITE)
+    return light * _BRIGHTEST
 
 
 def _hlg(values: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -67,7 +66,7 @@ def _hlg(values: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.where(values <= 0.5, values**2 / 3, (np.exp((values - 0.55991073) / 0.17883277) + 0.28466892) / 12)
 
 
-def _bent(light: NDArray[np.float32]) -> NDArray[np.float32]:
+def _bent(light: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return what is shown of light: half of it up to graphics white, a quadratic Bézier curve to 1 at the peak."""
     peak = _PEAK / _WHITE
     middle_x = (1 - _BEND) * _KNEE + _BEND * _KNEE / _SHOWN_WHITE
@@ -79,9 +78,12 @@ def _bent(light: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 @cache
-def _encoded() -> NDArray[np.uint8]:
-    """Return sRGB's values of squares of evenly spaced steps."""
-    light = np.linspace(0, 1, _STEPS) ** 2
-    return (np.where(light <= 0.0031308, light * 12.92, 1.055 * light ** (1 / 2.4) - 0.055) * 255 + 0.5).astype(
-        np.uint8
-    )
+def _gain() -> Steps:
+    """Return by how much light is multiplied of which this is the largest value."""
+    return Steps(lambda light: (_bent(light) / light).astype(np.float32), _KNEE / 2, _BRIGHTEST)
+
+
+@cache
+def _system_gain() -> Steps:
+    """Return by how much the scene's light of a luminance is multiplied on a screen."""
+    return Steps(lambda light: (light ** (_GAMMA - 1) * (_PEAK / _WHITE)).astype(np.float32), 2**-20, 1)

@@ -60,6 +60,7 @@ def open_png(content: bytes) -> Source:
         orientation=orientation_of(parts.labels.get(b"eXIf", b"")),
         profile=_profile(parts.labels),
         split=_split(transparency, depth, kind, file),
+        lower=(lambda: _lower(file)) if depth == 16 and kind & _COLOR else None,
     )
 
 
@@ -146,13 +147,17 @@ def _split(transparency: bytes, depth: int, kind: int, file: bytes) -> Split | N
             grays = np.asarray(image)
             clear = Image.fromarray((grays != values[0]).astype(np.uint8) * 255)
             return Image.fromarray((grays >> 8).astype(np.uint8)), clear
-        # The upper bytes alone do not tell; the lower ones are read by taking the file for one of the other order.
-        with PngImageFile(io.BytesIO(file)) as lower:
-            lower.tile = [tile._replace(args="RGB;16L") for tile in lower.tile]
-            below = _outside(lower, [value & 255 for value in values])
+        below = _outside(_lower(file), [value & 255 for value in values])
         return image, ImageChops.lighter(_outside(image, [value >> 8 for value in values]), below)
 
     return deep
+
+
+def _lower(file: bytes) -> Image.Image:
+    """Return the lower bytes of colors of 16 bits, by taking the file for one of the other order."""
+    with PngImageFile(io.BytesIO(file)) as lower:
+        lower.tile = [tile._replace(args=f"{lower.mode};16L") for tile in lower.tile]
+        return lower.convert("RGB")
 
 
 def _outside(image: Image.Image, color: list[int]) -> Image.Image:

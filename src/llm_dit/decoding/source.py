@@ -34,8 +34,8 @@ class Source:
     `size` is the canvas, width × height in pixels, before it is turned upright by `orientation` (EXIF's 1–8); a first
     frame that does not fill it lies at `offset`. `profile` says which colors its values are: an ICC profile, HDR by
     code points, or None for sRGB. `split` takes the decoded picture apart into colors (L, RGB or CMYK) and alpha,
-    where its mode alone does not tell them. A format that `shrinks` leaves out while decoding what scaling would
-    throw away.
+    where its mode alone does not tell them, and `lower` decodes the lower bytes of colors of 16 bits a channel. A
+    format that `shrinks` leaves out while decoding what scaling would throw away.
     """
 
     size: tuple[int, int]
@@ -44,6 +44,7 @@ class Source:
     orientation: int = 1
     profile: bytes | HighRange | None = None
     split: Split | None = None
+    lower: Callable[[], Image.Image] | None = None
     shrinks: bool = False
 
 
