@@ -18,19 +18,26 @@ DECOMPOSE = "/api/qwen-image/decompose"
 class Outcome:
     """What became of one request: every answer it got, or what went wrong instead.
 
-    `answered_seed` is the seed in the last answer, `seconds` how long each try took.
+    `answered_seed` is the seed in the last answer, `seconds` how long each try took, `waited_s` how long it took from
+    the first try to the result.
     """
 
     seed: int
     statuses: list[int] = field(default_factory=list[int])
     seconds: list[float] = field(default_factory=list[float])
     answered_seed: int | None = None
+    waited_s: float | None = None
     wrong: str = ""
 
 
-async def exchange(port: int, lines: Sequence[str], body: bytes = b"", *, timeout_s: float = 60) -> Answer:
-    """Send a request and return the answer; raises `ValueError` when it is not exactly one whole answer."""
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+async def exchange(
+    port: int, lines: Sequence[str], body: bytes = b"", *, address: str = "127.0.0.1", timeout_s: float = 60
+) -> Answer:
+    """Send a request from an address of this machine, which tells clients apart, and return the answer.
+
+    Raises `ValueError` when it is not exactly one whole answer.
+    """
+    reader, writer = await asyncio.open_connection("127.0.0.1", port, local_addr=(address, 0))
     try:
         writer.write("\r\n".join([*lines, "Connection: close", "", ""]).encode("latin-1") + body)
         received = await asyncio.wait_for(reader.read(-1), timeout_s)
@@ -99,15 +106,16 @@ async def _client(port: int, address: str, seeds: Sequence[int], retry: bool) ->
 
 async def _request(port: int, address: str, outcome: Outcome, retry: bool) -> None:
     body = decompose_body(outcome.seed)
+    began = time.perf_counter()
     while True:
         started = time.perf_counter()
-        # The service takes the word of a proxy on its own machine for who the client is.
-        answer = await exchange(port, decompose_lines(port, len(body), f"X-Forwarded-For: {address}"), body)
+        answer = await exchange(port, decompose_lines(port, len(body)), body, address=address)
         outcome.seconds.append(time.perf_counter() - started)
         outcome.statuses.append(answer.status)
         content = json.loads(answer.body)
         if answer.status == 200:
             outcome.answered_seed = content["seed"]
+            outcome.waited_s = time.perf_counter() - began
         if answer.status != 503 or not retry:
             return
         wait_s = int(header(answer.head, "retry-after") or "")

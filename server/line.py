@@ -42,9 +42,6 @@ class FairLine:
         self._next_turns = {client: turn for client, turn in self._next_turns.items() if turn > self._turn}
         return job
 
-    def count_of(self, client: str) -> int:
-        return sum(job.client == client for job in self._arrived)
-
     def _ordered(self) -> list[tuple[int, Job]]:
         before: defaultdict[str, int] = defaultdict(int)
         turns: list[tuple[int, Job]] = []

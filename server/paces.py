@@ -25,6 +25,11 @@ class Paces:
         measured = self._alike.get(_effort(job_input)) or self._of_kind.get(job_input.kind)
         return statistics.median(measured) if measured else None
 
+    def usual(self) -> float | None:
+        """Return the seconds that a run of any kind takes; None when none has been measured."""
+        medians = [statistics.median(measured) for measured in self._of_kind.values()]
+        return max(medians, default=None)
+
 
 def _effort(job_input: JobInput) -> Hashable:
     """Return what decides how long a run takes, apart from the machine."""

@@ -2,10 +2,12 @@
 
 import asyncio
 import contextlib
+import itertools
 import logging
 import math
 import time
 from collections import Counter
+from typing import NoReturn
 
 from llm_dit.errors import LLMDiTError
 from server.errors import (
@@ -29,6 +31,7 @@ from server.roster import Roster
 from server.settings import ServerSettings
 from server.stepping import Stepping
 from server.submission import Submission
+from server.tickets import Tickets
 
 logger = logging.getLogger("llm_dit.server")
 
@@ -36,6 +39,9 @@ MAX_RUNS = 3
 """A job that the end of the service interrupts runs again, at most twice: it may be what ends the service."""
 STOPPING = "The server is about to stop: send this again when it is back."
 CANCELED = "The job was canceled: send it again to run it."
+FULL = "The queue is full: try again in {seconds} s."
+FULL_KEPT = "The queue is full: try again in {seconds} s; a place is kept for you until a little later."
+FULL_OF_YOURS = "of your jobs are waiting already: try again in {seconds} s."
 ABANDONED = "The server ended in each run of this job, so it is not run again: look into the server's log."
 
 
@@ -58,6 +64,8 @@ class JobQueue:
         self._arriving: Counter[str] = Counter()
         """Jobs of each client that are about to be kept."""
         self._paces = Paces()
+        self._share = settings.max_queue_per_client or settings.max_queue
+        self._tickets = Tickets(settings.max_queue, self._share)
         self._running: Job | None = None
         self._run: asyncio.Task[JobResult] | None = None
         self._task: asyncio.Task[None] | None = None
@@ -104,14 +112,17 @@ class JobQueue:
         """
         if self.stopping:
             raise StoppingError(STOPPING)
-        waiting = len(self._line) + self._arriving.total()
         if key is not None and self.roster.keyed(client, key) is not None:
             return
-        if waiting >= self._settings.max_queue:
-            self._refuse(f"{waiting} jobs are waiting already")
-        own = self._line.count_of(client) + self._arriving[client]
-        if own >= (self._settings.max_queue_per_client or self._settings.max_queue):
-            self._refuse(f"{own} of your jobs are waiting already")
+        waiting = Counter(job.client for job in self._line) + self._arriving
+        own = waiting[client]
+        if self._share <= own < self._settings.max_queue:
+            first = next((place for place, job in enumerate(self._line, start=1) if job.client == client), 1)
+            self._refuse(f"{own} {FULL_OF_YOURS}", max(1, math.ceil(self._opens_in_s(first))))
+        idle = self._running is None and not waiting
+        refusal = self._tickets.ask(client, key, waiting, idle=idle, opens_in_s=self._opens_in_s)
+        if refusal is not None:
+            self._refuse(FULL_KEPT if refusal.kept else FULL, refusal.retry_after_s)
 
     async def submit(self, submission: Submission, *, kept: bool) -> Job:
         """Return the job for a submission, which starts when it is its turn.
@@ -122,7 +133,8 @@ class JobQueue:
         """
         job = self.roster.answering(submission)
         if job is None:
-            self.require_room(submission.client)
+            self.require_room(submission.client, submission.key)
+            self._tickets.use(submission.client, submission.key)
             job = await self._take(submission, kept)
         job.kept |= kept
         return job
@@ -174,11 +186,23 @@ class JobQueue:
         """Let `drain` wait no longer."""
         self._hurried.set()
 
-    def _refuse(self, message: str) -> None:
+    def _refuse(self, message: str, wait_s: int) -> NoReturn:
         self._metrics.job_refused(QueueFullError.code)
-        left_s = self._running.view().eta_s if self._running else None
-        wait_s = max(1, math.ceil(left_s or 0))
-        raise QueueFullError(f"{message}: try again in {wait_s} s.", retry_after_s=wait_s)
+        raise QueueFullError(message.format(seconds=wait_s), retry_after_s=wait_s)
+
+    def _opens_in_s(self, places: int) -> float:
+        """Return the seconds until so many jobs have left the queue, as far as that can be told."""
+        usual_s = self._paces.usual()
+        if self._running is None:
+            left_s = 0.0
+        else:
+            eta_s, run_s = self._running.view().eta_s, self._running.run_s
+            left_s = eta_s or (run_s if usual_s is None else 0.0)  # unknown: as long again
+            usual_s = run_s + left_s if usual_s is None else usual_s
+        ahead = [
+            self._paces.expect(job.job_input) or usual_s or 0.0 for job in itertools.islice(self._line, places - 1)
+        ]
+        return left_s + sum(ahead) + (places - 1 - len(ahead)) * (usual_s or 0.0)
 
     async def _take(self, submission: Submission, kept: bool) -> Job:
         job = Job(
