@@ -30,7 +30,7 @@ from benchmarks.fault import Fault, decompose, require, require_refusal
 from benchmarks.running import Running, ask
 from benchmarks.stand_in import read_runs
 from benchmarks.stops import leave
-from tests.pictures import as_data_url, encoded, png
+from tests.pictures import as_data_url, png
 
 SETTINGS = {"stall_timeout_s": "3", "client_timeout_s": "10"}
 QUEUE = 8
@@ -196,8 +196,9 @@ def bad_json(service: Running, _time: int) -> None:
 
 def wrong_type(service: Running, _time: int) -> None:
     require_refusal(post(service, DECOMPOSE, b"image=x", "Content-Type: application/x-www-form-urlencoded"), 415)
-    require_refusal(post(service, "/api/images", b"GIF89a", "Content-Type: image/gif"), 415)
-    require_refusal(post(service, DECOMPOSE, {"image": as_data_url(encoded(DISC.convert("RGB"), "GIF"))}), 422)
+    require_refusal(post(service, "/api/images", b"<html>", "Content-Type: text/html"), 415)
+    require_refusal(post(service, "/api/images", b"<html>", "Content-Type: image/png"), 422)
+    require_refusal(post(service, DECOMPOSE, {"image": as_data_url(b"<html>")}), 422)
     require_refusal(post(service, DECOMPOSE, {"image": 3}), 422)
 
 

@@ -17,6 +17,7 @@ import psd_tools
 import pytest
 from PIL import Image, ImageDraw
 
+from llm_dit.decoding.formats import FORMAT_NAMES
 from tests.conftest import ROOT, wait_until
 from tests.stacks import layer_file, layers_of
 
@@ -155,7 +156,7 @@ def test_a_jpeg_takes_the_background_it_is_given(tmp_path: Path) -> None:
     ("arguments", "says"),
     [
         (["decompose", "gone.png"], "no such file"),
-        (["decompose", "text.png"], "PNG, JPEG or WebP"),
+        (["decompose", "text.png"], f"send a {FORMAT_NAMES} file"),
         (["decompose", "poster.png", "--layers", "11"], "--layers must be"),
         (["edit", "poster.png", "add a hat"], "Qwen-Image"),
         (["edit", "long.png", "make it blue"], "--fit"),
@@ -187,7 +188,8 @@ def test_a_picture_that_is_too_large_is_scaled_when_that_is_asked_for(tmp_path: 
     done = run("edit", "long.png", "make it red", "--fit", "-o", "red.png", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "9000×1500 to 8192×1365" in done.stderr
-    assert Image.open(tmp_path / "red.png").size == (8192, 1365)
+    with Image.open(tmp_path / "red.png") as image:
+        assert image.size == (8192, 1365)
 
 
 def test_an_engine_that_cannot_run_is_exit_code_3(poster: Path, tmp_path: Path) -> None:

@@ -62,10 +62,12 @@ def test_a_picture_that_is_held_is_checked_for_a_job_too(client: httpx.Client) -
 
 
 def test_layers_that_are_too_large_together_are_refused(start_service: Callable[..., Service]) -> None:
-    service = start_service(app="tests.app:app", environment={"LLM_DIT_SERVER__MAX_STACK_PIXELS": "5000"})
-    body = {"layers": [{"image": SQUARE_URL}] * 2}
+    """What one decomposition can give is always taken: ten layers of the largest picture."""
+    limits = {"LLM_DIT_SERVER__MAX_STACK_PIXELS": "5000", "LLM_DIT_SERVER__MAX_PIXELS": "2304"}
+    service = start_service(app="tests.app:app", environment=limits)
+    body = {"layers": [{"image": SQUARE_URL}] * 10}
     assert httpx.post(service.url + COMPOSITE, json=body).status_code == 200
-    body = {"layers": [{"image": SQUARE_URL}] * 3}
+    body = {"layers": [{"image": SQUARE_URL}] * 11}
     assert assert_problem(httpx.post(service.url + COMPOSITE, json=body), 422)["param"] == "layers"
 
 

@@ -11,6 +11,7 @@ from fastapi.templating import Jinja2Templates
 
 from server.settings import QwenImageSettings
 from web.openapi import Json, describe
+from web.prefix import current_prefix
 from web.reference import operations
 from web.state import state_of
 
@@ -22,12 +23,13 @@ templates = Jinja2Templates(FOLDER)
 
 @router.get("/api/openapi.json")
 def openapi(request: Request) -> Response:
-    return JSONResponse(_description(request).document)
+    return JSONResponse({**_description(request).document, "servers": [{"url": current_prefix() or "/"}]})
 
 
 @router.get("/docs")
 def docs(request: Request) -> Response:
-    return templates.TemplateResponse(request, "page.html", _description(request).shown)
+    shown = {**_description(request).shown, "prefix": current_prefix()}
+    return templates.TemplateResponse(request, "page.html", shown)
 
 
 @router.get("/docs/page.css")
