@@ -27,6 +27,10 @@ export const layerCount = (count) => many("count.layers", count);
 /** @param {number} width @param {number} height */
 export const size = (width, height) => t("number.size", { width, height });
 
+/** Formats by the names that people know: "PNG, JPEG, or SVG". @param {string[]} formats */
+export const formatList = (formats) =>
+  new Intl.ListFormat(document.documentElement.lang, { type: "disjunction" }).format(formats.map((format) => (format === "webp" ? "WebP" : format.toUpperCase())));
+
 const AGES = /** @type {const} */ ([["minute", 60], ["hour", 3600], ["day", 86_400], ["week", 604_800]]);
 
 /** How long ago a moment was. @param {number} moment   in seconds since 1970 */

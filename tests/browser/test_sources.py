@@ -2,14 +2,17 @@
 
 import base64
 import re
+from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import quote, urlsplit
 
+import httpx
 import pytest
 from PIL import Image
 from playwright.sync_api import expect
 
 from tests.browser.studio import Studio
+from tests.conftest import Service
 
 HAND_OVER = """
 ([kind, name, type, data]) => {
@@ -102,6 +105,9 @@ def test_whatever_is_dropped_or_pasted_is_taken_or_answered(studio: Studio, pict
             expect(alert).to_contain_text(says)
             # No tool of the editor is there before there is something to edit.
             assert page.locator(".source:visible, .stage .zoom-bar:visible, .mode-bar:visible").count() == 0
+    formats = httpx.get(f"{studio.url}/api/qwen-image/config").json()["limits"]["image_formats"]
+    for name in formats:
+        expect(alert).to_contain_text(re.compile(rf"\b{name}\b", re.IGNORECASE))
     taken: list[tuple[str, dict[str, str], str]] = [
         ("drop", {"text/uri-list": own, "text/html": f'<img src="{own}">'}, "1024 × 768 px"),
         ("paste", {"text/html": f'<p>Look: <img src="{data}"></p>'}, "240 × 180 px"),
@@ -130,6 +136,17 @@ def test_a_photograph_over_the_limit_is_made_smaller(studio: Studio, tmp_path: P
     expect(source).to_contain_text("This is a large picture")
     source.get_by_role("radio", name="Original").check()
     expect(caption).to_contain_text("runs at full size")
+
+
+def test_what_only_the_server_reads_is_made_smaller_there(
+    open_studio: Callable[..., Studio], start_service: Callable[..., Service], tmp_path: Path
+) -> None:
+    path = tmp_path / "scan.tiff"
+    Image.new("RGB", (640, 480), (200, 120, 40)).save(path)
+    studio = open_studio(at=start_service(environment={"LLM_DIT_SERVER__MAX_SIDE": "320"}))
+    studio.choose(path)
+    expect(studio.page.locator(".source-caption")).to_contain_text("320 × 240 px · scaled from 640 × 480 px")
+    expect(studio.page.locator(".notice")).to_contain_text("Scaled from 640 × 480 px to 320 × 240 px")
 
 
 def test_a_text_that_claims_to_be_a_picture(studio: Studio, picture: Path, tmp_path: Path) -> None:

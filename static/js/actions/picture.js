@@ -9,9 +9,10 @@ import { newId } from "../state/ids.js";
 import { placeInside } from "../state/placement.js";
 import { ApiError, messageOf } from "../transport/api.js";
 import { base } from "../transport/base.js";
-import { size } from "../words.js";
+import { formatList, size } from "../words.js";
 
 /** @typedef {"house" | "poster" | "night" | "balloons"} Sample */
+/** @typedef {"error.notAPicture" | "error.otherPage"} Problem */
 
 /**
  * The one door for what comes in: pictures, and files of layers.
@@ -22,15 +23,20 @@ import { size } from "../words.js";
 export function createPicture({ store, api, bitmaps, tryTo, prepareEditor, loadEditor }, { makeRoom, importFile }, { undo }) {
   let latest = 0;
 
-  /** @param {"error.notAPicture" | "error.otherPage"} problem @returns {never} */
+  /** @param {Problem} problem */
+  const wordsFor = (problem) => t(problem, { formats: formatList([...(store.state.config?.limits.image_formats ?? []), "svg"]) });
+
+  /** @param {Problem} problem @returns {never} */
   function refuse(problem) {
-    throw new ApiError(t(problem), { code: "not_a_picture" });
+    throw new ApiError(wordsFor(problem), { code: "not_a_picture" });
   }
 
   /** Store a picture on the server, as it is or as large as the server takes it. @param {File} file */
   async function send(file) {
-    const { blob, scaledFrom } = await sendable(file, store.state.config?.limits).catch(() => refuse("error.notAPicture"));
-    const { image, width, height } = await api.upload(blob);
+    const { blob, scaledFrom: shrunk } = await sendable(file, store.state.config?.limits).catch(() => refuse("error.notAPicture"));
+    const { image, width, height, scaled_from: fitted } = await api.upload(blob);
+    // The server makes smaller what the browser cannot show.
+    const scaledFrom = shrunk ?? (fitted && { width: fitted[0], height: fitted[1] });
     return { image, width, height, ...(scaledFrom && { scaledFrom }) };
   }
 
@@ -105,7 +111,7 @@ export function createPicture({ store, api, bitmaps, tryTo, prepareEditor, loadE
     receiveTransfer: async (transfer) => {
       const { files, problem } = await filesOf(transfer, api.image);
       if (problem === null) return tryTo(() => bring(files));
-      return store.state.doc.layers.length === 0 ? store.update({ sourceError: t(problem) }) : store.say(t(problem));
+      return store.state.doc.layers.length === 0 ? store.update({ sourceError: wordsFor(problem) }) : store.say(wordsFor(problem));
     },
 
     /** @param {Sample} sample */

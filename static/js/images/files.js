@@ -50,8 +50,8 @@ async function drawing(file, limits) {
   return { blob: (await encode(image, size, "image/png", limits)).blob, scaledFrom: null };
 }
 
-/** Whether the server reads a type as it is. @param {string} type @param {Limits | undefined} limits */
-const isRead = (type, limits) => (limits?.image_formats ?? ["png", "jpeg", "webp"]).includes(type.replace(/^image\/(x-)?/, "").replace("jpg", "jpeg"));
+/** Whether the server reads a type as it is; while it has not said what it reads, the file is for it to judge. @param {string} type @param {Limits | undefined} limits */
+const isRead = (type, limits) => limits?.image_formats?.includes(type.replace(/^image\/(x-)?/, "").replace("jpg", "jpeg")) ?? true;
 
 /** The size that a picture has within the limits, aspect kept. @param {Extent} size @param {Limits | undefined} limits @returns {Extent} */
 export function sizeIn({ width, height }, limits) {

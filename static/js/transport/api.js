@@ -23,7 +23,7 @@ export const api = {
   /**
    * Store a picture as it is; the server turns and converts it.
    * @param {Blob} blob
-   * @returns {Promise<Wire.ImageResponse>}
+   * @returns {Promise<Wire.KeptImageResponse>}
    */
   upload: async (blob) =>
     (await send("/api/images", { method: "POST", headers: { "Content-Type": blob.type }, body: blob })).json(),
