@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.loops import NARROW, by_keyboard, by_touch
+from tests.browser.loops import NARROW, by_keyboard, by_touch, difference
 from tests.browser.studio import Studio
 from tests.conftest import Service
 
@@ -69,6 +69,24 @@ def test_on_a_very_large_screen(open_studio: Callable[..., Studio], picture: Pat
     paper = studio.page.locator(".stage-paper").bounding_box()
     assert paper is not None
     assert paper["height"] > 300
+
+
+@pytest.mark.parametrize(("width", "height"), [(667, 375), (568, 320)])
+def test_a_phone_held_across_shows_the_picture_beside_its_layers(
+    open_studio: Callable[..., Studio], picture: Path, width: int, height: int
+) -> None:
+    studio = open_studio(width=width, height=height, touch=True)
+    studio.choose(picture)
+    studio.decompose(layers=5)
+    assert studio.overflow() == 0
+    for name in (studio.names()[0], studio.names()[-1]):
+        eye = studio.button(f"Hide {name}")
+        eye.scroll_into_view_if_needed()
+        expect(studio.page.locator(".stage-canvas")).to_be_in_viewport(ratio=0.98)
+        expect(studio.page.locator(".stage-paper")).to_be_in_viewport(ratio=1)
+        before = studio.pixels()
+        eye.tap()
+        studio.wait_for(lambda shown=before: difference(studio.pixels(), shown) > 1, "a picture without the layer")
 
 
 @pytest.mark.parametrize("label", ["Qwen-Image · NVIDIA H200", "Some engine with a long name · CPU"])

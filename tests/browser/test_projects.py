@@ -12,6 +12,8 @@ from tests.browser.loops import difference, settled
 from tests.browser.studio import Studio
 from tests.browser.test_sources import hand_over
 
+IDS = "(rows) => rows.map((row) => row.dataset.id)"
+
 
 @pytest.fixture
 def saved(studio: Studio, picture: Path) -> Studio:
@@ -177,8 +179,11 @@ def test_layers_that_were_taken_home_open_again_by_drop(saved: Studio, tmp_path:
         expect(saved.page.locator(".layer-name")).to_have_text(names)
         assert saved.rows.first.locator(".layer-facts").inner_text() == facts
         saved.wait_for(lambda: difference(saved.pixels(), shown) < 1, "the same picture")
+    ids = saved.page.locator(".layer").evaluate_all(IDS)
+    assert len(set(ids)) == len(names)
     saved.page.reload()
     expect(saved.page.locator(".layer-name")).to_have_text(names)
+    assert saved.page.locator(".layer").evaluate_all(IDS) == ids
     damaged = tmp_path / "damaged.psd"
     damaged.write_bytes(files[1].read_bytes()[:600])
     saved.open()

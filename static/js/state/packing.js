@@ -4,7 +4,6 @@
  */
 
 import { EMPTY_DOC, newLayer } from "./doc.js";
-import { newId } from "./ids.js";
 import { EMPTY_TIMELINE } from "./initial.js";
 
 /** @param {Timeline} timeline */
@@ -31,9 +30,13 @@ export function unpack(packed) {
   return { doc: unpackDoc(doc), past: unpackSteps(past), future: unpackSteps(future) };
 }
 
-/** A stack as requests have it, from a file of layers or from a program that has made a project of it. @param {any} stack @returns {Doc} */
+/**
+ * A stack as requests have it, from a file of layers or from a program that has made a project of it. Its layers are
+ * called by their places, so that they are the same ones each time it is read, until the page keeps them.
+ * @param {any} stack @returns {Doc}
+ */
 function docOf({ width, height, picture, layers }) {
-  const made = layers.map((/** @type {any} */ { flip_x: flipX = false, flip_y: flipY = false, coverage = 1, ...layer }) =>
-    newLayer({ ...layer, coverage, flipX, flipY, id: newId() }));
+  const made = layers.map((/** @type {any} */ { flip_x: flipX = false, flip_y: flipY = false, coverage = 1, ...layer }, /** @type {number} */ place) =>
+    newLayer({ ...layer, coverage, flipX, flipY, id: `place-${place}` }));
   return { ...EMPTY_DOC, width, height, layers: made, picture: picture ? { name: "", image: picture, width, height } : null };
 }
