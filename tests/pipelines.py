@@ -16,10 +16,11 @@ from llm_dit.pipelines.base import PipelineStatus, PreviewCallback, Progress, Pr
 class StepPipeline:
     """Cuts an image into plain layers in as many steps as it is told; `prompt` or `instruction` says what else happens.
 
-    "slow": each step takes 20 ms. In step 1, "crash" ends the process, "hang" goes on for an hour, "raise" raises what
-    no pipeline should, "oom" runs out of memory, "lose device" loses the device, and "quote …" warns and fails with its
-    own words in every message. "black" gives black pictures. "show" is slow and previews every layer after each step,
-    4 × 3 pixels whose red is the step, and whose green is the layer.
+    "slow": each step takes 20 ms. "wait": it waits for a file `go` beside the data folder. In step 1,
+    "crash" ends the process, "hang" goes on for an hour, "raise" raises what no pipeline should, "oom" runs out of
+    memory, "lose device" loses the device, and "quote …" warns and fails with its own words in every message. "black"
+    gives black pictures. "show" is slow and previews every layer after each step, 4 × 3 pixels whose red is the step,
+    and whose green is the layer.
     """
 
     engine = "steps"
@@ -64,7 +65,7 @@ class StepPipeline:
     ) -> Image.Image:
         self.load_edit_model()
         _work(instruction, num_inference_steps, progress)
-        edited = Image.new("RGBA", layer_image.size, (seed % 256, 0, 0, 255))
+        edited = Image.new("RGBA", layer_image.size, (*seed.to_bytes(8, "little")[:3], 255))
         edited.putalpha(layer_image.getchannel("A"))
         return edited
 
@@ -94,8 +95,13 @@ class UnreachablePipeline(StepPipeline):
     """Cannot be loaded until there is a file `reachable` beside the data folder."""
 
     def __init__(self) -> None:
-        if not (Path(os.environ["LLM_DIT_SERVER__DATA_DIR"]).parent / "reachable").exists():
+        if not _beside("reachable").exists():
             raise DownloadError("The hub cannot be reached: check the network.")
+
+
+def _beside(name: str) -> Path:
+    """Return the path of a file beside the data folder, by which a test tells a pipeline what it may do."""
+    return Path(os.environ["LLM_DIT_SERVER__DATA_DIR"]).parent / name
 
 
 def _work(behaviour: str, steps: int, progress: ProgressCallback) -> None:
@@ -104,6 +110,9 @@ def _work(behaviour: str, steps: int, progress: ProgressCallback) -> None:
         match behaviour:
             case "slow" | "show":
                 time.sleep(0.02)
+            case "wait":
+                while not _beside("go").exists():
+                    time.sleep(0.02)
             case "crash":
                 os._exit(9)
             case "hang":

@@ -275,18 +275,18 @@ def test_comparing(stacked: Studio) -> None:
 def test_variants_run_together_each_with_a_seed_of_its_own(
     open_studio: Callable[..., Studio], start_service: Callable[..., Service], picture: Path
 ) -> None:
-    studio = open_studio(at=start_service(app="tests.app:app"))
+    service = start_service(app="tests.app:app")
+    studio = open_studio(at=service)
     studio.pretend_model()
     studio.choose(picture)
     studio.decompose(layers=2)
     studio.edit_button("Layer 0").click()
-    studio.instruction.fill("slow")
+    studio.instruction.fill("wait")
     studio.dialog.get_by_role("radio", name="3").check()
     fold = studio.dialog.locator(".edit-form .fold summary")
     fold.click()
     seed = studio.dialog.get_by_label("Seed", exact=True)
     seed.fill("41")
-    studio.dialog.get_by_label("Steps").fill("100")
     studio.button("Apply").click()
     expect(studio.version("Running edit")).to_have_count(3)
     expect(studio.button("Cancel all")).to_be_visible()
@@ -295,20 +295,24 @@ def test_variants_run_together_each_with_a_seed_of_its_own(
     studio.wait_until_saved()
     studio.page.reload()
     studio.edit_button("Layer 0").click()
+    expect(studio.version("Running edit")).to_have_count(3)
+    (service.folder / "go").touch()
     made = studio.dialog.locator(".edit-made")
     for number, expected in ((2, 41), (3, 42), (4, 43)):
-        studio.version(f"v{number}: slow").click()
+        studio.version(f"v{number}: wait").click()
         expect(made).to_contain_text(f"seed {expected}")
 
-    # A seed that was typed is kept; one that is not locked is drawn anew.
+    # A seed that was typed is kept, and gives the same again; one that is not locked is drawn anew.
     studio.dialog.get_by_role("radio", name="1").check()
     studio.button("Retry").click()
+    expect(studio.page.locator(".notice")).to_contain_text("the same as v2")
+    expect(studio.version("v2: wait")).to_be_checked()
     expect(made).to_contain_text("seed 41")
     fold.click()
     studio.button("Keep the seed").click()
     expect(studio.button("Keep the seed")).to_have_attribute("aria-pressed", "false")
     studio.button("Retry").click()
-    expect(studio.version("v6: slow")).to_be_checked()
+    expect(studio.version("v5: wait")).to_be_checked()
     expect(made).not_to_contain_text("seed 41 ·")
 
 

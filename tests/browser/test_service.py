@@ -110,6 +110,26 @@ def test_a_phone_that_wakes_up_finds_its_job_again(studio: Studio, picture: Path
     expect(studio.rows).to_have_count(4, timeout=60_000)
 
 
+def test_a_stream_that_the_server_ends_is_taken_up_again(
+    open_studio: Callable[..., Studio], start_service: Callable[..., Service], picture: Path
+) -> None:
+    service = start_service(app="tests.app:app", environment={"TEST_STREAM_S": "0.3"})
+    studio = open_studio(at=service)
+    studio.choose(picture)
+    studio.decompose(layers=2)
+    asked: list[str] = []
+    studio.page.on("request", lambda request: asked.append(request.url) if request.url.endswith("/events") else None)
+    studio.edit("Layer 0", "wait")
+    # What the browser tells is heard while it is asked something.
+    studio.wait_for(lambda: studio.version("Running edit").is_visible() and len(asked) >= 2, "another stream")
+    assert len(set(asked)) == 1
+    for error in (studio.page.locator(".offline"), studio.page.locator(".notice"), studio.dialog.get_by_role("alert")):
+        expect(error).to_be_hidden()
+    (service.folder / "go").touch()
+    expect(studio.version("v2: wait")).to_be_checked()
+    expect(studio.dialog.get_by_role("alert")).to_be_hidden()
+
+
 def test_a_server_that_cannot_be_reached(studio: Studio, picture: Path) -> None:
     studio.choose(picture)
     studio.context.set_offline(True)
