@@ -194,6 +194,8 @@ declare namespace Wire {
     max_body_mb: number;
     max_pixels: number;
     max_side: number;
+    max_layers?: number;
+    max_stack_pixels: number;
     image_formats?: string[];
     export_formats?: ("zip" | "psd" | "ora" | "pptx" | "png" | "jpeg" | "webp")[];
     blend_modes?: ("normal" | "multiply" | "screen" | "overlay" | "darken" | "lighten" | "color-dodge" | "color-burn" | "hard-light" | "soft-light" | "difference" | "exclusion" | "hue" | "saturation" | "color" | "luminosity")[];

@@ -29,9 +29,9 @@ PIECE = 262_144
 LIMITS = {
     Size.SMALL: JsonLimits(structure=16_384, text=65_536),
     Size.DOCUMENT: JsonLimits(structure=1_000_000, text=5_000_000, long=5_000_000),
-    Size.PICTURES: JsonLimits(structure=32_768, text=8_000_000),
+    Size.PICTURES: JsonLimits(structure=131_072, text=8_000_000),
 }
-"""64 layers with all that can be said of them have 12 kB of structure, a project of hundreds of versions 500 kB."""
+"""256 layers with all that can be said of them have up to 110 kB of structure, a project of many versions 500 kB."""
 
 
 class JsonRequest(Request):

@@ -9,7 +9,7 @@ from llm_dit.blending import BlendMode
 from llm_dit.decoding.formats import FORMAT_NAMES
 from llm_dit.exports.formats import ExportName
 from llm_dit.file_names import MAX_NAME, shortened
-from llm_dit.layer import MAX_SCALE, MIN_SCALE
+from llm_dit.layer import MAX_LAYERS, MAX_SCALE, MIN_SCALE
 from llm_dit.naming import Language
 from llm_dit.pipelines.base import MAX_SEED, chosen_seed
 from server.inputs import DecomposeInput, EditLayerInput
@@ -204,7 +204,7 @@ class CompositeRequest(
 ):
     """A stack of layers, bottom first; without width and height the canvas holds them all."""
 
-    layers: Annotated[Sequence[PlacedLayer], Field(min_length=1, max_length=64)]
+    layers: Annotated[Sequence[PlacedLayer], Field(min_length=1, max_length=MAX_LAYERS)]
     width: Side | None = None
     height: Side | None = None
     background: Background | None = None
@@ -232,6 +232,6 @@ class ExportRequest(
 ):
     """The same stack with names, as a file."""
 
-    layers: Annotated[Sequence[NamedLayer], Field(min_length=1, max_length=64)]
+    layers: Annotated[Sequence[NamedLayer], Field(min_length=1, max_length=MAX_LAYERS)]
     format: ExportName
     name: Annotated[Name, Field(description="What the file is called, without its suffix.")] = ""

@@ -16,6 +16,10 @@ from llm_dit.errors import ImageError
 MAX_FIT_PIXELS = 64_000_000
 """What is decoded at most to be scaled down; JPEG is halved while it is decoded until it has no more than this."""
 MAX_FIT_SIDE = 65_535
+BAND_PIXELS = 4_000_000
+"""How much of a large picture is brought into sRGB and scaled at a time."""
+LANCZOS_REACH = 3
+"""Pixels of the result on each side that a pixel is made of."""
 _UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -51,7 +55,8 @@ def read_picture(content: bytes, limits: ImageLimits | None = None, *, fit: bool
     Bytes decide, never a label: PNG, JPEG, WebP, GIF, BMP, TIFF and AVIF in all their modes. Color profiles are
     converted, the camera's orientation is applied, and metadata is skipped. With `fit`, a picture of more pixels or
     longer sides than `limits` takes is scaled down to them instead of refused. Raises `ImageError` for anything else
-    and for pictures beyond `limits`, whose size is read from the header before a single pixel is decoded.
+    and for pictures beyond `limits`, whose size is read from the header before a single pixel is decoded; `MemoryError`
+    for one that this process has no memory for.
     """
     limits = limits or ImageLimits()
     with _opened(content) as source:
@@ -91,7 +96,9 @@ def _opened(content: bytes) -> Generator[Source]:
         raise ImageError(NOT_A_PICTURE) from None
     except Image.DecompressionBombError:  # some of Pillow's readers look at the size before we can
         raise ImageError("The picture has more pixels than can be read: scale it down.") from None
-    except DECODER_ERRORS:
+    except DECODER_ERRORS as error:
+        if "out of memory" in str(error):  # so Pillow says of its decoders
+            raise MemoryError from None
         raise ImageError("The picture is damaged or cut off: save it again as PNG, JPEG or WebP.") from None
 
 
@@ -120,14 +127,41 @@ def _decoded(source: Source, size: tuple[int, int]) -> Image.Image:
         half = (math.ceil(source.size[0] / 2), math.ceil(source.size[1] / 2))
         enough = half if source.size[0] * source.size[1] > MAX_FIT_PIXELS else size
     image = source.decode(enough)
-    shown = to_srgb(image, source)
-    if source.offset != (0, 0) or (not source.shrinks and shown.size != source.size):
-        canvas = Image.new("RGBA", source.size)
-        canvas.paste(shown, source.offset)
-        shown = canvas
-    if shown.size != size:
-        shown = shown.resize(size, Image.Resampling.LANCZOS, reducing_gap=2.0)
+    if source.offset != (0, 0) or (not source.shrinks and image.size != source.size):
+        shown = Image.new("RGBA", source.size)
+        shown.paste(to_srgb(image, source), source.offset)
+        shown = shown.resize(size, Image.Resampling.LANCZOS) if shown.size != size else shown
+    elif image.size != size:
+        shown = _scaled(image, source, size)
+    else:
+        shown = to_srgb(image, source)
     return shown.transpose(_UPRIGHT[source.orientation]) if source.orientation != 1 else shown
+
+
+def _scaled(image: Image.Image, source: Source, size: tuple[int, int]) -> Image.Image:
+    """Return a decoded picture in sRGB at a smaller size, band by band: what is large is held once, as decoded."""
+    parts = source.split(image) if source.split else None
+    lower = source.lower() if source.lower else None
+    (width, height), step = size, image.height / size[1]
+    reach = math.ceil(LANCZOS_REACH * max(step, 1)) + 1
+    rows = max(1, int(BAND_PIXELS / image.width / step))
+    shown = Image.new("RGBA", size)
+    for start in range(0, height, rows):
+        end = min(start + rows, height)
+        top, bottom = max(0, int(start * step) - reach), min(image.height, math.ceil(end * step) + reach)
+
+        def cut(whole: Image.Image, top: int = top, bottom: int = bottom) -> Image.Image:
+            return whole.crop((0, top, whole.width, bottom))
+
+        here = replace(
+            source,
+            split=(lambda _, cut=cut: (cut(parts[0]), parts[1] and cut(parts[1]))) if parts else None,
+            lower=(lambda cut=cut: cut(lower)) if lower else None,
+        )
+        band = to_srgb(cut(image), here)
+        box = (0, start * step - top, image.width, min(end * step - top, band.height))
+        shown.paste(band.resize((width, end - start), Image.Resampling.LANCZOS, box=box), (0, start))
+    return shown
 
 
 def check_dimensions(size: tuple[int, int], limits: ImageLimits) -> None:

@@ -12,6 +12,8 @@ Box = tuple[int, int, int, int]
 """Left, top, right and bottom on the canvas, in pixels; right and bottom lie outside."""
 
 MIN_SCALE, MAX_SCALE = 0.01, 32.0
+MAX_LAYERS = 256
+"""Of a stack that comes in or goes out as a file."""
 LANCZOS_SUPPORT = 3
 """Pixels on each side of one that it is resampled from, those of the smaller of both pictures."""
 

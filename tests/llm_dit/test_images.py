@@ -208,6 +208,19 @@ def test_a_turned_picture_is_scaled_by_what_is_seen() -> None:
     assert fitted.scaled_from == (100, 400) and fitted.image.size == (20, 80)
 
 
+@pytest.mark.parametrize("kind", ["PNG", "TIFF"])
+def test_a_large_picture_is_scaled_in_bands_that_show_no_seams(kind: str) -> None:
+    mode = "RGBA" if kind == "PNG" else "CMYK"
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes() if kind == "PNG" else None
+    content = saved(noise(mode, (2001, 2203)), kind, icc_profile=profile, compress_level=0)
+    whole = read_image(content).resize((908, 1000), Image.Resampling.LANCZOS)
+    fitted = read_picture(content, ImageLimits(max_side=1000), fit=True).image
+    assert fitted.size == whole.size
+    # Where next to nothing is seen, the colors are left to chance; the rest is rounded twice.
+    bands = [np.frombuffer(image.convert("RGBa").tobytes(), np.uint8).astype(int) for image in (fitted, whole)]
+    assert np.abs(bands[0] - bands[1]).max() <= 2
+
+
 def test_what_is_too_much_to_scale_is_refused_unread() -> None:
     with pytest.raises(ImageError, match=r"64\.0 million pixels"):
         read_picture(png_of_size(30_000, 30_000), fit=True)

@@ -9,9 +9,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from llm_dit.errors import ImageError
+from llm_dit.images import ImageLimits
 from server.errors import PoolFullError, TaskLostError, TaskMemoryError, TaskTimeError
+from server.intake import GivenPicture, Intake, keep_picture
 from server.pool import Lane, LaneLimits, Pool, open_pool
 from server.pool_child import Budget
 from tests.server import tasks
@@ -157,5 +160,20 @@ def test_a_process_that_keeps_much_memory_gives_way_to_a_fresh_one() -> None:
         async with pool_of() as pool:
             hoarder = await pool.run(Lane.QUICK, BUDGET, tasks.touch, 120)
             assert (await pool.run(Lane.QUICK, BUDGET, tasks.tell)).pid != hoarder.pid
+
+    within(steps)
+
+
+def test_a_picture_for_which_there_is_no_memory_is_too_large_and_not_damaged(tmp_path: Path) -> None:
+    file = tmp_path / "picture"
+    Image.new("RGB", (4000, 4000)).save(file, "PNG", compress_level=1)
+    intake = Intake(data_dir=tmp_path, limits=ImageLimits())
+
+    async def steps() -> None:
+        async with pool_of() as pool:
+            with pytest.raises(TaskMemoryError):
+                await pool.run(
+                    Lane.QUICK, replace(BUDGET, memory=32 << 20), keep_picture, GivenPicture(file=file), intake
+                )
 
     within(steps)

@@ -6,7 +6,7 @@ from pydantic import BaseModel, Field
 from llm_dit.blending import BLEND_MODES, BlendMode
 from llm_dit.decoding.formats import PICTURE_FORMATS
 from llm_dit.exports.formats import EXPORT_NAMES, ExportName
-from llm_dit.layer import MAX_SCALE, MIN_SCALE
+from llm_dit.layer import MAX_LAYERS, MAX_SCALE, MIN_SCALE
 from llm_dit.pipelines.base import MAX_SEED, PipelineStatus
 from server.engines import DecomposeField, EditField, EngineName
 from server.host import HostState
@@ -59,6 +59,8 @@ class LimitsResponse(BaseModel):
     max_body_mb: float
     max_pixels: int
     max_side: int
+    max_layers: int = Field(default=MAX_LAYERS, description="Of a stack, exported or imported.")
+    max_stack_pixels: int = Field(description="Of the canvas that the layers of a stack show together.")
     image_formats: list[str] = [format.name.lower() for format in PICTURE_FORMATS]
     export_formats: tuple[ExportName, ...] = EXPORT_NAMES
     blend_modes: tuple[BlendMode, ...] = BLEND_MODES
@@ -126,7 +128,12 @@ async def config(state: StateDep) -> ConfigResponse:
             steps=models.num_inference_steps,
             cfg_scale=models.cfg_scale,
         ),
-        limits=LimitsResponse(max_body_mb=limits.max_body_mb, max_pixels=limits.max_pixels, max_side=limits.max_side),
+        limits=LimitsResponse(
+            max_body_mb=limits.max_body_mb,
+            max_pixels=limits.max_pixels,
+            max_side=limits.max_side,
+            max_stack_pixels=limits.stack_pixels,
+        ),
     )
 
 

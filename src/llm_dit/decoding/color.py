@@ -1,6 +1,7 @@
 """Colors as a browser shows them: 8-bit sRGB with alpha, from any mode and any ICC profile."""
 
 import io
+from functools import lru_cache
 
 import numpy as np
 from PIL import Image, ImageCms
@@ -73,14 +74,9 @@ def _converted(colors: Image.Image, profile: bytes) -> Image.Image | None:
     ):
         return None
     try:
-        transform = ImageCms.buildTransform(
-            ImageCms.ImageCmsProfile(io.BytesIO(profile)),
-            ImageCms.createProfile("sRGB"),
-            mode,
-            "RGB",
-            # Without it grays go through a coarse table, in which the darks drown.
-            flags=ImageCms.Flags.NOOPTIMIZE if colors.mode == "L" else ImageCms.Flags.NONE,
-        )
+        # Without it grays go through a coarse table, in which the darks drown.
+        flags = ImageCms.Flags.NOOPTIMIZE if colors.mode == "L" else ImageCms.Flags.NONE
+        transform = _transform(profile, mode, flags)
         if colors.mode == "L":
             levels = Image.frombytes("L", (256, 1), bytes(range(256))).convert(mode)
             shown = ImageCms.applyTransform(levels, transform)
@@ -88,3 +84,10 @@ def _converted(colors: Image.Image, profile: bytes) -> Image.Image | None:
         return ImageCms.applyTransform(colors, transform)
     except (ImageCms.PyCMSError, OSError, ValueError):
         return None
+
+
+@lru_cache(maxsize=1)
+def _transform(profile: bytes, mode: str, flags: ImageCms.Flags) -> ImageCms.ImageCmsTransform:
+    """Return what brings a mode's values into sRGB; a large picture asks for each of its bands."""
+    given = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+    return ImageCms.buildTransform(given, ImageCms.createProfile("sRGB"), mode, "RGB", flags=flags)

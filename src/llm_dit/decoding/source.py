@@ -19,7 +19,6 @@ DECODER_ERRORS = (
     ArithmeticError,
     AttributeError,
     struct.error,
-    MemoryError,
     RuntimeError,
 )
 

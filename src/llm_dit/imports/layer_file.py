@@ -6,7 +6,7 @@ from typing import Literal
 
 from llm_dit.errors import LayerFileError
 from llm_dit.images import ImageLimits
-from llm_dit.layer import Layer
+from llm_dit.layer import MAX_LAYERS, Layer
 
 FileKind = Literal["zip", "project", "ora", "psd"]
 
@@ -19,7 +19,7 @@ class FileLimits:
 
     image: ImageLimits = field(default_factory=ImageLimits)
     image_bytes: int = 64 << 20
-    layers: int = 256
+    layers: int = MAX_LAYERS
     pixels: int = 1 << 30
 
 
