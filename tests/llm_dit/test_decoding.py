@@ -109,6 +109,28 @@ def test_a_png_whose_pixels_are_there_is_whole(cut: int) -> None:
     assert read_image(content[: len(content) - cut]).getpixel((0, 0)) == (200, 100, 50, 255)
 
 
+def test_a_wrong_checksum_of_pixels_is_no_matter_but_a_missing_row_is() -> None:
+    rows = [ORANGE * 5] * 4
+    start, data = SIGNATURE + header(5, 4, 8, COLOR), packed(rows)
+    wrong = start + chunk(b"IDAT", data[:-1] + bytes([data[-1] ^ 1])) + END
+    assert read_image(wrong).getpixel((4, 3)) == (200, 100, 50, 255)
+    black = start + chunk(b"IDAT", packed([bytes(15)] * 4)) + END
+    assert read_image(black).getpixel((4, 3)) == (0, 0, 0, 255)
+    for lost in (packed(rows[:3]), packed([bytes(15)] * 3), packed([*rows[:3], ORANGE * 4])):
+        with pytest.raises(ImageError, match="cut off"):
+            read_image(start + chunk(b"IDAT", lost) + END)
+
+
+@pytest.mark.parametrize("progressive", [False, True])
+def test_a_jpeg_needs_its_pixels_but_not_its_end(progressive: bool) -> None:
+    content = saved(Image.effect_noise((40, 40), 60), "JPEG", quality=90, progressive=progressive)
+    for cut in (1, 2):
+        assert read_image(content[:-cut]).tobytes() == read_image(content).tobytes()
+    for cut in (4, 10, 60):
+        with pytest.raises(ImageError, match="cut off"):
+            read_image(content[:-cut])
+
+
 def test_a_gif_whose_frame_is_smaller_is_clear_around_it() -> None:
     plain = bytearray(saved(Image.new("P", (4, 4), 3), "GIF"))
     plain[6:10] = struct.pack("<HH", 8, 6)

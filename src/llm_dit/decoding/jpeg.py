@@ -9,6 +9,7 @@ import re
 import struct
 from collections.abc import Iterator
 
+from PIL import Image
 from PIL.JpegImagePlugin import JpegImageFile
 
 from llm_dit.decoding.color import MAX_PROFILE_BYTES
@@ -23,6 +24,9 @@ MAX_SCANNED_PIXELS = 1_500_000_000
 _FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
 _SCAN, _END, _COMMENT = 0xDA, 0xD9, 0xFE
 _JFIF, _EXIF, _ICC, _ADOBE = 0xE0, 0xE1, 0xE2, 0xEE
+_EOI = b"\xff\xd9"
+_MADE_UP = b"\xf5\x3a\xc6\x9d" * 100
+"""Unlike the zeros that the decoder puts where data end, from the first bit on."""
 _BARE = {0x01, *range(0xD0, 0xD8)}
 """Markers without a length."""
 # In a scan, FF 00 is data and FF D0 to FF D7 are places to start anew.
@@ -51,14 +55,27 @@ def open_jpeg(content: bytes) -> Source:
             kept.append(view[start:end])
     if scans > MAX_SCANS or scans * size[0] * size[1] > MAX_SCANNED_PIXELS:
         raise ImageError("The JPEG is built of more passes than any program writes: save it again as PNG or JPEG.")
-    image = JpegImageFile(io.BytesIO(b"".join(kept)))
+    file = b"".join(kept)
+    image = JpegImageFile(io.BytesIO(file))
     return Source(
         size=image.size,
-        decode=by_pillow(image),
+        decode=by_pillow(image) if file.endswith(_EOI) else lambda enough: _unended(file, enough),
         orientation=orientation_of(exif),
         profile=_joined(profiles),
         shrinks=True,
     )
+
+
+def _unended(file: bytes, enough: tuple[int, int] | None) -> Image.Image:
+    """Decode a file that lacks its end; raises `ValueError` when pixels are missing, too.
+
+    The decoder makes up what is missing, of whatever follows: when that makes no difference, nothing is.
+    """
+    data = file.removesuffix(b"\xff")
+    one, other = (by_pillow(JpegImageFile(io.BytesIO(data + more + _EOI)))(enough) for more in (b"", _MADE_UP))
+    if one.tobytes() != other.tobytes():
+        raise ValueError("cut off")
+    return one
 
 
 def _segments(content: bytes) -> Iterator[tuple[int, int, int]]:

@@ -20,6 +20,7 @@ from llm_dit.decoding.color import MAX_PROFILE_BYTES
 from llm_dit.decoding.exif import orientation_of
 from llm_dit.decoding.hdr import HighRange
 from llm_dit.decoding.icc import BT709, power, rgb_profile
+from llm_dit.decoding.png_data import whole
 from llm_dit.decoding.source import Source, Split, by_pillow
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
@@ -52,10 +53,27 @@ def open_png(content: bytes) -> Source:
     kept = [(b"IHDR", header)]
     if kind == _INDEXED:
         kept += [(name, parts.labels[name]) for name in (b"PLTE", b"tRNS") if name in parts.labels]
-    file = SIGNATURE + b"".join(_chunk(*it) for it in [*kept, (b"IDAT", b"".join(parts.pixels)), (b"IEND", b"")])
+    data = b"".join(parts.pixels)
+
+    def of(data: bytes) -> bytes:
+        return SIGNATURE + b"".join(_chunk(*it) for it in [*kept, (b"IDAT", data), (b"IEND", b"")])
+
+    def decode(_: tuple[int, int] | None) -> Image.Image:
+        try:
+            image = by_pillow(PngImageFile(io.BytesIO(file)))(None)
+        except OSError:
+            return by_pillow(PngImageFile(io.BytesIO(of(whole(header, data)))))(None)
+        # Pillow leaves rows that are missing empty.
+        last = (image.crop((0, row, image.width, row + 1)) for row in range(max(0, image.height - 2), image.height))
+        if not all(any(row.tobytes()) for row in last):
+            whole(header, data)
+        return image
+
+    file = of(data)
+    PngImageFile(io.BytesIO(file)).close()
     return Source(
         size=(width, height),
-        decode=by_pillow(PngImageFile(io.BytesIO(file))),
+        decode=decode,
         offset=offset,
         orientation=orientation_of(parts.labels.get(b"eXIf", b"")),
         profile=_profile(parts.labels),
