@@ -219,6 +219,16 @@ def test_tags_that_make_no_pixels_are_passed_by(content: bytes) -> None:
     assert np.asarray(read_image(content))[0, :, 0].tolist() == [0x20, 0x80]
 
 
+def test_gray_of_32_bits_keeps_its_upper_eight() -> None:
+    # The four bytes up to the end of the two pixels of 8 bits.
+    assert read_image(tiff((256, 3, 1), (258, 3, 32), (273, 4, 6), (279, 4, 4))).getpixel((0, 0)) == (
+        128,
+        128,
+        128,
+        255,
+    )
+
+
 @pytest.mark.parametrize("tag", [(50706, 4, 1), (262, 3, 32803)])
 def test_raw_files_of_cameras_are_named(tag: tuple[int, int, int]) -> None:
     with pytest.raises(ImageError, match="camera's raw"):

@@ -8,13 +8,15 @@ import io
 import struct
 from collections.abc import Iterator
 
+import numpy as np
+from PIL import Image
 from PIL.TiffImagePlugin import TiffImageFile
 
 from llm_dit.decoding.color import MAX_PROFILE_BYTES
 from llm_dit.decoding.formats import refusal
 from llm_dit.decoding.source import Source, by_pillow
 
-_WIDTH, _HEIGHT, _PHOTOMETRIC, _ORIENTATION = 256, 257, 262, 274
+_WIDTH, _HEIGHT, _BITS, _PHOTOMETRIC, _ORIENTATION, _SAMPLE_FORMAT = 256, 257, 258, 262, 274, 339
 _TILE_WIDTH, _TILE_HEIGHT, _SUBDIRECTORIES, _PROFILE, _DNG = 322, 323, 330, 34675, 50706
 _KEPT = {
     *(254, _WIDTH, _HEIGHT, 258, 259, _PHOTOMETRIC, 266, 273, _ORIENTATION, 277, 278, 279, 280, 281, 284, 292, 293),
@@ -44,7 +46,17 @@ def open_tiff(content: bytes) -> Source:
         decode=by_pillow(image),
         orientation=turned if 1 <= turned <= 8 else 1,
         profile=profile if isinstance(profile, bytes) and len(profile) <= MAX_PROFILE_BYTES else None,
+        split=_split_deep if image.mode == "I" and _is_unsigned(directory) else None,
     )
+
+
+def _is_unsigned(directory: "_Directory") -> bool:
+    return directory.number(_BITS) == 32 and directory.number(_SAMPLE_FORMAT) in {0, 1}
+
+
+def _split_deep(image: Image.Image) -> tuple[Image.Image, None]:
+    """Return the upper 8 of 32 bits, which Pillow takes for signed."""
+    return Image.fromarray((np.asarray(image).view(np.uint32) >> 24).astype(np.uint8)), None
 
 
 class _Directory:
