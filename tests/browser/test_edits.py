@@ -251,7 +251,7 @@ def test_comparing(stacked: Studio) -> None:
     shows(black, black)
 
     way("Difference")
-    expect(dialog.locator(".compare-note")).to_have_text("100 % of the layer changed · shown 4×")
+    expect(dialog.locator(".compare-note")).to_have_text("100% of the layer changed · shown 4×")
     shows(white, white)
     way("Side by side")
     lower = [(start, 0.66, start + 0.15, 0.69) for start in (0.05, 0.55)]

@@ -27,7 +27,7 @@ def test_progress_and_cancel(studio: Studio) -> None:
     studio.decompose_button.click()
     bar = studio.page.locator(".job-bar")
     expect(bar).to_contain_text(re.compile(r"step \d+ of \d+"))
-    expect(studio.page).to_have_title(re.compile(r"^\d+ % · .*llm-dit$"))
+    expect(studio.page).to_have_title(re.compile(r"^\d+% · .*llm-dit$"))
     bar.get_by_role("button", name="Cancel").click()
     expect(studio.decompose_button).to_be_enabled()
     expect(studio.page).to_have_title("Night camp · llm-dit")
@@ -58,11 +58,16 @@ LOADED = """
 
 
 def test_scripts_and_styles_are_small(studio: Studio) -> None:
-    """Bytes before compression: of the start page, then of all there is."""
+    """Bytes before compression: of the start page, then of all there is.
+
+    Measured: 120,622 and 221,167, of which 31,214 are styles. The limits were 110,000 and 200,000 before the page
+    took in files of layers and what other windows hand over, brought deleted projects back, and told one result from
+    another. No bundler shortens the names.
+    """
     assert 50_000 < studio.page.evaluate(LOADED) < 125_000
     studio.sample("Poster")
     studio.page.wait_for_load_state("networkidle")
-    assert 110_000 < studio.page.evaluate(LOADED) < 240_000
+    assert 110_000 < studio.page.evaluate(LOADED) < 225_000
 
 
 def test_layers_show_while_they_are_made(studio: Studio, picture: Path) -> None:

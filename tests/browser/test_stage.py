@@ -196,13 +196,13 @@ def test_a_picture_comes_in_as_a_layer(stacked: Studio, picture: Path) -> None:
     # It covers what it covers of this picture.
     stacked.rows.first.get_by_text("Position and size").click()
     facts = stacked.rows.first.locator(".layer-facts span:not(.version)")
-    expect(facts).to_have_text("100 %")
+    expect(facts).to_have_text("100%")
     stacked.rows.first.get_by_label("Scale").fill("50")
-    expect(facts).to_have_text("25 %")
+    expect(facts).to_have_text("25%")
     stacked.rows.first.get_by_label("X (px)").fill("180")
-    expect(facts).to_have_text("12.5 %")
+    expect(facts).to_have_text("12.5%")
     stacked.rows.first.get_by_label("X (px)").fill("500")
-    expect(facts).to_have_text("0 %")
+    expect(facts).to_have_text("0%")
 
 
 def test_a_layer_with_next_to_nothing_on_it_is_flagged(stacked: Studio, tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
 import { h, setAttribute, setText } from "../dom.js";
 import { t } from "../i18n.js";
 import { findLayer } from "../state/doc.js";
-import { layerCount, size } from "../words.js";
+import { layerCount, percent, size } from "../words.js";
 import { describeJob, idleWords, progressBar, shareOf, stallOf } from "./progress.js";
 
 const LOOK_MS = 5000;
@@ -61,7 +61,7 @@ function pageTitle({ project }, tracked) {
   // How far the model is loaded says nothing of how far the work is.
   const share = /^(down)?loading/.test(tracked?.job.phase ?? "") ? null : shareOf(tracked);
   const title = project === null ? t("name") : `${project.name} · ${t("name")}`;
-  return share === null ? title : `${Math.round(share * 100)} % · ${title}`;
+  return share === null ? title : `${percent(Math.round(share * 100) / 100)} · ${title}`;
 }
 
 /** @param {State} state @param {TrackedJob} tracked */
