@@ -179,6 +179,8 @@ def test_layers_that_were_taken_home_open_again_by_drop(saved: Studio, tmp_path:
         expect(saved.page.locator(".layer-name")).to_have_text(names)
         assert saved.rows.first.locator(".layer-facts").inner_text() == facts
         saved.wait_for(lambda: difference(saved.pixels(), shown) < 1, "the same picture")
+        kept = f"{saved.url}/api/projects/{saved.page.url.rpartition('/')[2]}"
+        saved.wait_for(lambda kept=kept: httpx.get(kept).json()["thumbnail"], "a thumbnail")
     ids = saved.page.locator(".layer").evaluate_all(IDS)
     assert len(set(ids)) == len(names)
     saved.page.reload()

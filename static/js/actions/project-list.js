@@ -63,6 +63,8 @@ export function createProjectList({ store, api, tryTo }, saving, { go, listProje
       const { id, ...project } = await api.projects.importFile(file, name);
       const left = store.state.project;
       await go(`/p/${id}`);
+      // What came as a file has no thumbnail yet.
+      if (isAtHand(id)) saving.saveAnew();
       const back = left && { label: t("project.back"), run: () => go(`/p/${left.id}`) };
       store.say([t("project.imported", { name: project.name }), ...project.warnings].join(" "), back);
     },

@@ -128,6 +128,11 @@ export function createSaving({ store, api, bitmaps }) {
       base = document;
     },
     isClean,
+    /** Save though nothing has changed. */
+    saveAnew: () => {
+      kept = [];
+      return save();
+    },
     /** What is at hand is what the server has. @param {any} [document] */
     settle: (document = snapshot(store.state)) => {
       base = document;

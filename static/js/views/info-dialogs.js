@@ -42,7 +42,7 @@ export function createEngineDialog() {
       problem.set(status?.error ?? null);
       setText(reason, [status?.reason, status?.placement].filter(Boolean).join(" "));
       facts.hidden = status === null || status.state === "failed";
-      setFact(cells.models, status?.loaded_models.join(", ") || t("engine.loading"));
+      setFact(cells.models, status?.loaded_models.join(", ") || t(status?.state === "unloaded" ? "engine.unloaded" : "engine.loading"));
       setFact(cells.device, status?.engine_label.split(" · ")[1] ?? status?.device ?? "");
       setFact(cells.running, String(status?.queue.running ?? 0));
       setFact(cells.waiting, String(status?.queue.length ?? 0));
