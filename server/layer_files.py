@@ -3,7 +3,7 @@
 import contextlib
 import dataclasses
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
@@ -18,14 +18,19 @@ from server.errors import TaskMemoryError, TaskTimeError
 from server.pool import Lane, Pool
 from server.pool_child import Budget
 from server.project_files import read_project
-from server.projects import ProjectDraft
+from server.projects import Project, ProjectDraft
 from server.store import ImageStore
 
+MB = 1_000_000
 SMALL_BYTES = 262_144
 """A file of so many bytes most likely holds little, and is tried in the quick lane first."""
 QUICK = Budget(cpu_s=1.0, memory=160 << 20, wall_s=30)
 BUDGET = Budget(cpu_s=600, memory=768 << 20, wall_s=1800)
 """Of the largest file that is taken in."""
+CPU_S, CPU_S_A_MB = 3.0, 30.0
+"""What a file may take, and more for each million bytes: an empty layer of 16 megapixels has 47 kB and takes 1 s."""
+
+QUICK_COPY_BYTES = 8_000_000
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -86,7 +91,17 @@ async def run_on_file(
     if file.stat().st_size <= SMALL_BYTES:
         with contextlib.suppress(TaskTimeError, TaskMemoryError):
             return await pool.run(Lane.QUICK, QUICK, function, file, *args, **kwargs)
-    return await pool.run(Lane.FILES, BUDGET, function, file, *args, **kwargs)
+    return await pool.run(Lane.FILES, budget_of(file.stat().st_size), function, file, *args, **kwargs)
+
+
+def lane_for(project: Project, store: ImageStore) -> Lane:
+    """Return where the file of a project is written, by the bytes of its pictures, which are copied as they are."""
+    return Lane.QUICK if sum(map(store.size, project.images)) <= QUICK_COPY_BYTES else Lane.FILES
+
+
+def budget_of(size: int) -> Budget:
+    """Return what reading a file of so many bytes may take; small ones that ask for much are made to harm."""
+    return replace(BUDGET, cpu_s=min(BUDGET.cpu_s, CPU_S + CPU_S_A_MB * size / MB))
 
 
 def read_as_project(file: Path, data_dir: Path, limits: FileLimits, name: str) -> ReadProject:

@@ -1,9 +1,9 @@
 """A project as one file: a ZIP of `project.json` and the pictures that it uses, `images/{sha256}.png`."""
 
 import json
-import tempfile
 import zipfile
 from collections.abc import Iterable
+from pathlib import Path
 from typing import IO, Any, cast
 
 from pydantic_core import from_json
@@ -25,27 +25,23 @@ NEWER = "A newer version of llm-dit has written this project file: open it with 
 NOT_ONE = "This is not a project file: export one from a project, and send it as it is."
 
 
-def write_project(project: Project, store: ImageStore) -> tuple[IO[bytes], list[str]]:
-    """Return a project as an open temporary file, at its start, and the SHA-256 of pictures that the store has lost.
-
-    Closing the file removes it.
-    """
-    file = tempfile.TemporaryFile(dir=store.data_dir)  # noqa: SIM115 - whoever sends it closes it
+def write_project(project: Project, data_dir: Path, target: Path) -> list[str]:
+    """Write a project as a file, and return the SHA-256 of pictures that the store in `data_dir` has lost."""
+    store = ImageStore(data_dir)
     missing: list[str] = []
     # PNG does not get smaller.
-    with disk_full_told(), zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
+    with disk_full_told(), zipfile.ZipFile(target, "w", zipfile.ZIP_STORED) as archive:
         for sha256 in project.images:
             try:
-                archive.writestr(f"images/{sha256}.png", store.read(sha256))
-            except NotFoundError:
+                archive.write(store.checked_path(sha256), f"images/{sha256}.png")
+            except (NotFoundError, FileNotFoundError):
                 missing.append(sha256)
         about = {"format": FORMAT, "version": VERSION, "name": project.name, "thumbnail": project.thumbnail}
         about |= {"missing": missing} if missing else {}
         # The document goes from the database into the file as it stands.
         content = f'{json.dumps(about, ensure_ascii=False)[:-1]}, "document": {project.document}}}'
         archive.writestr("project.json", content)
-    file.seek(0)
-    return file, missing
+    return missing
 
 
 def read_project(file: IO[bytes], store: ImageStore, limits: FileLimits) -> ProjectDraft:

@@ -30,6 +30,10 @@ TOUCH_AFTER_S = 600
 """A picture that is read counts as used anew, but not for every reading. Far below the clean-up's grace."""
 
 
+MOST_CHECKED = 10_000
+"""Pictures of which a process remembers that they were whole."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class StoredFile:
     """A picture's file: its size in bytes, and when it was last put or read, in seconds since 1970."""
@@ -51,6 +55,7 @@ class ImageStore:
         self.problem: LLMDiTError | None = None
         """What kept this process from writing a picture, until one is written again."""
         self._folder = data_dir / "images"
+        self._checked: dict[str, tuple[int, ...]] = {}
 
     def put(self, png: bytes) -> str:
         """Keep the bytes of a PNG file and return their SHA-256; raises `DiskFullError` or `StorageError`.
@@ -129,7 +134,7 @@ class ImageStore:
             try:
                 if time.time() - path.stat().st_mtime > TOUCH_AFTER_S:
                     os.utime(path)
-                whole = _digest(path) == sha256
+                whole = self._is_whole(path)
             except FileNotFoundError:
                 pass
             except OSError as error:
@@ -140,6 +145,19 @@ class ImageStore:
                     return path
                 self._remove_damaged(path)
         raise NotFoundError(NOT_HERE)
+
+    def _is_whole(self, path: Path) -> bool:
+        """Return whether a file holds what its name says; one that has not changed since is not read again for that."""
+        about = path.stat()
+        state = (about.st_ino, about.st_mtime_ns, about.st_ctime_ns, about.st_size)
+        if self._checked.get(path.stem) == state:
+            return True
+        whole = _digest(path) == path.stem
+        if whole:
+            if len(self._checked) >= MOST_CHECKED:
+                self._checked.clear()
+            self._checked[path.stem] = state
+        return whole
 
     def dimensions(self, sha256: str) -> tuple[int, int]:
         """Return the width and height of a picture in pixels; raises `NotFoundError`."""

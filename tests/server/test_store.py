@@ -1,6 +1,7 @@
 """The image store: idempotent, atomic, and deaf to names that are no SHA-256."""
 
 import hashlib
+import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -72,3 +73,14 @@ def test_a_folder_that_cannot_be_written_is_said_until_it_can(tmp_path: Path) ->
     (tmp_path / "images").unlink()
     assert store.look() is None
     assert store.read(store.put(PICTURE)) == PICTURE
+
+
+def test_a_picture_that_was_whole_is_looked_at_anew_when_its_file_has_changed(tmp_path: Path) -> None:
+    store = ImageStore(tmp_path)
+    sha256 = store.put(PICTURE)
+    assert store.read(sha256) == store.read(sha256) == PICTURE
+    about = store.path(sha256).stat()
+    store.path(sha256).write_bytes(b"y" * 1000 + PNG_END)
+    os.utime(store.path(sha256), ns=(about.st_atime_ns, about.st_mtime_ns + 1))
+    with pytest.raises(NotFoundError):
+        store.read(sha256)

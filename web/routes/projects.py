@@ -8,9 +8,10 @@ from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, Field
 
 from llm_dit.file_names import file_stem
-from server.layer_files import read_as_project, run_on_file
+from server.layer_files import BUDGET, lane_for, read_as_project, run_on_file
 from server.project_files import write_project
 from server.projects import ADDRESS, Project, ProjectDraft, ProjectSummary
+from server.transit import take_out
 from web.attachments import saved_as
 from web.bodies import Size, takes
 from web.body import JsonRoute
@@ -157,7 +158,7 @@ async def duplicate_project(project_id: str, body: Copy, state: StateDep) -> Res
     return _created(await state["projects"].duplicate(project_id, body.name))
 
 
-@router.get("/{project_id}/file", response_class=Response, responses={**FILE, **GONE})
+@router.get("/{project_id}/file", response_class=Response, responses={**FILE, **problems(404, 503)})
 async def export_project(project_id: str, state: StateDep) -> Response:
     """Return a project with its pictures as one file, for another server or for later.
 
@@ -165,7 +166,11 @@ async def export_project(project_id: str, state: StateDep) -> Response:
     names them.
     """
     project = await state["projects"].get(project_id)
-    file, missing = await state["offload"](lambda: write_project(project, state["store"]))
+    async with state["transit"].folder() as folder:
+        lane = await state["offload"](lambda: lane_for(project, state["store"]))
+        target = folder / "made"
+        missing = await state["pool"].run(lane, BUDGET, write_project, project, state["store"].data_dir, target)
+        file = take_out(target)
     headers = {**saved_as(file_stem(project.name, "project"), ".llm-dit.zip"), "X-Missing-Images": str(len(missing))}
     return file_answer(file, FILE_TYPE, headers)
 
