@@ -30,10 +30,10 @@ UNREADABLE = "The picture cannot be decoded: it may be damaged. Save it again as
 def budget_of(size: int) -> Budget:
     """Return what decoding a file of so many bytes, and writing it anew, may take.
 
-    A picture of 16 million pixels takes about 2 s on a slow core. Small files are kept below 3 s in all; the larger
-    ones cost their sender something, too.
+    A photo of 16 million pixels takes 3 s on a slow core. Small files, of which anybody can send many, are kept below
+    3 s in all; the larger ones cost their sender something, too.
     """
-    cpu_s = min(30.0, 2.3 + max(0, size - MB) / MB)
+    cpu_s = 2.5 if size <= 1_000_000 else min(30.0, 8 + size / MB)
     return Budget(cpu_s=cpu_s, memory=MEMORY, wall_s=60 + 10 * cpu_s)
 
 
