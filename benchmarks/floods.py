@@ -6,12 +6,15 @@ Each part runs against `llm-dit serve` that may open 1,024 files. Floors: with 1
 event streams, /livez answers within 250 ms and the log grows by at most 1 MB a minute; with 16 bodies that lack their
 last byte, another one is served within 15 s; 63 MB of JSON are 413 at every address with at most 64 MB more memory
 while /livez answers within 100 ms; 30 MB of unknown keys, deep lists, white space, digits, and of errors are refused
-with at most 200 MB more and within 250 ms. Memory is the summed PSS of all processes but the engine's.
+with at most 200 MB more and within 250 ms; while project documents of 3 MB are saved /livez answers within 100 ms.
+"idle" is the slowest /livez while nothing else goes on: the machine's share. Memory is the summed PSS of all processes
+but the engine's.
 """
 
 import argparse
 import asyncio
 import contextlib
+import json
 import resource
 import sys
 import tempfile
@@ -43,7 +46,8 @@ def main() -> int:
 
 def measure(share: float) -> dict[str, dict[str, Any]]:
     parts: dict[str, Callable[[Running, float], dict[str, Any]]] = {
-        "silent": silent, "streams": streams, "unfinished": unfinished, "large_json": large_json, "structure": structure
+        "silent": silent, "streams": streams, "unfinished": unfinished, "large_json": large_json,
+        "structure": structure, "documents": documents
     }  # fmt: skip
     own, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     figures: dict[str, dict[str, Any]] = {}
@@ -153,6 +157,18 @@ def structure(service: Running, share: float) -> dict[str, Any]:
         wrong += [f"{name}: {each}" for each in watch.beyond(200, 250)]
         figures[name] = watch.figures
     return part(wrong, **figures)
+
+
+def documents(service: Running, share: float) -> dict[str, Any]:
+    layers = [{"id": number, "name": "layer " * 10, "text": "x" * 200} for number in range(int(11_000 * share))]
+    body = json.dumps({"name": "Poster", "document": {"layers": layers}}).encode()
+    statuses = [post(service, "/api/projects", body).status]  # the first one starts a process
+    with Watch(service) as idle:
+        time.sleep(2)
+    with Watch(service) as watch:
+        statuses += [post(service, "/api/projects", body).status for _ in range(10)]
+    wrong = [f"a document got {status}" for status in set(statuses) - {201}]
+    return part(wrong + watch.beyond(200, 100), idle_ms=idle.slowest_ms, megabytes=len(body) / MB, **watch.figures)
 
 
 class Watch:

@@ -8,7 +8,7 @@ import time
 from collections.abc import AsyncIterator, Collection, Mapping
 from dataclasses import dataclass
 from sqlite3 import Row
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 from llm_dit.errors import InputError
 from server.database import Database
@@ -67,6 +67,17 @@ class Quota:
         )
 
 
+class DocumentText(NamedTuple):
+    """A document as it is kept: the text of a JSON object, and how many layers that has."""
+
+    text: str
+    layer_count: int
+
+    @classmethod
+    def of(cls, document: Document) -> "DocumentText":
+        return cls(text=json.dumps(document, ensure_ascii=False), layer_count=_layer_count(document))
+
+
 @dataclass(frozen=True, kw_only=True)
 class ProjectDraft:
     """What a project is to hold; `thumbnail` is the SHA-256 of a picture in the store.
@@ -75,7 +86,7 @@ class ProjectDraft:
     """
 
     name: str
-    document: Document
+    document: Document | DocumentText
     thumbnail: str | None = None
     lost: Collection[str] = ()
 
@@ -205,8 +216,8 @@ class Projects:
         return await asyncio.to_thread(_images_of, *rows[0]) if rows else []
 
     def _values(self, draft: ProjectDraft) -> "_Values":
-        document = json.dumps(draft.document, ensure_ascii=False)
-        return self._values_of(draft.name, draft.thumbnail, _layer_count(draft.document), document)
+        document = draft.document if isinstance(draft.document, DocumentText) else DocumentText.of(draft.document)
+        return self._values_of(draft.name, draft.thumbnail, document.layer_count, document.text)
 
     def _values_of(self, name: str, thumbnail: str | None, layer_count: int, document: str) -> "_Values":
         if len(document.encode()) > MAX_DOCUMENT_BYTES:

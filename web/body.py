@@ -10,11 +10,15 @@ from fastapi import Request, Response
 from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 
+from server.errors import TaskMemoryError
+from server.pool import Lane
+from server.projects import DocumentText
 from server.store import disk_full_told
 from web.bodies import Size
 from web.clients import client_of
+from web.documents import BUDGET, DOCUMENT, ReadRequest, read_request, read_request_file
 from web.errors import UnsupportedMediaTypeError
-from web.prefix import without_prefix
+from web.prefix import current_prefix, without_prefix
 from web.sieve import JsonLimits, JsonSieve, TooComplexError
 from web.state import state_of
 
@@ -28,10 +32,9 @@ PIECE = 262_144
 """Bytes that are gathered before they are worth a thread's time."""
 LIMITS = {
     Size.SMALL: JsonLimits(structure=16_384, text=65_536),
-    Size.DOCUMENT: JsonLimits(structure=1_000_000, text=5_000_000, long=5_000_000),
     Size.PICTURES: JsonLimits(structure=131_072, text=8_000_000),
 }
-"""256 layers with all that can be said of them have up to 110 kB of structure, a project of many versions 500 kB."""
+"""256 layers with all that can be said of them have up to 110 kB of structure."""
 
 
 class JsonRequest(Request):
@@ -83,6 +86,36 @@ class JsonRequest(Request):
         return tempfile.TemporaryFile(dir=state_of(self)["settings"].server.data_dir)
 
 
+class DocumentRequest(Request):
+    """A request whose JSON holds a project's document, which is handed on as a `DocumentText`."""
+
+    def __init__(self, request: Request) -> None:
+        super().__init__(request.scope, request.receive)
+
+    async def json(self) -> Any:
+        content = await self.body()
+        read, text = await (self._read_apart(content) if len(content) > SMALL_BODY else self._read(content))
+        if read.fault:
+            raise HTTPException(422, TOO_COMPLEX) if read.fault == "complex" else HTTPException(400)
+        if read.layer_count is None:
+            return read.fields
+        return {**read.fields, DOCUMENT: DocumentText(text=text, layer_count=read.layer_count)}
+
+    async def _read(self, content: bytes) -> tuple[ReadRequest, str]:
+        return read_request(content)
+
+    async def _read_apart(self, content: bytes) -> tuple[ReadRequest, str]:
+        state = state_of(self)
+        async with state["transit"].folder() as folder:
+            await anyio.to_thread.run_sync((folder / "body").write_bytes, content)
+            try:
+                read = await state["pool"].run(Lane.QUICK, BUDGET, read_request_file, folder, current_prefix())
+            except TaskMemoryError:
+                return ReadRequest(fault="complex"), ""
+            text = await anyio.to_thread.run_sync(lambda: (folder / DOCUMENT).read_text(encoding="utf-8"))
+        return read, text
+
+
 class JsonRoute(APIRoute):
     """A route that takes `application/json` and nothing else: a foreign web page can send other types unasked."""
 
@@ -93,7 +126,10 @@ class JsonRoute(APIRoute):
             if self.body_field is None:
                 return await handler(request)
             self.check(request)
-            given = JsonRequest(request, getattr(self.endpoint, "takes", Size.SMALL))
+            size = getattr(self.endpoint, "takes", Size.SMALL)
+            if size is Size.DOCUMENT:
+                return await handler(DocumentRequest(request))
+            given = JsonRequest(request, size)
             try:
                 return await handler(given)
             finally:

@@ -49,6 +49,14 @@ def path(project: dict[str, object]) -> str:
     return f"{PROJECTS}/{project['id']}"
 
 
+def test_a_large_document_is_kept_as_it_came(client: httpx.Client, image: str) -> None:
+    large = {"layers": [{"image": image, "name": '层 \\ "x" ' * 10, "at": number / 3} for number in range(1000)]}
+    project = client.post(PROJECTS, json={"name": "x", "document": large}).json()
+    assert (project["document"], project["layer_count"]) == (large, 1000)
+    lax = json.dumps({"name": "x", "document": {**large, "x": float("nan")}}).encode()
+    assert_problem(client.post(PROJECTS, content=lax, headers={"Content-Type": "application/json"}), 400)
+
+
 def test_a_project_is_kept_and_listed(client: httpx.Client, image: str) -> None:
     fields = {"name": "海报", "document": document(image, image), "thumbnail": image}
     project = client.post(PROJECTS, json=fields).json()

@@ -5,12 +5,13 @@ from collections.abc import Mapping
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, PlainValidator, WithJsonSchema
+from pydantic_core import PydanticCustomError
 
 from llm_dit.file_names import file_stem
 from server.layer_files import BUDGET, lane_for, read_as_project, run_on_file
 from server.project_files import write_project
-from server.projects import ADDRESS, Project, ProjectDraft, ProjectSummary
+from server.projects import ADDRESS, DocumentText, Project, ProjectDraft, ProjectSummary
 from server.transit import take_out
 from web.attachments import saved_as
 from web.bodies import Size, takes
@@ -33,8 +34,19 @@ FILE: dict[int | str, dict[str, Any]] = {200: {"content": {FILE_TYPE: {}}, "desc
 
 ProjectName = Annotated[Name, Field(pattern=NOT_BLANK)]
 ImageAddress = Annotated[str, Field(pattern=IMAGE_ADDRESS, description="`/api/images/{sha256}.png`")]
+
+
+def _document(value: object) -> DocumentText:
+    """Take what `DocumentRequest` has made of an object."""
+    if not isinstance(value, DocumentText):
+        raise PydanticCustomError("dict_type", "Input should be an object")
+    return value
+
+
 DocumentField = Annotated[
-    dict[str, Any],
+    Any,
+    PlainValidator(_document),
+    WithJsonSchema({"additionalProperties": True, "type": "object"}),
     Field(description="What the page keeps, at most 4 MB; every `/api/images/{sha256}.png` in it stays."),
 ]
 
