@@ -117,6 +117,17 @@ def test_a_thing_of_many_colours_is_split_before_one_of_a_single_colour() -> Non
     assert [pixels(layer)[80, 70, :3].tolist() for layer in label] == [[0x20, 0x20, 0x60]]
 
 
+def test_layers_that_are_left_go_to_things_that_stay_whole_below_them() -> None:
+    large = Image.new("L", SIZE)
+    ImageDraw.Draw(large).ellipse((20, 20, 160, 150), fill=230)
+    blurred = Image.new("RGBA", SIZE, (*COLOURS["red"], 0))
+    blurred.putalpha(large.filter(ImageFilter.GaussianBlur(5)))
+    small = Image.new("RGBA", SIZE)
+    ImageDraw.Draw(small).rectangle((210, 60, 240, 100), fill=COLOURS["blue"])
+    layers = decompose(stacked(blurred, small), 4)
+    assert min(best(thing, layers) for thing in (blurred, small)) > 0.99
+
+
 def test_what_lies_above_another_thing_hides_no_more_than_that_thing() -> None:
     picture = Image.new("RGBA", SIZE)
     ImageDraw.Draw(picture).ellipse((20, 20, 130, 130), fill="#2040c0")

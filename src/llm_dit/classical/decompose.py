@@ -65,7 +65,8 @@ def _shares(things: Labels, picture: Bytes, layer_num: int, seed: int, report: R
     height, width = sketch.visible.shape
     small = cv2.resize(things.astype(np.int16), (width, height), interpolation=cv2.INTER_NEAREST).reshape(height, width)
     sizes = np.bincount(things[things >= 0])
-    return allot(small.astype(np.int32), find_surfaces(sketch, seed, report)[0], sizes, layer_num)
+    opaque = np.bincount(things[(things >= 0) & (picture[..., 3] == 255)], minlength=count)
+    return allot(small.astype(np.int32), find_surfaces(sketch, seed, report)[0], sizes, opaque, layer_num)
 
 
 def take_apart(picture: Bytes, layer_num: int, seed: int, report: Report) -> Bytes:

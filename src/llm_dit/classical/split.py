@@ -15,12 +15,14 @@ WORTH = 0.004
 """The share of a thing from which a colour of it is worth a layer."""
 
 
-def allot(things: Labels, regions: Regions, sizes: Floats, layer_num: int) -> list[int]:
+def allot(
+    things: Labels, regions: Regions, sizes: NDArray[np.intp], opaque: NDArray[np.intp], layer_num: int
+) -> list[int]:
     """Return for each of the n ≤ `layer_num` things its number of layers, `layer_num` in all.
 
-    `things` and `regions` are of one sketch, `sizes` (n) the pixels of each thing in the picture. Layers go where most
-    colour is told apart by one more (the unions of Ward's clustering of each thing's colours, undone); what nothing
-    asks for goes to what is largest.
+    `things` and `regions` are of one sketch, `sizes` and `opaque` (n) the pixels of each thing in the picture. Layers
+    go where most colour is told apart by one more (the unions of Ward's clustering of each thing's colours, undone);
+    what nothing asks for goes to what is largest and stays whole under a piece, as nothing see-through does.
     """
     count = len(sizes)
     both = (things >= 0) & (regions.labels >= 0)
@@ -34,7 +36,8 @@ def allot(things: Labels, regions: Regions, sizes: Floats, layer_num: int) -> li
     for _, thing in sorted(gains, reverse=True)[: layer_num - count]:
         shares[-thing] += 1
     while shares.sum() < layer_num:
-        shares[np.argmax(sizes / shares)] += 1
+        whole = opaque > shares
+        shares[np.argmax(np.where(whole, opaque, 0 if whole.any() else sizes) / shares)] += 1
     return shares.tolist()
 
 
