@@ -186,22 +186,10 @@ class Memory:
         most, self._most = self._most, 0.0
         return most
 
-    def now(self) -> float:
-        pools = [pid for pid in self._service.workers if b"pool_child" in Path(f"/proc/{pid}/cmdline").read_bytes()]
-        return sum(map(pss_mb, [self._service.process.pid, *pools]))
-
     def _watch(self) -> None:
         while not self._ended.wait(0.02):
             with contextlib.suppress(OSError):
-                self._most = max(self._most, self.now())
-
-
-def pss_mb(pid: int) -> float:
-    with contextlib.suppress(OSError):
-        for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
-            if line.startswith("Pss:"):
-                return int(line.split()[1]) / 1024
-    return 0.0
+                self._most = max(self._most, self._service.memory_mb)
 
 
 def send(service: Running, address: str, content: bytes) -> int:
@@ -225,7 +213,7 @@ def main() -> int:
             assert len(content) <= MOST_BYTES, f"{name}: {len(content)} bytes"
             for address in ADDRESSES:
                 time.sleep(0.2)
-                before, _ = memory.now(), memory.most()
+                before, _ = service.memory_mb, memory.most()
                 started = time.perf_counter()
                 status = send(service, address, content)
                 seconds, growth = time.perf_counter() - started, memory.most() - before

@@ -178,7 +178,7 @@ class Watch:
         self._service = service
         self._end = threading.Event()
         self._thread = threading.Thread(target=self._look)
-        self._before = self._most = self._memory()
+        self._before = self._most = self._service.memory_mb
         self.asked, self.slowest_ms = 0, 0.0
 
     @property
@@ -204,21 +204,9 @@ class Watch:
             ask(self._service.port, ["GET /livez HTTP/1.1", f"Host: {self._service.host}"], timeout_s=30)
             self.slowest_ms = max(self.slowest_ms, round((time.perf_counter() - began) * 1000, 1))
             self.asked += 1
-            self._most = max(self._most, self._memory())
+            self._most = max(self._most, self._service.memory_mb)
             if self._end.wait(0.02):
                 return
-
-    def _memory(self) -> float:
-        """Return the PSS in MB of the service and of all of its processes but the engine's."""
-        total, pids = 0, [self._service.process.pid]
-        for pid in pids:
-            with contextlib.suppress(OSError):
-                if b"server.child" in Path(f"/proc/{pid}/cmdline").read_bytes():
-                    continue
-                pids += map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split())
-                lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
-                total += next(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
-        return total / 1000
 
 
 if __name__ == "__main__":

@@ -42,6 +42,26 @@ class Running:
         return [int(child) for child in children if b"server.child" in Path(f"/proc/{child}/cmdline").read_bytes()]
 
     @property
+    def processes(self) -> Iterator[int]:
+        """The service and all that it started, but for the engine's process and what that started."""
+        pids = [self.process.pid]
+        for pid in pids:
+            with contextlib.suppress(OSError):  # it may end while it is looked at
+                if b"server.child" not in Path(f"/proc/{pid}/cmdline").read_bytes():
+                    pids += map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split())
+                    yield pid
+
+    @property
+    def memory_mb(self) -> float:
+        """The summed PSS of `processes`."""
+        total = 0
+        for pid in self.processes:
+            with contextlib.suppress(OSError):
+                lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+                total += next((int(line.split()[1]) for line in lines if line.startswith("Pss:")), 0)
+        return total / 1000
+
+    @property
     def host(self) -> str:
         """The Host header of those who use the address that was printed."""
         return f"127.0.0.1:{self.port}"

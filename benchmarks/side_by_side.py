@@ -17,7 +17,6 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -78,8 +77,8 @@ def together(service: Running) -> dict[str, Any]:
             times.append(fetch_s(service, small))
             time.sleep(0.1)
     with contextlib.suppress(TimeoutError):
-        until(lambda: memory_mb(service) < RESTED_MB, timeout_s=90)
-    rested = memory_mb(service)
+        until(lambda: service.memory_mb < RESTED_MB, timeout_s=90)
+    rested = service.memory_mb
     wrong = [f"{name} got {status}" for name, status in outcomes if not 200 <= status < 300]
     wrong += [f"{sum(each > SMALL_S for each in times)} small pictures took longer"] * (max(times) > SMALL_S)
     wrong += [f"{memory.most_mb:.0f} MB"] * (memory.most_mb > PEAK_MB) + [f"{rested:.0f} MB kept"] * (
@@ -100,8 +99,8 @@ def slow_readers(service: Running) -> dict[str, Any]:
     content = encode_png(Image.fromarray(noise, "RGBA"))
     address = keep(service, content)
     fetch_s(service, address)
-    until(lambda: memory_mb(service) < RESTED_MB, timeout_s=90)
-    before = memory_mb(service)
+    until(lambda: service.memory_mb < RESTED_MB, timeout_s=90)
+    before = service.memory_mb
     request = f"GET {address} HTTP/1.1\r\nHost: {service.host}\r\n\r\n".encode()
     with Memory(service) as memory, contextlib.ExitStack() as stack:
         readers: list[socket.socket] = []
@@ -204,35 +203,16 @@ class Memory:
 
     def _look(self) -> None:
         while True:
-            self.most_mb = max(self.most_mb, memory_mb(self._service))
+            self.most_mb = max(self.most_mb, self._service.memory_mb)
             self.samples += 1
             if self._end.wait(0.2):
                 return
 
 
-def processes(service: Running) -> Iterator[int]:
-    """Yield the service and all of its processes but the engine's."""
-    pids = [service.process.pid]
-    for pid in pids:
-        with contextlib.suppress(OSError):
-            if b"server.child" not in Path(f"/proc/{pid}/cmdline").read_bytes():
-                pids += map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split())
-                yield pid
-
-
-def memory_mb(service: Running) -> float:
-    total = 0
-    for pid in processes(service):
-        with contextlib.suppress(OSError):
-            lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
-            total += next((int(line.split()[1]) for line in lines if line.startswith("Pss:")), 0)
-    return total / 1000
-
-
 def cpu_s(service: Running) -> float:
     """Return the CPU time of the service, of its processes, and of those that have ended."""
     ticks = 0
-    for pid in processes(service):
+    for pid in service.processes:
         with contextlib.suppress(OSError):
             fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
             ticks += sum(map(int, fields[11:15] if pid == service.process.pid else fields[11:13]))
