@@ -79,6 +79,7 @@ def test_a_phone_held_across_shows_the_picture_beside_its_layers(
     studio.choose(picture)
     studio.decompose(layers=5)
     assert studio.overflow() == 0
+    expect(studio.page.locator(".mode-bar")).to_be_in_viewport(ratio=1)
     for name in (studio.names()[0], studio.names()[-1]):
         eye = studio.button(f"Hide {name}")
         eye.scroll_into_view_if_needed()
