@@ -4,7 +4,7 @@ import io
 
 import numpy as np
 import pytest
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
 from llm_dit.layers import Decomposition
 from llm_dit.pipelines.classical import ClassicalPipeline
@@ -69,3 +69,67 @@ def test_traces_are_told_from_the_grain_of_the_ground() -> None:
     away = np.ones(SIZE[::-1], bool)
     away[40:180, 20:460] = False
     assert pixels(letters)[..., 3][away].max() == 0
+
+
+def cloudy(seed: int) -> Image.Image:
+    """Return a ground of soft dark billows with grain."""
+    rng = np.random.default_rng(seed)
+    small = Image.fromarray(rng.integers(40, 150, (6, 9), dtype=np.uint8), "L").resize(SIZE, Image.Resampling.BICUBIC)
+    shade = np.asarray(small, float)[..., None] + rng.normal(0, 4, (*SIZE[::-1], 1))
+    return Image.fromarray((shade * (1, 0.8, 0.6)).clip(0, 255).astype(np.uint8), "RGB")
+
+
+@pytest.mark.parametrize("kind", ["flat", "cloudy"])
+@pytest.mark.parametrize(("text", "height"), [("PAO 8", 110), ("good bread", 50)])
+def test_the_holes_of_letters_belong_to_their_ground(kind: str, text: str, height: int) -> None:
+    ground = Image.new("RGB", SIZE, (70, 90, 120)) if kind == "flat" else cloudy(2)
+    mask = mask_of(text, height)
+    letters = layers_of(saved(printed(ground, (255, 235, 60), mask), "JPEG", quality=85, subsampling=2))[2]
+    around = Image.new("L", (SIZE[0] + 2, SIZE[1] + 2))
+    around.paste(mask.point(lambda value: 255 if value > 5 else 0), (1, 1))
+    ImageDraw.floodfill(around, (0, 0), 255)
+    # Clear of the soft edge and of what the codec makes of it.
+    clear = around.crop((1, 1, SIZE[0] + 1, SIZE[1] + 1)).filter(ImageFilter.MaxFilter(5))
+    holes = np.asarray(clear) == 0
+    assert holes.sum() > 100
+    assert (pixels(letters)[..., 3][holes] > 100).mean() <= 0.03
+
+
+def test_a_disc_keeps_a_center_of_another_color_and_a_ring_its_hole() -> None:
+    picture = cloudy(3)
+    draw = ImageDraw.Draw(picture)
+    draw.ellipse((40, 30, 200, 190), fill=(220, 40, 40))
+    draw.ellipse((90, 80, 150, 140), fill=(40, 200, 240))
+    draw.ellipse((280, 30, 440, 190), outline=(220, 40, 40), width=36)
+    background = pixels(layers_of(picture, 2)[1])[..., :3]
+    given = pixels(picture)[..., :3]
+    assert np.abs(background[100:120, 110:130] - given[100:120, 110:130]).max(axis=-1).min() > 30
+    assert (background[100:120, 350:370] == given[100:120, 350:370]).all()
+
+
+def test_a_small_letter_is_not_left_in_a_ground_that_is_known() -> None:
+    picture = printed(Image.new("RGB", SIZE, (165, 210, 75)), (30, 10, 90), mask_of("Open Air", 16))
+    found = pixels(layers_of(picture)[1])[..., :3]
+    assert np.abs(found - (165, 210, 75)).max() <= 8
+
+
+def test_specks_far_from_a_thing_do_not_widen_its_layer() -> None:
+    picture = cloudy(5)
+    ImageDraw.Draw(picture).rectangle((60, 60, 180, 160), fill=(240, 200, 40))
+    ImageDraw.Draw(picture).rectangle((440, 20, 445, 24), fill=(240, 200, 40))
+    box = layers_of(picture)[2].getchannel("A").getbbox()
+    assert box is not None
+    assert np.abs(np.subtract(box, (60, 60, 181, 161))).max() <= 20
+
+
+def test_what_is_hidden_of_a_texture_gets_no_straight_edges() -> None:
+    grain = np.random.default_rng(1).integers(0, 256, (*SIZE[::-1], 3), dtype=np.uint8)
+    picture = Image.new("RGB", SIZE, (235, 235, 230))
+    thing = Image.new("L", SIZE)
+    ImageDraw.Draw(thing).ellipse((40, 20, 300, 200), fill=255)
+    picture.paste(Image.fromarray((grain // 4 + (80, 60, 40)).astype(np.uint8), "RGB"), mask=thing)
+    ImageDraw.Draw(picture).ellipse((200, 60, 420, 210), fill=(30, 60, 200))
+    whole = layers_of(picture, 3)
+    textured = next(layer for layer in whole[2:] if pixels(layer)[110, 100, 3] == 255)
+    assert pixels(textured)[140, 360, 3] == 0
+    assert pixels(textured)[206:, :, 3].max() == 0

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from llm_dit.classical.dust import sweep
 from llm_dit.classical.exact import settle_alpha, settle_colours
 from llm_dit.classical.find import Found, Report, find_groups, find_surfaces
 from llm_dit.classical.halos import find_halo
@@ -18,6 +19,8 @@ from llm_dit.classical.ringing import tidy
 from llm_dit.classical.segment import Bytes, Floats, Labels, Sketch
 from llm_dit.classical.separate import separate
 from llm_dit.classical.split import allot, show_each, with_pieces
+from llm_dit.classical.surfaces import is_flat
+from llm_dit.classical.things import is_known
 from llm_dit.naming import Language
 from llm_dit.pipelines.base import Progress, ProgressCallback
 
@@ -78,6 +81,7 @@ def take_apart(picture: Bytes, layer_num: int, seed: int, report: Report) -> Byt
         return layers
     sketch = draw_sketch(picture)
     found = find_groups(sketch, layer_num, seed, report)
+    found = replace(found, groups=sweep(found.groups, sketch))
     order = stack_order(found.groups)
     report("ordering")
     rank = np.full(len(order) + 1, -1, np.int32)
@@ -87,7 +91,7 @@ def take_apart(picture: Bytes, layer_num: int, seed: int, report: Report) -> Byt
     if order[0] != 0:
         found = replace(found, ground=None, soft=None)
     halo = None if found.ground is None or len(order) == 1 else find_halo(found.groups, found.ground, sketch)
-    seen = _lay(layers[: len(order)], picture, found, sketch.scale, halo, report)
+    seen = _lay(layers[: len(order)], picture, found, sketch, halo, report)
     settle_colours(layers[: len(order)], picture)
     layers[layers[..., 3] == 0] = 0
     with_pieces(layers, seen, len(order))
@@ -110,7 +114,7 @@ def draw_sketch(picture: Bytes) -> Sketch:
     return Sketch(rgb=rgb * 255, lab=lab, visible=share[..., 0] > min(0.02, float(share.max()) / 2), scale=scale)
 
 
-def _lay(layers: Bytes, picture: Bytes, found: Found, scale: float, around: Halo | None, report: Report) -> Labels:
+def _lay(layers: Bytes, picture: Bytes, found: Found, sketch: Sketch, around: Halo | None, report: Report) -> Labels:
     """Fill `layers` (count, height, width, 4) for `found`, whose groups are the layers seen at each sketch pixel.
 
     Returns the layer seen at each pixel of the picture, −1 where it is clear.
@@ -118,15 +122,23 @@ def _lay(layers: Bytes, picture: Bytes, found: Found, scale: float, around: Halo
     count, seen, fit = len(layers), found.groups, found.ground
     height, width = picture.shape[:2]
     framed = fills_frame(seen)
+    # The outline of a texture, or on an unknown ground, tells too little of what is hidden.
+    known = fit is None or is_known(fit)
     whole = [
-        _enlarge(seen >= 0 if framed and number == 0 else complete(seen == number, seen > number), width, height)
+        _enlarge(
+            seen >= 0
+            if framed and number == 0
+            else complete(seen == number, seen > number, outlined=known and is_flat(seen == number, sketch)),
+            width,
+            height,
+        )
         for number in range(count)
     ]
-    rank = _enlarge(seen.astype(np.int16), width, height).astype(np.int32)
+    rank = _enlarge(seen, width, height)
     report("ordering")
     rgb = picture[..., :3].astype(np.float32)
     traces = np.full(rank.shape, -1, np.int32)
-    plan = Plan(rgb=rgb, clean=rgb.copy(), traces=traces, rank=rank, whole=whole, scale=scale)
+    plan = Plan(rgb=rgb, clean=rgb.copy(), traces=traces, rank=rank, whole=whole, scale=sketch.scale)
     halo = None if around is None else _enlarge_halo(around, width, height)
     soft = None if found.soft is None else found.soft.enlarged(width, height)
     distance = depth(rank)
@@ -173,17 +185,24 @@ def _enlarge_halo(halo: Halo, width: int, height: int) -> Halo:
     return Halo(
         alpha=cv2.resize(halo.alpha, (width, height), interpolation=cv2.INTER_LINEAR),
         dark=cv2.resize(halo.dark, (width, height), interpolation=cv2.INTER_LINEAR),
-        owner=_enlarge(halo.owner.astype(np.int16), width, height).astype(np.int32),
+        owner=_enlarge(halo.owner, width, height),
         soft=halo.soft,
         lights=halo.lights,
     )
 
 
 def _enlarge(values: NDArray, width: int, height: int) -> NDArray:
-    """Return masks or labels at the picture's size."""
-    kind = np.uint8 if values.dtype == np.bool_ else values.dtype
-    wide = cv2.resize(values.astype(kind), (width, height), interpolation=cv2.INTER_NEAREST)
-    return wide > 0 if values.dtype == np.bool_ else wide
+    """Return masks or labels at the picture's size, their outlines smooth: the sketch's pixels are no steps."""
+    if values.shape == (height, width):
+        return values
+    if values.dtype == np.bool_:
+        return cv2.resize(values.astype(np.float32), (width, height), interpolation=cv2.INTER_LINEAR) > 0.5
+    result, best = np.full((height, width), values.flat[0], values.dtype), np.zeros((height, width), np.float32)
+    for value in np.unique(values).tolist():
+        share = cv2.resize((values == value).astype(np.float32), (width, height), interpolation=cv2.INTER_LINEAR)
+        more = share > best
+        result[more], best[more] = value, share[more]
+    return result
 
 
 class Steps:

@@ -9,11 +9,12 @@ import numpy as np
 from llm_dit.classical.ground import Ground, fit_ground
 from llm_dit.classical.grouping import busyness, find_ground, group
 from llm_dit.classical.halos import sort_soft
+from llm_dit.classical.holes import open_holes
 from llm_dit.classical.regions import Regions, measure, smooth_merge
 from llm_dit.classical.segment import Labels, Palette, Sketch, find_palette, oversegment
 from llm_dit.classical.soft import Soft, find_soft, with_soft
 from llm_dit.classical.surfaces import dissolve_slivers, join_paint
-from llm_dit.classical.things import group_things, is_known, pieces_of, with_strays
+from llm_dit.classical.things import foreign_to, group_things, is_known, pieces_of, with_strays
 
 MANY = 160
 """Regions of one paint each, from which on they are parts of things rather than things."""
@@ -69,9 +70,11 @@ def find_groups(sketch: Sketch, layer_num: int, seed: int, report: Report) -> Fo
     fit = _fit_beside(regions, soft, sketch)
     report("grouping")
     regions = measure(sort_soft(regions, find_ground(regions), fit, sketch), sketch, palette)
+    regions = measure(open_holes(regions, sketch), sketch, palette)
     if soft is not None:
         regions = _with_contrast(regions, soft)
-    numbers = group(regions, palette.colours, find_ground(regions), layer_num, busy)
+    ground = find_ground(regions)
+    numbers = group(regions, palette.colours, ground, layer_num, busy, foreign_to(ground, regions, fit, sketch))
     report("grouping")
     groups = np.where(regions.labels >= 0, numbers[regions.labels], -1).astype(np.int32)
     return Found(groups=groups, ground=fit, soft=soft)
@@ -109,6 +112,7 @@ def _find_things(
     # Rims that are one ring around several things lie between two colours only piece by piece.
     for _ in range(2):
         regions = measure(pieces_of(dissolve_slivers(regions, sketch), 0), sketch, palette)
+    regions = measure(open_holes(regions, sketch), sketch, palette)
     numbers = group_things(regions, palette.colours, fit, sketch, layer_num)
     report("grouping")
     return np.where(regions.labels >= 0, numbers[regions.labels], -1).astype(np.int32)

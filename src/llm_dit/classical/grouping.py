@@ -1,6 +1,7 @@
 """Grouping surfaces into as many layers as are wanted."""
 
 import numpy as np
+from numpy.typing import NDArray
 
 from llm_dit.classical.regions import Regions
 from llm_dit.classical.segment import Floats, Labels
@@ -16,11 +17,18 @@ def find_ground(regions: Regions) -> int:
     return int(np.argmax(rim + 0.7 * regions.area / regions.area.sum()))
 
 
+FOREIGN = 5.0
+"""By how much more it costs to leave in a known ground what is plainly of another color."""
+
+
 class Groups:
     """Surfaces being joined, with what the costs are made of; joined rows stay in place and are marked dead."""
 
-    def __init__(self, regions: Regions, colours: Floats, ground: int, busy: float) -> None:
+    def __init__(
+        self, regions: Regions, colours: Floats, ground: int, busy: float, foreign: NDArray[np.bool_] | None = None
+    ) -> None:
         self.busy = busy
+        self.foreign = np.zeros(regions.count, bool) if foreign is None else foreign.copy()
         self.member = np.arange(regions.count)
         self.alive = np.ones(regions.count, bool)
         self.area = regions.area / regions.area.sum()
@@ -54,6 +62,7 @@ class Groups:
             matrix[:, keep] = matrix[keep]
             matrix[gone] = matrix[:, gone] = 0
             matrix[keep, keep] = 0
+        self.foreign[keep] |= self.foreign[gone]
         self.alive[gone] = False
         self.member[self.member == gone] = keep
         self.cost[gone] = self.cost[:, gone] = np.inf
@@ -81,7 +90,7 @@ class Groups:
         texture = np.where(border > 0, 2.0 * context + 0.4 * (1 - touch) + 2 * (1 - self._prevalent(one)), np.inf)
         part = np.minimum(contrast, 60) / 45 * size * (1.5 - 0.5 * touch)
         part = np.where(border > 0, part * self._grounded(one), np.inf)
-        cost = np.minimum(np.minimum(paint, texture), part)
+        cost = np.minimum(np.minimum(paint, texture), part) * self._strangeness(one)
         cost[~self.alive] = np.inf
         cost[one] = np.inf
         return cost
@@ -98,6 +107,14 @@ class Groups:
             return ground
         between[self.ground] = ground[one]
         return between
+
+    def _strangeness(self, one: int) -> Floats:
+        """Return by how much more a join costs: much where a known ground cannot be what joins it."""
+        if one == self.ground:
+            return np.where(self.foreign, np.float32(FOREIGN), np.float32(1))
+        strangeness = np.ones(len(self.area), np.float32)
+        strangeness[self.ground] = FOREIGN if self.foreign[one] else 1
+        return strangeness
 
     def _prevalent(self, one: int) -> Floats:
         """Return how common the smaller one's colours are around the larger one, 0–1: in a texture each is."""
@@ -138,9 +155,14 @@ def busyness(regions: Regions, layer_num: int) -> float:
     return float(np.clip((kinds / layer_num - 2) / 0.8, 0, 1))
 
 
-def group(regions: Regions, colours: Floats, ground: int, layer_num: int, busy: float) -> Labels:
-    """Return for each region its group, 0 the ground's, 1… the others', at most `layer_num` in all."""
-    groups = Groups(regions, colours, ground, busy)
+def group(
+    regions: Regions, colours: Floats, ground: int, layer_num: int, busy: float, foreign: NDArray[np.bool_]
+) -> Labels:
+    """Return for each region its group, 0 the ground's, 1… the others', at most `layer_num` in all.
+
+    `foreign` tells which regions are plainly of another color than a ground that takes nothing of the kind.
+    """
+    groups = Groups(regions, colours, ground, busy, foreign)
     while groups.alive.sum() > layer_num:
         groups.join_cheapest()
     return numbered(groups)

@@ -15,6 +15,10 @@ ALIGNED = 0.96
 """Cosine between two colour differences from which they have one direction."""
 SIMILAR = 0.8
 """Cosine from which a light may be that of a thing of another colour."""
+NEAR = 6
+"""Pixels from its thing within which a shadow or glow begins."""
+FAINT = 0.01
+"""The alpha below which a shadow or glow has ended."""
 LIKE_ONE = 0.97
 """The length of a sum over the sum of lengths, from which many differences are of one direction."""
 
@@ -142,6 +146,7 @@ def find_halo(labels: Labels, fit: Ground, sketch: Sketch) -> Halo:
     Under the things and along their outlines it is continued from what is seen of it.
     """
     found, dark, alpha, owner = explained(labels, 0, fit, sketch)
+    found = _beside(found, labels > 0)
     known = (labels == 0) & (depth(labels) > 2.5)
     seen = np.where(found, alpha, 0).astype(np.float32)
     wide = spread(np.dstack([seen, seen * dark, seen * 0]), known.astype(np.float32))
@@ -158,12 +163,22 @@ def find_halo(labels: Labels, fit: Ground, sketch: Sketch) -> Halo:
             soft.add(one)
     darkness = np.divide(wide[..., 1], wide[..., 0], out=np.zeros_like(seen), where=wide[..., 0] > 1e-3)
     return Halo(
-        alpha=wide[..., 0].clip(0, 0.97),
+        alpha=np.where(wide[..., 0] < FAINT, 0, wide[..., 0]).clip(0, 0.97),
         dark=darkness.clip(0, 1),
         owner=owner,
         soft=frozenset(soft),
         lights=_lights(means, owner, labels == 0, fit),
     )
+
+
+def _beside(found: Mask, things: Mask) -> Mask:
+    """Return the parts of `found` that begin at a thing: a patch of the ground far off is none of its light."""
+    away = cv2.distanceTransform((~things).astype(np.uint8), cv2.DIST_L2, 3)
+    count, labels = cv2.connectedComponents(found.astype(np.uint8))
+    parts = np.asarray(labels, np.int32)
+    gap = np.full(count, np.inf, np.float32)
+    np.minimum.at(gap, parts[found], away[found])
+    return found & (gap < NEAR)[parts]
 
 
 def _inner_means(labels: Labels, rgb: Floats) -> Floats:

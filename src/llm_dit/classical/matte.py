@@ -12,7 +12,7 @@ from llm_dit.classical.segment import Floats, Labels
 from llm_dit.classical.unmix import Edge, unmix
 
 Mask = NDArray[np.bool_]
-FAINT, ROUGH = 3.0, 24.0
+FAINT, ROUGH = 2.0, 24.0
 """Levels by which what lies under a layer may differ from its continued colours, at least and at most."""
 
 

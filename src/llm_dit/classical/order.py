@@ -58,13 +58,15 @@ def hull_of(mask: Mask) -> Mask:
     return hull > 0
 
 
-def complete(mask: Mask, covering: Mask) -> Mask:
+def complete(mask: Mask, covering: Mask, *, outlined: bool) -> Mask:
     """Return the mask continued under `covering` where its outline tells how.
 
-    Parts joined by what covers them are taken as one thing. An ellipse, a rectangle or the convex hull is accepted
-    when it explains what is seen of the thing (good continuation, Kanizsa 1979); else only holes are closed, and so in
-    the many small parts of confetti.
+    Parts joined by what covers them are taken as one thing. Where it is `outlined`, an ellipse, a rectangle or the
+    convex hull is accepted when it explains what is seen of the thing (good continuation, Kanizsa 1979); else only
+    holes are closed, and so in the many small parts of confetti.
     """
+    if not outlined:
+        return mask | _closed(mask, covering)
     count, parts = cv2.connectedComponents((mask | covering).astype(np.uint8))
     hidden = np.bincount(parts[covering], minlength=count) * (np.bincount(parts[mask], minlength=count) > 0)
     hidden[0] = 0

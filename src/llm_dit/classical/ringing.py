@@ -14,10 +14,12 @@ Window = tuple[slice, slice]
 
 REACH = 16
 """Pixels from an edge in which codecs leave something: a block of chroma at half resolution."""
-SEEN = 5.0
+SEEN = 3.0
 """Levels from which a trace on an even surface can be seen."""
 BUSY = 24.0
 """Levels of a texture that hides all traces."""
+NEAR, SLOW = 3, 6.0
+"""Pixels that an edge's own blur takes, and over which an uneven surface is averaged."""
 COARSE = 4
 """Surfaces are compared with their mean over so many pixels in each direction."""
 
@@ -39,16 +41,20 @@ def tidy(plan: Plan, number: int, field: Floats | None) -> None:
     if not zone.any():
         return
     rgb = plan.rgb[window]
-    level = _surface(rgb, mine, away, None if field is None else field[window])
+    if field is None:
+        level = _surface(rgb, mine, away, np.zeros_like(rgb))
+        level = level + _slow(rgb - level, mine & (away > NEAR))
+    else:
+        level = _surface(rgb, mine, away, field[window])
     off = rgb - level
     strength = np.abs(off).max(axis=-1)
-    limit = _limit(strength, mine, away, zone)
+    own, limit = _limit(strength, mine, away, zone)
     traces = _within_reach((strength > limit) & mine, away) & zone
     if not traces.any():
         return
     rows, columns = np.nonzero(traces)
     top, left = window[0].start, window[1].start
-    plan.clean[rows + top, columns + left] = level[rows, columns] + off[rows, columns].clip(-limit, limit)
+    plan.clean[rows + top, columns + left] = level[rows, columns] + off[rows, columns].clip(-own, own)
     plan.traces[rows + top, columns + left] = nearest_label(plan.rank[window], above)[rows, columns]
 
 
@@ -59,9 +65,11 @@ def _window(mask: Mask) -> Window:
     return slice(max(0, top - room), top + height + room), slice(max(0, left - room), left + width + room)
 
 
-def _surface(rgb: Floats, mine: Mask, away: Floats, field: Floats | None) -> Floats:
-    """Return the surface (height, width, 3) of the layer seen at `mine`, continued from where no trace reaches."""
-    base = np.zeros_like(rgb) if field is None else field
+def _surface(rgb: Floats, mine: Mask, away: Floats, base: Floats) -> Floats:
+    """Return the surface (height, width, 3) of the layer seen at `mine`, continued from where no trace reaches.
+
+    It is continued as it differs from `base`.
+    """
     far = min(REACH + 1.0, float(np.percentile(away[mine], 70)))
     weight = (mine & (away >= far)).astype(np.float32)
     height, width = mine.shape
@@ -73,13 +81,19 @@ def _surface(rgb: Floats, mine: Mask, away: Floats, field: Floats | None) -> Flo
     return base + cv2.resize(wide, (width, height), interpolation=cv2.INTER_LINEAR).reshape(rgb.shape)
 
 
-def _limit(strength: Floats, mine: Mask, away: Floats, zone: Mask) -> float:
-    """Return how far the surface stands out of its own mean, infinity where it hides all traces."""
+def _slow(values: Floats, mask: Mask) -> Floats:
+    """Return `values` averaged over the pixels of `mask` around, as slowly as no trace changes."""
+    share = cv2.GaussianBlur(mask.astype(np.float32), (0, 0), SLOW)[..., None]
+    return cv2.GaussianBlur(values * mask[..., None].astype(np.float32), (0, 0), SLOW) / (share + 0.02)
+
+
+def _limit(strength: Floats, mine: Mask, away: Floats, zone: Mask) -> tuple[float, float]:
+    """Return how far the surface is off its own mean, usually and at most; infinity where it hides all traces."""
     beside = mine & (away > REACH) & (away < 4 * REACH)
-    own = float(np.percentile(strength[beside], 99.5)) if beside.sum() > 50 else 0.0
-    if own > BUSY or (own > SEEN and (strength[zone] > own).mean() < 0.02):
-        return np.inf
-    return max(SEEN, own)
+    usual, most = np.percentile(strength[beside], (80, 99.5)).tolist() if beside.sum() > 50 else (0.0, 0.0)
+    if most > BUSY or (most > SEEN and (strength[zone] > most).mean() < 0.02):
+        return usual, np.inf
+    return max(SEEN - 1, usual), max(SEEN, most)
 
 
 def _within_reach(traces: Mask, away: Floats) -> Mask:

@@ -1,5 +1,6 @@
 """Joining regions into surfaces: one paint or one texture, in one piece or in many."""
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -113,14 +114,28 @@ def _paint_at(regions: Regions, sketch: Sketch, leader: int, centre: Floats) -> 
     rows, columns = np.nonzero(regions.labels[top:bottom, left:right] == leader)
     step = max(1, len(rows) // 3000)
     rows, columns = rows[::step] + top, columns[::step] + left
-    places = np.stack([columns, rows], -1).astype(np.float32)
     span = np.maximum(box[2:] - box[:2], 1)
-    basis = _quadratic((places - box[:2]) / span)
+    basis = _quadratic((np.stack([columns, rows], -1).astype(np.float32) - box[:2]) / span)
+    return _quadratic(((centre - box[:2]) / span).clip(0, 1)) @ _factors(basis, sketch.lab[rows, columns])
+
+
+def is_flat(mask: NDArray[np.bool_], sketch: Sketch) -> bool:
+    """Return whether most of what is well inside `mask` is of one paint, a gradient too; a texture is none."""
+    deep = cv2.erode(mask.astype(np.uint8), np.ones((5, 5), np.uint8)) > 0
+    rows, columns = np.nonzero(deep if deep.sum() > 60 else mask)
+    step = max(1, len(rows) // 3000)
+    rows, columns = rows[::step], columns[::step]
+    basis = _quadratic(np.stack([columns / mask.shape[1], rows / mask.shape[0]], -1).astype(np.float32))
     values = sketch.lab[rows, columns]
+    common = np.linalg.norm(values - np.median(values, axis=0), axis=-1) < 4 * PAINT
+    miss = np.linalg.norm(values - basis @ _factors(basis[common], values[common]), axis=-1)
+    return bool(common.any()) and float((miss < PAINT / 2).mean()) > 0.6
+
+
+def _factors(basis: Floats, values: Floats) -> Floats:
     square = basis.T @ basis
     # The normal equations are much faster than a decomposition; the ridge keeps narrow regions solvable.
-    factors = np.linalg.solve(square + 1e-6 * np.trace(square) * np.eye(len(square)), basis.T @ values)
-    return _quadratic(((centre - box[:2]) / span).clip(0, 1)) @ factors
+    return np.linalg.solve(square + (1e-6 * np.trace(square) + 1e-9) * np.eye(len(square)), basis.T @ values)
 
 
 def _quadratic(places: Floats) -> Floats:

@@ -21,6 +21,8 @@ STRAYS = MOST // 4
 """At most as many things are found on the ground that were part of it; the largest."""
 SPECK = 0.002
 """The share of the picture of what is hardly worth a layer."""
+BARE = 0.9
+"""The share of all from which a ground of one color is no part of a pattern."""
 
 
 def pieces_of(labels: Labels, ground: int) -> Labels:
@@ -74,6 +76,20 @@ def group_things(regions: Regions, colours: Floats, fit: Ground, sketch: Sketch,
 def is_known(fit: Ground) -> bool:
     """Return whether the ground's colour is known wherever it is hidden."""
     return fit.covers and fit.noise < 6
+
+
+def foreign_to(ground: int, regions: Regions, fit: Ground, sketch: Sketch) -> NDArray[np.bool_]:
+    """Return which regions are plainly of another color than the region `ground`, where that is known everywhere.
+
+    There are none where less than nearly all is that ground: the colors of a pattern are plainly different and of one
+    ground.
+    """
+    if not is_known(fit) or regions.area[ground] < BARE * regions.area.sum():
+        return np.zeros(regions.count, bool)
+    inside = regions.labels >= 0
+    off = np.bincount(regions.labels[inside], _off(fit, sketch)[inside], regions.count) / regions.area
+    off[ground] = 0
+    return off > 2.5 * PAINT
 
 
 def with_strays(labels: Labels, fit: Ground, sketch: Sketch) -> Labels:

@@ -9,8 +9,11 @@ from llm_dit.classical.segment import Floats
 
 CONTRAST = 10.0
 """RGB distance between a layer and what is under it from which the compositing equation tells its alpha."""
-WHITE, BLACK = 8.0, 24.0
-"""Levels next to white and to black that hardly show: a color has no room there, and an opaque speck would be worse."""
+WHITE, BLACK = (4.0, 8.0), (8.0, 24.0)
+"""Levels next to white and to black up to which a trace hardly shows, and from which it does: a color has no room to
+carry it there, and an opaque speck would be worse."""
+THIN = 0.15
+"""The alpha up to which nothing is a speck."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,8 +56,10 @@ def least_alpha(edge: Edge) -> Floats:
     off = edge.mixed - edge.lower
     room = np.where(off > 0, 255 - edge.lower, edge.lower)
     excess = np.abs(off) - noise
-    slight = np.where(off > 0, WHITE, BLACK).astype(np.float32)
-    return (excess / np.maximum(room - noise, slight)).max(axis=-1).clip(0, 1)
+    light = ((np.abs(off) - WHITE[0]) / (WHITE[1] - WHITE[0])).clip(0, 1)
+    dark = ((np.abs(off) - BLACK[0]) / (BLACK[1] - BLACK[0])).clip(0, 1)
+    shown = np.where(off > 0, light, dark).clip(THIN)
+    return np.minimum(excess / np.maximum(room - noise, 1), shown).max(axis=-1).clip(0, 1)
 
 
 def own_colours(edge: Edge, alpha: Floats) -> Floats:
