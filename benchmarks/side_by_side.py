@@ -47,6 +47,7 @@ def main() -> int:
         with tempfile.TemporaryDirectory() as folder, running(Path(folder)) as service:
             until(lambda service=service: get(service, "/readyz").status == 200)
             figures[name] = measured(service)
+            print(f"{name}: {figures[name]}", flush=True)
     return report_parts(arguments.json, figures)
 
 

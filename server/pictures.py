@@ -33,7 +33,7 @@ def budget_of(size: int) -> Budget:
     A photo of 16 million pixels takes 3 s on a slow core. Small files, of which anybody can send many, are kept below
     3 s in all; the larger ones cost their sender something, too.
     """
-    cpu_s = 2.5 if size <= 1_000_000 else min(30.0, 8 + size / MB)
+    cpu_s = 2.3 if size <= 1_000_000 else min(30.0, 8 + size / MB)
     return Budget(cpu_s=cpu_s, memory=MEMORY, wall_s=60 + 10 * cpu_s)
 
 

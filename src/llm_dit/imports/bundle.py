@@ -12,7 +12,7 @@ from llm_dit.imports.layer_file import FileLimits, LayerFile, check_sizes
 from llm_dit.imports.pictures import decoded, picture_size
 from llm_dit.layer import Layer
 
-MAX_MANIFEST_BYTES = 4_000_000
+MAX_MANIFEST_BYTES = 1_000_000
 NOT_A_BUNDLE = "This is not a layer bundle: expected a manifest.json beside the layers, as `llm-dit decompose` writes."
 NEWER = "A newer version of llm-dit has written this layer bundle: open it with that version."
 DAMAGED = "This layer bundle lacks a picture or has a damaged one: export it again."

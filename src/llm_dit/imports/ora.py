@@ -20,7 +20,7 @@ from llm_dit.imports.pictures import decoded, picture_size
 from llm_dit.layer import Layer
 
 STACK_NAME = "stack.xml"
-MAX_STACK_BYTES = 4_000_000
+MAX_STACK_BYTES = 1_000_000
 MAX_OFFSET = 32_768
 OPERATORS: dict[str, BlendMode] = {"svg:src-over": "normal", **{f"svg:{mode}": mode for mode in BLEND_MODES}}
 NOT_ONE = "This OpenRaster file is damaged: save it again."
