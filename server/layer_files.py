@@ -18,7 +18,7 @@ from server.errors import TaskMemoryError, TaskTimeError
 from server.pool import Lane, Pool
 from server.pool_child import Budget
 from server.project_files import read_project
-from server.projects import Project, ProjectDraft
+from server.projects import DocumentText, Project, ProjectDraft
 from server.store import ImageStore
 
 MB = 1_000_000
@@ -112,6 +112,7 @@ def read_as_project(file: Path, data_dir: Path, limits: FileLimits, name: str) -
     with file.open("rb") as content:
         if kind_of(content) in {"project", None}:
             draft = read_project(content, ImageStore(data_dir), limits)
+            assert not isinstance(draft.document, DocumentText)  # it was read from a file
             return ReadProject(
                 name=draft.name,
                 document=dict(draft.document),
