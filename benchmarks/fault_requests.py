@@ -32,8 +32,8 @@ from benchmarks.stand_in import read_runs
 from benchmarks.stops import leave
 from tests.pictures import as_data_url, png
 
-SETTINGS = {"stall_timeout_s": "3", "client_timeout_s": "10"}
 QUEUE = 8
+SETTINGS = {"stall_timeout_s": "3", "client_timeout_s": "10", "max_queue": str(QUEUE)}
 FAST_S = 0.05
 SOCKETS = 150
 SEEDS = count(1_000)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 import httpx
 from PIL import Image
 
+from llm_dit.layer import MAX_LAYERS
 from tests.pictures import SQUARE_URL, as_data_url, encoded, png, square
 
 LEAK = re.compile(r"0x[0-9a-f]{6}|Traceback|BytesIO|File \"|/home|/usr|/work|/tmp|site-packages|canary", re.IGNORECASE)
@@ -159,7 +160,7 @@ EDIT_FIELDS: list[tuple[dict[str, object], str]] = [
 STACKS: list[tuple[dict[str, object], str]] = [
     ({"layers": []}, "layers"),
     ({"layers": {}}, "layers"),
-    ({"layers": [{"image": SQUARE_URL}] * 65}, "layers"),
+    ({"layers": [{"image": SQUARE_URL}] * (MAX_LAYERS + 1)}, "layers"),
     ({"layers": [{"image": SQUARE_URL}, {}]}, "layers.1.image"),
     ({"layers": [{"image": SQUARE_URL}, {"image": "no"}]}, "layers.1.image"),
     ({"layers": [{"image": SQUARE_URL, "opacity": 1.5}]}, "layers.0.opacity"),

@@ -12,7 +12,7 @@ from PIL import Image
 
 from tests.conftest import Service
 from tests.pictures import DISC_URL, SQUARE_URL, as_data_url, encoded, from_data_url, png, square
-from tests.web.corpus import COMPOSITE, CORPUS, DECOMPOSE, EDIT, JSON, NOT_FOR_JOBS, Refusal, assert_problem
+from tests.web.corpus import COMPOSITE, CORPUS, DECOMPOSE, EDIT, JSON, Refusal, assert_problem
 
 
 @pytest.fixture(autouse=True)
@@ -44,13 +44,6 @@ def test_a_body_above_the_limit_is_refused(client: httpx.Client) -> None:
     pieces = (large[start : start + 65_536] for start in range(0, len(large), 65_536))
     assert_problem(client.post(DECOMPOSE, content=pieces, headers=JSON), 413, "too_large")
     assert_problem(client.post("/api/images", content=large, headers={"Content-Type": "image/png"}), 413, "too_large")
-
-
-@pytest.mark.parametrize("image", [content for content, _ in NOT_FOR_JOBS.values()], ids=NOT_FOR_JOBS.keys())
-def test_what_nothing_can_be_made_of_is_refused_at_once(client: httpx.Client, image: bytes) -> None:
-    body = {"image": as_data_url(image), "steps": 1}
-    # The quickest of a few: other tests share the machine.
-    assert min(client.post(DECOMPOSE, json=body).elapsed.total_seconds() for _ in range(5)) < 0.05
 
 
 def test_a_picture_that_is_held_is_checked_for_a_job_too(client: httpx.Client) -> None:
