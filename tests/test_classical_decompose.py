@@ -56,7 +56,7 @@ def pictures(draw: st.DrawFn) -> Image.Image:
     return image
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(picture=pictures(), layer_num=st.integers(1, 10), seed=st.integers(0, 2**53 - 1))
 def test_any_picture_is_rebuilt_by_exactly_as_many_layers(picture: Image.Image, layer_num: int, seed: int) -> None:
     shown = (alpha(picture) > 0).sum()

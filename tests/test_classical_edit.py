@@ -325,7 +325,7 @@ SENTENCE = """make it the house blue red dark light brighter much slightly not s
 WORDS = st.sampled_from(SENTENCE.split())
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.one_of(st.text(max_size=80), st.lists(WORDS, max_size=14).map(" ".join)))
 def test_any_text_gives_operations_or_an_instruction_error(text: str) -> None:
     try:
@@ -340,7 +340,7 @@ def test_any_text_gives_operations_or_an_instruction_error(text: str) -> None:
 # Alpha, edges, sizes
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(rgba_images(), st.sampled_from(EXAMPLES), st.integers(0, 2**53 - 1))
 def test_any_layer_keeps_its_alpha_and_repeats(layer: Image.Image, example: str, seed: int) -> None:
     try:
@@ -351,7 +351,7 @@ def test_any_layer_keeps_its_alpha_and_repeats(layer: Image.Image, example: str,
     assert first.tobytes() == edit_image(layer, example, seed, "keep").tobytes()
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(rgba_images(), st.sampled_from(EXAMPLES))
 def test_any_layer_can_get_a_new_shape(layer: Image.Image, example: str) -> None:
     try:

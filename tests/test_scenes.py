@@ -139,7 +139,7 @@ def test_what_lies_hidden_counts_only_in_the_whole() -> None:
     assert cut_off.layers[1].whole == pytest.approx(0.5)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(npst.arrays(np.float64, st.tuples(st.integers(1, 4), st.integers(1, 4)), elements=st.floats(0, 1)))
 def test_the_best_pairs_are_the_best(table: np.ndarray) -> None:
     pairs = best_pairs(table)

@@ -85,6 +85,13 @@ def size_of(content: bytes) -> tuple[int, int]:
         return _turned(source.size, source.orientation)
 
 
+def check_whole(content: bytes) -> None:
+    """Raise `ImageError` for a PNG that lacks pixels, at the cost of unpacking it; other formats are not looked at."""
+    with _opened(content) as source:
+        if source.check:
+            source.check()
+
+
 @contextlib.contextmanager
 def _opened(content: bytes) -> Generator[Source]:
     """Lend a picture that is not decoded yet; what Pillow raises inside becomes an `ImageError`."""

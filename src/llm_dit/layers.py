@@ -31,7 +31,9 @@ class Decomposition(list[Image.Image]):
 
 def coverage(image: Image.Image) -> float:
     """Return the mean alpha of an image, 0 (nothing to see) to 1 (opaque everywhere)."""
-    return float(np.asarray(image.convert("RGBA").getchannel("A"), dtype=np.float64).mean() / 255.0)
+    alpha = (image if image.mode == "RGBA" else image.convert("RGBA")).getchannel("A")
+    total = sum(level * count for level, count in enumerate(alpha.histogram()))
+    return total / 255.0 / (image.width * image.height)
 
 
 def canvas_size(layers: Sequence[Layer], width: int | None = None, height: int | None = None) -> tuple[int, int]:

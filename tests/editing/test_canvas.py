@@ -68,7 +68,7 @@ def answers(canvas: EditCanvas, seed: int) -> list[Image.Image]:
     return [canvas.image, Image.fromarray(noise), Image.new("RGB", (64, 32), "red")]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(layers(), st.integers(0, 2**16))
 def test_keep_keeps_alpha_byte_for_byte(layer: Image.Image, seed: int) -> None:
     canvas = prepare(layer, shape="keep", target_area=AREA)
@@ -83,7 +83,7 @@ def test_keep_keeps_alpha_byte_for_byte(layer: Image.Image, seed: int) -> None:
         assert not result.alpha_derived
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(layers(), st.sampled_from(["keep", "new"]), st.sampled_from(["layer", "model"]), st.integers(0, 2**16))
 def test_any_layer_gets_an_answer_of_the_right_size(
     layer: Image.Image, shape: Shape, output_size: EditOutputSize, seed: int
@@ -96,7 +96,7 @@ def test_any_layer_gets_an_answer_of_the_right_size(
         assert np.isfinite([*result.shift_px, result.zoom]).all()
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(layers(), st.sampled_from(["keep", "new"]))
 def test_nothing_is_moved_when_the_model_changes_nothing(layer: Image.Image, shape: Shape) -> None:
     canvas = prepare(layer, shape=shape, target_area=AREA)

@@ -58,7 +58,7 @@ def test_a_painted_scene_is_an_uncertain_plate() -> None:
     assert measure_plate(noise, ~clear, (255, 0, 0)).reshape(-1, 3).max(0).tolist() == [1, 0, 0]
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.integers(1, 30), st.integers(1, 30), st.integers(0, 2**16))
 def test_spreading_keeps_what_is_known_and_invents_no_colour(height: int, width: int, seed: int) -> None:
     rng = np.random.default_rng(seed)

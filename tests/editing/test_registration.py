@@ -38,7 +38,7 @@ CHANGES = {
 }
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(
     st.floats(-12, 12),
     st.floats(-12, 12),

@@ -52,7 +52,7 @@ def test_metadata_is_passed_by(junk: bytes) -> None:
     assert read_image(png_file([ORANGE], 8, COLOR, junk)).getpixel((0, 0)) == (200, 100, 50, 255)
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(data=st.data())
 def test_no_metadata_of_jpeg_is_judged(data: st.DataObject) -> None:
     whole = saved(Image.new("RGB", (8, 8), (200, 100, 50)), "JPEG", quality=100)

@@ -41,7 +41,7 @@ HOSTILE = [
 ]
 
 stacks = st.lists(layers_of_all_kinds(), min_size=1, max_size=5)
-few = settings(max_examples=30, deadline=None)
+few = settings(max_examples=30)
 
 
 def exported(layers: list[Layer], name: ExportName, **options: object) -> io.BytesIO:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from llm_dit.qwen.checkpoints import EDIT, LAYERED, open_checkpoint
@@ -157,7 +157,6 @@ def test_layers_come_one_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(events) == 6
 
 
-@settings(deadline=None)
 @given(blocks=st.integers(1, 6), passes=st.integers(1, 3), seed=st.integers(0, 99))
 def test_streamed_blocks_compute_what_they_did(blocks: int, passes: int, seed: int) -> None:
     torch.manual_seed(seed)

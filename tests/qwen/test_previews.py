@@ -57,7 +57,7 @@ class LinearVae:
         return SimpleNamespace(latent_dist=SimpleNamespace(mode=lambda: latents))
 
 
-@settings(deadline=None, max_examples=10)
+@settings(max_examples=10)
 @given(channels=st.sampled_from([3, 4]), seed=st.integers(0, 1000))
 def test_a_linear_decoder_finds_what_is_linear(channels: int, seed: int) -> None:
     vae = LinearVae(channels, seed)
@@ -80,7 +80,6 @@ def test_the_card_has_every_colour_and_opacity() -> None:
     assert {0, 255} < set(np.unique(card[..., 3]).tolist())
 
 
-@settings(deadline=None)
 @given(
     sigmas=st.tuples(st.floats(0.02, 1), st.floats(0, 1)).filter(lambda pair: pair[0] - pair[1] >= module.SPAN),
     seed=st.integers(0, 1000),
@@ -95,7 +94,6 @@ def test_a_straight_way_is_followed_to_its_end(sigmas: tuple[float, float], seed
     assert error <= (1e-3 if dtype == torch.float32 else 0.5)
 
 
-@settings(deadline=None)
 @given(layers=st.integers(1, 4), rows=st.integers(1, 5), columns=st.integers(1, 5))
 def test_latents_are_unpacked_as_the_pipelines_do(layers: int, rows: int, columns: int) -> None:
     tokens = torch.arange((layers + 1) * rows * columns * 64, dtype=torch.float32).reshape(1, -1, 64)
@@ -194,7 +192,6 @@ class Clock:
         return self.now
 
 
-@settings(deadline=None)
 @given(step_s=st.floats(0.001, 20), preview_s=st.floats(0, 3), steps=st.integers(2, 60))
 def test_previews_take_their_share_and_no_more(step_s: float, preview_s: float, steps: int) -> None:
     clock, taken = Clock(), list[float]()

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import itertools
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from llm_dit.pipelines.base import Progress
@@ -28,7 +28,6 @@ async def replayed(job: Job, after: int = 0) -> list[JobEvent]:
     return heard
 
 
-@settings(deadline=None)
 @given(happened=happenings)
 def test_a_follower_hears_the_newest_preview_of_each_layer_and_where_the_job_stands(happened: list[str | int]) -> None:
     job = Job(job_input=EDIT)
@@ -55,7 +54,6 @@ def test_a_follower_hears_the_newest_preview_of_each_layer_and_where_the_job_sta
     assert "preview" not in {event.name for event in left}
 
 
-@settings(deadline=None)
 @given(layers=st.lists(st.integers(1, LAYERS), min_size=1, max_size=20))
 def test_a_job_that_is_put_back_shows_nothing(layers: list[int]) -> None:
     job = Job(job_input=EDIT)

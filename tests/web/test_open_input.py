@@ -11,7 +11,7 @@ from tests.web.corpus import COMPOSITE, DECOMPOSE, EDIT, EXPORT, LEAK
 from tests.web.mutants import mutants, try_gate
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(path=st.sampled_from([DECOMPOSE, EDIT, COMPOSITE, EXPORT]), body=bodies)
 def test_every_body_is_answered_or_refused(client: httpx.Client, path: str, body: object) -> None:
     answer = client.post(path, content=json.dumps(body), headers={"Content-Type": "application/json"})
@@ -21,7 +21,7 @@ def test_every_body_is_answered_or_refused(client: httpx.Client, path: str, body
         assert LEAK.search(answer.text) is None
 
 
-@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(seed=st.integers(0, 2**32))
 def test_every_damaged_image_is_read_or_refused(seed: int) -> None:
     for mutant in mutants(seed, 50):

@@ -20,9 +20,11 @@ def to_srgb(image: Image.Image, source: Source) -> Image.Image:
 
     An ICC profile that is damaged, or made for other channels, is ignored, as browsers do. Alpha is never converted.
     """
+    if image.mode == "RGBA" and not source.split and not source.profile and "transparency" not in image.info:
+        image.info.clear()
+        return image  # a copy of a large picture would be all that this costs
     colors, alpha = (source.split or _split)(image)
-    converted = _labeled(colors, source) or colors.convert("RGB")
-    shown = converted.convert("RGBA")
+    shown = (_labeled(colors, source) or colors).convert("RGBA")
     if alpha is not None:
         shown.putalpha(alpha)
     shown.info.clear()

@@ -79,6 +79,7 @@ def open_png(content: bytes) -> Source:
         profile=_profile(parts.labels),
         split=_split(transparency, depth, kind, file),
         lower=(lambda: _lower(file)) if depth == 16 and kind & _COLOR else None,
+        check=lambda: whole(header, data),
     )
 
 

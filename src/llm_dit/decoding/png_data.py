@@ -21,13 +21,15 @@ def whole(header: bytes, data: bytes) -> bytes:
     for left, top, across, down in passes:
         columns, rows = -((left - width) // across), -((top - height) // down)
         needed += rows * (1 + (columns * bits + 7) // 8) if columns > 0 and rows > 0 else 0
-    unpacker, rest = zlib.decompressobj(-15), data[2:]
+    unpacker, at, piece = zlib.decompressobj(-15), 2, b""
     try:
-        while needed > 0 and rest and not unpacker.eof:
-            needed -= len(unpacker.decompress(rest, _AT_ONCE))
-            rest = unpacker.unconsumed_tail
+        while needed > 0 and not unpacker.eof and (piece or at < len(data)):
+            if not piece:
+                piece, at = data[at : at + _AT_ONCE], min(at + _AT_ONCE, len(data))
+            needed -= len(unpacker.decompress(piece, _AT_ONCE))
+            piece = unpacker.unconsumed_tail
     except zlib.error:
         raise ValueError("damaged") from None
     if needed > 0:
         raise ValueError("cut off")
-    return data[: len(data) - len(unpacker.unused_data)] if unpacker.eof else data
+    return data[: at - len(unpacker.unused_data)] if unpacker.eof else data

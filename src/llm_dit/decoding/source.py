@@ -34,7 +34,8 @@ class Source:
     frame that does not fill it lies at `offset`. `profile` says which colors its values are: an ICC profile, HDR by
     code points, or None for sRGB. `split` takes the decoded picture apart into colors (L, RGB or CMYK) and alpha,
     where its mode alone does not tell them, and `lower` decodes the lower bytes of colors of 16 bits a channel. A
-    format that `shrinks` leaves out while decoding what scaling would throw away.
+    format that `shrinks` leaves out while decoding what scaling would throw away. `check`, where a format has it,
+    raises what `decode` raises when pixels are missing, and keeps none of them.
     """
 
     size: tuple[int, int]
@@ -45,6 +46,7 @@ class Source:
     split: Split | None = None
     lower: Callable[[], Image.Image] | None = None
     shrinks: bool = False
+    check: Callable[[], object] | None = None
 
 
 def by_pillow(image: ImageFile) -> Callable[[tuple[int, int] | None], Image.Image]:

@@ -3,14 +3,19 @@
 from PIL import Image
 
 from llm_dit.errors import ImageError, LayerFileError
-from llm_dit.images import ImageLimits, check_dimensions, read_image, size_of
+from llm_dit.images import ImageLimits, check_dimensions, check_whole, read_image, size_of
 
 
 def picture_size(content: bytes, limits: ImageLimits) -> tuple[int, int]:
-    """Return the width and height that a picture's header says; raises `LayerFileError` beyond the limits."""
+    """Return the width and height that a picture's header says.
+
+    Raises `LayerFileError` beyond the limits, and for a PNG that is cut off or damaged: so no picture of a broken file
+    is decoded or kept.
+    """
     try:
         size = size_of(content)
         check_dimensions(size, limits)
+        check_whole(content)
     except ImageError as error:
         raise LayerFileError(f"A picture of this file will not do. {error.message}") from None
     return size
