@@ -5,7 +5,6 @@ came and by how much the memory grew: the summed PSS of all processes but the en
 Exit code 1 when one was not refused with a 4xx, or took more than 64 MB.
 """
 
-import contextlib
 import io
 import json
 import os
@@ -13,7 +12,6 @@ import random
 import struct
 import sys
 import tempfile
-import threading
 import time
 import urllib.error
 import urllib.request
@@ -25,7 +23,7 @@ from pathlib import Path
 from PIL import Image
 
 from benchmarks.machine import write_report
-from benchmarks.running import Running, running
+from benchmarks.running import Memory, Running, running
 from llm_dit.exports.formats import export
 from llm_dit.layer import Layer
 from llm_dit.png import encode_png
@@ -173,25 +171,6 @@ def write_all(archive: zipfile.ZipFile, members: dict[str, bytes]) -> None:
         archive.writestr(name, content)
 
 
-class Memory:
-    """The most PSS in MB of a service and its pool since it was last asked."""
-
-    def __init__(self, service: Running) -> None:
-        self._service = service
-        self._most = 0.0
-        self._ended = threading.Event()
-        threading.Thread(target=self._watch, daemon=True).start()
-
-    def most(self) -> float:
-        most, self._most = self._most, 0.0
-        return most
-
-    def _watch(self) -> None:
-        while not self._ended.wait(0.02):
-            with contextlib.suppress(OSError):
-                self._most = max(self._most, self._service.memory_mb)
-
-
 def send(service: Running, address: str, content: bytes) -> int:
     url = f"http://127.0.0.1:{service.port}{address}"
     request = urllib.request.Request(url, content, {"Content-Type": "application/octet-stream"})
@@ -206,17 +185,16 @@ def main() -> int:
     figures: dict[str, object] = {}
     misses = 0
     with tempfile.TemporaryDirectory() as folder, running(Path(folder)) as service:
-        memory = Memory(service)
         good = export([Layer(image=Image.new("RGBA", (2000, 2000), "red"))], "zip", width=2000, height=2000)
         assert [send(service, address, good) for address in ADDRESSES] == [200, 201]
         for name, content in attacks():
             assert len(content) <= MOST_BYTES, f"{name}: {len(content)} bytes"
             for address in ADDRESSES:
                 time.sleep(0.2)
-                before, _ = service.memory_mb, memory.most()
-                started = time.perf_counter()
-                status = send(service, address, content)
-                seconds, growth = time.perf_counter() - started, memory.most() - before
+                before, started = service.memory_mb, time.perf_counter()
+                with Memory(service) as memory:
+                    status = send(service, address, content)
+                seconds, growth = time.perf_counter() - started, memory.most_mb - before
                 missed = not 400 <= status < 500 or growth > MOST_GROWTH_MB
                 misses += missed
                 figures[f"{name} {address}"] = {"status": status, "s": round(seconds, 2), "mb": round(growth, 1)}

@@ -7,11 +7,12 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Self
 
 ROOT = Path(__file__).resolve().parent.parent
 ADDRESS = re.compile(r"The page is on http://127\.0\.0\.1:(\d+)")
@@ -65,6 +66,31 @@ class Running:
     def host(self) -> str:
         """The Host header of those who use the address that was printed."""
         return f"127.0.0.1:{self.port}"
+
+
+class Memory:
+    """The most PSS of a service, looked at every 0.05 s in a thread until the block ends."""
+
+    def __init__(self, service: Running) -> None:
+        self._service = service
+        self._end = threading.Event()
+        self._thread = threading.Thread(target=self._look)
+        self.most_mb, self.samples = 0.0, 0
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._end.set()
+        self._thread.join()
+
+    def _look(self) -> None:
+        while True:
+            self.most_mb = max(self.most_mb, self._service.memory_mb)
+            self.samples += 1
+            if self._end.wait(0.05):
+                return
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ from PIL import Image, ImageCms
 
 from benchmarks.asking import get, post, until
 from benchmarks.machine import part, report_parts
-from benchmarks.running import Running, running
+from benchmarks.running import Memory, Running, running
 from benchmarks.small_files import ATTACKS, MOST_BYTES, saved
 from llm_dit.exports.formats import export
 from llm_dit.layer import Layer
@@ -183,31 +183,6 @@ def fetch_s(service: Running, address: str) -> float:
 def milliseconds(times: list[float]) -> dict[str, float]:
     ordered = sorted(times)
     return {"median": round(ordered[len(ordered) // 2] * 1000, 1), "most": round(ordered[-1] * 1000, 1)}
-
-
-class Memory:
-    """The most PSS of a service, looked at every 0.2 s in a thread until the block ends."""
-
-    def __init__(self, service: Running) -> None:
-        self._service = service
-        self._end = threading.Event()
-        self._thread = threading.Thread(target=self._look)
-        self.most_mb, self.samples = 0.0, 0
-
-    def __enter__(self) -> "Memory":
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._end.set()
-        self._thread.join()
-
-    def _look(self) -> None:
-        while True:
-            self.most_mb = max(self.most_mb, self._service.memory_mb)
-            self.samples += 1
-            if self._end.wait(0.2):
-                return
 
 
 def cpu_s(service: Running) -> float:

@@ -18,8 +18,10 @@ logger = logging.getLogger("llm_dit.server")
 RESERVED = 256
 """Files that are left to the database, to pictures and to bodies on their way in."""
 MOST = 2048
-BACKLOG = 128
-"""Connections that the system keeps until they are taken, and that are taken in one go."""
+WAITING = 128
+"""Connections that the system keeps until they are taken."""
+AT_ONCE = 16
+"""Connections that are taken in one go: what others wait for meanwhile comes after all of them."""
 OUT_OF_FILES = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 QUIET_S = 60.0
 

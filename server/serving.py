@@ -14,7 +14,7 @@ import segno
 import uvicorn
 
 from server.addresses import bracketed, is_any_address, is_exposed, is_loopback, lan_address
-from server.connections import BACKLOG, LoopErrors, most_connections
+from server.connections import AT_ONCE, WAITING, LoopErrors, most_connections
 from server.engines import Engine
 from server.errors import SettingsError
 from server.protocol import protocol_within
@@ -33,6 +33,8 @@ class Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         asyncio.get_running_loop().set_exception_handler(LoopErrors())
         await super().startup(sockets)
+        for each in sockets or []:
+            each.listen(WAITING)  # asyncio has one number for this and for how many it takes at once
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         self.force_exit = self.should_exit
@@ -87,7 +89,7 @@ def serve_forever(listener: socket.socket, settings: ServerSettings) -> None:
     config = uvicorn.Config(
         "web.server:app",
         http=protocol_within(settings.client_timeout_s, most_connections()),
-        backlog=BACKLOG,
+        backlog=AT_ONCE,
         ws="none",
         log_config=None,
         log_level="warning",

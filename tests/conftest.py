@@ -48,7 +48,7 @@ class Service:
 
 
 def wait_until(
-    condition: Callable[[], object], *, timeout_s: float = 20, every_s: float = 0.01, what: str = "the condition"
+    condition: Callable[[], object], *, timeout_s: float = 120, every_s: float = 0.01, what: str = "the condition"
 ) -> None:
     """Return as soon as `condition()` is true, which is looked at `every_s`; fail after `timeout_s`."""
     deadline = time.monotonic() + timeout_s
@@ -156,6 +156,7 @@ def qwen_environment(checkpoints: Path, **more: str) -> dict[str, str]:
         "LLM_DIT_QWEN_IMAGE__MODEL_PATH": str(checkpoints / "layered"),
         "LLM_DIT_QWEN_IMAGE__EDIT_MODEL_PATH": str(checkpoints / "edit"),
         "LLM_DIT_QWEN_IMAGE__DEVICE": "cpu",
+        "LLM_DIT_QWEN_IMAGE__NUM_INFERENCE_STEPS": "6",
         "OMP_NUM_THREADS": "1",  # models this small are slower on two threads than on one
         **more,
     }

@@ -25,6 +25,7 @@ from web.page_files import PageFiles
 from web.routes import docs, engine, health, images, jobs, layer_files, metrics, pages, projects, qwen_image, stacks
 from web.routes.login import login_routes
 from web.state import Offload, State
+from web.turns import Turns
 
 logger = logging.getLogger("llm_dit.server")
 
@@ -76,6 +77,7 @@ def create_app(settings: Settings, pipeline: str | None = None) -> FastAPI:
     app.add_middleware(BodyLimit, settings=settings.server)
     app.add_middleware(Door, settings=settings.server, token=token)
     app.add_middleware(Envelope)
+    app.add_middleware(Turns)
     app.add_middleware(Access)
     app.add_middleware(Proxies, settings=settings.server)
     add_error_handlers(app)

@@ -64,9 +64,14 @@ def engine_label(state: State) -> str:
     return state["engine"].label_on(status.device if status else None)
 
 
-def _job(request: Request, job_id: str) -> Job:
+# FastAPI runs a dependency that is no coroutine in a thread, of which files on a slow disk may hold all.
+async def _state(request: Request) -> State:
+    return state_of(request)
+
+
+async def _job(request: Request, job_id: str) -> Job:
     return state_of(request)["jobs"].roster.get(job_id)
 
 
-StateDep = Annotated[State, Depends(state_of)]
+StateDep = Annotated[State, Depends(_state)]
 JobDep = Annotated[Job, Depends(_job)]

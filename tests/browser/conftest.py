@@ -22,9 +22,9 @@ FLAGS = [
     # A name that is not localhost: over plain HTTP the browser keeps from such a page what it keeps from one on a LAN.
     "--host-resolver-rules=MAP studio.test 127.0.0.1",
 ]
-PATIENCE_MS = 20_000
-"""How long an element may take to come: an edit's result is computed first, by a process that may have to start."""
-NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+PATIENCE_MS = 120_000
+"""How long an element may take to come: a model may have to load first, on a machine that others use as well."""
+NAMES = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
 
 def chromium_path() -> str | None:

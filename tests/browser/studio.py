@@ -138,7 +138,7 @@ class Studio:
     def decompose(self, *, layers: int = 4) -> None:
         self.page.locator(".source").get_by_label("Layers").fill(str(layers))
         self.decompose_button.click()
-        expect(self.rows).to_have_count(layers, timeout=60_000)
+        expect(self.rows).to_have_count(layers)
         self.wait_for_paint()
 
     def menu(self, button: str, item: str) -> None:

@@ -40,7 +40,7 @@ def test_every_state(open_studio: Callable[..., Studio], picture: Path, how: dic
     expect(page.locator(".source .primary")).to_be_enabled()
     look("picture")
     page.locator(".source .primary").click()
-    expect(studio.rows).to_have_count(4, timeout=60_000)
+    expect(studio.rows).to_have_count(4)
     look("layers")
     page.locator(".layer-more summary").click()
     page.locator(".layer .eye").last.click()

@@ -46,7 +46,7 @@ def test_in_chinese(open_studio: Callable[..., Studio], picture: Path) -> None:
     assert page.evaluate("document.documentElement.lang") == "zh-Hans"
     page.locator(".welcome input[type=file]").first.set_input_files(picture)
     page.get_by_role("button", name="分解").click()
-    expect(page.locator(".layer")).to_have_count(4, timeout=60_000)
+    expect(page.locator(".layer")).to_have_count(4)
     names = studio.names()
     assert names[-1] == "背景"
     assert all("色，" in name for name in names[:-1])

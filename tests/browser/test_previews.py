@@ -28,7 +28,7 @@ SEEN = """
 def qwen(checkpoints: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     environment = qwen_environment(checkpoints, LLM_DIT_SERVER__DRAIN_S="0")
     with serve(tmp_path_factory.mktemp("qwen"), environment=environment, ready=False) as running:
-        wait_until(lambda: httpx.get(f"{running.url}/readyz").status_code == 200, timeout_s=90, what="the engine")
+        wait_until(lambda: httpx.get(f"{running.url}/readyz").status_code == 200, what="the engine")
         yield running
 
 
@@ -45,7 +45,7 @@ def start(studio: Studio, picture: Path, *, steps: int) -> str:
 
 
 def wait_until_drawn(studio: Studio, canvas: Locator) -> None:
-    expect(canvas).to_be_visible(timeout=60_000)
+    expect(canvas).to_be_visible()
     studio.wait_for(lambda: canvas.evaluate(SEEN), what="a preview")
 
 
@@ -59,10 +59,10 @@ def test_tiles_show_layers_while_they_are_made(
     studio = open_studio(at=qwen)
     job = start(studio, picture, steps=100)
     tiles = studio.page.locator(".ghost.seen canvas")
-    expect(tiles).to_have_count(2, timeout=60_000)
+    expect(tiles).to_have_count(2)
     wait_until_drawn(studio, tiles.first)
     studio.page.reload()
-    expect(tiles).to_have_count(2, timeout=60_000)
+    expect(tiles).to_have_count(2)
     wait_until_drawn(studio, tiles.last)
 
     with httpx.Client(base_url=qwen.url, timeout=60) as client:
@@ -86,7 +86,7 @@ def test_the_modal_shows_an_edit_while_it_is_made(
 ) -> None:
     studio = open_studio(at=qwen)
     start(studio, picture, steps=1)
-    expect(studio.rows).to_have_count(2, timeout=60_000)
+    expect(studio.rows).to_have_count(2)
     studio.button("Edit Background").click()
     studio.instruction.fill("make it blue")
     studio.dialog.get_by_text("Guidance, steps, seed").click()

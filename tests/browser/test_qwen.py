@@ -26,7 +26,7 @@ def qwen(checkpoints: Path, hub: Hub, tmp_path_factory: pytest.TempPathFactory) 
     """One service for all three; its edit model is downloaded for the first edit."""
     folder = tmp_path_factory.mktemp("qwen")
     with serve(folder, environment=downloading_environment(checkpoints, hub, folder), ready=False) as running:
-        wait_until(lambda: is_ready(running.url), timeout_s=90, what="the engine")
+        wait_until(lambda: is_ready(running.url), what="the engine")
         yield running
 
 
@@ -48,7 +48,7 @@ def test_the_loop_by_mouse(qwen: Service, hub: Hub, open_studio: Callable[..., S
     page.locator(".source").get_by_label("Steps").fill("3")
     page.locator(".source").get_by_label("Layers").fill("2")
     studio.decompose_button.click()
-    expect(studio.rows).to_have_count(2, timeout=60_000)
+    expect(studio.rows).to_have_count(2)
     assert studio.names() == ["Layer 2", "Background"]
 
     # The hub holds back most of the weights until the page has shown that it waits for them.
@@ -60,12 +60,12 @@ def test_the_loop_by_mouse(qwen: Service, hub: Hub, open_studio: Callable[..., S
     studio.button("Apply").click()
     expect(studio.dialog).to_contain_text(re.compile(r"Downloading the model · [\d.]+ of [\d.]+ GB"))
     hub.released.set()
-    expect(studio.button("Replace layer")).to_be_visible(timeout=60_000)
+    expect(studio.button("Replace layer")).to_be_visible()
 
     # Variants, one of them as a layer of its own, the other in the layer's place.
     studio.dialog.get_by_role("radio", name="2", exact=True).check()
     studio.button("Retry").click()
-    expect(studio.version("v4: make it blue")).to_be_visible(timeout=60_000)
+    expect(studio.version("v4: make it blue")).to_be_visible()
     studio.version("v4: make it blue").click()
     studio.button("Add as layer").click()
     assert studio.names() == ["Layer 2", "Background 2", "Background"]

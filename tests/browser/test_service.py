@@ -42,7 +42,7 @@ def test_a_reload_finds_the_running_job(studio: Studio) -> None:
     studio.decompose_button.click()
     expect(studio.page.locator(".job-bar")).to_contain_text("Taking the picture apart")
     studio.page.reload()
-    expect(studio.rows).to_have_count(4, timeout=60_000)
+    expect(studio.rows).to_have_count(4)
 
 
 def test_without_server_sent_events_the_page_polls(studio: Studio, picture: Path) -> None:
@@ -112,7 +112,7 @@ def test_a_phone_that_wakes_up_finds_its_job_again(studio: Studio, picture: Path
     expect(studio.page.locator(".job-work")).to_be_visible()
     studio.page.unroute(lost)
     studio.page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
-    expect(studio.rows).to_have_count(4, timeout=60_000)
+    expect(studio.rows).to_have_count(4)
 
 
 def test_a_stream_that_the_server_ends_is_taken_up_again(

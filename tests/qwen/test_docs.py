@@ -44,10 +44,11 @@ def folder(hub: Hub, tmp_path: Path, picture: Image.Image, monkeypatch: pytest.M
 
 
 def test_the_python_blocks_run(checkpoints: Path, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """One after the other, as somebody reads them, at two hundred steps; `model_path` and `layer` are the reader's."""
+    """One after the other, as somebody reads them, but at fewer steps; `model_path` and `layer` are the reader's."""
     model = str(checkpoints / "layered")
     code = "\n".join(blocks("python")).replace("/path/to/Qwen_Qwen-Image-Layered", model)
     code = code.replace("from_pretrained(...)", f"from_pretrained({model!r})")
+    code = code.replace("num_inference_steps=50", "num_inference_steps=3")
     assert code.count("from_pretrained(") == 4
     exec(
         compile(code, "qwen_image_edit.md", "exec"), {"model_path": model, "layer": Image.new("RGBA", (32, 32), "red")}

@@ -37,7 +37,7 @@ def hub(checkpoints: Path) -> Iterator[Hub]:
 def qwen(checkpoints: Path, hub: Hub, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     folder = tmp_path_factory.mktemp("qwen")
     with serve(folder, environment=downloading_environment(checkpoints, hub, folder), ready=False) as running:
-        wait_until(lambda: is_ready(running.url), timeout_s=90, what="the engine")
+        wait_until(lambda: is_ready(running.url), what="the engine")
         yield running
 
 
@@ -92,7 +92,7 @@ def test_the_first_edit_downloads_and_loads_the_model(
     hub.stall_after, hub.faults = 10_000, 1
     fields = {"image": picture_url, "instruction": "make it blue", "steps": 1, "seed": 1}
     job = client.post("/api/qwen-image/edit-layer", json=fields, headers=ASYNC).headers["location"]
-    wait_until(lambda: client.get(job).json()["phase"] == "downloading", timeout_s=90, what="the download")
+    wait_until(lambda: client.get(job).json()["phase"] == "downloading", what="the download")
     wait_until(lambda: client.get(job).json()["step"] >= 10_000, what="the first bytes")
     about = client.get("/api/qwen-image/edit-status").json()
     assert about == {"available": True, "edit_model_loaded": False, "edit_model_path": EDIT_MODEL}
@@ -150,7 +150,7 @@ def test_an_engine_that_cannot_load_says_why_everywhere(
     environment = qwen_environment(checkpoints, LLM_DIT_QWEN_IMAGE__MODEL_PATH=str(damaged(checkpoints, tmp_path)))
     url = start_service(environment=environment, ready=False).url
     ask = lambda: httpx.get(f"{url}/readyz", verify=False)  # noqa: E731
-    wait_until(lambda: ask().json()["code"] == "no_weights", timeout_s=60, what="the failure")
+    wait_until(lambda: ask().json()["code"] == "no_weights", what="the failure")
     says = "transformer/diffusion_pytorch_model.safetensors is cut off"
     answer = httpx.get(f"{url}/readyz")
     assert answer.status_code == 503

@@ -14,4 +14,3 @@ def test_a_crowd_is_served_one_by_one() -> None:
     assert wrong == {name: [] for name in figures}
     assert figures["without_retries"]["ended_in"].keys() == {200, 503}
     assert figures["with_retries"]["ended_in"] == {200: 40}
-    assert all(part["ours"]["p99_ms"] < 2000 for part in figures.values())

@@ -11,10 +11,13 @@ from pathlib import Path
 
 import httpx
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.conftest import Service, serve, wait_until
 from tests.pictures import SQUARE_URL
 from tests.server.test_metrics import parse
+from web.access import LINES_A_SECOND, MOST_LINES, Pace
 
 DECOMPOSE = "/api/qwen-image/decompose"
 EDIT = "/api/qwen-image/edit-layer"
@@ -87,6 +90,20 @@ def test_probes_are_counted_and_only_logged_when_they_fail(json_service: Service
     labels = {"method": "GET", "route": "/livez", "status": "200"}
     assert figures["llm_dit_http_requests_total", frozenset(labels.items())] >= 1
     assert figures["llm_dit_http_request_duration_seconds_count", frozenset({("method", "GET"), ("route", "/livez")})]
+
+
+@given(st.lists(st.tuples(st.integers(1, 400), st.floats(0, 3)), min_size=1, max_size=12))
+def test_a_flood_is_counted_and_its_lines_are_bounded(bursts: list[tuple[int, float]]) -> None:
+    now, written, told, pace = 0.0, 0, 0, Pace(0.0)
+    for count, pause in bursts:
+        for _ in range(count):
+            if pace.allows(now):
+                written += 1
+                told += pace.left_out()
+        assert written <= MOST_LINES + now * LINES_A_SECOND + 1e-6
+        now += pause
+    assert written >= min(MOST_LINES, sum(count for count, _ in bursts))
+    assert written + told + pace.left_out() == sum(count for count, _ in bursts)
 
 
 def test_bytes_are_those_of_the_bodies(json_service: Service) -> None:

@@ -37,41 +37,39 @@ PNG: dict[int | str, dict[str, Any]] = {
 }
 
 
-def _respond_async(
+async def _respond_async(
     prefer: Annotated[str, Header(description="`respond-async`: answer 202 at once.", examples=["respond-async"])] = "",
 ) -> bool:
     return "respond-async" in {preference.strip().lower() for preference in prefer.split(",")}
 
 
-def _wants_png(accept: Annotated[str, Header(include_in_schema=False)] = "") -> bool:
+async def _wants_png(accept: Annotated[str, Header(include_in_schema=False)] = "") -> bool:
     return "image/png" in {media_range.partition(";")[0].strip().lower() for media_range in accept.split(",")}
 
 
-def _idempotency_key(
-    idempotency_key: Annotated[
-        str | None,
-        Header(
-            min_length=1,
-            max_length=255,
-            pattern=VISIBLE_ASCII,
-            description="A request that comes again with the same key gets the job of the first one.",
-        ),
-    ] = None,
-) -> str | None:
-    return idempotency_key
-
-
 RespondAsync = Annotated[bool, Depends(_respond_async)]
-IdempotencyKey = Annotated[str | None, Depends(_idempotency_key)]
+IdempotencyKey = Annotated[
+    str | None,
+    Header(
+        min_length=1,
+        max_length=255,
+        pattern=VISIBLE_ASCII,
+        description="A request that comes again with the same key gets the job of the first one.",
+    ),
+]
 
 
 @router.post("/decompose", response_model=DecomposeResponse, responses={**ACCEPTED, **REFUSALS})
 @takes(Size.PICTURES)
 async def decompose(
-    body: DecomposeRequest, request: Request, state: StateDep, respond_async: RespondAsync, key: IdempotencyKey
+    body: DecomposeRequest,
+    request: Request,
+    state: StateDep,
+    respond_async: RespondAsync,
+    idempotency_key: IdempotencyKey = None,
 ) -> Response:
     """Take an image apart into layers: `layers[0]` is the composite, then bottom to top."""
-    job = await _submit(body, request, state, key, kept=respond_async)
+    job = await _submit(body, request, state, idempotency_key, kept=respond_async)
     if respond_async:
         return _accepted(job)
     return await _json(job.job_input, await result_of(job, request, state["jobs"]), state)
@@ -84,11 +82,11 @@ async def edit_layer(
     request: Request,
     state: StateDep,
     respond_async: RespondAsync,
-    key: IdempotencyKey,
     wants_png: Annotated[bool, Depends(_wants_png)],
+    idempotency_key: IdempotencyKey = None,
 ) -> Response:
     """Edit one layer by an instruction. The result has the layer's size, so that it drops back into the stack."""
-    job = await _submit(body, request, state, key, kept=respond_async)
+    job = await _submit(body, request, state, idempotency_key, kept=respond_async)
     if respond_async:
         return _accepted(job)
     result = await result_of(job, request, state["jobs"])

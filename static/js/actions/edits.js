@@ -23,6 +23,8 @@ const NOTICES = /** @type {const} */ ({ failed: "notice.editFailed", canceled: "
  */
 export function createEdits({ store, api, bitmaps }, jobs, { run, undo }) {
   const edit = (/** @type {string} */ id) => editOf(store.state, id);
+  /** What ended is taken one after the other: versions are numbered as their runs were asked for, whichever picture loads first. */
+  let taking = Promise.resolve();
 
   /** @param {string} id @param {Partial<Edit>} patch */
   function setEdit(id, patch) {
@@ -81,7 +83,7 @@ export function createEdits({ store, api, bitmaps }, jobs, { run, undo }) {
   }
 
   /** @param {Job} job @param {EditPurpose} purpose */
-  async function finish({ id, status, error, result }, purpose) {
+  async function take({ id, status, error, result }, purpose) {
     if (status === "canceled") return fail(purpose, { id, status, reason: t("edit.canceled"), code: "canceled" });
     if (status === "failed") return fail(purpose, { id, status, reason: error?.message ?? t("error.unexpected"), code: error?.code ?? "" });
     try {
@@ -140,7 +142,8 @@ export function createEdits({ store, api, bitmaps }, jobs, { run, undo }) {
   }
 
   return {
-    finish,
+    /** @param {Job} job @param {EditPurpose} purpose */
+    finish: (job, purpose) => void (taking = taking.then(() => take(job, purpose))),
     actions: {
       openEdit,
       closeEdit: () => store.update({ editing: null }),
