@@ -54,6 +54,8 @@ LOCAL = {
     "MALLOC_MMAP_THRESHOLD_": "262144",
 }
 """One thread a process, and memory that goes back to the system when it is freed."""
+GRACE_S = 2.0
+"""Seconds that a process which closed its streams has to end."""
 _KILLED_FOR_TIME = {-getattr(signal, name) for name in ("SIGPROF", "SIGXCPU") if hasattr(signal, name)}
 
 
@@ -263,13 +265,21 @@ class _Process:
                 return await self._answer()
         except TimeoutError:
             raise TaskTimeError(TOO_LONG) from None
-        except (asyncio.IncompleteReadError, OSError, ValueError):
-            self.kill()
-            code = await self.ended()
+        except (asyncio.IncompleteReadError, OSError, ValueError) as problem:
+            if isinstance(problem, ValueError):
+                self.kill()
+            code = await self._end()
             if code in _KILLED_FOR_TIME:
                 raise TaskTimeError(TOO_LONG) from None
             logger.error("a process for pictures ended with code %d in %s", code, task.function.__qualname__)
             raise TaskLostError(LOST) from None
+
+    async def _end(self) -> int:
+        """Return how a process ended that answers no more, which most often it did by itself."""
+        # Who kills a process that has ended takes its code away from asyncio.
+        await asyncio.wait({self._life}, timeout=GRACE_S)
+        self.kill()
+        return await self.ended()
 
     async def _answer(self) -> dict[str, Any]:
         assert self._process.stdout is not None

@@ -33,6 +33,13 @@ def burn(note: Path | None = None) -> None:
         pass
 
 
+def burn_much() -> None:
+    """Work for ever on much memory."""
+    much = bytearray(200 << 20)
+    while True:
+        much[:] = bytes(len(much) >> 8) * 256
+
+
 def hang() -> None:
     time.sleep(3600)
 

@@ -89,6 +89,16 @@ def test_a_task_that_takes_too_much_ends_and_the_next_one_runs(
     within(steps)
 
 
+def test_why_a_process_was_killed_is_known_each_time() -> None:
+    async def steps() -> None:
+        async with pool_of() as pool:
+            for _ in range(6):
+                with pytest.raises(TaskTimeError):
+                    await pool.run(Lane.QUICK, replace(BRIEF, memory=1 << 30), tasks.burn_much)
+
+    within(steps)
+
+
 def test_what_a_task_raises_unexpectedly_is_logged_without_its_words(caplog: pytest.LogCaptureFixture) -> None:
     async def steps() -> None:
         async with pool_of() as pool:
