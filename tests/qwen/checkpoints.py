@@ -2,7 +2,8 @@
 
 z_dim stays 16 as in the real VAE (with 4 the layered pipeline takes an RGBA picture for latents), and the vocabulary
 is bytes, so that a prompt is longer than the template tokens that the pipelines cut off. The VAE halves the size once
-more than the real one, for a quarter of the tokens: the pipelines render at 640² at least.
+more than the real one, for a quarter of the tokens: the pipelines render at 640² at least. The schedule is that of the
+published models.
 """
 
 import json
@@ -32,14 +33,14 @@ SPECIAL_TOKENS = [
 Z_DIM = 16
 
 
-def write_checkpoint(folder: Path, pipeline: str, *, encoder_seed: int = 0) -> Path:
+def write_checkpoint(folder: Path, pipeline: str, *, encoder_seed: int = 0, zero_cond_t: bool = False) -> Path:
     """Write the checkpoint of a pipeline class; text encoders of the same seed are the same."""
     layered = pipeline == LAYERED
     tokenizer = make_tokenizer()
     make_text_encoder(tokenizer, encoder_seed).save_pretrained(folder / "text_encoder")
-    make_transformer(layered).save_pretrained(folder / "transformer")
+    make_transformer(layered, zero_cond_t=zero_cond_t).save_pretrained(folder / "transformer")
     make_vae(layered).save_pretrained(folder / "vae")
-    FlowMatchEulerDiscreteScheduler().save_pretrained(folder / "scheduler")
+    make_scheduler().save_pretrained(folder / "scheduler")
     tokenizer.save_pretrained(folder / "tokenizer")
     tokenizer.save_pretrained(folder / "processor")
     # The real pictures go through at up to 16 million pixels; on a CPU a few hundred tokens must do.
@@ -105,7 +106,25 @@ def make_text_encoder(tokenizer: Qwen2Tokenizer, seed: int) -> Qwen2_5_VLForCond
     return Qwen2_5_VLForConditionalGeneration(config).eval()
 
 
-def make_transformer(layered: bool) -> QwenImageTransformer2DModel:
+def make_scheduler() -> FlowMatchEulerDiscreteScheduler:
+    """As the published checkpoints have it: the steps depend on the size, and the last begins at σ = 0.02."""
+    return FlowMatchEulerDiscreteScheduler(
+        base_image_seq_len=256,
+        max_image_seq_len=8192,
+        base_shift=0.5,
+        max_shift=0.9,
+        shift=1.0,
+        shift_terminal=0.02,
+        time_shift_type="exponential",
+        use_dynamic_shifting=True,
+    )
+
+
+def make_transformer(layered: bool, *, zero_cond_t: bool = False) -> QwenImageTransformer2DModel:
+    """Two heads and two blocks; the layered model has the rope of layers, the edit model that of pictures.
+
+    `zero_cond_t` is what Qwen-Image-Edit-2511 has and 2509 has not: the condition is shown as without noise.
+    """
     torch.manual_seed(1)
     return QwenImageTransformer2DModel(
         patch_size=2,
@@ -113,9 +132,10 @@ def make_transformer(layered: bool) -> QwenImageTransformer2DModel:
         out_channels=Z_DIM,
         num_layers=2,
         attention_head_dim=16,
-        num_attention_heads=1,
+        num_attention_heads=2,
         joint_attention_dim=16,
-        axes_dims_rope=(4, 4, 8),
+        axes_dims_rope=(4, 6, 6),
+        zero_cond_t=zero_cond_t,
         use_additional_t_cond=layered,
         use_layer3d_rope=layered,
     )

@@ -1,5 +1,6 @@
 """A pipeline with both models, shared by the tests of the Qwen engine, and a picture for it."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 import torch
 from PIL import Image
 
+from llm_dit.pipelines.arguments import model_size
 from llm_dit.pipelines.qwen_image_diffusers import QwenImageDiffusersPipeline
 
 
@@ -32,3 +34,20 @@ def picture() -> Image.Image:
 def one_thread() -> None:
     """Models this small are slower on two threads than on one."""
     torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="package", autouse=True)
+def quarter_size() -> Iterator[None]:
+    """Let models work at a quarter of their width and height, a sixteenth of the work; services run at full size."""
+
+    def quarter(area: float, ratio: float) -> tuple[int, int]:
+        return model_size((round(1000 * ratio), 1000), round(area**0.5 / 4))
+
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("layered", "edit_plus"):
+            patch.setattr(f"diffusers.pipelines.qwenimage.pipeline_qwenimage_{name}.calculate_dimensions", quarter)
+        patch.setattr(
+            "llm_dit.pipelines.qwen_image_diffusers.model_size",
+            lambda size, resolution: quarter(resolution**2, size[0] / size[1]),
+        )
+        yield

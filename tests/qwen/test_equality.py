@@ -16,6 +16,12 @@ from llm_dit.qwen.loading import LoadOptions, _Loader
 
 STEPS = 2
 SEED = 7
+CAPTION = (
+    "A red house with a green door stands on a hill, three white clouds above it; in the foreground a brown fence runs "
+    "from left to right, behind it yellow flowers, and on the door a sign reads “打开 OPEN”. The sky is pale blue, the "
+    "light comes from the left, and the shadows of the fence are long and soft."
+)
+"""As long as captions are."""
 
 
 class Recorder:
@@ -63,7 +69,7 @@ def test_decompose_equals_diffusers(
     theirs = Recorder()
     images = plain(QwenImageLayeredPipeline, checkpoints / "layered", LAYERED)(
         image=picture,
-        prompt="a house",
+        prompt=CAPTION,
         negative_prompt=" ",
         true_cfg_scale=4.0,
         layers=3,
@@ -74,7 +80,7 @@ def test_decompose_equals_diffusers(
         generator=torch.Generator("cpu").manual_seed(SEED),
         callback_on_step_end=theirs,
     ).images[0]
-    layers = shared_pipe.decompose(picture, "a house", layer_num=3, num_inference_steps=STEPS, seed=SEED)
+    layers = shared_pipe.decompose(picture, CAPTION, layer_num=3, num_inference_steps=STEPS, seed=SEED)
     assert len(our_latents) == STEPS
     assert all(torch.equal(a, b) for a, b in zip(our_latents, theirs.latents, strict=True))
     assert all(same(a, b) for a, b in zip(layers[1:], images, strict=True))
@@ -90,14 +96,14 @@ def test_edit_equals_diffusers(
     theirs = Recorder()
     edited = plain(QwenImageEditPlusPipeline, checkpoints / "edit", EDIT)(
         image=shown.image,
-        prompt="make it blue",
+        prompt=CAPTION,
         negative_prompt=" ",
         true_cfg_scale=4.0,
         num_inference_steps=STEPS,
         generator=torch.Generator("cpu").manual_seed(SEED),
         callback_on_step_end=theirs,
     ).images[0]
-    layer = shared_pipe.edit_layer(picture, "make it blue", num_inference_steps=STEPS, seed=SEED)
+    layer = shared_pipe.edit_layer(picture, CAPTION, num_inference_steps=STEPS, seed=SEED)
     assert len(our_latents) == STEPS
     assert all(torch.equal(a, b) for a, b in zip(our_latents, theirs.latents, strict=True))
     assert same(layer, shown.finish(edited).image)

@@ -128,9 +128,9 @@ def test_layers_are_the_same_to_the_bit_with_previews(
     state = torch.get_rng_state()
     assert decompose(shared_pipe, picture, preview=lambda *each: seen.append(each), progress=progress) == without
     assert torch.equal(torch.get_rng_state(), state), "previews draw no random numbers"
-    # 864 × 480 pixels, 16 for each latent cell; with three steps only the second one has a step before and one to come.
+    # 224 × 128 pixels, 16 for each latent cell; with three steps only the second one has a step before and one to come.
     shown = [(layer, preview.mode, preview.size) for layer, preview in seen]
-    assert shown == [(1, "RGBA", (54, 30)), (2, "RGBA", (54, 30))]
+    assert shown == [(1, "RGBA", (14, 8)), (2, "RGBA", (14, 8))]
     assert heard[-3:] == [(2, 0), (3, 2), (3, 2)], "after the last step the result itself comes"
 
 
@@ -155,15 +155,8 @@ def test_a_vae_that_cannot_be_fitted_means_no_previews(caplog: pytest.LogCapture
     assert [record.getMessage() for record in caplog.records] == [module.FAILED]
 
 
-@pytest.fixture
-def small(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let edits run at 256² pixels, for a sixteenth of the time."""
-    monkeypatch.setattr("llm_dit.pipelines.qwen_image_diffusers.EDIT_RESOLUTION", 256)
-    monkeypatch.setattr("diffusers.pipelines.qwenimage.pipeline_qwenimage_edit_plus.VAE_IMAGE_SIZE", 256 * 256)
-
-
 def test_an_edit_is_the_same_to_the_bit_and_its_preview_has_the_layers_alpha(
-    shared_pipe: QwenImageDiffusersPipeline, picture: Image.Image, small: None, at_every_step: None
+    shared_pipe: QwenImageDiffusersPipeline, picture: Image.Image, at_every_step: None
 ) -> None:
     seen: Seen = []
     arguments: dict[str, Any] = {"num_inference_steps": STEPS, "cfg_scale": 1.0, "seed": 5}

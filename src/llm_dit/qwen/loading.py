@@ -13,7 +13,6 @@ import torch
 from diffusers import (
     AutoencoderKLQwenImage,
     DiffusionPipeline,
-    FlowMatchEulerDiscreteScheduler,
     QwenImageEditPlusPipeline,
     QwenImageLayeredPipeline,
     QwenImageTransformer2DModel,
@@ -29,6 +28,7 @@ from llm_dit.errors import WeightsError
 from llm_dit.pipelines.base import Progress, ProgressCallback
 from llm_dit.qwen.checkpoints import EDIT, LAYERED, Checkpoint
 from llm_dit.qwen.quantization import Quantization, quantization_configs
+from llm_dit.qwen.schedules import Scheduler
 
 PIPELINES: dict[str, Any] = {LAYERED: QwenImageLayeredPipeline, EDIT: QwenImageEditPlusPipeline}
 
@@ -123,7 +123,7 @@ class _Loader:
         return ImageProcessor(images, Qwen2Tokenizer.from_pretrained(self._folder / "processor", local_files_only=True))
 
     def scheduler(self) -> Any:
-        return FlowMatchEulerDiscreteScheduler.from_pretrained(self._folder / "scheduler", local_files_only=True)
+        return Scheduler.from_pretrained(self._folder / "scheduler", local_files_only=True)
 
 
 def _named(name: str, read: Any) -> Any:
