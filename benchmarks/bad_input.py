@@ -1,4 +1,4 @@
-"""Whatever comes in: damaged pictures through the gate, and requests that will not do against a running service.
+"""Whatever comes in: damaged pictures through the gate, and requests that are not valid against a running service.
 
     python -m benchmarks.bad_input [--pictures 60000] [--requests 5000] [--json benchmarks/out/bad_input.json]
 

@@ -139,7 +139,7 @@ def look(service: Running, wanted: set[str]) -> tuple[str, list[str]]:
     status, _ = ask(service, "POST", "/api/projects", {"name": "New", "document": {}})
     if status != 201:
         misses.append(f"/readyz says ready, and a new project gets {status}")
-    return ("made anew" if ready[1]["warnings"] else "whole") + (", a document damaged" if damaged else ""), misses
+    return ("rebuilt" if ready[1]["warnings"] else "whole") + (", a document damaged" if damaged else ""), misses
 
 
 def ask(service: Running, method: str, path: str, fields: object = None) -> tuple[int, Any]:

@@ -32,7 +32,7 @@ def drawn_layers() -> dict[str, Image.Image]:
 
 
 def picture_layers(side: int = 256) -> dict[str, Image.Image]:
-    """Return the pictures that are at hand, whole and at most `side` pixels long, by name."""
+    """Return the pictures that are there, whole and at most `side` pixels long, by name."""
     layers: dict[str, Image.Image] = {}
     for path in sorted(PICTURES.glob("*.png")):
         with Image.open(path) as image:

@@ -84,7 +84,7 @@ def damaged_weights(checkpoints: Path, folder: Path, time: int) -> float:
 
 
 def transparent_layer(checkpoints: Path, folder: Path, time: int) -> float:
-    """Edit a layer of which nothing is seen: with the classical engine, with the Qwen engine, and keyed anew."""
+    """Edit a layer of which nothing is seen: with the classical engine, with the Qwen engine, and with a new key."""
     colors = np.random.default_rng(time).integers(0, 256, (72, 128, 4), np.uint8)
     colors[..., 3] = 0
     fields = {"image": as_data_url(png(Image.fromarray(colors, "RGBA"))), "instruction": "make it blue", "steps": 1}

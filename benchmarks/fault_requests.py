@@ -139,7 +139,7 @@ def cancel_at_the_end(service: Running, _time: int) -> None:
 
 
 def raise_and_cancel(service: Running, _time: int) -> None:
-    """Have whoever holds the pipeline fail or be canceled, with others waiting for it."""
+    """Have the job that holds the pipeline fail or be canceled, with others waiting for it."""
     jobs = [start(service, next(SEEDS), prompt, 5) for prompt in ("raise", "slow", "slow", "raise", "slow")]
     until(lambda: job(service, jobs[1])["status"] != "queued")
     with ThreadPoolExecutor(3) as threads:

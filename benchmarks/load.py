@@ -4,7 +4,7 @@
 
 32 clients send 20 requests each, one after the other, to `llm-dit serve` with a queue of 8 and a pipeline that takes no
 time. Floors: without retries each of the 640 requests gets exactly one whole answer, 200 or 503; a 200 was run once, a
-503 never; when `Retry-After` is heeded all 640 end in 200, and the longest wait from the first try to the result is at
+503 never; when `Retry-After` is obeyed all 640 end in 200, and the longest wait from the first try to the result is at
 most three times the median, with a queue of 8 and with that of the default; no run begins while another goes on, which
 the pipeline itself tells by a lock of the kernel.
 

@@ -26,7 +26,7 @@ STROKES = {
                 ((0.1, 0.1, 0.9, 0.1), (0.15, 0.5, 0.85, 0.5), (0.05, 0.95, 0.95, 0.95), (0.5, 0.1, 0.5, 0.95))),
     "回": (((0.05, 0.05, 0.95, 0.95), "box"), ((0.32, 0.32, 0.68, 0.68), "box")),
 }  # fmt: skip
-"""Han characters of straight strokes, drawn here because no font for them is at hand everywhere."""
+"""Han characters of straight strokes, drawn here because no font for them is on every machine."""
 CODECS = ("png", "jpeg 4:4:4", "jpeg 4:2:0", "jpeg 4:2:0", "webp", "enlarged")
 GROUNDS = ("flat", "flat", "gradient", "grain", "paper")
 

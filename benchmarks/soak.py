@@ -7,7 +7,7 @@ edits, pictures in and out, composites, pages, bad requests, and now and then a 
 memory. Every 5 s it is read what the service and its worker hold: resident memory, open files, threads, and the bytes
 in the data folder. The first quarter is for warming up. Through the rest a line is laid by Theil and Sen's rule: its
 slope is the median of the slopes between any two samples, which single peaks do not move. Samples of two workers are
-not compared, since a new process begins anew.
+not compared, since a new process starts over.
 
 Floors, of growth along that line from the end of the warm-up to the end: 16 MB of memory of the service and of its
 worker, 2 files and 1 thread of each, and 8 MB of the store, where 100 finished jobs are kept and the pictures come

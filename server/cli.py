@@ -1,6 +1,6 @@
 """The command line, `llm-dit`: parse, build the pipeline, run it, save.
 
-Exit codes: 0 done, 2 what was given will not do, 3 the engine or the service cannot run, 130 interrupted.
+Exit codes: 0 done, 2 the input is not valid, 3 the engine or the service cannot run, 130 interrupted.
 """
 
 from pathlib import Path
@@ -28,7 +28,7 @@ from server.terminal import counted, explained, progress_bar
 app = typer.Typer(
     name="llm-dit",
     help="Take pictures apart into RGBA layers, edit a layer by an instruction, and put them together again.",
-    epilog="Exit codes: 0 done · 2 what was given will not do · 3 the engine or service cannot run · 130 interrupted",
+    epilog="Exit codes: 0 done · 2 the input is not valid · 3 the engine or service cannot run · 130 interrupted",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,

@@ -1,7 +1,7 @@
 """What can go wrong in the service, apart from what the library itself raises.
 
 LLMDiTError
-├── SettingsError              the configuration will not do; for the operator's eyes, it may name files
+├── SettingsError              the configuration is not valid; for the operator's eyes, it may name files
 ├── NotFoundError              no such job or image
 ├── ProjectChangedError        a save builds on a version that is not the current one any more
 ├── QuotaError                 as much is kept as may be: delete something first

@@ -8,7 +8,7 @@ from llm_dit.errors import InputError, LLMDiTError
 
 @dataclass(frozen=True, kw_only=True)
 class Failure:
-    """What of an error may be told: `name` is its class's name, `param` the field that will not do."""
+    """What of an error may be told: `name` is its class's name, `param` the field that is not valid."""
 
     name: str
     message: str

@@ -27,7 +27,7 @@ def export_name(target: Path) -> ExportName:
 
 
 def open_image(path: Path, *, fit: bool = False) -> Image.Image:
-    """Return a picture as RGBA; raises `ImageError` that names the file when it will not do.
+    """Return a picture as RGBA; raises `ImageError` that names the file when it is not valid.
 
     With `fit`, one that is too large is scaled down, which is said on standard error.
     """

@@ -35,7 +35,7 @@ class Patience:
 class PipelineHost:
     """Runs one job at a time in a worker process, and starts a new process when one has ended.
 
-    The lock is released only when the worker has really stopped: canceling whoever waits for `run` cancels the job and
+    The lock is released only when the worker has really stopped: canceling what waits for `run` cancels the job and
     waits until the worker says so, or is dead. A worker that crashes again and again is started after ever longer
     pauses; so is one that cannot load for a reason that may pass. What will not pass waits for the next job.
     """
@@ -164,7 +164,7 @@ class PipelineHost:
         return worker
 
     def _after_failure(self, worker: Worker, error: LLMDiTError) -> None:
-        """Start anew after what the process does not get over: a device that is gone, memory that stays short."""
+        """Restart after what the process does not get over: a device that is gone, memory that stays short."""
         short_again = self._out_of_memory and isinstance(error, OutOfMemoryError)
         self._out_of_memory = isinstance(error, OutOfMemoryError) and not short_again
         if isinstance(error, DeviceLostError) or short_again:

@@ -48,7 +48,7 @@ class JobResult:
     engine: str
     generation_time_s: float
     warnings: tuple[str, ...] = ()
-    """What whoever asked should know about the result, in a sentence each."""
+    """What the caller should know about the result, in a sentence each."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""What a process of the pool does with pictures that come from outside: decode, check, scale, write them anew."""
+"""What a process of the pool does with pictures that come from outside: decode, check, scale, re-encode them."""
 
 import contextlib
 from collections.abc import Generator
@@ -15,7 +15,7 @@ from server.data_urls import bytes_of
 from server.store import ImageStore
 
 SMALL_PIXELS = 1_048_576
-"""A picture of so many pixels is decoded and written anew within a moment."""
+"""A picture of so many pixels is decoded and re-encoded within a moment."""
 WHAT_WILL_DO = (
     f"send a {FORMAT_NAMES} picture as base64 or as a data URL, or the address /api/images/….png of one "
     "that this server holds"

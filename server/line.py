@@ -17,7 +17,7 @@ class FairLine:
         self._arrived: list[Job] = []
         self._turn = 0
         self._next_turns: dict[str, int] = {}
-        """Of clients that were served beyond the turn at hand, the earliest turn of their next job."""
+        """Of clients that were served beyond the current turn, the earliest turn of their next job."""
 
     def __len__(self) -> int:
         return len(self._arrived)

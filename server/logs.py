@@ -31,7 +31,7 @@ _UVICORN = ("uvicorn", "uvicorn.error", "uvicorn.access")
 
 
 class Redaction:
-    """What must not be written at the moment, whoever writes it."""
+    """What must not be written at the moment, by any logger."""
 
     def __init__(self) -> None:
         self._texts: tuple[str, ...] = ()

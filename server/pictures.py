@@ -28,7 +28,7 @@ UNREADABLE = "The picture cannot be decoded: it may be damaged. Save it again as
 
 
 def budget_of(size: int) -> Budget:
-    """Return what decoding a file of so many bytes, and writing it anew, may take.
+    """Return what decoding a file of so many bytes, and re-encoding it, may take.
 
     A photo of 16 million pixels takes 3 s on a slow core. Small files, of which anybody can send many, are kept below
     3 s in all; the larger ones cost their sender something, too.

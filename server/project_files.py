@@ -47,7 +47,7 @@ def write_project(project: Project, data_dir: Path, target: Path) -> list[str]:
 def read_project(file: IO[bytes], store: ImageStore, limits: FileLimits) -> ProjectDraft:
     """Put the pictures of a project file into the store and return what the project is to hold.
 
-    Every picture is decoded and written anew, so that nothing else comes in with it. Raises `InputError`.
+    Every picture is decoded and re-encoded, so that nothing else comes in with it. Raises `InputError`.
     """
     archive = Archive(file)
     about = _about(archive)

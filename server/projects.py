@@ -46,7 +46,7 @@ MAKE_ROOM = """DELETE FROM projects WHERE deleted_at IS NOT NULL AND id IN (
     ) WHERE place > :most OR held > :most_bytes
 )"""
 GONE = "There is no such project: it was never here, or it was deleted."
-CHANGED = "The project was changed elsewhere since you loaded it: load it anew, or keep yours as a copy."
+CHANGED = "The project was changed elsewhere since you loaded it: reload it, or keep yours as a copy."
 DAMAGED = "This project was damaged on the server's disk: restore it from a backup, or delete it."
 
 
@@ -140,7 +140,7 @@ class Projects:
         return await asyncio.to_thread(_project, rows[0])
 
     async def add(self, draft: ProjectDraft) -> Project:
-        """Keep a new project; raises `InputError` when its document will not do, `QuotaError` when there is no room."""
+        """Keep a new project; raises `InputError` for a bad document, `QuotaError` when there is no room."""
         values = await asyncio.to_thread(self._values, draft)
         self._require_all({sha256: param for sha256, param in values.missing.items() if sha256 not in draft.lost})
         return await self._add(values.row)

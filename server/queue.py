@@ -127,7 +127,7 @@ class JobQueue:
     async def submit(self, submission: Submission, *, kept: bool) -> Job:
         """Return the job for a submission, which starts when it is its turn.
 
-        That is the job at hand when the same client has sent the same before: with the same key, or with the same seed
+        That is the current job when the same client has sent the same before: with the same key, or with the same seed
         while the first one waits or runs. A job that is not `kept` is canceled when nobody waits for it any more.
         Raises `QueueFullError`, `StoppingError`, `KeyReusedError`, and `DiskFullError` when the job cannot be kept.
         """

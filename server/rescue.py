@@ -37,7 +37,7 @@ class Rescued:
 
     def __str__(self) -> str:
         counts = ", ".join(f"{self.saved[table]} {table} were saved, {self.lost[table]} lost" for table in self.saved)
-        return f"The database was damaged and was made anew: {counts}."
+        return f"The database was damaged and was rebuilt: {counts}."
 
 
 def rescue(file: Path, size_of: SizeOf) -> Rescued:

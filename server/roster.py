@@ -1,4 +1,4 @@
-"""The jobs that the service knows: those at hand, and the latest finished ones of each client."""
+"""The jobs that the service knows: the current ones, and the latest finished ones of each client."""
 
 import contextlib
 from collections import Counter, deque

@@ -47,7 +47,7 @@ class Service:
 
 @contextlib.asynccontextmanager
 async def open_service(settings: Settings, engine: Engine) -> AsyncGenerator[Service]:
-    """Start the engine and go on with the jobs at hand; at the end, drain.
+    """Start the engine and go on with the current jobs; at the end, drain.
 
     Raises `SettingsError` when the data folder cannot be used. A start that fails leaves nothing running.
     """
@@ -70,7 +70,7 @@ async def open_service(settings: Settings, engine: Engine) -> AsyncGenerator[Ser
         undo.push_async_callback(jobs.drain)
         cleaning = asyncio.create_task(housekeeping.keep_on())
         undo.push_async_callback(_end, cleaning)
-        with StopSignals(jobs.drain, jobs.hurry).heeded():
+        with StopSignals(jobs.drain, jobs.hurry).handled():
             async with open_pool() as pool:
                 yield Service(
                     settings=settings,

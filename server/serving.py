@@ -42,7 +42,7 @@ class Server(uvicorn.Server):
 
 
 def require_token(settings: ServerSettings) -> None:
-    """Raise `SettingsError`, with a command that will do, when other machines could come in without a token."""
+    """Raise `SettingsError`, with a command that works, when other machines could come in without a token."""
     if settings.token.get_secret_value() or settings.insecure or not is_exposed(settings.host):
         return
     token = secrets.token_urlsafe(TOKEN_BYTES)
@@ -52,7 +52,7 @@ def require_token(settings: ServerSettings) -> None:
         f"other machines can reach {settings.host or 'all addresses'}, so the service needs a token. Here is a new one:"
         f"\n\n  {shlex.join([*command, f'--token={token}'])}\n\n"
         "In the environment, as LLM_DIT_SERVER__TOKEN, it is out of the process list; in config.toml it is `token`. "
-        "With --insecure whoever reaches the address can use the service."
+        "With --insecure anyone who reaches the address can use the service."
     )
 
 

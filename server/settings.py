@@ -180,7 +180,7 @@ def load_settings(
     overrides: Tree | None = None,
     environment: Mapping[str, str] = os.environ,
 ) -> Settings:
-    """Return the settings in force; raises `SettingsError` with one line that names what will not do and where.
+    """Return the settings in force; raises `SettingsError` with one line that names what is not valid and where.
 
     `overrides` is what the command line gave, nested as in the file: `{"server": {"port": 9000}}`.
     """
@@ -262,7 +262,7 @@ def _describe(problem: ErrorDetails, layers: Mapping[str, Tree]) -> str:
         known = ", ".join(_known_keys(location[:-1]))
         return f"{source}: there is no key {'.'.join(location)!r}; there is: {known}."
     value = "…" if location[-1] == "token" else repr(problem["input"])
-    return f"{source}: {'.'.join(location)} = {value} will not do: {_in_our_words(problem['msg'])}."
+    return f"{source}: {'.'.join(location)} = {value} is not valid: {_in_our_words(problem['msg'])}."
 
 
 def _holds(tree: object, location: list[str]) -> bool:

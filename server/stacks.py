@@ -94,7 +94,7 @@ def _canvas(stack: GivenStack) -> tuple[int, int] | None:
     if max(width, height) > most.max_side or width * height > most.max_pixels:
         raise InputError(
             f"The canvas would be {width}×{height} pixels; at most {most.max_pixels / 1e6:.1f} million and "
-            f"{most.max_side} on the longer side will do: give a smaller width and height.",
+            f"{most.max_side} on the longer side are allowed: give a smaller width and height.",
             param="width",
         )
     if sum(pixels_within(shown, (0, 0, width, height)) for _, shown in boxes if shown) > stack.limits.total_pixels:

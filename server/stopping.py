@@ -19,7 +19,7 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 class StopSignals:
     """Stands before the handlers of the server: they hear of a signal when what runs has been seen to.
 
-    Until then the server answers, so that whoever asks is told that it stops.
+    Until then the server answers, so that those who ask are told that it stops.
     """
 
     def __init__(self, drain: Callable[[], Coroutine[Any, Any, None]], hurry: Callable[[], None]) -> None:
@@ -30,7 +30,7 @@ class StopSignals:
         self._servers_own: dict[int, Any] = {}
 
     @contextlib.contextmanager
-    def heeded(self) -> Generator[None]:
+    def handled(self) -> Generator[None]:
         """Handle signals until the block ends; does nothing outside of the main thread, where Python has no signals."""
         if threading.current_thread() is not threading.main_thread():
             yield

@@ -27,7 +27,7 @@ PNG_END = b"\0\0\0\0IEND\xaeB`\x82"
 """The last bytes of every PNG file: a chunk without content, and its checksum."""
 FOLDER_RIGHTS, FILE_RIGHTS = 0o700, 0o600
 TOUCH_AFTER_S = 600
-"""A picture that is read counts as used anew, but not for every reading. Far below the clean-up's grace."""
+"""A picture that is read counts as used again, but not for every reading. Far below the clean-up's grace."""
 
 
 MOST_CHECKED = 10_000
@@ -185,7 +185,7 @@ class ImageStore:
         path = self.path(file.sha256)
         aside = path.with_suffix(".gone")
         try:
-            path.rename(aside)  # whoever puts it again from here on writes it anew
+            path.rename(aside)  # the one who sends it again from here on writes it again
             if aside.stat().st_mtime > file.used_at:
                 aside.rename(path)
                 return False

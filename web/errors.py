@@ -154,7 +154,7 @@ async def _on_validation_error(request: Request, error: Exception) -> Response:
 
 
 def _param(problem: Mapping[str, Any]) -> str | None:
-    """Return where a value that will not do stands, such as `layers.0.image`; a name that only garbles is left out."""
+    """Return where a value that is not valid stands, such as `layers.0.image`; a name that only garbles is left out."""
     name = ".".join(str(part) for part in problem["loc"][1:])
     return name if _PRINTABLE_NAME.fullmatch(name) else None
 

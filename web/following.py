@@ -15,7 +15,7 @@ COME_BACK_MS = 2000
 
 
 class Streams:
-    """The streams at hand. Where there are too many, the oldest one of the client that has most ends."""
+    """The open streams. Where there are too many, the oldest one of the client that has most ends."""
 
     def __init__(self, most: int = MOST_STREAMS, lasts_s: float = LASTS_S) -> None:
         self._most = most

@@ -35,7 +35,7 @@ SECURITY_HEADERS = {
     ),
 }
 SECURE_CONTEXT_HEADERS = {"Cross-Origin-Opener-Policy": "same-origin"}
-"""Browsers heed it over HTTPS and on loopback only, and elsewhere report an error on every page's console."""
+"""Browsers apply it over HTTPS and on loopback only, and elsewhere report an error on every page's console."""
 SMALL = 65_536
 """Bytes of a body that need no place."""
 MOST_IN_MEMORY = 64 * 1024 * 1024
@@ -197,7 +197,7 @@ class BodyLimit:
 
         async def receive_limited() -> Message:
             nonlocal place
-            if place is not None:  # whoever refuses a request by its head alone needs no place
+            if place is not None:  # a request that is refused by its head alone needs no place
                 waiting, place = place, None
                 try:
                     body.place = await held.enter_async_context(waiting)

@@ -19,7 +19,7 @@ REASONS = {
     409: "The job was canceled while it was waited for, or the project was changed elsewhere.",
     413: "The body is too large.",
     415: "The body is of another type than this address takes.",
-    422: "A field or an image will not do; `param` names it, `detail` says what would.",
+    422: "A field or an image is not valid; `param` names it, `detail` says what to send instead.",
     503: "The queue is full, the engine cannot run, or its process was lost; `Retry-After` says when to come back.",
 }
 ADDRESS = "http://127.0.0.1:8000"

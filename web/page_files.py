@@ -19,7 +19,7 @@ STATIC = Path(__file__).parents[1] / "static"
 
 
 class PageFiles(StaticFiles):
-    """The files of the page. They carry an ETag and are asked for anew each time, so an update shows at once.
+    """The files of the page. They carry an ETag and are asked for again each time, so an update shows at once.
 
     Modules and style sheets go out without the comments and the white space that only readers of the source need. Names
     stay as they are written, so what a browser's tools show is the source.
@@ -59,5 +59,5 @@ class PageFiles(StaticFiles):
 
 @lru_cache(maxsize=512)
 def shortened(path: Path, changed: int) -> bytes:
-    """A module or a style sheet without comments and white space; `changed` is when, so an update is read anew."""
+    """A module or a style sheet without comments and white space; `changed` is when, so an update is read again."""
     return PageFiles.SHORTENERS[path.suffix](path.read_text(encoding="utf-8")).encode()

@@ -12,17 +12,17 @@ _prefix: ContextVar[str] = ContextVar("prefix", default="")
 
 
 def set_prefix(prefix: str) -> None:
-    """Have the request at hand be one that came in under `prefix`."""
+    """Have the current request be one that came in under `prefix`."""
     _prefix.set(prefix)
 
 
 def current_prefix() -> str:
-    """Return the prefix of the request at hand."""
+    """Return the prefix of the current request."""
     return _prefix.get()
 
 
 def located(path: str) -> str:
-    """Return a path of this service as the client of the request at hand has to ask for it."""
+    """Return a path of this service as the client of the current request has to ask for it."""
     return _prefix.get() + path
 
 
@@ -32,7 +32,7 @@ def cookie_path() -> str:
 
 
 def with_prefix(content: bytes) -> bytes:
-    """Return JSON in which the addresses of pictures are those that the client at hand has to ask for."""
+    """Return JSON in which the addresses of pictures are those that the current client has to ask for."""
     prefix = _prefix.get().encode()
     return _IMAGE.sub(b'"' + prefix + rb"\1", content) if prefix else content
 

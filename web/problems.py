@@ -41,7 +41,7 @@ class ErrorBody(BaseModel):
     message: str
     type: str = Field(description="`invalid_request_error`, or `server_error` from status 500 on.")
     code: str = Field(description="Stable name of the failure.")
-    param: str | None = Field(description="The field that will not do.")
+    param: str | None = Field(description="The field that is not valid.")
 
 
 class Problem(BaseModel, json_schema_extra={"examples": [EXAMPLE]}):

@@ -72,7 +72,7 @@ class JsonSieve:
         self._kept = bytearray()
         self._structure = self._text = self._depth = 0
         self._string: bytearray | None = None
-        """The string at hand; None outside of one, and of a long one what is not yet in the file."""
+        """The current string; None outside of one, and of a long one what is not yet in the file."""
         self._escaped = False
         self._long_at: int | None = None
         self._longs: dict[str, tuple[int, int]] = {}

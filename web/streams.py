@@ -1,4 +1,4 @@
-"""Answers that are read from files while they are sent: whoever reads slowly holds a few pieces, not whole pictures."""
+"""Answers that are read from files while they are sent: a slow reader holds a few pieces, not whole pictures."""
 
 import binascii
 import os

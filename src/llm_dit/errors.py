@@ -1,8 +1,8 @@
 """Every error this library raises on purpose.
 
 LLMDiTError
-├── InputError                 an argument that will not do; `param` names it
-│   ├── ImageError             an image that will not do
+├── InputError                 an argument that is not valid; `param` names it
+│   ├── ImageError             an image that is not valid
 │   ├── LayerFileError         a file of layers that is damaged, lies about itself, or is none
 │   └── InstructionError       an edit instruction that the pipeline cannot carry out
 └── EngineError                the pipeline itself cannot run

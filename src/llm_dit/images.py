@@ -192,5 +192,5 @@ def check_dimensions(size: tuple[int, int], limits: ImageLimits) -> None:
 def _too_large(size: str, limits: ImageLimits) -> ImageError:
     return ImageError(
         f"The picture has {size}; at most {limits.max_pixels / 1e6:.1f} million pixels and {limits.max_side} on the "
-        "longer side will do: scale it down."
+        "longer side are allowed: scale it down."
     )

@@ -302,7 +302,7 @@ def test_variants_run_together_each_with_a_seed_of_its_own(
         studio.version(f"v{number}: wait").click()
         expect(made).to_contain_text(f"seed {expected}")
 
-    # A seed that was typed is kept, and gives the same again; one that is not locked is drawn anew.
+    # A seed that was typed is kept, and gives the same again; one that is not locked is drawn again.
     studio.dialog.get_by_role("radio", name="1").check()
     studio.button("Retry").click()
     expect(studio.page.locator(".notice")).to_contain_text("the same as v2")

@@ -60,7 +60,7 @@ def test_paste_and_drop(studio: Studio, picture: Path, kind: str) -> None:
 def test_a_picture_on_top_of_a_stack_is_a_layer_or_a_project_of_its_own(studio: Studio, picture: Path) -> None:
     studio.choose(picture)
     studio.decompose(layers=2)
-    # Whoever decomposed by keyboard goes on from there.
+    # Those who decomposed by keyboard go on from there.
     expect(studio.decompose_button).to_be_focused()
     names = studio.names()
     hand_over(studio, "drop", picture)

@@ -33,7 +33,7 @@ STOP_AT_ONCE = {"LLM_DIT_SERVER__DRAIN_S": "0"}
 def main() -> None:
     target = Path(__file__).parent / version("llm-dit")
     if target.exists():
-        sys.exit(f"{target} is there already, and what an older version wrote is never written anew")
+        sys.exit(f"{target} is there already, and what an older version wrote is never rewritten")
     with tempfile.TemporaryDirectory() as name:
         folder, kept = Path(name), Path(name) / "kept"
         kept.mkdir()

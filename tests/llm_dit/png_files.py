@@ -1,4 +1,4 @@
-"""PNG files put together chunk by chunk, as no encoder at hand writes them."""
+"""PNG files put together chunk by chunk, as no common encoder writes them."""
 
 import struct
 import zlib

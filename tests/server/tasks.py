@@ -59,7 +59,7 @@ def crash() -> None:
 
 
 def refuse() -> None:
-    raise ImageError("This will not do.", param="layers.1.image")
+    raise ImageError("This is not valid.", param="layers.1.image")
 
 
 def fail(word: str) -> None:

@@ -74,7 +74,7 @@ def test_what_is_there_is_not_overwritten_unasked(backup: Path, tmp_path: Path) 
 
 
 def rewritten(backup: Path, target: Path, change: Callable[[str, bytes], bytes | None]) -> Path:
-    """Write a backup anew with other contents; None leaves a file out."""
+    """Rewrite a backup with other contents; None leaves a file out."""
     with zipfile.ZipFile(backup) as source, zipfile.ZipFile(target, "w") as archive:
         for name in source.namelist():
             content = change(name, source.read(name))

@@ -233,8 +233,8 @@ def test_serve_opens_to_other_machines_with_a_token_only(tmp_path: Path, host: s
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["--token", "two words"], "the command line: server.token = … will not do: it must be of ASCII letters"),
-        (["--allow-host", "*"], "server.allowed_hosts = ['*'] will not do: each must be a name or an address"),
+        (["--token", "two words"], "the command line: server.token = … is not valid: it must be of ASCII letters"),
+        (["--allow-host", "*"], "server.allowed_hosts = ['*'] is not valid: each must be a name or an address"),
     ],
 )
 def test_serve_refuses_what_could_not_work(tmp_path: Path, arguments: list[str], says: str) -> None:

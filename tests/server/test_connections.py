@@ -17,7 +17,7 @@ class Held:
     address: str = "10.0.0.1"
 
 
-def test_silent_ones_go_first_and_of_them_those_of_whoever_has_most() -> None:
+def test_silent_ones_go_first_and_of_them_those_of_the_client_with_most() -> None:
     honest = Held(0, address="10.0.0.9")
     flood = [Held(heard) for heard in (3, 1, 2)]
     working = [Held(heard, at_work=True) for heard in (0.2, 0.1)]

@@ -1,4 +1,4 @@
-"""The lock around the pipeline: one run at a time, whoever waits or leaves."""
+"""The lock around the pipeline: one run at a time, no matter who waits or leaves."""
 
 import asyncio
 import contextlib

@@ -1,4 +1,4 @@
-"""The time that is left is told by the pace of the phase at hand: bytes, parts and steps go by differently."""
+"""The time that is left is told by the pace of the current phase: bytes, parts and steps go by differently."""
 
 from llm_dit.pipelines.base import Progress
 from server.jobs import Job, describe_loading

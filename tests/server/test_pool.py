@@ -52,7 +52,7 @@ def test_a_task_returns_what_it_says_from_a_process_that_is_used_again() -> None
             assert first == tasks.Told(pid=first.pid, given=("a", "é"))
             assert second.pid == first.pid
             assert pool.pids == [first.pid]
-            with pytest.raises(ImageError, match="This will not do") as refusal:
+            with pytest.raises(ImageError, match="This is not valid") as refusal:
                 await pool.run(Lane.QUICK, BUDGET, tasks.refuse)
             assert refusal.value.param == "layers.1.image"
             assert (await pool.run(Lane.QUICK, BUDGET, tasks.tell)).pid == first.pid

@@ -68,7 +68,7 @@ def test_the_door_is_set_from_file_and_environment(file: Path) -> None:
 )
 def test_what_is_no_host_is_not_allowed_as_one(name: str) -> None:
     with pytest.raises(
-        SettingsError, match=r"server\.allowed_hosts = .* will not do: each must be a name or an address"
+        SettingsError, match=r"server\.allowed_hosts = .* is not valid: each must be a name or an address"
     ):
         load_settings(overrides={"server": {"allowed_hosts": [name]}}, environment={})
 
@@ -77,7 +77,7 @@ def test_what_is_no_host_is_not_allowed_as_one(name: str) -> None:
 def test_a_token_that_will_not_do_is_not_repeated(token: str) -> None:
     with pytest.raises(SettingsError) as caught:
         load_settings(overrides={"server": {"token": token}}, environment={})
-    assert "server.token = … will not do: it must be of ASCII letters" in caught.value.message
+    assert "server.token = … is not valid: it must be of ASCII letters" in caught.value.message
     assert token not in caught.value.message
 
 
@@ -86,14 +86,14 @@ def test_a_token_that_will_not_do_is_not_repeated(token: str) -> None:
     [
         ("[default.server]\nprot = 1", r"there is no key 'server\.prot'; there is: server\.host, server\.port, .*\."),
         ("[default.sever]\nport = 1", r"there is no key 'sever'; there is: engine, server, qwen_image\."),
-        ("[default.server]\nport = 99999", r"server\.port = 99999 will not do: it must be less than .* 65535\."),
-        ("[default.server]\nport = 'x'", r"server\.port = 'x' will not do: it must be a valid integer.*\."),
-        ("[default]\nengine = 'gpu'", r"engine = 'gpu' will not do: it must be 'auto', 'classical' or 'qwen'\."),
-        ("[default]\nserver = 3", r"server = 3 will not do: .*\."),
-        ("[default.qwen_image]\nresolution = 512", r"qwen_image\.resolution = 512 will not do: .*640 or 1024\."),
+        ("[default.server]\nport = 99999", r"server\.port = 99999 is not valid: it must be less than .* 65535\."),
+        ("[default.server]\nport = 'x'", r"server\.port = 'x' is not valid: it must be a valid integer.*\."),
+        ("[default]\nengine = 'gpu'", r"engine = 'gpu' is not valid: it must be 'auto', 'classical' or 'qwen'\."),
+        ("[default]\nserver = 3", r"server = 3 is not valid: .*\."),
+        ("[default.qwen_image]\nresolution = 512", r"qwen_image\.resolution = 512 is not valid: .*640 or 1024\."),
         (
             "[default.qwen_image]\ncpu_offload = 'disk'",
-            r"qwen_image\.cpu_offload = 'disk' will not do: it must be True, False, 'auto', .* or 'sequential'\.",
+            r"qwen_image\.cpu_offload = 'disk' is not valid: it must be True, False, 'auto', .* or 'sequential'\.",
         ),
         ("port = 1", r"'port' is outside a table: move it below \[default\] or \[default\.server\]\."),
         ("default = 1", r"'default' is outside a table.*"),
@@ -114,7 +114,7 @@ def test_a_mistake_elsewhere_names_where(tmp_path: Path, file: Path) -> None:
         load_settings(file, environment={"LLM_DIT_SERVER__PROT": "1"})
     with pytest.raises(SettingsError, match=r"^the environment: there is no key 'porty'"):
         load_settings(file, environment={"LLM_DIT_PORTY": "1"})
-    with pytest.raises(SettingsError, match=r"^the command line: server\.port = -1 will not do"):
+    with pytest.raises(SettingsError, match=r"^the command line: server\.port = -1 is not valid"):
         load_settings(file, overrides={"server": {"port": -1}}, environment={"LLM_DIT_SERVER__PORT": "1"})
     with pytest.raises(SettingsError, match=r"no profile 'small'; there is: big, default\."):
         load_settings(file, "small", environment={})

@@ -75,7 +75,7 @@ def test_a_folder_that_cannot_be_written_is_said_until_it_can(tmp_path: Path) ->
     assert store.read(store.put(PICTURE)) == PICTURE
 
 
-def test_a_picture_that_was_whole_is_looked_at_anew_when_its_file_has_changed(tmp_path: Path) -> None:
+def test_a_picture_that_was_whole_is_looked_at_again_when_its_file_has_changed(tmp_path: Path) -> None:
     store = ImageStore(tmp_path)
     sha256 = store.put(PICTURE)
     assert store.read(sha256) == store.read(sha256) == PICTURE

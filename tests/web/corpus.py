@@ -1,4 +1,4 @@
-"""Requests that will not do, by hand: what is sent, and how it is refused. For tests and for `benchmarks.bad_input`."""
+"""Bad requests, written by hand: what is sent, and how it is refused. For tests and for `benchmarks.bad_input`."""
 
 import base64
 import json

@@ -61,6 +61,6 @@ def test_the_page_gives_a_browser_an_id_once(client: httpx.Client) -> None:
 
 
 @pytest.mark.parametrize("cookie", [None, "", "x", "x" * 22, "x" * 23, "x" * 21 + "é", "x" * 21 + "\n"])
-def test_whoever_has_no_id_is_an_address(clients: Clients, cookie: str | None) -> None:
+def test_a_client_without_an_id_is_an_address(clients: Clients, cookie: str | None) -> None:
     assert clients.of(request(cookie)) == "address:192.168.1.9"
     assert clients.of(request(cookie, None)) == "address:local"

@@ -63,7 +63,7 @@ def test_with_the_token_other_machines_are_answered(shut: httpx.Client) -> None:
 def test_insecure_answers_everybody_and_says_so(start_service: Callable[..., Service]) -> None:
     service = start_service(app="tests.app:app", environment={"LLM_DIT_SERVER__INSECURE": "true"})
     assert httpx.get(f"{service.url}/readyz", headers=OTHER_MACHINE).status_code == 200
-    assert "whoever reaches this service can use it" in service.log
+    assert "anyone who reaches this service can use it" in service.log
 
 
 def scope(host: str, local: str = "192.168.1.20") -> dict[str, object]:

@@ -210,7 +210,7 @@ def test_files_that_are_no_projects(client: httpx.Client, content: bytes) -> Non
     assert_problem(answer, 422)
 
 
-def test_an_imported_picture_is_written_anew(client: httpx.Client) -> None:
+def test_an_imported_picture_is_re_encoded(client: httpx.Client) -> None:
     file = io.BytesIO()
     square().convert("RGB").save(file, "JPEG", comment=b"hidden words")
     content = packed(ABOUT, **{SHA: file.getvalue()})

@@ -72,10 +72,10 @@ class Door:
 
 
 def warnings(settings: ServerSettings) -> Iterator[str]:
-    """Yield what whoever starts the service should know about how well it is shut."""
+    """Yield what the person who starts the service should know about how well it is shut."""
     token = settings.token.get_secret_value()
     if settings.insecure and not token:
-        yield "Without a token (insecure) whoever reaches this service can use it and see its pictures."
+        yield "Without a token (insecure) anyone who reaches this service can use it and see its pictures."
     if 0 < len(token) < SHORT_TOKEN:
         yield f"The token has only {len(token)} characters and could be guessed: take at least {SHORT_TOKEN}."
 

@@ -1,4 +1,4 @@
-"""`/livez` and `/readyz`: for whoever watches over the service."""
+"""`/livez` and `/readyz`: for those who watch over the service."""
 
 from typing import Literal
 
@@ -25,7 +25,7 @@ class ReadyResponse(BaseModel):
     engine: str
     engine_label: str
     reason: str = Field(description="Why this engine runs, and not the other one.")
-    warnings: list[str] = Field(description="What was lost when a damaged database was made anew, in a sentence each.")
+    warnings: list[str] = Field(description="What was lost when a damaged database was rebuilt, in a sentence each.")
 
 
 @router.get("/livez")

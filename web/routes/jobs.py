@@ -51,7 +51,7 @@ async def follow_job(
 
     Each event holds the whole job. In between, `preview` holds `{layer, url}`: where to get what that layer is going to
     be. `Last-Event-ID` starts after that event; of events of one name in a row that were missed, and of each layer's
-    previews, only the last one is sent. The ids go on rising when the service is started anew. A stream lasts five
+    previews, only the last one is sent. The ids go on rising when the service restarts. A stream lasts five
     minutes, or less where there are very many; `EventSource` comes back by itself.
     """
     known = last_event_id.isascii() and last_event_id.isdecimal() and len(last_event_id) <= MAX_EVENT_ID_DIGITS

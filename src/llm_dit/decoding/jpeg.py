@@ -29,7 +29,7 @@ _MADE_UP = b"\xf5\x3a\xc6\x9d" * 100
 """Unlike the zeros that the decoder puts where data end, from the first bit on."""
 _BARE = {0x01, *range(0xD0, 0xD8)}
 """Markers without a length."""
-# In a scan, FF 00 is data and FF D0 to FF D7 are places to start anew.
+# In a scan, FF 00 is data and FF D0 to FF D7 are places to restart.
 _AFTER_SCAN = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
 _MARKER = re.compile(rb"\xff[^\x00\xff]")
 

@@ -47,7 +47,7 @@ def check_sizes(sizes: list[tuple[int, int]], canvas: tuple[int, int], limits: F
         if width * height > most or max(width, height) > side:
             raise LayerFileError(
                 f"{what} of this file has {width}×{height} pixels; at most {most / 1e6:.1f} million and {side} on the "
-                "longer side will do: scale it down."
+                "longer side are allowed: scale it down."
             )
     if min(canvas) < 1:
         raise LayerFileError("The picture of this file has no size: save it again.")

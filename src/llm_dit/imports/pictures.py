@@ -17,7 +17,7 @@ def picture_size(content: bytes, limits: ImageLimits) -> tuple[int, int]:
         check_dimensions(size, limits)
         check_whole(content)
     except ImageError as error:
-        raise LayerFileError(f"A picture of this file will not do. {error.message}") from None
+        raise LayerFileError(f"A picture in this file cannot be used. {error.message}") from None
     return size
 
 
@@ -26,4 +26,4 @@ def decoded(content: bytes, limits: ImageLimits) -> Image.Image:
     try:
         return read_image(content, limits)
     except ImageError as error:
-        raise LayerFileError(f"A picture of this file will not do. {error.message}") from None
+        raise LayerFileError(f"A picture in this file cannot be used. {error.message}") from None

@@ -1,4 +1,4 @@
-"""Reading the layers that a project file shows: what the page has at hand, without its history."""
+"""Reading the layers that a project file shows: what the page shows now, without its history."""
 
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, cast
@@ -71,7 +71,7 @@ def read_project_layers(archive: Archive, limits: FileLimits) -> LayerFile:
 
 
 def _shown(document: Fields) -> Fields:
-    """Return the part of a document that is at hand; the page writes each layer once, into a table."""
+    """Return the part of a document that is current; the page writes each layer once, into a table."""
     at_hand = cast(Fields, document.get("doc", document))
     table = document.get("table", [])
     layers = [table[each] if isinstance(each, int) else each for each in at_hand["layers"]]

@@ -16,7 +16,7 @@ StepCallback = Callable[[Any, int, Any, dict[str, Any]], dict[str, Any]]
 def step_callback(total: int, progress: ProgressCallback, previews: Previews | None = None) -> StepCallback:
     """Return a `callback_on_step_end` that reports "denoising", and "decoding" after the last of `total` steps.
 
-    What `progress` raises ends the run after the step at hand. Reading one number of the latents waits for the device,
+    What `progress` raises ends the run after the current step. Reading one number of the latents waits for the device,
     so that a step is reported when it is done, and not when it is queued. After the last step the result itself is
     about to come, so `previews` hear of the others only.
     """

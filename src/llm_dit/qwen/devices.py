@@ -57,7 +57,7 @@ def device_memory(device: torch.device) -> tuple[int, int] | None:
 
 
 def measure_machine(device: torch.device) -> Machine:
-    """Return the free memory now; what torch holds on the device counts as free, for it is ours to place anew."""
+    """Return the free memory now; what torch holds on the device counts as free, for it is ours to place again."""
     free_host = psutil.virtual_memory().available
     if device.type == "cuda":
         free_device = torch.cuda.mem_get_info(device)[0] + torch.cuda.memory_reserved(device)

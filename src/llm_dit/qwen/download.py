@@ -42,7 +42,7 @@ def download_checkpoint(
 
     `progress` hears "downloading" in bytes, from several threads but one at a time, and ends it by raising; what came
     is kept, and the next call goes on from there. `HF_ENDPOINT`, `HF_HOME`, `HF_HUB_OFFLINE` and `HF_TOKEN` count.
-    Without a connection a complete copy in the cache will do. Raises `DownloadError` or `DiskFullError`.
+    Without a connection a complete copy in the cache is enough. Raises `DownloadError` or `DiskFullError`.
     """
     cache = cache_dir or Path(constants.HF_HUB_CACHE)
     source: dict[str, Any] = {

@@ -25,7 +25,7 @@ OUT_OF_MEMORY = (
     "The device's memory does not hold this run: use fewer layers or resolution 640, cpu_offload=True, or close what "
     "else uses the device."
 )
-DEVICE_LOST = "The device failed in the middle of this run, and the engine is started anew: send the job again."
+DEVICE_LOST = "The device failed in the middle of this run, and the engine restarts: send the job again."
 OUT_OF_RANGE = "The model's numbers ran out of range: use bfloat16 in place of float16, or a lower cfg_scale."
 
 # What torch says of each failure. CUDA's own errors are "sticky": every later call in the process fails with them too.
@@ -93,7 +93,7 @@ def _name(error: Exception) -> EngineError | None:
 
 
 def _forget_frames(error: BaseException | None) -> None:
-    """Drop what the frames of an error hold; whoever passes the error on still holds the frames themselves."""
+    """Drop what the frames of an error hold; the code that passes the error on still holds the frames themselves."""
     while error is not None:
         traceback.clear_frames(error.__traceback__)
         error.__traceback__ = None

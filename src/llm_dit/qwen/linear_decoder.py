@@ -1,7 +1,7 @@
 """What a VAE's latents look like, without its decoder: a linear map from a latent cell to one pixel.
 
 The channels of these latents are nearly linear in the colours that they stand for. Previews elsewhere rest on that too,
-with a table of numbers for each model; here the map is measured on the VAE at hand: it encodes a test card, and least
+with a table of numbers for each model; here the map is measured on this VAE: it encodes a test card, and least
 squares do the rest. So it fits every checkpoint, the RGBA one of Qwen-Image-Layered included, and it needs none of the
 decoder's memory, time or turns while a run is under way, however the weights are placed (docs/adr/0010).
 """

@@ -36,7 +36,7 @@ class ModelSource:
 
 
 class Models:
-    """Pipelines by their diffusers class; placed together, by one plan that is made anew when one is added."""
+    """Pipelines by their diffusers class; placed together, by one plan that is rebuilt when one is added."""
 
     def __init__(
         self,

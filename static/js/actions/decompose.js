@@ -44,7 +44,7 @@ export function createDecompose({ store, api }, jobs, { undo }) {
   return { finish, actions: { decompose } };
 }
 
-/** What is asked of the server for a picture, by the settings at hand. @param {State} state @param {{image: string}} picture */
+/** What is asked of the server for a picture, by the current settings. @param {State} state @param {{image: string}} picture */
 export function requestFor(state, picture) {
   const { layerNum, size, seed, prompt, steps, cfgScale } = settingsOf(state);
   const choices = { seed: /** @type {number | null} */ (seed), prompt, steps, cfg_scale: cfgScale };

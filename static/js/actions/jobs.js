@@ -4,7 +4,7 @@ import { followJob, isOver } from "../transport/job-events.js";
 
 /** @typedef {(job: Job, purpose: any) => void} Finish */
 
-/** The jobs of the project at hand: followed to their end, found again after a reload. @param {Context} context */
+/** The jobs of the current project: followed to their end, found again after a reload. @param {Context} context */
 export function createJobs({ store, api }) {
   /** @type {Record<Purpose["kind"], Finish>} */
   let finish;

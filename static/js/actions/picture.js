@@ -17,7 +17,7 @@ import { formatList, size } from "../words.js";
 /**
  * The one door for what comes in: pictures, and files of layers.
  * @param {Context} context
- * @param {{makeRoom: (name: string) => Promise<void>, importFile: (file: File, name: string) => Promise<unknown>}} projects   `makeRoom`: before another picture takes the place of the one at hand
+ * @param {{makeRoom: (name: string) => Promise<void>, importFile: (file: File, name: string) => Promise<unknown>}} projects   `makeRoom`: before another picture takes the place of the current one
  * @param {Travel} history
  */
 export function createPicture({ store, api, bitmaps, tryTo, prepareEditor, loadEditor }, { makeRoom, importFile }, { undo }) {
@@ -95,7 +95,7 @@ export function createPicture({ store, api, bitmaps, tryTo, prepareEditor, loadE
     else await open(file, nameOf(file));
   }
 
-  /** Pictures become layers of the stack at hand; without one, the first begins it. A file of layers is a project of its own. @param {File[]} files */
+  /** Pictures become layers of the current stack; without one, the first begins it. A file of layers is a project of its own. @param {File[]} files */
   async function bring(files) {
     if (store.state.doc.layers.length === 0) return openFile(files[0]);
     for (const file of files) await ((await kindOf(file)) === "layers" ? openFile(file) : addLayer(file));

@@ -2,7 +2,7 @@ import { many, t } from "../i18n.js";
 import { saveFile } from "../images/files.js";
 
 /**
- * What can be done with a project, be it the one at hand or another one of the list.
+ * What can be done with a project, be it the current one or another one of the list.
  *
  * @param {Context} context
  * @param {SavingWork} saving
@@ -58,7 +58,7 @@ export function createProjectList({ store, api, tryTo }, saving, { go, listProje
       if (missing > 0) store.say(many("project.missing", missing));
     }),
 
-    /** Open a file of layers as a project; the one at hand is kept. @param {File} file @param {string} name   where the file says none */
+    /** Open a file of layers as a project; the current one is kept. @param {File} file @param {string} name   where the file says none */
     importFile: async (file, name) => {
       const { id, ...project } = await api.projects.importFile(file, name);
       const left = store.state.project;

@@ -46,7 +46,7 @@ export function createProjects({ store, api, tryTo, prepareEditor, loadEditor },
     return store.say(t("project.wasDeleted", { name: project.name }), { label: t("project.restore"), run: () => restoreProject(project, true) });
   }
 
-  /** Save what is at hand, in this browser if the server cannot be told, and put it away. */
+  /** Save what the page shows, in this browser if the server cannot be told, and put it away. */
   async function leave() {
     await saving.save();
     if (!saving.isClean()) saving.keep();
@@ -108,7 +108,7 @@ export function createProjects({ store, api, tryTo, prepareEditor, loadEditor },
     return enterAddress();
   }
 
-  /** A new project for what is at hand. @param {string} name @param {any} document @param {string | null} [thumbnail] */
+  /** A new project for what the page shows. @param {string} name @param {any} document @param {string | null} [thumbnail] */
   async function create(name, document, thumbnail = null) {
     const { id, version, ...project } = await api.projects.create({ name, document, ...(thumbnail && { thumbnail }) });
     history.pushState(null, "", `${base}/p/${id}`);
@@ -152,7 +152,7 @@ export function createProjects({ store, api, tryTo, prepareEditor, loadEditor },
     listDeleted,
     restoreProject,
     actions: {
-      /** What another tab has saved stays; what is at hand goes on under a name of its own. */
+      /** What another tab has saved stays; what the page shows goes on under a name of its own. */
       keepOwn: () =>
         tryTo(async () => {
           const { project } = store.state;
@@ -170,7 +170,7 @@ export function createProjects({ store, api, tryTo, prepareEditor, loadEditor },
       openProject: (id) => go(`/p/${id}`),
       newProject: () => go("/"),
 
-      /** What is at hand gives way to what another tab has saved. */
+      /** What the page shows gives way to what another tab has saved. */
       loadOther: () =>
         tryTo(async () => {
           const { project } = store.state;

@@ -133,7 +133,7 @@ export function createSaving({ store, api, bitmaps }) {
       kept = [];
       return save();
     },
-    /** What is at hand is what the server has. @param {any} [document] */
+    /** What the page shows is what the server has. @param {any} [document] */
     settle: (document = snapshot(store.state)) => {
       base = document;
       clearTimeout(keeping);

@@ -1,7 +1,7 @@
 import { EMPTY_DOC, newLayer } from "../state/doc.js";
 import { command } from "./command.js";
 
-/** Begin anew with a picture. @param {Picture} picture */
+/** Start over with a picture. @param {Picture} picture */
 export const openPicture = (picture) =>
   command("command.picture", {}, () => ({ ...EMPTY_DOC, picture, width: picture.width, height: picture.height }));
 

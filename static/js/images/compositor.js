@@ -32,7 +32,7 @@ export function createCompositor(bitmaps, levels) {
   }
 
   /**
-   * A sheet with the layers on it, drawn anew where they or the camera have changed.
+   * A sheet with the layers on it, redrawn where they or the camera have changed.
    * @param {ReturnType<typeof createSheet>} sheet
    * @param {readonly Layer[]} layers
    * @param {CanvasRenderingContext2D} context

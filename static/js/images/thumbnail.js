@@ -13,7 +13,7 @@ const PAUSE_MS = 15_000;
 export function createThumbnails(api, bitmaps) {
   /** @type {{doc: Doc, at: number} | null} */
   let last = null;
-  /** @param {Doc} doc @param {boolean} needed   there is none so far @returns {Promise<string | null>}   null where the last one will do */
+  /** @param {Doc} doc @param {boolean} needed   there is none so far @returns {Promise<string | null>}   null where the last one is still right */
   return async (doc, needed) => {
     if (doc.picture === null || (!needed && last?.doc.layers === doc.layers)) return null;
     if (!needed && last !== null && last.doc.picture === doc.picture && last.doc.layers.length > 0 && Date.now() - last.at < PAUSE_MS) return null;

@@ -5,7 +5,7 @@ import { canvas2d } from "./pixels.js";
 
 /**
  * Two documents next to each other, under a slider, in turn, or as what differs. Each is drawn once for a camera, at the
- * resolution of the screen; a slider that moves only puts the two drawings together anew.
+ * resolution of the screen; a slider that moves only puts the two drawings together again.
  *
  * @typedef {object} Scene
  * @property {Doc} before
@@ -29,7 +29,7 @@ export function createVersus(bitmaps, onready) {
   }
 
   return {
-    /** Draw the documents anew. @param {Scene} scene @param {number} width   of a pane @param {number} height */
+    /** Redraw the documents. @param {Scene} scene @param {number} width   of a pane @param {number} height */
     prepare: (scene, width, height) => {
       draw(first, scene.before, scene, width, height);
       if (scene.after === null) return;

@@ -24,7 +24,7 @@ export const NEW_EDIT = {
 /** @type {Settings} */
 const SETTINGS = { prompt: "", layerNum: 4, size: "original", steps: 50, cfgScale: 4, seed: null };
 
-/** What a tab knows of the project at hand, and forgets when it turns to another. */
+/** What a tab knows of the current project, and forgets when it turns to another. */
 export const AT_HAND = {
   settings: {},
   edits: {},

@@ -25,7 +25,7 @@ const KEYS = /** @type {Record<string, [number, number]>} */ ({ ArrowLeft: [PAN_
  */
 export function createCompare(actions, bitmaps) {
   let held = false;
-  /** @type {Camera | null} what the two were drawn for; null when they are to be drawn anew */
+  /** @type {Camera | null} what the two were drawn for; null when they are to be redrawn */
   let drawn = null;
   /** @type {Shown | null} */
   let shown = null;

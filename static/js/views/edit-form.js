@@ -15,7 +15,7 @@ const FOR_MODELS = ["photo", "watercolor", "winter"];
 /** So many earlier instructions are listed. */
 const LISTED = 12;
 
-/** What is to be done with the layer. @param {Actions} actions @param {() => string} layerId   the layer at hand */
+/** What is to be done with the layer. @param {Actions} actions @param {() => string} layerId   the current layer */
 export function createEditForm(actions, layerId) {
   /** @type {string[]} */
   let earlier = [];

@@ -50,7 +50,7 @@ export function createLayerList(actions, bitmaps) {
     const row = rows.need(layer.id).element;
     if (panel.element.parentElement !== row) row.append(panel.element);
     panel.render(layer, state);
-    // Whoever deletes a layer goes on with the one that takes its place.
+    // After a layer is deleted, work goes on with the one that takes its place.
     if (hadFocus && !list.contains(document.activeElement)) rows.get(layer.id)?.focus();
   }
 
