@@ -49,12 +49,14 @@ class Inventory:
 def back_up(data_dir: Path, target: Path) -> tuple[Path, Inventory]:
     """Write a backup and return where it is, and what it holds; raises `InputError` and `OSError`.
 
-    A `target` that is a folder gets a file with the time in its name. The service may run: the database is copied as it
-    stands at one moment, and no picture that it names then is left out. A picture that is damaged is.
+    A `target` that does not end in .zip is a folder, made where it is missing; the file in it has the time in its name.
+    The service may run: the database is copied as it stands at one moment, and no picture that it names then is left
+    out. A picture that is damaged is.
     """
     if not (data_dir / DATABASE).is_file():
         raise InputError(f"{data_dir} holds no data: give the config or the profile of the service.", param="config")
-    if target.is_dir():
+    if target.is_dir() or target.suffix.lower() != ".zip":
+        target.mkdir(parents=True, exist_ok=True)
         target = target / time.strftime("llm-dit-backup-%Y%m%d-%H%M%S.zip")
     if target.exists():
         raise InputError(f"{target} is there already: choose another name.", param="target")

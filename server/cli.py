@@ -20,7 +20,7 @@ from server.backup import Inventory, back_up, restore
 from server.child import load_pipeline
 from server.engines import choose_engine, diagnose_qwen
 from server.extras import Extra, install
-from server.files import SUFFIXES, export_name, open_image, read_stack, writing
+from server.files import SUFFIXES, export_name, open_image, read_stack, require_png, writing
 from server.serving import hand_over, listen, require_token, serve_forever, show_addresses, show_engine
 from server.settings import SETTINGS_FILE, Settings, load_settings
 from server.terminal import counted, explained, progress_bar
@@ -153,9 +153,10 @@ def edit(
     with explained():
         settings = _settings(config, profile, engine)
         defaults = settings.qwen_image
+        file = output or layer.with_name(f"{layer.stem}_edited.png")
+        require_png(file)
         picture = open_image(layer, fit=fit)
         used_seed = chosen_seed(seed)
-        file = output or layer.with_name(f"{layer.stem}_edited.png")
         with progress_bar("loading") as progress:
             edited = _pipeline(settings, progress).edit_layer(
                 picture,
@@ -181,6 +182,7 @@ def composite_layers(
     Example: llm-dit composite poster_layers -o poster.png
     """
     with explained():
+        require_png(output)
         stack, width, height = read_stack(sources)
         with writing(output):
             output.write_bytes(encode_png(composite(stack, width, height)))
@@ -214,7 +216,7 @@ def export(
 
 @app.command()
 def backup(
-    target: Annotated[Path, typer.Argument(help="File to write (a ZIP), or a folder to write it into.")],
+    target: Annotated[Path, typer.Argument(help="Folder to write a ZIP into, or a name for it that ends in .zip.")],
     config: Config = None,
     profile: Profile = None,
 ) -> None:

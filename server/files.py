@@ -26,6 +26,17 @@ def export_name(target: Path) -> ExportName:
     raise InputError(f"{target} names no format that can be written: end it with {SUFFIXES}.", param="output")
 
 
+def require_png(target: Path) -> None:
+    """Raise `InputError`, before the work begins, for a file that no PNG can go into."""
+    if target.suffix.lower() != ".png":
+        raise InputError(
+            f"{target} would be a PNG file: end its name with .png. `llm-dit export` writes other formats.",
+            param="output",
+        )
+    if not target.parent.is_dir():
+        raise InputError(f"{target} cannot be written: there is no folder {target.parent}.", param="output")
+
+
 def open_image(path: Path, *, fit: bool = False) -> Image.Image:
     """Return a picture as RGBA; raises `ImageError` that names the file when it is not valid.
 

@@ -1,5 +1,6 @@
 """Editing one layer by instruction with the classical engine."""
 
+import re
 import tracemalloc
 from itertools import pairwise
 
@@ -273,6 +274,11 @@ def test_two_things_at_once_are_refused() -> None:
         ("tint it purpel and incrase the contrast", "tint it purple and increase the contrast"),
         ("flip it horizontaly", "flip it horizontally"),
         ("ｍａｋｅ　ｉｔ　ｂｌｕｅ。", "make it blue"),
+        ("make teh sky purpel", "make the sky purple"),
+        ("make it blue 😀", "make it blue"),
+        ("✨ add a warm glow ❤️, and blur it 🙏🏽", "add a warm glow and blur it"),
+        ("rotate the hue by -45°", "rotate the hue by -45 degrees"),
+        ("make it rgb(20 160 90)", "make it rgb(20, 160, 90)"),
     ],
 )
 def test_slips_of_the_keyboard_are_read_as_what_was_meant(slipped: str, meant: str) -> None:
@@ -293,7 +299,7 @@ def test_a_word_of_its_own_is_no_slip(instruction: str) -> None:
         ("把颜色改成蓝色", "请改用英文"),
         ("make it 蓝色", "请改用英文"),
         ("сделай синим", "reads English only"),
-        ("青くして", "英文"),
+        ("青くして", "reads English only"),
     ],
 )
 def test_another_script_is_answered_in_words_for_its_reader(instruction: str, says: str) -> None:
@@ -301,7 +307,21 @@ def test_another_script_is_answered_in_words_for_its_reader(instruction: str, sa
         parse_instruction(instruction)
 
 
-@pytest.mark.parametrize("instruction", ["", "   ", "please", " , . "])
+@pytest.mark.parametrize(
+    ("instruction", "quoted"),
+    [
+        ("Make it rgb(300,0,0)", "“Make it rgb(300,0,0)”"),
+        ("wiggle it by 50%", "“wiggle it by 50%”"),
+        ("#ff88", "“#ff88”"),
+        ("make it blue 😀 and Add a Hat 🎩!", "“Add a Hat”"),
+    ],
+)
+def test_what_is_not_understood_is_quoted_whole(instruction: str, quoted: str) -> None:
+    with pytest.raises(InstructionError, match=re.escape(f"does not understand {quoted}.")):
+        parse_instruction(instruction)
+
+
+@pytest.mark.parametrize("instruction", ["", "   ", "please", " , . ", "😀", "❤️"])
 def test_an_empty_instruction_is_asked_for(instruction: str) -> None:
     with pytest.raises(InstructionError, match="Say what to change"):
         parse_instruction(instruction)

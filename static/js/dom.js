@@ -43,6 +43,12 @@ export function setText(element, text) {
   if (element.textContent !== text) element.textContent = text;
 }
 
+/** Text of the server's, in which `backquotes` hold what is typed somewhere. @param {Element} element @param {string} text */
+export function setProse(element, text) {
+  const parts = text.split("`");
+  if (element.textContent !== parts.join("")) element.replaceChildren(...parts.map((part, index) => (index % 2 ? h("code", part) : part)));
+}
+
 /** Show a value without moving the caret of somebody who types. @param {HTMLInputElement | HTMLTextAreaElement} field @param {string} value */
 export function setValue(field, value) {
   if (field.value !== value) field.value = value;

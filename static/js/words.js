@@ -40,3 +40,12 @@ export function ago(moment) {
   if (unit === "") return t("number.now");
   return new Intl.RelativeTimeFormat(document.documentElement.lang, { numeric: "auto" }).format(-Math.floor(seconds / length), /** @type {any} */ (unit));
 }
+
+/** The engine's name without the device; a model has the same name in every language. @param {Status} status */
+export function engineName({ engine_label: label }) {
+  const name = label.split(" · ")[0];
+  return name === "Classical" ? t("versions.classical") : name;
+}
+
+/** What the engine runs on, such as "CPU". @param {Status} status */
+export const engineDevice = ({ engine_label: label }) => label.split(" · ").slice(1).join(" · ");

@@ -44,6 +44,7 @@ def test_in_chinese(open_studio: Callable[..., Studio], picture: Path) -> None:
     page = studio.page
     expect(page.get_by_text("把图片拆成图层")).to_be_visible()
     assert page.evaluate("document.documentElement.lang") == "zh-Hans"
+    expect(page.locator(".engine-text")).to_have_text("经典引擎")
     page.locator(".welcome input[type=file]").first.set_input_files(picture)
     page.get_by_role("button", name="分解").click()
     expect(page.locator(".layer")).to_have_count(4)

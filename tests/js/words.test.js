@@ -30,3 +30,12 @@ test("every word is used and every used word is there", () => {
     families.some(([start, end]) => key.startsWith(start) && key.endsWith(end));
   assert.deepEqual(Object.keys(english).filter((key) => !isUsed(key)), []);
 });
+
+test("every phase that an engine reports has words of its own", () => {
+  const source = fileURLToPath(new URL("../../src/llm_dit", import.meta.url));
+  const files = readdirSync(source, { recursive: true }).filter((name) => name.endsWith(".py"));
+  const code = files.map((name) => readFileSync(join(source, name), "utf8")).join("\n");
+  const phases = new Set([...code.matchAll(/(?:\breport(?:\.end)?\(|\bphase=)"(\w+)"/g)].map(([, phase]) => phase));
+  const named = [...readFileSync(join(ROOT, "js/views/progress.js"), "utf8").match(/PHASES = .*\((\[.*\])\)/)[1].matchAll(/"(\w+)"/g)].map(([, phase]) => phase);
+  assert.deepEqual(named.sort(), [...phases].sort());
+});

@@ -67,7 +67,9 @@ def empty(file: Path) -> None:
         ("processor/preprocessor_config.json", Path.unlink, "is missing"),
     ],
 )
-def test_the_file_that_will_not_do_is_named(folder: Path, name: str, damage: Callable[[Path], None], what: str) -> None:
+def test_the_file_that_is_not_valid_is_named(
+    folder: Path, name: str, damage: Callable[[Path], None], what: str
+) -> None:
     damage(folder / name)
     with pytest.raises(WeightsError) as caught:
         open_checkpoint(folder, LAYERED)

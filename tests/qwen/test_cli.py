@@ -46,7 +46,7 @@ def test_decompose_and_edit(
         assert np.array_equal(np.asarray(edited)[..., 3], np.asarray(picture)[..., 3])
 
 
-def test_what_will_not_do_is_one_line_and_an_exit_code(checkpoints: Path, scene: Path) -> None:
+def test_what_is_not_valid_is_one_line_and_an_exit_code(checkpoints: Path, scene: Path) -> None:
     gone = {"LLM_DIT_QWEN_IMAGE__MODEL_PATH": str(scene.parent / "gone")}
     done = run(checkpoints, "decompose", scene, **gone)
     assert done.exit_code == 3

@@ -102,7 +102,7 @@ def at_home(checkpoints: Path, argument: str) -> str:
         (["--steps", "0"], "num_inference_steps"),
     ],
 )
-def test_what_will_not_do_is_one_line(
+def test_what_is_not_valid_is_one_line(
     arguments: list[str],
     says: str,
     checkpoints: Path,

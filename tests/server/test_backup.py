@@ -108,12 +108,20 @@ def no_manifest(name: str, content: bytes) -> bytes | None:
         (no_manifest, "is no backup"),
     ],
 )
-def test_what_will_not_do_changes_nothing(
+def test_what_is_not_valid_changes_nothing(
     backup: Path, tmp_path: Path, change: Callable[[str, bytes], bytes | None], words: str
 ) -> None:
     source = rewritten(backup, tmp_path / "other.zip", change)
     assert words in one_line_error(run("restore", source, data=tmp_path / "data"), 2)
     assert [path.name for path in (tmp_path / "data").iterdir()] == ["studio.lock"]
+
+
+def test_a_name_without_zip_is_a_folder_that_is_made(opened: Service, tmp_path: Path) -> None:
+    done = run("backup", tmp_path / "to" / "backups", data=opened.folder / "data")
+    assert done.returncode == 0, done.stderr
+    (file,) = (tmp_path / "to" / "backups").iterdir()
+    assert file.name.startswith("llm-dit-backup-")
+    assert zipfile.is_zipfile(file)
 
 
 def test_a_backup_that_was_cut_off_is_refused(backup: Path, tmp_path: Path) -> None:

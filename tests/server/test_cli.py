@@ -161,6 +161,8 @@ def test_a_jpeg_takes_the_background_it_is_given(tmp_path: Path) -> None:
         (["edit", "poster.png", "add a hat"], "Qwen-Image"),
         (["edit", "long.png", "make it blue"], "--fit"),
         (["edit", "poster.png", "make it blue", "-o", "gone/out.png"], "cannot be written"),
+        (["edit", "poster.png", "make it blue", "-o", "out.jpg"], "end its name with .png"),
+        (["composite", "poster.png", "-o", "out.psd"], "end its name with .png"),
         (["composite", "empty"], "not a layer bundle"),
         (["export", "poster.png", "-o", "poster.gif"], ".psd"),
         (["export", "poster.png", "-o", "poster"], ".psd"),

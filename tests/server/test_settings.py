@@ -74,7 +74,7 @@ def test_what_is_no_host_is_not_allowed_as_one(name: str) -> None:
 
 
 @pytest.mark.parametrize("token", ["two words", "é" * 20, "line\n", "\x7f"])
-def test_a_token_that_will_not_do_is_not_repeated(token: str) -> None:
+def test_a_token_that_is_not_valid_is_not_repeated(token: str) -> None:
     with pytest.raises(SettingsError) as caught:
         load_settings(overrides={"server": {"token": token}}, environment={})
     assert "server.token = … is not valid: it must be of ASCII letters" in caught.value.message

@@ -23,7 +23,7 @@ def next_request_works(client: httpx.Client) -> object:
 
 
 @pytest.mark.parametrize("case", CORPUS, ids=[case.name for case in CORPUS])
-def test_what_will_not_do_is_refused(client: httpx.Client, case: Refusal) -> None:
+def test_what_is_not_valid_is_refused(client: httpx.Client, case: Refusal) -> None:
     answer = case.send(client)
     error = assert_problem(answer, case.status, case.code)
     assert case.param in {None, error["param"]}

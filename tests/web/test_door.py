@@ -259,7 +259,7 @@ def test_a_wrong_token_is_said_on_the_page(shut: httpx.Client, token: str) -> No
     assert "set-cookie" not in answer.headers
 
 
-def test_forms_that_will_not_do(shut: httpx.Client) -> None:
+def test_forms_that_are_not_valid(shut: httpx.Client) -> None:
     form = {"Content-Type": "application/x-www-form-urlencoded"}
     assert_problem(shut.post("/login", json={"token": TOKEN}), 415)
     assert_problem(shut.post("/login", content=b"token=" + b"x" * 5000, headers=form), 413)

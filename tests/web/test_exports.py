@@ -91,7 +91,7 @@ def test_composite_blends_scales_and_mirrors(client: httpx.Client) -> None:
         ({"scale": 32, "x": 30_000}, "width"),
     ],
 )
-def test_layers_that_will_not_do_are_named(client: httpx.Client, change: dict[str, object], param: str) -> None:
+def test_layers_that_are_not_valid_are_named(client: httpx.Client, change: dict[str, object], param: str) -> None:
     answer = export(client, format="ora", layers=[{"image": SQUARE_URL, **change}])
     assert answer.status_code == 422
     error = answer.json()["error"]

@@ -178,7 +178,7 @@ def test_a_key_whose_job_came_to_nothing_may_try_again(client: httpx.Client) -> 
 
 
 @pytest.mark.parametrize("key", ["", "a b", "é", "k" * 256])
-def test_a_key_that_will_not_do(client: httpx.Client, key: str) -> None:
+def test_a_key_that_is_not_valid(client: httpx.Client, key: str) -> None:
     answer = client.post(DECOMPOSE, json=fields(), headers={"Idempotency-Key": key.encode()})  # type: ignore[dict-item]
     assert answer.status_code == 422
     assert answer.json()["error"]["param"] == "idempotency-key"

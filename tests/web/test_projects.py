@@ -154,7 +154,7 @@ def test_a_project_file_brings_its_pictures_to_another_server(client: httpx.Clie
         ({"more": 1}, "more"),
     ],
 )
-def test_what_will_not_do_says_why(client: httpx.Client, fields: dict[str, object], param: str) -> None:
+def test_what_is_not_valid_says_why(client: httpx.Client, fields: dict[str, object], param: str) -> None:
     answer = client.post(PROJECTS, json={"name": "x", "document": {}, **fields})
     assert assert_problem(answer, 422)["param"] == param
 

@@ -18,7 +18,7 @@ from tests.conftest import ROOT
         ({"LLM_DIT_ENGINE": "qwen"}, "The Qwen-Image engine cannot run: no model is configured; set model_path"),
     ],
 )
-def test_what_will_not_do_is_one_line(environment: dict[str, str], says: str, tmp_path: Path) -> None:
+def test_what_is_not_valid_is_one_line(environment: dict[str, str], says: str, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "uvicorn", "web.server:app", "--port", "0", "--app-dir", str(ROOT)]
     done = subprocess.run(
         command, cwd=tmp_path, env=os.environ | environment, capture_output=True, text=True, timeout=60, check=False

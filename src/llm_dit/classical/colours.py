@@ -154,7 +154,8 @@ def parse_colour(text: str) -> Colour | None:
 
 def _css_value(text: str) -> Colour | None:
     try:
-        red, green, blue = ImageColor.getrgb(text)[:3]
+        # CSS takes spaces in place of the commas, too.
+        red, green, blue = ImageColor.getrgb(re.sub(r"(?<=[\d%]) +(?=[\d.])", ",", text))[:3]
     except ValueError:
         return None
     return (red, green, blue) if max(red, green, blue) <= 255 else None

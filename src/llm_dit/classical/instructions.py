@@ -19,7 +19,8 @@ from llm_dit.classical.spelling import correct
 from llm_dit.classical.vocabulary import SCALES
 from llm_dit.errors import InstructionError
 
-_HAN = re.compile(r"[\u3400-\u9fff\uf900-\ufaff]")
+_CHINESE = re.compile(r"(?!.*[\u3040-\u30ff]).*[\u3400-\u9fff\uf900-\ufaff]", re.DOTALL)
+"""Text with Chinese characters and no kana, which would make it Japanese."""
 _NOT_LATIN = re.compile(r"[^\W\d_\u0000-\u024f\u1e00-\u1eff]")
 ENGLISH_ONLY = "The classical engine reads English only: say it in English, or use the Qwen-Image engine."
 ENGLISH_ONLY_IN_CHINESE = (
@@ -79,7 +80,7 @@ def _understood(instruction: str) -> list[_Clause]:
         return _clauses(text, instruction)
     except InstructionError:
         if _NOT_LATIN.search(text):
-            raise InstructionError(ENGLISH_ONLY_IN_CHINESE if _HAN.search(text) else ENGLISH_ONLY) from None
+            raise InstructionError(ENGLISH_ONLY_IN_CHINESE if _CHINESE.match(text) else ENGLISH_ONLY) from None
         with contextlib.suppress(InstructionError):
             return _clauses(correct(text), instruction)
         raise
@@ -145,7 +146,9 @@ def _share_strengths(clauses: list[_Clause]) -> list[_Clause]:
 
 def _not_understood(part: str, written: str) -> InstructionError:
     # Who reads “bob” looks for another Bob.
-    found = re.search(r"\W+".join(map(re.escape, re.findall(r"\w+", part))), written, re.IGNORECASE)
+    signs = [f"(?:{re.escape(end)})?" for end in (re.findall(r"^[^\w\s]*", part)[0], re.findall(r"[^\w\s]*$", part)[0])]
+    words = r"\W+".join(map(re.escape, re.findall(r"\w+", part)))
+    found = re.search(words.join(signs), written, re.IGNORECASE)
     shown = "".join(sign for sign in (found[0] if found else part).strip() if sign.isprintable())
     shown = shown if len(shown) <= 60 else f"{shown[:59]}…"
     negated = any(f" {word} " in f" {part} " for word in ("not", "don't", "never", "no", "without"))

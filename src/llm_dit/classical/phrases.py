@@ -104,12 +104,15 @@ _JOINT = re.compile(
 )
 
 
+_EMOJI = re.compile(r"[\u200d\u20e3\u2300-\u27bf\u2b00-\u2bff\ufe0e\ufe0f\U0001f000-\U0001faff]+")
+
+
 def normalise(text: str) -> str:
-    """Return the text in lower case with plain quotes, signs and single spaces."""
+    """Return the text in lower case with plain quotes, signs and single spaces, and without emoji."""
     text = unicodedata.normalize(
         "NFKC", text
     )  # letters and signs of the width that Chinese and Japanese keyboards give
-    text = text.lower().translate(
+    text = _EMOJI.sub(" ", text.lower()).translate(
         str.maketrans({"。": ".", "、": ",", "’": "'", "‘": "'", "−": "-", "–": "-", "“": " ", "”": " ", '"': " "})
     )
     text = re.sub(r"\b(?:black ?(?:and|&|n|-and-) ?white|b ?[&/] ?w)(?!\w)", "black-and-white", text)

@@ -13,6 +13,8 @@ SHORTEST = 4
 """Letters; a slip in a shorter word leaves too little to know it by."""
 SHORTEST_SWAPPED_LETTER = 6
 """Letters from which one may be another: "shape" is not "shade"."""
+_SHORT_SLIPS = {"teh": "the", "hte": "the"}
+"""The shorter ones that are no words themselves."""
 _WORD = re.compile(r"[a-z]+")
 _OPTIONAL_END = re.compile(r"([a-z]+)\(\?:([a-z]+)\)\?")
 _OPTIONAL_LETTER = re.compile(r"([a-z]*)([a-z])\?([a-z]*)")
@@ -31,7 +33,7 @@ def correct(text: str) -> str:
 @cache
 def _corrected(word: str) -> str:
     if len(word) < SHORTEST or word in _known():
-        return word
+        return _SHORT_SLIPS.get(word, word)
     meant = [known for known in _known() if len(known) >= SHORTEST and _one_slip(word, known)]
     longest = max(meant, key=len, default=word)
     return longest if all(longest.startswith(known) for known in meant) else word

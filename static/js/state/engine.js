@@ -12,6 +12,3 @@ export const capabilitiesOf = ({ config }) => config?.capabilities ?? UNKNOWN;
 
 /** Those of some fields that the engine makes use of. @template {object} T @param {T} fields @param {readonly string[]} takes @returns {Partial<T>} */
 export const used = (fields, takes) => /** @type {Partial<T>} */ (Object.fromEntries(Object.entries(fields).filter(([name]) => takes.includes(name))));
-
-/** The engine's name without the device. @param {Status} status */
-export const engineName = (status) => status.engine_label.split(" · ")[0];

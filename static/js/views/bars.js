@@ -1,7 +1,8 @@
-import { h, setText } from "../dom.js";
+import { h, setProse, setText } from "../dom.js";
 import { t } from "../i18n.js";
 import { icon } from "../icons.js";
-import { engineName, engineState } from "../state/engine.js";
+import { engineState } from "../state/engine.js";
+import { engineName } from "../words.js";
 
 /**
  * What has to be said before all else, as long as it is so: no server, an engine that cannot run, two tabs that have
@@ -29,8 +30,8 @@ export function createBars(actions, openEngine) {
       broken.hidden = engineState(status, reachable) !== "failed";
       if (status === null || broken.hidden) return;
       setText(title, t("broken.title", { label: engineName(status) }));
-      setText(reason, status.error ?? "");
-      setText(hint, status.hint ?? "");
+      setProse(reason, status.error ?? "");
+      setProse(hint, status.hint ?? "");
     },
   };
 }

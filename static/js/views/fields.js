@@ -1,4 +1,4 @@
-import { h, setAttribute, setSlider, setText, setValue } from "../dom.js";
+import { h, setAttribute, setProse, setSlider, setText, setValue } from "../dom.js";
 import { t } from "../i18n.js";
 import { icon } from "../icons.js";
 import { LIMITS } from "../state/initial.js";
@@ -121,8 +121,8 @@ export function callout() {
     if (shown === (message ?? "")) return;
     shown = message ?? "";
     const [first, others] = split(shown);
-    setText(text, first);
-    setText(rest, others);
+    setProse(text, first);
+    setProse(rest, others);
     setText(title, line);
     more.hidden = others === "";
     more.open = false;

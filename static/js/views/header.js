@@ -4,6 +4,7 @@ import { icon } from "../icons.js";
 import { engineState } from "../state/engine.js";
 import { keepChoice } from "../state/storage.js";
 import { base } from "../transport/base.js";
+import { engineDevice, engineName } from "../words.js";
 import { iconButton } from "./fields.js";
 import { menuButton } from "./menu.js";
 import { createProjectTitle } from "./project-title.js";
@@ -91,10 +92,8 @@ const LOOKS = { ready: "ready", unloaded: "ready", loading: "wait", unknown: "wa
 function engineWords(status, reachable) {
   if (!reachable) return { first: t("header.engineGone"), second: "", full: t("header.engineGone") };
   if (status === null) return { first: t("header.engineUnknown"), second: "", full: t("header.engineUnknown") };
-  const [label, ...device] = status.engine_label.split(" · ");
-  if (status.state === "ready") {
-    return { first: label, second: device.map((part) => ` · ${part}`).join(""), full: status.engine_label };
-  }
+  const [label, device] = [engineName(status), engineDevice(status)];
+  if (status.state === "ready") return { first: label, second: device && ` · ${device}`, full: device ? `${label} · ${device}` : label };
   const state = t(`header.engine.${status.state}`);
   return { first: state, second: ` · ${label}`, full: t("header.engineNamed", { label, state: state.toLowerCase() }) };
 }

@@ -1,6 +1,6 @@
-import { h, setText } from "../dom.js";
+import { h, setProse, setText } from "../dom.js";
 import { t } from "../i18n.js";
-import { engineName } from "../state/engine.js";
+import { engineDevice, engineName } from "../words.js";
 import { callout, iconButton, uniqueId } from "./fields.js";
 
 /** @param {string} look @param {HTMLElement} title @param {...HTMLElement} body */
@@ -40,14 +40,14 @@ export function createEngineDialog() {
       setText(title, status === null ? t("header.engineUnknown") : t("engine.title", { label: engineName(status) }));
       setText(about, status === null ? t("offline.text") : classical ? `${t("engine.classical")} ${t("engine.classicalEdits")}` : t("engine.qwen"));
       problem.set(status?.error ?? null);
-      setText(reason, [status?.reason, status?.placement].filter(Boolean).join(" "));
+      setProse(reason, [status?.reason, status?.placement].filter(Boolean).join(" "));
       facts.hidden = status === null || status.state === "failed";
-      setFact(cells.models, status?.loaded_models.join(", ") || t(status?.state === "unloaded" ? "engine.unloaded" : "engine.loading"));
-      setFact(cells.device, status?.engine_label.split(" · ")[1] ?? status?.device ?? "");
+      setFact(cells.models, (classical && status.loaded_models.length > 0 ? engineName(status) : status?.loaded_models.join(", ")) || t(status?.state === "unloaded" ? "engine.unloaded" : "engine.loading"));
+      setFact(cells.device, status === null ? "" : engineDevice(status) || (status.device ?? ""));
       setFact(cells.running, String(status?.queue.running ?? 0));
       setFact(cells.waiting, String(status?.queue.length ?? 0));
       other.hidden = !status?.hint;
-      setText(hint, status?.hint ?? "");
+      setProse(hint, status?.hint ?? "");
     },
   };
 }

@@ -50,11 +50,10 @@ function queuedWords(position) {
   return position <= 1 ? t("job.queuedNext") : t("job.queuedAhead", { count: position - 1 });
 }
 
-/** @param {string | null} phase */
-function phaseWords(phase) {
-  if (!phase) return t("job.starting");
-  return phase === "downloading" ? t("job.downloading") : phase[0].toUpperCase() + phase.slice(1);
-}
+const PHASES = /** @type {const} */ (["starting", "downloading", "loading", "captioning", "encoding", "denoising", "decoding", "segmenting", "grouping", "ordering", "matting", "filling", "composing"]);
+
+/** What an edit by the classical engine does now goes by too fast to be read. @param {string | null} phase */
+const phaseWords = (phase) => t(`job.phase.${PHASES.find((name) => name === (phase || "starting")) ?? "other"}`);
 
 /** For how long a job has given no sign of life, in words, once that is worth a word. @param {TrackedJob} tracked */
 export function stallOf({ job, movedAt, canceling }) {
