@@ -143,7 +143,7 @@ class ServerSettings(BaseModel, extra="forbid", frozen=True):
 class QwenImageSettings(BaseModel, extra="forbid", frozen=True):
     """`[default.qwen_image]`: the models, and what a request that leaves a value out gets.
 
-    The first ten are arguments of `QwenImageDiffusersPipeline.from_pretrained`; "" leaves the choice to it.
+    The first eleven are arguments of `QwenImageDiffusersPipeline.from_pretrained`; "" leaves the choice to it.
     """
 
     REQUEST_DEFAULTS: ClassVar = ("layer_num", "resolution", "num_inference_steps", "cfg_scale")
@@ -158,6 +158,7 @@ class QwenImageSettings(BaseModel, extra="forbid", frozen=True):
     device: str = ""
     torch_dtype: Literal["", "bfloat16", "float16", "float32"] = ""
     quantization: Literal["", "fp8", "nf4"] = ""
+    fused: bool = True
     revision: str = ""
     edit_revision: str = ""
     layer_num: Annotated[int, Field(ge=1, le=10)] = 4

@@ -120,8 +120,8 @@ def make_scheduler() -> FlowMatchEulerDiscreteScheduler:
     )
 
 
-def make_transformer(layered: bool, *, zero_cond_t: bool = False) -> QwenImageTransformer2DModel:
-    """Two heads and two blocks; the layered model has the rope of layers, the edit model that of pictures.
+def make_transformer(layered: bool, *, blocks: int = 2, zero_cond_t: bool = False) -> QwenImageTransformer2DModel:
+    """Two heads; the layered model has the rope of layers, the edit model that of pictures.
 
     `zero_cond_t` is what Qwen-Image-Edit-2511 has and 2509 has not: the condition is shown as without noise.
     """
@@ -130,7 +130,7 @@ def make_transformer(layered: bool, *, zero_cond_t: bool = False) -> QwenImageTr
         patch_size=2,
         in_channels=4 * Z_DIM,
         out_channels=Z_DIM,
-        num_layers=2,
+        num_layers=blocks,
         attention_head_dim=16,
         num_attention_heads=2,
         joint_attention_dim=16,

@@ -36,7 +36,7 @@ def one_thread() -> None:
     torch.set_num_threads(1)
 
 
-@pytest.fixture(scope="package", autouse=True)
+@pytest.fixture(scope="module", autouse=True)
 def quarter_size() -> Iterator[None]:
     """Let models work at a quarter of their width and height, a sixteenth of the work; services run at full size."""
 

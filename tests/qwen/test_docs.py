@@ -26,6 +26,11 @@ def blocks(language: str) -> list[str]:
 
 
 @pytest.fixture(scope="module")
+def quarter_size() -> None:
+    """Nothing: the pictures have the sizes that the page tells."""
+
+
+@pytest.fixture(scope="module")
 def hub(checkpoints: Path) -> Iterator[Hub]:
     with serve({EDIT_MODEL: checkpoints / "edit"}) as hub:
         yield hub

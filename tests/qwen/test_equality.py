@@ -1,5 +1,6 @@
-"""With every option off we are plain diffusers: the same latents and the same pictures, to the bit."""
+"""We are plain diffusers: the same latents after every step and the same pictures, to the bit, fused or not."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from llm_dit.editing import prepare
 from llm_dit.pipelines.qwen_image_diffusers import QwenImageDiffusersPipeline
 from llm_dit.qwen.checkpoints import EDIT, LAYERED, Checkpoint
 from llm_dit.qwen.loading import LoadOptions, _Loader
+from tests.qwen.checkpoints import write_checkpoint
 
 STEPS = 2
 SEED = 7
@@ -21,11 +23,12 @@ CAPTION = (
     "from left to right, behind it yellow flowers, and on the door a sign reads “打开 OPEN”. The sky is pale blue, the "
     "light comes from the left, and the shadows of the fence are long and soft."
 )
-"""As long as captions are."""
+"""As long as captions are; three of them are more than the 512 tokens that are read of a prompt."""
+Open = Callable[..., QwenImageDiffusersPipeline]
 
 
 class Recorder:
-    """Keeps the latents of every step of a plain diffusers run."""
+    """Keeps the latents of every step."""
 
     def __init__(self) -> None:
         self.latents: list[torch.Tensor] = []
@@ -35,75 +38,136 @@ class Recorder:
         return tensors
 
 
-def plain(pipeline: Any, folder: Path, name: str) -> Any:
+@pytest.fixture(scope="module")
+def newer(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An edit model as Qwen-Image-Edit-2511: the condition is shown as without noise."""
+    return write_checkpoint(tmp_path_factory.mktemp("newer") / "edit", EDIT, zero_cond_t=True)
+
+
+@pytest.fixture(scope="module")
+def open_pipe(checkpoints: Path, newer: Path, shared_pipe: QwenImageDiffusersPipeline) -> Open:
+    kept: dict[tuple[bool, bool], QwenImageDiffusersPipeline] = {(True, False): shared_pipe}
+
+    def open_one(*, fused: bool, zero_cond_t: bool = False) -> QwenImageDiffusersPipeline:
+        if (fused, zero_cond_t) not in kept:
+            kept[fused, zero_cond_t] = QwenImageDiffusersPipeline.from_pretrained(
+                checkpoints / "layered",
+                newer if zero_cond_t else checkpoints / "edit",
+                edit_only=zero_cond_t,
+                device="cpu",
+                fused=fused,
+            )
+        return kept[fused, zero_cond_t]
+
+    return open_one
+
+
+def plain(kind: Any, folder: Path, name: str, **arguments: Any) -> tuple[list[torch.Tensor], list[Image.Image]]:
+    """Run diffusers' own pipeline, from its own loading on."""
     options = LoadOptions(device=torch.device("cpu"), dtype=torch.float32)
     processor = _Loader(Checkpoint(folder=folder, pipeline=name), options).processor()
-    return pipeline.from_pretrained(folder, processor=processor)
+    pipeline = kind.from_pretrained(folder, processor=processor)
+    pipeline.set_progress_bar_config(disable=True)
+    recorder = Recorder()
+    images = pipeline(
+        negative_prompt=" ",
+        num_inference_steps=STEPS,
+        generator=torch.Generator("cpu").manual_seed(SEED),
+        callback_on_step_end=recorder,
+        **arguments,
+    ).images
+    return recorder.latents, images if name == EDIT else images[0]
+
+
+@pytest.fixture
+def our_latents(monkeypatch: pytest.MonkeyPatch) -> list[torch.Tensor]:
+    """The latents of every step that our pipeline takes."""
+    from llm_dit.pipelines import qwen_image_diffusers as module
+
+    found: list[torch.Tensor] = []
+    original = module.watch_steps
+
+    def recording(*arguments: Any) -> Any:
+        ours = original(*arguments)
+
+        def after_step(step: int, latents: torch.Tensor, scheduler: Any) -> None:
+            found.append(latents.clone())
+            ours(step, latents, scheduler)
+
+        return after_step
+
+    monkeypatch.setattr(module, "watch_steps", recording)
+    return found
+
+
+def all_equal(ours: list[torch.Tensor], theirs: list[torch.Tensor]) -> bool:
+    return len(ours) == STEPS and all(torch.equal(a, b) for a, b in zip(ours, theirs, strict=True))
 
 
 def same(first: Image.Image, second: Image.Image) -> bool:
     return first.mode == second.mode and np.array_equal(np.asarray(first), np.asarray(second))
 
 
-@pytest.fixture
-def our_latents(shared_pipe: QwenImageDiffusersPipeline, monkeypatch: pytest.MonkeyPatch) -> list[torch.Tensor]:
-    """The latents of every step that our pipeline takes."""
-    from llm_dit.pipelines import qwen_image_diffusers as module
-
-    recorder, original = Recorder(), module.step_callback
-
-    def recording(*arguments: Any) -> Any:
-        ours = original(*arguments)
-        return lambda *step: ours(*step[:3], recorder(*step))
-
-    monkeypatch.setattr(module, "step_callback", recording)
-    return recorder.latents
-
-
+@pytest.mark.parametrize(("scale", "normalize", "prompt"), [(4.0, True, CAPTION), (2.5, False, 3 * CAPTION)])
 def test_decompose_equals_diffusers(
     checkpoints: Path,
-    shared_pipe: QwenImageDiffusersPipeline,
+    open_pipe: Open,
     picture: Image.Image,
     our_latents: list[torch.Tensor],
+    scale: float,
+    normalize: bool,
+    prompt: str,
 ) -> None:
-    theirs = Recorder()
-    images = plain(QwenImageLayeredPipeline, checkpoints / "layered", LAYERED)(
+    theirs, images = plain(
+        QwenImageLayeredPipeline,
+        checkpoints / "layered",
+        LAYERED,
         image=picture,
-        prompt=CAPTION,
-        negative_prompt=" ",
-        true_cfg_scale=4.0,
+        prompt=prompt,
+        true_cfg_scale=scale,
         layers=3,
         resolution=640,
-        num_inference_steps=STEPS,
-        cfg_normalize=True,
-        use_en_prompt=True,
-        generator=torch.Generator("cpu").manual_seed(SEED),
-        callback_on_step_end=theirs,
-    ).images[0]
-    layers = shared_pipe.decompose(picture, CAPTION, layer_num=3, num_inference_steps=STEPS, seed=SEED)
-    assert len(our_latents) == STEPS
-    assert all(torch.equal(a, b) for a, b in zip(our_latents, theirs.latents, strict=True))
-    assert all(same(a, b) for a, b in zip(layers[1:], images, strict=True))
+        cfg_normalize=normalize,
+    )
+    for fused in (True, False):
+        our_latents.clear()
+        layers = open_pipe(fused=fused).decompose(
+            picture,
+            prompt,
+            layer_num=3,
+            num_inference_steps=STEPS,
+            seed=SEED,
+            cfg_scale=scale,
+            cfg_normalize=normalize,
+        )
+        assert all_equal(our_latents, theirs)
+        assert all(same(a, b) for a, b in zip(layers[1:], images, strict=True))
 
 
+@pytest.mark.parametrize("zero_cond_t", [False, True], ids=["2509", "2511"])
+@pytest.mark.parametrize("scale", [4.0, 1.0])
 def test_edit_equals_diffusers(
     checkpoints: Path,
-    shared_pipe: QwenImageDiffusersPipeline,
+    newer: Path,
+    open_pipe: Open,
     picture: Image.Image,
     our_latents: list[torch.Tensor],
+    zero_cond_t: bool,
+    scale: float,
 ) -> None:
     shown = prepare(picture, shape="keep", output_size="layer")
-    theirs = Recorder()
-    edited = plain(QwenImageEditPlusPipeline, checkpoints / "edit", EDIT)(
+    theirs, images = plain(
+        QwenImageEditPlusPipeline,
+        newer if zero_cond_t else checkpoints / "edit",
+        EDIT,
         image=shown.image,
         prompt=CAPTION,
-        negative_prompt=" ",
-        true_cfg_scale=4.0,
-        num_inference_steps=STEPS,
-        generator=torch.Generator("cpu").manual_seed(SEED),
-        callback_on_step_end=theirs,
-    ).images[0]
-    layer = shared_pipe.edit_layer(picture, CAPTION, num_inference_steps=STEPS, seed=SEED)
-    assert len(our_latents) == STEPS
-    assert all(torch.equal(a, b) for a, b in zip(our_latents, theirs.latents, strict=True))
-    assert same(layer, shown.finish(edited).image)
+        true_cfg_scale=scale,
+    )
+    for fused in (True, False):
+        our_latents.clear()
+        layer = open_pipe(fused=fused, zero_cond_t=zero_cond_t).edit_layer(
+            picture, CAPTION, num_inference_steps=STEPS, seed=SEED, cfg_scale=scale
+        )
+        assert all_equal(our_latents, theirs)
+        assert same(layer, shown.finish(images[0]).image)

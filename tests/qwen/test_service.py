@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from llm_dit.pipelines.qwen_image_diffusers import QwenImageDiffusersPipeline
 from llm_dit.png import encode_png
 from tests.conftest import Service, downloading_environment, is_ready, qwen_environment, serve, wait_until
 from tests.qwen.hub import Hub
@@ -50,6 +51,11 @@ def client(qwen: Service) -> Iterator[httpx.Client]:
 @pytest.fixture(scope="module")
 def picture_url(picture: Image.Image) -> str:
     return "data:image/png;base64," + base64.b64encode(encode_png(picture)).decode()
+
+
+@pytest.fixture(scope="module")
+def quarter_size() -> None:
+    """Nothing: what runs in this process is compared with a service, at full size."""
 
 
 def events(client: httpx.Client, job: str) -> list[tuple[str, dict[str, object]]]:
@@ -107,6 +113,25 @@ def test_the_first_edit_downloads_and_loads_the_model(
     assert isinstance(result, dict)
     edited = Image.open(io.BytesIO(client.get(result["image"]).content))
     assert np.array_equal(np.asarray(edited)[..., 3], np.asarray(picture)[..., 3])
+
+
+def test_what_the_service_makes_is_what_plain_diffusers_makes(
+    client: httpx.Client, checkpoints: Path, picture: Image.Image, picture_url: str
+) -> None:
+    def got(url: str) -> bytes:
+        return Image.open(io.BytesIO(base64.b64decode(url.partition(",")[2]))).tobytes()
+
+    plain = QwenImageDiffusersPipeline.from_pretrained(
+        checkpoints / "layered", checkpoints / "edit", device="cpu", fused=False
+    )
+    fields = {"image": picture_url, "prompt": "a house", "layer_num": 1, "steps": 2, "seed": 5}
+    answer = client.post("/api/qwen-image/decompose", json=fields).json()
+    layers = plain.decompose(picture, "a house", layer_num=1, num_inference_steps=2, seed=5)
+    assert [got(layer["image"]) for layer in answer["layers"]] == [layer.tobytes() for layer in layers]
+    fields = {"image": picture_url, "instruction": "make it blue", "steps": 1, "seed": 5}
+    answer = client.post("/api/qwen-image/edit-layer", json=fields).json()
+    edited = plain.edit_layer(picture, "make it blue", num_inference_steps=1, seed=5)
+    assert got(answer["image"]) == edited.tobytes()
 
 
 def test_a_canceled_run_stops_within_a_step_and_keeps_its_process(

@@ -55,6 +55,7 @@ def test_the_pipeline_gets_the_settings_and_none_for_what_is_left_empty() -> Non
         "device": None,
         "torch_dtype": None,
         "quantization": "fp8",
+        "fused": True,
         "revision": None,
         "edit_revision": None,
     }

@@ -37,13 +37,15 @@ from llm_dit.pipelines.base import (
     Shape,
     chosen_seed,
 )
-from llm_dit.qwen.callbacks import check_finite, ignore_progress, step_callback
+from llm_dit.qwen.callbacks import check_finite, ignore_progress, watch_steps
 from llm_dit.qwen.captions import Captions
 from llm_dit.qwen.checkpoints import EDIT, EDIT_MODEL, LAYERED
 from llm_dit.qwen.models import Models, ModelSource
 from llm_dit.qwen.placement import CpuOffload, Plan
+from llm_dit.qwen.preparing import Run
 from llm_dit.qwen.previews import Previewing, Previews
 from llm_dit.qwen.quantization import Quantization
+from llm_dit.qwen.running import Runner
 
 MAX_TEXT_TOKENS = 3500
 """The transformer has 4096 positions for text; the template with its small copy of the picture takes some of them."""
@@ -61,6 +63,7 @@ class QwenImageDiffusersPipeline:
     def __init__(self, models: Models) -> None:
         self._models = models
         self._captions = Captions()
+        self._runner = Runner()
         self._previewing = Previewing()
         self.last_edit: EditResult | None = None
 
@@ -76,6 +79,7 @@ class QwenImageDiffusersPipeline:
         device: str | None = None,
         torch_dtype: torch.dtype | str | None = None,
         quantization: Quantization | None = None,
+        fused: bool = True,
         revision: str | None = None,
         edit_revision: str | None = None,
         progress: ProgressCallback | None = None,
@@ -86,8 +90,8 @@ class QwenImageDiffusersPipeline:
         of a hub id; without `edit_model_path` the edit model is Qwen/Qwen-Image-Edit-2509 from the hub. `cpu_offload`
         is described at `llm_dit.qwen.placement.plan_placement`; `placement` tells what came of it. `edit_only` loads
         the edit model alone. `device` is "cuda", "cuda:1", "mps" or "cpu", by default the best there is; `torch_dtype`
-        (or its name) bfloat16, on a CPU float32; `quantization` "fp8" or "nf4". `progress` hears "downloading" (bytes)
-        and "loading".
+        (or its name) bfloat16, on a CPU float32; `quantization` "fp8" or "nf4". `fused=False` runs plain diffusers,
+        which gives the same and takes longer. `progress` hears "downloading" (bytes) and "loading".
 
         Raises `InputError`, or an `EngineError` that says what to do about the device, memory, weights, hub or disk.
         """
@@ -100,6 +104,7 @@ class QwenImageDiffusersPipeline:
             device=device,
             dtype=torch_dtype,
             quantization=quantization,
+            fused=fused,
         )
         wanted = [EDIT] if edit_only else [LAYERED, EDIT] if load_edit_model else [LAYERED]
         for name in wanted:
@@ -171,21 +176,19 @@ class QwenImageDiffusersPipeline:
             if not prompt.strip():
                 prompt = self._caption(pipeline, picture, resolution, use_en_prompt, report)
             size = model_size(picture.size, resolution)
-            layers = _sample(
-                pipeline,
-                num_inference_steps,
-                report,
-                self._previewing.of_run(pipeline, size, layer_num, preview),
+            run = Run(
                 image=picture,
+                size=size,
                 prompt=prompt,
                 negative_prompt=negative_prompt,
-                true_cfg_scale=cfg_scale,
+                scale=cfg_scale,
+                steps=num_inference_steps,
+                generator=_generator(seed),
                 layers=layer_num,
                 resolution=resolution,
-                cfg_normalize=cfg_normalize,
-                use_en_prompt=use_en_prompt,
-                generator=_generator(seed),
+                normalize=cfg_normalize,
             )
+            layers = self._sample(pipeline, run, report, self._previewing.of_run(pipeline, size, layer_num, preview))
         if output_size == "original":
             layers = [resize_layer(layer, image.size) for layer in layers]
         vocabulary = VOCABULARIES[language]
@@ -224,24 +227,21 @@ class QwenImageDiffusersPipeline:
         report = progress or ignore_progress
         self.load_edit_model(report)
         canvas = prepare(layer_image.convert("RGBA"), shape=shape, output_size=output_size)
-        width, height = model_size(canvas.image.size, EDIT_RESOLUTION)
+        size = model_size(canvas.image.size, EDIT_RESOLUTION)
         with self._models.running(EDIT) as pipeline:
             _check_length(pipeline, instruction, "instruction")
             _check_length(pipeline, negative_prompt, "negative_prompt")
             show = None if preview is None else lambda layer, seen: preview(layer, canvas.preview(seen))
-            edited = _sample(
-                pipeline,
-                num_inference_steps,
-                report,
-                self._previewing.of_run(pipeline, (width, height), 1, show),
+            run = Run(
                 image=canvas.image,
+                size=size,
                 prompt=instruction,
                 negative_prompt=negative_prompt,
-                true_cfg_scale=cfg_scale,
-                width=width,
-                height=height,
+                scale=cfg_scale,
+                steps=num_inference_steps,
                 generator=_generator(chosen_seed(seed)),
             )
+            edited = self._sample(pipeline, run, report, self._previewing.of_run(pipeline, size, 1, show))
         self.last_edit = canvas.finish(edited[0])
         return self.last_edit.image
 
@@ -253,21 +253,15 @@ class QwenImageDiffusersPipeline:
         self._models.before_encoding()
         return self._captions.caption(pipeline, shown, english=english, progress=progress)
 
-
-def _sample(
-    pipeline: Any, steps: int, progress: ProgressCallback, previews: Previews | None, **arguments: Any
-) -> list[Image.Image]:
-    """Run a diffusers pipeline on one image and return its pictures, checked before they become bytes."""
-    progress(Progress(phase="encoding", step=0, total=steps))
-    decoded = pipeline(
-        **arguments,
-        num_inference_steps=steps,
-        callback_on_step_end=step_callback(steps, progress, previews),
-        output_type="np",
-    ).images
-    to_pictures: Callable[[Any], list[Image.Image]] = pipeline.image_processor.numpy_to_pil
-    check_finite(torch.from_numpy(decoded[0]))
-    return to_pictures(decoded[0])
+    def _sample(
+        self, pipeline: Any, run: Run, progress: ProgressCallback, previews: Previews | None
+    ) -> list[Image.Image]:
+        """Return the pictures of a run, checked before they become bytes."""
+        progress(Progress(phase="encoding", step=0, total=run.steps))
+        decoded = self._runner.run(pipeline, run, watch_steps(run.steps, progress, previews))
+        to_pictures: Callable[[Any], list[Image.Image]] = pipeline.image_processor.numpy_to_pil
+        check_finite(torch.from_numpy(decoded))
+        return to_pictures(decoded)
 
 
 def _check_length(pipeline: Any, text: str, param: str) -> None:

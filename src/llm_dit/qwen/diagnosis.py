@@ -57,6 +57,7 @@ def diagnose(
     device: str | None = None,
     torch_dtype: str | None = None,
     quantization: Literal["fp8", "nf4"] | None = None,
+    fused: bool = True,
     edit_only: bool = False,
 ) -> list[Finding]:
     """Return what is found: versions, weights, disk, device, memory, and the placement that a run would get.
@@ -81,9 +82,14 @@ def diagnose(
         return findings
     # torch is imported from here on.
     try:
-        return [*findings, *_machine(there, cpu_offload, device, torch_dtype, quantization)]
+        return [*findings, *_machine(there, cpu_offload, device, torch_dtype, quantization), _forward(fused)]
     except LLMDiTError as error:
         return [*findings, Finding(name="device", value="cannot be used as configured", ok=False, advice=error.message)]
+
+
+def _forward(fused: bool) -> Finding:
+    value = "our own denoising loop" if fused else "plain diffusers, for fused = false"
+    return Finding(name="forward", value=value)
 
 
 def _package(name: str) -> Finding:

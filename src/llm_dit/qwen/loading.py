@@ -29,17 +29,22 @@ from llm_dit.pipelines.base import Progress, ProgressCallback
 from llm_dit.qwen.checkpoints import EDIT, LAYERED, Checkpoint
 from llm_dit.qwen.quantization import Quantization, quantization_configs
 from llm_dit.qwen.schedules import Scheduler
+from llm_dit.qwen.transformer import Transformer
 
 PIPELINES: dict[str, Any] = {LAYERED: QwenImageLayeredPipeline, EDIT: QwenImageEditPlusPipeline}
 
 
 @dataclass(frozen=True, kw_only=True)
 class LoadOptions:
-    """How weights are loaded: `device` is where they go at once, `dtype` what they are turned into."""
+    """How weights are loaded: `device` is where they go at once, `dtype` what they are turned into.
+
+    With `fused` the parts are those of `llm_dit.qwen` that are faster than diffusers' own; without it, diffusers' own.
+    """
 
     device: torch.device
     dtype: torch.dtype
     quantization: Quantization | None = None
+    fused: bool = True
 
 
 class ImageProcessor(Qwen2VLProcessor):
@@ -88,7 +93,8 @@ class _Loader:
         self._quantization = quantization_configs(options.quantization, options.dtype)
 
     def transformer(self) -> Any:
-        return QwenImageTransformer2DModel.from_pretrained(
+        kind = Transformer if self._options.fused else QwenImageTransformer2DModel
+        return kind.from_pretrained(
             self._folder / "transformer",
             dtype=self._options.dtype,
             quantization_config=self._quantization.transformer,

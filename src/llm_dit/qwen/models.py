@@ -46,6 +46,7 @@ class Models:
         device: str | None,
         dtype: torch.dtype | str | None,
         quantization: Quantization | None,
+        fused: bool,
     ) -> None:
         self._sources = sources
         self._cpu_offload: CpuOffload = cpu_offload
@@ -53,6 +54,7 @@ class Models:
         check_quantization(quantization, self._device)
         self._dtype = choose_dtype(dtype, self._device)
         self._quantization: Quantization | None = quantization
+        self._fused = fused
         self._checkpoints: dict[str, Checkpoint] = {}
         self._pipelines: dict[str, Any] = {}
         self._placement: Placement | None = None
@@ -138,7 +140,10 @@ class Models:
         # What is quantized is quantized on the device; what stays there goes there at once.
         direct = plan.strategy == "resident" or self._quantization is not None
         return LoadOptions(
-            device=self._device if direct else torch.device("cpu"), dtype=self._dtype, quantization=self._quantization
+            device=self._device if direct else torch.device("cpu"),
+            dtype=self._dtype,
+            quantization=self._quantization,
+            fused=self._fused,
         )
 
     def _place(self, plan: Plan) -> None:

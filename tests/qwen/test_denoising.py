@@ -1,0 +1,155 @@
+"""Both branches of a step go through a block together, and what is encoded once is not encoded again."""
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from llm_dit.pipelines.qwen_image_diffusers import QwenImageDiffusersPipeline
+from llm_dit.qwen.checkpoints import LAYERED, open_checkpoint
+from llm_dit.qwen.denoising import denoise
+from llm_dit.qwen.encodings import Encodings
+from llm_dit.qwen.loading import LoadOptions, load_pipeline
+from llm_dit.qwen.offloading import Placement
+from llm_dit.qwen.placement import Plan
+from llm_dit.qwen.preparing import Start
+from llm_dit.qwen.streaming import BlockStream
+from llm_dit.qwen.transformer import Branch
+from tests.qwen.checkpoints import make_transformer
+
+CPU = torch.device("cpu")
+STEPS = 3
+BLOCKS = 5
+
+
+@pytest.fixture(scope="module")
+def pipeline(checkpoints: Path, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """The layered model with more blocks than there are slots."""
+    folder = tmp_path_factory.mktemp("deep")
+    for part in (checkpoints / "layered").iterdir():
+        if part.name != "transformer":
+            (folder / part.name).symlink_to(part)
+    make_transformer(layered=True, blocks=BLOCKS).save_pretrained(folder / "transformer")
+    options = LoadOptions(device=CPU, dtype=torch.float32)
+    pipeline: Any = load_pipeline(open_checkpoint(folder, LAYERED), options, lambda _: None)
+    for tensor in pipeline.transformer.parameters():
+        # What comes from a mapped file may lie unaligned, and a CPU's matrix product rounds by alignment.
+        tensor.data = tensor.data.clone()
+    return pipeline
+
+
+def run(pipeline: Any) -> torch.Tensor:
+    chance = torch.Generator().manual_seed(1)
+    draw: Callable[..., torch.Tensor] = lambda *size: torch.randn(1, *size, generator=chance)  # noqa: E731
+    pipeline.scheduler.set_timesteps(sigmas=[1.0, 0.6, 0.3], mu=0.7)
+    start = Start(
+        latents=draw(24, 64),
+        condition=draw(12, 64),
+        branches=[Branch(embeds=draw(300, 16)), Branch(embeds=draw(8, 16))],
+        timesteps=pipeline.scheduler.timesteps,
+        shapes=[[(1, 3, 4)] * 3],
+        scale=4.0,
+        normalize=True,
+    )
+    return denoise(pipeline, start, lambda *_: None)
+
+
+@pytest.fixture
+def moves(monkeypatch: pytest.MonkeyPatch) -> Counter[int]:
+    """How often each streamed block is copied to the device."""
+    counted: Counter[int] = Counter()
+    fetch = BlockStream._fetch
+
+    def counting(self: BlockStream, index: int, *arguments: Any, **named: Any) -> Any:
+        counted[index] += 1
+        return fetch(self, index, *arguments, **named)
+
+    monkeypatch.setattr(BlockStream, "_fetch", counting)
+    return counted
+
+
+@pytest.mark.parametrize("kept", [0, 1, 2])
+def test_a_streamed_block_is_moved_once_a_step(pipeline: Any, moves: Counter[int], kept: int) -> None:
+    expected = run(pipeline)
+    placement = Placement([pipeline], Plan(strategy="stream", kept_blocks=kept, peak=0, reason=""), CPU)
+    assert torch.equal(run(pipeline), expected)
+    placement.remove()
+    # After the last step the first block is on its way for a step that does not come.
+    assert moves == Counter({index: STEPS + (index == 0) for index in range(BLOCKS - kept)})
+
+
+@pytest.fixture
+def encoded(shared_pipe: QwenImageDiffusersPipeline, monkeypatch: pytest.MonkeyPatch) -> Iterator[Counter[str]]:
+    """How often each encoder runs, with nothing kept from the tests before."""
+    counted: Counter[str] = Counter()
+    monkeypatch.setattr(shared_pipe._runner, "_encodings", Encodings())
+    hooks: list[Any] = []
+    for pipeline in shared_pipe._models._pipelines.values():
+        parts = {"vision": pipeline.text_encoder.model.visual, "vae": pipeline.vae.encoder}
+        if "Edit" in type(pipeline).__name__:
+            parts["text"] = pipeline.text_encoder  # one object in both pipelines
+        for name, part in parts.items():
+            if name != "vision" or "text" in parts:
+                hooks.append(part.register_forward_pre_hook(lambda *_, name=name: counted.update([name])))
+    yield counted
+    for hook in hooks:
+        hook.remove()
+
+
+def test_another_seed_encodes_nothing_again(
+    shared_pipe: QwenImageDiffusersPipeline, picture: Image.Image, encoded: Counter[str]
+) -> None:
+    def edit(seed: int, instruction: str = "make it blue") -> bytes:
+        return shared_pipe.edit_layer(picture, instruction, num_inference_steps=1, seed=seed).tobytes()
+
+    first = edit(1)
+    assert encoded == {"text": 2, "vision": 2, "vae": 1}
+    kept, other = edit(1), edit(2)
+    assert encoded == {"text": 2, "vision": 2, "vae": 1}
+    assert first == kept != other
+    edit(1, "make it green")
+    assert encoded == {"text": 3, "vision": 3, "vae": 1}, "the picture and what is not wanted are the same"
+    shared_pipe._runner._encodings = Encodings()
+    assert edit(2) == other
+    shared_pipe.edit_layer(picture.rotate(180), "make it blue", num_inference_steps=1, seed=1)
+    assert encoded == {"text": 7, "vision": 7, "vae": 3}
+
+
+def test_layers_from_another_seed_encode_nothing_again(
+    shared_pipe: QwenImageDiffusersPipeline, picture: Image.Image, encoded: Counter[str]
+) -> None:
+    for seed in (1, 2):
+        shared_pipe.decompose(picture, "a house", layer_num=1 + seed, num_inference_steps=1, seed=seed)
+    assert encoded == {"text": 2, "vae": 1}
+
+
+class Encoder:
+    """Stands where a pipeline does, and makes a tensor of 400 bytes of every text."""
+
+    _execution_device = CPU
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+
+    def encode_prompt(self, text: str, **_: Any) -> tuple[torch.Tensor, None]:
+        self.asked.append(text)
+        return torch.full((1, 100, 1), float(len(text))), None
+
+
+@given(st.lists(st.integers(1, 6), max_size=40), st.integers(1, 5))
+def test_the_latest_are_kept_within_the_limit(lengths: list[int], room: int) -> None:
+    encoder, encodings = Encoder(), Encodings(limit=400 * room)
+    recent: list[int] = []
+    for length in lengths:
+        asked = len(encoder.asked)
+        branch = encodings.text(encoder, "x" * length)
+        assert branch.mask is None
+        assert torch.equal(branch.embeds, torch.full((1, 100, 1), float(length)))
+        assert (len(encoder.asked) == asked) == (length in recent)
+        recent = ([length, *(each for each in recent if each != length)])[:room]
