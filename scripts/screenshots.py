@@ -20,6 +20,7 @@ STANDSTILL = """
   .filter((animation) => animation.effect.getTiming().iterations === 1)
   .map((animation) => animation.finished.catch(() => 0)))
 """
+SAVED = "() => ['saved', 'failed'].includes(document.querySelector('.saved').dataset.state)"
 DESK: dict[str, Any] = {"viewport": {"width": 1440, "height": 900}}
 PHONE: dict[str, Any] = {
     "viewport": {"width": 390, "height": 844},
@@ -57,7 +58,7 @@ def work(page: Page, folder: Path) -> None:
     shoot(page, folder, "empty")
     open_sample(page, HOUSE)
     page.locator(".source .primary").click()
-    expect(page.locator(".job-detail")).to_contain_text("step")
+    expect(page.locator(".job-detail")).to_contain_text("Cutting out", timeout=60_000)
     shoot(page, folder, "working")
     wait_for_layers(page)
     select(page, "top right")
@@ -130,8 +131,9 @@ def apply(page: Page, instruction: str) -> None:
 
 
 def shoot(page: Page, folder: Path, name: str) -> None:
-    """Wait until the page stands still, then take its picture."""
+    """Wait until the page stands still and has saved, then take its picture."""
     page.wait_for_load_state("networkidle")
+    page.wait_for_function(SAVED)
     page.evaluate(STANDSTILL)
     with Image.open(io.BytesIO(page.screenshot())) as image:
         image.convert("RGB").save(folder / f"{name}.webp", quality=88, method=6)
