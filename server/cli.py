@@ -21,6 +21,7 @@ from server.child import load_pipeline
 from server.engines import choose_engine, diagnose_qwen
 from server.extras import Extra, install
 from server.files import SUFFIXES, export_name, open_image, read_stack, require_png, writing
+from server.folder import require_free
 from server.serving import hand_over, listen, require_token, serve_forever, show_addresses, show_engine
 from server.settings import SETTINGS_FILE, Settings, load_settings
 from server.terminal import counted, explained, progress_bar
@@ -71,6 +72,7 @@ def serve(
         door = {"token": token, "insecure": insecure, "allowed_hosts": allow_host or None}
         settings = _settings(config, profile, engine, {"host": host, "port": port, **door})
         require_token(settings.server)
+        require_free(settings.server.data_dir)
         chosen = choose_engine(settings)
         listener = listen(settings.server.host, settings.server.port)
         show_addresses(settings.server, listener.getsockname()[1])

@@ -47,6 +47,16 @@ def prepare(folder: Path) -> None:
         _make_private(folder)
 
 
+def require_free(folder: Path) -> None:
+    """Raise `SettingsError` when a service runs in the folder, before another one is started to find that out.
+
+    What else may be wrong with it is left to the start, which knows more to say.
+    """
+    with contextlib.suppress(OSError, sqlite3.DatabaseError):
+        if folder.is_dir():
+            FolderLock(folder).release()
+
+
 def secret_in(folder: Path) -> bytes:
     """Return random bytes that stay the same for a folder; where they cannot be kept, they are new each time."""
     path = folder / SECRET_NAME

@@ -1,5 +1,7 @@
 """Taking pictures apart: what always holds, whatever the picture, and what a designer would expect of simple ones."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -166,3 +168,28 @@ def test_arguments_out_of_range_are_named(button: Image.Image, arguments: dict[s
 def test_a_picture_with_nothing_to_see_is_refused() -> None:
     with pytest.raises(ImageError, match="transparent everywhere"):
         ClassicalPipeline().decompose(Image.new("RGBA", (50, 50)))
+
+
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [
+        ({"image": "poster.png"}, r"image must be a picture, such as PIL's Image.open\(path\)"),
+        ({"image": None}, "image must be a picture"),
+        ({"layer_num": "4"}, "layer_num must be a whole number from 1 to 10"),
+        ({"layer_num": 2.5}, "layer_num must be a whole number from 1 to 10"),
+        ({"layer_num": 11}, "layer_num must be from 1 to 10"),
+        ({"cfg_scale": "high"}, "cfg_scale must be a number from 1 to 20"),
+        ({"cfg_scale": float("nan")}, "cfg_scale must be a number from 1 to 20"),
+        ({"seed": 0.5}, "seed must be a whole number"),
+        ({"output_size": ["original"]}, "output_size is model or original"),
+    ],
+)
+def test_arguments_of_another_kind_are_refused_with_what_would_do(wrong: dict[str, Any], says: str) -> None:
+    with pytest.raises(InputError, match=says) as refused:
+        ClassicalPipeline().decompose(**{"image": Image.new("RGB", (32, 32), "red"), **wrong})
+    assert refused.value.param == next(iter(wrong))
+
+
+def test_a_numpy_number_is_a_number() -> None:
+    layers = ClassicalPipeline().decompose(Image.new("RGB", (32, 32), "red"), layer_num=np.int64(2), seed=np.int64(3))  # pyright: ignore[reportArgumentType]
+    assert len(layers) == 3

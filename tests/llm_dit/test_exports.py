@@ -69,7 +69,7 @@ def test_equal_stacks_give_equal_archives_in_stack_order() -> None:
 def test_what_is_no_bundle_is_refused(files: dict[str, bytes], tmp_path: Path) -> None:
     for name, content in files.items():
         (tmp_path / name).write_bytes(content)
-    with pytest.raises(InputError, match=r"layer bundle|picture of this file"):
+    with pytest.raises(InputError, match=r"layer bundle|picture in this file"):
         layers_of(tmp_path)
 
 

@@ -18,6 +18,7 @@ import pytest
 from PIL import Image, ImageDraw
 
 from llm_dit.decoding.formats import FORMAT_NAMES
+from server.folder import FolderLock
 from tests.conftest import ROOT, wait_until
 from tests.stacks import layer_file, layers_of
 
@@ -202,6 +203,17 @@ def test_a_taken_port_is_one_line(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         assert f"127.0.0.1:{port}" in one_line_error(run("serve", "--port", port, cwd=tmp_path), 2)
+
+
+def test_a_data_folder_in_use_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "config.toml").write_text('[default.server]\ndata_dir = "data"\n')
+    (tmp_path / "data").mkdir()
+    lock = FolderLock(tmp_path / "data")
+    try:
+        done = run("serve", "--port", "0", cwd=tmp_path)
+    finally:
+        lock.release()
+    assert "another service keeps its jobs here" in one_line_error(done, 2)
 
 
 def test_serve_says_where_the_page_is_and_ends_on_a_signal(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """The arguments of a run, checked once, before anything is loaded or computed; the same for every pipeline."""
 
 from collections.abc import Sequence
+from numbers import Integral, Real
 
 from PIL import Image
 
@@ -30,8 +31,10 @@ def model_size(size: tuple[int, int], resolution: int) -> tuple[int, int]:
     )
 
 
-def check_image(image: Image.Image, param: str) -> None:
-    """Raise `ImageError` for a picture without pixels, or one whose pixels are not bytes."""
+def check_image(image: object, param: str) -> None:
+    """Raise `ImageError` for what is no picture, has no pixels, or has pixels that are not bytes."""
+    if not isinstance(image, Image.Image):
+        raise ImageError(f"{param} must be a picture, such as PIL's Image.open(path) returns.", param=param)
     if image.width < 1 or image.height < 1:
         raise ImageError("The image is empty: it needs at least 1 × 1 pixels.", param=param)
     if image.mode[:2] in ("I;", "I", "F"):
@@ -50,15 +53,16 @@ def check_aspect(image: Image.Image, at_most: int, advice: str, param: str) -> N
 def check_sampling(num_inference_steps: int, cfg_scale: float, seed: int | None) -> None:
     """Raise `InputError` naming the one that is out of range."""
     check_range(num_inference_steps, 1, 100, "num_inference_steps")
-    check_range(cfg_scale, 1, 20, "cfg_scale")
+    check_range(cfg_scale, 1, 20, "cfg_scale", whole=False)
     if seed is not None:
         check_range(seed, 0, MAX_SEED, "seed")
 
 
-def check_range(value: float, low: int, high: int, param: str) -> None:
+def check_range(value: object, low: int, high: int, param: str, *, whole: bool = True) -> None:
     # Written so that NaN fails too.
-    if not low <= value <= high:
-        raise InputError(f"{param} must be from {low} to {high}.", param=param)
+    if not isinstance(value, Integral if whole else Real) or not low <= value <= high:
+        kind = "" if isinstance(value, Integral) else "a whole number " if whole else "a number "
+        raise InputError(f"{param} must be {kind}from {low} to {high}.", param=param)
 
 
 def check_choice(value: object, choices: Sequence[object], param: str) -> None:
@@ -66,6 +70,8 @@ def check_choice(value: object, choices: Sequence[object], param: str) -> None:
         raise InputError(f"{param} is {' or '.join(map(str, choices))}.", param=param)
 
 
-def check_instruction(instruction: str) -> None:
+def check_instruction(instruction: object) -> None:
+    if not isinstance(instruction, str):
+        raise InstructionError("The instruction must be text.")
     if not instruction.strip():
         raise InstructionError("The instruction is empty: say what to change, such as “make it blue”.")
