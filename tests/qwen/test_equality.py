@@ -1,13 +1,16 @@
-"""We are plain diffusers: the same latents after every step and the same pictures, to the bit, fused or not."""
+"""We are plain diffusers: the same latents after every step and the same pictures, to the bit, fused or not.
 
-from collections.abc import Callable
+The VAE for pictures rounds otherwise than the video model (test_single_frame.py), so here the video model stays.
+"""
+
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from diffusers import QwenImageEditPlusPipeline, QwenImageLayeredPipeline
+from diffusers import AutoencoderKLQwenImage, QwenImageEditPlusPipeline, QwenImageLayeredPipeline
 from PIL import Image
 
 from llm_dit.editing import prepare
@@ -25,6 +28,13 @@ CAPTION = (
 )
 """As long as captions are; three of them are more than the 512 tokens that are read of a prompt."""
 Open = Callable[..., QwenImageDiffusersPipeline]
+
+
+class UnfoldedVae(AutoencoderKLQwenImage):
+    """The video model in place of the VAE for pictures."""
+
+    def fold(self) -> None:
+        """Do nothing."""
 
 
 class Recorder:
@@ -45,8 +55,8 @@ def newer(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def open_pipe(checkpoints: Path, newer: Path, shared_pipe: QwenImageDiffusersPipeline) -> Open:
-    kept: dict[tuple[bool, bool], QwenImageDiffusersPipeline] = {(True, False): shared_pipe}
+def open_pipe(checkpoints: Path, newer: Path) -> Iterator[Open]:
+    kept: dict[tuple[bool, bool], QwenImageDiffusersPipeline] = {}
 
     def open_one(*, fused: bool, zero_cond_t: bool = False) -> QwenImageDiffusersPipeline:
         if (fused, zero_cond_t) not in kept:
@@ -59,7 +69,9 @@ def open_pipe(checkpoints: Path, newer: Path, shared_pipe: QwenImageDiffusersPip
             )
         return kept[fused, zero_cond_t]
 
-    return open_one
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("llm_dit.qwen.loading.SingleFrameVae", UnfoldedVae)
+        yield open_one
 
 
 def plain(kind: Any, folder: Path, name: str, **arguments: Any) -> tuple[list[torch.Tensor], list[Image.Image]]:

@@ -1,11 +1,21 @@
 """The planner, by numbers: what is chosen for which memory, and that it says why."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from llm_dit.errors import InputError
-from llm_dit.qwen.placement import GB, Machine, Plan, Weights, plan_placement
+from llm_dit.qwen.placement import (
+    GB,
+    SINGLE_FRAME_DECODING,
+    SLICED_SINGLE_FRAME_DECODING,
+    Machine,
+    Plan,
+    Weights,
+    plan_placement,
+)
 
 DECOMPOSE = Weights(transformers=(int(40.9 * GB),), text_encoders=(int(16.6 * GB),), vaes=int(0.25 * GB))
 BOTH = Weights(transformers=(int(40.9 * GB),) * 2, text_encoders=(int(16.6 * GB),), vaes=int(0.5 * GB))
@@ -65,6 +75,15 @@ def test_false_is_plain_diffusers_and_auto_spares_memory() -> None:
     assert plain.strategy == auto_plan.strategy == "resident"
     assert (plain.sliced_decoding, auto_plan.sliced_decoding) == (False, True)
     assert plain.peak > auto_plan.peak
+
+
+def test_the_vae_for_pictures_lets_more_stay_resident() -> None:
+    pictures = replace(
+        DECOMPOSE, decoding=SINGLE_FRAME_DECODING, sliced_decoding=SLICED_SINGLE_FRAME_DECODING, vaes=int(0.08 * GB)
+    )
+    assert auto(64.4).strategy == "model"
+    assert auto(64.4, pictures).strategy == "resident"
+    assert plan_placement(False, cuda(140), pictures).peak < plan_placement(False, cuda(140), DECOMPOSE).peak
 
 
 def test_true_keeps_the_blocks_that_do_not_raise_the_peak() -> None:

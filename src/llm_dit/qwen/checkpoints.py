@@ -55,14 +55,18 @@ class Checkpoint:
         """How many blocks the transformer has."""
         return int(_read_json(self.folder, "transformer/config.json")["num_layers"])
 
-    def parameters(self, component: str) -> int:
-        """Return how many numbers a component's weights are, read from the headers."""
-        return sum(
-            prod(tensor["shape"])
+    def shapes(self, component: str) -> dict[str, list[int]]:
+        """Return the shapes of a component's tensors by name, read from the headers."""
+        return {
+            name: tensor["shape"]
             for file in self.weight_files(component)
             for name, tensor in _read_header(self.folder, file).items()
             if name != "__metadata__"
-        )
+        }
+
+    def parameters(self, component: str) -> int:
+        """Return how many numbers a component's weights are."""
+        return sum(map(prod, self.shapes(component).values()))
 
 
 def local_folder(path: str | Path, pipeline: str) -> Path | None:

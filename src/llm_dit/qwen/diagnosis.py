@@ -19,7 +19,7 @@ from llm_dit.qwen.checkpoints import (
     local_folder,
     open_checkpoint,
 )
-from llm_dit.qwen.placement import CpuOffload, Weights, plan_placement
+from llm_dit.qwen.placement import CpuOffload, plan_placement
 
 NEEDED = {
     "torch": (2, 11),
@@ -82,13 +82,13 @@ def diagnose(
         return findings
     # torch is imported from here on.
     try:
-        return [*findings, *_machine(there, cpu_offload, device, torch_dtype, quantization), _forward(fused)]
+        return [*findings, *_machine(there, cpu_offload, device, torch_dtype, quantization, fused), _forward(fused)]
     except LLMDiTError as error:
         return [*findings, Finding(name="device", value="cannot be used as configured", ok=False, advice=error.message)]
 
 
 def _forward(fused: bool) -> Finding:
-    value = "our own denoising loop" if fused else "plain diffusers, for fused = false"
+    value = "our own denoising loop, and the VAE for one frame" if fused else "plain diffusers, for fused = false"
     return Finding(name="forward", value=value)
 
 
@@ -154,14 +154,16 @@ def _machine(
     device_name: str | None,
     torch_dtype: str | None,
     quantization: Literal["fp8", "nf4"] | None,
+    fused: bool,
 ) -> list[Finding]:
     from llm_dit.qwen.devices import choose_device, choose_dtype, measure_machine, name_device
-    from llm_dit.qwen.quantization import BYTES_PER_WEIGHT, check_quantization
+    from llm_dit.qwen.quantization import check_quantization
+    from llm_dit.qwen.weighing import weigh
 
     device = choose_device(device_name)
     check_quantization(quantization, device)
     machine = measure_machine(device)
-    dtype = choose_dtype(torch_dtype, device).itemsize
+    dtype = choose_dtype(torch_dtype, device)
     slow = "there is no accelerator: the classical engine is the one to use" if device.type == "cpu" else ""
     findings = [
         Finding(name="device", value=name_device(device), ok=not slow, advice=slow),
@@ -171,14 +173,8 @@ def _machine(
         findings.append(Finding(name="free device memory", value=f"{machine.free_device / 1e9:.1f} GB"))
     if not checkpoints:
         return findings
-    each = BYTES_PER_WEIGHT[quantization] if quantization else dtype
-    weights = Weights(
-        transformers=tuple(int(checkpoint.parameters("transformer") * each) for checkpoint in checkpoints),
-        # Those of the published models are the same; comparing 16 GB is for when they are loaded.
-        text_encoders=(int(checkpoints[0].parameters("text_encoder") * each),),
-        vaes=sum(checkpoint.parameters("vae") for checkpoint in checkpoints) * dtype,
-        blocks=checkpoints[0].transformer_blocks,
-    )
+    # The text encoders of the published models are the same; comparing 16 GB is for when they are loaded.
+    weights = weigh(checkpoints, dtype, quantization, fused=fused, encoders=1)
     plan = plan_placement(cpu_offload, machine, weights, quantized=quantization is not None)
     fits = plan.peak <= machine.free_device
     advice = "" if fits else 'it needs more than there is: cpu_offload="auto", or quantization'

@@ -29,6 +29,7 @@ from llm_dit.pipelines.base import Progress, ProgressCallback
 from llm_dit.qwen.checkpoints import EDIT, LAYERED, Checkpoint
 from llm_dit.qwen.quantization import Quantization, quantization_configs
 from llm_dit.qwen.schedules import Scheduler
+from llm_dit.qwen.single_frame import SingleFrameVae
 from llm_dit.qwen.transformer import Transformer
 
 PIPELINES: dict[str, Any] = {LAYERED: QwenImageLayeredPipeline, EDIT: QwenImageEditPlusPipeline}
@@ -115,9 +116,12 @@ class _Loader:
         )
 
     def vae(self) -> Any:
-        vae: Any = AutoencoderKLQwenImage.from_pretrained(
+        kind = SingleFrameVae if self._options.fused else AutoencoderKLQwenImage
+        vae: Any = kind.from_pretrained(
             self._folder / "vae", dtype=self._options.dtype, use_safetensors=True, local_files_only=True
         )
+        if self._options.fused:
+            vae.fold()
         return vae.to(self._options.device)
 
     def tokenizer(self) -> Any:

@@ -15,9 +15,10 @@ from llm_dit.qwen.download import download_checkpoint
 from llm_dit.qwen.failures import free_memory, named_failures
 from llm_dit.qwen.loading import LoadOptions, load_pipeline
 from llm_dit.qwen.offloading import Placement
-from llm_dit.qwen.placement import CpuOffload, Plan, Weights, plan_placement
-from llm_dit.qwen.quantization import BYTES_PER_WEIGHT, Quantization, check_quantization
+from llm_dit.qwen.placement import CpuOffload, Plan, plan_placement
+from llm_dit.qwen.quantization import Quantization, check_quantization
 from llm_dit.qwen.sharing import same_text_encoder
+from llm_dit.qwen.weighing import weigh
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,18 +124,9 @@ class Models:
         return same_text_encoder(self._checkpoints[name], checkpoint)
 
     def _plan(self, checkpoints: list[Checkpoint], encoders: int | None) -> Plan:
-        weights = Weights(
-            transformers=tuple(self._bytes(each, "transformer") for each in checkpoints),
-            text_encoders=tuple(self._bytes(each, "text_encoder") for each in checkpoints)[:encoders],
-            vaes=sum(each.parameters("vae") for each in checkpoints) * self._dtype.itemsize,
-            blocks=checkpoints[0].transformer_blocks,
-        )
+        weights = weigh(checkpoints, self._dtype, self._quantization, fused=self._fused, encoders=encoders)
         machine = measure_machine(self._device)
         return plan_placement(self._cpu_offload, machine, weights, quantized=self._quantization is not None)
-
-    def _bytes(self, checkpoint: Checkpoint, component: str) -> int:
-        each = BYTES_PER_WEIGHT[self._quantization] if self._quantization else self._dtype.itemsize
-        return int(checkpoint.parameters(component) * each)
 
     def _options(self, plan: Plan) -> LoadOptions:
         # What is quantized is quantized on the device; what stays there goes there at once.

@@ -21,6 +21,9 @@ ENCODING = int(2.5 * GB)
 DENOISING = 3 * GB
 DECODING = 18 * GB
 SLICED_DECODING = int(4.5 * GB)
+# The same of the VAE for pictures, as a prototype took on an H100 and a little more; to be measured again.
+SINGLE_FRAME_DECODING = 6 * GB
+SLICED_SINGLE_FRAME_DECODING = int(1.6 * GB)
 LAYERWISE_ENCODER = int(1.2 * GB)
 """Bytes of a text encoder that comes layer by layer: its embedding is the largest."""
 SLOTS = 2
@@ -46,13 +49,16 @@ class Machine:
 class Weights:
     """Bytes of what has to be held, as loaded: each transformer, each text encoder, and the VAEs together.
 
-    `blocks` is how many blocks a transformer has.
+    `blocks` is how many blocks a transformer has; `decoding` and `sliced_decoding` are the bytes that the VAE takes to
+    decode all layers together, and one after the other.
     """
 
     transformers: tuple[int, ...]
     text_encoders: tuple[int, ...]
     vaes: int
     blocks: int = 60
+    decoding: int = DECODING
+    sliced_decoding: int = SLICED_DECODING
 
     @property
     def total(self) -> int:
@@ -148,7 +154,11 @@ class _Planner:
         elif strategy == "model":
             kept = self.weights.blocks
         # As plain diffusers does it, where nothing was asked to be spared.
-        peak = self.weights.total + DECODING if strategy == "resident" else self._peak(strategy, encoder, kept)
+        peak = (
+            self.weights.total + self.weights.decoding
+            if strategy == "resident"
+            else self._peak(strategy, encoder, kept)
+        )
         kept_words = f" {kept} of {self.weights.blocks} blocks stay." if strategy == "stream" else ""
         return Plan(
             strategy=strategy,
@@ -168,12 +178,12 @@ class _Planner:
     def _peak(self, strategy: Strategy, encoder: Literal["whole", "layers"] = "whole", kept: int = 0) -> int:
         """Return the bytes of the largest phase."""
         if strategy == "resident":
-            return self.weights.total + SLICED_DECODING
+            return self.weights.total + self.weights.sliced_decoding
         encoding = (max(self.weights.text_encoders) if encoder == "whole" else LAYERWISE_ENCODER) + ENCODING
         transformer = max(self.weights.transformers)
         streamed = int(ENDS * transformer) + (kept + SLOTS) * self.weights.block
         held = transformer if strategy == "model" else min(transformer, streamed)
-        return self.weights.vaes + max(encoding, held + DENOISING, SLICED_DECODING)
+        return self.weights.vaes + max(encoding, held + DENOISING, self.weights.sliced_decoding)
 
     def _blocks_within(self, room: int) -> int:
         """Return how many blocks can stay while the others are streamed."""

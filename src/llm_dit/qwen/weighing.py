@@ -1,0 +1,53 @@
+"""How much memory the parts of checkpoints take once they are loaded, read from their headers."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from math import prod
+
+import torch
+
+from llm_dit.qwen.checkpoints import Checkpoint
+from llm_dit.qwen.placement import SINGLE_FRAME_DECODING, SLICED_SINGLE_FRAME_DECODING, Weights
+from llm_dit.qwen.quantization import BYTES_PER_WEIGHT, Quantization
+
+OVER_TIME = "time_conv"
+"""What halves or doubles a VAE's number of frames; the first frame passes it by."""
+
+
+def weigh(
+    checkpoints: Sequence[Checkpoint],
+    dtype: torch.dtype,
+    quantization: Quantization | None,
+    *,
+    fused: bool,
+    encoders: int | None = None,
+) -> Weights:
+    """Return what a plan has to place; `encoders` is how many text encoders there are, by default one each."""
+    each = BYTES_PER_WEIGHT[quantization] if quantization else dtype.itemsize
+
+    def sizes(component: str) -> tuple[int, ...]:
+        return tuple(int(checkpoint.parameters(component) * each) for checkpoint in checkpoints)
+
+    weights = Weights(
+        transformers=sizes("transformer"),
+        text_encoders=sizes("text_encoder")[:encoders],
+        vaes=sum(checkpoint.parameters("vae") for checkpoint in checkpoints) * dtype.itemsize,
+        blocks=checkpoints[0].transformer_blocks,
+    )
+    if not fused:
+        return weights
+    return replace(
+        weights,
+        vaes=sum(folded_parameters(checkpoint.shapes("vae")) for checkpoint in checkpoints) * dtype.itemsize,
+        decoding=SINGLE_FRAME_DECODING,
+        sliced_decoding=SLICED_SINGLE_FRAME_DECODING,
+    )
+
+
+def folded_parameters(shapes: dict[str, list[int]]) -> int:
+    """Return how many numbers `SingleFrameVae` keeps of weights with these names and shapes."""
+    return sum(
+        prod(shape) // shape[2] if len(shape) == 5 else prod(shape)
+        for name, shape in shapes.items()
+        if OVER_TIME not in name.split(".")
+    )
