@@ -276,7 +276,7 @@ def doctor(config: Config = None, profile: Profile = None, engine: Engine = None
             if finding.advice:
                 typer.echo(f"{'':24}{finding.advice}")
         chosen = choose_engine(settings)
-        typer.echo(f"\nThe engine is {chosen.label}. {chosen.reason} {chosen.hint}")
+        typer.echo(f"\nThe engine is {chosen.label}. {chosen.reason}")
 
 
 @app.command("config")

@@ -205,6 +205,17 @@ def test_a_picture_comes_in_as_a_layer(stacked: Studio, picture: Path) -> None:
     expect(facts).to_have_text("0%")
 
 
+def test_several_pictures_come_in_at_once_and_a_bad_one_keeps_no_other_out(
+    stacked: Studio, picture: Path, tmp_path: Path
+) -> None:
+    bad = tmp_path / "bad.png"
+    bad.write_text("no picture")
+    count = stacked.rows.count()
+    stacked.page.locator(".export-bar input[type=file]").set_input_files([picture, bad, picture])
+    expect(stacked.rows).to_have_count(count + 2)
+    expect(stacked.page.locator(".notice")).to_contain_text("This is not a picture")
+
+
 def test_a_layer_with_next_to_nothing_on_it_is_flagged(stacked: Studio, tmp_path: Path) -> None:
     Image.new("RGBA", (64, 64)).save(tmp_path / "nothing.png")
     stacked.page.locator(".export-bar input[type=file]").set_input_files(tmp_path / "nothing.png")

@@ -108,6 +108,7 @@ def test_the_doctor_works_on_the_base_install(tmp_path: Path) -> None:
     assert "--  torch               not installed" in done.stdout
     assert "run `llm-dit install qwen`" in done.stdout
     assert "The engine is Classical." in done.stdout
+    assert "llm-dit doctor" not in done.stdout, "it sends its reader back to itself"
 
 
 def test_the_doctor_tells_what_will_run(checkpoints: Path, tmp_path: Path) -> None:

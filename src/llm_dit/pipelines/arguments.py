@@ -60,7 +60,7 @@ def check_sampling(num_inference_steps: int, cfg_scale: float, seed: int | None)
 
 def check_range(value: object, low: int, high: int, param: str, *, whole: bool = True) -> None:
     # Written so that NaN fails too.
-    if not isinstance(value, Integral if whole else Real) or not low <= value <= high:
+    if not isinstance(value, Integral if whole else Real) or not low <= float(value) <= high:
         kind = "" if isinstance(value, Integral) else "a whole number " if whole else "a number "
         raise InputError(f"{param} must be {kind}from {low} to {high}.", param=param)
 

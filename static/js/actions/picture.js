@@ -98,14 +98,20 @@ export function createPicture({ store, api, bitmaps, tryTo, prepareEditor, loadE
   /** Pictures become layers of the current stack; without one, the first begins it. A file of layers is a project of its own. @param {File[]} files */
   async function bring(files) {
     if (store.state.doc.layers.length === 0) return openFile(files[0]);
-    for (const file of files) await ((await kindOf(file)) === "layers" ? openFile(file) : addLayer(file));
+    /** @type {unknown[]} what kept some of them out; the others come in all the same */
+    const problems = [];
+    for (const file of files) {
+      const isLayers = (await kindOf(file)) === "layers";
+      await (isLayers ? openFile(file) : addLayer(file)).catch((problem) => problems.push(problem));
+    }
+    if (problems.length > 0) throw problems[0];
   }
 
   return {
     openFile,
 
-    /** @param {File} file */
-    addPicture: (file) => tryTo(() => bring([file])),
+    /** @param {File[]} files */
+    addPictures: (files) => tryTo(() => bring(files)),
 
     /** What was dropped or pasted. @param {DataTransfer | null} transfer */
     receiveTransfer: async (transfer) => {

@@ -28,7 +28,7 @@ export function createExportBar(actions) {
       { label: t("export.copy"), about: t("export.copy.about"), icon: /** @type {const} */ ("copy"), run: actions.copyPicture },
     ],
   }));
-  const add = filePicker({ label: t("layers.add"), title: t("layers.addTitle"), look: "", icon: "plus", onfile: actions.addPicture });
+  const add = filePicker({ label: t("layers.add"), title: t("layers.addTitle"), look: "", icon: "plus", onfiles: actions.addPictures });
   const element = h("div.export-bar", add, button);
   return {
     element,

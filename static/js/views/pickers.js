@@ -14,17 +14,18 @@ const ANYTHING = `image/*,.svg,${LAYER_FILES}`;
  * @param {string} about.label
  * @param {string} [about.title]
  * @param {string} about.look   classes
- * @param {(file: File) => void} about.onfile
+ * @param {(file: File) => void} [about.onfile]
+ * @param {(files: File[]) => void} [about.onfiles]   in place of `onfile`, where several may be chosen at once
  * @param {boolean} [about.camera]
  * @param {string} [about.accept]
  * @param {IconName} [about.icon]
  */
-export function filePicker({ label, title, look, onfile, camera = false, accept = camera ? "image/*" : ANYTHING, icon: name = camera ? "camera" : "picture" }) {
-  const input = h("input", { type: "file", accept, class: "visually-hidden", tabIndex: -1, "aria-hidden": "true" });
+export function filePicker({ label, title, look, onfile, onfiles, camera = false, accept = camera ? "image/*" : ANYTHING, icon: name = camera ? "camera" : "picture" }) {
+  const input = h("input", { type: "file", accept, class: "visually-hidden", tabIndex: -1, "aria-hidden": "true", multiple: onfiles !== undefined });
   if (camera) input.setAttribute("capture", "environment");
   input.addEventListener("change", () => {
-    const file = input.files?.[0];
-    if (file) onfile(file);
+    const files = [...(input.files ?? [])];
+    if (files.length > 0) onfiles ? onfiles(files) : onfile?.(files[0]);
     // The same file may be chosen again.
     input.value = "";
   });
