@@ -4,7 +4,7 @@ LLMDiTError
 ├── SettingsError              the configuration is not valid; for the operator's eyes, it may name files
 ├── NotFoundError              no such job or image
 ├── ProjectChangedError        a save builds on a version that is not the current one any more
-├── QuotaError                 as much is kept as may be: delete something first
+├── QuotaError                 the limit of what is kept is reached: delete something first
 ├── DamagedError               what is kept was damaged on the disk
 ├── StorageError               the data folder cannot be written, or read
 ├── QueueFullError             too many jobs wait; `retry_after_s` says when to come back

@@ -164,7 +164,7 @@ class PipelineHost:
         return worker
 
     def _after_failure(self, worker: Worker, error: LLMDiTError) -> None:
-        """Restart after what the process does not get over: a device that is gone, memory that stays short."""
+        """Restart after what the process cannot recover from: a device that is gone, memory that stays short."""
         short_again = self._out_of_memory and isinstance(error, OutOfMemoryError)
         self._out_of_memory = isinstance(error, OutOfMemoryError) and not short_again
         if isinstance(error, DeviceLostError) or short_again:

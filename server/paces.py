@@ -1,4 +1,4 @@
-"""How long runs take, learnt from those that have been measured."""
+"""How long runs take, learned from those that have been measured."""
 
 import statistics
 from collections import defaultdict, deque

@@ -7,7 +7,7 @@ LLMDiTError
 │   └── InstructionError       an edit instruction that the pipeline cannot carry out
 └── EngineError                the pipeline itself cannot run
     ├── DeviceError            the device that was asked for is not there
-    ├── DeviceLostError        the device failed in a way that only a new process gets over
+    ├── DeviceLostError        the device failed in a way that takes a new process
     ├── OutOfMemoryError       the device's or the computer's memory does not hold what the run needs
     ├── WeightsError           a checkpoint is missing, incomplete or damaged; the message names the file in it
     ├── DownloadError          the hub cannot be reached, refuses, or sends something else
@@ -85,7 +85,7 @@ class DeviceError(EngineError):
 
 
 class DeviceLostError(EngineError):
-    """The device failed in a way that only a new process gets over."""
+    """The device failed in a way that takes a new process."""
 
     code = "device_lost"
     temporary = True
