@@ -1,6 +1,7 @@
 """What is read of a file, and what is passed by: pixels and alpha, never metadata."""
 
 import io
+import re
 import struct
 import zlib
 
@@ -15,6 +16,7 @@ from llm_dit.images import read_image
 from tests.llm_dit.png_files import (
     COLOR,
     GRAY,
+    INDEXED,
     SIGNATURE,
     chunk,
     embedded,
@@ -238,3 +240,85 @@ def test_raw_files_of_cameras_are_named(tag: tuple[int, int, int]) -> None:
 def test_tiles_that_take_all_memory_are_refused() -> None:
     with pytest.raises(ImageError, match="damaged"):
         read_image(tiff((322, 4, 60_000), (323, 4, 60_000)))
+
+
+def indexed(rows: bytes, depth: int, colors: bytes, alpha: bytes | None = None) -> bytes:
+    chunks = [chunk(b"PLTE", colors), *([] if alpha is None else [chunk(b"tRNS", alpha)])]
+    return png_file([rows], depth, INDEXED, b"", *chunks)
+
+
+@pytest.mark.parametrize("depth", [2, 4, 8])
+@pytest.mark.parametrize(
+    ("alpha", "wanted"), [(None, 255), (b"\x09", 255), (b"\x09\x4d", 77), (b"\x09\x4d\x05\x06", 77)]
+)
+def test_the_last_color_stands_for_missing_ones(depth: int, alpha: bytes | None, wanted: int) -> None:
+    row = {2: b"\x1b", 4: b"\x01\x23", 8: b"\x00\x01\x02\x03"}[depth]
+    picture = read_image(indexed(row, depth, ORANGE + BLUE, alpha))
+    assert [picture.getpixel((x, 0)) for x in (1, 2, 3)] == [(*BLUE, wanted)] * 3
+
+
+@pytest.mark.parametrize(
+    ("depth", "value", "clear"),
+    [(1, 1, 1), (1, 2, None), (1, 255, None), (1, 256, 0), (2, 3, 3), (2, 7, None), (4, 15, 15), (4, 31, None)],
+)
+def test_a_clear_value_beyond_the_depth_is_no_pixels(depth: int, value: int, clear: int | None) -> None:
+    row = {1: b"\x40", 2: b"\x1b", 4: bytes(range(0x01, 0xFF, 0x22))}[depth]
+    picture = read_image(png_file([row], depth, GRAY, b"", chunk(b"tRNS", struct.pack(">H", value))))
+    values = [int(digit, 2) for digit in re.findall("." * depth, "".join(f"{byte:08b}" for byte in row))]
+    assert list(picture.getchannel("A").tobytes()) == [0 if it == clear else 255 for it in values]
+
+
+@pytest.mark.parametrize(("frames", "color"), [(0, ORANGE), (1, BLUE), (1 << 31, ORANGE)])
+def test_an_animation_of_a_number_of_frames_that_cannot_be_stands_still(frames: int, color: bytes) -> None:
+    still = png_file([ORANGE], 8, COLOR, chunk(b"acTL", struct.pack(">II", frames, 0)))
+    control = chunk(b"fcTL", struct.pack(">IIIIIHHBB", 0, 1, 1, 0, 0, 1, 1, 0, 0))
+    frame = chunk(b"fdAT", struct.pack(">I", 1) + packed([BLUE]))
+    content = still.removesuffix(END) + control + frame + END
+    assert read_image(content).getpixel((0, 0)) == (*color, 255)
+
+
+@pytest.mark.parametrize("length", range(5, 14))
+def test_an_empty_jfif_segment_is_passed_by(length: int) -> None:
+    whole = saved(Image.new("RGB", (8, 8), (200, 100, 50)), "JPEG", quality=100)
+    assert whole[2:4] == b"\xff\xe0"
+    rest = whole[4 + int.from_bytes(whole[4:6]) :]
+    segment = b"\xff\xe0" + struct.pack(">H", 2 + length) + b"JFIF\0".ljust(length, b"\0")
+    assert read_image(whole[:2] + segment + rest).size == (8, 8)
+
+
+@pytest.mark.parametrize("profile", [b"", b"rubbish"])
+def test_a_lossless_webp_that_says_it_has_no_alpha_has_it(profile: bytes) -> None:
+    picture = Image.new("RGBA", (4, 3), (200, 100, 50, 77))
+    content = saved(picture, "WEBP", lossless=True, exact=True, icc_profile=profile)
+    for at in (content.index(b"VP8L") + 12, *([content.index(b"VP8X") + 8] if profile else [])):
+        assert content[at] & 0x10
+        content = content[:at] + bytes([content[at] & ~0x10]) + content[at + 1 :]
+    assert read_image(content).getpixel((0, 0)) == (200, 100, 50, 77)
+
+
+def test_an_avif_of_a_table_for_each_item() -> None:
+    picture = Image.linear_gradient("L").resize((64, 48)).convert("RGBA")
+    picture.putalpha(Image.radial_gradient("L").resize((64, 48)))
+    whole = saved(picture, "AVIF", quality=100, subsampling="4:4:4")
+    assert read_image(apart(whole)).tobytes() == read_image(whole).tobytes()
+
+
+def apart(content: bytes) -> bytes:
+    """Return an AVIF file with its table of two items in two tables, where its places are told anew."""
+    at = content.index(b"ipma") - 4
+    end = at + int.from_bytes(content[at : at + 4])
+    head, body = content[at + 8 : at + 12], content[at + 16 : end]
+    first = 3 + body[2]
+    tables = b""
+    for item in (body[:first], body[first:]):
+        tables += struct.pack(">I4s4sI", 16 + len(item), b"ipma", head, 1) + item
+    content = content[:at] + tables + content[end:]
+    for name in (b"meta", b"iprp"):
+        box = content.index(name) - 4
+        content = content[:box] + (int.from_bytes(content[box : box + 4]) + 16).to_bytes(4) + content[box + 4 :]
+    places = content.index(b"iloc") + 4
+    assert content[places : places + 8] == bytes.fromhex("0000000044000002")
+    for item in range(2):
+        start = places + 8 + item * 14 + 6
+        content = content[:start] + (int.from_bytes(content[start : start + 4]) + 16).to_bytes(4) + content[start + 4 :]
+    return content

@@ -17,6 +17,7 @@ _LIKE_SRGB = {1: 13, 6: 13, 14: 13, 15: 13}
 
 def open_avif(content: bytes) -> Source:
     """Return the first frame in an AVIF file."""
+    content = _with_one_table(content)
     image = AvifImageFile(io.BytesIO(content))
     return Source(
         size=image.size,
@@ -25,6 +26,27 @@ def open_avif(content: bytes) -> Source:
         orientation=orientation_of(image.info.get("exif", b"")),
         profile=image.info.get("icc_profile") or _coded(content),
     )
+
+
+def _with_one_table(content: bytes) -> bytes:
+    """Return a file with its tables of properties in one: some encoders write one an item, libavif takes no second."""
+    try:
+        start, end = _first(content, 0, len(content), b"meta")
+        begin, stop = _first(content, start + 4, end, b"iprp")
+        tables = [(at, to) for name, at, to in _boxes(content, begin, stop) if name == b"ipma"]
+        (first, _), (_, last) = tables[0], tables[-1]
+        body = b"".join(content[at + 8 : to] for at, to in tables)
+        apart = last - first - len(body) - 8 != 16 * (len(tables) - 1) or last != stop
+        if len(tables) < 2 or apart or len({content[at : at + 4] for at, _ in tables}) > 1:
+            return content
+        count = sum(struct.unpack_from(">I", content, at + 4)[0] for at, _ in tables)
+        table = struct.pack(">I4s4sI", 16 + len(body), b"ipma", content[first : first + 4], count) + body
+    except (struct.error, LookupError):
+        return content
+    properties = content[begin : first - 8] + table
+    spare = stop - begin - len(properties)  # places in the file are told by number, so nothing may move
+    head, free = struct.pack(">I4s", 8 + len(properties), b"iprp"), struct.pack(">I4s", spare, b"free")
+    return content[: begin - 8] + head + properties + free + bytes(spare - 8) + content[stop:]
 
 
 def _coded(content: bytes) -> bytes | HighRange | None:

@@ -24,6 +24,8 @@ MAX_SCANNED_PIXELS = 1_500_000_000
 _FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
 _SCAN, _END, _COMMENT = 0xDA, 0xD9, 0xFE
 _JFIF, _EXIF, _ICC, _ADOBE = 0xE0, 0xE1, 0xE2, 0xEE
+_JFIF_BYTES = 14
+"""A shorter segment says nothing, and Pillow would stumble over it."""
 _EOI = b"\xff\xd9"
 _MADE_UP = b"\xf5\x3a\xc6\x9d" * 100
 """Unlike the zeros that the decoder puts where data end, from the first bit on."""
@@ -102,7 +104,9 @@ def _is_kept(marker: int, data: memoryview) -> bool:
     if marker == _COMMENT:
         return False
     if 0xE0 <= marker <= 0xEF:
-        return (marker == _JFIF and data[:5] == b"JFIF\0") or (marker == _ADOBE and data[:5] == b"Adobe")
+        return (marker == _JFIF and data[:5] == b"JFIF\0" and len(data) >= _JFIF_BYTES) or (
+            marker == _ADOBE and data[:5] == b"Adobe"
+        )
     return True
 
 

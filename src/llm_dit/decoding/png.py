@@ -52,7 +52,7 @@ def open_png(content: bytes) -> Source:
     transparency = parts.labels.get(b"tRNS", b"")
     kept = [(b"IHDR", header)]
     if kind == _INDEXED:
-        kept += [(name, parts.labels[name]) for name in (b"PLTE", b"tRNS") if name in parts.labels]
+        kept += _palette(parts.labels.get(b"PLTE", b""), transparency, 1 << depth)
     data = b"".join(parts.pixels)
 
     def of(data: bytes) -> bytes:
@@ -96,7 +96,7 @@ def _parts(content: bytes) -> _Parts:
             still.append(data)
         elif name == b"fcTL":
             controls += 1
-            if controls == 1 and still and b"acTL" in parts.labels:
+            if controls == 1 and still and _moves(parts.labels.get(b"acTL", b"")):
                 parts.frame = _frame(data, parts.header)
             elif still:
                 break
@@ -128,6 +128,11 @@ def _chunks(content: bytes) -> Iterator[tuple[bytes, memoryview]]:
         yield name, data
 
 
+def _moves(animation: bytes) -> bool:
+    """Return whether a control of animations tells a number of frames that there can be."""
+    return len(animation) == 8 and 0 < int.from_bytes(animation[:4]) < 1 << 31
+
+
 def _frame(control: memoryview, header: bytes) -> tuple[int, int, int, int] | None:
     """Return the place of an animation's frame, or None when it is not within the picture."""
     if len(control) != 26:
@@ -135,6 +140,19 @@ def _frame(control: memoryview, header: bytes) -> tuple[int, int, int, int] | No
     width, height, x, y = struct.unpack_from(">IIII", control, 4)
     full = struct.unpack_from(">II", header)
     return (width, height, x, y) if 0 < width <= full[0] - x and 0 < height <= full[1] - y else None
+
+
+def _palette(colors: bytes, alpha: bytes, count: int) -> list[tuple[bytes, bytes]]:
+    """Return the chunks of a palette of `count` colors, where the last one stands for those that are missing."""
+    given = min(len(colors) // 3, count)
+    if not given:
+        return []
+    colors, missing = colors[: 3 * given], count - given
+    chunks = [(b"PLTE", colors + colors[-3:] * missing)]
+    if alpha:
+        alpha = alpha[:given].ljust(given, b"\xff")
+        chunks.append((b"tRNS", alpha + alpha[-1:] * missing))
+    return chunks
 
 
 def _chunk(name: bytes, data: bytes) -> bytes:
@@ -151,7 +169,8 @@ def _split(transparency: bytes, depth: int, kind: int, file: bytes) -> Split | N
     count = {_GRAY: 1, _COLOR: 3}.get(kind, 0)
     if not count or len(transparency) < 2 * count:
         return None
-    values = [value & ((1 << depth) - 1) for value in struct.unpack_from(f">{count}H", transparency)]
+    # A value beyond the depth is no pixel's, as in browsers; only its upper byte does not count.
+    values = [value & (0xFFFF if depth == 16 else 0xFF) for value in struct.unpack_from(f">{count}H", transparency)]
     if depth < 16:
         steps = 255 // ((1 << depth) - 1)
 
