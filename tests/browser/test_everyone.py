@@ -72,6 +72,34 @@ def test_on_a_very_large_screen(open_studio: Callable[..., Studio], picture: Pat
     assert paper["height"] > 300
 
 
+BARS = ".stage :is(.mode-bar .segmented, .zoom-bar), .source .primary"
+OUT_OF_VIEW = """
+(bars) => [...document.querySelectorAll(bars)].filter((element) => {
+  const own = element.getBoundingClientRect(), room = element.closest(".stage, .panel").getBoundingClientRect();
+  return own.left < room.left || own.right > room.right || element.scrollWidth > element.clientWidth;
+}).map((element) => element.className)
+"""
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "touch"),
+    [(820, 1180, True), (768, 1024, True), (1024, 768, True), (900, 640, False), (760, 600, False)],
+)
+def test_a_tablet_and_a_small_window_show_all_of_the_bars(
+    open_studio: Callable[..., Studio], picture: Path, width: int, height: int, touch: bool
+) -> None:
+    studio = open_studio(width=width, height=height, touch=touch)
+    studio.choose(picture)
+    studio.decompose(layers=4)
+    expect(studio.decompose_button).to_contain_text("about")
+    assert studio.page.evaluate(OUT_OF_VIEW, BARS) == []
+    assert studio.overflow() == 0
+    stage, layers = (studio.page.locator(place).bounding_box() for place in (".stage", ".layers"))
+    assert stage is not None
+    assert layers is not None
+    assert stage["width"] > (layers["width"] if touch else 250)
+
+
 @pytest.mark.parametrize(("width", "height"), [(667, 375), (568, 320)])
 def test_a_phone_held_across_shows_the_picture_beside_its_layers(
     open_studio: Callable[..., Studio], picture: Path, width: int, height: int
