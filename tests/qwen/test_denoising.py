@@ -20,6 +20,7 @@ from llm_dit.qwen.offloading import Placement
 from llm_dit.qwen.placement import Plan
 from llm_dit.qwen.preparing import Start
 from llm_dit.qwen.streaming import BlockStream
+from llm_dit.qwen.swapping import Swapped
 from llm_dit.qwen.transformer import Branch
 from tests.qwen.checkpoints import make_transformer
 
@@ -74,14 +75,62 @@ def moves(monkeypatch: pytest.MonkeyPatch) -> Counter[int]:
     return counted
 
 
+@pytest.mark.parametrize("away", [False, True])
 @pytest.mark.parametrize("kept", [0, 1, 2])
-def test_a_streamed_block_is_moved_once_a_step(pipeline: Any, moves: Counter[int], kept: int) -> None:
+def test_a_streamed_block_is_moved_once_a_step(pipeline: Any, moves: Counter[int], kept: int, away: bool) -> None:
     expected = run(pipeline)
-    placement = Placement([pipeline], Plan(strategy="stream", kept_blocks=kept, peak=0, reason=""), CPU)
+    plan = Plan(strategy="stream", kept_blocks=kept, modulation_away=away, peak=0, reason="")
+    placement = Placement([pipeline], plan, CPU)
     assert torch.equal(run(pipeline), expected)
     placement.remove()
     # After the last step the first block is on its way for a step that does not come.
     assert moves == Counter({index: STEPS + (index == 0) for index in range(BLOCKS - kept)})
+
+
+@pytest.fixture
+def fetched(pipeline: Any, monkeypatch: pytest.MonkeyPatch) -> set[Swapped]:
+    """The modulations that are on the device now, of those that were sent away."""
+    there: set[Swapped] = set()
+    tensors = {id(tensor) for tensor in pipeline.transformer.modulations.parameters()}
+    onload, offload = Swapped.onload, Swapped.offload
+
+    def bring(self: Swapped) -> None:
+        if all(id(tensor) in tensors for tensor, _ in self._homes):
+            there.add(self)
+        onload(self)
+
+    def drop(self: Swapped) -> None:
+        there.discard(self)
+        offload(self)
+
+    monkeypatch.setattr(Swapped, "onload", bring)
+    monkeypatch.setattr(Swapped, "offload", drop)
+    return there
+
+
+@pytest.mark.parametrize(("strategy", "again"), [("resident", 0), ("model", BLOCKS), ("stream", BLOCKS)])
+def test_modulation_speaks_once_a_schedule_and_is_fetched_only_for_that(
+    pipeline: Any, fetched: set[Swapped], strategy: Any, again: int
+) -> None:
+    expected = run(pipeline)
+    pipeline.transformer.forget()
+    placement = Placement([pipeline], Plan(strategy=strategy, modulation_away=True, peak=0, reason=""), CPU)
+    spoke: list[int] = []
+    while_blocks_run: list[int] = []
+    hooks = [
+        each.register_forward_pre_hook(lambda *_: spoke.append(len(fetched)))
+        for each in pipeline.transformer.modulations
+    ]
+    block = pipeline.transformer.transformer_blocks[0]
+    hooks.append(block.register_forward_pre_hook(lambda *_: while_blocks_run.append(len(fetched))))
+    for calls in (BLOCKS, BLOCKS + again):
+        assert torch.equal(run(pipeline), expected)
+        assert spoke == [1] * calls, "one at a time"
+        placement.after_run()
+    assert while_blocks_run == [0] * 2 * STEPS * 2
+    for hook in hooks:
+        hook.remove()
+    placement.remove()
 
 
 @pytest.fixture

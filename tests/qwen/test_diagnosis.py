@@ -28,6 +28,14 @@ def test_what_is_there_is_described(checkpoints: Path) -> None:
     assert found["free disk"].ok
 
 
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [({}, "our own"), ({"fused": False}, "plain diffusers"), ({"quantization": "fp8"}, "quantized ones move whole")],
+)
+def test_what_runs_the_model_is_told(options: dict[str, Any], says: str) -> None:
+    assert says in by_name(diagnose("", **options))["forward"].value
+
+
 def test_damage_is_named(checkpoints: Path, tmp_path: Path) -> None:
     broken = tmp_path / "edit"
     broken.mkdir()

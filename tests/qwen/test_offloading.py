@@ -18,14 +18,18 @@ from llm_dit.qwen.offloading import Placement
 from llm_dit.qwen.placement import Plan
 from llm_dit.qwen.streaming import BlockStream
 from llm_dit.qwen.swapping import Swapped, Turns, swap_layers, tensors_of
+from llm_dit.qwen.transformer import Branch
 
 CPU = torch.device("cpu")
 PLANS = {
     "resident": Plan(strategy="resident", peak=0, reason=""),
+    "resident, modulation away": Plan(strategy="resident", modulation_away=True, peak=0, reason=""),
     "model": Plan(strategy="model", kept_blocks=2, peak=0, reason=""),
+    "model, modulation away": Plan(strategy="model", kept_blocks=2, modulation_away=True, peak=0, reason=""),
     "model, quantized": Plan(strategy="model", kept_blocks=2, quantized=True, peak=0, reason=""),
     "stream": Plan(strategy="stream", peak=0, reason=""),
     "stream, one block stays": Plan(strategy="stream", kept_blocks=1, peak=0, reason=""),
+    "stream, modulation away": Plan(strategy="stream", modulation_away=True, peak=0, reason=""),
     "stream, text encoder by layers": Plan(strategy="stream", text_encoder="layers", peak=0, reason=""),
     "sequential": Plan(strategy="sequential", text_encoder="layers", peak=0, reason=""),
 }
@@ -48,25 +52,19 @@ def fail(*_: Any) -> None:
 
 
 def predict(pipeline: Any) -> torch.Tensor:
-    """Encode a prompt and run the transformer twice, as a step with guidance does."""
+    """Encode a prompt and take two steps with two branches, as guidance has."""
     with torch.no_grad():
-        if "Layered" in type(pipeline).__name__:
-            embeds, mask = pipeline.encode_prompt("a house")
-            condition = {"additional_t_cond": torch.zeros(1, dtype=torch.long)}
-        else:
-            embeds, mask = pipeline.encode_prompt("a house", image=None)
-            condition = {}
+        image = {} if "Layered" in type(pipeline).__name__ else {"image": None}
+        branch = Branch(embeds=pipeline.encode_prompt("a house", **image)[0])
         tokens = torch.linspace(-1, 1, 16 * 64).reshape(1, 16, 64)
-        arguments = {
-            "timestep": torch.tensor([0.5]),
-            "encoder_hidden_states": embeds,
-            "encoder_hidden_states_mask": mask,
-            "img_shapes": [[(1, 4, 4)]],
-            "return_dict": False,
-            **condition,
-        }
-        first = pipeline.transformer(hidden_states=tokens, **arguments)[0]
-        return first + pipeline.transformer(hidden_states=tokens, **arguments)[0]
+        answers = [
+            pipeline.transformer(
+                tokens, branches=[branch, branch], schedule=torch.tensor([0.5, 0.25]), step=step, shapes=[[(1, 4, 4)]]
+            )
+            for step in (0, 1)
+        ]
+        assert torch.equal(*answers[0])
+        return answers[0][0] + answers[1][0]
 
 
 @pytest.mark.parametrize("name", PLANS)

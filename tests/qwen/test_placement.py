@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from llm_dit.errors import InputError
 from llm_dit.qwen.placement import (
+    FUSED_DENOISING,
     GB,
     SINGLE_FRAME_DECODING,
     SLICED_SINGLE_FRAME_DECODING,
@@ -84,6 +85,24 @@ def test_the_vae_for_pictures_lets_more_stay_resident() -> None:
     assert auto(64.4).strategy == "model"
     assert auto(64.4, pictures).strategy == "resident"
     assert plan_placement(False, cuda(140), pictures).peak < plan_placement(False, cuda(140), DECOMPOSE).peak
+
+
+def test_both_models_are_resident_on_80_gb_without_their_modulation() -> None:
+    apart = replace(
+        BOTH,
+        modulations=(int(13.6 * GB),) * 2,
+        denoising=FUSED_DENOISING,
+        decoding=SINGLE_FRAME_DECODING,
+        sliced_decoding=SLICED_SINGLE_FRAME_DECODING,
+    )
+    plan = auto(80, apart)
+    assert (plan.strategy, plan.modulation_away) == ("resident", True)
+    assert plan.peak <= 76 * GB
+    assert "without the modulation" in plan.reason
+    assert not auto(140, apart).modulation_away
+    streamed, all_of_it = auto(24, apart), auto(24, BOTH)
+    assert streamed.modulation_away and not all_of_it.modulation_away
+    assert streamed.kept_blocks > all_of_it.kept_blocks, "a block is a third smaller"
 
 
 def test_true_keeps_the_blocks_that_do_not_raise_the_peak() -> None:

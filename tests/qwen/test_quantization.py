@@ -10,6 +10,7 @@ from llm_dit.errors import DeviceError, InputError
 from llm_dit.qwen.checkpoints import LAYERED, open_checkpoint
 from llm_dit.qwen.loading import LoadOptions, _Loader, load_pipeline
 from llm_dit.qwen.quantization import Quantization, check_quantization, quantization_configs
+from llm_dit.qwen.transformer import Branch
 
 CPU = torch.device("cpu")
 
@@ -22,15 +23,14 @@ def load(checkpoints: Path, quantization: Quantization | None) -> Any:
 def predict(pipeline: Any) -> torch.Tensor:
     with torch.no_grad():
         embeds, mask = pipeline.encode_prompt("a house")
-        return pipeline.transformer(
-            hidden_states=torch.linspace(-1, 1, 16 * 64, dtype=torch.bfloat16).reshape(1, 16, 64),
-            timestep=torch.tensor([0.5], dtype=torch.bfloat16),
-            encoder_hidden_states=embeds,
-            encoder_hidden_states_mask=mask,
-            img_shapes=[[(1, 4, 4)]],
-            additional_t_cond=torch.zeros(1, dtype=torch.long),
-            return_dict=False,
-        )[0].float()
+        (answer,) = pipeline.transformer(
+            torch.linspace(-1, 1, 16 * 64, dtype=torch.bfloat16).reshape(1, 16, 64),
+            branches=[Branch(embeds=embeds, mask=mask)],
+            schedule=torch.tensor([0.5], dtype=torch.bfloat16),
+            step=0,
+            shapes=[[(1, 4, 4)]],
+        )
+        return answer.float()
 
 
 def test_fp8_weights_are_fp8_and_the_answer_stays_close(checkpoints: Path) -> None:

@@ -75,6 +75,7 @@ def test_everybody_is_told_which_engine_runs(client: httpx.Client, qwen: Service
     assert status["placement"] == "resident: There is no accelerator, so nothing is offloaded."
     assert "classical" in status["hint"]
     assert "Qwen-Image-Layered is loaded on CPU: resident" in qwen.log
+    assert "Qwen-Image-Layered runs: our own denoising loop" in qwen.log
 
 
 def test_decompose_reports_its_real_steps(client: httpx.Client, picture_url: str) -> None:

@@ -16,12 +16,14 @@ def denoise(pipeline: Any, start: Start, after_step: AfterStep) -> torch.Tensor:
     """Return the latents that the pipeline's transformer and scheduler make of `start`, as diffusers does."""
     scheduler, latents = pipeline.scheduler, start.latents
     scheduler.set_begin_index(0)
+    schedule = start.timesteps.to(latents.dtype) / 1000
     for step, time in enumerate(start.timesteps):
         predicted = pipeline.transformer(
             torch.cat([latents, start.condition], dim=1),
             branches=start.branches,
-            timestep=time.expand(1).to(latents.dtype) / 1000,
-            img_shapes=start.shapes,
+            schedule=schedule,
+            step=step,
+            shapes=start.shapes,
         )
         velocity = guide([each[:, : latents.size(1)] for each in predicted], start.scale, normalize=start.normalize)
         latents = scheduler.step(velocity, time, latents, return_dict=False)[0]

@@ -82,14 +82,9 @@ def diagnose(
         return findings
     # torch is imported from here on.
     try:
-        return [*findings, *_machine(there, cpu_offload, device, torch_dtype, quantization, fused), _forward(fused)]
+        return [*findings, *_machine(there, cpu_offload, device, torch_dtype, quantization, fused)]
     except LLMDiTError as error:
         return [*findings, Finding(name="device", value="cannot be used as configured", ok=False, advice=error.message)]
-
-
-def _forward(fused: bool) -> Finding:
-    value = "our own denoising loop, and the VAE for one frame" if fused else "plain diffusers, for fused = false"
-    return Finding(name="forward", value=value)
 
 
 def _package(name: str) -> Finding:
@@ -158,7 +153,7 @@ def _machine(
 ) -> list[Finding]:
     from llm_dit.qwen.devices import choose_device, choose_dtype, measure_machine, name_device
     from llm_dit.qwen.quantization import check_quantization
-    from llm_dit.qwen.weighing import weigh
+    from llm_dit.qwen.weighing import describe_forward, weigh
 
     device = choose_device(device_name)
     check_quantization(quantization, device)
@@ -167,6 +162,7 @@ def _machine(
     slow = "there is no accelerator: the classical engine is the one to use" if device.type == "cpu" else ""
     findings = [
         Finding(name="device", value=name_device(device), ok=not slow, advice=slow),
+        Finding(name="forward", value=describe_forward(quantization, fused=fused)),
         Finding(name="free host memory", value=f"{machine.free_host / 1e9:.1f} GB"),
     ]
     if device.type != "cpu":

@@ -95,7 +95,7 @@ class _Loader:
 
     def transformer(self) -> Any:
         kind = Transformer if self._options.fused else QwenImageTransformer2DModel
-        return kind.from_pretrained(
+        transformer: Any = kind.from_pretrained(
             self._folder / "transformer",
             dtype=self._options.dtype,
             quantization_config=self._quantization.transformer,
@@ -103,6 +103,9 @@ class _Loader:
             use_safetensors=True,
             local_files_only=True,
         )
+        if self._options.fused:
+            transformer.take_apart()
+        return transformer
 
     def text_encoder(self) -> Any:
         return Qwen2_5_VLForConditionalGeneration.from_pretrained(

@@ -1,5 +1,6 @@
 """The two models: where they come from, loaded when they are wanted, sharing what they have in common."""
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,7 +19,9 @@ from llm_dit.qwen.offloading import Placement
 from llm_dit.qwen.placement import CpuOffload, Plan, plan_placement
 from llm_dit.qwen.quantization import Quantization, check_quantization
 from llm_dit.qwen.sharing import same_text_encoder
-from llm_dit.qwen.weighing import weigh
+from llm_dit.qwen.weighing import describe_forward, weigh
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,13 +92,14 @@ class Models:
             checkpoint = open_checkpoint(self._sources[name].find(name, progress), name)
             twin = next((other for other in self._checkpoints if self._shares_encoder(other, checkpoint)), None)
             plan = self._plan([*self._checkpoints.values(), checkpoint], encoders=1 if twin else None)
-            if self._placement is not None and self._placement.plan.strategy != plan.strategy:
+            if self._placement is not None and not _stays(self._placement.plan, plan):
                 self._clear()
             try:
                 encoder = self._pipelines[twin].text_encoder if twin else None
                 self._pipelines[name] = load_pipeline(checkpoint, self._options(plan), progress, encoder)
                 self._checkpoints[name] = checkpoint
                 self._place(plan)
+                logger.info("%s runs: %s", NAMES[name], describe_forward(self._quantization, fused=self._fused))
             except BaseException:
                 self._pipelines.pop(name, None)
                 self._checkpoints.pop(name, None)
@@ -130,7 +134,7 @@ class Models:
 
     def _options(self, plan: Plan) -> LoadOptions:
         # What is quantized is quantized on the device; what stays there goes there at once.
-        direct = plan.strategy == "resident" or self._quantization is not None
+        direct = (plan.strategy == "resident" and not plan.modulation_away) or self._quantization is not None
         return LoadOptions(
             device=self._device if direct else torch.device("cpu"),
             dtype=self._dtype,
@@ -140,7 +144,10 @@ class Models:
 
     def _place(self, plan: Plan) -> None:
         # Models that stay where they are need not travel to the host and back.
-        if self._placement is not None and {plan.strategy, self._placement.plan.strategy} != {"resident"}:
+        stays = self._placement is None or (
+            _stays(self._placement.plan, plan) and plan.strategy == "resident" and not plan.modulation_away
+        )
+        if not stays:
             self._clear()
         self._placement = Placement(list(self._pipelines.values()), plan, self._device)
 
@@ -153,3 +160,8 @@ class Models:
             self._placement.remove()
             self._placement = None
             free_memory()
+
+
+def _stays(before: Plan, after: Plan) -> bool:
+    """Tell whether what `before` placed is where `after` wants it."""
+    return before.strategy == after.strategy and before.modulation_away == after.modulation_away

@@ -13,6 +13,7 @@ from llm_dit.qwen.pinning import PageLock
 from llm_dit.qwen.placement import Plan
 from llm_dit.qwen.streaming import BlockStream
 from llm_dit.qwen.swapping import Swapped, Turns, remove_hooks, swap_layers, tensors_of
+from llm_dit.qwen.transformer import Transformer
 
 
 class Placement:
@@ -29,8 +30,7 @@ class Placement:
         self._lock: PageLock | None = None
         if plan.strategy == "resident":
             for pipeline in self._pipelines:
-                pipeline.to(device)
-                self._slice(pipeline.vae)
+                self._place_whole(pipeline)
         elif plan.quantized:
             # Quantized tensors are more than their data; accelerate knows how to move them.
             for pipeline in self._pipelines:
@@ -63,6 +63,28 @@ class Placement:
         self._turns.clear()
         for stream in self._streams:
             stream.clear()
+        if self.plan.strategy != "resident":
+            for pipeline in self._pipelines:
+                if isinstance(pipeline.transformer, Transformer):
+                    pipeline.transformer.forget()
+
+    def _place_whole(self, pipeline: Any) -> None:
+        transformer = pipeline.transformer
+        if self.plan.modulation_away:
+            apart, transformer.modulations = transformer.modulations, nn.ModuleList()
+            pipeline.to(self._device)
+            transformer.modulations = apart
+            lock = PageLock([apart]) if self.plan.pinned else None
+            self._send_away(apart)
+            if lock is not None:
+                self._undo.insert(0, lock.release)
+        else:
+            pipeline.to(self._device)
+        self._slice(pipeline.vae)
+
+    def _send_away(self, modulations: nn.Module) -> None:
+        """Bring each block's modulation only while it speaks, once a schedule."""
+        self._undo.append(swap_layers(modulations, self._device, pinned=self.plan.pinned))
 
     def _place_in_turns(self) -> None:
         for pipeline in self._pipelines:
@@ -89,9 +111,12 @@ class Placement:
         self._slice(vae)
         self._hook(vae.decoder.register_forward_pre_hook(lambda *_: self._free()))
 
-    def _place_transformer(self, transformer: nn.Module) -> None:
+    def _place_transformer(self, transformer: Any) -> None:
         streamed = self._streamed_blocks(transformer)
         moving = {id(tensor) for block in streamed for tensor in tensors_of(block)}
+        if self.plan.modulation_away:
+            moving |= {id(tensor) for tensor in tensors_of(transformer.modulations)}
+            self._send_away(transformer.modulations)
         self._take_turns((tensor for tensor in tensors_of(transformer) if id(tensor) not in moving), transformer)
         if streamed:
             stream = BlockStream(streamed, self._device, pinned=self.plan.pinned)

@@ -6,6 +6,7 @@ the host, so that the peak is that of the largest phase and not the sum of all.
 """
 
 import math
+import operator
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -24,6 +25,8 @@ SLICED_DECODING = int(4.5 * GB)
 # The same of the VAE for pictures, as a prototype took on an H100 and a little more; to be measured again.
 SINGLE_FRAME_DECODING = 6 * GB
 SLICED_SINGLE_FRAME_DECODING = int(1.6 * GB)
+FUSED_DENOISING = DENOISING + int(0.7 * GB)
+"""With the rows of 100 steps (`modulation.py`), 0.44 GB, and a second branch on its way; computed, to be measured."""
 LAYERWISE_ENCODER = int(1.2 * GB)
 """Bytes of a text encoder that comes layer by layer: its embedding is the largest."""
 SLOTS = 2
@@ -49,14 +52,17 @@ class Machine:
 class Weights:
     """Bytes of what has to be held, as loaded: each transformer, each text encoder, and the VAEs together.
 
-    `blocks` is how many blocks a transformer has; `decoding` and `sliced_decoding` are the bytes that the VAE takes to
-    decode all layers together, and one after the other.
+    `modulations` is what of each transformer runs once a schedule, where that can be placed apart; `blocks` is how many
+    blocks a transformer has. `denoising`, `decoding` (all layers together) and `sliced_decoding` (one after the other)
+    are what these phases take besides weights.
     """
 
     transformers: tuple[int, ...]
     text_encoders: tuple[int, ...]
     vaes: int
+    modulations: tuple[int, ...] = ()
     blocks: int = 60
+    denoising: int = DENOISING
     decoding: int = DECODING
     sliced_decoding: int = SLICED_DECODING
 
@@ -65,8 +71,13 @@ class Weights:
         return sum(self.transformers) + sum(self.text_encoders) + self.vaes
 
     @property
+    def core(self) -> int:
+        """Bytes of the largest transformer without what runs once a schedule."""
+        return max(map(operator.sub, self.transformers, self.modulations or [0] * len(self.transformers)))
+
+    @property
     def block(self) -> int:
-        return max(self.transformers) // self.blocks
+        return self.core // self.blocks
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,6 +86,7 @@ class Plan:
 
     `kept_blocks` of each transformer stay on the device while it runs; the others are fetched, each ahead of its turn.
     `text_encoder` "whole" is on the device while it encodes, "layers" never more than a layer of it. With
+    `modulation_away` a block's modulation is there only while it is computed, once a schedule. With
     `sliced_decoding` the VAE decodes one layer after the other, which takes a quarter of the memory for four, and
     differs from decoding them together by the rounding of bfloat16. `pinned`: the host's copies are page-locked, so
     that copying overlaps with computing. `peak` is an estimate in bytes of the device memory that a run takes.
@@ -83,6 +95,7 @@ class Plan:
     strategy: Strategy
     text_encoder: Literal["whole", "layers"] = "whole"
     kept_blocks: int = 0
+    modulation_away: bool = False
     sliced_decoding: bool = False
     pinned: bool = False
     quantized: bool = False
@@ -138,6 +151,14 @@ class _Planner:
         if self._peak("resident") <= self.room:
             plan = self.plan("resident", f"{total} of weights fit into {free}.")
             return replace(plan, sliced_decoding=True, peak=self._peak("resident"))
+        if self.weights.modulations and self._peak("resident", away=True) <= self.room:
+            why = f"{total} of weights fit into {free} without the modulation, which is fetched once a schedule."
+            return replace(
+                self.plan("resident", why),
+                modulation_away=True,
+                sliced_decoding=True,
+                peak=self._peak("resident", away=True),
+            )
         short = f"{total} of weights do not fit into {free}"
         if self._peak("model") <= self.room or self.quantized:
             return self.plan("model", f"{short}, but each model by itself does.")
@@ -164,6 +185,7 @@ class _Planner:
             strategy=strategy,
             text_encoder=encoder,
             kept_blocks=kept,
+            modulation_away=strategy != "resident" and bool(self.weights.modulations),
             sliced_decoding=strategy != "resident",
             pinned=self.machine.device == "cuda" and self.weights.total <= PINNABLE * self.machine.free_host,
             quantized=self.quantized,
@@ -175,19 +197,27 @@ class _Planner:
         whole = max(self.weights.text_encoders) + self.weights.vaes + ENCODING <= self.room
         return "whole" if strategy in {"resident", "model"} or (strategy == "stream" and whole) else "layers"
 
-    def _peak(self, strategy: Strategy, encoder: Literal["whole", "layers"] = "whole", kept: int = 0) -> int:
-        """Return the bytes of the largest phase."""
+    def _peak(
+        self, strategy: Strategy, encoder: Literal["whole", "layers"] = "whole", kept: int = 0, *, away: bool = False
+    ) -> int:
+        """Return the bytes of the largest phase; `away`: of what is resident without the modulation."""
         if strategy == "resident":
-            return self.weights.total + self.weights.sliced_decoding
+            held = self.weights.total - (sum(self.weights.modulations) if away else 0)
+            return held + max(self.weights.sliced_decoding, self.weights.denoising)
         encoding = (max(self.weights.text_encoders) if encoder == "whole" else LAYERWISE_ENCODER) + ENCODING
-        transformer = max(self.weights.transformers)
-        streamed = int(ENDS * transformer) + (kept + SLOTS) * self.weights.block
+        transformer = self.weights.core
+        streamed = int(ENDS * max(self.weights.transformers)) + (kept + SLOTS) * self.weights.block
         held = transformer if strategy == "model" else min(transformer, streamed)
-        return self.weights.vaes + max(encoding, held + DENOISING, self.weights.sliced_decoding)
+        return self.weights.vaes + max(encoding, held + self.weights.denoising, self.weights.sliced_decoding)
 
     def _blocks_within(self, room: int) -> int:
         """Return how many blocks can stay while the others are streamed."""
-        fixed = self.weights.vaes + DENOISING + ENDS * max(self.weights.transformers) + SLOTS * self.weights.block
+        fixed = (
+            self.weights.vaes
+            + self.weights.denoising
+            + ENDS * max(self.weights.transformers)
+            + SLOTS * self.weights.block
+        )
         return max(0, min(self.weights.blocks, math.floor((room - fixed) / max(self.weights.block, 1))))
 
     def _warning(self, strategy: Strategy) -> str:

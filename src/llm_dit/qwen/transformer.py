@@ -10,6 +10,9 @@ from diffusers.models.transformers.transformer_qwenimage import (
     QwenImageTransformer2DModel,
     compute_text_seq_len_from_mask,
 )
+from torch import nn
+
+from llm_dit.qwen.modulation import Modulation, Table
 
 Shapes = list[list[tuple[int, int, int]]]
 
@@ -33,31 +36,42 @@ class _Rows:
 
 
 class Transformer(QwenImageTransformer2DModel):
-    """The model of the checkpoint; with `branches` it answers for each of them, to the bit as if asked one by one.
+    """The model of the checkpoint; it answers for each branch, to the bit as if asked one by one.
 
     Every block sees all branches before the next block begins, so that a block that is fetched from the host is fetched
-    once a step. Without `branches` it is diffusers' own.
+    once a step. `take_apart` has to be called once, with the weights in.
     """
 
-    def forward(self, hidden_states: torch.Tensor, *arguments: Any, branches: Any = None, **named: Any) -> Any:
-        """Return a tensor like `hidden_states` (1, tokens, channels) for each `Branch`, in a list."""
-        if branches is None:
-            return super().forward(hidden_states, *arguments, **named)
-        return self._predict(hidden_states, branches, *arguments, **named)
+    modulations: nn.ModuleList
 
-    def _predict(
-        self, tokens: torch.Tensor, branches: Sequence[Branch], timestep: torch.Tensor, img_shapes: Shapes
+    def take_apart(self) -> None:
+        """Take the modulation out of the blocks."""
+        self.modulations = nn.ModuleList(Modulation(block) for block in self.transformer_blocks)
+        self.table = Table()
+
+    def forget(self) -> None:
+        """Give back what is kept for the latest schedule."""
+        self.table.forget()
+        blocks: Any = self.transformer_blocks
+        for block in blocks:
+            block.img_mod.row = block.txt_mod.row = None
+
+    # Diffusers' own signature is of one branch and one timestep.
+    def forward(  # pyright: ignore[reportIncompatibleMethodOverride]
+        self, tokens: torch.Tensor, *, branches: Sequence[Branch], schedule: torch.Tensor, step: int, shapes: Shapes
     ) -> list[torch.Tensor]:
+        """Return a tensor like `tokens` (1, tokens, channels) for each branch.
+
+        `schedule` has the timesteps of the whole run, 0–1, and `step` says which is at hand. `shapes` are diffusers'
+        `img_shapes`: frames, rows and columns of what is made, then of what is shown.
+        """
         image = self.img_in(tokens)
-        times = timestep.to(image.dtype)
-        if self.zero_cond_t:
-            times = torch.cat([times, times * 0])
-        index = _condition_index(img_shapes, image.device) if self.zero_cond_t else None
-        config: Any = self.config
-        is_rgb = torch.zeros(1, dtype=torch.long, device=image.device) if config.use_additional_t_cond else None
-        temb = self.time_text_embed(times, image, is_rgb)
-        rows = [self._enter(image, branch, img_shapes) for branch in branches]
-        for block in self.transformer_blocks:
+        self.table.fill(schedule.to(image.dtype), lambda time: self._embed(time, image), self.modulations, self._zeros)
+        index = _condition_index(shapes, image.device) if self._zeros else None
+        temb = self.table.tembs[step]
+        rows = [self._enter(image, branch, shapes) for branch in branches]
+        for number, block in enumerate(self.transformer_blocks):
+            self.table.give(number, block, step)
             for row in rows:
                 row.text, row.image = block(
                     hidden_states=row.image,
@@ -67,8 +81,18 @@ class Transformer(QwenImageTransformer2DModel):
                     image_rotary_emb=row.rope,
                     modulate_index=index,
                 )
-        temb = temb.chunk(2)[0] if self.zero_cond_t else temb
+        temb = temb.chunk(2)[0] if self._zeros else temb
         return [self.proj_out(self.norm_out(row.image, temb)) for row in rows]
+
+    @property
+    def _zeros(self) -> bool:
+        """Whether what is shown is told to be without noise, as Qwen-Image-Edit-2511 does."""
+        return bool(self.zero_cond_t)
+
+    def _embed(self, time: torch.Tensor, image: torch.Tensor) -> torch.Tensor:
+        config: Any = self.config
+        is_rgb = torch.zeros(1, dtype=torch.long, device=image.device) if config.use_additional_t_cond else None
+        return self.time_text_embed(torch.cat([time, time * 0]) if self._zeros else time, image, is_rgb)
 
     def _enter(self, image: torch.Tensor, branch: Branch, shapes: Shapes) -> _Rows:
         text = self.txt_in(self.txt_norm(branch.embeds))

@@ -7,7 +7,12 @@ from math import prod
 import torch
 
 from llm_dit.qwen.checkpoints import Checkpoint
-from llm_dit.qwen.placement import SINGLE_FRAME_DECODING, SLICED_SINGLE_FRAME_DECODING, Weights
+from llm_dit.qwen.placement import (
+    FUSED_DENOISING,
+    SINGLE_FRAME_DECODING,
+    SLICED_SINGLE_FRAME_DECODING,
+    Weights,
+)
 from llm_dit.qwen.quantization import BYTES_PER_WEIGHT, Quantization
 
 OVER_TIME = "time_conv"
@@ -36,12 +41,30 @@ def weigh(
     )
     if not fused:
         return weights
+    # Quantized weights are moved by accelerate, the modulation with the rest of the transformer.
+    apart = tuple(modulation_parameters(each) * dtype.itemsize for each in checkpoints) if quantization is None else ()
     return replace(
         weights,
+        modulations=apart,
+        denoising=FUSED_DENOISING,
         vaes=sum(folded_parameters(checkpoint.shapes("vae")) for checkpoint in checkpoints) * dtype.itemsize,
         decoding=SINGLE_FRAME_DECODING,
         sliced_decoding=SLICED_SINGLE_FRAME_DECODING,
     )
+
+
+def describe_forward(quantization: Quantization | None, *, fused: bool) -> str:
+    """Return what runs a model, and why not more of what is ours."""
+    if not fused:
+        return "plain diffusers, for fused = false"
+    away = ", which stays with the weights: quantized ones move whole" if quantization else ""
+    return f"our own denoising loop, modulation once a schedule{away}, and the VAE for one frame"
+
+
+def modulation_parameters(checkpoint: Checkpoint) -> int:
+    """Return how many numbers the transformer's modulation has."""
+    shapes = checkpoint.shapes("transformer").items()
+    return sum(prod(shape) for name, shape in shapes if {"img_mod", "txt_mod"} & set(name.split(".")))
 
 
 def folded_parameters(shapes: dict[str, list[int]]) -> int:
