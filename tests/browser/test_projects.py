@@ -174,7 +174,7 @@ def test_layers_that_were_taken_home_open_again_by_drop(saved: Studio, tmp_path:
     shown = settled(saved)
     for file in files:
         address = saved.page.url
-        hand_over(saved, "drop", file, "")
+        hand_over(saved, "drop", file, media_type="")
         saved.page.wait_for_url(lambda url, before=address: url != before)
         expect(saved.page.locator(".layer-name")).to_have_text(names)
         assert saved.rows.first.locator(".layer-facts").inner_text() == facts
@@ -189,7 +189,7 @@ def test_layers_that_were_taken_home_open_again_by_drop(saved: Studio, tmp_path:
     damaged = tmp_path / "damaged.psd"
     damaged.write_bytes(files[1].read_bytes()[:600])
     saved.open()
-    hand_over(saved, "drop", damaged, "")
+    hand_over(saved, "drop", damaged, media_type="")
     expect(saved.page.locator(".welcome .callout")).to_contain_text("damaged")
 
 

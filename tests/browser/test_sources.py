@@ -15,10 +15,12 @@ from tests.browser.studio import Studio
 from tests.conftest import Service
 
 HAND_OVER = """
-([kind, name, type, data]) => {
-  const bytes = Uint8Array.from(atob(data), (letter) => letter.charCodeAt(0));
+([kind, files]) => {
   const transfer = new DataTransfer();
-  transfer.items.add(new File([bytes], name, { type }));
+  for (const [name, type, data] of files) {
+    const bytes = Uint8Array.from(atob(data), (letter) => letter.charCodeAt(0));
+    transfer.items.add(new File([bytes], name, { type }));
+  }
   const about = { bubbles: true, cancelable: true };
   const events = kind === "paste"
     ? [new ClipboardEvent("paste", { ...about, clipboardData: transfer })]
@@ -42,9 +44,9 @@ HAND_OVER_TEXT = """
 """
 
 
-def hand_over(studio: Studio, kind: str, path: Path, media_type: str = "image/png") -> None:
-    data = base64.b64encode(path.read_bytes()).decode()
-    studio.page.evaluate(HAND_OVER, [kind, path.name, media_type, data])
+def hand_over(studio: Studio, kind: str, *paths: Path, media_type: str = "image/png") -> None:
+    files = [[path.name, media_type, base64.b64encode(path.read_bytes()).decode()] for path in paths]
+    studio.page.evaluate(HAND_OVER, [kind, files])
 
 
 @pytest.mark.parametrize("kind", ["paste", "drop"])
@@ -55,6 +57,14 @@ def test_paste_and_drop(studio: Studio, picture: Path, kind: str) -> None:
     orange = studio.page.locator(".stage-canvas")
     expect(orange).to_be_visible()
     studio.wait_for(lambda: _is_orange(studio.pixels((0.2, 0.35, 0.3, 0.45))), "the picture on the stage")
+
+
+def test_the_first_of_several_pictures_begins_a_project(studio: Studio, picture: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other.png"
+    Image.new("RGB", (60, 40), "navy").save(other)
+    hand_over(studio, "drop", picture, other)
+    expect(studio.page.locator(".notice")).to_contain_text("“shapes” is open. The other files were left out")
+    expect(studio.page.locator(".source-caption")).to_contain_text("240 × 180 px")
 
 
 def test_a_picture_on_top_of_a_stack_is_a_layer_or_a_project_of_its_own(studio: Studio, picture: Path) -> None:

@@ -72,7 +72,7 @@ def test_a_project_names_its_pictures_where_its_reader_finds_them(client: httpx.
     "prefix",
     ["//evil.example", "/a//b", "https://evil.example", "studio", '/a"onload="x', "/a\\b", "/../x", "/a?b", "/é"],
 )
-def test_what_is_no_prefix_is_not_heeded(client: httpx.Client, prefix: str) -> None:
+def test_what_is_no_prefix_is_ignored(client: httpx.Client, prefix: str) -> None:
     page = client.get("/", headers={"X-Forwarded-Prefix": prefix.encode()})  # type: ignore[dict-item]
     assert page.text == client.get("/").text
 

@@ -97,7 +97,11 @@ export function createPicture({ store, api, bitmaps, tryTo, prepareEditor, loadE
 
   /** Pictures become layers of the current stack; without one, the first begins it. A file of layers is a project of its own. @param {File[]} files */
   async function bring(files) {
-    if (store.state.doc.layers.length === 0) return openFile(files[0]);
+    if (store.state.doc.layers.length === 0) {
+      await openFile(files[0]);
+      const isOpen = store.state.sourceError === null;
+      return files.length > 1 && isOpen ? store.say(t("notice.firstOpened", { name: nameOf(files[0]) })) : undefined;
+    }
     /** @type {unknown[]} what kept some of them out; the others come in all the same */
     const problems = [];
     for (const file of files) {
