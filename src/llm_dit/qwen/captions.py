@@ -1,6 +1,7 @@
 """The caption that the text encoder writes when there is no prompt, kept per image."""
 
 import hashlib
+import logging
 from collections import OrderedDict
 from typing import Any
 
@@ -8,6 +9,10 @@ import torch
 from PIL import Image
 
 from llm_dit.pipelines.base import Progress, ProgressCallback
+from llm_dit.qwen.transformer import Transformer
+from llm_dit.qwen.writing import why_not_greedy, write_greedily
+
+logger = logging.getLogger(__name__)
 
 MAX_TOKENS = 512
 """How long the pipeline lets a caption be."""
@@ -47,9 +52,24 @@ def _write(pipeline: Any, picture: Image.Image, english: bool, progress: Progres
         tokens += 1
         progress(Progress(phase="captioning", step=tokens, total=MAX_TOKENS))
 
+    device = pipeline._execution_device
+    why = "fused = false" if _is_plain(pipeline) else why_not_greedy(pipeline.text_encoder.generation_config)
+    if not why:
+        question = pipeline.image_caption_prompt_en if english else pipeline.image_caption_prompt_cn
+        inputs = pipeline.vl_processor(text=question, images=picture, padding=True, return_tensors="pt").to(device)
+        written = write_greedily(pipeline.text_encoder, inputs, MAX_TOKENS, count)
+        (text,) = pipeline.vl_processor.batch_decode(
+            [written], skip_special_tokens=True, clean_up_tokenization_spaces=False
+        )
+        return text.strip()
+    logger.info("The caption is written by transformers' generate: %s", why)
     hook = pipeline.text_encoder.register_forward_hook(count)
     try:
         with torch.no_grad():
-            return pipeline.get_image_caption(picture, use_en_prompt=english, device=pipeline._execution_device)
+            return pipeline.get_image_caption(picture, use_en_prompt=english, device=device)
     finally:
         hook.remove()
+
+
+def _is_plain(pipeline: Any) -> bool:
+    return not isinstance(pipeline.transformer, Transformer)

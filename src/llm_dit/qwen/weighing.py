@@ -58,7 +58,9 @@ def describe_forward(quantization: Quantization | None, *, fused: bool) -> str:
     if not fused:
         return "plain diffusers, for fused = false"
     away = ", which stays with the weights: quantized ones move whole" if quantization else ""
-    return f"our own denoising loop, modulation once a schedule{away}, and the VAE for one frame"
+    return (
+        f"our own denoising loop, modulation once a schedule{away}, captions over a static cache, the VAE for one frame"
+    )
 
 
 def modulation_parameters(checkpoint: Checkpoint) -> int:

@@ -1,0 +1,63 @@
+"""The text encoder as a writer: the likeliest token, again and again, over a cache that is made once."""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from transformers import LogitsProcessorList, RepetitionPenaltyLogitsProcessor, StaticCache
+
+IGNORED = {"bos_token_id", "eos_token_id", "pad_token_id", "transformers_version", "_from_model_config"}
+UNDERSTOOD = {"do_sample", "temperature", "top_k", "top_p", "repetition_penalty"}
+COLD = 1e-3
+"""At so low a temperature a sample is the likeliest token; the published checkpoint has 1e-6."""
+
+
+def why_not_greedy(settings: Any) -> str:
+    """Return what in a model's `GenerationConfig` asks for more than the likeliest token; "" when nothing does."""
+    if settings.do_sample and (settings.temperature is None or settings.temperature > COLD):
+        return "its generation_config.json asks for samples"
+    others = sorted(settings.to_diff_dict().keys() - IGNORED - UNDERSTOOD)
+    return f"its generation_config.json has {others[0]}" if others else ""
+
+
+@torch.no_grad()
+def write_greedily(encoder: Any, inputs: Any, limit: int, on_token: Callable[[], None]) -> list[int]:
+    """Return the tokens that follow `inputs`, which are of one text, at most `limit`, the end's included.
+
+    They are those of `encoder.generate`. `on_token` hears of each and ends the writing by raising.
+    """
+    settings = encoder.generation_config
+    penalty = settings.repetition_penalty or 1.0
+    rules = LogitsProcessorList([RepetitionPenaltyLogitsProcessor(penalty)] if penalty != 1.0 else [])
+    ends = settings.eos_token_id
+    ends = set(ends) if isinstance(ends, list) else {ends}
+    text: Any = inputs["input_ids"]
+    start = text.shape[1]
+    positions, shift = _positions(encoder, inputs)
+    cache = StaticCache(config=encoder.config, max_cache_len=start + limit)
+    options = {"past_key_values": cache, "use_cache": True, "logits_to_keep": 1}
+    logits = encoder(**inputs, position_ids=positions, **options).logits
+    while True:
+        scores: Any = logits[:, -1].float()
+        token = rules(text, scores).argmax(-1, keepdim=True)
+        text = torch.cat([text, token], dim=1)
+        on_token()
+        written = text.shape[1] - start
+        if written == limit or int(token) in ends:
+            return text[0, start:].tolist()
+        here = (start + written - 1 + shift).view(1, 1, 1).expand(3, 1, 1)
+        logits = encoder(input_ids=token, position_ids=here, **options).logits
+
+
+def _positions(encoder: Any, inputs: Any) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the positions (3, 1, tokens) of what is read, and how far those of what follows are shifted."""
+    text = inputs["input_ids"]
+    if "mm_token_type_ids" not in inputs or "image_grid_thw" not in inputs:
+        plain = torch.arange(text.shape[1], device=text.device)
+        return plain.expand(3, 1, -1), plain.new_zeros(1)
+    return encoder.model.get_rope_index(
+        text,
+        mm_token_type_ids=inputs["mm_token_type_ids"],
+        image_grid_thw=inputs["image_grid_thw"],
+        attention_mask=inputs["attention_mask"],
+    )
