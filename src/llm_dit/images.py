@@ -163,7 +163,7 @@ def _scaled(image: Image.Image, source: Source, size: tuple[int, int]) -> Image.
         here = replace(
             source,
             split=(lambda _, cut=cut: (cut(parts[0]), parts[1] and cut(parts[1]))) if parts else None,
-            lower=(lambda cut=cut: cut(lower)) if lower else None,
+            lower=(lambda cut=cut, lower=lower: cut(lower)) if lower else None,
         )
         band = to_srgb(cut(image), here)
         box = (0, start * step - top, image.width, min(end * step - top, band.height))

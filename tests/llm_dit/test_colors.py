@@ -4,6 +4,7 @@ import functools
 import io
 import struct
 
+import cv2
 import numpy as np
 import pytest
 from PIL import Image
@@ -186,3 +187,64 @@ def test_code_points_of_avif_are_converted(primaries: int, transfer: int, wanted
     at = content.find(b"nclx") + 4
     content[at : at + 4] = struct.pack(">HH", primaries, transfer)
     assert near(shown(bytes(content)), wanted, 3)
+
+
+WHITE = 148
+"""PQ's value of graphics white, 203 cd/m², in 8 bits."""
+
+
+def light_of(brightest: int) -> bytes:
+    return chunk(b"cLLI", struct.pack(">II", brightest * 10_000, 0))
+
+
+def display_of(brightest: int) -> bytes:
+    return chunk(b"mDCV", struct.pack(">8HII", *[0] * 8, brightest * 10_000, 50))
+
+
+@pytest.mark.parametrize(
+    ("label", "shown"),
+    [
+        (b"", 188),
+        (light_of(1000), 188),
+        (light_of(4000), 188),
+        (light_of(486), 221),
+        (light_of(203), 255),
+        (display_of(486), 221),
+        (display_of(4000) + light_of(486), 221),
+        (display_of(486) + light_of(0), 221),
+        (chunk(b"cLLI", b"1"), 188),
+    ],
+)
+def test_the_brighter_a_picture_is_the_darker_is_its_white(label: bytes, shown: int) -> None:
+    picture = read_image(png_file([bytes([WHITE] * 3)], 8, COLOR, coded(9, 16) + label))
+    assert np.abs(np.asarray(picture)[0, 0, :3].astype(int) - shown).max() <= 2
+
+
+def test_the_light_of_an_avif_counts() -> None:
+    buffer = io.BytesIO()
+    Image.new("RGB", (16, 16), (WHITE, WHITE, WHITE)).save(buffer, "AVIF", quality=100, subsampling="4:4:4")
+    content = labeled(buffer.getvalue())
+    at = content.index(b"pixi")
+    bright = content[:at] + b"clli" + struct.pack(">HHI", 203, 0, 0) + content[at + 12 :]
+    assert abs(int(np.asarray(read_image(content))[8, 8, 1]) - 188) <= 2
+    assert abs(int(np.asarray(read_image(bright))[8, 8, 1]) - 255) <= 2
+
+
+@pytest.mark.parametrize("bits", [10, 12])
+def test_all_bits_of_an_avif_count(bits: int) -> None:
+    values = np.tile(np.linspace(0.4, 0.5, 64) * ((1 << bits) - 1), (16, 1)).round().astype(np.uint16)
+    options = [cv2.IMWRITE_AVIF_DEPTH, bits, cv2.IMWRITE_AVIF_QUALITY, 100]
+    done, written = cv2.imencode(".avif", np.stack([values] * 3, axis=-1), options)
+    assert done
+    shown = np.asarray(read_image(labeled(written.tobytes())))[8, :, 1].astype(int)
+    deep = (values[0] * (65_535 / ((1 << bits) - 1))).round()
+    row = np.stack([deep] * 3, axis=-1).astype(">u2").tobytes()
+    wanted = np.asarray(read_image(png_file([row], 16, COLOR, coded(9, 16))))[0, :, 1].astype(int)
+    assert np.abs(shown - wanted).max() <= 2
+    assert len(set(shown)) > 40
+
+
+def labeled(avif: bytes) -> bytes:
+    """Return an AVIF file as PQ in the primaries of BT.2020."""
+    at = avif.index(b"nclx") + 4
+    return avif[:at] + struct.pack(">HH", 9, 16) + avif[at + 4 :]

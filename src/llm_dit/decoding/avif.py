@@ -4,6 +4,9 @@ import io
 import struct
 from collections.abc import Iterator
 
+import cv2
+import numpy as np
+from PIL import Image
 from PIL.AvifImagePlugin import AvifImageFile
 
 from llm_dit.decoding.coded import coded_colors
@@ -11,6 +14,8 @@ from llm_dit.decoding.exif import orientation_of
 from llm_dit.decoding.hdr import HighRange
 from llm_dit.decoding.source import Source, by_pillow
 
+MAX_DEEP = 16_777_216
+"""Pixels of which all bits are decoded."""
 _LIKE_SRGB = {1: 13, 6: 13, 14: 13, 15: 13}
 """Curves of television that browsers take for sRGB's in AVIF, where cameras and encoders name them by habit."""
 
@@ -19,13 +24,48 @@ def open_avif(content: bytes) -> Source:
     """Return the first frame in an AVIF file."""
     content = _with_one_table(content)
     image = AvifImageFile(io.BytesIO(content))
+    properties = _properties(content)
+    profile = image.info.get("icc_profile") or _coded(properties)
+    bits = properties.get(b"pixi", b"").ljust(6, b"\0")[5]
+    # Pillow tells irot and imir as EXIF; an orientation in EXIF itself does not count.
+    orientation = orientation_of(image.info.get("exif", b""))
+    deep = None
+    if (
+        isinstance(profile, HighRange)
+        and bits in {10, 12}
+        and orientation == 1
+        and image.width * image.height <= MAX_DEEP
+    ):
+        deep = _Deep(content, image, bits)
     return Source(
         size=image.size,
-        decode=by_pillow(image),
-        # Pillow tells irot and imir as EXIF; an orientation in EXIF itself does not count.
-        orientation=orientation_of(image.info.get("exif", b"")),
-        profile=image.info.get("icc_profile") or _coded(content),
+        decode=deep.decode if deep else by_pillow(image),
+        orientation=orientation,
+        profile=profile,
+        lower=deep.lower if deep else None,
     )
+
+
+class _Deep:
+    """Decodes all bits of high dynamic range, of which Pillow returns the upper eight."""
+
+    def __init__(self, content: bytes, image: AvifImageFile, bits: int) -> None:
+        self._content, self._image, self._bits = content, image, bits
+        self._lower: Image.Image | None = None
+
+    def decode(self, enough: tuple[int, int] | None) -> Image.Image:
+        """Return the upper eight bits."""
+        read = cv2.imdecode(np.frombuffer(self._content, np.uint8), cv2.IMREAD_UNCHANGED)
+        if read is None or read.dtype != np.uint16 or read.shape[1::-1] != self._image.size or read.ndim != 3:
+            return by_pillow(self._image)(enough)
+        values = np.asarray(read, np.uint16)
+        values = values << (16 - self._bits) | values >> (2 * self._bits - 16)
+        order = [2, 1, 0, 3][: values.shape[2]]
+        self._lower = Image.fromarray((values[..., order[:3]] & 255).astype(np.uint8))
+        return Image.fromarray((values[..., order] >> 8).astype(np.uint8))
+
+    def lower(self) -> Image.Image | None:
+        return self._lower
 
 
 def _with_one_table(content: bytes) -> bytes:
@@ -49,24 +89,37 @@ def _with_one_table(content: bytes) -> bytes:
     return content[: begin - 8] + head + properties + free + bytes(spare - 8) + content[stop:]
 
 
-def _coded(content: bytes) -> bytes | HighRange | None:
-    """Return what the primary picture's box of code points says, or None for sRGB."""
+def _properties(content: bytes) -> dict[bytes, bytes]:
+    """Return what the boxes of the primary picture hold, by name; of its colors those by code points."""
+    found: dict[bytes, bytes] = {}
     try:
         start, end = _first(content, 0, len(content), b"meta")
         properties = _first(content, start + 4, end, b"iprp")
         item = _first(content, start + 4, end, b"pitm")
         primary = struct.unpack_from(">I" if content[item[0]] else ">H", content, item[0] + 4)[0]
-        container = _first(content, *properties, b"ipco")
-        known = list(_boxes(content, *container))
-        used = _associated(content, _first(content, *properties, b"ipma"), primary)
-        for number in used:
+        known = list(_boxes(content, *_first(content, *properties, b"ipco")))
+        for number in _associated(content, _first(content, *properties, b"ipma"), primary):
             name, start, end = known[number - 1]
-            if name == b"colr" and content[start : start + 4] == b"nclx" and end - start >= 11:
-                primaries, transfer = struct.unpack_from(">HH", content, start + 4)
-                return coded_colors(primaries, _LIKE_SRGB.get(transfer, transfer))
+            if name != b"colr" or content[start : start + 4] == b"nclx":
+                found.setdefault(name, content[start:end])
     except (struct.error, LookupError):
         pass
-    return None
+    return found
+
+
+def _coded(properties: dict[bytes, bytes]) -> bytes | HighRange | None:
+    """Return what the box of code points says, or None for sRGB."""
+    codes = properties.get(b"colr", b"")
+    if len(codes) < 11:
+        return None
+    primaries, transfer = struct.unpack_from(">HH", codes, 4)
+    return coded_colors(primaries, _LIKE_SRGB.get(transfer, transfer), _brightest(properties))
+
+
+def _brightest(properties: dict[bytes, bytes]) -> float:
+    """Return the light of the brightest pixel in cd/m², or else the most of the display that it was made on, or 0."""
+    light, display = properties.get(b"clli", b""), properties.get(b"mdcv", b"")
+    return int.from_bytes(light[:2]) or int.from_bytes(display[16:20]) / 10_000
 
 
 def _boxes(content: bytes, at: int, end: int) -> Iterator[tuple[bytes, int, int]]:

@@ -1,12 +1,14 @@
 """High dynamic range: light by PQ and HLG, brought into sRGB's range as Chromium does on a common screen.
 
-Graphics white (203 cd/m²) is shown at half of the screen's light; what is brighter, up to 1,000 cd/m², is bent into the
-upper half by a curve on the largest of the three values in BT.2020's primaries (the reference white tone mapping of
-SMPTE ST 2094-50), so that hues stay.
+Graphics white (203 cd/m²) is shown at half of the screen's light; what is brighter, up to the brightest pixel that the
+file tells of or else 1,000 cd/m², is bent into the upper half by a curve on the largest of three values in BT.2020's
+primaries (the reference white tone mapping of SMPTE ST 2094-50), so that hues stay. The less there is above white, the
+less room it takes.
 """
 
+import math
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,18 +18,21 @@ from llm_dit.decoding.icc import BT709, PRIMARIES, colorants
 from llm_dit.decoding.light import Light, Steps, through_light, times
 
 PQ, HLG = 16, 18
-_WHITE, _PEAK = 203, 1000
+_WHITE, PEAK = 203, 1000
 _KNEE, _SHOWN_WHITE, _BEND = 1.0, 0.5, 0.65
 _GAMMA = 1.2
-_BRIGHTEST = 10_000 / _WHITE
+MOST_LIGHT = 10_000
+"""Of a display in cd/m², the end of PQ."""
+_BRIGHTEST = MOST_LIGHT / _WHITE
 
 
 @dataclass(frozen=True)
 class HighRange:
-    """Color by H.273: `primaries` among those known, `transfer` is `PQ` or `HLG`."""
+    """Color by H.273: `primaries` among those known, `transfer` is `PQ` or `HLG`; the brightest pixel in cd/m²."""
 
     primaries: int
     transfer: int
+    peak: float = PEAK
 
     def to_srgb(self, colors: Image.Image, lower: Image.Image | None = None) -> Image.Image:
         """Return an L or RGB picture in sRGB, 8 bits a channel; `lower` holds the lower bytes of 16 bits."""
@@ -44,7 +49,7 @@ class HighRange:
                     level *= system
             if to_wide is not None:
                 light = times(to_wide, light)
-            gain = _gain()(np.maximum(np.maximum(light[0], light[1]), light[2]))
+            gain = _gain(self.peak)(np.maximum(np.maximum(light[0], light[1]), light[2]))
             for level in light:
                 level *= gain
             return times(to_narrow, light)
@@ -66,24 +71,27 @@ def _hlg(values: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.where(values <= 0.5, values**2 / 3, (np.exp((values - 0.55991073) / 0.17883277) + 0.28466892) / 12)
 
 
-def _bent(light: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return what is shown of light: half of it up to graphics white, a quadratic Bézier curve to 1 at the peak."""
-    peak = _PEAK / _WHITE
-    middle_x = (1 - _BEND) * _KNEE + _BEND * _KNEE / _SHOWN_WHITE
-    middle_y = (1 - _BEND) * _SHOWN_WHITE + _BEND
+def _bent(light: NDArray[np.float64], brightest: float) -> NDArray[np.float64]:
+    """Return what is shown of light: a part of it up to graphics white, a quadratic Bézier curve to 1 at the peak."""
+    peak = max(brightest / _WHITE, 1)
+    white = 1 - (1 - _SHOWN_WHITE) * min(math.log(peak) / math.log(PEAK / _WHITE), 1)
+    if peak == 1:
+        return light.clip(0, 1)
+    middle_x = (1 - _BEND) * _KNEE + _BEND * _KNEE / white
+    middle_y = (1 - _BEND) * white + _BEND
     a, b = _KNEE - 2 * middle_x + peak, 2 * (middle_x - _KNEE)
     t = (np.sqrt(b * b - 4 * a * (_KNEE - light.clip(_KNEE, peak))) - b) / (2 * a)
-    bent = (1 - t) ** 2 * _SHOWN_WHITE + 2 * t * (1 - t) * middle_y + t**2
-    return np.where(light <= _KNEE, light * _SHOWN_WHITE, bent)
+    bent = (1 - t) ** 2 * white + 2 * t * (1 - t) * middle_y + t**2
+    return np.where(light <= _KNEE, light * white, bent)
 
 
-@cache
-def _gain() -> Steps:
+@lru_cache(maxsize=4)
+def _gain(peak: float) -> Steps:
     """Return by how much light is multiplied of which this is the largest value."""
-    return Steps(lambda light: (_bent(light) / light).astype(np.float32), _KNEE / 2, _BRIGHTEST)
+    return Steps(lambda light: (_bent(light, peak) / light).astype(np.float32), _KNEE / 2, _BRIGHTEST)
 
 
 @cache
 def _system_gain() -> Steps:
     """Return by how much the scene's light of a luminance is multiplied on a screen."""
-    return Steps(lambda light: (light ** (_GAMMA - 1) * (_PEAK / _WHITE)).astype(np.float32), 2**-20, 1)
+    return Steps(lambda light: (light ** (_GAMMA - 1) * (PEAK / _WHITE)).astype(np.float32), 2**-20, 1)

@@ -25,7 +25,7 @@ from llm_dit.decoding.source import Source, Split, by_pillow
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 MAX_CHUNKS = 2_000_000
-_LABELS = {b"cICP", b"iCCP", b"sRGB", b"gAMA", b"cHRM", b"eXIf", b"acTL", b"fcTL", b"PLTE", b"tRNS"}
+_LABELS = {b"cICP", b"iCCP", b"sRGB", b"gAMA", b"cHRM", b"cLLI", b"mDCV", b"eXIf", b"acTL", b"fcTL", b"PLTE", b"tRNS"}
 _GRAY, _COLOR, _INDEXED, _GRAY_ALPHA = 0, 2, 3, 4
 # Gamma within 5 % of 1/2.2 without primaries stands for sRGB, as in libpng and browsers.
 _LIKE_SRGB = (43_182, 47_727)
@@ -210,7 +210,7 @@ def _outside(image: Image.Image, color: list[int]) -> Image.Image:
 def _profile(labels: dict[bytes, bytes]) -> bytes | HighRange | None:
     """Return what the label that counts says, or None for sRGB."""
     coded = labels.get(b"cICP", b"")
-    if len(coded) == 4 and coded[2] == 0 and (colors := coded_colors(coded[0], coded[1])):
+    if len(coded) == 4 and coded[2] == 0 and (colors := coded_colors(coded[0], coded[1], _brightest(labels))):
         return colors
     if profile := _embedded(labels.get(b"iCCP", b"")):
         return profile
@@ -228,6 +228,13 @@ def _profile(labels: dict[bytes, bytes]) -> bytes | HighRange | None:
         except ValueError:
             pass
     return rgb_profile(BT709, curve)
+
+
+def _brightest(labels: dict[bytes, bytes]) -> float:
+    """Return the light of the brightest pixel in cd/m², or else the most of the display that it was made on, or 0."""
+    content, display = labels.get(b"cLLI", b""), labels.get(b"mDCV", b"")
+    told = int.from_bytes(content[:4]) if len(content) == 8 else 0
+    return (told or (int.from_bytes(display[16:20]) if len(display) == 24 else 0)) / 10_000
 
 
 def _embedded(chunk: bytes) -> bytes | None:

@@ -44,7 +44,7 @@ class Source:
     orientation: int = 1
     profile: bytes | HighRange | None = None
     split: Split | None = None
-    lower: Callable[[], Image.Image] | None = None
+    lower: Callable[[], Image.Image | None] | None = None
     shrinks: bool = False
     check: Callable[[], object] | None = None
 
