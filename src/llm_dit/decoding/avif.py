@@ -4,7 +4,6 @@ import io
 import struct
 from collections.abc import Iterator
 
-import cv2
 import numpy as np
 from PIL import Image
 from PIL.AvifImagePlugin import AvifImageFile
@@ -55,6 +54,8 @@ class _Deep:
 
     def decode(self, enough: tuple[int, int] | None) -> Image.Image:
         """Return the upper eight bits."""
+        import cv2  # large, and the service itself does without it
+
         read = cv2.imdecode(np.frombuffer(self._content, np.uint8), cv2.IMREAD_UNCHANGED)
         if read is None or read.dtype != np.uint16 or read.shape[1::-1] != self._image.size or read.ndim != 3:
             return by_pillow(self._image)(enough)
