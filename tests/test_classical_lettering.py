@@ -95,6 +95,23 @@ def test_the_holes_of_letters_belong_to_their_ground(kind: str, text: str, heigh
     assert (pixels(letters)[..., 3][holes] > 100).mean() <= 0.03
 
 
+SMALL = {
+    "exact": ("Quadrat 8", 12, (150, 180, 110), (200, 30, 110), "PNG", {}),
+    "gray": ("BOARD", 12, (230, 230, 230), (20, 20, 20), "PNG", {}),
+    "webp": ("SALE 50% OFF", 12, (157, 201, 104), (52, 10, 43), "WEBP", {"quality": 83}),
+}
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_small_letters_cover_what_they_were_drawn_with(name: str) -> None:
+    text, height, ground, ink, format, options = SMALL[name]
+    mask = mask_of(text, height)
+    picture = saved(printed(Image.new("RGB", SIZE, ground), ink, mask), format, **options)
+    alpha = pixels(layers_of(picture)[2])[..., 3]
+    shown = np.asarray(mask) > 5
+    assert np.abs(alpha - np.asarray(mask, int))[shown].mean() <= 25
+
+
 def test_a_disc_keeps_a_center_of_another_color_and_a_ring_its_hole() -> None:
     picture = cloudy(3)
     draw = ImageDraw.Draw(picture)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageFilter
 
+from benchmarks.soft_edges import examine
 from llm_dit.layers import Decomposition
 from llm_dit.pipelines.classical import ClassicalPipeline
 
@@ -81,3 +82,10 @@ def test_a_soft_thing_of_little_contrast_is_no_part_of_the_ground() -> None:
     layers = decompose(picture, 3)
     assert overlap(alphas[0], layers) > 0.9
     assert overlap(alphas[1], layers) > 0.95
+
+
+def test_a_thing_whose_rim_rises_slowly_does_not_stay_in_the_ground() -> None:
+    # Segments of its rim lie on both sides of its edge and would join it with the ground.
+    trial = examine(7047)
+    assert min(trial.whole) > 0.95
+    assert trial.ghost <= 4

@@ -111,7 +111,7 @@ def test_sharp_things_are_taken_off_the_ground_and_shadows_are_not() -> None:
     ground[20:100, 30:34, :3] = (40, 60, 70)
     sketch = draw_sketch(ground)
     fit = Ground(field=np.full((120, 160, 3), (200, 180, 150), np.float32), off=sketch.rgb * 0, noise=1.0, covers=True)
-    labels = with_strays(np.zeros((120, 160), np.int32), fit, sketch)
+    labels = with_strays(np.zeros((120, 160), np.int32), 0, fit, sketch)
     assert labels[60, 32] == 1
     assert labels[60, 110] == labels[0, 0] == 0
     assert labels.max() == 1

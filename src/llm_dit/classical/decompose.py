@@ -19,6 +19,7 @@ from llm_dit.classical.ringing import tidy
 from llm_dit.classical.segment import Bytes, Floats, Labels, Sketch
 from llm_dit.classical.separate import separate
 from llm_dit.classical.split import allot, show_each, with_pieces
+from llm_dit.classical.strokes import thin_out
 from llm_dit.classical.surfaces import is_flat
 from llm_dit.classical.things import is_known
 from llm_dit.naming import Language
@@ -82,6 +83,8 @@ def take_apart(picture: Bytes, layer_num: int, seed: int, report: Report) -> Byt
     sketch = draw_sketch(picture)
     found = find_groups(sketch, layer_num, seed, report)
     found = replace(found, groups=sweep(found.groups, sketch))
+    if found.ground is not None and is_known(found.ground):
+        found = replace(found, groups=thin_out(found.groups, found.ground, sketch))
     order = stack_order(found.groups)
     report("ordering")
     rank = np.full(len(order) + 1, -1, np.int32)
@@ -151,7 +154,7 @@ def _lay(layers: Bytes, picture: Bytes, found: Found, sketch: Sketch, around: Ha
         report("filling")
         if soft is not None:
             traces[soft.thing >= 0] = -1
-        colours = paint(plan, number, distance) if number or field is None else field.copy()
+        colours = paint(plan, number, distance, below) if number or field is None else field.copy()
         tidied = (plan.traces >= 0) & (rank == number)
         colours[tidied] = plan.clean[tidied]
         report("filling")

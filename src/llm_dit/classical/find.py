@@ -20,6 +20,8 @@ MANY = 160
 """Regions of one paint each, from which on they are parts of things rather than things."""
 MANY_ON_KNOWN = 100
 """The same on a ground that is known everywhere, where no region is a patch of the ground's texture."""
+LOST = 0.002
+"""The share of the picture of what is looked for again in the ground."""
 
 Report = Callable[[str], None]
 
@@ -52,6 +54,10 @@ def find_groups(sketch: Sketch, layer_num: int, seed: int, report: Report) -> Fo
     """Return the groups of a sketch, at most `layer_num`."""
     regions, palette = find_surfaces(sketch, seed, report)
     fit = _fit_beside(regions, None, sketch)
+    if is_known(fit):
+        # A rim that rises slowly enough joins a thing with the ground.
+        lost = with_strays(regions.labels, find_ground(regions), fit, sketch, LOST)
+        regions = regions if lost.max() < regions.count else measure(lost, sketch, palette)
     soft = find_soft(fit, sketch) if is_known(fit) else None
     if soft is not None:
         # A wide soft edge bends the ground that it is told by.
@@ -107,7 +113,7 @@ def _find_things(
     report("grouping")
     regions = measure(sort_soft(regions, find_ground(regions), fit, sketch), sketch, palette)
     pieces = pieces_of(regions.labels, find_ground(regions))
-    regions = measure(with_strays(pieces, fit, sketch) if is_known(fit) else pieces, sketch, palette)
+    regions = measure(with_strays(pieces, 0, fit, sketch) if is_known(fit) else pieces, sketch, palette)
     report("grouping")
     # Rims that are one ring around several things lie between two colours only piece by piece.
     for _ in range(2):

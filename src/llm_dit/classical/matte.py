@@ -12,6 +12,8 @@ from llm_dit.classical.segment import Floats, Labels
 from llm_dit.classical.unmix import Edge, unmix
 
 Mask = NDArray[np.bool_]
+STROKE, FULL = 9, 0.85
+"""Pixels beside each other in which a stroke shows its paint somewhere, and the least share of it that counts as it."""
 FAINT, ROUGH = 2.0, 24.0
 """Levels by which what lies under a layer may differ from its continued colours, at least and at most."""
 
@@ -48,14 +50,19 @@ class Plan:
         return 2 + round(1.5 * (1 / self.scale - 1))
 
 
-def paint(plan: Plan, number: int, depth: Floats) -> Floats:
+def paint(plan: Plan, number: int, depth: Floats, below: Floats) -> Floats:
     """Return the colours of layer `number`, continued over the whole picture from well inside of it.
 
-    Thin layers have no inside: there the deepest pixels of their strokes stand for the paint.
+    Thin layers have no inside: there the deepest pixels of their strokes stand for the paint, and of these the ones
+    that what is `below` shows through least.
     """
     mine = plan.rank == number
     deep = min(plan.band + 1.0, float(np.percentile(depth[mine], 70)))
-    weight = (mine & (depth >= deep)).astype(np.float32)
+    sure = mine & (depth >= deep)
+    if number and deep <= plan.band:
+        away = np.where(sure, np.linalg.norm(plan.clean - below, axis=-1), 0).astype(np.float32)
+        sure &= away >= FULL * cv2.dilate(away, np.ones((STROKE, STROKE), np.uint8))
+    weight = sure.astype(np.float32)
     height, width = weight.shape
     small = (max(1, round(width * plan.scale)), max(1, round(height * plan.scale)))
     known = cv2.resize(np.dstack([plan.clean * weight[..., None], weight]), small, interpolation=cv2.INTER_AREA)

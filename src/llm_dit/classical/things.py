@@ -92,23 +92,24 @@ def foreign_to(ground: int, regions: Regions, fit: Ground, sketch: Sketch) -> ND
     return off > 2.5 * PAINT
 
 
-def with_strays(labels: Labels, fit: Ground, sketch: Sketch) -> Labels:
-    """Return the labels with what lies on the ground, label 0, in another colour and with a sharp edge as new ones.
+def with_strays(labels: Labels, ground: int, fit: Ground, sketch: Sketch, least: float = 0.0) -> Labels:
+    """Return the labels with what lies on the label `ground` in another colour and with a sharp edge as new ones.
 
-    Shadows and glows have no sharp edge, they fade.
+    Only what takes more than the share `least` of the picture counts. Shadows and glows have no sharp edge, they fade.
     """
     off = np.asarray(_off(fit, sketch), np.float32)
-    count, parts = cv2.connectedComponents(((labels == 0) & (off > 2 * PAINT)).astype(np.uint8))
+    count, parts = cv2.connectedComponents(((labels == ground) & (off > 2 * PAINT)).astype(np.uint8))
     rim = (parts > 0) & (cv2.erode((parts > 0).astype(np.uint8), np.ones((3, 3), np.uint8)) == 0)
     around = np.ones((5, 5), np.uint8)
     fall = cv2.erode(off, around) / np.maximum(cv2.dilate(off, around), 1)
     size = np.maximum(np.bincount(parts[rim], minlength=count), 1)
     sharp = np.bincount(parts[rim], fall[rim], count) < 0.5 * size
     # What is nowhere clear of a thing's outline is that outline's blur.
-    clear = cv2.erode((labels == 0).astype(np.uint8), around) > 0
+    clear = cv2.erode((labels == ground).astype(np.uint8), around) > 0
     sharp &= np.bincount(parts[clear], minlength=count) > CLEAR
     sharp[0] = False
     area = np.bincount(parts.ravel(), minlength=count) * sharp
+    sharp &= area > least * labels.size
     sharp[np.argsort(-area, kind="stable")[STRAYS:]] = False
     return compact(np.where(sharp[parts], parts + labels.max(), labels))
 
