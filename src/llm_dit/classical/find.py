@@ -20,6 +20,8 @@ MANY = 160
 """Regions of one paint each, from which on they are parts of things rather than things."""
 MANY_ON_KNOWN = 100
 """The same on a ground that is known everywhere, where no region is a patch of the ground's texture."""
+PLAIN = 2.0
+"""The noise of a ground up to which what has another color is none of its texture."""
 LOST = 0.002
 """The share of the picture of what is looked for again in the ground."""
 
@@ -54,7 +56,7 @@ def find_groups(sketch: Sketch, layer_num: int, seed: int, report: Report) -> Fo
     """Return the groups of a sketch, at most `layer_num`."""
     regions, palette = find_surfaces(sketch, seed, report)
     fit = _fit_beside(regions, None, sketch)
-    if is_known(fit):
+    if is_known(fit) and fit.noise < PLAIN:
         # A rim that rises slowly enough joins a thing with the ground.
         lost = with_strays(regions.labels, find_ground(regions), fit, sketch, LOST)
         regions = regions if lost.max() < regions.count else measure(lost, sketch, palette)
