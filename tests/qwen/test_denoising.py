@@ -113,7 +113,7 @@ def test_modulation_speaks_once_a_schedule_and_is_fetched_only_for_that(
     pipeline: Any, fetched: set[Swapped], strategy: Any, again: int
 ) -> None:
     expected = run(pipeline)
-    pipeline.transformer.forget()
+    pipeline.transformer.table.forget()
     placement = Placement([pipeline], Plan(strategy=strategy, modulation_away=True, peak=0, reason=""), CPU)
     spoke: list[int] = []
     while_blocks_run: list[int] = []

@@ -30,7 +30,7 @@ def test_what_is_there_is_described(checkpoints: Path) -> None:
 
 @pytest.mark.parametrize(
     ("options", "says"),
-    [({}, "our own"), ({"fused": False}, "plain diffusers"), ({"quantization": "fp8"}, "quantized ones move whole")],
+    [({}, "our own"), ({"fused": False}, "plain diffusers"), ({"quantization": "fp8"}, "quantized weights move whole")],
 )
 def test_what_runs_the_model_is_told(options: dict[str, Any], says: str) -> None:
     assert says in by_name(diagnose("", **options))["forward"].value

@@ -85,7 +85,7 @@ def test_a_run_that_fails_inside_leaves_it_working(loaded: list[Any], name: str)
     expected = predict(pipeline)
     placement = Placement(loaded, PLANS[name], CPU)
 
-    hook = pipeline.transformer.transformer_blocks[1].attn.register_forward_pre_hook(fail)
+    hook = pipeline.transformer.transformer_blocks[1].image.mlp.register_forward_pre_hook(fail)
     with pytest.raises(torch.OutOfMemoryError):
         predict(pipeline)
     hook.remove()
@@ -105,7 +105,7 @@ def test_a_run_that_fails_brings_everything_home(loaded: list[Any]) -> None:
         while_running.extend(tensor.data_ptr() for tensor in transformer.parameters())
         fail()
 
-    hook = transformer.transformer_blocks[1].attn.register_forward_pre_hook(look_and_fail)
+    hook = transformer.transformer_blocks[1].image.mlp.register_forward_pre_hook(look_and_fail)
     with pytest.raises(torch.OutOfMemoryError):
         predict(loaded[0])
     hook.remove()

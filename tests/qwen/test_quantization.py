@@ -35,7 +35,7 @@ def predict(pipeline: Any) -> torch.Tensor:
 
 def test_fp8_weights_are_fp8_and_the_answer_stays_close(checkpoints: Path) -> None:
     pipeline = load(checkpoints, "fp8")
-    assert kind(pipeline.transformer.transformer_blocks[0].attn.to_q) == "Float8Tensor"
+    assert kind(pipeline.transformer.transformer_blocks[0].image.qkv.query) == "Float8Tensor"
     assert kind(pipeline.text_encoder.model.language_model.layers[0].mlp.up_proj) == "Float8Tensor"
     assert kind(pipeline.transformer.proj_out) == "Parameter", "the ends keep their bits"
     expected, got = predict(load(checkpoints, None)), predict(pipeline)

@@ -17,29 +17,15 @@ Row = tuple[torch.Tensor, torch.Tensor]
 
 
 class Modulation(nn.Module):
-    """The modulation of one block, taken out of it; the block reads what it is given instead."""
+    """The modulation of one block of diffusers'."""
 
     def __init__(self, block: Any) -> None:
         super().__init__()
         self.img_mod, self.txt_mod = block.img_mod, block.txt_mod
-        block.img_mod, block.txt_mod = Given(), Given()
 
     def forward(self, tembs: Sequence[torch.Tensor], zero_cond_t: bool) -> list[Row]:
         """Return a row for each of `tembs`; with `zero_cond_t` each has a second one, for the condition's image."""
         return [(self.img_mod(temb), self.txt_mod(temb.chunk(2)[0] if zero_cond_t else temb)) for temb in tembs]
-
-
-class Given(nn.Module):
-    """Stands where a modulation was."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.row: torch.Tensor | None = None
-
-    def forward(self, _temb: torch.Tensor) -> torch.Tensor:
-        """Return the row of the step at hand."""
-        assert self.row is not None, "a step has its row from the table"
-        return self.row
 
 
 @dataclass(kw_only=True)
@@ -72,7 +58,3 @@ class Table:
     def forget(self) -> None:
         """Give its memory back."""
         self.latest, self.times, self.tembs, self.rows = None, [], [], []
-
-    def give(self, index: int, block: Any, step: int) -> None:
-        """Give block `index` its row of `step`."""
-        block.img_mod.row, block.txt_mod.row = self.rows[index][step]

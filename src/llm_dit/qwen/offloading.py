@@ -53,6 +53,7 @@ class Placement:
     def remove(self) -> None:
         """Take the plan back; all weights are on the host afterwards."""
         self.after_run()
+        self._forget_schedules()
         for undo in reversed(self._undo):
             undo()
         for pipeline in self._pipelines:
@@ -64,9 +65,12 @@ class Placement:
         for stream in self._streams:
             stream.clear()
         if self.plan.strategy != "resident":
-            for pipeline in self._pipelines:
-                if isinstance(pipeline.transformer, Transformer):
-                    pipeline.transformer.forget()
+            self._forget_schedules()
+
+    def _forget_schedules(self) -> None:
+        for pipeline in self._pipelines:
+            if isinstance(pipeline.transformer, Transformer):
+                pipeline.transformer.table.forget()
 
     def _place_whole(self, pipeline: Any) -> None:
         transformer = pipeline.transformer

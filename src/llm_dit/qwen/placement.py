@@ -106,10 +106,10 @@ class Plan:
 def plan_placement(cpu_offload: CpuOffload, machine: Machine, weights: Weights, *, quantized: bool = False) -> Plan:
     """Return the plan for `cpu_offload`.
 
-    `False` or "resident" keeps everything on the device and computes what plain diffusers does, to the bit. "model"
-    lets the models take turns there. "stream" keeps as many transformer blocks as fit and fetches the others ahead of
-    their turn. `True` streams too, but keeps only the blocks that do not raise the peak above that of encoding.
-    "sequential" keeps nothing, for the smallest devices.
+    `False` or "resident" keeps everything on the device and decodes all layers together, as plain diffusers does.
+    "model" lets the models take turns there. "stream" keeps as many transformer blocks as fit and fetches the others
+    ahead of their turn. `True` streams too, but keeps only the blocks that do not raise the peak above that of
+    encoding. "sequential" keeps nothing, for the smallest devices.
     `"auto"` takes the first of these that fits. Raises `InputError` for another value, and for streaming quantized
     weights, whose parts cannot be moved one by one.
     """

@@ -12,6 +12,7 @@ from diffusers.models.transformers.transformer_qwenimage import (
 )
 from torch import nn
 
+from llm_dit.qwen.blocks import Block, Rows
 from llm_dit.qwen.modulation import Modulation, Table
 
 Shapes = list[list[tuple[int, int, int]]]
@@ -25,16 +26,6 @@ class Branch:
     mask: torch.Tensor | None = None
 
 
-@dataclass(kw_only=True)
-class _Rows:
-    """What one branch has on its way through the blocks."""
-
-    image: torch.Tensor
-    text: torch.Tensor
-    mask: torch.Tensor | None
-    rope: Any
-
-
 class Transformer(QwenImageTransformer2DModel):
     """The model of the checkpoint; it answers for each branch, to the bit as if asked one by one.
 
@@ -45,16 +36,12 @@ class Transformer(QwenImageTransformer2DModel):
     modulations: nn.ModuleList
 
     def take_apart(self) -> None:
-        """Take the modulation out of the blocks."""
-        self.modulations = nn.ModuleList(Modulation(block) for block in self.transformer_blocks)
-        self.table = Table()
-
-    def forget(self) -> None:
-        """Give back what is kept for the latest schedule."""
-        self.table.forget()
+        """Put our blocks in the place of diffusers', over the same weights, and the modulation apart."""
         blocks: Any = self.transformer_blocks
-        for block in blocks:
-            block.img_mod.row = block.txt_mod.row = None
+        self.modulations = nn.ModuleList(Modulation(block) for block in blocks)
+        for number, block in enumerate(blocks):
+            blocks[number] = Block(block)  # one after the other: Q, K and V are there twice while they are joined
+        self.table = Table()
 
     # Diffusers' own signature is of one branch and one timestep.
     def forward(  # pyright: ignore[reportIncompatibleMethodOverride]
@@ -68,21 +55,12 @@ class Transformer(QwenImageTransformer2DModel):
         image = self.img_in(tokens)
         self.table.fill(schedule.to(image.dtype), lambda time: self._embed(time, image), self.modulations, self._zeros)
         index = _condition_index(shapes, image.device) if self._zeros else None
-        temb = self.table.tembs[step]
-        rows = [self._enter(image, branch, shapes) for branch in branches]
-        for number, block in enumerate(self.transformer_blocks):
-            self.table.give(number, block, step)
-            for row in rows:
-                row.text, row.image = block(
-                    hidden_states=row.image,
-                    encoder_hidden_states=row.text,
-                    encoder_hidden_states_mask=row.mask,
-                    temb=temb,
-                    image_rotary_emb=row.rope,
-                    modulate_index=index,
-                )
-        temb = temb.chunk(2)[0] if self._zeros else temb
-        return [self.proj_out(self.norm_out(row.image, temb)) for row in rows]
+        entered = [self._enter(image, branch, shapes) for branch in branches]
+        for block, rows in zip(self.transformer_blocks, self.table.rows, strict=True):
+            for branch in entered:
+                block(branch, rows[step], index)
+        temb = self.table.tembs[step].chunk(2)[0] if self._zeros else self.table.tembs[step]
+        return [self.proj_out(self.norm_out(branch.rows[:, branch.text :], temb)) for branch in entered]
 
     @property
     def _zeros(self) -> bool:
@@ -94,11 +72,14 @@ class Transformer(QwenImageTransformer2DModel):
         is_rgb = torch.zeros(1, dtype=torch.long, device=image.device) if config.use_additional_t_cond else None
         return self.time_text_embed(torch.cat([time, time * 0]) if self._zeros else time, image, is_rgb)
 
-    def _enter(self, image: torch.Tensor, branch: Branch, shapes: Shapes) -> _Rows:
+    def _enter(self, image: torch.Tensor, branch: Branch, shapes: Shapes) -> Rows:
         text = self.txt_in(self.txt_norm(branch.embeds))
         length, _, mask = compute_text_seq_len_from_mask(text, branch.mask)
-        rope = self.pos_embed(shapes, max_txt_seq_len=length, device=image.device)
-        return _Rows(image=image, text=text, mask=mask, rope=rope)
+        of_image, of_text = self.pos_embed(shapes, max_txt_seq_len=length, device=image.device)
+        if mask is not None:
+            mask = torch.cat([mask, mask.new_ones(image.shape[:2])], dim=1)[:, None, None]
+        rows = torch.cat([text, image], dim=1)
+        return Rows(rows=rows, text=length, rope=torch.cat([of_text, of_image]), mask=mask)
 
 
 def _condition_index(shapes: Shapes, device: torch.device) -> torch.Tensor:

@@ -57,10 +57,10 @@ def describe_forward(quantization: Quantization | None, *, fused: bool) -> str:
     """Return what runs a model, and why not more of what is ours."""
     if not fused:
         return "plain diffusers, for fused = false"
-    away = ", which stays with the weights: quantized ones move whole" if quantization else ""
-    return (
-        f"our own denoising loop, modulation once a schedule{away}, captions over a static cache, the VAE for one frame"
-    )
+    ours = "our own denoising loop and blocks, captions over a static cache, the VAE for one frame"
+    if quantization is None:
+        return f"{ours}; Q, K and V joined, modulation once a schedule and apart"
+    return f"{ours}; Q, K and V not joined and modulation not apart: quantized weights move whole"
 
 
 def modulation_parameters(checkpoint: Checkpoint) -> int:
