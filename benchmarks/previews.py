@@ -20,12 +20,13 @@ import torch
 from PIL import Image
 
 from benchmarks.machine import part, report_parts
-from benchmarks.qwen_placement import Ours, build, peak_gb, reset_peak, synchronize
+from benchmarks.qwen_placement import Ours, build, fuse, make_run, peak_gb, reset_peak, synchronize
 from llm_dit.pipelines.base import Progress
 from llm_dit.png import encode_png
-from llm_dit.qwen.callbacks import step_callback
+from llm_dit.qwen.callbacks import watch_steps
 from llm_dit.qwen.devices import choose_device, name_device
 from llm_dit.qwen.previews import Previewing
+from llm_dit.qwen.running import Runner
 
 MOST = 1.02
 
@@ -41,19 +42,8 @@ class Watched:
         device = pipeline.vae.device
         previews = previewing.of_run(pipeline, (side, side), options.layers, self._show if shown else None)
         reset_peak(device)
-        pictures = pipeline(
-            image=Image.new("RGBA", (side, side), "orange"),
-            prompt="a house with a garden in front of a wood, on a sunny day in autumn",
-            negative_prompt=" ",
-            true_cfg_scale=4.0,
-            layers=options.layers,
-            resolution=side,
-            num_inference_steps=options.steps,
-            cfg_normalize=True,
-            generator=torch.Generator("cpu").manual_seed(0),
-            callback_on_step_end=step_callback(options.steps, self._on_progress, previews),
-            output_type="np",
-        ).images[0]
+        run = make_run(options, options.steps)
+        pictures = Runner().run(pipeline, run, watch_steps(options.steps, self._on_progress, previews))
         self.pictures, self.peak_gb = torch.from_numpy(pictures), peak_gb(device)
         # From the first step's end to the last one's: what comes before is the text encoder's.
         self.denoise_s = self.ended[-1] - self.ended[0]
@@ -76,6 +66,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     device = choose_device(options.device)
     started = time.perf_counter()
     pipeline = build(options.tiny, device)
+    fuse(pipeline)
     placed = Ours(pipeline, options.case, device)
     built_s = time.perf_counter() - started
     previewing = Previewing()

@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from diffusers import FlowMatchEulerDiscreteScheduler, QwenImageLayeredPipeline
+from diffusers import QwenImageLayeredPipeline
 from PIL import Image
 from transformers import Qwen2VLImageProcessorPil
 
@@ -29,7 +29,7 @@ from llm_dit.qwen.checkpoints import EDIT, LAYERED
 from llm_dit.qwen.devices import choose_device, choose_dtype
 from llm_dit.qwen.failures import free_memory
 from llm_dit.qwen.loading import ImageProcessor
-from tests.qwen.checkpoints import make_tokenizer, model_index, write_checkpoints
+from tests.qwen.checkpoints import make_scheduler, make_tokenizer, model_index, write_checkpoints
 
 PICTURE = Image.new("RGBA", (640, 640), "orange")
 RUN: dict[str, Any] = {"num_inference_steps": 2, "seed": 1}
@@ -48,7 +48,7 @@ def write_full(folder: Path, blocks: int, device: torch.device) -> None:
                 full_text_encoder(tokenizer).save_pretrained(out / "text_encoder")
             else:
                 (out / "text_encoder").symlink_to(folder / "layered/text_encoder")
-        FlowMatchEulerDiscreteScheduler().save_pretrained(out / "scheduler")
+        make_scheduler().save_pretrained(out / "scheduler")
         for part in ("tokenizer", "processor"):
             tokenizer.save_pretrained(out / part)
         Qwen2VLImageProcessorPil().save_pretrained(out / "processor")

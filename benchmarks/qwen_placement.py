@@ -5,8 +5,9 @@
 
 Nothing is downloaded: the models are built on the device from the real configurations, and every placement runs the
 real pipeline. Random weights take the same time and memory as trained ones; what they draw is noise. A case with a
-number is cpu_offload="auto" on a device that is made to have no more than so many GB. Beside ours run diffusers' own
-ways, `enable_model_cpu_offload` and group offloading of blocks on a stream. Reading weights from a disk is not
+number is cpu_offload="auto" on a device that is made to have no more than so many GB. Before ours run diffusers' own
+ways over the same weights: "plain" with all of them on the device, `enable_model_cpu_offload`, and group offloading of
+blocks on a stream. Reading weights from a disk is not
 measured here; `place_s` is what it takes to bring them from where the case before left them.
 """
 
@@ -22,7 +23,6 @@ import diffusers
 import torch
 from diffusers import (
     AutoencoderKLQwenImage,
-    FlowMatchEulerDiscreteScheduler,
     QwenImageLayeredPipeline,
     QwenImageTransformer2DModel,
 )
@@ -32,10 +32,31 @@ from transformers import Qwen2_5_VLConfig, Qwen2_5_VLForConditionalGeneration
 
 from llm_dit.qwen.devices import choose_device, measure_machine
 from llm_dit.qwen.offloading import Placement
-from llm_dit.qwen.placement import GB, Plan, Weights, plan_placement
-from tests.qwen.checkpoints import SPECIAL_TOKENS, make_text_encoder, make_tokenizer, make_transformer, make_vae
+from llm_dit.qwen.placement import (
+    FUSED_DENOISING,
+    GB,
+    SINGLE_FRAME_DECODING,
+    SLICED_SINGLE_FRAME_DECODING,
+    Plan,
+    Weights,
+    plan_placement,
+)
+from llm_dit.qwen.preparing import Run
+from llm_dit.qwen.running import Runner
+from llm_dit.qwen.schedules import Scheduler
+from llm_dit.qwen.single_frame import SingleFrameVae
+from llm_dit.qwen.transformer import Transformer
+from tests.qwen.checkpoints import (
+    SPECIAL_TOKENS,
+    make_scheduler,
+    make_text_encoder,
+    make_tokenizer,
+    make_transformer,
+    make_vae,
+)
 
-CASES = ("resident", "48", "24", "16", "8", "True", "diffusers-model", "diffusers-group")
+OF_DIFFUSERS = ("plain", "diffusers-model", "diffusers-group")
+CASES = (*OF_DIFFUSERS, "resident", "48", "24", "16", "8", "True")
 
 
 def build(tiny: bool, device: torch.device) -> QwenImageLayeredPipeline:
@@ -50,7 +71,7 @@ def build(tiny: bool, device: torch.device) -> QwenImageLayeredPipeline:
         torch.set_default_dtype(torch.float32)
     text_encoder, transformer, vae = (part.eval().to(device) for part in parts)
     pipeline = QwenImageLayeredPipeline(
-        scheduler=FlowMatchEulerDiscreteScheduler(),
+        scheduler=Scheduler.from_config(make_scheduler().config),
         vae=vae,
         text_encoder=text_encoder,
         tokenizer=tokenizer,
@@ -59,6 +80,13 @@ def build(tiny: bool, device: torch.device) -> QwenImageLayeredPipeline:
     )
     pipeline.set_progress_bar_config(disable=True)
     return pipeline
+
+
+def fuse(pipeline: Any) -> None:
+    """Put our transformer and VAE in the place of diffusers', over the same weights."""
+    pipeline.transformer.__class__, pipeline.vae.__class__ = Transformer, SingleFrameVae
+    pipeline.transformer.take_apart()
+    pipeline.vae.fold()
 
 
 def full_transformer(*, blocks: int = 60, layered: bool = True) -> Any:
@@ -127,7 +155,7 @@ def measure(pipeline: Any, case: str, device: torch.device, options: argparse.Na
     started = time.perf_counter()
     if case.isdecimal():
         limit_memory(device, int(case))
-    placed = DiffusersOffload(pipeline, case, device) if "diffusers" in case else Ours(pipeline, case, device)
+    placed = DiffusersOffload(pipeline, case, device) if case in OF_DIFFUSERS else Ours(pipeline, case, device)
     synchronize(device)
     place_s = time.perf_counter() - started
     sample(pipeline, device, options, steps=1)
@@ -163,6 +191,7 @@ class Ours:
             "placement": plan.strategy,
             "text_encoder": plan.text_encoder,
             "kept_blocks": plan.kept_blocks,
+            "modulation_away": plan.modulation_away,
             "pinned": plan.pinned,
             "planned_peak_gb": round(plan.peak / 1e9, 2),
         }
@@ -174,6 +203,9 @@ class DiffusersOffload:
     def __init__(self, pipeline: Any, case: str, device: torch.device) -> None:
         self._pipeline, self._case = pipeline, case
         pipeline.to("cpu")
+        if case == "plain":
+            pipeline.to(device)
+            return
         if case == "diffusers-model":
             pipeline.enable_model_cpu_offload(device=device)
             return
@@ -204,6 +236,20 @@ class DiffusersOffload:
         self._pipeline.to("cpu")
 
 
+def make_run(options: argparse.Namespace, steps: int) -> Run:
+    return Run(
+        image=Image.new("RGBA", (options.resolution, options.resolution), "orange"),
+        size=(options.resolution, options.resolution),
+        prompt="a house with a garden in front of a wood, on a sunny day in autumn",
+        negative_prompt=" ",
+        scale=4.0,
+        steps=steps,
+        generator=torch.Generator("cpu").manual_seed(0),
+        layers=options.layers,
+        resolution=options.resolution,
+    )
+
+
 def sample(
     pipeline: Any, device: torch.device, options: argparse.Namespace, *, steps: int
 ) -> tuple[list[float], dict[str, float]]:
@@ -220,25 +266,12 @@ def sample(
         if "encode" not in peaks:
             end_phase("encode")
 
-    def note(_pipeline: Any, _step: int, _time: Any, tensors: dict[str, Any]) -> dict[str, Any]:
+    def note(*_: Any) -> None:
         end_phase("denoise")
         times.append(time.perf_counter())
-        return tensors
 
     hook = pipeline.transformer.register_forward_pre_hook(before_transformer, prepend=True)
-    pipeline(
-        image=Image.new("RGBA", (640, 640), "orange"),
-        prompt="a house with a garden in front of a wood, on a sunny day in autumn",
-        negative_prompt=" ",
-        true_cfg_scale=4.0,
-        layers=options.layers,
-        resolution=options.resolution,
-        num_inference_steps=steps,
-        cfg_normalize=True,
-        generator=torch.Generator("cpu").manual_seed(0),
-        callback_on_step_end=note,
-        output_type="np",
-    )
+    Runner().run(pipeline, make_run(options, steps), note)
     hook.remove()
     end_phase("decode")
     times.append(time.perf_counter())
@@ -298,7 +331,11 @@ def make_plan(case: str, pipeline: Any, device: torch.device) -> Plan:
         transformers=(size_of(pipeline.transformer),),
         text_encoders=(size_of(pipeline.text_encoder),),
         vaes=size_of(pipeline.vae),
+        modulations=(size_of(pipeline.transformer.modulations),),
         blocks=len(pipeline.transformer.transformer_blocks),
+        denoising=FUSED_DENOISING,
+        decoding=SINGLE_FRAME_DECODING,
+        sliced_decoding=SLICED_SINGLE_FRAME_DECODING,
     )
     machine = measure_machine(device)
     # Machines that grow their memory as it is used report too little.
@@ -335,9 +372,14 @@ def main(arguments: list[str] | None = None) -> None:
         "vae_gb": round(size_of(pipeline.vae) / 1e9, 3),
         "build_s": round(time.perf_counter() - started, 2),
         "placements": [],
-        "sliced_decode": compare_decoding(pipeline, device, options),
+        "plain_decode": compare_decoding(pipeline, device, options),
     }
-    for case in options.cases:
+    fused = False
+    for case in sorted(options.cases, key=CASES.index):
+        if case not in OF_DIFFUSERS and not fused:
+            fuse(pipeline)
+            fused = True
+            report["sliced_decode"] = compare_decoding(pipeline, pipeline.vae.device, options)
         result = measure(pipeline, case, device, options)
         report["placements"].append(result)
         print(json.dumps(result), flush=True)

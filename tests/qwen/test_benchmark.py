@@ -9,10 +9,11 @@ from benchmarks.qwen_placement import main
 def test_the_placement_benchmark_runs(tmp_path: Path) -> None:
     out = tmp_path / "placement.json"
     main(
-        ["--tiny", "--device=cpu", "--steps=2", "--layers=1", "--cases=True", f"--out={out}"],
+        ["--tiny", "--device=cpu", "--steps=2", "--layers=1", "--cases", "True", "plain", f"--out={out}"],
     )
     report = json.loads(out.read_text())
-    (result,) = report["placements"]
-    assert (result["case"], result["placement"]) == ("True", "resident")
-    assert result["step_s"] > 0 and result["place_s"] >= 0
+    plain, ours = report["placements"]
+    assert (plain["case"], plain["placement"]) == ("plain", "plain")
+    assert (ours["case"], ours["placement"]) == ("True", "resident")
+    assert all(result["step_s"] > 0 and result["place_s"] >= 0 for result in (plain, ours))
     assert set(report["sliced_decode"]) >= {"whole", "sliced", "equal"}

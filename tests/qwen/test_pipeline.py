@@ -259,11 +259,13 @@ def test_what_cannot_be_opened_says_why(
         open_pipe(**{"model_path": checkpoints / "layered"} | arguments)
 
 
-@pytest.mark.parametrize("strategy", ["model", "stream"])
+@pytest.mark.parametrize(
+    ("strategy", "away"), [("model", False), ("stream", False), ("stream", True), ("resident", True)]
+)
 def test_offloaded_models_are_placed_again_when_the_second_comes(
-    checkpoints: Path, picture: Image.Image, monkeypatch: pytest.MonkeyPatch, strategy: str
+    checkpoints: Path, picture: Image.Image, monkeypatch: pytest.MonkeyPatch, strategy: Any, away: bool
 ) -> None:
-    plan = Plan(strategy=strategy, peak=0, reason="")  # pyright: ignore[reportArgumentType]
+    plan = Plan(strategy=strategy, modulation_away=away, peak=0, reason="")
     monkeypatch.setattr(models, "plan_placement", lambda *_, **__: plan)
     pipe = QwenImageDiffusersPipeline.from_pretrained(checkpoints / "layered", checkpoints / "edit", device="cpu")
 
