@@ -27,6 +27,7 @@ from transformers import (
 from llm_dit.errors import WeightsError
 from llm_dit.pipelines.base import Progress, ProgressCallback
 from llm_dit.qwen.checkpoints import EDIT, LAYERED, Checkpoint
+from llm_dit.qwen.failures import free_memory
 from llm_dit.qwen.quantization import Quantization, quantization_configs
 from llm_dit.qwen.schedules import Scheduler
 from llm_dit.qwen.single_frame import SingleFrameVae
@@ -105,6 +106,7 @@ class _Loader:
         )
         if self._options.fused:
             transformer.take_apart()
+            free_memory()  # torch keeps what Q, K and V had one by one, in pieces too small to be used
         return transformer
 
     def text_encoder(self) -> Any:
