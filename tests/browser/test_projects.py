@@ -204,6 +204,20 @@ def test_two_tabs_follow_each_other(saved: Studio) -> None:
     expect(saved.page.locator(".conflict")).to_be_hidden()
 
 
+def test_what_the_server_has_is_not_kept_as_unsaved(saved: Studio) -> None:
+    page = saved.page
+    page.clock.install()
+    rename_top(page, "First")
+    page.clock.run_for(750)
+    rename_top(page, "Second")
+    # The save that the first change set off comes before the second one would be kept in this browser.
+    with page.expect_response("**/api/projects/*"):
+        page.clock.run_for(60)
+    saved.wait_until_saved()
+    page.clock.run_for(2000)
+    assert page.evaluate("Object.keys(localStorage).filter((key) => key.startsWith('llm-dit.unsaved'))") == []
+
+
 @pytest.mark.parametrize("choice", ["Load the other version", "Keep mine as a copy"])
 def test_two_devices_that_changed_the_same_project_are_asked(
     saved: Studio, open_studio: Callable[..., Studio], choice: str

@@ -37,7 +37,8 @@ export function createSaving({ store, api, bitmaps }) {
     keeping = 0;
     const { project, speeds } = store.state;
     keepSpeeds(speeds);
-    if (project !== null) keepUnsaved(project.id, { version: project.version, name: project.name, document: snapshot(store.state) });
+    // The server may have got it since the timer was set: what is kept then would be taken for a change by another tab.
+    if (project !== null && !isClean()) keepUnsaved(project.id, { version: project.version, name: project.name, document: snapshot(store.state) });
   }
 
   /** Bring the server up to date; one request at a time. @returns {Promise<void>} */
