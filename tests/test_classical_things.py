@@ -126,3 +126,21 @@ def test_the_pieces_of_noise_are_bounded() -> None:
     # A piece is of one region, and what is large is one of its own.
     assert all(len(np.unique(labels[pieces == one])) == 1 for one in range(0, MOST, 50))
     assert len(np.unique(pieces[2:18, 2:18])) == 1
+
+
+@pytest.mark.parametrize(("count", "side", "color"), [(60, 5, "white"), (160, 3, "#ffdc78"), (24, 8, "#1ec8dc")])
+def test_specks_get_no_layer_while_there_are_things(count: int, side: int, color: str) -> None:
+    """Stars over half of a picture take half a percent of it, as do raindrops and confetti."""
+    chance = np.random.default_rng(count)
+    image = Image.new("RGB", (400, 300), "#28204a")
+    draw = ImageDraw.Draw(image)
+    draw.ellipse((280, 30, 345, 95), fill="#faf0c8")
+    draw.polygon([(50, 280), (210, 280), (130, 150)], fill="#1e5a3c")
+    draw.rectangle((250, 200, 370, 280), fill="#aa3c32")
+    for x, y in zip(chance.integers(0, 390, count).tolist(), chance.integers(0, 140, count).tolist(), strict=True):
+        draw.ellipse((x, y, x + side, y + side), fill=color)
+    ground, *things = ClassicalPipeline().decompose(image, layer_num=4, seed=1)[1:]
+    assert pixels(ground)[..., 3].min() == 255
+    scale = ground.width / image.width
+    for x, y in ((312, 62), (130, 240), (310, 240)):
+        assert [pixels(thing)[int(y * scale), int(x * scale), 3] for thing in things].count(255) == 1
