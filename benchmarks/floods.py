@@ -27,7 +27,7 @@ from typing import Any
 from benchmarks.asking import DECOMPOSE, get, post, start, until
 from benchmarks.crowd import decompose_body
 from benchmarks.machine import part, report_parts
-from benchmarks.running import Running, ask, running
+from benchmarks.running import Memory, Running, ask, running
 
 FILES = 1024
 MB = 1_000_000
@@ -171,42 +171,32 @@ def documents(service: Running, share: float) -> dict[str, Any]:
     return part(wrong + watch.beyond(200, 100), idle_ms=idle.slowest_ms, megabytes=len(body) / MB, **watch.figures)
 
 
-class Watch:
+class Watch(Memory):
     """Asks for /livez and measures memory, in a thread, until the block ends."""
 
+    every_s = 0.02
+
     def __init__(self, service: Running) -> None:
-        self._service = service
-        self._end = threading.Event()
-        self._thread = threading.Thread(target=self._look)
-        self._before = self._most = self._service.memory_mb
+        super().__init__(service)
+        self._port, self._host = service.port, service.host
+        self._before = self.most_mb = service.memory_mb
         self.asked, self.slowest_ms = 0, 0.0
 
     @property
     def figures(self) -> dict[str, float]:
-        return {"more_mb": round(self._most - self._before, 1), "livez_ms": self.slowest_ms, "asked": self.asked}
+        return {"more_mb": round(self.most_mb - self._before, 1), "livez_ms": self.slowest_ms, "asked": self.asked}
 
     def beyond(self, more_mb: float, livez_ms: float) -> list[str]:
         figures = self.figures
         wrong = [f"{figures['more_mb']} MB more"] * (figures["more_mb"] > more_mb)
         return wrong + [f"/livez took {self.slowest_ms} ms"] * (self.slowest_ms > livez_ms)
 
-    def __enter__(self) -> "Watch":
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._end.set()
-        self._thread.join()
-
-    def _look(self) -> None:
-        while True:
-            began = time.perf_counter()
-            ask(self._service.port, ["GET /livez HTTP/1.1", f"Host: {self._service.host}"], timeout_s=30)
-            self.slowest_ms = max(self.slowest_ms, round((time.perf_counter() - began) * 1000, 1))
-            self.asked += 1
-            self._most = max(self._most, self._service.memory_mb)
-            if self._end.wait(0.02):
-                return
+    def look(self) -> None:
+        began = time.perf_counter()
+        ask(self._port, ["GET /livez HTTP/1.1", f"Host: {self._host}"], timeout_s=30)
+        self.slowest_ms = max(self.slowest_ms, round((time.perf_counter() - began) * 1000, 1))
+        self.asked += 1
+        super().look()
 
 
 if __name__ == "__main__":

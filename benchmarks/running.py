@@ -69,12 +69,14 @@ class Running:
 
 
 class Memory:
-    """The most PSS of a service, looked at every 0.05 s in a thread until the block ends."""
+    """The most PSS of a service, looked at every `every_s` in a thread until the block ends."""
+
+    every_s = 0.05
 
     def __init__(self, service: Running) -> None:
         self._service = service
         self._end = threading.Event()
-        self._thread = threading.Thread(target=self._look)
+        self._thread = threading.Thread(target=self._watch)
         self.most_mb, self.samples = 0.0, 0
 
     def __enter__(self) -> Self:
@@ -85,12 +87,15 @@ class Memory:
         self._end.set()
         self._thread.join()
 
-    def _look(self) -> None:
+    def _watch(self) -> None:
         while True:
-            self.most_mb = max(self.most_mb, self._service.memory_mb)
-            self.samples += 1
-            if self._end.wait(0.05):
+            self.look()
+            if self._end.wait(self.every_s):
                 return
+
+    def look(self) -> None:
+        self.most_mb = max(self.most_mb, self._service.memory_mb)
+        self.samples += 1
 
 
 @dataclass(frozen=True)
