@@ -21,9 +21,8 @@ LONGEST = ("browser/test_qwen.py", "qwen/", "browser/", "test_scenes.py", "editi
 """What takes long, the longest first: begun last, it would have one process work while the others wait."""
 
 # Continuous integration runs the same examples each time; who develops looks at new ones.
-settings.register_profile("ci", derandomize=True, deadline=None)
-settings.register_profile("here", deadline=None)
-settings.load_profile("ci" if os.environ.get("CI") else "here")
+settings.register_profile("house", derandomize=bool(os.environ.get("CI")), deadline=None)
+settings.load_profile("house")
 
 ROOT = Path(__file__).parents[1]
 ADDRESS = re.compile(r"Uvicorn running on (http://\S+)")

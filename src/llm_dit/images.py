@@ -85,11 +85,17 @@ def size_of(content: bytes) -> tuple[int, int]:
         return _turned(source.size, source.orientation)
 
 
-def check_whole(content: bytes) -> None:
-    """Raise `ImageError` for a PNG that lacks pixels, at the cost of unpacking it; other formats are not looked at."""
+def check_picture(content: bytes, limits: ImageLimits) -> tuple[int, int]:
+    """Return `size_of` a picture; raises `ImageError` beyond the limits, and for a PNG that lacks pixels.
+
+    The latter costs unpacking it; other formats are not looked into.
+    """
     with _opened(content) as source:
+        size = _turned(source.size, source.orientation)
+        check_dimensions(size, limits)
         if source.check:
             source.check()
+        return size
 
 
 @contextlib.contextmanager

@@ -3,7 +3,7 @@
 from PIL import Image
 
 from llm_dit.errors import ImageError, LayerFileError
-from llm_dit.images import ImageLimits, check_dimensions, check_whole, read_image, size_of
+from llm_dit.images import ImageLimits, check_picture, read_image
 
 
 def picture_size(content: bytes, limits: ImageLimits) -> tuple[int, int]:
@@ -13,12 +13,9 @@ def picture_size(content: bytes, limits: ImageLimits) -> tuple[int, int]:
     is decoded or kept.
     """
     try:
-        size = size_of(content)
-        check_dimensions(size, limits)
-        check_whole(content)
+        return check_picture(content, limits)
     except ImageError as error:
         raise LayerFileError(f"A picture in this file cannot be used. {error.message}") from None
-    return size
 
 
 def decoded(content: bytes, limits: ImageLimits) -> Image.Image:
