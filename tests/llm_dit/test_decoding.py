@@ -304,7 +304,7 @@ def test_an_avif_of_a_table_for_each_item() -> None:
 
 
 def apart(content: bytes) -> bytes:
-    """Return an AVIF file with its table of two items in two tables, where its places are told anew."""
+    """Return an AVIF file with its table of two items in two tables, and its places written again."""
     at = content.index(b"ipma") - 4
     end = at + int.from_bytes(content[at : at + 4])
     head, body = content[at + 8 : at + 12], content[at + 16 : end]

@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 
 from llm_dit.pipelines.base import Progress, ProgressCallback
-from llm_dit.qwen.transformer import Transformer
+from llm_dit.qwen.transformer import is_fused
 from llm_dit.qwen.writing import why_not_greedy, write_greedily
 
 logger = logging.getLogger(__name__)
@@ -53,7 +53,7 @@ def _write(pipeline: Any, picture: Image.Image, english: bool, progress: Progres
         progress(Progress(phase="captioning", step=tokens, total=MAX_TOKENS))
 
     device = pipeline._execution_device
-    why = "fused = false" if _is_plain(pipeline) else why_not_greedy(pipeline.text_encoder.generation_config)
+    why = why_not_greedy(pipeline.text_encoder.generation_config) if is_fused(pipeline) else "fused = false"
     if not why:
         question = pipeline.image_caption_prompt_en if english else pipeline.image_caption_prompt_cn
         inputs = pipeline.vl_processor(text=question, images=picture, padding=True, return_tensors="pt").to(device)
@@ -69,7 +69,3 @@ def _write(pipeline: Any, picture: Image.Image, english: bool, progress: Progres
             return pipeline.get_image_caption(picture, use_en_prompt=english, device=device)
     finally:
         hook.remove()
-
-
-def _is_plain(pipeline: Any) -> bool:
-    return not isinstance(pipeline.transformer, Transformer)

@@ -13,7 +13,7 @@ from llm_dit.qwen.pinning import PageLock
 from llm_dit.qwen.placement import Plan
 from llm_dit.qwen.streaming import BlockStream
 from llm_dit.qwen.swapping import Swapped, Turns, remove_hooks, swap_layers, tensors_of
-from llm_dit.qwen.transformer import Transformer
+from llm_dit.qwen.transformer import is_fused
 
 
 class Placement:
@@ -69,7 +69,7 @@ class Placement:
 
     def _forget_schedules(self) -> None:
         for pipeline in self._pipelines:
-            if isinstance(pipeline.transformer, Transformer):
+            if is_fused(pipeline):
                 pipeline.transformer.table.forget()
 
     def _place_whole(self, pipeline: Any) -> None:

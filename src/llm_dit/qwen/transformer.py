@@ -49,8 +49,8 @@ class Transformer(QwenImageTransformer2DModel):
     ) -> list[torch.Tensor]:
         """Return a tensor like `tokens` (1, tokens, channels) for each branch.
 
-        `schedule` has the timesteps of the whole run, 0–1, and `step` says which is at hand. `shapes` are diffusers'
-        `img_shapes`: frames, rows and columns of what is made, then of what is shown.
+        `schedule` has the timesteps of the whole run, 0–1, and `step` is the number of the current one. `shapes` are
+        diffusers' `img_shapes`: frames, rows and columns of what is made, then of what is shown.
         """
         image = self.img_in(tokens)
         self.table.fill(schedule.to(image.dtype), lambda time: self._embed(time, image), self.modulations, self._zeros)
@@ -80,6 +80,11 @@ class Transformer(QwenImageTransformer2DModel):
             mask = torch.cat([mask, mask.new_ones(image.shape[:2])], dim=1)[:, None, None]
         rows = torch.cat([text, image], dim=1)
         return Rows(rows=rows, text=length, rope=torch.cat([of_text, of_image]), mask=mask)
+
+
+def is_fused(pipeline: Any) -> bool:
+    """Whether a pipeline was loaded with the parts of `llm_dit.qwen`, not with plain diffusers'."""
+    return isinstance(pipeline.transformer, Transformer)
 
 
 def _condition_index(shapes: Shapes, device: torch.device) -> torch.Tensor:

@@ -52,7 +52,7 @@ function queuedWords(position) {
 
 const PHASES = /** @type {const} */ (["starting", "downloading", "loading", "captioning", "encoding", "denoising", "decoding", "segmenting", "grouping", "ordering", "matting", "filling", "composing"]);
 
-/** What an edit by the classical engine does now goes by too fast to be read. @param {string | null} phase */
+/** What an edit by the classical engine does passes too fast to be read. @param {string | null} phase */
 const phaseWords = (phase) => t(`job.phase.${PHASES.find((name) => name === (phase || "starting")) ?? "other"}`);
 
 /** For how long a job has given no sign of life, in words, once that is worth a word. @param {TrackedJob} tracked */
