@@ -1,4 +1,5 @@
 import { t } from "../i18n.js";
+import { atWork } from "../state/jobs.js";
 import { ApiError, messageOf } from "../transport/api.js";
 import { followJob, isOver } from "../transport/job-events.js";
 
@@ -10,6 +11,8 @@ export function createJobs({ store, api }) {
   let finish;
   /** @type {Map<string, () => void>} what stops following a job */
   const followed = new Map();
+  /** @type {Map<string, Job>} what is done while the last event of an earlier run of its layer is on its way: each has a stream of its own */
+  const early = new Map();
 
   /** @param {string} id @param {Partial<TrackedJob>} patch */
   function patch(id, patch) {
@@ -22,8 +25,25 @@ export function createJobs({ store, api }) {
     const tracked = store.state.jobs[job.id];
     if (tracked === undefined) return;
     if (!isOver(job)) return patch(job.id, { job, ...(goesOn(tracked.job, job) ? { movedAt: Date.now() } : {}) });
-    const { [job.id]: _, ...jobs } = store.state.jobs;
     stop(job.id);
+    if (job.status === "succeeded" && isBehind(job.id, tracked.purpose)) return void early.set(job.id, job);
+    end(job, tracked);
+    for (const [id, other] of early) {
+      const waiting = store.state.jobs[id];
+      if (waiting !== undefined && isBehind(id, waiting.purpose)) continue;
+      early.delete(id);
+      if (waiting !== undefined) end(other, waiting);
+    }
+  }
+
+  /** Whether an earlier edit of the same layer has not ended: the server runs them one after the other, and versions are numbered so. @param {string} id @param {Purpose} purpose */
+  function isBehind(id, purpose) {
+    return purpose.kind === "edit" && atWork(store.state, "edit", purpose.layerId)[0].job.id !== id;
+  }
+
+  /** @param {Job} job @param {TrackedJob} tracked */
+  function end(job, tracked) {
+    const { [job.id]: _, ...jobs } = store.state.jobs;
     store.update({ jobs });
     if (job.status === "canceled" && tracked.purpose.kind !== "edit") store.say(t("notice.canceled"));
     else finish[tracked.purpose.kind](job, tracked.purpose);
