@@ -24,6 +24,8 @@ FLAGS = [
 ]
 PATIENCE_MS = 120_000
 """How long an element may take to come: a model may have to load first, on a machine that others use as well."""
+SLOWER = float(os.environ.get("SLOWER", "1"))
+"""How many times slower the browser runs its pages, by its own throttle: it shows races that a quick machine hides."""
 NAMES = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
 
@@ -80,6 +82,9 @@ def open_studio(browser: Browser, service: Service) -> Iterator[Callable[..., St
             context.set_default_timeout(PATIENCE_MS)
             stack.callback(context.close)
             studio = Studio(context, at.url)
+            if SLOWER > 1:
+                throttle = context.new_cdp_session(studio.page)
+                throttle.send("Emulation.setCPUThrottlingRate", {"rate": SLOWER})
             stack.callback(studio.assert_clean)
             studio.open(path, engine=engine)
             return studio

@@ -125,10 +125,9 @@ def _look_at_the_difference(studio: Studio) -> None:
     bar = studio.page.locator(".mode-bar")
     bar.get_by_role("radio", name="Difference").tap()
     expect(bar.locator(".mode-hint")).to_contain_text(re.compile("original ·|dB ·"))
-    box = bar.bounding_box()
-    assert box is not None
-    assert box["x"] >= 0
-    assert box["x"] + box["width"] <= studio.page.evaluate("innerWidth")
+    box = studio.box(bar)
+    assert box.x >= 0
+    assert box.x + box.width <= studio.page.evaluate("innerWidth")
     bar.get_by_role("radio", name="Layers").tap()
 
 
@@ -235,7 +234,7 @@ def settled(studio: Studio) -> list[float]:
     seen = [studio.pixels()]
 
     def rests() -> bool:
-        studio.page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestIdleCallback(done)))")
+        studio.draw()
         seen.append(studio.pixels())
         return seen[-1][3] > 0 and difference(*seen[-2:]) == 0
 

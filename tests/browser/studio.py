@@ -3,11 +3,11 @@
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import BrowserContext, ConsoleMessage, Locator, Page, Request, Route, expect
+from playwright.sync_api import BrowserContext, ConsoleMessage, FloatRect, Locator, Page, Request, Route, expect
 
 from tests.conftest import wait_until
 
@@ -40,6 +40,19 @@ MODEL = {
 """What a model makes use of."""
 
 ALL = (0.0, 0.0, 1.0, 1.0)
+
+
+class Box(NamedTuple):
+    """A part of the screen, in CSS pixels."""
+
+    x: float
+    y: float
+    width: float
+    height: float
+
+    def at(self, x: float, y: float) -> tuple[float, float]:
+        """Return the point at these shares of the box."""
+        return self.x + x * self.width, self.y + y * self.height
 
 
 class Studio:
@@ -150,6 +163,8 @@ class Studio:
         expect(self.page.locator(".saved")).to_have_attribute("data-state", "saved")
 
     def wait_for_paint(self) -> None:
+        expect(self.page.locator(".stage-canvas")).to_have_attribute("aria-busy", "false")
+        self.draw()
         self.wait_for(lambda: self.pixels()[3] > 250)
 
     def edit(self, name: str, instruction: str) -> None:
@@ -164,6 +179,23 @@ class Studio:
         `box` is left, top, right, bottom as shares of the picture.
         """
         return self.page.locator(".stage-canvas").evaluate(CANVAS_PIXELS, list(box))
+
+    def draw(self) -> None:
+        """Wait until the page has drawn what it owes the screen and has nothing else to do."""
+        self.page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestIdleCallback(done)))")
+
+    def box(self, element: Locator) -> Box:
+        """Return where an element lies on the screen once it rests there."""
+        seen: list[FloatRect | None] = []
+
+        def rests() -> bool:
+            self.draw()
+            seen.append(element.bounding_box())
+            return seen[-1] is not None and seen[-1:] == seen[-2:-1]
+
+        self.wait_for(rests, "an element at rest")
+        assert seen[-1] is not None
+        return Box(**seen[-1])
 
     def wait_for(self, condition: Callable[[], object], what: str = "the page") -> None:
         # To look at pixels is work for the page, too.

@@ -6,7 +6,7 @@ from pathlib import Path
 import httpx
 import pytest
 from PIL import Image
-from playwright.sync_api import Locator, expect
+from playwright.sync_api import expect
 
 from tests.browser.studio import Studio
 from tests.conftest import Service
@@ -142,12 +142,10 @@ def test_the_label_of_a_tall_version_is_not_covered(studio: Studio, tmp_path: Pa
     studio.edit(studio.names()[0], "make it darker")
     tile = studio.version("v2")
     expect(tile).to_be_checked()
-    picture, caption = (tile.locator(f".version-{part}").bounding_box() for part in ("picture", "caption"))
-    canvas = tile.locator("canvas").bounding_box()
-    assert picture is not None
-    assert caption is not None
-    assert canvas is not None
-    assert canvas["y"] + canvas["height"] <= picture["y"] + picture["height"] <= caption["y"]
+    canvas, picture, caption = (
+        studio.box(tile.locator(part)) for part in ("canvas", ".version-picture", ".version-caption")
+    )
+    assert canvas.y + canvas.height <= picture.y + picture.height <= caption.y
 
 
 def test_another_try_is_another_version_and_a_discarded_one_comes_back(stacked: Studio) -> None:
@@ -230,16 +228,16 @@ def test_comparing(stacked: Studio) -> None:
     shows(white, white)
     slider.press("Home")
     shows(black, black)
-    page.mouse.move(*_middle(dialog.locator(".compare-view"), 0.5))
+    page.mouse.move(*stacked.box(dialog.locator(".compare-view")).at(0.5, 0.5))
     page.mouse.down()
-    page.mouse.move(*_middle(dialog.locator(".compare-view"), 0.95), steps=3)
+    page.mouse.move(*stacked.box(dialog.locator(".compare-view")).at(0.95, 0.5), steps=3)
     page.mouse.up()
     shows(white, white)
 
     way("Blink")
     shows(black, black)
     hold = stacked.button("Hold to see before")
-    page.mouse.move(*_middle(hold, 0.5))
+    page.mouse.move(*stacked.box(hold).at(0.5, 0.5))
     page.mouse.down()
     shows(white, white)
     page.mouse.up()
@@ -407,10 +405,3 @@ def test_a_running_edit_survives_a_save_that_crosses_the_reload(
     studio.page.reload()
     studio.page.unroute(saves)
     expect(studio.button("Edit Layer 0, edit running")).to_be_visible()
-
-
-def _middle(element: Locator, share: float) -> tuple[float, float]:
-    """Return a point of the element, at a share of its width."""
-    box = element.bounding_box()
-    assert box is not None
-    return box["x"] + share * box["width"], box["y"] + box["height"] / 2

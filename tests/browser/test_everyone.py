@@ -67,9 +67,7 @@ def test_on_a_very_large_screen(open_studio: Callable[..., Studio], picture: Pat
     studio.choose(picture)
     studio.decompose(layers=2)
     assert studio.overflow() == 0
-    paper = studio.page.locator(".stage-paper").bounding_box()
-    assert paper is not None
-    assert paper["height"] > 300
+    assert studio.box(studio.page.locator(".stage-paper")).height > 300
 
 
 BARS = ".stage :is(.mode-bar .segmented, .zoom-bar), .source .primary"
@@ -94,10 +92,8 @@ def test_a_tablet_and_a_small_window_show_all_of_the_bars(
     expect(studio.decompose_button).to_contain_text("about")
     assert studio.page.evaluate(OUT_OF_VIEW, BARS) == []
     assert studio.overflow() == 0
-    stage, layers = (studio.page.locator(place).bounding_box() for place in (".stage", ".layers"))
-    assert stage is not None
-    assert layers is not None
-    assert stage["width"] > (layers["width"] if touch else 250)
+    stage, layers = (studio.box(studio.page.locator(place)) for place in (".stage", ".layers"))
+    assert stage.width > (layers.width if touch else 250)
 
 
 @pytest.mark.parametrize(("width", "height"), [(667, 375), (568, 320)])
@@ -129,9 +125,8 @@ def test_the_header_fits_a_phone(open_studio: Callable[..., Studio], label: str)
         studio.page.set_viewport_size({"width": width, "height": 844})
         assert studio.overflow() == 0
         assert studio.page.evaluate(NARROW) == []
-        last = studio.button("Theme and language").bounding_box()
-        assert last is not None
-        assert last["x"] + last["width"] <= width
+        last = studio.box(studio.button("Theme and language"))
+        assert last.x + last.width <= width
         if label.startswith("Qwen-Image"):
             assert chip.locator(".engine-text").evaluate("(e) => e.scrollWidth <= e.clientWidth")
 

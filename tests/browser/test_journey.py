@@ -92,13 +92,11 @@ def test_one_adjustment_of_the_opacity_is_one_step(studio: Studio, picture) -> N
     expect(studio.button("Undo: Decompose")).to_be_enabled()
 
     # The same with the pointer: one drag is one step, the next drag another.
-    box = slider.bounding_box()
-    assert box is not None
-    mouse, middle = studio.page.mouse, box["y"] + box["height"] / 2
+    box, mouse = studio.box(slider), studio.page.mouse
     for start, end in ((0.95, 0.5), (0.5, 0.2)):
-        mouse.move(box["x"] + start * box["width"], middle)
+        mouse.move(*box.at(start, 0.5))
         mouse.down()
-        mouse.move(box["x"] + end * box["width"], middle, steps=6)
+        mouse.move(*box.at(end, 0.5), steps=6)
         mouse.up()
     studio.button(f"Undo: Opacity of {top}").click()
     assert 40 < int(slider.input_value()) < 60
@@ -195,13 +193,11 @@ def test_dragging_a_grip_reorders(studio: Studio, picture) -> None:
     studio.choose(picture)
     studio.decompose(layers=3)
     top, middle, bottom = studio.names()
-    grip = studio.rows.first.locator(".grip").bounding_box()
-    target = studio.rows.last.bounding_box()
-    assert grip is not None and target is not None
+    grip, target = studio.box(studio.rows.first.locator(".grip")), studio.box(studio.rows.last)
     mouse = studio.page.mouse
-    mouse.move(grip["x"] + 8, grip["y"] + 20)
+    mouse.move(grip.x + 8, grip.y + 20)
     mouse.down()
-    mouse.move(grip["x"] + 8, target["y"] + target["height"] - 4, steps=8)
+    mouse.move(grip.x + 8, target.y + target.height - 4, steps=8)
     mouse.up()
     assert studio.names() == [middle, bottom, top]
     expect(studio.button(f"Undo: Move {top}")).to_be_enabled()

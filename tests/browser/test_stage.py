@@ -26,9 +26,7 @@ def stacked(studio: Studio, picture: Path) -> Studio:
 
 def at(studio: Studio, share: tuple[float, float]) -> tuple[float, float]:
     """Return where a point of the picture lies on the screen."""
-    box = studio.page.locator(".stage-paper").bounding_box()
-    assert box is not None
-    return box["x"] + share[0] * box["width"], box["y"] + share[1] * box["height"]
+    return studio.box(studio.page.locator(".stage-paper")).at(*share)
 
 
 def drag(studio: Studio, start: tuple[float, float], end: tuple[float, float]) -> None:
@@ -94,16 +92,12 @@ def test_a_drag_on_the_ground_pans_unless_the_ground_is_selected(stacked: Studio
 def test_corners_and_keys_and_fields(stacked: Studio) -> None:
     page = stacked.page
     page.mouse.click(*at(stacked, ORANGE))
-    corner = page.locator(".stage-handle.se").bounding_box()
-    outline = page.locator(".stage-outline").bounding_box()
-    assert corner is not None and outline is not None
-    start = corner["x"] + corner["width"] / 2, corner["y"] + corner["height"] / 2
-    drag(stacked, start, (start[0] + outline["width"] / 2, start[1] + outline["height"] / 2))
+    outline = stacked.box(page.locator(".stage-outline"))
+    corner = stacked.box(page.locator(".stage-handle.se")).at(0.5, 0.5)
+    drag(stacked, corner, (corner[0] + outline.width / 2, corner[1] + outline.height / 2))
     assert place(stacked)[2] == pytest.approx(150, abs=4)
-    grown = page.locator(".stage-outline").bounding_box()
-    assert grown is not None
     # The corner across has stayed.
-    assert grown["x"] == pytest.approx(outline["x"], abs=4)
+    assert stacked.box(page.locator(".stage-outline")).x == pytest.approx(outline.x, abs=4)
     stacked.button("Put back").click()
     assert place(stacked) == [0, 0, 100]
 

@@ -28,6 +28,11 @@ export function createBitmaps(api) {
     pin: (addresses) => {
       pinned = new Set(addresses);
     },
+    /** Whether the picture is on its way. @param {string} address */
+    awaits: (address) => {
+      const loading = kept.get(address);
+      return loading !== undefined && !decoded.has(loading);
+    },
     /** The picture if it is there already. @param {string} address */
     peek: (address) => {
       const loading = kept.get(address);

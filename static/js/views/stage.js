@@ -66,6 +66,16 @@ export function createStage(actions, bitmaps, welcome) {
     zoom.render(viewport);
   }
 
+  /** A click finds only layers whose pictures are there; until they all are, the canvas says that more is to come. */
+  function tellBusy() {
+    setAttribute(canvas, "aria-busy", String(pictures(state).some(bitmaps.awaits)));
+  }
+
+  function arrived() {
+    tellBusy();
+    schedule();
+  }
+
   const slides = () => state?.mode === "slider";
   const hand = createHand({ actions, bitmaps, state: () => state, viewport, isFramed: outline.covers });
   listenToGestures(view, {
@@ -96,7 +106,8 @@ export function createStage(actions, bitmaps, welcome) {
       const key = `${doc.picture?.image} ${doc.width} ${doc.height}`;
       if (key !== shown) toFit();
       shown = key;
-      loadPictures(next, bitmaps, schedule);
+      loadPictures(next, bitmaps, arrived);
+      tellBusy();
       modes.element.hidden = doc.layers.length === 0 || upload !== null;
       modes.render(next);
       view.hidden = content() === null;
@@ -120,10 +131,15 @@ function changedLayer(before, now) {
   return changed.length === 1 ? changed[0].id : null;
 }
 
-/** Ask for every picture the stage needs and draw again as each arrives. @param {State} state @param {Bitmaps} bitmaps @param {() => void} onload */
-function loadPictures({ doc }, bitmaps, onload) {
-  const addresses = doc.layers.map((layer) => layer.image);
-  if (doc.picture !== null) addresses.push(doc.picture.image);
+/** The addresses of the pictures that the stage needs. @param {State | null} state */
+function pictures(state) {
+  const addresses = state?.doc.layers.map((layer) => layer.image) ?? [];
+  return state?.doc.picture ? [...addresses, state.doc.picture.image] : addresses;
+}
+
+/** Ask for every picture the stage needs; each that has come, or failed to, is told. @param {State} state @param {Bitmaps} bitmaps @param {() => void} arrived */
+function loadPictures(state, bitmaps, arrived) {
+  const addresses = pictures(state);
   bitmaps.pin(addresses);
-  for (const address of addresses) if (bitmaps.peek(address) === null) bitmaps.load(address).then(onload, () => {});
+  for (const address of addresses) if (bitmaps.peek(address) === null) bitmaps.load(address).then(arrived, arrived);
 }
