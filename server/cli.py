@@ -290,9 +290,9 @@ def show_config() -> None:
 
 @app.command("install")
 def install_extra(extra: Annotated[Extra, typer.Argument(help="What to add to this installation.")]) -> None:
-    """Install what Qwen-Image needs: `qwen`, or `quantization` for weights in fewer bits too.
+    """Install what Qwen-Image needs: `qwen`; `quantization` for weights in fewer bits; `flash` for faster attention.
 
-    The versions are those that were tested together. Example: llm-dit install qwen
+    The versions are those that were tested together, but for `flash`. Example: llm-dit install qwen
     """
     with explained():
         install(extra)

@@ -11,7 +11,7 @@ from typing import Literal
 
 from server.errors import SettingsError
 
-Extra = Literal["qwen", "quantization"]
+Extra = Literal["qwen", "quantization", "flash"]
 DISTRIBUTION = "llm-dit"
 PINS = Path(__file__).parents[1] / "requirements"
 """The versions that were tested together, as constraints."""

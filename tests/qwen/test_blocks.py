@@ -9,8 +9,10 @@ from diffusers.models.transformers.transformer_qwenimage import QwenImageTransfo
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from llm_dit.qwen.blocks import Block, Rows
+from llm_dit.qwen.blocks import Block
 from llm_dit.qwen.modulation import Modulation
+from llm_dit.qwen.operations import Rows
+from llm_dit.qwen.tools import tools_for
 
 
 def compare(
@@ -42,9 +44,10 @@ def compare(
         wanted_text, wanted_image = plain(image_rows, text_rows, mask, temb, (of_image, of_text), modulate_index=index)
         joint = None if mask is None else torch.cat([mask, mask.new_ones(1, image)], dim=1)[:, None, None]
         rows = torch.cat([text_rows, image_rows], dim=1)
-        branch = Rows(rows=rows, text=text, rope=torch.cat([of_text, of_image]), mask=joint)
+        branch = Rows(rows=rows, text=text, rope=torch.cat([of_text, of_image]), mask=joint, index=index)
         (row,) = modulation([temb], zero_cond_t)
-        assert ours(branch, row, index) is None
+        ours(branch, row, tools_for(rows.device, dtype, head_dim))
+        branch.settle()
     assert torch.equal(branch.rows[:, :text], wanted_text)
     assert torch.equal(branch.rows[:, text:], wanted_image)
 

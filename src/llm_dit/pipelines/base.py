@@ -50,17 +50,35 @@ PreviewCallback = Callable[[int, Image.Image], None]
 
 
 @dataclass(frozen=True, kw_only=True)
+class Forward:
+    """What a model's numbers come from: whose `blocks`, which `kernels` between their products, which `attention`.
+
+    `why` says of each faster one what keeps it from running.
+    """
+
+    blocks: Literal["fused", "diffusers"]
+    kernels: str
+    attention: str
+    why: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        return f"{self.blocks} blocks, {self.kernels} kernels, {self.attention} attention"
+
+
+@dataclass(frozen=True, kw_only=True)
 class PipelineStatus:
     """What a pipeline has loaded, and where.
 
     `models` are their names; `device` is its name, such as "CPU" or "NVIDIA H200"; `placement` says where the weights
-    are and why. The device's memory is in bytes, None where the device has none of its own.
+    are and why; `forward` is what computes, None where that is always the same. The device's memory is in bytes, None
+    where the device has none of its own.
     """
 
     models: tuple[str, ...]
     has_edit_model: bool
     device: str
     placement: str = ""
+    forward: Forward | None = None
     device_used_bytes: int | None = None
     device_total_bytes: int | None = None
 

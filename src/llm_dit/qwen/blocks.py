@@ -1,32 +1,18 @@
 """A block of the transformer over one buffer, which holds the rows of the text and of the image behind each other.
 
 The products are those of diffusers' `QwenImageTransformerBlock`, in the same order, and give the same bits on a CPU; Q,
-K and V of a stream come from one product, and nothing is put together for the attention.
+K and V of a stream come from one product, and nothing is put together for the attention. What happens between the
+products, and the attention, is the tools': torch's own, or faster ones.
 """
 
-from dataclasses import dataclass
 from typing import Any
 
 import torch
-from diffusers.models.attention_dispatch import dispatch_attention_fn
-from diffusers.models.transformers.transformer_qwenimage import apply_rotary_emb_qwen
 from torch import nn
-from torch.nn import functional
 
 from llm_dit.qwen.modulation import Row
-
-
-@dataclass(kw_only=True)
-class Rows:
-    """What one branch has on its way through the blocks: `rows` (1, text + image, width), the first `text` the text's.
-
-    `rope` is complex, a row for each of `rows`; `mask` is for the attention, None where every row counts.
-    """
-
-    rows: torch.Tensor
-    text: int
-    rope: torch.Tensor
-    mask: torch.Tensor | None
+from llm_dit.qwen.operations import Half, Owed, Rows
+from llm_dit.qwen.tools import Tools
 
 
 class Block(nn.Module):
@@ -47,47 +33,30 @@ class Block(nn.Module):
             (attn.to_q, attn.to_k, attn.to_v), (attn.norm_q, attn.norm_k), attn.to_out[0], block.img_mlp
         )
 
-    def forward(self, branch: Rows, row: Row, index: torch.Tensor | None) -> None:
-        """Change `branch.rows` by what the block makes of them.
+    def forward(self, branch: Rows, row: Row, tools: Tools) -> None:
+        """Take `branch` through the block, by the modulation `row` of this step.
 
-        `row` has the modulation of this step; `index` says of each image row whether it is of the condition, where
-        that has a modulation of its own.
+        What its second half makes is left as owed: the next block adds it, in one pass with its own norm.
         """
-        streams = (
-            (self.text, slice(None, branch.text), row[1].chunk(2, dim=-1), None),
-            (self.image, slice(branch.text, None), row[0].chunk(2, dim=-1), index),
-        )
-        for half, work in enumerate((self._attend, self._think)):
-            normed = functional.layer_norm(branch.rows, branch.rows.shape[-1:], eps=self.eps)
-            gates: list[torch.Tensor] = []
-            for _, part, parameters, of_rows in streams:
-                shift, scale, gate = (_spread(each, of_rows) for each in parameters[half].chunk(3, dim=-1))
-                normed[:, part] = normed[:, part] * (1 + scale) + shift
-                gates.append(gate)
-            for (_, part, _, _), gate, made in zip(streams, gates, work(normed, branch), strict=True):
-                branch.rows[:, part] += gate * made
-        if branch.rows.dtype == torch.float16:
-            branch.rows.clip_(-65504, 65504)
+        first, second = map(Half._make, zip(*(each.chunk(2, dim=-1) for each in row), strict=True))
+        normed = tools.operations.norm(branch, first, self.eps)
+        branch.owed = Owed(*self._attend(normed, branch, tools), first, ends_block=False)
+        normed = tools.operations.norm(branch, second, self.eps)
+        branch.owed = Owed(*self._think(normed, branch.text), second, ends_block=True)
 
-    def _attend(self, normed: torch.Tensor, branch: Rows) -> tuple[torch.Tensor, torch.Tensor]:
+    def _attend(self, normed: torch.Tensor, branch: Rows, tools: Tools) -> tuple[torch.Tensor, torch.Tensor]:
         count, width = branch.text, normed.shape[-1]
         joint = normed.new_empty(1, normed.shape[1], 3, self.heads, width // self.heads)
         flat = joint.view(normed.shape[1], 3 * width)
         self.text.qkv(normed[0, :count], flat[:count])
         self.image.qkv(normed[0, count:], flat[count:])
-        for number, (of_text, of_image) in enumerate(zip(self.text.norms, self.image.norms, strict=True)):
-            part = joint[:, :, number]
-            part[:, :count] = of_text(part[:, :count])
-            part[:, count:] = of_image(part[:, count:])
-            turned: Any = apply_rotary_emb_qwen(part, branch.rope, use_real=False)
-            part.copy_(turned)
+        tools.operations.turn(joint, branch, self.text.norms, self.image.norms)
         query, key, value = joint.unbind(2)
-        seen = dispatch_attention_fn(query, key, value, attn_mask=branch.mask, dropout_p=0.0, is_causal=False)
-        seen = seen.flatten(2, 3)
+        seen = tools.attend(query, key, value, branch.mask).flatten(2, 3)
         return self.text.out(seen[:, :count]), self.image.out(seen[:, count:])
 
-    def _think(self, normed: torch.Tensor, branch: Rows) -> tuple[torch.Tensor, torch.Tensor]:
-        return self.text.mlp(normed[:, : branch.text]), self.image.mlp(normed[:, branch.text :])
+    def _think(self, normed: torch.Tensor, count: int) -> tuple[torch.Tensor, torch.Tensor]:
+        return self.text.mlp(normed[:, :count]), self.image.mlp(normed[:, count:])
 
 
 class _Stream(nn.Module):
@@ -127,11 +96,3 @@ class _Apart(nn.Module):
         """As `_Joined`."""
         for part, projection in zip(out.chunk(3, dim=-1), (self.query, self.key, self.value), strict=True):
             part.copy_(projection(rows))
-
-
-def _spread(parameters: torch.Tensor, index: torch.Tensor | None) -> torch.Tensor:
-    """Return (1, rows, width), of which rows may be 1; by `index`, each row gets the first or the second of two."""
-    if index is None:
-        return parameters.unsqueeze(1)
-    made, shown = parameters.unsqueeze(1).chunk(2)
-    return torch.where(index.unsqueeze(-1) == 0, made, shown)

@@ -12,8 +12,10 @@ from diffusers.models.transformers.transformer_qwenimage import (
 )
 from torch import nn
 
-from llm_dit.qwen.blocks import Block, Rows
+from llm_dit.qwen.blocks import Block
 from llm_dit.qwen.modulation import Modulation, Table
+from llm_dit.qwen.operations import Rows
+from llm_dit.qwen.tools import Tools, tools_for
 
 Shapes = list[list[tuple[int, int, int]]]
 
@@ -54,13 +56,19 @@ class Transformer(QwenImageTransformer2DModel):
         """
         image = self.img_in(tokens)
         self.table.fill(schedule.to(image.dtype), lambda time: self._embed(time, image), self.modulations, self._zeros)
-        index = _condition_index(shapes, image.device) if self._zeros else None
         entered = [self._enter(image, branch, shapes) for branch in branches]
-        for block, rows in zip(self.transformer_blocks, self.table.rows, strict=True):
-            for branch in entered:
-                block(branch, rows[step], index)
+        tools = self.tools(image.device, image.dtype)
+        with torch.cuda.device_of(image):  # kernels are launched on the current device, whatever they are given
+            for block, rows in zip(self.transformer_blocks, self.table.rows, strict=True):
+                for branch in entered:
+                    block(branch, rows[step], tools)
         temb = self.table.tembs[step].chunk(2)[0] if self._zeros else self.table.tembs[step]
-        return [self.proj_out(self.norm_out(branch.rows[:, branch.text :], temb)) for branch in entered]
+        return [self._leave(branch, temb) for branch in entered]
+
+    def tools(self, device: torch.device, dtype: torch.dtype) -> Tools:
+        """Return what the blocks are computed with."""
+        config: Any = self.config
+        return tools_for(device, dtype, config.attention_head_dim)
 
     @property
     def _zeros(self) -> bool:
@@ -79,7 +87,12 @@ class Transformer(QwenImageTransformer2DModel):
         if mask is not None:
             mask = torch.cat([mask, mask.new_ones(image.shape[:2])], dim=1)[:, None, None]
         rows = torch.cat([text, image], dim=1)
-        return Rows(rows=rows, text=length, rope=torch.cat([of_text, of_image]), mask=mask)
+        index = _condition_index(shapes, image.device) if self._zeros else None
+        return Rows(rows=rows, text=length, rope=torch.cat([of_text, of_image]), mask=mask, index=index)
+
+    def _leave(self, branch: Rows, temb: torch.Tensor) -> torch.Tensor:
+        branch.settle()
+        return self.proj_out(self.norm_out(branch.rows[:, branch.text :], temb))
 
 
 def is_fused(pipeline: Any) -> bool:

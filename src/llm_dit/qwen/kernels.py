@@ -1,0 +1,147 @@
+"""The operations of `operations.py` as two Triton kernels: bfloat16 in and out, float32 inside, one launch each.
+
+Importing this needs Triton. Any number of rows, any length of text and any number of heads; a head's width is a power
+of two.
+"""
+
+# Triton has no types, and what it compiles is not quite Python.
+# pyright: reportMissingImports=false, reportIndexIssue=false
+import torch
+import triton
+import triton.language as tl
+
+from llm_dit.qwen.operations import Half, Norms, Owed, Rows
+
+HEADS = 8
+"""Heads that one program turns."""
+
+
+def norm(branch: Rows, half: Half, eps: float) -> torch.Tensor:
+    """As `operations.norm`."""
+    rows, owed = branch.rows, branch.owed
+    branch.owed = None
+    width = rows.shape[-1]
+    normed = torch.empty_like(rows)
+    # Where nothing is owed, the kernel reads none of it.
+    made = Owed(rows, rows, half, False) if owed is None else owed
+    block = triton.next_power_of_2(width)
+    _norm[(rows.shape[1],)](
+        rows,
+        normed,
+        made.text,
+        made.image,
+        made.half.text,
+        made.half.image,
+        half.text,
+        half.image,
+        rows if branch.index is None else branch.index,
+        branch.text,
+        width,
+        made.half.image.stride(0),
+        half.image.stride(0),
+        eps,
+        OWED=owed is not None,
+        INDEXED=branch.index is not None,
+        BLOCK=block,
+        num_warps=8 if block > 2048 else 4,
+    )
+    return normed
+
+
+def turn(joint: torch.Tensor, branch: Rows, text: Norms, image: Norms) -> None:
+    """As `operations.turn`."""
+    _, rows, _, heads, width = joint.shape
+    (text_query, text_key), (image_query, image_key) = text, image
+    _turn[(rows, 2, triton.cdiv(heads, HEADS))](
+        joint,
+        torch.view_as_real(branch.rope),
+        text_query.weight,
+        text_key.weight,
+        image_query.weight,
+        image_key.weight,
+        branch.text,
+        heads,
+        text_query.eps,
+        WIDTH=width,
+        HEADS=HEADS,
+    )
+
+
+@triton.jit(do_not_specialize=["text"])
+def _norm(
+    rows,
+    normed,
+    made_of_text,
+    made_of_image,
+    gate_of_text,
+    gate_of_image,
+    half_of_text,
+    half_of_image,
+    index,
+    text,
+    width,
+    gate_stride,
+    half_stride,
+    eps,
+    OWED: tl.constexpr,
+    INDEXED: tl.constexpr,
+    BLOCK: tl.constexpr,
+):
+    """One program a row; a half holds shift, scale and gate behind each other."""
+    row = tl.program_id(0).to(tl.int64)
+    column = tl.arange(0, BLOCK)
+    inside = column < width
+    is_text = row < text
+    of_image = tl.where(is_text, 0, row - text)
+    shown = 0
+    if INDEXED:
+        shown = tl.where(is_text, 0, (tl.load(index + of_image) != 0).to(tl.int32))
+    here = rows + row * width + column
+    value = tl.load(here, mask=inside, other=0.0).to(tl.float32)
+    if OWED:
+        made = tl.where(is_text, made_of_text + row * width, made_of_image + of_image * width)
+        gate = tl.where(is_text, gate_of_text, gate_of_image + shown * gate_stride) + 2 * width
+        value += tl.load(gate + column, mask=inside, other=0.0).to(tl.float32) * tl.load(
+            made + column, mask=inside, other=0.0
+        ).to(tl.float32)
+        tl.store(here, value.to(rows.dtype.element_ty), mask=inside)
+    half = tl.where(is_text, half_of_text, half_of_image + shown * half_stride)
+    shift = tl.load(half + column, mask=inside, other=0.0).to(tl.float32)
+    scale = tl.load(half + width + column, mask=inside, other=0.0).to(tl.float32)
+    centered = tl.where(inside, value - tl.sum(value, axis=0) / width, 0.0)
+    spread = tl.rsqrt(tl.sum(centered * centered, axis=0) / width + eps)
+    changed = centered * spread * (1.0 + scale) + shift
+    tl.store(normed + row * width + column, changed.to(normed.dtype.element_ty), mask=inside)
+
+
+@triton.jit(do_not_specialize=["text"])
+def _turn(
+    joint,
+    rope,
+    text_query,
+    text_key,
+    image_query,
+    image_key,
+    text,
+    heads,
+    eps,
+    WIDTH: tl.constexpr,
+    HEADS: tl.constexpr,
+):
+    """One program for some heads of a row's Q or K; a pair of neighbors is a complex number, and so is `rope`."""
+    row = tl.program_id(0).to(tl.int64)
+    number = tl.program_id(1)
+    head = tl.program_id(2) * HEADS + tl.arange(0, HEADS)
+    column = tl.arange(0, WIDTH)
+    inside = (head < heads)[:, None]
+    here = joint + (row * 3 + number) * heads * WIDTH + head[:, None] * WIDTH + column[None, :]
+    value = tl.load(here, mask=inside, other=0.0).to(tl.float32)
+    query = tl.where(row < text, text_query, image_query)
+    key = tl.where(row < text, text_key, image_key)
+    weight = tl.load(tl.where(number == 0, query, key) + column).to(tl.float32)
+    spread = tl.rsqrt(tl.sum(value * value, axis=1) / WIDTH + eps)
+    real, imaginary = tl.split(tl.reshape(value * spread[:, None] * weight[None, :], (HEADS, WIDTH // 2, 2)))
+    pair = rope + row * WIDTH + 2 * tl.arange(0, WIDTH // 2)
+    cosine, sine = tl.load(pair)[None, :], tl.load(pair + 1)[None, :]
+    turned = tl.join(real * cosine - imaginary * sine, real * sine + imaginary * cosine)
+    tl.store(here, tl.reshape(turned, (HEADS, WIDTH)).to(joint.dtype.element_ty), mask=inside)

@@ -1,0 +1,100 @@
+"""What a block does to its rows between its products, with torch's own operations: diffusers' bits on a CPU.
+
+`kernels.py` has the same two, `norm` and `turn`, in one launch each.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol
+
+import torch
+from diffusers.models.transformers.transformer_qwenimage import apply_rotary_emb_qwen
+from torch.nn import functional
+
+Norms = Iterable[Any]
+"""The RMSNorms of Q and of K."""
+
+
+class Half(NamedTuple):
+    """Shift, scale and gate of half a block, behind each other: (1, 3 × width); the image's may have a second row.
+
+    That second row is for what is shown, where it has a modulation of its own.
+    """
+
+    image: torch.Tensor
+    text: torch.Tensor
+
+
+class Owed(NamedTuple):
+    """What half a block has made, (1, text, width) and (1, image, width), before it is gated and added to the rows."""
+
+    text: torch.Tensor
+    image: torch.Tensor
+    half: Half
+    ends_block: bool
+
+
+@dataclass(kw_only=True)
+class Rows:
+    """What one branch has on its way through the blocks: `rows` (1, text + image, width), the first `text` the text's.
+
+    `rope` is complex, a row for each of `rows`; `mask` is for the attention, None where every row counts; `index` (1,
+    image) is not 0 where a row is of what is shown. `owed` is still to be added: whoever reads `rows` settles first.
+    """
+
+    rows: torch.Tensor
+    text: int
+    rope: torch.Tensor
+    mask: torch.Tensor | None = None
+    index: torch.Tensor | None = None
+    owed: Owed | None = None
+
+    def streams(self, half: Half) -> Iterator[tuple[slice, tuple[torch.Tensor, ...], torch.Tensor | None]]:
+        """Yield the place of text and of image in `rows`, their shift, scale and gate, and which of two a row has."""
+        yield slice(None, self.text), half.text.chunk(3, dim=-1), None
+        yield slice(self.text, None), half.image.chunk(3, dim=-1), self.index
+
+    def settle(self) -> None:
+        """Add what is owed."""
+        if self.owed is None:
+            return
+        owed, self.owed = self.owed, None
+        for (part, (_, _, gate), index), made in zip(self.streams(owed.half), (owed.text, owed.image), strict=True):
+            self.rows[:, part] += _spread(gate, index) * made
+        if owed.ends_block and self.rows.dtype == torch.float16:
+            self.rows.clip_(-65504, 65504)
+
+
+class Operations(Protocol):
+    """The two operations, here and in `kernels.py`."""
+
+    def norm(self, branch: Rows, half: Half, eps: float) -> torch.Tensor: ...
+
+    def turn(self, joint: torch.Tensor, branch: Rows, text: Norms, image: Norms) -> None: ...
+
+
+def norm(branch: Rows, half: Half, eps: float) -> torch.Tensor:
+    """Settle `branch`, and return its rows normed, scaled and shifted by `half`."""
+    branch.settle()
+    normed = functional.layer_norm(branch.rows, branch.rows.shape[-1:], eps=eps)
+    for part, (shift, scale, _), index in branch.streams(half):
+        normed[:, part] = normed[:, part] * (1 + _spread(scale, index)) + _spread(shift, index)
+    return normed
+
+
+def turn(joint: torch.Tensor, branch: Rows, text: Norms, image: Norms) -> None:
+    """Norm Q and K, and turn them by their places; `joint` (1, rows, 3, heads, head's width) has Q, K and V."""
+    for number, norms in enumerate(zip(text, image, strict=True)):
+        part = joint[:, :, number]
+        for rows, each in zip((part[:, : branch.text], part[:, branch.text :]), norms, strict=True):
+            rows.copy_(each(rows))
+        turned: Any = apply_rotary_emb_qwen(part, branch.rope, use_real=False)
+        part.copy_(turned)
+
+
+def _spread(parameters: torch.Tensor, index: torch.Tensor | None) -> torch.Tensor:
+    """Return (1, rows, width), of which rows may be 1; by `index`, each row gets the first or the second of two."""
+    if index is None:
+        return parameters.unsqueeze(1)
+    made, shown = parameters.unsqueeze(1).chunk(2)
+    return torch.where(index.unsqueeze(-1) == 0, made, shown)

@@ -1,0 +1,92 @@
+"""What the blocks are computed with: the fastest that is there, and torch's own operations where it fails."""
+
+import importlib.util
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+
+from llm_dit.qwen import operations
+from llm_dit.qwen.attention import sdpa
+from llm_dit.qwen.tools import tools_for
+from llm_dit.qwen.trials import Trial
+from tests.conftest import ROOT
+
+CPU = torch.device("cpu")
+NO_TRITON = "triton is not installed: 200 MB as a wheel, so no test requirement; torch for CUDA brings it"
+
+
+class Crooked:
+    """Operations that leave out what is owed."""
+
+    turn = staticmethod(operations.turn)
+
+    @staticmethod
+    def norm(branch: Any, half: Any, eps: float) -> torch.Tensor:
+        branch.owed = None
+        return operations.norm(branch, half, eps)
+
+
+class Unturned:
+    """Operations that do not turn Q and K."""
+
+    norm = staticmethod(operations.norm)
+
+    @staticmethod
+    def turn(*_: Any) -> None:
+        return None
+
+
+def missing() -> Any:
+    raise ImportError("a path of this computer")
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float32])
+def test_a_tool_that_agrees_is_taken(dtype: torch.dtype) -> None:
+    trial = Trial(CPU, dtype, 16)
+    assert trial.of_operations("torch", lambda: operations) == (operations, "")
+    assert trial.of_attention("sdpa", lambda: sdpa) == (sdpa, "")
+
+
+@pytest.mark.parametrize("tool", [Crooked, Unturned])
+def test_operations_that_differ_are_not_taken(tool: Any, caplog: pytest.LogCaptureFixture) -> None:
+    found, why = Trial(CPU, torch.bfloat16, 16).of_operations("crooked", lambda: tool)
+    assert found is None
+    assert "not those of torch" in why
+    assert "crooked cannot be used" in caplog.text
+
+
+@pytest.mark.parametrize(
+    "attend",
+    [lambda query, key, value: value, lambda query, key, value: sdpa(query, key, value) * float("nan")],
+)
+def test_an_attention_that_differs_is_not_taken(attend: Callable[..., torch.Tensor]) -> None:
+    assert Trial(CPU, torch.bfloat16, 16).of_attention("crooked", lambda: attend)[0] is None
+
+
+def test_a_tool_that_raises_is_named_and_its_words_are_for_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    trial = Trial(CPU, torch.bfloat16, 16)
+    assert trial.of_operations("triton", missing) == (None, "its trial ended in a ImportError")
+    assert trial.of_attention("cudnn", missing) == (None, "its trial ended in a ImportError")
+    assert "a path of this computer" in caplog.text
+
+
+def test_a_cpu_has_torchs_own_and_says_why() -> None:
+    told = tools_for(CPU, torch.float32, 128).describe()
+    assert str(told) == "fused blocks, torch kernels, sdpa attention"
+    assert told.why == ("triton, flash-attn-4, cudnn: they need an NVIDIA GPU",)
+
+
+@pytest.mark.skipif(importlib.util.find_spec("triton") is None, reason=NO_TRITON)
+@pytest.mark.parametrize("what", ["interpret", "compile"])
+def test_the_kernels_are_as_exact_as_torchs_operations(what: str) -> None:
+    """In a process of its own: Triton decides when it is imported whether it interprets."""
+    environment = os.environ | {"TRITON_INTERPRET": str(int(what == "interpret"))}
+    command = [sys.executable, "-m", "tests.qwen.prove_kernels", what]
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=500)
+    assert done.returncode == 0, done.stderr
+    assert "proven" in done.stdout
