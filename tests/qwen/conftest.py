@@ -10,6 +10,10 @@ from PIL import Image
 
 from llm_dit.pipelines.arguments import model_size
 from llm_dit.pipelines.qwen_image_diffusers import QwenImageDiffusersPipeline
+from llm_dit.qwen.checkpoints import FIRST_EDIT
+from tests.qwen.checkpoints import write_checkpoint
+
+PIPELINES = "diffusers.pipelines.qwenimage.pipeline_qwenimage"
 
 
 @pytest.fixture(scope="session")
@@ -18,6 +22,12 @@ def shared_pipe(checkpoints: Path) -> QwenImageDiffusersPipeline:
     return QwenImageDiffusersPipeline.from_pretrained(
         checkpoints / "layered", checkpoints / "edit", load_edit_model=True, device="cpu"
     )
+
+
+@pytest.fixture(scope="session")
+def first_edit(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A checkpoint of the first Qwen-Image-Edit."""
+    return write_checkpoint(tmp_path_factory.mktemp("first") / "edit", FIRST_EDIT)
 
 
 @pytest.fixture(scope="session")
@@ -45,7 +55,8 @@ def quarter_size() -> Iterator[None]:
 
     with pytest.MonkeyPatch.context() as patch:
         for name in ("layered", "edit_plus"):
-            patch.setattr(f"diffusers.pipelines.qwenimage.pipeline_qwenimage_{name}.calculate_dimensions", quarter)
+            patch.setattr(f"{PIPELINES}_{name}.calculate_dimensions", quarter)
+        patch.setattr(f"{PIPELINES}_edit.calculate_dimensions", lambda *of: (*quarter(*of), None))
         patch.setattr(
             "llm_dit.pipelines.qwen_image_diffusers.model_size",
             lambda size, resolution: quarter(resolution**2, size[0] / size[1]),

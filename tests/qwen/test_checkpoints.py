@@ -10,7 +10,7 @@ import pytest
 from safetensors.torch import load_file, save_file
 
 from llm_dit.errors import WeightsError
-from llm_dit.qwen.checkpoints import EDIT, LAYERED, Checkpoint, open_checkpoint
+from llm_dit.qwen.checkpoints import EDIT, FIRST_EDIT, LAYERED, Checkpoint, open_checkpoint
 from llm_dit.qwen.sharing import same_text_encoder
 from tests.qwen.checkpoints import write_checkpoint
 
@@ -87,7 +87,7 @@ def test_a_missing_shard_is_named(folder: Path) -> None:
 
 
 def test_the_other_models_checkpoint_is_refused(folder: Path) -> None:
-    with pytest.raises(WeightsError, match=f"for {LAYERED}; give one for {EDIT}"):
+    with pytest.raises(WeightsError, match=f"for {LAYERED}; give one for {EDIT} or {FIRST_EDIT}"):
         open_checkpoint(folder, EDIT)
 
 

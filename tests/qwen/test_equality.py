@@ -3,6 +3,8 @@
 The VAE for pictures rounds otherwise than the video model (test_single_frame.py), so here the video model stays.
 """
 
+# diffusers exports its names lazily, which pyright cannot see.
+# pyright: reportPrivateImportUsage=false
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -10,12 +12,17 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from diffusers import AutoencoderKLQwenImage, QwenImageEditPlusPipeline, QwenImageLayeredPipeline
+from diffusers import (
+    AutoencoderKLQwenImage,
+    QwenImageEditPipeline,
+    QwenImageEditPlusPipeline,
+    QwenImageLayeredPipeline,
+)
 from PIL import Image
 
 from llm_dit.editing import prepare
 from llm_dit.pipelines.qwen_image_diffusers import QwenImageDiffusersPipeline
-from llm_dit.qwen.checkpoints import EDIT, LAYERED, Checkpoint
+from llm_dit.qwen.checkpoints import EDIT, FIRST_EDIT, LAYERED, Checkpoint
 from llm_dit.qwen.loading import LoadOptions, _Loader
 from tests.qwen.checkpoints import write_checkpoint
 
@@ -49,25 +56,22 @@ class Recorder:
 
 
 @pytest.fixture(scope="module")
-def newer(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An edit model as Qwen-Image-Edit-2511: the condition is shown as without noise."""
-    return write_checkpoint(tmp_path_factory.mktemp("newer") / "edit", EDIT, zero_cond_t=True)
+def editors(checkpoints: Path, first_edit: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """The edit models: the first, 2509, and 2511, to which the condition is shown as without noise."""
+    newer = write_checkpoint(tmp_path_factory.mktemp("newer") / "edit", EDIT, zero_cond_t=True)
+    return {"first": first_edit, "2509": checkpoints / "edit", "2511": newer}
 
 
 @pytest.fixture(scope="module")
-def open_pipe(checkpoints: Path, newer: Path) -> Iterator[Open]:
-    kept: dict[tuple[bool, bool], QwenImageDiffusersPipeline] = {}
+def open_pipe(checkpoints: Path, editors: dict[str, Path]) -> Iterator[Open]:
+    kept: dict[tuple[bool, str], QwenImageDiffusersPipeline] = {}
 
-    def open_one(*, fused: bool, zero_cond_t: bool = False) -> QwenImageDiffusersPipeline:
-        if (fused, zero_cond_t) not in kept:
-            kept[fused, zero_cond_t] = QwenImageDiffusersPipeline.from_pretrained(
-                checkpoints / "layered",
-                newer if zero_cond_t else checkpoints / "edit",
-                edit_only=zero_cond_t,
-                device="cpu",
-                fused=fused,
+    def open_one(*, fused: bool, editor: str = "2509") -> QwenImageDiffusersPipeline:
+        if (fused, editor) not in kept:
+            kept[fused, editor] = QwenImageDiffusersPipeline.from_pretrained(
+                checkpoints / "layered", editors[editor], edit_only=editor != "2509", device="cpu", fused=fused
             )
-        return kept[fused, zero_cond_t]
+        return kept[fused, editor]
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("llm_dit.qwen.loading.SingleFrameVae", UnfoldedVae)
@@ -88,7 +92,7 @@ def plain(kind: Any, folder: Path, name: str, **arguments: Any) -> tuple[list[to
         callback_on_step_end=recorder,
         **arguments,
     ).images
-    return recorder.latents, images if name == EDIT else images[0]
+    return recorder.latents, images[0] if name == LAYERED else images
 
 
 @pytest.fixture
@@ -156,29 +160,29 @@ def test_decompose_equals_diffusers(
         assert all(same(a, b) for a, b in zip(layers[1:], images, strict=True))
 
 
-@pytest.mark.parametrize("zero_cond_t", [False, True], ids=["2509", "2511"])
+@pytest.mark.parametrize("editor", ["first", "2509", "2511"])
 @pytest.mark.parametrize("scale", [4.0, 1.0])
 def test_edit_equals_diffusers(
-    checkpoints: Path,
-    newer: Path,
+    editors: dict[str, Path],
     open_pipe: Open,
     picture: Image.Image,
     our_latents: list[torch.Tensor],
-    zero_cond_t: bool,
+    editor: str,
     scale: float,
 ) -> None:
     shown = prepare(picture, shape="keep", output_size="layer")
+    first = editor == "first"
     theirs, images = plain(
-        QwenImageEditPlusPipeline,
-        newer if zero_cond_t else checkpoints / "edit",
-        EDIT,
+        QwenImageEditPipeline if first else QwenImageEditPlusPipeline,
+        editors[editor],
+        FIRST_EDIT if first else EDIT,
         image=shown.image,
         prompt=CAPTION,
         true_cfg_scale=scale,
     )
     for fused in (True, False):
         our_latents.clear()
-        layer = open_pipe(fused=fused, zero_cond_t=zero_cond_t).edit_layer(
+        layer = open_pipe(fused=fused, editor=editor).edit_layer(
             picture, CAPTION, num_inference_steps=STEPS, seed=SEED, cfg_scale=scale
         )
         assert all_equal(our_latents, theirs)

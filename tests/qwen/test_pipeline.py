@@ -26,7 +26,7 @@ from llm_dit.errors import (
 )
 from llm_dit.pipelines.base import Canceled, Progress
 from llm_dit.pipelines.qwen_image_diffusers import QwenImageDiffusersPipeline
-from llm_dit.qwen import models
+from llm_dit.qwen import models, previews
 from llm_dit.qwen.placement import Plan
 from tests.qwen.checkpoints import write_checkpoint
 
@@ -194,7 +194,8 @@ def test_a_text_longer_than_the_model_has_positions_for_is_refused(
 ) -> None:
     """The tiny tokenizer makes a token of each byte, as the real one nearly does of emoji."""
     with pytest.raises(InputError, match="shorten it") as raised:
-        shared_pipe.edit_layer(picture, **{"instruction": "make it blue", param: "make it blue " * 300})
+        texts: dict[str, Any] = {"instruction": "make it blue", param: "make it blue " * 300}
+        shared_pipe.edit_layer(picture, **texts)
     assert raised.value.param == param
 
 
@@ -228,6 +229,38 @@ def test_edit_only_loads_one_model(checkpoints: Path, picture: Image.Image) -> N
     assert pipe.has_edit_model
     with pytest.raises(EditOnlyError, match="edit_only"):
         run(pipe, picture)
+
+
+def test_the_first_edit_model_does_what_the_later_ones_do(
+    checkpoints: Path, first_edit: Path, picture: Image.Image, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(previews, "INTERVAL_S", 0.0)
+    monkeypatch.setattr(previews, "SHARE", 1e9)
+    pipe = QwenImageDiffusersPipeline.from_pretrained(checkpoints / "layered", first_edit, device="cpu")
+    heard: list[tuple[str, int]] = []
+    seen: list[int] = []
+
+    def edit(**arguments: Any) -> Image.Image:
+        named: dict[str, Any] = {"instruction": "make it blue", "num_inference_steps": 3, "seed": 1} | arguments
+        return pipe.edit_layer(picture, **named)
+
+    def cancel(report: Progress) -> None:
+        if report.phase == "denoising":
+            raise Canceled
+
+    with pytest.raises(Canceled):
+        edit(progress=cancel)
+    edited = edit(
+        progress=lambda report: heard.append((report.phase, report.step)), preview=lambda layer, _: seen.append(layer)
+    )
+    steps = [("denoising", step) for step in (1, 2, 3)]
+    assert heard == [("encoding", 0), *steps, ("decoding", 3)]
+    assert seen == [1]
+    assert edited.size == picture.size
+    assert np.array_equal(np.asarray(edited)[..., 3], np.asarray(picture)[..., 3])
+    assert pipe.status().models == ("Qwen-Image-Layered", "Qwen-Image-Edit")
+    with pytest.raises(InputError, match="2501 tokens and may have 2500"):
+        edit(instruction="x" * 2501)
 
 
 def test_an_edit_model_that_will_not_load_leaves_decompose_working(

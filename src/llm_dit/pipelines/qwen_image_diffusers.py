@@ -1,4 +1,4 @@
-"""Qwen-Image-Layered and Qwen-Image-Edit-2509 through diffusers: the one place where our names become theirs."""
+"""Qwen-Image-Layered and Qwen-Image-Edit through diffusers: the one place where our names become theirs."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -42,18 +42,20 @@ from llm_dit.qwen.captions import Captions
 from llm_dit.qwen.checkpoints import EDIT, EDIT_MODEL, LAYERED
 from llm_dit.qwen.models import Models, ModelSource
 from llm_dit.qwen.placement import CpuOffload, Plan
-from llm_dit.qwen.preparing import Run
+from llm_dit.qwen.preparing import Run, reads_it_whole
 from llm_dit.qwen.previews import Previewing, Previews
 from llm_dit.qwen.quantization import Quantization
 from llm_dit.qwen.running import Runner
 
 MAX_TEXT_TOKENS = 3500
 """The transformer has 4096 positions for text; the template with its small copy of the picture takes some of them."""
+MAX_TEXT_TOKENS_BESIDE_ALL = 2500
+"""The same where the copy is as large as the picture: about 1340 tokens."""
 CROP = "the model works at a fixed area and would see a few rows of pixels: crop it"
 
 
 class QwenImageDiffusersPipeline:
-    """Takes an image apart with Qwen-Image-Layered and edits layers with Qwen-Image-Edit-2509; one run at a time.
+    """Takes an image apart with Qwen-Image-Layered and edits layers with Qwen-Image-Edit; one run at a time.
 
     `from_pretrained` makes one. `last_edit` has what was measured in the latest edit: shift, zoom, whether corrected.
     """
@@ -87,7 +89,8 @@ class QwenImageDiffusersPipeline:
         """Load Qwen-Image-Layered, and the edit model too if `load_edit_model`; else the first edit loads it.
 
         The paths are folders in diffusers' layout or hub ids, `revision` and `edit_revision` a branch, tag or commit
-        of a hub id; without `edit_model_path` the edit model is Qwen/Qwen-Image-Edit-2509 from the hub. `cpu_offload`
+        of a hub id; the edit model is 2509, 2511 or the first Qwen-Image-Edit, as its files say, and without
+        `edit_model_path` Qwen/Qwen-Image-Edit-2509 from the hub. `cpu_offload`
         is described at `llm_dit.qwen.placement.plan_placement`; `placement` tells what came of it. `edit_only` loads
         the edit model alone. `device` is "cuda", "cuda:1", "mps" or "cpu", by default the best there is; `torch_dtype`
         (or its name) bfloat16, on a CPU float32; `quantization` "fp8" or "nf4". `fused=False` runs plain diffusers,
@@ -216,7 +219,8 @@ class QwenImageDiffusersPipeline:
         edit model. Arguments and `progress` as in `decompose`, with "downloading" and "loading" before; `preview` gets
         the part of the layer that the model sees, as layer 1.
 
-        Raises `InputError` naming the argument, also for texts of more than 3500 tokens, or an `EngineError`.
+        Raises `InputError` naming the argument, also for texts of more than 3500 tokens (Qwen-Image-Edit: 2500), or an
+        `EngineError`.
         """
         check_image(layer_image, "layer_image")
         check_aspect(layer_image, QWEN_MAX_ASPECT, CROP, "layer_image")
@@ -267,9 +271,10 @@ class QwenImageDiffusersPipeline:
 def _check_length(pipeline: Any, text: str, param: str) -> None:
     """Refuse a text that the transformer has no positions for; diffusers would fail on tensors of unlike sizes."""
     tokens = len(pipeline.tokenizer(text).input_ids)
-    if tokens > MAX_TEXT_TOKENS:
+    most = MAX_TEXT_TOKENS_BESIDE_ALL if reads_it_whole(pipeline) else MAX_TEXT_TOKENS
+    if tokens > most:
         raise InputError(
-            f"{param} is too long for the model: it has {tokens} tokens and may have {MAX_TEXT_TOKENS}: shorten it.",
+            f"{param} is too long for the model: it has {tokens} tokens and may have {most}: shorten it.",
             param=param,
         )
 

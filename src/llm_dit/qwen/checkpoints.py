@@ -13,7 +13,11 @@ from llm_dit.errors import WeightsError
 
 LAYERED = "QwenImageLayeredPipeline"
 EDIT = "QwenImageEditPlusPipeline"
-NAMES = {LAYERED: "Qwen-Image-Layered", EDIT: "Qwen-Image-Edit"}
+FIRST_EDIT = "QwenImageEditPipeline"
+"""The edit model before 2509, which takes the place of one."""
+NAMES = {LAYERED: "Qwen-Image-Layered", EDIT: "Qwen-Image-Edit", FIRST_EDIT: "Qwen-Image-Edit"}
+TAKEN = {LAYERED: (LAYERED,), EDIT: (EDIT, FIRST_EDIT)}
+"""The classes that a model's checkpoint may name."""
 OPTIONS = {LAYERED: "model_path", EDIT: "edit_model_path"}
 """The settings, and the arguments of `from_pretrained`, that say where each one is."""
 LAYERED_MODEL = "Qwen/Qwen-Image-Layered"
@@ -41,7 +45,7 @@ HEADER_LIMIT = 100_000_000
 
 @dataclass(frozen=True, kw_only=True)
 class Checkpoint:
-    """A folder in diffusers' layout whose files are there and whole."""
+    """A folder in diffusers' layout whose files are there and whole; `pipeline` is the class that it names."""
 
     folder: Path
     pipeline: str
@@ -93,15 +97,15 @@ def local_folder(path: str | Path, pipeline: str) -> Path | None:
 def open_checkpoint(folder: Path, pipeline: str) -> Checkpoint:
     """Return the checkpoint in `folder`, every file of it checked; no tensor is read.
 
-    `pipeline` is the diffusers class that it must be for. Raises `WeightsError`, which names the first file that is
+    `pipeline` is the model that is wanted, LAYERED or EDIT. Raises `WeightsError`, which names the first file that is
     missing, cut off, a Git LFS pointer, a web page or damaged.
     """
     for name in CONFIGS:
         _read_json(folder, name)
-    found = _read_json(folder, "model_index.json").get("_class_name")
-    if found != pipeline:
-        raise WeightsError(f"This checkpoint is for {found}; give one for {pipeline}.")
-    checkpoint = Checkpoint(folder=folder, pipeline=pipeline)
+    found = str(_read_json(folder, "model_index.json").get("_class_name"))
+    if found not in TAKEN[pipeline]:
+        raise WeightsError(f"This checkpoint is for {found}; give one for {' or '.join(TAKEN[pipeline])}.")
+    checkpoint = Checkpoint(folder=folder, pipeline=found)
     for component in WEIGHTS:
         for file in checkpoint.weight_files(component):
             _check_weights(folder, file)

@@ -13,6 +13,7 @@ import torch
 from diffusers import (
     AutoencoderKLQwenImage,
     DiffusionPipeline,
+    QwenImageEditPipeline,
     QwenImageEditPlusPipeline,
     QwenImageLayeredPipeline,
     QwenImageTransformer2DModel,
@@ -26,14 +27,18 @@ from transformers import (
 
 from llm_dit.errors import WeightsError
 from llm_dit.pipelines.base import Progress, ProgressCallback
-from llm_dit.qwen.checkpoints import EDIT, LAYERED, Checkpoint
+from llm_dit.qwen.checkpoints import EDIT, FIRST_EDIT, LAYERED, Checkpoint
 from llm_dit.qwen.failures import free_memory
 from llm_dit.qwen.quantization import Quantization, quantization_configs
 from llm_dit.qwen.schedules import Scheduler
 from llm_dit.qwen.single_frame import SingleFrameVae
 from llm_dit.qwen.transformer import Transformer
 
-PIPELINES: dict[str, Any] = {LAYERED: QwenImageLayeredPipeline, EDIT: QwenImageEditPlusPipeline}
+PIPELINES: dict[str, Any] = {
+    LAYERED: QwenImageLayeredPipeline,
+    EDIT: QwenImageEditPlusPipeline,
+    FIRST_EDIT: QwenImageEditPipeline,
+}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import torch
 from diffusers.pipelines.qwenimage import pipeline_qwenimage_edit_plus as edit_plus
+from diffusers.pipelines.qwenimage.pipeline_qwenimage_edit import QwenImageEditPipeline
 from diffusers.pipelines.qwenimage.pipeline_qwenimage_layered import retrieve_timesteps
 from PIL import Image
 
@@ -56,6 +57,11 @@ def prepare(pipeline: Any, run: Run, encodings: Encodings) -> Start:
     return _edit(pipeline, run, encodings) if run.layers is None else _layers(pipeline, run, run.layers, encodings)
 
 
+def reads_it_whole(pipeline: Any) -> bool:
+    """Whether the text encoder reads the picture as large as the VAE sees it, as of the first edit model."""
+    return isinstance(pipeline, QwenImageEditPipeline)
+
+
 def _layers(pipeline: Any, run: Run, layers: int, encodings: Encodings) -> Start:
     width, height = run.size
     shown = pipeline.image_processor.resize(run.image, height, width)
@@ -87,9 +93,11 @@ def _layers(pipeline: Any, run: Run, layers: int, encodings: Encodings) -> Start
 
 def _edit(pipeline: Any, run: Run, encodings: Encodings) -> Start:
     ratio = run.image.width / run.image.height
-    width, height = edit_plus.calculate_dimensions(edit_plus.CONDITION_IMAGE_SIZE, ratio)
-    read = pipeline.image_processor.resize(run.image, height, width)
     seen = edit_plus.calculate_dimensions(edit_plus.VAE_IMAGE_SIZE, ratio)
+    width, height = (
+        seen if reads_it_whole(pipeline) else edit_plus.calculate_dimensions(edit_plus.CONDITION_IMAGE_SIZE, ratio)
+    )
+    read = pipeline.image_processor.resize(run.image, height, width)
     pixels = pipeline.image_processor.preprocess(run.image, seen[1], seen[0]).unsqueeze(2)
     branches = [encodings.text(pipeline, text, image=[read]) for text in run.texts]
     dtype = branches[0].embeds.dtype
