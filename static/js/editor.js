@@ -1,11 +1,11 @@
 import { createActions } from "./actions/actions.js";
 import { h } from "./dom.js";
 import { listenToKeys } from "./shortcuts.js";
-import { createEditDialog } from "./views/edit-dialog.js";
-import { createJobBar } from "./views/job-bar.js";
-import { createLayerList } from "./views/layer-list.js";
-import { createSource } from "./views/source.js";
-import { createStage } from "./views/stage.js";
+import { createEditDialog } from "./views/edit/dialog.js";
+import { createJobBar } from "./views/shell/job-bar.js";
+import { createLayerList } from "./views/layers/list.js";
+import { createSource } from "./views/source/source.js";
+import { createStage } from "./views/stage/stage.js";
 
 /**
  * Everything that needs a picture. The start page does without, so it is loaded when the first picture comes in.

@@ -2,7 +2,7 @@ import { setVisible, showOnly } from "./commands/look.js";
 import { flip } from "./commands/place.js";
 import { isTyping } from "./dom.js";
 import { findLayer, indexOf } from "./state/doc.js";
-import { zoomKeys } from "./views/viewport.js";
+import { zoomKeys } from "./views/stage/viewport.js";
 
 const STEPS = /** @type {Record<string, [number, number]>} */ ({ ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] });
 const FAR = 10;
@@ -12,8 +12,8 @@ const FAR = 10;
  *
  * @param {Store} store
  * @param {Actions} actions
- * @param {ReturnType<typeof import("./views/stage.js").createStage>} stage
- * @param {ReturnType<typeof import("./views/layer-list.js").createLayerList>} layers
+ * @param {ReturnType<typeof import("./views/stage/stage.js").createStage>} stage
+ * @param {ReturnType<typeof import("./views/layers/list.js").createLayerList>} layers
  */
 export function listenToKeys(store, actions, stage, layers) {
   const selected = () => findLayer(store.state.doc, store.state.selected);

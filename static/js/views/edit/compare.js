@@ -1,0 +1,118 @@
+import { h, setAttribute } from "../../dom.js";
+import { t } from "../../i18n.js";
+import { cameraFor, docsOf, samePair } from "../../images/pair.js";
+import { createVersus } from "../../images/versus.js";
+import { createCompareBars } from "./compare-bars.js";
+import { listenToGestures } from "../stage/gestures.js";
+import { createParting } from "../stage/split-slider.js";
+import { createZoomBar } from "../stage/bars.js";
+import { place } from "../stage/frame.js";
+import { createViewport, fitCanvas } from "../stage/viewport.js";
+
+/**
+ * @typedef {import("../../images/pair.js").Pair & {how: How, names: readonly [string, string], changed: string | null}} Shown
+ *   `changed`: how much differs, in words
+ */
+
+const PAN_PX = 40;
+const KEYS = /** @type {Record<string, [number, number]>} */ ({ ArrowLeft: [PAN_PX, 0], ArrowRight: [-PAN_PX, 0], ArrowUp: [0, PAN_PX], ArrowDown: [0, -PAN_PX] });
+
+/**
+ * A version of a layer, or two to compare; one camera looks at both.
+ *
+ * @param {Actions} actions
+ * @param {Bitmaps} bitmaps
+ */
+export function createCompare(actions, bitmaps) {
+  let held = false;
+  /** @type {Camera | null} what the two were drawn for; null when they are to be redrawn */
+  let drawn = null;
+  /** @type {Shown | null} */
+  let shown = null;
+  /** @type {Doc[]} */
+  let docs = [];
+
+  const canvas = h("canvas.compare-canvas", { role: "img" });
+  const context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
+  const papers = [0, 1].map(() => h("div.compare-paper.checkerboard"));
+  const panes = papers.map((paper) => h("div.compare-pane", paper));
+  const view = h("div.compare-view", { tabIndex: 0, role: "application", "aria-label": t("compare.keys") }, ...panes, canvas);
+  const extent = () => ({ width: view.clientWidth / (isSide() ? 2 : 1), height: view.clientHeight });
+  const viewport = createViewport({ extent, content: () => docs[0] ?? null, home: () => cameraFor(/** @type {Shown} */ (shown), extent(), bitmaps), draw });
+  const { schedule, toFit, pan } = viewport;
+  const versus = createVersus(bitmaps, redraw);
+  const parting = createParting(t("compare.label"), view, schedule);
+  const bars = createCompareBars({ parting, onpick: (how) => actions.setVersus({ how }), onhold: peek });
+  const zoom = createZoomBar(viewport);
+  const element = h("figure.compare", view, ...bars.elements, zoom.element);
+
+  // A version that is still on its way is no empty picture.
+  const isTwo = () => docs.length > 1 && bitmaps.peek(shown?.after ?? "") !== null;
+  const isSide = () => isTwo() && shown?.how === "side";
+  const slides = () => isTwo() && shown?.how === "slider";
+
+  function redraw() {
+    drawn = null;
+    schedule();
+  }
+
+  /** @param {number} factor @param {Point} [point] */
+  function zoomBy(factor, point) {
+    const { width } = extent();
+    viewport.zoomBy(factor, point && { x: point.x > width ? point.x - width : point.x, y: point.y });
+  }
+
+  /** Look at the one before, as long as it is held. @param {boolean} on */
+  function peek(on) {
+    held = on && isTwo() && !isSide();
+    schedule();
+  }
+
+  listenToGestures(view, {
+    zoomBy,
+    pan,
+    grab: (point) => (slides() && (viewport.fitted || parting.isNear(point.x)) ? parting.hold(point) : null),
+    click: ({ x }) => slides() && parting.slideTo(x),
+  });
+  view.addEventListener("keydown", (event) => {
+    const step = KEYS[event.key];
+    if (step === undefined) return;
+    event.preventDefault();
+    pan(...step);
+  });
+  new ResizeObserver(redraw).observe(view);
+
+  function draw() {
+    if (shown === null || view.clientWidth === 0) return;
+    const { how, layer, names, changed } = shown;
+    const { camera, sharp } = viewport;
+    const two = isTwo();
+    const resized = fitCanvas(canvas, view);
+    const scene = { before: docs[0], after: two ? docs[1] : null, touched: layer.id, how, camera: sharp, share: parting.share(), held };
+    if (drawn !== camera || resized) versus.prepare(scene, Math.round(extent().width * devicePixelRatio), canvas.height);
+    drawn = camera;
+    versus.show(context, scene);
+    for (const paper of papers) place(paper, { x: 0, y: 0, width: docs[0].width, height: docs[0].height }, camera);
+    panes[1].hidden = !isSide();
+    setAttribute(canvas, "aria-label", two ? t("compare.canvas", { before: names[0], after: names[1] }) : names[0]);
+    element.dataset.how = two ? how : "one";
+    bars.render({ how, two, held, names, changed });
+    zoom.render(viewport);
+  }
+
+  return {
+    element,
+    zoomBy,
+    toFit,
+    peek,
+    /** @param {Shown} next */
+    render: (next) => {
+      if (shown?.layer.id !== next.layer.id || shown.where !== next.where) toFit();
+      if (!samePair(shown, next)) docs = docsOf(next);
+      shown = next;
+      for (const { image } of docs.flatMap(({ layers }) => layers)) if (bitmaps.peek(image) === null) bitmaps.load(image).then(redraw, () => {});
+      held &&= isTwo();
+      redraw();
+    },
+  };
+}

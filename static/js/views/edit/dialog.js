@@ -1,0 +1,189 @@
+import { h, isTyping, setAttribute, setText } from "../../dom.js";
+import { t } from "../../i18n.js";
+import { changedShare } from "../../images/difference.js";
+import { findLayer } from "../../state/doc.js";
+import { toolFor } from "../../state/tools.js";
+import { asksFor, chosenOf, editOf, isProposed } from "../../state/edits.js";
+import { ago, exactly, percent } from "../../words.js";
+import { createCompare } from "./compare.js";
+import { createEditFoot } from "./foot.js";
+import { createEditForm } from "./form.js";
+import { callout, iconButton, segmented, uniqueId } from "../shell/fields.js";
+import { createVersionStrip, versionName } from "./versions.js";
+import { zoomKeys } from "../stage/viewport.js";
+
+/**
+ * The modal in which a layer is edited. It shows the layer's edit and owns nothing of it: closing loses nothing.
+ *
+ * @param {Actions} actions
+ * @param {Bitmaps} bitmaps
+ * @param {() => void} openHelp
+ * @param {HTMLElement} notices   where the page says what happened: under a modal nobody would hear of it
+ */
+export function createEditDialog(actions, bitmaps, openHelp, notices) {
+  let layerId = "";
+  let wasProposed = false;
+  const at = () => layerId;
+  const titleId = uniqueId("edit-title");
+  const title = h("h2", { id: titleId });
+  const compare = createCompare(actions, bitmaps);
+  const where = segmented({
+    label: t("edit.where"),
+    options: [["layer", t("edit.where.layer")], ["picture", t("edit.where.picture")]],
+    onpick: (place) => actions.setVersus({ where: place }),
+  });
+  const error = callout();
+  const form = createEditForm(actions, at);
+  const strip = createVersionStrip((key) => actions.chooseEdit(layerId, key), bitmaps);
+  const made = h("p.hint.number.edit-made");
+  const foot = createEditFoot(actions, at);
+  const measure = createMeasure(bitmaps, () => rendered !== null && render(rendered));
+  const body = h("div.edit-body", where.element, strip.element, made, error.element, form.element);
+  const side = h(
+    "div.edit-side",
+    h("div.edit-head", title, iconButton("close", `${t("edit.close")}. ${t("edit.closeHint")}`, actions.closeEdit)),
+    body,
+    foot.element,
+  );
+  const dialog = h("dialog.edit-dialog", { "aria-labelledby": titleId }, compare.element, side);
+  /** @type {State | null} */
+  let rendered = null;
+
+  // Esc and the phone's back gesture close the dialog by themselves; the state must hear of it.
+  dialog.addEventListener("close", () => {
+    document.body.append(notices);
+    strip.clear();
+    actions.closeEdit();
+  });
+  dialog.addEventListener("pointerdown", (event) => {
+    if (event.target === dialog) actions.closeEdit();
+  });
+
+  /** @type {Record<string, () => void>} */
+  const keys = {
+    "?": openHelp,
+    ...zoomKeys(compare),
+    a: () => actions.acceptEdit(layerId),
+    n: () => actions.addEdit(layerId),
+    r: () => actions.applyEdit(layerId),
+    Delete: () => actions.discardEdit(layerId),
+    Backspace: () => actions.discardEdit(layerId),
+    b: () => compare.peek(true),
+  };
+
+  /** @param {KeyboardEvent} event @returns {(() => void) | undefined} */
+  function actionFor(event) {
+    const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
+    if (event.ctrlKey || event.metaKey) {
+      if (key === "Enter") return () => actions.applyEdit(layerId);
+      if (isTyping(event)) return undefined;
+      return key === "z" ? (event.shiftKey ? actions.redo : actions.undo) : key === "y" ? actions.redo : undefined;
+    }
+    if (isTyping(event) || event.altKey) return undefined;
+    const onControl = event.target instanceof Element && event.target.closest("button, summary, input");
+    if (key === " ") return onControl ? undefined : keys.b;
+    return keys[key];
+  }
+
+  // On the window: what had the focus may be gone, and then keys belong to nothing in the dialog.
+  addEventListener("keydown", (event) => {
+    if (!dialog.open || event.defaultPrevented || document.querySelector("dialog[open] .menu, .info-dialog[open]")) return;
+    const action = actionFor(event);
+    if (action === undefined) return;
+    event.preventDefault();
+    if (!event.repeat || action !== keys.b) action();
+  });
+  addEventListener("keyup", (event) => {
+    if (dialog.open && (event.key === " " || event.key.toLowerCase() === "b")) compare.peek(false);
+  });
+
+  /** @param {State} state @param {Layer} layer */
+  function renderOpen(state, layer) {
+    const edit = editOf(state, layer.id);
+    const { run, failed, index } = chosenOf(state, layer);
+    layerId = layer.id;
+    setText(title, layer.name);
+    renderCompare(state, layer);
+    where.set(state.versus.where);
+    form.render(state);
+    const refused = failed?.code === "unsupported_instruction";
+    const tool = refused ? toolFor(failed.instruction) : null;
+    const reason = failed && tool ? `${t(`edit.tool.${tool}`)} ${failed.reason}` : (failed?.reason ?? null);
+    error.set(reason, refused ? t("edit.canDo") : undefined);
+    strip.render(state, layer);
+    setText(made, run !== null || failed !== null ? "" : factsOf(layer, index));
+    made.hidden = made.textContent === "";
+    foot.render(state, layer);
+    setAttribute(dialog, "data-state", run !== null || edit.sending ? "running" : isProposed(state, layer) ? "result" : "draft");
+    renderFocus(state, layer);
+  }
+
+  /** The keyboard goes on where the work goes on. @param {State} state @param {Layer} layer */
+  function renderFocus(state, layer) {
+    const fresh = !dialog.open;
+    const proposed = isProposed(state, layer);
+    const edit = editOf(state, layer.id);
+    const version = layer.versions[chosenOf(state, layer).index];
+    if (fresh) {
+      dialog.append(notices);
+      dialog.showModal();
+    }
+    const goesOn = document.activeElement?.closest(".versions") || (edit.instruction !== "" && !asksFor(edit, version));
+    // On a phone the keyboard would cover the layer before it has been looked at.
+    if (proposed && (fresh || (!wasProposed && !goesOn))) foot.replace.focus();
+    else if (fresh && !matchMedia("(pointer: coarse)").matches) form.focus();
+    else if (document.activeElement === document.body || document.activeElement === dialog) foot.rescue();
+    if (proposed && !wasProposed) body.scrollTop = 0;
+    wasProposed = proposed;
+  }
+
+  /** @param {State} state @param {Layer} layer */
+  function renderCompare({ doc, versus, ...state }, layer) {
+    const { run, failed, index } = chosenOf({ doc, versus, ...state }, layer);
+    const version = layer.versions[index];
+    const plain = run !== null || failed !== null;
+    // What is proposed is compared with the layer as it is; what the layer is, with what it was made of.
+    const from = index === layer.current ? layer.versions.findIndex(({ image }) => image === version.from) : layer.current;
+    const pair = plain || from < 0 || layer.versions[from].image === version.image ? null : layer.versions[from];
+    const names = /** @type {const} */ ([versionName(pair === null ? index : from), versionName(index)]);
+    const changed = pair === null || versus.how !== "difference" ? null : measure(pair.image, version.image);
+    compare.render({ doc, layer, before: pair?.image ?? version.image, after: pair === null ? null : version.image, names, changed, ...versus });
+  }
+
+  /** @param {State} state */
+  function render(state) {
+    rendered = state;
+    const layer = findLayer(state.doc, state.editing);
+    if (layer !== null) renderOpen(state, layer);
+    else if (dialog.open) dialog.close();
+  }
+
+  return { element: dialog, render };
+}
+
+/** How a version came to be, in words. @param {Layer} layer @param {number} index */
+function factsOf({ versions }, index) {
+  const { instruction, shape, seed, seconds, engine, at } = versions[index];
+  if (instruction === "") return "";
+  const facts = [t("versions.made", { instruction }), shape && t(`versions.shape.${shape}`), seed !== null && engine !== "classical" && t("job.seed", { seed }), engine && (engine === "classical" ? t("versions.classical") : "Qwen-Image"), seconds && exactly(seconds), at && ago(Date.parse(at) / 1000)];
+  return facts.filter(Boolean).join(" · ");
+}
+
+/** The changed share of two pictures in words, null until it is measured. @param {Bitmaps} bitmaps @param {() => void} onready */
+function createMeasure(bitmaps, onready) {
+  let [asked, known] = ["", /** @type {string | null} */ (null)];
+  return (/** @type {string} */ before, /** @type {string} */ after) => {
+    const pair = `${before} ${after}`;
+    if (pair === asked) return known;
+    [asked, known] = [pair, null];
+    Promise.all([bitmaps.load(before), bitmaps.load(after)]).then(
+      ([a, b]) => {
+        if (pair !== asked) return;
+        known = percent(changedShare(a, b));
+        onready();
+      },
+      () => (asked = ""),
+    );
+    return null;
+  };
+}

@@ -1,0 +1,63 @@
+import { h, setText } from "../../dom.js";
+import { t } from "../../i18n.js";
+import { asksFor, chosenOf, editOf, isProposed } from "../../state/edits.js";
+import { capabilitiesOf } from "../../state/engine.js";
+import { atWork } from "../../state/jobs.js";
+import { isSeed } from "../../state/seed.js";
+import { describeJob, progressBar, shareOf } from "../shell/progress.js";
+
+/** What can be done now: apply, wait or cancel, or decide about a version. @param {Actions} actions @param {() => string} layerId */
+export function createEditFoot(actions, layerId) {
+  /** @type {string[]} */
+  let running = [];
+  const button = (/** @type {string} */ look, /** @type {Key} */ label, /** @type {string} */ key, /** @type {() => void} */ onclick) => {
+    const words = h("span", t(label));
+    return Object.assign(h("button", { class: `button ${look}`, type: "button", onclick }, words, key === "" ? null : h("kbd.button-key", { "aria-hidden": "true" }, key)), { words });
+  };
+  const apply = button("primary wide", "edit.apply", t("edit.applyKey"), () => actions.applyEdit(layerId()));
+  const remove = button("", "edit.remove", "Del", () => actions.discardEdit(layerId()));
+  const replace = button("primary wide", "edit.replace", "A", () => actions.acceptEdit(layerId()));
+  const add = button("", "edit.add", "N", () => actions.addEdit(layerId()));
+  const retry = button("", "edit.retry", "R", () => actions.applyEdit(layerId()));
+  const discard = button("", "edit.discard", "Del", () => actions.discardEdit(layerId()));
+  const bar = progressBar();
+  const detail = h("p.hint.number");
+  const cancel = button("", "edit.cancel", "", () => actions.cancelJob(running[0]));
+  const cancelAll = button("", "edit.cancelAll", "", () => running.forEach(actions.cancelJob));
+  const progress = h("div.edit-progress", bar.element, detail, cancelAll, cancel);
+  const draft = h("div.edit-draft", apply, remove);
+  const decide = h("div.edit-decide", replace, add, retry, discard);
+  const element = h("div.edit-foot", progress, draft, decide);
+
+  return {
+    element,
+    replace,
+    /** Take the focus back to what can be done, when what had it is gone. */
+    rescue: () => [cancel, replace, apply].find((one) => one.checkVisibility() && !one.disabled)?.focus(),
+    /** @param {State} state @param {Layer} layer */
+    render: (state, layer) => {
+      const edit = editOf(state, layer.id);
+      const { run, failed, index } = chosenOf(state, layer);
+      const runs = atWork(state, "edit", layer.id);
+      const busy = run !== null || (edit.sending && edit.chosen === null);
+      const proposed = isProposed(state, layer);
+      const again = asksFor(edit, failed ?? layer.versions[index]) && (failed !== null || proposed);
+      const ready = edit.instruction.trim() !== "" && isSeed(edit.seed) && !edit.sending;
+      running = run === null ? [] : [run.job.id, ...runs.map(({ job }) => job.id).filter((id) => id !== run.job.id)];
+      progress.hidden = !busy;
+      draft.hidden = busy || proposed;
+      decide.hidden = busy || !proposed;
+      remove.hidden = failed === null;
+      // The same again gives the same where no seed makes a difference.
+      retry.hidden = again && !capabilitiesOf(state).edit.includes("seed");
+      discard.disabled = index === 0;
+      apply.disabled = retry.disabled = !ready;
+      setText(apply.words, t(again ? "edit.retry" : "edit.apply"));
+      setText(retry.words, t(again ? "edit.retry" : "edit.apply"));
+      bar.set(shareOf(run ?? undefined));
+      setText(detail, describeJob(run ?? undefined));
+      cancel.disabled = run === null || run.canceling;
+      cancelAll.hidden = runs.length < 2;
+    },
+  };
+}

@@ -1,0 +1,82 @@
+import { h, setAttribute, setLabel, setText, setValue } from "../../dom.js";
+import { t } from "../../i18n.js";
+import { icon, setIcon } from "../../icons.js";
+import { capabilitiesOf } from "../../state/engine.js";
+import { editOf, instructionsOf } from "../../state/edits.js";
+import { LIMITS } from "../../state/initial.js";
+import { isSeed } from "../../state/seed.js";
+import { field, iconButton, samplingFold, segmented, uniqueId } from "../shell/fields.js";
+import { menuButton } from "../shell/menu.js";
+import { recallable } from "./recall.js";
+
+const CHIPS = /** @type {const} */ (["blue", "vibrant", "glow", "background", "vintage", "shadows", "simplify", "photo", "watercolor", "winter"]);
+/** What only a model can do. */
+const FOR_MODELS = ["photo", "watercolor", "winter"];
+/** So many earlier instructions are listed. */
+const LISTED = 12;
+
+/** What is to be done with the layer. @param {Actions} actions @param {() => string} layerId   the current layer */
+export function createEditForm(actions, layerId) {
+  /** @type {string[]} */
+  let earlier = [];
+  const set = (/** @type {Partial<Edit>} */ patch) => actions.setEdit(layerId(), patch);
+  const id = uniqueId("instruction");
+  const words = h("textarea.input", { id, rows: 3, maxLength: 2000, placeholder: t("edit.placeholder"), oninput: () => set({ instruction: words.value }) });
+  recallable(words, () => earlier, (instruction) => set({ instruction }));
+  const history = menuButton(h("button.link.edit-history", icon("history"), t("edit.history")), () => ({
+    label: t("edit.history"),
+    entries: earlier.slice(0, LISTED).map((label) => ({ label, run: () => put(label) })),
+  }));
+  const chips = CHIPS.map((name) => t(`edit.chip.${name}`)).map((chip) => h("button.chip", { onclick: () => take(chip) }, chip));
+  const shape = segmented({ label: t("edit.shape"), options: [["keep", t("edit.shape.keep")], ["new", t("edit.shape.new")]], onpick: (value) => set({ shape: value }) });
+  const shapeHint = h("p.hint");
+  const variants = segmented({ label: t("edit.variants"), options: LIMITS.variants.map((count) => [String(count), String(count)]), onpick: (count) => set({ variants: Number(count) }) });
+  const several = field(t("edit.variants"), variants.element);
+  const lock = iconButton("unlock", "", () => set({ locked: lock.getAttribute("aria-pressed") === "false" }));
+  const fold = samplingFold((patch) => set("seed" in patch ? { ...patch, locked: patch.seed !== null } : patch), "", lock);
+  const element = h(
+    "div.edit-form",
+    field(t("edit.instruction"), words, history),
+    h("div.chips", { role: "group", "aria-label": t("edit.examples") }, ...chips),
+    h("div.edit-choices", field(t("edit.shape"), shape.element), several, shapeHint),
+    fold.element,
+  );
+
+  /** @param {string} instruction */
+  function put(instruction) {
+    set({ instruction });
+    words.focus();
+  }
+
+  /** An example takes the place of another example, and is added to what was typed. @param {string} chip */
+  function take(chip) {
+    const typed = words.value.trim();
+    const replaceable = typed === "" || [...earlier, ...chips.map((button) => button.textContent)].includes(typed);
+    put(replaceable ? chip : `${typed.replace(/[.,;，；。]$/, "")}, ${chip[0].toLowerCase()}${chip.slice(1)}`);
+  }
+
+  return {
+    element,
+    focus: () => words.focus(),
+    /** @param {State} state */
+    render: (state) => {
+      const edit = editOf(state, layerId());
+      const { edit: takes, any_instruction: anything } = capabilitiesOf(state);
+      earlier = instructionsOf(state);
+      setValue(words, edit.instruction);
+      history.hidden = earlier.length === 0;
+      chips.forEach((chip, index) => {
+        chip.hidden = !anything && FOR_MODELS.includes(CHIPS[index]);
+      });
+      shape.set(edit.shape);
+      setText(shapeHint, t(`edit.shapeHint.${edit.shape}`));
+      variants.set(String(edit.variants));
+      several.hidden = !takes.includes("seed");
+      setIcon(/** @type {SVGSVGElement} */ (lock.firstElementChild), edit.locked ? "lock" : "unlock");
+      setAttribute(lock, "aria-pressed", edit.locked);
+      setLabel(lock, t("edit.seedLock"), t(edit.locked ? "edit.seedLocked" : "edit.seedFree"));
+      lock.disabled = edit.seed === null || !isSeed(edit.seed);
+      fold.render(edit, takes);
+    },
+  };
+}

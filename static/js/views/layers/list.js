@@ -1,0 +1,127 @@
+import { h, setText } from "../../dom.js";
+import { t } from "../../i18n.js";
+import { findLayer, isAsDecomposed } from "../../state/doc.js";
+import { runsOf } from "../../state/groups.js";
+import { isDecomposing } from "../../state/jobs.js";
+import { createExportBar } from "./export-bar.js";
+import { createGhosts } from "./ghosts.js";
+import { createGroupRow } from "./group-row.js";
+import { listenToDrag } from "./drag.js";
+import { createLayerPanel } from "./panel.js";
+import { createLayerRow } from "./row.js";
+
+/** The stack, top first, and what can be taken home of it. @param {Actions} actions @param {Bitmaps} bitmaps */
+export function createLayerList(actions, bitmaps) {
+  /** @type {State} */
+  let state;
+  const rows = keeping((id) => createLayerRow(id, actions, bitmaps));
+  const groups = keeping((name) => createGroupRow(name, actions));
+  const panel = createLayerPanel(actions, (id) => rows.get(id)?.rename());
+  const figure = h("span.hint.number.fidelity");
+  const list = h("ol.layer-list");
+  const empty = h("p.layers-empty.hint");
+  const ghosts = createGhosts(bitmaps);
+  const exports = createExportBar(actions);
+  const head = h("div.panel-head", h("h2.heading", t("layers.title")), figure);
+  const element = h("section.panel.layers", { "aria-label": t("layers.region") }, head, list, ghosts.element, empty, exports.element);
+
+  listenToDrag(list, (id, over, under) => {
+    const layer = findLayer(state.doc, id);
+    if (layer === null) return;
+    const rest = state.doc.layers.filter((other) => other !== layer);
+    const below = under?.dataset.id ?? under?.dataset.top;
+    const group = over?.dataset.group !== undefined && !over.classList.contains("folded") ? over.dataset.group : undefined;
+    actions.reorder(layer, rest.findIndex((other) => other.id === below) + 1, group);
+  });
+
+  function renderRows() {
+    const { doc, folded, selected } = state;
+    const hadFocus = list.contains(document.activeElement);
+    const elements = runsOf(doc.layers).map(({ name, layers }) => {
+      const closed = name !== "" && folded.includes(name);
+      const inside = layers.map((layer) => renderRow(layer, closed)).reverse();
+      return name === "" ? inside : [renderGroup(name, layers, closed), ...inside];
+    });
+    arrange(list, elements.reverse().flat());
+    rows.keep(new Set(doc.layers.map(({ id }) => id)));
+    groups.keep(new Set(doc.layers.map(({ group }) => group)));
+    const layer = findLayer(doc, selected);
+    if (layer === null) return panel.element.remove();
+    const row = rows.need(layer.id).element;
+    if (panel.element.parentElement !== row) row.append(panel.element);
+    panel.render(layer, state);
+    // After a layer is deleted, work goes on with the one that takes its place.
+    if (hadFocus && !list.contains(document.activeElement)) rows.get(layer.id)?.focus();
+  }
+
+  /** @param {Layer} layer @param {boolean} hidden */
+  function renderRow(layer, hidden) {
+    const row = rows.need(layer.id);
+    row.render(layer, state);
+    row.element.hidden = hidden;
+    return row.element;
+  }
+
+  /** @param {string} name @param {Layer[]} layers @param {boolean} folded */
+  function renderGroup(name, layers, folded) {
+    const row = groups.need(name);
+    row.render(layers, folded);
+    return row.element;
+  }
+
+  return {
+    element,
+    /** @param {string} id */
+    focus: (id) => rows.get(id)?.focus(),
+    /** @param {string} id */
+    rename: (id) => rows.get(id)?.rename(),
+    /** @param {State} next */
+    render: (next) => {
+      state = next;
+      const { layers } = state.doc;
+      const busy = isDecomposing(state);
+      renderRows();
+      list.hidden = busy || layers.length === 0;
+      ghosts.render(state, busy);
+      ghosts.element.hidden = !list.hidden;
+      empty.hidden = !list.hidden;
+      setText(empty, t(busy ? "layers.working" : state.doc.picture ? "layers.ready" : "layers.empty"));
+      renderFidelity(figure, layers.length > 0 && !busy && isAsDecomposed(state.doc) ? state.fidelity : null);
+      exports.render(state);
+    },
+  };
+}
+
+/** Rows by name, made when they are first needed. @template T @param {(name: string) => T} make */
+function keeping(make) {
+  /** @type {Map<string, T>} */
+  const kept = new Map();
+  return {
+    /** @param {string} name */
+    get: (name) => kept.get(name),
+    /** @param {string} name */
+    need: (name) => kept.get(name) ?? /** @type {T} */ (kept.set(name, make(name)).get(name)),
+    /** @param {Set<string>} names   all others can go */
+    keep: (names) => {
+      for (const name of kept.keys()) if (!names.has(name)) kept.delete(name);
+    },
+  };
+}
+
+/** Put rows in a new order; the one with the focus keeps it. @param {HTMLElement} list @param {HTMLElement[]} elements */
+function arrange(list, elements) {
+  if (elements.length === list.childElementCount && elements.every((element, index) => element === list.children[index])) return;
+  const focused = document.activeElement;
+  list.replaceChildren(...elements);
+  if (focused instanceof HTMLElement && list.contains(focused)) focused.focus();
+}
+
+/** @param {HTMLElement} figure @param {Fidelity | null} fidelity */
+function renderFidelity(figure, fidelity) {
+  figure.hidden = fidelity === null;
+  if (fidelity === null) return;
+  const { max, psnr, resampled } = fidelity;
+  const value = psnr.toFixed(1);
+  setText(figure, max === 0 ? t("layers.exact") : t(resampled ? "layers.fidelityScaled" : "layers.fidelity", { value }));
+  figure.title = t(resampled ? "layers.fidelityTitleScaled" : "layers.fidelityTitle", { max });
+}

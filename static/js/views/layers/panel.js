@@ -1,0 +1,144 @@
+import { flip, moveTo, resetPlace, scaleTo } from "../../commands/place.js";
+import { setBlend, setOpacity, showOnly } from "../../commands/look.js";
+import { h, setAttribute, setLabel, setSlider, setText, setValue } from "../../dom.js";
+import { t } from "../../i18n.js";
+import { icon } from "../../icons.js";
+import { indexOf, PLAIN } from "../../state/doc.js";
+import { percent } from "../../words.js";
+import { fold, iconButton, uniqueId } from "../shell/fields.js";
+import { menuButton } from "../shell/menu.js";
+
+const BLENDS = /** @type {const} */ ([
+  "normal", "multiply", "screen", "overlay", "darken", "lighten", "color-dodge", "color-burn",
+  "hard-light", "soft-light", "difference", "exclusion", "hue", "saturation", "color", "luminosity",
+]);
+
+/**
+ * What can be done with the selected layer: there is one, which moves from row to row.
+ *
+ * @param {Actions} actions
+ * @param {(id: string) => void} rename
+ */
+export function createLayerPanel(actions, rename) {
+  /** @type {Layer} */
+  let layer;
+  let index = 0;
+  let count = 0;
+  // A drag ends with the pointer; keys say "change" at every press, and belong together until they pause.
+  const slider = h("input.slider", {
+    type: "range",
+    min: "0",
+    max: "100",
+    step: "1",
+    oninput: () => actions.run(setOpacity(layer, slider.valueAsNumber / 100)),
+    onchange: actions.endKeys,
+    onpointerup: actions.endGesture,
+    onblur: actions.endGesture,
+  });
+  const opacity = h("output.number");
+  const blend = h("select.input.select", { onchange: mix }, ...BLENDS.map((mode) => h("option", { value: mode }, t(`blend.${mode}`))));
+  const up = iconButton("up", "", () => actions.reorder(layer, index + 1));
+  const down = iconButton("down", "", () => actions.reorder(layer, index - 1));
+  const more = menuButton(iconButton("more", "", () => {}), () => ({
+    label: t("layers.more", { name: layer.name }),
+    entries: layerMenu(layer, index, actions, () => rename(layer.id)),
+  }));
+  const placing = createPlacing(actions, () => layer);
+  const element = h(
+    "div.layer-more",
+    h("div.layer-tools", h("span.hint", t("layers.opacity")), slider, opacity),
+    h("div.layer-tools", blend, up, down, more),
+    placing.element,
+  );
+
+  function mix() {
+    actions.run(setBlend(layer, /** @type {Blend} */ (blend.value)));
+    actions.endKeys();
+  }
+
+  return {
+    element,
+    /** @param {Layer} next @param {State} state */
+    render: (next, { doc }) => {
+      layer = next;
+      [index, count] = [indexOf(doc, layer.id), doc.layers.length];
+      const { name } = layer;
+      setSlider(slider, Math.round(layer.opacity * 100));
+      setAttribute(slider, "aria-label", t("layers.opacityOf", { name }));
+      setText(opacity, percent(Math.round(layer.opacity * 100) / 100));
+      if (blend.value !== layer.blend) blend.value = layer.blend;
+      setLabel(blend, t("layers.blendOf", { name }));
+      setLabel(up, t("layers.up", { name }));
+      setLabel(down, t("layers.down", { name }));
+      setLabel(more, t("layers.more", { name }));
+      up.disabled = index === count - 1;
+      down.disabled = index === 0;
+      // At an end of the stack the focus goes to the button that still works.
+      if (document.activeElement === up && up.disabled) down.focus();
+      if (document.activeElement === down && down.disabled) up.focus();
+      placing.render(layer);
+    },
+  };
+}
+
+/** @param {Actions} actions @param {() => Layer} layer */
+function createPlacing(actions, layer) {
+  const x = numberField(t("layers.x"), t("number.pixels"), actions.endKeys, (value) => actions.run(moveTo(layer(), value, layer().y)));
+  const y = numberField(t("layers.y"), t("number.pixels"), actions.endKeys, (value) => actions.run(moveTo(layer(), layer().x, value)));
+  const scale = numberField(t("layers.scale"), "%", actions.endKeys, (value) => actions.run(scaleTo(layer(), value / 100, { x: layer().x, y: layer().y })));
+  const across = iconButton("flipX", t("layers.flipX"), () => actions.run(flip(layer(), "flipX")));
+  const over = iconButton("flipY", t("layers.flipY"), () => actions.run(flip(layer(), "flipY")));
+  const reset = h("button.button.small", { onclick: () => actions.run(resetPlace(layer())) }, icon("reset"), t("layers.reset"));
+  const fields = h("div.placing", x.element, y.element, scale.element);
+  const tools = h("div.layer-tools", across, over, reset);
+  return {
+    element: fold(h("span", t("layers.place")), fields, tools),
+    /** @param {Layer} shown */
+    render: (shown) => {
+      x.set(shown.x);
+      y.set(shown.y);
+      scale.set(Math.round(shown.scale * 1000) / 10);
+      setAttribute(across, "aria-pressed", shown.flipX);
+      setAttribute(over, "aria-pressed", shown.flipY);
+      const keys = /** @type {const} */ (["x", "y", "scale", "flipX", "flipY"]);
+      reset.disabled = keys.every((key) => shown[key] === PLAIN[key]);
+    },
+  };
+}
+
+/** A number under its name; what is no number is left alone. @param {string} label @param {string} unit @param {() => void} onchange @param {(value: number) => void} onnumber */
+function numberField(label, unit, onchange, onnumber) {
+  const id = uniqueId("number");
+  const oninput = () => Number.isFinite(input.valueAsNumber) && onnumber(input.valueAsNumber);
+  const input = h("input.input.number", { id, type: "number", step: "any", autocomplete: "off", onchange, oninput });
+  const element = h("div.number-field", h("label.hint", { for: id }, `${label} (${unit})`), input);
+  /** @param {number} value */
+  const set = (value) => {
+    if (input.valueAsNumber !== value && !(document.activeElement === input && input.value === "")) setValue(input, String(value));
+  };
+  return { element, set };
+}
+
+/**
+ * What else can be done with a layer.
+ * @param {Layer} layer
+ * @param {number} index   of the stack, 0 at the bottom
+ * @param {Actions} actions
+ * @param {() => void} rename
+ * @returns {import("../shell/menu.js").Entry[]}
+ */
+function layerMenu(layer, index, actions, rename) {
+  return [
+    { label: t("layers.rename"), icon: "pencil", key: "F2", run: rename },
+    { label: t("layers.duplicate"), icon: "duplicate", key: "Ctrl D", run: () => actions.duplicate(layer) },
+    { label: t("layers.solo"), icon: "eye", key: "Shift V", run: () => actions.run(showOnly(layer)) },
+    "",
+    { label: t("layers.split"), icon: "split", run: () => actions.splitLayer(layer) },
+    { label: t("layers.merge"), icon: "merge", disabled: index === 0, run: () => actions.mergeDown(layer) },
+    "",
+    { label: t("layers.copy"), icon: "copy", key: "Ctrl C", run: () => actions.copyLayer(layer) },
+    { label: t("layers.save"), icon: "download", run: () => actions.saveLayer(layer) },
+    "",
+    { label: t("layers.delete"), icon: "trash", key: "Del", danger: true, run: () => actions.remove(layer) },
+  ];
+}

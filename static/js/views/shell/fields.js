@@ -1,0 +1,148 @@
+import { h, setAttribute, setProse, setSlider, setText, setValue } from "../../dom.js";
+import { t } from "../../i18n.js";
+import { icon } from "../../icons.js";
+import { LIMITS } from "../../state/initial.js";
+import { isSeed, seedFrom } from "../../state/seed.js";
+
+let fields = 0;
+
+/** A page-wide unique id, for labels. @param {string} stem */
+export function uniqueId(stem) {
+  fields += 1;
+  return `${stem}-${fields}`;
+}
+
+/** What is behind one line. @param {HTMLElement} title @param {...HTMLElement} body */
+export const fold = (title, ...body) => h("details.fold", h("summary", icon("chevron"), title), ...body);
+
+/** A control under its label. @param {string} label @param {HTMLElement} control @param {HTMLElement | null} [beside]   the label @param {HTMLElement | null} [below] */
+export function field(label, control, beside = null, below = null) {
+  const name = control.id ? h("label.label", { for: control.id }, label) : h("span.label", label);
+  return h("div.field", h("div.field-head", name, beside), control, below);
+}
+
+/** A choice of a few, all in sight. @template {string} T @param {{label: string, options: [T, string][], onpick: (value: T) => void}} about */
+export function segmented({ label, options, onpick }) {
+  const name = uniqueId("choice");
+  const radios = options.map(([value]) => h("input", { type: "radio", name, value, onchange: () => onpick(value) }));
+  const element = h(
+    "div.segmented",
+    { role: "radiogroup", "aria-label": label },
+    ...radios.map((radio, i) => h("label", radio, h("span", options[i][1]))),
+  );
+  /** @param {T} value */
+  const set = (value) => {
+    for (const radio of radios) radio.checked = radio.value === value;
+  };
+  return { element, set };
+}
+
+/** A slider under its label and value. @param {{label: string, limits: number[], step?: number, oninput: (value: number) => void}} about */
+export function sliderField({ label, limits: [min, max], step = 1, oninput }) {
+  const id = uniqueId("slider");
+  const value = h("output.value", { for: id });
+  const slider = h("input.slider", { type: "range", id, step: String(step), min: String(min), max: String(max), oninput: () => oninput(slider.valueAsNumber) });
+  /** @param {number} number */
+  const set = (number) => {
+    setSlider(slider, number);
+    setText(value, String(number));
+  };
+  return { element: field(label, slider, value), set };
+}
+
+/**
+ * A whole number, or nothing for a random one. What is neither stays as it was typed, and is marked.
+ * @param {(seed: Seed) => void} onseed
+ * @param {HTMLElement | null} aside   what stands beside it
+ */
+export function seedField(onseed, aside = null) {
+  const id = uniqueId("seed");
+  const input = h("input.input.number", { id, inputMode: "numeric", autocomplete: "off", placeholder: t("source.seedPlaceholder"), oninput: () => onseed(seedFrom(input.value)) });
+  const problem = h("p.hint.problem", { id: uniqueId("seed-problem"), role: "alert", hidden: true });
+  const element = h("div.field", h("label.label", { for: id }, t("source.seed")), h("div.beside", input, aside), problem);
+  /** @param {Seed} seed */
+  const set = (seed) => {
+    if (seedFrom(input.value) !== seed) setValue(input, seed === null ? "" : String(seed));
+    const valid = isSeed(seed);
+    problem.hidden = valid;
+    setText(problem, valid ? "" : t("source.seedProblem"));
+    setAttribute(input, "aria-invalid", valid ? null : true);
+    setAttribute(input, "aria-describedby", valid ? null : problem.id);
+  };
+  return { element, set };
+}
+
+/**
+ * Guidance, steps and seed behind one line, as far as the engine makes use of them.
+ * @param {(patch: {steps?: number, cfgScale?: number, seed?: Seed}) => void} onchange
+ * @param {string} [seedHint]   what to say where a seed is all
+ * @param {HTMLElement | null} [besideSeed]
+ */
+export function samplingFold(onchange, seedHint = "", besideSeed = null) {
+  const guidance = sliderField({ label: t("source.guidance"), limits: LIMITS.cfgScale, step: 0.5, oninput: (cfgScale) => onchange({ cfgScale }) });
+  const steps = sliderField({ label: t("source.steps"), limits: LIMITS.steps, oninput: (count) => onchange({ steps: count }) });
+  const seed = seedField((value) => onchange({ seed: value }), besideSeed);
+  const title = h("span");
+  const hint = h("p.hint", seedHint);
+  const body = h("div.fold-body", guidance.element, steps.element, seed.element, hint);
+  const element = fold(title, body);
+  return {
+    element,
+    /** @param {{steps: number, cfgScale: number, seed: Seed}} values @param {readonly string[]} takes   fields of a request */
+    render: (values, takes) => {
+      element.hidden = !takes.includes("seed");
+      const seedAlone = !takes.includes("steps");
+      setText(title, t(seedAlone ? "source.moreSeed" : "source.more"));
+      for (const field of [guidance, steps]) field.element.hidden = seedAlone;
+      hint.hidden = !seedAlone || seedHint === "";
+      guidance.set(values.cfgScale);
+      steps.set(values.steps);
+      seed.set(values.seed);
+      // What keeps the work from starting is not to be hidden.
+      if (!isSeed(values.seed)) element.open = true;
+    },
+  };
+}
+
+/** A message longer than this shows its first sentences; the rest waits behind a line. */
+const LONG = 160;
+
+/** A message about something that went wrong; a new one comes into view. */
+export function callout() {
+  let shown = "";
+  const text = h("p");
+  const rest = h("p");
+  const title = h("span");
+  const more = fold(title, rest);
+  const element = h("div.callout", { role: "alert", hidden: true }, icon("warning"), h("div", text, more));
+  /** @param {string | null} message @param {string} [line]   what is behind the line */
+  const set = (message, line = t("error.more")) => {
+    element.hidden = message === null;
+    if (shown === (message ?? "")) return;
+    shown = message ?? "";
+    const [first, others] = split(shown);
+    setProse(text, first);
+    setProse(rest, others);
+    setText(title, line);
+    more.hidden = others === "";
+    more.open = false;
+    if (message !== null) requestAnimationFrame(() => element.scrollIntoView({ block: "nearest", behavior: scrolling() }));
+  };
+  return { element, set };
+}
+
+/** The sentences that are shown at once, at least one, and the others. @param {string} message */
+function split(message) {
+  const sentences = message.split(/(?<=[.!?]["”’)]?)\s+/);
+  let count = 1;
+  while (sentences.slice(0, count + 1).join(" ").length <= LONG && count < sentences.length) count += 1;
+  return [sentences.slice(0, count).join(" "), sentences.slice(count).join(" ")];
+}
+
+/** How the page moves by itself. @returns {ScrollBehavior} */
+const scrolling = () => (matchMedia("(prefers-reduced-motion: reduce)").matches ? "instant" : "smooth");
+
+/** @param {IconName} name @param {string} label @param {() => void} onclick */
+export function iconButton(name, label, onclick) {
+  return h("button.icon-button", { "aria-label": label, title: label, onclick }, icon(name));
+}

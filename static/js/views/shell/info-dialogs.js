@@ -1,0 +1,120 @@
+import { h, setProse, setText } from "../../dom.js";
+import { t } from "../../i18n.js";
+import { engineDevice, engineName } from "../../words.js";
+import { callout, iconButton, uniqueId } from "./fields.js";
+
+/** @param {string} look @param {HTMLElement} title @param {...HTMLElement} body */
+export function infoDialog(look, title, ...body) {
+  title.id = uniqueId("dialog-title");
+  const close = iconButton("close", t("dialog.close"), () => dialog.close());
+  const head = h("div.dialog-head", title, close);
+  const dialog = h("dialog", { class: `info-dialog ${look}`, "aria-labelledby": title.id }, head, h("div.dialog-body", { tabIndex: 0 }, ...body));
+  dialog.addEventListener("pointerdown", (event) => {
+    if (event.target === dialog) dialog.close();
+  });
+  return dialog;
+}
+
+const FACTS = /** @type {const} */ (["device", "models", "running", "waiting"]);
+
+/** Which engine runs, what that means, and how to get the other one. */
+export function createEngineDialog() {
+  const title = h("h2");
+  const about = h("p");
+  const reason = h("p.hint");
+  const problem = callout();
+  const hint = h("p.engine-hint");
+  const other = h("section", h("h3.heading", t("engine.other")), hint);
+  const cells = { device: h("dd"), models: h("dd"), running: h("dd.number"), waiting: h("dd.number") };
+  const facts = h(
+    "dl.facts",
+    ...FACTS.map((fact) => h("div", h("dt", t(`engine.${fact}`)), cells[fact])),
+  );
+  const dialog = infoDialog("engine-dialog", title, problem.element, about, reason, facts, other);
+  return {
+    element: dialog,
+    open: () => dialog.showModal(),
+    /** @param {State} state */
+    render: ({ status }) => {
+      const classical = status?.engine === "classical";
+      setText(title, status === null ? t("header.engineUnknown") : t("engine.title", { label: engineName(status) }));
+      setText(about, status === null ? t("offline.text") : classical ? `${t("engine.classical")} ${t("engine.classicalEdits")}` : t("engine.qwen"));
+      problem.set(status?.error ?? null);
+      setProse(reason, [status?.reason, status?.placement].filter(Boolean).join(" "));
+      facts.hidden = status === null || status.state === "failed";
+      setFact(cells.models, (classical && status.loaded_models.length > 0 ? engineName(status) : status?.loaded_models.join(", ")) || t(status?.state === "unloaded" ? "engine.unloaded" : "engine.loading"));
+      setFact(cells.device, status === null ? "" : engineDevice(status) || (status.device ?? ""));
+      setFact(cells.running, String(status?.queue.running ?? 0));
+      setFact(cells.waiting, String(status?.queue.length ?? 0));
+      other.hidden = !status?.hint;
+      setProse(hint, status?.hint ?? "");
+    },
+  };
+}
+
+/** A fact that is not known yet has no row. @param {HTMLElement} cell @param {string} value */
+function setFact(cell, value) {
+  setText(cell, value);
+  /** @type {HTMLElement} */ (cell.parentElement).hidden = value === "";
+}
+
+/** What keys do, by where they do it. @type {Record<string, Record<string, Key>>} */
+const SHORTCUTS = {
+  "help.everywhere": {
+    "Ctrl V": "help.paste",
+    "Ctrl C": "help.copy",
+    "Ctrl Shift C": "help.copyAll",
+    "Ctrl Enter": "help.run",
+    "Ctrl Z": "help.undo",
+    "Ctrl Shift Z": "help.redo",
+    "?": "help.help",
+  },
+  "help.picture": {
+    "+ −": "help.zoom",
+    0: "help.fit",
+    1: "help.actual",
+    "key.space": "help.pan",
+    S: "help.slider",
+    O: "help.original",
+    D: "help.difference",
+    "← ↑ → ↓": "help.nudge",
+    "Shift ← ↑ → ↓": "help.nudgeFar",
+  },
+  "help.layer": {
+    "↑ ↓": "help.select",
+    "Alt ↑ ↓": "help.reorder",
+    V: "help.eye",
+    "Shift V": "help.solo",
+    E: "help.edit",
+    F2: "help.rename",
+    "Ctrl D": "help.duplicate",
+    H: "help.flip",
+    Delete: "help.delete",
+  },
+  "help.editing": {
+    "Ctrl Enter": "edit.apply",
+    "↑ ↓": "help.recall",
+    A: "help.accept",
+    N: "help.add",
+    R: "help.retry",
+    Delete: "help.discard",
+    B: "help.before",
+    "+ −": "help.zoom",
+  },
+};
+
+/** The shortcuts, and what this page is. */
+export function createHelpDialog() {
+  const groups = Object.entries(SHORTCUTS).map(([title, rows]) =>
+    h(
+      "section",
+      h("h3.heading", t(/** @type {Key} */ (title))),
+      h("dl.keys", ...Object.entries(rows).map(([keys, what]) => h("div", h("dt", t(what)), h("dd", ...keysOf(keys))))),
+    ),
+  );
+  const dialog = infoDialog("help-dialog", h("h2", t("help.title")), h("div.key-groups", ...groups), h("p.hint", t("help.about")));
+  return { element: dialog, open: () => dialog.showModal() };
+}
+
+/** @param {string} keys */
+const keysOf = (keys) => keys.split(" ").map((key) => h("kbd", key === "key.space" ? t("key.space") : key));

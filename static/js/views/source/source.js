@@ -1,0 +1,116 @@
+import { h, setAttribute, setText, setValue } from "../../dom.js";
+import { t } from "../../i18n.js";
+import { estimate, workingSize } from "../../actions/decompose.js";
+import { capabilitiesOf } from "../../state/engine.js";
+import { isLarge, LIMITS, settingsOf } from "../../state/initial.js";
+import { isDecomposing } from "../../state/jobs.js";
+import { isSeed } from "../../state/seed.js";
+import { duration, size as sizeWords } from "../../words.js";
+import { callout, field, samplingFold, segmented, sliderField, uniqueId } from "../shell/fields.js";
+import { filePicker } from "../shell/pickers.js";
+
+const SIZES = /** @type {const} */ (["640", "1024", "original"]);
+
+/** The picture that goes in, and how it is to be taken apart. @param {Actions} actions */
+export function createSource(actions) {
+  const picture = createPictureBox(actions);
+  const prompt = createPrompt(actions);
+  const layers = sliderField({ label: t("source.layers"), limits: LIMITS.layers, oninput: (layerNum) => actions.set({ layerNum }) });
+  const size = segmented({
+    label: t("source.sizeLabel"),
+    options: SIZES.map((value) => [value, t(`source.size.${value}`)]),
+    onpick: (value) => actions.set({ size: value }),
+  });
+  const sizeHint = h("p.hint", t("source.largeHint"));
+  const fold = samplingFold((patch) => actions.set(patch), t("source.classicalHint"));
+  const error = callout();
+  const button = h("button.button.primary.wide", { onclick: actions.decompose });
+
+  const element = h(
+    "section.panel.source",
+    { "aria-label": t("source.region") },
+    h("h2.heading", t("source.title")),
+    picture.element,
+    prompt.element,
+    layers.element,
+    field(t("source.sizeLabel"), size.element, null, sizeHint),
+    fold.element,
+    error.element,
+    button,
+  );
+
+  return {
+    element,
+    /** Go on with the button when what had the focus is gone. */
+    focus: () => {
+      if (document.activeElement === document.body) button.focus({ preventScroll: true });
+    },
+    render: (/** @type {State} */ state) => {
+      const takes = capabilitiesOf(state).decompose;
+      picture.render(state);
+      prompt.element.hidden = !takes.includes("prompt");
+      const settings = settingsOf(state);
+      prompt.set(settings.prompt);
+      layers.set(settings.layerNum);
+      size.set(settings.size);
+      sizeHint.hidden = !isLarge(state);
+      fold.render(settings, takes);
+      error.set(state.sourceError);
+      const busy = isDecomposing(state);
+      button.disabled = state.doc.picture === null || state.upload !== null || !isSeed(settings.seed);
+      // A button that goes dead would lose the focus.
+      setAttribute(button, "aria-disabled", busy || null);
+      setText(button, busy ? t("source.decomposing") : buttonText(state));
+    },
+  };
+}
+
+/** @param {Actions} actions */
+function createPrompt(actions) {
+  const id = uniqueId("prompt");
+  const words = h("textarea.input", { id, rows: 2, placeholder: t("source.promptPlaceholder"), oninput: () => actions.set({ prompt: words.value }) });
+  return {
+    element: field(t("source.prompt"), words, h("span.hint", t("source.optional"))),
+    set: (/** @type {string} */ value) => setValue(words, value),
+  };
+}
+
+/** @param {Actions} actions @returns {View} */
+function createPictureBox(actions) {
+  const image = h("img.source-picture", { alt: "", decoding: "async" });
+  const frame = h("div.source-frame.checkerboard", image, filePicker({ label: t("source.replace"), look: "small", onfile: actions.openFile }));
+  const name = h("strong");
+  const facts = h("span.hint.number");
+  const caption = h("p.source-caption", name, facts);
+  const empty = filePicker({ label: t("source.empty"), look: "source-empty", onfile: actions.openFile });
+  return {
+    element: h("div.source-box", frame, caption, empty),
+    render: (state) => {
+      const { doc, upload } = state;
+      const address = upload?.preview ?? doc.picture?.image ?? null;
+      frame.hidden = caption.hidden = address === null;
+      empty.hidden = address !== null;
+      if (address !== null) setAttribute(image, "src", address);
+      setText(name, upload?.name ?? doc.picture?.name ?? "");
+      setText(facts, upload !== null ? t("source.uploading") : factsOf(state));
+    },
+  };
+}
+
+/** @param {State} state */
+function factsOf(state) {
+  const { doc } = state;
+  if (doc.picture === null) return "";
+  const { width, height, scaledFrom } = doc.picture;
+  const original = settingsOf(state).size === "original";
+  const works = workingSize(state, doc.picture);
+  const runs = original ? (capabilitiesOf(state).any_size ? t("source.runsAsIs") : t("source.runsScaled", works)) : t("source.runsAt", works);
+  const scaled = scaledFrom && t("source.scaledFrom", { size: sizeWords(scaledFrom.width, scaledFrom.height) });
+  return [sizeWords(width, height), scaled, runs].filter(Boolean).join(" · ");
+}
+
+/** @param {State} state */
+function buttonText(state) {
+  const seconds = estimate(state);
+  return seconds === null ? t("source.decompose") : t("source.decomposeAbout", { time: duration(seconds) });
+}

@@ -1,0 +1,51 @@
+import { h, setText } from "../../dom.js";
+import { t } from "../../i18n.js";
+import { iconButton, segmented } from "../shell/fields.js";
+import { STEP } from "./viewport.js";
+
+const MODES = /** @type {const} */ (["layers", "slider", "original", "difference"]);
+
+/** Layers, original or difference. @param {Actions} actions @returns {View} */
+export function createModeBar(actions) {
+  const modes = segmented({
+    label: t("stage.modesLabel"),
+    options: MODES.map((mode) => [mode, t(`stage.mode.${mode}`)]),
+    onpick: actions.show,
+  });
+  const hint = h("p.mode-hint", t("stage.differenceHint"));
+  return {
+    element: h("div.mode-bar", modes.element, hint),
+    render: ({ mode, measured }) => {
+      modes.set(mode);
+      hint.hidden = mode === "layers" || (mode === "slider" && measured === null);
+      setText(hint, hintFor(mode, measured));
+    },
+  };
+}
+
+/** @param {{zoomBy: (factor: number) => void, zoomTo: (scale: number) => void, toFit: () => void}} viewport */
+export function createZoomBar({ zoomBy, zoomTo, toFit }) {
+  const scaleText = h("button.zoom-scale.number", { title: t("stage.zoomActual"), onclick: () => zoomTo(1) });
+  const fit = h("button.zoom-fit", { onclick: toFit }, t("stage.zoomFit"));
+  return {
+    element: h(
+      "div.zoom-bar",
+      iconButton("minus", t("stage.zoomOut"), () => zoomBy(1 / STEP)),
+      scaleText,
+      iconButton("plus", t("stage.zoomIn"), () => zoomBy(STEP)),
+      fit,
+    ),
+    /** @param {{readonly camera: Camera, readonly fitted: boolean}} viewport */
+    render: ({ camera, fitted }) => {
+      setText(scaleText, t("number.percent", { value: Math.round(camera.scale * 100) }));
+      fit.classList.toggle("on", fitted);
+    },
+  };
+}
+
+/** @param {Mode} mode @param {Fidelity | null} measured */
+function hintFor(mode, measured) {
+  if (measured === null) return t("stage.differenceHint");
+  const figure = measured.max === 0 ? t("layers.equal") : t("layers.differs", { max: measured.max, value: measured.psnr.toFixed(1) });
+  return mode === "difference" ? t("stage.differenceMeasured", { figure }) : figure;
+}

@@ -1,0 +1,145 @@
+import { h, setAttribute, setText } from "../../dom.js";
+import { many, t } from "../../i18n.js";
+import { fit } from "../../images/camera.js";
+import { createLevels } from "../../images/levels.js";
+import { createPainter } from "../../images/paint.js";
+import { findLayer } from "../../state/doc.js";
+import { atWork } from "../../state/jobs.js";
+import { listenToGestures } from "./gestures.js";
+import { createParting } from "./split-slider.js";
+import { createModeBar, createZoomBar } from "./bars.js";
+import { createStageFrame, place } from "./frame.js";
+import { createHand } from "./pointer.js";
+import { createViewport, fitCanvas } from "./viewport.js";
+
+/** Below this width the stage lies above the panels, as in the style sheets. */
+const ONE_COLUMN = 760;
+
+/**
+ * The picture on its checkerboard.
+ *
+ * @param {Actions} actions
+ * @param {Bitmaps} bitmaps
+ * @param {HTMLElement} welcome   what lies on an empty stage
+ */
+export function createStage(actions, bitmaps, welcome) {
+  let shown = "";
+  /** @type {string | null} */
+  let touched = null;
+  /** @type {State | null} */
+  let state = null;
+
+  const content = () => (state === null || state.doc.width === 0 ? null : state.doc);
+  const extent = () => ({ width: view.clientWidth, height: view.clientHeight });
+  const viewport = createViewport({ extent, content, home: () => fit(extent(), content() ?? extent(), margins()), draw });
+  const { schedule, zoomBy, zoomTo, toFit, pan } = viewport;
+  const paint = createPainter(bitmaps, createLevels(schedule));
+  const canvas = h("canvas.stage-canvas", { role: "img" });
+  const context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
+  const paper = h("div.stage-paper.checkerboard", { hidden: true });
+  const outline = createStageFrame(actions);
+  const view = h("div.stage-view", { tabIndex: 0, role: "application", "aria-label": t("stage.keys") }, paper, canvas, outline.element);
+  const parting = createParting(t("stage.parting"), view, schedule);
+  const tags = [h("span.compare-tag.left", t("stage.mode.original")), h("span.compare-tag.right", t("stage.mode.layers"))];
+  const modes = createModeBar(actions);
+  const zoom = createZoomBar(viewport);
+  const error = h("p.stage-error", { role: "alert", hidden: true });
+  const element = h("section.stage", { id: "stage", tabIndex: -1, "aria-label": t("stage.region") }, view, ...parting.elements, ...tags, modes.element, welcome, error, zoom.element);
+
+  function draw() {
+    if (state === null) return;
+    const { doc, mode, upload, selected } = state;
+    const { camera } = viewport;
+    const empty = doc.width === 0 || upload !== null;
+    paper.hidden = canvas.hidden = empty;
+    parting.render(mode === "slider" && !empty);
+    for (const tag of tags) tag.hidden = mode !== "slider" || empty;
+    if (empty) return outline.render(null, null, camera);
+    fitCanvas(canvas, view);
+    paint(context, { doc, mode: doc.layers.length === 0 ? "original" : mode, camera: viewport.sharp, touched, share: parting.share() });
+    place(paper, { x: 0, y: 0, width: doc.width, height: doc.height }, camera);
+    const layer = mode === "layers" ? findLayer(doc, selected) : null;
+    outline.render(layer, layer?.visible ? bitmaps.peek(layer.image) : null, camera);
+    // Where all of the picture is in sight, a finger scrolls the page, but for the frame around a layer that was tapped.
+    view.classList.toggle("scrolls", viewport.fitted);
+    outline.element.classList.toggle("in-hand", hand.inHand(state));
+    zoom.render(viewport);
+  }
+
+  /** A click finds only layers whose pictures are there; until they all are, the canvas says that more is to come. */
+  function tellBusy() {
+    setAttribute(canvas, "aria-busy", String(pictures(state).some(bitmaps.awaits)));
+  }
+
+  function arrived() {
+    tellBusy();
+    schedule();
+  }
+
+  const slides = () => state?.mode === "slider";
+  const hand = createHand({ actions, bitmaps, state: () => state, viewport, isFramed: outline.covers });
+  listenToGestures(view, {
+    zoomBy,
+    pan,
+    scrolls: () => viewport.fitted,
+    grab: (point, touch) => (slides() && (viewport.fitted || parting.isNear(point.x)) ? parting.hold(point) : hand.grab(point, touch)),
+    click: (point, touch) => {
+      if (slides()) return parting.slideTo(point.x);
+      hand.click(point, touch);
+      return schedule();
+    },
+  });
+  new ResizeObserver(schedule).observe(view);
+
+  return {
+    element,
+    zoomBy,
+    zoomTo,
+    toFit,
+    hasFocus: () => view.contains(document.activeElement),
+    /** @param {State} next */
+    render: (next) => {
+      touched = changedLayer(state, next) ?? touched;
+      state = next;
+      const { doc, upload } = next;
+      // Another picture, or the same one at another size, starts in full view.
+      const key = `${doc.picture?.image} ${doc.width} ${doc.height}`;
+      if (key !== shown) toFit();
+      shown = key;
+      loadPictures(next, bitmaps, arrived);
+      tellBusy();
+      modes.element.hidden = doc.layers.length === 0 || upload !== null;
+      modes.render(next);
+      view.hidden = content() === null;
+      zoom.element.hidden = view.hidden || upload !== null;
+      error.hidden = next.stageError === null;
+      setText(error, next.stageError ?? "");
+      setAttribute(canvas, "aria-label", doc.layers.length === 0 ? t("stage.picture") : many("stage.canvas", doc.layers.length));
+      element.classList.toggle("busy", atWork(next, "decompose").length > 0);
+      schedule();
+    },
+  };
+}
+
+/** Room for the bars above and below. */
+const margins = () => (innerWidth < ONE_COLUMN ? { side: 16, top: 60, bottom: 84 } : { side: 40, top: 100, bottom: 80 });
+
+/** The one layer that two states differ in, so that a run of changes to it is drawn quickly. @param {State | null} before @param {State} now */
+function changedLayer(before, now) {
+  if (before === null || before.doc === now.doc || before.doc.layers.length !== now.doc.layers.length) return null;
+  const changed = now.doc.layers.filter((layer, index) => layer !== before.doc.layers[index]);
+  return changed.length === 1 ? changed[0].id : null;
+}
+
+/** The addresses of the pictures that the stage needs. @param {State | null} state */
+function pictures(state) {
+  const addresses = state?.doc.layers.map((layer) => layer.image) ?? [];
+  return state?.doc.picture ? [...addresses, state.doc.picture.image] : addresses;
+}
+
+/** Ask for every picture the stage needs; each that has come, or failed to, is told. @param {State} state @param {Bitmaps} bitmaps @param {() => void} arrived */
+function loadPictures(state, bitmaps, arrived) {
+  const addresses = pictures(state);
+  bitmaps.pin(addresses);
+  for (const address of addresses) if (bitmaps.peek(address) === null) bitmaps.load(address).then(arrived, arrived);
+}
