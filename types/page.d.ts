@@ -219,7 +219,7 @@ declare global {
   type Store = import("../static/js/state/store.js").Store;
   type Api = typeof import("../static/js/transport/api.js").api;
   type Bitmaps = ReturnType<typeof import("../static/js/images/bitmaps.js").createBitmaps>;
-  type Levels = ReturnType<typeof import("../static/js/images/levels.js").createLevels>;
+  type Levels = ReturnType<typeof import("../static/js/images/bitmaps.js").createLevels>;
   type Jobs = ReturnType<typeof import("../static/js/actions/jobs.js").createJobs>;
   type Travel = ReturnType<typeof import("../static/js/actions/history.js").createHistory>;
   type SavingWork = ReturnType<typeof import("../static/js/actions/saving.js").createSaving>;

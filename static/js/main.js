@@ -6,14 +6,12 @@ import { initialState } from "./state/initial.js";
 import { loadSpeeds } from "./state/storage.js";
 import { Store } from "./state/store.js";
 import { api, messageOf } from "./transport/api.js";
-import { createQuestion } from "./views/shell/ask.js";
-import { createBars } from "./views/shell/bars.js";
-import { createDrop } from "./views/shell/drop.js";
+import { createBars, createNotice } from "./views/shell/notices.js";
+import { createDrop } from "./views/shell/files.js";
 import { createHeader } from "./views/shell/header.js";
-import { createEngineDialog, createHelpDialog } from "./views/shell/info-dialogs.js";
-import { createNotice } from "./views/shell/notice.js";
+import { createEngineDialog, createHelpDialog, createQuestion } from "./views/shell/dialogs.js";
 import { createProjectsDialog } from "./views/projects/dialog.js";
-import { idleWords } from "./views/shell/progress.js";
+import { idleWords } from "./views/shell/job-bar.js";
 import { createWelcome } from "./views/source/welcome.js";
 
 const store = new Store({ ...initialState(), speeds: loadSpeeds() });

@@ -1,5 +1,4 @@
-import { setVisible, showOnly } from "./commands/look.js";
-import { flip } from "./commands/place.js";
+import { flip, setVisible, showOnly } from "./state/commands.js";
 import { isTyping } from "./dom.js";
 import { findLayer, indexOf } from "./state/doc.js";
 import { zoomKeys } from "./views/stage/viewport.js";

@@ -255,7 +255,7 @@ def test_an_error_comes_into_view(open_studio: Callable[..., Studio], picture: P
 
 def test_the_place_in_the_queue_in_words(studio: Studio) -> None:
     words = studio.page.evaluate(
-        "async () => { const { describeJob } = await import('/static/js/views/shell/progress.js');"
+        "async () => { const { describeJob } = await import('/static/js/views/shell/job-bar.js');"
         " return [null, 1, 2, 3].map((position) => describeJob({ job: { status: 'queued', position } })); }"
     )
     assert words == ["Queued", "Queued, next", "Queued, 1 ahead", "Queued, 2 ahead"]

@@ -1,12 +1,7 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
-import { removeGroup, renameGroup, ungroup } from "../../static/js/commands/groups.js";
-import { rename, setBlend, setGroupVisible, setOpacity, setVisible, showOnly } from "../../static/js/commands/look.js";
-import { decomposed, openPicture } from "../../static/js/commands/picture.js";
-import { flip, moveTo, resetPlace, scaleTo } from "../../static/js/commands/place.js";
-import { add, duplicate, mergeDown, remove, reorder, split } from "../../static/js/commands/stack.js";
-import { useVersion } from "../../static/js/commands/versions.js";
+import { add, decomposed, duplicate, flip, mergeDown, moveTo, openPicture, remove, removeGroup, rename, renameGroup, reorder, resetPlace, scaleTo, setBlend, setGroupVisible, setOpacity, setVisible, showOnly, split, ungroup, useVersion } from "../../static/js/state/commands.js";
 import { findLayer, isAsDecomposed, newLayer } from "../../static/js/state/doc.js";
 import { docOf, PICTURE, stackOf } from "./documents.js";
 

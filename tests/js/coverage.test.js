@@ -1,8 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { coverageIn, shareInside } from "../../static/js/images/coverage.js";
-import { sizeIn } from "../../static/js/images/files.js";
-import { sizeOf } from "../../static/js/images/svg.js";
+import { coverageIn, shareInside } from "../../static/js/images/pixels.js";
+import { sizeIn, sizeOf } from "../../static/js/images/files.js";
 import { docOf } from "./documents.js";
 
 const [plain] = docOf("a").layers;

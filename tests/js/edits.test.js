@@ -1,7 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { remove } from "../../static/js/commands/stack.js";
-import { discardVersion, layerFrom, useVersion } from "../../static/js/commands/versions.js";
+import { discardVersion, layerFrom, remove, useVersion } from "../../static/js/state/commands.js";
 import { shareOf } from "../../static/js/images/difference.js";
 import { findLayer } from "../../static/js/state/doc.js";
 import { asksFor, badgeOf, chosenOf, instructionsOf, isProposed, offered, seedsFor } from "../../static/js/state/edits.js";

@@ -1,9 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { fit, panBy, zoomAt } from "../../static/js/images/camera.js";
-import { runsOf } from "../../static/js/state/groups.js";
+import { runsOf, stackOf } from "../../static/js/state/doc.js";
 import { pixelAt, placeBox, placeInside, scaleAbout, toOffset } from "../../static/js/state/placement.js";
-import { stackOf } from "../../static/js/transport/stack.js";
 import { docOf } from "./documents.js";
 
 const [plain] = docOf("a").layers;

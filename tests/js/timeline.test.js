@@ -1,12 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { rename, setOpacity } from "../../static/js/commands/look.js";
-import { remove } from "../../static/js/commands/stack.js";
-import { useVersion } from "../../static/js/commands/versions.js";
+import { remove, rename, setOpacity, useVersion } from "../../static/js/state/commands.js";
 import { findLayer } from "../../static/js/state/doc.js";
 import { initialState } from "../../static/js/state/initial.js";
-import { pack, unpack } from "../../static/js/state/packing.js";
-import { NewerError, restore, sameWork, snapshot } from "../../static/js/state/snapshot.js";
+import { NewerError, pack, restore, sameWork, snapshot, unpack } from "../../static/js/state/snapshot.js";
 import { Store } from "../../static/js/state/store.js";
 import { addVersion, endGesture, MAX_STEPS, record, redo, undo } from "../../static/js/state/timeline.js";
 import { docOf, timelineOf } from "./documents.js";

@@ -36,6 +36,6 @@ test("every phase that an engine reports has words of its own", () => {
   const files = readdirSync(source, { recursive: true }).filter((name) => name.endsWith(".py"));
   const code = files.map((name) => readFileSync(join(source, name), "utf8")).join("\n");
   const phases = new Set([...code.matchAll(/(?:\breport(?:\.end)?\(|\bphase=)"(\w+)"/g)].map(([, phase]) => phase));
-  const named = [...readFileSync(join(ROOT, "js/views/shell/progress.js"), "utf8").match(/PHASES = .*\((\[.*\])\)/)[1].matchAll(/"(\w+)"/g)].map(([, phase]) => phase);
+  const named = [...readFileSync(join(ROOT, "js/views/shell/job-bar.js"), "utf8").match(/PHASES = .*\((\[.*\])\)/)[1].matchAll(/"(\w+)"/g)].map(([, phase]) => phase);
   assert.deepEqual(named.sort(), [...phases].sort());
 });

@@ -1,9 +1,8 @@
 import { createComparison } from "./comparison.js";
-import { createDecompose } from "./decompose.js";
+import { createDecompose, createSplit } from "./decompose.js";
 import { createEdits } from "./edits.js";
 import { createExports } from "./exports.js";
 import { createLayers } from "./layers.js";
-import { createSplit } from "./split.js";
 
 /** Everything the page can do once there is a picture. @param {Context} context @param {Start} start */
 export function createActions(context, { history, jobs, actions }) {

@@ -1,13 +1,11 @@
-import { add } from "../commands/stack.js";
-import { discardVersion, layerFrom, useVersion } from "../commands/versions.js";
+import { add, discardVersion, layerFrom, useVersion } from "../state/commands.js";
 import { t } from "../i18n.js";
 import { changedShare } from "../images/difference.js";
 import { coverageOf } from "../images/pixels.js";
-import { findLayer } from "../state/doc.js";
+import { findLayer, newId } from "../state/doc.js";
 import { asksFor, chosenOf, editOf, instructionsOf, isProposed, offered, seedsFor } from "../state/edits.js";
 import { capabilitiesOf, used } from "../state/engine.js";
-import { newId } from "../state/ids.js";
-import { isSeed } from "../state/seed.js";
+import { isSeed } from "../state/initial.js";
 import { codeOf, messageOf } from "../transport/api.js";
 
 const MAX_TRIES = 12;

@@ -1,9 +1,9 @@
+import { stackOf } from "../state/doc.js";
 import { fileStem } from "../file-names.js";
 import { t } from "../i18n.js";
 import { saveFile } from "../images/files.js";
 import { flatten } from "../images/flatten.js";
 import { messageOf } from "../transport/api.js";
-import { stackOf } from "../transport/stack.js";
 
 /** Taking the work home, as a file or to the clipboard. @param {Context} context */
 export function createExports({ store, api, bitmaps, tryTo }) {

@@ -1,11 +1,8 @@
-import { moveTo } from "../commands/place.js";
-import { duplicate, mergeDown, remove, reorder } from "../commands/stack.js";
-import { removeGroup } from "../commands/groups.js";
+import { duplicate, mergeDown, moveTo, remove, removeGroup, reorder } from "../state/commands.js";
 import { t } from "../i18n.js";
 import { flatten } from "../images/flatten.js";
 import { coverageOf } from "../images/pixels.js";
-import { findLayer, indexOf, newLayer } from "../state/doc.js";
-import { newId } from "../state/ids.js";
+import { findLayer, indexOf, newId, newLayer } from "../state/doc.js";
 
 /** The stack. @param {Context} context @param {Travel} history */
 export function createLayers({ store, api, bitmaps, tryTo }, { run, undo, endKeys }) {

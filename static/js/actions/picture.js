@@ -1,15 +1,12 @@
-import { openPicture } from "../commands/picture.js";
-import { add } from "../commands/stack.js";
-import { t } from "../i18n.js";
+import { add, openPicture } from "../state/commands.js";
 import { kindOf, sendable } from "../images/files.js";
 import { coverageOf } from "../images/pixels.js";
 import { filesOf } from "../images/transfer.js";
-import { newLayer } from "../state/doc.js";
-import { newId } from "../state/ids.js";
+import { newId, newLayer } from "../state/doc.js";
 import { placeInside } from "../state/placement.js";
 import { ApiError, messageOf } from "../transport/api.js";
-import { base } from "../transport/base.js";
-import { formatList, size } from "../words.js";
+import { base } from "../transport/http.js";
+import { formatList, size, t } from "../i18n.js";
 
 /** @typedef {"house" | "poster" | "night" | "balloons"} Sample */
 /** @typedef {"error.notAPicture" | "error.otherPage"} Problem */

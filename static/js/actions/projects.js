@@ -3,7 +3,7 @@ import { AT_HAND, EMPTY_TIMELINE } from "../state/initial.js";
 import { NewerError, restore, sameWork, snapshot } from "../state/snapshot.js";
 import { forgetUnsaved, unsavedOf } from "../state/storage.js";
 import { messageOf, statusOf } from "../transport/api.js";
-import { base } from "../transport/base.js";
+import { base } from "../transport/http.js";
 
 /** Whether a project holds something: what this page keeps, or a stack that came from elsewhere. @param {any} document */
 const isWork = (document) => document?.doc !== undefined || (document?.layers?.length > 0 && document.width > 0);

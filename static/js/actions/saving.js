@@ -1,4 +1,4 @@
-import { createThumbnails } from "../images/thumbnail.js";
+import { createThumbnails } from "../images/flatten.js";
 import { partsOf, sameDrafts, sameWork, snapshot } from "../state/snapshot.js";
 import { forgetUnsaved, keepSpeeds, keepUnsaved } from "../state/storage.js";
 import { codeOf, messageOf, statusOf } from "../transport/api.js";

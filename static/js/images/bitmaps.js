@@ -40,3 +40,41 @@ export function createBitmaps(api) {
     },
   };
 }
+
+/**
+ * Smaller copies of pictures, each half as wide as the one before: what is drawn at a quarter of its size need not be
+ * read in full for every frame.
+ *
+ * @param {() => void} onready   another copy is there
+ */
+export function createLevels(onready) {
+  /** @type {WeakMap<ImageBitmap, Map<number, ImageBitmap | null>>} null while it is being made */
+  const copies = new WeakMap();
+
+  /** @param {ImageBitmap} bitmap @param {number} level */
+  async function make(bitmap, level) {
+    const made = copies.get(bitmap) ?? new Map();
+    copies.set(bitmap, made.set(level, null));
+    const size = { resizeWidth: Math.max(1, bitmap.width >> level), resizeHeight: Math.max(1, bitmap.height >> level) };
+    made.set(level, await createImageBitmap(bitmap, { ...size, resizeQuality: "high" }).catch(() => bitmap));
+    onready();
+  }
+
+  /**
+   * The smallest copy that is sharp at a scale, as far as it has been made.
+   * @param {ImageBitmap} bitmap
+   * @param {number} scale   device pixels per pixel of the picture
+   */
+  return (bitmap, scale) => {
+    const smallest = Math.floor(Math.log2(Math.max(1, Math.min(bitmap.width, bitmap.height))));
+    const level = Math.min(smallest, Math.max(0, Math.floor(Math.log2(1 / scale))));
+    if (level === 0) return bitmap;
+    const made = copies.get(bitmap);
+    if (made?.get(level) === undefined) make(bitmap, level);
+    for (let sharper = level; sharper > 0; sharper -= 1) {
+      const copy = made?.get(sharper);
+      if (copy) return copy;
+    }
+    return bitmap;
+  };
+}

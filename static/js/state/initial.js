@@ -76,3 +76,13 @@ export const isLarge = ({ config, doc: { picture } }) => picture !== null && pic
 
 /** How a model samples by default. @param {Config | null} config */
 export const samplingOf = (config) => config && { steps: config.defaults.steps, cfgScale: config.defaults.cfg_scale };
+
+/** What was typed as a seed: a whole number, nothing for a random one, or the text itself when it is neither. @param {string} text @returns {Seed} */
+export function seedFrom(text) {
+  const typed = text.trim();
+  if (typed === "") return null;
+  return /^\d+$/.test(typed) && Number(typed) <= LIMITS.maxSeed ? Number(typed) : text;
+}
+
+/** @param {Seed} seed @returns {seed is number | null} */
+export const isSeed = (seed) => typeof seed !== "string";

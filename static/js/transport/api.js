@@ -1,5 +1,4 @@
-import { base } from "./base.js";
-import { ask, fileOf, getJson, send, sendJson } from "./http.js";
+import { ask, base, fileOf, getJson, send, sendJson } from "./http.js";
 import { projects } from "./projects.js";
 
 export { ApiError, codeOf, messageOf, statusOf } from "./http.js";

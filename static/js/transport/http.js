@@ -1,6 +1,5 @@
 import { nameOf } from "../file-names.js";
 import { t } from "../i18n.js";
-import { base } from "./base.js";
 
 /** A request that failed; `message` is fit to be shown. */
 export class ApiError extends Error {
@@ -48,3 +47,6 @@ export const getJson = async (path) => (await send(path)).json();
 /** @param {"POST" | "PUT"} method @param {string} path @param {object} body @param {RequestInit & {headers?: Record<string, string>}} [init] */
 export const sendJson = (method, path, body, { headers = {}, ...init } = {}) =>
   send(path, { method, headers: { "Content-Type": "application/json", ...headers }, body: JSON.stringify(body), ...init });
+
+/** The path below which this page's service is: "" at the root of its host, "/studio" behind a proxy that has it there. */
+export const base = new URL("../../..", import.meta.url).pathname.slice(0, -1);

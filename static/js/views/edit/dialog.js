@@ -1,10 +1,8 @@
 import { h, isTyping, setAttribute, setText } from "../../dom.js";
-import { t } from "../../i18n.js";
 import { changedShare } from "../../images/difference.js";
 import { findLayer } from "../../state/doc.js";
-import { toolFor } from "../../state/tools.js";
-import { asksFor, chosenOf, editOf, isProposed } from "../../state/edits.js";
-import { ago, exactly, percent } from "../../words.js";
+import { asksFor, chosenOf, editOf, isProposed, toolFor } from "../../state/edits.js";
+import { ago, exactly, percent, t } from "../../i18n.js";
 import { createCompare } from "./compare.js";
 import { createEditFoot } from "./foot.js";
 import { createEditForm } from "./form.js";

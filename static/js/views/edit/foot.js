@@ -1,10 +1,9 @@
 import { h, setText } from "../../dom.js";
 import { t } from "../../i18n.js";
 import { asksFor, chosenOf, editOf, isProposed } from "../../state/edits.js";
-import { capabilitiesOf } from "../../state/engine.js";
-import { atWork } from "../../state/jobs.js";
-import { isSeed } from "../../state/seed.js";
-import { describeJob, progressBar, shareOf } from "../shell/progress.js";
+import { atWork, capabilitiesOf } from "../../state/engine.js";
+import { isSeed } from "../../state/initial.js";
+import { describeJob, progressBar, shareOf } from "../shell/job-bar.js";
 
 /** What can be done now: apply, wait or cancel, or decide about a version. @param {Actions} actions @param {() => string} layerId */
 export function createEditFoot(actions, layerId) {

@@ -1,13 +1,11 @@
 import { h, setAttribute, setLabel, setText, setValue } from "../../dom.js";
 import { t } from "../../i18n.js";
 import { icon, setIcon } from "../../icons.js";
-import { capabilitiesOf } from "../../state/engine.js";
 import { editOf, instructionsOf } from "../../state/edits.js";
-import { LIMITS } from "../../state/initial.js";
-import { isSeed } from "../../state/seed.js";
+import { capabilitiesOf } from "../../state/engine.js";
+import { isSeed, LIMITS } from "../../state/initial.js";
 import { field, iconButton, samplingFold, segmented, uniqueId } from "../shell/fields.js";
 import { menuButton } from "../shell/menu.js";
-import { recallable } from "./recall.js";
 
 const CHIPS = /** @type {const} */ (["blue", "vibrant", "glow", "background", "vintage", "shadows", "simplify", "photo", "watercolor", "winter"]);
 /** What only a model can do. */
@@ -79,4 +77,31 @@ export function createEditForm(actions, layerId) {
       fold.render(edit, takes);
     },
   };
+}
+
+/**
+ * Earlier instructions in a text field: Up from its start goes back through them, Down forth to what was typed.
+ *
+ * @param {HTMLTextAreaElement} field
+ * @param {() => string[]} earlier   the latest first
+ * @param {(text: string) => void} ontext
+ */
+export function recallable(field, earlier, ontext) {
+  let place = -1;
+  let typed = "";
+  field.addEventListener("input", () => (place = -1));
+  field.addEventListener("keydown", (event) => {
+    const up = event.key === "ArrowUp";
+    if ((!up && event.key !== "ArrowDown") || event.altKey || event.shiftKey || event.ctrlKey || event.metaKey) return;
+    const recalled = place >= 0 && earlier()[place] === field.value;
+    if (!recalled) place = -1;
+    // In what was typed, the arrows belong to the caret.
+    if (!recalled && (!up || field.selectionEnd > 0)) return;
+    const next = place + (up ? 1 : -1);
+    if (next >= earlier().length) return;
+    event.preventDefault();
+    if (place < 0) typed = field.value;
+    place = next;
+    ontext(next < 0 ? typed : earlier()[next]);
+  });
 }

@@ -1,11 +1,10 @@
 import { h, setAttribute, setText } from "../../dom.js";
-import { t } from "../../i18n.js";
 import { icon, setIcon } from "../../icons.js";
 import { chosenOf, editOf, offered } from "../../state/edits.js";
-import { atWork } from "../../state/jobs.js";
-import { percent } from "../../words.js";
+import { atWork } from "../../state/engine.js";
+import { percent, t } from "../../i18n.js";
 import { field } from "../shell/fields.js";
-import { shareOf } from "../shell/progress.js";
+import { shareOf } from "../shell/job-bar.js";
 import { createThumb } from "../layers/thumb.js";
 
 /**

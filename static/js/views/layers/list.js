@@ -1,14 +1,13 @@
 import { h, setText } from "../../dom.js";
 import { t } from "../../i18n.js";
-import { findLayer, isAsDecomposed } from "../../state/doc.js";
-import { runsOf } from "../../state/groups.js";
-import { isDecomposing } from "../../state/jobs.js";
-import { createExportBar } from "./export-bar.js";
-import { createGhosts } from "./ghosts.js";
-import { createGroupRow } from "./group-row.js";
+import { drawCrop } from "../../images/pixels.js";
+import { findLayer, isAsDecomposed, runsOf } from "../../state/doc.js";
+import { atWork, isDecomposing } from "../../state/engine.js";
+import { settingsOf } from "../../state/initial.js";
 import { listenToDrag } from "./drag.js";
+import { createExportBar } from "./export-bar.js";
 import { createLayerPanel } from "./panel.js";
-import { createLayerRow } from "./row.js";
+import { createGroupRow, createLayerRow } from "./rows.js";
 
 /** The stack, top first, and what can be taken home of it. @param {Actions} actions @param {Bitmaps} bitmaps */
 export function createLayerList(actions, bitmaps) {
@@ -124,4 +123,37 @@ function renderFidelity(figure, fidelity) {
   const value = psnr.toFixed(1);
   setText(figure, max === 0 ? t("layers.exact") : t(resampled ? "layers.fidelityScaled" : "layers.fidelity", { value }));
   figure.title = t(resampled ? "layers.fidelityTitleScaled" : "layers.fidelityTitle", { max });
+}
+
+/** Where layers will be: as many as are asked for, with pictures of them as far as the engine shows what it makes. @param {Bitmaps} bitmaps */
+export function createGhosts(bitmaps) {
+  const element = h("div.ghosts", { "aria-hidden": "true" });
+  let shown = "";
+
+  /** A picture takes the place of the last one when it is there, so that nothing flickers. @param {Record<number, string>} previews   by layer, 1 at the bottom */
+  function draw(previews) {
+    for (const [index, ghost] of [...element.children].reverse().entries()) {
+      const [url, canvas] = [previews[index + 1], ghost.querySelector("canvas")];
+      if (url === undefined || canvas === null) continue;
+      ghost.classList.add("seen");
+      bitmaps.load(url).then((bitmap) => drawCrop(canvas, bitmap, { x: 0, y: 0, width: bitmap.width, height: bitmap.height }), () => {});
+    }
+  }
+
+  return {
+    element,
+    /** @param {State} state @param {boolean} busy */
+    render: (state, busy) => {
+      const { layerNum } = settingsOf(state);
+      const { previews = {} } = atWork(state, "decompose")[0] ?? {};
+      const next = JSON.stringify([layerNum, previews]);
+      element.classList.toggle("working", busy);
+      if (next === shown) return;
+      shown = next;
+      if (element.children.length !== layerNum || Object.keys(previews).length === 0) {
+        element.replaceChildren(...Array.from({ length: layerNum }, () => h("div.ghost", h("canvas.ghost-picture"))));
+      }
+      draw(previews);
+    },
+  };
 }

@@ -1,10 +1,8 @@
-import { flip, moveTo, resetPlace, scaleTo } from "../../commands/place.js";
-import { setBlend, setOpacity, showOnly } from "../../commands/look.js";
+import { flip, moveTo, resetPlace, scaleTo, setBlend, setOpacity, showOnly } from "../../state/commands.js";
 import { h, setAttribute, setLabel, setSlider, setText, setValue } from "../../dom.js";
-import { t } from "../../i18n.js";
 import { icon } from "../../icons.js";
 import { indexOf, PLAIN } from "../../state/doc.js";
-import { percent } from "../../words.js";
+import { percent, t } from "../../i18n.js";
 import { fold, iconButton, uniqueId } from "../shell/fields.js";
 import { menuButton } from "../shell/menu.js";
 

@@ -1,10 +1,9 @@
 import { h, setText } from "../../dom.js";
-import { t } from "../../i18n.js";
-import { ago } from "../../words.js";
+import { ago, t } from "../../i18n.js";
 import { fold, iconButton } from "../shell/fields.js";
-import { infoDialog } from "../shell/info-dialogs.js";
+import { infoDialog } from "../shell/dialogs.js";
 import { menuButton } from "../shell/menu.js";
-import { filePicker, LAYER_FILES } from "../shell/pickers.js";
+import { filePicker, LAYER_FILES } from "../shell/files.js";
 import { factsOf, projectMenu, projectThumb } from "./shelf.js";
 import { createRename } from "../shell/rename.js";
 

@@ -1,8 +1,7 @@
 import { h, setAttribute, setProse, setSlider, setText, setValue } from "../../dom.js";
 import { t } from "../../i18n.js";
 import { icon } from "../../icons.js";
-import { LIMITS } from "../../state/initial.js";
-import { isSeed, seedFrom } from "../../state/seed.js";
+import { isSeed, LIMITS, seedFrom } from "../../state/initial.js";
 
 let fields = 0;
 

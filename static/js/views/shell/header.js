@@ -1,13 +1,12 @@
 import { h, setLabel, setText } from "../../dom.js";
-import { LANGUAGES, language, t } from "../../i18n.js";
+import { engineDevice, engineName, language, LANGUAGES, t } from "../../i18n.js";
 import { icon } from "../../icons.js";
 import { engineState } from "../../state/engine.js";
 import { keepChoice } from "../../state/storage.js";
-import { base } from "../../transport/base.js";
-import { engineDevice, engineName } from "../../words.js";
+import { base } from "../../transport/http.js";
 import { iconButton } from "./fields.js";
 import { menuButton } from "./menu.js";
-import { createProjectTitle } from "../projects/title.js";
+import { createProjectTitle } from "../projects/shelf.js";
 
 /** @param {StartActions} actions @param {{openEngine: () => void, openHelp: () => void, openProjects: () => void}} dialogs @returns {View} */
 export function createHeader(actions, { openEngine, openHelp, openProjects }) {

@@ -1,13 +1,10 @@
 import { h, setAttribute, setText, setValue } from "../../dom.js";
-import { t } from "../../i18n.js";
 import { estimate, workingSize } from "../../actions/decompose.js";
-import { capabilitiesOf } from "../../state/engine.js";
-import { isLarge, LIMITS, settingsOf } from "../../state/initial.js";
-import { isDecomposing } from "../../state/jobs.js";
-import { isSeed } from "../../state/seed.js";
-import { duration, size as sizeWords } from "../../words.js";
+import { capabilitiesOf, isDecomposing } from "../../state/engine.js";
+import { isLarge, isSeed, LIMITS, settingsOf } from "../../state/initial.js";
+import { duration, size as sizeWords, t } from "../../i18n.js";
 import { callout, field, samplingFold, segmented, sliderField, uniqueId } from "../shell/fields.js";
-import { filePicker } from "../shell/pickers.js";
+import { filePicker } from "../shell/files.js";
 
 const SIZES = /** @type {const} */ (["640", "1024", "original"]);
 

@@ -1,4 +1,4 @@
-import { scaleTo } from "../../commands/place.js";
+import { scaleTo } from "../../state/commands.js";
 import { h } from "../../dom.js";
 import { contentBox } from "../../images/pixels.js";
 import { placeBox } from "../../state/placement.js";

@@ -1,6 +1,5 @@
-import { moveTo } from "../../commands/place.js";
-import { coverageIn } from "../../images/coverage.js";
-import { canvas2d } from "../../images/pixels.js";
+import { moveTo } from "../../state/commands.js";
+import { canvas2d, coverageIn } from "../../images/pixels.js";
 import { findLayer } from "../../state/doc.js";
 import { pixelAt } from "../../state/placement.js";
 

@@ -1,10 +1,10 @@
 import { h, setAttribute, setText } from "../../dom.js";
 import { many, t } from "../../i18n.js";
 import { fit } from "../../images/camera.js";
-import { createLevels } from "../../images/levels.js";
-import { createPainter } from "../../images/paint.js";
+import { createLevels } from "../../images/bitmaps.js";
+import { createPainter } from "../../images/compositor.js";
 import { findLayer } from "../../state/doc.js";
-import { atWork } from "../../state/jobs.js";
+import { atWork } from "../../state/engine.js";
 import { listenToGestures } from "./gestures.js";
 import { createParting } from "./split-slider.js";
 import { createModeBar, createZoomBar } from "./bars.js";
