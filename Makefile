@@ -23,10 +23,12 @@ check: $(VENV)/test.stamp node
 	$(BIN)/pyright
 	$(BIN)/python -m scripts.wire_types --check
 	node_modules/.bin/tsc --noEmit
+	node_modules/.bin/biome check --error-on-warnings
 
-fix: $(VENV)/test.stamp
+fix: $(VENV)/test.stamp node
 	$(BIN)/ruff check --fix $(SOURCES)
 	$(BIN)/ruff format $(SOURCES)
+	node_modules/.bin/biome check --write
 
 # What the page's JavaScript knows of the HTTP API.
 types: $(VENV)/test.stamp

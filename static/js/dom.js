@@ -14,7 +14,7 @@ export function h(what, ...parts) {
   if (classes.length > 0) element.className = classes.join(" ");
   for (const part of parts) {
     if (part instanceof Node || typeof part === "string") element.append(part);
-    else Object.entries(part ?? {}).forEach(([key, value]) => setProperty(element, key, value));
+    else for (const [key, value] of Object.entries(part ?? {})) setProperty(element, key, value);
   }
   return /** @type {Built<S>} */ (element);
 }

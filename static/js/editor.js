@@ -2,8 +2,8 @@ import { createActions } from "./actions/actions.js";
 import { h } from "./dom.js";
 import { listenToKeys } from "./shortcuts.js";
 import { createEditDialog } from "./views/edit/dialog.js";
-import { createJobBar } from "./views/shell/job-bar.js";
 import { createLayerList } from "./views/layers/list.js";
+import { createJobBar } from "./views/shell/job-bar.js";
 import { createSource } from "./views/source/source.js";
 import { createStage } from "./views/stage/stage.js";
 
@@ -31,8 +31,14 @@ export function createEditor(context, start, { desk, foot, welcome, notices }, w
   document.body.append(editDialog.element);
 
   whenever(() => store.state.doc.composite, actions.measureFidelity);
-  whenever(() => store.state.doc, () => store.state.mode !== "layers" && actions.measureSoon());
-  whenever(() => store.state.doc.picture, () => requestAnimationFrame(source.focus));
+  whenever(
+    () => store.state.doc,
+    () => store.state.mode !== "layers" && actions.measureSoon(),
+  );
+  whenever(
+    () => store.state.doc.picture,
+    () => requestAnimationFrame(source.focus),
+  );
   whenever(() => Object.keys(store.state.jobs).length, actions.checkService);
   listenToKeys(store, actions, stage, layers);
   return [source, stage, layers, jobBar, editDialog];

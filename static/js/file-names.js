@@ -25,7 +25,10 @@ export function fileStem(name, instead) {
 function cut(text) {
   const signs = [...text];
   let [end, bytes] = [0, 0];
-  while (end < signs.length && (bytes += new TextEncoder().encode(signs[end]).length) <= MAX_STEM_BYTES) end += 1;
+  for (; end < signs.length; end += 1) {
+    bytes += new TextEncoder().encode(signs[end]).length;
+    if (bytes > MAX_STEM_BYTES) break;
+  }
   const most = end;
   while (end > 0 && end < signs.length && (CONTINUES.test(signs[end] ?? "") || signs[end - 1] === "\u200d")) end -= 1;
   return signs.slice(0, end || most).join("");
@@ -34,5 +37,5 @@ function cut(text) {
 /** The name that the server gives a file, from its Content-Disposition (RFC 6266). @param {string | null} disposition */
 export function nameOf(disposition) {
   const extended = /filename\*=UTF-8''([^;]+)/i.exec(disposition ?? "")?.[1];
-  return extended === undefined ? /filename="([^"]+)"/i.exec(disposition ?? "")?.[1] ?? "" : decodeURIComponent(extended);
+  return extended === undefined ? (/filename="([^"]+)"/i.exec(disposition ?? "")?.[1] ?? "") : decodeURIComponent(extended);
 }

@@ -10,7 +10,10 @@ export const LANGUAGES = [
 export const language = /** @type {NonNullable<Wire.DecomposeRequest["language"]>} */ (document.documentElement.lang);
 
 /** @param {string} tag @returns {Promise<Record<string, string>>} */
-const wordsOf = (tag) => fetch(new URL(`../i18n/${tag}.json`, import.meta.url)).then((answer) => answer.json()).catch(() => ({}));
+const wordsOf = (tag) =>
+  fetch(new URL(`../i18n/${tag}.json`, import.meta.url))
+    .then((answer) => answer.json())
+    .catch(() => ({}));
 const [own, english] = await Promise.all([wordsOf(language), language === "en" ? {} : wordsOf("en")]);
 /** @type {Record<string, string>} */
 const words = { ...english, ...own };
@@ -27,7 +30,8 @@ export const t = (key, values = {}) => (words[key] ?? nameless(key)).replace(/\{
 /** @param {string} key */
 function nameless(key) {
   console.warn(`There are no words for ${key}.`);
-  return (words[key] = key.slice(key.lastIndexOf(".") + 1).replace(/[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`));
+  words[key] = key.slice(key.lastIndexOf(".") + 1).replace(/[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`);
+  return words[key];
 }
 
 /**
@@ -36,7 +40,8 @@ function nameless(key) {
  * @param {number} count
  * @param {Values} [values]
  */
-export const many = (stem, count, values = {}) => t(/** @type {Key} */ (`${stem}.${plurals.select(count) === "one" ? "one" : "other"}`), { count, ...values });
+export const many = (stem, count, values = {}) =>
+  t(/** @type {Key} */ (`${stem}.${plurals.select(count) === "one" ? "one" : "other"}`), { count, ...values });
 
 // Numbers as the page says them.
 
@@ -67,16 +72,26 @@ export const size = (width, height) => t("number.size", { width, height });
 
 /** Formats by the names that people know: "PNG, JPEG, or SVG". @param {string[]} formats */
 export const formatList = (formats) =>
-  new Intl.ListFormat(document.documentElement.lang, { type: "disjunction" }).format(formats.map((format) => (format === "webp" ? "WebP" : format.toUpperCase())));
+  new Intl.ListFormat(document.documentElement.lang, { type: "disjunction" }).format(
+    formats.map((format) => (format === "webp" ? "WebP" : format.toUpperCase())),
+  );
 
-const AGES = /** @type {const} */ ([["minute", 60], ["hour", 3600], ["day", 86_400], ["week", 604_800]]);
+const AGES = /** @type {const} */ ([
+  ["minute", 60],
+  ["hour", 3600],
+  ["day", 86_400],
+  ["week", 604_800],
+]);
 
 /** How long ago a moment was. @param {number} moment   in seconds since 1970 */
 export function ago(moment) {
   const seconds = Math.max(0, Date.now() / 1000 - moment);
   const [unit, length] = AGES.findLast(([, length]) => seconds >= length) ?? ["", 0];
   if (unit === "") return t("number.now");
-  return new Intl.RelativeTimeFormat(document.documentElement.lang, { numeric: "auto" }).format(-Math.floor(seconds / length), /** @type {any} */ (unit));
+  return new Intl.RelativeTimeFormat(document.documentElement.lang, { numeric: "auto" }).format(
+    -Math.floor(seconds / length),
+    /** @type {any} */ (unit),
+  );
 }
 
 /** The engine's name without the device; a model has the same name in every language. @param {Status} status */

@@ -6,12 +6,12 @@ import { initialState } from "./state/initial.js";
 import { loadSpeeds } from "./state/storage.js";
 import { Store } from "./state/store.js";
 import { api, messageOf } from "./transport/api.js";
-import { createBars, createNotice } from "./views/shell/notices.js";
+import { createProjectsDialog } from "./views/projects/dialog.js";
+import { createEngineDialog, createHelpDialog, createQuestion } from "./views/shell/dialogs.js";
 import { createDrop } from "./views/shell/files.js";
 import { createHeader } from "./views/shell/header.js";
-import { createEngineDialog, createHelpDialog, createQuestion } from "./views/shell/dialogs.js";
-import { createProjectsDialog } from "./views/projects/dialog.js";
 import { idleWords } from "./views/shell/job-bar.js";
+import { createBars, createNotice } from "./views/shell/notices.js";
 import { createWelcome } from "./views/source/welcome.js";
 
 const store = new Store({ ...initialState(), speeds: loadSpeeds() });
@@ -25,8 +25,13 @@ const context = {
   bitmaps,
   tryTo: (work) => work().catch((error) => store.say(messageOf(error))),
   prepareEditor: () => import("./editor.js"),
-  // What failed may succeed later, as when the server comes back.
-  loadEditor: () => (editor ??= loadEditor().catch((error) => ((editor = null), Promise.reject(error)))),
+  loadEditor: () => {
+    editor ??= loadEditor().catch((error) => {
+      editor = null; // what failed may succeed later, as when the server comes back
+      throw error;
+    });
+    return editor;
+  },
 };
 const start = createStart(context);
 const { actions } = start;

@@ -1,9 +1,14 @@
-import { flip, setVisible, showOnly } from "./state/commands.js";
 import { isTyping } from "./dom.js";
+import { flip, setVisible, showOnly } from "./state/commands.js";
 import { findLayer, indexOf } from "./state/doc.js";
 import { zoomKeys } from "./views/stage/viewport.js";
 
-const STEPS = /** @type {Record<string, [number, number]>} */ ({ ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] });
+const STEPS = /** @type {Record<string, [number, number]>} */ ({
+  ArrowLeft: [-1, 0],
+  ArrowRight: [1, 0],
+  ArrowUp: [0, -1],
+  ArrowDown: [0, 1],
+});
 const FAR = 10;
 
 /**

@@ -1,7 +1,30 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
-import { add, decomposed, duplicate, flip, mergeDown, moveTo, openPicture, remove, removeGroup, rename, renameGroup, reorder, resetPlace, scaleTo, setBlend, setGroupVisible, setOpacity, setVisible, showOnly, split, ungroup, useVersion } from "../../static/js/state/commands.js";
+import {
+  add,
+  decomposed,
+  duplicate,
+  flip,
+  mergeDown,
+  moveTo,
+  openPicture,
+  remove,
+  removeGroup,
+  rename,
+  renameGroup,
+  reorder,
+  resetPlace,
+  scaleTo,
+  setBlend,
+  setGroupVisible,
+  setOpacity,
+  setVisible,
+  showOnly,
+  split,
+  ungroup,
+  useVersion,
+} from "../../static/js/state/commands.js";
 import { findLayer, isAsDecomposed, newLayer } from "../../static/js/state/doc.js";
 import { docOf, PICTURE, stackOf } from "./documents.js";
 
@@ -10,14 +33,42 @@ const doc = docOf("a", "b:G", "c:G", "d");
 const [a, b, c, d] = doc.layers;
 const other = newLayer({ id: "n", name: "A", image: "/api/images/n.png", width: 10, height: 10, coverage: 1 });
 const ANSWER = {
-  layers: [0, 1, 2].map((index) => ({ index, name: `L${index}`, image: `/api/images/${index}.png`, width: 100, height: 80, coverage: 0.3 })),
-  width: 100, height: 80, seed: 7, prompt: "", engine: "classical",
+  layers: [0, 1, 2].map((index) => ({
+    index,
+    name: `L${index}`,
+    image: `/api/images/${index}.png`,
+    width: 100,
+    height: 80,
+    coverage: 0.3,
+  })),
+  width: 100,
+  height: 80,
+  seed: 7,
+  prompt: "",
+  engine: "classical",
 };
 
 const COMMANDS = [
-  setVisible(a, false), setOpacity(a, 0.4), setBlend(a, "multiply"), rename(a, "Ground"), showOnly(b), setGroupVisible("G", false),
-  moveTo(a, 3, 4), scaleTo(a, 2, { x: 0, y: 0 }), flip(a, "flipX"), reorder(a, 2), duplicate(a, "n"), remove(a), add(other, "b"),
-  mergeDown(b, other), split(a, [other]), renameGroup("G", "H"), ungroup("G"), removeGroup("G"), openPicture(PICTURE), decomposed(PICTURE, ANSWER, "j"),
+  setVisible(a, false),
+  setOpacity(a, 0.4),
+  setBlend(a, "multiply"),
+  rename(a, "Ground"),
+  showOnly(b),
+  setGroupVisible("G", false),
+  moveTo(a, 3, 4),
+  scaleTo(a, 2, { x: 0, y: 0 }),
+  flip(a, "flipX"),
+  reorder(a, 2),
+  duplicate(a, "n"),
+  remove(a),
+  add(other, "b"),
+  mergeDown(b, other),
+  split(a, [other]),
+  renameGroup("G", "H"),
+  ungroup("G"),
+  removeGroup("G"),
+  openPicture(PICTURE),
+  decomposed(PICTURE, ANSWER, "j"),
 ];
 
 test("every command has a name, leaves the document it was given alone, and returns another", () => {
@@ -27,18 +78,32 @@ test("every command has a name, leaves the document it was given alone, and retu
     assert.notEqual(next, doc, command.title);
     assert.equal(JSON.stringify(doc), before, command.title);
     assert.ok(command.title in words, command.title);
-    assert.ok([...words[command.title].matchAll(/\{(\w+)\}/g)].every(([, name]) => name in command.about), command.title);
+    assert.ok(
+      [...words[command.title].matchAll(/\{(\w+)\}/g)].every(([, name]) => name in command.about),
+      command.title,
+    );
   }
 });
 
 test("a command that has nothing to change returns the document it was given", () => {
   const idle = [
-    setVisible(a, true), setOpacity(a, 1), rename(a, "  "), moveTo(a, 0, 0), resetPlace(a), reorder(a, 0), reorder(a, 9), reorder(a, -1),
-    renameGroup("G", "G"), ungroup("nothing"), useVersion(a, 3), mergeDown(a, other),
+    setVisible(a, true),
+    setOpacity(a, 1),
+    rename(a, "  "),
+    moveTo(a, 0, 0),
+    resetPlace(a),
+    reorder(a, 0),
+    reorder(a, 9),
+    reorder(a, -1),
+    renameGroup("G", "G"),
+    ungroup("nothing"),
+    useVersion(a, 3),
+    mergeDown(a, other),
   ];
   for (const command of idle) assert.equal(command.apply(doc), doc, command.title);
   const gone = newLayer({ ...other, id: "gone" });
-  for (const command of [remove(gone), duplicate(gone, "x"), reorder(gone, 1), setOpacity(gone, 0.1), split(gone, [other])]) assert.equal(command.apply(doc), doc);
+  for (const command of [remove(gone), duplicate(gone, "x"), reorder(gone, 1), setOpacity(gone, 0.1), split(gone, [other])])
+    assert.equal(command.apply(doc), doc);
 });
 
 test("layers keep their groups as long as they touch them", () => {
@@ -61,8 +126,15 @@ test("names are new to the document", () => {
 
 test("solo shows one layer, and all again", () => {
   const alone = showOnly(b).apply(doc);
-  assert.deepEqual(alone.layers.map(({ visible }) => visible), [false, true, false, false]);
-  assert.ok(showOnly(b).apply(alone).layers.every(({ visible }) => visible));
+  assert.deepEqual(
+    alone.layers.map(({ visible }) => visible),
+    [false, true, false, false],
+  );
+  assert.ok(
+    showOnly(b)
+      .apply(alone)
+      .layers.every(({ visible }) => visible),
+  );
 });
 
 test("a layer scales about the point that is to stay", () => {
@@ -76,7 +148,14 @@ test("exactness is claimed only of what decompose made", () => {
   const made = decomposed(PICTURE, ANSWER, "j").apply(doc);
   assert.ok(isAsDecomposed(made));
   const [first, second] = made.layers;
-  for (const command of [remove(first), reorder(first, 1), flip(first, "flipY"), setBlend(second, "screen"), add(other, null), setOpacity(first, 0.5)]) {
+  for (const command of [
+    remove(first),
+    reorder(first, 1),
+    flip(first, "flipY"),
+    setBlend(second, "screen"),
+    add(other, null),
+    setOpacity(first, 0.5),
+  ]) {
     assert.ok(!isAsDecomposed(command.apply(made)), command.title);
   }
   assert.ok(isAsDecomposed(rename(first, "x").apply(made)));

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { coverageIn, shareInside } from "../../static/js/images/pixels.js";
 import { sizeIn, sizeOf } from "../../static/js/images/files.js";
+import { coverageIn, shareInside } from "../../static/js/images/pixels.js";
 import { docOf } from "./documents.js";
 
 const [plain] = docOf("a").layers;
@@ -28,7 +28,12 @@ test("what lies outside of the document does not count, mirrored or not", () => 
 test("a picture is made as small as the server takes it, and never empty", () => {
   assert.deepEqual(sizeIn({ width: 4000, height: 3000 }, undefined), { width: 4000, height: 3000 });
   const limits = { max_pixels: 16_777_216, max_side: 8192, max_body_mb: 32, image_formats: [] };
-  for (const [width, height] of [[8000, 6000], [20_000, 3], [6000, 8000], [16_384, 1024]]) {
+  for (const [width, height] of [
+    [8000, 6000],
+    [20_000, 3],
+    [6000, 8000],
+    [16_384, 1024],
+  ]) {
     const within = sizeIn({ width, height }, limits);
     assert.ok(within.width * within.height <= limits.max_pixels && Math.max(within.width, within.height) <= limits.max_side);
     assert.ok(Math.min(within.width, within.height) >= 1);

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { discardVersion, layerFrom, remove, useVersion } from "../../static/js/state/commands.js";
 import { shareOf } from "../../static/js/images/difference.js";
+import { discardVersion, layerFrom, remove, useVersion } from "../../static/js/state/commands.js";
 import { findLayer } from "../../static/js/state/doc.js";
 import { asksFor, badgeOf, chosenOf, instructionsOf, isProposed, offered, seedsFor } from "../../static/js/state/edits.js";
 import { initialState, LIMITS, NEW_EDIT } from "../../static/js/state/initial.js";
@@ -10,10 +10,33 @@ import { addVersion, record, undo } from "../../static/js/state/timeline.js";
 import { docOf, timelineOf } from "./documents.js";
 
 const version = (instruction, at = "2026-01-01T00:00:00Z") => ({
-  image: `/api/images/${instruction}.png`, coverage: 0.2, instruction, seed: 3, shape: /** @type {const} */ ("keep"), engine: "classical", at, from: "/api/images/a.png", seconds: 1,
+  image: `/api/images/${instruction}.png`,
+  coverage: 0.2,
+  instruction,
+  seed: 3,
+  shape: /** @type {const} */ ("keep"),
+  engine: "classical",
+  at,
+  from: "/api/images/a.png",
+  seconds: 1,
 });
-const TRY = { id: "t", status: /** @type {const} */ ("failed"), reason: "no", code: "x", instruction: "add a hat", shape: /** @type {const} */ ("keep"), seed: 1 };
-const purpose = { kind: /** @type {const} */ ("edit"), layerId: "a", before: "/api/images/a.png", instruction: "make it blue", shape: /** @type {const} */ ("keep"), seed: 1 };
+const TRY = {
+  id: "t",
+  status: /** @type {const} */ ("failed"),
+  reason: "no",
+  code: "x",
+  instruction: "add a hat",
+  shape: /** @type {const} */ ("keep"),
+  seed: 1,
+};
+const purpose = {
+  kind: /** @type {const} */ ("edit"),
+  layerId: "a",
+  before: "/api/images/a.png",
+  instruction: "make it blue",
+  shape: /** @type {const} */ ("keep"),
+  seed: 1,
+};
 
 /** A document "a", "b" whose layer "a" has the versions "blue" and "red" besides its first. */
 const versions = ["blue", "red"].reduce((timeline, name) => addVersion(timeline, "a", version(name)).timeline, timelineOf(docOf("a", "b")));
@@ -39,9 +62,22 @@ test("the first version and the one in use are not discarded", () => {
 });
 
 test("a version becomes a layer of its own where the layer is, with a past of its own", () => {
-  const layer = { ...layerOf(versions), x: 5, scale: 2, flipX: true, opacity: 0.5, blend: "screen", visible: false, current: 1, discarded: [2] };
+  const layer = {
+    ...layerOf(versions),
+    x: 5,
+    scale: 2,
+    flipX: true,
+    opacity: 0.5,
+    blend: "screen",
+    visible: false,
+    current: 1,
+    discarded: [2],
+  };
   const made = layerFrom(layer, 1, "n");
-  assert.deepEqual([made.id, made.x, made.scale, made.flipX, made.opacity, made.blend, made.visible], ["n", 5, 2, true, 0.5, "screen", true]);
+  assert.deepEqual(
+    [made.id, made.x, made.scale, made.flipX, made.opacity, made.blend, made.visible],
+    ["n", 5, 2, true, 0.5, "screen", true],
+  );
   assert.deepEqual([made.image, made.current, made.versions.length, made.discarded], ["/api/images/blue.png", 0, 1, []]);
 });
 
@@ -54,7 +90,8 @@ test("what is chosen is a run, a try or a version, and the layer as it is when t
   assert.deepEqual(of(2), { index: 2, run: null, failed: null });
   for (const gone of [null, "nobody", 9]) assert.deepEqual(of(gone), { index: 0, run: null, failed: null });
   assert.ok(isProposed(stateOf(versions, { chosen: 2 }), layer));
-  for (const chosen of [null, 0, "j", "t"]) assert.ok(!isProposed(stateOf(versions, { chosen, tries: [TRY] }, { jobs: { j: tracked } }), layer));
+  for (const chosen of [null, 0, "j", "t"])
+    assert.ok(!isProposed(stateOf(versions, { chosen, tries: [TRY] }, { jobs: { j: tracked } }), layer));
 });
 
 test("the row says what runs, then what waits, then what failed", () => {
@@ -84,7 +121,12 @@ test("earlier instructions come latest first, each once, from layers of the past
   let timeline = addVersion(versions, "b", version("green", "2026-02-01T00:00:00Z")).timeline;
   timeline = addVersion(timeline, "a", version("blue", "2026-03-01T00:00:00Z")).timeline;
   timeline = record(timeline, remove(/** @type {any} */ (findLayer(timeline.doc, "b"))));
-  assert.deepEqual(instructionsOf(stateOf(timeline, { tries: [TRY, { ...TRY, instruction: "red" }] })), ["blue", "green", "red", "add a hat"]);
+  assert.deepEqual(instructionsOf(stateOf(timeline, { tries: [TRY, { ...TRY, instruction: "red" }] })), [
+    "blue",
+    "green",
+    "red",
+    "add a hat",
+  ]);
 });
 
 test("a draft asks for what an entry did when words and shape are the same", () => {
@@ -95,7 +137,14 @@ test("a draft asks for what an entry did when words and shape are the same", () 
 });
 
 test("an edit survives a reload with its tries and what waits, but for what was being sent", () => {
-  const state = stateOf(record(versions, discardVersion(layerOf(versions), 1)), { tries: [TRY], waiting: [2], chosen: 2, sending: true, seed: 7, locked: true });
+  const state = stateOf(record(versions, discardVersion(layerOf(versions), 1)), {
+    tries: [TRY],
+    waiting: [2],
+    chosen: 2,
+    sending: true,
+    seed: 7,
+    locked: true,
+  });
   const { timeline, patch } = restore(JSON.parse(JSON.stringify(snapshot(state))));
   assert.deepEqual(patch.edits?.a, { ...state.edits.a, sending: false });
   assert.deepEqual(offered(layerOf(timeline)), [0, 2]);
@@ -103,7 +152,12 @@ test("an edit survives a reload with its tries and what waits, but for what was 
 
 test("the changed share counts visible pixels, colors by their alpha", () => {
   const pixels = (...values) => new Uint8ClampedArray(values.flat());
-  const [clear, red, blue, faint] = [[0, 0, 0, 0], [255, 0, 0, 255], [0, 0, 255, 255], [255, 0, 0, 1]];
+  const [clear, red, blue, faint] = [
+    [0, 0, 0, 0],
+    [255, 0, 0, 255],
+    [0, 0, 255, 255],
+    [255, 0, 0, 1],
+  ];
   assert.equal(shareOf(pixels(clear, red, red, red), pixels(clear, red, red, blue)), 1 / 3);
   assert.equal(shareOf(pixels(clear, red), pixels(red, red)), 1 / 2);
   assert.equal(shareOf(pixels(faint), pixels([0, 0, 255, 1])), 0);

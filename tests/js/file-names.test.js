@@ -10,7 +10,7 @@ test("the page names files as the server does", () => {
 });
 
 test("a file is called what the server says", () => {
-  assert.equal(nameOf('attachment; filename="1.psd"; filename*=UTF-8\'\'%E6%B5%B7%E6%8A%A5%201.psd'), "海报 1.psd");
+  assert.equal(nameOf("attachment; filename=\"1.psd\"; filename*=UTF-8''%E6%B5%B7%E6%8A%A5%201.psd"), "海报 1.psd");
   assert.equal(nameOf('attachment; filename="My poster, v2.psd"'), "My poster, v2.psd");
   assert.equal(nameOf(null), "");
 });

@@ -10,7 +10,11 @@ const placed = { ...plain, x: 10, y: -5, scale: 2, flipX: true };
 
 test("a pixel and its place agree, mirrored and scaled", () => {
   for (const layer of [plain, placed, { ...placed, flipY: true }]) {
-    for (const [x, y] of [[0, 0], [7, 3], [99, 79]]) {
+    for (const [x, y] of [
+      [0, 0],
+      [7, 3],
+      [99, 79],
+    ]) {
       const box = placeBox(layer, { x, y, width: 1, height: 1 });
       assert.deepEqual(pixelAt(layer, { x: box.x + box.width / 2, y: box.y + box.height / 2 }), { x, y });
     }
@@ -42,12 +46,27 @@ test("runs are groups and single layers in order", () => {
 test("the server is told how each layer lies and looks", () => {
   const { layers } = docOf("a", "b:G");
   const [under, over] = stackOf(/** @type {any} */ ({ layers: [layers[0], { ...layers[1], scale: 2, flipX: true, blend: "screen" }] }));
-  assert.deepEqual(under, { image: "/api/images/a.png", name: "A", opacity: 1, visible: true, x: 0, y: 0, scale: 1, flip_x: false, flip_y: false, blend: "normal", group: "" });
+  assert.deepEqual(under, {
+    image: "/api/images/a.png",
+    name: "A",
+    opacity: 1,
+    visible: true,
+    x: 0,
+    y: 0,
+    scale: 1,
+    flip_x: false,
+    flip_y: false,
+    blend: "normal",
+    group: "",
+  });
   assert.deepEqual([over.scale, over.flip_x, over.blend, over.group, over.flip_y], [2, true, "screen", "G", false]);
 });
 
 test("the camera fits, zooms about a point and keeps some of the picture in sight", () => {
-  const [stage, picture] = [{ width: 800, height: 600 }, { width: 1000, height: 500 }];
+  const [stage, picture] = [
+    { width: 800, height: 600 },
+    { width: 1000, height: 500 },
+  ];
   const camera = fit(stage, picture, { top: 50, side: 50, bottom: 50 });
   assert.deepEqual(camera, { scale: 0.7, x: 50, y: 125 });
   const near = zoomAt(camera, 2, { x: 50, y: 125 });

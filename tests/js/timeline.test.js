@@ -10,12 +10,23 @@ import { docOf, timelineOf } from "./documents.js";
 
 const doc = docOf("a", "b");
 const [a] = doc.layers;
-const VERSION = { image: "/api/images/v.png", coverage: 0.2, instruction: "make it blue", seed: 3, shape: /** @type {const} */ ("keep"), engine: "classical", at: "2026-01-01T00:00:00Z" };
+const VERSION = {
+  image: "/api/images/v.png",
+  coverage: 0.2,
+  instruction: "make it blue",
+  seed: 3,
+  shape: /** @type {const} */ ("keep"),
+  engine: "classical",
+  at: "2026-01-01T00:00:00Z",
+};
 const run = (timeline, ...commands) => commands.reduce(record, timeline);
 
 test("undo and redo go back and forth through every document", () => {
   const end = run(timelineOf(doc), rename(a, "one"), rename(a, "two"), remove(a));
-  assert.deepEqual(end.past.map((step) => step.title), ["command.rename", "command.rename", "command.delete"]);
+  assert.deepEqual(
+    end.past.map((step) => step.title),
+    ["command.rename", "command.rename", "command.delete"],
+  );
   let back = end;
   for (let i = 0; i < 5; i += 1) back = undo(back);
   assert.equal(back.doc, doc);

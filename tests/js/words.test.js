@@ -15,9 +15,14 @@ test("both languages say the same things with the same values", () => {
 });
 
 test("nothing is left untranslated but names and what the engine reads", () => {
-  const same = Object.keys(english).filter((key) => english[key] === chinese[key] && /[a-z]{3}/i.test(english[key].replace(/\{\w+\}/g, "")));
+  const same = Object.keys(english).filter(
+    (key) => english[key] === chinese[key] && /[a-z]{3}/i.test(english[key].replace(/\{\w+\}/g, "")),
+  );
   const allowed = /^(name$|edit\.chip\.|edit\.applyKey|export\.(psd|ora|pptx)$|file\.)/;
-  assert.deepEqual(same.filter((key) => !allowed.test(key)), []);
+  assert.deepEqual(
+    same.filter((key) => !allowed.test(key)),
+    [],
+  );
 });
 
 test("every word is used and every used word is there", () => {
@@ -28,7 +33,10 @@ test("every word is used and every used word is there", () => {
     code.includes(`"${key}"`) ||
     code.includes(`"${key.replace(/\.(one|other)$/, "")}"`) ||
     families.some(([start, end]) => key.startsWith(start) && key.endsWith(end));
-  assert.deepEqual(Object.keys(english).filter((key) => !isUsed(key)), []);
+  assert.deepEqual(
+    Object.keys(english).filter((key) => !isUsed(key)),
+    [],
+  );
 });
 
 test("every phase that an engine reports has words of its own", () => {
@@ -36,6 +44,10 @@ test("every phase that an engine reports has words of its own", () => {
   const files = readdirSync(source, { recursive: true }).filter((name) => name.endsWith(".py"));
   const code = files.map((name) => readFileSync(join(source, name), "utf8")).join("\n");
   const phases = new Set([...code.matchAll(/(?:\breport(?:\.end)?\(|\bphase=)"(\w+)"/g)].map(([, phase]) => phase));
-  const named = [...readFileSync(join(ROOT, "js/views/shell/job-bar.js"), "utf8").match(/PHASES = .*\((\[.*\])\)/)[1].matchAll(/"(\w+)"/g)].map(([, phase]) => phase);
+  const named = [
+    ...readFileSync(join(ROOT, "js/views/shell/job-bar.js"), "utf8")
+      .match(/PHASES = [\s\S]*?\((\[[\s\S]*?\])\)/)[1]
+      .matchAll(/"(\w+)"/g),
+  ].map(([, phase]) => phase);
   assert.deepEqual(named.sort(), [...phases].sort());
 });

@@ -106,7 +106,9 @@ export function createSplit({ store, api, tryTo }, jobs) {
     if (atWork(store.state, "split", layer.id).length > 0) return;
     store.update({ notice: null });
     const settings = /** @type {Partial<Settings>} */ ({ ...store.state.settings, seed: null, size: "original" });
-    await tryTo(async () => jobs.track(await api.decompose(requestFor({ ...store.state, settings }, layer)), { kind: "split", layerId: layer.id }));
+    await tryTo(async () =>
+      jobs.track(await api.decompose(requestFor({ ...store.state, settings }, layer)), { kind: "split", layerId: layer.id }),
+    );
   }
 
   /** @param {Job} job @param {SplitPurpose} purpose */

@@ -1,7 +1,7 @@
-import { add, discardVersion, layerFrom, useVersion } from "../state/commands.js";
 import { t } from "../i18n.js";
 import { changedShare } from "../images/difference.js";
 import { coverageOf } from "../images/pixels.js";
+import { add, discardVersion, layerFrom, useVersion } from "../state/commands.js";
 import { findLayer, newId } from "../state/doc.js";
 import { asksFor, chosenOf, editOf, instructionsOf, isProposed, offered, seedsFor } from "../state/edits.js";
 import { capabilitiesOf, used } from "../state/engine.js";
@@ -87,15 +87,18 @@ export function createEdits({ store, api, bitmaps }, jobs, { run, undo }) {
     try {
       const made = /** @type {Wire.EditLayerResponse} */ (result);
       const [before, after] = await Promise.all([bitmaps.load(purpose.before), bitmaps.load(made.image)]);
-      if (changedShare(before, after) === 0) return fail(purpose, { id, status: "unchanged", reason: t("edit.unchanged"), code: "unchanged" });
+      if (changedShare(before, after) === 0)
+        return fail(purpose, { id, status: "unchanged", reason: t("edit.unchanged"), code: "unchanged" });
       const layer = findLayer(store.state.doc, purpose.layerId);
-      const known = layer === null ? -1 : offered(layer).find((other) => layer.versions[other].image === made.image) ?? -1;
+      const known = layer === null ? -1 : (offered(layer).find((other) => layer.versions[other].image === made.image) ?? -1);
       const index = known < 0 ? store.addVersion(purpose.layerId, versionOf(made, purpose, after)) : known;
       if (index < 0) return undefined;
       const { chosen, waiting } = edit(purpose.layerId);
       if (known >= 0) {
         setEdit(purpose.layerId, { chosen: chosen === id ? index : chosen });
-        return store.say(t("notice.editSame", { version: index === 0 ? t("versions.original") : t("layers.version", { number: index + 1 }) }));
+        return store.say(
+          t("notice.editSame", { version: index === 0 ? t("versions.original") : t("layers.version", { number: index + 1 }) }),
+        );
       }
       setEdit(purpose.layerId, { waiting: [...waiting, index], chosen: chosen === id ? index : chosen });
       return notify(purpose.layerId, "notice.editReady");
@@ -135,13 +138,18 @@ export function createEdits({ store, api, bitmaps }, jobs, { run, undo }) {
     const entry = typeof chosen === "number" ? layer.versions[chosen] : draft.tries.find((one) => one.id === chosen);
     const typed = draft.instruction.trim();
     const replaceable = typed === "" || instructionsOf(store.state).includes(typed);
-    const taken = entry === undefined || entry.instruction === "" || !replaceable ? {} : { instruction: entry.instruction, shape: entry.shape ?? draft.shape };
+    const taken =
+      entry === undefined || entry.instruction === "" || !replaceable
+        ? {}
+        : { instruction: entry.instruction, shape: entry.shape ?? draft.shape };
     setEdit(id, { chosen, ...taken });
   }
 
   return {
     /** @param {Job} job @param {EditPurpose} purpose */
-    finish: (job, purpose) => void (taking = taking.then(() => take(job, purpose))),
+    finish: (job, purpose) => {
+      taking = taking.then(() => take(job, purpose));
+    },
     actions: {
       openEdit,
       closeEdit: () => store.update({ editing: null }),
@@ -163,7 +171,12 @@ export function createEdits({ store, api, bitmaps }, jobs, { run, undo }) {
         const added = layerFrom(layer, index, newId());
         const left = edit(layer.id).waiting.filter((other) => other !== index);
         setEdit(layer.id, { chosen: left.at(-1) ?? null, waiting: left, instruction: "" });
-        run(add(added, layer.id), { editing: null, selected: added.id, mode: "layers", notice: undoable(t("notice.added", { name: added.name })) });
+        run(add(added, layer.id), {
+          editing: null,
+          selected: added.id,
+          mode: "layers",
+          notice: undoable(t("notice.added", { name: added.name })),
+        });
       }),
 
       /** Take away the version or the try that is chosen. @param {string} id */
@@ -174,7 +187,10 @@ export function createEdits({ store, api, bitmaps }, jobs, { run, undo }) {
         const { tries, waiting } = edit(id);
         if (failed !== null) {
           setEdit(id, { chosen: null, tries: tries.filter((entry) => entry !== failed) });
-          const back = () => (setEdit(id, { tries, chosen: failed.id }), store.update({ notice: null }));
+          const back = () => {
+            setEdit(id, { tries, chosen: failed.id });
+            store.update({ notice: null });
+          };
           return store.say(t("notice.removed"), { label: t("notice.undo"), run: back });
         }
         const left = waiting.filter((other) => other !== index);

@@ -1,8 +1,8 @@
-import { stackOf } from "../state/doc.js";
 import { fileStem } from "../file-names.js";
 import { t } from "../i18n.js";
 import { saveFile } from "../images/files.js";
 import { flatten } from "../images/flatten.js";
+import { stackOf } from "../state/doc.js";
 import { messageOf } from "../transport/api.js";
 
 /** Taking the work home, as a file or to the clipboard. @param {Context} context */
@@ -13,7 +13,9 @@ export function createExports({ store, api, bitmaps, tryTo }) {
     if (exporting !== null || doc.layers.length === 0) return;
     const { width, height } = doc;
     store.update({ exporting: format });
-    await tryTo(async () => saveFile(await api.exportStack({ layers: stackOf(doc), width, height, format, name: project?.name ?? doc.picture?.name ?? "" })));
+    await tryTo(async () =>
+      saveFile(await api.exportStack({ layers: stackOf(doc), width, height, format, name: project?.name ?? doc.picture?.name ?? "" })),
+    );
     store.update({ exporting: null });
   }
 
@@ -42,8 +44,11 @@ export function createExports({ store, api, bitmaps, tryTo }) {
 
     copyPicture: () => {
       const { doc } = store.state;
-      if (doc.layers.length > 0) copy(flatten(doc.layers, doc, bitmaps).then((picture) => picture.toBlob()), () => exportStack("png"));
+      if (doc.layers.length > 0)
+        copy(
+          flatten(doc.layers, doc, bitmaps).then((picture) => picture.toBlob()),
+          () => exportStack("png"),
+        );
     },
   };
 }
-

@@ -58,7 +58,8 @@ export function createJobs({ store, api }) {
   /** @param {string} id */
   function follow(id) {
     stop(id);
-    const onPreview = (/** @type {number} */ layer, /** @type {string} */ url) => patch(id, { previews: { ...store.state.jobs[id]?.previews, [layer]: url } });
+    const onPreview = (/** @type {number} */ layer, /** @type {string} */ url) =>
+      patch(id, { previews: { ...store.state.jobs[id]?.previews, [layer]: url } });
     const onLost = () => {
       const job = store.state.jobs[id]?.job;
       if (job) receive({ ...job, status: "failed", error: { message: t("job.lost"), code: "lost", type: "server_error", param: null } });
@@ -105,4 +106,5 @@ export function createJobs({ store, api }) {
 }
 
 /** Whether a job has got on since. @param {Job} before @param {Job} now */
-const goesOn = (before, now) => before.step !== now.step || before.phase !== now.phase || before.status !== now.status || before.position !== now.position;
+const goesOn = (before, now) =>
+  before.step !== now.step || before.phase !== now.phase || before.status !== now.status || before.position !== now.position;

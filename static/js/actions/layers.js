@@ -1,7 +1,7 @@
-import { duplicate, mergeDown, moveTo, remove, removeGroup, reorder } from "../state/commands.js";
 import { t } from "../i18n.js";
 import { flatten } from "../images/flatten.js";
 import { coverageOf } from "../images/pixels.js";
+import { duplicate, mergeDown, moveTo, remove, removeGroup, reorder } from "../state/commands.js";
 import { findLayer, indexOf, newId, newLayer } from "../state/doc.js";
 
 /** The stack. @param {Context} context @param {Travel} history */
@@ -32,7 +32,8 @@ export function createLayers({ store, api, bitmaps, tryTo }, { run, undo, endKey
     /** @param {Layer} layer @param {number} index   of the stack, 0 at the bottom @param {string} [group] */
     reorder: (layer, index, group) => {
       const { length } = store.state.doc.layers;
-      if (run(reorder(layer, index, group))) store.update({ spoken: t("layers.moved", { name: layer.name, place: length - index, count: length }) });
+      if (run(reorder(layer, index, group)))
+        store.update({ spoken: t("layers.moved", { name: layer.name, place: length - index, count: length }) });
     },
 
     /** Move a layer by so many pixels; presses in a row are one step. @param {Layer} layer @param {number} dx @param {number} dy */

@@ -1,12 +1,12 @@
-import { add, openPicture } from "../state/commands.js";
+import { formatList, size, t } from "../i18n.js";
 import { kindOf, sendable } from "../images/files.js";
 import { coverageOf } from "../images/pixels.js";
 import { filesOf } from "../images/transfer.js";
+import { add, openPicture } from "../state/commands.js";
 import { newId, newLayer } from "../state/doc.js";
 import { placeInside } from "../state/placement.js";
 import { ApiError, messageOf } from "../transport/api.js";
 import { base } from "../transport/http.js";
-import { formatList, size, t } from "../i18n.js";
 
 /** @typedef {"house" | "poster" | "night" | "balloons"} Sample */
 /** @typedef {"error.notAPicture" | "error.otherPage"} Problem */
@@ -88,8 +88,11 @@ export function createPicture({ store, api, bitmaps, tryTo, prepareEditor, loadE
 
   /** Begin with a file, whatever it is. @param {File} file */
   async function openFile(file) {
-    if ((await kindOf(file)) === "layers") await receive(nameOf(file), null, async () => (await importFile(file, nameOf(file)), undefined));
-    else await open(file, nameOf(file));
+    const name = nameOf(file);
+    if ((await kindOf(file)) !== "layers") return open(file, name);
+    return receive(name, null, async () => {
+      await importFile(file, name);
+    });
   }
 
   /** Pictures become layers of the current stack; without one, the first begins it. A file of layers is a project of its own. @param {File[]} files */

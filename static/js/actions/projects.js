@@ -43,7 +43,10 @@ export function createProjects({ store, api, tryTo, prepareEditor, loadEditor },
     await listDeleted();
     const project = store.state.deleted?.find((one) => one.id === id);
     if (project === undefined) return store.say(t("project.gone"));
-    return store.say(t("project.wasDeleted", { name: project.name }), { label: t("project.restore"), run: () => restoreProject(project, true) });
+    return store.say(t("project.wasDeleted", { name: project.name }), {
+      label: t("project.restore"),
+      run: () => restoreProject(project, true),
+    });
   }
 
   /** Save what the page shows, in this browser if the server cannot be told, and put it away. */
@@ -79,7 +82,11 @@ export function createProjects({ store, api, tryTo, prepareEditor, loadEditor },
       return jobs.wake();
     }
     const conflict = unsaved.version !== project.version;
-    store.load(timeline, { ...patch, project: { id, name: unsaved.name, version: unsaved.version, thumbnail: project.thumbnail ?? null }, conflict });
+    store.load(timeline, {
+      ...patch,
+      project: { id, name: unsaved.name, version: unsaved.version, thumbnail: project.thumbnail ?? null },
+      conflict,
+    });
     // The request of a page that went away may still be under way with this.
     saving.sent(unsaved.document);
     jobs.wake();

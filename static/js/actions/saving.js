@@ -38,7 +38,8 @@ export function createSaving({ store, api, bitmaps }) {
     const { project, speeds } = store.state;
     keepSpeeds(speeds);
     // The server may have got it since the timer was set: what is kept then would be taken for a change by another tab.
-    if (project !== null && !isClean()) keepUnsaved(project.id, { version: project.version, name: project.name, document: snapshot(store.state) });
+    if (project !== null && !isClean())
+      keepUnsaved(project.id, { version: project.version, name: project.name, document: snapshot(store.state) });
   }
 
   /** Bring the server up to date; one request at a time. @returns {Promise<void>} */
@@ -115,7 +116,12 @@ export function createSaving({ store, api, bitmaps }) {
     keep();
     const { project, conflict } = store.state;
     if (project === null || conflict || isClean()) return;
-    api.projects.writeLast(project.id, { name: project.name, document: snapshot(store.state), version: project.version, thumbnail: project.thumbnail });
+    api.projects.writeLast(project.id, {
+      name: project.name,
+      document: snapshot(store.state),
+      version: project.version,
+      thumbnail: project.thumbnail,
+    });
   });
   addEventListener("online", save);
   store.addEventListener("change", changed);

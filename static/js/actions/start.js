@@ -28,7 +28,7 @@ export function createStart(context) {
       ...list,
       wakeJobs: jobs.wake,
       /** The page asks for the token again. */
-      logOut: () => tryTo(async () => (await saving.save(), await api.logOut())),
+      logOut: () => tryTo(() => saving.save().then(api.logOut)),
       dismissNotice: () => store.update({ notice: null }),
     },
   };

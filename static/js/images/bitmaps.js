@@ -16,7 +16,11 @@ export function createBitmaps(api) {
     kept.delete(address);
     const loading = known ?? api.image(address).then((blob) => createImageBitmap(blob));
     kept.set(address, loading);
-    if (known === undefined) loading.then((bitmap) => decoded.set(loading, bitmap), () => kept.delete(address));
+    if (known === undefined)
+      loading.then(
+        (bitmap) => decoded.set(loading, bitmap),
+        () => kept.delete(address),
+      );
     const spare = [...kept.keys()].filter((other) => !pinned.has(other));
     for (const oldest of spare.slice(0, -MAX_KEPT)) kept.delete(oldest);
     return loading;

@@ -26,12 +26,17 @@ const SHARE = 0.2;
 export function docsOf({ doc, layer, before, after, where }) {
   const { width, height } = layer;
   const alone = (/** @type {string} */ image) => withLayers({ ...doc, width, height }, [{ ...layer, ...PLAIN, image }]);
-  const within = (/** @type {string} */ image) => withLayers(doc, doc.layers.map((other) => (other.id === layer.id ? { ...other, image, visible: true } : other)));
+  const within = (/** @type {string} */ image) =>
+    withLayers(
+      doc,
+      doc.layers.map((other) => (other.id === layer.id ? { ...other, image, visible: true } : other)),
+    );
   return [before, after].filter((image) => image !== null).map(where === "layer" ? alone : within);
 }
 
 /** Whether two pairs are the same in all that is drawn. @param {Pair | null} a @param {Pair} b */
-export const samePair = (a, b) => a !== null && /** @type {const} */ (["doc", "layer", "before", "after", "where"]).every((part) => a[part] === b[part]);
+export const samePair = (a, b) =>
+  a !== null && /** @type {const} */ (["doc", "layer", "before", "after", "where"]).every((part) => a[part] === b[part]);
 
 /**
  * All that there is to see, in the middle: of the picture, or of the layer's own content.
@@ -85,7 +90,12 @@ export function createVersus(bitmaps, onready) {
       if (scene.how !== "difference") return;
       const { before, camera } = scene;
       Object.assign(difference.canvas, { width, height });
-      drawDifference(difference, first.canvas, second, { x: camera.x, y: camera.y, width: before.width * camera.scale, height: before.height * camera.scale });
+      drawDifference(difference, first.canvas, second, {
+        x: camera.x,
+        y: camera.y,
+        width: before.width * camera.scale,
+        height: before.height * camera.scale,
+      });
     },
 
     /** Put what was drawn onto a canvas. @param {CanvasRenderingContext2D} context @param {Scene} scene */

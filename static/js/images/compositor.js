@@ -153,7 +153,12 @@ export function createPainter(bitmaps, levels) {
       Object.assign(ground.canvas, { width, height });
       drawOriginal(ground, doc, camera);
       composite(sheet, doc, camera, touched);
-      drawDifference(context, ground.canvas, sheet, { x: camera.x, y: camera.y, width: doc.width * camera.scale, height: doc.height * camera.scale });
+      drawDifference(context, ground.canvas, sheet, {
+        x: camera.x,
+        y: camera.y,
+        width: doc.width * camera.scale,
+        height: doc.height * camera.scale,
+      });
     } else if (cut > 0) {
       drawOriginal(sheet, doc, camera);
       context.clearRect(0, 0, cut, height);

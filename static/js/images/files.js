@@ -112,7 +112,17 @@ export function saveFile(file) {
 
 const SVG = "http://www.w3.org/2000/svg";
 /** CSS pixels of a unit. */
-const UNITS = /** @type {Record<string, number>} */ ({ "": 1, px: 1, pt: 4 / 3, pc: 16, in: 96, cm: 96 / 2.54, mm: 9.6 / 2.54, em: 16, rem: 16 });
+const UNITS = /** @type {Record<string, number>} */ ({
+  "": 1,
+  px: 1,
+  pt: 4 / 3,
+  pc: 16,
+  in: 96,
+  cm: 96 / 2.54,
+  mm: 9.6 / 2.54,
+  em: 16,
+  rem: 16,
+});
 /** What CSS gives to a picture that says nothing of its size. */
 const PLAIN = { width: 300, height: 150 };
 
@@ -125,7 +135,10 @@ export function svgOf(text) {
 
 /** The size of a drawing: what it says, the rest by its view box. @param {Pick<Element, "getAttribute">} root @returns {Extent} */
 export function sizeOf(root) {
-  const box = (root.getAttribute("viewBox") ?? "").trim().split(/[\s,]+/).map(Number);
+  const box = (root.getAttribute("viewBox") ?? "")
+    .trim()
+    .split(/[\s,]+/)
+    .map(Number);
   const [across, down] = box.length === 4 && box[2] > 0 && box[3] > 0 ? box.slice(2) : [PLAIN.width, PLAIN.height];
   const [width, height] = [lengthOf(root.getAttribute("width")), lengthOf(root.getAttribute("height"))];
   if (width !== null && height !== null) return { width, height };

@@ -16,7 +16,7 @@ export async function flatten(layers, doc, bitmaps, limit = Infinity) {
   const context = canvas2d(size.width, size.height);
   context.imageSmoothingQuality = "high";
   context.scale(size.width / doc.width, size.height / doc.height);
-  shown.forEach((layer, index) => drawLayer(context, layer, pictures[index]));
+  for (const [index, layer] of shown.entries()) drawLayer(context, layer, pictures[index]);
   const { canvas } = context;
   return {
     canvas,
@@ -42,7 +42,8 @@ export function createThumbnails(api, bitmaps) {
   /** @param {Doc} doc @param {boolean} needed   there is none so far @returns {Promise<string | null>}   null where the last one is still right */
   return async (doc, needed) => {
     if (doc.picture === null || (!needed && last?.doc.layers === doc.layers)) return null;
-    if (!needed && last !== null && last.doc.picture === doc.picture && last.doc.layers.length > 0 && Date.now() - last.at < PAUSE_MS) return null;
+    if (!needed && last !== null && last.doc.picture === doc.picture && last.doc.layers.length > 0 && Date.now() - last.at < PAUSE_MS)
+      return null;
     last = { doc, at: Date.now() };
     const layers = doc.layers.length > 0 ? doc.layers : [asLayer(doc.picture)];
     try {

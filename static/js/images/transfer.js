@@ -6,7 +6,7 @@ import { drawn } from "./files.js";
  * @property {"error.notAPicture" | "error.otherPage" | null} problem   why there is none
  */
 
-const SVG_TEXT = /^\s*(<\?xml[^>]*\?>\s*)?(<!--[^]*?-->\s*|<!DOCTYPE[^>]*>\s*)*<svg[\s>]/i;
+const SVG_TEXT = /^\s*(<\?xml[^>]*\?>\s*)?(<!--[\s\S]*?-->\s*|<!DOCTYPE[^>]*>\s*)*<svg[\s>]/i;
 
 /**
  * The files of what was dropped or pasted. Another window of the browser hands over the address of a picture at most: its
@@ -47,11 +47,12 @@ async function contentOf(address, load) {
 
 /** The policy of this page lets `fetch` read no data URL. @param {string} address */
 function fromDataUrl(address) {
-  const [, about, content] = /^data:([^,]*),([^]*)$/i.exec(address) ?? ["", "", ""];
+  const [, about, content] = /^data:([^,]*),([\s\S]*)$/i.exec(address) ?? ["", "", ""];
   const type = about.split(";")[0];
   if (!/;\s*base64$/i.test(about)) return new Blob([decodeURIComponent(content)], { type });
   return new Blob([Uint8Array.from(atob(decodeURIComponent(content)), (letter) => letter.charCodeAt(0))], { type });
 }
 
 /** @param {string} address */
-const nameIn = (address) => (/^(data|blob):/i.test(address) ? "" : decodeURIComponent(new URL(address, location.href).pathname.split("/").pop() ?? ""));
+const nameIn = (address) =>
+  /^(data|blob):/i.test(address) ? "" : decodeURIComponent(new URL(address, location.href).pathname.split("/").pop() ?? "");

@@ -1,4 +1,16 @@
-import { EMPTY_DOC, findLayer, freeName, groupBetween, indexOf, insertLayers, newLayer, patchLayer, PLAIN, removeLayers, withLayers } from "./doc.js";
+import {
+  EMPTY_DOC,
+  findLayer,
+  freeName,
+  groupBetween,
+  indexOf,
+  insertLayers,
+  newLayer,
+  PLAIN,
+  patchLayer,
+  removeLayers,
+  withLayers,
+} from "./doc.js";
 import { scaleAbout, toOffset } from "./placement.js";
 
 /**
@@ -47,9 +59,11 @@ export const decomposed = (picture, answer, prefix) =>
  * @returns {readonly Layer[]}
  */
 export const layersOf = ({ layers, seed, engine }, prefix) =>
-  layers.slice(1).map(({ index, name, image, width, height, coverage }) =>
-    newLayer({ id: `${prefix}-${index}`, name, image, width, height, coverage, seed, engine }),
-  );
+  layers
+    .slice(1)
+    .map(({ index, name, image, width, height, coverage }) =>
+      newLayer({ id: `${prefix}-${index}`, name, image, width, height, coverage, seed, engine }),
+    );
 
 // Which layers there are, and in which order.
 
@@ -78,7 +92,9 @@ export const duplicate = (layer, id) =>
 
 /** @param {Layer} layer */
 export const remove = (layer) =>
-  command("command.delete", { name: layer.name }, (doc) => (findLayer(doc, layer.id) === null ? doc : removeLayers(doc, ({ id }) => id === layer.id)));
+  command("command.delete", { name: layer.name }, (doc) =>
+    findLayer(doc, layer.id) === null ? doc : removeLayers(doc, ({ id }) => id === layer.id),
+  );
 
 /** A new layer above another one, or on top of all. @param {Layer} layer @param {string | null} above */
 export const add = (layer, above) =>
@@ -103,25 +119,35 @@ export const split = (layer, parts) =>
     if (index < 0) return doc;
     const without = removeLayers(doc, ({ id }) => id === layer.id);
     const group = freeName(without, layer.name);
-    return insertLayers(without, index, parts.map((part) => ({ ...part, group })));
+    return insertLayers(
+      without,
+      index,
+      parts.map((part) => ({ ...part, group })),
+    );
   });
 
 /** @param {string} name @param {string} wanted */
-export const renameGroup = (name, wanted) => relabel("command.rename", name, (doc) => (["", name].includes(wanted.trim()) ? name : freeName(doc, wanted.trim())));
+export const renameGroup = (name, wanted) =>
+  relabel("command.rename", name, (doc) => (["", name].includes(wanted.trim()) ? name : freeName(doc, wanted.trim())));
 
 /** The layers stay, each by itself. @param {string} name */
 export const ungroup = (name) => relabel("command.ungroup", name, () => "");
 
 /** @param {string} name */
 export const removeGroup = (name) =>
-  command("command.delete", { name }, (doc) => (doc.layers.some(({ group }) => group === name) ? removeLayers(doc, ({ group }) => group === name) : doc));
+  command("command.delete", { name }, (doc) =>
+    doc.layers.some(({ group }) => group === name) ? removeLayers(doc, ({ group }) => group === name) : doc,
+  );
 
 /** @param {Command["title"]} title @param {string} name @param {(doc: Doc) => string} label */
 function relabel(title, name, label) {
   return command(title, { name }, (doc) => {
     const next = doc.layers.some(({ group }) => group === name) ? label(doc) : name;
     if (next === name) return doc;
-    return withLayers(doc, doc.layers.map((layer) => (layer.group === name ? { ...layer, group: next } : layer)));
+    return withLayers(
+      doc,
+      doc.layers.map((layer) => (layer.group === name ? { ...layer, group: next } : layer)),
+    );
   });
 }
 
@@ -148,12 +174,17 @@ export const showOnly = (layer) =>
 
 /** @param {string} name @param {boolean} visible */
 export const setGroupVisible = (name, visible) =>
-  command(visible ? "command.show" : "command.hide", { name }, (doc) => showWhere(doc, (layer) => (layer.group === name ? visible : layer.visible)));
+  command(visible ? "command.show" : "command.hide", { name }, (doc) =>
+    showWhere(doc, (layer) => (layer.group === name ? visible : layer.visible)),
+  );
 
 /** @param {Doc} doc @param {(layer: Layer) => boolean} visible */
 function showWhere(doc, visible) {
   if (doc.layers.every((layer) => layer.visible === visible(layer))) return doc;
-  return withLayers(doc, doc.layers.map((layer) => (layer.visible === visible(layer) ? layer : { ...layer, visible: visible(layer) })));
+  return withLayers(
+    doc,
+    doc.layers.map((layer) => (layer.visible === visible(layer) ? layer : { ...layer, visible: visible(layer) })),
+  );
 }
 
 // Where layers lie. All moves of one gesture start from the layer as it was when the gesture began.

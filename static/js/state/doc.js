@@ -54,7 +54,10 @@ export function patchLayer(doc, id, patch) {
   if (layer === null) return doc;
   const keys = /** @type {(keyof Layer)[]} */ (Object.keys(patch));
   if (keys.every((key) => layer[key] === patch[key])) return doc;
-  return withLayers(doc, doc.layers.map((other) => (other === layer ? { ...layer, ...patch } : other)));
+  return withLayers(
+    doc,
+    doc.layers.map((other) => (other === layer ? { ...layer, ...patch } : other)),
+  );
 }
 
 /**
@@ -68,7 +71,11 @@ export const insertLayers = (doc, index, layers, replaced = 0) =>
   withLayers(doc, [...doc.layers.slice(0, index), ...layers, ...doc.layers.slice(index + replaced)]);
 
 /** @param {Doc} doc @param {(layer: Layer) => boolean} goes */
-export const removeLayers = (doc, goes) => withLayers(doc, doc.layers.filter((layer) => !goes(layer)));
+export const removeLayers = (doc, goes) =>
+  withLayers(
+    doc,
+    doc.layers.filter((layer) => !goes(layer)),
+  );
 
 /** Whether the layers are what decompose made: none missing, added, edited, hidden, faded, or in another place. @param {Doc} doc */
 export function isAsDecomposed({ layers, made }) {
@@ -127,5 +134,16 @@ export function groupBetween(layer, below, above) {
 
 /** The layers as the composite and export requests take them, bottom to top. @param {Doc} doc */
 export const stackOf = ({ layers }) =>
-  layers.map(({ image, name, opacity, visible, x, y, scale, flipX, flipY, blend, group }) =>
-    ({ image, name, opacity, visible, x, y, scale, flip_x: flipX, flip_y: flipY, blend, group }));
+  layers.map(({ image, name, opacity, visible, x, y, scale, flipX, flipY, blend, group }) => ({
+    image,
+    name,
+    opacity,
+    visible,
+    x,
+    y,
+    scale,
+    flip_x: flipX,
+    flip_y: flipY,
+    blend,
+    group,
+  }));

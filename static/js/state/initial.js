@@ -72,7 +72,8 @@ export function settingsOf({ settings, config, doc }) {
 const LARGE_PX = 4_000_000;
 
 /** Whether the picture takes long at its own size. @param {Pick<State, "config" | "doc">} state */
-export const isLarge = ({ config, doc: { picture } }) => picture !== null && picture.width * picture.height > LARGE_PX && capabilitiesOf({ config }).any_size;
+export const isLarge = ({ config, doc: { picture } }) =>
+  picture !== null && picture.width * picture.height > LARGE_PX && capabilitiesOf({ config }).any_size;
 
 /** How a model samples by default. @param {Config | null} config */
 export const samplingOf = (config) => config && { steps: config.defaults.steps, cfgScale: config.defaults.cfg_scale };

@@ -15,7 +15,12 @@ const MAX_LENGTH = 1_900_000;
 /** @param {State} state */
 export function snapshot(state) {
   const { settings, selected, folded } = state;
-  const edits = Object.fromEntries(Object.entries(state.edits).map(([id, edit]) => [id, { ...edit, sending: false, tries: (edit.tries ?? []).filter(({ code }) => code !== "unreachable") }]));
+  const edits = Object.fromEntries(
+    Object.entries(state.edits).map(([id, edit]) => [
+      id,
+      { ...edit, sending: false, tries: (edit.tries ?? []).filter(({ code }) => code !== "unreachable") },
+    ]),
+  );
   const jobs = Object.fromEntries(Object.entries(state.jobs).map(([id, tracked]) => [id, { ...tracked, previews: {} }]));
   return { format: FORMAT, ...packed(state), settings, edits, jobs, selected, folded };
 }
@@ -84,7 +89,11 @@ function workOf(kept) {
 export function pack({ doc, past, future }) {
   /** @type {Map<Layer, number>} */
   const places = new Map();
-  const place = (/** @type {Layer} */ layer) => places.get(layer) ?? (places.set(layer, places.size), places.size - 1);
+  const place = (/** @type {Layer} */ layer) => {
+    const known = places.get(layer) ?? places.size;
+    places.set(layer, known);
+    return known;
+  };
   const packDoc = (/** @type {Doc} */ each) => ({ ...each, layers: each.layers.map(place) });
   const packSteps = (/** @type {readonly Step[]} */ steps) => steps.map((step) => ({ ...step, gesture: null, doc: packDoc(step.doc) }));
   const packed = { doc: packDoc(doc), past: packSteps(past), future: packSteps(future) };
@@ -110,7 +119,9 @@ export function unpack(packed) {
  * @param {any} stack @returns {Doc}
  */
 function docOf({ width, height, picture, layers }) {
-  const made = layers.map((/** @type {any} */ { flip_x: flipX = false, flip_y: flipY = false, coverage = 1, ...layer }, /** @type {number} */ place) =>
-    newLayer({ ...layer, coverage, flipX, flipY, id: `place-${place}` }));
+  const made = layers.map(
+    (/** @type {any} */ { flip_x: flipX = false, flip_y: flipY = false, coverage = 1, ...layer }, /** @type {number} */ place) =>
+      newLayer({ ...layer, coverage, flipX, flipY, id: `place-${place}` }),
+  );
   return { ...EMPTY_DOC, width, height, layers: made, picture: picture ? { name: "", image: picture, width, height } : null };
 }

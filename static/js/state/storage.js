@@ -29,7 +29,11 @@ export const keepChoice = (name, choice) => write(`llm-dit.${name}`, choice);
 const read = (key) => attempt(() => JSON.parse(localStorage.getItem(key) ?? "null"), null);
 
 /** False where storage is full or blocked. @param {string} key @param {string} text */
-const write = (key, text) => attempt(() => (localStorage.setItem(key, text), true), false);
+const write = (key, text) =>
+  attempt(() => {
+    localStorage.setItem(key, text);
+    return true;
+  }, false);
 
 /** @template T @param {() => T} work @param {T} otherwise */
 function attempt(work, otherwise) {

@@ -61,7 +61,9 @@ export function addVersion({ doc, past, future }, id, version) {
   if (known === undefined) return { timeline: { doc, past, future }, index: -1 };
   const versions = [...known.versions, version];
   const share = sharing((/** @type {Layer} */ layer) => (layer.id === id ? { ...layer, versions } : layer));
-  const renew = sharing((/** @type {Doc} */ each) => (each.layers.some((layer) => layer.id === id) ? withLayers(each, each.layers.map(share)) : each));
+  const renew = sharing((/** @type {Doc} */ each) =>
+    each.layers.some((layer) => layer.id === id) ? withLayers(each, each.layers.map(share)) : each,
+  );
   const steps = (/** @type {readonly Step[]} */ list) => list.map((step) => ({ ...step, doc: renew(step.doc) }));
   return { timeline: { doc: renew(doc), past: steps(past), future: steps(future) }, index: versions.length - 1 };
 }

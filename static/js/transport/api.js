@@ -24,8 +24,7 @@ export const api = {
    * @param {Blob} blob
    * @returns {Promise<Wire.KeptImageResponse>}
    */
-  upload: async (blob) =>
-    (await send("/api/images", { method: "POST", headers: { "Content-Type": blob.type }, body: blob })).json(),
+  upload: async (blob) => (await send("/api/images", { method: "POST", headers: { "Content-Type": blob.type }, body: blob })).json(),
 
   /** @param {Wire.DecomposeRequest} body */
   decompose: (body) => postJob("/api/qwen-image/decompose", body),

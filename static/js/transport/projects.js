@@ -53,5 +53,12 @@ export const projects = {
   },
 
   /** @param {Blob} file @param {string} name   of the project, where the file says none @returns {Promise<Project & {warnings: string[]}>} */
-  importFile: async (file, name) => (await send(`/api/projects/import?name=${encodeURIComponent(name)}`, { method: "POST", headers: { "Content-Type": "application/zip" }, body: file })).json(),
+  importFile: async (file, name) =>
+    (
+      await send(`/api/projects/import?name=${encodeURIComponent(name)}`, {
+        method: "POST",
+        headers: { "Content-Type": "application/zip" },
+        body: file,
+      })
+    ).json(),
 };

@@ -14,7 +14,12 @@ import { createViewport, fitCanvas } from "../stage/viewport.js";
  */
 
 const PAN_PX = 40;
-const KEYS = /** @type {Record<string, [number, number]>} */ ({ ArrowLeft: [PAN_PX, 0], ArrowRight: [-PAN_PX, 0], ArrowUp: [0, PAN_PX], ArrowDown: [0, -PAN_PX] });
+const KEYS = /** @type {Record<string, [number, number]>} */ ({
+  ArrowLeft: [PAN_PX, 0],
+  ArrowRight: [-PAN_PX, 0],
+  ArrowUp: [0, PAN_PX],
+  ArrowDown: [0, -PAN_PX],
+});
 
 /**
  * A version of a layer, or two to compare; one camera looks at both.
@@ -37,7 +42,12 @@ export function createCompare(actions, bitmaps) {
   const panes = papers.map((paper) => h("div.compare-pane", paper));
   const view = h("div.compare-view", { tabIndex: 0, role: "application", "aria-label": t("compare.keys") }, ...panes, canvas);
   const extent = () => ({ width: view.clientWidth / (isSide() ? 2 : 1), height: view.clientHeight });
-  const viewport = createViewport({ extent, content: () => docs[0] ?? null, home: () => cameraFor(/** @type {Shown} */ (shown), extent(), bitmaps), draw });
+  const viewport = createViewport({
+    extent,
+    content: () => docs[0] ?? null,
+    home: () => cameraFor(/** @type {Shown} */ (shown), extent(), bitmaps),
+    draw,
+  });
   const { schedule, toFit, pan } = viewport;
   const versus = createVersus(bitmaps, redraw);
   const parting = createParting(t("compare.label"), view, schedule);
@@ -109,7 +119,8 @@ export function createCompare(actions, bitmaps) {
       if (shown?.layer.id !== next.layer.id || shown.where !== next.where) toFit();
       if (!samePair(shown, next)) docs = docsOf(next);
       shown = next;
-      for (const { image } of docs.flatMap(({ layers }) => layers)) if (bitmaps.peek(image) === null) bitmaps.load(image).then(redraw, () => {});
+      for (const { image } of docs.flatMap(({ layers }) => layers))
+        if (bitmaps.peek(image) === null) bitmaps.load(image).then(redraw, () => {});
       held &&= isTwo();
       redraw();
     },

@@ -1,14 +1,14 @@
 import { h, isTyping, setAttribute, setText } from "../../dom.js";
+import { ago, exactly, percent, t } from "../../i18n.js";
 import { changedShare } from "../../images/difference.js";
 import { findLayer } from "../../state/doc.js";
 import { asksFor, chosenOf, editOf, isProposed, toolFor } from "../../state/edits.js";
-import { ago, exactly, percent, t } from "../../i18n.js";
+import { callout, iconButton, segmented, uniqueId } from "../shell/fields.js";
+import { zoomKeys } from "../stage/viewport.js";
 import { createCompare } from "./compare.js";
 import { createEditFoot } from "./foot.js";
 import { createEditForm } from "./form.js";
-import { callout, iconButton, segmented, uniqueId } from "../shell/fields.js";
 import { createVersionStrip, versionName } from "./versions.js";
-import { zoomKeys } from "../stage/viewport.js";
 
 /**
  * The modal in which a layer is edited. It shows the layer's edit and owns nothing of it: closing loses nothing.
@@ -27,7 +27,10 @@ export function createEditDialog(actions, bitmaps, openHelp, notices) {
   const compare = createCompare(actions, bitmaps);
   const where = segmented({
     label: t("edit.where"),
-    options: [["layer", t("edit.where.layer")], ["picture", t("edit.where.picture")]],
+    options: [
+      ["layer", t("edit.where.layer")],
+      ["picture", t("edit.where.picture")],
+    ],
     onpick: (place) => actions.setVersus({ where: place }),
   });
   const error = callout();
@@ -145,7 +148,15 @@ export function createEditDialog(actions, bitmaps, openHelp, notices) {
     const pair = plain || from < 0 || layer.versions[from].image === version.image ? null : layer.versions[from];
     const names = /** @type {const} */ ([versionName(pair === null ? index : from), versionName(index)]);
     const changed = pair === null || versus.how !== "difference" ? null : measure(pair.image, version.image);
-    compare.render({ doc, layer, before: pair?.image ?? version.image, after: pair === null ? null : version.image, names, changed, ...versus });
+    compare.render({
+      doc,
+      layer,
+      before: pair?.image ?? version.image,
+      after: pair === null ? null : version.image,
+      names,
+      changed,
+      ...versus,
+    });
   }
 
   /** @param {State} state */
@@ -163,7 +174,14 @@ export function createEditDialog(actions, bitmaps, openHelp, notices) {
 function factsOf({ versions }, index) {
   const { instruction, shape, seed, seconds, engine, at } = versions[index];
   if (instruction === "") return "";
-  const facts = [t("versions.made", { instruction }), shape && t(`versions.shape.${shape}`), seed !== null && engine !== "classical" && t("job.seed", { seed }), engine && (engine === "classical" ? t("versions.classical") : "Qwen-Image"), seconds && exactly(seconds), at && ago(Date.parse(at) / 1000)];
+  const facts = [
+    t("versions.made", { instruction }),
+    shape && t(`versions.shape.${shape}`),
+    seed !== null && engine !== "classical" && t("job.seed", { seed }),
+    engine && (engine === "classical" ? t("versions.classical") : "Qwen-Image"),
+    seconds && exactly(seconds),
+    at && ago(Date.parse(at) / 1000),
+  ];
   return facts.filter(Boolean).join(" · ");
 }
 

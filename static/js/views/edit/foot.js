@@ -11,7 +11,15 @@ export function createEditFoot(actions, layerId) {
   let running = [];
   const button = (/** @type {string} */ look, /** @type {Key} */ label, /** @type {string} */ key, /** @type {() => void} */ onclick) => {
     const words = h("span", t(label));
-    return Object.assign(h("button", { class: `button ${look}`, type: "button", onclick }, words, key === "" ? null : h("kbd.button-key", { "aria-hidden": "true" }, key)), { words });
+    return Object.assign(
+      h(
+        "button",
+        { class: `button ${look}`, type: "button", onclick },
+        words,
+        key === "" ? null : h("kbd.button-key", { "aria-hidden": "true" }, key),
+      ),
+      { words },
+    );
   };
   const apply = button("primary wide", "edit.apply", t("edit.applyKey"), () => actions.applyEdit(layerId()));
   const remove = button("", "edit.remove", "Del", () => actions.discardEdit(layerId()));

@@ -7,7 +7,18 @@ import { isSeed, LIMITS } from "../../state/initial.js";
 import { field, iconButton, samplingFold, segmented, uniqueId } from "../shell/fields.js";
 import { menuButton } from "../shell/menu.js";
 
-const CHIPS = /** @type {const} */ (["blue", "vibrant", "glow", "background", "vintage", "shadows", "simplify", "photo", "watercolor", "winter"]);
+const CHIPS = /** @type {const} */ ([
+  "blue",
+  "vibrant",
+  "glow",
+  "background",
+  "vintage",
+  "shadows",
+  "simplify",
+  "photo",
+  "watercolor",
+  "winter",
+]);
 /** What only a model can do. */
 const FOR_MODELS = ["photo", "watercolor", "winter"];
 /** So many earlier instructions are listed. */
@@ -19,16 +30,37 @@ export function createEditForm(actions, layerId) {
   let earlier = [];
   const set = (/** @type {Partial<Edit>} */ patch) => actions.setEdit(layerId(), patch);
   const id = uniqueId("instruction");
-  const words = h("textarea.input", { id, rows: 3, maxLength: 2000, placeholder: t("edit.placeholder"), oninput: () => set({ instruction: words.value }) });
-  recallable(words, () => earlier, (instruction) => set({ instruction }));
+  const words = h("textarea.input", {
+    id,
+    rows: 3,
+    maxLength: 2000,
+    placeholder: t("edit.placeholder"),
+    oninput: () => set({ instruction: words.value }),
+  });
+  recallable(
+    words,
+    () => earlier,
+    (instruction) => set({ instruction }),
+  );
   const history = menuButton(h("button.link.edit-history", icon("history"), t("edit.history")), () => ({
     label: t("edit.history"),
     entries: earlier.slice(0, LISTED).map((label) => ({ label, run: () => put(label) })),
   }));
   const chips = CHIPS.map((name) => t(`edit.chip.${name}`)).map((chip) => h("button.chip", { onclick: () => take(chip) }, chip));
-  const shape = segmented({ label: t("edit.shape"), options: [["keep", t("edit.shape.keep")], ["new", t("edit.shape.new")]], onpick: (value) => set({ shape: value }) });
+  const shape = segmented({
+    label: t("edit.shape"),
+    options: [
+      ["keep", t("edit.shape.keep")],
+      ["new", t("edit.shape.new")],
+    ],
+    onpick: (value) => set({ shape: value }),
+  });
   const shapeHint = h("p.hint");
-  const variants = segmented({ label: t("edit.variants"), options: LIMITS.variants.map((count) => [String(count), String(count)]), onpick: (count) => set({ variants: Number(count) }) });
+  const variants = segmented({
+    label: t("edit.variants"),
+    options: LIMITS.variants.map((count) => [String(count), String(count)]),
+    onpick: (count) => set({ variants: Number(count) }),
+  });
   const several = field(t("edit.variants"), variants.element);
   const lock = iconButton("unlock", "", () => set({ locked: lock.getAttribute("aria-pressed") === "false" }));
   const fold = samplingFold((patch) => set("seed" in patch ? { ...patch, locked: patch.seed !== null } : patch), "", lock);

@@ -1,11 +1,11 @@
 import { h, setAttribute, setText } from "../../dom.js";
+import { percent, t } from "../../i18n.js";
 import { icon, setIcon } from "../../icons.js";
 import { chosenOf, editOf, offered } from "../../state/edits.js";
 import { atWork } from "../../state/engine.js";
-import { percent, t } from "../../i18n.js";
+import { createThumb } from "../layers/thumb.js";
 import { field } from "../shell/fields.js";
 import { shareOf } from "../shell/job-bar.js";
-import { createThumb } from "../layers/thumb.js";
 
 /**
  * @typedef {object} Entry
@@ -30,7 +30,9 @@ export function createVersionStrip(onchoose, bitmaps) {
   list.addEventListener("keydown", (event) => {
     const keys = [...tiles.keys()];
     const now = keys.findIndex((key) => tiles.get(key)?.element === document.activeElement);
-    const next = { ArrowRight: now + 1, ArrowDown: now + 1, ArrowLeft: now - 1, ArrowUp: now - 1, Home: 0, End: keys.length - 1 }[event.key];
+    const next = { ArrowRight: now + 1, ArrowDown: now + 1, ArrowLeft: now - 1, ArrowUp: now - 1, Home: 0, End: keys.length - 1 }[
+      event.key
+    ];
     if (next === undefined || keys[next] === undefined) return;
     event.preventDefault();
     onchoose(keys[next]);
@@ -89,11 +91,24 @@ function entriesOf(state, layer) {
     waiting: waiting.includes(index) && index !== layer.current,
   }));
   const plain = { image: null, used: false, waiting: false };
-  const failed = tries.map(({ id, status, instruction }) => ({ ...plain, key: id, kind: status, caption: t(`versions.${status}`), label: `${t(`versions.${status}`)}: ${instruction}` }));
+  const failed = tries.map(({ id, status, instruction }) => ({
+    ...plain,
+    key: id,
+    kind: status,
+    caption: t(`versions.${status}`),
+    label: `${t(`versions.${status}`)}: ${instruction}`,
+  }));
   const running = atWork(state, "edit", layer.id).map((tracked) => {
     const share = shareOf(tracked);
     const caption = share === null ? t("versions.waiting") : percent(Math.round(share * 100) / 100);
-    return { ...plain, key: tracked.job.id, kind: /** @type {const} */ ("running"), image: tracked.previews[1] ?? null, caption, label: t("versions.running") };
+    return {
+      ...plain,
+      key: tracked.job.id,
+      kind: /** @type {const} */ ("running"),
+      image: tracked.previews[1] ?? null,
+      caption,
+      label: t("versions.running"),
+    };
   });
   return [...versions, ...failed, ...running];
 }

@@ -27,7 +27,8 @@ export function listenToDrag(list, ondrop) {
       rows.forEach((other, index) => {
         const up = index > from && index <= to;
         const aside = index < from && index >= to;
-        other.style.transform = other === row ? `translateY(${dy}px)` : up ? `translateY(${-distance}px)` : aside ? `translateY(${distance}px)` : "";
+        other.style.transform =
+          other === row ? `translateY(${dy}px)` : up ? `translateY(${-distance}px)` : aside ? `translateY(${distance}px)` : "";
       });
     }
 

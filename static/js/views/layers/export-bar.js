@@ -2,8 +2,8 @@ import { h, setText } from "../../dom.js";
 import { t } from "../../i18n.js";
 import { icon } from "../../icons.js";
 import { isDecomposing } from "../../state/engine.js";
-import { menuButton } from "../shell/menu.js";
 import { filePicker } from "../shell/files.js";
+import { menuButton } from "../shell/menu.js";
 
 /** In this order, as far as the server writes them. */
 const FORMATS = /** @type {const} */ (["zip", "psd", "ora", "pptx", "png", "webp", "jpeg"]);

@@ -136,7 +136,10 @@ export function createGhosts(bitmaps) {
       const [url, canvas] = [previews[index + 1], ghost.querySelector("canvas")];
       if (url === undefined || canvas === null) continue;
       ghost.classList.add("seen");
-      bitmaps.load(url).then((bitmap) => drawCrop(canvas, bitmap, { x: 0, y: 0, width: bitmap.width, height: bitmap.height }), () => {});
+      bitmaps.load(url).then(
+        (bitmap) => drawCrop(canvas, bitmap, { x: 0, y: 0, width: bitmap.width, height: bitmap.height }),
+        () => {},
+      );
     }
   }
 

@@ -1,14 +1,28 @@
-import { flip, moveTo, resetPlace, scaleTo, setBlend, setOpacity, showOnly } from "../../state/commands.js";
 import { h, setAttribute, setLabel, setSlider, setText, setValue } from "../../dom.js";
-import { icon } from "../../icons.js";
-import { indexOf, PLAIN } from "../../state/doc.js";
 import { percent, t } from "../../i18n.js";
+import { icon } from "../../icons.js";
+import { flip, moveTo, resetPlace, scaleTo, setBlend, setOpacity, showOnly } from "../../state/commands.js";
+import { indexOf, PLAIN } from "../../state/doc.js";
 import { fold, iconButton, uniqueId } from "../shell/fields.js";
 import { menuButton } from "../shell/menu.js";
 
 const BLENDS = /** @type {const} */ ([
-  "normal", "multiply", "screen", "overlay", "darken", "lighten", "color-dodge", "color-burn",
-  "hard-light", "soft-light", "difference", "exclusion", "hue", "saturation", "color", "luminosity",
+  "normal",
+  "multiply",
+  "screen",
+  "overlay",
+  "darken",
+  "lighten",
+  "color-dodge",
+  "color-burn",
+  "hard-light",
+  "soft-light",
+  "difference",
+  "exclusion",
+  "hue",
+  "saturation",
+  "color",
+  "luminosity",
 ]);
 
 /**
@@ -37,10 +51,13 @@ export function createLayerPanel(actions, rename) {
   const blend = h("select.input.select", { onchange: mix }, ...BLENDS.map((mode) => h("option", { value: mode }, t(`blend.${mode}`))));
   const up = iconButton("up", "", () => actions.reorder(layer, index + 1));
   const down = iconButton("down", "", () => actions.reorder(layer, index - 1));
-  const more = menuButton(iconButton("more", "", () => {}), () => ({
-    label: t("layers.more", { name: layer.name }),
-    entries: layerMenu(layer, index, actions, () => rename(layer.id)),
-  }));
+  const more = menuButton(
+    iconButton("more", "", () => {}),
+    () => ({
+      label: t("layers.more", { name: layer.name }),
+      entries: layerMenu(layer, index, actions, () => rename(layer.id)),
+    }),
+  );
   const placing = createPlacing(actions, () => layer);
   const element = h(
     "div.layer-more",
@@ -83,7 +100,9 @@ export function createLayerPanel(actions, rename) {
 function createPlacing(actions, layer) {
   const x = numberField(t("layers.x"), t("number.pixels"), actions.endKeys, (value) => actions.run(moveTo(layer(), value, layer().y)));
   const y = numberField(t("layers.y"), t("number.pixels"), actions.endKeys, (value) => actions.run(moveTo(layer(), layer().x, value)));
-  const scale = numberField(t("layers.scale"), "%", actions.endKeys, (value) => actions.run(scaleTo(layer(), value / 100, { x: layer().x, y: layer().y })));
+  const scale = numberField(t("layers.scale"), "%", actions.endKeys, (value) =>
+    actions.run(scaleTo(layer(), value / 100, { x: layer().x, y: layer().y })),
+  );
   const across = iconButton("flipX", t("layers.flipX"), () => actions.run(flip(layer(), "flipX")));
   const over = iconButton("flipY", t("layers.flipY"), () => actions.run(flip(layer(), "flipY")));
   const reset = h("button.button.small", { onclick: () => actions.run(resetPlace(layer())) }, icon("reset"), t("layers.reset"));

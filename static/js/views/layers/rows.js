@@ -105,14 +105,17 @@ export function createGroupRow(name, actions) {
   const fold = h("button.group-fold", { onclick: () => actions.fold(name) }, icon("chevron"), kind, words, count);
   const rename = createRename({ label: t("layers.groupField"), stands: fold, onname: (text) => actions.run(renameGroup(name, text)) });
   const eye = h("button.icon-button.eye", { onclick: () => actions.run(setGroupVisible(name, !visible)) }, icon("eye"));
-  const more = menuButton(iconButton("more", t("layers.more", { name }), () => {}), () => ({
-    label: t("layers.more", { name }),
-    entries: [
-      { label: t("layers.rename"), icon: "pencil", run: () => rename.begin(name) },
-      { label: t("layers.ungroup"), icon: "folder", run: () => actions.run(ungroup(name)) },
-      { label: t("layers.delete"), icon: "trash", danger: true, run: () => actions.removeGroup(name) },
-    ],
-  }));
+  const more = menuButton(
+    iconButton("more", t("layers.more", { name }), () => {}),
+    () => ({
+      label: t("layers.more", { name }),
+      entries: [
+        { label: t("layers.rename"), icon: "pencil", run: () => rename.begin(name) },
+        { label: t("layers.ungroup"), icon: "folder", run: () => actions.run(ungroup(name)) },
+        { label: t("layers.delete"), icon: "trash", danger: true, run: () => actions.removeGroup(name) },
+      ],
+    }),
+  );
   const element = h("li.group", { "data-group": name }, fold, rename.element, eye, more);
   setText(words, name);
   return {

@@ -1,11 +1,11 @@
 import { h, setText } from "../../dom.js";
 import { ago, t } from "../../i18n.js";
-import { fold, iconButton } from "../shell/fields.js";
 import { infoDialog } from "../shell/dialogs.js";
-import { menuButton } from "../shell/menu.js";
+import { fold, iconButton } from "../shell/fields.js";
 import { filePicker, LAYER_FILES } from "../shell/files.js";
-import { factsOf, projectMenu, projectThumb } from "./shelf.js";
+import { menuButton } from "../shell/menu.js";
 import { createRename } from "../shell/rename.js";
+import { factsOf, projectMenu, projectThumb } from "./shelf.js";
 
 /** @typedef {(question: string, answer: string, then: () => void) => void} Ask */
 
@@ -23,9 +23,16 @@ export function createProjectsDialog(actions, ask) {
     look: "",
     accept: LAYER_FILES,
     icon: "upload",
-    onfile: (file) => (dialog.close(), actions.openFile(file)),
+    onfile: (file) => {
+      dialog.close();
+      actions.openFile(file);
+    },
   });
-  const begin = h("button.button.primary", { onclick: () => (dialog.close(), actions.newProject()) }, t("project.new"));
+  const onclick = () => {
+    dialog.close();
+    actions.newProject();
+  };
+  const begin = h("button.button.primary", { onclick }, t("project.new"));
   const dialog = infoDialog("projects-dialog", h("h2", t("projects.title")), empty, list, bin, h("div.dialog-foot", importer, begin));
   const close = () => dialog.close();
   return {
@@ -58,24 +65,41 @@ function deletedRow(project, actions, ask) {
   const { name, deleted_at: at } = project;
   const question = () => ask(t("projects.forGoodQuestion", { name }), t("projects.forGood"), () => actions.deleteForGood(project));
   const more = iconButton("trash", t("projects.forGoodOf", { name }), question);
-  const restore = h("button.button.small", { "aria-label": t("projects.restoreOf", { name }), onclick: () => actions.restoreProject(project, false) }, t("project.restore"));
-  return h("li.deleted", projectThumb(project), h("span.project-words", h("strong", name), h("span.hint.number", t("projects.deletedFacts", { age: ago(at ?? 0) }))), restore, more);
+  const restore = h(
+    "button.button.small",
+    { "aria-label": t("projects.restoreOf", { name }), onclick: () => actions.restoreProject(project, false) },
+    t("project.restore"),
+  );
+  return h(
+    "li.deleted",
+    projectThumb(project),
+    h("span.project-words", h("strong", name), h("span.hint.number", t("projects.deletedFacts", { age: ago(at ?? 0) }))),
+    restore,
+    more,
+  );
 }
 
 /** @param {ProjectSummary} project @param {StartActions} actions @param {() => void} close */
 function projectRow(project, actions, close) {
   const { id, name } = project;
+  const onclick = () => {
+    close();
+    actions.openProject(id);
+  };
   const open = h(
     "button.project-open",
-    { onclick: () => (close(), actions.openProject(id)) },
+    { onclick },
     h("span.visually-hidden", t("projects.open")),
     projectThumb(project),
     h("span.project-words", h("strong", name), h("span.hint.number", factsOf(project))),
   );
   const rename = createRename({ label: t("project.nameField"), stands: open, onname: (text) => actions.renameProject(id, text) });
-  const more = menuButton(iconButton("more", t("projects.actions", { name }), () => {}), () => ({
-    label: t("projects.actions", { name }),
-    entries: projectMenu(project, actions, () => rename.begin(name)),
-  }));
+  const more = menuButton(
+    iconButton("more", t("projects.actions", { name }), () => {}),
+    () => ({
+      label: t("projects.actions", { name }),
+      entries: projectMenu(project, actions, () => rename.begin(name)),
+    }),
+  );
   return h("li", open, rename.element, more);
 }

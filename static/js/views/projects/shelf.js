@@ -67,7 +67,11 @@ export function createProjectTitle(actions, openProjects) {
   let project = null;
   const name = h("span.project-name");
   const button = h("button.project-button", name, icon("caret"));
-  const rename = createRename({ label: t("project.nameField"), stands: button, onname: (text) => project && actions.renameProject(project.id, text) });
+  const rename = createRename({
+    label: t("project.nameField"),
+    stands: button,
+    onname: (text) => project && actions.renameProject(project.id, text),
+  });
   const saved = h("span.saved.hint");
   menuButton(button, () => ({ label: t("project.menu", { name: project?.name ?? "" }), entries: entries() }));
   const entries = () => [
@@ -89,4 +93,9 @@ export function createProjectTitle(actions, openProjects) {
   };
 }
 
-const WORDS = /** @type {const} */ ({ saved: "project.saved", unsaved: "project.unsaved", saving: "project.unsaved", failed: "project.failed" });
+const WORDS = /** @type {const} */ ({
+  saved: "project.saved",
+  unsaved: "project.unsaved",
+  saving: "project.unsaved",
+  failed: "project.failed",
+});

@@ -7,7 +7,12 @@ export function infoDialog(look, title, ...body) {
   title.id = uniqueId("dialog-title");
   const close = iconButton("close", t("dialog.close"), () => dialog.close());
   const head = h("div.dialog-head", title, close);
-  const dialog = h("dialog", { class: `info-dialog ${look}`, "aria-labelledby": title.id }, head, h("div.dialog-body", { tabIndex: 0 }, ...body));
+  const dialog = h(
+    "dialog",
+    { class: `info-dialog ${look}`, "aria-labelledby": title.id },
+    head,
+    h("div.dialog-body", { tabIndex: 0 }, ...body),
+  );
   dialog.addEventListener("pointerdown", (event) => {
     if (event.target === dialog) dialog.close();
   });
@@ -25,10 +30,7 @@ export function createEngineDialog() {
   const hint = h("p.engine-hint");
   const other = h("section", h("h3.heading", t("engine.other")), hint);
   const cells = { device: h("dd"), models: h("dd"), running: h("dd.number"), waiting: h("dd.number") };
-  const facts = h(
-    "dl.facts",
-    ...FACTS.map((fact) => h("div", h("dt", t(`engine.${fact}`)), cells[fact])),
-  );
+  const facts = h("dl.facts", ...FACTS.map((fact) => h("div", h("dt", t(`engine.${fact}`)), cells[fact])));
   const dialog = infoDialog("engine-dialog", title, problem.element, about, reason, facts, other);
   return {
     element: dialog,
@@ -37,11 +39,18 @@ export function createEngineDialog() {
     render: ({ status }) => {
       const classical = status?.engine === "classical";
       setText(title, status === null ? t("header.engineUnknown") : t("engine.title", { label: engineName(status) }));
-      setText(about, status === null ? t("offline.text") : classical ? `${t("engine.classical")} ${t("engine.classicalEdits")}` : t("engine.qwen"));
+      setText(
+        about,
+        status === null ? t("offline.text") : classical ? `${t("engine.classical")} ${t("engine.classicalEdits")}` : t("engine.qwen"),
+      );
       problem.set(status?.error ?? null);
       setProse(reason, [status?.reason, status?.placement].filter(Boolean).join(" "));
       facts.hidden = status === null || status.state === "failed";
-      setFact(cells.models, (classical && status.loaded_models.length > 0 ? engineName(status) : status?.loaded_models.join(", ")) || t(status?.state === "unloaded" ? "engine.unloaded" : "engine.loading"));
+      setFact(
+        cells.models,
+        (classical && status.loaded_models.length > 0 ? engineName(status) : status?.loaded_models.join(", ")) ||
+          t(status?.state === "unloaded" ? "engine.unloaded" : "engine.loading"),
+      );
       setFact(cells.device, status === null ? "" : engineDevice(status) || (status.device ?? ""));
       setFact(cells.running, String(status?.queue.running ?? 0));
       setFact(cells.waiting, String(status?.queue.length ?? 0));
@@ -123,9 +132,18 @@ export function createQuestion() {
   /** @type {() => void} */
   let run = () => {};
   const text = h("p", { id: uniqueId("question") });
-  const yes = h("button.button.danger", { onclick: () => (dialog.close(), run()) });
+  const onclick = () => {
+    dialog.close();
+    run();
+  };
+  const yes = h("button.button.danger", { onclick });
   const no = h("button.button", { onclick: () => dialog.close() }, t("question.cancel"));
-  const dialog = h("dialog.info-dialog.question", { role: "alertdialog", "aria-labelledby": text.id }, h("div.dialog-body", text), h("div.dialog-foot", no, yes));
+  const dialog = h(
+    "dialog.info-dialog.question",
+    { role: "alertdialog", "aria-labelledby": text.id },
+    h("div.dialog-body", text),
+    h("div.dialog-foot", no, yes),
+  );
   dialog.addEventListener("pointerdown", (event) => event.target === dialog && dialog.close());
   return {
     element: dialog,

@@ -40,7 +40,14 @@ export function segmented({ label, options, onpick }) {
 export function sliderField({ label, limits: [min, max], step = 1, oninput }) {
   const id = uniqueId("slider");
   const value = h("output.value", { for: id });
-  const slider = h("input.slider", { type: "range", id, step: String(step), min: String(min), max: String(max), oninput: () => oninput(slider.valueAsNumber) });
+  const slider = h("input.slider", {
+    type: "range",
+    id,
+    step: String(step),
+    min: String(min),
+    max: String(max),
+    oninput: () => oninput(slider.valueAsNumber),
+  });
   /** @param {number} number */
   const set = (number) => {
     setSlider(slider, number);
@@ -56,7 +63,13 @@ export function sliderField({ label, limits: [min, max], step = 1, oninput }) {
  */
 export function seedField(onseed, aside = null) {
   const id = uniqueId("seed");
-  const input = h("input.input.number", { id, inputMode: "numeric", autocomplete: "off", placeholder: t("source.seedPlaceholder"), oninput: () => onseed(seedFrom(input.value)) });
+  const input = h("input.input.number", {
+    id,
+    inputMode: "numeric",
+    autocomplete: "off",
+    placeholder: t("source.seedPlaceholder"),
+    oninput: () => onseed(seedFrom(input.value)),
+  });
   const problem = h("p.hint.problem", { id: uniqueId("seed-problem"), role: "alert", hidden: true });
   const element = h("div.field", h("label.label", { for: id }, t("source.seed")), h("div.beside", input, aside), problem);
   /** @param {Seed} seed */
@@ -78,7 +91,12 @@ export function seedField(onseed, aside = null) {
  * @param {HTMLElement | null} [besideSeed]
  */
 export function samplingFold(onchange, seedHint = "", besideSeed = null) {
-  const guidance = sliderField({ label: t("source.guidance"), limits: LIMITS.cfgScale, step: 0.5, oninput: (cfgScale) => onchange({ cfgScale }) });
+  const guidance = sliderField({
+    label: t("source.guidance"),
+    limits: LIMITS.cfgScale,
+    step: 0.5,
+    oninput: (cfgScale) => onchange({ cfgScale }),
+  });
   const steps = sliderField({ label: t("source.steps"), limits: LIMITS.steps, oninput: (count) => onchange({ steps: count }) });
   const seed = seedField((value) => onchange({ seed: value }), besideSeed);
   const title = h("span");

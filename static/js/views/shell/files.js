@@ -20,8 +20,24 @@ const ANYTHING = `image/*,.svg,${LAYER_FILES}`;
  * @param {string} [about.accept]
  * @param {IconName} [about.icon]
  */
-export function filePicker({ label, title, look, onfile, onfiles, camera = false, accept = camera ? "image/*" : ANYTHING, icon: name = camera ? "camera" : "picture" }) {
-  const input = h("input", { type: "file", accept, class: "visually-hidden", tabIndex: -1, "aria-hidden": "true", multiple: onfiles !== undefined });
+export function filePicker({
+  label,
+  title,
+  look,
+  onfile,
+  onfiles,
+  camera = false,
+  accept = camera ? "image/*" : ANYTHING,
+  icon: name = camera ? "camera" : "picture",
+}) {
+  const input = h("input", {
+    type: "file",
+    accept,
+    class: "visually-hidden",
+    tabIndex: -1,
+    "aria-hidden": "true",
+    multiple: onfiles !== undefined,
+  });
   if (camera) input.setAttribute("capture", "environment");
   input.addEventListener("change", () => {
     const files = [...(input.files ?? [])];
@@ -29,7 +45,12 @@ export function filePicker({ label, title, look, onfile, onfiles, camera = false
     // The same file may be chosen again.
     input.value = "";
   });
-  const button = h("button", { class: `button ${look}`, type: "button", title: title ?? "", onclick: () => input.click() }, icon(name), label);
+  const button = h(
+    "button",
+    { class: `button ${look}`, type: "button", title: title ?? "", onclick: () => input.click() },
+    icon(name),
+    label,
+  );
   return h("span", { class: camera ? "picker camera" : "picker" }, button, input);
 }
 

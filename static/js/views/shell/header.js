@@ -1,12 +1,12 @@
 import { h, setLabel, setText } from "../../dom.js";
-import { engineDevice, engineName, language, LANGUAGES, t } from "../../i18n.js";
+import { engineDevice, engineName, LANGUAGES, language, t } from "../../i18n.js";
 import { icon } from "../../icons.js";
 import { engineState } from "../../state/engine.js";
 import { keepChoice } from "../../state/storage.js";
 import { base } from "../../transport/http.js";
+import { createProjectTitle } from "../projects/shelf.js";
 import { iconButton } from "./fields.js";
 import { menuButton } from "./menu.js";
-import { createProjectTitle } from "../projects/shelf.js";
 
 /** @param {StartActions} actions @param {{openEngine: () => void, openHelp: () => void, openProjects: () => void}} dialogs @returns {View} */
 export function createHeader(actions, { openEngine, openHelp, openProjects }) {
@@ -64,18 +64,25 @@ const speak = (tag) => keepChoice("language", tag) && location.reload();
 
 /** Theme, language, help where there is no room for its own button, and the end of a login. @param {() => void} openHelp @param {() => void} logOut */
 function settingsButton(openHelp, logOut) {
-  const button = menuButton(iconButton("settings", t("header.settings"), () => {}), () => ({
-    label: t("header.settings"),
-    entries: [
-      t("theme.title"),
-      ...THEMES.map((theme) => ({ label: t(`theme.${theme}`), checked: document.documentElement.dataset.theme === theme, run: () => setTheme(theme) })),
-      t("language.title"),
-      ...LANGUAGES.map(({ tag, name }) => ({ label: name, checked: tag === language, run: () => speak(tag) })),
-      "",
-      { label: t("header.help"), icon: /** @type {const} */ ("help"), key: "?", run: openHelp },
-      ...("login" in document.body.dataset ? [{ label: t("header.logOut"), icon: /** @type {const} */ ("close"), run: logOut }] : []),
-    ],
-  }));
+  const button = menuButton(
+    iconButton("settings", t("header.settings"), () => {}),
+    () => ({
+      label: t("header.settings"),
+      entries: [
+        t("theme.title"),
+        ...THEMES.map((theme) => ({
+          label: t(`theme.${theme}`),
+          checked: document.documentElement.dataset.theme === theme,
+          run: () => setTheme(theme),
+        })),
+        t("language.title"),
+        ...LANGUAGES.map(({ tag, name }) => ({ label: name, checked: tag === language, run: () => speak(tag) })),
+        "",
+        { label: t("header.help"), icon: /** @type {const} */ ("help"), key: "?", run: openHelp },
+        ...("login" in document.body.dataset ? [{ label: t("header.logOut"), icon: /** @type {const} */ ("close"), run: logOut }] : []),
+      ],
+    }),
+  );
   button.classList.add("settings");
   return button;
 }

@@ -83,7 +83,11 @@ const STALLED_MS = 45_000;
 /** A bar that fills, or slides while nobody knows how far it is. */
 export function progressBar() {
   const fill = h("div");
-  const element = h("div.progress", { role: "progressbar", "aria-label": t("job.progress"), "aria-valuemin": 0, "aria-valuemax": 100 }, fill);
+  const element = h(
+    "div.progress",
+    { role: "progressbar", "aria-label": t("job.progress"), "aria-valuemin": 0, "aria-valuemax": 100 },
+    fill,
+  );
   /** @param {number | null} share */
   const set = (share) => {
     element.classList.toggle("waiting", share === null);
@@ -117,7 +121,21 @@ function queuedWords(position) {
   return position <= 1 ? t("job.queuedNext") : t("job.queuedAhead", { count: position - 1 });
 }
 
-const PHASES = /** @type {const} */ (["starting", "downloading", "loading", "captioning", "encoding", "denoising", "decoding", "segmenting", "grouping", "ordering", "matting", "filling", "composing"]);
+const PHASES = /** @type {const} */ ([
+  "starting",
+  "downloading",
+  "loading",
+  "captioning",
+  "encoding",
+  "denoising",
+  "decoding",
+  "segmenting",
+  "grouping",
+  "ordering",
+  "matting",
+  "filling",
+  "composing",
+]);
 
 /** What an edit by the classical engine does passes too fast to be read. @param {string | null} phase */
 const phaseWords = (phase) => t(`job.phase.${PHASES.find((name) => name === (phase || "starting")) ?? "other"}`);

@@ -88,7 +88,10 @@ function entryElement(entry, close) {
       "aria-checked": checked,
       disabled,
       tabIndex: -1,
-      onclick: () => (close(), run()),
+      onclick: () => {
+        close();
+        run();
+      },
     },
     h("span.menu-icon", name === null ? null : icon(name)),
     h("span.menu-words", h("span", label), about === undefined ? null : h("span.hint", about)),

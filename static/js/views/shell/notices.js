@@ -51,12 +51,19 @@ export function createNotice(actions) {
  * @returns {View}
  */
 export function createBars(actions, openEngine) {
-  const button = (/** @type {Key} */ label, /** @type {() => void} */ onclick, look = "") => h("button", { class: `button small ${look}`, onclick }, t(label));
+  const button = (/** @type {Key} */ label, /** @type {() => void} */ onclick, look = "") =>
+    h("button", { class: `button small ${look}`, onclick }, t(label));
   const offline = h("div.offline", { role: "alert" }, h("span", t("offline.text")), button("offline.retry", actions.checkService));
   const title = h("strong");
   const reason = h("p");
   const hint = h("p.hint");
-  const broken = h("div.broken", { role: "alert" }, icon("warning"), h("div", title, reason, hint), button("header.engineTitle", openEngine));
+  const broken = h(
+    "div.broken",
+    { role: "alert" },
+    icon("warning"),
+    h("div", title, reason, hint),
+    button("header.engineTitle", openEngine),
+  );
   const choices = [button("conflict.theirs", actions.loadOther), button("conflict.mine", actions.keepOwn, "primary")];
   const conflict = h("div.conflict", { role: "alert" }, h("span", t("conflict.text")), ...choices);
   return {

@@ -1,8 +1,8 @@
-import { h, setAttribute, setText, setValue } from "../../dom.js";
 import { estimate, workingSize } from "../../actions/decompose.js";
+import { h, setAttribute, setText, setValue } from "../../dom.js";
+import { duration, size as sizeWords, t } from "../../i18n.js";
 import { capabilitiesOf, isDecomposing } from "../../state/engine.js";
 import { isLarge, isSeed, LIMITS, settingsOf } from "../../state/initial.js";
-import { duration, size as sizeWords, t } from "../../i18n.js";
 import { callout, field, samplingFold, segmented, sliderField, uniqueId } from "../shell/fields.js";
 import { filePicker } from "../shell/files.js";
 
@@ -65,7 +65,12 @@ export function createSource(actions) {
 /** @param {Actions} actions */
 function createPrompt(actions) {
   const id = uniqueId("prompt");
-  const words = h("textarea.input", { id, rows: 2, placeholder: t("source.promptPlaceholder"), oninput: () => actions.set({ prompt: words.value }) });
+  const words = h("textarea.input", {
+    id,
+    rows: 2,
+    placeholder: t("source.promptPlaceholder"),
+    oninput: () => actions.set({ prompt: words.value }),
+  });
   return {
     element: field(t("source.prompt"), words, h("span.hint", t("source.optional"))),
     set: (/** @type {string} */ value) => setValue(words, value),
@@ -75,7 +80,11 @@ function createPrompt(actions) {
 /** @param {Actions} actions @returns {View} */
 function createPictureBox(actions) {
   const image = h("img.source-picture", { alt: "", decoding: "async" });
-  const frame = h("div.source-frame.checkerboard", image, filePicker({ label: t("source.replace"), look: "small", onfile: actions.openFile }));
+  const frame = h(
+    "div.source-frame.checkerboard",
+    image,
+    filePicker({ label: t("source.replace"), look: "small", onfile: actions.openFile }),
+  );
   const name = h("strong");
   const facts = h("span.hint.number");
   const caption = h("p.source-caption", name, facts);
@@ -101,7 +110,11 @@ function factsOf(state) {
   const { width, height, scaledFrom } = doc.picture;
   const original = settingsOf(state).size === "original";
   const works = workingSize(state, doc.picture);
-  const runs = original ? (capabilitiesOf(state).any_size ? t("source.runsAsIs") : t("source.runsScaled", works)) : t("source.runsAt", works);
+  const runs = original
+    ? capabilitiesOf(state).any_size
+      ? t("source.runsAsIs")
+      : t("source.runsScaled", works)
+    : t("source.runsAt", works);
   const scaled = scaledFrom && t("source.scaledFrom", { size: sizeWords(scaledFrom.width, scaledFrom.height) });
   return [sizeWords(width, height), scaled, runs].filter(Boolean).join(" · ");
 }

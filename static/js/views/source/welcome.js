@@ -1,9 +1,9 @@
 import { h, setText } from "../../dom.js";
 import { t } from "../../i18n.js";
 import { icon } from "../../icons.js";
+import { createProjectShelf } from "../projects/shelf.js";
 import { callout } from "../shell/fields.js";
 import { filePicker, sampleShelf } from "../shell/files.js";
-import { createProjectShelf } from "../projects/shelf.js";
 
 /** What an empty stage says. @param {StartActions} actions @param {() => void} openProjects @returns {View} */
 export function createWelcome(actions, openProjects) {

@@ -1,6 +1,6 @@
-import { scaleTo } from "../../state/commands.js";
 import { h } from "../../dom.js";
 import { contentBox } from "../../images/pixels.js";
+import { scaleTo } from "../../state/commands.js";
 import { placeBox } from "../../state/placement.js";
 
 /** Each corner, and where the one across lies, as shares of the box. */

@@ -53,7 +53,8 @@ export function listenToGestures(view, moves) {
     const at = place(event);
     down.set(event.pointerId, at);
     press?.held?.end();
-    press = down.size > 1 ? null : { at, held: space || event.button === 1 ? null : moves.grab(at, event.pointerType === "touch"), moved: false };
+    press =
+      down.size > 1 ? null : { at, held: space || event.button === 1 ? null : moves.grab(at, event.pointerType === "touch"), moved: false };
   });
 
   view.addEventListener("pointermove", (event) => {
@@ -77,7 +78,8 @@ export function listenToGestures(view, moves) {
       const ended = press;
       press = null;
       ended?.held?.end();
-      if (ended !== null && !ended.moved && name === "pointerup" && event.button === 0 && !space) moves.click(ended.at, event.pointerType === "touch");
+      if (ended !== null && !ended.moved && name === "pointerup" && event.button === 0 && !space)
+        moves.click(ended.at, event.pointerType === "touch");
     });
   }
 

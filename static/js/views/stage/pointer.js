@@ -1,5 +1,5 @@
-import { moveTo } from "../../state/commands.js";
 import { canvas2d, coverageIn } from "../../images/pixels.js";
+import { moveTo } from "../../state/commands.js";
 import { findLayer } from "../../state/doc.js";
 import { pixelAt } from "../../state/placement.js";
 
@@ -34,7 +34,7 @@ export function createHand({ actions, bitmaps, state, viewport, isFramed }) {
     if (now === null || now.mode !== "layers" || now.doc.layers.length === 0) return null;
     const at = toPicture(point);
     const selected = findLayer(now.doc, now.selected);
-    if (selected !== null && selected.visible && isSeenAt(selected, at, bitmaps)) return selected;
+    if (selected?.visible && isSeenAt(selected, at, bitmaps)) return selected;
     const hit = layerAt(now.doc, at, bitmaps);
     return hit === null || isGround(hit, now.doc, bitmaps) ? null : hit;
   }

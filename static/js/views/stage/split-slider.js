@@ -7,7 +7,15 @@ const NEAR_PX = 24;
 
 /** A line between two pictures, moved by dragging or by the keys of a range field. @param {string} label @param {HTMLElement} view   what it lies over @param {() => void} onslide */
 export function createParting(label, view, onslide) {
-  const range = h("input.compare-range", { type: "range", min: "0", max: "100", step: "0.5", value: "50", "aria-label": label, oninput: onslide });
+  const range = h("input.compare-range", {
+    type: "range",
+    min: "0",
+    max: "100",
+    step: "0.5",
+    value: "50",
+    "aria-label": label,
+    oninput: onslide,
+  });
   const handle = h("div.compare-handle", h("span", icon("compare")));
 
   /** @param {number} x   in CSS pixels of the view */

@@ -1,15 +1,15 @@
 import { h, setAttribute, setText } from "../../dom.js";
 import { many, t } from "../../i18n.js";
-import { fit } from "../../images/camera.js";
 import { createLevels } from "../../images/bitmaps.js";
+import { fit } from "../../images/camera.js";
 import { createPainter } from "../../images/compositor.js";
 import { findLayer } from "../../state/doc.js";
 import { atWork } from "../../state/engine.js";
-import { listenToGestures } from "./gestures.js";
-import { createParting } from "./split-slider.js";
 import { createModeBar, createZoomBar } from "./bars.js";
 import { createStageFrame, place } from "./frame.js";
+import { listenToGestures } from "./gestures.js";
 import { createHand } from "./pointer.js";
+import { createParting } from "./split-slider.js";
 import { createViewport, fitCanvas } from "./viewport.js";
 
 /** Below this width the stage lies above the panels, as in the style sheets. */
@@ -44,7 +44,17 @@ export function createStage(actions, bitmaps, welcome) {
   const modes = createModeBar(actions);
   const zoom = createZoomBar(viewport);
   const error = h("p.stage-error", { role: "alert", hidden: true });
-  const element = h("section.stage", { id: "stage", tabIndex: -1, "aria-label": t("stage.region") }, view, ...parting.elements, ...tags, modes.element, welcome, error, zoom.element);
+  const element = h(
+    "section.stage",
+    { id: "stage", tabIndex: -1, "aria-label": t("stage.region") },
+    view,
+    ...parting.elements,
+    ...tags,
+    modes.element,
+    welcome,
+    error,
+    zoom.element,
+  );
 
   function draw() {
     if (state === null) return;
