@@ -255,6 +255,23 @@ def test_what_was_done_without_a_server_is_sent_when_it_is_back(saved: Studio) -
     expect(saved.page.locator(".layer-name").first).to_have_text("Done offline")
 
 
+def test_a_save_whose_answer_was_lost_is_no_conflict(saved: Studio) -> None:
+    def lose(route: Route) -> None:
+        if route.request.method == "PUT":
+            route.fetch()
+        route.abort()
+
+    saved.page.route("**/api/projects/*", lose)
+    rename_top(saved.page, "It arrived")
+    expect(saved.page.locator(".saved")).to_have_attribute("data-state", "failed")
+    rename_top(saved.page, "And then")
+    saved.page.unroute("**/api/projects/*")
+    saved.page.evaluate("dispatchEvent(new Event('online'))")
+    saved.wait_until_saved()
+    saved.page.reload()
+    expect(saved.page.locator(".layer-name").first).to_have_text("And then")
+
+
 def test_what_was_done_just_before_a_reload_is_there_after_it(saved: Studio) -> None:
     rename_top(saved.page, "At the last moment")
     saved.page.reload()

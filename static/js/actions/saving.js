@@ -1,4 +1,5 @@
 import { createThumbnails } from "../images/flatten.js";
+import { newId } from "../state/doc.js";
 import { partsOf, sameDrafts, sameWork, snapshot } from "../state/snapshot.js";
 import { forgetUnsaved, keepSpeeds, keepUnsaved } from "../state/storage.js";
 import { codeOf, messageOf, statusOf } from "../transport/api.js";
@@ -19,6 +20,8 @@ export function createSaving({ store, api, bitmaps }) {
   let kept = partsOf(store.state);
   /** @type {any} what this tab and the server last had in common */
   let base = null;
+  /** @type {Set<string>} names of what was sent since then without an answer: the server may have got it, or not */
+  const attempts = new Set();
   let [keeping, saving] = [0, 0];
   /** @type {Promise<void> | null} */
   let running = null;
@@ -53,11 +56,18 @@ export function createSaving({ store, api, bitmaps }) {
     if (!store.state.conflict) changed();
   }
 
+  /** What the server is sent, under a name by which this page knows it again. @param {State} state */
+  function named(state) {
+    const attempt = newId();
+    attempts.add(attempt);
+    return { ...snapshot(state), attempt };
+  }
+
   /** @param {boolean} [whole]   false leaves the past out */
   async function write(whole = true) {
     const { project } = store.state;
     if (project === null) return;
-    const document = snapshot(whole ? store.state : { ...store.state, past: [], future: [] });
+    const document = named(whole ? store.state : { ...store.state, past: [], future: [] });
     const parts = partsOf(store.state);
     store.update({ saving: "saving" });
     try {
@@ -65,6 +75,7 @@ export function createSaving({ store, api, bitmaps }) {
       const { version } = await api.projects.write(project.id, { name: project.name, document, version: project.version, thumbnail });
       written({ ...project, version, thumbnail }, parts, document);
     } catch (error) {
+      if (statusOf(error) >= 400 && statusOf(error) < 500) attempts.delete(document.attempt);
       // The past may need a picture that the server has cleared away; the present is worth saving without it.
       if (statusOf(error) === 422 && whole) return write(false);
       await refused(error, project, parts, document);
@@ -75,6 +86,7 @@ export function createSaving({ store, api, bitmaps }) {
   function written({ id, version, thumbnail }, parts, document) {
     if (store.state.project?.id !== id) return;
     [kept, base] = [parts, document];
+    attempts.clear();
     channel.postMessage({ id, version });
     store.update({ project: { ...store.state.project, version, thumbnail }, saving: isClean() ? "saved" : "unsaved" });
     if (isClean()) forgetUnsaved(id);
@@ -87,7 +99,11 @@ export function createSaving({ store, api, bitmaps }) {
     // A project that another tab has deleted can still be kept, as a copy.
     if (statusOf(error) === 404) return store.update({ conflict: true, saving: "failed" });
     if (codeOf(error) === "project_changed") {
-      return meet(await api.projects.read(project.id).catch(() => null), parts, document);
+      try {
+        return meet(await api.projects.read(project.id), parts, document);
+      } catch (failure) {
+        return refused(failure, project, parts, document);
+      }
     }
     // A server that is there and does not take it has a reason, which is said once.
     if (statusOf(error) >= 400 && store.state.saving !== "failed") store.say(messageOf(error));
@@ -96,17 +112,17 @@ export function createSaving({ store, api, bitmaps }) {
   }
 
   /**
-   * Somebody else has saved the project, which may have been this page before its reload, or a tab that saw the same job
-   * end. Who has done the same goes on from there, and sends what else there is; who has not is asked.
+   * The server has a newer version. It may come from this page, before a reload or by a request whose answer was lost, or
+   * from a tab that saw the same job end: then this page goes on from there and sends what else there is. Otherwise it asks.
    *
-   * @param {FullProject | null} other
+   * @param {FullProject} other
    * @param {unknown[]} parts
    * @param {any} document
    */
   function meet(other, parts, document) {
     const { project } = store.state;
-    const same = other !== null && sameWork(other.document, document);
-    const known = same || (other !== null && base !== null && sameWork(other.document, base));
+    const same = sameWork(other.document, document);
+    const known = same || attempts.has(other.document.attempt) || (base !== null && sameWork(other.document, base));
     if (project === null || !known) return store.update({ conflict: true, saving: "unsaved" });
     if (same && sameDrafts(other.document, document)) return written({ ...project, version: other.version }, parts, document);
     return store.update({ project: { ...project, version: other.version }, saving: "unsaved" });
@@ -118,7 +134,7 @@ export function createSaving({ store, api, bitmaps }) {
     if (project === null || conflict || isClean()) return;
     api.projects.writeLast(project.id, {
       name: project.name,
-      document: snapshot(store.state),
+      document: named(store.state),
       version: project.version,
       thumbnail: project.thumbnail,
     });
