@@ -1,7 +1,7 @@
-"""The files of the page, as small as they can be without a build."""
+"""The files of the page, compressed once."""
 
+import gzip
 import os
-from collections.abc import Callable
 from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path
@@ -9,8 +9,6 @@ from typing import ClassVar
 
 from fastapi import Response
 from fastapi.staticfiles import StaticFiles
-from rcssmin import cssmin
-from rjsmin import jsmin
 from starlette.datastructures import Headers
 from starlette.staticfiles import NotModifiedResponse
 from starlette.types import Scope
@@ -21,19 +19,19 @@ STATIC = Path(__file__).parents[1] / "static"
 class PageFiles(StaticFiles):
     """The files of the page. They carry an ETag and are asked for again each time, so an update shows at once.
 
-    Modules and style sheets go out without the comments and the white space that only readers of the source need. Names
-    stay as they are written, so what a browser's tools show is the source.
+    Text goes out compressed to whoever takes it so, and as it is written: a browser's tools show the source.
     """
 
     # What a system's own table calls a module decides whether a browser runs it.
     TYPES: ClassVar[dict[str, str]] = {
         ".js": "text/javascript; charset=utf-8",
         ".css": "text/css; charset=utf-8",
+        ".json": "application/json",
         ".svg": "image/svg+xml",
         ".webp": "image/webp",
         ".webmanifest": "application/manifest+json",
     }
-    SHORTENERS: ClassVar[dict[str, Callable[[str], str]]] = {".js": jsmin, ".css": cssmin}
+    TEXT: ClassVar[frozenset[str]] = frozenset(TYPES) - {".webp"}
 
     def __init__(self) -> None:
         super().__init__(directory=STATIC)
@@ -41,11 +39,16 @@ class PageFiles(StaticFiles):
     def file_response(
         self, full_path: str | os.PathLike[str], stat_result: os.stat_result, scope: Scope, status_code: int = 200
     ) -> Response:
-        if Path(full_path).suffix not in self.SHORTENERS:
+        path, asked = Path(full_path), Headers(scope=scope)
+        if path.suffix not in self.TEXT:
             return super().file_response(full_path, stat_result, scope, status_code)
-        body = shortened(Path(full_path), stat_result.st_mtime_ns)
-        response = Response(body, status_code, {"ETag": f'"{sha256(body).hexdigest()[:32]}"'})
-        if self.is_not_modified(response.headers, Headers(scope=scope)):
+        if "gzip" in asked.get("accept-encoding", ""):
+            body, headers = compressed(path, stat_result.st_mtime_ns), {"Content-Encoding": "gzip"}
+        else:
+            body, headers = path.read_bytes(), {}
+        headers |= {"ETag": f'"{sha256(body).hexdigest()[:32]}"', "Vary": "Accept-Encoding"}
+        response = Response(body, status_code, headers)
+        if self.is_not_modified(response.headers, asked):
             return NotModifiedResponse(response.headers)
         return response
 
@@ -58,6 +61,6 @@ class PageFiles(StaticFiles):
 
 
 @lru_cache(maxsize=512)
-def shortened(path: Path, changed: int) -> bytes:
-    """A module or a style sheet without comments and white space; `changed` is when, so an update is read again."""
-    return PageFiles.SHORTENERS[path.suffix](path.read_text(encoding="utf-8")).encode()
+def compressed(path: Path, changed: int) -> bytes:
+    """A file in gzip's form; `changed` is when, so an update is read again."""
+    return gzip.compress(path.read_bytes(), mtime=0)

@@ -53,21 +53,16 @@ def test_without_server_sent_events_the_page_polls(studio: Studio, picture: Path
 
 LOADED = """
 () => performance.getEntriesByType("resource").filter(({ name }) => /\\.(js|css)$/.test(name))
-  .reduce((sum, { decodedBodySize }) => sum + decodedBodySize, 0)
+  .reduce((sum, { encodedBodySize }) => sum + encodedBodySize, 0)
 """
 
 
 def test_scripts_and_styles_are_small(studio: Studio) -> None:
-    """Bytes before compression: of the start page, then of all there is.
-
-    Measured: 120,622 and 221,167, of which 31,214 are styles. The limits were 110,000 and 200,000 before the page
-    took in files of layers and what other windows hand over, brought deleted projects back, and told one result from
-    another. No bundler shortens the names.
-    """
-    assert 50_000 < studio.page.evaluate(LOADED) < 125_000
+    """Bytes as they are sent: of the start page, then of all there is."""
+    assert 20_000 < studio.page.evaluate(LOADED) < 80_000
     studio.sample("Poster")
     studio.page.wait_for_load_state("networkidle")
-    assert 110_000 < studio.page.evaluate(LOADED) < 225_000
+    assert 50_000 < studio.page.evaluate(LOADED) < 135_000
 
 
 def test_layers_show_while_they_are_made(studio: Studio, picture: Path) -> None:

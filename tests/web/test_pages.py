@@ -36,6 +36,15 @@ def test_every_file_of_the_page_has_its_type(client: httpx.Client, path: str) ->
     assert (again.status_code, again.content) == (304, b"")
 
 
+@pytest.mark.parametrize("path", ["static/js/main.js", "static/css/base.css", "static/i18n/en.json"])
+def test_text_is_sent_as_it_is_written_and_compressed_to_those_who_take_it_so(client: httpx.Client, path: str) -> None:
+    packed, plain = (client.get(f"/{path}", headers={"Accept-Encoding": way}) for way in ("gzip, br", "identity"))
+    assert packed.headers["content-encoding"] == "gzip" and "content-encoding" not in plain.headers
+    assert packed.content == plain.content == (ROOT / path).read_bytes()
+    assert int(packed.headers["content-length"]) < len(plain.content) / 2
+    assert packed.headers["etag"] != plain.headers["etag"] and packed.headers["vary"] == "Accept-Encoding"
+
+
 @pytest.mark.parametrize("path", ["/", "/docs", "/livez", "/nothing", "/static/css/base.css", "/api/openapi.json"])
 def test_every_answer_carries_the_security_headers(client: httpx.Client, path: str) -> None:
     headers, wanted = client.get(path).headers, SECURITY_HEADERS | SECURE_CONTEXT_HEADERS
