@@ -110,7 +110,8 @@ def decompose(
         picture = open_image(image, fit=fit)
         folder = output or image.with_name(f"{image.stem}_layers")
         with progress_bar("loading") as progress:
-            result = _pipeline(settings, progress).decompose(
+            pipeline = _pipeline(settings, progress)
+            result = pipeline.decompose(
                 picture,
                 prompt=prompt,
                 layer_num=defaults.layer_num if layers is None else layers,
@@ -123,13 +124,14 @@ def decompose(
                 progress=progress,
             )
         stack = [Layer(image=layer, name=name) for layer, name in zip(result[1:], result.names[1:], strict=True)]
-        about = {"seed": result.seed, "prompt": result.prompt}
+        by = _computed_by(pipeline)
+        about = {"seed": result.seed, "prompt": result.prompt, **({"forward": by} if by else {})}
         with writing(folder):
             folder.mkdir(parents=True, exist_ok=True)
             remove_bundle(folder)
             width, height = result[0].size
             write_bundle(stack, lambda name: (folder / name).open("wb"), width=width, height=height, about=about)
-        typer.echo(f"{folder}: {counted(len(stack), 'layer')}, seed {result.seed}")
+        typer.echo(f"{folder}: {counted(len(stack), 'layer')}, seed {result.seed}{by and f'; {by}'}")
 
 
 @app.command()
@@ -160,7 +162,8 @@ def edit(
         picture = open_image(layer, fit=fit)
         used_seed = chosen_seed(seed)
         with progress_bar("loading") as progress:
-            edited = _pipeline(settings, progress).edit_layer(
+            pipeline = _pipeline(settings, progress)
+            edited = pipeline.edit_layer(
                 picture,
                 instruction,
                 num_inference_steps=defaults.num_inference_steps if steps is None else steps,
@@ -171,7 +174,8 @@ def edit(
             )
         with writing(file):
             file.write_bytes(encode_png(edited))
-        typer.echo(f"{file}: seed {used_seed}")
+        by = _computed_by(pipeline)
+        typer.echo(f"{file}: seed {used_seed}{by and f'; {by}'}")
 
 
 @app.command("composite")
@@ -311,3 +315,9 @@ def _settings(
 def _pipeline(settings: Settings, progress: ProgressCallback) -> LayerPipeline:
     engine = choose_engine(settings)
     return load_pipeline(engine.pipeline, engine.options, progress)
+
+
+def _computed_by(pipeline: LayerPipeline) -> str:
+    """Return whose blocks, kernels and attention a run had; "" of an engine that has no choice."""
+    forward = pipeline.status().forward
+    return str(forward) if forward else ""

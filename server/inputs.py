@@ -14,6 +14,7 @@ from llm_dit.layers import coverage
 from llm_dit.naming import Language
 from llm_dit.pipelines.base import (
     EditOutputSize,
+    Forward,
     LayerPipeline,
     OutputSize,
     PreviewCallback,
@@ -49,6 +50,8 @@ class JobResult:
     generation_time_s: float
     warnings: tuple[str, ...] = ()
     """What the caller should know about the result, in a sentence each."""
+    forward: Forward | None = None
+    """What computed it; None of an engine that has no choice, and of results from before this was kept."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,6 +111,7 @@ class DecomposeInput:
             seed=layers.seed,
             prompt=layers.prompt,
             engine=pipeline.engine,
+            forward=pipeline.status().forward,
             generation_time_s=elapsed_s,
         )
 
@@ -161,6 +165,7 @@ class EditLayerInput:
             seed=self.seed,
             prompt=self.instruction,
             engine=pipeline.engine,
+            forward=pipeline.status().forward,
             generation_time_s=elapsed_s,
         )
 

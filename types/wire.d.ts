@@ -53,6 +53,7 @@ declare namespace Wire {
     height: number;
     generation_time: number;
     engine: string;
+    forward: ForwardResponse | null;
   }
 
   interface DecomposedLayer {
@@ -92,6 +93,7 @@ declare namespace Wire {
     scaled_from: [number, number] | null;
     generation_time: number;
     engine: string;
+    forward: ForwardResponse | null;
   }
 
   interface EditStatusResponse {
@@ -114,6 +116,13 @@ declare namespace Wire {
     background?: string | null;
     format: "zip" | "psd" | "ora" | "pptx" | "png" | "jpeg" | "webp";
     name?: string;
+  }
+
+  interface ForwardResponse {
+    blocks: "fused" | "diffusers";
+    kernels: string;
+    attention: string;
+    why: string[];
   }
 
   interface ImageResponse {
@@ -300,6 +309,7 @@ declare namespace Wire {
     device_memory: MemoryResponse | null;
     loaded_models: string[];
     placement: string;
+    forward: ForwardResponse | null;
     edit_available: boolean;
     reason: string;
     hint: string;

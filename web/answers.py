@@ -1,10 +1,11 @@
 """What answers hold: images as data URLs for who waited, as addresses for who asks later."""
 
 from collections.abc import Callable
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field
 
+from llm_dit.pipelines.base import Forward
 from server.inputs import DecomposeInput, JobInput, JobKind, JobResult
 from server.jobs import JobStatus, JobView
 from web.errors import error_body
@@ -17,6 +18,19 @@ ScaledFrom = Annotated[
     Field(description="Width and height of the picture as it came, if it was beyond the limits and so scaled down."),
 ]
 Warnings = Annotated[list[str], Field(description="What to know about the result, in a sentence each.")]
+
+
+class ForwardResponse(BaseModel):
+    blocks: Literal["fused", "diffusers"] = Field(description="Whose blocks of the transformer.")
+    kernels: str = Field(description="What computes between their products: `triton` or `torch`.")
+    attention: str = Field(description="`flash-attn-4`, `cudnn` or `sdpa`; with diffusers' blocks its name for it.")
+    why: list[str] = Field(description="What keeps each faster one from running.")
+
+
+Computed = Annotated[
+    ForwardResponse | None,
+    Field(description="What the model was computed by; null for the classical engine, and for results of before."),
+]
 
 
 class DecomposedLayer(BaseModel):
@@ -40,6 +54,7 @@ class DecomposeResponse(BaseModel):
     height: int
     generation_time: float = Field(description="Seconds.")
     engine: str
+    forward: Computed
 
 
 class EditLayerResponse(BaseModel):
@@ -51,6 +66,7 @@ class EditLayerResponse(BaseModel):
     scaled_from: ScaledFrom
     generation_time: float = Field(description="Seconds.")
     engine: str
+    forward: Computed
 
 
 class ImageResponse(BaseModel):
@@ -118,6 +134,15 @@ def result_response(
         scaled_from=job_input.scaled_from,
         generation_time=round(result.generation_time_s, 3),
         engine=result.engine,
+        forward=forward_response(result.forward),
+    )
+
+
+def forward_response(forward: Forward | None) -> ForwardResponse | None:
+    if forward is None:
+        return None
+    return ForwardResponse(
+        blocks=forward.blocks, kernels=forward.kernels, attention=forward.attention, why=list(forward.why)
     )
 
 
@@ -145,4 +170,5 @@ def _decompose_response(job_input: DecomposeInput, result: JobResult, image_url:
         height=layers[0].height,
         generation_time=round(result.generation_time_s, 3),
         engine=result.engine,
+        forward=forward_response(result.forward),
     )

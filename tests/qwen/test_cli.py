@@ -8,9 +8,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from click.testing import Result
 from PIL import Image
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from server.cli import app
 from tests.conftest import qwen_environment
@@ -34,7 +33,7 @@ def test_decompose_and_edit(
     given = ["--prompt", "a house", "--layers", 2, "--steps", 1, "--seed", 4, "--engine", "qwen"]
     done = run(checkpoints, "decompose", scene.name, *given)
     assert done.exit_code == 0, done.output
-    assert "2 layers, seed 4" in done.stdout
+    assert "2 layers, seed 4; fused blocks, torch kernels, sdpa attention" in done.stdout
     assert json.loads((folder / "scene_layers/manifest.json").read_text())["prompt"] == "a house"
     with Image.open(folder / "scene_layers/composite.png") as composite:
         assert composite.size == picture.size

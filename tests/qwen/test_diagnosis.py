@@ -29,11 +29,17 @@ def test_what_is_there_is_described(checkpoints: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("options", "says"),
-    [({}, "our own"), ({"fused": False}, "plain diffusers"), ({"quantization": "fp8"}, "quantized weights move whole")],
+    ("options", "says", "by"),
+    [
+        ({}, "our own", "sdpa attention (triton, flash-attn-4, cudnn: they need an NVIDIA GPU)"),
+        ({"fused": False}, "plain diffusers", "diffusers blocks, torch kernels, sdpa attention (fused = false)"),
+        ({"quantization": "fp8"}, "quantized weights move whole", "fused blocks, torch kernels"),
+    ],
 )
-def test_what_runs_the_model_is_told(options: dict[str, Any], says: str) -> None:
-    assert says in by_name(diagnose("", **options))["forward"].value
+def test_what_runs_the_model_is_told(options: dict[str, Any], says: str, by: str) -> None:
+    found = by_name(diagnose("", **options, device="cpu"))
+    assert says in found["forward"].value
+    assert by in found["computed by"].value
 
 
 def test_damage_is_named(checkpoints: Path, tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import numpy as np
@@ -26,6 +27,12 @@ from tests.qwen.test_docs import blocks
 
 ASYNC = {"Prefer": "respond-async"}
 EDIT_MODEL = "Qwen/Qwen-Image-Edit-2509"
+BY_A_CPU = {
+    "blocks": "fused",
+    "kernels": "torch",
+    "attention": "sdpa",
+    "why": ["triton, flash-attn-4, cudnn: they need an NVIDIA GPU"],
+}
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +65,7 @@ def quarter_size() -> None:
     """Nothing: what runs in this process is compared with a service, at full size."""
 
 
-def events(client: httpx.Client, job: str) -> list[tuple[str, dict[str, object]]]:
+def events(client: httpx.Client, job: str) -> list[tuple[str, dict[str, Any]]]:
     """Follow a job to its end and return its events: their names, and the job at each."""
     text = client.get(f"{job}/events").text
     parts = [dict(line.split(": ", 1) for line in block.splitlines() if ": " in line) for block in text.split("\n\n")]
@@ -76,9 +83,10 @@ def test_everybody_is_told_which_engine_runs(client: httpx.Client, qwen: Service
     assert "classical" in status["hint"]
     assert "Qwen-Image-Layered is loaded on CPU: resident" in qwen.log
     assert "Qwen-Image-Layered runs: our own denoising loop" in qwen.log
+    assert status["forward"] == BY_A_CPU
 
 
-def test_decompose_reports_its_real_steps(client: httpx.Client, picture_url: str) -> None:
+def test_decompose_reports_its_real_steps(client: httpx.Client, qwen: Service, picture_url: str) -> None:
     fields = {"image": picture_url, "prompt": "a house", "layer_num": 2, "steps": 4, "seed": 3}
     job = client.post("/api/qwen-image/decompose", json=fields, headers=ASYNC).headers["location"]
     heard = events(client, job)
@@ -90,6 +98,8 @@ def test_decompose_reports_its_real_steps(client: httpx.Client, picture_url: str
     assert (heard[-1][0], result["engine"], result["layer_count"]) == ("succeeded", "qwen", 2)
     assert (result["seed"], result["prompt"]) == (3, "a house")
     assert (result["width"], result["height"]) == (864, 480)
+    assert result["forward"] == BY_A_CPU
+    assert "4 steps at 864 × 480: fused blocks, torch kernels, sdpa attention" in qwen.log
 
 
 def test_the_first_edit_downloads_and_loads_the_model(

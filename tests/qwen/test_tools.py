@@ -12,7 +12,7 @@ import torch
 
 from llm_dit.qwen import operations
 from llm_dit.qwen.attention import sdpa
-from llm_dit.qwen.tools import tools_for
+from llm_dit.qwen.tools import Tools, tools_for
 from llm_dit.qwen.trials import Trial
 from tests.conftest import ROOT
 
@@ -79,6 +79,17 @@ def test_a_cpu_has_torchs_own_and_says_why() -> None:
     told = tools_for(CPU, torch.float32, 128).describe()
     assert str(told) == "fused blocks, torch kernels, sdpa attention"
     assert told.why == ("triton, flash-attn-4, cudnn: they need an NVIDIA GPU",)
+
+
+def test_a_mask_is_given_to_sdpa_by_name() -> None:
+    """Of an attention that takes none."""
+    tools = Tools(kernels="torch", operations=operations, attention="cudnn", unmasked=lambda *_: torch.empty(0))
+    query, key, value = torch.randn(3, 1, 7, 2, 16)
+    mask = (torch.arange(7) < 5)[None, None, None]
+    assert torch.equal(tools.attend(query, key, value, mask), sdpa(query, key, value, mask))
+    told = tools.describe(masked=True)
+    assert (told.attention, told.why) == ("sdpa", ("cudnn: it takes no mask, and a text has one",))
+    assert tools.describe().attention == "cudnn"
 
 
 @pytest.mark.skipif(importlib.util.find_spec("triton") is None, reason=NO_TRITON)

@@ -38,6 +38,7 @@ def test_decompose_answers_with_the_composite_and_the_layers(client: httpx.Clien
         "width": 48,
         "height": 48,
         "engine": "steps",
+        "forward": None,
     }
 
 
@@ -75,7 +76,8 @@ def test_edit_layer_takes_the_image_under_both_names(client: httpx.Client, field
     edited = from_data_url(body.pop("image"))
     assert edited.getchannel("A").tobytes() == disc().getchannel("A").tobytes()
     assert body.pop("generation_time") >= 0
-    assert body == {"width": 48, "height": 48, "seed": 200, "warnings": [], "scaled_from": None, "engine": "steps"}
+    told = {"seed": 200, "warnings": [], "scaled_from": None, "engine": "steps", "forward": None}
+    assert body == {"width": 48, "height": 48, **told}
 
 
 def test_edit_layer_gives_the_png_itself_to_who_accepts_it(client: httpx.Client) -> None:

@@ -11,6 +11,7 @@ from llm_dit.pipelines.base import MAX_SEED, PipelineStatus
 from server.engines import DecomposeField, EditField, EngineName
 from server.host import HostState
 from server.memory import memory_of
+from web.answers import Computed, forward_response
 from web.state import StateDep, engine_label
 
 router = APIRouter(prefix="/api/qwen-image", tags=["Service"])
@@ -37,6 +38,7 @@ class StatusResponse(BaseModel):
     device_memory: MemoryResponse | None = Field(description="Of the accelerator, after the latest run.")
     loaded_models: list[str]
     placement: str = Field(description="Where the weights are, and why.")
+    forward: Computed
     edit_available: bool
     reason: str = Field(description="Why this engine runs.")
     hint: str = Field(description="What to do to get the other engine.")
@@ -103,6 +105,7 @@ async def status(state: StateDep) -> StatusResponse:
         device_memory=_device_memory(loaded),
         loaded_models=list(loaded.models) if loaded else [],
         placement=loaded.placement if loaded else "",
+        forward=forward_response(loaded.forward if loaded else None),
         edit_available=host.state != "failed",
         reason=engine.reason,
         hint=engine.hint,

@@ -131,4 +131,6 @@ async def _json(job_input: JobInput, result: JobResult, state: State) -> Respons
 async def _png(result: JobResult, state: State) -> Response:
     path = await state["offload"](lambda: state["store"].checked_path(result.images[0].sha256))
     headers = {"X-Seed": str(result.seed), "X-Generation-Time": f"{result.generation_time_s:.3f}"}
+    if result.forward:
+        headers["X-Forward"] = str(result.forward)
     return FileResponse(path, headers=headers, media_type="image/png")

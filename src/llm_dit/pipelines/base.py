@@ -64,14 +64,19 @@ class Forward:
     def __str__(self) -> str:
         return f"{self.blocks} blocks, {self.kernels} kernels, {self.attention} attention"
 
+    @property
+    def explained(self) -> str:
+        """Return the same with what keeps the faster ones from running."""
+        return f"{self} ({'; '.join(self.why)})" if self.why else str(self)
+
 
 @dataclass(frozen=True, kw_only=True)
 class PipelineStatus:
     """What a pipeline has loaded, and where.
 
     `models` are their names; `device` is its name, such as "CPU" or "NVIDIA H200"; `placement` says where the weights
-    are and why; `forward` is what computes, None where that is always the same. The device's memory is in bytes, None
-    where the device has none of its own.
+    are and why; `forward` is what the latest run was computed by, or the first will be, None where that is always the
+    same. The device's memory is in bytes, None where the device has none of its own.
     """
 
     models: tuple[str, ...]

@@ -1,6 +1,7 @@
 """Qwen-Image-Layered and Qwen-Image-Edit through diffusers: the one place where our names become theirs."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self, get_args
 
@@ -129,8 +130,9 @@ class QwenImageDiffusersPipeline:
         self._models.load(EDIT, progress or ignore_progress)
 
     def status(self) -> PipelineStatus:
-        """Return which models are loaded, on which device, and how they are placed."""
-        return self._models.status()
+        """Return which models are loaded, on which device, how they are placed, and what computes."""
+        status = self._models.status()
+        return replace(status, forward=self._runner.forward or status.forward)
 
     def decompose(
         self,

@@ -153,6 +153,7 @@ def _machine(
 ) -> list[Finding]:
     from llm_dit.qwen.devices import choose_device, choose_dtype, measure_machine, name_device
     from llm_dit.qwen.quantization import check_quantization
+    from llm_dit.qwen.tools import HEAD_WIDTH, describe_plain, tools_for
     from llm_dit.qwen.weighing import describe_forward, weigh
 
     device = choose_device(device_name)
@@ -160,9 +161,11 @@ def _machine(
     machine = measure_machine(device)
     dtype = choose_dtype(torch_dtype, device)
     slow = "there is no accelerator: the classical engine is the one to use" if device.type == "cpu" else ""
+    forward = tools_for(device, dtype, HEAD_WIDTH).describe() if fused else describe_plain()
     findings = [
         Finding(name="device", value=name_device(device), ok=not slow, advice=slow),
         Finding(name="forward", value=describe_forward(quantization, fused=fused)),
+        Finding(name="computed by", value=forward.explained),
         Finding(name="free host memory", value=f"{machine.free_host / 1e9:.1f} GB"),
     ]
     if device.type != "cpu":

@@ -19,6 +19,7 @@ from llm_dit.qwen.offloading import Placement
 from llm_dit.qwen.placement import CpuOffload, Plan, plan_placement
 from llm_dit.qwen.quantization import Quantization, check_quantization
 from llm_dit.qwen.sharing import same_text_encoder
+from llm_dit.qwen.transformer import forward_of
 from llm_dit.qwen.weighing import describe_forward, weigh
 
 logger = logging.getLogger(__name__)
@@ -69,11 +70,13 @@ class Models:
 
     def status(self) -> PipelineStatus:
         used, total = device_memory(self._device) or (None, None)
+        pipeline = next(iter(self._pipelines.values()), None)
         return PipelineStatus(
             models=tuple(NAMES[name] for name in self._pipelines),
             has_edit_model=self.has(EDIT),
             device=name_device(self._device),
             placement=self.plan.reason,
+            forward=None if pipeline is None else forward_of(pipeline, self._device, self._dtype),
             device_used_bytes=used,
             device_total_bytes=total,
         )
@@ -99,7 +102,9 @@ class Models:
                 self._pipelines[name] = load_pipeline(checkpoint, self._options(plan), progress, encoder)
                 self._checkpoints[name] = checkpoint
                 self._place(plan)
-                logger.info("%s runs: %s", NAMES[name], describe_forward(self._quantization, fused=self._fused))
+                forward = forward_of(self._pipelines[name], self._device, self._dtype)
+                parts = describe_forward(self._quantization, fused=self._fused)
+                logger.info("%s runs: %s; %s", NAMES[name], parts, forward.explained)
             except BaseException:
                 self._pipelines.pop(name, None)
                 self._checkpoints.pop(name, None)

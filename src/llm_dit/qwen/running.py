@@ -1,21 +1,27 @@
 """One run of a loaded model, by our own loop or by plain diffusers."""
 
+import logging
 from typing import Any
 
 import numpy as np
 import torch
 
+from llm_dit.pipelines.base import Forward
 from llm_dit.qwen.denoising import AfterStep, denoise
 from llm_dit.qwen.encodings import Encodings
 from llm_dit.qwen.preparing import Run, prepare
-from llm_dit.qwen.transformer import is_fused
+from llm_dit.qwen.tools import describe_plain
+from llm_dit.qwen.transformer import forward_of, is_fused
+
+logger = logging.getLogger(__name__)
 
 
 class Runner:
-    """Runs a model; what it has encoded is kept for the next run."""
+    """Runs a model; what it has encoded is kept for the next run. `forward` is what computed the latest run."""
 
     def __init__(self) -> None:
         self._encodings = Encodings()
+        self.forward: Forward | None = None
 
     def run(self, pipeline: Any, run: Run, after_step: AfterStep) -> np.ndarray:
         """Return the pictures (layers, height, width, channels) in 0 … 1.
@@ -23,9 +29,16 @@ class Runner:
         A pipeline that was loaded without our transformer (`fused=False`) runs as diffusers has it.
         """
         if not is_fused(pipeline):
+            self._tell(run, describe_plain())
             return _plain(pipeline, run, after_step)
-        latents = denoise(pipeline, prepare(pipeline, run, self._encodings), after_step)
-        return _decode(pipeline, run, latents)
+        start = prepare(pipeline, run, self._encodings)
+        masked = any(branch.mask is not None for branch in start.branches)
+        self._tell(run, forward_of(pipeline, start.latents.device, start.latents.dtype, masked=masked))
+        return _decode(pipeline, run, denoise(pipeline, start, after_step))
+
+    def _tell(self, run: Run, forward: Forward) -> None:
+        self.forward = forward
+        logger.info("%d steps at %d × %d: %s", run.steps, *run.size, forward)
 
 
 def _plain(pipeline: Any, run: Run, after_step: AfterStep) -> np.ndarray:

@@ -13,6 +13,9 @@ from llm_dit.qwen.attention import ATTENTIONS, Attend, sdpa, why_not
 from llm_dit.qwen.operations import Operations
 from llm_dit.qwen.trials import Trial
 
+HEAD_WIDTH = 128
+"""Numbers in a head of the published transformers."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Tools:

@@ -12,10 +12,11 @@ from diffusers.models.transformers.transformer_qwenimage import (
 )
 from torch import nn
 
+from llm_dit.pipelines.base import Forward
 from llm_dit.qwen.blocks import Block
 from llm_dit.qwen.modulation import Modulation, Table
 from llm_dit.qwen.operations import Rows
-from llm_dit.qwen.tools import Tools, tools_for
+from llm_dit.qwen.tools import Tools, describe_plain, tools_for
 
 Shapes = list[list[tuple[int, int, int]]]
 
@@ -98,6 +99,13 @@ class Transformer(QwenImageTransformer2DModel):
 def is_fused(pipeline: Any) -> bool:
     """Whether a pipeline was loaded with the parts of `llm_dit.qwen`, not with plain diffusers'."""
     return isinstance(pipeline.transformer, Transformer)
+
+
+def forward_of(pipeline: Any, device: torch.device, dtype: torch.dtype, *, masked: bool = False) -> Forward:
+    """Return what computes a pipeline's steps there; `masked` is of a run in which some text does not count."""
+    if not is_fused(pipeline):
+        return describe_plain()
+    return pipeline.transformer.tools(device, dtype).describe(masked=masked)
 
 
 def _condition_index(shapes: Shapes, device: torch.device) -> torch.Tensor:
