@@ -1,4 +1,5 @@
 # Everything starts here: `make run` for the page, `make test` for every test, `make check` before a commit.
+# `make test-fast` leaves the browser and the Qwen engine out. `make stress` is what the service bears, in full.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -8,7 +9,7 @@ TESTERS = $(shell $(PYTHON) -c 'import os; print(1 + (os.cpu_count() or 1))')
 PINS := requirements/base.txt requirements/qwen.txt requirements/test.txt
 SOURCES := src server web tests benchmarks scripts
 
-.PHONY: run test check fix types node browser pins clean
+.PHONY: run test test-fast stress stress-short check fix types node browser pins clean
 
 run: $(VENV)/run.stamp
 	$(BIN)/llm-dit serve --port $(PORT)
@@ -16,6 +17,17 @@ run: $(VENV)/run.stamp
 test: $(VENV)/test.stamp browser node
 	npm test --silent
 	$(BIN)/pytest --numprocesses $(TESTERS) --dist loadfile --no-loadscope-reorder
+
+test-fast: $(VENV)/test.stamp node
+	npm test --silent
+	$(BIN)/pytest --numprocesses $(TESTERS) --dist loadfile --no-loadscope-reorder --ignore tests/browser --ignore tests/qwen
+
+# Hours, on a machine that does nothing else: it holds to floors of time.
+stress: $(VENV)/test.stamp
+	$(BIN)/pytest tests/stress
+
+stress-short: $(VENV)/test.stamp
+	$(BIN)/pytest tests/stress -m "not long" --numprocesses $(TESTERS) --dist loadfile
 
 check: $(VENV)/test.stamp node
 	$(BIN)/ruff check $(SOURCES)

@@ -2,56 +2,29 @@
 
 `python -m benchmarks.decompose_quality --seed 0`. The headline is the mean over scenes of the soft IoU of what is
 *seen* of each layer: every pixel of it can be checked against the picture. The soft IoU of *whole* alphas stands
-beside it: hidden parts are a guess, and any opaque bottom layer scores 1 there. `benchmarks/matching.py` says more.
+beside it: hidden parts are a guess, and any opaque bottom layer scores 1 there. `tests/kit/scenes/matching.py` says
+more.
 """
 
 import argparse
 import sys
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
-from benchmarks.baselines import colour_layers, superpixel_layers
 from benchmarks.contact import contact_sheet
-from benchmarks.machine import write_report
-from benchmarks.matching import LayerScore, score
 from benchmarks.report import print_report
-from benchmarks.results import Result, by_kind, summarise
-from benchmarks.scenes import Scene, make_scene, scene_names
-from llm_dit.pipelines.classical import ClassicalPipeline
+from tests.kit.report import write_report
+from tests.kit.scenes.matching import LayerScore
+from tests.kit.scenes.methods import METHODS, examine
+from tests.kit.scenes.results import Result, by_kind, summarise
+from tests.kit.scenes.scenes import make_scene, scene_names
 
 FLOORS = {"graphics": 0.92, "textured": 0.85}
 """The headline that ours must reach, by ground."""
-
-Decomposer = Callable[[Image.Image, int], list[Image.Image]]
-
-
-def ours(image: Image.Image, layer_num: int) -> list[Image.Image]:
-    """Return the layers of `ClassicalPipeline`, bottom to top."""
-    return ClassicalPipeline().decompose(image, layer_num=layer_num, seed=0, output_size="original")[1:]
-
-
-METHODS: dict[str, Decomposer] = {"ours": ours, "k-means": colour_layers, "superpixels": superpixel_layers}
-
-
-def examine(scene: Scene, method: str) -> tuple[Result, list[Image.Image]]:
-    """Take a scene apart into as many layers as it has; return the scores and the layers found."""
-    start = time.process_time()
-    found = METHODS[method](scene.image, len(scene.layers))
-    seconds = time.process_time() - start
-    result = Result(
-        scene=scene.name,
-        kind=scene.kind,
-        features=scene.features,
-        method=method,
-        seconds=seconds,
-        score=score(found, scene.layers),
-    )
-    return result, found
 
 
 def run(seed: int, names: Sequence[str], sheets: Path | None) -> list[Result]:

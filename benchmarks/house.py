@@ -19,7 +19,7 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
-from benchmarks.machine import write_report
+from tests.kit.report import write_report
 
 ROOT = Path(__file__).resolve().parent.parent
 START_LIMIT_S = 300

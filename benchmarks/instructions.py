@@ -11,36 +11,17 @@ import argparse
 import time
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
-from typing import Literal
 
 from PIL import Image
 
-from benchmarks.edit_layers import drawn_layers, picture_layers
-from benchmarks.edit_measures import goal, look_at
-from benchmarks.machine import write_report
-from llm_dit.classical.edit import edit_image
-from llm_dit.classical.instructions import parse_instruction
 from llm_dit.classical.reference import TOPICS
-from llm_dit.errors import InstructionError
-from llm_dit.pipelines.base import Shape
+from tests.kit.edits.layers import drawn_layers, picture_layers
+from tests.kit.edits.trials import GOOD, Trial, try_instruction
+from tests.kit.report import write_report
 
 ROOT = Path(__file__).resolve().parent.parent
-Outcome = Literal["moved", "no room", "nothing to do", "WRONG WAY", "ALPHA CHANGED", "NOT REFUSED"]
-GOOD: frozenset[Outcome] = frozenset({"moved", "no room", "nothing to do"})
-
-
-@dataclass(frozen=True, kw_only=True)
-class Trial:
-    """One instruction on one layer: the measure before and after, and what came of it."""
-
-    instruction: str
-    layer: str
-    measure: str
-    before: float
-    after: float
-    outcome: Outcome
 
 
 def main() -> int:
@@ -67,40 +48,6 @@ def run_trials(layers: dict[str, Image.Image]) -> Iterator[Trial]:
             yield try_instruction(example, name, layer)
 
 
-def try_instruction(instruction: str, name: str, layer: Image.Image) -> Trial:
-    """Carry out one instruction and judge it."""
-    (operation,) = parse_instruction(instruction)
-    shape: Shape = "new" if operation.effect == "opacity" else "keep"
-    wanted = goal(operation)
-    before = look_at(layer)
-    after, outcome = before, "nothing to do"
-    try:
-        edited = edit_image(layer, instruction, 0, shape)
-    except InstructionError:
-        # Only the colour to be replaced may be missing from a layer.
-        outcome = "nothing to do" if operation.effect == "replace" else "WRONG WAY"
-    else:
-        after = look_at(edited)
-        if shape == "keep" and edited.getchannel("A").tobytes() != layer.getchannel("A").tobytes():
-            outcome = "ALPHA CHANGED"
-        elif shape == "new" and not _is_refused(layer, instruction):
-            outcome = "NOT REFUSED"
-        elif wanted.reached(before, after):
-            outcome = "moved"
-        elif operation.effect == "cutout" and (after.rgb == before.rgb)[before.alpha > 0].all():
-            outcome = "nothing to do"
-        else:
-            outcome = "no room" if wanted.full(before) else "WRONG WAY"
-    return Trial(
-        instruction=instruction,
-        layer=name,
-        measure=wanted.name,
-        before=round(wanted.measure(before, before), 5),
-        after=round(wanted.measure(before, after), 5),
-        outcome=outcome,
-    )
-
-
 def print_table(trials: list[Trial]) -> None:
     """Print a line for each instruction, and one for each trial that went wrong."""
     by_instruction: dict[str, list[Trial]] = {}
@@ -115,14 +62,6 @@ def print_table(trials: list[Trial]) -> None:
         for trial in own:
             if trial.outcome not in GOOD:
                 print(f"    {trial.outcome} on {trial.layer}: {trial.before} → {trial.after}")
-
-
-def _is_refused(layer: Image.Image, instruction: str) -> bool:
-    try:
-        edit_image(layer, instruction, 0, "keep")
-    except InstructionError:
-        return True
-    return False
 
 
 if __name__ == "__main__":

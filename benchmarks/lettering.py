@@ -23,9 +23,9 @@ import numpy as np
 from PIL import Image
 
 from benchmarks.contact import contact_sheet
-from benchmarks.machine import write_report
 from benchmarks.printed import Printed, make_printed
 from llm_dit.pipelines.classical import ClassicalPipeline
+from tests.kit.report import write_report
 
 NEAR = 12
 """Pixels around the strokes in which a ghost is looked for."""

@@ -22,8 +22,8 @@ import numpy as np
 from PIL import Image, ImageDraw
 from playwright.sync_api import Browser, BrowserContext, CDPSession, Page, expect, sync_playwright
 
-from benchmarks.machine import write_report
 from tests.browser.conftest import chromium_path
+from tests.kit.report import write_report
 
 OUT = Path(__file__).parent / "out" / "page_frames.json"
 FRAMES = 180
@@ -178,7 +178,7 @@ def open_stack(context: BrowserContext, url: str, layers: int, side: int) -> Pag
     answer_jobs(page, "decompose", lambda: answer)
     page.goto(url)
     file = {"name": "ground.png", "mimeType": "image/png", "buffer": picture(1, side)}
-    page.locator(".welcome input[type=file]").first.set_input_files(file)
+    page.locator(".welcome input[type=file]").first.set_input_files(file)  # pyright: ignore[reportArgumentType]
     expect(page.locator(".source .primary")).to_be_enabled(timeout=30_000)
     page.locator(".source .primary").click()
     expect(page.locator(".layer")).to_have_count(layers)

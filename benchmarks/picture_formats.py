@@ -28,10 +28,10 @@ from numpy.typing import NDArray
 from PIL import Image
 from playwright.sync_api import sync_playwright
 
-from benchmarks.machine import write_report
 from llm_dit.decoding.icc import PRIMARIES, SRGB
 from llm_dit.errors import ImageError
 from llm_dit.images import read_image
+from tests.kit.report import write_report
 from tests.llm_dit.png_files import (
     CHANNELS,
     COLOR,

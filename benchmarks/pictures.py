@@ -18,9 +18,9 @@ import numpy as np
 from PIL import Image
 
 from benchmarks.contact import contact_sheet
-from benchmarks.machine import write_report
 from llm_dit.layers import Decomposition
 from llm_dit.pipelines.classical import ClassicalPipeline
+from tests.kit.report import write_report
 
 ROOT = Path(__file__).resolve().parent.parent
 RUNS = 3

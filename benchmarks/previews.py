@@ -19,7 +19,6 @@ from typing import Any
 import torch
 from PIL import Image
 
-from benchmarks.machine import part, report_parts
 from benchmarks.qwen_placement import Ours, build, fuse, make_run, peak_gb, reset_peak, synchronize
 from llm_dit.pipelines.base import Progress
 from llm_dit.png import encode_png
@@ -27,6 +26,7 @@ from llm_dit.qwen.callbacks import watch_steps
 from llm_dit.qwen.devices import choose_device, name_device
 from llm_dit.qwen.previews import Previewing
 from llm_dit.qwen.running import Runner
+from tests.kit.report import part, report_parts
 
 MOST = 1.02
 

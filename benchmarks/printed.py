@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
-from benchmarks.outlines import SAMPLES, Mask, join, stroke
-from benchmarks.textures import fractal
+from tests.kit.scenes.outlines import SAMPLES, Mask, join, stroke
+from tests.kit.scenes.textures import fractal
 
 Floats = NDArray[np.floating]
 

@@ -18,18 +18,19 @@ from typing import Any
 
 import numpy as np
 import torch
-from diffusers import QwenImageLayeredPipeline
+from diffusers import QwenImageLayeredPipeline  # pyright: ignore[reportPrivateImportUsage]
 from PIL import Image
 from transformers import Qwen2VLImageProcessorPil
 
-from benchmarks.qwen_placement import full_text_encoder, full_transformer, full_vae, peak_gb, reset_peak, synchronize
+from benchmarks.qwen_placement import peak_gb, reset_peak, synchronize
 from llm_dit.pipelines.base import Canceled, Progress
 from llm_dit.pipelines.qwen_image_diffusers import QwenImageDiffusersPipeline
 from llm_dit.qwen.checkpoints import EDIT, LAYERED
 from llm_dit.qwen.devices import choose_device, choose_dtype
 from llm_dit.qwen.failures import free_memory
 from llm_dit.qwen.loading import ImageProcessor
-from tests.qwen.checkpoints import make_scheduler, make_tokenizer, model_index, write_checkpoints
+from tests.kit.checkpoints import make_scheduler, make_tokenizer, model_index, write_checkpoints
+from tests.kit.full_size import full_text_encoder, full_transformer, full_vae
 
 PICTURE = Image.new("RGBA", (640, 640), "orange")
 RUN: dict[str, Any] = {"num_inference_steps": 2, "seed": 1}

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from benchmarks.results import Result, by_feature, by_kind
+from tests.kit.scenes.results import Result, by_feature, by_kind
 
 WORST = 12
 

@@ -23,13 +23,13 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageCms
 
-from benchmarks.asking import get, post, until
-from benchmarks.machine import part, report_parts
-from benchmarks.running import Memory, Running, running
 from benchmarks.small_files import ATTACKS, MOST_BYTES, saved
 from llm_dit.exports.formats import export
 from llm_dit.layer import Layer
 from llm_dit.png import encode_png
+from tests.kit.asking import get, post, until
+from tests.kit.report import part, report_parts
+from tests.kit.running import Memory, Running, running
 
 SMALL_S, PEAK_MB, RESTED_MB, READERS_MB, UPLOAD_CPU_S = 0.25, 1000, 250, 64, 3.0
 READERS = 60

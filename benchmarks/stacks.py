@@ -13,10 +13,10 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from benchmarks.machine import write_report
 from llm_dit.blending import BLEND_MODES
 from llm_dit.exports.formats import EXPORT_NAMES, export
 from llm_dit.layers import Layer, composite
+from tests.kit.report import write_report
 
 SIDE, LAYERS, RUNS = 2048, 10, 3
 

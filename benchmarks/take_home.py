@@ -18,9 +18,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from benchmarks.machine import write_report
 from llm_dit.exports.formats import EXPORT_NAMES, write_export
 from llm_dit.layer import Layer
+from tests.kit.report import write_report
 
 ROOT = Path(__file__).parents[1]
 MOST_MB = 400

@@ -6,6 +6,8 @@ color. As many layers are asked for as there are things, then fewer, where whole
 where each thing must still be whole in one layer. Every fifth picture is taken apart at the model's size, too.
 """
 
+# pyright: reportOperatorIssue=false
+
 import argparse
 import sys
 from collections.abc import Iterator
@@ -17,14 +19,14 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from benchmarks import textures
-from benchmarks.machine import write_report
-from benchmarks.matching import soft_iou
-from benchmarks.outlines import Mask, Size, blob, box, cut, fill, join, lettering, oval, polygon, soften, star
 from llm_dit.alpha import resize_layer
 from llm_dit.layers import Layer, composite
 from llm_dit.pipelines.base import OutputSize
 from llm_dit.pipelines.classical import ClassicalPipeline
+from tests.kit.report import write_report
+from tests.kit.scenes import textures
+from tests.kit.scenes.matching import soft_iou
+from tests.kit.scenes.outlines import Mask, Size, blob, box, cut, fill, join, lettering, oval, polygon, soften, star
 
 WHOLE = 0.95
 """The soft IoU with one layer from which a thing is whole."""

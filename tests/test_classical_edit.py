@@ -10,16 +10,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageColor
 
-from benchmarks.edit_layers import drawn_layers
-from benchmarks.edit_measures import goal, look_at, oklab
-from benchmarks.instructions import GOOD, try_instruction
 from llm_dit.classical.edit import EFFECTS, edit_image
 from llm_dit.classical.instructions import MAX_LENGTH, MAX_OPERATIONS, parse_instruction
 from llm_dit.classical.reference import TOPICS
 from llm_dit.classical.vocabulary import ROWS
 from llm_dit.errors import InstructionError
 from llm_dit.pipelines.base import Canceled, Progress
-from tests.conftest import ROOT
+from tests.kit.edits.layers import drawn_layers
+from tests.kit.edits.measures import goal, look_at, oklab
+from tests.kit.edits.trials import GOOD, try_instruction
+from tests.kit.service import ROOT
 from tests.llm_dit.images import rgba_images
 
 LAYERS = drawn_layers()

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageFilter
 
-from benchmarks.soft_edges import examine
 from llm_dit.layers import Decomposition
 from llm_dit.pipelines.classical import ClassicalPipeline
+from tests.kit.scenes.soft_edges import examine
 
 SIZE = (300, 220)
 Thing = tuple[tuple[int, int, int, int], tuple[int, int, int], float]

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image, ImageDraw
 
 from server.settings import Settings
-from tests.conftest import ROOT, Service
+from tests.kit.service import ROOT, Service
 
 
 def blocks(page: str, language: str) -> list[str]:

@@ -33,6 +33,11 @@ def test_imports_point_one_way(folder: str, forbidden: set[str]) -> None:
     assert wrong == []
 
 
+def test_tests_and_benchmarks_are_apart() -> None:
+    """Benchmarks may take what they measure from `tests/kit`; no test depends on a benchmark."""
+    assert [path for path, module in imported(ROOT / "tests") if module.partition(".")[0] == "benchmarks"] == []
+
+
 def test_torch_is_imported_for_the_qwen_engine_only() -> None:
     libraries = {"torch", "diffusers", "transformers", "accelerate", "huggingface_hub"}
     found = [

@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 from PIL import Image
 
-from benchmarks.decompose_quality import METHODS, examine
-from benchmarks.matching import best_pairs, score, seen_alpha, soft_iou
-from benchmarks.scenes import KINDS, Scene, make_scene, scaled, scene_names
 from llm_dit.layers import Layer, composite
+from tests.kit.scenes.matching import best_pairs, score, seen_alpha, soft_iou
+from tests.kit.scenes.methods import METHODS, examine
+from tests.kit.scenes.scenes import KINDS, Scene, make_scene, scaled, scene_names
 
 SAMPLE = ("poster-flat", "panes-gradient", "hair-textured", "glow-flat")
 GATE_SEED = 5

@@ -12,8 +12,8 @@ import httpx
 import pytest
 
 from scripts import pin_requirements
-from tests.conftest import ROOT, ended, wait_until
-from tests.pictures import SQUARE_URL
+from tests.kit.pictures import SQUARE_URL
+from tests.kit.service import ROOT, ended, wait_until
 
 RUN = "import llm_dit_studio; llm_dit_studio.main()"
 

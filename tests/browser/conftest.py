@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw
 from playwright.sync_api import Browser, BrowserContext, expect, sync_playwright
 
 from tests.browser.studio import Studio
-from tests.conftest import Service
+from tests.kit.service import Service
 
 FLAGS = [
     "--no-sandbox",

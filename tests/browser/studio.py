@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.sync_api import BrowserContext, ConsoleMessage, FloatRect, Locator, Page, Request, Route, expect
 
-from tests.conftest import wait_until
+from tests.kit.service import wait_until
 
 CANVAS_PIXELS = """
 (canvas, box) => {

@@ -9,7 +9,7 @@ from PIL import Image
 from playwright.sync_api import expect
 
 from tests.browser.studio import Studio
-from tests.conftest import Service
+from tests.kit.service import Service
 
 BRIGHTNESS = """
 (canvas, [left, top, right, bottom]) => {
@@ -273,7 +273,7 @@ def test_comparing(stacked: Studio) -> None:
 def test_variants_run_together_each_with_a_seed_of_its_own(
     open_studio: Callable[..., Studio], start_service: Callable[..., Service], picture: Path
 ) -> None:
-    service = start_service(app="tests.app:app")
+    service = start_service(app="tests.kit.app:app")
     studio = open_studio(at=service)
     studio.pretend_model()
     studio.choose(picture)
@@ -358,7 +358,7 @@ def test_an_example_is_added_to_what_was_typed(stacked: Studio) -> None:
 def test_a_running_edit_survives_escape_and_reload_and_is_canceled(
     open_studio: Callable[..., Studio], start_service: Callable[..., Service], picture: Path
 ) -> None:
-    studio = open_studio(at=start_service(app="tests.app:app", environment=QUICK_CANCEL))
+    studio = open_studio(at=start_service(app="tests.kit.app:app", environment=QUICK_CANCEL))
     studio.choose(picture)
     studio.decompose(layers=2)
     studio.edit("Layer 0", "hang")
@@ -387,7 +387,7 @@ def test_a_running_edit_survives_escape_and_reload_and_is_canceled(
 def test_a_running_edit_survives_a_save_that_crosses_the_reload(
     open_studio: Callable[..., Studio], start_service: Callable[..., Service], picture: Path
 ) -> None:
-    service = start_service(app="tests.app:app", environment=QUICK_CANCEL)
+    service = start_service(app="tests.kit.app:app", environment=QUICK_CANCEL)
     studio = open_studio(at=service)
     studio.choose(picture)
     studio.decompose(layers=2)

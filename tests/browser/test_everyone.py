@@ -9,7 +9,7 @@ from playwright.sync_api import expect
 
 from tests.browser.loops import NARROW, by_keyboard, by_touch, difference
 from tests.browser.studio import Studio
-from tests.conftest import Service
+from tests.kit.service import Service
 
 
 def test_the_loop_by_keyboard_alone(studio: Studio) -> None:

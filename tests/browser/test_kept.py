@@ -9,8 +9,8 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.browser.studio import Studio
-from tests.conftest import serve
 from tests.kept.test_kept import AS_KEPT, PROJECTS, VERSIONS, projects
+from tests.kit.service import serve
 
 
 @pytest.mark.parametrize("kept", VERSIONS, ids=lambda folder: folder.name)

@@ -7,7 +7,7 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
-from tests.conftest import Service, serve, wait_until
+from tests.kit.service import Service, serve, wait_until
 
 TOKEN = "a-token-of-the-tests"
 

@@ -7,8 +7,8 @@ from pathlib import Path
 from playwright.sync_api import expect
 
 from tests.browser.studio import Studio
-from tests.conftest import Service
-from tests.proxy import proxied
+from tests.kit.proxy import proxied
+from tests.kit.service import Service
 
 
 def test_the_page_works_below_a_path(open_studio: Callable[..., Studio], service: Service, picture: Path) -> None:

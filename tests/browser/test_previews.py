@@ -10,8 +10,8 @@ from PIL import Image
 from playwright.sync_api import Locator, expect
 
 from tests.browser.studio import Studio
-from tests.conftest import Service, qwen_environment, serve, wait_until
-from tests.web.jobs import events
+from tests.kit.jobs import events
+from tests.kit.service import Service, qwen_environment, serve, wait_until
 
 SEEN = """
 (canvas) => {

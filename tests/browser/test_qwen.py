@@ -10,9 +10,9 @@ from playwright.sync_api import expect
 
 from tests.browser.loops import by_keyboard, by_touch, reorder_export_reload
 from tests.browser.studio import Studio
-from tests.conftest import Service, downloading_environment, is_ready, serve, wait_until
-from tests.qwen.hub import Hub
-from tests.qwen.hub import serve as serve_hub
+from tests.kit.hub import Hub
+from tests.kit.hub import serve as serve_hub
+from tests.kit.service import Service, downloading_environment, is_ready, serve, wait_until
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ from playwright.sync_api import Route, expect
 
 from server.host import HostState
 from tests.browser.studio import Studio
-from tests.conftest import Service
+from tests.kit.service import Service
 
 COVERED = """
 (element) => {
@@ -113,7 +113,7 @@ def test_a_phone_that_wakes_up_finds_its_job_again(studio: Studio, picture: Path
 def test_a_stream_that_the_server_ends_is_taken_up_again(
     open_studio: Callable[..., Studio], start_service: Callable[..., Service], picture: Path
 ) -> None:
-    service = start_service(app="tests.app:app", environment={"TEST_STREAM_S": "0.3"})
+    service = start_service(app="tests.kit.app:app", environment={"TEST_STREAM_S": "0.3"})
     studio = open_studio(at=service)
     studio.choose(picture)
     studio.decompose(layers=2)
@@ -166,7 +166,7 @@ def test_the_engine_says_what_it_is(studio: Studio) -> None:
 def test_an_engine_that_cannot_run(
     open_studio: Callable[..., Studio], start_service: Callable[..., Service], width: int
 ) -> None:
-    service = start_service(app="tests.app:app", environment={"TEST_PIPELINE": "BrokenPipeline"}, ready=False)
+    service = start_service(app="tests.kit.app:app", environment={"TEST_PIPELINE": "BrokenPipeline"}, ready=False)
     studio = open_studio(at=service, engine="gone", width=width, touch=width < 760)
     page = studio.page
     status = httpx.get(f"{service.url}/api/qwen-image/status").json()

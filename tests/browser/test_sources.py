@@ -12,7 +12,7 @@ from PIL import Image
 from playwright.sync_api import expect
 
 from tests.browser.studio import Studio
-from tests.conftest import Service
+from tests.kit.service import Service
 
 HAND_OVER = """
 ([kind, files]) => {

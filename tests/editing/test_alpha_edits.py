@@ -1,7 +1,7 @@
 """The figures of `benchmarks/alpha_edits.py` in short: small pictures, every kind of layer on every ground."""
 
-from benchmarks.alpha_edits import summarize, summarize_shapes
-from benchmarks.alpha_pairs import Scale, measure_pair, measure_shape_pair
+from tests.kit.edits.alpha_figures import summarize, summarize_shapes
+from tests.kit.edits.alpha_pairs import Scale, measure_pair, measure_shape_pair
 
 SHORT = Scale(area=320 * 320, max_shift_px=5.0, longest_px=(200, 500))
 

@@ -21,8 +21,8 @@ from playwright.sync_api import Browser, expect, sync_playwright
 
 from tests.browser.conftest import FLAGS, PATIENCE_MS, chromium_path
 from tests.browser.studio import Studio
-from tests.conftest import Service, serve, wait_until
-from tests.pictures import as_data_url, png
+from tests.kit.pictures import as_data_url, png
+from tests.kit.service import Service, serve, wait_until
 
 COMMAND = Path(sys.executable).with_name("llm-dit")
 ASYNC = {"Prefer": "respond-async"}

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.conftest import Service, serve, wait_until
+from tests.kit.service import Service, serve, wait_until
 
 COMMAND = [str(Path(sys.executable).with_name("llm-dit"))]
 VERSIONS = sorted(folder for folder in Path(__file__).parent.iterdir() if (folder / "studio").is_dir())
@@ -33,7 +33,7 @@ def opened(kept: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ser
     """A service on a copy of the kept data folder."""
     folder = tmp_path_factory.mktemp("kept")
     shutil.copytree(kept / "studio", folder / "data")
-    with serve(folder, app="tests.app:app", environment=AS_KEPT) as service:
+    with serve(folder, app="tests.kit.app:app", environment=AS_KEPT) as service:
         yield service
 
 

@@ -14,8 +14,8 @@ from llm_dit.exports.bundle import write_bundle
 from llm_dit.exports.zip import export_zip as write_zip
 from llm_dit.layers import Layer, composite
 from llm_dit.png import encode_png
+from tests.kit.stacks import layer_file, layers_of
 from tests.llm_dit.images import placed_layers, rgba_images
-from tests.stacks import layer_file, layers_of
 
 
 def export_zip(layers: list[Layer], *, width: int, height: int, about: dict[str, object] | None = None) -> bytes:

@@ -1,5 +1,7 @@
 """Export formats, read back by the programs' libraries and by bare archive and XML readers."""
 
+# pyright: reportGeneralTypeIssues=false, reportOptionalMemberAccess=false
+
 import io
 import weakref
 import zipfile
@@ -22,9 +24,9 @@ from llm_dit.blending import BLEND_MODES
 from llm_dit.errors import InputError
 from llm_dit.exports.formats import ExportName, export, write_export
 from llm_dit.layers import Layer, composite
+from tests.kit.pictures import disc
+from tests.kit.stacks import layer_file, layers_of
 from tests.llm_dit.images import layers_of_all_kinds
-from tests.pictures import disc
-from tests.stacks import layer_file, layers_of
 
 WIDTH, HEIGHT = 13, 11
 LAYERED: list[ExportName] = ["zip", "psd", "ora", "pptx"]
@@ -167,7 +169,7 @@ def ora_layers(file: io.BytesIO) -> list[Layer]:
                 y=int(said["y"]),
                 opacity=float(said["opacity"]),
                 visible=said["visibility"] == "visible",
-                blend=OPERATORS[said["composite-op"]],
+                blend=OPERATORS[said["composite-op"]],  # pyright: ignore[reportArgumentType]
                 group=group,
             )
             for said, group in reversed(entries)
@@ -386,7 +388,7 @@ def test_nested_groups_are_nested_in_files() -> None:
     for name in ("psd", "ora"):
         assert [one.group for one in layers_of(exported(layers, name))] == groups
     first = list(psd_tools.PSDImage.open(exported(layers, "psd")))[1]
-    assert isinstance(first, psd_tools.api.layers.Group)
+    assert isinstance(first, psd_tools.api.layers.Group)  # pyright: ignore[reportAttributeAccessIssue]
     assert [child.name for child in first] == ["1", "B", "4"]
     (slide,) = Presentation(exported(layers, "pptx")).slides
     outer = slide.shapes[1]

@@ -1,5 +1,7 @@
 """Files of layers come back: what this product writes, and what others write, with what cannot come along told."""
 
+# pyright: reportArgumentType=false, reportGeneralTypeIssues=false, reportOptionalIterable=false
+
 import io
 import json
 import zipfile
@@ -22,9 +24,9 @@ from llm_dit.imports.layers import read_layers
 from llm_dit.layer import Layer
 from llm_dit.layers import composite
 from llm_dit.png import encode_png
+from tests.kit.pictures import disc, square
+from tests.kit.stacks import layer_file, layers_of
 from tests.llm_dit.images import layers_of_all_kinds
-from tests.pictures import disc, square
-from tests.stacks import layer_file, layers_of
 
 WIDTH, HEIGHT = 13, 11
 KEPT = Path(__file__).parents[1] / "kept"

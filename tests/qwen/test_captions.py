@@ -19,7 +19,7 @@ from llm_dit.qwen.checkpoints import LAYERED, open_checkpoint
 from llm_dit.qwen.loading import LoadOptions, load_pipeline
 from llm_dit.qwen.offloading import Placement
 from llm_dit.qwen.writing import why_not_greedy, write_greedily
-from tests.qwen.checkpoints import make_text_encoder, make_tokenizer
+from tests.kit.checkpoints import make_text_encoder, make_tokenizer
 from tests.qwen.test_offloading import PLANS
 
 CPU = torch.device("cpu")

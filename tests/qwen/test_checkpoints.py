@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save_file
 from llm_dit.errors import WeightsError
 from llm_dit.qwen.checkpoints import EDIT, FIRST_EDIT, LAYERED, Checkpoint, open_checkpoint
 from llm_dit.qwen.sharing import same_text_encoder
-from tests.qwen.checkpoints import write_checkpoint
+from tests.kit.checkpoints import write_checkpoint
 
 TRANSFORMER = "transformer/diffusion_pytorch_model.safetensors"
 

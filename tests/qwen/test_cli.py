@@ -3,6 +3,8 @@
 They run in this process, whose torch is loaded; `tests/server/test_cli.py` runs them as processes.
 """
 
+# pyright: reportReturnType=false
+
 import json
 from pathlib import Path
 
@@ -12,7 +14,7 @@ from PIL import Image
 from typer.testing import CliRunner, Result
 
 from server.cli import app
-from tests.conftest import qwen_environment
+from tests.kit.service import qwen_environment
 
 
 @pytest.fixture

@@ -22,7 +22,7 @@ from llm_dit.qwen.preparing import Start
 from llm_dit.qwen.streaming import BlockStream
 from llm_dit.qwen.swapping import Swapped
 from llm_dit.qwen.transformer import Branch
-from tests.qwen.checkpoints import make_transformer
+from tests.kit.checkpoints import make_transformer
 
 CPU = torch.device("cpu")
 STEPS = 3

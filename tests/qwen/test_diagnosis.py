@@ -11,7 +11,7 @@ import pytest
 
 from llm_dit.qwen import diagnosis
 from llm_dit.qwen.diagnosis import Finding, diagnose
-from tests.conftest import ROOT, qwen_environment
+from tests.kit.service import ROOT, qwen_environment
 
 
 def by_name(findings: list[Finding]) -> dict[str, Finding]:

@@ -14,7 +14,7 @@ from huggingface_hub import constants
 from PIL import Image
 
 from scripts import generate
-from tests.qwen.hub import Hub, serve
+from tests.kit.hub import Hub, serve
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs/models/qwen_image_edit.md").read_text(encoding="utf-8")

@@ -11,7 +11,7 @@ from llm_dit.pipelines.base import Canceled, Progress
 from llm_dit.qwen.callbacks import ignore_progress
 from llm_dit.qwen.checkpoints import LAYERED, open_checkpoint
 from llm_dit.qwen.download import download_checkpoint
-from tests.qwen.hub import COMMIT, Hub, serve
+from tests.kit.hub import COMMIT, Hub, serve
 
 REPO = "Qwen/Qwen-Image-Layered"
 

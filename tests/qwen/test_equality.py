@@ -24,7 +24,7 @@ from llm_dit.editing import prepare
 from llm_dit.pipelines.qwen_image_diffusers import QwenImageDiffusersPipeline
 from llm_dit.qwen.checkpoints import EDIT, FIRST_EDIT, LAYERED, Checkpoint
 from llm_dit.qwen.loading import LoadOptions, _Loader
-from tests.qwen.checkpoints import write_checkpoint
+from tests.kit.checkpoints import write_checkpoint
 
 STEPS = 2
 SEED = 7

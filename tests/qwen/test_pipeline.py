@@ -1,5 +1,7 @@
 """Decompose and edit on tiny checkpoints: what comes out, what is reported, how it stops, what it refuses."""
 
+# pyright: reportArgumentType=false
+
 import operator
 import shutil
 from collections.abc import Callable
@@ -28,7 +30,7 @@ from llm_dit.pipelines.base import Canceled, Progress
 from llm_dit.pipelines.qwen_image_diffusers import QwenImageDiffusersPipeline
 from llm_dit.qwen import models, previews
 from llm_dit.qwen.placement import Plan
-from tests.qwen.checkpoints import write_checkpoint
+from tests.kit.checkpoints import write_checkpoint
 
 
 def run(pipe: QwenImageDiffusersPipeline, picture: Image.Image, **arguments: Any) -> Any:

@@ -20,9 +20,9 @@ from PIL import Image
 
 from llm_dit.pipelines.qwen_image_diffusers import QwenImageDiffusersPipeline
 from llm_dit.png import encode_png
-from tests.conftest import Service, downloading_environment, is_ready, qwen_environment, serve, wait_until
-from tests.qwen.hub import Hub
-from tests.qwen.hub import serve as serve_hub
+from tests.kit.hub import Hub
+from tests.kit.hub import serve as serve_hub
+from tests.kit.service import Service, downloading_environment, is_ready, qwen_environment, serve, wait_until
 from tests.qwen.test_docs import blocks
 
 ASYNC = {"Prefer": "respond-async"}
@@ -91,7 +91,7 @@ def test_decompose_reports_its_real_steps(client: httpx.Client, qwen: Service, p
     job = client.post("/api/qwen-image/decompose", json=fields, headers=ASYNC).headers["location"]
     heard = events(client, job)
     steps = [job["step"] for name, job in heard if name == "progress" and job["phase"] == "denoising"]
-    assert steps and steps == sorted(steps) and set(steps) <= {1, 2, 3, 4}
+    assert steps and steps == sorted(steps) and set(steps) <= {1, 2, 3, 4}  # pyright: ignore[reportArgumentType]
     assert {job["total"] for name, job in heard if name == "progress"} == {4}
     result = heard[-1][1]["result"]
     assert isinstance(result, dict)

@@ -6,12 +6,12 @@ from typing import Any
 import pytest
 import torch
 
-from benchmarks.qwen_placement import full_vae
 from llm_dit.qwen.checkpoints import EDIT, LAYERED, open_checkpoint
 from llm_dit.qwen.loading import LoadOptions, _Loader
 from llm_dit.qwen.single_frame import SingleFrameVae
 from llm_dit.qwen.weighing import folded_parameters
-from tests.qwen.checkpoints import make_vae
+from tests.kit.checkpoints import make_vae
+from tests.kit.full_size import full_vae
 
 
 def folded(video: Any) -> SingleFrameVae:

@@ -14,7 +14,7 @@ from llm_dit.qwen import operations
 from llm_dit.qwen.attention import sdpa
 from llm_dit.qwen.tools import Tools, tools_for
 from llm_dit.qwen.trials import Trial
-from tests.conftest import ROOT
+from tests.kit.service import ROOT
 
 CPU = torch.device("cpu")
 NO_TRITON = "triton is not installed: 200 MB as a wheel, so no test requirement; torch for CUDA brings it"

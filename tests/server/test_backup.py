@@ -12,8 +12,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.conftest import Service, serve
 from tests.kept.test_kept import AS_KEPT, LIVING, PROJECTS, VERSIONS, projects
+from tests.kit.service import Service, serve
 from tests.server.test_cli import COMMAND, one_line_error
 
 
@@ -28,7 +28,7 @@ def opened(tmp_path_factory: pytest.TempPathFactory) -> Service:
     """A service with projects and jobs that was killed, so that its latest changes are in SQLite's log only."""
     folder = tmp_path_factory.mktemp("service")
     shutil.copytree(VERSIONS[0] / "studio", folder / "data")
-    with serve(folder, app="tests.app:app", environment=AS_KEPT) as service:
+    with serve(folder, app="tests.kit.app:app", environment=AS_KEPT) as service:
         with httpx.Client(base_url=service.url) as client:
             client.post(PROJECTS, json={"name": "While it runs", "document": {}}).raise_for_status()
         done = run("backup", folder / "backup.zip", data=folder / "data")
@@ -51,7 +51,7 @@ def test_a_backup_of_a_running_service_brings_everything_back(backup: Path, open
     before = {path.name for path in (opened.folder / "data/images").rglob("*.png")}
     assert {path.name for path in (tmp_path / "data/images").rglob("*.png")} >= before
     with (
-        serve(tmp_path, app="tests.app:app", environment=AS_KEPT) as service,
+        serve(tmp_path, app="tests.kit.app:app", environment=AS_KEPT) as service,
         httpx.Client(base_url=service.url) as client,
     ):
         assert set(projects(client)) == {*LIVING, "While it runs"}

@@ -19,8 +19,8 @@ from PIL import Image, ImageDraw
 
 from llm_dit.decoding.formats import FORMAT_NAMES
 from server.folder import FolderLock
-from tests.conftest import ROOT, wait_until
-from tests.stacks import layer_file, layers_of
+from tests.kit.service import ROOT, wait_until
+from tests.kit.stacks import layer_file, layers_of
 
 COMMAND = [str(Path(sys.executable).with_name("llm-dit"))]
 

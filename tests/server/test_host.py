@@ -17,7 +17,7 @@ from server.inputs import EditLayerInput, JobResult
 from server.metrics import Metrics, Readings
 from server.store import ImageStore
 from server.worker import Watch, Worker
-from tests.pictures import png
+from tests.kit.pictures import png
 
 Run = Callable[..., Awaitable[JobResult]]
 
@@ -29,7 +29,9 @@ async def hosting(folder: Path, cancel_grace_s: float = 5) -> AsyncIterator[tupl
     metrics = Metrics(lambda: Readings(version="", engine="steps", queue_length=0, running=0, ready=True))
     watch = Watch(run_s=60, load_s=60)
     host = PipelineHost(
-        lambda: Worker("tests.pipelines:StepPipeline", folder, watch=watch), Patience(cancel_s=cancel_grace_s), metrics
+        lambda: Worker("tests.kit.pipelines:StepPipeline", folder, watch=watch),
+        Patience(cancel_s=cancel_grace_s),
+        metrics,
     )
 
     async def run(behaviour: str = "", steps: int = 3, on_progress: Callable[[Progress], None] = print) -> JobResult:

@@ -13,7 +13,7 @@ import pytest
 import uvicorn
 
 from server.protocol import protocol_within
-from tests.conftest import wait_until
+from tests.kit.service import wait_until
 
 TIMEOUT_S = 0.3
 LARGE = 1_000_000

@@ -2,7 +2,7 @@
 
 from hypothesis import strategies as st
 
-from tests.pictures import DISC_URL, SQUARE_URL
+from tests.kit.pictures import DISC_URL, SQUARE_URL
 
 FIELDS = ["image", "layer_image", "prompt", "instruction", "layer_num", "steps", "seed", "layers", "format"]
 

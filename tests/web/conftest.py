@@ -5,14 +5,14 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from tests.conftest import Service, serve
+from tests.kit.service import Service, serve
 
 
 @pytest.fixture(scope="session")
 def stepping_service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    """A service with `tests.pipelines.StepPipeline`, shared by the tests of this folder, which may speak as a proxy."""
+    """A service with `StepPipeline`, shared by the tests of this folder, which may speak as a proxy."""
     environment = {"LLM_DIT_SERVER__TRUSTED_PROXIES": "127.0.0.1"}
-    with serve(tmp_path_factory.mktemp("stepping"), app="tests.app:app", environment=environment) as running:
+    with serve(tmp_path_factory.mktemp("stepping"), app="tests.kit.app:app", environment=environment) as running:
         yield running
 
 

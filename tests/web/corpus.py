@@ -1,4 +1,6 @@
-"""Bad requests, written by hand: what is sent, and how it is refused. For tests and for `benchmarks.bad_input`."""
+"""Bad requests, written by hand: what is sent, and how it is refused. For tests and for `tests.stress.bad_input`."""
+
+# pyright: reportArgumentType=false
 
 import base64
 import json
@@ -12,7 +14,7 @@ import httpx
 from PIL import Image
 
 from llm_dit.layer import MAX_LAYERS
-from tests.pictures import SQUARE_URL, as_data_url, encoded, png, square
+from tests.kit.pictures import SQUARE_URL, as_data_url, encoded, png, square
 
 LEAK = re.compile(r"0x[0-9a-f]{6}|Traceback|BytesIO|File \"|/home|/usr|/work|/tmp|site-packages|canary", re.IGNORECASE)
 LONGEST_REFUSAL = 4096

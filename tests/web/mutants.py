@@ -11,7 +11,7 @@ from llm_dit.errors import ImageError
 from llm_dit.images import ImageLimits, read_image
 from server.data_urls import bytes_of
 from server.intake import named
-from tests.pictures import as_data_url, disc, encoded, png, square
+from tests.kit.pictures import as_data_url, disc, encoded, png, square
 from tests.web.corpus import LEAK
 
 TURNED = b"Exif\0\0MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0"

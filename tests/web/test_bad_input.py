@@ -1,5 +1,7 @@
 """Whatever a client sends, the answer fits, says what would do, gives nothing away, and the next request works."""
 
+# pyright: reportArgumentType=false
+
 import io
 import json
 from collections.abc import Callable
@@ -10,8 +12,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.conftest import Service
-from tests.pictures import DISC_URL, SQUARE_URL, as_data_url, encoded, from_data_url, png, square
+from tests.kit.pictures import DISC_URL, SQUARE_URL, as_data_url, encoded, from_data_url, png, square
+from tests.kit.service import Service
 from tests.web.corpus import COMPOSITE, CORPUS, DECOMPOSE, EDIT, JSON, Refusal, assert_problem
 
 
@@ -57,7 +59,7 @@ def test_a_picture_that_is_held_is_checked_for_a_job_too(client: httpx.Client) -
 def test_layers_that_are_too_large_together_are_refused(start_service: Callable[..., Service]) -> None:
     """What one decomposition can give is always taken: ten layers of the largest picture."""
     limits = {"LLM_DIT_SERVER__MAX_STACK_PIXELS": "5000", "LLM_DIT_SERVER__MAX_PIXELS": "2304"}
-    service = start_service(app="tests.app:app", environment=limits)
+    service = start_service(app="tests.kit.app:app", environment=limits)
     body = {"layers": [{"image": SQUARE_URL}] * 10}
     assert httpx.post(service.url + COMPOSITE, json=body).status_code == 200
     body = {"layers": [{"image": SQUARE_URL}] * 11}

@@ -13,9 +13,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.pictures import SQUARE_URL
+from tests.kit.jobs import DECOMPOSE, fields
+from tests.kit.pictures import SQUARE_URL
 from tests.web.corpus import assert_problem
-from tests.web.jobs import DECOMPOSE, fields
 from web.bodies import Pot
 from web.sieve import LONG, JsonLimits, JsonSieve, LongText, TooComplexError
 

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.conftest import Service
-from tests.pictures import png
+from tests.kit.pictures import png
+from tests.kit.service import Service
 
 
 @pytest.fixture
@@ -36,7 +36,7 @@ def noise(seed: int) -> bytes:
 def test_a_full_disk_is_told_and_is_over_when_there_is_room(
     small_disk: Path, start_service: Callable[..., Service]
 ) -> None:
-    service = start_service(app="tests.app:app", environment={"LLM_DIT_SERVER__DATA_DIR": str(small_disk)})
+    service = start_service(app="tests.kit.app:app", environment={"LLM_DIT_SERVER__DATA_DIR": str(small_disk)})
     with httpx.Client(base_url=service.url, timeout=30) as client:
 
         def keep(seed: int) -> httpx.Response:

@@ -11,7 +11,7 @@ import pytest
 from starlette.responses import Response
 
 from server.settings import ServerSettings
-from tests.conftest import Service, serve, wait_until
+from tests.kit.service import Service, serve, wait_until
 from tests.web.corpus import assert_problem
 from web.door.attempts import MOST_ADDRESSES, Attempts
 from web.door.hosts import Hosts
@@ -28,7 +28,8 @@ OTHER_MACHINE = {"X-Forwarded-For": "192.168.1.50"}
 @pytest.fixture(scope="module")
 def shut_service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     environment = {"LLM_DIT_SERVER__TOKEN": TOKEN, "LLM_DIT_SERVER__TRUSTED_PROXIES": "127.0.0.1"}
-    with serve(tmp_path_factory.mktemp("shut"), app="tests.app:app", environment=environment, ready=False) as running:
+    folder = tmp_path_factory.mktemp("shut")
+    with serve(folder, app="tests.kit.app:app", environment=environment, ready=False) as running:
         readyz = f"{running.url}/readyz"
         wait_until(lambda: httpx.get(readyz, headers=BEARER).status_code == 200, what="/readyz")
         yield running
@@ -61,7 +62,7 @@ def test_with_the_token_other_machines_are_answered(shut: httpx.Client) -> None:
 
 
 def test_insecure_answers_everybody_and_says_so(start_service: Callable[..., Service]) -> None:
-    service = start_service(app="tests.app:app", environment={"LLM_DIT_SERVER__INSECURE": "true"})
+    service = start_service(app="tests.kit.app:app", environment={"LLM_DIT_SERVER__INSECURE": "true"})
     assert httpx.get(f"{service.url}/readyz", headers=OTHER_MACHINE).status_code == 200
     assert "anyone who reaches this service can use it" in service.log
 

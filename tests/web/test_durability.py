@@ -1,21 +1,16 @@
 """What was accepted is kept, whatever end the service comes to."""
 
 import contextlib
-import os
 import signal
 import sqlite3
-import time
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
 import pytest
 
-from tests.conftest import Service, serve, wait_until
-from tests.pictures import DISC_URL, SQUARE_URL
-from tests.web.jobs import DECOMPOSE, events, fields, queue, start, status, wait_for
-
-HOUR_S, DAY_S = 3600, 86_400
+from tests.kit.jobs import DECOMPOSE, events, fields, start, status, wait_for
+from tests.kit.pictures import DISC_URL
+from tests.kit.service import Service, serve, wait_until
 
 
 def connect(service: Service) -> httpx.Client:
@@ -28,7 +23,7 @@ def kill(service: Service) -> None:
 
 
 def test_after_a_kill_everything_goes_on(tmp_path: Path) -> None:
-    with serve(tmp_path, app="tests.app:app") as service, connect(service) as client:
+    with serve(tmp_path, app="tests.kit.app:app") as service, connect(service) as client:
         done = start(client, headers={"Idempotency-Key": "first"})
         before = wait_for(client, done, "succeeded")
         last_id = [number for number, _, _ in events(client, done)][-1]
@@ -36,7 +31,7 @@ def test_after_a_kill_everything_goes_on(tmp_path: Path) -> None:
         waiting = [start(client, steps=1, image=DISC_URL) for _ in range(3)]
         wait_until(lambda: client.get(running).json()["step"] > 5, what="a step")
         kill(service)
-    with serve(tmp_path, app="tests.app:app") as service, connect(service) as client:
+    with serve(tmp_path, app="tests.kit.app:app") as service, connect(service) as client:
         assert client.get(done).json() == before
         for layer in before["result"]["layers"]:  # type: ignore[index]
             assert client.get(layer["image"]).status_code == 200
@@ -50,28 +45,12 @@ def test_after_a_kill_everything_goes_on(tmp_path: Path) -> None:
         assert client.get("/api/jobs").json()["jobs"][-1] == before
 
 
-def test_a_job_that_takes_the_service_along_runs_three_times(tmp_path: Path) -> None:
-    def run_and_kill(job: str | None = None) -> str:
-        with serve(tmp_path, app="tests.app:app") as service, connect(service) as client:
-            started = job or start(client, "slow", steps=100)
-            wait_until(lambda: client.get(started).json()["step"] > 0, what="a step")
-            kill(service)
-            return started
-
-    job = run_and_kill(run_and_kill(run_and_kill()))
-    with serve(tmp_path, app="tests.app:app") as service, connect(service) as client:
-        error = client.get(job).json()["error"]
-        assert (status(client, job), error["code"]) == ("failed", "interrupted")
-        assert queue(client)["running"] == 0
-        assert client.post(DECOMPOSE, json=fields()).status_code == 200
-
-
 def test_two_services_do_not_share_a_folder(tmp_path: Path) -> None:
-    with serve(tmp_path / "one", app="tests.app:app") as service:
+    with serve(tmp_path / "one", app="tests.kit.app:app") as service:
         data = {"LLM_DIT_SERVER__DATA_DIR": str(service.folder / "data")}
         with (
             pytest.raises(pytest.fail.Exception, match="another service keeps its jobs here"),
-            serve(tmp_path / "two", app="tests.app:app", environment=data),
+            serve(tmp_path / "two", app="tests.kit.app:app", environment=data),
         ):
             pass
         assert httpx.get(f"{service.url}/readyz").status_code == 200
@@ -80,14 +59,14 @@ def test_two_services_do_not_share_a_folder(tmp_path: Path) -> None:
 def test_a_damaged_database_is_put_aside(tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
     (tmp_path / "data/studio.db").write_bytes(b"not a database" * 100)
-    with serve(tmp_path, app="tests.app:app") as service, connect(service) as client:
+    with serve(tmp_path, app="tests.kit.app:app") as service, connect(service) as client:
         assert client.post(DECOMPOSE, json=fields()).status_code == 200
     (aside,) = (tmp_path / "data").glob("studio.damaged-*")
     assert aside.read_bytes().startswith(b"not a database")
 
 
 def test_a_database_of_a_newer_version_is_left_alone(tmp_path: Path) -> None:
-    with serve(tmp_path, app="tests.app:app"):
+    with serve(tmp_path, app="tests.kit.app:app"):
         pass
     file = tmp_path / "data/studio.db"
     with contextlib.closing(sqlite3.connect(file)) as database:
@@ -95,38 +74,11 @@ def test_a_database_of_a_newer_version_is_left_alone(tmp_path: Path) -> None:
     before = file.read_bytes()
     with (
         pytest.raises(pytest.fail.Exception, match="a newer version of llm-dit has written the database"),
-        serve(tmp_path, app="tests.app:app"),
+        serve(tmp_path, app="tests.kit.app:app"),
     ):
         pass
     assert file.read_bytes() == before
     assert sorted(path.name for path in (tmp_path / "data").glob("studio.d*")) == ["studio.db"]
-
-
-def test_what_nothing_uses_is_removed_when_it_is_old(tmp_path: Path) -> None:
-    def age(images: list[str], seconds: float) -> None:
-        for image in images:
-            sha256 = image.removeprefix("/api/images/").removesuffix(".png")
-            path = tmp_path / "data/images" / sha256[:2] / f"{sha256}.png"
-            os.utime(path, (time.time() - seconds, time.time() - seconds))
-
-    environment = {"LLM_DIT_SERVER__MAX_STORE_GB": "0.0000001", "LLM_DIT_SERVER__MAX_FINISHED_JOBS": "1"}
-    with serve(tmp_path, app="tests.app:app", environment=environment) as service, connect(service) as client:
-        forgotten = wait_for(client, start(client, image=DISC_URL, seed=1), "succeeded")
-        job = start(client, image=SQUARE_URL)
-        kept = wait_for(client, job, "succeeded")
-        wait_until(lambda: len(client.get("/api/jobs").json()["jobs"]) == 1, what="the older job to be forgotten")
-        old, used = ([layer["image"] for layer in view["result"]["layers"]] for view in (forgotten, kept))  # type: ignore[index]
-    old = [image for image in old if image not in used]
-    age(old[:1] + used, 2 * HOUR_S)
-    with serve(tmp_path, app="tests.app:app", environment=environment) as service, connect(service) as client:
-        wait_until(lambda: client.get(old[0]).status_code == 404, what="the clean-up")
-        assert all(client.get(image).status_code == 200 for image in used), "a job uses them"
-        assert all(client.get(image).status_code == 200 for image in old[1:]), "they were put only now"
-        assert client.get(job).json() == kept
-    age(used, 40 * DAY_S)
-    with serve(tmp_path, app="tests.app:app") as service, connect(service) as client:
-        assert client.get(job).json() == kept
-        assert all(client.get(image).status_code == 200 for image in used)
 
 
 def drain(service: Service) -> int:
@@ -136,7 +88,7 @@ def drain(service: Service) -> int:
 
 
 def test_a_signal_lets_the_run_end_and_keeps_the_rest(tmp_path: Path) -> None:
-    with serve(tmp_path, app="tests.app:app") as service, connect(service) as client:
+    with serve(tmp_path, app="tests.kit.app:app") as service, connect(service) as client:
         running, waiting = start(client, "slow", steps=40), start(client, steps=1)
         wait_until(lambda: client.get(running).json()["step"] > 0, what="a step")
         service.process.send_signal(signal.SIGTERM)
@@ -145,28 +97,14 @@ def test_a_signal_lets_the_run_end_and_keeps_the_rest(tmp_path: Path) -> None:
         assert (refused.status_code, refused.json()["code"]) == (503, "stopping")
         assert client.get("/livez").status_code == 200
         assert service.process.wait(timeout=15) == 0
-    with serve(tmp_path, app="tests.app:app") as service, connect(service) as client:
+    with serve(tmp_path, app="tests.kit.app:app") as service, connect(service) as client:
         assert status(client, running) == "succeeded"
         wait_for(client, waiting, "succeeded")
 
 
-def test_a_run_that_outlasts_the_drain_begins_again_at_the_next_start(tmp_path: Path) -> None:
-    environment = {"LLM_DIT_SERVER__DRAIN_S": "0.2"}
-    with serve(tmp_path, app="tests.app:app", environment=environment) as service, connect(service) as client:
-        job = start(client, "slow", steps=100)
-        wait_until(lambda: client.get(job).json()["step"] > 0, what="a step")
-        followed = events(client, job)
-        next(followed)
-        assert drain(service) == 0
-        assert [name for _, name, _ in followed][-1:] in ([], ["progress"]), "the stream ends, the job does not"
-    with serve(tmp_path, app="tests.app:app") as service, connect(service) as client:
-        assert status(client, job) in {"queued", "processing"}
-        client.delete(job)
-
-
 def test_a_second_signal_stops_now(tmp_path: Path) -> None:
     environment = {"LLM_DIT_SERVER__DRAIN_S": "100"}
-    with serve(tmp_path, app="tests.app:app", environment=environment) as service, connect(service) as client:
+    with serve(tmp_path, app="tests.kit.app:app", environment=environment) as service, connect(service) as client:
         job = start(client, "hang")
         wait_until(lambda: status(client, job) == "processing", what="the run")
         service.process.send_signal(signal.SIGTERM)
@@ -174,56 +112,10 @@ def test_a_second_signal_stops_now(tmp_path: Path) -> None:
         assert drain(service) == 0
 
 
-def test_who_waits_is_told_to_come_again(tmp_path: Path) -> None:
-    environment = {"LLM_DIT_SERVER__DRAIN_S": "0.2"}
-    with (
-        serve(tmp_path, app="tests.app:app", environment=environment) as service,
-        connect(service) as client,
-        ThreadPoolExecutor(2) as threads,
-    ):
-        waits = [threads.submit(client.post, DECOMPOSE, json=fields("slow", 100)) for _ in range(2)]
-        wait_until(lambda: queue(client)["length"] == 1, what="one to run and one to wait")
-        assert drain(service) == 0
-        for wait in waits:
-            answer = wait.result()
-            assert (answer.status_code, answer.json()["code"]) == (503, "stopping")
-            assert answer.headers["retry-after"]
-
-
-def test_a_signal_ends_a_service_whose_engine_waits_to_be_started(tmp_path: Path) -> None:
-    environment = {"TEST_PIPELINE": "FatalPipeline", "LLM_DIT_SERVER__DRAIN_S": "0.2"}
-    with (
-        serve(tmp_path, app="tests.app:app", environment=environment, ready=False) as service,
-        connect(service) as client,
-    ):
-        wait_until(lambda: "started again in 2 s" in service.log, what="a pause before the next start")
-        job = start(client)
-        wait_until(lambda: status(client, job) != "queued", what="the job to wait for the engine")
-        assert drain(service) == 0
-
-
-def test_jobs_that_are_canceled_while_the_service_drains_are_no_trouble(tmp_path: Path) -> None:
-    environment = {"LLM_DIT_SERVER__DRAIN_S": "2"}
-    with serve(tmp_path, app="tests.app:app", environment=environment) as service, connect(service) as client:
-        running = start(client, "slow", steps=60)
-        waiting = [start(client, steps=1) for _ in range(8)]
-        with ThreadPoolExecutor(8) as threads:
-            service.process.send_signal(signal.SIGTERM)
-            ends = [answer.json()["status"] for answer in threads.map(client.delete, waiting)]
-        assert set(ends) <= {"canceled", "queued"}
-        assert service.process.wait(timeout=15) == 0
-        assert "Traceback" not in service.log
-    with serve(tmp_path, app="tests.app:app") as service, connect(service) as client:
-        assert status(client, running) == "succeeded"
-        assert [
-            client.get(job).json()["status"] for job, end in zip(waiting, ends, strict=True) if end == "canceled"
-        ] == (["canceled"] * ends.count("canceled"))
-
-
 def test_a_folder_that_cannot_be_written_is_no_500(tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
     (tmp_path / "data/images").write_text("in the way")
-    with serve(tmp_path, app="tests.app:app", ready=False) as service, connect(service) as client:
+    with serve(tmp_path, app="tests.kit.app:app", ready=False) as service, connect(service) as client:
         wait_until(lambda: client.get("/readyz").json()["code"] == "storage_failed", what="the engine to be loaded")
         for answer in (client.post(DECOMPOSE, json=fields()), client.get("/readyz")):
             assert (answer.status_code, answer.json()["code"]) == (503, "storage_failed")
@@ -237,22 +129,6 @@ def test_a_start_that_fails_ends_at_once_and_leaves_nothing(tmp_path: Path) -> N
     (tmp_path / "data/studio.db").mkdir(parents=True)
     with (
         pytest.raises(pytest.fail.Exception, match=r"the service cannot start: .*database cannot be opened"),
-        serve(tmp_path, app="tests.app:app"),
+        serve(tmp_path, app="tests.kit.app:app"),
     ):
         pass
-
-
-def test_damage_is_rescued_and_told(tmp_path: Path) -> None:
-    with serve(tmp_path, app="tests.app:app") as service, connect(service) as client:
-        for number in range(40):
-            client.post("/api/projects", json={"name": f"{number}", "document": {"text": "x" * 3000}})
-        assert client.get("/readyz").json()["warnings"] == []
-    with (tmp_path / "data/studio.db").open("rb+") as file:
-        file.seek(20 * 4096)
-        file.write(os.urandom(4096))
-    with serve(tmp_path, app="tests.app:app") as service, connect(service) as client:
-        (warning,) = client.get("/readyz").json()["warnings"]
-        assert len(client.get("/api/projects").json()["projects"]) >= 35
-        assert warning in service.log
-    with serve(tmp_path, app="tests.app:app") as service, connect(service) as client:
-        assert client.get("/readyz").json()["warnings"] == []

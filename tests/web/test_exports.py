@@ -14,9 +14,9 @@ from PIL import Image
 
 from llm_dit.blending import BLEND_MODES
 from llm_dit.file_names import file_stem
-from tests.conftest import Service
-from tests.pictures import DISC_URL, SQUARE_URL, as_data_url, from_data_url, png, square
-from tests.stacks import layers_of
+from tests.kit.pictures import DISC_URL, SQUARE_URL, as_data_url, from_data_url, png, square
+from tests.kit.service import Service
+from tests.kit.stacks import layers_of
 from web.attachments import saved_as
 
 PRESENTATION = "application/vnd.openxmlformats-officedocument.presentationml.presentation"
@@ -101,7 +101,7 @@ def test_layers_that_are_not_valid_are_named(client: httpx.Client, change: dict[
 def test_layers_are_counted_by_what_they_show(start_service: Callable[..., Service]) -> None:
     """Ten layers of the largest picture are what a run returns; more than that counts by the boxes of what is seen."""
     small = {"LLM_DIT_SERVER__MAX_PIXELS": "4096", "LLM_DIT_SERVER__MAX_STACK_PIXELS": "4096"}
-    service = start_service(app="tests.app:app", environment=small)
+    service = start_service(app="tests.kit.app:app", environment=small)
     with httpx.Client(base_url=service.url, timeout=30) as client:
         whole = {"image": as_data_url(png(square(64))), "name": "Whole"}
         spot = square(64, (0, 0, 0)).convert("RGBA")

@@ -9,9 +9,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.conftest import Service, wait_until
-from tests.pictures import SQUARE_URL
-from tests.web.jobs import start
+from tests.kit.jobs import start
+from tests.kit.pictures import SQUARE_URL
+from tests.kit.service import Service, wait_until
 
 
 def decompose(client: httpx.Client, behaviour: str, **options: object) -> httpx.Response:
@@ -68,7 +68,7 @@ def test_an_idle_worker_that_dies_is_replaced_at_once(client: httpx.Client, step
 
 
 def test_a_run_that_ignores_its_cancel_is_killed(start_service: Callable[..., Service]) -> None:
-    service = start_service(app="tests.app:app", environment={"LLM_DIT_SERVER__CANCEL_GRACE_S": "0.2"})
+    service = start_service(app="tests.kit.app:app", environment={"LLM_DIT_SERVER__CANCEL_GRACE_S": "0.2"})
     with httpx.Client(base_url=service.url, timeout=30) as client:
         (worker,) = service.worker_pids()
         job = start(client, "hang")
@@ -81,7 +81,7 @@ def test_a_run_that_ignores_its_cancel_is_killed(start_service: Callable[..., Se
 
 @pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGTERM])
 def test_the_worker_ends_with_the_service(start_service: Callable[..., Service], end: signal.Signals) -> None:
-    service = start_service(app="tests.app:app", environment={"LLM_DIT_SERVER__DRAIN_S": "0.2"})
+    service = start_service(app="tests.kit.app:app", environment={"LLM_DIT_SERVER__DRAIN_S": "0.2"})
     with httpx.Client(base_url=service.url) as client:
         client.post(
             "/api/qwen-image/decompose",
@@ -95,7 +95,7 @@ def test_the_worker_ends_with_the_service(start_service: Callable[..., Service],
 
 
 def test_a_pipeline_that_cannot_load_is_told(start_service: Callable[..., Service]) -> None:
-    service = start_service(app="tests.app:app", environment={"TEST_PIPELINE": "BrokenPipeline"}, ready=False)
+    service = start_service(app="tests.kit.app:app", environment={"TEST_PIPELINE": "BrokenPipeline"}, ready=False)
     with httpx.Client(base_url=service.url, timeout=30) as client:
         wait_until(lambda: client.get("/readyz").json()["code"] != "loading", what="the failure to load")
         for answer in (client.get("/readyz"), decompose(client, "")):
@@ -106,7 +106,7 @@ def test_a_pipeline_that_cannot_load_is_told(start_service: Callable[..., Servic
 
 
 def test_a_worker_that_dies_while_it_loads_is_told(start_service: Callable[..., Service]) -> None:
-    service = start_service(app="tests.app:app", environment={"TEST_PIPELINE": "FatalPipeline"}, ready=False)
+    service = start_service(app="tests.kit.app:app", environment={"TEST_PIPELINE": "FatalPipeline"}, ready=False)
     with httpx.Client(base_url=service.url, timeout=30) as client:
         assert decompose(client, "").json()["code"] == "worker_lost"
         assert client.get("/readyz").status_code == 503

@@ -6,8 +6,8 @@ import httpx
 import pytest
 from PIL import Image
 
-from tests.conftest import Service
-from tests.pictures import as_data_url, png
+from tests.kit.pictures import as_data_url, png
+from tests.kit.service import Service
 
 LONG = png(Image.new("RGB", (9000, 10), (90, 140, 200)))
 """Longer than a side may be."""

@@ -6,9 +6,9 @@ from concurrent.futures import ThreadPoolExecutor
 import httpx
 import pytest
 
-from tests.conftest import Service, wait_until
-from tests.pictures import DISC_URL, SQUARE_URL
-from tests.web.jobs import ASYNC, DECOMPOSE, events, fields, metric, queue, start, wait_for, wait_idle
+from tests.kit.jobs import ASYNC, DECOMPOSE, events, fields, metric, queue, start, wait_for, wait_idle
+from tests.kit.pictures import DISC_URL, SQUARE_URL
+from tests.kit.service import Service, wait_until
 
 
 def test_a_job_is_followed_to_its_result(client: httpx.Client) -> None:
@@ -20,7 +20,7 @@ def test_a_job_is_followed_to_its_result(client: httpx.Client) -> None:
     assert names[0] in {"queued", "progress"}
     assert names[-2:] == ["progress", "succeeded"]
     steps = [view["step"] for _, name, view in followed if name == "progress"]
-    assert steps == sorted(steps)
+    assert steps == sorted(steps)  # pyright: ignore[reportArgumentType]
     assert steps[-1] == 5
 
     last = followed[-1][2]
@@ -102,7 +102,7 @@ def test_who_waits_for_a_job_that_another_cancels_is_told(client: httpx.Client, 
 
 
 def test_a_full_queue_answers_before_it_looks_at_the_body(start_service: Callable[..., Service]) -> None:
-    service = start_service(app="tests.app:app", environment={"LLM_DIT_SERVER__MAX_QUEUE": "2"})
+    service = start_service(app="tests.kit.app:app", environment={"LLM_DIT_SERVER__MAX_QUEUE": "2"})
     with httpx.Client(base_url=service.url, timeout=30) as client:
         jobs = [start(client, "slow", steps=100) for _ in range(3)]
         answer = client.post(
@@ -117,7 +117,7 @@ def test_a_full_queue_answers_before_it_looks_at_the_body(start_service: Callabl
 
 
 def test_old_jobs_are_forgotten(start_service: Callable[..., Service]) -> None:
-    service = start_service(app="tests.app:app", environment={"LLM_DIT_SERVER__MAX_FINISHED_JOBS": "2"})
+    service = start_service(app="tests.kit.app:app", environment={"LLM_DIT_SERVER__MAX_FINISHED_JOBS": "2"})
     with httpx.Client(base_url=service.url, timeout=30) as client:
         jobs = [start(client, steps=1) for _ in range(4)]
         wait_until(lambda: client.get(jobs[-1]).json()["status"] == "succeeded", what="the last job")
@@ -207,7 +207,7 @@ def test_one_of_two_who_wait_for_a_job_may_leave(client: httpx.Client) -> None:
 
 def test_a_client_may_be_held_to_its_share(start_service: Callable[..., Service]) -> None:
     settings = {"LLM_DIT_SERVER__MAX_QUEUE_PER_CLIENT": "1", "LLM_DIT_SERVER__TRUSTED_PROXIES": "127.0.0.1"}
-    service = start_service(app="tests.app:app", environment=settings)
+    service = start_service(app="tests.kit.app:app", environment=settings)
     with httpx.Client(base_url=service.url, timeout=30) as client:
         start(client, "slow", steps=100), start(client, "slow", steps=100)
         answer = client.post(DECOMPOSE, json=fields())
@@ -216,7 +216,7 @@ def test_a_client_may_be_held_to_its_share(start_service: Callable[..., Service]
 
 
 def test_a_busy_client_forgets_its_own_jobs_first(start_service: Callable[..., Service]) -> None:
-    service = start_service(app="tests.app:app", environment={"LLM_DIT_SERVER__MAX_FINISHED_JOBS": "6"})
+    service = start_service(app="tests.kit.app:app", environment={"LLM_DIT_SERVER__MAX_FINISHED_JOBS": "6"})
     with httpx.Client(base_url=service.url) as quiet, httpx.Client(base_url=service.url) as busy:
         quiet.get("/")  # the page gives it a cookie: the other one is a program
         done = start(quiet, headers={"Idempotency-Key": "mine"})

@@ -7,8 +7,8 @@ import pytest
 from PIL import Image
 
 from llm_dit.layers import composite
-from tests.pictures import DISC_URL, SQUARE_URL
-from tests.stacks import layers_of
+from tests.kit.pictures import DISC_URL, SQUARE_URL
+from tests.kit.stacks import layers_of
 from tests.web.corpus import assert_problem
 
 IMPORT = "/api/qwen-image/import"

@@ -10,7 +10,7 @@ import httpx
 import pytest
 from PIL import Image, ImageChops
 
-from tests.pictures import DISC_URL, SQUARE_URL, as_data_url, disc, encoded, from_data_url, png, square
+from tests.kit.pictures import DISC_URL, SQUARE_URL, as_data_url, disc, encoded, from_data_url, png, square
 
 
 def post(client: httpx.Client, path: str, **fields: object) -> httpx.Response:

@@ -14,8 +14,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.conftest import Service, serve, wait_until
-from tests.pictures import SQUARE_URL
+from tests.kit.pictures import SQUARE_URL
+from tests.kit.service import Service, serve, wait_until
 from tests.server.test_metrics import parse
 from web.access import LINES_A_SECOND, MOST_LINES, Pace
 
@@ -31,7 +31,7 @@ KEEPS_JOBS = {"studio.db", "studio.db-wal", "studio.db-shm"}
 @pytest.fixture(scope="module")
 def json_service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     environment = {"LLM_DIT_SERVER__LOG_FORMAT": "json"}
-    with serve(tmp_path_factory.mktemp("json"), app="tests.app:app", environment=environment) as running:
+    with serve(tmp_path_factory.mktemp("json"), app="tests.kit.app:app", environment=environment) as running:
         yield running
 
 
@@ -125,7 +125,7 @@ def test_a_client_that_leaves_is_a_line_too(json_service: Service) -> None:
 def test_what_was_asked_for_is_in_no_log_no_answer_and_no_file(
     start_service: Callable[..., Service], log_format: str
 ) -> None:
-    service = start_service(app="tests.app:app", environment={"LLM_DIT_SERVER__LOG_FORMAT": log_format})
+    service = start_service(app="tests.kit.app:app", environment={"LLM_DIT_SERVER__LOG_FORMAT": log_format})
     layer = {"image": SQUARE_URL, "name": CANARY}
     requests = [
         (DECOMPOSE, {"image": SQUARE_URL, "prompt": CANARY, "negative_prompt": CANARY}, 500),
@@ -153,7 +153,7 @@ def test_what_was_asked_for_is_in_no_log_no_answer_and_no_file(
     assert PIECES.search(httpx.get(f"{service.url}/metrics").text) is None
     wait_until(lambda: "route=other" in service.log or '"route": "other"' in service.log, what="the last lines")
     # What failed is there to be found, without the words that it failed on.
-    assert "ValueError: no token for" in service.log and "tests/pipelines.py" in service.log
+    assert "ValueError: no token for" in service.log and "tests/kit/pipelines.py" in service.log
     assert "truncated because of" in service.log and "this is long" in service.log
     written = [line for line in service.log.splitlines() if PIECES.search(line)]
     assert written == []
@@ -163,7 +163,7 @@ def test_what_was_asked_for_is_in_no_log_no_answer_and_no_file(
 
 
 def test_a_text_log_has_no_line_of_a_client(start_service: Callable[..., Service]) -> None:
-    service = start_service(app="tests.app:app")
+    service = start_service(app="tests.kit.app:app")
     httpx.post(service.url + DECOMPOSE, json={"image": SQUARE_URL, "prompt": CANARY}, timeout=30)
     assert "forged line" in service.log
     records = [line for line in service.log.splitlines() if not line.startswith("    ")]

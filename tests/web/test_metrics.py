@@ -2,8 +2,8 @@
 
 import httpx
 
-from tests.conftest import Service
-from tests.pictures import SQUARE_URL
+from tests.kit.pictures import SQUARE_URL
+from tests.kit.service import Service
 from tests.server.test_metrics import parse
 
 

@@ -6,7 +6,7 @@ import subprocess
 import httpx
 import pytest
 
-from tests.conftest import ROOT, Service
+from tests.kit.service import ROOT, Service
 from web.middleware import SECURE_CONTEXT_HEADERS, SECURITY_HEADERS
 
 FILES = sorted(str(path.relative_to(ROOT)) for path in (ROOT / "static").rglob("*.*") if path.suffix)

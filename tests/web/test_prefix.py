@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterator
 import httpx
 import pytest
 
-from tests.conftest import Service, serve
-from tests.pictures import png, square
+from tests.kit.jobs import ASYNC, DECOMPOSE, events, fields, start
+from tests.kit.pictures import png, square
+from tests.kit.service import Service, serve
 from tests.web.corpus import assert_problem
-from tests.web.jobs import ASYNC, DECOMPOSE, events, fields, start
 from web.prefix import set_prefix, with_prefix, without_prefix
 
 BELOW = {"X-Forwarded-Prefix": "/studio"}
@@ -23,7 +23,8 @@ FILES = re.compile(r'(?:src|href|action)="([^"#][^"]*)"')
 def shut(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     """A service with a token, and without a proxy that it would know of."""
     environment = {"LLM_DIT_SERVER__TOKEN": TOKEN}
-    with serve(tmp_path_factory.mktemp("shut"), app="tests.app:app", environment=environment, ready=False) as running:
+    folder = tmp_path_factory.mktemp("shut")
+    with serve(folder, app="tests.kit.app:app", environment=environment, ready=False) as running:
         yield running
 
 
@@ -79,7 +80,7 @@ def test_what_is_no_prefix_is_ignored(client: httpx.Client, prefix: str) -> None
 
 def test_the_prefix_can_be_a_setting(start_service: Callable[..., Service]) -> None:
     settings = {"LLM_DIT_SERVER__ROOT_PATH": "/studio/", "LLM_DIT_SERVER__TRUSTED_PROXIES": "10.0.0.0/8"}
-    service = start_service(app="tests.app:app", environment=settings)
+    service = start_service(app="tests.kit.app:app", environment=settings)
     with httpx.Client(base_url=service.url) as client:
         for path in ("/", "/studio", "/studio/"):
             assert 'src="/studio/static/js/boot.js"' in client.get(path).text

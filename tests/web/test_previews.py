@@ -1,4 +1,4 @@
-"""What layers are going to be, over HTTP, while a job runs; `tests.pipelines.StepPipeline` shows it after each step."""
+"""What layers are going to be, over HTTP, while a job runs; `StepPipeline` shows it after each step."""
 
 import io
 from collections.abc import Callable
@@ -7,8 +7,8 @@ import httpx
 import pytest
 from PIL import Image
 
-from tests.conftest import Service
-from tests.web.jobs import events, start, wait_for, wait_idle
+from tests.kit.jobs import events, start, wait_for, wait_idle
+from tests.kit.service import Service
 
 LAYERS = 2
 
@@ -83,7 +83,7 @@ def test_an_address_of_no_preview_says_so(client: httpx.Client, job: str) -> Non
 
 
 def test_previews_can_be_turned_off(start_service: Callable[..., Service]) -> None:
-    service = start_service(app="tests.app:app", environment={"LLM_DIT_SERVER__PREVIEWS": "false"})
+    service = start_service(app="tests.kit.app:app", environment={"LLM_DIT_SERVER__PREVIEWS": "false"})
     with httpx.Client(base_url=service.url, timeout=30) as client:
         followed = [name for _, name, _ in events(client, start(client, "show", steps=5))]
     assert followed[-1] == "succeeded"

@@ -1,5 +1,7 @@
 """Projects over HTTP: kept, listed, never overwritten unseen, deleted and restored, sent away and brought back."""
 
+# pyright: reportArgumentType=false, reportOperatorIssue=false
+
 import io
 import json
 import random
@@ -17,8 +19,8 @@ from llm_dit.images import ImageLimits
 from llm_dit.imports.layer_file import FileLimits
 from server.project_files import read_project
 from server.store import ImageStore
-from tests.conftest import Service, wait_until
-from tests.pictures import disc, png, square
+from tests.kit.pictures import disc, png, square
+from tests.kit.service import Service, wait_until
 from tests.web.corpus import assert_problem
 
 PROJECTS = "/api/projects"
@@ -244,7 +246,7 @@ def test_a_damaged_file_is_read_or_refused(tmp_path: Path, method: int) -> None:
 
 
 def test_an_empty_project_is_exported_by_a_fresh_server(start_service: Callable[..., Service]) -> None:
-    service = start_service(app="tests.app:app")
+    service = start_service(app="tests.kit.app:app")
     with httpx.Client(base_url=service.url) as client:
         answer = client.get(f"{path(add(client))}/file")
         assert answer.status_code == 200
@@ -261,7 +263,7 @@ def stored(service: Service, image: str) -> Path:
 
 
 def test_what_is_deleted_for_good_takes_its_pictures_along(start_service: Callable[..., Service]) -> None:
-    service = start_service(app="tests.app:app")
+    service = start_service(app="tests.kit.app:app")
     with httpx.Client(base_url=service.url) as client:
         shared, own = upload(client, PNG), upload(client, png(square()))
         add(client, "Keeps", shared)
@@ -273,7 +275,7 @@ def test_what_is_deleted_for_good_takes_its_pictures_along(start_service: Callab
 
 
 def test_a_quota_refuses_new_projects_and_deleted_ones_give_way(start_service: Callable[..., Service]) -> None:
-    service = start_service(app="tests.app:app", environment={"LLM_DIT_SERVER__MAX_PROJECTS": "2"})
+    service = start_service(app="tests.kit.app:app", environment={"LLM_DIT_SERVER__MAX_PROJECTS": "2"})
     with httpx.Client(base_url=service.url) as client:
         first, second = add(client, "First"), add(client, "Second")
         third = {"name": "Third", "document": {}}
@@ -290,7 +292,7 @@ def test_a_quota_refuses_new_projects_and_deleted_ones_give_way(start_service: C
 
 
 def test_a_quota_of_bytes_counts_pictures_and_lets_people_shrink(start_service: Callable[..., Service]) -> None:
-    service = start_service(app="tests.app:app", environment={"LLM_DIT_SERVER__MAX_PROJECTS_GB": "0.00001"})
+    service = start_service(app="tests.kit.app:app", environment={"LLM_DIT_SERVER__MAX_PROJECTS_GB": "0.00001"})
     with httpx.Client(base_url=service.url) as client:
         large = upload(client, png(Image.effect_noise((100, 100), 90).convert("RGBA")))
         assert len(client.get(large).content) > 10_000
@@ -303,7 +305,7 @@ def test_a_quota_of_bytes_counts_pictures_and_lets_people_shrink(start_service: 
 
 
 def test_a_project_lives_on_without_a_picture_that_was_lost(start_service: Callable[..., Service]) -> None:
-    service = start_service(app="tests.app:app")
+    service = start_service(app="tests.kit.app:app")
     with httpx.Client(base_url=service.url) as client:
         kept, lost = upload(client, PNG), upload(client, png(square()))
         fields = {"name": "Poster", "document": document(kept, lost), "thumbnail": lost}

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import ROOT
+from tests.kit.service import ROOT
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import httpx
 
-from tests.conftest import Service, wait_until
-from tests.web.jobs import DECOMPOSE, fields, metric, start, status, wait_for
+from tests.kit.jobs import DECOMPOSE, fields, metric, start, wait_for
+from tests.kit.service import Service, wait_until
 from tests.web.test_faults import is_alive
 
 Start = Callable[..., Service]
@@ -18,7 +18,7 @@ def decompose(client: httpx.Client, behaviour: str = "") -> httpx.Response:
 
 
 def test_a_run_that_hangs_is_ended_and_the_queue_goes_on(start_service: Start) -> None:
-    service = start_service(app="tests.app:app", environment={"LLM_DIT_SERVER__STALL_TIMEOUT_S": "0.5"})
+    service = start_service(app="tests.kit.app:app", environment={"LLM_DIT_SERVER__STALL_TIMEOUT_S": "0.5"})
     with httpx.Client(base_url=service.url, timeout=30) as client:
         (worker,) = service.worker_pids()
         hanging, next_one = start(client, "hang"), start(client)
@@ -31,16 +31,9 @@ def test_a_run_that_hangs_is_ended_and_the_queue_goes_on(start_service: Start) -
 
 
 def test_slow_steps_are_no_hang(start_service: Start) -> None:
-    service = start_service(app="tests.app:app", environment={"LLM_DIT_SERVER__STALL_TIMEOUT_S": "0.1"})
+    service = start_service(app="tests.kit.app:app", environment={"LLM_DIT_SERVER__STALL_TIMEOUT_S": "0.1"})
     with httpx.Client(base_url=service.url, timeout=30) as client:
         assert client.post(DECOMPOSE, json=fields("slow", 15)).status_code == 200
-
-
-def test_a_pipeline_that_hangs_while_it_loads_is_told(start_service: Start) -> None:
-    environment = {"LLM_DIT_SERVER__LOAD_TIMEOUT_S": "1.5", "TEST_PIPELINE": "HangingPipeline"}
-    service = start_service(app="tests.app:app", environment=environment, ready=False)
-    with httpx.Client(base_url=service.url, timeout=30) as client:
-        wait_until(lambda: client.get("/readyz").json()["code"] == "stalled", what="the watchdog")
 
 
 def test_a_device_that_is_lost_gets_a_new_process(client: httpx.Client, stepping_service: Service) -> None:
@@ -64,37 +57,12 @@ def test_memory_that_stays_short_gets_a_new_process(client: httpx.Client, steppi
     assert not is_alive(worker)
 
 
-def test_a_worker_that_crashes_again_and_again_is_started_after_pauses(start_service: Start) -> None:
-    service = start_service(app="tests.app:app")
-    with httpx.Client(base_url=service.url, timeout=30) as client:
-        for _ in range(2):
-            assert decompose(client, "crash").json()["code"] == "worker_lost"
-        assert "the engine is started again in 1 s" in service.log
-        assert decompose(client).status_code == 200
-        assert decompose(client, "crash").json()["code"] == "worker_lost"
-        assert service.log.count("started again in 0 s") == 2, "a good run ends the pauses"
-
-
 def test_what_may_pass_is_tried_again_without_a_job(start_service: Start) -> None:
-    service = start_service(app="tests.app:app", environment={"TEST_PIPELINE": "UnreachablePipeline"}, ready=False)
+    service = start_service(app="tests.kit.app:app", environment={"TEST_PIPELINE": "UnreachablePipeline"}, ready=False)
     with httpx.Client(base_url=service.url, timeout=30) as client:
         wait_until(lambda: client.get("/readyz").json()["code"] == "download_failed", what="the failure to load")
         (service.folder / "reachable").touch()
         wait_until(lambda: client.get("/readyz").status_code == 200, what="the next try")
-
-
-def test_the_models_are_unloaded_in_rest_and_loaded_on_demand(start_service: Start) -> None:
-    service = start_service(app="tests.app:app", environment={"LLM_DIT_SERVER__IDLE_UNLOAD_S": "0.3"})
-    with httpx.Client(base_url=service.url, timeout=30) as client:
-        wait_until(lambda: service.worker_pids() == [], what="the worker's rest")
-        about = client.get("/api/qwen-image/status").json()
-        assert (about["state"], about["loaded_models"]) == ("unloaded", [])
-        assert client.get("/readyz").status_code == 200
-        assert metric(client, 'llm_dit_worker_ends_total{reason="unloaded"}') == 1
-        job = start(client, "slow", 40)
-        wait_until(lambda: status(client, job) == "succeeded", what="the run")
-        assert metric(client, "llm_dit_model_load_seconds_count") == 2
-        wait_until(lambda: service.worker_pids() == [], what="the worker's rest")
 
 
 def test_a_killed_worker_loses_one_job_at_most(client: httpx.Client, stepping_service: Service) -> None:

@@ -3,7 +3,7 @@
 import httpx
 import pytest
 
-from tests.pictures import SQUARE_URL
+from tests.kit.pictures import SQUARE_URL
 
 EDIT, COMPOSITE, EXPORT = (f"/api/qwen-image/{name}" for name in ("edit-layer", "composite", "export"))
 

@@ -1,0 +1,91 @@
+"""What clients ask a service for, byte for byte, and how they wait for it."""
+
+import contextlib
+import json
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from tests.kit.pictures import SQUARE_URL
+from tests.kit.running import STAND_IN, Answer, Running, ask, running
+
+DECOMPOSE = "/api/qwen-image/decompose"
+EDIT = "/api/qwen-image/edit-layer"
+ASYNC = "Prefer: respond-async"
+LONG: dict[str, Any] = {"prompt": "slow", "steps": 100}
+"""A run of `tests.kit.pipelines.StepPipeline` that takes 2 s."""
+
+
+class RefusedError(Exception):
+    """A job was not accepted."""
+
+
+@contextlib.contextmanager
+def ready(folder: Path, **options: Any) -> Iterator[Running]:
+    """Run the service around the stand-in until the block ends; options as in `tests.kit.running.running`."""
+    with running(folder, program=STAND_IN, **options) as service:
+        until(lambda: get(service, "/readyz").status == 200)
+        yield service
+
+
+def get(service: Running, path: str, *more: str) -> Answer:
+    return ask(service.port, [f"GET {path} HTTP/1.1", f"Host: {service.host}", *more])
+
+
+def delete(service: Running, path: str) -> Answer:
+    return ask(service.port, [f"DELETE {path} HTTP/1.1", f"Host: {service.host}"])
+
+
+def post(
+    service: Running, path: str, fields: Mapping[str, object] | bytes, *more: str, timeout_s: float = 120
+) -> Answer:
+    """Send fields as JSON, or bytes as they are."""
+    body = fields if isinstance(fields, bytes) else json.dumps(fields).encode()
+    given = "".join(more).lower()
+    kind = [] if "content-type" in given else ["Content-Type: application/json"]
+    lines = [f"POST {path} HTTP/1.1", f"Host: {service.host}", *kind, f"Content-Length: {len(body)}", *more]
+    return ask(service.port, lines, body, timeout_s=timeout_s)
+
+
+def fields_of(seed: int, prompt: str = "", steps: int = 1) -> dict[str, object]:
+    """Return a request to `tests.kit.pipelines.StepPipeline` to take a picture apart."""
+    return {"image": SQUARE_URL, "prompt": prompt, "layer_num": 1, "steps": steps, "seed": seed}
+
+
+def start(service: Running, seed: int, prompt: str = "", steps: int = 1, *more: str) -> str:
+    """Send a job for later and return its address; raises `RefusedError`."""
+    answer = post(service, DECOMPOSE, fields_of(seed, prompt, steps), ASYNC, *more)
+    if answer.status != 202:
+        raise RefusedError(answer.body.decode())
+    return f"/api/jobs/{json.loads(answer.body)['id']}"
+
+
+def job(service: Running, address: str) -> dict[str, Any]:
+    """Return a job as it stands, or what the service says instead."""
+    return json.loads(get(service, address).body)
+
+
+def finished(service: Running, address: str) -> dict[str, Any]:
+    """Return a job when it has ended."""
+    until(lambda: job(service, address)["status"] not in {"queued", "processing"})
+    return job(service, address)
+
+
+def queue(service: Running) -> dict[str, int]:
+    return job(service, "/api/qwen-image/status")["queue"]
+
+
+def is_idle(service: Running) -> bool:
+    now = queue(service)
+    return now["length"] + now["running"] == 0
+
+
+def until(condition: Callable[[], object], timeout_s: float = 60) -> float:
+    """Return the seconds until `condition()` is true; raises `TimeoutError` after `timeout_s`."""
+    begun = time.monotonic()
+    while not condition():
+        if time.monotonic() > begun + timeout_s:
+            raise TimeoutError(f"waited {timeout_s:g} s in vain")
+        time.sleep(0.01)
+    return time.monotonic() - begun

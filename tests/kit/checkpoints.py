@@ -1,0 +1,157 @@
+"""Tiny, randomly initialised checkpoints in the real on-disk layout; what they draw is noise.
+
+z_dim stays 16 as in the real VAE (with 4 the layered pipeline takes an RGBA picture for latents), and the vocabulary
+is bytes, so that a prompt is longer than the template tokens that the pipelines cut off. The VAE halves the size once
+more than the real one, for a quarter of the tokens: the pipelines render at 640² at least. The schedule is that of the
+published models.
+"""
+
+# pyright: reportCallIssue=false, reportPrivateImportUsage=false
+
+import json
+from pathlib import Path
+
+import torch
+from diffusers import AutoencoderKLQwenImage, FlowMatchEulerDiscreteScheduler, QwenImageTransformer2DModel
+from tokenizers import pre_tokenizers
+from transformers import (
+    Qwen2_5_VLConfig,
+    Qwen2_5_VLForConditionalGeneration,
+    Qwen2Tokenizer,
+    Qwen2VLImageProcessorPil,
+)
+
+from llm_dit.qwen.checkpoints import EDIT, LAYERED
+
+SPECIAL_TOKENS = [
+    "<|im_start|>",
+    "<|im_end|>",
+    "<|vision_start|>",
+    "<|vision_end|>",
+    "<|vision_pad|>",
+    "<|image_pad|>",
+    "<|video_pad|>",
+]
+Z_DIM = 16
+
+
+def write_checkpoint(folder: Path, pipeline: str, *, encoder_seed: int = 0, zero_cond_t: bool = False) -> Path:
+    """Write the checkpoint of a pipeline class; text encoders of the same seed are the same."""
+    layered = pipeline == LAYERED
+    tokenizer = make_tokenizer()
+    make_text_encoder(tokenizer, encoder_seed).save_pretrained(folder / "text_encoder")
+    make_transformer(layered, zero_cond_t=zero_cond_t).save_pretrained(folder / "transformer")
+    make_vae(layered).save_pretrained(folder / "vae")
+    make_scheduler().save_pretrained(folder / "scheduler")
+    tokenizer.save_pretrained(folder / "tokenizer")
+    tokenizer.save_pretrained(folder / "processor")
+    # The real pictures go through at up to 16 million pixels; on a CPU a few hundred tokens must do.
+    Qwen2VLImageProcessorPil(min_pixels=28 * 28, max_pixels=28 * 28 * 16).save_pretrained(folder / "processor")
+    (folder / "model_index.json").write_text(json.dumps(model_index(pipeline), indent=2))
+    return folder
+
+
+def write_checkpoints(folder: Path) -> Path:
+    """Write `layered` and `edit`, whose text encoders are the same, as those of the real models are."""
+    write_checkpoint(folder / "layered", LAYERED)
+    write_checkpoint(folder / "edit", EDIT)
+    return folder
+
+
+def model_index(pipeline: str) -> dict[str, object]:
+    return {
+        "_class_name": pipeline,
+        "_diffusers_version": "0.36.0.dev0",
+        "processor": ["transformers", "Qwen2VLProcessor"],
+        "scheduler": ["diffusers", "FlowMatchEulerDiscreteScheduler"],
+        "text_encoder": ["transformers", "Qwen2_5_VLForConditionalGeneration"],
+        "tokenizer": ["transformers", "Qwen2Tokenizer"],
+        "transformer": ["diffusers", "QwenImageTransformer2DModel"],
+        "vae": ["diffusers", "AutoencoderKLQwenImage"],
+    }
+
+
+def make_tokenizer() -> Qwen2Tokenizer:
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    tokenizer = Qwen2Tokenizer(vocab={char: i for i, char in enumerate(alphabet)}, merges=[])
+    tokenizer.add_special_tokens({"additional_special_tokens": SPECIAL_TOKENS})
+    return tokenizer
+
+
+def make_text_encoder(tokenizer: Qwen2Tokenizer, seed: int) -> Qwen2_5_VLForConditionalGeneration:
+    torch.manual_seed(seed)
+    ids = {token: tokenizer.convert_tokens_to_ids(token) for token in SPECIAL_TOKENS}
+    vocab_size = len(tokenizer) + 8
+    config = Qwen2_5_VLConfig(
+        text_config={
+            "hidden_size": 16,
+            "intermediate_size": 16,
+            "num_hidden_layers": 2,
+            "num_attention_heads": 2,
+            "num_key_value_heads": 2,
+            "rope_parameters": {"mrope_section": [1, 1, 2], "rope_type": "default", "rope_theta": 1000000.0},
+            "vocab_size": vocab_size,
+            "max_position_embeddings": 4096,
+            "bos_token_id": ids["<|im_start|>"],
+            "eos_token_id": ids["<|im_end|>"],
+            "pad_token_id": ids["<|im_end|>"],
+        },
+        vision_config={"depth": 2, "hidden_size": 16, "intermediate_size": 16, "num_heads": 2, "out_hidden_size": 16},
+        vision_start_token_id=ids["<|vision_start|>"],
+        vision_end_token_id=ids["<|vision_end|>"],
+        vision_token_id=ids["<|vision_pad|>"],
+        image_token_id=ids["<|image_pad|>"],
+        video_token_id=ids["<|video_pad|>"],
+        hidden_size=16,
+        vocab_size=vocab_size,
+    )
+    return Qwen2_5_VLForConditionalGeneration(config).eval()
+
+
+def make_scheduler() -> FlowMatchEulerDiscreteScheduler:
+    """As the published checkpoints have it: the steps depend on the size, and the last begins at σ = 0.02."""
+    return FlowMatchEulerDiscreteScheduler(
+        base_image_seq_len=256,
+        max_image_seq_len=8192,
+        base_shift=0.5,
+        max_shift=0.9,
+        shift=1.0,
+        shift_terminal=0.02,
+        time_shift_type="exponential",
+        use_dynamic_shifting=True,
+    )
+
+
+def make_transformer(layered: bool, *, blocks: int = 2, zero_cond_t: bool = False) -> QwenImageTransformer2DModel:
+    """Two heads; the layered model has the rope of layers, the edit model that of pictures.
+
+    `zero_cond_t` is what Qwen-Image-Edit-2511 has and 2509 has not: the condition is shown as without noise.
+    """
+    torch.manual_seed(1)
+    return QwenImageTransformer2DModel(
+        patch_size=2,
+        in_channels=4 * Z_DIM,
+        out_channels=Z_DIM,
+        num_layers=blocks,
+        attention_head_dim=16,
+        num_attention_heads=2,
+        joint_attention_dim=16,
+        axes_dims_rope=(4, 6, 6),
+        zero_cond_t=zero_cond_t,
+        use_additional_t_cond=layered,
+        use_layer3d_rope=layered,
+    )
+
+
+def make_vae(layered: bool) -> AutoencoderKLQwenImage:
+    torch.manual_seed(2)
+    return AutoencoderKLQwenImage(
+        base_dim=2,
+        z_dim=Z_DIM,
+        dim_mult=[1, 1, 1, 2, 4],
+        num_res_blocks=1,
+        temperal_downsample=[False, True, True, True],
+        latents_mean=[0.0] * Z_DIM,
+        latents_std=[1.0] * Z_DIM,
+        input_channels=4 if layered else 3,
+    )

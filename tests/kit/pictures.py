@@ -1,0 +1,46 @@
+"""Pictures made for the tests."""
+
+# pyright: reportArgumentType=false
+
+import base64
+import io
+
+from PIL import Image
+
+
+def png(image: Image.Image, **options: object) -> bytes:
+    return encoded(image, "PNG", **options)
+
+
+def encoded(image: Image.Image, format: str, **options: object) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, format, **options)
+    return buffer.getvalue()
+
+
+def as_data_url(content: bytes, media_type: str = "image/png") -> str:
+    return f"data:{media_type};base64,{base64.b64encode(content).decode()}"
+
+
+def from_data_url(url: str) -> Image.Image:
+    head, _, content = url.partition(",")
+    assert head == "data:image/png;base64"
+    image = Image.open(io.BytesIO(base64.b64decode(content)))
+    image.load()
+    return image
+
+
+def disc(size: int = 48) -> Image.Image:
+    """A red disc with a soft edge on transparency."""
+    alpha = Image.radial_gradient("L").resize((size, size)).point(lambda value: max(0, min(255, (120 - value) * 8)))
+    image = Image.new("RGBA", (size, size), (200, 30, 20, 0))
+    image.putalpha(alpha)
+    return image
+
+
+def square(size: int = 48, colour: tuple[int, int, int] = (20, 120, 220)) -> Image.Image:
+    return Image.new("RGB", (size, size), colour)
+
+
+SQUARE_URL = as_data_url(png(square()))
+DISC_URL = as_data_url(png(disc()))

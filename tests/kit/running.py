@@ -1,0 +1,167 @@
+"""A service in a process of its own, and requests to it byte for byte."""
+
+import contextlib
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, Self
+
+ROOT = Path(__file__).resolve().parents[2]
+ADDRESS = re.compile(r"The page is on http://127\.0\.0\.1:(\d+)")
+LLM_DIT = ("-c", "from server.cli import app; app()")
+STAND_IN = ("-m", "tests.kit.stand_in")
+"""How Python runs `llm-dit`, with its own engines and with that of `tests/kit/stand_in.py`."""
+START_S = 60
+
+
+@dataclass(frozen=True)
+class Running:
+    """A service that listens on 127.0.0.1: its port, its process and the folder with its data and log."""
+
+    port: int
+    folder: Path
+    process: subprocess.Popen[bytes]
+
+    @property
+    def runs(self) -> Path:
+        """The file in which the stand-in writes its runs down."""
+        return self.folder / "runs"
+
+    @property
+    def workers(self) -> list[int]:
+        """The processes that run the pipeline."""
+        pid = self.process.pid
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        return [int(child) for child in children if b"server.child" in Path(f"/proc/{child}/cmdline").read_bytes()]
+
+    @property
+    def processes(self) -> Iterator[int]:
+        """The service and all that it started, but for the engine's process and what that started."""
+        pids = [self.process.pid]
+        for pid in pids:
+            with contextlib.suppress(OSError):  # it may end while it is looked at
+                if b"server.child" not in Path(f"/proc/{pid}/cmdline").read_bytes():
+                    pids += map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split())
+                    yield pid
+
+    @property
+    def memory_mb(self) -> float:
+        """The summed PSS of `processes`."""
+        total = 0
+        for pid in self.processes:
+            with contextlib.suppress(OSError):
+                lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+                total += next((int(line.split()[1]) for line in lines if line.startswith("Pss:")), 0)
+        return total / 1000
+
+    @property
+    def host(self) -> str:
+        """The Host header of those who use the address that was printed."""
+        return f"127.0.0.1:{self.port}"
+
+
+class Memory:
+    """The most PSS of a service, looked at every `every_s` in a thread until the block ends."""
+
+    every_s = 0.05
+
+    def __init__(self, service: Running) -> None:
+        self._service = service
+        self._end = threading.Event()
+        self._thread = threading.Thread(target=self._watch)
+        self.most_mb, self.samples = 0.0, 0
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._end.set()
+        self._thread.join()
+
+    def _watch(self) -> None:
+        while True:
+            self.look()
+            if self._end.wait(self.every_s):
+                return
+
+    def look(self) -> None:
+        self.most_mb = max(self.most_mb, self._service.memory_mb)
+        self.samples += 1
+
+
+@dataclass(frozen=True)
+class Answer:
+    """An answer as it came: its status, its header in lower case and its body."""
+
+    status: int
+    head: str
+    body: bytes
+
+
+@contextlib.contextmanager
+def running(
+    folder: Path, *, program: Sequence[str] = LLM_DIT, environment: Mapping[str, str] | None = None, **settings: str
+) -> Iterator[Running]:
+    """Run `llm-dit serve` on a free port until the block ends; `settings` are keys of `[default.server]`."""
+    with (folder / "log").open("ab") as log:
+        before = log.tell()
+        process = begin(folder, log, program=program, environment=environment, **settings)
+    try:
+        yield Running(_port(process, folder / "log", before), folder, process)
+    finally:
+        process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(timeout=20)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def begin(
+    folder: Path,
+    log: BinaryIO,
+    *,
+    program: Sequence[str] = LLM_DIT,
+    environment: Mapping[str, str] | None = None,
+    **settings: str,
+) -> subprocess.Popen[bytes]:
+    """Start `llm-dit serve` and return at once."""
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("LLM_DIT_")}
+    given = {"data_dir": str(folder / "data"), **settings}
+    inherited |= {f"LLM_DIT_SERVER__{name.upper()}": value for name, value in given.items()}
+    inherited |= {"PYTHONPATH": os.pathsep.join([str(ROOT / "src"), str(ROOT)]), "STAND_IN_RUNS": str(folder / "runs")}
+    command = [sys.executable, *program, "serve", "--port", "0"]
+    return subprocess.Popen(command, cwd=folder, env=inherited | dict(environment or {}), stdout=log, stderr=log)
+
+
+def _port(process: subprocess.Popen[bytes], log: Path, before: int) -> int:
+    deadline = time.monotonic() + START_S
+    while time.monotonic() < deadline and process.poll() is None:
+        if match := ADDRESS.search(log.read_bytes()[before:].decode(errors="replace")):
+            port = int(match[1])
+            with contextlib.suppress(OSError):
+                if ask(port, ["GET /livez HTTP/1.1", f"Host: 127.0.0.1:{port}"]).status == 200:
+                    return port
+        time.sleep(0.05)
+    raise SystemExit(f"the service did not start:\n{log.read_text()}")
+
+
+def ask(port: int, lines: Sequence[str], body: bytes = b"", *, timeout_s: float = 10) -> Answer:
+    """Send a request line and header lines as they are, and return the answer."""
+    head = "\r\n".join([*lines, "Connection: close", "", ""]).encode("latin-1")
+    with socket.create_connection(("127.0.0.1", port), timeout=timeout_s) as connection:
+        connection.sendall(head + body)
+        received = bytearray()  # bytes would be copied for each piece: minutes for an export of 250 MB
+        while chunk := connection.recv(65_536):
+            received += chunk
+    head_bytes, _, content = bytes(received).partition(b"\r\n\r\n")
+    return Answer(int(head_bytes.split(b" ", 2)[1]), head_bytes.decode("latin-1").lower(), content)

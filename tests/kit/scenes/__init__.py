@@ -1,0 +1,1 @@
+"""Pictures with known layers, and how close what was found comes to them."""
