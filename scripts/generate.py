@@ -126,6 +126,7 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--qwen-image-cpu-offload", action="store_const", dest="cpu_offload", const="true")
     parser.add_argument("--quantization", choices=["fp8", "nf4"])
     parser.add_argument("--device", help="cuda, cuda:1, mps or cpu; by default the best there is")
+    parser.add_argument("--devices", help="two GPUs, as in cuda:0,cuda:1; the second runs one of guidance's branches")
     parsed = parser.parse_args(arguments)
     if len(parsed.edit_layer) != len(parsed.instruction):
         parser.error("give an --instruction for every --edit-layer")
@@ -161,6 +162,7 @@ def generate(options: argparse.Namespace, image: Image.Image) -> None:
         cpu_offload=read_offload(options.cpu_offload),
         load_edit_model=False,
         device=options.device,
+        devices=options.devices,
         quantization=options.quantization,
         progress=show_progress,
     )

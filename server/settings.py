@@ -75,6 +75,14 @@ def _sendable(token: SecretStr) -> SecretStr:
     raise ValueError("it must be of ASCII letters, digits and signs, without spaces")
 
 
+def _two_devices(value: str) -> str:
+    """Refuse what does not name two devices; which there are, torch knows."""
+    names = [name.strip() for name in value.split(",")]
+    if value and (len(names) != 2 or not all(names)):
+        raise ValueError('it must name two, as "cuda:0,cuda:1" does')
+    return value
+
+
 class ServerSettings(BaseModel, extra="forbid", frozen=True):
     """`[default.server]`: where the service listens and what it takes."""
 
@@ -143,7 +151,7 @@ class ServerSettings(BaseModel, extra="forbid", frozen=True):
 class QwenImageSettings(BaseModel, extra="forbid", frozen=True):
     """`[default.qwen_image]`: the models, and what a request that leaves a value out gets.
 
-    The first eleven are arguments of `QwenImageDiffusersPipeline.from_pretrained`; "" leaves the choice to it.
+    The first twelve are arguments of `QwenImageDiffusersPipeline.from_pretrained`; "" leaves the choice to it.
     """
 
     REQUEST_DEFAULTS: ClassVar = ("layer_num", "resolution", "num_inference_steps", "cfg_scale")
@@ -156,6 +164,8 @@ class QwenImageSettings(BaseModel, extra="forbid", frozen=True):
     load_edit_model: bool = False
     edit_only: bool = False
     device: str = ""
+    devices: Annotated[str, AfterValidator(_two_devices)] = ""
+    """Two GPUs of which the second runs one of guidance's branches, in place of `device`."""
     torch_dtype: Literal["", "bfloat16", "float16", "float32"] = ""
     quantization: Literal["", "fp8", "nf4"] = ""
     fused: bool = True

@@ -53,6 +53,7 @@ def test_the_pipeline_gets_the_settings_and_none_for_what_is_left_empty() -> Non
         "load_edit_model": False,
         "edit_only": False,
         "device": None,
+        "devices": None,
         "torch_dtype": None,
         "quantization": "fp8",
         "fused": True,

@@ -95,6 +95,10 @@ def test_a_token_that_is_not_valid_is_not_repeated(token: str) -> None:
             "[default.qwen_image]\ncpu_offload = 'disk'",
             r"qwen_image\.cpu_offload = 'disk' is not valid: it must be True, False, 'auto', .* or 'sequential'\.",
         ),
+        (
+            "[default.qwen_image]\ndevices = 'cuda:0'",
+            r"qwen_image\.devices = 'cuda:0' is not valid: it must name two, as \"cuda:0,cuda:1\" does\.",
+        ),
         ("port = 1", r"'port' is outside a table: move it below \[default\] or \[default\.server\]\."),
         ("default = 1", r"'default' is outside a table.*"),
         ("[default", r"is not TOML: .*\."),

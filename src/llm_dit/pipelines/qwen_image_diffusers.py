@@ -80,6 +80,7 @@ class QwenImageDiffusersPipeline:
         *,
         edit_only: bool = False,
         device: str | None = None,
+        devices: str | None = None,
         torch_dtype: torch.dtype | str | None = None,
         quantization: Quantization | None = None,
         fused: bool = True,
@@ -93,9 +94,10 @@ class QwenImageDiffusersPipeline:
         of a hub id; the edit model is 2509, 2511 or the first Qwen-Image-Edit, as its files say, and without
         `edit_model_path` Qwen/Qwen-Image-Edit-2509 from the hub. `cpu_offload`
         is described at `llm_dit.qwen.placement.plan_placement`; `placement` tells what came of it. `edit_only` loads
-        the edit model alone. `device` is "cuda", "cuda:1", "mps" or "cpu", by default the best there is; `torch_dtype`
-        (or its name) bfloat16, on a CPU float32; `quantization` "fp8" or "nf4". `fused=False` runs plain diffusers,
-        which gives the same and takes longer. `progress` hears "downloading" (bytes) and "loading".
+        the edit model alone. `device` is "cuda", "cuda:1", "mps" or "cpu", by default the best there is; `devices`
+        in its place two, "cuda:0,cuda:1", of which the second runs one of guidance's branches (`placement` says whether
+        it does); `torch_dtype` (or its name) bfloat16, on a CPU float32; `quantization` "fp8" or "nf4". `fused=False`
+        runs plain diffusers, which gives the same and takes longer. `progress` hears "downloading" and "loading".
 
         Raises `InputError`, or an `EngineError` that says what to do about the device, memory, weights, hub or disk.
         """
@@ -106,6 +108,7 @@ class QwenImageDiffusersPipeline:
             },
             cpu_offload=cpu_offload,
             device=device,
+            devices=devices,
             dtype=torch_dtype,
             quantization=quantization,
             fused=fused,

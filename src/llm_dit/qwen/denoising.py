@@ -17,8 +17,10 @@ def denoise(pipeline: Any, start: Start, after_step: AfterStep) -> torch.Tensor:
     scheduler, latents = pipeline.scheduler, start.latents
     scheduler.set_begin_index(0)
     schedule = start.timesteps.to(latents.dtype) / 1000
+    transformer = pipeline.transformer
+    predict = transformer.pair if transformer.pair and len(start.branches) == 2 else transformer
     for step, time in enumerate(start.timesteps):
-        predicted = pipeline.transformer(
+        predicted = predict(
             torch.cat([latents, start.condition], dim=1),
             branches=start.branches,
             schedule=schedule,

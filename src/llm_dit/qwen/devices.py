@@ -1,5 +1,7 @@
 """The device that runs the models, and how much memory there is."""
 
+import re
+
 import psutil
 import torch
 
@@ -20,6 +22,25 @@ def choose_device(name: str | None) -> torch.device:
     if not _is_there(kind) or (kind == "cuda" and int(index or 0) >= torch.cuda.device_count()):
         raise DeviceError(f"torch sees no device {name} here: check the driver and the torch build, or leave it out.")
     return torch.device(name)
+
+
+def choose_devices(device: str | None, devices: str | None) -> tuple[torch.device, torch.device | None]:
+    """Return the device, and a second one where `devices` names two, as "cuda:0,cuda:1" does.
+
+    Raises `InputError` for both arguments at once and for other `devices`, `DeviceError` as `choose_device` does.
+    """
+    if not devices:
+        return choose_device(device), None
+    if device:
+        raise InputError("Give device or devices, not both.", param="devices")
+    names = [name.strip() for name in devices.split(",")]
+    if len(names) != 2 or not (_are_two_cards(names) or names == ["cpu", "cpu"]):  # the processor twice is for trying
+        raise InputError('devices names two NVIDIA GPUs by number, as in "cuda:0,cuda:1".', param="devices")
+    return choose_device(names[0]), choose_device(names[1])
+
+
+def _are_two_cards(names: list[str]) -> bool:
+    return names[0] != names[1] and all(re.fullmatch(r"cuda:\d+", name) for name in names)
 
 
 def choose_dtype(wanted: torch.dtype | str | None, device: torch.device) -> torch.dtype:

@@ -55,6 +55,7 @@ def diagnose(
     *,
     cpu_offload: CpuOffload = True,
     device: str | None = None,
+    devices: str | None = None,
     torch_dtype: str | None = None,
     quantization: Literal["fp8", "nf4"] | None = None,
     fused: bool = True,
@@ -82,7 +83,7 @@ def diagnose(
         return findings
     # torch is imported from here on.
     try:
-        return [*findings, *_machine(there, cpu_offload, device, torch_dtype, quantization, fused)]
+        return [*findings, *_machine(there, cpu_offload, (device, devices), torch_dtype, quantization, fused)]
     except LLMDiTError as error:
         return [*findings, Finding(name="device", value="cannot be used as configured", ok=False, advice=error.message)]
 
@@ -146,17 +147,18 @@ def _disk(missing: int) -> Finding:
 def _machine(
     checkpoints: list[Checkpoint],
     cpu_offload: CpuOffload,
-    device_name: str | None,
+    named: tuple[str | None, str | None],
     torch_dtype: str | None,
     quantization: Literal["fp8", "nf4"] | None,
     fused: bool,
 ) -> list[Finding]:
-    from llm_dit.qwen.devices import choose_device, choose_dtype, measure_machine, name_device
+    from llm_dit.qwen.devices import choose_devices, choose_dtype, measure_machine, name_device
     from llm_dit.qwen.quantization import check_quantization
+    from llm_dit.qwen.second_device import plan_second
     from llm_dit.qwen.tools import HEAD_WIDTH, describe_plain, tools_for
     from llm_dit.qwen.weighing import describe_forward, weigh
 
-    device = choose_device(device_name)
+    device, second = choose_devices(*named)
     check_quantization(quantization, device)
     machine = measure_machine(device)
     dtype = choose_dtype(torch_dtype, device)
@@ -170,11 +172,17 @@ def _machine(
     ]
     if device.type != "cpu":
         findings.append(Finding(name="free device memory", value=f"{machine.free_device / 1e9:.1f} GB"))
+    if second is not None:
+        other = measure_machine(second)
+        told = f"{name_device(second)}, {other.free_device / 1e9:.1f} GB free"
+        findings.append(Finding(name="second device", value=told))
     if not checkpoints:
         return findings
     # The text encoders of the published models are the same; comparing 16 GB is for when they are loaded.
     weights = weigh(checkpoints, dtype, quantization, fused=fused, encoders=1)
     plan = plan_placement(cpu_offload, machine, weights, quantized=quantization is not None)
+    if second is not None:
+        plan = plan_second(plan, measure_machine(second), weights, fused=fused)
     fits = plan.peak <= machine.free_device
     advice = "" if fits else 'it needs more than there is: cpu_offload="auto", or quantization'
     value = f"{plan.reason} About {plan.peak / 1e9:.0f} GB at the peak, an estimate."

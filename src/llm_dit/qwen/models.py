@@ -11,13 +11,14 @@ import torch
 
 from llm_dit.pipelines.base import PipelineStatus, ProgressCallback
 from llm_dit.qwen.checkpoints import EDIT, NAMES, Checkpoint, local_folder, open_checkpoint
-from llm_dit.qwen.devices import choose_device, choose_dtype, device_memory, measure_machine, name_device
+from llm_dit.qwen.devices import choose_devices, choose_dtype, device_memory, measure_machine, name_device
 from llm_dit.qwen.download import download_checkpoint
 from llm_dit.qwen.failures import free_memory, named_failures
 from llm_dit.qwen.loading import LoadOptions, load_pipeline
 from llm_dit.qwen.offloading import Placement
 from llm_dit.qwen.placement import CpuOffload, Plan, plan_placement
 from llm_dit.qwen.quantization import Quantization, check_quantization
+from llm_dit.qwen.second_device import plan_second
 from llm_dit.qwen.sharing import same_text_encoder
 from llm_dit.qwen.transformer import forward_of
 from llm_dit.qwen.weighing import describe_forward, weigh
@@ -49,13 +50,14 @@ class Models:
         sources: dict[str, ModelSource],
         cpu_offload: CpuOffload,
         device: str | None,
+        devices: str | None,
         dtype: torch.dtype | str | None,
         quantization: Quantization | None,
         fused: bool,
     ) -> None:
         self._sources = sources
         self._cpu_offload: CpuOffload = cpu_offload
-        self._device = choose_device(device)
+        self._device, self._second = choose_devices(device, devices)
         check_quantization(quantization, self._device)
         self._dtype = choose_dtype(dtype, self._device)
         self._quantization: Quantization | None = quantization
@@ -134,8 +136,12 @@ class Models:
 
     def _plan(self, checkpoints: list[Checkpoint], encoders: int | None) -> Plan:
         weights = weigh(checkpoints, self._dtype, self._quantization, fused=self._fused, encoders=encoders)
-        machine = measure_machine(self._device)
-        return plan_placement(self._cpu_offload, machine, weights, quantized=self._quantization is not None)
+        plan = plan_placement(
+            self._cpu_offload, measure_machine(self._device), weights, quantized=self._quantization is not None
+        )
+        if self._second is None:
+            return plan
+        return plan_second(plan, measure_machine(self._second), weights, fused=self._fused)
 
     def _options(self, plan: Plan) -> LoadOptions:
         # What is quantized is quantized on the device; what stays there goes there at once.
@@ -154,7 +160,7 @@ class Models:
         )
         if not stays:
             self._clear()
-        self._placement = Placement(list(self._pipelines.values()), plan, self._device)
+        self._placement = Placement(list(self._pipelines.values()), plan, self._device, self._second)
 
     def _place_what_is_left(self, plan: Plan) -> None:
         if self._pipelines:
@@ -169,4 +175,8 @@ class Models:
 
 def _stays(before: Plan, after: Plan) -> bool:
     """Tell whether what `before` placed is where `after` wants it."""
-    return before.strategy == after.strategy and before.modulation_away == after.modulation_away
+    return (
+        before.strategy == after.strategy
+        and before.modulation_away == after.modulation_away
+        and bool(before.second_peak) == bool(after.second_peak)
+    )

@@ -9,6 +9,7 @@ import torch
 from diffusers import DiffusionPipeline
 from torch import nn
 
+from llm_dit.qwen.pairing import Pair
 from llm_dit.qwen.pinning import PageLock
 from llm_dit.qwen.placement import Plan
 from llm_dit.qwen.streaming import BlockStream
@@ -19,7 +20,13 @@ from llm_dit.qwen.transformer import is_fused
 class Placement:
     """Pipelines whose weights are placed by a plan; the text encoder may be one object in several of them."""
 
-    def __init__(self, pipelines: Sequence[DiffusionPipeline], plan: Plan, device: torch.device) -> None:
+    def __init__(
+        self,
+        pipelines: Sequence[DiffusionPipeline],
+        plan: Plan,
+        device: torch.device,
+        second: torch.device | None = None,
+    ) -> None:
         self.plan = plan
         self._pipelines: Sequence[Any] = pipelines
         self._device = device
@@ -31,6 +38,8 @@ class Placement:
         if plan.strategy == "resident":
             for pipeline in self._pipelines:
                 self._place_whole(pipeline)
+                if plan.second_peak and second is not None:
+                    _pair(pipeline.transformer, second)
         elif plan.quantized:
             # Quantized tensors are more than their data; accelerate knows how to move them.
             for pipeline in self._pipelines:
@@ -54,6 +63,8 @@ class Placement:
         """Take the plan back; all weights are on the host afterwards."""
         self.after_run()
         self._forget_schedules()
+        for pipeline in self._pipelines:
+            _part(pipeline.transformer)
         for undo in reversed(self._undo):
             undo()
         for pipeline in self._pipelines:
@@ -147,3 +158,14 @@ class Placement:
         blocks = list(transformer.transformer_blocks)
         count = max(0, len(blocks) - self.plan.kept_blocks)
         return [blocks[index * len(blocks) // count] for index in range(count)]
+
+
+def _pair(transformer: Any, second: torch.device) -> None:
+    if transformer.pair is None:
+        transformer.pair = Pair(transformer, second)
+
+
+def _part(transformer: Any) -> None:
+    if getattr(transformer, "pair", None) is not None:
+        transformer.pair.close()
+        transformer.pair = None

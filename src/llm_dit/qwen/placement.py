@@ -89,7 +89,8 @@ class Plan:
     `modulation_away` a block's modulation is there only while it is computed, once a schedule. With
     `sliced_decoding` the VAE decodes one layer after the other, which takes a quarter of the memory for four, and
     differs from decoding them together by the rounding of bfloat16. `pinned`: the host's copies are page-locked, so
-    that copying overlaps with computing. `peak` is an estimate in bytes of the device memory that a run takes.
+    that copying overlaps with computing. `peak` is an estimate in bytes of the device memory that a run takes, and
+    `second_peak` of that on a second device (`second_device.py`), 0 where none is used.
     """
 
     strategy: Strategy
@@ -100,6 +101,7 @@ class Plan:
     pinned: bool = False
     quantized: bool = False
     peak: int
+    second_peak: int = 0
     reason: str
 
 

@@ -31,6 +31,8 @@ class Runner:
         if not is_fused(pipeline):
             self._tell(run, describe_plain())
             return _plain(pipeline, run, after_step)
+        if pipeline.transformer.pair and len(run.texts) == 1:
+            logger.info("The second device is not used: guidance is off (cfg_scale 1)")
         start = prepare(pipeline, run, self._encodings)
         masked = any(branch.mask is not None for branch in start.branches)
         self._tell(run, forward_of(pipeline, start.latents.device, start.latents.dtype, masked=masked))

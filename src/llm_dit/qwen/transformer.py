@@ -37,6 +37,8 @@ class Transformer(QwenImageTransformer2DModel):
     """
 
     modulations: nn.ModuleList
+    pair: Any = None
+    """What asks two devices for the two branches of guidance (`pairing.py`), where there are two."""
 
     def take_apart(self) -> None:
         """Put our blocks in the place of diffusers', over the same weights, and the modulation apart."""
@@ -56,7 +58,7 @@ class Transformer(QwenImageTransformer2DModel):
         diffusers' `img_shapes`: frames, rows and columns of what is made, then of what is shown.
         """
         image = self.img_in(tokens)
-        self.table.fill(schedule.to(image.dtype), lambda time: self._embed(time, image), self.modulations, self._zeros)
+        self.speak(schedule, image)
         entered = [self._enter(image, branch, shapes) for branch in branches]
         tools = self.tools(image.device, image.dtype)
         with torch.cuda.device_of(image):  # kernels are launched on the current device, whatever they are given
@@ -70,6 +72,12 @@ class Transformer(QwenImageTransformer2DModel):
         """Return what the blocks are computed with."""
         config: Any = self.config
         return tools_for(device, dtype, config.attention_head_dim)
+
+    def speak(self, schedule: torch.Tensor, tokens: torch.Tensor) -> None:
+        """Have the modulation's table of `schedule`; `tokens` tell the device and the type."""
+        self.table.fill(
+            schedule.to(tokens.dtype), lambda time: self._embed(time, tokens), self.modulations, self._zeros
+        )
 
     @property
     def _zeros(self) -> bool:
