@@ -10,7 +10,7 @@ from PIL import Image
 
 from llm_dit.pipelines.base import Progress, ProgressCallback
 from llm_dit.qwen.transformer import is_fused
-from llm_dit.qwen.writing import why_not_greedy, write_greedily
+from llm_dit.qwen.writing import recorder_of, why_not_greedy, write_greedily
 
 logger = logging.getLogger(__name__)
 
@@ -57,7 +57,8 @@ def _write(pipeline: Any, picture: Image.Image, english: bool, progress: Progres
     if not why:
         question = pipeline.image_caption_prompt_en if english else pipeline.image_caption_prompt_cn
         inputs = pipeline.vl_processor(text=question, images=picture, padding=True, return_tensors="pt").to(device)
-        written = write_greedily(pipeline.text_encoder, inputs, MAX_TOKENS, count)
+        record = recorder_of(pipeline.text_encoder, device)
+        written = write_greedily(pipeline.text_encoder, inputs, MAX_TOKENS, count, record=record)
         (text,) = pipeline.vl_processor.batch_decode(
             [written], skip_special_tokens=True, clean_up_tokenization_spaces=False
         )

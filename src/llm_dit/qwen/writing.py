@@ -6,6 +6,8 @@ from typing import Any
 import torch
 from transformers import LogitsProcessorList, RepetitionPenaltyLogitsProcessor, StaticCache
 
+from llm_dit.qwen.graphs import Recorder, Replay, recorder_for
+
 IGNORED = {"bos_token_id", "eos_token_id", "pad_token_id", "transformers_version", "_from_model_config"}
 UNDERSTOOD = {"do_sample", "temperature", "top_k", "top_p", "repetition_penalty"}
 COLD = 1e-3
@@ -21,10 +23,13 @@ def why_not_greedy(settings: Any) -> str:
 
 
 @torch.no_grad()
-def write_greedily(encoder: Any, inputs: Any, limit: int, on_token: Callable[[], None]) -> list[int]:
+def write_greedily(
+    encoder: Any, inputs: Any, limit: int, on_token: Callable[[], None], *, record: Recorder | None = None
+) -> list[int]:
     """Return the tokens that follow `inputs`, which are of one text, at most `limit`, the end's included.
 
-    They are those of `encoder.generate`. `on_token` hears of each and ends the writing by raising.
+    They are those of `encoder.generate`. `on_token` hears of each and ends the writing by raising. `record` makes a
+    recording of a step, where one can be made.
     """
     settings = encoder.generation_config
     penalty = settings.repetition_penalty or 1.0
@@ -34,9 +39,15 @@ def write_greedily(encoder: Any, inputs: Any, limit: int, on_token: Callable[[],
     text: Any = inputs["input_ids"]
     start = text.shape[1]
     positions, shift = _positions(encoder, inputs)
-    cache = StaticCache(config=encoder.config, max_cache_len=start + limit)
+    cache: Any = StaticCache(config=encoder.config, max_cache_len=start + limit)
     options = {"past_key_values": cache, "use_cache": True, "logits_to_keep": 1}
     logits = encoder(**inputs, position_ids=positions, **options).logits
+    last, here = text.new_empty(1, 1), positions.new_empty(1, 1, 1)
+    step = Replay(
+        lambda: encoder(input_ids=last, position_ids=here.expand(3, 1, 1), **options).logits,
+        lambda: [layer.cumulative_length.sub_(1) for layer in cache.layers],
+        record,
+    )
     while True:
         scores: Any = logits[:, -1].float()
         token = rules(text, scores).argmax(-1, keepdim=True)
@@ -45,8 +56,15 @@ def write_greedily(encoder: Any, inputs: Any, limit: int, on_token: Callable[[],
         written = text.shape[1] - start
         if written == limit or int(token) in ends:
             return text[0, start:].tolist()
-        here = (start + written - 1 + shift).view(1, 1, 1).expand(3, 1, 1)
-        logits = encoder(input_ids=token, position_ids=here, **options).logits
+        last.copy_(token)
+        here.copy_((start + written - 1 + shift).view(1, 1, 1))
+        logits = step()
+
+
+def recorder_of(encoder: Any, device: torch.device) -> Recorder | None:
+    """Return what records a step of `encoder`; None where its weights are fetched layer by layer, or without CUDA."""
+    there = all(parameter.device.type == device.type for parameter in encoder.parameters())
+    return recorder_for(device) if there else None
 
 
 def _positions(encoder: Any, inputs: Any) -> tuple[torch.Tensor, torch.Tensor]:
