@@ -5,13 +5,15 @@ import shutil
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image, ImageDraw
 from playwright.sync_api import Browser, BrowserContext, expect, sync_playwright
 
+from tests.browser.seeds import Seeds
 from tests.browser.studio import Studio
-from tests.kit.service import Service
+from tests.kit.service import Service, serve
 
 FLAGS = [
     "--no-sandbox",
@@ -69,6 +71,7 @@ def open_studio(browser: Browser, service: Service) -> Iterator[Callable[..., St
             language: str = "en-US",
             path: str = "/",
             bypass_csp: bool = False,
+            moving: bool = False,
         ) -> Studio:
             context: BrowserContext = browser.new_context(
                 viewport={"width": width, "height": height},
@@ -78,6 +81,8 @@ def open_studio(browser: Browser, service: Service) -> Iterator[Callable[..., St
                 accept_downloads=True,
                 locale=language,
                 bypass_csp=bypass_csp,
+                # Nothing slides or glows unless it is asked for: what moves costs processors, and no test looks at it.
+                reduced_motion="no-preference" if moving else "reduce",
             )
             context.set_default_timeout(PATIENCE_MS)
             stack.callback(context.close)
@@ -90,6 +95,41 @@ def open_studio(browser: Browser, service: Service) -> Iterator[Callable[..., St
             return studio
 
         yield open_page
+
+
+@pytest.fixture(scope="package")
+def stepping_for_all(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    # What hangs is given up at once.
+    environment = {"LLM_DIT_SERVER__CANCEL_GRACE_S": "0.2", "LLM_DIT_SERVER__DRAIN_S": "0.2"}
+    with serve(tmp_path_factory.mktemp("stepping"), app="tests.kit.app:app", environment=environment) as running:
+        yield running
+
+
+@pytest.fixture
+def stepping(stepping_for_all: Service) -> Iterator[Service]:
+    """A service whose jobs do as their instruction says; a file `go` lets those go on that wait."""
+    yield stepping_for_all
+    (stepping_for_all.folder / "go").unlink(missing_ok=True)
+
+
+@pytest.fixture(scope="package")
+def seeds() -> Seeds:
+    return Seeds()
+
+
+@pytest.fixture
+def open_stack(
+    open_studio: Callable[..., Studio], seeds: Seeds, service: Service, picture: Path
+) -> Callable[..., Studio]:
+    """Open a project of its own in which the picture was taken apart: `open_stack(4, width=390)`."""
+
+    def open_copy(layers: int, *, at: Service = service, **how: Any) -> Studio:
+        studio = open_studio(at=at, path=seeds.plant(at.url, picture, layers), **how)
+        expect(studio.rows).to_have_count(layers)
+        studio.wait_for_paint()
+        return studio
+
+    return open_copy
 
 
 @pytest.fixture

@@ -218,7 +218,7 @@ def reorder_export_reload(studio: Studio, size: tuple[int, int]) -> None:
     expect(studio.rows).to_have_count(len(order))
     studio.wait_for(lambda: difference(studio.pixels(), shown) < 0.5, "the picture of before")
     assert studio.names() == names
-    assert studio.rows.all_inner_texts() == rows
+    studio.wait_for(lambda: studio.rows.all_inner_texts() == rows, f"the layers to say {rows}")
     studio.button("Undo: Opacity").click()
     page.keyboard.press("Control+z")
     assert studio.names() == order
@@ -231,6 +231,7 @@ def difference(first: list[float], second: list[float]) -> float:
 
 def settled(studio: Studio) -> list[float]:
     """Return the means of the stage's picture when all that belongs to it is painted, whether it is opaque or not."""
+    expect(studio.page.locator(".stage-canvas")).to_have_attribute("aria-busy", "false")
     seen = [studio.pixels()]
 
     def rests() -> bool:

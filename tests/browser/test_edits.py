@@ -19,14 +19,11 @@ BRIGHTNESS = """
   return data.reduce((sum, value, i) => sum + (i % 4 < 3 ? value : 0), 0) / (data.length * 0.75);
 }
 """
-QUICK_CANCEL = {"LLM_DIT_SERVER__CANCEL_GRACE_S": "0.2", "LLM_DIT_SERVER__DRAIN_S": "0.2"}
 
 
 @pytest.fixture
-def stacked(studio: Studio, picture: Path) -> Studio:
-    studio.choose(picture)
-    studio.decompose(layers=2)
-    return studio
+def stacked(open_stack: Callable[..., Studio]) -> Studio:
+    return open_stack(2)
 
 
 def test_an_instruction_the_engine_cannot_carry_out(stacked: Studio) -> None:
@@ -271,13 +268,10 @@ def test_comparing(stacked: Studio) -> None:
 
 
 def test_variants_run_together_each_with_a_seed_of_its_own(
-    open_studio: Callable[..., Studio], start_service: Callable[..., Service], picture: Path
+    open_stack: Callable[..., Studio], stepping: Service
 ) -> None:
-    service = start_service(app="tests.kit.app:app")
-    studio = open_studio(at=service)
+    studio = open_stack(2, at=stepping)
     studio.pretend_model()
-    studio.choose(picture)
-    studio.decompose(layers=2)
     studio.edit_button("Layer 0").click()
     studio.instruction.fill("wait")
     studio.dialog.get_by_role("radio", name="3").check()
@@ -294,7 +288,7 @@ def test_variants_run_together_each_with_a_seed_of_its_own(
     studio.page.reload()
     studio.edit_button("Layer 0").click()
     expect(studio.version("Running edit")).to_have_count(3)
-    (service.folder / "go").touch()
+    (stepping.folder / "go").touch()
     made = studio.dialog.locator(".edit-made")
     for number, expected in ((2, 41), (3, 42), (4, 43)):
         studio.version(f"v{number}: wait").click()
@@ -356,11 +350,9 @@ def test_an_example_is_added_to_what_was_typed(stacked: Studio) -> None:
 
 
 def test_a_running_edit_survives_escape_and_reload_and_is_canceled(
-    open_studio: Callable[..., Studio], start_service: Callable[..., Service], picture: Path
+    open_stack: Callable[..., Studio], stepping: Service
 ) -> None:
-    studio = open_studio(at=start_service(app="tests.kit.app:app", environment=QUICK_CANCEL))
-    studio.choose(picture)
-    studio.decompose(layers=2)
+    studio = open_stack(2, at=stepping)
     studio.edit("Layer 0", "hang")
     expect(studio.dialog.get_by_role("progressbar")).to_be_visible()
     studio.page.keyboard.press("Escape")
@@ -385,14 +377,10 @@ def test_a_running_edit_survives_escape_and_reload_and_is_canceled(
 
 
 def test_a_running_edit_survives_a_save_that_crosses_the_reload(
-    open_studio: Callable[..., Studio], start_service: Callable[..., Service], picture: Path
+    open_stack: Callable[..., Studio], stepping: Service
 ) -> None:
-    service = start_service(app="tests.kit.app:app", environment=QUICK_CANCEL)
-    studio = open_studio(at=service)
-    studio.choose(picture)
-    studio.decompose(layers=2)
-    expect(studio.page.get_by_text("Saved", exact=True)).to_be_visible()
-    address = f"{service.url}/api/projects/{studio.page.url.rpartition('/')[2]}"
+    studio = open_stack(2, at=stepping)
+    address = f"{stepping.url}/api/projects/{studio.page.url.rpartition('/')[2]}"
     saves = "**/api/projects/*"
     studio.page.route(saves, lambda route: route.abort() if route.request.method == "PUT" else route.continue_())
     studio.edit("Layer 0", "hang")

@@ -62,10 +62,8 @@ def test_in_chinese(open_studio: Callable[..., Studio], picture: Path) -> None:
     expect(page.get_by_role("button", name="重做：分解")).to_be_enabled()
 
 
-def test_on_a_very_large_screen(open_studio: Callable[..., Studio], picture: Path) -> None:
-    studio = open_studio(width=3840, height=2160)
-    studio.choose(picture)
-    studio.decompose(layers=2)
+def test_on_a_very_large_screen(open_stack: Callable[..., Studio]) -> None:
+    studio = open_stack(2, width=3840, height=2160)
     assert studio.overflow() == 0
     assert studio.box(studio.page.locator(".stage-paper")).height > 300
 
@@ -98,11 +96,9 @@ def test_a_tablet_and_a_small_window_show_all_of_the_bars(
 
 @pytest.mark.parametrize(("width", "height"), [(667, 375), (568, 320)])
 def test_a_phone_held_across_shows_the_picture_beside_its_layers(
-    open_studio: Callable[..., Studio], picture: Path, width: int, height: int
+    open_stack: Callable[..., Studio], width: int, height: int
 ) -> None:
-    studio = open_studio(width=width, height=height, touch=True)
-    studio.choose(picture)
-    studio.decompose(layers=5)
+    studio = open_stack(5, width=width, height=height, touch=True)
     assert studio.overflow() == 0
     expect(studio.page.locator(".mode-bar")).to_be_in_viewport(ratio=1)
     for name in (studio.names()[0], studio.names()[-1]):

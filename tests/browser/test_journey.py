@@ -1,6 +1,8 @@
 """The whole loop on a sample, as a user goes through it."""
 
 import re
+from collections.abc import Callable
+from pathlib import Path
 
 from PIL import Image
 from playwright.sync_api import expect
@@ -44,9 +46,8 @@ def test_from_a_sample_to_a_zip(studio: Studio) -> None:
     reorder_export_reload(studio, (736, 544))
 
 
-def test_original_and_difference_are_a_key_away(studio: Studio, picture) -> None:
-    studio.choose(picture)
-    studio.decompose(layers=3)
+def test_original_and_difference_are_a_key_away(open_stack: Callable[..., Studio]) -> None:
+    studio = open_stack(3)
     expect(studio.page.locator(".fidelity")).to_have_text("rebuilds exactly")
     studio.page.keyboard.press("d")
     studio.wait_for(lambda: max(studio.pixels()[:3]) < 12, "a black difference")
@@ -55,9 +56,8 @@ def test_original_and_difference_are_a_key_away(studio: Studio, picture) -> None
     studio.wait_for(lambda: min(studio.pixels((0.7, 0.05, 0.9, 0.3))[:3]) > 250, "the white of the original")
 
 
-def test_exactness_is_said_only_of_what_decompose_made(studio: Studio, picture) -> None:
-    studio.choose(picture)
-    studio.decompose(layers=3)
+def test_exactness_is_said_only_of_what_decompose_made(open_stack: Callable[..., Studio]) -> None:
+    studio = open_stack(3)
     fidelity = studio.page.locator(".fidelity")
     top = studio.names()[0]
     for change in (f"Hide {top}", f"Move {top} down"):
@@ -72,9 +72,8 @@ def test_exactness_is_said_only_of_what_decompose_made(studio: Studio, picture) 
     expect(fidelity).to_be_visible()
 
 
-def test_one_adjustment_of_the_opacity_is_one_step(studio: Studio, picture) -> None:
-    studio.choose(picture)
-    studio.decompose(layers=2)
+def test_one_adjustment_of_the_opacity_is_one_step(open_stack: Callable[..., Studio]) -> None:
+    studio = open_stack(2)
     top = studio.names()[0]
     slider = studio.page.get_by_role("slider", name=f"Opacity of {top}")
     studio.button(f"Select {top}").click()
@@ -133,7 +132,7 @@ def test_the_estimate_grows_with_the_work(studio: Studio) -> None:
     assert original < many < 2 * original
 
 
-def test_a_notice_goes_when_the_work_goes_on(studio: Studio, picture) -> None:
+def test_a_notice_goes_when_the_work_goes_on(studio: Studio, picture: Path) -> None:
     studio.choose(picture)
     studio.decompose(layers=2)
     notice = studio.page.locator(".notice")
@@ -142,9 +141,8 @@ def test_a_notice_goes_when_the_work_goes_on(studio: Studio, picture) -> None:
     expect(notice).to_be_hidden()
 
 
-def test_names_are_shown_in_full(studio: Studio, picture) -> None:
-    studio.choose(picture)
-    studio.decompose(layers=2)
+def test_names_are_shown_in_full(open_stack: Callable[..., Studio]) -> None:
+    studio = open_stack(2)
     top = studio.names()[0]
     studio.button(f"Select {top}").dblclick()
     studio.rows.first.get_by_label("Layer name").fill("Dark turquoise, bottom right")
@@ -157,7 +155,7 @@ def test_names_are_shown_in_full(studio: Studio, picture) -> None:
         assert name.evaluate("(e) => e.scrollHeight <= e.clientHeight"), width
 
 
-def test_a_seed_that_is_none_stays_and_stops_nothing_silently(studio: Studio, picture) -> None:
+def test_a_seed_that_is_none_stays_and_stops_nothing_silently(studio: Studio, picture: Path) -> None:
     studio.choose(picture)
     source = studio.page.locator(".source")
     source.locator("summary").first.click()
@@ -179,9 +177,8 @@ def test_a_seed_that_is_none_stays_and_stops_nothing_silently(studio: Studio, pi
     expect(studio.page.locator(".job-facts")).to_contain_text("1 layer · seed 7")
 
 
-def test_png_is_the_composite(studio: Studio, picture) -> None:
-    studio.choose(picture)
-    studio.decompose(layers=2)
+def test_png_is_the_composite(open_stack: Callable[..., Studio], picture: Path) -> None:
+    studio = open_stack(2)
     with studio.page.expect_download() as download:
         studio.menu("Export", "Picture (PNG)")
     with Image.open(download.value.path()) as image, Image.open(picture) as original:
@@ -189,9 +186,8 @@ def test_png_is_the_composite(studio: Studio, picture) -> None:
         assert image.convert("RGB").tobytes() == original.tobytes()
 
 
-def test_dragging_a_grip_reorders(studio: Studio, picture) -> None:
-    studio.choose(picture)
-    studio.decompose(layers=3)
+def test_dragging_a_grip_reorders(open_stack: Callable[..., Studio]) -> None:
+    studio = open_stack(3)
     top, middle, bottom = studio.names()
     grip, target = studio.box(studio.rows.first.locator(".grip")), studio.box(studio.rows.last)
     mouse = studio.page.mouse

@@ -7,6 +7,7 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
+from tests.browser.conftest import PATIENCE_MS
 from tests.kit.service import Service, serve, wait_until
 
 TOKEN = "a-token-of-the-tests"
@@ -31,7 +32,7 @@ def open_login(browser: Browser, shut_service: Service) -> Iterator[Callable[...
         dark = "dark" if scheme == "dark" else "light"
         context = browser.new_context(viewport={"width": width, "height": 800}, color_scheme=dark)
         contexts.append(context)
-        context.set_default_timeout(20_000)
+        context.set_default_timeout(PATIENCE_MS)
         page = context.new_page()
         page.on("console", lambda message: complaints.append(message.text))
         page.goto(shut_service.url + path)

@@ -16,12 +16,9 @@ IDS = "(rows) => rows.map((row) => row.dataset.id)"
 
 
 @pytest.fixture
-def saved(studio: Studio, picture: Path) -> Studio:
+def saved(open_stack: Callable[..., Studio]) -> Studio:
     """A project of two layers that the server has."""
-    studio.choose(picture)
-    studio.decompose(layers=2)
-    studio.wait_until_saved()
-    return studio
+    return open_stack(2)
 
 
 def rename_top(page: Page, name: str) -> None:

@@ -22,26 +22,33 @@ COVERED = """
 """
 
 
-def test_progress_and_cancel(studio: Studio) -> None:
-    studio.sample("Night camp")
+def test_progress_and_cancel(open_studio: Callable[..., Studio], stepping: Service, picture: Path) -> None:
+    studio = open_studio(at=stepping)
+    studio.pretend_model()
+    studio.choose(picture)
+    studio.page.get_by_label("Describe the picture").fill("hang")
     studio.decompose_button.click()
     bar = studio.page.locator(".job-bar")
     expect(bar).to_contain_text(re.compile(r"step \d+ of \d+"))
     expect(studio.page).to_have_title(re.compile(r"^\d+% · .*llm-dit$"))
     bar.get_by_role("button", name="Cancel").click()
     expect(studio.decompose_button).to_be_enabled()
-    expect(studio.page).to_have_title("Night camp · llm-dit")
+    expect(studio.page).to_have_title("shapes · llm-dit")
     expect(studio.rows).to_have_count(0)
     studio.button("Undo: Open picture").click()
     expect(studio.page.get_by_text("Take a picture apart")).to_be_visible()
 
 
-def test_a_reload_finds_the_running_job(studio: Studio) -> None:
-    studio.sample("Poster")
-    studio.page.get_by_role("radio", name="640").check()
+def test_a_reload_finds_the_running_job(open_studio: Callable[..., Studio], stepping: Service, picture: Path) -> None:
+    studio = open_studio(at=stepping)
+    studio.pretend_model()
+    studio.choose(picture)
+    studio.page.get_by_label("Describe the picture").fill("wait")
     studio.decompose_button.click()
     expect(studio.page.locator(".job-bar")).to_contain_text("Taking the picture apart")
     studio.page.reload()
+    expect(studio.page.locator(".job-bar")).to_contain_text("Taking the picture apart")
+    (stepping.folder / "go").touch()
     expect(studio.rows).to_have_count(4)
 
 
@@ -111,12 +118,10 @@ def test_a_phone_that_wakes_up_finds_its_job_again(studio: Studio, picture: Path
 
 
 def test_a_stream_that_the_server_ends_is_taken_up_again(
-    open_studio: Callable[..., Studio], start_service: Callable[..., Service], picture: Path
+    open_stack: Callable[..., Studio], start_service: Callable[..., Service]
 ) -> None:
     service = start_service(app="tests.kit.app:app", environment={"TEST_STREAM_S": "0.3"})
-    studio = open_studio(at=service)
-    studio.choose(picture)
-    studio.decompose(layers=2)
+    studio = open_stack(2, at=service)
     asked: list[str] = []
     studio.page.on("request", lambda request: asked.append(request.url) if request.url.endswith("/events") else None)
     studio.edit("Layer 0", "wait")
@@ -143,9 +148,8 @@ def test_a_server_that_cannot_be_reached(studio: Studio, picture: Path) -> None:
     studio.decompose(layers=2)
 
 
-def test_pictures_the_server_no_longer_has(studio: Studio, picture: Path) -> None:
-    studio.choose(picture)
-    studio.decompose(layers=2)
+def test_pictures_the_server_no_longer_has(open_stack: Callable[..., Studio]) -> None:
+    studio = open_stack(2)
     studio.page.route("**/api/images/*", lambda route: route.fulfill(status=404, json={"detail": "gone"}))
     studio.page.reload()
     expect(studio.page.locator(".stage-error")).to_be_visible()

@@ -18,10 +18,8 @@ WHITE = (0.92, 0.1)
 
 
 @pytest.fixture
-def stacked(studio: Studio, picture: Path) -> Studio:
-    studio.choose(picture)
-    studio.decompose(layers=5)
-    return studio
+def stacked(open_stack: Callable[..., Studio]) -> Studio:
+    return open_stack(5)
 
 
 def at(studio: Studio, share: tuple[float, float]) -> tuple[float, float]:
@@ -218,11 +216,9 @@ def test_a_layer_with_next_to_nothing_on_it_is_flagged(stacked: Studio, tmp_path
 
 @pytest.mark.parametrize("touch", [False, True])
 def test_copying_where_the_browser_allows_it_and_where_it_does_not(
-    open_studio: Callable[..., Studio], picture: Path, touch: bool
+    open_stack: Callable[..., Studio], touch: bool
 ) -> None:
-    studio = open_studio(width=390 if touch else 1280, touch=touch)
-    studio.choose(picture)
-    studio.decompose(layers=2)
+    studio = open_stack(2, width=390 if touch else 1280, touch=touch)
     studio.context.grant_permissions(["clipboard-read", "clipboard-write"])
     studio.menu("Export", "Copy picture")
     expect(studio.page.locator(".notice")).to_contain_text("Copied")
@@ -236,11 +232,9 @@ def test_copying_where_the_browser_allows_it_and_where_it_does_not(
 
 
 def test_a_finger_scrolls_until_a_layer_was_tapped_and_two_pinch(
-    open_studio: Callable[..., Studio], picture: Path
+    open_stack: Callable[..., Studio],
 ) -> None:
-    studio = open_studio(width=390, height=844, touch=True)
-    studio.choose(picture)
-    studio.decompose(layers=5)
+    studio = open_stack(5, width=390, height=844, touch=True)
     session = studio.context.new_cdp_session(studio.page)
 
     def touch(kind: str, *points: tuple[float, float]) -> None:
@@ -264,8 +258,8 @@ def test_a_finger_scrolls_until_a_layer_was_tapped_and_two_pinch(
     studio.page.touchscreen.tap(*at(studio, ORANGE))
     expect(studio.page.locator(".stage-outline.in-hand")).to_be_visible()
     swipe(at(studio, ORANGE), 60, 0)
+    studio.wait_for(lambda: place(studio)[0] > 20, "a layer that was moved")
     assert "range" in selected(studio)
-    assert place(studio)[0] > 20
     before = studio.page.locator(".stage .zoom-scale").inner_text()
     middle = at(studio, (0.5, 0.5))
     touch("touchStart", (middle[0] - 30, middle[1]), (middle[0] + 30, middle[1]))
