@@ -1,17 +1,19 @@
 """What the blocks are computed with: the fastest that is there, and torch's own operations where it fails."""
 
+import contextlib
 import importlib.util
 import os
 import subprocess
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 import torch
 
 from llm_dit.qwen import operations
-from llm_dit.qwen.attention import sdpa
+from llm_dit.qwen.attention import ATTENTIONS, sdpa
 from llm_dit.qwen.tools import Tools, tools_for
 from llm_dit.qwen.trials import Trial
 from tests.kit.service import ROOT
@@ -79,6 +81,22 @@ def test_a_cpu_has_torchs_own_and_says_why() -> None:
     told = tools_for(CPU, torch.float32, 128).describe()
     assert str(told) == "fused blocks, torch kernels, sdpa attention"
     assert told.why == ("triton, flash-attn-4, cudnn: they need an NVIDIA GPU",)
+
+
+def test_threads_leave_torchs_choice_of_attention_as_it_was() -> None:
+    """cuDNN is chosen by a setting of the process; two devices are launched from two threads."""
+    flags = (torch.backends.cuda.flash_sdp_enabled, torch.backends.cuda.math_sdp_enabled)
+    attend, rows = ATTENTIONS["cudnn"](), torch.randn(1, 4, 1, 8)
+
+    def use(_: int) -> None:
+        for _ in range(100):
+            with contextlib.suppress(RuntimeError):  # a processor has no cuDNN
+                attend(rows, rows, rows)
+
+    before = [flag() for flag in flags]
+    with ThreadPoolExecutor(4) as threads:
+        list(threads.map(use, range(4)))
+    assert [flag() for flag in flags] == before
 
 
 def test_a_mask_is_given_to_sdpa_by_name() -> None:

@@ -1,5 +1,6 @@
 """The attentions that there are, the fastest first; each takes (1, rows, heads, width), strided as it may be."""
 
+import threading
 from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
 
@@ -8,6 +9,8 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.nn.functional import scaled_dot_product_attention
 
 Attend = Callable[[torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]
+_CHOICE = threading.RLock()
+"""Held while torch is told which attention to take, which it keeps for the process: two devices have two threads."""
 HOPPER = 9
 """The least major number of a GPU's compute capability that flash-attn-4 is fast for."""
 
@@ -15,7 +18,8 @@ HOPPER = 9
 def sdpa(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, mask: torch.Tensor | None = None) -> torch.Tensor:
     """Return what diffusers' attention returns; the only one that takes a mask."""
     heads_first = (each.transpose(1, 2) for each in (query, key, value))
-    return scaled_dot_product_attention(*heads_first, attn_mask=mask).transpose(1, 2)
+    with _CHOICE:
+        return scaled_dot_product_attention(*heads_first, attn_mask=mask).transpose(1, 2)
 
 
 def flash_attn_4() -> Attend:
@@ -29,7 +33,7 @@ def cudnn() -> Attend:
     """Return cuDNN's attention, which raises where cuDNN has none."""
 
     def attend(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor) -> torch.Tensor:
-        with sdpa_kernel(SDPBackend.CUDNN_ATTENTION):
+        with _CHOICE, sdpa_kernel(SDPBackend.CUDNN_ATTENTION):
             return sdpa(query, key, value)
 
     return attend
