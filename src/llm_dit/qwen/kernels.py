@@ -28,8 +28,8 @@ def norm(branch: Rows, half: Half, eps: float) -> torch.Tensor:
     _norm[(rows.shape[1],)](
         rows,
         normed,
-        made.text,
-        made.image,
+        made.text.contiguous(),
+        made.image.contiguous(),
         made.half.text,
         made.half.image,
         half.text,
