@@ -83,6 +83,10 @@ def plain(kind: Any, folder: Path, name: str, **arguments: Any) -> tuple[list[to
     options = LoadOptions(device=torch.device("cpu"), dtype=torch.float32)
     processor = _Loader(Checkpoint(folder=folder, pipeline=name), options).processor()
     pipeline = kind.from_pretrained(folder, processor=processor)
+    for part in (pipeline.text_encoder, pipeline.transformer, pipeline.vae):
+        for tensor in part.parameters():
+            # What comes from a mapped file may lie unaligned, and a CPU's matrix product rounds by alignment.
+            tensor.data = tensor.data.clone()
     pipeline.set_progress_bar_config(disable=True)
     recorder = Recorder()
     images = pipeline(

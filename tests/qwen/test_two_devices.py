@@ -27,28 +27,12 @@ WEIGHTS = Weights(
 )
 
 
-def open_aligned(checkpoints: Path, **where: Any) -> QwenImageDiffusersPipeline:
-    """Open both models; a CPU's products round by alignment, and what comes from a mapped file may lie unaligned."""
-    pipe = QwenImageDiffusersPipeline.from_pretrained(
-        checkpoints / "layered", checkpoints / "edit", load_edit_model=True, **where
-    )
-    for pipeline in pipe._models._pipelines.values():
-        for part in (pipeline.text_encoder, pipeline.transformer, pipeline.vae):
-            for tensor in part.parameters():
-                tensor.data = tensor.data.clone()
-    return pipe
-
-
 @pytest.fixture(scope="module")
 def pipe(checkpoints: Path) -> QwenImageDiffusersPipeline:
     """Both models on the processor twice."""
-    return open_aligned(checkpoints, devices="cpu, cpu")
-
-
-@pytest.fixture(scope="module")
-def one(checkpoints: Path) -> QwenImageDiffusersPipeline:
-    """Both models on the processor."""
-    return open_aligned(checkpoints, device="cpu")
+    return QwenImageDiffusersPipeline.from_pretrained(
+        checkpoints / "layered", checkpoints / "edit", load_edit_model=True, devices="cpu, cpu"
+    )
 
 
 def decompose(pipe: QwenImageDiffusersPipeline, picture: Image.Image, **more: Any) -> list[bytes]:
@@ -79,15 +63,15 @@ def answered(pipe: QwenImageDiffusersPipeline) -> Any:
 
 def test_two_devices_give_what_one_gives(
     pipe: QwenImageDiffusersPipeline,
-    one: QwenImageDiffusersPipeline,
+    shared_pipe: QwenImageDiffusersPipeline,
     picture: Image.Image,
     answered: list[int],
 ) -> None:
-    assert decompose(pipe, picture) == decompose(one, picture)
+    assert decompose(pipe, picture) == decompose(shared_pipe, picture)
     assert answered == [1, 1], "a branch a step"
-    assert decompose(pipe, picture, num_inference_steps=3) == decompose(one, picture, num_inference_steps=3)
-    assert decompose(pipe, picture) == decompose(one, picture)
-    assert edit(pipe, picture) == edit(one, picture)
+    assert decompose(pipe, picture, num_inference_steps=3) == decompose(shared_pipe, picture, num_inference_steps=3)
+    assert decompose(pipe, picture) == decompose(shared_pipe, picture)
+    assert edit(pipe, picture) == edit(shared_pipe, picture)
     assert len(answered) == 9
 
 
@@ -103,13 +87,13 @@ def test_the_copy_is_its_own_and_has_no_modulation(pipe: QwenImageDiffusersPipel
 
 def test_without_guidance_one_device_runs_and_the_log_says_why(
     pipe: QwenImageDiffusersPipeline,
-    one: QwenImageDiffusersPipeline,
+    shared_pipe: QwenImageDiffusersPipeline,
     picture: Image.Image,
     answered: list[int],
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     with caplog.at_level(logging.INFO, running.__name__):
-        assert decompose(pipe, picture, cfg_scale=1.0) == decompose(one, picture, cfg_scale=1.0)
+        assert decompose(pipe, picture, cfg_scale=1.0) == decompose(shared_pipe, picture, cfg_scale=1.0)
     assert answered == []
     assert "guidance is off" in caplog.text
 

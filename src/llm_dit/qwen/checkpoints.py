@@ -44,6 +44,18 @@ HEADER_LIMIT = 100_000_000
 
 
 @dataclass(frozen=True, kw_only=True)
+class StoredTensor:
+    """A tensor in a file: its type as safetensors names it ("BF16"), where its bytes begin, and how many they are."""
+
+    name: str
+    file: Path
+    dtype: str
+    shape: list[int]
+    offset: int
+    size: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class Checkpoint:
     """A folder in diffusers' layout whose files are there and whole; `pipeline` is the class that it names."""
 
@@ -59,14 +71,13 @@ class Checkpoint:
         """How many blocks the transformer has."""
         return int(_read_json(self.folder, "transformer/config.json")["num_layers"])
 
+    def stored(self, component: str) -> list[StoredTensor]:
+        """Return where a component's tensors lie, in the order of the files, read from their headers."""
+        return [tensor for file in self.weight_files(component) for tensor in _stored_in(self.folder, file)]
+
     def shapes(self, component: str) -> dict[str, list[int]]:
-        """Return the shapes of a component's tensors by name, read from the headers."""
-        return {
-            name: tensor["shape"]
-            for file in self.weight_files(component)
-            for name, tensor in _read_header(self.folder, file).items()
-            if name != "__metadata__"
-        }
+        """Return the shapes of a component's tensors by name."""
+        return {tensor.name: tensor.shape for tensor in self.stored(component)}
 
     def parameters(self, component: str) -> int:
         """Return how many numbers a component's weights are."""
@@ -135,16 +146,34 @@ def _read_json(folder: Path, name: str) -> dict[str, Any]:
 
 def _check_weights(folder: Path, file: Path) -> None:
     """Compare the size of a safetensors file with what its header says."""
-    header = _read_header(folder, file)
-    with file.open("rb") as stream:
-        start = 8 + struct.unpack("<Q", stream.read(8))[0]
-    ends = [tensor["data_offsets"][1] for name, tensor in header.items() if name != "__metadata__"]
-    end = start + max(ends, default=0)
+    end = max((tensor.offset + tensor.size for tensor in _stored_in(folder, file)), default=_start(file))
     size = file.stat().st_size
     if size < end:
         raise _bad(_relative(folder, file), f"is cut off: {size:,} of {end:,} bytes are there")
     if size > end:
         raise _bad(_relative(folder, file), f"is damaged: it has {size - end:,} bytes too many")
+
+
+def _stored_in(folder: Path, file: Path) -> list[StoredTensor]:
+    header, start = _read_header(folder, file), _start(file)
+    return [
+        StoredTensor(
+            name=name,
+            file=file,
+            dtype=tensor["dtype"],
+            shape=tensor["shape"],
+            offset=start + tensor["data_offsets"][0],
+            size=tensor["data_offsets"][1] - tensor["data_offsets"][0],
+        )
+        for name, tensor in header.items()
+        if name != "__metadata__"
+    ]
+
+
+def _start(file: Path) -> int:
+    """Return where the tensors begin, after the header and its length."""
+    with file.open("rb") as stream:
+        return 8 + struct.unpack("<Q", stream.read(8))[0]
 
 
 def _read_header(folder: Path, file: Path) -> dict[str, Any]:

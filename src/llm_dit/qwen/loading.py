@@ -2,14 +2,14 @@
 
 # diffusers exports its names lazily, which pyright cannot see.
 # pyright: reportPrivateImportUsage=false
-import os
-from dataclasses import dataclass
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
-# diffusers reads this once, when it is imported: shards of one component are then read by several threads.
-os.environ.setdefault("HF_ENABLE_PARALLEL_LOADING", "1")
-
 import torch
+from accelerate import init_empty_weights
 from diffusers import (
     AutoencoderKLQwenImage,
     DiffusionPipeline,
@@ -19,6 +19,8 @@ from diffusers import (
     QwenImageTransformer2DModel,
 )
 from transformers import (
+    GenerationConfig,
+    Qwen2_5_VLConfig,
     Qwen2_5_VLForConditionalGeneration,
     Qwen2Tokenizer,
     Qwen2VLImageProcessorPil,
@@ -29,7 +31,9 @@ from llm_dit.errors import WeightsError
 from llm_dit.pipelines.base import Progress, ProgressCallback
 from llm_dit.qwen.checkpoints import EDIT, FIRST_EDIT, LAYERED, Checkpoint
 from llm_dit.qwen.failures import free_memory
+from llm_dit.qwen.modulation import is_modulation
 from llm_dit.qwen.quantization import Quantization, quantization_configs
+from llm_dit.qwen.reading import read_tensors
 from llm_dit.qwen.schedules import Scheduler
 from llm_dit.qwen.single_frame import SingleFrameVae
 from llm_dit.qwen.transformer import Transformer
@@ -45,6 +49,7 @@ PIPELINES: dict[str, Any] = {
 class LoadOptions:
     """How weights are loaded: `device` is where they go at once, `dtype` what they are turned into.
 
+    With `modulation_away` what of the transformer runs once a schedule stays on the host.
     With `fused` the parts are those of `llm_dit.qwen` that are faster than diffusers' own; without it, diffusers' own.
     """
 
@@ -52,6 +57,7 @@ class LoadOptions:
     dtype: torch.dtype
     quantization: Quantization | None = None
     fused: bool = True
+    modulation_away: bool = False
 
 
 class ImageProcessor(Qwen2VLProcessor):
@@ -70,10 +76,10 @@ def load_pipeline(
     """Return the checkpoint's pipeline with all weights on `options.device`.
 
     A `text_encoder` that is given is used in place of the checkpoint's own. `progress` hears "loading", a step for
-    each component, and may raise between two.
+    each component, again and again while its weights are read, and may raise.
     """
-    load = _Loader(checkpoint, options)
     parts: dict[str, Any] = {}
+    load = _Loader(checkpoint, options, lambda: progress(Progress(phase="loading", step=len(parts), total=len(steps))))
     steps = {
         "text_encoder": lambda: text_encoder or load.text_encoder(),
         "transformer": load.transformer,
@@ -82,8 +88,8 @@ def load_pipeline(
         "processor": load.processor,
         "scheduler": load.scheduler,
     }
-    for step, (name, read) in enumerate(steps.items()):
-        progress(Progress(phase="loading", step=step, total=len(steps)))
+    for name, read in steps.items():
+        progress(Progress(phase="loading", step=len(parts), total=len(steps)))
         parts[name] = _named(name, read)
     progress(Progress(phase="loading", step=len(steps), total=len(steps)))
     pipeline = PIPELINES[checkpoint.pipeline](**parts)
@@ -94,29 +100,38 @@ def load_pipeline(
 class _Loader:
     """Reads one checkpoint's components."""
 
-    def __init__(self, checkpoint: Checkpoint, options: LoadOptions) -> None:
+    def __init__(self, checkpoint: Checkpoint, options: LoadOptions, report: Callable[[], None] = lambda: None) -> None:
+        self._checkpoint = checkpoint
         self._folder = checkpoint.folder
+        self._report = report
         self._options = options
         self._quantization = quantization_configs(options.quantization, options.dtype)
 
     def transformer(self) -> Any:
         kind = Transformer if self._options.fused else QwenImageTransformer2DModel
-        transformer: Any = kind.from_pretrained(
-            self._folder / "transformer",
-            dtype=self._options.dtype,
-            quantization_config=self._quantization.transformer,
-            device_map={"": self._options.device},
-            use_safetensors=True,
-            local_files_only=True,
-        )
+        folder = self._folder / "transformer"
+        if self._quantization.transformer is None:
+            transformer: Any = self._fill("transformer", lambda: _make(kind, folder))
+        else:
+            transformer = kind.from_pretrained(
+                folder,
+                dtype=self._options.dtype,
+                quantization_config=self._quantization.transformer,
+                device_map={"": self._options.device},
+                use_safetensors=True,
+                local_files_only=True,
+            )
         if self._options.fused:
             transformer.take_apart()
             free_memory()  # torch keeps what Q, K and V had one by one, in pieces too small to be used
         return transformer
 
     def text_encoder(self) -> Any:
+        folder = self._folder / "text_encoder"
+        if self._quantization.text_encoder is None:
+            return self._fill("text_encoder", lambda: _make_text_encoder(folder, self._options.dtype))
         return Qwen2_5_VLForConditionalGeneration.from_pretrained(
-            self._folder / "text_encoder",
+            folder,
             dtype=self._options.dtype,
             quantization_config=self._quantization.text_encoder,
             device_map={"": self._options.device},
@@ -127,12 +142,31 @@ class _Loader:
 
     def vae(self) -> Any:
         kind = SingleFrameVae if self._options.fused else AutoencoderKLQwenImage
-        vae: Any = kind.from_pretrained(
-            self._folder / "vae", dtype=self._options.dtype, use_safetensors=True, local_files_only=True
-        )
+        vae: Any = self._fill("vae", lambda: _make(kind, self._folder / "vae"))
         if self._options.fused:
             vae.fold()
-        return vae.to(self._options.device)
+        return vae
+
+    def _fill(self, component: str, make: Callable[[], Any]) -> Any:
+        """Return the module that `make` makes, its weights read from the component's files."""
+        with init_empty_weights():
+            module = make()
+        stored = [
+            replace(each, name=_name_in_module(component, each.name)) for each in self._checkpoint.stored(component)
+        ]
+        wanted = {name: list(tensor.shape) for name, tensor in module.state_dict().items()}
+        if {each.name: each.shape for each in stored} != wanted:
+            raise ValueError(f"{component}: the tensors of the files are not those of the configuration")
+        tensors = read_tensors(stored, self._place, self._options.dtype, self._report)
+        module.load_state_dict(tensors, assign=True)
+        for buffer in module.buffers():  # what is computed and in no file
+            buffer.data = buffer.data.to(self._options.device)
+        return module.eval()
+
+    def _place(self, name: str) -> torch.device:
+        """Return where a weight goes; modulation that the plan keeps off the device never gets there."""
+        apart = self._options.modulation_away and is_modulation(name)
+        return torch.device("cpu") if apart else self._options.device
 
     def tokenizer(self) -> Any:
         return Qwen2Tokenizer.from_pretrained(self._folder / "tokenizer", local_files_only=True)
@@ -144,6 +178,30 @@ class _Loader:
 
     def scheduler(self) -> Any:
         return Scheduler.from_pretrained(self._folder / "scheduler", local_files_only=True)
+
+
+def _make(kind: Any, folder: Path) -> Any:
+    """Return diffusers' model as it makes it from a folder, without weights."""
+    return kind.from_config(kind.load_config(folder))
+
+
+def _make_text_encoder(folder: Path, dtype: torch.dtype) -> Any:
+    """Return the model as transformers makes it from a folder, without weights."""
+    config: Any = Qwen2_5_VLConfig.from_pretrained(folder, local_files_only=True)
+    config.dtype = dtype
+    model: Any = Qwen2_5_VLForConditionalGeneration(config)
+    if (folder / "generation_config.json").exists():
+        model.generation_config = GenerationConfig.from_pretrained(folder, local_files_only=True)
+    return model
+
+
+def _name_in_module(component: str, name: str) -> str:
+    """Return what transformers calls a weight today; the checkpoints have the names that it had before."""
+    if component != "text_encoder":
+        return name
+    return re.sub(
+        r"^model\.(?!language_model\.|visual\.)", "model.language_model.", re.sub(r"^visual\.", "model.visual.", name)
+    )
 
 
 def _named(name: str, read: Any) -> Any:

@@ -145,12 +145,13 @@ class Models:
 
     def _options(self, plan: Plan) -> LoadOptions:
         # What is quantized is quantized on the device; what stays there goes there at once.
-        direct = (plan.strategy == "resident" and not plan.modulation_away) or self._quantization is not None
+        direct = plan.strategy == "resident" or self._quantization is not None
         return LoadOptions(
             device=self._device if direct else torch.device("cpu"),
             dtype=self._dtype,
             quantization=self._quantization,
             fused=self._fused,
+            modulation_away=plan.modulation_away,
         )
 
     def _place(self, plan: Plan) -> None:

@@ -16,6 +16,11 @@ Row = tuple[torch.Tensor, torch.Tensor]
 """What an image stream and a text stream are scaled, shifted and gated by."""
 
 
+def is_modulation(name: str) -> bool:
+    """Whether a weight of a checkpoint's transformer belongs to the modulation of a block."""
+    return not {"img_mod", "txt_mod"}.isdisjoint(name.split("."))
+
+
 class Modulation(nn.Module):
     """The modulation of one block of diffusers'."""
 

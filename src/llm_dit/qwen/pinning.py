@@ -32,12 +32,10 @@ def _lock(tensor: torch.Tensor, held: list[torch.Tensor]) -> torch.Tensor:
     size = tensor.numel() * tensor.element_size()
     if size < WORTH_IT:
         return tensor.pin_memory()
-    # A copy, because what comes from a mapped file cannot be registered.
-    own = tensor.clone(memory_format=torch.contiguous_format)
-    if int(_runtime().cudaHostRegister(own.data_ptr(), size, 0)) != 0:
-        return own.pin_memory()
-    held.append(own)
-    return own
+    if int(_runtime().cudaHostRegister(tensor.data_ptr(), size, 0)) != 0:
+        return tensor.pin_memory()
+    held.append(tensor)
+    return tensor
 
 
 def _unregister(held: list[torch.Tensor]) -> None:

@@ -7,6 +7,7 @@ from math import prod
 import torch
 
 from llm_dit.qwen.checkpoints import Checkpoint
+from llm_dit.qwen.modulation import is_modulation
 from llm_dit.qwen.placement import (
     FUSED_DENOISING,
     SINGLE_FRAME_DECODING,
@@ -66,7 +67,7 @@ def describe_forward(quantization: Quantization | None, *, fused: bool) -> str:
 def modulation_parameters(checkpoint: Checkpoint) -> int:
     """Return how many numbers the transformer's modulation has."""
     shapes = checkpoint.shapes("transformer").items()
-    return sum(prod(shape) for name, shape in shapes if {"img_mod", "txt_mod"} & set(name.split(".")))
+    return sum(prod(shape) for name, shape in shapes if is_modulation(name))
 
 
 def folded_parameters(shapes: dict[str, list[int]]) -> int:

@@ -1,0 +1,106 @@
+"""Weights come from their files as safetensors has them, straight to their place, and reading stops when told to."""
+
+import os
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from llm_dit.errors import WeightsError
+from llm_dit.pipelines.base import Canceled, Progress
+from llm_dit.qwen import reading
+from llm_dit.qwen.checkpoints import LAYERED, open_checkpoint
+from llm_dit.qwen.loading import LoadOptions, _Loader, load_pipeline
+from llm_dit.qwen.reading import TYPES, read_tensors
+
+CPU, META = torch.device("cpu"), torch.device("meta")
+
+
+def nothing() -> None:
+    """Hear a report and do nothing."""
+
+
+@pytest.fixture
+def fetched(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The bytes of each read; one thread reads, a kilobyte at a time."""
+    sizes: list[int] = []
+    read_into = reading._read_into
+
+    def counting(file: Any, content: torch.Tensor) -> None:
+        sizes.append(content.numel())
+        read_into(file, content)
+
+    monkeypatch.setattr(reading, "_read_into", counting)
+    monkeypatch.setattr(reading, "THREADS", 1)
+    monkeypatch.setattr(reading, "CHUNK", 1024)
+    return sizes
+
+
+def test_tensors_of_every_type_are_those_of_the_file(
+    checkpoints: Path, tmp_path: Path, fetched: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kinds = {f"of {name}": (torch.rand(3, 700) * 9).to(kind) for name, kind in TYPES.items()}
+    written = {**kinds, "number": torch.tensor(2.5), "nothing": torch.zeros(0, 4), "last": torch.rand(5)}
+    folder = tmp_path / "checkpoint"
+    (folder / "vae").mkdir(parents=True)
+    file = folder / "vae/diffusion_pytorch_model.safetensors"
+    save_file(written, file)
+    stored = replace(open_checkpoint(checkpoints / "layered", LAYERED), folder=folder).stored("vae")
+    found = read_tensors(stored, lambda _: CPU, torch.float32, nothing)
+    assert found.keys() == written.keys()
+    for name, tensor in load_file(file).items():
+        wanted = tensor.float() if tensor.is_floating_point() else tensor
+        assert found[name].dtype == wanted.dtype and torch.equal(found[name], wanted)
+    assert sum(fetched) == sum(each.size for each in stored), "each byte is read once"
+    assert all(tensor.data_ptr() % 64 == 0 for tensor in found.values()), "a CPU rounds by alignment"
+
+
+def test_what_is_not_kept_on_the_device_never_gets_there(checkpoints: Path) -> None:
+    checkpoint = open_checkpoint(checkpoints / "layered", LAYERED)
+    for away in (False, True):
+        options = LoadOptions(device=META, dtype=torch.float32, modulation_away=away)
+        transformer = _Loader(checkpoint, options).transformer()
+        places = {name.startswith("modulations."): tensor.device for name, tensor in transformer.named_parameters()}
+        assert places == {False: META, True: CPU if away else META}
+
+
+def test_reading_stops_when_the_report_raises(checkpoints: Path, fetched: list[int]) -> None:
+    stored = open_checkpoint(checkpoints / "layered", LAYERED).stored("transformer")
+    before = len(stored)
+
+    def cancel() -> None:
+        raise Canceled
+
+    with pytest.raises(Canceled):
+        read_tensors(stored, lambda _: CPU, torch.float32, cancel)
+    assert sum(fetched) < sum(each.size for each in stored)
+    assert len(stored) == before
+
+
+def test_loading_can_be_canceled_within_a_component(checkpoints: Path, fetched: list[int]) -> None:
+    checkpoint = open_checkpoint(checkpoints / "layered", LAYERED)
+    heard: list[int] = []
+
+    def cancel(progress: Progress) -> None:
+        heard.append(progress.step)
+        if heard.count(1) == 3:
+            raise Canceled
+
+    with pytest.raises(Canceled):
+        load_pipeline(checkpoint, LoadOptions(device=CPU, dtype=torch.float32), cancel)
+    assert heard[0] == 0 and heard[-3:] == [1, 1, 1], "the transformer is the second component"
+    size = sum(each.size for each in checkpoint.stored("text_encoder") + checkpoint.stored("transformer"))
+    assert sum(fetched) < size
+
+
+def test_a_file_that_becomes_shorter_is_named(checkpoints: Path, tmp_path: Path) -> None:
+    checkpoint = open_checkpoint(checkpoints / "layered", LAYERED)
+    stored = checkpoint.stored("vae")
+    cut = tmp_path / "cut.safetensors"
+    cut.write_bytes(stored[0].file.read_bytes())
+    os.truncate(cut, stored[-1].offset)
+    with pytest.raises(WeightsError, match="became shorter"):
+        read_tensors([replace(each, file=cut) for each in stored], lambda _: CPU, torch.float32, nothing)
