@@ -103,35 +103,6 @@ def test_one_adjustment_of_the_opacity_is_one_step(open_stack: Callable[..., Stu
     expect(slider).to_have_value("100")
 
 
-def test_the_estimate_grows_with_the_work(studio: Studio) -> None:
-    seconds = studio.page.evaluate(
-        "async () => {"
-        " const { estimate } = await import('/static/js/actions/decompose.js');"
-        " const { initialState } = await import('/static/js/state/initial.js');"
-        " const model = { decompose: ['prompt', 'steps', 'cfg_scale', 'seed'], any_size: false };"
-        " const capabilities = { qwen: model, classical: { decompose: ['seed'], any_size: true } };"
-        " const defaults = { layer_num: 4, steps: 50, cfg_scale: 4 };"
-        " const base = initialState(), picture = { name: '', image: '', width: 4000, height: 3000 };"
-        " const ask = (engine, settings, speeds = { [engine]: 1 }) => estimate({ ...base, speeds, status: { engine },"
-        "   config: { engine, defaults, capabilities: capabilities[engine] },"
-        "   doc: { ...base.doc, picture }, settings: { ...base.settings, ...settings } });"
-        " return { unknown: ask('qwen', {}, {}),"
-        "   qwen: [{ size: 'original' }, { size: '1024' }, { size: '640' }, { steps: 25 }, { layerNum: 8 }]"
-        "     .map((settings) => ask('qwen', settings)),"
-        "   classical: [{ size: 'original' }, { size: '1024' }, { size: 'original', steps: 25 },"
-        "     { size: 'original', layerNum: 8 }, {}].map((settings) => ask('classical', settings)) }; }"
-    )
-    assert seconds["unknown"] is None
-    original, large, small, quick, many = seconds["qwen"]
-    assert original == large > small
-    assert quick == original / 2
-    assert many > original
-    original, large, quick, many, offered = seconds["classical"]
-    assert original > large == offered
-    assert quick == original
-    assert original < many < 2 * original
-
-
 def test_a_notice_goes_when_the_work_goes_on(studio: Studio, picture: Path) -> None:
     studio.choose(picture)
     studio.decompose(layers=2)

@@ -126,24 +126,6 @@ def test_a_deleted_project_comes_back_later_or_goes_for_good(studio: Studio, pic
     expect(notice).to_contain_text("This project is not here")
 
 
-def test_a_server_that_has_no_room_for_a_project_says_so(saved: Studio) -> None:
-    said = {"code": "quota_reached", "detail": "There is no room for it: delete a project."}
-
-    def refuse(route: Route) -> None:
-        if route.request.method == "PUT":
-            route.fulfill(status=409, json=said)
-        else:
-            route.continue_()
-
-    saved.page.route("**/api/projects/*", refuse)
-    rename_top(saved.page, "Too much")
-    expect(saved.page.locator(".notice")).to_contain_text(said["detail"])
-    expect(saved.page.locator(".saved")).to_have_text("Not saved yet")
-    expect(saved.page.locator(".conflict")).to_be_hidden()
-    saved.page.unroute("**/api/projects/*")
-    saved.wait_until_saved()
-
-
 def test_a_project_file_goes_out_and_comes_in(saved: Studio, tmp_path: Path) -> None:
     with saved.page.expect_download() as download:
         saved.menu("Project: shapes", "Export project file")
@@ -201,20 +183,6 @@ def test_two_tabs_follow_each_other(saved: Studio) -> None:
     expect(saved.page.locator(".conflict")).to_be_hidden()
 
 
-def test_what_the_server_has_is_not_kept_as_unsaved(saved: Studio) -> None:
-    page = saved.page
-    page.clock.install()
-    rename_top(page, "First")
-    page.clock.run_for(750)
-    rename_top(page, "Second")
-    # The save that the first change set off comes before the second one would be kept in this browser.
-    with page.expect_response("**/api/projects/*"):
-        page.clock.run_for(60)
-    saved.wait_until_saved()
-    page.clock.run_for(2000)
-    assert page.evaluate("Object.keys(localStorage).filter((key) => key.startsWith('llm-dit.unsaved'))") == []
-
-
 @pytest.mark.parametrize("choice", ["Load the other version", "Keep mine as a copy"])
 def test_two_devices_that_changed_the_same_project_are_asked(
     saved: Studio, open_studio: Callable[..., Studio], choice: str
@@ -240,18 +208,6 @@ def test_two_devices_that_changed_the_same_project_are_asked(
     expect(saved.page.locator(".layer-name").first).to_have_text("Theirs")
 
 
-def test_what_was_done_without_a_server_is_sent_when_it_is_back(saved: Studio) -> None:
-    unreachable = "**/api/projects/*"
-    saved.page.route(unreachable, lambda route: route.abort())
-    rename_top(saved.page, "Done offline")
-    expect(saved.page.locator(".saved")).to_have_attribute("data-state", "failed")
-    saved.page.unroute(unreachable)
-    saved.page.evaluate("dispatchEvent(new Event('online'))")
-    saved.wait_until_saved()
-    saved.page.reload()
-    expect(saved.page.locator(".layer-name").first).to_have_text("Done offline")
-
-
 def test_a_save_whose_answer_was_lost_is_no_conflict(saved: Studio) -> None:
     def lose(route: Route) -> None:
         if route.request.method == "PUT":
@@ -275,15 +231,3 @@ def test_what_was_done_just_before_a_reload_is_there_after_it(saved: Studio) -> 
     expect(saved.page.locator(".layer-name").first).to_have_text("At the last moment")
     saved.wait_until_saved()
     expect(saved.page.locator(".conflict")).to_be_hidden()
-
-
-def test_what_is_typed_is_saved_though_somebody_else_has_saved_the_same_layers(saved: Studio) -> None:
-    address = f"{saved.url}/api/projects/{saved.page.evaluate('location.pathname.slice(3)')}"
-    project = httpx.get(address).json()
-    kept = {key: project[key] for key in ("name", "document", "version")}
-    httpx.put(address, json=kept).raise_for_status()
-    saved.edit_button(saved.names()[0]).click()
-    saved.instruction.fill("make it blue")
-    saved.wait_until_saved()
-    (edit,) = httpx.get(address).json()["document"]["edits"].values()
-    assert edit["instruction"] == "make it blue"

@@ -91,21 +91,6 @@ def test_layers_show_while_they_are_made(studio: Studio, picture: Path) -> None:
     expect(studio.page.locator(".job-detail")).to_have_text("Painting · step 2 of 4 · 3 s left")
 
 
-def test_silence_is_not_taken_for_progress(studio: Studio, picture: Path) -> None:
-    studio.page.clock.install()
-    studio.choose(picture)
-    job = {"id": "stuck", "kind": "decompose", "status": "processing", "phase": "denoising", "step": 1, "total": 4}
-    job |= {"eta_s": 3.0, "position": None}
-    studio.page.route("**/decompose", lambda route: route.fulfill(status=202, json=job))
-    studio.page.route("**/api/jobs/stuck", lambda route: route.fulfill(json=job))
-    studio.page.route("**/api/jobs/stuck/events", lambda route: route.abort())
-    studio.decompose_button.click()
-    expect(studio.page.locator(".job-detail")).to_contain_text("step 2 of 4")
-    studio.page.clock.run_for(60_000)
-    expect(studio.page.locator(".job-detail")).to_contain_text("No progress for")
-    expect(studio.page.locator(".job-bar").get_by_role("button", name="Cancel")).to_be_enabled()
-
-
 def test_a_phone_that_wakes_up_finds_its_job_again(studio: Studio, picture: Path) -> None:
     studio.choose(picture)
     lost = "**/api/jobs/**"
@@ -250,22 +235,6 @@ def test_an_error_comes_into_view(open_studio: Callable[..., Studio], picture: P
         callout = studio.page.locator(".source .callout")
         expect(callout).to_be_in_viewport(ratio=1)
         studio.wait_for(lambda: callout.evaluate(COVERED) is False, "the error in sight")  # noqa: B023
-
-
-def test_the_place_in_the_queue_in_words(studio: Studio) -> None:
-    words = studio.page.evaluate(
-        "async () => { const { describeJob } = await import('/static/js/views/shell/job-bar.js');"
-        " return [null, 1, 2, 3].map((position) => describeJob({ job: { status: 'queued', position } })); }"
-    )
-    assert words == ["Queued", "Queued, next", "Queued, 1 ahead", "Queued, 2 ahead"]
-
-
-def test_limits_are_the_servers(studio: Studio) -> None:
-    limits = httpx.get(f"{studio.url}/api/qwen-image/config").json()["limits"]
-    page = studio.page.evaluate("async () => (await import('/static/js/state/initial.js')).LIMITS")
-    wanted = {"layers": limits["layer_num"], "steps": limits["steps"], "cfgScale": limits["cfg_scale"]}
-    assert {name: page[name] for name in wanted} == wanted
-    assert page["maxSeed"] == limits["seed"][1]
 
 
 def test_the_page_begins_with_what_the_server_takes_by_default(studio: Studio, picture: Path) -> None:

@@ -1,5 +1,6 @@
 """The page's files, the description of the API, and the headers of every answer."""
 
+import json
 import re
 import subprocess
 
@@ -88,3 +89,14 @@ def test_head_is_get_without_the_body(client: httpx.Client, path: str) -> None:
     for name in ("content-type", "content-length", "etag"):
         assert head.headers.get(name) == got.headers.get(name)
     assert client.head("/api/qwen-image/decompose").status_code == 405
+
+
+def test_limits_of_the_page_are_the_servers(client: httpx.Client) -> None:
+    program = "import { LIMITS } from './static/js/state/initial.js'; console.log(JSON.stringify(LIMITS));"
+    done = subprocess.run(
+        ["node", "--input-type=module", "-e", program], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    page, limits = json.loads(done.stdout), client.get("/api/qwen-image/config").json()["limits"]
+    wanted = {"layers": limits["layer_num"], "steps": limits["steps"], "cfgScale": limits["cfg_scale"]}
+    assert {name: page[name] for name in wanted} == wanted
+    assert page["maxSeed"] == limits["seed"][1]

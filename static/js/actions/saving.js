@@ -22,6 +22,8 @@ export function createSaving({ store, api, bitmaps }) {
   let base = null;
   /** @type {Set<string>} names of what was sent since then without an answer: the server may have got it, or not */
   const attempts = new Set();
+  /** Why the server does not take it, once that was said. */
+  let told = "";
   let [keeping, saving] = [0, 0];
   /** @type {Promise<void> | null} */
   let running = null;
@@ -87,6 +89,7 @@ export function createSaving({ store, api, bitmaps }) {
     if (store.state.project?.id !== id) return;
     [kept, base] = [parts, document];
     attempts.clear();
+    told = "";
     channel.postMessage({ id, version });
     store.update({ project: { ...store.state.project, version, thumbnail }, saving: isClean() ? "saved" : "unsaved" });
     if (isClean()) forgetUnsaved(id);
@@ -106,7 +109,10 @@ export function createSaving({ store, api, bitmaps }) {
       }
     }
     // A server that is there and does not take it has a reason, which is said once.
-    if (statusOf(error) >= 400 && store.state.saving !== "failed") store.say(messageOf(error));
+    if (statusOf(error) >= 400 && messageOf(error) !== told) {
+      told = messageOf(error);
+      store.say(told);
+    }
     store.update({ saving: "failed" });
     if (saving === 0) saving = setTimeout(save, RETRY_MS);
   }

@@ -1,0 +1,56 @@
+import "./browser.js";
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { estimate } from "../../static/js/actions/decompose.js";
+import { initialState } from "../../static/js/state/initial.js";
+import { describeJob, stallOf } from "../../static/js/views/shell/job-bar.js";
+import { clock } from "./browser.js";
+
+const DEFAULTS = { layer_num: 4, steps: 50, cfg_scale: 4 };
+const CAPABILITIES = {
+  qwen: { decompose: ["prompt", "steps", "cfg_scale", "seed"], any_size: false },
+  classical: { decompose: ["seed"], any_size: true },
+};
+
+/** Seconds that a picture of 12 megapixels may take. */
+function ask(engine, settings, speeds = { [engine]: 1 }) {
+  const base = initialState();
+  const picture = { name: "", image: "", width: 4000, height: 3000 };
+  const config = { engine, defaults: DEFAULTS, capabilities: CAPABILITIES[engine] };
+  const doc = { ...base.doc, picture };
+  return estimate(/** @type {any} */ ({ ...base, speeds, status: { engine }, config, doc, settings: { ...base.settings, ...settings } }));
+}
+
+test("the estimate grows with the work of a model", () => {
+  assert.equal(ask("qwen", {}, {}), null);
+  const [original, large, small] = ["original", "1024", "640"].map((size) => ask("qwen", { size }));
+  assert.ok(original === large && large > small);
+  assert.equal(ask("qwen", { steps: 25 }), original / 2);
+  assert.ok(ask("qwen", { layerNum: 8 }) > original);
+});
+
+test("the estimate grows with the work of the classical engine, which has no steps", () => {
+  const [original, large] = ["original", "1024"].map((size) => ask("classical", { size }));
+  assert.ok(original > large);
+  assert.equal(ask("classical", {}), large);
+  assert.equal(ask("classical", { size: "original", steps: 25 }), original);
+  const many = ask("classical", { size: "original", layerNum: 8 });
+  assert.ok(original < many && many < 2 * original);
+});
+
+test("the place in the queue is said in words", () => {
+  const words = [null, 1, 2, 3].map((position) => describeJob(/** @type {any} */ ({ job: { status: "queued", position } })));
+  assert.deepEqual(words, ["Queued", "Queued, next", "Queued, 1 ahead", "Queued, 2 ahead"]);
+});
+
+test("silence is not taken for progress", () => {
+  const job = { id: "stuck", status: "processing", phase: "denoising", step: 1, total: 4, eta_s: 3, position: null };
+  const tracked = /** @type {any} */ ({ job, movedAt: Date.now(), canceling: false });
+  assert.equal(describeJob(tracked), "Painting · step 2 of 4 · 3 s left");
+  clock.tick(44_000);
+  assert.equal(stallOf(tracked), null);
+  clock.tick(16_000);
+  assert.match(stallOf(tracked) ?? "", /^No progress for/);
+  assert.equal(stallOf({ ...tracked, canceling: true }), null);
+  assert.equal(stallOf({ ...tracked, job: { ...job, status: "queued" } }), null);
+});
