@@ -87,6 +87,8 @@ def open_studio(browser: Browser, service: Service) -> Iterator[Callable[..., St
             context.set_default_timeout(PATIENCE_MS)
             stack.callback(context.close)
             studio = Studio(context, at.url)
+            # A request that a test answers itself may be under way when the test ends.
+            stack.callback(studio.page.unroute_all, behavior="ignoreErrors")
             if SLOWER > 1:
                 throttle = context.new_cdp_session(studio.page)
                 throttle.send("Emulation.setCPUThrottlingRate", {"rate": SLOWER})
