@@ -20,8 +20,8 @@ import torch
 from PIL import Image
 
 from benchmarks.qwen_placement import Ours, build, fuse, make_run, peak_gb, reset_peak, synchronize
+from llm_dit.images import encode_png
 from llm_dit.pipelines.base import Progress
-from llm_dit.png import encode_png
 from llm_dit.qwen.callbacks import watch_steps
 from llm_dit.qwen.devices import choose_device, name_device
 from llm_dit.qwen.previews import Previewing

@@ -25,8 +25,8 @@ from PIL import Image, ImageCms
 
 from benchmarks.small_files import ATTACKS, MOST_BYTES, saved
 from llm_dit.exports.formats import export
+from llm_dit.images import encode_png
 from llm_dit.layer import Layer
-from llm_dit.png import encode_png
 from tests.kit.asking import get, post, until
 from tests.kit.report import part, report_parts
 from tests.kit.running import Memory, Running, running

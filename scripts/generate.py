@@ -83,10 +83,9 @@ from pathlib import Path
 from PIL import Image
 
 from llm_dit.errors import LLMDiTError, VersionError
-from llm_dit.images import read_image
+from llm_dit.images import encode_png, read_image
 from llm_dit.layers import Decomposition, Layer, composite
 from llm_dit.pipelines.base import Progress
-from llm_dit.png import encode_png
 from llm_dit.qwen.checkpoints import LAYERED_MODEL
 from llm_dit.qwen.diagnosis import unmet_requirements
 from llm_dit.qwen.placement import STRATEGIES, CpuOffload

@@ -21,8 +21,8 @@ from typing import BinaryIO, cast
 from PIL import Image
 
 from llm_dit.errors import EngineError, InputError, LLMDiTError, OutOfMemoryError
+from llm_dit.images import encode_png
 from llm_dit.pipelines.base import Canceled, LayerPipeline, Progress, ProgressCallback
-from llm_dit.png import encode_png
 from server.engines import Options
 from server.errors import PipelineError
 from server.failures import Failure

@@ -8,14 +8,14 @@ from typing import Annotated, Literal
 
 import typer
 
-from llm_dit.colour import read_colour
+from llm_dit.color import read_colour
 from llm_dit.decoding.formats import FORMAT_NAMES
 from llm_dit.exports.bundle import remove_bundle, write_bundle
 from llm_dit.exports.formats import export as export_stack
+from llm_dit.images import encode_png
 from llm_dit.layers import Layer, canvas_size, composite
 from llm_dit.naming import Language
 from llm_dit.pipelines.base import LayerPipeline, ProgressCallback, chosen_seed
-from llm_dit.png import encode_png
 from server.backup import Inventory, back_up, restore
 from server.child import load_pipeline
 from server.engines import choose_engine, diagnose_qwen

@@ -10,6 +10,7 @@ from typing import ClassVar, Literal
 
 from PIL import Image
 
+from llm_dit.images import encode_png
 from llm_dit.layers import coverage
 from llm_dit.naming import Language
 from llm_dit.pipelines.base import (
@@ -21,7 +22,6 @@ from llm_dit.pipelines.base import (
     ProgressCallback,
     Shape,
 )
-from llm_dit.png import encode_png
 from server.store import ImageStore
 
 JobKind = Literal["decompose", "edit"]

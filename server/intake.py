@@ -9,8 +9,7 @@ from PIL import Image
 
 from llm_dit.decoding.formats import FORMAT_NAMES
 from llm_dit.errors import ImageError
-from llm_dit.images import ImageLimits, read_picture, size_of
-from llm_dit.png import encode_png
+from llm_dit.images import ImageLimits, encode_png, read_picture, size_of
 from server.data_urls import bytes_of
 from server.store import ImageStore
 

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from llm_dit.blending import BlendMode
+from llm_dit.compositing import Painting
+from llm_dit.images import encode_png
 from llm_dit.imports.layer_file import FileKind, FileLimits
 from llm_dit.imports.layers import kind_of, read_layers
 from llm_dit.layer import Layer
 from llm_dit.layers import coverage
-from llm_dit.painting import Painting
-from llm_dit.png import encode_png
 from server.errors import TaskMemoryError, TaskTimeError
 from server.pool import Lane, Pool
 from server.pool_child import Budget

@@ -5,15 +5,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from llm_dit.colour import Colour
+from llm_dit.color import Rgba
+from llm_dit.compositing import Painting
 from llm_dit.errors import InputError
 from llm_dit.exports.formats import ExportName
 from llm_dit.exports.formats import write_export as export_to
-from llm_dit.images import ImageLimits
+from llm_dit.images import ImageLimits, write_png
 from llm_dit.layer import Layer, pixels_within
 from llm_dit.layers import canvas_of
-from llm_dit.painting import Painting
-from llm_dit.png import write_png
 from server.intake import SMALL_PIXELS, GivenPicture, content_of, named, pixels_in, read_given
 from server.store import ImageStore, disk_full_told
 
@@ -41,7 +40,7 @@ class GivenStack:
     layers: tuple[GivenLayer, ...]
     width: int | None
     height: int | None
-    background: Colour | None
+    background: Rgba | None
     data_dir: Path
     limits: StackLimits
     target: Path

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from llm_dit.errors import DiskFullError, LLMDiTError
-from llm_dit.png import png_size
+from llm_dit.images import png_size
 from server.errors import NotFoundError, StorageError
 
 logger = logging.getLogger("llm_dit.server")

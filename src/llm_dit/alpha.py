@@ -7,7 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-Colour = tuple[int, int, int]
+from llm_dit.color import Rgb
+
 Floats = NDArray[np.floating[Any]]
 
 
@@ -26,14 +27,14 @@ def restore_alpha(rgb: Image.Image, alpha: Image.Image) -> Image.Image:
     return restored
 
 
-def flatten(layer: Image.Image, matte: Colour) -> Image.Image:
+def flatten(layer: Image.Image, matte: Rgb) -> Image.Image:
     """Return the layer over a ground of one colour, as RGB."""
     colours, alpha = _as_float(layer)
     ground = np.array(matte, np.float32) / np.float32(255.0)
     return _to_rgb(colours * alpha + ground * (1.0 - alpha))
 
 
-def unmatte(rgb: Image.Image, alpha: Image.Image, matte: Colour) -> Image.Image:
+def unmatte(rgb: Image.Image, alpha: Image.Image, matte: Rgb) -> Image.Image:
     """Undo `flatten`: return the RGBA layer whose colours over `matte` give `rgb`.
 
     Solves the compositing equation I = αF + (1 − α)M for F where α > 0 and clips it to what a colour can be;

@@ -6,7 +6,7 @@ import numpy as np
 from PIL import Image
 
 from llm_dit.blending import Planes
-from llm_dit.colour import Colour
+from llm_dit.color import Rgba
 from llm_dit.compositing import bands, over, premultiply, to_pixels, to_planes
 from llm_dit.errors import InputError
 from llm_dit.layer import Box, Layer
@@ -61,7 +61,7 @@ def composite(
     layers: Iterable[Layer],
     width: int | None = None,
     height: int | None = None,
-    background: Colour | None = None,
+    background: Rgba | None = None,
 ) -> Image.Image:
     """Put layers over each other, bottom first, and return one RGBA image.
 

@@ -18,12 +18,11 @@ from psd_tools.constants import BlendMode, Clipping
 
 from llm_dit.errors import InputError
 from llm_dit.exports.formats import ExportName, export
-from llm_dit.images import ImageLimits
+from llm_dit.images import ImageLimits, encode_png
 from llm_dit.imports.layer_file import FileLimits
 from llm_dit.imports.layers import read_layers
 from llm_dit.layer import Layer
 from llm_dit.layers import composite
-from llm_dit.png import encode_png
 from tests.kit.pictures import disc, square
 from tests.kit.stacks import layer_file, layers_of
 from tests.llm_dit.images import layers_of_all_kinds

@@ -18,8 +18,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from llm_dit.images import encode_png
 from llm_dit.pipelines.qwen_image_diffusers import QwenImageDiffusersPipeline
-from llm_dit.png import encode_png
 from tests.kit.hub import Hub
 from tests.kit.hub import serve as serve_hub
 from tests.kit.service import Service, downloading_environment, is_ready, qwen_environment, serve, wait_until

@@ -25,8 +25,8 @@ from pathlib import Path
 from PIL import Image
 
 from llm_dit.exports.formats import export
+from llm_dit.images import encode_png
 from llm_dit.layer import Layer
-from llm_dit.png import encode_png
 from tests.kit.report import write_report
 from tests.kit.running import Memory, Running, running
 

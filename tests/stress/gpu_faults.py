@@ -22,8 +22,8 @@ from typing import Any
 from PIL import Image
 
 from llm_dit.errors import LLMDiTError
+from llm_dit.images import encode_png
 from llm_dit.pipelines.base import PipelineStatus, Progress, ProgressCallback
-from llm_dit.png import encode_png
 from server.host import Patience, PipelineHost
 from server.inputs import EditLayerInput
 from server.metrics import Metrics, Readings

@@ -31,7 +31,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from llm_dit.png import encode_png
+from llm_dit.images import encode_png
 from tests.kit.asking import DECOMPOSE, fields_of, post, ready
 from tests.kit.report import part, report_parts
 from tests.kit.running import Running, ask

@@ -5,7 +5,7 @@ from typing import Any
 
 from fastapi import APIRouter, Request, Response
 
-from llm_dit.colour import read_colour
+from llm_dit.color import read_colour
 from llm_dit.exports.formats import EXPORT_FORMATS
 from llm_dit.file_names import file_stem
 from server.stacks import GivenStack

@@ -9,7 +9,7 @@ import numpy as np
 from llm_dit.classical.ground import Ground, fit_ground
 from llm_dit.classical.grouping import busyness, find_ground, group
 from llm_dit.classical.halos import sort_soft
-from llm_dit.classical.holes import open_holes
+from llm_dit.classical.lettering import open_holes
 from llm_dit.classical.regions import Regions, measure, smooth_merge
 from llm_dit.classical.segment import Labels, Palette, Sketch, find_palette, oversegment
 from llm_dit.classical.soft import Soft, find_soft, with_soft

@@ -4,8 +4,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from llm_dit.classical.fill import spread
-from llm_dit.classical.ground import Ground
+from llm_dit.classical.ground import Ground, spread
 from llm_dit.classical.matte import Halo
 from llm_dit.classical.regions import Regions, depth, nearest_label
 from llm_dit.classical.segment import Floats, Labels, Sketch, compact

@@ -6,17 +6,24 @@ A sentence is split at its joints ("and", ",", "then", …) into the longest cla
 
 import contextlib
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import cache
 
-from llm_dit.classical.colour_rules import colour_rules
-from llm_dit.classical.measure_rules import measure_rules
+from llm_dit.classical.color_rules import colour_rules
+from llm_dit.classical.colors import COLOUR_WORDS
 from llm_dit.classical.operations import Operation
-from llm_dit.classical.phrases import NAMED_PART, Strength, normalise, split, strip_courtesy, take_strength
+from llm_dit.classical.phrases import (
+    NAMED_PART,
+    STRENGTH_PATTERNS,
+    Strength,
+    normalise,
+    split,
+    strip_courtesy,
+    take_strength,
+)
 from llm_dit.classical.reference import TOPICS
-from llm_dit.classical.rules import Match, Rule, row_rules
-from llm_dit.classical.spelling import correct
-from llm_dit.classical.vocabulary import SCALES
+from llm_dit.classical.rules import Match, Rule, measure_rules, row_rules
+from llm_dit.classical.vocabulary import ROWS, SCALES, Row
 from llm_dit.errors import InstructionError
 
 _CHINESE = re.compile(r"(?!.*[\u3040-\u30ff]).*[\u3400-\u9fff\uf900-\ufaff]", re.DOTALL)
@@ -156,3 +163,65 @@ def _not_understood(part: str, written: str) -> InstructionError:
     if named := NAMED_PART.search(part):
         hint = f" A layer is edited as a whole: say “it” instead of “{named[0]}”."
     return InstructionError(f"The classical engine does not understand “{shown}”.{hint} {_CAN_DO}")
+
+
+# Slips of the keyboard in an instruction: a word nobody knows, one slip away from one that the engine knows.
+
+
+SHORTEST = 4
+"""Letters; a slip in a shorter word leaves too little to know it by."""
+SHORTEST_SWAPPED_LETTER = 6
+"""Letters from which one may be another: "shape" is not "shade"."""
+_SHORT_SLIPS = {"teh": "the", "hte": "the"}
+"""The shorter ones that are no words themselves."""
+_WORD = re.compile(r"[a-z]+")
+_OPTIONAL_END = re.compile(r"([a-z]+)\(\?:([a-z]+)\)\?")
+_OPTIONAL_LETTER = re.compile(r"([a-z]*)([a-z])\?([a-z]*)")
+
+
+def correct(text: str) -> str:
+    """Return lower-case text with every unknown word replaced by the known one that it is one slip away from.
+
+    A slip is a letter too many or too few, two in the wrong order, or, in longer words, a wrong one (Damerau, "A
+    technique for computer detection and correction of spelling errors", 1964); the first letter is right. A word that
+    could be two known ones stays, unless one is the other's beginning: "horizontaly" is "horizontally".
+    """
+    return _WORD.sub(lambda found: _corrected(found[0]), text)
+
+
+@cache
+def _corrected(word: str) -> str:
+    if len(word) < SHORTEST or word in _known():
+        return _SHORT_SLIPS.get(word, word)
+    meant = [known for known in _known() if len(known) >= SHORTEST and _one_slip(word, known)]
+    longest = max(meant, key=len, default=word)
+    return longest if all(longest.startswith(known) for known in meant) else word
+
+
+def _one_slip(word: str, known: str) -> bool:
+    if word[0] != known[0] or abs(len(word) - len(known)) > 1:
+        return False
+    at = next((place for place, (a, b) in enumerate(zip(word, known, strict=False)) if a != b), len(word))
+    if len(word) > len(known):
+        return word[at + 1 :] == known[at:]
+    if len(word) < len(known):
+        return word[at:] == known[at + 1 :]
+    swapped = word[at : at + 2] == known[at : at + 2][::-1] and word[at + 2 :] == known[at + 2 :]
+    return swapped or (len(known) >= SHORTEST_SWAPPED_LETTER and word[at + 1 :] == known[at + 1 :])
+
+
+@cache
+def _known() -> frozenset[str]:
+    """Return the words of the reference's examples, of the colours, and of the patterns of effects and strengths."""
+    examples = (example.lower() for topic in TOPICS for example in topic.examples)
+    patterns = [*(str(getattr(row, field.name)) for row in ROWS for field in fields(Row)), *STRENGTH_PATTERNS]
+    words = {word for text in (*examples, *COLOUR_WORDS) for word in _WORD.findall(text)}
+    return frozenset(words.union(*map(_spelled_out, patterns)))
+
+
+def _spelled_out(pattern: str) -> set[str]:
+    """Return the words that a pattern matches, as far as they can be read off it: "colou?r" is two."""
+    ends = {stem + end for stem, end in _OPTIONAL_END.findall(pattern)}
+    letters = {before + letter + after for before, letter, after in _OPTIONAL_LETTER.findall(pattern)}
+    without = _OPTIONAL_LETTER.sub(r"\1\3", _OPTIONAL_END.sub(r"\1", pattern))
+    return ends | letters | set(_WORD.findall(without))

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from llm_dit.alpha import Colour
+from llm_dit.color import Rgb
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -16,6 +16,6 @@ class Operation:
 
     effect: str
     amount: float = 1.0
-    colour: Colour | None = None
-    source: Colour | None = None
+    colour: Rgb | None = None
+    source: Rgb | None = None
     size: float | None = None

@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from llm_dit.classical.fill import spread
+from llm_dit.classical.ground import spread
 from llm_dit.classical.matte import Plan
 from llm_dit.classical.regions import nearest_label
 from llm_dit.classical.segment import Floats

@@ -7,10 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from llm_dit.classical.ground import Ground
-from llm_dit.classical.matte import Plan
+from llm_dit.classical.matte import Edge, Plan, least_alpha, own_colours
 from llm_dit.classical.regions import nearest_label
 from llm_dit.classical.segment import Floats, Labels, Sketch, compact
-from llm_dit.classical.unmix import Edge, least_alpha, own_colours
 
 Mask = NDArray[np.bool_]
 Places = tuple[NDArray[np.intp], NDArray[np.intp]]

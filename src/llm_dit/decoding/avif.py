@@ -8,10 +8,8 @@ import numpy as np
 from PIL import Image
 from PIL.AvifImagePlugin import AvifImageFile
 
-from llm_dit.decoding.coded import coded_colors
-from llm_dit.decoding.exif import orientation_of
-from llm_dit.decoding.hdr import HighRange
-from llm_dit.decoding.source import Source, by_pillow
+from llm_dit.decoding.hdr import HighRange, coded_colors
+from llm_dit.decoding.source import Source, by_pillow, orientation_of
 
 MAX_DEEP = 16_777_216
 """Pixels of which all bits are decoded."""

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from llm_dit.decoding.icc import BT709, PRIMARIES, colorants
+from llm_dit.decoding.icc import BT709, PRIMARIES, TRANSFERS, colorants, rgb_profile
 from llm_dit.decoding.light import Light, Steps, through_light, times
 
 PQ, HLG = 16, 18
@@ -95,3 +95,23 @@ def _gain(peak: float) -> Steps:
 def _system_gain() -> Steps:
     """Return by how much the scene's light of a luminance is multiplied on a screen."""
     return Steps(lambda light: (light ** (_GAMMA - 1) * (PEAK / _WHITE)).astype(np.float32), 2**-20, 1)
+
+
+# Labels of color by two numbers of ITU-T H.273, as PNG's cICP and AVIF's nclx give them.
+
+
+def coded_colors(primaries: int, transfer: int, brightest: float = 0) -> bytes | HighRange | None:
+    """Return what turns such colors into sRGB, or None for numbers that say nothing here.
+
+    `brightest` is the light of the brightest pixel in cd/m², where the file tells it; 0 where it does not.
+    """
+    if primaries in PRIMARIES and transfer in {PQ, HLG}:
+        return HighRange(primaries, transfer, min(brightest, MOST_LIGHT) if brightest > 0 else PEAK)
+    return _profile(primaries, transfer)
+
+
+@cache
+def _profile(primaries: int, transfer: int) -> bytes | None:
+    if primaries not in PRIMARIES or transfer not in TRANSFERS:
+        return None
+    return rgb_profile(PRIMARIES[primaries], TRANSFERS[transfer])

@@ -13,8 +13,7 @@ from PIL import Image
 from PIL.JpegImagePlugin import JpegImageFile
 
 from llm_dit.decoding.color import MAX_PROFILE_BYTES
-from llm_dit.decoding.exif import orientation_of
-from llm_dit.decoding.source import Source, by_pillow
+from llm_dit.decoding.source import Source, by_pillow, orientation_of
 from llm_dit.errors import ImageError
 
 MAX_SCANS = 100

@@ -13,8 +13,21 @@ from PIL import Image
 from PIL.TiffImagePlugin import TiffImageFile
 
 from llm_dit.decoding.tiff_directory import Directory
-from llm_dit.decoding.tiff_layout import ASSOCIATED, CHANNELS, ICC_LAB, INDEXED, LAB, PLAIN, WHITE_IS_ZERO, Layout
-from llm_dit.decoding.tiff_numbers import Numbers, Pixels, divided, eight_bits, numbers_of
+from llm_dit.decoding.tiff_numbers import (
+    ASSOCIATED,
+    CHANNELS,
+    ICC_LAB,
+    INDEXED,
+    LAB,
+    PLAIN,
+    WHITE_IS_ZERO,
+    Layout,
+    Numbers,
+    Pixels,
+    divided,
+    eight_bits,
+    numbers_of,
+)
 from llm_dit.errors import ImageError
 
 AT_ONCE = 4_000_000

@@ -1,4 +1,4 @@
-"""Two pictures at one size, as edge fields, and the points of the given one by which a motion can be measured."""
+"""A shift with a zoom, and two pictures at one size, as edge fields, in which such a motion can be measured."""
 
 from dataclasses import dataclass
 
@@ -6,9 +6,81 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from llm_dit.editing.edges import edge_field
-from llm_dit.editing.motion import Motion
 from llm_dit.editing.planes import Plane
+
+# A shift with a zoom, and how to undo it.
+
+
+MAX_SHIFT_PX = 16.0
+MAX_ZOOM = 0.04
+# Below this correlation of the edges, or above this standard error, a measurement is not believed.
+MIN_CORRELATION = 0.2
+MAX_ERROR_PX = 0.5
+
+
+@dataclass(frozen=True, kw_only=True)
+class Motion:
+    """A point p of the given picture lies at c + zoom · (p − c) + shift in the edited one; c is the middle.
+
+    `correlation` (−1…1) says how well the edges agree, `error_px` the standard error at the picture's border, in
+    pixels of the given picture.
+    """
+
+    shift: tuple[float, float] = (0.0, 0.0)
+    zoom: float = 1.0
+    correlation: float = 0.0
+    error_px: float = float("inf")
+
+    @property
+    def is_certain(self) -> bool:
+        """Whether edges agree well enough to move the picture by this, and it is something a model does."""
+        return (
+            self.correlation >= MIN_CORRELATION
+            and self.error_px <= MAX_ERROR_PX
+            and max(map(abs, self.shift)) <= MAX_SHIFT_PX
+            and abs(self.zoom - 1) <= MAX_ZOOM
+        )
+
+
+def undo_motion(edited: Plane, motion: Motion) -> Plane:
+    """Return `edited` moved back onto the picture that was given; what comes in from outside repeats the border."""
+    height, width = edited.shape[:2]
+    return cv2.warpAffine(
+        edited,
+        matrix(motion.shift, motion.zoom, width, height),
+        (width, height),
+        flags=cv2.INTER_LANCZOS4 | cv2.WARP_INVERSE_MAP,
+        borderMode=cv2.BORDER_REPLICATE,
+    )
+
+
+def matrix(shift: tuple[float, float], zoom: float, width: int, height: int) -> NDArray[np.float64]:
+    """Return the 2×3 matrix that takes a pixel of the given picture to its place in the edited one."""
+    middle = np.array([(width - 1) / 2, (height - 1) / 2])
+    return np.column_stack([np.eye(2) * zoom, middle * (1 - zoom) + shift])
+
+
+# Where edges run in a picture, said so that no change of colour, contrast or light alters it.
+
+
+def edge_field(picture: Plane, weight: Plane, blur: float = 1.0) -> Plane:
+    """Return the direction of the edges as a (height, width, 2) field of vectors of length 0 (flat) to 1 (edge).
+
+    `picture` is (height, width, channels); `weight` (height, width) says where its contrast is measured. The vectors
+    are the double-angle form of the structure tensor of all channels (Di Zenzo, "A note on the gradient of a
+    multi-image", 1986; Knutsson's double angle), divided by its trace: an edge keeps its vector when its colours
+    change or trade places. Two pictures compared in it are compared by normalised gradient fields (Haber and
+    Modersitzki, "Intensity gradient based registration and fusion of multi-modal images", MICCAI 2006).
+    """
+    smooth = cv2.GaussianBlur(picture, (0, 0), blur).reshape(picture.shape)
+    across = cv2.Scharr(smooth, cv2.CV_32F, 1, 0, scale=1 / 32).reshape(picture.shape)
+    down = cv2.Scharr(smooth, cv2.CV_32F, 0, 1, scale=1 / 32).reshape(picture.shape)
+    tensor = np.stack([(across**2 - down**2).sum(-1), 2 * (across * down).sum(-1), (across**2 + down**2).sum(-1)], -1)
+    tensor = cv2.GaussianBlur(tensor, (0, 0), blur)
+    # Below the mean contrast of the picture an edge counts less and less: that is where noise is.
+    floor = float((tensor[..., 2] * weight).sum() / max(float(weight.sum()), 1e-6)) * 0.5 + 1e-7
+    return tensor[..., :2] / (tensor[..., 2:] + floor)
+
 
 # Where the edge field changes less than this with a motion of a pixel, textures that were painted on outweigh it.
 MIN_SLOPE = 0.1

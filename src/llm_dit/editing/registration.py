@@ -1,12 +1,142 @@
 """How far an edited picture is shifted and zoomed against the one that was given, whatever happened to its colours."""
 
+import cv2
 import numpy as np
+from numpy.typing import NDArray
 
-from llm_dit.editing.blur import measure_blur
-from llm_dit.editing.levels import Level, make_level
-from llm_dit.editing.motion import Motion
+from llm_dit.editing.levels import MAX_SHIFT_PX, MAX_ZOOM, Level, Motion, length, make_level, matrix
 from llm_dit.editing.planes import Plane
-from llm_dit.editing.refining import refine
+
+# The first guess of a motion: zooms tried out, each with the shift of the highest correlation.
+
+
+CANDIDATES = 3
+ZOOMS = np.linspace(-0.042, 0.042, 15)
+SEARCHED_SHIFT_PX = 18.0
+
+
+def search_motions(level: Level) -> list[Motion]:
+    """Return the best few of a set of zooms, each with its best shift in whole pixels of the level."""
+    height, width = level.weight.shape
+    reach = int(np.ceil(SEARCHED_SHIFT_PX * level.scale))
+    # So much empty border that no shift within reach wraps around.
+    size = (cv2.getOptimalDFTSize(max(height, reach) + reach + 1), cv2.getOptimalDFTSize(max(width, reach) + reach + 1))
+    spectrum = _spectrum(level.given * level.weight[..., None], size)
+    found: list[tuple[float, Motion]] = []
+    for zoom in 1 + ZOOMS:
+        unzoomed = cv2.warpAffine(
+            level.edited,
+            matrix((0, 0), zoom, width, height),
+            (width, height),
+            flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+        )
+        surface = np.fft.irfft2((np.conj(spectrum) * _spectrum(unzoomed, size)).sum(0), size)
+        near = np.roll(surface, (reach, reach), (0, 1))[: 2 * reach + 1, : 2 * reach + 1]
+        row, column = np.unravel_index(int(near.argmax()), near.shape)
+        shift = (float(zoom * (column - reach) / level.scale), float(zoom * (row - reach) / level.scale))
+        found.append((float(near[row, column]), Motion(shift=shift, zoom=float(zoom))))
+    return [motion for _, motion in sorted(found, key=lambda pair: -pair[0])[:CANDIDATES]]
+
+
+def _spectrum(field: Plane, size: tuple[int, int]) -> NDArray[np.complex128]:
+    return np.fft.rfft2(field.transpose(2, 0, 1), size)
+
+
+# A motion improved by least squares on the points of one level.
+
+
+MAX_STEPS = 12
+# Standard deviations of what models do: it decides only what the edges leave open, such as a shift along a line.
+USUAL_SHIFT_PX, USUAL_ZOOM = 6.0, 0.015
+
+
+def refine(level: Level, start: Motion) -> Motion:
+    """Return `start` improved by Gauss-Newton steps on the points of one level.
+
+    (Baker and Matthews, "Lucas-Kanade 20 years on", IJCV 2004; Geman and McClure's weights.)
+    """
+    state = level.state(start)
+    error = float("inf")
+    for _ in range(MAX_STEPS):
+        step, error = _step(level, state)
+        state = state + step
+        if np.abs(step).max() < 0.01:
+            break
+    shift = (float(state[0] / level.scale), float(state[1] / level.scale))
+    motion = Motion(shift=shift, zoom=float(1 + state[2] / level.radius))
+    return Motion(shift=shift, zoom=motion.zoom, correlation=level.correlation(motion), error_px=error / level.scale)
+
+
+def _step(level: Level, state: NDArray[np.float64]) -> tuple[NDArray[np.float64], float]:
+    """Return the change of shift x, shift y and zoom that fits best, at most a pixel, and its standard error."""
+    moved, weights = level.sample(state)
+    # Noise and blur shorten the vectors of the edited picture; what matters is where they lie.
+    longer = np.clip(length(level.vectors, weights) / (length(moved, weights) + 1e-6), 0.5, 2)
+    residual = moved * longer - level.vectors
+    squares = np.einsum("nc,nc->n", residual, residual)
+    robust = weights / (1 + squares / 0.25) ** 2
+    weighted = (level.slopes * robust[:, None, None]).reshape(-1, 3)
+    variance = float((squares * robust).sum() / max(2 * float(robust.sum()), 1e-6)) + 1e-6
+    usual = np.array([USUAL_SHIFT_PX * level.scale] * 2 + [USUAL_ZOOM * level.radius])
+    # The blur of the edge fields makes about 12 neighbouring pixels one observation.
+    normal = (weighted.T @ level.slopes.reshape(-1, 3)).astype(np.float64) / (12 * variance) + np.diag(usual**-2)
+    pull = -weighted.T.astype(np.float64) @ residual.reshape(-1) / (12 * variance) - state / usual**2
+    return np.linalg.solve(normal, pull).clip(-1, 1), float(np.sqrt(np.linalg.inv(normal).diagonal().max()))
+
+
+# How much more blurred an edited picture is than the one that was given, and the first motion of the two.
+
+
+SIDE = 256
+BLURS_PX = (4.0, 9.0, 20.0)
+NEARER = (1.5, 1.22, 1.1, 1.05)
+# With not quite the right blur a motion seems this much larger than it may be.
+LEEWAY = 1.25
+# A blur is believed when it leaves less than this share of the disagreement, and enough points to measure by.
+MAX_DISAGREEMENT, MIN_POINTS = 0.4, 0.5
+
+
+def measure_blur(given: Plane, edited: Plane, weight: Plane) -> tuple[float, Motion]:
+    """Return by what blur (Gaussian sigma, pixels) of the given picture the edges agree best, and the motion then.
+
+    Blur displaces edges that are curved or near to others, which a motion would be mistaken for (Bergholm, "Edge
+    focusing", PAMI 1987): so it is undone by giving both pictures the same, found by trying (as Elder and Zucker,
+    "Local scale control for edge detection and blur estimation", PAMI 1998, find it by scale).
+    """
+    sharp = make_level(given, edited, weight, SIDE)
+    if not len(sharp.places):
+        return 0.0, Motion()
+    first = _best(sharp, [Motion(), *search_motions(sharp)])
+
+    def blur(blur_px: float, starts: list[Motion]) -> tuple[float, Motion]:
+        level = make_level(given, edited, weight, SIDE, blur_px)
+        few = len(level.places) < MIN_POINTS * len(sharp.places)
+        return blur_px, Motion() if few else _best(level, starts)
+
+    tried = [blur(blur_px, [first]) for blur_px in BLURS_PX]
+    best = _most_agreeing(tried, first)
+    if not best[0] or 1 - best[1].correlation > MAX_DISAGREEMENT * (1 - first.correlation):
+        return 0.0, first
+    for factor in NEARER:
+        best = _most_agreeing([best, *(blur(best[0] * by, [best[1]]) for by in (1 / factor, factor))], first)
+    return best
+
+
+def _best(level: Level, starts: list[Motion]) -> Motion:
+    return max((refine(level, start) for start in starts), key=lambda motion: motion.correlation)
+
+
+def _most_agreeing(tried: list[tuple[float, Motion]], sharp: Motion) -> tuple[float, Motion]:
+    """Return the blur with the best agreement, of those that measure a usual motion no less exactly than none."""
+    usual = [
+        (blur_px, motion)
+        for blur_px, motion in tried
+        if motion.error_px < sharp.error_px
+        and max(map(abs, motion.shift)) <= LEEWAY * MAX_SHIFT_PX
+        and abs(motion.zoom - 1) <= LEEWAY * MAX_ZOOM
+    ]
+    return max([(0.0, sharp), *usual], key=lambda pair: pair[1].correlation)
+
 
 SIDES = (128, 256, 512, 1024)
 # Resampling costs more than undoing less than this would gain.

@@ -8,6 +8,7 @@ as the seed. What is left out of a layer has its default, so manifests written b
 """
 
 import json
+import zipfile
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import IO, Annotated, Literal
@@ -15,10 +16,10 @@ from typing import IO, Annotated, Literal
 from pydantic import BaseModel, Field, ValidationError
 
 from llm_dit.blending import BlendMode
+from llm_dit.compositing import Painting
 from llm_dit.file_names import file_stem
+from llm_dit.images import write_png
 from llm_dit.layer import MAX_SCALE, MIN_SCALE, Layer
-from llm_dit.painting import Painting
-from llm_dit.png import write_png
 
 MANIFEST_NAME = "manifest.json"
 COMPOSITE_NAME = "composite.png"
@@ -97,3 +98,18 @@ def remove_bundle(folder: Path) -> None:
         return
     for name in (COMPOSITE_NAME, *(entry.file for entry in manifest.layers), MANIFEST_NAME):
         (folder / name).unlink(missing_ok=True)
+
+
+# A stack of layers as a ZIP archive: the bundle of `exports/bundle.py` in one file.
+
+
+def export_zip(
+    layers: Iterable[Layer], target: IO[bytes], *, width: int, height: int, about: Mapping[str, object] | None = None
+) -> None:
+    """Write the archive. Its members carry a fixed date, so that equal layers give equal bytes."""
+    with zipfile.ZipFile(target, "w", zipfile.ZIP_STORED) as archive:  # PNG does not compress again
+
+        def create(name: str) -> IO[bytes]:
+            return archive.open(zipfile.ZipInfo(name), "w")
+
+        write_bundle(layers, create, width=width, height=height, about=about)

@@ -6,12 +6,11 @@ from typing import IO, Literal
 import numpy as np
 from PIL import Image
 
-from llm_dit.colour import Colour
-from llm_dit.compositing import Pixels
+from llm_dit.color import Rgba
+from llm_dit.compositing import Painting, Pixels
 from llm_dit.errors import InputError
+from llm_dit.images import write_png
 from llm_dit.layer import Layer
-from llm_dit.painting import Painting
-from llm_dit.png import write_png
 
 FlatFormat = Literal["png", "jpeg", "webp"]
 
@@ -28,7 +27,7 @@ def export_flat(
     *,
     width: int,
     height: int,
-    background: Colour | None = None,
+    background: Rgba | None = None,
 ) -> None:
     """Write the picture; a JPEG has no transparency, and lies on white where `background` leaves it open.
 

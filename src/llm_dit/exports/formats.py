@@ -5,11 +5,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import IO, Literal, get_args
 
-from llm_dit.colour import Colour
+from llm_dit.color import Rgba
+from llm_dit.exports.bundle import export_zip
 from llm_dit.exports.flat import export_flat
 from llm_dit.exports.ora import MEDIA_TYPE as OPEN_RASTER
 from llm_dit.exports.ora import export_ora
-from llm_dit.exports.zip import export_zip
 from llm_dit.layer import Layer
 
 ExportName = Literal["zip", "psd", "ora", "pptx", "png", "jpeg", "webp"]
@@ -46,7 +46,7 @@ def export(
     *,
     width: int,
     height: int,
-    background: Colour | None = None,
+    background: Rgba | None = None,
     title: str = "",
 ) -> bytes:
     """Return the file that `write_export` writes."""
@@ -62,7 +62,7 @@ def write_export(
     *,
     width: int,
     height: int,
-    background: Colour | None = None,
+    background: Rgba | None = None,
     title: str = "",
 ) -> None:
     """Write a stack, bottom first, on a canvas of `width` × `height` pixels into an empty file that can seek.

@@ -11,12 +11,10 @@ from typing import IO
 from xml.etree.ElementTree import Element, tostring
 
 from llm_dit.blending import BlendMode
-from llm_dit.exports.plain import plain
-from llm_dit.exports.text import holdable
-from llm_dit.groups import group_steps
-from llm_dit.layer import Layer
-from llm_dit.painting import Painting
-from llm_dit.png import write_png
+from llm_dit.compositing import Painting
+from llm_dit.exports.plain import holdable, plain
+from llm_dit.images import write_png
+from llm_dit.layer import Layer, group_steps
 
 MEDIA_TYPE = "image/openraster"
 THUMBNAIL_SIDE = 256

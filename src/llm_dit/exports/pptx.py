@@ -22,13 +22,10 @@ from pptx.oxml.ns import qn
 from pptx.shapes.picture import Picture
 from pptx.util import Emu
 
-from llm_dit.compositing import blended
-from llm_dit.exports.plain import plain
-from llm_dit.exports.text import holdable
-from llm_dit.groups import group_steps
-from llm_dit.layer import Layer
-from llm_dit.painting import Painting
-from llm_dit.png import encode_png, write_png
+from llm_dit.compositing import Painting, blended
+from llm_dit.exports.plain import holdable, plain
+from llm_dit.images import encode_png, write_png
+from llm_dit.layer import Layer, group_steps
 
 EMU_PER_PIXEL = 9525.0
 """At 96 pixels an inch."""

@@ -21,13 +21,11 @@ from psd_tools.psd.layer_and_mask import ChannelInfo, LayerFlags, LayerRecord
 from psd_tools.psd.tagged_blocks import TaggedBlocks
 
 from llm_dit.blending import BlendMode
+from llm_dit.compositing import Painting
 from llm_dit.errors import InputError
 from llm_dit.exports.flat import over_white
-from llm_dit.exports.plain import plain
-from llm_dit.exports.text import holdable
-from llm_dit.groups import group_steps
-from llm_dit.layer import Layer
-from llm_dit.painting import Painting
+from llm_dit.exports.plain import holdable, plain
+from llm_dit.layer import Layer, group_steps
 
 MAX_SIDE = 30_000
 """Pixels; the format's own bound."""

@@ -1,12 +1,15 @@
 """What every reader of a file of layers returns."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from llm_dit.errors import LayerFileError
-from llm_dit.images import ImageLimits
-from llm_dit.layer import MAX_LAYERS, Layer
+from PIL import Image
+
+from llm_dit.errors import ImageError, LayerFileError
+from llm_dit.file_names import shortened
+from llm_dit.images import ImageLimits, check_picture, read_image
+from llm_dit.layer import MAX_LAYERS, Layer, label_of
 
 FileKind = Literal["zip", "project", "ora", "psd"]
 
@@ -64,3 +67,70 @@ def warn(warnings: list[str], words: str) -> None:
     """Say something once; of a file that gives cause for more than anybody reads, only the first."""
     if words not in warnings and len(warnings) < MAX_WARNINGS:
         warnings.append(words)
+
+
+# Pictures within files: looked at before they are decoded, and decoded one at a time.
+
+
+def picture_size(content: bytes, limits: ImageLimits) -> tuple[int, int]:
+    """Return the width and height that a picture's header says.
+
+    Raises `LayerFileError` beyond the limits, and for a PNG that is cut off or damaged: so no picture of a broken file
+    is decoded or kept.
+    """
+    try:
+        return check_picture(content, limits)
+    except ImageError as error:
+        raise LayerFileError(f"A picture in this file cannot be used. {error.message}") from None
+
+
+def decoded(content: bytes, limits: ImageLimits) -> Image.Image:
+    """Return a picture as RGBA; raises `LayerFileError`."""
+    try:
+        return read_image(content, limits)
+    except ImageError as error:
+        raise LayerFileError(f"A picture in this file cannot be used. {error.message}") from None
+
+
+# Nested groups of other programs' files as the label that a layer has for its group.
+
+
+@dataclass(frozen=True, eq=False)
+class Folder:
+    """A group: what it is called, and what it does to all that is in it."""
+
+    name: str
+    opacity: float = 1.0
+    visible: bool = True
+
+
+Path = tuple[Folder, ...]
+"""The groups that a layer is in, the outermost first."""
+
+
+def labels(paths: Iterable[Sequence[Folder]]) -> Iterator[str]:
+    """Yield the label of each layer's group, for layers in their order.
+
+    Groups beside each other that have the same name would become one: the second gets a number.
+    """
+    names: dict[Folder, str] = {}
+    before: Sequence[Folder] = ()
+    for path in paths:
+        for depth, folder in enumerate(path):
+            if folder not in names:
+                names[folder] = _name(folder, path[:depth], before, names)
+        yield shortened(label_of(names[folder] for folder in path))
+        before = path
+
+
+def _name(folder: Folder, parents: Sequence[Folder], before: Sequence[Folder], names: dict[Folder, str]) -> str:
+    """Return a group's name, with a number where the group that ended just before it within the same ones has it."""
+    name = folder.name or "Group"
+    depth = len(parents)
+    taken = names[before[depth]] if len(before) > depth and tuple(before[:depth]) == tuple(parents) else None
+    count = 2
+    free = name
+    while free == taken:
+        free = f"{name} {count}"
+        count += 1
+    return free

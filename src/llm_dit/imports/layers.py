@@ -6,9 +6,8 @@ from typing import IO
 from llm_dit.errors import LayerFileError
 from llm_dit.exports.bundle import MANIFEST_NAME
 from llm_dit.imports.archive import Archive
-from llm_dit.imports.bundle import FolderMembers, read_bundle
+from llm_dit.imports.bundle import PROJECT_NAME, FolderMembers, read_bundle, read_project_layers
 from llm_dit.imports.layer_file import FileKind, FileLimits, LayerFile
-from llm_dit.imports.project import PROJECT_NAME, read_project_layers
 
 PSD_SIGNATURE, ZIP_SIGNATURE = b"8BPS", b"PK"
 NOT_ONE = (

@@ -14,9 +14,17 @@ from llm_dit.blending import BLEND_MODES, BlendMode
 from llm_dit.errors import LayerFileError
 from llm_dit.file_names import shortened
 from llm_dit.imports.archive import Archive
-from llm_dit.imports.folders import Folder, Path, labels
-from llm_dit.imports.layer_file import FileLimits, LayerFile, check_sizes, warn
-from llm_dit.imports.pictures import decoded, picture_size
+from llm_dit.imports.layer_file import (
+    FileLimits,
+    Folder,
+    LayerFile,
+    Path,
+    check_sizes,
+    decoded,
+    labels,
+    picture_size,
+    warn,
+)
 from llm_dit.layer import Layer
 
 STACK_NAME = "stack.xml"

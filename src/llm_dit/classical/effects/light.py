@@ -5,7 +5,6 @@ from dataclasses import replace
 import cv2
 import numpy as np
 
-from llm_dit.alpha import Colour
 from llm_dit.classical.effects.oklab import Floats, from_linear, to_linear
 from llm_dit.classical.effects.picture import (
     Picture,
@@ -18,8 +17,9 @@ from llm_dit.classical.effects.picture import (
     strips,
 )
 from llm_dit.classical.operations import Operation
+from llm_dit.color import Rgb
 
-_SUNSET_LIGHT: Colour = (255, 138, 60)
+_SUNSET_LIGHT: Rgb = (255, 138, 60)
 
 
 def glow(picture: Picture, operation: Operation, scene: Scene) -> Picture:
@@ -63,7 +63,7 @@ def shadow(picture: Picture, operation: Operation, scene: Scene) -> Picture:
     return _cast(deepened, amount) if scene.shape == "new" else _shade_edge(deepened, 0.3 * amount)
 
 
-def _bloom(picture: Picture, colour: Colour, amount: float) -> Picture:
+def _bloom(picture: Picture, colour: Rgb, amount: float) -> Picture:
     """Screen the softened highlights over the picture in linear light, as a diffusion filter before a lens does."""
     light = to_linear(np.array([[colour]], np.float32) / 255.0)[0, 0]
     light /= light.max()
@@ -78,7 +78,7 @@ def _bloom(picture: Picture, colour: Colour, amount: float) -> Picture:
     return picture
 
 
-def _halo(picture: Picture, colour: Colour, amount: float) -> Picture:
+def _halo(picture: Picture, colour: Rgb, amount: float) -> Picture:
     """Put a soft rim of light behind the layer."""
     reach = 0.5 * soften(picture.alpha, 0.015 * picture.extent) + 0.6 * soften(picture.alpha, 0.045 * picture.extent)
     return _behind(picture, np.array(colour, np.float32) / 255.0, (reach * min(amount, 2.0) * 0.8).clip(0.0, 1.0))

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from llm_dit.alpha import Colour
+from llm_dit.color import Rgb
 
 Floats = NDArray[np.floating[Any]]
 
@@ -97,19 +97,19 @@ def chroma(lab: Floats) -> Floats:
     return np.hypot(lab[..., 1], lab[..., 2])
 
 
-def colour_to_oklab(colour: Colour) -> tuple[float, float, float]:
+def colour_to_oklab(colour: Rgb) -> tuple[float, float, float]:
     """Return an 8-bit sRGB colour as OKLab."""
     lightness, a, b = to_oklab(np.array([[colour]], np.float32) / np.float32(255.0))[0, 0].tolist()
     return lightness, a, b
 
 
-def to_oklch(colour: Colour) -> tuple[float, float, float]:
+def to_oklch(colour: Rgb) -> tuple[float, float, float]:
     """Return lightness 0–1, chroma and hue (radians) of an 8-bit sRGB colour."""
     lightness, a, b = colour_to_oklab(colour)
     return lightness, math.hypot(a, b), math.atan2(b, a)
 
 
-def from_oklch(lightness: float, chroma: float, hue: float) -> Colour:
+def from_oklch(lightness: float, chroma: float, hue: float) -> Rgb:
     """Return the 8-bit sRGB colour of a lightness 0–1, chroma and hue (radians)."""
     lab = np.array([[[lightness, chroma * math.cos(hue), chroma * math.sin(hue)]]], np.float32)
     red, green, blue = np.rint(from_oklab(lab)[0, 0] * 255.0).astype(int).tolist()

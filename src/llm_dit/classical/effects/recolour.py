@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from llm_dit.alpha import Colour
 from llm_dit.classical.effects.oklab import Floats, chroma, colour_to_oklab
 from llm_dit.classical.effects.picture import Picture, Scene, change_lab, quantile, sample_lab, smoothstep
 from llm_dit.classical.operations import Operation
+from llm_dit.color import Rgb
 from llm_dit.errors import InstructionError
 
 # Chroma below which a colour counts as grey, and above which it surely does not.
@@ -103,7 +103,7 @@ def tint(picture: Picture, operation: Operation, scene: Scene) -> Picture:
     return change_lab(picture, change)
 
 
-def mix_dye(lab: Floats, weights: Floats, target: Colour) -> Dye:
+def mix_dye(lab: Floats, weights: Floats, target: Rgb) -> Dye:
     """Return the dye for samples (n, 1, 3) with weights (n) that takes what is usual among them to `target`."""
     colourfulness = chroma(lab)[:, 0]
     # The mean over colour rather than area, so that the chroma of the coloured parts counts.
@@ -121,7 +121,7 @@ def mix_dye(lab: Floats, weights: Floats, target: Colour) -> Dye:
     )
 
 
-def similarity(source: Colour) -> Callable[[Floats], Floats]:
+def similarity(source: Rgb) -> Callable[[Floats], Floats]:
     """Return how far OKLab values have the name of `source`, 0–1: by hue if it has one, else by lightness and grey."""
     lightness, a, b = colour_to_oklab(source)
 

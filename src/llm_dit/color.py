@@ -4,13 +4,15 @@ import re
 
 from llm_dit.errors import InputError
 
-Colour = tuple[int, int, int, int]
+Rgb = tuple[int, int, int]
+"""Red, green and blue, 0–255."""
+Rgba = tuple[int, int, int, int]
 """Red, green, blue and alpha, 0–255."""
 
 _HEX = re.compile(r"#([0-9a-fA-F]{6}|[0-9a-fA-F]{8})")
 
 
-def read_colour(text: str) -> Colour:
+def read_colour(text: str) -> Rgba:
     """Return the colour that "#rrggbb" or "#rrggbbaa" names; raises `InputError` for anything else."""
     if not _HEX.fullmatch(text):
         raise InputError("background must be a color as #rrggbb or #rrggbbaa.", param="background")

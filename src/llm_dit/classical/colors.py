@@ -4,8 +4,8 @@ import re
 
 from PIL import ImageColor
 
-from llm_dit.alpha import Colour
 from llm_dit.classical.effects.oklab import from_oklch, to_oklch
+from llm_dit.color import Rgb
 
 # Words for colours that people use and CSS does not have.
 _MORE_NAMES = {
@@ -139,7 +139,7 @@ PLAIN_COLOURS = "red|yellow|green|blue|purple|violet|pink|brown|black|white|gr[a
 COLOUR_WORDS = frozenset([*_NAMES, *_PREFIXES, *_MODIFIERS])
 
 
-def parse_colour(text: str) -> Colour | None:
+def parse_colour(text: str) -> Rgb | None:
     """Return the sRGB colour (0–255 each) that a lower-case text names, or None."""
     joined = re.sub(r"[ -]", "", text)
     if text.startswith(("#", "rgb", "hsl")):
@@ -152,7 +152,7 @@ def parse_colour(text: str) -> Colour | None:
     return colour and _modified(colour, *_MODIFIERS[modifier])
 
 
-def _css_value(text: str) -> Colour | None:
+def _css_value(text: str) -> Rgb | None:
     try:
         # CSS takes spaces in place of the commas, too.
         red, green, blue = ImageColor.getrgb(re.sub(r"(?<=[\d%]) +(?=[\d.])", ",", text))[:3]
@@ -161,6 +161,6 @@ def _css_value(text: str) -> Colour | None:
     return (red, green, blue) if max(red, green, blue) <= 255 else None
 
 
-def _modified(colour: Colour, lighter: float, stronger: float) -> Colour:
+def _modified(colour: Rgb, lighter: float, stronger: float) -> Rgb:
     lightness, chroma, hue = to_oklch(colour)
     return from_oklch(min(max(lightness + lighter, 0.0), 1.0), chroma * stronger, hue)

@@ -2,15 +2,15 @@
 
 import re
 
-from llm_dit.alpha import Colour
-from llm_dit.classical.colours import COLOUR_PATTERN, parse_colour
+from llm_dit.classical.colors import COLOUR_PATTERN, parse_colour
 from llm_dit.classical.operations import Operation
 from llm_dit.classical.phrases import DEGREE, NEGATIVE_DEGREES, Strength, is_noun
 from llm_dit.classical.rules import Build, Rule, rule
+from llm_dit.color import Rgb
 
-_WARM_LIGHT: Colour = (255, 168, 76)
-_COLD_LIGHT: Colour = (120, 190, 255)
-_GLOWS: dict[str, Colour] = {"warm": _WARM_LIGHT, "cool": _COLD_LIGHT, "cold": _COLD_LIGHT, "neon": (80, 255, 230)}
+_WARM_LIGHT: Rgb = (255, 168, 76)
+_COLD_LIGHT: Rgb = (120, 190, 255)
+_GLOWS: dict[str, Rgb] = {"warm": _WARM_LIGHT, "cool": _COLD_LIGHT, "cold": _COLD_LIGHT, "neon": (80, 255, 230)}
 _COMPARATIVES = {
     "redder": "red", "reddish": "red", "bluer": "blue", "bluish": "blue", "greener": "green", "greenish": "green",
     "yellower": "yellow", "yellowish": "yellow", "pinker": "pink", "pinkish": "pink", "purplish": "purple",
