@@ -29,6 +29,7 @@ from llm_dit.qwen.checkpoints import EDIT, LAYERED
 from llm_dit.qwen.devices import choose_device, choose_dtype
 from llm_dit.qwen.failures import free_memory
 from llm_dit.qwen.loading import ImageProcessor
+from llm_dit.qwen.placement import CpuOffload
 from tests.kit.checkpoints import make_scheduler, make_tokenizer, model_index, write_checkpoints
 from tests.kit.full_size import full_text_encoder, full_transformer, full_vae
 
@@ -81,7 +82,7 @@ def load_plain(folder: Path, device: torch.device) -> float:
     return seconds
 
 
-def measure(folder: Path, cpu_offload: bool, device: torch.device) -> tuple[dict[str, Any], list[Image.Image]]:
+def measure(folder: Path, cpu_offload: CpuOffload, device: torch.device) -> tuple[dict[str, Any], list[Image.Image]]:
     def open_pipe() -> QwenImageDiffusersPipeline:
         return QwenImageDiffusersPipeline.from_pretrained(
             folder / "layered", folder / "edit", cpu_offload=cpu_offload, device=str(device)
@@ -153,7 +154,7 @@ def main(arguments: list[str] | None = None) -> None:
         "plain_diffusers_load_s": load_plain(options.folder, device),
     }
     pictures = []
-    for cpu_offload in (False, True):
+    for cpu_offload in (False, "stream"):
         report[f"cpu_offload={cpu_offload}"], made = measure(options.folder, cpu_offload, device)
         pictures.append(made)
         free_memory()

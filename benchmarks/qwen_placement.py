@@ -284,8 +284,9 @@ def make_plan(case: str, pipeline: Any, device: torch.device) -> Plan:
     machine = replace(machine, free_host=max(machine.free_host, 2 * weights.total))
     if case.isdecimal():
         return plan_placement("auto", replace(machine, free_device=int(case) * GB), weights)
-    named: Any = {"resident": False, "True": True}[case]
-    return plan_placement(named, machine, weights)
+    if case == "True":  # a card on which it streams
+        return plan_placement(True, replace(machine, free_device=min(machine.free_device, 48 * GB)), weights)
+    return plan_placement(False, machine, weights)
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from llm_dit.qwen import diagnosis
 from llm_dit.qwen.diagnosis import Finding, diagnose
+from llm_dit.qwen.placement import Machine, Weights, plan_placement
 from tests.kit.service import ROOT, qwen_environment
 
 
@@ -25,6 +26,7 @@ def test_what_is_there_is_described(checkpoints: Path) -> None:
     assert found["Qwen-Image-Layered"].value.endswith("complete")
     assert found["Qwen-Image-Edit"].ok
     assert "no accelerator" in found["placement"].value
+    assert found["kept"].value == "everything stays on the device; layers are decoded together"
     assert found["free disk"].ok
 
 
@@ -40,6 +42,23 @@ def test_what_runs_the_model_is_told(options: dict[str, Any], says: str, by: str
     found = by_name(diagnose("", **options, device="cpu"))
     assert says in found["forward"].value
     assert by in found["computed by"].value
+
+
+@pytest.mark.parametrize(
+    ("free_gb", "kept"),
+    [
+        (40, "the text encoder comes whole; the transformer comes without the modulation, 60 of 60 blocks at once"),
+        (6, "the text encoder comes layer by layer; the transformer comes without the modulation, 3 of 60 blocks"),
+    ],
+)
+def test_what_is_kept_where_is_said(free_gb: int, kept: str) -> None:
+    weights = Weights(
+        transformers=(40_900_000_000,), text_encoders=(16_600_000_000,), vaes=80_000_000, modulations=(13_600_000_000,)
+    )
+    machine = Machine(device="cuda", free_device=free_gb * 10**9, free_host=64 * 10**9)
+    told = diagnosis._kept(plan_placement("auto", machine, weights), weights)
+    assert kept in told
+    assert "not page-locked, so copying waits; layers are decoded one after the other" in told
 
 
 def test_damage_is_named(checkpoints: Path, tmp_path: Path) -> None:

@@ -106,12 +106,47 @@ def test_both_models_are_resident_on_80_gb_without_their_modulation() -> None:
 
 
 def test_true_keeps_the_blocks_that_do_not_raise_the_peak() -> None:
-    plan = plan_placement(True, cuda(140), DECOMPOSE)
+    plan = plan_placement(True, cuda(80), DECOMPOSE)
     encoding = DECOMPOSE.text_encoders[0] + DECOMPOSE.vaes
     assert plan.strategy == "stream"
     assert 0 < plan.kept_blocks < 60
     assert encoding < plan.peak < encoding + 3 * GB
     assert plan.kept_blocks < plan_placement("stream", cuda(30), DECOMPOSE).kept_blocks
+
+
+APART = {
+    "denoising": FUSED_DENOISING,
+    "decoding": SINGLE_FRAME_DECODING,
+    "sliced_decoding": SLICED_SINGLE_FRAME_DECODING,
+}
+
+
+@pytest.mark.parametrize(
+    ("device_gb", "weights", "strategy", "away"),
+    [
+        (140, DECOMPOSE, "resident", False),
+        (96, DECOMPOSE, "stream", False),
+        (80, DECOMPOSE, "stream", False),
+        (96, replace(DECOMPOSE, modulations=(int(13.6 * GB),), **APART), "resident", True),
+        (80, replace(DECOMPOSE, modulations=(int(13.6 * GB),), **APART), "resident", True),
+        (140, replace(BOTH, modulations=(int(13.6 * GB),) * 2, **APART), "resident", True),
+        (80, replace(BOTH, modulations=(int(13.6 * GB),) * 2, **APART), "stream", True),
+    ],
+)
+def test_true_keeps_everything_where_a_third_of_the_device_stays_free(
+    device_gb: float, weights: Weights, strategy: str, away: bool
+) -> None:
+    plan = plan_placement(True, cuda(device_gb), weights)
+    assert (plan.strategy, plan.modulation_away) == (strategy, away)
+    if strategy == "resident":
+        assert plan.peak <= 2 / 3 * device_gb * GB
+        assert f"leave a third of {device_gb:.1f} GB free" in plan.reason
+    else:
+        assert 'cpu_offload="auto" is faster: ' in plan.reason
+
+
+def test_true_says_nothing_of_auto_where_that_is_the_same() -> None:
+    assert "auto" not in plan_placement(True, cuda(5), DECOMPOSE).reason
 
 
 @given(device_gb=st.floats(4, 160), both=st.booleans())

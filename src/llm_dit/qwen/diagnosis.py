@@ -19,7 +19,7 @@ from llm_dit.qwen.checkpoints import (
     local_folder,
     open_checkpoint,
 )
-from llm_dit.qwen.placement import CpuOffload, plan_placement
+from llm_dit.qwen.placement import CpuOffload, Plan, Weights, plan_placement
 
 NEEDED = {
     "torch": (2, 11),
@@ -186,4 +186,22 @@ def _machine(
     fits = plan.peak <= machine.free_device
     advice = "" if fits else 'it needs more than there is: cpu_offload="auto", or quantization'
     value = f"{plan.reason} About {plan.peak / 1e9:.0f} GB at the peak, an estimate."
-    return [*findings, Finding(name="placement", value=value, ok=fits, advice=advice)]
+    placement = Finding(name="placement", value=value, ok=fits, advice=advice)
+    return [*findings, placement, Finding(name="kept", value=_kept(plan, weights))]
+
+
+def _kept(plan: Plan, weights: Weights) -> str:
+    """Return what is where during a run."""
+    if plan.strategy == "resident":
+        held = ["everything stays on the device" + (" but the modulation" if plan.modulation_away else "")]
+    else:
+        encoder = "whole" if plan.text_encoder == "whole" else "layer by layer"
+        away = "without the modulation, " if plan.modulation_away else ""
+        held = [
+            f"the text encoder comes {encoder}",
+            f"the transformer comes {away}{plan.kept_blocks} of {weights.blocks} blocks at once, others in turn",
+            "the VAE stays",
+            f"the host keeps all, {'page-locked' if plan.pinned else 'not page-locked, so copying waits'}",
+        ]
+    layers = "one after the other" if plan.sliced_decoding else "together"
+    return "; ".join([*held, f"layers are decoded {layers}"])

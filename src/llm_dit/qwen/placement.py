@@ -35,6 +35,8 @@ ENDS = 0.005
 """The part of a transformer that is in none of its blocks."""
 USABLE = 0.95
 """The part of the free device memory that is planned with; the rest is lost between the allocator's blocks."""
+SPARED = 1 / 3
+"""The part of the device memory that stays free where `cpu_offload=True` keeps everything on the device."""
 PINNABLE = 0.8
 """The part of the free host memory that may be page-locked; the rest is for everything else on the computer."""
 
@@ -110,8 +112,8 @@ def plan_placement(cpu_offload: CpuOffload, machine: Machine, weights: Weights, 
 
     `False` or "resident" keeps everything on the device and decodes all layers together, as plain diffusers does.
     "model" lets the models take turns there. "stream" keeps as many transformer blocks as fit and fetches the others
-    ahead of their turn. `True` streams too, but keeps only the blocks that do not raise the peak above that of
-    encoding. "sequential" keeps nothing, for the smallest devices.
+    ahead of their turn. `True` keeps everything where a third of the device stays free, and else streams, keeping only
+    the blocks that do not raise the peak above that of encoding. "sequential" keeps nothing, for the smallest devices.
     `"auto"` takes the first of these that fits. Raises `InputError` for another value, and for streaming quantized
     weights, whose parts cannot be moved one by one.
     """
@@ -121,8 +123,9 @@ def plan_placement(cpu_offload: CpuOffload, machine: Machine, weights: Weights, 
     if cpu_offload == "auto":
         return planner.fastest_that_fits()
     strategy = _asked_for(cpu_offload, quantized)
-    why = f"cpu_offload={cpu_offload!r} asks for it."
-    return planner.plan(strategy, why, lowest_peak=cpu_offload is True)
+    if cpu_offload is True:
+        return planner.sparing(strategy)
+    return planner.plan(strategy, f"cpu_offload={cpu_offload!r} asks for it.")
 
 
 def _asked_for(cpu_offload: CpuOffload, quantized: bool) -> Strategy:
@@ -167,6 +170,22 @@ class _Planner:
         if self._peak("stream", self._encoder("stream")) <= self.room:
             return self.plan("stream", f"{short}, nor does the largest model by itself.")
         return self.plan("sequential", f"{short}, and there is no room to fetch blocks ahead.")
+
+    def sparing(self, strategy: Strategy) -> Plan:
+        """Return the fastest plan where that leaves room to spare, else `strategy` with the lowest peak."""
+        free = self.machine.free_device
+        spared = replace(self, machine=replace(self.machine, free_device=int((1 - SPARED) * free)))
+        plan = spared.fastest_that_fits()
+        if plan.strategy == "resident":
+            apart = ", without the modulation, which is fetched once a schedule" if plan.modulation_away else ""
+            why = f"{_gb(self.weights.total)} of weights{apart}, leave a third of {_gb(free)} free."
+            return replace(plan, reason=f"resident: {why}")
+        plan = self.plan(strategy, "cpu_offload=True asks for it.", lowest_peak=True)
+        faster = self.fastest_that_fits()
+        if faster.peak <= plan.peak:
+            return plan
+        told = f'{plan.reason} cpu_offload="auto" is faster: {faster.strategy}, about {_gb(faster.peak)} at the peak.'
+        return replace(plan, reason=told)
 
     def plan(self, strategy: Strategy, why: str, *, lowest_peak: bool = False) -> Plan:
         encoder = self._encoder(strategy)
