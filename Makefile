@@ -4,30 +4,36 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PORT ?= 8000
-# One more than there are cores: tests wait for servers and browsers half of their time.
-TESTERS = $(shell $(PYTHON) -c 'import os; print(1 + (os.cpu_count() or 1))')
+CORES = $(shell $(PYTHON) -c 'import os; print(os.cpu_count() or 1)')
 PINS := requirements/base.txt requirements/qwen.txt requirements/test.txt
 SOURCES := src server web tests benchmarks scripts
 
-.PHONY: run test test-fast stress stress-short check fix types node browser pins clean
+.PHONY: run test test-qwen test-others test-fast stress stress-short check fix types node browser pins clean
 
 run: $(VENV)/run.stamp
 	$(BIN)/llm-dit serve --port $(PORT)
 
+# The Qwen engine has a process of its own beside the others: no other one has to import torch.
 test: $(VENV)/test.stamp browser node
 	npm test --silent
-	$(BIN)/pytest --numprocesses $(TESTERS) --dist loadfile --no-loadscope-reorder
+	$(MAKE) --no-print-directory --jobs 2 --output-sync=target test-qwen test-others
+
+test-qwen:
+	$(BIN)/pytest tests/qwen
+
+test-others:
+	$(BIN)/pytest --numprocesses $(CORES) --dist loadfile --no-loadscope-reorder --ignore tests/qwen
 
 test-fast: $(VENV)/test.stamp node
 	npm test --silent
-	$(BIN)/pytest --numprocesses $(TESTERS) --dist loadfile --no-loadscope-reorder --ignore tests/browser --ignore tests/qwen
+	$(BIN)/pytest --numprocesses $(CORES) --dist loadfile --no-loadscope-reorder --ignore tests/browser --ignore tests/qwen
 
 # Hours, on a machine that does nothing else: it holds to floors of time.
 stress: $(VENV)/test.stamp
 	$(BIN)/pytest tests/stress
 
 stress-short: $(VENV)/test.stamp
-	$(BIN)/pytest tests/stress -m "not long" --numprocesses $(TESTERS) --dist loadfile
+	$(BIN)/pytest tests/stress -m "not long" --numprocesses $(CORES) --dist loadfile
 
 check: $(VENV)/test.stamp node
 	$(BIN)/ruff check $(SOURCES)

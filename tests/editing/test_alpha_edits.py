@@ -1,4 +1,4 @@
-"""The figures of `benchmarks/alpha_edits.py` in short: small pictures, every kind of layer on every ground."""
+"""Edits of known truth: small pictures, every kind of layer on every ground."""
 
 from tests.kit.edits.alpha_figures import summarize, summarize_shapes
 from tests.kit.edits.alpha_pairs import Scale, measure_pair, measure_shape_pair

@@ -68,7 +68,7 @@ def answers(canvas: EditCanvas, seed: int) -> list[Image.Image]:
     return [canvas.image, Image.fromarray(noise), Image.new("RGB", (64, 32), "red")]
 
 
-@settings(max_examples=40)
+@settings(max_examples=15)
 @given(layers(), st.integers(0, 2**16))
 def test_keep_keeps_alpha_byte_for_byte(layer: Image.Image, seed: int) -> None:
     canvas = prepare(layer, shape="keep", target_area=AREA)
@@ -83,7 +83,7 @@ def test_keep_keeps_alpha_byte_for_byte(layer: Image.Image, seed: int) -> None:
         assert not result.alpha_derived
 
 
-@settings(max_examples=30)
+@settings(max_examples=12)
 @given(layers(), st.sampled_from(["keep", "new"]), st.sampled_from(["layer", "model"]), st.integers(0, 2**16))
 def test_any_layer_gets_an_answer_of_the_right_size(
     layer: Image.Image, shape: Shape, output_size: EditOutputSize, seed: int

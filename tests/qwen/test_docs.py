@@ -6,13 +6,15 @@ import shlex
 import subprocess
 import sys
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from huggingface_hub import constants
 from PIL import Image
 
+from llm_dit.pipelines.qwen_image_diffusers import QwenImageDiffusersPipeline
 from scripts import generate
 from tests.kit.hub import Hub, serve
 
@@ -48,12 +50,25 @@ def folder(hub: Hub, tmp_path: Path, picture: Image.Image, monkeypatch: pytest.M
     return tmp_path
 
 
+@pytest.fixture
+def few_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the page says nothing of steps, the model's own number of them would take minutes."""
+    for name in ("decompose", "edit_layer"):
+        run = getattr(QwenImageDiffusersPipeline, name)
+
+        def quick(*given: Any, _run: Callable[..., Any] = run, **options: Any) -> Any:
+            return _run(*given, **{"num_inference_steps": 2, **options})
+
+        monkeypatch.setattr(QwenImageDiffusersPipeline, name, quick)
+
+
+@pytest.mark.usefixtures("few_steps")
 def test_the_python_blocks_run(checkpoints: Path, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """One after the other, as somebody reads them, but at fewer steps; `model_path` and `layer` are the reader's."""
     model = str(checkpoints / "layered")
     code = "\n".join(blocks("python")).replace("/path/to/Qwen_Qwen-Image-Layered", model)
     code = code.replace("from_pretrained(...)", f"from_pretrained({model!r})")
-    code = code.replace("num_inference_steps=50", "num_inference_steps=3")
+    code = code.replace("num_inference_steps=50", "num_inference_steps=2")
     assert code.count("from_pretrained(") == 4
     exec(
         compile(code, "qwen_image_edit.md", "exec"), {"model_path": model, "layer": Image.new("RGBA", (32, 32), "red")}

@@ -27,9 +27,9 @@ def test_after_a_kill_everything_goes_on(tmp_path: Path) -> None:
         done = start(client, headers={"Idempotency-Key": "first"})
         before = wait_for(client, done, "succeeded")
         last_id = [number for number, _, _ in events(client, done)][-1]
-        running = start(client, "slow", steps=60, seed=5)
+        running = start(client, "wait", seed=5)
         waiting = [start(client, steps=1, image=DISC_URL) for _ in range(3)]
-        wait_until(lambda: client.get(running).json()["step"] > 5, what="a step")
+        wait_for(client, running, "processing")
         kill(service)
     with serve(tmp_path, app="tests.kit.app:app") as service, connect(service) as client:
         assert client.get(done).json() == before
@@ -38,7 +38,9 @@ def test_after_a_kill_everything_goes_on(tmp_path: Path) -> None:
         ((number, name, view),) = events(client, done, last_id)
         assert (number > last_id, name, view) == (True, "succeeded", before)
         assert start(client, headers={"Idempotency-Key": "first"}) == done
+        wait_for(client, running, "processing")
         assert [client.get(job).json()["position"] for job in waiting] == [1, 2, 3]
+        (tmp_path / "go").touch()
         assert wait_for(client, running, "succeeded")["result"]["seed"] == 5  # type: ignore[index]
         for job in waiting:
             wait_for(client, job, "succeeded")
