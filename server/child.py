@@ -24,8 +24,7 @@ from llm_dit.errors import EngineError, InputError, LLMDiTError, OutOfMemoryErro
 from llm_dit.images import encode_png
 from llm_dit.pipelines.base import Canceled, LayerPipeline, Progress, ProgressCallback
 from server.engines import Options
-from server.errors import PipelineError
-from server.failures import Failure
+from server.errors import Failure, PipelineError
 from server.logs import LogFormat, Redaction, configure
 from server.messages import (
     Event,

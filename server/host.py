@@ -10,8 +10,7 @@ from typing import Literal
 
 from llm_dit.errors import DeviceLostError, LLMDiTError, OutOfMemoryError
 from llm_dit.pipelines.base import Canceled, PipelineStatus, Progress
-from server.errors import WorkerLostError
-from server.failures import Failure
+from server.errors import Failure, WorkerLostError
 from server.inputs import JobInput, JobResult
 from server.metrics import Metrics
 from server.worker import LOST, ShowPreview, Worker

@@ -4,13 +4,15 @@ A message is a pickle behind its length. Both ends are this program, and no mess
 """
 
 import asyncio
+import os
 import pickle
 import struct
 from dataclasses import dataclass
+from pathlib import Path
 from typing import BinaryIO
 
 from llm_dit.pipelines.base import PipelineStatus, Progress
-from server.failures import Failure
+from server.errors import Failure
 from server.inputs import JobInput, JobResult
 
 _LENGTH = struct.Struct(">I")
@@ -101,3 +103,24 @@ async def read_event(stream: asyncio.StreamReader) -> Event | None:
         return pickle.loads(await stream.readexactly(_LENGTH.unpack(header)[0]))
     except asyncio.IncompleteReadError:
         return None
+
+
+# How much memory the worker takes.
+
+
+@dataclass(frozen=True, kw_only=True)
+class Memory:
+    """Bytes that a process holds, and bytes that the machine has."""
+
+    used_bytes: int
+    total_bytes: int
+
+
+def memory_of(pid: int) -> Memory | None:
+    """Return the memory of a process, or None where the system does not tell (it is read from Linux's /proc)."""
+    try:
+        pages = int(Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[1])
+    except OSError:
+        return None
+    page_bytes = os.sysconf("SC_PAGE_SIZE")
+    return Memory(used_bytes=pages * page_bytes, total_bytes=os.sysconf("SC_PHYS_PAGES") * page_bytes)

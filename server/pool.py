@@ -31,8 +31,7 @@ from typing import Any, ParamSpec, TypeVar, cast
 
 from pydantic import TypeAdapter, ValidationError
 
-from server.errors import PoolFullError, TaskLostError, TaskMemoryError, TaskTimeError
-from server.failures import Failure
+from server.errors import Failure, PoolFullError, TaskLostError, TaskMemoryError, TaskTimeError
 from server.pool_child import LENGTH, Budget, Task, pack_task
 from server.processes import environment_of_child
 

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from llm_dit.errors import LLMDiTError
-from server.failures import Failure
+from server.errors import Failure
 from server.processes import die_with_parent, take_standard_streams
 
 LENGTH = struct.Struct(">I")

@@ -9,8 +9,7 @@ from typing import cast
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from server.connections import MOST, first_to_go
-from server.credit import SLOWEST_BYTES_PER_S
+from server.connections import MOST, SLOWEST_BYTES_PER_S, first_to_go
 
 SEND_BUFFER = 262_144
 """Bytes of an answer that the system takes on for one connection: by itself it takes megabytes, and tells late that a

@@ -12,24 +12,23 @@ from typing import NoReturn
 from llm_dit.errors import LLMDiTError
 from server.errors import (
     AbandonedError,
+    Failure,
     JobCanceledError,
     PipelineError,
     QueueFullError,
     StoppingError,
     WorkerLostError,
 )
-from server.failures import Failure
 from server.host import PipelineHost
 from server.inputs import JobResult
 from server.jobs import Job
 from server.line import FairLine
 from server.logs import Concealed
 from server.metrics import Metrics
-from server.paces import Paces
+from server.progress import Paces, Stepping
 from server.records import JobRecords
 from server.roster import Roster
 from server.settings import ServerSettings
-from server.stepping import Stepping
 from server.submission import Submission
 from server.tickets import Tickets
 

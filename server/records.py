@@ -13,7 +13,7 @@ from pydantic import TypeAdapter, ValidationError
 from llm_dit.errors import LLMDiTError
 from llm_dit.pipelines.base import Progress
 from server.database import Database
-from server.failures import Failure
+from server.errors import Failure
 from server.inputs import DecomposeInput, EditLayerInput, JobInput, JobKind, JobResult
 from server.jobs import EVENTS_A_START, Job, status_of
 

@@ -13,7 +13,7 @@ from server.engines import Engine
 from server.errors import SettingsError
 from server.host import Patience, PipelineHost
 from server.housekeeping import Housekeeping
-from server.memory import memory_of
+from server.messages import memory_of
 from server.metrics import Metrics, Readings
 from server.pictures import Pictures
 from server.pool import Pool, open_pool

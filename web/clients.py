@@ -9,7 +9,7 @@ from typing import cast
 
 from fastapi import Request, Response
 
-from web.door.attempts import Attempts, source_of
+from web.door.tokens import Attempts, source_of
 from web.prefix import cookie_path
 
 COOKIE = "llm_dit_client"

@@ -28,9 +28,15 @@ from server.errors import (
     TaskLostError,
     WorkerLostError,
 )
-from web.patterns import HEX_COLOUR, IMAGE_ADDRESS, NOT_BLANK, VISIBLE_ASCII
 from web.problems import ErrorBody, error_type, problem_response
 from web.sieve import LongText
+
+# Patterns of text in requests; `_FORMS` has the words for each.
+NOT_BLANK = r"\S"
+HEX_COLOUR = r"^#([0-9a-fA-F]{6}|[0-9a-fA-F]{8})$"
+VISIBLE_ASCII = r"^[!-~]+$"
+IMAGE_ADDRESS = r"^/api/images/[0-9a-f]{64}\.png$"
+
 
 STATUS: Mapping[type[LLMDiTError], int] = {
     InputError: 422,

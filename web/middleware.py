@@ -9,7 +9,7 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from server.credit import Credit
+from server.connections import Credit
 from server.logs import Concealed
 from server.settings import ServerSettings
 from web.access import method_of, route_of

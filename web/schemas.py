@@ -16,8 +16,8 @@ from server.inputs import DecomposeInput, EditLayerInput
 from server.intake import GivenPicture, KeptPicture
 from server.settings import QwenImageSettings
 from server.stacks import GivenLayer
+from web.errors import HEX_COLOUR, NOT_BLANK
 from web.images import Picture, sample_data_url
-from web.patterns import HEX_COLOUR, NOT_BLANK
 from web.sieve import LongText
 
 DEFAULTS = QwenImageSettings()

@@ -4,14 +4,18 @@ import binascii
 import os
 import re
 import secrets
+import unicodedata
 from collections.abc import AsyncGenerator, Mapping
 from pathlib import Path
 from typing import IO
+from urllib.parse import quote
 
 import anyio.to_thread
 from fastapi import Response
 from pydantic import BaseModel
 from starlette.responses import StreamingResponse
+
+from llm_dit.file_names import file_stem
 
 PIECE = 98_304
 """Bytes that are read at a time, a multiple of three as base64 wants it."""
@@ -68,3 +72,15 @@ def _size(file: Path | IO[bytes]) -> int:
 
 def _encoded_length(file: Path | IO[bytes]) -> int:
     return len(DATA_URL) + 4 * ((_size(file) + 2) // 3)
+
+
+# Files to save, under a name that every system takes.
+
+
+def saved_as(stem: str, suffix: str) -> dict[str, str]:
+    """Return the header that gives a file its name; one beyond ASCII goes by RFC 6266 and RFC 8187."""
+    ascii_stem = file_stem(unicodedata.normalize("NFKD", stem).encode("ascii", "ignore").decode(), "file")
+    disposition = f'attachment; filename="{ascii_stem}{suffix}"'
+    if ascii_stem != stem:
+        disposition += f"; filename*=UTF-8''{quote(stem + suffix, safe='')}"
+    return {"Content-Disposition": disposition}

@@ -13,11 +13,10 @@ from starlette.responses import Response
 from server.settings import ServerSettings
 from tests.kit.service import Service, serve, wait_until
 from tests.web.corpus import assert_problem
-from web.door.attempts import MOST_ADDRESSES, Attempts
 from web.door.hosts import Hosts
 from web.door.login import local_path
 from web.door.middleware import warnings
-from web.door.tokens import COOKIE_S, Token
+from web.door.tokens import COOKIE_S, MOST_ADDRESSES, Attempts, Token
 
 TOKEN = "a-token-of-the-tests"
 BEARER = {"Authorization": f"Bearer {TOKEN}"}

@@ -7,9 +7,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from server.addresses import is_loopback
 from server.settings import ServerSettings
-from web.door.hosts import Hosts
+from web.door.hosts import Hosts, is_foreign
 from web.door.login import address_of, login_page, wants_page
-from web.door.origins import is_foreign
 from web.door.proxies import comes_through_proxy
 from web.door.tokens import Token, bearer_tokens
 from web.problems import problem_response

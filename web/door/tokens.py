@@ -2,12 +2,16 @@
 
 import hashlib
 import hmac
+import math
 import time
+from collections import OrderedDict, deque
+from collections.abc import Callable
 
 from starlette.requests import HTTPConnection
 from starlette.responses import Response
 from starlette.types import Scope
 
+from server.addresses import parse_ip
 from web.door.hosts import host_of
 from web.prefix import cookie_path
 
@@ -72,3 +76,44 @@ def _cookie_name(scope: Scope) -> str:
     host = host_of(scope)
     port = host.port if host and host.port else (443 if scope["scheme"] == "https" else 80)
     return f"llm_dit_login_{port}"
+
+
+# Wrong tokens at the login form: who sends too many of them has to wait.
+
+
+MOST_ADDRESSES = 1000
+"""Addresses that are remembered; the one that was wrong longest ago is forgotten first."""
+
+
+class Attempts:
+    """Counts the wrong tokens of each address: `most` of them in `span_s` seconds are too many."""
+
+    def __init__(self, *, most: int = 10, span_s: float = 60, clock: Callable[[], float] = time.monotonic) -> None:
+        self._most = most
+        self._span_s = span_s
+        self._clock = clock
+        self._wrong: OrderedDict[str, deque[float]] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._wrong)
+
+    def wait_s(self, address: str) -> int:
+        """Return the seconds until the address may try again, 0 for at once."""
+        times = self._wrong.get(source_of(address))
+        if times is None or len(times) < self._most:
+            return 0
+        return max(0, math.ceil(times[0] + self._span_s - self._clock()))
+
+    def add(self, address: str) -> None:
+        """Remember that a wrong token came from the address."""
+        source = source_of(address)
+        self._wrong.setdefault(source, deque(maxlen=self._most)).append(self._clock())
+        self._wrong.move_to_end(source)
+        if len(self._wrong) > MOST_ADDRESSES:
+            self._wrong.popitem(last=False)
+
+
+def source_of(address: str) -> str:
+    """Return whom an address belongs to: one machine has 2⁶⁴ of IPv6."""
+    ip = parse_ip(address)
+    return str(ip) if ip is None or ip.version == 4 else ip.exploded[:19]

@@ -10,7 +10,7 @@ from llm_dit.layer import MAX_LAYERS, MAX_SCALE, MIN_SCALE
 from llm_dit.pipelines.base import MAX_SEED, PipelineStatus
 from server.engines import DecomposeField, EditField, EngineName
 from server.host import HostState
-from server.memory import memory_of
+from server.messages import memory_of
 from web.answers import Computed, forward_response
 from web.state import StateDep, engine_label
 

@@ -12,11 +12,11 @@ from web.answers import KeptImageResponse
 from web.bodies import Size, takes
 from web.body import media_type
 from web.errors import UnsupportedMediaTypeError
+from web.following import unless_left
 from web.images import address_of, image_limits
 from web.openapi import problems
 from web.receiving import receive
 from web.state import StateDep
-from web.waiting import unless_left
 
 router = APIRouter(prefix="/api/images", tags=["Images"])
 

@@ -8,9 +8,8 @@ from fastapi.responses import RedirectResponse
 from starlette.exceptions import HTTPException
 
 from web.body import media_type
-from web.door.attempts import Attempts
 from web.door.login import local_path, login_page, wants_page
-from web.door.tokens import Token
+from web.door.tokens import Attempts, Token
 from web.errors import UnsupportedMediaTypeError
 from web.prefix import located
 from web.problems import problem_response

@@ -13,17 +13,16 @@ from server.layer_files import BUDGET, lane_for, read_as_project, run_on_file
 from server.project_files import write_project
 from server.projects import ADDRESS, DocumentText, Project, ProjectDraft, ProjectSummary
 from server.transit import take_out
-from web.attachments import saved_as
 from web.bodies import Size, takes
 from web.body import JsonRoute
+from web.errors import IMAGE_ADDRESS, NOT_BLANK
 from web.files_in import UPLOAD, layer_limits, received, require_file
 from web.images import address_of
 from web.openapi import problems
-from web.patterns import IMAGE_ADDRESS, NOT_BLANK
 from web.prefix import located, with_prefix
 from web.schemas import Name, RequestBody
 from web.state import StateDep
-from web.streams import file_answer
+from web.streams import file_answer, saved_as
 
 router = APIRouter(prefix="/api/projects", tags=["Projects"], route_class=JsonRoute)
 

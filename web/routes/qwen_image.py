@@ -13,14 +13,14 @@ from web.answers import DecomposeResponse, EditLayerResponse, JobResponse, job_r
 from web.bodies import Size, takes
 from web.body import JobRoute
 from web.clients import client_of
+from web.errors import VISIBLE_ASCII
+from web.following import result_of, unless_left
 from web.images import Picture, job_limits
 from web.openapi import problems
-from web.patterns import VISIBLE_ASCII
 from web.prefix import located
 from web.schemas import DecomposeRequest, EditLayerRequest
 from web.state import State, StateDep
 from web.streams import Inlined
-from web.waiting import result_of, unless_left
 
 router = APIRouter(prefix="/api/qwen-image", tags=["Layers"], route_class=JobRoute)
 logger = logging.getLogger("llm_dit.server")

@@ -11,15 +11,14 @@ from llm_dit.file_names import file_stem
 from server.stacks import GivenStack
 from server.transit import take_out
 from web.answers import ImageResponse
-from web.attachments import saved_as
 from web.bodies import Size, takes
 from web.body import JsonRoute
+from web.following import unless_left
 from web.images import stack_limits
 from web.openapi import problems
 from web.schemas import CompositeRequest, ExportRequest
 from web.state import State, StateDep
-from web.streams import Inlined, file_answer
-from web.waiting import unless_left
+from web.streams import Inlined, file_answer, saved_as
 
 router = APIRouter(prefix="/api/qwen-image", tags=["Layers"], route_class=JsonRoute)
 

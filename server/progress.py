@@ -1,10 +1,35 @@
-"""How long runs take, learned from those that have been measured."""
+"""The progress of a run, and how long runs take, learned from those that have been measured."""
 
 import statistics
+import time
 from collections import defaultdict, deque
 from collections.abc import Hashable
 
+from llm_dit.pipelines.base import Progress
 from server.inputs import DecomposeInput, JobInput
+from server.jobs import Job
+from server.metrics import Metrics
+
+
+class Stepping:
+    """Takes in the progress of a run."""
+
+    def __init__(self, job: Job, metrics: Metrics) -> None:
+        self._job = job
+        self._metrics = metrics
+        self._last = Progress(phase="", step=0, total=0)
+        self._last_at = time.monotonic()
+
+    def __call__(self, progress: Progress) -> None:
+        self._job.advance(progress)
+        now = time.monotonic()
+        # What goes by between two phases is a step of neither.
+        same_phase = progress.phase == self._last.phase and not progress.is_loading
+        steps = progress.step - self._last.step if same_phase else 0
+        if steps > 0:
+            self._metrics.stepped(self._job.job_input.kind, progress.phase, (now - self._last_at) / steps)
+        self._last, self._last_at = progress, now
+
 
 REMEMBERED_RUNS = 20
 
