@@ -172,6 +172,15 @@ def test_an_engine_that_cannot_run(
     assert "" not in dialog.locator("dd:visible").all_inner_texts()
 
 
+def test_the_engine_says_what_it_computes_by(studio: Studio) -> None:
+    why = ["flash-attn-4: it is not installed; the extra `flash` brings it"]
+    studio.pretend(forward={"blocks": "fused", "kernels": "triton", "attention": "cudnn", "why": why})
+    studio.page.locator(".engine").click()
+    dialog = studio.page.get_by_role("dialog")
+    expect(dialog).to_contain_text("fused · triton · cudnn")
+    expect(dialog).to_contain_text("Nothing faster: flash-attn-4: it is not installed; the extra flash brings it.")
+
+
 def test_every_state_of_the_engine(studio: Studio) -> None:
     """Each state that the server names, one that it may name some day, and a server that is gone."""
     page = studio.page

@@ -19,7 +19,7 @@ export function infoDialog(look, title, ...body) {
   return dialog;
 }
 
-const FACTS = /** @type {const} */ (["device", "models", "running", "waiting"]);
+const FACTS = /** @type {const} */ (["device", "forward", "models", "running", "waiting"]);
 
 /** Which engine runs, what that means, and how to get the other one. */
 export function createEngineDialog() {
@@ -29,7 +29,7 @@ export function createEngineDialog() {
   const problem = callout();
   const hint = h("p.engine-hint");
   const other = h("section", h("h3.heading", t("engine.other")), hint);
-  const cells = { device: h("dd"), models: h("dd"), running: h("dd.number"), waiting: h("dd.number") };
+  const cells = { device: h("dd"), forward: h("dd"), models: h("dd"), running: h("dd.number"), waiting: h("dd.number") };
   const facts = h("dl.facts", ...FACTS.map((fact) => h("div", h("dt", t(`engine.${fact}`)), cells[fact])));
   const dialog = infoDialog("engine-dialog", title, problem.element, about, reason, facts, other);
   return {
@@ -44,7 +44,9 @@ export function createEngineDialog() {
         status === null ? t("offline.text") : classical ? `${t("engine.classical")} ${t("engine.classicalEdits")}` : t("engine.qwen"),
       );
       problem.set(status?.error ?? null);
-      setProse(reason, [status?.reason, status?.placement].filter(Boolean).join(" "));
+      const { blocks, kernels, attention, why = [] } = status?.forward ?? {};
+      const slower = why.length > 0 && t("engine.why", { why: why.join("; ") });
+      setProse(reason, [status?.reason, status?.placement, slower].filter(Boolean).join(" "));
       facts.hidden = status === null || status.state === "failed";
       setFact(
         cells.models,
@@ -52,6 +54,7 @@ export function createEngineDialog() {
           t(status?.state === "unloaded" ? "engine.unloaded" : "engine.loading"),
       );
       setFact(cells.device, status === null ? "" : engineDevice(status) || (status.device ?? ""));
+      setFact(cells.forward, [blocks, kernels, attention].filter(Boolean).join(" · "));
       setFact(cells.running, String(status?.queue.running ?? 0));
       setFact(cells.waiting, String(status?.queue.length ?? 0));
       other.hidden = !status?.hint;
