@@ -73,3 +73,15 @@ def test_the_settings_file_names_every_key_and_its_default() -> None:
 def test_every_link_leads_somewhere(page: str) -> None:
     for target in re.findall(r"\]\((?!https?:|#)([^)#]+)", (ROOT / page).read_text()):
         assert ((ROOT / page).parent / target).exists(), f"{page} links to {target}"
+
+
+def test_the_map_names_what_there_is_and_all_folders() -> None:
+    named = set(re.findall(r"`([\w./-]+)`", (ROOT / "docs/architecture.md").read_text(encoding="utf-8")))
+    assert [name for name in named if "/" in name and not (ROOT / name).exists()] == []
+    code = {path.parent for top in ("src", "server", "web", "static/js") for path in (ROOT / top).rglob("*.[pj][sy]")}
+    folders = {str(folder.relative_to(ROOT)) for folder in code} - {
+        "src/llm_dit_studio",
+        "static/js",
+        "src/llm_dit/classical/effects",
+    }
+    assert {folder for folder in folders if not folder.startswith("static/js/views/")} <= named
