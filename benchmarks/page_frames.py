@@ -210,8 +210,8 @@ def picture(index: int, side: int) -> bytes:
     else:
         image = Image.new("RGBA", (side, side))
         x, y = (index * 37 % 60) / 100 * side, (index * 53 % 60) / 100 * side
-        colour = (index * 67 % 255, index * 101 % 255, index * 29 % 255, 230)
-        ImageDraw.Draw(image).ellipse((x, y, x + side * 0.4, y + side * 0.4), fill=colour)
+        color = (index * 67 % 255, index * 101 % 255, index * 29 % 255, 230)
+        ImageDraw.Draw(image).ellipse((x, y, x + side * 0.4, y + side * 0.4), fill=color)
     content = io.BytesIO()
     image.save(content, "PNG", compress_level=1)
     return content.getvalue()

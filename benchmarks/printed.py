@@ -49,7 +49,7 @@ def make_printed(seed: int) -> Printed:
     size = int(SIZES[rng.integers(len(SIZES))])
     kind, codec = str(rng.choice(GROUNDS)), str(rng.choice(CODECS))
     mask = _text(rng, size)
-    low, ink = _colours(rng)
+    low, ink = _colors(rng)
     ground = _ground(rng, kind, (mask.shape[1], mask.shape[0]), low)
     picture = ground + (ink - ground) * mask[..., None]
     image, quality = _coded(rng, codec, np.rint(picture.clip(0, 255)).astype(np.uint8))
@@ -98,7 +98,7 @@ def _han(shape: tuple[int, int], glyphs: list[str], size: int, pen: float) -> Ma
     return join(*masks)
 
 
-def _colours(rng: np.random.Generator) -> tuple[Floats, Floats]:
+def _colors(rng: np.random.Generator) -> tuple[Floats, Floats]:
     while True:
         low, ink = rng.uniform(0, 255, (2, 3)).astype(np.float32)
         if rng.random() < 0.4:
@@ -109,8 +109,8 @@ def _colours(rng: np.random.Generator) -> tuple[Floats, Floats]:
             return low.clip(0, 255), ink.clip(0, 255)
 
 
-def _ground(rng: np.random.Generator, kind: str, size: tuple[int, int], colour: Floats) -> Floats:
-    plain = np.broadcast_to(colour, (size[1], size[0], 3)).astype(np.float32)
+def _ground(rng: np.random.Generator, kind: str, size: tuple[int, int], color: Floats) -> Floats:
+    plain = np.broadcast_to(color, (size[1], size[0], 3)).astype(np.float32)
     if kind == "gradient":
         x, y = np.meshgrid(np.linspace(-1, 1, size[0]), np.linspace(-1, 1, size[1]))
         turn = rng.uniform(0, 2 * np.pi)

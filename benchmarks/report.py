@@ -27,12 +27,12 @@ def _print_headline(results: Sequence[Result], methods: Sequence[str]) -> None:
 
 
 def _print_measures(results: Sequence[Result]) -> None:
-    print("\nEvery measure: soft IoU 0–1; colour errors 0–255; processor seconds, median")
-    _row("ground", "method", "seen", "whole", "by layer", "objects", "colour", "edges", "fill", "seconds")
+    print("\nEvery measure: soft IoU 0–1; color errors 0–255; processor seconds, median")
+    _row("ground", "method", "seen", "whole", "by layer", "objects", "color", "edges", "fill", "seconds")
     for group, row in by_kind(results).items():
         for method, means in row.items():
             shares = (means.seen, means.whole, means.seen_by_layer, means.objects)
-            errors = (means.colour, means.edge_colour, means.fill_colour)
+            errors = (means.color, means.edge_color, means.fill_color)
             cells = [f"{share:.3f}" for share in shares] + [
                 "–" if error is None else f"{error:.1f}" for error in errors
             ]

@@ -39,16 +39,16 @@ def main() -> None:
 
 
 def draw_stack() -> list[Layer]:
-    """Return an opaque ground and soft discs on clear layers, all with the colours and the grain of photographs."""
+    """Return an opaque ground and soft discs on clear layers, all with the colors and the grain of photographs."""
     rng = np.random.default_rng(0)
     rows, columns = np.mgrid[:SIDE, :SIDE].astype(np.float32)
     layers: list[Layer] = []
     for index in range(LAYERS):
         rough = rng.uniform(20, 235, (12, 12, 3)).astype(np.float32)
-        colours = cv2.resize(rough, (SIDE, SIDE), interpolation=cv2.INTER_CUBIC) + rng.normal(0, 1.5, (SIDE, SIDE, 1))
+        colors = cv2.resize(rough, (SIDE, SIDE), interpolation=cv2.INTER_CUBIC) + rng.normal(0, 1.5, (SIDE, SIDE, 1))
         x, y, radius = rng.uniform(0.2, 0.8) * SIDE, rng.uniform(0.2, 0.8) * SIDE, rng.uniform(0.15, 0.4) * SIDE
         alpha = np.full((SIDE, SIDE), 255.0) if index == 0 else (radius - np.hypot(columns - x, rows - y)) * 16
-        pixels = np.dstack([colours, alpha]).clip(0, 255)
+        pixels = np.dstack([colors, alpha]).clip(0, 255)
         pixels[..., :3] *= pixels[..., 3:] > 0
         layers.append(Layer(image=Image.fromarray(pixels.astype(np.uint8), "RGBA"), name=f"Layer {index}"))
     return layers

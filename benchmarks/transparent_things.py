@@ -74,7 +74,7 @@ def make_picture(seed: int, *, plain: bool = False) -> Picture:
     size = (int(rng.integers(300, 760)), int(rng.integers(300, 760)))
     wanted = int(rng.integers(2, 9))
     taken, things = np.zeros(size[::-1], np.uint8), list[Image.Image]()
-    base = _colour(rng)
+    base = _color(rng)
     for _ in range(400):
         if len(things) == wanted:
             break
@@ -85,8 +85,8 @@ def make_picture(seed: int, *, plain: bool = False) -> Picture:
         blur = float(rng.choice([0, 0, 0.7, 0.03, 0.1, 0.2]))
         blur = blur if blur in (0, 0.7) else blur * radius
         mask = soften(mask, blur) if blur else mask
-        colour = base if rng.random() < 0.3 else _colour(rng)
-        thing = _painted(mask, colour, size, rng, plain)
+        color = base if rng.random() < 0.3 else _color(rng)
+        thing = _painted(mask, color, size, rng, plain)
         alpha = np.asarray(thing.getchannel("A"))
         room = max(6.0, 0.25 * radius if kind == "logo" else 0.0)
         if alpha.max() < 200 or _cut_off(alpha) or (taken[alpha > 0]).any():
@@ -115,14 +115,14 @@ def _shape(kind: str, size: Size, centre: tuple[float, float], radius: float, rn
     return ring if kind == "ring" else join(ring, fill(size, star(centre, 0.5 * radius, 0.25 * radius, 5, turn)))
 
 
-def _painted(mask: Mask, colour: textures.Colour, size: Size, rng: np.random.Generator, plain: bool) -> Image.Image:
+def _painted(mask: Mask, color: textures.Color, size: Size, rng: np.random.Generator, plain: bool) -> Image.Image:
     """Return a thing of one color, a gradient, two colors or a texture, now and then with a feathered shadow."""
-    other = _colour(rng)
+    other = _color(rng)
     paints = (
-        lambda: textures.flat(size, colour),
-        lambda: textures.linear(size, rng.uniform(0, 6.3), colour, other),
-        lambda: textures.landscape(size, rng, colour, other),
-        lambda: textures.OBJECTS[int(rng.integers(len(textures.OBJECTS)))](size, rng, colour, other),
+        lambda: textures.flat(size, color),
+        lambda: textures.linear(size, rng.uniform(0, 6.3), color, other),
+        lambda: textures.landscape(size, rng, color, other),
+        lambda: textures.OBJECTS[int(rng.integers(len(textures.OBJECTS)))](size, rng, color, other),
     )
     paint = paints[0 if plain else int(rng.choice(4, p=[0.5, 0.2, 0.1, 0.2]))]()
     alpha = mask
@@ -137,7 +137,7 @@ def _painted(mask: Mask, colour: textures.Colour, size: Size, rng: np.random.Gen
     return Image.fromarray(values, "RGBA")
 
 
-def _colour(rng: np.random.Generator) -> textures.Colour:
+def _color(rng: np.random.Generator) -> textures.Color:
     return rng.uniform(0, 255, 3).astype(np.float32)
 
 

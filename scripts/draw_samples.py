@@ -25,19 +25,19 @@ class Scene:
         self.image = gradient(width * SCALE, height * SCALE, stops)
 
     def shape(
-        self, colour: str, draw: Callable[[ImageDraw.ImageDraw], None], *, blur: float = 0, alpha: int = 255
+        self, color: str, draw: Callable[[ImageDraw.ImageDraw], None], *, blur: float = 0, alpha: int = 255
     ) -> None:
-        """Fill what `draw` paints white with a colour; `blur` is a radius in pixels."""
+        """Fill what `draw` paints white with a color; `blur` is a radius in pixels."""
         mask = Image.new("L", self.image.size)
         draw(ImageDraw.Draw(mask))
         if blur:
             mask = mask.filter(ImageFilter.GaussianBlur(blur * SCALE))
-        self.image.paste(Image.new("RGB", self.image.size, colour), mask=mask.point(lambda value: value * alpha // 255))
+        self.image.paste(Image.new("RGB", self.image.size, color), mask=mask.point(lambda value: value * alpha // 255))
 
-    def polygon(self, colour: str, points: Sequence[Point], **how: float) -> None:
-        self.shape(colour, lambda pen: pen.polygon([(x * SCALE, y * SCALE) for x, y in points], fill=255), **how)
+    def polygon(self, color: str, points: Sequence[Point], **how: float) -> None:
+        self.shape(color, lambda pen: pen.polygon([(x * SCALE, y * SCALE) for x, y in points], fill=255), **how)
 
-    def disc(self, colour: str, x: float, y: float, radius: float, *, stretch: float = 1, **how: float) -> None:
+    def disc(self, color: str, x: float, y: float, radius: float, *, stretch: float = 1, **how: float) -> None:
         """Draw a circle, or an ellipse `stretch` times as high as it is wide."""
         box = [
             (x - radius) * SCALE,
@@ -45,25 +45,25 @@ class Scene:
             (x + radius) * SCALE,
             (y + radius * stretch) * SCALE,
         ]
-        self.shape(colour, lambda pen: pen.ellipse(box, fill=255), **how)
+        self.shape(color, lambda pen: pen.ellipse(box, fill=255), **how)
 
     def box(
-        self, colour: str, x: float, y: float, width: float, height: float, *, radius: float = 0, **how: float
+        self, color: str, x: float, y: float, width: float, height: float, *, radius: float = 0, **how: float
     ) -> None:
         corners = [x * SCALE, y * SCALE, (x + width) * SCALE - 1, (y + height) * SCALE - 1]
-        self.shape(colour, lambda pen: pen.rounded_rectangle(corners, radius * SCALE, fill=255), **how)
+        self.shape(color, lambda pen: pen.rounded_rectangle(corners, radius * SCALE, fill=255), **how)
 
-    def line(self, colour: str, points: Sequence[Point], width: float) -> None:
+    def line(self, color: str, points: Sequence[Point], width: float) -> None:
         path = [(x * SCALE, y * SCALE) for x, y in points]
-        self.shape(colour, lambda pen: pen.line(path, fill=255, width=round(width * SCALE), joint="curve"))
+        self.shape(color, lambda pen: pen.line(path, fill=255, width=round(width * SCALE), joint="curve"))
 
     def text(
-        self, colour: str, x: float, y: float, text: str, size: float, *, anchor: str = "la", weight: float = 0
+        self, color: str, x: float, y: float, text: str, size: float, *, anchor: str = "la", weight: float = 0
     ) -> None:
         font = ImageFont.load_default(size * SCALE)
         place = (x * SCALE, y * SCALE)
         stroke = weight * SCALE
-        self.shape(colour, lambda pen: pen.text(place, text, fill=255, font=font, anchor=anchor, stroke_width=stroke))
+        self.shape(color, lambda pen: pen.text(place, text, fill=255, font=font, anchor=anchor, stroke_width=stroke))
 
     def save(self, path: Path) -> None:
         small = self.image.resize((self.width, self.height), Image.Resampling.LANCZOS)
@@ -71,10 +71,10 @@ class Scene:
 
 
 def gradient(width: int, height: int, stops: Sequence[str]) -> Image.Image:
-    """Return a picture that runs through the colours from top to bottom."""
-    colours = np.array([[int(stop[i : i + 2], 16) for i in (1, 3, 5)] for stop in stops], np.float64)
+    """Return a picture that runs through the colors from top to bottom."""
+    colors = np.array([[int(stop[i : i + 2], 16) for i in (1, 3, 5)] for stop in stops], np.float64)
     where = np.linspace(0, len(stops) - 1, height)
-    rows = np.stack([np.interp(where, range(len(stops)), channel) for channel in colours.T], axis=-1)
+    rows = np.stack([np.interp(where, range(len(stops)), channel) for channel in colors.T], axis=-1)
     return Image.fromarray(np.repeat(np.rint(rows).astype(np.uint8)[:, None], width, axis=1), "RGB")
 
 
@@ -138,14 +138,14 @@ def _house(scene: Scene) -> None:
 def _tree(scene: Scene) -> None:
     scene.disc("#2f6f3a", 176, 664, 100, stretch=0.16, blur=10, alpha=130)
     scene.polygon("#7b5230", [(160, 664), (168, 470), (190, 470), (202, 664)])
-    for dx, dy, radius, colour in (
+    for dx, dy, radius, color in (
         (-52, 0, 72, "#357d3c"),
         (56, -6, 76, "#357d3c"),
         (0, -72, 88, "#3f8f46"),
         (-40, -44, 62, "#4a9f50"),
         (34, -84, 46, "#58b05c"),
     ):
-        scene.disc(colour, 180 + dx, 440 + dy, radius)
+        scene.disc(color, 180 + dx, 440 + dy, radius)
     for dx, dy in ((-70, 10), (-20, -40), (40, -10), (70, -52), (10, -110), (-58, -60), (28, 36)):
         scene.disc("#e6453c", 180 + dx, 440 + dy, 11)
         scene.disc("#ff8a70", 177 + dx, 436 + dy, 4)
@@ -165,11 +165,11 @@ def _flowers(scene: Scene) -> None:
     for i in range(26):
         x = chance.uniform(16, 400) if i % 2 else chance.uniform(660, 1008)
         y = chance.uniform(716, 748)
-        colour = ("#ff5d8f", "#ffd23f", "#ffffff", "#8f6bff")[i % 4]
+        color = ("#ff5d8f", "#ffd23f", "#ffffff", "#8f6bff")[i % 4]
         scene.line("#2f7d3a", [(x, y), (x + 1, y + 30)], 3)
         for turn in range(5):
             angle = turn * 2 * math.pi / 5
-            scene.disc(colour, x + 8 * math.cos(angle), y + 8 * math.sin(angle), 6.5)
+            scene.disc(color, x + 8 * math.cos(angle), y + 8 * math.sin(angle), 6.5)
         scene.disc("#f29d38", x, y, 5)
 
 
@@ -227,12 +227,12 @@ def night_camp() -> Scene:
     return scene
 
 
-def _pine(scene: Scene, x: float, base: float, height: float, colour: str) -> None:
+def _pine(scene: Scene, x: float, base: float, height: float, color: str) -> None:
     for i, share in enumerate((0.0, 0.26, 0.5)):
         half = height * (0.15 + 0.07 * i)
         top = base - height + share * height
-        scene.polygon(colour, [(x, top), (x - half, top + height * 0.44), (x + half, top + height * 0.44)])
-    scene.box(colour, x - 4, base - 12, 8, 40)
+        scene.polygon(color, [(x, top), (x - half, top + height * 0.44), (x + half, top + height * 0.44)])
+    scene.box(color, x - 4, base - 12, 8, 40)
 
 
 def balloons() -> Scene:
@@ -248,12 +248,12 @@ def balloons() -> Scene:
     return scene
 
 
-def _balloon(scene: Scene, x: float, y: float, radius: float, colours: tuple[str, str, str]) -> None:
+def _balloon(scene: Scene, x: float, y: float, radius: float, colors: tuple[str, str, str]) -> None:
     for i, share in enumerate((1.0, 0.66, 0.3)):
         width = radius * share
-        scene.disc(colours[i], x, y, width, stretch=radius * 1.06 / width)
+        scene.disc(colors[i], x, y, width, stretch=radius * 1.06 / width)
         foot = [(x - width * 0.86, y + radius * 0.55), (x + width * 0.86, y + radius * 0.55)]
-        scene.polygon(colours[i], [*foot, (x + width * 0.16, y + radius * 1.42), (x - width * 0.16, y + radius * 1.42)])
+        scene.polygon(colors[i], [*foot, (x + width * 0.16, y + radius * 1.42), (x - width * 0.16, y + radius * 1.42)])
     scene.disc("#ffffff", x - radius * 0.4, y - radius * 0.42, radius * 0.26, stretch=1.5, blur=radius * 0.1, alpha=90)
     for side in (-1, 1):
         cord = [(x + side * radius * 0.15, y + radius * 1.42), (x + side * radius * 0.12, y + radius * 1.68)]

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from llm_dit.color import read_colour
+from llm_dit.color import read_color
 from llm_dit.decoding.formats import FORMAT_NAMES
 from llm_dit.exports.bundle import remove_bundle, write_bundle
 from llm_dit.exports.formats import export as export_stack
@@ -211,10 +211,10 @@ def export(
     """
     with explained():
         kind = export_name(output)
-        colour = None if background is None else read_colour(background)
+        color = None if background is None else read_color(background)
         stack, width, height = read_stack(sources)
         width, height = canvas_size(stack, width, height)
-        content = export_stack(stack, kind, width=width, height=height, background=colour, title=output.stem)
+        content = export_stack(stack, kind, width=width, height=height, background=color, title=output.stem)
         with writing(output):
             output.write_bytes(content)
         typer.echo(f"{output}: {counted(len(stack), 'layer')}")

@@ -104,9 +104,9 @@ def test_a_button_is_whole_under_its_label_and_the_ground_under_the_button(butto
 def test_a_layer_can_be_moved_without_a_halo(button: Image.Image) -> None:
     layers = ClassicalPipeline().decompose(button, layer_num=2, seed=1, output_size="original")
     moved = composite([Layer(image=Image.new("RGBA", button.size, "white")), Layer(image=layers[2], x=4, y=4)])
-    colours = pixels(moved)[..., :3]
+    colors = pixels(moved)[..., :3]
     # Yellow, black and what white makes of them have less blue than green; a rim of the old ground would have more.
-    assert (colours[..., 2] - colours[..., 1]).max() <= 12
+    assert (colors[..., 2] - colors[..., 1]).max() <= 12
 
 
 def test_a_layer_with_transparency_is_taken_apart_again(button: Image.Image) -> None:

@@ -21,7 +21,7 @@ def pixels(image: Image.Image) -> np.ndarray:
 
 @cache
 def ground_of(name: str) -> Image.Image:
-    top, bottom = (np.array(colour, np.float64) for colour in GROUNDS[name])
+    top, bottom = (np.array(color, np.float64) for color in GROUNDS[name])
     rows = np.rint(top + (bottom - top) * np.linspace(0, 1, SIDE)[:, None])
     return Image.fromarray(np.repeat(rows[:, None].astype(np.uint8), SIDE, axis=1), "RGB")
 
@@ -56,7 +56,7 @@ def test_taking_letters_off_leaves_no_ghost(name: str) -> None:
 
 @pytest.mark.parametrize("name", GROUNDS)
 def test_letters_taken_off_bring_no_rim_of_their_ground(name: str) -> None:
-    # On a copy of its own colour a thing without a rim is hardly seen at all.
+    # On a copy of its own color a thing without a rim is hardly seen at all.
     ink = layers_of(name)[2]
     on_ink = Image.new("RGBA", ink.size, INKS[name])
     on_ink.alpha_composite(ink)

@@ -101,7 +101,7 @@ def test_the_examples_of_the_specification_change_a_picture(example: str) -> Non
 
 
 @pytest.mark.parametrize("name", sorted(ImageColor.colormap))
-def test_every_css_colour_is_known_and_a_flat_shape_gets_exactly_it(name: str) -> None:
+def test_every_css_color_is_known_and_a_flat_shape_gets_exactly_it(name: str) -> None:
     for shape in ("flat red", "black", "white"):
         edited = edit_image(LAYERS[shape], f"Change the color to {name}", 0, "keep")
         middle = edited.getpixel((90, 75))
@@ -110,20 +110,20 @@ def test_every_css_colour_is_known_and_a_flat_shape_gets_exactly_it(name: str) -
 
 
 @pytest.mark.parametrize("name", ["blue", "dark red", "light green", "gold", "#ff8800", "white", "black", "grey"])
-def test_a_textured_layer_takes_the_colour_and_keeps_its_texture(name: str) -> None:
+def test_a_textured_layer_takes_the_color_and_keeps_its_texture(name: str) -> None:
     layer = LAYERS["photo, opaque"]
     before, after = look_at(layer), look_at(edit_image(layer, f"Change the color to {name}", 0, "keep"))
     (operation,) = parse_instruction(f"make it {name}")
     assert goal(operation).reached(before, after)
     light, relit = (look.lab[..., 0].ravel() for look in (before, after))
     assert np.corrcoef(light, relit)[0, 1] > 0.8
-    target = oklab(np.array(operation.colour) / 255.0)[1:]
+    target = oklab(np.array(operation.color) / 255.0)[1:]
     if np.linalg.norm(target) > 0.03:
         turned = np.angle((after.lab[..., 1] + 1j * after.lab[..., 2]) / complex(*target))
         assert np.average(np.abs(turned), weights=after.chroma) < np.deg2rad(12)
 
 
-def test_white_lettering_stays_white_when_its_sign_changes_colour() -> None:
+def test_white_lettering_stays_white_when_its_sign_changes_color() -> None:
     sign = Image.new("RGBA", (80, 60), (200, 30, 30, 255))
     sign.paste((255, 255, 255, 255), (20, 20, 60, 30))
     sign.paste((0, 0, 0, 255), (20, 40, 60, 46))
@@ -133,7 +133,7 @@ def test_white_lettering_stays_white_when_its_sign_changes_colour() -> None:
     assert edited.getpixel((5, 5)) == (0, 0, 255, 255)
 
 
-def test_replacing_a_colour_leaves_the_others() -> None:
+def test_replacing_a_color_leaves_the_others() -> None:
     two = Image.new("RGBA", (60, 40), (210, 40, 40, 255))
     two.paste((240, 210, 40, 255), (30, 0, 60, 40))
     edited = edit_image(two, "change the red parts to blue", 0, "keep")
@@ -206,15 +206,15 @@ def test_numbers_are_exact(instruction: str, expected: float) -> None:
 @pytest.mark.parametrize(
     ("instruction", "expected"),
     [
-        ("make it blue and slightly darker, then blur it a little", ["recolour", "brightness", "blur"]),
+        ("make it blue and slightly darker, then blur it a little", ["recolor", "brightness", "blur"]),
         ("Flip it horizontally and make it look vintage", ["mirror", "vintage"]),
         ("flip it horizontally and vertically", ["mirror", "flip"]),
         ("make it black and white with more contrast", ["greyscale", "contrast"]),
         ("change red to blue and green to yellow", ["replace", "replace"]),
-        ("Could you please make the old house light sea green? Thanks!", ["recolour"]),
-        ("make the sky blue", ["recolour"]),
+        ("Could you please make the old house light sea green? Thanks!", ["recolor"]),
+        ("make the sky blue", ["recolor"]),
         ("make the red roof blue", ["replace"]),
-        ("Change the color of the house to rgb(1, 2, 3), then add a vignette.", ["recolour", "vignette"]),
+        ("Change the color of the house to rgb(1, 2, 3), then add a vignette.", ["recolor", "vignette"]),
     ],
 )
 def test_sentences(instruction: str, expected: list[str]) -> None:
@@ -444,7 +444,7 @@ def test_what_was_removed_is_not_passed_on() -> None:
 def test_progress_is_told_and_can_cancel() -> None:
     told: list[Progress] = []
     edit_image(LAYERS["tiny"], "make it blue and blur it", 0, "keep", told.append)
-    assert [(p.phase, p.step, p.total) for p in told] == [("recolour", 0, 2), ("blur", 1, 2), ("blur", 2, 2)]
+    assert [(p.phase, p.step, p.total) for p in told] == [("recolor", 0, 2), ("blur", 1, 2), ("blur", 2, 2)]
 
     def cancel(progress: Progress) -> None:
         if progress.step == 1:

@@ -1,4 +1,4 @@
-"""Light around a thing goes with the thing, also where it is of another colour, and bends no ground."""
+"""Light around a thing goes with the thing, also where it is of another color, and bends no ground."""
 
 from functools import cache
 
@@ -34,7 +34,7 @@ def layers() -> Decomposition:
     return ClassicalPipeline().decompose(image, layer_num=2, seed=0, output_size="original")
 
 
-def test_a_light_of_another_colour_leaves_the_sky() -> None:
+def test_a_light_of_another_color_leaves_the_sky() -> None:
     off = np.abs(np.asarray(layers()[1].convert("RGB"), np.float64) - sky()).max(axis=-1)
     assert np.percentile(off, 99) <= 12
     assert off[:140, 780:].max() <= 16, "the corner behind the light is no thing"

@@ -20,8 +20,8 @@ GROUNDS = {
 
 def picture_of(ground: str, *things: Thing) -> tuple[Image.Image, np.ndarray, list[np.ndarray]]:
     """Return a picture, its ground and the alphas (0–1) of ovals of box, color and blur that lie on it."""
-    colour, change, grain = GROUNDS[ground]
-    clean = np.full((SIZE[1], SIZE[0], 3), colour, np.float64) + np.linspace(-change, change, SIZE[0])[None, :, None]
+    color, change, grain = GROUNDS[ground]
+    clean = np.full((SIZE[1], SIZE[0], 3), color, np.float64) + np.linspace(-change, change, SIZE[0])[None, :, None]
     mixed, alphas = clean.copy(), []
     for box, paint, blur in things:
         mask = Image.new("L", SIZE)

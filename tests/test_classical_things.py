@@ -1,4 +1,4 @@
-"""Pictures of many parts come apart into whole things, not into colours."""
+"""Pictures of many parts come apart into whole things, not into colors."""
 
 from functools import cache
 
@@ -81,7 +81,7 @@ def layers_of_poster() -> Decomposition:
 
 
 @pytest.mark.parametrize("name", PARTS)
-def test_things_of_many_colours_are_whole_and_alone(name: str) -> None:
+def test_things_of_many_colors_are_whole_and_alone(name: str) -> None:
     mask = poster()[1][name]
     found = [pixels(layer)[..., 3] > 127 for layer in layers_of_poster()[2:]]
     overlaps = [float((one & mask).sum() / (one | mask).sum()) for one in found]

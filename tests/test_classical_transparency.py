@@ -8,7 +8,7 @@ from llm_dit.layers import Decomposition
 from llm_dit.pipelines.classical import ClassicalPipeline
 
 SIZE = (260, 170)
-COLOURS = {"red": (220, 40, 40), "blue": (40, 80, 200), "green": (60, 180, 60)}
+COLORS = {"red": (220, 40, 40), "blue": (40, 80, 200), "green": (60, 180, 60)}
 
 
 def pixels(image: Image.Image) -> np.ndarray:
@@ -50,7 +50,7 @@ def stacked(*things: Image.Image) -> Image.Image:
 def things(blur: float = 0.0) -> list[Image.Image]:
     """Return a disc, a rectangle and a triangle that do not touch."""
     found = []
-    for number, colour in enumerate(COLOURS.values()):
+    for number, color in enumerate(COLORS.values()):
         mask = Image.new("L", SIZE)
         draw = ImageDraw.Draw(mask)
         if number == 0:
@@ -59,7 +59,7 @@ def things(blur: float = 0.0) -> list[Image.Image]:
             draw.rectangle((110, 60, 150, 140), fill=255)
         else:
             draw.polygon([(190, 140), (215, 50), (240, 140)], fill=255)
-        thing = Image.new("RGBA", SIZE, colour)
+        thing = Image.new("RGBA", SIZE, color)
         thing.putalpha(mask.filter(ImageFilter.GaussianBlur(blur)) if blur else mask)
         found.append(thing)
     return found
@@ -106,7 +106,7 @@ def test_soft_rims_that_touch_are_divided() -> None:
     assert min(best(left, layers), best(right, layers)) > 0.95
 
 
-def test_a_thing_of_many_colours_is_split_before_one_of_a_single_colour() -> None:
+def test_a_thing_of_many_colors_is_split_before_one_of_a_single_color() -> None:
     badge, bar = Image.new("RGBA", SIZE), Image.new("RGBA", SIZE)
     ImageDraw.Draw(badge).ellipse((20, 30, 120, 130), fill="#f0c020")
     ImageDraw.Draw(badge).rectangle((50, 60, 90, 100), fill="#202060")
@@ -120,10 +120,10 @@ def test_a_thing_of_many_colours_is_split_before_one_of_a_single_colour() -> Non
 def test_layers_that_are_left_go_to_things_that_stay_whole_below_them() -> None:
     large = Image.new("L", SIZE)
     ImageDraw.Draw(large).ellipse((20, 20, 160, 150), fill=230)
-    blurred = Image.new("RGBA", SIZE, (*COLOURS["red"], 0))
+    blurred = Image.new("RGBA", SIZE, (*COLORS["red"], 0))
     blurred.putalpha(large.filter(ImageFilter.GaussianBlur(5)))
     small = Image.new("RGBA", SIZE)
-    ImageDraw.Draw(small).rectangle((210, 60, 240, 100), fill=COLOURS["blue"])
+    ImageDraw.Draw(small).rectangle((210, 60, 240, 100), fill=COLORS["blue"])
     layers = decompose(stacked(blurred, small), 4)
     assert min(best(thing, layers) for thing in (blurred, small)) > 0.99
 

@@ -33,10 +33,10 @@ def pixels(image: Image.Image) -> np.ndarray:
     return np.asarray(image, np.int16)
 
 
-def square(left: int, right: int, colour: tuple[int, int, int] = (200, 30, 60)) -> Image.Image:
+def square(left: int, right: int, color: tuple[int, int, int] = (200, 30, 60)) -> Image.Image:
     """Return a 40 × 40 layer that is opaque between two columns."""
     layer = Image.new("RGBA", (40, 40))
-    layer.paste((*colour, 255), (left, 0, right, 40))
+    layer.paste((*color, 255), (left, 0, right, 40))
     return layer
 
 
@@ -95,15 +95,15 @@ def test_the_truth_scores_perfectly_in_any_order_of_finding(scene: Scene) -> Non
     perfect = score(scene.layers, scene.layers)
     assert [layer.seen for layer in perfect.layers] == pytest.approx([1] * len(scene.layers))
     assert [layer.whole for layer in perfect.layers] == pytest.approx([1] * len(scene.layers))
-    assert {layer.colour for layer in perfect.layers} <= {0, None}
-    assert perfect.fill_colour == 0
+    assert {layer.color for layer in perfect.layers} <= {0, None}
+    assert perfect.fill_color == 0
 
 
 def test_layers_that_do_not_overlap_may_be_permuted() -> None:
     truth = [ground(), square(0, 10), square(10, 20, (0, 200, 0)), square(20, 30, (0, 0, 200))]
     permuted = score([truth[0], truth[3], truth[1], truth[2]], truth)
     assert [layer.seen for layer in permuted.layers] == pytest.approx([1, 1, 1, 1])
-    assert [layer.colour for layer in permuted.layers] == [0, 0, 0, 0]
+    assert [layer.color for layer in permuted.layers] == [0, 0, 0, 0]
 
 
 def test_disjoint_layers_score_nothing_and_half_an_overlap_a_third() -> None:
@@ -122,14 +122,14 @@ def test_half_the_alpha_is_half_the_overlap() -> None:
 def test_a_layer_that_was_not_found_scores_nothing() -> None:
     missing = score([ground(), square(0, 10)], [ground(), square(0, 10), square(20, 30)])
     assert [layer.seen for layer in missing.layers[1:]] == [1, 0]
-    assert missing.layers[2].colour is None
+    assert missing.layers[2].color is None
 
 
-def test_colour_errors_are_levels_of_0_to_255() -> None:
+def test_color_errors_are_levels_of_0_to_255() -> None:
     truth = [ground(), square(0, 10, (100, 100, 100))]
     found = score([Image.new("RGBA", (40, 40), (16, 20, 30, 255)), square(0, 10, (130, 100, 100))], truth)
-    assert [layer.colour for layer in found.layers] == [pytest.approx(2), pytest.approx(10)]
-    assert found.fill_colour == pytest.approx(2)
+    assert [layer.color for layer in found.layers] == [pytest.approx(2), pytest.approx(10)]
+    assert found.fill_color == pytest.approx(2)
 
 
 def test_what_lies_hidden_counts_only_in_the_whole() -> None:

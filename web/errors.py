@@ -33,7 +33,7 @@ from web.sieve import LongText
 
 # Patterns of text in requests; `_FORMS` has the words for each.
 NOT_BLANK = r"\S"
-HEX_COLOUR = r"^#([0-9a-fA-F]{6}|[0-9a-fA-F]{8})$"
+HEX_COLOR = r"^#([0-9a-fA-F]{6}|[0-9a-fA-F]{8})$"
 VISIBLE_ASCII = r"^[!-~]+$"
 IMAGE_ADDRESS = r"^/api/images/[0-9a-f]{64}\.png$"
 
@@ -72,7 +72,7 @@ _MESSAGES = {
 }
 _FORMS = {
     NOT_BLANK: "must say something",
-    HEX_COLOUR: "must be a color as #rrggbb or #rrggbbaa",
+    HEX_COLOR: "must be a color as #rrggbb or #rrggbbaa",
     IMAGE_ADDRESS: "must be the address /api/images/….png of a picture that this server holds",
     VISIBLE_ASCII: "must be visible ASCII characters without spaces",
 }

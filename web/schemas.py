@@ -16,7 +16,7 @@ from server.inputs import DecomposeInput, EditLayerInput
 from server.intake import GivenPicture, KeptPicture
 from server.settings import QwenImageSettings
 from server.stacks import GivenLayer
-from web.errors import HEX_COLOUR, NOT_BLANK
+from web.errors import HEX_COLOR, NOT_BLANK
 from web.images import Picture, sample_data_url
 from web.sieve import LongText
 
@@ -68,7 +68,7 @@ Side = Annotated[int, Field(ge=1, le=32768, description="Pixels.")]
 Background = Annotated[
     str,
     Field(
-        pattern=HEX_COLOUR,
+        pattern=HEX_COLOR,
         description="#rrggbb or #rrggbbaa below all layers of a flat picture; JPEG's default is white.",
     ),
 ]

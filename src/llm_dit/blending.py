@@ -1,6 +1,6 @@
 """The blend modes of W3C "Compositing and Blending Level 1" (https://www.w3.org/TR/compositing-1/#blending).
 
-A mode is the function B(Cb, Cs) of the backdrop's and the source's straight colours. Colours are planes, float32 arrays
+A mode is the function B(Cb, Cs) of the backdrop's and the source's straight colors. Colors are planes, float32 arrays
 of (3, height, width) in 0–1: arithmetic on whole planes is several times faster than on interleaved pixels.
 """
 
@@ -33,11 +33,11 @@ BLEND_MODES: tuple[BlendMode, ...] = get_args(BlendMode)
 Planes = NDArray[np.floating[Any]]
 
 ROUNDING = np.float32(1e-5)
-"""What sums of premultiplied colours may be off; dodge and burn jump at black and white. One 8-bit level is 4e-3."""
+"""What sums of premultiplied colors may be off; dodge and burn jump at black and white. One 8-bit level is 4e-3."""
 
 
 def blend(mode: BlendMode, backdrop: Planes, source: Planes) -> Planes:
-    """Return B(Cb, Cs) for straight colours, planes of one shape (3, height, width); alpha plays no part in it."""
+    """Return B(Cb, Cs) for straight colors, planes of one shape (3, height, width); alpha plays no part in it."""
     return _FUNCTIONS[mode](backdrop, source)
 
 
@@ -64,17 +64,17 @@ def _soft_light(cb: Planes, cs: Planes) -> Planes:
     return cb + (2 * cs - 1) * np.where(cs <= 0.5, cb * (1 - cb), curve - cb)
 
 
-def _luminosity_of(colours: Planes) -> Planes:
-    return np.float32(0.3) * colours[0] + np.float32(0.59) * colours[1] + np.float32(0.11) * colours[2]
+def _luminosity_of(colors: Planes) -> Planes:
+    return np.float32(0.3) * colors[0] + np.float32(0.59) * colors[1] + np.float32(0.11) * colors[2]
 
 
-def _saturation_of(colours: Planes) -> Planes:
-    return colours.max(axis=0) - colours.min(axis=0)
+def _saturation_of(colors: Planes) -> Planes:
+    return colors.max(axis=0) - colors.min(axis=0)
 
 
-def _with_luminosity(colours: Planes, luminosity: Planes) -> Planes:
-    """Return SetLum(C, l): the colours moved to a luminosity, and towards its grey until they fit into 0–1."""
-    moved = colours + (luminosity - _luminosity_of(colours))
+def _with_luminosity(colors: Planes, luminosity: Planes) -> Planes:
+    """Return SetLum(C, l): the colors moved to a luminosity, and towards its grey until they fit into 0–1."""
+    moved = colors + (luminosity - _luminosity_of(colors))
     lowest, highest = moved.min(axis=0), moved.max(axis=0)
     share = np.ones_like(luminosity)
     np.divide(luminosity, luminosity - lowest, out=share, where=lowest < 0)
@@ -83,11 +83,11 @@ def _with_luminosity(colours: Planes, luminosity: Planes) -> Planes:
     return luminosity + (moved - luminosity) * (share * shrunk)
 
 
-def _with_saturation(colours: Planes, saturation: Planes) -> Planes:
+def _with_saturation(colors: Planes, saturation: Planes) -> Planes:
     """Return SetSat(C, s): the smallest component becomes 0, the largest s, the one between keeps its share."""
-    own = _saturation_of(colours)
+    own = _saturation_of(colors)
     share = np.divide(saturation, own, out=np.zeros_like(own), where=own > 0)
-    return (colours - colours.min(axis=0)) * share
+    return (colors - colors.min(axis=0)) * share
 
 
 def _hue(cb: Planes, cs: Planes) -> Planes:

@@ -1,4 +1,4 @@
-"""Colours as people write them."""
+"""Colors as people write them."""
 
 import re
 
@@ -12,8 +12,8 @@ Rgba = tuple[int, int, int, int]
 _HEX = re.compile(r"#([0-9a-fA-F]{6}|[0-9a-fA-F]{8})")
 
 
-def read_colour(text: str) -> Rgba:
-    """Return the colour that "#rrggbb" or "#rrggbbaa" names; raises `InputError` for anything else."""
+def read_color(text: str) -> Rgba:
+    """Return the color that "#rrggbb" or "#rrggbbaa" names; raises `InputError` for anything else."""
     if not _HEX.fullmatch(text):
         raise InputError("background must be a color as #rrggbb or #rrggbbaa.", param="background")
     red, green, blue, alpha = bytes.fromhex(text[1:].ljust(8, "f"))

@@ -1,7 +1,7 @@
 """The arithmetic of compositing: straight 8-bit pixels over premultiplied planes.
 
 Planes are float32 arrays of (4, height, width), red, green, blue and alpha, all 0–1. The operator is "over" on
-premultiplied colours (Porter and Duff, "Compositing Digital Images", SIGGRAPH 1984), with the source's colours blended
+premultiplied colors (Porter and Duff, "Compositing Digital Images", SIGGRAPH 1984), with the source's colors blended
 first, as W3C "Compositing and Blending Level 1" has it: https://www.w3.org/TR/compositing-1/#generalformula.
 """
 
@@ -37,12 +37,12 @@ def bands(width: int, height: int) -> Iterator[slice]:
 
 
 def to_planes(pixels: Pixels) -> Planes:
-    """Return RGBA pixels (height, width, 4) as planes with straight colours."""
+    """Return RGBA pixels (height, width, 4) as planes with straight colors."""
     return np.ascontiguousarray(pixels.transpose(2, 0, 1)).astype(np.float32) / np.float32(255.0)
 
 
 def premultiply(planes: Planes) -> Planes:
-    """Multiply the colours by alpha, in place."""
+    """Multiply the colors by alpha, in place."""
     planes[:3] *= planes[3]
     return planes
 
@@ -77,13 +77,13 @@ def blended(image: Image.Image, backdrop: Image.Image, mode: BlendMode) -> Image
 
 
 def _blend_in(mode: BlendMode, below: Planes, source: Planes) -> None:
-    """Make straight colours Cs into (1 − αb)·Cs + αb·B(Cb, Cs), in place."""
+    """Make straight colors Cs into (1 − αb)·Cs + αb·B(Cb, Cs), in place."""
     backdrop = _straighten(below, INVISIBLE, out=np.empty_like(below[:3]))
     source[:3] += below[3] * (blend(mode, backdrop, source[:3]) - source[:3])
 
 
 def _straighten(planes: Planes, least: float, *, out: Planes) -> Planes:
-    """Write the colours divided by alpha, at most 1; where alpha is below `least` they are black."""
+    """Write the colors divided by alpha, at most 1; where alpha is below `least` they are black."""
     out[:] = 0
     np.divide(planes[:3], planes[3], out=out, where=planes[3] >= least)
     return np.minimum(out, 1.0, out=out)

@@ -221,7 +221,7 @@ def write_png(image: Image.Image, target: IO[bytes]) -> None:
     """Write `image` as PNG without any text chunk: what was asked for stays private.
 
     Level 1 with run-length matching is eight times faster than Pillow's default on layers and as small: flat
-    colour and transparency are runs, and photographs hardly compress beyond what PNG's row filters do.
+    color and transparency are runs, and photographs hardly compress beyond what PNG's row filters do.
     """
     image.save(target, "PNG", compress_level=1, compress_type=zlib.Z_RLE)
 

@@ -25,7 +25,7 @@ class Layer:
     """One picture in a stack: `opacity` in 0–1, `x` and `y` the offset of its top left corner in pixels.
 
     `scale` sizes it about that corner, within MIN_SCALE–MAX_SCALE; `flip_x` mirrors it left to right and `flip_y` top
-    to bottom, within its own box. `blend` is how its colours meet those below. Consecutive layers with the same
+    to bottom, within its own box. `blend` is how its colors meet those below. Consecutive layers with the same
     `group` form a group of that name; it is a label, and changes nothing of the composite.
     """
 
@@ -105,7 +105,7 @@ class Layer:
             return _crop(image, (left, top, right, bottom))
         across, down = image.width / self.width, image.height / self.height
         source = (left * across, top * down, min(right * across, image.width), min(bottom * down, image.height))
-        # Pillow resamples RGBA premultiplied: colours that nobody sees do not bleed into the edges.
+        # Pillow resamples RGBA premultiplied: colors that nobody sees do not bleed into the edges.
         return image.resize((right - left, bottom - top), Image.Resampling.LANCZOS, source)
 
     def _plain(self, image: Image.Image, x: int, y: int) -> "Layer":

@@ -66,7 +66,7 @@ def composite(
     """Put layers over each other, bottom first, and return one RGBA image.
 
     The canvas is `width` × `height` pixels, or as `canvas_size` has it. Parts outside are cut off. `background` is a
-    colour below everything; without one the canvas is transparent. The arithmetic is that of `compositing.py`, in
+    color below everything; without one the canvas is transparent. The arithmetic is that of `compositing.py`, in
     32-bit floats from the first layer to the last. Raises `InputError` when there is neither a layer nor a size.
     """
     stack = list(layers)

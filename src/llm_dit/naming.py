@@ -1,4 +1,4 @@
-"""What layers are called, in every language that they are named in: what colour, and where."""
+"""What layers are called, in every language that they are named in: what color, and where."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -22,12 +22,12 @@ class Vocabulary:
         """Return what a layer is called that nothing is known of but its number."""
         return f"{self.word('Layer')} {number}"
 
-    def describe(self, colour: str, place: str) -> str:
+    def describe(self, color: str, place: str) -> str:
         """Return such a name as "Dark blue, top left"."""
-        return f"{self.word(colour)}{self.joint}{self.word(place)}"
+        return f"{self.word(color)}{self.joint}{self.word(place)}"
 
 
-_COLOURS = {
+_COLORS = {
     "Red": "红色", "Orange": "橙色", "Yellow": "黄色", "Green": "绿色", "Turquoise": "青色", "Blue": "蓝色",
     "Purple": "紫色", "Pink": "粉色", "Brown": "棕色", "White": "白色", "Gray": "灰色", "Black": "黑色",
 }  # fmt: skip
@@ -45,10 +45,8 @@ VOCABULARIES: Mapping[Language, Vocabulary] = {
         words={
             "Background": "背景",
             "Layer": "图层",
-            **_COLOURS,
-            **{
-                f"{shade} {name.lower()}": f"{_SHADES[shade]}{_COLOURS[name]}" for shade in _SHADES for name in _COLOURS
-            },
+            **_COLORS,
+            **{f"{shade} {name.lower()}": f"{_SHADES[shade]}{_COLORS[name]}" for shade in _SHADES for name in _COLORS},
             **_PLACES,
         },
         joint="，",

@@ -144,5 +144,5 @@ def _choose_theme(studio: Studio, name: str) -> None:
 
 
 def _background(studio: Studio) -> float:
-    colour = studio.page.evaluate("() => getComputedStyle(document.body).backgroundColor.match(/\\d+/g).map(Number)")
-    return sum(colour[:3]) / 3
+    color = studio.page.evaluate("() => getComputedStyle(document.body).backgroundColor.match(/\\d+/g).map(Number)")
+    return sum(color[:3]) / 3

@@ -18,7 +18,7 @@ GROUNDS = ((0, 0, 0), (255, 255, 255), (0, 255, 0))
 def disc(
     size: tuple[int, int] = (300, 240), radius: int = 80, hidden: tuple[int, int, int] = (0, 255, 0)
 ) -> Image.Image:
-    """A smooth-edged disc with a gradient; what lies under its transparency is of a colour that must never show."""
+    """A smooth-edged disc with a gradient; what lies under its transparency is of a color that must never show."""
     fine = Image.new("L", (size[0] * 4, size[1] * 4))
     middle = (size[0] * 2, size[1] * 2)
     ImageDraw.Draw(fine).circle(middle, radius * 4, fill=255)
@@ -42,7 +42,7 @@ ALPHAS = ("noise", "clear", "faint", "opaque", "speck", "corner", "bar")
 
 @st.composite
 def layers(draw: st.DrawFn) -> Image.Image:
-    """Layers from 1×1 to thin strips, with every sort of alpha and noise for colours, hidden ones too."""
+    """Layers from 1×1 to thin strips, with every sort of alpha and noise for colors, hidden ones too."""
     width, height = draw(st.sampled_from([(1, 1), (1, 70), (90, 1), (3, 200)]) | st.tuples(*[st.integers(1, 60)] * 2))
     rng = np.random.default_rng(draw(st.integers(0, 2**32)))
     pixels = rng.integers(0, 256, (height, width, 4), dtype=np.uint8)
@@ -63,7 +63,7 @@ def layers(draw: st.DrawFn) -> Image.Image:
 
 
 def answers(canvas: EditCanvas, seed: int) -> list[Image.Image]:
-    """What a model might say: the same again, noise at another size and ratio, one colour."""
+    """What a model might say: the same again, noise at another size and ratio, one color."""
     noise = np.random.default_rng(seed).integers(0, 256, (50, 70, 3), dtype=np.uint8)
     return [canvas.image, Image.fromarray(noise), Image.new("RGB", (64, 32), "red")]
 
@@ -127,7 +127,7 @@ def test_what_is_finer_than_the_model_survives_it() -> None:
     assert difference(result, layer).mean() < 0.35 * difference(plain, layer).mean()
 
 
-def test_colours_under_transparency_never_reach_the_model() -> None:
+def test_colors_under_transparency_never_reach_the_model() -> None:
     for shape in ("keep", "new"):
         one, other = (prepare(disc(hidden=hidden), shape=shape).image for hidden in ((0, 255, 0), (255, 0, 255)))
         assert one.tobytes() == other.tobytes()
@@ -173,7 +173,7 @@ def test_a_transparent_layer_comes_back_as_it_was() -> None:
     assert canvas.finish(Image.new("RGB", (96, 96), "red")).image.tobytes() == layer.tobytes()
 
 
-def test_no_rim_shows_after_a_recolour_by_a_softening_model() -> None:
+def test_no_rim_shows_after_a_recolor_by_a_softening_model() -> None:
     layer = disc()
     canvas = prepare(layer, shape="keep")
     edited = Image.fromarray(255 - np.asarray(canvas.image)).filter(ImageFilter.GaussianBlur(1.2))

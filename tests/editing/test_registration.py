@@ -1,4 +1,4 @@
-"""Shift and zoom are found whatever happens to the colours, and nothing is found where there is nothing."""
+"""Shift and zoom are found whatever happens to the colors, and nothing is found where there is nothing."""
 
 import cv2
 import numpy as np
@@ -29,12 +29,12 @@ def move(picture: np.ndarray, shift: tuple[float, float], zoom: float) -> np.nda
 
 
 CHANGES = {
-    "none": lambda colours: colours,
-    "negative": lambda colours: 1 - colours,
-    "channels": lambda colours: colours[..., [2, 0, 1]],
-    "grey": lambda colours: np.repeat(colours.mean(-1, keepdims=True), 3, -1),
-    "faint": lambda colours: 0.4 + 0.3 * colours**2,
-    "dark": lambda colours: colours * np.linspace(0.4, 1, SIDE, dtype=np.float32)[:, None, None],
+    "none": lambda colors: colors,
+    "negative": lambda colors: 1 - colors,
+    "channels": lambda colors: colors[..., [2, 0, 1]],
+    "grey": lambda colors: np.repeat(colors.mean(-1, keepdims=True), 3, -1),
+    "faint": lambda colors: 0.4 + 0.3 * colors**2,
+    "dark": lambda colors: colors * np.linspace(0.4, 1, SIDE, dtype=np.float32)[:, None, None],
 }
 
 

@@ -38,8 +38,8 @@ def disc(size: int = 48) -> Image.Image:
     return image
 
 
-def square(size: int = 48, colour: tuple[int, int, int] = (20, 120, 220)) -> Image.Image:
-    return Image.new("RGB", (size, size), colour)
+def square(size: int = 48, color: tuple[int, int, int] = (20, 120, 220)) -> Image.Image:
+    return Image.new("RGB", (size, size), color)
 
 
 SQUARE_URL = as_data_url(png(square()))

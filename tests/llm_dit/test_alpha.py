@@ -1,4 +1,4 @@
-"""Alpha handling: what is split comes back byte for byte, and edges keep their colours."""
+"""Alpha handling: what is split comes back byte for byte, and edges keep their colors."""
 
 import numpy as np
 import pytest
@@ -48,7 +48,7 @@ def test_bleed_changes_nothing_that_shows(layer: Image.Image) -> None:
 
 
 @given(rgba_images(max_side=40))
-def test_bleed_invents_no_colour(layer: Image.Image) -> None:
+def test_bleed_invents_no_color(layer: Image.Image) -> None:
     pixels = np.asarray(layer)
     shown = pixels[..., 3] > 0
     assume(shown.any() and not shown.all())
@@ -57,7 +57,7 @@ def test_bleed_invents_no_colour(layer: Image.Image) -> None:
     assert (filled <= pixels[shown][:, :3].max(axis=0).astype(int) + 1).all()
 
 
-def test_bleed_continues_the_colour_beside_an_edge() -> None:
+def test_bleed_continues_the_color_beside_an_edge() -> None:
     layer = Image.new("RGBA", (64, 64), (9, 9, 9, 0))
     layer.paste((200, 10, 30, 255), (0, 0, 20, 64))
     layer.paste((10, 30, 200, 255), (44, 0, 64, 64))

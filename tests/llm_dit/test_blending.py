@@ -109,13 +109,13 @@ def by_the_book(mode: BlendMode, below: tuple[int, ...], above: tuple[int, ...],
         mixed = [SEPARABLE[mode](b[channel], s[channel]) for channel in range(3)]
     else:
         mixed = [*WHOLE[mode]((b[0], b[1], b[2]), (s[0], s[1], s[2]))]
-    colours = [
+    colors = [
         s[channel] * source_alpha * (1 - backdrop_alpha)
         + b[channel] * backdrop_alpha * (1 - source_alpha)
         + source_alpha * backdrop_alpha * mixed[channel]
         for channel in range(3)
     ]
-    return [255 * value for value in (*colours, source_alpha + backdrop_alpha * (1 - source_alpha))]
+    return [255 * value for value in (*colors, source_alpha + backdrop_alpha * (1 - source_alpha))]
 
 
 # ----------------------------------------------------------------------------------------------------------------------
@@ -207,7 +207,7 @@ def test_black_and_white_made_of_many_layers_do_not_burn_or_dodge(alphas: list[i
     made = composite([*stack, burn]).getpixel((0, 0))
     below = composite(stack).getpixel((0, 0))
     assert isinstance(made, tuple) and isinstance(below, tuple)
-    # Over a backdrop that is not quite opaque the source's own colour shows in the rest.
+    # Over a backdrop that is not quite opaque the source's own color shows in the rest.
     assert abs(made[0] - level) <= 255 - below[3] + 1
 
 

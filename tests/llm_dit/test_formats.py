@@ -58,8 +58,8 @@ def difference(first: Image.Image, second: Image.Image) -> int:
     """Return by how much two pictures differ at most, weighted by what shows."""
     one, other = pixels(first), pixels(second)
     alpha = np.maximum(one[..., 3:], other[..., 3:]) / 255
-    colours = np.abs(one - other)[..., :3] * alpha
-    return max(int(np.ceil(colours.max(initial=0))), int(np.abs(one - other)[..., 3].max()))
+    colors = np.abs(one - other)[..., :3] * alpha
+    return max(int(np.ceil(colors.max(initial=0))), int(np.abs(one - other)[..., 3].max()))
 
 
 def every_mode() -> list[Layer]:
@@ -129,7 +129,7 @@ def test_a_psd_carries_its_merged_picture(layers: list[Layer]) -> None:
     raw = pixels(Image.open(file))
     assert np.array_equal(raw[..., 3], pixels(expected)[..., 3])
     over_white = composite([Layer(image=expected)], background=(255, 255, 255, 255))
-    assert np.abs(raw - pixels(over_white))[..., :3].max() <= 1, "Photoshop's way: colours over white"
+    assert np.abs(raw - pixels(over_white))[..., :3].max() <= 1, "Photoshop's way: colors over white"
 
 
 def test_a_psd_keeps_what_lies_off_the_canvas() -> None:
@@ -243,7 +243,7 @@ def test_a_slide_looks_like_the_stack(layers: list[Layer]) -> None:
     assert [(one.name, one.group, one.visible) for one in read] == [
         (clean(one.name), one.group, one.visible) for one in layers
     ]
-    # Colours of a blended layer, and of what it is blended with, are rounded to 8 bits.
+    # Colors of a blended layer, and of what it is blended with, are rounded to 8 bits.
     assert difference(composite(read, 100, 120), composite(layers, 100, 120)) <= 2
 
 
@@ -278,7 +278,7 @@ def test_flat_pictures_are_the_composite(layers: list[Layer]) -> None:
         assert made.format == name.upper() and difference(made.convert("RGBA"), expected) == 0
 
 
-def test_a_jpeg_lies_on_white_or_on_the_colour_that_was_asked_for() -> None:
+def test_a_jpeg_lies_on_white_or_on_the_color_that_was_asked_for() -> None:
     layers = [Layer(image=Image.new("RGBA", (13, 11)))]
     for background, shown in [(None, (255, 255, 255)), ((10, 20, 200, 255), (10, 20, 200)), ((0, 0, 0, 0), (255,) * 3)]:
         made = Image.open(exported(layers, "jpeg", background=background))

@@ -39,7 +39,7 @@ def test_lossless_pictures_keep_their_pixels(mode: str, kind: str) -> None:
     assert shown.mode == "RGBA" and shown.tobytes() == image.convert("RGBA").tobytes()
 
 
-def test_palettes_and_transparent_colours_become_alpha() -> None:
+def test_palettes_and_transparent_colors_become_alpha() -> None:
     palette = noise("RGB").quantize(8)
     assert read_image(saved(palette)).tobytes() == palette.convert("RGBA").tobytes()
     clear = read_image(saved(palette, transparency=palette.getpixel((0, 0))))
@@ -65,7 +65,7 @@ def test_camera_rotation_is_applied() -> None:
     assert read_image(saved(image, "JPEG", exif=exif)).size == (2, 4)
 
 
-def test_a_colour_profile_is_converted_and_dropped() -> None:
+def test_a_color_profile_is_converted_and_dropped() -> None:
     lab_free = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     image = noise("RGBA")
     shown = read_image(saved(image, icc_profile=lab_free))

@@ -24,16 +24,16 @@ def over_by_hand(layers: list[Layer], width: int, height: int) -> np.ndarray:
     result = np.zeros((height, width, 4))
     for y in range(height):
         for x in range(width):
-            colour, alpha = np.zeros(3), 0.0
+            color, alpha = np.zeros(3), 0.0
             for layer in layers:
                 inside = 0 <= x - layer.x < layer.image.width and 0 <= y - layer.y < layer.image.height
                 if layer.visible and inside:
                     r, g, b, a = layer.image.getpixel((x - layer.x, y - layer.y))
                     own = a / 255 * layer.opacity
-                    colour = np.array([r, g, b]) * own + colour * (1 - own)
+                    color = np.array([r, g, b]) * own + color * (1 - own)
                     alpha = own + alpha * (1 - own)
             if alpha > 0:
-                result[y, x] = [*(colour / alpha), alpha * 255]
+                result[y, x] = [*(color / alpha), alpha * 255]
     return result
 
 
@@ -102,9 +102,9 @@ def test_names_and_groups_are_labels(layers: list[Layer]) -> None:
 
 
 def test_order_counts_for_every_layer() -> None:
-    colours = ["red", "lime", "blue"]
-    for below, above in pairwise([*colours, "red"]):
-        stack = [Layer(image=Image.new("RGBA", (1, 1), colour)) for colour in (below, above)]
+    colors = ["red", "lime", "blue"]
+    for below, above in pairwise([*colors, "red"]):
+        stack = [Layer(image=Image.new("RGBA", (1, 1), color)) for color in (below, above)]
         assert composite(stack).tobytes() == stack[1].image.tobytes()
 
 
@@ -145,7 +145,7 @@ def test_scaling_is_the_resampling_that_heeds_alpha(image: Image.Image, scale: f
     assert np.abs(pixels(made) - pixels(expected))[shown].max(initial=0) <= 4
 
 
-def test_the_seam_of_a_scaled_layer_stays_free_of_hidden_colours() -> None:
+def test_the_seam_of_a_scaled_layer_stays_free_of_hidden_colors() -> None:
     image = Image.new("RGBA", (8, 8), (0, 255, 0, 0))
     image.paste((200, 10, 30, 255), (0, 0, 4, 8))
     made = pixels(composite([Layer(image=image, scale=3.0)]))

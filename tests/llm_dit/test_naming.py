@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageDraw
 
-from llm_dit.classical.names import colour_name, place_name
+from llm_dit.classical.names import color_name, place_name
 from llm_dit.errors import InputError
 from llm_dit.naming import VOCABULARIES
 from llm_dit.pipelines.classical import ClassicalPipeline
@@ -16,11 +16,11 @@ from llm_dit.pipelines.classical import ClassicalPipeline
 CHINESE = re.compile(r"[\u4e00-\u9fff]+")
 
 
-@given(colour=st.tuples(*[st.integers(0, 255)] * 3), boxes=st.lists(st.tuples(*[st.integers(0, 15)] * 2), min_size=1))
-def test_every_colour_and_place_has_a_chinese_word(colour: tuple[int, int, int], boxes: list[tuple[int, int]]) -> None:
+@given(color=st.tuples(*[st.integers(0, 255)] * 3), boxes=st.lists(st.tuples(*[st.integers(0, 15)] * 2), min_size=1))
+def test_every_color_and_place_has_a_chinese_word(color: tuple[int, int, int], boxes: list[tuple[int, int]]) -> None:
     alpha = np.zeros((16, 16), np.float32)
     alpha[tuple(zip(*boxes, strict=True))] = 1
-    for english in (colour_name(np.array([colour], np.float32)), place_name(alpha)):
+    for english in (color_name(np.array([color], np.float32)), place_name(alpha)):
         assert VOCABULARIES["en"].word(english) == english
         assert CHINESE.fullmatch(VOCABULARIES["zh-Hans"].word(english)), english
 

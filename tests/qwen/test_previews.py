@@ -37,7 +37,7 @@ def at_every_step(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 class LinearVae:
-    """A VAE whose latents are a mixture of each cell's mean colours: what a linear decoder can find out to the bit."""
+    """A VAE whose latents are a mixture of each cell's mean colors: what a linear decoder can find out to the bit."""
 
     spatial_compression_ratio = 8
     device, dtype = torch.device("cpu"), torch.float32
@@ -73,7 +73,7 @@ def test_a_linear_decoder_finds_what_is_linear(channels: int, seed: int) -> None
     assert channels == 4 or shown.getextrema()[3] == (255, 255)
 
 
-def test_the_card_has_every_colour_and_opacity() -> None:
+def test_the_card_has_every_color_and_opacity() -> None:
     card = np.asarray(draw_card(8 * CARD_CELLS))
     assert np.array_equal(card, np.asarray(draw_card(8 * CARD_CELLS)))
     assert all(len(np.unique(card[..., channel])) > 40 for channel in range(3))

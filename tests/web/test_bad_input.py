@@ -86,9 +86,9 @@ ODD = {
     "grey": (png(Image.new("L", (4, 4), 77)), (77, 77, 77, 255)),
     "grey and alpha": (png(Image.new("LA", (4, 4), (77, 5))), (77, 77, 77, 5)),
     "palette": (png(transparent_palette()), (0, 0, 255, 255)),
-    "palette with a transparent colour": (png(transparent_palette(), transparency=1), (0, 0, 255, 0)),
+    "palette with a transparent color": (png(transparent_palette(), transparency=1), (0, 0, 255, 0)),
     "grey with a transparent value": (png(Image.new("L", (4, 4), 9), transparency=9), (9, 9, 9, 0)),
-    "colour with a transparent value": (png(square(4, (9, 8, 7)), transparency=(9, 8, 7)), (9, 8, 7, 0)),
+    "color with a transparent value": (png(square(4, (9, 8, 7)), transparency=(9, 8, 7)), (9, 8, 7, 0)),
     "16 bit": (png(sixteen_bit(0x8080)), (128, 128, 128, 255)),
     "16 bit, dark": (png(sixteen_bit(257)), (1, 1, 1, 255)),
     "fully transparent": (png(Image.new("RGBA", (4, 4), (9, 8, 7, 0))), (9, 8, 7, 0)),
@@ -97,15 +97,15 @@ ODD = {
 }
 
 
-@pytest.mark.parametrize(("content", "colour"), ODD.values(), ids=ODD.keys())
-def test_odd_images_come_out_right(client: httpx.Client, content: bytes, colour: tuple[int, ...]) -> None:
+@pytest.mark.parametrize(("content", "color"), ODD.values(), ids=ODD.keys())
+def test_odd_images_come_out_right(client: httpx.Client, content: bytes, color: tuple[int, ...]) -> None:
     kept = client.post("/api/images", content=content, headers={"Content-Type": "image/png"})
     assert kept.status_code == 201, kept.text
     image = Image.open(io.BytesIO(client.get(kept.json()["image"]).content))
     assert image.mode == "RGBA"
     pixel = image.getpixel((image.width // 2, image.height // 2))
     assert isinstance(pixel, tuple)
-    assert max(abs(is_ - was) for is_, was in zip(pixel, colour, strict=True)) <= 2, pixel
+    assert max(abs(is_ - was) for is_, was in zip(pixel, color, strict=True)) <= 2, pixel
 
 
 def test_a_phone_picture_with_a_second_frame_is_taken(client: httpx.Client) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 from fastapi import APIRouter, Request, Response
 
-from llm_dit.color import read_colour
+from llm_dit.color import read_color
 from llm_dit.exports.formats import EXPORT_FORMATS
 from llm_dit.file_names import file_stem
 from server.stacks import GivenStack
@@ -65,7 +65,7 @@ def _given(body: CompositeRequest, state: State, folder: Path) -> GivenStack:
         layers=tuple(layers),
         width=body.width,
         height=body.height,
-        background=None if body.background is None else read_colour(body.background),
+        background=None if body.background is None else read_color(body.background),
         data_dir=state["store"].data_dir,
         limits=stack_limits(state["settings"].server),
         target=folder / "made",

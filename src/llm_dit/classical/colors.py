@@ -1,4 +1,4 @@
-"""Colours as people write them: CSS names with or without spaces, a few more names, #hex, rgb(), "light", "dark", …"""
+"""Colors as people write them: CSS names with or without spaces, a few more names, #hex, rgb(), "light", "dark", …"""
 
 import re
 
@@ -7,7 +7,7 @@ from PIL import ImageColor
 from llm_dit.classical.effects.oklab import from_oklch, to_oklch
 from llm_dit.color import Rgb
 
-# Words for colours that people use and CSS does not have.
+# Words for colors that people use and CSS does not have.
 _MORE_NAMES = {
     "amber": "#ffbf00",
     "apricot": "#fbceb1",
@@ -129,18 +129,18 @@ def _longest_first(names: list[str]) -> str:
 _ANY_NAME = _longest_first([_spaced(name) for name in _NAMES])
 _FUNCTION = r"(?:rgb|hsl)\([^()a-z]{5,40}\)"
 
-COLOUR_PATTERN = (
+COLOR_PATTERN = (
     rf"(?:#(?:[0-9a-f]{{6}}|[0-9a-f]{{3}})(?![0-9a-z])|{_FUNCTION}"
     rf"|(?:(?:{'|'.join(_MODIFIERS)})[ -]){{0,2}}(?:{_ANY_NAME})(?![a-z]))"
 )
-PLAIN_COLOURS = "red|yellow|green|blue|purple|violet|pink|brown|black|white|gr[ae]y|cyan|magenta|teal|turquoise|beige"
+PLAIN_COLORS = "red|yellow|green|blue|purple|violet|pink|brown|black|white|gr[ae]y|cyan|magenta|teal|turquoise|beige"
 
 
-COLOUR_WORDS = frozenset([*_NAMES, *_PREFIXES, *_MODIFIERS])
+COLOR_WORDS = frozenset([*_NAMES, *_PREFIXES, *_MODIFIERS])
 
 
-def parse_colour(text: str) -> Rgb | None:
-    """Return the sRGB colour (0–255 each) that a lower-case text names, or None."""
+def parse_color(text: str) -> Rgb | None:
+    """Return the sRGB color (0–255 each) that a lower-case text names, or None."""
     joined = re.sub(r"[ -]", "", text)
     if text.startswith(("#", "rgb", "hsl")):
         return _css_value(text)
@@ -148,8 +148,8 @@ def parse_colour(text: str) -> Rgb | None:
         if name.replace(" ", "") == joined:
             return _css_value(value)
     modifier, _, rest = text.replace("-", " ").partition(" ")
-    colour = parse_colour(rest) if modifier in _MODIFIERS else None
-    return colour and _modified(colour, *_MODIFIERS[modifier])
+    color = parse_color(rest) if modifier in _MODIFIERS else None
+    return color and _modified(color, *_MODIFIERS[modifier])
 
 
 def _css_value(text: str) -> Rgb | None:
@@ -161,6 +161,6 @@ def _css_value(text: str) -> Rgb | None:
     return (red, green, blue) if max(red, green, blue) <= 255 else None
 
 
-def _modified(colour: Rgb, lighter: float, stronger: float) -> Rgb:
-    lightness, chroma, hue = to_oklch(colour)
+def _modified(color: Rgb, lighter: float, stronger: float) -> Rgb:
+    lightness, chroma, hue = to_oklch(color)
     return from_oklch(min(max(lightness + lighter, 0.0), 1.0), chroma * stronger, hue)

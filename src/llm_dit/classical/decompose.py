@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from llm_dit.classical.exact import settle_alpha, settle_colours
+from llm_dit.classical.exact import settle_alpha, settle_colors
 from llm_dit.classical.find import Found, Report, find_groups, find_surfaces
 from llm_dit.classical.grouping import sweep
 from llm_dit.classical.halos import find_halo
@@ -95,7 +95,7 @@ def take_apart(picture: Bytes, layer_num: int, seed: int, report: Report) -> Byt
         found = replace(found, ground=None, soft=None)
     halo = None if found.ground is None or len(order) == 1 else find_halo(found.groups, found.ground, sketch)
     seen = _lay(layers[: len(order)], picture, found, sketch, halo, report)
-    settle_colours(layers[: len(order)], picture)
+    settle_colors(layers[: len(order)], picture)
     layers[layers[..., 3] == 0] = 0
     with_pieces(layers, seen, len(order))
     show_each(layers, picture, seen)
@@ -154,18 +154,18 @@ def _lay(layers: Bytes, picture: Bytes, found: Found, sketch: Sketch, around: Ha
         report("filling")
         if soft is not None:
             traces[soft.thing >= 0] = -1
-        colours = paint(plan, number, distance, below) if number or field is None else field.copy()
+        colors = paint(plan, number, distance, below) if number or field is None else field.copy()
         tidied = (plan.traces >= 0) & (rank == number)
-        colours[tidied] = plan.clean[tidied]
+        colors[tidied] = plan.clean[tidied]
         report("filling")
         alpha = whole[0].astype(np.float32)
         if number:
-            alpha, colours = matte(plan, number, colours, below, halo)
+            alpha, colors = matte(plan, number, colors, below, halo)
             if soft is not None:
-                soft.lay(number, plan, below, alpha, colours)
-        layers[number, ..., :3] = np.rint(colours.clip(0, 255))
+                soft.lay(number, plan, below, alpha, colors)
+        layers[number, ..., :3] = np.rint(colors.clip(0, 255))
         layers[number, ..., 3] = np.rint(alpha * 255)
-        below += (colours - below) * alpha[..., None]
+        below += (colors - below) * alpha[..., None]
         report("matting")
     rank = np.where(picture[..., 3] > 0, np.maximum(rank, 0), -1)
     if (picture[..., 3] < 255).any():
@@ -174,14 +174,14 @@ def _lay(layers: Bytes, picture: Bytes, found: Found, sketch: Sketch, around: Ha
 
 
 def _samples(layers: Bytes) -> tuple[list[Floats], list[Floats]]:
-    colours, alphas = [], []
+    colors, alphas = [], []
     for layer in layers:
         opaque = layer[layer[..., 3] >= max(1, int(layer[..., 3].max()) // 2)]
-        colours.append(opaque[:: max(1, len(opaque) // 40_000), :3].astype(np.float32))
+        colors.append(opaque[:: max(1, len(opaque) // 40_000), :3].astype(np.float32))
         step = max(1, round((layer.shape[0] * layer.shape[1] / 40_000) ** 0.5))
         small = layer[::step, ::step]
         alphas.append(small[..., 3].astype(np.float32) / 255)
-    return colours, alphas
+    return colors, alphas
 
 
 def _enlarge_halo(halo: Halo, width: int, height: int) -> Halo:

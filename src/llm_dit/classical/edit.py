@@ -3,7 +3,7 @@
 import numpy as np
 from PIL import Image
 
-from llm_dit.classical.effects import cutout, detail, geometry, light, looks, recolour, tone
+from llm_dit.classical.effects import cutout, detail, geometry, light, looks, recolor, tone
 from llm_dit.classical.effects.picture import Effect, Picture, Scene, read_picture, write_picture
 from llm_dit.classical.instructions import parse_instruction
 from llm_dit.classical.operations import Operation
@@ -11,9 +11,9 @@ from llm_dit.errors import InstructionError
 from llm_dit.pipelines.base import Progress, ProgressCallback, Shape
 
 EFFECTS: dict[str, Effect] = {
-    "recolour": recolour.recolour,
-    "replace": recolour.replace,
-    "tint": recolour.tint,
+    "recolor": recolor.recolor,
+    "replace": recolor.replace,
+    "tint": recolor.tint,
     "brightness": tone.brightness,
     "exposure": tone.exposure,
     "contrast": tone.contrast,
@@ -53,7 +53,7 @@ def edit_image(
     """Return the RGBA `layer` as `instruction` asks for, in its own size; `docs/instructions.md` is the reference.
 
     With `shape="keep"` the alpha is the layer's, byte for byte; with "new" glow, shadow, blur, flips, opacity and
-    background removal change it. What is fully transparent comes back without colour; a layer of which nothing is
+    background removal change it. What is fully transparent comes back without color; a layer of which nothing is
     visible comes back as it is. `seed` fixes the grain of film. `progress` is called before the first and after each
     operation and may raise `Canceled`.
 

@@ -1,4 +1,4 @@
-"""Solving the layers' colours so that their composite is the picture."""
+"""Solving the layers' colors so that their composite is the picture."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,12 +20,12 @@ def settle_alpha(alphas: Bytes, wanted: Bytes, owner: NDArray[np.integer]) -> No
     alphas[owner[rows, columns], rows, columns] = wanted[rows, columns]
 
 
-def settle_colours(layers: Bytes, picture: Bytes) -> None:
-    """Change the colours of `layers` (layers, height, width, 4; bottom first) in place so that they give `picture`.
+def settle_colors(layers: Bytes, picture: Bytes) -> None:
+    """Change the colors of `layers` (layers, height, width, 4; bottom first) in place so that they give `picture`.
 
-    What is missing is first shared out by the least change of all colours together (`_share`), so that the faint
-    edge of a layer keeps its own colour and the layer behind it takes what the edge cannot. Where that meets the
-    bounds of a colour, the layers are solved one by one (`_solve`). The composite is off by half a level of rounding
+    What is missing is first shared out by the least change of all colors together (`_share`), so that the faint
+    edge of a layer keeps its own color and the layer behind it takes what the edge cannot. Where that meets the
+    bounds of a color, the layers are solved one by one (`_solve`). The composite is off by half a level of rounding
     at most, times two when written.
     """
     count = len(layers)
@@ -50,10 +50,10 @@ def settle_colours(layers: Bytes, picture: Bytes) -> None:
 
 
 def _share(stack: NDArray[np.float32], target: NDArray[np.float32]) -> NDArray[np.bool_]:
-    """Change the colours of `stack` (layers, pixels, 4) in place by the least squares that give `target` (pixels, 3).
+    """Change the colors of `stack` (layers, pixels, 4) in place by the least squares that give `target` (pixels, 3).
 
     Σ T α C = I, T being what the layers above let through. Of all solutions the one with the least Σ (α ΔC)²: neither
-    is a faint edge tinted much when it is moved, nor is a ghost of it left much in the layer behind. Colours at a bound
+    is a faint edge tinted much when it is moved, nor is a ghost of it left much in the layer behind. Colors at a bound
     stay there and the others take over; all end as whole numbers. Returns where more than half a level is missing.
     """
     alpha = stack[..., 3:] / 255
@@ -61,23 +61,23 @@ def _share(stack: NDArray[np.float32], target: NDArray[np.float32]) -> NDArray[n
     for index in range(len(stack) - 2, -1, -1):
         through[index] = through[index + 1] * (1 - alpha[index + 1])
     wanted = target * (1 - through[0] * (1 - alpha[0]))
-    colours = stack[..., :3]
+    colors = stack[..., :3]
     change = np.divide(through, alpha, out=np.zeros_like(alpha), where=alpha > 0)
     effect = through**2 * (alpha > 0)
-    free = np.ones(colours.shape, np.float32)
+    free = np.ones(colors.shape, np.float32)
     for _ in range(3):
-        missing = wanted - (colours * through * alpha).sum(axis=0)
-        colours += missing * change * free / np.maximum((effect * free).sum(axis=0), 1e-6)
-        free = ((colours > 0) & (colours < 255)).astype(np.float32)
-        np.clip(colours, 0, 255, out=colours)
-    np.rint(colours, out=colours)
-    return (np.abs(wanted - (colours * through * alpha).sum(axis=0)) > 0.5).any(axis=-1)
+        missing = wanted - (colors * through * alpha).sum(axis=0)
+        colors += missing * change * free / np.maximum((effect * free).sum(axis=0), 1e-6)
+        free = ((colors > 0) & (colors < 255)).astype(np.float32)
+        np.clip(colors, 0, 255, out=colors)
+    np.rint(colors, out=colors)
+    return (np.abs(wanted - (colors * through * alpha).sum(axis=0)) > 0.5).any(axis=-1)
 
 
 def _solve(stack: NDArray[np.float32], target: NDArray[np.float32]) -> None:
-    """Solve the colours of `stack` (layers, pixels, 4) in place for `target` (pixels, 3), premultiplying on the way.
+    """Solve the colors of `stack` (layers, pixels, 4) in place for `target` (pixels, 3), premultiplying on the way.
 
-    From the top down each layer's colour is solved from I = αF + (1 − α)B, B being what the layers below give. Where F
+    From the top down each layer's color is solved from I = αF + (1 − α)B, B being what the layers below give. Where F
     would leave 0…255 it is clipped and the rest is asked of the layers below; it always fits, since all layers showing
     I itself is a solution.
     """
@@ -93,9 +93,9 @@ def _solve(stack: NDArray[np.float32], target: NDArray[np.float32]) -> None:
         a = alpha[index]
         use = asked & (a > 0)
         solved = np.divide(wanted - (1 - a) * below[index], a, out=np.zeros_like(wanted), where=a > 0)
-        colour = np.where(use, np.rint(solved.clip(0, 255)), stack[index, :, :3])
-        stack[index, :, :3] = colour
+        color = np.where(use, np.rint(solved.clip(0, 255)), stack[index, :, :3])
+        stack[index, :, :3] = color
         clipped = (solved < -0.5) | (solved > 255.5)
         asked = np.where(use, clipped, asked) & (a < 1)
-        rest = np.divide(wanted - a * colour, 1 - a, out=np.zeros_like(wanted), where=a < 1)
+        rest = np.divide(wanted - a * color, 1 - a, out=np.zeros_like(wanted), where=a < 1)
         wanted = np.where(asked, rest, below[index])

@@ -82,7 +82,7 @@ def find_groups(sketch: Sketch, layer_num: int, seed: int, report: Report) -> Fo
     if soft is not None:
         regions = _with_contrast(regions, soft)
     ground = find_ground(regions)
-    numbers = group(regions, palette.colours, ground, layer_num, busy, foreign_to(ground, regions, fit, sketch))
+    numbers = group(regions, palette.colors, ground, layer_num, busy, foreign_to(ground, regions, fit, sketch))
     report("grouping")
     groups = np.where(regions.labels >= 0, numbers[regions.labels], -1).astype(np.int32)
     return Found(groups=groups, ground=fit, soft=soft)
@@ -98,7 +98,7 @@ def _fit_beside(regions: Regions, soft: Soft | None, sketch: Sketch) -> Ground:
 
 
 def _with_contrast(regions: Regions, soft: Soft) -> Regions:
-    """Return the regions with soft things in contrast with the ground by their colours, for their edges hide it."""
+    """Return the regions with soft things in contrast with the ground by their colors, for their edges hide it."""
     solid = (soft.alpha > 0.5) & (regions.labels >= 0)
     things = np.bincount(regions.labels[solid], minlength=regions.count) > 0.5 * regions.area
     ground, contrast = find_ground(regions), regions.contrast.copy()
@@ -117,10 +117,10 @@ def _find_things(
     pieces = pieces_of(regions.labels, find_ground(regions))
     regions = measure(with_strays(pieces, 0, fit, sketch) if is_known(fit) else pieces, sketch, palette)
     report("grouping")
-    # Rims that are one ring around several things lie between two colours only piece by piece.
+    # Rims that are one ring around several things lie between two colors only piece by piece.
     for _ in range(2):
         regions = measure(pieces_of(dissolve_slivers(regions, sketch), 0), sketch, palette)
     regions = measure(open_holes(regions, sketch), sketch, palette)
-    numbers = group_things(regions, palette.colours, fit, sketch, layer_num)
+    numbers = group_things(regions, palette.colors, fit, sketch, layer_num)
     report("grouping")
     return np.where(regions.labels >= 0, numbers[regions.labels], -1).astype(np.int32)

@@ -24,7 +24,7 @@ EXPLAINED = 3.0
 
 @dataclass(frozen=True, kw_only=True)
 class Ground:
-    """`field` (height, width, 3) is the ground's smooth colour 0–255 everywhere, `off` how the picture differs from it
+    """`field` (height, width, 3) is the ground's smooth color 0–255 everywhere, `off` how the picture differs from it
     (smoothed along the ground), `noise` the typical length of `off`; `covers` tells whether
     enough of it is seen to know it where it is not."""
 
@@ -45,7 +45,7 @@ def fit_ground(rgb: Floats, mask: Mask) -> Ground:
     A polynomial in x and y by iteratively reweighted least squares (Holland and Welsch, 1977) takes flat grounds and
     gradients, of the lowest degree up to 4 that explains about as much as a higher one; what it leaves of them is
     averaged locally over what it explains (normalised convolution, Knutsson and Westin, 1993). Halos and shadows are
-    outliers to both and do not colour the ground.
+    outliers to both and do not color the ground.
     """
     height, width = mask.shape
     size = (max(8, round(width * COARSE)), max(8, round(height * COARSE)))
@@ -69,9 +69,9 @@ def _smooth_fit(values: Floats, known: Mask) -> Floats:
     height, width = known.shape
     x, y = np.meshgrid(np.arange(width, dtype=np.float32) / width, np.arange(height, dtype=np.float32) / height)
     everywhere = _powers(x.ravel(), y.ravel())
-    basis, colours = everywhere[known.ravel()], values[known]
+    basis, colors = everywhere[known.ravel()], values[known]
     # A glow in a corner bends a quartic and leaves a plane alone.
-    fits = [_robust_fit(basis[:, :terms], colours) for terms in TERMS]
+    fits = [_robust_fit(basis[:, :terms], colors) for terms in TERMS]
     shares = [float((miss < EXPLAINED).mean()) for _, miss in fits]
     chosen = next(index for index, share in enumerate(shares) if share >= 0.98 * max(shares))
     factors, miss = fits[chosen]
@@ -83,18 +83,18 @@ def _smooth_fit(values: Floats, known: Mask) -> Floats:
     return field + cv2.GaussianBlur(rest * sure[..., None], (0, 0), near) / (total[..., None] + 0.02)
 
 
-def _robust_fit(basis: Floats, colours: Floats) -> tuple[Floats, Floats]:
-    """Return the factors (terms, 3) of `basis` (n, terms) for most of `colours` (n, 3), and by what each is missed."""
-    weight = np.ones(len(colours), np.float32)
-    factors, miss = np.zeros((basis.shape[1], 3), np.float32), np.zeros(len(colours), np.float32)
+def _robust_fit(basis: Floats, colors: Floats) -> tuple[Floats, Floats]:
+    """Return the factors (terms, 3) of `basis` (n, terms) for most of `colors` (n, 3), and by what each is missed."""
+    weight = np.ones(len(colors), np.float32)
+    factors, miss = np.zeros((basis.shape[1], 3), np.float32), np.zeros(len(colors), np.float32)
     for _ in range(8):
         weighted = basis * weight[:, None]
         # The normal equations are a hundred times faster than a decomposition; the ridge keeps narrow grounds solvable
         # and, the higher the power the more, the ground tame where nothing is seen of it.
         square = (basis.T @ weighted).astype(np.float64)
         ridge = np.trace(square) * np.diag([RIDGE[i + j] for i, j in POWERS[: basis.shape[1]]])
-        factors = np.linalg.solve(square + ridge, weighted.T @ colours).astype(np.float32)
-        miss = np.abs(colours - basis @ factors).max(axis=-1)
+        factors = np.linalg.solve(square + ridge, weighted.T @ colors).astype(np.float32)
+        miss = np.abs(colors - basis @ factors).max(axis=-1)
         weight = (1 / (1 + (miss / _noise(miss)) ** 2) ** 2).astype(np.float32)
     return factors, miss
 
@@ -116,19 +116,19 @@ def _smoothed_along(values: Floats, mask: Mask) -> Floats:
     return np.where(mask[..., None], sums / (total[..., None] + 1e-3), 0).astype(np.float32)
 
 
-# Continuing colours to where they are not seen.
+# Continuing colors to where they are not seen.
 
 
-def spread(colours: Floats, weight: Floats) -> Floats:
-    """Return `colours` (height, width, 3) continued smoothly from where `weight` (height, width) is above 0.
+def spread(colors: Floats, weight: Floats) -> Floats:
+    """Return `colors` (height, width, 3) continued smoothly from where `weight` (height, width) is above 0.
 
     A pull-push pyramid (Gortler et al., "The Lumigraph", SIGGRAPH 1996); all weights 0 give black.
     """
-    return _pull_push(np.dstack([colours * weight[..., None], weight]).astype(np.float32))[..., :3]
+    return _pull_push(np.dstack([colors * weight[..., None], weight]).astype(np.float32))[..., :3]
 
 
 def _pull_push(values: Floats) -> Floats:
-    """Return weighted colours and weights with what is missing to a weight of 1 taken from coarser levels."""
+    """Return weighted colors and weights with what is missing to a weight of 1 taken from coarser levels."""
     height, width = values.shape[:2]
     if height == 1 and width == 1:
         return values / np.maximum(values[..., 3:], 1e-12)

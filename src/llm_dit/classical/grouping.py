@@ -26,7 +26,7 @@ class Groups:
     """Surfaces being joined, with what the costs are made of; joined rows stay in place and are marked dead."""
 
     def __init__(
-        self, regions: Regions, colours: Floats, ground: int, busy: float, foreign: NDArray[np.bool_] | None = None
+        self, regions: Regions, colors: Floats, ground: int, busy: float, foreign: NDArray[np.bool_] | None = None
     ) -> None:
         self.busy = busy
         self.foreign = np.zeros(regions.count, bool) if foreign is None else foreign.copy()
@@ -37,7 +37,7 @@ class Groups:
         self.shared, self.total = regions.shared.copy(), regions.shared * regions.contrast
         self.rim, self.box = regions.rim.copy(), regions.box.copy()
         self.pixels = float(regions.area.sum())
-        self.distance = np.linalg.norm(colours[:, None] - colours[None], axis=-1).astype(np.float32)
+        self.distance = np.linalg.norm(colors[:, None] - colors[None], axis=-1).astype(np.float32)
         self.ground = ground
         self.cost = np.full((regions.count, regions.count), np.inf, np.float32)
         for one in range(regions.count):
@@ -75,7 +75,7 @@ class Groups:
 
         One paint in several places; one texture of interleaved parts; a part of the thing it touches.
         """
-        colour = np.sqrt(np.maximum(self._energy(one), 0))
+        color = np.sqrt(np.maximum(self._energy(one), 0))
         context = np.abs(self.context - self.context[one]).sum(axis=-1) / 2
         border = self.shared[one]
         outline = np.minimum(self.shared.sum(axis=-1) + self.rim, self.shared[one].sum() + self.rim[one]) + 1e-6
@@ -87,7 +87,7 @@ class Groups:
         alone = (self.shared[self.ground] + self.rim) / (self.shared.sum(axis=-1) + self.rim + 1e-6)
         bound = 1 - np.minimum(alone, alone[one])
         apart = ((0.2 + 0.2 * self.busy) * self._disparity(one) + 0.4 * self.busy * bound) * (1 - touch)
-        paint = colour / 20 + apart
+        paint = color / 20 + apart
         texture = np.where(border > 0, 2.0 * context + 0.4 * (1 - touch) + 2 * (1 - self._prevalent(one)), np.inf)
         part = np.minimum(contrast, 60) / 45 * size * (1.5 - 0.5 * touch)
         part = np.where(border > 0, part * self._grounded(one), np.inf)
@@ -118,16 +118,16 @@ class Groups:
         return strangeness
 
     def _prevalent(self, one: int) -> Floats:
-        """Return how common the smaller one's colours are around the larger one, 0–1: in a texture each is."""
+        """Return how common the smaller one's colors are around the larger one, 0–1: in a texture each is."""
         in_one = np.minimum(self.palette, 3 * self.context[one]).sum(axis=-1)
         in_other = np.minimum(self.palette[one], 3 * self.context).sum(axis=-1)
         return np.where(self.area < self.area[one], in_one, in_other)
 
     def _energy(self, one: int) -> Floats:
-        """Return the energy distance of the colour distributions (Székely and Rizzo, 2013)."""
+        """Return the energy distance of the color distributions (Székely and Rizzo, 2013)."""
         cross = self.palette @ (self.distance @ self.palette[one])
         own = ((self.palette @ self.distance) * self.palette).sum(axis=-1)
-        # On single colours this is their distance, squared to undo the caller's root.
+        # On single colors this is their distance, squared to undo the caller's root.
         return np.maximum(2 * cross - own - own[one], 0) ** 2 / 4
 
     def _disparity(self, one: int) -> Floats:
@@ -157,13 +157,13 @@ def busyness(regions: Regions, layer_num: int) -> float:
 
 
 def group(
-    regions: Regions, colours: Floats, ground: int, layer_num: int, busy: float, foreign: NDArray[np.bool_]
+    regions: Regions, colors: Floats, ground: int, layer_num: int, busy: float, foreign: NDArray[np.bool_]
 ) -> Labels:
     """Return for each region its group, 0 the ground's, 1… the others', at most `layer_num` in all.
 
     `foreign` tells which regions are plainly of another color than a ground that takes nothing of the kind.
     """
-    groups = Groups(regions, colours, ground, busy, foreign)
+    groups = Groups(regions, colors, ground, busy, foreign)
     while groups.alive.sum() > layer_num:
         groups.join_cheapest()
     return numbered(groups)

@@ -11,9 +11,9 @@ from llm_dit.classical.segment import Floats, Labels, Sketch, compact
 
 Mask = NDArray[np.bool_]
 ALIGNED = 0.96
-"""Cosine between two colour differences from which they have one direction."""
+"""Cosine between two color differences from which they have one direction."""
 SIMILAR = 0.8
-"""Cosine from which a light may be that of a thing of another colour."""
+"""Cosine from which a light may be that of a thing of another color."""
 NEAR = 6
 """Pixels from its thing within which a shadow or glow begins."""
 FAINT = 0.01
@@ -63,7 +63,7 @@ def _shells(regions: Regions, ground: int, fit: Ground, sketch: Sketch) -> list[
 
 
 def _glows(off: Floats, strength: float, lower: Floats, things: Floats) -> bool:
-    """Return whether `off` leads from the colour `lower` towards that of one of `things` (n, 3)."""
+    """Return whether `off` leads from the color `lower` towards that of one of `things` (n, 3)."""
     spans = things - lower
     return any(_cosine(off, span) > ALIGNED and strength < 0.9 * np.linalg.norm(span) for span in spans)
 
@@ -115,8 +115,8 @@ def explained(labels: Labels, ground: int, fit: Ground, sketch: Sketch) -> tuple
 
 
 def _lights(means: Floats, owner: Labels, on_ground: Mask, fit: Ground) -> dict[int, Floats]:
-    """Return the colours (3) of things' light, where all of it is of one colour that is not the thing's: a sun may
-    shine paler than it is. `means` (n, 3) are the things' colours, `owner` (height, width) tells the nearest thing.
+    """Return the colors (3) of things' light, where all of it is of one color that is not the thing's: a sun may
+    shine paler than it is. `means` (n, 3) are the things' colors, `owner` (height, width) tells the nearest thing.
     """
     lights, count = dict[int, Floats](), len(means)
     strength = np.linalg.norm(fit.off, axis=-1)
@@ -181,7 +181,7 @@ def _beside(found: Mask, things: Mask) -> Mask:
 
 
 def _inner_means(labels: Labels, rgb: Floats) -> Floats:
-    """Return the mean colour (n, 3) of each label's deeper half."""
+    """Return the mean color (n, 3) of each label's deeper half."""
     inside = labels >= 0
     flat = labels[inside]
     count = int(labels.max()) + 1

@@ -9,8 +9,8 @@ import re
 from dataclasses import dataclass, fields, replace
 from functools import cache
 
-from llm_dit.classical.color_rules import colour_rules
-from llm_dit.classical.colors import COLOUR_WORDS
+from llm_dit.classical.color_rules import color_rules
+from llm_dit.classical.colors import COLOR_WORDS
 from llm_dit.classical.operations import Operation
 from llm_dit.classical.phrases import (
     NAMED_PART,
@@ -77,7 +77,7 @@ def parse_instruction(instruction: str) -> list[Operation]:
 @cache
 def _rules() -> tuple[Rule, ...]:
     """Return all rules; compiling their patterns takes a third of a second, so the first instruction waits for it."""
-    return (*colour_rules(), *measure_rules(), *row_rules())
+    return (*color_rules(), *measure_rules(), *row_rules())
 
 
 def _understood(instruction: str) -> list[_Clause]:
@@ -212,10 +212,10 @@ def _one_slip(word: str, known: str) -> bool:
 
 @cache
 def _known() -> frozenset[str]:
-    """Return the words of the reference's examples, of the colours, and of the patterns of effects and strengths."""
+    """Return the words of the reference's examples, of the colors, and of the patterns of effects and strengths."""
     examples = (example.lower() for topic in TOPICS for example in topic.examples)
     patterns = [*(str(getattr(row, field.name)) for row in ROWS for field in fields(Row)), *STRENGTH_PATTERNS]
-    words = {word for text in (*examples, *COLOUR_WORDS) for word in _WORD.findall(text)}
+    words = {word for text in (*examples, *COLOR_WORDS) for word in _WORD.findall(text)}
     return frozenset(words.union(*map(_spelled_out, patterns)))
 
 

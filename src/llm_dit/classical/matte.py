@@ -14,13 +14,13 @@ Mask = NDArray[np.bool_]
 STROKE, FULL = 9, 0.85
 """Pixels beside each other in which a stroke shows its paint somewhere, and the least share of it that counts as it."""
 FAINT, ROUGH = 2.0, 24.0
-"""Levels by which what lies under a layer may differ from its continued colours, at least and at most."""
+"""Levels by which what lies under a layer may differ from its continued colors, at least and at most."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Halo:
     """What lies softly around things: `alpha` (height, width), how `dark` it is (0 the thing's light, 1 black), the
-    layer `owner` it belongs to, which layers are `soft` all through, and the `lights` (3) that are of another colour
+    layer `owner` it belongs to, which layers are `soft` all through, and the `lights` (3) that are of another color
     than their layers."""
 
     alpha: Floats
@@ -50,7 +50,7 @@ class Plan:
 
 
 def paint(plan: Plan, number: int, depth: Floats, below: Floats) -> Floats:
-    """Return the colours of layer `number`, continued over the whole picture from well inside of it.
+    """Return the colors of layer `number`, continued over the whole picture from well inside of it.
 
     Thin layers have no inside: there the deepest pixels of their strokes stand for the paint, and of these the ones
     that what is `below` shows through least.
@@ -67,13 +67,13 @@ def paint(plan: Plan, number: int, depth: Floats, below: Floats) -> Floats:
     known = cv2.resize(np.dstack([plan.clean * weight[..., None], weight]), small, interpolation=cv2.INTER_AREA)
     known = known.reshape(small[1], small[0], 4)
     share = known[..., 3]
-    colours = known[..., :3] / np.maximum(share[..., None], 1e-6)
-    wide = spread(colours, (share > 0).astype(np.float32))
+    colors = known[..., :3] / np.maximum(share[..., None], 1e-6)
+    wide = spread(colors, (share > 0).astype(np.float32))
     return cv2.resize(wide, (width, height), interpolation=cv2.INTER_LINEAR).reshape(height, width, 3)
 
 
-def matte(plan: Plan, number: int, colours: Floats, below: Floats, halo: Halo | None) -> tuple[Floats, Floats]:
-    """Return alpha (height, width) and colours of layer `number` whose paint is `colours`, over `below`.
+def matte(plan: Plan, number: int, colors: Floats, below: Floats, halo: Halo | None) -> tuple[Floats, Floats]:
+    """Return alpha (height, width) and colors of layer `number` whose paint is `colors`, over `below`.
 
     Along borders that are seen both are unmixed; under other layers stands the completed mask.
     """
@@ -81,20 +81,20 @@ def matte(plan: Plan, number: int, colours: Floats, below: Floats, halo: Halo | 
     covered = _grown(plan.rank > number, plan.band)
     traces = plan.traces == number
     near, inside = _grown(mine, plan.band) | traces, ~_grown(~mine, plan.band)
-    around, tint = np.zeros(mine.shape, np.float32), colours
+    around, tint = np.zeros(mine.shape, np.float32), colors
     if halo is not None:
         around = np.where((halo.owner == number) & ~covered, halo.alpha, 0).astype(np.float32)
-        tint = np.broadcast_to(halo.lights.get(number, colours), colours.shape) * (1 - halo.dark[..., None])
+        tint = np.broadcast_to(halo.lights.get(number, colors), colors.shape) * (1 - halo.dark[..., None])
         below = below + (tint - below) * around[..., None]
         inside &= number not in halo.soft
     alpha = cv2.GaussianBlur(plan.whole[number].astype(np.float32), (0, 0), 0.5 / plan.scale)
     alpha[inside] = 1
     alpha[~near & ~covered] = 0
-    lit = colours.copy()
+    lit = colors.copy()
     rows, columns = np.nonzero(near & ~inside & ~covered)
     edge = Edge(
         mixed=plan.rgb[rows, columns],
-        upper=colours[rows, columns],
+        upper=colors[rows, columns],
         lower=below[rows, columns],
         guess=alpha[rows, columns],
         own=~_grown(~mine, round(0.5 / plan.scale))[rows, columns],
@@ -104,16 +104,16 @@ def matte(plan: Plan, number: int, colours: Floats, below: Floats, halo: Halo | 
     return _with_halo(alpha, lit, around, tint) if around.any() else (alpha, lit)
 
 
-def _with_halo(alpha: Floats, colours: Floats, around: Floats, tint: Floats) -> tuple[Floats, Floats]:
-    """Return alpha and colours of a layer over its own shadow or glow of alpha `around` and colours `tint`."""
+def _with_halo(alpha: Floats, colors: Floats, around: Floats, tint: Floats) -> tuple[Floats, Floats]:
+    """Return alpha and colors of a layer over its own shadow or glow of alpha `around` and colors `tint`."""
     rows, columns = np.nonzero(around > 1e-3)
     own = alpha[rows, columns]
     total = 1 - (1 - own) * (1 - around[rows, columns])
     share = (own / total)[:, None]
-    alpha, colours = alpha.copy(), colours.copy()
+    alpha, colors = alpha.copy(), colors.copy()
     alpha[rows, columns] = total
-    colours[rows, columns] = colours[rows, columns] * share + tint[rows, columns] * (1 - share)
-    return alpha, colours
+    colors[rows, columns] = colors[rows, columns] * share + tint[rows, columns] * (1 - share)
+    return alpha, colors
 
 
 def _noise_beside(plan: Plan, number: int, near: Mask, below: Floats) -> float:
@@ -128,7 +128,7 @@ def _grown(mask: Mask, radius: int) -> Mask:
     return cv2.dilate(mask.astype(np.uint8), disc) > 0
 
 
-# Parting the colours of a soft edge into those of both sides.
+# Parting the colors of a soft edge into those of both sides.
 
 
 CONTRAST = 10.0
@@ -142,7 +142,7 @@ THIN = 0.15
 
 @dataclass(frozen=True, kw_only=True)
 class Edge:
-    """Pixels (n, 3) of a soft edge: `mixed` as seen, the colours `upper` and `lower` that they may be mixed of; (n)
+    """Pixels (n, 3) of a soft edge: `mixed` as seen, the colors `upper` and `lower` that they may be mixed of; (n)
     `guess` of the alpha and whether each is surely the upper layer's `own`, how far `lower` may be off, its `noise`."""
 
     mixed: Floats
@@ -154,10 +154,10 @@ class Edge:
 
 
 def unmix(edge: Edge) -> tuple[Floats, Floats]:
-    """Return alpha and the upper layer's own colours, such that the mixture is explained.
+    """Return alpha and the upper layer's own colors, such that the mixture is explained.
 
     Alpha is the least squares solution of I = αF + (1 − α)B; where the two are hardly different, the guess. It is never
-    less than what any colour F would need: what blur, ringing and compression leave around an edge is the upper
+    less than what any color F would need: what blur, ringing and compression leave around an edge is the upper
     layer's, lest it stay behind in the lower one as a ghost.
     """
     span = edge.upper - edge.lower
@@ -167,15 +167,15 @@ def unmix(edge: Edge) -> tuple[Floats, Floats]:
     # The last few percent at either end are noise of the picture, not coverage.
     solved = ((solved - 0.04) / 0.92).clip(0, 1)
     alpha = solved * trust + edge.guess * (1 - trust)
-    # Well on its own side, what the two colours do not explain are more colours of the upper layer.
+    # Well on its own side, what the two colors do not explain are more colors of the upper layer.
     miss = np.abs(edge.mixed - edge.lower - alpha[:, None] * span).max(axis=-1)
     alpha += edge.own * (1 - alpha) * ((miss - 12) / 30).clip(0, 1)
     alpha = np.maximum(alpha, least_alpha(edge))
-    return alpha, own_colours(edge, alpha)
+    return alpha, own_colors(edge, alpha)
 
 
 def least_alpha(edge: Edge) -> Floats:
-    """Return the least alpha with which a colour from 0 to 255 over `lower`, give or take its noise, gives `mixed`."""
+    """Return the least alpha with which a color from 0 to 255 over `lower`, give or take its noise, gives `mixed`."""
     noise = edge.noise[:, None]
     off = edge.mixed - edge.lower
     room = np.where(off > 0, 255 - edge.lower, edge.lower)
@@ -186,7 +186,7 @@ def least_alpha(edge: Edge) -> Floats:
     return np.minimum(excess / np.maximum(room - noise, 1), shown).max(axis=-1).clip(0, 1)
 
 
-def own_colours(edge: Edge, alpha: Floats) -> Floats:
+def own_colors(edge: Edge, alpha: Floats) -> Floats:
     """Return `upper` changed as far as `mixed` asks for: F = (I − (1 − α)B) / α, noise apart."""
     miss = edge.mixed - edge.lower - alpha[:, None] * (edge.upper - edge.lower)
     noise = edge.noise[:, None] * (1 - alpha[:, None])

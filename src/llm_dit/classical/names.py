@@ -1,4 +1,4 @@
-"""Short names for layers: what colour, and where."""
+"""Short names for layers: what color, and where."""
 
 import cv2
 import numpy as np
@@ -15,17 +15,17 @@ FILLS = 0.5
 """The mean alpha from which the lowest layer is the background."""
 
 
-def layer_names(colours: list[Floats], alphas: list[Floats], language: Language) -> list[str]:
+def layer_names(colors: list[Floats], alphas: list[Floats], language: Language) -> list[str]:
     """Return a name for each layer, such as "Blue, top left"; no two are the same.
 
     The lowest is the "Background", unless most of the picture is clear there.
 
-    `colours` are (n, 3) RGB 0–255 samples of each layer, `alphas` (height, width) small copies of its alpha, 0–1.
+    `colors` are (n, 3) RGB 0–255 samples of each layer, `alphas` (height, width) small copies of its alpha, 0–1.
     """
     vocabulary = VOCABULARIES[language]
     names = [vocabulary.word("Background")] if alphas[0].mean() > FILLS else []
-    for sample, alpha in list(zip(colours, alphas, strict=True))[len(names) :]:
-        name = vocabulary.describe(colour_name(sample), place_name(alpha))
+    for sample, alpha in list(zip(colors, alphas, strict=True))[len(names) :]:
+        name = vocabulary.describe(color_name(sample), place_name(alpha))
         number, unique = 2, name
         while unique in names:
             unique, number = f"{name} {number}", number + 1
@@ -33,8 +33,8 @@ def layer_names(colours: list[Floats], alphas: list[Floats], language: Language)
     return names
 
 
-def colour_name(sample: Floats) -> str:
-    """Return the English name of the most frequent colour of a sample."""
+def color_name(sample: Floats) -> str:
+    """Return the English name of the most frequent color of a sample."""
     bins = (sample // 43).astype(int) @ np.array([36, 6, 1])
     common = sample[bins == np.bincount(bins).argmax()].mean(axis=0)
     hue, lightness, saturation = cv2.cvtColor(

@@ -7,7 +7,7 @@ import re
 import unicodedata
 from dataclasses import dataclass
 
-from llm_dit.classical.colors import PLAIN_COLOURS
+from llm_dit.classical.colors import PLAIN_COLORS
 
 DEGREE = r"(?P<degree>(?:even |a )?more|less|not so|not as|not that|not quite so|too)"
 NEGATIVE_DEGREES = frozenset({"less", "not so", "not as", "not that", "not quite so", "too", "fewer"})
@@ -40,7 +40,7 @@ PARTS = (
 )
 NAMED_PART = re.compile(rf"\b(?:the|its) (?:[a-z]+ )?(?:{PARTS})\b")
 _NOT_IN_A_NAME = re.compile(
-    rf"\b(?:{PARTS}|{PLAIN_COLOURS}|and|or|but|not|no|never|of|in|on|at|to|by|with|without|into|from|than|as|so|too"
+    rf"\b(?:{PARTS}|{PLAIN_COLORS}|and|or|but|not|no|never|of|in|on|at|to|by|with|without|into|from|than|as|so|too"
     rf"|more|less|(?:photo|hyper)?-?realistic|bigger|smaller|larger|nicer|better|look|appear|be|seem|is|are"
     rf"|{'|'.join(_STRENGTHS)})(?![a-z-])"
 )

@@ -24,7 +24,7 @@ class Regions:
     """A partition of the sketch into n regions.
 
     `labels` 0…n−1 (−1: invisible); `area` in pixels; `mean` CIELAB (n, 3); `palette` the share of each palette
-    colour (n, p) in the region itself and `context` in its neighbourhood; `shared` (n, n) the length of common
+    color (n, p) in the region itself and `context` in its neighborhood; `shared` (n, n) the length of common
     borders and `contrast` (n, n) the mean CIELAB difference across them; `rim` the length on the picture's edge,
     or beside what is invisible; `box` (n, 4) left, top, right, bottom; `thick` the largest distance to the outline.
     """
@@ -59,8 +59,8 @@ def measure(labels: Labels, sketch: Sketch, palette: Palette) -> Regions:
     mean = np.stack(sums, -1) / np.bincount(flat, weight, count)[:, None]
     thick = np.zeros(count, np.float32)
     np.maximum.at(thick, flat, deep)
-    colours = len(palette.colours)
-    own = np.bincount(flat * colours + palette.index[inside], minlength=count * colours).reshape(count, colours)
+    colors = len(palette.colors)
+    own = np.bincount(flat * colors + palette.index[inside], minlength=count * colors).reshape(count, colors)
     shared, contrast = _borders(labels, sketch.lab, count)
     return Regions(
         labels=labels,
@@ -87,7 +87,7 @@ def _borders(labels: Labels, lab: Floats, count: int) -> tuple[Floats, Floats]:
 
 
 def _border_sums(labels: Labels, lab: Floats, count: int) -> tuple[Labels, Labels, Floats, Floats]:
-    """Return, for each pair of neighbours, both labels, the number of sample pairs and the sum of their differences."""
+    """Return, for each pair of neighbors, both labels, the number of sample pairs and the sum of their differences."""
     keys, gaps = [], []
     for one, other, a, b in (
         (labels[:, :-REACH], labels[:, REACH:], lab[:, :-REACH], lab[:, REACH:]),
@@ -156,7 +156,7 @@ def nearest_label(labels: Labels, mask: NDArray[np.bool_]) -> Labels:
 
 
 def smooth_merge(labels: Labels, lab: Floats) -> Labels:
-    """Return the labels with regions joined, weakest border first, while the colours run on across it.
+    """Return the labels with regions joined, weakest border first, while the colors run on across it.
 
     Hierarchical merging on the region adjacency graph (Haris et al., "Hybrid image segmentation using watersheds and
     fast region merging", IEEE TIP 1998), the border's own contrast as the cost. What is left of a picture of noise is
@@ -203,7 +203,7 @@ def _merge_cheapest(graph: Graph, limit: float) -> Labels:
 
 
 def _absorb(graph: Graph, keep: int, gone: int) -> list[tuple[int, float, float]]:
-    """Move the borders of `gone` to `keep`; return the borders that changed: neighbour, sample pairs, sum."""
+    """Move the borders of `gone` to `keep`; return the borders that changed: neighbor, sample pairs, sum."""
     changed = []
     for other, (b, t) in graph[gone].items():
         del graph[other][gone]

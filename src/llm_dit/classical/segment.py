@@ -1,4 +1,4 @@
-"""Cutting a picture into many small regions of one colour or texture each."""
+"""Cutting a picture into many small regions of one color or texture each."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -13,7 +13,7 @@ Labels = NDArray[np.int32]
 Bytes = NDArray[np.uint8]
 
 PALETTE = 16
-"""Colours that stand for all colours when neighbourhoods are compared."""
+"""Colors that stand for all colors when neighborhoods are compared."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,10 +52,10 @@ def compact(labels: Labels) -> Labels:
 
 @dataclass(frozen=True, kw_only=True)
 class Palette:
-    """Few colours that stand for all: `colours` (n, 3) in CIELAB, `index` each pixel's, and `near` (n, height, width)
+    """Few colors that stand for all: `colors` (n, 3) in CIELAB, `index` each pixel's, and `near` (n, height, width)
     the share of each one in the window around each pixel."""
 
-    colours: Floats
+    colors: Floats
     index: NDArray[np.uint8]
     near: Floats
 
@@ -67,9 +67,9 @@ def find_palette(sketch: Sketch, seed: int) -> Palette:
     cv2.setRNGSeed(seed & 0x7FFFFFFF)
     count = min(PALETTE, len(np.unique(np.round(sample), axis=0)))
     stop = (cv2.TERM_CRITERIA_EPS + cv2.TERM_CRITERIA_MAX_ITER, 12, 0.5)
-    _, _, colours = cv2.kmeans(sample, count, np.empty(0, np.int32), stop, 1, cv2.KMEANS_PP_CENTERS)
-    distance = (colours**2).sum(axis=1) - 2 * sketch.lab.reshape(-1, 3) @ colours.T
+    _, _, colors = cv2.kmeans(sample, count, np.empty(0, np.int32), stop, 1, cv2.KMEANS_PP_CENTERS)
+    distance = (colors**2).sum(axis=1) - 2 * sketch.lab.reshape(-1, 3) @ colors.T
     index = distance.argmin(axis=1).astype(np.uint8).reshape(sketch.visible.shape)
     side = max(5, round(min(index.shape) * 0.05)) | 1
-    near = [cv2.boxFilter((index == colour).astype(np.float32), -1, (side, side)) for colour in range(count)]
-    return Palette(colours=np.asarray(colours, np.float32), index=index, near=np.stack(near))
+    near = [cv2.boxFilter((index == color).astype(np.float32), -1, (side, side)) for color in range(count)]
+    return Palette(colors=np.asarray(colors, np.float32), index=index, near=np.stack(near))

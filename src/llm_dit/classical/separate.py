@@ -20,14 +20,14 @@ SPECK = 2e-5
 POINTS = 4000
 """Points of all outlines together between which the gaps are measured."""
 APART = 100.0
-"""CIELAB distance at which two colours are as different as can be."""
+"""CIELAB distance at which two colors are as different as can be."""
 
 
 def separate(picture: Bytes, most: int) -> Labels:
     """Return for each pixel of `picture` (height, width, 4) its thing, 0…n−1 by size with n ≤ `most`; −1: nothing.
 
     A thing is what its alpha joins, its soft rim included. Two solid cores that only share a soft rim are two things.
-    When there are more than `most`, whole things go together: what is close by, small, enclosed or of one colour.
+    When there are more than `most`, whole things go together: what is close by, small, enclosed or of one color.
     """
     alpha = picture[..., 3]
     if alpha.min() > 0 and alpha.max() - alpha.min() < HAZE:
@@ -117,8 +117,8 @@ def _grouped(things: Labels, cores: Labels, mass: Floats, picture: Bytes, most: 
     if count <= most:
         return member
     gap = _gaps(cores, count)
-    colour = _colours(things, picture, count)
-    unlike = 1 + np.minimum(np.linalg.norm(colour[:, None] - colour[None], axis=-1) / APART, 1)
+    color = _colors(things, picture, count)
+    unlike = 1 + np.minimum(np.linalg.norm(color[:, None] - color[None], axis=-1) / APART, 1)
     cost = (gap + 1) * unlike * np.where(_enclosed(things, count), 0.4, 1)
     np.fill_diagonal(cost, np.inf)
     share = mass / mass.sum()
@@ -153,8 +153,8 @@ def _gaps(cores: Labels, count: int) -> Floats:
     return np.minimum(gaps, gaps.T)
 
 
-def _colours(things: Labels, picture: Bytes, count: int) -> Floats:
-    """Return the mean CIELAB colour (count, 3) of each thing."""
+def _colors(things: Labels, picture: Bytes, count: int) -> Floats:
+    """Return the mean CIELAB color (count, 3) of each thing."""
     inside = things >= 0
     flat, rgb = things[inside], picture[inside].astype(np.float32)
     weight = rgb[:, 3]

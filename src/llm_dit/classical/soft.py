@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from llm_dit.classical.ground import Ground
-from llm_dit.classical.matte import Edge, Plan, least_alpha, own_colours
+from llm_dit.classical.matte import Edge, Plan, least_alpha, own_colors
 from llm_dit.classical.regions import nearest_label
 from llm_dit.classical.segment import Floats, Labels, Sketch, compact
 
@@ -16,9 +16,9 @@ Places = tuple[NDArray[np.intp], NDArray[np.intp]]
 STEEP = 0.22
 """Alpha a pixel by which a soft edge rises at most, on a copy smoothed by one pixel; a sharp edge rises faster."""
 ALIGNED = 0.95
-"""Cosine between two colour differences from which they have one direction."""
+"""Cosine between two color differences from which they have one direction."""
 AGREED = 0.92
-"""The share of a thing's colour difference from the ground that has one direction, if it is of one paint."""
+"""The share of a thing's color difference from the ground that has one direction, if it is of one paint."""
 MOST = 200
 """At most as many soft things are looked for, the largest."""
 
@@ -26,7 +26,7 @@ MOST = 200
 @dataclass(frozen=True, kw_only=True)
 class Soft:
     """Soft things 0…n−1: `thing` (height, width) is each pixel's, −1 none; `alpha` (height, width) its share of the
-    pixel, 0–1; `paint` (n, 3) the colour of each, 0–255; `noise` by how many levels the ground may be off."""
+    pixel, 0–1; `paint` (n, 3) the color of each, 0–255; `noise` by how many levels the ground may be off."""
 
     thing: Labels
     alpha: Floats
@@ -41,8 +41,8 @@ class Soft:
             thing=thing.astype(np.int32), alpha=np.asarray(alpha, np.float32), paint=self.paint, noise=self.noise
         )
 
-    def lay(self, number: int, plan: Plan, below: Floats, alpha: Floats, colours: Floats) -> None:
-        """Give `alpha` (height, width) and `colours` (height, width, 3) of layer `number` its soft things, in place.
+    def lay(self, number: int, plan: Plan, below: Floats, alpha: Floats, colors: Floats) -> None:
+        """Give `alpha` (height, width) and `colors` (height, width, 3) of layer `number` its soft things, in place.
 
         A thing is that layer's of `plan` where most of its middle is seen; it lies over `below`.
         """
@@ -63,7 +63,7 @@ class Soft:
             noise=np.full(share.shape, self.noise, np.float32),
         )
         alpha[mine] = np.maximum(share, least_alpha(edge))
-        colours[mine] = own_colours(edge, alpha[mine])
+        colors[mine] = own_colors(edge, alpha[mine])
 
 
 def find_soft(ground: Ground, sketch: Sketch) -> Soft | None:
@@ -97,7 +97,7 @@ def with_soft(labels: Labels, ground: int, soft: Soft) -> Labels:
 
 
 def _lumps(strength: Floats, limit: float) -> list[Places]:
-    """Return the places of what lies on the ground, parted where its colours fade between two things."""
+    """Return the places of what lies on the ground, parted where its colors fade between two things."""
     found = []
     for part in _parts(strength > limit):
         cores = np.zeros(strength.shape, bool)

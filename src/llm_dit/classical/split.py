@@ -8,11 +8,11 @@ from llm_dit.classical.regions import Regions
 from llm_dit.classical.segment import Bytes, Floats, Labels
 
 KINDS = 60
-"""At most as many colours of a thing count, those of the largest regions."""
+"""At most as many colors of a thing count, those of the largest regions."""
 OTHER = 8.0
-"""CIELAB distance from which two colours of a thing may be a layer each."""
+"""CIELAB distance from which two colors of a thing may be a layer each."""
 WORTH = 0.004
-"""The share of a thing from which a colour of it is worth a layer."""
+"""The share of a thing from which a color of it is worth a layer."""
 
 
 def allot(
@@ -21,7 +21,7 @@ def allot(
     """Return for each of the n ≤ `layer_num` things its number of layers, `layer_num` in all.
 
     `things` and `regions` are of one sketch, `sizes` and `opaque` (n) the pixels of each thing in the picture. Layers
-    go where most colour is told apart by one more (the unions of Ward's clustering of each thing's colours, undone);
+    go where most color is told apart by one more (the unions of Ward's clustering of each thing's colors, undone);
     what nothing asks for goes to what is largest and stays whole under a piece, as nothing see-through does.
     """
     count = len(sizes)
@@ -42,22 +42,22 @@ def allot(
 
 
 def _gains(area: Floats, mean: Floats) -> list[float]:
-    """Return what each union of a thing's colours, made cheapest first, would take away from telling them apart."""
+    """Return what each union of a thing's colors, made cheapest first, would take away from telling them apart."""
     largest = np.argsort(-area, kind="stable")[:KINDS]
     largest = largest[area[largest] > WORTH * area.sum()]
-    size, colour = area[largest].copy(), mean[largest].copy()
+    size, color = area[largest].copy(), mean[largest].copy()
     gains = []
     while len(size) > 1:
-        away = np.linalg.norm(colour[:, None] - colour[None], axis=-1)
+        away = np.linalg.norm(color[:, None] - color[None], axis=-1)
         cost = away * np.sqrt(size[:, None] * size[None] / (size[:, None] + size[None]))
         np.fill_diagonal(cost, np.inf)
         keep, gone = sorted(divmod(int(cost.argmin()), len(size)))
         if away[keep, gone] > OTHER:
             gains.append(float(cost[keep, gone]))
         share = size[gone] / (size[keep] + size[gone])
-        colour[keep] += share * (colour[gone] - colour[keep])
+        color[keep] += share * (color[gone] - color[keep])
         size[keep] += size[gone]
-        size, colour = np.delete(size, gone), np.delete(colour, gone, axis=0)
+        size, color = np.delete(size, gone), np.delete(color, gone, axis=0)
     return gains
 
 

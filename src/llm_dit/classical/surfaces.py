@@ -14,13 +14,13 @@ PAINT = 6.5
 
 
 def dissolve_slivers(regions: Regions, sketch: Sketch) -> Labels:
-    """Return the labels with the blurred rims between two colours given, pixel by pixel, to the nearer colour.
+    """Return the labels with the blurred rims between two colors given, pixel by pixel, to the nearer color.
 
-    A rim is thin and its colour lies between those of two neighbours: I = αF + (1 − α)B.
+    A rim is thin and its color lies between those of two neighbors: I = αF + (1 − α)B.
     """
     labels = regions.labels.copy()
     thin = np.flatnonzero(regions.thick < SLIVER)
-    # Neighbours that are slivers themselves do not vouch for a mixture unless they are far from it in colour.
+    # Neighbors that are slivers themselves do not vouch for a mixture unless they are far from it in color.
     for sliver in thin.tolist():
         near = np.flatnonzero(regions.shared[sliver] > 0)
         pair = _mixed_of(regions.mean[sliver], near, regions)
@@ -36,15 +36,15 @@ def dissolve_slivers(regions: Regions, sketch: Sketch) -> Labels:
     return compact(labels)
 
 
-def _mixed_of(colour: Floats, near: NDArray[np.intp], regions: Regions) -> tuple[int, int] | None:
-    """Return the two neighbours that `colour` lies between, or None."""
+def _mixed_of(color: Floats, near: NDArray[np.intp], regions: Regions) -> tuple[int, int] | None:
+    """Return the two neighbors that `color` lies between, or None."""
     best, found = 0.3, None
     for position, a in enumerate(near.tolist()):
         others = near[position + 1 :]
         span = regions.mean[others] - regions.mean[a]
         length = np.linalg.norm(span, axis=-1) + 1e-6
-        along = ((colour - regions.mean[a]) * span).sum(axis=-1) / length**2
-        off = np.linalg.norm(colour - regions.mean[a] - along[:, None] * span, axis=-1) / length
+        along = ((color - regions.mean[a]) * span).sum(axis=-1) / length**2
+        off = np.linalg.norm(color - regions.mean[a] - along[:, None] * span, axis=-1) / length
         off[(along < 0.08) | (along > 0.92) | (length < 6)] = np.inf
         if len(off) and off.min() < best:
             best, found = float(off.min()), (a, int(others[off.argmin()]))

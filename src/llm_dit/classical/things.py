@@ -12,11 +12,11 @@ from llm_dit.classical.segment import Floats, Labels, Sketch, compact
 from llm_dit.classical.surfaces import PAINT, gap_from
 
 APART = 60.0
-"""CIELAB distance from which two colours are as different as can be."""
+"""CIELAB distance from which two colors are as different as can be."""
 CLEAR = 8
 """Pixels clear of all outlines from which something is a thing of its own."""
 UNLIKE = 20.0
-"""Energy distance of two distributions of colour from which they have nothing in common."""
+"""Energy distance of two distributions of color from which they have nothing in common."""
 STRAYS = MOST // 4
 """At most as many things are found on the ground that were part of it; the largest."""
 SPECK = 0.002
@@ -51,16 +51,16 @@ def pieces_of(labels: Labels, ground: int) -> Labels:
     return compact(np.where(result >= 0, kept[result], -1))
 
 
-def group_things(regions: Regions, colours: Floats, fit: Ground, sketch: Sketch, layer_num: int) -> Labels:
+def group_things(regions: Regions, colors: Floats, fit: Ground, sketch: Sketch, layer_num: int) -> Labels:
     """Return for each piece its group, 0 the ground's, 1… the others', at most `layer_num` in all.
 
     Agglomerative clustering (Ward, "Hierarchical grouping to optimize an objective function", 1963): writing is taken
-    as one thing, then whatever union loses least is made. Nothing but its own colour is given to a ground that is
+    as one thing, then whatever union loses least is made. Nothing but its own color is given to a ground that is
     known everywhere.
     """
     known = is_known(fit)
     letters = find_lettering(regions)
-    things = Things(regions, colours, letters >= 0, known)
+    things = Things(regions, colors, letters >= 0, known)
     if known:
         for piece in np.flatnonzero(_is_ground(regions, fit, sketch)).tolist():
             things.join(piece, 0)
@@ -74,7 +74,7 @@ def group_things(regions: Regions, colours: Floats, fit: Ground, sketch: Sketch,
 
 
 def is_known(fit: Ground) -> bool:
-    """Return whether the ground's colour is known wherever it is hidden."""
+    """Return whether the ground's color is known wherever it is hidden."""
     return fit.covers and fit.noise < 6
 
 
@@ -93,7 +93,7 @@ def foreign_to(ground: int, regions: Regions, fit: Ground, sketch: Sketch) -> ND
 
 
 def with_strays(labels: Labels, ground: int, fit: Ground, sketch: Sketch, least: float = 0.0) -> Labels:
-    """Return the labels with what lies on the label `ground` in another colour and with a sharp edge as new ones.
+    """Return the labels with what lies on the label `ground` in another color and with a sharp edge as new ones.
 
     Only what takes more than the share `least` of the picture counts. Shadows and glows have no sharp edge, they fade.
     """
@@ -115,13 +115,13 @@ def with_strays(labels: Labels, ground: int, fit: Ground, sketch: Sketch, least:
 
 
 def _off(fit: Ground, sketch: Sketch) -> Floats:
-    """Return how far each pixel is from the ground's colour in CIELAB."""
+    """Return how far each pixel is from the ground's color in CIELAB."""
     lab = cv2.cvtColor(np.asarray(fit.field, np.float32) / np.float32(255), cv2.COLOR_RGB2LAB)
     return np.linalg.norm(sketch.lab - lab, axis=-1)
 
 
 def _is_ground(regions: Regions, fit: Ground, sketch: Sketch) -> NDArray[np.bool_]:
-    """Return which pieces have the colour that the ground has at their place, the ground itself left out."""
+    """Return which pieces have the color that the ground has at their place, the ground itself left out."""
     inside = regions.labels >= 0
     result = np.bincount(regions.labels[inside], _off(fit, sketch)[inside], regions.count) < PAINT * regions.area
     result[0] = False
@@ -131,11 +131,11 @@ def _is_ground(regions: Regions, fit: Ground, sketch: Sketch) -> NDArray[np.bool
 class Things(Groups):
     """Pieces being joined, the ground piece 0: what touches, or what lies apart on the ground and is alike."""
 
-    def __init__(self, regions: Regions, colours: Floats, writing: NDArray[np.bool_], known: bool) -> None:
+    def __init__(self, regions: Regions, colors: Floats, writing: NDArray[np.bool_], known: bool) -> None:
         self.writing = writing.copy()
         self.known = known
         self.outline = regions.shared.sum(axis=-1) + np.float32(1e-6)
-        super().__init__(regions, colours, 0, 1.0)
+        super().__init__(regions, colors, 0, 1.0)
 
     def join(self, gone: int, keep: int) -> None:
         """Let `keep` take `gone` in; whether the union is writing, the larger of both tells."""
@@ -166,8 +166,8 @@ class Things(Groups):
 
     def _alike(self, one: int) -> Floats:
         """Return what it costs to join things of one kind, such as the people of a crowd: parts of things are none."""
-        colour = np.minimum(np.sqrt(np.maximum(self._energy(one), 0)) / UNLIKE, 1)
+        color = np.minimum(np.sqrt(np.maximum(self._energy(one), 0)) / UNLIKE, 1)
         ratio = np.minimum(np.abs(np.log2(self.area / self.area[one])) / 3, 1)
         gap = gap_from(self.box, one) / self.pixels**0.5
         free = (self.shared[0] + self.rim) / (self.outline + self.rim)
-        return 0.3 + colour + 0.3 * ratio + 0.5 * gap + (1 - np.minimum(free, free[one]))
+        return 0.3 + color + 0.3 * ratio + 0.5 * gap + (1 - np.minimum(free, free[one]))

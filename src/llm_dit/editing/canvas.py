@@ -17,7 +17,7 @@ from llm_dit.editing.planes import Plane, as_float, join, to_image
 from llm_dit.editing.registration import measure_motion
 from llm_dit.pipelines.base import EditOutputSize, Shape
 
-# How far a model's blur carries colours: the ground is measured farther from the object than that.
+# How far a model's blur carries colors: the ground is measured farther from the object than that.
 CLEAR_PX = 4
 # How much of the ground around the object counts for registration: a blurred edge must fit in, or it seems to move.
 AROUND_PX = 16
@@ -42,7 +42,7 @@ class EditResult:
 class EditCanvas:
     """The picture to give to the model, `image` (RGB), and what is needed to make its answer a layer again.
 
-    `colours` (height, width, 3) and `alpha` are the layer's at the size of the picture, `coverage` is how much of the
+    `colors` (height, width, 3) and `alpha` are the layer's at the size of the picture, `coverage` is how much of the
     ground `matte` each pixel hides in it, all 0–1.
     """
 
@@ -52,7 +52,7 @@ class EditCanvas:
     shape: Shape
     output_size: EditOutputSize
     matte: Rgb
-    colours: Plane = field(repr=False)
+    colors: Plane = field(repr=False)
     alpha: Plane = field(repr=False)
     coverage: Plane = field(repr=False)
 
@@ -67,8 +67,8 @@ class EditCanvas:
             picture = undo_motion(picture, motion)
         key = derive_key(picture, self.alpha, self.matte) if self.shape == "new" else None
         if key is None:
-            colours = self._take_out(picture)
-            image = self._keep(colours, edited.size)
+            colors = self._take_out(picture)
+            image = self._keep(colors, edited.size)
         else:
             image = self._renew(key, edited.size)
         certain = motion if motion.is_certain else Motion()
@@ -98,30 +98,30 @@ class EditCanvas:
         plate = measure_plate(picture, clear, self.matte)
         return take_out(picture, self.coverage, plate, measure_plate_error(picture, clear))
 
-    def _keep(self, colours: Plane, edited_size: tuple[int, int]) -> Image.Image:
-        """Return the edited colours under the original alpha."""
+    def _keep(self, colors: Plane, edited_size: tuple[int, int]) -> Image.Image:
+        """Return the edited colors under the original alpha."""
         if self.output_size == "model":
-            rgb = to_image(colours).resize(edited_size, Image.Resampling.LANCZOS)
+            rgb = to_image(colors).resize(edited_size, Image.Resampling.LANCZOS)
             return restore_alpha(rgb, self.layer.getchannel("A").resize(edited_size, Image.Resampling.LANCZOS))
         if not self.coverage.any():
             return self.layer.copy()
-        pasted = self.crop.paste(self.layer, self._at_layer_size(colours))
+        pasted = self.crop.paste(self.layer, self._at_layer_size(colors))
         return restore_alpha(pasted, self.layer.getchannel("A"))
 
     def _renew(self, key: Key, edited_size: tuple[int, int]) -> Image.Image:
-        """Return the derived colours and alpha; where alpha did not change it is the original one."""
+        """Return the derived colors and alpha; where alpha did not change it is the original one."""
         if self.output_size == "model":
-            return join(key.colours, key.alpha).resize(edited_size, Image.Resampling.LANCZOS)
+            return join(key.colors, key.alpha).resize(edited_size, Image.Resampling.LANCZOS)
         piece = self.crop.cut(self.layer)
         new = as_float(to_image(key.alpha).resize(piece.size, Image.Resampling.LANCZOS))
         changed = as_float(to_image(key.changed).resize(piece.size, Image.Resampling.BILINEAR))
         alpha = as_float(piece.getchannel("A")) * (1 - changed) + new * changed
-        return self.crop.paste(self.layer, restore_alpha(self._at_layer_size(key.colours), to_image(alpha)))
+        return self.crop.paste(self.layer, restore_alpha(self._at_layer_size(key.colors), to_image(alpha)))
 
-    def _at_layer_size(self, colours: Plane) -> Image.Image:
+    def _at_layer_size(self, colors: Plane) -> Image.Image:
         if is_larger(self.crop.box_size, self.crop.size):
-            return enlarge_with_detail(colours, self.colours, self.crop.cut(self.layer))
-        return to_image(colours).resize(self.crop.box_size, Image.Resampling.LANCZOS)
+            return enlarge_with_detail(colors, self.colors, self.crop.cut(self.layer))
+        return to_image(colors).resize(self.crop.box_size, Image.Resampling.LANCZOS)
 
 
 def _square(reach: int) -> NDArray[np.uint8]:
@@ -135,9 +135,9 @@ LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 
 
 def enlarge_with_detail(edited: Plane, shown: Plane, piece: Image.Image) -> Image.Image:
-    """Return the edited colours at the size of `piece`, the RGBA layer that was reduced for the model, as RGB.
+    """Return the edited colors at the size of `piece`, the RGBA layer that was reduced for the model, as RGB.
 
-    `edited` and `shown` (height, width, 3), 0–1, are the colours that came back and those that were given. What the
+    `edited` and `shown` (height, width, 3), 0–1, are the colors that came back and those that were given. What the
     reduction took from the piece is added as far as the finest detail the model could see came back, measured by the
     local regression of the guided filter (He, Sun and Tang, ECCV 2010) and applied as in joint upsampling (Kopf et
     al., SIGGRAPH 2007): unchanged pictures become themselves again, and where the model painted something new no

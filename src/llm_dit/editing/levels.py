@@ -60,7 +60,7 @@ def matrix(shift: tuple[float, float], zoom: float, width: int, height: int) -> 
     return np.column_stack([np.eye(2) * zoom, middle * (1 - zoom) + shift])
 
 
-# Where edges run in a picture, said so that no change of colour, contrast or light alters it.
+# Where edges run in a picture, said so that no change of color, contrast or light alters it.
 
 
 def edge_field(picture: Plane, weight: Plane, blur: float = 1.0) -> Plane:
@@ -68,7 +68,7 @@ def edge_field(picture: Plane, weight: Plane, blur: float = 1.0) -> Plane:
 
     `picture` is (height, width, channels); `weight` (height, width) says where its contrast is measured. The vectors
     are the double-angle form of the structure tensor of all channels (Di Zenzo, "A note on the gradient of a
-    multi-image", 1986; Knutsson's double angle), divided by its trace: an edge keeps its vector when its colours
+    multi-image", 1986; Knutsson's double angle), divided by its trace: an edge keeps its vector when its colors
     change or trade places. Two pictures compared in it are compared by normalised gradient fields (Haber and
     Modersitzki, "Intensity gradient based registration and fusion of multi-modal images", MICCAI 2006).
     """

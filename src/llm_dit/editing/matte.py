@@ -1,4 +1,4 @@
-"""The ground a layer is shown on: its colour, what the model made of it, and how to take it out again."""
+"""The ground a layer is shown on: its color, what the model made of it, and how to take it out again."""
 
 from dataclasses import dataclass
 
@@ -11,21 +11,21 @@ from llm_dit.alpha import bleed, spread
 from llm_dit.color import Rgb
 from llm_dit.editing.planes import Plane, as_float, join
 
-# Neutral grounds are taken first: a model that knows about light would reflect a strong colour onto the object. Middle
+# Neutral grounds are taken first: a model that knows about light would reflect a strong color onto the object. Middle
 # ones come before light and dark ones: an edit for contrast or light cannot push those out of what a picture can hold.
 NEUTRALS: tuple[Rgb, ...] = ((128, 128, 128), (192, 192, 192), (64, 64, 64), (240, 240, 240), (16, 16, 16))
 VIVID: tuple[Rgb, ...] = tuple((red, green, blue) for red in (0, 255) for green in (0, 255) for blue in (0, 255))
 SAMPLES = 20_000
-# Standard deviations, of 0–1: of the noise of an autoencoder, and of a colour from those beside it.
+# Standard deviations, of 0–1: of the noise of an autoencoder, and of a color from those beside it.
 NOISE = 0.012
 DIFFERENCE = 0.05
 UNSURE = 0.3
 
 
 def choose_matte(layer: Image.Image, enough: float) -> Rgb:
-    """Return a ground that stands apart from the visible colours of an RGBA layer.
+    """Return a ground that stands apart from the visible colors of an RGBA layer.
 
-    The distance is Euclidean in RGB (0–442) to the nearest 2 % of the colours, weighted by alpha. The first neutral
+    The distance is Euclidean in RGB (0–442) to the nearest 2 % of the colors, weighted by alpha. The first neutral
     ground at least `enough` away is taken; when there is none, the farthest of all.
     """
     pixels = np.asarray(layer).reshape(-1, 4)
@@ -52,14 +52,14 @@ def measure_plate(edited: Plane, clear: NDArray[np.bool_], matte: Rgb) -> Plane:
 
 
 def take_out(edited: Plane, coverage: Plane, plate: Plane, plate_error: float = NOISE) -> Plane:
-    """Return the colours F with edited = coverage · F + (1 − coverage) · plate, straight, (height, width, 3) in 0–1.
+    """Return the colors F with edited = coverage · F + (1 − coverage) · plate, straight, (height, width, 3) in 0–1.
 
     The less a pixel covers, the more its solution is noise and error of the plate, divided by coverage. Each pixel
-    counts by how sure it is, by the inverse of its variance, and gets the rest from its neighbours (`spread`).
+    counts by how sure it is, by the inverse of its variance, and gets the rest from its neighbors (`spread`).
     `plate_error` is the standard deviation of the plate from the ground that is really there.
     """
     cover = coverage[..., None]
-    colours = ((edited - (1 - cover) * plate) / np.maximum(cover, 1 / 255)).clip(0, 1)
+    colors = ((edited - (1 - cover) * plate) / np.maximum(cover, 1 / 255)).clip(0, 1)
     # What an opaque pixel has of noise stays: only the excess over that is mistrusted.
     variance = (NOISE**2 * (1 - cover**2) + plate_error**2 * (1 - cover) ** 2) / np.maximum(cover, 1 / 255) ** 2
     sure = (1 / (1 + variance / DIFFERENCE**2)) * (cover > 1 / 255)
@@ -67,7 +67,7 @@ def take_out(edited: Plane, coverage: Plane, plate: Plane, plate_error: float = 
         return edited
     # Many that are hardly sure would outvote a few that are.
     sure[sure < UNSURE * sure.max()] = 0
-    return spread(np.concatenate([colours * sure, sure], -1, dtype=np.float32))[..., :3]
+    return spread(np.concatenate([colors * sure, sure], -1, dtype=np.float32))[..., :3]
 
 
 def measure_plate_error(edited: Plane, clear: NDArray[np.bool_]) -> float:
@@ -91,10 +91,10 @@ def _nearest(sample: Plane, ground: Rgb) -> float:
     return float(distances[order[int(np.searchsorted(weight, 0.02 * weight[-1]))]])
 
 
-# A new alpha from an edited picture, by the colour of the ground it stands on.
+# A new alpha from an edited picture, by the color of the ground it stands on.
 
 
-# How far, in RGB of 0–1, a pixel of the ground may be from the ground's colour: for light on it, then for noise.
+# How far, in RGB of 0–1, a pixel of the ground may be from the ground's color: for light on it, then for noise.
 UNEVEN = 0.25
 KEY_NOISE = 0.06
 # With less of the ground left than this the model has painted a scene, and nothing can be keyed.
@@ -103,10 +103,10 @@ MIN_GROUND = 0.4
 
 @dataclass(frozen=True, kw_only=True)
 class Key:
-    """What was derived: alpha and straight colours (0–1), and how far alpha is from the old one (0 same, 1 new)."""
+    """What was derived: alpha and straight colors (0–1), and how far alpha is from the old one (0 same, 1 new)."""
 
     alpha: Plane
-    colours: Plane
+    colors: Plane
     changed: Plane
 
 
@@ -122,7 +122,7 @@ def derive_key(edited: Plane, alpha: Plane, matte: Rgb) -> Key | None:
     if ground is None:
         return None
     plate = measure_plate(edited, ground, matte)
-    nearest = _nearest_object_colours(edited, alpha, plate)
+    nearest = _nearest_object_colors(edited, alpha, plate)
     way = nearest - plate
     gone = ((edited - plate) * way).sum(-1) / np.maximum((way**2).sum(-1), KEY_NOISE**2)
     keyed = ((gone - 0.03) / 0.94).clip(0, 1)
@@ -130,7 +130,7 @@ def derive_key(edited: Plane, alpha: Plane, matte: Rgb) -> Key | None:
     apart = cv2.GaussianBlur(np.abs(keyed - alpha), (0, 0), 2.0)
     changed = cv2.dilate(((apart - 0.05) / 0.07).clip(0, 1), np.ones((5, 5), np.uint8))
     new = alpha * (1 - changed) + keyed * changed
-    return Key(alpha=new, colours=take_out(edited, new, plate), changed=changed)
+    return Key(alpha=new, colors=take_out(edited, new, plate), changed=changed)
 
 
 def _find_ground(edited: Plane, alpha: Plane, matte: Rgb) -> NDArray[np.bool_] | None:
@@ -151,8 +151,8 @@ def _find_ground(edited: Plane, alpha: Plane, matte: Rgb) -> NDArray[np.bool_] |
     return ground if ground.sum() >= MIN_GROUND * around.sum() else None
 
 
-def _nearest_object_colours(edited: Plane, alpha: Plane, plate: Plane) -> Plane:
-    """Return for each pixel the colour of what is surely object near it.
+def _nearest_object_colors(edited: Plane, alpha: Plane, plate: Plane) -> Plane:
+    """Return for each pixel the color of what is surely object near it.
 
     Surely object is what stands out from the ground as far as the farthest pixel around it does, for its old alpha
     if it had one.
@@ -165,8 +165,8 @@ def _nearest_object_colours(edited: Plane, alpha: Plane, plate: Plane) -> Plane:
     seen_before = (alpha > 0.05) & (distance > 0.6 * alpha * farthest) & (distance > KEY_NOISE / 2)
     solid = np.where(alpha > 0.05, seen_before * alpha, inside * (distance > KEY_NOISE))
     kept = take_out(edited, alpha, plate)
-    colours = np.where((alpha > 0.05)[..., None], kept, edited)
-    mean = cv2.GaussianBlur(colours * (solid**2)[..., None], (0, 0), 2.5)
+    colors = np.where((alpha > 0.05)[..., None], kept, edited)
+    mean = cv2.GaussianBlur(colors * (solid**2)[..., None], (0, 0), 2.5)
     weight = cv2.GaussianBlur(solid**2, (0, 0), 2.5)[..., None]
     known = (weight[..., 0] > 0.02).astype(np.float32)
     return as_float(bleed(join(mean / np.maximum(weight, 1e-4), known)).convert("RGB"))

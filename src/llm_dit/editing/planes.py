@@ -19,6 +19,6 @@ def to_image(values: Plane) -> Image.Image:
     return Image.fromarray(np.rint(values.clip(0, 1) * 255).astype(np.uint8))
 
 
-def join(colours: Plane, alpha: Plane) -> Image.Image:
-    """Return an RGBA image from straight colours (height, width, 3) and alpha (height, width)."""
-    return to_image(np.concatenate([colours, alpha[..., None]], -1))
+def join(colors: Plane, alpha: Plane) -> Image.Image:
+    """Return an RGBA image from straight colors (height, width, 3) and alpha (height, width)."""
+    return to_image(np.concatenate([colors, alpha[..., None]], -1))

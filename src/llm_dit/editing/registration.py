@@ -1,4 +1,4 @@
-"""How far an edited picture is shifted and zoomed against the one that was given, whatever happened to its colours."""
+"""How far an edited picture is shifted and zoomed against the one that was given, whatever happened to its colors."""
 
 import cv2
 import numpy as np
@@ -78,7 +78,7 @@ def _step(level: Level, state: NDArray[np.float64]) -> tuple[NDArray[np.float64]
     weighted = (level.slopes * robust[:, None, None]).reshape(-1, 3)
     variance = float((squares * robust).sum() / max(2 * float(robust.sum()), 1e-6)) + 1e-6
     usual = np.array([USUAL_SHIFT_PX * level.scale] * 2 + [USUAL_ZOOM * level.radius])
-    # The blur of the edge fields makes about 12 neighbouring pixels one observation.
+    # The blur of the edge fields makes about 12 neighboring pixels one observation.
     normal = (weighted.T @ level.slopes.reshape(-1, 3)).astype(np.float64) / (12 * variance) + np.diag(usual**-2)
     pull = -weighted.T.astype(np.float64) @ residual.reshape(-1) / (12 * variance) - state / usual**2
     return np.linalg.solve(normal, pull).clip(-1, 1), float(np.sqrt(np.linalg.inv(normal).diagonal().max()))

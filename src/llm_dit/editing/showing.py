@@ -13,7 +13,7 @@ from llm_dit.pipelines.base import EditOutputSize, Shape
 
 # A new shape needs room to grow into.
 MARGINS: dict[Shape, float] = {"keep": 0.08, "new": 0.25}
-# How far, of at most 442, a neutral ground must be from the layer's colours: to see the shape by, or to key by.
+# How far, of at most 442, a neutral ground must be from the layer's colors: to see the shape by, or to key by.
 ENOUGH: dict[Shape, float] = {"keep": 70.0, "new": 130.0}
 # The layer is shown this much larger all around, so that a model's blur mixes the ground into nothing that is kept.
 GROW_PX = 3
@@ -44,37 +44,37 @@ def prepare(
         crop = crop_to_content(layer, MARGINS[shape], target_area, multiple)
     piece = _without_specks(crop.cut(layer))
     matte = choose_matte(piece, ENOUGH[shape])
-    colours, alpha = _resize(piece, crop.size)
+    colors, alpha = _resize(piece, crop.size)
     coverage = _strengthen(alpha) if shape == "keep" else alpha
     ground = np.array(matte, np.float32) / np.float32(255)
     return EditCanvas(
-        image=to_image(colours * coverage[..., None] + ground * (1 - coverage[..., None])),
+        image=to_image(colors * coverage[..., None] + ground * (1 - coverage[..., None])),
         layer=layer,
         crop=crop,
         shape=shape,
         output_size=output_size,
         matte=matte,
-        colours=colours,
+        colors=colors,
         alpha=alpha,
         coverage=coverage,
     )
 
 
 def _without_specks(piece: Image.Image) -> Image.Image:
-    """Return the piece without what is too faint to be seen, whose colours are arbitrary."""
+    """Return the piece without what is too faint to be seen, whose colors are arbitrary."""
     cleared = piece.copy()
     cleared.putalpha(piece.getchannel("A").point([0] * VISIBLE_ALPHA + list(range(VISIBLE_ALPHA, 256))))
     return cleared
 
 
 def _resize(piece: Image.Image, size: tuple[int, int]) -> tuple[Plane, Plane]:
-    """Return straight colours, bled under transparency, and alpha, both at `size` and 0–1."""
+    """Return straight colors, bled under transparency, and alpha, both at `size` and 0–1."""
     if is_larger(piece.size, size):
-        piece = piece.resize(size, Image.Resampling.LANCZOS)  # Pillow weights the colours by alpha
+        piece = piece.resize(size, Image.Resampling.LANCZOS)  # Pillow weights the colors by alpha
     filled = bleed(piece)
-    colours = as_float(filled.convert("RGB").resize(size, Image.Resampling.LANCZOS))
+    colors = as_float(filled.convert("RGB").resize(size, Image.Resampling.LANCZOS))
     alpha = as_float(filled.getchannel("A").resize(size, Image.Resampling.LANCZOS))
-    return colours, alpha
+    return colors, alpha
 
 
 def _strengthen(alpha: Plane) -> Plane:

@@ -31,7 +31,7 @@ def export_flat(
 ) -> None:
     """Write the picture; a JPEG has no transparency, and lies on white where `background` leaves it open.
 
-    PNG and WebP are lossless, JPEG is of high quality without colour subsampling. Raises `InputError` when the canvas
+    PNG and WebP are lossless, JPEG is of high quality without color subsampling. Raises `InputError` when the canvas
     is larger than the format allows.
     """
     if max(width, height) > MAX_SIDES[format]:

@@ -1,6 +1,6 @@
 """A stack of layers as a presentation of one slide, a picture a layer, which PowerPoint, Keynote and Impress open.
 
-Names, nested groups, order, places, opacity and visibility stay. Slides know no blend modes: the colours of such a
+Names, nested groups, order, places, opacity and visibility stay. Slides know no blend modes: the colors of such a
 layer are painted as they look over what lies below it, and its description says so. Scale and mirroring are baked into
 pixels.
 

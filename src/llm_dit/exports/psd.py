@@ -155,7 +155,7 @@ def _write_layers(records: list[LayerRecord], channels: IO[bytes], target: IO[by
 
 
 def _write_merged(painting: Painting, target: IO[bytes]) -> None:
-    """Write the picture that programs show which do not read layers: colours over white, as Photoshop has them."""
+    """Write the picture that programs show which do not read layers: colors over white, as Photoshop has them."""
     planes = np.empty((4, painting.height, painting.width), np.uint8)
     for rows, band in painting.bands():
         planes[:3, rows] = over_white(band).transpose(2, 0, 1)

@@ -218,7 +218,7 @@ class QwenImageDiffusersPipeline:
     ) -> Image.Image:
         """Return the edited RGBA layer; `shape="keep"` gives it the original alpha, byte for byte.
 
-        The model sees the layer's content, cut out with a margin, over a colour that the layer does not have; its
+        The model sees the layer's content, cut out with a margin, over a color that the layer does not have; its
         answer is brought back to the layer's size and place (see `llm_dit.editing`). With `output_size="model"` the
         whole layer is shown, and the result has the model's resolution, about 1024² pixels. The first call loads the
         edit model. Arguments and `progress` as in `decompose`, with "downloading" and "loading" before; `preview` gets

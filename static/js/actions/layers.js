@@ -7,7 +7,7 @@ import { findLayer, indexOf, newId, newLayer } from "../state/doc.js";
 /** The stack. @param {Context} context @param {Travel} history */
 export function createLayers({ store, api, bitmaps, tryTo }, { run, undo, endKeys }) {
   /** What to select once a layer is gone: the one that takes its place. @param {string} id */
-  function neighbour(id) {
+  function neighbor(id) {
     const { layers } = store.state.doc;
     const index = indexOf(store.state.doc, id);
     return (layers[index - 1] ?? layers[index + 1])?.id ?? null;
@@ -53,7 +53,7 @@ export function createLayers({ store, api, bitmaps, tryTo }, { run, undo, endKey
     /** @param {Layer} layer */
     remove: (layer) => {
       const { selected } = store.state;
-      run(remove(layer), { selected: selected === layer.id ? neighbour(layer.id) : selected, notice: deleted(layer.name) });
+      run(remove(layer), { selected: selected === layer.id ? neighbor(layer.id) : selected, notice: deleted(layer.name) });
     },
 
     /** @param {string} name */

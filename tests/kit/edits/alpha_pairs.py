@@ -20,7 +20,7 @@ from llm_dit.alpha import flatten
 from llm_dit.editing import prepare
 from llm_dit.editing.levels import Motion
 from tests.kit.edits.simulated_editor import MODEL_AREA, render, render_reshaped
-from tests.kit.edits.simulated_edits import EDITS, GROUNDS, Edit, draw_edit, true_colours
+from tests.kit.edits.simulated_edits import EDITS, GROUNDS, Edit, draw_edit, true_colors
 from tests.kit.edits.simulated_layers import LONGEST_PX, SHAPES, Plane, Subject, draw_subject, reshape
 from tests.kit.edits.simulated_shapes import KINDS
 
@@ -89,11 +89,11 @@ def measure_pair(index: int, scale: Scale = FULL) -> Outcome:
     moved = index // (len(KINDS) * len(GROUNDS)) % 4 != 3
     subject = draw_subject(kind, 1000 + index, scale.longest_px)
     edit = draw_edit(name, ground, 5000 + index, moved=moved, max_shift_px=scale.max_shift_px)
-    truth = true_colours(subject, edit)
+    truth = true_colors(subject, edit)
     near = where_it_shows(subject.alpha)
 
-    def error(image: Image.Image, colours: Plane = truth) -> float:
-        return float(composite_error(image, colours, subject.alpha)[near].mean())
+    def error(image: Image.Image, colors: Plane = truth) -> float:
+        return float(composite_error(image, colors, subject.alpha)[near].mean())
 
     canvas = prepare(subject.layer, shape="keep", target_area=scale.area)
     edited = render(canvas.image, canvas.crop.box, subject, edit, scale.area)
@@ -111,7 +111,7 @@ def measure_pair(index: int, scale: Scale = FULL) -> Outcome:
         raw=error(raw),
         green=error(green),
         unaligned=error(unaligned.image),
-        identity=error(same.image, subject.colours),
+        identity=error(same.image, subject.colors),
         identity_shift_px=max(map(abs, same.shift_px)),
         registered=result.registered,
         shift_error_px=max(abs(a - b) for a, b in zip(result.shift_px, edit.shift, strict=True)),
@@ -127,7 +127,7 @@ def measure_shape_pair(index: int, scale: Scale = FULL) -> ShapeOutcome:
     edit = draw_edit(EDITS[index % len(EDITS)], ground, 9000 + index, max_shift_px=scale.max_shift_px)
     subject = draw_subject(kind, 3000 + index, scale.longest_px)
     reshaped = reshape(subject, change, index)
-    truth = true_colours(subject, edit)
+    truth = true_colors(subject, edit)
     near = where_it_shows(np.maximum(subject.alpha, reshaped.alpha))
 
     def error(image: Image.Image) -> float:
@@ -168,10 +168,10 @@ def key_naively(edited: Image.Image) -> Image.Image:
     return Image.fromarray(((distance - 30) / 60 * 255).clip(0, 255).astype(np.uint8))
 
 
-def composite_error(image: Image.Image, colours: Plane, alpha: Plane) -> Plane:
+def composite_error(image: Image.Image, colors: Plane, alpha: Plane) -> Plane:
     """Return the mean difference over black, white and green and over channels (height, width), in levels of 255."""
     values = np.asarray(image, np.float32) / np.float32(255)
-    over_black = values[..., :3] * values[..., 3:] - colours * alpha[..., None]
+    over_black = values[..., :3] * values[..., 3:] - colors * alpha[..., None]
     more_ground = alpha - values[..., 3]
     over_white = np.abs(over_black + more_ground[..., None])
     over_green = np.abs(over_black)

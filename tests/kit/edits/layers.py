@@ -41,8 +41,8 @@ def picture_layers(side: int = 256) -> dict[str, Image.Image]:
     return layers
 
 
-def _layer(colours: NDArray[np.float64], alpha: NDArray[np.float64]) -> Image.Image:
-    rgba = np.dstack([colours, alpha * 255.0])
+def _layer(colors: NDArray[np.float64], alpha: NDArray[np.float64]) -> Image.Image:
+    rgba = np.dstack([colors, alpha * 255.0])
     return Image.fromarray(np.rint(rgba.clip(0, 255)).astype(np.uint8), "RGBA")
 
 
@@ -64,8 +64,8 @@ def _noise(cells: int) -> NDArray[np.float64]:
 def _texture() -> NDArray[np.float64]:
     """Something like a photograph: hues that wander, light that falls off, detail at every size."""
     detail = sum(_noise(cells) / weight for cells, weight in ((4, 1.0), (11, 2.0), (31, 4.0), (80, 6.0))) / 1.9
-    colours = np.dstack([60 + 190 * _noise(6), 40 + 170 * _noise(7), 30 + 150 * _noise(8)])
-    return colours * (0.35 + 0.8 * np.asarray(detail))[..., None]
+    colors = np.dstack([60 + 190 * _noise(6), 40 + 170 * _noise(7), 30 + 150 * _noise(8)])
+    return colors * (0.35 + 0.8 * np.asarray(detail))[..., None]
 
 
 def _ellipse(radius: float, softness: float) -> NDArray[np.float64]:

@@ -79,10 +79,10 @@ def goal(operation: Operation) -> Goal:
     """Return what an operation has to do to a layer."""
     up = operation.amount > 1.0
     match operation.effect:
-        case "recolour" | "replace":
-            return Goal("distance to the colour", _distance_to(operation), False, _is_close(operation))
+        case "recolor" | "replace":
+            return Goal("distance to the color", _distance_to(operation), False, _is_close(operation))
         case "tint" if operation.amount > 0:
-            return Goal("distance to the colour", _distance_to(operation), False, lambda look: False)
+            return Goal("distance to the color", _distance_to(operation), False, lambda look: False)
         case "tint":
             return Goal("hue's share", _along(operation), False, lambda look: _along(operation)(look, look) < 2e-3)
         case "brightness" | "exposure":
@@ -114,7 +114,7 @@ def goal(operation: Operation) -> Goal:
         case "blur" | "simplify":
             return Goal("edge energy", _edges, False, _is_even)
         case "posterize":
-            return Goal("colours", _colours, False, lambda look: _colours(look, look) < 6)
+            return Goal("colors", _colors, False, lambda look: _colors(look, look) < 6)
         case "pixelate":
             return Goal("share of edges", _edge_share, False, lambda look: _edge_share(look, look) < 0.01)
         case "cutout":
@@ -141,7 +141,7 @@ def _spread(_: Look, now: Look) -> float:
 
 
 def _distance_to(operation: Operation) -> Callable[[Look, Look], float]:
-    target = oklab(np.array(operation.colour) / 255.0)
+    target = oklab(np.array(operation.color) / 255.0)
     return lambda _, now: now.mean(np.linalg.norm(now.lab - target, axis=-1))
 
 
@@ -150,14 +150,14 @@ def _is_close(operation: Operation) -> Callable[[Look], bool]:
 
 
 def _along(operation: Operation) -> Callable[[Look, Look], float]:
-    """The mean of a and b along the hue of the operation's colour, orange for a sunset."""
-    a, b = oklab(np.array(operation.colour or (255, 138, 60)) / 255.0)[1:]
+    """The mean of a and b along the hue of the operation's color, orange for a sunset."""
+    a, b = oklab(np.array(operation.color or (255, 138, 60)) / 255.0)[1:]
     return lambda _, now: now.mean((now.lab[..., 1] * a + now.lab[..., 2] * b) / np.hypot(a, b))
 
 
 def _has_that_light(operation: Operation) -> Callable[[Look], bool]:
     """Whether a layer is as strong in the light's hue already as the light itself."""
-    light = np.linalg.norm(oklab(np.array(operation.colour or (255, 138, 60)) / 255.0)[1:])
+    light = np.linalg.norm(oklab(np.array(operation.color or (255, 138, 60)) / 255.0)[1:])
     return lambda look: _along(operation)(look, look) > 0.8 * light  # pyright: ignore[reportReturnType]
 
 
@@ -190,19 +190,19 @@ def _corners(before: Look, now: Look) -> float:
 
 
 def _edges(_: Look, now: Look) -> float:
-    """The root mean square step between neighbours that are both visible."""
+    """The root mean square step between neighbors that are both visible."""
     steps = _steps(now)
     return float(np.sqrt((steps**2).mean())) if steps.size else 0.0
 
 
 def _edge_share(_: Look, now: Look) -> float:
-    """The share of visible neighbours whose colours differ."""
+    """The share of visible neighbors whose colors differ."""
     steps = _steps(now)
     return float((steps > 1e-9).mean()) if steps.size else 0.0
 
 
 def _steps(now: Look) -> Array:
-    """The distances in OKLab between neighbours that are both visible."""
+    """The distances in OKLab between neighbors that are both visible."""
     steps: list[Array] = []
     for axis in (0, 1):
         both = np.minimum(np.delete(now.alpha, 0, axis), np.delete(now.alpha, -1, axis)) > 0
@@ -210,7 +210,7 @@ def _steps(now: Look) -> Array:
     return np.concatenate(steps)
 
 
-def _colours(_: Look, now: Look) -> float:
+def _colors(_: Look, now: Look) -> float:
     return float(len(np.unique(np.rint(now.rgb[now.alpha > 0] * 255.0), axis=0)))
 
 
@@ -254,7 +254,7 @@ def _no_room_for_light(effect: str, up: bool) -> Callable[[Look], bool]:
 
 
 def _no_room_for_chroma(up: bool) -> Callable[[Look], bool]:
-    """Grey has no hue to strengthen, and what is at the edge of the screen's colours is as strong as can be."""
+    """Grey has no hue to strengthen, and what is at the edge of the screen's colors is as strong as can be."""
 
     def full(look: Look) -> bool:
         at_edge = (look.rgb.min(axis=-1) < 0.01) | (look.rgb.max(axis=-1) > 0.99)

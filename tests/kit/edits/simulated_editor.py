@@ -36,18 +36,18 @@ def render(picture: Image.Image, box: Box, subject: Subject, edit: Edit, area: i
     seen = np.asarray(picture.convert("RGB").resize(size, Image.Resampling.LANCZOS), np.float32) / 255
     x, y = _places(box, size)
     scale = size[0] / (box[2] - box[0])
-    colours, alpha = _look_up(subject.colours, x, y, scale, cv2.BORDER_REPLICATE), _look_up(subject.alpha, x, y, scale)
-    cover = _perceive(seen, colours, alpha)
+    colors, alpha = _look_up(subject.colors, x, y, scale, cv2.BORDER_REPLICATE), _look_up(subject.alpha, x, y, scale)
+    cover = _perceive(seen, colors, alpha)
     rng = np.random.default_rng(edit.seed + 1)
     if edit.ground == "graded":
         made = edit.apply(seen, x, y, scale)
     elif edit.ground == "kept":
-        made = seen + cover[..., None] * (edit.apply(colours, x, y, scale) - colours)
+        made = seen + cover[..., None] * (edit.apply(colors, x, y, scale) - colors)
     else:
         scenery = draw_scenery(rng, *size)
         redraw = {-1: cv2.erode, 0: lambda same, _: same, 1: cv2.dilate}[edit.outline_px]
         cover = redraw(cover, np.ones((3, 3), np.uint8))
-        made = cover[..., None] * edit.apply(colours, x, y, scale) + (1 - cover[..., None]) * scenery
+        made = cover[..., None] * edit.apply(colors, x, y, scale) + (1 - cover[..., None]) * scenery
     return _to_image(_decode(_move(made.astype(np.float32), edit), rng))
 
 
@@ -59,13 +59,13 @@ def render_reshaped(
     seen = np.asarray(picture.convert("RGB").resize(size, Image.Resampling.LANCZOS), np.float32) / 255
     x, y = _places(box, size)
     scale = size[0] / (box[2] - box[0])
-    colours, before = _look_up(subject.colours, x, y, scale, cv2.BORDER_REPLICATE), _look_up(subject.alpha, x, y, scale)
+    colors, before = _look_up(subject.colors, x, y, scale, cv2.BORDER_REPLICATE), _look_up(subject.alpha, x, y, scale)
     apart = cv2.dilate(before, np.ones((25, 25), np.uint8)) < 0.004
     ground = np.broadcast_to(np.median(seen[apart], axis=0), seen.shape).astype(np.float32)
     if edit.ground == "graded":
         ground = edit.apply(ground, x, y, scale)
     cover = _look_up(reshaped.alpha, x, y, scale)[..., None]
-    made = cover * edit.apply(colours, x, y, scale) + (1 - cover) * ground
+    made = cover * edit.apply(colors, x, y, scale) + (1 - cover) * ground
     return _to_image(_decode(_move(made.astype(np.float32), edit), np.random.default_rng(edit.seed + 1)))
 
 
@@ -94,11 +94,11 @@ def _look_up(values: Plane, x: Plane, y: Plane, scale: float, border: int = cv2.
     )
 
 
-def _perceive(seen: Plane, colours: Plane, alpha: Plane) -> Plane:
+def _perceive(seen: Plane, colors: Plane, alpha: Plane) -> Plane:
     """Return how much of the object is to be seen at each pixel.
 
-    On a flat ground that is how far a pixel is from the ground to the object's colour; where there is no flat ground,
-    or the object has its colour, the stand-in is told the truth.
+    On a flat ground that is how far a pixel is from the ground to the object's color; where there is no flat ground,
+    or the object has its color, the stand-in is told the truth.
     """
     apart = cv2.dilate(alpha, np.ones((25, 25), np.uint8)) < 0.004
     if apart.sum() < MIN_GROUND_PX:
@@ -106,7 +106,7 @@ def _perceive(seen: Plane, colours: Plane, alpha: Plane) -> Plane:
     ground = np.median(seen[apart], axis=0)
     if np.quantile(np.abs(seen[apart] - ground).max(-1), 0.9) > 0.02:
         return alpha
-    way = colours - ground
+    way = colors - ground
     length = (way**2).sum(-1)
     return np.where(length > 0.02, (((seen - ground) * way).sum(-1) / np.maximum(length, 1e-6)).clip(0, 1), alpha)
 

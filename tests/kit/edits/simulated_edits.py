@@ -1,4 +1,4 @@
-"""Edits whose truth is known: functions of a colour and its place, the same at every resolution."""
+"""Edits whose truth is known: functions of a color and its place, the same at every resolution."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ import numpy as np
 from tests.kit.edits.simulated_layers import Plane, Subject
 
 Ground = Literal["kept", "graded", "repainted"]
-EDITS = ("recolour", "relight", "texture", "hue", "blur", "contrast", "vintage")
+EDITS = ("recolor", "relight", "texture", "hue", "blur", "contrast", "vintage")
 GROUNDS: tuple[Ground, ...] = ("kept", "graded", "repainted")
 MAX_SHIFT_PX, MAX_ZOOM = 12.0, 0.03
 
@@ -29,9 +29,9 @@ class Edit:
     outline_px: int
     seed: int
 
-    def apply(self, colours: Plane, x: Plane, y: Plane, pixels_per_unit: float) -> Plane:
-        """Return edited colours; `x` and `y` are each pixel's place in the layer, so every resolution agrees."""
-        return EDIT_FUNCTIONS[self.name](colours, x, y, pixels_per_unit, np.random.default_rng(self.seed)).clip(0, 1)
+    def apply(self, colors: Plane, x: Plane, y: Plane, pixels_per_unit: float) -> Plane:
+        """Return edited colors; `x` and `y` are each pixel's place in the layer, so every resolution agrees."""
+        return EDIT_FUNCTIONS[self.name](colors, x, y, pixels_per_unit, np.random.default_rng(self.seed)).clip(0, 1)
 
 
 def draw_edit(name: str, ground: Ground, seed: int, *, moved: bool = True, max_shift_px: float = MAX_SHIFT_PX) -> Edit:
@@ -50,60 +50,60 @@ def draw_edit(name: str, ground: Ground, seed: int, *, moved: bool = True, max_s
     )
 
 
-def true_colours(subject: Subject, edit: Edit) -> Plane:
-    """Return the colours (height, width, 3), 0–1, that a perfect edit of the layer would have."""
+def true_colors(subject: Subject, edit: Edit) -> Plane:
+    """Return the colors (height, width, 3), 0–1, that a perfect edit of the layer would have."""
     height, width = subject.alpha.shape
     y, x = np.mgrid[0:height, 0:width].astype(np.float32) + np.float32(0.5)
-    return edit.apply(subject.colours, x, y, 1.0)
+    return edit.apply(subject.colors, x, y, 1.0)
 
 
-# Edits: (colours, x, y, pixels per layer pixel, rng) -> colours.
+# Edits: (colors, x, y, pixels per layer pixel, rng) -> colors.
 
 
-def _luma(colours: Plane) -> Plane:
-    return (colours @ np.array([0.299, 0.587, 0.114], np.float32))[..., None]
+def _luma(colors: Plane) -> Plane:
+    return (colors @ np.array([0.299, 0.587, 0.114], np.float32))[..., None]
 
 
-def _recolour(colours: Plane, x: Plane, y: Plane, scale: float, rng: np.random.Generator) -> Plane:
+def _recolor(colors: Plane, x: Plane, y: Plane, scale: float, rng: np.random.Generator) -> Plane:
     tint = rng.uniform(0.1, 1, 3).astype(np.float32)
-    return _luma(colours) * tint * np.float32(0.9 / tint.max()) + np.float32(0.08)
+    return _luma(colors) * tint * np.float32(0.9 / tint.max()) + np.float32(0.08)
 
 
-def _relight(colours: Plane, x: Plane, y: Plane, scale: float, rng: np.random.Generator) -> Plane:
+def _relight(colors: Plane, x: Plane, y: Plane, scale: float, rng: np.random.Generator) -> Plane:
     angle, span = rng.uniform(0, 2 * np.pi), rng.uniform(300, 900)
     light = 1 + 0.45 * np.sin((x * np.cos(angle) + y * np.sin(angle)) / span * np.pi)
-    return colours * light[..., None].astype(np.float32) * np.array([1.0, 0.95, 0.85], np.float32)
+    return colors * light[..., None].astype(np.float32) * np.array([1.0, 0.95, 0.85], np.float32)
 
 
-def _texture(colours: Plane, x: Plane, y: Plane, scale: float, rng: np.random.Generator) -> Plane:
+def _texture(colors: Plane, x: Plane, y: Plane, scale: float, rng: np.random.Generator) -> Plane:
     angle, wave = rng.uniform(0, np.pi), rng.uniform(14, 50)
     along = x * np.cos(angle) + y * np.sin(angle) + 5 * np.sin((x - y) / (2 * wave))
-    return colours * (0.8 + 0.25 * np.sin(2 * np.pi * along / wave))[..., None].astype(np.float32)
+    return colors * (0.8 + 0.25 * np.sin(2 * np.pi * along / wave))[..., None].astype(np.float32)
 
 
-def _hue(colours: Plane, x: Plane, y: Plane, scale: float, rng: np.random.Generator) -> Plane:
-    hls = cv2.cvtColor(np.ascontiguousarray(colours.clip(0, 1), np.float32), cv2.COLOR_RGB2HLS)
+def _hue(colors: Plane, x: Plane, y: Plane, scale: float, rng: np.random.Generator) -> Plane:
+    hls = cv2.cvtColor(np.ascontiguousarray(colors.clip(0, 1), np.float32), cv2.COLOR_RGB2HLS)
     hls[..., 0] = (hls[..., 0] + rng.uniform(40, 320)) % 360
     return cv2.cvtColor(hls, cv2.COLOR_HLS2RGB)
 
 
-def _blur(colours: Plane, x: Plane, y: Plane, scale: float, rng: np.random.Generator) -> Plane:
-    return cv2.GaussianBlur(colours, (0, 0), rng.uniform(1.5, 4) * scale)
+def _blur(colors: Plane, x: Plane, y: Plane, scale: float, rng: np.random.Generator) -> Plane:
+    return cv2.GaussianBlur(colors, (0, 0), rng.uniform(1.5, 4) * scale)
 
 
-def _contrast(colours: Plane, x: Plane, y: Plane, scale: float, rng: np.random.Generator) -> Plane:
+def _contrast(colors: Plane, x: Plane, y: Plane, scale: float, rng: np.random.Generator) -> Plane:
     gain = rng.choice([rng.uniform(0.4, 0.75), rng.uniform(1.3, 1.8)])
-    return (colours - 0.5) * np.float32(gain) + 0.5
+    return (colors - 0.5) * np.float32(gain) + 0.5
 
 
-def _vintage(colours: Plane, x: Plane, y: Plane, scale: float, rng: np.random.Generator) -> Plane:
-    faded = _luma(colours) * 0.4 + colours * 0.6
+def _vintage(colors: Plane, x: Plane, y: Plane, scale: float, rng: np.random.Generator) -> Plane:
+    faded = _luma(colors) * 0.4 + colors * 0.6
     return faded ** np.float32(rng.uniform(0.7, 1.2)) * np.array([1.0, 0.92, 0.75], np.float32) * 0.9 + 0.06
 
 
 EditFunction = Callable[[Plane, Plane, Plane, float, np.random.Generator], Plane]
 EDIT_FUNCTIONS: dict[str, EditFunction] = {
-    "recolour": _recolour,
+    "recolor": _recolor,
     "relight": _relight,
     "texture": _texture,
     "hue": _hue,

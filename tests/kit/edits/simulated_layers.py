@@ -1,4 +1,4 @@
-"""Layers whose colours are known everywhere, drawn at random: the subjects of `alpha_edits`.
+"""Layers whose colors are known everywhere, drawn at random: the subjects of `alpha_edits`.
 
 A layer is 200 to 2000 px on its longer side, up to 2.5:1 in shape. Under alpha 0 lies what decomposing models and paint
 programs leave there: black, white, noise, or another picture.
@@ -18,10 +18,10 @@ LONGEST_PX = (200, 2000)
 
 @dataclass(frozen=True, kw_only=True)
 class Subject:
-    """A layer as its maker knows it: colours (height, width, 3) everywhere and alpha (height, width), 0–1."""
+    """A layer as its maker knows it: colors (height, width, 3) everywhere and alpha (height, width), 0–1."""
 
     kind: str
-    colours: Plane
+    colors: Plane
     alpha: Plane
     layer: Image.Image
 
@@ -33,13 +33,13 @@ def draw_subject(kind: str, seed: int, longest_px: tuple[int, int] = LONGEST_PX)
     shorter = max(round(longest / rng.uniform(1, 2.5)), 1)
     width, height = (longest, shorter) if rng.random() < 0.5 else (shorter, longest)
     alpha = DRAWERS[kind](rng, width, height)
-    colours = _draw_colours(rng, kind, width, height)
+    colors = _draw_colors(rng, kind, width, height)
     hidden = _draw_hidden(rng, width, height)
-    shown = np.where(alpha[..., None] > 0.5 / 255, colours, hidden)
+    shown = np.where(alpha[..., None] > 0.5 / 255, colors, hidden)
     pixels = np.rint(np.concatenate([shown, alpha[..., None]], -1).clip(0, 1) * 255).astype(np.uint8)
     # The truth is what eight bits can say, as for any method.
     cover = pixels[..., 3].astype(np.float32) / 255
-    return Subject(kind=kind, colours=colours, alpha=cover, layer=Image.fromarray(pixels, "RGBA"))
+    return Subject(kind=kind, colors=colors, alpha=cover, layer=Image.fromarray(pixels, "RGBA"))
 
 
 def reshape(subject: Subject, name: str, seed: int) -> Subject:
@@ -67,8 +67,8 @@ def _cloud(rng: np.random.Generator, width: int, height: int, cells: int, depth:
     return cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC).reshape(height, width, depth).clip(0, 1)
 
 
-def _draw_colours(rng: np.random.Generator, kind: str, width: int, height: int) -> Plane:
-    """Return colours for every pixel: plain for shadows, glows and text, clouds with detail for the rest."""
+def _draw_colors(rng: np.random.Generator, kind: str, width: int, height: int) -> Plane:
+    """Return colors for every pixel: plain for shadows, glows and text, clouds with detail for the rest."""
     base = rng.uniform(0.1, 0.9, 3).astype(np.float32)
     if kind == "shadow":
         return np.full((height, width, 3), rng.uniform(0, 0.15), np.float32)

@@ -37,7 +37,7 @@ def try_instruction(instruction: str, name: str, layer: Image.Image) -> Trial:
     try:
         edited = edit_image(layer, instruction, 0, shape)
     except InstructionError:
-        # Only the colour to be replaced may be missing from a layer.
+        # Only the color to be replaced may be missing from a layer.
         outcome = "nothing to do" if operation.effect == "replace" else "WRONG WAY"
     else:
         after = look_at(edited)

@@ -16,8 +16,8 @@ FILL_SIDE = 200
 """The ground is inpainted at this longer side, in pixels; at full size that takes longer than the decomposition."""
 
 
-def colour_layers(image: Image.Image, layer_num: int, seed: int = 0) -> list[Image.Image]:
-    """Return a layer for each of `layer_num` clusters of colour: k-means in CIELAB with k-means++ starts."""
+def color_layers(image: Image.Image, layer_num: int, seed: int = 0) -> list[Image.Image]:
+    """Return a layer for each of `layer_num` clusters of color: k-means in CIELAB with k-means++ starts."""
     rgb = np.asarray(image.convert("RGB"))
     pixels = _lab(rgb).reshape(-1, 3)
     cv2.setRNGSeed(seed)
@@ -31,8 +31,8 @@ def colour_layers(image: Image.Image, layer_num: int, seed: int = 0) -> list[Ima
 def superpixel_layers(image: Image.Image, layer_num: int, seed: int = 0) -> list[Image.Image]:
     """Return a layer for each of `layer_num` regions merged from superpixels.
 
-    SLICO superpixels (Achanta et al., 2012): neighbours of nearly one colour are united, so that gradients hold
-    together; then the pair that adds least to the sum of squared colour distances is merged (Ward, 1963), neighbours
+    SLICO superpixels (Achanta et al., 2012): neighbors of nearly one color are united, so that gradients hold
+    together; then the pair that adds least to the sum of squared color distances is merged (Ward, 1963), neighbors
     until 200 regions are left, then any two, so that scattered things can be one layer.
     """
     rgb = np.asarray(image.convert("RGB"))
@@ -40,16 +40,16 @@ def superpixel_layers(image: Image.Image, layer_num: int, seed: int = 0) -> list
     superpixels = cv2.ximgproc.createSuperpixelSLIC(lab, cv2.ximgproc.SLICO, SUPERPIXEL_SIDE)
     superpixels.iterate(8)
     united = _unite_close(np.asarray(superpixels.getLabels(), np.int32), lab)
-    regions = _merge_neighbours(united, lab, 200)
+    regions = _merge_neighbors(united, lab, 200)
     return _stack(rgb, _merge_alike(regions, lab, layer_num))
 
 
 def _unite_close(labels: Labels, lab: NDArray[np.float32]) -> Labels:
-    """Unite all neighbours whose mean colours are closer than `CLOSE`."""
+    """Unite all neighbors whose mean colors are closer than `CLOSE`."""
     labels = _compact(labels)
     _, means = _statistics(labels, lab)
     parents = list(range(len(means)))
-    for a, others in enumerate(_neighbours(labels)):
+    for a, others in enumerate(_neighbors(labels)):
         for b in others:
             first, second = sorted((_root(parents, a), _root(parents, b)))
             if first != second and np.linalg.norm(means[a] - means[b]) < CLOSE:
@@ -58,12 +58,12 @@ def _unite_close(labels: Labels, lab: NDArray[np.float32]) -> Labels:
     return _compact(roots[labels])
 
 
-def _merge_neighbours(labels: Labels, lab: NDArray[np.float32], regions_left: int) -> Labels:
+def _merge_neighbors(labels: Labels, lab: NDArray[np.float32], regions_left: int) -> Labels:
     """Merge adjacent regions, the pair that adds least to the sum of squares first, until `regions_left` are left."""
     sizes, means = _statistics(labels, lab)
     parents = list(range(len(sizes)))
-    neighbours = _neighbours(labels)
-    queue = [(_growth(sizes, means, a, b), a, b) for a in range(len(sizes)) for b in neighbours[a] if a < b]
+    neighbors = _neighbors(labels)
+    queue = [(_growth(sizes, means, a, b), a, b) for a in range(len(sizes)) for b in neighbors[a] if a < b]
     heapq.heapify(queue)
     left = len(sizes)
     while queue and left > regions_left:
@@ -73,9 +73,9 @@ def _merge_neighbours(labels: Labels, lab: NDArray[np.float32], regions_left: in
         means[a] = (means[a] * sizes[a] + means[b] * sizes[b]) / (sizes[a] + sizes[b])
         sizes[a] += sizes[b]
         parents[b] = a
-        neighbours[a] = (neighbours[a] | neighbours[b]) - {a, b}
-        for other in neighbours[a]:
-            neighbours[other] = (neighbours[other] - {b}) | {a}
+        neighbors[a] = (neighbors[a] | neighbors[b]) - {a, b}
+        for other in neighbors[a]:
+            neighbors[other] = (neighbors[other] - {b}) | {a}
             first, second = min(a, other), max(a, other)
             heapq.heappush(queue, (_growth(sizes, means, first, second), first, second))
         left -= 1
@@ -118,8 +118,8 @@ def _filled(rgb: NDArray[np.uint8], holes: NDArray[np.bool_]) -> NDArray[np.uint
     scale = FILL_SIDE / max(height, width)
     small = (max(round(width * scale), 1), max(round(height * scale), 1))
     mask = cv2.resize(holes.astype(np.float32), small, interpolation=cv2.INTER_AREA) > 0
-    colours = cv2.resize(rgb, small, interpolation=cv2.INTER_AREA)
-    inpainted = cv2.inpaint(colours, mask.astype(np.uint8), 3, cv2.INPAINT_TELEA)
+    colors = cv2.resize(rgb, small, interpolation=cv2.INTER_AREA)
+    inpainted = cv2.inpaint(colors, mask.astype(np.uint8), 3, cv2.INPAINT_TELEA)
     grown = cv2.resize(inpainted, (width, height), interpolation=cv2.INTER_LINEAR)
     return np.where(holes[..., None], grown, rgb)
 
@@ -129,7 +129,7 @@ def _lab(rgb: NDArray[np.uint8]) -> NDArray[np.float32]:
 
 
 def _statistics(labels: Labels, lab: NDArray[np.float32]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return the size of each region and its mean colour."""
+    """Return the size of each region and its mean color."""
     sizes = np.bincount(labels.ravel()).astype(np.float64)
     sums = [np.bincount(labels.ravel(), weights=lab[..., channel].ravel()) for channel in range(3)]
     return sizes, np.stack(sums, axis=-1) / sizes[:, None]
@@ -141,14 +141,14 @@ def _growth(sizes: NDArray[np.float64], means: NDArray[np.float64], a: int, b: i
     return float(sizes[a] * sizes[b] / (sizes[a] + sizes[b]) * gap.dot(gap))
 
 
-def _neighbours(labels: Labels) -> list[set[int]]:
+def _neighbors(labels: Labels) -> list[set[int]]:
     sides = [(labels[:, :-1], labels[:, 1:]), (labels[:-1], labels[1:])]
     pairs = np.concatenate([np.stack([first.ravel(), second.ravel()], axis=-1) for first, second in sides])
-    neighbours: list[set[int]] = [set() for _ in range(int(labels.max()) + 1)]
+    neighbors: list[set[int]] = [set() for _ in range(int(labels.max()) + 1)]
     for a, b in np.unique(pairs[pairs[:, 0] != pairs[:, 1]], axis=0).tolist():
-        neighbours[a].add(b)
-        neighbours[b].add(a)
-    return neighbours
+        neighbors[a].add(b)
+        neighbors[b].add(a)
+    return neighbors
 
 
 def _root(parents: list[int], region: int) -> int:

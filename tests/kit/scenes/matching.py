@@ -8,7 +8,7 @@ Two alphas are compared by soft IoU, Σ min(a, b) / Σ max(a, b) (Ruzicka simila
   and what lies hidden under something opaque is a guess even for a person; it is reported beside the headline.
 
 Predicted and true layers are paired so that the sum of seen IoUs is greatest; nothing forces bottom to bottom. Both
-readings and the colours are then taken from these pairs. A true layer without a partner scores 0.
+readings and the colors are then taken from these pairs. A true layer without a partner scores 0.
 """
 
 from collections.abc import Sequence
@@ -23,28 +23,28 @@ Floats = NDArray[np.floating]
 
 @dataclass(frozen=True, kw_only=True)
 class LayerScore:
-    """How well one true layer was found; IoUs are 0–1, colour errors mean absolute differences of RGB in 0–255.
+    """How well one true layer was found; IoUs are 0–1, color errors mean absolute differences of RGB in 0–255.
 
-    `colour` is taken where both are seen by more than half, `edge_colour` where either is only partly seen, weighted
+    `color` is taken where both are seen by more than half, `edge_color` where either is only partly seen, weighted
     by the smaller of the two. None says that there is no such pixel.
     """
 
     seen: float
     whole: float
-    colour: float | None
-    edge_colour: float | None
+    color: float | None
+    edge_color: float | None
 
 
 @dataclass(frozen=True, kw_only=True)
 class SceneScore:
     """The scores of the true layers, bottom to top.
 
-    `fill_colour` is the colour error of the predicted bottom layer where the true bottom layer is hidden: how well
+    `fill_color` is the color error of the predicted bottom layer where the true bottom layer is hidden: how well
     the ground was filled in. None when nothing hides it.
     """
 
     layers: tuple[LayerScore, ...]
-    fill_colour: float | None
+    fill_color: float | None
 
 
 def score(predicted: Sequence[Image.Image], truth: Sequence[Image.Image]) -> SceneScore:
@@ -55,12 +55,12 @@ def score(predicted: Sequence[Image.Image], truth: Sequence[Image.Image]) -> Sce
     layers = [
         _layer_score(ours, theirs, index, partner, float(seen[index, partner]))
         if partner is not None
-        else LayerScore(seen=0.0, whole=0.0, colour=None, edge_colour=None)
+        else LayerScore(seen=0.0, whole=0.0, color=None, edge_color=None)
         for index, partner in enumerate(pairs)
     ]
     hidden = ours.seen[0] < 0.5
-    error = np.abs(ours.colours[0] - theirs.colours[0]).mean(axis=-1)
-    return SceneScore(layers=tuple(layers), fill_colour=_mean(error, hidden))
+    error = np.abs(ours.colors[0] - theirs.colors[0]).mean(axis=-1)
+    return SceneScore(layers=tuple(layers), fill_color=_mean(error, hidden))
 
 
 def soft_iou(first: Floats, second: Floats) -> float:
@@ -102,9 +102,9 @@ def seen_alpha(alphas: Floats) -> Floats:
 
 @dataclass(frozen=True, kw_only=True)
 class _Stack:
-    """Straight colours (layers, height, width, 3) in 0–255, alphas and seen alphas (layers, height, width) in 0–1."""
+    """Straight colors (layers, height, width, 3) in 0–255, alphas and seen alphas (layers, height, width) in 0–1."""
 
-    colours: Floats
+    colors: Floats
     whole: Floats
     seen: Floats
 
@@ -112,19 +112,19 @@ class _Stack:
     def of(cls, layers: Sequence[Image.Image]) -> "_Stack":
         values = np.stack([np.asarray(layer.convert("RGBA"), np.float32) for layer in layers])
         whole = values[..., 3] / np.float32(255)
-        return cls(colours=values[..., :3], whole=whole, seen=seen_alpha(whole))
+        return cls(colors=values[..., :3], whole=whole, seen=seen_alpha(whole))
 
 
 def _layer_score(ours: _Stack, theirs: _Stack, index: int, partner: int, seen: float) -> LayerScore:
-    error = np.abs(ours.colours[index] - theirs.colours[partner]).mean(axis=-1)
+    error = np.abs(ours.colors[index] - theirs.colors[partner]).mean(axis=-1)
     both = np.minimum(ours.seen[index], theirs.seen[partner])
     either = np.maximum(ours.seen[index], theirs.seen[partner])
     edge = (both < 0.98) & (either > 0.02)
     return LayerScore(
         seen=seen,
         whole=soft_iou(ours.whole[index], theirs.whole[partner]),
-        colour=_mean(error, both > 0.5),
-        edge_colour=_mean(error, both * edge),
+        color=_mean(error, both > 0.5),
+        edge_color=_mean(error, both * edge),
     )
 
 

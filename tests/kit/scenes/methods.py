@@ -6,7 +6,7 @@ from collections.abc import Callable
 from PIL import Image
 
 from llm_dit.pipelines.classical import ClassicalPipeline
-from tests.kit.scenes.baselines import colour_layers, superpixel_layers
+from tests.kit.scenes.baselines import color_layers, superpixel_layers
 from tests.kit.scenes.matching import score
 from tests.kit.scenes.results import Result
 from tests.kit.scenes.scenes import Scene
@@ -19,7 +19,7 @@ def ours(image: Image.Image, layer_num: int) -> list[Image.Image]:
     return ClassicalPipeline().decompose(image, layer_num=layer_num, seed=0, output_size="original")[1:]
 
 
-METHODS: dict[str, Decomposer] = {"ours": ours, "k-means": colour_layers, "superpixels": superpixel_layers}
+METHODS: dict[str, Decomposer] = {"ours": ours, "k-means": color_layers, "superpixels": superpixel_layers}
 
 
 def examine(scene: Scene, method: str) -> tuple[Result, list[Image.Image]]:

@@ -38,10 +38,10 @@ class Result:
 
 @dataclass(frozen=True, kw_only=True)
 class Means:
-    """Means over scenes or layers; `seen` and `whole` are soft IoUs, colours errors in 0–255, None for no pixels.
+    """Means over scenes or layers; `seen` and `whole` are soft IoUs, colors errors in 0–255, None for no pixels.
 
     `seen` and `whole` are over scenes; `seen_by_layer` is over all their layers and `objects` over those above the
-    ground; colours are over layers, `fill_colour` over scenes; `seconds` is the median.
+    ground; colors are over layers, `fill_color` over scenes; `seconds` is the median.
     """
 
     scenes: int
@@ -49,9 +49,9 @@ class Means:
     whole: float
     seen_by_layer: float
     objects: float
-    colour: float | None
-    edge_colour: float | None
-    fill_colour: float | None
+    color: float | None
+    edge_color: float | None
+    fill_color: float | None
     seconds: float
 
 
@@ -64,9 +64,9 @@ def group_means(results: Sequence[Result]) -> Means:
         whole=fmean(fmean(layer.whole for layer in result.score.layers) for result in results),
         seen_by_layer=fmean(layer.seen for layer in layers),
         objects=fmean(layer.seen for result in results for layer in result.score.layers[1:]),
-        colour=_mean(layer.colour for layer in layers),
-        edge_colour=_mean(layer.edge_colour for layer in layers),
-        fill_colour=_mean(result.score.fill_colour for result in results),
+        color=_mean(layer.color for layer in layers),
+        edge_color=_mean(layer.edge_color for layer in layers),
+        fill_color=_mean(result.score.fill_color for result in results),
         seconds=median(result.seconds for result in results),
     )
 

@@ -1,6 +1,6 @@
 """Synthetic scenes with known layers, to examine a decomposer with.
 
-Every composition is drawn on a flat, a gradient and a textured ground. Colours, places, sizes and formats come from
+Every composition is drawn on a flat, a gradient and a textured ground. Colors, places, sizes and formats come from
 the seed, so that a decomposer can be examined on scenes that nobody has tuned it on. A scene is kept only when each
 layer could be found at all: enough of it is seen, and the picture would look different without it.
 """
@@ -24,7 +24,7 @@ SIZES = ((640, 480), (480, 640), (768, 512), (512, 768), (600, 600), (720, 540),
 MIN_SEEN = 0.002
 """The least share of the picture that each layer shows."""
 MIN_DIFFERENCE = 9.0
-"""The least mean change of colour, in levels of 0–255, that taking a layer away makes where it is seen."""
+"""The least mean change of color, in levels of 0–255, that taking a layer away makes where it is seen."""
 
 
 @dataclass(frozen=True, kw_only=True)

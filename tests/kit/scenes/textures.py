@@ -1,4 +1,4 @@
-"""Procedural fills: float32 RGB arrays (height, width, 3) in 0–255, drawn from random numbers and base colours."""
+"""Procedural fills: float32 RGB arrays (height, width, 3) in 0–255, drawn from random numbers and base colors."""
 
 from collections.abc import Callable
 
@@ -8,38 +8,38 @@ from numpy.typing import NDArray
 
 from tests.kit.scenes.outlines import Size
 
-Colour = NDArray[np.floating]
+Color = NDArray[np.floating]
 Fill = NDArray[np.floating]
-Texture = Callable[[Size, np.random.Generator, Colour, Colour], Fill]
+Texture = Callable[[Size, np.random.Generator, Color, Color], Fill]
 
 
-def flat(size: Size, colour: Colour) -> Fill:
-    """Return one colour everywhere."""
-    return np.broadcast_to(colour, (size[1], size[0], 3)).astype(np.float32)
+def flat(size: Size, color: Color) -> Fill:
+    """Return one color everywhere."""
+    return np.broadcast_to(color, (size[1], size[0], 3)).astype(np.float32)
 
 
-def linear(size: Size, angle: float, *stops: Colour) -> Fill:
-    """Return a linear gradient through evenly spaced colour stops."""
+def linear(size: Size, angle: float, *stops: Color) -> Fill:
+    """Return a linear gradient through evenly spaced color stops."""
     x, y = _grid(size)
     along = x * np.cos(angle) + y * np.sin(angle)
     return _ramp((along - along.min()) / np.ptp(along), *stops)
 
 
-def radial(size: Size, centre: tuple[float, float], reach: float, *stops: Colour) -> Fill:
+def radial(size: Size, centre: tuple[float, float], reach: float, *stops: Color) -> Fill:
     """Return a radial gradient; `centre` and `reach` are shares of the width and height."""
     x, y = _grid(size)
     distance = np.hypot(x / size[0] - centre[0], y / size[1] - centre[1]) / reach
     return _ramp(distance.clip(0, 1), *stops)
 
 
-def paper(size: Size, rng: np.random.Generator, first: Colour, second: Colour) -> Fill:
-    """Fibrous paper: one colour, uneven and grainy."""
+def paper(size: Size, rng: np.random.Generator, first: Color, second: Color) -> Fill:
+    """Fibrous paper: one color, uneven and grainy."""
     uneven = (fractal(size, rng, 6) - 0.5) * 26 + rng.normal(0, 5, size[::-1])
     fibres = cv2.GaussianBlur(rng.normal(0, 1, size[::-1]), (0, 0), sigmaX=4, sigmaY=0.6) * 12
     return _shaded(first, uneven + fibres)
 
 
-def fabric(size: Size, rng: np.random.Generator, first: Colour, second: Colour) -> Fill:
+def fabric(size: Size, rng: np.random.Generator, first: Color, second: Color) -> Fill:
     """A plain weave, its threads a few pixels wide."""
     x, y = _turned(size, rng.uniform(-0.2, 0.2))
     period = rng.uniform(5, 9)
@@ -47,15 +47,15 @@ def fabric(size: Size, rng: np.random.Generator, first: Colour, second: Colour) 
     return _shaded(first, over * rng.uniform(7, 13) + rng.normal(0, 4, size[::-1]) + fractal(size, rng, 3) * 12 - 6)
 
 
-def stripes(size: Size, rng: np.random.Generator, first: Colour, second: Colour) -> Fill:
-    """Stripes of two related colours."""
+def stripes(size: Size, rng: np.random.Generator, first: Color, second: Color) -> Fill:
+    """Stripes of two related colors."""
     along, _ = _turned(size, rng.uniform(0, np.pi))
     period = rng.uniform(14, 40)
     wave = (np.sin(2 * np.pi * along / period) * period / 4 + 0.5).clip(0, 1)
     return _mixed(first, first * 0.72 + second * 0.28, wave)
 
 
-def halftone(size: Size, rng: np.random.Generator, first: Colour, second: Colour) -> Fill:
+def halftone(size: Size, rng: np.random.Generator, first: Color, second: Color) -> Fill:
     """Printed dots that grow along one direction."""
     x, y = _turned(size, np.pi / 4)
     period = rng.uniform(10, 18)
@@ -65,13 +65,13 @@ def halftone(size: Size, rng: np.random.Generator, first: Colour, second: Colour
     return _mixed(first, first * 0.65 + second * 0.35, (radius - to_dot + 0.5).clip(0, 1))
 
 
-def clouds(size: Size, rng: np.random.Generator, first: Colour, second: Colour) -> Fill:
-    """Billows between two colours, as of sky or marble."""
+def clouds(size: Size, rng: np.random.Generator, first: Color, second: Color) -> Fill:
+    """Billows between two colors, as of sky or marble."""
     amount = ((fractal(size, rng, 7) - 0.35) * 2.2).clip(0, 1)
     return _mixed(first, first * 0.4 + second * 0.6, amount) + rng.normal(0, 2, (*size[::-1], 1)).astype(np.float32)
 
 
-def wood(size: Size, rng: np.random.Generator, first: Colour, second: Colour) -> Fill:
+def wood(size: Size, rng: np.random.Generator, first: Color, second: Color) -> Fill:
     """Grain along planks."""
     x, y = _turned(size, rng.choice([0.0, np.pi / 2]))
     warp = fractal(size, rng, 4) * 60
@@ -81,7 +81,7 @@ def wood(size: Size, rng: np.random.Generator, first: Colour, second: Colour) ->
     return _shaded(first * 0.35 + brown * 0.65, rings * -24 + 12 + fibre)
 
 
-def landscape(size: Size, rng: np.random.Generator, first: Colour, second: Colour) -> Fill:
+def landscape(size: Size, rng: np.random.Generator, first: Color, second: Color) -> Fill:
     """A photograph's ranges of hills under a hazy sky, from fractal ridges."""
     _, y = _grid(size)
     haze = first * 0.3 + 255 * 0.7
@@ -96,7 +96,7 @@ def landscape(size: Size, rng: np.random.Generator, first: Colour, second: Colou
     return np.asarray(cv2.GaussianBlur(picture, (0, 0), 0.8), np.float32)
 
 
-def bokeh(size: Size, rng: np.random.Generator, first: Colour, second: Colour) -> Fill:
+def bokeh(size: Size, rng: np.random.Generator, first: Color, second: Color) -> Fill:
     """A photograph's ground far out of focus: faint discs of light on a soft gradient."""
     picture = _mixed(first * 0.7, first * 0.5 + second * 0.5, fractal(size, rng, 3))
     for _ in range(26):
@@ -108,7 +108,7 @@ def bokeh(size: Size, rng: np.random.Generator, first: Colour, second: Colour) -
     return picture + rng.normal(0, 2.5, (*size[::-1], 3)).astype(np.float32)
 
 
-def checks(size: Size, rng: np.random.Generator, first: Colour, second: Colour) -> Fill:
+def checks(size: Size, rng: np.random.Generator, first: Color, second: Color) -> Fill:
     """A chequered cloth."""
     x, y = _turned(size, rng.uniform(0, np.pi / 2))
     period = rng.uniform(22, 44)
@@ -145,16 +145,16 @@ def _turned(size: Size, angle: float) -> tuple[NDArray[np.floating], NDArray[np.
     ) - x * np.float32(np.sin(angle))
 
 
-def _ramp(along: NDArray[np.floating], *stops: Colour) -> Fill:
+def _ramp(along: NDArray[np.floating], *stops: Color) -> Fill:
     places = np.linspace(0, 1, len(stops))
     channels = [np.interp(along, places, [stop[channel] for stop in stops]) for channel in range(3)]
     return np.stack(channels, axis=-1).astype(np.float32)
 
 
-def _mixed(first: Colour, second: Colour, amount: NDArray[np.floating]) -> Fill:
+def _mixed(first: Color, second: Color, amount: NDArray[np.floating]) -> Fill:
     return (first + (second - first) * amount[..., None]).astype(np.float32)
 
 
-def _shaded(colour: Colour, light: NDArray[np.floating]) -> Fill:
-    """Return `colour` lightened by `light`, in levels of 0–255."""
-    return (colour + light[..., None] * (0.6 + 0.4 * colour / 255)).astype(np.float32)
+def _shaded(color: Color, light: NDArray[np.floating]) -> Fill:
+    """Return `color` lightened by `light`, in levels of 0–255."""
+    return (color + light[..., None] * (0.6 + 0.4 * color / 255)).astype(np.float32)

@@ -16,7 +16,7 @@ from llm_dit.classical.operations import Operation
 _SEARCH_SIDE = 360
 # A layer that fills less of its own box has been cut out already.
 _FILLS_BOX = 0.85
-_BORDER_COLOURS = 6
+_BORDER_COLORS = 6
 # Distances in OKLab below which nothing is different enough from the border to be a subject.
 _STANDS_OUT = 0.1
 _STRIP = 512
@@ -32,30 +32,30 @@ def cutout(picture: Picture, operation: Operation, scene: Scene) -> Picture:
     inside = np.s_[top:bottom, left:right]
     if (picture.alpha[inside] > 0.5).mean() < _FILLS_BOX:
         return picture
-    colours = np.rint(picture.colours[inside].clip(0.0, 1.0) * 255.0).astype(np.uint8)
-    found = find_subject(colours)
+    colors = np.rint(picture.colors[inside].clip(0.0, 1.0) * 255.0).astype(np.uint8)
+    found = find_subject(colors)
     if found is None:
         return picture
-    matte = refine(found, colours)
-    subject = _clean_edge(colours, matte)
+    matte = refine(found, colors)
+    subject = _clean_edge(colors, matte)
     if scene.shape == "keep":
-        picture.colours[inside] = _WHITE + (subject - _WHITE) * matte[..., None]
+        picture.colors[inside] = _WHITE + (subject - _WHITE) * matte[..., None]
         return picture
-    picture.colours[inside] = subject
+    picture.colors[inside] = subject
     alpha = np.zeros_like(picture.alpha)
     alpha[inside] = picture.alpha[inside] * matte
     return replace(picture, alpha=alpha)
 
 
-def find_subject(colours: NDArray[np.uint8]) -> Floats | None:
+def find_subject(colors: NDArray[np.uint8]) -> Floats | None:
     """Return a hard mask (0 or 1) of the subject at a small size, or None when nothing stands out.
 
     GrabCut (Rother et al., "GrabCut", SIGGRAPH 2004), started from what is salient.
     """
-    height, width = colours.shape[:2]
+    height, width = colors.shape[:2]
     scale = min(_SEARCH_SIDE / max(height, width), 1.0)
     size = (max(round(width * scale), 1), max(round(height * scale), 1))
-    small = cv2.resize(colours, size, interpolation=cv2.INTER_AREA)
+    small = cv2.resize(colors, size, interpolation=cv2.INTER_AREA)
     if min(size) < 16:
         return None
     saliency = _saliency(to_oklab(small.astype(np.float32) / np.float32(255.0)))
@@ -74,16 +74,16 @@ def find_subject(colours: NDArray[np.uint8]) -> Floats | None:
     return subject.astype(np.float32) if 0.01 < subject.mean() < 0.92 else None
 
 
-def refine(mask: Floats, colours: NDArray[np.uint8]) -> Floats:
-    """Return the mask at the size of `colours`, its edge drawn to theirs by a guided filter (He et al., ECCV 2010)."""
-    height, width = colours.shape[:2]
+def refine(mask: Floats, colors: NDArray[np.uint8]) -> Floats:
+    """Return the mask at the size of `colors`, its edge drawn to theirs by a guided filter (He et al., ECCV 2010)."""
+    height, width = colors.shape[:2]
     radius = max(round(1.2 * max(height, width) / max(mask.shape)), 2)
     rough = cv2.resize(mask, (width, height), interpolation=cv2.INTER_LINEAR)
     matte = np.empty_like(rough)
     for top in range(0, height, _STRIP):
         # The margin is what the filter sees, so that the strips join without a seam.
         first, last = max(top - 4 * radius, 0), min(top + _STRIP + 4 * radius, height)
-        guide = colours[first:last].astype(np.float32) / np.float32(255.0)
+        guide = colors[first:last].astype(np.float32) / np.float32(255.0)
         filtered = cv2.ximgproc.guidedFilter(guide, rough[first:last], 2 * radius, 1e-5)
         matte[top : top + _STRIP] = filtered[top - first : top - first + _STRIP]
     # Stretching the middle takes away the veil that the filter leaves beside the edge.
@@ -91,14 +91,14 @@ def refine(mask: Floats, colours: NDArray[np.uint8]) -> Floats:
 
 
 def _saliency(lab: Floats) -> Floats:
-    """Return how far each pixel is from the border, by what lies between and by colour.
+    """Return how far each pixel is from the border, by what lies between and by color.
 
     The first is the minimum barrier distance (Zhang et al., "Minimum Barrier Salient Object Detection at 80 FPS",
     ICCV 2015): the least range of a channel on any way to the border. What a different thing encloses is far.
     """
     border = _border(lab.shape[:2], max(2, round(0.02 * max(lab.shape[:2]))))
     barrier = sum(_barrier_distance(np.ascontiguousarray(lab[..., channel]), border) for channel in range(3))
-    return np.asarray(cv2.GaussianBlur(barrier + 0.5 * _colour_distance(lab, border), (0, 0), 1.5), np.float32)
+    return np.asarray(cv2.GaussianBlur(barrier + 0.5 * _color_distance(lab, border), (0, 0), 1.5), np.float32)
 
 
 def _barrier_distance(values: Floats, border: NDArray[np.bool_]) -> Floats:
@@ -124,10 +124,10 @@ def _sweep(planes: tuple[Floats, ...], order: range) -> None:
         distance[row][better] = (high - low)[better]
 
 
-def _colour_distance(lab: Floats, border: NDArray[np.bool_]) -> Floats:
-    """Return how far each pixel is from the nearest common colour of the border, in OKLab."""
+def _color_distance(lab: Floats, border: NDArray[np.bool_]) -> Floats:
+    """Return how far each pixel is from the nearest common color of the border, in OKLab."""
     samples = lab[border]
-    count = min(_BORDER_COLOURS, len(np.unique(samples.round(3), axis=0)))
+    count = min(_BORDER_COLORS, len(np.unique(samples.round(3), axis=0)))
     cv2.setRNGSeed(0)
     criteria = (cv2.TERM_CRITERIA_EPS + cv2.TERM_CRITERIA_MAX_ITER, 20, 1e-3)
     _, labels, centres = cv2.kmeans(samples, count, np.empty(0), criteria, 2, cv2.KMEANS_PP_CENTERS)
@@ -163,9 +163,9 @@ def _large_parts(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     return mask
 
 
-def _clean_edge(colours: NDArray[np.uint8], matte: Floats) -> Floats:
-    """Return the colours with the background's taken out of the edge: those of the sure subject spread into it."""
-    sure = np.dstack([colours, np.where(matte > 0.97, 255, 0).astype(np.uint8)])
+def _clean_edge(colors: NDArray[np.uint8], matte: Floats) -> Floats:
+    """Return the colors with the background's taken out of the edge: those of the sure subject spread into it."""
+    sure = np.dstack([colors, np.where(matte > 0.97, 255, 0).astype(np.uint8)])
     spread = np.asarray(bleed(Image.fromarray(sure, "RGBA")))[..., :3]
     own = np.clip((matte - 0.75) / 0.22, 0.0, 1.0)[..., None]
-    return (spread * (1.0 - own) + colours * own).astype(np.float32) / np.float32(255.0)
+    return (spread * (1.0 - own) + colors * own).astype(np.float32) / np.float32(255.0)

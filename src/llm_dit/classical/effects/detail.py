@@ -15,24 +15,24 @@ def blur(picture: Picture, operation: Operation, scene: Scene) -> Picture:
     sigma = operation.size or max(0.006 * picture.extent, 0.8) * operation.amount
     softened = soften(picture.alpha, sigma)
     for channel in range(3):
-        plane = np.ascontiguousarray(picture.colours[..., channel])
-        picture.colours[..., channel] = soften_visible(plane, picture.alpha, softened, sigma)
+        plane = np.ascontiguousarray(picture.colors[..., channel])
+        picture.colors[..., channel] = soften_visible(plane, picture.alpha, softened, sigma)
     return replace(picture, alpha=softened) if scene.shape == "new" else picture
 
 
 def sharpen(picture: Picture, operation: Operation, scene: Scene) -> Picture:
-    """Unsharp masking of lightness at two sizes; colours keep their hue and chroma."""
+    """Unsharp masking of lightness at two sizes; colors keep their hue and chroma."""
     lightness = np.empty_like(picture.alpha)
     for rows in strips(picture.alpha.shape[0]):
-        lightness[rows] = to_oklab(picture.colours[rows])[..., 0]
+        lightness[rows] = to_oklab(picture.colors[rows])[..., 0]
     detail = np.zeros_like(lightness)
     for sigma, share in ((max(0.0008 * picture.extent, 0.8), 0.8), (max(0.003 * picture.extent, 1.6), 0.35)):
         softened = soften(picture.alpha, sigma)
         detail += share * (lightness - soften_visible(lightness, picture.alpha, softened, sigma))
     for rows in strips(picture.alpha.shape[0]):
-        lab = to_oklab(picture.colours[rows])
+        lab = to_oklab(picture.colors[rows])
         lab[..., 0] = np.clip(lab[..., 0] + operation.amount * detail[rows], 0.0, 1.0)
-        picture.colours[rows] = from_oklab(lab)
+        picture.colors[rows] = from_oklab(lab)
     return picture
 
 
@@ -43,10 +43,10 @@ def simplify(picture: Picture, operation: Operation, scene: Scene) -> Picture:
     Oliveira, "Domain Transform for Edge-Aware Image and Video Processing", SIGGRAPH 2011).
     """
     small = max(0.0022 * picture.extent, 0.8) * operation.amount
-    guide = cv2.GaussianBlur(picture.colours, (0, 0), small, borderType=cv2.BORDER_REPLICATE)
+    guide = cv2.GaussianBlur(picture.colors, (0, 0), small, borderType=cv2.BORDER_REPLICATE)
     for _ in range(3):
-        guide = cv2.ximgproc.dtFilter(guide, picture.colours, 5.0 * small, 0.16, mode=cv2.ximgproc.DTF_RF)
-    return replace(picture, colours=guide)
+        guide = cv2.ximgproc.dtFilter(guide, picture.colors, 5.0 * small, 0.16, mode=cv2.ximgproc.DTF_RF)
+    return replace(picture, colors=guide)
 
 
 def pixelate(picture: Picture, operation: Operation, scene: Scene) -> Picture:
@@ -64,6 +64,6 @@ def pixelate(picture: Picture, operation: Operation, scene: Scene) -> Picture:
 
     alpha = squares(picture.alpha)
     for channel in range(3):
-        plane = np.ascontiguousarray(picture.colours[..., channel])
-        picture.colours[..., channel] = np.divide(squares(plane * picture.alpha), alpha, out=plane, where=alpha > 1e-3)
+        plane = np.ascontiguousarray(picture.colors[..., channel])
+        picture.colors[..., channel] = np.divide(squares(plane * picture.alpha), alpha, out=plane, where=alpha > 1e-3)
     return replace(picture, alpha=alpha) if scene.shape == "new" else picture

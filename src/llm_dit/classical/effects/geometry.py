@@ -32,7 +32,7 @@ def _turn(picture: Picture, scene: Scene, *, down: int, across: int) -> Picture:
     """Turn what is visible inside its own box, so that a thing stays where it stands on the canvas."""
     left, top, right, bottom = picture.box
     inside = np.s_[top:bottom, left:right]
-    picture.colours[inside] = picture.colours[inside][::down, ::across].copy()
+    picture.colors[inside] = picture.colors[inside][::down, ::across].copy()
     if scene.shape == "new":
         picture.alpha[inside] = picture.alpha[inside][::down, ::across].copy()
     return picture

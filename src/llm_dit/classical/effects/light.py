@@ -23,11 +23,11 @@ _SUNSET_LIGHT: Rgb = (255, 138, 60)
 
 
 def glow(picture: Picture, operation: Operation, scene: Scene) -> Picture:
-    """Let the bright parts bloom in light of the operation's colour, and let that light reach past the edge."""
-    assert operation.colour
+    """Let the bright parts bloom in light of the operation's color, and let that light reach past the edge."""
+    assert operation.color
     amount = min(operation.amount, 3.0)
-    lit = _bloom(picture, operation.colour, amount)
-    return _halo(lit, operation.colour, amount) if scene.shape == "new" else lit
+    lit = _bloom(picture, operation.color, amount)
+    return _halo(lit, operation.color, amount) if scene.shape == "new" else lit
 
 
 def sunset(picture: Picture, operation: Operation, scene: Scene) -> Picture:
@@ -63,25 +63,25 @@ def shadow(picture: Picture, operation: Operation, scene: Scene) -> Picture:
     return _cast(deepened, amount) if scene.shape == "new" else _shade_edge(deepened, 0.3 * amount)
 
 
-def _bloom(picture: Picture, colour: Rgb, amount: float) -> Picture:
+def _bloom(picture: Picture, color: Rgb, amount: float) -> Picture:
     """Screen the softened highlights over the picture in linear light, as a diffusion filter before a lens does."""
-    light = to_linear(np.array([[colour]], np.float32) / 255.0)[0, 0]
+    light = to_linear(np.array([[color]], np.float32) / 255.0)[0, 0]
     light /= light.max()
-    luminance = to_linear(picture.colours.mean(axis=-1)) * picture.alpha
+    luminance = to_linear(picture.colors.mean(axis=-1)) * picture.alpha
     bright = luminance * smoothstep(luminance, 0.05, 0.6)
     bloom = 0.6 * soften(bright, 0.012 * picture.extent) + 0.6 * soften(bright, 0.05 * picture.extent)
     filtered = 1.0 - min(0.3 * amount, 0.8) * (1.0 - light)
     for rows in strips(picture.alpha.shape[0]):
-        linear = to_linear(picture.colours[rows]) * filtered
+        linear = to_linear(picture.colors[rows]) * filtered
         added = amount * (0.5 * bloom[rows, :, None] + 0.015) * light
-        picture.colours[rows] = from_linear(1.0 - (1.0 - linear) * (1.0 - added.clip(0.0, 0.95)))
+        picture.colors[rows] = from_linear(1.0 - (1.0 - linear) * (1.0 - added.clip(0.0, 0.95)))
     return picture
 
 
-def _halo(picture: Picture, colour: Rgb, amount: float) -> Picture:
+def _halo(picture: Picture, color: Rgb, amount: float) -> Picture:
     """Put a soft rim of light behind the layer."""
     reach = 0.5 * soften(picture.alpha, 0.015 * picture.extent) + 0.6 * soften(picture.alpha, 0.045 * picture.extent)
-    return _behind(picture, np.array(colour, np.float32) / 255.0, (reach * min(amount, 2.0) * 0.8).clip(0.0, 1.0))
+    return _behind(picture, np.array(color, np.float32) / 255.0, (reach * min(amount, 2.0) * 0.8).clip(0.0, 1.0))
 
 
 def _cast(picture: Picture, amount: float) -> Picture:
@@ -91,12 +91,12 @@ def _cast(picture: Picture, amount: float) -> Picture:
     return _behind(picture, np.zeros(3, np.float32), (0.5 * amount * moved).clip(0.0, 0.9))
 
 
-def _behind(picture: Picture, colour: Floats, below: Floats) -> Picture:
-    """Return the picture over one colour with the alpha `below`."""
+def _behind(picture: Picture, color: Floats, below: Floats) -> Picture:
+    """Return the picture over one color with the alpha `below`."""
     alpha = picture.alpha + below * (1.0 - picture.alpha)
     for rows in strips(alpha.shape[0]):
         own = np.divide(picture.alpha[rows], alpha[rows], out=np.ones_like(alpha[rows]), where=alpha[rows] > 0)
-        picture.colours[rows] = colour + (picture.colours[rows] - colour) * own[..., None]
+        picture.colors[rows] = color + (picture.colors[rows] - color) * own[..., None]
     return replace(picture, alpha=alpha)
 
 

@@ -23,7 +23,7 @@ def greyscale(picture: Picture, operation: Operation, scene: Scene) -> Picture:
 def invert(picture: Picture, operation: Operation, scene: Scene) -> Picture:
     """Give every channel its complement, as a photographic negative has."""
     for rows in strips(picture.alpha.shape[0]):
-        picture.colours[rows] = 1.0 - picture.colours[rows]
+        picture.colors[rows] = 1.0 - picture.colors[rows]
     return picture
 
 
@@ -41,7 +41,7 @@ def sepia(picture: Picture, operation: Operation, scene: Scene) -> Picture:
 
 
 def vintage(picture: Picture, operation: Operation, scene: Scene) -> Picture:
-    """Fade the blacks, calm and warm the colours, darken the corners and add grain."""
+    """Fade the blacks, calm and warm the colors, darken the corners and add grain."""
     amount = min(operation.amount, 1.6)
 
     def change(lab: Floats, rows: slice) -> Floats:
@@ -67,7 +67,7 @@ def posterize(picture: Picture, operation: Operation, scene: Scene) -> Picture:
     """Reduce every channel to a few even levels, like a screen print."""
     levels = operation.size or max(2.0, round(_PLAIN_LEVELS / operation.amount))
     for rows in strips(picture.alpha.shape[0]):
-        picture.colours[rows] = np.rint(picture.colours[rows] * (levels - 1.0)) / (levels - 1.0)
+        picture.colors[rows] = np.rint(picture.colors[rows] * (levels - 1.0)) / (levels - 1.0)
     return picture
 
 

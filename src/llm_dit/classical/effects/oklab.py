@@ -60,7 +60,7 @@ def to_oklab(rgb: Floats) -> Floats:
 def from_oklab(lab: Floats) -> Floats:
     """Return OKLab as sRGB values 0–1; what a screen cannot show keeps its hue and gives up chroma and some lightness.
 
-    It is drawn along a line to a grey between its own lightness and the middle, as far as the screen's colours ask
+    It is drawn along a line to a grey between its own lightness and the middle, as far as the screen's colors ask
     (B. Ottosson, "sRGB gamut clipping", 2021, https://bottosson.github.io/posts/gamutclipping/).
     """
     linear = _to_screen(lab)
@@ -80,7 +80,7 @@ def _is_on_screen(linear: Floats, slack: float) -> NDArray[np.bool_]:
 
 
 def _draw_inside(lab: Floats) -> Floats:
-    """Return values (n, 1, 3) drawn into the screen's colours by bisection, to a 200th of the way."""
+    """Return values (n, 1, 3) drawn into the screen's colors by bisection, to a 200th of the way."""
     light = lab[..., :1].clip(0.0, 1.0)
     grey = np.concatenate([light + 0.5 * (0.55 - light), np.zeros_like(lab[..., 1:])], axis=-1)
     away = lab - grey
@@ -97,20 +97,20 @@ def chroma(lab: Floats) -> Floats:
     return np.hypot(lab[..., 1], lab[..., 2])
 
 
-def colour_to_oklab(colour: Rgb) -> tuple[float, float, float]:
-    """Return an 8-bit sRGB colour as OKLab."""
-    lightness, a, b = to_oklab(np.array([[colour]], np.float32) / np.float32(255.0))[0, 0].tolist()
+def color_to_oklab(color: Rgb) -> tuple[float, float, float]:
+    """Return an 8-bit sRGB color as OKLab."""
+    lightness, a, b = to_oklab(np.array([[color]], np.float32) / np.float32(255.0))[0, 0].tolist()
     return lightness, a, b
 
 
-def to_oklch(colour: Rgb) -> tuple[float, float, float]:
-    """Return lightness 0–1, chroma and hue (radians) of an 8-bit sRGB colour."""
-    lightness, a, b = colour_to_oklab(colour)
+def to_oklch(color: Rgb) -> tuple[float, float, float]:
+    """Return lightness 0–1, chroma and hue (radians) of an 8-bit sRGB color."""
+    lightness, a, b = color_to_oklab(color)
     return lightness, math.hypot(a, b), math.atan2(b, a)
 
 
 def from_oklch(lightness: float, chroma: float, hue: float) -> Rgb:
-    """Return the 8-bit sRGB colour of a lightness 0–1, chroma and hue (radians)."""
+    """Return the 8-bit sRGB color of a lightness 0–1, chroma and hue (radians)."""
     lab = np.array([[[lightness, chroma * math.cos(hue), chroma * math.sin(hue)]]], np.float32)
     red, green, blue = np.rint(from_oklab(lab)[0, 0] * 255.0).astype(int).tolist()
     return red, green, blue

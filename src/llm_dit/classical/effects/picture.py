@@ -1,4 +1,4 @@
-"""A layer while it is edited: float colours that are bled under transparency, and alpha."""
+"""A layer while it is edited: float colors that are bled under transparency, and alpha."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ _SAMPLES = 200_000
 
 @dataclass(frozen=True, kw_only=True)
 class Scene:
-    """What an effect may do besides changing colours: change the alpha (`shape="new"`), and draw from `rng`."""
+    """What an effect may do besides changing colors: change the alpha (`shape="new"`), and draw from `rng`."""
 
     shape: Shape
     rng: np.random.Generator
@@ -27,12 +27,12 @@ class Scene:
 
 @dataclass(frozen=True, kw_only=True)
 class Picture:
-    """Straight sRGB `colours` (height, width, 3) and `alpha` (height, width), float32 in 0–1.
+    """Straight sRGB `colors` (height, width, 3) and `alpha` (height, width), float32 in 0–1.
 
     Something of it is visible. An effect owns the picture it is given and may write into its arrays.
     """
 
-    colours: Floats
+    colors: Floats
     alpha: Floats
 
     @property
@@ -54,17 +54,17 @@ Effect = Callable[[Picture, Operation, Scene], Picture]
 def read_picture(layer: Image.Image) -> Picture:
     """Return an RGBA layer as a picture."""
     rgba = np.asarray(bleed(layer))
-    colours = rgba[..., :3].astype(np.float32)
-    colours /= 255.0
-    return Picture(colours=colours, alpha=rgba[..., 3].astype(np.float32) / np.float32(255.0))
+    colors = rgba[..., :3].astype(np.float32)
+    colors /= 255.0
+    return Picture(colors=colors, alpha=rgba[..., 3].astype(np.float32) / np.float32(255.0))
 
 
 def write_picture(picture: Picture) -> Image.Image:
-    """Return a picture as 8-bit RGBA; what is fully transparent holds no colour, so nothing hidden is passed on."""
+    """Return a picture as 8-bit RGBA; what is fully transparent holds no color, so nothing hidden is passed on."""
     height, width = picture.alpha.shape
     rgba = np.empty((height, width, 4), np.uint8)
     for rows in strips(height):
-        rgba[rows, :, :3] = np.rint(picture.colours[rows].clip(0.0, 1.0) * 255.0)
+        rgba[rows, :, :3] = np.rint(picture.colors[rows].clip(0.0, 1.0) * 255.0)
         rgba[rows, :, 3] = np.rint(picture.alpha[rows].clip(0.0, 1.0) * 255.0)
         rgba[rows][rgba[rows, :, 3] == 0] = 0
     return Image.fromarray(rgba, "RGBA")
@@ -78,7 +78,7 @@ def strips(height: int) -> list[slice]:
 def change_lab(picture: Picture, change: Callable[[Floats, slice], Floats]) -> Picture:
     """Put every pixel's OKLab value through `change`, which is also told the rows it is given."""
     for rows in strips(picture.alpha.shape[0]):
-        picture.colours[rows] = from_oklab(change(to_oklab(picture.colours[rows]), rows))
+        picture.colors[rows] = from_oklab(change(to_oklab(picture.colors[rows]), rows))
     return picture
 
 
@@ -86,7 +86,7 @@ def sample_lab(picture: Picture) -> tuple[Floats, Floats]:
     """Return OKLab values (n, 1, 3) of visible pixels evenly taken from the picture, and their alpha (n)."""
     seen = np.flatnonzero(picture.alpha)
     seen = seen[:: max(1, len(seen) // _SAMPLES)]
-    return to_oklab(picture.colours.reshape(-1, 1, 3)[seen]), picture.alpha.reshape(-1)[seen]
+    return to_oklab(picture.colors.reshape(-1, 1, 3)[seen]), picture.alpha.reshape(-1)[seen]
 
 
 def quantile(values: Floats, weights: Floats, share: float) -> float:

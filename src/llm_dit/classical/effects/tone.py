@@ -67,7 +67,7 @@ def saturation(picture: Picture, operation: Operation, scene: Scene) -> Picture:
 
 
 def vibrance(picture: Picture, operation: Operation, scene: Scene) -> Picture:
-    """Multiply chroma, that of pale colours more."""
+    """Multiply chroma, that of pale colors more."""
 
     def change(lab: Floats, rows: slice) -> Floats:
         weight = np.clip(1.2 - chroma(lab) / 0.3, 0.3, 1.2)
@@ -83,10 +83,10 @@ def warmth(picture: Picture, operation: Operation, scene: Scene) -> Picture:
     gains = np.exp2(np.array([0.28, 0.04, -0.42], np.float32) * turns)
     gains /= np.dot(gains, np.array([0.2126, 0.7152, 0.0722], np.float32))
     for rows in strips(picture.alpha.shape[0]):
-        linear = to_linear(picture.colours[rows]) * gains
-        # What passes the brightest a screen has loses light, not colour, or white would never turn warm.
+        linear = to_linear(picture.colors[rows]) * gains
+        # What passes the brightest a screen has loses light, not color, or white would never turn warm.
         linear /= np.maximum(linear.max(axis=-1, keepdims=True), 1.0)
-        picture.colours[rows] = from_linear(linear)
+        picture.colors[rows] = from_linear(linear)
     return picture
 
 
