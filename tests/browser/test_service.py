@@ -66,7 +66,7 @@ LOADED = """
 
 def test_scripts_and_styles_are_small(studio: Studio) -> None:
     """Bytes as they are sent: of the start page, then of all there is."""
-    assert 20_000 < studio.page.evaluate(LOADED) < 80_000
+    assert 20_000 < studio.page.evaluate(LOADED) < 90_000
     studio.sample("Poster")
     studio.page.wait_for_load_state("networkidle")
     assert 50_000 < studio.page.evaluate(LOADED) < 135_000
