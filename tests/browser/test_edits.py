@@ -14,6 +14,7 @@ from tests.kit.service import Service
 BRIGHTNESS = """
 (canvas, [left, top, right, bottom]) => {
   const { width, height } = canvas, copy = new OffscreenCanvas(8, 8).getContext("2d", { willReadFrequently: true });
+  if (width === 0 || height === 0) return -1;
   copy.drawImage(canvas, left * width, top * height, (right - left) * width, (bottom - top) * height, 0, 0, 8, 8);
   const data = copy.getImageData(0, 0, 8, 8).data;
   return data.reduce((sum, value, i) => sum + (i % 4 < 3 ? value : 0), 0) / (data.length * 0.75);
