@@ -32,11 +32,12 @@ def qwen(checkpoints: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         yield running
 
 
-def start(studio: Studio, picture: Path, *, steps: int) -> str:
+def start(studio: Studio, picture: Path, *, steps: int, size: str = "640") -> str:
     """Begin to take a picture apart and return the job's address."""
     studio.choose(picture)
     studio.page.get_by_label("Describe the picture").fill("four shapes on white")
     studio.page.get_by_text("Guidance, steps, seed").click()
+    studio.page.get_by_role("radio", name=size).check()
     studio.page.locator(".source").get_by_label("Steps").fill(str(steps))
     studio.page.locator(".source").get_by_label("Layers").fill("2")
     with studio.page.expect_response("**/decompose") as answer:
@@ -57,7 +58,8 @@ def test_tiles_show_layers_while_they_are_made(
     qwen: Service, open_studio: Callable[..., Studio], picture: Path
 ) -> None:
     studio = open_studio(at=qwen)
-    job = start(studio, picture, steps=100)
+    # As long a run as there is: the page has to be loaded once more before its end.
+    job = start(studio, picture, steps=100, size="1024")
     tiles = studio.page.locator(".ghost.seen canvas")
     expect(tiles).to_have_count(2)
     wait_until_drawn(studio, tiles.first)
