@@ -19,7 +19,7 @@ STATIC = Path(__file__).parents[1] / "static"
 class PageFiles(StaticFiles):
     """The files of the page. They carry an ETag and are asked for again each time, so an update shows at once.
 
-    Text goes out compressed to whoever takes it so, and as it is written: a browser's tools show the source.
+    Text is compressed for clients that accept gzip, and not minified: a browser's tools show the source.
     """
 
     # What a system's own table calls a module decides whether a browser runs it.

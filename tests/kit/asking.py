@@ -86,6 +86,6 @@ def until(condition: Callable[[], object], timeout_s: float = 60) -> float:
     begun = time.monotonic()
     while not condition():
         if time.monotonic() > begun + timeout_s:
-            raise TimeoutError(f"waited {timeout_s:g} s in vain")
+            raise TimeoutError(f"the condition did not come true in {timeout_s:g} s")
         time.sleep(0.01)
     return time.monotonic() - begun

@@ -115,8 +115,15 @@ def running(
     with (folder / "log").open("ab") as log:
         before = log.tell()
         process = begin(folder, log, program=program, environment=environment, **settings)
-    try:
+    with ended(process):
         yield Running(_port(process, folder / "log", before), folder, process)
+
+
+@contextlib.contextmanager
+def ended(process: subprocess.Popen[bytes]) -> Iterator[None]:
+    """End a process after the block, however that ends."""
+    try:
+        yield
     finally:
         process.send_signal(signal.SIGTERM)
         try:

@@ -3,7 +3,6 @@
 import contextlib
 import os
 import re
-import signal
 import subprocess
 import sys
 import time
@@ -15,8 +14,8 @@ import httpx
 import pytest
 
 from tests.kit.hub import Hub
+from tests.kit.running import ROOT, ended
 
-ROOT = Path(__file__).parents[2]
 ADDRESS = re.compile(r"Uvicorn running on (http://\S+)")
 
 
@@ -45,7 +44,7 @@ def wait_until(
     deadline = time.monotonic() + timeout_s
     while not condition():
         if time.monotonic() > deadline:
-            pytest.fail(f"waited {timeout_s} s in vain for {what}")
+            pytest.fail(f"waited {timeout_s} s for {what}, which did not come")
         time.sleep(every_s)
 
 
@@ -92,20 +91,6 @@ def serve(
         if ready:
             wait_until(lambda: is_ready(service.url), what="/readyz")
         yield service
-
-
-@contextlib.contextmanager
-def ended(process: subprocess.Popen[bytes]) -> Iterator[None]:
-    """End a process after the block, however that ends."""
-    try:
-        yield
-    finally:
-        process.send_signal(signal.SIGTERM)
-        try:
-            process.wait(timeout=15)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
 
 
 def _address(process: subprocess.Popen[bytes], log: Path) -> str:

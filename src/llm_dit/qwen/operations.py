@@ -39,7 +39,7 @@ class Rows:
     """What one branch has on its way through the blocks: `rows` (1, text + image, width), the first `text` the text's.
 
     `rope` is complex, a row for each of `rows`; `mask` is for the attention, None where every row counts; `index` (1,
-    image) is not 0 where a row is of what is shown. `owed` is still to be added: whoever reads `rows` settles first.
+    image) is not 0 where a row is of what is shown. `owed` is still to be added: call `settle` before reading `rows`.
     """
 
     rows: torch.Tensor
