@@ -22,6 +22,20 @@ STAND_IN = ("-m", "tests.kit.stand_in")
 START_S = 60
 
 
+def workers_of(service: int) -> list[int]:
+    """Return the processes that run the pipeline of the service with this process id, as they are just now."""
+    children = Path(f"/proc/{service}/task/{service}/children").read_text().split()
+    return [int(child) for child in children if b"server.child" in _command_line(int(child))]
+
+
+def _command_line(pid: int) -> bytes:
+    """Return a process's arguments; nothing where it has ended since it was listed."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except (FileNotFoundError, ProcessLookupError):
+        return b""
+
+
 @dataclass(frozen=True)
 class Running:
     """A service that listens on 127.0.0.1: its port, its process and the folder with its data and log."""
@@ -38,9 +52,7 @@ class Running:
     @property
     def workers(self) -> list[int]:
         """The processes that run the pipeline."""
-        pid = self.process.pid
-        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-        return [int(child) for child in children if b"server.child" in Path(f"/proc/{child}/cmdline").read_bytes()]
+        return workers_of(self.process.pid)
 
     @property
     def processes(self) -> Iterator[int]:

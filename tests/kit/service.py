@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 from tests.kit.hub import Hub
-from tests.kit.running import ROOT, ended
+from tests.kit.running import ROOT, ended, workers_of
 
 ADDRESS = re.compile(r"Uvicorn running on (http://\S+)")
 
@@ -33,8 +33,7 @@ class Service:
 
     def worker_pids(self) -> list[int]:
         """Return the processes that run the pipeline."""
-        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
-        return [int(pid) for pid in children if b"server.child" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+        return workers_of(self.process.pid)
 
 
 def wait_until(
