@@ -27,9 +27,10 @@ from benchmarks.small_files import ATTACKS, MOST_BYTES, saved
 from llm_dit.exports.formats import export
 from llm_dit.images import encode_png
 from llm_dit.layer import Layer
-from tests.kit.asking import get, post, until
+from tests.kit.asking import get, post
 from tests.kit.report import part, report_parts
 from tests.kit.running import Memory, Running, running
+from tests.kit.waiting import wait_until
 
 SMALL_S, PEAK_MB, RESTED_MB, READERS_MB, UPLOAD_CPU_S = 0.25, 1000, 250, 64, 3.0
 READERS = 60
@@ -45,7 +46,7 @@ def main() -> int:
     figures: dict[str, dict[str, Any]] = {}
     for name, measured in parts.items():
         with tempfile.TemporaryDirectory() as folder, running(Path(folder)) as service:
-            until(lambda service=service: get(service, "/readyz").status == 200)
+            wait_until(lambda service=service: get(service, "/readyz").status == 200)
             figures[name] = measured(service)
             print(f"{name}: {figures[name]}", flush=True)
     return report_parts(arguments.json, figures)
@@ -78,7 +79,7 @@ def together(service: Running) -> dict[str, Any]:
             times.append(fetch_s(service, small))
             time.sleep(0.1)
     with contextlib.suppress(TimeoutError):
-        until(lambda: service.memory_mb < RESTED_MB, timeout_s=90)
+        wait_until(lambda: service.memory_mb < RESTED_MB)
     rested = service.memory_mb
     wrong = [f"{name} got {status}" for name, status in outcomes if not 200 <= status < 300]
     wrong += [f"{sum(each > SMALL_S for each in times)} small pictures took longer"] * (max(times) > SMALL_S)
@@ -100,7 +101,7 @@ def slow_readers(service: Running) -> dict[str, Any]:
     content = encode_png(Image.fromarray(noise, "RGBA"))
     address = keep(service, content)
     fetch_s(service, address)
-    until(lambda: service.memory_mb < RESTED_MB, timeout_s=90)
+    wait_until(lambda: service.memory_mb < RESTED_MB)
     before = service.memory_mb
     request = f"GET {address} HTTP/1.1\r\nHost: {service.host}\r\n\r\n".encode()
     with Memory(service) as memory, contextlib.ExitStack() as stack:
@@ -112,11 +113,11 @@ def slow_readers(service: Running) -> dict[str, Any]:
         # A tenth of what a reader has to read to be let be, in two rounds.
         for reader in readers * 2:
             reader.recv(4096)
-        until(lambda: memory.samples > 30)
+        wait_until(lambda: memory.samples > 30)
         began = time.monotonic()
         closed = 0
         with contextlib.suppress(TimeoutError):
-            until(lambda: not any(is_open(service, reader) for reader in readers), timeout_s=90)
+            wait_until(lambda: not any(is_open(service, reader) for reader in readers))
         closed = sum(not is_open(service, reader) for reader in readers)
         seconds = time.monotonic() - began
     more = memory.most_mb - before

@@ -8,12 +8,12 @@ import tomllib
 import zipfile
 from pathlib import Path
 
-import httpx
 import pytest
 
 from scripts import pin_requirements
 from tests.kit.pictures import SQUARE_URL
-from tests.kit.service import ROOT, ended, wait_until
+from tests.kit.service import ROOT, connect, ended
+from tests.kit.waiting import wait_until
 
 RUN = "import llm_dit_studio; llm_dit_studio.main()"
 
@@ -23,7 +23,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder that holds the wheel as installed, beside it one with a foreign package `web`."""
     folder = tmp_path_factory.mktemp("wheel")
     build = [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", str(folder)]
-    subprocess.run(build, cwd=ROOT, check=True, capture_output=True, timeout=120)
+    subprocess.run(build, cwd=ROOT, check=True, capture_output=True)
     (wheel,) = folder.glob("*.whl")
     zipfile.ZipFile(wheel).extractall(folder / "site")
     for name in ("web", "server"):
@@ -45,7 +45,7 @@ def test_the_wheel_claims_two_names(site: Path) -> None:
 
 def test_the_wheel_prints_the_settings(site: Path, tmp_path: Path) -> None:
     command = [sys.executable, "-c", RUN, "config"]
-    done = subprocess.run(command, cwd=tmp_path, env=environment(site), capture_output=True, check=True, timeout=60)
+    done = subprocess.run(command, cwd=tmp_path, env=environment(site), capture_output=True, check=True)
     assert done.stdout == (ROOT / "config.toml").read_bytes()
 
 
@@ -60,11 +60,10 @@ def test_the_wheel_serves_beside_other_projects_of_the_same_names(site: Path, tm
             stderr=output,
         )
     with ended(process):
-        wait_until(lambda: "http://" in log.read_text(), what="the address of the page")
+        wait_until(lambda: "http://" in log.read_text(), "the address of the page")
         found = re.search(r"http://[\d.:]+", log.read_text())
         assert found
-        with httpx.Client(base_url=found[0], timeout=60) as client:
-            wait_until(lambda: client.get("/livez").status_code == 200, what="/livez")
+        with connect(found[0]) as client:
             assert "<script" in client.get("/").text
             assert client.get("/static/js/boot.js").status_code == 200
             body = {"image": SQUARE_URL, "layer_num": 2}

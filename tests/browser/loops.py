@@ -65,14 +65,14 @@ def by_keyboard(studio: Studio, description: str = "") -> None:
     keyboard.press("ArrowDown")
     expect(studio.button(f"Select {middle}")).to_be_focused()
     keyboard.press("Alt+ArrowUp")
-    assert studio.names() == [middle, top, bottom]
+    expect(studio.layer_names).to_have_text([middle, top, bottom])
     expect(studio.button(f"Select {middle}")).to_be_focused()
     keyboard.press("v")
     expect(studio.button(f"Show {middle}")).to_be_visible()
     keyboard.press("F2")
     keyboard.type("Balloon")
     keyboard.press("Enter")
-    assert studio.names()[0] == "Balloon"
+    expect(studio.layer_names.first).to_have_text("Balloon")
 
     keyboard.press("ArrowDown")
     keyboard.press("ArrowDown")
@@ -146,7 +146,7 @@ def by_touch(studio: Studio, picture: Path, description: str = "") -> None:
     _look_at_the_difference(studio)
     top = studio.names()[0]
     studio.button(f"Move {top} down").tap()
-    assert studio.names()[1] == top
+    expect(studio.layer_names.nth(1)).to_have_text(top)
     studio.button("Edit Background").tap()
     assert studio.page.evaluate(NARROW) == []
     studio.button("Make it look vintage").tap()
@@ -180,7 +180,7 @@ def by_touch(studio: Studio, picture: Path, description: str = "") -> None:
     studio.wait_until_saved()
     studio.page.reload()
     expect(studio.rows.last).to_contain_text("v2")
-    assert studio.names()[1] == top
+    expect(studio.layer_names.nth(1)).to_have_text(top)
     studio.button("Undo: Edit").tap()
     expect(studio.rows.last).not_to_contain_text("v2")
 
@@ -191,12 +191,12 @@ def reorder_export_reload(studio: Studio, size: tuple[int, int]) -> None:
     order = studio.names()
     page.locator(".layer").first.locator(".layer-main").click()
     studio.button(f"Move {order[0]} down").click()
-    assert studio.names() == [order[1], order[0], *order[2:]]
+    expect(studio.layer_names).to_have_text([order[1], order[0], *order[2:]])
     expect(page.get_by_text(f"{order[0]} moved to 2 of {len(order)}")).to_be_attached()
     page.keyboard.press("Control+z")
-    assert studio.names() == order
+    expect(studio.layer_names).to_have_text(order)
     studio.button(f"Redo: Move {order[0]}").click()
-    assert studio.names() == [order[1], order[0], *order[2:]]
+    expect(studio.layer_names).to_have_text([order[1], order[0], *order[2:]])
 
     # Take it home.
     page.get_by_label(f"Opacity of {order[0]}").fill("50")
@@ -217,11 +217,11 @@ def reorder_export_reload(studio: Studio, size: tuple[int, int]) -> None:
     page.reload()
     expect(studio.rows).to_have_count(len(order))
     studio.wait_for(lambda: difference(studio.pixels(), shown) < 0.5, "the picture of before")
-    assert studio.names() == names
+    expect(studio.layer_names).to_have_text(names)
     studio.wait_for(lambda: studio.rows.all_inner_texts() == rows, f"the layers to say {rows}")
     studio.button("Undo: Opacity").click()
     page.keyboard.press("Control+z")
-    assert studio.names() == order
+    expect(studio.layer_names).to_have_text(order)
 
 
 def difference(first: list[float], second: list[float]) -> float:

@@ -7,6 +7,7 @@ import httpx
 from PIL import Image
 
 from tests.kit.jobs import ASYNC, DECOMPOSE, wait_for
+from tests.kit.service import connect
 
 PLAIN = {
     "x": 0,
@@ -29,7 +30,7 @@ class Seeds:
 
     def plant(self, url: str, picture: Path, layers: int) -> str:
         """Return the path of a new project in which a picture was opened and taken apart into so many layers."""
-        with httpx.Client(base_url=url, timeout=120) as client:
+        with connect(url) as client:
             key = (url, picture, layers)
             if key not in self._documents:
                 self._documents[key] = _take_apart(client, picture, layers)

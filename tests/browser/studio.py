@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.sync_api import BrowserContext, ConsoleMessage, FloatRect, Locator, Page, Request, Route, expect
 
-from tests.kit.service import wait_until
+from tests.kit.waiting import wait_until
 
 CANVAS_PIXELS = """
 (canvas, box) => {
@@ -137,9 +137,14 @@ class Studio:
     def decompose_button(self) -> Locator:
         return self.page.locator(".source").get_by_role("button", name="Decompose")
 
+    @property
+    def layer_names(self) -> Locator:
+        """The names of the layers, top first."""
+        return self.page.locator(".layer .layer-name")
+
     def names(self) -> list[str]:
-        """Return the names of the layers, top first."""
-        return self.page.locator(".layer .layer-name").all_inner_texts()
+        """Return the names of the layers as they are just now, top first."""
+        return self.layer_names.all_inner_texts()
 
     def choose(self, path: Path) -> None:
         self.page.locator(".welcome input[type=file]").first.set_input_files(path)
@@ -200,4 +205,4 @@ class Studio:
 
     def wait_for(self, condition: Callable[[], object], what: str = "the page") -> None:
         # To look at pixels is work for the page, too.
-        wait_until(condition, every_s=0.05, what=what)
+        wait_until(condition, what, every_s=0.05)

@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from pathlib import Path
 
-import httpx
 import pytest
 from PIL import Image
 from playwright.sync_api import expect
@@ -175,10 +174,10 @@ def test_a_version_as_a_layer_of_its_own(stacked: Studio) -> None:
     expect(stacked.button("Add as layer")).to_be_visible()
     stacked.page.keyboard.press("n")
     expect(stacked.dialog).to_be_hidden()
-    assert stacked.names() == [*names[:-1], "Background 2", "Background"]
+    expect(stacked.layer_names).to_have_text([*names[:-1], "Background 2", "Background"])
     expect(stacked.rows.last).not_to_contain_text("v2")
     stacked.page.keyboard.press("Control+z")
-    assert stacked.names() == names
+    expect(stacked.layer_names).to_have_text(names)
     stacked.edit_button("Background").click()
     expect(stacked.version("v2: make it blue")).to_be_visible()
 
@@ -381,16 +380,17 @@ def test_a_running_edit_survives_a_save_that_crosses_the_reload(
     open_stack: Callable[..., Studio], stepping: Service
 ) -> None:
     studio = open_stack(2, at=stepping)
-    address = f"{stepping.url}/api/projects/{studio.page.url.rpartition('/')[2]}"
+    address = f"/api/projects/{studio.page.url.rpartition('/')[2]}"
     saves = "**/api/projects/*"
     studio.page.route(saves, lambda route: route.abort() if route.request.method == "PUT" else route.continue_())
     studio.edit("Layer 0", "hang")
     expect(studio.dialog.get_by_role("progressbar")).to_be_visible()
 
     # A save from before the edit arrives only now.
-    before = httpx.get(address).json()
+    before = stepping.get(address).json()
     fields = {key: before[key] for key in ("name", "document", "thumbnail", "version")}
-    assert httpx.put(address, json=fields).status_code == 200
+    with stepping.connect() as client:
+        assert client.put(address, json=fields).status_code == 200
     studio.page.reload()
     studio.page.unroute(saves)
     expect(studio.button("Edit Layer 0, edit running")).to_be_visible()

@@ -55,7 +55,7 @@ def test_in_chinese(open_studio: Callable[..., Studio], picture: Path) -> None:
     page.get_by_role("menuitemradio", name="English").click()
     expect(studio.button("Export")).to_be_visible()
     expect(page.locator(".layer")).to_have_count(4)
-    assert studio.names() == names
+    expect(studio.layer_names).to_have_text(names)
     studio.button("Undo: Decompose").click()
     page.get_by_role("button", name="Theme and language").click()
     page.get_by_role("menuitemradio", name="简体中文").click()

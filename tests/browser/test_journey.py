@@ -19,7 +19,7 @@ def test_from_a_sample_to_a_zip(studio: Studio) -> None:
     expect(page.locator(".source-caption")).to_contain_text("runs at 736 × 544")
     studio.decompose(layers=4)
     expect(page.locator(".fidelity")).to_contain_text("rebuilds")
-    assert studio.names()[-1] == "Background"
+    expect(studio.layer_names.last).to_have_text("Background")
 
     # Edit the background: it is opaque everywhere, so what the edit does shows.
     before = studio.pixels()
@@ -166,7 +166,7 @@ def test_dragging_a_grip_reorders(open_stack: Callable[..., Studio]) -> None:
     mouse.down()
     mouse.move(grip.x + 8, target.y + target.height - 4, steps=8)
     mouse.up()
-    assert studio.names() == [middle, bottom, top]
+    expect(studio.layer_names).to_have_text([middle, bottom, top])
     expect(studio.button(f"Undo: Move {top}")).to_be_enabled()
 
 

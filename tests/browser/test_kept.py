@@ -4,7 +4,6 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-import httpx
 import pytest
 from playwright.sync_api import expect
 
@@ -17,7 +16,7 @@ from tests.kit.service import serve
 def test_a_kept_project_goes_on(kept: Path, tmp_path: Path, open_studio: Callable[..., Studio]) -> None:
     shutil.copytree(kept / "studio", tmp_path / "data")
     with serve(tmp_path, environment=AS_KEPT) as service:
-        with httpx.Client(base_url=service.url) as client:
+        with service.connect() as client:
             address = projects(client)["poster"]
             document = client.get(address).json()["document"]
         studio = open_studio(at=service, path=address.replace(PROJECTS, "/p"))

@@ -3,12 +3,11 @@
 import re
 from collections.abc import Callable, Iterator
 
-import httpx
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from tests.browser.conftest import PATIENCE_MS
-from tests.kit.service import Service, serve, wait_until
+from tests.kit.service import Service, serve
 
 TOKEN = "a-token-of-the-tests"
 
@@ -16,9 +15,7 @@ TOKEN = "a-token-of-the-tests"
 @pytest.fixture(scope="module")
 def shut_service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     environment = {"LLM_DIT_SERVER__TOKEN": TOKEN}
-    with serve(tmp_path_factory.mktemp("shut"), environment=environment, ready=False) as running:
-        bearer = {"Authorization": f"Bearer {TOKEN}"}
-        wait_until(lambda: httpx.get(f"{running.url}/readyz", headers=bearer).status_code == 200, what="/readyz")
+    with serve(tmp_path_factory.mktemp("shut"), environment=environment) as running:
         yield running
 
 

@@ -11,7 +11,8 @@ from playwright.sync_api import Locator, expect
 
 from tests.browser.studio import Studio
 from tests.kit.jobs import events
-from tests.kit.service import Service, qwen_environment, serve, wait_until
+from tests.kit.service import Service, qwen_environment, serve
+from tests.kit.waiting import wait_until
 
 SEEN = """
 (canvas) => {
@@ -27,8 +28,7 @@ SEEN = """
 @pytest.fixture(scope="module")
 def qwen(checkpoints: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     environment = qwen_environment(checkpoints, LLM_DIT_SERVER__DRAIN_S="0")
-    with serve(tmp_path_factory.mktemp("qwen"), environment=environment, ready=False) as running:
-        wait_until(lambda: httpx.get(f"{running.url}/readyz").status_code == 200, what="the engine")
+    with serve(tmp_path_factory.mktemp("qwen"), environment=environment) as running:
         yield running
 
 
@@ -67,7 +67,7 @@ def test_tiles_show_layers_while_they_are_made(
     expect(tiles).to_have_count(2)
     wait_until_drawn(studio, tiles.last)
 
-    with httpx.Client(base_url=qwen.url, timeout=60) as client:
+    with qwen.connect() as client:
         url = newest_preview(client, job)
         answer = client.get(url)
         assert answer.headers["content-type"] == "image/png"
@@ -79,7 +79,7 @@ def test_tiles_show_layers_while_they_are_made(
 
         studio.page.locator(".job-bar").get_by_role("button", name="Cancel").click()
         expect(studio.page.locator(".ghost.seen")).to_have_count(0)
-        wait_until(lambda: client.get(job).json()["status"] == "canceled", what="the end of the job")
+        wait_until(lambda: client.get(job).json()["status"] == "canceled", "the end of the job")
         assert client.get(url).status_code == 404
 
 

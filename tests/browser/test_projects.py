@@ -4,13 +4,13 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
-import httpx
 import pytest
 from playwright.sync_api import Page, Route, expect
 
 from tests.browser.loops import difference, settled
 from tests.browser.studio import Studio
 from tests.browser.test_sources import hand_over
+from tests.kit.service import Service
 
 IDS = "(rows) => rows.map((row) => row.dataset.id)"
 
@@ -35,9 +35,9 @@ def test_every_picture_gets_an_address_that_brings_it_back(saved: Studio, open_s
     saved.wait_until_saved()
     elsewhere = open_studio(path=path)
     expect(elsewhere.rows).to_have_count(2)
-    assert elsewhere.names() == ["Renamed", *names[1:]]
+    expect(elsewhere.layer_names).to_have_text(["Renamed", *names[1:]])
     elsewhere.button("Undo: Rename").click()
-    assert elsewhere.names() == names
+    expect(elsewhere.layer_names).to_have_text(names)
     expect(elsewhere.page).to_have_title("shapes · llm-dit")
 
 
@@ -140,7 +140,7 @@ def test_a_project_file_goes_out_and_comes_in(saved: Studio, tmp_path: Path) -> 
     assert saved.page.evaluate("location.pathname") != first
 
 
-def test_layers_that_were_taken_home_open_again_by_drop(saved: Studio, tmp_path: Path) -> None:
+def test_layers_that_were_taken_home_open_again_by_drop(saved: Studio, service: Service, tmp_path: Path) -> None:
     names = saved.names()
     saved.page.get_by_label(f"Opacity of {names[0]}").fill("50")
     facts = saved.rows.first.locator(".layer-facts").inner_text()
@@ -158,8 +158,8 @@ def test_layers_that_were_taken_home_open_again_by_drop(saved: Studio, tmp_path:
         expect(saved.page.locator(".layer-name")).to_have_text(names)
         assert saved.rows.first.locator(".layer-facts").inner_text() == facts
         saved.wait_for(lambda: difference(saved.pixels(), shown) < 1, "the same picture")
-        kept = f"{saved.url}/api/projects/{saved.page.url.rpartition('/')[2]}"
-        saved.wait_for(lambda kept=kept: httpx.get(kept).json()["thumbnail"], "a thumbnail")
+        kept = f"/api/projects/{saved.page.url.rpartition('/')[2]}"
+        saved.wait_for(lambda kept=kept: service.get(kept).json()["thumbnail"], "a thumbnail")
     ids = saved.page.locator(".layer").evaluate_all(IDS)
     assert len(set(ids)) == len(names)
     saved.page.reload()
@@ -198,7 +198,7 @@ def test_two_devices_that_changed_the_same_project_are_asked(
     # Nobody loses anything, reload or not, until somebody chooses.
     other.page.reload()
     expect(other.page.locator(".conflict")).to_be_visible()
-    assert other.names()[0] == "Mine"
+    expect(other.layer_names.first).to_have_text("Mine")
     other.button(choice).click()
     expect(other.page.locator(".conflict")).to_be_hidden()
     expect(other.page.locator(".layer-name").first).to_have_text("Theirs" if choice.startswith("Load") else "Mine")

@@ -4,7 +4,6 @@ import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import httpx
 import pytest
 from playwright.sync_api import expect
 
@@ -12,7 +11,7 @@ from tests.browser.loops import by_keyboard, by_touch, reorder_export_reload
 from tests.browser.studio import Studio
 from tests.kit.hub import Hub
 from tests.kit.hub import serve as serve_hub
-from tests.kit.service import Service, downloading_environment, is_ready, serve, wait_until
+from tests.kit.service import Service, downloading_environment, serve
 
 
 @pytest.fixture(scope="module")
@@ -25,8 +24,7 @@ def hub(checkpoints: Path) -> Iterator[Hub]:
 def qwen(checkpoints: Path, hub: Hub, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     """One service for all three; its edit model is downloaded for the first edit."""
     folder = tmp_path_factory.mktemp("qwen")
-    with serve(folder, environment=downloading_environment(checkpoints, hub, folder), ready=False) as running:
-        wait_until(lambda: is_ready(running.url), what="the engine")
+    with serve(folder, environment=downloading_environment(checkpoints, hub, folder)) as running:
         yield running
 
 
@@ -49,7 +47,7 @@ def test_the_loop_by_mouse(qwen: Service, hub: Hub, open_studio: Callable[..., S
     page.locator(".source").get_by_label("Layers").fill("2")
     studio.decompose_button.click()
     expect(studio.rows).to_have_count(2)
-    assert studio.names() == ["Layer 2", "Background"]
+    expect(studio.layer_names).to_have_text(["Layer 2", "Background"])
 
     # The hub holds back most of the weights until the page has shown that it waits for them.
     hub.stall_after, hub.faults = 10_000, 1
@@ -68,14 +66,14 @@ def test_the_loop_by_mouse(qwen: Service, hub: Hub, open_studio: Callable[..., S
     expect(studio.version("v4: make it blue")).to_be_visible()
     studio.version("v4: make it blue").click()
     studio.button("Add as layer").click()
-    assert studio.names() == ["Layer 2", "Background 2", "Background"]
+    expect(studio.layer_names).to_have_text(["Layer 2", "Background 2", "Background"])
     studio.rows.last.get_by_role("button", name="Edit").click()
     # What nobody has decided about is shown first.
     expect(studio.version("v3: make it blue")).to_be_checked()
     studio.dialog.get_by_role("radio", name="Side by side").check()
     studio.button("Replace layer").click()
     expect(page.get_by_text(re.compile("“Background” replaced")).first).to_be_visible()
-    assert httpx.get(f"{qwen.url}/api/qwen-image/edit-status").json()["edit_model_loaded"]
+    assert qwen.get("/api/qwen-image/edit-status").json()["edit_model_loaded"]
 
     studio.button("Undo: Edit Background").click()
     expect(studio.rows.last).not_to_contain_text("v3")

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, get_args
 
-import httpx
 import pytest
 from playwright.sync_api import Route, expect
 
@@ -140,8 +139,8 @@ def test_pictures_the_server_no_longer_has(open_stack: Callable[..., Studio]) ->
     expect(studio.page.locator(".stage-error")).to_be_visible()
 
 
-def test_the_engine_says_what_it_is(studio: Studio) -> None:
-    status = httpx.get(f"{studio.url}/api/qwen-image/status").json()
+def test_the_engine_says_what_it_is(studio: Studio, service: Service) -> None:
+    status = service.get("/api/qwen-image/status").json()
     chip = studio.page.locator(".engine")
     expect(chip).to_have_text(status["engine_label"])
     chip.click()
@@ -158,7 +157,7 @@ def test_an_engine_that_cannot_run(
     service = start_service(app="tests.kit.app:app", environment={"TEST_PIPELINE": "BrokenPipeline"}, ready=False)
     studio = open_studio(at=service, engine="gone", width=width, touch=width < 760)
     page = studio.page
-    status = httpx.get(f"{service.url}/api/qwen-image/status").json()
+    status = service.get("/api/qwen-image/status").json()
     bar = page.get_by_role("alert").filter(has_text="cannot run")
     expect(bar).to_contain_text(status["error"].replace("`", ""))
     expect(bar).to_contain_text(status["hint"].replace("`", ""))

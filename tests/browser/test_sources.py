@@ -6,7 +6,6 @@ from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import quote, urlsplit
 
-import httpx
 import pytest
 from PIL import Image
 from playwright.sync_api import expect
@@ -79,13 +78,13 @@ def test_a_picture_on_top_of_a_stack_is_a_layer_or_a_project_of_its_own(studio: 
     expect(studio.rows).to_have_count(0)
     studio.button("Go back").click()
     expect(studio.rows).to_have_count(2)
-    assert studio.names() == names
+    expect(studio.layer_names).to_have_text(names)
     # Decomposing again says what it took the place of.
     studio.decompose_button.click()
     notice = studio.page.locator(".notice")
     expect(notice).to_contain_text("in place of the 2 layers before")
     notice.get_by_role("button", name="Undo").click()
-    assert studio.names() == names
+    expect(studio.layer_names).to_have_text(names)
 
 
 SVG = """<?xml version="1.0"?><!-- drawn by hand --><svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 24 12">
@@ -93,7 +92,7 @@ SVG = """<?xml version="1.0"?><!-- drawn by hand --><svg xmlns="http://www.w3.or
 <rect width="24" height="12" fill="#f08020"/></svg>"""
 
 
-def test_whatever_is_dropped_or_pasted_is_taken_or_answered(studio: Studio, picture: Path) -> None:
+def test_whatever_is_dropped_or_pasted_is_taken_or_answered(studio: Studio, service: Service, picture: Path) -> None:
     """From files, from other windows of the browser, as text; and never does the browser leave the page."""
     page = studio.page
     alert, caption = page.locator(".welcome .callout"), page.locator(".source-caption")
@@ -115,7 +114,7 @@ def test_whatever_is_dropped_or_pasted_is_taken_or_answered(studio: Studio, pict
             expect(alert).to_contain_text(says)
             # No tool of the editor is there before there is something to edit.
             assert page.locator(".source:visible, .stage .zoom-bar:visible, .mode-bar:visible").count() == 0
-    formats = httpx.get(f"{studio.url}/api/qwen-image/config").json()["limits"]["image_formats"]
+    formats = service.get("/api/qwen-image/config").json()["limits"]["image_formats"]
     for name in formats:
         expect(alert).to_contain_text(re.compile(rf"\b{name}\b", re.IGNORECASE))
     taken: list[tuple[str, dict[str, str], str]] = [

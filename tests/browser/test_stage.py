@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from PIL import Image
-from playwright.sync_api import expect
+from playwright.sync_api import Locator, expect
 
 from tests.browser.studio import Studio
 from tests.browser.test_sources import hand_over
@@ -35,8 +35,9 @@ def drag(studio: Studio, start: tuple[float, float], end: tuple[float, float]) -
     mouse.up()
 
 
-def selected(studio: Studio) -> str:
-    return studio.page.locator(".layer.selected .layer-name").inner_text()
+def selected(studio: Studio) -> Locator:
+    """Return the name of the selected layer."""
+    return studio.page.locator(".layer.selected .layer-name")
 
 
 def place(studio: Studio) -> list[float]:
@@ -58,17 +59,20 @@ def near(point: tuple[float, float]) -> tuple[float, float, float, float]:
 def test_a_click_selects_what_is_seen_and_a_drag_moves_it(stacked: Studio) -> None:
     page = stacked.page
     page.mouse.click(*at(stacked, WHITE))
-    assert selected(stacked) == "Background"
+    expect(selected(stacked)).to_have_text("Background")
     page.mouse.click(*at(stacked, ORANGE))
-    assert "range" in selected(stacked)
+    expect(selected(stacked)).to_contain_text("range")
     expect(page.locator(".stage-outline")).to_be_visible()
     free = (ORANGE[0] + 0.45, ORANGE[1] - 0.2)
     drag(stacked, at(stacked, ORANGE), at(stacked, free))
     stacked.wait_for(lambda: is_orange(stacked.pixels(near(free))), "the disc where it was put")
-    assert place(stacked) == [pytest.approx(108, abs=2), pytest.approx(-36, abs=2), 100]
+    stacked.wait_for(
+        lambda: place(stacked) == [pytest.approx(108, abs=2), pytest.approx(-36, abs=2), 100],
+        "the layer where it was put",
+    )
     # One drag is one step.
     page.keyboard.press("Control+z")
-    assert place(stacked) == [0, 0, 100]
+    stacked.wait_for(lambda: place(stacked) == [0, 0, 100], "the layer where it was put")
     expect(stacked.button("Undo: Decompose")).to_be_enabled()
 
 
@@ -79,12 +83,12 @@ def test_a_drag_on_the_ground_pans_unless_the_ground_is_selected(stacked: Studio
     stacked.page.mouse.click(*at(stacked, WHITE))
     expect(stacked.button("Undo: Decompose")).to_be_enabled()
     drag(stacked, at(stacked, WHITE), at(stacked, (WHITE[0] - 0.2, WHITE[1])))
-    assert place(stacked)[0] < -40
+    stacked.wait_for(lambda: place(stacked)[0] < -40, "the layer where it was put")
     # Space always pans.
     stacked.page.keyboard.down("Space")
     drag(stacked, at(stacked, WHITE), at(stacked, (WHITE[0] - 0.1, WHITE[1])))
     stacked.page.keyboard.up("Space")
-    assert -60 < place(stacked)[0] < -40
+    stacked.wait_for(lambda: -60 < place(stacked)[0] < -40, "the layer where it was put")
 
 
 def test_corners_and_keys_and_fields(stacked: Studio) -> None:
@@ -93,17 +97,17 @@ def test_corners_and_keys_and_fields(stacked: Studio) -> None:
     outline = stacked.box(page.locator(".stage-outline"))
     corner = stacked.box(page.locator(".stage-handle.se")).at(0.5, 0.5)
     drag(stacked, corner, (corner[0] + outline.width / 2, corner[1] + outline.height / 2))
-    assert place(stacked)[2] == pytest.approx(150, abs=4)
+    stacked.wait_for(lambda: place(stacked)[2] == pytest.approx(150, abs=4), "the layer where it was put")
     # The corner across has stayed.
     assert stacked.box(page.locator(".stage-outline")).x == pytest.approx(outline.x, abs=4)
     stacked.button("Put back").click()
-    assert place(stacked) == [0, 0, 100]
+    stacked.wait_for(lambda: place(stacked) == [0, 0, 100], "the layer where it was put")
 
     page.locator(".stage-view").focus()
     for _ in range(3):
         page.keyboard.press("ArrowRight")
     page.keyboard.press("Shift+ArrowDown")
-    assert place(stacked)[:2] == [3, 10]
+    stacked.wait_for(lambda: place(stacked)[:2] == [3, 10], "the layer where it was put")
     page.get_by_label("Scale").fill("50")
     stacked.wait_for(lambda: not is_orange(stacked.pixels(near((0.4, 0.6)))), "a smaller disc")
     stacked.button("Flip left and right").click()
@@ -139,12 +143,12 @@ def test_duplicate_delete_and_undo(stacked: Studio) -> None:
     names = stacked.names()
     stacked.page.locator(".layer-main").first.click()
     stacked.page.keyboard.press("Control+d")
-    assert stacked.names() == [f"{names[0]} 2", *names]
-    assert selected(stacked) == f"{names[0]} 2"
+    expect(stacked.layer_names).to_have_text([f"{names[0]} 2", *names])
+    expect(selected(stacked)).to_have_text(f"{names[0]} 2")
     stacked.menu(f"More for {names[0]} 2", "Delete")
-    assert stacked.names() == names
+    expect(stacked.layer_names).to_have_text(names)
     stacked.page.locator(".notice").get_by_role("button", name="Undo").click()
-    assert stacked.names() == [f"{names[0]} 2", *names]
+    expect(stacked.layer_names).to_have_text([f"{names[0]} 2", *names])
 
 
 def test_split_again_makes_a_group(stacked: Studio) -> None:
@@ -171,7 +175,7 @@ def test_split_again_makes_a_group(stacked: Studio) -> None:
     group.get_by_label("More for").click()
     page.get_by_role("menuitem", name="Delete").click()
     expect(stacked.rows).to_have_count(3)
-    assert stacked.names() == others[1:]
+    expect(stacked.layer_names).to_have_text(others[1:])
     page.keyboard.press("Control+z")
     expect(stacked.rows).to_have_count(count)
 
@@ -179,10 +183,10 @@ def test_split_again_makes_a_group(stacked: Studio) -> None:
 def test_a_picture_comes_in_as_a_layer(stacked: Studio, picture: Path) -> None:
     stacked.page.locator(".export-bar input[type=file]").set_input_files(picture)
     expect(stacked.rows).to_have_count(6)
-    assert selected(stacked) == "shapes"
+    expect(selected(stacked)).to_have_text("shapes")
     hand_over(stacked, "paste", picture)
     expect(stacked.rows).to_have_count(7)
-    assert selected(stacked) == "shapes 2"
+    expect(selected(stacked)).to_have_text("shapes 2")
     stacked.page.keyboard.press("Control+z")
     expect(stacked.rows).to_have_count(6)
     # It covers what it covers of this picture.
@@ -259,7 +263,7 @@ def test_a_finger_scrolls_until_a_layer_was_tapped_and_two_pinch(
     expect(studio.page.locator(".stage-outline.in-hand")).to_be_visible()
     swipe(at(studio, ORANGE), 60, 0)
     studio.wait_for(lambda: place(studio)[0] > 20, "a layer that was moved")
-    assert "range" in selected(studio)
+    expect(selected(studio)).to_contain_text("range")
     before = studio.page.locator(".stage .zoom-scale").inner_text()
     middle = at(studio, (0.5, 0.5))
     touch("touchStart", (middle[0] - 30, middle[1]), (middle[0] + 30, middle[1]))

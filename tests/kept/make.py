@@ -22,7 +22,8 @@ from playwright.sync_api import Browser, expect, sync_playwright
 from tests.browser.conftest import FLAGS, PATIENCE_MS, chromium_path
 from tests.browser.studio import Studio
 from tests.kit.pictures import as_data_url, png
-from tests.kit.service import Service, serve, wait_until
+from tests.kit.service import Service, serve
+from tests.kit.waiting import wait_until
 
 COMMAND = Path(sys.executable).with_name("llm-dit")
 ASYNC = {"Prefer": "respond-async"}
@@ -42,7 +43,7 @@ def main() -> None:
             with browser() as chromium:
                 work_in_english(chromium, service, poster)
                 work_in_chinese(chromium, service, draw_poster(folder / "海报.png"))
-            with httpx.Client(base_url=service.url, timeout=60) as client:
+            with service.connect() as client:
                 delete_a_copy(client)
                 keep_files(client, kept)
                 leave_jobs(client)
@@ -161,7 +162,7 @@ def leave_jobs(client: httpx.Client) -> None:
         answer = client.post("/api/qwen-image/decompose", json={"image": large, "seed": seed}, headers=ASYNC)
         jobs.append(answer.raise_for_status().headers["location"])
     client.delete(jobs[1]).raise_for_status()
-    wait_until(lambda: client.get(jobs[1]).json()["status"] == "canceled", what="the canceled job")
+    wait_until(lambda: client.get(jobs[1]).json()["status"] == "canceled", "the canceled job")
 
 
 def check(data: Path) -> None:

@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.kit.service import Service, serve, wait_until
+from tests.kit.service import Service, serve
+from tests.kit.waiting import wait_until
 
 COMMAND = [str(Path(sys.executable).with_name("llm-dit"))]
 VERSIONS = sorted(folder for folder in Path(__file__).parent.iterdir() if (folder / "studio").is_dir())
@@ -39,7 +40,7 @@ def opened(kept: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ser
 
 @pytest.fixture
 def client(opened: Service) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=opened.url, timeout=30) as client:
+    with opened.connect() as client:
         yield client
 
 
@@ -75,7 +76,7 @@ def test_jobs_stand_where_they_stood_and_go_on(client: httpx.Client) -> None:
     def statuses() -> list[str]:
         return [job["status"] for job in client.get("/api/jobs").json()["jobs"]]
 
-    wait_until(lambda: not {"queued", "processing"} & set(statuses()), what="the jobs that waited")
+    wait_until(lambda: not {"queued", "processing"} & set(statuses()), "the jobs that waited")
     assert sorted(statuses()) == ["canceled", "succeeded", "succeeded"]
 
 
@@ -105,7 +106,7 @@ def test_the_project_file_is_taken_in(kept: Path, client: httpx.Client) -> None:
 @pytest.mark.parametrize("source", ["bundle", "layers.zip", "layers.psd", "layers.ora", "poster.llm-dit.zip"])
 def test_layers_are_put_together(kept: Path, source: str, tmp_path: Path) -> None:
     output = tmp_path / "composite.png"
-    subprocess.run([*COMMAND, "composite", kept / source, "-o", output], check=True, capture_output=True, timeout=60)
+    subprocess.run([*COMMAND, "composite", kept / source, "-o", output], check=True, capture_output=True)
     folder = kept / source if source == "bundle" else zipfile.Path(kept / "layers.zip")
     before = Image.open(io.BytesIO((folder / "composite.png").read_bytes())).convert("RGBA")
     with Image.open(output) as composite:

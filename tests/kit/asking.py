@@ -1,20 +1,20 @@
-"""What clients ask a service for, byte for byte, and how they wait for it."""
+"""What clients ask a service for, byte for byte, and the jobs they follow."""
 
 import contextlib
 import json
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from tests.kit.pictures import SQUARE_URL
 from tests.kit.running import STAND_IN, Answer, Running, ask, running
+from tests.kit.waiting import PATIENCE_S, wait_until
 
 DECOMPOSE = "/api/qwen-image/decompose"
 EDIT = "/api/qwen-image/edit-layer"
 ASYNC = "Prefer: respond-async"
-LONG: dict[str, Any] = {"prompt": "slow", "steps": 100}
-"""A run of `tests.kit.pipelines.StepPipeline` that takes 2 s."""
+HELD: dict[str, Any] = {"prompt": "wait", "steps": 3}
+"""A run of `tests.kit.pipelines.StepPipeline` that goes on until it is canceled, or may `go`."""
 
 
 class RefusedError(Exception):
@@ -25,7 +25,7 @@ class RefusedError(Exception):
 def ready(folder: Path, **options: Any) -> Iterator[Running]:
     """Run the service around the stand-in until the block ends; options as in `tests.kit.running.running`."""
     with running(folder, program=STAND_IN, **options) as service:
-        until(lambda: get(service, "/readyz").status == 200)
+        wait_until(lambda: get(service, "/readyz").status == 200)
         yield service
 
 
@@ -38,7 +38,7 @@ def delete(service: Running, path: str) -> Answer:
 
 
 def post(
-    service: Running, path: str, fields: Mapping[str, object] | bytes, *more: str, timeout_s: float = 120
+    service: Running, path: str, fields: Mapping[str, object] | bytes, *more: str, timeout_s: float = PATIENCE_S
 ) -> Answer:
     """Send fields as JSON, or bytes as they are."""
     body = fields if isinstance(fields, bytes) else json.dumps(fields).encode()
@@ -68,7 +68,7 @@ def job(service: Running, address: str) -> dict[str, Any]:
 
 def finished(service: Running, address: str) -> dict[str, Any]:
     """Return a job when it has ended."""
-    until(lambda: job(service, address)["status"] not in {"queued", "processing"})
+    wait_until(lambda: job(service, address)["status"] not in {"queued", "processing"})
     return job(service, address)
 
 
@@ -79,13 +79,3 @@ def queue(service: Running) -> dict[str, int]:
 def is_idle(service: Running) -> bool:
     now = queue(service)
     return now["length"] + now["running"] == 0
-
-
-def until(condition: Callable[[], object], timeout_s: float = 60) -> float:
-    """Return the seconds until `condition()` is true; raises `TimeoutError` after `timeout_s`."""
-    begun = time.monotonic()
-    while not condition():
-        if time.monotonic() > begun + timeout_s:
-            raise TimeoutError(f"the condition did not come true in {timeout_s:g} s")
-        time.sleep(0.01)
-    return time.monotonic() - begun

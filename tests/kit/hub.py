@@ -117,7 +117,7 @@ def _handler(hub: Hub) -> type[BaseHTTPRequestHandler]:
                 return
             if limit is not None:
                 if hub.stall_after:
-                    hub.released.wait(20)
+                    hub.released.wait()
                 self.close_connection = True
 
         def start_of_range(self) -> int:

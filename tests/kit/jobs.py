@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import httpx
 
 from tests.kit.pictures import SQUARE_URL
-from tests.kit.service import wait_until
+from tests.kit.waiting import wait_until
 
 ASYNC = {"Prefer": "respond-async"}
 DECOMPOSE = "/api/qwen-image/decompose"
@@ -33,7 +33,7 @@ def status(client: httpx.Client, job: str) -> str:
 
 def wait_for(client: httpx.Client, job: str, *statuses: str) -> dict[str, object]:
     """Return the job as soon as it stands at one of `statuses`."""
-    wait_until(lambda: status(client, job) in statuses, what=f"{job} to be {' or '.join(statuses)}")
+    wait_until(lambda: status(client, job) in statuses, f"{job} to be {' or '.join(statuses)}")
     return dict(client.get(job).json())
 
 
@@ -57,7 +57,7 @@ def queue(client: httpx.Client) -> dict[str, int]:
 
 
 def wait_idle(client: httpx.Client) -> None:
-    wait_until(lambda: queue(client)["running"] + queue(client)["length"] == 0, what="an idle queue")
+    wait_until(lambda: queue(client)["running"] + queue(client)["length"] == 0, "an idle queue")
 
 
 def metric(client: httpx.Client, name: str) -> float:

@@ -16,11 +16,12 @@ from llm_dit.pipelines.base import PipelineStatus, PreviewCallback, Progress, Pr
 class StepPipeline:
     """Cuts an image into plain layers in as many steps as it is told; `prompt` or `instruction` says what else happens.
 
-    "slow": each step takes 20 ms. "wait": it waits for a file `go` beside the data folder. In step 1,
+    "slow": each step takes 20 ms. "wait": the last step waits for a file `go` beside the data folder; "deaf": so it
+    does, and heeds no cancel. "show": so it does, and previews every layer again and again, 4 × 3 pixels whose red is
+    the step, and whose green is the layer. In step 1,
     "crash" ends the process, "hang" goes on for an hour, "raise" raises what no pipeline should, "oom" runs out of
     memory, "lose device" loses the device, and "quote …" warns and fails with its own words in every message. "black"
-    gives black pictures. "show" is slow and previews every layer after each step, 4 × 3 pixels whose red is the step,
-    and whose green is the layer.
+    gives black pictures.
     """
 
     engine = "steps"
@@ -108,11 +109,13 @@ def _work(behaviour: str, steps: int, progress: ProgressCallback) -> None:
     progress(Progress(phase="stepping", step=0, total=steps))
     for step in range(1, steps + 1):
         match behaviour:
-            case "slow" | "show":
+            case "slow":
                 time.sleep(0.02)
-            case "wait":
+            case "wait" | "show" | "deaf" if step == steps:
                 while not _beside("go").exists():
                     time.sleep(0.02)
+                    if behaviour != "deaf":
+                        progress(Progress(phase="stepping", step=step - 1, total=steps))  # this heeds a cancel
             case "crash":
                 os._exit(9)
             case "hang":

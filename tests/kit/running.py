@@ -1,6 +1,7 @@
 """A service in a process of its own, and requests to it byte for byte."""
 
 import contextlib
+import json
 import os
 import re
 import signal
@@ -8,18 +9,18 @@ import socket
 import subprocess
 import sys
 import threading
-import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, Self
+from typing import Any, BinaryIO, Self
+
+from tests.kit.waiting import PATIENCE_S, wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
 ADDRESS = re.compile(r"The page is on http://127\.0\.0\.1:(\d+)")
 LLM_DIT = ("-c", "from server.cli import app; app()")
 STAND_IN = ("-m", "tests.kit.stand_in")
 """How Python runs `llm-dit`, with its own engines and with that of `tests/kit/stand_in.py`."""
-START_S = 60
 
 
 def workers_of(service: int) -> list[int]:
@@ -163,18 +164,19 @@ def begin(
 
 
 def _port(process: subprocess.Popen[bytes], log: Path, before: int) -> int:
-    deadline = time.monotonic() + START_S
-    while time.monotonic() < deadline and process.poll() is None:
-        if match := ADDRESS.search(log.read_bytes()[before:].decode(errors="replace")):
-            port = int(match[1])
-            with contextlib.suppress(OSError):
-                if ask(port, ["GET /livez HTTP/1.1", f"Host: 127.0.0.1:{port}"]).status == 200:
-                    return port
-        time.sleep(0.05)
+    def printed() -> re.Match[str] | None:
+        return ADDRESS.search(log.read_bytes()[before:].decode(errors="replace"))
+
+    wait_until(lambda: printed() or process.poll() is not None, "the address of the page", every_s=0.05)
+    if found := printed():
+        port = int(found[1])
+        with contextlib.suppress(OSError, IndexError):  # it may end before it answers
+            if ask(port, ["GET /livez HTTP/1.1", f"Host: 127.0.0.1:{port}"]).status == 200:
+                return port
     raise SystemExit(f"the service did not start:\n{log.read_text()}")
 
 
-def ask(port: int, lines: Sequence[str], body: bytes = b"", *, timeout_s: float = 10) -> Answer:
+def ask(port: int, lines: Sequence[str], body: bytes = b"", *, timeout_s: float = PATIENCE_S) -> Answer:
     """Send a request line and header lines as they are, and return the answer."""
     head = "\r\n".join([*lines, "Connection: close", "", ""]).encode("latin-1")
     with socket.create_connection(("127.0.0.1", port), timeout=timeout_s) as connection:
@@ -184,3 +186,14 @@ def ask(port: int, lines: Sequence[str], body: bytes = b"", *, timeout_s: float 
             received += chunk
     head_bytes, _, content = bytes(received).partition(b"\r\n\r\n")
     return Answer(int(head_bytes.split(b" ", 2)[1]), head_bytes.decode("latin-1").lower(), content)
+
+
+def leave(address: str, path: str, fields: Mapping[str, Any], when: Callable[[], object], *more: str) -> None:
+    """Post `fields` as JSON to host:port, and close the connection without an answer as soon as `when()` is true."""
+    body = json.dumps(fields).encode()
+    lines = [f"POST {path} HTTP/1.1", f"Host: {address}", "Content-Type: application/json"]
+    head = "\r\n".join([*lines, f"Content-Length: {len(body)}", *more, "", ""]).encode("latin-1")
+    host, _, port = address.partition(":")
+    with socket.create_connection((host, int(port))) as connection:
+        connection.sendall(head + body)
+        wait_until(when, "the moment to leave")

@@ -1,20 +1,21 @@
-"""A real service in a process of its own, and waiting for what it does."""
+"""A real service in a process of its own."""
 
 import contextlib
 import os
 import re
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 
 from tests.kit.hub import Hub
 from tests.kit.running import ROOT, ended, workers_of
+from tests.kit.waiting import PATIENCE_S, wait_until
 
 ADDRESS = re.compile(r"Uvicorn running on (http://\S+)")
 
@@ -35,24 +36,24 @@ class Service:
         """Return the processes that run the pipeline."""
         return workers_of(self.process.pid)
 
+    def connect(self) -> httpx.Client:
+        return connect(self.url)
 
-def wait_until(
-    condition: Callable[[], object], *, timeout_s: float = 120, every_s: float = 0.01, what: str = "the condition"
-) -> None:
-    """Return as soon as `condition()` is true, which is looked at `every_s`; fail after `timeout_s`."""
-    deadline = time.monotonic() + timeout_s
-    while not condition():
-        if time.monotonic() > deadline:
-            pytest.fail(f"waited {timeout_s} s for {what}, which did not come")
-        time.sleep(every_s)
+    def get(self, path: str, **how: Any) -> httpx.Response:
+        """Ask for one thing, over a connection of its own."""
+        with self.connect() as client:
+            return client.get(path, **how)
+
+    def post(self, path: str, **how: Any) -> httpx.Response:
+        """Send one thing, over a connection of its own."""
+        with self.connect() as client:
+            return client.post(path, **how)
 
 
-def is_ready(url: str) -> bool:
-    try:
-        # Certificates take longer to read than the answer, and who waits asks often.
-        return httpx.get(f"{url}/readyz", timeout=5, verify=False).status_code == 200
-    except httpx.TransportError:
-        return False
+def connect(url: str) -> httpx.Client:
+    """Return a client that waits for an answer as long as it takes."""
+    # To read certificates takes the time of twenty requests, and no service of the tests has one.
+    return httpx.Client(base_url=url, timeout=PATIENCE_S, verify=False)
 
 
 @contextlib.contextmanager
@@ -66,7 +67,11 @@ def serve(
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "config.toml").touch()
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("LLM_DIT_")}
-    settings = {"LLM_DIT_CONFIG": str(folder / "config.toml"), "LLM_DIT_SERVER__DATA_DIR": str(folder / "data")}
+    settings = {
+        "LLM_DIT_CONFIG": str(folder / "config.toml"),
+        "LLM_DIT_SERVER__DATA_DIR": str(folder / "data"),
+        "LLM_DIT_SERVER__DRAIN_S": "0",  # what still runs when its test is over is of no interest
+    }
     with (folder / "service.log").open("wb") as log:
         process = subprocess.Popen(
             [
@@ -88,7 +93,9 @@ def serve(
     with ended(process):
         service = Service(url=_address(process, folder / "service.log"), process=process, folder=folder)
         if ready:
-            wait_until(lambda: is_ready(service.url), what="/readyz")
+            token = (environment or {}).get("LLM_DIT_SERVER__TOKEN")
+            headers = {"Authorization": f"Bearer {token}"} if token else {}
+            wait_until(lambda: service.get("/readyz", headers=headers).status_code == 200, "/readyz")
         yield service
 
 
@@ -98,7 +105,7 @@ def _address(process: subprocess.Popen[bytes], log: Path) -> str:
             pytest.fail(f"the service did not start:\n{log.read_text(errors='replace')}")
         return ADDRESS.search(log.read_text(errors="replace")) is not None
 
-    wait_until(started, what="uvicorn's address")
+    wait_until(started, "uvicorn's address")
     match = ADDRESS.search(log.read_text(errors="replace"))
     assert match is not None
     return match[1]

@@ -22,7 +22,8 @@ from llm_dit.images import encode_png
 from llm_dit.pipelines.qwen_image_diffusers import QwenImageDiffusersPipeline
 from tests.kit.hub import Hub
 from tests.kit.hub import serve as serve_hub
-from tests.kit.service import Service, downloading_environment, is_ready, qwen_environment, serve, wait_until
+from tests.kit.service import Service, downloading_environment, is_ready, qwen_environment, serve
+from tests.kit.waiting import wait_until
 from tests.qwen.test_docs import blocks
 
 ASYNC = {"Prefer": "respond-async"}
@@ -45,13 +46,13 @@ def hub(checkpoints: Path) -> Iterator[Hub]:
 def qwen(checkpoints: Path, hub: Hub, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     folder = tmp_path_factory.mktemp("qwen")
     with serve(folder, environment=downloading_environment(checkpoints, hub, folder), ready=False) as running:
-        wait_until(lambda: is_ready(running.url), what="the engine")
+        wait_until(lambda: is_ready(running.url), "the engine")
         yield running
 
 
 @pytest.fixture
 def client(qwen: Service) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=qwen.url, timeout=60) as client:
+    with qwen.connect() as client:
         yield client
 
 
@@ -109,8 +110,8 @@ def test_the_first_edit_downloads_and_loads_the_model(
     hub.stall_after, hub.faults = 10_000, 1
     fields = {"image": picture_url, "instruction": "make it blue", "steps": 1, "seed": 1}
     job = client.post("/api/qwen-image/edit-layer", json=fields, headers=ASYNC).headers["location"]
-    wait_until(lambda: client.get(job).json()["phase"] == "downloading", what="the download")
-    wait_until(lambda: client.get(job).json()["step"] >= 10_000, what="the first bytes")
+    wait_until(lambda: client.get(job).json()["phase"] == "downloading", "the download")
+    wait_until(lambda: client.get(job).json()["step"] >= 10_000, "the first bytes")
     about = client.get("/api/qwen-image/edit-status").json()
     assert about == {"available": True, "edit_model_loaded": False, "edit_model_path": EDIT_MODEL}
     assert client.get(job).json()["total"] > client.get(job).json()["step"]
@@ -156,7 +157,7 @@ def test_a_canceled_run_stops_within_a_step_and_keeps_its_process(
     workers = qwen.worker_pids()
     fields = {"image": picture_url, "prompt": "a house", "layer_num": 1, "steps": 100}
     job = client.post("/api/qwen-image/decompose", json=fields, headers=ASYNC).headers["location"]
-    wait_until(lambda: client.get(job).json()["step"] >= 2, what="the second step")
+    wait_until(lambda: client.get(job).json()["step"] >= 2, "the second step")
     canceled = client.delete(job).json()
     assert (canceled["status"], canceled["error"]["code"]) == ("canceled", "canceled")
     assert canceled["step"] < 100
@@ -167,7 +168,7 @@ def test_a_canceled_run_stops_within_a_step_and_keeps_its_process(
 def test_the_pages_curl_runs(qwen: Service, picture_url: str, tmp_path: Path) -> None:
     command = next(block for block in blocks("bash") if block.startswith("curl"))
     command = command.replace("http://localhost:8000", qwen.url).replace("data:image/png;base64,...", picture_url)
-    done = subprocess.run(["bash", "-c", command], cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(["bash", "-c", command], cwd=tmp_path, capture_output=True, text=True)
     answer = json.loads(done.stdout)
     assert (answer["seed"], answer["width"], answer["height"], answer["engine"]) == (42, 128, 72, "qwen")
 
@@ -189,16 +190,15 @@ def test_an_engine_that_cannot_load_says_why_everywhere(
     start_service: Callable[..., Service], checkpoints: Path, tmp_path: Path
 ) -> None:
     environment = qwen_environment(checkpoints, LLM_DIT_QWEN_IMAGE__MODEL_PATH=str(damaged(checkpoints, tmp_path)))
-    url = start_service(environment=environment, ready=False).url
-    ask = lambda: httpx.get(f"{url}/readyz", verify=False)  # noqa: E731
-    wait_until(lambda: ask().json()["code"] == "no_weights", what="the failure")
+    service = start_service(environment=environment, ready=False)
+    wait_until(lambda: service.get("/readyz").json()["code"] == "no_weights", "the failure")
     says = "transformer/diffusion_pytorch_model.safetensors is cut off"
-    answer = httpx.get(f"{url}/readyz")
+    answer = service.get("/readyz")
     assert answer.status_code == 503
     assert says in answer.json()["detail"]
     assert "retry-after" in answer.headers
     assert str(tmp_path) not in answer.text
-    status = httpx.get(f"{url}/api/qwen-image/status").json()
+    status = service.get("/api/qwen-image/status").json()
     assert (status["state"], status["loaded_models"]) == ("failed", [])
     assert says in status["error"]
-    assert not httpx.get(f"{url}/api/qwen-image/edit-status").json()["available"]
+    assert not service.get("/api/qwen-image/edit-status").json()["available"]

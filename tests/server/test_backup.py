@@ -9,7 +9,6 @@ import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
-import httpx
 import pytest
 
 from tests.kept.test_kept import AS_KEPT, LIVING, PROJECTS, VERSIONS, projects
@@ -20,7 +19,7 @@ from tests.server.test_cli import COMMAND, one_line_error
 def run(*arguments: object, data: Path) -> subprocess.CompletedProcess[str]:
     environment = {"LLM_DIT_SERVER__DATA_DIR": str(data), "PATH": ""}
     command = [*COMMAND, *map(str, arguments)]
-    return subprocess.run(command, cwd=data.parent, env=environment, capture_output=True, text=True, timeout=60)
+    return subprocess.run(command, cwd=data.parent, env=environment, capture_output=True, text=True)
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +28,7 @@ def opened(tmp_path_factory: pytest.TempPathFactory) -> Service:
     folder = tmp_path_factory.mktemp("service")
     shutil.copytree(VERSIONS[0] / "studio", folder / "data")
     with serve(folder, app="tests.kit.app:app", environment=AS_KEPT) as service:
-        with httpx.Client(base_url=service.url) as client:
+        with service.connect() as client:
             client.post(PROJECTS, json={"name": "While it runs", "document": {}}).raise_for_status()
         done = run("backup", folder / "backup.zip", data=folder / "data")
         assert done.returncode == 0, done.stderr
@@ -52,7 +51,7 @@ def test_a_backup_of_a_running_service_brings_everything_back(backup: Path, open
     assert {path.name for path in (tmp_path / "data/images").rglob("*.png")} >= before
     with (
         serve(tmp_path, app="tests.kit.app:app", environment=AS_KEPT) as service,
-        httpx.Client(base_url=service.url) as client,
+        service.connect() as client,
     ):
         assert set(projects(client)) == {*LIVING, "While it runs"}
         document = client.get(projects(client)["poster"]).json()["document"]

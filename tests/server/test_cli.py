@@ -11,7 +11,6 @@ import tomllib
 import zipfile
 from pathlib import Path
 
-import httpx
 import numpy as np
 import psd_tools
 import pytest
@@ -19,14 +18,15 @@ from PIL import Image, ImageDraw
 
 from llm_dit.decoding.formats import FORMAT_NAMES
 from server.folder import FolderLock
-from tests.kit.service import ROOT, wait_until
+from tests.kit.service import ROOT, connect
 from tests.kit.stacks import layer_file, layers_of
+from tests.kit.waiting import wait_until
 
 COMMAND = [str(Path(sys.executable).with_name("llm-dit"))]
 
 
 def run(*arguments: object, cwd: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([*COMMAND, *map(str, arguments)], cwd=cwd, capture_output=True, text=True, timeout=120)
+    return subprocess.run([*COMMAND, *map(str, arguments)], cwd=cwd, capture_output=True, text=True)
 
 
 @pytest.fixture
@@ -221,13 +221,14 @@ def test_serve_says_where_the_page_is_and_ends_on_a_signal(tmp_path: Path) -> No
     with log.open("wb") as output:
         server = subprocess.Popen([*COMMAND, "serve", "--port", "0"], cwd=tmp_path, stdout=output, stderr=output)
         try:
-            wait_until(lambda: re.search(r"http://127\.0\.0\.1:\d+", log.read_text()), what="the address")
+            wait_until(lambda: re.search(r"http://127\.0\.0\.1:\d+", log.read_text()), "the address")
             address = re.search(r"http://127\.0\.0\.1:\d+", log.read_text())
             assert address is not None
-            wait_until(lambda: httpx.get(f"{address[0]}/livez").status_code == 200, what="/livez")
+            with connect(address[0]) as client:
+                assert client.get("/livez").status_code == 200
         finally:
             server.send_signal(signal.SIGTERM)
-            assert server.wait(timeout=20) in {0, -signal.SIGTERM}
+            assert server.wait() in {0, -signal.SIGTERM}
     assert "Traceback" not in log.read_text()
 
 
@@ -263,17 +264,17 @@ def test_serve_takes_its_door_from_the_command_line_and_keeps_the_token_to_itsel
     with log.open("wb") as output:
         server = subprocess.Popen([*COMMAND, "serve", *options], cwd=tmp_path, stdout=output, stderr=output)
         try:
-            wait_until(lambda: re.search(r"http://127\.0\.0\.1:\d+", log.read_text()), what="the address")
+            wait_until(lambda: re.search(r"http://127\.0\.0\.1:\d+", log.read_text()), "the address")
             address = re.search(r"http://127\.0\.0\.1:\d+", log.read_text())
             assert address is not None
-            wait_until(lambda: httpx.get(f"{address[0]}/livez").status_code == 200, what="/livez")
-            answer = httpx.get(f"{address[0]}/docs", headers={"Host": "studio.lan"})
-            assert (answer.status_code, "server" in answer.headers) == (401, False)
-            assert httpx.get(f"{address[0]}/docs", headers={"Authorization": f"Bearer {token}"}).status_code == 200
-            assert httpx.get(f"{address[0]}/livez", headers={"Host": "other.lan"}).status_code == 400
+            with connect(address[0]) as client:
+                answer = client.get("/docs", headers={"Host": "studio.lan"})
+                assert (answer.status_code, "server" in answer.headers) == (401, False)
+                assert client.get("/docs", headers={"Authorization": f"Bearer {token}"}).status_code == 200
+                assert client.get("/livez", headers={"Host": "other.lan"}).status_code == 400
         finally:
             server.send_signal(signal.SIGTERM)
-            server.wait(timeout=20)
+            server.wait()
     assert token not in log.read_text()
 
 
@@ -293,7 +294,7 @@ def test_install_brings_the_packages_of_an_extra_and_asks_no_index_for_ours(tmp_
     environment = os.environ | {"PYTHONPATH": str(tmp_path)}
     for extra, code in (("quantization", 0), ("qwen", 2)):
         command = [*COMMAND, "install", extra]
-        done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=60)
+        done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
         assert done.returncode == code, done.stderr
         action, base, qwen, *wanted = done.stdout.split()
         assert (action, Path(base).name, Path(qwen).name) == ("install", "base.txt", "qwen.txt")

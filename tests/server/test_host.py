@@ -18,12 +18,13 @@ from server.metrics import Metrics, Readings
 from server.store import ImageStore
 from server.worker import Watch, Worker
 from tests.kit.pictures import png
+from tests.kit.waiting import PATIENCE_S
 
 Run = Callable[..., Awaitable[JobResult]]
 
 
 @contextlib.asynccontextmanager
-async def hosting(folder: Path, cancel_grace_s: float = 5) -> AsyncIterator[tuple[PipelineHost, Run]]:
+async def hosting(folder: Path, cancel_grace_s: float = PATIENCE_S) -> AsyncIterator[tuple[PipelineHost, Run]]:
     """Yield a host around `StepPipeline` and a function that runs an edit on it."""
     image = ImageStore(folder).put(png(Image.new("RGBA", (4, 4))))
     metrics = Metrics(lambda: Readings(version="", engine="steps", queue_length=0, running=0, ready=True))
@@ -61,16 +62,20 @@ async def started(run: Run, behaviour: str, steps: int = 1000) -> asyncio.Task[J
     return task  # type: ignore[return-value]
 
 
-def test_the_lock_is_held_until_the_worker_has_stopped(tmp_path: Path) -> None:
+def test_the_lock_is_held_until_the_worker_has_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LLM_DIT_SERVER__DATA_DIR", str(tmp_path / "data"))
+
     async def scenario() -> None:
         async with hosting(tmp_path) as (host, run):
             steps: list[int] = []
-            first = await started(run, "slow")
+            first = await started(run, "deaf")
             second = asyncio.ensure_future(run("", 2, lambda progress: steps.append(progress.total)))
             for _ in range(3):  # however often it is canceled
                 first.cancel()
                 await asyncio.sleep(0)
             assert not first.done()
+            assert steps == []
+            (tmp_path / "go").touch()
             await second
             assert first.cancelled()
             assert steps == [2, 2, 2], "no step of the first run came after it"

@@ -17,6 +17,7 @@ from server.errors import PoolFullError, TaskLostError, TaskMemoryError, TaskTim
 from server.intake import GivenPicture, Intake, keep_picture
 from server.pool import Lane, LaneLimits, Pool, open_pool
 from server.pool_child import Budget
+from tests.kit.waiting import PATIENCE_S
 from tests.server import tasks
 
 BUDGET = Budget(cpu_s=20, memory=256 << 20, wall_s=60)
@@ -31,7 +32,7 @@ async def pool_of(limits: LaneLimits = ONE) -> AsyncGenerator[Pool]:
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE_S):
         while not condition():
             await asyncio.sleep(0.005)
 

@@ -13,7 +13,7 @@ import pytest
 import uvicorn
 
 from server.protocol import protocol_within
-from tests.kit.service import wait_until
+from tests.kit.waiting import PATIENCE_S, wait_until
 
 TIMEOUT_S = 0.3
 LARGE = 1_000_000
@@ -44,14 +44,14 @@ async def app(scope: Any, receive: Any, send: Any) -> None:
 class Server:
     """A server on a free port, in a thread."""
 
-    def __init__(self, listener: socket.socket) -> None:
+    def __init__(self, listener: socket.socket, timeout_s: float, keep_alive_s: int) -> None:
         config = uvicorn.Config(
             app,
-            http=protocol_within(TIMEOUT_S, MOST),
+            http=protocol_within(timeout_s, MOST),
             ws="none",
             lifespan="off",
             log_level="error",
-            timeout_keep_alive=1,
+            timeout_keep_alive=keep_alive_s,
         )
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(target=self._server.run, args=([listener],))
@@ -62,7 +62,7 @@ class Server:
         connection = socket.socket()
         if room is not None:
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, room)
-        connection.settimeout(10)
+        connection.settimeout(PATIENCE_S)
         connection.connect(self.address)
         return connection
 
@@ -76,7 +76,7 @@ class Server:
 
     def __enter__(self) -> "Server":
         self._thread.start()
-        wait_until(lambda: self._server.started, what="the server")
+        wait_until(lambda: self._server.started, "the server")
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -84,30 +84,44 @@ class Server:
         self._thread.join(10)
 
 
-@pytest.fixture
-def server() -> Iterator[Server]:
+@contextlib.contextmanager
+def serving(timeout_s: float = TIMEOUT_S, keep_alive_s: int = 1) -> Iterator[Server]:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)  # its connections inherit it
-        with Server(listener) as running:
+        with Server(listener, timeout_s, keep_alive_s) as running:
             yield running
 
 
+@pytest.fixture
+def server() -> Iterator[Server]:
+    with serving() as running:
+        yield running
+
+
+@pytest.fixture
+def patient() -> Iterator[Server]:
+    """A server that gives nobody up for the time that passes."""
+    with serving(PATIENCE_S, int(PATIENCE_S)) as running:
+        yield running
+
+
 def seconds_until_closed(connection: socket.socket, drip: bytes = b"") -> float:
-    """Read until the other end closes, and send `drip` every 50 ms meanwhile; fail after 5 s."""
-    started = time.monotonic()
+    """Read until the other end closes, and send `drip` every 50 ms meanwhile."""
     connection.settimeout(0.05)
-    while time.monotonic() - started < 5:
-        with contextlib.suppress(TimeoutError):
-            try:
-                if not connection.recv(65_536):
-                    return time.monotonic() - started
-                continue
-            except ConnectionError:
-                return time.monotonic() - started
-        if drip:
+
+    def closed() -> bool:
+        try:
+            while connection.recv(65_536):
+                pass
+        except TimeoutError:
             with contextlib.suppress(ConnectionError):
                 connection.sendall(drip)
-    pytest.fail("the connection stayed open")
+            return False
+        except ConnectionError:
+            pass
+        return True
+
+    return wait_until(closed, "the end of the connection")
 
 
 @pytest.mark.parametrize(
@@ -124,8 +138,8 @@ def seconds_until_closed(connection: socket.socket, drip: bytes = b"") -> float:
 def test_what_is_owed_and_does_not_come_ends_the_connection(server: Server, sent: bytes, drip: bytes) -> None:
     with server.connect() as connection:
         connection.sendall(sent)
-        assert seconds_until_closed(connection, drip) < TIMEOUT_S + 1
-    wait_until(lambda: server.connections == 0, what="the end of the connection")
+        seconds_until_closed(connection, drip)
+    wait_until(lambda: server.connections == 0, "the end of the connection")
 
 
 @pytest.mark.parametrize(
@@ -151,8 +165,8 @@ def test_garbage_after_the_answer_has_begun_only_ends_it(server: Server, caplog:
         connection.sendall(b"POST /endless HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n")
         assert connection.recv(65_536).startswith(b"HTTP/1.1 200 ")
         connection.sendall(b"no chunk\r\n")
-        assert seconds_until_closed(connection) < 1
-    wait_until(lambda: server.connections == 0, what="its end")
+        seconds_until_closed(connection)
+    wait_until(lambda: server.connections == 0, "its end")
     assert [record for record in caplog.records if record.levelname == "ERROR"] == []
 
 
@@ -160,7 +174,9 @@ def answered(connection: socket.socket, request: bytes) -> bytes:
     connection.sendall(request)
     received = b""
     while not received.endswith(b"0\r\n\r\n"):
-        received += connection.recv(65_536)
+        piece = connection.recv(65_536)
+        assert piece, "the connection ended before the answer"
+        received += piece
     return received
 
 
@@ -178,13 +194,20 @@ def test_a_body_that_is_wanted_may_take_longer(server: Server) -> None:
         assert b"xxxxx" in answered(connection, b"x")
 
 
-def test_a_connection_rests_between_requests_and_is_used_again(server: Server) -> None:
-    request = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
-    with server.connect() as connection:
+REQUEST = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
+
+
+def test_a_connection_rests_between_requests_and_is_used_again() -> None:
+    with serving(keep_alive_s=int(PATIENCE_S)) as server, server.connect() as connection:
         for _ in range(3):
-            answered(connection, request)
+            answered(connection, REQUEST)
             time.sleep(1.3 * TIMEOUT_S)
-        connection.sendall(request + request)
+        answered(connection, REQUEST)
+
+
+def test_a_rest_is_longer_than_a_request_may_take_and_ends(server: Server) -> None:
+    with server.connect() as connection:
+        connection.sendall(REQUEST + REQUEST)
         assert seconds_until_closed(connection) > TIMEOUT_S
 
 
@@ -193,8 +216,8 @@ def test_a_connection_rests_between_requests_and_is_used_again(server: Server) -
 def test_an_answer_that_nobody_reads_is_given_up(server: Server, path: bytes, more: bytes) -> None:
     with server.connect(room=4096) as connection:
         connection.sendall(b"GET " + path + b" HTTP/1.1\r\nHost: x\r\n" + more + b"\r\n")
-        wait_until(lambda: server.connections == 1, what="the connection")
-        wait_until(lambda: server.connections == 0, timeout_s=8 * TIMEOUT_S + 2, what="its end")
+        wait_until(lambda: server.connections == 1, "the connection")
+        wait_until(lambda: server.connections == 0, "its end")
 
 
 def test_an_answer_that_is_read_slowly_arrives(server: Server) -> None:
@@ -209,35 +232,36 @@ def test_an_answer_that_is_read_slowly_arrives(server: Server) -> None:
     assert received > LARGE
 
 
-def test_a_new_connection_has_the_one_that_was_silent_longest_closed(server: Server) -> None:
+def test_a_new_connection_has_the_one_that_was_silent_longest_closed(patient: Server) -> None:
     with contextlib.ExitStack() as stack:
-        at_work = stack.enter_context(server.connect())
+        at_work = stack.enter_context(patient.connect())
         at_work.sendall(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nx")
-        silent = [stack.enter_context(server.connect()) for _ in range(MOST - 1)]
-        wait_until(lambda: server.connections == MOST, what="the connections")
-        newest = stack.enter_context(server.connect())
+        silent = [stack.enter_context(patient.connect()) for _ in range(MOST - 1)]
+        wait_until(lambda: patient.connections == MOST, "the connections")
+        newest = stack.enter_context(patient.connect())
         assert answered(newest, b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").startswith(b"HTTP/1.1 200 ")
-        assert seconds_until_closed(silent[0]) < TIMEOUT_S
+        seconds_until_closed(silent[0])
         assert b"xxxxx" in answered(at_work, b"xxxx")
-        assert server.connections <= MOST
+        assert patient.connections <= MOST
 
 
-def test_where_all_are_at_work_the_one_heard_of_longest_ago_is_closed(server: Server) -> None:
+def test_where_all_are_at_work_the_one_heard_of_longest_ago_is_closed(patient: Server) -> None:
     with contextlib.ExitStack() as stack:
-        held = [stack.enter_context(server.connect()) for _ in range(MOST)]
+        held = [stack.enter_context(patient.connect()) for _ in range(MOST)]
         for connection in held:
             connection.sendall(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nx")
-        wait_until(lambda: server.at_work == MOST, what="the requests")
-        newest = stack.enter_context(server.connect())
+        wait_until(lambda: patient.at_work == MOST, "the requests")
+        newest = stack.enter_context(patient.connect())
         assert answered(newest, b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").startswith(b"HTTP/1.1 200 ")
-        assert seconds_until_closed(held[0]) < TIMEOUT_S
+        seconds_until_closed(held[0])
 
 
 def test_an_answer_that_is_read_too_slowly_is_given_up(server: Server) -> None:
     with server.connect(room=4096) as connection:
         connection.sendall(b"GET /large HTTP/1.1\r\nHost: x\r\n\r\n")
-        started = time.monotonic()
+        received = 0
         with contextlib.suppress(ConnectionError):
-            while time.monotonic() - started < 20 and connection.recv(1000):
+            while received < LARGE and (piece := connection.recv(1000)):
+                received += len(piece)
                 time.sleep(0.1)
-        assert time.monotonic() - started < 20
+        assert received < LARGE

@@ -36,6 +36,7 @@ from schemathesis import GenerationMode
 from tests.kit.pictures import SQUARE_URL
 from tests.kit.report import write_report
 from tests.kit.service import serve
+from tests.kit.waiting import PATIENCE_S
 from tests.web.bodies import bodies
 from tests.web.corpus import COMPOSITE, CORPUS, DECOMPOSE, EDIT, EXPORT, JSON, LEAK, LONGEST_REFUSAL
 from tests.web.mutants import mutants, try_gate
@@ -131,7 +132,7 @@ def measure_requests(count: int, first_seed: int) -> dict[str, Any]:
     """Send the corpus and `count` requests more, one after the other, to a service of its own."""
     begun = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder, serve(Path(folder), app="tests.kit.app:app") as service:
-        with httpx.Client(base_url=service.url, timeout=30) as client:
+        with service.connect() as client:
             answers = Answers(client)
             send_corpus(answers)
             send_described(service.url, answers, count // 2, first_seed)
@@ -171,7 +172,7 @@ def send_described(url: str, answers: Answers, count: int, first_seed: int) -> N
     for left, (operation, mode) in zip(range(len(generators), 0, -1), generators, strict=True):
 
         def send(case: Any) -> None:
-            answer = case.call(base_url=url, timeout=30)
+            answer = case.call(base_url=url, timeout=PATIENCE_S)
             seconds = answer.elapsed if isinstance(answer.elapsed, float) else answer.elapsed.total_seconds()
             what = f"{case.method} {case.formatted_path} {case.body!r}"
             answers.take("schemathesis", answer.status_code, answer.content, seconds, what)

@@ -24,5 +24,5 @@ def stepping_service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servi
 
 @pytest.fixture
 def client(stepping_service: Service) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=stepping_service.url, timeout=30) as client:
+    with stepping_service.connect() as client:
         yield client

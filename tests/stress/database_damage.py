@@ -23,8 +23,8 @@ from typing import Any
 
 from tests.kit.report import part, report_parts
 from tests.kit.running import ADDRESS, STAND_IN, Running, begin, running
+from tests.kit.waiting import PATIENCE_S
 
-START_S = 10.0
 PROJECTS = 24
 SIZES = (20, 300, 2_000, 9_000, 40_000)
 """Characters of a document: within a page, and over many."""
@@ -104,7 +104,7 @@ def try_out(folder: Path) -> tuple[str, list[str]]:
     with (folder / "log").open("wb") as log:
         process = begin(folder, log, program=STAND_IN)
     try:
-        while time.monotonic() < began + START_S:
+        while time.monotonic() < began + PATIENCE_S:
             if process.poll() is not None:
                 told = "the service cannot start: " in (folder / "log").read_text(errors="replace")
                 return "ended", [] if told else ["it ended without a sentence"]
@@ -114,7 +114,7 @@ def try_out(folder: Path) -> tuple[str, list[str]]:
                     if ask(service, "GET", "/livez")[0] == 200:
                         return look(service, wanted)
             time.sleep(0.05)
-        return "late", [f"neither an answer nor an end within {START_S:g} s"]
+        return "late", [f"neither an answer nor an end within {PATIENCE_S:g} s"]
     finally:
         process.kill()
         process.wait()
@@ -131,7 +131,7 @@ def look(service: Running, wanted: set[str]) -> tuple[str, list[str]]:
         status, _ = ask(service, "GET", f"/api/projects/{name}")
         damaged += status == 503
         misses += [] if status in {200, 503} else [f"a listed project answers {status}"]
-    until = time.monotonic() + START_S
+    until = time.monotonic() + PATIENCE_S
     while (ready := ask(service, "GET", "/readyz"))[0] != 200 and time.monotonic() < until:
         if ready[1]["code"] != "loading":
             return f"not ready: {ready[1]['code']}", misses
@@ -143,7 +143,7 @@ def look(service: Running, wanted: set[str]) -> tuple[str, list[str]]:
 
 
 def ask(service: Running, method: str, path: str, fields: object = None) -> tuple[int, Any]:
-    connection = http.client.HTTPConnection("127.0.0.1", service.port, timeout=10)
+    connection = http.client.HTTPConnection("127.0.0.1", service.port, timeout=PATIENCE_S)
     with contextlib.closing(connection):
         body = None if fields is None else json.dumps(fields)
         connection.request(method, path, body, {"Content-Type": "application/json"} if body else {})

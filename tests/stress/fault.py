@@ -5,12 +5,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from tests.kit.asking import DECOMPOSE, fields_of, is_idle, post, until
+from tests.kit.asking import DECOMPOSE, fields_of, is_idle, post
 from tests.kit.running import Answer, Running
+from tests.kit.waiting import wait_until
 
 
 class MissedError(Exception):
     """The service did not do what is required."""
+
+
+class TooSlowError(MissedError):
+    """It did, but took longer than it may on a machine that does nothing else."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,6 +37,11 @@ def require(condition: object, what: str) -> None:
         raise MissedError(what)
 
 
+def require_within(seconds: float, most_s: float, what: str) -> None:
+    if seconds > most_s:
+        raise TooSlowError(f"{what} took {seconds:.2f} s, more than {most_s:g}")
+
+
 def require_refusal(answer: Answer, status: int, *codes: str) -> dict[str, Any]:
     """Check that an answer is a refusal in the usual form, small and with the time to come back where there is one."""
     text = answer.body.decode()
@@ -50,7 +60,7 @@ def decompose(service: Running, prompt: str = "", *more: str, seed: int = 1, ste
 
 def recover(service: Running, good: Callable[[Running], Answer]) -> float:
     """Return the seconds until a good request has succeeded; the queue must then be empty, and one worker run."""
-    seconds = until(lambda: good(service).status == 200, timeout_s=120)
-    until(lambda: is_idle(service), timeout_s=5)
+    seconds = wait_until(lambda: good(service).status == 200, "a good request to succeed")
+    wait_until(lambda: is_idle(service), "an empty queue")
     require(len(service.workers) == 1, f"{len(service.workers)} workers run")
     return seconds

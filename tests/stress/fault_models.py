@@ -14,17 +14,17 @@ from PIL import Image
 from llm_dit.qwen.callbacks import ignore_progress
 from llm_dit.qwen.checkpoints import LAYERED_MODEL
 from llm_dit.qwen.download import download_checkpoint
-from tests.kit.asking import DECOMPOSE, EDIT, get, post, until
+from tests.kit.asking import DECOMPOSE, EDIT, get, post
 from tests.kit.hub import Hub
 from tests.kit.hub import serve as serve_hub
 from tests.kit.pictures import as_data_url, png
 from tests.kit.running import Answer, Running, running
 from tests.kit.service import qwen_environment
+from tests.kit.waiting import wait_until
 from tests.stress.fault import Fault, recover, require, require_refusal
 
 WEIGHTS = "transformer/diffusion_pytorch_model.safetensors"
 PICTURE = as_data_url(png(Image.radial_gradient("L").convert("RGB").resize((128, 72))))
-LOAD_TIMEOUT_S = 240.0
 
 
 def hub_away(checkpoints: Path, folder: Path, time: int) -> float:
@@ -47,10 +47,10 @@ def hub_away(checkpoints: Path, folder: Path, time: int) -> float:
                 hub.faults = 0
                 hub.released.set()
             # Nobody sends a job: it is tried again by itself.
-            until(lambda: get(service, "/readyz").status == 200, LOAD_TIMEOUT_S)
+            wait_until(lambda: get(service, "/readyz").status == 200)
             seconds = recover(service, _decompose)
     with running(folder, environment=environment | {"HF_HUB_OFFLINE": "1"}) as service:
-        until(lambda: get(service, "/readyz").status == 200, LOAD_TIMEOUT_S)
+        wait_until(lambda: get(service, "/readyz").status == 200)
     return seconds
 
 
@@ -66,7 +66,7 @@ def partial_snapshot(checkpoints: Path, folder: Path, _time: int) -> float:
     with running(folder, environment=_of_hub(checkpoints, folder, port)) as service:
         _until_told_of_hub(service)
         with serve_hub(repository, port):
-            until(lambda: get(service, "/readyz").status == 200, LOAD_TIMEOUT_S)
+            wait_until(lambda: get(service, "/readyz").status == 200)
             return recover(service, _decompose)
 
 
@@ -90,7 +90,7 @@ def transparent_layer(checkpoints: Path, folder: Path, time: int) -> float:
     fields = {"image": as_data_url(png(Image.fromarray(colors, "RGBA"))), "instruction": "make it blue", "steps": 1}
     environment = {"LLM_DIT_ENGINE": "classical"} if time == 0 else qwen_environment(checkpoints)
     with running(folder, environment=environment) as service:
-        until(lambda: get(service, "/readyz").status == 200, LOAD_TIMEOUT_S)
+        wait_until(lambda: get(service, "/readyz").status == 200)
         for shape in ("keep", "new") if time == 2 else ("keep",):
             answer = post(service, EDIT, fields | {"shape": shape}, "Accept: image/png")
             require(answer.status == 200, f"{answer.status}: {answer.body[:200]!r}")
@@ -101,13 +101,13 @@ def transparent_layer(checkpoints: Path, folder: Path, time: int) -> float:
 
 
 def _until_told_of_hub(service: Running) -> None:
-    until(lambda: json.loads(get(service, "/readyz").body)["code"] == "download_failed", LOAD_TIMEOUT_S)
+    wait_until(lambda: json.loads(get(service, "/readyz").body)["code"] == "download_failed")
     require_refusal(get(service, "/readyz"), 503, "download_failed")
     require(get(service, "/livez").status == 200, "it does not live")
 
 
 def _until_told_of_weights(service: Running) -> None:
-    until(lambda: json.loads(get(service, "/readyz").body)["code"] == "no_weights", LOAD_TIMEOUT_S)
+    wait_until(lambda: json.loads(get(service, "/readyz").body)["code"] == "no_weights")
     for answer in (get(service, "/readyz"), _decompose(service)):
         body = require_refusal(answer, 503, "no_weights")
         require(WEIGHTS in body["detail"], f"the file is not named: {body['detail']}")

@@ -26,7 +26,7 @@ from tests.kit.asking import ready
 from tests.kit.report import part, write_report
 from tests.kit.running import Running
 from tests.stress import fault_ends, fault_requests
-from tests.stress.fault import Fault, MissedError, decompose, recover
+from tests.stress.fault import Fault, MissedError, TooSlowError, decompose, recover
 
 TIMES = 3
 SHORT = (4, 13, 14, 15, 16, 17, 18, 24, 25)
@@ -86,7 +86,7 @@ def _of_models(numbers: Collection[int]) -> Iterator[list[Fault]]:
 
 def _inject(fault: Fault, service: Running | None, times: int) -> dict[str, Any]:
     """Inject a fault so many times; into services of its own when there is none."""
-    wrong, recovered_s = list[str](), list[float]()
+    wrong, too_slow, recovered_s = list[str](), list[str](), list[float]()
     begun = time.monotonic()
     for number in range(times):
         try:
@@ -96,16 +96,19 @@ def _inject(fault: Fault, service: Running | None, times: int) -> dict[str, Any]
                 else:
                     fault.inject(service, number)
                     recovered_s.append(recover(service, decompose))
+        except TooSlowError as error:
+            too_slow.append(f"time {number + 1}: {error}")
         except MissedError as error:
             wrong.append(f"time {number + 1}: {error}")
         except (Exception, SystemExit) as error:  # noqa: BLE001 - a miss of this fault, and no end of the others
             wrong.append(f"time {number + 1}: {error!r}\n{traceback.format_exc(limit=-4)}")
-    figures = {"name": fault.name, "required": fault.required, "times": times, "as_required": times - len(wrong)}
+    as_required = times - len(wrong) - len(too_slow)
+    figures = {"name": fault.name, "required": fault.required, "times": times, "as_required": as_required}
     print(
         f"{fault.number:>2} {fault.name}: {figures['as_required']} of {times}, {time.monotonic() - begun:.0f} s",
         flush=True,
     )
-    return part(wrong, **figures, recovered_s=round(median(recovered_s), 2) if recovered_s else None)
+    return part(wrong, too_slow, **figures, recovered_s=round(median(recovered_s), 2) if recovered_s else None)
 
 
 def print_table(figures: dict[int, dict[str, Any]]) -> None:
@@ -113,7 +116,7 @@ def print_table(figures: dict[int, dict[str, Any]]) -> None:
     for number, figure in figures.items():
         counts = f"{figure['as_required']} of {figure['times']}"
         print(f"{number:>2} {figure['name']:<32}{figure['required']:<36}{counts:>12}{figure['recovered_s'] or 0:>14}")
-        for case in figure["wrong"]:
+        for case in [*figure["wrong"], *figure["too_slow"]]:
             print(f"     {case}")
 
 

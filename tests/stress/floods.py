@@ -24,9 +24,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from tests.kit.asking import DECOMPOSE, get, post, start, until
+from tests.kit.asking import DECOMPOSE, get, post, start
 from tests.kit.report import part, report_parts
 from tests.kit.running import Memory, Running, ask, running
+from tests.kit.waiting import wait_until
 from tests.stress.crowd import decompose_body
 
 FILES = 1024
@@ -53,7 +54,7 @@ def measure(share: float) -> dict[str, dict[str, Any]]:
     figures: dict[str, dict[str, Any]] = {}
     for name, measured in parts.items():
         with tempfile.TemporaryDirectory() as folder, running(Path(folder), program=LIMITED) as service:
-            until(lambda service=service: get(service, "/readyz").status == 200)
+            wait_until(lambda service=service: get(service, "/readyz").status == 200)
             figures[name] = measured(service, share)
     assert (own, hard) == resource.getrlimit(resource.RLIMIT_NOFILE)
     return figures
@@ -132,7 +133,7 @@ def large_json(service: Running, share: float) -> dict[str, Any]:
     with Watch(service) as watch:
         for method, path in ADDRESSES:
             lines = [f"{method} {path} HTTP/1.1", f"Host: {service.host}", TYPE, f"Content-Length: {len(body)}"]
-            status = ask(service.port, lines, body, timeout_s=60).status
+            status = ask(service.port, lines, body).status
             wrong += [f"{method} {path}: {status}"] * (status != 413)
     return part(wrong + watch.beyond(64, 100), **watch.figures)
 
@@ -152,7 +153,7 @@ def structure(service: Running, share: float) -> dict[str, Any]:
     wrong, figures = list[str](), dict[str, Any]()
     for name, body in bodies.items():
         with Watch(service) as watch:
-            status = post(service, DECOMPOSE, body, timeout_s=60).status
+            status = post(service, DECOMPOSE, body).status
         wrong += [f"{name}: {status}"] * (status not in {400, 413, 422})
         wrong += [f"{name}: {each}" for each in watch.beyond(200, 250)]
         figures[name] = watch.figures
@@ -193,7 +194,7 @@ class Watch(Memory):
 
     def look(self) -> None:
         began = time.perf_counter()
-        ask(self._port, ["GET /livez HTTP/1.1", f"Host: {self._host}"], timeout_s=30)
+        ask(self._port, ["GET /livez HTTP/1.1", f"Host: {self._host}"])
         self.slowest_ms = max(self.slowest_ms, round((time.perf_counter() - began) * 1000, 1))
         self.asked += 1
         super().look()

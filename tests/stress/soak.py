@@ -33,7 +33,7 @@ from typing import Any
 from tests.kit.asking import (
     DECOMPOSE,
     EDIT,
-    LONG,
+    HELD,
     RefusedError,
     delete,
     fields_of,
@@ -42,11 +42,11 @@ from tests.kit.asking import (
     post,
     ready,
     start,
-    until,
 )
 from tests.kit.pictures import DISC_URL, SQUARE_URL, png, square
 from tests.kit.report import part, report_parts
 from tests.kit.running import Running
+from tests.kit.waiting import wait_until
 
 CLIENTS = 4
 WARM_UP = 0.25
@@ -67,16 +67,22 @@ def main() -> int:
 
 def measure(seconds: float, every_s: float) -> dict[str, dict[str, Any]]:
     """Return what the traffic got, and how each quantity of the service and its worker went."""
+    traffic, samples = mix(seconds, every_s)
+    return {"traffic": traffic, **trends(samples)}
+
+
+def mix(seconds: float, every_s: float) -> tuple[dict[str, Any], list["Sample"]]:
+    """Send mixed traffic for some seconds; return what it got, and what the service and its worker held meanwhile."""
     with tempfile.TemporaryDirectory() as folder, ready(Path(folder), max_finished_jobs="100") as service:
         traffic = Traffic(service)
         samples = traffic.go_on(seconds, lambda: look(service), every_s)
         wrong = list(traffic.wrong)
-        until(lambda: is_idle(service))
+        wait_until(lambda: is_idle(service))
         if len(service.workers) != 1:
             wrong.append(f"{len(service.workers)} workers run in the end")
         # What a pipeline raises on purpose is the worker's to log.
         wrong += [line for line in (Path(folder) / "log").read_text().splitlines() if SERVICE_ERROR.search(line)]
-    return {"traffic": part(wrong, **traffic.counts), **trends(samples)}
+    return part(wrong, **traffic.counts), samples
 
 
 # Traffic --------------------------------------------------------------------------------------------------------------
@@ -144,7 +150,7 @@ def _follow(service: Running, chance: random.Random) -> int:
 
 def _cancel(service: Running, chance: random.Random) -> int:
     try:
-        address = start(service, chance.randrange(2**32), **LONG)
+        address = start(service, chance.randrange(2**32), **HELD)
     except RefusedError:
         return 503
     time.sleep(chance.uniform(0, 0.3))
@@ -154,7 +160,7 @@ def _cancel(service: Running, chance: random.Random) -> int:
 def _leave(service: Running, chance: random.Random) -> int:
     try:
         return post(
-            service, DECOMPOSE, fields_of(chance.randrange(2**32), **LONG), timeout_s=chance.uniform(0.1, 0.4)
+            service, DECOMPOSE, fields_of(chance.randrange(2**32), **HELD), timeout_s=chance.uniform(0.1, 0.4)
         ).status
     except TimeoutError:
         return 499

@@ -30,8 +30,8 @@ def test_no_other_site_changes_anything(open_service: Running) -> None:
 
 def test_slow_connections_are_closed_and_hold_nobody_up(open_service: Running) -> None:
     figures = doors.slow_sockets(open_service, 40, timeout_s=2)
-    assert [case for case in figures["wrong"] if "open" in case] == []
-    assert figures["livez_p99_ms"] < 1000
+    assert figures["wrong"] == []
+    assert figures["asked"] > 10
     assert min(figures["slowest_s"].values()) > 1.5
 
 

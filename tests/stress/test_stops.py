@@ -5,7 +5,7 @@ from tests.stress import stops
 
 def test_a_client_that_leaves_the_queue_never_has_its_job_run() -> None:
     figures = stops.leaving(2)
-    assert [case for case in figures["wrong"] if "ran" in case] == []
+    assert figures["wrong"] == []
     assert figures["never_started"] == 2
 
 

@@ -1,6 +1,7 @@
 """The service around a pipeline that does as it is told."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import httpx
 import pytest
@@ -18,5 +19,13 @@ def stepping_service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servi
 
 @pytest.fixture
 def client(stepping_service: Service) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=stepping_service.url, timeout=30) as client:
+    with stepping_service.connect() as client:
         yield client
+
+
+@pytest.fixture
+def go(stepping_service: Service) -> Iterator[Path]:
+    """The file that lets those jobs of `stepping_service` go on that wait."""
+    file = stepping_service.folder / "go"
+    yield file
+    file.unlink(missing_ok=True)

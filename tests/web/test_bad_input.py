@@ -61,9 +61,9 @@ def test_layers_that_are_too_large_together_are_refused(start_service: Callable[
     limits = {"LLM_DIT_SERVER__MAX_STACK_PIXELS": "5000", "LLM_DIT_SERVER__MAX_PIXELS": "2304"}
     service = start_service(app="tests.kit.app:app", environment=limits)
     body = {"layers": [{"image": SQUARE_URL}] * 10}
-    assert httpx.post(service.url + COMPOSITE, json=body).status_code == 200
+    assert service.post(COMPOSITE, json=body).status_code == 200
     body = {"layers": [{"image": SQUARE_URL}] * 11}
-    assert assert_problem(httpx.post(service.url + COMPOSITE, json=body), 422)["param"] == "layers"
+    assert assert_problem(service.post(COMPOSITE, json=body), 422)["param"] == "layers"
 
 
 # Images that are odd but good ---------------------------------------------------------------------------------------

@@ -11,11 +11,11 @@ def test_each_client_of_a_small_crowd_gets_one_answer(tmp_path: Path) -> None:
     with ProcessPoolExecutor(1) as pool, ready(tmp_path, max_queue="2") as service:
         post(service, DECOMPOSE, fields_of(2 * load.RETRIED))
         figures = load.one_answer_each(service, pool, 4, 3)
-    # How fast is for a quiet machine.
-    assert [case for case in figures["wrong"] if "p99" not in case] == []
+    assert figures["wrong"] == []
     assert sum(figures["ended_in"].values()) == 12
 
 
 def test_mixed_traffic_gets_what_it_should() -> None:
-    traffic = soak.measure(seconds=2, every_s=0.5)["traffic"]
+    traffic, _ = soak.mix(seconds=2, every_s=0.5)
     assert traffic["wrong"] == []
+    assert sum(count for count in traffic.values() if isinstance(count, int)) > 4

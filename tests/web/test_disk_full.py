@@ -37,7 +37,7 @@ def test_a_full_disk_is_told_and_is_over_when_there_is_room(
     small_disk: Path, start_service: Callable[..., Service]
 ) -> None:
     service = start_service(app="tests.kit.app:app", environment={"LLM_DIT_SERVER__DATA_DIR": str(small_disk)})
-    with httpx.Client(base_url=service.url, timeout=30) as client:
+    with service.connect() as client:
 
         def keep(seed: int) -> httpx.Response:
             return client.post("/api/images", content=noise(seed), headers={"Content-Type": "image/png"})

@@ -11,7 +11,7 @@ import pytest
 from starlette.responses import Response
 
 from server.settings import ServerSettings
-from tests.kit.service import Service, serve, wait_until
+from tests.kit.service import Service, serve
 from tests.web.corpus import assert_problem
 from web.door.hosts import Hosts
 from web.door.login import local_path
@@ -28,15 +28,13 @@ OTHER_MACHINE = {"X-Forwarded-For": "192.168.1.50"}
 def shut_service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     environment = {"LLM_DIT_SERVER__TOKEN": TOKEN, "LLM_DIT_SERVER__TRUSTED_PROXIES": "127.0.0.1"}
     folder = tmp_path_factory.mktemp("shut")
-    with serve(folder, app="tests.kit.app:app", environment=environment, ready=False) as running:
-        readyz = f"{running.url}/readyz"
-        wait_until(lambda: httpx.get(readyz, headers=BEARER).status_code == 200, what="/readyz")
+    with serve(folder, app="tests.kit.app:app", environment=environment) as running:
         yield running
 
 
 @pytest.fixture
 def shut(shut_service: Service) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=shut_service.url) as client:
+    with shut_service.connect() as client:
         yield client
 
 
@@ -62,7 +60,7 @@ def test_with_the_token_other_machines_are_answered(shut: httpx.Client) -> None:
 
 def test_insecure_answers_everybody_and_says_so(start_service: Callable[..., Service]) -> None:
     service = start_service(app="tests.kit.app:app", environment={"LLM_DIT_SERVER__INSECURE": "true"})
-    assert httpx.get(f"{service.url}/readyz", headers=OTHER_MACHINE).status_code == 200
+    assert service.get("/readyz", headers=OTHER_MACHINE).status_code == 200
     assert "anyone who reaches this service can use it" in service.log
 
 
@@ -160,7 +158,7 @@ def test_the_token_is_shown_once_in_the_header(shut: httpx.Client) -> None:
 def test_a_request_without_the_token_is_refused_before_its_body(shut_service: Service) -> None:
     address = urlsplit(shut_service.url)
     head = f"POST /api/qwen-image/decompose HTTP/1.1\r\nHost: {address.netloc}\r\nContent-Length: 30000000\r\n\r\n"
-    with socket.create_connection((address.hostname, address.port), timeout=5) as connection:
+    with socket.create_connection((address.hostname, address.port)) as connection:
         connection.sendall(head.encode())
         assert connection.recv(65_536).startswith(b"HTTP/1.1 401 ")
 

@@ -5,16 +5,12 @@ import signal
 import sqlite3
 from pathlib import Path
 
-import httpx
 import pytest
 
 from tests.kit.jobs import DECOMPOSE, events, fields, start, status, wait_for
 from tests.kit.pictures import DISC_URL
-from tests.kit.service import Service, serve, wait_until
-
-
-def connect(service: Service) -> httpx.Client:
-    return httpx.Client(base_url=service.url, timeout=30)
+from tests.kit.service import Service, serve
+from tests.kit.waiting import PATIENCE_S, wait_until
 
 
 def kill(service: Service) -> None:
@@ -23,7 +19,7 @@ def kill(service: Service) -> None:
 
 
 def test_after_a_kill_everything_goes_on(tmp_path: Path) -> None:
-    with serve(tmp_path, app="tests.kit.app:app") as service, connect(service) as client:
+    with serve(tmp_path, app="tests.kit.app:app") as service, service.connect() as client:
         done = start(client, headers={"Idempotency-Key": "first"})
         before = wait_for(client, done, "succeeded")
         last_id = [number for number, _, _ in events(client, done)][-1]
@@ -31,7 +27,7 @@ def test_after_a_kill_everything_goes_on(tmp_path: Path) -> None:
         waiting = [start(client, steps=1, image=DISC_URL) for _ in range(3)]
         wait_for(client, running, "processing")
         kill(service)
-    with serve(tmp_path, app="tests.kit.app:app") as service, connect(service) as client:
+    with serve(tmp_path, app="tests.kit.app:app") as service, service.connect() as client:
         assert client.get(done).json() == before
         for layer in before["result"]["layers"]:  # type: ignore[index]
             assert client.get(layer["image"]).status_code == 200
@@ -55,13 +51,13 @@ def test_two_services_do_not_share_a_folder(tmp_path: Path) -> None:
             serve(tmp_path / "two", app="tests.kit.app:app", environment=data),
         ):
             pass
-        assert httpx.get(f"{service.url}/readyz").status_code == 200
+        assert service.get("/readyz").status_code == 200
 
 
 def test_a_damaged_database_is_put_aside(tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
     (tmp_path / "data/studio.db").write_bytes(b"not a database" * 100)
-    with serve(tmp_path, app="tests.kit.app:app") as service, connect(service) as client:
+    with serve(tmp_path, app="tests.kit.app:app") as service, service.connect() as client:
         assert client.post(DECOMPOSE, json=fields()).status_code == 200
     (aside,) = (tmp_path / "data").glob("studio.damaged-*")
     assert aside.read_bytes().startswith(b"not a database")
@@ -86,44 +82,46 @@ def test_a_database_of_a_newer_version_is_left_alone(tmp_path: Path) -> None:
 def drain(service: Service) -> int:
     """Send SIGTERM and return the exit code."""
     service.process.send_signal(signal.SIGTERM)
-    return service.process.wait(timeout=15)
+    return service.process.wait()
 
 
 def test_a_signal_lets_the_run_end_and_keeps_the_rest(tmp_path: Path) -> None:
-    with serve(tmp_path, app="tests.kit.app:app") as service, connect(service) as client:
-        running, waiting = start(client, "slow", steps=40), start(client, steps=1)
-        wait_until(lambda: client.get(running).json()["step"] > 0, what="a step")
+    environment = {"LLM_DIT_SERVER__DRAIN_S": str(PATIENCE_S)}
+    with serve(tmp_path, app="tests.kit.app:app", environment=environment) as service, service.connect() as client:
+        running, waiting = start(client, "wait"), start(client, steps=1)
+        wait_until(lambda: client.get(running).json()["step"] > 0, "a step")
         service.process.send_signal(signal.SIGTERM)
-        wait_until(lambda: client.get("/readyz").json()["code"] == "stopping", what="the drain")
+        wait_until(lambda: client.get("/readyz").json()["code"] == "stopping", "the drain")
         refused = client.post(DECOMPOSE, json=fields())
         assert (refused.status_code, refused.json()["code"]) == (503, "stopping")
         assert client.get("/livez").status_code == 200
-        assert service.process.wait(timeout=15) == 0
-    with serve(tmp_path, app="tests.kit.app:app") as service, connect(service) as client:
+        (tmp_path / "go").touch()
+        assert service.process.wait() == 0
+    with serve(tmp_path, app="tests.kit.app:app") as service, service.connect() as client:
         assert status(client, running) == "succeeded"
         wait_for(client, waiting, "succeeded")
 
 
 def test_a_second_signal_stops_now(tmp_path: Path) -> None:
-    environment = {"LLM_DIT_SERVER__DRAIN_S": "100"}
-    with serve(tmp_path, app="tests.kit.app:app", environment=environment) as service, connect(service) as client:
+    environment = {"LLM_DIT_SERVER__DRAIN_S": str(PATIENCE_S)}
+    with serve(tmp_path, app="tests.kit.app:app", environment=environment) as service, service.connect() as client:
         job = start(client, "hang")
-        wait_until(lambda: status(client, job) == "processing", what="the run")
+        wait_until(lambda: status(client, job) == "processing", "the run")
         service.process.send_signal(signal.SIGTERM)
-        wait_until(lambda: client.get("/readyz").status_code == 503, what="the drain")
+        wait_until(lambda: client.get("/readyz").status_code == 503, "the drain")
         assert drain(service) == 0
 
 
 def test_a_folder_that_cannot_be_written_is_no_500(tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
     (tmp_path / "data/images").write_text("in the way")
-    with serve(tmp_path, app="tests.kit.app:app", ready=False) as service, connect(service) as client:
-        wait_until(lambda: client.get("/readyz").json()["code"] == "storage_failed", what="the engine to be loaded")
+    with serve(tmp_path, app="tests.kit.app:app", ready=False) as service, service.connect() as client:
+        wait_until(lambda: client.get("/readyz").json()["code"] == "storage_failed", "the engine to be loaded")
         for answer in (client.post(DECOMPOSE, json=fields()), client.get("/readyz")):
             assert (answer.status_code, answer.json()["code"]) == (503, "storage_failed")
             assert str(tmp_path) not in answer.text
         (tmp_path / "data/images").unlink()
-        wait_until(lambda: client.get("/readyz").status_code == 200, what="/readyz")
+        wait_until(lambda: client.get("/readyz").status_code == 200, "/readyz")
         assert client.post(DECOMPOSE, json=fields()).status_code == 200
 
 

@@ -102,7 +102,7 @@ def test_layers_are_counted_by_what_they_show(start_service: Callable[..., Servi
     """Ten layers of the largest picture are what a run returns; more than that counts by the boxes of what is seen."""
     small = {"LLM_DIT_SERVER__MAX_PIXELS": "4096", "LLM_DIT_SERVER__MAX_STACK_PIXELS": "4096"}
     service = start_service(app="tests.kit.app:app", environment=small)
-    with httpx.Client(base_url=service.url, timeout=30) as client:
+    with service.connect() as client:
         whole = {"image": as_data_url(png(square(64))), "name": "Whole"}
         spot = square(64, (0, 0, 0)).convert("RGBA")
         spot.putalpha(Image.new("L", (64, 64)))

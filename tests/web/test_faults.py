@@ -11,7 +11,8 @@ import pytest
 
 from tests.kit.jobs import start
 from tests.kit.pictures import SQUARE_URL
-from tests.kit.service import Service, wait_until
+from tests.kit.service import Service
+from tests.kit.waiting import wait_until
 
 
 def decompose(client: httpx.Client, behaviour: str, **options: object) -> httpx.Response:
@@ -48,12 +49,11 @@ def test_the_log_has_what_the_answer_keeps_back(client: httpx.Client, stepping_s
 
 
 def test_a_worker_that_is_killed_in_a_run_is_replaced(client: httpx.Client, stepping_service: Service) -> None:
-    fields = {"image": SQUARE_URL, "prompt": "slow", "steps": 100}
-    job = client.post("/api/qwen-image/decompose", json=fields, headers={"Prefer": "respond-async"}).headers["location"]
-    wait_until(lambda: client.get(job).json()["step"] > 0, what="the run")
+    job = start(client, "wait")
+    wait_until(lambda: client.get(job).json()["step"] > 0, "the run")
     (worker,) = stepping_service.worker_pids()
     os.kill(worker, signal.SIGKILL)
-    wait_until(lambda: client.get(job).json()["status"] == "failed", what="the failure")
+    wait_until(lambda: client.get(job).json()["status"] == "failed", "the failure")
     assert client.get(job).json()["error"]["code"] == "worker_lost"
     assert decompose(client, "").status_code == 200
     assert stepping_service.worker_pids() != [worker]
@@ -63,16 +63,16 @@ def test_an_idle_worker_that_dies_is_replaced_at_once(client: httpx.Client, step
     decompose(client, "")
     (worker,) = stepping_service.worker_pids()
     os.kill(worker, signal.SIGKILL)
-    wait_until(lambda: stepping_service.worker_pids() not in ([], [worker]), what="a new worker")
+    wait_until(lambda: stepping_service.worker_pids() not in ([], [worker]), "a new worker")
     assert decompose(client, "").status_code == 200
 
 
 def test_a_run_that_ignores_its_cancel_is_killed(start_service: Callable[..., Service]) -> None:
     service = start_service(app="tests.kit.app:app", environment={"LLM_DIT_SERVER__CANCEL_GRACE_S": "0.2"})
-    with httpx.Client(base_url=service.url, timeout=30) as client:
+    with service.connect() as client:
         (worker,) = service.worker_pids()
         job = start(client, "hang")
-        wait_until(lambda: client.get(job).json()["phase"] == "stepping", what="the step that hangs")
+        wait_until(lambda: client.get(job).json()["phase"] == "stepping", "the step that hangs")
         assert client.delete(job).json()["status"] == "canceled"
         assert decompose(client, "").status_code == 200
         assert service.worker_pids() != [worker]
@@ -82,7 +82,7 @@ def test_a_run_that_ignores_its_cancel_is_killed(start_service: Callable[..., Se
 @pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGTERM])
 def test_the_worker_ends_with_the_service(start_service: Callable[..., Service], end: signal.Signals) -> None:
     service = start_service(app="tests.kit.app:app", environment={"LLM_DIT_SERVER__DRAIN_S": "0.2"})
-    with httpx.Client(base_url=service.url) as client:
+    with service.connect() as client:
         client.post(
             "/api/qwen-image/decompose",
             json={"image": SQUARE_URL, "prompt": "hang", "steps": 1},
@@ -90,14 +90,14 @@ def test_the_worker_ends_with_the_service(start_service: Callable[..., Service],
         )
     (worker,) = service.worker_pids()
     service.process.send_signal(end)
-    wait_until(lambda: not is_alive(worker), what="the worker's end")
-    service.process.wait(timeout=10)
+    wait_until(lambda: not is_alive(worker), "the worker's end")
+    service.process.wait()
 
 
 def test_a_pipeline_that_cannot_load_is_told(start_service: Callable[..., Service]) -> None:
     service = start_service(app="tests.kit.app:app", environment={"TEST_PIPELINE": "BrokenPipeline"}, ready=False)
-    with httpx.Client(base_url=service.url, timeout=30) as client:
-        wait_until(lambda: client.get("/readyz").json()["code"] != "loading", what="the failure to load")
+    with service.connect() as client:
+        wait_until(lambda: client.get("/readyz").json()["code"] != "loading", "the failure to load")
         for answer in (client.get("/readyz"), decompose(client, "")):
             assert (answer.status_code, answer.json()["code"]) == (503, "engine_unavailable")
             assert answer.json()["detail"] == "This engine needs a part that is not here: install it."
@@ -107,7 +107,7 @@ def test_a_pipeline_that_cannot_load_is_told(start_service: Callable[..., Servic
 
 def test_a_worker_that_dies_while_it_loads_is_told(start_service: Callable[..., Service]) -> None:
     service = start_service(app="tests.kit.app:app", environment={"TEST_PIPELINE": "FatalPipeline"}, ready=False)
-    with httpx.Client(base_url=service.url, timeout=30) as client:
+    with service.connect() as client:
         assert decompose(client, "").json()["code"] == "worker_lost"
         assert client.get("/readyz").status_code == 503
 
@@ -120,5 +120,5 @@ def test_a_client_that_leaves_while_it_sends_is_no_fault(stepping_service: Servi
     address = httpx.URL(stepping_service.url)
     with socket.create_connection((address.host, address.port)) as connection:
         connection.sendall(head.encode() + b"{")
-    assert httpx.get(f"{stepping_service.url}/livez").status_code == 200
+    assert stepping_service.get("/livez").status_code == 200
     assert stepping_service.log.count("Traceback") == before

@@ -2,13 +2,18 @@
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import httpx
 import pytest
 
 from tests.kit.jobs import ASYNC, DECOMPOSE, events, fields, metric, queue, start, wait_for, wait_idle
 from tests.kit.pictures import DISC_URL, SQUARE_URL
-from tests.kit.service import Service, wait_until
+from tests.kit.running import leave
+from tests.kit.service import Service
+from tests.kit.waiting import PATIENCE_S, wait_until
+
+EDIT = "/api/qwen-image/edit-layer"
 
 
 def test_a_job_is_followed_to_its_result(client: httpx.Client) -> None:
@@ -42,50 +47,47 @@ def test_events_are_replayed_after_the_last_that_was_seen(client: httpx.Client) 
 
 
 def test_waiting_and_running_jobs_are_canceled_by_id(client: httpx.Client) -> None:
-    running = start(client, "slow", steps=100)
-    waiting = start(client, "slow", steps=100)
+    running = start(client, "wait")
+    waiting = start(client, "wait")
     last = start(client)
     assert client.get(waiting).json()["position"] == 1
     assert client.get(last).json()["position"] == 2
 
     assert client.delete(waiting).json()["status"] == "canceled"
     assert client.get(last).json()["position"] == 1
-    wait_until(lambda: client.get(running).json()["step"] > 1, what="a step")
-    assert client.get(running).json()["eta_s"] > 0
+    wait_until(lambda: client.get(running).json()["step"] > 1, "a step")
+    wait_until(lambda: client.get(running).json()["eta_s"], "the seconds that are left")
     canceled = client.delete(running).json()
     assert canceled["status"] == "canceled"
     assert canceled["error"]["code"] == "canceled"
-    assert canceled["step"] < 100
+    assert canceled["step"] < canceled["total"]
     assert [name for _, name, _ in events(client, running)][-1] == "canceled"
 
-    wait_until(lambda: client.get(last).json()["status"] == "succeeded", what="the next job")
+    wait_until(lambda: client.get(last).json()["status"] == "succeeded", "the next job")
     assert client.delete(last).json()["status"] == "succeeded"
 
 
 def test_an_edit_is_a_job_too(client: httpx.Client) -> None:
     fields = {"image": SQUARE_URL, "instruction": "x", "steps": 1}
     job = client.post("/api/qwen-image/edit-layer", json=fields, headers=ASYNC).headers["location"]
-    wait_until(lambda: client.get(job).json()["status"] == "succeeded", what="the edit")
+    wait_until(lambda: client.get(job).json()["status"] == "succeeded", "the edit")
     assert client.get(job).json()["kind"] == "edit"
     assert client.get(job).json()["result"]["image"].startswith("/api/images/")
 
 
 def test_a_client_that_leaves_cancels_its_job(client: httpx.Client) -> None:
     wait_idle(client)
-    fields = {"image": SQUARE_URL, "prompt": "slow", "steps": 100}
-    for path, extra in [("decompose", {}), ("edit-layer", {"instruction": "slow"})]:
-        body = {key: value for key, value in {**fields, **extra}.items() if path == "decompose" or key != "prompt"}
-        with pytest.raises(httpx.ReadTimeout):
-            client.post(f"/api/qwen-image/{path}", json=body, timeout=0.3)
+    address = client.base_url.netloc.decode()
+    for path, words in [(DECOMPOSE, {"prompt": "wait"}), (EDIT, {"instruction": "wait"})]:
+        leave(address, path, {"image": SQUARE_URL, **words}, lambda: queue(client)["running"] == 1)
         wait_idle(client)
 
 
 def test_a_client_that_leaves_the_queue_never_starts(client: httpx.Client, stepping_service: Service) -> None:
     wait_idle(client)
-    running = start(client, "slow", steps=50)
-    with pytest.raises(httpx.ReadTimeout):
-        client.post("/api/qwen-image/decompose", json={"image": SQUARE_URL, "prompt": "slow"}, timeout=0.2)
-    wait_until(lambda: queue(client)["length"] == 0, what="the queue to empty")
+    running = start(client, "wait")
+    leave(client.base_url.netloc.decode(), DECOMPOSE, fields(), lambda: queue(client)["length"] == 1)
+    wait_until(lambda: queue(client)["length"] == 0, "the queue to empty")
     assert queue(client)["running"] == 1
     client.delete(running)
     wait_idle(client)
@@ -93,7 +95,7 @@ def test_a_client_that_leaves_the_queue_never_starts(client: httpx.Client, stepp
 
 def test_who_waits_for_a_job_that_another_cancels_is_told(client: httpx.Client, stepping_service: Service) -> None:
     wait_idle(client)
-    blocker = start(client, "slow", steps=100)
+    blocker = start(client, "wait")
     fields = {"image": SQUARE_URL, "instruction": "x", "steps": 1}
     job = client.post("/api/qwen-image/edit-layer", json=fields, headers=ASYNC).headers["location"]
     client.delete(job)
@@ -103,8 +105,8 @@ def test_who_waits_for_a_job_that_another_cancels_is_told(client: httpx.Client, 
 
 def test_a_full_queue_answers_before_it_looks_at_the_body(start_service: Callable[..., Service]) -> None:
     service = start_service(app="tests.kit.app:app", environment={"LLM_DIT_SERVER__MAX_QUEUE": "2"})
-    with httpx.Client(base_url=service.url, timeout=30) as client:
-        jobs = [start(client, "slow", steps=100) for _ in range(3)]
+    with service.connect() as client:
+        jobs = [start(client, "wait") for _ in range(3)]
         answer = client.post(
             "/api/qwen-image/decompose", content=b"not even JSON", headers={"Content-Type": "application/json"}
         )
@@ -118,9 +120,9 @@ def test_a_full_queue_answers_before_it_looks_at_the_body(start_service: Callabl
 
 def test_old_jobs_are_forgotten(start_service: Callable[..., Service]) -> None:
     service = start_service(app="tests.kit.app:app", environment={"LLM_DIT_SERVER__MAX_FINISHED_JOBS": "2"})
-    with httpx.Client(base_url=service.url, timeout=30) as client:
+    with service.connect() as client:
         jobs = [start(client, steps=1) for _ in range(4)]
-        wait_until(lambda: client.get(jobs[-1]).json()["status"] == "succeeded", what="the last job")
+        wait_until(lambda: client.get(jobs[-1]).json()["status"] == "succeeded", "the last job")
         assert [client.get(job).status_code for job in jobs] == [404, 404, 200, 200]
 
 
@@ -134,7 +136,7 @@ def test_a_list_holds_ones_own_jobs_newest_first(client: httpx.Client) -> None:
 
 def test_clients_take_turns(client: httpx.Client) -> None:
     wait_idle(client)
-    blocker = start(client, "slow", steps=100)
+    blocker = start(client, "wait")
     mine = [start(client, steps=1) for _ in range(3)]
     theirs = start(client, steps=1, headers={"X-Forwarded-For": "127.0.0.8"})
     assert [client.get(job).json()["position"] for job in [theirs, *mine]] == [1, 2, 3, 4]
@@ -144,7 +146,7 @@ def test_clients_take_turns(client: httpx.Client) -> None:
 
 def test_a_job_says_when_it_will_end_by_what_was_measured(client: httpx.Client) -> None:
     wait_for(client, start(client, "slow", steps=37), "succeeded")
-    running, waiting = start(client, "slow", steps=37), start(client, "slow", steps=37)
+    running, waiting = start(client, "wait", steps=37), start(client, "wait", steps=37)
     first, second = client.get(running).json()["eta_s"], client.get(waiting).json()["eta_s"]
     assert 0 < first < second
     for job in (running, waiting):
@@ -170,9 +172,9 @@ def test_the_same_key_is_the_same_job(client: httpx.Client) -> None:
 
 def test_a_key_whose_job_came_to_nothing_may_try_again(client: httpx.Client) -> None:
     headers = {"Idempotency-Key": "again"}
-    job = start(client, "slow", 100, headers)
+    job = start(client, "wait", headers=headers)
     client.delete(job)
-    again = start(client, "slow", 100, headers)
+    again = start(client, "wait", headers=headers)
     assert again != job
     client.delete(again)
 
@@ -184,32 +186,41 @@ def test_a_key_that_is_not_valid(client: httpx.Client, key: str) -> None:
     assert answer.json()["error"]["param"] == "idempotency-key"
 
 
-def test_the_same_request_twice_in_flight_runs_once(client: httpx.Client) -> None:
+def test_the_same_request_twice_in_flight_runs_once(client: httpx.Client, go: Path) -> None:
+    wait_idle(client)
     before = metric(client, "llm_dit_jobs_taken_total")
-    with ThreadPoolExecutor(2) as threads:
-        answers = list(threads.map(lambda _: client.post(DECOMPOSE, json=fields("slow", 5, seed=7)), range(2)))
-    assert answers[0].json() == answers[1].json()
+    with ThreadPoolExecutor(1) as threads:
+        first = threads.submit(client.post, DECOMPOSE, json=fields("wait", seed=7))
+        wait_until(lambda: queue(client)["running"] == 1, "the run")
+        job = start(client, "wait", seed=7)
+        assert job == start(client, "wait", seed=7)
+        go.touch()
+        assert (
+            first.result().json()["generation_time"] == wait_for(client, job, "succeeded")["result"]["generation_time"]
+        )
     assert metric(client, "llm_dit_jobs_taken_total") == before + 1
     assert start(client, "slow", 5) != start(client, "slow", 5), "without a seed two results are asked for"
     wait_idle(client)
 
 
-def test_one_of_two_who_wait_for_a_job_may_leave(client: httpx.Client) -> None:
+def test_one_of_two_who_wait_for_a_job_may_leave(client: httpx.Client, go: Path) -> None:
     wait_idle(client)
-    body = fields("slow", 40, seed=8)
+    body = fields("wait", seed=8)
     with ThreadPoolExecutor(1) as threads:
         stays = threads.submit(lambda: client.post(DECOMPOSE, json=body))
-        wait_until(lambda: queue(client)["running"], what="the run")
+        wait_until(lambda: queue(client)["running"], "the run")
         with pytest.raises(httpx.ReadTimeout):
-            client.post(DECOMPOSE, json=body, timeout=0.2)
+            client.post(DECOMPOSE, json=body, timeout=httpx.Timeout(PATIENCE_S, read=0.2))
+        go.touch()
         assert stays.result().status_code == 200
 
 
 def test_a_client_may_be_held_to_its_share(start_service: Callable[..., Service]) -> None:
     settings = {"LLM_DIT_SERVER__MAX_QUEUE_PER_CLIENT": "1", "LLM_DIT_SERVER__TRUSTED_PROXIES": "127.0.0.1"}
     service = start_service(app="tests.kit.app:app", environment=settings)
-    with httpx.Client(base_url=service.url, timeout=30) as client:
-        start(client, "slow", steps=100), start(client, "slow", steps=100)
+    with service.connect() as client:
+        start(client, "wait")
+        start(client, "wait")
         answer = client.post(DECOMPOSE, json=fields())
         assert (answer.status_code, answer.json()["code"]) == (503, "queue_full")
         start(client, headers={"X-Forwarded-For": "127.0.0.10"}, image=DISC_URL)
@@ -217,11 +228,11 @@ def test_a_client_may_be_held_to_its_share(start_service: Callable[..., Service]
 
 def test_a_busy_client_forgets_its_own_jobs_first(start_service: Callable[..., Service]) -> None:
     service = start_service(app="tests.kit.app:app", environment={"LLM_DIT_SERVER__MAX_FINISHED_JOBS": "6"})
-    with httpx.Client(base_url=service.url) as quiet, httpx.Client(base_url=service.url) as busy:
+    with service.connect() as quiet, service.connect() as busy:
         quiet.get("/")  # the page gives it a cookie: the other one is a program
         done = start(quiet, headers={"Idempotency-Key": "mine"})
         kept = wait_for(quiet, done, "succeeded")
-        running = start(busy, "slow", steps=100)
+        running = start(busy, "wait")
         for seed in range(20):
             busy.delete(start(busy, seed=seed))
         busy.delete(running)

@@ -11,6 +11,7 @@ import pytest
 from PIL import Image, ImageChops
 
 from tests.kit.pictures import DISC_URL, SQUARE_URL, as_data_url, disc, encoded, from_data_url, png, square
+from tests.kit.service import connect
 
 
 def post(client: httpx.Client, path: str, **fields: object) -> httpx.Response:
@@ -43,7 +44,7 @@ def test_decompose_answers_with_the_composite_and_the_layers(client: httpx.Clien
 
 
 def test_the_layers_are_named_in_the_language_asked_for(base_url: str) -> None:
-    with httpx.Client(base_url=base_url, timeout=60) as classical:
+    with connect(base_url) as classical:
         for more, names in [({}, ["Composite", "Background"]), ({"language": "zh-Hans"}, ["Composite", "背景"])]:
             answer = post(classical, "decompose", image=SQUARE_URL, layer_num=1, output_size="original", **more)
             assert [layer["name"] for layer in answer.json()["layers"]] == names

@@ -9,13 +9,15 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.kit.jobs import queue
 from tests.kit.pictures import SQUARE_URL
-from tests.kit.service import Service, serve, wait_until
+from tests.kit.running import leave
+from tests.kit.service import Service, connect, serve
+from tests.kit.waiting import wait_until
 from tests.server.test_metrics import parse
 from web.access import LINES_A_SECOND, MOST_LINES, Pace
 
@@ -46,7 +48,7 @@ def line_of(service: Service, request_id: str) -> dict[str, object]:
     def found() -> list[dict[str, object]]:
         return [line for line in lines(service) if line["message"] == "request" and line["request_id"] == request_id]
 
-    wait_until(found, what=f"the line of {request_id}")
+    wait_until(found, f"the line of {request_id}")
     (line,) = found()
     return line
 
@@ -75,7 +77,8 @@ def test_a_request_is_one_line_with_its_route(
         "Authorization": f"Bearer {TOKEN}",
         "Cookie": f"session={TOKEN}",
     }
-    answer = httpx.request(method, json_service.url + path, headers=headers, content=b"x" * 10)
+    with json_service.connect() as client:
+        answer = client.request(method, path, headers=headers, content=b"x" * 10)
     assert answer.status_code == status
     line = line_of(json_service, request_id)
     assert {"level", "logger", "ts", "ms"} <= set(line)
@@ -87,11 +90,11 @@ def test_a_request_is_one_line_with_its_route(
 
 def test_probes_are_counted_and_only_logged_when_they_fail(json_service: Service) -> None:
     for path in ("/livez", "/readyz", "/metrics"):
-        assert httpx.get(json_service.url + path, headers={"X-Request-ID": "probe"}).status_code == 200
-        httpx.post(json_service.url + path, headers={"X-Request-ID": f"wrong{path.replace('/', '-')}"})
+        assert json_service.get(path, headers={"X-Request-ID": "probe"}).status_code == 200
+        json_service.post(path, headers={"X-Request-ID": f"wrong{path.replace('/', '-')}"})
         assert line_of(json_service, f"wrong{path.replace('/', '-')}")["status"] == 405
     assert not [line for line in lines(json_service) if line.get("request_id") == "probe"]
-    figures = parse(httpx.get(f"{json_service.url}/metrics").text)
+    figures = parse(json_service.get("/metrics").text)
     labels = {"method": "GET", "route": "/livez", "status": "200"}
     assert figures["llm_dit_http_requests_total", frozenset(labels.items())] >= 1
     assert figures["llm_dit_http_request_duration_seconds_count", frozenset({("method", "GET"), ("route", "/livez")})]
@@ -114,15 +117,21 @@ def test_a_flood_is_counted_and_its_lines_are_bounded(bursts: list[tuple[int, fl
 def test_bytes_are_those_of_the_bodies(json_service: Service) -> None:
     body = json.dumps({"layers": [{"image": SQUARE_URL}]})
     headers = {"X-Request-ID": "bytes", "Content-Type": "application/json"}
-    answer = httpx.post(f"{json_service.url}/api/qwen-image/composite", content=body, headers=headers)
+    answer = json_service.post("/api/qwen-image/composite", content=body, headers=headers)
     line = line_of(json_service, "bytes")
     assert (line["bytes_in"], line["bytes_out"]) == (len(body), len(answer.content))
 
 
 def test_a_client_that_leaves_is_a_line_too(json_service: Service) -> None:
-    fields = {"image": SQUARE_URL, "prompt": "slow", "steps": 100}
-    with pytest.raises(httpx.ReadTimeout):
-        httpx.post(json_service.url + DECOMPOSE, json=fields, headers={"X-Request-ID": "left"}, timeout=0.3)
+    fields = {"image": SQUARE_URL, "prompt": "wait"}
+    with json_service.connect() as client:
+        leave(
+            client.base_url.netloc.decode(),
+            DECOMPOSE,
+            fields,
+            lambda: queue(client)["running"] == 1,
+            "X-Request-ID: left",
+        )
     assert line_of(json_service, "left")["status"] == 499
 
 
@@ -144,19 +153,19 @@ def test_what_was_asked_for_is_in_no_log_no_answer_and_no_file(
         (f"/api/{CANARY}", {}, 404),
     ]
     for path, fields, status in requests:
-        answer = httpx.post(service.url + path, json=fields, params={"q": CANARY}, timeout=30)
+        answer = service.post(path, json=fields, params={"q": CANARY})
         assert answer.status_code == status, answer.text
         assert PIECES.search(str(answer.headers)) is None
         assert status == 200 or PIECES.search(answer.text) is None, answer.text
-    location = httpx.post(
-        service.url + EDIT,
+    location = service.post(
+        EDIT,
         json={"image": SQUARE_URL, "instruction": CANARY},
         headers={"Prefer": "respond-async"},
     ).headers["location"]
-    wait_until(lambda: httpx.get(service.url + location).json()["status"] == "failed")
-    assert PIECES.search(httpx.get(f"{service.url}{location}/events").text) is None
-    assert PIECES.search(httpx.get(f"{service.url}/metrics").text) is None
-    wait_until(lambda: "route=other" in service.log or '"route": "other"' in service.log, what="the last lines")
+    wait_until(lambda: service.get(location).json()["status"] == "failed")
+    assert PIECES.search(service.get(f"{location}/events").text) is None
+    assert PIECES.search(service.get("/metrics").text) is None
+    wait_until(lambda: "route=other" in service.log or '"route": "other"' in service.log, "the last lines")
     # What failed is there to be found, without the words that it failed on.
     assert "ValueError: no token for" in service.log and "tests/kit/pipelines.py" in service.log
     assert "truncated because of" in service.log and "this is long" in service.log
@@ -169,15 +178,15 @@ def test_what_was_asked_for_is_in_no_log_no_answer_and_no_file(
 
 def test_a_text_log_has_no_line_of_a_client(start_service: Callable[..., Service]) -> None:
     service = start_service(app="tests.kit.app:app")
-    httpx.post(service.url + DECOMPOSE, json={"image": SQUARE_URL, "prompt": CANARY}, timeout=30)
-    assert "forged line" in service.log
+    service.post(DECOMPOSE, json={"image": SQUARE_URL, "prompt": CANARY})
+    wait_until(lambda: "forged line" in service.log, "what the worker logs")
     records = [line for line in service.log.splitlines() if not line.startswith("    ")]
     assert not [line for line in records if "forged line" in line]
 
 
 def test_uvicorn_as_it_is_started_by_hand_logs_once(service: Service) -> None:
-    httpx.get(f"{service.url}/api/qwen-image/config?secret=query", headers={"X-Request-ID": "by-hand"})
-    wait_until(lambda: "request_id=by-hand" in service.log, what="the line")
+    service.get("/api/qwen-image/config?secret=query", headers={"X-Request-ID": "by-hand"})
+    wait_until(lambda: "request_id=by-hand" in service.log, "the line")
     found = [line for line in service.log.splitlines() if "by-hand" in line or "secret=query" in line]
     assert len(found) == 1
     assert " INFO llm_dit.access: request request_id=by-hand method=GET route=/api/qwen-image/config " in found[0]
@@ -196,20 +205,15 @@ def test_the_command_line_logs_in_the_same_way(tmp_path: Path) -> None:
             stdout=file,
         )
     try:
-        wait_until(lambda: re.search(r"http://127\.0\.0\.1:(\d+)", log.read_text()), what="the address")
+        wait_until(lambda: re.search(r"http://127\.0\.0\.1:(\d+)", log.read_text()), "the address")
         address = re.search(r"http://127\.0\.0\.1:\d+", log.read_text())
         assert address is not None
 
-        def answers() -> bool:
-            try:
-                return httpx.get(f"{address[0]}/api/qwen-image/config").status_code == 200
-            except httpx.TransportError:
-                return False
-
-        wait_until(answers, what="an answer")
+        with connect(address[0]) as client:
+            assert client.get("/api/qwen-image/config").status_code == 200
     finally:
         process.send_signal(signal.SIGTERM)
-        process.wait(timeout=15)
+        process.wait()
     assert "GET /api" not in log.read_text()
     objects = [json.loads(line) for line in log.read_text().splitlines() if line.startswith("{")]
     assert [line for line in objects if line.get("route") == "/api/qwen-image/config" and line["status"] == 200]

@@ -55,7 +55,7 @@ def test_every_answer_carries_the_security_headers(client: httpx.Client, path: s
 
 
 def test_the_description_has_an_example_for_every_operation_and_every_example_runs(stepping_service: Service) -> None:
-    document = httpx.get(f"{stepping_service.url}/api/openapi.json").json()
+    document = stepping_service.get("/api/openapi.json").json()
     for path, methods in document["paths"].items():
         for method, operation in methods.items():
             sample = operation["x-codeSamples"][0]["source"].replace("http://127.0.0.1:8000", stepping_service.url)

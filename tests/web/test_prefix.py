@@ -81,7 +81,7 @@ def test_what_is_no_prefix_is_ignored(client: httpx.Client, prefix: str) -> None
 def test_the_prefix_can_be_a_setting(start_service: Callable[..., Service]) -> None:
     settings = {"LLM_DIT_SERVER__ROOT_PATH": "/studio/", "LLM_DIT_SERVER__TRUSTED_PROXIES": "10.0.0.0/8"}
     service = start_service(app="tests.kit.app:app", environment=settings)
-    with httpx.Client(base_url=service.url) as client:
+    with service.connect() as client:
         for path in ("/", "/studio", "/studio/"):
             assert 'src="/studio/static/js/boot.js"' in client.get(path).text
         assert (
@@ -91,7 +91,8 @@ def test_the_prefix_can_be_a_setting(start_service: Callable[..., Service]) -> N
 
 
 def test_the_login_stays_below_the_prefix(shut: Service) -> None:
-    with httpx.Client(base_url=shut.url, headers=BELOW) as client:
+    with shut.connect() as client:
+        client.headers.update(BELOW)
         page = client.get("/p/x?a=1", headers=BROWSER)
         assert 'action="/studio/login"' in page.text and 'name="next" value="/p/x?a=1"' in page.text
         answer = client.post("/login", data={"token": TOKEN, "next": "/p/x?a=1"})
@@ -102,7 +103,7 @@ def test_the_login_stays_below_the_prefix(shut: Service) -> None:
 
 
 def test_who_is_no_known_proxy_cannot_be_many_clients(shut: Service) -> None:
-    with httpx.Client(base_url=shut.url) as client:
+    with shut.connect() as client:
         statuses = [
             client.post("/login", data={"token": "wrong"}, headers={"X-Forwarded-For": f"10.0.0.{number}"}).status_code
             for number in range(12)
@@ -113,7 +114,7 @@ def test_who_is_no_known_proxy_cannot_be_many_clients(shut: Service) -> None:
 
 
 def test_an_unknown_proxy_does_not_open_the_service_to_its_clients(service: Service) -> None:
-    error = httpx.get(service.url, headers={"X-Forwarded-For": "192.168.1.50"})
+    error = service.get("/", headers={"X-Forwarded-For": "192.168.1.50"})
     assert_problem(error, 403, "token_not_set")
 
 

@@ -21,7 +21,7 @@ from tests.kit.service import ROOT
 def test_what_is_not_valid_is_one_line(environment: dict[str, str], says: str, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "uvicorn", "web.server:app", "--port", "0", "--app-dir", str(ROOT)]
     done = subprocess.run(
-        command, cwd=tmp_path, env=os.environ | environment, capture_output=True, text=True, timeout=60, check=False
+        command, cwd=tmp_path, env=os.environ | environment, capture_output=True, text=True, check=False
     )
     assert done.returncode == 1
     (line,) = done.stderr.splitlines()

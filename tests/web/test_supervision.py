@@ -2,12 +2,14 @@
 
 import os
 import signal
+import time
 from collections.abc import Callable
 
 import httpx
 
 from tests.kit.jobs import DECOMPOSE, fields, metric, start, wait_for
-from tests.kit.service import Service, wait_until
+from tests.kit.service import Service
+from tests.kit.waiting import wait_until
 from tests.web.test_faults import is_alive
 
 Start = Callable[..., Service]
@@ -18,8 +20,8 @@ def decompose(client: httpx.Client, behaviour: str = "") -> httpx.Response:
 
 
 def test_a_run_that_hangs_is_ended_and_the_queue_goes_on(start_service: Start) -> None:
-    service = start_service(app="tests.kit.app:app", environment={"LLM_DIT_SERVER__STALL_TIMEOUT_S": "0.5"})
-    with httpx.Client(base_url=service.url, timeout=30) as client:
+    service = start_service(app="tests.kit.app:app", environment={"LLM_DIT_SERVER__STALL_TIMEOUT_S": "2"})
+    with service.connect() as client:
         (worker,) = service.worker_pids()
         hanging, next_one = start(client, "hang"), start(client)
         error = wait_for(client, hanging, "failed")["error"]
@@ -31,9 +33,13 @@ def test_a_run_that_hangs_is_ended_and_the_queue_goes_on(start_service: Start) -
 
 
 def test_slow_steps_are_no_hang(start_service: Start) -> None:
-    service = start_service(app="tests.kit.app:app", environment={"LLM_DIT_SERVER__STALL_TIMEOUT_S": "0.1"})
-    with httpx.Client(base_url=service.url, timeout=30) as client:
-        assert client.post(DECOMPOSE, json=fields("slow", 15)).status_code == 200
+    service = start_service(app="tests.kit.app:app", environment={"LLM_DIT_SERVER__STALL_TIMEOUT_S": "2"})
+    with service.connect() as client:
+        job = start(client, "wait")
+        begun = time.monotonic()
+        wait_until(lambda: time.monotonic() > begun + 2.5, "more time than a hang has", every_s=0.1)
+        (service.folder / "go").touch()
+        wait_for(client, job, "succeeded")
 
 
 def test_a_device_that_is_lost_gets_a_new_process(client: httpx.Client, stepping_service: Service) -> None:
@@ -59,15 +65,15 @@ def test_memory_that_stays_short_gets_a_new_process(client: httpx.Client, steppi
 
 def test_what_may_pass_is_tried_again_without_a_job(start_service: Start) -> None:
     service = start_service(app="tests.kit.app:app", environment={"TEST_PIPELINE": "UnreachablePipeline"}, ready=False)
-    with httpx.Client(base_url=service.url, timeout=30) as client:
-        wait_until(lambda: client.get("/readyz").json()["code"] == "download_failed", what="the failure to load")
+    with service.connect() as client:
+        wait_until(lambda: client.get("/readyz").json()["code"] == "download_failed", "the failure to load")
         (service.folder / "reachable").touch()
-        wait_until(lambda: client.get("/readyz").status_code == 200, what="the next try")
+        wait_until(lambda: client.get("/readyz").status_code == 200, "the next try")
 
 
 def test_a_killed_worker_loses_one_job_at_most(client: httpx.Client, stepping_service: Service) -> None:
-    jobs = [start(client, "slow", 100), *(start(client, steps=1) for _ in range(4))]
-    wait_until(lambda: client.get(jobs[0]).json()["step"] > 0, what="the run")
+    jobs = [start(client, "wait"), *(start(client, steps=1) for _ in range(4))]
+    wait_until(lambda: client.get(jobs[0]).json()["step"] > 0, "the run")
     (worker,) = stepping_service.worker_pids()
     os.kill(worker, signal.SIGKILL)
     ends = [wait_for(client, job, "succeeded", "failed")["status"] for job in jobs]
