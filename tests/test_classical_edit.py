@@ -19,7 +19,7 @@ from llm_dit.pipelines.base import Canceled, Progress
 from tests.kit.edits.layers import drawn_layers
 from tests.kit.edits.measures import goal, look_at, oklab
 from tests.kit.edits.trials import GOOD, try_instruction
-from tests.kit.service import ROOT
+from tests.kit.forks import ROOT
 from tests.llm_dit.images import rgba_images
 
 LAYERS = drawn_layers()

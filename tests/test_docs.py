@@ -11,7 +11,8 @@ import pytest
 from PIL import Image, ImageDraw
 
 from server.settings import Settings
-from tests.kit.service import ROOT, Service
+from tests.kit.forks import ROOT
+from tests.kit.service import Service
 
 
 def blocks(page: str, language: str) -> list[str]:

@@ -11,8 +11,10 @@ from pathlib import Path
 import pytest
 
 from scripts import pin_requirements
+from tests.kit.forks import ROOT
 from tests.kit.pictures import SQUARE_URL
-from tests.kit.service import ROOT, connect, ended
+from tests.kit.running import ended
+from tests.kit.service import connect
 from tests.kit.waiting import wait_until
 
 RUN = "import llm_dit_studio; llm_dit_studio.main()"

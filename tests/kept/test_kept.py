@@ -2,8 +2,6 @@
 
 import io
 import shutil
-import subprocess
-import sys
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,10 +11,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.kit.forks import llm_dit
 from tests.kit.service import Service, serve
 from tests.kit.waiting import wait_until
 
-COMMAND = [str(Path(sys.executable).with_name("llm-dit"))]
 VERSIONS = sorted(folder for folder in Path(__file__).parent.iterdir() if (folder / "studio").is_dir())
 PROJECTS = "/api/projects"
 LIVING, DELETED = {"poster", "海报", "Empty"}, "海报的副本"
@@ -106,7 +104,7 @@ def test_the_project_file_is_taken_in(kept: Path, client: httpx.Client) -> None:
 @pytest.mark.parametrize("source", ["bundle", "layers.zip", "layers.psd", "layers.ora", "poster.llm-dit.zip"])
 def test_layers_are_put_together(kept: Path, source: str, tmp_path: Path) -> None:
     output = tmp_path / "composite.png"
-    subprocess.run([*COMMAND, "composite", kept / source, "-o", output], check=True, capture_output=True)
+    llm_dit("composite", kept / source, "-o", output, cwd=tmp_path).check_returncode()
     folder = kept / source if source == "bundle" else zipfile.Path(kept / "layers.zip")
     before = Image.open(io.BytesIO((folder / "composite.png").read_bytes())).convert("RGBA")
     with Image.open(output) as composite:

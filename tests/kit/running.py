@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, Self
 
+from tests.kit.forks import ROOT, Process
 from tests.kit.waiting import PATIENCE_S, wait_until
 
-ROOT = Path(__file__).resolve().parents[2]
 ADDRESS = re.compile(r"The page is on http://127\.0\.0\.1:(\d+)")
 LLM_DIT = ("-c", "from server.cli import app; app()")
 STAND_IN = ("-m", "tests.kit.stand_in")
@@ -133,7 +133,7 @@ def running(
 
 
 @contextlib.contextmanager
-def ended(process: subprocess.Popen[bytes]) -> Iterator[None]:
+def ended(process: Process) -> Iterator[None]:
     """End a process after the block, however that ends."""
     try:
         yield

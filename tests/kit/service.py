@@ -3,8 +3,6 @@
 import contextlib
 import os
 import re
-import subprocess
-import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,8 +11,9 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.kit.forks import ROOT, Process, begin
 from tests.kit.hub import Hub
-from tests.kit.running import ROOT, ended, workers_of
+from tests.kit.running import ended, workers_of
 from tests.kit.waiting import PATIENCE_S, wait_until
 
 ADDRESS = re.compile(r"Uvicorn running on (http://\S+)")
@@ -25,7 +24,7 @@ class Service:
     """A running service: its base URL, its process and the folder with its log and data."""
 
     url: str
-    process: subprocess.Popen[bytes]
+    process: Process
     folder: Path
 
     @property
@@ -72,26 +71,17 @@ def serve(
         "LLM_DIT_SERVER__DATA_DIR": str(folder / "data"),
         "LLM_DIT_SERVER__DRAIN_S": "0",  # what still runs when its test is over is of no interest
     }
-    with (folder / "service.log").open("wb") as log:
-        process = subprocess.Popen(
-            [
-                sys.executable,
-                "-m",
-                "uvicorn",
-                app,
-                "--port",
-                "0",
-                "--timeout-graceful-shutdown",
-                "5",
-                "--no-proxy-headers",
-            ],
-            cwd=ROOT,
-            env=inherited | settings | dict(environment or {}),
-            stdout=log,
-            stderr=log,
-        )
+    log = folder / "service.log"
+    log.unlink(missing_ok=True)
+    process = begin(
+        "uvicorn",
+        [app, "--port", "0", "--timeout-graceful-shutdown", "5", "--no-proxy-headers"],
+        cwd=ROOT,
+        environment=inherited | settings | dict(environment or {}),
+        out=log,
+    )
     with ended(process):
-        service = Service(url=_address(process, folder / "service.log"), process=process, folder=folder)
+        service = Service(url=_address(process, log), process=process, folder=folder)
         if ready:
             token = (environment or {}).get("LLM_DIT_SERVER__TOKEN")
             headers = {"Authorization": f"Bearer {token}"} if token else {}
@@ -99,15 +89,13 @@ def serve(
         yield service
 
 
-def _address(process: subprocess.Popen[bytes], log: Path) -> str:
-    def started() -> bool:
-        if process.poll() is not None:
-            pytest.fail(f"the service did not start:\n{log.read_text(errors='replace')}")
-        return ADDRESS.search(log.read_text(errors="replace")) is not None
+def _address(process: Process, log: Path) -> str:
+    def printed() -> re.Match[str] | None:
+        return ADDRESS.search(log.read_text(errors="replace")) if log.exists() else None
 
-    wait_until(started, "uvicorn's address")
-    match = ADDRESS.search(log.read_text(errors="replace"))
-    assert match is not None
+    wait_until(lambda: process.poll() is not None or printed(), "uvicorn's address")
+    if (match := printed()) is None:
+        pytest.fail(f"the service did not start:\n{log.read_text(errors='replace')}")
     return match[1]
 
 

@@ -12,14 +12,14 @@ from pathlib import Path
 import pytest
 
 from tests.kept.test_kept import AS_KEPT, LIVING, PROJECTS, VERSIONS, projects
+from tests.kit.forks import llm_dit
 from tests.kit.service import Service, serve
-from tests.server.test_cli import COMMAND, one_line_error
+from tests.server.test_cli import one_line_error
 
 
 def run(*arguments: object, data: Path) -> subprocess.CompletedProcess[str]:
     environment = {"LLM_DIT_SERVER__DATA_DIR": str(data), "PATH": ""}
-    command = [*COMMAND, *map(str, arguments)]
-    return subprocess.run(command, cwd=data.parent, env=environment, capture_output=True, text=True)
+    return llm_dit(*arguments, cwd=data.parent, environment=environment)
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,6 @@ import re
 import signal
 import socket
 import subprocess
-import sys
 import tomllib
 import zipfile
 from pathlib import Path
@@ -18,15 +17,13 @@ from PIL import Image, ImageDraw
 
 from llm_dit.decoding.formats import FORMAT_NAMES
 from server.folder import FolderLock
-from tests.kit.service import ROOT, connect
+from tests.kit.forks import COMMANDS, ROOT
+from tests.kit.forks import llm_dit as run
+from tests.kit.service import connect
 from tests.kit.stacks import layer_file, layers_of
 from tests.kit.waiting import wait_until
 
-COMMAND = [str(Path(sys.executable).with_name("llm-dit"))]
-
-
-def run(*arguments: object, cwd: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([*COMMAND, *map(str, arguments)], cwd=cwd, capture_output=True, text=True)
+COMMAND = COMMANDS["llm-dit"]
 
 
 @pytest.fixture
@@ -187,12 +184,12 @@ def test_bad_input_is_one_line_and_an_exit_code(arguments: list[str], says: str,
 
 
 def test_a_picture_that_is_too_large_is_scaled_when_that_is_asked_for(tmp_path: Path) -> None:
-    Image.new("RGB", (9000, 1500), "navy").save(tmp_path / "long.png")
+    Image.new("RGB", (9000, 150), "navy").save(tmp_path / "long.png")
     done = run("edit", "long.png", "make it red", "--fit", "-o", "red.png", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    assert "9000×1500 to 8192×1365" in done.stderr
+    assert "9000×150 to 8192×136" in done.stderr
     with Image.open(tmp_path / "red.png") as image:
-        assert image.size == (8192, 1365)
+        assert image.size == (8192, 136)
 
 
 def test_an_engine_that_cannot_run_is_exit_code_3(poster: Path, tmp_path: Path) -> None:
@@ -306,11 +303,11 @@ def name_of(requirement: str) -> str:
     return re.split(r"[<>=]", requirement)[0]
 
 
-def test_config_prints_a_file_to_start_from(tmp_path: Path) -> None:
+def test_config_prints_a_file_to_start_from(poster: Path, tmp_path: Path) -> None:
     done = run("config", cwd=tmp_path)
     (tmp_path / "config.toml").write_text(done.stdout, encoding="utf-8")
     assert tomllib.loads(done.stdout)["default"]["server"] == {}
-    assert run("doctor", cwd=tmp_path).returncode == 0
+    assert run("decompose", poster, "--layers", 1, cwd=tmp_path).returncode == 0
 
 
 def test_layers_of_a_newer_version_are_refused_as_such(poster: Path, tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.kit.service import ROOT
+from tests.kit.forks import ROOT
 
 
 def test_the_placement_benchmark_runs(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from tests.kit.service import ROOT
+from tests.kit.forks import ROOT
 
 RUNS = ("archives", "bad_input", "database_damage", "doors", "faults", "floods", "load", "soak", "stops")
 

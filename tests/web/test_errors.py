@@ -6,7 +6,7 @@ import pytest
 
 from llm_dit.errors import DeviceLostError, DiskFullError, EditOnlyError, InputError, LLMDiTError, WeightsError
 from server.errors import NotFoundError, QueueFullError, SettingsError, WorkerLostError
-from tests.kit.service import ROOT
+from tests.kit.forks import ROOT
 from web.errors import STATUS, error_body, retry_after_s, status_of
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.kit.service import ROOT
+from tests.kit.forks import ROOT
 
 
 @pytest.mark.parametrize(

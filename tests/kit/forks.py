@@ -1,0 +1,111 @@
+"""Programs in processes of their own that begin where their imports end.
+
+To import the service takes a processor longer than most of its tests. So one process imports it, and each program is
+forked from that one, with the folder, the environment and the standard streams that it would have been started with.
+"""
+
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Mapping
+from importlib import import_module
+from multiprocessing import forkserver
+from multiprocessing.context import ForkServerContext
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+PROGRAMS: Mapping[str, tuple[str, str]] = {"uvicorn": ("uvicorn.main", "main"), "llm-dit": ("server.cli", "app")}
+"""The module and the function of each program."""
+COMMANDS: Mapping[str, list[str]] = {
+    "uvicorn": [sys.executable, "-m", "uvicorn"],
+    "llm-dit": [str(Path(sys.executable).with_name("llm-dit"))],
+}
+PRELOADED = [*(module for module, _ in PROGRAMS.values()), "web.app", "llm_dit.pipelines.classical"]
+# Coverage measures processes that begin by themselves, and only Linux forks what has threads safely.
+FORKS = sys.platform == "linux" and "COVERAGE_PROCESS_START" not in os.environ
+
+
+class Fork:
+    """A forked program, with what is needed of `subprocess.Popen`."""
+
+    def __init__(self, target: Callable[..., None], *arguments: object) -> None:
+        self._process = _context().Process(target=target, args=arguments)
+        self._process.start()
+        assert self._process.pid is not None
+        self.pid = self._process.pid
+
+    @property
+    def returncode(self) -> int | None:
+        return self._process.exitcode
+
+    def poll(self) -> int | None:
+        return self._process.exitcode
+
+    def wait(self, timeout: float | None = None) -> int:
+        self._process.join(timeout)
+        if self._process.exitcode is None:
+            raise subprocess.TimeoutExpired("", timeout or 0)
+        return self._process.exitcode
+
+    def send_signal(self, sent: signal.Signals | int) -> None:
+        if self.poll() is None:
+            os.kill(self.pid, sent)
+
+    def kill(self) -> None:
+        self.send_signal(signal.SIGKILL)
+
+
+Process = subprocess.Popen[bytes] | Fork
+
+
+def begin(program: str, arguments: list[str], *, cwd: Path, environment: Mapping[str, str], out: Path) -> Process:
+    """Start a program whose both outputs are added to the file `out`."""
+    if FORKS:
+        return Fork(_become, program, arguments, cwd, dict(environment), out, out)
+    with out.open("ab") as output:
+        command = [*COMMANDS[program], *arguments]
+        return subprocess.Popen(command, cwd=cwd, env=environment, stdout=output, stderr=output)
+
+
+def llm_dit(
+    *arguments: object, cwd: Path, environment: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run the command line to its end; `environment` is what differs."""
+    given, inherited = [str(argument) for argument in arguments], os.environ | dict(environment or {})
+    if not FORKS:
+        command = [*COMMANDS["llm-dit"], *given]
+        return subprocess.run(command, cwd=cwd, env=inherited, capture_output=True, text=True)
+    with tempfile.TemporaryDirectory() as name:
+        out, err = Path(name) / "out", Path(name) / "err"
+        code = Fork(_become, "llm-dit", given, cwd, inherited, out, err).wait()
+        return subprocess.CompletedProcess(given, code, out.read_text("utf-8"), err.read_text("utf-8"))
+
+
+def _context() -> ForkServerContext:
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(PRELOADED)
+    term = os.environ.get("TERM")
+    os.environ["TERM"] = "dumb"  # what is imported must not take the terminal of the tests for its own
+    try:
+        forkserver.ensure_running()
+    finally:
+        os.environ.pop("TERM") if term is None else os.environ.update(TERM=term)
+    return context
+
+
+def _become(program: str, arguments: list[str], cwd: Path, environment: dict[str, str], out: Path, err: Path) -> None:
+    os.chdir(cwd)
+    os.environ.clear()
+    os.environ.update(environment)
+    for descriptor, path in ((1, out), (2, err)):
+        file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+        os.dup2(file, descriptor)
+        os.close(file)
+    sys.stdout = os.fdopen(1, "w", encoding="utf-8")
+    sys.stderr = os.fdopen(2, "w", encoding="utf-8", errors="backslashreplace", buffering=1)
+    sys.argv = [COMMANDS[program][-1], *arguments]
+    module, name = PROGRAMS[program]
+    getattr(import_module(module), name)(arguments)
