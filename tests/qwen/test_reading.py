@@ -1,8 +1,10 @@
 """Weights come from their files as safetensors has them, straight to their place, and reading stops when told to."""
 
 import os
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import pytest
@@ -39,6 +41,29 @@ def fetched(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return sizes
 
 
+@pytest.fixture
+def stop_after(monkeypatch: pytest.MonkeyPatch, fetched: list[int]) -> Callable[[int], None]:
+    """Have reading wait after so many bytes until it is told to stop: on a busy machine it would be done before."""
+    told: list[Event] = []
+    read_into, limit = reading._read_into, [0]
+
+    def event() -> Event:
+        told.append(Event())
+        return told[-1]
+
+    def waiting(file: Any, content: torch.Tensor) -> None:
+        read_into(file, content)
+        if sum(fetched) > limit[0]:
+            told[-1].wait()
+
+    def after(size: int) -> None:
+        limit[0] = size
+        monkeypatch.setattr(reading, "Event", event)
+        monkeypatch.setattr(reading, "_read_into", waiting)
+
+    return after
+
+
 def test_tensors_of_every_type_are_those_of_the_file(
     checkpoints: Path, tmp_path: Path, fetched: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -67,21 +92,28 @@ def test_what_is_not_kept_on_the_device_never_gets_there(checkpoints: Path) -> N
         assert places == {False: META, True: CPU if away else META}
 
 
-def test_reading_stops_when_the_report_raises(checkpoints: Path, fetched: list[int]) -> None:
+def test_reading_stops_when_the_report_raises(
+    checkpoints: Path, fetched: list[int], stop_after: Callable[[int], None]
+) -> None:
     stored = open_checkpoint(checkpoints / "layered", LAYERED).stored("transformer")
-    before = len(stored)
+    before, size = len(stored), sum(each.size for each in stored)
+    stop_after(size // 2)
 
     def cancel() -> None:
         raise Canceled
 
     with pytest.raises(Canceled):
         read_tensors(stored, lambda _: CPU, torch.float32, cancel)
-    assert sum(fetched) < sum(each.size for each in stored)
+    assert sum(fetched) < size
     assert len(stored) == before
 
 
-def test_loading_can_be_canceled_within_a_component(checkpoints: Path, fetched: list[int]) -> None:
+def test_loading_can_be_canceled_within_a_component(
+    checkpoints: Path, fetched: list[int], stop_after: Callable[[int], None]
+) -> None:
     checkpoint = open_checkpoint(checkpoints / "layered", LAYERED)
+    first, second = (sum(each.size for each in checkpoint.stored(name)) for name in ("text_encoder", "transformer"))
+    stop_after(first + second // 2)
     heard: list[int] = []
 
     def cancel(progress: Progress) -> None:
@@ -92,8 +124,7 @@ def test_loading_can_be_canceled_within_a_component(checkpoints: Path, fetched: 
     with pytest.raises(Canceled):
         load_pipeline(checkpoint, LoadOptions(device=CPU, dtype=torch.float32), cancel)
     assert heard[0] == 0 and heard[-3:] == [1, 1, 1], "the transformer is the second component"
-    size = sum(each.size for each in checkpoint.stored("text_encoder") + checkpoint.stored("transformer"))
-    assert sum(fetched) < size
+    assert sum(fetched) < first + second
 
 
 def test_a_file_that_becomes_shorter_is_named(checkpoints: Path, tmp_path: Path) -> None:
