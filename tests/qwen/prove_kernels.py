@@ -17,7 +17,7 @@ import triton.language as tl
 from diffusers.models.normalization import RMSNorm
 
 from llm_dit.qwen import kernels, operations
-from llm_dit.qwen.operations import Half, Operations, Owed, Rows
+from llm_dit.qwen.operations import Half, Layout, Operations, Owed, Rows
 from llm_dit.qwen.trials import Trial
 
 # Heads, a head's width, rows of text and of image.
@@ -61,7 +61,8 @@ class Case:
         if owed is not None:
             owed = Owed(owed.text.to(dtype), owed.image.to(dtype), Half(*(each.to(dtype) for each in owed.half)), True)
         rows = self.rows.to(dtype, copy=True)
-        branch = Rows(rows=rows, text=self.text, rope=self.rope, index=self.index, owed=owed)
+        layout = Layout(text=self.text, rope=self.rope, index=self.index)
+        branch = Rows(rows=rows, layout=layout, owed=owed)
         normed = tool.norm(branch, Half(*(each.to(dtype) for each in self.half)), 1e-6)
         joint = self.joint.to(dtype, copy=True)
         norms = copy.deepcopy(self.norms)

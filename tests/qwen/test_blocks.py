@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from llm_dit.qwen.blocks import Block
 from llm_dit.qwen.modulation import Modulation
-from llm_dit.qwen.operations import Rows
+from llm_dit.qwen.operations import Layout, Rows
 from llm_dit.qwen.tools import tools_for
 
 
@@ -44,7 +44,8 @@ def compare(
         wanted_text, wanted_image = plain(image_rows, text_rows, mask, temb, (of_image, of_text), modulate_index=index)
         joint = None if mask is None else torch.cat([mask, mask.new_ones(1, image)], dim=1)[:, None, None]
         rows = torch.cat([text_rows, image_rows], dim=1)
-        branch = Rows(rows=rows, text=text, rope=torch.cat([of_text, of_image]), mask=joint, index=index)
+        layout = Layout(text=text, rope=torch.cat([of_text, of_image]), mask=joint, index=index)
+        branch = Rows(rows=rows, layout=layout)
         (row,) = modulation([temb], zero_cond_t)
         ours(branch, row, tools_for(rows.device, dtype, head_dim))
         branch.settle()

@@ -1,7 +1,6 @@
 """Captions are those that transformers' `generate` writes, token by token."""
 
 import logging
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +16,12 @@ from llm_dit.pipelines.base import Canceled, Progress
 from llm_dit.qwen import captions as module
 from llm_dit.qwen.captions import Captions
 from llm_dit.qwen.checkpoints import LAYERED, open_checkpoint
-from llm_dit.qwen.graphs import Call, Recorder, Replay
+from llm_dit.qwen.graphs import Recorder
 from llm_dit.qwen.loading import LoadOptions, load_pipeline
 from llm_dit.qwen.offloading import Placement
 from llm_dit.qwen.writing import why_not_greedy, write_greedily
 from tests.kit.checkpoints import make_text_encoder, make_tokenizer
+from tests.qwen.test_graphs import record_badly, record_nothing, record_well
 from tests.qwen.test_offloading import PLANS
 
 CPU = torch.device("cpu")
@@ -31,28 +31,6 @@ CPU = torch.device("cpu")
 def pipeline(checkpoints: Path) -> Any:
     options = LoadOptions(device=CPU, dtype=torch.float32)
     return load_pipeline(open_checkpoint(checkpoints / "layered", LAYERED), options, lambda _: None)
-
-
-def record_well(call: Call) -> tuple[Callable[[], None], torch.Tensor]:
-    """Stand in for a CUDA graph, which is recorded without being run, and then runs into the same memory."""
-    return record_with(0.0, call)
-
-
-def record_badly(call: Call) -> tuple[Callable[[], None], torch.Tensor]:
-    return record_with(1.0, call)
-
-
-def record_with(wrong: float, call: Call) -> tuple[Callable[[], None], torch.Tensor]:
-    answer = torch.empty(0)
-
-    def replay() -> None:
-        answer.set_(call() + wrong)  # pyright: ignore[reportArgumentType]
-
-    return replay, answer
-
-
-def record_nothing(call: Call) -> tuple[Callable[[], None], torch.Tensor]:
-    raise RuntimeError("operation not permitted when stream is capturing")
 
 
 @settings(max_examples=50)
@@ -92,31 +70,6 @@ def test_the_tokens_are_those_of_generate(
     assert written == theirs.tolist()
     assert len(heard) == len(written)
     assert (len(written) == limit) or written[-1] < ends
-
-
-@pytest.mark.parametrize(
-    ("record", "calls", "says"),
-    [
-        (None, 6, ""),
-        (record_well, 7, ""),  # the third step is run, and replayed
-        (record_badly, 8, "its numbers are not those of the step itself"),  # a replay, and once more to mend it
-        (record_nothing, 6, "its recording ended in a RuntimeError"),
-    ],
-)
-def test_a_recording_is_used_where_it_gives_the_same(
-    record: Recorder | None, calls: int, says: str, caplog: pytest.LogCaptureFixture
-) -> None:
-    """Of a step that counts; a run too many or a rewinding too few would show in its numbers."""
-    count, called = torch.zeros(1), list[int]()
-
-    def step() -> torch.Tensor:
-        called.append(1)
-        return count.add_(1).clone()
-
-    replay = Replay(step, lambda: count.sub_(1), record)
-    assert [float(replay()) for _ in range(6)] == [1, 2, 3, 4, 5, 6]
-    assert len(called) == calls
-    assert says in caplog.text and (says or "no CUDA graph" not in caplog.text)
 
 
 def caption(pipeline: Any, progress: Any = lambda _: None) -> str:

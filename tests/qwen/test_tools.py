@@ -25,7 +25,7 @@ NO_TRITON = "triton is not installed: 200 MB as a wheel, so no test requirement;
 class Crooked:
     """Operations that leave out what is owed."""
 
-    turn = staticmethod(operations.turn)
+    turn, think = staticmethod(operations.turn), staticmethod(operations.think)
 
     @staticmethod
     def norm(branch: Any, half: Any, eps: float) -> torch.Tensor:
@@ -36,7 +36,7 @@ class Crooked:
 class Unturned:
     """Operations that do not turn Q and K."""
 
-    norm = staticmethod(operations.norm)
+    norm, think = staticmethod(operations.norm), staticmethod(operations.think)
 
     @staticmethod
     def turn(*_: Any) -> None:

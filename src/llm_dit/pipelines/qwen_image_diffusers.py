@@ -1,6 +1,5 @@
 """Qwen-Image-Layered and Qwen-Image-Edit through diffusers: the one place where our names become theirs."""
 
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self, get_args
@@ -38,7 +37,7 @@ from llm_dit.pipelines.base import (
     Shape,
     chosen_seed,
 )
-from llm_dit.qwen.callbacks import check_finite, ignore_progress, watch_steps
+from llm_dit.qwen.callbacks import ignore_progress, watch_steps
 from llm_dit.qwen.captions import Captions
 from llm_dit.qwen.checkpoints import EDIT, EDIT_MODEL, LAYERED
 from llm_dit.qwen.models import Models, ModelSource
@@ -265,12 +264,8 @@ class QwenImageDiffusersPipeline:
     def _sample(
         self, pipeline: Any, run: Run, progress: ProgressCallback, previews: Previews | None
     ) -> list[Image.Image]:
-        """Return the pictures of a run, checked before they become bytes."""
         progress(Progress(phase="encoding", step=0, total=run.steps))
-        decoded = self._runner.run(pipeline, run, watch_steps(run.steps, progress, previews))
-        to_pictures: Callable[[Any], list[Image.Image]] = pipeline.image_processor.numpy_to_pil
-        check_finite(torch.from_numpy(decoded))
-        return to_pictures(decoded)
+        return list(map(Image.fromarray, self._runner.run(pipeline, run, watch_steps(run.steps, progress, previews))))
 
 
 def _check_length(pipeline: Any, text: str, param: str) -> None:

@@ -10,7 +10,6 @@ from typing import Any
 import torch
 from torch import nn
 
-from llm_dit.qwen.modulation import Row
 from llm_dit.qwen.operations import Half, Owed, Rows
 from llm_dit.qwen.tools import Tools
 
@@ -33,30 +32,31 @@ class Block(nn.Module):
             (attn.to_q, attn.to_k, attn.to_v), (attn.norm_q, attn.norm_k), attn.to_out[0], block.img_mlp
         )
 
-    def forward(self, branch: Rows, row: Row, tools: Tools) -> None:
-        """Take `branch` through the block, by the modulation `row` of this step.
+    def forward(self, branch: Rows, row: torch.Tensor, tools: Tools) -> None:
+        """Take `branch` through the block, by its modulation of this step (`modulation.py`).
 
         What its second half makes is left as owed: the next block adds it, in one pass with its own norm.
         """
-        first, second = map(Half._make, zip(*(each.chunk(2, dim=-1) for each in row), strict=True))
+        first, second = (Half(image=half[:-1], text=half[-1:]) for half in row.chunk(2, dim=-1))
         normed = tools.operations.norm(branch, first, self.eps)
         branch.owed = Owed(*self._attend(normed, branch, tools), first, ends_block=False)
         normed = tools.operations.norm(branch, second, self.eps)
-        branch.owed = Owed(*self._think(normed, branch.text), second, ends_block=True)
+        branch.owed = Owed(*self._think(normed, branch.layout.text, tools), second, ends_block=True)
 
     def _attend(self, normed: torch.Tensor, branch: Rows, tools: Tools) -> tuple[torch.Tensor, torch.Tensor]:
-        count, width = branch.text, normed.shape[-1]
+        count, width = branch.layout.text, normed.shape[-1]
         joint = normed.new_empty(1, normed.shape[1], 3, self.heads, width // self.heads)
         flat = joint.view(normed.shape[1], 3 * width)
         self.text.qkv(normed[0, :count], flat[:count])
         self.image.qkv(normed[0, count:], flat[count:])
         tools.operations.turn(joint, branch, self.text.norms, self.image.norms)
         query, key, value = joint.unbind(2)
-        seen = tools.attend(query, key, value, branch.mask).flatten(2, 3)
+        seen = tools.attend(query, key, value, branch.layout.mask).flatten(2, 3)
         return self.text.out(seen[:, :count]), self.image.out(seen[:, count:])
 
-    def _think(self, normed: torch.Tensor, count: int) -> tuple[torch.Tensor, torch.Tensor]:
-        return self.text.mlp(normed[:, :count]), self.image.mlp(normed[:, count:])
+    def _think(self, normed: torch.Tensor, count: int, tools: Tools) -> tuple[torch.Tensor, torch.Tensor]:
+        think = tools.operations.think
+        return think(normed[:, :count], self.text.mlp), think(normed[:, count:], self.image.mlp)
 
 
 class _Stream(nn.Module):

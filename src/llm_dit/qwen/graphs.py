@@ -1,15 +1,23 @@
 """A step that is the same again and again, as a CUDA graph: one launch in the place of thousands."""
 
 import logging
-from collections.abc import Callable
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+from functools import partial
 
 import torch
 
 logger = logging.getLogger(__name__)
 
 Call = Callable[[], torch.Tensor]
+Function = Callable[..., torch.Tensor]
 Recorder = Callable[[Call], tuple[Callable[[], None], torch.Tensor]]
 """Records a call without running it; returns what runs it, and the tensor that then holds its answer."""
+KEPT = 4
+"""Recordings of one function that are kept: two texts at two sizes."""
+_RECORDING = threading.Lock()
+"""Held while a graph is recorded: two devices have two threads, and the start of a recording empties both's caches."""
 EAGER = 2
 """Runs before the recording: libraries choose their kernels, and take their memory, in the first."""
 
@@ -19,13 +27,16 @@ def recorder_for(device: torch.device) -> Recorder | None:
     if device.type != "cuda":
         return None
 
+    pool = torch.cuda.graph_pool_handle()
+
     def record(call: Call) -> tuple[Callable[[], None], torch.Tensor]:
         graph = torch.cuda.CUDAGraph()
         # `torch.cuda.graph` has one stream of its own, which is of the first device that it ever ran on.
         stream = torch.cuda.Stream(device)
         with (
+            _RECORDING,
             torch.cuda.device(device),
-            torch.cuda.graph(graph, stream=stream, capture_error_mode="thread_local"),
+            torch.cuda.graph(graph, pool=pool, stream=stream, capture_error_mode="thread_local"),
         ):
             answer = call()
         return graph.replay, answer
@@ -73,3 +84,42 @@ class Replay:
         logger.warning("no CUDA graph: its numbers are not those of the step itself")
         self._rewind()
         return self._call()
+
+
+class Recordings:
+    """What a function answers, by the key of a call, from recordings; the latest few keys are kept.
+
+    All share one pool of memory, so one runs at a time. The function has to be the same for a key, but for its
+    arguments, which are copied to where the recording reads them.
+    """
+
+    def __init__(self, record: Recorder, kept: int = KEPT) -> None:
+        self._record = record
+        self._limit = kept
+        self._kept: OrderedDict[Hashable, tuple[list[torch.Tensor], Replay]] = OrderedDict()
+
+    @classmethod
+    def on(cls, device: torch.device) -> "Recordings | None":
+        """Return recordings for a device; None where nothing can be recorded."""
+        record = recorder_for(device)
+        return None if record is None else cls(record)
+
+    def __call__(self, key: Hashable, make: Callable[[], Function], *arguments: torch.Tensor) -> torch.Tensor:
+        """Return what the function that `make` returns makes of `arguments`, whose shapes the key tells."""
+        if key not in self._kept:
+            places = [each.clone() for each in arguments]
+            self._kept[key] = places, Replay(partial(make(), *places), _nothing, self._record)
+            while len(self._kept) > self._limit:
+                self._kept.popitem(last=False)
+        self._kept.move_to_end(key)
+        places, replay = self._kept[key]
+        for place, argument in zip(places, arguments, strict=True):
+            place.copy_(argument)
+        return replay().clone()  # where it is, another recording may write
+
+    def forget(self) -> None:
+        """Give the memory back."""
+        self._kept.clear()
+
+
+def _nothing() -> None: ...

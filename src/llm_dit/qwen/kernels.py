@@ -1,4 +1,6 @@
-"""The operations of `operations.py` as two Triton kernels: bfloat16 in and out, float32 inside, one launch each.
+"""The operations of `operations.py` with less traffic: two Triton kernels, and a product that ends in its GELU.
+
+The kernels take and give bfloat16, have float32 inside, and are one launch each.
 
 Importing this needs Triton. Any number of rows, any length of text and any number of heads; a head's width is a power
 of two.
@@ -6,9 +8,12 @@ of two.
 
 # Triton has no types, and what it compiles is not quite Python.
 # pyright: reportMissingImports=false, reportIndexIssue=false
+from typing import Any
+
 import torch
 import triton
 import triton.language as tl
+from torch import nn
 
 from llm_dit.qwen.operations import Half, Norms, Owed, Rows
 
@@ -34,14 +39,14 @@ def norm(branch: Rows, half: Half, eps: float) -> torch.Tensor:
         made.half.image,
         half.text,
         half.image,
-        rows if branch.index is None else branch.index,
-        branch.text,
+        rows if branch.layout.index is None else branch.layout.index,
+        branch.layout.text,
         width,
         made.half.image.stride(0),
         half.image.stride(0),
         eps,
         OWED=owed is not None,
-        INDEXED=branch.index is not None,
+        INDEXED=branch.layout.index is not None,
         BLOCK=block,
         num_warps=8 if block > 2048 else 4,
     )
@@ -54,17 +59,26 @@ def turn(joint: torch.Tensor, branch: Rows, text: Norms, image: Norms) -> None:
     (text_query, text_key), (image_query, image_key) = text, image
     _turn[(rows, 2, triton.cdiv(heads, HEADS))](
         joint,
-        torch.view_as_real(branch.rope),
+        torch.view_as_real(branch.layout.rope),
         text_query.weight,
         text_key.weight,
         image_query.weight,
         image_key.weight,
-        branch.text,
+        branch.layout.text,
         heads,
         text_query.eps,
         WIDTH=width,
         HEADS=HEADS,
     )
+
+
+def think(rows: torch.Tensor, mlp: Any) -> torch.Tensor:
+    """As `operations.think`."""
+    enter, _, leave = mlp.net
+    into = enter.proj
+    if type(into) is not nn.Linear or type(into.weight) is not nn.Parameter:
+        return mlp(rows)  # quantized weights have products of their own
+    return leave(torch.ops.aten._addmm_activation(into.bias, rows[0], into.weight.t(), use_gelu=True))[None]
 
 
 @triton.jit(do_not_specialize=["text"])

@@ -119,6 +119,9 @@ class Models:
         with named_failures():
             try:
                 yield self._pipelines[name]
+            except torch.OutOfMemoryError:
+                self._placed.forget()
+                raise
             finally:
                 self._placed.after_run()
 

@@ -9,6 +9,7 @@ import torch
 from diffusers import DiffusionPipeline
 from torch import nn
 
+from llm_dit.qwen.graphs import Recordings
 from llm_dit.qwen.pairing import Pair
 from llm_dit.qwen.pinning import PageLock
 from llm_dit.qwen.placement import Plan
@@ -59,11 +60,16 @@ class Placement:
             pipeline.maybe_free_model_hooks()
         self._free()
 
+    def forget(self) -> None:
+        """Give back what is kept for the next run only."""
+        for pipeline in self._fused:
+            pipeline.transformer.forget()
+
     def remove(self) -> None:
         """Take the plan back; all weights are on the host afterwards."""
         self.after_run()
-        self._forget_schedules()
-        for pipeline in self._pipelines:
+        self.forget()
+        for pipeline in self._fused:
             _part(pipeline.transformer)
         for undo in reversed(self._undo):
             undo()
@@ -76,12 +82,11 @@ class Placement:
         for stream in self._streams:
             stream.clear()
         if self.plan.strategy != "resident":
-            self._forget_schedules()
+            self.forget()
 
-    def _forget_schedules(self) -> None:
-        for pipeline in self._pipelines:
-            if is_fused(pipeline):
-                pipeline.transformer.table.forget()
+    @property
+    def _fused(self) -> list[Any]:
+        return [pipeline for pipeline in self._pipelines if is_fused(pipeline)]
 
     def _place_whole(self, pipeline: Any) -> None:
         transformer = pipeline.transformer
@@ -95,6 +100,8 @@ class Placement:
                 self._undo.insert(0, lock.release)
         else:
             pipeline.to(self._device)
+        if is_fused(pipeline) and transformer.recordings is None:
+            transformer.recordings = Recordings.on(self._device)
         self._slice(pipeline.vae)
 
     def _send_away(self, modulations: nn.Module) -> None:
@@ -166,6 +173,7 @@ def _pair(transformer: Any, second: torch.device) -> None:
 
 
 def _part(transformer: Any) -> None:
-    if getattr(transformer, "pair", None) is not None:
+    transformer.recordings = None
+    if transformer.pair is not None:
         transformer.pair.close()
         transformer.pair = None

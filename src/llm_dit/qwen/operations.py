@@ -1,6 +1,6 @@
 """What a block does to its rows between its products, with torch's own operations: diffusers' bits on a CPU.
 
-`kernels.py` has the same two, `norm` and `turn`, in one launch each.
+`kernels.py` has the same three, in fewer passes over the memory.
 """
 
 from collections.abc import Iterable, Iterator
@@ -34,25 +34,35 @@ class Owed(NamedTuple):
     ends_block: bool
 
 
-@dataclass(kw_only=True)
-class Rows:
-    """What one branch has on its way through the blocks: `rows` (1, text + image, width), the first `text` the text's.
+@dataclass(frozen=True, kw_only=True)
+class Layout:
+    """Which rows are what: the first `text` are the text's, the others the image's.
 
-    `rope` is complex, a row for each of `rows`; `mask` is for the attention, None where every row counts; `index` (1,
-    image) is not 0 where a row is of what is shown. `owed` is still to be added: call `settle` before reading `rows`.
+    `rope` is complex, a row for each; `mask` is for the attention, None where every row counts; `index` (1, image) is
+    not 0 where a row is of what is shown.
     """
 
-    rows: torch.Tensor
     text: int
     rope: torch.Tensor
     mask: torch.Tensor | None = None
     index: torch.Tensor | None = None
+
+
+@dataclass(kw_only=True)
+class Rows:
+    """What one branch has on its way through the blocks: `rows` (1, text + image, width).
+
+    `owed` is still to be added: call `settle` before reading `rows`.
+    """
+
+    rows: torch.Tensor
+    layout: Layout
     owed: Owed | None = None
 
     def streams(self, half: Half) -> Iterator[tuple[slice, tuple[torch.Tensor, ...], torch.Tensor | None]]:
         """Yield the place of text and of image in `rows`, their shift, scale and gate, and which of two a row has."""
-        yield slice(None, self.text), half.text.chunk(3, dim=-1), None
-        yield slice(self.text, None), half.image.chunk(3, dim=-1), self.index
+        yield slice(None, self.layout.text), half.text.chunk(3, dim=-1), None
+        yield slice(self.layout.text, None), half.image.chunk(3, dim=-1), self.layout.index
 
     def settle(self) -> None:
         """Add what is owed."""
@@ -66,11 +76,13 @@ class Rows:
 
 
 class Operations(Protocol):
-    """The two operations, here and in `kernels.py`."""
+    """The operations, here and in `kernels.py`."""
 
     def norm(self, branch: Rows, half: Half, eps: float) -> torch.Tensor: ...
 
     def turn(self, joint: torch.Tensor, branch: Rows, text: Norms, image: Norms) -> None: ...
+
+    def think(self, rows: torch.Tensor, mlp: Any) -> torch.Tensor: ...
 
 
 def norm(branch: Rows, half: Half, eps: float) -> torch.Tensor:
@@ -84,12 +96,18 @@ def norm(branch: Rows, half: Half, eps: float) -> torch.Tensor:
 
 def turn(joint: torch.Tensor, branch: Rows, text: Norms, image: Norms) -> None:
     """Norm Q and K, and turn them by their places; `joint` (1, rows, 3, heads, head's width) has Q, K and V."""
+    count = branch.layout.text
     for number, norms in enumerate(zip(text, image, strict=True)):
         part = joint[:, :, number]
-        for rows, each in zip((part[:, : branch.text], part[:, branch.text :]), norms, strict=True):
+        for rows, each in zip((part[:, :count], part[:, count:]), norms, strict=True):
             rows.copy_(each(rows))
-        turned: Any = apply_rotary_emb_qwen(part, branch.rope, use_real=False)
+        turned: Any = apply_rotary_emb_qwen(part, branch.layout.rope, use_real=False)
         part.copy_(turned)
+
+
+def think(rows: torch.Tensor, mlp: Any) -> torch.Tensor:
+    """Return what diffusers' `FeedForward` makes of rows (1, count, width)."""
+    return mlp(rows)
 
 
 def _spread(parameters: torch.Tensor, index: torch.Tensor | None) -> torch.Tensor:

@@ -8,7 +8,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from llm_dit.qwen.modulation import Table
+from llm_dit.qwen.graphs import Recordings
+from llm_dit.qwen.modulation import Moment, Table
 from llm_dit.qwen.swapping import tensors_of
 from llm_dit.qwen.transformer import Branch, Shapes, Transformer
 
@@ -24,6 +25,7 @@ class Pair:
         self._first = first
         self._device = device
         self._second = _copy(first, device)
+        self._second.recordings = Recordings.on(device)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="second-device")
         self._asked: tuple[torch.Tensor, Branch] | None = None
         self._moved: tuple[torch.Tensor, Branch] | None = None
@@ -40,6 +42,11 @@ class Pair:
         finally:
             wait([theirs])
         return [ours, theirs.result().to(ours.device)]
+
+    @property
+    def recordings(self) -> Recordings | None:
+        """Those of the second device."""
+        return self._second.recordings
 
     def close(self) -> None:
         """End the thread; to be called once, when no step runs."""
@@ -61,8 +68,7 @@ class Pair:
             self._moved = schedule.to(self._device), Branch(embeds=branch.embeds.to(self._device), mask=mask)
         mine, theirs = self._second.table, self._first.table
         if mine.times != theirs.times:
-            mine.tembs = [each.to(self._device) for each in theirs.tembs]
-            mine.rows = [[(a.to(self._device), b.to(self._device)) for a, b in rows] for rows in theirs.rows]
+            mine.moments = [Moment(*(each.to(self._device) for each in moment)) for moment in theirs.moments]
             mine.times = theirs.times
         return self._moved
 
@@ -71,6 +77,7 @@ def _copy(transformer: Transformer, device: torch.device) -> Transformer:
     """Return the transformer without its modulation, its weights copied straight to the device."""
     # What a memo has is taken from there, so nothing is copied on the device that it is on.
     memo: dict[int, Any] = {id(transformer.modulations): nn.ModuleList(), id(transformer.table): Table()}
+    memo[id(transformer.recordings)] = None
     apart = {id(tensor) for tensor in tensors_of(transformer.modulations)}
     for tensor in tensors_of(transformer):
         if id(tensor) not in apart:

@@ -7,6 +7,7 @@ import numpy as np
 import torch
 
 from llm_dit.pipelines.base import Forward
+from llm_dit.qwen.callbacks import check_finite
 from llm_dit.qwen.denoising import AfterStep, denoise
 from llm_dit.qwen.encodings import Encodings
 from llm_dit.qwen.preparing import Run, prepare
@@ -24,7 +25,9 @@ class Runner:
         self.forward: Forward | None = None
 
     def run(self, pipeline: Any, run: Run, after_step: AfterStep) -> np.ndarray:
-        """Return the pictures (layers, height, width, channels) in 0 … 1.
+        """Return the pictures (layers, height, width, channels), 0 … 255.
+
+        Raises `NonFiniteOutputError` where numbers are none.
 
         A pipeline that was loaded without our transformer (`fused=False`) runs as diffusers has it.
         """
@@ -64,12 +67,17 @@ def _plain(pipeline: Any, run: Run, after_step: AfterStep) -> np.ndarray:
         output_type="np",
         **own,
     ).images
-    return pictures if run.layers is None else pictures[0]
+    pictures = pictures if run.layers is None else pictures[0]
+    check_finite(torch.from_numpy(pictures))
+    return (pictures * 255).round().astype(np.uint8)
 
 
 @torch.no_grad()
 def _decode(pipeline: Any, run: Run, latents: torch.Tensor) -> np.ndarray:
-    """Return the pictures (layers, height, width, channels) in 0 … 1; of a decomposition, all but the composite."""
+    """Return the pictures (layers, height, width, channels), 0 … 255; of a decomposition, all but the composite.
+
+    They become bytes on the device, so that a quarter of what diffusers copies comes to the host.
+    """
     width, height = run.size
     scale, vae = pipeline.vae_scale_factor, pipeline.vae
     if run.layers is None:
@@ -82,7 +90,9 @@ def _decode(pipeline: Any, run: Run, latents: torch.Tensor) -> np.ndarray:
     # Each frame is a picture of its own.
     frames = frames.permute(0, 2, 1, 3, 4).flatten(0, 1).unsqueeze(2)
     pictures = vae.decode(frames, return_dict=False)[0].squeeze(2)
-    return pipeline.image_processor.postprocess(pictures, output_type="np")
+    check_finite(pictures)
+    shown = pipeline.image_processor.denormalize(pictures).permute(0, 2, 3, 1)
+    return (shown.float() * 255).round().to(torch.uint8).cpu().numpy()
 
 
 def _of_channels(values: list[float], like: torch.Tensor) -> torch.Tensor:

@@ -1,6 +1,6 @@
 """Diffusers' transformer, which takes all branches of a guided step in one call."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import prod
 from typing import Any
@@ -14,8 +14,9 @@ from torch import nn
 
 from llm_dit.pipelines.base import Forward
 from llm_dit.qwen.blocks import Block
-from llm_dit.qwen.modulation import Modulation, Table
-from llm_dit.qwen.operations import Rows
+from llm_dit.qwen.graphs import Recordings
+from llm_dit.qwen.modulation import Modulation, Moment, Table
+from llm_dit.qwen.operations import Layout, Rows
 from llm_dit.qwen.tools import Tools, describe_plain, tools_for
 
 Shapes = list[list[tuple[int, int, int]]]
@@ -37,6 +38,8 @@ class Transformer(QwenImageTransformer2DModel):
     """
 
     modulations: nn.ModuleList
+    recordings: Recordings | None = None
+    """The forward of a branch as CUDA graphs, where the weights stay where they are."""
     pair: Any = None
     """What asks two devices for the two branches of guidance (`pairing.py`), where there are two."""
 
@@ -48,6 +51,13 @@ class Transformer(QwenImageTransformer2DModel):
             blocks[number] = Block(block)  # one after the other: Q, K and V are there twice while they are joined
         self.table = Table()
 
+    def forget(self) -> None:
+        """Give back what is kept for the next run only."""
+        self.table.forget()
+        for recordings in (self.recordings, self.pair and self.pair.recordings):
+            if recordings is not None:
+                recordings.forget()
+
     # Diffusers' own signature is of one branch and one timestep.
     def forward(  # pyright: ignore[reportIncompatibleMethodOverride]
         self, tokens: torch.Tensor, *, branches: Sequence[Branch], schedule: torch.Tensor, step: int, shapes: Shapes
@@ -57,15 +67,36 @@ class Transformer(QwenImageTransformer2DModel):
         `schedule` has the timesteps of the whole run, 0–1, and `step` is the number of the current one. `shapes` are
         diffusers' `img_shapes`: frames, rows and columns of what is made, then of what is shown.
         """
+        self.speak(schedule, tokens)
+        moment = self.table.moments[step]
+        with torch.cuda.device_of(tokens):  # kernels are launched on the current device, whatever they are given
+            if self.recordings is not None and all(branch.mask is None for branch in branches):
+                return [self._recorded(self.recordings, tokens, branch, moment, shapes) for branch in branches]
+            asked = [(branch.embeds, self._layout(branch, shapes)) for branch in branches]
+            return self._ask(tokens, moment, asked)
+
+    def _recorded(
+        self, recordings: Recordings, tokens: torch.Tensor, branch: Branch, moment: Moment, shapes: Shapes
+    ) -> torch.Tensor:
+        def make() -> Callable[..., torch.Tensor]:
+            layout = self._layout(branch, shapes)
+            return lambda tokens, embeds, *told: self._ask(tokens, Moment(*told), [(embeds, layout)])[0]
+
+        inputs = (tokens, branch.embeds, *moment)
+        key = (str(shapes), *((each.shape, each.dtype) for each in inputs))
+        return recordings(key, make, *inputs)
+
+    def _ask(
+        self, tokens: torch.Tensor, moment: Moment, asked: Sequence[tuple[torch.Tensor, Layout]]
+    ) -> list[torch.Tensor]:
+        """Return an answer to each of the texts that are `asked` about, with no look at any number on the device."""
         image = self.img_in(tokens)
-        self.speak(schedule, image)
-        entered = [self._enter(image, branch, shapes) for branch in branches]
         tools = self.tools(image.device, image.dtype)
-        with torch.cuda.device_of(image):  # kernels are launched on the current device, whatever they are given
-            for block, rows in zip(self.transformer_blocks, self.table.rows, strict=True):
-                for branch in entered:
-                    block(branch, rows[step], tools)
-        temb = self.table.tembs[step].chunk(2)[0] if self._zeros else self.table.tembs[step]
+        entered = [self._enter(image, embeds, layout) for embeds, layout in asked]
+        for block, row in zip(self.transformer_blocks, moment.rows, strict=True):
+            for branch in entered:
+                block(branch, row, tools)
+        temb = moment.temb.chunk(2)[0] if self._zeros else moment.temb
         return [self._leave(branch, temb) for branch in entered]
 
     def tools(self, device: torch.device, dtype: torch.dtype) -> Tools:
@@ -89,19 +120,21 @@ class Transformer(QwenImageTransformer2DModel):
         is_rgb = torch.zeros(1, dtype=torch.long, device=image.device) if config.use_additional_t_cond else None
         return self.time_text_embed(torch.cat([time, time * 0]) if self._zeros else time, image, is_rgb)
 
-    def _enter(self, image: torch.Tensor, branch: Branch, shapes: Shapes) -> Rows:
-        text = self.txt_in(self.txt_norm(branch.embeds))
-        length, _, mask = compute_text_seq_len_from_mask(text, branch.mask)
-        of_image, of_text = self.pos_embed(shapes, max_txt_seq_len=length, device=image.device)
+    def _layout(self, branch: Branch, shapes: Shapes) -> Layout:
+        device = branch.embeds.device
+        length, _, mask = compute_text_seq_len_from_mask(branch.embeds, branch.mask)
+        of_image, of_text = self.pos_embed(shapes, max_txt_seq_len=length, device=device)
         if mask is not None:
-            mask = torch.cat([mask, mask.new_ones(image.shape[:2])], dim=1)[:, None, None]
-        rows = torch.cat([text, image], dim=1)
-        index = _condition_index(shapes, image.device) if self._zeros else None
-        return Rows(rows=rows, text=length, rope=torch.cat([of_text, of_image]), mask=mask, index=index)
+            mask = torch.cat([mask, mask.new_ones(1, len(of_image))], dim=1)[:, None, None]
+        index = _condition_index(shapes, device) if self._zeros else None
+        return Layout(text=length, rope=torch.cat([of_text, of_image]), mask=mask, index=index)
+
+    def _enter(self, image: torch.Tensor, embeds: torch.Tensor, layout: Layout) -> Rows:
+        return Rows(rows=torch.cat([self.txt_in(self.txt_norm(embeds)), image], dim=1), layout=layout)
 
     def _leave(self, branch: Rows, temb: torch.Tensor) -> torch.Tensor:
         branch.settle()
-        return self.proj_out(self.norm_out(branch.rows[:, branch.text :], temb))
+        return self.proj_out(self.norm_out(branch.rows[:, branch.layout.text :], temb))
 
 
 def is_fused(pipeline: Any) -> bool:

@@ -5,11 +5,12 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 import torch
+from diffusers.models.attention import FeedForward
 from torch import nn
 
 from llm_dit.qwen import operations
 from llm_dit.qwen.attention import Attend, sdpa
-from llm_dit.qwen.operations import Half, Operations, Owed, Rows
+from llm_dit.qwen.operations import Half, Layout, Operations, Owed, Rows
 
 logger = logging.getLogger(__name__)
 
@@ -39,12 +40,17 @@ class Trial:
         angles = torch.randn(self.text + self.image, self.width // 2, generator=self._draw)
         rope = torch.polar(torch.ones_like(angles), angles).to(self.device)
         index = (torch.arange(self.image, device=self.device) >= self.image // 2).int()[None]
+        layout = Layout(text=self.text, rope=rope, index=index)
+
+        mlp = FeedForward(full, activation_fn="gelu-approximate").eval()
+        for parameter in mlp.parameters():
+            parameter.data = self._numbers(*parameter.shape) / full**0.5
 
         def run(tool: Operations) -> list[torch.Tensor]:
-            branch = Rows(rows=rows.clone(), text=self.text, rope=rope, index=index, owed=owed)
+            branch = Rows(rows=rows.clone(), layout=layout, owed=owed)
             turned = joint.clone()
             tool.turn(turned, branch, *norms)
-            return [tool.norm(branch, half, 1e-6), branch.rows, turned]
+            return [tool.norm(branch, half, 1e-6), branch.rows, turned, tool.think(rows, mlp)]
 
         return _tried(name, make, lambda tool: all(map(_same, run(tool), run(operations))))
 

@@ -1,0 +1,125 @@
+"""What is recorded gives what it gave before, or is not used."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from llm_dit.qwen.checkpoints import LAYERED, open_checkpoint
+from llm_dit.qwen.denoising import denoise
+from llm_dit.qwen.graphs import Call, Recorder, Recordings, Replay
+from llm_dit.qwen.loading import LoadOptions, load_pipeline
+from llm_dit.qwen.preparing import Start
+from llm_dit.qwen.transformer import Branch
+
+CPU = torch.device("cpu")
+
+
+def record_well(call: Call) -> tuple[Callable[[], None], torch.Tensor]:
+    """Stand in for a CUDA graph, which is recorded without being run, and then runs into the same memory."""
+    return record_with(0.0, call)
+
+
+def record_badly(call: Call) -> tuple[Callable[[], None], torch.Tensor]:
+    return record_with(1.0, call)
+
+
+def record_with(wrong: float, call: Call) -> tuple[Callable[[], None], torch.Tensor]:
+    answer = torch.empty(0)
+
+    def replay() -> None:
+        answer.set_(call() + wrong)  # pyright: ignore[reportArgumentType]
+
+    return replay, answer
+
+
+def record_nothing(call: Call) -> tuple[Callable[[], None], torch.Tensor]:
+    raise RuntimeError("operation not permitted when stream is capturing")
+
+
+@pytest.mark.parametrize(
+    ("record", "calls", "says"),
+    [
+        (None, 6, ""),
+        (record_well, 7, ""),  # the third step is run, and replayed
+        (record_badly, 8, "its numbers are not those of the step itself"),  # a replay, and once more to mend it
+        (record_nothing, 6, "its recording ended in a RuntimeError"),
+    ],
+)
+def test_a_recording_is_used_where_it_gives_the_same(
+    record: Recorder | None, calls: int, says: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Of a step that counts; a run too many or a rewinding too few would show in its numbers."""
+    count, called = torch.zeros(1), list[int]()
+
+    def step() -> torch.Tensor:
+        called.append(1)
+        return count.add_(1).clone()
+
+    replay = Replay(step, lambda: count.sub_(1), record)
+    assert [float(replay()) for _ in range(6)] == [1, 2, 3, 4, 5, 6]
+    assert len(called) == calls
+    assert says in caplog.text and (says or "no CUDA graph" not in caplog.text)
+
+
+@pytest.fixture(scope="module")
+def pipeline(checkpoints: Path) -> Any:
+    options = LoadOptions(device=CPU, dtype=torch.float32)
+    return load_pipeline(open_checkpoint(checkpoints / "layered", LAYERED), options, lambda _: None)
+
+
+def run(pipeline: Any, *, texts: tuple[int, ...], rows: int, seed: int, steps: int) -> torch.Tensor:
+    chance = torch.Generator().manual_seed(seed)
+    draw: Callable[..., torch.Tensor] = lambda *size: torch.randn(1, *size, generator=chance)  # noqa: E731
+    pipeline.scheduler.set_timesteps(sigmas=torch.linspace(1, 0.3, steps).tolist(), mu=0.7)
+    start = Start(
+        latents=draw(8 * rows, 64),
+        condition=draw(4 * rows, 64),
+        branches=[Branch(embeds=draw(text, 16)) for text in texts],
+        timesteps=pipeline.scheduler.timesteps,
+        shapes=[[(1, rows, 4)] * 3],
+        scale=4.0,
+        normalize=True,
+    )
+    return denoise(pipeline, start, lambda *_: None)
+
+
+RUNS: list[dict[str, Any]] = [
+    {"texts": (300, 8), "rows": 3, "seed": 1, "steps": 5},
+    {"texts": (300, 8), "rows": 3, "seed": 2, "steps": 4},  # other numbers, and a schedule of another length
+    {"texts": (8, 8), "rows": 3, "seed": 3, "steps": 3},  # two branches of one shape
+    {"texts": (21,), "rows": 3, "seed": 4, "steps": 3},
+    {"texts": (300, 8), "rows": 5, "seed": 5, "steps": 4},
+    {"texts": (300, 8), "rows": 3, "seed": 6, "steps": 4},  # what has been forgotten is recorded again
+]
+
+
+@pytest.mark.parametrize("record", [record_well, record_badly, record_nothing])
+def test_recorded_steps_are_those_of_the_transformer(pipeline: Any, record: Recorder) -> None:
+    expected = [run(pipeline, **each) for each in RUNS]
+    pipeline.transformer.recordings = Recordings(record, kept=3)
+    try:
+        found = [run(pipeline, **each) for each in RUNS]
+        pipeline.transformer.forget()
+        found += [run(pipeline, **RUNS[0])]
+    finally:
+        pipeline.transformer.recordings = None
+    assert all(map(torch.equal, found, [*expected, expected[0]]))
+
+
+def test_a_call_is_recorded_once_a_key_and_the_oldest_is_forgotten() -> None:
+    made = list[str]()
+    recordings = Recordings(record_well, kept=2)
+
+    def twice(key: str, number: float) -> float:
+        def make() -> Callable[[torch.Tensor], torch.Tensor]:
+            made.append(key)
+            return lambda number: 2 * number
+
+        return float(recordings(key, make, torch.tensor(number)))
+
+    asked = list(enumerate("aaababcbca"))
+    assert [twice(key, number) for number, key in asked] == [2 * number for number, _ in asked]
+    assert made == ["a", "b", "c", "a"]
