@@ -1,0 +1,361 @@
+"""What a step, a caption and a decoding take, beside plain diffusers over the same weights in the same process.
+
+    python -m benchmarks.qwen_speed --out speed.json
+    python -m benchmarks.qwen_speed --parts steps --device cuda:0 --second cuda:1
+    python -m benchmarks.qwen_speed --tiny --device cpu
+
+Nothing is downloaded: the models are built on the device at full size, with random weights, in bfloat16. A step is two
+forwards, one led by a text of 300 tokens and one by 8. `host_ms` is what the host takes to launch one. The error is
+against diffusers in float32, over all blocks at a small size. A second device runs the second branch.
+"""
+
+# pyright: reportArgumentType=false, reportPrivateImportUsage=false, reportAttributeAccessIssue=false
+
+import argparse
+import json
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import diffusers
+import torch
+from PIL import Image
+from torch import nn
+from transformers import Qwen2VLImageProcessorPil
+
+from benchmarks.qwen_placement import peak_gb, reset_peak, synchronize
+from llm_dit.qwen.attention import ATTENTIONS
+from llm_dit.qwen.devices import choose_device, name_device
+from llm_dit.qwen.failures import free_memory
+from llm_dit.qwen.graphs import Recordings, Replay
+from llm_dit.qwen.loading import ImageProcessor
+from llm_dit.qwen.offloading import _pair, _part
+from llm_dit.qwen.single_frame import SingleFrameVae
+from llm_dit.qwen.tools import tools_for
+from llm_dit.qwen.transformer import Branch, Shapes, Transformer
+from llm_dit.qwen.trials import Trial
+from llm_dit.qwen.writing import recorder_of, write_greedily
+from tests.kit.checkpoints import make_text_encoder, make_tokenizer, make_transformer, make_vae
+from tests.kit.full_size import full_text_encoder, full_transformer, full_vae
+
+TEXTS = (300, 8)
+CASES = {"layered-640": (True, 640), "layered-1024": (True, 1024), "edit-1024": (False, 1024)}
+LAYERS = 4
+SCHEDULE = 50
+QUESTION = "<|vision_start|><|image_pad|><|vision_end|>"
+
+
+class Bench:
+    """A device, full-size or tiny models, and how often everything is done."""
+
+    def __init__(self, options: argparse.Namespace) -> None:
+        self.device = choose_device(options.device)
+        self.second = choose_device(options.second) if options.second else None
+        self.tiny, self.repeat, self.tokens = options.tiny, options.repeat, options.tokens
+        self.dtype = torch.float32 if options.tiny else torch.bfloat16
+
+    def make(self, full: Callable[[], Any], tiny: Callable[[], Any]) -> Any:
+        if self.tiny:
+            return tiny().eval()
+        torch.set_default_dtype(self.dtype)
+        with self.device:
+            made = full().eval()
+        torch.set_default_dtype(torch.float32)
+        return made.requires_grad_(False)
+
+    def numbers(self, *shape: int) -> torch.Tensor:
+        return torch.randn(shape, generator=torch.Generator().manual_seed(len(shape))).to(self.device, self.dtype)
+
+    def timed(self, work: Callable[[], Any], repeat: int | None = None) -> dict[str, float]:
+        """Return the median milliseconds of `work` and of its launching, and its peak above what is held, in GB."""
+        whole, host = list[float](), list[float]()
+        synchronize(self.device)
+        held = torch.cuda.memory_allocated(self.device) / 1e9 if self.device.type == "cuda" else 0
+        reset_peak(self.device)
+        for _ in range(repeat or self.repeat):
+            synchronize(self.device)
+            started = time.perf_counter()
+            work()
+            host.append(time.perf_counter() - started)
+            synchronize(self.device)
+            whole.append(time.perf_counter() - started)
+        return {
+            "ms": round(1000 * median(whole), 2),
+            "host_ms": round(1000 * median(host), 2),
+            "above_weights_gb": round(peak_gb(self.device) - held, 2),
+        }
+
+
+class Step:
+    """A step's input, and who predicts it."""
+
+    def __init__(self, bench: Bench, transformer: Any, *, layered: bool, side: int, texts: tuple[int, ...]) -> None:
+        cells = 2 if bench.tiny else side // 16
+        self.shapes: Shapes = [[(1, cells, cells)] * (LAYERS + 2 if layered else 2)]
+        width = transformer.config.joint_attention_dim
+        self.tokens = bench.numbers(1, len(self.shapes[0]) * cells**2, transformer.config.in_channels)
+        self.branches = [Branch(embeds=bench.numbers(1, text, width)) for text in texts]
+        self.schedule = torch.linspace(1, 0.02, SCHEDULE).to(bench.device, bench.dtype)
+        self.layered = layered
+
+    @torch.no_grad()
+    def plain(self, transformer: Any, dtype: torch.dtype | None = None) -> list[torch.Tensor]:
+        kind = dtype or self.tokens.dtype
+        more: dict[str, Any] = {}
+        if self.layered:
+            more["additional_t_cond"] = torch.zeros(1, dtype=torch.long, device=self.tokens.device)
+        return [
+            transformer(
+                hidden_states=self.tokens.to(kind),
+                timestep=self.schedule[9:10].to(kind),
+                encoder_hidden_states=branch.embeds.to(kind),
+                encoder_hidden_states_mask=None,
+                img_shapes=self.shapes,
+                return_dict=False,
+                **more,
+            )[0]
+            for branch in self.branches
+        ]
+
+    @torch.no_grad()
+    def ours(self, predict: Any) -> list[torch.Tensor]:
+        return predict(self.tokens, branches=self.branches, schedule=self.schedule, step=9, shapes=self.shapes)
+
+
+@contextmanager
+def in_float32(transformer: Any) -> Iterator[None]:
+    """Have plain diffusers compute in float32, each block brought to it only while it runs."""
+    homes: dict[nn.Parameter, torch.Tensor] = {}
+
+    def widen(module: nn.Module, *_: Any) -> None:
+        for parameter in module.parameters():
+            homes[parameter] = parameter.data
+            parameter.data = parameter.data.float()
+
+    def restore(module: nn.Module, *_: Any) -> None:
+        for parameter in module.parameters():
+            parameter.data = homes.pop(parameter)
+
+    ends = [child for child in transformer.children() if child is not transformer.transformer_blocks]
+    hooks: list[Any] = []
+    for block in transformer.transformer_blocks:
+        hooks += [block.register_forward_pre_hook(widen), block.register_forward_hook(restore)]
+    for end in ends:
+        widen(end)
+    yield
+    for end in ends:
+        restore(end)
+    for hook in hooks:
+        hook.remove()
+
+
+def relative(found: list[torch.Tensor], exact: list[torch.Tensor]) -> float:
+    return round(max(float((a.float() - b).norm() / b.norm()) for a, b in zip(found, exact, strict=True)), 6)
+
+
+def steps(bench: Bench) -> dict[str, Any]:
+    """Return the figures of a step: plain, and ours by each attention that is there."""
+    found: dict[str, Any] = {}
+    for layered in (True, False):
+        transformer = bench.make(partial(full_transformer, layered=layered), partial(make_transformer, layered))
+        named = {name: side for name, (is_layered, side) in CASES.items() if is_layered == layered}
+        cases = {
+            name: Step(bench, transformer, layered=layered, side=side, texts=TEXTS) for name, side in named.items()
+        }
+        small = Step(bench, transformer, layered=layered, side=128, texts=TEXTS)
+        with in_float32(transformer):
+            exact = small.plain(transformer, torch.float32)
+        errors = {"diffusers": relative(small.plain(transformer), exact)}
+        for name, case in cases.items():
+            case.plain(transformer)
+            found[name] = {"diffusers": bench.timed(partial(case.plain, transformer))}
+        transformer.__class__ = Transformer
+        transformer.take_apart()
+        free_memory()
+        for attention, tools in attentions(bench, transformer):
+            transformer.tools = lambda *_, tools=tools: tools
+            errors[attention] = relative(small.ours(transformer), exact)
+            for name, case in cases.items():
+                figures = ours(bench, transformer, case)
+                figures["ratio"] = round(found[name]["diffusers"]["ms"] / figures["ms"], 3)
+                found[name][attention] = figures
+                print(name, attention, json.dumps(figures), flush=True)
+        if bench.second is not None:
+            for name, case in cases.items():
+                found[name]["two devices"] = both(bench, transformer, case, found[name])
+                print(name, "two devices", json.dumps(found[name]["two devices"]), flush=True)
+        found[f"{'layered' if layered else 'edit'}, error against float32"] = errors
+        print(json.dumps(errors), flush=True)
+        del transformer
+        free_memory()
+    return found
+
+
+def attentions(bench: Bench, transformer: Any) -> Iterator[tuple[str, Any]]:
+    config = transformer.config
+    tools = tools_for(bench.device, bench.dtype, config.attention_head_dim)
+    print(tools.describe().explained, flush=True)
+    if bench.device.type != "cuda":
+        yield tools.attention, tools
+        return
+    trial = Trial(bench.device, bench.dtype, config.attention_head_dim)
+    for name, make in ATTENTIONS.items():
+        attend, reason = trial.of_attention(name, make)
+        if attend is None:
+            print(f"{name}: {reason}", flush=True)
+            continue
+        yield name, replace(tools, attention=name, unmasked=attend)
+
+
+def ours(bench: Bench, transformer: Any, case: Step) -> dict[str, Any]:
+    """Return a step's figures, eager and recorded, and whether the two are the same to the bit."""
+    wanted = case.ours(transformer)
+    eager = bench.timed(partial(case.ours, transformer))
+    free_memory()
+    before = reserved_gb(bench.device)
+    transformer.recordings = Recordings.on(bench.device)
+    for _ in range(3):
+        case.ours(transformer)
+    free_memory()
+    pool = round(reserved_gb(bench.device) - before, 2)
+    recorded = bench.timed(partial(case.ours, transformer))
+    same = all(map(torch.equal, wanted, case.ours(transformer)))
+    figures: dict[str, Any] = {**recorded, "eager": eager, "equal": same, "pool_gb": pool}
+    figures["recorded"] = is_recorded(transformer.recordings)
+    transformer.recordings = None
+    free_memory()
+    return figures
+
+
+def reserved_gb(device: torch.device) -> float:
+    return torch.cuda.memory_reserved(device) / 1e9 if device.type == "cuda" else 0.0
+
+
+def is_recorded(recordings: Recordings | None) -> bool:
+    """Whether every branch's step is a CUDA graph by now."""
+    if recordings is None:
+        return False
+    kept: list[tuple[Any, Replay]] = list(recordings._kept.values())
+    return all(replay._recording is not None for _, replay in kept)
+
+
+def both(bench: Bench, transformer: Any, case: Step, others: dict[str, Any]) -> dict[str, Any]:
+    """Return a step's figures on two devices, and whether the branches are what one device gives."""
+    wanted = case.ours(transformer)
+    transformer.recordings = Recordings.on(bench.device)
+    _pair(transformer, bench.second)
+    tools = transformer.tools(bench.device, bench.dtype)
+    transformer.pair._second.tools = lambda *_: tools
+    for _ in range(4):
+        case.ours(transformer.pair)
+    figures = bench.timed(lambda: [each.sum().item() for each in case.ours(transformer.pair)])
+    differences = [float((a - b).abs().max()) for a, b in zip(case.ours(transformer.pair), wanted, strict=True)]
+    recorded = is_recorded(transformer.recordings) and is_recorded(transformer.pair.recordings)
+    _part(transformer)
+    free_memory()
+    fastest = min(each["ms"] for name, each in others.items() if name != "diffusers")
+    return {
+        "ms": figures["ms"],
+        "of_one": round(fastest / figures["ms"], 3),
+        "ratio": round(others["diffusers"]["ms"] / figures["ms"], 3),
+        "recorded": recorded,
+        "largest_differences": differences,
+    }
+
+
+def captions(bench: Bench) -> dict[str, Any]:
+    """Return milliseconds a token, by transformers' `generate` and by ours, and whether the tokens are the same."""
+    tokenizer = make_tokenizer()
+    encoder = bench.make(lambda: full_text_encoder(tokenizer), lambda: make_text_encoder(tokenizer, 0))
+    encoder.generation_config.eos_token_id = []
+    encoder.generation_config.repetition_penalty = 1.05
+    side = 64 if bench.tiny else 640
+    picture = Image.effect_noise((side, side), 80).convert("RGB")
+    processor: Any = ImageProcessor(Qwen2VLImageProcessorPil(), tokenizer)
+    inputs = processor(text=QUESTION + "what is this?", images=picture, padding=True, return_tensors="pt")
+    inputs = inputs.to(bench.device)
+    few = min(bench.tokens, 24)
+
+    def theirs() -> list[int]:
+        written = encoder.generate(**inputs, max_new_tokens=few, eos_token_id=None)
+        return written[0, inputs["input_ids"].shape[1] :].tolist()
+
+    def write(limit: int) -> list[int]:
+        return write_greedily(encoder, inputs, limit, lambda: None, record=recorder_of(encoder, bench.device))
+
+    wanted, found = theirs(), write(few)
+    prefill = bench.timed(lambda: write(1), 3)
+    long, short = bench.timed(lambda: write(bench.tokens), 2), bench.timed(lambda: write(few), 2)
+    plain, first = bench.timed(theirs, 2), bench.timed(lambda: encoder(**inputs, logits_to_keep=1), 2)
+    return {
+        "diffusers_ms_a_token": round((plain["ms"] - first["ms"]) / (few - 1), 2),
+        "ms_a_token": round((long["ms"] - short["ms"]) / max(bench.tokens - few, 1), 2),
+        "first_token_ms": prefill["ms"],
+        "same_tokens": wanted == found,
+        "tokens": bench.tokens,
+    }
+
+
+def vae(bench: Bench) -> dict[str, Any]:
+    """Return what decoding takes, plain and for one frame, all layers together and one after the other."""
+    found: dict[str, Any] = {}
+    makers = {name: bench.make(full_vae, lambda: make_vae(True)) for name in ("diffusers", "ours")}
+    makers["ours"].load_state_dict(makers["diffusers"].state_dict())
+    makers["ours"].__class__ = SingleFrameVae
+    makers["ours"].fold()
+    for side in (640, 1024):
+        cells = 8 if bench.tiny else side // 8
+        latents, pixels = bench.numbers(LAYERS, 16, 1, cells, cells), bench.numbers(1, 4, 1, 8 * cells, 8 * cells)
+        for name, model in makers.items():
+            with torch.no_grad():
+                for way, switch in (("together", model.disable_slicing), ("one by one", model.enable_slicing)):
+                    switch()
+                    model.decode(latents)
+                    found[f"{side}, {name}, {way}"] = bench.timed(partial(model.decode, latents))
+                model.encode(pixels)
+                found[f"{side}, {name}, encode"] = bench.timed(partial(model.encode, pixels))
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
+    wide = [model.float() for model in makers.values()]
+    with torch.no_grad():
+        plain, flat = (model.decode(bench.numbers(1, 16, 1, 32, 32).float()).sample for model in wide)
+    found["largest difference in float32"] = float((plain - flat).abs().max())
+    return found
+
+
+PARTS: dict[str, Callable[[Bench], dict[str, Any]]] = {"captions": captions, "vae": vae, "steps": steps}
+
+
+def main(arguments: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n\n")[0])
+    parser.add_argument("--tiny", action="store_true", help="tiny models, to try the benchmark itself")
+    parser.add_argument("--device", help="cuda, mps or cpu; by default the best there is")
+    parser.add_argument("--second", help="a second device, such as cuda:1")
+    parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS))
+    parser.add_argument("--repeat", type=int, default=5)
+    parser.add_argument("--tokens", type=int, default=120)
+    parser.add_argument("--out", type=Path, help="JSON, written after every part")
+    options = parser.parse_args(arguments)
+    bench = Bench(options)
+    report: dict[str, Any] = {
+        "machine": name_device(bench.device),
+        "torch": torch.__version__,
+        "diffusers": diffusers.__version__,
+        "tiny": options.tiny,
+    }
+    for name in options.parts:
+        started = time.perf_counter()
+        report[name] = PARTS[name](bench)
+        report[name]["seconds"] = round(time.perf_counter() - started, 1)
+        free_memory()
+        print(name, json.dumps(report[name]), flush=True)
+        if options.out:
+            options.out.write_text(json.dumps(report, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()
