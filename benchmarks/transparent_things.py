@@ -21,7 +21,7 @@ from PIL import Image
 
 from llm_dit.alpha import resize_layer
 from llm_dit.layers import Layer, composite
-from llm_dit.pipelines.base import OutputSize
+from llm_dit.options import OutputSize
 from llm_dit.pipelines.classical import ClassicalPipeline
 from tests.kit.report import write_report
 from tests.kit.scenes import textures

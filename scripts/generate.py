@@ -79,12 +79,14 @@ uv run scripts/generate.py --model-type qwenimage --qwen-image-model-path FOLDER
 import argparse
 import sys
 from pathlib import Path
+from typing import Any
 
 from PIL import Image
 
 from llm_dit.errors import LLMDiTError, VersionError
 from llm_dit.images import encode_png, read_image
 from llm_dit.layers import Decomposition, Layer, composite
+from llm_dit.options import QWEN_IMAGE, Guidance, LayerNum, Resolution, Steps, help_of
 from llm_dit.pipelines.base import Progress
 from llm_dit.qwen.checkpoints import LAYERED_MODEL
 from llm_dit.qwen.diagnosis import unmet_requirements
@@ -103,19 +105,10 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
         "--qwen-image-model-path", default=LAYERED_MODEL, metavar="PATH", help="folder or hub id (%(default)s)"
     )
     parser.add_argument("--qwen-image-edit-model-path", metavar="PATH", help="folder or hub id (downloaded if missing)")
-    parser.add_argument("--layers", "--qwen-image-layers", type=int, default=4, metavar="N", help="1-10 (%(default)s)")
-    parser.add_argument("--steps", "--qwen-image-steps", type=int, default=50, metavar="N", help="1-100 (%(default)s)")
-    parser.add_argument(
-        "--cfg-scale",
-        "--qwen-image-cfg-scale",
-        type=float,
-        default=4.0,
-        metavar="X",
-        help="guidance, 1-20 (%(default)s)",
-    )
-    parser.add_argument(
-        "--resolution", "--qwen-image-resolution", type=int, default=640, choices=[640, 1024], help="(%(default)s)"
-    )
+    add_option(parser, "layers", LayerNum, QWEN_IMAGE.layer_num)
+    add_option(parser, "steps", Steps, QWEN_IMAGE.num_inference_steps)
+    add_option(parser, "cfg-scale", Guidance, QWEN_IMAGE.cfg_scale)
+    add_option(parser, "resolution", Resolution, QWEN_IMAGE.resolution)
     parser.add_argument("--seed", type=int, help="the same seed gives the same layers again")
     parser.add_argument("--original-size", action="store_true", help="layers as large as the image")
     parser.add_argument("--output", type=Path, default=Path("output"), metavar="FOLDER", help="(%(default)s)")
@@ -133,6 +126,12 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
         if not 1 <= number <= parsed.layers:
             parser.error(f"--edit-layer: there is no layer {number}; there are 1 to {parsed.layers}")
     return parsed
+
+
+def add_option(parser: argparse.ArgumentParser, name: str, option: Any, default: float) -> None:
+    """Add an option of a run under the two names that it has here."""
+    kind, told = type(default), f"{help_of(option)} Default: %(default)s."
+    parser.add_argument(f"--{name}", f"--qwen-image-{name}", type=kind, default=default, metavar="N", help=told)
 
 
 def main(arguments: list[str] | None = None) -> int:

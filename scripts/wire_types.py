@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from llm_dit.options import QWEN_IMAGE
 from server.settings import Settings
 from web.app import create_app
 from web.openapi import describe
@@ -25,8 +26,7 @@ PLAIN = {"string": "string", "integer": "number", "number": "number", "boolean":
 
 
 def main() -> None:
-    settings = Settings(engine="classical")
-    written = wire_types(describe(create_app(settings), settings.qwen_image))
+    written = wire_types(describe(create_app(Settings(engine="classical")), QWEN_IMAGE))
     if "--check" not in sys.argv[1:]:
         FILE.write_text(written, encoding="utf-8")
     elif not FILE.exists() or FILE.read_text(encoding="utf-8") != written:

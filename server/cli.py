@@ -3,19 +3,21 @@
 Exit codes: 0 done, 2 the input is not valid, 3 the engine or the service cannot run, 130 interrupted.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any
 
 import typer
 
+from llm_dit import options
 from llm_dit.color import read_color
 from llm_dit.decoding.formats import FORMAT_NAMES
 from llm_dit.exports.bundle import remove_bundle, write_bundle
 from llm_dit.exports.formats import export as export_stack
 from llm_dit.images import encode_png
 from llm_dit.layers import Layer, canvas_size, composite
-from llm_dit.naming import Language
-from llm_dit.pipelines.base import LayerPipeline, ProgressCallback, chosen_seed
+from llm_dit.options import DecomposeOptions, EditOptions, RunDefaults, chosen_seed, help_of
+from llm_dit.pipelines.base import LayerPipeline
 from server.backup import Inventory, back_up, restore
 from server.child import load_pipeline
 from server.engines import choose_engine, diagnose_qwen
@@ -39,10 +41,12 @@ app = typer.Typer(
 Config = Annotated[Path | None, typer.Option(help="Settings file; default: config.toml in this folder, if there.")]
 Profile = Annotated[str | None, typer.Option(help="Section of the file to lay over its default section.")]
 Engine = Annotated[str | None, typer.Option(help="auto, classical or qwen; default: what the settings say.")]
-Steps = Annotated[int | None, typer.Option(help="Diffusion steps, 1–100; the classical engine has none.")]
-Guidance = Annotated[float | None, typer.Option("--cfg-scale", help="Guidance, 1–20; the classical engine has none.")]
+Steps = Annotated[int | None, typer.Option(help=help_of(options.Steps))]
+Guidance = Annotated[float | None, typer.Option("--cfg-scale", help=help_of(options.Guidance))]
 Fit = Annotated[bool, typer.Option("--fit", help="Scale a picture that is too large down instead of refusing it.")]
-Seed = Annotated[int | None, typer.Option(min=0, help="Same seed, same result; default: a random one, printed.")]
+Seed = Annotated[
+    int | None, typer.Option(min=0, help="The same seed gives the same result; default: a random one, printed.")
+]
 Sources = Annotated[
     list[Path],
     typer.Argument(help="A folder of layers, a ZIP, PSD, ORA or project file, or pictures, bottom first."),
@@ -87,11 +91,13 @@ def decompose(
     output: Annotated[
         Path | None, typer.Option("-o", "--output", help="Folder to write; default: IMAGE_layers.")
     ] = None,
-    layers: Annotated[int | None, typer.Option(help="How many layers, 1–10.")] = None,
-    size: Annotated[Literal["original", "model"], typer.Option(help="Size of the layers.")] = "original",
-    resolution: Annotated[int | None, typer.Option(help="Model size: 640 or 1024.")] = None,
-    prompt: Annotated[str, typer.Option(help="What the picture shows; the classical engine does not need it.")] = "",
-    language: Annotated[Language, typer.Option(help="Of the layers' names.")] = "en",
+    layers: Annotated[int | None, typer.Option(help=help_of(options.LayerNum))] = None,
+    size: Annotated[options.OutputSize, typer.Option(help=help_of(options.OutputSize))] = "original",
+    resolution: Annotated[int | None, typer.Option(help=help_of(options.Resolution))] = None,
+    prompt: Annotated[str, typer.Option(help=help_of(options.Prompt))] = "",
+    language: Annotated[
+        options.LayerLanguage, typer.Option(help=help_of(options.LayerLanguage))
+    ] = DecomposeOptions.language,
     steps: Steps = None,
     cfg_scale: Guidance = None,
     seed: Seed = None,
@@ -105,19 +111,21 @@ def decompose(
     Example: llm-dit decompose poster.png --layers 5 -o poster
     """
     with explained():
-        settings = _settings(config, profile, engine)
-        defaults = settings.qwen_image
+        chosen = choose_engine(_settings(config, profile, engine))
         picture = open_image(image, fit=fit)
         folder = output or image.with_name(f"{image.stem}_layers")
         with progress_bar("loading") as progress:
-            pipeline = _pipeline(settings, progress)
+            pipeline = load_pipeline(chosen.pipeline, chosen.options, progress)
+            given = {
+                "layer_num": layers,
+                "resolution": resolution,
+                "num_inference_steps": steps,
+                "cfg_scale": cfg_scale,
+            }
             result = pipeline.decompose(
                 picture,
                 prompt=prompt,
-                layer_num=defaults.layer_num if layers is None else layers,
-                resolution=defaults.resolution if resolution is None else resolution,
-                num_inference_steps=defaults.num_inference_steps if steps is None else steps,
-                cfg_scale=defaults.cfg_scale if cfg_scale is None else cfg_scale,
+                **_filled(given, chosen.defaults),
                 seed=seed,
                 output_size=size,
                 language=language,
@@ -141,7 +149,7 @@ def edit(
     output: Annotated[
         Path | None, typer.Option("-o", "--output", help="PNG to write; default: LAYER_edited.png.")
     ] = None,
-    shape: Annotated[Literal["keep", "new"], typer.Option(help="Keep the layer's alpha, or let it change.")] = "keep",
+    shape: Annotated[options.Shape, typer.Option(help=help_of(options.Shape))] = EditOptions.shape,
     steps: Steps = None,
     cfg_scale: Guidance = None,
     seed: Seed = None,
@@ -155,19 +163,18 @@ def edit(
     Example: llm-dit edit poster_layers/03-Red.png "change the color to blue"
     """
     with explained():
-        settings = _settings(config, profile, engine)
-        defaults = settings.qwen_image
+        chosen = choose_engine(_settings(config, profile, engine))
         file = output or layer.with_name(f"{layer.stem}_edited.png")
         require_png(file)
         picture = open_image(layer, fit=fit)
         used_seed = chosen_seed(seed)
         with progress_bar("loading") as progress:
-            pipeline = _pipeline(settings, progress)
+            pipeline = load_pipeline(chosen.pipeline, chosen.options, progress)
+            given = {"num_inference_steps": steps, "cfg_scale": cfg_scale}
             edited = pipeline.edit_layer(
                 picture,
                 instruction,
-                num_inference_steps=defaults.num_inference_steps if steps is None else steps,
-                cfg_scale=defaults.cfg_scale if cfg_scale is None else cfg_scale,
+                **_filled(given, chosen.defaults),
                 seed=used_seed,
                 shape=shape,
                 progress=progress,
@@ -312,9 +319,9 @@ def _settings(
     return load_settings(config, profile, overrides if engine is None else {**overrides, "engine": engine})
 
 
-def _pipeline(settings: Settings, progress: ProgressCallback) -> LayerPipeline:
-    engine = choose_engine(settings)
-    return load_pipeline(engine.pipeline, engine.options, progress)
+def _filled(given: Mapping[str, Any], defaults: RunDefaults) -> dict[str, Any]:
+    """Return the options that were given, and of those that were not the engine's."""
+    return {name: getattr(defaults, name) if value is None else value for name, value in given.items()}
 
 
 def _computed_by(pipeline: LayerPipeline) -> str:

@@ -5,18 +5,16 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 from llm_dit.errors import EngineError
+from llm_dit.options import QWEN_IMAGE, EngineName, RunDefaults
 from llm_dit.pipelines.arguments import CLASSICAL_MAX_ASPECT, QWEN_MAX_ASPECT
 from llm_dit.qwen.checkpoints import EDIT_MODEL
 from llm_dit.qwen.diagnosis import Finding, diagnose, unmet_requirements
 from server.settings import QwenImageSettings, Settings
 
 Options = Mapping[str, object] | None
-EngineName = Literal["classical", "qwen"]
-DecomposeField = Literal["prompt", "steps", "cfg_scale", "seed"]
-EditField = Literal["steps", "cfg_scale", "seed"]
 PROBE = "from llm_dit.qwen.devices import choose_device; print(choose_device(None).type)"
 PROBE_S = 120
 
@@ -29,8 +27,9 @@ class Engine:
     arguments (None: it takes none). `edit_model_path` is where its edit model comes from; `step_s` is how long a step,
     or loading a part of a model, may take: a canceled run gets that long to stop. `max_aspect` and `max_model_aspect`
     bound longer : shorter side (None: any) of a picture that keeps its size, and of one that is resized for the model.
-    `decompose_fields` and `edit_fields` are what of a request makes another result. `any_instruction` is whether it
-    takes any words, `any_size` whether it works at a picture's own size.
+    `defaults` is what a run gets that leaves them out. `decompose_takes` and `edit_takes` are the options that make
+    another result. `any_instruction` is whether it takes any words, `any_size` whether it works at a picture's own
+    size.
     """
 
     name: EngineName
@@ -41,8 +40,9 @@ class Engine:
     step_s: float = 0.0
     max_aspect: int | None = None
     max_model_aspect: int | None = None
-    decompose_fields: tuple[DecomposeField, ...]
-    edit_fields: tuple[EditField, ...]
+    defaults: RunDefaults
+    decompose_takes: tuple[str, ...]
+    edit_takes: tuple[str, ...]
     any_instruction: bool
     any_size: bool
     reason: str
@@ -75,26 +75,27 @@ def choose_engine(settings: Settings) -> Engine:
     models = settings.qwen_image
     obstacle = _unconfigured(models) or _uninstalled()
     if settings.engine == "classical":
-        return _classical('The settings ask for it: engine = "classical".', obstacle)
+        return _classical(models, 'The settings ask for it: engine = "classical".', obstacle)
     if settings.engine == "qwen":
         if obstacle:
             raise EngineError(f"The Qwen-Image engine cannot run: {obstacle.what}; {obstacle.advice}.")
         return _qwen(models, 'The settings ask for it: engine = "qwen".')
     obstacle = obstacle or _without_accelerator()
     if obstacle:
-        return _classical(f"Qwen-Image does not run here: {obstacle.what}.", obstacle)
+        return _classical(models, f"Qwen-Image does not run here: {obstacle.what}.", obstacle)
     return _qwen(models, "Its model is configured, and torch sees an accelerator.")
 
 
-def _classical(reason: str, obstacle: Obstacle | None) -> Engine:
+def _classical(models: QwenImageSettings, reason: str, obstacle: Obstacle | None) -> Engine:
     advice = obstacle.advice if obstacle else 'set engine = "qwen"'
     return Engine(
         name="classical",
         label="Classical",
         pipeline="llm_dit.pipelines.classical:ClassicalPipeline",
         max_model_aspect=CLASSICAL_MAX_ASPECT,
-        decompose_fields=("seed",),
-        edit_fields=(),  # a seed changes the grain of film and nothing else
+        defaults=defaults_of(models),
+        decompose_takes=("seed",),
+        edit_takes=(),  # a seed changes the grain of film and nothing else
         any_instruction=False,
         any_size=True,
         reason=reason,
@@ -113,8 +114,9 @@ def _qwen(models: QwenImageSettings, reason: str) -> Engine:
         step_s=120.0,
         max_aspect=QWEN_MAX_ASPECT,
         max_model_aspect=QWEN_MAX_ASPECT,
-        decompose_fields=("prompt", "steps", "cfg_scale", "seed"),
-        edit_fields=("steps", "cfg_scale", "seed"),
+        defaults=defaults_of(models),
+        decompose_takes=("prompt", "num_inference_steps", "cfg_scale", "seed"),
+        edit_takes=("num_inference_steps", "cfg_scale", "seed"),
         any_instruction=True,
         any_size=False,
         reason=reason,
@@ -122,9 +124,14 @@ def _qwen(models: QwenImageSettings, reason: str) -> Engine:
     )
 
 
+def defaults_of(models: QwenImageSettings) -> RunDefaults:
+    """Return what the settings say, and where they say nothing what the model does by itself."""
+    return RunDefaults(*(getattr(models, name) or getattr(QWEN_IMAGE, name) for name in RunDefaults._fields))
+
+
 def pipeline_arguments(models: QwenImageSettings) -> dict[str, Any]:
     """Return what `QwenImageDiffusersPipeline.from_pretrained` gets; what is left empty is its own choice: None."""
-    options = models.model_dump(mode="json", exclude=set(models.REQUEST_DEFAULTS))
+    options = models.model_dump(mode="json", exclude=set(RunDefaults._fields))
     return {key: None if value == "" and key != "model_path" else value for key, value in options.items()}
 
 

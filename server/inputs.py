@@ -5,23 +5,15 @@ Pictures are named by their SHA-256 in the image store, so that a job is a few h
 
 import io
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
 from PIL import Image
 
 from llm_dit.images import encode_png
 from llm_dit.layers import coverage
-from llm_dit.naming import Language
-from llm_dit.pipelines.base import (
-    EditOutputSize,
-    Forward,
-    LayerPipeline,
-    OutputSize,
-    PreviewCallback,
-    ProgressCallback,
-    Shape,
-)
+from llm_dit.options import DecomposeOptions, EditOptions, Seed
+from llm_dit.pipelines.base import Forward, LayerPipeline, PreviewCallback, ProgressCallback
 from server.store import ImageStore
 
 JobKind = Literal["decompose", "edit"]
@@ -55,22 +47,12 @@ class JobResult:
 
 
 @dataclass(frozen=True, kw_only=True)
-class DecomposeInput:
+class DecomposeInput(DecomposeOptions):
     """Take an image apart into layers; the seed is fixed, so that a second run gives the same."""
 
     kind: ClassVar[JobKind] = "decompose"
     image: str
-    prompt: str
-    layer_num: int
-    resolution: int
-    num_inference_steps: int
-    cfg_scale: float
-    seed: int
-    negative_prompt: str
-    cfg_normalize: bool
-    use_en_prompt: bool
-    output_size: OutputSize
-    language: Language = "en"
+    seed: Seed = field()
     scaled_from: tuple[int, int] | None = None
     """The size in which the image came, if it was scaled down before."""
 
@@ -88,22 +70,7 @@ class DecomposeInput:
     ) -> JobResult:
         image = _read(store, self.image)
         started = time.perf_counter()
-        layers = pipeline.decompose(
-            image=image,
-            prompt=self.prompt,
-            layer_num=self.layer_num,
-            resolution=self.resolution,
-            num_inference_steps=self.num_inference_steps,
-            cfg_scale=self.cfg_scale,
-            seed=self.seed,
-            negative_prompt=self.negative_prompt,
-            cfg_normalize=self.cfg_normalize,
-            use_en_prompt=self.use_en_prompt,
-            output_size=self.output_size,
-            language=self.language,
-            progress=progress,
-            preview=preview,
-        )
+        layers = pipeline.decompose(image=image, **self.arguments(), progress=progress, preview=preview)
         elapsed_s = time.perf_counter() - started
         return JobResult(
             images=tuple(_write(store, layer, name) for layer, name in zip(layers, layers.names, strict=True)),
@@ -117,18 +84,12 @@ class DecomposeInput:
 
 
 @dataclass(frozen=True, kw_only=True)
-class EditLayerInput:
+class EditLayerInput(EditOptions):
     """Edit one layer by instruction; the seed is fixed, so that a second run gives the same."""
 
     kind: ClassVar[JobKind] = "edit"
     image: str
-    instruction: str
-    num_inference_steps: int
-    cfg_scale: float
-    seed: int
-    negative_prompt: str
-    shape: Shape
-    output_size: EditOutputSize
+    seed: Seed = field()
     scaled_from: tuple[int, int] | None = None
     """The size in which the layer came, if it was scaled down before."""
 
@@ -146,18 +107,7 @@ class EditLayerInput:
     ) -> JobResult:
         layer = _read(store, self.image)
         started = time.perf_counter()
-        edited = pipeline.edit_layer(
-            layer_image=layer,
-            instruction=self.instruction,
-            num_inference_steps=self.num_inference_steps,
-            cfg_scale=self.cfg_scale,
-            seed=self.seed,
-            negative_prompt=self.negative_prompt,
-            shape=self.shape,
-            output_size=self.output_size,
-            progress=progress,
-            preview=preview,
-        )
+        edited = pipeline.edit_layer(layer_image=layer, **self.arguments(), progress=progress, preview=preview)
         elapsed_s = time.perf_counter() - started
         return JobResult(
             images=(_write(store, edited, "Layer"),),

@@ -11,19 +11,18 @@ import tomllib
 from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, ClassVar, Literal, cast
+from typing import Annotated, Literal, cast
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_core import ErrorDetails
 
+from llm_dit.options import EngineName, Guidance, LayerNum, Resolution, Steps, bounds
 from server.addresses import Network, host_name, parse_network, path_prefix
 from server.errors import SettingsError
 
 Tree = Mapping[str, object]
 ENVIRONMENT_PREFIX = "LLM_DIT_"
 DEFAULT_FILE = Path("config.toml")
-MOST_LAYERS = 10
-"""That a run returns."""
 SETTINGS_FILE = Path(__file__).parents[1] / "config.toml"
 """Every key with its default and a comment."""
 SINGLE_QUOTES = "Write a Windows path in single quotes, which keep the backslashes: 'C:\\models\\layered'."
@@ -140,21 +139,20 @@ class ServerSettings(BaseModel, extra="forbid", frozen=True):
     max_side: Annotated[int, Field(ge=1)] = 8192
     max_stack_pixels: Annotated[int, Field(ge=1)] = 268_435_456
     """What all layers of a composite or an export show of the canvas, each by the box of what is not clear; what a run
-    returns, ten layers of the largest picture, is always taken."""
+    returns, as many layers of the largest picture as there can be, is always taken."""
 
     @property
     def stack_pixels(self) -> int:
         """The most that the layers of a stack may show: nothing that was made here is too large to be taken home."""
-        return max(self.max_stack_pixels, MOST_LAYERS * self.max_pixels)
+        return max(self.max_stack_pixels, bounds(LayerNum)[1] * self.max_pixels)
 
 
 class QwenImageSettings(BaseModel, extra="forbid", frozen=True):
     """`[default.qwen_image]`: the models, and what a request that leaves a value out gets.
 
-    The first twelve are arguments of `QwenImageDiffusersPipeline.from_pretrained`; "" leaves the choice to it.
+    The last four are those of `RunDefaults`: None leaves them to the model. The others are arguments of
+    `QwenImageDiffusersPipeline.from_pretrained`; "" leaves the choice to it.
     """
-
-    REQUEST_DEFAULTS: ClassVar = ("layer_num", "resolution", "num_inference_steps", "cfg_scale")
 
     model_path: PathText = ""
     edit_model_path: PathText = ""
@@ -171,16 +169,16 @@ class QwenImageSettings(BaseModel, extra="forbid", frozen=True):
     fused: bool = True
     revision: str = ""
     edit_revision: str = ""
-    layer_num: Annotated[int, Field(ge=1, le=10)] = 4
-    resolution: Annotated[Literal[640, 1024], BeforeValidator(_number)] = 640
-    num_inference_steps: Annotated[int, Field(ge=1, le=100)] = 50
-    cfg_scale: Annotated[float, Field(ge=1, le=20)] = 4.0
+    layer_num: LayerNum | None = None
+    resolution: Annotated[Resolution | None, BeforeValidator(_number)] = None
+    num_inference_steps: Steps | None = None
+    cfg_scale: Guidance | None = None
 
 
 class Settings(BaseModel, extra="forbid", frozen=True):
     """`[default]`: the engine; and the sections."""
 
-    engine: Literal["auto", "classical", "qwen"] = "auto"
+    engine: Literal["auto", EngineName] = "auto"
     server: ServerSettings = ServerSettings()
     qwen_image: QwenImageSettings = QwenImageSettings()
 

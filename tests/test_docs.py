@@ -4,15 +4,29 @@ import json
 import re
 import subprocess
 import sys
+import tomllib
 import zipfile
 from pathlib import Path
 
 import pytest
 from PIL import Image, ImageDraw
 
+from llm_dit.options import (
+    MAX_SEED,
+    QWEN_IMAGE,
+    DecomposeOptions,
+    EditOptions,
+    Guidance,
+    LayerNum,
+    Steps,
+    bounds,
+    choices,
+    options_of,
+)
 from server.settings import Settings
 from tests.kit.forks import ROOT
 from tests.kit.service import Service
+from web.errors import http_name
 
 
 def blocks(page: str, language: str) -> list[str]:
@@ -61,11 +75,48 @@ def test_the_readme_runs(desk: Path, service: Service) -> None:
         assert edited.mode == "RGBA"
 
 
-def test_the_settings_file_names_every_key_and_its_default() -> None:
-    text = (ROOT / "config.toml").read_text()
-    for section in ("server", "qwen_image"):
-        for key in type(getattr(Settings(), section)).model_fields:
-            assert re.search(rf"^#? ?{key} = ", text, re.MULTILINE), f"{section}.{key} is missing from config.toml"
+def test_the_settings_file_has_every_key_and_its_default() -> None:
+    text, _, _ = (ROOT / "config.toml").read_text(encoding="utf-8").partition("# llm-dit serve --profile")
+    told = tomllib.loads(re.sub(r"^# (\w+ = )", r"\1", text, flags=re.MULTILINE))["default"]
+    for section, own in {"server": {}, "qwen_image": QWEN_IMAGE._asdict()}.items():
+        defaults = getattr(Settings(), section)
+        assert set(told[section]) == set(type(defaults).model_fields)
+        assert type(defaults).model_validate(told[section]) == defaults.model_copy(update=own)
+    for option in (LayerNum, Steps, Guidance):
+        assert "–".join(map(str, bounds(option))) in text
+
+
+NUMBERS = {"layer_num", "num_inference_steps", "cfg_scale", "seed"}
+
+
+def shown(value: object, *, as_json: bool) -> str:
+    """Return a default as the tables have it."""
+    if isinstance(value, str) or (as_json and (value is None or value is True)):
+        return f"`{json.dumps(value)}`"
+    return "drawn" if value is None else "on" if value is True else str(value)
+
+
+@pytest.mark.parametrize(
+    ("page", "kind", "as_json"),
+    [
+        ("docs/http.md", DecomposeOptions, True),
+        ("docs/models/qwen_image_layered.md", DecomposeOptions, False),
+        ("docs/models/qwen_image_edit.md", EditOptions, False),
+    ],
+)
+def test_the_tables_have_every_option_with_its_default_and_bounds(page: str, kind: type, as_json: bool) -> None:
+    text = (ROOT / page).read_text(encoding="utf-8")
+    found = re.findall(r"^\| `(\w+)` \| (.*?) \| (.*) \|$", text, re.MULTILINE)
+    rows = {name: (default, what) for name, default, what in found}
+    own = QWEN_IMAGE._asdict()
+    for name, option in options_of(kind).items():
+        default, what = rows[http_name(name) if as_json else name]
+        value = own.get(name, getattr(kind, name, "required"))
+        assert default == (value if value == "required" else shown(value, as_json=as_json)), name
+        if name in NUMBERS:
+            assert "–".join(map(str, bounds(option))).replace(str(MAX_SEED), "2^53 − 1") in what, name
+        for choice in choices(option):
+            assert json.dumps(choice) in what, name
 
 
 @pytest.mark.parametrize("page", ["README.md", *sorted(str(p.relative_to(ROOT)) for p in ROOT.glob("docs/**/*.md"))])

@@ -1,8 +1,8 @@
 // Made of the OpenAPI document by scripts/wire_types.py (`make types`): change the models in web/, never this file.
 declare namespace Wire {
   interface CapabilitiesResponse {
-    decompose: ("prompt" | "steps" | "cfg_scale" | "seed")[];
-    edit: ("steps" | "cfg_scale" | "seed")[];
+    decompose: string[];
+    edit: string[];
     any_instruction: boolean;
     any_size: boolean;
   }
@@ -27,17 +27,17 @@ declare namespace Wire {
 
   interface DecomposeRequest {
     image: string;
-    prompt?: string;
-    layer_num?: number;
-    resolution?: 640 | 1024;
     steps?: number;
     cfg_scale?: number;
     seed?: number | null;
     negative_prompt?: string;
+    fit?: boolean;
+    prompt?: string;
+    layer_num?: number;
+    resolution?: 640 | 1024;
     cfg_normalize?: boolean;
     use_en_prompt?: boolean;
     output_size?: "model" | "original";
-    fit?: boolean;
     language?: "en" | "zh-Hans";
   }
 
@@ -74,14 +74,14 @@ declare namespace Wire {
 
   interface EditLayerRequest {
     image: string;
-    instruction: string;
     steps?: number;
     cfg_scale?: number;
     seed?: number | null;
     negative_prompt?: string;
+    fit?: boolean;
+    instruction: string;
     shape?: "keep" | "new";
     output_size?: "layer" | "model";
-    fit?: boolean;
   }
 
   interface EditLayerResponse {
@@ -114,7 +114,7 @@ declare namespace Wire {
     width?: number | null;
     height?: number | null;
     background?: string | null;
-    format: "zip" | "psd" | "ora" | "pptx" | "png" | "jpeg" | "webp";
+    format: "zip" | "psd" | "ora" | "pptx" | "png" | "webp" | "jpeg";
     name?: string;
   }
 
@@ -195,20 +195,21 @@ declare namespace Wire {
   }
 
   interface LimitsResponse {
-    layer_num?: [number, number];
-    resolution?: number[];
-    steps?: [number, number];
-    cfg_scale?: [number, number];
-    seed?: [number, number];
+    layer_num: [number, number];
+    resolution: number[];
+    steps: [number, number];
+    cfg_scale: [number, number];
+    seed: [number, number];
     max_body_mb: number;
     max_pixels: number;
     max_side: number;
-    max_layers?: number;
+    max_layers: number;
     max_stack_pixels: number;
-    image_formats?: string[];
-    export_formats?: ("zip" | "psd" | "ora" | "pptx" | "png" | "jpeg" | "webp")[];
-    blend_modes?: ("normal" | "multiply" | "screen" | "overlay" | "darken" | "lighten" | "color-dodge" | "color-burn" | "hard-light" | "soft-light" | "difference" | "exclusion" | "hue" | "saturation" | "color" | "luminosity")[];
-    scale?: [number, number];
+    image_formats: string[];
+    export_formats: ("zip" | "psd" | "ora" | "pptx" | "png" | "webp" | "jpeg")[];
+    blend_modes: ("normal" | "multiply" | "screen" | "overlay" | "darken" | "lighten" | "color-dodge" | "color-burn" | "hard-light" | "soft-light" | "difference" | "exclusion" | "hue" | "saturation" | "color" | "luminosity")[];
+    scale: [number, number];
+    offset: [number, number];
   }
 
   interface LiveResponse {
@@ -221,7 +222,6 @@ declare namespace Wire {
   }
 
   interface NamedLayer {
-    image: string;
     opacity?: number;
     visible?: boolean;
     x?: number;
@@ -232,6 +232,7 @@ declare namespace Wire {
     flip_y?: boolean;
     name?: string;
     group?: string;
+    image: string;
   }
 
   interface NewProject {
@@ -241,7 +242,6 @@ declare namespace Wire {
   }
 
   interface PlacedLayer {
-    image: string;
     opacity?: number;
     visible?: boolean;
     x?: number;
@@ -250,6 +250,7 @@ declare namespace Wire {
     scale?: number;
     flip_x?: boolean;
     flip_y?: boolean;
+    image: string;
   }
 
   interface Problem {

@@ -62,8 +62,8 @@ RETRY_AFTER_S = 5
 REPAIR_AFTER_S = 60
 """When to come back after a 503 that somebody has to do something about."""
 
-# Python's names of arguments, where HTTP has other ones.
 HTTP_NAMES = {"layer_image": "image", "num_inference_steps": "steps"}
+"""What HTTP calls the arguments that have another name in Python."""
 
 _MESSAGES = {
     400: "The request cannot be read: send valid JSON.",
@@ -103,6 +103,11 @@ class BodyTooSlowError(HTTPException):
         super().__init__(408, message, {"Connection": "close"})
 
 
+def http_name(argument: str) -> str:
+    """Return what HTTP calls an argument of a pipeline."""
+    return HTTP_NAMES.get(argument, argument)
+
+
 def error_body(error: LLMDiTError) -> ErrorBody:
     """Return an error as it stands in a job's `error`."""
     param = error.param if isinstance(error, InputError) else None
@@ -110,7 +115,7 @@ def error_body(error: LLMDiTError) -> ErrorBody:
         message=error.message,
         type=error_type(status_of(error)),
         code=error.code,
-        param=None if param is None else HTTP_NAMES.get(param, param),
+        param=param and http_name(param),
     )
 
 

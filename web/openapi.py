@@ -7,9 +7,9 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
-from server.settings import QwenImageSettings
+from llm_dit.options import RunDefaults
+from web.errors import http_name
 from web.problems import Problem
-from web.schemas import CONFIGURED
 
 Json = dict[str, Any]
 
@@ -36,8 +36,8 @@ def problems(*statuses: int) -> dict[int | str, Json]:
     return {status: {"model": Problem, "description": REASONS[status]} for status in statuses}
 
 
-def describe(app: FastAPI, defaults: QwenImageSettings, *, needs_token: bool = False) -> Json:
-    """Return the OpenAPI document of a service; `defaults` are what its configuration says."""
+def describe(app: FastAPI, defaults: RunDefaults, *, needs_token: bool = False) -> Json:
+    """Return the OpenAPI document of a service; `defaults` are those of its engine."""
     document = get_openapi(title=app.title, version=app.version, summary=app.summary, routes=app.routes)
     if needs_token:
         document["components"]["securitySchemes"] = {"token": TOKEN_SCHEME}
@@ -52,9 +52,10 @@ def describe(app: FastAPI, defaults: QwenImageSettings, *, needs_token: bool = F
                 sample = sample.replace("curl ", "curl -H 'Authorization: Bearer TOKEN' ", 1)
             operation["x-codeSamples"] = [{"lang": "Shell", "label": "curl", "source": sample}]
     for name in ("DecomposeRequest", "EditLayerRequest"):
-        for field, described in document["components"]["schemas"][name]["properties"].items():
-            if field in CONFIGURED:
-                described["default"] = getattr(defaults, CONFIGURED[field])
+        described = document["components"]["schemas"][name]["properties"]
+        for option, value in defaults._asdict().items():
+            if http_name(option) in described:
+                described[http_name(option)]["default"] = value
     for unused in ("HTTPValidationError", "ValidationError"):
         document["components"]["schemas"].pop(unused, None)
     return document

@@ -7,6 +7,8 @@ from typing import Any, ClassVar
 from pydantic import BaseModel, Field
 from starlette.responses import Response
 
+from llm_dit.options import LayerNum, bounds
+
 _CODES = {
     400: "invalid_json",
     404: "not_found",
@@ -23,11 +25,11 @@ EXAMPLE: dict[str, Any] = {
     "type": "about:blank",
     "title": "Unprocessable Entity",
     "status": 422,
-    "detail": "layer_num must be less than or equal to 10.",
+    "detail": f"layer_num must be less than or equal to {bounds(LayerNum)[1]}.",
     "code": "invalid_input",
     "request_id": "9f86d081884c7d65",
     "error": {
-        "message": "layer_num must be less than or equal to 10.",
+        "message": f"layer_num must be less than or equal to {bounds(LayerNum)[1]}.",
         "type": "invalid_request_error",
         "code": "invalid_input",
         "param": "layer_num",

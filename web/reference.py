@@ -47,13 +47,13 @@ def _operation(document: Json, path: str, method: str, operation: Json) -> Opera
 
 
 def _fields(document: Json, schema: Json, prefix: str = "") -> Iterator[Field]:
-    """Yield the fields of an object, and below a list the fields of its items."""
-    for name, field in schema.get("properties", {}).items():
-        required = name in schema.get("required", ())
+    """Yield the fields of an object, first those that must be given, and below a list the fields of its items."""
+    needed = schema.get("required", ())
+    for name, field in sorted(schema.get("properties", {}).items(), key=lambda item: item[0] not in needed):
         yield Field(
             name=prefix + name,
             type=_type(field),
-            default="required" if required else json.dumps(field.get("default"), ensure_ascii=False),
+            default="required" if name in needed else json.dumps(field.get("default"), ensure_ascii=False),
             description=field.get("description", ""),
         )
         if "items" in field:

@@ -4,16 +4,22 @@ import dataclasses
 import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Annotated, TypeVar
 
 from PIL import Image
+from pydantic import BaseModel, Field
 
 from llm_dit.blending import BlendMode
 
 Box = tuple[int, int, int, int]
 """Left, top, right and bottom on the canvas, in pixels; right and bottom lie outside."""
 
-MIN_SCALE, MAX_SCALE = 0.01, 32.0
+Opacity = Annotated[float, Field(ge=0, le=1)]
+Offset = Annotated[int, Field(ge=-32768, le=32768, description="Pixels from the canvas's top left corner.")]
+Blend = Annotated[BlendMode, Field(description="How the colors meet those below, as in CSS's mix-blend-mode.")]
+Scale = Annotated[float, Field(ge=0.01, le=32, description="Size about the layer's top left corner.")]
+Flip = Annotated[bool, Field(description="Mirrored within the layer's own box.")]
+
 MAX_LAYERS = 256
 """Of a stack that comes in or goes out as a file."""
 LANCZOS_SUPPORT = 3
@@ -24,21 +30,21 @@ LANCZOS_SUPPORT = 3
 class Layer:
     """One picture in a stack: `opacity` in 0–1, `x` and `y` the offset of its top left corner in pixels.
 
-    `scale` sizes it about that corner, within MIN_SCALE–MAX_SCALE; `flip_x` mirrors it left to right and `flip_y` top
+    `scale` sizes it about that corner, within the bounds of `Scale`; `flip_x` mirrors it left to right and `flip_y` top
     to bottom, within its own box. `blend` is how its colors meet those below. Consecutive layers with the same
     `group` form a group of that name; it is a label, and changes nothing of the composite.
     """
 
     image: Image.Image
     name: str = ""
-    opacity: float = 1.0
+    opacity: Opacity = 1.0
     visible: bool = True
     x: int = 0
     y: int = 0
-    blend: BlendMode = "normal"
-    scale: float = 1.0
-    flip_x: bool = False
-    flip_y: bool = False
+    blend: Blend = "normal"
+    scale: Scale = 1.0
+    flip_x: Flip = False
+    flip_y: Flip = False
     group: str = ""
 
     @property
@@ -110,6 +116,26 @@ class Layer:
 
     def _plain(self, image: Image.Image, x: int, y: int) -> "Layer":
         return dataclasses.replace(self, image=image, x=x, y=y, scale=1.0, flip_x=False, flip_y=False)
+
+
+class Placing(BaseModel, frozen=True):
+    """How a layer lies and shows, as files and requests have it: under the names and with the defaults of `Layer`."""
+
+    opacity: Opacity = Layer.opacity
+    visible: bool = Layer.visible
+    x: int = Layer.x
+    y: int = Layer.y
+    blend: Blend = Layer.blend
+    scale: Scale = Layer.scale
+    flip_x: Flip = Layer.flip_x
+    flip_y: Flip = Layer.flip_y
+
+
+class KeptLayer(Placing, frozen=True):
+    """A layer as a file keeps it, beside its picture."""
+
+    name: str = Layer.name
+    group: str = Layer.group
 
 
 def _crop(image: Image.Image, box: Box) -> Image.Image:

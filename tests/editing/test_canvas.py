@@ -9,7 +9,7 @@ from PIL import Image, ImageDraw, ImageFilter
 from llm_dit.alpha import flatten
 from llm_dit.editing import EditCanvas, prepare
 from llm_dit.editing.crop import fit_size
-from llm_dit.pipelines.base import EditOutputSize, Shape
+from llm_dit.options import EditOutputSize, Shape
 
 AREA = 96 * 96
 GROUNDS = ((0, 0, 0), (255, 255, 255), (0, 255, 0))

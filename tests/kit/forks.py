@@ -63,7 +63,8 @@ Process = subprocess.Popen[bytes] | Fork
 
 def begin(program: str, arguments: list[str], *, cwd: Path, environment: Mapping[str, str], out: Path) -> Process:
     """Start a program whose both outputs are added to the file `out`."""
-    if FORKS:
+    # What is to import from elsewhere has to begin by itself.
+    if FORKS and environment.get("PYTHONPATH") == os.environ.get("PYTHONPATH"):
         return Fork(_become, program, arguments, cwd, dict(environment), out, out)
     with out.open("ab") as output:
         command = [*COMMANDS[program], *arguments]

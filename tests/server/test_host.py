@@ -35,7 +35,9 @@ async def hosting(folder: Path, cancel_grace_s: float = PATIENCE_S) -> AsyncIter
         metrics,
     )
 
-    async def run(behaviour: str = "", steps: int = 3, on_progress: Callable[[Progress], None] = print) -> JobResult:
+    async def run(
+        behaviour: str = "work", steps: int = 3, on_progress: Callable[[Progress], None] = print
+    ) -> JobResult:
         job_input = EditLayerInput(
             image=image,
             instruction=behaviour,

@@ -26,8 +26,8 @@ FORMATS = {
     "ora": ("image/openraster", "layers.ora", b"PK"),
     "pptx": (PRESENTATION, "layers.pptx", b"PK"),
     "png": ("image/png", "composite.png", b"\x89PNG"),
-    "jpeg": ("image/jpeg", "composite.jpg", b"\xff\xd8\xff"),
     "webp": ("image/webp", "composite.webp", b"RIFF"),
+    "jpeg": ("image/jpeg", "composite.jpg", b"\xff\xd8\xff"),
 }
 LAYERS = [
     {"image": SQUARE_URL, "name": "Ground"},

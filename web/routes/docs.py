@@ -9,7 +9,7 @@ from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.responses import FileResponse, JSONResponse
 from fastapi.templating import Jinja2Templates
 
-from server.settings import QwenImageSettings
+from llm_dit.options import RunDefaults
 from web.openapi import Json, describe
 from web.prefix import current_prefix
 from web.reference import operations
@@ -46,14 +46,13 @@ class _Description:
 
 
 def _description(request: Request) -> _Description:
-    settings = state_of(request)["settings"]
-    return _description_of(
-        cast(FastAPI, request.app), settings.qwen_image, bool(settings.server.token.get_secret_value())
-    )
+    state = state_of(request)
+    needs_token = bool(state["settings"].server.token.get_secret_value())
+    return _description_of(cast(FastAPI, request.app), state["engine"].defaults, needs_token)
 
 
 @lru_cache(maxsize=4)
-def _description_of(app: FastAPI, defaults: QwenImageSettings, needs_token: bool) -> _Description:
+def _description_of(app: FastAPI, defaults: RunDefaults, needs_token: bool) -> _Description:
     document = describe(app, defaults, needs_token=needs_token)
     shown = {**document["info"], "groups": list(operations(document)), "needs_token": needs_token}
     return _Description(document, shown)

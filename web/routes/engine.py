@@ -6,12 +6,13 @@ from pydantic import BaseModel, Field
 from llm_dit.blending import BLEND_MODES, BlendMode
 from llm_dit.decoding.formats import PICTURE_FORMATS
 from llm_dit.exports.formats import EXPORT_NAMES, ExportName
-from llm_dit.layer import MAX_LAYERS, MAX_SCALE, MIN_SCALE
-from llm_dit.pipelines.base import MAX_SEED, PipelineStatus
-from server.engines import DecomposeField, EditField, EngineName
+from llm_dit.layer import MAX_LAYERS, Offset, Scale
+from llm_dit.options import EngineName, Guidance, LayerNum, Resolution, Seed, Steps, bounds, choices
+from llm_dit.pipelines.base import PipelineStatus
 from server.host import HostState
 from server.messages import memory_of
 from web.answers import Computed, forward_response
+from web.errors import http_name
 from web.state import StateDep, engine_label
 
 router = APIRouter(prefix="/api/qwen-image", tags=["Service"])
@@ -52,12 +53,12 @@ class DefaultsResponse(BaseModel):
     cfg_scale: float
 
 
-class LimitsResponse(BaseModel):
-    layer_num: tuple[int, int] = (1, 10)
-    resolution: list[int] = [640, 1024]
-    steps: tuple[int, int] = (1, 100)
-    cfg_scale: tuple[float, float] = (1, 20)
-    seed: tuple[int, int] = (0, MAX_SEED)
+class LimitsResponse(BaseModel, json_schema_serialization_defaults_required=True):
+    layer_num: tuple[int, int] = bounds(LayerNum)
+    resolution: tuple[int, ...] = choices(Resolution)
+    steps: tuple[int, int] = bounds(Steps)
+    cfg_scale: tuple[float, float] = bounds(Guidance)
+    seed: tuple[int, int] = bounds(Seed)
     max_body_mb: float
     max_pixels: int
     max_side: int
@@ -66,12 +67,13 @@ class LimitsResponse(BaseModel):
     image_formats: list[str] = [format.name.lower() for format in PICTURE_FORMATS]
     export_formats: tuple[ExportName, ...] = EXPORT_NAMES
     blend_modes: tuple[BlendMode, ...] = BLEND_MODES
-    scale: tuple[float, float] = (MIN_SCALE, MAX_SCALE)
+    scale: tuple[float, float] = bounds(Scale)
+    offset: tuple[int, int] = bounds(Offset)
 
 
 class CapabilitiesResponse(BaseModel):
-    decompose: tuple[DecomposeField, ...] = Field(description="The fields that change what decompose gives.")
-    edit: tuple[EditField, ...] = Field(description="The fields that change what an edit gives.")
+    decompose: list[str] = Field(description="The fields that change what decompose gives.")
+    edit: list[str] = Field(description="The fields that change what an edit gives.")
     any_instruction: bool = Field(description="Takes instructions in any words, not only the documented ones.")
     any_size: bool = Field(description="Works at the image's own size; else at 640² or 1024² pixels.")
 
@@ -116,21 +118,16 @@ async def status(state: StateDep) -> StatusResponse:
 @router.get("/config")
 async def config(state: StateDep) -> ConfigResponse:
     """Say what a request gets for the fields that it leaves out, and between which bounds each may lie."""
-    models, limits, engine = state["settings"].qwen_image, state["settings"].server, state["engine"]
+    limits, engine = state["settings"].server, state["engine"]
     return ConfigResponse(
         engine=engine.name,
         capabilities=CapabilitiesResponse(
-            decompose=engine.decompose_fields,
-            edit=engine.edit_fields,
+            decompose=list(map(http_name, engine.decompose_takes)),
+            edit=list(map(http_name, engine.edit_takes)),
             any_instruction=engine.any_instruction,
             any_size=engine.any_size,
         ),
-        defaults=DefaultsResponse(
-            layer_num=models.layer_num,
-            resolution=models.resolution,
-            steps=models.num_inference_steps,
-            cfg_scale=models.cfg_scale,
-        ),
+        defaults=DefaultsResponse(**{http_name(name): value for name, value in engine.defaults._asdict().items()}),
         limits=LimitsResponse(
             max_body_mb=limits.max_body_mb,
             max_pixels=limits.max_pixels,

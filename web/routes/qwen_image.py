@@ -101,7 +101,7 @@ async def _submit(
         given = await state["offload"](lambda: Picture(body.image).given(folder))
         image = await unless_left(request, state["pictures"].keep(given, limits, fit=body.fit))
     submission = Submission(
-        job_input=body.to_input(image, state["settings"].qwen_image),
+        job_input=body.to_input(image, state["engine"].defaults),
         client=client_of(request),
         key=key,
         seed_given=body.seed is not None,

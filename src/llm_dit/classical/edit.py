@@ -8,7 +8,8 @@ from llm_dit.classical.effects.picture import Effect, Picture, Scene, read_pictu
 from llm_dit.classical.instructions import parse_instruction
 from llm_dit.classical.operations import Operation
 from llm_dit.errors import InstructionError
-from llm_dit.pipelines.base import Progress, ProgressCallback, Shape
+from llm_dit.options import Shape
+from llm_dit.pipelines.base import Progress, ProgressCallback
 
 EFFECTS: dict[str, Effect] = {
     "recolor": recolor.recolor,

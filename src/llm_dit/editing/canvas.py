@@ -15,7 +15,7 @@ from llm_dit.editing.levels import Motion, undo_motion
 from llm_dit.editing.matte import Key, derive_key, measure_plate, measure_plate_error, take_out
 from llm_dit.editing.planes import Plane, as_float, join, to_image
 from llm_dit.editing.registration import measure_motion
-from llm_dit.pipelines.base import EditOutputSize, Shape
+from llm_dit.options import EditOutputSize, Shape
 
 # How far a model's blur carries colors: the ground is measured farther from the object than that.
 CLEAR_PX = 4

@@ -9,7 +9,7 @@ from llm_dit.editing.canvas import EditCanvas
 from llm_dit.editing.crop import VISIBLE_ALPHA, crop_to_content, is_larger, whole_layer
 from llm_dit.editing.matte import choose_matte
 from llm_dit.editing.planes import Plane, as_float, to_image
-from llm_dit.pipelines.base import EditOutputSize, Shape
+from llm_dit.options import EditOutputSize, Shape
 
 # A new shape needs room to grow into.
 MARGINS: dict[Shape, float] = {"keep": 0.08, "new": 0.25}

@@ -15,34 +15,19 @@ from typing import IO, Annotated, Literal
 
 from pydantic import BaseModel, Field, ValidationError
 
-from llm_dit.blending import BlendMode
 from llm_dit.compositing import Painting
 from llm_dit.file_names import file_stem
 from llm_dit.images import write_png
-from llm_dit.layer import MAX_SCALE, MIN_SCALE, Layer
+from llm_dit.layer import KeptLayer, Layer
 
 MANIFEST_NAME = "manifest.json"
 COMPOSITE_NAME = "composite.png"
 
 
-class ManifestLayer(BaseModel, frozen=True):
+class ManifestLayer(KeptLayer, frozen=True):
     """One layer of a manifest; see `Layer` for units."""
 
     file: Annotated[str, Field(pattern=r"^[^/\\]+\.png$")]
-    name: str = ""
-    opacity: Annotated[float, Field(ge=0, le=1)] = 1.0
-    visible: bool = True
-    x: int = 0
-    y: int = 0
-    blend: BlendMode = "normal"
-    scale: Annotated[float, Field(ge=MIN_SCALE, le=MAX_SCALE)] = 1.0
-    flip_x: bool = False
-    flip_y: bool = False
-    group: str = ""
-
-
-PLACING = tuple(key for key in ManifestLayer.model_fields if key != "file")
-"""What a manifest says of a layer, under the names that `Layer` has for it."""
 
 
 class Manifest(BaseModel, frozen=True, extra="allow"):
@@ -79,7 +64,7 @@ def write_bundle(
             painting.add(layer)
             with create(name) as file:
                 write_png(layer.image.convert("RGBA"), file)
-            entries.append(ManifestLayer(file=name, **{key: getattr(layer, key) for key in PLACING}))
+            entries.append(ManifestLayer(file=name, **{key: getattr(layer, key) for key in KeptLayer.model_fields}))
         with create(COMPOSITE_NAME) as file:
             write_png(painting.picture(), file)
     manifest = {**(about or {}), **Manifest(width=width, height=height, layers=entries).model_dump()}

@@ -12,8 +12,9 @@ from llm_dit.exports.ora import MEDIA_TYPE as OPEN_RASTER
 from llm_dit.exports.ora import export_ora
 from llm_dit.layer import Layer
 
-ExportName = Literal["zip", "psd", "ora", "pptx", "png", "jpeg", "webp"]
+ExportName = Literal["zip", "psd", "ora", "pptx", "png", "webp", "jpeg"]
 EXPORT_NAMES: tuple[ExportName, ...] = get_args(ExportName)
+"""In the order in which the page offers them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,8 +36,8 @@ EXPORT_FORMATS: Mapping[ExportName, ExportFormat] = {
         layered=True,
     ),
     "png": ExportFormat(media_type="image/png", suffix=".png", layered=False),
-    "jpeg": ExportFormat(media_type="image/jpeg", suffix=".jpg", layered=False),
     "webp": ExportFormat(media_type="image/webp", suffix=".webp", layered=False),
+    "jpeg": ExportFormat(media_type="image/jpeg", suffix=".jpg", layered=False),
 }
 
 

@@ -8,7 +8,7 @@ of all layers wait in a temporary file until the records, which come first, can 
 import shutil
 import struct
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import IO
 
 import numpy as np
@@ -20,11 +20,11 @@ from psd_tools.psd.header import FileHeader
 from psd_tools.psd.layer_and_mask import ChannelInfo, LayerFlags, LayerRecord
 from psd_tools.psd.tagged_blocks import TaggedBlocks
 
-from llm_dit.blending import BlendMode
 from llm_dit.compositing import Painting
 from llm_dit.errors import InputError
 from llm_dit.exports.flat import over_white
 from llm_dit.exports.plain import holdable, plain
+from llm_dit.imports.psd import BLENDS
 from llm_dit.layer import Layer, group_steps
 
 MAX_SIDE = 30_000
@@ -36,24 +36,7 @@ CHANNELS = (ChannelID.TRANSPARENCY_MASK, ChannelID.CHANNEL_0, ChannelID.CHANNEL_
 BANDS = ("A", "R", "G", "B")
 TOO_LARGE = f"A PSD has at most {MAX_SIDE} pixels a side and 2 GB: scale the layers down, or take OpenRaster or ZIP."
 
-BLENDS: Mapping[BlendMode, PsdBlendMode] = {
-    "normal": PsdBlendMode.NORMAL,
-    "multiply": PsdBlendMode.MULTIPLY,
-    "screen": PsdBlendMode.SCREEN,
-    "overlay": PsdBlendMode.OVERLAY,
-    "darken": PsdBlendMode.DARKEN,
-    "lighten": PsdBlendMode.LIGHTEN,
-    "color-dodge": PsdBlendMode.COLOR_DODGE,
-    "color-burn": PsdBlendMode.COLOR_BURN,
-    "hard-light": PsdBlendMode.HARD_LIGHT,
-    "soft-light": PsdBlendMode.SOFT_LIGHT,
-    "difference": PsdBlendMode.DIFFERENCE,
-    "exclusion": PsdBlendMode.EXCLUSION,
-    "hue": PsdBlendMode.HUE,
-    "saturation": PsdBlendMode.SATURATION,
-    "color": PsdBlendMode.COLOR,
-    "luminosity": PsdBlendMode.LUMINOSITY,
-}
+KEYS = {mode: key for key, mode in BLENDS.items()}
 
 
 def export_psd(layers: Iterable[Layer], target: IO[bytes], *, width: int, height: int) -> None:
@@ -94,7 +77,7 @@ def _layer(layer: Layer, channels: IO[bytes]) -> LayerRecord:
         right=layer.x + layer.width,
         bottom=layer.y + layer.height,
         opacity=round(layer.opacity * 255),
-        blend_mode=BLENDS[layer.blend],
+        blend_mode=PsdBlendMode(KEYS[layer.blend]),
         flags=LayerFlags(visible=layer.visible),
     )
 

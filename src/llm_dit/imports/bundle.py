@@ -1,19 +1,19 @@
 """Reading the bundles that `exports/bundle.py` writes: a ZIP, a folder, or such a folder that somebody has zipped."""
 
+import math
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Protocol, cast
 
-from pydantic import AliasChoices, BaseModel, Field, ValidationError
+from pydantic import AliasChoices, BaseModel, BeforeValidator, Field, ValidationError
 from pydantic_core import from_json
 
-from llm_dit.blending import BlendMode
 from llm_dit.errors import LayerFileError
 from llm_dit.exports.bundle import MANIFEST_NAME, Manifest, ManifestLayer, is_newer
 from llm_dit.file_names import shortened
 from llm_dit.imports.archive import Archive
 from llm_dit.imports.layer_file import FileLimits, LayerFile, check_sizes, decoded, picture_size
-from llm_dit.layer import MAX_SCALE, MIN_SCALE, Layer
+from llm_dit.layer import KeptLayer, Layer, Offset
 
 MAX_MANIFEST_BYTES = 1_000_000
 NOT_A_BUNDLE = "This is not a layer bundle: expected a manifest.json beside the layers, as `llm-dit decompose` writes."
@@ -81,20 +81,18 @@ NO_LAYERS = "This project file has no layers yet: open it in the page."
 Fields = Mapping[str, Any]
 
 
-class ProjectLayer(BaseModel, frozen=True):
-    """A layer as the page keeps it, or as requests have it."""
+def _whole(value: object) -> object:
+    return round(value) if isinstance(value, float) and math.isfinite(value) else value
+
+
+class ProjectLayer(KeptLayer, frozen=True):
+    """A layer as the page keeps it, or as requests have it; `x` and `y` may lie between pixels."""
 
     image: Annotated[str, Field(pattern=r"^/api/images/[0-9a-f]{64}\.png$")]
-    name: str = ""
-    opacity: Annotated[float, Field(ge=0, le=1)] = 1.0
-    visible: bool = True
-    x: Annotated[float, Field(ge=-32768, le=32768)] = 0
-    y: Annotated[float, Field(ge=-32768, le=32768)] = 0
-    blend: BlendMode = "normal"
-    scale: Annotated[float, Field(ge=MIN_SCALE, le=MAX_SCALE)] = 1.0
-    flip_x: Annotated[bool, Field(validation_alias=AliasChoices("flipX", "flip_x"))] = False
-    flip_y: Annotated[bool, Field(validation_alias=AliasChoices("flipY", "flip_y"))] = False
-    group: str = ""
+    x: Annotated[Offset, BeforeValidator(_whole)] = Layer.x
+    y: Annotated[Offset, BeforeValidator(_whole)] = Layer.y
+    flip_x: Annotated[bool, Field(validation_alias=AliasChoices("flipX", "flip_x"))] = Layer.flip_x
+    flip_y: Annotated[bool, Field(validation_alias=AliasChoices("flipY", "flip_y"))] = Layer.flip_y
 
     @property
     def member(self) -> str:
@@ -124,8 +122,7 @@ def read_project_layers(archive: Archive, limits: FileLimits) -> LayerFile:
     def layers() -> Iterator[Layer]:
         for layer in shown.layers:
             fields = layer.model_dump(exclude={"image"})
-            fields |= {"x": round(layer.x), "y": round(layer.y), "name": shortened(layer.name)}
-            yield Layer(image=decoded(content(layer), limits.image), **fields)
+            yield Layer(image=decoded(content(layer), limits.image), **{**fields, "name": shortened(layer.name)})
 
     return LayerFile(kind="project", width=shown.width, height=shown.height, layers=layers())
 

@@ -1,14 +1,9 @@
-"""The arguments of a run, checked once, before anything is loaded or computed; the same for every pipeline."""
-
-from collections.abc import Sequence
-from numbers import Integral, Real
+"""The picture of a run, checked before anything is loaded or computed; the same for every pipeline."""
 
 from PIL import Image
 
-from llm_dit.errors import ImageError, InputError, InstructionError
-from llm_dit.pipelines.base import MAX_SEED
+from llm_dit.errors import ImageError
 
-RESOLUTIONS = (640, 1024)
 EDIT_RESOLUTION = 1024
 """An edit at the model's size covers this many pixels squared."""
 MULTIPLE = 32
@@ -48,30 +43,3 @@ def check_aspect(image: Image.Image, at_most: int, advice: str, param: str) -> N
             f"The image is {image.width}×{image.height}: one side may be at most {at_most} times the other; {advice}.",
             param=param,
         )
-
-
-def check_sampling(num_inference_steps: int, cfg_scale: float, seed: int | None) -> None:
-    """Raise `InputError` naming the one that is out of range."""
-    check_range(num_inference_steps, 1, 100, "num_inference_steps")
-    check_range(cfg_scale, 1, 20, "cfg_scale", whole=False)
-    if seed is not None:
-        check_range(seed, 0, MAX_SEED, "seed")
-
-
-def check_range(value: object, low: int, high: int, param: str, *, whole: bool = True) -> None:
-    # Written so that NaN fails too.
-    if not isinstance(value, Integral if whole else Real) or not low <= float(value) <= high:
-        kind = "" if isinstance(value, Integral) else "a whole number " if whole else "a number "
-        raise InputError(f"{param} must be {kind}from {low} to {high}.", param=param)
-
-
-def check_choice(value: object, choices: Sequence[object], param: str) -> None:
-    if value not in choices:
-        raise InputError(f"{param} is {' or '.join(map(str, choices))}.", param=param)
-
-
-def check_instruction(instruction: object) -> None:
-    if not isinstance(instruction, str):
-        raise InstructionError("The instruction must be text.")
-    if not instruction.strip():
-        raise InstructionError("The instruction is empty: say what to change, such as “make it blue”.")

@@ -1,26 +1,13 @@
 """What every pipeline offers, and how it reports progress and is stopped."""
 
-import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal, Protocol, Unpack
 
 from PIL import Image
 
 from llm_dit.layers import Decomposition
-from llm_dit.naming import Language
-
-OutputSize = Literal["model", "original"]
-EditOutputSize = Literal["layer", "model"]
-Shape = Literal["keep", "new"]
-
-MAX_SEED = 2**53 - 1
-"""The largest integer that every JSON reader keeps exact."""
-
-
-def chosen_seed(seed: int | None) -> int:
-    """Return `seed`, or a random one when there is none."""
-    return secrets.randbelow(2**32) if seed is None else seed
+from llm_dit.options import DecomposeArguments, EditArguments
 
 
 class Canceled(Exception):
@@ -110,23 +97,16 @@ class LayerPipeline(Protocol):
         self,
         image: Image.Image,
         prompt: str = "",
-        layer_num: int = 4,
-        resolution: int = 640,
-        num_inference_steps: int = 50,
-        cfg_scale: float = 4.0,
-        seed: int | None = None,
-        negative_prompt: str = " ",
-        cfg_normalize: bool = True,
-        use_en_prompt: bool = True,
-        output_size: OutputSize = "model",
-        language: Language = "en",
+        *,
         progress: ProgressCallback | None = None,
         preview: PreviewCallback | None = None,
+        **options: Unpack[DecomposeArguments],
     ) -> Decomposition:
         """Return `[composite, bottom, …, top]`: `layer_num` + 1 RGBA images of one size.
 
-        `progress` is called before the first and after each unit of work; it may raise `Canceled`. `preview` is called
-        in between where the pipeline knows early what a layer is going to be; it changes nothing of the result.
+        `DecomposeOptions` has the options. `progress` is called before the first and after each unit of work; it may
+        raise `Canceled`. `preview` is called in between where the pipeline knows early what a layer is going to be; it
+        changes nothing of the result.
         """
         ...
 
@@ -134,14 +114,13 @@ class LayerPipeline(Protocol):
         self,
         layer_image: Image.Image,
         instruction: str,
-        num_inference_steps: int = 50,
-        cfg_scale: float = 4.0,
-        seed: int | None = None,
-        negative_prompt: str = " ",
-        shape: Shape = "keep",
-        output_size: EditOutputSize = "layer",
+        *,
         progress: ProgressCallback | None = None,
         preview: PreviewCallback | None = None,
+        **options: Unpack[EditArguments],
     ) -> Image.Image:
-        """Return the edited RGBA layer; `shape="keep"` gives it the original alpha, byte for byte."""
+        """Return the edited RGBA layer; `shape="keep"` gives it the original alpha, byte for byte.
+
+        `EditOptions` has the options.
+        """
         ...

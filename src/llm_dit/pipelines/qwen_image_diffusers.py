@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Self, get_args
+from typing import Any, Self, Unpack
 
 try:
     import torch
@@ -14,29 +14,17 @@ from llm_dit.alpha import resize_layer
 from llm_dit.editing import EditResult, prepare
 from llm_dit.errors import EditOnlyError, InputError
 from llm_dit.layers import Decomposition
-from llm_dit.naming import VOCABULARIES, Language
-from llm_dit.pipelines.arguments import (
-    EDIT_RESOLUTION,
-    QWEN_MAX_ASPECT,
-    RESOLUTIONS,
-    check_aspect,
-    check_choice,
-    check_image,
-    check_instruction,
-    check_range,
-    check_sampling,
-    model_size,
-)
-from llm_dit.pipelines.base import (
-    EditOutputSize,
-    OutputSize,
-    PipelineStatus,
-    PreviewCallback,
-    Progress,
-    ProgressCallback,
-    Shape,
+from llm_dit.naming import VOCABULARIES
+from llm_dit.options import (
+    QWEN_IMAGE,
+    DecomposeArguments,
+    DecomposeOptions,
+    EditArguments,
+    EditOptions,
     chosen_seed,
 )
+from llm_dit.pipelines.arguments import EDIT_RESOLUTION, QWEN_MAX_ASPECT, check_aspect, check_image, model_size
+from llm_dit.pipelines.base import PipelineStatus, PreviewCallback, Progress, ProgressCallback
 from llm_dit.qwen.callbacks import ignore_progress, watch_steps
 from llm_dit.qwen.captions import Captions
 from llm_dit.qwen.checkpoints import EDIT, EDIT_MODEL, LAYERED
@@ -140,27 +128,17 @@ class QwenImageDiffusersPipeline:
         self,
         image: Image.Image,
         prompt: str = "",
-        layer_num: int = 4,
-        resolution: int = 640,
-        num_inference_steps: int = 50,
-        cfg_scale: float = 4.0,
-        seed: int | None = None,
-        negative_prompt: str = " ",
-        cfg_normalize: bool = True,
-        use_en_prompt: bool = True,
-        output_size: OutputSize = "model",
-        language: Language = "en",
+        *,
         progress: ProgressCallback | None = None,
         preview: PreviewCallback | None = None,
+        **options: Unpack[DecomposeArguments],
     ) -> Decomposition:
         """Return `[composite, bottom, …, top]`: `layer_num` + 1 RGBA images of one size, `.seed`, `.prompt`, `.names`.
 
         `image` may be transparent in part, as a layer is: taking a layer apart again works. It is resized to about
-        `resolution`² pixels (640 or 1024), its aspect (at most 8:1) kept; `output_size="original"` resizes the layers
-        back. `prompt` describes the whole picture; when it is empty the text encoder writes one, in English or Chinese
-        by `use_en_prompt`, and `.prompt` has it. `layer_num` is 1–10, `num_inference_steps` 1–100, `cfg_scale` 1 (off)
-        to 20, `seed` 0 to 2^53 − 1 and drawn when None: on one machine it gives the same layers again.
-        `.names` are in `language`, "en" or "zh-Hans".
+        `resolution`² pixels, its aspect (at most 8:1) kept; `output_size="original"` resizes the layers back. `prompt`
+        describes the whole picture; when it is empty the text encoder writes one, and `.prompt` has it.
+        `DecomposeOptions` has the options and their bounds. On one machine a seed gives the same layers again.
         `progress` hears "captioning", "encoding", "denoising" (a step each) and "decoding"; it may raise to stop.
         `preview` gets every layer as far as it can be seen, at most once a second (see `llm_dit.qwen.previews`); the
         result is the same with it, and what it raises is logged.
@@ -169,51 +147,44 @@ class QwenImageDiffusersPipeline:
         """
         check_image(image, "image")
         check_aspect(image, QWEN_MAX_ASPECT, CROP, "image")
-        check_range(layer_num, 1, 10, "layer_num")
-        check_choice(resolution, RESOLUTIONS, "resolution")
-        check_sampling(num_inference_steps, cfg_scale, seed)
-        check_choice(output_size, get_args(OutputSize), "output_size")
-        check_choice(language, get_args(Language), "language")
+        asked = DecomposeOptions(prompt=prompt, **options)
         if not self._models.has(LAYERED):
             raise EditOnlyError("This pipeline was opened with edit_only: open one without it to decompose.")
-        seed = chosen_seed(seed)
+        seed = chosen_seed(asked.seed)
         report = progress or ignore_progress
         picture = image.convert("RGBA")
         with self._models.running(LAYERED) as pipeline:
             if not prompt.strip():
-                prompt = self._caption(pipeline, picture, resolution, use_en_prompt, report)
-            size = model_size(picture.size, resolution)
+                prompt = self._caption(pipeline, picture, asked.resolution, asked.use_en_prompt, report)
+            size = model_size(picture.size, asked.resolution)
             run = Run(
                 image=picture,
                 size=size,
                 prompt=prompt,
-                negative_prompt=negative_prompt,
-                scale=cfg_scale,
-                steps=num_inference_steps,
+                negative_prompt=asked.negative_prompt,
+                scale=asked.cfg_scale or QWEN_IMAGE.cfg_scale,
+                steps=asked.num_inference_steps or QWEN_IMAGE.num_inference_steps,
                 generator=_generator(seed),
-                layers=layer_num,
-                resolution=resolution,
-                normalize=cfg_normalize,
+                layers=asked.layer_num,
+                resolution=asked.resolution,
+                normalize=asked.cfg_normalize,
             )
-            layers = self._sample(pipeline, run, report, self._previewing.of_run(pipeline, size, layer_num, preview))
-        if output_size == "original":
+            previews = self._previewing.of_run(pipeline, size, asked.layer_num, preview)
+            layers = self._sample(pipeline, run, report, previews)
+        if asked.output_size == "original":
             layers = [resize_layer(layer, image.size) for layer in layers]
-        vocabulary = VOCABULARIES[language]
-        names = [vocabulary.word("Background"), *map(vocabulary.number, range(2, layer_num + 1))]
+        vocabulary = VOCABULARIES[asked.language]
+        names = [vocabulary.word("Background"), *map(vocabulary.number, range(2, asked.layer_num + 1))]
         return Decomposition(layers, seed=seed, prompt=prompt, names=names)
 
     def edit_layer(
         self,
         layer_image: Image.Image,
         instruction: str,
-        num_inference_steps: int = 50,
-        cfg_scale: float = 4.0,
-        seed: int | None = None,
-        negative_prompt: str = " ",
-        shape: Shape = "keep",
-        output_size: EditOutputSize = "layer",
+        *,
         progress: ProgressCallback | None = None,
         preview: PreviewCallback | None = None,
+        **options: Unpack[EditArguments],
     ) -> Image.Image:
         """Return the edited RGBA layer; `shape="keep"` gives it the original alpha, byte for byte.
 
@@ -228,26 +199,23 @@ class QwenImageDiffusersPipeline:
         """
         check_image(layer_image, "layer_image")
         check_aspect(layer_image, QWEN_MAX_ASPECT, CROP, "layer_image")
-        check_instruction(instruction)
-        check_sampling(num_inference_steps, cfg_scale, seed)
-        check_choice(shape, get_args(Shape), "shape")
-        check_choice(output_size, get_args(EditOutputSize), "output_size")
+        asked = EditOptions(instruction=instruction, **options)
         report = progress or ignore_progress
         self.load_edit_model(report)
-        canvas = prepare(layer_image.convert("RGBA"), shape=shape, output_size=output_size)
+        canvas = prepare(layer_image.convert("RGBA"), shape=asked.shape, output_size=asked.output_size)
         size = model_size(canvas.image.size, EDIT_RESOLUTION)
         with self._models.running(EDIT) as pipeline:
             _check_length(pipeline, instruction, "instruction")
-            _check_length(pipeline, negative_prompt, "negative_prompt")
+            _check_length(pipeline, asked.negative_prompt, "negative_prompt")
             show = None if preview is None else lambda layer, seen: preview(layer, canvas.preview(seen))
             run = Run(
                 image=canvas.image,
                 size=size,
                 prompt=instruction,
-                negative_prompt=negative_prompt,
-                scale=cfg_scale,
-                steps=num_inference_steps,
-                generator=_generator(chosen_seed(seed)),
+                negative_prompt=asked.negative_prompt,
+                scale=asked.cfg_scale or QWEN_IMAGE.cfg_scale,
+                steps=asked.num_inference_steps or QWEN_IMAGE.num_inference_steps,
+                generator=_generator(chosen_seed(asked.seed)),
             )
             edited = self._sample(pipeline, run, report, self._previewing.of_run(pipeline, size, 1, show))
         self.last_edit = canvas.finish(edited[0])

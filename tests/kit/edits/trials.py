@@ -8,7 +8,7 @@ from PIL import Image
 from llm_dit.classical.edit import edit_image
 from llm_dit.classical.instructions import parse_instruction
 from llm_dit.errors import InstructionError
-from llm_dit.pipelines.base import Shape
+from llm_dit.options import Shape
 from tests.kit.edits.measures import goal, look_at
 
 Outcome = Literal["moved", "no room", "nothing to do", "WRONG WAY", "ALPHA CHANGED", "NOT REFUSED"]

@@ -10,7 +10,7 @@ from PIL import Image
 from llm_dit.alpha import bleed
 from llm_dit.classical.effects.oklab import Floats, from_oklab, to_oklab
 from llm_dit.classical.operations import Operation
-from llm_dit.pipelines.base import Shape
+from llm_dit.options import Shape
 
 # Rows that are worked on at a time: 256 rows of 4096 pixels take some 60 MB of temporaries.
 _STRIP = 256

@@ -1,0 +1,186 @@
+"""What a run can be asked for: every option with its bounds, its default and its help, for the whole house.
+
+The pipelines, the jobs, HTTP's schemas, the settings, the command line and `/config` take them from here. `bounds`,
+`choices` and `help_of` read what an option's type says.
+"""
+
+import functools
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from numbers import Integral, Real
+from types import NoneType
+from typing import Annotated, Any, Literal, NamedTuple, TypedDict, get_args, get_origin, get_type_hints
+
+from pydantic import Field
+
+from llm_dit.errors import InputError, InstructionError
+from llm_dit.naming import Language
+
+EngineName = Literal["classical", "qwen"]
+
+MAX_SEED = 2**53 - 1
+"""The largest integer that every JSON reader keeps exact."""
+
+Prompt = Annotated[str, Field(description="What the picture shows; left empty, Qwen-Image writes one.")]
+LayerNum = Annotated[int, Field(ge=1, le=10, description="Layers, the composite not counted.")]
+Resolution = Annotated[Literal[640, 1024], Field(description="The model works at about this many pixels squared.")]
+Steps = Annotated[int, Field(ge=1, le=100, description="Diffusion steps; the classical engine has none.")]
+Guidance = Annotated[float, Field(ge=1, le=20, description="Classifier-free guidance; the classical engine has none.")]
+Seed = Annotated[int, Field(ge=0, le=MAX_SEED, description="The same seed gives the same result; without one, random.")]
+NegativePrompt = Annotated[str, Field(description="What not to show; the classical engine does not use it.")]
+CfgNormalize = Annotated[bool, Field(description="Keep guidance from raising the contrast.")]
+UseEnPrompt = Annotated[bool, Field(description="Write a missing prompt in English, else in Chinese.")]
+OutputSize = Annotated[
+    Literal["model", "original"],
+    Field(description="`model`: about resolution² pixels; `original`: the picture's size."),
+]
+LayerLanguage = Annotated[Language, Field(description="The language that the layers are named in.")]
+Instruction = Annotated[str, Field(description="What to change, such as “make it blue and slightly darker”.")]
+Shape = Annotated[
+    Literal["keep", "new"],
+    Field(description="`keep` gives the layer its alpha back, byte for byte; `new` lets the edit change it."),
+]
+EditOutputSize = Annotated[
+    Literal["layer", "model"],
+    Field(description="`layer`: the layer's own size; `model`: about 1024² pixels."),
+]
+
+
+class SamplingArguments(TypedDict, total=False):
+    num_inference_steps: int | None
+    cfg_scale: float | None
+    seed: int | None
+    negative_prompt: str
+
+
+class DecomposeArguments(SamplingArguments, total=False):
+    """`DecomposeOptions` as arguments of `decompose`, beside the prompt."""
+
+    layer_num: int
+    resolution: Resolution
+    cfg_normalize: bool
+    use_en_prompt: bool
+    output_size: OutputSize
+    language: Language
+
+
+class EditArguments(SamplingArguments, total=False):
+    """`EditOptions` as arguments of `edit_layer`, beside the instruction."""
+
+    shape: Shape
+    output_size: EditOutputSize
+
+
+@dataclass(frozen=True, kw_only=True)
+class SamplingOptions:
+    """What both kinds of runs take; None stands for the model's own default, and for a random seed."""
+
+    num_inference_steps: Steps | None = None
+    cfg_scale: Guidance | None = None
+    seed: Seed | None = None
+    negative_prompt: NegativePrompt = " "
+
+    def __post_init__(self) -> None:
+        """Raise `InputError` naming the first option that is out of bounds."""
+        for name, option in options_of(type(self)).items():
+            _check(name, getattr(self, name), option)
+
+    def arguments(self) -> dict[str, Any]:
+        """Return the options as arguments of a pipeline's method."""
+        return {name: getattr(self, name) for name in options_of(type(self))}
+
+
+@dataclass(frozen=True, kw_only=True)
+class DecomposeOptions(SamplingOptions):
+    """How a picture is to be taken apart."""
+
+    prompt: Prompt = ""
+    layer_num: LayerNum = 4
+    resolution: Resolution = 640
+    cfg_normalize: CfgNormalize = True
+    use_en_prompt: UseEnPrompt = True
+    output_size: OutputSize = "model"
+    language: LayerLanguage = "en"
+
+
+@dataclass(frozen=True, kw_only=True)
+class EditOptions(SamplingOptions):
+    """How a layer is to be edited."""
+
+    instruction: Instruction
+    shape: Shape = "keep"
+    output_size: EditOutputSize = "layer"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not self.instruction.strip():
+            raise InstructionError("The instruction is empty: say what to change, such as “make it blue”.")
+
+
+class RunDefaults(NamedTuple):
+    """What a run gets that leaves these out: a model's own steps and guidance, and two that an engine may be set to."""
+
+    num_inference_steps: int
+    cfg_scale: float
+    layer_num: int = DecomposeOptions.layer_num
+    resolution: Resolution = DecomposeOptions.resolution
+
+
+QWEN_IMAGE = RunDefaults(num_inference_steps=50, cfg_scale=4.0)
+"""Those of Qwen-Image-Layered and of every Qwen-Image-Edit; the classical engine has no use for the first two."""
+
+
+@functools.cache
+def options_of(kind: type) -> Mapping[str, Any]:
+    """Return the type of each field that is one of the options above."""
+    hints = get_type_hints(kind, include_extras=True)
+    return {name: hint for name, hint in hints.items() if get_origin(_given(hint)) is Annotated}
+
+
+def bounds(option: Any) -> tuple[Any, Any]:
+    """Return the least and the largest value of an option that is a number."""
+    low, high = _given(option).__metadata__[0].metadata
+    return low.ge, high.le
+
+
+def choices(option: Any) -> tuple[Any, ...]:
+    """Return the values of an option that is a choice, none for another one."""
+    kind = _given(option).__origin__
+    return get_args(kind) if get_origin(kind) is Literal else ()
+
+
+def help_of(option: Any) -> str:
+    """Return what an option is, in a sentence, and what it may be."""
+    description: str = _given(option).__metadata__[0].description
+    if _given(option).__origin__ in {int, float}:
+        return f"{description[:-1]} ({'–'.join(map(str, bounds(option)))})."
+    numbers = [str(value) for value in choices(option) if isinstance(value, int)]
+    return f"{description[:-1]} ({' or '.join(numbers)})." if numbers else description
+
+
+def chosen_seed(seed: int | None) -> int:
+    """Return `seed`, or a random one when there is none."""
+    return secrets.randbelow(2**32) if seed is None else seed
+
+
+def _given(hint: Any) -> Any:
+    """Return an option without the None that it may be."""
+    return hint if get_origin(hint) is Annotated or NoneType not in get_args(hint) else get_args(hint)[0]
+
+
+def _check(name: str, value: object, hint: Any) -> None:
+    option = _given(hint)
+    kind = option.__origin__
+    if value is None and option is not hint:
+        return
+    if kind in {int, float}:
+        low, high = bounds(option)
+        # Written so that NaN fails too.
+        if not isinstance(value, Integral if kind is int else Real) or not low <= float(value) <= high:
+            word = "" if isinstance(value, Integral) else "a whole number " if kind is int else "a number "
+            raise InputError(f"{name} must be {word}from {low} to {high}.", param=name)
+    elif (allowed := choices(option)) and value not in allowed:
+        raise InputError(f"{name} is {' or '.join(map(str, allowed))}.", param=name)
+    elif kind is str and not isinstance(value, str):
+        raise InputError(f"{name} must be text.", param=name)
