@@ -97,7 +97,7 @@ declare global {
   // What is asked for
   /** Null for a random one; a string is what was typed and is no seed. */
   type Seed = number | null | string;
-  type Size = "640" | "1024" | "original";
+  type Size = `${NonNullable<Wire.DecomposeRequest["resolution"]>}` | "original";
   type Settings = { prompt: string; layerNum: number; size: Size; steps: number; cfgScale: number; seed: Seed };
 
   /** A layer's edit: the draft, and what became of what was asked for. */

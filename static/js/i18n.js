@@ -94,11 +94,8 @@ export function ago(moment) {
   );
 }
 
-/** The engine's name without the device; a model has the same name in every language. @param {Status} status */
-export function engineName({ engine_label: label }) {
-  const name = label.split(" · ")[0];
-  return name === "Classical" ? t("versions.classical") : name;
-}
+/** What people call an engine: in the words of the language, or by the name that a server gives one of its own. @param {string} engine */
+export const engineName = (engine) => words[`engine.name.${engine}`] ?? engine;
 
 /** What the engine runs on, such as "CPU". @param {Status} status */
 export const engineDevice = ({ engine_label: label }) => label.split(" · ").slice(1).join(" · ");

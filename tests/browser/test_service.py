@@ -11,7 +11,7 @@ from playwright.sync_api import Route, expect
 
 from server.host import HostState
 from tests.browser.studio import Studio
-from tests.kit.service import Service
+from tests.kit.service import Service, with_most_layers
 
 COVERED = """
 (element) => {
@@ -227,7 +227,7 @@ def test_a_view_that_fails_silences_no_other_one(studio: Studio, picture: Path) 
 
 
 def test_an_engine_that_loads(studio: Studio) -> None:
-    studio.pretend(state="loading", loaded_models=[], device="", engine_label="Qwen-Image")
+    studio.pretend(engine="qwen", state="loading", loaded_models=[], device="", engine_label="Qwen-Image")
     expect(studio.page.locator(".engine")).to_have_accessible_name(re.compile("^Qwen-Image: loading"))
     expect(studio.page.locator(".job-facts")).to_have_text("The engine is loading…")
     studio.page.locator(".engine").click()
@@ -243,6 +243,16 @@ def test_an_error_comes_into_view(open_studio: Callable[..., Studio], picture: P
         callout = studio.page.locator(".source .callout")
         expect(callout).to_be_in_viewport(ratio=1)
         studio.wait_for(lambda: callout.evaluate(COVERED) is False, "the error in sight")  # noqa: B023
+
+
+def test_the_limits_are_those_of_the_server(
+    open_studio: Callable[..., Studio], start_service: Callable[..., Service], tmp_path: Path, picture: Path
+) -> None:
+    studio = open_studio(at=start_service(environment=with_most_layers(tmp_path / "library", 12)))
+    studio.choose(picture)
+    expect(studio.page.locator(".source").get_by_label("Layers")).to_have_attribute("max", "12")
+    studio.decompose(layers=12)
+    expect(studio.rows).to_have_count(12)
 
 
 def test_the_page_begins_with_what_the_server_takes_by_default(studio: Studio, picture: Path) -> None:

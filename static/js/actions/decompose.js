@@ -9,7 +9,7 @@ import { messageOf } from "../transport/api.js";
 export function createDecompose({ store, api }, jobs, { undo }) {
   async function decompose() {
     const { doc } = store.state;
-    if (doc.picture === null || isDecomposing(store.state)) return;
+    if (doc.picture === null || store.state.config === null || isDecomposing(store.state)) return;
     if (!isSeed(settingsOf(store.state).seed)) return;
     const { picture } = doc;
     const work = workOf(store.state, picture);

@@ -1,7 +1,11 @@
 import { EMPTY_DOC } from "./doc.js";
 import { capabilitiesOf } from "./engine.js";
 
-export const LIMITS = { layers: [1, 10], steps: [1, 100], cfgScale: [1, 20], variants: [1, 2, 3, 4], maxSeed: Number.MAX_SAFE_INTEGER };
+/** What the page itself decides; the server says the other limits. A seed stays exact in JSON. */
+export const LIMITS = { variants: [1, 2, 3, 4], maxSeed: Number.MAX_SAFE_INTEGER };
+
+/** Until the server has said what it takes by default. */
+const UNKNOWN = { layerNum: 0, steps: 0, cfgScale: 0 };
 
 /** @type {Timeline} */
 export const EMPTY_TIMELINE = { doc: EMPTY_DOC, past: [], future: [] };
@@ -10,8 +14,8 @@ export const EMPTY_TIMELINE = { doc: EMPTY_DOC, past: [], future: [] };
 export const NEW_EDIT = {
   instruction: "",
   shape: "keep",
-  steps: 50,
-  cfgScale: 4,
+  steps: UNKNOWN.steps,
+  cfgScale: UNKNOWN.cfgScale,
   seed: null,
   locked: false,
   variants: 1,
@@ -22,7 +26,7 @@ export const NEW_EDIT = {
 };
 
 /** @type {Settings} */
-const SETTINGS = { prompt: "", layerNum: 4, size: "original", steps: 50, cfgScale: 4, seed: null };
+const SETTINGS = { ...UNKNOWN, prompt: "", size: "original", seed: null };
 
 /** What a tab knows of the current project, and forgets when it turns to another. */
 export const AT_HAND = {

@@ -1,5 +1,5 @@
 import { h, isTyping, setAttribute, setText } from "../../dom.js";
-import { ago, exactly, percent, t } from "../../i18n.js";
+import { ago, engineName, exactly, percent, t } from "../../i18n.js";
 import { changedShare } from "../../images/difference.js";
 import { findLayer } from "../../state/doc.js";
 import { asksFor, chosenOf, editOf, isProposed, toolFor } from "../../state/edits.js";
@@ -177,8 +177,8 @@ function factsOf({ versions }, index) {
   const facts = [
     t("versions.made", { instruction }),
     shape && t(`versions.shape.${shape}`),
-    seed !== null && engine !== "classical" && t("job.seed", { seed }),
-    engine && (engine === "classical" ? t("versions.classical") : "Qwen-Image"),
+    seed !== null && t("job.seed", { seed }),
+    engine && engineName(engine),
     seconds && exactly(seconds),
     at && ago(Date.parse(at) / 1000),
   ];

@@ -106,7 +106,7 @@ export function createEditForm(actions, layerId) {
       setAttribute(lock, "aria-pressed", edit.locked);
       setLabel(lock, t("edit.seedLock"), t(edit.locked ? "edit.seedLocked" : "edit.seedFree"));
       lock.disabled = edit.seed === null || !isSeed(edit.seed);
-      fold.render(edit, takes);
+      fold.render(edit, takes, state.config);
     },
   };
 }

@@ -5,23 +5,18 @@ import { isDecomposing } from "../../state/engine.js";
 import { filePicker } from "../shell/files.js";
 import { menuButton } from "../shell/menu.js";
 
-/** In this order, as far as the server writes them. */
-const FORMATS = /** @type {const} */ (["zip", "psd", "ora", "pptx", "png", "webp", "jpeg"]);
-
-const FLAT = /** @type {readonly string[]} */ (["png", "webp", "jpeg"]);
-
 /** Another picture in, the whole stack out. @param {Actions} actions @returns {View} */
 export function createExportBar(actions) {
-  /** @type {readonly string[]} */
-  let written = ["zip", "png"];
+  /** @type {Config["limits"] | undefined} */
+  let limits;
   const words = h("span");
   const button = menuButton(h("button.button", icon("download"), words), () => ({
     label: t("layers.export"),
     entries: [
-      ...FORMATS.filter((format) => written.includes(format)).map((format) => ({
+      ...(limits?.export_formats ?? []).map((format) => ({
         label: t(`export.${format}`),
         about: t(`export.${format}.about`),
-        icon: FLAT.includes(format) ? /** @type {const} */ ("picture") : /** @type {const} */ ("logo"),
+        icon: limits?.image_formats.includes(format) ? /** @type {const} */ ("picture") : /** @type {const} */ ("logo"),
         run: () => actions.exportStack(format),
       })),
       "",
@@ -33,7 +28,7 @@ export function createExportBar(actions) {
   return {
     element,
     render: (state) => {
-      written = state.config?.limits.export_formats ?? written;
+      limits = state.config?.limits;
       // A second export waits for the first; a button that goes dead would lose the focus.
       button.disabled = isDecomposing(state);
       element.hidden = state.doc.layers.length === 0;

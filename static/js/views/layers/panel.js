@@ -6,25 +6,6 @@ import { indexOf, PLAIN } from "../../state/doc.js";
 import { fold, iconButton, uniqueId } from "../shell/fields.js";
 import { menuButton } from "../shell/menu.js";
 
-const BLENDS = /** @type {const} */ ([
-  "normal",
-  "multiply",
-  "screen",
-  "overlay",
-  "darken",
-  "lighten",
-  "color-dodge",
-  "color-burn",
-  "hard-light",
-  "soft-light",
-  "difference",
-  "exclusion",
-  "hue",
-  "saturation",
-  "color",
-  "luminosity",
-]);
-
 /**
  * What can be done with the selected layer: there is one, which moves from row to row.
  *
@@ -48,7 +29,7 @@ export function createLayerPanel(actions, rename) {
     onblur: actions.endGesture,
   });
   const opacity = h("output.number");
-  const blend = h("select.input.select", { onchange: mix }, ...BLENDS.map((mode) => h("option", { value: mode }, t(`blend.${mode}`))));
+  const blend = h("select.input.select", { onchange: mix });
   const up = iconButton("up", "", () => actions.reorder(layer, index + 1));
   const down = iconButton("down", "", () => actions.reorder(layer, index - 1));
   const more = menuButton(
@@ -71,16 +52,23 @@ export function createLayerPanel(actions, rename) {
     actions.endKeys();
   }
 
+  /** @param {readonly Blend[]} modes */
+  function offer(modes) {
+    if (modes.length !== blend.options.length || modes[0] !== blend.options[0].value)
+      blend.replaceChildren(...modes.map((mode) => h("option", { value: mode }, t(`blend.${mode}`))));
+  }
+
   return {
     element,
     /** @param {Layer} next @param {State} state */
-    render: (next, { doc }) => {
+    render: (next, { doc, config }) => {
       layer = next;
       [index, count] = [indexOf(doc, layer.id), doc.layers.length];
       const { name } = layer;
       setSlider(slider, Math.round(layer.opacity * 100));
       setAttribute(slider, "aria-label", t("layers.opacityOf", { name }));
       setText(opacity, percent(Math.round(layer.opacity * 100) / 100));
+      offer(config?.limits.blend_modes ?? [layer.blend]);
       if (blend.value !== layer.blend) blend.value = layer.blend;
       setLabel(blend, t("layers.blendOf", { name }));
       setLabel(up, t("layers.up", { name }));

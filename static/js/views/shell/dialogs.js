@@ -37,12 +37,8 @@ export function createEngineDialog() {
     open: () => dialog.showModal(),
     /** @param {State} state */
     render: ({ status }) => {
-      const classical = status?.engine === "classical";
-      setText(title, status === null ? t("header.engineUnknown") : t("engine.title", { label: engineName(status) }));
-      setText(
-        about,
-        status === null ? t("offline.text") : classical ? `${t("engine.classical")} ${t("engine.classicalEdits")}` : t("engine.qwen"),
-      );
+      setText(title, status === null ? t("header.engineUnknown") : t("engine.title", { label: engineName(status.engine) }));
+      setText(about, status === null ? t("offline.text") : t(`engine.about.${status.engine}`));
       problem.set(status?.error ?? null);
       const { blocks, kernels, attention, why = [] } = status?.forward ?? {};
       const slower = why.length > 0 && t("engine.why", { why: why.join("; ") });
@@ -50,7 +46,7 @@ export function createEngineDialog() {
       facts.hidden = status === null || status.state === "failed";
       setFact(
         cells.models,
-        (classical && status.loaded_models.length > 0 ? engineName(status) : status?.loaded_models.join(", ")) ||
+        status?.loaded_models.map((model) => (model === status.engine ? engineName(model) : model)).join(", ") ||
           t(status?.state === "unloaded" ? "engine.unloaded" : "engine.loading"),
       );
       setFact(cells.device, status === null ? "" : engineDevice(status) || (status.device ?? ""));

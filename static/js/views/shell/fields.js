@@ -1,7 +1,7 @@
 import { h, setAttribute, setProse, setSlider, setText, setValue } from "../../dom.js";
 import { t } from "../../i18n.js";
 import { icon } from "../../icons.js";
-import { isSeed, LIMITS, seedFrom } from "../../state/initial.js";
+import { isSeed, seedFrom } from "../../state/initial.js";
 
 let fields = 0;
 
@@ -36,20 +36,20 @@ export function segmented({ label, options, onpick }) {
   return { element, set };
 }
 
-/** A slider under its label and value. @param {{label: string, limits: number[], step?: number, oninput: (value: number) => void}} about */
-export function sliderField({ label, limits: [min, max], step = 1, oninput }) {
+/** A slider under its label and value; it is dead while its limits are not known. @param {{label: string, step?: number, oninput: (value: number) => void}} about */
+export function sliderField({ label, step = 1, oninput }) {
   const id = uniqueId("slider");
   const value = h("output.value", { for: id });
   const slider = h("input.slider", {
     type: "range",
     id,
     step: String(step),
-    min: String(min),
-    max: String(max),
     oninput: () => oninput(slider.valueAsNumber),
   });
-  /** @param {number} number */
-  const set = (number) => {
+  /** @param {number} number @param {readonly number[]} [limits] */
+  const set = (number, limits) => {
+    slider.disabled = limits === undefined;
+    [slider.min, slider.max] = (limits ?? [0, 0]).map(String);
     setSlider(slider, number);
     setText(value, String(number));
   };
@@ -93,11 +93,10 @@ export function seedField(onseed, aside = null) {
 export function samplingFold(onchange, seedHint = "", besideSeed = null) {
   const guidance = sliderField({
     label: t("source.guidance"),
-    limits: LIMITS.cfgScale,
     step: 0.5,
     oninput: (cfgScale) => onchange({ cfgScale }),
   });
-  const steps = sliderField({ label: t("source.steps"), limits: LIMITS.steps, oninput: (count) => onchange({ steps: count }) });
+  const steps = sliderField({ label: t("source.steps"), oninput: (count) => onchange({ steps: count }) });
   const seed = seedField((value) => onchange({ seed: value }), besideSeed);
   const title = h("span");
   const hint = h("p.hint", seedHint);
@@ -105,15 +104,15 @@ export function samplingFold(onchange, seedHint = "", besideSeed = null) {
   const element = fold(title, body);
   return {
     element,
-    /** @param {{steps: number, cfgScale: number, seed: Seed}} values @param {readonly string[]} takes   fields of a request */
-    render: (values, takes) => {
+    /** @param {{steps: number, cfgScale: number, seed: Seed}} values @param {readonly string[]} takes   fields of a request @param {Config | null} config */
+    render: (values, takes, config) => {
       element.hidden = !takes.includes("seed");
       const seedAlone = !takes.includes("steps");
       setText(title, t(seedAlone ? "source.moreSeed" : "source.more"));
       for (const field of [guidance, steps]) field.element.hidden = seedAlone;
       hint.hidden = !seedAlone || seedHint === "";
-      guidance.set(values.cfgScale);
-      steps.set(values.steps);
+      guidance.set(values.cfgScale, config?.limits.cfg_scale);
+      steps.set(values.steps, config?.limits.steps);
       seed.set(values.seed);
       // What keeps the work from starting is not to be hidden.
       if (!isSeed(values.seed)) element.open = true;

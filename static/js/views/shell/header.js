@@ -98,7 +98,7 @@ const LOOKS = { ready: "ready", unloaded: "ready", loading: "wait", unknown: "wa
 function engineWords(status, reachable) {
   if (!reachable) return { first: t("header.engineGone"), second: "", full: t("header.engineGone") };
   if (status === null) return { first: t("header.engineUnknown"), second: "", full: t("header.engineUnknown") };
-  const [label, device] = [engineName(status), engineDevice(status)];
+  const [label, device] = [engineName(status.engine), engineDevice(status)];
   if (status.state === "ready") return { first: label, second: device && ` · ${device}`, full: device ? `${label} · ${device}` : label };
   const state = t(`header.engine.${status.state}`);
   return { first: state, second: ` · ${label}`, full: t("header.engineNamed", { label, state: state.toLowerCase() }) };

@@ -74,7 +74,7 @@ export function createBars(actions, openEngine) {
       conflict.hidden = !state.conflict;
       broken.hidden = engineState(status, reachable) !== "failed";
       if (status === null || broken.hidden) return;
-      setText(title, t("broken.title", { label: engineName(status) }));
+      setText(title, t("broken.title", { label: engineName(status.engine) }));
       setProse(reason, status.error ?? "");
       setProse(hint, status.hint ?? "");
     },

@@ -2,7 +2,7 @@ import { estimate, workingSize } from "../../actions/decompose.js";
 import { h, setAttribute, setText, setValue } from "../../dom.js";
 import { duration, size as sizeWords, t } from "../../i18n.js";
 import { capabilitiesOf, isDecomposing } from "../../state/engine.js";
-import { isLarge, isSeed, LIMITS, settingsOf } from "../../state/initial.js";
+import { isLarge, isSeed, settingsOf } from "../../state/initial.js";
 import { callout, field, samplingFold, segmented, sliderField, uniqueId } from "../shell/fields.js";
 import { filePicker } from "../shell/files.js";
 
@@ -12,7 +12,7 @@ const SIZES = /** @type {const} */ (["640", "1024", "original"]);
 export function createSource(actions) {
   const picture = createPictureBox(actions);
   const prompt = createPrompt(actions);
-  const layers = sliderField({ label: t("source.layers"), limits: LIMITS.layers, oninput: (layerNum) => actions.set({ layerNum }) });
+  const layers = sliderField({ label: t("source.layers"), oninput: (layerNum) => actions.set({ layerNum }) });
   const size = segmented({
     label: t("source.sizeLabel"),
     options: SIZES.map((value) => [value, t(`source.size.${value}`)]),
@@ -48,13 +48,13 @@ export function createSource(actions) {
       prompt.element.hidden = !takes.includes("prompt");
       const settings = settingsOf(state);
       prompt.set(settings.prompt);
-      layers.set(settings.layerNum);
+      layers.set(settings.layerNum, state.config?.limits.layer_num);
       size.set(settings.size);
       sizeHint.hidden = !isLarge(state);
-      fold.render(settings, takes);
+      fold.render(settings, takes, state.config);
       error.set(state.sourceError);
       const busy = isDecomposing(state);
-      button.disabled = state.doc.picture === null || state.upload !== null || !isSeed(settings.seed);
+      button.disabled = state.doc.picture === null || state.upload !== null || state.config === null || !isSeed(settings.seed);
       // A button that goes dead would lose the focus.
       setAttribute(button, "aria-disabled", busy || null);
       setText(button, busy ? t("source.decomposing") : buttonText(state));
