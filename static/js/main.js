@@ -2,6 +2,7 @@ import { createStart } from "./actions/start.js";
 import { h, isTyping, setText } from "./dom.js";
 import { t } from "./i18n.js";
 import { createBitmaps } from "./images/bitmaps.js";
+import { commandOf } from "./keymap.js";
 import { initialState } from "./state/initial.js";
 import { loadSpeeds } from "./state/storage.js";
 import { Store } from "./state/store.js";
@@ -106,7 +107,7 @@ store.addEventListener("change", () => {
   due = true;
 });
 addEventListener("keydown", (event) => {
-  if (event.key !== "?" || isTyping(event) || document.querySelector("dialog[open]")) return;
+  if (commandOf("everywhere", event) !== "help" || isTyping(event) || document.querySelector("dialog[open]")) return;
   event.preventDefault();
   helpDialog.open();
 });

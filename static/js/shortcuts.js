@@ -1,14 +1,10 @@
 import { isTyping } from "./dom.js";
+import { commandOf } from "./keymap.js";
 import { flip, setVisible, showOnly } from "./state/commands.js";
 import { findLayer, indexOf } from "./state/doc.js";
-import { zoomKeys } from "./views/stage/viewport.js";
+import { zoomCommands } from "./views/stage/viewport.js";
 
-const STEPS = /** @type {Record<string, [number, number]>} */ ({
-  ArrowLeft: [-1, 0],
-  ArrowRight: [1, 0],
-  ArrowUp: [0, -1],
-  ArrowDown: [0, 1],
-});
+const NUDGES = /** @type {Record<string, [number, number]>} */ ({ left: [-1, 0], right: [1, 0], up: [0, -1], down: [0, 1] });
 const FAR = 10;
 
 /**
@@ -24,26 +20,33 @@ export function listenToKeys(store, actions, stage, layers) {
   const showing = (/** @type {Mode} */ mode) => () => actions.show(store.state.mode === mode ? "layers" : mode);
 
   /** @type {Record<string, () => void>} */
-  const keys = {
-    ...zoomKeys(stage),
-    1: () => stage.zoomTo(1),
-    s: showing("slider"),
-    o: showing("original"),
-    d: showing("difference"),
+  const commands = { run: actions.decompose, undo: actions.undo, redo: actions.redo };
+
+  /** @type {Record<string, () => void>} */
+  const pictureCommands = {
+    ...zoomCommands(stage),
+    actual: () => stage.zoomTo(1),
+    slider: showing("slider"),
+    original: showing("original"),
+    difference: showing("difference"),
   };
 
   /** @type {Record<string, (layer: Layer) => void>} */
-  const layerKeys = {
-    ArrowUp: () => selectBy(1),
-    ArrowDown: () => selectBy(-1),
-    v: (layer) => actions.run(setVisible(layer, !layer.visible)),
-    V: (layer) => actions.run(showOnly(layer)),
-    e: ({ id }) => actions.openEdit(id),
-    h: (layer) => actions.run(flip(layer, "flipX")),
-    H: (layer) => actions.run(flip(layer, "flipY")),
-    F2: ({ id }) => layers.rename(id),
-    Delete: actions.remove,
-    Backspace: actions.remove,
+  const layerCommands = {
+    copyLayer: actions.copyLayer,
+    copyPicture: actions.copyPicture,
+    above: () => selectBy(1),
+    below: () => selectBy(-1),
+    raise: (layer) => moveBy(layer, 1),
+    lower: (layer) => moveBy(layer, -1),
+    eye: (layer) => actions.run(setVisible(layer, !layer.visible)),
+    solo: (layer) => actions.run(showOnly(layer)),
+    edit: ({ id }) => actions.openEdit(id),
+    rename: ({ id }) => layers.rename(id),
+    duplicate: actions.duplicate,
+    flipX: (layer) => actions.run(flip(layer, "flipX")),
+    flipY: (layer) => actions.run(flip(layer, "flipY")),
+    remove: actions.remove,
   };
 
   /** @param {number} by */
@@ -52,42 +55,30 @@ export function listenToKeys(store, actions, stage, layers) {
     if (store.state.selected !== null) layers.focus(store.state.selected);
   }
 
-  /** @param {number} by */
-  function moveBy(by) {
-    const layer = selected();
-    if (layer !== null) actions.reorder(layer, indexOf(store.state.doc, layer.id) + by);
-  }
-
-  /** @param {KeyboardEvent} event @returns {(() => void) | undefined} */
-  function command(event) {
-    const key = event.key.toLowerCase();
-    const layer = selected();
-    if (key === "enter") return actions.decompose;
-    if (key === "z") return event.shiftKey ? actions.redo : actions.undo;
-    if (key === "y") return actions.redo;
-    if (key === "d" && layer !== null) return () => actions.duplicate(layer);
-    if (key !== "c" || !getSelection()?.isCollapsed || layer === null) return undefined;
-    if (event.shiftKey) return actions.copyPicture;
-    return () => actions.copyLayer(layer);
-  }
+  /** @param {Layer} layer @param {number} by */
+  const moveBy = (layer, by) => actions.reorder(layer, indexOf(store.state.doc, layer.id) + by);
 
   /** @param {KeyboardEvent} event @returns {(() => void) | undefined} */
   function actionFor(event) {
-    const { key } = event;
-    if (event.ctrlKey || event.metaKey) return isTyping(event) && key !== "Enter" ? undefined : command(event);
-    if (isTyping(event)) return undefined;
-    if (event.altKey) return key === "ArrowUp" ? () => moveBy(1) : key === "ArrowDown" ? () => moveBy(-1) : undefined;
+    const command = commandOf("everywhere", event);
+    if (isTyping(event)) return command === "run" ? commands.run : undefined;
+    return commands[command] ?? layerActionFor(event, command) ?? pictureCommands[commandOf("picture", event)];
+  }
+
+  /** @param {KeyboardEvent} event @param {string} command @returns {(() => void) | undefined} */
+  function layerActionFor(event, command) {
     const layer = selected();
-    const step = STEPS[key];
-    if (step !== undefined && layer !== null && stage.hasFocus()) {
+    if (layer === null) return undefined;
+    const nudge = stage.hasFocus() ? NUDGES[commandOf("picture", event)] : undefined;
+    if (nudge !== undefined) {
       const by = event.shiftKey ? FAR : 1;
-      return () => actions.nudge(layer, step[0] * by, step[1] * by);
+      return () => actions.nudge(layer, nudge[0] * by, nudge[1] * by);
     }
-    // Arrows belong to sliders and choices that have the focus.
-    const onField = event.target instanceof HTMLInputElement && step !== undefined;
-    const act = layerKeys[key] ?? layerKeys[key.toLowerCase()];
-    if (layer !== null && !onField && act !== undefined) return () => act(layer);
-    return keys[key] ?? keys[key.toLowerCase()];
+    // Text that is selected is what gets copied; arrows belong to sliders and choices that have the focus.
+    if (command.startsWith("copy") && !getSelection()?.isCollapsed) return undefined;
+    if (event.target instanceof HTMLInputElement && event.key.startsWith("Arrow") && !event.altKey) return undefined;
+    const act = layerCommands[command] ?? layerCommands[commandOf("layer", event)];
+    return act && (() => act(layer));
   }
 
   addEventListener("keydown", (event) => {

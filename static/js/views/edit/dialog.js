@@ -1,10 +1,11 @@
 import { h, isTyping, setAttribute, setText } from "../../dom.js";
 import { ago, engineName, exactly, percent, t } from "../../i18n.js";
 import { changedShare } from "../../images/difference.js";
+import { commandOf } from "../../keymap.js";
 import { findLayer } from "../../state/doc.js";
 import { asksFor, chosenOf, editOf, isProposed, toolFor } from "../../state/edits.js";
 import { callout, iconButton, segmented, uniqueId } from "../shell/fields.js";
-import { zoomKeys } from "../stage/viewport.js";
+import { zoomCommands } from "../stage/viewport.js";
 import { createCompare } from "./compare.js";
 import { createEditFoot } from "./foot.js";
 import { createEditForm } from "./form.js";
@@ -61,29 +62,24 @@ export function createEditDialog(actions, bitmaps, openHelp, notices) {
   });
 
   /** @type {Record<string, () => void>} */
-  const keys = {
-    "?": openHelp,
-    ...zoomKeys(compare),
-    a: () => actions.acceptEdit(layerId),
-    n: () => actions.addEdit(layerId),
-    r: () => actions.applyEdit(layerId),
-    Delete: () => actions.discardEdit(layerId),
-    Backspace: () => actions.discardEdit(layerId),
-    b: () => compare.peek(true),
+  const commands = {
+    ...zoomCommands(compare),
+    help: openHelp,
+    undo: actions.undo,
+    redo: actions.redo,
+    accept: () => actions.acceptEdit(layerId),
+    add: () => actions.addEdit(layerId),
+    apply: () => actions.applyEdit(layerId),
+    discard: () => actions.discardEdit(layerId),
+    peek: () => compare.peek(true),
   };
 
   /** @param {KeyboardEvent} event @returns {(() => void) | undefined} */
   function actionFor(event) {
-    const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
-    if (event.ctrlKey || event.metaKey) {
-      if (key === "Enter") return () => actions.applyEdit(layerId);
-      if (isTyping(event)) return undefined;
-      return key === "z" ? (event.shiftKey ? actions.redo : actions.undo) : key === "y" ? actions.redo : undefined;
-    }
-    if (isTyping(event) || event.altKey) return undefined;
+    if (isTyping(event) && !((event.ctrlKey || event.metaKey) && event.key === "Enter")) return undefined;
     const onControl = event.target instanceof Element && event.target.closest("button, summary, input");
-    if (key === " ") return onControl ? undefined : keys.b;
-    return keys[key];
+    if (event.key === " " && onControl) return undefined;
+    return commands[commandOf("editing", event) || commandOf("everywhere", event)];
   }
 
   // On the window: what had the focus may be gone, and then keys belong to nothing in the dialog.
@@ -92,10 +88,10 @@ export function createEditDialog(actions, bitmaps, openHelp, notices) {
     const action = actionFor(event);
     if (action === undefined) return;
     event.preventDefault();
-    if (!event.repeat || action !== keys.b) action();
+    if (!event.repeat || action !== commands.peek) action();
   });
   addEventListener("keyup", (event) => {
-    if (dialog.open && (event.key === " " || event.key.toLowerCase() === "b")) compare.peek(false);
+    if (dialog.open && commandOf("editing", event) === "peek") compare.peek(false);
   });
 
   /** @param {State} state @param {Layer} layer */

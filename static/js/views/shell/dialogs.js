@@ -1,5 +1,6 @@
 import { h, setProse, setText } from "../../dom.js";
 import { engineDevice, engineName, t } from "../../i18n.js";
+import { KEYMAP, signsOf } from "../../keymap.js";
 import { callout, iconButton, uniqueId } from "./fields.js";
 
 /** @param {string} look @param {HTMLElement} title @param {...HTMLElement} body */
@@ -65,66 +66,21 @@ function setFact(cell, value) {
   /** @type {HTMLElement} */ (cell.parentElement).hidden = value === "";
 }
 
-/** What keys do, by where they do it. @type {Record<string, Record<string, Key>>} */
-const SHORTCUTS = {
-  "help.everywhere": {
-    "Ctrl V": "help.paste",
-    "Ctrl C": "help.copy",
-    "Ctrl Shift C": "help.copyAll",
-    "Ctrl Enter": "help.run",
-    "Ctrl Z": "help.undo",
-    "Ctrl Shift Z": "help.redo",
-    "?": "help.help",
-  },
-  "help.picture": {
-    "+ −": "help.zoom",
-    0: "help.fit",
-    1: "help.actual",
-    "key.space": "help.pan",
-    S: "help.slider",
-    O: "help.original",
-    D: "help.difference",
-    "← ↑ → ↓": "help.nudge",
-    "Shift ← ↑ → ↓": "help.nudgeFar",
-  },
-  "help.layer": {
-    "↑ ↓": "help.select",
-    "Alt ↑ ↓": "help.reorder",
-    V: "help.eye",
-    "Shift V": "help.solo",
-    E: "help.edit",
-    F2: "help.rename",
-    "Ctrl D": "help.duplicate",
-    H: "help.flip",
-    Delete: "help.delete",
-  },
-  "help.editing": {
-    "Ctrl Enter": "edit.apply",
-    "↑ ↓": "help.recall",
-    A: "help.accept",
-    N: "help.add",
-    R: "help.retry",
-    Delete: "help.discard",
-    B: "help.before",
-    "+ −": "help.zoom",
-  },
-};
-
 /** The shortcuts, and what this page is. */
 export function createHelpDialog() {
-  const groups = Object.entries(SHORTCUTS).map(([title, rows]) =>
+  const groups = Object.entries(KEYMAP).map(([place, rows]) =>
     h(
       "section",
-      h("h3.heading", t(/** @type {Key} */ (title))),
-      h("dl.keys", ...Object.entries(rows).map(([keys, what]) => h("div", h("dt", t(what)), h("dd", ...keysOf(keys))))),
+      h("h3.heading", t(/** @type {Key} */ (`help.${place}`))),
+      h("dl.keys", ...rows.map(([words, keys]) => h("div", h("dt", t(words)), h("dd", ...signsOf(keys).map(sign))))),
     ),
   );
   const dialog = infoDialog("help-dialog", h("h2", t("help.title")), h("div.key-groups", ...groups), h("p.hint", t("help.about")));
   return { element: dialog, open: () => dialog.showModal() };
 }
 
-/** @param {string} keys */
-const keysOf = (keys) => keys.split(" ").map((key) => h("kbd", key === "key.space" ? t("key.space") : key));
+/** @param {string} key */
+const sign = (key) => h("kbd", key === "Space" ? t("key.space") : key);
 
 /** A question before something that cannot be undone: one for the whole page. */
 export function createQuestion() {

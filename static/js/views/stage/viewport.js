@@ -64,13 +64,8 @@ export function createViewport({ extent, content, home, draw }) {
   };
 }
 
-/** The keys that zoom. @param {{zoomBy: (factor: number) => void, toFit: () => void}} camera @returns {Record<string, () => void>} */
-export const zoomKeys = ({ zoomBy, toFit }) => ({
-  "+": () => zoomBy(STEP),
-  "=": () => zoomBy(STEP),
-  "-": () => zoomBy(1 / STEP),
-  0: toFit,
-});
+/** What keys do to a camera. @param {{zoomBy: (factor: number) => void, toFit: () => void}} camera @returns {Record<string, () => void>} */
+export const zoomCommands = ({ zoomBy, toFit }) => ({ zoomIn: () => zoomBy(STEP), zoomOut: () => zoomBy(1 / STEP), fit: toFit });
 
 /** The camera as it was, where the next one looks the same: what was drawn for it is still good. @param {Camera} before @param {Camera} next */
 const kept = (before, next) => (before.scale === next.scale && before.x === next.x && before.y === next.y ? before : next);

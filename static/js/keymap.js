@@ -1,0 +1,73 @@
+/**
+ * Every key: where it works, the words for it, and what it does. Those who listen ask `commandOf`, the help shows all of
+ * it, and docs/page.md has it as a table. A key is its modifiers, then its name as events have it; Ctrl is ⌘ too. Keys
+ * without a command belong to the browser or to a field. What stands last in a row does the same and is not shown.
+ *
+ * @typedef {Record<string, string | null>} Keys
+ * @typedef {readonly [words: Key, keys: Keys, more?: Keys]} Row
+ * @type {{everywhere: Row[], picture: Row[], layer: Row[], editing: Row[]}}
+ */
+export const KEYMAP = {
+  everywhere: [
+    ["help.paste", { "Ctrl V": null }],
+    ["help.copy", { "Ctrl C": "copyLayer" }],
+    ["help.copyAll", { "Ctrl Shift C": "copyPicture" }],
+    ["help.run", { "Ctrl Enter": "run" }],
+    ["help.undo", { "Ctrl Z": "undo" }],
+    ["help.redo", { "Ctrl Shift Z": "redo" }, { "Ctrl Y": "redo" }],
+    ["help.help", { "?": "help" }],
+  ],
+  picture: [
+    ["help.zoom", { "+": "zoomIn", "-": "zoomOut" }, { "=": "zoomIn" }],
+    ["help.fit", { 0: "fit" }],
+    ["help.actual", { 1: "actual" }],
+    ["help.pan", { Space: null }],
+    ["help.slider", { S: "slider" }],
+    ["help.original", { O: "original" }],
+    ["help.difference", { D: "difference" }],
+    ["help.nudge", { ArrowLeft: "left", ArrowUp: "up", ArrowRight: "right", ArrowDown: "down" }],
+    ["help.nudgeFar", { "Shift ArrowLeft": "left", "Shift ArrowUp": "up", "Shift ArrowRight": "right", "Shift ArrowDown": "down" }],
+  ],
+  layer: [
+    ["help.select", { ArrowUp: "above", ArrowDown: "below" }],
+    ["help.reorder", { "Alt ArrowUp": "raise", "Alt ArrowDown": "lower" }],
+    ["help.eye", { V: "eye" }],
+    ["help.solo", { "Shift V": "solo" }],
+    ["help.edit", { E: "edit" }],
+    ["help.rename", { F2: "rename" }],
+    ["help.duplicate", { "Ctrl D": "duplicate" }],
+    ["help.flip", { H: "flipX" }, { "Shift H": "flipY" }],
+    ["help.delete", { Delete: "remove" }, { Backspace: "remove" }],
+  ],
+  editing: [
+    ["edit.apply", { "Ctrl Enter": "apply" }],
+    ["help.recall", { ArrowUp: null, ArrowDown: null }],
+    ["help.accept", { A: "accept" }],
+    ["help.add", { N: "add" }],
+    ["help.retry", { R: "apply" }],
+    ["help.discard", { Delete: "discard" }, { Backspace: "discard" }],
+    ["help.before", { B: "peek" }, { Space: "peek" }],
+    ["help.zoom", { "+": "zoomIn", "-": "zoomOut" }, { "=": "zoomIn" }],
+    ["help.fit", { 0: "fit" }],
+  ],
+};
+
+/** @type {Record<string, Keys>} */
+const COMMANDS = Object.fromEntries(
+  Object.entries(KEYMAP).map(([place, rows]) => [place, Object.assign({}, ...rows.flatMap(([, keys, more = {}]) => [keys, more]))]),
+);
+
+/** What a key does in a place; Shift counts where it makes a difference. @param {keyof typeof KEYMAP} place @param {KeyboardEvent} event */
+export function commandOf(place, { key, ctrlKey, metaKey, altKey, shiftKey }) {
+  const name = key === " " ? "Space" : key.length === 1 ? key.toUpperCase() : key;
+  const modified = `${ctrlKey || metaKey ? "Ctrl " : ""}${altKey ? "Alt " : ""}`;
+  return COMMANDS[place][`${modified}${shiftKey ? "Shift " : ""}${name}`] ?? COMMANDS[place][modified + name] ?? "";
+}
+
+const SIGNS = /** @type {Record<string, string>} */ ({ ArrowLeft: "←", ArrowUp: "↑", ArrowRight: "→", ArrowDown: "↓", "-": "−" });
+
+/** The keys of a row as they are shown, one by one. @param {Keys} keys */
+export function signsOf(keys) {
+  const pressed = Object.keys(keys).map((each) => each.split(" "));
+  return [...pressed[0].slice(0, -1), ...pressed.map((each) => SIGNS[each.at(-1) ?? ""] ?? each.at(-1))];
+}
