@@ -1,5 +1,5 @@
 # Everything starts here: `make run` for the page, `make test` for every test, `make check` before a commit.
-# `make test-fast` leaves the browser and the Qwen engine out. `make stress` is what the service bears, in full.
+# `make test-fast` leaves the browser, the Qwen engine and what is slow out. `make stress` is what the service bears, in full.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -8,7 +8,7 @@ CORES = $(shell $(PYTHON) -c 'import os; print(os.cpu_count() or 1)')
 PINS := requirements/base.txt requirements/qwen.txt requirements/test.txt
 SOURCES := src server web tests benchmarks scripts
 
-.PHONY: run test test-qwen test-others test-fast stress stress-short check fix types node browser pins clean
+.PHONY: run test test-qwen test-others test-fast stress stress-short coverage check fix types node browser pins clean
 
 run: $(VENV)/run.stamp
 	$(BIN)/llm-dit serve --port $(PORT)
@@ -26,7 +26,7 @@ test-others:
 
 test-fast: $(VENV)/test.stamp node
 	npm test --silent
-	$(BIN)/pytest --numprocesses $(CORES) --dist loadfile --no-loadscope-reorder --ignore tests/browser --ignore tests/qwen
+	$(BIN)/pytest --numprocesses $(CORES) --dist loadfile --no-loadscope-reorder -m "not slow" --ignore tests/browser --ignore tests/qwen
 
 # Hours, on a machine that does nothing else: it holds to floors of time.
 stress: $(VENV)/test.stamp
@@ -34,6 +34,13 @@ stress: $(VENV)/test.stamp
 
 stress-short: $(VENV)/test.stamp
 	$(BIN)/pytest tests/stress -m "not long" --numprocesses $(CORES) --dist loadfile
+
+# Lines of src, server and web that tests run, services and workers included; every process begins from nothing.
+coverage: $(VENV)/test.stamp browser
+	$(BIN)/coverage erase
+	$(BIN)/coverage run -m pytest --numprocesses $(CORES) --dist loadfile --no-loadscope-reorder
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report
 
 check: $(VENV)/test.stamp node
 	$(BIN)/ruff check $(SOURCES)

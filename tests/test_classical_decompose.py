@@ -58,6 +58,7 @@ def pictures(draw: st.DrawFn) -> Image.Image:
     return image
 
 
+@pytest.mark.slow
 @settings(max_examples=60)
 @given(picture=pictures(), layer_num=st.integers(1, 10), seed=st.integers(0, 2**53 - 1))
 def test_any_picture_is_rebuilt_by_exactly_as_many_layers(picture: Image.Image, layer_num: int, seed: int) -> None:
@@ -116,6 +117,7 @@ def test_a_layer_with_transparency_is_taken_apart_again(button: Image.Image) -> 
     assert_layers_rebuild(thing, again, 2)
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_bytes(button: Image.Image) -> None:
     runs = [ClassicalPipeline().decompose(button, layer_num=4, seed=5, output_size="original") for _ in range(2)]
     assert [layer.tobytes() for layer in runs[0]] == [layer.tobytes() for layer in runs[1]]
@@ -132,7 +134,7 @@ def test_the_model_size_is_an_area_bucket(button: Image.Image) -> None:
 
 def test_progress_runs_from_none_to_all_and_cancels_at_any_step(button: Image.Image) -> None:
     pipe, seen = ClassicalPipeline(), list[Progress]()
-    pipe.decompose(button, layer_num=3, seed=1, progress=seen.append)
+    pipe.decompose(button, layer_num=3, seed=1, output_size="original", progress=seen.append)
     assert [one.step for one in seen] == sorted(one.step for one in seen)
     assert (seen[0].step, seen[-1].step) == (0, seen[-1].total)
     assert len({one.phase for one in seen}) >= 4
@@ -144,7 +146,7 @@ def test_progress_runs_from_none_to_all_and_cancels_at_any_step(button: Image.Im
                 raise Canceled
 
         with pytest.raises(Canceled):
-            pipe.decompose(button, layer_num=3, seed=1, progress=cancel)
+            pipe.decompose(button, layer_num=3, seed=1, output_size="original", progress=cancel)
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,8 @@ from PIL import Image, ImageDraw
 from llm_dit.layers import Decomposition
 from llm_dit.pipelines.classical import ClassicalPipeline
 
+pytestmark = pytest.mark.slow
+
 SIDE = 1400
 GROUNDS = {"yellow": ((254, 222, 42), (250, 214, 30)), "blue": ((20, 130, 240), (10, 90, 200))}
 INKS = {"yellow": "#040404", "blue": "#ffffff"}

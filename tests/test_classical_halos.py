@@ -3,6 +3,7 @@
 from functools import cache
 
 import numpy as np
+import pytest
 from PIL import Image
 
 from llm_dit.layers import Decomposition
@@ -34,6 +35,7 @@ def layers() -> Decomposition:
     return ClassicalPipeline().decompose(image, layer_num=2, seed=0, output_size="original")
 
 
+@pytest.mark.slow
 def test_a_light_of_another_color_leaves_the_sky() -> None:
     off = np.abs(np.asarray(layers()[1].convert("RGB"), np.float64) - sky()).max(axis=-1)
     assert np.percentile(off, 99) <= 12

@@ -139,6 +139,7 @@ def test_specks_far_from_a_thing_do_not_widen_its_layer() -> None:
     assert np.abs(np.subtract(box, (60, 60, 181, 161))).max() <= 20
 
 
+@pytest.mark.slow
 def test_what_is_hidden_of_a_texture_gets_no_straight_edges() -> None:
     grain = np.random.default_rng(1).integers(0, 256, (*SIZE[::-1], 3), dtype=np.uint8)
     picture = Image.new("RGB", SIZE, (235, 235, 230))

@@ -80,6 +80,7 @@ def layers_of_poster() -> Decomposition:
     return ClassicalPipeline().decompose(poster()[0], layer_num=4, seed=0, output_size="original")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", PARTS)
 def test_things_of_many_colors_are_whole_and_alone(name: str) -> None:
     mask = poster()[1][name]
@@ -128,6 +129,7 @@ def test_the_pieces_of_noise_are_bounded() -> None:
     assert len(np.unique(pieces[2:18, 2:18])) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("count", "side", "color"), [(60, 5, "white"), (160, 3, "#ffdc78"), (24, 8, "#1ec8dc")])
 def test_specks_get_no_layer_while_there_are_things(count: int, side: int, color: str) -> None:
     """Stars over half of a picture take half a percent of it, as do raindrops and confetti."""

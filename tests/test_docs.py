@@ -50,6 +50,7 @@ def shell(script: str, folder: Path) -> None:
     assert done.returncode == 0, f"{script}\n{done.stdout}\n{done.stderr}"
 
 
+@pytest.mark.slow
 def test_the_http_page_runs_from_top_to_bottom(desk: Path, service: Service) -> None:
     for script in blocks("docs/http.md", "bash"):
         shell(script.replace("http://127.0.0.1:8000", service.url), desk)
@@ -62,6 +63,7 @@ def test_the_http_page_runs_from_top_to_bottom(desk: Path, service: Service) -> 
     assert (desk / "Poster.psd").read_bytes().startswith(b"8BPS")
 
 
+@pytest.mark.slow
 def test_the_readme_runs(desk: Path, service: Service) -> None:
     commands = [block for block in blocks("README.md", "bash") if not re.match(r"make |.*serve ", block)]
     assert len(commands) == 2

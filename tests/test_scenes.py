@@ -159,6 +159,7 @@ def _best_total(table: np.ndarray, taken: frozenset[int]) -> float:
     return max([_best_total(table[1:], taken), *used])
 
 
+@pytest.mark.slow
 def test_ours_beats_the_baselines_on_a_few_scenes() -> None:
     scenes = [scaled(make_scene(name, GATE_SEED), GATE_SCALE) for name in GATE]
     seen = {method: fmean(examine(scene, method)[0].seen for scene in scenes) for method in METHODS}

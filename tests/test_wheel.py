@@ -51,6 +51,7 @@ def test_the_wheel_prints_the_settings(site: Path, tmp_path: Path) -> None:
     assert done.stdout == (ROOT / "config.toml").read_bytes()
 
 
+@pytest.mark.slow
 def test_the_wheel_serves_beside_other_projects_of_the_same_names(site: Path, tmp_path: Path) -> None:
     log = tmp_path / "log"
     with log.open("wb") as output:

@@ -1,11 +1,14 @@
 """Edits of known truth: small pictures, every kind of layer on every ground."""
 
+import pytest
+
 from tests.kit.edits.alpha_figures import summarize, summarize_shapes
 from tests.kit.edits.alpha_pairs import Scale, measure_pair, measure_shape_pair
 
 SHORT = Scale(area=320 * 320, max_shift_px=5.0, longest_px=(200, 500))
 
 
+@pytest.mark.slow
 def test_edits_are_at_least_twice_as_true_as_other_ways() -> None:
     figures = summarize([measure_pair(index, SHORT) for index in range(27)])
     assert figures["all"]["all"]["to_raw"] <= 0.25
@@ -18,6 +21,7 @@ def test_edits_are_at_least_twice_as_true_as_other_ways() -> None:
     assert registration["px_median"] <= 0.1 and registration["%_median"] <= 0.05
 
 
+@pytest.mark.slow
 def test_new_shapes_are_at_least_twice_as_true_as_a_green_key() -> None:
     figures = summarize_shapes([measure_shape_pair(index, SHORT) for index in range(0, 36, 4)])
     assert figures["ratio_to_better"] <= 0.5

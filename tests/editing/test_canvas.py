@@ -11,7 +11,8 @@ from llm_dit.editing import EditCanvas, prepare
 from llm_dit.editing.crop import fit_size
 from llm_dit.options import EditOutputSize, Shape
 
-AREA = 96 * 96
+AREA, MIDDLE = 96 * 96, 512 * 512
+"""Pixels of the model's picture."""
 GROUNDS = ((0, 0, 0), (255, 255, 255), (0, 255, 0))
 
 
@@ -68,6 +69,7 @@ def answers(canvas: EditCanvas, seed: int) -> list[Image.Image]:
     return [canvas.image, Image.fromarray(noise), Image.new("RGB", (64, 32), "red")]
 
 
+@pytest.mark.slow
 @settings(max_examples=15)
 @given(layers(), st.integers(0, 2**16))
 def test_keep_keeps_alpha_byte_for_byte(layer: Image.Image, seed: int) -> None:
@@ -83,6 +85,7 @@ def test_keep_keeps_alpha_byte_for_byte(layer: Image.Image, seed: int) -> None:
         assert not result.alpha_derived
 
 
+@pytest.mark.slow
 @settings(max_examples=12)
 @given(layers(), st.sampled_from(["keep", "new"]), st.sampled_from(["layer", "model"]), st.integers(0, 2**16))
 def test_any_layer_gets_an_answer_of_the_right_size(
@@ -96,6 +99,7 @@ def test_any_layer_gets_an_answer_of_the_right_size(
         assert np.isfinite([*result.shift_px, result.zoom]).all()
 
 
+@pytest.mark.slow
 @settings(max_examples=25)
 @given(layers(), st.sampled_from(["keep", "new"]))
 def test_nothing_is_moved_when_the_model_changes_nothing(layer: Image.Image, shape: Shape) -> None:
@@ -104,6 +108,7 @@ def test_nothing_is_moved_when_the_model_changes_nothing(layer: Image.Image, sha
     assert result.shift_px == (0, 0) and result.zoom == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", ["keep", "new"])
 @pytest.mark.parametrize("size", [(300, 240), (1500, 1100)])
 def test_a_model_that_changes_nothing_gives_the_layer_back(shape: Shape, size: tuple[int, int]) -> None:
@@ -197,14 +202,15 @@ def test_no_rim_shows_when_the_model_repaints_the_ground() -> None:
 @pytest.mark.parametrize("shape", ["keep", "new"])
 def test_model_size_keeps_the_models_resolution(shape: Shape) -> None:
     layer = disc()
-    canvas = prepare(layer, shape=shape, output_size="model")
-    edited = canvas.image.resize((1280, 1024))
+    canvas = prepare(layer, shape=shape, output_size="model", target_area=MIDDLE)
+    edited = canvas.image.resize((640, 512))
     result = canvas.finish(edited).image
-    assert result.size == (1280, 1024)
+    assert result.size == (640, 512)
     alpha = layer.getchannel("A").resize(result.size, Image.Resampling.LANCZOS)
     assert np.abs(np.asarray(result.getchannel("A"), int) - np.asarray(alpha)).mean() < 1
 
 
+@pytest.mark.slow
 def test_new_shape_follows_what_the_model_added_and_cut_out() -> None:
     layer = disc()
     canvas = prepare(layer, shape="new")
@@ -231,7 +237,7 @@ def test_new_shape_follows_what_the_model_added_and_cut_out() -> None:
 
 def test_new_shape_keeps_the_old_one_when_the_ground_is_lost() -> None:
     layer = disc()
-    canvas = prepare(layer, shape="new")
+    canvas = prepare(layer, shape="new", target_area=MIDDLE)
     noise = np.random.default_rng(5).integers(0, 256, (8, 8, 3), dtype=np.uint8)
     scene = Image.fromarray(noise).resize(canvas.image.size, Image.Resampling.NEAREST)
     cover = Image.fromarray(np.rint(canvas.coverage * 255).astype(np.uint8))

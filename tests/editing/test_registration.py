@@ -38,6 +38,7 @@ CHANGES = {
 }
 
 
+@pytest.mark.slow
 @settings(max_examples=10)
 @given(
     st.floats(-12, 12),
@@ -79,6 +80,7 @@ def test_undoing_the_motion_gives_the_picture_back(picture: np.ndarray) -> None:
     assert np.abs(undo_motion(edited, motion) - picture)[inside].mean() < 0.01
 
 
+@pytest.mark.slow
 def test_another_picture_is_not_certain(picture: np.ndarray) -> None:
     rng = np.random.default_rng(9)
     weight = np.ones((SIDE, SIDE), np.float32)

@@ -25,7 +25,7 @@ COMMANDS: Mapping[str, list[str]] = {
 }
 PRELOADED = [*(module for module, _ in PROGRAMS.values()), "web.app", "llm_dit.pipelines.classical"]
 # Coverage measures processes that begin by themselves, and only Linux forks what has threads safely.
-FORKS = sys.platform == "linux" and "COVERAGE_PROCESS_START" not in os.environ
+FORKS = sys.platform == "linux" and "COVERAGE_PROCESS_CONFIG" not in os.environ
 
 
 class Fork:

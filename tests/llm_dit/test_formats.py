@@ -232,6 +232,7 @@ def slide_layers(file: io.BytesIO, unit: float = 9525.0) -> list[Layer]:
     return found
 
 
+@pytest.mark.slow
 @few
 @given(stacks)
 def test_a_slide_looks_like_the_stack(layers: list[Layer]) -> None:

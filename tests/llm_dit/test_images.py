@@ -208,6 +208,7 @@ def test_a_turned_picture_is_scaled_by_what_is_seen() -> None:
     assert fitted.scaled_from == (100, 400) and fitted.image.size == (20, 80)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["PNG", "TIFF"])
 def test_a_large_picture_is_scaled_in_bands_that_show_no_seams(kind: str) -> None:
     mode = "RGBA" if kind == "PNG" else "CMYK"

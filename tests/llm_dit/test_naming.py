@@ -28,8 +28,8 @@ def test_every_color_and_place_has_a_chinese_word(color: tuple[int, int, int], b
 def test_a_decomposition_is_the_same_in_each_language_but_for_the_names() -> None:
     picture = Image.new("RGB", (160, 120), "white")
     ImageDraw.Draw(picture).ellipse((10, 10, 60, 60), fill=(30, 60, 200))
-    english = ClassicalPipeline().decompose(picture, layer_num=2, seed=1)
-    chinese = ClassicalPipeline().decompose(picture, layer_num=2, seed=1, language="zh-Hans")
+    english = ClassicalPipeline().decompose(picture, layer_num=2, seed=1, output_size="original")
+    chinese = ClassicalPipeline().decompose(picture, layer_num=2, seed=1, output_size="original", language="zh-Hans")
     assert english.names == ["Composite", "Background", "Blue, top left"]
     assert chinese.names == ["Composite", "背景", "蓝色，左上"]
     assert list(english) == list(chinese)

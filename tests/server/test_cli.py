@@ -213,6 +213,7 @@ def test_a_data_folder_in_use_is_one_line(tmp_path: Path) -> None:
     assert "another service keeps its jobs here" in one_line_error(done, 2)
 
 
+@pytest.mark.slow
 def test_serve_says_where_the_page_is_and_ends_on_a_signal(tmp_path: Path) -> None:
     log = tmp_path / "log"
     with log.open("wb") as output:
@@ -255,6 +256,7 @@ def test_serve_refuses_what_could_not_work(tmp_path: Path, arguments: list[str],
     assert "two words" not in line
 
 
+@pytest.mark.slow
 def test_serve_takes_its_door_from_the_command_line_and_keeps_the_token_to_itself(tmp_path: Path) -> None:
     token, log = "a-token-of-the-tests", tmp_path / "log"
     options = ["--port", "0", "--token", token, "--allow-host", "studio.lan", "--allow-host", "[::1]"]
@@ -282,6 +284,7 @@ def test_help_teaches_by_example(command: str, tmp_path: Path) -> None:
     assert f"llm-dit {command}" in done.stdout.replace("Usage: llm-dit", "", 1)
 
 
+@pytest.mark.slow
 def test_install_brings_the_packages_of_an_extra_and_asks_no_index_for_ours(tmp_path: Path) -> None:
     """With a pip that prints what it is asked for, and fails for the longer of both extras."""
     (tmp_path / "pip").mkdir()

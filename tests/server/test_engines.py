@@ -30,6 +30,7 @@ def test_auto_with_a_model_depends_on_the_accelerator(
     assert "accelerator" in chosen.reason
 
 
+@pytest.mark.slow
 def test_torch_itself_is_asked_for_the_accelerator() -> None:
     import torch
 

@@ -90,6 +90,7 @@ def test_a_task_that_takes_too_much_ends_and_the_next_one_runs(
     within(steps)
 
 
+@pytest.mark.slow
 def test_why_a_process_was_killed_is_known_each_time() -> None:
     async def steps() -> None:
         async with pool_of() as pool:

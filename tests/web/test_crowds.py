@@ -3,10 +3,13 @@
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
+import pytest
+
 from tests.kit.asking import DECOMPOSE, fields_of, post, ready
 from tests.stress import load, soak
 
 
+@pytest.mark.slow
 def test_each_client_of_a_small_crowd_gets_one_answer(tmp_path: Path) -> None:
     with ProcessPoolExecutor(1) as pool, ready(tmp_path, max_queue="2") as service:
         post(service, DECOMPOSE, fields_of(2 * load.RETRIED))
@@ -15,6 +18,7 @@ def test_each_client_of_a_small_crowd_gets_one_answer(tmp_path: Path) -> None:
     assert sum(figures["ended_in"].values()) == 12
 
 
+@pytest.mark.slow
 def test_mixed_traffic_gets_what_it_should() -> None:
     traffic, _ = soak.mix(seconds=2, every_s=0.5)
     assert traffic["wrong"] == []

@@ -33,6 +33,7 @@ def noise(seed: int) -> bytes:
     return png(Image.fromarray(np.random.default_rng(seed).integers(0, 256, (300, 300, 3), np.uint8)))
 
 
+@pytest.mark.slow
 def test_a_full_disk_is_told_and_is_over_when_there_is_room(
     small_disk: Path, start_service: Callable[..., Service]
 ) -> None:

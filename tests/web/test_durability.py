@@ -18,6 +18,7 @@ def kill(service: Service) -> None:
     service.process.wait()
 
 
+@pytest.mark.slow
 def test_after_a_kill_everything_goes_on(tmp_path: Path) -> None:
     with serve(tmp_path, app="tests.kit.app:app") as service, service.connect() as client:
         done = start(client, headers={"Idempotency-Key": "first"})
@@ -85,6 +86,7 @@ def drain(service: Service) -> int:
     return service.process.wait()
 
 
+@pytest.mark.slow
 def test_a_signal_lets_the_run_end_and_keeps_the_rest(tmp_path: Path) -> None:
     environment = {"LLM_DIT_SERVER__DRAIN_S": str(PATIENCE_S)}
     with serve(tmp_path, app="tests.kit.app:app", environment=environment) as service, service.connect() as client:

@@ -98,6 +98,7 @@ def test_layers_that_are_not_valid_are_named(client: httpx.Client, change: dict[
     assert error["param"] == param and len(error["message"]) > 20
 
 
+@pytest.mark.slow
 def test_layers_are_counted_by_what_they_show(start_service: Callable[..., Service]) -> None:
     """Ten layers of the largest picture are what a run returns; more than that counts by the boxes of what is seen."""
     small = {"LLM_DIT_SERVER__MAX_PIXELS": "4096", "LLM_DIT_SERVER__MAX_STACK_PIXELS": "4096"}

@@ -94,6 +94,7 @@ def test_the_worker_ends_with_the_service(start_service: Callable[..., Service],
     service.process.wait()
 
 
+@pytest.mark.slow
 def test_a_pipeline_that_cannot_load_is_told(start_service: Callable[..., Service]) -> None:
     service = start_service(app="tests.kit.app:app", environment={"TEST_PIPELINE": "BrokenPipeline"}, ready=False)
     with service.connect() as client:

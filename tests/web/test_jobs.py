@@ -226,6 +226,7 @@ def test_a_client_may_be_held_to_its_share(start_service: Callable[..., Service]
         start(client, headers={"X-Forwarded-For": "127.0.0.10"}, image=DISC_URL)
 
 
+@pytest.mark.slow
 def test_a_busy_client_forgets_its_own_jobs_first(start_service: Callable[..., Service]) -> None:
     service = start_service(app="tests.kit.app:app", environment={"LLM_DIT_SERVER__MAX_FINISHED_JOBS": "6"})
     with service.connect() as quiet, service.connect() as busy:

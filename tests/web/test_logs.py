@@ -192,6 +192,7 @@ def test_uvicorn_as_it_is_started_by_hand_logs_once(service: Service) -> None:
     assert " INFO llm_dit.access: request request_id=by-hand method=GET route=/api/qwen-image/config " in found[0]
 
 
+@pytest.mark.slow
 def test_the_command_line_logs_in_the_same_way(tmp_path: Path) -> None:
     """`llm-dit serve` is `web.server` in the same log, without uvicorn's own lines."""
     environment = {"LLM_DIT_SERVER__LOG_FORMAT": "json", "LLM_DIT_ENGINE": "classical"}

@@ -307,6 +307,7 @@ def test_a_quota_of_bytes_counts_pictures_and_lets_people_shrink(start_service: 
         assert shrunk.json()["version"] == 2
 
 
+@pytest.mark.slow
 def test_a_project_lives_on_without_a_picture_that_was_lost(start_service: Callable[..., Service]) -> None:
     service = start_service(app="tests.kit.app:app")
     with service.connect() as client:

@@ -119,6 +119,7 @@ def test_an_answer_that_has_begun_ends_where_its_request_does_not(hasty: Service
     assert "Traceback" not in hasty.log
 
 
+@pytest.mark.slow
 def test_bodies_that_stop_give_way_to_those_that_come(start_service: Callable[..., Service]) -> None:
     service = start_service(app="tests.kit.app:app", environment={"LLM_DIT_SERVER__CLIENT_TIMEOUT_S": "60"})
     head = f"POST {DECOMPOSE} HTTP/1.1\r\nHost: localhost\r\n"

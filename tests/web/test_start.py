@@ -10,6 +10,7 @@ import pytest
 from tests.kit.forks import ROOT
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("environment", "says"),
     [

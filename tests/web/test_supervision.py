@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 
 import httpx
+import pytest
 
 from tests.kit.jobs import DECOMPOSE, fields, metric, start, wait_for
 from tests.kit.service import Service
@@ -19,6 +20,7 @@ def decompose(client: httpx.Client, behaviour: str = "") -> httpx.Response:
     return client.post(DECOMPOSE, json=fields(behaviour))
 
 
+@pytest.mark.slow
 def test_a_run_that_hangs_is_ended_and_the_queue_goes_on(start_service: Start) -> None:
     service = start_service(app="tests.kit.app:app", environment={"LLM_DIT_SERVER__STALL_TIMEOUT_S": "2"})
     with service.connect() as client:
@@ -63,6 +65,7 @@ def test_memory_that_stays_short_gets_a_new_process(client: httpx.Client, steppi
     assert not is_alive(worker)
 
 
+@pytest.mark.slow
 def test_what_may_pass_is_tried_again_without_a_job(start_service: Start) -> None:
     service = start_service(app="tests.kit.app:app", environment={"TEST_PIPELINE": "UnreachablePipeline"}, ready=False)
     with service.connect() as client:
