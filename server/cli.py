@@ -5,7 +5,7 @@ Exit codes: 0 done, 2 the input is not valid, 3 the engine or the service cannot
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
 import typer
 
@@ -25,7 +25,7 @@ from server.extras import Extra, install
 from server.files import SUFFIXES, export_name, open_image, read_stack, require_png, writing
 from server.folder import require_free
 from server.serving import hand_over, listen, require_token, serve_forever, show_addresses, show_engine
-from server.settings import SETTINGS_FILE, Settings, load_settings
+from server.settings import SETTINGS_FILE, EngineChoice, Settings, load_settings
 from server.terminal import counted, explained, progress_bar
 
 app = typer.Typer(
@@ -40,7 +40,7 @@ app = typer.Typer(
 
 Config = Annotated[Path | None, typer.Option(help="Settings file; default: config.toml in this folder, if there.")]
 Profile = Annotated[str | None, typer.Option(help="Section of the file to lay over its default section.")]
-Engine = Annotated[str | None, typer.Option(help="auto, classical or qwen; default: what the settings say.")]
+Engine = Annotated[str | None, typer.Option(help=f"{', '.join(get_args(EngineChoice))}; default: the settings'.")]
 Steps = Annotated[int | None, typer.Option(help=help_of(options.Steps))]
 Guidance = Annotated[float | None, typer.Option("--cfg-scale", help=help_of(options.Guidance))]
 Fit = Annotated[bool, typer.Option("--fit", help="Scale a picture that is too large down instead of refusing it.")]

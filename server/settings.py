@@ -20,6 +20,7 @@ from llm_dit.options import EngineName, Guidance, LayerNum, Resolution, Steps, b
 from server.addresses import Network, host_name, parse_network, path_prefix
 from server.errors import SettingsError
 
+EngineChoice = Literal["auto", EngineName]
 Tree = Mapping[str, object]
 ENVIRONMENT_PREFIX = "LLM_DIT_"
 DEFAULT_FILE = Path("config.toml")
@@ -178,7 +179,7 @@ class QwenImageSettings(BaseModel, extra="forbid", frozen=True):
 class Settings(BaseModel, extra="forbid", frozen=True):
     """`[default]`: the engine; and the sections."""
 
-    engine: Literal["auto", EngineName] = "auto"
+    engine: EngineChoice = "auto"
     server: ServerSettings = ServerSettings()
     qwen_image: QwenImageSettings = QwenImageSettings()
 

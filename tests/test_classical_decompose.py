@@ -1,5 +1,7 @@
 """Taking pictures apart: what always holds, whatever the picture, and what a designer would expect of simple ones."""
 
+import json
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,6 +12,7 @@ from PIL import Image, ImageDraw
 
 from llm_dit.errors import ImageError, InputError
 from llm_dit.layers import Layer, composite
+from llm_dit.pipelines.arguments import model_size
 from llm_dit.pipelines.base import Canceled, Progress
 from llm_dit.pipelines.classical import ClassicalPipeline
 
@@ -122,6 +125,11 @@ def test_the_same_seed_gives_the_same_bytes(button: Image.Image) -> None:
     runs = [ClassicalPipeline().decompose(button, layer_num=4, seed=5, output_size="original") for _ in range(2)]
     assert [layer.tobytes() for layer in runs[0]] == [layer.tobytes() for layer in runs[1]]
     assert runs[0].names == runs[1].names
+
+
+def test_the_model_size_is_the_one_that_the_page_tells() -> None:
+    for width, height, resolution, *size in json.loads((Path(__file__).parent / "model_sizes.json").read_text()):
+        assert model_size((width, height), resolution) == tuple(size)
 
 
 def test_the_model_size_is_an_area_bucket(button: Image.Image) -> None:

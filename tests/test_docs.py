@@ -4,21 +4,18 @@ import json
 import re
 import subprocess
 import sys
-import tomllib
 import zipfile
 from pathlib import Path
 
 import pytest
 from PIL import Image, ImageDraw
 
+from llm_dit.layer import MAX_LAYERS
 from llm_dit.options import (
     MAX_SEED,
     QWEN_IMAGE,
     DecomposeOptions,
     EditOptions,
-    Guidance,
-    LayerNum,
-    Steps,
     bounds,
     choices,
     options_of,
@@ -77,15 +74,10 @@ def test_the_readme_runs(desk: Path, service: Service) -> None:
         assert edited.mode == "RGBA"
 
 
-def test_the_settings_file_has_every_key_and_its_default() -> None:
-    text, _, _ = (ROOT / "config.toml").read_text(encoding="utf-8").partition("# llm-dit serve --profile")
-    told = tomllib.loads(re.sub(r"^# (\w+ = )", r"\1", text, flags=re.MULTILINE))["default"]
-    for section, own in {"server": {}, "qwen_image": QWEN_IMAGE._asdict()}.items():
-        defaults = getattr(Settings(), section)
-        assert set(told[section]) == set(type(defaults).model_fields)
-        assert type(defaults).model_validate(told[section]) == defaults.model_copy(update=own)
-    for option in (LayerNum, Steps, Guidance):
-        assert "–".join(map(str, bounds(option))) in text
+def test_the_limits_that_the_text_speaks_of_are_those_of_the_code() -> None:
+    server, http = Settings().server, (ROOT / "docs/http.md").read_text(encoding="utf-8")
+    assert f"{server.max_pixels / 1e6:.1f} million pixels and {server.max_side} on a side" in http
+    assert f"At most {MAX_LAYERS} layers" in (ROOT / "docs/exports.md").read_text(encoding="utf-8")
 
 
 NUMBERS = {"layer_num", "num_inference_steps", "cfg_scale", "seed"}

@@ -35,30 +35,17 @@ declare global {
   type Shape = NonNullable<Wire.EditLayerRequest["shape"]>;
   type Blend = NonNullable<Wire.PlacedLayer["blend"]>;
 
-  type Layer = Readonly<{
+  /** `x` and `y` are of the top left corner, in pixels of the document; `scale` is about it. */
+  type Placing = Required<Omit<Wire.NamedLayer, "image" | "flip_x" | "flip_y">> & { flipX: boolean; flipY: boolean };
+  type Layer = Readonly<Placing & {
     /** Never reused, whatever happens to the layer. */
     id: string;
-    name: string;
     /** Of the current version, as is the coverage. */
     image: string;
     coverage: number;
     /** Of the picture in its own pixels. */
     width: number;
     height: number;
-    /** Offset of the top left corner in pixels of the document. */
-    x: number;
-    y: number;
-    /** About that corner. */
-    scale: number;
-    /** Mirrored within its own box. */
-    flipX: boolean;
-    flipY: boolean;
-    /** 0–1. */
-    opacity: number;
-    visible: boolean;
-    blend: Blend;
-    /** The name of its group, "" for none. */
-    group: string;
     versions: readonly Version[];
     /** Index of the version that is shown. */
     current: number;

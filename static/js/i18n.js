@@ -1,6 +1,6 @@
 /** Every word the page says, in the reader's language. The words are in static/i18n, one file a language. */
 
-/** @type {readonly {tag: string, name: string}[]} */
+/** @type {readonly {tag: NonNullable<Wire.DecomposeRequest["language"]>, name: string}[]} */
 export const LANGUAGES = [
   { tag: "en", name: "English" },
   { tag: "zh-Hans", name: "简体中文" },

@@ -1,11 +1,13 @@
 import "./browser.js";
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import { test } from "node:test";
-import { estimate } from "../../static/js/actions/decompose.js";
+import { estimate, workingSize } from "../../static/js/actions/decompose.js";
 import { initialState } from "../../static/js/state/initial.js";
 import { describeJob, stallOf } from "../../static/js/views/shell/job-bar.js";
 import { clock } from "./browser.js";
 
+const SIZES = JSON.parse(readFileSync(new URL("../model_sizes.json", import.meta.url), "utf8"));
 const DEFAULTS = { layer_num: 4, steps: 50, cfg_scale: 4 };
 const CAPABILITIES = {
   qwen: { decompose: ["prompt", "steps", "cfg_scale", "seed"], any_size: false },
@@ -20,6 +22,14 @@ function ask(engine, settings, speeds = { [engine]: 1 }) {
   const doc = { ...base.doc, picture };
   return estimate(/** @type {any} */ ({ ...base, speeds, status: { engine }, config, doc, settings: { ...base.settings, ...settings } }));
 }
+
+test("a model works at the size that the server's pipelines work at", () => {
+  for (const [width, height, resolution, ...size] of SIZES) {
+    const state = { ...initialState(), settings: { size: String(resolution) } };
+    const works = workingSize(/** @type {any} */ (state), { name: "", image: "", width, height });
+    assert.deepEqual([works.width, works.height], size);
+  }
+});
 
 test("the estimate grows with the work of a model", () => {
   assert.equal(ask("qwen", {}, {}), null);

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from llm_dit.options import QWEN_IMAGE, Guidance, LayerNum, Steps, bounds
 from server.errors import SettingsError
 from server.settings import Settings, load_settings
 
@@ -132,7 +133,10 @@ def test_the_file_of_the_repository_shows_every_key_at_its_default() -> None:
     text = (ROOT / "config.toml").read_text(encoding="utf-8")
     shown = tomllib.loads(re.sub(r"^# (?=\w+ = )", "", text, flags=re.MULTILINE).partition("# [lan")[0])["default"]
     expected = Settings().model_dump(mode="json")
+    expected["qwen_image"] |= QWEN_IMAGE._asdict()  # what is left out is the model's own
     assert shown == expected
+    for option in (LayerNum, Steps, Guidance):
+        assert "–".join(map(str, bounds(option))) in text
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])

@@ -1,6 +1,8 @@
 """The service describes itself as it is set up."""
 
+import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -8,6 +10,8 @@ from pathlib import Path
 
 import httpx
 
+from llm_dit.layer import Offset, Scale
+from llm_dit.options import bounds
 from server.engines import defaults_of
 from server.settings import load_settings
 from tests.kit.forks import ROOT
@@ -64,3 +68,11 @@ def test_a_limit_is_changed_in_one_place(start_service: Callable[..., Service], 
         assert client.get("/api/qwen-image/config").json()["limits"]["layer_num"] == [1, 12]
         schemas = client.get("/api/openapi.json").json()["components"]["schemas"]
         assert schemas["DecomposeRequest"]["properties"]["layer_num"]["maximum"] == 12
+
+
+def test_the_page_places_layers_within_the_bounds_that_the_server_has() -> None:
+    text = (ROOT / "static/js/state/placement.js").read_text(encoding="utf-8")
+    told = dict(re.findall(r"^export const (\w+) = (.*);$", text, re.MULTILINE))
+    assert tuple(json.loads(told["SCALE_LIMITS"])) == bounds(Scale)
+    most = int(told["OFFSET_LIMIT"].replace("_", ""))
+    assert (-most, most) == bounds(Offset)

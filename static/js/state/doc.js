@@ -132,7 +132,7 @@ export function groupBetween(layer, below, above) {
   return layer.group === under || layer.group === over ? layer.group : "";
 }
 
-/** The layers as the composite and export requests take them, bottom to top. @param {Doc} doc */
+/** The layers as the composite and export requests take them, bottom to top. @param {Doc} doc @returns {Required<Wire.NamedLayer>[]} */
 export const stackOf = ({ layers }) =>
   layers.map(({ image, name, opacity, visible, x, y, scale, flipX, flipY, blend, group }) => ({
     image,
