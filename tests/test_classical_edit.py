@@ -454,6 +454,7 @@ def test_progress_is_told_and_can_cancel() -> None:
         edit_image(LAYERS["tiny"], "make it blue and blur it", 0, "keep", cancel)
 
 
+@pytest.mark.slow
 def test_a_large_layer_stays_within_bounds() -> None:
     layer = LAYERS["photo, soft edge"].resize((1536, 1536))
     tracemalloc.start()

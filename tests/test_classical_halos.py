@@ -9,6 +9,8 @@ from PIL import Image
 from llm_dit.layers import Decomposition
 from llm_dit.pipelines.classical import ClassicalPipeline
 
+pytestmark = pytest.mark.slow
+
 WIDTH, HEIGHT = 900, 600
 SUN, LIGHT = np.array([255, 211, 78]), np.array([255, 236, 170])
 MIDDLE, RADIUS, REACH = (700, 130), 60, 75
@@ -35,7 +37,6 @@ def layers() -> Decomposition:
     return ClassicalPipeline().decompose(image, layer_num=2, seed=0, output_size="original")
 
 
-@pytest.mark.slow
 def test_a_light_of_another_color_leaves_the_sky() -> None:
     off = np.abs(np.asarray(layers()[1].convert("RGB"), np.float64) - sky()).max(axis=-1)
     assert np.percentile(off, 99) <= 12

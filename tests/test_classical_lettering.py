@@ -49,6 +49,7 @@ CODECS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CODECS)
 def test_compressed_letters_leave_nothing_to_be_read_in_their_ground(name: str) -> None:
     ground, ink, format, options = CODECS[name]
@@ -79,6 +80,7 @@ def cloudy(seed: int) -> Image.Image:
     return Image.fromarray((shade * (1, 0.8, 0.6)).clip(0, 255).astype(np.uint8), "RGB")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["flat", "cloudy"])
 @pytest.mark.parametrize(("text", "height"), [("PAO 8", 110), ("good bread", 50)])
 def test_the_holes_of_letters_belong_to_their_ground(kind: str, text: str, height: int) -> None:

@@ -89,6 +89,7 @@ def test_things_of_many_colors_are_whole_and_alone(name: str) -> None:
     assert max(overlaps) > 0.87
 
 
+@pytest.mark.slow
 def test_nothing_of_them_stays_in_the_ground() -> None:
     ground = pixels(layers_of_poster()[1])
     off = np.abs(ground - pixels(Image.new("RGB", (SIDE, SIDE), GROUND))).max(axis=-1)

@@ -121,6 +121,7 @@ def test_a_model_that_changes_nothing_gives_the_layer_back(shape: Shape, size: t
     assert result.registered and max(map(abs, result.shift_px)) < 0.1
 
 
+@pytest.mark.slow
 def test_what_is_finer_than_the_model_survives_it() -> None:
     rng = np.random.default_rng(1)
     pixels = np.clip(rng.normal(128, 25, (700, 700, 3)), 0, 255).astype(np.uint8)
@@ -138,6 +139,7 @@ def test_colors_under_transparency_never_reach_the_model() -> None:
         assert one.tobytes() == other.tobytes()
 
 
+@pytest.mark.slow
 def test_a_small_object_fills_the_picture() -> None:
     layer = Image.new("RGBA", (1200, 900))
     layer.paste(disc((80, 80), 35), (1000, 40))
@@ -178,6 +180,7 @@ def test_a_transparent_layer_comes_back_as_it_was() -> None:
     assert canvas.finish(Image.new("RGB", (96, 96), "red")).image.tobytes() == layer.tobytes()
 
 
+@pytest.mark.slow
 def test_no_rim_shows_after_a_recolor_by_a_softening_model() -> None:
     layer = disc()
     canvas = prepare(layer, shape="keep")
@@ -187,6 +190,7 @@ def test_no_rim_shows_after_a_recolor_by_a_softening_model() -> None:
     assert difference(canvas.finish(edited).image, Image.fromarray(truth)).max() <= 6
 
 
+@pytest.mark.slow
 def test_no_rim_shows_when_the_model_repaints_the_ground() -> None:
     layer = disc()
     canvas = prepare(layer, shape="keep")
