@@ -56,22 +56,27 @@ async def hosting(folder: Path, cancel_grace_s: float = PATIENCE_S) -> AsyncIter
         await host.stop()
 
 
-async def started(run: Run, behaviour: str, steps: int = 1000) -> asyncio.Task[JobResult]:
-    """Return a run that is past its first step."""
-    stepping = asyncio.Event()
-    task = asyncio.ensure_future(run(behaviour, steps, lambda _: stepping.set()))
-    await stepping.wait()
+@pytest.fixture(autouse=True)
+def data_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beside this folder the pipeline looks for what lets it go on."""
+    monkeypatch.setenv("LLM_DIT_SERVER__DATA_DIR", str(tmp_path / "data"))
+
+
+async def started(run: Run, behaviour: str) -> asyncio.Task[JobResult]:
+    """Return a run in its only step, or one that has ended."""
+    waiting = asyncio.Event()
+    task = asyncio.ensure_future(run(behaviour, 1, lambda _: waiting.set()))
+    task.add_done_callback(lambda _: waiting.set())
+    await waiting.wait()
     return task  # type: ignore[return-value]
 
 
-def test_the_lock_is_held_until_the_worker_has_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("LLM_DIT_SERVER__DATA_DIR", str(tmp_path / "data"))
-
+def test_the_lock_is_held_until_the_worker_has_stopped(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with hosting(tmp_path) as (host, run):
             steps: list[int] = []
             first = await started(run, "deaf")
-            second = asyncio.ensure_future(run("", 2, lambda progress: steps.append(progress.total)))
+            second = asyncio.ensure_future(run("work", 2, lambda progress: steps.append(progress.total)))
             for _ in range(3):  # however often it is canceled
                 first.cancel()
                 await asyncio.sleep(0)
@@ -89,7 +94,7 @@ def test_the_lock_is_held_until_the_worker_has_stopped(tmp_path: Path, monkeypat
 def test_a_run_that_waits_for_the_lock_can_be_left(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with hosting(tmp_path) as (_, run):
-            first = await started(run, "slow")
+            first = await started(run, "wait")
             second = asyncio.ensure_future(run())
             await asyncio.sleep(0)
             second.cancel()
@@ -124,7 +129,7 @@ def test_cancel_and_completion_in_any_order_leave_the_next_run_alone(tmp_path: P
                     if progress.step >= min(step, 5):
                         at_step.set()
 
-                raced = asyncio.ensure_future(run("", 5, watch))
+                raced = asyncio.ensure_future(run("work", 5, watch))
                 await at_step.wait()
                 raced.cancel()
                 assert (await run()).seed == 1
