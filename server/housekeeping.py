@@ -6,12 +6,12 @@ import logging
 import time
 from collections.abc import Collection
 
-from server.database import Database
-from server.projects import Projects
-from server.roster import Roster
+from server.jobs.roster import Roster
+from server.pool.transit import Transit
+from server.projects.projects import Projects
 from server.settings import ServerSettings
-from server.store import SHA256, ImageStore, StoredFile
-from server.transit import Transit
+from server.storage.database import Database
+from server.storage.images import SHA256, ImageStore, StoredFile
 
 logger = logging.getLogger("llm_dit.server")
 

@@ -8,24 +8,24 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
-from server.database import Database
 from server.engines import Engine
 from server.errors import SettingsError
-from server.host import Patience, PipelineHost
 from server.housekeeping import Housekeeping
-from server.messages import memory_of
+from server.jobs.queue import JobQueue
+from server.jobs.records import JobRecords
 from server.metrics import Metrics, Readings
-from server.pictures import Pictures
-from server.pool import Pool, open_pool
-from server.projects import Projects, Quota, size_of_project
-from server.queue import JobQueue
-from server.records import JobRecords
+from server.pool.pictures import Pictures
+from server.pool.pool import Pool, open_pool
+from server.pool.transit import Transit
+from server.projects.projects import Projects, Quota, size_of_project
 from server.settings import Settings
 from server.stopping import StopSignals
-from server.storage import Storage
-from server.store import ImageStore
-from server.transit import Transit
-from server.worker import Watch, Worker
+from server.storage.database import Database
+from server.storage.images import ImageStore
+from server.storage.storage import Storage
+from server.worker.host import Patience, PipelineHost
+from server.worker.messages import memory_of
+from server.worker.supervisor import Watch, Worker
 
 logger = logging.getLogger("llm_dit.server")
 

@@ -6,8 +6,8 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, Field
 
 from llm_dit.pipelines.base import Forward
-from server.inputs import DecomposeInput, JobInput, JobKind, JobResult
-from server.jobs import JobStatus, JobView
+from server.jobs.inputs import DecomposeInput, JobInput, JobKind, JobResult
+from server.jobs.job import JobStatus, JobView
 from web.errors import error_body
 from web.images import address_of
 from web.problems import ErrorBody

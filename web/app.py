@@ -10,9 +10,9 @@ from fastapi import FastAPI, Request, Response
 from starlette.requests import ClientDisconnect
 
 from server.engines import choose_engine
-from server.folder import secret_in
 from server.service import open_service
 from server.settings import Settings
+from server.storage.folder import secret_in
 from web.access import Access
 from web.clients import Clients
 from web.door.middleware import Door, warnings

@@ -11,9 +11,9 @@ from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 
 from server.errors import TaskMemoryError
-from server.pool import Lane
-from server.projects import DocumentText
-from server.store import disk_full_told
+from server.pool.pool import Lane
+from server.projects.projects import DocumentText
+from server.storage.images import disk_full_told
 from web.bodies import Size
 from web.clients import client_of
 from web.documents import BUDGET, DOCUMENT, ReadRequest, read_request, read_request_file

@@ -11,8 +11,8 @@ from typing import Any, cast
 
 from pydantic_core import from_json
 
-from server.pool_child import Budget
-from server.projects import DocumentText
+from server.pool.process import Budget
+from server.projects.projects import DocumentText
 from web.prefix import set_prefix, without_prefix
 
 DOCUMENT = "document"

@@ -9,9 +9,9 @@ from typing import Any, TypeVar
 from fastapi import Request
 from starlette.requests import ClientDisconnect
 
-from server.inputs import JobResult
-from server.jobs import Job
-from server.queue import JobQueue
+from server.jobs.inputs import JobResult
+from server.jobs.job import Job
+from server.jobs.queue import JobQueue
 
 Item = TypeVar("Item")
 

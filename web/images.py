@@ -10,10 +10,10 @@ from PIL import Image
 
 from llm_dit.images import ImageLimits
 from server.engines import Engine
-from server.intake import GivenPicture
-from server.projects import ADDRESS
+from server.pool.intake import GivenPicture
+from server.pool.stacks import StackLimits
+from server.projects.projects import ADDRESS
 from server.settings import ServerSettings
-from server.stacks import StackLimits
 from web.prefix import located
 from web.sieve import LongText
 from web.streams import DATA_URL

@@ -31,9 +31,9 @@ from llm_dit.options import (
     chosen_seed,
     options_of,
 )
-from server.inputs import DecomposeInput, EditLayerInput, JobInput
-from server.intake import GivenPicture, KeptPicture
-from server.stacks import GivenLayer
+from server.jobs.inputs import DecomposeInput, EditLayerInput, JobInput
+from server.pool.intake import GivenPicture, KeptPicture
+from server.pool.stacks import GivenLayer
 from web.errors import HEX_COLOR, NOT_BLANK, http_name
 from web.images import Picture, sample_data_url
 from web.sieve import LongText

@@ -8,17 +8,17 @@ import anyio.to_thread
 from fastapi import Depends, Request
 
 from server.engines import Engine
-from server.host import PipelineHost
-from server.jobs import Job
+from server.jobs.job import Job
+from server.jobs.queue import JobQueue
 from server.metrics import Metrics
-from server.pictures import Pictures
-from server.pool import Pool
-from server.projects import Projects
-from server.queue import JobQueue
+from server.pool.pictures import Pictures
+from server.pool.pool import Pool
+from server.pool.transit import Transit
+from server.projects.projects import Projects
 from server.settings import Settings
-from server.storage import Storage
-from server.store import ImageStore
-from server.transit import Transit
+from server.storage.images import ImageStore
+from server.storage.storage import Storage
+from server.worker.host import PipelineHost
 from web.clients import Clients
 from web.following import Streams
 

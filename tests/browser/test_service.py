@@ -9,7 +9,7 @@ from typing import Any, get_args
 import pytest
 from playwright.sync_api import Route, expect
 
-from server.host import HostState
+from server.worker.host import HostState
 from tests.browser.studio import Studio
 from tests.kit.service import Service, with_most_layers
 

@@ -26,7 +26,7 @@ STAND_IN = ("-m", "tests.kit.stand_in")
 def workers_of(service: int) -> list[int]:
     """Return the processes that run the pipeline of the service with this process id, as they are just now."""
     children = Path(f"/proc/{service}/task/{service}/children").read_text().split()
-    return [int(child) for child in children if b"server.child" in _command_line(int(child))]
+    return [int(child) for child in children if b"server.worker.process" in _command_line(int(child))]
 
 
 def _command_line(pid: int) -> bytes:
@@ -61,7 +61,7 @@ class Running:
         pids = [self.process.pid]
         for pid in pids:
             with contextlib.suppress(OSError):  # it may end while it is looked at
-                if b"server.child" not in Path(f"/proc/{pid}/cmdline").read_bytes():
+                if b"server.worker.process" not in Path(f"/proc/{pid}/cmdline").read_bytes():
                     pids += map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split())
                     yield pid
 

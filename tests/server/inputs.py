@@ -1,6 +1,6 @@
 """A job to be done, for tests that do not care what it is."""
 
-from server.inputs import EditLayerInput
+from server.jobs.inputs import EditLayerInput
 
 EDIT = EditLayerInput(
     image="",

@@ -12,11 +12,11 @@ from PIL import Image
 from llm_dit.errors import LLMDiTError
 from llm_dit.pipelines.base import Progress
 from server.errors import WorkerLostError
-from server.host import Patience, PipelineHost
-from server.inputs import EditLayerInput, JobResult
+from server.jobs.inputs import EditLayerInput, JobResult
 from server.metrics import Metrics, Readings
-from server.store import ImageStore
-from server.worker import Watch, Worker
+from server.storage.images import ImageStore
+from server.worker.host import Patience, PipelineHost
+from server.worker.supervisor import Watch, Worker
 from tests.kit.pictures import png
 from tests.kit.waiting import PATIENCE_S
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from llm_dit.pipelines.base import Progress
 from server.errors import JobCanceledError
-from server.jobs import Job, JobEvent
+from server.jobs.job import Job, JobEvent
 from tests.server.inputs import EDIT
 
 PHASES = ("loading", "encoding", "denoising")

@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 
 from llm_dit.errors import LLMDiTError
-from server.database import Database
 from server.errors import DamagedError, SettingsError
-from server.projects import ProjectDraft, Projects, Quota
-from server.store import ImageStore
+from server.projects.projects import ProjectDraft, Projects, Quota
+from server.storage.database import Database
+from server.storage.images import ImageStore
 
 QUOTA = Quota(projects=1000, bytes=1e9)
 NAMES = [f"海报 {number}" for number in range(20)]

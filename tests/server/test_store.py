@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from server.errors import NotFoundError, StorageError
-from server.store import PNG_END, ImageStore
+from server.storage.images import PNG_END, ImageStore
 
 PICTURE = b"x" * 1000 + PNG_END
 

@@ -24,11 +24,11 @@ from PIL import Image
 from llm_dit.errors import LLMDiTError
 from llm_dit.images import encode_png
 from llm_dit.pipelines.base import PipelineStatus, Progress, ProgressCallback
-from server.host import Patience, PipelineHost
-from server.inputs import EditLayerInput
+from server.jobs.inputs import EditLayerInput
 from server.metrics import Metrics, Readings
-from server.store import ImageStore
-from server.worker import Watch, Worker
+from server.storage.images import ImageStore
+from server.worker.host import Patience, PipelineHost
+from server.worker.supervisor import Watch, Worker
 from tests.kit.report import part, report_parts
 
 DRIFT_BYTES = 256 * 1024**2

@@ -17,8 +17,8 @@ from PIL import Image
 from llm_dit.errors import InputError
 from llm_dit.images import ImageLimits
 from llm_dit.imports.layer_file import FileLimits
-from server.project_files import read_project
-from server.store import ImageStore
+from server.projects.files import read_project
+from server.storage.images import ImageStore
 from tests.kit.pictures import disc, png, square
 from tests.kit.service import Service, connect
 from tests.kit.waiting import wait_until

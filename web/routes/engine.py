@@ -9,8 +9,8 @@ from llm_dit.exports.formats import EXPORT_NAMES, ExportName
 from llm_dit.layer import MAX_LAYERS, Offset, Scale
 from llm_dit.options import EngineName, Guidance, LayerNum, Resolution, Seed, Steps, bounds, choices
 from llm_dit.pipelines.base import PipelineStatus
-from server.host import HostState
-from server.messages import memory_of
+from server.worker.host import HostState
+from server.worker.messages import memory_of
 from web.answers import Computed, forward_response
 from web.errors import http_name
 from web.state import StateDep, engine_label

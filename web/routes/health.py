@@ -6,8 +6,8 @@ from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, Field
 
 from server.errors import StoppingError
-from server.jobs import describe_loading
-from server.queue import STOPPING
+from server.jobs.job import describe_loading
+from server.jobs.queue import STOPPING
 from web.errors import RETRY_AFTER_S, retry_after_s
 from web.openapi import problems
 from web.problems import problem_response

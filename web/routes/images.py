@@ -7,7 +7,7 @@ from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import FileResponse
 
 from llm_dit.decoding.formats import PICTURE_FORMATS
-from server.intake import GivenPicture
+from server.pool.intake import GivenPicture
 from web.answers import KeptImageResponse
 from web.bodies import Size, takes
 from web.body import media_type

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Header, Path, Query, Request, Response
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
 from server.errors import NotFoundError
-from server.jobs import JobEvent
+from server.jobs.job import JobEvent
 from web.answers import JobResponse, JobsResponse, PreviewResponse, job_response
 from web.clients import client_of
 from web.following import COME_BACK_MS

@@ -8,7 +8,7 @@ from pydantic import BaseModel, Field
 
 from llm_dit.blending import BlendMode
 from llm_dit.imports.layer_file import FileKind
-from server.layer_files import KeptLayer, keep_layers, run_on_file
+from server.pool.layer_files import KeptLayer, keep_layers, run_on_file
 from web.bodies import Size, takes
 from web.files_in import UPLOAD, layer_limits, received, require_file
 from web.images import address_of

@@ -9,10 +9,10 @@ from pydantic import BaseModel, Field, PlainValidator, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from llm_dit.file_names import file_stem
-from server.layer_files import BUDGET, lane_for, read_as_project, run_on_file
-from server.project_files import write_project
-from server.projects import ADDRESS, DocumentText, Project, ProjectDraft, ProjectSummary
-from server.transit import take_out
+from server.pool.layer_files import BUDGET, lane_for, read_as_project, run_on_file
+from server.pool.transit import take_out
+from server.projects.files import write_project
+from server.projects.projects import ADDRESS, DocumentText, Project, ProjectDraft, ProjectSummary
 from web.bodies import Size, takes
 from web.body import JsonRoute
 from web.errors import IMAGE_ADDRESS, NOT_BLANK

@@ -6,9 +6,9 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Header, Request, Response
 from fastapi.responses import FileResponse
 
-from server.inputs import JobInput, JobResult
-from server.jobs import Job
-from server.submission import Submission
+from server.jobs.inputs import JobInput, JobResult
+from server.jobs.job import Job
+from server.jobs.submission import Submission
 from web.answers import DecomposeResponse, EditLayerResponse, JobResponse, job_response, result_response
 from web.bodies import Size, takes
 from web.body import JobRoute

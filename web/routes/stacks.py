@@ -8,8 +8,8 @@ from fastapi import APIRouter, Request, Response
 from llm_dit.color import read_color
 from llm_dit.exports.formats import EXPORT_FORMATS
 from llm_dit.file_names import file_stem
-from server.stacks import GivenStack
-from server.transit import take_out
+from server.pool.stacks import GivenStack
+from server.pool.transit import take_out
 from web.answers import ImageResponse
 from web.bodies import Size, takes
 from web.body import JsonRoute

@@ -13,8 +13,8 @@ from llm_dit.exports.formats import write_export as export_to
 from llm_dit.images import ImageLimits, write_png
 from llm_dit.layer import Layer, pixels_within
 from llm_dit.layers import canvas_of
-from server.intake import SMALL_PIXELS, GivenPicture, content_of, named, pixels_in, read_given
-from server.store import ImageStore, disk_full_told
+from server.pool.intake import SMALL_PIXELS, GivenPicture, content_of, named, pixels_in, read_given
+from server.storage.images import ImageStore, disk_full_told
 
 
 @dataclass(frozen=True, kw_only=True)

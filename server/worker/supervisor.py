@@ -15,9 +15,10 @@ from llm_dit.errors import LLMDiTError
 from llm_dit.pipelines.base import Canceled, PipelineStatus, Progress
 from server.engines import Options
 from server.errors import StalledError, WorkerLostError
-from server.inputs import JobInput, JobResult
+from server.jobs.inputs import JobInput, JobResult
 from server.logs import LogFormat
-from server.messages import (
+from server.processes import environment_of_child
+from server.worker.messages import (
     Cancel,
     Command,
     Event,
@@ -32,7 +33,6 @@ from server.messages import (
     pack,
     read_event,
 )
-from server.processes import environment_of_child
 
 logger = logging.getLogger("llm_dit.server")
 
@@ -67,7 +67,7 @@ class Worker:
         watch: Watch,
         log_format: LogFormat = "text",
     ) -> None:
-        child = ["-m", "server.child", pipeline, str(data_dir), json.dumps(options), log_format]
+        child = ["-m", "server.worker.process", pipeline, str(data_dir), json.dumps(options), log_format]
         self._arguments = [sys.executable, *child]
         self._watch = watch
         self._process: asyncio.subprocess.Process | None = None

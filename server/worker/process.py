@@ -1,7 +1,7 @@
 """The worker process owns the pipeline and runs one job at a time.
 
-`python -m server.child MODULE:CLASS DATA_DIR OPTIONS LOG_FORMAT`; the options are JSON: null, or what the pipeline is
-built with.
+`python -m server.worker.process MODULE:CLASS DATA_DIR OPTIONS LOG_FORMAT`; the options are JSON: null, or what the
+pipeline is built with.
 
 It ends with the service, however that ends: its standard input closes, and on Linux the kernel kills it as well.
 """
@@ -26,7 +26,9 @@ from llm_dit.pipelines.base import Canceled, LayerPipeline, Progress, ProgressCa
 from server.engines import Options
 from server.errors import Failure, PipelineError
 from server.logs import LogFormat, Redaction, configure
-from server.messages import (
+from server.processes import die_with_parent, take_standard_streams
+from server.storage.images import ImageStore
+from server.worker.messages import (
     Event,
     Failed,
     Loaded,
@@ -39,8 +41,6 @@ from server.messages import (
     pack,
     read_command,
 )
-from server.processes import die_with_parent, take_standard_streams
-from server.store import ImageStore
 
 logger = logging.getLogger("llm_dit.worker")
 OUT_OF_MEMORY = "There is not enough memory for this job: try a smaller image, fewer layers or resolution 640."

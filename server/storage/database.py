@@ -12,10 +12,10 @@ from typing import TypeVar
 
 from llm_dit.errors import DiskFullError, LLMDiTError
 from server.errors import DamagedError, SettingsError, StorageError
-from server.folder import IN_USE, FolderLock, prepare
-from server.migrations import NewerVersionError, SizeOf, migrate
-from server.rescue import Rescued, readable, rescue
-from server.store import DISK_FULL
+from server.storage.folder import IN_USE, FolderLock, prepare
+from server.storage.images import DISK_FULL
+from server.storage.migrations import NewerVersionError, SizeOf, migrate
+from server.storage.rescue import Rescued, readable, rescue
 
 T = TypeVar("T")
 logger = logging.getLogger("llm_dit.server")

@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from server.migrations import SizeOf, first_checksum_of, migrate
-from server.store import sync_folder
+from server.storage.images import sync_folder
+from server.storage.migrations import SizeOf, first_checksum_of, migrate
 
 logger = logging.getLogger("llm_dit.server")
 

@@ -10,7 +10,7 @@ from typing import Literal
 from llm_dit.errors import LLMDiTError
 from llm_dit.pipelines.base import Progress
 from server.errors import JobCanceledError
-from server.inputs import JobInput, JobResult
+from server.jobs.inputs import JobInput, JobResult
 
 JobStatus = Literal["queued", "processing", "succeeded", "failed", "canceled"]
 EventName = Literal["queued", "loading", "progress", "preview", "succeeded", "failed", "canceled"]

@@ -32,7 +32,7 @@ from typing import Any, ParamSpec, TypeVar, cast
 from pydantic import TypeAdapter, ValidationError
 
 from server.errors import Failure, PoolFullError, TaskLostError, TaskMemoryError, TaskTimeError
-from server.pool_child import LENGTH, Budget, Task, pack_task
+from server.pool.process import LENGTH, Budget, Task, pack_task
 from server.processes import environment_of_child
 
 logger = logging.getLogger("llm_dit.server")
@@ -211,7 +211,7 @@ class _Process:
 
     @classmethod
     async def start(cls, nice: int) -> "_Process":
-        arguments = [sys.executable, "-m", "server.pool_child", str(nice)]
+        arguments = [sys.executable, "-m", "server.pool.process", str(nice)]
         pipe, nothing = asyncio.subprocess.PIPE, asyncio.subprocess.DEVNULL
         try:
             process = await asyncio.create_subprocess_exec(

@@ -12,10 +12,10 @@ from pydantic import TypeAdapter, ValidationError
 
 from llm_dit.errors import LLMDiTError
 from llm_dit.pipelines.base import Progress
-from server.database import Database
 from server.errors import Failure
-from server.inputs import DecomposeInput, EditLayerInput, JobInput, JobKind, JobResult
-from server.jobs import EVENTS_A_START, Job, status_of
+from server.jobs.inputs import DecomposeInput, EditLayerInput, JobInput, JobKind, JobResult
+from server.jobs.job import EVENTS_A_START, Job, status_of
+from server.storage.database import Database
 
 logger = logging.getLogger("llm_dit.server")
 

@@ -14,7 +14,7 @@ from llm_dit.images import encode_png
 from llm_dit.layers import coverage
 from llm_dit.options import DecomposeOptions, EditOptions, Seed
 from llm_dit.pipelines.base import Forward, LayerPipeline, PreviewCallback, ProgressCallback
-from server.store import ImageStore
+from server.storage.images import ImageStore
 
 JobKind = Literal["decompose", "edit"]
 ONE_COLOR = "All that is seen of the result has one color: unless that was asked for, try another seed or more steps."

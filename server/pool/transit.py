@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator
 from pathlib import Path
 from typing import BinaryIO
 
-from server.store import disk_full_told
+from server.storage.images import disk_full_told
 
 
 class Transit:

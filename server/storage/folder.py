@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from server.errors import SettingsError
-from server.store import FILE_RIGHTS, FOLDER_RIGHTS
+from server.storage.images import FILE_RIGHTS, FOLDER_RIGHTS
 
 logger = logging.getLogger("llm_dit.server")
 

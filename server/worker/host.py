@@ -11,9 +11,9 @@ from typing import Literal
 from llm_dit.errors import DeviceLostError, LLMDiTError, OutOfMemoryError
 from llm_dit.pipelines.base import Canceled, PipelineStatus, Progress
 from server.errors import Failure, WorkerLostError
-from server.inputs import JobInput, JobResult
+from server.jobs.inputs import JobInput, JobResult
 from server.metrics import Metrics
-from server.worker import LOST, ShowPreview, Worker
+from server.worker.supervisor import LOST, ShowPreview, Worker
 
 logger = logging.getLogger("llm_dit.server")
 

@@ -13,7 +13,7 @@ from typing import BinaryIO
 
 from llm_dit.pipelines.base import PipelineStatus, Progress
 from server.errors import Failure
-from server.inputs import JobInput, JobResult
+from server.jobs.inputs import JobInput, JobResult
 
 _LENGTH = struct.Struct(">I")
 

@@ -1,6 +1,6 @@
-"""A process of the pool (`server/pool.py`): it runs one task after another, each within its budget.
+"""A process of the pool (`server/pool/pool.py`): it runs one task after another, each within its budget.
 
-`python -m server.pool_child NICE`. A task is a pickle behind its length on the standard input, and its answer JSON
+`python -m server.pool.process NICE`. A task is a pickle behind its length on the standard input, and its answer JSON
 behind its length on the standard output: a decoder that somebody has taken over must not be able to send pickles to
 the service. What libraries print goes nowhere.
 

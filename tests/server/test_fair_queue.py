@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server.jobs import Job
-from server.line import FairLine
+from server.jobs.fair_queue import FairLine
+from server.jobs.job import Job
 from tests.server.inputs import EDIT
 
 

@@ -9,11 +9,11 @@ from llm_dit.errors import ImageError
 from llm_dit.exports.formats import ExportName
 from llm_dit.images import ImageLimits, check_dimensions
 from server.errors import TaskLostError, TaskMemoryError, TaskTimeError
-from server.intake import NOT_HELD, GivenPicture, Intake, KeptPicture, keep_picture, named
-from server.pool import Lane, Pool
-from server.pool_child import Budget
-from server.stacks import GivenStack, write_composite, write_export
-from server.store import ImageStore
+from server.pool.intake import NOT_HELD, GivenPicture, Intake, KeptPicture, keep_picture, named
+from server.pool.pool import Lane, Pool
+from server.pool.process import Budget
+from server.pool.stacks import GivenStack, write_composite, write_export
+from server.storage.images import ImageStore
 
 SMALL_BYTES = 262_144
 """A file of so many bytes may be a small picture, and is looked at in the quick lane."""

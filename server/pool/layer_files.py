@@ -15,11 +15,11 @@ from llm_dit.imports.layers import kind_of, read_layers
 from llm_dit.layer import Layer
 from llm_dit.layers import coverage
 from server.errors import TaskMemoryError, TaskTimeError
-from server.pool import Lane, Pool
-from server.pool_child import Budget
-from server.project_files import read_project
-from server.projects import DocumentText, Project, ProjectDraft
-from server.store import ImageStore
+from server.pool.pool import Lane, Pool
+from server.pool.process import Budget
+from server.projects.files import read_project
+from server.projects.projects import DocumentText, Project, ProjectDraft
+from server.storage.images import ImageStore
 
 MB = 1_000_000
 SMALL_BYTES = 262_144

@@ -11,10 +11,10 @@ from sqlite3 import Row
 from typing import Any, NamedTuple, cast
 
 from llm_dit.errors import InputError
-from server.database import Database
 from server.errors import DamagedError, NotFoundError, ProjectChangedError, QuotaError
-from server.migrations import checksum_of
-from server.store import ImageStore
+from server.storage.database import Database
+from server.storage.images import ImageStore
+from server.storage.migrations import checksum_of
 
 Document = Mapping[str, Any]
 MAX_DOCUMENT_BYTES = 4_000_000

@@ -10,8 +10,8 @@ from PIL import Image
 from llm_dit.decoding.formats import FORMAT_NAMES
 from llm_dit.errors import ImageError
 from llm_dit.images import ImageLimits, encode_png, read_picture, size_of
-from server.data_urls import bytes_of
-from server.store import ImageStore
+from server.pool.data_urls import bytes_of
+from server.storage.images import ImageStore
 
 SMALL_PIXELS = 1_048_576
 """A picture of so many pixels is decoded and re-encoded within a moment."""

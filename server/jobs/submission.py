@@ -5,7 +5,7 @@ import hashlib
 import json
 from dataclasses import dataclass
 
-from server.inputs import JobInput
+from server.jobs.inputs import JobInput
 
 
 @dataclass(frozen=True, kw_only=True)

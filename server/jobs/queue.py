@@ -19,18 +19,18 @@ from server.errors import (
     StoppingError,
     WorkerLostError,
 )
-from server.host import PipelineHost
-from server.inputs import JobResult
-from server.jobs import Job
-from server.line import FairLine
+from server.jobs.fair_queue import FairLine
+from server.jobs.inputs import JobResult
+from server.jobs.job import Job
+from server.jobs.progress import Paces, Stepping
+from server.jobs.records import JobRecords
+from server.jobs.roster import Roster
+from server.jobs.submission import Submission
+from server.jobs.tickets import Tickets
 from server.logs import Concealed
 from server.metrics import Metrics
-from server.progress import Paces, Stepping
-from server.records import JobRecords
-from server.roster import Roster
 from server.settings import ServerSettings
-from server.submission import Submission
-from server.tickets import Tickets
+from server.worker.host import PipelineHost
 
 logger = logging.getLogger("llm_dit.server")
 

@@ -4,8 +4,8 @@ import asyncio
 from dataclasses import dataclass
 
 from llm_dit.errors import LLMDiTError
-from server.database import Database
-from server.store import ImageStore
+from server.storage.database import Database
+from server.storage.images import ImageStore
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,8 +14,8 @@ from llm_dit.images import encode_png
 from llm_dit.imports.archive import Archive
 from llm_dit.imports.layer_file import FileLimits, decoded, picture_size
 from server.errors import NotFoundError
-from server.projects import ADDRESS, DOCUMENT_FORMAT, MAX_DOCUMENT_BYTES, Project, ProjectDraft, images_in
-from server.store import SHA256, ImageStore, disk_full_told
+from server.projects.projects import ADDRESS, DOCUMENT_FORMAT, MAX_DOCUMENT_BYTES, Project, ProjectDraft, images_in
+from server.storage.images import SHA256, ImageStore, disk_full_told
 
 FORMAT, VERSION = "llm-dit project", 1
 PROJECT_NAME = "project.json"

@@ -6,8 +6,8 @@ from collections import defaultdict, deque
 from collections.abc import Hashable
 
 from llm_dit.pipelines.base import Progress
-from server.inputs import DecomposeInput, JobInput
-from server.jobs import Job
+from server.jobs.inputs import DecomposeInput, JobInput
+from server.jobs.job import Job
 from server.metrics import Metrics
 
 

@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterator
 
-from server.jobs import Job
+from server.jobs.job import Job
 
 
 class FairLine:
