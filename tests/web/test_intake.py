@@ -44,12 +44,12 @@ def test_who_wants_the_very_pixels_is_refused_instead(client: httpx.Client) -> N
     ],
 )
 def test_a_job_scales_its_picture_when_it_is_asked_to(client: httpx.Client, path: str, more: dict[str, object]) -> None:
-    body = {"image": as_data_url(png(Image.new("RGB", (9000, 120), "navy"))), **more}
+    body = {"image": as_data_url(png(Image.new("RGB", (9000, 600), "navy"))), **more}
     refusal = client.post(f"/api/qwen-image/{path}", json=body)
     assert (refusal.status_code, refusal.json()["error"]["param"]) == (422, "image")
     answer = client.post(f"/api/qwen-image/{path}", json={**body, "fit": True})
     assert answer.status_code == 200, answer.text
-    assert answer.json()["scaled_from"] == [9000, 120]
+    assert answer.json()["scaled_from"] == [9000, 600]
 
 
 def test_nothing_of_a_request_stays_on_the_disk(client: httpx.Client, stepping_service: Service) -> None:
