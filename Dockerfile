@@ -12,6 +12,7 @@ WORKDIR /app
 COPY requirements requirements
 COPY pyproject.toml LICENSE config.toml ./
 COPY src src
+COPY cli cli
 COPY server server
 COPY web web
 COPY static static

@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 PORT ?= 8000
 CORES = $(shell $(PYTHON) -c 'import os; print(os.cpu_count() or 1)')
 PINS := requirements/base.txt requirements/qwen.txt requirements/test.txt
-SOURCES := src server web tests benchmarks scripts
+SOURCES := src cli server web tests benchmarks scripts
 
 .PHONY: run test test-qwen test-others test-fast stress stress-short coverage check fix types node browser pins clean
 
@@ -35,7 +35,7 @@ stress: $(VENV)/test.stamp
 stress-short: $(VENV)/test.stamp
 	$(BIN)/pytest tests/stress -m "not long" --numprocesses $(CORES) --dist loadfile
 
-# Lines of src, server and web that tests run, services and workers included; every process begins from nothing.
+# Lines of src, cli, server and web that tests run, services and workers included; every process begins from nothing.
 coverage: $(VENV)/test.stamp browser
 	$(BIN)/coverage erase
 	$(BIN)/coverage run -m pytest --numprocesses $(CORES) --dist loadfile --no-loadscope-reorder

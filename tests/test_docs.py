@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 import subprocess
 import sys
 import zipfile
@@ -22,6 +23,7 @@ from llm_dit.options import (
 )
 from server.settings import Settings
 from tests.kit.forks import ROOT
+from tests.kit.running import LLM_DIT
 from tests.kit.service import Service
 from web.errors import http_name
 
@@ -62,12 +64,11 @@ def test_the_http_page_runs_from_top_to_bottom(desk: Path, service: Service) -> 
 
 @pytest.mark.slow
 def test_the_readme_runs(desk: Path, service: Service) -> None:
+    command = shlex.join([sys.executable, *LLM_DIT])
     commands = [block for block in blocks("README.md", "bash") if not re.match(r"make |.*serve ", block)]
     assert len(commands) == 2
     for script in commands:
-        shell(
-            script.replace("http://127.0.0.1:8000", service.url).replace("llm-dit ", f"{sys.prefix}/bin/llm-dit "), desk
-        )
+        shell(script.replace("http://127.0.0.1:8000", service.url).replace("llm-dit ", f"{command} "), desk)
     (program,) = blocks("README.md", "python")
     subprocess.run([sys.executable, "-c", program], cwd=desk, check=True)
     with Image.open(desk / "edited.png") as edited:
@@ -122,7 +123,9 @@ def test_every_link_leads_somewhere(page: str) -> None:
 def test_the_map_names_what_there_is_and_all_folders() -> None:
     named = set(re.findall(r"`([\w./-]+)`", (ROOT / "docs/architecture.md").read_text(encoding="utf-8")))
     assert [name for name in named if "/" in name and not (ROOT / name).exists()] == []
-    code = {path.parent for top in ("src", "server", "web", "static/js") for path in (ROOT / top).rglob("*.[pj][sy]")}
+    code = {
+        path.parent for top in ("src", "cli", "server", "web", "static/js") for path in (ROOT / top).rglob("*.[pj][sy]")
+    }
     folders = {str(folder.relative_to(ROOT)) for folder in code} - {
         "src/llm_dit_studio",
         "static/js",

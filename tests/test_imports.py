@@ -1,4 +1,4 @@
-"""Which way imports point: web → server → llm_dit, and nothing heavy before it is needed."""
+"""Which way imports point: cli → web → server → llm_dit, and nothing heavy before it is needed."""
 
 import ast
 import subprocess
@@ -24,8 +24,9 @@ def imported(folder: Path) -> Iterator[tuple[Path, str]]:
 @pytest.mark.parametrize(
     ("folder", "forbidden"),
     [
-        ("src/llm_dit", {"server", "web", "fastapi", "starlette", "uvicorn", "typer"}),
-        ("server", {"web", "fastapi", "starlette"}),
+        ("src/llm_dit", {"cli", "server", "web", "fastapi", "starlette", "uvicorn", "typer"}),
+        ("server", {"cli", "web", "fastapi", "starlette", "typer"}),
+        ("web", {"cli", "typer"}),
     ],
 )
 def test_imports_point_one_way(folder: str, forbidden: set[str]) -> None:
@@ -42,7 +43,7 @@ def test_torch_is_imported_for_the_qwen_engine_only() -> None:
     libraries = {"torch", "diffusers", "transformers", "accelerate", "huggingface_hub"}
     found = [
         path
-        for folder in ("src", "server", "web")
+        for folder in ("src", "cli", "server", "web")
         for path, name in imported(ROOT / folder)
         if name.split(".")[0] in libraries
     ]

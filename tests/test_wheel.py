@@ -28,7 +28,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     subprocess.run(build, cwd=ROOT, check=True, capture_output=True)
     (wheel,) = folder.glob("*.whl")
     zipfile.ZipFile(wheel).extractall(folder / "site")
-    for name in ("web", "server"):
+    for name in ("cli", "web", "server"):
         (folder / "foreign" / name).mkdir(parents=True)
         (folder / "foreign" / name / "__init__.py").write_text("raise ImportError('of another project')")
     return folder / "site"

@@ -17,7 +17,7 @@ from multiprocessing.context import ForkServerContext
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-PROGRAMS: Mapping[str, tuple[str, str]] = {"uvicorn": ("uvicorn.main", "main"), "llm-dit": ("server.cli", "app")}
+PROGRAMS: Mapping[str, tuple[str, str]] = {"uvicorn": ("uvicorn.main", "main"), "llm-dit": ("cli.commands", "app")}
 """The module and the function of each program."""
 COMMANDS: Mapping[str, list[str]] = {
     "uvicorn": [sys.executable, "-m", "uvicorn"],

@@ -18,7 +18,7 @@ from tests.kit.forks import ROOT, Process
 from tests.kit.waiting import PATIENCE_S, wait_until
 
 ADDRESS = re.compile(r"The page is on http://127\.0\.0\.1:(\d+)")
-LLM_DIT = ("-c", "from server.cli import app; app()")
+LLM_DIT = ("-c", "from llm_dit_studio import main; main()")
 STAND_IN = ("-m", "tests.kit.stand_in")
 """How Python runs `llm-dit`, with its own engines and with that of `tests/kit/stand_in.py`."""
 

@@ -56,7 +56,7 @@ def read_runs(path: Path) -> tuple[Counter[int], list[int]]:
 
 def main() -> None:
     import web.app
-    from server.cli import app
+    from cli.commands import app
 
     pipeline = os.environ.get("STAND_IN", "tests.kit.stand_in:RecordedPipeline")
     # `web.server` takes `create_app` from here when the server imports it.

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner, Result
 
-from server.cli import app
+from cli.commands import app
 from tests.kit.service import qwen_environment
 
 

@@ -12,6 +12,7 @@ import pytest
 from llm_dit.qwen import diagnosis
 from llm_dit.qwen.diagnosis import Finding, diagnose
 from llm_dit.qwen.placement import Machine, Weights, plan_placement
+from tests.kit.running import LLM_DIT
 from tests.kit.service import ROOT, qwen_environment
 
 
@@ -130,7 +131,7 @@ def hidden(name):
 importlib.metadata.version = hidden
 for name in ("torch", "diffusers", "transformers", "accelerate", "huggingface_hub", "safetensors", "psutil"):
     sys.modules[name] = None
-from server.cli import app
+from cli.commands import app
 app(["doctor"])
 """
 
@@ -145,8 +146,7 @@ def test_the_doctor_works_on_the_base_install(tmp_path: Path) -> None:
 
 
 def test_the_doctor_tells_what_will_run(checkpoints: Path, tmp_path: Path) -> None:
-    command = str(Path(sys.executable).with_name("llm-dit"))
-    done = run([command, "doctor"], tmp_path, **qwen_environment(checkpoints))
+    done = run([sys.executable, *LLM_DIT, "doctor"], tmp_path, **qwen_environment(checkpoints))
     assert "ok  Qwen-Image-Layered  0.0 GB, complete" in done.stdout
     assert "The engine is Qwen-Image." in done.stdout
 

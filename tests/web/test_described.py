@@ -16,6 +16,7 @@ from server.engines import defaults_of
 from server.settings import load_settings
 from tests.kit.forks import ROOT
 from tests.kit.pictures import SQUARE_URL
+from tests.kit.running import LLM_DIT
 from tests.kit.service import Service, with_most_layers
 from web.app import create_app
 from web.openapi import describe
@@ -55,7 +56,7 @@ def test_a_limit_is_changed_in_one_place(start_service: Callable[..., Service], 
         ).stdout
 
     assert run(sys.executable, "-c", LIBRARY).splitlines() == ["13", "layer_num must be from 1 to 12."]
-    assert "(1–12)" in run(f"{sys.prefix}/bin/llm-dit", "decompose", "--help")
+    assert "(1–12)" in run(sys.executable, *LLM_DIT, "decompose", "--help")
     assert "(1–12)" in run(sys.executable, "scripts/generate.py", "--help")
     service = start_service(environment=environment)
     with httpx.Client(base_url=service.url, timeout=60) as client:

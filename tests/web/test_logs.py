@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from tests.kit.jobs import queue
 from tests.kit.pictures import SQUARE_URL
-from tests.kit.running import leave
+from tests.kit.running import LLM_DIT, leave
 from tests.kit.service import Service, connect, serve
 from tests.kit.waiting import wait_until
 from tests.server.test_metrics import parse
@@ -199,7 +199,7 @@ def test_the_command_line_logs_in_the_same_way(tmp_path: Path) -> None:
     log = tmp_path / "log"
     with log.open("wb") as file:
         process = subprocess.Popen(
-            [f"{sys.prefix}/bin/llm-dit", "serve", "--port", "0"],
+            [sys.executable, *LLM_DIT, "serve", "--port", "0"],
             cwd=tmp_path,
             env=os.environ | environment | {"PYTHONPATH": os.pathsep.join(sys.path)},
             stderr=file,

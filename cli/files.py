@@ -7,12 +7,12 @@ from pathlib import Path
 
 from PIL import Image
 
+from cli.terminal import console
 from llm_dit.errors import ImageError, InputError
 from llm_dit.exports.formats import EXPORT_FORMATS, ExportName
 from llm_dit.images import read_picture
 from llm_dit.imports.layers import kind_of, read_layers
 from llm_dit.layers import Layer
-from server.terminal import console
 
 SUFFIXES = ", ".join(format.suffix for format in EXPORT_FORMATS.values())
 

@@ -9,6 +9,10 @@ from typing import Annotated, Any, get_args
 
 import typer
 
+from cli.extras import Extra, install
+from cli.files import SUFFIXES, export_name, open_image, read_stack, require_png, writing
+from cli.serving import hand_over, listen, require_token, serve_forever, show_addresses, show_engine
+from cli.terminal import counted, explained, progress_bar
 from llm_dit import options
 from llm_dit.color import read_color
 from llm_dit.decoding.formats import FORMAT_NAMES
@@ -19,13 +23,9 @@ from llm_dit.layers import Layer, canvas_size, composite
 from llm_dit.options import DecomposeOptions, EditOptions, RunDefaults, chosen_seed, help_of
 from llm_dit.pipelines.base import LayerPipeline
 from server.engines import choose_engine, diagnose_qwen
-from server.extras import Extra, install
-from server.files import SUFFIXES, export_name, open_image, read_stack, require_png, writing
-from server.serving import hand_over, listen, require_token, serve_forever, show_addresses, show_engine
 from server.settings import SETTINGS_FILE, EngineChoice, Settings, load_settings
 from server.storage.backup import Inventory, back_up, restore
 from server.storage.folder import require_free
-from server.terminal import counted, explained, progress_bar
 from server.worker.process import load_pipeline
 
 app = typer.Typer(

@@ -13,13 +13,13 @@ from types import FrameType
 import segno
 import uvicorn
 
+from cli.http_protocol import protocol_within
+from cli.terminal import console
 from server.addresses import bracketed, is_any_address, is_exposed, is_loopback, lan_address
 from server.connections import AT_ONCE, WAITING, LoopErrors, most_connections
 from server.engines import Engine
 from server.errors import SettingsError
-from server.protocol import protocol_within
 from server.settings import ServerSettings, Settings
-from server.terminal import console
 
 DRAIN_S = 1
 """Seconds that open event streams and answers have to end after a signal to stop."""
