@@ -11,7 +11,6 @@ import typer
 
 from cli.extras import Extra, install
 from cli.files import SUFFIXES, export_name, open_image, read_stack, require_png, writing
-from cli.serving import hand_over, listen, require_token, serve_forever, show_addresses, show_engine
 from cli.terminal import counted, explained, progress_bar
 from llm_dit import options
 from llm_dit.color import read_color
@@ -22,11 +21,10 @@ from llm_dit.images import encode_png
 from llm_dit.layers import Layer, canvas_size, composite
 from llm_dit.options import DecomposeOptions, EditOptions, RunDefaults, chosen_seed, help_of
 from llm_dit.pipelines.base import LayerPipeline
-from server.engines import choose_engine, diagnose_qwen
+from server.engines import choose_engine, diagnose_qwen, load_pipeline
 from server.settings import SETTINGS_FILE, EngineChoice, Settings, load_settings
 from server.storage.backup import Inventory, back_up, restore
 from server.storage.folder import require_free
-from server.worker.process import load_pipeline
 
 app = typer.Typer(
     name="llm-dit",
@@ -72,17 +70,19 @@ def serve(
 
     Example: llm-dit serve --host 0.0.0.0 --port 8080 --token=SECRET
     """
+    # HTTP's libraries take half a second, for which no other command should wait.
+    from cli import serving
+
     with explained():
         door = {"token": token, "insecure": insecure, "allowed_hosts": allow_host or None}
         settings = _settings(config, profile, engine, {"host": host, "port": port, **door})
-        require_token(settings.server)
+        serving.require_token(settings.server)
         require_free(settings.server.data_dir)
         chosen = choose_engine(settings)
-        listener = listen(settings.server.host, settings.server.port)
-        show_addresses(settings.server, listener.getsockname()[1])
-        show_engine(chosen)
-        hand_over(config, profile, engine, settings)
-        serve_forever(listener, settings.server)
+        listener = serving.listen(settings.server.host, settings.server.port)
+        serving.show_addresses(settings.server, listener.getsockname()[1])
+        serving.show_engine(chosen)
+        serving.serve_forever(listener, settings)
 
 
 @app.command()

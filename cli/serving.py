@@ -1,4 +1,4 @@
-"""Starting the service from the command line: the socket, the settings' way to the app, and where the page is."""
+"""Starting the service from the command line: the socket, the server, and where the page is."""
 
 import asyncio
 import os
@@ -19,7 +19,9 @@ from server.addresses import bracketed, is_any_address, is_exposed, is_loopback,
 from server.connections import AT_ONCE, WAITING, LoopErrors, most_connections
 from server.engines import Engine
 from server.errors import SettingsError
+from server.logs import configure
 from server.settings import ServerSettings, Settings
+from web.app import create_app
 
 DRAIN_S = 1
 """Seconds that open event streams and answers have to end after a signal to stop."""
@@ -68,27 +70,12 @@ def listen(host: str, port: int) -> socket.socket:
         ) from None
 
 
-def hand_over(config: Path | None, profile: str | None, engine: str | None, settings: Settings) -> None:
-    """Put the command line into the environment, where `web.server` finds it when it builds the app."""
-    given = {
-        "LLM_DIT_CONFIG": config,
-        "LLM_DIT_PROFILE": profile,
-        "LLM_DIT_ENGINE": engine,
-        "LLM_DIT_SERVER__HOST": settings.server.host,
-        "LLM_DIT_SERVER__PORT": settings.server.port,
-        "LLM_DIT_SERVER__TOKEN": settings.server.token.get_secret_value(),
-        "LLM_DIT_SERVER__INSECURE": settings.server.insecure,
-        "LLM_DIT_SERVER__ALLOWED_HOSTS": ",".join(settings.server.allowed_hosts),
-    }
-    os.environ.update({name: str(value) for name, value in given.items() if value is not None})
-
-
-def serve_forever(listener: socket.socket, settings: ServerSettings) -> None:
-    """Serve `web.server:app` until a signal ends it."""
-    # `web.server` sets the log up, also when another server imports it.
+def serve_forever(listener: socket.socket, settings: Settings) -> None:
+    """Serve the application until a signal ends it."""
+    configure(settings.server.log_format)
     config = uvicorn.Config(
-        "web.server:app",
-        http=protocol_within(settings.client_timeout_s, most_connections()),
+        create_app(settings),
+        http=protocol_within(settings.server.client_timeout_s, most_connections()),
         backlog=AT_ONCE,
         ws="none",
         log_config=None,

@@ -1,6 +1,8 @@
 """Which pipeline runs and why: the names of the configuration, and the classes that they stand for."""
 
 import functools
+import importlib
+import operator
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -10,6 +12,7 @@ from typing import Any
 from llm_dit.errors import EngineError
 from llm_dit.options import QWEN_IMAGE, EngineName, RunDefaults
 from llm_dit.pipelines.arguments import CLASSICAL_MAX_ASPECT, QWEN_MAX_ASPECT
+from llm_dit.pipelines.base import LayerPipeline, ProgressCallback
 from llm_dit.qwen.checkpoints import EDIT_MODEL
 from llm_dit.qwen.diagnosis import Finding, diagnose, unmet_requirements
 from server.settings import QwenImageSettings, Settings
@@ -84,6 +87,16 @@ def choose_engine(settings: Settings) -> Engine:
     if obstacle:
         return _classical(models, f"Qwen-Image does not run here: {obstacle.what}.", obstacle)
     return _qwen(models, "Its model is configured, and torch sees an accelerator.")
+
+
+def load_pipeline(path: str, options: Options, progress: ProgressCallback) -> LayerPipeline:
+    """Import and build what `path`, `module:Class` or `module:Class.method`, names.
+
+    Without `options` it is called without arguments, else with them and with `progress`, which hears of loading.
+    """
+    module, _, name = path.partition(":")
+    build = operator.attrgetter(name)(importlib.import_module(module))
+    return build() if options is None else build(**options, progress=progress)
 
 
 def _classical(models: QwenImageSettings, reason: str, obstacle: Obstacle | None) -> Engine:

@@ -1,6 +1,7 @@
 """Which way imports point: cli → web → server → llm_dit, and nothing heavy before it is needed."""
 
 import ast
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,13 +13,15 @@ ROOT = Path(__file__).parents[1]
 
 
 def imported(folder: Path) -> Iterator[tuple[Path, str]]:
-    """Yield every module that a file below `folder` imports, wherever in the file it does."""
+    """Yield every module that a file below `folder` imports, wherever in the file, or names as `module:object`."""
     for path in folder.rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Import):
                 yield from ((path, alias.name) for alias in node.names)
             elif isinstance(node, ast.ImportFrom) and node.module:
                 yield path, node.module
+            elif isinstance(node, ast.Constant) and re.fullmatch(r"[a-z_.]+:[A-Za-z_.]+", str(node.value)):
+                yield path, str(node.value).partition(":")[0]
 
 
 @pytest.mark.parametrize(

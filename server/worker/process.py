@@ -6,10 +6,8 @@ pipeline is built with.
 It ends with the service, however that ends: its standard input closes, and on Linux the kernel kills it as well.
 """
 
-import importlib
 import json
 import logging
-import operator
 import os
 import queue
 import signal
@@ -22,8 +20,8 @@ from PIL import Image
 
 from llm_dit.errors import EngineError, InputError, LLMDiTError, OutOfMemoryError
 from llm_dit.images import encode_png
-from llm_dit.pipelines.base import Canceled, LayerPipeline, Progress, ProgressCallback
-from server.engines import Options
+from llm_dit.pipelines.base import Canceled, LayerPipeline, Progress
+from server.engines import load_pipeline
 from server.errors import Failure, PipelineError
 from server.logs import LogFormat, Redaction, configure
 from server.processes import die_with_parent, take_standard_streams
@@ -111,16 +109,6 @@ def _load_failure(error: Exception) -> Failure:
         # It is the configuration's, not a request's.
         return Failure.of(EngineError(error.message))
     return _failure(error, "loading the engine")
-
-
-def load_pipeline(path: str, options: Options, progress: ProgressCallback) -> LayerPipeline:
-    """Import and build what `path`, `module:Class` or `module:Class.method`, names.
-
-    Without `options` it is called without arguments, else with them and with `progress`, which hears of loading.
-    """
-    module, _, name = path.partition(":")
-    build = operator.attrgetter(name)(importlib.import_module(module))
-    return build() if options is None else build(**options, progress=progress)
 
 
 def main(pipeline_path: str, data_dir: str, options: str, log_format: str) -> None:

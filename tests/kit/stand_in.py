@@ -59,7 +59,7 @@ def main() -> None:
     from cli.commands import app
 
     pipeline = os.environ.get("STAND_IN", "tests.kit.stand_in:RecordedPipeline")
-    # `web.server` takes `create_app` from here when the server imports it.
+    # `llm-dit serve` takes `create_app` from here when it is called.
     web.app.create_app = functools.partial(web.app.create_app, pipeline=pipeline)
     app()
 
