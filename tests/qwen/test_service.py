@@ -22,7 +22,7 @@ from llm_dit.images import encode_png
 from llm_dit.pipelines.qwen_image_diffusers import QwenImageDiffusersPipeline
 from tests.kit.hub import Hub
 from tests.kit.hub import serve as serve_hub
-from tests.kit.service import Service, downloading_environment, is_ready, qwen_environment, serve
+from tests.kit.service import Service, downloading_environment, qwen_environment, serve
 from tests.kit.waiting import wait_until
 from tests.qwen.test_docs import blocks
 
@@ -46,7 +46,7 @@ def hub(checkpoints: Path) -> Iterator[Hub]:
 def qwen(checkpoints: Path, hub: Hub, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     folder = tmp_path_factory.mktemp("qwen")
     with serve(folder, environment=downloading_environment(checkpoints, hub, folder), ready=False) as running:
-        wait_until(lambda: is_ready(running.url), "the engine")
+        wait_until(lambda: running.get("/readyz").status_code == 200, "the engine")
         yield running
 
 
