@@ -103,12 +103,14 @@ def measure(pipeline: Any, case: str, device: torch.device, options: argparse.Na
     sample(pipeline, device, options, steps=1)
     placed.after_run()
     times, peaks = sample(pipeline, device, options, steps=options.steps)
+    reserved = round(torch.cuda.max_memory_reserved(device) / 1e9, 2) if device.type == "cuda" else 0.0
     placed.after_run()
     result = {
         "case": case,
         **placed.describe(),
         "peak_gb": max(peaks.values()),
         "peaks_gb": peaks,
+        "reserved_gb": reserved,
         "place_s": round(place_s, 2),
         "encode_and_first_step_s": round(times[1] - times[0], 3),
         "step_s": round((times[-2] - times[1]) / max(options.steps - 1, 1), 3),

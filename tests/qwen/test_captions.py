@@ -117,6 +117,7 @@ def test_a_caption_is_canceled_at_a_token(short: Any) -> None:
     [
         ({}, ""),
         ({"do_sample": True, "temperature": 1e-6, "repetition_penalty": 1.05, "eos_token_id": [1, 2]}, ""),
+        ({"use_cache": True, "output_attentions": False, "output_hidden_states": False}, ""),
         ({"do_sample": True, "temperature": 0.7}, "asks for samples"),
         ({"num_beams": 4}, "has num_beams"),
         ({"no_repeat_ngram_size": 3}, "has no_repeat_ngram_size"),
@@ -125,6 +126,10 @@ def test_a_caption_is_canceled_at_a_token(short: Any) -> None:
 def test_what_asks_for_more_than_the_likeliest_token_is_named(asked: dict[str, Any], why: str) -> None:
     found = why_not_greedy(GenerationConfig(**asked))
     assert why in found and bool(found) == bool(why)
+
+
+def test_the_settings_that_transformers_writes_ask_for_no_more(pipeline: Any) -> None:
+    assert why_not_greedy(pipeline.text_encoder.generation_config) == ""
 
 
 def test_a_model_that_asks_for_more_gets_generate(

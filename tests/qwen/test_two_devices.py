@@ -14,6 +14,7 @@ from llm_dit.pipelines.base import Canceled, Progress
 from llm_dit.pipelines.qwen_image_diffusers import QwenImageDiffusersPipeline
 from llm_dit.qwen import running
 from llm_dit.qwen.diagnosis import diagnose
+from llm_dit.qwen.pairing import Pair
 from llm_dit.qwen.placement import GB, Machine, Plan, Weights, plan_placement
 from llm_dit.qwen.second_device import plan_second
 
@@ -73,6 +74,25 @@ def test_two_devices_give_what_one_gives(
     assert decompose(pipe, picture) == decompose(shared_pipe, picture)
     assert edit(pipe, picture) == edit(shared_pipe, picture)
     assert len(answered) == 9
+
+
+def test_all_is_on_the_second_device_before_the_first_begins(
+    pipe: QwenImageDiffusersPipeline, picture: Image.Image, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A copy between devices waits for what is queued on both: behind the first's forward it comes too late."""
+    happened: list[str] = []
+    move = Pair._move
+
+    def moving(self: Pair, *given: Any) -> Any:
+        happened.append("moved")
+        return move(self, *given)
+
+    monkeypatch.setattr(Pair, "_move", moving)
+    first = pipe._models._pipelines[LAYERED].transformer
+    hook = first.register_forward_pre_hook(lambda *_: happened.append("asked"))
+    decompose(pipe, picture)
+    hook.remove()
+    assert happened == ["moved", "asked"] * 2
 
 
 def test_the_copy_is_its_own_and_has_no_modulation(pipe: QwenImageDiffusersPipeline) -> None:

@@ -27,12 +27,12 @@ def recorder_for(device: torch.device) -> Recorder | None:
     if device.type != "cuda":
         return None
 
-    pool = torch.cuda.graph_pool_handle()
+    # `torch.cuda.graph` has one stream of its own, which is of the first device that it ever ran on. What a stream has
+    # freed, another does not get: with a stream for each recording, none would use the memory of the one before.
+    pool, stream = torch.cuda.graph_pool_handle(), torch.cuda.Stream(device)
 
     def record(call: Call) -> tuple[Callable[[], None], torch.Tensor]:
         graph = torch.cuda.CUDAGraph()
-        # `torch.cuda.graph` has one stream of its own, which is of the first device that it ever ran on.
-        stream = torch.cuda.Stream(device)
         with (
             _RECORDING,
             torch.cuda.device(device),
@@ -47,38 +47,47 @@ def recorder_for(device: torch.device) -> Recorder | None:
 class Replay:
     """Runs `call`, which reads its arguments from tensors that stay; from the third time on as a recording.
 
-    The recording has to give what the call gives, bit by bit, and is not used when it does not, or cannot be made.
-    `rewind` takes back what a run has changed of what the next one reads. An answer holds until the next run.
+    The recording has to give what the call gives, bit by bit, and is not used when it does not, or cannot be made;
+    unless it is `trusted`, as those are that do what has been compared before. `rewind` takes back what a run has
+    changed of what the next one reads. An answer holds until the next run.
     """
 
-    def __init__(self, call: Call, rewind: Callable[[], object], record: Recorder | None) -> None:
+    def __init__(
+        self, call: Call, rewind: Callable[[], object], record: Recorder | None, *, trusted: bool = False
+    ) -> None:
         self._call = call
         self._rewind = rewind
         self._record = record
+        self._trusted = trusted
         self._runs = 0
         self._recording: tuple[Callable[[], None], torch.Tensor] | None = None
 
+    @property
+    def is_recorded(self) -> bool:
+        return self._recording is not None
+
     def __call__(self) -> torch.Tensor:
-        if self._recording is not None:
-            replay, answer = self._recording
-            replay()
-            return answer
-        answer = self._call()
+        if self._record is not None and self._runs == EAGER:
+            return self._first_replay(self._record)
         self._runs += 1
-        if self._record is not None and self._runs > EAGER:
-            return self._recorded(answer, self._record)
+        if self._recording is None:
+            return self._call()
+        replay, answer = self._recording
+        replay()
         return answer
 
-    def _recorded(self, wanted: torch.Tensor, record: Recorder) -> torch.Tensor:
+    def _first_replay(self, record: Recorder) -> torch.Tensor:
         self._record = None
+        wanted = None if self._trusted else self._call()
         try:
             replay, answer = record(self._call)
         except Exception as error:  # whatever it raises, the call itself goes on working
             logger.warning("no CUDA graph: its recording ended in a %s", type(error).__name__, exc_info=error)
-            return wanted
-        self._rewind()
+            return self._call() if wanted is None else wanted
+        if wanted is not None:
+            self._rewind()
         replay()
-        if torch.equal(answer, wanted):
+        if wanted is None or torch.equal(answer, wanted):
             self._recording = replay, answer
             return answer
         logger.warning("no CUDA graph: its numbers are not those of the step itself")
@@ -108,7 +117,8 @@ class Recordings:
         """Return what the function that `make` returns makes of `arguments`, whose shapes the key tells."""
         if key not in self._kept:
             places = [each.clone() for each in arguments]
-            self._kept[key] = places, Replay(partial(make(), *places), _nothing, self._record)
+            trusted = any(replay.is_recorded for _, replay in self._kept.values())
+            self._kept[key] = places, Replay(partial(make(), *places), _nothing, self._record, trusted=trusted)
             while len(self._kept) > self._limit:
                 self._kept.popitem(last=False)
         self._kept.move_to_end(key)

@@ -36,7 +36,9 @@ class Pair:
         """Return what the transformer would, on its device; an error of either branch is raised when both are done."""
         here, there = branches
         self._first.speak(schedule, tokens)
-        theirs = self._thread.submit(self._ask_second, tokens, there, schedule, step, shapes)
+        # A copy between devices waits for what is queued on both: before the first begins, that is nothing.
+        moved = tokens.to(self._device), *self._move(schedule, there)
+        theirs = self._thread.submit(self._ask_second, *moved, step, shapes)
         try:
             (ours,) = self._first(tokens, branches=[here], schedule=schedule, step=step, shapes=shapes)
         finally:
@@ -54,10 +56,9 @@ class Pair:
 
     @torch.no_grad()  # which holds for one thread
     def _ask_second(
-        self, tokens: torch.Tensor, branch: Branch, schedule: torch.Tensor, step: int, shapes: Shapes
+        self, tokens: torch.Tensor, schedule: torch.Tensor, branch: Branch, step: int, shapes: Shapes
     ) -> torch.Tensor:
-        schedule, branch = self._move(schedule, branch)
-        (told,) = self._second(tokens.to(self._device), branches=[branch], schedule=schedule, step=step, shapes=shapes)
+        (told,) = self._second(tokens, branches=[branch], schedule=schedule, step=step, shapes=shapes)
         return told
 
     def _move(self, schedule: torch.Tensor, branch: Branch) -> tuple[torch.Tensor, Branch]:

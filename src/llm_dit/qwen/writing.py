@@ -8,7 +8,11 @@ from transformers import LogitsProcessorList, RepetitionPenaltyLogitsProcessor, 
 
 from llm_dit.qwen.graphs import Recorder, Replay, recorder_for
 
-IGNORED = {"bos_token_id", "eos_token_id", "pad_token_id", "transformers_version", "_from_model_config"}
+IGNORED = {"bos_token_id", "eos_token_id", "pad_token_id", "transformers_version", "_from_model_config"} | {
+    # How `generate` works and what else it returns; transformers 5 writes some of them where nobody asked for any.
+    *("use_cache", "output_attentions", "output_hidden_states", "output_scores", "output_logits"),
+    *("return_dict_in_generate", "disable_compile", "compile_config", "cache_implementation"),
+}
 UNDERSTOOD = {"do_sample", "temperature", "top_k", "top_p", "repetition_penalty"}
 COLD = 1e-3
 """At so low a temperature a sample is the likeliest token; the published checkpoint has 1e-6."""
