@@ -9,7 +9,7 @@ from typing import cast
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from server.connections import MOST, SLOWEST_BYTES_PER_S, first_to_go
+from web.middleware.connections import MOST, SLOWEST_BYTES_PER_S, first_to_go
 
 SEND_BUFFER = 262_144
 """Bytes of an answer that the system takes on for one connection: by itself it takes megabytes, and tells late that a
@@ -37,8 +37,8 @@ class PromptProtocol(H11Protocol):
     A request's header has `timeout_s` seconds from the connection or from its own first byte, however it drips, and
     so has what is left of a body after the request has been answered. An answer that is read at less than 32 kB/s for
     three times as long is given up. Beyond `most` connections, each new one has another one closed. How long a body
-    may take that is still wanted is up to `web.middleware.BodyLimit`, and how long a connection may rest between two
-    requests to uvicorn's keep-alive (5 s).
+    may take that is still wanted is up to `web.middleware.requests.BodyLimit`, and how long a connection may rest
+    between two requests to uvicorn's keep-alive (5 s).
     """
 
     timeout_s: float = 10.0

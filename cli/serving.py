@@ -16,12 +16,12 @@ import uvicorn
 from cli.http_protocol import protocol_within
 from cli.terminal import console
 from server.addresses import bracketed, is_any_address, is_exposed, is_loopback, lan_address
-from server.connections import AT_ONCE, WAITING, LoopErrors, most_connections
 from server.engines import Engine
 from server.errors import SettingsError
 from server.logs import configure
 from server.settings import ServerSettings, Settings
 from web.app import create_app
+from web.middleware.connections import AT_ONCE, WAITING, LoopErrors, most_connections
 
 DRAIN_S = 1
 """Seconds that open event streams and answers have to end after a signal to stop."""

@@ -13,19 +13,19 @@ from server.engines import choose_engine
 from server.service import open_service
 from server.settings import Settings
 from server.storage.folder import secret_in
-from web.access import Access
 from web.clients import Clients
 from web.door.middleware import Door, warnings
 from web.door.proxies import Proxies
 from web.door.tokens import Token
 from web.errors import add_error_handlers
 from web.following import Streams
-from web.middleware import BodyLimit, Envelope, Heads
+from web.middleware.access_log import Access
+from web.middleware.requests import BodyLimit, Envelope, Heads
+from web.middleware.turns import Turns
 from web.page_files import PageFiles
 from web.routes import docs, engine, health, images, jobs, layer_files, metrics, pages, projects, qwen_image, stacks
 from web.routes.login import login_routes
 from web.state import Offload, State
-from web.turns import Turns
 
 logger = logging.getLogger("llm_dit.server")
 

@@ -28,8 +28,8 @@ from server.errors import (
     TaskLostError,
     WorkerLostError,
 )
+from web.bodies.sieve import LongText
 from web.problems import ErrorBody, error_type, problem_response
-from web.sieve import LongText
 
 # Patterns of text in requests; `_FORMS` has the words for each.
 NOT_BLANK = r"\S"

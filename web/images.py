@@ -14,8 +14,8 @@ from server.pool.intake import GivenPicture
 from server.pool.stacks import StackLimits
 from server.projects.projects import ADDRESS
 from server.settings import ServerSettings
+from web.bodies.sieve import LongText
 from web.prefix import located
-from web.sieve import LongText
 from web.streams import DATA_URL
 
 MIN_JOB_SIDE = 2

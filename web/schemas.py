@@ -34,9 +34,9 @@ from llm_dit.options import (
 from server.jobs.inputs import DecomposeInput, EditLayerInput, JobInput
 from server.pool.intake import GivenPicture, KeptPicture
 from server.pool.stacks import GivenLayer
+from web.bodies.sieve import LongText
 from web.errors import HEX_COLOR, NOT_BLANK, http_name
 from web.images import Picture, sample_data_url
-from web.sieve import LongText
 
 EXAMPLE_IMAGE = sample_data_url()
 

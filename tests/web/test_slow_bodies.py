@@ -13,7 +13,7 @@ import pytest
 from tests.kit.jobs import DECOMPOSE, fields
 from tests.kit.pictures import SQUARE_URL, png, square
 from tests.kit.service import Service, serve
-from web.bodies import MOST_AT_ONCE
+from web.bodies.limits import MOST_AT_ONCE
 
 TIMEOUT_S = 0.5
 

@@ -4,7 +4,7 @@ import asyncio
 
 from starlette.types import Receive, Scope, Send
 
-from web.turns import Turns
+from web.middleware.turns import Turns
 
 CROWD = 300
 

@@ -11,8 +11,8 @@ from llm_dit.options import EngineName, Guidance, LayerNum, Resolution, Seed, St
 from llm_dit.pipelines.base import PipelineStatus
 from server.worker.host import HostState
 from server.worker.messages import memory_of
-from web.answers import Computed, forward_response
 from web.errors import http_name
+from web.responses import Computed, forward_response
 from web.state import StateDep, engine_label
 
 router = APIRouter(prefix="/api/qwen-image", tags=["Service"])

@@ -8,14 +8,14 @@ from fastapi.responses import FileResponse
 
 from llm_dit.decoding.formats import PICTURE_FORMATS
 from server.pool.intake import GivenPicture
-from web.answers import KeptImageResponse
-from web.bodies import Size, takes
-from web.body import media_type
+from web.bodies.json_routes import media_type
+from web.bodies.limits import Size, takes
+from web.bodies.receiving import receive
 from web.errors import UnsupportedMediaTypeError
 from web.following import unless_left
 from web.images import address_of, image_limits
 from web.openapi import problems
-from web.receiving import receive
+from web.responses import KeptImageResponse
 from web.state import StateDep
 
 router = APIRouter(prefix="/api/images", tags=["Images"])

@@ -9,8 +9,8 @@ from pydantic import BaseModel, Field
 from llm_dit.blending import BlendMode
 from llm_dit.imports.layer_file import FileKind
 from server.pool.layer_files import KeptLayer, keep_layers, run_on_file
-from web.bodies import Size, takes
-from web.files_in import UPLOAD, layer_limits, received, require_file
+from web.bodies.files import UPLOAD, layer_limits, received, require_file
+from web.bodies.limits import Size, takes
 from web.images import address_of
 from web.openapi import problems
 from web.state import StateDep

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import RedirectResponse
 from starlette.exceptions import HTTPException
 
-from web.body import media_type
+from web.bodies.json_routes import media_type
 from web.door.login import local_path, login_page, wants_page
 from web.door.tokens import Attempts, Token
 from web.errors import UnsupportedMediaTypeError

@@ -13,10 +13,10 @@ from server.pool.layer_files import BUDGET, lane_for, read_as_project, run_on_fi
 from server.pool.transit import take_out
 from server.projects.files import write_project
 from server.projects.projects import ADDRESS, DocumentText, Project, ProjectDraft, ProjectSummary
-from web.bodies import Size, takes
-from web.body import JsonRoute
+from web.bodies.files import UPLOAD, layer_limits, received, require_file
+from web.bodies.json_routes import JsonRoute
+from web.bodies.limits import Size, takes
 from web.errors import IMAGE_ADDRESS, NOT_BLANK
-from web.files_in import UPLOAD, layer_limits, received, require_file
 from web.images import address_of
 from web.openapi import problems
 from web.prefix import located, with_prefix

@@ -9,15 +9,15 @@ from fastapi.responses import FileResponse
 from server.jobs.inputs import JobInput, JobResult
 from server.jobs.job import Job
 from server.jobs.submission import Submission
-from web.answers import DecomposeResponse, EditLayerResponse, JobResponse, job_response, result_response
-from web.bodies import Size, takes
-from web.body import JobRoute
+from web.bodies.json_routes import JobRoute
+from web.bodies.limits import Size, takes
 from web.clients import client_of
 from web.errors import VISIBLE_ASCII
 from web.following import result_of, unless_left
 from web.images import Picture, job_limits
 from web.openapi import problems
 from web.prefix import located
+from web.responses import DecomposeResponse, EditLayerResponse, JobResponse, job_response, result_response
 from web.schemas import DecomposeRequest, EditLayerRequest
 from web.state import State, StateDep
 from web.streams import Inlined

@@ -10,12 +10,12 @@ from llm_dit.exports.formats import EXPORT_FORMATS
 from llm_dit.file_names import file_stem
 from server.pool.stacks import GivenStack
 from server.pool.transit import take_out
-from web.answers import ImageResponse
-from web.bodies import Size, takes
-from web.body import JsonRoute
+from web.bodies.json_routes import JsonRoute
+from web.bodies.limits import Size, takes
 from web.following import unless_left
 from web.images import stack_limits
 from web.openapi import problems
+from web.responses import ImageResponse
 from web.schemas import CompositeRequest, ExportRequest
 from web.state import State, StateDep
 from web.streams import Inlined, file_answer, saved_as

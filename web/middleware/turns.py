@@ -5,7 +5,7 @@ from collections import deque
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from web.access import PROBES
+from web.middleware.access_log import PROBES
 
 AT_ONCE = 4
 """Requests that begin in one turn of the event loop."""

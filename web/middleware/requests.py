@@ -9,13 +9,13 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from server.connections import Credit
 from server.logs import Concealed
 from server.settings import ServerSettings
-from web.access import method_of, route_of
-from web.bodies import Incoming, Pot, Size, Sizes
+from web.bodies.limits import Incoming, Pot, Size, Sizes
 from web.door.hosts import is_secure_context
 from web.errors import BodyTooLargeError, BodyTooSlowError, BusyError
+from web.middleware.access_log import method_of, route_of
+from web.middleware.connections import Credit
 from web.problems import internal_error, problem_response
 
 logger = logging.getLogger("llm_dit.server")

@@ -14,12 +14,12 @@ from server.errors import TaskMemoryError
 from server.pool.pool import Lane
 from server.projects.projects import DocumentText
 from server.storage.images import disk_full_told
-from web.bodies import Size
+from web.bodies.documents import BUDGET, DOCUMENT, ReadRequest, read_request, read_request_file
+from web.bodies.limits import Size
+from web.bodies.sieve import JsonLimits, JsonSieve, TooComplexError
 from web.clients import client_of
-from web.documents import BUDGET, DOCUMENT, ReadRequest, read_request, read_request_file
 from web.errors import UnsupportedMediaTypeError
 from web.prefix import current_prefix, without_prefix
-from web.sieve import JsonLimits, JsonSieve, TooComplexError
 from web.state import state_of
 
 TOO_COMPLEX = (

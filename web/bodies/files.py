@@ -10,9 +10,9 @@ from fastapi import Request
 from llm_dit.images import ImageLimits
 from llm_dit.imports.layer_file import FileLimits
 from server.settings import ServerSettings
-from web.body import media_type
+from web.bodies.json_routes import media_type
+from web.bodies.receiving import receive
 from web.errors import UnsupportedMediaTypeError
-from web.receiving import receive
 from web.state import State
 
 ZIP_TYPE = "application/zip"
