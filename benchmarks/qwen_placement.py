@@ -31,15 +31,7 @@ from PIL import Image
 
 from llm_dit.qwen.devices import choose_device, measure_machine
 from llm_dit.qwen.offloading import Placement
-from llm_dit.qwen.placement import (
-    FUSED_DENOISING,
-    GB,
-    SINGLE_FRAME_DECODING,
-    SLICED_SINGLE_FRAME_DECODING,
-    Plan,
-    Weights,
-    plan_placement,
-)
+from llm_dit.qwen.placement import FUSED, GB, USUAL_FUSED, Plan, Weights, plan_placement
 from llm_dit.qwen.preparing import Run
 from llm_dit.qwen.running import Runner
 from llm_dit.qwen.schedules import Scheduler
@@ -137,7 +129,8 @@ class Ours:
             "kept_blocks": plan.kept_blocks,
             "modulation_away": plan.modulation_away,
             "pinned": plan.pinned,
-            "planned_peak_gb": round(plan.peak / 1e9, 2),
+            "planned_peak_gb": round(plan.usual_peak / 1e9, 2),
+            "planned_for_gb": round(plan.peak / 1e9, 2),
         }
 
 
@@ -277,9 +270,8 @@ def make_plan(case: str, pipeline: Any, device: torch.device) -> Plan:
         vaes=size_of(pipeline.vae),
         modulations=(size_of(pipeline.transformer.modulations),),
         blocks=len(pipeline.transformer.transformer_blocks),
-        denoising=FUSED_DENOISING,
-        decoding=SINGLE_FRAME_DECODING,
-        sliced_decoding=SLICED_SINGLE_FRAME_DECODING,
+        working=FUSED,
+        usual=USUAL_FUSED,
     )
     machine = measure_machine(device)
     # Machines that grow their memory as it is used report too little.

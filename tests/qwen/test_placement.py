@@ -1,25 +1,18 @@
 """The planner, by numbers: what is chosen for which memory, and that it says why."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from llm_dit.errors import InputError
-from llm_dit.qwen.placement import (
-    FUSED_DENOISING,
-    GB,
-    SINGLE_FRAME_DECODING,
-    SLICED_SINGLE_FRAME_DECODING,
-    Machine,
-    Plan,
-    Weights,
-    plan_placement,
-)
+from llm_dit.qwen.placement import FUSED, GB, USUAL_FUSED, Machine, Plan, Weights, plan_placement
 
 DECOMPOSE = Weights(transformers=(int(40.9 * GB),), text_encoders=(int(16.6 * GB),), vaes=int(0.25 * GB))
 BOTH = Weights(transformers=(int(40.9 * GB),) * 2, text_encoders=(int(16.6 * GB),), vaes=int(0.5 * GB))
+APART: dict[str, Any] = {"working": FUSED, "usual": USUAL_FUSED}
 NF4 = Weights(transformers=(int(11.4 * GB),), text_encoders=(int(4.7 * GB),), vaes=int(0.25 * GB))
 
 
@@ -29,6 +22,9 @@ def cuda(device_gb: float, host_gb: float = 128) -> Machine:
 
 def auto(device_gb: float, weights: Weights = DECOMPOSE, host_gb: float = 128) -> Plan:
     return plan_placement("auto", cuda(device_gb, host_gb), weights)
+
+
+OURS = replace(DECOMPOSE, **APART, modulations=(int(13.6 * GB),), vaes=int(0.08 * GB))
 
 
 @pytest.mark.parametrize(
@@ -78,26 +74,31 @@ def test_false_is_plain_diffusers_and_auto_spares_memory() -> None:
     assert plain.peak > auto_plan.peak
 
 
-def test_the_vae_for_pictures_lets_more_stay_resident() -> None:
-    pictures = replace(
-        DECOMPOSE, decoding=SINGLE_FRAME_DECODING, sliced_decoding=SLICED_SINGLE_FRAME_DECODING, vaes=int(0.08 * GB)
-    )
-    assert auto(64.4).strategy == "model"
-    assert auto(64.4, pictures).strategy == "resident"
-    assert plan_placement(False, cuda(140), pictures).peak < plan_placement(False, cuda(140), DECOMPOSE).peak
+# At 640 with four layers on an H100 (docs/performance.md); where nothing is spared, with what recordings keep.
+MEASURED = {
+    "plain": (plan_placement(False, cuda(84.5), DECOMPOSE), 64.75),
+    "resident": (plan_placement(False, cuda(84.5), OURS), 59.94 + 0.79),
+    "24 GB": (plan_placement("auto", cuda(24), OURS), 19.48),
+    "8 GB": (plan_placement("auto", cuda(8), OURS), 4.07),
+}
+
+
+@pytest.mark.parametrize("case", MEASURED)
+def test_the_peak_of_most_runs_is_what_was_measured(case: str) -> None:
+    plan, measured = MEASURED[case]
+    assert plan.usual_peak == pytest.approx(measured * GB, rel=0.1)
+    assert plan.peak > plan.usual_peak
 
 
 def test_both_models_are_resident_on_80_gb_without_their_modulation() -> None:
     apart = replace(
         BOTH,
         modulations=(int(13.6 * GB),) * 2,
-        denoising=FUSED_DENOISING,
-        decoding=SINGLE_FRAME_DECODING,
-        sliced_decoding=SLICED_SINGLE_FRAME_DECODING,
+        **APART,
     )
-    plan = auto(80, apart)
+    plan = auto(84, apart)
     assert (plan.strategy, plan.modulation_away) == ("resident", True)
-    assert plan.peak <= 76 * GB
+    assert plan.usual_peak <= 76 * GB
     assert "without the modulation" in plan.reason
     assert not auto(140, apart).modulation_away
     streamed, all_of_it = auto(24, apart), auto(24, BOTH)
@@ -112,13 +113,6 @@ def test_true_keeps_the_blocks_that_do_not_raise_the_peak() -> None:
     assert 0 < plan.kept_blocks < 60
     assert encoding < plan.peak < encoding + 3 * GB
     assert plan.kept_blocks < plan_placement("stream", cuda(30), DECOMPOSE).kept_blocks
-
-
-APART = {
-    "denoising": FUSED_DENOISING,
-    "decoding": SINGLE_FRAME_DECODING,
-    "sliced_decoding": SLICED_SINGLE_FRAME_DECODING,
-}
 
 
 @pytest.mark.parametrize(

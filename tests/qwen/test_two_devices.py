@@ -182,7 +182,7 @@ def second(cpu_offload: Any, free: float = 80, *, quantized: bool = False, fused
 
 def test_the_second_device_is_planned_for() -> None:
     plan = second("auto")
-    assert plan.second_peak == WEIGHTS.core + WEIGHTS.denoising
+    assert plan.second_peak == WEIGHTS.core + WEIGHTS.working.denoising + WEIGHTS.working.recorded
     assert "A copy of 27.3 GB on the second device" in plan.reason
     both = replace(WEIGHTS, transformers=WEIGHTS.transformers * 2, modulations=WEIGHTS.modulations * 2)
     resident = plan_placement("resident", card(140), both)

@@ -17,16 +17,33 @@ CpuOffload = bool | Literal["auto", "resident", "model", "stream", "sequential"]
 STRATEGIES: tuple[Strategy, ...] = ("resident", "model", "stream", "sequential")
 
 GB = 1_000_000_000
-# What the phases take besides weights, in bytes, at 1024² and four layers; docs/performance.md has the measurements.
-ENCODING = int(2.5 * GB)
-DENOISING = 3 * GB
-DECODING = 18 * GB
-SLICED_DECODING = int(4.5 * GB)
-# The same of the VAE for pictures, as a prototype took on an H100 and a little more; to be measured again.
-SINGLE_FRAME_DECODING = 6 * GB
-SLICED_SINGLE_FRAME_DECODING = int(1.6 * GB)
-FUSED_DENOISING = DENOISING + int(0.7 * GB)
-"""With the rows of 100 steps (`modulation.py`), 0.44 GB, and a second branch on its way; computed, to be measured."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Working:
+    """Bytes that the phases take besides weights; decoding all layers together, and one after the other.
+
+    `recorded` is what recordings of denoising steps (`graphs.py`) keep, where the weights stay.
+    """
+
+    encoding: int
+    denoising: int
+    decoding: int
+    sliced_decoding: int
+    recorded: int = 0
+
+
+def _working(**gigabytes: float) -> Working:
+    return Working(**{name: int(size * GB) for name, size in gigabytes.items()})
+
+
+# docs/performance.md has the measurements. What has to fit is planned for at 1024²; of denoising by our loop, for the
+# most layers there are, from the measurement of four.
+PLAIN = _working(encoding=2.5, denoising=3, decoding=18, sliced_decoding=4.5)
+FUSED = _working(encoding=2.5, denoising=3.7, decoding=6, sliced_decoding=1.6, recorded=1.9)
+# The same at 640² and four layers, as most runs are.
+USUAL_PLAIN = _working(encoding=1, denoising=1, decoding=7, sliced_decoding=1.8)
+USUAL_FUSED = _working(encoding=0.7, denoising=0.7, decoding=2.4, sliced_decoding=0.6, recorded=0.8)
 LAYERWISE_ENCODER = int(1.2 * GB)
 """Bytes of a text encoder that comes layer by layer: its embedding is the largest."""
 SLOTS = 2
@@ -55,8 +72,7 @@ class Weights:
     """Bytes of what has to be held, as loaded: each transformer, each text encoder, and the VAEs together.
 
     `modulations` is what of each transformer runs once a schedule, where that can be placed apart; `blocks` is how many
-    blocks a transformer has. `denoising`, `decoding` (all layers together) and `sliced_decoding` (one after the other)
-    are what these phases take besides weights.
+    blocks a transformer has. `working` is what the largest runs take besides, `usual` what most take.
     """
 
     transformers: tuple[int, ...]
@@ -64,9 +80,8 @@ class Weights:
     vaes: int
     modulations: tuple[int, ...] = ()
     blocks: int = 60
-    denoising: int = DENOISING
-    decoding: int = DECODING
-    sliced_decoding: int = SLICED_DECODING
+    working: Working = PLAIN
+    usual: Working = USUAL_PLAIN
 
     @property
     def total(self) -> int:
@@ -91,8 +106,9 @@ class Plan:
     `modulation_away` a block's modulation is there only while it is computed, once a schedule. With
     `sliced_decoding` the VAE decodes one layer after the other, which takes a quarter of the memory for four, and
     differs from decoding them together by the rounding of bfloat16. `pinned`: the host's copies are page-locked, so
-    that copying overlaps with computing. `peak` is an estimate in bytes of the device memory that a run takes, and
-    `second_peak` of that on a second device (`second_device.py`), 0 where none is used.
+    that copying overlaps with computing. `peak` is an estimate in bytes of the device memory that the largest runs
+    take, `usual_peak` of what a run at 640 with four layers takes, and `second_peak` of that on a second device
+    (`second_device.py`), 0 where none is used.
     """
 
     strategy: Strategy
@@ -103,6 +119,7 @@ class Plan:
     pinned: bool = False
     quantized: bool = False
     peak: int
+    usual_peak: int = 0
     second_peak: int = 0
     reason: str
 
@@ -154,16 +171,10 @@ class _Planner:
     def fastest_that_fits(self) -> Plan:
         total, free = _gb(self.weights.total), _gb(self.machine.free_device)
         if self._peak("resident") <= self.room:
-            plan = self.plan("resident", f"{total} of weights fit into {free}.")
-            return replace(plan, sliced_decoding=True, peak=self._peak("resident"))
+            return self.plan("resident", f"{total} of weights fit into {free}.", sparing=True)
         if self.weights.modulations and self._peak("resident", away=True) <= self.room:
             why = f"{total} of weights fit into {free} without the modulation, which is fetched once a schedule."
-            return replace(
-                self.plan("resident", why),
-                modulation_away=True,
-                sliced_decoding=True,
-                peak=self._peak("resident", away=True),
-            )
+            return self.plan("resident", why, sparing=True, away=True)
         short = f"{total} of weights do not fit into {free}"
         if self._peak("model") <= self.room or self.quantized:
             return self.plan("model", f"{short}, but each model by itself does.")
@@ -187,7 +198,10 @@ class _Planner:
         told = f'{plan.reason} cpu_offload="auto" is faster: {faster.strategy}, about {_gb(faster.peak)} at the peak.'
         return replace(plan, reason=told)
 
-    def plan(self, strategy: Strategy, why: str, *, lowest_peak: bool = False) -> Plan:
+    def plan(
+        self, strategy: Strategy, why: str, *, lowest_peak: bool = False, sparing: bool = False, away: bool = False
+    ) -> Plan:
+        """Return the plan of a strategy; a resident one may be `sparing` of memory, and have the modulation `away`."""
         encoder = self._encoder(strategy)
         kept = 0
         if strategy == "stream":
@@ -196,46 +210,57 @@ class _Planner:
         elif strategy == "model":
             kept = self.weights.blocks
         # As plain diffusers does it, where nothing was asked to be spared.
-        peak = (
-            self.weights.total + self.weights.decoding
-            if strategy == "resident"
-            else self._peak(strategy, encoder, kept)
+        sliced = sparing or strategy != "resident"
+        peaks = (
+            self._peak(strategy, encoder, kept, away=away, sliced=sliced, working=working)
+            for working in (self.weights.working, self.weights.usual)
         )
         kept_words = f" {kept} of {self.weights.blocks} blocks stay." if strategy == "stream" else ""
         return Plan(
             strategy=strategy,
             text_encoder=encoder,
             kept_blocks=kept,
-            modulation_away=strategy != "resident" and bool(self.weights.modulations),
-            sliced_decoding=strategy != "resident",
+            modulation_away=away or (strategy != "resident" and bool(self.weights.modulations)),
+            sliced_decoding=sliced,
             pinned=self.machine.device == "cuda" and self.weights.total <= PINNABLE * self.machine.free_host,
             quantized=self.quantized,
-            peak=peak,
+            peak=next(peaks),
+            usual_peak=next(peaks),
             reason=f"{strategy}: {why}{kept_words}{self._warning(strategy)}",
         )
 
     def _encoder(self, strategy: Strategy) -> Literal["whole", "layers"]:
-        whole = max(self.weights.text_encoders) + self.weights.vaes + ENCODING <= self.room
+        whole = max(self.weights.text_encoders) + self.weights.vaes + self.weights.working.encoding <= self.room
         return "whole" if strategy in {"resident", "model"} or (strategy == "stream" and whole) else "layers"
 
     def _peak(
-        self, strategy: Strategy, encoder: Literal["whole", "layers"] = "whole", kept: int = 0, *, away: bool = False
+        self,
+        strategy: Strategy,
+        encoder: Literal["whole", "layers"] = "whole",
+        kept: int = 0,
+        *,
+        away: bool = False,
+        sliced: bool = True,
+        working: Working | None = None,
     ) -> int:
         """Return the bytes of the largest phase; `away`: of what is resident without the modulation."""
+        working = working or self.weights.working
+        decoding = working.sliced_decoding if sliced else working.decoding
         if strategy == "resident":
             held = self.weights.total - (sum(self.weights.modulations) if away else 0)
-            return held + max(self.weights.sliced_decoding, self.weights.denoising)
-        encoding = (max(self.weights.text_encoders) if encoder == "whole" else LAYERWISE_ENCODER) + ENCODING
+            recorded = working.recorded if self.machine.device == "cuda" else 0
+            return held + recorded + max(decoding, working.denoising)
+        encoding = (max(self.weights.text_encoders) if encoder == "whole" else LAYERWISE_ENCODER) + working.encoding
         transformer = self.weights.core
         streamed = int(ENDS * max(self.weights.transformers)) + (kept + SLOTS) * self.weights.block
         held = transformer if strategy == "model" else min(transformer, streamed)
-        return self.weights.vaes + max(encoding, held + self.weights.denoising, self.weights.sliced_decoding)
+        return self.weights.vaes + max(encoding, held + working.denoising, decoding)
 
     def _blocks_within(self, room: int) -> int:
         """Return how many blocks can stay while the others are streamed."""
         fixed = (
             self.weights.vaes
-            + self.weights.denoising
+            + self.weights.working.denoising
             + ENDS * max(self.weights.transformers)
             + SLOTS * self.weights.block
         )

@@ -11,7 +11,7 @@ def plan_second(plan: Plan, second: Machine, weights: Weights, *, fused: bool) -
     It needs a copy of every transformer, without the modulation, and what a run takes beside it.
     """
     copies = sum(weights.transformers) - sum(weights.modulations)
-    peak = copies + weights.denoising
+    peak = copies + weights.working.denoising + weights.working.recorded
     obstacle = _obstacle(plan, fused=fused)
     if not obstacle and peak > USABLE * second.free_device:
         obstacle = f"it has {second.free_device / GB:.1f} GB for {peak / GB:.1f} GB"

@@ -8,12 +8,7 @@ import torch
 
 from llm_dit.qwen.checkpoints import Checkpoint
 from llm_dit.qwen.modulation import is_modulation
-from llm_dit.qwen.placement import (
-    FUSED_DENOISING,
-    SINGLE_FRAME_DECODING,
-    SLICED_SINGLE_FRAME_DECODING,
-    Weights,
-)
+from llm_dit.qwen.placement import FUSED, USUAL_FUSED, Weights
 from llm_dit.qwen.quantization import BYTES_PER_WEIGHT, Quantization
 
 OVER_TIME = "time_conv"
@@ -47,10 +42,9 @@ def weigh(
     return replace(
         weights,
         modulations=apart,
-        denoising=FUSED_DENOISING,
+        working=FUSED,
+        usual=USUAL_FUSED,
         vaes=sum(folded_parameters(checkpoint.shapes("vae")) for checkpoint in checkpoints) * dtype.itemsize,
-        decoding=SINGLE_FRAME_DECODING,
-        sliced_decoding=SLICED_SINGLE_FRAME_DECODING,
     )
 
 
