@@ -25,14 +25,17 @@ class Scene:
         self.image = gradient(width * SCALE, height * SCALE, stops)
 
     def shape(
-        self, color: str, draw: Callable[[ImageDraw.ImageDraw], None], *, blur: float = 0, alpha: int = 255
+        self, color: str, draw: Callable[[ImageDraw.ImageDraw], None], *, blur: float = 0, alpha: float = 255
     ) -> None:
         """Fill what `draw` paints white with a color; `blur` is a radius in pixels."""
         mask = Image.new("L", self.image.size)
         draw(ImageDraw.Draw(mask))
         if blur:
             mask = mask.filter(ImageFilter.GaussianBlur(blur * SCALE))
-        self.image.paste(Image.new("RGB", self.image.size, color), mask=mask.point(lambda value: value * alpha // 255))
+        self.image.paste(
+            Image.new("RGB", self.image.size, color),
+            mask=mask.point([int(value * alpha // 255) for value in range(256)]),
+        )
 
     def polygon(self, color: str, points: Sequence[Point], **how: float) -> None:
         self.shape(color, lambda pen: pen.polygon([(x * SCALE, y * SCALE) for x, y in points], fill=255), **how)

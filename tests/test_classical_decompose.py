@@ -12,6 +12,7 @@ from PIL import Image, ImageDraw
 
 from llm_dit.errors import ImageError, InputError
 from llm_dit.layers import Layer, composite
+from llm_dit.options import Resolution
 from llm_dit.pipelines.arguments import model_size
 from llm_dit.pipelines.base import Canceled, Progress
 from llm_dit.pipelines.classical import ClassicalPipeline
@@ -54,7 +55,7 @@ def pictures(draw: st.DrawFn) -> Image.Image:
     image = Image.fromarray(values, "RGBA")
     if kind == "shapes":
         for _ in range(5):
-            x, y, size = rng.integers(0, width), rng.integers(0, height), rng.integers(1, 50)
+            x, y, size = (int(rng.integers(low, high)) for low, high in ((0, width), (0, height), (1, 50)))
             ImageDraw.Draw(image).ellipse((x, y, x + size, y + size), fill=tuple(rng.integers(0, 256, 4).tolist()))
     if draw(st.booleans()):
         image.putalpha(255)
@@ -136,7 +137,8 @@ def test_the_model_size_is_the_one_that_the_page_tells() -> None:
 
 
 def test_the_model_size_is_an_area_bucket(button: Image.Image) -> None:
-    for resolution, size in ((640, (736, 544)), (1024, (1184, 896))):
+    sizes: dict[Resolution, tuple[int, int]] = {640: (736, 544), 1024: (1184, 896)}
+    for resolution, size in sizes.items():
         layers = ClassicalPipeline().decompose(button, layer_num=1, resolution=resolution)
         assert layers[0].size == size
     with pytest.raises(ImageError, match="crop it"):
@@ -198,8 +200,9 @@ def test_a_picture_with_nothing_to_see_is_refused() -> None:
     ],
 )
 def test_arguments_of_another_kind_are_refused_with_what_would_do(wrong: dict[str, Any], says: str) -> None:
+    given: dict[str, Any] = {"image": Image.new("RGB", (32, 32), "red"), **wrong}
     with pytest.raises(InputError, match=says) as refused:
-        ClassicalPipeline().decompose(**{"image": Image.new("RGB", (32, 32), "red"), **wrong})
+        ClassicalPipeline().decompose(**given)
     assert refused.value.param == next(iter(wrong))
 
 

@@ -61,8 +61,8 @@ def test_bleed_continues_the_color_beside_an_edge() -> None:
     layer = Image.new("RGBA", (64, 64), (9, 9, 9, 0))
     layer.paste((200, 10, 30, 255), (0, 0, 20, 64))
     layer.paste((10, 30, 200, 255), (44, 0, 64, 64))
-    filled = bleed(layer)
-    red, blue = filled.getpixel((22, 32)), filled.getpixel((41, 32))
+    filled = np.asarray(bleed(layer))
+    red, blue = filled[32, 22], filled[32, 41]
     assert red[0] > 180 and red[2] < 60 and red[3] == 0
     assert blue[2] > 180 and blue[0] < 60
 

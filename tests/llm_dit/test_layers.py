@@ -2,6 +2,7 @@
 
 import dataclasses
 from itertools import pairwise
+from typing import cast
 
 import numpy as np
 import pytest
@@ -28,7 +29,7 @@ def over_by_hand(layers: list[Layer], width: int, height: int) -> np.ndarray:
             for layer in layers:
                 inside = 0 <= x - layer.x < layer.image.width and 0 <= y - layer.y < layer.image.height
                 if layer.visible and inside:
-                    r, g, b, a = layer.image.getpixel((x - layer.x, y - layer.y))
+                    r, g, b, a = cast(tuple[int, ...], layer.image.getpixel((x - layer.x, y - layer.y)))
                     own = a / 255 * layer.opacity
                     color = np.array([r, g, b]) * own + color * (1 - own)
                     alpha = own + alpha * (1 - own)

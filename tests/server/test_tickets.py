@@ -83,7 +83,8 @@ def test_who_comes_first_again_does_not_overtake_those_before(full: Door) -> Non
 
 
 def test_who_comes_early_keeps_the_place_and_gains_nothing(full: Door) -> None:
-    full.told("a"), full.told("b", "key")
+    full.told("a")
+    full.told("b", "key")
     for now in range(1, 20):
         full.clock.now = now
         assert full.told("b", "key") == 20 - now

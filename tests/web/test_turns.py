@@ -1,6 +1,7 @@
 """A crowd of requests begins little by little, each of them in the order in which it came."""
 
 import asyncio
+from typing import Any
 
 from starlette.types import Receive, Scope, Send
 
@@ -9,7 +10,7 @@ from web.middleware.turns import Turns
 CROWD = 300
 
 
-async def unused(*_: object) -> None:
+async def unused(*_: object) -> Any:
     raise AssertionError
 
 
