@@ -34,7 +34,8 @@ from llm_dit.qwen.devices import choose_device, name_device
 from llm_dit.qwen.failures import free_memory
 from llm_dit.qwen.graphs import Recordings
 from llm_dit.qwen.loading import ImageProcessor
-from llm_dit.qwen.offloading import _pair, _part
+from llm_dit.qwen.offloading import _part
+from llm_dit.qwen.pairing import Pair
 from llm_dit.qwen.single_frame import SingleFrameVae
 from llm_dit.qwen.tools import tools_for
 from llm_dit.qwen.transformer import Branch, Shapes, Transformer
@@ -256,7 +257,7 @@ def both(bench: Bench, transformer: Any, case: Step, others: dict[str, Any], att
     """Return a step's figures on two devices, and whether the branches are what one device gives."""
     wanted = case.ours(transformer)
     transformer.recordings = Recordings.on(bench.device)
-    _pair(transformer, bench.second)
+    transformer.pair = Pair(transformer, bench.second)
     tools = transformer.tools(bench.device, bench.dtype)
     transformer.pair._second.tools = lambda *_: tools
     for _ in range(4):

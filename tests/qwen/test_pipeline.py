@@ -29,6 +29,7 @@ from llm_dit.errors import (
 from llm_dit.pipelines.base import Canceled, Progress
 from llm_dit.pipelines.qwen_image_diffusers import QwenImageDiffusersPipeline
 from llm_dit.qwen import models, previews
+from llm_dit.qwen.offloading import Placement
 from llm_dit.qwen.placement import Plan
 from tests.kit.checkpoints import write_checkpoint
 
@@ -315,4 +316,23 @@ def test_offloaded_models_are_placed_again_when_the_second_comes(
     after = run(pipe, picture)
     # A CPU's products round by the alignment of what was moved.
     assert np.abs(np.asarray(before[1], np.int16) - np.asarray(after[1], np.int16)).max() <= 1
+    assert pipe.edit_layer(picture, "make it blue", num_inference_steps=1, seed=1).size == picture.size
+
+
+def test_a_second_model_moves_nothing_but_the_modulation_of_the_first(
+    checkpoints: Path, picture: Image.Image, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plans = [Plan(strategy="resident", modulation_away=away, peak=0, reason="") for away in (False, True)]
+    monkeypatch.setattr(models, "plan_placement", lambda *_, **__: plans.pop(0))
+    pipe = QwenImageDiffusersPipeline.from_pretrained(checkpoints / "layered", checkpoints / "edit", device="cpu")
+    before = run(pipe, picture)
+    transformer = pipe._models._pipelines["QwenImageLayeredPipeline"].transformer
+    stays = {name: tensor.data_ptr() for name, tensor in transformer.transformer_blocks.named_parameters()}
+    assert not any(each._forward_pre_hooks for each in transformer.modulations)
+    monkeypatch.setattr(Placement, "remove", lambda _: pytest.fail("everything was moved to the host and back"))
+    pipe.load_edit_model()
+    assert all(each._forward_pre_hooks for each in transformer.modulations), "they come for a schedule"
+    assert {name: tensor.data_ptr() for name, tensor in transformer.transformer_blocks.named_parameters()} == stays
+    after = run(pipe, picture)
+    assert [layer.tobytes() for layer in after] == [layer.tobytes() for layer in before]
     assert pipe.edit_layer(picture, "make it blue", num_inference_steps=1, seed=1).size == picture.size

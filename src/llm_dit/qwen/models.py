@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -97,8 +97,7 @@ class Models:
             checkpoint = open_checkpoint(self._sources[name].find(name, progress), name)
             twin = next((other for other in self._checkpoints if self._shares_encoder(other, checkpoint)), None)
             plan = self._plan([*self._checkpoints.values(), checkpoint], encoders=1 if twin else None)
-            if self._placement is not None and not _stays(self._placement.plan, plan):
-                self._clear()
+            self._make_room(plan)
             try:
                 encoder = self._pipelines[twin].text_encoder if twin else None
                 self._pipelines[name] = load_pipeline(checkpoint, self._options(plan), progress, encoder)
@@ -157,13 +156,22 @@ class Models:
             modulation_away=plan.modulation_away,
         )
 
-    def _place(self, plan: Plan) -> None:
-        # Models that stay where they are need not travel to the host and back.
-        stays = self._placement is None or (
-            _stays(self._placement.plan, plan) and plan.strategy == "resident" and not plan.modulation_away
-        )
-        if not stays:
+    def _make_room(self, plan: Plan) -> None:
+        """Take from the device what is not there under `plan`."""
+        if self._placement is None or _stays(self._placement.plan, plan):
+            return
+        if plan.modulation_away and _stays(replace(self._placement.plan, modulation_away=True), plan):
+            self._placement.spare_modulation(plan)
+            free_memory()
+        else:
             self._clear()
+
+    def _place(self, plan: Plan) -> None:
+        stays = self._placement is not None and _stays(self._placement.plan, plan)
+        if self._placement is not None and stays and plan.strategy == "resident":
+            self._placement.hold(self._pipelines.values(), plan)
+            return
+        self._clear()
         self._placement = Placement(list(self._pipelines.values()), plan, self._device, self._second)
 
     def _place_what_is_left(self, plan: Plan) -> None:

@@ -29,25 +29,37 @@ class Placement:
         second: torch.device | None = None,
     ) -> None:
         self.plan = plan
-        self._pipelines: Sequence[Any] = pipelines
-        self._device = device
+        self._pipelines: list[Any] = []
+        self._device, self._second = device, second
         self._turns = Turns()
         self._encoders: list[Swapped] = []
         self._streams: list[BlockStream] = []
         self._undo: list[Callable[[], None]] = []
         self._lock: PageLock | None = None
         if plan.strategy == "resident":
-            for pipeline in self._pipelines:
-                self._place_whole(pipeline)
-                if plan.second_peak and second is not None:
-                    _pair(pipeline.transformer, second)
-        elif plan.quantized:
+            self.hold(pipelines, plan)
+            return
+        self._pipelines = list(pipelines)
+        if plan.quantized:
             # Quantized tensors are more than their data; accelerate knows how to move them.
             for pipeline in self._pipelines:
                 pipeline.enable_model_cpu_offload(device=device)
                 self._slice(pipeline.vae)
         else:
             self._place_in_turns()
+
+    def hold(self, pipelines: Iterable[Any], plan: Plan) -> None:
+        """Have these where everything stays: what is there already is not moved."""
+        before, self._pipelines, self.plan = self._pipelines, list(pipelines), plan
+        for pipeline in self._pipelines:
+            if pipeline not in before:
+                self._place_whole(pipeline)
+
+    def spare_modulation(self, plan: Plan) -> None:
+        """Send the modulation of what stays to the host, as `plan` has it: another model needs the room."""
+        self.plan = plan
+        for pipeline in self._fused:
+            self._lock_and_send_away(pipeline.transformer.modulations.to("cpu"))
 
     def before_encoding(self) -> None:
         """Bring the text encoder to the device, where the plan has it whole: `generate` looks where it is."""
@@ -94,15 +106,20 @@ class Placement:
             apart, transformer.modulations = transformer.modulations, nn.ModuleList()
             pipeline.to(self._device)
             transformer.modulations = apart
-            lock = PageLock([apart]) if self.plan.pinned else None
-            self._send_away(apart)
-            if lock is not None:
-                self._undo.insert(0, lock.release)
+            self._lock_and_send_away(apart)
         else:
             pipeline.to(self._device)
         if is_fused(pipeline) and transformer.recordings is None:
             transformer.recordings = Recordings.on(self._device)
+        if self.plan.second_peak and self._second is not None and transformer.pair is None:
+            transformer.pair = Pair(transformer, self._second)
         self._slice(pipeline.vae)
+
+    def _lock_and_send_away(self, modulations: nn.Module) -> None:
+        lock = PageLock([modulations]) if self.plan.pinned else None
+        self._send_away(modulations)
+        if lock is not None:
+            self._undo.insert(0, lock.release)
 
     def _send_away(self, modulations: nn.Module) -> None:
         """Bring each block's modulation only while it speaks, once a schedule."""
@@ -165,11 +182,6 @@ class Placement:
         blocks = list(transformer.transformer_blocks)
         count = max(0, len(blocks) - self.plan.kept_blocks)
         return [blocks[index * len(blocks) // count] for index in range(count)]
-
-
-def _pair(transformer: Any, second: torch.device) -> None:
-    if transformer.pair is None:
-        transformer.pair = Pair(transformer, second)
 
 
 def _part(transformer: Any) -> None:
