@@ -140,11 +140,6 @@ declare namespace Wire {
   }
 
   interface ImportedLayer {
-    image: string;
-    width: number;
-    height: number;
-    coverage: number;
-    name: string;
     opacity: number;
     visible: boolean;
     x: number;
@@ -153,7 +148,12 @@ declare namespace Wire {
     scale: number;
     flip_x: boolean;
     flip_y: boolean;
+    name: string;
     group: string;
+    image: string;
+    width: number;
+    height: number;
+    coverage: number;
   }
 
   interface ImportedProjectResponse {

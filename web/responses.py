@@ -1,13 +1,21 @@
-"""What answers hold: images as data URLs for who waited, as addresses for who asks later."""
+"""What responses hold: images as data URLs for who waited, as addresses for who asks later."""
 
 from collections.abc import Callable
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field
 
+from llm_dit.blending import BLEND_MODES, BlendMode
+from llm_dit.decoding.formats import PICTURE_FORMATS
+from llm_dit.exports.formats import EXPORT_NAMES, ExportName
+from llm_dit.imports.layer_file import FileKind
+from llm_dit.layer import MAX_LAYERS, KeptLayer, Offset, Scale
+from llm_dit.options import EngineName, Guidance, LayerNum, Resolution, Seed, Steps, bounds, choices
 from llm_dit.pipelines.base import Forward
 from server.jobs.inputs import DecomposeInput, JobInput, JobKind, JobResult
 from server.jobs.job import JobStatus, JobView
+from server.pool.layer_files import StoredLayer
+from server.worker.host import HostState
 from web.errors import error_body
 from web.images import address_of
 from web.problems import ErrorBody
@@ -100,6 +108,135 @@ class PreviewResponse(BaseModel):
 
 class JobsResponse(BaseModel):
     jobs: list[JobResponse] = Field(description="The newest first.")
+
+
+class MemoryResponse(BaseModel):
+    used_bytes: int
+    total_bytes: int
+
+
+class QueueResponse(BaseModel):
+    length: int = Field(description="Jobs that wait.")
+    running: int = Field(description="Jobs that run: 0 or 1.")
+    max_length: int
+
+
+class StatusResponse(BaseModel):
+    engine: EngineName
+    engine_label: str
+    device: str
+    state: HostState = Field(description="`loading`, `ready`, `unloaded` (the next job loads it again) or `failed`.")
+    error: str | None = Field(description="What keeps the engine from loading, and what to do.")
+    memory: MemoryResponse | None = Field(description="Of the worker process; null when it is not known.")
+    device_memory: MemoryResponse | None = Field(description="Of the accelerator, after the latest run.")
+    loaded_models: list[str]
+    placement: str = Field(description="Where the weights are, and why.")
+    forward: Computed
+    edit_available: bool
+    reason: str = Field(description="Why this engine runs.")
+    hint: str = Field(description="What to do to get the other engine.")
+    queue: QueueResponse
+
+
+class DefaultsResponse(BaseModel):
+    layer_num: int
+    resolution: int
+    steps: int
+    cfg_scale: float
+
+
+class LimitsResponse(BaseModel, json_schema_serialization_defaults_required=True):
+    layer_num: tuple[int, int] = bounds(LayerNum)
+    resolution: tuple[int, ...] = choices(Resolution)
+    steps: tuple[int, int] = bounds(Steps)
+    cfg_scale: tuple[float, float] = bounds(Guidance)
+    seed: tuple[int, int] = bounds(Seed)
+    max_body_mb: float
+    max_pixels: int
+    max_side: int
+    max_layers: int = Field(default=MAX_LAYERS, description="Of a stack, exported or imported.")
+    max_stack_pixels: int = Field(description="Of the canvas that the layers of a stack show together.")
+    image_formats: list[str] = [format.name.lower() for format in PICTURE_FORMATS]
+    export_formats: tuple[ExportName, ...] = EXPORT_NAMES
+    blend_modes: tuple[BlendMode, ...] = BLEND_MODES
+    scale: tuple[float, float] = bounds(Scale)
+    offset: tuple[int, int] = bounds(Offset)
+
+
+class CapabilitiesResponse(BaseModel):
+    decompose: list[str] = Field(description="The fields that change what decompose gives.")
+    edit: list[str] = Field(description="The fields that change what an edit gives.")
+    any_instruction: bool = Field(description="Takes instructions in any words, not only the documented ones.")
+    any_size: bool = Field(description="Works at the image's own size; else at 640² or 1024² pixels.")
+
+
+class ConfigResponse(BaseModel):
+    engine: EngineName
+    capabilities: CapabilitiesResponse = Field(description="What this engine makes use of.")
+    defaults: DefaultsResponse
+    limits: LimitsResponse
+
+
+class EditStatusResponse(BaseModel):
+    available: bool
+    edit_model_loaded: bool
+    edit_model_path: str = Field(description="Where the edit model comes from; empty when there is none.")
+
+
+class LiveResponse(BaseModel):
+    status: Literal["alive"] = "alive"
+
+
+class ReadyResponse(BaseModel):
+    status: Literal["ready"] = "ready"
+    engine: str
+    engine_label: str
+    reason: str = Field(description="Why this engine runs, and not the other one.")
+    warnings: list[str] = Field(description="What was lost when a damaged database was rebuilt, in a sentence each.")
+
+
+class ImportedLayer(KeptLayer, frozen=True, json_schema_serialization_defaults_required=True):
+    """A layer as export requests take it, with the size and the coverage of its picture."""
+
+    image: str = Field(description="`/api/images/{sha256}.png`")
+    width: int
+    height: int
+    coverage: float = Field(description="Mean alpha, 0–1.")
+
+    @classmethod
+    def of(cls, layer: StoredLayer) -> "ImportedLayer":
+        return cls(image=address_of(layer.sha256), **layer.model_dump(exclude={"sha256"}))
+
+
+class ImportResponse(BaseModel):
+    kind: FileKind = Field(description="What the file is, by its content.")
+    width: int
+    height: int
+    layers: list[ImportedLayer] = Field(description="Bottom first.")
+    warnings: list[str] = Field(description="What does not come along, in a sentence each.")
+
+
+class SummaryResponse(BaseModel):
+    id: str
+    name: str
+    version: int = Field(description="Counts the saves.")
+    thumbnail: str | None
+    layer_count: int
+    created_at: float = Field(description="Seconds since 1970.")
+    updated_at: float = Field(description="Seconds since 1970.")
+    deleted_at: float | None = Field(description="Seconds since 1970; null for a project that is not deleted.")
+
+
+class ProjectResponse(SummaryResponse):
+    document: dict[str, Any]
+
+
+class ImportedProjectResponse(ProjectResponse):
+    warnings: list[str] = Field(description="What does not come along, in a sentence each.")
+
+
+class ProjectsResponse(BaseModel):
+    projects: list[SummaryResponse] = Field(description="The one that was changed last first.")
 
 
 def job_response(view: JobView) -> JobResponse:

@@ -1,9 +1,19 @@
 """What requests hold. Here, and nowhere else, HTTP's names become Python's."""
 
 from collections.abc import Sequence
-from typing import Annotated, ClassVar
+from typing import Annotated, Any, ClassVar
 
-from pydantic import AfterValidator, AliasChoices, BaseModel, Field, ValidatorFunctionWrapHandler, WrapValidator
+from pydantic import (
+    AfterValidator,
+    AliasChoices,
+    BaseModel,
+    Field,
+    PlainValidator,
+    ValidatorFunctionWrapHandler,
+    WithJsonSchema,
+    WrapValidator,
+)
+from pydantic_core import PydanticCustomError
 
 from llm_dit.decoding.formats import FORMAT_NAMES
 from llm_dit.exports.formats import ExportName
@@ -34,8 +44,9 @@ from llm_dit.options import (
 from server.jobs.inputs import DecomposeInput, EditLayerInput, JobInput
 from server.pool.intake import GivenPicture, KeptPicture
 from server.pool.stacks import GivenLayer
+from server.projects.projects import ADDRESS, DocumentText, ProjectDraft
 from web.bodies.sieve import LongText
-from web.errors import HEX_COLOR, NOT_BLANK, http_name
+from web.errors import HEX_COLOR, IMAGE_ADDRESS, NOT_BLANK, http_name
 from web.images import Picture, sample_data_url
 
 EXAMPLE_IMAGE = sample_data_url()
@@ -200,3 +211,46 @@ class ExportRequest(
     layers: Annotated[Sequence[NamedLayer], Field(min_length=1, max_length=MAX_LAYERS)]
     format: ExportName
     name: Annotated[Name, Field(description="What the file is called, without its suffix.")] = ""
+
+
+ProjectName = Annotated[Name, Field(pattern=NOT_BLANK)]
+ImageAddress = Annotated[str, Field(pattern=IMAGE_ADDRESS, description="`/api/images/{sha256}.png`")]
+
+
+def _document(value: object) -> DocumentText:
+    """Take what `DocumentRequest` has made of an object."""
+    if not isinstance(value, DocumentText):
+        raise PydanticCustomError("dict_type", "Input should be an object")
+    return value
+
+
+DocumentField = Annotated[
+    Any,
+    PlainValidator(_document),
+    WithJsonSchema({"additionalProperties": True, "type": "object"}),
+    Field(description="What the page keeps, at most 4 MB; every `/api/images/{sha256}.png` in it stays."),
+]
+
+
+class NewProject(
+    RequestBody, frozen=True, json_schema_extra={"examples": [{"name": "Poster", "document": {"layers": []}}]}
+):
+    name: ProjectName
+    document: DocumentField
+    thumbnail: ImageAddress | None = None
+
+    def to_draft(self) -> ProjectDraft:
+        picture = ADDRESS.fullmatch(self.thumbnail) if self.thumbnail else None
+        return ProjectDraft(name=self.name, document=self.document, thumbnail=picture[1] if picture else None)
+
+
+class SavedProject(
+    NewProject,
+    frozen=True,
+    json_schema_extra={"examples": [{"name": "Poster", "document": {"layers": []}, "version": 1}]},
+):
+    version: Annotated[int, Field(ge=1, le=2**53 - 1, description="The version that this one builds on.")]
+
+
+class Copy(RequestBody, frozen=True, json_schema_extra={"examples": [{"name": "Poster, second try"}]}):
+    name: ProjectName

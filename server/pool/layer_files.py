@@ -1,18 +1,16 @@
 """Files of layers that come in, read by a process of the pool: their pictures go into the store."""
 
 import contextlib
-import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
-from llm_dit.blending import BlendMode
 from llm_dit.compositing import Painting
 from llm_dit.images import encode_png
 from llm_dit.imports.layer_file import FileKind, FileLimits
 from llm_dit.imports.layers import kind_of, read_layers
-from llm_dit.layer import Layer
+from llm_dit.layer import KeptLayer, Layer, kept_fields
 from llm_dit.layers import coverage
 from server.errors import TaskMemoryError, TaskTimeError
 from server.pool.pool import Lane, Pool
@@ -36,24 +34,13 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, kw_only=True)
-class KeptLayer:
-    """A layer whose picture the store holds; see `Layer` for units, and `coverage` is its mean alpha, 0–1."""
+class StoredLayer(KeptLayer, frozen=True):
+    """A layer whose picture the store holds; `coverage` is its mean alpha, 0–1."""
 
     sha256: str
     width: int
     height: int
     coverage: float
-    name: str
-    opacity: float
-    visible: bool
-    x: int
-    y: int
-    blend: BlendMode
-    scale: float
-    flip_x: bool
-    flip_y: bool
-    group: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,7 +50,7 @@ class KeptStack:
     kind: FileKind
     width: int
     height: int
-    layers: list[KeptLayer]
+    layers: list[StoredLayer]
     warnings: list[str]
     merged: str | None = None
     """The SHA-256 of what they show together."""
@@ -132,7 +119,7 @@ def keep_layers(file: Path, data_dir: Path, limits: FileLimits, *, merge: bool =
     store = ImageStore(data_dir)
     with file.open("rb") as content:
         read = read_layers(content, limits)
-        layers: list[KeptLayer] = []
+        layers: list[StoredLayer] = []
         with Painting(read.width, read.height) as painting:
             for layer in read.layers:
                 layers.append(_keep(layer, store))
@@ -144,14 +131,13 @@ def keep_layers(file: Path, data_dir: Path, limits: FileLimits, *, merge: bool =
     )
 
 
-def _keep(layer: Layer, store: ImageStore) -> KeptLayer:
-    placing = {field.name: getattr(layer, field.name) for field in dataclasses.fields(layer) if field.name != "image"}
-    return KeptLayer(
+def _keep(layer: Layer, store: ImageStore) -> StoredLayer:
+    return StoredLayer(
         sha256=store.put(encode_png(layer.image)),
         width=layer.image.width,
         height=layer.image.height,
         coverage=round(coverage(layer.image), 4),
-        **placing,
+        **kept_fields(layer),
     )
 
 
@@ -159,7 +145,7 @@ def _document(stack: KeptStack) -> dict[str, Any]:
     """Return a project's document that is a stack and nothing else: the page takes it from there."""
     layers: list[dict[str, Any]] = []
     for layer in stack.layers:
-        fields = dataclasses.asdict(layer)
+        fields = layer.model_dump()
         layers.append({"image": _address(fields.pop("sha256")), **fields})
     picture = _address(stack.merged) if stack.merged else None
     return {"width": stack.width, "height": stack.height, "picture": picture, "layers": layers}

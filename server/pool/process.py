@@ -8,7 +8,6 @@ Only POSIX has limits of CPU time, and only Linux holds a process to one of memo
 ends a task that takes too long.
 """
 
-import dataclasses
 import gc
 import json
 import os
@@ -21,6 +20,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
+
+from pydantic_core import to_jsonable_python
 
 from llm_dit.errors import LLMDiTError
 from server.errors import Failure
@@ -67,7 +68,7 @@ def serve(tasks: BinaryIO, answers: BinaryIO) -> None:
         answer = run(task)
         gc.collect()
         answer["ends"] = ends = number == MOST_TASKS or _resident() > MOST_KEPT
-        content = json.dumps(answer, default=dataclasses.asdict).encode()
+        content = json.dumps(answer, default=to_jsonable_python).encode()
         answers.write(LENGTH.pack(len(content)) + content)
         answers.flush()
         if ends:

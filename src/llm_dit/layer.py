@@ -4,7 +4,7 @@ import dataclasses
 import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Annotated, TypeVar
+from typing import Annotated, Any, TypeVar
 
 from PIL import Image
 from pydantic import BaseModel, Field
@@ -135,7 +135,12 @@ class KeptLayer(Placing, frozen=True):
     """A layer as a file keeps it, beside its picture."""
 
     name: str = Layer.name
-    group: str = Layer.group
+    group: Annotated[str, Field(description="Nested groups as a path, such as `Figure / Shadows`.")] = Layer.group
+
+
+def kept_fields(layer: Layer) -> dict[str, Any]:
+    """Return what a `KeptLayer` takes of a layer."""
+    return {name: getattr(layer, name) for name in KeptLayer.model_fields}
 
 
 def _crop(image: Image.Image, box: Box) -> Image.Image:

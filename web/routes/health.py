@@ -1,9 +1,6 @@
 """`/livez` and `/readyz`: for those who watch over the service."""
 
-from typing import Literal
-
 from fastapi import APIRouter, Request, Response
-from pydantic import BaseModel, Field
 
 from server.errors import StoppingError
 from server.jobs.job import describe_loading
@@ -11,21 +8,10 @@ from server.jobs.queue import STOPPING
 from web.errors import RETRY_AFTER_S, retry_after_s
 from web.openapi import problems
 from web.problems import problem_response
+from web.responses import LiveResponse, ReadyResponse
 from web.state import StateDep, engine_label
 
 router = APIRouter(tags=["Service"])
-
-
-class LiveResponse(BaseModel):
-    status: Literal["alive"] = "alive"
-
-
-class ReadyResponse(BaseModel):
-    status: Literal["ready"] = "ready"
-    engine: str
-    engine_label: str
-    reason: str = Field(description="Why this engine runs, and not the other one.")
-    warnings: list[str] = Field(description="What was lost when a damaged database was rebuilt, in a sentence each.")
 
 
 @router.get("/livez")

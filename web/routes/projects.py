@@ -5,22 +5,20 @@ from collections.abc import Mapping
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
-from pydantic import BaseModel, Field, PlainValidator, WithJsonSchema
-from pydantic_core import PydanticCustomError
 
 from llm_dit.file_names import file_stem
 from server.pool.layer_files import BUDGET, lane_for, read_as_project, run_on_file
 from server.pool.transit import take_out
 from server.projects.files import write_project
-from server.projects.projects import ADDRESS, DocumentText, Project, ProjectDraft, ProjectSummary
+from server.projects.projects import Project, ProjectSummary
 from web.bodies.files import UPLOAD, layer_limits, received, require_file
 from web.bodies.json_routes import JsonRoute
 from web.bodies.limits import Size, takes
-from web.errors import IMAGE_ADDRESS, NOT_BLANK
 from web.images import address_of
 from web.openapi import problems
 from web.prefix import located, with_prefix
-from web.schemas import Name, RequestBody
+from web.responses import ImportedProjectResponse, ProjectResponse, ProjectsResponse, SummaryResponse
+from web.schemas import Copy, Name, NewProject, SavedProject
 from web.state import StateDep
 from web.streams import file_answer, saved_as
 
@@ -30,71 +28,6 @@ FILE_TYPE = "application/zip"
 GONE = problems(404)
 REFUSALS = problems(400, 404, 409, 413, 415, 422, 503)
 FILE: dict[int | str, dict[str, Any]] = {200: {"content": {FILE_TYPE: {}}, "description": "The project file."}}
-
-ProjectName = Annotated[Name, Field(pattern=NOT_BLANK)]
-ImageAddress = Annotated[str, Field(pattern=IMAGE_ADDRESS, description="`/api/images/{sha256}.png`")]
-
-
-def _document(value: object) -> DocumentText:
-    """Take what `DocumentRequest` has made of an object."""
-    if not isinstance(value, DocumentText):
-        raise PydanticCustomError("dict_type", "Input should be an object")
-    return value
-
-
-DocumentField = Annotated[
-    Any,
-    PlainValidator(_document),
-    WithJsonSchema({"additionalProperties": True, "type": "object"}),
-    Field(description="What the page keeps, at most 4 MB; every `/api/images/{sha256}.png` in it stays."),
-]
-
-
-class NewProject(
-    RequestBody, frozen=True, json_schema_extra={"examples": [{"name": "Poster", "document": {"layers": []}}]}
-):
-    name: ProjectName
-    document: DocumentField
-    thumbnail: ImageAddress | None = None
-
-    def to_draft(self) -> ProjectDraft:
-        picture = ADDRESS.fullmatch(self.thumbnail) if self.thumbnail else None
-        return ProjectDraft(name=self.name, document=self.document, thumbnail=picture[1] if picture else None)
-
-
-class SavedProject(
-    NewProject,
-    frozen=True,
-    json_schema_extra={"examples": [{"name": "Poster", "document": {"layers": []}, "version": 1}]},
-):
-    version: Annotated[int, Field(ge=1, le=2**53 - 1, description="The version that this one builds on.")]
-
-
-class Copy(RequestBody, frozen=True, json_schema_extra={"examples": [{"name": "Poster, second try"}]}):
-    name: ProjectName
-
-
-class SummaryResponse(BaseModel):
-    id: str
-    name: str
-    version: int = Field(description="Counts the saves.")
-    thumbnail: str | None
-    layer_count: int
-    created_at: float = Field(description="Seconds since 1970.")
-    updated_at: float = Field(description="Seconds since 1970.")
-    deleted_at: float | None = Field(description="Seconds since 1970; null for a project that is not deleted.")
-
-
-class ProjectResponse(SummaryResponse):
-    document: dict[str, Any]
-
-
-class ImportedProjectResponse(ProjectResponse):
-    warnings: list[str] = Field(description="What does not come along, in a sentence each.")
-
-
-class ProjectsResponse(BaseModel):
-    projects: list[SummaryResponse] = Field(description="The one that was changed last first.")
 
 
 @router.get("")

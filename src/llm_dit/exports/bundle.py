@@ -18,7 +18,7 @@ from pydantic import BaseModel, Field, ValidationError
 from llm_dit.compositing import Painting
 from llm_dit.file_names import file_stem
 from llm_dit.images import write_png
-from llm_dit.layer import KeptLayer, Layer
+from llm_dit.layer import KeptLayer, Layer, kept_fields
 
 MANIFEST_NAME = "manifest.json"
 COMPOSITE_NAME = "composite.png"
@@ -64,7 +64,7 @@ def write_bundle(
             painting.add(layer)
             with create(name) as file:
                 write_png(layer.image.convert("RGBA"), file)
-            entries.append(ManifestLayer(file=name, **{key: getattr(layer, key) for key in KeptLayer.model_fields}))
+            entries.append(ManifestLayer(file=name, **kept_fields(layer)))
         with create(COMPOSITE_NAME) as file:
             write_png(painting.picture(), file)
     manifest = {**(about or {}), **Manifest(width=width, height=height, layers=entries).model_dump()}
