@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import httpx
+import pytest
 
 from llm_dit.layer import Offset, Scale
 from llm_dit.options import bounds
@@ -46,6 +47,7 @@ except InputError as error:
 """
 
 
+@pytest.mark.slow
 def test_a_limit_is_changed_in_one_place(start_service: Callable[..., Service], tmp_path: Path) -> None:
     """The page is asked in tests/browser/test_service.py."""
     environment = with_most_layers(tmp_path / "library", 12)
@@ -59,7 +61,7 @@ def test_a_limit_is_changed_in_one_place(start_service: Callable[..., Service], 
     assert "(1–12)" in run(sys.executable, *LLM_DIT, "decompose", "--help")
     assert "(1–12)" in run(sys.executable, "scripts/generate.py", "--help")
     service = start_service(environment=environment)
-    with httpx.Client(base_url=service.url, timeout=60) as client:
+    with service.connect() as client:
         asked = {"image": SQUARE_URL, "output_size": "original"}
         taken = client.post("/api/qwen-image/decompose", json={**asked, "layer_num": 12})
         assert (taken.status_code, taken.json()["layer_count"]) == (200, 12)
