@@ -1,6 +1,9 @@
-"""One job: its state, and the events by which others follow it."""
+"""One job: what a client asks for, its state, and the events by which others follow it."""
 
 import asyncio
+import dataclasses
+import hashlib
+import json
 import secrets
 import time
 from collections.abc import AsyncIterator
@@ -31,6 +34,29 @@ def describe_loading(progress: Progress) -> str:
     if progress.phase == "downloading":
         return f"downloading ({progress.step / 1e9:.1f} of {progress.total / 1e9:.1f} GB)"
     return f"{progress.phase} ({progress.step} of {progress.total} parts)" if progress.total else progress.phase
+
+
+@dataclass(frozen=True, kw_only=True)
+class Submission:
+    """A job as a client asks for it.
+
+    `key` is its Idempotency-Key. Without `seed_given` the seed was drawn, so that two submissions that are equal
+    otherwise ask for two results.
+    """
+
+    job_input: JobInput
+    client: str
+    key: str | None = None
+    seed_given: bool = False
+
+    @property
+    def fingerprint(self) -> str:
+        """What is asked for: equal when, and only when, all that the client chose is equal."""
+        fields = dataclasses.asdict(self.job_input) | {"kind": self.job_input.kind}
+        del fields["scaled_from"]  # it follows from what was sent, and records of earlier versions are without it
+        if not self.seed_given:
+            fields["seed"] = None
+        return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()
 
 
 @dataclass(frozen=True, kw_only=True)

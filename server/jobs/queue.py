@@ -21,11 +21,10 @@ from server.errors import (
 )
 from server.jobs.fair_queue import FairLine
 from server.jobs.inputs import JobResult
-from server.jobs.job import Job
+from server.jobs.job import Job, Submission
 from server.jobs.progress import Paces, Stepping
 from server.jobs.records import JobRecords
 from server.jobs.roster import Roster
-from server.jobs.submission import Submission
 from server.jobs.tickets import Tickets
 from server.logs import Concealed
 from server.metrics import Metrics

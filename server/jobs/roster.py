@@ -5,9 +5,8 @@ from collections import Counter, deque
 
 from llm_dit.errors import LLMDiTError
 from server.errors import KeyReusedError, NotFoundError
-from server.jobs.job import Job
+from server.jobs.job import Job, Submission
 from server.jobs.records import JobRecords
-from server.jobs.submission import Submission
 
 KEY_REUSED = "This Idempotency-Key came with another request before: use a new one."
 

@@ -7,8 +7,7 @@ from fastapi import APIRouter, Depends, Header, Request, Response
 from fastapi.responses import FileResponse
 
 from server.jobs.inputs import JobInput, JobResult
-from server.jobs.job import Job
-from server.jobs.submission import Submission
+from server.jobs.job import Job, Submission
 from web.bodies.json_routes import JobRoute
 from web.bodies.limits import Size, takes
 from web.clients import client_of
