@@ -30,18 +30,18 @@ from torch import nn
 from transformers import Qwen2VLImageProcessorPil
 
 from benchmarks.qwen_placement import peak_gb, reset_peak, synchronize
-from llm_dit.qwen.attention import ATTENTIONS
-from llm_dit.qwen.devices import choose_device, name_device
 from llm_dit.qwen.failures import free_memory
-from llm_dit.qwen.graphs import Recordings
-from llm_dit.qwen.loading import ImageProcessor
-from llm_dit.qwen.offloading import _part
-from llm_dit.qwen.pairing import Pair
-from llm_dit.qwen.single_frame import SingleFrameVae
-from llm_dit.qwen.tools import tools_for
-from llm_dit.qwen.transformer import Branch, Shapes, Transformer
-from llm_dit.qwen.trials import Trial
-from llm_dit.qwen.writing import recorder_of, write_greedily
+from llm_dit.qwen.forward.attention import ATTENTIONS
+from llm_dit.qwen.forward.graphs import Recordings
+from llm_dit.qwen.forward.single_frame import SingleFrameVae
+from llm_dit.qwen.forward.tools import tools_for
+from llm_dit.qwen.forward.transformer import Branch, Shapes, Transformer
+from llm_dit.qwen.forward.trials import Trial
+from llm_dit.qwen.loading.loader import ImageProcessor
+from llm_dit.qwen.placement.devices import choose_device, name_device
+from llm_dit.qwen.placement.pairing import Pair
+from llm_dit.qwen.placement.placing import _part
+from llm_dit.qwen.sampling.captions import recorder_of, write_greedily
 from tests.kit.checkpoints import make_text_encoder, make_tokenizer, make_transformer, make_vae
 from tests.kit.full_size import full_text_encoder, full_transformer, full_vae
 
@@ -355,7 +355,8 @@ def plot(report: dict[str, Any]) -> str:
     height = 56 + 24 * len(bars)
     return "\n".join(
         [
-            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 720 {height}" font-family="sans-serif" font-size="13">',
+            '<svg xmlns="http://www.w3.org/2000/svg" font-family="sans-serif" font-size="13" '
+            f'viewBox="0 0 720 {height}">',
             f'<rect width="720" height="{height}" fill="white"/>',
             f'<text x="8" y="24" font-weight="bold">A step on one {report["machine"]}, milliseconds</text>',
             *rows,

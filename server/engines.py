@@ -13,8 +13,8 @@ from llm_dit.errors import EngineError
 from llm_dit.options import QWEN_IMAGE, EngineName, RunDefaults
 from llm_dit.pipelines.arguments import CLASSICAL_MAX_ASPECT, QWEN_MAX_ASPECT
 from llm_dit.pipelines.base import LayerPipeline, ProgressCallback
-from llm_dit.qwen.checkpoints import EDIT_MODEL
 from llm_dit.qwen.diagnosis import Finding, diagnose, unmet_requirements
+from llm_dit.qwen.loading.checkpoints import EDIT_MODEL
 from server.settings import QwenImageSettings, Settings
 
 Options = Mapping[str, object] | None

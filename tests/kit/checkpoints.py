@@ -21,7 +21,7 @@ from transformers import (
     Qwen2VLImageProcessorPil,
 )
 
-from llm_dit.qwen.checkpoints import EDIT, LAYERED
+from llm_dit.qwen.loading.checkpoints import EDIT, LAYERED
 
 SPECIAL_TOKENS = [
     "<|im_start|>",

@@ -12,16 +12,16 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from llm_dit.pipelines.qwen_image_diffusers import QwenImageDiffusersPipeline
-from llm_dit.qwen.checkpoints import LAYERED, open_checkpoint
-from llm_dit.qwen.denoising import denoise
-from llm_dit.qwen.encodings import Encodings
-from llm_dit.qwen.loading import LoadOptions, load_pipeline
-from llm_dit.qwen.offloading import Placement
-from llm_dit.qwen.placement import Plan
-from llm_dit.qwen.preparing import Start
-from llm_dit.qwen.streaming import BlockStream
-from llm_dit.qwen.swapping import Swapped
-from llm_dit.qwen.transformer import Branch
+from llm_dit.qwen.forward.transformer import Branch
+from llm_dit.qwen.loading.checkpoints import LAYERED, open_checkpoint
+from llm_dit.qwen.loading.loader import LoadOptions, load_pipeline
+from llm_dit.qwen.placement.placing import Placement
+from llm_dit.qwen.placement.plan import Plan
+from llm_dit.qwen.placement.streaming import BlockStream
+from llm_dit.qwen.placement.swapping import Swapped
+from llm_dit.qwen.sampling.denoising import denoise
+from llm_dit.qwen.sampling.encodings import Encodings
+from llm_dit.qwen.sampling.preparing import Start
 from tests.kit.checkpoints import make_transformer
 
 CPU = torch.device("cpu")

@@ -11,7 +11,7 @@ import pytest
 
 from llm_dit.qwen import diagnosis
 from llm_dit.qwen.diagnosis import Finding, diagnose
-from llm_dit.qwen.placement import Machine, Weights, plan_placement
+from llm_dit.qwen.placement.plan import Machine, Weights, plan_placement
 from tests.kit.running import LLM_DIT
 from tests.kit.service import ROOT, qwen_environment
 

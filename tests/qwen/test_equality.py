@@ -22,8 +22,8 @@ from PIL import Image
 
 from llm_dit.editing import prepare
 from llm_dit.pipelines.qwen_image_diffusers import QwenImageDiffusersPipeline
-from llm_dit.qwen.checkpoints import EDIT, FIRST_EDIT, LAYERED, Checkpoint
-from llm_dit.qwen.loading import LoadOptions, _Loader
+from llm_dit.qwen.loading.checkpoints import EDIT, FIRST_EDIT, LAYERED, Checkpoint
+from llm_dit.qwen.loading.loader import LoadOptions, _Loader
 from tests.kit.checkpoints import write_checkpoint
 
 STEPS = 2
@@ -74,7 +74,7 @@ def open_pipe(checkpoints: Path, editors: dict[str, Path]) -> Iterator[Open]:
         return kept[fused, editor]
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("llm_dit.qwen.loading.SingleFrameVae", UnfoldedVae)
+        patch.setattr("llm_dit.qwen.loading.loader.SingleFrameVae", UnfoldedVae)
         yield open_one
 
 

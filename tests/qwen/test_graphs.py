@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 import torch
 
-from llm_dit.qwen.checkpoints import LAYERED, open_checkpoint
-from llm_dit.qwen.denoising import denoise
-from llm_dit.qwen.graphs import Call, Recorder, Recordings, Replay
-from llm_dit.qwen.loading import LoadOptions, load_pipeline
-from llm_dit.qwen.preparing import Start
-from llm_dit.qwen.transformer import Branch
+from llm_dit.qwen.forward.graphs import Call, Recorder, Recordings, Replay
+from llm_dit.qwen.forward.transformer import Branch
+from llm_dit.qwen.loading.checkpoints import LAYERED, open_checkpoint
+from llm_dit.qwen.loading.loader import LoadOptions, load_pipeline
+from llm_dit.qwen.sampling.denoising import denoise
+from llm_dit.qwen.sampling.preparing import Start
 
 CPU = torch.device("cpu")
 

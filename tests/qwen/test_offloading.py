@@ -12,13 +12,13 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llm_dit.qwen.checkpoints import EDIT, LAYERED, open_checkpoint
-from llm_dit.qwen.loading import LoadOptions, load_pipeline
-from llm_dit.qwen.offloading import Placement
-from llm_dit.qwen.placement import Plan
-from llm_dit.qwen.streaming import BlockStream
-from llm_dit.qwen.swapping import Swapped, Turns, swap_layers, tensors_of
-from llm_dit.qwen.transformer import Branch
+from llm_dit.qwen.forward.transformer import Branch
+from llm_dit.qwen.loading.checkpoints import EDIT, LAYERED, open_checkpoint
+from llm_dit.qwen.loading.loader import LoadOptions, load_pipeline
+from llm_dit.qwen.placement.placing import Placement
+from llm_dit.qwen.placement.plan import Plan
+from llm_dit.qwen.placement.streaming import BlockStream
+from llm_dit.qwen.placement.swapping import Swapped, Turns, swap_layers, tensors_of
 
 CPU = torch.device("cpu")
 PLANS = {

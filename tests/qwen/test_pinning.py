@@ -6,8 +6,8 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from llm_dit.qwen import pinning
-from llm_dit.qwen.pinning import PageLock
+from llm_dit.qwen.placement import pinning
+from llm_dit.qwen.placement.pinning import PageLock
 
 
 class Driver:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from llm_dit.errors import InputError
-from llm_dit.qwen.placement import FUSED, GB, USUAL_FUSED, Machine, Plan, Weights, plan_placement
+from llm_dit.qwen.placement.plan import FUSED, GB, USUAL_FUSED, Machine, Plan, Weights, plan_placement
 
 DECOMPOSE = Weights(transformers=(int(40.9 * GB),), text_encoders=(int(16.6 * GB),), vaes=int(0.25 * GB))
 BOTH = Weights(transformers=(int(40.9 * GB),) * 2, text_encoders=(int(16.6 * GB),), vaes=int(0.5 * GB))

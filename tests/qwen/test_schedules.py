@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from diffusers.pipelines.qwenimage.pipeline_qwenimage_edit_plus import calculate_shift
 
-from llm_dit.qwen.schedules import Scheduler
+from llm_dit.qwen.loading.loader import Scheduler
 
 
 @pytest.fixture(scope="module")

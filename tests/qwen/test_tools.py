@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 import torch
 
-from llm_dit.qwen import operations
-from llm_dit.qwen.attention import ATTENTIONS, sdpa
-from llm_dit.qwen.tools import Tools, tools_for
-from llm_dit.qwen.trials import Trial
+from llm_dit.qwen.forward import operations
+from llm_dit.qwen.forward.attention import ATTENTIONS, sdpa
+from llm_dit.qwen.forward.tools import Tools, tools_for
+from llm_dit.qwen.forward.trials import Trial
 from tests.kit.service import ROOT
 
 CPU = torch.device("cpu")

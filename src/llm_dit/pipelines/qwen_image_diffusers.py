@@ -25,15 +25,15 @@ from llm_dit.options import (
 )
 from llm_dit.pipelines.arguments import EDIT_RESOLUTION, QWEN_MAX_ASPECT, check_aspect, check_image, model_size
 from llm_dit.pipelines.base import PipelineStatus, PreviewCallback, Progress, ProgressCallback
-from llm_dit.qwen.callbacks import ignore_progress, watch_steps
-from llm_dit.qwen.captions import Captions
-from llm_dit.qwen.checkpoints import EDIT, EDIT_MODEL, LAYERED
+from llm_dit.qwen.loading.checkpoints import EDIT, EDIT_MODEL, LAYERED
+from llm_dit.qwen.loading.quantization import Quantization
 from llm_dit.qwen.models import Models, ModelSource
-from llm_dit.qwen.placement import CpuOffload, Plan
-from llm_dit.qwen.preparing import Run, reads_it_whole
-from llm_dit.qwen.previews import Previewing, Previews
-from llm_dit.qwen.quantization import Quantization
-from llm_dit.qwen.running import Runner
+from llm_dit.qwen.placement.plan import CpuOffload, Plan
+from llm_dit.qwen.sampling.callbacks import ignore_progress, watch_steps
+from llm_dit.qwen.sampling.captions import Captions
+from llm_dit.qwen.sampling.preparing import Run, reads_it_whole
+from llm_dit.qwen.sampling.previews import Previewing, Previews
+from llm_dit.qwen.sampling.running import Runner
 
 MAX_TEXT_TOKENS = 3500
 """The transformer has 4096 positions for text; the template with its small copy of the picture takes some of them."""
@@ -140,8 +140,8 @@ class QwenImageDiffusersPipeline:
         describes the whole picture; when it is empty the text encoder writes one, and `.prompt` has it.
         `DecomposeOptions` has the options and their bounds. On one machine a seed gives the same layers again.
         `progress` hears "captioning", "encoding", "denoising" (a step each) and "decoding"; it may raise to stop.
-        `preview` gets every layer as far as it can be seen, at most once a second (see `llm_dit.qwen.previews`); the
-        result is the same with it, and what it raises is logged.
+        `preview` gets every layer as far as it can be seen, at most once a second (`llm_dit.qwen.sampling.previews`);
+        the result is the same with it, and what it raises is logged.
 
         Raises `InputError` naming the argument, or an `EngineError`.
         """

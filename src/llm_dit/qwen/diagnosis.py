@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from llm_dit.errors import LLMDiTError
-from llm_dit.qwen.checkpoints import (
+from llm_dit.qwen.loading.checkpoints import (
     EDIT,
     EDIT_MODEL,
     LAYERED,
@@ -19,7 +19,7 @@ from llm_dit.qwen.checkpoints import (
     local_folder,
     open_checkpoint,
 )
-from llm_dit.qwen.placement import CpuOffload, Plan, Weights, plan_placement
+from llm_dit.qwen.placement.plan import CpuOffload, Plan, Weights, plan_placement
 
 NEEDED = {
     "torch": (2, 11),
@@ -152,11 +152,11 @@ def _machine(
     quantization: Literal["fp8", "nf4"] | None,
     fused: bool,
 ) -> list[Finding]:
-    from llm_dit.qwen.devices import choose_devices, choose_dtype, measure_machine, name_device
-    from llm_dit.qwen.quantization import check_quantization
-    from llm_dit.qwen.second_device import plan_second
-    from llm_dit.qwen.tools import HEAD_WIDTH, describe_plain, tools_for
-    from llm_dit.qwen.weighing import describe_forward, weigh
+    from llm_dit.qwen.forward.tools import HEAD_WIDTH, describe_plain, tools_for
+    from llm_dit.qwen.loading.quantization import check_quantization
+    from llm_dit.qwen.placement.devices import choose_devices, choose_dtype, measure_machine, name_device
+    from llm_dit.qwen.placement.plan import plan_second
+    from llm_dit.qwen.placement.weighing import describe_forward, weigh
 
     device, second = choose_devices(*named)
     check_quantization(quantization, device)

@@ -10,18 +10,17 @@ from typing import Any
 import torch
 
 from llm_dit.pipelines.base import PipelineStatus, ProgressCallback
-from llm_dit.qwen.checkpoints import EDIT, NAMES, Checkpoint, local_folder, open_checkpoint
-from llm_dit.qwen.devices import choose_devices, choose_dtype, device_memory, measure_machine, name_device
-from llm_dit.qwen.download import download_checkpoint
 from llm_dit.qwen.failures import free_memory, named_failures
-from llm_dit.qwen.loading import LoadOptions, load_pipeline
-from llm_dit.qwen.offloading import Placement
-from llm_dit.qwen.placement import CpuOffload, Plan, plan_placement
-from llm_dit.qwen.quantization import Quantization, check_quantization
-from llm_dit.qwen.second_device import plan_second
-from llm_dit.qwen.sharing import same_text_encoder
-from llm_dit.qwen.transformer import forward_of
-from llm_dit.qwen.weighing import describe_forward, weigh
+from llm_dit.qwen.forward.transformer import forward_of
+from llm_dit.qwen.loading.checkpoints import EDIT, NAMES, Checkpoint, local_folder, open_checkpoint
+from llm_dit.qwen.loading.download import download_checkpoint
+from llm_dit.qwen.loading.loader import LoadOptions, load_pipeline
+from llm_dit.qwen.loading.quantization import Quantization, check_quantization
+from llm_dit.qwen.loading.sharing import same_text_encoder
+from llm_dit.qwen.placement.devices import choose_devices, choose_dtype, device_memory, measure_machine, name_device
+from llm_dit.qwen.placement.placing import Placement
+from llm_dit.qwen.placement.plan import CpuOffload, Plan, plan_placement, plan_second
+from llm_dit.qwen.placement.weighing import describe_forward, weigh
 
 logger = logging.getLogger(__name__)
 

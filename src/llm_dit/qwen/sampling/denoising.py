@@ -5,7 +5,7 @@ from typing import Any
 
 import torch
 
-from llm_dit.qwen.preparing import Start
+from llm_dit.qwen.sampling.preparing import Start
 
 AfterStep = Callable[[int, torch.Tensor, Any], None]
 """Takes a step's number from 0, the latents after it, and the scheduler; what it raises ends the run."""

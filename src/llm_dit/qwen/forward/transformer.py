@@ -13,11 +13,11 @@ from diffusers.models.transformers.transformer_qwenimage import (
 from torch import nn
 
 from llm_dit.pipelines.base import Forward
-from llm_dit.qwen.blocks import Block
-from llm_dit.qwen.graphs import Recordings
-from llm_dit.qwen.modulation import Modulation, Moment, Table
-from llm_dit.qwen.operations import Layout, Rows
-from llm_dit.qwen.tools import Tools, describe_plain, tools_for
+from llm_dit.qwen.forward.blocks import Block
+from llm_dit.qwen.forward.graphs import Recordings
+from llm_dit.qwen.forward.modulation import Modulation, Moment, Table
+from llm_dit.qwen.forward.operations import Layout, Rows
+from llm_dit.qwen.forward.tools import Tools, describe_plain, tools_for
 
 Shapes = list[list[tuple[int, int, int]]]
 

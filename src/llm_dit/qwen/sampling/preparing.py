@@ -10,8 +10,8 @@ from diffusers.pipelines.qwenimage.pipeline_qwenimage_edit import QwenImageEditP
 from diffusers.pipelines.qwenimage.pipeline_qwenimage_layered import retrieve_timesteps
 from PIL import Image
 
-from llm_dit.qwen.encodings import Encodings
-from llm_dit.qwen.transformer import Branch, Shapes
+from llm_dit.qwen.forward.transformer import Branch, Shapes
+from llm_dit.qwen.sampling.encodings import Encodings
 
 MAX_CAPTION_TOKENS = 512
 """What `QwenImageLayeredPipeline` reads of a prompt."""

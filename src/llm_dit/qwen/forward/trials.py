@@ -8,9 +8,9 @@ import torch
 from diffusers.models.attention import FeedForward
 from torch import nn
 
-from llm_dit.qwen import operations
-from llm_dit.qwen.attention import Attend, sdpa
-from llm_dit.qwen.operations import Half, Layout, Operations, Owed, Rows
+from llm_dit.qwen.forward import operations
+from llm_dit.qwen.forward.attention import Attend, sdpa
+from llm_dit.qwen.forward.operations import Half, Layout, Operations, Owed, Rows
 
 logger = logging.getLogger(__name__)
 

@@ -6,9 +6,9 @@ import torch
 
 from llm_dit.errors import NonFiniteOutputError
 from llm_dit.pipelines.base import Progress, ProgressCallback
-from llm_dit.qwen.denoising import AfterStep
 from llm_dit.qwen.failures import OUT_OF_RANGE
-from llm_dit.qwen.previews import Previews
+from llm_dit.qwen.sampling.denoising import AfterStep
+from llm_dit.qwen.sampling.previews import Previews
 
 
 def watch_steps(total: int, progress: ProgressCallback, previews: Previews | None = None) -> AfterStep:

@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from llm_dit.qwen.checkpoints import Checkpoint
+from llm_dit.qwen.loading.checkpoints import Checkpoint
 
 CHUNK = 8 * 1024 * 1024
 # What the libraries write about themselves; it changes nothing in the model.

@@ -7,12 +7,12 @@ import numpy as np
 import torch
 
 from llm_dit.pipelines.base import Forward
-from llm_dit.qwen.callbacks import check_finite
-from llm_dit.qwen.denoising import AfterStep, denoise
-from llm_dit.qwen.encodings import Encodings
-from llm_dit.qwen.preparing import Run, prepare
-from llm_dit.qwen.tools import describe_plain
-from llm_dit.qwen.transformer import forward_of, is_fused
+from llm_dit.qwen.forward.tools import describe_plain
+from llm_dit.qwen.forward.transformer import forward_of, is_fused
+from llm_dit.qwen.sampling.callbacks import check_finite
+from llm_dit.qwen.sampling.denoising import AfterStep, denoise
+from llm_dit.qwen.sampling.encodings import Encodings
+from llm_dit.qwen.sampling.preparing import Run, prepare
 
 logger = logging.getLogger(__name__)
 

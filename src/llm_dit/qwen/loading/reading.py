@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from llm_dit.errors import WeightsError
-from llm_dit.qwen.checkpoints import StoredTensor
+from llm_dit.qwen.loading.checkpoints import StoredTensor
 
 THREADS = 8
 CHUNK = 16 * 1024 * 1024

@@ -15,7 +15,7 @@ import triton
 import triton.language as tl
 from torch import nn
 
-from llm_dit.qwen.operations import Half, Norms, Owed, Rows
+from llm_dit.qwen.forward.operations import Half, Norms, Owed, Rows
 
 HEADS = 8
 """Heads that one program turns."""

@@ -13,6 +13,7 @@ from accelerate import init_empty_weights
 from diffusers import (
     AutoencoderKLQwenImage,
     DiffusionPipeline,
+    FlowMatchEulerDiscreteScheduler,
     QwenImageEditPipeline,
     QwenImageEditPlusPipeline,
     QwenImageLayeredPipeline,
@@ -29,14 +30,26 @@ from transformers import (
 
 from llm_dit.errors import WeightsError
 from llm_dit.pipelines.base import Progress, ProgressCallback
-from llm_dit.qwen.checkpoints import EDIT, FIRST_EDIT, LAYERED, Checkpoint
 from llm_dit.qwen.failures import free_memory
-from llm_dit.qwen.modulation import is_modulation
-from llm_dit.qwen.quantization import Quantization, quantization_configs
-from llm_dit.qwen.reading import read_tensors
-from llm_dit.qwen.schedules import Scheduler
-from llm_dit.qwen.single_frame import SingleFrameVae
-from llm_dit.qwen.transformer import Transformer
+from llm_dit.qwen.forward.modulation import is_modulation
+from llm_dit.qwen.forward.single_frame import SingleFrameVae
+from llm_dit.qwen.forward.transformer import Transformer
+from llm_dit.qwen.loading.checkpoints import EDIT, FIRST_EDIT, LAYERED, Checkpoint
+from llm_dit.qwen.loading.quantization import Quantization, quantization_configs
+from llm_dit.qwen.loading.reading import read_tensors
+
+
+class Scheduler(FlowMatchEulerDiscreteScheduler):
+    """Diffusers' scheduler, with a schedule of one step too.
+
+    The checkpoints ask for a last step at σ = 0.02. Diffusers stretches the schedule to that, and with one step, which
+    is the first and the last, divides zero by zero. One step goes from pure noise to the picture.
+    """
+
+    def stretch_shift_to_terminal(self, t: Any) -> Any:
+        """Return the noise levels with the last one moved to `shift_terminal`; a single one as it is."""
+        return t if len(t) == 1 else super().stretch_shift_to_terminal(t)
+
 
 PIPELINES: dict[str, Any] = {
     LAYERED: QwenImageLayeredPipeline,

@@ -6,7 +6,7 @@ import psutil
 import torch
 
 from llm_dit.errors import DeviceError, InputError
-from llm_dit.qwen.placement import Machine
+from llm_dit.qwen.placement.plan import Machine
 
 SUPPORTED = ("cuda", "mps", "cpu")
 DTYPES = {"bfloat16": torch.bfloat16, "float16": torch.float16, "float32": torch.float32}

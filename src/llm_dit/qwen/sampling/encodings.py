@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from PIL import Image
 
-from llm_dit.qwen.transformer import Branch
+from llm_dit.qwen.forward.transformer import Branch
 
 LIMIT = 256_000_000
 """Bytes on the host. A text that comes with a picture has about 10 MB, a picture of 1024² half of one."""

@@ -8,10 +8,10 @@ import torch
 from diffusers.models.attention_dispatch import AttentionBackendName, _AttentionBackendRegistry
 
 from llm_dit.pipelines.base import Forward
-from llm_dit.qwen import operations
-from llm_dit.qwen.attention import ATTENTIONS, Attend, sdpa, why_not
-from llm_dit.qwen.operations import Operations
-from llm_dit.qwen.trials import Trial
+from llm_dit.qwen.forward import operations
+from llm_dit.qwen.forward.attention import ATTENTIONS, Attend, sdpa, why_not
+from llm_dit.qwen.forward.operations import Operations
+from llm_dit.qwen.forward.trials import Trial
 
 HEAD_WIDTH = 128
 """Numbers in a head of the published transformers."""
@@ -93,7 +93,7 @@ def _why_no_kernels(dtype: torch.dtype, width: int) -> str:
 
 
 def _import_kernels() -> Operations:
-    from llm_dit.qwen import kernels
+    from llm_dit.qwen.forward import kernels
 
     return kernels
 

@@ -8,10 +8,10 @@ from typing import Any
 import torch
 from torch import nn
 
-from llm_dit.qwen.graphs import Recordings
-from llm_dit.qwen.modulation import Moment, Table
-from llm_dit.qwen.swapping import tensors_of
-from llm_dit.qwen.transformer import Branch, Shapes, Transformer
+from llm_dit.qwen.forward.graphs import Recordings
+from llm_dit.qwen.forward.modulation import Moment, Table
+from llm_dit.qwen.forward.transformer import Branch, Shapes, Transformer
+from llm_dit.qwen.placement.swapping import tensors_of
 
 
 class Pair:

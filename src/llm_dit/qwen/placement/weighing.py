@@ -6,10 +6,10 @@ from math import prod
 
 import torch
 
-from llm_dit.qwen.checkpoints import Checkpoint
-from llm_dit.qwen.modulation import is_modulation
-from llm_dit.qwen.placement import FUSED, USUAL_FUSED, Weights
-from llm_dit.qwen.quantization import BYTES_PER_WEIGHT, Quantization
+from llm_dit.qwen.forward.modulation import is_modulation
+from llm_dit.qwen.loading.checkpoints import Checkpoint
+from llm_dit.qwen.loading.quantization import BYTES_PER_WEIGHT, Quantization
+from llm_dit.qwen.placement.plan import FUSED, USUAL_FUSED, Weights
 
 OVER_TIME = "time_conv"
 """What halves or doubles a VAE's number of frames; the first frame passes it by."""

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 
 from llm_dit.pipelines.base import PreviewCallback
-from llm_dit.qwen.linear_decoder import LinearDecoder, fit_linear_decoder
+from llm_dit.qwen.sampling.linear_decoder import LinearDecoder, fit_linear_decoder
 
 logger = logging.getLogger(__name__)
 

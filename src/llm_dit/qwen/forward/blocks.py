@@ -10,8 +10,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from llm_dit.qwen.operations import Half, Owed, Rows
-from llm_dit.qwen.tools import Tools
+from llm_dit.qwen.forward.operations import Half, Owed, Rows
+from llm_dit.qwen.forward.tools import Tools
 
 
 class Block(nn.Module):

@@ -1,6 +1,6 @@
 """Where the weights live: a plan from the memory there is and the size of what must fit, with its reason.
 
-Nothing here touches a device; `offloading.py` carries a plan out. A run has three phases that hold different things:
+Nothing here touches a device; `placing.py` carries a plan out. A run has three phases that hold different things:
 encoding (the text encoder), denoising (the transformer) and decoding (the VAE). What a phase does not need waits on
 the host, so that the peak is that of the largest phase and not the sum of all.
 """
@@ -108,7 +108,7 @@ class Plan:
     differs from decoding them together by the rounding of bfloat16. `pinned`: the host's copies are page-locked, so
     that copying overlaps with computing. `peak` is an estimate in bytes of the device memory that the largest runs
     take, `usual_peak` of what a run at 640 with four layers takes, and `second_peak` of that on a second device
-    (`second_device.py`), 0 where none is used.
+    (`plan_second`), 0 where none is used.
     """
 
     strategy: Strategy
@@ -275,3 +275,27 @@ class _Planner:
 
 def _gb(size: int) -> str:
     return f"{size / GB:.1f} GB"
+
+
+def plan_second(plan: Plan, second: Machine, weights: Weights, *, fused: bool) -> Plan:
+    """Return `plan` with a second device in it (`pairing.py`), or with the reason why that has nothing to do.
+
+    It needs a copy of every transformer, without the modulation, and what a run takes beside it.
+    """
+    copies = sum(weights.transformers) - sum(weights.modulations)
+    peak = copies + weights.working.denoising + weights.working.recorded
+    obstacle = _obstacle(plan, fused=fused)
+    if not obstacle and peak > USABLE * second.free_device:
+        obstacle = f"it has {second.free_device / GB:.1f} GB for {peak / GB:.1f} GB"
+    if obstacle:
+        return replace(plan, reason=f"{plan.reason} The second device is not used: {obstacle}.")
+    told = f"A copy of {copies / GB:.1f} GB on the second device runs the other branch, where guidance is on."
+    return replace(plan, second_peak=peak, reason=f"{plan.reason} {told}")
+
+
+def _obstacle(plan: Plan, *, fused: bool) -> str:
+    if not fused:
+        return "fused = false runs diffusers' own loop"
+    if plan.quantized:
+        return "quantized weights are not copied to it"
+    return "" if plan.strategy == "resident" else f'the weights are placed as "{plan.strategy}", not "resident"'

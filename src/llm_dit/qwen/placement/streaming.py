@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from llm_dit.qwen.swapping import on_host, remove_hooks, tensors_of
+from llm_dit.qwen.placement.swapping import on_host, remove_hooks, tensors_of
 
 
 @dataclass

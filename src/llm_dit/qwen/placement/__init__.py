@@ -1,0 +1,1 @@
+"""Where the weights live: the plan, and what carries it out."""
