@@ -16,7 +16,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from llm_dit.classical.reference import TOPICS
+from llm_dit.classical.instructions.reference import TOPICS
 from tests.kit.edits.layers import drawn_layers, picture_layers
 from tests.kit.edits.trials import GOOD, Trial, try_instruction
 from tests.kit.report import write_report

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from PIL import Image, ImageColor
 
 from llm_dit.classical.edit import EFFECTS, edit_image
-from llm_dit.classical.instructions import MAX_LENGTH, MAX_OPERATIONS, parse_instruction
-from llm_dit.classical.reference import TOPICS
-from llm_dit.classical.vocabulary import ROWS
+from llm_dit.classical.instructions.parsing import MAX_LENGTH, MAX_OPERATIONS, parse_instruction
+from llm_dit.classical.instructions.reference import TOPICS
+from llm_dit.classical.instructions.vocabulary import ROWS
 from llm_dit.errors import InstructionError
 from llm_dit.pipelines.base import Canceled, Progress
 from tests.kit.edits.layers import drawn_layers

@@ -7,21 +7,19 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from llm_dit.classical.exact import settle_alpha, settle_colors
-from llm_dit.classical.find import Found, Report, find_groups, find_surfaces
-from llm_dit.classical.grouping import sweep
-from llm_dit.classical.halos import find_halo
-from llm_dit.classical.lettering import thin_out
-from llm_dit.classical.matte import Halo, Plan, matte, paint
-from llm_dit.classical.names import layer_names
-from llm_dit.classical.order import complete, fills_frame, stack_order
-from llm_dit.classical.regions import boxes, depth
-from llm_dit.classical.ringing import tidy
-from llm_dit.classical.segment import Bytes, Floats, Labels, Sketch
-from llm_dit.classical.separate import separate
-from llm_dit.classical.split import allot, show_each, with_pieces
-from llm_dit.classical.surfaces import is_flat
-from llm_dit.classical.things import is_known
+from llm_dit.classical.layering.exact import settle_alpha, settle_colors
+from llm_dit.classical.layering.find import Found, Report, find_groups, find_surfaces
+from llm_dit.classical.layering.grouping import sweep
+from llm_dit.classical.layering.halos import find_halo
+from llm_dit.classical.layering.lettering import thin_out
+from llm_dit.classical.layering.matte import Halo, Plan, matte, paint
+from llm_dit.classical.layering.order import complete, fills_frame, layer_names, stack_order
+from llm_dit.classical.layering.regions import Bytes, Floats, Labels, Sketch, boxes, depth
+from llm_dit.classical.layering.ringing import tidy
+from llm_dit.classical.layering.separate import separate
+from llm_dit.classical.layering.split import allot, show_each, with_pieces
+from llm_dit.classical.layering.surfaces import is_flat
+from llm_dit.classical.layering.things import is_known
 from llm_dit.naming import Language
 from llm_dit.pipelines.base import Progress, ProgressCallback
 

@@ -5,7 +5,7 @@ from PIL import Image
 
 from llm_dit.classical.effects import cutout, detail, geometry, light, looks, recolor, tone
 from llm_dit.classical.effects.picture import Effect, Picture, Scene, read_picture, write_picture
-from llm_dit.classical.instructions import parse_instruction
+from llm_dit.classical.instructions.parsing import parse_instruction
 from llm_dit.classical.operations import Operation
 from llm_dit.errors import InstructionError
 from llm_dit.options import Shape

@@ -13,8 +13,7 @@ from PIL.TiffImagePlugin import TiffImageFile
 from llm_dit.decoding.color import MAX_PROFILE_BYTES
 from llm_dit.decoding.formats import refusal
 from llm_dit.decoding.source import Source, by_pillow
-from llm_dit.decoding.tiff_directory import Directory
-from llm_dit.decoding.tiff_numbers import PACKED, layout_of
+from llm_dit.decoding.tiff_numbers import PACKED, Directory, layout_of
 from llm_dit.decoding.tiff_values import Values
 from llm_dit.errors import ImageError
 

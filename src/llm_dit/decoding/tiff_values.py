@@ -12,7 +12,6 @@ import numpy as np
 from PIL import Image
 from PIL.TiffImagePlugin import TiffImageFile
 
-from llm_dit.decoding.tiff_directory import Directory
 from llm_dit.decoding.tiff_numbers import (
     ASSOCIATED,
     CHANNELS,
@@ -21,6 +20,7 @@ from llm_dit.decoding.tiff_numbers import (
     LAB,
     PLAIN,
     WHITE_IS_ZERO,
+    Directory,
     Layout,
     Numbers,
     Pixels,

@@ -6,7 +6,7 @@ from typing import Literal
 from PIL import Image
 
 from llm_dit.classical.edit import edit_image
-from llm_dit.classical.instructions import parse_instruction
+from llm_dit.classical.instructions.parsing import parse_instruction
 from llm_dit.errors import InstructionError
 from llm_dit.options import Shape
 from tests.kit.edits.measures import goal, look_at

@@ -4,9 +4,9 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from llm_dit.classical.instructions.phrases import DEGREE, IT, NEGATIVE_DEGREES, Strength, is_general, is_name
+from llm_dit.classical.instructions.vocabulary import ROWS, Row
 from llm_dit.classical.operations import Operation
-from llm_dit.classical.phrases import DEGREE, IT, NEGATIVE_DEGREES, Strength, is_general, is_name
-from llm_dit.classical.vocabulary import ROWS, Row
 
 # The widest change that a percentage or a factor can ask for; beyond it pictures are only black, white or noise.
 _MAX_FACTOR = 10.0

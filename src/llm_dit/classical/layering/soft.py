@@ -6,10 +6,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from llm_dit.classical.ground import Ground
-from llm_dit.classical.matte import Edge, Plan, least_alpha, own_colors
-from llm_dit.classical.regions import nearest_label
-from llm_dit.classical.segment import Floats, Labels, Sketch, compact
+from llm_dit.classical.layering.ground import Ground
+from llm_dit.classical.layering.matte import Edge, Plan, least_alpha, own_colors
+from llm_dit.classical.layering.regions import Floats, Labels, Sketch, compact, nearest_label
 
 Mask = NDArray[np.bool_]
 Places = tuple[NDArray[np.intp], NDArray[np.intp]]

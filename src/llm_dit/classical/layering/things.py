@@ -4,12 +4,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from llm_dit.classical.ground import Ground
-from llm_dit.classical.grouping import Groups, numbered
-from llm_dit.classical.lettering import find_lettering
-from llm_dit.classical.regions import MOST, Regions, boxes
-from llm_dit.classical.segment import Floats, Labels, Sketch, compact
-from llm_dit.classical.surfaces import PAINT, gap_from
+from llm_dit.classical.layering.ground import Ground
+from llm_dit.classical.layering.grouping import Groups, numbered
+from llm_dit.classical.layering.lettering import find_lettering
+from llm_dit.classical.layering.regions import MOST, Floats, Labels, Regions, Sketch, boxes, compact
+from llm_dit.classical.layering.surfaces import PAINT, gap_from
 
 APART = 60.0
 """CIELAB distance from which two colors are as different as can be."""

@@ -9,10 +9,9 @@ import re
 from dataclasses import dataclass, fields, replace
 from functools import cache
 
-from llm_dit.classical.color_rules import color_rules
-from llm_dit.classical.colors import COLOR_WORDS
-from llm_dit.classical.operations import Operation
-from llm_dit.classical.phrases import (
+from llm_dit.classical.instructions.color_rules import color_rules
+from llm_dit.classical.instructions.colors import COLOR_WORDS
+from llm_dit.classical.instructions.phrases import (
     NAMED_PART,
     STRENGTH_PATTERNS,
     Strength,
@@ -21,9 +20,10 @@ from llm_dit.classical.phrases import (
     strip_courtesy,
     take_strength,
 )
-from llm_dit.classical.reference import TOPICS
-from llm_dit.classical.rules import Match, Rule, measure_rules, row_rules
-from llm_dit.classical.vocabulary import ROWS, SCALES, Row
+from llm_dit.classical.instructions.reference import TOPICS
+from llm_dit.classical.instructions.rules import Match, Rule, measure_rules, row_rules
+from llm_dit.classical.instructions.vocabulary import ROWS, SCALES, Row
+from llm_dit.classical.operations import Operation
 from llm_dit.errors import InstructionError
 
 _CHINESE = re.compile(r"(?!.*[\u3040-\u30ff]).*[\u3400-\u9fff\uf900-\ufaff]", re.DOTALL)

@@ -4,8 +4,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from llm_dit.classical.regions import Regions
-from llm_dit.classical.segment import Floats, Labels, Sketch, compact
+from llm_dit.classical.layering.regions import Floats, Labels, Regions, Sketch, compact
 
 SLIVER = 3.2
 """Regions nowhere deeper than this many pixels may be nothing but the blur of an edge."""

@@ -6,8 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from llm_dit.classical.regions import nearest_label
-from llm_dit.classical.segment import Bytes, Floats, Labels, compact
+from llm_dit.classical.layering.regions import Bytes, Floats, Labels, compact, nearest_label
 
 HAZE = 8
 """Alpha of 0–255 up to which nothing is joined: what blur and compression leave far around a thing."""

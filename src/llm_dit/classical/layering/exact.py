@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from llm_dit.classical.segment import Bytes
+from llm_dit.classical.layering.regions import Bytes
 
 
 def settle_alpha(alphas: Bytes, wanted: Bytes, owner: NDArray[np.integer]) -> None:

@@ -4,10 +4,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from llm_dit.classical.ground import spread
-from llm_dit.classical.matte import Plan
-from llm_dit.classical.regions import nearest_label
-from llm_dit.classical.segment import Floats
+from llm_dit.classical.layering.ground import spread
+from llm_dit.classical.layering.matte import Plan
+from llm_dit.classical.layering.regions import Floats, nearest_label
 
 Mask = NDArray[np.bool_]
 Window = tuple[slice, slice]

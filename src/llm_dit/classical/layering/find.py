@@ -6,15 +6,23 @@ from dataclasses import dataclass, replace
 import cv2
 import numpy as np
 
-from llm_dit.classical.ground import Ground, fit_ground
-from llm_dit.classical.grouping import busyness, find_ground, group
-from llm_dit.classical.halos import sort_soft
-from llm_dit.classical.lettering import open_holes
-from llm_dit.classical.regions import Regions, measure, smooth_merge
-from llm_dit.classical.segment import Labels, Palette, Sketch, find_palette, oversegment
-from llm_dit.classical.soft import Soft, find_soft, with_soft
-from llm_dit.classical.surfaces import dissolve_slivers, join_paint
-from llm_dit.classical.things import foreign_to, group_things, is_known, pieces_of, with_strays
+from llm_dit.classical.layering.ground import Ground, fit_ground
+from llm_dit.classical.layering.grouping import busyness, find_ground, group
+from llm_dit.classical.layering.halos import sort_soft
+from llm_dit.classical.layering.lettering import open_holes
+from llm_dit.classical.layering.regions import (
+    Labels,
+    Palette,
+    Regions,
+    Sketch,
+    find_palette,
+    measure,
+    oversegment,
+    smooth_merge,
+)
+from llm_dit.classical.layering.soft import Soft, find_soft, with_soft
+from llm_dit.classical.layering.surfaces import dissolve_slivers, join_paint
+from llm_dit.classical.layering.things import foreign_to, group_things, is_known, pieces_of, with_strays
 
 MANY = 160
 """Regions of one paint each, from which on they are parts of things rather than things."""

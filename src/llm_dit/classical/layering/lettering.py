@@ -4,10 +4,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from llm_dit.classical.ground import Ground
-from llm_dit.classical.regions import Regions
-from llm_dit.classical.segment import Floats, Labels, Sketch, compact
-from llm_dit.classical.surfaces import PAINT, gap_from
+from llm_dit.classical.layering.ground import Ground
+from llm_dit.classical.layering.regions import Floats, Labels, Regions, Sketch, compact
+from llm_dit.classical.layering.surfaces import PAINT, gap_from
 
 LEAST_LETTERS = 4
 """Strokes of one width from which they are taken as writing."""

@@ -4,10 +4,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from llm_dit.classical.ground import Ground, spread
-from llm_dit.classical.matte import Halo
-from llm_dit.classical.regions import Regions, depth, nearest_label
-from llm_dit.classical.segment import Floats, Labels, Sketch, compact
+from llm_dit.classical.layering.ground import Ground, spread
+from llm_dit.classical.layering.matte import Halo
+from llm_dit.classical.layering.regions import Floats, Labels, Regions, Sketch, compact, depth, nearest_label
 
 Mask = NDArray[np.bool_]
 ALIGNED = 0.96

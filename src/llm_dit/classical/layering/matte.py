@@ -7,8 +7,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from llm_dit.classical.ground import spread
-from llm_dit.classical.segment import Floats, Labels
+from llm_dit.classical.layering.ground import spread
+from llm_dit.classical.layering.regions import Floats, Labels
 
 Mask = NDArray[np.bool_]
 STROKE, FULL = 9, 0.85

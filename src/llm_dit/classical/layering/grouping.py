@@ -4,8 +4,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from llm_dit.classical.regions import Regions
-from llm_dit.classical.segment import Floats, Labels, Sketch
+from llm_dit.classical.layering.regions import Floats, Labels, Regions, Sketch
 
 
 def find_ground(regions: Regions) -> int:

@@ -2,10 +2,10 @@
 
 import re
 
-from llm_dit.classical.colors import COLOR_PATTERN, parse_color
+from llm_dit.classical.instructions.colors import COLOR_PATTERN, parse_color
+from llm_dit.classical.instructions.phrases import DEGREE, NEGATIVE_DEGREES, Strength, is_noun
+from llm_dit.classical.instructions.rules import Build, Rule, rule
 from llm_dit.classical.operations import Operation
-from llm_dit.classical.phrases import DEGREE, NEGATIVE_DEGREES, Strength, is_noun
-from llm_dit.classical.rules import Build, Rule, rule
 from llm_dit.color import Rgb
 
 _WARM_LIGHT: Rgb = (255, 168, 76)

@@ -6,8 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from llm_dit.classical.regions import depth
-from llm_dit.classical.segment import Floats
+from llm_dit.classical.layering.regions import Floats, depth
 
 Mask = NDArray[np.bool_]
 COARSE = 0.25

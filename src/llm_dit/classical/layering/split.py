@@ -4,8 +4,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from llm_dit.classical.regions import Regions
-from llm_dit.classical.segment import Bytes, Floats, Labels
+from llm_dit.classical.layering.regions import Bytes, Floats, Labels, Regions
 
 KINDS = 60
 """At most as many colors of a thing count, those of the largest regions."""

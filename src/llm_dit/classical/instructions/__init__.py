@@ -1,0 +1,1 @@
+"""From ordinary English to operations on a layer."""
