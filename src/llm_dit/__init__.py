@@ -1,1 +1,61 @@
-"""Layered image editing: decompose an image into RGBA layers, edit one, composite them again."""
+"""Layered image editing: decompose an image into RGBA layers, edit one, composite them again.
+
+The names below are the Python API; each is imported when it is first asked for, so that what is not used costs nothing.
+"""
+
+from importlib import import_module
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from llm_dit.errors import EngineError, ImageError, InputError, InstructionError, LLMDiTError
+    from llm_dit.exports.formats import export
+    from llm_dit.layer import Layer
+    from llm_dit.layers import Decomposition, composite
+    from llm_dit.options import DecomposeOptions, EditOptions
+    from llm_dit.pipelines.base import Canceled, LayerPipeline, Progress
+    from llm_dit.pipelines.classical import ClassicalPipeline
+    from llm_dit.pipelines.qwen_image_diffusers import QwenImageDiffusersPipeline
+
+_MODULES = {
+    "errors": ("EngineError", "ImageError", "InputError", "InstructionError", "LLMDiTError"),
+    "exports.formats": ("export",),
+    "layer": ("Layer",),
+    "layers": ("Decomposition", "composite"),
+    "options": ("DecomposeOptions", "EditOptions"),
+    "pipelines.base": ("Canceled", "LayerPipeline", "Progress"),
+    "pipelines.classical": ("ClassicalPipeline",),
+    "pipelines.qwen_image_diffusers": ("QwenImageDiffusersPipeline",),
+}
+_HOMES = {name: module for module, names in _MODULES.items() for name in names}
+
+__all__ = [
+    "Canceled",
+    "ClassicalPipeline",
+    "DecomposeOptions",
+    "Decomposition",
+    "EditOptions",
+    "EngineError",
+    "ImageError",
+    "InputError",
+    "InstructionError",
+    "LLMDiTError",
+    "Layer",
+    "LayerPipeline",
+    "Progress",
+    "QwenImageDiffusersPipeline",
+    "composite",
+    "export",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        return version("llm-dit")
+    if name not in _HOMES:
+        raise AttributeError(f"module 'llm_dit' has no attribute {name!r}")
+    return getattr(import_module(f"llm_dit.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*__all__, "__version__"])
