@@ -1,13 +1,19 @@
 """Page locks without a GPU: a driver that only keeps books stands in for CUDA's, the rest is real."""
 
 import gc
+from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
 
+from llm_dit.qwen.loading.checkpoints import LAYERED, open_checkpoint
+from llm_dit.qwen.loading.loader import LoadOptions, load_pipeline
 from llm_dit.qwen.placement import pinning
 from llm_dit.qwen.placement.pinning import PageLock
+from llm_dit.qwen.placement.placing import Placement
+from llm_dit.qwen.placement.plan import Plan
 
 
 class Driver:
@@ -64,4 +70,20 @@ def test_a_lock_that_nobody_holds_unlocks(driver: Driver) -> None:
 def test_a_driver_that_refuses_leaves_it_to_torch(driver: Driver) -> None:
     driver.refuses = True
     PageLock([torch.nn.Linear(1024, 512)])
+    assert not driver.locked
+
+
+@pytest.mark.parametrize("strategy", ["resident", "stream"])
+def test_what_waits_on_the_host_is_locked_as_long_as_it_is_placed(
+    driver: Driver, checkpoints: Path, monkeypatch: pytest.MonkeyPatch, strategy: Any
+) -> None:
+    monkeypatch.setattr(pinning, "WORTH_IT", 1)
+    cpu = torch.device("cpu")
+    checkpoint = open_checkpoint(checkpoints / "layered", LAYERED)
+    pipeline = load_pipeline(checkpoint, LoadOptions(device=cpu, dtype=torch.float32), lambda _: None)
+    plan = Plan(strategy=strategy, modulation_away=True, pinned=True, peak=0, reason="")
+    placement = Placement([pipeline], plan, cpu)
+    gc.collect()
+    assert driver.locked.keys() >= {each.data_ptr() for each in pipeline.transformer.modulations.parameters()}
+    placement.remove()
     assert not driver.locked

@@ -35,7 +35,7 @@ class Placement:
         self._encoders: list[Swapped] = []
         self._streams: list[BlockStream] = []
         self._undo: list[Callable[[], None]] = []
-        self._lock: PageLock | None = None
+        self._locks: list[PageLock] = []
         if plan.strategy == "resident":
             self.hold(pipelines, plan)
             return
@@ -59,7 +59,7 @@ class Placement:
         """Send the modulation of what stays to the host, as `plan` has it: another model needs the room."""
         self.plan = plan
         for pipeline in self._fused:
-            self._lock_and_send_away(pipeline.transformer.modulations.to("cpu"))
+            self._keep_away(pipeline.transformer.modulations.to("cpu"))
 
     def before_encoding(self) -> None:
         """Bring the text encoder to the device, where the plan has it whole: `generate` looks where it is."""
@@ -106,7 +106,7 @@ class Placement:
             apart, transformer.modulations = transformer.modulations, nn.ModuleList()
             pipeline.to(self._device)
             transformer.modulations = apart
-            self._lock_and_send_away(apart)
+            self._keep_away(apart)
         else:
             pipeline.to(self._device)
         if is_fused(pipeline) and transformer.recordings is None:
@@ -115,10 +115,16 @@ class Placement:
             transformer.pair = Pair(transformer, self._second)
         self._slice(pipeline.vae)
 
-    def _lock_and_send_away(self, modulations: nn.Module) -> None:
-        lock = PageLock([modulations]) if self.plan.pinned else None
+    def _keep_away(self, modulations: nn.Module) -> None:
+        self._lock_pages([modulations])
         self._send_away(modulations)
-        if lock is not None:
+
+    def _lock_pages(self, modules: Iterable[nn.Module]) -> None:
+        """Lock the pages of modules on the host, if the plan has it so, until the plan is taken back."""
+        if self.plan.pinned:
+            lock = PageLock(modules)
+            self._locks.append(lock)  # what nobody holds is unlocked
+            # Undone last, when nothing copies from the locked pages any more.
             self._undo.insert(0, lock.release)
 
     def _send_away(self, modulations: nn.Module) -> None:
@@ -128,10 +134,7 @@ class Placement:
     def _place_in_turns(self) -> None:
         for pipeline in self._pipelines:
             pipeline.to("cpu")
-        if self.plan.pinned:
-            self._lock = PageLock(part for each in self._pipelines for part in (each.text_encoder, each.transformer))
-            # Undone last, when nothing copies from the locked pages any more.
-            self._undo.append(self._lock.release)
+        self._lock_pages(part for each in self._pipelines for part in (each.text_encoder, each.transformer))
         for encoder in {id(pipeline.text_encoder): pipeline.text_encoder for pipeline in self._pipelines}.values():
             self._place_encoder(encoder)
         for pipeline in self._pipelines:
