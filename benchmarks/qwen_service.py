@@ -93,11 +93,9 @@ class Client:
     def __init__(self, service: Running) -> None:
         self._http = httpx.Client(base_url=f"http://127.0.0.1:{service.port}", timeout=900)
 
-    def wait_for_ready(self) -> float:
-        started = time.perf_counter()
+    def wait_for_ready(self) -> None:
         while self._http.get("/readyz").status_code != 200:
             time.sleep(0.1)
-        return time.perf_counter() - started
 
     def status(self) -> dict[str, Any]:
         return self._http.get("/api/qwen-image/status").json()
@@ -194,8 +192,8 @@ def measure(folder: Path, options: argparse.Namespace, *, fused: bool) -> dict[s
 
 
 def _where(status: dict[str, Any]) -> tuple[str, float | None]:
-    used = status.get("device_used_bytes") or 0
-    return status["placement"], round(used / 1e9, 2)
+    memory = status["device_memory"]
+    return status["placement"], memory and round(memory["used_bytes"] / 1e9, 2)
 
 
 def main(arguments: list[str] | None = None) -> None:
