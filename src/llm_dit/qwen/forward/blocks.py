@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from llm_dit.qwen.forward.operations import Half, Owed, Rows
+from llm_dit.qwen.forward.operations import Half, Owed, Rows, is_plain
 from llm_dit.qwen.forward.tools import Tools
 
 
@@ -66,8 +66,7 @@ class _Stream(nn.Module):
         self, projections: tuple[Any, Any, Any], norms: tuple[nn.Module, nn.Module], out: nn.Module, mlp: nn.Module
     ) -> None:
         super().__init__()
-        plain = all(type(each) is nn.Linear and type(each.weight) is nn.Parameter for each in projections)
-        self.qkv = _Joined(projections) if plain else _Apart(projections)
+        self.qkv = _Joined(projections) if all(map(is_plain, projections)) else _Apart(projections)
         self.norms = nn.ModuleList(norms)
         self.out, self.mlp = out, mlp
 

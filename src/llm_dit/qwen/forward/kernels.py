@@ -13,9 +13,8 @@ from typing import Any
 import torch
 import triton
 import triton.language as tl
-from torch import nn
 
-from llm_dit.qwen.forward.operations import Half, Norms, Owed, Rows
+from llm_dit.qwen.forward.operations import Half, Norms, Owed, Rows, is_plain
 
 HEADS = 8
 """Heads that one program turns."""
@@ -76,8 +75,8 @@ def think(rows: torch.Tensor, mlp: Any) -> torch.Tensor:
     """As `operations.think`."""
     enter, _, leave = mlp.net
     into = enter.proj
-    if type(into) is not nn.Linear or type(into.weight) is not nn.Parameter:
-        return mlp(rows)  # quantized weights have products of their own
+    if not is_plain(into):
+        return mlp(rows)
     return leave(torch.ops.aten._addmm_activation(into.bias, rows[0], into.weight.t(), use_gelu=True))[None]
 
 

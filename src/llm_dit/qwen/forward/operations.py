@@ -9,6 +9,7 @@ from typing import Any, NamedTuple, Protocol
 
 import torch
 from diffusers.models.transformers.transformer_qwenimage import apply_rotary_emb_qwen
+from torch import nn
 from torch.nn import functional
 
 Norms = Iterable[Any]
@@ -103,6 +104,11 @@ def turn(joint: torch.Tensor, branch: Rows, text: Norms, image: Norms) -> None:
             rows.copy_(each(rows))
         turned: Any = apply_rotary_emb_qwen(part, branch.layout.rope, use_real=False)
         part.copy_(turned)
+
+
+def is_plain(layer: Any) -> bool:
+    """Whether a linear layer's weights are numbers of their own: quantized ones have products of theirs."""
+    return type(layer) is nn.Linear and type(layer.weight) is nn.Parameter
 
 
 def think(rows: torch.Tensor, mlp: Any) -> torch.Tensor:
