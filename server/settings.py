@@ -1,4 +1,4 @@
-"""The configuration: every key with its default, and the order in which what is given counts.
+"""The configuration: every key with its default, and the order of precedence.
 
 Command line > environment (`LLM_DIT_SERVER__PORT=9000`) > file (`config.toml`) > the defaults below. In the file
 `[default]`, `[default.server]` and `[default.qwen_image]` hold the keys; a profile `[NAME.*]` lies over `[default.*]`.

@@ -17,7 +17,7 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class StopSignals:
-    """Stands before the handlers of the server: they hear of a signal when what runs has been seen to.
+    """Stands before the handlers of the server: signals reach them after the running job has ended.
 
     Until then the server answers, so that those who ask are told that it stops.
     """

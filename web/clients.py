@@ -1,4 +1,4 @@
-"""Who a client is: what the list of one's own jobs and fairness between clients go by, and no proof of anything."""
+"""Identifies a client for its job list and its turn. This is not authentication."""
 
 import hashlib
 import hmac

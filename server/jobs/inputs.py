@@ -58,7 +58,7 @@ class DecomposeInput(DecomposeOptions):
 
     @property
     def texts(self) -> tuple[str, ...]:
-        """Return what somebody wrote: it is for the pipeline, and for no log."""
+        """Return the user's text. It must not be logged."""
         return (self.prompt, self.negative_prompt)
 
     def run(
@@ -95,7 +95,7 @@ class EditLayerInput(EditOptions):
 
     @property
     def texts(self) -> tuple[str, ...]:
-        """Return what somebody wrote: it is for the pipeline, and for no log."""
+        """Return the user's text. It must not be logged."""
         return (self.instruction, self.negative_prompt)
 
     def run(

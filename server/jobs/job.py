@@ -179,7 +179,7 @@ class Job:
         self._publish("preview", layer)
 
     def end(self, outcome: JobResult | LLMDiTError) -> None:
-        """Take in what came of it, and tell those who follow or wait."""
+        """Record the result, and notify those who follow or wait."""
         self.finished_at, self.position = time.time(), None
         self._drop_previews()
         if isinstance(outcome, JobResult):

@@ -1,4 +1,4 @@
-"""`/api/jobs`: one's jobs; see how one stands, follow it, look at what it is going to make, cancel it."""
+"""`/api/jobs`: list, inspect, follow, preview and cancel jobs."""
 
 from collections.abc import AsyncIterable
 from typing import Annotated
