@@ -261,6 +261,7 @@ def test_comparing(stacked: Studio) -> None:
 
     # In the picture, what lies above the layer is there, too.
     way("Slider")
+    expect(slider).to_be_visible()  # It takes no key before, and the window would.
     slider.press("Home")
     shows(black, black)
     dialog.get_by_role("radio", name="In picture").check()

@@ -5,6 +5,7 @@
 import base64
 import io
 
+import numpy as np
 from PIL import Image
 
 
@@ -28,6 +29,14 @@ def from_data_url(url: str) -> Image.Image:
     image = Image.open(io.BytesIO(base64.b64decode(content)))
     image.load()
     return image
+
+
+def difference(first: Image.Image, second: Image.Image) -> int:
+    """Return by how much two pictures differ at most, in levels of 255; a color counts by how much of it shows."""
+    one, other = (np.asarray(image.convert("RGBA")).astype(int) for image in (first, second))
+    shown = np.maximum(one[..., 3:], other[..., 3:]) / 255
+    colors = np.abs(one - other)[..., :3] * shown
+    return max(int(np.ceil(colors.max(initial=0))), int(np.abs(one - other)[..., 3].max()))
 
 
 def disc(size: int = 48) -> Image.Image:

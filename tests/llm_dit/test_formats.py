@@ -24,7 +24,7 @@ from llm_dit.blending import BLEND_MODES
 from llm_dit.errors import InputError
 from llm_dit.exports.formats import ExportName, export, write_export
 from llm_dit.layers import Layer, composite
-from tests.kit.pictures import disc
+from tests.kit.pictures import difference, disc
 from tests.kit.stacks import layer_file, layers_of
 from tests.llm_dit.images import layers_of_all_kinds
 
@@ -52,14 +52,6 @@ def exported(layers: list[Layer], name: ExportName, **options: object) -> io.Byt
 
 def pixels(image: Image.Image) -> np.ndarray:
     return np.asarray(image.convert("RGBA")).astype(int)
-
-
-def difference(first: Image.Image, second: Image.Image) -> int:
-    """Return by how much two pictures differ at most, weighted by what shows."""
-    one, other = pixels(first), pixels(second)
-    alpha = np.maximum(one[..., 3:], other[..., 3:]) / 255
-    colors = np.abs(one - other)[..., :3] * alpha
-    return max(int(np.ceil(colors.max(initial=0))), int(np.abs(one - other)[..., 3].max()))
 
 
 def every_mode() -> list[Layer]:
