@@ -18,7 +18,7 @@ from llm_dit.qwen.loading.checkpoints import EDIT_MODEL
 from server.settings import QwenImageSettings, Settings
 
 Options = Mapping[str, object] | None
-PROBE = "from llm_dit.qwen.devices import choose_device; print(choose_device(None).type)"
+PROBE = "from llm_dit.qwen.placement.devices import choose_device; print(choose_device(None).type)"
 PROBE_S = 120
 
 

@@ -4,7 +4,10 @@ import ast
 import re
 import subprocess
 import sys
+import textwrap
 from collections.abc import Iterator
+from contextlib import suppress
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -13,15 +16,31 @@ ROOT = Path(__file__).parents[1]
 
 
 def imported(folder: Path) -> Iterator[tuple[Path, str]]:
-    """Yield every module that a file below `folder` imports, wherever in the file, or names as `module:object`."""
+    """Yield every module that a file below `folder` imports, wherever in the file, in a program for another process
+    too, or names as `module:object`."""
     for path in folder.rglob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.Import):
-                yield from ((path, alias.name) for alias in node.names)
-            elif isinstance(node, ast.ImportFrom) and node.module:
-                yield path, node.module
-            elif isinstance(node, ast.Constant) and re.fullmatch(r"[a-z_.]+:[A-Za-z_.]+", str(node.value)):
-                yield path, str(node.value).partition(":")[0]
+        yield from ((path, module) for module in modules_in(path.read_text(encoding="utf-8")))
+
+
+def modules_in(program: str) -> Iterator[str]:
+    for node in ast.walk(ast.parse(program)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module
+        elif isinstance(node, ast.Constant) and re.fullmatch(r"[a-z_.]+:[A-Za-z_.]+", str(node.value)):
+            yield str(node.value).partition(":")[0]
+        elif isinstance(node, ast.Constant) and re.match(r"\s*(from [\w.]+ )?import \w", str(node.value)):
+            with suppress(SyntaxError):
+                yield from modules_in(textwrap.dedent(str(node.value)))
+
+
+@pytest.mark.parametrize("folder", ["src", "server", "web", "cli", "benchmarks", "scripts", "tests"])
+def test_modules_of_ours_that_are_named_exist(folder: str) -> None:
+    ours = {"llm_dit", "server", "web", "cli", "tests", "benchmarks", "scripts"}
+    found = [(path, name) for path, name in imported(ROOT / folder) if name.partition(".")[0] in ours]
+    assert found
+    assert [(path, name) for path, name in found if find_spec(name) is None] == []
 
 
 @pytest.mark.parametrize(
