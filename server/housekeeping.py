@@ -6,11 +6,11 @@ import logging
 import time
 from collections.abc import Collection
 
-from server.jobs.roster import Roster
-from server.pool.transit import Transit
+from server.jobs.records import Roster
 from server.projects.projects import Projects
 from server.settings import ServerSettings
 from server.storage.database import Database
+from server.storage.folder import Transit
 from server.storage.images import SHA256, ImageStore, StoredFile
 
 logger = logging.getLogger("llm_dit.server")

@@ -13,11 +13,11 @@ from server.jobs.queue import JobQueue
 from server.metrics import Metrics
 from server.pool.pictures import Pictures
 from server.pool.pool import Pool
-from server.pool.transit import Transit
 from server.projects.projects import Projects
 from server.settings import Settings
+from server.storage.database import Storage
+from server.storage.folder import Transit
 from server.storage.images import ImageStore
-from server.storage.storage import Storage
 from server.worker.host import PipelineHost
 from web.clients import Clients
 from web.following import Streams

@@ -1,7 +1,11 @@
-"""Who is next: clients take turns, and each client's jobs keep their order."""
+"""Who is next: clients take turns in the queue, and a full queue keeps places for those whom it told to come back."""
 
-from collections import defaultdict
-from collections.abc import Iterator
+import itertools
+import math
+import time
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 
 from server.jobs.job import Job
 
@@ -49,3 +53,126 @@ class FairLine:
             turns.append((self._next_turns.get(job.client, self._turn) + before[job.client], job))
             before[job.client] += 1
         return sorted(turns, key=lambda turn: turn[0])  # a stable sort: those of one turn keep the order of arrival
+
+
+MOST_TICKETS = 1000
+MOST_FOR_EACH_PLACE = 4
+"""What the clients that are there share as long as each has one: many requests may come from one address."""
+LATE_SHARE, LATE_S = 0.5, 5.0
+"""How long a ticket lasts beyond the time that its holder was told: clients add up to half of it, and seconds."""
+CROWD = 2
+"""How many clients for each place may be told to come within one second, however fast jobs run: all who come at the
+same moment, but for those who get the places, have come for nothing."""
+BODY_S = 60.0
+"""Seconds that the body of a request may take for which there is a place."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Refusal:
+    """There is no place: come back in `retry_after_s` seconds; whether one is `kept` until then."""
+
+    retry_after_s: int
+    kept: bool
+
+
+@dataclass(kw_only=True, eq=False)
+class _Ticket:
+    client: str
+    key: str | None
+    due_at: float = 0.0
+    expires_at: float = 0.0
+    called: bool = False
+    """Whether there was a place when its holder came, who may be sending the body now."""
+
+    def last(self, now: float, wait_s: float) -> None:
+        self.due_at, self.called = now + wait_s, False
+        self.expires_at = self.due_at + wait_s * LATE_SHARE + LATE_S
+
+    def call(self, now: float) -> None:
+        if not self.called:
+            self.due_at, self.expires_at, self.called = min(self.due_at, now), now + BODY_S, True
+
+
+class Tickets:
+    """Who gets one of the queue's `places`; a client that finds none has a ticket until it is to come back.
+
+    Tickets stand in the order of the first refusals, but a client's second one comes after everybody's first, as in
+    `FairLine`; a client has at most its share of them, and never more than `most`. Who is new finds a place when more
+    are free than tickets stand before it. Of those who come back in time, who stands first is let in first; but the
+    later half of the places, and an idle engine, do not wait for those who have not come yet.
+
+    An Idempotency-Key tells which of its client's requests comes back. Without one it is the oldest that is due: a new
+    request must not take what an earlier one was promised.
+    """
+
+    def __init__(self, places: int, most: int, clock: Callable[[], float] = time.monotonic) -> None:
+        self._places = places
+        self._most = most
+        self._clock = clock
+        self._tickets: list[_Ticket] = []
+
+    def __len__(self) -> int:
+        return len(self._tickets)
+
+    def ask(
+        self, client: str, key: str | None, waiting: Counter[str], *, idle: bool, opens_in_s: Callable[[int], float]
+    ) -> Refusal | None:
+        """Return None when there is a place for a request of `client`, who then has a minute to send it.
+
+        `waiting` counts the jobs of each client; `idle` tells that a job would start at once. `opens_in_s` returns the
+        seconds until so many more places are free.
+        """
+        now = self._clock()
+        self._tickets = [ticket for ticket in self._tickets if ticket.expires_at > now]
+        free = self._places - waiting.total()
+        ticket, before = self._find(client, key, now), self._before(client, None, waiting)
+        held = len(before)
+        if ticket is not None:
+            before = self._before(client, ticket, waiting)
+            held = len(before)
+            if ticket.due_at <= now:
+                held = 0 if idle else min(sum(other.due_at <= now for other in before), self._places // 2)
+        if free > held:
+            if ticket is not None:
+                ticket.call(now)
+            return None
+        opens_s = opens_in_s(max(1, len(before) + 1 - free))
+        wait_s = max(math.ceil(opens_s), 1 + len(before) // (CROWD * self._places))
+        if ticket is not None and ticket.due_at > now and key is not None:
+            return Refusal(retry_after_s=math.ceil(ticket.due_at - now), kept=True)
+        if ticket is None or ticket.due_at > now:
+            ticket = self._issue(client, key, waiting)
+        if ticket is not None:
+            ticket.last(now, wait_s)
+        return Refusal(retry_after_s=wait_s, kept=ticket is not None)
+
+    def use(self, client: str, key: str | None) -> None:
+        """Give up the ticket by which a request was let in, if it had one."""
+        ticket = self._find(client, key, self._clock())
+        if ticket is not None:
+            self._tickets.remove(ticket)
+
+    def _find(self, client: str, key: str | None, now: float) -> _Ticket | None:
+        own = [ticket for ticket in self._tickets if (ticket.client, ticket.key) == (client, key)]
+        return next((ticket for ticket in own if ticket.due_at <= now), own[0] if len(own) == 1 else None)
+
+    def _before(self, client: str, ticket: _Ticket | None, waiting: Counter[str]) -> Sequence[_Ticket]:
+        """Return the tickets that stand before one, or before a request without one."""
+        turns = waiting.copy()
+        placed: list[tuple[int, _Ticket]] = []
+        for each in self._tickets:
+            placed.append((turns[each.client], each))
+            turns[each.client] += 1
+        placed.append((turns[client], _Ticket(client=client, key=None)))
+        ordered = [each for _, each in sorted(placed, key=lambda place: place[0])]
+        end = placed[-1][1] if ticket is None else ticket
+        return list(itertools.takewhile(lambda each: each is not end, ordered))
+
+    def _issue(self, client: str, key: str | None, waiting: Counter[str]) -> _Ticket | None:
+        present = {client, *+waiting, *(ticket.client for ticket in self._tickets)}
+        share = max(1, min(self._most, MOST_FOR_EACH_PLACE * self._places // len(present)))
+        own = sum(ticket.client == client for ticket in self._tickets)
+        if own >= share or len(self._tickets) >= MOST_TICKETS:
+            return None
+        self._tickets.append(_Ticket(client=client, key=key))
+        return self._tickets[-1]

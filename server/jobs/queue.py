@@ -19,13 +19,11 @@ from server.errors import (
     StoppingError,
     WorkerLostError,
 )
-from server.jobs.fair_queue import FairLine
+from server.jobs.fair_queue import FairLine, Tickets
 from server.jobs.inputs import JobResult
 from server.jobs.job import Job, Submission
 from server.jobs.progress import Paces, Stepping
-from server.jobs.records import JobRecords
-from server.jobs.roster import Roster
-from server.jobs.tickets import Tickets
+from server.jobs.records import JobRecords, Roster
 from server.logs import Concealed
 from server.metrics import Metrics
 from server.settings import ServerSettings

@@ -7,13 +7,14 @@ import sqlite3
 import time
 from collections.abc import Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
 from llm_dit.errors import DiskFullError, LLMDiTError
 from server.errors import DamagedError, SettingsError, StorageError
 from server.storage.folder import IN_USE, FolderLock, prepare
-from server.storage.images import DISK_FULL
+from server.storage.images import DISK_FULL, ImageStore
 from server.storage.migrations import NewerVersionError, SizeOf, migrate
 from server.storage.rescue import Rescued, readable, rescue
 
@@ -181,3 +182,25 @@ def _check(connection: sqlite3.Connection) -> None:
         error = sqlite3.DatabaseError(found)
         error.sqlite_errorname = "SQLITE_CORRUPT"
         raise error
+
+
+@dataclass(frozen=True, kw_only=True)
+class Storage:
+    """Whether what is sent in can be kept: the database and the pictures as one."""
+
+    database: Database
+    store: ImageStore
+
+    @property
+    def problem(self) -> LLMDiTError | None:
+        """What keeps things from being kept, as far as it is known."""
+        return self.database.problem or self.store.problem
+
+    @property
+    def warnings(self) -> list[str]:
+        """What happened to the data before, in a sentence each."""
+        return [str(self.database.rescued)] if self.database.rescued else []
+
+    async def look(self) -> LLMDiTError | None:
+        """Return what keeps things from being kept now; what may have passed is tried again."""
+        return await self.database.look() or await asyncio.to_thread(self.store.look)

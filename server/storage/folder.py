@@ -1,15 +1,19 @@
-"""The data folder: for one service at a time, and for nobody else's eyes."""
+"""The data folder: for one service at a time, for nobody else's eyes, and with room for files in transit."""
 
+import asyncio
 import contextlib
 import logging
 import os
 import secrets
+import shutil
 import sqlite3
-from collections.abc import Iterator
+import tempfile
+from collections.abc import AsyncGenerator, Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 from server.errors import SettingsError
-from server.storage.images import FILE_RIGHTS, FOLDER_RIGHTS
+from server.storage.images import FILE_RIGHTS, FOLDER_RIGHTS, disk_full_told
 
 logger = logging.getLogger("llm_dit.server")
 
@@ -94,3 +98,43 @@ def _own(folder: Path) -> Iterator[Path]:
         with contextlib.suppress(OSError):
             if path.exists() and not path.is_symlink():
                 yield path
+
+
+class Transit:
+    """A folder below the data folder with one folder for each request that is being worked on.
+
+    Its files are on their way between the service and its pool, which gets paths and no pixels.
+    """
+
+    def __init__(self, data_dir: Path) -> None:
+        self._folder = data_dir / "transit"
+
+    @contextlib.asynccontextmanager
+    async def folder(self) -> AsyncGenerator[Path]:
+        """Lend a folder that is removed with all that is in it; raises `DiskFullError`, also for the block."""
+        with disk_full_told():
+            path = await asyncio.to_thread(self._new)
+            try:
+                yield path
+            finally:
+                # Windows keeps what is still open; `clean` has it then.
+                await asyncio.to_thread(shutil.rmtree, path, ignore_errors=True)
+
+    def clean(self, before: float) -> None:
+        """Remove what a process left that ended in the middle of a request, before a time in seconds since 1970."""
+        for path in self._folder.glob("*"):
+            with contextlib.suppress(OSError):
+                if path.stat().st_mtime < before:
+                    shutil.rmtree(path)
+
+    def _new(self) -> Path:
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return Path(tempfile.mkdtemp(dir=self._folder))
+
+
+def take_out(path: Path) -> BinaryIO:
+    """Open a file that outlives its folder: on POSIX a file lives as long as it is open."""
+    file = path.open("rb")
+    with contextlib.suppress(OSError):
+        path.unlink()
+    return file

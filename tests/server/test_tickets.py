@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from server.jobs.tickets import BODY_S, LATE_S, MOST_TICKETS, Refusal, Tickets
+from server.jobs.fair_queue import BODY_S, LATE_S, MOST_TICKETS, Refusal, Tickets
 
 
 @dataclass

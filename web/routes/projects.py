@@ -8,9 +8,9 @@ from fastapi import APIRouter, Query, Request, Response
 
 from llm_dit.file_names import file_stem
 from server.pool.layer_files import BUDGET, lane_for, read_as_project, run_on_file
-from server.pool.transit import take_out
 from server.projects.files import write_project
 from server.projects.projects import Project, ProjectSummary
+from server.storage.folder import take_out
 from web.bodies.files import UPLOAD, layer_limits, received, require_file
 from web.bodies.json_routes import JsonRoute
 from web.bodies.limits import Size, takes

@@ -9,7 +9,7 @@ from llm_dit.color import read_color
 from llm_dit.exports.formats import EXPORT_FORMATS
 from llm_dit.file_names import file_stem
 from server.pool.stacks import GivenStack
-from server.pool.transit import take_out
+from server.storage.folder import take_out
 from web.bodies.json_routes import JsonRoute
 from web.bodies.limits import Size, takes
 from web.following import unless_left
