@@ -15,7 +15,7 @@ SEND_BUFFER = 262_144
 """Bytes of an answer that the system takes on for one connection: by itself it takes megabytes, and tells late that a
 client reads."""
 _MESSAGE = "This is not a request of HTTP/1.1: it needs one Host header, and a header of at most 64 kB."
-# In the shape of web.problems, which the server does not know: these never reach the application.
+# In the shape of `web.errors.Problem`, which the server does not know: these never reach the application.
 NOT_HTTP: dict[str, object] = {
     "type": "about:blank",
     "title": "Bad Request",

@@ -82,7 +82,7 @@ def serve_forever(listener: socket.socket, settings: Settings) -> None:
         log_level="warning",
         access_log=False,
         server_header=False,
-        proxy_headers=False,  # `web.door.proxies` is stricter about whom it believes
+        proxy_headers=False,  # `web.door.hosts` is stricter about whom it believes
         timeout_graceful_shutdown=DRAIN_S,
     )
     Server(config).run(sockets=[listener])

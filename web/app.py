@@ -13,19 +13,17 @@ from server.engines import choose_engine
 from server.service import open_service
 from server.settings import Settings
 from server.storage.folder import secret_in
-from web.clients import Clients
+from web.door.hosts import Proxies
 from web.door.middleware import Door, warnings
-from web.door.proxies import Proxies
 from web.door.tokens import Token
 from web.errors import add_error_handlers
 from web.following import Streams
 from web.middleware.access_log import Access
+from web.middleware.connections import Turns
 from web.middleware.requests import BodyLimit, Envelope, Heads
-from web.middleware.turns import Turns
-from web.page_files import PageFiles
-from web.routes import docs, engine, health, images, jobs, layer_files, metrics, pages, projects, qwen_image, stacks
-from web.routes.login import login_routes
-from web.state import Offload, State
+from web.routes import images, jobs, layers, pages, projects, qwen_image, service
+from web.routes.pages import PageFiles, login_routes
+from web.state import Clients, Offload, State
 
 logger = logging.getLogger("llm_dit.server")
 
@@ -82,7 +80,7 @@ def create_app(settings: Settings, pipeline: str | None = None) -> FastAPI:
     app.add_middleware(Proxies, settings=settings.server)
     add_error_handlers(app)
     app.add_exception_handler(ClientDisconnect, _on_client_left)
-    for routes in (qwen_image, stacks, layer_files, projects, jobs, images, engine, health, metrics, docs, pages):
+    for routes in (qwen_image, layers, projects, jobs, images, service, pages):
         app.include_router(routes.router)
     app.include_router(login_routes(token))
     app.mount("/static", PageFiles(), name="static")

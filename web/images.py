@@ -1,13 +1,26 @@
-"""Pictures in requests and answers: base64, data URLs, and the addresses of those this server holds."""
+"""Pictures in requests and answers: base64, data URLs, the addresses of those this server holds, and files to save."""
 
 import base64
+import binascii
 import dataclasses
 import io
+import os
+import re
+import secrets
+import unicodedata
+from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
+from urllib.parse import quote
 
+import anyio.to_thread
+from fastapi import Response
 from PIL import Image
+from pydantic import BaseModel
+from starlette.responses import StreamingResponse
 
+from llm_dit.file_names import file_stem
 from llm_dit.images import ImageLimits
 from server.engines import Engine
 from server.pool.intake import GivenPicture
@@ -16,7 +29,6 @@ from server.projects.projects import ADDRESS
 from server.settings import ServerSettings
 from web.bodies.sieve import LongText
 from web.prefix import located
-from web.streams import DATA_URL
 
 MIN_JOB_SIDE = 2
 """Pixels; a line or a dot has nothing to take apart and nothing to edit."""
@@ -64,3 +76,74 @@ def sample_data_url() -> str:
     buffer = io.BytesIO()
     Image.new("RGB", (2, 2), "white").save(buffer, "PNG")
     return DATA_URL + base64.b64encode(buffer.getvalue()).decode("ascii")
+
+
+# Answers that are read from files while they are sent: a slow reader holds a few pieces, not whole pictures.
+
+PIECE = 98_304
+"""Bytes that are read at a time, a multiple of three as base64 wants it."""
+DATA_URL = "data:image/png;base64,"
+
+
+class Inlined:
+    """Names for pictures in a JSON answer, which become data URLs while it is sent."""
+
+    def __init__(self) -> None:
+        # Nobody who writes into the answer, such as by a prompt, can guess it.
+        self._mark = secrets.token_hex(16)
+
+    def url(self, name: str) -> str:
+        """Return what stands for a picture; `name` is its SHA-256, or another word of letters and digits."""
+        return f"{self._mark}:{name};"
+
+    def answer(self, content: BaseModel, files: Mapping[str, Path | IO[bytes]]) -> Response:
+        """Return the answer; `files` are the PNG files of the names in it, open or to be opened when it is their turn.
+
+        Raises `OSError` when one is not there.
+        """
+        parts = re.split(f"{self._mark}:([0-9A-Za-z]+);", content.model_dump_json())
+        words, names = [part.encode() for part in parts[::2]], parts[1::2]
+        length = sum(map(len, words)) + sum(_encoded_length(files[name]) for name in names)
+
+        async def pieces() -> AsyncGenerator[bytes]:
+            yield words[0]
+            for name, after in zip(names, words[1:], strict=True):
+                yield DATA_URL.encode()
+                async for piece in read_pieces(files[name]):
+                    yield binascii.b2a_base64(piece, newline=False)
+                yield after
+
+        return StreamingResponse(pieces(), headers={"Content-Length": str(length)}, media_type="application/json")
+
+
+def file_answer(file: IO[bytes], media_type: str, headers: Mapping[str, str]) -> Response:
+    """Return an open file as an answer, which closes it."""
+    length = {"Content-Length": str(_size(file))}
+    return StreamingResponse(read_pieces(file), headers={**headers, **length}, media_type=media_type)
+
+
+async def read_pieces(file: Path | IO[bytes]) -> AsyncGenerator[bytes]:
+    """Yield a file piece by piece, and close it."""
+    with await anyio.to_thread.run_sync(file.open, "rb") if isinstance(file, Path) else file as opened:
+        while piece := await anyio.to_thread.run_sync(opened.read, PIECE):
+            yield piece
+
+
+def _size(file: Path | IO[bytes]) -> int:
+    return file.stat().st_size if isinstance(file, Path) else os.fstat(file.fileno()).st_size
+
+
+def _encoded_length(file: Path | IO[bytes]) -> int:
+    return len(DATA_URL) + 4 * ((_size(file) + 2) // 3)
+
+
+# Files to save, under a name that every system takes.
+
+
+def saved_as(stem: str, suffix: str) -> dict[str, str]:
+    """Return the header that gives a file its name; one beyond ASCII goes by RFC 6266 and RFC 8187."""
+    ascii_stem = file_stem(unicodedata.normalize("NFKD", stem).encode("ascii", "ignore").decode(), "file")
+    disposition = f'attachment; filename="{ascii_stem}{suffix}"'
+    if ascii_stem != stem:
+        disposition += f"; filename*=UTF-8''{quote(stem + suffix, safe='')}"
+    return {"Content-Disposition": disposition}

@@ -16,9 +16,8 @@ from server.jobs.inputs import DecomposeInput, JobInput, JobKind, JobResult
 from server.jobs.job import JobStatus, JobView
 from server.pool.layer_files import StoredLayer
 from server.worker.host import HostState
-from web.errors import error_body
+from web.errors import ErrorBody, error_body
 from web.images import address_of
-from web.problems import ErrorBody
 
 ImageUrl = Callable[[str], str]
 ScaledFrom = Annotated[

@@ -7,7 +7,7 @@ import pytest
 from starlette.requests import Request
 from starlette.responses import Response
 
-from web.clients import COOKIE, NEW_BROWSERS, Clients
+from web.state import COOKIE, NEW_BROWSERS, Clients
 
 
 def request(cookie: str | None = None, peer: tuple[str, int] | None = ("192.168.1.9", 4000)) -> Request:

@@ -14,9 +14,8 @@ from server.settings import ServerSettings
 from tests.kit.service import Service, serve
 from tests.web.corpus import assert_problem
 from web.door.hosts import Hosts
-from web.door.login import local_path
 from web.door.middleware import warnings
-from web.door.tokens import COOKIE_S, MOST_ADDRESSES, Attempts, Token
+from web.door.tokens import COOKIE_S, MOST_ADDRESSES, Attempts, Token, local_path
 
 TOKEN = "a-token-of-the-tests"
 BEARER = {"Authorization": f"Bearer {TOKEN}"}

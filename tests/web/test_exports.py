@@ -17,7 +17,7 @@ from llm_dit.file_names import file_stem
 from tests.kit.pictures import DISC_URL, SQUARE_URL, as_data_url, from_data_url, png, square
 from tests.kit.service import Service
 from tests.kit.stacks import layers_of
-from web.streams import saved_as
+from web.images import saved_as
 
 PRESENTATION = "application/vnd.openxmlformats-officedocument.presentationml.presentation"
 FORMATS = {

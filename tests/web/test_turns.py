@@ -5,7 +5,7 @@ from typing import Any
 
 from starlette.types import Receive, Scope, Send
 
-from web.middleware.turns import Turns
+from web.middleware.connections import Turns
 
 CROWD = 300
 

@@ -1,17 +1,17 @@
 """Files of layers and projects in requests: which types are taken, how large they may be, and taking them in."""
 
 import contextlib
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import anyio.to_thread
 from fastapi import Request
 
 from llm_dit.images import ImageLimits
 from llm_dit.imports.layer_file import FileLimits
 from server.settings import ServerSettings
 from web.bodies.json_routes import media_type
-from web.bodies.receiving import receive
 from web.errors import UnsupportedMediaTypeError
 from web.state import State
 
@@ -55,3 +55,19 @@ def layer_limits(settings: ServerSettings) -> FileLimits:
         image_bytes=int(settings.max_body_mb * 1024 * 1024),
         pixels=MAX_FILE_STACKS * settings.stack_pixels,
     )
+
+
+PIECE = 1 << 20
+"""Bytes that are gathered before they are worth a thread's time."""
+
+
+async def receive(body: AsyncIterator[bytes], path: Path) -> None:
+    """Write a body to a new file."""
+    buffer = bytearray()
+    with path.open("wb") as file:
+        async for piece in body:
+            buffer += piece
+            if len(buffer) >= PIECE:
+                await anyio.to_thread.run_sync(file.write, bytes(buffer))
+                buffer.clear()
+        await anyio.to_thread.run_sync(file.write, bytes(buffer))

@@ -17,10 +17,9 @@ from server.storage.images import disk_full_told
 from web.bodies.documents import BUDGET, DOCUMENT, ReadRequest, read_request, read_request_file
 from web.bodies.limits import Size
 from web.bodies.sieve import JsonLimits, JsonSieve, TooComplexError
-from web.clients import client_of
 from web.errors import UnsupportedMediaTypeError
 from web.prefix import current_prefix, without_prefix
-from web.state import state_of
+from web.state import client_of, state_of
 
 TOO_COMPLEX = (
     "The request's JSON has more values, or longer texts, than anything that this address takes: send pictures as one "

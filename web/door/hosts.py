@@ -1,17 +1,19 @@
-"""Which names the service answers to.
+"""Which names the service answers to, which sites may ask it, and which proxies it believes.
 
 A foreign page can have its own name point to this machine (DNS rebinding) and then counts as of the same origin; what
 gives it away is the Host header, which only the browser writes.
 """
 
 import re
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from starlette.datastructures import Headers
-from starlette.types import Scope
+from starlette.types import ASGIApp, Receive, Scope, Send
 
-from server.addresses import bracketed, is_any_address, is_loopback, own_names, parse_ip
+from server.addresses import bracketed, is_any_address, is_loopback, own_names, parse_ip, path_prefix
 from server.settings import ServerSettings
+from web.prefix import set_prefix
 
 LONGEST = 260
 _HEADER = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9](?:[a-z0-9._-]*[a-z0-9])?)(?::([0-9]{1,5}))?")
@@ -68,7 +70,6 @@ def _local_address(scope: Scope) -> str | None:
 # Rules as in Fetch Metadata's resource isolation policy (https://web.dev/articles/fetch-metadata), for which a sister
 # site, another port of the same machine say, is as foreign as any.
 
-
 READING = {"GET", "HEAD", "OPTIONS"}
 OWN = {"same-origin", "none"}
 
@@ -87,3 +88,94 @@ def is_foreign(scope: Scope) -> bool:
 
 def _is_visit(headers: Headers) -> bool:
     return headers.getlist("sec-fetch-mode") == ["navigate"] and headers.getlist("sec-fetch-dest") == ["document"]
+
+
+# What a proxy in front says about its clients, and which proxy is believed.
+
+OWN_PATHS = frozenset({"api", "docs", "livez", "login", "logout", "metrics", "p", "readyz", "static"})
+"""Where addresses of this service begin: a prefix of the same name is not taken off, a proxy has to do it."""
+
+_PORT = re.compile(r"^(?:\[([^]]*)\]|([^:]*))(?::\d*)?$")
+
+
+class Proxies:
+    """Puts what a trusted proxy says in the place of what the connection says, and takes the prefix off the path.
+
+    `X-Forwarded-For`, `-Proto` and `-Host` count from `trusted_proxies` alone. `X-Forwarded-Prefix` counts from this
+    machine as well: it lets nobody in, and who can set it sees nothing but their own page change.
+    """
+
+    def __init__(self, app: ASGIApp, *, settings: ServerSettings) -> None:
+        self._app = app
+        self._trusted = settings.trusted_proxies
+        self._root_path = settings.root_path
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            scope = self._forwarded(scope)
+        await self._app(scope, receive, send)
+
+    def _forwarded(self, scope: Scope) -> Scope:
+        headers = Headers(scope=scope)
+        peer = scope["client"][0] if scope.get("client") else ""
+        trusted = self._trusts(peer)
+        given = headers.getlist("x-forwarded-prefix") if trusted or is_loopback(peer) else []
+        prefix = _told_prefix(given) or scope.get("root_path", "") or self._root_path
+        set_prefix(prefix)
+        scope = {**scope, "root_path": "", **_without(prefix, scope)}
+        return self._told(scope, headers) if trusted else scope
+
+    def _told(self, scope: Scope, headers: Headers) -> Scope:
+        """Return the request as its client has sent it to the proxy."""
+        hops = _hops(headers)
+        # Each proxy adds whom it got the request from: the last one that is no proxy of ours is the client.
+        client = next((hop for hop in reversed(hops) if not self._trusts(hop)), hops[0] if hops else "")
+        if parse_ip(client) is not None:
+            scope["client"] = (client, 0)
+        scheme = _values(headers, "x-forwarded-proto")[-1:]
+        if scheme and scheme[0].lower() in {"http", "https"}:
+            scope["scheme"] = scheme[0].lower()
+        if host := _values(headers, "x-forwarded-host")[-1:]:
+            others = [(name, value) for name, value in scope["headers"] if name != b"host"]
+            scope["headers"] = [*others, (b"host", host[0].encode("latin-1"))]
+        return scope
+
+    def _trusts(self, address: str) -> bool:
+        ip = parse_ip(address)
+        return ip is not None and any(ip in network for network in self._trusted)
+
+
+def comes_through_proxy(scope: Scope) -> bool:
+    """Say whether somebody claims to have passed this request on for another machine.
+
+    An unknown proxy on this machine is not believed who its client is, but neither is its client this machine.
+    """
+    return any(not is_loopback(hop) for hop in _hops(Headers(scope=scope)))
+
+
+def _without(prefix: str, scope: Scope) -> dict[str, object]:
+    """Return the paths of a request without its prefix, which most proxies have taken off already."""
+    path: str = scope["path"]
+    if not prefix or prefix.split("/")[1] in OWN_PATHS or not f"{path}/".startswith(f"{prefix}/"):
+        return {}
+    raw_path: bytes = scope.get("raw_path") or path.encode()
+    return {"path": path[len(prefix) :] or "/", "raw_path": raw_path.removeprefix(prefix.encode()) or b"/"}
+
+
+def _told_prefix(given: Sequence[str]) -> str:
+    """Return what a proxy says, unless it is no prefix."""
+    try:
+        return path_prefix(given[0]) if len(given) == 1 else ""
+    except ValueError:
+        return ""
+
+
+def _hops(headers: Headers) -> Sequence[str]:
+    """Return the addresses of `X-Forwarded-For`, without the ports that some proxies add."""
+    return [_PORT.sub(r"\1\2", hop) for hop in _values(headers, "x-forwarded-for")]
+
+
+def _values(headers: Headers, name: str) -> Sequence[str]:
+    """Return the items of a list that may stand in one header or in several."""
+    items = [item.strip() for value in headers.getlist(name) for item in value.split(",")]
+    return [item for item in items if item]

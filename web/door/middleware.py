@@ -7,11 +7,9 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from server.addresses import is_loopback
 from server.settings import ServerSettings
-from web.door.hosts import Hosts, is_foreign
-from web.door.login import address_of, login_page, wants_page
-from web.door.proxies import comes_through_proxy
-from web.door.tokens import Token, bearer_tokens
-from web.problems import problem_response
+from web.door.hosts import Hosts, comes_through_proxy, is_foreign
+from web.door.tokens import Token, address_of, bearer_tokens, login_page, wants_page
+from web.errors import problem_response
 
 OPEN_TO_ALL = "/livez"
 LOGIN = "/login"

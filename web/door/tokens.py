@@ -1,19 +1,26 @@
 """The token: how a request shows it, and the cookie that stands for it in a browser."""
 
+import base64
 import hashlib
 import hmac
 import math
+import re
 import time
 from collections import OrderedDict, deque
 from collections.abc import Callable
+from functools import cache
+from pathlib import Path
 
+from fastapi.templating import Jinja2Templates
+from markupsafe import Markup
+from starlette.datastructures import Headers
 from starlette.requests import HTTPConnection
 from starlette.responses import Response
 from starlette.types import Scope
 
 from server.addresses import parse_ip
 from web.door.hosts import host_of
-from web.prefix import cookie_path
+from web.prefix import cookie_path, current_prefix
 
 COOKIE_S = 30 * 24 * 3600
 """Seconds that a login holds."""
@@ -80,7 +87,6 @@ def _cookie_name(scope: Scope) -> str:
 
 # Wrong tokens at the login form: who sends too many of them has to wait.
 
-
 MOST_ADDRESSES = 1000
 """Addresses that are remembered; the one that was wrong longest ago is forgotten first."""
 
@@ -117,3 +123,53 @@ def source_of(address: str) -> str:
     """Return whom an address belongs to: one machine has 2⁶⁴ of IPv6."""
     ip = parse_ip(address)
     return str(ip) if ip is None or ip.version == 4 else ip.exploded[:19]
+
+
+# The page that asks for the token: one file that needs no other, since every other address asks for the token too.
+
+FOLDER = Path(__file__).parent
+STATIC = FOLDER.parents[1] / "static"
+# One address of this service: no host, and nothing that a browser reads as the start of one.
+_PATH = re.compile(r"/(?![/\\])[!-\[\]-~]{0,2000}")
+
+templates = Jinja2Templates(FOLDER)
+
+
+def wants_page(scope: Scope) -> bool:
+    """Say whether people will look at the answer: a browser asks for a page, not a program for data."""
+    return "text/html" in Headers(scope=scope).get("accept", "") and not scope["path"].startswith("/api/")
+
+
+def local_path(path: str) -> str:
+    """Return a path of this service as it is, and "/" for whatever could lead elsewhere."""
+    return path if _PATH.fullmatch(path) else "/"
+
+
+def address_of(scope: Scope) -> str:
+    """Return path and query of a request as they came."""
+    query = scope["query_string"]
+    return (scope.get("raw_path") or b"/").decode("latin-1") + (f"?{query.decode('latin-1')}" if query else "")
+
+
+def login_page(status: int, message: str, headers: dict[str, str], *, path: str) -> Response:
+    """Return the login page; `message` says what went wrong, "" that nothing did yet."""
+    style, digest, icon = _inlined()
+    page = templates.get_template("page.html").render(
+        style=Markup(style), icon=icon, message=message, path=local_path(path), prefix=current_prefix()
+    )
+    policy = (
+        f"default-src 'none'; style-src 'sha256-{digest}'; img-src data:; frame-ancestors 'none'; base-uri 'none'; "
+        "form-action 'self'"
+    )
+    # With no-referrer, the usual policy, a browser would send its form with the Origin "null".
+    own = {"Content-Security-Policy": policy, "Referrer-Policy": "same-origin", "Cache-Control": "no-store"}
+    return Response(page, status, headers | own, media_type="text/html")
+
+
+@cache
+def _inlined() -> tuple[str, str, str]:
+    """Return the style sheet, its SHA-256 in base64 as a policy names it, and the icon in base64."""
+    style = (STATIC / "css/tokens.css").read_text(encoding="utf-8") + (FOLDER / "page.css").read_text(encoding="utf-8")
+    icon = (STATIC / "icons/logo.svg").read_bytes()
+    digest = hashlib.sha256(style.encode()).digest()
+    return style, base64.b64encode(digest).decode(), base64.b64encode(icon).decode()

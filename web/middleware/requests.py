@@ -13,10 +13,9 @@ from server.logs import Concealed
 from server.settings import ServerSettings
 from web.bodies.limits import Incoming, Pot, Size, Sizes
 from web.door.hosts import is_secure_context
-from web.errors import BodyTooLargeError, BodyTooSlowError, BusyError
+from web.errors import BodyTooLargeError, BodyTooSlowError, BusyError, internal_error, problem_response
 from web.middleware.access_log import method_of, route_of
 from web.middleware.connections import Credit
-from web.problems import internal_error, problem_response
 
 logger = logging.getLogger("llm_dit.server")
 

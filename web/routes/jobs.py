@@ -8,12 +8,11 @@ from fastapi.sse import EventSourceResponse, ServerSentEvent
 
 from server.errors import NotFoundError
 from server.jobs.job import JobEvent
-from web.clients import client_of
 from web.following import COME_BACK_MS
 from web.openapi import problems
 from web.prefix import located
 from web.responses import JobResponse, JobsResponse, PreviewResponse, job_response
-from web.state import JobDep, StateDep
+from web.state import JobDep, StateDep, client_of
 
 router = APIRouter(prefix="/api/jobs", tags=["Jobs"])
 

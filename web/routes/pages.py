@@ -1,11 +1,30 @@
-"""The page, its files, and the documentation of the API."""
+"""The page, its files, its login, and the documentation of the API."""
 
+import gzip
+import logging
+import os
+from dataclasses import dataclass
+from functools import lru_cache
+from hashlib import sha256
 from pathlib import Path
+from typing import ClassVar, cast
+from urllib.parse import parse_qs
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, FastAPI, Request, Response
+from fastapi.responses import FileResponse, JSONResponse, RedirectResponse
+from fastapi.staticfiles import StaticFiles
 from fastapi.templating import Jinja2Templates
+from starlette.datastructures import Headers
+from starlette.exceptions import HTTPException
+from starlette.staticfiles import NotModifiedResponse
+from starlette.types import Scope
 
-from web.prefix import current_prefix
+from llm_dit.options import RunDefaults
+from web.bodies.json_routes import media_type
+from web.door.tokens import Attempts, Token, local_path, login_page, wants_page
+from web.errors import UnsupportedMediaTypeError, problem_response
+from web.openapi import Json, describe, operations
+from web.prefix import current_prefix, located
 from web.state import state_of
 
 ROOT = Path(__file__).parents[2]
@@ -23,3 +42,164 @@ async def page(request: Request) -> Response:
     response = templates.TemplateResponse(request, "index.html", shown, headers=headers)
     state_of(request)["clients"].recognize(request, response)
     return response
+
+
+# The description of the API: as OpenAPI for programs, and as a page that needs neither a script nor a network.
+
+DOCS = Path(__file__).parents[1] / "docs"
+
+docs_templates = Jinja2Templates(DOCS)
+
+
+@router.get("/api/openapi.json")
+def openapi(request: Request) -> Response:
+    return JSONResponse({**_description(request).document, "servers": [{"url": current_prefix() or "/"}]})
+
+
+@router.get("/docs")
+def docs(request: Request) -> Response:
+    shown = {**_description(request).shown, "prefix": current_prefix()}
+    return docs_templates.TemplateResponse(request, "page.html", shown)
+
+
+@router.get("/docs/page.css")
+def stylesheet() -> Response:
+    return FileResponse(DOCS / "page.css", media_type="text/css", headers={"Cache-Control": "no-cache"})
+
+
+@dataclass(frozen=True)
+class _Description:
+    """What is said of an app: it takes a while to make, and stays the same."""
+
+    document: Json
+    shown: Json
+
+
+def _description(request: Request) -> _Description:
+    state = state_of(request)
+    needs_token = bool(state["settings"].server.token.get_secret_value())
+    return _description_of(cast(FastAPI, request.app), state["engine"].defaults, needs_token)
+
+
+@lru_cache(maxsize=4)
+def _description_of(app: FastAPI, defaults: RunDefaults, needs_token: bool) -> _Description:
+    document = describe(app, defaults, needs_token=needs_token)
+    shown = {**document["info"], "groups": list(operations(document)), "needs_token": needs_token}
+    return _Description(document, shown)
+
+
+# `/login` and `/logout`: the token in exchange for a cookie, which browsers then send by themselves.
+
+logger = logging.getLogger("llm_dit.server")
+
+FORM = "application/x-www-form-urlencoded"
+MAX_FORM = 4096
+"""Bytes of a login form; it has three short fields."""
+
+
+def login_routes(token: Token) -> APIRouter:
+    """Return the routes that know `token`."""
+    router = APIRouter(include_in_schema=False)
+    attempts = Attempts()
+
+    @router.post("/login")
+    async def log_in(request: Request) -> Response:
+        client = request.client.host if request.client else ""
+        fields = await _form(request)
+        path = local_path(fields.get("next", "/"))
+        if wait_s := attempts.wait_s(client):
+            message = f"Too many wrong tokens. Try again in {wait_s} s."
+            return _refused(request, 429, message, "too_many_attempts", {"Retry-After": str(wait_s)}, path)
+        if token and not token.equals(fields.get("token", "").strip().encode()):
+            attempts.add(client)
+            logger.warning("request %s: a wrong token from %s", request.state.request_id, client)
+            return _refused(request, 401, "That is not the token.", "wrong_token", {"WWW-Authenticate": "Bearer"}, path)
+        response = RedirectResponse(located(path), 303)
+        if token:
+            token.log_in(request.scope, response)
+        return response
+
+    @router.get("/login")
+    async def be_in() -> Response:
+        return RedirectResponse(located("/"), 303)  # who gets here has shown the token
+
+    @router.post("/logout")
+    async def log_out(request: Request) -> Response:
+        response = RedirectResponse(located("/"), 303)
+        token.log_out(request.scope, response)
+        return response
+
+    return router
+
+
+async def _form(request: Request) -> dict[str, str]:
+    """Return the fields of a small form; of those that are there twice the first."""
+    if media_type(request) != FORM:
+        raise UnsupportedMediaTypeError(FORM)
+    body = b""
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > MAX_FORM:
+            raise HTTPException(413, f"The form is larger than {MAX_FORM} bytes: send the token alone.")
+    try:
+        fields = parse_qs(body.decode("ascii"), max_num_fields=8)
+    except ValueError:
+        raise HTTPException(422, "The form cannot be read: send token=TOKEN.") from None
+    return {name: values[0] for name, values in fields.items()}
+
+
+def _refused(request: Request, status: int, message: str, code: str, headers: dict[str, str], path: str) -> Response:
+    """Return a refusal: to people the login page again, with the reason on it."""
+    if wants_page(request.scope):
+        return login_page(status, message, headers, path=path)
+    return problem_response(request.state.request_id, status, message, code=code, headers=headers)
+
+
+class PageFiles(StaticFiles):
+    """The files of the page, with an ETag, which are asked for again each time, so an update shows at once.
+
+    Text is compressed once for clients that accept gzip, and not minified: a browser's tools show the source.
+    """
+
+    # What a system's own table calls a module decides whether a browser runs it.
+    TYPES: ClassVar[dict[str, str]] = {
+        ".js": "text/javascript; charset=utf-8",
+        ".css": "text/css; charset=utf-8",
+        ".json": "application/json",
+        ".svg": "image/svg+xml",
+        ".webp": "image/webp",
+        ".webmanifest": "application/manifest+json",
+    }
+    TEXT: ClassVar[frozenset[str]] = frozenset(TYPES) - {".webp"}
+
+    def __init__(self) -> None:
+        super().__init__(directory=ROOT / "static")
+
+    def file_response(
+        self, full_path: str | os.PathLike[str], stat_result: os.stat_result, scope: Scope, status_code: int = 200
+    ) -> Response:
+        path, asked = Path(full_path), Headers(scope=scope)
+        if path.suffix not in self.TEXT:
+            return super().file_response(full_path, stat_result, scope, status_code)
+        if "gzip" in asked.get("accept-encoding", ""):
+            body, headers = compressed(path, stat_result.st_mtime_ns), {"Content-Encoding": "gzip"}
+        else:
+            body, headers = path.read_bytes(), {}
+        headers |= {"ETag": f'"{sha256(body).hexdigest()[:32]}"', "Vary": "Accept-Encoding"}
+        response = Response(body, status_code, headers)
+        if self.is_not_modified(response.headers, asked):
+            return NotModifiedResponse(response.headers)
+        return response
+
+    async def get_response(self, path: str, scope: Scope) -> Response:
+        response = await super().get_response(path, scope)
+        response.headers["Cache-Control"] = "no-cache"
+        if response.status_code == 200 and Path(path).suffix in self.TYPES:
+            response.headers["Content-Type"] = self.TYPES[Path(path).suffix]
+        return response
+
+
+@lru_cache(maxsize=512)
+def compressed(path: Path, changed: int) -> bytes:
+    """A file in gzip's form; `changed` is when, so an update is read again."""
+    return gzip.compress(path.read_bytes(), mtime=0)

@@ -14,13 +14,12 @@ from server.storage.folder import take_out
 from web.bodies.files import UPLOAD, layer_limits, received, require_file
 from web.bodies.json_routes import JsonRoute
 from web.bodies.limits import Size, takes
-from web.images import address_of
+from web.images import address_of, file_answer, saved_as
 from web.openapi import problems
 from web.prefix import located, with_prefix
 from web.responses import ImportedProjectResponse, ProjectResponse, ProjectsResponse, SummaryResponse
 from web.schemas import Copy, Name, NewProject, SavedProject
 from web.state import StateDep
-from web.streams import file_answer, saved_as
 
 router = APIRouter(prefix="/api/projects", tags=["Projects"], route_class=JsonRoute)
 

@@ -10,16 +10,14 @@ from server.jobs.inputs import JobInput, JobResult
 from server.jobs.job import Job, Submission
 from web.bodies.json_routes import JobRoute
 from web.bodies.limits import Size, takes
-from web.clients import client_of
 from web.errors import VISIBLE_ASCII
 from web.following import result_of, unless_left
-from web.images import Picture, job_limits
+from web.images import Inlined, Picture, job_limits
 from web.openapi import problems
 from web.prefix import located
 from web.responses import DecomposeResponse, EditLayerResponse, JobResponse, job_response, result_response
 from web.schemas import DecomposeRequest, EditLayerRequest
-from web.state import State, StateDep
-from web.streams import Inlined
+from web.state import State, StateDep, client_of
 
 router = APIRouter(prefix="/api/qwen-image", tags=["Layers"], route_class=JobRoute)
 logger = logging.getLogger("llm_dit.server")

@@ -1,4 +1,4 @@
-"""`/api/qwen-image/composite` and `/export`: a stack of layers as one picture or as a file."""
+"""`/api/qwen-image/composite`, `/export` and `/import`: a stack of layers as one picture, or to and from a file."""
 
 from pathlib import Path
 from typing import Any
@@ -8,17 +8,18 @@ from fastapi import APIRouter, Request, Response
 from llm_dit.color import read_color
 from llm_dit.exports.formats import EXPORT_FORMATS
 from llm_dit.file_names import file_stem
+from server.pool.layer_files import keep_layers, run_on_file
 from server.pool.stacks import GivenStack
 from server.storage.folder import take_out
+from web.bodies.files import UPLOAD, layer_limits, received, require_file
 from web.bodies.json_routes import JsonRoute
 from web.bodies.limits import Size, takes
 from web.following import unless_left
-from web.images import stack_limits
+from web.images import Inlined, file_answer, saved_as, stack_limits
 from web.openapi import problems
-from web.responses import ImageResponse
+from web.responses import ImageResponse, ImportedLayer, ImportResponse
 from web.schemas import CompositeRequest, ExportRequest
 from web.state import State, StateDep
-from web.streams import Inlined, file_answer, saved_as
 
 router = APIRouter(prefix="/api/qwen-image", tags=["Layers"], route_class=JsonRoute)
 
@@ -69,4 +70,21 @@ def _given(body: CompositeRequest, state: State, folder: Path) -> GivenStack:
         data_dir=state["store"].data_dir,
         limits=stack_limits(state["settings"].server),
         target=folder / "made",
+    )
+
+
+@router.post("/import", openapi_extra=UPLOAD, responses=problems(413, 415, 422, 503))
+@takes(Size.FILE)
+async def import_layers(request: Request, state: StateDep) -> ImportResponse:
+    """Return the layers of a file: a project file, a ZIP of layers, OpenRaster (ORA) or Photoshop (PSD)."""
+    require_file(request)
+    settings = state["settings"].server
+    async with received(request, state) as file:
+        kept = await run_on_file(state["pool"], keep_layers, file, settings.data_dir, layer_limits(settings))
+    return ImportResponse(
+        kind=kept.kind,
+        width=kept.width,
+        height=kept.height,
+        layers=[ImportedLayer.of(layer) for layer in kept.layers],
+        warnings=kept.warnings,
     )

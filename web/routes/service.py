@@ -1,27 +1,33 @@
-"""`/api/qwen-image/status`, `/config` and `/edit-status`: what runs here, and what it takes."""
+"""What runs here, what it takes and how it stands: for the page, for those who watch over it, and for Prometheus."""
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request, Response
 
 from llm_dit.pipelines.base import PipelineStatus
+from server.errors import StoppingError
+from server.jobs.job import describe_loading
+from server.jobs.queue import STOPPING
 from server.worker.messages import memory_of
-from web.errors import http_name
+from web.errors import RETRY_AFTER_S, http_name, problem_response, retry_after_s
+from web.openapi import problems
 from web.responses import (
     CapabilitiesResponse,
     ConfigResponse,
     DefaultsResponse,
     EditStatusResponse,
     LimitsResponse,
+    LiveResponse,
     MemoryResponse,
     QueueResponse,
+    ReadyResponse,
     StatusResponse,
     forward_response,
 )
 from web.state import StateDep, engine_label
 
-router = APIRouter(prefix="/api/qwen-image", tags=["Service"])
+router = APIRouter(tags=["Service"])
 
 
-@router.get("/status")
+@router.get("/api/qwen-image/status")
 async def status(state: StateDep) -> StatusResponse:
     """Say which engine runs, what it has loaded, and how long the queue is."""
     engine, host, jobs = state["engine"], state["host"], state["jobs"]
@@ -45,7 +51,7 @@ async def status(state: StateDep) -> StatusResponse:
     )
 
 
-@router.get("/config")
+@router.get("/api/qwen-image/config")
 async def config(state: StateDep) -> ConfigResponse:
     """Say what a request gets for the fields that it leaves out, and between which bounds each may lie."""
     limits, engine = state["settings"].server, state["engine"]
@@ -67,7 +73,7 @@ async def config(state: StateDep) -> ConfigResponse:
     )
 
 
-@router.get("/edit-status")
+@router.get("/api/qwen-image/edit-status")
 async def edit_status(state: StateDep) -> EditStatusResponse:
     """Say whether layers can be edited, and whether that can start at once."""
     loaded = state["host"].loaded
@@ -82,3 +88,43 @@ def _device_memory(loaded: PipelineStatus | None) -> MemoryResponse | None:
     if loaded is None or loaded.device_used_bytes is None or loaded.device_total_bytes is None:
         return None
     return MemoryResponse(used_bytes=loaded.device_used_bytes, total_bytes=loaded.device_total_bytes)
+
+
+@router.get("/livez")
+async def livez() -> LiveResponse:
+    """Say that the service answers."""
+    return LiveResponse()
+
+
+@router.get("/readyz", response_model=ReadyResponse, responses=problems(503))
+async def readyz(request: Request, state: StateDep) -> ReadyResponse | Response:
+    """Say that jobs can run, or why they cannot yet."""
+    engine, host, jobs = state["engine"], state["host"], state["jobs"]
+    problem = await state["storage"].look()
+    if jobs.ready and problem is None:
+        return ReadyResponse(
+            engine=engine.name,
+            engine_label=engine_label(state),
+            reason=engine.reason,
+            warnings=state["storage"].warnings,
+        )
+    loading = f"The engine {engine.label} is {describe_loading(host.loading)}: ask again in a moment."
+    error = StoppingError(STOPPING) if jobs.stopping else problem or host.error
+    return problem_response(
+        request.state.request_id,
+        503,
+        error.message if error else loading,
+        code=error.code if error else "loading",
+        headers={"Retry-After": str(retry_after_s(error) if error else RETRY_AFTER_S)},
+    )
+
+
+@router.get(
+    "/metrics",
+    response_class=Response,
+    responses={200: {"content": {"text/plain": {}}, "description": "Prometheus's text format."}},
+)
+async def metrics(state: StateDep) -> Response:
+    """Return counts and times of jobs, steps, models and requests, and how the service stands."""
+    content, media_type = state["metrics"].render()
+    return Response(content, media_type=media_type)
