@@ -5,7 +5,6 @@ with alpha, CC0) and `plasma-workspace-wallpapers`. A scene is drawn from its se
 """
 
 import io
-import os
 import random
 import subprocess
 from dataclasses import dataclass
@@ -57,7 +56,7 @@ def collect(folder: Path) -> tuple[list[Path], list[Path]]:
             raise SystemExit(
                 "The scenes need APT of Debian or Ubuntu, and the network: " + ", ".join(PACKAGES)
             ) from error
-        os.replace(folder / "new", root)
+        (folder / "new").replace(root)
     drawings = sorted((root / "usr/share/openclipart/png").rglob("*.png"))
     grounds = sorted(
         max(images.iterdir(), key=_pixels) for images in root.glob("usr/share/wallpapers/*/contents/images")
@@ -121,7 +120,7 @@ def with_hair(drawing: Image.Image, chance: random.Random) -> Image.Image:
 def _put(image: Image.Image, layer: Image.Image, name: str, pieces: list[Piece]) -> None:
     """Put a layer on the picture and hide what it covers of the pieces below."""
     image.paste(layer, (0, 0), layer)
-    alpha = np.asarray(layer)[..., 3].astype(np.float32) / 255
+    alpha = np.asarray(layer)[..., 3].astype(np.float32) / np.float32(255)
     pieces[:] = [Piece(piece.name, piece.seen * (1 - alpha)) for piece in pieces]
     pieces.append(Piece(name, alpha))
 
@@ -155,7 +154,7 @@ def _type(chance: random.Random) -> Image.Image:
     pen = ImageDraw.Draw(layer)
     font = ImageFont.load_default(chance.randint(48, 92))
     text = chance.choice(WORDS)
-    left, top, right, bottom = pen.textbbox((0, 0), text, font=font)
+    left, _, right, bottom = pen.textbbox((0, 0), text, font=font)
     x, y = chance.randint(10, max(10, WIDTH - int(right - left) - 10)), chance.randint(10, HEIGHT - int(bottom) - 10)
     color = chance.choice([(255, 255, 255), (20, 20, 20), (250, 210, 40), (200, 30, 40), (30, 70, 180)])
     stroke = chance.choice([0, 0, 3])

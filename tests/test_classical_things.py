@@ -6,9 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-from llm_dit.classical.decompose import draw_sketch
 from llm_dit.classical.layering.ground import Ground, fit_ground
-from llm_dit.classical.layering.regions import MOST
+from llm_dit.classical.layering.regions import MOST, draw_sketch
 from llm_dit.classical.layering.things import pieces_of, with_strays
 from llm_dit.layers import Decomposition
 from llm_dit.pipelines.classical import ClassicalPipeline

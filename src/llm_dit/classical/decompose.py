@@ -14,7 +14,7 @@ from llm_dit.classical.layering.halos import find_halo
 from llm_dit.classical.layering.lettering import thin_out
 from llm_dit.classical.layering.matte import Halo, Plan, matte, paint
 from llm_dit.classical.layering.order import complete, fills_frame, layer_names, stack_order
-from llm_dit.classical.layering.regions import Bytes, Floats, Labels, Sketch, boxes, depth
+from llm_dit.classical.layering.regions import Bytes, Floats, Labels, Sketch, boxes, depth, draw_sketch
 from llm_dit.classical.layering.ringing import tidy
 from llm_dit.classical.layering.separate import separate
 from llm_dit.classical.layering.split import allot, show_each, with_pieces
@@ -22,11 +22,6 @@ from llm_dit.classical.layering.surfaces import is_flat
 from llm_dit.classical.layering.things import is_known
 from llm_dit.naming import Language
 from llm_dit.pipelines.base import Progress, ProgressCallback
-
-SKETCH_PIXELS = 300_000
-"""Decisions on a large picture are made on a copy of this many pixels."""
-SMALL_PIXELS = 450_000
-"""A picture of at most this many is decided on as it is: its thin strokes would not survive being made smaller."""
 
 
 def decompose_image(
@@ -99,20 +94,6 @@ def take_apart(picture: Bytes, layer_num: int, seed: int, report: Report) -> Byt
     show_each(layers, picture, seen)
     report("composing")
     return layers
-
-
-def draw_sketch(picture: Bytes) -> Sketch:
-    """Return the small copy of `picture` (height, width, 4) to decide on."""
-    height, width = picture.shape[:2]
-    scale = 1.0 if height * width <= SMALL_PIXELS else (SKETCH_PIXELS / (height * width)) ** 0.5
-    size = (max(1, round(width * scale)), max(1, round(height * scale)))
-    alpha = picture[..., 3:].astype(np.float32) / 255
-    values = np.dstack([picture[..., :3] * (alpha / 255), alpha]).astype(np.float32)
-    values = cv2.resize(values, size, interpolation=cv2.INTER_AREA).reshape(size[1], size[0], 4)
-    share = values[..., 3:]
-    rgb = np.divide(values[..., :3], share, out=np.zeros_like(values[..., :3]), where=share > 0)
-    lab = cv2.cvtColor(rgb, cv2.COLOR_RGB2LAB).reshape(size[1], size[0], 3)
-    return Sketch(rgb=rgb * 255, lab=lab, visible=share[..., 0] > min(0.02, float(share.max()) / 2), scale=scale)
 
 
 def _lay(layers: Bytes, picture: Bytes, found: Found, sketch: Sketch, around: Halo | None, report: Report) -> Labels:

@@ -79,8 +79,8 @@ class QwenImageDiffusersPipeline:
 
         The paths are folders in diffusers' layout or hub ids, `revision` and `edit_revision` a branch, tag or commit
         of a hub id; the edit model is 2509, 2511 or the first Qwen-Image-Edit, as its files say, and without
-        `edit_model_path` Qwen/Qwen-Image-Edit-2509 from the hub. `cpu_offload`
-        is described at `llm_dit.qwen.placement.plan.plan_placement`; `placement` tells what came of it. `edit_only` loads
+        `edit_model_path` Qwen/Qwen-Image-Edit-2509 from the hub. `cpu_offload` is described at
+        `llm_dit.qwen.placement.plan.plan_placement`; `placement` tells what came of it. `edit_only` loads
         the edit model alone. `device` is "cuda", "cuda:1", "mps" or "cpu", by default the best there is; `devices`
         in its place two, "cuda:0,cuda:1", of which the second runs one of guidance's branches (`placement` says whether
         it does); `torch_dtype` (or its name) bfloat16, on a CPU float32; `quantization` "fp8" or "nf4". `fused=False`

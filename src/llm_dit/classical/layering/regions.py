@@ -31,6 +31,26 @@ class Sketch:
     scale: float
 
 
+SKETCH_PIXELS = 300_000
+"""Decisions on a large picture are made on a copy of this many pixels."""
+SMALL_PIXELS = 450_000
+"""A picture of at most this many is decided on as it is: its thin strokes would not survive being made smaller."""
+
+
+def draw_sketch(picture: Bytes) -> Sketch:
+    """Return the small copy of `picture` (height, width, 4) to decide on."""
+    height, width = picture.shape[:2]
+    scale = 1.0 if height * width <= SMALL_PIXELS else (SKETCH_PIXELS / (height * width)) ** 0.5
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    alpha = picture[..., 3:].astype(np.float32) / 255
+    values = np.dstack([picture[..., :3] * (alpha / 255), alpha]).astype(np.float32)
+    values = cv2.resize(values, size, interpolation=cv2.INTER_AREA).reshape(size[1], size[0], 4)
+    share = values[..., 3:]
+    rgb = np.divide(values[..., :3], share, out=np.zeros_like(values[..., :3]), where=share > 0)
+    lab = cv2.cvtColor(rgb, cv2.COLOR_RGB2LAB).reshape(size[1], size[0], 3)
+    return Sketch(rgb=rgb * 255, lab=lab, visible=share[..., 0] > min(0.02, float(share.max()) / 2), scale=scale)
+
+
 def oversegment(sketch: Sketch) -> Labels:
     """Return labels 0…n−1 of small regions, −1 where nothing is visible.
 
@@ -128,7 +148,7 @@ def measure(labels: Labels, sketch: Sketch, palette: Palette) -> Regions:
     np.maximum.at(thick, flat, deep)
     colors = len(palette.colors)
     own = np.bincount(flat * colors + palette.index[inside], minlength=count * colors).reshape(count, colors)
-    shared, contrast = _borders(labels, sketch.lab, count)
+    shared, contrast = measure_borders(labels, sketch.lab, count)
     return Regions(
         labels=labels,
         area=area,
@@ -143,7 +163,7 @@ def measure(labels: Labels, sketch: Sketch, palette: Palette) -> Regions:
     )
 
 
-def _borders(labels: Labels, lab: Floats, count: int) -> tuple[Floats, Floats]:
+def measure_borders(labels: Labels, lab: Floats, count: int) -> tuple[Floats, Floats]:
     """Return the length of common borders and the mean difference across them, both (count, count) and symmetric."""
     rows, columns, pairs, gaps = _border_sums(labels, lab, count)
     length = np.zeros((count, count), np.float32)

@@ -1,0 +1,149 @@
+"""What lies behind things: a texture goes on where they stood, a smooth ground is continued."""
+
+from collections.abc import Callable
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from llm_dit.classical.layering.ground import spread
+from llm_dit.classical.layering.regions import Bytes, Floats
+
+Mask = NDArray[np.bool_]
+
+PIXELS = 80_000
+"""The size at which holes are filled: whole structures are a few patches wide there, and it takes half a second."""
+AROUND = 0.75
+"""What is seen around a hole, as a share of its longer side, in which its filling is looked for."""
+LEAST_AROUND = 48
+"""The same in pixels, at least."""
+PATCH = 3
+"""The radius of the patches that are compared."""
+BLOCK = 4
+"""The side of the blocks whose fine detail is brought back, in pixels of the small copy."""
+SOURCES = 12_000
+"""Patches that detail is taken from at most."""
+PLAIN = 2.0
+"""Levels of fine detail below which a ground has none to bring back."""
+
+
+def fill_behind(rgb: Bytes, hole: Mask, seed: int = 0, report: Callable[[str], None] | None = None) -> Bytes:
+    """Return `rgb` (height, width, 3) with `hole` (height, width) filled from what lies around it.
+
+    The holes are filled one by one, with a call of `report("filling")` before each, which may raise to stop: by
+    PatchMatch (Barnes et al., SIGGRAPH 2009; Wexler et al., "Space-time completion of video", PAMI 2007) on a copy of
+    bounded size; the detail that the copy has lost comes from the patches that look alike (after Freeman et al.,
+    "Example-based super-resolution", 2002). Without `pypatchmatch` the colors around are continued smoothly. What is
+    not a hole stays as it is.
+    """
+    result = rgb.copy()
+    count, found, table, _ = cv2.connectedComponentsWithStats(hole.astype(np.uint8), connectivity=8)
+    labels, stats = np.asarray(found, np.int32), np.asarray(table)
+    for number in range(1, count):
+        if report is not None:
+            report("filling")
+        left, top, width, height = stats[number, :4].tolist()
+        margin = max(LEAST_AROUND, round(AROUND * max(width, height)))
+        window = (
+            slice(max(0, top - margin), top + height + margin),
+            slice(max(0, left - margin), left + width + margin),
+        )
+        mine = labels[window] == number
+        filled = _fill(rgb[window], mine, hole[window] & ~mine, seed)
+        result[window][mine] = filled[mine]
+    return result
+
+
+def _fill(rgb: Bytes, hole: Mask, other: Mask, seed: int) -> Bytes:
+    """Return a crop with `hole` filled; `other` holes are neither filled nor taken from."""
+    height, width = hole.shape
+    scale = min(1.0, (PIXELS / (height * width)) ** 0.5)
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    small = _shrink(rgb, ~(hole | other), size)
+    inside, barred = (_any(mask, size) for mask in (hole, other))
+    patched = _patch(small, inside, barred & ~inside, seed)
+    if patched is None:
+        smooth = spread(small.astype(np.float32), (~(inside | barred)).astype(np.float32))
+        return _enlarge(np.rint(smooth.clip(0, 255)).astype(np.uint8), width, height)
+    whole = _enlarge(patched, width, height)
+    return whole if scale == 1 else _with_detail(whole, rgb, patched, small, ~(inside | barred), inside)
+
+
+def _patch(small: Bytes, inside: Mask, barred: Mask, seed: int) -> Bytes | None:
+    """Return the copy filled by patches, None where that cannot be had."""
+    free = ~(inside | barred)
+    # A patch that is wholly seen must be there to be copied.
+    if not cv2.erode(free.astype(np.uint8), np.ones((2 * PATCH + 1, 2 * PATCH + 1), np.uint8), borderValue=0).any():
+        return None
+    try:
+        from patchmatch import patch_match
+    except ImportError:
+        return None
+    if not patch_match.patchmatch_available:
+        return None
+    patch_match.set_random_seed(seed & 0xFFFFFFFF)
+    seen = np.ascontiguousarray(np.where(barred[..., None], 0, small).astype(np.uint8))
+    return patch_match.inpaint(seen, inside, global_mask=barred if barred.any() else None, patch_size=PATCH)
+
+
+def _with_detail(whole: Bytes, rgb: Bytes, patched: Bytes, small: Bytes, free: Mask, inside: Mask) -> Bytes:
+    """Return the enlarged filling with the fine detail of the places that look alike in the small copy."""
+    height, width = whole.shape[:2]
+    fine = rgb.astype(np.float32) - _enlarge(small, width, height)
+    seen = _enlarge(free, width, height)
+    if not seen.any() or float(np.abs(fine[seen]).mean()) < PLAIN:
+        return whole
+    reach = PATCH + 1
+    rows, columns = np.nonzero(inside[reach:-reach:BLOCK, reach:-reach:BLOCK])
+    targets = np.stack([rows, columns], axis=-1) * BLOCK + reach
+    clear = cv2.erode(free.astype(np.uint8), np.ones((2 * reach + 1, 2 * reach + 1), np.uint8), borderValue=0)
+    sources = np.argwhere(clear > 0)
+    sources = sources[:: max(1, -(-len(sources) // SOURCES))]
+    if not len(targets) or len(sources) < 2:
+        return whole
+    wanted, offered = (_patches(patched, places) for places in (targets, sources))
+    index = cv2.flann.Index(offered, {"algorithm": 1, "trees": 2})  # pyright: ignore[reportArgumentType]
+    nearest = np.asarray(index.knnSearch(wanted, 1, params={"checks": 24})[0], np.int32)[:, 0]
+    total, weight = np.zeros_like(fine), np.zeros((height, width, 1), np.float32)
+    across, down = width / small.shape[1], height / small.shape[0]
+    half = max(1, round(BLOCK * max(across, down) * 0.75))
+    ramp = (1 - np.abs(np.arange(-half, half + 1)) / (half + 1)).astype(np.float32)
+    window = (ramp[:, None] * ramp)[..., None]
+    for (row, column), (from_row, from_column) in zip(targets, sources[nearest], strict=True):
+        y, x, v, u = (round(value) for value in (row * down, column * across, from_row * down, from_column * across))
+        up, left = min(half, y, v), min(half, x, u)
+        low, right = min(half, height - 1 - y, height - 1 - v), min(half, width - 1 - x, width - 1 - u)
+        part = window[half - up : half + low + 1, half - left : half + right + 1]
+        total[y - up : y + low + 1, x - left : x + right + 1] += (
+            part * fine[v - up : v + low + 1, u - left : u + right + 1]
+        )
+        weight[y - up : y + low + 1, x - left : x + right + 1] += part**2
+    # The root keeps the strength of grain that is laid over itself.
+    return np.rint((whole + total / np.sqrt(np.maximum(weight, 0.25))).clip(0, 255)).astype(np.uint8)
+
+
+def _patches(picture: Bytes, places: NDArray[np.intp]) -> Floats:
+    """Return the pixels (n, d) around each of `places` (n, 2: row, column)."""
+    steps = np.arange(-PATCH, PATCH + 1)
+    rows, columns = places[:, 0, None, None] + steps[:, None], places[:, 1, None, None] + steps
+    return picture[rows, columns].reshape(len(places), -1).astype(np.float32)
+
+
+def _shrink(rgb: Bytes, seen: Mask, size: tuple[int, int]) -> Bytes:
+    """Return a copy of `size` in which nothing of what is not `seen` colors what is."""
+    weight = seen.astype(np.float32)[..., None]
+    values = cv2.resize(np.dstack([rgb * weight, weight]).astype(np.float32), size, interpolation=cv2.INTER_AREA)
+    values = values.reshape(size[1], size[0], 4)
+    return np.rint(values[..., :3] / np.maximum(values[..., 3:], 1e-6)).clip(0, 255).astype(np.uint8)
+
+
+def _any(mask: Mask, size: tuple[int, int]) -> Mask:
+    share = cv2.resize(mask.astype(np.float32), size, interpolation=cv2.INTER_AREA)
+    return np.asarray(share).reshape(size[1], size[0]) > 0.01
+
+
+def _enlarge(values: NDArray, width: int, height: int) -> NDArray:
+    if values.dtype == np.bool_:
+        return cv2.resize(values.astype(np.uint8), (width, height), interpolation=cv2.INTER_NEAREST) > 0
+    larger = cv2.resize(values, (width, height), interpolation=cv2.INTER_CUBIC)
+    return np.asarray(larger).reshape(height, width, *values.shape[2:])

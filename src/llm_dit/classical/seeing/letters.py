@@ -1,0 +1,177 @@
+"""The letters of a line of text: which pixels of its box are type, and which show what lies behind."""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+Mask = NDArray[np.bool_]
+Floats = NDArray[np.float32]
+
+PAINTS = 8
+"""Colors that the pixels of a box are sorted into; those of the type are among them."""
+NEAR = (11.0, 5.0)
+"""CIELAB distances up to which a pixel has the color of a paint: the second keeps black type on black apart."""
+LEVEL, TILTED = 12.0, 2.5
+"""Degrees up to which a box may belong to a level line, and from which on to a tilted one."""
+MARGIN, REACH = 0.5, 5.0
+"""What is looked at above and below a box, and before and behind it, as shares of its height."""
+TALL, THICK, WIDE = 1.25, 0.2, 4.0
+"""The height, half the width of the strokes and the width that letters have at most, as shares of the box's height."""
+SPECK = 0.003
+"""The least area of a part of a letter, as a share of the height squared."""
+LEAST_SCORE, BESIDE_BEST = 0.25, 0.5
+"""How good the type of a line is at least, and beside the best paint."""
+GAP = 0.55
+"""The gap between letters up to which a line goes on, as a share of its height."""
+OUTLINE = 0.12
+"""The width of an outline at most, as a share of the height."""
+
+
+@dataclass(frozen=True, eq=False)
+class _Strip:
+    """A level copy of a line and what lies around it: `lab` (height, width, 3), the place `turn` (2, 3) of the picture
+    in it, and the line's `box` (left, top, right, bottom)."""
+
+    lab: Floats
+    turn: NDArray[np.float64]
+    box: tuple[int, int, int, int]
+
+    @property
+    def height(self) -> int:
+        """The height of the box."""
+        return self.box[3] - self.box[1]
+
+
+@dataclass(frozen=True, eq=False)
+class _Paint:
+    """One color's parts: `labels` of them, what each is like, which may be letters and which lie in the box."""
+
+    color: Floats
+    labels: NDArray[np.int32]
+    stats: NDArray[np.int32]
+    thick: Floats
+    fits: Mask
+    inside: Mask
+    score: float
+
+
+def find_letters(rgb: NDArray[np.uint8], corners: Floats) -> Floats:
+    """Return how much of each pixel of `rgb` (height, width, 3) is type of the line at `corners` (4, 2), 0–1.
+
+    Type is of few paints, each in strokes of one width that run through the whole line (after Epshtein et al.,
+    "Detecting text in natural scenes with stroke width transform", CVPR 2010). Letters beside the box count when they
+    go on with the line, for the boxes of networks end early; an outline counts with its letters.
+    """
+    height, width = rgb.shape[:2]
+    along = corners[1] - corners[0]
+    angle = float(np.degrees(np.arctan2(along[1], along[0])))
+    angles = ([0.0] if abs(angle) < LEVEL else []) + ([angle] if abs(angle) >= TILTED else [])
+    found = [(_paints(strip), strip) for strip in (_straighten(rgb, corners, turn) for turn in angles)]
+    paints, strip = max(found, key=lambda one: max((paint.score for paint in one[0]), default=0.0))
+    best = max((paint.score for paint in paints), default=0.0)
+    chosen = [paint for paint in paints if paint.score >= max(BESIDE_BEST * best, LEAST_SCORE)]
+    mask = np.zeros(strip.lab.shape[:2], bool)
+    for paint in chosen:
+        mask |= _along(paint, strip)
+    if mask.any():
+        mask |= _outline(mask, strip)
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    return np.asarray(cv2.warpAffine(mask.astype(np.float32), strip.turn, (width, height), flags=flags), np.float32)
+
+
+def _straighten(rgb: NDArray[np.uint8], corners: Floats, angle: float) -> _Strip:
+    height, width = rgb.shape[:2]
+    middle = corners.mean(axis=0)
+    turn = np.asarray(cv2.getRotationMatrix2D((float(middle[0]), float(middle[1])), angle, 1.0), np.float64)
+    turned = corners @ turn[:, :2].T + turn[:, 2]
+    (left, top), (right, bottom) = turned.min(axis=0), turned.max(axis=0)
+    tall = bottom - top
+    x0, x1, y0, y1 = left - REACH * tall, right + REACH * tall, top - MARGIN * tall, bottom + MARGIN * tall
+    if angle == 0:
+        x0, x1, y0, y1 = max(0, x0), min(width, x1), max(0, y0), min(height, y1)
+    x0, y0 = int(x0), int(y0)
+    turn[:, 2] -= (x0, y0)
+    strip = cv2.warpAffine(rgb, turn, (max(1, int(x1) - x0), max(1, int(y1) - y0)), borderMode=cv2.BORDER_REPLICATE)
+    lab = cv2.cvtColor(strip.astype(np.float32) / 255, cv2.COLOR_RGB2LAB)
+    box = (int(left - x0), max(0, int(top - y0)), int(right - x0), int(bottom - y0))
+    return _Strip(np.asarray(lab, np.float32), turn, box)
+
+
+def _paints(strip: _Strip) -> list[_Paint]:
+    """Return what the colors of the box would be as type."""
+    left, top, right, bottom = strip.box
+    box = np.zeros(strip.lab.shape[:2], bool)
+    box[top:bottom, left:right] = True
+    pixels = strip.lab[box]
+    if len(pixels) < PAINTS:
+        return []
+    sample = np.ascontiguousarray(pixels[:: max(1, len(pixels) // 6000)])
+    cv2.setRNGSeed(7)
+    stop = (cv2.TERM_CRITERIA_EPS + cv2.TERM_CRITERIA_MAX_ITER, 12, 0.5)
+    colors = cv2.kmeans(sample, min(PAINTS, len(sample)), np.empty(0, np.int32), stop, 1, cv2.KMEANS_PP_CENTERS)[2]
+    return [paint for color in colors for near in NEAR if (paint := _paint(strip, box, color, near)) is not None]
+
+
+def _paint(strip: _Strip, box: Mask, color: Floats, near: float) -> _Paint | None:
+    mine = np.linalg.norm(strip.lab - color, axis=-1) < near
+    count, found, table, _ = cv2.connectedComponentsWithStats(mine.astype(np.uint8), connectivity=8)
+    labels, stats = np.asarray(found, np.int32), np.asarray(table, np.int32)
+    deep = cv2.distanceTransform(np.pad(mine, 1).astype(np.uint8), cv2.DIST_L2, 3)[1:-1, 1:-1]
+    thick = np.zeros(count, np.float32)
+    np.maximum.at(thick, labels.ravel(), np.asarray(deep, np.float32).ravel())
+    tall, area = strip.height, stats[:, cv2.CC_STAT_AREA]
+    top, low = stats[:, cv2.CC_STAT_TOP], stats[:, cv2.CC_STAT_TOP] + stats[:, cv2.CC_STAT_HEIGHT]
+    fits = (low - top <= TALL * tall) & (thick <= THICK * tall) & (area >= max(4, SPECK * tall**2))
+    fits &= (top > 0) & (low < strip.lab.shape[0]) & (stats[:, cv2.CC_STAT_WIDTH] < WIDE * tall)
+    fits[0] = False
+    inside = fits & (np.bincount(labels[box], minlength=count) > 0.6 * area)
+    letters = inside[labels] & box
+    if letters.sum() < 10:
+        return None
+    left, _, right, _ = strip.box
+    cover = float(letters[:, left:right].any(axis=0).mean())
+    pure = float(letters.sum() / (mine & box).sum())
+    share = float(letters.sum() / box.sum())
+    # Specks of a texture are many parts of no stroke width.
+    strokes = float((area * (thick > 0.5 * thick[inside].max()))[inside].sum() / area[inside].sum())
+    return _Paint(color, labels, stats, thick, fits, inside, cover * pure * strokes * min(1.0, share / 0.06))
+
+
+def _along(paint: _Paint, strip: _Strip) -> Mask:
+    """Return the parts of a paint that are letters of the line, those beside its box included."""
+    stats, tall = paint.stats, strip.height
+    left, wide = stats[:, cv2.CC_STAT_LEFT], stats[:, cv2.CC_STAT_WIDTH]
+    top, high = stats[:, cv2.CC_STAT_TOP], stats[:, cv2.CC_STAT_HEIGHT]
+    kept = paint.inside.copy()
+    usual = float(np.median(paint.thick[kept & (high > 0.35 * tall)])) if (kept & (high > 0.35 * tall)).any() else 0.0
+    kept &= (paint.thick > 0.3 * usual) | (high > 0.35 * tall)
+    in_line = paint.fits & (top >= strip.box[1] - 0.15 * tall) & (top + high <= strip.box[3] + 0.25 * tall)
+    in_line &= (paint.thick > 0.45 * usual) & (paint.thick < 1.8 * usual)
+    while kept.any():
+        start, end = left[kept].min(), (left + wide)[kept].max()
+        beside = (left >= end - 2) | (left + wide <= start + 2)
+        new = in_line & ~kept & (left <= end + GAP * tall) & (left + wide >= start - GAP * tall)
+        new &= ~beside | (high > 0.35 * tall)
+        if not new.any():
+            break
+        kept |= new
+    return kept[paint.labels]
+
+
+def _outline(mask: Mask, strip: _Strip) -> Mask:
+    """Return the outline of one paint around the letters of `mask`, which has none if it is all False."""
+    away = np.asarray(cv2.distanceTransform((~mask).astype(np.uint8), cv2.DIST_L2, 5), np.float32)
+    close, far = (away > 1.5) & (away <= 3), (away > 0.3 * strip.height) & (away < 0.5 * strip.height)
+    none = np.zeros_like(mask)
+    if close.sum() < 20 or far.sum() < 20:
+        return none
+    color = np.median(strip.lab[close], axis=0)
+    alike = np.linalg.norm(strip.lab - color, axis=-1) < 2 * NEAR[0]
+    if alike[close].mean() < 0.7 or alike[far].mean() > 0.5 * alike[close].mean():
+        return none
+    width, most = 3.0, OUTLINE * strip.height
+    while width < most and alike[(away > width) & (away <= width + 1)].mean() > 0.6:
+        width += 1
+    return alike & (away <= width + 0.5) | (away <= 1.5)

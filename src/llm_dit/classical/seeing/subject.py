@@ -1,0 +1,162 @@
+"""The subject of a picture: what a person would say that it shows."""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from llm_dit.classical.layering.ground import spread
+from llm_dit.classical.layering.regions import Bytes, Floats, draw_sketch, measure_borders, oversegment
+from llm_dit.classical.seeing.networks import SUBJECT, missing, run
+
+Mask = NDArray[np.bool_]
+
+SIDE = 320
+"""Pixels of the square that the network was trained on."""
+MEAN = np.array([0.485, 0.456, 0.406], np.float32)
+DEVIATION = np.array([0.229, 0.224, 0.225], np.float32)
+CLOSER = 0.25
+"""What is seen around a subject when it is looked at again from nearer by, as a share of its size."""
+PART = 0.6
+"""The share of each side of the parts of a picture that are looked at where the whole tells nothing."""
+SURE = 0.55
+"""How certain a subject must be: the area that is surely its own over that which may be."""
+SURELY, MAYBE = 0.8, 0.2
+LEAST, MOST = 0.002, 0.8
+"""The share of the picture that a subject has."""
+CUT_PIXELS = 200_000
+"""The size at which a subject's outline is found."""
+ALIKE, STANDS_OUT = 12.0, 16.0
+"""CIELAB distances: up to the first one a part looks as what lies behind a thing, from the second one it stands out."""
+
+
+@dataclass(frozen=True, eq=False)
+class Subject:
+    """How much of the subject each pixel is, `alpha` (height, width) 0–1 with a sharp outline, and how certain it is
+    that this is one, 0–1."""
+
+    alpha: Floats
+    certainty: float
+
+    @property
+    def sure(self) -> bool:
+        """Whether it is certain enough to act on."""
+        return self.certainty >= SURE
+
+
+def find_subject(rgb: Bytes) -> Subject | None:
+    """Return the subject of `rgb` (height, width, 3), None where there is none or the network is not set up.
+
+    The map of the network is taken of the whole picture and again of what lies around the subject; its outline follows
+    the picture's (Rother et al., "GrabCut", SIGGRAPH 2004), and what is seen through the subject is not its own.
+    """
+    if SUBJECT in missing():
+        return None
+    likely = saliency(rgb)
+    certainty = _certainty(likely)
+    if certainty < SURE:
+        # A thing may be too small for the whole picture, or have too much beside it.
+        for part in _parts(rgb):
+            if _certainty(part) > certainty and _fits(part):
+                likely, certainty = part, _certainty(part)
+    likely = (likely + _closer(rgb, likely)) / 2
+    if not _fits(likely):
+        return None
+    return Subject(alpha=_without_gaps(rgb, _outlined(rgb, likely)), certainty=_certainty(likely))
+
+
+def saliency(rgb: Bytes) -> Floats:
+    """Return how likely each pixel of `rgb` (height, width, 3) is of the subject, 0–1, at the size of `rgb`.
+
+    U²-Net-p (Qin et al., "U²-Net: Going deeper with nested U-structure for salient object detection", Pattern
+    Recognition 2020), the picture scaled to its square.
+    """
+    height, width = rgb.shape[:2]
+    small = cv2.resize(rgb, (SIDE, SIDE), interpolation=cv2.INTER_AREA).astype(np.float32)
+    values = (small / max(float(small.max()), 1.0) - MEAN) / DEVIATION
+    found = run(SUBJECT, values.transpose(2, 0, 1)[None])[0, 0]
+    return np.asarray(cv2.resize(found, (width, height), interpolation=cv2.INTER_LINEAR)).clip(0, 1)
+
+
+def _certainty(likely: Floats) -> float:
+    return float((likely > SURELY).sum() / max(1, int((likely > MAYBE).sum())))
+
+
+def _fits(likely: Floats) -> bool:
+    return LEAST < float((likely > 0.5).mean()) < MOST
+
+
+def _closer(rgb: Bytes, likely: Floats) -> Floats:
+    """Return the map of the part of the picture that the subject is in."""
+    rows, columns = np.nonzero(likely.max(axis=1) > 0.4)[0], np.nonzero(likely.max(axis=0) > 0.4)[0]
+    if not len(rows):
+        return likely
+    tall, wide = (round((side[-1] - side[0]) * CLOSER) + 8 for side in (rows, columns))
+    window = (slice(max(0, rows[0] - tall), rows[-1] + tall), slice(max(0, columns[0] - wide), columns[-1] + wide))
+    result = np.zeros_like(likely)
+    result[window] = saliency(np.ascontiguousarray(rgb[window]))
+    return result
+
+
+def _parts(rgb: Bytes) -> list[Floats]:
+    """Return the maps of four overlapping parts of the picture that have a subject which lies within them."""
+    height, width = rgb.shape[:2]
+    tall, wide = round(PART * height), round(PART * width)
+    found = []
+    for top in (0, height - tall):
+        for left in (0, width - wide):
+            window = (slice(top, top + tall), slice(left, left + wide))
+            part = saliency(np.ascontiguousarray(rgb[window]))
+            frame = np.pad(np.zeros((tall - 2, wide - 2), bool), 1, constant_values=True)
+            if (part[frame] > 0.5).sum() < 0.02 * frame.sum():
+                result = np.zeros((height, width), np.float32)
+                result[window] = part
+                found.append(result)
+    return found
+
+
+def _outlined(rgb: Bytes, likely: Floats) -> Mask:
+    """Return the subject with the outline that the picture has near that of the map."""
+    height, width = likely.shape
+    scale = min(1.0, (CUT_PIXELS / likely.size) ** 0.5)
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    small = cv2.resize(rgb, size, interpolation=cv2.INTER_AREA)[..., ::-1].copy()
+    share = np.asarray(cv2.resize(likely, size, interpolation=cv2.INTER_AREA))
+    seeds = np.where(share > 0.5, cv2.GC_PR_FGD, cv2.GC_PR_BGD).astype(np.uint8)
+    seeds[cv2.dilate((share > 0.3).astype(np.uint8), np.ones((25, 25), np.uint8)) == 0] = cv2.GC_BGD
+    cut = share > 0.5
+    if min((share > 0.95).sum(), (seeds == cv2.GC_BGD).sum()) > 20:
+        cv2.setRNGSeed(7)
+        models = np.zeros((1, 65)), np.zeros((1, 65))
+        cut = np.isin(cv2.grabCut(small, seeds, (0, 0, 1, 1), *models, 3, cv2.GC_INIT_WITH_MASK)[0], (1, 3))
+    return np.asarray(cv2.resize(cut.astype(np.float32), (width, height), interpolation=cv2.INTER_LINEAR)) > 0.5
+
+
+def _without_gaps(rgb: Bytes, subject: Mask) -> Floats:
+    """Return the subject without what lies behind it and is seen through it.
+
+    A part of it is such a gap that looks as the colors around the subject continued there, and stands out from the
+    subject's other parts.
+    """
+    height, width = subject.shape
+    sketch = draw_sketch(np.dstack([rgb, np.full(subject.shape, 255, np.uint8)]))
+    labels = oversegment(sketch)
+    share = cv2.resize(subject.astype(np.float32), labels.shape[::-1], interpolation=cv2.INTER_AREA)
+    count = int(labels.max()) + 1
+    area = np.bincount(labels.ravel(), minlength=count)
+    own = np.bincount(labels.ravel(), np.asarray(share).ravel(), count) > 0.6 * area
+    if own.any():
+        around = cv2.dilate((share > 0.3).astype(np.uint8), np.ones((9, 9), np.uint8)) == 0
+        behind = spread(sketch.lab, around.astype(np.float32))
+        off = np.linalg.norm(sketch.lab - behind, axis=-1)
+        alike = np.bincount(labels.ravel(), (off < ALIKE).ravel(), count) > 0.5 * area
+        shared, contrast = measure_borders(labels, sketch.lab, count)
+        things = shared * (own & ~alike)
+        beside = things.sum(axis=1)
+        out = (contrast * things).sum(axis=1) > STANDS_OUT * beside
+        gaps = own & alike & out & (beside > 0.15 * shared.sum(axis=1))
+        if 4 * area[gaps].sum() < 3 * area[own].sum():
+            seen = cv2.resize(gaps[labels].astype(np.float32), (width, height), interpolation=cv2.INTER_LINEAR)
+            return (subject & (np.asarray(seen) < 0.5)).astype(np.float32)
+    return subject.astype(np.float32)

@@ -1,0 +1,120 @@
+"""Lines of text in a picture, and their words."""
+
+import functools
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from llm_dit.classical.seeing.networks import TEXT_LINES, TEXT_WORDS, path_of, run
+
+SIDE = 960
+"""Pixels of the longer side that lines are looked for at."""
+LIT, SURE_BOX = 0.3, 0.5
+"""The likeliness from which a pixel is of a line, and the mean of its pixels from which a box is one."""
+GROW = 1.6
+"""The network marks the middle of a line; its box is larger by this share of area over circumference."""
+LEAST_SIDE = 5
+READ_HEIGHT, READ_WIDTH = 48, 1600
+"""Pixels of a line that is read; longer ones are squeezed."""
+UPRIGHT = 1.5
+"""A box that is as many times higher than wide is read from top to bottom."""
+SURE_WORDS, LEAST_LETTERS = 0.8, 2
+"""How sure the words of a line must be, and how many letters they have at least: what is no text reads as less."""
+
+
+@dataclass(frozen=True, eq=False)
+class TextLine:
+    """A line of text: the corners of its box (4, 2), x and y in pixels, clockwise from the start of the line, its words
+    and how sure they are, 0–1."""
+
+    corners: NDArray[np.float32]
+    words: str
+    certainty: float
+
+
+def find_text(rgb: NDArray[np.uint8]) -> list[TextLine]:
+    """Return the lines of text in `rgb` (height, width, 3) that can be read, from top to bottom.
+
+    Boxes by differentiable binarization (Liao et al., AAAI 2020), words by SVTR (Du et al., IJCAI 2022) in the weights
+    of PP-OCRv4, which knows Chinese, English and digits.
+    """
+    lines = [TextLine(corners, *_read(rgb, corners)) for corners in _boxes(rgb)]
+    sure = [line for line in lines if line.certainty >= SURE_WORDS and len(line.words.strip()) >= LEAST_LETTERS]
+    return sorted(sure, key=lambda line: (float(line.corners[:, 1].min()), float(line.corners[:, 0].min())))
+
+
+def _boxes(rgb: NDArray[np.uint8]) -> list[NDArray[np.float32]]:
+    height, width = rgb.shape[:2]
+    scale = min(1.0, SIDE / max(height, width))
+    size = [max(32, round(side * scale / 32) * 32) for side in (width, height)]
+    small = cv2.resize(rgb, size, interpolation=cv2.INTER_AREA)
+    values = small[..., ::-1].astype(np.float32) / np.float32(127.5) - np.float32(1)
+    likely = run(TEXT_LINES, values.transpose(2, 0, 1)[None])[0, 0]
+    lit = cv2.dilate((likely > LIT).astype(np.uint8), np.ones((2, 2), np.uint8))
+    boxes = []
+    for outline in cv2.findContours(lit, cv2.RETR_LIST, cv2.CHAIN_APPROX_SIMPLE)[0]:
+        (x, y), (across, down), angle = cv2.minAreaRect(outline)
+        if min(across, down) < LEAST_SIDE - 2:
+            continue
+        inside = np.zeros_like(lit)
+        cv2.fillPoly(inside, [cv2.boxPoints(((x, y), (across, down), angle)).astype(np.int32)], 1)
+        if float(likely[inside > 0].mean()) < SURE_BOX:
+            continue
+        more = GROW * across * down / (across + down)
+        if min(across, down) + more < LEAST_SIDE:
+            continue
+        corners = cv2.boxPoints(((x, y), (across + more, down + more), angle))
+        boxes.append(_ordered(corners * np.array([width / size[0], height / size[1]], np.float32)))
+    return boxes
+
+
+def _ordered(corners: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the corners from the top left one, clockwise."""
+    by_x = corners[np.argsort(corners[:, 0], kind="stable")]
+    halves = (pair[np.argsort(pair[:, 1], kind="stable")] for pair in (by_x[:2], by_x[2:]))
+    (left, low_left), (right, low_right) = halves
+    return np.array([left, right, low_right, low_left], np.float32)
+
+
+def _read(rgb: NDArray[np.uint8], corners: NDArray[np.float32]) -> tuple[str, float]:
+    """Return the words of the box and how sure they are: the mean over its letters."""
+    across = max(float(np.hypot(*(corners[1] - corners[0]))), 1.0)
+    down = max(float(np.hypot(*(corners[3] - corners[0]))), 1.0)
+    if down > UPRIGHT * across:
+        corners, across, down = np.roll(corners, -1, axis=0), down, across
+    width = int(np.clip(round(READ_HEIGHT * across / down), READ_HEIGHT // 2, READ_WIDTH))
+    target = np.array([[0, 0], [width, 0], [width, READ_HEIGHT], [0, READ_HEIGHT]], np.float32)
+    line = cv2.warpPerspective(
+        rgb,
+        cv2.getPerspectiveTransform(corners, target),
+        (width, READ_HEIGHT),
+        flags=cv2.INTER_CUBIC,
+        borderMode=cv2.BORDER_REPLICATE,
+    )
+    values = line[..., ::-1].astype(np.float32) / np.float32(127.5) - np.float32(1)
+    shares = run(TEXT_WORDS, values.transpose(2, 0, 1)[None])[0]
+    best = shares.argmax(axis=-1)
+    # Connectionist temporal classification: 0 stands between letters, and a letter goes on until it changes.
+    kept = (best > 0) & (best != np.concatenate([[0], best[:-1]]))
+    if not kept.any():
+        return "", 0.0
+    letters = _letters()
+    return "".join(letters[index - 1] for index in best[kept]), float(shares.max(axis=-1)[kept].mean())
+
+
+@functools.cache
+def _letters() -> list[str]:
+    """Return the letters that the network knows, which its file names among its properties."""
+    content = path_of(TEXT_WORDS).read_bytes()
+    start = content.rindex(b"character\x12") + len(b"character\x12")
+    length, shift = 0, 0
+    while True:  # a protocol buffer's length: seven bits a byte, the lowest first
+        byte = content[start]
+        start += 1
+        length |= (byte & 0x7F) << shift
+        shift += 7
+        if byte < 0x80:
+            break
+    return [*content[start : start + length].decode().split("\n"), " "]
