@@ -21,11 +21,10 @@ from PIL import Image
 
 from benchmarks.qwen_placement import Ours, build, fuse, make_run, peak_gb, reset_peak, synchronize
 from llm_dit.images import encode_png
-from llm_dit.pipelines.base import Progress
 from llm_dit.qwen.placement.devices import choose_device, name_device
-from llm_dit.qwen.sampling.callbacks import watch_steps
 from llm_dit.qwen.sampling.previews import Previewing
-from llm_dit.qwen.sampling.running import Runner
+from llm_dit.qwen.sampling.running import Runner, watch_steps
+from llm_dit.runs import Progress
 from tests.kit.report import part, report_parts
 
 MOST = 1.02

@@ -31,12 +31,10 @@ from transformers import Qwen2VLImageProcessorPil
 
 from benchmarks.qwen_placement import peak_gb, reset_peak, synchronize
 from llm_dit.qwen.failures import free_memory
-from llm_dit.qwen.forward.attention import ATTENTIONS
 from llm_dit.qwen.forward.graphs import Recordings
 from llm_dit.qwen.forward.single_frame import SingleFrameVae
-from llm_dit.qwen.forward.tools import tools_for
+from llm_dit.qwen.forward.tools import ATTENTIONS, Trial, tools_for
 from llm_dit.qwen.forward.transformer import Branch, Shapes, Transformer
-from llm_dit.qwen.forward.trials import Trial
 from llm_dit.qwen.loading.loader import ImageProcessor
 from llm_dit.qwen.placement.devices import choose_device, name_device
 from llm_dit.qwen.placement.pairing import Pair

@@ -9,7 +9,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsed
 from rich.progress import Progress as ProgressBar
 
 from llm_dit.errors import InputError, LLMDiTError
-from llm_dit.pipelines.base import Progress, ProgressCallback
+from llm_dit.runs import Progress, ProgressCallback
 from server.errors import SettingsError
 
 EXIT_INPUT = 2

@@ -87,10 +87,10 @@ from llm_dit.errors import LLMDiTError, VersionError
 from llm_dit.images import encode_png, read_image
 from llm_dit.layers import Decomposition, Layer, composite
 from llm_dit.options import QWEN_IMAGE, Guidance, LayerNum, Resolution, Steps, help_of
-from llm_dit.pipelines.base import Progress
 from llm_dit.qwen.diagnosis import unmet_requirements
 from llm_dit.qwen.loading.checkpoints import LAYERED_MODEL
 from llm_dit.qwen.placement.plan import STRATEGIES, CpuOffload
+from llm_dit.runs import Progress
 
 EDIT_HELP = "edit a layer of the result, 1 is the bottom one; repeat it with --instruction for more"
 

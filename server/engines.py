@@ -11,10 +11,10 @@ from typing import Any
 
 from llm_dit.errors import EngineError
 from llm_dit.options import QWEN_IMAGE, EngineName, RunDefaults
-from llm_dit.pipelines.arguments import CLASSICAL_MAX_ASPECT, QWEN_MAX_ASPECT
-from llm_dit.pipelines.base import LayerPipeline, ProgressCallback
+from llm_dit.pipelines.base import CLASSICAL_MAX_ASPECT, QWEN_MAX_ASPECT, LayerPipeline
 from llm_dit.qwen.diagnosis import Finding, diagnose, unmet_requirements
 from llm_dit.qwen.loading.checkpoints import EDIT_MODEL
+from llm_dit.runs import ProgressCallback
 from server.settings import QwenImageSettings, Settings
 
 Options = Mapping[str, object] | None

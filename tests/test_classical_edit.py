@@ -15,7 +15,7 @@ from llm_dit.classical.instructions.parsing import MAX_LENGTH, MAX_OPERATIONS, p
 from llm_dit.classical.instructions.reference import TOPICS
 from llm_dit.classical.instructions.vocabulary import ROWS
 from llm_dit.errors import InstructionError
-from llm_dit.pipelines.base import Canceled, Progress
+from llm_dit.runs import Canceled, Progress
 from tests.kit.edits.layers import drawn_layers
 from tests.kit.edits.measures import goal, look_at, oklab
 from tests.kit.edits.trials import GOOD, try_instruction

@@ -20,8 +20,8 @@ from PIL import Image
 from pydantic import BaseModel
 from starlette.responses import StreamingResponse
 
-from llm_dit.file_names import file_stem
 from llm_dit.images import ImageLimits
+from llm_dit.names import file_stem
 from server.engines import Engine
 from server.pool.intake import GivenPicture
 from server.pool.stacks import StackLimits

@@ -11,7 +11,7 @@ from llm_dit.exports.formats import EXPORT_NAMES, ExportName
 from llm_dit.imports.layer_file import FileKind
 from llm_dit.layer import MAX_LAYERS, KeptLayer, Offset, Scale
 from llm_dit.options import EngineName, Guidance, LayerNum, Resolution, Seed, Steps, bounds, choices
-from llm_dit.pipelines.base import Forward
+from llm_dit.runs import Forward
 from server.jobs.inputs import DecomposeInput, JobInput, JobKind, JobResult
 from server.jobs.job import JobStatus, JobView
 from server.pool.layer_files import StoredLayer

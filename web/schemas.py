@@ -17,8 +17,8 @@ from pydantic_core import PydanticCustomError
 
 from llm_dit.decoding.formats import FORMAT_NAMES
 from llm_dit.exports.formats import ExportName
-from llm_dit.file_names import MAX_NAME, shortened
 from llm_dit.layer import MAX_LAYERS, KeptLayer, Layer, Offset, Placing
+from llm_dit.names import MAX_NAME, shortened
 from llm_dit.options import (
     QWEN_IMAGE,
     CfgNormalize,

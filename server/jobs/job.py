@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from llm_dit.errors import LLMDiTError
-from llm_dit.pipelines.base import Progress
+from llm_dit.runs import Progress
 from server.errors import JobCanceledError
 from server.jobs.inputs import JobInput, JobResult
 

@@ -5,7 +5,7 @@ import time
 from collections import defaultdict, deque
 from collections.abc import Hashable
 
-from llm_dit.pipelines.base import Progress
+from llm_dit.runs import Progress
 from server.jobs.inputs import DecomposeInput, JobInput
 from server.jobs.job import Job
 from server.metrics import Metrics

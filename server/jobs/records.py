@@ -13,7 +13,7 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from llm_dit.errors import LLMDiTError
-from llm_dit.pipelines.base import Progress
+from llm_dit.runs import Progress
 from server.errors import Failure, KeyReusedError, NotFoundError
 from server.jobs.inputs import DecomposeInput, EditLayerInput, JobInput, JobKind, JobResult
 from server.jobs.job import EVENTS_A_START, Job, Submission, status_of

@@ -9,10 +9,10 @@ from typing import IO, Any, cast
 from pydantic_core import from_json
 
 from llm_dit.errors import InputError
-from llm_dit.file_names import shortened
 from llm_dit.images import encode_png
 from llm_dit.imports.archive import Archive
 from llm_dit.imports.layer_file import FileLimits, decoded, picture_size
+from llm_dit.names import shortened
 from server.errors import NotFoundError
 from server.projects.projects import ADDRESS, DOCUMENT_FORMAT, MAX_DOCUMENT_BYTES, Project, ProjectDraft, images_in
 from server.storage.images import SHA256, ImageStore, disk_full_told

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from llm_dit.errors import DeviceLostError, LLMDiTError, OutOfMemoryError
-from llm_dit.pipelines.base import Canceled, PipelineStatus, Progress
+from llm_dit.runs import Canceled, PipelineStatus, Progress
 from server.errors import Failure, WorkerLostError
 from server.jobs.inputs import JobInput, JobResult
 from server.metrics import Metrics

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from llm_dit.pipelines.base import PipelineStatus, Progress
+from llm_dit.runs import PipelineStatus, Progress
 from server.errors import Failure
 from server.jobs.inputs import JobInput, JobResult
 

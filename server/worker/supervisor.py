@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from llm_dit.errors import LLMDiTError
-from llm_dit.pipelines.base import Canceled, PipelineStatus, Progress
+from llm_dit.runs import Canceled, PipelineStatus, Progress
 from server.engines import Options
 from server.errors import StalledError, WorkerLostError
 from server.jobs.inputs import JobInput, JobResult

@@ -13,9 +13,10 @@ if TYPE_CHECKING:
     from llm_dit.layer import Layer
     from llm_dit.layers import Decomposition, composite
     from llm_dit.options import DecomposeOptions, EditOptions
-    from llm_dit.pipelines.base import Canceled, LayerPipeline, Progress
+    from llm_dit.pipelines.base import LayerPipeline
     from llm_dit.pipelines.classical import ClassicalPipeline
     from llm_dit.pipelines.qwen_image_diffusers import QwenImageDiffusersPipeline
+    from llm_dit.runs import Canceled, Progress
 
 _MODULES = {
     "errors": ("EngineError", "ImageError", "InputError", "InstructionError", "LLMDiTError"),
@@ -23,9 +24,10 @@ _MODULES = {
     "layer": ("Layer",),
     "layers": ("Decomposition", "composite"),
     "options": ("DecomposeOptions", "EditOptions"),
-    "pipelines.base": ("Canceled", "LayerPipeline", "Progress"),
+    "pipelines.base": ("LayerPipeline",),
     "pipelines.classical": ("ClassicalPipeline",),
     "pipelines.qwen_image_diffusers": ("QwenImageDiffusersPipeline",),
+    "runs": ("Canceled", "Progress"),
 }
 _HOMES = {name: module for module, names in _MODULES.items() for name in names}
 

@@ -1,4 +1,4 @@
-"""Handling the alpha channel around an edit: split, bleed, flatten, un-matte, restore, resize."""
+"""Handling the alpha channel around an edit: split, bleed, flatten, un-matte, restore, resize; pictures as floats."""
 
 from typing import Any
 
@@ -100,3 +100,23 @@ def _as_float(layer: Image.Image) -> tuple[Floats, Floats]:
 
 def _to_rgb(values: Floats) -> Image.Image:
     return Image.fromarray(np.rint(values.clip(0.0, 1.0) * 255.0).astype(np.uint8), "RGB")
+
+
+# Pictures as arrays of floats, 0–1: (height, width), or (height, width, channels).
+
+Plane = NDArray[Any]
+
+
+def as_float(image: Image.Image) -> Plane:
+    """Return the pixels of an 8-bit image as 0–1, float32."""
+    return np.asarray(image, np.float32) / np.float32(255)
+
+
+def to_image(values: Plane) -> Image.Image:
+    """Return the 8-bit image of values 0–1; what lies outside is cut off."""
+    return Image.fromarray(np.rint(values.clip(0, 1) * 255).astype(np.uint8))
+
+
+def join(colors: Plane, alpha: Plane) -> Image.Image:
+    """Return an RGBA image from straight colors (height, width, 3) and alpha (height, width)."""
+    return to_image(np.concatenate([colors, alpha[..., None]], -1))

@@ -12,10 +12,9 @@ from typing import IO
 
 from PIL import Image
 
-from llm_dit.decoding.color import to_srgb
 from llm_dit.decoding.formats import NOT_A_PICTURE
 from llm_dit.decoding.opening import open_source
-from llm_dit.decoding.source import DECODER_ERRORS, Source
+from llm_dit.decoding.source import DECODER_ERRORS, Source, to_srgb
 from llm_dit.errors import ImageError
 
 MAX_FIT_PIXELS = 64_000_000

@@ -15,7 +15,7 @@ from typing import Annotated, Any, Literal, NamedTuple, TypedDict, get_args, get
 from pydantic import Field
 
 from llm_dit.errors import InputError, InstructionError
-from llm_dit.naming import Language
+from llm_dit.names import Language
 
 EngineName = Literal["classical", "qwen"]
 

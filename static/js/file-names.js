@@ -1,5 +1,5 @@
 /**
- * What a file is called that the page saves itself: the rule of `llm_dit/file_names.py`, held to the same examples
+ * What a file is called that the page saves itself: the rule of `llm_dit/names.py`, held to the same examples
  * (`tests/file_names.json`). What the server makes comes with its name.
  */
 

@@ -10,7 +10,7 @@ from PIL import Image
 
 from llm_dit.errors import DeviceLostError, DownloadError, EngineError
 from llm_dit.layers import Decomposition
-from llm_dit.pipelines.base import PipelineStatus, PreviewCallback, Progress, ProgressCallback
+from llm_dit.runs import PipelineStatus, PreviewCallback, Progress, ProgressCallback
 
 
 class StepPipeline:

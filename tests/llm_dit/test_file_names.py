@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llm_dit.file_names import MAX_NAME, file_stem, shortened
+from llm_dit.names import MAX_NAME, file_stem, shortened
 
 EXAMPLES = json.loads((Path(__file__).parents[1] / "file_names.json").read_text())
 

@@ -10,7 +10,7 @@ from PIL import Image, ImageDraw
 
 from llm_dit.classical.layering.order import color_name, place_name
 from llm_dit.errors import InputError
-from llm_dit.naming import VOCABULARIES
+from llm_dit.names import VOCABULARIES
 from llm_dit.pipelines.classical import ClassicalPipeline
 
 CHINESE = re.compile(r"[\u4e00-\u9fff]+")

@@ -18,7 +18,7 @@ from diffusers.models.normalization import RMSNorm
 
 from llm_dit.qwen.forward import kernels, operations
 from llm_dit.qwen.forward.operations import Half, Layout, Operations, Owed, Rows
-from llm_dit.qwen.forward.trials import Trial
+from llm_dit.qwen.forward.tools import Trial
 
 # Heads, a head's width, rows of text and of image.
 SHAPES = [(2, 16, 9, 24), (3, 32, 1, 7), (24, 128, 17, 33), (5, 128, 130, 1), (9, 64, 5, 18)]

@@ -12,13 +12,13 @@ from hypothesis import strategies as st
 from PIL import Image
 from transformers import GenerationConfig
 
-from llm_dit.pipelines.base import Canceled, Progress
 from llm_dit.qwen.forward.graphs import Recorder
 from llm_dit.qwen.loading.checkpoints import LAYERED, open_checkpoint
 from llm_dit.qwen.loading.loader import LoadOptions, load_pipeline
 from llm_dit.qwen.placement.placing import Placement
 from llm_dit.qwen.sampling import captions as module
 from llm_dit.qwen.sampling.captions import Captions, why_not_greedy, write_greedily
+from llm_dit.runs import Canceled, Progress
 from tests.kit.checkpoints import make_text_encoder, make_tokenizer
 from tests.qwen.test_graphs import record_badly, record_nothing, record_well
 from tests.qwen.test_offloading import PLANS

@@ -10,8 +10,7 @@ import pytest
 from safetensors.torch import load_file, save_file
 
 from llm_dit.errors import WeightsError
-from llm_dit.qwen.loading.checkpoints import EDIT, FIRST_EDIT, LAYERED, Checkpoint, open_checkpoint
-from llm_dit.qwen.loading.sharing import same_text_encoder
+from llm_dit.qwen.loading.checkpoints import EDIT, FIRST_EDIT, LAYERED, Checkpoint, open_checkpoint, same_text_encoder
 from tests.kit.checkpoints import write_checkpoint
 
 TRANSFORMER = "transformer/diffusion_pytorch_model.safetensors"

@@ -19,9 +19,8 @@ from llm_dit.qwen.placement.placing import Placement
 from llm_dit.qwen.placement.plan import Plan
 from llm_dit.qwen.placement.streaming import BlockStream
 from llm_dit.qwen.placement.swapping import Swapped
-from llm_dit.qwen.sampling.denoising import denoise
-from llm_dit.qwen.sampling.encodings import Encodings
-from llm_dit.qwen.sampling.preparing import Start
+from llm_dit.qwen.sampling.preparing import Encodings, Start
+from llm_dit.qwen.sampling.running import denoise
 from tests.kit.checkpoints import make_transformer
 
 CPU = torch.device("cpu")

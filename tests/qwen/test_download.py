@@ -7,10 +7,10 @@ import pytest
 from huggingface_hub import constants
 
 from llm_dit.errors import DiskFullError, DownloadError, WeightsError
-from llm_dit.pipelines.base import Canceled, Progress
 from llm_dit.qwen.loading.checkpoints import LAYERED, open_checkpoint
 from llm_dit.qwen.loading.download import download_checkpoint
-from llm_dit.qwen.sampling.callbacks import ignore_progress
+from llm_dit.qwen.sampling.running import ignore_progress
+from llm_dit.runs import Canceled, Progress
 from tests.kit.hub import COMMIT, Hub, serve
 
 REPO = "Qwen/Qwen-Image-Layered"

@@ -11,8 +11,8 @@ from llm_dit.qwen.forward.graphs import Call, Recorder, Recordings, Replay
 from llm_dit.qwen.forward.transformer import Branch
 from llm_dit.qwen.loading.checkpoints import LAYERED, open_checkpoint
 from llm_dit.qwen.loading.loader import LoadOptions, load_pipeline
-from llm_dit.qwen.sampling.denoising import denoise
 from llm_dit.qwen.sampling.preparing import Start
+from llm_dit.qwen.sampling.running import denoise
 
 CPU = torch.device("cpu")
 

@@ -10,10 +10,10 @@ import torch
 
 from llm_dit.qwen.loading.checkpoints import LAYERED, open_checkpoint
 from llm_dit.qwen.loading.loader import LoadOptions, load_pipeline
-from llm_dit.qwen.placement import pinning
-from llm_dit.qwen.placement.pinning import PageLock
+from llm_dit.qwen.placement import swapping as pinning
 from llm_dit.qwen.placement.placing import Placement
 from llm_dit.qwen.placement.plan import Plan
+from llm_dit.qwen.placement.swapping import PageLock
 
 
 class Driver:

@@ -26,12 +26,12 @@ from llm_dit.errors import (
     OutOfMemoryError,
     WeightsError,
 )
-from llm_dit.pipelines.base import Canceled, Progress
 from llm_dit.pipelines.qwen_image_diffusers import QwenImageDiffusersPipeline
 from llm_dit.qwen import models
 from llm_dit.qwen.placement.placing import Placement
 from llm_dit.qwen.placement.plan import Plan
 from llm_dit.qwen.sampling import previews
+from llm_dit.runs import Canceled, Progress
 from tests.kit.checkpoints import write_checkpoint
 
 

@@ -16,15 +16,23 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from llm_dit.editing import prepare
-from llm_dit.pipelines.base import Progress
 from llm_dit.pipelines.qwen_image_diffusers import QwenImageDiffusersPipeline
 from llm_dit.qwen.loading.checkpoints import LAYERED, open_checkpoint
 from llm_dit.qwen.loading.loader import LoadOptions, load_pipeline
 from llm_dit.qwen.placement.placing import Placement
 from llm_dit.qwen.placement.plan import Plan
 from llm_dit.qwen.sampling import previews as module
-from llm_dit.qwen.sampling.linear_decoder import CARD_CELLS, LinearDecoder, draw_card, fit_linear_decoder
-from llm_dit.qwen.sampling.previews import Previewing, Previews, predict, unpack
+from llm_dit.qwen.sampling.previews import (
+    CARD_CELLS,
+    LinearDecoder,
+    Previewing,
+    Previews,
+    draw_card,
+    fit_linear_decoder,
+    predict,
+    unpack,
+)
+from llm_dit.runs import Progress
 
 STEPS = 3
 Seen = list[tuple[int, Image.Image]]

@@ -12,11 +12,11 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from llm_dit.errors import WeightsError
-from llm_dit.pipelines.base import Canceled, Progress
 from llm_dit.qwen.loading import reading
 from llm_dit.qwen.loading.checkpoints import LAYERED, open_checkpoint
 from llm_dit.qwen.loading.loader import LoadOptions, _Loader, load_pipeline
 from llm_dit.qwen.loading.reading import TYPES, read_tensors
+from llm_dit.runs import Canceled, Progress
 
 CPU, META = torch.device("cpu"), torch.device("meta")
 

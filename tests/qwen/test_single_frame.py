@@ -9,7 +9,7 @@ import torch
 from llm_dit.qwen.forward.single_frame import SingleFrameVae
 from llm_dit.qwen.loading.checkpoints import EDIT, LAYERED, open_checkpoint
 from llm_dit.qwen.loading.loader import LoadOptions, _Loader
-from llm_dit.qwen.placement.weighing import folded_parameters
+from llm_dit.qwen.placement.devices import folded_parameters
 from tests.kit.checkpoints import make_vae
 from tests.kit.full_size import full_vae
 

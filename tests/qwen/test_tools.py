@@ -13,9 +13,7 @@ import pytest
 import torch
 
 from llm_dit.qwen.forward import operations
-from llm_dit.qwen.forward.attention import ATTENTIONS, sdpa
-from llm_dit.qwen.forward.tools import Tools, tools_for
-from llm_dit.qwen.forward.trials import Trial
+from llm_dit.qwen.forward.tools import ATTENTIONS, Tools, Trial, sdpa, tools_for
 from tests.kit.service import ROOT
 
 CPU = torch.device("cpu")

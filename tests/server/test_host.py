@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from llm_dit.errors import LLMDiTError
-from llm_dit.pipelines.base import Progress
+from llm_dit.runs import Progress
 from server.errors import WorkerLostError
 from server.jobs.inputs import EditLayerInput, JobResult
 from server.metrics import Metrics, Readings

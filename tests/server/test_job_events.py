@@ -7,7 +7,7 @@ import itertools
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llm_dit.pipelines.base import Progress
+from llm_dit.runs import Progress
 from server.errors import JobCanceledError
 from server.jobs.job import Job, JobEvent
 from tests.server.inputs import EDIT

@@ -1,6 +1,6 @@
 """The time that is left is told by the pace of the current phase: bytes, parts and steps go by differently."""
 
-from llm_dit.pipelines.base import Progress
+from llm_dit.runs import Progress
 from server.jobs.job import Job, describe_loading
 from tests.server.inputs import EDIT
 

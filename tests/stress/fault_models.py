@@ -13,7 +13,7 @@ from PIL import Image
 
 from llm_dit.qwen.loading.checkpoints import LAYERED_MODEL
 from llm_dit.qwen.loading.download import download_checkpoint
-from llm_dit.qwen.sampling.callbacks import ignore_progress
+from llm_dit.qwen.sampling.running import ignore_progress
 from tests.kit.asking import DECOMPOSE, EDIT, get, post
 from tests.kit.hub import Hub
 from tests.kit.hub import serve as serve_hub

@@ -23,7 +23,7 @@ from PIL import Image
 
 from llm_dit.errors import LLMDiTError
 from llm_dit.images import encode_png
-from llm_dit.pipelines.base import PipelineStatus, Progress, ProgressCallback
+from llm_dit.runs import PipelineStatus, Progress, ProgressCallback
 from server.jobs.inputs import EditLayerInput
 from server.metrics import Metrics, Readings
 from server.storage.images import ImageStore

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from llm_dit.blending import BLEND_MODES
-from llm_dit.file_names import file_stem
+from llm_dit.names import file_stem
 from tests.kit.pictures import DISC_URL, SQUARE_URL, as_data_url, from_data_url, png, square
 from tests.kit.service import Service
 from tests.kit.stacks import layers_of

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Request, Response
 
 from llm_dit.color import read_color
 from llm_dit.exports.formats import EXPORT_FORMATS
-from llm_dit.file_names import file_stem
+from llm_dit.names import file_stem
 from server.pool.layer_files import keep_layers, run_on_file
 from server.pool.stacks import GivenStack
 from server.storage.folder import take_out

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
 
-from llm_dit.file_names import file_stem
+from llm_dit.names import file_stem
 from server.pool.layer_files import BUDGET, lane_for, read_as_project, run_on_file
 from server.projects.files import write_project
 from server.projects.projects import Project, ProjectSummary

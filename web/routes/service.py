@@ -2,7 +2,7 @@
 
 from fastapi import APIRouter, Request, Response
 
-from llm_dit.pipelines.base import PipelineStatus
+from llm_dit.runs import PipelineStatus
 from server.errors import StoppingError
 from server.jobs.job import describe_loading
 from server.jobs.queue import STOPPING

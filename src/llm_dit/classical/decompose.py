@@ -20,8 +20,8 @@ from llm_dit.classical.layering.separate import separate
 from llm_dit.classical.layering.split import allot, show_each, with_pieces
 from llm_dit.classical.layering.surfaces import is_flat
 from llm_dit.classical.layering.things import is_known
-from llm_dit.naming import Language
-from llm_dit.pipelines.base import Progress, ProgressCallback
+from llm_dit.names import Language
+from llm_dit.runs import Progress, ProgressCallback
 
 
 def decompose_image(

@@ -9,7 +9,7 @@ from llm_dit.classical.instructions.parsing import parse_instruction
 from llm_dit.classical.operations import Operation
 from llm_dit.errors import InstructionError
 from llm_dit.options import Shape
-from llm_dit.pipelines.base import Progress, ProgressCallback
+from llm_dit.runs import Progress, ProgressCallback
 
 EFFECTS: dict[str, Effect] = {
     "recolor": recolor.recolor,

@@ -7,8 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from llm_dit.decoding.color import MAX_PROFILE_BYTES
-from llm_dit.decoding.source import Source
+from llm_dit.decoding.source import MAX_PROFILE_BYTES, Source
 
 Pixels = NDArray[np.uint8]
 _CORE, _INFO = 12, 40

@@ -12,8 +12,7 @@ from collections.abc import Iterator
 from PIL import Image
 from PIL.JpegImagePlugin import JpegImageFile
 
-from llm_dit.decoding.color import MAX_PROFILE_BYTES
-from llm_dit.decoding.source import Source, by_pillow, orientation_of
+from llm_dit.decoding.source import MAX_PROFILE_BYTES, Source, by_pillow, orientation_of
 from llm_dit.errors import ImageError
 
 MAX_SCANS = 100

@@ -15,10 +15,9 @@ import numpy as np
 from PIL import Image, ImageChops
 from PIL.PngImagePlugin import PngImageFile
 
-from llm_dit.decoding.color import MAX_PROFILE_BYTES
 from llm_dit.decoding.hdr import HighRange, coded_colors
 from llm_dit.decoding.icc import BT709, power, rgb_profile
-from llm_dit.decoding.source import Source, Split, by_pillow, orientation_of
+from llm_dit.decoding.source import MAX_PROFILE_BYTES, Source, Split, by_pillow, orientation_of
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 MAX_CHUNKS = 2_000_000

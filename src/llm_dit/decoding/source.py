@@ -1,10 +1,13 @@
-"""A picture that is found but not decoded yet, whatever its format."""
+"""A picture that is found but not decoded yet, whatever its format, and its colors as a browser shows them."""
 
+import io
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 
-from PIL import Image
+import numpy as np
+from PIL import Image, ImageCms
 from PIL.ImageFile import ImageFile
 
 from llm_dit.decoding.hdr import HighRange
@@ -63,7 +66,6 @@ def by_pillow(image: ImageFile) -> Callable[[tuple[int, int] | None], Image.Imag
 
 # Which way up a camera held a picture: the one tag of EXIF that changes what is seen.
 
-
 _ORIENTATION = 0x0112
 _SHORT = 3
 
@@ -84,3 +86,91 @@ def orientation_of(exif: bytes) -> int:
     except struct.error:
         pass
     return 1
+
+
+# Colors as a browser shows them: 8-bit sRGB with alpha, from any mode and any ICC profile.
+
+MAX_PROFILE_BYTES = 8_000_000
+"""Of an ICC profile; those of printing presses have up to 3 MB."""
+_SPACES = {b"GRAY": "L", b"RGB ": "RGB", b"CMYK": "CMYK"}
+_OPAQUE = {"L", "RGB", "CMYK"}
+
+
+def to_srgb(image: Image.Image, source: Source) -> Image.Image:
+    """Return the decoded picture of a source as 8-bit sRGB RGBA, without metadata.
+
+    An ICC profile that is damaged, or made for other channels, is ignored, as browsers do. Alpha is never converted.
+    """
+    if image.mode == "RGBA" and not source.split and not source.profile and "transparency" not in image.info:
+        image.info.clear()
+        return image  # a copy of a large picture would be all that this costs
+    colors, alpha = (source.split or _split)(image)
+    shown = (_labeled(colors, source) or colors).convert("RGBA")
+    if alpha is not None:
+        shown.putalpha(alpha)
+    shown.info.clear()
+    return shown
+
+
+def _labeled(colors: Image.Image, source: Source) -> Image.Image | None:
+    """Return the colors as RGB in sRGB, or None when they are unlabeled or their label says nothing.
+
+    As in browsers, high dynamic range is brought into sRGB from 16 bits where there are that many, the rest from 8.
+    """
+    if isinstance(source.profile, HighRange):
+        return source.profile.to_srgb(colors, source.lower and source.lower())
+    return _converted(colors, source.profile) if source.profile else None
+
+
+def _split(image: Image.Image) -> tuple[Image.Image, Image.Image | None]:
+    """Return the colors as L, RGB or CMYK, and alpha where there is any."""
+    if image.mode == "P" or "transparency" in image.info:
+        image = image.convert("RGBA")
+    elif image.mode.startswith("I") or image.mode == "F":
+        image = _from_deep(image)
+    elif image.mode == "1":
+        image = image.convert("L")
+    if image.mode in _OPAQUE:
+        return image, None
+    if image.mode == "LA":
+        return image.getchannel("L"), image.getchannel("A")
+    if image.mode != "RGBA":
+        image = image.convert("RGBA")
+    return image.convert("RGB"), image.getchannel("A")
+
+
+def _from_deep(image: Image.Image) -> Image.Image:
+    """Keep the upper half of 16-bit gray, as browsers do; Pillow's own conversion clips what is above 255 to white."""
+    values = np.asarray(image)
+    if values.dtype.kind == "f":
+        return Image.fromarray((np.nan_to_num(values).clip(0, 1) * 255 + 0.5).astype(np.uint8))
+    return Image.fromarray((values.clip(0, 65535) >> 8).astype(np.uint8))
+
+
+def _converted(colors: Image.Image, profile: bytes) -> Image.Image | None:
+    """Return the colors as RGB in sRGB, or None when the profile does not fit or says nothing."""
+    mode = _SPACES.get(profile[16:20])
+    if (
+        mode is None
+        or len(profile) > MAX_PROFILE_BYTES
+        or (mode != colors.mode and (colors.mode, mode) != ("L", "RGB"))
+    ):
+        return None
+    try:
+        # Without it grays go through a coarse table, in which the darks drown.
+        flags = ImageCms.Flags.NOOPTIMIZE if colors.mode == "L" else ImageCms.Flags.NONE
+        transform = _transform(profile, mode, flags)
+        if colors.mode == "L":
+            levels = Image.frombytes("L", (256, 1), bytes(range(256))).convert(mode)
+            shown = ImageCms.applyTransform(levels, transform)
+            return shown and Image.merge("RGB", [colors.point(list(band.tobytes())) for band in shown.split()])
+        return ImageCms.applyTransform(colors, transform)
+    except (ImageCms.PyCMSError, OSError, ValueError):
+        return None
+
+
+@lru_cache(maxsize=1)
+def _transform(profile: bytes, mode: str, flags: ImageCms.Flags) -> ImageCms.ImageCmsTransform:
+    """Return what brings a mode's values into sRGB; a large picture asks for each of its bands."""
+    given = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+    return ImageCms.buildTransform(given, ImageCms.createProfile("sRGB"), mode, "RGB", flags=flags)

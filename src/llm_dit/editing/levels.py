@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from llm_dit.editing.planes import Plane
+from llm_dit.alpha import Plane
 
 # A shift with a zoom, and how to undo it.
 

@@ -7,9 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from llm_dit.alpha import bleed, spread
+from llm_dit.alpha import Plane, as_float, bleed, join, spread
 from llm_dit.color import Rgb
-from llm_dit.editing.planes import Plane, as_float, join
 
 # Neutral grounds are taken first: a model that knows about light would reflect a strong color onto the object. Middle
 # ones come before light and dark ones: an edit for contrast or light cannot push those out of what a picture can hold.

@@ -4,8 +4,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from llm_dit.alpha import Plane
 from llm_dit.editing.levels import MAX_SHIFT_PX, MAX_ZOOM, Level, Motion, length, make_level, matrix
-from llm_dit.editing.planes import Plane
 
 # The first guess of a motion: zooms tried out, each with the shift of the highest correlation.
 

@@ -16,9 +16,9 @@ from typing import IO, Annotated, Literal
 from pydantic import BaseModel, Field, ValidationError
 
 from llm_dit.compositing import Painting
-from llm_dit.file_names import file_stem
 from llm_dit.images import write_png
 from llm_dit.layer import KeptLayer, Layer, kept_fields
+from llm_dit.names import file_stem
 
 MANIFEST_NAME = "manifest.json"
 COMPOSITE_NAME = "composite.png"

@@ -12,7 +12,7 @@ from xml.etree.ElementTree import Element, tostring
 
 from llm_dit.blending import BlendMode
 from llm_dit.compositing import Painting
-from llm_dit.exports.plain import holdable, plain
+from llm_dit.exports.flat import holdable, plain
 from llm_dit.images import write_png
 from llm_dit.layer import Layer, group_steps
 

@@ -23,7 +23,7 @@ from pptx.shapes.picture import Picture
 from pptx.util import Emu
 
 from llm_dit.compositing import Painting, blended
-from llm_dit.exports.plain import holdable, plain
+from llm_dit.exports.flat import holdable, plain
 from llm_dit.images import encode_png, write_png
 from llm_dit.layer import Layer, group_steps
 

@@ -22,8 +22,7 @@ from psd_tools.psd.tagged_blocks import TaggedBlocks
 
 from llm_dit.compositing import Painting
 from llm_dit.errors import InputError
-from llm_dit.exports.flat import over_white
-from llm_dit.exports.plain import holdable, plain
+from llm_dit.exports.flat import holdable, over_white, plain
 from llm_dit.imports.psd import BLENDS
 from llm_dit.layer import Layer, group_steps
 

@@ -10,10 +10,10 @@ from pydantic_core import from_json
 
 from llm_dit.errors import LayerFileError
 from llm_dit.exports.bundle import MANIFEST_NAME, Manifest, ManifestLayer, is_newer
-from llm_dit.file_names import shortened
 from llm_dit.imports.archive import Archive
 from llm_dit.imports.layer_file import FileLimits, LayerFile, check_sizes, decoded, picture_size
 from llm_dit.layer import KeptLayer, Layer, Offset
+from llm_dit.names import shortened
 
 MAX_MANIFEST_BYTES = 1_000_000
 NOT_A_BUNDLE = "This is not a layer bundle: expected a manifest.json beside the layers, as `llm-dit decompose` writes."

@@ -7,9 +7,9 @@ from typing import Literal
 from PIL import Image
 
 from llm_dit.errors import ImageError, LayerFileError
-from llm_dit.file_names import shortened
 from llm_dit.images import ImageLimits, check_picture, read_image
 from llm_dit.layer import MAX_LAYERS, Layer, label_of
+from llm_dit.names import shortened
 
 FileKind = Literal["zip", "project", "ora", "psd"]
 

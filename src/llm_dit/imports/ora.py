@@ -12,7 +12,6 @@ from lxml import etree  # pyright: ignore[reportAttributeAccessIssue]
 
 from llm_dit.blending import BLEND_MODES, BlendMode
 from llm_dit.errors import LayerFileError
-from llm_dit.file_names import shortened
 from llm_dit.imports.archive import Archive
 from llm_dit.imports.layer_file import (
     FileLimits,
@@ -26,6 +25,7 @@ from llm_dit.imports.layer_file import (
     warn,
 )
 from llm_dit.layer import Layer
+from llm_dit.names import shortened
 
 STACK_NAME = "stack.xml"
 MAX_STACK_BYTES = 1_000_000

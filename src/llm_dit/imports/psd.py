@@ -14,11 +14,11 @@ from PIL import Image
 
 from llm_dit.blending import BlendMode
 from llm_dit.errors import LayerFileError
-from llm_dit.file_names import shortened
 from llm_dit.imports.layer_file import FileLimits, Folder, LayerFile, Path, check_sizes, labels, warn
 from llm_dit.imports.psd_pixels import Colors, Plane, read_plane, to_plane
 from llm_dit.imports.psd_records import DAMAGED, Channel, PsdFile, Record, read_structure
 from llm_dit.layer import Box, Layer
+from llm_dit.names import shortened
 
 ALPHA, MASK = -1, -2
 BLENDS: dict[bytes, BlendMode] = {

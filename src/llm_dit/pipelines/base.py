@@ -1,78 +1,13 @@
-"""What every pipeline offers, and how it reports progress and is stopped."""
+"""What every pipeline offers, and the pictures that every pipeline takes."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Literal, Protocol, Unpack
+from typing import Protocol, Unpack
 
 from PIL import Image
 
+from llm_dit.errors import ImageError
 from llm_dit.layers import Decomposition
 from llm_dit.options import DecomposeArguments, EditArguments
-
-
-class Canceled(Exception):
-    """Raised out of a pipeline whose `progress` callback raised it; the pipeline works for the next call."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Progress:
-    """Where a run stands: `step` of `total` units of work are done; `phase` says in a lowercase word or two on what.
-
-    The units of "downloading" are bytes, those of "loading" parts of a model.
-    """
-
-    phase: str
-    step: int
-    total: int
-
-    @property
-    def is_loading(self) -> bool:
-        """Whether the work itself has yet to begin: the engine, or a model that the run needs, is on its way."""
-        return self.phase in {"downloading", "loading"}
-
-
-ProgressCallback = Callable[[Progress], None]
-PreviewCallback = Callable[[int, Image.Image], None]
-"""Takes a layer's number, 1 at the bottom, and a small RGBA picture of what it is going to be."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Forward:
-    """What a model's numbers come from: whose `blocks`, which `kernels` between their products, which `attention`.
-
-    `why` says of each faster one what keeps it from running.
-    """
-
-    blocks: Literal["fused", "diffusers"]
-    kernels: str
-    attention: str
-    why: tuple[str, ...] = ()
-
-    def __str__(self) -> str:
-        return f"{self.blocks} blocks, {self.kernels} kernels, {self.attention} attention"
-
-    @property
-    def explained(self) -> str:
-        """Return the same with what keeps the faster ones from running."""
-        return f"{self} ({'; '.join(self.why)})" if self.why else str(self)
-
-
-@dataclass(frozen=True, kw_only=True)
-class PipelineStatus:
-    """What a pipeline has loaded, and where.
-
-    `models` are their names; `device` is its name, such as "CPU" or "NVIDIA H200"; `placement` says where the weights
-    are and why; `forward` is what the latest run was computed by, or the first will be, None where that is always the
-    same. The device's memory is in bytes, None where the device has none of its own.
-    """
-
-    models: tuple[str, ...]
-    has_edit_model: bool
-    device: str
-    placement: str = ""
-    forward: Forward | None = None
-    device_used_bytes: int | None = None
-    device_total_bytes: int | None = None
+from llm_dit.runs import PipelineStatus, PreviewCallback, ProgressCallback
 
 
 class LayerPipeline(Protocol):
@@ -124,3 +59,46 @@ class LayerPipeline(Protocol):
         `EditOptions` has the options.
         """
         ...
+
+
+# The picture of a run, checked before anything is loaded or computed; the same for every pipeline.
+
+EDIT_RESOLUTION = 1024
+"""An edit at the model's size covers this many pixels squared."""
+MULTIPLE = 32
+CLASSICAL_MAX_ASPECT = 20
+"""Longer side : shorter side of what is resized for a model; at its own size a picture may have any shape."""
+QWEN_MAX_ASPECT = 8
+"""Longer side : shorter side; beyond it the shorter side has less than 230 of 640 pixels, too few to see much."""
+
+
+def model_size(size: tuple[int, int], resolution: int) -> tuple[int, int]:
+    """Return width and height of about `resolution`² pixels, the aspect of `size` kept, multiples of 32.
+
+    As diffusers' `calculate_dimensions` for the Qwen-Image pipelines does; no side is less than 32.
+    """
+    ratio = size[0] / size[1]
+    width = (resolution * resolution * ratio) ** 0.5
+    return (
+        max(MULTIPLE, round(width / MULTIPLE) * MULTIPLE),
+        max(MULTIPLE, round(width / ratio / MULTIPLE) * MULTIPLE),
+    )
+
+
+def check_image(image: object, param: str) -> None:
+    """Raise `ImageError` for what is no picture, has no pixels, or has pixels that are not bytes."""
+    if not isinstance(image, Image.Image):
+        raise ImageError(f"{param} must be a picture, such as PIL's Image.open(path) returns.", param=param)
+    if image.width < 1 or image.height < 1:
+        raise ImageError("The image is empty: it needs at least 1 × 1 pixels.", param=param)
+    if image.mode[:2] in ("I;", "I", "F"):
+        raise ImageError("The image must have 8 bits per channel: convert it first.", param=param)
+
+
+def check_aspect(image: Image.Image, at_most: int, advice: str, param: str) -> None:
+    """Raise `ImageError` when one side is more than `at_most` times the other; `advice` says what to do."""
+    if max(image.size) > at_most * min(image.size):
+        raise ImageError(
+            f"The image is {image.width}×{image.height}: one side may be at most {at_most} times the other; {advice}.",
+            param=param,
+        )

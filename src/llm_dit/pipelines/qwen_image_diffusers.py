@@ -14,7 +14,7 @@ from llm_dit.alpha import resize_layer
 from llm_dit.editing import EditResult, prepare
 from llm_dit.errors import EditOnlyError, InputError
 from llm_dit.layers import Decomposition
-from llm_dit.naming import VOCABULARIES
+from llm_dit.names import VOCABULARIES
 from llm_dit.options import (
     QWEN_IMAGE,
     DecomposeArguments,
@@ -23,17 +23,16 @@ from llm_dit.options import (
     EditOptions,
     chosen_seed,
 )
-from llm_dit.pipelines.arguments import EDIT_RESOLUTION, QWEN_MAX_ASPECT, check_aspect, check_image, model_size
-from llm_dit.pipelines.base import PipelineStatus, PreviewCallback, Progress, ProgressCallback
+from llm_dit.pipelines.base import EDIT_RESOLUTION, QWEN_MAX_ASPECT, check_aspect, check_image, model_size
 from llm_dit.qwen.loading.checkpoints import EDIT, EDIT_MODEL, LAYERED
 from llm_dit.qwen.loading.quantization import Quantization
 from llm_dit.qwen.models import Models, ModelSource
 from llm_dit.qwen.placement.plan import CpuOffload, Plan
-from llm_dit.qwen.sampling.callbacks import ignore_progress, watch_steps
 from llm_dit.qwen.sampling.captions import Captions
 from llm_dit.qwen.sampling.preparing import Run, reads_it_whole
 from llm_dit.qwen.sampling.previews import Previewing, Previews
-from llm_dit.qwen.sampling.running import Runner
+from llm_dit.qwen.sampling.running import Runner, ignore_progress, watch_steps
+from llm_dit.runs import PipelineStatus, PreviewCallback, Progress, ProgressCallback
 
 MAX_TEXT_TOKENS = 3500
 """The transformer has 4096 positions for text; the template with its small copy of the picture takes some of them."""
@@ -80,8 +79,8 @@ class QwenImageDiffusersPipeline:
         The paths are folders in diffusers' layout or hub ids, `revision` and `edit_revision` a branch, tag or commit
         of a hub id; the edit model is 2509, 2511 or the first Qwen-Image-Edit, as its files say, and without
         `edit_model_path` Qwen/Qwen-Image-Edit-2509 from the hub. `cpu_offload` is described at
-        `llm_dit.qwen.placement.plan.plan_placement`; `placement` tells what came of it. `edit_only` loads
-        the edit model alone. `device` is "cuda", "cuda:1", "mps" or "cpu", by default the best there is; `devices`
+        `llm_dit.qwen.placement.plan.plan_placement`; `placement` tells what came of it. `edit_only` loads the edit
+        model alone. `device` is "cuda", "cuda:1", "mps" or "cpu", by default the best there is; `devices`
         in its place two, "cuda:0,cuda:1", of which the second runs one of guidance's branches (`placement` says whether
         it does); `torch_dtype` (or its name) bfloat16, on a CPU float32; `quantization` "fp8" or "nf4". `fused=False`
         runs plain diffusers, which gives the same and takes longer. `progress` hears "downloading" and "loading".

@@ -154,9 +154,15 @@ def _machine(
 ) -> list[Finding]:
     from llm_dit.qwen.forward.tools import HEAD_WIDTH, describe_plain, tools_for
     from llm_dit.qwen.loading.quantization import check_quantization
-    from llm_dit.qwen.placement.devices import choose_devices, choose_dtype, measure_machine, name_device
+    from llm_dit.qwen.placement.devices import (
+        choose_devices,
+        choose_dtype,
+        describe_forward,
+        measure_machine,
+        name_device,
+        weigh,
+    )
     from llm_dit.qwen.placement.plan import plan_second
-    from llm_dit.qwen.placement.weighing import describe_forward, weigh
 
     device, second = choose_devices(*named)
     check_quantization(quantization, device)

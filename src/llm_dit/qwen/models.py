@@ -9,18 +9,24 @@ from typing import Any
 
 import torch
 
-from llm_dit.pipelines.base import PipelineStatus, ProgressCallback
 from llm_dit.qwen.failures import free_memory, named_failures
 from llm_dit.qwen.forward.transformer import forward_of
-from llm_dit.qwen.loading.checkpoints import EDIT, NAMES, Checkpoint, local_folder, open_checkpoint
+from llm_dit.qwen.loading.checkpoints import EDIT, NAMES, Checkpoint, local_folder, open_checkpoint, same_text_encoder
 from llm_dit.qwen.loading.download import download_checkpoint
 from llm_dit.qwen.loading.loader import LoadOptions, load_pipeline
 from llm_dit.qwen.loading.quantization import Quantization, check_quantization
-from llm_dit.qwen.loading.sharing import same_text_encoder
-from llm_dit.qwen.placement.devices import choose_devices, choose_dtype, device_memory, measure_machine, name_device
+from llm_dit.qwen.placement.devices import (
+    choose_devices,
+    choose_dtype,
+    describe_forward,
+    device_memory,
+    measure_machine,
+    name_device,
+    weigh,
+)
 from llm_dit.qwen.placement.placing import Placement
 from llm_dit.qwen.placement.plan import CpuOffload, Plan, plan_placement, plan_second
-from llm_dit.qwen.placement.weighing import describe_forward, weigh
+from llm_dit.runs import PipelineStatus, ProgressCallback
 
 logger = logging.getLogger(__name__)
 

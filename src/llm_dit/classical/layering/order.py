@@ -5,7 +5,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from llm_dit.classical.layering.regions import Floats, Labels
-from llm_dit.naming import VOCABULARIES, Language
+from llm_dit.names import VOCABULARIES, Language
 
 Mask = NDArray[np.bool_]
 FRAMING = 0.4

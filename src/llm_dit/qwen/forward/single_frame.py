@@ -11,7 +11,7 @@ from diffusers.models.autoencoders.autoencoder_kl_qwenimage import AutoencoderKL
 from diffusers.models.autoencoders.vae import DecoderOutput
 from torch import nn
 
-from llm_dit.qwen.placement.weighing import OVER_TIME
+from llm_dit.qwen.placement.devices import OVER_TIME
 
 
 class SingleFrameVae(AutoencoderKLQwenImage):

@@ -21,8 +21,8 @@ from huggingface_hub.errors import (
 from huggingface_hub.utils import tqdm
 
 from llm_dit.errors import DiskFullError, DownloadError
-from llm_dit.pipelines.base import Progress, ProgressCallback
 from llm_dit.qwen.failures import named_failures
+from llm_dit.runs import Progress, ProgressCallback
 
 # Never a pickle, never code: what a checkpoint's folder holds besides is left where it is.
 WANTED = ("*.json", "*.safetensors", "*.txt", "*.jinja")

@@ -29,7 +29,6 @@ from transformers import (
 )
 
 from llm_dit.errors import WeightsError
-from llm_dit.pipelines.base import Progress, ProgressCallback
 from llm_dit.qwen.failures import free_memory
 from llm_dit.qwen.forward.modulation import is_modulation
 from llm_dit.qwen.forward.single_frame import SingleFrameVae
@@ -37,6 +36,7 @@ from llm_dit.qwen.forward.transformer import Transformer
 from llm_dit.qwen.loading.checkpoints import EDIT, FIRST_EDIT, LAYERED, Checkpoint
 from llm_dit.qwen.loading.quantization import Quantization, quantization_configs
 from llm_dit.qwen.loading.reading import read_tensors
+from llm_dit.runs import Progress, ProgressCallback
 
 
 class Scheduler(FlowMatchEulerDiscreteScheduler):

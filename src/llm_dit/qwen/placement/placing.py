@@ -12,10 +12,9 @@ from torch import nn
 from llm_dit.qwen.forward.graphs import Recordings
 from llm_dit.qwen.forward.transformer import is_fused
 from llm_dit.qwen.placement.pairing import Pair
-from llm_dit.qwen.placement.pinning import PageLock
 from llm_dit.qwen.placement.plan import Plan
 from llm_dit.qwen.placement.streaming import BlockStream
-from llm_dit.qwen.placement.swapping import Swapped, Turns, remove_hooks, swap_layers, tensors_of
+from llm_dit.qwen.placement.swapping import PageLock, Swapped, Turns, remove_hooks, swap_layers, tensors_of
 
 
 class Placement:

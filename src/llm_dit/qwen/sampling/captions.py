@@ -13,9 +13,9 @@ import torch
 from PIL import Image
 from transformers import LogitsProcessorList, RepetitionPenaltyLogitsProcessor, StaticCache
 
-from llm_dit.pipelines.base import Progress, ProgressCallback
 from llm_dit.qwen.forward.graphs import Recorder, Replay, recorder_for
 from llm_dit.qwen.forward.transformer import is_fused
+from llm_dit.runs import Progress, ProgressCallback
 
 IGNORED = {"bos_token_id", "eos_token_id", "pad_token_id", "transformers_version", "_from_model_config"} | {
     # How `generate` works and what else it returns; transformers 5 writes some of them where nobody asked for any.

@@ -1,20 +1,95 @@
 """One run of a loaded model, by our own loop or by plain diffusers."""
 
 import logging
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 import torch
 
-from llm_dit.pipelines.base import Forward
+from llm_dit.errors import NonFiniteOutputError
+from llm_dit.qwen.failures import OUT_OF_RANGE
 from llm_dit.qwen.forward.tools import describe_plain
 from llm_dit.qwen.forward.transformer import forward_of, is_fused
-from llm_dit.qwen.sampling.callbacks import check_finite
-from llm_dit.qwen.sampling.denoising import AfterStep, denoise
-from llm_dit.qwen.sampling.encodings import Encodings
-from llm_dit.qwen.sampling.preparing import Run, prepare
+from llm_dit.qwen.sampling.preparing import Encodings, Run, Start, prepare
+from llm_dit.qwen.sampling.previews import Previews
+from llm_dit.runs import Forward, Progress, ProgressCallback
 
 logger = logging.getLogger(__name__)
+
+
+# The denoising loop: from noise to clean latents.
+
+AfterStep = Callable[[int, torch.Tensor, Any], None]
+"""Takes a step's number from 0, the latents after it, and the scheduler; what it raises ends the run."""
+
+
+@torch.no_grad()
+def denoise(pipeline: Any, start: Start, after_step: AfterStep) -> torch.Tensor:
+    """Return the latents that the pipeline's transformer and scheduler make of `start`, as diffusers does."""
+    scheduler, latents = pipeline.scheduler, start.latents
+    scheduler.set_begin_index(0)
+    schedule = start.timesteps.to(latents.dtype) / 1000
+    transformer = pipeline.transformer
+    predict = transformer.pair if transformer.pair and len(start.branches) == 2 else transformer
+    for step, time in enumerate(start.timesteps):
+        predicted = predict(
+            torch.cat([latents, start.condition], dim=1),
+            branches=start.branches,
+            schedule=schedule,
+            step=step,
+            shapes=start.shapes,
+        )
+        velocity = guide([each[:, : latents.size(1)] for each in predicted], start.scale, normalize=start.normalize)
+        latents = scheduler.step(velocity, time, latents, return_dict=False)[0]
+        after_step(step, latents, scheduler)
+    return latents
+
+
+def guide(predicted: Sequence[torch.Tensor], scale: float, *, normalize: bool) -> torch.Tensor:
+    """Return where to go: from what the second branch says `scale` times as far as the first, if there is a second.
+
+    With `normalize` every token is as long as in the first branch (true classifier-free guidance).
+    """
+    if len(predicted) == 1:
+        return predicted[0]
+    wanted, unwanted = predicted
+    combined = unwanted + scale * (wanted - unwanted)
+    if not normalize:
+        return combined
+    return combined * (torch.norm(wanted, dim=-1, keepdim=True) / torch.norm(combined, dim=-1, keepdim=True))
+
+
+# What happens after each denoising step: progress, cancelling, and a check that the numbers are still numbers.
+
+
+def watch_steps(total: int, progress: ProgressCallback, previews: Previews | None = None) -> AfterStep:
+    """Return what reports "denoising" after each step, and "decoding" after the last of `total`.
+
+    What `progress` raises ends the run after the current step. Reading one number of the latents waits for the device,
+    so that a step is reported when it is done, and not when it is queued. After the last step the result itself is
+    about to come, so `previews` hear of the others only.
+    """
+
+    def after_step(step: int, latents: torch.Tensor, scheduler: Any) -> None:
+        check_finite(latents)
+        progress(Progress(phase="denoising", step=step + 1, total=total))
+        if step + 1 == total:
+            progress(Progress(phase="decoding", step=total, total=total))
+        elif previews is not None:
+            previews.after_step(step, latents, scheduler)
+
+    return after_step
+
+
+def check_finite(values: torch.Tensor) -> None:
+    """Raise `NonFiniteOutputError` when a number is infinite or not a number."""
+    if not torch.isfinite(values).all():
+        raise NonFiniteOutputError(OUT_OF_RANGE)
+
+
+def ignore_progress(_progress: Progress) -> None:
+    """Take a report and do nothing."""
 
 
 class Runner:
