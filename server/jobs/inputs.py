@@ -5,14 +5,15 @@ Pictures are named by their SHA-256 in the image store, so that a job is a few h
 
 import io
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal, NamedTuple
 
 from PIL import Image
 
 from llm_dit.images import encode_png
 from llm_dit.layers import coverage
-from llm_dit.options import DecomposeOptions, EditOptions, Seed
+from llm_dit.options import DecomposeOptions, EditOptions, SamplingOptions, Seed
 from llm_dit.pipelines.base import LayerPipeline
 from llm_dit.runs import Forward, PreviewCallback, ProgressCallback
 from server.storage.images import ImageStore
@@ -47,78 +48,80 @@ class JobResult:
     """What computed it; None of an engine that has no choice, and of results from before this was kept."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class DecomposeInput(DecomposeOptions):
-    """Take an image apart into layers; the seed is fixed, so that a second run gives the same."""
+class _Made(NamedTuple):
+    """What a pipeline's method made, and the seed and text that it used."""
 
-    kind: ClassVar[JobKind] = "decompose"
+    pictures: Sequence[Image.Image]
+    names: Sequence[str]
+    seed: int
+    prompt: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class _RunInput(SamplingOptions):
+    """A run on one picture; the seed is fixed, so that a second run gives the same."""
+
     image: str
     seed: Seed = field()
     scaled_from: tuple[int, int] | None = None
-    """The size in which the image came, if it was scaled down before."""
+    """The size in which the picture came, if it was scaled down before."""
+
+    def run(
+        self,
+        pipeline: LayerPipeline,
+        store: ImageStore,
+        progress: ProgressCallback,
+        preview: PreviewCallback | None = None,
+    ) -> JobResult:
+        """Have the pipeline do it, and put what it makes into the store."""
+        picture = _read(store, self.image)
+        started = time.perf_counter()
+        made = self._make(pipeline, picture, progress=progress, preview=preview)
+        elapsed_s = time.perf_counter() - started
+        return JobResult(
+            images=tuple(_write(store, each, name) for each, name in zip(made.pictures, made.names, strict=True)),
+            warnings=_warnings(picture, made.pictures[0]),
+            seed=made.seed,
+            prompt=made.prompt,
+            engine=pipeline.engine,
+            forward=pipeline.status().forward,
+            generation_time_s=elapsed_s,
+        )
+
+    def _make(self, pipeline: LayerPipeline, picture: Image.Image, **reports: Any) -> _Made:
+        raise NotImplementedError
+
+
+@dataclass(frozen=True, kw_only=True)
+class DecomposeInput(_RunInput, DecomposeOptions):
+    """Take an image apart into layers."""
+
+    kind: ClassVar[JobKind] = "decompose"
 
     @property
     def texts(self) -> tuple[str, ...]:
         """Return the user's text. It must not be logged."""
         return (self.prompt, self.negative_prompt)
 
-    def run(
-        self,
-        pipeline: LayerPipeline,
-        store: ImageStore,
-        progress: ProgressCallback,
-        preview: PreviewCallback | None = None,
-    ) -> JobResult:
-        image = _read(store, self.image)
-        started = time.perf_counter()
-        layers = pipeline.decompose(image=image, **self.arguments(), progress=progress, preview=preview)
-        elapsed_s = time.perf_counter() - started
-        return JobResult(
-            images=tuple(_write(store, layer, name) for layer, name in zip(layers, layers.names, strict=True)),
-            warnings=_warnings(image, layers[0]),
-            seed=layers.seed,
-            prompt=layers.prompt,
-            engine=pipeline.engine,
-            forward=pipeline.status().forward,
-            generation_time_s=elapsed_s,
-        )
+    def _make(self, pipeline: LayerPipeline, picture: Image.Image, **reports: Any) -> _Made:
+        layers = pipeline.decompose(image=picture, **self.arguments(), **reports)
+        return _Made(layers, layers.names, layers.seed, layers.prompt)
 
 
 @dataclass(frozen=True, kw_only=True)
-class EditLayerInput(EditOptions):
-    """Edit one layer by instruction; the seed is fixed, so that a second run gives the same."""
+class EditLayerInput(_RunInput, EditOptions):
+    """Edit one layer by instruction."""
 
     kind: ClassVar[JobKind] = "edit"
-    image: str
-    seed: Seed = field()
-    scaled_from: tuple[int, int] | None = None
-    """The size in which the layer came, if it was scaled down before."""
 
     @property
     def texts(self) -> tuple[str, ...]:
         """Return the user's text. It must not be logged."""
         return (self.instruction, self.negative_prompt)
 
-    def run(
-        self,
-        pipeline: LayerPipeline,
-        store: ImageStore,
-        progress: ProgressCallback,
-        preview: PreviewCallback | None = None,
-    ) -> JobResult:
-        layer = _read(store, self.image)
-        started = time.perf_counter()
-        edited = pipeline.edit_layer(layer_image=layer, **self.arguments(), progress=progress, preview=preview)
-        elapsed_s = time.perf_counter() - started
-        return JobResult(
-            images=(_write(store, edited, "Layer"),),
-            warnings=_warnings(layer, edited),
-            seed=self.seed,
-            prompt=self.instruction,
-            engine=pipeline.engine,
-            forward=pipeline.status().forward,
-            generation_time_s=elapsed_s,
-        )
+    def _make(self, pipeline: LayerPipeline, picture: Image.Image, **reports: Any) -> _Made:
+        edited = pipeline.edit_layer(layer_image=picture, **self.arguments(), **reports)
+        return _Made((edited,), ("Layer",), self.seed, self.instruction)
 
 
 JobInput = DecomposeInput | EditLayerInput
