@@ -1,7 +1,7 @@
 """Both branches of a step go through a block together, and what is encoded once is not encoded again."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,16 +12,15 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from llm_dit.pipelines.qwen_image_diffusers import QwenImageDiffusersPipeline
-from llm_dit.qwen.forward.transformer import Branch
 from llm_dit.qwen.loading.checkpoints import LAYERED, open_checkpoint
 from llm_dit.qwen.loading.loader import LoadOptions, load_pipeline
 from llm_dit.qwen.placement.placing import Placement
 from llm_dit.qwen.placement.plan import Plan
 from llm_dit.qwen.placement.streaming import BlockStream
 from llm_dit.qwen.placement.swapping import Swapped
-from llm_dit.qwen.sampling.preparing import Encodings, Start
-from llm_dit.qwen.sampling.running import denoise
+from llm_dit.qwen.sampling.preparing import Encodings
 from tests.kit.checkpoints import make_transformer
+from tests.kit.denoising import denoise_noise
 
 CPU = torch.device("cpu")
 STEPS = 3
@@ -38,22 +37,6 @@ def pipeline(checkpoints: Path, tmp_path_factory: pytest.TempPathFactory) -> Any
     make_transformer(layered=True, blocks=BLOCKS).save_pretrained(folder / "transformer")
     options = LoadOptions(device=CPU, dtype=torch.float32)
     return load_pipeline(open_checkpoint(folder, LAYERED), options, lambda _: None)
-
-
-def run(pipeline: Any) -> torch.Tensor:
-    chance = torch.Generator().manual_seed(1)
-    draw: Callable[..., torch.Tensor] = lambda *size: torch.randn(1, *size, generator=chance)  # noqa: E731
-    pipeline.scheduler.set_timesteps(sigmas=[1.0, 0.6, 0.3], mu=0.7)
-    start = Start(
-        latents=draw(24, 64),
-        condition=draw(12, 64),
-        branches=[Branch(embeds=draw(300, 16)), Branch(embeds=draw(8, 16))],
-        timesteps=pipeline.scheduler.timesteps,
-        shapes=[[(1, 3, 4)] * 3],
-        scale=4.0,
-        normalize=True,
-    )
-    return denoise(pipeline, start, lambda *_: None)
 
 
 @pytest.fixture
@@ -73,10 +56,10 @@ def moves(monkeypatch: pytest.MonkeyPatch) -> Counter[int]:
 @pytest.mark.parametrize("away", [False, True])
 @pytest.mark.parametrize("kept", [0, 1, 2])
 def test_a_streamed_block_is_moved_once_a_step(pipeline: Any, moves: Counter[int], kept: int, away: bool) -> None:
-    expected = run(pipeline)
+    expected = denoise_noise(pipeline, texts=(300, 8), rows=3, seed=1, steps=3)
     plan = Plan(strategy="stream", kept_blocks=kept, modulation_away=away, peak=0, reason="")
     placement = Placement([pipeline], plan, CPU)
-    assert torch.equal(run(pipeline), expected)
+    assert torch.equal(denoise_noise(pipeline, texts=(300, 8), rows=3, seed=1, steps=3), expected)
     placement.remove()
     # After the last step the first block is on its way for a step that does not come.
     assert moves == Counter({index: STEPS + (index == 0) for index in range(BLOCKS - kept)})
@@ -107,7 +90,7 @@ def fetched(pipeline: Any, monkeypatch: pytest.MonkeyPatch) -> set[Swapped]:
 def test_modulation_speaks_once_a_schedule_and_is_fetched_only_for_that(
     pipeline: Any, fetched: set[Swapped], strategy: Any, again: int
 ) -> None:
-    expected = run(pipeline)
+    expected = denoise_noise(pipeline, texts=(300, 8), rows=3, seed=1, steps=3)
     pipeline.transformer.table.forget()
     placement = Placement([pipeline], Plan(strategy=strategy, modulation_away=True, peak=0, reason=""), CPU)
     spoke: list[int] = []
@@ -119,7 +102,7 @@ def test_modulation_speaks_once_a_schedule_and_is_fetched_only_for_that(
     block = pipeline.transformer.transformer_blocks[0]
     hooks.append(block.register_forward_pre_hook(lambda *_: while_blocks_run.append(len(fetched))))
     for calls in (BLOCKS, BLOCKS + again):
-        assert torch.equal(run(pipeline), expected)
+        assert torch.equal(denoise_noise(pipeline, texts=(300, 8), rows=3, seed=1, steps=3), expected)
         assert spoke == [1] * calls, "one at a time"
         placement.after_run()
     assert while_blocks_run == [0] * 2 * STEPS * 2

@@ -8,11 +8,9 @@ import pytest
 import torch
 
 from llm_dit.qwen.forward.graphs import Call, Recorder, Recordings, Replay
-from llm_dit.qwen.forward.transformer import Branch
 from llm_dit.qwen.loading.checkpoints import LAYERED, open_checkpoint
 from llm_dit.qwen.loading.loader import LoadOptions, load_pipeline
-from llm_dit.qwen.sampling.preparing import Start
-from llm_dit.qwen.sampling.running import denoise
+from tests.kit.denoising import denoise_noise
 
 CPU = torch.device("cpu")
 
@@ -70,22 +68,6 @@ def pipeline(checkpoints: Path) -> Any:
     return load_pipeline(open_checkpoint(checkpoints / "layered", LAYERED), options, lambda _: None)
 
 
-def run(pipeline: Any, *, texts: tuple[int, ...], rows: int, seed: int, steps: int) -> torch.Tensor:
-    chance = torch.Generator().manual_seed(seed)
-    draw: Callable[..., torch.Tensor] = lambda *size: torch.randn(1, *size, generator=chance)  # noqa: E731
-    pipeline.scheduler.set_timesteps(sigmas=torch.linspace(1, 0.3, steps).tolist(), mu=0.7)
-    start = Start(
-        latents=draw(8 * rows, 64),
-        condition=draw(4 * rows, 64),
-        branches=[Branch(embeds=draw(text, 16)) for text in texts],
-        timesteps=pipeline.scheduler.timesteps,
-        shapes=[[(1, rows, 4)] * 3],
-        scale=4.0,
-        normalize=True,
-    )
-    return denoise(pipeline, start, lambda *_: None)
-
-
 RUNS: list[dict[str, Any]] = [
     {"texts": (300, 8), "rows": 3, "seed": 1, "steps": 5},
     {"texts": (300, 8), "rows": 3, "seed": 2, "steps": 4},  # other numbers, and a schedule of another length
@@ -98,12 +80,12 @@ RUNS: list[dict[str, Any]] = [
 
 @pytest.mark.parametrize("record", [record_well, record_badly, record_nothing])
 def test_recorded_steps_are_those_of_the_transformer(pipeline: Any, record: Recorder) -> None:
-    expected = [run(pipeline, **each) for each in RUNS]
+    expected = [denoise_noise(pipeline, **each) for each in RUNS]
     pipeline.transformer.recordings = Recordings(record, kept=3)
     try:
-        found = [run(pipeline, **each) for each in RUNS]
+        found = [denoise_noise(pipeline, **each) for each in RUNS]
         pipeline.transformer.forget()
-        found += [run(pipeline, **RUNS[0])]
+        found += [denoise_noise(pipeline, **RUNS[0])]
     finally:
         pipeline.transformer.recordings = None
     assert all(map(torch.equal, found, [*expected, expected[0]]))

@@ -171,8 +171,12 @@ def test_streamed_blocks_compute_what_they_did(blocks: int, passes: int, seed: i
 def test_two_slots_hold_all_that_is_streamed() -> None:
     net = torch.nn.Sequential(*(torch.nn.Linear(3, 3) for _ in range(5)))
     places: set[int] = set()
+
+    def note(module: Any, *_: Any) -> None:
+        places.add(module.weight.data_ptr())
+
     for block in net:
-        block.register_forward_hook(lambda module, *_: places.add(module.weight.data_ptr()))
+        block.register_forward_hook(note)
     stream = BlockStream(list(net), CPU, pinned=False)
     net(torch.ones(1, 3))
     net(torch.ones(1, 3))
