@@ -1,10 +1,13 @@
-"""Does every documented instruction do what it says, on every layer?
+"""Does every documented instruction do what it says, on every layer, and do 120 that people type do what they mean?
 
     python -m benchmarks.instructions [--json benchmarks/out/instructions.json]
 
-Each example of `llm_dit/classical/reference.py` runs on each test layer under shape "keep". The quantity that belongs
-to its effect has to move the right way, unless the layer leaves it no room (`edit_measures.py` says when), and the
-alpha has to stay byte-identical. Transparency has to be refused under "keep", and is measured under "new".
+Each example of `llm_dit/classical/instructions/reference.py` runs on each test layer under shape "keep". The quantity
+that belongs to its effect has to move the right way, unless the layer leaves it no room (`measures.py` says when), and
+the alpha has to stay byte-identical. What needs a new shape is refused under "keep" and measured under "new".
+
+Then the 120 of `tests/kit/edits/asked.py`, forty things in English, Chinese and sloppy English: each is applied as
+meant, refused with a way to get there, refused without one, or applied wrongly, by its measure of what it means.
 """
 
 import argparse
@@ -17,10 +20,14 @@ from pathlib import Path
 from PIL import Image
 
 from llm_dit.classical.instructions.reference import TOPICS
+from tests.kit.edits.asked import LANGUAGES, asked
+from tests.kit.edits.judged import Judged, Verdict, judge
 from tests.kit.edits.layers import drawn_layers, picture_layers
+from tests.kit.edits.pictured import pictured
 from tests.kit.edits.trials import GOOD, Trial, try_instruction
 from tests.kit.report import write_report
 
+LEAST_AS_MEANT = 85
 ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -28,15 +35,35 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--json", type=Path, default=ROOT / "benchmarks/out/instructions.json")
     arguments = parser.parse_args()
-    layers = {**drawn_layers(), **picture_layers()}
+    people = pictured()
+    named = {name: one.layer for name, one in people.items() if one.parts}
+    layers = {**drawn_layers(), **named, **picture_layers()}
     begun = time.process_time()
     trials = list(run_trials(layers))
     print_table(trials)
     outcomes = Counter(trial.outcome for trial in trials)
     passed = all(trial.outcome in GOOD for trial in trials)
     spent = time.process_time() - begun
-    print(f"\n{len(trials)} trials on {len(layers)} layers in {spent:.0f} s of CPU: {dict(outcomes)}")
-    figures = {"passed": passed, "outcomes": outcomes, "layers": list(layers), "trials": [asdict(t) for t in trials]}
+    print(f"\n{len(trials)} trials on {len(layers)} layers in {spent:.0f} s of CPU: {dict(outcomes)}\n")
+    judged = [judge(one, people) for one in asked()]
+    verdicts = print_verdicts(judged)
+    passed = passed and verdicts["as meant"] >= LEAST_AS_MEANT and verdicts["WRONG"] == 0
+    figures = {
+        "passed": passed,
+        "outcomes": outcomes,
+        "verdicts": verdicts,
+        "layers": list(layers),
+        "trials": [asdict(t) for t in trials],
+        "asked": [
+            {
+                "kind": one.asked.kind.name,
+                "instruction": one.asked.instruction,
+                "verdict": one.verdict,
+                "said": one.said,
+            }
+            for one in judged
+        ],
+    }
     write_report(arguments.json, figures)
     return 0 if passed else 1
 
@@ -62,6 +89,18 @@ def print_table(trials: list[Trial]) -> None:
         for trial in own:
             if trial.outcome not in GOOD:
                 print(f"    {trial.outcome} on {trial.layer}: {trial.before} → {trial.after}")
+
+
+def print_verdicts(judged: list[Judged]) -> Counter[Verdict]:
+    """Print what came of the instructions that people type, those that were not applied one by one."""
+    for one in judged:
+        if one.verdict != "as meant":
+            print(f"{one.verdict:18} {one.asked.instruction:46} {one.where:12} {one.said}")
+    for language in LANGUAGES:
+        print(f"{language:10} {dict(Counter(one.verdict for one in judged if one.asked.language == language))}")
+    verdicts = Counter[Verdict](one.verdict for one in judged)
+    print(f"all {len(judged):6} {dict(verdicts)}")
+    return verdicts
 
 
 if __name__ == "__main__":

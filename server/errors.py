@@ -25,7 +25,7 @@ LLMDiTError
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from llm_dit.errors import InputError, LLMDiTError
+from llm_dit.errors import InputError, InstructionError, LLMDiTError
 
 
 class SettingsError(LLMDiTError):
@@ -119,20 +119,27 @@ class PipelineError(LLMDiTError):
 
 @dataclass(frozen=True, kw_only=True)
 class Failure:
-    """What of an error may be told: `name` is its class's name, `param` the field that is not valid."""
+    """What of an error may be told: `name` is its class's name, `param` the field that is not valid.
+
+    `hint` is what an `InstructionError` says to programs.
+    """
 
     name: str
     message: str
     param: str | None = None
+    hint: dict[str, str] | None = None
 
     @classmethod
     def of(cls, error: LLMDiTError) -> "Failure":
         param = error.param if isinstance(error, InputError) else None
-        return cls(name=type(error).__name__, message=error.message, param=param)
+        hint = dict(error.hint) if isinstance(error, InstructionError) and error.hint else None
+        return cls(name=type(error).__name__, message=error.message, param=param, hint=hint)
 
     def error(self) -> LLMDiTError:
         """Return the error again; one that this version does not know is a plain `LLMDiTError`."""
         error_class = next((known for known in _family(LLMDiTError) if known.__name__ == self.name), LLMDiTError)
+        if issubclass(error_class, InstructionError):
+            return error_class(self.message, param=str(self.param), hint=self.hint)
         if issubclass(error_class, InputError):
             return error_class(self.message, param=str(self.param))
         return error_class(self.message)

@@ -107,6 +107,7 @@ declare namespace Wire {
     type: string;
     code: string;
     param: string | null;
+    hint?: Hint | null;
   }
 
   interface ExportRequest {
@@ -123,6 +124,12 @@ declare namespace Wire {
     kernels: string;
     attention: string;
     why: string[];
+  }
+
+  interface Hint {
+    reason: string;
+    way: string | null;
+    part: string | null;
   }
 
   interface ImageResponse {

@@ -14,7 +14,7 @@ from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from llm_dit.errors import EditOnlyError, EngineError, InputError, LLMDiTError, NonFiniteOutputError
+from llm_dit.errors import EditOnlyError, EngineError, InputError, InstructionError, LLMDiTError, NonFiniteOutputError
 from llm_dit.options import LayerNum, bounds
 from server.errors import (
     DamagedError,
@@ -62,6 +62,16 @@ EXAMPLE: dict[str, Any] = {
 }
 
 
+class Hint(BaseModel):
+    """Why an instruction is not carried out, for programs."""
+
+    reason: str = Field(description="Stable name of the reason, such as `unclear_part`.")
+    way: str | None = Field(
+        description="What leads there instead: `select`, `new_shape`, `resize`, …; null for nothing."
+    )
+    part: str | None = Field(description="The words of the instruction that it is about, as they were written.")
+
+
 class ErrorBody(BaseModel):
     """The same failure as OpenAI's clients read it."""
 
@@ -69,6 +79,9 @@ class ErrorBody(BaseModel):
     type: str = Field(description="`invalid_request_error`, or `server_error` from status 500 on.")
     code: str = Field(description="Stable name of the failure.")
     param: str | None = Field(description="The field that is not valid.")
+    hint: Hint | None = Field(
+        default=None, exclude_if=lambda hint: hint is None, description="Only with `unsupported_instruction`."
+    )
 
 
 class Problem(BaseModel, json_schema_extra={"examples": [EXAMPLE]}):
@@ -92,6 +105,7 @@ def problem_response(
     *,
     code: str | None = None,
     param: str | None = None,
+    hint: Hint | None = None,
     headers: Mapping[str, str] | None = None,
 ) -> Response:
     code = code or _CODES.get(status, "error")
@@ -101,7 +115,7 @@ def problem_response(
         detail=message,
         code=code,
         request_id=request_id,
-        error=ErrorBody(message=message, type=error_type(status), code=code, param=param),
+        error=ErrorBody(message=message, type=error_type(status), code=code, param=param, hint=hint),
     )
     return Response(problem.model_dump_json(), status, headers, media_type=Problem.media_type)
 
@@ -200,7 +214,14 @@ def error_body(error: LLMDiTError) -> ErrorBody:
         type=error_type(status_of(error)),
         code=error.code,
         param=param and http_name(param),
+        hint=_hint(error),
     )
+
+
+def _hint(error: LLMDiTError) -> Hint | None:
+    if not isinstance(error, InstructionError) or not error.hint:
+        return None
+    return Hint(reason=error.hint["reason"], way=error.hint.get("way"), part=error.hint.get("part"))
 
 
 def status_of(error: LLMDiTError) -> int:
@@ -227,7 +248,13 @@ async def _on_domain_error(request: Request, error: Exception) -> Response:
     if status == HTTPStatus.SERVICE_UNAVAILABLE:
         headers["Retry-After"] = str(retry_after_s(error))
     return problem_response(
-        request.state.request_id, status, body.message, code=body.code, param=body.param, headers=headers
+        request.state.request_id,
+        status,
+        body.message,
+        code=body.code,
+        param=body.param,
+        hint=body.hint,
+        headers=headers,
     )
 
 

@@ -17,8 +17,10 @@ LLMDiTError
     └── VersionError           a library is missing or too old
 
 Each message says what to do next, in one sentence, and is safe to show to anybody: it holds no path,
-no exception text and nothing of the caller's data.
+no exception text and nothing of the caller's data but the words of an instruction that were not understood.
 """
+
+from collections.abc import Mapping
 
 
 class LLMDiTError(Exception):
@@ -64,12 +66,17 @@ class LayerFileError(InputError):
 
 
 class InstructionError(InputError):
-    """The pipeline does not understand the instruction; the message lists what it can do."""
+    """The pipeline does not carry the instruction out.
+
+    `hint` says the same for programs: its `reason`, what that is about, such as a `part` of the instruction, and where
+    there is a `way` to get there all the same, its name; docs/http.md lists them.
+    """
 
     code = "unsupported_instruction"
 
-    def __init__(self, message: str, *, param: str = "instruction") -> None:
+    def __init__(self, message: str, *, param: str = "instruction", hint: Mapping[str, str] | None = None) -> None:
         super().__init__(message, param=param)
+        self.hint: Mapping[str, str] = hint or {}
 
 
 class EngineError(LLMDiTError):

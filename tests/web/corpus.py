@@ -52,7 +52,8 @@ def assert_problem(answer: httpx.Response, status: int, code: str | None = None)
     assert LEAK.search(answer.text) is None, answer.text
     body = answer.json()
     assert set(body) == {"type", "title", "status", "detail", "code", "request_id", "error"}
-    assert set(body["error"]) == {"message", "type", "code", "param"}
+    assert set(body["error"]) - {"hint"} == {"message", "type", "code", "param"}
+    assert ("hint" in body["error"]) <= (body["code"] == "unsupported_instruction")
     assert body["status"] == status
     assert body["detail"] == body["error"]["message"]
     assert body["code"] == body["error"]["code"]

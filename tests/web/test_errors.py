@@ -1,11 +1,24 @@
 """Every error of the library and the service has a status and one shape."""
 
+import json
 from collections.abc import Iterator
+from dataclasses import asdict
+from typing import get_args
 
 import pytest
+from pydantic import TypeAdapter
 
-from llm_dit.errors import DeviceLostError, DiskFullError, EditOnlyError, InputError, LLMDiTError, WeightsError
-from server.errors import NotFoundError, QueueFullError, SettingsError, WorkerLostError
+from llm_dit.classical.refusals import Reason, refusal
+from llm_dit.errors import (
+    DeviceLostError,
+    DiskFullError,
+    EditOnlyError,
+    InputError,
+    InstructionError,
+    LLMDiTError,
+    WeightsError,
+)
+from server.errors import Failure, NotFoundError, QueueFullError, SettingsError, WorkerLostError
 from tests.kit.forks import ROOT
 from web.errors import STATUS, error_body, retry_after_s, status_of
 
@@ -63,3 +76,20 @@ def test_python_names_become_those_of_http() -> None:
     assert (status_of(error), error_body(error).type) == (404, "invalid_request_error")
     assert error_body(InputError("x", param="num_inference_steps")).param == "steps"
     assert error_body(InputError("x", param="layer_image")).param == "image"
+
+
+def test_why_an_instruction_is_refused_travels_to_the_client() -> None:
+    error = refusal("unclear_part", "zh", part="屋顶")
+    stored = TypeAdapter(Failure).validate_json(json.dumps(asdict(Failure.of(error)))).error()
+    body = error_body(stored).model_dump()
+    assert body["hint"] == {"reason": "unclear_part", "way": "select", "part": "屋顶"}
+    assert body["message"] == error.message
+    assert "hint" not in error_body(InstructionError("x")).model_dump()
+
+
+def test_every_reason_of_a_refusal_is_in_the_documentation_with_its_way() -> None:
+    page = (ROOT / "docs/http.md").read_text(encoding="utf-8")
+    for reason in get_args(Reason):
+        way = refusal(reason, part="x", most=1, count=1).hint.get("way")
+        named = f'`"{way}"`' if way else "`null`"
+        assert any(named in row and f"`{reason}`" in row for row in page.splitlines() if row.startswith("| `")), reason

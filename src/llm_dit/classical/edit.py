@@ -1,12 +1,17 @@
 """Editing one layer by instruction."""
 
+from dataclasses import replace
+
 import numpy as np
 from PIL import Image
 
-from llm_dit.classical.effects import cutout, detail, geometry, light, looks, recolor, tone
-from llm_dit.classical.effects.picture import Effect, Picture, Scene, read_picture, write_picture
-from llm_dit.classical.instructions.parsing import parse_instruction
-from llm_dit.classical.operations import Operation
+from llm_dit.classical.effects import cutout, detail, geometry, light, looks, outline, recolor, tone
+from llm_dit.classical.effects.oklab import Floats
+from llm_dit.classical.effects.parts import find_part
+from llm_dit.classical.effects.picture import Effect, FindSubject, Picture, Scene, read_picture, write_picture
+from llm_dit.classical.instructions.parsing import language_of, parse_instruction
+from llm_dit.classical.operations import Operation, Part
+from llm_dit.classical.refusals import refusal, translated
 from llm_dit.errors import InstructionError
 from llm_dit.options import Shape
 from llm_dit.runs import Progress, ProgressCallback
@@ -14,6 +19,8 @@ from llm_dit.runs import Progress, ProgressCallback
 EFFECTS: dict[str, Effect] = {
     "recolor": recolor.recolor,
     "replace": recolor.replace,
+    "gradient": recolor.gradient,
+    "isolate": recolor.isolate,
     "tint": recolor.tint,
     "brightness": tone.brightness,
     "exposure": tone.exposure,
@@ -25,10 +32,14 @@ EFFECTS: dict[str, Effect] = {
     "glow": light.glow,
     "sunset": light.sunset,
     "shadow": light.shadow,
+    "cast": light.cast,
+    "outline": outline.outline,
     "greyscale": looks.greyscale,
     "invert": looks.invert,
     "sepia": looks.sepia,
     "vintage": looks.vintage,
+    "night": looks.night,
+    "metal": looks.metal,
     "vignette": looks.vignette,
     "grain": looks.grain,
     "posterize": looks.posterize,
@@ -40,8 +51,16 @@ EFFECTS: dict[str, Effect] = {
     "mirror": geometry.mirror,
     "flip": geometry.flip,
     "turn": geometry.turn,
+    "rotate": geometry.rotate,
     "opacity": geometry.opacity,
 }
+
+
+NEEDS_NEW_SHAPE = frozenset({"opacity", "cast", "outline", "rotate"})
+"""Effects that come to nothing inside the outline as it is."""
+_TURNS = frozenset({"mirror", "flip", "turn", "rotate"})
+_WHOLE_ONLY = _TURNS | {"cast", "outline"}
+"""Effects that a part of a layer cannot have without the rest."""
 
 
 def edit_image(
@@ -50,32 +69,72 @@ def edit_image(
     seed: int,
     shape: Shape = "keep",
     progress: ProgressCallback | None = None,
+    subject: FindSubject = cutout.subject_of,
 ) -> Image.Image:
     """Return the RGBA `layer` as `instruction` asks for, in its own size; `docs/instructions.md` is the reference.
 
-    With `shape="keep"` the alpha is the layer's, byte for byte; with "new" glow, shadow, blur, flips, opacity and
-    background removal change it. What is fully transparent comes back without color; a layer of which nothing is
-    visible comes back as it is. `seed` fixes the grain of film. `progress` is called before the first and after each
-    operation and may raise `Canceled`.
+    With `shape="keep"` the alpha is the layer's, byte for byte; with "new" glow, shadow, outline, blur, flips, turns,
+    opacity and background removal change it. What is fully transparent comes back without color; a layer of which
+    nothing is visible comes back as it is. `seed` fixes the grain of film. `progress` is called before the first and
+    after each operation and may raise `Canceled`. `subject` finds what stands out from a background.
 
-    Raises `InstructionError` when the instruction is not understood or asks for something that the shape rules out.
+    Raises `InstructionError`, in the instruction's language, when the instruction is not understood, asks for something
+    that the shape rules out, or names what is not clear in this layer.
     """
+    try:
+        return _edit(layer, instruction, seed, shape, progress, subject)
+    except InstructionError as error:
+        if not error.hint:
+            raise
+        raise translated(error, language_of(instruction)) from None
+
+
+def _edit(
+    layer: Image.Image,
+    instruction: str,
+    seed: int,
+    shape: Shape,
+    progress: ProgressCallback | None,
+    subject: FindSubject,
+) -> Image.Image:
     operations = parse_instruction(instruction)
-    if shape == "keep" and any(operation.effect == "opacity" for operation in operations):
-        raise InstructionError(
-            "Transparency changes the layer's alpha, which shape “keep” preserves: choose shape “new”, "
-            "or set the layer's opacity in the stack."
-        )
+    if shape == "keep" and any(operation.effect in NEEDS_NEW_SHAPE for operation in operations):
+        raise refusal("new_shape")
     source = layer.convert("RGBA")
     alpha = source.getchannel("A")
     picture = read_picture(source) if alpha.getbbox() else None
-    scene = Scene(shape=shape, rng=np.random.default_rng(seed))
+    scene = Scene(shape=shape, rng=np.random.default_rng(seed), subject=subject)
+    found: dict[Part, Floats | None] = {}
     for step, operation in enumerate(operations):
         _report(progress, operation, step, len(operations))
         if picture and picture.alpha.any():
-            picture = EFFECTS[operation.effect](picture, operation, scene)
+            picture = _carry_out(operation, picture, scene, found)
     _report(progress, operations[-1], len(operations), len(operations))
     return _finish(source, picture, alpha, shape)
+
+
+def _carry_out(operation: Operation, picture: Picture, scene: Scene, found: dict[Part, Floats | None]) -> Picture:
+    """Do it to all of the picture, or to the part that is meant; `found` has the parts that were looked for before.
+
+    A sky that has been made pink is the same sky, so a part is looked for once.
+    """
+    effect, part = EFFECTS[operation.effect], operation.part
+    if part and part not in found:
+        found[part] = find_part(picture, part, scene)
+    where = found[part] if part else None
+    if part is None or where is None:
+        if operation.effect in _TURNS:
+            found.clear()
+        return effect(picture, operation, scene)
+    if operation.effect in _WHOLE_ONLY:
+        raise refusal("unclear_part", part=part.name)
+    before = picture.colors.copy()
+    own = Picture(colors=picture.colors, alpha=picture.alpha * where)
+    if not own.alpha.any():
+        return picture
+    edited = effect(own, operation, replace(scene, shape="keep"))
+    colors = before + (edited.colors - before) * where[..., None]
+    return Picture(colors=colors, alpha=picture.alpha * (1.0 - where) + edited.alpha)
 
 
 def _finish(source: Image.Image, picture: Picture | None, alpha: Image.Image, shape: Shape) -> Image.Image:

@@ -87,6 +87,20 @@ def goal(operation: Operation) -> Goal:
             return Goal("hue's share", _along(operation), False, lambda look: _along(operation)(look, look) < 2e-3)
         case "brightness" | "exposure":
             return Goal("lightness", _lightness, up, _no_room_for_light(operation.effect, up))
+        case "gradient":
+            return Goal("lean along the gradient", _end_to_end(operation), True, lambda look: look.alpha.size < 100)
+        case "night":
+            return Goal("lightness", _lightness, False, _is_black)
+        case "metal":
+            return Goal("distance to the metal", _distance_to(operation), False, _is_metallic(operation))
+        case "isolate":
+            return Goal("chroma", _chroma, False, lambda look: True)
+        case "cast" | "outline":
+            return Goal(
+                "alpha and what is seen", _change, True, lambda look: operation.effect == "cast" and _fills(look)
+            )
+        case "rotate":
+            return Goal("change", _change, True, lambda look: look.alpha.size < 4)
         case "contrast":
             return Goal("spread of lightness", _spread, up, lambda look: _spread(look, look) < 5e-3)
         case "saturation" | "vibrance":
@@ -147,6 +161,35 @@ def _distance_to(operation: Operation) -> Callable[[Look, Look], float]:
 
 def _is_close(operation: Operation) -> Callable[[Look], bool]:
     return lambda look: _distance_to(operation)(look, look) < 0.01
+
+
+def _end_to_end(operation: Operation) -> Callable[[Look, Look], float]:
+    """How far the last third along the gradient's way is from the first, towards the second color."""
+    first, last = (oklab(np.array(color) / 255.0) for color in (operation.color, operation.second))
+    angle = np.deg2rad(operation.size or 0.0)
+
+    def measure(_: Look, now: Look) -> float:
+        rows, columns = np.nonzero(now.alpha)
+        along = columns * np.cos(angle) + rows * np.sin(angle)
+        low, high = np.quantile(along, (0.33, 0.67))
+        lab = now.lab[rows, columns]
+        apart = lab[along >= high].mean(axis=0) - lab[along <= low].mean(axis=0)
+        return float(apart @ (last - first))
+
+    return measure
+
+
+def _change(before: Look, now: Look) -> float:
+    return float(np.abs(now.alpha - before.alpha).mean() + np.abs(now.rgb - before.rgb).mean())
+
+
+def _fills(look: Look) -> bool:
+    return bool((look.alpha == look.alpha.max()).all())
+
+
+def _is_metallic(operation: Operation) -> Callable[[Look], bool]:
+    """A play of light leaves the metal's mean, so what is near it has no room."""
+    return lambda look: _distance_to(operation)(look, look) < 0.15
 
 
 def _along(operation: Operation) -> Callable[[Look, Look], float]:

@@ -5,7 +5,7 @@ from typing import Literal
 
 from PIL import Image
 
-from llm_dit.classical.edit import edit_image
+from llm_dit.classical.edit import NEEDS_NEW_SHAPE, edit_image
 from llm_dit.classical.instructions.parsing import parse_instruction
 from llm_dit.errors import InstructionError
 from llm_dit.options import Shape
@@ -30,15 +30,16 @@ class Trial:
 def try_instruction(instruction: str, name: str, layer: Image.Image) -> Trial:
     """Carry out one instruction and judge it."""
     (operation,) = parse_instruction(instruction)
-    shape: Shape = "new" if operation.effect == "opacity" else "keep"
+    shape: Shape = "new" if operation.effect in NEEDS_NEW_SHAPE else "keep"
     wanted = goal(operation)
     before = look_at(layer)
     after, outcome = before, "nothing to do"
     try:
         edited = edit_image(layer, instruction, 0, shape)
     except InstructionError:
-        # Only the color to be replaced may be missing from a layer.
-        outcome = "nothing to do" if operation.effect == "replace" else "WRONG WAY"
+        # Only a color or a part that is named may be missing from a layer.
+        may_miss = operation.source is not None or operation.part is not None
+        outcome = "nothing to do" if may_miss else "WRONG WAY"
     else:
         after = look_at(edited)
         if shape == "keep" and edited.getchannel("A").tobytes() != layer.getchannel("A").tobytes():

@@ -28,23 +28,39 @@ def cutout(picture: Picture, operation: Operation, scene: Scene) -> Picture:
 
     A layer that is cut out already, and one in which nothing stands out, stays as it is.
     """
+    if is_cut_out(picture):
+        return picture
+    matte = scene.subject(picture)
+    if matte is None:
+        return picture
+    subject = _clean_edge(_as_bytes(picture.colors), matte)
+    if scene.shape == "keep":
+        picture.colors[:] = _WHITE + (subject - _WHITE) * matte[..., None]
+        return picture
+    return replace(picture, colors=subject, alpha=picture.alpha * matte)
+
+
+def is_cut_out(picture: Picture) -> bool:
+    """Whether a layer is a thing without what lay around it: it fills its own box in part only."""
+    left, top, right, bottom = picture.box
+    return bool((picture.alpha[top:bottom, left:right] > 0.5).mean() < _FILLS_BOX)
+
+
+def subject_of(picture: Picture) -> Floats | None:
+    """Return how far each pixel is of the subject, 0–1 (height, width), or None when nothing stands out."""
     left, top, right, bottom = picture.box
     inside = np.s_[top:bottom, left:right]
-    if (picture.alpha[inside] > 0.5).mean() < _FILLS_BOX:
-        return picture
-    colors = np.rint(picture.colors[inside].clip(0.0, 1.0) * 255.0).astype(np.uint8)
+    colors = _as_bytes(picture.colors[inside])
     found = find_subject(colors)
     if found is None:
-        return picture
-    matte = refine(found, colors)
-    subject = _clean_edge(colors, matte)
-    if scene.shape == "keep":
-        picture.colors[inside] = _WHITE + (subject - _WHITE) * matte[..., None]
-        return picture
-    picture.colors[inside] = subject
-    alpha = np.zeros_like(picture.alpha)
-    alpha[inside] = picture.alpha[inside] * matte
-    return replace(picture, alpha=alpha)
+        return None
+    matte = np.zeros_like(picture.alpha)
+    matte[inside] = refine(found, colors)
+    return matte
+
+
+def _as_bytes(colors: Floats) -> NDArray[np.uint8]:
+    return np.rint(colors.clip(0.0, 1.0) * 255.0).astype(np.uint8)
 
 
 def find_subject(colors: NDArray[np.uint8]) -> Floats | None:

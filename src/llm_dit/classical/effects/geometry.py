@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import cv2
 import numpy as np
 
 from llm_dit.classical.effects.picture import Picture, Scene
@@ -21,6 +22,34 @@ def flip(picture: Picture, operation: Operation, scene: Scene) -> Picture:
 def turn(picture: Picture, operation: Operation, scene: Scene) -> Picture:
     """Turn upside down, by 180°."""
     return _turn(picture, scene, down=-1, across=-1)
+
+
+def rotate(picture: Picture, operation: Operation, scene: Scene) -> Picture:
+    """Turn by so many degrees clockwise about the middle; what would pass the canvas is moved, or else made to fit."""
+    left, top, right, bottom = picture.box
+    width, height = right - left, bottom - top
+    angle = np.deg2rad(operation.amount)
+    cos, sin = float(np.cos(angle)), float(np.sin(angle))
+    wide, high = width * abs(cos) + height * abs(sin), width * abs(sin) + height * abs(cos)
+    rows, columns = picture.alpha.shape
+    scale = min(1.0, (columns + 1e-3) / wide, (rows + 1e-3) / high)
+    across = _inside((left + right) / 2, scale * wide / 2, columns)
+    down = _inside((top + bottom) / 2, scale * high / 2, rows)
+    # Pixels are areas: the middle of the first one is at a half.
+    x, y = (left + right) / 2 - 0.5, (top + bottom) / 2 - 0.5
+    turn = np.array([[cos, -sin], [sin, cos]]) * scale
+    shift = np.array([across - 0.5, down - 0.5]) - turn @ np.array([x, y])
+    matrix = np.concatenate([turn, shift[:, None]], axis=1)
+    how = cv2.INTER_LINEAR if scale < 1 else cv2.INTER_CUBIC
+    size = (columns, rows)
+    alpha = cv2.warpAffine(picture.alpha, matrix, size, flags=how, borderMode=cv2.BORDER_CONSTANT).clip(0.0, 1.0)
+    colors = cv2.warpAffine(picture.colors, matrix, size, flags=how, borderMode=cv2.BORDER_REPLICATE)
+    return Picture(colors=np.asarray(colors, np.float32), alpha=np.asarray(alpha, np.float32))
+
+
+def _inside(middle: float, half: float, length: int) -> float:
+    """Return where a middle has to lie so that half of a thing on both sides stays on the canvas."""
+    return min(max(middle, half), max(length - half, half))
 
 
 def opacity(picture: Picture, operation: Operation, scene: Scene) -> Picture:

@@ -1,4 +1,4 @@
-"""Light and shade: glow, sunset, shadow. What passes the outline needs shape "new"; "keep" holds it inside."""
+"""Light and shade: glow, sunset, shadows. What passes the outline needs shape "new"; "keep" holds it inside."""
 
 from dataclasses import replace
 
@@ -63,6 +63,11 @@ def shadow(picture: Picture, operation: Operation, scene: Scene) -> Picture:
     return _cast(deepened, amount) if scene.shape == "new" else _shade_edge(deepened, 0.3 * amount)
 
 
+def cast(picture: Picture, operation: Operation, scene: Scene) -> Picture:
+    """Let a soft shadow fall on what lies behind the layer; its own colors stay."""
+    return _cast(picture, 1.2 * min(operation.amount, 2.0))
+
+
 def _bloom(picture: Picture, color: Rgb, amount: float) -> Picture:
     """Screen the softened highlights over the picture in linear light, as a diffusion filter before a lens does."""
     light = to_linear(np.array([[color]], np.float32) / 255.0)[0, 0]
@@ -81,17 +86,17 @@ def _bloom(picture: Picture, color: Rgb, amount: float) -> Picture:
 def _halo(picture: Picture, color: Rgb, amount: float) -> Picture:
     """Put a soft rim of light behind the layer."""
     reach = 0.5 * soften(picture.alpha, 0.015 * picture.extent) + 0.6 * soften(picture.alpha, 0.045 * picture.extent)
-    return _behind(picture, np.array(color, np.float32) / 255.0, (reach * min(amount, 2.0) * 0.8).clip(0.0, 1.0))
+    return behind(picture, np.array(color, np.float32) / 255.0, (reach * min(amount, 2.0) * 0.8).clip(0.0, 1.0))
 
 
 def _cast(picture: Picture, amount: float) -> Picture:
     """Put a soft shadow behind the layer, for light from the upper left."""
     extent = picture.extent
     moved = _shift(soften(picture.alpha, 0.016 * extent), 0.014 * extent, 0.02 * extent)
-    return _behind(picture, np.zeros(3, np.float32), (0.5 * amount * moved).clip(0.0, 0.9))
+    return behind(picture, np.zeros(3, np.float32), (0.5 * amount * moved).clip(0.0, 0.9))
 
 
-def _behind(picture: Picture, color: Floats, below: Floats) -> Picture:
+def behind(picture: Picture, color: Floats, below: Floats) -> Picture:
     """Return the picture over one color with the alpha `below`."""
     alpha = picture.alpha + below * (1.0 - picture.alpha)
     for rows in strips(alpha.shape[0]):

@@ -1,9 +1,18 @@
-"""Ready-made looks: greyscale, inverted, sepia, vintage, vignette, film grain, posterized."""
+"""Ready-made looks: greyscale, inverted, sepia, vintage, night, metal, vignette, film grain, posterized."""
 
 import numpy as np
 
-from llm_dit.classical.effects.oklab import Floats
-from llm_dit.classical.effects.picture import Picture, Scene, change_lab, smoothstep, soften, strips
+from llm_dit.classical.effects.oklab import Floats, color_to_oklab
+from llm_dit.classical.effects.picture import (
+    Picture,
+    Scene,
+    change_lab,
+    quantile,
+    sample_lab,
+    smoothstep,
+    soften,
+    strips,
+)
 from llm_dit.classical.operations import Operation
 
 _PLAIN_LEVELS = 5
@@ -51,6 +60,55 @@ def vintage(picture: Picture, operation: Operation, scene: Scene) -> Picture:
 
     toned = change_lab(picture, change)
     return _grain(_vignette(toned, 0.12 * amount), 0.016 * amount, scene)
+
+
+def night(picture: Picture, operation: Operation, scene: Scene) -> Picture:
+    """Show it by moonlight: dark, blue and of little color, with the brightest lights still lit."""
+    amount = min(operation.amount, 1.4)
+    lab, weights = sample_lab(picture)
+    bright = quantile(lab[:, 0, 0], weights, 0.97)
+
+    def change(lab: Floats, rows: slice) -> Floats:
+        light = lab[..., 0]
+        lit = smoothstep(light, max(bright, 0.9), 1.02) * 0.35
+        dark = light * (0.38 + 0.18 * light)
+        moonlit = np.stack(
+            [
+                dark + lit * (light - dark),
+                0.45 * lab[..., 1] - 0.012,
+                0.4 * lab[..., 2] - 0.055 * smoothstep(light, 0.0, 0.4),
+            ],
+            axis=-1,
+        )
+        return lab + amount * (moonlit - lab)
+
+    return change_lab(picture, change)
+
+
+def metal(picture: Picture, operation: Operation, scene: Scene) -> Picture:
+    """Cast it in a metal of the operation's color: its own shading becomes the play of light, with a sheen across."""
+    assert operation.color
+    amount = min(operation.amount, 1.0)
+    lab, weights = sample_lab(picture)
+    low, high = (quantile(lab[:, 0, 0], weights, share) for share in (0.04, 0.96))
+    flat = 1.0 - float(smoothstep(np.array(high - low), 0.05, 0.35))
+    middle, a, b = color_to_oklab(operation.color)
+    height, width = picture.alpha.shape
+    left, top, _, _ = picture.box
+    across = (np.arange(width, dtype=np.float32) - left) / picture.extent
+    down = (np.arange(height, dtype=np.float32) - top) / picture.extent
+
+    def change(lab: Floats, rows: slice) -> Floats:
+        own = np.clip((lab[..., 0] - low) / max(high - low, 0.05), 0.0, 1.0)
+        sheen = 0.5 + 0.5 * np.sin(11.0 * (across[None, :] + down[rows, None]))
+        tone = (0.75 - 0.5 * flat) * own + (0.25 + 0.5 * flat) * sheen
+        light = middle + 0.26 * (tone - 0.5) * 2.0
+        # Metal is richest in its middle tones and pale where it shines.
+        rich = 1.0 - 0.7 * smoothstep(tone, 0.7, 1.0)
+        cast = np.stack([light, a * rich + 0.03 * (1.0 - tone) * (b > 0.02), b * rich], axis=-1)
+        return lab + amount * (cast - lab)
+
+    return change_lab(picture, change)
 
 
 def vignette(picture: Picture, operation: Operation, scene: Scene) -> Picture:

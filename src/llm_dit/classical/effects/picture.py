@@ -18,14 +18,6 @@ _SAMPLES = 200_000
 
 
 @dataclass(frozen=True, kw_only=True)
-class Scene:
-    """What an effect may do besides changing colors: change the alpha (`shape="new"`), and draw from `rng`."""
-
-    shape: Shape
-    rng: np.random.Generator
-
-
-@dataclass(frozen=True, kw_only=True)
 class Picture:
     """Straight sRGB `colors` (height, width, 3) and `alpha` (height, width), float32 in 0–1.
 
@@ -46,6 +38,19 @@ class Picture:
         """The diagonal of what is visible, in pixels: what sizes of effects are measured by."""
         left, top, right, bottom = self.box
         return float(np.hypot(right - left, bottom - top))
+
+
+FindSubject = Callable[[Picture], Floats | None]
+"""Returns how far each pixel is of what the picture shows, 0–1, or None when nothing stands out clearly."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scene:
+    """What an effect may do besides changing colors: change the alpha (`shape="new"`), draw from `rng`, see."""
+
+    shape: Shape
+    rng: np.random.Generator
+    subject: FindSubject
 
 
 Effect = Callable[[Picture, Operation, Scene], Picture]

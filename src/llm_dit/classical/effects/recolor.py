@@ -8,8 +8,8 @@ import numpy as np
 from llm_dit.classical.effects.oklab import Floats, chroma, color_to_oklab
 from llm_dit.classical.effects.picture import Picture, Scene, change_lab, quantile, sample_lab, smoothstep
 from llm_dit.classical.operations import Operation
+from llm_dit.classical.refusals import refusal
 from llm_dit.color import Rgb
-from llm_dit.errors import InstructionError
 
 # Chroma below which a color counts as grey, and above which it surely does not.
 _GREY, _COLORED = 0.03, 0.09
@@ -77,10 +77,47 @@ def replace(picture: Picture, operation: Operation, scene: Scene) -> Picture:
     lab, weights = sample_lab(picture)
     weights = weights * mask(lab)[:, 0]
     if weights.sum() < 1e-3 * len(weights):
-        raise InstructionError("Nothing in this layer has the color to be replaced: name a color that it has.")
+        raise refusal("no_such_color")
     dye = mix_dye(lab, weights, operation.color)
     amount = min(operation.amount, 1.0)
     return change_lab(picture, lambda lab, _: lab + (amount * mask(lab))[..., None] * (dye(lab) - lab))
+
+
+def gradient(picture: Picture, operation: Operation, scene: Scene) -> Picture:
+    """Give the layer a color that goes over into a second one, along the way that `size` says."""
+    assert operation.color and operation.second
+    lab, weights = sample_lab(picture)
+    first, last = (mix_dye(lab, weights, color) for color in (operation.color, operation.second))
+    amount = min(operation.amount, 1.0)
+    left, top, right, bottom = picture.box
+    angle = np.deg2rad(90.0 if operation.size is None else operation.size)
+    height, width = picture.alpha.shape
+    across = (np.arange(width, dtype=np.float32) + 0.5 - (left + right) / 2) * np.cos(angle)
+    down = (np.arange(height, dtype=np.float32) + 0.5 - (top + bottom) / 2) * np.sin(angle)
+    reach = (right - left) * abs(np.cos(angle)) + (bottom - top) * abs(np.sin(angle))
+
+    def change(lab: Floats, rows: slice) -> Floats:
+        share = np.clip(0.5 + (across[None, :] + down[rows, None]) / reach, 0.0, 1.0)[..., None]
+        dyed = first(lab)
+        dyed += share * (last(lab) - dyed)
+        return lab + amount * (dyed - lab)
+
+    return change_lab(picture, change)
+
+
+def isolate(picture: Picture, operation: Operation, scene: Scene) -> Picture:
+    """Take the chroma of everything but what has the operation's source color."""
+    assert operation.source
+    mask = similarity(operation.source)
+    lab, weights = sample_lab(picture)
+    if (weights * mask(lab)[:, 0]).sum() < 1e-3 * len(weights):
+        raise refusal("no_such_color")
+
+    def change(lab: Floats, rows: slice) -> Floats:
+        lab[..., 1:] *= mask(lab)[..., None]
+        return lab
+
+    return change_lab(picture, change)
 
 
 def tint(picture: Picture, operation: Operation, scene: Scene) -> Picture:

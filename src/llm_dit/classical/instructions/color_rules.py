@@ -2,9 +2,11 @@
 
 import re
 
+from llm_dit.classical.effects.oklab import from_oklch, to_oklch
 from llm_dit.classical.instructions.colors import COLOR_PATTERN, parse_color
 from llm_dit.classical.instructions.phrases import DEGREE, NEGATIVE_DEGREES, Strength, is_noun
 from llm_dit.classical.instructions.rules import Build, Rule, rule
+from llm_dit.classical.instructions.things import part_of
 from llm_dit.classical.operations import Operation
 from llm_dit.color import Rgb
 
@@ -17,6 +19,11 @@ _COMPARATIVES = {
     "brownish": "brown", "browner": "brown", "greyish": "grey", "grayish": "gray",
 }  # fmt: skip
 
+_METALS: dict[str, Rgb] = {
+    "gold": (214, 162, 48), "golden": (214, 162, 48), "silver": (178, 182, 190), "bronze": (164, 112, 52),
+    "copper": (190, 108, 66), "chrome": (170, 178, 188), "brass": (198, 164, 72),
+}  # fmt: skip
+
 _TO = rf"(?P<word>(?:a |an )?(?P<color>{COLOR_PATTERN})(?: colou?r(?:ed)?)?)"
 _FROM = rf"(?P<source>{COLOR_PATTERN})(?: (?P<noun>(?!(?:to|into|with|by|in|for|as) )[a-z]+))?"
 _PAINT = r"make|paint|recolou?r|colou?r|dye|turn|render|fill|convert|change|transform|switch|set"
@@ -25,9 +32,11 @@ _OF_WHAT = r"(?: (?:of|for|on) {it})?"
 
 def _recolor(found: re.Match[str], strength: Strength) -> Operation | None:
     color = parse_color(found["color"])
-    if not is_noun(found.groupdict().get("owner") or ""):
+    owner = found.groupdict().get("owner") or ""
+    if color is None or not is_noun(owner):
         return None
-    return color and Operation(effect="recolor", color=color, amount=strength.amount)
+    part = part_of(owner) if owner else None
+    return Operation(effect="recolor", color=color, amount=strength.amount, part=part)
 
 
 def _replace(found: re.Match[str], strength: Strength) -> Operation | None:
@@ -35,6 +44,42 @@ def _replace(found: re.Match[str], strength: Strength) -> Operation | None:
     if not color or not source or not is_noun(found.groupdict().get("noun") or ""):
         return None
     return Operation(effect="replace", color=color, source=source, amount=strength.amount)
+
+
+def _gradient(found: re.Match[str], strength: Strength) -> Operation | None:
+    first = parse_color(found["color"])
+    named = found.groupdict().get("second")
+    if first is None:
+        return None
+    second = parse_color(named) if named else None
+    if named and second is None:
+        return None
+    if second is None:
+        lightness, chroma, hue = to_oklch(first)
+        first, second = (from_oklch(min(max(lightness + step, 0.1), 0.97), chroma * 0.9, hue) for step in (0.18, -0.18))
+    words = found.string
+    way = 0.0 if re.search(r"horizontal|left to right|sideways", words) else 45.0 if "diagonal" in words else 90.0
+    return Operation(effect="gradient", color=first, second=second, size=way, amount=strength.amount)
+
+
+def _outline(found: re.Match[str], strength: Strength) -> Operation | None:
+    groups = found.groupdict()
+    color = parse_color(groups["color"]) if groups.get("color") else None
+    named = groups.get("number") or groups.get("ahead")
+    size = float(named) if named else None
+    width = {"thin": 0.5, "fine": 0.5, "thick": 2.0, "bold": 2.0, "wide": 2.0}.get(groups.get("width") or "", 1.0)
+    if size is not None and not 0.5 <= size <= 500:
+        return None
+    return Operation(effect="outline", color=color, size=size, amount=strength.amount * width)
+
+
+def _metal(found: re.Match[str], strength: Strength) -> Operation | None:
+    return Operation(effect="metal", color=_METALS[found["metal"]], amount=strength.amount)
+
+
+def _isolate(found: re.Match[str], strength: Strength) -> Operation | None:
+    source = parse_color(found["source"])
+    return source and Operation(effect="isolate", source=source) if strength.is_plain else None
 
 
 def _tint(found: re.Match[str], strength: Strength) -> Operation | None:
@@ -59,7 +104,45 @@ def color_rules() -> list[Rule]:
     give = r"(?:(?:add|apply|use|create|put|have|give {it}) )?"
     where = r"(?: (?:to|around|on|over|behind) {it})?"
     shade = rf"(?P<color>{COLOR_PATTERN}|{'|'.join(_COMPARATIVES)})"
+    metal = rf"(?P<metal>{'|'.join(_METALS)})"
+    of_metal = rf"(?:solid |pure |real |shiny |polished |brushed |metallic )*{metal}(?: metal)?"
+    as_if = r"(?:like |made (?:out )?of |out of )(?:it (?:is|was) (?:made )?(?:out )?(?:of )?)?"
+    kind = r"(?: (?:effect|look|style|texture|finish|foil|leaf|plating|metal|material|surface|feel|shine))"
+    width = r"(?:(?P<width>thin|fine|thick|bold|wide) )?"
+    ahead = r"(?:(?P<ahead>\d{1,3}) ?-?(?:px|pixels?)(?: (?:wide|thick))? )?"
+    plain_line, line_color = "(?:outline|stroke|border)", rf"(?P<color>{COLOR_PATTERN})"
+    line = rf"{ahead}{width}(?:(?P<color>{COLOR_PATTERN}) )?(?:outline|stroke|contour|border)(?: line| effect)?"
+    pixels = r"(?:,? (?:of |with )?(?P<number>\d{1,3}(?:\.\d+)?) ?-?(?:px|pixels?)(?: wide)?)?"
+    ways = r"(?: (?:horizontally|vertically|diagonally|(?:from )?left to right|(?:from )?top to bottom))?"
+    kinds = r"(?:(?:linear|smooth|soft|nice|horizontal|vertical|diagonal|colou?r|simple) )*"
+    grades = "gradient(?: effect| fill| overlay)?"
+    two = rf"(?P<color>{COLOR_PATTERN})(?: colou?r)? ?(?:to|and|into|-|with|&) ?(?P<second>{COLOR_PATTERN})"
+    put = r"(?:(?:add|apply|use|create|put|give {it}|fill {it} with|make {it}|turn {it} into|colou?r {it} with) )?"
+    on = r"(?: (?:on|over|to|across|in) {it})?"
+    rest = r"(?: (?:in (?:full )?colou?r|colou?red|parts?|ones?|areas?|as it is|alone|untouched|visible))*"
+    turned = r"(?:{make} |turn {it} (?:in)?to |convert {it} to )?"
+    but = r"(?:except(?: for)?|but(?: for| keep| leave| not)?|besides|apart from|other than|and keep|keeping|with only)"
+    the = rf"(?:the )?(?P<source>{COLOR_PATTERN}){rest}"
     table: list[tuple[str, Build]] = [
+        (rf"{turned}black-and-white,? {but} {the}", _isolate),
+        (rf"desaturate (?:everything|all|{{it}}) {but} {the}", _isolate),
+        (rf"(?:everything|all) {but} {the} (?:in |to )?black-and-white", _isolate),
+        (rf"(?:keep|leave) only {the}", _isolate),
+        (rf"(?:only|just) (?:keep )?(?:the )?(?P<source>{COLOR_PATTERN}) (?:in|has|with|keeps) colou?r", _isolate),
+        (rf"{put}{{some}}{kinds}{grades}{on}(?: (?:from|of|with|in|,))?:? {two}{ways}", _gradient),
+        (rf"{put}{{some}}{kinds}{two} {kinds}gradient{{kind}}{on}{ways}", _gradient),
+        (rf"{put}{{some}}{kinds}(?P<color>{COLOR_PATTERN}) {kinds}gradient{{kind}}{on}{ways}", _gradient),
+        (rf"(?:{{make}} )?(?:fade|fading|go|goes|going|blend) from {two}{ways}", _gradient),
+        (rf"{give}{{some}}{line}{pixels}(?: (?:around|on|to|for|over|round) {{it}})?", _outline),
+        (rf"{give}{{some}}{width}{plain_line}(?: (?:around|on|to) {{it}})? (?:in |of )?{line_color}{pixels}", _outline),
+        (rf"(?:outline|stroke)(?: {{it}})?(?: (?:in|with)(?: an?)? {line_color}(?: line)?)?{pixels}", _outline),
+        (rf"(?:{{make}} )?(?:look )?{as_if}{of_metal}{kind}?", _metal),
+        (rf"{{make}} (?:metallic |solid |pure |real ){metal}", _metal),
+        (rf"(?:turn|change|convert|transform) {{it}} into {of_metal}{kind}?", _metal),
+        (rf"{give}{{some}}(?:{{it}} )?{of_metal}{kind}(?: (?:on|to|over) {{it}})?", _metal),
+        (rf"{{make}} (?:an? )?{of_metal}{kind}", _metal),
+        (rf"metallic {metal}", _metal),
+        (rf"(?P<source>{COLOR_PATTERN}) (?:to|into) {_TO}", _replace),
         (rf"(?:{_PAINT}) {named}(?:the |its |all )?(?:the )?colou?rs?{_OF_WHAT} (?:in)?to (?:be )?{_TO}", _recolor),
         (rf"(?:{_PAINT}) (?:the )?(?P<owner>[a-z]+) colou?rs? (?:in)?to {_TO}", _recolor),
         (rf"(?:{_PAINT}|give) {named}(?:the |its )?colou?rs?{_OF_WHAT} (?:be )?{_TO}", _recolor),

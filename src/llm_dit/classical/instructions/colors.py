@@ -136,6 +136,7 @@ COLOR_PATTERN = (
 PLAIN_COLORS = "red|yellow|green|blue|purple|violet|pink|brown|black|white|gr[ae]y|cyan|magenta|teal|turquoise|beige"
 
 
+COLOR_NAMES = frozenset(_NAMES)
 COLOR_WORDS = frozenset([*_NAMES, *_PREFIXES, *_MODIFIERS])
 
 

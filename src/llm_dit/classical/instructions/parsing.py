@@ -1,77 +1,89 @@
-"""Ordinary English → a list of operations. Nothing is ever dropped: what is not understood is an error that says so.
+"""Words → a list of operations. Nothing is ever dropped: what is not understood is an error that says so.
 
 A sentence is split at its joints ("and", ",", "then", …) into the longest clauses that one rule matches as a whole.
-`vocabulary.py` holds the words, `phrases.py` the English around them, `rules.py` turns both into patterns.
+`vocabulary.py` holds the words, `phrases.py` the English around them, `rules.py` turns both into patterns. Chinese has
+the same rules: `chinese.py` has its words for what the rules speak of, `sentences.py` puts them in the rules' order.
 """
 
-import contextlib
 import re
-from dataclasses import dataclass, fields, replace
-from functools import cache
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cache, lru_cache
 
 from llm_dit.classical.instructions.color_rules import color_rules
-from llm_dit.classical.instructions.colors import COLOR_WORDS
 from llm_dit.classical.instructions.phrases import (
     NAMED_PART,
-    STRENGTH_PATTERNS,
     Strength,
     normalise,
     split,
     strip_courtesy,
     take_strength,
 )
-from llm_dit.classical.instructions.reference import TOPICS
 from llm_dit.classical.instructions.rules import Match, Rule, measure_rules, row_rules
-from llm_dit.classical.instructions.vocabulary import ROWS, SCALES, Row
-from llm_dit.classical.operations import Operation
+from llm_dit.classical.instructions.sentences import WEAK_JOINT, plain_clause, split_chinese
+from llm_dit.classical.instructions.slips import readings
+from llm_dit.classical.instructions.things import part_of
+from llm_dit.classical.instructions.vocabulary import SCALES, TOOLS
+from llm_dit.classical.operations import Operation, Part
+from llm_dit.classical.refusals import Language, Reason, refusal
 from llm_dit.errors import InstructionError
 
 _CHINESE = re.compile(r"(?!.*[\u3040-\u30ff]).*[\u3400-\u9fff\uf900-\ufaff]", re.DOTALL)
 """Text with Chinese characters and no kana, which would make it Japanese."""
 _NOT_LATIN = re.compile(r"[^\W\d_\u0000-\u024f\u1e00-\u1eff]")
-ENGLISH_ONLY = "The classical engine reads English only: say it in English, or use the Qwen-Image engine."
-ENGLISH_ONLY_IN_CHINESE = (
-    "内置引擎只能读懂英文（English）指令：请改用英文，例如“Make it blue”；要用中文，请使用 Qwen-Image 引擎。"
-)
 MAX_LENGTH = 1000
 MAX_OPERATIONS = 12
 # "Replace red with blue" and "tint it with blue" have a joint inside.
 _MAX_PARTS_IN_CLAUSE = 2
-_CAN_DO = (
-    f"It can {', '.join(topic.label for topic in TOPICS)}, each with words such as “slightly”, “much” or “by 20%”; "
-    "for anything else use the Qwen-Image engine."
-)
+_NEGATIONS = ("not", "don't", "never", "no", "without", "dont", "不", "别", "勿")
+_DRAWS = re.compile(r"(?:add|draw|insert|put|place|create|generate|wear|give (?:it|him|her|them))\b.*")
+_TOOL_REASONS: dict[str, Reason] = {
+    "resize": "size",
+    "move": "place",
+    "delete": "delete",
+    "hide": "hide",
+    "duplicate": "copy",
+    "undo": "undo",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Clause:
-    """An understood clause in full words; `follows` when it took its beginning from the clause before."""
+    """An understood clause in full words; `follows` when it took its beginning from the clause before.
+
+    `written` has how names are written that the words have in English.
+    """
 
     text: str
     match: Match
     strength: Strength
     follows: bool
+    written: Mapping[str, str] = field(default_factory=dict[str, str])
+
+
+def language_of(instruction: str) -> Language:
+    """Return the language in which an instruction is answered."""
+    return "zh" if _CHINESE.match(instruction) else "en"
 
 
 def parse_instruction(instruction: str) -> list[Operation]:
     """Return the operations that an instruction asks for, in its order; at least one.
 
-    Raises `InstructionError` for text that is empty, too long, or not understood down to the last word.
+    Raises `InstructionError`, in the instruction's language, for text that is empty, too long, not understood down to
+    the last word, or asks for what the page does.
     """
+    language = language_of(instruction)
     if len(instruction) > MAX_LENGTH:
-        raise InstructionError(f"The instruction is too long: use at most {MAX_LENGTH} characters.")
-    clauses = _understood(instruction)
+        raise refusal("too_long", language, most=MAX_LENGTH)
+    clauses = _understood(instruction, language)
     if not clauses:
-        raise InstructionError(f"Say what to change, for example “Make it blue and slightly darker”. {_CAN_DO}")
+        raise refusal("empty", language)
     if len(clauses) > MAX_OPERATIONS:
-        raise InstructionError(
-            f"The instruction asks for {len(clauses)} changes: use at most {MAX_OPERATIONS} at once."
-        )
-    if len(frozenset[str]().union(*(clause.match.names for clause in clauses))) > 1:
-        raise InstructionError(
-            "The instruction names several things, but a layer is edited as a whole: edit one at a time."
-        )
-    return [clause.match.operation for clause in _share_strengths(clauses)]
+        raise refusal("too_many", language, count=len(clauses), most=MAX_OPERATIONS)
+    operations = _with_parts(_share_strengths(clauses))
+    _check_tools(operations, language)
+    _check_things(operations, language)
+    return operations
 
 
 @cache
@@ -80,34 +92,72 @@ def _rules() -> tuple[Rule, ...]:
     return (*color_rules(), *measure_rules(), *row_rules())
 
 
-def _understood(instruction: str) -> list[_Clause]:
-    """Return the clauses of an instruction as it is written, or else with its slips of the keyboard mended."""
+def _understood(instruction: str, language: Language) -> list[_Clause]:
+    """Return the clauses of an instruction as it is written, or else in plainer words."""
     text = normalise(instruction)
-    try:
-        return _clauses(text, instruction)
-    except InstructionError:
-        if _NOT_LATIN.search(text):
-            raise InstructionError(ENGLISH_ONLY_IN_CHINESE if _CHINESE.match(text) else ENGLISH_ONLY) from None
-        with contextlib.suppress(InstructionError):
-            return _clauses(correct(text), instruction)
-        raise
+    if language == "zh":
+        return _chinese_clauses(text)
+    if _NOT_LATIN.search(text):
+        raise refusal("other_language")
+    refused: InstructionError | None = None
+    for reading in dict.fromkeys(readings(text)):
+        try:
+            return _clauses(reading, instruction)
+        except InstructionError as error:
+            refused = refused or error
+    assert refused
+    raise refused
 
 
 def _clauses(text: str, written: str) -> list[_Clause]:
     """Split the text into the longest clauses that are understood; `written` is how the user put it."""
     parts = [(a, b) for a, b in split(text) if strip_courtesy(text[a:b])]
+
+    def words(first: int, count: int) -> str:
+        return strip_courtesy(text[parts[first][0] : parts[first + count - 1][1]])
+
+    def fail(at: int) -> InstructionError:
+        return _not_understood(text[parts[at][0] : parts[at][1]], _as_written(words(at, 1), written), "en")
+
+    return _longest(len(parts), words, fail)
+
+
+def _chinese_clauses(text: str) -> list[_Clause]:
+    """Read Chinese by the same rules, clause by clause in plain words."""
+    wholes = split_chinese(text)
+    parts: list[str] = []
+    for whole in wholes:
+        plain = plain_clause(whole)
+        several = [part for part in WEAK_JOINT.split(whole) if part]
+        understood = plain is not None and _match(plain.plain) is not None
+        parts += [whole] if understood or len(several) < 2 else several
+    plains = [plain_clause(part) for part in parts]
+
+    def words(first: int, count: int) -> str:
+        plain = plains[first]
+        return plain.plain if plain is not None and count == 1 else "\0"
+
+    def fail(at: int) -> InstructionError:
+        plain = plains[at]
+        return _not_understood(plain.plain if plain else "", parts[at], "zh")
+
+    names = {name: written for plain in plains if plain for name, written in plain.names.items()}
+    return [replace(clause, written=names) for clause in _longest(len(parts), words, fail)]
+
+
+def _longest(length: int, words: Callable[[int, int], str], fail: Callable[[int], InstructionError]) -> list[_Clause]:
+    """Return the clauses of so many parts, each of as many parts as are understood together."""
     clauses: list[_Clause] = []
     at = 0
-    while at < len(parts):
+    while at < length:
         head = clauses[-1].match.head if clauses else ""
-        for count in range(min(_MAX_PARTS_IN_CLAUSE, len(parts) - at), 0, -1):
-            words = strip_courtesy(text[parts[at][0] : parts[at + count - 1][1]])
-            if clause := _understand(words, head):
+        for count in range(min(_MAX_PARTS_IN_CLAUSE, length - at), 0, -1):
+            if clause := _understand(words(at, count), head):
                 clauses.append(clause)
                 at += count
                 break
         else:
-            raise _not_understood(text[parts[at][0] : parts[at][1]], written)
+            raise fail(at)
     return clauses
 
 
@@ -127,6 +177,7 @@ def _understand(words: str, head: str) -> _Clause | None:
     return alone
 
 
+@lru_cache(256)
 def _match(text: str) -> _Clause | None:
     """Try the words as they stand first: in "make it soft" the word is the effect, in "a soft glow" its strength."""
     for words, strength in ((text, Strength()), take_strength(text)):
@@ -151,77 +202,62 @@ def _share_strengths(clauses: list[_Clause]) -> list[_Clause]:
     return shared
 
 
-def _not_understood(part: str, written: str) -> InstructionError:
+def _with_parts(clauses: list[_Clause]) -> list[Operation]:
+    """Return the operations with what they are about; "it" is what was named before."""
+    operations: list[Operation] = []
+    last: Part | None = None
+    for clause in clauses:
+        operation, names = clause.match.operation, sorted(clause.match.names)
+        part = operation.part
+        if names:
+            part = part_of(names[0])
+            part = replace(part, name=clause.written.get(names[0], part.name))
+        elif part is None and (clause.match.means_named or clause.follows):
+            part = last
+        if operation.source is not None or operation.effect == "cutout":
+            # The color says which part is meant; what is cut out is the subject.
+            part = None
+        operations.append(replace(operation, part=part))
+        last = part
+    return operations
+
+
+def _check_tools(operations: list[Operation], language: Language) -> None:
+    for operation in operations:
+        if operation.effect not in TOOLS:
+            continue
+        part = operation.part
+        if part is None or (part.kind == "thing" and operation.effect != "delete"):
+            raise refusal(_TOOL_REASONS[operation.effect], language)
+        raise refusal("remove_part" if operation.effect == "delete" else "unclear_part", language, part=part.name)
+
+
+def _check_things(operations: list[Operation], language: Language) -> None:
+    """Refuse two names of which nothing says where in the layer either is."""
+    names = {part.name for part in (operation.part for operation in operations) if part and part.kind in _NOWHERE}
+    if len(names) > 1:
+        raise refusal("several_things", language)
+
+
+_NOWHERE = ("thing", "piece")
+
+
+def _not_understood(part: str, shown: str, language: Language) -> InstructionError:
+    """Return why a clause is refused: `part` in plain words, `shown` as it was written."""
+    shown = "".join(sign for sign in shown.strip() if sign.isprintable())
+    shown = shown if len(shown) <= 60 else f"{shown[:59]}…"
+    if any(f" {word} " in f" {part} " for word in _NEGATIONS) or re.search(r"不要|别|不许|不能|勿", shown):
+        return refusal("negation", language, part=shown)
+    if named := NAMED_PART.search(part):
+        return refusal("unclear_part", language, part=named[0] if language == "en" else shown)
+    if _DRAWS.fullmatch(part):
+        return refusal("new_thing", language, part=shown)
+    return refusal("not_understood", language, part=shown)
+
+
+def _as_written(part: str, written: str) -> str:
     # Who reads “bob” looks for another Bob.
     signs = [f"(?:{re.escape(end)})?" for end in (re.findall(r"^[^\w\s]*", part)[0], re.findall(r"[^\w\s]*$", part)[0])]
     words = r"\W+".join(map(re.escape, re.findall(r"\w+", part)))
     found = re.search(words.join(signs), written, re.IGNORECASE)
-    shown = "".join(sign for sign in (found[0] if found else part).strip() if sign.isprintable())
-    shown = shown if len(shown) <= 60 else f"{shown[:59]}…"
-    negated = any(f" {word} " in f" {part} " for word in ("not", "don't", "never", "no", "without"))
-    hint = " Say what to do instead of what not to do." if negated else ""
-    if named := NAMED_PART.search(part):
-        hint = f" A layer is edited as a whole: say “it” instead of “{named[0]}”."
-    return InstructionError(f"The classical engine does not understand “{shown}”.{hint} {_CAN_DO}")
-
-
-# Slips of the keyboard in an instruction: a word nobody knows, one slip away from one that the engine knows.
-
-
-SHORTEST = 4
-"""Letters; a slip in a shorter word leaves too little to know it by."""
-SHORTEST_SWAPPED_LETTER = 6
-"""Letters from which one may be another: "shape" is not "shade"."""
-_SHORT_SLIPS = {"teh": "the", "hte": "the"}
-"""The shorter ones that are no words themselves."""
-_WORD = re.compile(r"[a-z]+")
-_OPTIONAL_END = re.compile(r"([a-z]+)\(\?:([a-z]+)\)\?")
-_OPTIONAL_LETTER = re.compile(r"([a-z]*)([a-z])\?([a-z]*)")
-
-
-def correct(text: str) -> str:
-    """Return lower-case text with every unknown word replaced by the known one that it is one slip away from.
-
-    A slip is a letter too many or too few, two in the wrong order, or, in longer words, a wrong one (Damerau, "A
-    technique for computer detection and correction of spelling errors", 1964); the first letter is right. A word that
-    could be two known ones stays, unless one is the other's beginning: "horizontaly" is "horizontally".
-    """
-    return _WORD.sub(lambda found: _corrected(found[0]), text)
-
-
-@cache
-def _corrected(word: str) -> str:
-    if len(word) < SHORTEST or word in _known():
-        return _SHORT_SLIPS.get(word, word)
-    meant = [known for known in _known() if len(known) >= SHORTEST and _one_slip(word, known)]
-    longest = max(meant, key=len, default=word)
-    return longest if all(longest.startswith(known) for known in meant) else word
-
-
-def _one_slip(word: str, known: str) -> bool:
-    if word[0] != known[0] or abs(len(word) - len(known)) > 1:
-        return False
-    at = next((place for place, (a, b) in enumerate(zip(word, known, strict=False)) if a != b), len(word))
-    if len(word) > len(known):
-        return word[at + 1 :] == known[at:]
-    if len(word) < len(known):
-        return word[at:] == known[at + 1 :]
-    swapped = word[at : at + 2] == known[at : at + 2][::-1] and word[at + 2 :] == known[at + 2 :]
-    return swapped or (len(known) >= SHORTEST_SWAPPED_LETTER and word[at + 1 :] == known[at + 1 :])
-
-
-@cache
-def _known() -> frozenset[str]:
-    """Return the words of the reference's examples, of the colors, and of the patterns of effects and strengths."""
-    examples = (example.lower() for topic in TOPICS for example in topic.examples)
-    patterns = [*(str(getattr(row, field.name)) for row in ROWS for field in fields(Row)), *STRENGTH_PATTERNS]
-    words = {word for text in (*examples, *COLOR_WORDS) for word in _WORD.findall(text)}
-    return frozenset(words.union(*map(_spelled_out, patterns)))
-
-
-def _spelled_out(pattern: str) -> set[str]:
-    """Return the words that a pattern matches, as far as they can be read off it: "colou?r" is two."""
-    ends = {stem + end for stem, end in _OPTIONAL_END.findall(pattern)}
-    letters = {before + letter + after for before, letter, after in _OPTIONAL_LETTER.findall(pattern)}
-    without = _OPTIONAL_LETTER.sub(r"\1\3", _OPTIONAL_END.sub(r"\1", pattern))
-    return ends | letters | set(_WORD.findall(without))
+    return found[0] if found else part

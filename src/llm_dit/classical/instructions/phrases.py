@@ -33,9 +33,9 @@ _PERCENT = re.compile(r"(?<![\w.+-])(?:by )?(\d{1,4}(?:\.\d+)?) ?(?:%|percent)(?
 _TIMES = re.compile(r"(?<![\w.])(?:by )?(?:a factor of )?(\d{1,2}(?:\.\d+)?) ?(?:x|times)(?: as)?(?!\w)")
 _PLAINLY = re.compile(r"\b(?:completely|fully|totally|entirely|absolutely|100%)(?!\w)")
 
-# Words that would change which part is meant; a layer is edited as a whole, so they are never swallowed as a name.
+# Places, of which nothing says where they end; they are never swallowed as a name.
 PARTS = (
-    r"background|foreground|left|right|top|bottom|upper|lower|half|side|corners?|edges?|borders?|middle|cent(?:er|re)"
+    r"left|right|top|bottom|upper|lower|half|side|corners?|edges?|borders?|middle|cent(?:er|re)"
     r"|inside|outside|only|except|everything|shadows?|highlights?|midtones?"
 )
 NAMED_PART = re.compile(rf"\b(?:the|its) (?:[a-z]+ )?(?:{PARTS})\b")
@@ -45,11 +45,11 @@ _NOT_IN_A_NAME = re.compile(
     rf"|{'|'.join(_STRENGTHS)})(?![a-z-])"
 )
 _WHOLE = r"it|this|that|them|everything|the whole (?:thing|image|picture|photo|layer)"
-_ARTICLE = r"(?:all )?(?:the|this|that|my|its|these|those|all)"
+_ARTICLE = r"(?:all )?(?:the|this|that|my|its|these|those|all|his|her|their|your|our)"
 # Names for the layer itself, beside which another name may stand: "brighten the picture and paint the car red".
 _GENERAL = re.compile(
     rf"(?:{_WHOLE}|{_ARTICLE}"
-    r" (?:image|picture|photo(?:graph)?|layer|colou?rs?|details?|tones?|hues?|subject|object|texture))"
+    r" (?:image|picture|photo(?:graph)?|layer|colou?rs?|details?|tones?|hues?|texture|whole (?:image|picture|layer)))"
 )
 # What is edited: "it", "the house", "the old wooden house". A name is a group without a name of its own; whether its
 # words are one is asked afterwards (`is_name`), for looking ahead at every word makes patterns slow.
@@ -75,10 +75,16 @@ class Strength:
         return self.weight * (1.0 if self.share is None else self.share) * (1.0 if self.factor is None else self.factor)
 
 
+# "The red", "the red ones", "the red car": what has that color.
+_COLORED_NAME = re.compile(rf"{_ARTICLE} (?:{PLAIN_COLORS})(?: (?P<noun>[a-z-]+))?")
+
+
 def is_name(text: str, adjectives: re.Pattern[str]) -> bool:
-    """Whether a match of `IT` names a thing: nothing in it says how much or which part, and no adjective ends it."""
+    """Whether a match of `IT` names a thing: nothing in it says how much or which place, and no adjective ends it."""
     if re.fullmatch(_WHOLE, text):
         return True
+    if colored := _COLORED_NAME.fullmatch(text):
+        return not colored["noun"] or (is_noun(colored["noun"]) and not adjectives.search(f" {colored['noun']}"))
     return is_noun(text) and not adjectives.search(text)
 
 
@@ -90,6 +96,11 @@ def is_noun(word: str) -> bool:
 def is_general(name: str) -> bool:
     """Whether a name means the layer itself."""
     return bool(_GENERAL.fullmatch(name))
+
+
+def is_pronoun(name: str) -> bool:
+    """Whether a name stands for what was named before."""
+    return name in {"it", "this", "that", "them"}
 
 
 _BEFORE = re.compile(

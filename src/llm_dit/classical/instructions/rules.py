@@ -4,7 +4,15 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from llm_dit.classical.instructions.phrases import DEGREE, IT, NEGATIVE_DEGREES, Strength, is_general, is_name
+from llm_dit.classical.instructions.phrases import (
+    DEGREE,
+    IT,
+    NEGATIVE_DEGREES,
+    Strength,
+    is_general,
+    is_name,
+    is_pronoun,
+)
 from llm_dit.classical.instructions.vocabulary import ROWS, Row
 from llm_dit.classical.operations import Operation
 
@@ -35,12 +43,14 @@ _SIGNED = r"(?P<sign>[+-]?) ?(?P<number>\d{1,4}(?:\.\d+)?) ?(?:%|percent)?"
 class Match:
     """An understood clause: its operation and the things it names.
 
-    `head` is what stands before its last words, "-" first when that turns their direction round.
+    `head` is what stands before its last words, "-" first when that turns their direction round. `means_named` says
+    that it speaks of "it", which is what was named before.
     """
 
     operation: Operation
     head: str = ""
     names: frozenset[str] = frozenset()
+    means_named: bool = False
 
 
 Build = Callable[[re.Match[str], Strength], Operation | None]
@@ -67,6 +77,7 @@ class Rule:
             operation=operation,
             head=_head(found),
             names=frozenset(name for name in names if not is_general(name)),
+            means_named=any(map(is_pronoun, names)),
         )
 
 
@@ -190,6 +201,15 @@ def _hue(found: re.Match[str], strength: Strength) -> Operation:
     return Operation(effect="hue", amount=float(named) if named else _PLAIN_TURN * strength.amount)
 
 
+def _rotate(found: re.Match[str], strength: Strength) -> Operation | None:
+    """Half a turn has words of its own; plain "rotate it" is a quarter."""
+    groups = found.groupdict()
+    angle = float(groups.get("number") or 90.0)
+    if not strength.is_plain or abs(angle) % 180 == 0 or abs(angle) > 360:
+        return None
+    return Operation(effect="rotate", amount=-angle if groups.get("back") else angle)
+
+
 def _sized(effect: str, lowest: float, highest: float) -> Build:
     def build(found: re.Match[str], strength: Strength) -> Operation | None:
         size = float(found["number"])
@@ -220,10 +240,18 @@ def measure_rules() -> list[Rule]:
     percent = rf"{_NUMBER} ?(?:%|percent)"
     hue = r"(?:the |its |all )?(?:the )?(?:hues?|colou?rs?)(?: of {it})?"
     pixels = rf"(?:by |of |with |with a radius of |to |into )?{_NUMBER} ?-?(?:px|pixels?)(?: blocks?| radius| blur)?"
+    back = r"(?:to the )?(?:left|(?:counter|anti)-?clockwise)"
+    way = rf"(?:(?P<back>{back})|(?:to the )?(?:right|clockwise))"
+    rotate = r"(?:rotate|turn|spin|tilt)(?: {it})?(?: around)?"
+    degrees = rf"(?:by )?{_NUMBER} ?(?:°|degrees?|deg)"
     table: list[tuple[str, Build]] = [
         (rf"(?:shift|rotate|turn|change|move) {hue}(?: by)? {_NUMBER} ?(?:°|degrees?)?", _hue),
         (r"(?:shift|rotate|change) (?:the |its |all )?(?:the )?(?:hues?)(?: of {it})?|shift the colou?rs", _hue),
         (rf"(?:hue(?: shift)?)(?: by| of)? {_NUMBER} ?(?:°|degrees?)?", _hue),
+        (rf"{rotate} {degrees}(?: {way})?", _rotate),
+        (rf"{rotate} {way}(?: {degrees})?", _rotate),
+        (r"(?:rotate|spin)(?: {it})?(?: (?:by )?a quarter(?: turn)?)?", _rotate),
+        (rf"(?:rotate|spin)(?: {{it}})? (?:by )?{_NUMBER}", _rotate),
         (rf"(?:(?:add|apply) )?{{some}}(?:gaussian )?(?:blur|soften)(?: {{it}})? {pixels}", _sized("blur", 0.3, 500)),
         (rf"pixelate(?: {{it}})? {pixels}", _sized("pixelate", 2, 1000)),
         (rf"posteri[sz]e(?: {{it}})? (?:to|into|with) {_NUMBER} (?:levels?|tones?|steps?)", _sized("posterize", 2, 32)),

@@ -27,6 +27,14 @@ class Row:
 
 ROWS = (
     Row(
+        effect="cutout",
+        verbs="cut out|isolate|extract",
+        phrases="(?:remove|erase|delete|clear|drop|get rid of|take (?:away|off|out)|cut (?:out|away|off)|strip) "
+        "(?:the |its |any |this )?(?:whole )?(?:back ?ground|backdrop)(?: (?:from|of|behind) {it})?"
+        "|(?:make|turn) (?:the |its )?background (?:transparent|invisible)|transparent background"
+        "|(?:give {it} |add )a transparent background|keep only the (?:subject|foreground)",
+    ),
+    Row(
         effect="brightness",
         verbs="brighten(?: up)?|lighten(?: up)?|light up|illuminate",
         adjectives="bright(?:er)?|light(?:er)?|luminous",
@@ -137,7 +145,15 @@ ROWS = (
         verbs="shade|deepen the shadows(?: of| in)?|darken the shadows(?: of| in)?|(?:enhance|strengthen) the shadows",
         adjectives="shaded|shadowy",
         phrases="make the shadows (?:darker|deeper|stronger)",
-        nouns="(?:drop |deep |deeper |dark |darker )?shadows?|shading",
+        nouns="(?:deep |deeper |dark |darker )?shadows|shading",
+    ),
+    Row(effect="cast", nouns="drop[ -]?shadows?|(?:cast |falling |long )?shadow"),
+    Row(
+        effect="night",
+        adjectives="(?:like )?(?:at |in the )?(?:night(?:[ -]?time)?|moonlight)|nocturnal|moonlit",
+        nouns="night(?:[ -]?time)?|moonlight",
+        phrases="(?:turn|change|convert|transform)(?: {it})? (?:from day )?(?:in)?to (?:the )?night(?:[ -]?time)?"
+        "|(?:(?:turn|change|make) )?day (?:in)?to night",
     ),
     Row(effect="vignette", verbs="vignette", nouns="(?:dark )?vignette|vignetting"),
     Row(effect="grain", adjectives="grainy|grainier", nouns="(?:film )?grain"),
@@ -147,14 +163,6 @@ ROWS = (
         verbs="pixelate|pixeli[sz]e",
         adjectives="pixelated|like pixel art",
         nouns="pixelation|pixel art",
-    ),
-    Row(
-        effect="cutout",
-        verbs="cut out|isolate|extract",
-        phrases="(?:remove|erase|delete|clear|drop|get rid of|take (?:away|off|out)|cut (?:out|away|off)|strip) "
-        "(?:the |its |any |this )?(?:whole )?(?:back ?ground|backdrop)(?: (?:from|of|behind) {it})?"
-        "|(?:make|turn) (?:the |its )?background (?:transparent|invisible)|transparent background"
-        "|(?:give {it} |add )a transparent background|keep only the (?:subject|foreground)",
     ),
     Row(
         effect="mirror",
@@ -173,6 +181,33 @@ ROWS = (
         "|(?:rotate|turn|spin|flip)(?: {it})? upside[ -]down"
         "|(?:put|make) {it} upside[ -]down|upside[ -]down",
     ),
+    # What the page does itself.
+    Row(
+        effect="resize",
+        verbs="enlarge|shrink|resize|re-?scale|scale(?: up| down)?|magnify",
+        adjectives="big(?:ger)?|small(?:er)?|large(?:r)?|tiny|tinier|huge|taller|wider|narrower"
+        "|double (?:the|its) size|half (?:the|its) size",
+        phrases="(?:double|halve|change|increase|decrease|reduce) (?:the |its )?size(?: of {it})?"
+        "|twice as (?:big|large)"
+        "|half as (?:big|large)|(?:make )?(?:{it} )?(?:bigger|smaller|larger)",
+        reverse="resize",
+    ),
+    Row(
+        effect="move",
+        verbs="move|cent(?:er|re)|nudge|reposition",
+        phrases="(?:(?:move|shift|put|place|drag|nudge|push|slide|position|bring)(?: {it})?)?"
+        "(?: ?(?:over|further|more|just|to|on|at|in|into|by|towards?|from|a))*(?: ?the)?"
+        " ?(?:left|right|upwards?|downwards?|up|down|(?:top|bottom|upper|lower)(?:[ -](?:left|right))?"
+        "|cent(?:er|re)|middle|corner)"
+        "(?: (?:left|right|top|bottom))?(?: (?:side|corner|half|edge))?(?: (?:by )?[0-9]{1,4} ?(?:px|pixels?))?",
+    ),
+    Row(effect="hide", verbs="hide|show|unhide"),
+    Row(effect="duplicate", verbs="duplicate|copy|clone"),
+    Row(effect="undo", verbs="undo|revert"),
+    Row(effect="delete", verbs="delete|erase|remove|trash|get rid of|take away|take out"),
 )
+
+TOOLS = frozenset({"resize", "move", "hide", "duplicate", "undo", "delete"})
+"""What the page does with a layer, and no effect does."""
 
 SCALES = frozenset(row.effect for row in ROWS if row.step)

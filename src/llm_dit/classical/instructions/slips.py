@@ -1,0 +1,161 @@
+"""Sloppy English in plain words: abbreviations, fillers, missing articles, odd orders, slips of the keyboard."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import fields
+from functools import cache
+
+from llm_dit.classical.instructions.colors import COLOR_PATTERN, COLOR_WORDS
+from llm_dit.classical.instructions.phrases import STRENGTH_PATTERNS
+from llm_dit.classical.instructions.reference import TOPICS
+from llm_dit.classical.instructions.things import OTHER_WORDS, THINGS, is_thing
+from llm_dit.classical.instructions.vocabulary import ROWS, Row
+
+_SHORT = {
+    r"bg|bkg|bckg|bkgd": "background",
+    r"u|ya": "you",
+    r"ur|yr": "your",
+    r"pics?|img|imgs|foto|photo": "picture",
+    r"lil'?(?: bit)?": "a little",
+    r"abit|(?<!a )(?<!little )bit": "a bit",
+    r"a a": "a",
+    r"alot": "a lot",
+    r"nite": "night",
+    r"(?:day|night) ?time": "night time",
+    r"dropshadow": "drop shadow",
+    r"colr|clr|col": "color",
+    r"w/": "with",
+    r"n|n'": "and",
+    r"(?:too|way too|very) too": "too",
+    r"txt": "text",
+}
+_SHORTER = tuple((re.compile(rf"(?<![\w'])(?:{short})(?![\w'])"), long) for short, long in _SHORT.items())
+_FILLER = re.compile(
+    r"(?<![\w'])(?:please|pls|plz|plzz|pleas|pliz|kindly|just|kinda|kind of|sorta|sort of|thanks?|thank you|thx|ty|tnx"
+    r"|um|uh|hmm|lol|hey|hi|bro|dude|guys?|ok(?:ay)?|asap|real quick|if (?:possible|you can|you could)|i guess|i think"
+    r"|for me|maybe|actually|basically|would be (?:nice|great|cool)|want to|wanna|gonna|let'?s)(?![\w'])"
+)
+_ARROW = re.compile(r" *(?:->|=>|→|⇒) *")
+_NEEDS = re.compile(
+    r"^(?:(?:it|this) )?(?:needs?|wants?|could use|i want|i need|i'd like|gimme|give me|i wanna have)(?: to have)? "
+)
+_IT_IS = re.compile(r"^(?:can|could|would|will) (?:you|we|i) ")
+_VERBS = "|".join(row.verbs for row in ROWS if row.verbs)
+_PAINT = "make|paint|recolou?r|colou?r|dye|turn|change|fill|set|give|to|of|on|around|behind|under|except"
+_BARE = re.compile(rf"(?:\b(?P<verb>{_PAINT}|{_VERBS}) |^)(?P<name>(?:(?:{COLOR_PATTERN}) )?[a-z]+)(?= |$)")
+_COLORED_ONE = re.compile(rf"^(?P<color>{COLOR_PATTERN}) (?:one|ones|part|parts|bit|bits|area)$")
+_BACKWARDS = re.compile(
+    rf"^(?P<name>(?:the|its|her|his|their|my) [a-z][a-z' -]*?) (?P<verb>{_VERBS}|flip|rotate)(?P<rest> .*)?$"
+)
+
+
+def readings(text: str) -> Iterator[str]:
+    """Yield the text in plainer and plainer words, the slips mended first, for a slip may look like a name."""
+    corrected = correct(text)
+    yield corrected
+    yield text
+    for version in (corrected, text, correct(_shortened(text))):
+        plain = _shortened(version)
+        yield plain
+        yield from (_with_articles(plain), _turned(_with_articles(plain)))
+
+
+def _shortened(text: str) -> str:
+    text = _ARROW.sub(" to ", text)
+    for short, long in _SHORTER:
+        text = short.sub(long, text)
+    text = re.sub(r"\ba a\b", "a", " ".join(_FILLER.sub(" ", text).split()).strip(" ,.;"))
+    text = _IT_IS.sub("", text)
+    return _NEEDS.sub("add ", text)
+
+
+def _with_articles(text: str) -> str:
+    return ", ".join(_clause_with_articles(part) for part in re.split(r", *", text))
+
+
+def _clause_with_articles(text: str) -> str:
+    def name(found: re.Match[str]) -> str:
+        verb = f"{found['verb']} " if found["verb"] else ""
+        words = found["name"]
+        known = is_thing(words.split()[-1]) or _COLORED_ONE.match(words)
+        return f"{verb}the {words}" if known else found[0]
+
+    return _BARE.sub(name, text)
+
+
+def _turned(text: str) -> str:
+    """Return "the background remove" as "remove the background"."""
+    found = _BACKWARDS.match(text)
+    return f"{found['verb']} {found['name']}{found['rest'] or ''}" if found else text
+
+
+# Slips of the keyboard: a word nobody knows, one slip away from one that the engine knows.
+
+SHORTEST = 4
+"""Letters; a slip in a shorter word leaves too little to know it by."""
+SHORTEST_SWAPPED_LETTER = 5
+"""Letters from which one may be another."""
+_SHORT_SLIPS = {"teh": "the", "hte": "the"}
+"""The shorter ones that are no words themselves."""
+_WORD = re.compile(r"[a-z]+")
+_OPTIONAL_END = re.compile(r"([a-z]+)\(\?:([a-z]+)\)\?")
+_OPTIONAL_LETTER = re.compile(r"([a-z]*)([a-z])\?([a-z]*)")
+
+
+def correct(text: str) -> str:
+    """Return lower-case text with every unknown word replaced by the known one that it is one slip away from.
+
+    A slip is a letter too many or too few, two in the wrong order, or, in longer words, a wrong one (Damerau, "A
+    technique for computer detection and correction of spelling errors", 1964); the first letter is right. A word that
+    could be two known ones stays, unless one is the other's beginning: "horizontaly" is "horizontally".
+    """
+    return _WORD.sub(lambda found: _corrected(found[0]), text)
+
+
+@cache
+def _corrected(word: str) -> str:
+    if len(word) < SHORTEST or word in _known() or is_thing(word) or word in OTHER_WORDS:
+        return _SHORT_SLIPS.get(word, word)
+    meant = [known for known in _known() if len(known) >= SHORTEST and _one_slip(word, known)]
+    longest = max(meant, key=len, default=word)
+    return longest if all(longest.startswith(known) for known in meant) else word
+
+
+def _one_slip(word: str, known: str) -> bool:
+    if word[0] != known[0] or abs(len(word) - len(known)) > 1:
+        return False
+    at = next((place for place, (a, b) in enumerate(zip(word, known, strict=False)) if a != b), len(word))
+    if len(word) > len(known):
+        return word[at + 1 :] == known[at:]
+    if len(word) < len(known):
+        return word[at:] == known[at + 1 :]
+    swapped = word[at : at + 2] == known[at : at + 2][::-1] and word[at + 2 :] == known[at + 2 :]
+    return swapped or (len(known) >= SHORTEST_SWAPPED_LETTER and word[at + 1 :] == known[at + 1 :])
+
+
+@cache
+def _known() -> frozenset[str]:
+    """Return the words of the reference's examples, of the colors, and of the patterns of effects and strengths."""
+    examples = (example.lower() for topic in TOPICS for example in topic.examples)
+    patterns = [
+        *(str(getattr(row, field.name)) for row in ROWS for field in fields(Row)),
+        *STRENGTH_PATTERNS,
+        *_SHORT.values(),
+    ]
+    words = {word for text in (*examples, *COLOR_WORDS) for word in _WORD.findall(text)}
+    return frozenset(words.union(THINGS, _MORE.split(), *map(_spelled_out, patterns)))
+
+
+_MORE = (
+    "around bigger border clockwise clothes degrees delete everything except golden gradient larger letter "
+    "letters metallic outline pixels please remove rotate smaller stroke thick thin"
+)
+"""Words of rules that stand in no table."""
+
+
+def _spelled_out(pattern: str) -> set[str]:
+    """Return the words that a pattern matches, as far as they can be read off it: "colou?r" is two."""
+    ends = {stem + end for stem, end in _OPTIONAL_END.findall(pattern)}
+    letters = {before + letter + after for before, letter, after in _OPTIONAL_LETTER.findall(pattern)}
+    without = _OPTIONAL_LETTER.sub(r"\1\3", _OPTIONAL_END.sub(r"\1", pattern))
+    return ends | letters | set(_WORD.findall(without))
