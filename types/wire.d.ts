@@ -7,6 +7,12 @@ declare namespace Wire {
     any_size: boolean;
   }
 
+  interface ChangedLayerResponse {
+    index: number;
+    image: string;
+    coverage: number;
+  }
+
   interface CompositeRequest {
     layers: PlacedLayer[];
     width?: number | null;
@@ -305,6 +311,40 @@ declare namespace Wire {
     document: Record<string, any>;
     thumbnail?: string | null;
     version: number;
+  }
+
+  interface SelectLayerRequest {
+    layers: NamedLayer[];
+    width?: number | null;
+    height?: number | null;
+    background?: string | null;
+    mask: string;
+    name?: string;
+  }
+
+  interface SelectLayerResponse {
+    index: number;
+    layer: ImportedLayer;
+    changed: ChangedLayerResponse[];
+  }
+
+  interface SelectRequest {
+    layers: PlacedLayer[];
+    width?: number | null;
+    height?: number | null;
+    background?: string | null;
+    points?: number[][];
+    without?: number[][];
+    box?: number[] | null;
+    line?: number[][];
+  }
+
+  interface SelectResponse {
+    mask: string;
+    width: number;
+    height: number;
+    box: [number, number, number, number] | null;
+    coverage: number;
   }
 
   interface StatusResponse {

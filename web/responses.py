@@ -15,6 +15,7 @@ from llm_dit.runs import Forward
 from server.jobs.inputs import DecomposeInput, JobInput, JobKind, JobResult
 from server.jobs.job import JobStatus, JobView
 from server.pool.layer_files import StoredLayer
+from server.pool.selecting import CutStack
 from server.worker.host import HostState
 from web.errors import ErrorBody, error_body
 from web.images import address_of
@@ -213,6 +214,36 @@ class ImportResponse(BaseModel):
     height: int
     layers: list[ImportedLayer] = Field(description="Bottom first.")
     warnings: list[str] = Field(description="What does not come along, in a sentence each.")
+
+
+class SelectResponse(BaseModel):
+    mask: str = Field(description="Data URL of a gray PNG in the canvas's size: 255 is the thing.")
+    width: int
+    height: int
+    box: tuple[int, int, int, int] | None = Field(
+        description="Left, top, right and bottom of what is not black; null when nothing was found."
+    )
+    coverage: float = Field(description="The share of the canvas, 0–1.")
+
+
+class ChangedLayerResponse(BaseModel):
+    index: int = Field(description="Its place in the stack that was sent, 0 at the bottom.")
+    image: str = Field(description="`/api/images/{sha256}.png`, of the size that the layer's picture had.")
+    coverage: float = Field(description="Mean alpha, 0–1.")
+
+
+class SelectLayerResponse(BaseModel):
+    index: int = Field(description="The place in the stack that the new layer is put in at, 0 at the bottom.")
+    layer: ImportedLayer
+    changed: list[ChangedLayerResponse] = Field(description="The layers that it was cut from.")
+
+    @classmethod
+    def of(cls, cut: CutStack) -> "SelectLayerResponse":
+        changed = [
+            ChangedLayerResponse(index=one.index, image=address_of(one.sha256), coverage=one.coverage)
+            for one in cut.changed
+        ]
+        return cls(index=cut.index, layer=ImportedLayer.of(cut.layer), changed=changed)
 
 
 class SummaryResponse(BaseModel):

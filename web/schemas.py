@@ -43,13 +43,14 @@ from llm_dit.options import (
 )
 from server.jobs.inputs import DecomposeInput, EditLayerInput, JobInput
 from server.pool.intake import GivenPicture, KeptPicture
+from server.pool.selecting import Hints
 from server.pool.stacks import GivenLayer
 from server.projects.projects import ADDRESS, DocumentText, ProjectDraft
 from web.bodies.sieve import LongText
 from web.errors import HEX_COLOR, IMAGE_ADDRESS, NOT_BLANK, http_name
 from web.images import Picture, sample_data_url
 
-EXAMPLE_IMAGE = sample_data_url()
+EXAMPLE_IMAGE = EXAMPLE_MASK = sample_data_url()
 
 
 def _or_long(value: object, short: ValidatorFunctionWrapHandler) -> object:
@@ -211,6 +212,50 @@ class ExportRequest(
     layers: Annotated[Sequence[NamedLayer], Field(min_length=1, max_length=MAX_LAYERS)]
     format: ExportName
     name: Annotated[Name, Field(description="What the file is called, without its suffix.")] = ""
+
+
+Place = Annotated[list[float], Field(min_length=2, max_length=2, description="x and y in pixels of the canvas.")]
+MAX_PLACES = 1000
+
+
+class SelectRequest(
+    CompositeRequest,
+    frozen=True,
+    json_schema_extra={"examples": [{"layers": [{"image": EXAMPLE_IMAGE}], "points": [[1, 1]]}]},
+):
+    """A stack, and what in it is pointed at, in pixels from the canvas's top left corner."""
+
+    points: Annotated[list[Place], Field(max_length=MAX_PLACES, description="Places on the thing.")] = []
+    without: Annotated[list[Place], Field(max_length=MAX_PLACES, description="Places on what is not wanted.")] = []
+    box: Annotated[
+        list[float] | None, Field(min_length=4, max_length=4, description="Left, top, right and bottom around it.")
+    ] = None
+    line: Annotated[
+        list[Place],
+        Field(max_length=MAX_PLACES, description="A rough line: around the thing when its ends meet, else on it."),
+    ] = []
+
+    @property
+    def hints(self) -> Hints:
+        left, top, right, bottom = self.box or (0.0,) * 4
+        return Hints(
+            points=[(x, y) for x, y in self.points],
+            without=[(x, y) for x, y in self.without],
+            box=(left, top, right, bottom) if self.box else None,
+            line=[(x, y) for x, y in self.line],
+        )
+
+
+class SelectLayerRequest(
+    CompositeRequest,
+    frozen=True,
+    json_schema_extra={"examples": [{"layers": [{"image": EXAMPLE_IMAGE}], "mask": EXAMPLE_MASK, "name": "Sun"}]},
+):
+    """A stack, and a mask of the part that is to be a layer of its own."""
+
+    layers: Annotated[Sequence[NamedLayer], Field(min_length=1, max_length=MAX_LAYERS)]
+    mask: Annotated[ImageField, Field(description="A picture of the canvas's size: white is the thing, black is not.")]
+    name: Annotated[Name, Field(description="What the new layer is called.")] = ""
 
 
 ProjectName = Annotated[Name, Field(pattern=NOT_BLANK)]

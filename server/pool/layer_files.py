@@ -122,7 +122,7 @@ def keep_layers(file: Path, data_dir: Path, limits: FileLimits, *, merge: bool =
         layers: list[StoredLayer] = []
         with Painting(read.width, read.height) as painting:
             for layer in read.layers:
-                layers.append(_keep(layer, store))
+                layers.append(kept_layer(layer, store))
                 if merge:
                     painting.add(layer)
             merged = store.put(encode_png(painting.picture())) if merge else None
@@ -131,7 +131,8 @@ def keep_layers(file: Path, data_dir: Path, limits: FileLimits, *, merge: bool =
     )
 
 
-def _keep(layer: Layer, store: ImageStore) -> StoredLayer:
+def kept_layer(layer: Layer, store: ImageStore) -> StoredLayer:
+    """Put the picture of a layer into the store; raises `DiskFullError`."""
     return StoredLayer(
         sha256=store.put(encode_png(layer.image)),
         width=layer.image.width,

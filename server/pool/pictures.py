@@ -12,6 +12,7 @@ from server.errors import TaskLostError, TaskMemoryError, TaskTimeError
 from server.pool.intake import NOT_HELD, GivenPicture, Intake, KeptPicture, keep_picture, named
 from server.pool.pool import Lane, Pool
 from server.pool.process import Budget
+from server.pool.selecting import CutStack, Hints, Selection, keep_cut, write_selection
 from server.pool.stacks import GivenStack, write_composite, write_export
 from server.storage.images import ImageStore
 
@@ -22,6 +23,8 @@ QUICK = Budget(cpu_s=1.0, memory=160 * MB, wall_s=30)
 MEMORY = 512 * MB
 STACK = Budget(cpu_s=300, memory=768 * MB, wall_s=1800)
 """Of a composite or a file of the largest stack that is taken."""
+SELECTION = Budget(cpu_s=60, memory=768 * MB, wall_s=300)
+"""Of pointing at something in the largest stack; in a picture of usual size it takes a second."""
 TOO_LONG = "The picture takes too long to decode: scale it down, or save it as PNG or as a plain JPEG."
 TOO_MUCH = "The picture takes too much memory to decode: scale it down, or save it as JPEG."
 UNREADABLE = "The picture cannot be decoded: it may be damaged. Save it again as PNG or JPEG."
@@ -97,6 +100,14 @@ class Pictures:
             if await self._pool.run(Lane.QUICK, QUICK, write_export, small, format, title):
                 return
         await self._pool.run(Lane.FILES, STACK, write_export, stack, format, title)
+
+    async def select(self, stack: GivenStack, hints: Hints) -> Selection:
+        """Write what is pointed at as a mask to the stack's target; raises `InputError`, `TaskError`."""
+        return await self._pool.run(Lane.SELECTION, SELECTION, write_selection, stack, hints)
+
+    async def cut_out(self, stack: GivenStack, mask: GivenPicture, name: str) -> CutStack:
+        """Make a layer of what a stack shows where a mask is; raises `InputError`, `DiskFullError`, `TaskError`."""
+        return await self._pool.run(Lane.SELECTION, SELECTION, keep_cut, stack, mask, name)
 
     def _may_be_small(self, stack: GivenStack) -> bool:
         return sum(self._size(layer.picture) for layer in stack.layers) <= SMALL_BYTES

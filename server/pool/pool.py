@@ -67,6 +67,8 @@ class Lane(StrEnum):
     """One large picture: photographs that come in."""
     FILES = "files"
     """Many pictures: exports and imports."""
+    SELECTION = "selection"
+    """What somebody points at on the page, and looks at the stage for."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,6 +86,7 @@ LANES: Mapping[Lane, LaneLimits] = {
     Lane.QUICK: LaneLimits(processes=2, waiting=64, nice=2, idle_s=300),
     Lane.PICTURES: LaneLimits(processes=_SHARE, waiting=32, nice=8, idle_s=15),
     Lane.FILES: LaneLimits(processes=_SHARE, waiting=16, nice=12, idle_s=15),
+    Lane.SELECTION: LaneLimits(processes=2, waiting=32, nice=4, idle_s=120),
 }
 
 

@@ -49,11 +49,11 @@ class GivenStack:
 
 def write_composite(stack: GivenStack) -> tuple[int, int] | None:
     """Write the stack as one PNG picture and return its size; None when it is not small. Raises `InputError`."""
-    size = _canvas(stack)
+    size = sized_canvas(stack)
     if size is None:
         return None
     with Painting(*size, stack.background) as painting:
-        for layer in _layers(stack):
+        for layer in layers_of(stack):
             painting.add(layer)
         picture = painting.picture()
     with disk_full_told(), stack.target.open("wb") as file:
@@ -63,23 +63,23 @@ def write_composite(stack: GivenStack) -> tuple[int, int] | None:
 
 def write_export(stack: GivenStack, format: ExportName, title: str) -> bool:
     """Write the stack as a file; False when it is not small. Raises `InputError`."""
-    size = _canvas(stack)
+    size = sized_canvas(stack)
     if size is None:
         return False
     width, height = size
     with disk_full_told(), stack.target.open("w+b") as file:
-        export_to(_layers(stack), format, file, width=width, height=height, background=stack.background, title=title)
+        export_to(layers_of(stack), format, file, width=width, height=height, background=stack.background, title=title)
     return True
 
 
-def _layers(stack: GivenStack) -> Iterator[Layer]:
+def layers_of(stack: GivenStack) -> Iterator[Layer]:
     """Yield the layers, each decoded when its turn comes."""
     store = ImageStore(stack.data_dir)
     for layer in stack.layers:
         yield Layer(image=read_given(layer.picture, store, stack.limits.image), **layer.placing)
 
 
-def _canvas(stack: GivenStack) -> tuple[int, int] | None:
+def sized_canvas(stack: GivenStack) -> tuple[int, int] | None:
     """Return the canvas's size, None when the stack is not small and was to be.
 
     Raises `InputError` when there is nothing of the canvas, or too much, before any work.
@@ -88,7 +88,7 @@ def _canvas(stack: GivenStack) -> tuple[int, int] | None:
     if stack.only_small and sum(_pixels(layer.picture, store) for layer in stack.layers) > SMALL_PIXELS:
         return None
     most = stack.limits.image
-    boxes = [(layer.box, layer.shown_box) for layer in _layers(stack)]
+    boxes = [(layer.box, layer.shown_box) for layer in layers_of(stack)]
     width, height = canvas_of([box for box, _ in boxes], stack.width, stack.height)
     if max(width, height) > most.max_side or width * height > most.max_pixels:
         raise InputError(

@@ -8,6 +8,8 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from llm_dit.classical.cutting import cut_out
+    from llm_dit.classical.selecting import select
     from llm_dit.errors import EngineError, ImageError, InputError, InstructionError, LLMDiTError
     from llm_dit.exports.formats import export
     from llm_dit.layer import Layer
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
     from llm_dit.runs import Canceled, Progress
 
 _MODULES = {
+    "classical.cutting": ("cut_out",),
+    "classical.selecting": ("select",),
     "errors": ("EngineError", "ImageError", "InputError", "InstructionError", "LLMDiTError"),
     "exports.formats": ("export",),
     "layer": ("Layer",),
@@ -47,7 +51,9 @@ __all__ = [
     "Progress",
     "QwenImageDiffusersPipeline",
     "composite",
+    "cut_out",
     "export",
+    "select",
 ]
 
 

@@ -1,5 +1,6 @@
-"""`/api/qwen-image/composite`, `/export` and `/import`: a stack of layers as one picture, or to and from a file."""
+"""`/api/qwen-image/composite`, `/export`, `/import` and `/select`: a stack as a picture or file, and its things."""
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +16,10 @@ from web.bodies.files import UPLOAD, layer_limits, received, require_file
 from web.bodies.json_routes import JsonRoute
 from web.bodies.limits import Size, takes
 from web.following import unless_left
-from web.images import Inlined, file_answer, saved_as, stack_limits
+from web.images import Inlined, Picture, file_answer, saved_as, stack_limits
 from web.openapi import problems
-from web.responses import ImageResponse, ImportedLayer, ImportResponse
-from web.schemas import CompositeRequest, ExportRequest
+from web.responses import ImageResponse, ImportedLayer, ImportResponse, SelectLayerResponse, SelectResponse
+from web.schemas import CompositeRequest, ExportRequest, SelectLayerRequest, SelectRequest
 from web.state import State, StateDep
 
 router = APIRouter(prefix="/api/qwen-image", tags=["Layers"], route_class=JsonRoute)
@@ -71,6 +72,30 @@ def _given(body: CompositeRequest, state: State, folder: Path) -> GivenStack:
         limits=stack_limits(state["settings"].server),
         target=folder / "made",
     )
+
+
+@router.post("/select", response_model=SelectResponse, responses=REFUSALS)
+@takes(Size.PICTURES)
+async def select_thing(body: SelectRequest, request: Request, state: StateDep) -> Response:
+    """Return the mask of one thing that is pointed at in what a stack shows; it waits for no run."""
+    async with state["transit"].folder() as folder:
+        stack = await state["offload"](lambda: _given(body, state, folder))
+        found = await unless_left(request, state["pictures"].select(stack, body.hints))
+        file = take_out(stack.target)
+    inlined = Inlined()
+    answer = SelectResponse(mask=inlined.url("mask"), **dataclasses.asdict(found))
+    return inlined.answer(answer, {"mask": file})
+
+
+@router.post("/select/layer", responses=REFUSALS)
+@takes(Size.PICTURES)
+async def select_layer(body: SelectLayerRequest, request: Request, state: StateDep) -> SelectLayerResponse:
+    """Make a layer of what a stack shows where a mask is, and fill what is behind it; the composite stays."""
+    async with state["transit"].folder() as folder:
+        stack = await state["offload"](lambda: _given(body, state, folder))
+        mask = await state["offload"](lambda: Picture(body.mask, "mask").given(folder))
+        cut = await unless_left(request, state["pictures"].cut_out(stack, mask, body.name))
+    return SelectLayerResponse.of(cut)
 
 
 @router.post("/import", openapi_extra=UPLOAD, responses=problems(413, 415, 422, 503))

@@ -1,0 +1,284 @@
+"""Making a layer of a part of what a stack shows, cut from the layers that show it, with what lies behind filled in."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from llm_dit.classical.layering.ground import spread
+from llm_dit.classical.layering.matte import Edge, unmix
+from llm_dit.classical.layering.regions import Bytes, Floats
+from llm_dit.compositing import over
+from llm_dit.errors import InputError
+from llm_dit.layer import LANCZOS_SUPPORT, Box, Layer
+
+Mask = NDArray[np.bool_]
+FILL_PIXELS = 300_000
+"""What is behind a part is filled in at most at this size."""
+RIM = 2
+"""Pixels around a part that do not tell what is behind it: its own edge is mixed into them."""
+SHOWN = 0.04
+"""The least share of what shows in the part that makes a layer one of those it is cut from."""
+HALF = 0.5 / 255
+SURE, NONE = 0.98, 0.008
+"""Shares of a pixel that are all of it, and nothing."""
+
+
+class CutLayers(list[Layer]):
+    """A stack, bottom first, with a new layer at `place`."""
+
+    def __init__(self, layers: Sequence[Layer], place: int) -> None:
+        super().__init__(layers)
+        self.place = place
+
+
+def cut_out(layers: Sequence[Layer], width: int, height: int, mask: Image.Image, name: str = "") -> CutLayers:
+    """Return the layers, bottom first, with a new one of what shows where `mask` is, a "L" image of the canvas's size.
+
+    The new layer has the size of the canvas, lies right above the topmost layer that shows there, and takes its colors
+    without those of its surroundings. Layers that it was cut from keep their size and place; what they now have there
+    is continued from around it, and clear where they are clear around it. The composite differs by at most 1 of 255
+    levels from the one before. Raises `InputError` when nothing shows where `mask` is.
+    """
+    if mask.size != (width, height):
+        raise InputError(f"The mask must have the canvas's size, {width}×{height} pixels.", param="mask")
+    share = np.asarray(mask.convert("L"), np.float32) / 255
+    box = _reach(share > NONE, width, height)
+    if box is None:
+        raise InputError("Nothing is selected: the mask is empty.", param="mask")
+    left, top, right, low = box
+    share = share[top:low, left:right]
+    share = np.where(share > SURE, 1, np.where(share < NONE, 0, share)).astype(np.float32)
+    stack = [_moved(layer, box) for layer in layers]
+    shown = _shown(stack, share)
+    if not shown:
+        raise InputError("Nothing shows where the mask is: select a part of what is seen.", param="mask")
+    above = max(shown) + 1
+    wanted = _planes(stack[:above], share.shape)
+    changed, pixels = _cut(stack[:above], shown, share, wanted)
+    image = np.zeros((height, width, 4), np.uint8)
+    image[top:low, left:right] = pixels
+    cut = [replace(layer, image=changed.get(number, layer.image)) for number, layer in enumerate(layers)]
+    new = Layer(image=Image.fromarray(image, "RGBA"), name=name, group=layers[above - 1].group)
+    return CutLayers([*cut[:above], new, *cut[above:]], above)
+
+
+def _reach(mask: Mask, width: int, height: int) -> Box | None:
+    """Return the box of a mask with room around it to know the surroundings by."""
+    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    if not len(rows):
+        return None
+    more = 16 + round(0.3 * max(rows[-1] - rows[0], columns[-1] - columns[0]))
+    left, top = max(0, int(columns[0]) - more), max(0, int(rows[0]) - more)
+    return left, top, min(width, int(columns[-1]) + 1 + more), min(height, int(rows[-1]) + 1 + more)
+
+
+def _moved(layer: Layer, box: Box) -> Layer:
+    return replace(layer, x=layer.x - box[0], y=layer.y - box[1])
+
+
+def _planes(stack: Sequence[Layer], shape: tuple[int, int]) -> Floats:
+    """Return what a stack shows as premultiplied planes (4, height, width), 0–1."""
+    planes = np.zeros((4, *shape), np.float32)
+    for layer in stack:
+        if layer.visible and layer.opacity > 0:
+            _paint(planes, layer)
+    return planes
+
+
+def _paint(planes: Floats, layer: Layer) -> None:
+    plain = layer.baked((0, 0, planes.shape[2], planes.shape[1]))
+    left, top, right, low = plain.box
+    over(planes[:, top:low, left:right], np.asarray(plain.image), plain.opacity, plain.blend)
+
+
+def _shown(stack: Sequence[Layer], share: Floats) -> list[int]:
+    """Return the layers that make up what shows in the part, of each at least `SHOWN` of it."""
+    inner = _inner(share) * share
+    # Along its edge a thing shows what is behind it.
+    part = inner if inner.any() else share
+    through, total, found = np.ones(share.shape, np.float32), float(part.sum()), []
+    for number in range(len(stack) - 1, -1, -1):
+        layer = stack[number]
+        if not layer.visible or layer.opacity == 0:
+            continue
+        alone = np.zeros((4, *share.shape), np.float32)
+        _paint(alone, replace(layer, blend="normal"))
+        if float((part * through * alone[3]).sum()) > SHOWN * total:
+            found.append(number)
+        through *= 1 - alone[3]
+    return found
+
+
+def _cut(
+    stack: Sequence[Layer], shown: Sequence[int], share: Floats, wanted: Floats
+) -> tuple[dict[int, Image.Image], Bytes]:
+    """Return the changed pictures of the layers that show, by number, and the new layer's pixels (height, width, 4).
+
+    Where the layers that remain and any color over them cannot give what is wanted, which takes half clear ones, they
+    are cleared there, and where not even that does, left as they were.
+    """
+    filled = {number: _without(stack[number], share) for number in shown}
+    changed, trouble = dict(filled), np.zeros(share.shape, bool)
+    for mend in (*MENDS, None):
+        rest = [replace(layer, image=changed.get(number, layer.image)) for number, layer in enumerate(stack)]
+        part, impossible = _solve(wanted, _planes(rest, share.shape), share)
+        if mend is None or not impossible.any():
+            return changed, part
+        # What is changed shines into its neighbors where a layer is scaled.
+        trouble = cv2.dilate((trouble | impossible).astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
+        changed = {number: mend(stack[number], filled[number], trouble) for number in shown}
+    raise AssertionError("the last round returns")
+
+
+def _solve(wanted: Floats, below: Floats, share: Floats) -> tuple[Bytes, Mask]:
+    """Return the pixels (height, width, 4) that make `wanted` over `below`, and where there are none.
+
+    The alpha is `share`, unmixed where the surroundings are known (I = αF + (1 − α)B), and where `below` is half clear
+    the one that makes up what it lacks.
+    """
+    alpha = _unmixed(wanted, below, share)
+    lack = wanted[3] - below[3]
+    half = below[3] < 1 - HALF
+    alpha = np.where(half, np.divide(lack, 1 - below[3], out=np.zeros_like(lack), where=half), alpha).clip(0, 1)
+    free = ~half
+    off = wanted[:3] - below[:3]
+    room = np.where(off > 0, 1 - below[:3], below[:3])
+    least = np.divide(np.abs(off), room, out=np.zeros_like(off), where=np.abs(off) > HALF).max(axis=0)
+    alpha = np.where(free, np.maximum(alpha, least), alpha)
+    # Rounded up: with less, no color would do.
+    alpha = (np.ceil((alpha * 255 - 1e-3).clip(0, 255)) / 255).astype(np.float32)
+    own = wanted[:3] - (1 - alpha) * below[:3]
+    color = np.divide(own, alpha, out=np.zeros_like(own), where=alpha > 0)
+    level = np.rint((color * 255).clip(0, 255))
+    result = alpha + (1 - alpha) * below[3]
+    miss = np.abs(wanted[:3] - (1 - alpha) * below[:3] - alpha * level / 255).max(axis=0)
+    impossible = ((miss > 1.01 * HALF) | (np.abs(result - wanted[3]) > 1.01 * HALF)) & (half | (alpha < 1))
+    pixels = np.dstack([*level, np.rint(alpha * 255)]).astype(np.uint8)
+    pixels[pixels[..., 3] == 0] = 0
+    return pixels, impossible
+
+
+def _unmixed(wanted: Floats, below: Floats, share: Floats) -> Floats:
+    """Return the alpha along the part's edge by its own colors and those behind it, elsewhere `share`."""
+    sure = _inner(share)
+    band = (share > 0) & ~sure & (below[3] > 1 - HALF)
+    if not band.any() or not sure.any():
+        return share
+    upper = _continued(np.moveaxis(wanted[:3], 0, -1) * 255, sure)
+    edge = Edge(
+        mixed=np.moveaxis(wanted[:3], 0, -1)[band] * 255,
+        upper=upper[band],
+        lower=np.moveaxis(below[:3], 0, -1)[band] * 255,
+        guess=share[band],
+        own=share[band] == 1,
+        noise=np.full(int(band.sum()), 4.0, np.float32),
+    )
+    alpha = share.copy()
+    alpha[band] = np.maximum(unmix(edge)[0], np.where(share[band] == 1, 0.5, 0))
+    return alpha
+
+
+def _inner(share: Floats) -> Mask:
+    """Return what is inside of a part, away from its edge."""
+    return cv2.erode((share == 1).astype(np.uint8), np.ones((2 * RIM + 1, 2 * RIM + 1), np.uint8)) > 0
+
+
+# What is behind.
+
+
+def _without(layer: Layer, share: Floats) -> Image.Image:
+    """Return a layer's picture with what lies in the part replaced by what goes on around it, its alpha never more."""
+    pixels = np.array(layer.image.convert("RGBA"))
+    inside = _in_layer(layer, share)
+    rows, columns = np.flatnonzero(inside.any(axis=1)), np.flatnonzero(inside.any(axis=0))
+    if not len(rows):
+        return layer.image
+    more = 16 + round(0.3 * max(rows[-1] - rows[0], columns[-1] - columns[0]))
+    window = (
+        slice(max(0, rows[0] - more), rows[-1] + 1 + more),
+        slice(max(0, columns[0] - more), columns[-1] + 1 + more),
+    )
+    piece, hole = pixels[window], inside[window] > 0
+    wide = cv2.dilate(hole.astype(np.uint8), np.ones((2 * RIM + 1, 2 * RIM + 1), np.uint8)) > 0
+    alpha = piece[..., 3].astype(np.float32) / 255
+    around = _continued(alpha[..., None], ~wide)[..., 0] if not wide.all() else np.zeros_like(alpha)
+    kept = np.minimum(alpha, ((around - 0.5) * 8 + 0.5).clip(0, 1))
+    colors = fill_behind(piece[..., :3], alpha, wide)
+    piece[..., :3][hole] = colors[hole]
+    piece[..., 3][hole] = np.rint(kept * 255)[hole]
+    piece[piece[..., 3] == 0] = 0
+    return Image.fromarray(pixels, "RGBA")
+
+
+def fill_behind(rgb: Bytes, alpha: Floats, hole: Mask) -> Bytes:
+    """Return the colors (height, width, 3) with those of a hole continued from around it, as far as that is seen."""
+    known = ~hole & (alpha > 0.5)
+    if not known.any():
+        return rgb
+    filled = rgb.copy()
+    filled[hole] = np.rint(_continued(rgb.astype(np.float32), known).clip(0, 255))[hole]
+    return filled
+
+
+def _continued(values: Floats, known: Mask) -> Floats:
+    """Return values (height, width, n ≤ 3) continued from where they are known."""
+    height, width = known.shape
+    scale = min(1.0, (FILL_PIXELS / known.size) ** 0.5)
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    count = values.shape[2]
+    three = values if count == 3 else np.repeat(values, 3, axis=2)
+    weighted = np.dstack([three * known[..., None], known]).astype(np.float32)
+    small = cv2.resize(weighted, size, interpolation=cv2.INTER_AREA).reshape(size[1], size[0], 4)
+    colors = small[..., :3] / np.maximum(small[..., 3:], 1e-6)
+    wide = spread(colors, (small[..., 3] > 0.2).astype(np.float32))
+    return cv2.resize(wide, (width, height), interpolation=cv2.INTER_LINEAR).reshape(height, width, 3)[..., :count]
+
+
+def _in_layer(layer: Layer, share: Floats) -> Floats:
+    """Return how much of each pixel of a layer's picture lies in the part, which is given on the canvas."""
+    height, width = share.shape
+    left, top, right, low = layer.box
+    whole = np.zeros((layer.height, layer.width), np.float32)
+    x0, y0, x1, y1 = max(0, left), max(0, top), min(width, right), min(height, low)
+    if x0 < x1 and y0 < y1:
+        whole[y0 - top : y1 - top, x0 - left : x1 - left] = share[y0:y1, x0:x1]
+    size = (layer.image.width, layer.image.height)
+    if whole.shape != size[::-1]:
+        whole = cv2.resize(whole, size, interpolation=cv2.INTER_AREA if layer.scale < 1 else cv2.INTER_LINEAR)
+    return np.ascontiguousarray(whole[:: -1 if layer.flip_y else 1, :: -1 if layer.flip_x else 1])
+
+
+# Where the layers that remain leave no color to find.
+
+
+def _cleared(layer: Layer, changed: Image.Image, where: Mask) -> Image.Image:
+    pixels = np.array(changed.convert("RGBA"))
+    pixels[_touched(layer, where)] = 0
+    return Image.fromarray(pixels, "RGBA")
+
+
+def _restored(layer: Layer, changed: Image.Image, where: Mask) -> Image.Image:
+    pixels, touched = np.array(changed.convert("RGBA")), _touched(layer, where)
+    pixels[touched] = np.asarray(layer.image.convert("RGBA"))[touched]
+    return Image.fromarray(pixels, "RGBA")
+
+
+def _touched(layer: Layer, where: Mask) -> Mask:
+    """Return the pixels of a layer's picture that have a bearing on places of the canvas."""
+    wide = where.astype(np.uint8)
+    if layer.scale != 1:
+        side = 2 * math.ceil(LANCZOS_SUPPORT * max(1.0, layer.scale)) + 3
+        wide = cv2.dilate(wide, np.ones((side, side), np.uint8))
+    return _in_layer(layer, np.asarray(wide, np.float32)) > 0
+
+
+def _as_it_was(layer: Layer, changed: Image.Image, where: Mask) -> Image.Image:
+    return layer.image
+
+
+MENDS = (_cleared, _restored, _restored, _restored, _as_it_was)

@@ -1,0 +1,200 @@
+"""Select object: what is pointed at becomes a mask, and the mask a layer; the composite stays what it was."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image, ImageDraw, ImageFilter
+
+from llm_dit import InputError, Layer, composite, cut_out, select
+from tests.kit.pictures import difference
+
+SIZE = (320, 240)
+
+
+def disc_at(x: int, y: int, radius: int, soft: float = 0.7) -> Image.Image:
+    mask = Image.new("L", SIZE)
+    ImageDraw.Draw(mask).ellipse((x - radius, y - radius, x + radius, y + radius), fill=255)
+    return mask.filter(ImageFilter.GaussianBlur(soft))
+
+
+def hard(mask: Image.Image) -> Image.Image:
+    """Return a mask of all that another one has anything of."""
+    return Image.fromarray(np.where(np.asarray(mask) > 0, 255, 0).astype(np.uint8), "L")
+
+
+def scene() -> tuple[Image.Image, Image.Image]:
+    """Return a textured ground with a two-colored thing on it and another thing, and the first thing's mask."""
+    rng = np.random.default_rng(4)
+    grain = rng.normal(0, 8, (SIZE[1], SIZE[0], 1)) + np.linspace(-30, 30, SIZE[0])[None, :, None]
+    ground = np.array([90, 130, 90]) + grain
+    picture = Image.fromarray(ground.clip(0, 255).astype(np.uint8), "RGB")
+    picture.paste((40, 60, 190), (230, 150, 290, 210))
+    thing = disc_at(110, 110, 55)
+    picture.paste((220, 60, 40), (0, 0), thing)
+    picture.paste((250, 220, 60), (0, 0), disc_at(110, 110, 25))
+    return picture, thing
+
+
+def iou(one: Image.Image, other: Image.Image) -> float:
+    first, second = np.asarray(one, float), np.asarray(other, float)
+    return float(np.minimum(first, second).sum() / np.maximum(first, second).sum())
+
+
+AROUND = [(110 + 65 * np.cos(t), 110 + 65 * np.sin(t)) for t in np.linspace(0, 6.1, 20)]
+ALONG = [(70.0, 110.0), (110.0, 130.0), (150.0, 110.0)]
+
+
+@pytest.mark.parametrize(
+    "hints",
+    [
+        {"box": (50, 50, 170, 172)},
+        {"points": [(110, 110), (75, 110)]},
+        {"line": AROUND},
+        {"line": ALONG},
+        {"box": (170, 172, 50, 50), "points": [(110, 110)], "without": [(20, 20)]},
+    ],
+    ids=["box", "clicks", "around", "along", "all"],
+)
+def test_the_thing_that_is_pointed_at_is_found(hints: dict[str, Any]) -> None:
+    picture, thing = scene()
+    mask = select(picture, **hints)
+    assert (mask.mode, mask.size) == ("L", picture.size)
+    assert iou(mask, thing) > 0.9
+
+
+def test_a_part_can_be_left_out() -> None:
+    picture, thing = scene()
+    mask = select(picture, points=[(75, 110)], without=[(110, 110)])
+    ring = Image.fromarray(np.asarray(thing) - np.minimum(np.asarray(thing), np.asarray(disc_at(110, 110, 25))), "L")
+    assert iou(mask, ring) > 0.8
+
+
+def test_what_is_clear_is_not_selected() -> None:
+    picture, thing = scene()
+    picture.putalpha(disc_at(110, 110, 80))
+    for mask in (select(picture, points=[(75, 110)]), select(picture, box=(0, 0, 320, 240))):
+        assert np.asarray(mask)[110, 75] == 255
+        assert not np.asarray(mask)[np.asarray(picture)[..., 3] == 0].any()
+    alone = Image.new("RGBA", SIZE)
+    alone.paste((200, 30, 40), (0, 0), thing)
+    assert iou(select(alone, points=[(110, 110)]), thing) > 0.95
+
+
+@pytest.mark.parametrize(
+    ("hints", "param"),
+    [
+        ({}, "points"),
+        ({"without": [(10, 10)]}, "points"),
+        ({"points": [(400, 10)]}, "points"),
+        ({"points": [(float("nan"), 10)]}, "points"),
+        ({"points": [(1, 1)] * 1001}, "points"),
+        ({"box": (330, 0, 400, 50)}, "box"),
+        ({"box": (0, 0, float("inf"), 50)}, "box"),
+        ({"line": [(-50, -50), (-20, -10)]}, "points"),
+    ],
+)
+def test_what_points_at_nothing_is_refused(hints: dict[str, Any], param: str) -> None:
+    with pytest.raises(InputError) as refused:
+        select(scene()[0], **hints)
+    assert refused.value.param == param
+
+
+# The layer.
+
+
+def placed(seed: int, *, opaque: bool) -> list[Layer]:
+    """Return a stack of layers that lie anyhow, drawn from a seed."""
+    rng = np.random.default_rng(seed)
+    picture, _ = scene()
+    half = picture.convert("RGBA")
+    fade = np.asarray(disc_at(150, 120, 90, 12)) * (0.5 if seed % 2 else 1)
+    half.putalpha(Image.fromarray(fade.astype(np.uint8), "L"))
+    above = [
+        Layer(
+            image=half.rotate(int(rng.integers(0, 360))),
+            x=int(rng.integers(-60, 60)),
+            y=int(rng.integers(-60, 60)),
+            scale=float(rng.choice([1.0, 0.6, 1.7])),
+            flip_x=bool(rng.integers(2)),
+            flip_y=bool(rng.integers(2)),
+            opacity=float(rng.choice([1.0, 0.7])),
+            blend=str(rng.choice(["normal", "normal", "multiply", "overlay"])),  # type: ignore[arg-type]
+            visible=bool(rng.integers(4)),
+        )
+        for _ in range(2)
+    ]
+    return [Layer(image=picture if opaque else half), *above]
+
+
+def masks(seed: int) -> Image.Image:
+    rng = np.random.default_rng(seed)
+    if seed % 3 == 0:
+        return Image.fromarray(rng.integers(0, 256, SIZE[::-1]).astype(np.uint8), "L")
+    return disc_at(int(rng.integers(80, 240)), int(rng.integers(60, 180)), 40, float(rng.choice([0.0, 1.0, 6.0])))
+
+
+@pytest.mark.parametrize("opaque", [True, False])
+@pytest.mark.parametrize("seed", range(12))
+def test_the_composite_stays_what_it_was(seed: int, opaque: bool) -> None:
+    stack = placed(seed, opaque=opaque)
+    cut = cut_out(stack, *SIZE, masks(seed), "Thing")
+    assert len(cut) == len(stack) + 1
+    assert cut[cut.place].name == "Thing"
+    assert difference(composite(stack, *SIZE), composite(cut, *SIZE)) <= 1
+    old = [*cut[: cut.place], *cut[cut.place + 1 :]]
+    assert [(layer.box, layer.blend, layer.opacity) for layer in old] == [
+        (layer.box, layer.blend, layer.opacity) for layer in stack
+    ]
+
+
+def without(cut: Sequence[Layer], name: str) -> np.ndarray:
+    return np.asarray(composite([layer for layer in cut if layer.name != name], *SIZE)).astype(int)
+
+
+def test_a_cut_thing_leaves_its_ground_and_takes_its_own_colors() -> None:
+    picture = Image.new("RGB", SIZE, (40, 90, 160))
+    thing = disc_at(110, 110, 55)
+    picture.paste((220, 60, 40), (0, 0), thing)
+    cut = cut_out([Layer(image=picture)], *SIZE, thing, "Disc")
+    behind, disc = without(cut, "Disc"), np.asarray(cut[cut.place].image).astype(int)
+    assert np.abs(behind - [40, 90, 160, 255]).max() <= 2
+    seen = disc[..., 3] > 60
+    assert np.abs(disc[..., :3] - [220, 60, 40])[seen].max() <= 30, "the ground's color is in the edge"
+    assert np.abs(disc[..., 3] - np.asarray(thing)).mean() < 0.5
+
+
+def test_a_transparent_ground_stays_transparent() -> None:
+    thing = disc_at(110, 110, 55)
+    stack = Image.new("RGBA", SIZE)
+    stack.paste((220, 60, 40), (0, 0), thing)
+    stack.paste((40, 60, 190), (230, 150, 290, 210))
+    cut = cut_out([Layer(image=stack)], *SIZE, hard(thing), "Disc")
+    behind = without(cut, "Disc")
+    assert not behind[:, :200, 3].any()
+    assert (behind[150:210, 230:290] == [40, 60, 190, 255]).all()
+
+
+def test_a_thing_that_is_a_layer_already_is_taken_from_that_layer_alone() -> None:
+    ground, thing = Image.new("RGB", SIZE, (90, 130, 90)), Image.new("RGBA", SIZE)
+    thing.paste((220, 60, 40), (0, 0), disc_at(110, 110, 55))
+    top = Layer(image=Image.new("RGBA", SIZE), name="Empty", group="Group")
+    stack = [Layer(image=ground, name="Ground"), Layer(image=thing, name="Two", group="Group"), top]
+    cut = cut_out(stack, *SIZE, hard(disc_at(110, 110, 55)), "One")
+    assert [layer.name for layer in cut] == ["Ground", "Two", "One", "Empty"]
+    assert cut[0].image is ground and cut[3].image is top.image
+    assert cut[2].group == "Group"
+    assert not np.asarray(cut[1].image)[..., 3].any()
+
+
+def test_nothing_makes_no_layer() -> None:
+    picture = Layer(image=scene()[0])
+    for stack, mask in (
+        ([picture], Image.new("L", SIZE)),
+        ([picture], Image.new("L", (10, 10), 255)),
+        ([Layer(image=scene()[0], visible=False)], Image.new("L", SIZE, 255)),
+    ):
+        with pytest.raises(InputError) as refused:
+            cut_out(stack, *SIZE, mask)
+        assert refused.value.param == "mask"
