@@ -107,8 +107,8 @@ declare global {
   }
   /** What the modal shows: a version, a try or a job by its id, or the layer as it is. */
   type Chosen = number | string | null;
-  /** By the id of its job, if there was one; `code` is which error it is, as the server names it. */
-  type Try = Readonly<{ id: string; status: "failed" | "canceled" | "unchanged"; reason: string; code: string; instruction: string; shape: Shape; seed: number }>;
+  /** By the id of its job, if there was one; `code` is which error it is, as the server names it, `hint` why an instruction was refused. */
+  type Try = Readonly<{ id: string; status: "failed" | "canceled" | "unchanged"; reason: string; code: string; hint: Wire.Hint | null; instruction: string; shape: Shape; seed: number }>;
   type Badge = "running" | "ready" | "failed";
 
   /** In which way two pictures are compared. */
@@ -176,6 +176,8 @@ declare global {
     selected: string | null;
     /** The layer in the modal. */
     editing: string | null;
+    /** The layer whose place and size are to be shown. */
+    placing: string | null;
     versus: Versus;
     mode: Mode;
     /** A picture or a file of layers on its way to the server. */

@@ -14,17 +14,17 @@ import { createStage } from "./views/stage/stage.js";
  * @param {Start} start
  * @param {{desk: HTMLElement, foot: HTMLElement, welcome: HTMLElement, notices: HTMLElement}} places   what it takes the place of, or goes on with
  * @param {(part: () => unknown, follow: () => void) => void} whenever
- * @param {() => void} openHelp
+ * @param {{openHelp: () => void, openEngine: () => void}} open
  * @returns {View[]}
  */
-export function createEditor(context, start, { desk, foot, welcome, notices }, whenever, openHelp) {
+export function createEditor(context, start, { desk, foot, welcome, notices }, whenever, open) {
   const { store, bitmaps } = context;
   const actions = createActions(context, start);
   const source = createSource(actions);
   const stage = createStage(actions, bitmaps, welcome);
   const layers = createLayerList(actions, bitmaps);
   const jobBar = createJobBar(actions);
-  const editDialog = createEditDialog(actions, bitmaps, openHelp, notices);
+  const editDialog = createEditDialog(actions, bitmaps, open, notices);
   desk.replaceChildren(source.element, stage.element, layers.element);
   foot.replaceWith(jobBar.element);
   document.head.append(h("link", { rel: "stylesheet", href: new URL("../css/edit.css", import.meta.url).pathname }));

@@ -97,5 +97,11 @@ export function ago(moment) {
 /** What people call an engine: in the words of the language, or by the name that a server gives one of its own. @param {string} engine */
 export const engineName = (engine) => words[`engine.name.${engine}`] ?? engine;
 
+/** Why an instruction was refused: in the words of the language, or as a server that is newer says it. @param {Pick<Try, "hint" | "reason">} refused */
+export function refusalOf({ hint, reason }) {
+  const key = /** @type {Key} */ (`refusal.${hint?.reason}`);
+  return key in words ? t(key, { part: hint?.part ?? "" }) : reason;
+}
+
 /** What the engine runs on, such as "CPU". @param {Status} status */
 export const engineDevice = ({ engine_label: label }) => label.split(" · ").slice(1).join(" · ");

@@ -69,7 +69,8 @@ projectsDialog.element.addEventListener("close", () => document.body.append(noti
 
 async function loadEditor() {
   const { createEditor } = await context.prepareEditor();
-  views.push(...createEditor(context, start, { desk, foot, welcome: welcome.element, notices: notice.element }, whenever, helpDialog.open));
+  const open = { openHelp: helpDialog.open, openEngine: engineDialog.open };
+  views.push(...createEditor(context, start, { desk, foot, welcome: welcome.element, notices: notice.element }, whenever, open));
   render();
 }
 

@@ -31,6 +31,7 @@ def test_an_instruction_the_engine_cannot_carry_out(stacked: Studio) -> None:
     alert = stacked.dialog.get_by_role("alert")
     expect(alert).to_be_visible()
     expect(alert).to_contain_text("draws nothing new, as “add a hat to the dog” asks")
+    expect(alert.get_by_role("button", name="About the engines")).to_be_visible()
     expect(stacked.instruction).to_have_value("add a hat to the dog")
     stacked.page.keyboard.press("Escape")
     expect(stacked.button("Edit Background, edit failed")).to_be_visible()
@@ -119,11 +120,41 @@ def test_what_the_engine_cannot_tell_apart_is_not_offered_twice(stacked: Studio)
     # What the page itself does is said where the engine does not do it.
     stacked.instruction.fill("make the DOG Bigger")
     stacked.button("Apply").click()
-    expect(callout).to_contain_text("drag a corner of its frame")
+    expect(callout).to_contain_text("size of the layer is set in the list of layers")
     stacked.version("v3: make it darker").click()
     stacked.button("Replace layer").click()
     stacked.edit_button("Background").click()
     expect(stacked.version("Failed")).to_have_count(0)
+
+
+def test_what_is_refused_leads_to_the_tool_of_the_page(stacked: Studio) -> None:
+    alert = stacked.dialog.get_by_role("alert")
+    stacked.edit("Background", "asdf qwer")
+    expect(alert).to_contain_text("does not understand “asdf qwer”")
+    expect(alert.get_by_text("remove the background")).to_be_hidden()
+    alert.get_by_text("What it can do").click()
+    expect(alert.get_by_text("remove the background")).to_be_visible()
+
+    stacked.instruction.fill("make it 50% transparent")
+    stacked.button("Apply").click()
+    alert.get_by_role("button", name="Use a new shape").click()
+    expect(stacked.version("v2: make it 50% transparent")).to_be_checked()
+    expect(alert).to_be_hidden()
+
+    stacked.instruction.fill("make it bigger")
+    stacked.button("Apply").click()
+    alert.get_by_role("button", name="Position and size").click()
+    expect(stacked.dialog).to_be_hidden()
+    expect(stacked.page.get_by_label("Scale (%)")).to_be_focused()
+
+    count = stacked.page.locator(".layer").count()
+    stacked.edit_button("Background").click()
+    stacked.instruction.fill("delete it")
+    stacked.button("Apply").click()
+    alert.get_by_role("button", name="Delete the layer").click()
+    expect(stacked.page.locator(".layer")).to_have_count(count - 1)
+    stacked.button("Undo").first.click()
+    expect(stacked.page.locator(".layer")).to_have_count(count)
 
 
 def test_the_label_of_a_tall_version_is_not_covered(studio: Studio, tmp_path: Path) -> None:

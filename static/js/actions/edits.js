@@ -63,14 +63,14 @@ export function createEdits({ store, api, bitmaps }, jobs, { run, undo }) {
       jobs.track(job, purpose);
       if (edit(purpose.layerId).chosen === null) setEdit(purpose.layerId, { chosen: job.id });
     } catch (error) {
-      fail(purpose, { id: newId(), status: "failed", reason: messageOf(error), code: codeOf(error) });
+      fail(purpose, { id: newId(), status: "failed", reason: messageOf(error), code: codeOf(error), hint: null });
     }
   }
 
   /**
    * Keep what came to nothing, with the reason. It is shown where its run was.
    * @param {EditPurpose} purpose
-   * @param {{id: string, status: Try["status"], reason: string, code: string}} about
+   * @param {Pick<Try, "id" | "status" | "reason" | "code" | "hint">} about
    */
   function fail({ layerId, instruction, shape, seed }, about) {
     const { tries, chosen } = edit(layerId);
@@ -82,13 +82,17 @@ export function createEdits({ store, api, bitmaps }, jobs, { run, undo }) {
 
   /** @param {Job} job @param {EditPurpose} purpose */
   async function take({ id, status, error, result }, purpose) {
-    if (status === "canceled") return fail(purpose, { id, status, reason: t("edit.canceled"), code: "canceled" });
-    if (status === "failed") return fail(purpose, { id, status, reason: error?.message ?? t("error.unexpected"), code: error?.code ?? "" });
+    const plain = { id, hint: null };
+    if (status === "canceled") return fail(purpose, { ...plain, status, reason: t("edit.canceled"), code: "canceled" });
+    if (status === "failed") {
+      const { message: reason = t("error.unexpected"), code = "", hint = null } = error ?? {};
+      return fail(purpose, { id, status, reason, code, hint });
+    }
     try {
       const made = /** @type {Wire.EditLayerResponse} */ (result);
       const [before, after] = await Promise.all([bitmaps.load(purpose.before), bitmaps.load(made.image)]);
       if (changedShare(before, after) === 0)
-        return fail(purpose, { id, status: "unchanged", reason: t("edit.unchanged"), code: "unchanged" });
+        return fail(purpose, { ...plain, status: "unchanged", reason: t("edit.unchanged"), code: "unchanged" });
       const layer = findLayer(store.state.doc, purpose.layerId);
       const known = layer === null ? -1 : (offered(layer).find((other) => layer.versions[other].image === made.image) ?? -1);
       const index = known < 0 ? store.addVersion(purpose.layerId, versionOf(made, purpose, after)) : known;
@@ -103,7 +107,7 @@ export function createEdits({ store, api, bitmaps }, jobs, { run, undo }) {
       setEdit(purpose.layerId, { waiting: [...waiting, index], chosen: chosen === id ? index : chosen });
       return notify(purpose.layerId, "notice.editReady");
     } catch (problem) {
-      return fail(purpose, { id, status: "failed", reason: messageOf(problem), code: codeOf(problem) });
+      return fail(purpose, { ...plain, status: "failed", reason: messageOf(problem), code: codeOf(problem) });
     }
   }
 

@@ -22,6 +22,14 @@ export function createLayers({ store, api, bitmaps, tryTo }, { run, undo, endKey
       if (store.state.selected !== id) store.update({ selected: id, notice: null });
     },
 
+    /** Show where a layer's place and size are set. @param {string} id */
+    openPlace: (id) => {
+      const group = findLayer(store.state.doc, id)?.group;
+      const folded = store.state.folded.filter((name) => name !== group);
+      store.update({ editing: null, selected: id, placing: id, folded, notice: null });
+    },
+    placed: () => store.update({ placing: null }),
+
     /** Select the layer `by` places further up (positive) or down. @param {number} by */
     selectBy: (by) => {
       const { doc, selected } = store.state;

@@ -36,6 +36,7 @@ export const AT_HAND = {
   folded: [],
   selected: null,
   editing: null,
+  placing: null,
   versus: /** @type {Versus} */ ({ how: "slider", where: "layer" }),
   mode: /** @type {const} */ ("layers"),
   upload: null,

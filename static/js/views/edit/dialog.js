@@ -1,25 +1,26 @@
 import { h, isTyping, setAttribute, setText } from "../../dom.js";
-import { ago, engineName, exactly, percent, t } from "../../i18n.js";
+import { ago, engineName, exactly, percent, refusalOf, t } from "../../i18n.js";
 import { changedShare } from "../../images/difference.js";
 import { commandOf } from "../../keymap.js";
 import { findLayer } from "../../state/doc.js";
-import { asksFor, chosenOf, editOf, isProposed, toolFor } from "../../state/edits.js";
+import { asksFor, chosenOf, editOf, isProposed } from "../../state/edits.js";
 import { callout, iconButton, segmented, uniqueId } from "../shell/fields.js";
 import { zoomCommands } from "../stage/viewport.js";
 import { createCompare } from "./compare.js";
 import { createEditFoot } from "./foot.js";
 import { createEditForm } from "./form.js";
 import { createVersionStrip, versionName } from "./versions.js";
+import { createWays } from "./ways.js";
 
 /**
  * The modal in which a layer is edited. It shows the layer's edit and owns nothing of it: closing loses nothing.
  *
  * @param {Actions} actions
  * @param {Bitmaps} bitmaps
- * @param {() => void} openHelp
+ * @param {{openHelp: () => void, openEngine: () => void}} open
  * @param {HTMLElement} notices   where the page says what happened: under a modal nobody would hear of it
  */
-export function createEditDialog(actions, bitmaps, openHelp, notices) {
+export function createEditDialog(actions, bitmaps, { openHelp, openEngine }, notices) {
   let layerId = "";
   let wasProposed = false;
   const at = () => layerId;
@@ -34,7 +35,8 @@ export function createEditDialog(actions, bitmaps, openHelp, notices) {
     ],
     onpick: (place) => actions.setVersus({ where: place }),
   });
-  const error = callout();
+  const ways = createWays(actions, openEngine);
+  const error = callout(ways.element);
   const form = createEditForm(actions, at);
   const strip = createVersionStrip((key) => actions.chooseEdit(layerId, key), bitmaps);
   const made = h("p.hint.number.edit-made");
@@ -103,10 +105,8 @@ export function createEditDialog(actions, bitmaps, openHelp, notices) {
     renderCompare(state, layer);
     where.set(state.versus.where);
     form.render(state);
-    const refused = failed?.code === "unsupported_instruction";
-    const tool = refused ? toolFor(failed.instruction) : null;
-    const reason = failed && tool ? `${t(`edit.tool.${tool}`)} ${failed.reason}` : (failed?.reason ?? null);
-    error.set(reason, refused ? t("edit.canDo") : undefined);
+    error.set(failed && refusalOf(failed));
+    ways.render(failed, layer, state);
     strip.render(state, layer);
     setText(made, run !== null || failed !== null ? "" : factsOf(layer, index));
     made.hidden = made.textContent === "";

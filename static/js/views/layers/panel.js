@@ -61,7 +61,7 @@ export function createLayerPanel(actions, rename) {
   return {
     element,
     /** @param {Layer} next @param {State} state */
-    render: (next, { doc, config }) => {
+    render: (next, { doc, config, placing: asked }) => {
       layer = next;
       [index, count] = [indexOf(doc, layer.id), doc.layers.length];
       const { name } = layer;
@@ -80,6 +80,9 @@ export function createLayerPanel(actions, rename) {
       if (document.activeElement === up && up.disabled) down.focus();
       if (document.activeElement === down && down.disabled) up.focus();
       placing.render(layer);
+      if (asked !== layer.id) return;
+      placing.show();
+      actions.placed();
     },
   };
 }
@@ -96,8 +99,17 @@ function createPlacing(actions, layer) {
   const reset = h("button.button.small", { onclick: () => actions.run(resetPlace(layer())) }, icon("reset"), t("layers.reset"));
   const fields = h("div.placing", x.element, y.element, scale.element);
   const tools = h("div.layer-tools", across, over, reset);
+  const element = fold(h("span", t("layers.place")), fields, tools);
   return {
-    element: fold(h("span", t("layers.place")), fields, tools),
+    element,
+    /** Open it. The window that it was asked for in gives the focus back first, and on a phone the keyboard would cover it. */
+    show: () => {
+      element.open = true;
+      requestAnimationFrame(() => {
+        element.scrollIntoView({ block: "nearest" });
+        if (!matchMedia("(pointer: coarse)").matches) scale.focus();
+      });
+    },
     /** @param {Layer} shown */
     render: (shown) => {
       x.set(shown.x);
@@ -121,7 +133,7 @@ function numberField(label, unit, onchange, onnumber) {
   const set = (value) => {
     if (input.valueAsNumber !== value && !(document.activeElement === input && input.value === "")) setValue(input, String(value));
   };
-  return { element, set };
+  return { element, set, focus: () => input.select() };
 }
 
 /**

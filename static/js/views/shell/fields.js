@@ -123,23 +123,21 @@ export function samplingFold(onchange, seedHint = "", besideSeed = null) {
 /** A message longer than this shows its first sentences; the rest waits behind a line. */
 const LONG = 160;
 
-/** A message about something that went wrong; a new one comes into view. */
-export function callout() {
+/** A message about something that went wrong; a new one comes into view. @param {...HTMLElement} below   what to do about it */
+export function callout(...below) {
   let shown = "";
   const text = h("p");
   const rest = h("p");
-  const title = h("span");
-  const more = fold(title, rest);
-  const element = h("div.callout", { role: "alert", hidden: true }, icon("warning"), h("div", text, more));
-  /** @param {string | null} message @param {string} [line]   what is behind the line */
-  const set = (message, line = t("error.more")) => {
+  const more = fold(h("span", t("error.more")), rest);
+  const element = h("div.callout", { role: "alert", hidden: true }, icon("warning"), h("div", text, more, ...below));
+  /** @param {string | null} message */
+  const set = (message) => {
     element.hidden = message === null;
     if (shown === (message ?? "")) return;
     shown = message ?? "";
     const [first, others] = split(shown);
     setProse(text, first);
     setProse(rest, others);
-    setText(title, line);
     more.hidden = others === "";
     more.open = false;
     if (message !== null) requestAnimationFrame(() => element.scrollIntoView({ block: "nearest", behavior: scrolling() }));
