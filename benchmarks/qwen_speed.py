@@ -37,8 +37,7 @@ from llm_dit.qwen.forward.tools import ATTENTIONS, Trial, tools_for
 from llm_dit.qwen.forward.transformer import Branch, Shapes, Transformer
 from llm_dit.qwen.loading.loader import ImageProcessor
 from llm_dit.qwen.placement.devices import choose_device, name_device
-from llm_dit.qwen.placement.pairing import Pair
-from llm_dit.qwen.placement.placing import _part
+from llm_dit.qwen.placement.placing import Pair, _part
 from llm_dit.qwen.sampling.captions import recorder_of, write_greedily
 from tests.kit.checkpoints import make_text_encoder, make_tokenizer, make_transformer, make_vae
 from tests.kit.full_size import full_text_encoder, full_transformer, full_vae

@@ -1,11 +1,13 @@
-"""What a job is to do, complete in itself, and what comes out of it.
+"""What a job is to do, complete in itself, what comes out of it, and how long it is likely to take.
 
 Pictures are named by their SHA-256 in the image store, so that a job is a few hundred bytes wherever it goes.
 """
 
 import io
+import statistics
 import time
-from collections.abc import Sequence
+from collections import defaultdict, deque
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, NamedTuple
 
@@ -151,3 +153,38 @@ def _write(store: ImageStore, image: Image.Image, name: str) -> StoredImage:
         height=image.height,
         coverage=coverage(image),
     )
+
+
+# How long runs take, learned from those that have been measured.
+
+REMEMBERED_RUNS = 20
+
+
+class Paces:
+    """Expects of a run what the latest runs like it took; without any, what runs of its kind took."""
+
+    def __init__(self) -> None:
+        self._alike: defaultdict[Hashable, deque[float]] = defaultdict(lambda: deque(maxlen=REMEMBERED_RUNS))
+        self._of_kind: defaultdict[str, deque[float]] = defaultdict(lambda: deque(maxlen=REMEMBERED_RUNS))
+
+    def learn(self, job_input: JobInput, run_s: float) -> None:
+        self._alike[_effort(job_input)].append(run_s)
+        self._of_kind[job_input.kind].append(run_s)
+
+    def expect(self, job_input: JobInput) -> float | None:
+        """Return the seconds that a run will take; None when nothing like it has been measured."""
+        measured = self._alike.get(_effort(job_input)) or self._of_kind.get(job_input.kind)
+        return statistics.median(measured) if measured else None
+
+    def usual(self) -> float | None:
+        """Return the seconds that a run of any kind takes; None when none has been measured."""
+        medians = [statistics.median(measured) for measured in self._of_kind.values()]
+        return max(medians, default=None)
+
+
+def _effort(job_input: JobInput) -> Hashable:
+    """Return what decides how long a run takes, apart from the machine."""
+    common = (job_input.kind, job_input.num_inference_steps, job_input.output_size)
+    if isinstance(job_input, DecomposeInput):
+        return (*common, job_input.resolution, job_input.layer_num)
+    return common

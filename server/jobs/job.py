@@ -14,6 +14,7 @@ from llm_dit.errors import LLMDiTError
 from llm_dit.runs import Progress
 from server.errors import JobCanceledError
 from server.jobs.inputs import JobInput, JobResult
+from server.metrics import Metrics
 
 JobStatus = Literal["queued", "processing", "succeeded", "failed", "canceled"]
 EventName = Literal["queued", "loading", "progress", "preview", "succeeded", "failed", "canceled"]
@@ -248,3 +249,23 @@ class Job:
         if self.progress is not None and self.progress.step > first:
             left.append((now - since) / (self.progress.step - first) * (self.progress.total - self.progress.step))
         return round(max(left), 1) if left else None
+
+
+class Stepping:
+    """Takes in the progress of a run."""
+
+    def __init__(self, job: Job, metrics: Metrics) -> None:
+        self._job = job
+        self._metrics = metrics
+        self._last = Progress(phase="", step=0, total=0)
+        self._last_at = time.monotonic()
+
+    def __call__(self, progress: Progress) -> None:
+        self._job.advance(progress)
+        now = time.monotonic()
+        # What goes by between two phases is a step of neither.
+        same_phase = progress.phase == self._last.phase and not progress.is_loading
+        steps = progress.step - self._last.step if same_phase else 0
+        if steps > 0:
+            self._metrics.stepped(self._job.job_input.kind, progress.phase, (now - self._last_at) / steps)
+        self._last, self._last_at = progress, now

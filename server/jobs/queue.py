@@ -20,9 +20,8 @@ from server.errors import (
     WorkerLostError,
 )
 from server.jobs.fair_queue import FairLine, Tickets
-from server.jobs.inputs import JobResult
-from server.jobs.job import Job, Submission
-from server.jobs.progress import Paces, Stepping
+from server.jobs.inputs import JobResult, Paces
+from server.jobs.job import Job, Stepping, Submission
 from server.jobs.records import JobRecords, Roster
 from server.logs import Concealed
 from server.metrics import Metrics

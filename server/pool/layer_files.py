@@ -6,12 +6,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
-from llm_dit.compositing import Painting
 from llm_dit.images import encode_png
 from llm_dit.imports.layer_file import FileKind, FileLimits
 from llm_dit.imports.layers import kind_of, read_layers
 from llm_dit.layer import KeptLayer, Layer, kept_fields
-from llm_dit.layers import coverage
+from llm_dit.layers import Painting, coverage
 from server.errors import TaskMemoryError, TaskTimeError
 from server.pool.pool import Lane, Pool
 from server.pool.process import Budget

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from PIL import Image, ImageChops
 
-from llm_dit.compositing import Painting
 from llm_dit.images import write_png
+from llm_dit.layers import Painting
 from server.pool.intake import GivenPicture, read_given
 from server.pool.layer_files import StoredLayer, kept_layer
 from server.pool.stacks import GivenStack, layers_of, sized_canvas

@@ -6,13 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from llm_dit.color import Rgba
-from llm_dit.compositing import Painting
 from llm_dit.errors import InputError
 from llm_dit.exports.formats import ExportName
 from llm_dit.exports.formats import write_export as export_to
 from llm_dit.images import ImageLimits, write_png
 from llm_dit.layer import Layer, pixels_within
-from llm_dit.layers import canvas_of
+from llm_dit.layers import Painting, canvas_of
 from server.pool.intake import SMALL_PIXELS, GivenPicture, content_of, named, pixels_in, read_given
 from server.storage.images import ImageStore, disk_full_told
 

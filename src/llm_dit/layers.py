@@ -1,15 +1,197 @@
-"""The stack of layers, bottom first, and how it becomes one picture."""
+"""The stack of layers, bottom first, and how it becomes one picture, at once or painted layer by layer."""
 
-from collections.abc import Iterable, Sequence
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Self
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
-from llm_dit.blending import Planes
+from llm_dit.blending import BlendMode, Planes, blend
 from llm_dit.color import Rgba
-from llm_dit.compositing import bands, over, premultiply, to_pixels, to_planes
 from llm_dit.errors import InputError
 from llm_dit.layer import Box, Layer
+
+# The arithmetic of compositing: straight 8-bit pixels over premultiplied planes.
+#
+# Planes are float32 arrays of (4, height, width), red, green, blue and alpha, all 0–1. The operator is "over" on
+# premultiplied colors (Porter and Duff, "Compositing Digital Images", SIGGRAPH 1984), with the source's colors blended
+# first, as W3C "Compositing and Blending Level 1" has it: https://www.w3.org/TR/compositing-1/#generalformula.
+
+Pixels = NDArray[np.uint8]
+
+BAND_PIXELS = 32_768
+"""Pixels that are worked on at a time, so that what lies between two operations stays in the processor's cache."""
+
+HALF_A_LEVEL = 0.5 / 255.0
+INVISIBLE = 1e-6
+"""An alpha that no stack of layers makes visible again."""
+
+
+def bands(width: int, height: int) -> Iterator[slice]:
+    """Yield the rows of a picture in bands that are quick to work on."""
+    rows = max(1, BAND_PIXELS // width)
+    for top in range(0, height, rows):
+        yield slice(top, min(top + rows, height))
+
+
+def to_planes(pixels: Pixels) -> Planes:
+    """Return RGBA pixels (height, width, 4) as planes with straight colors."""
+    return np.ascontiguousarray(pixels.transpose(2, 0, 1)).astype(np.float32) / np.float32(255.0)
+
+
+def premultiply(planes: Planes) -> Planes:
+    """Multiply the colors by alpha, in place."""
+    planes[:3] *= planes[3]
+    return planes
+
+
+def to_pixels(planes: Planes) -> Pixels:
+    """Return premultiplied planes as straight RGBA pixels; one whose alpha rounds to 0 is transparent black."""
+    straight = np.empty_like(planes)
+    _straighten(planes, HALF_A_LEVEL, out=straight[:3])
+    straight[3] = planes[3]
+    return np.rint(straight.clip(0.0, 1.0) * 255.0).astype(np.uint8).transpose(1, 2, 0)
+
+
+def over(below: Planes, pixels: Pixels, opacity: float = 1.0, mode: BlendMode = "normal") -> None:
+    """Put straight RGBA pixels (height, width, 4) over the premultiplied planes `below`, in place."""
+    source = to_planes(pixels)
+    if mode != "normal":
+        _blend_in(mode, below, source)
+    premultiply(source)
+    source *= np.float32(opacity)
+    below *= 1.0 - source[3]
+    below += source
+
+
+def blended(image: Image.Image, backdrop: Image.Image, mode: BlendMode) -> Image.Image:
+    """Return the RGBA image whose plain "over" on `backdrop`, of the same size, looks as `mode` does; alpha stays."""
+    below, result = np.asarray(backdrop), np.array(image)
+    for rows in bands(image.width, image.height):
+        source = to_planes(result[rows])
+        _blend_in(mode, premultiply(to_planes(below[rows])), source)
+        result[rows, :, :3] = np.rint(source[:3].clip(0.0, 1.0) * 255.0).transpose(1, 2, 0)
+    return Image.fromarray(result, "RGBA")
+
+
+def _blend_in(mode: BlendMode, below: Planes, source: Planes) -> None:
+    """Make straight colors Cs into (1 − αb)·Cs + αb·B(Cb, Cs), in place."""
+    backdrop = _straighten(below, INVISIBLE, out=np.empty_like(below[:3]))
+    source[:3] += below[3] * (blend(mode, backdrop, source[:3]) - source[:3])
+
+
+def _straighten(planes: Planes, least: float, *, out: Planes) -> Planes:
+    """Write the colors divided by alpha, at most 1; where alpha is below `least` they are black."""
+    out[:] = 0
+    np.divide(planes[:3], planes[3], out=out, where=planes[3] >= least)
+    return np.minimum(out, 1.0, out=out)
+
+
+# A picture of any number of layers, painted in bands: at no time is more than one layer in memory.
+#
+# Layers come one after another. What each shows of the canvas goes into a temporary file as plain pixels, four bytes
+# each; a band of the picture is made of the rows that it needs of them. The arithmetic is that of
+# `composite`, in 32-bit floats from the first layer to the last, so the picture is the same, to the byte.
+
+CLEAR: Rgba = (0, 0, 0, 0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Part:
+    """What one layer shows of the canvas, and where its rows are in the file."""
+
+    offset: int
+    box: Box
+    opacity: float
+    blend: BlendMode
+
+
+class Painting:
+    """A canvas of `width` × `height` pixels over a background color; to be used as a context."""
+
+    def __init__(self, width: int, height: int, background: Rgba | None = None) -> None:
+        self.width = width
+        self.height = height
+        self._ground = premultiply(to_planes(np.array([[background or CLEAR]], np.uint8)))
+        self._file = tempfile.TemporaryFile()  # noqa: SIM115 - closed at the end of the context
+        self._parts: list[_Part] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._file.close()
+
+    def add(self, layer: Layer) -> None:
+        """Put a layer over what is there; a hidden one shows nothing."""
+        if layer.visible and layer.opacity > 0:
+            self._add(layer.baked((0, 0, self.width, self.height)))
+
+    def bands(self) -> Iterator[tuple[slice, Pixels]]:
+        """Yield the picture from top to bottom: which rows, and their straight RGBA pixels (rows, width, 4)."""
+        for rows in bands(self.width, self.height):
+            yield rows, to_pixels(self._planes((0, rows.start, self.width, rows.stop)))
+
+    def picture(self) -> Image.Image:
+        """Return the whole of it as RGBA."""
+        pixels = np.empty((self.height, self.width, 4), np.uint8)
+        for rows, band in self.bands():
+            pixels[rows] = band
+        return Image.fromarray(pixels, "RGBA")
+
+    def part(self, box: Box) -> Image.Image:
+        """Return the part of the picture within a box of the canvas as RGBA."""
+        left, top, right, bottom = box
+        pixels = np.empty((bottom - top, right - left, 4), np.uint8)
+        for rows in bands(right - left, bottom - top):
+            pixels[rows] = to_pixels(self._planes((left, top + rows.start, right, top + rows.stop)))
+        return Image.fromarray(pixels, "RGBA")
+
+    def flatten(self) -> None:
+        """Make one layer of all that is there, of 8 bits a channel, so that painting goes on from it."""
+        if len(self._parts) > 1:
+            flat = Layer(image=self.picture())
+            self._parts.clear()
+            self._file.seek(0)
+            self._file.truncate()
+            self._add(flat)
+
+    def _add(self, plain: Layer) -> None:
+        offset = self._file.seek(0, 2)
+        for rows in bands(plain.width, plain.height):
+            self._file.write(plain.image.crop((0, rows.start, plain.width, rows.stop)).tobytes())
+        self._parts.append(_Part(offset=offset, box=plain.box, opacity=plain.opacity, blend=plain.blend))
+
+    def _planes(self, box: Box) -> Planes:
+        left, top, right, bottom = box
+        planes = np.tile(self._ground, (1, bottom - top, right - left))
+        for part in self._parts:
+            self._paint(planes, box, part)
+        return planes
+
+    def _paint(self, planes: Planes, box: Box, part: _Part) -> None:
+        """Put the pixels of a part that lie in a box of the canvas over the planes of that box, in place."""
+        left, top, right, bottom = (
+            max(box[0], part.box[0]),
+            max(box[1], part.box[1]),
+            min(box[2], part.box[2]),
+            min(box[3], part.box[3]),
+        )
+        if left >= right or top >= bottom:
+            return
+        width = part.box[2] - part.box[0]
+        self._file.seek(part.offset + 4 * width * (top - part.box[1]))
+        rows = np.frombuffer(self._file.read(4 * width * (bottom - top)), np.uint8).reshape(bottom - top, width, 4)
+        pixels = rows[:, left - part.box[0] : right - part.box[0]]
+        band = planes[:, top - box[1] : bottom - box[1], left - box[0] : right - box[0]]
+        over(band, pixels, part.opacity, part.blend)
+
 
 COMPOSITE_NAME = "Composite"
 
@@ -66,8 +248,8 @@ def composite(
     """Put layers over each other, bottom first, and return one RGBA image.
 
     The canvas is `width` × `height` pixels, or as `canvas_size` has it. Parts outside are cut off. `background` is a
-    color below everything; without one the canvas is transparent. The arithmetic is that of `compositing.py`, in
-    32-bit floats from the first layer to the last. Raises `InputError` when there is neither a layer nor a size.
+    color below everything; without one the canvas is transparent. It computes in 32-bit floats
+    from the first layer to the last. Raises `InputError` when there is neither a layer nor a size.
     """
     stack = list(layers)
     width, height = canvas_size(stack, width, height)

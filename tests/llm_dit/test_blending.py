@@ -9,8 +9,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from llm_dit.blending import BLEND_MODES, BlendMode
-from llm_dit.compositing import blended
-from llm_dit.layers import Layer, composite
+from llm_dit.layers import Layer, blended, composite
 
 Rgb = tuple[float, float, float]
 

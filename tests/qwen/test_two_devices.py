@@ -12,7 +12,7 @@ from PIL import Image
 from llm_dit.errors import DeviceError, InputError, NonFiniteOutputError, OutOfMemoryError
 from llm_dit.pipelines.qwen_image_diffusers import QwenImageDiffusersPipeline
 from llm_dit.qwen.diagnosis import diagnose
-from llm_dit.qwen.placement.pairing import Pair
+from llm_dit.qwen.placement.placing import Pair
 from llm_dit.qwen.placement.plan import GB, Machine, Plan, Weights, plan_placement, plan_second
 from llm_dit.qwen.sampling import running
 from llm_dit.runs import Canceled, Progress

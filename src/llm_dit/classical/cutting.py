@@ -12,9 +12,9 @@ from PIL import Image
 from llm_dit.classical.layering.ground import spread
 from llm_dit.classical.layering.matte import Edge, unmix
 from llm_dit.classical.layering.regions import Bytes, Floats
-from llm_dit.compositing import over
 from llm_dit.errors import InputError
 from llm_dit.layer import LANCZOS_SUPPORT, Box, Layer
+from llm_dit.layers import over
 
 Mask = NDArray[np.bool_]
 FILL_PIXELS = 300_000

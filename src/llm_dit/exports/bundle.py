@@ -15,9 +15,9 @@ from typing import IO, Annotated, Literal
 
 from pydantic import BaseModel, Field, ValidationError
 
-from llm_dit.compositing import Painting
 from llm_dit.images import write_png
 from llm_dit.layer import KeptLayer, Layer, kept_fields
+from llm_dit.layers import Painting
 from llm_dit.names import file_stem
 
 MANIFEST_NAME = "manifest.json"

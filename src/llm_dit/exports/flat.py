@@ -8,10 +8,10 @@ import numpy as np
 from PIL import Image
 
 from llm_dit.color import Rgba
-from llm_dit.compositing import Painting, Pixels
 from llm_dit.errors import InputError
 from llm_dit.images import write_png
 from llm_dit.layer import Layer
+from llm_dit.layers import Painting, Pixels
 
 FlatFormat = Literal["png", "jpeg", "webp"]
 

@@ -11,10 +11,10 @@ from typing import IO
 from xml.etree.ElementTree import Element, tostring
 
 from llm_dit.blending import BlendMode
-from llm_dit.compositing import Painting
 from llm_dit.exports.flat import holdable, plain
 from llm_dit.images import write_png
 from llm_dit.layer import Layer, group_steps
+from llm_dit.layers import Painting
 
 MEDIA_TYPE = "image/openraster"
 THUMBNAIL_SIDE = 256

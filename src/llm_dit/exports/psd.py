@@ -20,11 +20,11 @@ from psd_tools.psd.header import FileHeader
 from psd_tools.psd.layer_and_mask import ChannelInfo, LayerFlags, LayerRecord
 from psd_tools.psd.tagged_blocks import TaggedBlocks
 
-from llm_dit.compositing import Painting
 from llm_dit.errors import InputError
 from llm_dit.exports.flat import holdable, over_white, plain
 from llm_dit.imports.psd import BLENDS
 from llm_dit.layer import Layer, group_steps
+from llm_dit.layers import Painting
 
 MAX_SIDE = 30_000
 """Pixels; the format's own bound."""
