@@ -21,7 +21,7 @@ from web.following import Streams
 from web.middleware.access_log import Access
 from web.middleware.connections import Turns
 from web.middleware.requests import BodyLimit, Envelope, Heads
-from web.routes import images, jobs, layers, pages, projects, qwen_image, service
+from web.routes import images, jobs, layers, pages, projects, service
 from web.routes.pages import PageFiles, login_routes
 from web.state import Clients, Offload, State
 
@@ -80,7 +80,7 @@ def create_app(settings: Settings, pipeline: str | None = None) -> FastAPI:
     app.add_middleware(Proxies, settings=settings.server)
     add_error_handlers(app)
     app.add_exception_handler(ClientDisconnect, _on_client_left)
-    for routes in (qwen_image, layers, projects, jobs, images, service, pages):
+    for routes in (jobs, layers, projects, images, service, pages):
         app.include_router(routes.router)
     app.include_router(login_routes(token))
     app.mount("/static", PageFiles(), name="static")

@@ -1,26 +1,164 @@
-"""`/api/jobs`: list, inspect, follow, preview and cancel jobs."""
+"""`/api/qwen-image/decompose` and `/edit-layer`, which are jobs, and `/api/jobs`: list, follow and cancel them."""
 
+import logging
 from collections.abc import AsyncIterable
-from typing import Annotated
+from enum import Enum
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Header, Path, Query, Request, Response
+from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response
+from fastapi.responses import FileResponse
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
 from server.errors import NotFoundError
-from server.jobs.job import JobEvent
-from web.following import COME_BACK_MS
+from server.jobs.inputs import JobInput, JobResult
+from server.jobs.job import Job, JobEvent, Submission
+from web.bodies.json_routes import JobRoute
+from web.bodies.limits import Size, takes
+from web.errors import VISIBLE_ASCII
+from web.following import COME_BACK_MS, result_of, unless_left
+from web.images import Inlined, Picture, job_limits
 from web.openapi import problems
 from web.prefix import located
-from web.responses import JobResponse, JobsResponse, PreviewResponse, job_response
-from web.state import JobDep, StateDep, client_of
+from web.responses import (
+    DecomposeResponse,
+    EditLayerResponse,
+    JobResponse,
+    JobsResponse,
+    PreviewResponse,
+    job_response,
+    result_response,
+)
+from web.schemas import DecomposeRequest, EditLayerRequest
+from web.state import JobDep, State, StateDep, client_of
 
-router = APIRouter(prefix="/api/jobs", tags=["Jobs"])
+router = APIRouter(route_class=JobRoute)
+LAYERS: list[str | Enum] = ["Layers"]
+JOBS: list[str | Enum] = ["Jobs"]
+logger = logging.getLogger("llm_dit.server")
 
-REFUSALS = problems(404)
+REFUSALS = problems(400, 409, 413, 415, 422, 503)
+ACCEPTED: dict[int | str, dict[str, Any]] = {
+    202: {
+        "model": JobResponse,
+        "description": "With `Prefer: respond-async`: the job is queued, and `Location` is its address.",
+    }
+}
+PNG: dict[int | str, dict[str, Any]] = {
+    200: {"content": {"image/png": {}}, "description": "With `Accept: image/png` the picture itself."}
+}
+
+
+async def _respond_async(
+    prefer: Annotated[str, Header(description="`respond-async`: answer 202 at once.", examples=["respond-async"])] = "",
+) -> bool:
+    return "respond-async" in {preference.strip().lower() for preference in prefer.split(",")}
+
+
+async def _wants_png(accept: Annotated[str, Header(include_in_schema=False)] = "") -> bool:
+    return "image/png" in {media_range.partition(";")[0].strip().lower() for media_range in accept.split(",")}
+
+
+RespondAsync = Annotated[bool, Depends(_respond_async)]
+IdempotencyKey = Annotated[
+    str | None,
+    Header(
+        min_length=1,
+        max_length=255,
+        pattern=VISIBLE_ASCII,
+        description="A request that comes again with the same key gets the job of the first one.",
+    ),
+]
+
+
+@router.post(
+    "/api/qwen-image/decompose", tags=LAYERS, response_model=DecomposeResponse, responses={**ACCEPTED, **REFUSALS}
+)
+@takes(Size.PICTURES)
+async def decompose(
+    body: DecomposeRequest,
+    request: Request,
+    state: StateDep,
+    respond_async: RespondAsync,
+    idempotency_key: IdempotencyKey = None,
+) -> Response:
+    """Take an image apart into layers: `layers[0]` is the composite, then bottom to top."""
+    job = await _submit(body, request, state, idempotency_key, kept=respond_async)
+    if respond_async:
+        return _accepted(job)
+    return await _json(job.job_input, await result_of(job, request, state["jobs"]), state)
+
+
+@router.post(
+    "/api/qwen-image/edit-layer",
+    tags=LAYERS,
+    response_model=EditLayerResponse,
+    responses={**PNG, **ACCEPTED, **REFUSALS},
+)
+@takes(Size.PICTURES)
+async def edit_layer(
+    body: EditLayerRequest,
+    request: Request,
+    state: StateDep,
+    respond_async: RespondAsync,
+    wants_png: Annotated[bool, Depends(_wants_png)],
+    idempotency_key: IdempotencyKey = None,
+) -> Response:
+    """Edit one layer by an instruction. The result has the layer's size, so that it drops back into the stack."""
+    job = await _submit(body, request, state, idempotency_key, kept=respond_async)
+    if respond_async:
+        return _accepted(job)
+    result = await result_of(job, request, state["jobs"])
+    return await (_png(result, state) if wants_png else _json(job.job_input, result, state))
+
+
+async def _submit(
+    body: DecomposeRequest | EditLayerRequest, request: Request, state: State, key: str | None, *, kept: bool
+) -> Job:
+    limits = job_limits(state["settings"].server, state["engine"], body.output_size)
+    async with state["transit"].folder() as folder:
+        given = await state["offload"](lambda: Picture(body.image).given(folder))
+        image = await unless_left(request, state["pictures"].keep(given, limits, fit=body.fit))
+    submission = Submission(
+        job_input=body.to_input(image, state["engine"].defaults),
+        client=client_of(request),
+        key=key,
+        seed_given=body.seed is not None,
+    )
+    job = await state["jobs"].submit(submission, kept=kept)
+    logger.info("request is a job", extra={"request_id": request.state.request_id, "job_id": job.id})
+    return job
+
+
+def _accepted(job: Job) -> Response:
+    headers = {"Location": located(f"/api/jobs/{job.id}"), "Preference-Applied": "respond-async"}
+    return Response(job_response(job.view()).model_dump_json(), 202, headers, media_type="application/json")
+
+
+async def _json(job_input: JobInput, result: JobResult, state: State) -> Response:
+    inlined = Inlined()
+    content = result_response(job_input, result, inlined.url)
+
+    def answer() -> Response:
+        return inlined.answer(
+            content, {image.sha256: state["store"].checked_path(image.sha256) for image in result.images}
+        )
+
+    return await state["offload"](answer)
+
+
+async def _png(result: JobResult, state: State) -> Response:
+    path = await state["offload"](lambda: state["store"].checked_path(result.images[0].sha256))
+    headers = {"X-Seed": str(result.seed), "X-Generation-Time": f"{result.generation_time_s:.3f}"}
+    if result.forward:
+        headers["X-Forward"] = str(result.forward)
+    return FileResponse(path, headers=headers, media_type="image/png")
+
+
+UNKNOWN = problems(404)
 MAX_EVENT_ID_DIGITS = 15
 
 
-@router.get("")
+@router.get("/api/jobs", tags=JOBS)
 async def list_jobs(
     request: Request, state: StateDep, limit: Annotated[int, Query(ge=1, le=1000)] = 100
 ) -> JobsResponse:
@@ -29,20 +167,20 @@ async def list_jobs(
     return JobsResponse(jobs=[job_response(job.view()) for job in jobs])
 
 
-@router.get("/{job_id}", responses=REFUSALS)
+@router.get("/api/jobs/{job_id}", tags=JOBS, responses=UNKNOWN)
 async def show_job(job: JobDep) -> JobResponse:
     """Return a job, with its result when it has one."""
     return job_response(job.view())
 
 
-@router.delete("/{job_id}", responses=REFUSALS)
+@router.delete("/api/jobs/{job_id}", tags=JOBS, responses=UNKNOWN)
 async def cancel_job(job: JobDep, state: StateDep) -> JobResponse:
     """Cancel a job: at once while it waits, within one step while it runs. A finished job stays as it is."""
     await state["jobs"].cancel(job)
     return job_response(job.view())
 
 
-@router.get("/{job_id}/events", response_class=EventSourceResponse, responses=REFUSALS)
+@router.get("/api/jobs/{job_id}/events", tags=JOBS, response_class=EventSourceResponse, responses=UNKNOWN)
 async def follow_job(
     job: JobDep, request: Request, state: StateDep, last_event_id: Annotated[str, Header()] = ""
 ) -> AsyncIterable[ServerSentEvent]:
@@ -61,9 +199,10 @@ async def follow_job(
 
 
 @router.get(
-    "/{job_id}/previews/{layer}.png",
+    "/api/jobs/{job_id}/previews/{layer}.png",
+    tags=JOBS,
     response_class=Response,
-    responses={200: {"content": {"image/png": {}}, "description": "The picture."}, **REFUSALS},
+    responses={200: {"content": {"image/png": {}}, "description": "The picture."}, **UNKNOWN},
 )
 async def show_preview(job: JobDep, layer: Annotated[int, Path(ge=1)]) -> Response:
     """Return a small picture of what a layer is going to be, 1 at the bottom; there is none once the job has ended."""
