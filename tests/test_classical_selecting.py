@@ -64,6 +64,14 @@ def test_the_thing_that_is_pointed_at_is_found(hints: dict[str, Any]) -> None:
     assert iou(mask, thing) > 0.9
 
 
+def test_more_clicks_add_what_is_elsewhere() -> None:
+    picture, thing = scene()
+    both = thing.copy()
+    both.paste(255, (230, 150, 290, 210))
+    assert iou(select(picture, box=(50, 50, 170, 172), points=[(260, 180)]), both) > 0.9
+    assert iou(select(picture, points=[(110, 110), (75, 110), (260, 180)]), both) > 0.9
+
+
 def test_a_part_can_be_left_out() -> None:
     picture, thing = scene()
     mask = select(picture, points=[(75, 110)], without=[(110, 110)])

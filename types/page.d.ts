@@ -145,6 +145,28 @@ declare global {
   // The state
   /** Of the stage: the layers, next to the original under a slider, the original, or what differs. */
   type Mode = "layers" | "slider" | "original" | "difference";
+  // The tools of the stage
+  /** What was pointed at: a place, the corners of a box, or a line; `takesAway`: it is not wanted. */
+  type Mark = Readonly<{ kind: "point" | "box" | "line"; takesAway: boolean; places: readonly Point[] }>;
+  /** Select object; `how`: what a drag draws; `mask`: what was found, white as the server has it, and as alpha. */
+  type Pointing = Readonly<{
+    kind: "select";
+    how: "box" | "line";
+    takesAway: boolean;
+    marks: readonly Mark[];
+    busy: boolean;
+    mask: { address: string; picture: HTMLCanvasElement } | null;
+  }>;
+  /** The brush: its width as a share of the picture's longer side, how much of it fades; `draft`: a layer as it is being painted. */
+  type Painting = Readonly<{
+    kind: "brush";
+    takesAway: boolean;
+    size: number;
+    softness: number;
+    draft: { id: string; picture: HTMLCanvasElement } | null;
+  }>;
+  type Tool = Pointing | Painting;
+
   type Fidelity = { psnr: number; max: number; resampled: boolean };
   type NoticeAction = { label: string; run: () => void };
   type Notice = { text: string; action: NoticeAction | null };
@@ -180,6 +202,8 @@ declare global {
     placing: string | null;
     versus: Versus;
     mode: Mode;
+    /** What the pointer does on the stage, when that is not to select and move layers. */
+    tool: Tool | null;
     /** A picture or a file of layers on its way to the server. */
     upload: { name: string; preview: string | null } | null;
     /** A decompose request is on its way. */

@@ -5,7 +5,7 @@
  *
  * @typedef {Record<string, string | null>} Keys
  * @typedef {readonly [words: Key, keys: Keys, more?: Keys]} Row
- * @type {{everywhere: Row[], picture: Row[], layer: Row[], editing: Row[]}}
+ * @type {{everywhere: Row[], picture: Row[], tool: Row[], layer: Row[], editing: Row[]}}
  */
 export const KEYMAP = {
   everywhere: [
@@ -22,11 +22,19 @@ export const KEYMAP = {
     ["help.fit", { 0: "fit" }],
     ["help.actual", { 1: "actual" }],
     ["help.pan", { Space: null }],
+    ["help.selectObject", { W: "select" }],
+    ["help.brush", { B: "brush" }],
     ["help.slider", { S: "slider" }],
     ["help.original", { O: "original" }],
     ["help.difference", { D: "difference" }],
     ["help.nudge", { ArrowLeft: "left", ArrowUp: "up", ArrowRight: "right", ArrowDown: "down" }],
     ["help.nudgeFar", { "Shift ArrowLeft": "left", "Shift ArrowUp": "up", "Shift ArrowRight": "right", "Shift ArrowDown": "down" }],
+  ],
+  tool: [
+    ["help.toolDone", { Enter: "finish" }],
+    ["help.toolDown", { Escape: "down" }],
+    ["help.toolOther", { X: "other" }],
+    ["help.brushSize", { "[": "smaller", "]": "larger" }],
   ],
   layer: [
     ["help.select", { ArrowUp: "above", ArrowDown: "below" }],

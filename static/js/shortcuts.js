@@ -2,6 +2,7 @@ import { isTyping } from "./dom.js";
 import { commandOf } from "./keymap.js";
 import { flip, setVisible, showOnly } from "./state/commands.js";
 import { findLayer, indexOf } from "./state/doc.js";
+import { SIZES } from "./views/stage/tools.js";
 import { zoomCommands } from "./views/stage/viewport.js";
 
 const NUDGES = /** @type {Record<string, [number, number]>} */ ({ left: [-1, 0], right: [1, 0], up: [0, -1], down: [0, 1] });
@@ -26,10 +27,27 @@ export function listenToKeys(store, actions, stage, layers) {
   const pictureCommands = {
     ...zoomCommands(stage),
     actual: () => stage.zoomTo(1),
+    select: () => store.state.doc.width > 0 && actions.takeTool("select"),
+    brush: () => actions.takeTool("brush"),
     slider: showing("slider"),
     original: showing("original"),
     difference: showing("difference"),
   };
+
+  /** @type {Record<string, () => void>} */
+  const toolCommands = {
+    finish: actions.finishTool,
+    down: actions.putToolDown,
+    other: () => actions.setTool({ takesAway: !store.state.tool?.takesAway }),
+    smaller: () => resizeBrush(1 / 1.25),
+    larger: () => resizeBrush(1.25),
+  };
+
+  /** @param {number} by */
+  function resizeBrush(by) {
+    const { tool } = store.state;
+    if (tool?.kind === "brush") actions.setTool({ size: Math.min(SIZES[1], Math.max(SIZES[0], tool.size * by)) });
+  }
 
   /** @type {Record<string, (layer: Layer) => void>} */
   const layerCommands = {
@@ -62,7 +80,13 @@ export function listenToKeys(store, actions, stage, layers) {
   function actionFor(event) {
     const command = commandOf("everywhere", event);
     if (isTyping(event)) return command === "run" ? commands.run : undefined;
-    return commands[command] ?? layerActionFor(event, command) ?? pictureCommands[commandOf("picture", event)];
+    return commands[command] ?? toolActionFor(event) ?? layerActionFor(event, command) ?? pictureCommands[commandOf("picture", event)];
+  }
+
+  /** Enter on a button is the button's. @param {KeyboardEvent} event @returns {(() => void) | undefined} */
+  function toolActionFor(event) {
+    if (store.state.tool === null || (event.key === "Enter" && event.target instanceof HTMLButtonElement)) return undefined;
+    return toolCommands[commandOf("tool", event)];
   }
 
   /** @param {KeyboardEvent} event @param {string} command @returns {(() => void) | undefined} */

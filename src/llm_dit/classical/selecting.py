@@ -46,8 +46,7 @@ def select(
     """
     hints = _hints(image.size, points, without, box, line)
     picture = np.asarray(image.convert("RGBA"))
-    if not hints.inside:
-        hints = _closer(picture, hints)
+    hints = _closer(picture, hints)
     left, top, right, bottom = hints.window
     part = picture[top:bottom, left:right]
     rough = _decide(part, hints)
@@ -121,15 +120,20 @@ def _window(size: tuple[int, int], inside: Sequence[Sequence[Point]]) -> tuple[i
 
 
 def _closer(picture: Bytes, hints: _Hints) -> _Hints:
-    """Return the hints with a box around a first guess of what each stroke is on, to be looked at again, and nearer."""
+    """Return the hints with a box around a first guess of what each stroke is on that no outline has, so that it is
+    looked at again, and nearer."""
+    strokes = [stroke for stroke in hints.strokes if not any(_meets_box(stroke, outline) for outline in hints.inside)]
+    if not strokes:
+        return hints
     height, width = picture.shape[:2]
+    hints = replace(hints, window=(0, 0, width, height))
     sketch = _sketched(picture)
     scale = (sketch.visible.shape[1] / width, sketch.visible.shape[0] / height)
     labels = smooth_merge(oversegment(sketch), sketch.lab)
     neighbors = Neighbors(labels, sketch.lab)
     never = np.unique(labels[_drawn(sketch, hints, scale, hints.without) & sketch.visible])
-    outlines = []
-    for stroke in hints.strokes:
+    outlines = list(hints.inside)
+    for stroke in strokes:
         begun = np.unique(labels[_drawn(sketch, hints, scale, [stroke]) & sketch.visible])
         guess = neighbors.grown_from(begun, never)[labels] & sketch.visible
         rows, columns = np.flatnonzero(guess.any(axis=1)), np.flatnonzero(guess.any(axis=0))
@@ -140,6 +144,12 @@ def _closer(picture: Bytes, hints: _Hints) -> _Hints:
         more = 3 + 0.03 * max(max(xs) - min(xs), max(ys) - min(ys))
         outlines.append(_rectangle(min(xs) - more, min(ys) - more, max(xs) + more, max(ys) + more))
     return replace(hints, inside=outlines, window=_window((width, height), outlines))
+
+
+def _meets_box(stroke: Sequence[Point], outline: Sequence[Point]) -> bool:
+    """Return whether a place of a stroke lies in the box around an outline."""
+    xs, ys = [x for x, _ in outline], [y for _, y in outline]
+    return any(min(xs) <= x <= max(xs) and min(ys) <= y <= max(ys) for x, y in stroke)
 
 
 def _rectangle(left: float, top: float, right: float, bottom: float) -> Sequence[Point]:

@@ -3,6 +3,7 @@ import { createDecompose, createSplit } from "./decompose.js";
 import { createEdits } from "./edits.js";
 import { createExports } from "./exports.js";
 import { createLayers } from "./layers.js";
+import { createTools } from "./tools.js";
 
 /** Everything the page can do once there is a picture. @param {Context} context @param {Start} start */
 export function createActions(context, { history, jobs, actions }) {
@@ -13,6 +14,7 @@ export function createActions(context, { history, jobs, actions }) {
   return {
     ...actions,
     ...createLayers(context, history),
+    ...createTools(context, history),
     ...createComparison(context),
     ...createExports(context),
     ...decompose.actions,

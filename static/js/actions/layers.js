@@ -1,7 +1,7 @@
 import { t } from "../i18n.js";
 import { flatten } from "../images/flatten.js";
 import { coverageOf } from "../images/pixels.js";
-import { duplicate, mergeDown, moveTo, remove, removeGroup, reorder } from "../state/commands.js";
+import { duplicate, mergeDown, mergeGroup, moveTo, remove, removeGroup, reorder } from "../state/commands.js";
 import { findLayer, indexOf, newId, newLayer } from "../state/doc.js";
 
 /** The stack. @param {Context} context @param {Travel} history */
@@ -15,6 +15,18 @@ export function createLayers({ store, api, bitmaps, tryTo }, { run, undo, endKey
 
   /** @param {string} name */
   const deleted = (name) => ({ text: t("notice.deleted", { name }), action: { label: t("notice.undo"), run: undo } });
+
+  /** Put layers together to one. @param {readonly Layer[]} layers   bottom to top @param {Pick<Layer, "name" | "group">} named @param {(merged: Layer) => Command} command */
+  async function merge(layers, { name, group }, command) {
+    const { doc } = store.state;
+    await tryTo(async () => {
+      const picture = await flatten(layers, doc, bitmaps);
+      const [{ image }, coverage] = [await api.upload(await picture.toBlob()), coverageOf(picture.canvas)];
+      const { width, height } = doc;
+      const merged = newLayer({ id: newId(), name, group, image, width, height, coverage });
+      run(command(merged), { selected: merged.id });
+    });
+  }
 
   return {
     /** @param {string | null} id */
@@ -81,15 +93,13 @@ export function createLayers({ store, api, bitmaps, tryTo }, { run, undo, endKey
     mergeDown: async (upper) => {
       const { doc } = store.state;
       const lower = doc.layers[indexOf(doc, upper.id) - 1];
-      if (lower === undefined) return;
-      await tryTo(async () => {
-        const picture = await flatten([lower, upper], doc, bitmaps);
-        const [{ image }, coverage] = [await api.upload(await picture.toBlob()), coverageOf(picture.canvas)];
-        const { name, group } = lower;
-        const { width, height } = doc;
-        const merged = newLayer({ id: newId(), name, group, image, width, height, coverage });
-        run(mergeDown(upper, merged), { selected: merged.id });
-      });
+      if (lower !== undefined) await merge([lower, upper], lower, (merged) => mergeDown(upper, merged));
+    },
+
+    /** Make one picture of a group. @param {string} group */
+    mergeGroup: async (group) => {
+      const layers = store.state.doc.layers.filter((layer) => layer.group === group);
+      await merge(layers, { name: group, group: "" }, (merged) => mergeGroup(layers, merged));
     },
   };
 }

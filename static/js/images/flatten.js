@@ -20,12 +20,13 @@ export async function flatten(layers, doc, bitmaps, limit = Infinity) {
   const { canvas } = context;
   return {
     canvas,
-    toBlob: () =>
-      new Promise((/** @type {(blob: Blob) => void} */ resolve, reject) =>
-        canvas.toBlob((blob) => (blob ? resolve(blob) : reject(new Error("no picture"))), "image/png"),
-      ),
+    toBlob: () => blobOf(canvas),
   };
 }
+
+/** What is on a canvas now, as PNG. @param {HTMLCanvasElement} canvas @returns {Promise<Blob>} */
+export const blobOf = (canvas) =>
+  new Promise((resolve, reject) => canvas.toBlob((blob) => (blob ? resolve(blob) : reject(new Error("no picture"))), "image/png"));
 
 const SIDE_PX = 320;
 const PAUSE_MS = 15_000;
@@ -56,4 +57,4 @@ export function createThumbnails(api, bitmaps) {
 }
 
 /** @param {Picture} picture */
-const asLayer = ({ name, image, width, height }) => newLayer({ id: "", name, image, width, height, coverage: 1 });
+export const asLayer = ({ name, image, width, height }) => newLayer({ id: "picture", name, image, width, height, coverage: 1 });

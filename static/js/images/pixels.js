@@ -107,6 +107,16 @@ export function pixelsOf(bitmap, { width, height }, onBlack = false) {
   return context.getImageData(0, 0, width, height).data;
 }
 
+/** A gray picture as one of alpha: white is seen, black is not. @param {ImageBitmap} gray @returns {HTMLCanvasElement} */
+export function maskOf(gray) {
+  const context = canvas2d(gray.width, gray.height, true);
+  context.drawImage(gray, 0, 0);
+  const pixels = context.getImageData(0, 0, gray.width, gray.height);
+  for (let i = 0; i < pixels.data.length; i += 4) pixels.data[i + 3] = pixels.data[i];
+  context.putImageData(pixels, 0, 0);
+  return context.canvas;
+}
+
 /** A drawing surface that is not in the page. @param {number} width @param {number} height @param {boolean} [willReadFrequently] */
 export function canvas2d(width, height, willReadFrequently = false) {
   const canvas = Object.assign(document.createElement("canvas"), { width, height });

@@ -46,7 +46,7 @@ async function contentOf(address, load) {
 }
 
 /** The policy of this page lets `fetch` read no data URL. @param {string} address */
-function fromDataUrl(address) {
+export function fromDataUrl(address) {
   const [, about, content] = /^data:([^,]*),([\s\S]*)$/i.exec(address) ?? ["", "", ""];
   const type = about.split(";")[0];
   if (!/;\s*base64$/i.test(about)) return new Blob([decodeURIComponent(content)], { type });

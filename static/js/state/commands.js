@@ -112,6 +112,43 @@ export const mergeDown = (upper, merged) =>
     return index < 1 ? doc : insertLayers(doc, index - 1, [merged], 2);
   });
 
+/** One layer in the place of a group. @param {readonly Layer[]} layers   in a row, bottom to top @param {Layer} merged */
+export const mergeGroup = (layers, merged) =>
+  command("command.mergeGroup", { name: merged.name }, (doc) => {
+    const index = indexOf(doc, layers[0].id);
+    return layers.some((layer, place) => doc.layers[index + place] !== layer) ? doc : insertLayers(doc, index, [merged], layers.length);
+  });
+
+/**
+ * A layer cut from others, which have other pictures from then on.
+ * @param {readonly Layer[]} stack   what it was cut from, bottom to top: the layers, or the picture as one
+ * @param {Layer} layer
+ * @param {number} place   of the new layer in the stack
+ * @param {readonly {index: number, image: string, coverage: number, version: number}[]} changed   by their places in the stack
+ */
+export const cutOut = (stack, layer, place, changed) =>
+  command("command.select", { name: layer.name }, (doc) => {
+    const named = { ...layer, name: freeName(doc, layer.name) };
+    const alone = doc.layers.length === 0;
+    // What was never taken apart gets its ground as a first layer.
+    const below = alone ? stack.map((ground) => newLayer({ ...ground, id: `${layer.id}-ground` })) : doc.layers;
+    const cut = below.map((under, index) => {
+      const found = changed.find((one) => one.index === index);
+      if (found === undefined) return under;
+      const { image, coverage, version } = found;
+      return alone ? newLayer({ ...under, image, coverage }) : { ...under, image, coverage, current: version };
+    });
+    // A layer of which nothing is left has gone into the new one.
+    const isLeft = (/** @type {Layer} */ under, /** @type {number} */ index) =>
+      under.coverage > 0 || !changed.some((one) => one.index === index);
+    const kept = cut.map((under, index) => (isLeft(under, index) ? [under] : []));
+    return withLayers(doc, [...kept.slice(0, place).flat(), named, ...kept.slice(place).flat()]);
+  });
+
+/** What a stroke of the brush has made of a layer. @param {Layer} layer @param {boolean} takesAway @param {number} version */
+export const brushed = (layer, takesAway, version) =>
+  command(takesAway ? "command.erase" : "command.reveal", { name: layer.name }, (doc) => useVersion(layer, version).apply(doc));
+
 /** A layer's own layers in its place, as a group of its name. @param {Layer} layer @param {readonly Layer[]} parts   bottom to top */
 export const split = (layer, parts) =>
   command("command.split", { name: layer.name }, (doc) => {

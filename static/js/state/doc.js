@@ -39,6 +39,22 @@ export function newLayer({ engine = "", seed = null, ...about }) {
   return { ...PLAIN, versions: [first], current: 0, discarded: [], ...about };
 }
 
+/** What somebody made of a layer without an engine; it is offered only as long as the layer shows it. @param {string} image @param {number} coverage @returns {Version} */
+export const handMade = (image, coverage) => ({
+  image,
+  coverage,
+  instruction: "",
+  seed: null,
+  shape: null,
+  engine: BY_HAND,
+  at: new Date().toISOString(),
+  from: null,
+  seconds: null,
+});
+
+/** The engine of what somebody made by hand. */
+export const BY_HAND = "hand";
+
 /** @param {Doc} doc @param {string | null} id */
 export const findLayer = (doc, id) => doc.layers.find((layer) => layer.id === id) ?? null;
 

@@ -1,3 +1,4 @@
+import { BY_HAND } from "./doc.js";
 import { atWork } from "./engine.js";
 import { LIMITS, NEW_EDIT, samplingOf } from "./initial.js";
 
@@ -6,9 +7,9 @@ import { LIMITS, NEW_EDIT, samplingOf } from "./initial.js";
 /** @param {State} state @param {string} id @returns {Edit} */
 export const editOf = ({ edits, config }, id) => ({ ...NEW_EDIT, ...samplingOf(config), ...edits[id] });
 
-/** The versions that are offered, by index: all but the discarded ones. @param {Layer} layer */
+/** The versions that are offered, by index: all but the discarded ones, and strokes that later ones took the place of. @param {Layer} layer */
 export const offered = ({ versions, current, discarded }) =>
-  [...versions.keys()].filter((index) => index === current || !discarded.includes(index));
+  [...versions.keys()].filter((index) => index === current || (!discarded.includes(index) && versions[index].engine !== BY_HAND));
 
 /**
  * What is chosen of a layer: a job that runs, a try that came to nothing, or else a version, which is the current one

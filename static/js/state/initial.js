@@ -39,6 +39,7 @@ export const AT_HAND = {
   placing: null,
   versus: /** @type {Versus} */ ({ how: "slider", where: "layer" }),
   mode: /** @type {const} */ ("layers"),
+  tool: null,
   upload: null,
   sending: false,
   sourceError: null,

@@ -150,6 +150,7 @@ function layerMenu(layer, index, actions, rename) {
     { label: t("layers.duplicate"), icon: "duplicate", key: "Ctrl D", run: () => actions.duplicate(layer) },
     { label: t("layers.solo"), icon: "eye", key: "Shift V", run: () => actions.run(showOnly(layer)) },
     "",
+    { label: t("layers.brush"), icon: "brush", key: "B", run: () => actions.takeTool("brush") },
     { label: t("layers.split"), icon: "split", run: () => actions.splitLayer(layer) },
     { label: t("layers.merge"), icon: "merge", disabled: index === 0, run: () => actions.mergeDown(layer) },
     "",

@@ -3,6 +3,7 @@ import { layerCount, percent, t } from "../../i18n.js";
 import { icon, setIcon } from "../../icons.js";
 import { coverageIn } from "../../images/pixels.js";
 import { rename, renameGroup, setGroupVisible, setVisible, showOnly, ungroup } from "../../state/commands.js";
+import { BY_HAND } from "../../state/doc.js";
 import { badgeOf } from "../../state/edits.js";
 import { atWork } from "../../state/engine.js";
 import { iconButton } from "../shell/fields.js";
@@ -59,7 +60,8 @@ export function createLayerRow(id, actions, bitmaps) {
       setText(name, layer.name);
       setAttribute(select, "title", layer.name);
       version.hidden = layer.current === 0;
-      setText(version, t("layers.version", { number: layer.current + 1 }));
+      const byHand = layer.versions[layer.current].engine === BY_HAND;
+      setText(version, byHand ? t("layers.byHand") : t("layers.version", { number: layer.current + 1 }));
       renderShare(share, layer, coverageIn(layer, state.doc, bitmaps.peek(layer.image)));
       const selected = state.selected === layer.id;
       element.classList.toggle("selected", selected);
@@ -111,6 +113,7 @@ export function createGroupRow(name, actions) {
       label: t("layers.more", { name }),
       entries: [
         { label: t("layers.rename"), icon: "pencil", run: () => rename.begin(name) },
+        { label: t("layers.mergeGroup"), icon: "merge", run: () => actions.mergeGroup(name) },
         { label: t("layers.ungroup"), icon: "folder", run: () => actions.run(ungroup(name)) },
         { label: t("layers.delete"), icon: "trash", danger: true, run: () => actions.removeGroup(name) },
       ],

@@ -23,8 +23,8 @@ export function createModeBar(actions) {
   };
 }
 
-/** @param {{zoomBy: (factor: number) => void, zoomTo: (scale: number) => void, toFit: () => void}} viewport */
-export function createZoomBar({ zoomBy, zoomTo, toFit }) {
+/** @param {{zoomBy: (factor: number) => void, zoomTo: (scale: number) => void, toFit: () => void}} viewport @param {readonly HTMLElement[]} [tools]   what else is at hand */
+export function createZoomBar({ zoomBy, zoomTo, toFit }, tools = []) {
   const scaleText = h("button.zoom-scale.number", { title: t("stage.zoomActual"), onclick: () => zoomTo(1) });
   const fit = h("button.zoom-fit", { onclick: toFit }, t("stage.zoomFit"));
   return {
@@ -34,6 +34,7 @@ export function createZoomBar({ zoomBy, zoomTo, toFit }) {
       scaleText,
       iconButton("plus", t("stage.zoomIn"), () => zoomBy(STEP)),
       fit,
+      ...tools,
     ),
     /** @param {{readonly camera: Camera, readonly fitted: boolean}} viewport */
     render: ({ camera, fitted }) => {

@@ -5,13 +5,16 @@ const LINE_PX = 16;
 const SLACK_PX = 4;
 
 /**
- * @typedef {{drag: (by: Point) => void, end: () => void}} Drag   `by`: since the press, in CSS pixels
+ * @typedef {object} Drag
+ * @property {(by: Point, event: PointerEvent) => void} drag   `by`: since the press, in CSS pixels
+ * @property {() => void} end
+ * @property {() => void} [cancel]   in place of the end, when it was none after all: a second finger pinches
  *
  * @typedef {object} Moves
  * @property {(factor: number, point: Point) => void} zoomBy
  * @property {(dx: number, dy: number) => void} pan
- * @property {(point: Point, touch: boolean) => Drag | null} grab   what a press takes hold of; null leaves the drag to the camera
- * @property {(point: Point, touch: boolean) => void} click
+ * @property {(point: Point, touch: boolean, event: PointerEvent) => Drag | null} grab   what a press takes hold of; null leaves the drag to the camera
+ * @property {(point: Point, touch: boolean, event: PointerEvent) => void} click
  * @property {() => boolean} [scrolls]   whether one finger scrolls the page, as the style says, and not the picture
  */
 
@@ -52,9 +55,9 @@ export function listenToGestures(view, moves) {
     view.setPointerCapture(event.pointerId);
     const at = place(event);
     down.set(event.pointerId, at);
-    press?.held?.end();
-    press =
-      down.size > 1 ? null : { at, held: space || event.button === 1 ? null : moves.grab(at, event.pointerType === "touch"), moved: false };
+    leave(press?.held);
+    const held = down.size > 1 || space || event.button === 1 ? null : moves.grab(at, event.pointerType === "touch", event);
+    press = down.size > 1 ? null : { at, held, moved: false };
   });
 
   view.addEventListener("pointermove", (event) => {
@@ -68,7 +71,7 @@ export function listenToGestures(view, moves) {
     const by = { x: now.x - press.at.x, y: now.y - press.at.y };
     if (!press.moved && Math.hypot(by.x, by.y) < SLACK_PX) return;
     press.moved = true;
-    if (press.held !== null) press.held.drag(by);
+    if (press.held !== null) press.held.drag(by, event);
     else if (event.pointerType !== "touch" || !moves.scrolls?.()) moves.pan(now.x - before.x, now.y - before.y);
   });
 
@@ -77,10 +80,17 @@ export function listenToGestures(view, moves) {
       down.delete(event.pointerId);
       const ended = press;
       press = null;
-      ended?.held?.end();
+      if (name === "pointerup") ended?.held?.end();
+      else leave(ended?.held);
       if (ended !== null && !ended.moved && name === "pointerup" && event.button === 0 && !space)
-        moves.click(ended.at, event.pointerType === "touch");
+        moves.click(ended.at, event.pointerType === "touch", event);
     });
+  }
+
+  /** @param {Drag | null | undefined} held */
+  function leave(held) {
+    if (held?.cancel) held.cancel();
+    else held?.end();
   }
 
   for (const name of ["keydown", "blur"]) view.addEventListener(name, () => view.classList.remove("pointed"));

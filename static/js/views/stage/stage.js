@@ -3,14 +3,18 @@ import { many, t } from "../../i18n.js";
 import { createLevels } from "../../images/bitmaps.js";
 import { fit } from "../../images/camera.js";
 import { createPainter } from "../../images/compositor.js";
-import { findLayer } from "../../state/doc.js";
+import { findLayer, patchLayer } from "../../state/doc.js";
 import { atWork } from "../../state/engine.js";
 import { createModeBar, createZoomBar } from "./bars.js";
 import { createStageFrame, place } from "./frame.js";
 import { listenToGestures } from "./gestures.js";
 import { createHand } from "./pointer.js";
 import { createParting } from "./split-slider.js";
+import { createStageTools } from "./tools.js";
 import { createViewport, fitCanvas } from "./viewport.js";
+
+/** Stands for the picture of a layer that is being painted. */
+const DRAFT = "draft";
 
 /** Below this width the stage lies above the panels, as in the style sheets. */
 const ONE_COLUMN = 760;
@@ -31,18 +35,34 @@ export function createStage(actions, bitmaps, welcome) {
 
   const content = () => (state === null || state.doc.width === 0 ? null : state.doc);
   const extent = () => ({ width: view.clientWidth, height: view.clientHeight });
-  const viewport = createViewport({ extent, content, home: () => fit(extent(), content() ?? extent(), margins()), draw });
+  const viewport = createViewport({ extent, content, home: () => fit(extent(), content() ?? extent(), margins(tools.inHand())), draw });
   const { schedule, zoomBy, zoomTo, toFit, pan } = viewport;
-  const paint = createPainter(bitmaps, createLevels(schedule));
+  const levels = createLevels(schedule);
+  // A layer that is being painted is drawn as it is on its canvas.
+  const shownPictures = {
+    ...bitmaps,
+    peek: (/** @type {string} */ address) => (address === DRAFT ? tools.draft() : bitmaps.peek(address)),
+  };
+  const paint = createPainter(/** @type {Bitmaps} */ (shownPictures), (picture, scale) =>
+    picture instanceof HTMLCanvasElement ? picture : levels(picture, scale),
+  );
   const canvas = h("canvas.stage-canvas", { role: "img" });
   const context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
   const paper = h("div.stage-paper.checkerboard", { hidden: true });
   const outline = createStageFrame(actions);
-  const view = h("div.stage-view", { tabIndex: 0, role: "application", "aria-label": t("stage.keys") }, paper, canvas, outline.element);
+  const tools = createStageTools(actions, viewport);
+  const view = h(
+    "div.stage-view",
+    { tabIndex: 0, role: "application", "aria-label": t("stage.keys") },
+    paper,
+    canvas,
+    tools.veil,
+    outline.element,
+  );
   const parting = createParting(t("stage.parting"), view, schedule);
   const tags = [h("span.compare-tag.left", t("stage.mode.original")), h("span.compare-tag.right", t("stage.mode.layers"))];
   const modes = createModeBar(actions);
-  const zoom = createZoomBar(viewport);
+  const zoom = createZoomBar(viewport, tools.buttons);
   const error = h("p.stage-error", { role: "alert", hidden: true });
   const element = h(
     "section.stage",
@@ -51,6 +71,7 @@ export function createStage(actions, bitmaps, welcome) {
     ...parting.elements,
     ...tags,
     modes.element,
+    tools.element,
     welcome,
     error,
     zoom.element,
@@ -58,7 +79,7 @@ export function createStage(actions, bitmaps, welcome) {
 
   function draw() {
     if (state === null) return;
-    const { doc, mode, upload, selected } = state;
+    const { doc, mode, upload, selected, tool } = state;
     const { camera } = viewport;
     const empty = doc.width === 0 || upload !== null;
     paper.hidden = canvas.hidden = empty;
@@ -66,12 +87,21 @@ export function createStage(actions, bitmaps, welcome) {
     for (const tag of tags) tag.hidden = mode !== "slider" || empty;
     if (empty) return outline.render(null, null, camera);
     fitCanvas(canvas, view);
-    paint(context, { doc, mode: doc.layers.length === 0 ? "original" : mode, camera: viewport.sharp, touched, share: parting.share() });
+    const drawn = tool?.kind === "brush" && tool.draft !== null ? patchLayer(doc, tool.draft.id, { image: DRAFT }) : doc;
+    const first = drawn === doc ? touched : (selected ?? touched);
+    paint(context, {
+      doc: drawn,
+      mode: doc.layers.length === 0 ? "original" : mode,
+      camera: viewport.sharp,
+      touched: first,
+      share: parting.share(),
+    });
+    tools.draw(view);
     place(paper, { x: 0, y: 0, width: doc.width, height: doc.height }, camera);
-    const layer = mode === "layers" ? findLayer(doc, selected) : null;
+    const layer = mode === "layers" && tool === null ? findLayer(doc, selected) : null;
     outline.render(layer, layer?.visible ? bitmaps.peek(layer.image) : null, camera);
     // Where all of the picture is in sight, a finger scrolls the page, but for the frame around a layer that was tapped.
-    view.classList.toggle("scrolls", viewport.fitted);
+    view.classList.toggle("scrolls", viewport.fitted && tool === null);
     outline.element.classList.toggle("in-hand", hand.inHand(state));
     zoom.render(viewport);
   }
@@ -92,13 +122,20 @@ export function createStage(actions, bitmaps, welcome) {
     zoomBy,
     pan,
     scrolls: () => viewport.fitted,
-    grab: (point, touch) => (slides() && (viewport.fitted || parting.isNear(point.x)) ? parting.hold(point) : hand.grab(point, touch)),
-    click: (point, touch) => {
+    grab: (point, touch, event) =>
+      tools.inHand()
+        ? tools.grab(point, event)
+        : slides() && (viewport.fitted || parting.isNear(point.x))
+          ? parting.hold(point)
+          : hand.grab(point, touch),
+    click: (point, touch, event) => {
+      if (tools.inHand()) return tools.click(point, event);
       if (slides()) return parting.slideTo(point.x);
       hand.click(point, touch);
       return schedule();
     },
   });
+  tools.follow(view);
   new ResizeObserver(schedule).observe(view);
 
   return {
@@ -118,7 +155,8 @@ export function createStage(actions, bitmaps, welcome) {
       shown = key;
       loadPictures(next, bitmaps, arrived);
       tellBusy();
-      modes.element.hidden = doc.layers.length === 0 || upload !== null;
+      modes.element.hidden = doc.layers.length === 0 || upload !== null || next.tool !== null;
+      tools.render(next);
       modes.render(next);
       view.hidden = content() === null;
       zoom.element.hidden = view.hidden || upload !== null;
@@ -131,8 +169,11 @@ export function createStage(actions, bitmaps, welcome) {
   };
 }
 
-/** Room for the bars above and below. */
-const margins = () => (innerWidth < ONE_COLUMN ? { side: 16, top: 60, bottom: 84 } : { side: 40, top: 100, bottom: 80 });
+/** Room for the bars above and below. @param {boolean} tool   whether one is in hand */
+function margins(tool) {
+  if (innerWidth >= ONE_COLUMN) return { side: 40, top: 100, bottom: 80 };
+  return tool ? { side: 16, top: 140, bottom: 16 } : { side: 16, top: 60, bottom: 84 };
+}
 
 /** The one layer that two states differ in, so that a run of changes to it is drawn quickly. @param {State | null} before @param {State} now */
 function changedLayer(before, now) {

@@ -1,0 +1,91 @@
+"""The tools of the stage: what is pointed at becomes a layer, and a brush paints on one."""
+
+from collections.abc import Callable
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.browser.studio import Studio
+from tests.browser.test_stage import ORANGE, at, is_orange, near, selected
+
+
+def alike(one: list[float], other: list[float]) -> bool:
+    return all(abs(a - b) < 3 for a, b in zip(one, other, strict=True))
+
+
+@pytest.mark.parametrize("touch", [False, True], ids=["mouse", "finger"])
+def test_what_is_pointed_at_becomes_a_layer_in_one_step(open_stack: Callable[..., Studio], touch: bool) -> None:
+    studio = open_stack(1, **({"width": 360, "height": 740, "touch": True} if touch else {}))
+    page = studio.page
+    before = studio.pixels()
+    studio.button("Select object").click()
+    expect(page.get_by_role("group", name="Select object")).to_be_visible()
+    make = studio.button("Make a layer")
+    expect(make).to_be_disabled()
+    point = at(studio, ORANGE)
+    page.touchscreen.tap(*point) if touch else page.mouse.click(*point)
+    expect(make).to_be_enabled()
+    make.click()
+    expect(studio.layer_names).to_have_text(["Object", "Background"])
+    expect(selected(studio)).to_have_text("Object")
+    studio.wait_for_paint()
+    assert alike(studio.pixels(), before), "the picture is what it was"
+    page.locator(".layer .eye").first.click()
+    studio.wait_for(lambda: not is_orange(studio.pixels(near(ORANGE))), "the ground without the thing")
+    page.locator(".layer .eye").first.click()
+    studio.button("Undo: Show Object").click()
+    studio.button("Undo: Hide Object").click()
+    studio.button("Undo: Cut out Object").click()
+    expect(studio.layer_names).to_have_text(["Background"])
+    studio.wait_until_saved()
+
+
+def test_a_selection_is_drawn_taken_back_and_left(open_stack: Callable[..., Studio]) -> None:
+    studio = open_stack(1)
+    page = studio.page
+    page.keyboard.press("w")
+    make = studio.button("Make a layer")
+    left, top = at(studio, (ORANGE[0] - 0.2, ORANGE[1] - 0.3))
+    right, low = at(studio, (ORANGE[0] + 0.2, ORANGE[1] + 0.3))
+    page.mouse.move(left, top)
+    page.mouse.down()
+    page.mouse.move(right, low, steps=4)
+    page.mouse.up()
+    expect(make).to_be_enabled()
+    page.keyboard.press("Control+z")
+    expect(make).to_be_disabled()
+    expect(studio.layer_names).to_have_text(["Background"])
+    page.mouse.click(*at(studio, ORANGE))
+    expect(make).to_be_enabled()
+    page.keyboard.press("Enter")
+    expect(studio.layer_names).to_have_text(["Object", "Background"])
+    page.keyboard.press("w")
+    expect(make).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(make).to_be_hidden()
+    expect(studio.page.get_by_role("radiogroup", name="What the stage shows")).to_be_visible()
+
+
+def test_a_brush_erases_and_restores_stroke_by_stroke(open_stack: Callable[..., Studio]) -> None:
+    studio = open_stack(5)
+    page = studio.page
+    page.mouse.click(*at(studio, ORANGE))
+    expect(selected(studio)).to_contain_text("range")
+    name = selected(studio).inner_text()
+    page.keyboard.press("b")
+    expect(page.get_by_text(f"Paint on “{name}”")).to_be_visible()
+    page.mouse.click(*at(studio, ORANGE))
+    studio.wait_for(lambda: not is_orange(studio.pixels(near(ORANGE))), "the hole")
+    expect(studio.button(f"Undo: Erase in {name}")).to_be_enabled()
+    page.keyboard.press("x")
+    page.mouse.click(*at(studio, ORANGE))
+    studio.wait_for(lambda: is_orange(studio.pixels(near(ORANGE))), "what was there")
+    expect(studio.button(f"Undo: Restore in {name}")).to_be_enabled()
+    page.keyboard.press("Control+z")
+    studio.wait_for(lambda: not is_orange(studio.pixels(near(ORANGE))), "the hole again")
+    studio.button("Done").click()
+    studio.wait_until_saved()
+    page.reload()
+    studio.wait_for_paint()
+    assert not is_orange(studio.pixels(near(ORANGE)))
+    expect(page.locator(".layer.selected .version")).to_have_text("by hand")
