@@ -39,6 +39,8 @@ export function createEditor(context, start, { desk, foot, welcome, notices }, w
     () => store.state.doc.picture,
     () => requestAnimationFrame(source.focus),
   );
+  // What was pointed at in another picture, or at another size, means nothing in this one.
+  whenever(() => [store.state.doc.picture?.image, store.state.doc.width, store.state.doc.height].join(" "), actions.putToolDown);
   whenever(() => Object.keys(store.state.jobs).length, actions.checkService);
   listenToKeys(store, actions, stage, layers);
   return [source, stage, layers, jobBar, editDialog];

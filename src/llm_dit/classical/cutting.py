@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from llm_dit.classical.filling import fill_behind
 from llm_dit.classical.layering.ground import spread
 from llm_dit.classical.layering.matte import Edge, unmix
 from llm_dit.classical.layering.regions import Bytes, Floats
@@ -208,21 +209,21 @@ def _without(layer: Layer, share: Floats) -> Image.Image:
     alpha = piece[..., 3].astype(np.float32) / 255
     around = _continued(alpha[..., None], ~wide)[..., 0] if not wide.all() else np.zeros_like(alpha)
     kept = np.minimum(alpha, ((around - 0.5) * 8 + 0.5).clip(0, 1))
-    colors = fill_behind(piece[..., :3], alpha, wide)
-    piece[..., :3][hole] = colors[hole]
+    if (kept[hole] > 0).any():
+        piece[..., :3][hole] = _filled(piece[..., :3], alpha, wide)[hole]
     piece[..., 3][hole] = np.rint(kept * 255)[hole]
     piece[piece[..., 3] == 0] = 0
     return Image.fromarray(pixels, "RGBA")
 
 
-def fill_behind(rgb: Bytes, alpha: Floats, hole: Mask) -> Bytes:
-    """Return the colors (height, width, 3) with those of a hole continued from around it, as far as that is seen."""
-    known = ~hole & (alpha > 0.5)
-    if not known.any():
-        return rgb
-    filled = rgb.copy()
-    filled[hole] = np.rint(_continued(rgb.astype(np.float32), known).clip(0, 255))[hole]
-    return filled
+def _filled(rgb: Bytes, alpha: Floats, hole: Mask) -> Bytes:
+    """Return the colors (height, width, 3) with a hole filled from what is seen around it."""
+    clear = (alpha <= 0.5) & ~hole
+    if clear.any() and not (clear | hole).all():
+        # What is clear has no colors of its own to go on with.
+        around = np.rint(_continued(rgb.astype(np.float32), ~(clear | hole)).clip(0, 255)).astype(np.uint8)
+        rgb = np.where(clear[..., None], around, rgb)
+    return fill_behind(rgb, hole)
 
 
 def _continued(values: Floats, known: Mask) -> Floats:

@@ -31,7 +31,7 @@ export function createComparison({ store, bitmaps }) {
 
     /** @param {Mode} mode */
     show: (mode) => {
-      store.update({ mode });
+      store.update({ mode, tool: null });
       measureSoon();
     },
 

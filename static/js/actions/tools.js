@@ -123,7 +123,7 @@ export function createTools({ store, api, bitmaps, tryTo }, { run, undo }) {
 
     putToolDown: () => {
       asking.abort();
-      store.update({ tool: null });
+      if (store.state.tool !== null) store.update({ tool: null });
     },
 
     /** @param {Partial<Pointing> | Partial<Painting>} change */

@@ -1,0 +1,73 @@
+"""Select object on scenes of known truth: by a box, and by one click.
+
+`python -m benchmarks.select_object [SEEDS] [FIRST] [--folder FOLDER]`: of each thing in the scenes of
+`benchmarks.clipart` the soft intersection over union with what is selected by a box around it, drawn a little loosely,
+and by a click on it; and the CPU time of each.
+"""
+
+import argparse
+import random
+import time
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.clipart import VARIANTS, Scene, collect, make_scene
+from llm_dit import select
+
+LOOSE = 8
+"""Pixels by which a box is drawn too wide, at most; two of them too narrow."""
+LEAST = 0.01
+"""The share of a picture that a thing shows at least, to be pointed at."""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("seeds", type=int, nargs="?", default=20)
+    parser.add_argument("first", type=int, nargs="?", default=5000)
+    parser.add_argument("--folder", type=Path, default=Path("clipart"))
+    given = parser.parse_args()
+    drawings, grounds = collect(given.folder)
+    print(f"{'':10} {'things':>6} {'box':>6} {'click':>6} {'whole':>6} {'s, box':>7} {'s, click':>8} {'most':>6}")
+    for variant in VARIANTS:
+        rows = [
+            row
+            for seed in range(given.first, given.first + given.seeds)
+            for row in measured(make_scene(seed, drawings, grounds, variant), random.Random(seed))
+        ]
+        box, click, box_s, click_s = np.array(rows).T
+        print(
+            f"{variant:10} {len(rows):6} {box.mean():6.3f} {click.mean():6.3f} {(click >= 0.8).mean():6.0%} "
+            f"{box_s.mean():7.2f} {click_s.mean():8.2f} {max(box_s.max(), click_s.max()):6.2f}"
+        )
+
+
+def measured(scene: Scene, chance: random.Random) -> list[tuple[float, float, float, float]]:
+    """Return of each thing the agreement by a box and by a click, and the CPU seconds of both."""
+    rows: list[tuple[float, float, float, float]] = []
+    for piece in scene.pieces:
+        inside = np.argwhere(piece.seen > 0.5)
+        if piece.name == "type" or len(inside) < LEAST * piece.seen.size:
+            continue
+        (top, left), (low, right) = inside.min(axis=0), inside.max(axis=0)
+        loose = [chance.uniform(-2, LOOSE) for _ in range(4)]
+        y, x = inside[chance.randrange(len(inside))]
+        box = (left - loose[0], top - loose[1], right + loose[2], low + loose[3])
+        by_box, box_s = timed(scene, piece.seen, box=box)
+        by_click, click_s = timed(scene, piece.seen, points=[(float(x), float(y))])
+        rows.append((by_box, by_click, box_s, click_s))
+    return rows
+
+
+def timed(scene: Scene, seen: NDArray[np.float32], **hints: object) -> tuple[float, float]:
+    """Return the soft intersection over union of a selection with the truth, and its CPU seconds."""
+    started = time.process_time()
+    mask = select(scene.image, **hints)  # pyright: ignore[reportArgumentType]
+    seconds = time.process_time() - started
+    found = np.asarray(mask, np.float32) / 255
+    return float(np.minimum(found, seen).sum() / np.maximum(found, seen).sum()), seconds
+
+
+if __name__ == "__main__":
+    main()
