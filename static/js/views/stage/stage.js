@@ -13,6 +13,9 @@ import { createParting } from "./split-slider.js";
 import { createStageTools } from "./tools.js";
 import { createViewport, fitCanvas } from "./viewport.js";
 
+/** Below this width of the stage the bar of a tool has two rows. */
+const TWO_ROWS = 600;
+
 /** Stands for the picture of a layer that is being painted. */
 const DRAFT = "draft";
 
@@ -35,7 +38,12 @@ export function createStage(actions, bitmaps, welcome) {
 
   const content = () => (state === null || state.doc.width === 0 ? null : state.doc);
   const extent = () => ({ width: view.clientWidth, height: view.clientHeight });
-  const viewport = createViewport({ extent, content, home: () => fit(extent(), content() ?? extent(), margins(tools.inHand())), draw });
+  const viewport = createViewport({
+    extent,
+    content,
+    home: () => fit(extent(), content() ?? extent(), margins(tools.inHand(), view.clientWidth)),
+    draw,
+  });
   const { schedule, zoomBy, zoomTo, toFit, pan } = viewport;
   const levels = createLevels(schedule);
   // A layer that is being painted is drawn as it is on its canvas.
@@ -169,9 +177,9 @@ export function createStage(actions, bitmaps, welcome) {
   };
 }
 
-/** Room for the bars above and below. @param {boolean} tool   whether one is in hand */
-function margins(tool) {
-  if (innerWidth >= ONE_COLUMN) return { side: 40, top: 100, bottom: 80 };
+/** Room for the bars above and below. @param {boolean} tool   whether one is in hand @param {number} width   of the stage */
+function margins(tool, width) {
+  if (innerWidth >= ONE_COLUMN) return { side: 40, top: tool && width < TWO_ROWS ? 150 : 100, bottom: 80 };
   return tool ? { side: 16, top: 140, bottom: 16 } : { side: 16, top: 60, bottom: 84 };
 }
 
