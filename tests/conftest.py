@@ -13,8 +13,9 @@ from tests.kit.service import Service, serve
 LONGEST = ("browser/test_qwen.py", "browser/", "editing/", "test_scenes.py", "web/")
 """What takes long, the longest first: begun last, it would have one process work while the others wait."""
 
-# Continuous integration runs the same examples each time; who develops looks at new ones.
-settings.register_profile("house", derandomize=bool(os.environ.get("CI")), deadline=None)
+# Continuous integration runs the same examples each time, and more of them; who develops looks at new ones.
+ON_CI = bool(os.environ.get("CI"))
+settings.register_profile("house", derandomize=ON_CI, deadline=None, max_examples=100 if ON_CI else 30)
 settings.load_profile("house")
 
 

@@ -1,17 +1,22 @@
-"""The same page on the Qwen engine, with tiny models: the whole loop by mouse, by keyboard alone and by touch."""
+"""The same page on the Qwen engine, with tiny models: the whole loop by mouse, by keyboard, by touch, and previews."""
 
+import io
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import httpx
 import pytest
-from playwright.sync_api import expect
+from PIL import Image
+from playwright.sync_api import Locator, expect
 
 from tests.browser.loops import by_keyboard, by_touch, reorder_export_reload
 from tests.browser.studio import Studio
 from tests.kit.hub import Hub
 from tests.kit.hub import serve as serve_hub
+from tests.kit.jobs import events
 from tests.kit.service import Service, downloading_environment, serve
+from tests.kit.waiting import wait_until
 
 
 @pytest.fixture(scope="module")
@@ -22,9 +27,10 @@ def hub(checkpoints: Path) -> Iterator[Hub]:
 
 @pytest.fixture(scope="module")
 def qwen(checkpoints: Path, hub: Hub, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    """One service for all three; its edit model is downloaded for the first edit."""
+    """One service for all, with short runs; its edit model is downloaded for the first edit."""
     folder = tmp_path_factory.mktemp("qwen")
-    with serve(folder, environment=downloading_environment(checkpoints, hub, folder)) as running:
+    environment = downloading_environment(checkpoints, hub, folder) | {"LLM_DIT_QWEN_IMAGE__NUM_INFERENCE_STEPS": "2"}
+    with serve(folder, environment=environment) as running:
         yield running
 
 
@@ -89,3 +95,82 @@ def test_the_loop_by_keyboard_alone(qwen: Service, open_studio: Callable[..., St
 
 def test_the_loop_by_touch(qwen: Service, open_studio: Callable[..., Studio], picture: Path) -> None:
     by_touch(open_studio(at=qwen, width=360, height=780, touch=True), picture, "four shapes on white")
+
+
+# While the engine works, the service and the page show what the layers are going to be.
+
+SEEN = """
+(canvas) => {
+  const { width, height } = canvas;
+  const copy = new OffscreenCanvas(width, height).getContext("2d", { willReadFrequently: true });
+  copy.drawImage(canvas, 0, 0);
+  const { data } = copy.getImageData(0, 0, width, height);
+  return data.some((value) => value > 0);
+}
+"""
+
+
+def start(studio: Studio, picture: Path, *, steps: int, size: str = "640") -> str:
+    """Begin to take a picture apart and return the job's address."""
+    studio.choose(picture)
+    studio.page.get_by_label("Describe the picture").fill("four shapes on white")
+    studio.page.get_by_text("Guidance, steps, seed").click()
+    studio.page.get_by_role("radio", name=size).check()
+    studio.page.locator(".source").get_by_label("Steps").fill(str(steps))
+    studio.page.locator(".source").get_by_label("Layers").fill("2")
+    with studio.page.expect_response("**/decompose") as answer:
+        studio.decompose_button.click()
+    return str(answer.value.headers["location"])
+
+
+def wait_until_drawn(studio: Studio, canvas: Locator) -> None:
+    expect(canvas).to_be_visible()
+    studio.wait_for(lambda: canvas.evaluate(SEEN), what="a preview")
+
+
+def newest_preview(client: httpx.Client, job: str) -> str:
+    return next(str(data["url"]) for _, name, data in events(client, job) if name == "preview")
+
+
+def test_tiles_show_layers_while_they_are_made(
+    qwen: Service, open_studio: Callable[..., Studio], picture: Path
+) -> None:
+    kept_before = set((qwen.folder / "data/images").rglob("*.png"))
+    studio = open_studio(at=qwen)
+    # As long a run as there is: the page has to be loaded once more before its end.
+    job = start(studio, picture, steps=100, size="1024")
+    tiles = studio.page.locator(".ghost.seen canvas")
+    expect(tiles).to_have_count(2)
+    wait_until_drawn(studio, tiles.first)
+    studio.page.reload()
+    expect(tiles).to_have_count(2)
+    wait_until_drawn(studio, tiles.last)
+
+    with qwen.connect() as client:
+        url = newest_preview(client, job)
+        answer = client.get(url)
+        assert answer.headers["content-type"] == "image/png"
+        with Image.open(io.BytesIO(answer.content)) as preview, Image.open(picture) as original:
+            assert preview.mode == "RGBA"
+            assert preview.width / preview.height == pytest.approx(original.width / original.height, rel=0.05)
+        kept = set((qwen.folder / "data/images").rglob("*.png")) - kept_before
+        assert len(kept) <= 1, "only the picture itself is kept"
+
+        studio.page.locator(".job-bar").get_by_role("button", name="Cancel").click()
+        expect(studio.page.locator(".ghost.seen")).to_have_count(0)
+        wait_until(lambda: client.get(job).json()["status"] == "canceled", "the end of the job")
+        assert client.get(url).status_code == 404
+
+
+def test_the_modal_shows_an_edit_while_it_is_made(
+    qwen: Service, open_studio: Callable[..., Studio], picture: Path
+) -> None:
+    studio = open_studio(at=qwen)
+    start(studio, picture, steps=1)
+    expect(studio.rows).to_have_count(2)
+    studio.button("Edit Background").click()
+    studio.instruction.fill("make it blue")
+    studio.dialog.get_by_text("Guidance, steps, seed").click()
+    studio.dialog.get_by_label("Steps").fill("100")
+    studio.button("Apply").click()
+    wait_until_drawn(studio, studio.dialog.locator(".version-tile[data-kind=running] canvas"))

@@ -10,7 +10,7 @@ SHORT = Scale(area=320 * 320, max_shift_px=5.0, longest_px=(200, 500))
 
 @pytest.mark.slow
 def test_edits_are_at_least_twice_as_true_as_other_ways() -> None:
-    figures = summarize([measure_pair(index, SHORT) for index in range(27)])
+    figures = summarize([measure_pair(index, SHORT) for index in range(0, 27, 2)])
     assert figures["all"]["all"]["to_raw"] <= 0.25
     assert figures["all"]["all"]["to_green"] <= 0.25
     assert max(figures["worst_kind"].values()) <= 0.5

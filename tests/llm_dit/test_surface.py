@@ -11,12 +11,15 @@ import llm_dit
 from llm_dit.errors import LLMDiTError
 from llm_dit.pipelines.classical import ClassicalPipeline
 
+QWEN = "QwenImageDiffusersPipeline"
+"""Brings torch; `tests/qwen` takes it from here."""
+
 
 def test_every_name_is_there_and_is_that_of_its_module() -> None:
     assert sorted(llm_dit._HOMES) == sorted(llm_dit.__all__)
     assert llm_dit.ClassicalPipeline is ClassicalPipeline
     assert llm_dit.LLMDiTError is LLMDiTError
-    for name in llm_dit.__all__:
+    for name in set(llm_dit.__all__) - {QWEN}:
         assert getattr(llm_dit, name).__name__ == name
     assert set(llm_dit.__all__) < set(dir(llm_dit))
 

@@ -13,6 +13,7 @@ import pytest
 import torch
 from PIL import Image
 
+import llm_dit
 from llm_dit.errors import (
     DeviceError,
     DeviceLostError,
@@ -33,6 +34,10 @@ from llm_dit.qwen.placement.plan import Plan
 from llm_dit.qwen.sampling import previews
 from llm_dit.runs import Canceled, Progress
 from tests.kit.checkpoints import write_checkpoint
+
+
+def test_the_library_has_it_by_name() -> None:
+    assert llm_dit.QwenImageDiffusersPipeline is QwenImageDiffusersPipeline
 
 
 def run(pipe: QwenImageDiffusersPipeline, picture: Image.Image, **arguments: Any) -> Any:
