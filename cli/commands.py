@@ -10,12 +10,11 @@ from typing import Annotated, Any, get_args
 import typer
 
 from cli.extras import Extra, install
-from cli.files import SUFFIXES, export_name, open_image, read_stack, require_png, writing
+from cli.files import SUFFIXES, export_name, numbers, open_image, read_stack, require_png, write_folder, writing
 from cli.terminal import counted, explained, progress_bar
 from llm_dit import options
 from llm_dit.color import read_color
 from llm_dit.decoding.formats import FORMAT_NAMES
-from llm_dit.exports.bundle import remove_bundle, write_bundle
 from llm_dit.exports.formats import export as export_stack
 from llm_dit.images import encode_png
 from llm_dit.layers import Layer, canvas_size, composite
@@ -135,10 +134,7 @@ def decompose(
         by = _computed_by(pipeline)
         about = {"seed": result.seed, "prompt": result.prompt, **({"forward": by} if by else {})}
         with writing(folder):
-            folder.mkdir(parents=True, exist_ok=True)
-            remove_bundle(folder)
-            width, height = result[0].size
-            write_bundle(stack, lambda name: (folder / name).open("wb"), width=width, height=height, about=about)
+            write_folder(folder, stack, *result[0].size, about=about)
         typer.echo(f"{folder}: {counted(len(stack), 'layer')}, seed {result.seed}{by and f'; {by}'}")
 
 
@@ -225,6 +221,37 @@ def export(
         with writing(output):
             output.write_bytes(content)
         typer.echo(f"{output}: {counted(len(stack), 'layer')}")
+
+
+@app.command("select")
+def select_thing(
+    sources: Sources,
+    output: Annotated[Path, typer.Option("-o", "--output", help="Folder to write.")] = Path("selected_layers"),
+    box: Annotated[str | None, typer.Option(help="LEFT,TOP,RIGHT,BOTTOM around it, in pixels.")] = None,
+    point: Annotated[list[str] | None, typer.Option(help="X,Y on it, in pixels; repeatable.")] = None,
+    without: Annotated[list[str] | None, typer.Option(help="X,Y on what is not wanted; repeatable.")] = None,
+    name: Annotated[str, typer.Option(help="What the new layer is called.")] = "Object",
+) -> None:
+    """Make a layer of one thing in a picture or a stack, and fill what is behind it: a folder as decompose writes it.
+
+    Example: llm-dit select poster.png --box 20,20,200,180 -o poster_layers
+    """
+    from llm_dit.classical.cutting import cut_out
+    from llm_dit.classical.selecting import select
+
+    with explained():
+        left, top, right, bottom = numbers(box, 4, "box") if box is not None else (0.0,) * 4
+        around = (left, top, right, bottom) if box is not None else None
+        on, off = (
+            [(x, y) for x, y in (numbers(text, 2, "point") for text in texts or [])] for texts in (point, without)
+        )
+        stack, width, height = read_stack(sources)
+        width, height = canvas_size(stack, width, height)
+        mask = select(composite(stack, width, height), points=on, without=off, box=around)
+        made = cut_out(stack, width, height, mask, name)
+        with writing(output):
+            write_folder(output, made, width, height)
+        typer.echo(f"{output}: {counted(len(made), 'layer')}")
 
 
 @app.command()

@@ -2,13 +2,15 @@
 
 import contextlib
 import os
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from PIL import Image
 
 from cli.terminal import console
 from llm_dit.errors import ImageError, InputError
+from llm_dit.exports.bundle import remove_bundle, write_bundle
 from llm_dit.exports.formats import EXPORT_FORMATS, ExportName
 from llm_dit.images import read_picture
 from llm_dit.imports.layers import kind_of, read_layers
@@ -70,6 +72,26 @@ def read_stack(sources: Sequence[Path]) -> tuple[list[Layer], int | None, int | 
                 file = read_layers(source)
                 return list(file.layers), file.width, file.height
     return [Layer(image=open_image(path), name=path.stem) for path in sources], None, None
+
+
+def write_folder(
+    folder: Path, stack: Sequence[Layer], width: int, height: int, about: Mapping[str, Any] | None = None
+) -> None:
+    """Write layers into a folder, which is made, in the place of those that it holds; raises `OSError`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    remove_bundle(folder)
+    write_bundle(stack, lambda name: (folder / name).open("wb"), width=width, height=height, about=about or {})
+
+
+def numbers(text: str, count: int, param: str) -> list[float]:
+    """Return `count` numbers between commas; raises `InputError`."""
+    try:
+        values = [float(part) for part in text.split(",")]
+    except ValueError:
+        values = []
+    if len(values) != count:
+        raise InputError(f"--{param} must be {count} numbers between commas, in pixels.", param=param)
+    return values
 
 
 @contextlib.contextmanager

@@ -91,6 +91,18 @@ def test_taking_apart_again_leaves_no_layers_of_before(poster: Path, tmp_path: P
     assert files == {"composite.png", "01-Background.png", "manifest.json", "notes.txt"}
 
 
+def test_select_makes_a_layer_of_what_is_pointed_at(poster: Path, tmp_path: Path) -> None:
+    done = run("select", poster, "--point", "50,50", "--name", "Disc", "-o", "cut", cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (0, "cut: 2 layers\n")
+    behind, disc = (pixels(next((tmp_path / "cut").glob(name))) for name in ("01-*.png", "02-Disc.png"))
+    assert np.abs(behind[50, 50] - [255, 217, 59, 255]).max() <= 3
+    assert disc[50, 50].tolist() == [200, 16, 46, 255]
+    assert not disc[:, 95:, 3].any()
+    assert np.abs(pixels(tmp_path / "cut" / "composite.png") - pixels(poster)).max() <= 1
+    again = run("select", "cut", "--box", "95,35,155,115", "-o", "cut", cwd=tmp_path)
+    assert again.stdout == "cut: 3 layers\n", again.stderr
+
+
 def test_composite_takes_single_pictures_and_zips(tmp_path: Path) -> None:
     Image.new("RGBA", (4, 4), "red").save(tmp_path / "bottom.png")
     Image.new("RGBA", (2, 2), "blue").save(tmp_path / "top.png")
@@ -162,6 +174,9 @@ def test_a_jpeg_takes_the_background_it_is_given(tmp_path: Path) -> None:
         (["edit", "poster.png", "make it blue", "-o", "out.jpg"], "end its name with .png"),
         (["composite", "poster.png", "-o", "out.psd"], "end its name with .png"),
         (["composite", "empty"], "not a layer bundle"),
+        (["select", "poster.png"], "Point at something"),
+        (["select", "poster.png", "--box", "1,2,3"], "--box must be 4 numbers"),
+        (["select", "poster.png", "--point", "900,2"], "160×120 pixels"),
         (["export", "poster.png", "-o", "poster.gif"], ".psd"),
         (["export", "poster.png", "-o", "poster"], ".psd"),
         (["export", "empty", "-o", "poster.psd"], "not a layer bundle"),
