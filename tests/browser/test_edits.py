@@ -422,3 +422,21 @@ def test_a_running_edit_survives_a_save_that_crosses_the_reload(
     studio.page.reload()
     studio.page.unroute(saves)
     expect(studio.button("Edit Layer 0, edit running")).to_be_visible()
+
+
+def test_a_key_right_after_escape_opens_the_modal_again(open_stack: Callable[..., Studio]) -> None:
+    """The browser tells of the end of a dialog after it has given the focus back: a key may come in between."""
+    studio = open_stack(2)
+    studio.edit_button("Background").click()
+    expect(studio.instruction).to_be_focused()
+    studio.dialog.evaluate(
+        """(dialog) => {
+          dialog.close();
+          const key = { key: "e", code: "KeyE", bubbles: true, cancelable: true };
+          document.activeElement.dispatchEvent(new KeyboardEvent("keydown", key));
+        }"""
+    )
+    studio.draw()
+    assert studio.dialog.is_visible()
+    studio.page.keyboard.press("Escape")
+    expect(studio.dialog).to_be_hidden()

@@ -55,6 +55,7 @@ export function createEditDialog(actions, bitmaps, { openHelp, openEngine }, not
 
   // Esc and the phone's back gesture close the dialog by themselves; the state must hear of it.
   dialog.addEventListener("close", () => {
+    if (dialog.open) return; // a key has opened it again before the browser told of its end
     document.body.append(notices);
     strip.clear();
     actions.closeEdit();
