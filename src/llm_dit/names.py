@@ -12,6 +12,8 @@ from typing import Literal
 
 MAX_NAME = 200
 """Characters of a project's, a layer's or a group's name."""
+GLANCE = 40
+"""Characters of a text that its layer is called after, at most."""
 MAX_STEM_BYTES = 150
 """File systems end at 255 bytes a name; some of it is for the suffix, a number before it and "(1)"."""
 
@@ -67,6 +69,7 @@ class Vocabulary:
 
     words: Mapping[str, str]
     joint: str
+    quotes: str
 
     def word(self, english: str) -> str:
         return self.words.get(english, english)
@@ -74,6 +77,11 @@ class Vocabulary:
     def number(self, number: int) -> str:
         """Return what a layer is called that nothing is known of but its number."""
         return f"{self.word('Layer')} {number}"
+
+    def text(self, words: str) -> str:
+        """Return what a layer of text is called, as much of its words as people read at a glance."""
+        short = words if len(words) <= GLANCE else words[: GLANCE - 1].rstrip() + "…"
+        return f"{self.word('Text')} {self.quotes[0]}{short}{self.quotes[1]}"
 
     def describe(self, color: str, place: str) -> str:
         """Return such a name as "Dark blue, top left"."""
@@ -93,15 +101,18 @@ _PLACES = {
 }  # fmt: skip
 
 VOCABULARIES: Mapping[Language, Vocabulary] = {
-    "en": Vocabulary(words={}, joint=", "),
+    "en": Vocabulary(words={}, joint=", ", quotes="“”"),
     "zh-Hans": Vocabulary(
         words={
             "Background": "背景",
             "Layer": "图层",
+            "Subject": "主体",
+            "Text": "文字",
             **_COLORS,
             **{f"{shade} {name.lower()}": f"{_SHADES[shade]}{_COLORS[name]}" for shade in _SHADES for name in _COLORS},
             **_PLACES,
         },
         joint="，",
+        quotes="“”",
     ),
 }

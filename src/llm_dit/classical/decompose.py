@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from llm_dit.classical.layering.exact import settle_alpha, settle_colors
-from llm_dit.classical.layering.find import Found, Report, find_groups, find_surfaces
+from llm_dit.classical.layering.find import Found, Report, find_groups, find_surfaces, is_scene
 from llm_dit.classical.layering.grouping import sweep
 from llm_dit.classical.layering.halos import find_halo
 from llm_dit.classical.layering.lettering import thin_out
@@ -20,7 +20,8 @@ from llm_dit.classical.layering.separate import separate
 from llm_dit.classical.layering.split import allot, show_each, with_pieces
 from llm_dit.classical.layering.surfaces import is_flat
 from llm_dit.classical.layering.things import is_known
-from llm_dit.names import Language
+from llm_dit.classical.peeling import NOTHING, Seen, called, look, matches, peel
+from llm_dit.names import VOCABULARIES, Language
 from llm_dit.runs import Progress, ProgressCallback
 
 
@@ -41,16 +42,21 @@ def decompose_image(
     things = separate(picture, layer_num)
     shares = _shares(things, picture, layer_num, seed, report)
     layers = np.zeros((layer_num, *picture.shape), np.uint8)
+    seen = NOTHING
     bottom = 0
     for thing, (share, box) in enumerate(zip(shares, boxes(things, len(shares)).astype(int).tolist(), strict=True)):
         left, top, right, low = box
         window = (slice(top, low), slice(left, right))
         piece = np.where((things[window] == thing)[..., None], picture[window], 0).astype(np.uint8)
         report.span(share / layer_num, 8 + 3 * share)
-        layers[(slice(bottom, bottom + share), *window)] = take_apart(piece, share, seed, report)
+        layers[(slice(bottom, bottom + share), *window)], seen = take_apart(piece, share, seed, report)
         bottom += share
     report.end("composing")
-    return [Image.fromarray(layer, "RGBA") for layer in layers], layer_names(*_samples(layers), language)
+    # What is seen is told of one thing in its own frame: of several, each has a frame of its own.
+    alone = len(shares) == 1 and seen.anything
+    known = called(seen, list(layers[..., 3] > 127), VOCABULARIES[language]) if alone else {}
+    names = layer_names(*_samples(layers), language, known)
+    return [Image.fromarray(layer, "RGBA") for layer in layers], names
 
 
 def _shares(things: Labels, picture: Bytes, layer_num: int, seed: int, report: Report) -> list[int]:
@@ -66,16 +72,29 @@ def _shares(things: Labels, picture: Bytes, layer_num: int, seed: int, report: R
     return allot(small.astype(np.int32), find_surfaces(sketch, seed, report)[0], sizes, opaque, layer_num)
 
 
-def take_apart(picture: Bytes, layer_num: int, seed: int, report: Report) -> Bytes:
-    """Return `layer_num` layers (n, height, width, 4), bottom first, of a picture of one thing and its ground."""
+def take_apart(picture: Bytes, layer_num: int, seed: int, report: Report, *, see: bool = True) -> tuple[Bytes, Seen]:
+    """Return `layer_num` layers (n, height, width, 4), bottom first, of a picture of one thing and its ground, and what
+    was seen in it.
+
+    A picture of many parts is looked at first, if `see`: text and whole things come off it where grouping would cut
+    through them.
+    """
     layers = np.zeros((layer_num, *picture.shape), np.uint8)
     if layer_num == 1:
         layers[0] = picture
         layers[0][picture[..., 3] == 0] = 0
-        return layers
+        return layers, NOTHING
     sketch = draw_sketch(picture)
-    found = find_groups(sketch, layer_num, seed, report)
+    surfaces = find_surfaces(sketch, seed, report)
+    many, unknown = is_scene(surfaces[0], sketch, layer_num)
+    opaque = bool((picture[..., 3] == 255).all())
+    view = look(picture[..., :3], report, layer_num - 1 if many else 0) if see and opaque else NOTHING
+    if view.anything and many and unknown:
+        return _peel(picture, view, layer_num, seed, report), view
+    found = find_groups(sketch, layer_num, surfaces, report)
     found = replace(found, groups=sweep(found.groups, sketch))
+    if view.anything and many and found.soft is None and not matches(view, found.groups):
+        return _peel(picture, view, layer_num, seed, report), view
     if found.ground is not None and is_known(found.ground):
         found = replace(found, groups=thin_out(found.groups, found.ground, sketch))
     order = stack_order(found.groups)
@@ -93,6 +112,16 @@ def take_apart(picture: Bytes, layer_num: int, seed: int, report: Report) -> Byt
     with_pieces(layers, seen, len(order))
     show_each(layers, picture, seen)
     report("composing")
+    return layers, view
+
+
+def _peel(picture: Bytes, seen: Seen, layer_num: int, seed: int, report: Report) -> Bytes:
+    """Return the layers of an opaque picture of which what is `seen` comes off."""
+    lifted, rest = peel(picture[..., :3], seen, layer_num - 1, seed, report)
+    ground = np.dstack([rest, picture[..., 3]])
+    below, _ = take_apart(ground, layer_num - len(lifted), seed, report, see=False)
+    layers = np.concatenate([below, np.stack(lifted)])
+    settle_colors(layers, picture)
     return layers
 
 

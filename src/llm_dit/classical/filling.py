@@ -54,6 +54,16 @@ def fill_behind(rgb: Bytes, hole: Mask, seed: int = 0, report: Callable[[str], N
     return result
 
 
+def continued(rgb: Bytes, hole: Mask) -> Bytes:
+    """Return `rgb` (height, width, 3) with the colors around `hole` continued into it, for networks to look at."""
+    height, width = hole.shape
+    scale = min(1.0, (PIXELS / hole.size) ** 0.5)
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    smooth = spread(_shrink(rgb, ~hole, size).astype(np.float32), (~_any(hole, size)).astype(np.float32))
+    smooth = _enlarge(np.rint(smooth.clip(0, 255)).astype(np.uint8), width, height)
+    return np.where(hole[..., None], smooth, rgb)
+
+
 def _fill(rgb: Bytes, hole: Mask, other: Mask, seed: int) -> Bytes:
     """Return a crop with `hole` filled; `other` holes are neither filled nor taken from."""
     height, width = hole.shape

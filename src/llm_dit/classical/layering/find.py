@@ -28,6 +28,8 @@ MANY = 160
 """Regions of one paint each, from which on they are parts of things rather than things."""
 MANY_ON_KNOWN = 100
 """The same on a ground that is known everywhere, where no region is a patch of the ground's texture."""
+BUSY = 0.5
+"""The busyness from which a picture has more things than layers."""
 PLAIN = 2.0
 """The noise of a ground up to which what has another color is none of its texture."""
 LOST = 0.002
@@ -60,9 +62,15 @@ def find_surfaces(sketch: Sketch, seed: int, report: Report) -> tuple[Regions, P
     return measure(join_paint(regions, sketch, strict=True), sketch, palette), palette
 
 
-def find_groups(sketch: Sketch, layer_num: int, seed: int, report: Report) -> Found:
-    """Return the groups of a sketch, at most `layer_num`."""
-    regions, palette = find_surfaces(sketch, seed, report)
+def is_scene(regions: Regions, sketch: Sketch, layer_num: int) -> tuple[bool, bool]:
+    """Return whether a picture has many more things than `layer_num`, and whether its ground is known nowhere."""
+    busy = regions.count > MANY or busyness(regions, layer_num) >= BUSY
+    return busy, not is_known(_fit_beside(regions, None, sketch))
+
+
+def find_groups(sketch: Sketch, layer_num: int, surfaces: tuple[Regions, Palette], report: Report) -> Found:
+    """Return the groups of a sketch whose `surfaces` are found, at most `layer_num`."""
+    regions, palette = surfaces
     fit = _fit_beside(regions, None, sketch)
     if is_known(fit) and fit.noise < PLAIN:
         # A rim that rises slowly enough joins a thing with the ground.
@@ -79,7 +87,7 @@ def find_groups(sketch: Sketch, layer_num: int, seed: int, report: Report) -> Fo
             numbers = _find_things(regions, fit, sketch, palette, layer_num, report)
             return Found(groups=numbers, ground=fit, soft=soft)
     busy = busyness(regions, layer_num)
-    if busy < 0.5:
+    if busy < BUSY:
         regions = measure(join_paint(regions, sketch, strict=False), sketch, palette)
     report("grouping")
     regions = measure(dissolve_slivers(regions, sketch), sketch, palette)

@@ -1,5 +1,7 @@
 """Which layer lies over which, and what each one looks like where another covers it; short names for them."""
 
+from collections.abc import Mapping
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -131,17 +133,20 @@ FILLS = 0.5
 """The mean alpha from which the lowest layer is the background."""
 
 
-def layer_names(colors: list[Floats], alphas: list[Floats], language: Language) -> list[str]:
+def layer_names(
+    colors: list[Floats], alphas: list[Floats], language: Language, known: Mapping[int, str] | None = None
+) -> list[str]:
     """Return a name for each layer, such as "Blue, top left"; no two are the same.
 
     The lowest is the "Background", unless most of the picture is clear there.
 
+    `known` has the names of layers, by their number, that need none of color and place.
     `colors` are (n, 3) RGB 0–255 samples of each layer, `alphas` (height, width) small copies of its alpha, 0–1.
     """
     vocabulary = VOCABULARIES[language]
     names = [vocabulary.word("Background")] if alphas[0].mean() > FILLS else []
     for sample, alpha in list(zip(colors, alphas, strict=True))[len(names) :]:
-        name = vocabulary.describe(color_name(sample), place_name(alpha))
+        name = (known or {}).get(len(names)) or vocabulary.describe(color_name(sample), place_name(alpha))
         number, unique = 2, name
         while unique in names:
             unique, number = f"{name} {number}", number + 1

@@ -25,6 +25,8 @@ LEAST_SCORE, BESIDE_BEST = 0.25, 0.5
 """How good the type of a line is at least, and beside the best paint."""
 GAP = 0.55
 """The gap between letters up to which a line goes on, as a share of its height."""
+PLATE = 0.75
+"""The share of its box from which a paint is what the letters stand on."""
 OUTLINE = 0.12
 """The width of an outline at most, as a share of the height."""
 
@@ -136,7 +138,9 @@ def _paint(strip: _Strip, box: Mask, color: Floats, near: float) -> _Paint | Non
     share = float(letters.sum() / box.sum())
     # Specks of a texture are many parts of no stroke width.
     strokes = float((area * (thick > 0.5 * thick[inside].max()))[inside].sum() / area[inside].sum())
-    return _Paint(color, labels, stats, thick, fits, inside, cover * pure * strokes * min(1.0, share / 0.06))
+    # Letters fill a part of their box: less is a speck, more is the plate that they stand on.
+    filled = min(1.0, share / 0.06) * float(np.clip((PLATE - share) / 0.2, 0, 1))
+    return _Paint(color, labels, stats, thick, fits, inside, cover * pure * strokes * filled)
 
 
 def _along(paint: _Paint, strip: _Strip) -> Mask:

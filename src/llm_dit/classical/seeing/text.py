@@ -2,12 +2,13 @@
 
 import functools
 from dataclasses import dataclass
+from itertools import pairwise
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from llm_dit.classical.seeing.networks import TEXT_LINES, TEXT_WORDS, path_of, run
+from llm_dit.classical.seeing.networks import TEXT_LINES, TEXT_WORDS, missing, path_of, run
 
 SIDE = 960
 """Pixels of the longer side that lines are looked for at."""
@@ -20,26 +21,33 @@ READ_HEIGHT, READ_WIDTH = 48, 1600
 """Pixels of a line that is read; longer ones are squeezed."""
 UPRIGHT = 1.5
 """A box that is as many times higher than wide is read from top to bottom."""
+WORD_GAP = 0.22
+"""The gap between letters from which it parts words, as a share of the line's height."""
 SURE_WORDS, LEAST_LETTERS = 0.8, 2
 """How sure the words of a line must be, and how many letters they have at least: what is no text reads as less."""
 
 
 @dataclass(frozen=True, eq=False)
 class TextLine:
-    """A line of text: the corners of its box (4, 2), x and y in pixels, clockwise from the start of the line, its words
-    and how sure they are, 0–1."""
+    """A line of text: the corners of its box (4, 2), x and y in pixels, clockwise from the line's start, its words, the
+    places of their letters along it and how sure they are, all 0–1."""
 
     corners: NDArray[np.float32]
     words: str
+    places: NDArray[np.float32]
     certainty: float
 
 
 def find_text(rgb: NDArray[np.uint8]) -> list[TextLine]:
     """Return the lines of text in `rgb` (height, width, 3) that can be read, from top to bottom.
 
+    There are none where the networks are not set up.
+
     Boxes by differentiable binarization (Liao et al., AAAI 2020), words by SVTR (Du et al., IJCAI 2022) in the weights
     of PP-OCRv4, which knows Chinese, English and digits.
     """
+    if {TEXT_LINES, TEXT_WORDS} & {*missing()}:
+        return []
     lines = [TextLine(corners, *_read(rgb, corners)) for corners in _boxes(rgb)]
     sure = [line for line in lines if line.certainty >= SURE_WORDS and len(line.words.strip()) >= LEAST_LETTERS]
     return sorted(sure, key=lambda line: (float(line.corners[:, 1].min()), float(line.corners[:, 0].min())))
@@ -78,8 +86,8 @@ def _ordered(corners: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.array([left, right, low_right, low_left], np.float32)
 
 
-def _read(rgb: NDArray[np.uint8], corners: NDArray[np.float32]) -> tuple[str, float]:
-    """Return the words of the box and how sure they are: the mean over its letters."""
+def _read(rgb: NDArray[np.uint8], corners: NDArray[np.float32]) -> tuple[str, NDArray[np.float32], float]:
+    """Return the words of the box, where their letters are and how sure they are: the mean over the letters."""
     across = max(float(np.hypot(*(corners[1] - corners[0]))), 1.0)
     down = max(float(np.hypot(*(corners[3] - corners[0]))), 1.0)
     if down > UPRIGHT * across:
@@ -99,9 +107,36 @@ def _read(rgb: NDArray[np.uint8], corners: NDArray[np.float32]) -> tuple[str, fl
     # Connectionist temporal classification: 0 stands between letters, and a letter goes on until it changes.
     kept = (best > 0) & (best != np.concatenate([[0], best[:-1]]))
     if not kept.any():
-        return "", 0.0
+        return "", np.zeros(0, np.float32), 0.0
     letters = _letters()
-    return "".join(letters[index - 1] for index in best[kept]), float(shares.max(axis=-1)[kept].mean())
+    words = "".join(letters[index - 1] for index in best[kept])
+    places = (np.flatnonzero(kept) + 0.5) / len(best)
+    return words, places.astype(np.float32), float(shares.max(axis=-1)[kept].mean())
+
+
+def spaced(line: TextLine, letters: NDArray[np.bool_]) -> str:
+    """Return the words of a line with the spaces between its `letters` (height, width), which the network often drops.
+
+    Only Latin letters have them.
+    """
+    along = line.corners[1] - line.corners[0]
+    length, height = float(np.hypot(*along)), float(np.hypot(*(line.corners[3] - line.corners[0])))
+    if height > UPRIGHT * length:
+        return line.words
+    places = (np.argwhere(letters)[:, ::-1] - line.corners[0]) @ (along / max(length, 1.0))
+    inked = np.bincount(places[(places >= 0) & (places < length)].astype(int), minlength=int(length) + 1) > 0
+    edges = np.flatnonzero(np.diff(inked.astype(np.int8)))
+    gaps = np.array([pair for pair in pairwise(edges.tolist()) if not inked[pair[0] + 1]]).reshape(-1, 2)
+    wide = gaps[:, 1] - gaps[:, 0]
+    breaks = (
+        gaps[wide > max(WORD_GAP * height, 1.8 * float(np.median(wide)) if len(wide) else 0)].mean(axis=-1) / length
+    )
+    words = line.words[:1]
+    for before, letter, left, right in zip(line.words, line.words[1:], line.places, line.places[1:], strict=False):
+        parted = bool(((left < breaks) & (breaks < right)).any())
+        words += " " if parted and before.isascii() and letter.isascii() and " " not in (before, letter) else ""
+        words += letter
+    return words.strip()
 
 
 @functools.cache

@@ -1,0 +1,256 @@
+"""Taking text and whole things off a picture, the uppermost first, each with what lies behind it."""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from llm_dit.classical.filling import continued, fill_behind
+from llm_dit.classical.layering.closed_form import closed_form
+from llm_dit.classical.layering.find import Report
+from llm_dit.classical.layering.matte import Plan, matte, paint
+from llm_dit.classical.layering.regions import Bytes, Floats, Labels, depth
+from llm_dit.classical.seeing.letters import find_letters
+from llm_dit.classical.seeing.subject import find_subject
+from llm_dit.classical.seeing.text import find_text, spaced
+from llm_dit.names import Vocabulary
+
+Mask = NDArray[np.bool_]
+
+SUBJECT = 0.6
+"""The overlap from which a layer is the subject."""
+COVERED, LARGER = 0.8, 2.0
+"""A group is what is seen when it has this share of it and is at most so many times larger."""
+SAME = 0.3
+"""The share of the smaller one from which two lines of text have the same letters."""
+PART = 0.05
+"""The share of the largest part of a subject up to which another is a part of the same thing."""
+APART = 0.012
+"""The gap from which two parts are two things, as a share of the picture's longer side."""
+TELLING = 0.02
+"""The share of the picture from which what is seen tells more than the groups of a known ground."""
+ALONG = 0.25
+"""The share of the outline of a thing that lies along another's from which the two are one."""
+ALONE = 3.0
+"""How many times larger than the next one a thing must be to be the subject."""
+LOOKS = 3
+"""How often what is behind a subject is looked at for another one."""
+BAND = 3
+"""Pixels on both sides of an outline that may be mixed."""
+HAIR = 0.012
+"""How far hairs may stand out, as a share of the picture's longer side."""
+
+
+@dataclass(frozen=True, eq=False)
+class Seen:
+    """What a picture shows: `lines` of text, each its letters (height, width) and its words, from top to bottom, and
+    whole `things`, the largest first."""
+
+    lines: list[tuple[Mask, str]]
+    things: list[Mask]
+
+    @property
+    def anything(self) -> bool:
+        """Whether there is something to take off."""
+        return bool(self.lines or self.things)
+
+
+NOTHING = Seen([], [])
+
+
+def look(rgb: Bytes, report: Report, most: int) -> Seen:
+    """Return what the networks see in `rgb` (height, width, 3), nothing where they are not set up.
+
+    It is text and, among `most` things in all, the subject; what is behind the subject is looked at as well, until
+    there is no other one. `most` 0 asks for text alone.
+    """
+    lines = _lines(rgb, report)
+    text = np.zeros(rgb.shape[:2], bool)
+    for mask, _ in lines:
+        text |= mask
+    things: list[Mask] = []
+    hidden = text
+    for look_number in range(LOOKS if most else 0):
+        found = _things(continued(rgb, _grown(hidden, BAND)) if hidden.any() else rgb, look_number == 0)
+        report("grouping")
+        for thing in found:
+            _add(thing & ~hidden, things)
+        hidden = np.logical_or.reduce([hidden, *found])
+        if not found or len(lines) + len(things) >= most:
+            break
+    return Seen(lines, things)
+
+
+def peel(rgb: Bytes, seen: Seen, most: int, seed: int, report: Report) -> tuple[list[Bytes], Bytes]:
+    """Return at most `most` layers (height, width, 4) of what is `seen` in `rgb` (height, width, 3), bottom first, and
+    what lies behind.
+
+    Lines of text come off first, then things. Where there are more than `most`, lines share layers, then things do.
+    """
+    lifted: list[Bytes] = []
+    rest = rgb
+    room = min(len(seen.lines), max(1, most - len(seen.things)))
+    for mask in _joined([mask for mask, _ in seen.lines], room):
+        layer, rest = _lift_text(rest, mask, seed, report)
+        lifted.append(layer)
+    for mask in _joined(seen.things, most - room):
+        layer, rest = _lift_thing(rest, mask, seed, report)
+        lifted.append(layer)
+    return lifted[::-1], rest
+
+
+def called(seen: Seen, alphas: list[Mask], vocabulary: Vocabulary) -> dict[int, str]:
+    """Return the names of the layers that are what is `seen`, by their number, in the words of `vocabulary`.
+
+    `alphas` (height, width) tell where each layer, bottom first, shows.
+    """
+    names: dict[int, str] = {}
+    for number, alpha in enumerate(alphas[1:], 1):
+        mine = max(1, int(alpha.sum()))
+        lines = [(mask, words) for mask, words in seen.lines if (mask & alpha).sum() > 0.5 * mask.sum()]
+        if lines and (np.logical_or.reduce([mask for mask, _ in lines]) & alpha).sum() > 0.5 * mine:
+            names[number] = vocabulary.text(" ".join(words for _, words in lines))
+        elif _is_subject(seen.things) and (seen.things[0] & alpha).sum() > SUBJECT * (seen.things[0] | alpha).sum():
+            names[number] = vocabulary.word("Subject")
+    return names
+
+
+def matches(seen: Seen, groups: Labels) -> bool:
+    """Return whether each thing of some size that is `seen`, and all text, is one of `groups` (0 the ground)."""
+    size = groups.shape[::-1]
+    text = [mask for mask, _ in seen.lines]
+    for mask in [*seen.things, *([np.logical_or.reduce(text)] if text else [])]:
+        small = cv2.resize(mask.astype(np.float32), size, interpolation=cv2.INTER_AREA) > 0.5
+        if small.mean() < TELLING:
+            continue
+        shares = np.bincount(groups[small & (groups >= 0)], minlength=int(groups.max()) + 1)
+        group = 1 + int(shares[1:].argmax()) if len(shares) > 1 else 0
+        if shares[group] < COVERED * small.sum() or (groups == group).sum() > LARGER * small.sum():
+            return False
+    return True
+
+
+def _lines(rgb: Bytes, report: Report) -> list[tuple[Mask, str]]:
+    """Return the letters and the words of each line of text, top to bottom."""
+    found: list[tuple[Mask, str]] = []
+    lines = find_text(rgb)
+    report("segmenting")
+    for line in lines:
+        mask = find_letters(rgb, line.corners) > 0.5
+        if not mask.any():
+            continue
+        said = spaced(line, mask)
+        # Two boxes of one line grow into each other.
+        for number, (other, words) in enumerate(found):
+            if (mask & other).sum() > SAME * min(mask.sum(), other.sum()):
+                found[number] = (mask | other, words if len(words) > len(said) else said)
+                break
+        else:
+            found.append((mask, said))
+    return found
+
+
+def _things(rgb: Bytes, first: bool) -> list[Mask]:
+    """Return the things that the subject consists of, the largest first; none where it is not sure."""
+    subject = find_subject(rgb, thorough=first)
+    if subject is None or not subject.sure:
+        return []
+    subject_mask = subject.alpha > 0.5
+    # Parts with a narrow gap between them belong together.
+    joined = _grown(subject_mask, max(1, round(APART * max(subject_mask.shape) / 2)))
+    _, found = cv2.connectedComponents(joined.astype(np.uint8))
+    labels = np.where(subject_mask, np.asarray(found, np.int32), 0)
+    areas = np.bincount(labels.ravel())
+    areas[0] = 0
+    large = [number for number in np.argsort(-areas, kind="stable").tolist() if areas[number] > PART * areas.max()]
+    near = _nearest(labels, large)
+    return [subject_mask & (near == number) for number in large]
+
+
+def _is_subject(things: list[Mask]) -> bool:
+    """Return whether the first of some things is what the picture shows."""
+    return bool(things) and (len(things) == 1 or int(things[0].sum()) > ALONE * int(things[1].sum()))
+
+
+def _add(thing: Mask, things: list[Mask]) -> None:
+    """Put a thing that was found behind others among them: what lies along the outline of one is the rest of it."""
+    near = _grown(thing, 3 * BAND)
+    outline = thing & ~_shrunk(thing)
+    for number, other in enumerate(things):
+        if (outline & _grown(other, 3 * BAND)).sum() > ALONG * outline.sum():
+            things[number] = other | thing | (near & _grown(other, 3 * BAND) & _closed(thing | other))
+            return
+    things.append(thing)
+
+
+def _shrunk(mask: Mask) -> Mask:
+    return cv2.erode(mask.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
+
+
+def _closed(mask: Mask) -> Mask:
+    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (6 * BAND + 1, 6 * BAND + 1))
+    return cv2.morphologyEx(mask.astype(np.uint8), cv2.MORPH_CLOSE, disc) > 0
+
+
+def _nearest(labels: Labels, numbers: list[int]) -> Labels:
+    """Return for each pixel which of `numbers` is nearest."""
+    away = [cv2.distanceTransform((labels != number).astype(np.uint8), cv2.DIST_L2, 3) for number in numbers]
+    return np.asarray(numbers, np.int32)[np.argmin(away, axis=0)]
+
+
+def _joined(masks: list[Mask], room: int) -> list[Mask]:
+    """Return the masks, the last two joined until there are `room`; none where there is no room."""
+    masks = list(masks)
+    while len(masks) > max(room, 1):
+        last = masks.pop()
+        masks[-1] = masks[-1] | last
+    return masks[:room]
+
+
+def _lift_text(rgb: Bytes, mask: Mask, seed: int, report: Report) -> tuple[Bytes, Bytes]:
+    """Return the letters at `mask` as a layer, and the picture with what lies behind them."""
+    below = fill_behind(rgb, _grown(mask, BAND), seed, report)
+    rank = mask.astype(np.int32)
+    values, under = rgb.astype(np.float32), below.astype(np.float32)
+    plan = Plan(
+        rgb=values,
+        clean=values.copy(),
+        traces=np.full(mask.shape, -1, np.int32),
+        rank=rank,
+        whole=[np.ones_like(mask), mask],
+        scale=1.0,
+    )
+    colors = paint(plan, 1, depth(rank), under)
+    report("matting")
+    alpha, colors = matte(plan, 1, colors, under, None)
+    report("matting")
+    return _layer(colors, alpha), below
+
+
+def _lift_thing(rgb: Bytes, thing: Mask, seed: int, report: Report) -> tuple[Bytes, Bytes]:
+    reach = max(2 * BAND, round(HAIR * max(thing.shape)))
+    own, other = ~_grown(~thing, BAND), ~_grown(thing, reach)
+    alpha = closed_form(rgb, own, other, thing)
+    alpha = np.where(alpha < 0.06, 0, alpha)
+    report("matting")
+    below = fill_behind(rgb, _grown(alpha > 0, BAND), seed, report)
+    rank = (alpha > 0.9).astype(np.int32)
+    values, under = rgb.astype(np.float32), below.astype(np.float32)
+    plan = Plan(rgb=values, clean=values, traces=np.full(thing.shape, -1, np.int32), rank=rank, whole=[], scale=1.0)
+    colors = paint(plan, 1, depth(rank), under) if rank.any() else values
+    solid = (alpha > 0.98)[..., None]
+    # F = (I - (1 - alpha) B) / alpha, as far as the colors near by allow.
+    share = np.maximum(alpha, 0.1)[..., None]
+    own_color = ((values - (1 - share) * under) / share).clip(0, 255)
+    colors = np.where(solid, values, colors + (own_color - colors) * alpha[..., None])
+    return _layer(colors, alpha), below
+
+
+def _layer(colors: Floats, alpha: Floats) -> Bytes:
+    return np.dstack([np.rint(colors.clip(0, 255)), np.rint(alpha * 255)]).astype(np.uint8)
+
+
+def _grown(mask: Mask, radius: int) -> Mask:
+    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1))
+    return cv2.dilate(mask.astype(np.uint8), disc) > 0
