@@ -7,7 +7,8 @@ that belongs to its effect has to move the right way, unless the layer leaves it
 the alpha has to stay byte-identical. What needs a new shape is refused under "keep" and measured under "new".
 
 Then the 120 of `tests/kit/edits/asked.py`, forty things in English, Chinese and sloppy English: each is applied as
-meant, refused with a way to get there, refused without one, or applied wrongly, by its measure of what it means.
+meant, refused with a way to get there, refused without one, or applied wrongly, by its measure of what it means. So are
+the 80 wordings of `held_out.py`, which count for nothing but that none may be applied wrongly.
 """
 
 import argparse
@@ -21,6 +22,7 @@ from PIL import Image
 
 from llm_dit.classical.instructions.reference import TOPICS
 from tests.kit.edits.asked import LANGUAGES, asked
+from tests.kit.edits.held_out import held_out
 from tests.kit.edits.judged import Judged, Verdict, judge
 from tests.kit.edits.layers import drawn_layers, picture_layers
 from tests.kit.edits.pictured import pictured
@@ -47,11 +49,14 @@ def main() -> int:
     print(f"\n{len(trials)} trials on {len(layers)} layers in {spent:.0f} s of CPU: {dict(outcomes)}\n")
     judged = [judge(one, people) for one in asked()]
     verdicts = print_verdicts(judged)
-    passed = passed and verdicts["as meant"] >= LEAST_AS_MEANT and verdicts["WRONG"] == 0
+    print("\nheld out when they were written:")
+    others = print_verdicts([judge(one, people) for one in held_out()])
+    passed = passed and verdicts["as meant"] >= LEAST_AS_MEANT and verdicts["WRONG"] + others["WRONG"] == 0
     figures = {
         "passed": passed,
         "outcomes": outcomes,
         "verdicts": verdicts,
+        "held_out": others,
         "layers": list(layers),
         "trials": [asdict(t) for t in trials],
         "asked": [

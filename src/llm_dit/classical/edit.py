@@ -9,6 +9,7 @@ from llm_dit.classical.effects import cutout, detail, geometry, light, looks, ou
 from llm_dit.classical.effects.oklab import Floats
 from llm_dit.classical.effects.parts import find_part
 from llm_dit.classical.effects.picture import Effect, FindSubject, Picture, Scene, read_picture, write_picture
+from llm_dit.classical.effects.subject import subject_of
 from llm_dit.classical.instructions.parsing import language_of, parse_instruction
 from llm_dit.classical.operations import Operation, Part
 from llm_dit.classical.refusals import refusal, translated
@@ -69,7 +70,7 @@ def edit_image(
     seed: int,
     shape: Shape = "keep",
     progress: ProgressCallback | None = None,
-    subject: FindSubject = cutout.subject_of,
+    subject: FindSubject = subject_of,
 ) -> Image.Image:
     """Return the RGBA `layer` as `instruction` asks for, in its own size; `docs/instructions.md` is the reference.
 

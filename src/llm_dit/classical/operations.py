@@ -5,7 +5,7 @@ from typing import Literal
 
 from llm_dit.color import Rgb
 
-PartKind = Literal["thing", "ground", "color", "letters", "garment", "natural", "piece"]
+PartKind = Literal["thing", "ground", "color", "letters", "garment", "natural", "scenery", "piece"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -14,7 +14,7 @@ class Part:
 
     A "thing" is the layer's subject, the "ground" what lies around that; a "color" has its `color`. "letters", a
     "garment" and what has a "natural" color are looked for by their colors, `key` says which one in English; a "piece"
-    of a thing has none to go by.
+    of a thing and "scenery" have none to go by.
     """
 
     kind: PartKind

@@ -33,7 +33,7 @@ def cutout(picture: Picture, operation: Operation, scene: Scene) -> Picture:
     matte = scene.subject(picture)
     if matte is None:
         return picture
-    subject = _clean_edge(_as_bytes(picture.colors), matte)
+    subject = _clean_edge(as_bytes(picture.colors), matte)
     if scene.shape == "keep":
         picture.colors[:] = _WHITE + (subject - _WHITE) * matte[..., None]
         return picture
@@ -46,20 +46,8 @@ def is_cut_out(picture: Picture) -> bool:
     return bool((picture.alpha[top:bottom, left:right] > 0.5).mean() < _FILLS_BOX)
 
 
-def subject_of(picture: Picture) -> Floats | None:
-    """Return how far each pixel is of the subject, 0–1 (height, width), or None when nothing stands out."""
-    left, top, right, bottom = picture.box
-    inside = np.s_[top:bottom, left:right]
-    colors = _as_bytes(picture.colors[inside])
-    found = find_subject(colors)
-    if found is None:
-        return None
-    matte = np.zeros_like(picture.alpha)
-    matte[inside] = refine(found, colors)
-    return matte
-
-
-def _as_bytes(colors: Floats) -> NDArray[np.uint8]:
+def as_bytes(colors: Floats) -> NDArray[np.uint8]:
+    """Return colors of 0–1 as bytes."""
     return np.rint(colors.clip(0.0, 1.0) * 255.0).astype(np.uint8)
 
 

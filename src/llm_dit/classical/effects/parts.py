@@ -20,6 +20,8 @@ _LEAST, _ALL = 0.004, 0.97
 _COLORED = 0.055
 # How much of what has a hue must have the one hue for it to be clear which is meant.
 _CLEAR = 0.8
+# The share of one hue from which a layer is a single piece of something, or a single tree with its trunk.
+_ONE_COLOR, _MAINLY_ONE = 0.95, 0.65
 
 _NATURAL: dict[str, tuple[Rgb, ...]] = {
     "sky": ((110, 170, 230), (60, 110, 200)),
@@ -49,7 +51,10 @@ def find_part(picture: Picture, part: Part, scene: Scene) -> Floats | None:
     """
     match part.kind:
         case "thing":
-            return None if is_cut_out(picture) else scene.subject(picture)
+            subject = None if is_cut_out(picture) else scene.subject(picture)
+            if subject is None and not is_cut_out(picture) and not _has_one_color(picture, _MAINLY_ONE):
+                raise refusal("unclear_part", part=part.name)
+            return subject
         case "ground":
             if is_cut_out(picture):
                 raise refusal("no_background")
@@ -63,8 +68,9 @@ def find_part(picture: Picture, part: Part, scene: Scene) -> Floats | None:
             if _share(picture, mask) < _LEAST:
                 raise refusal("no_such_color")
             return mask
-        case "piece":
-            found = None if _has_one_color(picture) and is_cut_out(picture) else _NOWHERE
+        case "piece" | "scenery":
+            alike = _ONE_COLOR if part.kind == "piece" else _MAINLY_ONE
+            found = None if is_cut_out(picture) and _has_one_color(picture, alike) else _NOWHERE
         case "letters":
             found = _letters(picture)
         case "garment":
@@ -90,11 +96,11 @@ def _share(picture: Picture, mask: Floats) -> float:
     return float((mask * picture.alpha).sum() / picture.alpha.sum())
 
 
-def _has_one_color(picture: Picture) -> bool:
-    """Whether what has a hue at all has one, and most of the layer has it or nothing has one."""
+def _has_one_color(picture: Picture, alike: float) -> bool:
+    """Whether of what has a hue at all this share has the same, and that is most of the layer or nothing at all."""
     lab, weights = sample_lab(picture)
     _, weight, around = _hues(lab[:, 0], weights)
-    return weight < 0.02 * weights.sum() or (around > 0.95 and weight > 0.6 * weights.sum())
+    return weight < 0.02 * weights.sum() or (around > alike and weight > 0.6 * weights.sum())
 
 
 def _hues(lab: Floats, weights: Floats) -> tuple[float, float, float]:

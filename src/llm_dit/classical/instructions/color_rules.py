@@ -67,7 +67,9 @@ def _outline(found: re.Match[str], strength: Strength) -> Operation | None:
     color = parse_color(groups["color"]) if groups.get("color") else None
     named = groups.get("number") or groups.get("ahead")
     size = float(named) if named else None
-    width = {"thin": 0.5, "fine": 0.5, "thick": 2.0, "bold": 2.0, "wide": 2.0}.get(groups.get("width") or "", 1.0)
+    width = {"thin": 0.5, "fine": 0.5, "thick": 2.0, "bold": 2.0, "wide": 2.0}.get(
+        groups.get("width") or groups.get("after") or "", 1.0
+    )
     if size is not None and not 0.5 <= size <= 500:
         return None
     return Operation(effect="outline", color=color, size=size, amount=strength.amount * width)
@@ -110,8 +112,9 @@ def color_rules() -> list[Rule]:
     kind = r"(?: (?:effect|look|style|texture|finish|foil|leaf|plating|metal|material|surface|feel|shine))"
     width = r"(?:(?P<width>thin|fine|thick|bold|wide) )?"
     ahead = r"(?:(?P<ahead>\d{1,3}) ?-?(?:px|pixels?)(?: (?:wide|thick))? )?"
+    lines = "(?:outline|stroke|contour|border)(?: line| effect)?"
     plain_line, line_color = "(?:outline|stroke|border)", rf"(?P<color>{COLOR_PATTERN})"
-    line = rf"{ahead}{width}(?:(?P<color>{COLOR_PATTERN}) )?(?:outline|stroke|contour|border)(?: line| effect)?"
+    line = rf"{ahead}{width}(?:(?P<color>{COLOR_PATTERN}) )?{lines}(?: (?P<after>thin|thick))?"
     pixels = r"(?:,? (?:of |with )?(?P<number>\d{1,3}(?:\.\d+)?) ?-?(?:px|pixels?)(?: wide)?)?"
     ways = r"(?: (?:horizontally|vertically|diagonally|(?:from )?left to right|(?:from )?top to bottom))?"
     kinds = r"(?:(?:linear|smooth|soft|nice|horizontal|vertical|diagonal|colou?r|simple) )*"
@@ -123,11 +126,13 @@ def color_rules() -> list[Rule]:
     turned = r"(?:{make} |turn {it} (?:in)?to |convert {it} to )?"
     but = r"(?:except(?: for)?|but(?: for| keep| leave| not)?|besides|apart from|other than|and keep|keeping|with only)"
     the = rf"(?:the )?(?P<source>{COLOR_PATTERN}){rest}"
+    others = "(?:make |turn )?(?:(?:everything|all) else|the rest|the others?)"
     table: list[tuple[str, Build]] = [
-        (rf"{turned}black-and-white,? {but} {the}", _isolate),
+        (rf"{turned}(?:black-and-white|gr[ae]y-?scale|monochrome),? {but} {the}", _isolate),
         (rf"desaturate (?:everything|all|{{it}}) {but} {the}", _isolate),
         (rf"(?:everything|all) {but} {the} (?:in |to )?black-and-white", _isolate),
         (rf"(?:keep|leave) only {the}", _isolate),
+        (rf"(?:keep|leave) (?:only )?{the},? (?:and )?{others} (?:in(?:to)? |to )?black-and-white", _isolate),
         (rf"(?:only|just) (?:keep )?(?:the )?(?P<source>{COLOR_PATTERN}) (?:in|has|with|keeps) colou?r", _isolate),
         (rf"{put}{{some}}{kinds}{grades}{on}(?: (?:from|of|with|in|,))?:? {two}{ways}", _gradient),
         (rf"{put}{{some}}{kinds}{two} {kinds}gradient{{kind}}{on}{ways}", _gradient),

@@ -20,7 +20,7 @@ from llm_dit.classical.instructions.phrases import (
     take_strength,
 )
 from llm_dit.classical.instructions.rules import Match, Rule, measure_rules, row_rules
-from llm_dit.classical.instructions.sentences import WEAK_JOINT, plain_clause, split_chinese
+from llm_dit.classical.instructions.sentences import plain_clause, split_chinese, split_weakly, words_of
 from llm_dit.classical.instructions.slips import readings
 from llm_dit.classical.instructions.things import part_of
 from llm_dit.classical.instructions.vocabulary import SCALES, TOOLS
@@ -36,7 +36,13 @@ MAX_OPERATIONS = 12
 # "Replace red with blue" and "tint it with blue" have a joint inside.
 _MAX_PARTS_IN_CLAUSE = 2
 _NEGATIONS = ("not", "don't", "never", "no", "without", "dont", "不", "别", "勿")
-_DRAWS = re.compile(r"(?:add|draw|insert|put|place|create|generate|wear|give (?:it|him|her|them))\b.*")
+# What only a model can do: things that are not there, and the ways of painters.
+_DRAWS = re.compile(
+    r"(?:add|draw|insert|put|place|create|generate|wear|give (?:it|him|her|them))\b.*"
+    r"|(?:turn|transform|change|convert|replace) .* (?:into|with|to) an? .*"
+    r"|.*\b(?:(?:photo|hyper)?-?realis(?:tic|m)|cartoon|anime|manga|comic|painting|painted|water-?colou?r|sketch|3d|snow)\b.*"
+)
+_DRAWS_IN_CHINESE = re.compile(r".*(?:卡通|动漫|动画|漫画|油画|水彩|素描|写实|真实|逼真|立体|手绘|下雪|雪景)")
 _TOOL_REASONS: dict[str, Reason] = {
     "resize": "size",
     "move": "place",
@@ -124,11 +130,11 @@ def _clauses(text: str, written: str) -> list[_Clause]:
 
 def _chinese_clauses(text: str) -> list[_Clause]:
     """Read Chinese by the same rules, clause by clause in plain words."""
-    wholes = split_chinese(text)
+    wholes = _with_the_rest(split_chinese(text))
     parts: list[str] = []
     for whole in wholes:
         plain = plain_clause(whole)
-        several = [part for part in WEAK_JOINT.split(whole) if part]
+        several = split_weakly(whole)
         understood = plain is not None and _match(plain.plain) is not None
         parts += [whole] if understood or len(several) < 2 else several
     plains = [plain_clause(part) for part in parts]
@@ -143,6 +149,17 @@ def _chinese_clauses(text: str) -> list[_Clause]:
 
     names = {name: written for plain in plains if plain for name, written in plain.names.items()}
     return [replace(clause, written=names) for clause in _longest(len(parts), words, fail)]
+
+
+def _with_the_rest(clauses: list[str]) -> list[str]:
+    """Join "只保留红色" and "其他变黑白": what becomes of the rest belongs to what is kept."""
+    joined: list[str] = []
+    for clause in clauses:
+        if joined and any(word.kind == "others" for word in words_of(clause)):
+            joined[-1] += clause
+        else:
+            joined.append(clause)
+    return joined
 
 
 def _longest(length: int, words: Callable[[int, int], str], fail: Callable[[int], InstructionError]) -> list[_Clause]:
@@ -180,7 +197,8 @@ def _understand(words: str, head: str) -> _Clause | None:
 @lru_cache(256)
 def _match(text: str) -> _Clause | None:
     """Try the words as they stand first: in "make it soft" the word is the effect, in "a soft glow" its strength."""
-    for words, strength in ((text, Strength()), take_strength(text)):
+    plain, asked = take_strength(text)
+    for words, strength in ((text, Strength()), (plain.strip(" ,"), asked)):
         for rule in _rules():
             if match := rule(words, strength):
                 return _Clause(text=words, match=match, strength=strength, follows=False)
@@ -227,7 +245,7 @@ def _check_tools(operations: list[Operation], language: Language) -> None:
         if operation.effect not in TOOLS:
             continue
         part = operation.part
-        if part is None or (part.kind == "thing" and operation.effect != "delete"):
+        if part is None or (part.kind in {"thing", "scenery"} and operation.effect != "delete"):
             raise refusal(_TOOL_REASONS[operation.effect], language)
         raise refusal("remove_part" if operation.effect == "delete" else "unclear_part", language, part=part.name)
 
@@ -239,7 +257,7 @@ def _check_things(operations: list[Operation], language: Language) -> None:
         raise refusal("several_things", language)
 
 
-_NOWHERE = ("thing", "piece")
+_NOWHERE = ("thing", "scenery", "piece")
 
 
 def _not_understood(part: str, shown: str, language: Language) -> InstructionError:
@@ -250,7 +268,7 @@ def _not_understood(part: str, shown: str, language: Language) -> InstructionErr
         return refusal("negation", language, part=shown)
     if named := NAMED_PART.search(part):
         return refusal("unclear_part", language, part=named[0] if language == "en" else shown)
-    if _DRAWS.fullmatch(part):
+    if _DRAWS.fullmatch(part) or _DRAWS_IN_CHINESE.match(shown):
         return refusal("new_thing", language, part=shown)
     return refusal("not_understood", language, part=shown)
 

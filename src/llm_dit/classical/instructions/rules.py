@@ -22,7 +22,10 @@ _WITHOUT_STRENGTH = frozenset({"cutout", "mirror", "flip", "turn", "invert"})
 
 _ADJECTIVE_LAST = re.compile(rf" (?:{'|'.join(row.adjectives for row in ROWS if row.adjectives)})$")
 SOME = r"(?:(?:the|its|a|an|some|any) )?"
-KIND = r"(?: (?:effect|look|filter|style|tone|tones|feel|version|image|picture|photo|colou?rs))?"
+KIND = (
+    r"(?: (?:effect|look|filter|style|tone|tones|feel|version|image|picture|photo|colou?rs|scene|scenery|mode|mood|vibe"
+    r"|atmosphere))?"
+)
 MAKE = (
     rf"(?:(?:(?:make|get|render|turn|have|set|give|i want|i need|i(?:'d| would) like) )?{IT}(?: to| should| must)?)"
     r"(?: (?:look|appear|be|become|seem|feel))?"
@@ -178,7 +181,7 @@ def _row_rules(row: Row) -> list[Rule]:
                 rule(rf"(?:reduce|lower|decrease|increase|raise|bring|turn) {noun} to {_SIGNED}", _set_to(row))
             )
         else:
-            rules.append(rule(rf"{{some}}(?P<word>{row.nouns}){{kind}}", build))
+            rules.append(rule(rf"{{some}}{noun}", build))
     if row.phrases:
         rules.append(rule(row.phrases, build))
     return rules
@@ -250,7 +253,8 @@ def measure_rules() -> list[Rule]:
         (rf"(?:hue(?: shift)?)(?: by| of)? {_NUMBER} ?(?:°|degrees?)?", _hue),
         (rf"{rotate} {degrees}(?: {way})?", _rotate),
         (rf"{rotate} {way}(?: {degrees})?", _rotate),
-        (r"(?:rotate|spin)(?: {it})?(?: (?:by )?a quarter(?: turn)?)?", _rotate),
+        (r"(?:rotate|spin)(?: {it})?", _rotate),
+        (rf"(?:rotate|spin|turn)(?: {{it}})? (?:by )?a quarter(?: turn)?(?: {way})?", _rotate),
         (rf"(?:rotate|spin)(?: {{it}})? (?:by )?{_NUMBER}", _rotate),
         (rf"(?:(?:add|apply) )?{{some}}(?:gaussian )?(?:blur|soften)(?: {{it}})? {pixels}", _sized("blur", 0.3, 500)),
         (rf"pixelate(?: {{it}})? {pixels}", _sized("pixelate", 2, 1000)),

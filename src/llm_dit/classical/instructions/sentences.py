@@ -15,7 +15,7 @@ from llm_dit.classical.instructions.things import is_thing
 STRONG_JOINT = re.compile(
     r"[\s,.;!?:]*(?:[,;!?\n](?![^(]*\))|\.(?!\d)|然后|接着|随后|并且|而且|同时|之后|最后|还有|以及|另外|再加上|并)[\s,.;!?:]*"
 )
-WEAK_JOINT = re.compile(r"\s*(?:和|与|跟|及|再|也)\s*")
+_WEAK_JOINTS = frozenset("和与跟及再也")
 _DIGITS = {sign: value for value, sign in enumerate("零一二三四五六七八九")} | {"两": 2, "〇": 0}
 _NUMBER = r"(?P<number>[+-]?\d{1,4}(?:\.\d+)?|[零一二两三四五六七八九十百]{1,5})"
 _MEASURES = (
@@ -39,10 +39,10 @@ _ALONE = {
     "dark": "darker",
     "deep": "darker",
     "light": "lighter",
-    "pale": "lighter",
+    "pale": "muted",
     "muted": "soft",
 }
-_WHERE_ONLY = frozenset({"to", "make", "add", "of", "every", "others", "part", "and", "enough"})
+_WHERE_ONLY = frozenset({"to", "make", "add", "of", "every", "and", "enough"})
 
 
 @dataclass(frozen=True)
@@ -65,6 +65,18 @@ class Clause:
 def split_chinese(text: str) -> list[str]:
     """Return the clauses between strong joints."""
     return [clause for clause in STRONG_JOINT.split(text) if clause and words_of(clause)]
+
+
+def split_weakly(clause: str) -> list[str]:
+    """Return what stands between words such as 和, which join clauses as well as names."""
+    parts, start, at = list[str](), 0, 0
+    while at < len(clause):
+        word, end = _word_at(clause, at)
+        if word.written in _WEAK_JOINTS:
+            parts.append(clause[start:at])
+            start = end
+        at = end
+    return [part for part in (*parts, clause[start:]) if part.strip()]
 
 
 def words_of(clause: str) -> list[Word]:
@@ -155,7 +167,7 @@ def _joined(words: list[Word]) -> list[Word]:
             word.kind == "name" and last is not None and last.kind == "unknown"
         ):
             joined[-1] = Word("unknown", "", last.written + word.written)
-        elif word.kind == "name" and last is not None and last.kind == "name" and last.plain == "it":
+        elif word.kind == "name" and last is not None and last.kind == "name":
             joined[-1] = word
         else:
             joined.append(word)
@@ -226,7 +238,7 @@ def _but(order: _Order) -> str | None:
     color = order.take("color") or _color_of(order.take("name"))
     if color is None:
         return None
-    order.drop("but", "keep")
+    order.drop("but", "keep", "others")
     order.take("adjective", plain="black-and-white")
     order.take("verb", plain="remove the colors of")
     order.take("noun", plain="color")
@@ -319,9 +331,14 @@ def _tool(order: _Order) -> str | None:
 
 
 def _turn(order: _Order) -> str | None:
+    """旋转90度, 向右旋转, 逆时针转45度."""
     if order.take("turn") is None and not order.has("way"):
         return None
-    way, number = order.take("way") or "", order.take("number")
+    side = order.take("tool", plain="move {it} left") or order.take("tool", plain="move {it} right")
+    way = order.take("way") or {"move {it} left": "counterclockwise", "move {it} right": "clockwise"}.get(
+        side or "", ""
+    )
+    number = order.take("number")
     if way not in {"", "clockwise", "counterclockwise"}:
         return None
     target = order.target()
@@ -397,7 +414,7 @@ def _scale(order: _Order) -> str | None:
         return order.rest(f"{'simplify' if simpler else 'sharpen'} {target} {strength}")
     if way is None:
         value = by.removeprefix("by ")
-        return order.rest(f"{noun}{of} {value}") if value else None
+        return order.rest(f"{noun}{of} {value}")
     if way in {"more", "less"}:
         return order.rest(f"{strength} {way} {noun}{of} {by}")
     return order.rest(f"{way} the {noun}{of} {strength} {by}")
@@ -495,8 +512,8 @@ _ORDERS: tuple[Arrange, ...] = (
     _light,
     _hue,
     _to,
-    _tool,
     _turn,
+    _tool,
     _simple,
     _scale,
     _remove,

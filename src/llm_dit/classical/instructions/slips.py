@@ -12,7 +12,8 @@ from llm_dit.classical.instructions.things import OTHER_WORDS, THINGS, is_thing
 from llm_dit.classical.instructions.vocabulary import ROWS, Row
 
 _SHORT = {
-    r"bg|bkg|bckg|bkgd": "background",
+    r"bg|bkg|bckg|bkgd|bkgrnd|backgrnd|bckgrnd|bground": "background",
+    r"r": "are",
     r"u|ya": "you",
     r"ur|yr": "your",
     r"pics?|img|imgs|foto|photo": "picture",
@@ -35,7 +36,8 @@ _FILLER = re.compile(
     r"|um|uh|hmm|lol|hey|hi|bro|dude|guys?|ok(?:ay)?|asap|real quick|if (?:possible|you can|you could)|i guess|i think"
     r"|for me|maybe|actually|basically|would be (?:nice|great|cool)|want to|wanna|gonna|let'?s)(?![\w'])"
 )
-_ARROW = re.compile(r" *(?:->|=>|→|⇒) *")
+_ARROW = re.compile(r" *(?:->|=>|→|⇒) *|(?<=[a-z]) 2 (?=[a-z])")
+_ONLY = re.compile(r"\b(?:only|just) (?=(?:the|her|his|its|their|my) )")
 _NEEDS = re.compile(
     r"^(?:(?:it|this) )?(?:needs?|wants?|could use|i want|i need|i'd like|gimme|give me|i wanna have)(?: to have)? "
 )
@@ -44,6 +46,8 @@ _VERBS = "|".join(row.verbs for row in ROWS if row.verbs)
 _PAINT = "make|paint|recolou?r|colou?r|dye|turn|change|fill|set|give|to|of|on|around|behind|under|except"
 _BARE = re.compile(rf"(?:\b(?P<verb>{_PAINT}|{_VERBS}) |^)(?P<name>(?:(?:{COLOR_PATTERN}) )?[a-z]+)(?= |$)")
 _COLORED_ONE = re.compile(rf"^(?P<color>{COLOR_PATTERN}) (?:one|ones|part|parts|bit|bits|area)$")
+_ADJECTIVES = "|".join(row.adjectives for row in ROWS if row.adjectives)
+_DESCRIBED_THING = re.compile(rf"^(?P<how>{COLOR_PATTERN}|{_ADJECTIVES}) (?P<thing>[a-z]+)$")
 _BACKWARDS = re.compile(
     rf"^(?P<name>(?:the|its|her|his|their|my) [a-z][a-z' -]*?) (?P<verb>{_VERBS}|flip|rotate)(?P<rest> .*)?$"
 )
@@ -61,12 +65,14 @@ def readings(text: str) -> Iterator[str]:
 
 
 def _shortened(text: str) -> str:
-    text = _ARROW.sub(" to ", text)
+    text = _ONLY.sub("", _ARROW.sub(" to ", text))
     for short, long in _SHORTER:
         text = short.sub(long, text)
     text = re.sub(r"\ba a\b", "a", " ".join(_FILLER.sub(" ", text).split()).strip(" ,.;"))
     text = _IT_IS.sub("", text)
-    return _NEEDS.sub("add ", text)
+    text = _NEEDS.sub("add ", text)
+    named = _DESCRIBED_THING.match(text)
+    return f"make the {named['thing']} {named['how']}" if named and is_thing(named["thing"]) else text
 
 
 def _with_articles(text: str) -> str:
@@ -147,6 +153,7 @@ def _known() -> frozenset[str]:
 
 
 _MORE = (
+    "blurred blurry blurrier "
     "around bigger border clockwise clothes degrees delete everything except golden gradient larger letter "
     "letters metallic outline pixels please remove rotate smaller stroke thick thin"
 )

@@ -24,24 +24,27 @@ _NOUNS: dict[tuple[PartKind, str], str] = {
     ("natural", "fire"): "fire flame",
     ("natural", "snow"): "snow",
     ("natural", "lips"): "lip lipstick",
+    ("scenery", "scenery"): (
+        "cloud moon star path road tree flower bush plant hill mountain forest building street fence bridge rock "
+        "stone sand fruit"
+    ),
     ("piece", "piece"): (
         "roof door window wall floor ceiling chimney wheel tire tyre eye eyebrow nose mouth ear face skin hair "
-        "beard hand finger arm leg foot feet head body neck tail wing horn handle button strap collar sleeve pocket "
-        "belt tie scarf glove glasses stripe dot border rim lid petal stem trunk branch cloud moon star path road "
-        "pupil tooth teeth nail headlight seat screen logo pattern"
+        "beard hand finger arm leg foot feet head body neck tail wing horn handle button strap collar sleeve "
+        "pocket belt tie scarf glove glasses stripe dot border rim lid petal stem trunk branch pupil tooth teeth "
+        "nail headlight seat"
     ),
 }
 _KINDS = {word: key for key, words in _NOUNS.items() for word in words.split()}
 # Things that people name often. Known words are never slips of the keyboard, and stand without an article.
 _THINGS = (
     "subject object foreground person people man woman boy girl child kid baby figure character car truck bus "
-    "bike boat ship plane train house building tower castle bridge tree flower rose plant bush forest hill "
-    "mountain beach field garden park street city animal cat dog horse bird fish bear lion tiger rabbit mouse "
-    "cow sheep duck butterfly dragon robot ball balloon box bag bottle cup glass plate bowl vase lamp candle "
-    "chair table desk bed sofa book phone laptop camera clock watch umbrella sign flag poster card ticket badge "
-    "icon arrow heart circle square triangle rectangle shape line crown ring gift cake pizza burger apple "
-    "orange banana cherry lemon grape pumpkin carrot tomato bread egg coffee milk ghost witch skull spider "
-    "monster alien rocket planet earth"
+    "bike boat ship plane train house tower castle rose beach field garden park city animal cat dog horse "
+    "bird fish bear lion tiger rabbit mouse cow sheep duck butterfly dragon robot ball balloon box bag bottle "
+    "cup glass plate bowl vase lamp candle chair table desk bed sofa book phone laptop camera clock watch "
+    "umbrella sign flag poster card ticket badge icon arrow heart circle square triangle rectangle shape line "
+    "crown ring gift cake pizza burger apple orange banana cherry lemon grape pumpkin carrot tomato bread egg "
+    "coffee milk ghost witch skull spider monster alien rocket planet earth logo screen pattern"
 )
 THINGS = frozenset([*_KINDS, *_THINGS.split()])
 # What is no slip of a word that is known: said of layers, but not understood.

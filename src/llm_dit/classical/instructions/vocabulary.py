@@ -32,7 +32,9 @@ ROWS = (
         phrases="(?:remove|erase|delete|clear|drop|get rid of|take (?:away|off|out)|cut (?:out|away|off)|strip) "
         "(?:the |its |any |this )?(?:whole )?(?:back ?ground|backdrop)(?: (?:from|of|behind) {it})?"
         "|(?:make|turn) (?:the |its )?background (?:transparent|invisible)|transparent background"
-        "|(?:give {it} |add )a transparent background|keep only the (?:subject|foreground)",
+        "|(?:give {it} |add )a transparent background|keep only the (?:subject|foreground)"
+        "|(?:cut|take|clear|get) (?:the |its )?background (?:away|out|off)|no background"
+        "|without (?:a |the |its )?background",
     ),
     Row(
         effect="brightness",
@@ -167,12 +169,12 @@ ROWS = (
     Row(
         effect="mirror",
         verbs="mirror|flip|flop",
-        phrases="(?:flip|mirror|reflect|reverse)(?: {it})? (?P<word>horizontal(?:ly)?|sideways|left to right)"
+        phrases="(?:flip|mirror|reflect|reverse)(?: {it})? (?P<word>horiz(?:ontal(?:ly)?)?|sideways|left to right)"
         "|(?:flip|mirror)(?: {it})? (?:along|on|around|about) the (?:vertical|y)[ -]axis",
     ),
     Row(
         effect="flip",
-        phrases="(?:flip|mirror|reflect|reverse)(?: {it})? (?P<word>vertical(?:ly)?|top to bottom|up-down)"
+        phrases="(?:flip|mirror|reflect|reverse)(?: {it})? (?P<word>vert(?:ical(?:ly)?)?|top to bottom|up-down)"
         "|(?:flip|mirror)(?: {it})? (?:along|on|around|about) the (?:horizontal|x)[ -]axis",
     ),
     Row(
