@@ -17,7 +17,7 @@ COPY server server
 COPY web web
 COPY static static
 COPY templates templates
-RUN pip install --no-cache-dir --constraint requirements/base.txt .
+RUN pip install --no-cache-dir --constraint requirements/base.txt . && llm-dit models fetch
 # Inside a container only the published port is reachable, and only by way of this address.
 ENV LLM_DIT_SERVER__HOST=0.0.0.0 LLM_DIT_SERVER__PORT=8000 LLM_DIT_SERVER__DATA_DIR=/data
 USER studio

@@ -65,12 +65,14 @@ $(BIN)/pip:
 
 $(VENV)/run.stamp: pyproject.toml requirements/base.txt | $(BIN)/pip
 	$(BIN)/pip install --quiet --disable-pip-version-check --constraint requirements/base.txt --editable .
+	@$(BIN)/llm-dit models fetch || echo "Without its networks the classical engine tells things by color alone." >&2
 	@touch $@
 
 # torch by itself first: what comes after then takes the build that is there, and asks for no other.
 $(VENV)/test.stamp: pyproject.toml $(PINS) | $(BIN)/pip
 	$(BIN)/pip install --quiet --disable-pip-version-check $(PINS:%=--constraint %) torch
 	$(BIN)/pip install --quiet --disable-pip-version-check $(PINS:%=--constraint %) --editable '.[test,dev]'
+	$(BIN)/llm-dit models fetch
 	@touch $@ $(VENV)/run.stamp
 
 # The browser tests fail without a browser, so it is looked for, then installed.

@@ -121,8 +121,8 @@ def _put(image: Image.Image, layer: Image.Image, name: str, pieces: list[Piece])
     """Put a layer on the picture and hide what it covers of the pieces below."""
     image.paste(layer, (0, 0), layer)
     alpha = np.asarray(layer)[..., 3].astype(np.float32) / np.float32(255)
-    pieces[:] = [Piece(piece.name, piece.seen * (1 - alpha)) for piece in pieces]
-    pieces.append(Piece(name, alpha))
+    pieces[:] = [Piece(piece.name, (piece.seen * (1 - alpha)).astype(np.float32)) for piece in pieces]
+    pieces.append(Piece(name, alpha.astype(np.float32)))
 
 
 def _ground(chance: random.Random, grounds: list[Path]) -> Image.Image:

