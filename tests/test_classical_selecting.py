@@ -64,6 +64,16 @@ def test_the_thing_that_is_pointed_at_is_found(hints: dict[str, Any]) -> None:
     assert iou(mask, thing) > 0.9
 
 
+def test_a_large_picture_has_no_seams() -> None:
+    picture, thing = (image.resize((1920, 1440), Image.Resampling.BICUBIC) for image in scene())
+    mask = select(picture, box=(300, 300, 1020, 1032))
+    assert iou(mask, thing) > 0.95
+    hard_edge = np.asarray(mask, int)
+    for seam in (767, 768):
+        inside = np.asarray(thing)[:, seam] == 255
+        assert (hard_edge[:, seam][inside] > 250).mean() > 0.98
+
+
 def test_more_clicks_add_what_is_elsewhere() -> None:
     picture, thing = scene()
     both = thing.copy()

@@ -25,6 +25,8 @@ STACK = Budget(cpu_s=300, memory=768 * MB, wall_s=1800)
 """Of a composite or a file of the largest stack that is taken."""
 SELECTION = Budget(cpu_s=60, memory=768 * MB, wall_s=300)
 """Of pointing at something in the largest stack; in a picture of usual size it takes a second."""
+CUT_BYTES = 60
+"""Memory that a pixel of a canvas takes when a layer is cut from it."""
 TOO_LONG = "The picture takes too long to decode: scale it down, or save it as PNG or as a plain JPEG."
 TOO_MUCH = "The picture takes too much memory to decode: scale it down, or save it as JPEG."
 UNREADABLE = "The picture cannot be decoded: it may be damaged. Save it again as PNG or JPEG."
@@ -107,7 +109,10 @@ class Pictures:
 
     async def cut_out(self, stack: GivenStack, mask: GivenPicture, name: str) -> CutStack:
         """Make a layer of what a stack shows where a mask is; raises `InputError`, `DiskFullError`, `TaskError`."""
-        return await self._pool.run(Lane.SELECTION, SELECTION, keep_cut, stack, mask, name)
+        most = stack.limits.image.max_pixels
+        pixels = most if stack.width is None or stack.height is None else min(most, stack.width * stack.height)
+        budget = replace(SELECTION, memory=SELECTION.memory + CUT_BYTES * pixels)
+        return await self._pool.run(Lane.SELECTION, budget, keep_cut, stack, mask, name)
 
     def _may_be_small(self, stack: GivenStack) -> bool:
         return sum(self._size(layer.picture) for layer in stack.layers) <= SMALL_BYTES

@@ -15,7 +15,7 @@ from llm_dit.classical.layering.matte import Edge, unmix
 from llm_dit.classical.layering.regions import Bytes, Floats
 from llm_dit.errors import InputError
 from llm_dit.layer import LANCZOS_SUPPORT, Box, Layer
-from llm_dit.layers import over
+from llm_dit.layers import bands, over
 
 Mask = NDArray[np.bool_]
 FILL_PIXELS = 300_000
@@ -142,7 +142,15 @@ def _solve(wanted: Floats, below: Floats, share: Floats) -> tuple[Bytes, Mask]:
     The alpha is `share`, unmixed where the surroundings are known (I = αF + (1 − α)B), and where `below` is half clear
     the one that makes up what it lacks.
     """
+    height, width = share.shape
     alpha = _unmixed(wanted, below, share)
+    pixels, impossible = np.empty((height, width, 4), np.uint8), np.empty((height, width), bool)
+    for rows in bands(width, height):
+        pixels[rows], impossible[rows] = _solve_band(wanted[:, rows], below[:, rows], alpha[rows])
+    return pixels, impossible
+
+
+def _solve_band(wanted: Floats, below: Floats, alpha: Floats) -> tuple[Bytes, Mask]:
     lack = wanted[3] - below[3]
     half = below[3] < 1 - HALF
     alpha = np.where(half, np.divide(lack, 1 - below[3], out=np.zeros_like(lack), where=half), alpha).clip(0, 1)
@@ -231,13 +239,14 @@ def _continued(values: Floats, known: Mask) -> Floats:
     height, width = known.shape
     scale = min(1.0, (FILL_PIXELS / known.size) ** 0.5)
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
-    count = values.shape[2]
-    three = values if count == 3 else np.repeat(values, 3, axis=2)
-    weighted = np.dstack([three * known[..., None], known]).astype(np.float32)
-    small = cv2.resize(weighted, size, interpolation=cv2.INTER_AREA).reshape(size[1], size[0], 4)
-    colors = small[..., :3] / np.maximum(small[..., 3:], 1e-6)
-    wide = spread(colors, (small[..., 3] > 0.2).astype(np.float32))
-    return cv2.resize(wide, (width, height), interpolation=cv2.INTER_LINEAR).reshape(height, width, 3)[..., :count]
+    seen = known.astype(np.float32)
+    share = cv2.resize(seen, size, interpolation=cv2.INTER_AREA).reshape(size[::-1])
+    small = np.zeros((*size[::-1], 3), np.float32)
+    for channel in range(values.shape[2]):
+        weighted = cv2.resize(values[..., channel] * seen, size, interpolation=cv2.INTER_AREA).reshape(size[::-1])
+        small[..., channel] = weighted / np.maximum(share, 1e-6)
+    wide = spread(small, (share > 0.2).astype(np.float32))[..., : values.shape[2]]
+    return cv2.resize(wide, (width, height), interpolation=cv2.INTER_LINEAR).reshape(height, width, -1)
 
 
 def _in_layer(layer: Layer, share: Floats) -> Floats:

@@ -25,6 +25,8 @@ WORK_PIXELS = 120_000
 """What is decided on: the part of the picture that counts, at most this large."""
 MARGIN = 0.25
 """How much of a box's longer side lies around it, to know the ground by."""
+TILE = 768
+"""The side of the parts in which an outline is found at full size, in pixels."""
 CLOSED = 0.25
 """A line whose ends are nearer to each other than this share of its length goes around the thing."""
 
@@ -52,7 +54,7 @@ def select(
     rough = _decide(part, hints)
     alpha = _refined(part, rough)
     mask = np.zeros(picture.shape[:2], np.uint8)
-    mask[top:bottom, left:right] = np.where(part[..., 3] > 0, np.rint(alpha * 255), 0)
+    mask[top:bottom, left:right] = np.where(part[..., 3] > 0, alpha, 0)
     return Image.fromarray(mask, "L")
 
 
@@ -271,18 +273,33 @@ def _whole(found: Mask, known: _Known) -> Mask:
 # The outline at full size.
 
 
-def _refined(part: Bytes, rough: Floats) -> Floats:
-    """Return the alpha of the thing (height, width), 0–1, along the edges that the picture has.
+def _refined(part: Bytes, rough: Floats) -> Bytes:
+    """Return the alpha of the thing (height, width), 0–255, along the edges that the picture has.
 
-    A guided filter (He, Sun and Tang, "Guided image filtering", ECCV 2010) on the picture's own colors.
+    A guided filter (He, Sun and Tang, "Guided image filtering", ECCV 2010) on the picture's own colors, tile by tile
+    where there is an edge.
     """
     height, width = part.shape[:2]
     step = max(1.0, ((height * width) / rough.size) ** 0.5)
-    wide = cv2.resize(rough, (width, height), interpolation=cv2.INTER_LINEAR).reshape(height, width)
     radius = max(2, round(1.5 * step))
+    wide = cv2.resize(np.rint(rough * 255).astype(np.uint8), (width, height), interpolation=cv2.INTER_LINEAR)
+    alpha: Bytes = np.asarray(wide, np.uint8).reshape(height, width)
+    result = alpha.copy()
+    for top in range(0, height, TILE):
+        for left in range(0, width, TILE):
+            y, x = max(0, top - 6 * radius), max(0, left - 6 * radius)
+            tile = (slice(y, top + TILE + 6 * radius), slice(x, left + TILE + 6 * radius))
+            if alpha[tile].min() < alpha[tile].max():
+                inner = (slice(top - y, top - y + TILE), slice(left - x, left - x + TILE))
+                result[top : top + TILE, left : left + TILE] = _sharpened(part[tile], alpha[tile], radius)[inner]
+    return result
+
+
+def _sharpened(part: Bytes, alpha: Bytes, radius: int) -> Bytes:
     guide = np.ascontiguousarray(part[..., :3]).astype(np.float32) / 255
-    soft = cv2.ximgproc.guidedFilter(guide, np.asarray(wide, np.float32), 2 * radius, 1e-4)
+    rough = alpha.astype(np.float32) / 255
+    soft = np.asarray(cv2.ximgproc.guidedFilter(guide, rough, 2 * radius, 1e-4))
     disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1))
-    core, reach = cv2.erode(wide, disc), cv2.dilate(wide, disc)
-    alpha = ((np.asarray(soft) - 0.1) / 0.8).clip(0, 1)
-    return np.where(core > 0.99, 1, np.where(reach < 0.01, 0, alpha)).astype(np.float32)
+    core, reach = cv2.erode(rough, disc), cv2.dilate(rough, disc)
+    sharp = ((soft - 0.1) / 0.8).clip(0, 1)
+    return np.rint(np.where(core > 0.99, 1, np.where(reach < 0.01, 0, sharp)) * 255).astype(np.uint8)
