@@ -147,6 +147,14 @@ def test_what_is_refused_leads_to_the_tool_of_the_page(stacked: Studio) -> None:
     expect(stacked.dialog).to_be_hidden()
     expect(stacked.page.get_by_label("Scale (%)")).to_be_focused()
 
+    stacked.edit_button("Background").click()
+    stacked.instruction.fill("make the roof red")
+    stacked.button("Apply").click()
+    alert.get_by_role("button", name="Select object").click()
+    expect(stacked.dialog).to_be_hidden()
+    expect(stacked.page.locator(".tool-bar")).to_be_visible()
+    stacked.page.keyboard.press("Escape")
+
     count = stacked.page.locator(".layer").count()
     stacked.edit_button("Background").click()
     stacked.instruction.fill("delete it")

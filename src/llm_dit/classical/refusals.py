@@ -91,11 +91,11 @@ _WORDS: dict[Reason, tuple[str, str]] = {
     ),
     "unclear_part": (
         "What “{part}” is here is not clear by its color: make it a layer with “Select object”, then edit that.",
-        "无法按颜色确定这个图层里的“{part}”：请先用“选取对象”把它变成单独的图层，再编辑。",
+        "无法按颜色确定这个图层里的“{part}”：请先用“选择物体”把它变成单独的图层，再编辑。",
     ),
     "remove_part": (
         "To remove “{part}”, make it a layer of its own with “Select object”, then delete that layer.",
-        "要去掉“{part}”，请先用“选取对象”把它变成单独的图层，再删除该图层。",
+        "要去掉“{part}”，请先用“选择物体”把它变成单独的图层，再删除该图层。",
     ),
     "no_such_color": (
         "Nothing in this layer has that color: name a color that it has.",
@@ -107,7 +107,7 @@ _WORDS: dict[Reason, tuple[str, str]] = {
     ),
     "no_subject": (
         "Nothing stands out clearly from the background here: make it a layer with “Select object”, then edit that.",
-        "这里没有明显突出于背景的东西：请先用“选取对象”把它变成单独的图层，再编辑。",
+        "这里没有明显突出于背景的东西：请先用“选择物体”把它变成单独的图层，再编辑。",
     ),
 }
 _WAYS: dict[Reason, str] = {

@@ -27,7 +27,9 @@ def outline(picture: Picture, operation: Operation, scene: Scene) -> Picture:
         picture.colors[:] += frame * (color - picture.colors)
         return picture
     off = cv2.distanceTransform((~seen).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
-    return behind(picture, color, np.asarray((width + 1.0 - off).clip(0.0, 1.0), np.float32))
+    # Distances go from the middles of pixels, in steps; the softening takes the steps away.
+    line = cv2.GaussianBlur((width + 1.0 - off).clip(0.0, 1.0), (0, 0), 0.6)
+    return behind(picture, color, np.asarray(line, np.float32))
 
 
 def _against(picture: Picture) -> Floats:

@@ -25,6 +25,7 @@ export function createWays(actions, openEngine) {
   /** @type {Record<string, {label: Key, run: (layer: Layer, failed: Try, state: State) => void}>} */
   const ways = {
     new_shape: { label: "way.newShape", run: applyReshaped },
+    select: { label: "select.title", run: takeSelect },
     resize: { label: "way.place", run: ({ id }) => actions.openPlace(id) },
     move: { label: "way.place", run: ({ id }) => actions.openPlace(id) },
     delete: { label: "way.delete", run: closing(actions.remove) },
@@ -40,6 +41,13 @@ export function createWays(actions, openEngine) {
     const tries = editOf(state, id).tries.filter((entry) => entry !== failed);
     actions.setEdit(id, { shape: "new", instruction: failed.instruction, tries, chosen: null });
     actions.applyEdit(id);
+  }
+
+  /** @param {Layer} layer @param {Try} _failed @param {State} state */
+  function takeSelect({ id }, _failed, { tool }) {
+    actions.closeEdit();
+    actions.select(id);
+    if (tool?.kind !== "select") actions.takeTool("select");
   }
 
   /** @param {(layer: Layer) => void} run @returns {(layer: Layer) => void} */
