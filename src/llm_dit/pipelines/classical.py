@@ -73,8 +73,9 @@ class ClassicalPipeline:
     ) -> Image.Image:
         """Return the edited RGBA layer; `shape="keep"` gives it the original alpha, byte for byte.
 
-        `instruction` is ordinary English of what `llm_dit.classical.instructions` understands; anything else raises
-        `InstructionError`, which lists it. With `output_size="model"` the layer is first resized to an area of 1024².
+        `instruction` is ordinary English or Chinese of what `llm_dit.classical.instructions` understands; anything else
+        raises `InstructionError`, whose `hint` says why, and what leads there instead. With
+        `output_size="model"` the layer is first resized to an area of 1024².
         The steps, guidance and the negative prompt are checked but change nothing; `preview` is never called. Raises
         `InputError` naming the parameter, or what `progress` raises.
         """
