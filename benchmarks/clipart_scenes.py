@@ -2,7 +2,7 @@
 paintings, `benchmarks/clipart.py`.
 
 `python -m benchmarks.clipart_scenes --first 7000 --scenes 60`. A layer is asked for each piece and one for the ground.
-The soft IoU of a piece is that of what is seen of it with what is seen of its best layer; a piece is whole from 0.8. The
+The soft IoU of a piece is that of what is seen of it with what is seen of its best layer; 0.8 makes it whole. The
 ground is compared where pieces hide it. Seeds below 1000 are for tuning, and are not to be reported.
 """
 

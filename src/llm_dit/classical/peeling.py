@@ -26,7 +26,7 @@ SAME = 0.3
 """The share of the smaller one from which two lines of text have the same letters."""
 PART = 0.05
 """The share of the largest part of a subject up to which another is a part of the same thing."""
-APART = 0.012
+APART = 0.02
 """The gap from which two parts are two things, as a share of the picture's longer side."""
 TELLING = 0.02
 """The share of the picture from which what is seen tells more than the groups of a known ground."""
@@ -38,6 +38,8 @@ LOOKS = 3
 """How often what is behind a subject is looked at for another one."""
 BAND = 3
 """Pixels on both sides of an outline that may be mixed."""
+FAINT = 0.06
+"""The alpha below which a pixel is left to what lies behind."""
 HAIR = 0.012
 """How far hairs may stand out, as a share of the picture's longer side."""
 
@@ -117,16 +119,21 @@ def called(seen: Seen, alphas: list[Mask], vocabulary: Vocabulary) -> dict[int, 
 
 
 def matches(seen: Seen, groups: Labels) -> bool:
-    """Return whether each thing of some size that is `seen`, and all text, is one of `groups` (0 the ground)."""
-    size = groups.shape[::-1]
-    text = [mask for mask, _ in seen.lines]
-    for mask in [*seen.things, *([np.logical_or.reduce(text)] if text else [])]:
-        small = cv2.resize(mask.astype(np.float32), size, interpolation=cv2.INTER_AREA) > 0.5
-        if small.mean() < TELLING:
+    """Return whether `groups` (height, width; 0 the ground) neither cut through what is `seen` nor lump it together.
+
+    A small thing may be a part of a larger one. Text stands alone.
+    """
+    text = [np.logical_or.reduce([mask for mask, _ in seen.lines])] if seen.lines else []
+    for mask, is_text in [*((thing, False) for thing in seen.things), *((mask, True) for mask in text)]:
+        share = cv2.resize(mask.astype(np.float32), groups.shape[::-1], interpolation=cv2.INTER_AREA)
+        small = np.asarray(share) > 0.5
+        if not small.any():
             continue
-        shares = np.bincount(groups[small & (groups >= 0)], minlength=int(groups.max()) + 1)
-        group = 1 + int(shares[1:].argmax()) if len(shares) > 1 else 0
-        if shares[group] < COVERED * small.sum() or (groups == group).sum() > LARGER * small.sum():
+        shares = np.bincount(groups[small & (groups >= 0)], minlength=int(groups.max()) + 1)[1:]
+        if not len(shares) or shares.max() < COVERED * small.sum():
+            return False
+        lumped = (groups == 1 + int(shares.argmax())).sum() > LARGER * small.sum()
+        if lumped and (is_text or small.mean() > TELLING):
             return False
     return True
 
@@ -232,9 +239,11 @@ def _lift_thing(rgb: Bytes, thing: Mask, seed: int, report: Report) -> tuple[Byt
     reach = max(2 * BAND, round(HAIR * max(thing.shape)))
     own, other = ~_grown(~thing, BAND), ~_grown(thing, reach)
     alpha = closed_form(rgb, own, other, thing)
-    alpha = np.where(alpha < 0.06, 0, alpha)
+    # What is faint beside a thing is still of its edge: it must not be seen in what goes on behind it.
+    hole = _grown(alpha > FAINT, 2 * BAND)
+    alpha = np.where(alpha < FAINT, 0, alpha)
     report("matting")
-    below = fill_behind(rgb, _grown(alpha > 0, BAND), seed, report)
+    below = fill_behind(rgb, hole, seed, report)
     rank = (alpha > 0.9).astype(np.int32)
     values, under = rgb.astype(np.float32), below.astype(np.float32)
     plan = Plan(rgb=values, clean=values, traces=np.full(thing.shape, -1, np.int32), rank=rank, whole=[], scale=1.0)
