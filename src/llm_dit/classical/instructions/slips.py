@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 from dataclasses import fields
-from functools import cache
+from functools import cache, lru_cache
 
 from llm_dit.classical.instructions.colors import COLOR_PATTERN, COLOR_WORDS
 from llm_dit.classical.instructions.phrases import STRENGTH_PATTERNS
@@ -118,7 +118,7 @@ def correct(text: str) -> str:
     return _WORD.sub(lambda found: _corrected(found[0]), text)
 
 
-@cache
+@lru_cache(4096)
 def _corrected(word: str) -> str:
     if len(word) < SHORTEST or word in _known() or is_thing(word) or word in OTHER_WORDS:
         return _SHORT_SLIPS.get(word, word)
