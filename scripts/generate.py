@@ -26,6 +26,7 @@
 #   "psd-tools==1.26.0",
 #   "pydantic==2.14.3",
 #   "pydantic_core==2.50.4",
+#   "pypatchmatch==2.2.0",
 #   "python-pptx==1.0.2",
 #   "rich==15.0.0",
 #   "segno==1.6.6",

@@ -140,7 +140,10 @@ def _paint(strip: _Strip, box: Mask, color: Floats, near: float) -> _Paint | Non
     strokes = float((area * (thick > 0.5 * thick[inside].max()))[inside].sum() / area[inside].sum())
     # Letters fill a part of their box: less is a speck, more is the plate that they stand on.
     filled = min(1.0, share / 0.06) * float(np.clip((PLATE - share) / 0.2, 0, 1))
-    return _Paint(color, labels, stats, thick, fits, inside, cover * pure * strokes * filled)
+    # What is as common above and below the line is of the ground.
+    within, beyond = float(mine[box].mean()), float(mine[~box].mean())
+    own = float(np.clip(1 - beyond / within, 0.1, 1))
+    return _Paint(color, labels, stats, thick, fits, inside, cover * pure * strokes * filled * own)
 
 
 def _along(paint: _Paint, strip: _Strip) -> Mask:

