@@ -13,7 +13,7 @@ import { factsOf, projectMenu, projectThumb } from "./shelf.js";
 export function createProjectsDialog(actions, ask) {
   /** @type {unknown[]} */
   let [shown, shownDeleted] = [null, null];
-  const binTitle = h("span");
+  const binTitle = h("span", t("projects.deleted", { count: 0 }));
   const binList = h("ul.project-list");
   const bin = fold(binTitle, h("p.hint", t("projects.deletedHint")), binList);
   const list = h("ul.project-list");

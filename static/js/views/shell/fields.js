@@ -98,7 +98,7 @@ export function samplingFold(onchange, seedHint = "", besideSeed = null) {
   });
   const steps = sliderField({ label: t("source.steps"), oninput: (count) => onchange({ steps: count }) });
   const seed = seedField((value) => onchange({ seed: value }), besideSeed);
-  const title = h("span");
+  const title = h("span", t("source.more"));
   const hint = h("p.hint", seedHint);
   const body = h("div.fold-body", guidance.element, steps.element, seed.element, hint);
   const element = fold(title, body);
