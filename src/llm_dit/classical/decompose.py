@@ -1,4 +1,4 @@
-"""Taking a picture apart into layers without any learned model."""
+"""Taking a picture apart into layers with image processing and, where they are set up, small networks."""
 
 from dataclasses import replace
 
@@ -88,7 +88,7 @@ def take_apart(picture: Bytes, layer_num: int, seed: int, report: Report, *, see
     surfaces = find_surfaces(sketch, seed, report)
     many, unknown = is_scene(surfaces[0], sketch, layer_num)
     opaque = bool((picture[..., 3] == 255).all())
-    view = look(picture[..., :3], report, layer_num - 1 if many else 0) if see and opaque else NOTHING
+    view = look(picture[..., :3], report, layer_num - 1 if many else 0, deep=unknown) if see and opaque else NOTHING
     if view.anything and many and unknown:
         return _peel(picture, view, layer_num, seed, report), view
     found = find_groups(sketch, layer_num, surfaces, report)
@@ -224,9 +224,8 @@ class Steps:
         self.done, self.pace = 0.0, 1.0
 
     def __call__(self, phase: str) -> None:
-        """Say that a step is done, and that `phase` goes on."""
-        if self.progress is not None:
-            self.progress(Progress(phase=phase, step=min(int(self.done), self.total), total=self.total))
+        """Say that a step is done, and that `phase` goes on; the last step is left to `end`."""
+        self._say(phase, min(int(self.done), self.total - 1))
         self.done += self.pace
 
     def span(self, share: float, steps: int) -> None:
@@ -235,5 +234,8 @@ class Steps:
 
     def end(self, phase: str) -> None:
         """Say that all is done."""
-        self.done = self.total
-        self(phase)
+        self._say(phase, self.total)
+
+    def _say(self, phase: str, step: int) -> None:
+        if self.progress is not None:
+            self.progress(Progress(phase=phase, step=step, total=self.total))

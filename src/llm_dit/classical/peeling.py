@@ -61,11 +61,11 @@ class Seen:
 NOTHING = Seen([], [])
 
 
-def look(rgb: Bytes, report: Report, most: int) -> Seen:
+def look(rgb: Bytes, report: Report, most: int, *, deep: bool) -> Seen:
     """Return what the networks see in `rgb` (height, width, 3), nothing where they are not set up.
 
-    It is text and, among `most` things in all, the subject; what is behind the subject is looked at as well, until
-    there is no other one. `most` 0 asks for text alone.
+    It is text and, among `most` things in all, the subject; `most` 0 asks for text alone. A `deep` look takes parts of
+    the picture where the whole tells nothing, and looks at what is behind the subject until there is no other one.
     """
     lines = _lines(rgb, report)
     text = np.zeros(rgb.shape[:2], bool)
@@ -73,27 +73,32 @@ def look(rgb: Bytes, report: Report, most: int) -> Seen:
         text |= mask
     things: list[Mask] = []
     hidden = text
-    for look_number in range(LOOKS if most else 0):
-        found = _things(continued(rgb, _grown(hidden, BAND)) if hidden.any() else rgb, look_number == 0)
+    for number in range((LOOKS if deep else 1) if most else 0):
+        found = _things(continued(rgb, _grown(hidden, BAND)) if hidden.any() else rgb, deep and number == 0)
         report("grouping")
         for thing in found:
             _add(thing & ~hidden, things)
         hidden = np.logical_or.reduce([hidden, *found])
         if not found or len(lines) + len(things) >= most:
             break
-    return Seen(lines, things)
+    return Seen(lines, sorted(things, key=np.count_nonzero, reverse=True))
 
 
 def peel(rgb: Bytes, seen: Seen, most: int, seed: int, report: Report) -> tuple[list[Bytes], Bytes]:
     """Return at most `most` layers (height, width, 4) of what is `seen` in `rgb` (height, width, 3), bottom first, and
     what lies behind.
 
-    Lines of text come off first, then things. Where there are more than `most`, lines share layers, then things do.
+    Lines of text come off first, then things. Where there are more than `most`, lines share layers, then things do; one
+    layer takes all.
     """
     lifted: list[Bytes] = []
     rest = rgb
-    room = min(len(seen.lines), max(1, most - len(seen.things)))
-    for mask in _joined([mask for mask, _ in seen.lines], room):
+    lines = [mask for mask, _ in seen.lines]
+    if most == 1 and seen.things:
+        layer, rest = _lift_thing(rgb, np.logical_or.reduce([*lines, *seen.things]), seed, report)
+        return [layer], rest
+    room = min(len(lines), max(1, most - len(seen.things)))
+    for mask in _joined(lines, room):
         layer, rest = _lift_text(rest, mask, seed, report)
         lifted.append(layer)
     for mask in _joined(seen.things, most - room):
@@ -158,9 +163,9 @@ def _lines(rgb: Bytes, report: Report) -> list[tuple[Mask, str]]:
     return found
 
 
-def _things(rgb: Bytes, first: bool) -> list[Mask]:
+def _things(rgb: Bytes, thorough: bool) -> list[Mask]:
     """Return the things that the subject consists of, the largest first; none where it is not sure."""
-    subject = find_subject(rgb, thorough=first)
+    subject = find_subject(rgb, thorough=thorough)
     if subject is None or not subject.sure:
         return []
     subject_mask = subject.alpha > 0.5
