@@ -13,9 +13,10 @@ import { factsOf, projectMenu, projectThumb } from "./shelf.js";
 export function createProjectsDialog(actions, ask) {
   /** @type {unknown[]} */
   let [shown, shownDeleted] = [null, null];
-  const binTitle = h("span", t("projects.deleted", { count: 0 }));
+  const binTitle = h("span");
   const binList = h("ul.project-list");
   const bin = fold(binTitle, h("p.hint", t("projects.deletedHint")), binList);
+  bin.hidden = true;
   const list = h("ul.project-list");
   const empty = h("p.hint", t("projects.empty"));
   const importer = filePicker({

@@ -98,10 +98,11 @@ export function samplingFold(onchange, seedHint = "", besideSeed = null) {
   });
   const steps = sliderField({ label: t("source.steps"), oninput: (count) => onchange({ steps: count }) });
   const seed = seedField((value) => onchange({ seed: value }), besideSeed);
-  const title = h("span", t("source.more"));
+  const title = h("span");
   const hint = h("p.hint", seedHint);
   const body = h("div.fold-body", guidance.element, steps.element, seed.element, hint);
   const element = fold(title, body);
+  element.hidden = true; // it has no words yet
   return {
     element,
     /** @param {{steps: number, cfgScale: number, seed: Seed}} values @param {readonly string[]} takes   fields of a request @param {Config | null} config */
