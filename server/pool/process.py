@@ -30,17 +30,19 @@ from server.processes import die_with_parent, take_standard_streams
 LENGTH = struct.Struct(">I")
 MOST_TASKS = 500
 """After which a process ends, whatever it may have lost by then."""
-MOST_KEPT = 96 << 20
-"""Bytes that a process may hold between two tasks; one that holds more ends, which alone gives all of it back."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Budget:
-    """What a task may take: seconds of CPU time, bytes of memory on top of what an idle process has, and seconds."""
+    """What a task may take: seconds of CPU time, bytes of memory on top of what an idle process has, and seconds.
+
+    A process that holds more than `kept` bytes after it ends, which alone gives all of them back.
+    """
 
     cpu_s: float
     memory: int
     wall_s: float
+    kept: int = 96 << 20
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,7 +69,7 @@ def serve(tasks: BinaryIO, answers: BinaryIO) -> None:
         task: Task = pickle.loads(tasks.read(LENGTH.unpack(header)[0]))
         answer = run(task)
         gc.collect()
-        answer["ends"] = ends = number == MOST_TASKS or _resident() > MOST_KEPT
+        answer["ends"] = ends = number == MOST_TASKS or _resident() > task.budget.kept
         content = json.dumps(answer, default=to_jsonable_python).encode()
         answers.write(LENGTH.pack(len(content)) + content)
         answers.flush()

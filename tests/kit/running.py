@@ -25,8 +25,17 @@ STAND_IN = ("-m", "tests.kit.stand_in")
 
 def workers_of(service: int) -> list[int]:
     """Return the processes that run the pipeline of the service with this process id, as they are just now."""
+    return _children_of(service, b"server.worker.process")
+
+
+def pool_processes_of(service: int) -> list[int]:
+    """Return the processes of the pool of the service with this process id, as they are just now."""
+    return _children_of(service, b"server.pool.process")
+
+
+def _children_of(service: int, module: bytes) -> list[int]:
     children = Path(f"/proc/{service}/task/{service}/children").read_text().split()
-    return [int(child) for child in children if b"server.worker.process" in _command_line(int(child))]
+    return [int(child) for child in children if module in _command_line(int(child))]
 
 
 def _command_line(pid: int) -> bytes:

@@ -167,11 +167,14 @@ def test_processes_end_when_they_have_idled() -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells what a process holds")
-def test_a_process_that_keeps_much_memory_gives_way_to_a_fresh_one() -> None:
+def test_a_process_that_keeps_more_than_its_task_may_gives_way_to_a_fresh_one() -> None:
     async def steps() -> None:
         async with pool_of() as pool:
-            hoarder = await pool.run(Lane.QUICK, BUDGET, tasks.touch, 120)
-            assert (await pool.run(Lane.QUICK, BUDGET, tasks.tell)).pid != hoarder.pid
+            generous = replace(BUDGET, kept=1 << 30)
+            keeper = await pool.run(Lane.QUICK, generous, tasks.touch, 120)
+            assert (await pool.run(Lane.QUICK, generous, tasks.tell)).pid == keeper.pid
+            assert (await pool.run(Lane.QUICK, BUDGET, tasks.tell)).pid == keeper.pid
+            assert (await pool.run(Lane.QUICK, BUDGET, tasks.tell)).pid != keeper.pid
 
     within(steps)
 

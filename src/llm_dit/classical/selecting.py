@@ -1,7 +1,7 @@
-"""Selecting one thing in a picture by clicks, a box or a rough line, without any learned model."""
+"""Selecting one thing in a picture by clicks, a box or a rough line."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
@@ -10,9 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from llm_dit.classical.deciding import Known, decided
 from llm_dit.classical.decompose import draw_sketch
 from llm_dit.classical.growing import Neighbors
-from llm_dit.classical.layering.regions import Bytes, Floats, Labels, Sketch, oversegment, smooth_merge
+from llm_dit.classical.layering.regions import Bytes, Floats, Sketch, oversegment, smooth_merge
+from llm_dit.classical.seeing.pointed import box_at
 from llm_dit.errors import InputError
 
 Mask = NDArray[np.bool_]
@@ -27,6 +29,8 @@ MARGIN = 0.25
 """How much of a box's longer side lies around it, to know the ground by."""
 TILE = 768
 """The side of the parts in which an outline is found at full size, in pixels."""
+MOST_LOOKS = 4
+"""Strokes at which the network looks; all further ones go by colors, so that many clicks take no minutes."""
 CLOSED = 0.25
 """A line whose ends are nearer to each other than this share of its length goes around the thing."""
 
@@ -48,10 +52,12 @@ def select(
     """
     hints = _hints(image.size, points, without, box, line)
     picture = np.asarray(image.convert("RGBA"))
+    # Within a box that somebody drew, the regions alone were right as often as with what the network sees.
+    sees = not hints.inside
     hints = _closer(picture, hints)
     left, top, right, bottom = hints.window
     part = picture[top:bottom, left:right]
-    rough = _decide(part, hints)
+    rough = _decide(part, hints, sees=sees)
     alpha = _refined(part, rough)
     mask = np.zeros(picture.shape[:2], np.uint8)
     mask[top:bottom, left:right] = np.where(part[..., 3] > 0, alpha, 0)
@@ -129,29 +135,56 @@ def _closer(picture: Bytes, hints: _Hints) -> _Hints:
         return hints
     height, width = picture.shape[:2]
     hints = replace(hints, window=(0, 0, width, height))
-    sketch = _sketched(picture)
-    scale = (sketch.visible.shape[1] / width, sketch.visible.shape[0] / height)
-    labels = smooth_merge(oversegment(sketch), sketch.lab)
-    neighbors = Neighbors(labels, sketch.lab)
-    never = np.unique(labels[_drawn(sketch, hints, scale, hints.without) & sketch.visible])
-    outlines = list(hints.inside)
-    for stroke in strokes:
-        begun = np.unique(labels[_drawn(sketch, hints, scale, [stroke]) & sketch.visible])
-        guess = neighbors.grown_from(begun, never)[labels] & sketch.visible
-        rows, columns = np.flatnonzero(guess.any(axis=1)), np.flatnonzero(guess.any(axis=0))
+    small = _shrunk(picture)
+    scale = (small.shape[1] / width, small.shape[0] / height)
+    rgb = _opaque(small)
+    seen: list[Sequence[Point]] = []
+    grown: list[Sequence[Point]] = []
+    guess: Callable[[Sequence[Point]], Mask] | None = None
+    for number, stroke in enumerate(strokes):
+        if any(_meets_box(stroke, outline) for outline in seen):
+            continue
+        found = box_at(rgb, [(x * scale[0], y * scale[1]) for x, y in stroke]) if number < MOST_LOOKS else None
+        if found is not None:
+            left, top, right, bottom = found
+            seen.append(_looser([left / scale[0], right / scale[0]], [top / scale[1], bottom / scale[1]]))
+            continue
+        guess = guess or _growths(small, hints, scale)
+        mask = guess(stroke)
+        rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
         xs, ys = [x for x, _ in stroke], [y for _, y in stroke]
         if len(rows):
             xs += [float(columns[0]) / scale[0], float(columns[-1] + 1) / scale[0]]
             ys += [float(rows[0]) / scale[1], float(rows[-1] + 1) / scale[1]]
-        more = 3 + 0.03 * max(max(xs) - min(xs), max(ys) - min(ys))
-        outlines.append(_rectangle(min(xs) - more, min(ys) - more, max(xs) + more, max(ys) + more))
+        grown.append(_looser(xs, ys))
+    outlines = [*hints.inside, *seen, *grown]
     return replace(hints, inside=outlines, window=_window((width, height), outlines))
+
+
+def _growths(small: Bytes, hints: _Hints, scale: tuple[float, float]) -> Callable[[Sequence[Point]], Mask]:
+    """Return what tells, in a small copy of the picture, the thing that grows from a stroke."""
+    sketch = draw_sketch(small)
+    labels = smooth_merge(oversegment(sketch), sketch.lab)
+    neighbors = Neighbors(labels, sketch.lab)
+    never = np.unique(labels[_drawn(sketch, hints, scale, hints.without) & sketch.visible])
+
+    def grow(stroke: Sequence[Point]) -> Mask:
+        begun = np.unique(labels[_drawn(sketch, hints, scale, [stroke]) & sketch.visible])
+        return neighbors.grown_from(begun, never)[labels] & sketch.visible
+
+    return grow
 
 
 def _meets_box(stroke: Sequence[Point], outline: Sequence[Point]) -> bool:
     """Return whether a place of a stroke lies in the box around an outline."""
     xs, ys = [x for x, _ in outline], [y for _, y in outline]
     return any(min(xs) <= x <= max(xs) and min(ys) <= y <= max(ys) for x, y in stroke)
+
+
+def _looser(xs: Sequence[float], ys: Sequence[float]) -> Sequence[Point]:
+    """Return the box around places, a little larger."""
+    more = 3 + 0.03 * max(max(xs) - min(xs), max(ys) - min(ys))
+    return _rectangle(min(xs) - more, min(ys) - more, max(xs) + more, max(ys) + more)
 
 
 def _rectangle(left: float, top: float, right: float, bottom: float) -> Sequence[Point]:
@@ -161,17 +194,10 @@ def _rectangle(left: float, top: float, right: float, bottom: float) -> Sequence
 # Deciding on a small copy.
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Known:
-    """What the hints say of a sketch: `allowed` may be the thing, `on` is; both (height, width)."""
-
-    allowed: Mask
-    on: Mask
-
-
-def _decide(part: Bytes, hints: _Hints) -> Floats:
+def _decide(part: Bytes, hints: _Hints, *, sees: bool) -> Floats:
     """Return for the window of a picture how much each place is the thing, 0–1, at a small size."""
-    sketch = _sketched(part)
+    small = _shrunk(part)
+    sketch = draw_sketch(small)
     scale = (sketch.visible.shape[1] / part.shape[1], sketch.visible.shape[0] / part.shape[0])
     labels = smooth_merge(oversegment(sketch), sketch.lab)
     on = _drawn(sketch, hints, scale, hints.strokes) & sketch.visible
@@ -179,18 +205,24 @@ def _decide(part: Bytes, hints: _Hints) -> Floats:
     off = _drawn(sketch, hints, scale, hints.without)
     off |= np.isin(labels, np.setdiff1d(labels[off & sketch.visible], labels[on]))
     allowed = sketch.visible & ~off & _drawn(sketch, hints, scale, hints.inside, filled=True)
-    known = _Known(allowed=allowed, on=on & allowed)
-    return _cut(sketch, known, _likely(labels, known))
+    known = Known(allowed=allowed, on=on & allowed)
+    return decided(sketch, labels, known, _opaque(small) if sees else None)
 
 
-def _sketched(part: Bytes) -> Sketch:
+def _shrunk(part: Bytes) -> Bytes:
     height, width = part.shape[:2]
     scale = min(1.0, (WORK_PIXELS / (height * width)) ** 0.5)
-    size = (max(1, round(width * scale)), max(1, round(height * scale)))
     if scale == 1:
-        return draw_sketch(part)
+        return part
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
     # Pillow resamples RGBA premultiplied: what is clear colors nothing.
-    return draw_sketch(np.asarray(Image.fromarray(part, "RGBA").resize(size, Image.Resampling.BOX)))
+    return np.asarray(Image.fromarray(part, "RGBA").resize(size, Image.Resampling.BOX))
+
+
+def _opaque(part: Bytes) -> Bytes:
+    """Return the colors (height, width, 3) over gray."""
+    alpha = part[..., 3:].astype(np.float32) / 255
+    return np.rint(part[..., :3] * alpha + 128 * (1 - alpha)).astype(np.uint8)
 
 
 def _drawn(
@@ -213,61 +245,6 @@ def _drawn(
             cv2.polylines(mask, [places], False, (1,), 2 * radius + 1)
             cv2.circle(mask, (int(places[0, 0]), int(places[0, 1])), radius, (1,), -1)
     return mask > 0
-
-
-def _likely(labels: Labels, known: _Known) -> Mask:
-    """Return a first guess: the regions of which most lies within what is allowed; others go on outside of it."""
-    count = int(labels.max()) + 1
-    seen = labels >= 0
-    area = np.bincount(labels[seen], minlength=count)
-    inside = np.bincount(labels[seen & known.allowed], minlength=count)
-    taken = inside > 0.8 * np.maximum(area, 1)
-    taken[np.unique(labels[known.on & seen])] = True
-    guess = np.zeros(labels.shape, bool)
-    guess[seen] = taken[labels[seen]]
-    guess &= known.allowed
-    # A thing of the ground's own paint: all of it, and the cut has it.
-    return guess if guess.sum() > 0.02 * known.allowed.sum() else known.allowed
-
-
-ROUNDS = 2
-PINHOLE = 0.004
-"""The share of a thing up to which a hole in it is none."""
-
-
-def _cut(sketch: Sketch, known: _Known, likely: Mask) -> Floats:
-    """Return how much each place is the thing, 0–1.
-
-    Graph cuts with mixtures of Gaussians in CIELAB (Rother, Kolmogorov and Blake, "GrabCut", SIGGRAPH 2004).
-    """
-    trimap = np.full(likely.shape, cv2.GC_BGD, np.uint8)
-    trimap[known.allowed] = cv2.GC_PR_BGD
-    trimap[likely] = cv2.GC_PR_FGD
-    trimap[known.on] = cv2.GC_FGD
-    thing = (trimap == cv2.GC_FGD) | (trimap == cv2.GC_PR_FGD)
-    if thing.all() or not thing.any():
-        return thing.astype(np.float32)
-    pixels = (sketch.lab * (2.55, 1, 1) + (0, 128, 128)).clip(0, 255).astype(np.uint8)
-    cv2.setRNGSeed(0)
-    cv2.grabCut(pixels, trimap, (0, 0, 1, 1), np.zeros((1, 65)), np.zeros((1, 65)), ROUNDS, cv2.GC_INIT_WITH_MASK)
-    found = (trimap == cv2.GC_FGD) | (trimap == cv2.GC_PR_FGD)
-    return _whole(found if found.any() else thing, known).astype(np.float32)
-
-
-def _whole(found: Mask, known: _Known) -> Mask:
-    """Return a mask without crumbs and pinholes: the parts that were pointed at, and those of about their size."""
-    _, found_parts, stats, _ = cv2.connectedComponentsWithStats(found.astype(np.uint8), connectivity=8)
-    parts, area = np.asarray(found_parts, np.int32), np.asarray(stats)[:, cv2.CC_STAT_AREA].copy()
-    area[0] = 0
-    meant = area >= 0.1 * area.max()
-    meant[np.unique(parts[known.on])] = True
-    meant[0] = False
-    result = meant[parts]
-    _, found_holes, stats, _ = cv2.connectedComponentsWithStats((~result).astype(np.uint8), connectivity=4)
-    holes, area = np.asarray(found_holes, np.int32), np.asarray(stats)[:, cv2.CC_STAT_AREA]
-    small = area < max(4, PINHOLE * result.sum())
-    small[0] = False
-    return result | (small[holes] & known.allowed)
 
 
 # The outline at full size.
