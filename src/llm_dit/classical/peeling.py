@@ -32,8 +32,6 @@ TELLING = 0.02
 """The share of the picture from which what is seen tells more than the groups of a known ground."""
 ALONG = 0.25
 """The share of the outline of a thing that lies along another's from which the two are one."""
-CUT = 0.08
-"""The share of its outline from which a thing is cut by the picture's edge."""
 ALONE = 3.0
 """How many times larger than the next one a thing must be to be the subject."""
 LOOKS = 3
@@ -49,7 +47,7 @@ HAIR = 0.012
 @dataclass(frozen=True, eq=False)
 class Seen:
     """What a picture shows: `lines` of text, each its letters (height, width) and its words, from top to bottom, and
-    whole `things`, those that the picture's edge does not cut before the others, the largest of both first."""
+    whole `things`, the largest first."""
 
     lines: list[tuple[Mask, str]]
     things: list[Mask]
@@ -83,30 +81,27 @@ def look(rgb: Bytes, report: Report, most: int, *, deep: bool) -> Seen:
         hidden = np.logical_or.reduce([hidden, *found])
         if not found or len(lines) + len(things) >= most:
             break
-    things.sort(key=lambda thing: (_cut(thing), -np.count_nonzero(thing)))
-    return Seen(lines, things)
+    return Seen(lines, sorted(things, key=np.count_nonzero, reverse=True))
 
 
 def peel(rgb: Bytes, seen: Seen, most: int, seed: int, report: Report) -> tuple[list[Bytes], Bytes]:
     """Return at most `most` layers (height, width, 4) of what is `seen` in `rgb` (height, width, 3), bottom first, and
     what lies behind.
 
-    Lines of text come off first, then things. Where there are more than `most`, lines share layers, then things do, and
-    what the picture's edge cuts stays behind them; one layer takes all.
+    Lines of text come off first, then things. Where there are more than `most`, lines share layers, then things do; one
+    layer takes all.
     """
     lifted: list[Bytes] = []
     rest = rgb
     lines = [mask for mask, _ in seen.lines]
-    whole = [thing for thing in seen.things if not _cut(thing)] or seen.things
     if most == 1 and seen.things:
-        layer, rest = _lift_thing(rgb, np.logical_or.reduce([*lines, *whole]), seed, report)
+        layer, rest = _lift_thing(rgb, np.logical_or.reduce([*lines, *seen.things]), seed, report)
         return [layer], rest
     room = min(len(lines), max(1, most - len(seen.things)))
     for mask in _joined(lines, room):
         layer, rest = _lift_text(rest, mask, seed, report)
         lifted.append(layer)
-    rest_of_things = seen.things[len(whole) : most - room]
-    for mask in [*_joined(whole, most - room), *rest_of_things]:
+    for mask in _joined(seen.things, most - room):
         layer, rest = _lift_thing(rest, mask, seed, report)
         lifted.append(layer)
     return lifted[::-1], rest
@@ -185,12 +180,6 @@ def _things(rgb: Bytes, thorough: bool) -> list[Mask]:
     return [subject_mask & (near == number) for number in large]
 
 
-def _cut(thing: Mask) -> bool:
-    """Return whether a good part of a thing's outline lies on the picture's edge, as it does of what lies behind."""
-    edge = int(thing[0].sum()) + int(thing[-1].sum()) + int(thing[:, 0].sum()) + int(thing[:, -1].sum())
-    return edge > CUT * int((thing & ~_shrunk(thing)).sum())
-
-
 def _is_subject(things: list[Mask]) -> bool:
     """Return whether the first of some things is what the picture shows."""
     return bool(things) and (len(things) == 1 or int(things[0].sum()) > ALONE * int(things[1].sum()))
@@ -208,7 +197,7 @@ def _add(thing: Mask, things: list[Mask]) -> None:
 
 
 def _shrunk(mask: Mask) -> Mask:
-    return cv2.erode(mask.astype(np.uint8), np.ones((3, 3), np.uint8), borderValue=0) > 0
+    return cv2.erode(mask.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
 
 
 def _closed(mask: Mask) -> Mask:
