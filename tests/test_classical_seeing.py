@@ -2,7 +2,7 @@
 
 import io
 import zipfile
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 import cv2
@@ -208,6 +208,20 @@ def test_without_networks_pictures_come_apart_as_before_and_the_engine_says_so(b
     layers = ClassicalPipeline().decompose(scene()[0], layer_num=3, seed=0, output_size="original")
     assert len(layers) == 4 and not any("Text" in name or "Subject" in name for name in layers.names)
     assert "llm-dit models fetch" in choose_engine(Settings()).reason
+
+
+@pytest.mark.parametrize("layer_num", [2, 3, 4])
+def test_a_drawing_of_few_shapes_is_grouped_as_without_networks(layer_num: int, request: pytest.FixtureRequest) -> None:
+    drawing = Image.new("RGB", (240, 180), "white")
+    pen = ImageDraw.Draw(drawing)
+    pen.ellipse((20, 30, 110, 120), fill="#f0821e")
+    pen.rectangle((140, 70, 220, 150), fill="#1e8c3c")
+    pen.polygon([(60, 135), (120, 170), (20, 170)], fill="#2850c8")
+    pen.ellipse((120, 10, 150, 40), fill="#781e78")
+    take_apart = partial(ClassicalPipeline().decompose, drawing, layer_num=layer_num, seed=0, output_size="original")
+    seen = take_apart()
+    request.getfixturevalue("blind")
+    assert [layer.tobytes() for layer in seen] == [layer.tobytes() for layer in take_apart()]
 
 
 def test_with_networks_the_engine_has_nothing_to_say_of_them() -> None:

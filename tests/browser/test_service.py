@@ -68,7 +68,7 @@ def test_scripts_and_styles_are_small(studio: Studio) -> None:
     assert 20_000 < studio.page.evaluate(LOADED) < 90_000
     studio.sample("Poster")
     studio.page.wait_for_load_state("networkidle")
-    assert 50_000 < studio.page.evaluate(LOADED) < 135_000
+    assert 50_000 < studio.page.evaluate(LOADED) < 150_000
 
 
 def test_layers_show_while_they_are_made(studio: Studio, picture: Path) -> None:

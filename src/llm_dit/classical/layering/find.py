@@ -28,6 +28,8 @@ MANY = 160
 """Regions of one paint each, from which on they are parts of things rather than things."""
 MANY_ON_KNOWN = 100
 """The same on a ground that is known everywhere, where no region is a patch of the ground's texture."""
+FEW = 40
+"""Regions of one paint each up to which they are the things of a drawing."""
 BUSY = 0.5
 """The busyness from which a picture has more things than layers."""
 PLAIN = 2.0
@@ -63,8 +65,11 @@ def find_surfaces(sketch: Sketch, seed: int, report: Report) -> tuple[Regions, P
 
 
 def is_scene(regions: Regions, sketch: Sketch, layer_num: int) -> tuple[bool, bool]:
-    """Return whether a picture has many more things than `layer_num`, and whether its ground is known nowhere."""
-    busy = regions.count > MANY or busyness(regions, layer_num) >= BUSY
+    """Return whether a picture has many more things than `layer_num`, and whether its ground is known nowhere.
+
+    A drawing of few surfaces is none, however few layers are asked for.
+    """
+    busy = regions.count > MANY or (regions.count > FEW and busyness(regions, layer_num) >= BUSY)
     return busy, not is_known(_fit_beside(regions, None, sketch))
 
 
