@@ -23,6 +23,7 @@ from benchmarks.contact import contact_sheet
 from llm_dit.layers import Layer, composite
 from llm_dit.pipelines.classical import ClassicalPipeline
 from tests.kit.report import write_report
+from tests.kit.scenes.matching import soft_iou
 
 WHOLE = 0.8
 FLOORS = {"iou": 0.72, "whole": 0.55, "ground": 30.0}
@@ -41,11 +42,6 @@ class Result:
     ground: float
     composite: int
     seconds: float
-
-
-def soft_iou(one: NDArray[np.float32], other: NDArray[np.float32]) -> float:
-    """Return how much of two alphas 0–1 is the same."""
-    return float(np.minimum(one, other).sum() / max(float(np.maximum(one, other).sum()), 1e-6))
 
 
 def seen_alphas(layers: list[Image.Image]) -> list[NDArray[np.float32]]:

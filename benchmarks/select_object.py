@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from benchmarks.clipart import VARIANTS, Scene, collect, make_scene
 from llm_dit import select
+from tests.kit.scenes.matching import soft_iou
 
 LOOSE = 8
 """Pixels by which a box is drawn too wide, at most; two of them too narrow."""
@@ -66,7 +67,7 @@ def timed(scene: Scene, seen: NDArray[np.float32], **hints: object) -> tuple[flo
     mask = select(scene.image, **hints)  # pyright: ignore[reportArgumentType]
     seconds = time.process_time() - started
     found = np.asarray(mask, np.float32) / 255
-    return float(np.minimum(found, seen).sum() / np.maximum(found, seen).sum()), seconds
+    return soft_iou(found, seen), seconds
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ Pictures are named by their SHA-256 in the image store, so that a job is a few h
 import io
 import statistics
 import time
+from abc import ABC, abstractmethod
 from collections import defaultdict, deque
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
@@ -60,7 +61,7 @@ class _Made(NamedTuple):
 
 
 @dataclass(frozen=True, kw_only=True)
-class _RunInput(SamplingOptions):
+class _RunInput(SamplingOptions, ABC):
     """A run on one picture; the seed is fixed, so that a second run gives the same."""
 
     image: str
@@ -90,8 +91,8 @@ class _RunInput(SamplingOptions):
             generation_time_s=elapsed_s,
         )
 
-    def _make(self, pipeline: LayerPipeline, picture: Image.Image, **reports: Any) -> _Made:
-        raise NotImplementedError
+    @abstractmethod
+    def _make(self, pipeline: LayerPipeline, picture: Image.Image, **reports: Any) -> _Made: ...
 
 
 @dataclass(frozen=True, kw_only=True)

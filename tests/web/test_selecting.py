@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from llm_dit.classical.seeing.networks import SUBJECT, missing
 from tests.kit.jobs import queue, wait_idle
 from tests.kit.pictures import SQUARE_URL, as_data_url, difference, disc, from_data_url, png, square
 from tests.kit.running import pool_processes_of
@@ -60,7 +59,6 @@ def test_a_thing_is_selected_and_becomes_a_layer(client: httpx.Client, kept: str
     assert difference(from_data_url(filled.json()["image"]), square().convert("RGBA")) <= 3
 
 
-@pytest.mark.skipif(SUBJECT in missing(), reason="the network that sees subjects is not set up")
 def test_the_process_that_has_seen_selects_again(stepping_service: Service, client: httpx.Client, kept: str) -> None:
     selections = []
     for _ in range(2):

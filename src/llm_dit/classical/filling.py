@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from llm_dit.classical.layering.ground import spread
-from llm_dit.classical.layering.regions import Bytes, Floats
+from llm_dit.classical.layering.regions import Bytes, Floats, bounded
 
 Mask = NDArray[np.bool_]
 
@@ -57,24 +57,25 @@ def fill_behind(rgb: Bytes, hole: Mask, seed: int = 0, report: Callable[[str], N
 def continued(rgb: Bytes, hole: Mask) -> Bytes:
     """Return `rgb` (height, width, 3) with the colors around `hole` continued into it, for networks to look at."""
     height, width = hole.shape
-    scale = min(1.0, (PIXELS / hole.size) ** 0.5)
-    size = (max(1, round(width * scale)), max(1, round(height * scale)))
-    smooth = spread(_shrink(rgb, ~hole, size).astype(np.float32), (~_any(hole, size)).astype(np.float32))
-    smooth = _enlarge(np.rint(smooth.clip(0, 255)).astype(np.uint8), width, height)
-    return np.where(hole[..., None], smooth, rgb)
+    _, size = bounded(height, width, PIXELS)
+    smooth = _smooth(_shrink(rgb, ~hole, size), ~_any(hole, size))
+    return np.where(hole[..., None], _enlarge(smooth, width, height), rgb)
+
+
+def _smooth(small: Bytes, free: Mask) -> Bytes:
+    """Return a copy with the colors of what is `free` continued over the rest."""
+    return np.rint(spread(small.astype(np.float32), free.astype(np.float32)).clip(0, 255)).astype(np.uint8)
 
 
 def _fill(rgb: Bytes, hole: Mask, other: Mask, seed: int) -> Bytes:
     """Return a crop with `hole` filled; `other` holes are neither filled nor taken from."""
     height, width = hole.shape
-    scale = min(1.0, (PIXELS / (height * width)) ** 0.5)
-    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    scale, size = bounded(height, width, PIXELS)
     small = _shrink(rgb, ~(hole | other), size)
     inside, barred = (_any(mask, size) for mask in (hole, other))
     patched = _patch(small, inside, barred & ~inside, seed)
     if patched is None:
-        smooth = spread(small.astype(np.float32), (~(inside | barred)).astype(np.float32))
-        return _enlarge(np.rint(smooth.clip(0, 255)).astype(np.uint8), width, height)
+        return _enlarge(_smooth(small, ~(inside | barred)), width, height)
     whole = _enlarge(patched, width, height)
     return whole if scale == 1 else _with_detail(whole, rgb, patched, small, ~(inside | barred), inside)
 

@@ -10,7 +10,7 @@ from llm_dit.classical.filling import continued, fill_behind
 from llm_dit.classical.layering.closed_form import closed_form
 from llm_dit.classical.layering.find import Report
 from llm_dit.classical.layering.matte import Plan, matte, paint
-from llm_dit.classical.layering.regions import Bytes, Floats, Labels, depth
+from llm_dit.classical.layering.regions import Bytes, Floats, Labels, depth, grown
 from llm_dit.classical.seeing.letters import find_letters
 from llm_dit.classical.seeing.subject import find_subject
 from llm_dit.classical.seeing.text import find_text, spaced
@@ -74,7 +74,7 @@ def look(rgb: Bytes, report: Report, most: int, *, deep: bool) -> Seen:
     things: list[Mask] = []
     hidden = text
     for number in range((LOOKS if deep else 1) if most else 0):
-        found = _things(continued(rgb, _grown(hidden, BAND)) if hidden.any() else rgb, deep and number == 0)
+        found = _things(continued(rgb, grown(hidden, BAND)) if hidden.any() else rgb, deep and number == 0)
         report("grouping")
         for thing in found:
             _add(thing & ~hidden, things)
@@ -170,7 +170,7 @@ def _things(rgb: Bytes, thorough: bool) -> list[Mask]:
         return []
     subject_mask = subject.alpha > 0.5
     # Parts with a narrow gap between them belong together.
-    joined = _grown(subject_mask, max(1, round(APART * max(subject_mask.shape) / 2)))
+    joined = grown(subject_mask, max(1, round(APART * max(subject_mask.shape) / 2)))
     _, found = cv2.connectedComponents(joined.astype(np.uint8))
     labels = np.where(subject_mask, np.asarray(found, np.int32), 0)
     areas = np.bincount(labels.ravel())
@@ -187,17 +187,13 @@ def _is_subject(things: list[Mask]) -> bool:
 
 def _add(thing: Mask, things: list[Mask]) -> None:
     """Put a thing that was found behind others among them: what lies along the outline of one is the rest of it."""
-    near = _grown(thing, 3 * BAND)
-    outline = thing & ~_shrunk(thing)
+    outline = thing & (cv2.erode(thing.astype(np.uint8), np.ones((3, 3), np.uint8)) == 0)
     for number, other in enumerate(things):
-        if (outline & _grown(other, 3 * BAND)).sum() > ALONG * outline.sum():
-            things[number] = other | thing | (near & _grown(other, 3 * BAND) & _closed(thing | other))
+        near = grown(other, 3 * BAND)
+        if (outline & near).sum() > ALONG * outline.sum():
+            things[number] = other | thing | (grown(thing, 3 * BAND) & near & _closed(thing | other))
             return
     things.append(thing)
-
-
-def _shrunk(mask: Mask) -> Mask:
-    return cv2.erode(mask.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
 
 
 def _closed(mask: Mask) -> Mask:
@@ -222,18 +218,9 @@ def _joined(masks: list[Mask], room: int) -> list[Mask]:
 
 def _lift_text(rgb: Bytes, mask: Mask, seed: int, report: Report) -> tuple[Bytes, Bytes]:
     """Return the letters at `mask` as a layer, and the picture with what lies behind them."""
-    below = fill_behind(rgb, _grown(mask, BAND), seed, report)
-    rank = mask.astype(np.int32)
-    values, under = rgb.astype(np.float32), below.astype(np.float32)
-    plan = Plan(
-        rgb=values,
-        clean=values.copy(),
-        traces=np.full(mask.shape, -1, np.int32),
-        rank=rank,
-        whole=[np.ones_like(mask), mask],
-        scale=1.0,
-    )
-    colors = paint(plan, 1, depth(rank), under)
+    below = fill_behind(rgb, grown(mask, BAND), seed, report)
+    plan, under = _plan(rgb, mask), below.astype(np.float32)
+    colors = paint(plan, 1, depth(plan.rank), under)
     report("matting")
     alpha, colors = matte(plan, 1, colors, under, None)
     report("matting")
@@ -242,17 +229,16 @@ def _lift_text(rgb: Bytes, mask: Mask, seed: int, report: Report) -> tuple[Bytes
 
 def _lift_thing(rgb: Bytes, thing: Mask, seed: int, report: Report) -> tuple[Bytes, Bytes]:
     reach = max(2 * BAND, round(HAIR * max(thing.shape)))
-    own, other = ~_grown(~thing, BAND), ~_grown(thing, reach)
+    own, other = ~grown(~thing, BAND), ~grown(thing, reach)
     alpha = closed_form(rgb, own, other, thing)
     # What is faint beside a thing is still of its edge: it must not be seen in what goes on behind it.
-    hole = _grown(alpha > FAINT, 2 * BAND)
+    hole = grown(alpha > FAINT, 2 * BAND)
     alpha = np.where(alpha < FAINT, 0, alpha)
     report("matting")
     below = fill_behind(rgb, hole, seed, report)
-    rank = (alpha > 0.9).astype(np.int32)
-    values, under = rgb.astype(np.float32), below.astype(np.float32)
-    plan = Plan(rgb=values, clean=values, traces=np.full(thing.shape, -1, np.int32), rank=rank, whole=[], scale=1.0)
-    colors = paint(plan, 1, depth(rank), under) if rank.any() else values
+    plan, under = _plan(rgb, alpha > 0.9), below.astype(np.float32)
+    values = plan.rgb
+    colors = paint(plan, 1, depth(plan.rank), under) if plan.rank.any() else values
     solid = (alpha > 0.98)[..., None]
     # F = (I - (1 - alpha) B) / alpha, as far as the colors near by allow.
     share = np.maximum(alpha, 0.1)[..., None]
@@ -261,10 +247,18 @@ def _lift_thing(rgb: Bytes, thing: Mask, seed: int, report: Report) -> tuple[Byt
     return _layer(colors, alpha), below
 
 
+def _plan(rgb: Bytes, mask: Mask) -> Plan:
+    """Return what to matte of one thing at `mask` over all that lies behind it."""
+    values = rgb.astype(np.float32)
+    return Plan(
+        rgb=values,
+        clean=values,
+        traces=np.full(mask.shape, -1, np.int32),
+        rank=mask.astype(np.int32),
+        whole=[np.ones_like(mask), mask],
+        scale=1.0,
+    )
+
+
 def _layer(colors: Floats, alpha: Floats) -> Bytes:
     return np.dstack([np.rint(colors.clip(0, 255)), np.rint(alpha * 255)]).astype(np.uint8)
-
-
-def _grown(mask: Mask, radius: int) -> Mask:
-    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1))
-    return cv2.dilate(mask.astype(np.uint8), disc) > 0

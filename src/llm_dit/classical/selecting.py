@@ -13,7 +13,7 @@ from PIL import Image
 from llm_dit.classical.deciding import Known, decided
 from llm_dit.classical.decompose import draw_sketch
 from llm_dit.classical.growing import Neighbors
-from llm_dit.classical.layering.regions import Bytes, Floats, Sketch, oversegment, smooth_merge
+from llm_dit.classical.layering.regions import Bytes, Floats, Sketch, bounded, oversegment, smooth_merge
 from llm_dit.classical.seeing.pointed import box_at
 from llm_dit.errors import InputError
 
@@ -211,10 +211,9 @@ def _decide(part: Bytes, hints: _Hints, *, sees: bool) -> Floats:
 
 def _shrunk(part: Bytes) -> Bytes:
     height, width = part.shape[:2]
-    scale = min(1.0, (WORK_PIXELS / (height * width)) ** 0.5)
+    scale, size = bounded(height, width, WORK_PIXELS)
     if scale == 1:
         return part
-    size = (max(1, round(width * scale)), max(1, round(height * scale)))
     # Pillow resamples RGBA premultiplied: what is clear colors nothing.
     return np.asarray(Image.fromarray(part, "RGBA").resize(size, Image.Resampling.BOX))
 

@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from llm_dit.classical.layering.regions import Bytes, Floats
+from llm_dit.classical.layering.regions import Bytes, Floats, bounded
 
 Mask = NDArray[np.bool_]
 
@@ -36,8 +36,7 @@ def closed_form(rgb: Bytes, own: Mask, other: Mask, guess: Mask) -> Floats:
     rows, columns = np.nonzero(unknown.any(axis=1))[0], np.nonzero(unknown.any(axis=0))[0]
     window = (slice(max(0, rows[0] - 4), rows[-1] + 5), slice(max(0, columns[0] - 4), columns[-1] + 5))
     height, width = alpha[window].shape
-    scale = min(1.0, (PIXELS / (height * width)) ** 0.5)
-    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    _, size = bounded(height, width, PIXELS)
     small, mine, theirs, likely = (
         np.asarray(cv2.resize(values[window].astype(np.float32), size, interpolation=cv2.INTER_AREA))
         for values in (rgb, own, other, guess)

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from llm_dit.classical.layering.ground import spread
-from llm_dit.classical.layering.regions import Floats, Labels
+from llm_dit.classical.layering.regions import Floats, Labels, grown
 
 Mask = NDArray[np.bool_]
 STROKE, FULL = 9, 0.85
@@ -78,9 +78,9 @@ def matte(plan: Plan, number: int, colors: Floats, below: Floats, halo: Halo | N
     Along borders that are seen both are unmixed; under other layers stands the completed mask.
     """
     mine = plan.rank == number
-    covered = _grown(plan.rank > number, plan.band)
+    covered = grown(plan.rank > number, plan.band)
     traces = plan.traces == number
-    near, inside = _grown(mine, plan.band) | traces, ~_grown(~mine, plan.band)
+    near, inside = grown(mine, plan.band) | traces, ~grown(~mine, plan.band)
     around, tint = np.zeros(mine.shape, np.float32), colors
     if halo is not None:
         around = np.where((halo.owner == number) & ~covered, halo.alpha, 0).astype(np.float32)
@@ -97,7 +97,7 @@ def matte(plan: Plan, number: int, colors: Floats, below: Floats, halo: Halo | N
         upper=colors[rows, columns],
         lower=below[rows, columns],
         guess=alpha[rows, columns],
-        own=~_grown(~mine, round(0.5 / plan.scale))[rows, columns],
+        own=~grown(~mine, round(0.5 / plan.scale))[rows, columns],
         noise=np.where(traces, 0, _noise_beside(plan, number, near, below))[rows, columns].astype(np.float32),
     )
     alpha[rows, columns], lit[rows, columns] = unmix(edge)
@@ -118,14 +118,9 @@ def _with_halo(alpha: Floats, colors: Floats, around: Floats, tint: Floats) -> t
 
 def _noise_beside(plan: Plan, number: int, near: Mask, below: Floats) -> float:
     """Return by how many levels what lies under the layer differs from `below` just outside of its soft edge."""
-    ring = _grown(near, 2 * plan.band) & ~near & (plan.rank < number)
+    ring = grown(near, 2 * plan.band) & ~near & (plan.rank < number)
     miss = np.abs(plan.clean[ring] - below[ring]).max(axis=-1)
     return float(np.clip(1.5 * np.median(miss), FAINT, ROUGH)) if len(miss) else FAINT
-
-
-def _grown(mask: Mask, radius: int) -> Mask:
-    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1))
-    return cv2.dilate(mask.astype(np.uint8), disc) > 0
 
 
 # Parting the colors of a soft edge into those of both sides.

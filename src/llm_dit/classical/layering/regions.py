@@ -37,11 +37,22 @@ SMALL_PIXELS = 450_000
 """A picture of at most this many is decided on as it is: its thin strokes would not survive being made smaller."""
 
 
+def bounded(height: int, width: int, pixels: int) -> tuple[float, tuple[int, int]]:
+    """Return the scale, at most 1, at which a picture has about `pixels`, and its width and height then."""
+    scale = min(1.0, (pixels / (height * width)) ** 0.5)
+    return scale, (max(1, round(width * scale)), max(1, round(height * scale)))
+
+
+def grown(mask: NDArray[np.bool_], radius: int) -> NDArray[np.bool_]:
+    """Return the mask with all that lies at most `radius` pixels from it."""
+    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1))
+    return cv2.dilate(mask.astype(np.uint8), disc) > 0
+
+
 def draw_sketch(picture: Bytes) -> Sketch:
     """Return the small copy of `picture` (height, width, 4) to decide on."""
     height, width = picture.shape[:2]
-    scale = 1.0 if height * width <= SMALL_PIXELS else (SKETCH_PIXELS / (height * width)) ** 0.5
-    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    scale, size = bounded(height, width, SKETCH_PIXELS if height * width > SMALL_PIXELS else SMALL_PIXELS)
     alpha = picture[..., 3:].astype(np.float32) / 255
     values = np.dstack([picture[..., :3] * (alpha / 255), alpha]).astype(np.float32)
     values = cv2.resize(values, size, interpolation=cv2.INTER_AREA).reshape(size[1], size[0], 4)

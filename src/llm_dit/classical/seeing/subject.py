@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from llm_dit.classical.layering.ground import spread
-from llm_dit.classical.layering.regions import Bytes, Floats, draw_sketch, measure_borders, oversegment
+from llm_dit.classical.layering.regions import Bytes, Floats, bounded, draw_sketch, measure_borders, oversegment
 from llm_dit.classical.seeing.networks import SUBJECT, missing, run
 
 Mask = NDArray[np.bool_]
@@ -124,24 +124,19 @@ def _parts(rgb: Bytes) -> list[Floats]:
 def _outlined(rgb: Bytes, likely: Floats) -> Mask:
     """Return the subject with the outline that the picture has near that of the map."""
     height, width = likely.shape
-    scale = min(1.0, (CUT_PIXELS / likely.size) ** 0.5)
-    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    _, size = bounded(height, width, CUT_PIXELS)
     small = cv2.resize(rgb, size, interpolation=cv2.INTER_AREA)[..., ::-1].copy()
     share = np.asarray(cv2.resize(likely, size, interpolation=cv2.INTER_AREA))
     seeds = np.where(share > 0.5, cv2.GC_PR_FGD, cv2.GC_PR_BGD).astype(np.uint8)
     seeds[cv2.dilate((share > 0.3).astype(np.uint8), np.ones((25, 25), np.uint8)) == 0] = cv2.GC_BGD
-    seeds[_eroded(share > 0.97, CORE)] = cv2.GC_FGD
+    core = np.ones((2 * CORE + 1, 2 * CORE + 1), np.uint8)
+    seeds[cv2.erode((share > 0.97).astype(np.uint8), core, borderValue=1) > 0] = cv2.GC_FGD
     cut = share > 0.5
     if min((share > 0.95).sum(), (seeds == cv2.GC_BGD).sum()) > 20:
         cv2.setRNGSeed(7)
         models = np.zeros((1, 65)), np.zeros((1, 65))
         cut = np.isin(cv2.grabCut(small, seeds, (0, 0, 1, 1), *models, 3, cv2.GC_INIT_WITH_MASK)[0], (1, 3))
     return np.asarray(cv2.resize(cut.astype(np.float32), (width, height), interpolation=cv2.INTER_LINEAR)) > 0.5
-
-
-def _eroded(mask: Mask, radius: int) -> Mask:
-    kernel = np.ones((2 * radius + 1, 2 * radius + 1), np.uint8)
-    return cv2.erode(mask.astype(np.uint8), kernel, borderValue=1) > 0
 
 
 def _without_gaps(rgb: Bytes, subject: Mask) -> Floats:
