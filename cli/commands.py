@@ -9,6 +9,7 @@ from typing import Annotated, Any, get_args
 
 import typer
 
+import llm_dit
 from cli.extras import Extra, install
 from cli.files import SUFFIXES, export_name, numbers, open_image, read_stack, require_png, write_folder, writing
 from cli.terminal import counted, explained, progress_bar
@@ -28,7 +29,6 @@ from server.storage.folder import require_free
 
 app = typer.Typer(
     name="llm-dit",
-    help="Take pictures apart into RGBA layers, edit a layer by an instruction, and put them together again.",
     epilog="Exit codes: 0 done · 2 the input is not valid · 3 the engine or service cannot run · 130 interrupted",
     no_args_is_help=True,
     add_completion=False,
@@ -49,6 +49,21 @@ Sources = Annotated[
     list[Path],
     typer.Argument(help="A folder of layers, a ZIP, PSD, ORA or project file, or pictures, bottom first."),
 ]
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        typer.echo(llm_dit.__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def main(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """Take pictures apart into RGBA layers, edit a layer by an instruction, and put them together again."""
 
 
 @app.command()

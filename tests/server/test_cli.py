@@ -8,6 +8,7 @@ import socket
 import subprocess
 import tomllib
 import zipfile
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -47,6 +48,11 @@ def one_line_error(done: subprocess.CompletedProcess[str], code: int) -> str:
     (line,) = done.stderr.strip().splitlines()
     assert line.startswith("error: ")
     return line
+
+
+def test_version_is_printed(tmp_path: Path) -> None:
+    done = run("--version", cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (0, f"{version('llm-dit')}\n"), done.stderr
 
 
 def test_decompose_edit_composite(poster: Path, tmp_path: Path) -> None:
