@@ -10,7 +10,7 @@ from hypothesis import settings
 
 from tests.kit.service import Service, serve
 
-LONGEST = ("browser/test_qwen.py", "browser/", "editing/", "test_scenes.py", "web/")
+LONGEST = ("browser/test_qwen.py", "browser/", "test_classical_", "editing/", "test_scenes.py", "test_docs.py", "web/")
 """What takes long, the longest first: begun last, it would have one process work while the others wait."""
 
 # Continuous integration runs the same examples each time, and more of them; who develops looks at new ones.

@@ -21,8 +21,8 @@ async ([runOnly, scope]) => {
 """
 
 
-def violations(page: Page, scope: str = "html") -> list[dict[str, Any]]:
-    """Return what axe finds serious or critical in the element `scope`, in light and in dark, which differ in colors.
+def violations(page: Page, scope: str, *, dark: bool) -> list[dict[str, Any]]:
+    """Return what axe finds serious or critical in the elements `scope`, in light and with `dark` in dark as well.
 
     The page's context must bypass the content security policy.
     """
@@ -30,6 +30,7 @@ def violations(page: Page, scope: str = "html") -> list[dict[str, Any]]:
         page.add_script_tag(path=AXE)
     page.emulate_media(color_scheme="light")
     found = page.evaluate(RUN, [RULES, scope])
-    page.emulate_media(color_scheme="dark")
-    found += page.evaluate(RUN, [[OF_COLORS], scope])
+    if dark:
+        page.emulate_media(color_scheme="dark")
+        found += page.evaluate(RUN, [[OF_COLORS], scope])
     return [one for one in found if one["impact"] in ("serious", "critical")]

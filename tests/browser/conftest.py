@@ -1,9 +1,9 @@
-"""The page in a real Chromium: one browser for all of it, a fresh profile for every test."""
+"""The page in a real Chromium: one browser for all of it, and for every test a profile with nothing in it."""
 
 import os
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,10 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
     "--no-first-run",
+    # The last such list counts: Playwright's own, and two pages that every window loads for its address bar.
+    "--disable-features=HttpsUpgrades,HttpsFirstBalancedModeAutoEnable,LensOverlay,MediaRouter,OptimizationHints,"
+    "NetworkTimeServiceQuerying,PaintHolding,PreconnectToSearch,ThirdPartyStoragePartitioning,WebUIOmniboxAimPopup,"
+    "WebUIOmniboxPopup",
     # A name that is not localhost: over plain HTTP the browser keeps from such a page what it keeps from one on a LAN.
     "--host-resolver-rules=MAP studio.test 127.0.0.1",
 ]
@@ -52,8 +56,39 @@ def browser() -> Iterator[Browser]:
         browser.close()
 
 
+class Profiles:
+    """Browser profiles by what they were made with. One whose test is over is emptied and waits for the next test:
+    a new one costs a processor as long as the rest of a short test."""
+
+    def __init__(self, browser: Browser) -> None:
+        self._browser = browser
+        self._idle: dict[frozenset[tuple[str, Any]], Studio] = {}
+
+    @contextmanager
+    def one(self, url: str, **options: Any) -> Iterator[Studio]:
+        key = frozenset((name, str(value)) for name, value in options.items())
+        studio = self._idle.pop(key, None) or Studio(self._new(options), url)
+        studio.url = url
+        yield studio
+        studio.leave()  # where this fails the profile is not used again
+        if key in self._idle:
+            studio.context.close()
+        else:
+            self._idle[key] = studio
+
+    def _new(self, options: dict[str, Any]) -> BrowserContext:
+        context = self._browser.new_context(**options)
+        context.set_default_timeout(PATIENCE_MS)
+        return context
+
+
+@pytest.fixture(scope="package")
+def profiles(browser: Browser) -> Profiles:
+    return Profiles(browser)
+
+
 @pytest.fixture
-def open_studio(browser: Browser, service: Service) -> Iterator[Callable[..., Studio]]:
+def open_studio(profiles: Profiles, service: Service) -> Iterator[Callable[..., Studio]]:
     """Open the page: `open_studio(width=390, height=844, touch=True, scheme="dark", at=…)`.
 
     When the test is over, every page must have been silent on its console and have asked no other host for anything.
@@ -73,26 +108,24 @@ def open_studio(browser: Browser, service: Service) -> Iterator[Callable[..., St
             bypass_csp: bool = False,
             moving: bool = False,
         ) -> Studio:
-            context: BrowserContext = browser.new_context(
-                viewport={"width": width, "height": height},
-                has_touch=touch,
-                is_mobile=touch,
-                color_scheme="dark" if scheme == "dark" else "light",
-                accept_downloads=True,
-                locale=language,
-                bypass_csp=bypass_csp,
-                # Nothing slides or glows unless it is asked for: what moves costs processors, and no test looks at it.
-                reduced_motion="no-preference" if moving else "reduce",
+            studio = stack.enter_context(
+                profiles.one(
+                    at.url,
+                    viewport={"width": width, "height": height},
+                    has_touch=touch,
+                    is_mobile=touch,
+                    color_scheme="dark" if scheme == "dark" else "light",
+                    accept_downloads=True,
+                    locale=language,
+                    bypass_csp=bypass_csp,
+                    # Nothing slides or glows unless it is asked for: what moves costs processors, and no test looks
+                    # at it.
+                    reduced_motion="no-preference" if moving else "reduce",
+                )
             )
-            context.set_default_timeout(PATIENCE_MS)
-            stack.callback(context.close)
-            studio = Studio(context, at.url)
-            # A request that a test answers itself may be under way when the test ends.
-            stack.callback(studio.page.unroute_all, behavior="ignoreErrors")
             if SLOWER > 1:
-                throttle = context.new_cdp_session(studio.page)
+                throttle = studio.context.new_cdp_session(studio.page)
                 throttle.send("Emulation.setCPUThrottlingRate", {"rate": SLOWER})
-            stack.callback(studio.assert_clean)
             studio.open(path, engine=engine)
             return studio
 

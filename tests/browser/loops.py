@@ -144,10 +144,10 @@ def by_touch(studio: Studio, picture: Path, description: str = "") -> None:
     assert studio.overflow() == 0
     assert studio.page.evaluate(NARROW) == []
     _look_at_the_difference(studio)
-    top = studio.names()[0]
+    top, *_, bottom = studio.names()
     studio.button(f"Move {top} down").tap()
     expect(studio.layer_names.nth(1)).to_have_text(top)
-    studio.button("Edit Background").tap()
+    studio.button(f"Edit {bottom}").tap()
     assert studio.page.evaluate(NARROW) == []
     studio.button("Make it look vintage").tap()
     studio.button("Apply").tap()

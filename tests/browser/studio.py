@@ -62,12 +62,16 @@ class Studio:
     def __init__(self, context: BrowserContext, url: str) -> None:
         self.context = context
         self.url = url
-        self.host = urlsplit(url).netloc
         self.complaints: list[str] = []
         self.page: Page = context.new_page()
+        self._size = self.page.viewport_size
         self.page.on("console", self._listen)
         self.page.on("pageerror", lambda error: self.complaints.append(f"error: {error}"))
         context.on("request", self._watch)
+
+    @property
+    def host(self) -> str:
+        return urlsplit(self.url).netloc
 
     def _watch(self, request: Request) -> None:
         address = urlsplit(request.url)
@@ -82,6 +86,24 @@ class Studio:
     def assert_clean(self) -> None:
         if self.complaints:
             pytest.fail("\n".join(self.complaints))
+
+    def leave(self) -> None:
+        """Fail if the page complained of anything, and leave a profile as it was when it was new."""
+        # A request that a test answers itself may be under way.
+        self.page.unroute_all(behavior="ignoreErrors")
+        self.assert_clean()
+        for other in self.context.pages:
+            if other is not self.page:
+                other.close()
+        self.context.set_offline(False)
+        self.context.clear_permissions()
+        self.context.clear_cookies()
+        self.page.goto("about:blank")
+        session = self.context.new_cdp_session(self.page)
+        session.send("Storage.clearDataForOrigin", {"origin": self.url, "storageTypes": "all"})
+        session.detach()
+        if self._size:
+            self.page.set_viewport_size(self._size)
 
     def open(self, path: str = "/", *, engine: str = "ready") -> None:
         self.page.goto(self.url + path)

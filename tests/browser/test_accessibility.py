@@ -21,9 +21,10 @@ def test_every_state(open_studio: Callable[..., Studio], picture: Path, how: dic
     found: dict[str, Any] = {}
 
     def look(state: str) -> None:
-        # What lies under a menu cannot be reached while it is open.
-        scope = ".menu" if state.endswith("menu") else "html"
-        if wrong := violations(page, scope):
+        # What lies under a menu or a modal cannot be reached while it is open, and was looked at before.
+        scope = next((part for part in (".menu", "dialog[open]") if page.locator(part).count()), "html")
+        # Darkness changes colors, and colors do not depend on the screen.
+        if wrong := violations(page, scope, dark=how is DESK):
             found[state] = wrong
 
     look("start")

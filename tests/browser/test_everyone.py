@@ -17,8 +17,21 @@ def test_the_loop_by_keyboard_alone(studio: Studio) -> None:
 
 
 def test_the_loop_by_touch(open_studio: Callable[..., Studio], picture: Path) -> None:
-    """`test_qwen.py` has a narrower phone."""
     by_touch(open_studio(width=390, height=844, touch=True), picture)
+
+
+def test_the_loop_of_a_model_by_keyboard_alone(open_studio: Callable[..., Studio], stepping: Service) -> None:
+    studio = open_studio(at=stepping)
+    studio.pretend_model()
+    by_keyboard(studio, "balloons over a hill")
+
+
+def test_the_loop_of_a_model_by_touch_on_a_narrower_phone(
+    open_studio: Callable[..., Studio], stepping: Service, picture: Path
+) -> None:
+    studio = open_studio(at=stepping, width=360, height=780, touch=True)
+    studio.pretend_model()
+    by_touch(studio, picture, "four shapes on white")
 
 
 def test_over_plain_http_from_another_host(

@@ -13,7 +13,7 @@ from tests.browser.studio import Studio
 
 def test_from_a_sample_to_a_zip(studio: Studio) -> None:
     page = studio.page
-    studio.sample("House and garden")
+    studio.sample("Balloons")
     expect(page.locator(".source-caption")).to_contain_text("1024 × 768 px")
     page.get_by_role("radio", name="640").check()
     expect(page.locator(".source-caption")).to_contain_text("runs at 736 × 544")

@@ -1,4 +1,7 @@
-"""The same page on the Qwen engine, with tiny models: the whole loop by mouse, by keyboard, by touch, and previews."""
+"""The same page on the Qwen engine, with tiny models: the whole loop by mouse, and previews.
+
+By keyboard and by touch the page for a model is gone through in `test_everyone.py`, with no model.
+"""
 
 import io
 import re
@@ -10,7 +13,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Locator, expect
 
-from tests.browser.loops import by_keyboard, by_touch, reorder_export_reload
+from tests.browser.loops import reorder_export_reload
 from tests.browser.studio import Studio
 from tests.kit.hub import Hub
 from tests.kit.hub import serve as serve_hub
@@ -87,14 +90,6 @@ def test_the_loop_by_mouse(qwen: Service, hub: Hub, open_studio: Callable[..., S
     expect(studio.rows.last).to_contain_text("v3")
     reorder_export_reload(studio, (240, 180))
     expect(studio.rows.last).to_contain_text("v3")
-
-
-def test_the_loop_by_keyboard_alone(qwen: Service, open_studio: Callable[..., Studio]) -> None:
-    by_keyboard(open_studio(at=qwen), "balloons over a hill")
-
-
-def test_the_loop_by_touch(qwen: Service, open_studio: Callable[..., Studio], picture: Path) -> None:
-    by_touch(open_studio(at=qwen, width=360, height=780, touch=True), picture, "four shapes on white")
 
 
 # While the engine works, the service and the page show what the layers are going to be.
