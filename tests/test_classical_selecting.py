@@ -1,6 +1,7 @@
 """Select object: what is pointed at becomes a mask, and the mask a layer; the composite stays what it was."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 from PIL import Image, ImageDraw, ImageFilter
 
 from llm_dit import InputError, Layer, composite, cut_out, select
+from llm_dit.classical.seeing import networks, pointed
 from tests.kit.pictures import difference
 
 SIZE = (320, 240)
@@ -62,6 +64,61 @@ def test_the_thing_that_is_pointed_at_is_found(hints: dict[str, Any]) -> None:
     mask = select(picture, **hints)
     assert (mask.mode, mask.size) == ("L", picture.size)
     assert iou(mask, thing) > 0.9
+
+
+def toy() -> tuple[Image.Image, Image.Image]:
+    """Return a toy of many paints where three grounds meet, and its mask."""
+    size = (480, 360)
+    picture, thing = Image.new("RGB", size, "#608cc4"), Image.new("L", size)
+    pen, own = ImageDraw.Draw(picture), ImageDraw.Draw(thing)
+    pen.polygon([(0, 250), (480, 190), (480, 360), (0, 360)], "#c4aa78")
+    pen.polygon([(0, 0), (150, 0), (60, 250), (0, 250)], "#4668a0")
+    grain = np.random.default_rng(8).normal(0, 6, (*size[::-1], 1))
+    picture = Image.fromarray((np.asarray(picture) + grain).clip(0, 255).astype(np.uint8), "RGB")
+    pen = ImageDraw.Draw(picture)
+    for left, top, right, low, color in (
+        (190, 150, 290, 260, "#be3c32"),
+        (215, 180, 265, 215, "#f0c83c"),
+        (195, 260, 230, 310, "#282832"),
+        (250, 260, 285, 310, "#282832"),
+    ):
+        pen.rectangle((left, top, right, low), color)
+        own.rectangle((left, top, right, low), 255)
+    for place, color in (
+        ((200, 60, 280, 150), "#f0ebdc"),
+        ((218, 90, 234, 108), "#1e3c78"),
+        ((246, 90, 262, 108), "#1e3c78"),
+    ):
+        pen.ellipse(place, color)
+        own.ellipse(place, 255)
+    pen.polygon([(205, 75), (240, 20), (275, 75)], "#3c8246")
+    own.polygon([(205, 75), (240, 20), (275, 75)], 255)
+    return picture, thing
+
+
+@pytest.mark.parametrize(
+    "hints",
+    [{"box": (180, 12, 300, 318)}, {"points": [(240, 230)]}, {"points": [(240, 130)]}, {"points": [(240, 50)]}],
+    ids=["box", "body", "head", "hat"],
+)
+def test_a_thing_of_many_paints_is_found_whole(hints: dict[str, Any]) -> None:
+    picture, thing = toy()
+    assert iou(select(picture, **hints), thing) > 0.96
+
+
+def test_a_box_does_without_the_network(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(networks, "folder", lambda: tmp_path)
+    picture, thing = toy()
+    assert iou(select(picture, box=(180, 12, 300, 318)), thing) > 0.9
+    assert iou(select(picture, points=[(240, 200)]), thing) > 0.5
+
+
+def test_a_further_click_on_a_picture_looks_at_nothing_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    picture, thing = toy()
+    first = select(picture, points=[(241, 231)])
+    monkeypatch.setattr(pointed, "run", lambda *_: pytest.fail("the network has seen this"))
+    again = select(picture, points=[(241, 231), (230, 240)])
+    assert iou(first, again) > 0.98 and iou(again, thing) > 0.96
 
 
 def test_a_large_picture_has_no_seams() -> None:

@@ -15,6 +15,8 @@ UNSURE = 0.3
 """What an outline that is not on the ground counts, where one that is counts 1 more."""
 SMALL, MOST = 0.01, 0.6
 """Shares of the picture: things below the first are less likely meant, and none is larger than the second."""
+OTHER = 1.3
+"""How much larger one growth is than another to be a different one."""
 CLEAR, FRAME = 60.0, 60.0
 """CIELAB that what is clear differs by from anything, and the cost of a region that has all of the picture's edge."""
 
@@ -61,9 +63,10 @@ class Neighbors:
                     heapq.heappush(heap, (there, other))
         return np.minimum(far, 1e3)
 
-    def grown_from(self, begun: NDArray[np.integer], never: NDArray[np.integer]) -> Mask:
-        """Return which regions (count) are one thing with those begun with: of all growths, the one with the clearest
-        outline on the ground. Regions of `never`, and what is clear, are no part of it.
+    def grown_from(self, begun: NDArray[np.integer], never: NDArray[np.integer], most: int) -> list[Mask]:
+        """Return which regions (count) are one thing with those begun with: of all growths, those with the clearest
+        outlines on the ground, the clearest first, at most so many that differ in size. Regions of `never`, and what is
+        clear, are no part of them.
         """
         mine, blocked = np.zeros(self.count, bool), np.zeros(self.count, bool)
         blocked[never] = blocked[-1] = True
@@ -73,7 +76,7 @@ class Neighbors:
         touching, gaps = self.length[mine].sum(axis=0), weighted[mine].sum(axis=0)
         area, rim, inner = self.area[mine].sum(), self.rim[mine].sum(), (self.area * self.ground)[mine].sum()
         visible = self.area[:-1].sum()
-        best, chosen = -1.0, mine.copy()
+        growths: list[tuple[float, float, Mask]] = []
         while True:
             open_ = ~mine
             border, contrast = touching[open_].sum(), gaps[open_].sum()
@@ -81,11 +84,10 @@ class Neighbors:
             clear = contrast / max(border, 1) * (1 - min(1.0, 2 * rim / max(border + rim, 1)))
             size = min(1.0, area / visible / SMALL) ** 0.5
             score = clear * size * (UNSURE + outer) * (1 + UNSURE - inner / max(area, 1))
-            if score > best:
-                best, chosen = score, mine.copy()
+            growths.append((score, area, mine.copy()))
             near = (touching > 0) & open_ & ~blocked
             if not near.any() or area > MOST * visible:
-                return chosen
+                return _unlike(growths, most)
             # What the thing encloses most, and differs from least, comes next.
             enclosed = touching / np.maximum(outline, 1)
             gap = gaps / np.maximum(touching, 1)
@@ -96,3 +98,14 @@ class Neighbors:
             gaps += weighted[next_]
             area, rim = area + self.area[next_], rim + self.rim[next_]
             inner += self.area[next_] * self.ground[next_]
+
+
+def _unlike(growths: list[tuple[float, float, Mask]], most: int) -> list[Mask]:
+    """Return the masks of the best growths, given by score, area and mask, no two of them of about one size."""
+    chosen: list[tuple[float, Mask]] = []
+    for _, area, mask in sorted(growths, key=lambda growth: -growth[0]):
+        if all(max(area, other) > OTHER * min(area, other) for other, _ in chosen):
+            chosen.append((area, mask))
+        if len(chosen) == most:
+            break
+    return [mask for _, mask in chosen]

@@ -1,7 +1,7 @@
 """Selecting one thing in a picture by clicks, a box or a rough line."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
@@ -12,9 +12,9 @@ from PIL import Image
 
 from llm_dit.classical.deciding import Known, decided
 from llm_dit.classical.decompose import draw_sketch
-from llm_dit.classical.growing import Neighbors
-from llm_dit.classical.layering.regions import Bytes, Floats, Sketch, bounded, oversegment, smooth_merge
-from llm_dit.classical.seeing.pointed import box_at
+from llm_dit.classical.layering.regions import Bytes, Floats, bounded, oversegment, smooth_merge
+from llm_dit.classical.proposing import AROUND, Box, box_of, opaque, propose, surveyed
+from llm_dit.classical.seeing.pointed import NEAR, can_look, look
 from llm_dit.errors import InputError
 
 Mask = NDArray[np.bool_]
@@ -23,16 +23,24 @@ Point = tuple[float, float]
 
 MOST_POINTS = 1000
 """Of all clicks, or of a line."""
-WORK_PIXELS = 120_000
-"""What is decided on: the part of the picture that counts, at most this large."""
-MARGIN = 0.25
-"""How much of a box's longer side lies around it, to know the ground by."""
+WORK_PIXELS, SURVEY_PIXELS = 90_000, 60_000
+"""What is decided on, the part of the picture that counts, and what a click is looked up in are at most so large."""
 TILE = 768
 """The side of the parts in which an outline is found at full size, in pixels."""
 MOST_LOOKS = 4
-"""Strokes at which the network looks; all further ones go by colors, so that many clicks take no minutes."""
+"""Strokes and things at which the network looks; all further ones go by colors, so that many clicks take no minutes."""
 CLOSED = 0.25
 """A line whose ends are nearer to each other than this share of its length goes around the thing."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Hints:
+    """What is pointed at, in pixels of the picture: `inside` are outlines beyond which nothing is selected, `strokes`
+    and `without` places on the thing and beside it, a click a line of one place."""
+
+    inside: Sequence[Sequence[Point]]
+    strokes: Sequence[Sequence[Point]]
+    without: Sequence[Sequence[Point]]
 
 
 def select(
@@ -52,28 +60,22 @@ def select(
     """
     hints = _hints(image.size, points, without, box, line)
     picture = np.asarray(image.convert("RGBA"))
-    # Within a box that somebody drew, the regions alone were right as often as with what the network sees.
-    sees = not hints.inside
-    hints = _closer(picture, hints)
-    left, top, right, bottom = hints.window
-    part = picture[top:bottom, left:right]
-    rough = _decide(part, hints, sees=sees)
-    alpha = _refined(part, rough)
+    outlines = [*hints.inside, *_proposed(picture, hints)]
     mask = np.zeros(picture.shape[:2], np.uint8)
-    mask[top:bottom, left:right] = np.where(part[..., 3] > 0, alpha, 0)
+    for group in ([one] for one in outlines[:MOST_LOOKS]):
+        _add(mask, picture, replace(hints, inside=group), sees=can_look())
+    if outlines[MOST_LOOKS:]:
+        _add(mask, picture, replace(hints, inside=outlines[MOST_LOOKS:]), sees=False)
     return Image.fromarray(mask, "L")
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Hints:
-    """What is pointed at: `window` (left, top, right, bottom) is the part of the picture that counts; `inside` are
-    outlines in pixels of the picture beyond which nothing is selected, `strokes` and `without` places on the thing
-    and beside it, a click a line of one place."""
-
-    window: tuple[int, int, int, int]
-    inside: Sequence[Sequence[Point]]
-    strokes: Sequence[Sequence[Point]]
-    without: Sequence[Sequence[Point]]
+def _add(mask: Bytes, picture: Bytes, hints: _Hints, *, sees: bool) -> None:
+    """Add to a mask (height, width) what lies within the outlines of hints."""
+    left, top, right, bottom = _window(mask.shape[::-1], hints.inside)
+    window = slice(top, bottom), slice(left, right)
+    part = picture[window]
+    alpha = _refined(part, _decide(part, hints, (left, top), sees=sees))
+    mask[window] = np.maximum(mask[window], np.where(part[..., 3] > 0, alpha, 0))
 
 
 def _hints(
@@ -99,11 +101,10 @@ def _hints(
         strokes.append(line)
     if not inside and not strokes:
         raise InputError("Point at something: give a place on it, a box around it or a line along it.", param="points")
-    window = _window(size, inside)
     for param, places in (("box", [p for outline in inside for p in outline]), ("points", [*points, *line])):
         if places and not _meets(size, places):
             raise InputError(f"The picture has {size[0]}×{size[1]} pixels: point at a place in it.", param=param)
-    return _Hints(window=window, inside=inside, strokes=strokes, without=[[place] for place in without])
+    return _Hints(inside=inside, strokes=strokes, without=[[place] for place in without])
 
 
 def _is_closed(line: Sequence[Point]) -> bool:
@@ -117,62 +118,41 @@ def _meets(size: tuple[int, int], places: Sequence[Point]) -> bool:
     return min(xs) < size[0] and max(xs) >= 0 and min(ys) < size[1] and max(ys) >= 0
 
 
-def _window(size: tuple[int, int], inside: Sequence[Sequence[Point]]) -> tuple[int, int, int, int]:
-    if not inside:
-        return 0, 0, *size
+def _window(size: tuple[int, int], inside: Sequence[Sequence[Point]]) -> Box:
+    """Return the part of a picture that outlines lie in, with what is around them."""
     xs, ys = [x for outline in inside for x, _ in outline], [y for outline in inside for _, y in outline]
-    more = 8 + MARGIN * max(max(xs) - min(xs), max(ys) - min(ys))
+    more = 8 + AROUND * max(max(xs) - min(xs), max(ys) - min(ys))
     left, top = max(0, math.floor(min(xs) - more)), max(0, math.floor(min(ys) - more))
     right, bottom = min(size[0], math.ceil(max(xs) + more)), min(size[1], math.ceil(max(ys) + more))
     return left, top, max(right, left + 1), max(bottom, top + 1)
 
 
-def _closer(picture: Bytes, hints: _Hints) -> _Hints:
-    """Return the hints with a box around a first guess of what each stroke is on that no outline has, so that it is
-    looked at again, and nearer."""
+def _proposed(picture: Bytes, hints: _Hints) -> list[Sequence[Point]]:
+    """Return a box around a first guess of what each stroke is on that no outline has, so that it is looked at again,
+    and nearer."""
     strokes = [stroke for stroke in hints.strokes if not any(_meets_box(stroke, outline) for outline in hints.inside)]
     if not strokes:
-        return hints
+        return []
     height, width = picture.shape[:2]
-    hints = replace(hints, window=(0, 0, width, height))
-    small = _shrunk(picture)
+    small = _shrunk(picture, SURVEY_PIXELS)
     scale = (small.shape[1] / width, small.shape[0] / height)
-    rgb = _opaque(small)
-    seen: list[Sequence[Point]] = []
-    grown: list[Sequence[Point]] = []
-    guess: Callable[[Sequence[Point]], Mask] | None = None
+    survey = surveyed(small)
+    shape = survey.labels.shape
+    never = _drawn(shape, hints.without, (0, 0), scale)
+    outlines: list[Sequence[Point]] = []
     for number, stroke in enumerate(strokes):
-        if any(_meets_box(stroke, outline) for outline in seen):
+        if any(_meets_box(stroke, outline) for outline in outlines):
             continue
-        found = box_at(rgb, [(x * scale[0], y * scale[1]) for x, y in stroke]) if number < MOST_LOOKS else None
-        if found is not None:
-            left, top, right, bottom = found
-            seen.append(_looser([left / scale[0], right / scale[0]], [top / scale[1], bottom / scale[1]]))
-            continue
-        guess = guess or _growths(small, hints, scale)
-        mask = guess(stroke)
-        rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+        places = [(x * scale[0], y * scale[1]) for x, y in stroke]
+        begun = _drawn(shape, [stroke], (0, 0), scale)
+        thing = propose(survey, begun, never, places, sees=number < MOST_LOOKS and can_look())
         xs, ys = [x for x, _ in stroke], [y for _, y in stroke]
-        if len(rows):
-            xs += [float(columns[0]) / scale[0], float(columns[-1] + 1) / scale[0]]
-            ys += [float(rows[0]) / scale[1], float(rows[-1] + 1) / scale[1]]
-        grown.append(_looser(xs, ys))
-    outlines = [*hints.inside, *seen, *grown]
-    return replace(hints, inside=outlines, window=_window((width, height), outlines))
-
-
-def _growths(small: Bytes, hints: _Hints, scale: tuple[float, float]) -> Callable[[Sequence[Point]], Mask]:
-    """Return what tells, in a small copy of the picture, the thing that grows from a stroke."""
-    sketch = draw_sketch(small)
-    labels = smooth_merge(oversegment(sketch), sketch.lab)
-    neighbors = Neighbors(labels, sketch.lab)
-    never = np.unique(labels[_drawn(sketch, hints, scale, hints.without) & sketch.visible])
-
-    def grow(stroke: Sequence[Point]) -> Mask:
-        begun = np.unique(labels[_drawn(sketch, hints, scale, [stroke]) & sketch.visible])
-        return neighbors.grown_from(begun, never)[labels] & sketch.visible
-
-    return grow
+        if thing.any():
+            left, top, right, bottom = box_of(thing)
+            xs += [left / scale[0], right / scale[0]]
+            ys += [top / scale[1], bottom / scale[1]]
+        outlines.append(_looser(xs, ys))
+    return outlines
 
 
 def _meets_box(stroke: Sequence[Point], outline: Sequence[Point]) -> bool:
@@ -194,49 +174,47 @@ def _rectangle(left: float, top: float, right: float, bottom: float) -> Sequence
 # Deciding on a small copy.
 
 
-def _decide(part: Bytes, hints: _Hints, *, sees: bool) -> Floats:
-    """Return for the window of a picture how much each place is the thing, 0–1, at a small size."""
-    small = _shrunk(part)
+def _decide(part: Bytes, hints: _Hints, corner: tuple[int, int], *, sees: bool) -> Floats:
+    """Return for a part of a picture, with its corner there, how much each place is the thing, 0–1, at a small size."""
+    small = _shrunk(part, WORK_PIXELS)
     sketch = draw_sketch(small)
-    scale = (sketch.visible.shape[1] / part.shape[1], sketch.visible.shape[0] / part.shape[0])
+    shape = sketch.visible.shape
+    scale = (shape[1] / part.shape[1], shape[0] / part.shape[0])
     labels = smooth_merge(oversegment(sketch), sketch.lab)
-    on = _drawn(sketch, hints, scale, hints.strokes) & sketch.visible
+    on = _drawn(shape, hints.strokes, corner, scale) & sketch.visible
     # Who points at what is not wanted means all of its color.
-    off = _drawn(sketch, hints, scale, hints.without)
+    off = _drawn(shape, hints.without, corner, scale)
     off |= np.isin(labels, np.setdiff1d(labels[off & sketch.visible], labels[on]))
-    allowed = sketch.visible & ~off & _drawn(sketch, hints, scale, hints.inside, filled=True)
+    allowed = sketch.visible & ~off & _drawn(shape, hints.inside, corner, scale, filled=True)
     known = Known(allowed=allowed, on=on & allowed)
-    return decided(sketch, labels, known, _opaque(small) if sees else None)
+    likely = look(opaque(small), NEAR) if sees and allowed.any() else None
+    return decided(sketch, labels, known, likely).thing.astype(np.float32)
 
 
-def _shrunk(part: Bytes) -> Bytes:
+def _shrunk(part: Bytes, pixels: int) -> Bytes:
     height, width = part.shape[:2]
-    scale, size = bounded(height, width, WORK_PIXELS)
+    scale, size = bounded(height, width, pixels)
     if scale == 1:
         return part
     # Pillow resamples RGBA premultiplied: what is clear colors nothing.
     return np.asarray(Image.fromarray(part, "RGBA").resize(size, Image.Resampling.BOX))
 
 
-def _opaque(part: Bytes) -> Bytes:
-    """Return the colors (height, width, 3) over gray."""
-    alpha = part[..., 3:].astype(np.float32) / 255
-    return np.rint(part[..., :3] * alpha + 128 * (1 - alpha)).astype(np.uint8)
-
-
 def _drawn(
-    sketch: Sketch,
-    hints: _Hints,
-    scale: tuple[float, float],
+    shape: tuple[int, int],
     lines: Sequence[Sequence[Point]],
+    corner: tuple[float, float],
+    scale: tuple[float, float],
     *,
     filled: bool = False,
 ) -> Mask:
-    """Return the pixels of a sketch of the window that lines of places lie on, or go around."""
-    mask = np.zeros(sketch.visible.shape, np.uint8)
-    radius = max(1, round(0.006 * max(mask.shape)))
+    """Return the pixels of a small copy (height, width) that lines of places lie on, or go around.
+
+    The copy is of what begins at a corner of the picture."""
+    mask = np.zeros(shape, np.uint8)
+    radius = max(1, round(0.006 * max(shape)))
     for line in lines:
-        places = np.array([((x - hints.window[0]) * scale[0], (y - hints.window[1]) * scale[1]) for x, y in line])
+        places = np.array([((x - corner[0]) * scale[0], (y - corner[1]) * scale[1]) for x, y in line])
         places = np.rint(places.clip(-1e4, 1e4)).astype(np.int32)
         if filled:
             cv2.fillPoly(mask, [places], (1,))
@@ -274,8 +252,9 @@ def _refined(part: Bytes, rough: Floats) -> Bytes:
 def _sharpened(part: Bytes, alpha: Bytes, radius: int) -> Bytes:
     guide = np.ascontiguousarray(part[..., :3]).astype(np.float32) / 255
     rough = alpha.astype(np.float32) / 255
-    soft = np.asarray(cv2.ximgproc.guidedFilter(guide, rough, 2 * radius, 1e-4))
+    soft = np.asarray(cv2.ximgproc.guidedFilter(guide, rough, radius, 1e-5))
     disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1))
     core, reach = cv2.erode(rough, disc), cv2.dilate(rough, disc)
-    sharp = ((soft - 0.1) / 0.8).clip(0, 1)
+    # Where the picture is blurred or its colors hardly differ the filter is wide, and the edge is not.
+    sharp = ((soft - 0.4) / 0.2).clip(0, 1)
     return np.rint(np.where(core > 0.99, 1, np.where(reach < 0.01, 0, sharp)) * 255).astype(np.uint8)
