@@ -1,7 +1,6 @@
 import { createActions } from "./actions/actions.js";
 import { h } from "./dom.js";
 import { listenToKeys } from "./shortcuts.js";
-import { createEditDialog } from "./views/edit/dialog.js";
 import { createLayerList } from "./views/layers/list.js";
 import { createJobBar } from "./views/shell/job-bar.js";
 import { createSource } from "./views/source/source.js";
@@ -15,7 +14,7 @@ import { createStage } from "./views/stage/stage.js";
  * @param {{desk: HTMLElement, foot: HTMLElement, welcome: HTMLElement, notices: HTMLElement}} places   what it takes the place of, or goes on with
  * @param {(part: () => unknown, follow: () => void) => void} whenever
  * @param {{openHelp: () => void, openEngine: () => void}} open
- * @returns {View[]}
+ * @returns {Pick<View, "render">[]}
  */
 export function createEditor(context, start, { desk, foot, welcome, notices }, whenever, open) {
   const { store, bitmaps } = context;
@@ -24,11 +23,13 @@ export function createEditor(context, start, { desk, foot, welcome, notices }, w
   const stage = createStage(actions, bitmaps, welcome);
   const layers = createLayerList(actions, bitmaps);
   const jobBar = createJobBar(actions);
-  const editDialog = createEditDialog(actions, bitmaps, open, notices);
+  const editDialog = createWhenEdited(context, async () => {
+    const { createEditDialog } = await import("./views/edit/dialog.js");
+    return createEditDialog(actions, bitmaps, open, notices);
+  });
   desk.replaceChildren(source.element, stage.element, layers.element);
   foot.replaceWith(jobBar.element);
   document.head.append(h("link", { rel: "stylesheet", href: new URL("../css/edit.css", import.meta.url).pathname }));
-  document.body.append(editDialog.element);
 
   whenever(() => store.state.doc.composite, actions.measureFidelity);
   whenever(
@@ -44,4 +45,40 @@ export function createEditor(context, start, { desk, foot, welcome, notices }, w
   whenever(() => Object.keys(store.state.jobs).length, actions.checkService);
   listenToKeys(store, actions, stage, layers);
   return [source, stage, layers, jobBar, editDialog];
+}
+
+/**
+ * A view that is loaded when somebody first edits a layer: a tenth of all scripts are for that alone.
+ *
+ * @param {Context} context
+ * @param {() => Promise<View>} load
+ */
+function createWhenEdited({ store, tryTo }, load) {
+  /** @type {View | null} */
+  let view = null;
+  let asked = false;
+
+  async function bring() {
+    try {
+      view = await load();
+      document.body.append(view.element);
+      view.render(store.state);
+    } catch (error) {
+      store.update({ editing: null });
+      throw error;
+    } finally {
+      asked = false; // what failed may succeed later, as when the server comes back
+    }
+  }
+
+  /** @param {State} state */
+  function render(state) {
+    if (view !== null) view.render(state);
+    else if (state.editing !== null && !asked) {
+      asked = true;
+      tryTo(bring);
+    }
+  }
+
+  return { render };
 }
