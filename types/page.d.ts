@@ -238,7 +238,7 @@ declare global {
   type SavingWork = ReturnType<typeof import("../static/js/actions/saving.js").createSaving>;
   type Start = ReturnType<typeof import("../static/js/actions/start.js").createStart>;
   type StartActions = Start["actions"];
-  type Actions = ReturnType<typeof import("../static/js/actions/actions.js").createActions>;
+  type Actions = ReturnType<typeof import("../static/js/editor.js").createActions>;
   /** What every action has. */
   interface Context {
     store: Store;

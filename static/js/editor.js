@@ -1,4 +1,9 @@
-import { createActions } from "./actions/actions.js";
+import { createComparison } from "./actions/comparison.js";
+import { createDecompose, createSplit } from "./actions/decompose.js";
+import { createEdits } from "./actions/edits.js";
+import { createExports } from "./actions/exports.js";
+import { createLayers } from "./actions/layers.js";
+import { createTools } from "./actions/tools.js";
 import { h } from "./dom.js";
 import { listenToKeys } from "./shortcuts.js";
 import { createLayerList } from "./views/layers/list.js";
@@ -81,4 +86,23 @@ function createWhenEdited({ store, tryTo }, load) {
   }
 
   return { render };
+}
+
+/** Everything the page can do once there is a picture. @param {Context} context @param {Start} start */
+export function createActions(context, { history, jobs, actions }) {
+  const edits = createEdits(context, jobs, history);
+  const decompose = createDecompose(context, jobs, history);
+  const split = createSplit(context, jobs);
+  jobs.onEnd({ decompose: decompose.finish, split: split.finish, edit: edits.finish });
+  return {
+    ...actions,
+    ...createLayers(context, history),
+    ...createTools(context, history),
+    ...createComparison(context),
+    ...createExports(context),
+    ...decompose.actions,
+    ...split.actions,
+    ...edits.actions,
+    cancelJob: jobs.cancel,
+  };
 }

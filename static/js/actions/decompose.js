@@ -1,8 +1,7 @@
 import { exactly, language, layerCount, many, t } from "../i18n.js";
 import { decomposed, layersOf, split } from "../state/commands.js";
 import { findLayer } from "../state/doc.js";
-import { atWork, capabilitiesOf, isDecomposing, used } from "../state/engine.js";
-import { isSeed, settingsOf } from "../state/initial.js";
+import { atWork, capabilitiesOf, isDecomposing, isSeed, settingsOf, used } from "../state/initial.js";
 import { messageOf } from "../transport/api.js";
 
 /** Taking the picture apart. @param {Context} context @param {Jobs} jobs @param {Travel} history */

@@ -4,8 +4,7 @@ import { coverageOf } from "../images/pixels.js";
 import { add, discardVersion, layerFrom, useVersion } from "../state/commands.js";
 import { findLayer, newId } from "../state/doc.js";
 import { asksFor, chosenOf, editOf, instructionsOf, isProposed, offered, seedsFor } from "../state/edits.js";
-import { capabilitiesOf, used } from "../state/engine.js";
-import { isSeed } from "../state/initial.js";
+import { capabilitiesOf, isSeed, used } from "../state/initial.js";
 import { codeOf, messageOf } from "../transport/api.js";
 
 const MAX_TRIES = 12;

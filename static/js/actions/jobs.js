@@ -1,5 +1,5 @@
 import { t } from "../i18n.js";
-import { atWork } from "../state/engine.js";
+import { atWork } from "../state/initial.js";
 import { ApiError, messageOf } from "../transport/api.js";
 import { followJob, isOver } from "../transport/job-events.js";
 

@@ -1,6 +1,5 @@
 import { BY_HAND } from "./doc.js";
-import { atWork } from "./engine.js";
-import { LIMITS, NEW_EDIT, samplingOf } from "./initial.js";
+import { atWork, LIMITS, NEW_EDIT, samplingOf } from "./initial.js";
 
 /** What the edits of layers come to: which versions there are to choose from, what runs, what was asked before. */
 

@@ -1,5 +1,4 @@
 import { EMPTY_DOC } from "./doc.js";
-import { capabilitiesOf } from "./engine.js";
 
 /** What the page itself decides; the server says the other limits. A seed stays exact in JSON. */
 export const LIMITS = { variants: [1, 2, 3, 4], maxSeed: Number.MAX_SAFE_INTEGER };
@@ -93,3 +92,28 @@ export function seedFrom(text) {
 
 /** @param {Seed} seed @returns {seed is number | null} */
 export const isSeed = (seed) => typeof seed !== "string";
+
+/** How things stand with the engine, as far as the page knows. @param {Status | null} status @param {boolean} reachable @returns {EngineState} */
+export function engineState(status, reachable) {
+  if (!reachable) return "unreachable";
+  return status?.state ?? "unknown";
+}
+
+/** @type {Config["capabilities"]} */
+const UNKNOWN_CAPABILITIES = { decompose: [], edit: [], any_instruction: false, any_size: true };
+
+/** What the engine makes use of. @param {Pick<State, "config">} state */
+export const capabilitiesOf = ({ config }) => config?.capabilities ?? UNKNOWN_CAPABILITIES;
+
+/** Those of some fields that the engine makes use of. @template {object} T @param {T} fields @param {readonly string[]} takes @returns {Partial<T>} */
+export const used = (fields, takes) =>
+  /** @type {Partial<T>} */ (Object.fromEntries(Object.entries(fields).filter(([name]) => takes.includes(name))));
+
+/** The jobs of a kind that are queued or at work; those about one layer, when it is named. @param {State} state @param {Purpose["kind"]} kind @param {string} [layerId] */
+export const atWork = ({ jobs }, kind, layerId) =>
+  Object.values(jobs).filter(
+    ({ purpose }) => purpose.kind === kind && (layerId === undefined || (purpose.kind !== "decompose" && purpose.layerId === layerId)),
+  );
+
+/** Whether the picture is being taken apart, or is about to be. @param {State} state */
+export const isDecomposing = (state) => state.sending || atWork(state, "decompose").length > 0;

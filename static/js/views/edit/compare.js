@@ -2,10 +2,9 @@ import { h, setAttribute, setText } from "../../dom.js";
 import { t } from "../../i18n.js";
 import { cameraFor, createVersus, docsOf, samePair } from "../../images/comparison.js";
 import { segmented } from "../shell/fields.js";
-import { createZoomBar } from "../stage/bars.js";
+import { createParting, createZoomBar } from "../stage/bars.js";
 import { place } from "../stage/frame.js";
 import { listenToGestures } from "../stage/gestures.js";
-import { createParting } from "../stage/split-slider.js";
 import { createViewport, fitCanvas } from "../stage/viewport.js";
 
 /**
@@ -131,7 +130,7 @@ const WAYS = /** @type {const} */ (["slider", "blink", "difference", "side"]);
 
 /**
  * What lies over two versions that are compared: the way of it, their names, the slider, the button that blinks.
- * @param {{parting: ReturnType<typeof import("../stage/split-slider.js").createParting>, onpick: (how: How) => void, onhold: (on: boolean) => void}} on
+ * @param {{parting: ReturnType<typeof import("../stage/bars.js").createParting>, onpick: (how: How) => void, onhold: (on: boolean) => void}} on
  */
 export function createCompareBars({ parting, onpick, onhold }) {
   const ways = segmented({ label: t("compare.ways"), options: WAYS.map((how) => [how, t(`compare.${how}`)]), onpick });

@@ -1,8 +1,7 @@
 import { h, setText } from "../../dom.js";
 import { t } from "../../i18n.js";
 import { asksFor, chosenOf, editOf, isProposed } from "../../state/edits.js";
-import { atWork, capabilitiesOf } from "../../state/engine.js";
-import { isSeed } from "../../state/initial.js";
+import { atWork, capabilitiesOf, isSeed } from "../../state/initial.js";
 import { describeJob, progressBar, shareOf } from "../shell/job-bar.js";
 
 /** What can be done now: apply, wait or cancel, or decide about a version. @param {Actions} actions @param {() => string} layerId */

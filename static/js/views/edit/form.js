@@ -2,8 +2,7 @@ import { h, setAttribute, setLabel, setText, setValue } from "../../dom.js";
 import { t } from "../../i18n.js";
 import { icon, setIcon } from "../../icons.js";
 import { editOf, instructionsOf } from "../../state/edits.js";
-import { capabilitiesOf } from "../../state/engine.js";
-import { isSeed, LIMITS } from "../../state/initial.js";
+import { capabilitiesOf, isSeed, LIMITS } from "../../state/initial.js";
 import { field, iconButton, samplingFold, segmented, uniqueId } from "../shell/fields.js";
 import { menuButton } from "../shell/menu.js";
 

@@ -2,8 +2,8 @@ import { h, setAttribute, setText } from "../../dom.js";
 import { percent, t } from "../../i18n.js";
 import { icon, setIcon } from "../../icons.js";
 import { chosenOf, editOf, offered } from "../../state/edits.js";
-import { atWork } from "../../state/engine.js";
-import { createThumb } from "../layers/thumb.js";
+import { atWork } from "../../state/initial.js";
+import { createThumb } from "../layers/rows.js";
 import { field } from "../shell/fields.js";
 import { shareOf } from "../shell/job-bar.js";
 

@@ -1,11 +1,12 @@
 import { h, setText } from "../../dom.js";
 import { t } from "../../i18n.js";
+import { icon } from "../../icons.js";
 import { drawCrop } from "../../images/pixels.js";
 import { findLayer, isAsDecomposed, runsOf } from "../../state/doc.js";
-import { atWork, isDecomposing } from "../../state/engine.js";
-import { settingsOf } from "../../state/initial.js";
+import { atWork, isDecomposing, settingsOf } from "../../state/initial.js";
+import { filePicker } from "../shell/files.js";
+import { menuButton } from "../shell/menu.js";
 import { listenToDrag } from "./drag.js";
-import { createExportBar } from "./export-bar.js";
 import { createLayerPanel } from "./panel.js";
 import { createGroupRow, createLayerRow } from "./rows.js";
 
@@ -157,6 +158,38 @@ export function createGhosts(bitmaps) {
         element.replaceChildren(...Array.from({ length: layerNum }, () => h("div.ghost", h("canvas.ghost-picture"))));
       }
       draw(previews);
+    },
+  };
+}
+
+/** Another picture in, the whole stack out. @param {Actions} actions @returns {View} */
+export function createExportBar(actions) {
+  /** @type {Config["limits"] | undefined} */
+  let limits;
+  const words = h("span");
+  const button = menuButton(h("button.button", icon("download"), words), () => ({
+    label: t("layers.export"),
+    entries: [
+      ...(limits?.export_formats ?? []).map((format) => ({
+        label: t(`export.${format}`),
+        about: t(`export.${format}.about`),
+        icon: limits?.image_formats.includes(format) ? /** @type {const} */ ("picture") : /** @type {const} */ ("logo"),
+        run: () => actions.exportStack(format),
+      })),
+      "",
+      { label: t("export.copy"), about: t("export.copy.about"), icon: /** @type {const} */ ("copy"), run: actions.copyPicture },
+    ],
+  }));
+  const add = filePicker({ label: t("layers.add"), title: t("layers.addTitle"), look: "", icon: "plus", onfiles: actions.addPictures });
+  const element = h("div.export-bar", add, button);
+  return {
+    element,
+    render: (state) => {
+      limits = state.config?.limits;
+      // A second export waits for the first; a button that goes dead would lose the focus.
+      button.disabled = isDecomposing(state);
+      element.hidden = state.doc.layers.length === 0;
+      setText(words, t(state.exporting === null ? "layers.export" : "layers.preparing"));
     },
   };
 }

@@ -1,15 +1,14 @@
 import { h, setAttribute, setLabel, setText } from "../../dom.js";
 import { layerCount, percent, t } from "../../i18n.js";
 import { icon, setIcon } from "../../icons.js";
-import { coverageIn } from "../../images/pixels.js";
+import { contentBox, coverageIn, drawCrop, grow } from "../../images/pixels.js";
 import { rename, renameGroup, setGroupVisible, setVisible, showOnly, ungroup } from "../../state/commands.js";
 import { BY_HAND } from "../../state/doc.js";
 import { badgeOf } from "../../state/edits.js";
-import { atWork } from "../../state/engine.js";
+import { atWork } from "../../state/initial.js";
 import { iconButton } from "../shell/fields.js";
 import { menuButton } from "../shell/menu.js";
 import { createRename } from "../shell/rename.js";
-import { createThumb } from "./thumb.js";
 
 /** A layer that covers less of its own picture has next to nothing on it. */
 const NEAR_EMPTY = 0.002;
@@ -133,6 +132,26 @@ export function createGroupRow(name, actions) {
       setIcon(/** @type {SVGSVGElement} */ (eye.firstElementChild), visible ? "eye" : "eyeOff");
       const looking = t(visible ? "layers.hide" : "layers.show", { name });
       setLabel(eye, looking);
+    },
+  };
+}
+
+const MARGIN = 0.04;
+
+/** A small picture of what there is to see of a layer, cropped tightly. @param {Bitmaps} bitmaps */
+export function createThumb(bitmaps) {
+  const element = h("canvas.thumb-picture");
+  let drawn = "";
+  return {
+    element,
+    /** @param {string} image */
+    draw: (image) => {
+      if (drawn === image) return;
+      drawn = image;
+      bitmaps.load(image).then(
+        (bitmap) => drawn === image && drawCrop(element, bitmap, grow(contentBox(bitmap), MARGIN, bitmap)),
+        () => (drawn = ""),
+      );
     },
   };
 }

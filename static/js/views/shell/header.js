@@ -1,7 +1,7 @@
 import { h, setLabel, setText } from "../../dom.js";
 import { engineDevice, engineName, LANGUAGES, language, t } from "../../i18n.js";
 import { icon } from "../../icons.js";
-import { engineState } from "../../state/engine.js";
+import { engineState } from "../../state/initial.js";
 import { keepChoice } from "../../state/storage.js";
 import { base } from "../../transport/http.js";
 import { createProjectTitle } from "../projects/shelf.js";

@@ -1,7 +1,7 @@
 import { h, setAttribute, setText } from "../../dom.js";
 import { bytesOf, duration, layerCount, percent, size, t } from "../../i18n.js";
 import { findLayer } from "../../state/doc.js";
-import { engineState } from "../../state/engine.js";
+import { engineState } from "../../state/initial.js";
 
 const LOOK_MS = 5000;
 

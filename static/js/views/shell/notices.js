@@ -1,7 +1,7 @@
 import { h, setProse, setText } from "../../dom.js";
 import { engineName, t } from "../../i18n.js";
 import { icon } from "../../icons.js";
-import { engineState } from "../../state/engine.js";
+import { engineState } from "../../state/initial.js";
 import { iconButton } from "./fields.js";
 
 const SHOWN_MS = 6000;

@@ -1,8 +1,7 @@
 import { estimate, workingSize } from "../../actions/decompose.js";
 import { h, setAttribute, setText, setValue } from "../../dom.js";
 import { duration, size as sizeWords, t } from "../../i18n.js";
-import { capabilitiesOf, isDecomposing } from "../../state/engine.js";
-import { isLarge, isSeed, settingsOf } from "../../state/initial.js";
+import { capabilitiesOf, isDecomposing, isLarge, isSeed, settingsOf } from "../../state/initial.js";
 import { callout, field, samplingFold, segmented, sliderField, uniqueId } from "../shell/fields.js";
 import { filePicker } from "../shell/files.js";
 

@@ -4,12 +4,11 @@ import { createLevels } from "../../images/bitmaps.js";
 import { fit } from "../../images/camera.js";
 import { createPainter } from "../../images/compositor.js";
 import { findLayer, patchLayer } from "../../state/doc.js";
-import { atWork } from "../../state/engine.js";
-import { createModeBar, createZoomBar } from "./bars.js";
+import { atWork } from "../../state/initial.js";
+import { createModeBar, createParting, createZoomBar } from "./bars.js";
 import { createStageFrame, place } from "./frame.js";
 import { listenToGestures } from "./gestures.js";
 import { createHand } from "./pointer.js";
-import { createParting } from "./split-slider.js";
 import { createStageTools } from "./tools.js";
 import { createViewport, fitCanvas } from "./viewport.js";
 
