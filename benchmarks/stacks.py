@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from llm_dit.blending import BLEND_MODES
+from llm_dit.color import BLEND_MODES
 from llm_dit.exports.formats import EXPORT_NAMES, export
 from llm_dit.layers import Layer, composite
 from tests.kit.report import write_report

@@ -10,7 +10,7 @@ from PIL import Image
 
 from cli.terminal import console
 from llm_dit.errors import ImageError, InputError
-from llm_dit.exports.bundle import remove_bundle, write_bundle
+from llm_dit.exports.archives import remove_bundle, write_bundle
 from llm_dit.exports.formats import EXPORT_FORMATS, ExportName
 from llm_dit.images import read_picture
 from llm_dit.imports.layers import kind_of, read_layers

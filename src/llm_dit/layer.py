@@ -9,7 +9,7 @@ from typing import Annotated, Any, TypeVar
 from PIL import Image
 from pydantic import BaseModel, Field
 
-from llm_dit.blending import BlendMode
+from llm_dit.color import BlendMode
 
 Box = tuple[int, int, int, int]
 """Left, top, right and bottom on the canvas, in pixels; right and bottom lie outside."""

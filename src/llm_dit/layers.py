@@ -10,8 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from llm_dit.blending import BlendMode, Planes, blend
-from llm_dit.color import Rgba
+from llm_dit.color import BlendMode, Planes, Rgba, blend
 from llm_dit.errors import InputError
 from llm_dit.layer import Box, Layer
 

@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import strategies as st
 from PIL import Image
 
-from llm_dit.blending import BLEND_MODES
+from llm_dit.color import BLEND_MODES
 from llm_dit.layers import Layer
 
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from llm_dit.blending import BLEND_MODES, BlendMode
+from llm_dit.color import BLEND_MODES, BlendMode
 from llm_dit.layers import Layer, blended, composite
 
 Rgb = tuple[float, float, float]

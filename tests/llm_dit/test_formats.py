@@ -20,7 +20,7 @@ from pptx.oxml.ns import qn
 from pptx.shapes.group import GroupShape
 from pptx.shapes.picture import Picture
 
-from llm_dit.blending import BLEND_MODES
+from llm_dit.color import BLEND_MODES
 from llm_dit.errors import InputError
 from llm_dit.exports.formats import ExportName, export, write_export
 from llm_dit.layers import Layer, composite

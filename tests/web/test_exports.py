@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from llm_dit.blending import BLEND_MODES
+from llm_dit.color import BLEND_MODES
 from llm_dit.names import file_stem
 from tests.kit.pictures import DISC_URL, SQUARE_URL, as_data_url, from_data_url, png, square
 from tests.kit.service import Service

@@ -8,9 +8,8 @@ from fastapi.responses import FileResponse
 
 from llm_dit.decoding.formats import PICTURE_FORMATS
 from server.pool.intake import GivenPicture
-from web.bodies.files import receive
-from web.bodies.json_routes import media_type
 from web.bodies.limits import Size, takes
+from web.bodies.reading import media_type, receive
 from web.errors import UnsupportedMediaTypeError
 from web.following import unless_left
 from web.images import address_of, image_limits

@@ -12,8 +12,8 @@ from fastapi.sse import EventSourceResponse, ServerSentEvent
 from server.errors import NotFoundError
 from server.jobs.inputs import JobInput, JobResult
 from server.jobs.job import Job, JobEvent, Submission
-from web.bodies.json_routes import JobRoute
 from web.bodies.limits import Size, takes
+from web.bodies.reading import JobRoute
 from web.errors import VISIBLE_ASCII
 from web.following import COME_BACK_MS, result_of, unless_left
 from web.images import Inlined, Picture, job_limits

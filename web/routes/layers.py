@@ -12,9 +12,8 @@ from llm_dit.names import file_stem
 from server.pool.layer_files import keep_layers, run_on_file
 from server.pool.stacks import GivenStack
 from server.storage.folder import take_out
-from web.bodies.files import UPLOAD, layer_limits, received, require_file
-from web.bodies.json_routes import JsonRoute
 from web.bodies.limits import Size, takes
+from web.bodies.reading import UPLOAD, JsonRoute, layer_limits, received, require_file
 from web.following import unless_left
 from web.images import Inlined, Picture, file_answer, saved_as, stack_limits
 from web.openapi import problems

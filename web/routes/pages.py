@@ -20,7 +20,7 @@ from starlette.staticfiles import NotModifiedResponse
 from starlette.types import Scope
 
 from llm_dit.options import RunDefaults
-from web.bodies.json_routes import media_type
+from web.bodies.reading import media_type
 from web.door.tokens import Attempts, Token, local_path, login_page, wants_page
 from web.errors import UnsupportedMediaTypeError, problem_response
 from web.openapi import Json, describe, operations

@@ -11,9 +11,8 @@ from server.pool.layer_files import BUDGET, lane_for, read_as_project, run_on_fi
 from server.projects.files import write_project
 from server.projects.projects import Project, ProjectSummary
 from server.storage.folder import take_out
-from web.bodies.files import UPLOAD, layer_limits, received, require_file
-from web.bodies.json_routes import JsonRoute
 from web.bodies.limits import Size, takes
+from web.bodies.reading import UPLOAD, JsonRoute, layer_limits, received, require_file
 from web.images import address_of, file_answer, saved_as
 from web.openapi import problems
 from web.prefix import located, with_prefix

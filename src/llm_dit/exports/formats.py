@@ -6,10 +6,9 @@ from dataclasses import dataclass
 from typing import IO, Literal, get_args
 
 from llm_dit.color import Rgba
-from llm_dit.exports.bundle import export_zip
+from llm_dit.exports.archives import MEDIA_TYPE as OPEN_RASTER
+from llm_dit.exports.archives import export_ora, export_zip
 from llm_dit.exports.flat import export_flat
-from llm_dit.exports.ora import MEDIA_TYPE as OPEN_RASTER
-from llm_dit.exports.ora import export_ora
 from llm_dit.layer import Layer
 
 ExportName = Literal["zip", "psd", "ora", "pptx", "png", "webp", "jpeg"]

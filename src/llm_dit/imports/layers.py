@@ -1,13 +1,19 @@
-"""The one door for files of layers: what a file is, its content says, never its name."""
+"""The one door for files of layers: what a file is, its content says, never its name. Bundles are read here."""
 
+import math
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import IO
+from typing import IO, Annotated, Any, Protocol, cast
+
+from pydantic import AliasChoices, BaseModel, BeforeValidator, Field, ValidationError
+from pydantic_core import from_json
 
 from llm_dit.errors import LayerFileError
-from llm_dit.exports.bundle import MANIFEST_NAME
+from llm_dit.exports.archives import MANIFEST_NAME, Manifest, ManifestLayer, is_newer
 from llm_dit.imports.archive import Archive
-from llm_dit.imports.bundle import PROJECT_NAME, FolderMembers, read_bundle, read_project_layers
-from llm_dit.imports.layer_file import FileKind, FileLimits, LayerFile
+from llm_dit.imports.layer_file import FileKind, FileLimits, LayerFile, check_sizes, decoded, picture_size
+from llm_dit.layer import KeptLayer, Layer, Offset
+from llm_dit.names import shortened
 
 PSD_SIGNATURE, ZIP_SIGNATURE = b"8BPS", b"PK"
 NOT_ONE = (
@@ -67,3 +73,124 @@ def _bundle_prefix(archive: Archive) -> str | None:
     found = [name.removesuffix(MANIFEST_NAME) for name in archive.names if name.endswith(MANIFEST_NAME)]
     folders = [prefix for prefix in found if prefix.count("/") <= 1 and (not prefix or prefix.endswith("/"))]
     return min(folders, key=len) if folders else None
+
+
+# The bundles that `exports/archives.py` writes: a ZIP, a folder, or such a folder that somebody has zipped.
+
+MAX_MANIFEST_BYTES = 1_000_000
+NOT_A_BUNDLE = "This is not a layer bundle: expected a manifest.json beside the layers, as `llm-dit decompose` writes."
+NEWER = "A newer version of llm-dit has written this layer bundle: open it with that version."
+DAMAGED = "This layer bundle lacks a picture or has a damaged one: export it again."
+
+
+class Members(Protocol):
+    """Named files, each read whole up to a size; raises `InputError` where one is larger or missing."""
+
+    def read(self, name: str, most: int) -> bytes: ...
+
+
+class FolderMembers:
+    """The files of a folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def read(self, name: str, most: int) -> bytes:
+        try:
+            with (self._folder / name).open("rb") as file:
+                content = file.read(most + 1)
+        except OSError:
+            raise LayerFileError(NOT_A_BUNDLE if name == MANIFEST_NAME else DAMAGED) from None
+        if len(content) > most:
+            raise LayerFileError(DAMAGED)
+        return content
+
+
+def read_bundle(members: Members, limits: FileLimits, prefix: str = "") -> LayerFile:
+    """Return the stack of a bundle whose files' names begin with `prefix`; raises `InputError` when it is none."""
+    try:
+        manifest = Manifest.model_validate_json(members.read(prefix + MANIFEST_NAME, MAX_MANIFEST_BYTES))
+    except ValidationError as error:
+        newer = any(problem["loc"] == ("version",) and is_newer(problem["input"]) for problem in error.errors())
+        raise LayerFileError(NEWER if newer else NOT_A_BUNDLE) from None
+
+    def content(entry: ManifestLayer) -> bytes:
+        return members.read(prefix + entry.file, limits.image_bytes)
+
+    sizes = [picture_size(content(entry), limits.image) for entry in manifest.layers[: limits.layers + 1]]
+    check_sizes(sizes, (manifest.width, manifest.height), limits)
+
+    def layers() -> Iterator[Layer]:
+        for entry in manifest.layers:
+            yield Layer(image=decoded(content(entry), limits.image), **entry.model_dump(exclude={"file"}))
+
+    return LayerFile(
+        kind="zip",
+        width=manifest.width,
+        height=manifest.height,
+        layers=layers(),
+        about=manifest.model_extra or {},
+    )
+
+
+# Reading the layers that a project file shows: what the page shows now, without its history.
+
+PROJECT_NAME = "project.json"
+MAX_PROJECT_BYTES = 8_000_000
+NO_LAYERS = "This project file has no layers yet: open it in the page."
+
+Fields = Mapping[str, Any]
+
+
+def _whole(value: object) -> object:
+    return round(value) if isinstance(value, float) and math.isfinite(value) else value
+
+
+class ProjectLayer(KeptLayer, frozen=True):
+    """A layer as the page keeps it, or as requests have it; `x` and `y` may lie between pixels."""
+
+    image: Annotated[str, Field(pattern=r"^/api/images/[0-9a-f]{64}\.png$")]
+    x: Annotated[Offset, BeforeValidator(_whole)] = Layer.x
+    y: Annotated[Offset, BeforeValidator(_whole)] = Layer.y
+    flip_x: Annotated[bool, Field(validation_alias=AliasChoices("flipX", "flip_x"))] = Layer.flip_x
+    flip_y: Annotated[bool, Field(validation_alias=AliasChoices("flipY", "flip_y"))] = Layer.flip_y
+
+    @property
+    def member(self) -> str:
+        return "images/" + self.image.rpartition("/")[2]
+
+
+class Shown(BaseModel, frozen=True):
+    width: Annotated[int, Field(ge=1)]
+    height: Annotated[int, Field(ge=1)]
+    layers: list[ProjectLayer]
+
+
+def read_project_layers(archive: Archive, limits: FileLimits) -> LayerFile:
+    """Return the stack that a project file shows; raises `LayerFileError` when it has none."""
+    try:
+        about: Fields = from_json(archive.read(PROJECT_NAME, MAX_PROJECT_BYTES), allow_inf_nan=False)
+        shown = Shown.model_validate(_shown(about["document"]))
+    except (ValidationError, ValueError, LookupError, TypeError, AttributeError):
+        raise LayerFileError(NO_LAYERS) from None
+
+    def content(layer: ProjectLayer) -> bytes:
+        return archive.read(layer.member, limits.image_bytes)
+
+    sizes = [picture_size(content(layer), limits.image) for layer in shown.layers[: limits.layers + 1]]
+    check_sizes(sizes, (shown.width, shown.height), limits)
+
+    def layers() -> Iterator[Layer]:
+        for layer in shown.layers:
+            fields = layer.model_dump(exclude={"image"})
+            yield Layer(image=decoded(content(layer), limits.image), **{**fields, "name": shortened(layer.name)})
+
+    return LayerFile(kind="project", width=shown.width, height=shown.height, layers=layers())
+
+
+def _shown(document: Fields) -> Fields:
+    """Return the part of a document that is current; the page writes each layer once, into a table."""
+    at_hand = cast(Fields, document.get("doc", document))
+    table = document.get("table", [])
+    layers = [table[each] if isinstance(each, int) else each for each in at_hand["layers"]]
+    return {"width": at_hand["width"], "height": at_hand["height"], "layers": layers}

@@ -1,4 +1,4 @@
-"""Reading OpenRaster files, as Krita, GIMP, MyPaint and `exports/ora.py` write them.
+"""Reading OpenRaster files, as Krita, GIMP, MyPaint and `exports/archives.py` write them.
 
 https://www.openraster.org/baseline/layer-stack-spec.html. Nested stacks become nested groups; what a stack does to all
 that is in it (opacity, hidden) goes to its layers.
@@ -10,7 +10,7 @@ from typing import Any
 
 from lxml import etree  # pyright: ignore[reportAttributeAccessIssue]
 
-from llm_dit.blending import BLEND_MODES, BlendMode
+from llm_dit.color import BLEND_MODES, BlendMode
 from llm_dit.errors import LayerFileError
 from llm_dit.imports.archive import Archive
 from llm_dit.imports.layer_file import (

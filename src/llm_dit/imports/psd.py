@@ -12,7 +12,7 @@ from typing import IO
 import numpy as np
 from PIL import Image
 
-from llm_dit.blending import BlendMode
+from llm_dit.color import BlendMode
 from llm_dit.errors import LayerFileError
 from llm_dit.imports.layer_file import FileLimits, Folder, LayerFile, Path, check_sizes, labels, warn
 from llm_dit.imports.psd_pixels import Colors, Plane, read_plane, to_plane

@@ -1,8 +1,10 @@
-"""Routes that read a JSON body off the event loop, and refuse what they need not read."""
+"""How routes read a body: JSON off the event loop, files straight to disk; what need not be read is refused."""
 
+import contextlib
 import email.message
 import tempfile
-from collections.abc import Callable, Coroutine
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine
+from pathlib import Path
 from typing import IO, Any
 
 import anyio.to_thread
@@ -10,16 +12,19 @@ from fastapi import Request, Response
 from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 
+from llm_dit.images import ImageLimits
+from llm_dit.imports.layer_file import FileLimits
 from server.errors import TaskMemoryError
 from server.pool.pool import Lane
 from server.projects.projects import DocumentText
+from server.settings import ServerSettings
 from server.storage.images import disk_full_told
 from web.bodies.documents import BUDGET, DOCUMENT, ReadRequest, read_request, read_request_file
 from web.bodies.limits import Size
 from web.bodies.sieve import JsonLimits, JsonSieve, TooComplexError
 from web.errors import UnsupportedMediaTypeError
 from web.prefix import current_prefix, without_prefix
-from web.state import client_of, state_of
+from web.state import State, client_of, state_of
 
 TOO_COMPLEX = (
     "The request's JSON has more values, or longer texts, than anything that this address takes: send pictures as one "
@@ -154,3 +159,63 @@ def media_type(request: Request) -> str:
     message = email.message.Message()
     message["content-type"] = request.headers.get("content-type", "application/octet-stream")
     return message.get_content_type()
+
+
+# Files of layers and projects: which types are taken, how large they may be, and taking them in.
+
+ZIP_TYPE = "application/zip"
+FILE_TYPES = (
+    ZIP_TYPE,
+    "application/x-zip-compressed",
+    "image/openraster",
+    "image/vnd.adobe.photoshop",
+    "image/x-photoshop",
+    "application/octet-stream",
+)
+"""What browsers and programs call such files; the content alone decides what one is."""
+UPLOAD: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "content": {name: {"schema": {"type": "string", "format": "binary"}} for name in FILE_TYPES},
+    }
+}
+MAX_FILE_STACKS = 4
+"""A file may hold as many pixels as so many of the largest stacks: layers with their versions."""
+
+
+def require_file(request: Request) -> None:
+    """Refuse what a foreign web page can send unasked: forms and plain text."""
+    if media_type(request) not in FILE_TYPES:
+        raise UnsupportedMediaTypeError(", ".join(FILE_TYPES))
+
+
+@contextlib.asynccontextmanager
+async def received(request: Request, state: State) -> AsyncGenerator[Path]:
+    """Lend a body as a file, which is gone afterwards."""
+    async with state["transit"].folder() as folder:
+        await receive(request.stream(), folder / "file")
+        yield folder / "file"
+
+
+def layer_limits(settings: ServerSettings) -> FileLimits:
+    return FileLimits(
+        image=ImageLimits(max_pixels=settings.max_pixels, max_side=settings.max_side),
+        image_bytes=int(settings.max_body_mb * 1024 * 1024),
+        pixels=MAX_FILE_STACKS * settings.stack_pixels,
+    )
+
+
+FILE_PIECE = 1 << 20
+"""Bytes that are gathered before they are worth a thread's time."""
+
+
+async def receive(body: AsyncIterator[bytes], path: Path) -> None:
+    """Write a body to a new file."""
+    buffer = bytearray()
+    with path.open("wb") as file:
+        async for piece in body:
+            buffer += piece
+            if len(buffer) >= FILE_PIECE:
+                await anyio.to_thread.run_sync(file.write, bytes(buffer))
+                buffer.clear()
+        await anyio.to_thread.run_sync(file.write, bytes(buffer))
