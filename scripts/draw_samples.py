@@ -1,12 +1,16 @@
 """Draw the sample pictures of the page: `python scripts/draw_samples.py [FOLDER]`.
 
 Every picture is drawn three times as large as it is saved, which smooths its edges. The text is in the font that
-comes with Pillow, so that the files are the same on every machine.
+comes with Pillow, so that the files are the same on every machine. POV-Ray renders the still life, in some minutes;
+without it that one stays as it is.
 """
 
 import math
 import random
+import shutil
+import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -238,38 +242,24 @@ def _pine(scene: Scene, x: float, base: float, height: float, color: str) -> Non
     scene.box(color, x - 4, base - 12, 8, 40)
 
 
-def balloons() -> Scene:
-    scene = Scene(1024, 768, ["#ffb98a", "#ffd7b0", "#fff0d9"])
-    scene.disc("#fff6d8", 236, 470, 128, blur=40, alpha=170)
-    scene.disc("#fffaf0", 236, 470, 62)
-    scene.polygon("#e9a87c", below(ridge(1024, 560, 34, ((0.9, 0.8), (1.8, 2.4))), 768))
-    scene.polygon("#d98a63", below(ridge(1024, 634, 38, ((1.2, 2.6), (2.1, 0.9))), 768))
-    scene.polygon("#b9674d", below(ridge(1024, 714, 26, ((0.8, 0.2), (1.7, 1.7))), 768))
-    _balloon(scene, 640, 262, 152, ("#2a9d8f", "#f4f1de", "#e76f51"))
-    _balloon(scene, 312, 212, 84, ("#e63946", "#f1faee", "#457b9d"))
-    _balloon(scene, 884, 420, 56, ("#5e548e", "#e0b1cb", "#9f86c0"))
+def still_life() -> Scene:
+    """Render `still_life.pov`, and set a title on its wall."""
+    scene = Scene(1024, 768, ["#000000", "#000000"])
+    source = Path(__file__).with_name("still_life.pov")
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "rendered.png")
+        options = [f"+W{scene.width}", f"+H{scene.height}", "+A0.2", "+AM2", "+R2", "-D", f"+O{path}"]
+        subprocess.run(["povray", str(source), *options], check=True, capture_output=True)
+        scene.image = Image.open(path).convert("RGB").resize(scene.image.size, Image.Resampling.LANCZOS)
+    scene.text("#fbf3e2", 512, 118, "SLOW MORNING", 84, anchor="mm", weight=1.5)
     return scene
-
-
-def _balloon(scene: Scene, x: float, y: float, radius: float, colors: tuple[str, str, str]) -> None:
-    for i, share in enumerate((1.0, 0.66, 0.3)):
-        width = radius * share
-        scene.disc(colors[i], x, y, width, stretch=radius * 1.06 / width)
-        foot = [(x - width * 0.86, y + radius * 0.55), (x + width * 0.86, y + radius * 0.55)]
-        scene.polygon(colors[i], [*foot, (x + width * 0.16, y + radius * 1.42), (x - width * 0.16, y + radius * 1.42)])
-    scene.disc("#ffffff", x - radius * 0.4, y - radius * 0.42, radius * 0.26, stretch=1.5, blur=radius * 0.1, alpha=90)
-    for side in (-1, 1):
-        cord = [(x + side * radius * 0.15, y + radius * 1.42), (x + side * radius * 0.12, y + radius * 1.68)]
-        scene.line("#5a3d2b", cord, max(1.5, radius * 0.018))
-    scene.box("#7a4e2d", x - radius * 0.17, y + radius * 1.66, radius * 0.34, radius * 0.26, radius=radius * 0.05)
-    scene.box("#9b6a43", x - radius * 0.19, y + radius * 1.64, radius * 0.38, radius * 0.07, radius=radius * 0.03)
 
 
 SAMPLES: dict[str, Callable[[], Scene]] = {
     "house": house_and_garden,
     "poster": poster,
     "night": night_camp,
-    "balloons": balloons,
+    "still_life": still_life,
 }
 
 
@@ -277,6 +267,9 @@ def main() -> None:
     folder = Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).parent.parent / "static" / "samples"
     folder.mkdir(parents=True, exist_ok=True)
     for name, draw in SAMPLES.items():
+        if draw is still_life and shutil.which("povray") is None:
+            print("still_life needs povray, which is not installed")
+            continue
         path = folder / f"{name}.webp"
         draw().save(path)
         print(f"{path.name}  {path.stat().st_size / 1000:.0f} kB")

@@ -28,7 +28,7 @@ PHONE: dict[str, Any] = {
     "has_touch": True,
     "is_mobile": True,
 }
-HOUSE, POSTER, NIGHT, BALLOONS = range(4)
+HOUSE, POSTER, STILL_LIFE, NIGHT = range(4)
 
 
 def main() -> None:
@@ -93,7 +93,7 @@ def dark(page: Page, folder: Path) -> None:
 
 
 def chinese(page: Page, folder: Path) -> None:
-    open_sample(page, BALLOONS)
+    open_sample(page, STILL_LIFE)
     page.locator(".source .primary").click()
     wait_for_layers(page)
     page.locator(".layer-more .icon-button").nth(2).click()

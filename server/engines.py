@@ -11,7 +11,7 @@ from typing import Any
 
 from llm_dit.classical.seeing.networks import missing
 from llm_dit.errors import EngineError
-from llm_dit.options import QWEN_IMAGE, EngineName, RunDefaults
+from llm_dit.options import QWEN_IMAGE, EngineName, Photographs, RunDefaults
 from llm_dit.pipelines.base import CLASSICAL_MAX_ASPECT, QWEN_MAX_ASPECT, LayerPipeline
 from llm_dit.qwen.diagnosis import Finding, diagnose, unmet_requirements
 from llm_dit.qwen.loading.checkpoints import EDIT_MODEL
@@ -33,7 +33,7 @@ class Engine:
     bound longer : shorter side (None: any) of a picture that keeps its size, and of one that is resized for the model.
     `defaults` is what a run gets that leaves them out. `decompose_takes` and `edit_takes` are the options that make
     another result. `any_instruction` is whether it takes any words, `any_size` whether it works at a picture's own
-    size.
+    size, `photographs` what it takes a photograph apart into.
     """
 
     name: EngineName
@@ -49,6 +49,7 @@ class Engine:
     edit_takes: tuple[str, ...]
     any_instruction: bool
     any_size: bool
+    photographs: Photographs
     reason: str
     hint: str
 
@@ -120,6 +121,7 @@ def _classical(models: QwenImageSettings, reason: str, obstacle: Obstacle | None
         edit_takes=(),  # a seed changes the grain of film and nothing else
         any_instruction=False,
         any_size=True,
+        photographs="regions" if missing() else "subject",
         reason=reason + blind,
         hint=f"To run Qwen-Image, {advice}; `llm-dit doctor` says what else it needs.",
     )
@@ -141,6 +143,7 @@ def _qwen(models: QwenImageSettings, reason: str) -> Engine:
         edit_takes=("num_inference_steps", "cfg_scale", "seed"),
         any_instruction=True,
         any_size=False,
+        photographs="things",
         reason=reason,
         hint='To run the classical engine, which needs no model, set engine = "classical".',
     )

@@ -5,6 +5,7 @@ declare namespace Wire {
     edit: string[];
     any_instruction: boolean;
     any_size: boolean;
+    photographs: "things" | "subject" | "regions";
   }
 
   interface ChangedLayerResponse {

@@ -10,7 +10,7 @@ from llm_dit.decoding.formats import PICTURE_FORMATS
 from llm_dit.exports.formats import EXPORT_NAMES, ExportName
 from llm_dit.imports.layer_file import FileKind
 from llm_dit.layer import MAX_LAYERS, KeptLayer, Offset, Scale
-from llm_dit.options import EngineName, Guidance, LayerNum, Resolution, Seed, Steps, bounds, choices
+from llm_dit.options import EngineName, Guidance, LayerNum, Photographs, Resolution, Seed, Steps, bounds, choices
 from llm_dit.runs import Forward
 from server.jobs.inputs import DecomposeInput, JobInput, JobKind, JobResult
 from server.jobs.job import JobStatus, JobView
@@ -168,6 +168,9 @@ class CapabilitiesResponse(BaseModel):
     edit: list[str] = Field(description="The fields that change what an edit gives.")
     any_instruction: bool = Field(description="Takes instructions in any words, not only the documented ones.")
     any_size: bool = Field(description="Works at the image's own size; else at 640² or 1024² pixels.")
+    photographs: Photographs = Field(
+        description="What photographs come apart into: things; subject, text and regions of color; regions alone."
+    )
 
 
 class ConfigResponse(BaseModel):

@@ -18,6 +18,8 @@ from llm_dit.errors import InputError, InstructionError
 from llm_dit.names import Language
 
 EngineName = Literal["classical", "qwen"]
+Photographs = Literal["things", "subject", "regions"]
+"""What an engine takes a photograph apart into."""
 
 MAX_SEED = 2**53 - 1
 """The largest integer that every JSON reader keeps exact."""

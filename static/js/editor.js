@@ -24,7 +24,7 @@ import { createStage } from "./views/stage/stage.js";
 export function createEditor(context, start, { desk, foot, welcome, notices }, whenever, open) {
   const { store, bitmaps } = context;
   const actions = createActions(context, start);
-  const source = createSource(actions);
+  const source = createSource(actions, open.openEngine);
   const stage = createStage(actions, bitmaps, welcome);
   const layers = createLayerList(actions, bitmaps);
   const jobBar = createJobBar(actions);

@@ -37,6 +37,7 @@ MODEL = {
     "edit": ["steps", "cfg_scale", "seed"],
     "any_instruction": True,
     "any_size": False,
+    "photographs": "things",
 }
 """What a model makes use of."""
 

@@ -11,6 +11,7 @@ from PIL import Image
 from playwright.sync_api import expect
 
 from tests.browser.studio import Studio
+from tests.kit.forks import ROOT
 from tests.kit.service import Service
 
 HAND_OVER = """
@@ -85,6 +86,19 @@ def test_a_picture_on_top_of_a_stack_is_a_layer_or_a_project_of_its_own(studio: 
     expect(notice).to_contain_text("in place of the 2 layers before")
     notice.get_by_role("button", name="Undo").click()
     expect(studio.layer_names).to_have_text(names)
+
+
+def test_what_to_expect_of_a_photograph_is_said_before_a_run(studio: Studio) -> None:
+    """Not of a drawing, which the built-in engine takes apart as people would."""
+    page = studio.page
+    expectation = page.get_by_text("Text and what stands out come off whole")
+    studio.sample("House and garden")
+    expect(page.locator(".source-picture")).to_be_visible()
+    expect(expectation).to_be_hidden()
+    page.locator(".source-frame input[type=file]").set_input_files(ROOT / "static/samples/still_life.webp")
+    expect(expectation).to_be_visible()
+    studio.button("How to get the other engine").click()
+    expect(page.locator(".engine-dialog")).to_contain_text("llm-dit doctor")
 
 
 SVG = """<?xml version="1.0"?><!-- drawn by hand --><svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 24 12">

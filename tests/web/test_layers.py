@@ -185,7 +185,13 @@ def test_what_runs_here_is_told(client: httpx.Client) -> None:
     assert status["memory"]["used_bytes"] > 1_000_000
     config = client.get("/api/qwen-image/config").json()
     assert config["defaults"] == {"layer_num": 4, "resolution": 640, "steps": 50, "cfg_scale": 4.0}
-    assert config["capabilities"] == {"decompose": ["seed"], "edit": [], "any_instruction": False, "any_size": True}
+    assert config["capabilities"] == {
+        "decompose": ["seed"],
+        "edit": [],
+        "any_instruction": False,
+        "any_size": True,
+        "photographs": "subject",
+    }
     assert client.get("/api/qwen-image/edit-status").json()["available"] is True
     assert client.get("/livez").json() == {"status": "alive"}
     assert client.get("/readyz").json()["engine"] == "classical"

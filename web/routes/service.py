@@ -62,6 +62,7 @@ async def config(state: StateDep) -> ConfigResponse:
             edit=list(map(http_name, engine.edit_takes)),
             any_instruction=engine.any_instruction,
             any_size=engine.any_size,
+            photographs=engine.photographs,
         ),
         defaults=DefaultsResponse(**{http_name(name): value for name, value in engine.defaults._asdict().items()}),
         limits=LimitsResponse(

@@ -8,7 +8,7 @@ import { placeInside } from "../state/placement.js";
 import { ApiError, messageOf } from "../transport/api.js";
 import { base } from "../transport/http.js";
 
-/** @typedef {"house" | "poster" | "night" | "balloons"} Sample */
+/** @typedef {"house" | "poster" | "still_life" | "night"} Sample */
 /** @typedef {"error.notAPicture" | "error.otherPage"} Problem */
 
 /**

@@ -42,6 +42,24 @@ export function coverageOf(bitmap) {
   return sum / (bitmap.width * bitmap.height * 255);
 }
 
+/** As many of a picture's neighboring pixels are alike at most where it is a photograph or a painting. */
+const DRAWN = 0.8;
+/** The size at which that was measured, and the levels of 255 by which what is alike may differ. */
+const [MEASURED, ALIKE] = [1024, 1];
+
+/** Whether a picture is a photograph or a painting: it has grain, where drawings are flat or smooth. @param {HTMLImageElement} image */
+export function isPhotograph(image) {
+  const size = sizeWithin({ width: image.naturalWidth, height: image.naturalHeight }, MEASURED);
+  const { width, height } = size;
+  const pixels = pixelsOf(image, size);
+  let alike = 0;
+  for (let i = 4; i < pixels.length; i += 4) {
+    const off = (/** @type {number} */ c) => Math.abs(pixels[i + c] - pixels[i + c - 4]);
+    if (off(0) <= ALIKE && off(1) <= ALIKE && off(2) <= ALIKE) alike += 1;
+  }
+  return alike < DRAWN * width * height;
+}
+
 /** @param {Uint8Array} alpha @param {Extent} size @returns {Box} */
 function scan(alpha, { width, height }) {
   let [left, top, right, bottom] = [width, height, -1, -1];
@@ -98,7 +116,7 @@ export function sizeWithin({ width, height }, side) {
   return { width: Math.max(1, Math.round(width * scale)), height: Math.max(1, Math.round(height * scale)) };
 }
 
-/** A picture's RGBA at a size. @param {ImageBitmap | HTMLCanvasElement} bitmap @param {Extent} size @param {boolean} [onBlack] */
+/** A picture's RGBA at a size. @param {ImageBitmap | HTMLCanvasElement | HTMLImageElement} bitmap @param {Extent} size @param {boolean} [onBlack] */
 export function pixelsOf(bitmap, { width, height }, onBlack = false) {
   const context = canvas2d(width, height, true);
   context.imageSmoothingQuality = "high";

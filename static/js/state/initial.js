@@ -100,7 +100,7 @@ export function engineState(status, reachable) {
 }
 
 /** @type {Config["capabilities"]} */
-const UNKNOWN_CAPABILITIES = { decompose: [], edit: [], any_instruction: false, any_size: true };
+const UNKNOWN_CAPABILITIES = { decompose: [], edit: [], any_instruction: false, any_size: true, photographs: "things" };
 
 /** What the engine makes use of. @param {Pick<State, "config">} state */
 export const capabilitiesOf = ({ config }) => config?.capabilities ?? UNKNOWN_CAPABILITIES;

@@ -54,7 +54,7 @@ export function filePicker({
   return h("span", { class: camera ? "picker camera" : "picker" }, button, input);
 }
 
-const SAMPLES = /** @type {const} */ (["house", "poster", "night", "balloons"]);
+const SAMPLES = /** @type {const} */ (["house", "poster", "still_life", "night"]);
 
 /** @param {StartActions} actions */
 export function sampleShelf(actions) {

@@ -1,15 +1,16 @@
 import { estimate, workingSize } from "../../actions/decompose.js";
 import { h, setAttribute, setText, setValue } from "../../dom.js";
 import { duration, size as sizeWords, t } from "../../i18n.js";
+import { isPhotograph } from "../../images/pixels.js";
 import { capabilitiesOf, isDecomposing, isLarge, isSeed, settingsOf } from "../../state/initial.js";
 import { callout, field, samplingFold, segmented, sliderField, uniqueId } from "../shell/fields.js";
 import { filePicker } from "../shell/files.js";
 
 const SIZES = /** @type {const} */ (["640", "1024", "original"]);
 
-/** The picture that goes in, and how it is to be taken apart. @param {Actions} actions */
-export function createSource(actions) {
-  const picture = createPictureBox(actions);
+/** The picture that goes in, and how it is to be taken apart. @param {Actions} actions @param {() => void} openEngine */
+export function createSource(actions, openEngine) {
+  const picture = createPictureBox(actions, () => expectation.see());
   const prompt = createPrompt(actions);
   const layers = sliderField({ label: t("source.layers"), oninput: (layerNum) => actions.set({ layerNum }) });
   const size = segmented({
@@ -19,6 +20,7 @@ export function createSource(actions) {
   });
   const sizeHint = h("p.hint", t("source.largeHint"));
   const fold = samplingFold((patch) => actions.set(patch), t("source.classicalHint"));
+  const expectation = createExpectation(picture.image, openEngine);
   const error = callout();
   const button = h("button.button.primary.wide", { onclick: actions.decompose });
 
@@ -31,6 +33,7 @@ export function createSource(actions) {
     layers.element,
     field(t("source.sizeLabel"), size.element, null, sizeHint),
     fold.element,
+    expectation.element,
     error.element,
     button,
   );
@@ -51,6 +54,7 @@ export function createSource(actions) {
       size.set(settings.size);
       sizeHint.hidden = !isLarge(state);
       fold.render(settings, takes, state.config);
+      expectation.render(state);
       error.set(state.sourceError);
       const busy = isDecomposing(state);
       button.disabled = state.doc.picture === null || state.upload !== null || state.config === null || !isSeed(settings.seed);
@@ -76,9 +80,34 @@ function createPrompt(actions) {
   };
 }
 
-/** @param {Actions} actions @returns {View} */
-function createPictureBox(actions) {
-  const image = h("img.source-picture", { alt: "", decoding: "async" });
+/** What to expect of an engine that does not tell the things of a photograph apart. @param {HTMLImageElement} image @param {() => void} openEngine */
+function createExpectation(image, openEngine) {
+  const words = h("span");
+  const element = h("p.hint", { hidden: true }, words, " ", h("button.link", { onclick: openEngine }, t("engine.other")));
+  let photograph = false;
+  /** @type {Config["capabilities"]["photographs"]} */
+  let comesApart = "things";
+  function show() {
+    element.hidden = !photograph || comesApart === "things";
+    if (comesApart !== "things") setText(words, t(`source.photograph.${comesApart}`));
+  }
+  return {
+    element,
+    /** Look at the picture that has come in. */
+    see: () => {
+      photograph = isPhotograph(image);
+      show();
+    },
+    render: (/** @type {State} */ state) => {
+      comesApart = capabilitiesOf(state).photographs;
+      show();
+    },
+  };
+}
+
+/** @param {Actions} actions @param {() => void} onload @returns {View & {image: HTMLImageElement}} */
+function createPictureBox(actions, onload) {
+  const image = h("img.source-picture", { alt: "", decoding: "async", onload });
   const frame = h(
     "div.source-frame.checkerboard",
     image,
@@ -89,6 +118,7 @@ function createPictureBox(actions) {
   const caption = h("p.source-caption", name, facts);
   const empty = filePicker({ label: t("source.empty"), look: "source-empty", onfile: actions.openFile });
   return {
+    image,
     element: h("div.source-box", frame, caption, empty),
     render: (state) => {
       const { doc, upload } = state;
