@@ -106,6 +106,21 @@ def test_a_thing_of_many_paints_is_found_whole(hints: dict[str, Any]) -> None:
     assert iou(select(picture, **hints), thing) > 0.96
 
 
+def test_a_head_whose_neck_has_the_colors_of_the_ground_stays_on() -> None:
+    size = (480, 360)
+    shade = np.linspace(0, 1, size[1])[:, None, None] * np.array([-40, -30, 10])
+    grain = np.random.default_rng(3).normal(0, 5, (*size[::-1], 1))
+    ground = (np.array([205, 195, 180]) + shade + grain).clip(0, 255).astype(np.uint8)
+    picture, thing = Image.fromarray(ground), Image.new("L", size)
+    for image, colors in ((picture, ["#a03c46", "#d6beac", "#1e191e"]), (thing, [255, 255, 255])):
+        pen = ImageDraw.Draw(image)
+        pen.polygon([(225, 130), (255, 130), (300, 320), (180, 320)], colors[0])
+        pen.rectangle((232, 112, 248, 130), colors[1])
+        pen.ellipse((215, 60, 265, 114), colors[1])
+        pen.chord((213, 50, 267, 110), 150, 390, colors[2])
+    assert iou(select(picture, points=[(240, 250)]), thing) > 0.95
+
+
 def test_a_box_does_without_the_network(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(networks, "folder", lambda: tmp_path)
     picture, thing = toy()

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from llm_dit.classical.deciding import Found, Known, decided
 from llm_dit.classical.decompose import draw_sketch
 from llm_dit.classical.growing import Neighbors
-from llm_dit.classical.layering.regions import Bytes, Labels, Sketch, oversegment, smooth_merge
+from llm_dit.classical.layering.regions import Bytes, Floats, Labels, Sketch, oversegment, smooth_merge
 from llm_dit.classical.seeing.pointed import Look, looks
+from llm_dit.classical.seeing.subject import MAYBE, SURELY
 
 Mask = NDArray[np.bool_]
 Box = tuple[int, int, int, int]
@@ -29,6 +30,10 @@ AROUND = 0.3
 OWN, FILLED, WIDEST, CERTAIN = 1.5, 0.5, 0.25, 0.25
 """What it counts that the colors of a thing are its own, that it fills the box around it, that it has all that may be
 of it, and that the network is certain of it; that the others agree counts 1."""
+
+
+SURE, EDGE = 0.7, 3
+"""How certain a nearer look must be that a thing is larger than was guessed, and the pixels left around it then."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -142,6 +147,21 @@ def _scores(guesses: Sequence[_Guess], tried: Sequence[Found]) -> list[float]:
 def _overlap(one: Mask, other: Mask) -> float:
     """Return the intersection over the union of two masks."""
     return float((one & other).sum() / max(1, int((one | other).sum())))
+
+
+def widened(allowed: Mask, likely: Floats) -> Mask:
+    """Return what is allowed (height, width) with all of the thing in it that a nearer look is certain of."""
+    parts = np.asarray(cv2.connectedComponents((likely > 0.5).astype(np.uint8))[1])
+    inside = np.bincount(parts[allowed], minlength=int(parts.max()) + 1)
+    thing = np.isin(parts, np.flatnonzero(2 * inside > np.bincount(parts.ravel()))) & (parts > 0)
+    certain = (likely[thing] > SURELY).sum() >= SURE * (likely > MAYBE).sum()
+    left, top, right, bottom = box_of(thing)
+    height, width = thing.shape
+    if not certain or min(left, top, width - right, height - bottom) <= 0:
+        return allowed
+    result = allowed.copy()
+    result[max(0, top - EDGE) : bottom + EDGE, max(0, left - EDGE) : right + EDGE] = True
+    return result
 
 
 def box_of(mask: Mask) -> Box:

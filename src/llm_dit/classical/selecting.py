@@ -13,7 +13,7 @@ from PIL import Image
 from llm_dit.classical.deciding import Known, decided
 from llm_dit.classical.decompose import draw_sketch
 from llm_dit.classical.layering.regions import Bytes, Floats, bounded, oversegment, smooth_merge
-from llm_dit.classical.proposing import AROUND, Box, box_of, opaque, propose, surveyed
+from llm_dit.classical.proposing import AROUND, Box, box_of, opaque, propose, surveyed, widened
 from llm_dit.classical.seeing.pointed import NEAR, can_look, look
 from llm_dit.errors import InputError
 
@@ -61,20 +61,21 @@ def select(
     hints = _hints(image.size, points, without, box, line)
     picture = np.asarray(image.convert("RGBA"))
     outlines = [*hints.inside, *_proposed(picture, hints)]
+    drawn = len(hints.inside)
     mask = np.zeros(picture.shape[:2], np.uint8)
-    for group in ([one] for one in outlines[:MOST_LOOKS]):
-        _add(mask, picture, replace(hints, inside=group), sees=can_look())
+    for number, outline in enumerate(outlines[:MOST_LOOKS]):
+        _add(mask, picture, replace(hints, inside=[outline]), sees=can_look(), widens=number >= drawn)
     if outlines[MOST_LOOKS:]:
         _add(mask, picture, replace(hints, inside=outlines[MOST_LOOKS:]), sees=False)
     return Image.fromarray(mask, "L")
 
 
-def _add(mask: Bytes, picture: Bytes, hints: _Hints, *, sees: bool) -> None:
-    """Add to a mask (height, width) what lies within the outlines of hints."""
+def _add(mask: Bytes, picture: Bytes, hints: _Hints, *, sees: bool, widens: bool = False) -> None:
+    """Add to a mask (height, width) what lies within the outlines of hints, which may be too narrow if it `widens`."""
     left, top, right, bottom = _window(mask.shape[::-1], hints.inside)
     window = slice(top, bottom), slice(left, right)
     part = picture[window]
-    alpha = _refined(part, _decide(part, hints, (left, top), sees=sees))
+    alpha = _refined(part, _decide(part, hints, (left, top), sees=sees, widens=widens))
     mask[window] = np.maximum(mask[window], np.where(part[..., 3] > 0, alpha, 0))
 
 
@@ -174,7 +175,7 @@ def _rectangle(left: float, top: float, right: float, bottom: float) -> Sequence
 # Deciding on a small copy.
 
 
-def _decide(part: Bytes, hints: _Hints, corner: tuple[int, int], *, sees: bool) -> Floats:
+def _decide(part: Bytes, hints: _Hints, corner: tuple[int, int], *, sees: bool, widens: bool) -> Floats:
     """Return for a part of a picture, with its corner there, how much each place is the thing, 0–1, at a small size."""
     small = _shrunk(part, WORK_PIXELS)
     sketch = draw_sketch(small)
@@ -185,9 +186,12 @@ def _decide(part: Bytes, hints: _Hints, corner: tuple[int, int], *, sees: bool) 
     # Who points at what is not wanted means all of its color.
     off = _drawn(shape, hints.without, corner, scale)
     off |= np.isin(labels, np.setdiff1d(labels[off & sketch.visible], labels[on]))
-    allowed = sketch.visible & ~off & _drawn(shape, hints.inside, corner, scale, filled=True)
-    known = Known(allowed=allowed, on=on & allowed)
+    allowed = _drawn(shape, hints.inside, corner, scale, filled=True)
     likely = look(opaque(small), NEAR) if sees and allowed.any() else None
+    if likely is not None and widens:
+        allowed = widened(allowed, likely)
+    allowed &= sketch.visible & ~off
+    known = Known(allowed=allowed, on=on & allowed)
     return decided(sketch, labels, known, likely).thing.astype(np.float32)
 
 
