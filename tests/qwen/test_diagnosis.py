@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
+from cli.commands import app
 from llm_dit.qwen import diagnosis
 from llm_dit.qwen.diagnosis import Finding, diagnose
 from llm_dit.qwen.placement.plan import Machine, Weights, plan_placement
-from tests.kit.running import LLM_DIT
 from tests.kit.service import ROOT, qwen_environment
 
 
@@ -145,8 +146,10 @@ def test_the_doctor_works_on_the_base_install(tmp_path: Path) -> None:
     assert "llm-dit doctor" not in done.stdout, "it sends its reader back to itself"
 
 
-def test_the_doctor_tells_what_will_run(checkpoints: Path, tmp_path: Path) -> None:
-    done = run([sys.executable, *LLM_DIT, "doctor"], tmp_path, **qwen_environment(checkpoints))
+def test_the_doctor_tells_what_will_run(checkpoints: Path) -> None:
+    """In this process, whose torch is loaded."""
+    done = CliRunner().invoke(app, ["doctor"], env=qwen_environment(checkpoints))
+    assert done.exit_code == 0, done.output
     assert "ok  Qwen-Image-Layered  0.0 GB, complete" in done.stdout
     assert "The engine is Qwen-Image." in done.stdout
 
