@@ -18,6 +18,7 @@ from llm_dit.classical.seeing import networks
 from llm_dit.classical.seeing.letters import find_letters
 from llm_dit.classical.seeing.subject import find_subject
 from llm_dit.classical.seeing.text import find_text, spaced
+from llm_dit.classical.seeing.things import find_things
 from llm_dit.errors import EngineError
 from llm_dit.layers import Decomposition, Layer, composite
 from llm_dit.names import GLANCE
@@ -122,6 +123,20 @@ def test_outlined_letters_are_taken_with_their_outline() -> None:
     assert overlap(find_letters(np.asarray(picture), line.corners) > 0.5, np.asarray(mask) > 127) > 0.85
 
 
+def test_patches_of_the_ground_between_letters_are_hardly_taken_for_type() -> None:
+    picture, mask = meadow().copy(), Image.new("L", SIZE)
+    pen, text = ImageDraw.Draw(picture), {"font": ImageFont.load_default(70), "anchor": "mm"}
+    for row in range(140):
+        pen.line((0, 170 + row, 640, 170 + row), fill=(120 + row // 2, 150 - row // 4, 160 - row // 4))
+    for number in range(-10, 30):
+        pen.line((number * 60, 165, number * 60 + 90, 315), "#d0d8d8", 2)
+        pen.line((0, 170 + number * 40, 640, 150 + number * 40), "#687078", 2)
+    for canvas, paint in ((pen, "#101010"), (ImageDraw.Draw(mask), 255)):
+        canvas.text((320, 240), "Grand Opening", paint, **text)
+    (line,) = find_text(np.asarray(picture))
+    assert overlap(find_letters(np.asarray(picture), line.corners) > 0.5, np.asarray(mask) > 127) > 0.5
+
+
 def test_what_is_seen_through_a_ring_is_not_the_ring() -> None:
     picture = meadow().copy()
     ring = Image.new("L", SIZE)
@@ -130,6 +145,32 @@ def test_what_is_seen_through_a_ring_is_not_the_ring() -> None:
     subject = find_subject(np.asarray(picture))
     assert subject is not None and subject.sure
     assert overlap(subject.alpha > 0.5, np.asarray(ring) > 127) > 0.8
+
+
+def drawn(*ellipses: tuple[tuple[int, int, int, int], str]) -> tuple[np.ndarray, list[np.ndarray]]:
+    """Return the meadow with ellipses of some boxes and colors on it, and where each is."""
+    picture, masks = meadow().copy(), []
+    for box, color in ellipses:
+        mask = Image.new("L", SIZE)
+        for canvas, paint in ((mask, 255), (picture, color)):
+            ImageDraw.Draw(canvas).ellipse(box, fill=paint)
+        masks.append(np.asarray(mask) > 127)
+    return np.asarray(picture), masks
+
+
+def test_two_things_that_touch_are_two_where_two_are_wanted() -> None:
+    rgb, (one, other) = drawn(((150, 150, 330, 360), "#d02030"), ((328, 180, 520, 370), "#f5d040"))
+    (both,) = find_things(rgb, 1, lambda _: None)
+    assert overlap(both, one | other) > 0.9
+    found = find_things(rgb, 3, lambda _: None)
+    assert len(found) == 2, "no third one is invented"
+    assert all(max(overlap(mask, thing) for thing in found) > 0.9 for mask in (one, other))
+
+
+def test_a_small_thing_far_from_a_large_one_is_found() -> None:
+    rgb, masks = drawn(((330, 130, 600, 440), "#d02030"), ((30, 30, 110, 120), "#301040"))
+    found = find_things(rgb, 3, lambda _: None)
+    assert len(found) == 2 and all(max(overlap(mask, thing) for thing in found) > 0.9 for mask in masks)
 
 
 @settings(max_examples=15)

@@ -88,12 +88,13 @@ def take_apart(picture: Bytes, layer_num: int, seed: int, report: Report, *, see
     surfaces = find_surfaces(sketch, seed, report)
     many, unknown = is_scene(surfaces[0], sketch, layer_num)
     opaque = bool((picture[..., 3] == 255).all())
-    view = look(picture[..., :3], report, layer_num - 1 if many else 0, deep=unknown) if see and opaque else NOTHING
+    view = look(picture[..., :3], report, layer_num - 1 if many else 0) if see and opaque else NOTHING
     if view.anything and many and unknown:
         return _peel(picture, view, layer_num, seed, report), view
     found = find_groups(sketch, layer_num, surfaces, report)
     found = replace(found, groups=sweep(found.groups, sketch))
-    if view.anything and many and found.soft is None and not matches(view, found.groups):
+    # What is soft on a known ground was told by the ground; a single line of text can be told from that.
+    if many and view.anything and (found.soft is None or len(view.lines) == 1) and not matches(view, found.groups):
         return _peel(picture, view, layer_num, seed, report), view
     if found.ground is not None and is_known(found.ground):
         found = replace(found, groups=thin_out(found.groups, found.ground, sketch))

@@ -12,8 +12,8 @@ from llm_dit.classical.layering.find import Report
 from llm_dit.classical.layering.matte import Plan, matte, paint
 from llm_dit.classical.layering.regions import Bytes, Floats, Labels, depth, grown
 from llm_dit.classical.seeing.letters import find_letters
-from llm_dit.classical.seeing.subject import find_subject
 from llm_dit.classical.seeing.text import find_text, spaced
+from llm_dit.classical.seeing.things import find_things
 from llm_dit.names import Vocabulary
 
 Mask = NDArray[np.bool_]
@@ -24,20 +24,14 @@ COVERED, LARGER = 0.8, 2.0
 """A group is what is seen when it has this share of it and is at most so many times larger."""
 SAME = 0.3
 """The share of the smaller one from which two lines of text have the same letters."""
-PART = 0.05
-"""The share of the largest part of a subject up to which another is a part of the same thing."""
-APART = 0.02
-"""The gap from which two parts are two things, as a share of the picture's longer side."""
 TELLING = 0.02
 """The share of the picture from which what is seen tells more than the groups of a known ground."""
-ALONG = 0.25
-"""The share of the outline of a thing that lies along another's from which the two are one."""
 ALONE = 3.0
 """How many times larger than the next one a thing must be to be the subject."""
-LOOKS = 3
-"""How often what is behind a subject is looked at for another one."""
 BAND = 3
 """Pixels on both sides of an outline that may be mixed."""
+BESIDE = 32
+"""Pixels around a thing that are matted with it: its colors are told from those beside it."""
 FAINT = 0.06
 """The alpha below which a pixel is left to what lies behind."""
 HAIR = 0.012
@@ -61,26 +55,17 @@ class Seen:
 NOTHING = Seen([], [])
 
 
-def look(rgb: Bytes, report: Report, most: int, *, deep: bool) -> Seen:
+def look(rgb: Bytes, report: Report, most: int) -> Seen:
     """Return what the networks see in `rgb` (height, width, 3), nothing where they are not set up.
 
-    It is text and, among `most` things in all, the subject; `most` 0 asks for text alone. A `deep` look takes parts of
-    the picture where the whole tells nothing, and looks at what is behind the subject until there is no other one.
+    It is text and, among `most` things in all, whole things; `most` 0 asks for text alone.
     """
     lines = _lines(rgb, report)
-    text = np.zeros(rgb.shape[:2], bool)
-    for mask, _ in lines:
-        text |= mask
-    things: list[Mask] = []
-    hidden = text
-    for number in range((LOOKS if deep else 1) if most else 0):
-        found = _things(continued(rgb, grown(hidden, BAND)) if hidden.any() else rgb, deep and number == 0)
-        report("grouping")
-        for thing in found:
-            _add(thing & ~hidden, things)
-        hidden = np.logical_or.reduce([hidden, *found])
-        if not found or len(lines) + len(things) >= most:
-            break
+    if not most:
+        return Seen(lines, [])
+    text = np.logical_or.reduce([np.zeros(rgb.shape[:2], bool), *(mask for mask, _ in lines)])
+    clean = continued(rgb, grown(text, BAND)) if text.any() else rgb
+    things = find_things(clean, max(1, most - len(lines)), report)
     return Seen(lines, sorted(things, key=np.count_nonzero, reverse=True))
 
 
@@ -163,48 +148,9 @@ def _lines(rgb: Bytes, report: Report) -> list[tuple[Mask, str]]:
     return found
 
 
-def _things(rgb: Bytes, thorough: bool) -> list[Mask]:
-    """Return the things that the subject consists of, the largest first; none where it is not sure."""
-    subject = find_subject(rgb, thorough=thorough)
-    if subject is None or not subject.sure:
-        return []
-    subject_mask = subject.alpha > 0.5
-    # Parts with a narrow gap between them belong together.
-    joined = grown(subject_mask, max(1, round(APART * max(subject_mask.shape) / 2)))
-    _, found = cv2.connectedComponents(joined.astype(np.uint8))
-    labels = np.where(subject_mask, np.asarray(found, np.int32), 0)
-    areas = np.bincount(labels.ravel())
-    areas[0] = 0
-    large = [number for number in np.argsort(-areas, kind="stable").tolist() if areas[number] > PART * areas.max()]
-    near = _nearest(labels, large)
-    return [subject_mask & (near == number) for number in large]
-
-
 def _is_subject(things: list[Mask]) -> bool:
     """Return whether the first of some things is what the picture shows."""
     return bool(things) and (len(things) == 1 or int(things[0].sum()) > ALONE * int(things[1].sum()))
-
-
-def _add(thing: Mask, things: list[Mask]) -> None:
-    """Put a thing that was found behind others among them: what lies along the outline of one is the rest of it."""
-    outline = thing & (cv2.erode(thing.astype(np.uint8), np.ones((3, 3), np.uint8)) == 0)
-    for number, other in enumerate(things):
-        near = grown(other, 3 * BAND)
-        if (outline & near).sum() > ALONG * outline.sum():
-            things[number] = other | thing | (grown(thing, 3 * BAND) & near & _closed(thing | other))
-            return
-    things.append(thing)
-
-
-def _closed(mask: Mask) -> Mask:
-    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (6 * BAND + 1, 6 * BAND + 1))
-    return cv2.morphologyEx(mask.astype(np.uint8), cv2.MORPH_CLOSE, disc) > 0
-
-
-def _nearest(labels: Labels, numbers: list[int]) -> Labels:
-    """Return for each pixel which of `numbers` is nearest."""
-    away = [cv2.distanceTransform((labels != number).astype(np.uint8), cv2.DIST_L2, 3) for number in numbers]
-    return np.asarray(numbers, np.int32)[np.argmin(away, axis=0)]
 
 
 def _joined(masks: list[Mask], room: int) -> list[Mask]:
@@ -219,32 +165,45 @@ def _joined(masks: list[Mask], room: int) -> list[Mask]:
 def _lift_text(rgb: Bytes, mask: Mask, seed: int, report: Report) -> tuple[Bytes, Bytes]:
     """Return the letters at `mask` as a layer, and the picture with what lies behind them."""
     below = fill_behind(rgb, grown(mask, BAND), seed, report)
-    plan, under = _plan(rgb, mask), below.astype(np.float32)
+    window = _around(mask, BESIDE)
+    plan, under = _plan(rgb[window], mask[window]), below[window].astype(np.float32)
     colors = paint(plan, 1, depth(plan.rank), under)
     report("matting")
     alpha, colors = matte(plan, 1, colors, under, None)
     report("matting")
-    return _layer(colors, alpha), below
+    return _layer(colors, alpha, window, mask.shape), below
 
 
 def _lift_thing(rgb: Bytes, thing: Mask, seed: int, report: Report) -> tuple[Bytes, Bytes]:
     reach = max(2 * BAND, round(HAIR * max(thing.shape)))
-    own, other = ~grown(~thing, BAND), ~grown(thing, reach)
-    alpha = closed_form(rgb, own, other, thing)
+    window = _around(thing, reach + BESIDE)
+    part, guess = rgb[window], thing[window]
+    alpha = closed_form(part, ~grown(~guess, BAND), ~grown(guess, reach), guess)
     # What is faint beside a thing is still of its edge: it must not be seen in what goes on behind it.
-    hole = grown(alpha > FAINT, 2 * BAND)
+    hole = np.zeros_like(thing)
+    hole[window] = grown(alpha > FAINT, 2 * BAND)
     alpha = np.where(alpha < FAINT, 0, alpha)
     report("matting")
     below = fill_behind(rgb, hole, seed, report)
-    plan, under = _plan(rgb, alpha > 0.9), below.astype(np.float32)
+    plan, under = _plan(part, alpha > 0.9), below[window].astype(np.float32)
     values = plan.rgb
     colors = paint(plan, 1, depth(plan.rank), under) if plan.rank.any() else values
+    report("matting")
     solid = (alpha > 0.98)[..., None]
     # F = (I - (1 - alpha) B) / alpha, as far as the colors near by allow.
     share = np.maximum(alpha, 0.1)[..., None]
     own_color = ((values - (1 - share) * under) / share).clip(0, 255)
     colors = np.where(solid, values, colors + (own_color - colors) * alpha[..., None])
-    return _layer(colors, alpha), below
+    return _layer(colors, alpha, window, thing.shape), below
+
+
+def _around(mask: Mask, margin: int) -> tuple[slice, slice]:
+    """Return the window of a mask that is not empty, with a margin around it."""
+    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    return (
+        slice(max(0, int(rows[0]) - margin), int(rows[-1]) + 1 + margin),
+        slice(max(0, int(columns[0]) - margin), int(columns[-1]) + 1 + margin),
+    )
 
 
 def _plan(rgb: Bytes, mask: Mask) -> Plan:
@@ -260,5 +219,8 @@ def _plan(rgb: Bytes, mask: Mask) -> Plan:
     )
 
 
-def _layer(colors: Floats, alpha: Floats) -> Bytes:
-    return np.dstack([np.rint(colors.clip(0, 255)), np.rint(alpha * 255)]).astype(np.uint8)
+def _layer(colors: Floats, alpha: Floats, window: tuple[slice, slice], shape: tuple[int, ...]) -> Bytes:
+    """Return a layer of a picture of `shape`, which shows nothing outside of a window of it."""
+    layer = np.zeros((*shape[:2], 4), np.uint8)
+    layer[window] = np.dstack([np.rint(colors.clip(0, 255)), np.rint(alpha * 255)])
+    return layer

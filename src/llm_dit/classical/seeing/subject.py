@@ -49,18 +49,18 @@ class Subject:
         return self.certainty >= SURE
 
 
-def find_subject(rgb: Bytes, *, thorough: bool = True) -> Subject | None:
+def find_subject(rgb: Bytes) -> Subject | None:
     """Return the subject of `rgb` (height, width, 3), None where there is none or the network is not set up.
 
     The map of the network is taken of the whole picture and again of what lies around the subject; its outline follows
     the picture's (Rother et al., "GrabCut", SIGGRAPH 2004), and what is seen through the subject is not its own.
-    A `thorough` look takes parts of the picture, too, where the whole tells nothing: 2 s of a processor more.
+    Parts of the picture are looked at, too, where the whole tells nothing: 2 s of a processor more.
     """
     if SUBJECT in missing():
         return None
     likely = saliency(rgb)
     certainty = _certainty(likely)
-    if thorough and certainty < SURE:
+    if certainty < SURE:
         # A thing may be too small for the whole picture, or have too much beside it.
         for part in _parts(rgb):
             if _certainty(part) > certainty and _fits(part):
@@ -68,7 +68,7 @@ def find_subject(rgb: Bytes, *, thorough: bool = True) -> Subject | None:
     likely = (likely + _closer(rgb, likely)) / 2
     if not _fits(likely):
         return None
-    return Subject(alpha=_without_gaps(rgb, _outlined(rgb, likely)), certainty=_certainty(likely))
+    return Subject(alpha=without_gaps(rgb, outlined(rgb, likely)), certainty=_certainty(likely))
 
 
 def saliency(rgb: Bytes) -> Floats:
@@ -121,8 +121,8 @@ def _parts(rgb: Bytes) -> list[Floats]:
     return found
 
 
-def _outlined(rgb: Bytes, likely: Floats) -> Mask:
-    """Return the subject with the outline that the picture has near that of the map."""
+def outlined(rgb: Bytes, likely: Floats) -> Mask:
+    """Return what is `likely` (height, width), 0–1, as a mask with the outline that `rgb` has near its own."""
     height, width = likely.shape
     _, size = bounded(height, width, CUT_PIXELS)
     small = cv2.resize(rgb, size, interpolation=cv2.INTER_AREA)[..., ::-1].copy()
@@ -139,7 +139,7 @@ def _outlined(rgb: Bytes, likely: Floats) -> Mask:
     return np.asarray(cv2.resize(cut.astype(np.float32), (width, height), interpolation=cv2.INTER_LINEAR)) > 0.5
 
 
-def _without_gaps(rgb: Bytes, subject: Mask) -> Floats:
+def without_gaps(rgb: Bytes, subject: Mask) -> Floats:
     """Return the subject without what lies behind it and is seen through it.
 
     A part of it is such a gap that looks as the colors around the subject continued there, and stands out from the

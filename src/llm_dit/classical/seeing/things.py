@@ -1,0 +1,221 @@
+"""Whole things in a picture: what the network sees in it and in squares of it, what grows together, and of these what
+stands out most."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import product
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from llm_dit.classical.growing import Neighbors
+from llm_dit.classical.layering.regions import (
+    Bytes,
+    Floats,
+    Labels,
+    bounded,
+    draw_sketch,
+    grown,
+    oversegment,
+    smooth_merge,
+)
+from llm_dit.classical.seeing.networks import SUBJECT, missing
+from llm_dit.classical.seeing.outline import clearness, parted
+from llm_dit.classical.seeing.subject import MAYBE, SURE, SURELY, outlined, saliency, without_gaps
+
+Mask = NDArray[np.bool_]
+Report = Callable[[str], None]
+
+PIXELS = 120_000
+"""The size of the copy on which things are told apart."""
+SQUARE = 0.75
+"""The side of the squares that are looked at, as a share of the picture's shorter side."""
+LEAST, MOST = 0.004, 0.8
+"""The share of the picture that a thing has."""
+GAP = 0.01
+"""The gap up to which two parts are of one thing, as a share of the picture's longer side."""
+NEAR = 12
+"""Pixels of the copy around what the network sees in which its outline is."""
+SEEDS = (9, 11)
+"""Rows and columns of the places that things grow from."""
+ALIKE, APART = 0.95, 0.25
+"""The overlap from which two candidates are one, and the share of the smaller one up to which both can be things."""
+STANDS_OUT = 0.6
+"""How much more likely a thing is than what lies around it, at least."""
+UNCLEAR = 0.2
+"""What an outline that is nowhere clear takes from that."""
+WHOLE, FILLS, LARGE = 0.1, 0.4, 0.25
+"""How much less of that the whole of a thing may have than a part of it, and what is surely the subject of a picture of
+which it has at least the third number as a share."""
+RING = 0.25
+"""The width of what is looked at around a thing, as a share of the root of its area."""
+AROUND = 0.25
+"""What is seen around a thing when its outline is looked for, as a share of its size."""
+
+
+@dataclass(frozen=True, eq=False)
+class Look:
+    """What the network sees in a `window` (left, top, right, bottom) of the copy: `likely` of its size, 0–1."""
+
+    window: tuple[int, int, int, int]
+    likely: Floats
+
+    def part(self, values: NDArray) -> NDArray:
+        """Return the part of `values` (height, width) of the copy that lies in the window."""
+        left, top, right, low = self.window
+        return values[top:low, left:right]
+
+
+@dataclass(frozen=True, eq=False)
+class _Copy:
+    """The small copy: its `regions` (height, width), small ones, the `looks` at it, and what its parts are to each
+    other, `neighbors`, whose regions are `merged`."""
+
+    regions: Labels
+    merged: Labels
+    neighbors: Neighbors
+    looks: list[Look]
+
+
+def find_things(rgb: Bytes, most: int, report: Report) -> list[Mask]:
+    """Return at most `most` things of `rgb` (height, width, 3) as masks, what stands out most first.
+
+    There are none where the network is not set up. The maps of the network of the whole and of squares that overlap
+    are voted on by small regions, which have the outlines of the picture; beside them stands what grows from places all
+    over the picture to the clearest outline. A candidate counts by how much more likely it is than what lies around it,
+    in the window where this is most; of candidates that overlap the best one counts.
+    """
+    if SUBJECT in missing():
+        return []
+    height, width = rgb.shape[:2]
+    _, size = bounded(height, width, PIXELS)
+    small = np.asarray(cv2.resize(rgb, size, interpolation=cv2.INTER_AREA), np.uint8)
+    looks = look_at(rgb, size, report)
+    sketch = draw_sketch(np.dstack([small, np.full(size[::-1], 255, np.uint8)]))
+    regions = oversegment(sketch)
+    merged = smooth_merge(regions, sketch.lab)
+    copy = _Copy(regions, merged, Neighbors(merged, sketch.lab), looks)
+    report("grouping")
+    candidates = _candidates(copy)
+    marks = [max(_stands_out(mask, looks)) - UNCLEAR * (1 - clearness(mask, sketch.lab)) for mask in candidates]
+    report("grouping")
+    found = _best(candidates, marks, most, looks[0].likely)
+    return [thing for mask in found if (thing := _at_full_size(rgb, mask, looks)).any()]
+
+
+def look_at(rgb: Bytes, size: tuple[int, int], report: Report) -> list[Look]:
+    """Return what the network sees in the whole of `rgb` (height, width, 3) and in squares, for a copy of `size`."""
+    height, width = rgb.shape[:2]
+    side = round(SQUARE * min(height, width))
+    down, across = (np.linspace(0, one - side, min(3, 1 + round(2.5 * (one - side) / side))) for one in (height, width))
+    windows = [(0, 0, width, height)]
+    windows += [(int(left), int(top), int(left) + side, int(top) + side) for top, left in product(down, across)]
+    looks = []
+    for left, top, right, low in windows:
+        likely = saliency(np.ascontiguousarray(rgb[top:low, left:right]))
+        x0, x1 = (round(x * size[0] / width) for x in (left, right))
+        y0, y1 = (round(y * size[1] / height) for y in (top, low))
+        looks.append(Look((x0, y0, x1, y1), cv2.resize(likely, (x1 - x0, y1 - y0), interpolation=cv2.INTER_AREA)))
+        report("grouping")
+    return looks
+
+
+def _candidates(copy: _Copy) -> list[Mask]:
+    """Return what may be things."""
+    found: list[Mask] = []
+    for mask in (*_seen(copy), *_grown(copy)):
+        same = ((mask & other).sum() > ALIKE * (mask | other).sum() for other in found)
+        if LEAST < mask.mean() < MOST and not any(same):
+            found.append(mask)
+    return found
+
+
+def _seen(copy: _Copy) -> Iterator[Mask]:
+    """Yield the parts of what the network sees in each window, with the outlines of regions."""
+    shape = copy.regions.shape
+    area = np.bincount(copy.regions.ravel())
+    for look in copy.looks:
+        likely = np.zeros(shape, np.float32)
+        look.part(likely)[:] = look.likely
+        near = grown(likely > 0.5, max(1, round(GAP * max(shape))))
+        count, found = cv2.connectedComponents(near.astype(np.uint8))
+        for number in range(1, count):
+            part = (likely > 0.5) & (np.asarray(found) == number)
+            if part.mean() < LEAST:
+                continue
+            around = grown(part, NEAR)
+            share = np.bincount(copy.regions.ravel(), np.where(around, likely, 0).ravel(), len(area)) / area
+            yield (share > 0.5)[copy.regions] & around
+
+
+def _grown(copy: _Copy) -> Iterator[Mask]:
+    """Yield what grows from places all over the copy."""
+    height, width = copy.merged.shape
+    rows, columns = (((np.arange(count) + 0.5) / count) for count in SEEDS)
+    begun = {int(copy.merged[int(row * height), int(column * width)]) for row, column in product(rows, columns)}
+    for region in sorted(begun):
+        yield copy.neighbors.grown_from(np.array([region]), np.array([], int))[copy.merged]
+
+
+def _best(candidates: list[Mask], marks: list[float], most: int, likely: Floats) -> list[Mask]:
+    """Return the candidates that have the highest `marks`, at most `most` of them, none of which are one thing.
+
+    What nearly has the marks of a part of it is the whole thing, and so is, with fewer marks, what fills much of the
+    picture and is certain to be its subject, by what is `likely` (height, width) in all of it. If there are too few
+    things, those that are two that merely touch are parted.
+    """
+    chosen: list[Mask] = []
+    subject = likely > 0.5
+    fills = subject.mean() > LARGE and (likely > SURELY).sum() > SURE * (likely > MAYBE).sum()
+    less = [FILLS if fills and (mask & subject).sum() > 0.75 * (mask | subject).sum() else WHOLE for mask in candidates]
+    for number in np.argsort([-mark for mark in marks], kind="stable").tolist():
+        if len(chosen) == most or marks[number] < STANDS_OUT:
+            break
+        if not _free(candidates[number], chosen):
+            continue
+        whole = candidates[number]
+        for mask, mark, fewer in zip(candidates, marks, less, strict=True):
+            larger = mask.sum() > whole.sum() and (mask & candidates[number]).sum() > 0.9 * candidates[number].sum()
+            if larger and mark >= marks[number] - fewer and _free(mask, chosen):
+                whole = mask
+        chosen.append(whole & ~np.logical_or.reduce(chosen) if chosen else whole)
+    for number, mask in enumerate(list(chosen)):
+        pair = parted(mask, candidates) if len(chosen) < most else None
+        if pair is not None:
+            chosen[number] = pair[0]
+            chosen.append(pair[1])
+    return chosen
+
+
+def _free(mask: Mask, chosen: list[Mask]) -> bool:
+    """Return whether a candidate is another thing than those that are chosen."""
+    return all((mask & other).sum() < APART * min(mask.sum(), other.sum()) for other in chosen)
+
+
+def _stands_out(mask: Mask, looks: list[Look]) -> list[float]:
+    """Return for each look how much more likely a thing is than what lies around it; 0 where it does not show all."""
+    reach = max(4, round(RING * mask.sum() ** 0.5))
+    ring = grown(mask, reach) & ~grown(mask, 3)
+    marks = []
+    for look in looks:
+        inside, around = look.part(mask), look.part(ring)
+        whole = inside.sum() > 0.97 * mask.sum() and around.any()
+        marks.append(float(look.likely[inside].mean() - look.likely[around].mean()) if whole else 0.0)
+    return marks
+
+
+def _at_full_size(rgb: Bytes, mask: Mask, looks: list[Look]) -> Mask:
+    """Return a thing of the copy with the outline that the picture has near it, by the look that shows it best."""
+    height, width = rgb.shape[:2]
+    likely = mask.astype(np.float32)
+    look = looks[int(np.argmax(_stands_out(mask, looks)))]
+    look.part(likely)[:] = (look.part(likely) + look.likely * look.part(grown(mask, NEAR))) / 2
+    likely = np.asarray(cv2.resize(likely, (width, height), interpolation=cv2.INTER_LINEAR))
+    rows, columns = np.flatnonzero(likely.max(axis=1) > 0.4), np.flatnonzero(likely.max(axis=0) > 0.4)
+    tall, wide = (round((side[-1] - side[0]) * AROUND) + 8 for side in (rows, columns))
+    window = (slice(max(0, rows[0] - tall), rows[-1] + tall), slice(max(0, columns[0] - wide), columns[-1] + wide))
+    part = np.ascontiguousarray(rgb[window])
+    result = np.zeros((height, width), bool)
+    result[window] = without_gaps(part, outlined(part, likely[window])) > 0.5
+    return result
