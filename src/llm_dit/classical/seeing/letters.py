@@ -27,6 +27,10 @@ GAP = 0.55
 """The gap between letters up to which a line goes on, as a share of its height."""
 PLATE = 0.75
 """The share of its box from which a paint is what the letters stand on."""
+RIM = 0.7
+"""The share of a part beside letters that is along them, or in columns of its own, when it is of the type."""
+WIDER = 1.4
+"""How much wider the strokes of letters of other paints are at most."""
 OUTLINE = 0.12
 """The width of an outline at most, as a share of the height."""
 
@@ -72,11 +76,11 @@ def find_letters(rgb: NDArray[np.uint8], corners: Floats) -> Floats:
     angles = ([0.0] if abs(angle) < LEVEL else []) + ([angle] if abs(angle) >= TILTED else [])
     found = [(_paints(strip), strip) for strip in (_straighten(rgb, corners, turn) for turn in angles)]
     paints, strip = max(found, key=lambda one: max((paint.score for paint in one[0]), default=0.0))
-    best = max((paint.score for paint in paints), default=0.0)
-    chosen = [paint for paint in paints if paint.score >= max(BESIDE_BEST * best, LEAST_SCORE)]
+    paints.sort(key=lambda paint: -paint.score)
     mask = np.zeros(strip.lab.shape[:2], bool)
-    for paint in chosen:
-        mask |= _along(paint, strip)
+    for paint in paints:
+        if paint.score >= max(BESIDE_BEST * paints[0].score, LEAST_SCORE):
+            mask |= _beside(_along(paint, strip), paint, paints[0], mask, strip.height)
     if mask.any():
         mask |= _outline(mask, strip)
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
@@ -165,6 +169,39 @@ def _along(paint: _Paint, strip: _Strip) -> Mask:
             break
         kept |= new
     return kept[paint.labels]
+
+
+def _beside(letters: Mask, paint: _Paint, best: _Paint, mask: Mask, tall: int) -> Mask:
+    """Return those parts of a paint's `letters` that are rims of the letters of better ones, `mask`, or letters beside
+    them, in strokes no wider than those of the best one.
+
+    What lies between letters, and is no rim, is the ground that they stand on.
+    """
+    if paint is best:
+        return letters
+    count = len(paint.stats)
+    away = cv2.distanceTransform((~mask).astype(np.uint8), cv2.DIST_L2, 5)
+    labels = np.where(letters, paint.labels, 0).ravel()
+    area = np.maximum(np.bincount(labels, minlength=count), 1)
+    kept = np.bincount(labels, (np.asarray(away) <= OUTLINE * tall + 1).ravel(), count) > RIM * area
+    # A rim is thin, unless it is what an outline, which may have small gaps, is filled with.
+    open_ = cv2.dilate(np.pad(mask, 2).astype(np.uint8), np.ones((3, 3), np.uint8)) == 0
+    places = np.asarray(cv2.connectedComponents(open_.astype(np.uint8), connectivity=4)[1])
+    filled = np.bincount(labels, (places != places[0, 0])[2:-2, 2:-2].ravel(), count) > RIM * area
+    kept &= (paint.thick <= OUTLINE / 2 * tall + 1) | filled
+    if _stroke(paint) < WIDER * _stroke(best):
+        columns = np.flatnonzero(mask.any(axis=0))
+        taken = np.ones(mask.shape[1], bool)
+        taken[max(0, columns[0] - round(GAP * tall)) : columns[-1] + round(GAP * tall)] = False
+        taken |= mask.any(axis=0)
+        shared = np.bincount(labels, np.broadcast_to(taken, mask.shape).ravel(), count)
+        kept |= shared < (1 - RIM) * area
+    return letters & kept[paint.labels]
+
+
+def _stroke(paint: _Paint) -> float:
+    """Return half the width of a paint's strokes, in pixels."""
+    return float(np.average(paint.thick[paint.inside], weights=paint.stats[paint.inside, cv2.CC_STAT_AREA]))
 
 
 def _outline(mask: Mask, strip: _Strip) -> Mask:
