@@ -10,6 +10,7 @@ from llm_dit.classical.layering.ground import spread
 from llm_dit.classical.layering.regions import Bytes, Floats, bounded
 
 Mask = NDArray[np.bool_]
+Report = Callable[[str], None]
 
 PIXELS = 80_000
 """The size at which holes are filled: whole structures are a few patches wide there, and it takes half a second."""
@@ -23,14 +24,16 @@ BLOCK = 4
 """The side of the blocks whose fine detail is brought back, in pixels of the small copy."""
 SOURCES = 12_000
 """Patches that detail is taken from at most."""
+TOLD = 1000
+"""Blocks whose detail is brought back between two reports of progress."""
 PLAIN = 2.0
 """Levels of fine detail below which a ground has none to bring back."""
 
 
-def fill_behind(rgb: Bytes, hole: Mask, seed: int = 0, report: Callable[[str], None] | None = None) -> Bytes:
+def fill_behind(rgb: Bytes, hole: Mask, seed: int = 0, report: Report | None = None) -> Bytes:
     """Return `rgb` (height, width, 3) with `hole` (height, width) filled from what lies around it.
 
-    The holes are filled one by one, with a call of `report("filling")` before each, which may raise to stop: by
+    The holes are filled one by one, with calls of `report("filling")` before and in each, which may raise to stop: by
     PatchMatch (Barnes et al., SIGGRAPH 2009; Wexler et al., "Space-time completion of video", PAMI 2007) on a copy of
     bounded size; the detail that the copy has lost comes from the patches that look alike (after Freeman et al.,
     "Example-based super-resolution", 2002). Without `pypatchmatch` the colors around are continued smoothly. What is
@@ -49,7 +52,7 @@ def fill_behind(rgb: Bytes, hole: Mask, seed: int = 0, report: Callable[[str], N
             slice(max(0, left - margin), left + width + margin),
         )
         mine = labels[window] == number
-        filled = _fill(rgb[window], mine, hole[window] & ~mine, seed)
+        filled = _fill(rgb[window], mine, hole[window] & ~mine, seed, report)
         result[window][mine] = filled[mine]
     return result
 
@@ -67,7 +70,7 @@ def _smooth(small: Bytes, free: Mask) -> Bytes:
     return np.rint(spread(small.astype(np.float32), free.astype(np.float32)).clip(0, 255)).astype(np.uint8)
 
 
-def _fill(rgb: Bytes, hole: Mask, other: Mask, seed: int) -> Bytes:
+def _fill(rgb: Bytes, hole: Mask, other: Mask, seed: int, report: Report | None) -> Bytes:
     """Return a crop with `hole` filled; `other` holes are neither filled nor taken from."""
     height, width = hole.shape
     scale, size = bounded(height, width, PIXELS)
@@ -77,7 +80,9 @@ def _fill(rgb: Bytes, hole: Mask, other: Mask, seed: int) -> Bytes:
     if patched is None:
         return _enlarge(_smooth(small, ~(inside | barred)), width, height)
     whole = _enlarge(patched, width, height)
-    return whole if scale == 1 else _with_detail(whole, rgb, patched, small, ~(inside | barred), inside)
+    if scale == 1:
+        return whole
+    return _with_detail(whole, rgb, patched, small, ~(inside | barred), inside, report)
 
 
 def _patch(small: Bytes, inside: Mask, barred: Mask, seed: int) -> Bytes | None:
@@ -97,7 +102,9 @@ def _patch(small: Bytes, inside: Mask, barred: Mask, seed: int) -> Bytes | None:
     return patch_match.inpaint(seen, inside, global_mask=barred if barred.any() else None, patch_size=PATCH)
 
 
-def _with_detail(whole: Bytes, rgb: Bytes, patched: Bytes, small: Bytes, free: Mask, inside: Mask) -> Bytes:
+def _with_detail(
+    whole: Bytes, rgb: Bytes, patched: Bytes, small: Bytes, free: Mask, inside: Mask, report: Report | None
+) -> Bytes:
     """Return the enlarged filling with the fine detail of the places that look alike in the small copy."""
     height, width = whole.shape[:2]
     fine = rgb.astype(np.float32) - _enlarge(small, width, height)
@@ -120,7 +127,9 @@ def _with_detail(whole: Bytes, rgb: Bytes, patched: Bytes, small: Bytes, free: M
     half = max(1, round(BLOCK * max(across, down) * 0.75))
     ramp = (1 - np.abs(np.arange(-half, half + 1)) / (half + 1)).astype(np.float32)
     window = (ramp[:, None] * ramp)[..., None]
-    for (row, column), (from_row, from_column) in zip(targets, sources[nearest], strict=True):
+    for number, ((row, column), (from_row, from_column)) in enumerate(zip(targets, sources[nearest], strict=True)):
+        if report is not None and number % TOLD == 0:
+            report("filling")
         y, x, v, u = (round(value) for value in (row * down, column * across, from_row * down, from_column * across))
         up, left = min(half, y, v), min(half, x, u)
         low, right = min(half, height - 1 - y, height - 1 - v), min(half, width - 1 - x, width - 1 - u)
