@@ -88,7 +88,7 @@ def take_apart(picture: Bytes, layer_num: int, seed: int, report: Report, *, see
     surfaces = find_surfaces(sketch, seed, report)
     many, unknown = is_scene(surfaces[0], sketch, layer_num)
     opaque = bool((picture[..., 3] == 255).all())
-    view = look(picture[..., :3], report, layer_num - 1 if many else 0) if see and opaque else NOTHING
+    view = look(picture[..., :3], report, layer_num - 1 if many else 0, deep=unknown) if see and opaque else NOTHING
     if view.anything and many and unknown:
         return _peel(picture, view, layer_num, seed, report), view
     found = find_groups(sketch, layer_num, surfaces, report)

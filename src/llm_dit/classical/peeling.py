@@ -55,17 +55,18 @@ class Seen:
 NOTHING = Seen([], [])
 
 
-def look(rgb: Bytes, report: Report, most: int) -> Seen:
+def look(rgb: Bytes, report: Report, most: int, *, deep: bool) -> Seen:
     """Return what the networks see in `rgb` (height, width, 3), nothing where they are not set up.
 
-    It is text and, among `most` things in all, whole things; `most` 0 asks for text alone.
+    It is text and, among `most` things in all, whole things; `most` 0 asks for text alone. A look that is not `deep`
+    finds the subject alone.
     """
     lines = _lines(rgb, report)
     if not most:
         return Seen(lines, [])
     text = np.logical_or.reduce([np.zeros(rgb.shape[:2], bool), *(mask for mask, _ in lines)])
     clean = continued(rgb, grown(text, BAND)) if text.any() else rgb
-    things = find_things(clean, max(1, most - len(lines)), report)
+    things = find_things(clean, max(1, most - len(lines)), report, deep=deep)
     return Seen(lines, sorted(things, key=np.count_nonzero, reverse=True))
 
 

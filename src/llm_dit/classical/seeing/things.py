@@ -78,7 +78,7 @@ class _Copy:
     looks: list[Look]
 
 
-def find_things(rgb: Bytes, most: int, report: Report) -> list[Mask]:
+def find_things(rgb: Bytes, most: int, report: Report, *, deep: bool = True) -> list[Mask]:
     """Return at most `most` things of `rgb` (height, width, 3) as masks, what stands out most first.
 
     There are none where the network is not set up. The maps of the network of the whole and of squares that overlap
@@ -91,26 +91,32 @@ def find_things(rgb: Bytes, most: int, report: Report) -> list[Mask]:
     height, width = rgb.shape[:2]
     _, size = bounded(height, width, PIXELS)
     small = np.asarray(cv2.resize(rgb, size, interpolation=cv2.INTER_AREA), np.uint8)
-    looks = look_at(rgb, size, report)
+    looks = _look_at(rgb, size, report, deep=deep)
+    if not deep and not _certain(looks[0].likely):
+        return []
     sketch = draw_sketch(np.dstack([small, np.full(size[::-1], 255, np.uint8)]))
     regions = oversegment(sketch)
     merged = smooth_merge(regions, sketch.lab)
     copy = _Copy(regions, merged, Neighbors(merged, sketch.lab), looks)
     report("grouping")
-    candidates = _candidates(copy)
+    candidates = _candidates([*_seen(copy), *_grown(copy)] if deep else list(_seen(copy)))
     marks = [max(_stands_out(mask, looks)) - UNCLEAR * (1 - clearness(mask, sketch.lab)) for mask in candidates]
     report("grouping")
     found = _best(candidates, marks, most, looks[0].likely)
     return [thing for mask in found if (thing := _at_full_size(rgb, mask, looks)).any()]
 
 
-def look_at(rgb: Bytes, size: tuple[int, int], report: Report) -> list[Look]:
-    """Return what the network sees in the whole of `rgb` (height, width, 3) and in squares, for a copy of `size`."""
+def _look_at(rgb: Bytes, size: tuple[int, int], report: Report, *, deep: bool) -> list[Look]:
+    """Return what the network sees in the whole of `rgb` (height, width, 3), for a copy of `size`, and, if `deep`, in
+    squares."""
     height, width = rgb.shape[:2]
-    side = round(SQUARE * min(height, width))
-    down, across = (np.linspace(0, one - side, min(3, 1 + round(2.5 * (one - side) / side))) for one in (height, width))
     windows = [(0, 0, width, height)]
-    windows += [(int(left), int(top), int(left) + side, int(top) + side) for top, left in product(down, across)]
+    if deep:
+        side = round(SQUARE * min(height, width))
+        down, across = (
+            np.linspace(0, one - side, min(3, 1 + round(2.5 * (one - side) / side))) for one in (height, width)
+        )
+        windows += [(int(left), int(top), int(left) + side, int(top) + side) for top, left in product(down, across)]
     looks = []
     for left, top, right, low in windows:
         likely = saliency(np.ascontiguousarray(rgb[top:low, left:right]))
@@ -121,10 +127,10 @@ def look_at(rgb: Bytes, size: tuple[int, int], report: Report) -> list[Look]:
     return looks
 
 
-def _candidates(copy: _Copy) -> list[Mask]:
-    """Return what may be things."""
+def _candidates(masks: list[Mask]) -> list[Mask]:
+    """Return the masks that may be things, none of them twice."""
     found: list[Mask] = []
-    for mask in (*_seen(copy), *_grown(copy)):
+    for mask in masks:
         same = ((mask & other).sum() > ALIKE * (mask | other).sum() for other in found)
         if LEAST < mask.mean() < MOST and not any(same):
             found.append(mask)
@@ -167,7 +173,7 @@ def _best(candidates: list[Mask], marks: list[float], most: int, likely: Floats)
     """
     chosen: list[Mask] = []
     subject = likely > 0.5
-    fills = subject.mean() > LARGE and (likely > SURELY).sum() > SURE * (likely > MAYBE).sum()
+    fills = subject.mean() > LARGE and _certain(likely)
     less = [FILLS if fills and (mask & subject).sum() > 0.75 * (mask | subject).sum() else WHOLE for mask in candidates]
     for number in np.argsort([-mark for mark in marks], kind="stable").tolist():
         if len(chosen) == most or marks[number] < STANDS_OUT:
@@ -186,6 +192,11 @@ def _best(candidates: list[Mask], marks: list[float], most: int, likely: Floats)
             chosen[number] = pair[0]
             chosen.append(pair[1])
     return chosen
+
+
+def _certain(likely: Floats) -> bool:
+    """Return whether the network is certain of what it sees."""
+    return bool((likely > SURELY).sum() > SURE * (likely > MAYBE).sum())
 
 
 def _free(mask: Mask, chosen: list[Mask]) -> bool:
