@@ -161,7 +161,7 @@ def _grown(copy: _Copy) -> Iterator[Mask]:
     rows, columns = (((np.arange(count) + 0.5) / count) for count in SEEDS)
     begun = {int(copy.merged[int(row * height), int(column * width)]) for row, column in product(rows, columns)}
     for region in sorted(begun):
-        yield copy.neighbors.grown_from(np.array([region]), np.array([], int))[copy.merged]
+        yield copy.neighbors.grown_from(np.array([region]), np.array([], int), 1)[0][copy.merged]
 
 
 def _best(candidates: list[Mask], marks: list[float], most: int, likely: Floats) -> list[Mask]:
