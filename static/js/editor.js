@@ -29,12 +29,11 @@ export function createEditor(context, start, { desk, foot, welcome, notices }, w
   const layers = createLayerList(actions, bitmaps);
   const jobBar = createJobBar(actions);
   const editDialog = createWhenEdited(context, async () => {
-    const { createEditDialog } = await import("./views/edit/dialog.js");
+    const [{ createEditDialog }] = await Promise.all([import("./views/edit/dialog.js"), addStyles("edit.css")]);
     return createEditDialog(actions, bitmaps, open, notices);
   });
   desk.replaceChildren(source.element, stage.element, layers.element);
   foot.replaceWith(jobBar.element);
-  document.head.append(h("link", { rel: "stylesheet", href: new URL("../css/edit.css", import.meta.url).pathname }));
 
   whenever(() => store.state.doc.composite, actions.measureFidelity);
   whenever(
@@ -50,6 +49,13 @@ export function createEditor(context, start, { desk, foot, welcome, notices }, w
   whenever(() => Object.keys(store.state.jobs).length, actions.checkService);
   listenToKeys(store, actions, stage, layers);
   return [source, stage, layers, jobBar, editDialog];
+}
+
+/** @param {string} file @returns {Promise<unknown>}   until they count */
+function addStyles(file) {
+  return new Promise((onload, onerror) => {
+    document.head.append(h("link", { rel: "stylesheet", href: new URL(`../css/${file}`, import.meta.url).pathname, onload, onerror }));
+  });
 }
 
 /**
