@@ -125,7 +125,7 @@ def test_a_box_does_without_the_network(monkeypatch: pytest.MonkeyPatch, tmp_pat
     monkeypatch.setattr(networks, "folder", lambda: tmp_path)
     picture, thing = toy()
     assert iou(select(picture, box=(180, 12, 300, 318)), thing) > 0.9
-    assert iou(select(picture, points=[(240, 200)]), thing) > 0.5
+    assert iou(select(picture, points=[(240, 200)]), thing) > 0.4
 
 
 def test_a_further_click_on_a_picture_looks_at_nothing_twice(monkeypatch: pytest.MonkeyPatch) -> None:
