@@ -25,6 +25,7 @@ from llm_dit.names import GLANCE
 from llm_dit.pipelines.classical import ClassicalPipeline
 from server.engines import choose_engine
 from server.settings import Settings
+from tests.kit.forks import ROOT
 
 SIZE = (640, 480)
 WORDS = "GARDEN PARTY"
@@ -214,6 +215,16 @@ def test_a_texture_goes_on_behind_a_thing() -> None:
     hole[80:160, 80:160] = True
     off = np.abs(fill_behind(np.where(hole[..., None], 128, stripes).astype(np.uint8), hole).astype(int) - stripes)
     assert off[hole].mean() < 25, "a smooth continuation is off by 90"
+
+
+def test_nothing_of_a_thing_goes_on_behind_another() -> None:
+    """Behind the mug goes the table on, not the pear beside it, which comes off after it."""
+    picture = Image.open(ROOT / "static/samples/still_life.webp")
+    layers = ClassicalPipeline().decompose(picture, layer_num=5, seed=0, output_size="original")[1:]
+    behind = np.asarray(layers[0].convert("RGB"), np.float32)[330:600, 100:330]
+    # The pear is yellow: it has much more green than blue, and as much green as red.
+    yellow = (behind[..., 1] > 1.5 * behind[..., 2]) & (behind[..., 1] > 0.9 * behind[..., 0])
+    assert yellow.mean() < 0.01
 
 
 def test_hairs_are_parted_from_the_ground_in_closed_form() -> None:

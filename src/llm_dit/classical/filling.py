@@ -30,14 +30,16 @@ PLAIN = 2.0
 """Levels of fine detail below which a ground has none to bring back."""
 
 
-def fill_behind(rgb: Bytes, hole: Mask, seed: int = 0, report: Report | None = None) -> Bytes:
+def fill_behind(
+    rgb: Bytes, hole: Mask, seed: int = 0, report: Report | None = None, *, apart: Mask | None = None
+) -> Bytes:
     """Return `rgb` (height, width, 3) with `hole` (height, width) filled from what lies around it.
 
     The holes are filled one by one, with calls of `report("filling")` before and in each, which may raise to stop: by
     PatchMatch (Barnes et al., SIGGRAPH 2009; Wexler et al., "Space-time completion of video", PAMI 2007) on a copy of
     bounded size; the detail that the copy has lost comes from the patches that look alike (after Freeman et al.,
     "Example-based super-resolution", 2002). Without `pypatchmatch` the colors around are continued smoothly. What is
-    not a hole stays as it is.
+    not a hole stays as it is. Nothing is taken from what stands `apart` (height, width), such as other things.
     """
     result = rgb.copy()
     count, found, table, _ = cv2.connectedComponentsWithStats(hole.astype(np.uint8), connectivity=8)
@@ -52,7 +54,8 @@ def fill_behind(rgb: Bytes, hole: Mask, seed: int = 0, report: Report | None = N
             slice(max(0, left - margin), left + width + margin),
         )
         mine = labels[window] == number
-        filled = _fill(rgb[window], mine, hole[window] & ~mine, seed, report)
+        other = hole[window] if apart is None else hole[window] | apart[window]
+        filled = _fill(rgb[window], mine, other & ~mine, seed, report)
         result[window][mine] = filled[mine]
     return result
 
@@ -71,7 +74,7 @@ def _smooth(small: Bytes, free: Mask) -> Bytes:
 
 
 def _fill(rgb: Bytes, hole: Mask, other: Mask, seed: int, report: Report | None) -> Bytes:
-    """Return a crop with `hole` filled; `other` holes are neither filled nor taken from."""
+    """Return a crop with `hole` filled; what is `other` is neither filled nor taken from."""
     height, width = hole.shape
     scale, size = bounded(height, width, PIXELS)
     small = _shrink(rgb, ~(hole | other), size)

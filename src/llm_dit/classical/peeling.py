@@ -34,6 +34,8 @@ BESIDE = 32
 """Pixels around a thing that are matted with it: its colors are told from those beside it."""
 FAINT = 0.06
 """The alpha below which a pixel is left to what lies behind."""
+AROUND = 0.5
+"""The share of what lies around a thing from which another one is what it stands on."""
 HAIR = 0.012
 """How far hairs may stand out, as a share of the picture's longer side."""
 
@@ -81,14 +83,17 @@ def peel(rgb: Bytes, seen: Seen, most: int, seed: int, report: Report) -> tuple[
     rest = rgb
     lines = [mask for mask, _ in seen.lines]
     if most == 1 and seen.things:
-        layer, rest = _lift_thing(rgb, np.logical_or.reduce([*lines, *seen.things]), seed, report)
+        everything = np.logical_or.reduce([*lines, *seen.things])
+        layer, rest = _lift_thing(rgb, everything, np.zeros_like(everything), seed, report)
         return [layer], rest
     room = min(len(lines), max(1, most - len(seen.things)))
     for mask in _joined(lines, room):
         layer, rest = _lift_text(rest, mask, seed, report)
         lifted.append(layer)
+    things = seen.things
     for mask in _joined(seen.things, most - room):
-        layer, rest = _lift_thing(rest, mask, seed, report)
+        things = [thing for thing in things if not (thing & mask).any()]
+        layer, rest = _lift_thing(rest, mask, _apart(things, mask), seed, report)
         lifted.append(layer)
     return lifted[::-1], rest
 
@@ -112,21 +117,36 @@ def called(seen: Seen, alphas: list[Mask], vocabulary: Vocabulary) -> dict[int, 
 def matches(seen: Seen, groups: Labels) -> bool:
     """Return whether `groups` (height, width; 0 the ground) neither cut through what is `seen` nor lump it together.
 
-    A small thing may be a part of a larger one. Text stands alone.
+    A thing may be a part of a larger one. Text stands alone.
     """
-    text = [np.logical_or.reduce([mask for mask, _ in seen.lines])] if seen.lines else []
-    for mask, is_text in [*((thing, False) for thing in seen.things), *((mask, True) for mask in text)]:
-        share = cv2.resize(mask.astype(np.float32), groups.shape[::-1], interpolation=cv2.INTER_AREA)
-        small = np.asarray(share) > 0.5
+    things = [_small(thing, groups.shape) for thing in seen.things]
+    text = [_small(np.logical_or.reduce([mask for mask, _ in seen.lines]), groups.shape)] if seen.lines else []
+    for small, is_text in [*((thing, False) for thing in things), *((mask, True) for mask in text)]:
         if not small.any():
             continue
         shares = np.bincount(groups[small & (groups >= 0)], minlength=int(groups.max()) + 1)[1:]
         if not len(shares) or shares.max() < COVERED * small.sum():
             return False
-        lumped = (groups == 1 + int(shares.argmax())).sum() > LARGER * small.sum()
-        if lumped and (is_text or small.mean() > TELLING):
+        group = groups == 1 + int(shares.argmax())
+        lumped = group.sum() > LARGER * small.sum()
+        if lumped and (is_text or (small.mean() > TELLING and not _is_part(small, group, things))):
             return False
     return True
+
+
+def _small(mask: Mask, shape: tuple[int, ...]) -> Mask:
+    share = cv2.resize(mask.astype(np.float32), shape[::-1], interpolation=cv2.INTER_AREA)
+    return np.asarray(share) > 0.5
+
+
+def _is_part(thing: Mask, group: Mask, things: list[Mask]) -> bool:
+    """Return whether a thing is a part of a larger one: of a piece of a `group` that lies clear of the picture's edge, with
+    no other of `things` in it."""
+    pieces = np.asarray(cv2.connectedComponents(group.astype(np.uint8))[1])
+    piece = pieces == int(np.bincount(pieces[thing & group]).argmax())
+    clear = not (piece[[0, -1]].any() or piece[:, [0, -1]].any())
+    alone = sum((other & piece).sum() > 0.5 * other.sum() for other in things) < 2
+    return clear and alone and bool(piece.sum() > LARGER * thing.sum())
 
 
 def _lines(rgb: Bytes, report: Report) -> list[tuple[Mask, str]]:
@@ -163,6 +183,13 @@ def _joined(masks: list[Mask], room: int) -> list[Mask]:
     return masks[:room]
 
 
+def _apart(things: list[Mask], mask: Mask) -> Mask:
+    """Return which of some things are not what lies behind `mask`: those that do not surround it."""
+    ring = grown(mask, 3 * BAND) & ~grown(mask, BAND)
+    others = [thing for thing in things if (thing & ring).sum() < AROUND * ring.sum()]
+    return grown(np.logical_or.reduce([np.zeros_like(mask), *others]), 2 * BAND)
+
+
 def _lift_text(rgb: Bytes, mask: Mask, seed: int, report: Report) -> tuple[Bytes, Bytes]:
     """Return the letters at `mask` as a layer, and the picture with what lies behind them."""
     below = fill_behind(rgb, grown(mask, BAND), seed, report)
@@ -175,7 +202,8 @@ def _lift_text(rgb: Bytes, mask: Mask, seed: int, report: Report) -> tuple[Bytes
     return _layer(colors, alpha, window, mask.shape), below
 
 
-def _lift_thing(rgb: Bytes, thing: Mask, seed: int, report: Report) -> tuple[Bytes, Bytes]:
+def _lift_thing(rgb: Bytes, thing: Mask, apart: Mask, seed: int, report: Report) -> tuple[Bytes, Bytes]:
+    """Return a thing as a layer, and the picture with what lies behind it, which is nothing `apart`."""
     reach = max(2 * BAND, round(HAIR * max(thing.shape)))
     window = _around(thing, reach + BESIDE)
     part, guess = rgb[window], thing[window]
@@ -185,7 +213,7 @@ def _lift_thing(rgb: Bytes, thing: Mask, seed: int, report: Report) -> tuple[Byt
     hole[window] = grown(alpha > FAINT, 2 * BAND)
     alpha = np.where(alpha < FAINT, 0, alpha)
     report("matting")
-    below = fill_behind(rgb, hole, seed, report)
+    below = fill_behind(rgb, hole, seed, report, apart=apart)
     plan, under = _plan(part, alpha > 0.9), below[window].astype(np.float32)
     values = plan.rgb
     colors = paint(plan, 1, depth(plan.rank), under) if plan.rank.any() else values

@@ -144,8 +144,9 @@ def _paint(strip: _Strip, box: Mask, color: Floats, near: float) -> _Paint | Non
     strokes = float((area * (thick > 0.5 * thick[inside].max()))[inside].sum() / area[inside].sum())
     # Letters fill a part of their box: less is a speck, more is the plate that they stand on.
     filled = min(1.0, share / 0.06) * float(np.clip((PLATE - share) / 0.2, 0, 1))
-    # What is as common above and below the line is of the ground.
-    within, beyond = float(mine[box].mean()), float(mine[~box].mean())
+    # What is as common around the line is of the ground; larger things of its color are others.
+    like = mine & (thick <= THICK * tall)[labels]
+    within, beyond = float(like[box].mean()), float(like[~box].mean())
     own = float(np.clip(1 - beyond / within, 0.1, 1))
     return _Paint(color, labels, stats, thick, fits, inside, cover * pure * strokes * filled * own)
 
