@@ -140,8 +140,8 @@ def _small(mask: Mask, shape: tuple[int, ...]) -> Mask:
 
 
 def _is_part(thing: Mask, group: Mask, things: list[Mask]) -> bool:
-    """Return whether a thing is a part of a larger one: of a piece of a `group` that lies clear of the picture's edge, with
-    no other of `things` in it."""
+    """Return whether a thing is a part of a larger one: of a piece of a `group` that lies clear of the picture's edge,
+    with no other of `things` in it."""
     pieces = np.asarray(cv2.connectedComponents(group.astype(np.uint8))[1])
     piece = pieces == int(np.bincount(pieces[thing & group]).argmax())
     clear = not (piece[[0, -1]].any() or piece[:, [0, -1]].any())
