@@ -42,7 +42,7 @@ def tab_to(studio: Studio, name: str) -> None:
 def by_keyboard(studio: Studio, description: str = "") -> None:
     """Go through the loop by keyboard alone; a `description` of the picture is typed where the engine asks for one."""
     keyboard = studio.page.keyboard
-    tab_to(studio, "Balloons")
+    tab_to(studio, "Poster")
     keyboard.press("Enter")
     expect(studio.decompose_button).to_be_focused()
     keyboard.press("Shift+Tab")
@@ -70,9 +70,9 @@ def by_keyboard(studio: Studio, description: str = "") -> None:
     keyboard.press("v")
     expect(studio.button(f"Show {middle}")).to_be_visible()
     keyboard.press("F2")
-    keyboard.type("Balloon")
+    keyboard.type("Boat")
     keyboard.press("Enter")
-    expect(studio.layer_names.first).to_have_text("Balloon")
+    expect(studio.layer_names.first).to_have_text("Boat")
 
     keyboard.press("ArrowDown")
     keyboard.press("ArrowDown")

@@ -23,7 +23,7 @@ def test_the_loop_by_touch(open_studio: Callable[..., Studio], picture: Path) ->
 def test_the_loop_of_a_model_by_keyboard_alone(open_studio: Callable[..., Studio], stepping: Service) -> None:
     studio = open_studio(at=stepping)
     studio.pretend_model()
-    by_keyboard(studio, "balloons over a hill")
+    by_keyboard(studio, "a boat before the sun")
 
 
 def test_the_loop_of_a_model_by_touch_on_a_narrower_phone(
