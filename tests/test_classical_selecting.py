@@ -9,7 +9,7 @@ import pytest
 from PIL import Image, ImageDraw, ImageFilter
 
 from llm_dit import InputError, Layer, composite, cut_out, select
-from llm_dit.classical.seeing import networks, pointed
+from llm_dit.classical.seeing import networks, subject
 from tests.kit.pictures import difference
 
 SIZE = (320, 240)
@@ -131,7 +131,7 @@ def test_a_box_does_without_the_network(monkeypatch: pytest.MonkeyPatch, tmp_pat
 def test_a_further_click_on_a_picture_looks_at_nothing_twice(monkeypatch: pytest.MonkeyPatch) -> None:
     picture, thing = toy()
     first = select(picture, points=[(241, 231)])
-    monkeypatch.setattr(pointed, "run", lambda *_: pytest.fail("the network has seen this"))
+    monkeypatch.setattr(subject, "run", lambda *_: pytest.fail("the network has seen this"))
     again = select(picture, points=[(241, 231), (230, 240)])
     assert iou(first, again) > 0.98 and iou(again, thing) > 0.96
 

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from llm_dit.classical.layering.regions import Floats, Labels, Sketch
-from llm_dit.classical.seeing.subject import MAYBE, SURELY
+from llm_dit.classical.seeing.subject import certainty
 
 Mask = NDArray[np.bool_]
 
@@ -60,7 +60,7 @@ def decided(sketch: Sketch, labels: Labels, known: Known, likely: Floats | None 
     paint = _of_regions(labels, color)
     odds = COLOR * color + PAINT * paint + BIAS
     if likely is not None:
-        odds += SEEN * _certainty(likely, known.allowed) * _odds(likely)
+        odds += SEEN * certainty(likely, known.allowed) * _odds(likely)
     found = _min_cut(sketch.lab, odds, known)
     thing = _whole(found, known) if found.any() else guess
     return Found(thing=thing, own=float(paint[thing].mean()) / MOST_ODDS if thing.any() else 0)
@@ -85,11 +85,6 @@ def _of_regions(labels: Labels, values: Floats) -> Floats:
 def _odds(share: Floats) -> Floats:
     bounded = np.clip(share, 0.02, 0.98)
     return np.log(bounded / (1 - bounded))
-
-
-def _certainty(likely: Floats, allowed: Mask) -> float:
-    """Return how certain the network is of something that lies within what is allowed, 0–1."""
-    return float((likely[allowed] > SURELY).sum() / max(1, int((likely > MAYBE).sum())))
 
 
 def _color_odds(sketch: Sketch, guess: Mask) -> Floats:

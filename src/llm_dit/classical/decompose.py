@@ -93,7 +93,7 @@ def take_apart(picture: Bytes, layer_num: int, seed: int, report: Report, *, see
         return _peel(picture, view, layer_num, seed, report), view
     found = find_groups(sketch, layer_num, surfaces, report)
     found = replace(found, groups=sweep(found.groups, sketch))
-    # What is soft on a known ground was told by the ground; a single line of text can be told from that.
+    # What is soft on a known ground was told by the ground; a single line of text stands out from it.
     if many and view.anything and (found.soft is None or len(view.lines) == 1) and not matches(view, found.groups):
         return _peel(picture, view, layer_num, seed, report), view
     if found.ground is not None and is_known(found.ground):

@@ -1,16 +1,14 @@
 """What lies behind things: a texture goes on where they stood, a smooth ground is continued."""
 
-from collections.abc import Callable
-
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from llm_dit.classical.layering.find import Report
 from llm_dit.classical.layering.ground import spread
 from llm_dit.classical.layering.regions import Bytes, Floats, bounded
 
 Mask = NDArray[np.bool_]
-Report = Callable[[str], None]
 
 PIXELS = 80_000
 """The size at which holes are filled: whole structures are a few patches wide there, and it takes half a second."""

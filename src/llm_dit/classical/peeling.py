@@ -31,7 +31,7 @@ ALONE = 3.0
 BAND = 3
 """Pixels on both sides of an outline that may be mixed."""
 BESIDE = 32
-"""Pixels around a thing that are matted with it: its colors are told from those beside it."""
+"""Pixels around a thing that are matted with it: what lies beside it tells its colors."""
 FAINT = 0.06
 """The alpha below which a pixel is left to what lies behind."""
 AROUND = 0.5

@@ -13,7 +13,7 @@ from llm_dit.classical.decompose import draw_sketch
 from llm_dit.classical.growing import Neighbors
 from llm_dit.classical.layering.regions import Bytes, Floats, Labels, Sketch, oversegment, smooth_merge
 from llm_dit.classical.seeing.pointed import Look, looks
-from llm_dit.classical.seeing.subject import MAYBE, SURELY
+from llm_dit.classical.seeing.subject import certainty
 
 Mask = NDArray[np.bool_]
 Box = tuple[int, int, int, int]
@@ -30,8 +30,6 @@ AROUND = 0.3
 OWN, FILLED, WIDEST, CERTAIN = 1.5, 0.5, 0.25, 0.25
 """What it counts that the colors of a thing are its own, that it fills the box around it, that it has all that may be
 of it, and that the network is certain of it; that the others agree counts 1."""
-
-
 SURE, EDGE = 0.7, 3
 """How certain a nearer look must be that a thing is larger than was guessed, and the pixels left around it then."""
 
@@ -154,7 +152,7 @@ def widened(allowed: Mask, likely: Floats) -> Mask:
     parts = np.asarray(cv2.connectedComponents((likely > 0.5).astype(np.uint8))[1])
     inside = np.bincount(parts[allowed], minlength=int(parts.max()) + 1)
     thing = np.isin(parts, np.flatnonzero(2 * inside > np.bincount(parts.ravel()))) & (parts > 0)
-    certain = (likely[thing] > SURELY).sum() >= SURE * (likely > MAYBE).sum()
+    certain = certainty(likely, thing) >= SURE
     left, top, right, bottom = box_of(thing)
     height, width = thing.shape
     if not certain or min(left, top, width - right, height - bottom) <= 0:

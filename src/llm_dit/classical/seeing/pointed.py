@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from llm_dit.classical.layering.regions import Bytes, Floats
-from llm_dit.classical.seeing.networks import SUBJECT, missing, run
-from llm_dit.classical.seeing.subject import DEVIATION, MAYBE, MEAN, SURELY
+from llm_dit.classical.seeing.networks import SUBJECT, missing
+from llm_dit.classical.seeing.subject import certainty, see
 
 Mask = NDArray[np.bool_]
 
@@ -40,7 +40,7 @@ class Look:
 
     def certainty(self, thing: Mask) -> float:
         """Return how certain it is that a thing is one, and that nothing else belongs to it: 0–1."""
-        return float((self.likely[thing] > SURELY).sum() / max(1, int((self.likely > MAYBE).sum())))
+        return certainty(self.likely, thing)
 
 
 def _within(part: slice, size: int) -> slice:
@@ -62,9 +62,7 @@ def look(rgb: Bytes, side: int) -> Floats:
 
 @functools.lru_cache(maxsize=KEPT)
 def _seen(content: bytes, side: int) -> bytes:
-    square = np.frombuffer(content, np.uint8).reshape(side, side, 3).astype(np.float32)
-    values = (square / max(float(square.max()), 1.0) - MEAN) / DEVIATION
-    found = run(SUBJECT, values.transpose(2, 0, 1)[None])[0, 0]
+    found = see(np.frombuffer(content, np.uint8).reshape(side, side, 3))
     return np.rint(found.clip(0, 1) * 255).astype(np.uint8).tobytes()
 
 

@@ -16,8 +16,8 @@ SIDE = 320
 """Pixels of the square that the network was trained on."""
 MEAN = np.array([0.485, 0.456, 0.406], np.float32)
 DEVIATION = np.array([0.229, 0.224, 0.225], np.float32)
-CLOSER = 0.25
-"""What is seen around a subject when it is looked at again from nearer by, as a share of its size."""
+LIKELY, CLOSER = 0.4, 0.25
+"""From where on a pixel is likely of a thing, and what is seen around that from nearer by, as a share of its size."""
 PART = 0.6
 """The share of each side of the parts of a picture that are looked at where the whole tells nothing."""
 SURE = 0.55
@@ -59,33 +59,39 @@ def find_subject(rgb: Bytes) -> Subject | None:
     if SUBJECT in missing():
         return None
     likely = saliency(rgb)
-    certainty = _certainty(likely)
-    if certainty < SURE:
+    sureness = certainty(likely)
+    if sureness < SURE:
         # A thing may be too small for the whole picture, or have too much beside it.
         for part in _parts(rgb):
-            if _certainty(part) > certainty and _fits(part):
-                likely, certainty = part, _certainty(part)
+            if certainty(part) > sureness and _fits(part):
+                likely, sureness = part, certainty(part)
     likely = (likely + _closer(rgb, likely)) / 2
     if not _fits(likely):
         return None
-    return Subject(alpha=without_gaps(rgb, outlined(rgb, likely)), certainty=_certainty(likely))
+    return Subject(alpha=without_gaps(rgb, outlined(rgb, likely)), certainty=certainty(likely))
 
 
 def saliency(rgb: Bytes) -> Floats:
-    """Return how likely each pixel of `rgb` (height, width, 3) is of the subject, 0–1, at the size of `rgb`.
+    """Return how likely each pixel of `rgb` (height, width, 3) is of the subject, 0–1, at the size of `rgb`."""
+    square = np.asarray(cv2.resize(rgb, (SIDE, SIDE), interpolation=cv2.INTER_AREA), np.uint8)
+    return np.asarray(cv2.resize(see(square), rgb.shape[1::-1], interpolation=cv2.INTER_LINEAR)).clip(0, 1)
+
+
+def see(square: Bytes) -> Floats:
+    """Return what the network tells of a square (side, side, 3): about 0–1, how likely each pixel is of the subject.
 
     U²-Net-p (Qin et al., "U²-Net: Going deeper with nested U-structure for salient object detection", Pattern
-    Recognition 2020), the picture scaled to its square.
+    Recognition 2020).
     """
-    height, width = rgb.shape[:2]
-    small = cv2.resize(rgb, (SIDE, SIDE), interpolation=cv2.INTER_AREA).astype(np.float32)
-    values = (small / max(float(small.max()), 1.0) - MEAN) / DEVIATION
-    found = run(SUBJECT, values.transpose(2, 0, 1)[None])[0, 0]
-    return np.asarray(cv2.resize(found, (width, height), interpolation=cv2.INTER_LINEAR)).clip(0, 1)
+    values = (square.astype(np.float32) / max(float(square.max()), 1.0) - MEAN) / DEVIATION
+    return run(SUBJECT, values.transpose(2, 0, 1)[None])[0, 0]
 
 
-def _certainty(likely: Floats) -> float:
-    return float((likely > SURELY).sum() / max(1, int((likely > MAYBE).sum())))
+def certainty(likely: Floats, within: Mask | None = None) -> float:
+    """Return how certain the network is of what it sees, 0–1: the area that is surely a thing's, only that `within`
+    (height, width) if it is given, over all that may be."""
+    surely = likely if within is None else likely[within]
+    return float((surely > SURELY).sum() / max(1, int((likely > MAYBE).sum())))
 
 
 def _fits(likely: Floats) -> bool:
@@ -94,14 +100,19 @@ def _fits(likely: Floats) -> bool:
 
 def _closer(rgb: Bytes, likely: Floats) -> Floats:
     """Return the map of the part of the picture that the subject is in."""
-    rows, columns = np.nonzero(likely.max(axis=1) > 0.4)[0], np.nonzero(likely.max(axis=0) > 0.4)[0]
-    if not len(rows):
+    if not (likely > LIKELY).any():
         return likely
-    tall, wide = (round((side[-1] - side[0]) * CLOSER) + 8 for side in (rows, columns))
-    window = (slice(max(0, rows[0] - tall), rows[-1] + tall), slice(max(0, columns[0] - wide), columns[-1] + wide))
+    window = around(likely)
     result = np.zeros_like(likely)
     result[window] = saliency(np.ascontiguousarray(rgb[window]))
     return result
+
+
+def around(likely: Floats) -> tuple[slice, slice]:
+    """Return the rows and columns of what is likely of a thing, which something is, and of what lies around it."""
+    rows, columns = (np.flatnonzero(likely.max(axis=axis) > LIKELY) for axis in (1, 0))
+    tall, wide = (round((side[-1] - side[0]) * CLOSER) + 8 for side in (rows, columns))
+    return slice(max(0, rows[0] - tall), rows[-1] + tall), slice(max(0, columns[0] - wide), columns[-1] + wide)
 
 
 def _parts(rgb: Bytes) -> list[Floats]:

@@ -1,7 +1,7 @@
 """Whole things in a picture: what the network sees in it and in squares of it, what grows together, and of these what
 stands out most."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import product
 
@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from llm_dit.classical.growing import Neighbors
+from llm_dit.classical.layering.find import Report
 from llm_dit.classical.layering.regions import (
     Bytes,
     Floats,
@@ -22,10 +23,9 @@ from llm_dit.classical.layering.regions import (
 )
 from llm_dit.classical.seeing.networks import SUBJECT, missing
 from llm_dit.classical.seeing.outline import clearness, parted
-from llm_dit.classical.seeing.subject import MAYBE, SURE, SURELY, outlined, saliency, without_gaps
+from llm_dit.classical.seeing.subject import SURE, around, certainty, outlined, saliency, without_gaps
 
 Mask = NDArray[np.bool_]
-Report = Callable[[str], None]
 
 PIXELS = 120_000
 """The size of the copy on which things are told apart."""
@@ -50,8 +50,6 @@ WHOLE, FILLS, LARGE = 0.1, 0.4, 0.25
 which it has at least the third number as a share."""
 RING = 0.25
 """The width of what is looked at around a thing, as a share of the root of its area."""
-AROUND = 0.25
-"""What is seen around a thing when its outline is looked for, as a share of its size."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,7 +90,7 @@ def find_things(rgb: Bytes, most: int, report: Report, *, deep: bool = True) -> 
     _, size = bounded(height, width, PIXELS)
     small = np.asarray(cv2.resize(rgb, size, interpolation=cv2.INTER_AREA), np.uint8)
     looks = _look_at(rgb, size, report, deep=deep)
-    if not deep and not _certain(looks[0].likely):
+    if not deep and certainty(looks[0].likely) <= SURE:
         return []
     sketch = draw_sketch(np.dstack([small, np.full(size[::-1], 255, np.uint8)]))
     regions = oversegment(sketch)
@@ -150,9 +148,9 @@ def _seen(copy: _Copy) -> Iterator[Mask]:
             part = (likely > 0.5) & (np.asarray(found) == number)
             if part.mean() < LEAST:
                 continue
-            around = grown(part, NEAR)
-            share = np.bincount(copy.regions.ravel(), np.where(around, likely, 0).ravel(), len(area)) / area
-            yield (share > 0.5)[copy.regions] & around
+            near_it = grown(part, NEAR)
+            share = np.bincount(copy.regions.ravel(), np.where(near_it, likely, 0).ravel(), len(area)) / area
+            yield (share > 0.5)[copy.regions] & near_it
 
 
 def _grown(copy: _Copy) -> Iterator[Mask]:
@@ -173,7 +171,7 @@ def _best(candidates: list[Mask], marks: list[float], most: int, likely: Floats)
     """
     chosen: list[Mask] = []
     subject = likely > 0.5
-    fills = subject.mean() > LARGE and _certain(likely)
+    fills = subject.mean() > LARGE and certainty(likely) > SURE
     less = [FILLS if fills and (mask & subject).sum() > 0.75 * (mask | subject).sum() else WHOLE for mask in candidates]
     for number in np.argsort([-mark for mark in marks], kind="stable").tolist():
         if len(chosen) == most or marks[number] < STANDS_OUT:
@@ -194,11 +192,6 @@ def _best(candidates: list[Mask], marks: list[float], most: int, likely: Floats)
     return chosen
 
 
-def _certain(likely: Floats) -> bool:
-    """Return whether the network is certain of what it sees."""
-    return bool((likely > SURELY).sum() > SURE * (likely > MAYBE).sum())
-
-
 def _free(mask: Mask, chosen: list[Mask]) -> bool:
     """Return whether a candidate is another thing than those that are chosen."""
     return all((mask & other).sum() < APART * min(mask.sum(), other.sum()) for other in chosen)
@@ -210,9 +203,9 @@ def _stands_out(mask: Mask, looks: list[Look]) -> list[float]:
     ring = grown(mask, reach) & ~grown(mask, 3)
     marks = []
     for look in looks:
-        inside, around = look.part(mask), look.part(ring)
-        whole = inside.sum() > 0.97 * mask.sum() and around.any()
-        marks.append(float(look.likely[inside].mean() - look.likely[around].mean()) if whole else 0.0)
+        inside, beside = look.part(mask), look.part(ring)
+        whole = inside.sum() > 0.97 * mask.sum() and beside.any()
+        marks.append(float(look.likely[inside].mean() - look.likely[beside].mean()) if whole else 0.0)
     return marks
 
 
@@ -223,9 +216,7 @@ def _at_full_size(rgb: Bytes, mask: Mask, looks: list[Look]) -> Mask:
     look = looks[int(np.argmax(_stands_out(mask, looks)))]
     look.part(likely)[:] = (look.part(likely) + look.likely * look.part(grown(mask, NEAR))) / 2
     likely = np.asarray(cv2.resize(likely, (width, height), interpolation=cv2.INTER_LINEAR))
-    rows, columns = np.flatnonzero(likely.max(axis=1) > 0.4), np.flatnonzero(likely.max(axis=0) > 0.4)
-    tall, wide = (round((side[-1] - side[0]) * AROUND) + 8 for side in (rows, columns))
-    window = (slice(max(0, rows[0] - tall), rows[-1] + tall), slice(max(0, columns[0] - wide), columns[-1] + wide))
+    window = around(likely)
     part = np.ascontiguousarray(rgb[window])
     result = np.zeros((height, width), bool)
     result[window] = without_gaps(part, outlined(part, likely[window])) > 0.5

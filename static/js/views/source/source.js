@@ -84,18 +84,22 @@ function createPrompt(actions) {
 function createExpectation(image, openEngine) {
   const words = h("span");
   const element = h("p.hint", { hidden: true }, words, " ", h("button.link", { onclick: openEngine }, t("engine.other")));
-  let photograph = false;
+  /** @type {boolean | null}   null until an engine needs to know: looking takes a moment */
+  let photograph = null;
+  let loaded = false;
   /** @type {Config["capabilities"]["photographs"]} */
   let comesApart = "things";
   function show() {
+    if (loaded && comesApart !== "things") photograph ??= isPhotograph(image);
     element.hidden = !photograph || comesApart === "things";
     if (comesApart !== "things") setText(words, t(`source.photograph.${comesApart}`));
   }
   return {
     element,
-    /** Look at the picture that has come in. */
+    /** Another picture has come in. */
     see: () => {
-      photograph = isPhotograph(image);
+      photograph = null;
+      loaded = true;
       show();
     },
     render: (/** @type {State} */ state) => {
