@@ -18,7 +18,7 @@ from llm_dit.classical.instructions.chinese_colors import CHINESE_COLORS
 from llm_dit.classical.instructions.colors import COLOR_NAMES, COLOR_WORDS, parse_color
 from llm_dit.classical.instructions.parsing import MAX_LENGTH, MAX_OPERATIONS, language_of, parse_instruction
 from llm_dit.classical.instructions.reference import TOPICS
-from llm_dit.classical.instructions.slips import correct
+from llm_dit.classical.instructions.slips import SHORTEST, correct
 from llm_dit.classical.instructions.things import OTHER_WORDS, THINGS, is_thing
 from llm_dit.classical.instructions.vocabulary import ROWS, TOOLS
 from llm_dit.classical.operations import Operation
@@ -343,7 +343,7 @@ def test_a_known_word_is_never_read_as_another(words: frozenset[str]) -> None:
 
 
 @settings(max_examples=100)
-@given(st.text("abdeghilnorstuy", min_size=3, max_size=9))
+@given(st.text("abdeghilnorstuy", min_size=SHORTEST, max_size=9))
 def test_a_slip_is_of_one_letter(word: str) -> None:
     read = correct(word)
     assert correct(read) == read

@@ -32,6 +32,14 @@ CANVAS_PIXELS = """
 }
 """
 
+DRAWN = """
+() => new Promise((done) => {
+  requestAnimationFrame(() => requestIdleCallback(done));
+  // Headless Chromium was seen to give a page that rested no frame or no idle moment for ten minutes.
+  setTimeout(done, 3000);
+})
+"""
+
 MODEL = {
     "decompose": ["prompt", "steps", "cfg_scale", "seed"],
     "edit": ["steps", "cfg_scale", "seed"],
@@ -210,8 +218,11 @@ class Studio:
         return self.page.locator(".stage-canvas").evaluate(CANVAS_PIXELS, list(box))
 
     def draw(self) -> None:
-        """Wait until the page has drawn what it owes the screen and has nothing else to do."""
-        self.page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestIdleCallback(done)))")
+        """Wait until the page has drawn what it owes the screen and has nothing else to do.
+
+        Who waits for something looks for it as well: a browser promises neither frames nor idle moments.
+        """
+        self.page.evaluate(DRAWN)
 
     def box(self, element: Locator) -> Box:
         """Return where an element lies on the screen once it rests there."""

@@ -113,7 +113,8 @@ def correct(text: str) -> str:
 
     A slip is a letter too many or too few, two in the wrong order, or, in longer words, a wrong one (Damerau, "A
     technique for computer detection and correction of spelling errors", 1964); the first letter is right. A word that
-    could be two known ones stays, unless one is the other's beginning: "horizontaly" is "horizontally".
+    could be two known ones stays, unless one is the other's beginning: "horizontaly" is "horizontally". Of words below
+    `SHORTEST` letters only "teh" and "hte" are read.
     """
     return _WORD.sub(lambda found: _corrected(found[0]), text)
 
