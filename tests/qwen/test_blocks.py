@@ -9,10 +9,9 @@ from diffusers.models.transformers.transformer_qwenimage import QwenImageTransfo
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from llm_dit.qwen.forward.modulation import Modulation
 from llm_dit.qwen.forward.operations import Layout, Rows
 from llm_dit.qwen.forward.tools import tools_for
-from llm_dit.qwen.forward.transformer import Block
+from llm_dit.qwen.forward.transformer import Block, Modulation
 
 
 def compare(

@@ -17,8 +17,7 @@ from llm_dit.qwen.loading.checkpoints import EDIT, LAYERED, open_checkpoint
 from llm_dit.qwen.loading.loader import LoadOptions, load_pipeline
 from llm_dit.qwen.placement.placing import Placement
 from llm_dit.qwen.placement.plan import Plan
-from llm_dit.qwen.placement.streaming import BlockStream
-from llm_dit.qwen.placement.swapping import Swapped, Turns, swap_layers, tensors_of
+from llm_dit.qwen.placement.swapping import BlockStream, Swapped, Turns, swap_layers, tensors_of
 
 CPU = torch.device("cpu")
 PLANS = {

@@ -85,6 +85,11 @@ class Checkpoint:
         return sum(map(prod, self.shapes(component).values()))
 
 
+def is_modulation(name: str) -> bool:
+    """Whether a weight of a checkpoint's transformer belongs to the modulation of a block."""
+    return not {"img_mod", "txt_mod"}.isdisjoint(name.split("."))
+
+
 def local_folder(path: str | Path, pipeline: str) -> Path | None:
     """Return the folder that `path` names, or None for a model on the hub; `pipeline` is what it is to hold.
 

@@ -30,10 +30,9 @@ from transformers import (
 
 from llm_dit.errors import WeightsError
 from llm_dit.qwen.failures import free_memory
-from llm_dit.qwen.forward.modulation import is_modulation
 from llm_dit.qwen.forward.single_frame import SingleFrameVae
 from llm_dit.qwen.forward.transformer import Transformer
-from llm_dit.qwen.loading.checkpoints import EDIT, FIRST_EDIT, LAYERED, Checkpoint
+from llm_dit.qwen.loading.checkpoints import EDIT, FIRST_EDIT, LAYERED, Checkpoint, is_modulation
 from llm_dit.qwen.loading.quantization import Quantization, quantization_configs
 from llm_dit.qwen.loading.reading import read_tensors
 from llm_dit.runs import Progress, ProgressCallback

@@ -9,8 +9,7 @@ import psutil
 import torch
 
 from llm_dit.errors import DeviceError, InputError
-from llm_dit.qwen.forward.modulation import is_modulation
-from llm_dit.qwen.loading.checkpoints import Checkpoint
+from llm_dit.qwen.loading.checkpoints import Checkpoint, is_modulation
 from llm_dit.qwen.loading.quantization import BYTES_PER_WEIGHT, Quantization
 from llm_dit.qwen.placement.plan import FUSED, USUAL_FUSED, Machine, Weights
 

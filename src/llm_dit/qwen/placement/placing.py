@@ -13,11 +13,9 @@ from diffusers import DiffusionPipeline
 from torch import nn
 
 from llm_dit.qwen.forward.graphs import Recordings
-from llm_dit.qwen.forward.modulation import Moment, Table
-from llm_dit.qwen.forward.transformer import Branch, Shapes, Transformer, is_fused
+from llm_dit.qwen.forward.transformer import Branch, Moment, Shapes, Table, Transformer, is_fused
 from llm_dit.qwen.placement.plan import Plan
-from llm_dit.qwen.placement.streaming import BlockStream
-from llm_dit.qwen.placement.swapping import PageLock, Swapped, Turns, remove_hooks, swap_layers, tensors_of
+from llm_dit.qwen.placement.swapping import BlockStream, PageLock, Swapped, Turns, remove_hooks, swap_layers, tensors_of
 
 # A transformer on two devices: the branches of a guided step run at the same time, each on its own.
 

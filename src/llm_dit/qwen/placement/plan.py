@@ -278,7 +278,7 @@ def _gb(size: int) -> str:
 
 
 def plan_second(plan: Plan, second: Machine, weights: Weights, *, fused: bool) -> Plan:
-    """Return `plan` with a second device in it (`pairing.py`), or with the reason why that has nothing to do.
+    """Return `plan` with a second device in it (`placing.Pair`), or with the reason why that has nothing to do.
 
     It needs a copy of every transformer, without the modulation, and what a run takes beside it.
     """
