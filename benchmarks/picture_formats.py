@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from playwright.sync_api import sync_playwright
 
-from llm_dit.decoding.icc import PRIMARIES, SRGB
+from llm_dit.decoding.labels import PRIMARIES, SRGB
 from llm_dit.errors import ImageError
 from llm_dit.images import read_image
 from tests.kit.report import write_report

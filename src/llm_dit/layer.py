@@ -143,6 +143,15 @@ def kept_fields(layer: Layer) -> dict[str, Any]:
     return {name: getattr(layer, name) for name in KeptLayer.model_fields}
 
 
+def plain(layer: Layer, width: int, height: int) -> Layer:
+    """Return a layer, a hidden one too, for formats in which one is a rectangle of pixels: baked and cropped.
+
+    What lies off the canvas stays, so that it can be moved back; a scaled layer is cut to the canvas, as it may be of
+    any size.
+    """
+    return layer.baked(layer.box if layer.scale == 1.0 else (0, 0, width, height))
+
+
 def _crop(image: Image.Image, box: Box) -> Image.Image:
     """Return a part of an image, or the image itself when that is all of it: Pillow would copy it."""
     return image if box == (0, 0, *image.size) else image.crop(box)

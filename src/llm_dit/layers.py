@@ -67,6 +67,12 @@ def over(below: Planes, pixels: Pixels, opacity: float = 1.0, mode: BlendMode = 
     below += source
 
 
+def over_white(pixels: Pixels) -> Pixels:
+    """Return straight RGBA pixels over white, as RGB."""
+    alpha = pixels[..., 3:].astype(np.float32) / 255.0
+    return np.rint(pixels[..., :3] * alpha + 255.0 * (1.0 - alpha)).astype(np.uint8)
+
+
 def blended(image: Image.Image, backdrop: Image.Image, mode: BlendMode) -> Image.Image:
     """Return the RGBA image whose plain "over" on `backdrop`, of the same size, looks as `mode` does; alpha stays."""
     below, result = np.asarray(backdrop), np.array(image)

@@ -25,6 +25,8 @@ _EDGES = " .-" + _JOINERS
 # https://learn.microsoft.com/windows/win32/fileio/naming-a-file
 _DEVICES = re.compile(r"(CON|CONIN\$|CONOUT\$|PRN|AUX|NUL|COM[0-9¹²³]|LPT[0-9¹²³]) *(\.|$)", re.IGNORECASE)
 
+_UNHOLDABLE = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
 
 def shortened(name: str) -> str:
     """Return a name cut to MAX_NAME characters: names come from files, and generators put whole prompts there."""
@@ -42,6 +44,11 @@ def file_stem(name: str, default: str) -> str:
     stem = " ".join(_SEPARATORS.sub("-", seen).split()).strip(_EDGES)
     stem = f"_{stem}" if _DEVICES.match(stem) else stem
     return _whole(stem.encode()[:MAX_STEM_BYTES].decode(errors="ignore"), stem).rstrip(_EDGES) or default
+
+
+def holdable(name: str) -> str:
+    """Return a name with what no XML file may hold, such as control characters, replaced by the sign U+FFFD."""
+    return _UNHOLDABLE.sub("\ufffd", name)
 
 
 def _whole(part: str, text: str) -> str:

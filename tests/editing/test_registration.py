@@ -6,8 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from llm_dit.editing.levels import undo_motion
-from llm_dit.editing.registration import measure_motion
+from llm_dit.editing.registration import measure_motion, undo_motion
 
 SIDE = 384
 

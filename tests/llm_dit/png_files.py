@@ -4,7 +4,7 @@ import struct
 import zlib
 from collections.abc import Sequence
 
-from llm_dit.decoding.icc import PRIMARIES, Chromaticities, colorants
+from llm_dit.decoding.labels import PRIMARIES, Chromaticities, colorants
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}

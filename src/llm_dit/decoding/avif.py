@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image
 from PIL.AvifImagePlugin import AvifImageFile
 
-from llm_dit.decoding.hdr import HighRange, coded_colors
+from llm_dit.decoding.labels import HighRange, coded_colors
 from llm_dit.decoding.source import Source, by_pillow, orientation_of
 
 MAX_DEEP = 16_777_216

@@ -15,8 +15,7 @@ import numpy as np
 from PIL import Image, ImageChops
 from PIL.PngImagePlugin import PngImageFile
 
-from llm_dit.decoding.hdr import HighRange, coded_colors
-from llm_dit.decoding.icc import BT709, power, rgb_profile
+from llm_dit.decoding.labels import BT709, HighRange, coded_colors, power, rgb_profile
 from llm_dit.decoding.source import MAX_PROFILE_BYTES, Source, Split, by_pillow, orientation_of
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"

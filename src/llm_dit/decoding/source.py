@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image, ImageCms
 from PIL.ImageFile import ImageFile
 
-from llm_dit.decoding.hdr import HighRange
+from llm_dit.decoding.labels import HighRange
 
 # What Pillow is known to raise on files that are damaged or made to harm.
 DECODER_ERRORS = (

@@ -11,9 +11,8 @@ from PIL import Image
 from llm_dit.alpha import Plane, as_float, bleed, join, restore_alpha, to_image
 from llm_dit.color import Rgb
 from llm_dit.editing.crop import VISIBLE_ALPHA, Crop, crop_to_content, is_larger, whole_layer
-from llm_dit.editing.levels import Motion, undo_motion
 from llm_dit.editing.matte import Key, choose_matte, derive_key, measure_plate, measure_plate_error, take_out
-from llm_dit.editing.registration import measure_motion
+from llm_dit.editing.registration import Motion, measure_motion, undo_motion
 from llm_dit.options import EditOutputSize, Shape
 
 # How far a model's blur carries colors: the ground is measured farther from the object than that.

@@ -18,11 +18,10 @@ from xml.etree.ElementTree import Element, tostring
 from pydantic import BaseModel, Field, ValidationError
 
 from llm_dit.color import BlendMode
-from llm_dit.exports.flat import holdable, plain
 from llm_dit.images import write_png
-from llm_dit.layer import KeptLayer, Layer, group_steps, kept_fields
+from llm_dit.layer import KeptLayer, Layer, group_steps, kept_fields, plain
 from llm_dit.layers import Painting
-from llm_dit.names import file_stem
+from llm_dit.names import file_stem, holdable
 
 MANIFEST_NAME = "manifest.json"
 COMPOSITE_NAME = "composite.png"

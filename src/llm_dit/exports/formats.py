@@ -1,15 +1,20 @@
-"""The formats that a stack can be exported to, by name."""
+"""The formats that a stack can be exported to, by name; the flat ones (PNG, JPEG and WebP) are written here."""
 
 import io
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import IO, Literal, get_args
 
+import numpy as np
+from PIL import Image
+
 from llm_dit.color import Rgba
+from llm_dit.errors import InputError
 from llm_dit.exports.archives import MEDIA_TYPE as OPEN_RASTER
 from llm_dit.exports.archives import export_ora, export_zip
-from llm_dit.exports.flat import export_flat
+from llm_dit.images import write_png
 from llm_dit.layer import Layer
+from llm_dit.layers import Painting, over_white
 
 ExportName = Literal["zip", "psd", "ora", "pptx", "png", "webp", "jpeg"]
 EXPORT_NAMES: tuple[ExportName, ...] = get_args(ExportName)
@@ -86,3 +91,53 @@ def write_export(
             export_pptx(layers, target, width=width, height=height, title=title)
         case _:
             export_flat(layers, target, name, width=width, height=height, background=background)
+
+
+# A stack as one flat picture.
+
+FlatFormat = Literal["png", "jpeg", "webp"]
+
+MAX_SIDES: Mapping[FlatFormat, int] = {"png": 2**31 - 1, "jpeg": 65_500, "webp": 16_383}
+"""Pixels; the formats' own bounds, JPEG's as its library has it."""
+
+LARGE_PIXELS = 8_000_000
+
+
+def export_flat(
+    layers: Iterable[Layer],
+    target: IO[bytes],
+    format: FlatFormat,
+    *,
+    width: int,
+    height: int,
+    background: Rgba | None = None,
+) -> None:
+    """Write the picture; a JPEG has no transparency, and lies on white where `background` leaves it open.
+
+    PNG and WebP are lossless, JPEG is of high quality without color subsampling. Raises `InputError` when the canvas
+    is larger than the format allows.
+    """
+    if max(width, height) > MAX_SIDES[format]:
+        raise InputError(
+            f"A picture of this format has at most {MAX_SIDES[format]} pixels a side: scale the layers down, or take "
+            "PNG.",
+            param="format",
+        )
+    with Painting(width, height, background) as painting:
+        for layer in layers:
+            painting.add(layer)
+        if format == "png":
+            write_png(painting.picture(), target)
+        elif format == "webp":
+            # How hard it tries; the pixels stay exact. Trying takes 30 bytes a pixel, not trying 20.
+            effort = (0, 0) if width * height > LARGE_PIXELS else (50, 2)
+            painting.picture().save(target, "WEBP", lossless=True, quality=effort[0], method=effort[1])
+        else:
+            _over_white(painting).save(target, "JPEG", quality=92, subsampling=0)
+
+
+def _over_white(painting: Painting) -> Image.Image:
+    pixels = np.empty((painting.height, painting.width, 3), np.uint8)
+    for rows, band in painting.bands():
+        pixels[rows] = over_white(band)
+    return Image.fromarray(pixels, "RGB")

@@ -22,10 +22,10 @@ from pptx.oxml.ns import qn
 from pptx.shapes.picture import Picture
 from pptx.util import Emu
 
-from llm_dit.exports.flat import holdable, plain
 from llm_dit.images import encode_png, write_png
-from llm_dit.layer import Layer, group_steps
+from llm_dit.layer import Layer, group_steps, plain
 from llm_dit.layers import Painting, blended
+from llm_dit.names import holdable
 
 EMU_PER_PIXEL = 9525.0
 """At 96 pixels an inch."""

@@ -21,10 +21,10 @@ from psd_tools.psd.layer_and_mask import ChannelInfo, LayerFlags, LayerRecord
 from psd_tools.psd.tagged_blocks import TaggedBlocks
 
 from llm_dit.errors import InputError
-from llm_dit.exports.flat import holdable, over_white, plain
 from llm_dit.imports.psd import BLENDS
-from llm_dit.layer import Layer, group_steps
-from llm_dit.layers import Painting
+from llm_dit.layer import Layer, group_steps, plain
+from llm_dit.layers import Painting, over_white
+from llm_dit.names import holdable
 
 MAX_SIDE = 30_000
 """Pixels; the format's own bound."""

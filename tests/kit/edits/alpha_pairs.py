@@ -18,7 +18,7 @@ from PIL import Image
 
 from llm_dit.alpha import flatten
 from llm_dit.editing import prepare
-from llm_dit.editing.levels import Motion
+from llm_dit.editing.registration import Motion
 from tests.kit.edits.simulated_editor import MODEL_AREA, render, render_reshaped
 from tests.kit.edits.simulated_edits import EDITS, GROUNDS, Edit, draw_edit, true_colors
 from tests.kit.edits.simulated_layers import LONGEST_PX, SHAPES, Plane, Subject, draw_subject, reshape
