@@ -4,11 +4,16 @@ import contextlib
 import ctypes
 import os
 import signal
+import struct
 import sys
 from collections.abc import Mapping
-from typing import BinaryIO
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, Literal
 
 PR_SET_PDEATHSIG = 1
+LENGTH = struct.Struct(">I")
+"""What stands before a message: how many bytes it has."""
 
 
 def environment_of_child(**variables: str) -> Mapping[str, str]:
@@ -29,3 +34,36 @@ def take_standard_streams() -> tuple[BinaryIO, BinaryIO]:
         os.dup2(nothing.fileno(), 0)
     os.dup2(2, 1)
     return commands, events
+
+
+def framed(message: bytes) -> bytes:
+    """Return a message behind its length."""
+    return LENGTH.pack(len(message)) + message
+
+
+def read_framed(stream: BinaryIO) -> bytes | None:
+    """Return the next message without its length; None when the other end is gone."""
+    header = stream.read(LENGTH.size)
+    return stream.read(LENGTH.unpack(header)[0]) if len(header) == LENGTH.size else None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Memory:
+    """Bytes that a process holds, and bytes that the machine has."""
+
+    used_bytes: int
+    total_bytes: int
+
+
+def memory_of(pid: int) -> Memory | None:
+    """Return the memory of a process, or None where the system does not tell (it is read from Linux's /proc)."""
+    try:
+        used = statm(1, pid)
+    except OSError:
+        return None
+    return Memory(used_bytes=used, total_bytes=os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
+
+
+def statm(field: int, pid: int | Literal["self"] = "self") -> int:
+    """Return a field of proc_pid_statm(5) in bytes; raises `OSError` where there is none."""
+    return int(Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[field]) * os.sysconf("SC_PAGE_SIZE")

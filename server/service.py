@@ -22,13 +22,13 @@ from server.jobs.records import JobRecords
 from server.metrics import Metrics, Readings
 from server.pool.pictures import Pictures
 from server.pool.pool import Pool, open_pool
+from server.processes import memory_of
 from server.projects.projects import Projects, Quota, size_of_project
 from server.settings import Settings
 from server.storage.database import Database, Storage
 from server.storage.folder import Transit
 from server.storage.images import ImageStore
 from server.worker.host import Patience, PipelineHost
-from server.worker.messages import memory_of
 from server.worker.supervisor import Watch, Worker
 
 logger = logging.getLogger("llm_dit.server")

@@ -23,8 +23,7 @@ from starlette.responses import StreamingResponse
 from llm_dit.images import ImageLimits
 from llm_dit.names import file_stem
 from server.engines import Engine
-from server.pool.intake import GivenPicture
-from server.pool.stacks import StackLimits
+from server.pool.tasks import GivenPicture, StackLimits
 from server.projects.projects import ADDRESS
 from server.settings import ServerSettings
 from web.bodies.sieve import LongText

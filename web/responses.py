@@ -14,8 +14,7 @@ from llm_dit.options import EngineName, Guidance, LayerNum, Photographs, Resolut
 from llm_dit.runs import Forward
 from server.jobs.inputs import DecomposeInput, JobInput, JobKind, JobResult
 from server.jobs.job import JobStatus, JobView
-from server.pool.layer_files import StoredLayer
-from server.pool.selecting import CutStack
+from server.pool.tasks import CutStack, StoredLayer
 from server.worker.host import HostState
 from web.errors import ErrorBody, error_body
 from web.images import address_of

@@ -42,9 +42,7 @@ from llm_dit.options import (
     options_of,
 )
 from server.jobs.inputs import DecomposeInput, EditLayerInput, JobInput
-from server.pool.intake import GivenPicture, KeptPicture
-from server.pool.selecting import Hints
-from server.pool.stacks import GivenLayer
+from server.pool.tasks import GivenLayer, GivenPicture, Hints, KeptPicture
 from server.projects.projects import ADDRESS, DocumentText, ProjectDraft
 from web.bodies.sieve import LongText
 from web.errors import HEX_COLOR, IMAGE_ADDRESS, NOT_BLANK, http_name

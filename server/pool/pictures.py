@@ -1,28 +1,55 @@
-"""Work on pictures, as the service sees to them: in which lane, within which budget, in which words."""
+"""Work on pictures, stacks and projects as the service has it done: in which lane, within which budget."""
 
 import asyncio
 import contextlib
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from dataclasses import replace
+from pathlib import Path
+from typing import Concatenate, ParamSpec, TypeVar
 
 from llm_dit.errors import ImageError
 from llm_dit.exports.formats import ExportName
 from llm_dit.images import ImageLimits, check_dimensions
+from llm_dit.imports.layer_file import FileLimits
 from server.errors import TaskLostError, TaskMemoryError, TaskTimeError
-from server.pool.intake import NOT_HELD, GivenPicture, Intake, KeptPicture, keep_picture, named
 from server.pool.pool import Lane, Pool
 from server.pool.process import Budget
-from server.pool.selecting import CutStack, Hints, Selection, keep_cut, write_selection
-from server.pool.stacks import GivenStack, write_composite, write_export
+from server.pool.tasks import (
+    NOT_HELD,
+    CutStack,
+    GivenPicture,
+    GivenStack,
+    Hints,
+    Intake,
+    KeptPicture,
+    Selection,
+    keep_cut,
+    keep_picture,
+    named,
+    write_composite,
+    write_export,
+    write_selection,
+)
+from server.projects.files import KeptStack, ReadProject, keep_layers, read_as_project, write_project
+from server.projects.projects import Project
 from server.storage.images import ImageStore
 
+P = ParamSpec("P")
+T = TypeVar("T")
+
 SMALL_BYTES = 262_144
-"""A file of so many bytes may be a small picture, and is looked at in the quick lane."""
+"""A file of so many bytes most likely holds little, and is tried in the quick lane first."""
+QUICK_COPY_BYTES = 8_000_000
+"""Pictures of a project that are copied into its file within a moment."""
 MB = 1 << 20
 QUICK = Budget(cpu_s=1.0, memory=160 * MB, wall_s=30)
 MEMORY = 512 * MB
 STACK = Budget(cpu_s=300, memory=768 * MB, wall_s=1800)
 """Of a composite or a file of the largest stack that is taken."""
+FILE = Budget(cpu_s=600, memory=768 * MB, wall_s=1800)
+"""Of the largest file that is taken in."""
+FILE_CPU_S, FILE_CPU_S_A_MB = 3.0, 30.0
+"""What a file may take, and more for each million bytes: an empty layer of 16 megapixels has 47 kB and takes 1 s."""
 SELECTION = Budget(cpu_s=60, memory=768 * MB, wall_s=300, kept=448 * MB)
 """Of pointing at something in the largest stack; in a picture of usual size it takes a second or two.
 
@@ -35,7 +62,7 @@ TOO_MUCH = "The picture takes too much memory to decode: scale it down, or save 
 UNREADABLE = "The picture cannot be decoded: it may be damaged. Save it again as PNG or JPEG."
 
 
-def budget_of(size: int) -> Budget:
+def picture_budget(size: int) -> Budget:
     """Return what decoding a file of so many bytes, and re-encoding it, may take.
 
     A photo of 16 million pixels takes 3 s on a slow core. Small files, of which anybody can send many, are kept below
@@ -43,6 +70,11 @@ def budget_of(size: int) -> Budget:
     """
     cpu_s = 2.3 if size <= 1_000_000 else min(30.0, 8 + size / MB)
     return Budget(cpu_s=cpu_s, memory=MEMORY, wall_s=60 + 10 * cpu_s)
+
+
+def file_budget(size: int) -> Budget:
+    """Return what reading a file of layers of so many bytes may take; small ones that ask for much are made to harm."""
+    return replace(FILE, cpu_s=min(FILE.cpu_s, FILE_CPU_S + FILE_CPU_S_A_MB * size / 1_000_000))
 
 
 @contextlib.contextmanager
@@ -59,7 +91,7 @@ def explained(param: str) -> Generator[None]:
 
 
 class Pictures:
-    """Takes pictures into the store, and makes files of stacks."""
+    """Takes pictures into the store, and reads and writes files of stacks and of projects."""
 
     def __init__(self, pool: Pool, store: ImageStore) -> None:
         self._pool = pool
@@ -83,7 +115,7 @@ class Pictures:
                 kept = await self._pool.run(Lane.QUICK, QUICK, keep_picture, given, small)
                 if kept is not None:
                     return kept
-            kept = await self._pool.run(Lane.PICTURES, budget_of(size), keep_picture, given, intake)
+            kept = await self._pool.run(Lane.PICTURES, picture_budget(size), keep_picture, given, intake)
         assert kept is not None
         return kept
 
@@ -116,6 +148,30 @@ class Pictures:
         pixels = most if stack.width is None or stack.height is None else min(most, stack.width * stack.height)
         budget = replace(SELECTION, memory=SELECTION.memory + CUT_BYTES * pixels)
         return await self._pool.run(Lane.SELECTION, budget, keep_cut, stack, mask, name)
+
+    async def read_layers(self, file: Path, limits: FileLimits) -> KeptStack:
+        """Take the layers of a file in; raises `InputError`, `DiskFullError`, `TaskError`."""
+        return await self._read(file, keep_layers, self._store.data_dir, limits)
+
+    async def read_project(self, file: Path, limits: FileLimits, name: str) -> ReadProject:
+        """Take a project in as `read_as_project` does; raises `InputError`, `DiskFullError`, `TaskError`."""
+        return await self._read(file, read_as_project, self._store.data_dir, limits, name)
+
+    async def write_project(self, project: Project, target: Path) -> list[str]:
+        """Write a project as a file, and return the SHA-256 of pictures that are lost; raises `TaskError`."""
+        size = await asyncio.to_thread(lambda: sum(map(self._store.size, project.images)))
+        lane = Lane.QUICK if size <= QUICK_COPY_BYTES else Lane.FILES
+        return await self._pool.run(lane, FILE, write_project, project, self._store.data_dir, target)
+
+    async def _read(
+        self, file: Path, function: Callable[Concatenate[Path, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """Run a function on a file, one on a small file without waiting for large ones."""
+        size = file.stat().st_size
+        if size <= SMALL_BYTES:
+            with contextlib.suppress(TaskTimeError, TaskMemoryError):
+                return await self._pool.run(Lane.QUICK, QUICK, function, file, *args, **kwargs)
+        return await self._pool.run(Lane.FILES, file_budget(size), function, file, *args, **kwargs)
 
     def _may_be_small(self, stack: GivenStack) -> bool:
         return sum(self._size(layer.picture) for layer in stack.layers) <= SMALL_BYTES

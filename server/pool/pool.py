@@ -32,8 +32,8 @@ from typing import Any, ParamSpec, TypeVar, cast
 from pydantic import TypeAdapter, ValidationError
 
 from server.errors import Failure, PoolFullError, TaskLostError, TaskMemoryError, TaskTimeError
-from server.pool.process import LENGTH, Budget, Task, pack_task
-from server.processes import environment_of_child
+from server.pool.process import Budget, Task, pack_task
+from server.processes import LENGTH, environment_of_child
 
 logger = logging.getLogger("llm_dit.server")
 

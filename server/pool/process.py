@@ -13,7 +13,6 @@ import json
 import os
 import pickle
 import signal
-import struct
 import sys
 import traceback
 from collections.abc import Callable, Mapping
@@ -25,9 +24,8 @@ from pydantic_core import to_jsonable_python
 
 from llm_dit.errors import LLMDiTError
 from server.errors import Failure
-from server.processes import die_with_parent, take_standard_streams
+from server.processes import die_with_parent, framed, read_framed, statm, take_standard_streams
 
-LENGTH = struct.Struct(">I")
 MOST_TASKS = 500
 """After which a process ends, whatever it may have lost by then."""
 
@@ -56,22 +54,20 @@ class Task:
 
 
 def pack_task(task: Task) -> bytes:
-    content = pickle.dumps(task, pickle.HIGHEST_PROTOCOL)
-    return LENGTH.pack(len(content)) + content
+    return framed(pickle.dumps(task, pickle.HIGHEST_PROTOCOL))
 
 
 def serve(tasks: BinaryIO, answers: BinaryIO) -> None:
     """Run tasks until the service closes the stream, or this process had better end."""
     for number in range(1, MOST_TASKS + 1):
-        header = tasks.read(LENGTH.size)
-        if len(header) < LENGTH.size:
+        content = read_framed(tasks)
+        if content is None:
             return
-        task: Task = pickle.loads(tasks.read(LENGTH.unpack(header)[0]))
+        task: Task = pickle.loads(content)
         answer = run(task)
         gc.collect()
         answer["ends"] = ends = number == MOST_TASKS or _resident() > task.budget.kept
-        content = json.dumps(answer, default=to_jsonable_python).encode()
-        answers.write(LENGTH.pack(len(content)) + content)
+        answers.write(framed(json.dumps(answer, default=to_jsonable_python).encode()))
         answers.flush()
         if ends:
             return
@@ -104,22 +100,13 @@ def _limit(budget: Budget | None) -> None:
     if sys.platform == "linux":
         import resource
 
-        most = resource.RLIM_INFINITY if budget is None else _data() + budget.memory
+        # The fifth field is what RLIMIT_DATA counts.
+        most = resource.RLIM_INFINITY if budget is None else statm(5) + budget.memory
         resource.setrlimit(resource.RLIMIT_DATA, (most, resource.RLIM_INFINITY))
 
 
-def _data() -> int:
-    """Return the bytes that RLIMIT_DATA counts."""
-    return _statm(5)
-
-
 def _resident() -> int:
-    return _statm(1) if sys.platform == "linux" else 0
-
-
-def _statm(field: int) -> int:
-    """Return a field of proc_pid_statm(5) in bytes."""
-    return int(Path("/proc/self/statm").read_text(encoding="ascii").split()[field]) * os.sysconf("SC_PAGE_SIZE")
+    return statm(1) if sys.platform == "linux" else 0
 
 
 def main(nice: int) -> None:

@@ -1,8 +1,12 @@
-"""A project as one file: a ZIP of `project.json` and the pictures that it uses, `images/{sha256}.png`."""
+"""A project as one file, a ZIP of `project.json` and the pictures that it uses, `images/{sha256}.png`; files of layers.
+
+A process of the pool reads them, and puts their pictures into the store.
+"""
 
 import json
 import zipfile
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, cast
 
@@ -11,10 +15,21 @@ from pydantic_core import from_json
 from llm_dit.errors import InputError
 from llm_dit.images import encode_png
 from llm_dit.imports.archive import Archive
-from llm_dit.imports.layer_file import FileLimits, decoded, picture_size
+from llm_dit.imports.layer_file import FileKind, FileLimits, decoded, picture_size
+from llm_dit.imports.layers import kind_of, read_layers
+from llm_dit.layers import Painting
 from llm_dit.names import shortened
 from server.errors import NotFoundError
-from server.projects.projects import ADDRESS, DOCUMENT_FORMAT, MAX_DOCUMENT_BYTES, Project, ProjectDraft, images_in
+from server.pool.tasks import StoredLayer, kept_layer
+from server.projects.projects import (
+    ADDRESS,
+    DOCUMENT_FORMAT,
+    MAX_DOCUMENT_BYTES,
+    DocumentText,
+    Project,
+    ProjectDraft,
+    images_in,
+)
 from server.storage.images import SHA256, ImageStore, disk_full_told
 
 FORMAT, VERSION = "llm-dit project", 1
@@ -112,3 +127,88 @@ def _is_newer(version: object, known: int) -> bool:
 def _format_of(fields: dict[str, Any]) -> object:
     document: object = fields.get("document")
     return cast(dict[str, Any], document).get("format") if isinstance(document, dict) else None
+
+
+# Files of layers that come in, as layers or as a new project.
+
+
+@dataclass(frozen=True, kw_only=True)
+class KeptStack:
+    """The layers of a file, bottom first, on a canvas in pixels, and what did not come along, in sentences."""
+
+    kind: FileKind
+    width: int
+    height: int
+    layers: list[StoredLayer]
+    warnings: list[str]
+    merged: str | None = None
+    """The SHA-256 of what they show together."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReadProject:
+    """What a file gives a new project; see `ProjectDraft`."""
+
+    name: str
+    document: dict[str, Any]
+    thumbnail: str | None
+    lost: list[str]
+    warnings: list[str]
+
+    @property
+    def draft(self) -> ProjectDraft:
+        return ProjectDraft(name=self.name, document=self.document, thumbnail=self.thumbnail, lost=self.lost)
+
+
+def read_as_project(file: Path, data_dir: Path, limits: FileLimits, name: str) -> ReadProject:
+    """Return the project of a project file; of another file of layers, a new one of them that is called `name`.
+
+    Raises `InputError`, `DiskFullError`.
+    """
+    with file.open("rb") as content:
+        if kind_of(content) in {"project", None}:
+            draft = read_project(content, ImageStore(data_dir), limits)
+            assert not isinstance(draft.document, DocumentText)  # it was read from a file
+            return ReadProject(
+                name=draft.name,
+                document=dict(draft.document),
+                thumbnail=draft.thumbnail,
+                lost=list(draft.lost),
+                warnings=[],
+            )
+    stack = keep_layers(file, data_dir, limits, merge=True)
+    return ReadProject(name=name, document=_document(stack), thumbnail=None, lost=[], warnings=stack.warnings)
+
+
+def keep_layers(file: Path, data_dir: Path, limits: FileLimits, *, merge: bool = False) -> KeptStack:
+    """Put the layers of a file into the store in `data_dir`, one at a time, and with `merge` also what they show.
+
+    Raises `InputError`, `DiskFullError`.
+    """
+    store = ImageStore(data_dir)
+    with file.open("rb") as content:
+        read = read_layers(content, limits)
+        layers: list[StoredLayer] = []
+        with Painting(read.width, read.height) as painting:
+            for layer in read.layers:
+                layers.append(kept_layer(layer, store))
+                if merge:
+                    painting.add(layer)
+            merged = store.put(encode_png(painting.picture())) if merge else None
+    return KeptStack(
+        kind=read.kind, width=read.width, height=read.height, layers=layers, warnings=read.warnings, merged=merged
+    )
+
+
+def _document(stack: KeptStack) -> dict[str, Any]:
+    """Return a project's document that is a stack and nothing else: the page takes it from there."""
+    layers: list[dict[str, Any]] = []
+    for layer in stack.layers:
+        fields = layer.model_dump()
+        layers.append({"image": _address(fields.pop("sha256")), **fields})
+    picture = _address(stack.merged) if stack.merged else None
+    return {"width": stack.width, "height": stack.height, "picture": picture, "layers": layers}
+
+
+def _address(sha256: str) -> str:
+    return f"/api/images/{sha256}.png"

@@ -4,18 +4,14 @@ A message is a pickle behind its length. Both ends are this program, and no mess
 """
 
 import asyncio
-import os
 import pickle
-import struct
 from dataclasses import dataclass
-from pathlib import Path
 from typing import BinaryIO
 
 from llm_dit.runs import PipelineStatus, Progress
 from server.errors import Failure
 from server.jobs.inputs import JobInput, JobResult
-
-_LENGTH = struct.Struct(">I")
+from server.processes import LENGTH, framed, read_framed
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,43 +80,19 @@ Event = Loaded | LoadFailed | Stepped | Previewed | Succeeded | Failed | Stopped
 
 
 def pack(message: Command | Event) -> bytes:
-    content = pickle.dumps(message, pickle.HIGHEST_PROTOCOL)
-    return _LENGTH.pack(len(content)) + content
+    return framed(pickle.dumps(message, pickle.HIGHEST_PROTOCOL))
 
 
 def read_command(stream: BinaryIO) -> Command | None:
     """Return the next command; None when the service is gone."""
-    header = stream.read(_LENGTH.size)
-    if len(header) < _LENGTH.size:
-        return None
-    return pickle.loads(stream.read(_LENGTH.unpack(header)[0]))
+    content = read_framed(stream)
+    return None if content is None else pickle.loads(content)
 
 
 async def read_event(stream: asyncio.StreamReader) -> Event | None:
     """Return the worker's next event; None when it is gone."""
     try:
-        header = await stream.readexactly(_LENGTH.size)
-        return pickle.loads(await stream.readexactly(_LENGTH.unpack(header)[0]))
+        header = await stream.readexactly(LENGTH.size)
+        return pickle.loads(await stream.readexactly(LENGTH.unpack(header)[0]))
     except asyncio.IncompleteReadError:
         return None
-
-
-# How much memory the worker takes.
-
-
-@dataclass(frozen=True, kw_only=True)
-class Memory:
-    """Bytes that a process holds, and bytes that the machine has."""
-
-    used_bytes: int
-    total_bytes: int
-
-
-def memory_of(pid: int) -> Memory | None:
-    """Return the memory of a process, or None where the system does not tell (it is read from Linux's /proc)."""
-    try:
-        pages = int(Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[1])
-    except OSError:
-        return None
-    page_bytes = os.sysconf("SC_PAGE_SIZE")
-    return Memory(used_bytes=pages * page_bytes, total_bytes=os.sysconf("SC_PHYS_PAGES") * page_bytes)

@@ -9,7 +9,7 @@ from PIL import Image
 
 from llm_dit.errors import ImageError
 from llm_dit.images import ImageLimits, read_image
-from server.pool.intake import bytes_of, named
+from server.pool.tasks import bytes_of, named
 from tests.kit.pictures import as_data_url, disc, encoded, png, square
 from tests.web.corpus import LEAK
 

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import FileResponse
 
 from llm_dit.decoding.formats import PICTURE_FORMATS
-from server.pool.intake import GivenPicture
+from server.pool.tasks import GivenPicture
 from web.bodies.limits import Size, takes
 from web.bodies.reading import media_type, receive
 from web.errors import UnsupportedMediaTypeError

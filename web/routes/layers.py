@@ -9,8 +9,7 @@ from fastapi import APIRouter, Request, Response
 from llm_dit.color import read_color
 from llm_dit.exports.formats import EXPORT_FORMATS
 from llm_dit.names import file_stem
-from server.pool.layer_files import keep_layers, run_on_file
-from server.pool.stacks import GivenStack
+from server.pool.tasks import GivenStack
 from server.storage.folder import take_out
 from web.bodies.limits import Size, takes
 from web.bodies.reading import UPLOAD, JsonRoute, layer_limits, received, require_file
@@ -102,9 +101,9 @@ async def select_layer(body: SelectLayerRequest, request: Request, state: StateD
 async def import_layers(request: Request, state: StateDep) -> ImportResponse:
     """Return the layers of a file: a project file, a ZIP of layers, OpenRaster (ORA) or Photoshop (PSD)."""
     require_file(request)
-    settings = state["settings"].server
+    limits = layer_limits(state["settings"].server)
     async with received(request, state) as file:
-        kept = await run_on_file(state["pool"], keep_layers, file, settings.data_dir, layer_limits(settings))
+        kept = await state["pictures"].read_layers(file, limits)
     return ImportResponse(
         kind=kept.kind,
         width=kept.width,

@@ -7,8 +7,6 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request, Response
 
 from llm_dit.names import file_stem
-from server.pool.layer_files import BUDGET, lane_for, read_as_project, run_on_file
-from server.projects.files import write_project
 from server.projects.projects import Project, ProjectSummary
 from server.storage.folder import take_out
 from web.bodies.limits import Size, takes
@@ -56,12 +54,9 @@ async def import_project(
 ) -> Response:
     """Keep the project of a project file as a new one, or make one of a ZIP of layers, an OpenRaster file or a PSD."""
     require_file(request)
-    settings = state["settings"].server
-    called = name if name.strip() else "Layers"
+    limits = layer_limits(state["settings"].server)
     async with received(request, state) as file:
-        read = await run_on_file(
-            state["pool"], read_as_project, file, settings.data_dir, layer_limits(settings), called
-        )
+        read = await state["pictures"].read_project(file, limits, name if name.strip() else "Layers")
     return _created(await state["projects"].add(read.draft), warnings=read.warnings)
 
 
@@ -109,10 +104,8 @@ async def export_project(project_id: str, state: StateDep) -> Response:
     """
     project = await state["projects"].get(project_id)
     async with state["transit"].folder() as folder:
-        lane = await state["offload"](lambda: lane_for(project, state["store"]))
-        target = folder / "made"
-        missing = await state["pool"].run(lane, BUDGET, write_project, project, state["store"].data_dir, target)
-        file = take_out(target)
+        missing = await state["pictures"].write_project(project, folder / "made")
+        file = take_out(folder / "made")
     headers = {**saved_as(file_stem(project.name, "project"), ".llm-dit.zip"), "X-Missing-Images": str(len(missing))}
     return file_answer(file, FILE_TYPE, headers)
 

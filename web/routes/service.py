@@ -6,7 +6,7 @@ from llm_dit.runs import PipelineStatus
 from server.errors import StoppingError
 from server.jobs.job import describe_loading
 from server.jobs.queue import STOPPING
-from server.worker.messages import memory_of
+from server.processes import memory_of
 from web.errors import RETRY_AFTER_S, http_name, problem_response, retry_after_s
 from web.openapi import problems
 from web.responses import (

@@ -1,0 +1,348 @@
+"""What a process of the pool does with pictures that come in, and with stacks of layers and what is pointed at in one.
+
+`pictures.py` has these functions run, each in a lane and within a budget.
+"""
+
+import base64
+import binascii
+import contextlib
+import re
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from PIL import Image, ImageChops
+
+from llm_dit.color import Rgba
+from llm_dit.decoding.formats import FORMAT_NAMES
+from llm_dit.errors import ImageError, InputError
+from llm_dit.exports.formats import ExportName
+from llm_dit.exports.formats import write_export as export_to
+from llm_dit.images import ImageLimits, encode_png, read_picture, size_of, write_png
+from llm_dit.layer import KeptLayer, Layer, kept_fields, pixels_within
+from llm_dit.layers import Painting, canvas_of, coverage
+from server.storage.images import ImageStore, disk_full_told
+
+SMALL_PIXELS = 1_048_576
+"""A picture of so many pixels is decoded and re-encoded within a moment."""
+WHAT_WILL_DO = (
+    f"send a {FORMAT_NAMES} picture as base64 or as a data URL, or the address /api/images/….png of one "
+    "that this server holds"
+)
+NOT_HELD = "This server holds no such picture: upload it again."
+
+
+@dataclass(frozen=True, kw_only=True)
+class GivenPicture:
+    """A picture as a request gives it: one that the store holds, or a file with what was sent.
+
+    Such a file holds bytes, or, `as_text`, base64 or a data URL. `param` is the request's field, for errors.
+    """
+
+    sha256: str | None = None
+    file: Path | None = None
+    as_text: bool = False
+    param: str = "image"
+
+
+@dataclass(frozen=True, kw_only=True)
+class KeptPicture:
+    """A picture in the store; `scaled_from` is the size in which it came, if that was beyond the limits."""
+
+    sha256: str
+    width: int
+    height: int
+    scaled_from: tuple[int, int] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Intake:
+    """How pictures are taken in; with `only_small`, functions return None for larger ones, whatever they hold."""
+
+    data_dir: Path
+    limits: ImageLimits
+    fit: bool = False
+    only_small: bool = False
+
+
+def keep_picture(given: GivenPicture, intake: Intake) -> KeptPicture | None:
+    """Put a picture into the store, upright and as RGBA; raises `ImageError`, `DiskFullError`."""
+    store = ImageStore(intake.data_dir)
+    with named(given.param):
+        content = content_of(given, store)
+        if intake.only_small and pixels_in(content) > SMALL_PIXELS:
+            return None
+        picture = read_picture(content, intake.limits, fit=intake.fit)
+        del content  # it may be large, and is not needed while the picture is written
+        image = picture.image
+        sha256 = store.put(encode_png(image))
+        return KeptPicture(sha256=sha256, width=image.width, height=image.height, scaled_from=picture.scaled_from)
+
+
+def read_given(given: GivenPicture, store: ImageStore, limits: ImageLimits) -> Image.Image:
+    """Return a picture as RGBA; raises `ImageError`."""
+    with named(given.param):
+        return read_picture(content_of(given, store), limits).image
+
+
+def content_of(given: GivenPicture, store: ImageStore) -> bytes:
+    """Return the bytes of a picture's file; raises `ImageError` when there are none."""
+    if given.sha256 is not None:
+        if not store.use(given.sha256):
+            raise ImageError(NOT_HELD)
+        return store.read(given.sha256)
+    assert given.file is not None
+    if not given.as_text:
+        return given.file.read_bytes()
+    try:
+        content = bytes_of(given.file.read_text("utf-8").strip())
+    except ValueError:
+        raise ImageError(f"This is not a picture: {WHAT_WILL_DO}.") from None
+    if not content:
+        raise ImageError(f"The picture is empty: {WHAT_WILL_DO}.")
+    return content
+
+
+def pixels_in(content: bytes) -> int:
+    """Return how many pixels a picture has, by its header alone; 0 for what is no picture, which is refused fast."""
+    try:
+        width, height = size_of(content)
+    except ImageError:
+        return 0
+    return width * height
+
+
+@contextlib.contextmanager
+def named(param: str) -> Generator[None]:
+    """Say in the errors of the block which field they are about."""
+    try:
+        yield
+    except ImageError as error:
+        raise ImageError(error.message, param=param) from None
+
+
+# Pictures as text: base64 and data URLs, in whatever form people's programs write them.
+
+# What stands before the data is a label: people's programs write anything there, so that only the bytes count.
+_BASE64_LABEL = re.compile(r"data:[^,]{0,1000}?;\s*base64\s*,", re.IGNORECASE)
+_LABEL = re.compile(r"data:[^,]{0,1000},", re.IGNORECASE)
+_STANDARD = bytes.maketrans(b"-_", b"+/")
+_SPACE = b" \t\r\n\f\v"
+
+
+def bytes_of(source: str) -> bytes:
+    """Return what base64 or a data URL holds; raises `ValueError`."""
+    if label := _BASE64_LABEL.match(source):
+        return _from_base64(_unescaped(source[label.end() :]))
+    if label := _LABEL.match(source):
+        return _unescaped(source[label.end() :])
+    return _from_base64(source.encode("ascii"))
+
+
+def _unescaped(text: str) -> bytes:
+    """Undo percent-encoding, read as quoted-printable (the same with "="): that makes no list of ten million pieces."""
+    escaped = text.encode("ascii")
+    return binascii.a2b_qp(escaped.replace(b"=", b"=3D").replace(b"%", b"=")) if b"%" in escaped else escaped
+
+
+def _from_base64(encoded: bytes) -> bytes:
+    """Take either alphabet, lines of any length and missing padding; `base64 FILE` and many libraries write these."""
+    digits = encoded.translate(_STANDARD, delete=_SPACE).rstrip(b"=")
+    return base64.b64decode(digits + b"=" * (-len(digits) % 4), validate=True)
+
+
+# Stacks of layers: put together, and written as files.
+
+
+@dataclass(frozen=True, kw_only=True)
+class GivenLayer:
+    """A layer as a request gives it; `placing` is what `Layer` takes beside the picture."""
+
+    picture: GivenPicture
+    placing: Mapping[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class StackLimits:
+    """The largest picture, the largest canvas, and what all layers may show of it, in pixels."""
+
+    image: ImageLimits
+    total_pixels: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class GivenStack:
+    """A stack, bottom first, and where it is to be written; with `only_small`, larger ones are left alone."""
+
+    layers: tuple[GivenLayer, ...]
+    width: int | None
+    height: int | None
+    background: Rgba | None
+    data_dir: Path
+    limits: StackLimits
+    target: Path
+    only_small: bool = False
+
+
+def write_composite(stack: GivenStack) -> tuple[int, int] | None:
+    """Write the stack as one PNG picture and return its size; None when it is not small. Raises `InputError`."""
+    size = sized_canvas(stack)
+    if size is None:
+        return None
+    with Painting(*size, stack.background) as painting:
+        for layer in layers_of(stack):
+            painting.add(layer)
+        picture = painting.picture()
+    with disk_full_told(), stack.target.open("wb") as file:
+        write_png(picture, file)
+    return size
+
+
+def write_export(stack: GivenStack, format: ExportName, title: str) -> bool:
+    """Write the stack as a file; False when it is not small. Raises `InputError`."""
+    size = sized_canvas(stack)
+    if size is None:
+        return False
+    width, height = size
+    with disk_full_told(), stack.target.open("w+b") as file:
+        export_to(layers_of(stack), format, file, width=width, height=height, background=stack.background, title=title)
+    return True
+
+
+def layers_of(stack: GivenStack) -> Iterator[Layer]:
+    """Yield the layers, each decoded when its turn comes."""
+    store = ImageStore(stack.data_dir)
+    for layer in stack.layers:
+        yield Layer(image=read_given(layer.picture, store, stack.limits.image), **layer.placing)
+
+
+def sized_canvas(stack: GivenStack) -> tuple[int, int] | None:
+    """Return the canvas's size, None when the stack is not small and was to be.
+
+    Raises `InputError` when there is nothing of the canvas, or too much, before any work.
+    """
+    store = ImageStore(stack.data_dir)
+    if stack.only_small and sum(_pixels(layer.picture, store) for layer in stack.layers) > SMALL_PIXELS:
+        return None
+    most = stack.limits.image
+    boxes = [(layer.box, layer.shown_box) for layer in layers_of(stack)]
+    width, height = canvas_of([box for box, _ in boxes], stack.width, stack.height)
+    if max(width, height) > most.max_side or width * height > most.max_pixels:
+        raise InputError(
+            f"The canvas would be {width}×{height} pixels; at most {most.max_pixels / 1e6:.1f} million and "
+            f"{most.max_side} on the longer side are allowed: give a smaller width and height.",
+            param="width",
+        )
+    if sum(pixels_within(shown, (0, 0, width, height)) for _, shown in boxes if shown) > stack.limits.total_pixels:
+        raise InputError(
+            f"At their scale the layers together show more than {stack.limits.total_pixels / 1e6:.1f} million pixels "
+            "of the canvas: scale them down, merge some, or give a smaller width and height.",
+            param="layers",
+        )
+    return None if stack.only_small and width * height > SMALL_PIXELS else (width, height)
+
+
+def _pixels(given: GivenPicture, store: ImageStore) -> int:
+    with named(given.param):
+        return pixels_in(content_of(given, store))
+
+
+class StoredLayer(KeptLayer, frozen=True):
+    """A layer whose picture the store holds; `coverage` is its mean alpha, 0–1."""
+
+    sha256: str
+    width: int
+    height: int
+    coverage: float
+
+
+def kept_layer(layer: Layer, store: ImageStore) -> StoredLayer:
+    """Put the picture of a layer into the store; raises `DiskFullError`."""
+    return StoredLayer(
+        sha256=store.put(encode_png(layer.image)),
+        width=layer.image.width,
+        height=layer.image.height,
+        coverage=round(coverage(layer.image), 4),
+        **kept_fields(layer),
+    )
+
+
+# What is pointed at in a stack: its mask, and a layer of it.
+
+
+@dataclass(frozen=True, kw_only=True)
+class Hints:
+    """What is pointed at, as `llm_dit.classical.selecting.select` takes it."""
+
+    points: Sequence[tuple[float, float]]
+    without: Sequence[tuple[float, float]]
+    box: tuple[float, float, float, float] | None
+    line: Sequence[tuple[float, float]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Selection:
+    """How large a mask is, and the box (left, top, right, bottom) that it fills; None for an empty one."""
+
+    width: int
+    height: int
+    box: tuple[int, int, int, int] | None
+    coverage: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChangedLayer:
+    """A layer, by its place in the stack, that has another picture of the same size now."""
+
+    index: int
+    sha256: str
+    coverage: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class CutStack:
+    """The new layer, its place in the new stack, and the layers that it was cut from, by their places in the old."""
+
+    index: int
+    layer: StoredLayer
+    changed: list[ChangedLayer]
+
+
+def write_selection(stack: GivenStack, hints: Hints) -> Selection:
+    """Write the mask of what is pointed at in a stack as a gray PNG to its target; raises `InputError`."""
+    from llm_dit.classical.selecting import select
+
+    size = sized_canvas(stack)
+    assert size is not None
+    with Painting(*size) as painting:
+        for layer in layers_of(stack):
+            painting.add(layer)
+        picture = painting.picture()
+    mask = select(picture, points=hints.points, without=hints.without, box=hints.box, line=hints.line)
+    with disk_full_told(), stack.target.open("wb") as file:
+        write_png(mask, file)
+    share = sum(level * count for level, count in enumerate(mask.histogram())) / 255 / (size[0] * size[1])
+    return Selection(width=size[0], height=size[1], box=mask.getbbox(), coverage=round(share, 4))
+
+
+def keep_cut(stack: GivenStack, mask: GivenPicture, name: str) -> CutStack:
+    """Put a layer of what a stack shows where a mask is into the store, and the changed pictures of those below it.
+
+    White is all of a pixel, black and what is clear nothing of it. Raises `InputError`, `DiskFullError`.
+    """
+    from llm_dit.classical.cutting import cut_out
+
+    size = sized_canvas(stack)
+    assert size is not None
+    store = ImageStore(stack.data_dir)
+    given = read_given(mask, store, stack.limits.image)
+    layers = list(layers_of(stack))
+    made = cut_out(layers, *size, ImageChops.multiply(given.convert("L"), given.getchannel("A")), name)
+    changed = [
+        ChangedLayer(index=number, sha256=kept.sha256, coverage=kept.coverage)
+        for number, (before, after) in enumerate(zip(layers[: made.place], made, strict=False))
+        if before.image is not after.image
+        for kept in [kept_layer(after, store)]
+    ]
+    return CutStack(index=made.place, layer=kept_layer(made[made.place], store), changed=changed)
