@@ -13,7 +13,7 @@ from types import FrameType
 import segno
 import uvicorn
 
-from cli.http_protocol import protocol_within
+from cli.connections import AT_ONCE, WAITING, LoopErrors, most_connections, protocol_within
 from cli.terminal import console
 from server.addresses import bracketed, is_any_address, is_exposed, is_loopback, lan_address
 from server.engines import Engine
@@ -21,7 +21,6 @@ from server.errors import SettingsError
 from server.logs import configure
 from server.settings import ServerSettings, Settings
 from web.app import create_app
-from web.middleware.connections import AT_ONCE, WAITING, LoopErrors, most_connections
 
 DRAIN_S = 1
 """Seconds that open event streams and answers have to end after a signal to stop."""

@@ -6,11 +6,10 @@ import logging
 import signal
 import threading
 from collections.abc import AsyncGenerator, Callable, Coroutine, Generator
-from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import Any, TypedDict
 
 import uvicorn
 
@@ -34,8 +33,9 @@ from server.worker.supervisor import Watch, Worker
 logger = logging.getLogger("llm_dit.server")
 
 
-@dataclass(frozen=True, kw_only=True)
-class Service:
+class Service(TypedDict):
+    """The parts of the service, from its start to its end."""
+
     settings: Settings
     engine: Engine
     host: PipelineHost

@@ -13,14 +13,13 @@ from server.engines import choose_engine
 from server.service import open_service
 from server.settings import Settings
 from server.storage.folder import secret_in
+from web.bodies.limits import BodyLimit
 from web.door.hosts import Proxies
 from web.door.middleware import Door, warnings
 from web.door.tokens import Token
 from web.errors import add_error_handlers
 from web.following import Streams
-from web.middleware.access_log import Access
-from web.middleware.connections import Turns
-from web.middleware.requests import BodyLimit, Envelope, Heads
+from web.middleware import Access, Envelope, Heads, Turns
 from web.routes import images, jobs, layers, pages, projects, service
 from web.routes.pages import PageFiles, login_routes
 from web.state import Clients, Offload, State
@@ -45,20 +44,7 @@ def create_app(settings: Settings, pipeline: str | None = None) -> FastAPI:
             logger.warning("%s", warning)
         async with open_service(settings, chosen) as service:
             yield State(
-                settings=settings,
-                engine=chosen,
-                host=service.host,
-                jobs=service.jobs,
-                store=service.store,
-                projects=service.projects,
-                metrics=service.metrics,
-                pool=service.pool,
-                storage=service.storage,
-                clients=Clients(secret_in(settings.server.data_dir)),
-                pictures=service.pictures,
-                transit=service.transit,
-                offload=Offload(),
-                streams=Streams(),
+                **service, clients=Clients(secret_in(settings.server.data_dir)), offload=Offload(), streams=Streams()
             )
 
     app = FastAPI(

@@ -6,23 +6,13 @@ import re
 import secrets
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Callable
-from typing import Annotated, TypedDict, TypeVar, cast
+from typing import Annotated, TypeVar, cast
 
 import anyio.to_thread
 from fastapi import Depends, Request, Response
 
-from server.engines import Engine
 from server.jobs.job import Job
-from server.jobs.queue import JobQueue
-from server.metrics import Metrics
-from server.pool.pictures import Pictures
-from server.pool.pool import Pool
-from server.projects.projects import Projects
-from server.settings import Settings
-from server.storage.database import Storage
-from server.storage.folder import Transit
-from server.storage.images import ImageStore
-from server.worker.host import PipelineHost
+from server.service import Service
 from web.door.tokens import Attempts, source_of
 from web.following import Streams
 from web.prefix import cookie_path
@@ -94,21 +84,10 @@ def _address_of(request: Request) -> str:
     return source_of(request.client.host) if request.client else "local"
 
 
-class State(TypedDict):
-    """The parts of the service, from its start to its end."""
+class State(Service):
+    """The parts of the service, and what the web keeps beside them."""
 
-    settings: Settings
-    engine: Engine
-    host: PipelineHost
-    jobs: JobQueue
-    store: ImageStore
-    projects: Projects
-    metrics: Metrics
-    pool: Pool
-    storage: Storage
     clients: Clients
-    pictures: Pictures
-    transit: Transit
     offload: Offload
     streams: Streams
 

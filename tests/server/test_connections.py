@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from web.middleware.connections import LoopErrors, first_to_go
+from cli.connections import LoopErrors, first_to_go
 
 
 @dataclass(eq=False)

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import uvicorn
 
-from cli.http_protocol import protocol_within
+from cli.connections import protocol_within
 from tests.kit.waiting import PATIENCE_S, wait_until
 
 TIMEOUT_S = 0.3

@@ -5,7 +5,7 @@ from typing import Any
 
 from starlette.types import Receive, Scope, Send
 
-from web.middleware.connections import Turns
+from web.middleware import Turns
 
 CROWD = 300
 

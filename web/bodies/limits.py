@@ -1,7 +1,7 @@
-"""Which routes take how large a body, and what may be on its way at once.
+"""How large the body of a request may be, how slow, and how many may be on their way at once.
 
-A route says so with `takes`; every other address takes what fits into one packet or two. Bodies that are large go to
-files, so that their number and size cost no memory.
+A route says how large with `takes`; every other address takes what fits into one packet or two. Bodies that are large
+go to files, so that their number and size cost no memory.
 """
 
 import asyncio
@@ -9,15 +9,18 @@ import contextlib
 import re
 from collections import Counter
 from collections.abc import AsyncGenerator, Callable
+from contextlib import AbstractAsyncContextManager
 from enum import Enum
 from typing import Any, TypeVar
 
 from fastapi import FastAPI
 from fastapi.routing import iter_route_contexts
+from starlette.datastructures import Headers
 from starlette.routing import compile_path
-from starlette.types import Scope
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from server.settings import ServerSettings
+from web.errors import BodyTooLargeError, BodyTooSlowError, BusyError, problem_response
 
 Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])
 KB, MB = 1024, 1024 * 1024
@@ -141,3 +144,202 @@ class Pot:
         ]
         if slow:
             min(slow, key=lambda body: (-counts[body.client], body.pace(now), body.began)).give_way.set()
+
+
+SLOWEST_BYTES_PER_S = 32_000
+"""How slow the other end of a connection may be."""
+
+
+class Credit:
+    """Time that somebody has, in seconds: `span_s` at first and at most, and a second more for each 32 kB that move.
+
+    So neither a pause of `span_s` is allowed nor a pace that is below 32 kB/s for longer, whatever went before.
+    """
+
+    def __init__(self, span_s: float, now: float) -> None:
+        self._span_s = span_s
+        self._deadline = now + span_s
+
+    @property
+    def deadline(self) -> float:
+        return self._deadline
+
+    def earn(self, count: int, now: float) -> None:
+        """Take in that `count` bytes have moved by `now`."""
+        self._deadline = min(self._deadline + count / SLOWEST_BYTES_PER_S, now + self._span_s)
+
+    def pause(self, seconds: float) -> None:
+        """Leave out a time in which it was not the other end that was waited for."""
+        self._deadline += seconds
+
+
+# What holds a body to its limits while it comes in.
+
+SMALL = 65_536
+"""Bytes of a body that need no place."""
+MOST_IN_MEMORY = 64 * MB
+"""Bytes of bodies that are read into memory, all together."""
+DRAINED = 128 * MB
+"""Bytes that are read of a body that is refused: a client that is still sending does not see the answer otherwise."""
+
+
+class Body:
+    """A request's body on its way in: how much of it there is, and how long the next piece may take."""
+
+    def __init__(self, receive: Receive, timeout_s: float) -> None:
+        self._receive = receive
+        self._timeout_s = timeout_s
+        self._credit: Credit | None = None
+        self._left_at = 0.0
+        self.place: Incoming | None = None
+        """What the body holds of a pot."""
+        self.received = 0
+        self.complete = False
+
+    async def receive(self) -> Message:
+        """Return the next message; raises `TimeoutError` when it is too long in coming, or has to give way."""
+        if self.complete:
+            return await self._receive()
+        loop = asyncio.get_running_loop()
+        if self._credit is None:
+            self._credit = Credit(self._timeout_s, loop.time())
+        else:
+            self._credit.pause(loop.time() - self._left_at)
+        async with asyncio.timeout_at(self._credit.deadline):
+            message = await self._next()
+        self._left_at = now = loop.time()
+        count = len(message.get("body", b""))
+        self._credit.earn(count, now)
+        self.received += count
+        self.complete = not message.get("more_body", False)
+        if self.place is not None:
+            self.place.received, self.place.heard = self.received, now
+        return message
+
+    async def _next(self) -> Message:
+        if self.place is None:
+            return await self._receive()
+        coming = asyncio.ensure_future(self._receive())
+        told = asyncio.ensure_future(self.place.give_way.wait())
+        try:
+            await asyncio.wait({coming, told}, return_when=asyncio.FIRST_COMPLETED)
+            if not coming.done():
+                raise TimeoutError
+            return coming.result()
+        finally:
+            coming.cancel()
+            told.cancel()
+
+
+class BodyLimit:
+    """Refuses a body above its route's limit, at once when its length is announced, and one that comes too slowly.
+
+    What is large goes to files; it has a place in a pot as long as it is on its way, what is small needs none.
+    """
+
+    def __init__(self, app: ASGIApp, *, settings: ServerSettings) -> None:
+        self._app = app
+        self._settings = settings
+        self._timeout_s = settings.client_timeout_s
+        self._sizes: Sizes | None = None
+        most_files = 64 * Size.PICTURES.limit(settings) + 2 * Size.FILE.limit(settings)
+        files, memory = Pot(most_files, self._timeout_s), Pot(MOST_IN_MEMORY, self._timeout_s)
+        self._pots = {Size.DOCUMENT: memory, Size.PICTURES: files, Size.FILE: files}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        body = Body(receive, self._timeout_s)
+        given = Headers(scope=scope)
+        announced = given.get("content-length", "0")
+        length = int(announced) if announced.isdecimal() and len(announced) < 16 else None
+        is_small = "transfer-encoding" not in given and length is not None and length <= SMALL
+        size = Size.SMALL if is_small else self._size_of(scope)
+        limit = size.limit(self._settings)
+        if length is None or length > limit:
+            await self._refuse(limit, scope, body, send)
+            return
+        if size not in self._pots or is_small:
+            await self._pass_on(scope, body, limit, send, None)
+            return
+        needed = limit if "transfer-encoding" in given else length
+        await self._pass_on(scope, body, limit, send, self._pots[size].place(_source(scope), needed))
+
+    async def _pass_on(
+        self,
+        scope: Scope,
+        body: Body,
+        limit: int,
+        send: Send,
+        place: AbstractAsyncContextManager[Incoming] | None,
+    ) -> None:
+        started = False
+
+        async def receive_limited() -> Message:
+            nonlocal place
+            if place is not None:  # a request that is refused by its head alone needs no place
+                waiting, place = place, None
+                try:
+                    body.place = await held.enter_async_context(waiting)
+                except TimeoutError:
+                    raise BusyError from None
+            try:
+                message = await body.receive()
+            except TimeoutError:
+                if started:  # an answer that does not need the body: it ends as if the client had left
+                    return {"type": "http.disconnect"}
+                raise BodyTooSlowError(self._timeout_s) from None
+            if body.received > limit:
+                raise BodyTooLargeError(limit)
+            if body.complete:
+                body.place = None
+                await held.aclose()
+            return message
+
+        async def send_noticed(message: Message) -> None:
+            nonlocal started
+            started = True
+            is_last = message["type"] == "http.response.body" and not message.get("more_body", False)
+            if is_last and body.received and not body.complete:
+                await held.aclose()
+                message = await self._answer_and_drain(message, body, send)
+            await send(message)
+
+        async with contextlib.AsyncExitStack() as held:
+            await self._app(scope, receive_limited, send_noticed)
+
+    def _size_of(self, scope: Scope) -> Size:
+        if self._sizes is None:
+            self._sizes = Sizes(scope["app"])
+        return self._sizes.of(scope)
+
+    async def _refuse(self, limit: int, scope: Scope, body: Body, send: Send) -> None:
+        """Answer 413, then read on for a while."""
+        error = BodyTooLargeError(limit)
+
+        async def send_then_drain(message: Message) -> None:
+            if message["type"] == "http.response.body":
+                message = await self._answer_and_drain(message, body, send)
+            await send(message)
+
+        headers = {"Connection": "close"}
+        response = problem_response(scope["state"]["request_id"], 413, error.detail, headers=headers)
+        await response(scope, body.receive, send_then_drain)
+
+    async def _answer_and_drain(self, message: Message, body: Body, send: Send) -> Message:
+        """Send the last piece of an answer, read on for a while, and return what ends the answer."""
+        await send({**message, "more_body": True})
+        body.place = None
+        try:
+            async with asyncio.timeout(3 * self._timeout_s):
+                while not body.complete and body.received <= DRAINED:
+                    if (await body.receive())["type"] == "http.disconnect":
+                        break
+        except TimeoutError:
+            pass
+        return {"type": "http.response.body", "body": b""}
+
+
+def _source(scope: Scope) -> str:
+    return scope["client"][0] if scope.get("client") else ""

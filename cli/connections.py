@@ -1,34 +1,98 @@
-"""How long the service waits for the other end of a connection; uvicorn by itself waits for ever."""
+"""How many connections the service holds, and how long it waits for their other ends; uvicorn itself waits for ever."""
 
 import asyncio
-import json
+import errno
+import logging
 import secrets
 import socket
-from typing import cast
+import time
+from collections import Counter
+from collections.abc import Iterable
+from typing import Any, Protocol, cast
 
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from web.middleware.connections import MOST, SLOWEST_BYTES_PER_S, first_to_go
+from web.bodies.limits import SLOWEST_BYTES_PER_S
+from web.errors import problem_response
+
+try:
+    import resource
+except ImportError:  # Windows, which has no such limit
+    resource = None
+
+logger = logging.getLogger("llm_dit.server")
+
+RESERVED = 256
+"""Files that are left to the database, to pictures and to bodies on their way in."""
+MOST = 2048
+WAITING = 128
+"""Connections that the system keeps until they are taken."""
+AT_ONCE = 16
+"""Connections that are taken in one go: what others wait for meanwhile comes after all of them."""
+OUT_OF_FILES = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
+QUIET_S = 60.0
+
+
+def most_connections() -> int:
+    """Raise the limit of open files as far as it goes, and return how many of them connections may take."""
+    if resource is None:
+        return MOST
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = MOST + RESERVED if hard == resource.RLIM_INFINITY else min(hard, MOST + RESERVED)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+        soft = wanted
+    return MOST if soft == resource.RLIM_INFINITY else max(16, min(MOST, soft - RESERVED, int(soft * 0.75)))
+
+
+class Connection(Protocol):
+    """What decides which connection gives way; `heard` is when its client was last heard of, in monotonic seconds."""
+
+    heard: float
+
+    @property
+    def at_work(self) -> bool: ...
+
+    @property
+    def address(self) -> str: ...
+
+
+def first_to_go(connections: Iterable[Connection]) -> Connection | None:
+    """Return the connection that gives way: a silent one where there is one, else one that is at work.
+
+    Of these, it is one of the address that has most of them, the one that was heard of longest ago. So many silent
+    connections of one machine cost nobody else theirs, and many people behind one address are not kept out.
+    """
+    all_of_them = list(connections)
+    candidates = [connection for connection in all_of_them if not connection.at_work] or all_of_them
+    if not candidates:
+        return None
+    counts = Counter(connection.address for connection in candidates)
+    return min(candidates, key=lambda connection: (-counts[connection.address], connection.heard))
+
+
+class LoopErrors:
+    """Says once a minute that connections cannot be taken for want of files, and not for each of them."""
+
+    def __init__(self) -> None:
+        self._said_at = -QUIET_S
+
+    def __call__(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        error = context.get("exception")
+        if not (isinstance(error, OSError) and error.errno in OUT_OF_FILES):
+            loop.default_exception_handler(context)
+        elif time.monotonic() - self._said_at >= QUIET_S:
+            self._said_at = time.monotonic()
+            logger.error("there are no files left for new connections: raise the limit (ulimit -n)")
+
+
+# How slow the other end of a connection may be.
 
 SEND_BUFFER = 262_144
 """Bytes of an answer that the system takes on for one connection: by itself it takes megabytes, and tells late that a
 client reads."""
-_MESSAGE = "This is not a request of HTTP/1.1: it needs one Host header, and a header of at most 64 kB."
-# In the shape of `web.errors.Problem`, which the server does not know: these never reach the application.
-NOT_HTTP: dict[str, object] = {
-    "type": "about:blank",
-    "title": "Bad Request",
-    "status": 400,
-    "detail": _MESSAGE,
-    "code": "invalid_request",
-    "error": {"message": _MESSAGE, "type": "invalid_request_error", "code": "invalid_request", "param": None},
-}
-NOT_HTTP_HEADERS = [
-    (b"content-type", b"application/problem+json"),
-    (b"x-content-type-options", b"nosniff"),
-    (b"connection", b"close"),
-]
+NOT_HTTP = "This is not a request of HTTP/1.1: it needs one Host header, and a header of at most 64 kB."
 
 
 class PromptProtocol(H11Protocol):
@@ -37,7 +101,7 @@ class PromptProtocol(H11Protocol):
     A request's header has `timeout_s` seconds from the connection or from its own first byte, however it drips, and
     so has what is left of a body after the request has been answered. An answer that is read at less than 32 kB/s for
     three times as long is given up. Beyond `most` connections, each new one has another one closed. How long a body
-    may take that is still wanted is up to `web.middleware.requests.BodyLimit`, and how long a connection may rest
+    may take that is still wanted is up to `web.bodies.limits.BodyLimit`, and how long a connection may rest
     between two requests to uvicorn's keep-alive (5 s).
     """
 
@@ -96,9 +160,10 @@ class PromptProtocol(H11Protocol):
     def send_400_response(self, msg: str) -> None:
         """Answer what is no HTTP in the shape of every other refusal, as long as no other answer has begun."""
         if self.conn.our_state in {h11.IDLE, h11.SEND_RESPONSE}:
-            body = json.dumps(NOT_HTTP | {"request_id": secrets.token_hex(8)}).encode()
-            headers = [*NOT_HTTP_HEADERS, (b"content-length", str(len(body)).encode())]
-            for event in (h11.Response(status_code=400, headers=headers), h11.Data(data=body), h11.EndOfMessage()):
+            headers = {"X-Content-Type-Options": "nosniff", "Connection": "close"}
+            refusal = problem_response(secrets.token_hex(8), 400, NOT_HTTP, code="invalid_request", headers=headers)
+            head = h11.Response(status_code=refusal.status_code, headers=refusal.raw_headers)
+            for event in (head, h11.Data(data=bytes(refusal.body)), h11.EndOfMessage()):
                 self.transport.write(self.conn.send(event) or b"")
         self.transport.close()
 
