@@ -6,11 +6,13 @@ from tests.kit.edits.alpha_figures import summarize, summarize_shapes
 from tests.kit.edits.alpha_pairs import Scale, measure_pair, measure_shape_pair
 
 SHORT = Scale(area=320 * 320, max_shift_px=5.0, longest_px=(200, 500))
+# Every kind of layer, two of them on the ground that a model paints anew.
+PAIRS = (*range(0, 18, 2), 20, 26)
 
 
 @pytest.mark.slow
 def test_edits_are_at_least_twice_as_true_as_other_ways() -> None:
-    figures = summarize([measure_pair(index, SHORT) for index in range(0, 27, 2)])
+    figures = summarize([measure_pair(index, SHORT) for index in PAIRS])
     assert figures["all"]["all"]["to_raw"] <= 0.25
     assert figures["all"]["all"]["to_green"] <= 0.25
     assert max(figures["worst_kind"].values()) <= 0.5
