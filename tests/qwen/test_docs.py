@@ -21,15 +21,12 @@ from tests.kit.hub import Hub, serve
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs/models/qwen_image_edit.md").read_text(encoding="utf-8")
 EDIT_MODEL = "Qwen/Qwen-Image-Edit-2509"
+QUARTER = (224, 128)
+"""What is 864 × 480 elsewhere, at a quarter of its width and height (`quarter_size`)."""
 
 
 def blocks(language: str) -> list[str]:
     return re.findall(rf"```{language}\n(.*?)```", PAGE, re.DOTALL)
-
-
-@pytest.fixture(scope="module")
-def quarter_size() -> None:
-    """Nothing: the pictures have the sizes that the page tells."""
 
 
 @pytest.fixture(scope="module")
@@ -75,7 +72,7 @@ def test_the_python_blocks_run(checkpoints: Path, folder: Path, capsys: pytest.C
     )
     # The last block prints what fails and goes on, as it should; here that must not happen.
     assert "Edit failed" not in capsys.readouterr().out
-    assert describe(folder / "edited_layer.png") == ("RGBA", (864, 480))
+    assert describe(folder / "edited_layer.png") == ("RGBA", QUARTER)
 
 
 def test_the_command_line_runs(checkpoints: Path, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -93,7 +90,7 @@ def test_the_command_line_runs(checkpoints: Path, folder: Path, capsys: pytest.C
         assert generate.main([*arguments, *more]) == 0
         said = capsys.readouterr()
         assert said.out.split() == written
-        assert {describe(folder / name) for name in written} == {("RGBA", (864, 480))}
+        assert {describe(folder / name) for name in written} == {("RGBA", QUARTER)}
         assert "seed 5, prompt: Decomposition prompt" in said.err
         downloaded.append("downloading" in said.err)
     assert downloaded == [True, False]

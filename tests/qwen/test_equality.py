@@ -164,8 +164,8 @@ def test_decompose_equals_diffusers(
         assert all(same(a, b) for a, b in zip(layers[1:], images, strict=True))
 
 
-@pytest.mark.parametrize("editor", ["first", "2509", "2511"])
-@pytest.mark.parametrize("scale", [4.0, 1.0])
+# A scale of 1 means no guidance: then no model computes what is not wanted.
+@pytest.mark.parametrize(("editor", "scale"), [("first", 4.0), ("2509", 4.0), ("2511", 4.0), ("2509", 1.0)])
 def test_edit_equals_diffusers(
     editors: dict[str, Path],
     open_pipe: Open,

@@ -102,7 +102,11 @@ def test_a_pipeline_that_cannot_load_is_told(start_service: Callable[..., Servic
         for answer in (client.get("/readyz"), decompose(client, "")):
             assert (answer.status_code, answer.json()["code"]) == (503, "engine_unavailable")
             assert answer.json()["detail"] == "This engine needs a part that is not here: install it."
-        assert client.get("/api/qwen-image/status").json()["state"] == "failed"
+            assert "retry-after" in answer.headers
+        status = client.get("/api/qwen-image/status").json()
+        assert (status["state"], status["loaded_models"]) == ("failed", [])
+        assert "needs a part" in status["error"]
+        assert not client.get("/api/qwen-image/edit-status").json()["available"]
         assert client.get("/livez").status_code == 200
 
 
