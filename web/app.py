@@ -15,8 +15,7 @@ from server.settings import Settings
 from server.storage.folder import secret_in
 from web.bodies.limits import BodyLimit
 from web.door.hosts import Proxies
-from web.door.middleware import Door, warnings
-from web.door.tokens import Token
+from web.door.tokens import Door, Token, warnings
 from web.errors import add_error_handlers
 from web.following import Streams
 from web.middleware import Access, Envelope, Heads, Turns

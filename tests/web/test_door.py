@@ -14,8 +14,7 @@ from server.settings import ServerSettings
 from tests.kit.service import Service, serve
 from tests.web.corpus import assert_problem
 from web.door.hosts import Hosts
-from web.door.middleware import warnings
-from web.door.tokens import COOKIE_S, MOST_ADDRESSES, Attempts, Token, local_path
+from web.door.tokens import COOKIE_S, MOST_ADDRESSES, Attempts, Token, local_path, warnings
 
 TOKEN = "a-token-of-the-tests"
 BEARER = {"Authorization": f"Bearer {TOKEN}"}

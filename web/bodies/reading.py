@@ -3,7 +3,7 @@
 import contextlib
 import email.message
 import tempfile
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Sequence
 from pathlib import Path
 from typing import IO, Any
 
@@ -173,12 +173,15 @@ FILE_TYPES = (
     "application/octet-stream",
 )
 """What browsers and programs call such files; the content alone decides what one is."""
-UPLOAD: dict[str, Any] = {
-    "requestBody": {
-        "required": True,
-        "content": {name: {"schema": {"type": "string", "format": "binary"}} for name in FILE_TYPES},
-    }
-}
+
+
+def upload(types: Sequence[str]) -> dict[str, Any]:
+    """Return how a route that takes a file as its body is described."""
+    content = {name: {"schema": {"type": "string", "format": "binary"}} for name in types}
+    return {"requestBody": {"required": True, "content": content}}
+
+
+UPLOAD = upload(FILE_TYPES)
 MAX_FILE_STACKS = 4
 """A file may hold as many pixels as so many of the largest stacks: layers with their versions."""
 

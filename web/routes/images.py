@@ -1,6 +1,6 @@
 """`/api/images`: pictures as files instead of base64."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import anyio.to_thread
 from fastapi import APIRouter, Query, Request, Response
@@ -9,7 +9,7 @@ from fastapi.responses import FileResponse
 from llm_dit.decoding.formats import PICTURE_FORMATS
 from server.pool.tasks import GivenPicture
 from web.bodies.limits import Size, takes
-from web.bodies.reading import media_type, receive
+from web.bodies.reading import media_type, receive, upload
 from web.errors import UnsupportedMediaTypeError
 from web.following import unless_left
 from web.images import address_of, image_limits
@@ -21,15 +21,9 @@ router = APIRouter(prefix="/api/images", tags=["Images"])
 
 UPLOAD_TYPES = (*(format.media_types[0] for format in PICTURE_FORMATS), "application/octet-stream")
 """What to name; any `image/…` is taken, since the bytes alone tell what a file is."""
-UPLOAD: dict[str, Any] = {
-    "requestBody": {
-        "required": True,
-        "content": {name: {"schema": {"type": "string", "format": "binary"}} for name in UPLOAD_TYPES},
-    }
-}
 
 
-@router.post("", status_code=201, openapi_extra=UPLOAD, responses=problems(413, 415, 422, 503))
+@router.post("", status_code=201, openapi_extra=upload(UPLOAD_TYPES), responses=problems(413, 415, 422, 503))
 @takes(Size.PICTURES)
 async def keep_image(
     request: Request,

@@ -1,6 +1,8 @@
 """`/api/qwen-image/composite`, `/export`, `/import` and `/select`: a stack as a picture or file, and its things."""
 
+import contextlib
 import dataclasses
+from collections.abc import AsyncGenerator
 from pathlib import Path
 from typing import Any
 
@@ -37,8 +39,7 @@ FILE: dict[int | str, dict[str, Any]] = {
 @takes(Size.PICTURES)
 async def composite_layers(body: CompositeRequest, request: Request, state: StateDep) -> Response:
     """Put layers over each other, bottom first, and return one image."""
-    async with state["transit"].folder() as folder:
-        stack = await state["offload"](lambda: _given(body, state, folder))
+    async with _stack_of(body, state) as stack:
         width, height = await unless_left(request, state["pictures"].composite(stack))
         file = take_out(stack.target)
     inlined = Inlined()
@@ -52,11 +53,17 @@ async def export_layers(body: ExportRequest, request: Request, state: StateDep) 
     """Return a stack of layers as a file."""
     kind = EXPORT_FORMATS[body.format]
     stem = file_stem(body.name, "layers" if kind.layered else "composite")
-    async with state["transit"].folder() as folder:
-        stack = await state["offload"](lambda: _given(body, state, folder))
+    async with _stack_of(body, state) as stack:
         await unless_left(request, state["pictures"].export(stack, body.format, body.name))
         file = take_out(stack.target)
     return file_answer(file, kind.media_type, saved_as(stem, kind.suffix))
+
+
+@contextlib.asynccontextmanager
+async def _stack_of(body: CompositeRequest, state: State) -> AsyncGenerator[GivenStack]:
+    """Lend the stack of a request, with its pictures in a folder that is gone afterwards."""
+    async with state["transit"].folder() as folder:
+        yield await state["offload"](lambda: _given(body, state, folder))
 
 
 def _given(body: CompositeRequest, state: State, folder: Path) -> GivenStack:
@@ -76,8 +83,7 @@ def _given(body: CompositeRequest, state: State, folder: Path) -> GivenStack:
 @takes(Size.PICTURES)
 async def select_thing(body: SelectRequest, request: Request, state: StateDep) -> Response:
     """Return the mask of one thing that is pointed at in what a stack shows; it waits for no run."""
-    async with state["transit"].folder() as folder:
-        stack = await state["offload"](lambda: _given(body, state, folder))
+    async with _stack_of(body, state) as stack:
         found = await unless_left(request, state["pictures"].select(stack, body.hints))
         file = take_out(stack.target)
     inlined = Inlined()
@@ -89,9 +95,8 @@ async def select_thing(body: SelectRequest, request: Request, state: StateDep) -
 @takes(Size.PICTURES)
 async def select_layer(body: SelectLayerRequest, request: Request, state: StateDep) -> SelectLayerResponse:
     """Make a layer of what a stack shows where a mask is, and fill what is behind it; the composite stays."""
-    async with state["transit"].folder() as folder:
-        stack = await state["offload"](lambda: _given(body, state, folder))
-        mask = await state["offload"](lambda: Picture(body.mask, "mask").given(folder))
+    async with _stack_of(body, state) as stack:
+        mask = await state["offload"](lambda: Picture(body.mask, "mask").given(stack.target.parent))
         cut = await unless_left(request, state["pictures"].cut_out(stack, mask, body.name))
     return SelectLayerResponse.of(cut)
 
