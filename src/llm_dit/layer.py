@@ -62,10 +62,6 @@ class Layer:
         """Where the layer lies on the canvas."""
         return self.x, self.y, self.x + self.width, self.y + self.height
 
-    def area_within(self, within: Box) -> int:
-        """Return how many pixels of `within` the layer's box covers."""
-        return pixels_within(self.box, within)
-
     @property
     def shown_box(self) -> Box | None:
         """Where what is not clear of the layer lies on the canvas; None when there is nothing to see."""

@@ -1,7 +1,8 @@
-"""The pixels of a Photoshop file: its planes, of whatever depth and color mode, as 8-bit sRGB RGBA."""
+"""The pixels of a Photoshop file as 8-bit sRGB RGBA: planes of whatever depth and color mode, under their masks."""
 
 import io
 import warnings
+from dataclasses import dataclass
 from typing import IO, Any
 
 import numpy as np
@@ -9,11 +10,15 @@ from numpy.typing import NDArray
 from PIL import Image, ImageCms
 
 from llm_dit.errors import LayerFileError
-from llm_dit.imports.psd_records import DAMAGED, Channel, PsdFile
+from llm_dit.imports.layer_file import Path
+from llm_dit.imports.psd_records import DAMAGED, Channel, PsdFile, Record
+from llm_dit.layer import Box
 
 BITMAP, GRAY, INDEXED, RGB, CMYK, DUOTONE, LAB = 0, 1, 2, 3, 4, 8, 9
 COLORS = {GRAY: 1, RGB: 3, CMYK: 4, DUOTONE: 1, LAB: 3}
 """Color planes of the modes that have layers."""
+ALPHA, MASK = -1, -2
+"""Numbers of channels that are no colors."""
 MODES = {1: "L", 3: "RGB", 4: "CMYK"}
 RAW, RLE, ZIP, ZIP_PREDICTED = range(4)
 MOST_GROWTH = {RLE: 66, ZIP: 1040, ZIP_PREDICTED: 1040}
@@ -111,3 +116,150 @@ class Colors:
             return ImageCms.buildTransform(profile, ImageCms.createProfile("sRGB"), mode, "RGB")
         except (ImageCms.PyCMSError, OSError, ValueError):
             return None
+
+
+# Whole layers, with the masks of their own, of their groups and of what they are clipped to.
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    record: Record
+    path: Path
+    masks: tuple[Record, ...]
+    """The groups around the layer that have a mask."""
+    base: "Entry | None"
+    """The layer that this one is clipped to."""
+
+
+def is_fill(record: Record) -> bool:
+    """Return whether a layer is one color all over, or as far as its mask goes."""
+    drawn = record.mask is not None or record.blocks.keys().isdisjoint({b"vmsk", b"vsms"})
+    return 0 in record.size and b"SoCo" in record.blocks and drawn
+
+
+class LayerPixels:
+    """Reads one layer at a time; of what others are clipped to, the latest alpha is kept."""
+
+    def __init__(self, file: IO[bytes], psd: PsdFile, colors: Colors) -> None:
+        self._file = file
+        self._psd = psd
+        self._colors = colors
+        self._base: tuple[Entry, Plane, Box] | None = None
+
+    def layer(self, entry: Entry) -> tuple[Image.Image, Box]:
+        """Return the pixels of a layer, with all masks applied, and where they lie."""
+        record = entry.record
+        if is_fill(record):
+            box = (0, 0, self._psd.width, self._psd.height)
+            image = Image.new("RGBA", (self._psd.width, self._psd.height), self._fill_color(record))
+        elif 0 in record.size:
+            return Image.new("RGBA", (1, 1)), (record.box[0], record.box[1], record.box[0] + 1, record.box[1] + 1)
+        else:
+            box, image = record.box, self._colored(record)
+        alpha = self._alpha(entry, box)
+        if alpha is not None:
+            image.putalpha(Image.fromarray(alpha, "L"))
+        return image, box
+
+    def merged(self) -> Image.Image:
+        """Return the picture that the file has beside its layers; for one without, it is all there is."""
+        size = (self._psd.width, self._psd.height)
+        self._file.seek(self._psd.merged_offset)
+        compression = int.from_bytes(self._file.read(2), "big")
+        # All planes are compressed as one, so that those of the colors come first.
+        count = self._colors.count
+        content = self._file.read()
+        if compression == 1:
+            content = self._first_rows(content, size[1] * count)
+        planes = to_plane(content, compression, (size[0], size[1] * count), self._psd)
+        return self._colors.to_rgb(list(planes.reshape(count, size[1], size[0]))).convert("RGBA")
+
+    def _first_rows(self, content: bytes, rows: int) -> bytes:
+        """Return the run-length encoded rows of the first planes, without those of the others."""
+        width = 4 if self._psd.version == 2 else 2
+        every = self._psd.height * self._psd.channels
+        if len(content) < every * width:
+            raise LayerFileError(DAMAGED)
+        counts = np.frombuffer(content, f">u{width}", count=every)
+        start = every * width
+        return counts[:rows].tobytes() + content[start : start + int(counts[:rows].sum())]
+
+    def _colored(self, record: Record) -> Image.Image:
+        planes: list[Plane] = []
+        for number in range(self._colors.count):
+            channel = _channel(record, number)
+            if channel is None:
+                raise LayerFileError(DAMAGED)
+            planes.append(read_plane(self._file, channel, record.size, self._psd))
+        return self._colors.to_rgb(planes).convert("RGBA")
+
+    def _alpha(self, entry: Entry, box: Box) -> Plane | None:
+        """Return the alpha of a layer on `box` with its masks, its groups' masks and what it is clipped to."""
+        own = self._own_alpha(entry, box)
+        if entry.base is None:
+            return own
+        if self._base is None or self._base[0].record is not entry.base.record:
+            base_box = entry.base.record.box
+            if is_fill(entry.base.record):
+                base_box = (0, 0, self._psd.width, self._psd.height)
+            alpha = self._own_alpha(entry.base, base_box)
+            if alpha is None:
+                alpha = np.full((base_box[3] - base_box[1], base_box[2] - base_box[0]), 255, np.uint8)
+            self._base = (entry.base, alpha, base_box)
+        return _multiplied(own, _on(box, self._base[1], self._base[2], 0))
+
+    def _own_alpha(self, entry: Entry, box: Box) -> Plane | None:
+        record = entry.record
+        channel = _channel(record, ALPHA)
+        alpha = None
+        if channel is not None and 0 not in record.size:
+            alpha = read_plane(self._file, channel, record.size, self._psd)
+        for owner in [record, *entry.masks]:
+            mask = self._mask(owner, box)
+            alpha = alpha if mask is None else _multiplied(alpha, mask)
+        return alpha
+
+    def _mask(self, record: Record, box: Box) -> Plane | None:
+        mask, channel = record.mask, _channel(record, MASK)
+        if mask is None or mask.disabled or channel is None:
+            return None
+        size = (mask.box[2] - mask.box[0], mask.box[3] - mask.box[1])
+        empty = np.empty((0, 0), np.uint8)
+        plane = empty if 0 in size else read_plane(self._file, channel, size, self._psd)
+        on_layer = _on(box, plane, mask.box, mask.outside)
+        return 255 - on_layer if mask.inverted else on_layer
+
+    def _fill_color(self, record: Record) -> tuple[int, int, int, int]:
+        from psd_tools.psd.descriptor import DescriptorBlock
+        from psd_tools.psd.parse_limits import ParseLimits, parse_context
+
+        try:
+            with parse_context(ParseLimits(max_total_bytes=100_000, max_objects=1000)):
+                color = DescriptorBlock.frombytes(record.blocks[b"SoCo"])[b"Clr "]
+            values = [float(color[key]) for key in (b"Rd  ", b"Grn ", b"Bl  ")]
+        except (KeyError, ValueError, TypeError, EOFError, OSError, AttributeError):
+            values = [0.0, 0.0, 0.0]
+        red, green, blue = (min(max(round(value), 0), 255) for value in values)
+        return red, green, blue, 255
+
+
+def _channel(record: Record, identity: int) -> Channel | None:
+    return next((channel for channel in record.channels if channel.id == identity), None)
+
+
+def _multiplied(alpha: Plane | None, mask: Plane) -> Plane:
+    if alpha is None:
+        return mask
+    return ((alpha.astype(np.uint16) * mask + 127) // 255).astype(np.uint8)
+
+
+def _on(box: Box, plane: Plane, plane_box: Box, outside: int) -> Plane:
+    """Return the part of a plane that lies on `box` of the canvas; where it does not reach there is `outside`."""
+    left, top, right, bottom = box
+    placed = np.full((bottom - top, right - left), outside, np.uint8)
+    x, y = max(left, plane_box[0]), max(top, plane_box[1])
+    x_end, y_end = min(right, plane_box[2]), min(bottom, plane_box[3])
+    if x < x_end and y < y_end:
+        part = plane[y - plane_box[1] : y_end - plane_box[1], x - plane_box[0] : x_end - plane_box[0]]
+        placed[y - top : y_end - top, x - left : x_end - left] = part
+    return placed
