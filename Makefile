@@ -5,6 +5,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 PORT ?= 8000
 CORES = $(shell $(PYTHON) -c 'import os; print(os.cpu_count() or 1)')
+# Tests start hundreds of Python processes: none of them has to compile our modules anew, or to start threads for the
+# algebra of small pictures that wait for a processor by turning around.
+TESTS := env PYTHONDONTWRITEBYTECODE= OPENBLAS_NUM_THREADS=1 $(BIN)/pytest
 PINS := requirements/base.txt requirements/qwen.txt requirements/test.txt
 SOURCES := src cli server web tests benchmarks scripts
 
@@ -19,14 +22,14 @@ test: $(VENV)/test.stamp browser node
 	$(MAKE) --no-print-directory --jobs 2 --output-sync=target test-qwen test-others
 
 test-qwen:
-	$(BIN)/pytest tests/qwen
+	$(TESTS) tests/browser/test_qwen.py tests/qwen
 
 test-others:
-	$(BIN)/pytest --numprocesses $(CORES) --dist loadfile --no-loadscope-reorder --ignore tests/qwen
+	$(TESTS) --numprocesses $(CORES) --dist loadfile --no-loadscope-reorder --ignore tests/qwen --ignore tests/browser/test_qwen.py
 
 test-fast: $(VENV)/test.stamp node
 	npm test --silent
-	$(BIN)/pytest --numprocesses $(CORES) --dist loadfile --no-loadscope-reorder -m "not slow" --ignore tests/browser --ignore tests/qwen
+	$(TESTS) --numprocesses $(CORES) --dist loadfile --no-loadscope-reorder -m "not slow" --ignore tests/browser --ignore tests/qwen
 
 # Hours, on a machine that does nothing else: it holds to floors of time.
 stress: $(VENV)/test.stamp
