@@ -42,7 +42,7 @@ def tab_to(studio: Studio, name: str) -> None:
 def by_keyboard(studio: Studio, description: str = "") -> None:
     """Go through the loop by keyboard alone; a `description` of the picture is typed where the engine asks for one."""
     keyboard = studio.page.keyboard
-    tab_to(studio, "Poster")
+    tab_to(studio, "Night camp")
     keyboard.press("Enter")
     expect(studio.decompose_button).to_be_focused()
     keyboard.press("Shift+Tab")
@@ -79,7 +79,7 @@ def by_keyboard(studio: Studio, description: str = "") -> None:
     before = settled(studio)
     keyboard.press("e")
     expect(studio.instruction).to_be_focused()
-    keyboard.type("make it much darker")
+    keyboard.type("make it much brighter")
     keyboard.press("Control+Enter")
     expect(studio.button("Replace layer")).to_be_focused()
     keyboard.press("r")

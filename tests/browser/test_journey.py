@@ -13,10 +13,10 @@ from tests.browser.studio import Studio
 
 def test_from_a_sample_to_a_zip(studio: Studio) -> None:
     page = studio.page
-    studio.sample("Poster")
-    expect(page.locator(".source-caption")).to_contain_text("768 × 1024 px")
+    studio.sample("Night camp")
+    expect(page.locator(".source-caption")).to_contain_text("1024 × 704 px")
     page.get_by_role("radio", name="640").check()
-    expect(page.locator(".source-caption")).to_contain_text("runs at 544 × 736")
+    expect(page.locator(".source-caption")).to_contain_text("runs at 768 × 544")
     studio.decompose(layers=4)
     expect(page.locator(".fidelity")).to_contain_text("rebuilds")
     expect(studio.layer_names.last).to_have_text("Background")
@@ -43,7 +43,7 @@ def test_from_a_sample_to_a_zip(studio: Studio) -> None:
     studio.button("Show Background").click()
     studio.wait_for_paint()
 
-    reorder_export_reload(studio, (544, 736))
+    reorder_export_reload(studio, (768, 544))
 
 
 def test_original_and_difference_are_a_key_away(open_stack: Callable[..., Studio]) -> None:
