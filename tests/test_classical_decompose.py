@@ -145,6 +145,7 @@ def test_the_model_size_is_an_area_bucket(button: Image.Image) -> None:
         ClassicalPipeline().decompose(Image.new("RGB", (2100, 100)), output_size="model")
 
 
+@pytest.mark.slow
 def test_progress_runs_from_none_to_all_and_cancels_at_any_step(button: Image.Image) -> None:
     pipe, seen, picture = ClassicalPipeline(), list[Progress](), button.reduce(2)
     pipe.decompose(picture, layer_num=3, seed=1, output_size="original", progress=seen.append)

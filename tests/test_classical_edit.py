@@ -140,6 +140,7 @@ def alpha_of(layer: Image.Image) -> bytes:
 # What it does
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("example", EXAMPLES)
 def test_every_documented_instruction_does_what_it_says_and_keeps_the_alpha(example: str) -> None:
     (operation,) = parse_instruction(example)
@@ -577,6 +578,7 @@ WORDS = st.sampled_from(SENTENCE.split())
 CHINESE_WORDS = st.sampled_from([*LEXICON, "20%", "90度", "，", "雪人", "blue"])
 
 
+@pytest.mark.slow
 @settings(max_examples=300)
 @given(
     st.one_of(

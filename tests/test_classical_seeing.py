@@ -27,6 +27,8 @@ from server.engines import choose_engine
 from server.settings import Settings
 from tests.kit.forks import ROOT
 
+pytestmark = pytest.mark.slow
+
 SIZE = (640, 480)
 WORDS = "GARDEN PARTY"
 

@@ -12,6 +12,8 @@ from llm_dit import InputError, Layer, composite, cut_out, select
 from llm_dit.classical.seeing import networks, subject
 from tests.kit.pictures import difference
 
+pytestmark = pytest.mark.slow
+
 SIZE = (320, 240)
 
 

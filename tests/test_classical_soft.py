@@ -8,6 +8,8 @@ from llm_dit.layers import Decomposition
 from llm_dit.pipelines.classical import ClassicalPipeline
 from tests.kit.scenes.soft_edges import examine
 
+pytestmark = pytest.mark.slow
+
 SIZE = (300, 220)
 Thing = tuple[tuple[int, int, int, int], tuple[int, int, int], float]
 GROUNDS = {
@@ -84,7 +86,6 @@ def test_a_soft_thing_of_little_contrast_is_no_part_of_the_ground() -> None:
     assert overlap(alphas[1], layers) > 0.95
 
 
-@pytest.mark.slow
 def test_a_thing_whose_rim_rises_slowly_does_not_stay_in_the_ground() -> None:
     # Segments of its rim lie on both sides of its edge and would join it with the ground.
     trial = examine(7047)

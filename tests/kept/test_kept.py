@@ -47,6 +47,7 @@ def projects(client: httpx.Client) -> dict[str, str]:
     return {each["name"]: f"{PROJECTS}/{each['id']}" for each in client.get(PROJECTS).json()["projects"]}
 
 
+@pytest.mark.slow
 def test_every_project_opens_saves_and_leaves(client: httpx.Client) -> None:
     assert set(projects(client)) >= LIVING
     for name in LIVING:

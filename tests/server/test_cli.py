@@ -55,6 +55,7 @@ def test_version_is_printed(tmp_path: Path) -> None:
     assert (done.returncode, done.stdout) == (0, f"{version('llm-dit')}\n"), done.stderr
 
 
+@pytest.mark.slow
 def test_decompose_edit_composite(poster: Path, tmp_path: Path) -> None:
     done = run("decompose", poster, "--layers", 3, "--seed", 7, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
@@ -97,6 +98,7 @@ def test_taking_apart_again_leaves_no_layers_of_before(poster: Path, tmp_path: P
     assert files == {"composite.png", "01-Background.png", "manifest.json", "notes.txt"}
 
 
+@pytest.mark.slow
 def test_select_makes_a_layer_of_what_is_pointed_at(poster: Path, tmp_path: Path) -> None:
     done = run("select", poster, "--point", "50,50", "--name", "Disc", "-o", "cut", cwd=tmp_path)
     assert (done.returncode, done.stdout) == (0, "cut: 2 layers\n")

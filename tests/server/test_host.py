@@ -151,6 +151,7 @@ def test_what_a_run_raises_arrives_and_frees_the_lock(tmp_path: Path) -> None:
     asyncio.run(scenario())
 
 
+@pytest.mark.slow
 def test_no_run_begins_in_a_process_that_is_about_to_end(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with hosting(tmp_path) as (host, run):

@@ -56,6 +56,7 @@ def test_a_picture_that_is_held_is_checked_for_a_job_too(client: httpx.Client) -
         assert assert_problem(client.post(path, json={**body, **extra}), 422, "invalid_image")["param"] == "image"
 
 
+@pytest.mark.slow
 def test_layers_that_are_too_large_together_are_refused(start_service: Callable[..., Service]) -> None:
     """What one decomposition can give is always taken: ten layers of the largest picture."""
     limits = {"LLM_DIT_SERVER__MAX_STACK_PIXELS": "5000", "LLM_DIT_SERVER__MAX_PIXELS": "2304"}

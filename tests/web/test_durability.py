@@ -55,6 +55,7 @@ def test_two_services_do_not_share_a_folder(tmp_path: Path) -> None:
         assert service.get("/readyz").status_code == 200
 
 
+@pytest.mark.slow
 def test_a_damaged_database_is_put_aside(tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
     (tmp_path / "data/studio.db").write_bytes(b"not a database" * 100)
@@ -104,6 +105,7 @@ def test_a_signal_lets_the_run_end_and_keeps_the_rest(tmp_path: Path) -> None:
         wait_for(client, waiting, "succeeded")
 
 
+@pytest.mark.slow
 def test_a_second_signal_stops_now(tmp_path: Path) -> None:
     environment = {"LLM_DIT_SERVER__DRAIN_S": str(PATIENCE_S)}
     with serve(tmp_path, app="tests.kit.app:app", environment=environment) as service, service.connect() as client:

@@ -67,6 +67,7 @@ def test_an_idle_worker_that_dies_is_replaced_at_once(client: httpx.Client, step
     assert decompose(client, "").status_code == 200
 
 
+@pytest.mark.slow
 def test_a_run_that_ignores_its_cancel_is_killed(start_service: Callable[..., Service]) -> None:
     service = start_service(app="tests.kit.app:app", environment={"LLM_DIT_SERVER__CANCEL_GRACE_S": "0.2"})
     with service.connect() as client:
@@ -79,6 +80,7 @@ def test_a_run_that_ignores_its_cancel_is_killed(start_service: Callable[..., Se
         assert not is_alive(worker)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGTERM])
 def test_the_worker_ends_with_the_service(start_service: Callable[..., Service], end: signal.Signals) -> None:
     service = start_service(app="tests.kit.app:app", environment={"LLM_DIT_SERVER__DRAIN_S": "0.2"})
@@ -110,6 +112,7 @@ def test_a_pipeline_that_cannot_load_is_told(start_service: Callable[..., Servic
         assert client.get("/livez").status_code == 200
 
 
+@pytest.mark.slow
 def test_a_worker_that_dies_while_it_loads_is_told(start_service: Callable[..., Service]) -> None:
     service = start_service(app="tests.kit.app:app", environment={"TEST_PIPELINE": "FatalPipeline"}, ready=False)
     with service.connect() as client:

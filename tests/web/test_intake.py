@@ -36,6 +36,7 @@ def test_who_wants_the_very_pixels_is_refused_instead(client: httpx.Client) -> N
     assert "8192" in answer.json()["detail"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("path", "more"),
     [

@@ -104,6 +104,7 @@ def test_who_waits_for_a_job_that_another_cancels_is_told(client: httpx.Client, 
     client.delete(blocker)
 
 
+@pytest.mark.slow
 def test_a_full_queue_answers_before_it_looks_at_the_body(start_service: Callable[..., Service]) -> None:
     service = start_service(app="tests.kit.app:app", environment={"LLM_DIT_SERVER__MAX_QUEUE": "2"})
     with service.connect() as client:
@@ -119,6 +120,7 @@ def test_a_full_queue_answers_before_it_looks_at_the_body(start_service: Callabl
         start(client)
 
 
+@pytest.mark.slow
 def test_old_jobs_are_forgotten(start_service: Callable[..., Service]) -> None:
     service = start_service(app="tests.kit.app:app", environment={"LLM_DIT_SERVER__MAX_FINISHED_JOBS": "2"})
     with service.connect() as client:
@@ -215,6 +217,7 @@ def test_one_of_two_who_wait_for_a_job_may_leave(client: httpx.Client, go: Path)
         assert stays.result().status_code == 200
 
 
+@pytest.mark.slow
 def test_a_client_may_be_held_to_its_share(start_service: Callable[..., Service]) -> None:
     settings = {"LLM_DIT_SERVER__MAX_QUEUE_PER_CLIENT": "1", "LLM_DIT_SERVER__TRUSTED_PROXIES": "127.0.0.1"}
     service = start_service(app="tests.kit.app:app", environment=settings)

@@ -135,6 +135,7 @@ def test_a_client_that_leaves_is_a_line_too(json_service: Service) -> None:
     assert line_of(json_service, "left")["status"] == 499
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("log_format", ["text", "json"])
 def test_what_was_asked_for_is_in_no_log_no_answer_and_no_file(
     start_service: Callable[..., Service], log_format: str

@@ -55,6 +55,7 @@ def test_every_answer_carries_the_security_headers(client: httpx.Client, path: s
     assert "access-control-allow-origin" not in headers
 
 
+@pytest.mark.slow
 def test_the_description_has_an_example_for_every_operation_and_every_example_runs(stepping_service: Service) -> None:
     document = stepping_service.get("/api/openapi.json").json()
     for path, methods in document["paths"].items():

@@ -67,6 +67,7 @@ JOB = "POST /api/qwen-image/decompose HTTP/1.1\r\nContent-Type: application/json
 CHUNKED = "POST /api/images HTTP/1.1\r\nContent-Type: image/png\r\nTransfer-Encoding: chunked"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("head", "drip"),
     [

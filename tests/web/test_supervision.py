@@ -34,6 +34,7 @@ def test_a_run_that_hangs_is_ended_and_the_queue_goes_on(start_service: Start) -
         assert metric(client, 'llm_dit_worker_ends_total{reason="stalled"}') == 1
 
 
+@pytest.mark.slow
 def test_slow_steps_are_no_hang(start_service: Start) -> None:
     service = start_service(app="tests.kit.app:app", environment={"LLM_DIT_SERVER__STALL_TIMEOUT_S": "2"})
     with service.connect() as client:
