@@ -30,7 +30,7 @@ from server.errors import (
     TaskLostError,
     WorkerLostError,
 )
-from web.bodies.sieve import LongText
+from web.bodies.large_json import LongText
 
 # The shape of every refusal: `application/problem+json` (RFC 9457) with OpenAI's `error` member beside it.
 

@@ -26,7 +26,7 @@ from server.engines import Engine
 from server.pool.tasks import GivenPicture, StackLimits
 from server.projects.projects import ADDRESS
 from server.settings import ServerSettings
-from web.bodies.sieve import LongText
+from web.bodies.large_json import LongText
 from web.prefix import located
 
 MIN_JOB_SIDE = 2

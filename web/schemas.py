@@ -44,7 +44,7 @@ from llm_dit.options import (
 from server.jobs.inputs import DecomposeInput, EditLayerInput, JobInput
 from server.pool.tasks import GivenLayer, GivenPicture, Hints, KeptPicture
 from server.projects.projects import ADDRESS, DocumentText, ProjectDraft
-from web.bodies.sieve import LongText
+from web.bodies.large_json import LongText
 from web.errors import HEX_COLOR, IMAGE_ADDRESS, NOT_BLANK, http_name
 from web.images import Picture, sample_data_url
 

@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from tests.kit.jobs import DECOMPOSE, fields
 from tests.kit.pictures import SQUARE_URL
 from tests.web.corpus import assert_problem
+from web.bodies.large_json import LONG, JsonLimits, JsonSieve, LongText, TooComplexError
 from web.bodies.limits import Pot
-from web.bodies.sieve import LONG, JsonLimits, JsonSieve, LongText, TooComplexError
 
 JSON = {"Content-Type": "application/json"}
 MB = 1_000_000

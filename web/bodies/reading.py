@@ -19,9 +19,17 @@ from server.pool.pool import Lane
 from server.projects.projects import DocumentText
 from server.settings import ServerSettings
 from server.storage.images import disk_full_told
-from web.bodies.documents import BUDGET, DOCUMENT, ReadRequest, read_request, read_request_file
+from web.bodies.large_json import (
+    BUDGET,
+    DOCUMENT,
+    JsonLimits,
+    JsonSieve,
+    ReadRequest,
+    TooComplexError,
+    read_request,
+    read_request_file,
+)
 from web.bodies.limits import Size
-from web.bodies.sieve import JsonLimits, JsonSieve, TooComplexError
 from web.errors import UnsupportedMediaTypeError
 from web.prefix import current_prefix, without_prefix
 from web.state import State, client_of, state_of

@@ -1,9 +1,10 @@
-"""JSON as it comes in: what is short stays in memory, long strings go to a file, and too much structure is refused.
+"""JSON as it comes in, of which nothing large becomes objects in the service; nothing here may be heavy to import.
 
 A parser makes objects of many times the size of what it reads, all at once and with the interpreter in its hands. So
-nothing is parsed before it is known to be small: a request is a few kilobytes, but for the pictures in it.
+long strings go to a file, what is left is parsed when it is known to be small, and a project's document stays text.
 """
 
+import json
 import re
 import secrets
 from collections.abc import Callable
@@ -12,6 +13,10 @@ from pathlib import Path
 from typing import IO, Any, cast
 
 from pydantic_core import from_json
+
+from server.pool.process import Budget
+from server.projects.projects import DocumentText
+from web.prefix import set_prefix, without_prefix
 
 LONG = 65_536
 """The longest text that a request may hold is shorter than so many bytes, escapes and all."""
@@ -185,3 +190,53 @@ def _unescaped(text: bytes, *, last: bool) -> tuple[bytes, bytes]:
         for escape, sign in _ESCAPES.items():
             text = text.replace(escape, sign)
     return text, carried
+
+
+# The document of a project in a request.
+#
+# Parsing a few megabytes keeps the interpreter for as long as a picture takes, and threads do not help: what is not
+# small is read in a process of the pool.
+
+DOCUMENT = "document"
+MOST_OTHER = 65_536
+"""Bytes of JSON that a request may have beside its document."""
+BUDGET = Budget(cpu_s=10, memory=256 << 20, wall_s=60)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReadRequest:
+    """What a request says: its `fields`, and apart from them how many layers its document has, if that is an object.
+
+    `fault` is "complex" when there is more than any project has, "json" when it is no JSON.
+    """
+
+    fields: Any = None
+    layer_count: int | None = None
+    fault: str = ""
+
+
+def read_request(content: bytes) -> tuple[ReadRequest, str]:
+    """Return what a request says, and the text of its document."""
+    try:
+        # In a process of the pool, its memory is the bound for what is large; what is small cannot become large.
+        fields = from_json(without_prefix(content), allow_inf_nan=False)
+    except ValueError:
+        return ReadRequest(fault="json"), ""
+    if not isinstance(fields, dict):
+        return ReadRequest(fields=[]), ""
+    given = cast(dict[str, Any], fields)
+    document = given.pop(DOCUMENT, None)
+    if len(json.dumps(given)) > MOST_OTHER:
+        return ReadRequest(fault="complex"), ""
+    if not isinstance(document, dict):
+        return ReadRequest(fields={**given, DOCUMENT: []} if document is not None else given), ""
+    read = DocumentText.of(cast(dict[str, Any], document))
+    return ReadRequest(fields=given, layer_count=read.layer_count), read.text
+
+
+def read_request_file(folder: Path, prefix: str) -> ReadRequest:
+    """Read the file "body" of a folder, and write the document's text to its file "document"."""
+    set_prefix(prefix)
+    read, text = read_request((folder / "body").read_bytes())
+    (folder / DOCUMENT).write_text(text, encoding="utf-8", newline="")
+    return read
