@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from PIL import Image
 
 from llm_dit.errors import ImageError
-from llm_dit.images import ImageLimits, read_image
-from server.pool.tasks import bytes_of, named
+from llm_dit.images import ImageLimits, bytes_of, read_image
+from server.pool.tasks import named
 from tests.kit.pictures import as_data_url, disc, encoded, png, square
 from tests.web.corpus import LEAK
 
