@@ -8,7 +8,7 @@ from PIL import Image, ImageDraw, ImageFilter
 
 from llm_dit.alpha import flatten
 from llm_dit.editing import EditCanvas, prepare
-from llm_dit.editing.crop import fit_size
+from llm_dit.editing.canvas import fit_size
 from llm_dit.options import EditOutputSize, Shape
 
 AREA, MIDDLE = 96 * 96, 512 * 512

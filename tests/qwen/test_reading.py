@@ -12,10 +12,9 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from llm_dit.errors import WeightsError
-from llm_dit.qwen.loading import reading
+from llm_dit.qwen.loading import loader
 from llm_dit.qwen.loading.checkpoints import LAYERED, open_checkpoint
-from llm_dit.qwen.loading.loader import LoadOptions, _Loader, load_pipeline
-from llm_dit.qwen.loading.reading import TYPES, read_tensors
+from llm_dit.qwen.loading.loader import TYPES, LoadOptions, _Loader, load_pipeline, read_tensors
 from llm_dit.runs import Canceled, Progress
 
 CPU, META = torch.device("cpu"), torch.device("meta")
@@ -29,15 +28,15 @@ def nothing() -> None:
 def fetched(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """The bytes of each read; one thread reads, a kilobyte at a time."""
     sizes: list[int] = []
-    read_into = reading._read_into
+    read_into = loader._read_into
 
     def counting(file: Any, content: torch.Tensor) -> None:
         sizes.append(content.numel())
         read_into(file, content)
 
-    monkeypatch.setattr(reading, "_read_into", counting)
-    monkeypatch.setattr(reading, "THREADS", 1)
-    monkeypatch.setattr(reading, "CHUNK", 1024)
+    monkeypatch.setattr(loader, "_read_into", counting)
+    monkeypatch.setattr(loader, "THREADS", 1)
+    monkeypatch.setattr(loader, "CHUNK", 1024)
     return sizes
 
 
@@ -45,7 +44,7 @@ def fetched(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 def stop_after(monkeypatch: pytest.MonkeyPatch, fetched: list[int]) -> Callable[[int], None]:
     """Have reading wait after so many bytes until it is told to stop: on a busy machine it would be done before."""
     told: list[Event] = []
-    read_into, limit = reading._read_into, [0]
+    read_into, limit = loader._read_into, [0]
 
     def event() -> Event:
         told.append(Event())
@@ -58,8 +57,8 @@ def stop_after(monkeypatch: pytest.MonkeyPatch, fetched: list[int]) -> Callable[
 
     def after(size: int) -> None:
         limit[0] = size
-        monkeypatch.setattr(reading, "Event", event)
-        monkeypatch.setattr(reading, "_read_into", waiting)
+        monkeypatch.setattr(loader, "Event", event)
+        monkeypatch.setattr(loader, "_read_into", waiting)
 
     return after
 
