@@ -27,8 +27,7 @@ from safetensors.torch import save_file
 
 from llm_dit.qwen.failures import free_memory
 from llm_dit.qwen.loading.checkpoints import LAYERED, Checkpoint
-from llm_dit.qwen.loading.loader import LoadOptions, _Loader
-from llm_dit.qwen.loading.loader import CHUNK, THREADS
+from llm_dit.qwen.loading.loader import CHUNK, THREADS, LoadOptions, _Loader
 from llm_dit.qwen.placement.devices import choose_device, name_device
 from tests.kit.full_size import full_transformer
 
