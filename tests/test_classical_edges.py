@@ -12,7 +12,7 @@ from llm_dit.pipelines.classical import ClassicalPipeline
 
 pytestmark = pytest.mark.slow
 
-SIDE = 1400
+SIDE = 1000
 GROUNDS = {"yellow": ((254, 222, 42), (250, 214, 30)), "blue": ((20, 130, 240), (10, 90, 200))}
 INKS = {"yellow": "#040404", "blue": "#ffffff"}
 
@@ -32,10 +32,10 @@ def ink_of() -> Image.Image:
     """Return strokes, rings and a blot, anti-aliased, as a mask."""
     mask = Image.new("L", (2 * SIDE, 2 * SIDE))
     draw = ImageDraw.Draw(mask)
-    for left in range(240, 2200, 420):
-        draw.rectangle((left, 260, left + 90, 700), fill=255)
-        draw.ellipse((left + 60, 380, left + 340, 700), outline=255, width=84)
-    draw.ellipse((700, 1100, 2100, 2500), fill=255)
+    for left in range(170, 1600, 300):
+        draw.rectangle((left, 190, left + 64, 500), fill=255)
+        draw.ellipse((left + 43, 270, left + 243, 500), outline=255, width=60)
+    draw.ellipse((500, 780, 1500, 1780), fill=255)
     return mask.reduce(2)
 
 

@@ -7,6 +7,7 @@ import sys
 import textwrap
 from collections.abc import Iterator
 from contextlib import suppress
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -15,11 +16,11 @@ import pytest
 ROOT = Path(__file__).parents[1]
 
 
-def imported(folder: Path) -> Iterator[tuple[Path, str]]:
-    """Yield every module that a file below `folder` imports, wherever in the file, in a program for another process
+@cache
+def imported(folder: Path) -> list[tuple[Path, str]]:
+    """Return every module that a file below `folder` imports, wherever in the file, in a program for another process
     too, or names as `module:object`."""
-    for path in folder.rglob("*.py"):
-        yield from ((path, module) for module in modules_in(path.read_text(encoding="utf-8")))
+    return [(path, module) for path in folder.rglob("*.py") for module in modules_in(path.read_text(encoding="utf-8"))]
 
 
 def modules_in(program: str) -> Iterator[str]:

@@ -113,7 +113,7 @@ def _work(behaviour: str, steps: int, progress: ProgressCallback) -> None:
                 time.sleep(0.02)
             case "wait" | "show" | "deaf" if step == steps:
                 while not _beside("go").exists():
-                    time.sleep(0.02)
+                    time.sleep(0.05)
                     if behaviour != "deaf":
                         progress(Progress(phase="stepping", step=step - 1, total=steps))  # this heeds a cancel
             case "crash":
