@@ -21,8 +21,6 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
     "--no-first-run",
-    # A test's page takes over the process of the page before: to start another one is a third of the page's work.
-    "--renderer-process-limit=1",
     # The last such list counts: Playwright's own, and two pages that every window loads for its address bar.
     "--disable-features=HttpsUpgrades,HttpsFirstBalancedModeAutoEnable,LensOverlay,MediaRouter,OptimizationHints,"
     "NetworkTimeServiceQuerying,PaintHolding,PreconnectToSearch,ThirdPartyStoragePartitioning,WebUIOmniboxAimPopup,"
