@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageChops, ImageDraw, ImageFilter, ImageFont
 
 from llm_dit.classical.filling import fill_behind
 from llm_dit.classical.layering.closed_form import closed_form
@@ -125,6 +125,47 @@ def test_outlined_letters_are_taken_with_their_outline() -> None:
     ImageDraw.Draw(picture).text((320, 100), "BIG SALE", "#ffe000", stroke_fill="#000000", **text)
     (line,) = find_text(np.asarray(picture))
     assert overlap(find_letters(np.asarray(picture), line.corners) > 0.5, np.asarray(mask) > 127) > 0.85
+
+
+def hillside() -> Image.Image:
+    """A ground of few parts: a sky that changes evenly, and two hills."""
+    rows, columns = np.mgrid[: SIZE[1], : SIZE[0]]
+    sky = np.stack([150 + rows / 5, 180 + rows / 9, 235 - columns / 40], axis=-1)
+    picture = Image.fromarray(sky.clip(0, 255).astype(np.uint8))
+    pen = ImageDraw.Draw(picture)
+    pen.polygon([(0, 250), (260, 130), (480, 300), (640, 480), (0, 480)], fill="#3f6f63")
+    pen.polygon([(200, 480), (520, 230), (640, 290), (640, 480)], fill="#2a4a58")
+    return picture
+
+
+@pytest.mark.parametrize("layer_num", [2, 3])
+def test_a_title_across_a_picture_of_few_parts_comes_off_whole(layer_num: int) -> None:
+    picture, mask = hillside(), Image.new("L", SIZE)
+    text = {"font": ImageFont.load_default(64), "anchor": "mm"}
+    ImageDraw.Draw(picture).text((320, 240), "Hello World", "#ffffff", **text)
+    ImageDraw.Draw(mask).text((320, 240), "Hello World", 255, **text)
+    layers = ClassicalPipeline().decompose(picture, layer_num=layer_num, seed=0, output_size="original")
+    assert best(np.asarray(mask) > 127, layers) > 0.75
+
+
+@pytest.mark.parametrize(
+    ("away", "blur", "dark"), [(4, 4, 0.7), (8, 2, 0.5), (0, 6, 0.8)], ids=["soft", "far", "around"]
+)
+def test_the_shadow_of_letters_comes_off_with_them(away: int, blur: int, dark: float) -> None:
+    mask = Image.new("L", SIZE)
+    ImageDraw.Draw(mask).text((320, 90), "BIG SALE", 255, ImageFont.load_default(80), "mm")
+    shadow = ImageChops.offset(mask, away, away).filter(ImageFilter.GaussianBlur(blur))
+    shade = np.asarray(shadow)[..., None] / 255 * dark
+    picture = Image.fromarray(np.rint(np.asarray(meadow()) * (1 - shade)).astype(np.uint8))
+    picture.paste("#ffffff", (0, 0), mask)
+    layers = ClassicalPipeline().decompose(picture, layer_num=2, seed=0, output_size="original")
+    shaded = (shade[..., 0] > 0.1) & (np.asarray(mask) < 10)
+    off = np.abs(np.asarray(layers[1])[..., :3].astype(int) - np.asarray(meadow()))[shaded].mean()
+    was = np.abs(np.asarray(picture).astype(int) - np.asarray(meadow()))[shaded].mean()
+    assert off < 0.4 * was
+    assert (np.asarray(layers[2])[..., 3][shaded] > 0).mean() > 0.9
+    whole = composite([Layer(image=image) for image in layers[1:]], *SIZE)
+    assert np.abs(np.asarray(whole)[..., :3].astype(int) - np.asarray(picture)).max() <= 1
 
 
 def test_patches_of_the_ground_between_letters_are_hardly_taken_for_type() -> None:

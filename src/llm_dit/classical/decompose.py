@@ -24,6 +24,9 @@ from llm_dit.classical.peeling import NOTHING, Seen, called, look, matches, peel
 from llm_dit.names import VOCABULARIES, Language
 from llm_dit.runs import Progress, ProgressCallback
 
+EVEN = 0.2
+"""The noise of a ground, in levels, below which it is of one paint."""
+
 
 def decompose_image(
     image: Image.Image, layer_num: int, seed: int, language: Language, progress: ProgressCallback | None = None
@@ -93,8 +96,11 @@ def take_apart(picture: Bytes, layer_num: int, seed: int, report: Report, *, see
         return _peel(picture, view, layer_num, seed, report), view
     found = find_groups(sketch, layer_num, surfaces, report)
     found = replace(found, groups=sweep(found.groups, sketch))
-    # What is soft on a known ground was told by the ground; a single line of text stands out from it.
-    if many and view.anything and (found.soft is None or len(view.lines) == 1) and not matches(view, found.groups):
+    # What is soft on a known ground was told by the ground; a single line of text stands out from it. On an even ground
+    # small letters are told best by its color.
+    soft = found.soft is not None and len(view.lines) != 1
+    even = not many and found.ground is not None and is_known(found.ground) and found.ground.noise < EVEN
+    if view.anything and not soft and not even and not matches(view, found.groups, many=many):
         return _peel(picture, view, layer_num, seed, report), view
     if found.ground is not None and is_known(found.ground):
         found = replace(found, groups=thin_out(found.groups, found.ground, sketch))

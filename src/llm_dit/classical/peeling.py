@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from llm_dit.classical.filling import continued, fill_behind
 from llm_dit.classical.layering.closed_form import closed_form
@@ -12,6 +13,7 @@ from llm_dit.classical.layering.find import Report
 from llm_dit.classical.layering.matte import Plan, matte, paint
 from llm_dit.classical.layering.regions import Bytes, Floats, Labels, depth, grown
 from llm_dit.classical.seeing.letters import find_letters
+from llm_dit.classical.seeing.shadow import find_shadow
 from llm_dit.classical.seeing.text import find_text, spaced
 from llm_dit.classical.seeing.things import find_things
 from llm_dit.names import Vocabulary
@@ -36,6 +38,8 @@ FAINT = 0.06
 """The alpha below which a pixel is left to what lies behind."""
 AROUND = 0.5
 """The share of what lies around a thing from which another one is what it stands on."""
+DEEP = 0.7
+"""How dark a shadow is from which the ground is not seen well enough in it."""
 HAIR = 0.012
 """How far hairs may stand out, as a share of the picture's longer side."""
 
@@ -82,19 +86,18 @@ def peel(rgb: Bytes, seen: Seen, most: int, seed: int, report: Report) -> tuple[
     lifted: list[Bytes] = []
     rest = rgb
     lines = [mask for mask, _ in seen.lines]
-    if most == 1 and seen.things:
-        everything = np.logical_or.reduce([*lines, *seen.things])
-        layer, rest = _lift_thing(rgb, everything, np.zeros_like(everything), seed, report)
-        return [layer], rest
     room = min(len(lines), max(1, most - len(seen.things)))
     for mask in _joined(lines, room):
         layer, rest = _lift_text(rest, mask, seed, report)
         lifted.append(layer)
     things = seen.things
-    for mask in _joined(seen.things, most - room):
+    for mask in _joined(seen.things, max(most - room, min(1, len(things)))):
         things = [thing for thing in things if not (thing & mask).any()]
         layer, rest = _lift_thing(rest, mask, _apart(things, mask), seed, report)
         lifted.append(layer)
+    if len(lifted) > most:
+        whole = [Image.fromarray(layer, "RGBA") for layer in lifted]
+        lifted = [np.asarray(Image.alpha_composite(whole[1], whole[0]))]
     return lifted[::-1], rest
 
 
@@ -114,24 +117,40 @@ def called(seen: Seen, alphas: list[Mask], vocabulary: Vocabulary) -> dict[int, 
     return names
 
 
-def matches(seen: Seen, groups: Labels) -> bool:
+def matches(seen: Seen, groups: Labels, *, many: bool) -> bool:
     """Return whether `groups` (height, width; 0 the ground) neither cut through what is `seen` nor lump it together.
 
-    A thing may be a part of a larger one. Text stands alone.
+    A thing may be a part of a larger one, and lines of text may share a group, in which nothing else is; or, in a
+    picture that is not of `many` parts, not what they stand on.
     """
-    things = [_small(thing, groups.shape) for thing in seen.things]
-    text = [_small(np.logical_or.reduce([mask for mask, _ in seen.lines]), groups.shape)] if seen.lines else []
-    for small, is_text in [*((thing, False) for thing in things), *((mask, True) for mask in text)]:
-        if not small.any():
-            continue
-        shares = np.bincount(groups[small & (groups >= 0)], minlength=int(groups.max()) + 1)[1:]
-        if not len(shares) or shares.max() < COVERED * small.sum():
+    things = [small for thing in seen.things if (small := _small(thing, groups.shape)).any()]
+    for thing in things:
+        home, share = _home(thing, groups)
+        group = groups == home
+        alone = not _lumped(thing, group) or thing.mean() <= TELLING or _is_part(thing, group, things)
+        if share < COVERED * thing.sum() or not alone:
             return False
-        group = groups == 1 + int(shares.argmax())
-        lumped = group.sum() > LARGER * small.sum()
-        if lumped and (is_text or (small.mean() > TELLING and not _is_part(small, group, things))):
-            return False
-    return True
+    lines = [small for mask, _ in seen.lines if (small := _small(mask, groups.shape)).any()]
+    homes = [_home(line, groups) for line in lines]
+    if sum(share for _, share in homes) < COVERED * sum(line.sum() for line in lines):
+        return False
+    together = {home: np.zeros(groups.shape, bool) for home, _ in homes}
+    for line, (home, _) in zip(lines, homes, strict=True):
+        together[home] |= line
+    if many:
+        return not any(_lumped(text, groups == home) for home, text in together.items())
+    return not any((groups[_ring(text)] == home).mean() > 0.5 for home, text in together.items())
+
+
+def _home(mask: Mask, groups: Labels) -> tuple[int, int]:
+    """Return the group above the ground that most of a mask is in, and how many of its pixels are."""
+    shares = np.bincount(groups[mask & (groups >= 0)], minlength=int(groups.max()) + 1)
+    shares[0] = 0
+    return int(shares.argmax()), int(shares.max())
+
+
+def _lumped(mask: Mask, group: Mask) -> bool:
+    return bool(group.sum() > LARGER * mask.sum())
 
 
 def _small(mask: Mask, shape: tuple[int, ...]) -> Mask:
@@ -185,20 +204,38 @@ def _joined(masks: list[Mask], room: int) -> list[Mask]:
 
 def _apart(things: list[Mask], mask: Mask) -> Mask:
     """Return which of some things are not what lies behind `mask`: those that do not surround it."""
-    ring = grown(mask, 3 * BAND) & ~grown(mask, BAND)
+    ring = _ring(mask)
     others = [thing for thing in things if (thing & ring).sum() < AROUND * ring.sum()]
     return grown(np.logical_or.reduce([np.zeros_like(mask), *others]), 2 * BAND)
 
 
+def _ring(mask: Mask) -> Mask:
+    """Return what lies around a mask, but for the pixels that may be mixed with it."""
+    return grown(mask, 3 * BAND) & ~grown(mask, BAND)
+
+
 def _lift_text(rgb: Bytes, mask: Mask, seed: int, report: Report) -> tuple[Bytes, Bytes]:
-    """Return the letters at `mask` as a layer, and the picture with what lies behind them."""
-    below = fill_behind(rgb, grown(mask, BAND), seed, report)
-    window = _around(mask, BESIDE)
+    """Return the letters at `mask`, with their shadow, as a layer, and the picture with what lies behind them."""
+    dark = find_shadow(rgb, mask)
+    hole, lit = grown(mask, BAND), rgb
+    if dark is not None:
+        # In a shadow the ground itself is seen, darker; where hardly anything is seen of it, it is continued.
+        lit = np.rint((rgb / (1 - np.minimum(dark, DEEP))[..., None]).clip(0, 255)).astype(np.uint8)
+        hole |= grown(dark >= DEEP, BAND)
+    below = fill_behind(lit, hole, seed, report)
+    window = _around(mask if dark is None else mask | (dark > 0), BESIDE)
     plan, under = _plan(rgb[window], mask[window]), below[window].astype(np.float32)
+    if dark is not None:
+        under *= 1 - dark[window][..., None]
     colors = paint(plan, 1, depth(plan.rank), under)
     report("matting")
     alpha, colors = matte(plan, 1, colors, under, None)
     report("matting")
+    if dark is not None:
+        # The letters over black of the shadow's alpha.
+        whole = alpha + dark[window] * (1 - alpha)
+        colors = colors * (alpha / np.maximum(whole, 1e-3))[..., None]
+        alpha = whole
     return _layer(colors, alpha, window, mask.shape), below
 
 

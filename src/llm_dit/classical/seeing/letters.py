@@ -23,6 +23,8 @@ SPECK = 0.003
 """The least area of a part of a letter, as a share of the height squared."""
 LEAST_SCORE, BESIDE_BEST = 0.25, 0.5
 """How good the type of a line is at least, and beside the best paint."""
+ALIKE = 0.9
+"""How good a paint is beside the best one when the wider strokes tell which is the letters'."""
 GAP = 0.55
 """The gap between letters up to which a line goes on, as a share of its height."""
 PLATE = 0.75
@@ -77,6 +79,10 @@ def find_letters(rgb: NDArray[np.uint8], corners: Floats) -> Floats:
     found = [(_paints(strip), strip) for strip in (_straighten(rgb, corners, turn) for turn in angles)]
     paints, strip = max(found, key=lambda one: max((paint.score for paint in one[0]), default=0.0))
     paints.sort(key=lambda paint: -paint.score)
+    # Rims and shadows are as long as their letters, and thinner.
+    alike = [paint for paint in paints if paint.score >= ALIKE * paints[0].score]
+    if alike:
+        paints.insert(0, paints.pop(paints.index(max(alike, key=_stroke))))
     mask = np.zeros(strip.lab.shape[:2], bool)
     for paint in paints:
         if paint.score >= max(BESIDE_BEST * paints[0].score, LEAST_SCORE):
