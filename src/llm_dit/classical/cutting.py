@@ -12,7 +12,7 @@ from PIL import Image
 from llm_dit.classical.filling import fill_behind
 from llm_dit.classical.layering.ground import spread
 from llm_dit.classical.layering.matte import Edge, unmix
-from llm_dit.classical.layering.regions import Bytes, Floats
+from llm_dit.classical.layering.regions import Bytes, Floats, box_of, window_around
 from llm_dit.errors import InputError
 from llm_dit.layer import LANCZOS_SUPPORT, Box, Layer
 from llm_dit.layers import bands, over
@@ -70,12 +70,17 @@ def cut_out(layers: Sequence[Layer], width: int, height: int, mask: Image.Image,
 
 def _reach(mask: Mask, width: int, height: int) -> Box | None:
     """Return the box of a mask with room around it to know the surroundings by."""
-    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-    if not len(rows):
+    box = left, top, right, bottom = box_of(mask)
+    if not mask.any():
         return None
-    more = 16 + round(0.3 * max(rows[-1] - rows[0], columns[-1] - columns[0]))
-    left, top = max(0, int(columns[0]) - more), max(0, int(rows[0]) - more)
-    return left, top, min(width, int(columns[-1]) + 1 + more), min(height, int(rows[-1]) + 1 + more)
+    more = _room(box)
+    return max(0, left - more), max(0, top - more), min(width, right + more), min(height, bottom + more)
+
+
+def _room(box: Box) -> int:
+    """Return how many pixels around a box are looked at."""
+    left, top, right, bottom = box
+    return 16 + round(0.3 * max(right - left, bottom - top))
 
 
 def _moved(layer: Layer, box: Box) -> Layer:
@@ -204,14 +209,9 @@ def _without(layer: Layer, share: Floats) -> Image.Image:
     """Return a layer's picture with what lies in the part replaced by what goes on around it, its alpha never more."""
     pixels = np.array(layer.image.convert("RGBA"))
     inside = _in_layer(layer, share)
-    rows, columns = np.flatnonzero(inside.any(axis=1)), np.flatnonzero(inside.any(axis=0))
-    if not len(rows):
+    if not inside.any():
         return layer.image
-    more = 16 + round(0.3 * max(rows[-1] - rows[0], columns[-1] - columns[0]))
-    window = (
-        slice(max(0, rows[0] - more), rows[-1] + 1 + more),
-        slice(max(0, columns[0] - more), columns[-1] + 1 + more),
-    )
+    window = window_around(inside > 0, _room(box_of(inside > 0)))
     piece, hole = pixels[window], inside[window] > 0
     wide = cv2.dilate(hole.astype(np.uint8), np.ones((2 * RIM + 1, 2 * RIM + 1), np.uint8)) > 0
     alpha = piece[..., 3].astype(np.float32) / 255

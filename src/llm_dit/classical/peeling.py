@@ -11,7 +11,7 @@ from llm_dit.classical.filling import continued, fill_behind
 from llm_dit.classical.layering.closed_form import closed_form
 from llm_dit.classical.layering.find import Report
 from llm_dit.classical.layering.matte import Plan, matte, paint
-from llm_dit.classical.layering.regions import Bytes, Floats, Labels, depth, grown
+from llm_dit.classical.layering.regions import Bytes, Floats, Labels, depth, grown, window_around
 from llm_dit.classical.seeing.letters import find_letters
 from llm_dit.classical.seeing.shadow import find_shadow
 from llm_dit.classical.seeing.text import find_text, spaced
@@ -223,7 +223,7 @@ def _lift_text(rgb: Bytes, mask: Mask, seed: int, report: Report) -> tuple[Bytes
         lit = np.rint((rgb / (1 - np.minimum(dark, DEEP))[..., None]).clip(0, 255)).astype(np.uint8)
         hole |= grown(dark >= DEEP, BAND)
     below = fill_behind(lit, hole, seed, report)
-    window = _around(mask if dark is None else mask | (dark > 0), BESIDE)
+    window = window_around(mask if dark is None else mask | (dark > 0), BESIDE)
     plan, under = _plan(rgb[window], mask[window]), below[window].astype(np.float32)
     if dark is not None:
         under *= 1 - dark[window][..., None]
@@ -242,7 +242,7 @@ def _lift_text(rgb: Bytes, mask: Mask, seed: int, report: Report) -> tuple[Bytes
 def _lift_thing(rgb: Bytes, thing: Mask, apart: Mask, seed: int, report: Report) -> tuple[Bytes, Bytes]:
     """Return a thing as a layer, and the picture with what lies behind it, which is nothing `apart`."""
     reach = max(2 * BAND, round(HAIR * max(thing.shape)))
-    window = _around(thing, reach + BESIDE)
+    window = window_around(thing, reach + BESIDE)
     part, guess = rgb[window], thing[window]
     alpha = closed_form(part, ~grown(~guess, BAND), ~grown(guess, reach), guess)
     # What is faint beside a thing is still of its edge: it must not be seen in what goes on behind it.
@@ -261,15 +261,6 @@ def _lift_thing(rgb: Bytes, thing: Mask, apart: Mask, seed: int, report: Report)
     own_color = ((values - (1 - share) * under) / share).clip(0, 255)
     colors = np.where(solid, values, colors + (own_color - colors) * alpha[..., None])
     return _layer(colors, alpha, window, thing.shape), below
-
-
-def _around(mask: Mask, margin: int) -> tuple[slice, slice]:
-    """Return the window of a mask that is not empty, with a margin around it."""
-    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-    return (
-        slice(max(0, int(rows[0]) - margin), int(rows[-1]) + 1 + margin),
-        slice(max(0, int(columns[0]) - margin), int(columns[-1]) + 1 + margin),
-    )
 
 
 def _plan(rgb: Bytes, mask: Mask) -> Plan:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from llm_dit.classical.deciding import Found, Known, decided
 from llm_dit.classical.decompose import draw_sketch
 from llm_dit.classical.growing import Neighbors
-from llm_dit.classical.layering.regions import Bytes, Floats, Labels, Sketch, oversegment, smooth_merge
+from llm_dit.classical.layering.regions import Bytes, Floats, Labels, Sketch, box_of, oversegment, smooth_merge
 from llm_dit.classical.seeing.pointed import Look, looks
 from llm_dit.classical.seeing.subject import certainty
 
@@ -160,9 +160,3 @@ def widened(allowed: Mask, likely: Floats) -> Mask:
     result = allowed.copy()
     result[max(0, top - EDGE) : bottom + EDGE, max(0, left - EDGE) : right + EDGE] = True
     return result
-
-
-def box_of(mask: Mask) -> Box:
-    """Return the box around a mask, empty for an empty one."""
-    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-    return (int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1) if len(rows) else (0, 0, 0, 0)

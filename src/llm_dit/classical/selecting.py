@@ -12,8 +12,8 @@ from PIL import Image
 
 from llm_dit.classical.deciding import Known, decided
 from llm_dit.classical.decompose import draw_sketch
-from llm_dit.classical.layering.regions import Bytes, Floats, bounded, oversegment, smooth_merge
-from llm_dit.classical.proposing import AROUND, Box, box_of, opaque, propose, surveyed, widened
+from llm_dit.classical.layering.regions import Bytes, Floats, bounded, box_of, oversegment, smooth_merge
+from llm_dit.classical.proposing import AROUND, Box, opaque, propose, surveyed, widened
 from llm_dit.classical.seeing.pointed import NEAR, can_look, look
 from llm_dit.errors import InputError
 

@@ -49,6 +49,18 @@ def grown(mask: NDArray[np.bool_], radius: int) -> NDArray[np.bool_]:
     return cv2.dilate(mask.astype(np.uint8), disc) > 0
 
 
+def box_of(mask: NDArray[np.bool_]) -> tuple[int, int, int, int]:
+    """Return the left, top, right and bottom of what is in a mask (height, width), all 0 for an empty one."""
+    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    return (int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1) if len(rows) else (0, 0, 0, 0)
+
+
+def window_around(mask: NDArray[np.bool_], margin: int) -> tuple[slice, slice]:
+    """Return the rows and columns of the box around a mask (height, width), with a margin around it."""
+    left, top, right, low = box_of(mask)
+    return slice(max(0, top - margin), low + margin), slice(max(0, left - margin), right + margin)
+
+
 def draw_sketch(picture: Bytes) -> Sketch:
     """Return the small copy of `picture` (height, width, 4) to decide on."""
     height, width = picture.shape[:2]

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from llm_dit.classical.layering.ground import spread
-from llm_dit.classical.layering.regions import Bytes, Floats, grown
+from llm_dit.classical.layering.regions import Bytes, Floats, grown, window_around
 
 Mask = NDArray[np.bool_]
 
@@ -38,12 +38,7 @@ def find_shadow(rgb: Bytes, letters: Mask) -> Floats | None:
     if tall < 4:
         return None
     scale = min(1.0, TALL / tall)
-    rows, columns = np.flatnonzero(letters.any(axis=1)), np.flatnonzero(letters.any(axis=0))
-    more = round((AROUND + FAR) * tall) + 2
-    window = (
-        slice(max(0, rows[0] - more), rows[-1] + 1 + more),
-        slice(max(0, columns[0] - more), columns[-1] + 1 + more),
-    )
+    window = window_around(letters, round((AROUND + FAR) * tall) + 2)
     size = tuple(max(1, round(side * scale)) for side in letters[window].shape[::-1])
     small = np.asarray(cv2.resize(rgb[window].mean(axis=2).astype(np.float32), size, interpolation=cv2.INTER_AREA))
     shape = np.asarray(cv2.resize(letters[window].astype(np.float32), size, interpolation=cv2.INTER_AREA))

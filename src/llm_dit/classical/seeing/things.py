@@ -41,7 +41,7 @@ SEEDS = (9, 11)
 """Rows and columns of the places that things grow from."""
 ALIKE, APART = 0.95, 0.25
 """The overlap from which two candidates are one, and the share of the smaller one up to which both can be things."""
-LIKELY = 0.3
+LIKELY = 0.4
 """How much of a thing a candidate has, at least."""
 STANDS_OUT, SEEN, CLEAR, OWN, RIM, SIZE, BIAS = 0.11, 0.24, 0.13, 0.22, 0.23, 0.17, 0.54
 """What it counts for that: that it is likelier than what lies around it, that it is what the network sees, that its
@@ -53,11 +53,11 @@ MOST_RIM, SMALL = 0.6, 0.03
 up to where these count."""
 BINS = 8
 """Into how many parts each of lightness and the opponent colors is divided, where colors are counted."""
-WHOLE, FILLS, LARGE = 0.05, 0.1, 0.25
-"""How much less of that the whole of a thing may have than a part of it, and what is surely the subject of a picture of
-which it has at least the third number as a share."""
-TINY, OF_TINY = 0.06, 0.4
-"""The share of such a subject up to which its parts are details, such as eyes, and how much less it may have."""
+WHOLE, FILLS, OF_TINY = 0.05, 0.1, 0.4
+"""How much less of that than a part of it the whole of a thing may have, what is surely the subject of a picture, and
+such a subject where the part is a detail of it, such as an eye."""
+LARGE, TINY = 0.25, 0.06
+"""The share of the picture that such a subject has at least, and the share of it that a detail has at most."""
 SHOWN = 0.97
 """The share of a thing that a window shows, at least, to tell of it."""
 RING = 0.25
@@ -94,9 +94,10 @@ def find_things(rgb: Bytes, most: int, report: Report, *, deep: bool = True) -> 
     """Return at most `most` things of `rgb` (height, width, 3) as masks, what stands out most first.
 
     There are none where the network is not set up. The maps of the network of the whole and of squares that overlap
-    are voted on by small regions, which have the outlines of the picture; beside them stands what grows from places all
-    over the picture to the clearest outline. A candidate counts by how much more likely it is than what lies around it,
-    in the window where this is most; of candidates that overlap the best one counts.
+    are voted on by small regions, which have the outlines of the picture; beside them stands what grows from places
+    all over the picture to the clearest outline. How much of a thing a candidate has is told by how well it agrees
+    with what the network sees in one of the windows, by its outline, its colors and its place; of candidates that
+    overlap the best one counts.
     """
     if SUBJECT in missing():
         return []
@@ -226,9 +227,8 @@ def _mark(mask: Mask, looks: list[Look], lab: Floats, colors: Labels) -> float:
     # The chi-squared distance of two histograms, 0–1.
     own = 0.5 * float(((of_it - around) ** 2 / np.maximum(of_it + around, 1e-9)).sum())
     small = np.log(min(area / mask.size, SMALL))
-    return (
-        SEEN * max(sights) + CLEAR * clearness(mask, lab) + OWN * own - RIM * min(rim, MOST_RIM) + SIZE * small + BIAS
-    )
+    told = STANDS_OUT * max(_stands_out(mask, looks)) + SEEN * max(sights) + CLEAR * clearness(mask, lab) + OWN * own
+    return told - RIM * min(rim, MOST_RIM) + SIZE * small + BIAS
 
 
 def _agreement(mask: Mask, parts: Labels) -> float:
