@@ -19,6 +19,8 @@ from PIL import Image, ImageDraw, ImageFilter, ImageFont
 PACKAGES = ("openclipart-png", "plasma-workspace-wallpapers")
 WIDTH, HEIGHT = 1024, 768
 WORDS = ("Summer Sale", "HAPPY BIRTHDAY", "Grand Opening", "Hello World", "JAZZ NIGHT", "New Arrivals", "Thank You")
+BLUR = 0.8
+"""Pixels: the standard deviation of what is a little out of focus."""
 Variant = Literal["plain", "blurred", "hairy"]
 VARIANTS: tuple[Variant, ...] = ("plain", "blurred", "hairy")
 
@@ -82,7 +84,11 @@ def make_scene(seed: int, drawings: list[Path], grounds: list[Path], variant: Va
         _put(image, layer, name, pieces)
     _put(image, _type(chance), "type", pieces)
     if variant == "blurred":
-        image = image.filter(ImageFilter.GaussianBlur(0.8))
+        # What is out of focus hides as little at its edge: the alpha of a layer that gives the picture is as blurred.
+        pieces = [
+            Piece(piece.name, np.asarray(cv2.GaussianBlur(piece.seen, (0, 0), BLUR), np.float32)) for piece in pieces
+        ]
+        image = image.filter(ImageFilter.GaussianBlur(BLUR))
         buffer = io.BytesIO()
         image.save(buffer, "JPEG", quality=80)
         image = Image.open(buffer).convert("RGB")

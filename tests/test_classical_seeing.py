@@ -127,6 +127,15 @@ def test_outlined_letters_are_taken_with_their_outline() -> None:
     assert overlap(find_letters(np.asarray(picture), line.corners) > 0.5, np.asarray(mask) > 127) > 0.85
 
 
+def test_a_row_of_like_shapes_is_no_text() -> None:
+    picture = Image.new("RGB", SIZE, "#9ce46e")
+    pen = ImageDraw.Draw(picture)
+    for left in (40, 250, 460):
+        pen.rounded_rectangle((left, 50, left + 140, 190), 30, fill="#a83066")
+        pen.ellipse((left + 36, 86, left + 104, 154), fill="#8a52b0")
+    assert find_text(np.asarray(picture)) == []
+
+
 def hillside() -> Image.Image:
     """A ground of few parts: a sky that changes evenly, and two hills."""
     rows, columns = np.mgrid[: SIZE[1], : SIZE[0]]

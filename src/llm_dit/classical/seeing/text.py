@@ -24,7 +24,8 @@ UPRIGHT = 1.5
 WORD_GAP = 0.22
 """The gap between letters from which it parts words, as a share of the line's height."""
 SURE_WORDS, LEAST_LETTERS = 0.8, 2
-"""How sure the words of a line must be, and how many letters they have at least: what is no text reads as less."""
+"""How sure the words of a line must be, and how many different letters they have at least: what is no text reads as
+less, and a row of shapes as "000"."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,7 +50,7 @@ def find_text(rgb: NDArray[np.uint8]) -> list[TextLine]:
     if {TEXT_LINES, TEXT_WORDS} & {*missing()}:
         return []
     lines = [TextLine(corners, *_read(rgb, corners)) for corners in _boxes(rgb)]
-    sure = [line for line in lines if line.certainty >= SURE_WORDS and len(line.words.strip()) >= LEAST_LETTERS]
+    sure = [line for line in lines if line.certainty >= SURE_WORDS and len(set(line.words.strip())) >= LEAST_LETTERS]
     return sorted(sure, key=lambda line: (float(line.corners[:, 1].min()), float(line.corners[:, 0].min())))
 
 
