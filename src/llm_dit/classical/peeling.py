@@ -22,8 +22,9 @@ Mask = NDArray[np.bool_]
 
 SUBJECT = 0.6
 """The overlap from which a layer is the subject."""
-COVERED, LARGER = 0.8, 2.0
-"""A group is what is seen when it has this share of it and is at most so many times larger."""
+COVERED, HALF, LARGER = 0.8, 0.5, 2.0
+"""A group is what is seen when it has this share of it, of letters in a picture of few parts the second, and is at most
+so many times larger."""
 SAME = 0.3
 """The share of the smaller one from which two lines of text have the same letters."""
 TELLING = 0.02
@@ -132,14 +133,16 @@ def matches(seen: Seen, groups: Labels, *, many: bool) -> bool:
             return False
     lines = [small for mask, _ in seen.lines if (small := _small(mask, groups.shape)).any()]
     homes = [_home(line, groups) for line in lines]
-    if sum(share for _, share in homes) < COVERED * sum(line.sum() for line in lines):
+    if sum(share for _, share in homes) < (COVERED if many else HALF) * sum(line.sum() for line in lines):
         return False
+    if not many:
+        # Groups know letters well there, unless the letters went to what they stand on.
+        kept = [(line, home) for line, (home, share) in zip(lines, homes, strict=True) if share >= COVERED * line.sum()]
+        return not any((groups[_ring(line)] == home).mean() > 0.5 for line, home in kept)
     together = {home: np.zeros(groups.shape, bool) for home, _ in homes}
     for line, (home, _) in zip(lines, homes, strict=True):
         together[home] |= line
-    if many:
-        return not any(_lumped(text, groups == home) for home, text in together.items())
-    return not any((groups[_ring(text)] == home).mean() > 0.5 for home, text in together.items())
+    return not any(_lumped(text, groups == home) for home, text in together.items())
 
 
 def _home(mask: Mask, groups: Labels) -> tuple[int, int]:
