@@ -96,11 +96,11 @@ def take_apart(picture: Bytes, layer_num: int, seed: int, report: Report, *, see
         return _peel(picture, view, layer_num, seed, report), view
     found = find_groups(sketch, layer_num, surfaces, report)
     found = replace(found, groups=sweep(found.groups, sketch))
-    # What is soft on a known ground was told by the ground; a single line of text stands out from it. On an even ground
-    # small letters are told best by its color.
-    soft = found.soft is not None and len(view.lines) != 1
+    # What is soft on a known ground was told by the ground; a single line of text stands out from it. Several lines
+    # would take all layers of a picture of few parts, and on an even ground its color tells small letters best.
+    several = len(view.lines) != 1 and (found.soft is not None or not many)
     even = not many and found.ground is not None and is_known(found.ground) and found.ground.noise < EVEN
-    if view.anything and not soft and not even and not matches(view, found.groups, many=many):
+    if view.anything and not several and not even and not matches(view, found.groups, many=many):
         return _peel(picture, view, layer_num, seed, report), view
     if found.ground is not None and is_known(found.ground):
         found = replace(found, groups=thin_out(found.groups, found.ground, sketch))
