@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PORT ?= 8000
 CORES = $(shell $(PYTHON) -c 'import os; print(os.cpu_count() or 1)')
-# Tests start hundreds of Python processes: none of them has to compile our modules anew, or to start threads for the
+# Tests start hundreds of Python processes: none of them has to compile our modules again, or to start threads for the
 # algebra of small pictures that wait for a processor by turning around.
 TESTS := env PYTHONDONTWRITEBYTECODE= OPENBLAS_NUM_THREADS=1 $(BIN)/pytest
 PINS := requirements/base.txt requirements/qwen.txt requirements/test.txt

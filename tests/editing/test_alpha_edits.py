@@ -6,7 +6,7 @@ from tests.kit.edits.alpha_figures import summarize, summarize_shapes
 from tests.kit.edits.alpha_pairs import Scale, measure_pair, measure_shape_pair
 
 SHORT = Scale(area=320 * 320, max_shift_px=5.0, longest_px=(200, 500))
-# Every kind of layer, two of them on the ground that a model paints anew.
+# Every kind of layer, two of them on the ground that a model paints again.
 PAIRS = (*range(0, 18, 2), 20, 26)
 
 

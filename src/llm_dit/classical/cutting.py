@@ -208,11 +208,11 @@ def _inner(share: Floats) -> Mask:
 def _without(layer: Layer, share: Floats) -> Image.Image:
     """Return a layer's picture with what lies in the part replaced by what goes on around it, its alpha never more."""
     pixels = np.array(layer.image.convert("RGBA"))
-    inside = _in_layer(layer, share)
-    if not inside.any():
+    part = _in_layer(layer, share) > 0
+    if not part.any():
         return layer.image
-    window = window_around(inside > 0, _room(box_of(inside > 0)))
-    piece, hole = pixels[window], inside[window] > 0
+    window = window_around(part, _room(box_of(part)))
+    piece, hole = pixels[window], part[window]
     wide = cv2.dilate(hole.astype(np.uint8), np.ones((2 * RIM + 1, 2 * RIM + 1), np.uint8)) > 0
     alpha = piece[..., 3].astype(np.float32) / 255
     around = _continued(alpha[..., None], ~wide)[..., 0] if not wide.all() else np.zeros_like(alpha)

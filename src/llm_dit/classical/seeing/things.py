@@ -1,5 +1,5 @@
 """Whole things in a picture: what the network sees in it and in squares of it, what grows together, and of these what
-stands out most."""
+is most like a thing."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -78,6 +78,10 @@ class Look:
         left, top, right, low = self.window
         return values[top:low, left:right]
 
+    def shows(self, mask: Mask) -> bool:
+        """Return whether nearly all of a thing (height, width) of the copy lies in the window."""
+        return bool(self.part(mask).sum() > SHOWN * mask.sum())
+
 
 @dataclass(frozen=True, eq=False)
 class _Copy:
@@ -91,7 +95,7 @@ class _Copy:
 
 
 def find_things(rgb: Bytes, most: int, report: Report, *, deep: bool = True) -> list[Mask]:
-    """Return at most `most` things of `rgb` (height, width, 3) as masks, what stands out most first.
+    """Return at most `most` things of `rgb` (height, width, 3) as masks, what is likeliest to be one first.
 
     There are none where the network is not set up. The maps of the network of the whole and of squares that overlap
     are voted on by small regions, which have the outlines of the picture; beside them stands what grows from places
@@ -220,7 +224,7 @@ def _free(mask: Mask, chosen: list[Mask]) -> bool:
 def _mark(mask: Mask, looks: list[Look], lab: Floats, colors: Labels) -> float:
     """Return how much of a thing a candidate has, about 0–1."""
     area = int(mask.sum())
-    sights = [_agreement(look.part(mask), look.parts) for look in looks if look.part(mask).sum() > SHOWN * area]
+    sights = [_agreement(look.part(mask), look.parts) for look in looks if look.shows(mask)]
     rim = (mask[0].sum() + mask[-1].sum() + mask[:, 0].sum() + mask[:, -1].sum()) / area**0.5
     of_it, around = (np.bincount(colors[one], minlength=BINS**3) for one in (mask, ~grown(mask, 3)))
     of_it, around = of_it / max(1, of_it.sum()), around / max(1, around.sum())
@@ -254,8 +258,8 @@ def _stands_out(mask: Mask, looks: list[Look]) -> list[float]:
     marks = []
     for look in looks:
         inside, beside = look.part(mask), look.part(ring)
-        whole = inside.sum() > SHOWN * mask.sum() and beside.any()
-        marks.append(float(look.likely[inside].mean() - look.likely[beside].mean()) if whole else 0.0)
+        told = look.shows(mask) and beside.any()
+        marks.append(float(look.likely[inside].mean() - look.likely[beside].mean()) if told else 0.0)
     return marks
 
 
