@@ -2,13 +2,13 @@
 
 import contextlib
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
 
-from tests.kit.service import Service, serve
+from tests.kit.service import RUNNING, Service, serve
 
 LONGEST = ("browser/test_qwen.py", "browser/", "test_classical_", "editing/", "test_scenes.py", "test_docs.py", "web/")
 """What takes long, the longest first: begun last, it would have one process work while the others wait."""
@@ -49,6 +49,21 @@ def start_service(tmp_path: Path) -> Iterator[Callable[..., Service]]:
             return stack.enter_context(serve(tmp_path / str(next(count)), **options))  # type: ignore[arg-type]
 
         yield start
+
+
+LAST_LINES = 60
+"""So many lines of a service's log show in the report of a test that failed."""
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    if report.failed:
+        for service in RUNNING:
+            # That a file of the page was sent says nothing.
+            lines = [line for line in service.log.splitlines() if "route=/static/" not in line][-LAST_LINES:]
+            report.sections.append((f"log of {service.url}", "\n".join(lines)))
+    return report
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

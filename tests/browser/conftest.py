@@ -2,7 +2,7 @@
 
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from playwright.sync_api import Browser, BrowserContext, expect, sync_playwright
 
 from tests.browser.seeds import Seeds
 from tests.browser.studio import Studio
-from tests.kit.service import Service, serve
+from tests.kit.service import OWN_PIPELINE, Service, serve
 
 FLAGS = [
     "--no-sandbox",
@@ -56,6 +56,10 @@ def browser() -> Iterator[Browser]:
         browser.close()
 
 
+OPEN: list[Studio] = []
+"""The pages of the test that runs."""
+
+
 class Profiles:
     """Browser profiles by what they were made with. One whose test is over is emptied and waits for the next test:
     a new one costs a processor as long as the rest of a short test."""
@@ -69,7 +73,11 @@ class Profiles:
         key = frozenset((name, str(value)) for name, value in options.items())
         studio = self._idle.pop(key, None) or Studio(self._new(options), url)
         studio.url = url
-        yield studio
+        OPEN.append(studio)
+        try:
+            yield studio
+        finally:
+            OPEN.remove(studio)
         studio.leave()  # where this fails the profile is not used again
         if key in self._idle:
             studio.context.close()
@@ -85,6 +93,16 @@ class Profiles:
 @pytest.fixture(scope="package")
 def profiles(browser: Browser) -> Profiles:
     return Profiles(browser)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Tell what was on the screen when a test failed."""
+    report = yield
+    if report.failed and report.when == "call":
+        for studio in OPEN:
+            report.sections.append((f"page at {studio.page.url}", studio.look()))
+    return report
 
 
 @pytest.fixture
@@ -133,10 +151,17 @@ def open_studio(profiles: Profiles, service: Service) -> Iterator[Callable[..., 
 
 
 @pytest.fixture(scope="package")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """The service as users start it, shared by all tests of the page."""
+    with serve(tmp_path_factory.mktemp("service"), app="tests.kit.app:kept", environment=OWN_PIPELINE) as running:
+        yield running
+
+
+@pytest.fixture(scope="package")
 def stepping_for_all(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     # What hangs is given up at once.
     environment = {"LLM_DIT_SERVER__CANCEL_GRACE_S": "0.2", "LLM_DIT_SERVER__DRAIN_S": "0.2"}
-    with serve(tmp_path_factory.mktemp("stepping"), app="tests.kit.app:app", environment=environment) as running:
+    with serve(tmp_path_factory.mktemp("stepping"), app="tests.kit.app:kept", environment=environment) as running:
         yield running
 
 

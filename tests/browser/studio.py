@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import BrowserContext, ConsoleMessage, FloatRect, Locator, Page, Request, Route, expect
+from playwright.sync_api import BrowserContext, ConsoleMessage, Error, FloatRect, Locator, Page, Request, Route, expect
 
 from tests.kit.waiting import wait_until
 
@@ -92,6 +92,14 @@ class Studio:
         if message.type in ("error", "warning") and "Failed to load resource" not in message.text:
             self.complaints.append(f"console {message.type}: {message.text}")
 
+    def look(self) -> str:
+        """Return what the page says and what it complained of, for whoever reads of a failure."""
+        try:
+            shown = self.page.locator("body").aria_snapshot(timeout=5_000)
+        except Error as error:
+            shown = f"The page does not answer: {error.message}"
+        return "\n".join([shown, *self.complaints])
+
     def assert_clean(self) -> None:
         if self.complaints:
             pytest.fail("\n".join(self.complaints))
@@ -107,12 +115,22 @@ class Studio:
         self.context.set_offline(False)
         self.context.clear_permissions()
         self.context.clear_cookies()
-        self.page.goto("about:blank")
+        self._rest()
         session = self.context.new_cdp_session(self.page)
         session.send("Storage.clearDataForOrigin", {"origin": self.url, "storageTypes": "all"})
         session.detach()
         if self._size:
             self.page.set_viewport_size(self._size)
+
+    def _rest(self) -> None:
+        """Go where nothing runs. On the same host, so that the next page goes on in this page's process."""
+        try:
+            self.page.goto(f"{self.url}/livez")
+        except Error:  # a service of the test's own, which has ended
+            self.page.goto("about:blank")
+        else:
+            # What is emptied behind a page's back may still be there for the next page of its process.
+            self.page.evaluate("() => { localStorage.clear(); sessionStorage.clear(); }")
 
     def open(self, path: str = "/", *, engine: str = "ready") -> None:
         self.page.goto(self.url + path)

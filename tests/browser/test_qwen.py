@@ -18,7 +18,7 @@ from tests.browser.studio import Studio
 from tests.kit.hub import Hub
 from tests.kit.hub import serve as serve_hub
 from tests.kit.jobs import events
-from tests.kit.service import Service, downloading_environment, serve
+from tests.kit.service import OWN_PIPELINE, Service, downloading_environment, serve
 from tests.kit.waiting import wait_until
 
 
@@ -32,8 +32,9 @@ def hub(checkpoints: Path) -> Iterator[Hub]:
 def qwen(checkpoints: Path, hub: Hub, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     """One service for all, with short runs; its edit model is downloaded for the first edit."""
     folder = tmp_path_factory.mktemp("qwen")
-    environment = downloading_environment(checkpoints, hub, folder) | {"LLM_DIT_QWEN_IMAGE__NUM_INFERENCE_STEPS": "2"}
-    with serve(folder, environment=environment) as running:
+    environment = downloading_environment(checkpoints, hub, folder) | OWN_PIPELINE
+    environment |= {"LLM_DIT_QWEN_IMAGE__NUM_INFERENCE_STEPS": "2"}
+    with serve(folder, app="tests.kit.app:kept", environment=environment) as running:
         yield running
 
 

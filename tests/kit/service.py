@@ -18,6 +18,10 @@ from tests.kit.running import ended, workers_of
 from tests.kit.waiting import PATIENCE_S, wait_until
 
 ADDRESS = re.compile(r"Uvicorn running on (http://\S+)")
+RUNNING: "list[Service]" = []
+"""The services that run now: the report of a test that fails shows what they wrote."""
+OWN_PIPELINE = {"TEST_PIPELINE": ""}
+"""The environment in which `tests.kit.app` runs the pipeline that its settings choose."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +91,11 @@ def serve(
             token = (environment or {}).get("LLM_DIT_SERVER__TOKEN")
             headers = {"Authorization": f"Bearer {token}"} if token else {}
             wait_until(lambda: service.get("/readyz", headers=headers).status_code == 200, "/readyz")
-        yield service
+        RUNNING.append(service)
+        try:
+            yield service
+        finally:
+            RUNNING.remove(service)
 
 
 def _address(process: Process, log: Path) -> str:

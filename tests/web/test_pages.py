@@ -34,6 +34,8 @@ def test_every_file_of_the_page_has_its_type(client: httpx.Client, path: str) ->
     }
     answer = client.get(f"/{path}")
     assert answer.headers["content-type"] == types["." + path.rpartition(".")[2]]
+    # An update shows at once: whatever a browser keeps, it asks again.
+    assert answer.headers["cache-control"] == "no-cache"
     again = client.get(f"/{path}", headers={"If-None-Match": answer.headers["etag"]})
     assert (again.status_code, again.content) == (304, b"")
 
