@@ -123,14 +123,14 @@ class Studio:
             self.page.set_viewport_size(self._size)
 
     def _rest(self) -> None:
-        """Go where nothing runs. On the same host, so that the next page goes on in this page's process."""
-        try:
-            self.page.goto(f"{self.url}/livez")
-        except Error:  # a service of the test's own, which has ended
-            self.page.goto("about:blank")
-        else:
-            # What is emptied behind a page's back may still be there for the next page of its process.
-            self.page.evaluate("() => { localStorage.clear(); sessionStorage.clear(); }")
+        """Go to a page with nothing in it. It is the same host's, so that the next page goes on in this process."""
+        empty = f"{self.url}/nothing"
+        # Not the service's own answer: it may have ended with its test.
+        self.page.route(empty, lambda route: route.fulfill(body="", content_type="text/html"))
+        self.page.goto(empty)
+        self.page.unroute(empty)
+        # What is emptied behind a page's back may still be there for the next page of its process.
+        self.page.evaluate("() => { localStorage.clear(); sessionStorage.clear(); }")
 
     def open(self, path: str = "/", *, engine: str = "ready") -> None:
         self.page.goto(self.url + path)
