@@ -419,7 +419,7 @@ def test_a_running_edit_survives_a_save_that_crosses_the_reload(
     address = f"/api/projects/{studio.page.url.rpartition('/')[2]}"
     saves = "**/api/projects/*"
     studio.page.route(saves, lambda route: route.abort() if route.request.method == "PUT" else route.continue_())
-    studio.edit("Layer 0", "hang")
+    studio.edit("Layer 0", "wait")
     expect(studio.dialog.get_by_role("progressbar")).to_be_visible()
 
     # A save from before the edit arrives only now.
@@ -430,6 +430,8 @@ def test_a_running_edit_survives_a_save_that_crosses_the_reload(
     studio.page.reload()
     studio.page.unroute(saves)
     expect(studio.button("Edit Layer 0, edit running")).to_be_visible()
+    (stepping.folder / "go").touch()
+    expect(studio.button("Edit Layer 0, result waiting")).to_be_visible()
 
 
 def test_a_key_right_after_escape_opens_the_modal_again(open_stack: Callable[..., Studio]) -> None:
