@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import BrowserContext, ConsoleMessage, Error, FloatRect, Locator, Page, Request, Route, expect
+from playwright.sync_api import BrowserContext, ConsoleMessage, Error, FloatRect, Locator, Page, Request, expect
 
 from tests.kit.waiting import wait_until
 
@@ -38,6 +38,26 @@ DRAWN = """
   // Headless Chromium was seen to give a page that rested no frame or no idle moment for ten minutes.
   setTimeout(done, 3000);
 })
+"""
+
+PRETENCE = """
+if (location.protocol === "http:" && "pretended" in sessionStorage) {
+  const [said, fetched] = [JSON.parse(sessionStorage.pretended), window.fetch];
+  window.fetch = async (address, init) => {
+    const [answer, more] = [await fetched(address, init), said[String(address).split("/").at(-1)]];
+    if (more === undefined) return answer;
+    const { defaults, ...others } = await answer.json();
+    return Response.json({ ...others, ...more, ...(defaults && { defaults: { ...defaults, ...more.defaults } }) });
+  };
+}
+"""
+"""Has the server's status and config say what `pretend` tells the tab. Playwright's routes would do as well, but while
+there is one the browser keeps no file."""
+
+TELL = """
+([about, said]) => {
+  sessionStorage.pretended = JSON.stringify({ ...JSON.parse(sessionStorage.pretended ?? "{}"), [about]: said });
+}
 """
 
 MODEL = {
@@ -73,6 +93,7 @@ class Studio:
         self.url = url
         self.complaints: list[str] = []
         self.page: Page = context.new_page()
+        self.page.add_init_script(PRETENCE)
         self._size = self.page.viewport_size
         self.page.on("console", self._listen)
         self.page.on("pageerror", lambda error: self.complaints.append(f"error: {error}"))
@@ -138,22 +159,12 @@ class Studio:
 
     def pretend(self, **status: Any) -> None:
         """Make the server's status say something else, and look at it."""
-
-        def answer(route: Route) -> None:
-            route.fulfill(json=route.fetch().json() | status)
-
-        self.page.route("**/api/qwen-image/status", answer)
+        self.page.evaluate(TELL, ["status", status])
         self.page.reload()
 
     def pretend_model(self, **defaults: Any) -> None:
         """Make the server say that a model runs, with these `defaults`, and look at it."""
-
-        def answer(route: Route) -> None:
-            config = route.fetch().json()
-            known = {"engine": "qwen", "capabilities": MODEL, "defaults": config["defaults"] | defaults}
-            route.fulfill(json=config | known)
-
-        self.page.route("**/api/qwen-image/config", answer)
+        self.page.evaluate(TELL, ["config", {"engine": "qwen", "capabilities": MODEL, "defaults": defaults}])
         self.pretend(engine="qwen", engine_label="Qwen-Image · H200")
 
     def overflow(self) -> int:

@@ -12,15 +12,12 @@ from tests.browser.studio import Studio
 from tests.kit.service import Service
 
 
-def test_the_loop_by_keyboard_alone(studio: Studio) -> None:
-    by_keyboard(studio)
-
-
 def test_the_loop_by_touch(open_studio: Callable[..., Studio], picture: Path) -> None:
     by_touch(open_studio(width=390, height=844, touch=True), picture)
 
 
-def test_the_loop_of_a_model_by_keyboard_alone(open_studio: Callable[..., Studio], stepping: Service) -> None:
+def test_the_loop_by_keyboard_alone(open_studio: Callable[..., Studio], stepping: Service) -> None:
+    """For a model, which asks for more than the built-in engine: the keys are the same."""
     studio = open_studio(at=stepping)
     studio.pretend_model()
     by_keyboard(studio, "a boat before the sun")
