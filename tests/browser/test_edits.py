@@ -71,20 +71,6 @@ def test_a_result_survives_escape_and_reload(stacked: Studio) -> None:
     stacked.wait_for(lambda: abs(stacked.pixels()[0] - before[0]) < 1, "the red of before")
 
 
-def test_an_edit_that_keeps_the_shape_keeps_the_coverage(stacked: Studio) -> None:
-    top = stacked.names()[0]
-    facts = stacked.rows.first.locator(".layer-facts")
-    before = facts.inner_text()
-    fidelity = stacked.page.locator(".fidelity")
-    expect(fidelity).to_have_text("rebuilds exactly")
-    stacked.edit(top, "make it darker")
-    stacked.button("Replace layer").click()
-    expect(facts).to_have_text(f"v2{before}")
-    expect(fidelity).to_be_hidden()
-    stacked.page.keyboard.press("Control+z")
-    expect(fidelity).to_be_visible()
-
-
 def test_coverage_is_measured_on_every_pixel(studio: Studio) -> None:
     shares = studio.page.evaluate(
         "async () => { const { coverageOf } = await import('/static/js/images/pixels.js');"
@@ -180,63 +166,66 @@ def test_the_label_of_a_tall_version_is_not_covered(studio: Studio, tmp_path: Pa
     assert canvas.y + canvas.height <= picture.y + picture.height <= caption.y
 
 
-def test_another_try_is_another_version_and_a_discarded_one_comes_back(stacked: Studio) -> None:
-    stacked.edit("Background", "make it darker")
-    expect(stacked.version("v2: make it darker")).to_be_checked()
-    stacked.instruction.fill("make it much darker")
-    stacked.button("Apply").click()
-    expect(stacked.version("v3: make it much darker")).to_be_checked()
-    stacked.button("Discard").click()
-    expect(stacked.version("v3")).to_have_count(0)
-    # The other one still waits for a decision; the one in use is the layer as it is.
-    expect(stacked.version("v2")).to_be_checked()
-    stacked.dialog.get_by_role("button", name="Undo").click()
-    expect(stacked.version("v3")).to_be_visible()
-    stacked.version("Original, in use").click()
-    expect(stacked.page.get_by_label("Compare before and after")).to_be_hidden()
-    expect(stacked.instruction).to_have_value("make it much darker")
-    expect(stacked.button("Apply")).to_be_visible()
-    stacked.version("v3").click()
-    stacked.page.keyboard.press("Delete")
-    expect(stacked.version("v3")).to_have_count(0)
-    stacked.page.keyboard.press("Control+z")
-    expect(stacked.version("v3")).to_be_visible()
-
-
-def test_a_version_as_a_layer_of_its_own(stacked: Studio) -> None:
-    names = stacked.names()
-    stacked.edit("Background", "make it blue")
-    expect(stacked.button("Add as layer")).to_be_visible()
-    stacked.page.keyboard.press("n")
-    expect(stacked.dialog).to_be_hidden()
-    expect(stacked.layer_names).to_have_text([*names[:-1], "Background 2", "Background"])
-    expect(stacked.rows.last).not_to_contain_text("v2")
-    stacked.page.keyboard.press("Control+z")
-    expect(stacked.layer_names).to_have_text(names)
-    stacked.edit_button("Background").click()
-    expect(stacked.version("v2: make it blue")).to_be_visible()
-
-
-def test_going_back_to_an_earlier_version(stacked: Studio) -> None:
+def test_versions_and_earlier_instructions(stacked: Studio) -> None:
+    """What a modal does with the keys and buttons whose actions `tests/js/edit-actions.test.js` tries."""
+    names, page, fidelity = stacked.names(), stacked.page, stacked.page.locator(".fidelity")
+    expect(fidelity).to_have_text("rebuilds exactly")
     for instruction in ("make it blue", "make it darker"):
         stacked.edit("Background", instruction)
         stacked.button("Replace layer").click()
     expect(stacked.rows.last).to_contain_text("v3")
+    expect(fidelity).to_be_hidden()
+
     stacked.edit_button("Background").click()
     expect(stacked.version("v3: make it darker, in use")).to_be_checked()
     # What the layer is made of is compared with what it is.
     expect(stacked.dialog.locator(".compare-tag.left")).to_have_text("v2")
     stacked.version("v2: make it blue").click()
     expect(stacked.dialog.locator(".edit-made")).to_contain_text("“make it blue” · shape kept · Classical")
-    stacked.page.keyboard.press("Home")
+    page.keyboard.press("Delete")
+    expect(stacked.version("v2")).to_have_count(0)
+    page.keyboard.press("Control+z")
+    stacked.version("v2: make it blue").click()
+    stacked.button("Discard", exact=True).click()
+    stacked.dialog.get_by_role("button", name="Undo").click()
+    stacked.version("v2: make it blue").click()
+    page.keyboard.press("Home")
     expect(stacked.version("Original")).to_be_checked()
     expect(stacked.version("Original")).to_be_focused()
-    expect(stacked.button("Discard")).to_be_disabled()
-    stacked.page.keyboard.press("a")
+    expect(stacked.button("Discard", exact=True)).to_be_disabled()
+    page.keyboard.press("a")
     expect(stacked.dialog).to_be_hidden()
     expect(stacked.rows.last).not_to_contain_text("v3")
     stacked.button("Undo: Edit Background").click()
     expect(stacked.rows.last).to_contain_text("v3")
+
+    stacked.edit_button("Background").click()
+    stacked.version("v2: make it blue").click()
+    expect(stacked.button("Add as layer")).to_be_visible()
+    page.keyboard.press("n")
+    expect(stacked.dialog).to_be_hidden()
+    expect(stacked.layer_names).to_have_text([*names[:-1], "Background 2", "Background"])
+    page.keyboard.press("Control+z")
+    expect(stacked.layer_names).to_have_text(names)
+
+    stacked.edit_button(names[0]).click()
+    expect(stacked.instruction).to_be_focused()
+    for key, words in (("ArrowUp", "make it darker"), ("ArrowUp", "make it blue"), ("ArrowDown", "make it darker")):
+        page.keyboard.press(key)
+        expect(stacked.instruction).to_have_value(words)
+    stacked.button("History").click()
+    page.keyboard.press("End")
+    page.keyboard.press("Enter")
+    expect(stacked.instruction).to_have_value("make it blue")
+    expect(stacked.instruction).to_be_focused()
+    # An example is added to what was typed, which stays when the modal is left by a click beside it.
+    stacked.instruction.fill("make it slightly darker")
+    expect(stacked.button("Make it photorealistic")).to_be_hidden()
+    stacked.button("Add a warm glow").click()
+    page.mouse.click(5, 5)
+    expect(stacked.dialog).to_be_hidden()
+    stacked.edit_button(names[0]).click()
+    expect(stacked.instruction).to_have_value("make it slightly darker, add a warm glow")
 
 
 def test_comparing(stacked: Studio) -> None:
@@ -311,19 +300,13 @@ def test_variants_run_together_each_with_a_seed_of_its_own(
     studio.edit_button("Layer 0").click()
     studio.instruction.fill("wait")
     studio.dialog.get_by_role("radio", name="3").check()
-    fold = studio.dialog.locator(".edit-form .fold summary")
-    fold.click()
+    studio.dialog.locator(".edit-form .fold summary").click()
     seed = studio.dialog.get_by_label("Seed", exact=True)
     seed.fill("41")
     studio.button("Apply").click()
     expect(studio.version("Running edit")).to_have_count(3)
     expect(studio.button("Cancel all")).to_be_visible()
 
-    # A reload in the middle finds all of them again.
-    studio.wait_until_saved()
-    studio.page.reload()
-    studio.edit_button("Layer 0").click()
-    expect(studio.version("Running edit")).to_have_count(3)
     (stepping.folder / "go").touch()
     made = studio.dialog.locator(".edit-made")
     for number, expected in ((2, 41), (3, 42), (4, 43)):
@@ -336,53 +319,11 @@ def test_variants_run_together_each_with_a_seed_of_its_own(
     expect(studio.page.locator(".notice")).to_contain_text("the same as v2")
     expect(studio.version("v2: wait")).to_be_checked()
     expect(made).to_contain_text("seed 41")
-    fold.click()
     studio.button("Keep the seed").click()
     expect(studio.button("Keep the seed")).to_have_attribute("aria-pressed", "false")
     studio.button("Retry").click()
     expect(studio.version("v5: wait")).to_be_checked()
     expect(made).not_to_contain_text("seed 41 ·")
-
-
-def test_earlier_instructions_are_at_hand(stacked: Studio) -> None:
-    for instruction in ("make it blue", "make it darker"):
-        stacked.edit("Background", instruction)
-        stacked.button("Replace layer").click()
-    stacked.edit_button(stacked.names()[0]).click()
-    expect(stacked.instruction).to_be_focused()
-    keyboard = stacked.page.keyboard
-    for expected in ("make it darker", "make it blue", "make it blue"):
-        keyboard.press("ArrowUp")
-        expect(stacked.instruction).to_have_value(expected)
-    keyboard.press("ArrowDown")
-    keyboard.press("ArrowDown")
-    expect(stacked.instruction).to_have_value("")
-    stacked.button("History").click()
-    keyboard.press("End")
-    keyboard.press("Enter")
-    expect(stacked.instruction).to_have_value("make it blue")
-    expect(stacked.instruction).to_be_focused()
-
-
-def test_a_draft_is_kept_for_each_layer(stacked: Studio) -> None:
-    top = stacked.names()[0]
-    for name, text in (("Background", "about the ground"), (top, "about the top")):
-        stacked.edit_button(name).click()
-        stacked.instruction.fill(text)
-        stacked.page.mouse.click(5, 5)
-        expect(stacked.dialog).to_be_hidden()
-    stacked.wait_until_saved()
-    stacked.page.reload()
-    stacked.edit_button("Background").click()
-    expect(stacked.instruction).to_have_value("about the ground")
-
-
-def test_an_example_is_added_to_what_was_typed(stacked: Studio) -> None:
-    stacked.edit_button("Background").click()
-    stacked.instruction.fill("make it slightly darker")
-    stacked.button("Add a warm glow").click()
-    expect(stacked.instruction).to_have_value("make it slightly darker, add a warm glow")
-    expect(stacked.button("Make it photorealistic")).to_be_hidden()
 
 
 def test_a_running_edit_survives_escape_and_reload_and_is_canceled(

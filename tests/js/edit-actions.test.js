@@ -4,9 +4,12 @@ import { test } from "node:test";
 import { createEdits } from "../../static/js/actions/edits.js";
 import { createHistory } from "../../static/js/actions/history.js";
 import { createJobs } from "../../static/js/actions/jobs.js";
+import { isProposed, offered } from "../../static/js/state/edits.js";
 import { NEW_EDIT } from "../../static/js/state/initial.js";
+import { restore, snapshot } from "../../static/js/state/snapshot.js";
 import { ApiError } from "../../static/js/transport/http.js";
 import { clock, streams } from "./browser.js";
+import { stackOf } from "./documents.js";
 import { contextOf, settle } from "./page.js";
 
 const DEFAULTS = { layer_num: 4, steps: 50, cfg_scale: 4 };
@@ -42,7 +45,13 @@ function page({ pixels = {}, state = SEEDED, refuse = null, known = true } = {})
   };
   const succeed = (id, image, seed = 1) =>
     end(id, "succeeded", { result: { image: `/api/images/${image}.png`, seed, engine: "x", generation_time: 1 } });
-  return { ...edits.actions, asked, jobs, store, draft, edit, layer, end, succeed };
+  /** Let the layer be edited: the run, called `id`, makes that picture. */
+  const make = async (id, instruction, image, more = {}) => {
+    draft({ ...edit(), instruction, ...more });
+    await edits.actions.applyEdit("a");
+    await succeed(id, image);
+  };
+  return { ...edits.actions, asked, jobs, store, draft, edit, layer, end, succeed, make };
 }
 
 test("variants run with seeds in a row and are numbered as they were asked for", async () => {
@@ -199,5 +208,87 @@ test("a job that the server does not know has failed", async () => {
   assert.deepEqual(
     edit().tries.map(({ code }) => code),
     ["lost"],
+  );
+});
+
+test("another try is another version, and a discarded one comes back with undo", async () => {
+  const { chooseEdit, discardEdit, make, edit, layer, store } = page();
+  await make("1", "make it darker", "new");
+  await make("2", "make it much darker", "newer");
+  assert.deepEqual([edit().chosen, edit().waiting], [2, [1, 2]]);
+  discardEdit("a");
+  // The other one still waits for a decision.
+  assert.deepEqual([offered(layer()), edit().chosen, edit().waiting], [[0, 1], 1, [1]]);
+  store.state.notice.action.run();
+  assert.deepEqual(offered(layer()), [0, 1, 2]);
+  // The layer as it is takes no words away, and is nothing to decide on.
+  chooseEdit("a", 0);
+  assert.deepEqual([edit().instruction, isProposed(store.state, layer())], ["make it much darker", false]);
+  chooseEdit("a", 1);
+  assert.equal(edit().instruction, "make it darker");
+});
+
+test("an earlier version takes the place of a later one, and undo brings that back", async () => {
+  const { acceptEdit, chooseEdit, discardEdit, make, layer, store } = page();
+  await make("1", "make it blue", "new");
+  acceptEdit("a");
+  await make("2", "make it darker", "newer");
+  acceptEdit("a");
+  chooseEdit("a", 0);
+  discardEdit("a");
+  assert.deepEqual([layer().current, offered(layer())], [2, [0, 1, 2]]);
+  chooseEdit("a", 1);
+  acceptEdit("a");
+  assert.deepEqual([layer().current, store.state.editing], [1, null]);
+  store.undo();
+  assert.equal(layer().current, 2);
+});
+
+test("a version becomes a layer above its own, which stays as it is", async () => {
+  const { addEdit, openEdit, make, layer, store } = page();
+  openEdit("a");
+  await make("1", "make it blue", "new");
+  addEdit("a");
+  const [below, added, above] = store.state.doc.layers;
+  assert.deepEqual([below.id, above.id], ["a", "b"]);
+  assert.deepEqual([added.image, added.versions.length, added.name], ["/api/images/new.png", 1, "A 2"]);
+  assert.deepEqual([layer().current, layer().versions.length], [0, 2]);
+  assert.deepEqual([store.state.selected, store.state.editing], [added.id, null]);
+  store.undo();
+  assert.deepEqual(stackOf(store.state.doc), ["a", "b"]);
+  assert.deepEqual(offered(layer()), [0, 1]);
+});
+
+test("an edit that keeps the shape keeps the coverage; that of a new shape is measured", async () => {
+  const { make, layer } = page();
+  await make("1", "make it blue", "new", { shape: "keep" });
+  await make("2", "make it round", "newer", { shape: "new" });
+  assert.deepEqual(
+    layer().versions.map(({ coverage }) => coverage),
+    [0.5, 0.5, 1],
+  );
+});
+
+test("a draft is kept for each layer, through a reload", () => {
+  const { setEdit, store } = page();
+  setEdit("a", { instruction: "about the ground" });
+  setEdit("b", { instruction: "about the top" });
+  const { patch } = restore(JSON.parse(JSON.stringify(snapshot(store.state))));
+  assert.deepEqual([patch.edits?.a.instruction, patch.edits?.b.instruction], ["about the ground", "about the top"]);
+});
+
+test("a reload in the middle finds all variants again", async () => {
+  const before = page();
+  before.draft({ variants: 3, seed: 41, locked: true });
+  await before.applyEdit("a");
+  const { timeline, patch } = restore(JSON.parse(JSON.stringify(snapshot(before.store.state))));
+  const pixels = { "/api/images/third.png": [90, 90, 90, 255] };
+  const { jobs, layer, succeed, store } = page({ pixels, state: { ...SEEDED, ...timeline, ...patch } });
+  assert.deepEqual(Object.keys(store.state.jobs), ["1", "2", "3"]);
+  jobs.wake();
+  for (const [index, image] of ["new", "newer", "third"].entries()) await succeed(String(index + 1), image, 41 + index);
+  assert.deepEqual(
+    layer().versions.map(({ seed }) => seed),
+    [null, 41, 42, 43],
   );
 });
