@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 from PIL import Image
 from transformers import GenerationConfig
 
-from llm_dit.qwen.forward.graphs import Recorder
+from llm_dit.qwen.forward.graphs import Call, Recorder
 from llm_dit.qwen.loading.checkpoints import LAYERED, open_checkpoint
 from llm_dit.qwen.loading.loader import LoadOptions, load_pipeline
 from llm_dit.qwen.placement.placing import Placement
 from llm_dit.qwen.sampling import captions as module
-from llm_dit.qwen.sampling.captions import Captions, why_not_greedy, write_greedily
+from llm_dit.qwen.sampling.captions import ROOM, Captions, Writer, why_not_greedy
 from llm_dit.runs import Canceled, Progress
 from tests.kit.checkpoints import make_text_encoder, make_tokenizer
 from tests.qwen.test_graphs import record_badly, record_nothing, record_well
@@ -64,11 +64,36 @@ def test_the_tokens_are_those_of_generate(
         return_tensors="pt",
     )
     heard: list[int] = []
-    written = write_greedily(encoder, inputs, limit, lambda: heard.append(1), record=record)
+    written = Writer(record).write(encoder, inputs, limit, lambda: heard.append(1))
     theirs = encoder.generate(**inputs, max_new_tokens=limit)[0, inputs["input_ids"].shape[1] :]
     assert written == theirs.tolist()
     assert len(heard) == len(written)
     assert (len(written) == limit) or written[-1] < ends
+
+
+def test_what_is_recorded_for_a_text_writes_the_next(pipeline: Any) -> None:
+    """Of other pictures and lengths, and of another model, for which it is recorded again."""
+    recorded: list[Any] = []
+
+    def record(call: Call) -> Any:
+        recorded.append(call)
+        return record_well(call)
+
+    writer = Writer(record)
+    for seed, times in ((1, 1), (2, 2)):
+        encoder: Any = make_text_encoder(make_tokenizer(), seed)
+        encoder.generation_config.eos_token_id = []
+        for side, limit in ((56, 9), (84, 4), (28, 12)):
+            inputs = pipeline.vl_processor(
+                text="<|vision_start|><|image_pad|><|vision_end|>",
+                images=Image.effect_noise((side, 56), 90).convert("RGB"),
+                return_tensors="pt",
+            )
+            theirs = encoder.generate(**inputs, max_new_tokens=limit)[0, inputs["input_ids"].shape[1] :]
+            assert writer.write(encoder, inputs, limit, lambda: None) == theirs.tolist()
+            assert len(recorded) == times
+    writer.write(encoder, inputs, ROOM, lambda: None)
+    assert len(recorded) == 3, "it is longer than the others"
 
 
 def caption(pipeline: Any, progress: Any = lambda _: None) -> str:

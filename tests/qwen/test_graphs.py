@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 
-from llm_dit.qwen.forward.graphs import Call, Recorder, Recordings, Replay
+from llm_dit.qwen.forward.graphs import Call, Recorder, Recordings, Replay, recorder_for
 from llm_dit.qwen.loading.checkpoints import LAYERED, open_checkpoint
 from llm_dit.qwen.loading.loader import LoadOptions, load_pipeline
 from tests.kit.denoising import denoise_noise
@@ -105,3 +105,20 @@ def test_a_call_is_recorded_once_a_key_and_the_oldest_is_forgotten() -> None:
     asked = list(enumerate("aaababcbca"))
     assert [twice(key, number) for number, key in asked] == [2 * number for number, _ in asked]
     assert made == ["a", "b", "c", "a"]
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="CUDA graphs need an NVIDIA GPU")
+def test_a_gpu_records_again_after_all_was_forgotten_and_keeps_no_memory() -> None:
+    device = torch.device("cuda", torch.cuda.current_device())
+    weight = torch.randn(256, 256, device=device, dtype=torch.bfloat16)
+    held = set[int]()
+    for _ in range(3):
+        step = Replay(lambda: weight @ weight, lambda: None, recorder_for(device))
+        answers = [step().clone() for _ in range(4)]
+        assert step.is_recorded
+        assert all(torch.equal(answers[0], each) for each in answers)
+        del step, answers
+        torch.cuda.empty_cache()
+        held.add(torch.cuda.memory_reserved(device))
+    assert len(held) == 1
+    assert torch.isfinite(torch.randn(8, device=device)).all(), "a recording that fails takes the generator along"

@@ -1,10 +1,13 @@
 """A step that is the same again and again, as a CUDA graph: one launch in the place of thousands."""
 
+import functools
 import logging
 import threading
+import weakref
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from functools import partial
+from typing import Any
 
 import torch
 
@@ -23,25 +26,45 @@ EAGER = 2
 
 
 def recorder_for(device: torch.device) -> Recorder | None:
-    """Return what records CUDA graphs on a device; None where there are none."""
+    """Return what records CUDA graphs on a device, the same for all who ask; None where there are none."""
     if device.type != "cuda":
         return None
+    return _on(torch.cuda.current_device() if device.index is None else device.index)
 
-    # `torch.cuda.graph` has one stream of its own, which is of the first device that it ever ran on. What a stream has
-    # freed, another does not get: with a stream for each recording, none would use the memory of the one before.
-    pool, stream = torch.cuda.graph_pool_handle(), torch.cuda.Stream(device)
 
-    def record(call: Call) -> tuple[Callable[[], None], torch.Tensor]:
+@functools.cache
+def _on(index: int) -> "CudaGraphs":
+    return CudaGraphs(torch.device("cuda", index))
+
+
+class CudaGraphs:
+    """Records CUDA graphs on a device. They share one pool of memory, so one of them runs at a time."""
+
+    def __init__(self, device: torch.device) -> None:
+        self._device = device
+        # `torch.cuda.graph` has one stream of its own, which is of the first device that it ever ran on. What a stream
+        # has freed, another does not get: with a stream for each recording, none would use the memory of another.
+        self._stream = torch.cuda.Stream(device)
+        # The libraries take memory for good at a stream's first product. In a recording they would take it from the
+        # pool, which torch could then neither free nor use again.
+        with torch.cuda.device(device), torch.cuda.stream(self._stream):
+            few = torch.ones(16, 16, device=device, dtype=torch.bfloat16)
+            torch.addmm(few[0], few, few)
+        self._graphs = weakref.WeakSet[torch.cuda.CUDAGraph]()
+        self._pool: Any = None
+
+    def __call__(self, call: Call) -> tuple[Callable[[], None], torch.Tensor]:
+        if not self._graphs:  # a pool ends with its last graph
+            self._pool = torch.cuda.graph_pool_handle()
         graph = torch.cuda.CUDAGraph()
         with (
             _RECORDING,
-            torch.cuda.device(device),
-            torch.cuda.graph(graph, pool=pool, stream=stream, capture_error_mode="thread_local"),
+            torch.cuda.device(self._device),
+            torch.cuda.graph(graph, pool=self._pool, stream=self._stream, capture_error_mode="thread_local"),
         ):
             answer = call()
+        self._graphs.add(graph)
         return graph.replay, answer
-
-    return record
 
 
 class Replay:
@@ -98,8 +121,8 @@ class Replay:
 class Recordings:
     """What a function answers, by the key of a call, from recordings; the latest few keys are kept.
 
-    All share one pool of memory, so one runs at a time. The function has to be the same for a key, but for its
-    arguments, which are copied to where the recording reads them.
+    The function has to be the same for a key, but for its arguments, which are copied to where the recording reads
+    them.
     """
 
     def __init__(self, record: Recorder, kept: int = KEPT) -> None:

@@ -1,10 +1,8 @@
-"""The caption that the text encoder writes when there is no prompt, kept per image.
-
-It writes the likeliest token, again and again, over a cache that is made once.
-"""
+"""The caption that the text encoder writes when there is no prompt, kept per image."""
 
 import hashlib
 import logging
+import math
 from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any
@@ -35,43 +33,82 @@ def why_not_greedy(settings: Any) -> str:
     return f"its generation_config.json has {others[0]}" if others else ""
 
 
-@torch.no_grad()
-def write_greedily(
-    encoder: Any, inputs: Any, limit: int, on_token: Callable[[], None], *, record: Recorder | None = None
-) -> list[int]:
-    """Return the tokens that follow `inputs`, which are of one text, at most `limit`, the end's included.
+ROOM = 256
+"""The length of a cache is a multiple of this many tokens, so that pictures of nearly one shape share it."""
 
-    They are those of `encoder.generate`. `on_token` hears of each and ends the writing by raising. `record` makes a
-    recording of a step, where one can be made.
+
+class Writer:
+    """Writes with a text encoder, always the likeliest token, over a cache that is made once.
+
+    The cache and what is recorded over it stay for the next text, where the weights are where they were.
     """
-    settings = encoder.generation_config
-    penalty = settings.repetition_penalty or 1.0
-    rules = LogitsProcessorList([RepetitionPenaltyLogitsProcessor(penalty)] if penalty != 1.0 else [])
-    ends = settings.eos_token_id
-    ends = set(ends) if isinstance(ends, list) else {ends}
-    text: Any = inputs["input_ids"]
-    start = text.shape[1]
-    positions, shift = _positions(encoder, inputs)
-    cache: Any = StaticCache(config=encoder.config, max_cache_len=start + limit)
-    options = {"past_key_values": cache, "use_cache": True, "logits_to_keep": 1}
-    logits = encoder(**inputs, position_ids=positions, **options).logits
-    last, here = text.new_empty(1, 1), positions.new_empty(1, 1, 1)
-    step = Replay(
-        lambda: encoder(input_ids=last, position_ids=here.expand(3, 1, 1), **options).logits,
-        lambda: [layer.cumulative_length.sub_(1) for layer in cache.layers],
-        record,
-    )
-    while True:
-        scores: Any = logits[:, -1].float()
-        token = rules(text, scores).argmax(-1, keepdim=True)
-        text = torch.cat([text, token], dim=1)
-        on_token()
-        written = text.shape[1] - start
-        if written == limit or int(token) in ends:
-            return text[0, start:].tolist()
-        last.copy_(token)
-        here.copy_((start + written - 1 + shift).view(1, 1, 1))
-        logits = step()
+
+    def __init__(self, record: Recorder | None = None) -> None:
+        self._record = record
+        self._key: object = None
+        self._step: _Step | None = None
+
+    @torch.no_grad()
+    def write(self, encoder: Any, inputs: Any, limit: int, on_token: Callable[[], None]) -> list[int]:
+        """Return the tokens that follow `inputs`, which are of one text, at most `limit`, the end's included.
+
+        They are those of `encoder.generate`. `on_token` hears of each and ends the writing by raising.
+        """
+        settings = encoder.generation_config
+        penalty = settings.repetition_penalty or 1.0
+        rules = LogitsProcessorList([RepetitionPenaltyLogitsProcessor(penalty)] if penalty != 1.0 else [])
+        ends = settings.eos_token_id
+        ends = set(ends) if isinstance(ends, list) else {ends}
+        text: Any = inputs["input_ids"]
+        start = text.shape[1]
+        positions, shift = _positions(encoder, inputs)
+        step = self._step_of(encoder, start + limit)
+        logits = step.read(inputs, positions)
+        while True:
+            scores: Any = logits[:, -1].float()
+            token = rules(text, scores).argmax(-1, keepdim=True)
+            text = torch.cat([text, token], dim=1)
+            on_token()
+            written = text.shape[1] - start
+            if written == limit or int(token) in ends:
+                return text[0, start:].tolist()
+            logits = step.read_next(token, (start + written - 1 + shift).view(1, 1, 1))
+
+    def _step_of(self, encoder: Any, length: int) -> "_Step":
+        room = math.ceil(length / ROOM) * ROOM
+        key = room, *(parameter.data_ptr() for parameter in encoder.parameters())
+        if self._step is None or key != self._key:
+            self._step = None  # its memory is for the new one
+            self._key, self._step = key, _Step(encoder, room, self._record)
+        return self._step
+
+
+class _Step:
+    """What a text encoder makes of a text of at most `room` tokens, and then of one token after the other."""
+
+    def __init__(self, encoder: Any, room: int, record: Recorder | None) -> None:
+        self._encoder = encoder
+        self._cache: Any = StaticCache(config=encoder.config, max_cache_len=room)
+        self._options = {"past_key_values": self._cache, "use_cache": True, "logits_to_keep": 1}
+        device = encoder.device
+        self._last = torch.zeros(1, 1, dtype=torch.long, device=device)
+        self._here = torch.zeros(1, 1, 1, dtype=torch.long, device=device)
+        self._replay = Replay(
+            lambda: encoder(input_ids=self._last, position_ids=self._here.expand(3, 1, 1), **self._options).logits,
+            lambda: [layer.cumulative_length.sub_(1) for layer in self._cache.layers],
+            record,
+        )
+
+    def read(self, inputs: Any, positions: torch.Tensor) -> torch.Tensor:
+        """Return the logits (1, 1, vocabulary) after a text, the first that is in the cache."""
+        self._cache.reset()
+        return self._encoder(**inputs, position_ids=positions, **self._options).logits
+
+    def read_next(self, token: torch.Tensor, position: torch.Tensor) -> torch.Tensor:
+        """Return the logits after one more token."""
+        self._last.copy_(token)
+        self._here.copy_(position)
+        return self._replay()
 
 
 def recorder_of(encoder: Any, device: torch.device) -> Recorder | None:
@@ -106,6 +143,7 @@ class Captions:
 
     def __init__(self) -> None:
         self._texts: OrderedDict[str, str] = OrderedDict()
+        self._writer: Writer | None = None
 
     def caption(self, pipeline: Any, picture: Image.Image, *, english: bool, progress: ProgressCallback) -> str:
         """Return the caption of `picture`, as `QwenImageLayeredPipeline` writes it.
@@ -114,41 +152,43 @@ class Captions:
         """
         key = _key(picture, english)
         if key not in self._texts:
-            self._texts[key] = _write(pipeline, picture, english, progress)
+            self._texts[key] = self._write(pipeline, picture, english, progress)
         self._texts.move_to_end(key)
         while len(self._texts) > KEPT:
             self._texts.popitem(last=False)
         return self._texts[key]
 
+    def _write(self, pipeline: Any, picture: Image.Image, english: bool, progress: ProgressCallback) -> str:
+        tokens = 0
+
+        def count(*_: Any) -> None:
+            nonlocal tokens
+            tokens += 1
+            progress(Progress(phase="captioning", step=tokens, total=MAX_TOKENS))
+
+        encoder, device = pipeline.text_encoder, pipeline._execution_device
+        why = why_not_greedy(encoder.generation_config) if is_fused(pipeline) else "fused = false"
+        if not why:
+            question = pipeline.image_caption_prompt_en if english else pipeline.image_caption_prompt_cn
+            inputs = pipeline.vl_processor(text=question, images=picture, padding=True, return_tensors="pt").to(device)
+            record = recorder_of(encoder, device)
+            # Where weights come and go, nothing stays; nor does it after an error, which may be one of memory.
+            self._writer, writer = None, (self._writer if record else None) or Writer(record)
+            written = writer.write(encoder, inputs, MAX_TOKENS, count)
+            self._writer = writer if record else None
+            (text,) = pipeline.vl_processor.batch_decode(
+                [written], skip_special_tokens=True, clean_up_tokenization_spaces=False
+            )
+            return text.strip()
+        logger.info("The caption is written by transformers' generate: %s", why)
+        hook = encoder.register_forward_hook(count)
+        try:
+            with torch.no_grad():
+                return pipeline.get_image_caption(picture, use_en_prompt=english, device=device)
+        finally:
+            hook.remove()
+
 
 def _key(picture: Image.Image, english: bool) -> str:
     about = f"{picture.mode} {picture.size} {english}".encode()
     return hashlib.sha256(about + picture.tobytes()).hexdigest()
-
-
-def _write(pipeline: Any, picture: Image.Image, english: bool, progress: ProgressCallback) -> str:
-    tokens = 0
-
-    def count(*_: Any) -> None:
-        nonlocal tokens
-        tokens += 1
-        progress(Progress(phase="captioning", step=tokens, total=MAX_TOKENS))
-
-    device = pipeline._execution_device
-    why = why_not_greedy(pipeline.text_encoder.generation_config) if is_fused(pipeline) else "fused = false"
-    if not why:
-        question = pipeline.image_caption_prompt_en if english else pipeline.image_caption_prompt_cn
-        inputs = pipeline.vl_processor(text=question, images=picture, padding=True, return_tensors="pt").to(device)
-        record = recorder_of(pipeline.text_encoder, device)
-        written = write_greedily(pipeline.text_encoder, inputs, MAX_TOKENS, count, record=record)
-        (text,) = pipeline.vl_processor.batch_decode(
-            [written], skip_special_tokens=True, clean_up_tokenization_spaces=False
-        )
-        return text.strip()
-    logger.info("The caption is written by transformers' generate: %s", why)
-    hook = pipeline.text_encoder.register_forward_hook(count)
-    try:
-        with torch.no_grad():
-            return pipeline.get_image_caption(picture, use_en_prompt=english, device=device)
-    finally:
-        hook.remove()
