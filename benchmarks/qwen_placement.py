@@ -34,7 +34,7 @@ from llm_dit.qwen.forward.transformer import Transformer
 from llm_dit.qwen.loading.loader import Scheduler
 from llm_dit.qwen.placement.devices import choose_device, measure_machine
 from llm_dit.qwen.placement.placing import Placement
-from llm_dit.qwen.placement.plan import FUSED, GB, USUAL_FUSED, Plan, Weights, plan_placement
+from llm_dit.qwen.placement.plan import FUSED, GB, Plan, Size, Weights, plan_placement
 from llm_dit.qwen.sampling.preparing import Run
 from llm_dit.qwen.sampling.running import Runner
 from tests.kit.checkpoints import (
@@ -89,7 +89,10 @@ def measure(pipeline: Any, case: str, device: torch.device, options: argparse.Na
     started = time.perf_counter()
     if case.isdecimal():
         limit_memory(device, int(case))
-    placed = DiffusersOffload(pipeline, case, device) if case in OF_DIFFUSERS else Ours(pipeline, case, device)
+    if case in OF_DIFFUSERS:
+        placed = DiffusersOffload(pipeline, case, device)
+    else:
+        placed = Ours(pipeline, make_plan(case, pipeline, device, options), device)
     synchronize(device)
     place_s = time.perf_counter() - started
     sample(pipeline, device, options, steps=1)
@@ -117,8 +120,8 @@ def measure(pipeline: Any, case: str, device: torch.device, options: argparse.Na
 class Ours:
     """A placement by `plan_placement`."""
 
-    def __init__(self, pipeline: Any, case: str, device: torch.device) -> None:
-        self._placement = Placement([pipeline], make_plan(case, pipeline, device), device)
+    def __init__(self, pipeline: Any, plan: Plan, device: torch.device) -> None:
+        self._placement = Placement([pipeline], plan, device)
         self.after_run, self.remove = self._placement.after_run, self._placement.remove
 
     def describe(self) -> dict[str, Any]:
@@ -263,15 +266,15 @@ def peak_gb(device: torch.device) -> float:
     return round(torch.cuda.max_memory_allocated(device) / 1e9, 2) if device.type == "cuda" else 0.0
 
 
-def make_plan(case: str, pipeline: Any, device: torch.device) -> Plan:
+def make_plan(case: str, pipeline: Any, device: torch.device, options: argparse.Namespace) -> Plan:
     weights = Weights(
         transformers=(size_of(pipeline.transformer),),
         text_encoders=(size_of(pipeline.text_encoder),),
         vaes=size_of(pipeline.vae),
         modulations=(size_of(pipeline.transformer.modulations),),
         blocks=len(pipeline.transformer.transformer_blocks),
-        working=FUSED,
-        usual=USUAL_FUSED,
+        rates=FUSED,
+        usual=Size(options.resolution, options.layers),
     )
     machine = measure_machine(device)
     # Machines that grow their memory as it is used report too little.

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from cli.commands import app
 from llm_dit.qwen import diagnosis
 from llm_dit.qwen.diagnosis import Finding, diagnose
-from llm_dit.qwen.placement.plan import Machine, Weights, plan_placement
+from llm_dit.qwen.placement.plan import FUSED, Machine, Weights, plan_placement
 from tests.kit.service import ROOT, qwen_environment
 
 
@@ -50,12 +50,16 @@ def test_what_runs_the_model_is_told(options: dict[str, Any], says: str, by: str
     ("free_gb", "kept"),
     [
         (40, "the text encoder comes whole; the transformer comes without the modulation, 60 of 60 blocks at once"),
-        (6, "the text encoder comes layer by layer; the transformer comes without the modulation, 3 of 60 blocks"),
+        (6, "the text encoder comes layer by layer; the transformer comes without the modulation, 2 of 60 blocks"),
     ],
 )
 def test_what_is_kept_where_is_said(free_gb: int, kept: str) -> None:
     weights = Weights(
-        transformers=(40_900_000_000,), text_encoders=(16_600_000_000,), vaes=80_000_000, modulations=(13_600_000_000,)
+        transformers=(40_900_000_000,),
+        text_encoders=(16_600_000_000,),
+        vaes=80_000_000,
+        modulations=(13_600_000_000,),
+        rates=FUSED,
     )
     machine = Machine(device="cuda", free_device=free_gb * 10**9, free_host=64 * 10**9)
     told = diagnosis._kept(plan_placement("auto", machine, weights), weights)

@@ -8,11 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from llm_dit.errors import InputError
-from llm_dit.qwen.placement.plan import FUSED, GB, USUAL_FUSED, Machine, Plan, Weights, plan_placement
+from llm_dit.qwen.placement.plan import FUSED, GB, CpuOffload, Machine, Plan, Size, Weights, plan_placement
 
 DECOMPOSE = Weights(transformers=(int(40.9 * GB),), text_encoders=(int(16.6 * GB),), vaes=int(0.25 * GB))
 BOTH = Weights(transformers=(int(40.9 * GB),) * 2, text_encoders=(int(16.6 * GB),), vaes=int(0.5 * GB))
-APART: dict[str, Any] = {"working": FUSED, "usual": USUAL_FUSED}
+APART: dict[str, Any] = {"rates": FUSED}
 NF4 = Weights(transformers=(int(11.4 * GB),), text_encoders=(int(4.7 * GB),), vaes=int(0.25 * GB))
 
 
@@ -32,17 +32,17 @@ OURS = replace(DECOMPOSE, **APART, modulations=(int(13.6 * GB),), vaes=int(0.08 
     [
         (140, "resident", "whole"),
         (80, "resident", "whole"),
-        (65, "model", "whole"),
+        (60, "resident", "whole"),
         (48, "model", "whole"),
-        (40, "stream", "whole"),
+        (32, "stream", "whole"),
         (24, "stream", "whole"),
         (16, "stream", "layers"),
-        (6, "stream", "layers"),
-        (5, "sequential", "layers"),
+        (5, "stream", "layers"),
+        (4.5, "sequential", "layers"),
     ],
 )
 def test_auto_takes_the_fastest_that_fits(device_gb: float, strategy: str, text_encoder: str) -> None:
-    plan = auto(device_gb)
+    plan = auto(device_gb, OURS)
     assert (plan.strategy, plan.text_encoder) == (strategy, text_encoder)
     assert plan.reason.startswith(f"{strategy}: ")
     assert plan.peak <= device_gb * GB
@@ -56,7 +56,7 @@ def test_a_second_model_is_planned_for() -> None:
 def test_the_reason_has_the_numbers() -> None:
     assert auto(24).reason == (
         "stream: 57.8 GB of weights do not fit into 24.0 GB, nor does the largest model by itself. "
-        "26 of 60 blocks stay."
+        "23 of 60 blocks stay."
     )
 
 
@@ -74,20 +74,24 @@ def test_false_is_plain_diffusers_and_auto_spares_memory() -> None:
     assert plain.peak > auto_plan.peak
 
 
-# At 640 with four layers on an H100 (docs/performance.md); where nothing is spared, with what recordings keep.
-MEASURED = {
-    "plain": (plan_placement(False, cuda(84.5), DECOMPOSE), 64.75),
-    "resident": (plan_placement(False, cuda(84.5), OURS), 59.94 + 0.79),
-    "24 GB": (plan_placement("auto", cuda(24), OURS), 19.48),
-    "8 GB": (plan_placement("auto", cuda(8), OURS), 4.07),
+# At 640² on an H100 and at 1024² on an H200, four layers (docs/performance.md); with what recordings keep, where there
+# are any. How many blocks stayed is that of an earlier planner, so the devices are such that as many stay.
+MEASURED: dict[str, tuple[CpuOffload, float, Weights, int, dict[int, float]]] = {
+    "plain": (False, 84.5, DECOMPOSE, 0, {640: 64.75, 1024: 75.58}),
+    "resident": (False, 84.5, OURS, 0, {640: 59.94 + 0.79, 1024: 63.4 + 1.88}),
+    "24 GB": ("auto", 23.5, OURS, 39, {640: 19.48, 1024: 20.42}),
+    "8 GB": ("auto", 7.2, OURS, 5, {640: 4.07, 1024: 5.01}),
 }
 
 
 @pytest.mark.parametrize("case", MEASURED)
-def test_the_peak_of_most_runs_is_what_was_measured(case: str) -> None:
-    plan, measured = MEASURED[case]
-    assert plan.usual_peak == pytest.approx(measured * GB, rel=0.1)
-    assert plan.peak > plan.usual_peak
+def test_the_peak_of_a_run_is_what_was_measured(case: str) -> None:
+    asked, device_gb, weights, kept, measured = MEASURED[case]
+    for side, gigabytes in measured.items():
+        plan = plan_placement(asked, cuda(device_gb), replace(weights, usual=Size(side, 4)))
+        assert plan.kept_blocks == kept
+        assert plan.usual_peak == pytest.approx(gigabytes * GB, rel=0.03)
+        assert plan.peak > plan.usual_peak
 
 
 def test_both_models_are_resident_on_80_gb_without_their_modulation() -> None:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -20,25 +21,24 @@ CPU = torch.device("cpu")
 NO_TRITON = "triton is not installed: 200 MB as a wheel, so no test requirement; torch for CUDA brings it"
 
 
-class Crooked:
-    """Operations that leave out what is owed."""
-
-    turn, think = staticmethod(operations.turn), staticmethod(operations.think)
-
-    @staticmethod
-    def norm(branch: Any, half: Any, eps: float) -> torch.Tensor:
-        branch.owed = None
-        return operations.norm(branch, half, eps)
+def but(**changed: Any) -> Any:
+    """Return torch's operations, but for those that are given."""
+    return SimpleNamespace(
+        **{name: getattr(operations, name) for name in ("norm", "project", "turn", "think")} | changed
+    )
 
 
-class Unturned:
-    """Operations that do not turn Q and K."""
+def forget_what_is_owed(branch: Any, half: Any, eps: float) -> torch.Tensor:
+    branch.owed = None
+    return operations.norm(branch, half, eps)
 
-    norm, think = staticmethod(operations.norm), staticmethod(operations.think)
 
-    @staticmethod
-    def turn(*_: Any) -> None:
-        return None
+CROOKED = {
+    "owed": but(norm=forget_what_is_owed),
+    "unturned": but(turn=lambda *_: None),
+    "unbiased": but(project=lambda rows, weight, _, out: torch.mm(rows, weight.t(), out=out)),
+    "no GELU": but(think=lambda rows, mlp: mlp.net[2](mlp.net[0].proj(rows))),
+}
 
 
 def missing() -> Any:
@@ -52,9 +52,9 @@ def test_a_tool_that_agrees_is_taken(dtype: torch.dtype) -> None:
     assert trial.of_attention("sdpa", lambda: sdpa) == (sdpa, "")
 
 
-@pytest.mark.parametrize("tool", [Crooked, Unturned])
-def test_operations_that_differ_are_not_taken(tool: Any, caplog: pytest.LogCaptureFixture) -> None:
-    found, why = Trial(CPU, torch.bfloat16, 16).of_operations("crooked", lambda: tool)
+@pytest.mark.parametrize("name", CROOKED)
+def test_operations_that_differ_are_not_taken(name: str, caplog: pytest.LogCaptureFixture) -> None:
+    found, why = Trial(CPU, torch.bfloat16, 16).of_operations("crooked", lambda: CROOKED[name])
     assert found is None
     assert "not those of torch" in why
     assert "crooked cannot be used" in caplog.text

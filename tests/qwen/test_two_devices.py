@@ -195,7 +195,7 @@ def test_the_second_device_is_planned_for() -> None:
         ({"cpu_offload": "model"}, 'placed as "model"'),
         ({"cpu_offload": "auto", "quantized": True}, "quantized weights"),
         ({"cpu_offload": "auto", "fused": False}, "fused = false"),
-        ({"cpu_offload": "auto", "free": 24}, "it has 24.0 GB for 30.3 GB"),
+        ({"cpu_offload": "auto", "free": 24}, "it has 24.0 GB for 32.3 GB"),
     ],
 )
 def test_why_the_second_device_is_not_used_is_said(arguments: dict[str, Any], why: str) -> None:

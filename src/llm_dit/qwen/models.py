@@ -20,8 +20,10 @@ from llm_dit.qwen.placement.devices import (
     choose_dtype,
     describe_forward,
     device_memory,
+    forget_peak,
     measure_machine,
     name_device,
+    peak_memory,
     weigh,
 )
 from llm_dit.qwen.placement.placing import Placement
@@ -121,8 +123,12 @@ class Models:
     def running(self, name: str) -> Iterator[Any]:
         """Lend the pipeline for one run; an error inside leaves it working for the next, and is named."""
         with named_failures():
+            forget_peak(self._device)
             try:
                 yield self._pipelines[name]
+                if peak := peak_memory(self._device):
+                    held, kept = (each / 1e9 for each in peak)
+                    logger.info("Peak of the run: %.2f GB of the device, %.2f GB with what torch keeps", held, kept)
             except torch.OutOfMemoryError:
                 self._placed.forget()
                 raise

@@ -14,7 +14,9 @@ import torch
 import triton
 import triton.language as tl
 
-from llm_dit.qwen.forward.operations import Half, Norms, Owed, Rows, is_plain
+from llm_dit.qwen.forward.operations import Half, Norms, Owed, Rows, is_plain, project
+
+__all__ = ["norm", "project", "think", "turn"]
 
 HEADS = 8
 """Heads that one program turns."""

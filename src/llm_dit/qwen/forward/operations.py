@@ -1,6 +1,6 @@
 """What a block does to its rows between its products, with torch's own operations: diffusers' bits on a CPU.
 
-`kernels.py` has the same three, in fewer passes over the memory.
+`kernels.py` has the same in fewer passes over the memory, and `products.py` with faster products.
 """
 
 from collections.abc import Iterable, Iterator
@@ -14,6 +14,8 @@ from torch.nn import functional
 
 Norms = Iterable[Any]
 """The RMSNorms of Q and of K."""
+MANY = 2048
+"""Rows from which on a product is large: one that fills the device."""
 
 
 class Half(NamedTuple):
@@ -77,9 +79,11 @@ class Rows:
 
 
 class Operations(Protocol):
-    """The operations, here and in `kernels.py`."""
+    """The operations, here, in `kernels.py` and in `products.py`."""
 
     def norm(self, branch: Rows, half: Half, eps: float) -> torch.Tensor: ...
+
+    def project(self, rows: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor, out: torch.Tensor) -> None: ...
 
     def turn(self, joint: torch.Tensor, branch: Rows, text: Norms, image: Norms) -> None: ...
 
@@ -93,6 +97,11 @@ def norm(branch: Rows, half: Half, eps: float) -> torch.Tensor:
     for part, (shift, scale, _), index in branch.streams(half):
         normed[:, part] = normed[:, part] * (1 + _spread(scale, index)) + _spread(shift, index)
     return normed
+
+
+def project(rows: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor, out: torch.Tensor) -> None:
+    """Write a linear layer's answer to `rows` (count, width) to `out` (count, more)."""
+    torch.addmm(bias, rows, weight.t(), out=out)
 
 
 def turn(joint: torch.Tensor, branch: Rows, text: Norms, image: Norms) -> None:

@@ -17,7 +17,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.nn.functional import scaled_dot_product_attention
 
 from llm_dit.qwen.forward import operations
-from llm_dit.qwen.forward.operations import Half, Layout, Operations, Owed, Rows
+from llm_dit.qwen.forward.operations import MANY, Half, Layout, Operations, Owed, Rows
 from llm_dit.runs import Forward
 
 logger = logging.getLogger(__name__)
@@ -87,10 +87,10 @@ class Trial:
     A tool that does not agree, or raises, is None; what it did is told in the second place, and the log has the error.
     """
 
-    text, image, heads = 5, 38, 3
+    text, heads = 5, 3
 
-    def __init__(self, device: torch.device, dtype: torch.dtype, width: int) -> None:
-        self.device, self.dtype, self.width = device, dtype, width
+    def __init__(self, device: torch.device, dtype: torch.dtype, width: int, image: int = 38) -> None:
+        self.device, self.dtype, self.width, self.image = device, dtype, width, image
         self._draw = torch.Generator().manual_seed(0)
 
     def of_operations(self, name: str, make: Callable[[], Operations]) -> tuple[Operations | None, str]:
@@ -107,12 +107,14 @@ class Trial:
         mlp = FeedForward(full, activation_fn="gelu-approximate").eval()
         for parameter in mlp.parameters():
             parameter.data = self._numbers(*parameter.shape) / full**0.5
+        into: Any = mlp.net[0].proj
 
         def run(tool: Operations) -> list[torch.Tensor]:
             branch = Rows(rows=rows.clone(), layout=layout, owed=owed)
-            turned = joint.clone()
+            turned, projected = joint.clone(), rows.new_empty(rows.shape[1], into.out_features)
             tool.turn(turned, branch, *norms)
-            return [tool.norm(branch, half, 1e-6), branch.rows, turned, tool.think(rows, mlp)]
+            tool.project(rows[0], into.weight, into.bias, projected)
+            return [tool.norm(branch, half, 1e-6), branch.rows, turned, projected, tool.think(rows, mlp)]
 
         return _tried(name, make, lambda tool: all(map(_same, run(tool), run(operations))))
 
@@ -208,23 +210,30 @@ def _choose(device: torch.device, dtype: torch.dtype, width: int) -> Tools:
         return Tools(kernels="torch", operations=operations, attention="sdpa", unmasked=sdpa, why=why)
     with torch.cuda.device(device):
         trial = Trial(device, dtype, width)
-        kernels, no_kernels = _kernels(trial)
+        kernels, faster, no_kernels = _kernels(trial)
         attention, unmasked, no_attention = _attention(trial)
     return Tools(
-        kernels="triton" if kernels else "torch",
-        operations=kernels or operations,
+        kernels=kernels,
+        operations=faster,
         attention=attention,
         unmasked=unmasked,
         why=(*no_kernels, *no_attention),
     )
 
 
-def _kernels(trial: Trial) -> tuple[Operations | None, list[str]]:
-    reason = _why_no_kernels(trial.dtype, trial.width)
-    kernels = None
+def _kernels(trial: Trial) -> tuple[str, Operations, list[str]]:
+    kernels, reason = None, _why_no_kernels(trial.dtype, trial.width)
     if not reason:
         kernels, reason = trial.of_operations("triton", _import_kernels)
-    return kernels, [f"triton: {reason}"] if reason else []
+    if kernels is None:
+        return "torch", operations, [f"triton: {reason}"]
+    products, reason = None, _why_no_products(trial.device)
+    if not reason:
+        large = Trial(trial.device, trial.dtype, trial.width, image=MANY + 3)
+        products, reason = large.of_operations("quack", _import_products)
+    if products is None:
+        return "triton", kernels, [f"quack: {reason}"]
+    return "triton and quack", products, []
 
 
 def _why_no_kernels(dtype: torch.dtype, width: int) -> str:
@@ -235,10 +244,22 @@ def _why_no_kernels(dtype: torch.dtype, width: int) -> str:
     return "" if find_spec("triton") else "it is not installed"
 
 
+def _why_no_products(device: torch.device) -> str:
+    if torch.cuda.get_device_capability(device)[0] != HOPPER:
+        return "its products have been measured on Hopper alone"
+    return "" if find_spec("quack") else "it is not installed; the extra `flash` brings it"
+
+
 def _import_kernels() -> Operations:
     from llm_dit.qwen.forward import kernels
 
     return kernels
+
+
+def _import_products() -> Operations:
+    from llm_dit.qwen.forward import products
+
+    return products
 
 
 def _attention(trial: Trial) -> tuple[str, Attend, list[str]]:

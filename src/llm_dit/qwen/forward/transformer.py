@@ -13,7 +13,7 @@ from diffusers.models.transformers.transformer_qwenimage import (
 from torch import nn
 
 from llm_dit.qwen.forward.graphs import Recordings
-from llm_dit.qwen.forward.operations import Half, Layout, Owed, Rows, is_plain
+from llm_dit.qwen.forward.operations import Half, Layout, Operations, Owed, Rows, is_plain
 from llm_dit.qwen.forward.tools import Tools, describe_plain, tools_for
 from llm_dit.runs import Forward
 
@@ -57,8 +57,8 @@ class Block(nn.Module):
         count, width = branch.layout.text, normed.shape[-1]
         joint = normed.new_empty(1, normed.shape[1], 3, self.heads, width // self.heads)
         flat = joint.view(normed.shape[1], 3 * width)
-        self.text.qkv(normed[0, :count], flat[:count])
-        self.image.qkv(normed[0, count:], flat[count:])
+        self.text.qkv(normed[0, :count], flat[:count], tools.operations)
+        self.image.qkv(normed[0, count:], flat[count:], tools.operations)
         tools.operations.turn(joint, branch, self.text.norms, self.image.norms)
         query, key, value = joint.unbind(2)
         seen = tools.attend(query, key, value, branch.layout.mask).flatten(2, 3)
@@ -89,9 +89,9 @@ class _Joined(nn.Module):
         self.weight = nn.Parameter(torch.cat([each.weight.data for each in projections]), requires_grad=False)
         self.bias = nn.Parameter(torch.cat([each.bias.data for each in projections]), requires_grad=False)
 
-    def forward(self, rows: torch.Tensor, out: torch.Tensor) -> None:
+    def forward(self, rows: torch.Tensor, out: torch.Tensor, operations: Operations) -> None:
         """Write Q, K and V of `rows` (count, width) to `out` (count, 3 × width)."""
-        torch.addmm(self.bias, rows, self.weight.t(), out=out)
+        operations.project(rows, self.weight, self.bias, out)
 
 
 class _Apart(nn.Module):
@@ -101,7 +101,7 @@ class _Apart(nn.Module):
         super().__init__()
         self.query, self.key, self.value = projections
 
-    def forward(self, rows: torch.Tensor, out: torch.Tensor) -> None:
+    def forward(self, rows: torch.Tensor, out: torch.Tensor, operations: Operations) -> None:
         """As `_Joined`."""
         for part, projection in zip(out.chunk(3, dim=-1), (self.query, self.key, self.value), strict=True):
             part.copy_(projection(rows))

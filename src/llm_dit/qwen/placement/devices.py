@@ -11,7 +11,7 @@ import torch
 from llm_dit.errors import DeviceError, InputError
 from llm_dit.qwen.loading.checkpoints import Checkpoint, is_modulation
 from llm_dit.qwen.loading.quantization import BYTES_PER_WEIGHT, Quantization
-from llm_dit.qwen.placement.plan import FUSED, USUAL_FUSED, Machine, Weights
+from llm_dit.qwen.placement.plan import FUSED, Machine, Weights
 
 SUPPORTED = ("cuda", "mps", "cpu")
 DTYPES = {"bfloat16": torch.bfloat16, "float16": torch.float16, "float32": torch.float32}
@@ -82,6 +82,19 @@ def device_memory(device: torch.device) -> tuple[int, int] | None:
     return None
 
 
+def forget_peak(device: torch.device) -> None:
+    """Have `peak_memory` tell of what comes from here on."""
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+
+
+def peak_memory(device: torch.device) -> tuple[int, int] | None:
+    """Return the most bytes that tensors had, and that torch held for them, on a CUDA device; None elsewhere."""
+    if device.type != "cuda":
+        return None
+    return torch.cuda.max_memory_allocated(device), torch.cuda.max_memory_reserved(device)
+
+
 def measure_machine(device: torch.device) -> Machine:
     """Return the free memory now; what torch holds on the device counts as free, for it is ours to place again."""
     free_host = psutil.virtual_memory().available
@@ -133,8 +146,7 @@ def weigh(
     return replace(
         weights,
         modulations=apart,
-        working=FUSED,
-        usual=USUAL_FUSED,
+        rates=FUSED,
         vaes=sum(folded_parameters(checkpoint.shapes("vae")) for checkpoint in checkpoints) * dtype.itemsize,
     )
 

@@ -8,9 +8,10 @@ the host, so that the peak is that of the largest phase and not the sum of all.
 import math
 import operator
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from llm_dit.errors import InputError
+from llm_dit.options import DecomposeOptions, LayerNum, Resolution, bounds, choices
 
 Strategy = Literal["resident", "model", "stream", "sequential"]
 CpuOffload = bool | Literal["auto", "resident", "model", "stream", "sequential"]
@@ -33,17 +34,48 @@ class Working:
     recorded: int = 0
 
 
-def _working(**gigabytes: float) -> Working:
-    return Working(**{name: int(size * GB) for name, size in gigabytes.items()})
+class Size(NamedTuple):
+    """A decomposition at `side`² pixels into `layers`."""
+
+    side: int
+    layers: int
 
 
-# docs/performance.md has the measurements. What has to fit is planned for at 1024²; of denoising by our loop, for the
-# most layers there are, from the measurement of four.
-PLAIN = _working(encoding=2.5, denoising=3, decoding=18, sliced_decoding=4.5)
-FUSED = _working(encoding=2.5, denoising=3.7, decoding=6, sliced_decoding=1.6, recorded=1.9)
-# The same at 640² and four layers, as most runs are.
-USUAL_PLAIN = _working(encoding=1, denoising=1, decoding=7, sliced_decoding=1.8)
-USUAL_FUSED = _working(encoding=0.7, denoising=0.7, decoding=2.4, sliced_decoding=0.6, recorded=0.8)
+LARGEST = Size(max(choices(Resolution)), bounds(LayerNum)[1])
+USUAL = Size(DecomposeOptions.resolution, DecomposeOptions.layer_num)
+"""What most runs are."""
+TOKEN = 16**2
+"""Pixels of a token."""
+TEXT = 300
+"""Tokens of a long prompt or a caption."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rates:
+    """Bytes that a run takes besides weights: they grow with its size (docs/performance.md has the measurements).
+
+    `encoding` is for a pixel of the picture, `denoising` and `recorded` for a token, `decoding` for a pixel of a layer.
+    """
+
+    encoding: int
+    denoising: int
+    decoding: int
+    recorded: int = 0
+
+    def of(self, size: Size) -> Working:
+        pixels = size.side**2
+        tokens = (size.layers + 2) * pixels // TOKEN + TEXT  # the picture and its composite are there too
+        return Working(
+            encoding=self.encoding * pixels,
+            denoising=self.denoising * tokens,
+            decoding=self.decoding * pixels * size.layers,
+            sliced_decoding=self.decoding * pixels,
+            recorded=self.recorded * tokens,
+        )
+
+
+PLAIN = Rates(encoding=2_750, denoising=102_000, decoding=4_300)
+FUSED = Rates(encoding=1_200, denoising=64_000, decoding=1_400, recorded=80_000)
 LAYERWISE_ENCODER = int(1.2 * GB)
 """Bytes of a text encoder that comes layer by layer: its embedding is the largest."""
 SLOTS = 2
@@ -72,7 +104,7 @@ class Weights:
     """Bytes of what has to be held, as loaded: each transformer, each text encoder, and the VAEs together.
 
     `modulations` is what of each transformer runs once a schedule, where that can be placed apart; `blocks` is how many
-    blocks a transformer has. `working` is what the largest runs take besides, `usual` what most take.
+    blocks a transformer has. `rates` tell what runs take besides, of which most are of the size `usual`.
     """
 
     transformers: tuple[int, ...]
@@ -80,8 +112,13 @@ class Weights:
     vaes: int
     modulations: tuple[int, ...] = ()
     blocks: int = 60
-    working: Working = PLAIN
-    usual: Working = USUAL_PLAIN
+    rates: Rates = PLAIN
+    usual: Size = USUAL
+
+    @property
+    def working(self) -> Working:
+        """What the largest runs take besides."""
+        return self.rates.of(LARGEST)
 
     @property
     def total(self) -> int:
@@ -107,7 +144,7 @@ class Plan:
     `sliced_decoding` the VAE decodes one layer after the other, which takes a quarter of the memory for four, and
     differs from decoding them together by the rounding of bfloat16. `pinned`: the host's copies are page-locked, so
     that copying overlaps with computing. `peak` is an estimate in bytes of the device memory that the largest runs
-    take, `usual_peak` of what a run at 640 with four layers takes, and `second_peak` of that on a second device
+    take, `usual_peak` of what one of the usual size takes, and `second_peak` of that on a second device
     (`plan_second`), 0 where none is used.
     """
 
@@ -213,7 +250,7 @@ class _Planner:
         sliced = sparing or strategy != "resident"
         peaks = (
             self._peak(strategy, encoder, kept, away=away, sliced=sliced, working=working)
-            for working in (self.weights.working, self.weights.usual)
+            for working in (self.weights.working, self.weights.rates.of(self.weights.usual))
         )
         kept_words = f" {kept} of {self.weights.blocks} blocks stay." if strategy == "stream" else ""
         return Plan(
@@ -249,7 +286,7 @@ class _Planner:
         if strategy == "resident":
             held = self.weights.total - (sum(self.weights.modulations) if away else 0)
             recorded = working.recorded if self.machine.device == "cuda" else 0
-            return held + recorded + max(decoding, working.denoising)
+            return held + max(recorded + decoding, working.denoising)  # what is recorded stays for the next run
         encoding = (max(self.weights.text_encoders) if encoder == "whole" else LAYERWISE_ENCODER) + working.encoding
         transformer = self.weights.core
         streamed = int(ENDS * max(self.weights.transformers)) + (kept + SLOTS) * self.weights.block
