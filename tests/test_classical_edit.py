@@ -22,7 +22,6 @@ from llm_dit.classical.instructions.slips import SHORTEST, correct
 from llm_dit.classical.instructions.things import OTHER_WORDS, THINGS, is_thing
 from llm_dit.classical.instructions.vocabulary import ROWS, TOOLS
 from llm_dit.classical.operations import Operation
-from llm_dit.classical.seeing.networks import SUBJECT
 from llm_dit.errors import InstructionError
 from llm_dit.runs import Canceled, Progress
 from tests.kit.edits.judged import LONGEST_REFUSAL
@@ -120,7 +119,7 @@ HALF_UNDERSTOOD = {
 def without_networks() -> Iterator[None]:
     """Find subjects by what stands out, so that a machine with the networks set up measures the same, and as fast."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("llm_dit.classical.effects.subject.missing", lambda: [SUBJECT])
+        patch.setattr("llm_dit.classical.effects.cutout.is_set_up", lambda *networks: False)
         yield
 
 

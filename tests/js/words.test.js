@@ -40,7 +40,7 @@ test("every word is used and every used word is there", () => {
 });
 
 test("every reason to refuse an instruction has words of its own", () => {
-  const code = readFileSync(fileURLToPath(new URL("../../src/llm_dit/classical/refusals.py", import.meta.url)), "utf8");
+  const code = readFileSync(fileURLToPath(new URL("../../src/llm_dit/classical/operations.py", import.meta.url)), "utf8");
   const reasons = [...code.match(/Reason = Literal\[([\s\S]*?)\]/)[1].matchAll(/"(\w+)"/g)].map(([, reason]) => reason);
   const worded = Object.keys(english).filter((key) => key.startsWith("refusal."));
   assert.deepEqual(worded.map((key) => key.slice("refusal.".length)).sort(), reasons.sort());

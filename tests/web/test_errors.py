@@ -8,7 +8,7 @@ from typing import get_args
 import pytest
 from pydantic import TypeAdapter
 
-from llm_dit.classical.refusals import Reason, refusal
+from llm_dit.classical.operations import Reason, refusal
 from llm_dit.errors import (
     DeviceLostError,
     DiskFullError,

@@ -5,49 +5,48 @@ from dataclasses import replace
 import numpy as np
 from PIL import Image
 
-from llm_dit.classical.effects import cutout, detail, geometry, light, looks, outline, recolor, tone
+from llm_dit.classical.effects import adjustments, cutout, filters, geometry, light
+from llm_dit.classical.effects.cutout import subject_of
 from llm_dit.classical.effects.oklab import Floats
 from llm_dit.classical.effects.parts import find_part
 from llm_dit.classical.effects.picture import Effect, FindSubject, Picture, Scene, read_picture, write_picture
-from llm_dit.classical.effects.subject import subject_of
 from llm_dit.classical.instructions.parsing import language_of, parse_instruction
-from llm_dit.classical.operations import Operation, Part
-from llm_dit.classical.refusals import refusal, translated
+from llm_dit.classical.operations import Operation, Part, refusal, translated
 from llm_dit.errors import InstructionError
 from llm_dit.options import Shape
 from llm_dit.runs import Progress, ProgressCallback
 
 EFFECTS: dict[str, Effect] = {
-    "recolor": recolor.recolor,
-    "replace": recolor.replace,
-    "gradient": recolor.gradient,
-    "isolate": recolor.isolate,
-    "tint": recolor.tint,
-    "brightness": tone.brightness,
-    "exposure": tone.exposure,
-    "contrast": tone.contrast,
-    "saturation": tone.saturation,
-    "vibrance": tone.vibrance,
-    "warmth": tone.warmth,
-    "hue": tone.hue,
+    "recolor": adjustments.recolor,
+    "replace": adjustments.replace,
+    "gradient": adjustments.gradient,
+    "isolate": adjustments.isolate,
+    "tint": adjustments.tint,
+    "brightness": adjustments.brightness,
+    "exposure": adjustments.exposure,
+    "contrast": adjustments.contrast,
+    "saturation": adjustments.saturation,
+    "vibrance": adjustments.vibrance,
+    "warmth": adjustments.warmth,
+    "hue": adjustments.hue,
     "glow": light.glow,
     "sunset": light.sunset,
     "shadow": light.shadow,
     "cast": light.cast,
-    "outline": outline.outline,
-    "greyscale": looks.greyscale,
-    "invert": looks.invert,
-    "sepia": looks.sepia,
-    "vintage": looks.vintage,
-    "night": looks.night,
-    "metal": looks.metal,
-    "vignette": looks.vignette,
-    "grain": looks.grain,
-    "posterize": looks.posterize,
-    "blur": detail.blur,
-    "sharpen": detail.sharpen,
-    "simplify": detail.simplify,
-    "pixelate": detail.pixelate,
+    "outline": geometry.outline,
+    "greyscale": filters.greyscale,
+    "invert": filters.invert,
+    "sepia": filters.sepia,
+    "vintage": filters.vintage,
+    "night": filters.night,
+    "metal": filters.metal,
+    "vignette": filters.vignette,
+    "grain": filters.grain,
+    "posterize": filters.posterize,
+    "blur": filters.blur,
+    "sharpen": filters.sharpen,
+    "simplify": filters.simplify,
+    "pixelate": filters.pixelate,
     "cutout": cutout.cutout,
     "mirror": geometry.mirror,
     "flip": geometry.flip,

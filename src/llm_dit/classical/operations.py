@@ -1,9 +1,10 @@
-"""One step of an edit, as the parser asks for it and the effects carry it out."""
+"""What an instruction comes to: operations, which the effects carry out, or a refusal."""
 
 from dataclasses import dataclass
 from typing import Literal
 
 from llm_dit.color import Rgb
+from llm_dit.errors import InstructionError
 
 PartKind = Literal["thing", "ground", "color", "letters", "garment", "natural", "scenery", "piece"]
 
@@ -41,3 +42,147 @@ class Operation:
     source: Rgb | None = None
     size: float | None = None
     part: Part | None = None
+
+
+# Why an instruction is not carried out, in a sentence or two of its own language, and how to get there instead.
+
+
+Language = Literal["en", "zh"]
+Reason = Literal[
+    "empty",
+    "too_long",
+    "too_many",
+    "not_understood",
+    "negation",
+    "other_language",
+    "several_things",
+    "new_thing",
+    "new_shape",
+    "size",
+    "place",
+    "delete",
+    "hide",
+    "copy",
+    "undo",
+    "unclear_part",
+    "remove_part",
+    "no_such_color",
+    "no_background",
+    "no_subject",
+]
+
+_WORDS: dict[Reason, tuple[str, str]] = {
+    "empty": (
+        "Say what to change, for example “Make it blue and slightly darker”.",
+        "请说明要改变什么，例如“改成蓝色，再暗一点”。",
+    ),
+    "too_long": (
+        "The instruction is too long: use at most {most} characters.",
+        "指令太长：最多 {most} 个字符。",
+    ),
+    "too_many": (
+        "The instruction asks for {count} changes: use at most {most} at once.",
+        "指令包含 {count} 项修改：一次最多 {most} 项。",
+    ),
+    "not_understood": (
+        "The built-in engine does not understand “{part}”: docs/instructions.md lists what it does.",
+        "内置引擎看不懂“{part}”：它能做的事见 docs/instructions.md。",
+    ),
+    "negation": (
+        "The built-in engine does not understand “{part}”: say what to do instead of what not to do.",
+        "内置引擎看不懂“{part}”：请说要做什么，而不是不要做什么。",
+    ),
+    "other_language": (
+        "The built-in engine reads English and Chinese only; the Qwen-Image engine reads other languages.",
+        "内置引擎只读英文和中文；其他语言请使用 Qwen-Image 引擎。",
+    ),
+    "several_things": (
+        "The instruction names several things in one layer: edit one at a time, or give each a layer of its own.",
+        "指令提到了同一图层中的几样东西：请一次编辑一样，或先让它们各成一层。",
+    ),
+    "new_thing": (
+        "The built-in engine draws nothing new, as “{part}” asks: the Qwen-Image engine does.",
+        "内置引擎不能画出新的东西（“{part}”）：请使用 Qwen-Image 引擎。",
+    ),
+    "new_shape": (
+        "This changes the layer's outline, which shape “keep” preserves: choose shape “new”.",
+        "这会改变图层的轮廓，而形状“keep”（保持）会保留它：请选择形状“new”（新形状）。",
+    ),
+    "size": (
+        "The engine edits what a layer shows, not its size: scale the layer in the stack.",
+        "引擎修改图层的内容，不改变它的大小：请在图层列表中缩放图层。",
+    ),
+    "place": (
+        "The engine edits what a layer shows, not its place: move the layer in the stack.",
+        "引擎修改图层的内容，不改变它的位置：请在图片上移动图层。",
+    ),
+    "delete": (
+        "The engine edits what a layer shows: to remove the whole layer, delete it from the stack.",
+        "引擎修改图层的内容：要去掉整个图层，请在图层列表中删除它。",
+    ),
+    "hide": (
+        "The engine edits what a layer shows: to hide or show the whole layer, use its eye in the stack.",
+        "引擎修改图层的内容：要隐藏或显示整个图层，请用图层列表中的眼睛图标。",
+    ),
+    "copy": (
+        "The engine edits what a layer shows: to have it twice, duplicate the layer in the stack.",
+        "引擎修改图层的内容：要再来一份，请在图层列表中创建副本。",
+    ),
+    "undo": (
+        "The engine keeps no history: undo in the page, or take an earlier version of the layer.",
+        "引擎不保存历史：请在页面中撤销，或选用图层的早先版本。",
+    ),
+    "unclear_part": (
+        "What “{part}” is here is not clear by its color: make it a layer with “Select object”, then edit that.",
+        "无法按颜色确定这个图层里的“{part}”：请先用“选择物体”把它变成单独的图层，再编辑。",
+    ),
+    "remove_part": (
+        "To remove “{part}”, make it a layer of its own with “Select object”, then delete that layer.",
+        "要去掉“{part}”，请先用“选择物体”把它变成单独的图层，再删除该图层。",
+    ),
+    "no_such_color": (
+        "Nothing in this layer has that color: name a color that it has.",
+        "这个图层里没有这种颜色：请说一种它有的颜色。",
+    ),
+    "no_background": (
+        "This layer is cut out already: its background is another layer, edit that one.",
+        "这个图层已经抠好：它的背景在别的图层上，请编辑那个图层。",
+    ),
+    "no_subject": (
+        "Nothing stands out clearly from the background here: make it a layer with “Select object”, then edit that.",
+        "这里没有明显突出于背景的东西：请先用“选择物体”把它变成单独的图层，再编辑。",
+    ),
+}
+_WAYS: dict[Reason, str] = {
+    "several_things": "select",
+    "new_thing": "model",
+    "new_shape": "new_shape",
+    "size": "resize",
+    "place": "move",
+    "delete": "delete",
+    "hide": "hide",
+    "copy": "duplicate",
+    "undo": "undo",
+    "unclear_part": "select",
+    "remove_part": "select",
+    "no_background": "layers",
+    "no_subject": "select",
+    "other_language": "model",
+}
+"""What leads there: a tool of the page, a shape, another layer, a model."""
+
+
+def refusal(reason: Reason, language: Language = "en", **values: str | int) -> InstructionError:
+    """Return the error for a reason; `values` are what its words speak of."""
+    told = {name: str(value) for name, value in values.items()}
+    hint = {"reason": reason, **told}
+    if reason in _WAYS:
+        hint["way"] = _WAYS[reason]
+    words = _WORDS[reason][0 if language == "en" else 1]
+    return InstructionError(words.format(**told), hint=hint)
+
+
+def translated(error: InstructionError, language: Language) -> InstructionError:
+    """Return a refusal in a language."""
+    values = {name: value for name, value in error.hint.items() if name not in {"reason", "way"}}
+    return refusal(error.hint["reason"], language, **values)  # pyright: ignore[reportArgumentType]

@@ -14,7 +14,8 @@ from llm_dit.classical.deciding import Known, decided
 from llm_dit.classical.decompose import draw_sketch
 from llm_dit.classical.layering.regions import Bytes, Floats, bounded, box_of, oversegment, smooth_merge
 from llm_dit.classical.proposing import AROUND, Box, opaque, propose, surveyed, widened
-from llm_dit.classical.seeing.pointed import NEAR, can_look, look
+from llm_dit.classical.seeing.networks import SUBJECT, is_set_up
+from llm_dit.classical.seeing.pointed import NEAR, look
 from llm_dit.errors import InputError
 
 Mask = NDArray[np.bool_]
@@ -64,7 +65,7 @@ def select(
     drawn = len(hints.inside)
     mask = np.zeros(picture.shape[:2], np.uint8)
     for number, outline in enumerate(outlines[:MOST_LOOKS]):
-        _add(mask, picture, replace(hints, inside=[outline]), sees=can_look(), widens=number >= drawn)
+        _add(mask, picture, replace(hints, inside=[outline]), sees=is_set_up(SUBJECT), widens=number >= drawn)
     if outlines[MOST_LOOKS:]:
         _add(mask, picture, replace(hints, inside=outlines[MOST_LOOKS:]), sees=False)
     return Image.fromarray(mask, "L")
@@ -146,7 +147,7 @@ def _proposed(picture: Bytes, hints: _Hints) -> list[Sequence[Point]]:
             continue
         places = [(x * scale[0], y * scale[1]) for x, y in stroke]
         begun = _drawn(shape, [stroke], (0, 0), scale)
-        thing = propose(survey, begun, never, places, sees=number < MOST_LOOKS and can_look())
+        thing = propose(survey, begun, never, places, sees=number < MOST_LOOKS and is_set_up(SUBJECT))
         xs, ys = [x for x, _ in stroke], [y for _, y in stroke]
         if thing.any():
             left, top, right, bottom = box_of(thing)

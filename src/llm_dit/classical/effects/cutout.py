@@ -1,4 +1,4 @@
-"""Removing the background: finding what stands out from the border, cutting it softly, cleaning its edge."""
+"""Removing the background: what a layer shows in front of it, cut softly, with a clean edge."""
 
 from dataclasses import replace
 
@@ -11,6 +11,8 @@ from llm_dit.alpha import bleed
 from llm_dit.classical.effects.oklab import Floats, to_oklab
 from llm_dit.classical.effects.picture import Picture, Scene
 from llm_dit.classical.operations import Operation
+from llm_dit.classical.seeing.networks import SUBJECT, is_set_up
+from llm_dit.classical.seeing.subject import SURE, find_subject, saliency
 
 # The long side at which the subject is looked for; its edge is refined at full size.
 _SEARCH_SIDE = 360
@@ -21,6 +23,9 @@ _BORDER_COLORS = 6
 _STANDS_OUT = 0.1
 _STRIP = 512
 _WHITE = 1.0
+_SURELY, _PERHAPS = 0.8, 0.2
+# The least share that what is seen and its outline have in common.
+_AGREE = 0.6
 
 
 def cutout(picture: Picture, operation: Operation, scene: Scene) -> Picture:
@@ -33,7 +38,7 @@ def cutout(picture: Picture, operation: Operation, scene: Scene) -> Picture:
     matte = scene.subject(picture)
     if matte is None:
         return picture
-    subject = _clean_edge(as_bytes(picture.colors), matte)
+    subject = _clean_edge(_as_bytes(picture.colors), matte)
     if scene.shape == "keep":
         picture.colors[:] = _WHITE + (subject - _WHITE) * matte[..., None]
         return picture
@@ -46,12 +51,46 @@ def is_cut_out(picture: Picture) -> bool:
     return bool((picture.alpha[top:bottom, left:right] > 0.5).mean() < _FILLS_BOX)
 
 
-def as_bytes(colors: Floats) -> NDArray[np.uint8]:
+def _as_bytes(colors: Floats) -> NDArray[np.uint8]:
     """Return colors of 0–1 as bytes."""
     return np.rint(colors.clip(0.0, 1.0) * 255.0).astype(np.uint8)
 
 
-def find_subject(colors: NDArray[np.uint8]) -> Floats | None:
+def subject_of(picture: Picture) -> Floats | None:
+    """Return how far each pixel is of the subject, 0–1 (height, width), or None when nothing stands out clearly."""
+    left, top, right, bottom = picture.box
+    inside = np.s_[top:bottom, left:right]
+    colors = _as_bytes(picture.colors[inside])
+    found = _seen(colors) if is_set_up(SUBJECT) else _by_standing_out(colors)
+    if found is None:
+        return None
+    matte = np.zeros_like(picture.alpha)
+    matte[inside] = found
+    return matte
+
+
+def _by_standing_out(colors: NDArray[np.uint8]) -> Floats | None:
+    found = _salient(colors)
+    return None if found is None else _refined(found, colors)
+
+
+def _seen(colors: NDArray[np.uint8]) -> Floats | None:
+    """Return the subject of all of the picture. A single thing of many is not what has a background."""
+    likely = saliency(colors)
+    core = likely > _SURELY
+    if core.sum() < SURE * (likely > _PERHAPS).sum() or not core.any():
+        return None
+    found = find_subject(colors)
+    if found is None or not found.sure:
+        return None
+    outlined, whole = found.alpha > 0.5, likely > 0.5
+    return found.alpha if (outlined & whole).sum() >= _AGREE * (outlined | whole).sum() else None
+
+
+# What stands out from the border, where the network is not set up.
+
+
+def _salient(colors: NDArray[np.uint8]) -> Floats | None:
     """Return a hard mask (0 or 1) of the subject at a small size, or None when nothing stands out.
 
     GrabCut (Rother et al., "GrabCut", SIGGRAPH 2004), started from what is salient.
@@ -78,7 +117,7 @@ def find_subject(colors: NDArray[np.uint8]) -> Floats | None:
     return subject.astype(np.float32) if 0.01 < subject.mean() < 0.92 else None
 
 
-def refine(mask: Floats, colors: NDArray[np.uint8]) -> Floats:
+def _refined(mask: Floats, colors: NDArray[np.uint8]) -> Floats:
     """Return the mask at the size of `colors`, its edge drawn to theirs by a guided filter (He et al., ECCV 2010)."""
     height, width = colors.shape[:2]
     radius = max(round(1.2 * max(height, width) / max(mask.shape)), 2)

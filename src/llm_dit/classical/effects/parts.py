@@ -4,12 +4,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from llm_dit.classical.effects.adjustments import similarity
 from llm_dit.classical.effects.cutout import is_cut_out
 from llm_dit.classical.effects.oklab import Floats, chroma, to_oklab
 from llm_dit.classical.effects.picture import Picture, Scene, sample_lab, smoothstep, strips
-from llm_dit.classical.effects.recolor import similarity
-from llm_dit.classical.operations import Part
-from llm_dit.classical.refusals import refusal
+from llm_dit.classical.operations import Part, refusal
 from llm_dit.color import Rgb
 
 # The side at which parts are looked for where their shape counts.

@@ -9,6 +9,7 @@ from PIL import Image
 
 from llm_dit.alpha import bleed
 from llm_dit.classical.effects.oklab import Floats, from_oklab, to_oklab
+from llm_dit.classical.layering.regions import box_of
 from llm_dit.classical.operations import Operation
 from llm_dit.options import Shape
 
@@ -30,8 +31,7 @@ class Picture:
     @property
     def box(self) -> tuple[int, int, int, int]:
         """The left, top, right and bottom of what is visible."""
-        rows, columns = np.flatnonzero(self.alpha.any(axis=1)), np.flatnonzero(self.alpha.any(axis=0))
-        return int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1
+        return box_of(self.alpha > 0)
 
     @property
     def extent(self) -> float:

@@ -24,8 +24,7 @@ from llm_dit.classical.instructions.sentences import plain_clause, split_chinese
 from llm_dit.classical.instructions.slips import readings
 from llm_dit.classical.instructions.things import part_of
 from llm_dit.classical.instructions.vocabulary import SCALES, TOOLS
-from llm_dit.classical.operations import Operation, Part
-from llm_dit.classical.refusals import Language, Reason, refusal
+from llm_dit.classical.operations import Language, Operation, Part, Reason, refusal
 from llm_dit.errors import InstructionError
 
 _CHINESE = re.compile(r"(?!.*[\u3040-\u30ff]).*[\u3400-\u9fff\uf900-\ufaff]", re.DOTALL)

@@ -81,6 +81,11 @@ def missing() -> list[Network]:
     return [one for one in NETWORKS if not path_of(one).is_file() or path_of(one).stat().st_size != one.size]
 
 
+def is_set_up(*networks: Network) -> bool:
+    """Return whether all of these can be used."""
+    return not {*networks} & {*missing()}
+
+
 @functools.cache
 def load(network: Network) -> Any:
     """Return the network as OpenCV reads it, once a process. Raises `OSError` or `cv2.error` for a damaged file."""

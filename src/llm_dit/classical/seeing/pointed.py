@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from llm_dit.classical.layering.regions import Bytes, Floats
-from llm_dit.classical.seeing.networks import SUBJECT, missing
 from llm_dit.classical.seeing.subject import certainty, see
 
 Mask = NDArray[np.bool_]
@@ -46,11 +45,6 @@ class Look:
 def _within(part: slice, size: int) -> slice:
     """Return a part of a side without its ends, where those are not the side's own."""
     return slice(part.start + (part.start > 0), min(part.stop, size) - (part.stop < size))
-
-
-def can_look() -> bool:
-    """Return whether the network is set up."""
-    return SUBJECT not in missing()
 
 
 def look(rgb: Bytes, side: int) -> Floats:

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from llm_dit.classical.layering.ground import spread
 from llm_dit.classical.layering.regions import Bytes, Floats, bounded, draw_sketch, measure_borders, oversegment
-from llm_dit.classical.seeing.networks import SUBJECT, missing, run
+from llm_dit.classical.seeing.networks import SUBJECT, is_set_up, run
 
 Mask = NDArray[np.bool_]
 
@@ -56,7 +56,7 @@ def find_subject(rgb: Bytes) -> Subject | None:
     the picture's (Rother et al., "GrabCut", SIGGRAPH 2004), and what is seen through the subject is not its own.
     Parts of the picture are looked at, too, where the whole tells nothing: 2 s of a processor more.
     """
-    if SUBJECT in missing():
+    if not is_set_up(SUBJECT):
         return None
     likely = saliency(rgb)
     sureness = certainty(likely)

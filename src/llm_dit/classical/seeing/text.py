@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from llm_dit.classical.seeing.networks import TEXT_LINES, TEXT_WORDS, missing, path_of, run
+from llm_dit.classical.seeing.networks import TEXT_LINES, TEXT_WORDS, is_set_up, path_of, run
 
 SIDE = 960
 """Pixels of the longer side that lines are looked for at."""
@@ -47,7 +47,7 @@ def find_text(rgb: NDArray[np.uint8]) -> list[TextLine]:
     Boxes by differentiable binarization (Liao et al., AAAI 2020), words by SVTR (Du et al., IJCAI 2022) in the weights
     of PP-OCRv4, which knows Chinese, English and digits.
     """
-    if {TEXT_LINES, TEXT_WORDS} & {*missing()}:
+    if not is_set_up(TEXT_LINES, TEXT_WORDS):
         return []
     lines = [TextLine(corners, *_read(rgb, corners)) for corners in _boxes(rgb)]
     sure = [line for line in lines if line.certainty >= SURE_WORDS and len(set(line.words.strip())) >= LEAST_LETTERS]

@@ -21,7 +21,7 @@ from llm_dit.classical.layering.regions import (
     oversegment,
     smooth_merge,
 )
-from llm_dit.classical.seeing.networks import SUBJECT, missing
+from llm_dit.classical.seeing.networks import SUBJECT, is_set_up
 from llm_dit.classical.seeing.outline import clearness, parted
 from llm_dit.classical.seeing.subject import SURE, around, certainty, outlined, saliency, without_gaps
 
@@ -103,7 +103,7 @@ def find_things(rgb: Bytes, most: int, report: Report, *, deep: bool = True) -> 
     with what the network sees in one of the windows, by its outline, its colors and its place; of candidates that
     overlap the best one counts.
     """
-    if SUBJECT in missing():
+    if not is_set_up(SUBJECT):
         return []
     height, width = rgb.shape[:2]
     _, size = bounded(height, width, PIXELS)
