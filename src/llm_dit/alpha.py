@@ -1,4 +1,4 @@
-"""Handling the alpha channel around an edit: split, bleed, flatten, un-matte, restore, resize; pictures as floats."""
+"""The alpha channel around an edit: restore it, resize with it, continue colors under it; pictures as floats."""
 
 from typing import Any
 
@@ -7,15 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from llm_dit.color import Rgb
-
-Floats = NDArray[np.floating[Any]]
-
-
-def split_alpha(layer: Image.Image) -> tuple[Image.Image, Image.Image]:
-    """Return the RGB image and its alpha, an "L" image of the same size."""
-    rgba = layer.convert("RGBA")
-    return rgba.convert("RGB"), rgba.getchannel("A")
+Plane = NDArray[Any]
+"""A picture as floats, 0–1: (height, width), or (height, width, channels)."""
 
 
 def restore_alpha(rgb: Image.Image, alpha: Image.Image) -> Image.Image:
@@ -25,26 +18,6 @@ def restore_alpha(rgb: Image.Image, alpha: Image.Image) -> Image.Image:
     restored = rgb.convert("RGB").convert("RGBA")
     restored.putalpha(alpha)
     return restored
-
-
-def flatten(layer: Image.Image, matte: Rgb) -> Image.Image:
-    """Return the layer over a ground of one color, as RGB."""
-    colors, alpha = _as_float(layer)
-    ground = np.array(matte, np.float32) / np.float32(255.0)
-    return _to_rgb(colors * alpha + ground * (1.0 - alpha))
-
-
-def unmatte(rgb: Image.Image, alpha: Image.Image, matte: Rgb) -> Image.Image:
-    """Undo `flatten`: return the RGBA layer whose colors over `matte` give `rgb`.
-
-    Solves the compositing equation I = αF + (1 − α)M for F where α > 0 and clips it to what a color can be;
-    where α = 0 nothing is known of the color, and the colors beside it are bled in.
-    """
-    ground = np.array(matte, np.float32) / np.float32(255.0)
-    a = np.asarray(alpha, np.float32)[..., None] / np.float32(255.0)
-    values = np.asarray(rgb.convert("RGB"), np.float32) / np.float32(255.0)
-    colors = np.divide(values - ground * (1.0 - a), a, out=np.zeros_like(values), where=a > 0)
-    return bleed(restore_alpha(_to_rgb(colors), alpha))
 
 
 def bleed(layer: Image.Image) -> Image.Image:
@@ -57,10 +30,10 @@ def bleed(layer: Image.Image) -> Image.Image:
     hidden = rgba[..., 3] == 0
     if hidden.all() or not hidden.any():
         return Image.fromarray(rgba, "RGBA")
-    colors, alpha = _as_float(layer)
-    whole = spread(np.concatenate([colors * alpha, alpha], axis=-1))
+    values = as_float(layer.convert("RGBA"))
+    whole = spread(values[..., :3], values[..., 3])
     filled = rgba.copy()
-    filled[hidden, :3] = np.rint(whole[hidden, :3].clip(0, 1) * 255.0).astype(np.uint8)
+    filled[hidden, :3] = np.rint(whole[hidden].clip(0, 1) * 255.0).astype(np.uint8)
     return Image.fromarray(filled, "RGBA")
 
 
@@ -75,36 +48,27 @@ def resize_layer(layer: Image.Image, size: tuple[int, int]) -> Image.Image:
     return restore_alpha(colors.resize(size, Image.Resampling.LANCZOS), Image.new("L", size, 255))
 
 
-def spread(premultiplied: Floats) -> Floats:
-    """Return `premultiplied` (height, width, 4) with what is missing to an alpha of 1 filled in from coarser levels.
+def spread(colors: Plane, weight: Plane) -> Plane:
+    """Return `colors` (height, width, 3) continued smoothly from where `weight` (height, width), 0–1, is above 0.
 
-    All values are 0–1, float32. Alpha may also be how sure a color is: the less sure, the more it gets of its
-    neighbors. Something must be known somewhere. The method is that of `bleed`.
+    The weight may also be how sure a color is: the less sure, the more it gets of its neighbors. All weights 0 give
+    black. The method is that of `bleed`.
     """
-    height, width = premultiplied.shape[:2]
+    return _pull_push(np.dstack([colors * weight[..., None], weight]).astype(np.float32))[..., :3]
+
+
+def _pull_push(values: Plane) -> Plane:
+    """Return weighted colors and weights with what is missing to a weight of 1 taken from coarser levels."""
+    height, width = values.shape[:2]
     if height == 1 and width == 1:
-        return premultiplied / premultiplied[..., 3:]
+        weight = values[..., 3:]
+        return np.divide(values, weight, out=np.zeros_like(values), where=weight > 0)
     half = ((width + 1) // 2, (height + 1) // 2)
-    coarse = cv2.resize(premultiplied, half, interpolation=cv2.INTER_AREA).reshape(half[1], half[0], 4)
+    coarse = cv2.resize(values, half, interpolation=cv2.INTER_AREA).reshape(half[1], half[0], 4)
     # A coarse pixel counts in full as soon as a quarter of it is known, or colors would hardly leave the edge.
     coarse /= np.maximum(coarse[..., 3:], 0.25)
-    around = cv2.resize(spread(coarse), (width, height), interpolation=cv2.INTER_LINEAR)
-    return premultiplied + around * (1.0 - premultiplied[..., 3:])
-
-
-def _as_float(layer: Image.Image) -> tuple[Floats, Floats]:
-    """Return the straight colors (height, width, 3) and alpha (height, width, 1), both 0–1."""
-    values = np.asarray(layer.convert("RGBA"), np.float32) / np.float32(255.0)
-    return np.ascontiguousarray(values[..., :3]), np.ascontiguousarray(values[..., 3:])
-
-
-def _to_rgb(values: Floats) -> Image.Image:
-    return Image.fromarray(np.rint(values.clip(0.0, 1.0) * 255.0).astype(np.uint8), "RGB")
-
-
-# Pictures as arrays of floats, 0–1: (height, width), or (height, width, channels).
-
-Plane = NDArray[Any]
+    around = cv2.resize(_pull_push(coarse), (width, height), interpolation=cv2.INTER_LINEAR)
+    return values + around * (1.0 - values[..., 3:])
 
 
 def as_float(image: Image.Image) -> Plane:

@@ -6,10 +6,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageDraw, ImageFilter
 
-from llm_dit.alpha import flatten
 from llm_dit.editing import EditCanvas, prepare
 from llm_dit.editing.canvas import fit_size
 from llm_dit.options import EditOutputSize, Shape
+from tests.kit.pictures import flatten
 
 AREA, MIDDLE = 96 * 96, 512 * 512
 """Pixels of the model's picture."""

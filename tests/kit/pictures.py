@@ -53,3 +53,11 @@ def square(size: int = 48, color: tuple[int, int, int] = (20, 120, 220)) -> Imag
 
 SQUARE_URL = as_data_url(png(square()))
 DISC_URL = as_data_url(png(disc()))
+
+
+def flatten(layer: Image.Image, matte: tuple[int, int, int]) -> Image.Image:
+    """Return a layer over a ground of one color, as RGB."""
+    values = np.asarray(layer.convert("RGBA"), np.float32) / np.float32(255)
+    colors, alpha = values[..., :3], values[..., 3:]
+    over = colors * alpha + np.array(matte, np.float32) / np.float32(255) * (1 - alpha)
+    return Image.fromarray(np.rint(over.clip(0, 1) * 255).astype(np.uint8), "RGB")

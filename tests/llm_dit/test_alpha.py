@@ -1,42 +1,22 @@
-"""Alpha handling: what is split comes back byte for byte, and edges keep their colors."""
+"""Alpha handling: alpha comes back byte for byte, and edges keep their colors."""
 
 import numpy as np
 import pytest
 from hypothesis import assume, given
-from hypothesis import strategies as st
 from PIL import Image
 
-from llm_dit.alpha import bleed, flatten, restore_alpha, split_alpha, unmatte
-from llm_dit.layers import Layer, composite
+from llm_dit.alpha import bleed, restore_alpha
 from tests.llm_dit.images import rgba_images
-
-mattes = st.tuples(st.integers(0, 255), st.integers(0, 255), st.integers(0, 255))
 
 
 @given(rgba_images())
-def test_split_and_restore_are_inverse(layer: Image.Image) -> None:
-    assert restore_alpha(*split_alpha(layer)).tobytes() == layer.tobytes()
+def test_restore_gives_a_layer_back(layer: Image.Image) -> None:
+    assert restore_alpha(layer.convert("RGB"), layer.getchannel("A")).tobytes() == layer.tobytes()
 
 
 def test_restore_refuses_an_alpha_of_another_size() -> None:
     with pytest.raises(ValueError, match="do not fit"):
         restore_alpha(Image.new("RGB", (3, 3)), Image.new("L", (3, 4)))
-
-
-@given(rgba_images(), mattes)
-def test_flatten_is_the_layer_over_the_matte(layer: Image.Image, matte: tuple[int, int, int]) -> None:
-    over = composite([Layer(image=layer)], background=(*matte, 255)).convert("RGB")
-    assert np.abs(np.asarray(flatten(layer, matte)).astype(int) - np.asarray(over)).max() <= 1
-
-
-@given(rgba_images(), mattes)
-def test_unmatte_undoes_flatten(layer: Image.Image, matte: tuple[int, int, int]) -> None:
-    back = unmatte(flatten(layer, matte), layer.getchannel("A"), matte)
-    assert back.getchannel("A").tobytes() == layer.getchannel("A").tobytes()
-    # Half a level of rounding in the flat picture grows by 1/alpha.
-    alpha = np.asarray(layer)[..., 3:].astype(float) / 255
-    error = np.abs(np.asarray(back)[..., :3].astype(float) - np.asarray(layer)[..., :3])
-    assert (error * alpha).max() <= 1.01
 
 
 @given(rgba_images(max_side=40))

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from llm_dit.alpha import spread
 from llm_dit.classical.filling import fill_behind
-from llm_dit.classical.layering.ground import spread
 from llm_dit.classical.layering.matte import Edge, unmix
 from llm_dit.classical.layering.regions import Bytes, Floats, box_of, window_around
 from llm_dit.errors import InputError

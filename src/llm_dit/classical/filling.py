@@ -4,8 +4,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from llm_dit.alpha import spread
 from llm_dit.classical.layering.find import Report
-from llm_dit.classical.layering.ground import spread
 from llm_dit.classical.layering.regions import Bytes, Floats, bounded
 
 Mask = NDArray[np.bool_]

@@ -66,7 +66,7 @@ def take_out(edited: Plane, coverage: Plane, plate: Plane, plate_error: float = 
         return edited
     # Many that are hardly sure would outvote a few that are.
     sure[sure < UNSURE * sure.max()] = 0
-    return spread(np.concatenate([colors * sure, sure], -1, dtype=np.float32))[..., :3]
+    return spread(colors, sure[..., 0])
 
 
 def measure_plate_error(edited: Plane, clear: NDArray[np.bool_]) -> float:

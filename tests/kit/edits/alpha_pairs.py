@@ -16,13 +16,13 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from llm_dit.alpha import flatten
 from llm_dit.editing import prepare
 from llm_dit.editing.registration import Motion
 from tests.kit.edits.simulated_editor import MODEL_AREA, render, render_reshaped
 from tests.kit.edits.simulated_edits import EDITS, GROUNDS, Edit, draw_edit, true_colors
 from tests.kit.edits.simulated_layers import LONGEST_PX, SHAPES, Plane, Subject, draw_subject, reshape
 from tests.kit.edits.simulated_shapes import KINDS
+from tests.kit.pictures import flatten
 
 GREEN = (30, 215, 96)
 SHIFT_PX, ZOOM_PERCENT = 0.5, 0.2

@@ -4,7 +4,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from llm_dit.classical.layering.ground import Ground, spread
+from llm_dit.alpha import spread
+from llm_dit.classical.layering.ground import Ground
 from llm_dit.classical.layering.matte import Halo
 from llm_dit.classical.layering.regions import Floats, Labels, Regions, Sketch, compact, depth, nearest_label
 

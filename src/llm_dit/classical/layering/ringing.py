@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from llm_dit.classical.layering.ground import spread
+from llm_dit.alpha import spread
 from llm_dit.classical.layering.matte import Plan
 from llm_dit.classical.layering.regions import Floats, nearest_label
 

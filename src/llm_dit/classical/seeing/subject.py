@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from llm_dit.classical.layering.ground import spread
+from llm_dit.alpha import spread
 from llm_dit.classical.layering.regions import Bytes, Floats, bounded, draw_sketch, measure_borders, oversegment
 from llm_dit.classical.seeing.networks import SUBJECT, is_set_up, run
 
