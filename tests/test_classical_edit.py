@@ -13,13 +13,11 @@ from hypothesis import strategies as st
 from PIL import Image, ImageColor
 
 from llm_dit.classical.edit import EFFECTS, edit_image
-from llm_dit.classical.instructions.chinese import LEXICON
-from llm_dit.classical.instructions.chinese_colors import CHINESE_COLORS
-from llm_dit.classical.instructions.colors import COLOR_NAMES, COLOR_WORDS, parse_color
+from llm_dit.classical.instructions.chinese_lexicon import CHINESE_COLORS, LEXICON
+from llm_dit.classical.instructions.lexicon import COLOR_NAMES, COLOR_WORDS, OTHER_WORDS, THINGS, is_thing, parse_color
 from llm_dit.classical.instructions.parsing import MAX_LENGTH, MAX_OPERATIONS, language_of, parse_instruction
 from llm_dit.classical.instructions.reference import TOPICS
 from llm_dit.classical.instructions.slips import SHORTEST, correct
-from llm_dit.classical.instructions.things import OTHER_WORDS, THINGS, is_thing
 from llm_dit.classical.instructions.vocabulary import ROWS, TOOLS
 from llm_dit.classical.operations import Operation
 from llm_dit.errors import InstructionError

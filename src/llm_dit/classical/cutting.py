@@ -6,18 +6,16 @@ from dataclasses import replace
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 
 from llm_dit.alpha import spread
-from llm_dit.classical.filling import fill_behind
-from llm_dit.classical.layering.matte import Edge, unmix
-from llm_dit.classical.layering.regions import Bytes, Floats, box_of, window_around
+from llm_dit.classical.layering.filling import fill_behind
+from llm_dit.classical.layering.matting import Edge, unmix
+from llm_dit.classical.layering.regions import Bytes, Floats, Mask, box_of, window_around
 from llm_dit.errors import InputError
 from llm_dit.layer import LANCZOS_SUPPORT, Box, Layer
 from llm_dit.layers import bands, over
 
-Mask = NDArray[np.bool_]
 FILL_PIXELS = 300_000
 """What is behind a part is filled in at most at this size."""
 RIM = 2

@@ -7,19 +7,14 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from llm_dit.classical.layering.exact import settle_alpha, settle_colors
-from llm_dit.classical.layering.find import Found, Report, find_groups, find_surfaces, is_scene
-from llm_dit.classical.layering.grouping import sweep
-from llm_dit.classical.layering.halos import find_halo
-from llm_dit.classical.layering.lettering import thin_out
-from llm_dit.classical.layering.matte import Halo, Plan, matte, paint
+from llm_dit.classical.layering.find import Found, find_groups, find_surfaces, is_scene, sweep, thin_out
 from llm_dit.classical.layering.order import complete, fills_frame, layer_names, stack_order
-from llm_dit.classical.layering.regions import Bytes, Floats, Labels, Sketch, boxes, depth, draw_sketch
-from llm_dit.classical.layering.ringing import tidy
-from llm_dit.classical.layering.separate import separate
-from llm_dit.classical.layering.split import allot, show_each, with_pieces
+from llm_dit.classical.layering.paint import Halo, Plan, matte, paint, tidy
+from llm_dit.classical.layering.regions import Bytes, Floats, Labels, Report, Sketch, boxes, depth, draw_sketch
+from llm_dit.classical.layering.separate import allot, separate
+from llm_dit.classical.layering.settle import settle_alpha, settle_colors, show_each, with_pieces
+from llm_dit.classical.layering.soft import find_halo
 from llm_dit.classical.layering.surfaces import is_flat
-from llm_dit.classical.layering.things import is_known
 from llm_dit.classical.peeling import NOTHING, Seen, called, look, matches, peel
 from llm_dit.names import VOCABULARIES, Language
 from llm_dit.runs import Progress, ProgressCallback
@@ -99,10 +94,10 @@ def take_apart(picture: Bytes, layer_num: int, seed: int, report: Report, *, see
     # What is soft on a known ground was told by the ground; a single line of text stands out from it. Several lines
     # would take all layers of a picture of few parts, and on an even ground its color tells small letters best.
     several = len(view.lines) != 1 and (found.soft is not None or not many)
-    even = not many and found.ground is not None and is_known(found.ground) and found.ground.noise < EVEN
+    even = not many and found.ground is not None and found.ground.known and found.ground.noise < EVEN
     if view.anything and not several and not even and not matches(view, found.groups, many=many):
         return _peel(picture, view, layer_num, seed, report), view
-    if found.ground is not None and is_known(found.ground):
+    if found.ground is not None and found.ground.known:
         found = replace(found, groups=thin_out(found.groups, found.ground, sketch))
     order = stack_order(found.groups)
     report("ordering")
@@ -141,7 +136,7 @@ def _lay(layers: Bytes, picture: Bytes, found: Found, sketch: Sketch, around: Ha
     height, width = picture.shape[:2]
     framed = fills_frame(seen)
     # The outline of a texture, or on an unknown ground, tells too little of what is hidden.
-    known = fit is None or is_known(fit)
+    known = fit is None or fit.known
     whole = [
         _enlarge(
             seen >= 0

@@ -5,11 +5,10 @@ from dataclasses import replace
 import numpy as np
 from PIL import Image
 
-from llm_dit.classical.effects import adjustments, cutout, filters, geometry, light
+from llm_dit.classical.effects import adjustments, cutout, filters, outline
 from llm_dit.classical.effects.cutout import subject_of
-from llm_dit.classical.effects.oklab import Floats
 from llm_dit.classical.effects.parts import find_part
-from llm_dit.classical.effects.picture import Effect, FindSubject, Picture, Scene, read_picture, write_picture
+from llm_dit.classical.effects.picture import Effect, FindSubject, Floats, Picture, Scene, read_picture, write_picture
 from llm_dit.classical.instructions.parsing import language_of, parse_instruction
 from llm_dit.classical.operations import Operation, Part, refusal, translated
 from llm_dit.errors import InstructionError
@@ -29,11 +28,11 @@ EFFECTS: dict[str, Effect] = {
     "vibrance": adjustments.vibrance,
     "warmth": adjustments.warmth,
     "hue": adjustments.hue,
-    "glow": light.glow,
-    "sunset": light.sunset,
-    "shadow": light.shadow,
-    "cast": light.cast,
-    "outline": geometry.outline,
+    "glow": outline.glow,
+    "sunset": outline.sunset,
+    "shadow": outline.shadow,
+    "cast": outline.cast,
+    "outline": outline.outline,
     "greyscale": filters.greyscale,
     "invert": filters.invert,
     "sepia": filters.sepia,
@@ -48,11 +47,11 @@ EFFECTS: dict[str, Effect] = {
     "simplify": filters.simplify,
     "pixelate": filters.pixelate,
     "cutout": cutout.cutout,
-    "mirror": geometry.mirror,
-    "flip": geometry.flip,
-    "turn": geometry.turn,
-    "rotate": geometry.rotate,
-    "opacity": geometry.opacity,
+    "mirror": outline.mirror,
+    "flip": outline.flip,
+    "turn": outline.turn,
+    "rotate": outline.rotate,
+    "opacity": outline.opacity,
 }
 
 

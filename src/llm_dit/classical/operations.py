@@ -49,27 +49,10 @@ class Operation:
 
 Language = Literal["en", "zh"]
 Reason = Literal[
-    "empty",
-    "too_long",
-    "too_many",
-    "not_understood",
-    "negation",
-    "other_language",
-    "several_things",
-    "new_thing",
-    "new_shape",
-    "size",
-    "place",
-    "delete",
-    "hide",
-    "copy",
-    "undo",
-    "unclear_part",
-    "remove_part",
-    "no_such_color",
-    "no_background",
-    "no_subject",
-]
+    "empty", "too_long", "too_many", "not_understood", "negation", "other_language", "several_things", "new_thing",
+    "new_shape", "size", "place", "delete", "hide", "copy", "undo", "unclear_part", "remove_part", "no_such_color",
+    "no_background", "no_subject",
+]  # fmt: skip
 
 _WORDS: dict[Reason, tuple[str, str]] = {
     "empty": (

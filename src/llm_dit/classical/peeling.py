@@ -4,21 +4,16 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 
-from llm_dit.classical.filling import continued, fill_behind
-from llm_dit.classical.layering.closed_form import closed_form
-from llm_dit.classical.layering.find import Report
-from llm_dit.classical.layering.matte import Plan, matte, paint
-from llm_dit.classical.layering.regions import Bytes, Floats, Labels, depth, grown, window_around
-from llm_dit.classical.seeing.letters import find_letters
-from llm_dit.classical.seeing.shadow import find_shadow
+from llm_dit.classical.layering.filling import continued, fill_behind
+from llm_dit.classical.layering.matting import closed_form
+from llm_dit.classical.layering.paint import Plan, matte, paint
+from llm_dit.classical.layering.regions import Bytes, Floats, Labels, Mask, Report, depth, grown, window_around
+from llm_dit.classical.seeing.letters import find_letters, find_shadow
 from llm_dit.classical.seeing.text import find_text, spaced
 from llm_dit.classical.seeing.things import find_things
 from llm_dit.names import Vocabulary
-
-Mask = NDArray[np.bool_]
 
 SUBJECT = 0.6
 """The overlap from which a layer is the subject."""

@@ -7,18 +7,15 @@ from itertools import pairwise
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 
-from llm_dit.classical.deciding import Known, decided
+from llm_dit.classical.deciding import AROUND, Box, Known, decided, opaque, propose, surveyed, widened
 from llm_dit.classical.decompose import draw_sketch
-from llm_dit.classical.layering.regions import Bytes, Floats, bounded, box_of, oversegment, smooth_merge
-from llm_dit.classical.proposing import AROUND, Box, opaque, propose, surveyed, widened
+from llm_dit.classical.layering.regions import Bytes, Floats, Mask, bounded, box_of, oversegment, smooth_merge
 from llm_dit.classical.seeing.networks import SUBJECT, is_set_up
-from llm_dit.classical.seeing.pointed import NEAR, look
+from llm_dit.classical.seeing.subject import NEAR, look
 from llm_dit.errors import InputError
 
-Mask = NDArray[np.bool_]
 Point = tuple[float, float]
 """x and y in pixels from the picture's top left corner."""
 

@@ -5,8 +5,20 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from llm_dit.classical.effects.oklab import Floats, chroma, color_to_oklab, from_linear, to_linear
-from llm_dit.classical.effects.picture import Picture, Scene, change_lab, quantile, sample_lab, smoothstep, strips
+from llm_dit.classical.effects.picture import (
+    Floats,
+    Picture,
+    Scene,
+    change_lab,
+    chroma,
+    color_to_oklab,
+    from_linear,
+    quantile,
+    sample_lab,
+    smoothstep,
+    strips,
+    to_linear,
+)
 from llm_dit.classical.operations import Operation, refusal
 from llm_dit.color import Rgb
 

@@ -8,8 +8,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from llm_dit.alpha import bleed
-from llm_dit.classical.effects.oklab import Floats, to_oklab
-from llm_dit.classical.effects.picture import Picture, Scene
+from llm_dit.classical.effects.picture import Floats, Picture, Scene, to_oklab
 from llm_dit.classical.operations import Operation
 from llm_dit.classical.seeing.networks import SUBJECT, is_set_up
 from llm_dit.classical.seeing.subject import SURE, find_subject, saliency

@@ -5,17 +5,20 @@ from dataclasses import replace
 import cv2
 import numpy as np
 
-from llm_dit.classical.effects.oklab import Floats, color_to_oklab, from_oklab, to_oklab
 from llm_dit.classical.effects.picture import (
+    Floats,
     Picture,
     Scene,
     change_lab,
+    color_to_oklab,
+    from_oklab,
     quantile,
     sample_lab,
     smoothstep,
     soften,
     soften_visible,
     strips,
+    to_oklab,
 )
 from llm_dit.classical.operations import Operation
 

@@ -6,8 +6,7 @@ from numpy.typing import NDArray
 
 from llm_dit.classical.effects.adjustments import similarity
 from llm_dit.classical.effects.cutout import is_cut_out
-from llm_dit.classical.effects.oklab import Floats, chroma, to_oklab
-from llm_dit.classical.effects.picture import Picture, Scene, sample_lab, smoothstep, strips
+from llm_dit.classical.effects.picture import Floats, Picture, Scene, chroma, sample_lab, smoothstep, strips, to_oklab
 from llm_dit.classical.operations import Part, refusal
 from llm_dit.color import Rgb
 

@@ -2,11 +2,10 @@
 
 import re
 
-from llm_dit.classical.effects.oklab import from_oklch, to_oklch
-from llm_dit.classical.instructions.colors import COLOR_PATTERN, parse_color
+from llm_dit.classical.effects.picture import from_oklch, to_oklch
+from llm_dit.classical.instructions.lexicon import COLOR_PATTERN, parse_color, part_of
 from llm_dit.classical.instructions.phrases import DEGREE, NEGATIVE_DEGREES, Strength, is_noun
 from llm_dit.classical.instructions.rules import Build, Rule, rule
-from llm_dit.classical.instructions.things import part_of
 from llm_dit.classical.operations import Operation
 from llm_dit.color import Rgb
 

@@ -2,7 +2,8 @@
 
 A sentence is split at its joints ("and", ",", "then", …) into the longest clauses that one rule matches as a whole.
 `vocabulary.py` holds the words, `phrases.py` the English around them, `rules.py` turns both into patterns. Chinese has
-the same rules: `chinese.py` has its words for what the rules speak of, `sentences.py` puts them in the rules' order.
+the same rules: `chinese_words.py` reads its words by `chinese_lexicon.py`, `chinese_clauses.py` puts them in the rules'
+order.
 """
 
 import re
@@ -10,19 +11,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache, lru_cache
 
+from llm_dit.classical.instructions.chinese_clauses import plain_clause
+from llm_dit.classical.instructions.chinese_words import split_chinese, split_weakly, words_of
 from llm_dit.classical.instructions.color_rules import color_rules
-from llm_dit.classical.instructions.phrases import (
-    NAMED_PART,
-    Strength,
-    normalise,
-    split,
-    strip_courtesy,
-    take_strength,
-)
+from llm_dit.classical.instructions.lexicon import part_of
+from llm_dit.classical.instructions.phrases import NAMED_PART, Strength, normalise, split, strip_courtesy, take_strength
 from llm_dit.classical.instructions.rules import Match, Rule, measure_rules, row_rules
-from llm_dit.classical.instructions.sentences import plain_clause, split_chinese, split_weakly, words_of
 from llm_dit.classical.instructions.slips import readings
-from llm_dit.classical.instructions.things import part_of
 from llm_dit.classical.instructions.vocabulary import SCALES, TOOLS
 from llm_dit.classical.operations import Language, Operation, Part, Reason, refusal
 from llm_dit.errors import InstructionError

@@ -7,7 +7,7 @@ import re
 import unicodedata
 from dataclasses import dataclass
 
-from llm_dit.classical.instructions.colors import PLAIN_COLORS
+from llm_dit.classical.instructions.lexicon import PLAIN_COLORS
 
 DEGREE = r"(?P<degree>(?:even |a )?more|less|not so|not as|not that|not quite so|too)"
 NEGATIVE_DEGREES = frozenset({"less", "not so", "not as", "not that", "not quite so", "too", "fewer"})

@@ -5,10 +5,9 @@ from collections.abc import Iterator
 from dataclasses import fields
 from functools import cache, lru_cache
 
-from llm_dit.classical.instructions.colors import COLOR_PATTERN, COLOR_WORDS
+from llm_dit.classical.instructions.lexicon import COLOR_PATTERN, COLOR_WORDS, OTHER_WORDS, THINGS, is_thing
 from llm_dit.classical.instructions.phrases import STRENGTH_PATTERNS
 from llm_dit.classical.instructions.reference import TOPICS
-from llm_dit.classical.instructions.things import OTHER_WORDS, THINGS, is_thing
 from llm_dit.classical.instructions.vocabulary import ROWS, Row
 
 _SHORT = {

@@ -4,11 +4,10 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
-from llm_dit.classical.layering.regions import Floats, depth
+from llm_dit.classical.layering.regions import MOST, Floats, Labels, Mask, Regions, Sketch, compact, depth
+from llm_dit.classical.layering.surfaces import PAINT
 
-Mask = NDArray[np.bool_]
 COARSE = 0.25
 """The ground is fitted on a copy this much smaller than the sketch."""
 POWERS = sorted(((i, j) for i in range(5) for j in range(5 - i)), key=sum)
@@ -19,6 +18,24 @@ RIDGE = (1e-7, 1e-7, 1e-6, 1e-5, 1e-4)
 """The weight against a term of each degree."""
 EXPLAINED = 3.0
 """Levels up to which a surface explains a pixel."""
+
+
+CLEAR = 8
+"""Pixels clear of all outlines from which something is a thing of its own."""
+STRAYS = MOST // 4
+"""At most as many things are found on the ground that were part of it; the largest."""
+BARE = 0.9
+"""The share of all from which a ground of one color is no part of a pattern."""
+
+
+def find_ground(regions: Regions) -> int:
+    """Return the region that lies behind everything: much of the picture's edge and a large area.
+
+    Backgrounds are cut by the picture's edge, objects seldom are (Wei et al., "Geodesic saliency using background
+    priors", ECCV 2012; Zhu et al., "Saliency optimization from robust background detection", CVPR 2014).
+    """
+    rim = regions.rim / max(float(regions.rim.sum()), 1.0)
+    return int(np.argmax(rim + 0.7 * regions.area / regions.area.sum()))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,6 +53,11 @@ class Ground:
     def limit(self) -> float:
         """The length of `off` from which something lies on the ground."""
         return max(4.0, 4.0 * self.noise)
+
+    @property
+    def known(self) -> bool:
+        """Whether its color is known wherever it is hidden."""
+        return self.covers and self.noise < 6
 
 
 def fit_ground(rgb: Floats, mask: Mask) -> Ground:
@@ -113,3 +135,56 @@ def _smoothed_along(values: Floats, mask: Mask) -> Floats:
     total = cv2.boxFilter(cv2.boxFilter(share, -1, (5, 5)), -1, (5, 5))
     sums = cv2.boxFilter(cv2.boxFilter(values * share[..., None], -1, (5, 5)), -1, (5, 5))
     return np.where(mask[..., None], sums / (total[..., None] + 1e-3), 0).astype(np.float32)
+
+
+# What is on a ground.
+
+
+def foreign_to(ground: int, regions: Regions, fit: Ground, sketch: Sketch) -> Mask:
+    """Return which regions are plainly of another color than the region `ground`, where that is known everywhere.
+
+    There are none where less than nearly all is that ground: the colors of a pattern are plainly different and of one
+    ground.
+    """
+    if not fit.known or regions.area[ground] < BARE * regions.area.sum():
+        return np.zeros(regions.count, bool)
+    inside = regions.labels >= 0
+    off = np.bincount(regions.labels[inside], _off(fit, sketch)[inside], regions.count) / regions.area
+    off[ground] = 0
+    return off > 2.5 * PAINT
+
+
+def with_strays(labels: Labels, ground: int, fit: Ground, sketch: Sketch, least: float = 0.0) -> Labels:
+    """Return the labels with what lies on the label `ground` in another color and with a sharp edge as new ones.
+
+    Only what takes more than the share `least` of the picture counts. Shadows and glows have no sharp edge, they fade.
+    """
+    off = np.asarray(_off(fit, sketch), np.float32)
+    count, parts = cv2.connectedComponents(((labels == ground) & (off > 2 * PAINT)).astype(np.uint8))
+    rim = (parts > 0) & (cv2.erode((parts > 0).astype(np.uint8), np.ones((3, 3), np.uint8)) == 0)
+    around = np.ones((5, 5), np.uint8)
+    fall = cv2.erode(off, around) / np.maximum(cv2.dilate(off, around), 1)
+    size = np.maximum(np.bincount(parts[rim], minlength=count), 1)
+    sharp = np.bincount(parts[rim], fall[rim], count) < 0.5 * size
+    # What is nowhere clear of a thing's outline is that outline's blur.
+    clear = cv2.erode((labels == ground).astype(np.uint8), around) > 0
+    sharp &= np.bincount(parts[clear], minlength=count) > CLEAR
+    sharp[0] = False
+    area = np.bincount(parts.ravel(), minlength=count) * sharp
+    sharp &= area > least * labels.size
+    sharp[np.argsort(-area, kind="stable")[STRAYS:]] = False
+    return compact(np.where(sharp[parts], parts + labels.max(), labels))
+
+
+def of_ground_color(regions: Regions, fit: Ground, sketch: Sketch) -> Mask:
+    """Return which pieces have the color that the ground has at their place, the ground itself left out."""
+    inside = regions.labels >= 0
+    result = np.bincount(regions.labels[inside], _off(fit, sketch)[inside], regions.count) < PAINT * regions.area
+    result[0] = False
+    return result
+
+
+def _off(fit: Ground, sketch: Sketch) -> Floats:
+    """Return how far each pixel is from the ground's color in CIELAB."""
+    lab = cv2.cvtColor(np.asarray(fit.field, np.float32) / np.float32(255), cv2.COLOR_RGB2LAB)
+    return np.linalg.norm(sketch.lab - lab, axis=-1)

@@ -1,21 +1,10 @@
-"""Grouping surfaces into as many layers as are wanted, and clearing those of specks that lie far off."""
+"""Grouping surfaces, or the pieces of a picture of many parts, into as many layers as are wanted."""
 
-import cv2
 import numpy as np
-from numpy.typing import NDArray
 
-from llm_dit.classical.layering.regions import Floats, Labels, Regions, Sketch
-
-
-def find_ground(regions: Regions) -> int:
-    """Return the region that lies behind everything: much of the picture's edge and a large area.
-
-    Backgrounds are cut by the picture's edge, objects seldom are (Wei et al., "Geodesic saliency using background
-    priors", ECCV 2012; Zhu et al., "Saliency optimization from robust background detection", CVPR 2014).
-    """
-    rim = regions.rim / max(float(regions.rim.sum()), 1.0)
-    return int(np.argmax(rim + 0.7 * regions.area / regions.area.sum()))
-
+from llm_dit.classical.layering.ground import Ground, of_ground_color
+from llm_dit.classical.layering.regions import Floats, Labels, Mask, Regions, Sketch
+from llm_dit.classical.layering.surfaces import PAINT, gap_from, is_stroke
 
 FOREIGN = 5.0
 """By how much more it costs to leave in a known ground what is plainly of another color."""
@@ -24,9 +13,7 @@ FOREIGN = 5.0
 class Groups:
     """Surfaces being joined, with what the costs are made of; joined rows stay in place and are marked dead."""
 
-    def __init__(
-        self, regions: Regions, colors: Floats, ground: int, busy: float, foreign: NDArray[np.bool_] | None = None
-    ) -> None:
+    def __init__(self, regions: Regions, colors: Floats, ground: int, busy: float, foreign: Mask | None = None) -> None:
         self.busy = busy
         self.foreign = np.zeros(regions.count, bool) if foreign is None else foreign.copy()
         self.member = np.arange(regions.count)
@@ -132,9 +119,7 @@ class Groups:
     def _disparity(self, one: int) -> Floats:
         """Return how unlike two groups are in size and how far apart, 0 for pieces close by or of one size."""
         ratio = np.abs(np.log2(self.area / self.area[one]))
-        gap = np.linalg.norm(
-            np.maximum(0, np.maximum(self.box[one, :2] - self.box[:, 2:], self.box[:, :2] - self.box[one, 2:])), axis=-1
-        )
+        gap = gap_from(self.box, one)
         reach = np.sqrt(np.maximum(self.area, self.area[one]) * self.pixels)
         return np.minimum(ratio / 3, gap / reach * 4)
 
@@ -155,9 +140,7 @@ def busyness(regions: Regions, layer_num: int) -> float:
     return float(np.clip((kinds / layer_num - 2) / 0.8, 0, 1))
 
 
-def group(
-    regions: Regions, colors: Floats, ground: int, layer_num: int, busy: float, foreign: NDArray[np.bool_]
-) -> Labels:
+def group(regions: Regions, colors: Floats, ground: int, layer_num: int, busy: float, foreign: Mask) -> Labels:
     """Return for each region its group, 0 the ground's, 1… the others', at most `layer_num` in all.
 
     `foreign` tells which regions are plainly of another color than a ground that takes nothing of the kind.
@@ -177,51 +160,134 @@ def numbered(groups: Groups) -> Labels:
     return numbers[groups.member]
 
 
-# Dust: specks far from the thing whose layer they would be in.
+# A picture of many parts: pieces become whole things, and those become layers.
 
 
-SPECK = 0.001
-"""The share of the picture that dust takes at most."""
-SLIGHT = 0.05
-"""The share of the largest part of its layer that dust takes at most: dots of one size are things."""
-FAR = 0.05
-"""The share of the shorter side that dust is away from its layer's parts at least: a stop is beside its text."""
-FOREIGN_CONTRAST = 16.0
-"""CIELAB distance from which two colors have nothing in common."""
+APART = 60.0
+"""CIELAB distance from which two colors are as different as can be."""
+UNLIKE = 20.0
+"""Energy distance of two distributions of color from which they have nothing in common."""
+SPECK = 0.002
+"""The share of the picture of what is hardly worth a layer."""
 
 
-def sweep(groups: Labels, sketch: Sketch) -> Labels:
-    """Return the groups, 0 the ground, with the dust of each given to what lies around it, or to a thing close by where
-    it is plainly of another color than what lies around it."""
-    result = groups.copy()
-    for group in range(1, int(groups.max()) + 1):
-        mine = groups == group
-        count, found, stats, _ = cv2.connectedComponentsWithStats(mine.astype(np.uint8))
-        parts, areas = np.asarray(found, np.int32), np.asarray(stats)[:, cv2.CC_STAT_AREA].astype(np.int64)
-        if count <= 2:
-            continue
-        small = (areas < SPECK * groups.size) & (areas < SLIGHT * areas[1:].max())
-        small[0] = False
-        if not small.any():
-            continue
-        away = cv2.distanceTransform((~mine | small[parts]).astype(np.uint8), cv2.DIST_L2, 5)
-        gap = np.full(count, np.inf, np.float32)
-        np.minimum.at(gap, parts[mine], away[mine])
-        for part in np.flatnonzero(small & (gap > FAR * min(groups.shape))).tolist():
-            result[parts == part] = _owner(parts == part, group, groups, sketch)
+def group_things(regions: Regions, colors: Floats, fit: Ground, sketch: Sketch, layer_num: int) -> Labels:
+    """Return for each piece its group, 0 the ground's, 1… the others', at most `layer_num` in all.
+
+    Agglomerative clustering (Ward, "Hierarchical grouping to optimize an objective function", 1963): writing is taken
+    as one thing, then whatever union loses least is made. Nothing but its own color is given to a ground that is
+    known everywhere.
+    """
+    known = fit.known
+    letters = find_lettering(regions)
+    things = Things(regions, colors, letters >= 0, known)
+    if known:
+        for piece in np.flatnonzero(of_ground_color(regions, fit, sketch)).tolist():
+            things.join(piece, 0)
+    for writing in range(int(letters.max()) + 1):
+        first, *others = np.flatnonzero((letters == writing) & things.alive).tolist() or [0]
+        for other in others:
+            things.join(other, first)
+    while things.alive.sum() > layer_num:
+        things.join_cheapest()
+    return numbered(things)
+
+
+class Things(Groups):
+    """Pieces being joined, the ground piece 0: what touches, or what lies apart on the ground and is alike."""
+
+    def __init__(self, regions: Regions, colors: Floats, writing: Mask, known: bool) -> None:
+        self.writing = writing.copy()
+        self.known = known
+        self.outline = regions.shared.sum(axis=-1) + np.float32(1e-6)
+        super().__init__(regions, colors, 0, 1.0)
+
+    def join(self, gone: int, keep: int) -> None:
+        """Let `keep` take `gone` in; whether the union is writing, the larger of both tells."""
+        if self.area[gone] > self.area[keep]:
+            self.writing[keep] = self.writing[gone]
+        self.outline[keep] += self.outline[gone] - 2 * self.shared[keep, gone]
+        super().join(gone, keep)
+
+    def _costs(self, one: int) -> Floats:
+        smaller = np.minimum(self.area, self.area[one])
+        cost = np.minimum(self._part(one), self._alike(one))
+        cost += (self.writing != self.writing[one]) * np.minimum(1, smaller / (5 * SPECK))
+        # Ward's cost grows with the size of what is joined, so that layers go to what is large; specks get none.
+        cost *= smaller**0.3 * np.minimum(1, smaller / (2 * SPECK)) ** 0.5
+        ground = np.arange(len(cost)) == 0
+        cost[ground | (one == 0)] *= 1e3 if self.known else 1.5
+        cost[~self.alive] = np.inf
+        cost[one] = np.inf
+        return cost
+
+    def _part(self, one: int) -> Floats:
+        """Return what it costs to join what touches: the less, the more of an outline is shared."""
+        border = self.shared[one]
+        touch = np.minimum(border / np.minimum(self.outline, self.outline[one]), 1)
+        contrast = np.divide(self.total[one], border, out=np.zeros_like(border), where=border > 0)
+        cost = (0.12 + 0.36 * np.minimum(contrast / APART, 1)) * (1.2 - touch)
+        return np.where(border > 0, cost, np.inf)
+
+    def _alike(self, one: int) -> Floats:
+        """Return what it costs to join things of one kind, such as the people of a crowd: parts of things are none."""
+        color = np.minimum(np.sqrt(np.maximum(self._energy(one), 0)) / UNLIKE, 1)
+        ratio = np.minimum(np.abs(np.log2(self.area / self.area[one])) / 3, 1)
+        gap = gap_from(self.box, one) / self.pixels**0.5
+        free = (self.shared[0] + self.rim) / (self.outline + self.rim)
+        return 0.3 + color + 0.3 * ratio + 0.5 * gap + (1 - np.minimum(free, free[one]))
+
+
+# Writing: strokes of one width in a row are one thing.
+
+
+LEAST_LETTERS = 4
+"""Strokes of one width from which they are taken as writing."""
+
+
+def find_lettering(regions: Regions) -> Labels:
+    """Return for each piece the number of the writing that it is a letter of, −1 for none; piece 0 is the ground.
+
+    Letters are strokes of one paint and one width, of like size and close together (Epshtein et al., "Detecting text
+    in natural scenes with stroke width transform", CVPR 2010), and most of their outline lies on the ground.
+    """
+    side = (regions.box[:, 2:] - regions.box[:, :2]).max(axis=-1)
+    strokes = is_stroke(regions)
+    on_ground = regions.shared[0] / (regions.shared.sum(axis=-1) + 1e-6)
+    free = (regions.area < 0.02 * regions.labels.size) & (regions.area > 12) & (regions.rim == 0)
+    free[0] = False
+    number, result = 0, np.full(regions.count, -1, np.int32)
+    for first in np.argsort(-regions.area * (free & strokes), kind="stable")[: (free & strokes).sum()].tolist():
+        if free[first]:
+            line = _line_from(first, free, regions, side)
+            weight = regions.area[line] / regions.area[line].sum()
+            if len(line) >= LEAST_LETTERS and weight @ strokes[line] > 0.6 and weight @ on_ground[line] > 0.5:
+                result[line] = number
+                number += 1
+    _add_companions(result, regions, side, on_ground)
     return result
 
 
-def _owner(speck: NDArray[np.bool_], group: int, groups: Labels, sketch: Sketch) -> int:
-    """Return the group that a `speck` of `group` goes to."""
-    away = cv2.distanceTransform((~speck).astype(np.uint8), cv2.DIST_L2, 5)
-    rim = (away > 1) & (away < 4) & (groups >= 0)
-    if not rim.any():
-        return group
-    around = int(np.bincount(groups[rim]).argmax())
-    contrast = np.linalg.norm(np.median(sketch.lab[speck], axis=0) - np.median(sketch.lab[rim], axis=0))
-    if contrast > FOREIGN_CONTRAST:
-        close = (groups > 0) & (groups != group) & (away < FAR * min(groups.shape))
-        if close.any():
-            return int(groups[close][away[close].argmin()])
-    return around
+def _add_companions(letters: Labels, regions: Regions, side: Floats, on_ground: Floats) -> None:
+    """Give stops, dots and letters that are a little apart to the writing that they stand beside, in place."""
+    for one in np.flatnonzero((letters < 0) & (on_ground > 0.5) & (regions.rim == 0)).tolist():
+        fits = (letters >= 0) & (gap_from(regions.box, one) < 1.5 * side) & (side > 0.7 * side[one])
+        fits &= np.linalg.norm(regions.mean - regions.mean[one], axis=-1) < 4 * PAINT
+        fits &= regions.thick > 0.5 * regions.thick[one]
+        if fits.any():
+            letters[one] = letters[fits.argmax()]
+
+
+def _line_from(first: int, free: Mask, regions: Regions, side: Floats) -> list[int]:
+    """Return `first`, the pieces of its kind close to it, those close to these and so on, taken out of `free`."""
+    members = [first]
+    free[first] = False
+    alike = np.linalg.norm(regions.mean - regions.mean[first], axis=-1) < 2 * PAINT
+    for size, most in ((regions.thick, 2), (side, 4)):
+        alike &= (size < most * size[first]) & (size[first] < most * size)
+    # The list grows while it is walked.
+    for one in members:
+        near = np.flatnonzero(free & alike & (gap_from(regions.box, one) < np.maximum(side, side[one]))).tolist()
+        free[near] = False
+        members += near
+    return members

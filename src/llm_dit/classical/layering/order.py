@@ -4,12 +4,10 @@ from collections.abc import Mapping
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
-from llm_dit.classical.layering.regions import Floats, Labels
+from llm_dit.classical.layering.regions import Floats, Labels, Mask
 from llm_dit.names import VOCABULARIES, Language
 
-Mask = NDArray[np.bool_]
 FRAMING = 0.4
 """The share of the outline of all from which the lowest layer is taken to lie behind all."""
 OUTLINED = 40

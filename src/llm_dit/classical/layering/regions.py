@@ -1,6 +1,7 @@
 """Cutting a picture into many small regions of one color or texture each, and what is known of each."""
 
 import heapq
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +13,10 @@ from numpy.typing import NDArray
 Floats = NDArray[Any]
 Labels = NDArray[np.int32]
 Bytes = NDArray[np.uint8]
+Mask = NDArray[np.bool_]
+
+Report = Callable[[str], None]
+"""Is told the phase of a run that goes on, and may raise to stop it."""
 
 PALETTE = 16
 """Colors that stand for all colors when neighborhoods are compared."""
@@ -27,7 +32,7 @@ class Sketch:
 
     rgb: Floats
     lab: Floats
-    visible: NDArray[np.bool_]
+    visible: Mask
     scale: float
 
 
@@ -43,19 +48,19 @@ def bounded(height: int, width: int, pixels: int) -> tuple[float, tuple[int, int
     return scale, (max(1, round(width * scale)), max(1, round(height * scale)))
 
 
-def grown(mask: NDArray[np.bool_], radius: int) -> NDArray[np.bool_]:
+def grown(mask: Mask, radius: int) -> Mask:
     """Return the mask with all that lies at most `radius` pixels from it."""
     disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1))
     return cv2.dilate(mask.astype(np.uint8), disc) > 0
 
 
-def box_of(mask: NDArray[np.bool_]) -> tuple[int, int, int, int]:
+def box_of(mask: Mask) -> tuple[int, int, int, int]:
     """Return the left, top, right and bottom of what is in a mask (height, width), all 0 for an empty one."""
     rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
     return (int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1) if len(rows) else (0, 0, 0, 0)
 
 
-def window_around(mask: NDArray[np.bool_], margin: int) -> tuple[slice, slice]:
+def window_around(mask: Mask, margin: int) -> tuple[slice, slice]:
     """Return the rows and columns of the box around a mask (height, width), with a margin around it."""
     left, top, right, low = box_of(mask)
     return slice(max(0, top - margin), low + margin), slice(max(0, left - margin), right + margin)
@@ -256,7 +261,7 @@ def depth(labels: Labels) -> Floats:
     return np.minimum(np.asarray(cv2.distanceTransform(same, cv2.DIST_L2, 3), np.float32), reach) + np.float32(1)
 
 
-def nearest_label(labels: Labels, mask: NDArray[np.bool_]) -> Labels:
+def nearest_label(labels: Labels, mask: Mask) -> Labels:
     """Return for each pixel the label of the nearest pixel of `mask`."""
     _, found = cv2.distanceTransformWithLabels((~mask).astype(np.uint8), cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL)
     nearest = np.asarray(found, np.int32)

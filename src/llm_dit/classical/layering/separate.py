@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from llm_dit.classical.layering.regions import Bytes, Floats, Labels, compact, nearest_label
+from llm_dit.classical.layering.regions import Bytes, Floats, Labels, Mask, Regions, compact, nearest_label
 
 HAZE = 8
 """Alpha of 0–255 up to which nothing is joined: what blur and compression leave far around a thing."""
@@ -162,7 +162,7 @@ def _colors(things: Labels, picture: Bytes, count: int) -> Floats:
     return cv2.cvtColor(mean[None], cv2.COLOR_RGB2LAB)[0]
 
 
-def _enclosed(things: Labels, count: int) -> NDArray[np.bool_]:
+def _enclosed(things: Labels, count: int) -> Mask:
     """Return whether of each two things one lies in the other's box."""
     rows, columns = np.nonzero(things >= 0)
     box = np.empty((count, 4))
@@ -173,3 +173,60 @@ def _enclosed(things: Labels, count: int) -> NDArray[np.bool_]:
         box[:, place], box[:, place + 2] = low, high
     inside = (box[:, None, :2] >= box[None, :, :2]).all(-1) & (box[:, None, 2:] <= box[None, :, 2:]).all(-1)
     return np.asarray(inside | inside.T, np.bool_)
+
+
+# How many layers each thing gets.
+
+
+KINDS = 60
+"""At most as many colors of a thing count, those of the largest regions."""
+OTHER = 8.0
+"""CIELAB distance from which two colors of a thing may be a layer each."""
+WORTH = 0.004
+"""The share of a thing from which a color of it is worth a layer."""
+
+
+def allot(
+    things: Labels, regions: Regions, sizes: NDArray[np.intp], opaque: NDArray[np.intp], layer_num: int
+) -> list[int]:
+    """Return for each of the n ≤ `layer_num` things its number of layers, `layer_num` in all.
+
+    `things` and `regions` are of one sketch, `sizes` and `opaque` (n) the pixels of each thing in the picture. Layers
+    go where most color is told apart by one more (the unions of Ward's clustering of each thing's colors, undone);
+    what nothing asks for goes to what is largest and stays whole under a piece, as nothing see-through does.
+    """
+    count = len(sizes)
+    both = (things >= 0) & (regions.labels >= 0)
+    area = np.bincount(things[both] * regions.count + regions.labels[both], minlength=count * regions.count)
+    gains = [
+        (gain, -thing)
+        for thing, own in enumerate(area.reshape(count, regions.count).astype(np.float32))
+        for gain in _gains(own, regions.mean)
+    ]
+    shares = np.ones(count, int)
+    for _, thing in sorted(gains, reverse=True)[: layer_num - count]:
+        shares[-thing] += 1
+    while shares.sum() < layer_num:
+        whole = opaque > shares
+        shares[np.argmax(np.where(whole, opaque, 0 if whole.any() else sizes) / shares)] += 1
+    return shares.tolist()
+
+
+def _gains(area: Floats, mean: Floats) -> list[float]:
+    """Return what each union of a thing's colors, made cheapest first, would take away from telling them apart."""
+    largest = np.argsort(-area, kind="stable")[:KINDS]
+    largest = largest[area[largest] > WORTH * area.sum()]
+    size, color = area[largest].copy(), mean[largest].copy()
+    gains = []
+    while len(size) > 1:
+        away = np.linalg.norm(color[:, None] - color[None], axis=-1)
+        cost = away * np.sqrt(size[:, None] * size[None] / (size[:, None] + size[None]))
+        np.fill_diagonal(cost, np.inf)
+        keep, gone = sorted(divmod(int(cost.argmin()), len(size)))
+        if away[keep, gone] > OTHER:
+            gains.append(float(cost[keep, gone]))
+        share = size[gone] / (size[keep] + size[gone])
+        color[keep] += share * (color[gone] - color[keep])
+        size[keep] += size[gone]
+        size, color = np.delete(size, gone), np.delete(color, gone, axis=0)
+    return gains

@@ -4,12 +4,38 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from llm_dit.classical.layering.regions import Floats, Labels, Regions, Sketch, compact
+from llm_dit.classical.layering.regions import MOST, Floats, Labels, Mask, Regions, Sketch, boxes, compact
 
 SLIVER = 3.2
 """Regions nowhere deeper than this many pixels may be nothing but the blur of an edge."""
 PAINT = 6.5
 """CIELAB distance up to which separate regions may be of one paint."""
+
+
+def pieces_of(labels: Labels, ground: int) -> Labels:
+    """Return the labels with every region but the ground, which becomes 0, cut into its connected pieces.
+
+    There are at most `MOST` of them, or as many as regions: what is small beyond that stays with the largest piece of
+    its region, for what joins the pieces takes the cube of their number in time.
+    """
+    result = np.where(labels == ground, 0, -1).astype(np.int32)
+    number, count = 1, int(labels.max()) + 1
+    areas, main = [np.zeros(1, np.int32)], [np.zeros(1, np.int32)]
+    for one, (left, top, right, bottom) in enumerate(boxes(labels, count).astype(int).tolist()):
+        if one != ground:
+            window = (slice(top, bottom), slice(left, right))
+            found, parts, stats, _ = cv2.connectedComponentsWithStats((labels[window] == one).astype(np.uint8))
+            mine = parts > 0
+            result[window][mine] = parts[mine] + (number - 1)
+            areas.append(stats[1:, cv2.CC_STAT_AREA])
+            main.append(np.full(found - 1, number + areas[-1].argmax(), np.int32))
+            number += found - 1
+    home, area = np.concatenate(main), np.concatenate(areas)
+    others = np.flatnonzero(home != np.arange(number))
+    small = others[np.argsort(-area[others], kind="stable")][max(0, MOST - (number - len(others))) :]
+    kept = np.arange(number)
+    kept[small] = home[small]
+    return compact(np.where(result >= 0, kept[result], -1))
 
 
 def dissolve_slivers(regions: Regions, sketch: Sketch) -> Labels:
@@ -61,7 +87,7 @@ def join_paint(regions: Regions, sketch: Sketch, *, strict: bool) -> Labels:
     centre = (regions.box[:, :2] + regions.box[:, 2:]) / 2
     free = np.ones(regions.count, bool)
     side = (regions.box[:, 2:] - regions.box[:, :2]).max(axis=-1)
-    strokes = 3.2 * regions.thick**2 < 0.45 * regions.area
+    strokes = is_stroke(regions)
     purity, host = hosts(regions)
     for leader in order.tolist():
         if not free[leader]:
@@ -85,13 +111,18 @@ def join_paint(regions: Regions, sketch: Sketch, *, strict: bool) -> Labels:
     return compact(np.where(regions.labels >= 0, parent[regions.labels], -1).astype(np.int32))
 
 
+def is_stroke(regions: Regions) -> Mask:
+    """Return which pieces are long for their width."""
+    return 3.2 * regions.thick**2 < 0.45 * regions.area
+
+
 def hosts(regions: Regions) -> tuple[Floats, NDArray[np.intp]]:
     """Return for each region the share of its outline that it has with one other, and which; slivers do not count."""
     wide = regions.shared * (regions.thick > SLIVER)
     return wide.max(axis=-1) / (wide.sum(axis=-1) + 1e-6), wide.argmax(axis=-1)
 
 
-def same_role(regions: Regions, one: int, purity: Floats, host: NDArray[np.intp]) -> NDArray[np.bool_]:
+def same_role(regions: Regions, one: int, purity: Floats, host: NDArray[np.intp]) -> Mask:
     """Return which regions lie on the same ground as `one`, both with hardly anything else beside them."""
     grounds = regions.mean[host]
     alike = np.linalg.norm(grounds - grounds[one], axis=-1) < 2 * PAINT
@@ -118,7 +149,7 @@ def _paint_at(regions: Regions, sketch: Sketch, leader: int, centre: Floats) -> 
     return _quadratic(((centre - box[:2]) / span).clip(0, 1)) @ _factors(basis, sketch.lab[rows, columns])
 
 
-def is_flat(mask: NDArray[np.bool_], sketch: Sketch) -> bool:
+def is_flat(mask: Mask, sketch: Sketch) -> bool:
     """Return whether most of what is well inside `mask` is of one paint, a gradient too; a texture is none."""
     deep = cv2.erode(mask.astype(np.uint8), np.ones((5, 5), np.uint8)) > 0
     rows, columns = np.nonzero(deep if deep.sum() > 60 else mask)
@@ -146,3 +177,63 @@ def gap_from(box: Floats, one: int) -> Floats:
     """Return the distance of each box from that of `one`."""
     gap = np.maximum(0, np.maximum(box[one, :2] - box[:, 2:], box[:, :2] - box[one, 2:]))
     return np.linalg.norm(gap, axis=-1)
+
+
+# Holes and gaps: what is seen through letters and between them belongs to what lies around them.
+
+
+SMALL = 0.02
+"""The share of the picture that a hole or a gap takes at most."""
+LEAST_PIXELS = 20
+"""Pixels by which a surface is known."""
+
+
+def open_holes(regions: Regions, sketch: Sketch) -> Labels:
+    """Return the labels with holes and gaps of things given to the larger region that is seen through them.
+
+    It looks there as it does nearby, as far as it is of one color or texture. A hole that it does not touch is seen
+    through thin strokes and is none itself: that would be writing of its color on the thing.
+    """
+    labels = regions.labels.copy()
+    strokes = is_stroke(regions)
+    # Flecks of texture thin a hole out.
+    is_long = 3.2 * regions.thick**2 < 0.3 * regions.area
+    for one in np.flatnonzero((regions.area < SMALL * labels.size) & (regions.area > 2)).tolist():
+        reach = round(4 + 1.2 * float(regions.area[one]) ** 0.5)
+        left, top, right, bottom = regions.box[one].astype(int).tolist()
+        window = (slice(max(0, top - reach), bottom + reach), slice(max(0, left - reach), right + reach))
+        near, lab = regions.labels[window], sketch.lab[window]
+        count = np.bincount(near[near >= 0], minlength=regions.count)
+        wider = (regions.area > 4 * regions.area[one]) & (regions.thick > 1.5 * regions.thick[one])
+        touched = regions.shared[one] > 0
+        hosts = np.flatnonzero(regions.shared[one] > 0.2 * regions.shared[one].sum())
+        thick = regions.thick[hosts].max(initial=0)
+        through = not is_long[one] and bool(strokes[hosts].all()) and thick < 4 * regions.thick[one] + 2
+        fits = (count >= LEAST_PIXELS) & wider & (touched | (through & (regions.thick > 1.5 * thick)))
+        owner = _like(one, np.flatnonzero(fits).tolist(), near, lab)
+        if owner is not None and _stands_out(regions, one, owner, hosts.tolist()):
+            labels[window][near == one] = owner
+    return compact(labels)
+
+
+def _like(one: int, others: list[int], labels: Labels, lab: Floats) -> int | None:
+    """Return which one of `others` looks nearby as `one` does, or None."""
+    mine = labels == one
+    deep = np.asarray(cv2.distanceTransform(mine.astype(np.uint8), cv2.DIST_L2, 3), np.float32)
+    own = np.median(lab[deep >= min(2.0, float(deep.max()))], axis=0)
+    best, found = 1.0, None
+    for other in others:
+        values = lab[labels == other]
+        spread = float(np.linalg.norm(values.std(axis=0)))
+        miss = float(np.linalg.norm(own - np.median(values, axis=0))) / max(PAINT, 1.5 * spread)
+        # A surface that changes has the hole's color somewhere beside it.
+        miss = min(miss, float(np.percentile(np.linalg.norm(values - own, axis=-1), 10)) / PAINT)
+        if miss < best:
+            best, found = miss, other
+    return found
+
+
+def _stands_out(regions: Regions, one: int, owner: int, hosts: list[int]) -> bool:
+    """Return whether `one` is more like `owner` than like anything else that it touches."""
+    miss = float(np.linalg.norm(regions.mean[one] - regions.mean[owner]))
+    return all(float(np.linalg.norm(regions.mean[one] - regions.mean[host])) > miss for host in hosts if host != owner)

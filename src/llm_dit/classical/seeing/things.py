@@ -9,12 +9,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from llm_dit.classical.growing import Neighbors
-from llm_dit.classical.layering.find import Report
 from llm_dit.classical.layering.regions import (
     Bytes,
     Floats,
     Labels,
+    Mask,
+    Report,
     bounded,
     draw_sketch,
     grown,
@@ -22,10 +22,8 @@ from llm_dit.classical.layering.regions import (
     smooth_merge,
 )
 from llm_dit.classical.seeing.networks import SUBJECT, is_set_up
-from llm_dit.classical.seeing.outline import clearness, parted
+from llm_dit.classical.seeing.outlines import Neighbors, clearness, parted
 from llm_dit.classical.seeing.subject import SURE, around, certainty, outlined, saliency, without_gaps
-
-Mask = NDArray[np.bool_]
 
 PIXELS = 120_000
 """The size of the copy on which things are told apart."""
@@ -60,12 +58,14 @@ LARGE, TINY = 0.25, 0.06
 """The share of the picture that such a subject has at least, and the share of it that a detail has at most."""
 SHOWN = 0.97
 """The share of a thing that a window shows, at least, to tell of it."""
+EDGE = 3
+"""Pixels around a thing that its edge is mixed into."""
 RING = 0.25
 """The width of what is looked at around a thing, as a share of the root of its area."""
 
 
 @dataclass(frozen=True, eq=False)
-class Look:
+class View:
     """What the network sees in a `window` (left, top, right, bottom) of the copy: `likely` of its size, 0–1, and the
     `parts` of that, numbered from 1."""
 
@@ -85,13 +85,13 @@ class Look:
 
 @dataclass(frozen=True, eq=False)
 class _Copy:
-    """The small copy: its `regions` (height, width), small ones, the `looks` at it, and what its parts are to each
+    """The small copy: its `regions` (height, width), small ones, the `views` at it, and what its parts are to each
     other, `neighbors`, whose regions are `merged`."""
 
     regions: Labels
     merged: Labels
     neighbors: Neighbors
-    looks: list[Look]
+    views: list[View]
 
 
 def find_things(rgb: Bytes, most: int, report: Report, *, deep: bool = True) -> list[Mask]:
@@ -108,23 +108,23 @@ def find_things(rgb: Bytes, most: int, report: Report, *, deep: bool = True) -> 
     height, width = rgb.shape[:2]
     _, size = bounded(height, width, PIXELS)
     small = np.asarray(cv2.resize(rgb, size, interpolation=cv2.INTER_AREA), np.uint8)
-    looks = _look_at(rgb, size, report, deep=deep)
-    if not deep and certainty(looks[0].likely) <= SURE:
+    views = _views_of(rgb, size, report, deep=deep)
+    if not deep and certainty(views[0].likely) <= SURE:
         return []
     sketch = draw_sketch(np.dstack([small, np.full(size[::-1], 255, np.uint8)]))
     regions = oversegment(sketch)
     merged = smooth_merge(regions, sketch.lab)
-    copy = _Copy(regions, merged, Neighbors(merged, sketch.lab), looks)
+    copy = _Copy(regions, merged, Neighbors(merged, sketch.lab), views)
     report("grouping")
     candidates = _candidates([*_seen(copy), *_grown(copy)] if deep else list(_seen(copy)))
     colors = _colors(sketch.lab)
-    marks = [_mark(mask, looks, sketch.lab, colors) for mask in candidates]
+    marks = [_mark(mask, views, sketch.lab, colors) for mask in candidates]
     report("grouping")
-    found = _best(candidates, marks, most, looks[0].likely)
-    return [thing for mask in found if (thing := _at_full_size(rgb, mask, looks)).any()]
+    found = _best(candidates, marks, most, views[0].likely)
+    return [thing for mask in found if (thing := _at_full_size(rgb, mask, views)).any()]
 
 
-def _look_at(rgb: Bytes, size: tuple[int, int], report: Report, *, deep: bool) -> list[Look]:
+def _views_of(rgb: Bytes, size: tuple[int, int], report: Report, *, deep: bool) -> list[View]:
     """Return what the network sees in the whole of `rgb` (height, width, 3), for a copy of `size`, and, if `deep`, in
     squares."""
     height, width = rgb.shape[:2]
@@ -135,16 +135,16 @@ def _look_at(rgb: Bytes, size: tuple[int, int], report: Report, *, deep: bool) -
             np.linspace(0, one - side, min(3, 1 + round(2.5 * (one - side) / side))) for one in (height, width)
         )
         windows += [(int(left), int(top), int(left) + side, int(top) + side) for top, left in product(down, across)]
-    looks = []
+    views = []
     for left, top, right, low in windows:
         likely = saliency(np.ascontiguousarray(rgb[top:low, left:right]))
         x0, x1 = (round(x * size[0] / width) for x in (left, right))
         y0, y1 = (round(y * size[1] / height) for y in (top, low))
         likely = np.asarray(cv2.resize(likely, (x1 - x0, y1 - y0), interpolation=cv2.INTER_AREA))
         parts = np.asarray(cv2.connectedComponents((likely > 0.5).astype(np.uint8))[1], np.int32)
-        looks.append(Look((x0, y0, x1, y1), likely, parts))
+        views.append(View((x0, y0, x1, y1), likely, parts))
         report("grouping")
-    return looks
+    return views
 
 
 def _candidates(masks: list[Mask]) -> list[Mask]:
@@ -161,9 +161,9 @@ def _seen(copy: _Copy) -> Iterator[Mask]:
     """Yield the parts of what the network sees in each window, with the outlines of regions."""
     shape = copy.regions.shape
     area = np.bincount(copy.regions.ravel())
-    for look in copy.looks:
+    for view in copy.views:
         likely = np.zeros(shape, np.float32)
-        look.part(likely)[:] = look.likely
+        view.part(likely)[:] = view.likely
         near = grown(likely > 0.5, max(1, round(GAP * max(shape))))
         count, found = cv2.connectedComponents(near.astype(np.uint8))
         for number in range(1, count):
@@ -221,17 +221,19 @@ def _free(mask: Mask, chosen: list[Mask]) -> bool:
     return all((mask & other).sum() < APART * min(mask.sum(), other.sum()) for other in chosen)
 
 
-def _mark(mask: Mask, looks: list[Look], lab: Floats, colors: Labels) -> float:
+def _mark(mask: Mask, views: list[View], lab: Floats, colors: Labels) -> float:
     """Return how much of a thing a candidate has, about 0–1."""
     area = int(mask.sum())
-    sights = [_agreement(look.part(mask), look.parts) for look in looks if look.shows(mask)]
+    sights = [_agreement(view.part(mask), view.parts) for view in views if view.shows(mask)]
     rim = (mask[0].sum() + mask[-1].sum() + mask[:, 0].sum() + mask[:, -1].sum()) / area**0.5
-    of_it, around = (np.bincount(colors[one], minlength=BINS**3) for one in (mask, ~grown(mask, 3)))
+    near = grown(mask, EDGE)
+    of_it, around = (np.bincount(colors[one], minlength=BINS**3) for one in (mask, ~near))
     of_it, around = of_it / max(1, of_it.sum()), around / max(1, around.sum())
     # The chi-squared distance of two histograms, 0–1.
     own = 0.5 * float(((of_it - around) ** 2 / np.maximum(of_it + around, 1e-9)).sum())
     small = np.log(min(area / mask.size, SMALL))
-    told = STANDS_OUT * max(_stands_out(mask, looks)) + SEEN * max(sights) + CLEAR * clearness(mask, lab) + OWN * own
+    out = max(_stands_out(mask, near, views))
+    told = STANDS_OUT * out + SEEN * max(sights) + CLEAR * clearness(mask, lab) + OWN * own
     return told - RIM * min(rim, MOST_RIM) + SIZE * small + BIAS
 
 
@@ -251,24 +253,25 @@ def _colors(lab: Floats) -> Labels:
     return (bins[..., 0] * BINS + bins[..., 1]) * BINS + bins[..., 2]
 
 
-def _stands_out(mask: Mask, looks: list[Look]) -> list[float]:
-    """Return for each look how much more likely a thing is than what lies around it; 0 where it does not show all."""
+def _stands_out(mask: Mask, near: Mask, views: list[View]) -> list[float]:
+    """Return for each view how much more likely a thing (`near` is it with its edge) is than what lies
+    around it; 0 where it does not show all."""
     reach = max(4, round(RING * mask.sum() ** 0.5))
-    ring = grown(mask, reach) & ~grown(mask, 3)
+    ring = grown(mask, reach) & ~near
     marks = []
-    for look in looks:
-        inside, beside = look.part(mask), look.part(ring)
-        told = look.shows(mask) and beside.any()
-        marks.append(float(look.likely[inside].mean() - look.likely[beside].mean()) if told else 0.0)
+    for view in views:
+        inside, beside = view.part(mask), view.part(ring)
+        told = view.shows(mask) and beside.any()
+        marks.append(float(view.likely[inside].mean() - view.likely[beside].mean()) if told else 0.0)
     return marks
 
 
-def _at_full_size(rgb: Bytes, mask: Mask, looks: list[Look]) -> Mask:
+def _at_full_size(rgb: Bytes, mask: Mask, views: list[View]) -> Mask:
     """Return a thing of the copy with the outline that the picture has near it, by the look that shows it best."""
     height, width = rgb.shape[:2]
     likely = mask.astype(np.float32)
-    look = looks[int(np.argmax(_stands_out(mask, looks)))]
-    look.part(likely)[:] = (look.part(likely) + look.likely * look.part(grown(mask, NEAR))) / 2
+    view = views[int(np.argmax(_stands_out(mask, grown(mask, EDGE), views)))]
+    view.part(likely)[:] = (view.part(likely) + view.likely * view.part(grown(mask, NEAR))) / 2
     likely = np.asarray(cv2.resize(likely, (width, height), interpolation=cv2.INTER_LINEAR))
     window = around(likely)
     part = np.ascontiguousarray(rgb[window])

@@ -5,10 +5,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from llm_dit.alpha import spread
-from llm_dit.classical.layering.find import Report
-from llm_dit.classical.layering.regions import Bytes, Floats, bounded
-
-Mask = NDArray[np.bool_]
+from llm_dit.classical.layering.regions import Bytes, Floats, Mask, Report, bounded
 
 PIXELS = 80_000
 """The size at which holes are filled: whole structures are a few patches wide there, and it takes half a second."""

@@ -1,16 +1,15 @@
-"""Soft alphas and clean colors for layers whose places are known, and the two colors of a soft edge."""
+"""The paint of layers whose places are known: soft alphas, clean colors, and none of what compression left."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from llm_dit.alpha import spread
-from llm_dit.classical.layering.regions import Floats, Labels, grown
+from llm_dit.classical.layering.matting import Edge, unmix
+from llm_dit.classical.layering.regions import Floats, Labels, Mask, grown, nearest_label
 
-Mask = NDArray[np.bool_]
 STROKE, FULL = 9, 0.85
 """Pixels beside each other in which a stroke shows its paint somewhere, and the least share of it that counts as it."""
 FAINT, ROUGH = 2.0, 24.0
@@ -123,68 +122,99 @@ def _noise_beside(plan: Plan, number: int, near: Mask, below: Floats) -> float:
     return float(np.clip(1.5 * np.median(miss), FAINT, ROUGH)) if len(miss) else FAINT
 
 
-# Parting the colors of a soft edge into those of both sides.
+# What compression and sharpening leave around things: ringing, blocks and halos on what lies behind them.
 
 
-CONTRAST = 10.0
-"""RGB distance between a layer and what is under it from which the compositing equation tells its alpha."""
-WHITE, BLACK = (4.0, 8.0), (8.0, 24.0)
-"""Levels next to white and to black up to which a trace hardly shows, and from which it does: a color has no room to
-carry it there, and an opaque speck would be worse."""
-THIN = 0.15
-"""The alpha up to which nothing is a speck."""
+Window = tuple[slice, slice]
+
+REACH = 16
+"""Pixels from an edge in which codecs leave something: a block of chroma at half resolution."""
+SEEN = 3.0
+"""Levels from which a trace on an even surface can be seen."""
+BUSY = 24.0
+"""Levels of a texture that hides all traces."""
+BLURRED, SLOW = 3, 6.0
+"""Pixels that an edge's own blur takes, and over which an uneven surface is averaged."""
+COARSE = 4
+"""Surfaces are compared with their mean over so many pixels in each direction."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Edge:
-    """Pixels (n, 3) of a soft edge: `mixed` as seen, the colors `upper` and `lower` that they may be mixed of; (n)
-    `guess` of the alpha and whether each is surely the upper layer's `own`, how far `lower` may be off, its `noise`."""
+def tidy(plan: Plan, number: int, field: Floats | None) -> None:
+    """Take the traces of what lies over layer `number` off what is seen of the layer.
 
-    mixed: Floats
-    upper: Floats
-    lower: Floats
-    guess: Floats
-    own: NDArray[np.bool_]
-    noise: Floats
-
-
-def unmix(edge: Edge) -> tuple[Floats, Floats]:
-    """Return alpha and the upper layer's own colors, such that the mixture is explained.
-
-    Alpha is the least squares solution of I = αF + (1 − α)B; where the two are hardly different, the guess. It is never
-    less than what any color F would need: what blur, ringing and compression leave around an edge is the upper
-    layer's, lest it stay behind in the lower one as a ghost.
+    Changes `plan.clean` in place to what the layer shows without them, and `plan.traces` to the layers that they belong
+    to. A trace is what stands out of the surface farther than the surface itself does away from all edges, and does not
+    go on there. `field` (height, width, 3) is the surface, where it is known.
     """
-    span = edge.upper - edge.lower
-    length = (span**2).sum(axis=-1)
-    solved = ((edge.mixed - edge.lower) * span).sum(axis=-1) / np.maximum(length, 1e-6)
-    trust = np.clip(length / CONTRAST**2, 0, 1)
-    # The last few percent at either end are noise of the picture, not coverage.
-    solved = ((solved - 0.04) / 0.92).clip(0, 1)
-    alpha = solved * trust + edge.guess * (1 - trust)
-    # Well on its own side, what the two colors do not explain are more colors of the upper layer.
-    miss = np.abs(edge.mixed - edge.lower - alpha[:, None] * span).max(axis=-1)
-    alpha += edge.own * (1 - alpha) * ((miss - 12) / 30).clip(0, 1)
-    alpha = np.maximum(alpha, least_alpha(edge))
-    return alpha, own_colors(edge, alpha)
+    above = plan.rank > number
+    if not above.any():
+        return
+    window = _window(above)
+    mine, above = (plan.rank == number)[window], above[window]
+    away = cv2.distanceTransform((~above).astype(np.uint8), cv2.DIST_L2, 5)
+    zone = mine & (away <= REACH)
+    if not zone.any():
+        return
+    rgb = plan.rgb[window]
+    if field is None:
+        level = _surface(rgb, mine, away, np.zeros_like(rgb))
+        level = level + _slow(rgb - level, mine & (away > BLURRED))
+    else:
+        level = _surface(rgb, mine, away, field[window])
+    off = rgb - level
+    strength = np.abs(off).max(axis=-1)
+    own, limit = _limit(strength, mine, away, zone)
+    traces = _within_reach((strength > limit) & mine, away) & zone
+    if not traces.any():
+        return
+    rows, columns = np.nonzero(traces)
+    top, left = window[0].start, window[1].start
+    plan.clean[rows + top, columns + left] = level[rows, columns] + off[rows, columns].clip(-own, own)
+    plan.traces[rows + top, columns + left] = nearest_label(plan.rank[window], above)[rows, columns]
 
 
-def least_alpha(edge: Edge) -> Floats:
-    """Return the least alpha with which a color from 0 to 255 over `lower`, give or take its noise, gives `mixed`."""
-    noise = edge.noise[:, None]
-    off = edge.mixed - edge.lower
-    room = np.where(off > 0, 255 - edge.lower, edge.lower)
-    excess = np.abs(off) - noise
-    light = ((np.abs(off) - WHITE[0]) / (WHITE[1] - WHITE[0])).clip(0, 1)
-    dark = ((np.abs(off) - BLACK[0]) / (BLACK[1] - BLACK[0])).clip(0, 1)
-    shown = np.where(off > 0, light, dark).clip(THIN)
-    return np.minimum(excess / np.maximum(room - noise, 1), shown).max(axis=-1).clip(0, 1)
+def _window(mask: Mask) -> Window:
+    """Return the box around `mask` in which its traces and the surface beside them are seen."""
+    left, top, width, height = cv2.boundingRect(mask.astype(np.uint8))
+    room = 5 * REACH
+    return slice(max(0, top - room), top + height + room), slice(max(0, left - room), left + width + room)
 
 
-def own_colors(edge: Edge, alpha: Floats) -> Floats:
-    """Return `upper` changed as far as `mixed` asks for: F = (I − (1 − α)B) / α, noise apart."""
-    miss = edge.mixed - edge.lower - alpha[:, None] * (edge.upper - edge.lower)
-    noise = edge.noise[:, None] * (1 - alpha[:, None])
-    excess = miss - miss.clip(-noise, noise)
-    change = np.divide(excess, alpha[:, None], out=np.zeros_like(excess), where=alpha[:, None] > 0)
-    return (edge.upper + change).clip(0, 255)
+def _surface(rgb: Floats, mine: Mask, away: Floats, base: Floats) -> Floats:
+    """Return the surface (height, width, 3) of the layer seen at `mine`, continued from where no trace reaches.
+
+    It is continued as it differs from `base`.
+    """
+    far = min(REACH + 1.0, float(np.percentile(away[mine], 70)))
+    weight = (mine & (away >= far)).astype(np.float32)
+    height, width = mine.shape
+    small = (-(-width // COARSE), -(-height // COARSE))
+    values = cv2.resize(np.dstack([(rgb - base) * weight[..., None], weight]), small, interpolation=cv2.INTER_AREA)
+    values = values.reshape(small[1], small[0], 4)
+    share = values[..., 3]
+    wide = spread(values[..., :3] / np.maximum(share[..., None], 1e-6), (share > 0).astype(np.float32))
+    return base + cv2.resize(wide, (width, height), interpolation=cv2.INTER_LINEAR).reshape(rgb.shape)
+
+
+def _slow(values: Floats, mask: Mask) -> Floats:
+    """Return `values` averaged over the pixels of `mask` around, as slowly as no trace changes."""
+    share = cv2.GaussianBlur(mask.astype(np.float32), (0, 0), SLOW)[..., None]
+    return cv2.GaussianBlur(values * mask[..., None].astype(np.float32), (0, 0), SLOW) / (share + 0.02)
+
+
+def _limit(strength: Floats, mine: Mask, away: Floats, zone: Mask) -> tuple[float, float]:
+    """Return how far the surface is off its own mean, usually and at most; infinity where it hides all traces."""
+    beside = mine & (away > REACH) & (away < 4 * REACH)
+    usual, most = np.percentile(strength[beside], (80, 99.5)).tolist() if beside.sum() > 50 else (0.0, 0.0)
+    if most > BUSY or (most > SEEN and (strength[zone] > most).mean() < 0.02):
+        return usual, np.inf
+    return max(SEEN - 1, usual), max(SEEN, most)
+
+
+def _within_reach(traces: Mask, away: Floats) -> Mask:
+    """Return the traces without those that go on beyond the reach of codecs."""
+    count, found = cv2.connectedComponents(traces.astype(np.uint8))
+    parts = np.asarray(found, np.int32)
+    beyond = np.bincount(parts[traces & (away > REACH)], minlength=count)
+    goes_on = beyond > 0.2 * np.bincount(parts.ravel(), minlength=count)
+    return traces & ~goes_on[parts]
