@@ -2,7 +2,7 @@
 
     python -m benchmarks.house [--json benchmarks/out/house.json]
 
-Floors: the page answers within 90 s with packages cached, the environment is at most 450 MB, `import web.app` takes
+Floors: the page answers within 90 s with packages cached, the environment is at most 450 MB, `import web.server` takes
 at most 1 s (median of 5) and imports no torch.
 """
 
@@ -26,7 +26,7 @@ START_LIMIT_S = 300
 IMPORT_PROBE = """
 import sys, time
 begun = time.perf_counter()
-import web.app
+import web.server
 print(time.perf_counter() - begun, "torch" in sys.modules)
 """
 

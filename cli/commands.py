@@ -11,8 +11,19 @@ import typer
 
 import llm_dit
 from cli import upkeep
-from cli.files import SUFFIXES, export_name, numbers, open_image, read_stack, require_png, write_folder, writing
-from cli.terminal import counted, explained, progress_bar
+from cli.terminal import (
+    SUFFIXES,
+    counted,
+    explained,
+    export_name,
+    numbers,
+    open_image,
+    progress_bar,
+    read_stack,
+    require_png,
+    write_folder,
+    writing,
+)
 from cli.upkeep import Config, Engine, Profile, settings_of
 from llm_dit import options
 from llm_dit.color import read_color

@@ -11,8 +11,7 @@ from typing import Annotated, Literal, get_args
 
 import typer
 
-from cli.files import writing
-from cli.terminal import counted, explained
+from cli.terminal import counted, explained, writing
 from llm_dit.classical.seeing.networks import NETWORKS, fetch, missing
 from server.engines import choose_engine, diagnose_qwen
 from server.errors import SettingsError

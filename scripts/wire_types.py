@@ -11,8 +11,8 @@ from typing import Any
 
 from llm_dit.options import QWEN_IMAGE
 from server.settings import Settings
-from web.app import create_app
 from web.openapi import describe
+from web.server import create_app
 
 Schema = dict[str, Any]
 

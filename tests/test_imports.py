@@ -77,6 +77,6 @@ def test_torch_is_imported_for_the_qwen_engine_only() -> None:
 
 
 def test_the_service_is_imported_without_pipelines() -> None:
-    program = "import sys, web.app; print(*sorted({'torch', 'cv2', 'diffusers'} & set(sys.modules)))"
+    program = "import sys, web.server; print(*sorted({'torch', 'cv2', 'diffusers'} & set(sys.modules)))"
     output = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
     assert output.stdout.split() == []

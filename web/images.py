@@ -27,7 +27,7 @@ from server.pool.tasks import GivenPicture, StackLimits
 from server.projects.projects import ADDRESS
 from server.settings import ServerSettings
 from web.bodies.large_json import LongText
-from web.prefix import located
+from web.door.hosts import located
 
 MIN_JOB_SIDE = 2
 """Pixels; a line or a dot has nothing to take apart and nothing to edit."""

@@ -14,8 +14,7 @@ from pydantic_core import from_json
 
 from llm_dit.errors import InputError
 from llm_dit.images import encode_png
-from llm_dit.imports.archive import Archive
-from llm_dit.imports.layer_file import FileKind, FileLimits, decoded, picture_size
+from llm_dit.imports.layer_file import Archive, FileKind, FileLimits, decoded, picture_size
 from llm_dit.imports.layers import kind_of, read_layers
 from llm_dit.layers import Painting
 from llm_dit.names import shortened

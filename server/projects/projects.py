@@ -14,7 +14,7 @@ from llm_dit.errors import InputError
 from server.errors import DamagedError, NotFoundError, ProjectChangedError, QuotaError
 from server.storage.database import Database
 from server.storage.images import ImageStore
-from server.storage.migrations import checksum_of
+from server.storage.tables import checksum_of
 
 Document = Mapping[str, Any]
 MAX_DOCUMENT_BYTES = 4_000_000

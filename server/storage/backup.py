@@ -23,7 +23,7 @@ from typing import IO, Any
 from llm_dit.errors import InputError
 from server.storage.folder import LOCK_NAME, FolderLock, prepare
 from server.storage.images import SHA256, ImageStore, sync_folder
-from server.storage.migrations import VERSION as TABLES_VERSION
+from server.storage.tables import VERSION as TABLES_VERSION
 
 FORMAT, VERSION = "llm-dit backup", 1
 DATABASE, ABOUT, IMAGES = "studio.db", "backup.json", "images"

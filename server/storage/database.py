@@ -15,8 +15,7 @@ from llm_dit.errors import DiskFullError, LLMDiTError
 from server.errors import DamagedError, SettingsError, StorageError
 from server.storage.folder import IN_USE, FolderLock, prepare
 from server.storage.images import DISK_FULL, ImageStore
-from server.storage.migrations import NewerVersionError, SizeOf, migrate
-from server.storage.rescue import Rescued, readable, rescue
+from server.storage.tables import NewerVersionError, Rescued, SizeOf, migrate, readable, rescue
 
 T = TypeVar("T")
 logger = logging.getLogger("llm_dit.server")

@@ -17,8 +17,7 @@ from server.engines import Options
 from server.errors import StalledError, WorkerLostError
 from server.jobs.inputs import JobInput, JobResult
 from server.logs import LogFormat
-from server.processes import environment_of_child
-from server.worker.messages import (
+from server.processes import (
     Cancel,
     Command,
     Event,
@@ -30,6 +29,7 @@ from server.worker.messages import (
     Stepped,
     Stopped,
     Succeeded,
+    environment_of_child,
     pack,
     read_event,
 )

@@ -9,16 +9,16 @@ import os
 
 from starlette.types import Message, Receive, Scope, Send
 
-import web.app
+import web.server
 from server.logs import configure
 from server.settings import load_settings
 
 settings = load_settings()
 configure(settings.server.log_format)
 if "TEST_STREAM_S" in os.environ:
-    web.app.Streams = functools.partial(web.app.Streams, lasts_s=float(os.environ["TEST_STREAM_S"]))  # type: ignore[misc,assignment]
+    web.server.Streams = functools.partial(web.server.Streams, lasts_s=float(os.environ["TEST_STREAM_S"]))  # type: ignore[misc,assignment]
 name = os.environ.get("TEST_PIPELINE", "StepPipeline")
-app = web.app.create_app(settings, pipeline=f"tests.kit.pipelines:{name}" if name else None)
+app = web.server.create_app(settings, pipeline=f"tests.kit.pipelines:{name}" if name else None)
 
 
 async def kept(scope: Scope, receive: Receive, send: Send) -> None:

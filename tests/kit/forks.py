@@ -23,7 +23,7 @@ COMMANDS: Mapping[str, list[str]] = {
     "uvicorn": [sys.executable, "-m", "uvicorn"],
     "llm-dit": [str(Path(sys.executable).with_name("llm-dit"))],
 }
-PRELOADED = [*(module for module, _ in PROGRAMS.values()), "web.app", "llm_dit.pipelines.classical"]
+PRELOADED = [*(module for module, _ in PROGRAMS.values()), "web.server", "llm_dit.pipelines.classical"]
 # Coverage measures processes that begin by themselves, and only Linux forks what has threads safely.
 FORKS = sys.platform == "linux" and "COVERAGE_PROCESS_CONFIG" not in os.environ
 

@@ -55,12 +55,12 @@ def read_runs(path: Path) -> tuple[Counter[int], list[int]]:
 
 
 def main() -> None:
-    import web.app
+    import web.server
     from cli.commands import app
 
     pipeline = os.environ.get("STAND_IN", "tests.kit.stand_in:RecordedPipeline")
     # `llm-dit serve` takes `create_app` from here when it is called.
-    web.app.create_app = functools.partial(web.app.create_app, pipeline=pipeline)
+    web.server.create_app = functools.partial(web.server.create_app, pipeline=pipeline)
     app()
 
 

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from llm_dit.errors import InputError
-from llm_dit.exports.archives import export_zip as write_zip
-from llm_dit.exports.archives import write_bundle
+from llm_dit.exports.formats import export_zip as write_zip
+from llm_dit.exports.formats import write_bundle
 from llm_dit.images import encode_png
 from llm_dit.layers import Layer, composite
 from tests.kit.stacks import layer_file, layers_of

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from cli.connections import LoopErrors, first_to_go
+from cli.serving import LoopErrors, first_to_go
 
 
 @dataclass(eq=False)

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import uvicorn
 
-from cli.connections import protocol_within
+from cli.serving import protocol_within
 from tests.kit.waiting import PATIENCE_S, wait_until
 
 TIMEOUT_S = 0.3

@@ -25,7 +25,7 @@ from tests.kit.report import part, report_parts
 from tests.kit.running import Answer, Running, ask, running
 from tests.stress import door_cases as cases
 from tests.stress.slow_sockets import hold
-from web.app import create_app
+from web.server import create_app
 
 TOKEN = "a-token-of-the-benchmark"
 TIMEOUT_S = 10.0

@@ -19,8 +19,8 @@ from tests.kit.forks import ROOT
 from tests.kit.pictures import SQUARE_URL
 from tests.kit.running import LLM_DIT
 from tests.kit.service import Service, with_most_layers
-from web.app import create_app
 from web.openapi import describe
+from web.server import create_app
 
 
 def test_the_described_defaults_are_those_of_the_configuration(client: httpx.Client) -> None:

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 
-from web.following import Streams
+from web.state import Streams
 
 
 async def endless() -> AsyncIterator[int]:

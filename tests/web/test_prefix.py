@@ -10,7 +10,7 @@ from tests.kit.jobs import ASYNC, DECOMPOSE, events, fields, start
 from tests.kit.pictures import png, square
 from tests.kit.service import Service, serve
 from tests.web.corpus import assert_problem
-from web.prefix import set_prefix, with_prefix, without_prefix
+from web.door.hosts import set_prefix, with_prefix, without_prefix
 
 BELOW = {"X-Forwarded-Prefix": "/studio"}
 TOKEN = "a-token-of-the-tests"

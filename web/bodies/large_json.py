@@ -16,7 +16,7 @@ from pydantic_core import from_json
 
 from server.pool.process import Budget
 from server.projects.projects import DocumentText
-from web.prefix import set_prefix, without_prefix
+from web.door.hosts import set_prefix, without_prefix
 
 LONG = 65_536
 """The longest text that a request may hold is shorter than so many bytes, escapes and all."""

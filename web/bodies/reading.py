@@ -30,8 +30,8 @@ from web.bodies.large_json import (
     read_request_file,
 )
 from web.bodies.limits import Size
+from web.door.hosts import current_prefix, without_prefix
 from web.errors import UnsupportedMediaTypeError
-from web.prefix import current_prefix, without_prefix
 from web.state import State, client_of, state_of
 
 TOO_COMPLEX = (

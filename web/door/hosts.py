@@ -1,4 +1,4 @@
-"""Which names the service answers to, which sites may ask it, and which proxies it believes.
+"""Which names and path the service answers to, which sites may ask it, and which proxies it believes.
 
 A foreign page can have its own name point to this machine (DNS rebinding) and then counts as of the same origin; what
 gives it away is the Host header, which only the browser writes.
@@ -6,6 +6,7 @@ gives it away is the Host header, which only the browser writes.
 
 import re
 from collections.abc import Sequence
+from contextvars import ContextVar
 from typing import NamedTuple
 
 from starlette.datastructures import Headers
@@ -13,7 +14,6 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from server.addresses import bracketed, is_any_address, is_loopback, own_names, parse_ip, path_prefix
 from server.settings import ServerSettings
-from web.prefix import set_prefix
 
 LONGEST = 260
 _HEADER = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9](?:[a-z0-9._-]*[a-z0-9])?)(?::([0-9]{1,5}))?")
@@ -179,3 +179,45 @@ def _values(headers: Headers, name: str) -> Sequence[str]:
     """Return the items of a list that may stand in one header or in several."""
     items = [item.strip() for value in headers.getlist(name) for item in value.split(",")]
     return [item for item in items if item]
+
+
+# Under which path of its host a client sees this service: "" at the root, `/studio` behind a proxy that says so.
+#
+# Routes, logs and what is stored know paths without the prefix. It is put before an address on the way out and taken
+# off on the way in, so that a project opens under whatever address the service has that day.
+
+
+_IMAGE = re.compile(rb'"(/api/images/[0-9a-f]{64}\.png")')
+_prefix: ContextVar[str] = ContextVar("prefix", default="")
+
+
+def set_prefix(prefix: str) -> None:
+    """Have the current request be one that came in under `prefix`."""
+    _prefix.set(prefix)
+
+
+def current_prefix() -> str:
+    """Return the prefix of the current request."""
+    return _prefix.get()
+
+
+def located(path: str) -> str:
+    """Return a path of this service as the client of the current request has to ask for it."""
+    return _prefix.get() + path
+
+
+def cookie_path() -> str:
+    """Return where a cookie of this service is sent to: not to what else its host has."""
+    return _prefix.get() or "/"
+
+
+def with_prefix(content: bytes) -> bytes:
+    """Return JSON in which the addresses of pictures are those that the current client has to ask for."""
+    prefix = _prefix.get().encode()
+    return _IMAGE.sub(b'"' + prefix + rb"\1", content) if prefix else content
+
+
+def without_prefix(content: bytes) -> bytes:
+    """Return JSON in which the addresses of pictures are those that this service stores."""
+    prefix = _prefix.get().encode()
+    return re.sub(b'"' + re.escape(prefix) + _IMAGE.pattern[1:], rb'"\1', content) if prefix else content

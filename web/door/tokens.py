@@ -23,9 +23,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from server.addresses import is_loopback, parse_ip
 from server.settings import ServerSettings
-from web.door.hosts import Hosts, comes_through_proxy, host_of, is_foreign
+from web.door.hosts import Hosts, comes_through_proxy, cookie_path, current_prefix, host_of, is_foreign
 from web.errors import problem_response
-from web.prefix import cookie_path, current_prefix
 
 COOKIE_S = 30 * 24 * 3600
 """Seconds that a login holds."""

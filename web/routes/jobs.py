@@ -14,11 +14,10 @@ from server.jobs.inputs import JobInput, JobResult
 from server.jobs.job import Job, JobEvent, Submission
 from web.bodies.limits import Size, takes
 from web.bodies.reading import JobRoute
+from web.door.hosts import located
 from web.errors import VISIBLE_ASCII
-from web.following import COME_BACK_MS, result_of, unless_left
 from web.images import Inlined, Picture, job_limits
 from web.openapi import problems
-from web.prefix import located
 from web.responses import (
     DecomposeResponse,
     EditLayerResponse,
@@ -29,7 +28,7 @@ from web.responses import (
     result_response,
 )
 from web.schemas import DecomposeRequest, EditLayerRequest
-from web.state import JobDep, State, StateDep, client_of
+from web.state import COME_BACK_MS, JobDep, State, StateDep, client_of, result_of, unless_left
 
 router = APIRouter(route_class=JobRoute)
 LAYERS: list[str | Enum] = ["Layers"]

@@ -15,12 +15,11 @@ from server.pool.tasks import GivenStack
 from server.storage.folder import take_out
 from web.bodies.limits import Size, takes
 from web.bodies.reading import UPLOAD, JsonRoute, layer_limits, received, require_file
-from web.following import unless_left
 from web.images import Inlined, Picture, file_answer, saved_as, stack_limits
 from web.openapi import problems
 from web.responses import ImageResponse, ImportedLayer, ImportResponse, SelectLayerResponse, SelectResponse
 from web.schemas import CompositeRequest, ExportRequest, SelectLayerRequest, SelectRequest
-from web.state import State, StateDep
+from web.state import State, StateDep, unless_left
 
 router = APIRouter(prefix="/api/qwen-image", tags=["Layers"], route_class=JsonRoute)
 

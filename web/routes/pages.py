@@ -21,10 +21,10 @@ from starlette.types import Scope
 
 from llm_dit.options import RunDefaults
 from web.bodies.reading import media_type
+from web.door.hosts import current_prefix, located
 from web.door.tokens import Attempts, Token, local_path, login_page, wants_page
 from web.errors import UnsupportedMediaTypeError, problem_response
 from web.openapi import Json, describe, operations
-from web.prefix import current_prefix, located
 from web.state import state_of
 
 ROOT = Path(__file__).parents[2]

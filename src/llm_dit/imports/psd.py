@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import IO
 
 from llm_dit.color import BlendMode
-from llm_dit.imports.layer_file import FileLimits, Folder, LayerFile, Path, check_sizes, labels, warn
+from llm_dit.imports.layer_file import FileLimits, Folder, LayerFile, Nesting, check_sizes, labels, warn
 from llm_dit.imports.psd_pixels import Colors, Entry, LayerPixels, is_fill
 from llm_dit.imports.psd_records import Record, read_structure
 from llm_dit.layer import Layer
@@ -74,9 +74,9 @@ def read_psd(file: IO[bytes], limits: FileLimits) -> LayerFile:
 def _entries(records: list[Record], warnings: list[str]) -> list[Entry]:
     """Return the layers, bottom first, with the groups that they are in; the records have a group above its layers."""
     found: list[Entry] = []
-    path: Path = ()
+    path: Nesting = ()
     masks: tuple[Record, ...] = ()
-    outer: list[tuple[Path, tuple[Record, ...]]] = []
+    outer: list[tuple[Nesting, tuple[Record, ...]]] = []
     for record in reversed(records):
         if record.section in {1, 2}:
             outer.append((path, masks))

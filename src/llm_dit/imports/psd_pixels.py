@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageCms
 
 from llm_dit.errors import LayerFileError
-from llm_dit.imports.layer_file import Path
+from llm_dit.imports.layer_file import Nesting
 from llm_dit.imports.psd_records import DAMAGED, Channel, PsdFile, Record
 from llm_dit.layer import Box
 
@@ -124,7 +124,7 @@ class Colors:
 @dataclass(frozen=True, kw_only=True)
 class Entry:
     record: Record
-    path: Path
+    path: Nesting
     masks: tuple[Record, ...]
     """The groups around the layer that have a mask."""
     base: "Entry | None"

@@ -1,32 +1,37 @@
-"""`/api/projects`: pictures with their layers and versions, kept by the server for everybody who is let in."""
+"""`/api/projects` and `/api/images`: what the server keeps, for everybody who is let in."""
 
 import json
 from collections.abc import Mapping
 from typing import Annotated, Any
 
+import anyio.to_thread
 from fastapi import APIRouter, Query, Request, Response
+from fastapi.responses import FileResponse
 
+from llm_dit.decoding.formats import PICTURE_FORMATS
 from llm_dit.names import file_stem
+from server.pool.tasks import GivenPicture
 from server.projects.projects import Project, ProjectSummary
 from server.storage.folder import take_out
 from web.bodies.limits import Size, takes
-from web.bodies.reading import UPLOAD, JsonRoute, layer_limits, received, require_file
-from web.images import address_of, file_answer, saved_as
+from web.bodies.reading import UPLOAD, JsonRoute, layer_limits, media_type, receive, received, require_file, upload
+from web.door.hosts import located, with_prefix
+from web.errors import UnsupportedMediaTypeError
+from web.images import address_of, file_answer, image_limits, saved_as
 from web.openapi import problems
-from web.prefix import located, with_prefix
-from web.responses import ImportedProjectResponse, ProjectResponse, ProjectsResponse, SummaryResponse
+from web.responses import ImportedProjectResponse, KeptImageResponse, ProjectResponse, ProjectsResponse, SummaryResponse
 from web.schemas import Copy, Name, NewProject, SavedProject
-from web.state import StateDep
+from web.state import StateDep, unless_left
 
-router = APIRouter(prefix="/api/projects", tags=["Projects"], route_class=JsonRoute)
+projects = APIRouter(prefix="/api/projects", tags=["Projects"], route_class=JsonRoute)
 
 FILE_TYPE = "application/zip"
 GONE = problems(404)
 REFUSALS = problems(400, 404, 409, 413, 415, 422, 503)
-FILE: dict[int | str, dict[str, Any]] = {200: {"content": {FILE_TYPE: {}}, "description": "The project file."}}
+PROJECT_FILE: dict[int | str, dict[str, Any]] = {200: {"content": {FILE_TYPE: {}}, "description": "The project file."}}
 
 
-@router.get("")
+@projects.get("")
 async def list_projects(
     state: StateDep,
     deleted: Annotated[bool, Query(description="List those that were deleted and can be restored instead.")] = False,
@@ -36,14 +41,14 @@ async def list_projects(
     return ProjectsResponse(projects=[SummaryResponse(**_summary(each)) for each in projects])
 
 
-@router.post("", response_model=ProjectResponse, status_code=201, responses=REFUSALS)
+@projects.post("", response_model=ProjectResponse, status_code=201, responses=REFUSALS)
 @takes(Size.DOCUMENT)
 async def add_project(body: NewProject, state: StateDep) -> Response:
     """Keep a new project."""
     return _created(await state["projects"].add(body.to_draft()))
 
 
-@router.post(
+@projects.post(
     "/import", response_model=ImportedProjectResponse, status_code=201, openapi_extra=UPLOAD, responses=REFUSALS
 )
 @takes(Size.FILE)
@@ -60,20 +65,20 @@ async def import_project(
     return _created(await state["projects"].add(read.draft), warnings=read.warnings)
 
 
-@router.get("/{project_id}", response_model=ProjectResponse, responses=GONE)
+@projects.get("/{project_id}", response_model=ProjectResponse, responses=GONE)
 async def show_project(project_id: str, state: StateDep) -> Response:
     """Return a project with all that is in it."""
     return _response(await state["projects"].get(project_id))
 
 
-@router.put("/{project_id}", response_model=ProjectResponse, responses=REFUSALS)
+@projects.put("/{project_id}", response_model=ProjectResponse, responses=REFUSALS)
 @takes(Size.DOCUMENT)
 async def save_project(project_id: str, body: SavedProject, state: StateDep) -> Response:
     """Put a project in place of the version that it builds on; 409 `project_changed` when somebody else was faster."""
     return _response(await state["projects"].save(project_id, body.to_draft(), body.version))
 
 
-@router.delete("/{project_id}", status_code=204, responses=GONE)
+@projects.delete("/{project_id}", status_code=204, responses=GONE)
 async def delete_project(
     project_id: str,
     state: StateDep,
@@ -83,19 +88,19 @@ async def delete_project(
     await (state["projects"].delete_for_good if for_good else state["projects"].delete)(project_id)
 
 
-@router.post("/{project_id}/restore", response_model=ProjectResponse, responses=GONE)
+@projects.post("/{project_id}/restore", response_model=ProjectResponse, responses=GONE)
 async def restore_project(project_id: str, state: StateDep) -> Response:
     """Bring a deleted project back."""
     return _response(await state["projects"].restore(project_id))
 
 
-@router.post("/{project_id}/duplicate", response_model=ProjectResponse, status_code=201, responses=REFUSALS)
+@projects.post("/{project_id}/duplicate", response_model=ProjectResponse, status_code=201, responses=REFUSALS)
 async def duplicate_project(project_id: str, body: Copy, state: StateDep) -> Response:
     """Keep a copy of a project under another name."""
     return _created(await state["projects"].duplicate(project_id, body.name))
 
 
-@router.get("/{project_id}/file", response_class=Response, responses={**FILE, **problems(404, 503)})
+@projects.get("/{project_id}/file", response_class=Response, responses={**PROJECT_FILE, **problems(404, 503)})
 async def export_project(project_id: str, state: StateDep) -> Response:
     """Return a project with its pictures as one file, for another server or for later.
 
@@ -134,3 +139,53 @@ def _summary(project: ProjectSummary) -> dict[str, Any]:
         "updated_at": round(project.updated_at, 3),
         "deleted_at": None if project.deleted_at is None else round(project.deleted_at, 3),
     }
+
+
+# Pictures as files instead of base64.
+
+
+images = APIRouter(prefix="/api/images", tags=["Images"])
+
+UPLOAD_TYPES = (*(format.media_types[0] for format in PICTURE_FORMATS), "application/octet-stream")
+"""What to name; any `image/…` is taken, since the bytes alone tell what a file is."""
+
+
+@images.post("", status_code=201, openapi_extra=upload(UPLOAD_TYPES), responses=problems(413, 415, 422, 503))
+@takes(Size.PICTURES)
+async def keep_image(
+    request: Request,
+    response: Response,
+    state: StateDep,
+    fit: Annotated[bool, Query(description="Scale a picture beyond the limits down to them; else refuse it.")] = True,
+) -> KeptImageResponse:
+    """Keep a picture, upright and as RGBA; its address is taken wherever a request takes an image."""
+    _check_type(request)
+    async with state["transit"].folder() as folder:
+        given = GivenPicture(file=folder / "picture")
+        await receive(request.stream(), folder / "picture")
+        limits = image_limits(state["settings"].server)
+        kept = await unless_left(request, state["pictures"].keep(given, limits, fit=fit))
+    address = address_of(kept.sha256)
+    response.headers["Location"] = address
+    return KeptImageResponse(image=address, width=kept.width, height=kept.height, scaled_from=kept.scaled_from)
+
+
+def _check_type(request: Request) -> None:
+    """Refuse what a form or a script of a foreign page can send unasked; which picture it is the bytes tell."""
+    named = media_type(request) if "content-type" in request.headers else ""
+    if not named.startswith("image/") and named != "application/octet-stream":
+        raise UnsupportedMediaTypeError(", ".join(UPLOAD_TYPES))
+
+
+@images.get(
+    "/{sha256}.png",
+    response_class=Response,
+    responses={200: {"content": {"image/png": {}}, "description": "The picture."}, **problems(404)},
+)
+async def show_image(sha256: str, request: Request, state: StateDep) -> Response:
+    """Return a picture that this server holds."""
+    headers = {"ETag": f'"{sha256}"', "Cache-Control": "private, max-age=31536000, immutable"}
+    if request.headers.get("if-none-match") == headers["ETag"] and sha256 in state["store"]:
+        return Response(status_code=304, headers=headers)
+    path = await anyio.to_thread.run_sync(state["store"].checked_path, sha256)
+    return FileResponse(path, headers=headers, media_type="image/png")
