@@ -1,4 +1,5 @@
-"""Deciding which thing is meant: by colors and by sight within what is allowed, and of all that a click may mean."""
+"""Deciding what is the thing that somebody points at: within bounds by its colors and by sight; at a click, by what all
+that it may mean agrees on."""
 
 import functools
 from collections.abc import Iterator, Sequence

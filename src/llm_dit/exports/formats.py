@@ -148,7 +148,14 @@ def _over_white(painting: Painting) -> Image.Image:
     return Image.fromarray(pixels, "RGB")
 
 
-# Archives.
+# A stack of layers as PNG files, in a folder or an archive: llm-dit's own bundles.
+#
+# A bundle is `composite.png`, a PNG for each layer, and `manifest.json`. `llm-dit decompose` writes one as a folder,
+# `export_zip` one as an archive; `imports/layers.py` reads both.
+#
+# The manifest is `{"format": "llm-dit-layers", "version": 1, "width", "height", "layers": [{"file", "name", "opacity",
+# "visible", "x", "y", "blend", "scale", "flip_x", "flip_y", "group"}, …]}`, bottom to top, and may carry more keys,
+# such as the seed. What is left out of a layer has its default, so that older manifests read as well.
 
 
 MANIFEST_NAME = "manifest.json"
@@ -214,9 +221,6 @@ def remove_bundle(folder: Path) -> None:
         return
     for name in (COMPOSITE_NAME, *(entry.file for entry in manifest.layers), MANIFEST_NAME):
         (folder / name).unlink(missing_ok=True)
-
-
-# A bundle in one file.
 
 
 def export_zip(

@@ -1,4 +1,4 @@
-"""What every reader of a file of layers returns, and reads of archives no more than is honest."""
+"""What every reader of a file of layers returns and checks, and archives, of which no more is read than is honest."""
 
 import io
 import stat
@@ -141,7 +141,10 @@ def _name(folder: Folder, parents: Sequence[Folder], before: Sequence[Folder], n
     return free
 
 
-# ZIP archives from outside.
+# ZIP archives from outside: read as far as they are what they say, in bounded pieces, and refused otherwise.
+#
+# What a member says of its size is not believed. Members are stored or deflated: the other methods of ZIP turn a few
+# bytes into gigabytes within one piece. Nothing is ever unpacked to a path.
 
 
 END_RECORD = b"PK\x05\x06"

@@ -88,7 +88,7 @@ def _bundle_prefix(archive: Archive) -> str | None:
     return min(folders, key=len) if folders else None
 
 
-# The bundles that `exports/archives.py` writes: a ZIP, a folder, or such a folder that somebody has zipped.
+# The bundles that `exports/formats.py` writes: a ZIP, a folder, or such a folder that somebody has zipped.
 
 MAX_MANIFEST_BYTES = 1_000_000
 NOT_A_BUNDLE = "This is not a layer bundle: expected a manifest.json beside the layers, as `llm-dit decompose` writes."
@@ -209,7 +209,10 @@ def _shown(document: Fields) -> Fields:
     return {"width": at_hand["width"], "height": at_hand["height"], "layers": layers}
 
 
-# OpenRaster.
+# OpenRaster, as Krita, GIMP, MyPaint and `exports/formats.py` write it.
+#
+# https://www.openraster.org/baseline/layer-stack-spec.html. Nested stacks become nested groups; what a stack does to
+# all that is in it (opacity, hidden) goes to its layers.
 
 
 STACK_NAME = "stack.xml"
