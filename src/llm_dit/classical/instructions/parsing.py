@@ -1,9 +1,9 @@
 """Words → a list of operations. Nothing is ever dropped: what is not understood is an error that says so.
 
 A sentence is split at its joints ("and", ",", "then", …) into the longest clauses that one rule matches as a whole.
-`vocabulary.py` holds the words, `phrases.py` the English around them, `rules.py` turns both into patterns. Chinese has
-the same rules: `chinese_words.py` reads its words by `chinese_lexicon.py`, `chinese_clauses.py` puts them in the rules'
-order.
+`vocabulary.py` holds the words, `rules.py` the English around them and the patterns that come of both, `value_rules.py`
+the sentences with a color or a number. Chinese has the same rules: `chinese_words.py` reads its words by
+`chinese_lexicon.py`, `chinese_clauses.py` puts them in the rules' order.
 """
 
 import re
@@ -13,11 +13,10 @@ from functools import cache, lru_cache
 
 from llm_dit.classical.instructions.chinese_clauses import plain_clause
 from llm_dit.classical.instructions.chinese_words import split_chinese, split_weakly, words_of
-from llm_dit.classical.instructions.color_rules import color_rules
+from llm_dit.classical.instructions.english import normalise, readings, split, strip_courtesy
 from llm_dit.classical.instructions.lexicon import part_of
-from llm_dit.classical.instructions.phrases import NAMED_PART, Strength, normalise, split, strip_courtesy, take_strength
-from llm_dit.classical.instructions.rules import Match, Rule, measure_rules, row_rules
-from llm_dit.classical.instructions.slips import readings
+from llm_dit.classical.instructions.rules import NAMED_PART, Match, Rule, Strength, row_rules, take_strength
+from llm_dit.classical.instructions.value_rules import color_rules, measure_rules
 from llm_dit.classical.instructions.vocabulary import SCALES, TOOLS
 from llm_dit.classical.operations import Language, Operation, Part, Reason, refusal
 from llm_dit.errors import InstructionError

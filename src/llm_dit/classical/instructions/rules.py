@@ -1,20 +1,136 @@
-"""The rows of `vocabulary.py` in the grammar of `phrases.py`: each rule matches a whole clause or nothing."""
+"""The grammar of English clauses: what is meant, how strongly, which way; and a rule for every way to say it.
+
+Everything is matched on lower-case text with single spaces.
+"""
 
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from llm_dit.classical.instructions.phrases import (
-    DEGREE,
-    IT,
-    NEGATIVE_DEGREES,
-    Strength,
-    is_general,
-    is_name,
-    is_pronoun,
-)
+from llm_dit.classical.instructions.lexicon import PLAIN_COLORS
 from llm_dit.classical.instructions.vocabulary import ROWS, Row
 from llm_dit.classical.operations import Operation
+
+DEGREE = r"(?P<degree>(?:even |a )?more|less|not so|not as|not that|not quite so|too)"
+NEGATIVE_DEGREES = frozenset({"less", "not so", "not as", "not that", "not quite so", "too", "fewer"})
+
+# In the order in which they are looked for: a phrase comes before the words it holds.
+_STRENGTHS = {
+    r"very slightly|ever so slightly|barely|a tiny bit(?: of)?|a hint(?: of)?": 0.3,
+    r"slightly|slight|a (?:little bit|bit|little|touch|tad)(?: of)?|subtly|subtle|gently|gentle|softly|soft|somewhat"
+    r"|not too much": 0.55,
+    r"very much|very strong|very strongly|extremely|super|dramatically|dramatic|drastically|massively|hugely": 2.4,
+    r"much|(?:a lot|lots)(?: of)?|very|really|strongly|strong|heavily|heavy|significantly|considerably|greatly|far|way"
+    r"|intensely": 1.8,
+    r"quite|rather|fairly|noticeably|clearly|moderately": 1.3,
+}
+STRENGTH_PATTERNS = tuple(_STRENGTHS)
+_FACTORS = {
+    r"twice as|twice|two times as|two times": 2.0,
+    r"half as": 0.5,
+    r"three times as|three times": 3.0,
+    r"four times as|four times": 4.0,
+}
+_PERCENT = re.compile(r"(?<![\w.+-])(?:by )?(\d{1,4}(?:\.\d+)?) ?(?:%|percent)(?!\w)")
+_TIMES = re.compile(r"(?<![\w.])(?:by )?(?:a factor of )?(\d{1,2}(?:\.\d+)?) ?(?:x|times)(?: as)?(?!\w)")
+_PLAINLY = re.compile(r"\b(?:completely|fully|totally|entirely|absolutely|100%)(?!\w)")
+
+# Places, of which nothing says where they end; they are never swallowed as a name.
+PARTS = (
+    r"left|right|top|bottom|upper|lower|half|side|corners?|edges?|borders?|middle|cent(?:er|re)"
+    r"|inside|outside|only|except|everything|shadows?|highlights?|midtones?"
+)
+NAMED_PART = re.compile(rf"\b(?:the|its) (?:[a-z]+ )?(?:{PARTS})\b")
+_NOT_IN_A_NAME = re.compile(
+    rf"\b(?:{PARTS}|{PLAIN_COLORS}|and|or|but|not|no|never|of|in|on|at|to|by|with|without|into|from|than|as|so|too"
+    rf"|more|less|(?:photo|hyper)?-?realistic|bigger|smaller|larger|nicer|better|look|appear|be|seem|is|are"
+    rf"|{'|'.join(_STRENGTHS)})(?![a-z-])"
+)
+_WHOLE = r"it|this|that|them|everything|the whole (?:thing|image|picture|photo|layer)"
+_ARTICLE = r"(?:all )?(?:the|this|that|my|its|these|those|all|his|her|their|your|our)"
+# Names for the layer itself, beside which another name may stand: "brighten the picture and paint the car red".
+_GENERAL = re.compile(
+    rf"(?:{_WHOLE}|{_ARTICLE}"
+    r" (?:image|picture|photo(?:graph)?|layer|colou?rs?|details?|tones?|hues?|texture|whole (?:image|picture|layer)))"
+)
+# What is edited: "it", "the house", "the old wooden house". A name is a group without a name of its own; whether its
+# words are one is asked afterwards (`is_name`), for looking ahead at every word makes patterns slow.
+IT = rf"({_WHOLE}|{_ARTICLE}(?: [a-z][a-z'-]*){{1,3}}?)"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Strength:
+    """How much is asked for: a word's weight (1 is plain), a share 0–… ("by 20%"), or a factor ("twice")."""
+
+    weight: float = 1.0
+    share: float | None = None
+    factor: float | None = None
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether nothing but the plain effect is asked for."""
+        return self.weight == 1.0 and self.share in (None, 1.0) and self.factor is None
+
+    @property
+    def amount(self) -> float:
+        """The strength of an effect that is no scale; 1 is plain."""
+        return self.weight * (1.0 if self.share is None else self.share) * (1.0 if self.factor is None else self.factor)
+
+
+# "The red", "the red ones", "the red car": what has that color.
+_COLORED_NAME = re.compile(rf"{_ARTICLE} (?:{PLAIN_COLORS})(?: (?P<noun>[a-z-]+))?")
+
+
+def is_name(text: str, adjectives: re.Pattern[str]) -> bool:
+    """Whether a match of `IT` names a thing: nothing in it says how much or which place, and no adjective ends it."""
+    if re.fullmatch(_WHOLE, text):
+        return True
+    if colored := _COLORED_NAME.fullmatch(text):
+        return not colored["noun"] or (is_noun(colored["noun"]) and not adjectives.search(f" {colored['noun']}"))
+    return is_noun(text) and not adjectives.search(text)
+
+
+def is_noun(word: str) -> bool:
+    """Whether a word can be part of a name."""
+    return not _NOT_IN_A_NAME.search(word)
+
+
+def is_general(name: str) -> bool:
+    """Whether a name means the layer itself."""
+    return bool(_GENERAL.fullmatch(name))
+
+
+def is_pronoun(name: str) -> bool:
+    """Whether a name stands for what was named before."""
+    return name in {"it", "this", "that", "them"}
+
+
+def take_strength(clause: str) -> tuple[str, Strength]:
+    """Return the clause without its words of strength, and the strength they ask for."""
+    weight, share, factor = 1.0, None, None
+    if found := _PERCENT.search(clause):
+        share, clause = float(found[1]) / 100.0, _without(clause, found)
+    elif found := re.search(r"\bby half\b", clause):
+        share, clause = 0.5, _without(clause, found)
+    elif found := _PLAINLY.search(clause):
+        share, clause = 1.0, _without(clause, found)
+    if found := _TIMES.search(clause):
+        factor, clause = float(found[1]), _without(clause, found)
+    for words, value in _FACTORS.items():
+        if found := re.search(rf"\b(?:{words})\b", clause):
+            factor, clause = value, _without(clause, found)
+    for words, value in _STRENGTHS.items():
+        if found := re.search(rf"\b(?:{words})\b", clause):
+            weight, clause = weight * value, _without(clause, found)
+    return clause, Strength(weight=weight, share=share, factor=factor)
+
+
+def _without(clause: str, found: re.Match[str]) -> str:
+    return " ".join(f"{clause[: found.start()]} {clause[found.end() :]}".split())
+
+
+# Rules: each matches a whole clause or nothing.
+
 
 # The widest change that a percentage or a factor can ask for; beyond it pictures are only black, white or noise.
 _MAX_FACTOR = 10.0
@@ -190,80 +306,3 @@ def _row_rules(row: Row) -> list[Rule]:
 def row_rules() -> list[Rule]:
     """Return the rules for all rows of the vocabulary."""
     return [made for row in ROWS for made in _row_rules(row)]
-
-
-# The sentences with a number in a unit of their own: degrees, pixels, stops, levels, and absolute opacity.
-
-
-_NUMBER = r"(?P<number>[+-]?\d{1,4}(?:\.\d+)?)"
-_PLAIN_TURN = 30.0
-
-
-def _hue(found: re.Match[str], strength: Strength) -> Operation:
-    named = found.groupdict().get("number")
-    return Operation(effect="hue", amount=float(named) if named else _PLAIN_TURN * strength.amount)
-
-
-def _rotate(found: re.Match[str], strength: Strength) -> Operation | None:
-    """Half a turn has words of its own; plain "rotate it" is a quarter."""
-    groups = found.groupdict()
-    angle = float(groups.get("number") or 90.0)
-    if not strength.is_plain or abs(angle) % 180 == 0 or abs(angle) > 360:
-        return None
-    return Operation(effect="rotate", amount=-angle if groups.get("back") else angle)
-
-
-def _sized(effect: str, lowest: float, highest: float) -> Build:
-    def build(found: re.Match[str], strength: Strength) -> Operation | None:
-        size = float(found["number"])
-        return Operation(effect=effect, size=size) if lowest <= size <= highest and strength.is_plain else None
-
-    return build
-
-
-def _stops(found: re.Match[str], strength: Strength) -> Operation | None:
-    stops = float(found["number"]) * (-1.0 if found.groupdict().get("down") else 1.0)
-    return Operation(effect="exposure", amount=2.0**stops) if abs(stops) <= 5 and strength.is_plain else None
-
-
-def _opacity(found: re.Match[str], strength: Strength) -> Operation | None:
-    share = float(found["number"]) / 100.0
-    return Operation(effect="opacity", amount=share) if 0.0 <= share <= 1.0 and strength.is_plain else None
-
-
-def _fixed_opacity(value: float) -> Build:
-    def build(found: re.Match[str], strength: Strength) -> Operation | None:
-        return Operation(effect="opacity", amount=value) if strength.is_plain else None
-
-    return build
-
-
-def measure_rules() -> list[Rule]:
-    """Return the rules, in the order in which they are tried."""
-    percent = rf"{_NUMBER} ?(?:%|percent)"
-    hue = r"(?:the |its |all )?(?:the )?(?:hues?|colou?rs?)(?: of {it})?"
-    pixels = rf"(?:by |of |with |with a radius of |to |into )?{_NUMBER} ?-?(?:px|pixels?)(?: blocks?| radius| blur)?"
-    back = r"(?:to the )?(?:left|(?:counter|anti)-?clockwise)"
-    way = rf"(?:(?P<back>{back})|(?:to the )?(?:right|clockwise))"
-    rotate = r"(?:rotate|turn|spin|tilt)(?: {it})?(?: around)?"
-    degrees = rf"(?:by )?{_NUMBER} ?(?:°|degrees?|deg)"
-    table: list[tuple[str, Build]] = [
-        (rf"(?:shift|rotate|turn|change|move) {hue}(?: by)? {_NUMBER} ?(?:°|degrees?)?", _hue),
-        (r"(?:shift|rotate|change) (?:the |its |all )?(?:the )?(?:hues?)(?: of {it})?|shift the colou?rs", _hue),
-        (rf"(?:hue(?: shift)?)(?: by| of)? {_NUMBER} ?(?:°|degrees?)?", _hue),
-        (rf"{rotate} {degrees}(?: {way})?", _rotate),
-        (rf"{rotate} {way}(?: {degrees})?", _rotate),
-        (r"(?:rotate|spin)(?: {it})?", _rotate),
-        (rf"(?:rotate|spin|turn)(?: {{it}})? (?:by )?a quarter(?: turn)?(?: {way})?", _rotate),
-        (rf"(?:rotate|spin)(?: {{it}})? (?:by )?{_NUMBER}", _rotate),
-        (rf"(?:(?:add|apply) )?{{some}}(?:gaussian )?(?:blur|soften)(?: {{it}})? {pixels}", _sized("blur", 0.3, 500)),
-        (rf"pixelate(?: {{it}})? {pixels}", _sized("pixelate", 2, 1000)),
-        (rf"posteri[sz]e(?: {{it}})? (?:to|into|with) {_NUMBER} (?:levels?|tones?|steps?)", _sized("posterize", 2, 32)),
-        (rf"(?:increase|raise|boost)?(?: ?{{some}}exposure)? ?(?:by |\+)?{_NUMBER} ?(?:stops?|ev)", _stops),
-        (rf"(?P<down>decrease|reduce|lower)(?: {{some}}exposure)? (?:by )?{_NUMBER} ?(?:stops?|ev)", _stops),
-        (rf"(?:{{make}} )?{percent} (?:opaque|visible|solid)", _opacity),
-        (rf"(?:(?:at|use|give {{it}}|set {{it}} to) )?{percent} opacity", _opacity),
-        (r"(?:{make} )?half[ -](?:transparent|opaque|visible)", _fixed_opacity(0.5)),
-        (r"(?:{make} )?invisible", _fixed_opacity(0.0)),
-    ]
-    return [rule(pattern, build) for pattern, build in table]

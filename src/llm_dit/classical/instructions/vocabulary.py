@@ -1,6 +1,6 @@
 """The words that the classical engine understands: one row for an effect and a direction.
 
-The patterns are for lower-case text with single spaces; `phrases.py` holds the English around them.
+The patterns are for lower-case text with single spaces; `rules.py` holds the English around them.
 """
 
 from dataclasses import dataclass

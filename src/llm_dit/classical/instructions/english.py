@@ -1,13 +1,14 @@
-"""Sloppy English in plain words: abbreviations, fillers, missing articles, odd orders, slips of the keyboard."""
+"""English as people write it, in plain words: joints, courtesy, abbreviations, odd orders, slips of the keyboard."""
 
 import re
+import unicodedata
 from collections.abc import Iterator
 from dataclasses import fields
 from functools import cache, lru_cache
 
 from llm_dit.classical.instructions.lexicon import COLOR_PATTERN, COLOR_WORDS, OTHER_WORDS, THINGS, is_thing
-from llm_dit.classical.instructions.phrases import STRENGTH_PATTERNS
 from llm_dit.classical.instructions.reference import TOPICS
+from llm_dit.classical.instructions.rules import STRENGTH_PATTERNS
 from llm_dit.classical.instructions.vocabulary import ROWS, Row
 
 _SHORT = {
@@ -50,6 +51,45 @@ _DESCRIBED_THING = re.compile(rf"^(?P<how>{COLOR_PATTERN}|{_ADJECTIVES}) (?P<thi
 _BACKWARDS = re.compile(
     rf"^(?P<name>(?:the|its|her|his|their|my) [a-z][a-z' -]*?) (?P<verb>{_VERBS}|flip|rotate)(?P<rest> .*)?$"
 )
+
+
+_BEFORE = re.compile(
+    r"^(?:(?:please|pls|plz|kindly|just|now|then|also|and|so|ok|okay|hey|hi|hello|maybe|simply|finally|first|next|plus|to"
+    r"|(?:can|could|would|will) you|i (?:want|need) you to|i(?:'d| would) like you to|let's|let us|try to|go ahead and"
+    r"|after that|afterwards|only then)(?: |$))+"
+)
+_AFTER = re.compile(r"(?:(?:^| )(?:please|pls|plz|thanks|thank you|thx|now|too|as well|for me|overall|everywhere))+$")
+_JOINT = re.compile(
+    r"(?:\s*[,;.!?]+(?=\s|$)(?![^(]*\))\s*"
+    r"|\s+(?:and then|and also|as well as|and|then|also|plus|but|with|while|&|\+)\s+)+"
+)
+_EMOJI = re.compile(r"[\u200d\u20e3\u2300-\u27bf\u2b00-\u2bff\ufe0e\ufe0f\U0001f000-\U0001faff]+")
+
+
+def normalise(text: str) -> str:
+    """Return the text in lower case with plain quotes, signs and single spaces, and without emoji."""
+    # Chinese and Japanese keyboards give letters and signs of another width.
+    text = unicodedata.normalize("NFKC", text)
+    text = _EMOJI.sub(" ", text.lower()).translate(
+        str.maketrans({"。": ".", "、": ",", "’": "'", "‘": "'", "−": "-", "–": "-", "“": " ", "”": " ", '"': " "})
+    )
+    text = re.sub(r"\b(?:black ?(?:and|&|n|-and-) ?white|b ?[&/] ?w)(?!\w)", "black-and-white", text)
+    return " ".join(text.split()).strip(" .,;!?")
+
+
+def split(text: str) -> list[tuple[int, int]]:
+    """Return the spans between commas, full stops, "and", "with", …: the smallest parts that can stand alone."""
+    spans: list[tuple[int, int]] = []
+    start = 0
+    for joint in _JOINT.finditer(text):
+        spans.append((start, joint.start()))
+        start = joint.end()
+    return [(a, b) for a, b in [*spans, (start, len(text))] if text[a:b].strip()]
+
+
+def strip_courtesy(clause: str) -> str:
+    """Return the clause without "please", "could you", "then", …"""
+    return _AFTER.sub("", _BEFORE.sub("", f"{clause} ", count=1).strip()).strip()
 
 
 def readings(text: str) -> Iterator[str]:
