@@ -1,6 +1,8 @@
 """Editing one layer by instruction with the classical engine."""
 
 import re
+import subprocess
+import sys
 import tracemalloc
 from collections.abc import Iterator
 from dataclasses import replace
@@ -256,6 +258,18 @@ def test_opposite_directions_are_understood() -> None:
 )
 def test_numbers_are_exact(instruction: str, expected: float) -> None:
     assert amount(instruction) == pytest.approx(expected)
+
+
+def test_a_color_that_pillow_was_asked_for_before_is_still_known() -> None:
+    """Pillow puts what a name means in the place of its text."""
+    program = """
+from PIL import Image
+layer = Image.new("RGBA", (4, 4), "white")
+from llm_dit import ClassicalPipeline
+assert ClassicalPipeline().edit_layer(layer.copy(), "Make it red").getpixel((1, 1)) == (255, 0, 0, 255)
+assert ClassicalPipeline().edit_layer(layer, "Make it white").getpixel((1, 1)) == (255, 255, 255, 255)
+"""
+    subprocess.run([sys.executable, "-c", program], check=True)
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,8 @@ _MORE_NAMES = {
     "peach": "#ffcba4", "rose": "#f4627d", "ruby": "#c21e44", "rust": "#b7410e", "sapphire": "#0f52ba",
     "scarlet": "#ff2400", "terracotta": "#e2725b",
 }  # fmt: skip
-_NAMES: dict[str, str] = {name: str(value) for name, value in ImageColor.colormap.items()} | _MORE_NAMES
+# By name alone: Pillow puts the values of those that it was asked for in the place of their texts.
+_NAMES = {name: ImageColor.getrgb(_MORE_NAMES.get(name, name)) for name in (*ImageColor.colormap, *_MORE_NAMES)}
 
 # Change of OKLCh lightness and factor on chroma; a CSS name such as "lightblue" wins over its modifier.
 _MODIFIERS = {
@@ -82,7 +83,7 @@ def parse_color(text: str) -> Rgb | None:
         return _css_value(text)
     for name, value in _NAMES.items():
         if name.replace(" ", "") == joined:
-            return _css_value(value)
+            return value[:3]
     modifier, _, rest = text.replace("-", " ").partition(" ")
     color = parse_color(rest) if modifier in _MODIFIERS else None
     return color and _modified(color, *_MODIFIERS[modifier])
