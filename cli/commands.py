@@ -34,7 +34,7 @@ from llm_dit.layers import Layer, canvas_size, composite
 from llm_dit.options import DecomposeOptions, EditOptions, RunDefaults, chosen_seed, help_of
 from llm_dit.pipelines.base import LayerPipeline
 from server.engines import choose_engine, load_pipeline
-from server.storage.folder import require_free
+from server.storage.database import require_free
 
 app = typer.Typer(
     name="llm-dit",

@@ -25,8 +25,7 @@ from server.processes import memory_of
 from server.projects.projects import Projects, Quota, size_of_project
 from server.settings import ServerSettings, Settings
 from server.storage.database import Database, Storage
-from server.storage.folder import Transit
-from server.storage.images import SHA256, ImageStore, StoredFile
+from server.storage.images import SHA256, ImageStore, StoredFile, Transit
 from server.worker.host import Patience, PipelineHost
 from server.worker.supervisor import Watch, Worker
 

@@ -12,8 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageChops, ImageDraw, ImageFilter, ImageFont
 
-from llm_dit.classical.layering.filling import fill_behind
-from llm_dit.classical.layering.matting import closed_form
+from llm_dit.classical.layering.lifting import closed_form, fill_behind
 from llm_dit.classical.seeing import networks, subject
 from llm_dit.classical.seeing.letters import find_letters
 from llm_dit.classical.seeing.subject import find_subject

@@ -14,7 +14,7 @@ from server.engines import choose_engine
 from server.logs import configure
 from server.service import open_service
 from server.settings import Settings, load_settings
-from server.storage.folder import secret_in
+from server.storage.database import secret_in
 from web.bodies.limits import BodyLimit
 from web.door.hosts import Proxies
 from web.door.tokens import Door, Token, warnings

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from llm_dit.errors import InputError
-from server.storage.folder import LOCK_NAME, FolderLock, prepare
+from server.storage.database import LOCK_NAME, FolderLock, prepare
 from server.storage.images import SHA256, ImageStore, sync_folder
 from server.storage.tables import VERSION as TABLES_VERSION
 

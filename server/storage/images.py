@@ -1,16 +1,19 @@
-"""Pictures on disk, named by their content."""
+"""Pictures on disk, named by their content, and files on their way between the service and its pool."""
 
+import asyncio
 import contextlib
 import errno
 import hashlib
 import logging
 import os
 import re
+import shutil
 import tempfile
 import time
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import AsyncGenerator, Generator, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from llm_dit.errors import DiskFullError, LLMDiTError
 from llm_dit.images import png_size
@@ -251,3 +254,46 @@ def disk_full_told() -> Generator[None]:
         if error.errno in {errno.ENOSPC, errno.EDQUOT}:
             raise DiskFullError(DISK_FULL) from None
         raise
+
+
+# Files on their way: the pool gets paths and no pixels.
+
+
+class Transit:
+    """A folder below the data folder with one folder for each request that is being worked on.
+
+    Its files are on their way between the service and its pool, which gets paths and no pixels.
+    """
+
+    def __init__(self, data_dir: Path) -> None:
+        self._folder = data_dir / "transit"
+
+    @contextlib.asynccontextmanager
+    async def folder(self) -> AsyncGenerator[Path]:
+        """Lend a folder that is removed with all that is in it; raises `DiskFullError`, also for the block."""
+        with disk_full_told():
+            path = await asyncio.to_thread(self._new)
+            try:
+                yield path
+            finally:
+                # Windows keeps what is still open; `clean` has it then.
+                await asyncio.to_thread(shutil.rmtree, path, ignore_errors=True)
+
+    def clean(self, before: float) -> None:
+        """Remove what a process left that ended in the middle of a request, before a time in seconds since 1970."""
+        for path in self._folder.glob("*"):
+            with contextlib.suppress(OSError):
+                if path.stat().st_mtime < before:
+                    shutil.rmtree(path)
+
+    def _new(self) -> Path:
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return Path(tempfile.mkdtemp(dir=self._folder))
+
+
+def take_out(path: Path) -> BinaryIO:
+    """Open a file that outlives its folder: on POSIX a file lives as long as it is open."""
+    file = path.open("rb")
+    with contextlib.suppress(OSError):
+        path.unlink()
+    return file

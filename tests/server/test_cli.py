@@ -17,7 +17,7 @@ import pytest
 from PIL import Image, ImageDraw
 
 from llm_dit.decoding.formats import FORMAT_NAMES
-from server.storage.folder import FolderLock
+from server.storage.database import FolderLock
 from tests.kit.forks import COMMANDS, ROOT
 from tests.kit.forks import llm_dit as run
 from tests.kit.service import connect

@@ -12,7 +12,7 @@ from llm_dit.color import read_color
 from llm_dit.exports.formats import EXPORT_FORMATS
 from llm_dit.names import file_stem
 from server.pool.tasks import GivenStack
-from server.storage.folder import take_out
+from server.storage.images import take_out
 from web.bodies.limits import Size, takes
 from web.bodies.reading import UPLOAD, JsonRoute, layer_limits, received, require_file
 from web.images import Inlined, Picture, file_answer, saved_as, stack_limits

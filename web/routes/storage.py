@@ -12,7 +12,7 @@ from llm_dit.decoding.formats import PICTURE_FORMATS
 from llm_dit.names import file_stem
 from server.pool.tasks import GivenPicture
 from server.projects.projects import Project, ProjectSummary
-from server.storage.folder import take_out
+from server.storage.images import take_out
 from web.bodies.limits import Size, takes
 from web.bodies.reading import UPLOAD, JsonRoute, layer_limits, media_type, receive, received, require_file, upload
 from web.door.hosts import located, with_prefix

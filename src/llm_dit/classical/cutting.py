@@ -9,8 +9,8 @@ import numpy as np
 from PIL import Image
 
 from llm_dit.alpha import spread
-from llm_dit.classical.layering.filling import fill_behind
-from llm_dit.classical.layering.matting import Edge, unmix
+from llm_dit.classical.layering.lifting import fill_behind
+from llm_dit.classical.layering.paint import Edge, unmix
 from llm_dit.classical.layering.regions import Bytes, Floats, Mask, box_of, window_around
 from llm_dit.errors import InputError
 from llm_dit.layer import LANCZOS_SUPPORT, Box, Layer

@@ -6,8 +6,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from llm_dit.classical.layering.filling import continued, fill_behind
-from llm_dit.classical.layering.matting import closed_form
+from llm_dit.classical.layering.lifting import closed_form, continued, fill_behind
 from llm_dit.classical.layering.paint import Plan, matte, paint
 from llm_dit.classical.layering.regions import Bytes, Floats, Labels, Mask, Report, depth, grown, window_around
 from llm_dit.classical.seeing.letters import find_letters, find_shadow

@@ -8,8 +8,7 @@ from numpy.typing import NDArray
 
 from llm_dit.alpha import spread
 from llm_dit.classical.layering.ground import Ground
-from llm_dit.classical.layering.matting import Edge, least_alpha, own_colors
-from llm_dit.classical.layering.paint import Halo, Plan
+from llm_dit.classical.layering.paint import Edge, Halo, Plan, least_alpha, own_colors
 from llm_dit.classical.layering.regions import Floats, Labels, Mask, Regions, Sketch, compact, depth, nearest_label
 
 Places = tuple[NDArray[np.intp], NDArray[np.intp]]
