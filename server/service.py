@@ -62,7 +62,8 @@ async def open_service(settings: Settings, engine: Engine) -> AsyncGenerator[Ser
         await asyncio.to_thread(store.try_out)
         storage = Storage(database=database, store=store)
         metrics = Metrics(lambda: _readings(engine, host, jobs, housekeeping, storage))
-        host = PipelineHost(lambda: _new_worker(settings, engine), _patience(settings, engine), metrics)
+        patience = Patience(cancel_s=max(server.cancel_grace_s, engine.step_s), unload_s=server.idle_unload_s)
+        host = PipelineHost(lambda: _new_worker(settings, engine), patience, metrics)
         undo.push_async_callback(host.stop)
         jobs = JobQueue(host, JobRecords(database), metrics, server, engine.name)
         quota = Quota(projects=server.max_projects, bytes=server.max_projects_gb * 1e9)
@@ -113,10 +114,6 @@ def _new_worker(settings: Settings, engine: Engine) -> Worker:
         watch=watch,
         log_format=settings.server.log_format,
     )
-
-
-def _patience(settings: Settings, engine: Engine) -> Patience:
-    return Patience(cancel_s=max(settings.server.cancel_grace_s, engine.step_s), unload_s=settings.server.idle_unload_s)
 
 
 def _readings(

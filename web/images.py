@@ -102,7 +102,8 @@ class Inlined:
         """
         parts = re.split(f"{self._mark}:([0-9A-Za-z]+);", content.model_dump_json())
         words, names = [part.encode() for part in parts[::2]], parts[1::2]
-        length = sum(map(len, words)) + sum(_encoded_length(files[name]) for name in names)
+        encoded = (len(DATA_URL) + 4 * ((_size(files[name]) + 2) // 3) for name in names)
+        length = sum(map(len, words)) + sum(encoded)
 
         async def pieces() -> AsyncGenerator[bytes]:
             yield words[0]
@@ -130,10 +131,6 @@ async def read_pieces(file: Path | IO[bytes]) -> AsyncGenerator[bytes]:
 
 def _size(file: Path | IO[bytes]) -> int:
     return file.stat().st_size if isinstance(file, Path) else os.fstat(file.fileno()).st_size
-
-
-def _encoded_length(file: Path | IO[bytes]) -> int:
-    return len(DATA_URL) + 4 * ((_size(file) + 2) // 3)
 
 
 # Files to save, under a name that every system takes.

@@ -15,7 +15,7 @@ from pydantic import TypeAdapter, ValidationError
 from llm_dit.errors import LLMDiTError
 from llm_dit.runs import Progress
 from server.errors import Failure, KeyReusedError, NotFoundError
-from server.jobs.inputs import DecomposeInput, EditLayerInput, JobInput, JobKind, JobResult
+from server.jobs.inputs import DecomposeInput, EditLayerInput, JobKind, JobResult
 from server.jobs.job import EVENTS_A_START, Job, Submission, status_of
 from server.storage.database import Database
 
@@ -43,7 +43,7 @@ class JobRecords:
         self._database = database
 
     async def add(self, job: Job) -> None:
-        content = _dump_input(job.job_input)
+        content = INPUTS[job.job_input.kind].dump_json(job.job_input).decode()
         values = [job.id, job.client, job.job_input.kind, content, job.fingerprint, job.key, job.created_at]
         await self._database.change(ADD, values)
 
@@ -98,10 +98,6 @@ class JobRecords:
             job.end(FAILURE.validate_json(row["error"]).error())
         job.finished_at = row["finished_at"]
         return job
-
-
-def _dump_input(job_input: JobInput) -> str:
-    return INPUTS[job_input.kind].dump_json(job_input).decode()
 
 
 KEY_REUSED = "This Idempotency-Key came with another request before: use a new one."

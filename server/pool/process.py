@@ -66,7 +66,8 @@ def serve(tasks: BinaryIO, answers: BinaryIO) -> None:
         task: Task = pickle.loads(content)
         answer = run(task)
         gc.collect()
-        answer["ends"] = ends = number == MOST_TASKS or _resident() > task.budget.kept
+        resident = statm(1) if sys.platform == "linux" else 0
+        answer["ends"] = ends = number == MOST_TASKS or resident > task.budget.kept
         answers.write(framed(json.dumps(answer, default=to_jsonable_python).encode()))
         answers.flush()
         if ends:
@@ -103,10 +104,6 @@ def _limit(budget: Budget | None) -> None:
         # The fifth field is what RLIMIT_DATA counts.
         most = resource.RLIM_INFINITY if budget is None else statm(5) + budget.memory
         resource.setrlimit(resource.RLIMIT_DATA, (most, resource.RLIM_INFINITY))
-
-
-def _resident() -> int:
-    return statm(1) if sys.platform == "linux" else 0
 
 
 def main(nice: int) -> None:

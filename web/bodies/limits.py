@@ -264,7 +264,8 @@ class BodyLimit:
             await self._pass_on(scope, body, limit, send, None)
             return
         needed = limit if "transfer-encoding" in given else length
-        await self._pass_on(scope, body, limit, send, self._pots[size].place(_source(scope), needed))
+        source = scope["client"][0] if scope.get("client") else ""
+        await self._pass_on(scope, body, limit, send, self._pots[size].place(source, needed))
 
     async def _pass_on(
         self,
@@ -339,7 +340,3 @@ class BodyLimit:
         except TimeoutError:
             pass
         return {"type": "http.response.body", "body": b""}
-
-
-def _source(scope: Scope) -> str:
-    return scope["client"][0] if scope.get("client") else ""

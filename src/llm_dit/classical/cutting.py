@@ -52,7 +52,7 @@ def cut_out(layers: Sequence[Layer], width: int, height: int, mask: Image.Image,
     left, top, right, low = box
     share = share[top:low, left:right]
     share = np.where(share > SURE, 1, np.where(share < NONE, 0, share)).astype(np.float32)
-    stack = [_moved(layer, box) for layer in layers]
+    stack = [replace(layer, x=layer.x - left, y=layer.y - top) for layer in layers]
     shown = _shown(stack, share)
     if not shown:
         raise InputError("Nothing shows where the mask is: select a part of what is seen.", param="mask")
@@ -79,10 +79,6 @@ def _room(box: Box) -> int:
     """Return how many pixels around a box are looked at."""
     left, top, right, bottom = box
     return 16 + round(0.3 * max(right - left, bottom - top))
-
-
-def _moved(layer: Layer, box: Box) -> Layer:
-    return replace(layer, x=layer.x - box[0], y=layer.y - box[1])
 
 
 def _planes(stack: Sequence[Layer], shape: tuple[int, int]) -> Floats:

@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image
 from pydantic import BaseModel, Field, ValidationError
 
-from llm_dit.color import BlendMode, Rgba
+from llm_dit.color import Rgba
 from llm_dit.errors import InputError
 from llm_dit.images import write_png
 from llm_dit.layer import KeptLayer, Layer, group_steps, kept_fields, plain
@@ -290,10 +290,6 @@ def _describe(layer: Layer, file: str) -> Element:
             "y": str(layer.y),
             "opacity": f"{layer.opacity:.6g}",
             "visibility": "visible" if layer.visible else "hidden",
-            "composite-op": _operator(layer.blend),
+            "composite-op": "svg:src-over" if layer.blend == "normal" else f"svg:{layer.blend}",
         },
     )
-
-
-def _operator(blend: BlendMode) -> str:
-    return "svg:src-over" if blend == "normal" else f"svg:{blend}"

@@ -48,21 +48,14 @@ def _spaced(name: str) -> str:
     """Return the pattern that takes a name written as one word, apart or with hyphens."""
     apart = name.replace(" ", "[ -]?")
     parts: list[str] = []
-    while prefix := next((p for p in sorted(_PREFIXES, key=len, reverse=True) if _splits(apart, p)), None):
+    prefixes = sorted(_PREFIXES, key=len, reverse=True)
+    while prefix := next((p for p in prefixes if apart.startswith(p) and len(apart) > len(p) + 2), None):
         parts.append(prefix)
         apart = apart[len(prefix) :]
     return "[ -]?".join([*parts, apart])
 
 
-def _splits(name: str, prefix: str) -> bool:
-    return name.startswith(prefix) and len(name) > len(prefix) + 2
-
-
-def _longest_first(names: list[str]) -> str:
-    return "|".join(sorted(names, key=len, reverse=True))
-
-
-_ANY_NAME = _longest_first([_spaced(name) for name in _NAMES])
+_ANY_NAME = "|".join(sorted(map(_spaced, _NAMES), key=len, reverse=True))
 _FUNCTION = r"(?:rgb|hsl)\([^()a-z]{5,40}\)"
 
 COLOR_PATTERN = (
@@ -177,17 +170,14 @@ def part_of(name: str) -> Part:
     if colored := _COLORED.fullmatch(bare):
         return Part(kind="color", key="color", name=bare, color=parse_color(colored["color"]))
     words = re.findall(r"[a-z][a-z-]*", bare.replace("'s", ""))
-    kind, key = next((found for word in reversed(words[-1:]) if (found := _kind_of(word))), ("thing", "thing"))
+    other: tuple[PartKind, str] = ("thing", "thing")
+    kind, key = next((_KINDS[form] for word in words[-1:] for form in _forms(word) if form in _KINDS), other)
     return Part(kind=kind, key=key, name=bare)
 
 
 def is_thing(word: str) -> bool:
     """Whether a word, or its singular, is the name of something."""
     return any(form in THINGS for form in _forms(word))
-
-
-def _kind_of(word: str) -> tuple[PartKind, str] | None:
-    return next((_KINDS[form] for form in _forms(word) if form in _KINDS), None)
 
 
 def _forms(word: str) -> tuple[str, ...]:
