@@ -5,9 +5,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 PORT ?= 8000
 CORES = $(shell $(PYTHON) -c 'import os; print(os.cpu_count() or 1)')
-# Tests start hundreds of Python processes: none of them has to compile our modules again, or to start threads for the
-# algebra of small pictures that wait for a processor by turning around.
-TESTS := env PYTHONDONTWRITEBYTECODE= OPENBLAS_NUM_THREADS=1 $(BIN)/pytest
+# Tests start hundreds of Python processes, as many at a time as there are cores: none of them has to compile our modules
+# again, or to start threads for small pictures and models, which wait for a processor by turning around.
+ONE_THREAD := OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 OPENCV_FOR_THREADS_NUM=1
+TESTS := env PYTHONDONTWRITEBYTECODE= $(ONE_THREAD) $(BIN)/pytest
 PINS := requirements/base.txt requirements/qwen.txt requirements/test.txt
 SOURCES := src cli server web tests benchmarks scripts
 

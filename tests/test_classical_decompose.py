@@ -108,6 +108,7 @@ def test_a_button_is_whole_under_its_label_and_the_ground_under_the_button(butto
     assert np.abs(np.diff(pixels(ground)[:, 240, :3], axis=0)).max() <= 4, "a ghost of the button in the ground"
 
 
+@pytest.mark.slow
 def test_a_layer_can_be_moved_without_a_halo(button: Image.Image) -> None:
     layers = ClassicalPipeline().decompose(button, layer_num=2, seed=1, output_size="original")
     moved = composite([Layer(image=Image.new("RGBA", button.size, "white")), Layer(image=layers[2], x=4, y=4)])

@@ -177,6 +177,7 @@ def test_what_was_asked_for_is_in_no_log_no_answer_and_no_file(
             assert PIECES.search(path.read_bytes().decode(errors="replace")) is None, path
 
 
+@pytest.mark.slow
 def test_a_text_log_has_no_line_of_a_client(start_service: Callable[..., Service]) -> None:
     service = start_service(app="tests.kit.app:app")
     service.post(DECOMPOSE, json={"image": SQUARE_URL, "prompt": CANARY})

@@ -85,6 +85,7 @@ def test_an_address_of_no_preview_says_so(client: httpx.Client, job: str) -> Non
     client.delete(job)
 
 
+@pytest.mark.slow
 def test_previews_can_be_turned_off(start_service: Callable[..., Service]) -> None:
     service = start_service(app="tests.kit.app:app", environment={"LLM_DIT_SERVER__PREVIEWS": "false"})
     (service.folder / "go").touch()
