@@ -21,6 +21,8 @@ WIDTH, HEIGHT = 1024, 768
 WORDS = ("Summer Sale", "HAPPY BIRTHDAY", "Grand Opening", "Hello World", "JAZZ NIGHT", "New Arrivals", "Thank You")
 BLUR = 0.8
 """Pixels: the standard deviation of what is a little out of focus."""
+HAIR = 24
+"""Pixels that a hair is shorter than."""
 Variant = Literal["plain", "blurred", "hairy"]
 VARIANTS: tuple[Variant, ...] = ("plain", "blurred", "hairy")
 
@@ -69,18 +71,20 @@ def collect(folder: Path) -> tuple[list[Path], list[Path]]:
 def make_scene(seed: int, drawings: list[Path], grounds: list[Path], variant: Variant = "plain") -> Scene:
     """Return a scene of one or two things and a line of type over a crop of a ground.
 
-    "blurred": a little out of focus and a JPEG file of quality 80. "hairy": a fringe of hairs around the things.
+    "blurred": a little out of focus and a JPEG file of quality 80. "hairy": a fringe of hairs around the things. All
+    else is the same.
     """
-    chance = random.Random(seed)
+    chance, hair = random.Random(seed), random.Random(f"hair {seed}")
     ground = _ground(chance, grounds)
     pieces: list[Piece] = []
     image = ground.copy()
     for _ in range(chance.choice([1, 1, 2])):
         name, drawing = _drawing(chance, drawings)
+        left, top = chance.randint(0, WIDTH - drawing.width), chance.randint(0, HEIGHT - drawing.height)
         if variant == "hairy":
-            drawing = with_hair(drawing, chance)
+            drawing, left, top = with_hair(drawing, hair), left - HAIR, top - HAIR
         layer = Image.new("RGBA", image.size)
-        layer.paste(drawing, (chance.randint(0, WIDTH - drawing.width), chance.randint(0, HEIGHT - drawing.height)))
+        layer.paste(drawing, (left, top))
         _put(image, layer, name, pieces)
     _put(image, _type(chance), "type", pieces)
     if variant == "blurred":
@@ -96,10 +100,10 @@ def make_scene(seed: int, drawings: list[Path], grounds: list[Path], variant: Va
 
 
 def with_hair(drawing: Image.Image, chance: random.Random) -> Image.Image:
-    """Return `drawing` with thin hairs of its own colors that stand out of its outline."""
-    margin, factor = 24, 3
-    padded = Image.new("RGBA", (drawing.width + 2 * margin, drawing.height + 2 * margin))
-    padded.paste(drawing, (margin, margin))
+    """Return `drawing` in a margin of `HAIR` with thin hairs of its own colors that stand out of its outline."""
+    factor = 3
+    padded = Image.new("RGBA", (drawing.width + 2 * HAIR, drawing.height + 2 * HAIR))
+    padded.paste(drawing, (HAIR, HAIR))
     solid = (np.asarray(padded)[..., 3] > 200).astype(np.uint8)
     outlines = cv2.findContours(solid, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)[0]
     if not outlines:
@@ -116,7 +120,7 @@ def with_hair(drawing: Image.Image, chance: random.Random) -> Image.Image:
         away = np.array([x, y]) - middle
         away = away / (np.hypot(*away) + 1e-6)
         bend = np.array([-away[1], away[0]]) * chance.uniform(-0.6, 0.6)
-        length = chance.uniform(8, margin - 2)
+        length = chance.uniform(8, HAIR - 2)
         points = [np.array([x, y]) + away * length * t + bend * length * t * t for t in np.linspace(-0.3, 1, 6)]
         tint = tuple(max(0, min(255, value + chance.randint(-25, 25))) for value in color)
         pen.line([tuple(point * factor) for point in points], fill=(*tint, 255), width=chance.choice([2, 3, 4]))
