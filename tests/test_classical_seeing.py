@@ -283,11 +283,23 @@ def test_a_texture_goes_on_behind_a_thing() -> None:
     assert off[hole].mean() < 25, "a smooth continuation is off by 90"
 
 
+@cache
+def still_life() -> tuple[np.ndarray, np.ndarray]:
+    """The sample, and the ground that is left of it, (height, width, 3)."""
+    picture = Image.open(ROOT / "static/samples/still_life.webp").convert("RGB").reduce(2)
+    layers = ClassicalPipeline().decompose(picture, layer_num=5, seed=0, output_size="original")
+    return np.asarray(picture, np.float32), np.asarray(layers[1].convert("RGB"), np.float32)
+
+
+def test_a_stem_comes_off_with_its_pear() -> None:
+    picture, ground = (pixels[115:160, 270:330].mean(axis=-1) < 110 for pixels in still_life())
+    assert picture.sum() > 150
+    assert not ground.any()
+
+
 def test_nothing_of_a_thing_goes_on_behind_another() -> None:
     """Behind the mug goes the table on, not the pear beside it, which comes off after it."""
-    picture = Image.open(ROOT / "static/samples/still_life.webp")
-    layers = ClassicalPipeline().decompose(picture.reduce(2), layer_num=5, seed=0, output_size="original")[1:]
-    behind = np.asarray(layers[0].convert("RGB"), np.float32)[165:300, 50:165]
+    behind = still_life()[1][165:300, 50:165]
     # The pear is yellow: it has much more green than blue, and as much green as red.
     yellow = (behind[..., 1] > 1.5 * behind[..., 2]) & (behind[..., 1] > 0.9 * behind[..., 0])
     assert yellow.mean() < 0.01

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from llm_dit.classical.layering.lifting import closed_form, continued, fill_behind
+from llm_dit.classical.layering.lifting import closed_form, continued, fill_behind, sticking_out
 from llm_dit.classical.layering.paint import Plan, matte, paint
 from llm_dit.classical.layering.regions import Bytes, Floats, Labels, Mask, Report, depth, grown, window_around
 from llm_dit.classical.seeing.letters import find_letters, find_shadow
@@ -238,6 +238,7 @@ def _lift_text(rgb: Bytes, mask: Mask, seed: int, report: Report) -> tuple[Bytes
 
 def _lift_thing(rgb: Bytes, thing: Mask, apart: Mask, seed: int, report: Report) -> tuple[Bytes, Bytes]:
     """Return a thing as a layer, and the picture with what lies behind it, which is nothing `apart`."""
+    thing = thing | (sticking_out(rgb, thing) & ~apart)
     reach = max(2 * BAND, round(HAIR * max(thing.shape)))
     window = window_around(thing, reach + BESIDE)
     part, guess = rgb[window], thing[window]

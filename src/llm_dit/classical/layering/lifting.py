@@ -5,7 +5,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from llm_dit.alpha import spread
-from llm_dit.classical.layering.regions import Bytes, Floats, Mask, Report, bounded
+from llm_dit.classical.layering.regions import Bytes, Floats, Mask, Report, bounded, grown, window_around
 
 MATTED_PIXELS = 160_000
 """The size of a thing with its surroundings from which the work is done on a smaller copy."""
@@ -97,6 +97,54 @@ def _sum(values: Floats) -> Floats:
         for part in cv2.split(values)
     ]
     return np.asarray(parts[0] if values.ndim == 2 else np.stack(parts, axis=-1), np.float32)
+
+
+# What sticks out of a thing.
+
+
+FAR = 0.06
+"""How far a stem or a strap may stick out, as a share of the picture's longer side."""
+THICK = 25
+"""Pixels: what is half as wide stands out from the median of what is around it."""
+STANDS_OUT, OVER_GRAIN = 24.0, 3.0
+"""CIELAB from which a pixel may stand out, and how many times more than most around it do."""
+BESIDE = 3
+"""Pixels from an outline that are still of its edge."""
+FREE = 0.5
+"""The share of what sticks out that is away from the thing, at least: what lies along it is its edge or its shadow."""
+
+
+def sticking_out(rgb: Bytes, thing: Mask) -> Mask:
+    """Return what begins at a thing (height, width) in `rgb` (height, width, 3) and ends on a smooth ground near by: a
+    stem, a strap, hair.
+
+    It is thin and stands out from the median of what is around. What goes on, such as the edge of a table, is none.
+    """
+    reach = round(FAR * max(thing.shape))
+    near = grown(thing, reach)
+    window = window_around(near, THICK)
+    mine, ring = thing[window], near[window] & ~thing[window]
+    plain = cv2.medianBlur(continued(rgb[window], grown(mine, BESIDE)), THICK)
+    lab, around = (
+        cv2.cvtColor(values.astype(np.float32) / np.float32(255), cv2.COLOR_RGB2LAB) for values in (rgb[window], plain)
+    )
+    off = np.linalg.norm(lab - around, axis=-1)
+    away = ring & ~grown(mine, BESIDE)
+    found = np.zeros_like(thing)
+    if not away.any():
+        return found
+    grain = OVER_GRAIN * float(np.percentile(off[away], 80))
+    standing = ring & (off > max(STANDS_OUT, grain))
+    count, numbers, stats, _ = cv2.connectedComponentsWithStats(standing.astype(np.uint8), connectivity=8)
+    labels, area = np.asarray(numbers), np.asarray(stats)[:, cv2.CC_STAT_AREA]
+    outer = ring & ~grown(thing, reach - 2)[window]
+    touching, ending, free = (
+        np.bincount(labels[where], minlength=count) for where in (ring & grown(mine, 1), outer, away)
+    )
+    good = (touching > 0) & (ending == 0) & (free > FREE * area)
+    good[0] = False
+    found[window] = good[labels]
+    return found
 
 
 # What lies behind: a texture goes on where a thing stood, a smooth ground is continued.
