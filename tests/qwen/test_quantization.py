@@ -10,7 +10,7 @@ from llm_dit.errors import DeviceError, InputError
 from llm_dit.qwen.forward.transformer import Branch
 from llm_dit.qwen.loading.checkpoints import LAYERED, open_checkpoint
 from llm_dit.qwen.loading.loader import LoadOptions, _Loader, load_pipeline
-from llm_dit.qwen.loading.quantization import Quantization, check_quantization, quantization_configs
+from llm_dit.qwen.placement.devices import Quantization, check_quantization, quantization_configs
 
 CPU = torch.device("cpu")
 

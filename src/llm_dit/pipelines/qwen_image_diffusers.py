@@ -25,8 +25,8 @@ from llm_dit.options import (
 )
 from llm_dit.pipelines.base import EDIT_RESOLUTION, QWEN_MAX_ASPECT, check_aspect, check_image, model_size
 from llm_dit.qwen.loading.checkpoints import EDIT, EDIT_MODEL, LAYERED
-from llm_dit.qwen.loading.quantization import Quantization
 from llm_dit.qwen.models import Models, ModelSource
+from llm_dit.qwen.placement.devices import Quantization
 from llm_dit.qwen.placement.plan import CpuOffload, Plan
 from llm_dit.qwen.sampling.captions import Captions
 from llm_dit.qwen.sampling.preparing import Run, reads_it_whole

@@ -153,8 +153,8 @@ def _machine(
     fused: bool,
 ) -> list[Finding]:
     from llm_dit.qwen.forward.tools import HEAD_WIDTH, describe_plain, tools_for
-    from llm_dit.qwen.loading.quantization import check_quantization
     from llm_dit.qwen.placement.devices import (
+        check_quantization,
         choose_devices,
         choose_dtype,
         describe_forward,

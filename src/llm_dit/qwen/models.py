@@ -14,8 +14,9 @@ from llm_dit.qwen.forward.transformer import forward_of
 from llm_dit.qwen.loading.checkpoints import EDIT, NAMES, Checkpoint, local_folder, open_checkpoint, same_text_encoder
 from llm_dit.qwen.loading.download import download_checkpoint
 from llm_dit.qwen.loading.loader import LoadOptions, load_pipeline
-from llm_dit.qwen.loading.quantization import Quantization, check_quantization
 from llm_dit.qwen.placement.devices import (
+    Quantization,
+    check_quantization,
     choose_devices,
     choose_dtype,
     describe_forward,

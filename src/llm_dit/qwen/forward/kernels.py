@@ -1,6 +1,7 @@
 """The operations of `operations.py` with less traffic: two Triton kernels, and a product that ends in its GELU.
 
-The kernels take and give bfloat16, have float32 inside, and are one launch each.
+The kernels take and give bfloat16, have float32 inside, and are one launch each. At the end of one of cuBLAS's products
+of many rows a GELU costs a twentieth of its time; in those of quack-kernels (`with_quack`) it costs nothing.
 
 Importing this needs Triton. Any number of rows, any length of text and any number of heads; a head's width is a power
 of two.
@@ -8,15 +9,16 @@ of two.
 
 # Triton has no types, and what it compiles is not quite Python.
 # pyright: reportMissingImports=false, reportIndexIssue=false
+from types import SimpleNamespace
 from typing import Any
 
 import torch
 import triton
 import triton.language as tl
 
-from llm_dit.qwen.forward.operations import Half, Norms, Owed, Rows, is_plain, project
+from llm_dit.qwen.forward.operations import MANY, Half, Norms, Operations, Owed, Rows, is_plain, project
 
-__all__ = ["norm", "project", "think", "turn"]
+__all__ = ["norm", "project", "think", "turn", "with_quack"]
 
 HEADS = 8
 """Heads that one program turns."""
@@ -80,6 +82,32 @@ def think(rows: torch.Tensor, mlp: Any) -> torch.Tensor:
     if not is_plain(into):
         return mlp(rows)
     return leave(torch.ops.aten._addmm_activation(into.bias, rows[0], into.weight.t(), use_gelu=True))[None]
+
+
+def with_quack() -> Operations:
+    """Return the same operations with the products of many rows by quack-kernels, which flash-attn-4 brings along.
+
+    Raises `ImportError` without the extra `flash`.
+    """
+    from quack.gemm_interface import gemm, gemm_act
+
+    def project_many(rows: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor, out: torch.Tensor) -> None:
+        if len(rows) < MANY:
+            project(rows, weight, bias, out)
+        else:
+            gemm(rows, weight.t(), out=out, bias=bias, tuned=False)
+
+    def think_many(rows: torch.Tensor, mlp: Any) -> torch.Tensor:
+        enter, _, leave = mlp.net
+        into = enter.proj
+        if rows.shape[1] < MANY or not is_plain(into):
+            return think(rows, mlp)
+        _, thought = gemm_act(
+            rows[0], into.weight.t(), bias=into.bias, activation="gelu_tanh_approx", store_preact=False, tuned=False
+        )
+        return leave(thought)[None]
+
+    return SimpleNamespace(norm=norm, project=project_many, turn=turn, think=think_many)
 
 
 @triton.jit(do_not_specialize=["text"])

@@ -1,6 +1,6 @@
 """What a block does to its rows between its products, with torch's own operations: diffusers' bits on a CPU.
 
-`kernels.py` has the same in fewer passes over the memory, and `products.py` with faster products.
+`kernels.py` has the same in fewer passes over the memory, and with faster products.
 """
 
 from collections.abc import Iterable, Iterator
@@ -79,7 +79,7 @@ class Rows:
 
 
 class Operations(Protocol):
-    """The operations, here, in `kernels.py` and in `products.py`."""
+    """The operations, here and in `kernels.py`."""
 
     def norm(self, branch: Rows, half: Half, eps: float) -> torch.Tensor: ...
 

@@ -257,9 +257,9 @@ def _import_kernels() -> Operations:
 
 
 def _import_products() -> Operations:
-    from llm_dit.qwen.forward import products
+    from llm_dit.qwen.forward.kernels import with_quack
 
-    return products
+    return with_quack()
 
 
 def _attention(trial: Trial) -> tuple[str, Attend, list[str]]:
