@@ -16,11 +16,18 @@ from PIL import Image, ImageColor
 
 from llm_dit.classical.edit import EFFECTS, edit_image
 from llm_dit.classical.instructions.chinese_lexicon import CHINESE_COLORS, LEXICON
-from llm_dit.classical.instructions.english import SHORTEST, correct
-from llm_dit.classical.instructions.lexicon import COLOR_NAMES, COLOR_WORDS, OTHER_WORDS, THINGS, is_thing, parse_color
+from llm_dit.classical.instructions.english import OTHER_WORDS, SHORTEST, correct
 from llm_dit.classical.instructions.parsing import MAX_LENGTH, MAX_OPERATIONS, language_of, parse_instruction
 from llm_dit.classical.instructions.reference import TOPICS
-from llm_dit.classical.instructions.vocabulary import ROWS, TOOLS
+from llm_dit.classical.instructions.vocabulary import (
+    COLOR_NAMES,
+    COLOR_WORDS,
+    ROWS,
+    THINGS,
+    TOOLS,
+    is_thing,
+    parse_color,
+)
 from llm_dit.classical.operations import Operation
 from llm_dit.errors import InstructionError
 from llm_dit.runs import Canceled, Progress

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageDraw
 
-from llm_dit.classical.layering.order import color_name, place_name
+from llm_dit.classical.decompose import color_name, place_name
 from llm_dit.errors import InputError
 from llm_dit.names import VOCABULARIES
 from llm_dit.pipelines.classical import ClassicalPipeline

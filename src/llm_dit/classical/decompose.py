@@ -1,5 +1,6 @@
 """Taking a picture apart into layers with image processing and, where they are set up, small networks."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 import cv2
@@ -8,11 +9,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from llm_dit.classical.layering.find import Found, find_groups, find_surfaces, is_scene, sweep, thin_out
-from llm_dit.classical.layering.order import complete, fills_frame, layer_names, stack_order
+from llm_dit.classical.layering.order import complete, fills_frame, settle_alpha, settle_colors, stack_order
 from llm_dit.classical.layering.paint import Halo, Plan, matte, paint, tidy
 from llm_dit.classical.layering.regions import Bytes, Floats, Labels, Report, Sketch, boxes, depth, draw_sketch
-from llm_dit.classical.layering.separate import allot, separate
-from llm_dit.classical.layering.settle import settle_alpha, settle_colors, show_each, with_pieces
+from llm_dit.classical.layering.separate import allot, separate, show_each, with_pieces
 from llm_dit.classical.layering.soft import find_halo
 from llm_dit.classical.layering.surfaces import is_flat
 from llm_dit.classical.peeling import NOTHING, Seen, called, look, matches, peel
@@ -183,17 +183,6 @@ def _lay(layers: Bytes, picture: Bytes, found: Found, sketch: Sketch, around: Ha
     return rank
 
 
-def _samples(layers: Bytes) -> tuple[list[Floats], list[Floats]]:
-    colors, alphas = [], []
-    for layer in layers:
-        opaque = layer[layer[..., 3] >= max(1, int(layer[..., 3].max()) // 2)]
-        colors.append(opaque[:: max(1, len(opaque) // 40_000), :3].astype(np.float32))
-        step = max(1, round((layer.shape[0] * layer.shape[1] / 40_000) ** 0.5))
-        small = layer[::step, ::step]
-        alphas.append(small[..., 3].astype(np.float32) / 255)
-    return colors, alphas
-
-
 def _enlarge_halo(halo: Halo, width: int, height: int) -> Halo:
     return Halo(
         alpha=cv2.resize(halo.alpha, (width, height), interpolation=cv2.INTER_LINEAR),
@@ -241,3 +230,82 @@ class Steps:
     def _say(self, phase: str, step: int) -> None:
         if self.progress is not None:
             self.progress(Progress(phase=phase, step=step, total=self.total))
+
+
+# What the layers are called: by their color and place.
+
+HUES = (
+    (15, "Red"), (42, "Orange"), (68, "Yellow"), (165, "Green"), (200, "Turquoise"),
+    (255, "Blue"), (290, "Purple"), (345, "Pink"), (361, "Red"),
+)  # fmt: skip
+
+FILLS = 0.5
+"""The mean alpha from which the lowest layer is the background."""
+
+
+def layer_names(
+    colors: list[Floats], alphas: list[Floats], language: Language, known: Mapping[int, str] | None = None
+) -> list[str]:
+    """Return a name for each layer, such as "Blue, top left"; no two are the same.
+
+    The lowest is the "Background", unless most of the picture is clear there.
+
+    `known` has the names of layers, by their number, that need none of color and place.
+    `colors` are (n, 3) RGB 0–255 samples of each layer, `alphas` (height, width) small copies of its alpha, 0–1.
+    """
+    vocabulary = VOCABULARIES[language]
+    names = [vocabulary.word("Background")] if alphas[0].mean() > FILLS else []
+    for sample, alpha in list(zip(colors, alphas, strict=True))[len(names) :]:
+        name = (known or {}).get(len(names)) or vocabulary.describe(color_name(sample), place_name(alpha))
+        number, unique = 2, name
+        while unique in names:
+            unique, number = f"{name} {number}", number + 1
+        names.append(unique)
+    return names
+
+
+def color_name(sample: Floats) -> str:
+    """Return the English name of the most frequent color of a sample."""
+    bins = (sample // 43).astype(int) @ np.array([36, 6, 1])
+    common = sample[bins == np.bincount(bins).argmax()].mean(axis=0)
+    hue, lightness, saturation = cv2.cvtColor(
+        np.asarray(common, np.float32).reshape(1, 1, 3) / np.float32(255), cv2.COLOR_RGB2HLS
+    )[0, 0]
+    chroma = (1 - abs(2 * lightness - 1)) * saturation
+    if lightness > 0.93 or (lightness > 0.85 and chroma < 0.12):
+        return "White"
+    if lightness < 0.09:
+        return "Black"
+    if chroma < 0.1:
+        return "Dark gray" if lightness < 0.35 else "Light gray" if lightness > 0.68 else "Gray"
+    name = next(name for limit, name in HUES if hue < limit)
+    if name in ("Orange", "Red", "Yellow") and lightness < 0.38 and chroma < 0.6:
+        return "Brown"
+    if lightness < 0.25:
+        return f"Dark {name.lower()}"
+    return f"Light {name.lower()}" if lightness > 0.75 else name
+
+
+def place_name(alpha: Floats) -> str:
+    """Return where most of a layer lies: "center", "top left", "bottom", … or "throughout"."""
+    height, width = alpha.shape
+    total = float(alpha.sum()) + 1e-9
+    x = float((alpha.sum(axis=0) * (np.arange(width) + 0.5)).sum()) / total / width
+    y = float((alpha.sum(axis=1) * (np.arange(height) + 0.5)).sum()) / total / height
+    columns, rows = np.flatnonzero(alpha.max(axis=0) > 0.3), np.flatnonzero(alpha.max(axis=1) > 0.3)
+    if len(columns) > 0.8 * width and len(rows) > 0.8 * height:
+        return "throughout"
+    down = "top" if y < 0.37 else "bottom" if y > 0.63 else ""
+    across = "left" if x < 0.37 else "right" if x > 0.63 else ""
+    return " ".join(word for word in (down, across) if word) or "center"
+
+
+def _samples(layers: Bytes) -> tuple[list[Floats], list[Floats]]:
+    colors, alphas = [], []
+    for layer in layers:
+        opaque = layer[layer[..., 3] >= max(1, int(layer[..., 3].max()) // 2)]
+        colors.append(opaque[:: max(1, len(opaque) // 40_000), :3].astype(np.float32))
+        step = max(1, round((layer.shape[0] * layer.shape[1] / 40_000) ** 0.5))
+        small = layer[::step, ::step]
+        alphas.append(small[..., 3].astype(np.float32) / 255)
+    return colors, alphas

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from llm_dit.classical.instructions.chinese_lexicon import LEXICON, LONGEST, Kind
-from llm_dit.classical.instructions.lexicon import COLOR_PATTERN, is_thing
+from llm_dit.classical.instructions.vocabulary import COLOR_PATTERN, is_thing
 
 STRONG_JOINT = re.compile(
     r"[\s,.;!?:]*(?:[,;!?\n](?![^(]*\))|\.(?!\d)|然后|接着|随后|并且|而且|同时|之后|最后|还有|以及|另外|再加上|并)[\s,.;!?:]*"

@@ -6,10 +6,16 @@ from collections.abc import Iterator
 from dataclasses import fields
 from functools import cache, lru_cache
 
-from llm_dit.classical.instructions.lexicon import COLOR_PATTERN, COLOR_WORDS, OTHER_WORDS, THINGS, is_thing
 from llm_dit.classical.instructions.reference import TOPICS
 from llm_dit.classical.instructions.rules import STRENGTH_PATTERNS
-from llm_dit.classical.instructions.vocabulary import ROWS, Row
+from llm_dit.classical.instructions.vocabulary import (
+    COLOR_PATTERN,
+    COLOR_WORDS,
+    ROWS,
+    THINGS,
+    Row,
+    is_thing,
+)
 
 _SHORT = {
     r"bg|bkg|bckg|bkgd|bkgrnd|backgrnd|bckgrnd|bground": "background",
@@ -142,6 +148,22 @@ SHORTEST_SWAPPED_LETTER = 5
 """Letters from which one may be another."""
 _SHORT_SLIPS = {"teh": "the", "hte": "the"}
 """The shorter ones that are no words themselves."""
+# What is no slip of a word that is known: said of layers, but not understood.
+_NO_SLIPS = (
+    "shape shade shine brand grace brown drown class grass glass great group grown grade grape graph trace "
+    "place plane light night right fight sight might eight weight height crown clean clear climb cloud close "
+    "could would should there their these those three throw think thing thick thin thank black block blank "
+    "bleak bland blend blond blood bloom bright bring brick white while write wrote whole where which other "
+    "under after again about above below beach peach reach teach leach bench read bold hair pair chair fair "
+    "wide wise side size wool wood word work world warn worm cork fold told sold hold good food mood moon noon "
+    "soon more move love live line lime time tile mile male sharp shark share stare store shore score snore "
+    "shirt skirt short sport spot stop step steep sleep sheep sheet street sweet sweat table cable stable "
+    "texture mixture picture culture color colour blurb burn turn torn corn horn inverse convert revert divert "
+    "avert expert flop flap clip slip ship chip tint hint mint lint print paint point joint pain gain main rain "
+    "train brain drain grain fade face fact fast last cast past post most lost cost coast toast roast boast "
+    "cool pool tool wall call tall small smell shell still skill spill"
+)
+OTHER_WORDS = frozenset(_NO_SLIPS.split())
 _WORD = re.compile(r"[a-z]+")
 _OPTIONAL_END = re.compile(r"([a-z]+)\(\?:([a-z]+)\)\?")
 _OPTIONAL_LETTER = re.compile(r"([a-z]*)([a-z])\?([a-z]*)")

@@ -14,8 +14,7 @@ from functools import cache, lru_cache
 from llm_dit.classical.instructions.chinese_clauses import plain_clause
 from llm_dit.classical.instructions.chinese_words import split_chinese, split_weakly, words_of
 from llm_dit.classical.instructions.english import normalise, readings, split, strip_courtesy
-from llm_dit.classical.instructions.lexicon import part_of
-from llm_dit.classical.instructions.rules import NAMED_PART, Match, Rule, Strength, row_rules, take_strength
+from llm_dit.classical.instructions.rules import NAMED_PART, Match, Rule, Strength, part_of, row_rules, take_strength
 from llm_dit.classical.instructions.value_rules import color_rules, measure_rules
 from llm_dit.classical.instructions.vocabulary import SCALES, TOOLS
 from llm_dit.classical.operations import Language, Operation, Part, Reason, refusal

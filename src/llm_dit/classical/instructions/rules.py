@@ -7,9 +7,8 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from llm_dit.classical.instructions.lexicon import PLAIN_COLORS
-from llm_dit.classical.instructions.vocabulary import ROWS, Row
-from llm_dit.classical.operations import Operation
+from llm_dit.classical.instructions.vocabulary import KINDS, PLAIN_COLORS, ROWS, Row, parse_color, singulars
+from llm_dit.classical.operations import Operation, Part, PartKind
 
 DEGREE = r"(?P<degree>(?:even |a )?more|less|not so|not as|not that|not quite so|too)"
 NEGATIVE_DEGREES = frozenset({"less", "not so", "not as", "not that", "not quite so", "too", "fewer"})
@@ -103,6 +102,23 @@ def is_general(name: str) -> bool:
 def is_pronoun(name: str) -> bool:
     """Whether a name stands for what was named before."""
     return name in {"it", "this", "that", "them"}
+
+
+_ARTICLES = re.compile(
+    r"^(?:all )?(?:of )?(?:(?:the|this|that|my|its|these|those|all|his|her|their|your|our|a|an)(?: |$))+"
+)
+_COLORED = re.compile(rf"(?P<color>{PLAIN_COLORS})(?:[- ]?colou?red)?(?: [a-z-]+)?")
+
+
+def part_of(name: str) -> Part:
+    """Return what a name such as "her old jacket" or "the red ones" means."""
+    bare = _ARTICLES.sub("", name)
+    if colored := _COLORED.fullmatch(bare):
+        return Part(kind="color", key="color", name=bare, color=parse_color(colored["color"]))
+    words = re.findall(r"[a-z][a-z-]*", bare.replace("'s", ""))
+    other: tuple[PartKind, str] = ("thing", "thing")
+    kind, key = next((KINDS[form] for word in words[-1:] for form in singulars(word) if form in KINDS), other)
+    return Part(kind=kind, key=key, name=bare)
 
 
 def take_strength(clause: str) -> tuple[str, Strength]:
