@@ -107,7 +107,8 @@ def with_quack() -> Operations:
         )
         return leave(thought)[None]
 
-    return SimpleNamespace(norm=norm, project=project_many, turn=turn, think=think_many)
+    made: Any = SimpleNamespace(norm=norm, project=project_many, turn=turn, think=think_many)
+    return made
 
 
 @triton.jit(do_not_specialize=["text"])
