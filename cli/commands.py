@@ -27,12 +27,12 @@ from cli.terminal import (
 from cli.upkeep import Config, Engine, Profile, settings_of
 from llm_dit import options
 from llm_dit.color import read_color
-from llm_dit.decoding.formats import FORMAT_NAMES
+from llm_dit.decoding.opening import FORMAT_NAMES
 from llm_dit.exports.formats import export as export_stack
 from llm_dit.images import encode_png
 from llm_dit.layers import Layer, canvas_size, composite
 from llm_dit.options import DecomposeOptions, EditOptions, RunDefaults, chosen_seed, help_of
-from llm_dit.pipelines.base import LayerPipeline
+from llm_dit.runs import LayerPipeline
 from server.engines import choose_engine, load_pipeline
 from server.storage.database import require_free
 

@@ -12,10 +12,9 @@ from typing import Any
 from llm_dit.classical.seeing.networks import missing
 from llm_dit.errors import EngineError
 from llm_dit.options import QWEN_IMAGE, EngineName, Photographs, RunDefaults
-from llm_dit.pipelines.base import CLASSICAL_MAX_ASPECT, QWEN_MAX_ASPECT, LayerPipeline
 from llm_dit.qwen.diagnosis import Finding, diagnose, unmet_requirements
 from llm_dit.qwen.loading.checkpoints import EDIT_MODEL
-from llm_dit.runs import ProgressCallback
+from llm_dit.runs import CLASSICAL_MAX_ASPECT, QWEN_MAX_ASPECT, LayerPipeline, ProgressCallback
 from server.settings import QwenImageSettings, Settings
 
 Options = Mapping[str, object] | None

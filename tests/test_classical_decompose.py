@@ -13,9 +13,8 @@ from PIL import Image, ImageDraw
 from llm_dit.errors import ImageError, InputError
 from llm_dit.layers import Layer, composite
 from llm_dit.options import Resolution
-from llm_dit.pipelines.base import model_size
 from llm_dit.pipelines.classical import ClassicalPipeline
-from llm_dit.runs import Canceled, Progress
+from llm_dit.runs import Canceled, Progress, model_size
 
 
 def pixels(image: Image.Image) -> np.ndarray:

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, Field
 
 from llm_dit.color import BLEND_MODES, BlendMode
-from llm_dit.decoding.formats import PICTURE_FORMATS
+from llm_dit.decoding.opening import PICTURE_FORMATS
 from llm_dit.exports.formats import EXPORT_NAMES, ExportName
 from llm_dit.imports.layer_file import FileKind
 from llm_dit.layer import MAX_LAYERS, KeptLayer, Offset, Scale

@@ -15,7 +15,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from llm_dit.decoding.formats import FORMAT_NAMES
+from llm_dit.decoding.opening import FORMAT_NAMES
 from llm_dit.exports.formats import ExportName
 from llm_dit.layer import MAX_LAYERS, KeptLayer, Layer, Offset, Placing
 from llm_dit.names import MAX_NAME, shortened

@@ -17,8 +17,7 @@ from PIL import Image
 from llm_dit.images import encode_png
 from llm_dit.layers import coverage
 from llm_dit.options import DecomposeOptions, EditOptions, SamplingOptions, Seed
-from llm_dit.pipelines.base import LayerPipeline
-from llm_dit.runs import Forward, PreviewCallback, ProgressCallback
+from llm_dit.runs import Forward, LayerPipeline, PreviewCallback, ProgressCallback
 from server.storage.images import ImageStore
 
 JobKind = Literal["decompose", "edit"]

@@ -12,7 +12,7 @@ from typing import Any
 from PIL import Image, ImageChops
 
 from llm_dit.color import Rgba
-from llm_dit.decoding.formats import FORMAT_NAMES
+from llm_dit.decoding.opening import FORMAT_NAMES
 from llm_dit.errors import ImageError, InputError
 from llm_dit.exports.formats import ExportName
 from llm_dit.exports.formats import write_export as export_to

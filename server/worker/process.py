@@ -20,8 +20,7 @@ from PIL import Image
 
 from llm_dit.errors import EngineError, InputError, LLMDiTError, OutOfMemoryError
 from llm_dit.images import encode_png
-from llm_dit.pipelines.base import LayerPipeline
-from llm_dit.runs import Canceled, Progress
+from llm_dit.runs import Canceled, LayerPipeline, Progress
 from server.engines import load_pipeline
 from server.errors import Failure, PipelineError
 from server.logs import LogFormat, Redaction, configure

@@ -15,10 +15,9 @@ if TYPE_CHECKING:
     from llm_dit.layer import Layer
     from llm_dit.layers import Decomposition, composite
     from llm_dit.options import DecomposeOptions, EditOptions
-    from llm_dit.pipelines.base import LayerPipeline
     from llm_dit.pipelines.classical import ClassicalPipeline
     from llm_dit.pipelines.qwen_image_diffusers import QwenImageDiffusersPipeline
-    from llm_dit.runs import Canceled, Progress
+    from llm_dit.runs import Canceled, LayerPipeline, Progress
 
 _MODULES = {
     "classical.cutting": ("cut_out",),
@@ -28,10 +27,9 @@ _MODULES = {
     "layer": ("Layer",),
     "layers": ("Decomposition", "composite"),
     "options": ("DecomposeOptions", "EditOptions"),
-    "pipelines.base": ("LayerPipeline",),
     "pipelines.classical": ("ClassicalPipeline",),
     "pipelines.qwen_image_diffusers": ("QwenImageDiffusersPipeline",),
-    "runs": ("Canceled", "Progress"),
+    "runs": ("Canceled", "LayerPipeline", "Progress"),
 }
 _HOMES = {name: module for module, names in _MODULES.items() for name in names}
 

@@ -1,11 +1,14 @@
-"""The alpha channel around an edit: restore it, resize with it, continue colors under it; pictures as floats."""
+"""Alpha: colors continued under it, layers resized with it; shown on a ground and taken out of that again (matting)."""
 
+from dataclasses import dataclass
 from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
+
+from llm_dit.color import Rgb
 
 Plane = NDArray[Any]
 """A picture as floats, 0–1: (height, width), or (height, width, channels)."""
@@ -84,3 +87,166 @@ def to_image(values: Plane) -> Image.Image:
 def join(colors: Plane, alpha: Plane) -> Image.Image:
     """Return an RGBA image from straight colors (height, width, 3) and alpha (height, width)."""
     return to_image(np.concatenate([colors, alpha[..., None]], -1))
+
+
+# The ground that a layer is shown on: its color, what a model made of it, and how to take it out again.
+
+# Neutral grounds are taken first: a model that knows about light would reflect a strong color onto the object. Middle
+# ones come before light and dark ones: an edit for contrast or light cannot push those out of what a picture can hold.
+NEUTRALS: tuple[Rgb, ...] = ((128, 128, 128), (192, 192, 192), (64, 64, 64), (240, 240, 240), (16, 16, 16))
+VIVID: tuple[Rgb, ...] = tuple((red, green, blue) for red in (0, 255) for green in (0, 255) for blue in (0, 255))
+SAMPLES = 20_000
+# Standard deviations, of 0–1: of the noise of an autoencoder, and of a color from those beside it.
+NOISE = 0.012
+DIFFERENCE = 0.05
+UNSURE = 0.3
+
+
+def choose_matte(layer: Image.Image, enough: float) -> Rgb:
+    """Return a ground that stands apart from the visible colors of an RGBA layer.
+
+    The distance is Euclidean in RGB (0–442) to the nearest 2 % of the colors, weighted by alpha. The first neutral
+    ground at least `enough` away is taken; when there is none, the farthest of all.
+    """
+    pixels = np.asarray(layer).reshape(-1, 4)
+    pixels = pixels[pixels[:, 3] > 8]
+    if not len(pixels):
+        return NEUTRALS[0]
+    sample = pixels[:: max(len(pixels) // SAMPLES, 1)].astype(np.float32)
+    distances = [_nearest(sample, ground) for ground in NEUTRALS + VIVID]
+    apart = (ground for ground, distance in zip(NEUTRALS, distances, strict=False) if distance >= enough)
+    return next(apart, (NEUTRALS + VIVID)[int(np.argmax(distances))])
+
+
+def measure_plate(edited: Plane, clear: NDArray[np.bool_], matte: Rgb) -> Plane:
+    """Return the ground as it is in `edited` (height, width, 3), 0–1, carried on under what covers it.
+
+    It is read where `clear` (height, width) says that nothing covers it; where that is nowhere it is the matte that was
+    shown. A "clean plate" in the words of matting.
+    """
+    if not clear.any():
+        return np.broadcast_to(np.array(matte, np.float32) / np.float32(255), edited.shape)
+    known = clear.astype(np.float32)
+    mean = cv2.blur(edited * known[..., None], (5, 5)) / np.maximum(cv2.blur(known, (5, 5)), 0.04)[..., None]
+    return as_float(bleed(join(mean, known)).convert("RGB"))
+
+
+def take_out(edited: Plane, coverage: Plane, plate: Plane, plate_error: float = NOISE) -> Plane:
+    """Return the colors F with edited = coverage · F + (1 − coverage) · plate, straight, (height, width, 3) in 0–1.
+
+    The less a pixel covers, the more its solution is noise and error of the plate, divided by coverage. Each pixel
+    counts by how sure it is, by the inverse of its variance, and gets the rest from its neighbors (`spread`).
+    `plate_error` is the standard deviation of the plate from the ground that is really there.
+    """
+    cover = coverage[..., None]
+    colors = ((edited - (1 - cover) * plate) / np.maximum(cover, 1 / 255)).clip(0, 1)
+    # What an opaque pixel has of noise stays: only the excess over that is mistrusted.
+    variance = (NOISE**2 * (1 - cover**2) + plate_error**2 * (1 - cover) ** 2) / np.maximum(cover, 1 / 255) ** 2
+    sure = (1 / (1 + variance / DIFFERENCE**2)) * (cover > 1 / 255)
+    if not sure.any():
+        return edited
+    # Many that are hardly sure would outvote a few that are.
+    sure[sure < UNSURE * sure.max()] = 0
+    return spread(colors, sure[..., 0])
+
+
+def measure_plate_error(edited: Plane, clear: NDArray[np.bool_]) -> float:
+    """Return the standard deviation of the ground from its own mean nearby: large where a scene was painted on it."""
+    if not clear.any():
+        return NOISE
+    height, width = clear.shape
+    known = clear.astype(np.float32)[..., None]
+    # A coarse mean: the plate is carried on under an object from about as far away.
+    small = (max(width // 8, 1), max(height // 8, 1))
+    sums = cv2.resize(np.concatenate([edited * known, known], -1), small, interpolation=cv2.INTER_AREA)
+    sums = cv2.resize(cv2.GaussianBlur(sums.reshape(small[1], small[0], 4), (0, 0), 6), (width, height))
+    residual = edited - sums[..., :3] / np.maximum(sums[..., 3:], 1e-3)
+    return float((residual[clear] ** 2).mean() ** 0.5)
+
+
+def _nearest(sample: Plane, ground: Rgb) -> float:
+    distances = np.linalg.norm(sample[:, :3] - np.array(ground, np.float32), axis=1)
+    order = np.argsort(distances)
+    weight = np.cumsum(sample[order, 3])
+    return float(distances[order[int(np.searchsorted(weight, 0.02 * weight[-1]))]])
+
+
+# A new alpha from an edited picture, by the color of the ground it stands on.
+
+
+# How far, in RGB of 0–1, a pixel of the ground may be from the ground's color: for light on it, then for noise.
+UNEVEN = 0.25
+KEY_NOISE = 0.06
+# With less of the ground left than this the model has painted a scene, and nothing can be keyed.
+MIN_GROUND = 0.4
+
+
+@dataclass(frozen=True, kw_only=True)
+class Key:
+    """What was derived: alpha and straight colors (0–1), and how far alpha is from the old one (0 same, 1 new)."""
+
+    alpha: Plane
+    colors: Plane
+    changed: Plane
+
+
+def derive_key(edited: Plane, alpha: Plane, matte: Rgb) -> Key | None:
+    """Return the object in `edited` (height, width, 3), which was shown with `alpha` (height, width) on `matte`.
+
+    Blue-screen matting with one known ground has no unique answer (Smith and Blinn, "Blue Screen Matting", SIGGRAPH
+    1996, section 3), so two things are added to I = αF + (1 − α)B: B is measured around the object, and F is that of
+    the nearest pixels which are surely object. α is then how far I has gone from B to F. Where this agrees with the old
+    alpha, the old alpha stays: it is exact, and it knows of glow and glass. None when the ground is lost.
+    """
+    ground = _find_ground(edited, alpha, matte)
+    if ground is None:
+        return None
+    plate = measure_plate(edited, ground, matte)
+    nearest = _nearest_object_colors(edited, alpha, plate)
+    way = nearest - plate
+    gone = ((edited - plate) * way).sum(-1) / np.maximum((way**2).sum(-1), KEY_NOISE**2)
+    keyed = ((gone - 0.03) / 0.94).clip(0, 1)
+    keyed = np.where(cv2.blur(np.linalg.norm(edited - plate, axis=-1), (3, 3)) < KEY_NOISE / 2, 0, keyed)
+    apart = cv2.GaussianBlur(np.abs(keyed - alpha), (0, 0), 2.0)
+    changed = cv2.dilate(((apart - 0.05) / 0.07).clip(0, 1), np.ones((5, 5), np.uint8))
+    new = alpha * (1 - changed) + keyed * changed
+    return Key(alpha=new, colors=take_out(edited, new, plate), changed=changed)
+
+
+def _find_ground(edited: Plane, alpha: Plane, matte: Rgb) -> NDArray[np.bool_] | None:
+    """Return where the ground is plainly to be seen, or None when too little of it is left."""
+    around = cv2.dilate(alpha, np.ones((9, 9), np.uint8)) < 1 / 255
+    if not around.any():
+        return None
+    usual = np.median(edited[around], axis=0)
+    rough = around & (np.linalg.norm(edited - usual, axis=-1) < UNEVEN)
+    if rough.sum() < MIN_GROUND * around.sum():
+        return None
+    # Wide means follow the light on the ground and not what stands on it.
+    plate = cv2.GaussianBlur(measure_plate(edited, rough, matte), (0, 0), 12)
+    even = cv2.blur(np.linalg.norm(edited - plate, axis=-1), (5, 5)) < KEY_NOISE
+    clear = cv2.erode((even & (np.linalg.norm(edited - usual, axis=-1) < UNEVEN)).astype(np.uint8), np.ones((7, 7)))
+    # What was faint already looks even too, and is not ground.
+    ground = clear.astype(bool) & around
+    return ground if ground.sum() >= MIN_GROUND * around.sum() else None
+
+
+def _nearest_object_colors(edited: Plane, alpha: Plane, plate: Plane) -> Plane:
+    """Return for each pixel the color of what is surely object near it.
+
+    Surely object is what stands out from the ground as far as the farthest pixel around it does, for its old alpha
+    if it had one.
+    """
+    distance = np.linalg.norm(edited - plate, axis=-1)
+    farthest = cv2.dilate(cv2.blur(distance, (3, 3)), cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (15, 15)))
+    inside = cv2.erode(
+        ((distance > KEY_NOISE) & (distance > 0.5 * farthest)).astype(np.uint8), np.ones((5, 5), np.uint8)
+    )
+    seen_before = (alpha > 0.05) & (distance > 0.6 * alpha * farthest) & (distance > KEY_NOISE / 2)
+    solid = np.where(alpha > 0.05, seen_before * alpha, inside * (distance > KEY_NOISE))
+    kept = take_out(edited, alpha, plate)
+    colors = np.where((alpha > 0.05)[..., None], kept, edited)
+    mean = cv2.GaussianBlur(colors * (solid**2)[..., None], (0, 0), 2.5)
+    weight = cv2.GaussianBlur(solid**2, (0, 0), 2.5)[..., None]
+    known = (weight[..., 0] > 0.02).astype(np.float32)
+    return as_float(bleed(join(mean / np.maximum(weight, 1e-4), known)).convert("RGB"))

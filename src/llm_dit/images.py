@@ -15,8 +15,7 @@ from typing import IO
 
 from PIL import Image
 
-from llm_dit.decoding.formats import NOT_A_PICTURE
-from llm_dit.decoding.opening import open_source
+from llm_dit.decoding.opening import NOT_A_PICTURE, open_source
 from llm_dit.decoding.source import DECODER_ERRORS, Source, to_srgb
 from llm_dit.errors import ImageError
 

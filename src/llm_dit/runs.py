@@ -1,10 +1,14 @@
-"""What a run and those who follow it tell each other: progress, previews, the end, and what it was computed by."""
+"""A run from outside: the pipeline that offers it, what those who follow it hear, and the pictures that it takes."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Protocol, Unpack
 
 from PIL import Image
+
+from llm_dit.errors import ImageError
+from llm_dit.layers import Decomposition
+from llm_dit.options import DecomposeArguments, EditArguments
 
 
 class Canceled(Exception):
@@ -70,3 +74,97 @@ class PipelineStatus:
     forward: Forward | None = None
     device_used_bytes: int | None = None
     device_total_bytes: int | None = None
+
+
+class LayerPipeline(Protocol):
+    """Takes an image apart into layers and edits one layer by instruction. Not thread-safe: one run at a time."""
+
+    engine: str
+
+    @property
+    def has_edit_model(self) -> bool:
+        """Whether `edit_layer` can start without loading anything."""
+        ...
+
+    def load_edit_model(self) -> None:
+        """Load what `edit_layer` needs; does nothing when it is loaded."""
+        ...
+
+    def status(self) -> PipelineStatus:
+        """Return what is loaded now, and where."""
+        ...
+
+    def decompose(
+        self,
+        image: Image.Image,
+        prompt: str = "",
+        *,
+        progress: ProgressCallback | None = None,
+        preview: PreviewCallback | None = None,
+        **options: Unpack[DecomposeArguments],
+    ) -> Decomposition:
+        """Return `[composite, bottom, …, top]`: `layer_num` + 1 RGBA images of one size.
+
+        `DecomposeOptions` has the options. `progress` is called before the first and after each unit of work; it may
+        raise `Canceled`. `preview` is called in between where the pipeline knows early what a layer is going to be; it
+        changes nothing of the result.
+        """
+        ...
+
+    def edit_layer(
+        self,
+        layer_image: Image.Image,
+        instruction: str,
+        *,
+        progress: ProgressCallback | None = None,
+        preview: PreviewCallback | None = None,
+        **options: Unpack[EditArguments],
+    ) -> Image.Image:
+        """Return the edited RGBA layer; `shape="keep"` gives it the original alpha, byte for byte.
+
+        `EditOptions` has the options.
+        """
+        ...
+
+
+# The picture of a run, checked before anything is loaded or computed; the same for every pipeline.
+
+EDIT_RESOLUTION = 1024
+"""An edit at the model's size covers this many pixels squared."""
+MULTIPLE = 32
+CLASSICAL_MAX_ASPECT = 20
+"""Longer side : shorter side of what is resized for a model; at its own size a picture may have any shape."""
+QWEN_MAX_ASPECT = 8
+"""Longer side : shorter side; beyond it the shorter side has less than 230 of 640 pixels, too few to see much."""
+
+
+def model_size(size: tuple[int, int], resolution: int) -> tuple[int, int]:
+    """Return width and height of about `resolution`² pixels, the aspect of `size` kept, multiples of 32.
+
+    As diffusers' `calculate_dimensions` for the Qwen-Image pipelines does; no side is less than 32.
+    """
+    ratio = size[0] / size[1]
+    width = (resolution * resolution * ratio) ** 0.5
+    return (
+        max(MULTIPLE, round(width / MULTIPLE) * MULTIPLE),
+        max(MULTIPLE, round(width / ratio / MULTIPLE) * MULTIPLE),
+    )
+
+
+def check_image(image: object, param: str) -> None:
+    """Raise `ImageError` for what is no picture, has no pixels, or has pixels that are not bytes."""
+    if not isinstance(image, Image.Image):
+        raise ImageError(f"{param} must be a picture, such as PIL's Image.open(path) returns.", param=param)
+    if image.width < 1 or image.height < 1:
+        raise ImageError("The image is empty: it needs at least 1 × 1 pixels.", param=param)
+    if image.mode[:2] in ("I;", "I", "F"):
+        raise ImageError("The image must have 8 bits per channel: convert it first.", param=param)
+
+
+def check_aspect(image: Image.Image, at_most: int, advice: str, param: str) -> None:
+    """Raise `ImageError` when one side is more than `at_most` times the other; `advice` says what to do."""
+    if max(image.size) > at_most * min(image.size):
+        raise ImageError(
+            f"The image is {image.width}×{image.height}: one side may be at most {at_most} times the other; {advice}.",
+            param=param,
+        )

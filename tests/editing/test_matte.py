@@ -6,8 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from llm_dit.alpha import spread
-from llm_dit.editing.matte import NEUTRALS, choose_matte, measure_plate, measure_plate_error, take_out
+from llm_dit.alpha import NEUTRALS, choose_matte, measure_plate, measure_plate_error, spread, take_out
 
 SIZE = (48, 64)
 

@@ -8,9 +8,9 @@ import pytest
 import torch
 from PIL import Image
 
-from llm_dit.pipelines.base import model_size
 from llm_dit.pipelines.qwen_image_diffusers import QwenImageDiffusersPipeline
 from llm_dit.qwen.loading.checkpoints import FIRST_EDIT
+from llm_dit.runs import model_size
 from tests.kit.checkpoints import write_checkpoint
 
 PIPELINES = "diffusers.pipelines.qwenimage.pipeline_qwenimage"

@@ -16,7 +16,7 @@ import psd_tools
 import pytest
 from PIL import Image, ImageDraw
 
-from llm_dit.decoding.formats import FORMAT_NAMES
+from llm_dit.decoding.opening import FORMAT_NAMES
 from server.storage.database import FolderLock
 from tests.kit.forks import COMMANDS, ROOT
 from tests.kit.forks import llm_dit as run

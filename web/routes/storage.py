@@ -8,7 +8,7 @@ import anyio.to_thread
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import FileResponse
 
-from llm_dit.decoding.formats import PICTURE_FORMATS
+from llm_dit.decoding.opening import PICTURE_FORMATS
 from llm_dit.names import file_stem
 from server.pool.tasks import GivenPicture
 from server.projects.projects import Project, ProjectSummary

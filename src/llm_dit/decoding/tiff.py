@@ -13,7 +13,6 @@ import numpy as np
 from PIL import Image
 from PIL.TiffImagePlugin import TiffImageFile
 
-from llm_dit.decoding.formats import refusal
 from llm_dit.decoding.source import MAX_PROFILE_BYTES, Source, by_pillow
 from llm_dit.decoding.tiff_numbers import (
     ASSOCIATED,
@@ -44,6 +43,7 @@ AT_ONCE = 4_000_000
 """Bytes that are unpacked at a time, unless one strip or row of tiles has more."""
 MAX_PIECE = 160_000_000
 """Unpacked bytes of a strip; the decoder has no use for more."""
+CAMERA_RAW = "a camera's raw file: export it from the camera's program as JPEG or TIFF"
 
 
 class Values:
@@ -276,4 +276,4 @@ def _check_kind(content: bytes, directory: Directory) -> None:
             continue
     raw = any(part.number(_PHOTOMETRIC) in _SENSOR for part in (directory, *below))
     if raw or directory.data(_DNG):
-        raise refusal("camera raw")
+        raise ImageError(f"This is {CAMERA_RAW}.")

@@ -9,9 +9,21 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from llm_dit.alpha import Plane, as_float, bleed, join, restore_alpha, to_image
+from llm_dit.alpha import (
+    Key,
+    Plane,
+    as_float,
+    bleed,
+    choose_matte,
+    derive_key,
+    join,
+    measure_plate,
+    measure_plate_error,
+    restore_alpha,
+    take_out,
+    to_image,
+)
 from llm_dit.color import Rgb
-from llm_dit.editing.matte import Key, choose_matte, derive_key, measure_plate, measure_plate_error, take_out
 from llm_dit.editing.registration import Motion, measure_motion, undo_motion
 from llm_dit.options import EditOutputSize, Shape
 

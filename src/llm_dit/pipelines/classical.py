@@ -10,8 +10,16 @@ from llm_dit.classical.edit import edit_image
 from llm_dit.errors import ImageError
 from llm_dit.layers import Decomposition
 from llm_dit.options import DecomposeArguments, DecomposeOptions, EditArguments, EditOptions, chosen_seed
-from llm_dit.pipelines.base import CLASSICAL_MAX_ASPECT, EDIT_RESOLUTION, check_aspect, check_image, model_size
-from llm_dit.runs import PipelineStatus, PreviewCallback, ProgressCallback
+from llm_dit.runs import (
+    CLASSICAL_MAX_ASPECT,
+    EDIT_RESOLUTION,
+    PipelineStatus,
+    PreviewCallback,
+    ProgressCallback,
+    check_aspect,
+    check_image,
+    model_size,
+)
 
 CROP = "crop it, or ask for its own size"
 

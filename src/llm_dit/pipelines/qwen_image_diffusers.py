@@ -23,7 +23,6 @@ from llm_dit.options import (
     EditOptions,
     chosen_seed,
 )
-from llm_dit.pipelines.base import EDIT_RESOLUTION, QWEN_MAX_ASPECT, check_aspect, check_image, model_size
 from llm_dit.qwen.loading.checkpoints import EDIT, EDIT_MODEL, LAYERED
 from llm_dit.qwen.models import Models, ModelSource
 from llm_dit.qwen.placement.devices import Quantization
@@ -32,7 +31,17 @@ from llm_dit.qwen.sampling.captions import Captions
 from llm_dit.qwen.sampling.preparing import Run, reads_it_whole
 from llm_dit.qwen.sampling.previews import Previewing, Previews
 from llm_dit.qwen.sampling.running import Runner, ignore_progress, watch_steps
-from llm_dit.runs import PipelineStatus, PreviewCallback, Progress, ProgressCallback
+from llm_dit.runs import (
+    EDIT_RESOLUTION,
+    QWEN_MAX_ASPECT,
+    PipelineStatus,
+    PreviewCallback,
+    Progress,
+    ProgressCallback,
+    check_aspect,
+    check_image,
+    model_size,
+)
 
 MAX_TEXT_TOKENS = 3500
 """The transformer has 4096 positions for text; the template with its small copy of the picture takes some of them."""
