@@ -22,12 +22,12 @@ import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from cli.terminal import console
-from server.addresses import bracketed, is_any_address, is_exposed, is_loopback, lan_address
 from server.engines import Engine
 from server.errors import SettingsError
 from server.logs import configure
-from server.settings import ServerSettings, Settings
+from server.settings import ServerSettings, Settings, bracketed
 from web.bodies.limits import SLOWEST_BYTES_PER_S
+from web.door.hosts import is_any_address, is_exposed, is_loopback, lan_address
 from web.errors import problem_response
 from web.server import create_app
 

@@ -1,21 +1,33 @@
-"""What the service's child processes have in common: they end with it, and speak to it over their standard streams."""
+"""Child processes: all end with the service and speak to it over their standard streams; those of the pool run tasks.
 
-import asyncio
+`python -m server.processes NICE` is one of the pool (`server/pool/pool.py`). It runs one task after another, each
+within its budget. A task is a pickle behind its length on the standard input, and its answer JSON behind its length on
+the standard output: a decoder that somebody has taken over must not be able to send pickles to the service. What
+libraries print goes nowhere.
+
+Only POSIX has limits of CPU time, and only Linux holds a process to one of memory. Elsewhere the service's clock alone
+ends a task that takes too long.
+"""
+
 import contextlib
 import ctypes
+import gc
+import json
 import os
 import pickle
 import signal
 import struct
 import sys
-from collections.abc import Mapping
+import traceback
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, Literal
+from typing import Any, BinaryIO, Literal
 
-from llm_dit.runs import PipelineStatus, Progress
+from pydantic_core import to_jsonable_python
+
+from llm_dit.errors import LLMDiTError
 from server.errors import Failure
-from server.jobs.inputs import JobInput, JobResult
 
 PR_SET_PDEATHSIG = 1
 LENGTH = struct.Struct(">I")
@@ -75,89 +87,99 @@ def statm(field: int, pid: int | Literal["self"] = "self") -> int:
     return int(Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[field]) * os.sysconf("SC_PAGE_SIZE")
 
 
-# What the service and its worker say to each other: pickles, since both ends are this program. None but a preview holds
-# pixels.
+# A process of the pool.
+
+MOST_TASKS = 500
+"""After which a process ends, whatever it may have lost by then."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Run:
-    job_id: str
-    job_input: JobInput
-    previews: bool = False
-    """Whether anybody looks at what it is going to make."""
+class Budget:
+    """What a task may take: seconds of CPU time, bytes of memory on top of what an idle process has, and seconds.
+
+    A process that holds more than `kept` bytes after it ends, which alone gives all of them back.
+    """
+
+    cpu_s: float
+    memory: int
+    wall_s: float
+    kept: int = 96 << 20
 
 
 @dataclass(frozen=True, kw_only=True)
-class Cancel:
-    job_id: str
+class Task:
+    """A call: a function of a module, with arguments that can be pickled."""
+
+    function: Callable[..., Any]
+    args: tuple[Any, ...]
+    kwargs: Mapping[str, Any]
+    budget: Budget
 
 
-@dataclass(frozen=True, kw_only=True)
-class Loaded:
-    """The pipeline can run."""
-
-    status: PipelineStatus
+def pack_task(task: Task) -> bytes:
+    return framed(pickle.dumps(task, pickle.HIGHEST_PROTOCOL))
 
 
-@dataclass(frozen=True, kw_only=True)
-class LoadFailed:
-    """The pipeline cannot run; the worker ends."""
-
-    failure: Failure
-
-
-@dataclass(frozen=True, kw_only=True)
-class Stepped:
-    """The pipeline has got on with loading, or with the run."""
-
-    progress: Progress
-
-
-@dataclass(frozen=True, kw_only=True)
-class Previewed:
-    """A PNG, a few kB, of what `layer` is going to be, 1 at the bottom."""
-
-    layer: int
-    png: bytes
+def serve(tasks: BinaryIO, answers: BinaryIO) -> None:
+    """Run tasks until the service closes the stream, or this process had better end."""
+    for number in range(1, MOST_TASKS + 1):
+        content = read_framed(tasks)
+        if content is None:
+            return
+        task: Task = pickle.loads(content)
+        answer = run(task)
+        gc.collect()
+        resident = statm(1) if sys.platform == "linux" else 0
+        answer["ends"] = ends = number == MOST_TASKS or resident > task.budget.kept
+        answers.write(framed(json.dumps(answer, default=to_jsonable_python).encode()))
+        answers.flush()
+        if ends:
+            return
 
 
-@dataclass(frozen=True, kw_only=True)
-class Succeeded:
-    result: JobResult
-    status: PipelineStatus
-
-
-@dataclass(frozen=True, kw_only=True)
-class Failed:
-    failure: Failure
-    status: PipelineStatus
-
-
-@dataclass(frozen=True, kw_only=True)
-class Stopped:
-    """The run ended because it was canceled."""
-
-    status: PipelineStatus
-
-
-Command = Run | Cancel
-Event = Loaded | LoadFailed | Stepped | Previewed | Succeeded | Failed | Stopped
-
-
-def pack(message: Command | Event) -> bytes:
-    return framed(pickle.dumps(message, pickle.HIGHEST_PROTOCOL))
-
-
-def read_command(stream: BinaryIO) -> Command | None:
-    """Return the next command; None when the service is gone."""
-    content = read_framed(stream)
-    return None if content is None else pickle.loads(content)
-
-
-async def read_event(stream: asyncio.StreamReader) -> Event | None:
-    """Return the worker's next event; None when it is gone."""
+def run(task: Task) -> dict[str, Any]:
+    """Return what became of a task: its `result`, a `failure` that may be told, `memory`, or the stack of a `crash`."""
+    _limit(task.budget)
     try:
-        header = await stream.readexactly(LENGTH.size)
-        return pickle.loads(await stream.readexactly(LENGTH.unpack(header)[0]))
-    except asyncio.IncompleteReadError:
-        return None
+        return {"result": task.function(*task.args, **task.kwargs)}
+    except LLMDiTError as error:
+        return {"failure": Failure.of(error)}
+    except MemoryError:
+        return {"memory": True}
+    except Exception as error:  # noqa: BLE001 - whatever a task raises ends the task, not the process
+        # The words of an exception may hold what a client has sent.
+        frames = reversed(traceback.extract_tb(error.__traceback__))
+        stack = " < ".join(f"{Path(frame.filename).name}:{frame.lineno} {frame.name}" for frame in frames)
+        return {"crash": [type(error).__qualname__, stack]}
+    finally:
+        _limit(None)
+
+
+def _limit(budget: Budget | None) -> None:
+    """Hold this process to a budget from here on; None: to none."""
+    if sys.platform == "win32":
+        return
+    # RLIMIT_CPU counts whole seconds of a process's whole life; SIGPROF ends a process just as SIGXCPU does.
+    signal.setitimer(signal.ITIMER_PROF, 0 if budget is None else budget.cpu_s)
+    if sys.platform == "linux":
+        import resource
+
+        # The fifth field is what RLIMIT_DATA counts.
+        most = resource.RLIM_INFINITY if budget is None else statm(5) + budget.memory
+        resource.setrlimit(resource.RLIMIT_DATA, (most, resource.RLIM_INFINITY))
+
+
+def main(nice: int) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole terminal; the service decides what ends
+    die_with_parent()
+    tasks, answers = take_standard_streams()
+    if sys.platform != "win32":
+        import resource
+
+        os.nice(nice)
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    serve(tasks, answers)
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]))

@@ -5,6 +5,7 @@ Command line > environment (`LLM_DIT_SERVER__PORT=9000`) > file (`config.toml`) 
 `LLM_DIT_CONFIG` names the file and `LLM_DIT_PROFILE` the profile when the command line does not.
 """
 
+import ipaddress
 import os
 import re
 import tomllib
@@ -17,7 +18,6 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, SecretSt
 from pydantic_core import ErrorDetails
 
 from llm_dit.options import EngineName, Guidance, LayerNum, Resolution, Steps, bounds
-from server.addresses import Network, host_name, parse_network, path_prefix
 from server.errors import SettingsError
 
 EngineChoice = Literal["auto", EngineName]
@@ -29,6 +29,10 @@ SETTINGS_FILE = Path(__file__).parents[1] / "config.toml"
 SINGLE_QUOTES = "Write a Windows path in single quotes, which keep the backslashes: 'C:\\models\\layered'."
 _DOUBLE_QUOTED_BACKSLASH = re.compile(r'^[^#\n]*"[^"\n]*\\', re.MULTILINE)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+_HOST_NAME = re.compile(r"[a-z0-9]([a-z0-9._-]{0,251}[a-z0-9])?")
+_PREFIX = re.compile(r"(?=.{1,200}\Z)(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)+")
 
 
 def _number(value: object) -> object:
@@ -62,6 +66,50 @@ PathText = Annotated[str, BeforeValidator(_path)]
 def _listed(value: object) -> object:
     """Return what stands between commas as a list: the environment has only text."""
     return [item for item in value.split(",") if item.strip()] if isinstance(value, str) else value
+
+
+def parse_ip(text: str) -> IPAddress | None:
+    """Return an IP address, or None for a name; an IPv4 address in IPv6's clothes is taken as what it is."""
+    try:
+        address = ipaddress.ip_address(text.partition("%")[0])
+    except ValueError:
+        return None
+    return getattr(address, "ipv4_mapped", None) or address
+
+
+def parse_network(text: object) -> Network:
+    """Return an address, or a network such as 10.0.0.0/8, as a network; raises `ValueError`."""
+    try:
+        return ipaddress.ip_network(str(text).strip(), strict=False)
+    except ValueError:
+        raise ValueError("each must be an address or a network, such as 127.0.0.1 or 172.16.0.0/12") from None
+
+
+def host_name(text: str) -> str:
+    """Return a name or an address as it stands in a Host header; raises `ValueError` when it is neither."""
+    name = text.strip().lower()
+    address = parse_ip(name.removeprefix("[").removesuffix("]"))
+    if address is not None and not address.is_unspecified:
+        return bracketed(str(address))
+    if address is None and _HOST_NAME.fullmatch(name):
+        return name
+    raise ValueError("each must be a name or an address without a port, such as studio.lan or 192.168.1.20, and no *")
+
+
+def path_prefix(text: str) -> str:
+    """Return a path that addresses begin with, without the slash at its end, "" for none; raises `ValueError`.
+
+    It goes into pages, cookies and redirects: nothing that a browser could read as another host, a scheme or markup.
+    """
+    prefix = text.strip().removesuffix("/")
+    if prefix and not _PREFIX.fullmatch(prefix):
+        raise ValueError("it must be a path such as /studio, of ASCII letters, digits, -, _, ~ and dots")
+    return prefix
+
+
+def bracketed(host: str) -> str:
+    """Return a host as it stands in a URL: IPv6 addresses in brackets."""
+    return f"[{host}]" if ":" in host else host
 
 
 def _host_names(names: tuple[str, ...]) -> tuple[str, ...]:

@@ -20,7 +20,7 @@ from web.door.hosts import Proxies
 from web.door.tokens import Door, Token, warnings
 from web.errors import add_error_handlers
 from web.middleware import Access, Envelope, Heads, Turns
-from web.routes import jobs, layers, pages, service, storage
+from web.routes import layers, pages, service, storage
 from web.routes.pages import PageFiles, login_routes
 from web.state import Clients, Offload, State, Streams
 
@@ -66,7 +66,7 @@ def create_app(settings: Settings, pipeline: str | None = None) -> FastAPI:
     app.add_middleware(Proxies, settings=settings.server)
     add_error_handlers(app)
     app.add_exception_handler(ClientDisconnect, _on_client_left)
-    for router in (jobs.router, layers.router, storage.projects, storage.images, service.router, pages.router):
+    for router in (layers.runs, layers.stacks, storage.projects, storage.images, service.router, pages.router):
         app.include_router(router)
     app.include_router(login_routes(token))
     app.mount("/static", PageFiles(), name="static")

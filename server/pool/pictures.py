@@ -13,7 +13,6 @@ from llm_dit.images import ImageLimits, check_dimensions
 from llm_dit.imports.layer_file import FileLimits
 from server.errors import TaskLostError, TaskMemoryError, TaskTimeError
 from server.pool.pool import Lane, Pool
-from server.pool.process import Budget
 from server.pool.tasks import (
     NOT_HELD,
     CutStack,
@@ -30,6 +29,7 @@ from server.pool.tasks import (
     write_export,
     write_selection,
 )
+from server.processes import Budget
 from server.projects.files import KeptStack, ReadProject, keep_layers, read_as_project, write_project
 from server.projects.projects import Project
 from server.storage.images import ImageStore

@@ -32,8 +32,7 @@ from typing import Any, ParamSpec, TypeVar, cast
 from pydantic import TypeAdapter, ValidationError
 
 from server.errors import Failure, PoolFullError, TaskLostError, TaskMemoryError, TaskTimeError
-from server.pool.process import Budget, Task, pack_task
-from server.processes import LENGTH, environment_of_child
+from server.processes import LENGTH, Budget, Task, environment_of_child, pack_task
 
 logger = logging.getLogger("llm_dit.server")
 
@@ -214,7 +213,7 @@ class _Process:
 
     @classmethod
     async def start(cls, nice: int) -> "_Process":
-        arguments = [sys.executable, "-m", "server.pool.process", str(nice)]
+        arguments = [sys.executable, "-m", "server.processes", str(nice)]
         pipe, nothing = asyncio.subprocess.PIPE, asyncio.subprocess.DEVNULL
         try:
             process = await asyncio.create_subprocess_exec(

@@ -24,7 +24,9 @@ from llm_dit.runs import Canceled, LayerPipeline, Progress
 from server.engines import load_pipeline
 from server.errors import Failure, PipelineError
 from server.logs import LogFormat, Redaction, configure
-from server.processes import (
+from server.processes import die_with_parent, take_standard_streams
+from server.storage.images import ImageStore
+from server.worker.supervisor import (
     Event,
     Failed,
     Loaded,
@@ -34,12 +36,9 @@ from server.processes import (
     Stepped,
     Stopped,
     Succeeded,
-    die_with_parent,
     pack,
     read_command,
-    take_standard_streams,
 )
-from server.storage.images import ImageStore
 
 logger = logging.getLogger("llm_dit.worker")
 OUT_OF_MEMORY = "There is not enough memory for this job: try a smaller image, fewer layers or resolution 640."

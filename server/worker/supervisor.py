@@ -1,8 +1,9 @@
-"""The service's end of one worker process, from its start to its end."""
+"""The service's end of one worker process, from its start to its end, and what the two say to each other."""
 
 import asyncio
 import json
 import logging
+import pickle
 import statistics
 import sys
 import time
@@ -10,31 +11,107 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from llm_dit.errors import LLMDiTError
 from llm_dit.runs import Canceled, PipelineStatus, Progress
 from server.engines import Options
-from server.errors import StalledError, WorkerLostError
+from server.errors import Failure, StalledError, WorkerLostError
 from server.jobs.inputs import JobInput, JobResult
 from server.logs import LogFormat
-from server.processes import (
-    Cancel,
-    Command,
-    Event,
-    Failed,
-    Loaded,
-    LoadFailed,
-    Previewed,
-    Run,
-    Stepped,
-    Stopped,
-    Succeeded,
-    environment_of_child,
-    pack,
-    read_event,
-)
+from server.processes import LENGTH, environment_of_child, framed, read_framed
 
 logger = logging.getLogger("llm_dit.server")
+
+# What the service and its worker say to each other: pickles, since both ends are this program. None but a preview holds
+# pixels.
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    job_id: str
+    job_input: JobInput
+    previews: bool = False
+    """Whether anybody looks at what it is going to make."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cancel:
+    job_id: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Loaded:
+    """The pipeline can run."""
+
+    status: PipelineStatus
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoadFailed:
+    """The pipeline cannot run; the worker ends."""
+
+    failure: Failure
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stepped:
+    """The pipeline has got on with loading, or with the run."""
+
+    progress: Progress
+
+
+@dataclass(frozen=True, kw_only=True)
+class Previewed:
+    """A PNG, a few kB, of what `layer` is going to be, 1 at the bottom."""
+
+    layer: int
+    png: bytes
+
+
+@dataclass(frozen=True, kw_only=True)
+class Succeeded:
+    result: JobResult
+    status: PipelineStatus
+
+
+@dataclass(frozen=True, kw_only=True)
+class Failed:
+    failure: Failure
+    status: PipelineStatus
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stopped:
+    """The run ended because it was canceled."""
+
+    status: PipelineStatus
+
+
+Command = Run | Cancel
+Event = Loaded | LoadFailed | Stepped | Previewed | Succeeded | Failed | Stopped
+
+
+def pack(message: Command | Event) -> bytes:
+    return framed(pickle.dumps(message, pickle.HIGHEST_PROTOCOL))
+
+
+def read_command(stream: BinaryIO) -> Command | None:
+    """Return the next command; None when the service is gone."""
+    content = read_framed(stream)
+    return None if content is None else pickle.loads(content)
+
+
+async def read_event(stream: asyncio.StreamReader) -> Event | None:
+    """Return the worker's next event; None when it is gone."""
+    try:
+        header = await stream.readexactly(LENGTH.size)
+        return pickle.loads(await stream.readexactly(LENGTH.unpack(header)[0]))
+    except asyncio.IncompleteReadError:
+        return None
+
+
+# The supervisor.
 
 LOST = "The process that runs the engine ended in the middle of this job and is started again: send the job once more."
 NOT_STARTED = "The process that runs the engine cannot start: the server's log says why."

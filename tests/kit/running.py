@@ -30,7 +30,7 @@ def workers_of(service: int) -> list[int]:
 
 def pool_processes_of(service: int) -> list[int]:
     """Return the processes of the pool of the service with this process id, as they are just now."""
-    return _children_of(service, b"server.pool.process")
+    return _children_of(service, b"server.processes")
 
 
 def _children_of(service: int, module: bytes) -> list[int]:

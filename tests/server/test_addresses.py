@@ -2,7 +2,8 @@
 
 import pytest
 
-from server.addresses import host_name, is_any_address, is_exposed, is_loopback
+from server.settings import host_name
+from web.door.hosts import is_any_address, is_exposed, is_loopback
 
 
 @pytest.mark.parametrize(

@@ -15,8 +15,8 @@ from llm_dit.errors import ImageError
 from llm_dit.images import ImageLimits
 from server.errors import PoolFullError, TaskLostError, TaskMemoryError, TaskTimeError
 from server.pool.pool import Lane, LaneLimits, Pool, open_pool
-from server.pool.process import Budget
 from server.pool.tasks import GivenPicture, Intake, keep_picture
+from server.processes import Budget
 from tests.kit.waiting import PATIENCE_S
 from tests.server import tasks
 

@@ -14,7 +14,7 @@ from typing import IO, Any, cast
 
 from pydantic_core import from_json
 
-from server.pool.process import Budget
+from server.processes import Budget
 from server.projects.projects import DocumentText
 from web.door.hosts import set_prefix, without_prefix
 

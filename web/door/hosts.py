@@ -5,6 +5,7 @@ gives it away is the Host header, which only the browser writes.
 """
 
 import re
+import socket
 from collections.abc import Sequence
 from contextvars import ContextVar
 from typing import NamedTuple
@@ -12,8 +13,52 @@ from typing import NamedTuple
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from server.addresses import bracketed, is_any_address, is_loopback, own_names, parse_ip, path_prefix
-from server.settings import ServerSettings
+from server.settings import ServerSettings, bracketed, parse_ip, path_prefix
+
+# Which addresses other machines reach, and what this one is called.
+
+
+def is_loopback(host: str) -> bool:
+    """Say whether `host` is this machine's loopback address; of names only `localhost` is known."""
+    address = parse_ip(host)
+    return host.lower() == "localhost" if address is None else address.is_loopback
+
+
+def is_any_address(host: str) -> bool:
+    """Say whether listening on `host` means all addresses of this machine."""
+    address = parse_ip(host)
+    return host == "" if address is None else address.is_unspecified
+
+
+def is_exposed(host: str) -> bool:
+    """Say whether other machines reach what listens on `host`; a name counts by the addresses it stands for."""
+    if is_any_address(host):
+        return True
+    try:
+        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    except OSError:
+        return False  # nothing can listen there
+    return not all(is_loopback(str(address[4][0])) for address in found)
+
+
+def lan_address() -> str:
+    """Return this machine's address on its network, or loopback when it has none."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            # Connecting a datagram socket sends nothing; it only picks the interface that would be used.
+            probe.connect(("192.0.2.1", 9))
+        except OSError:
+            return "127.0.0.1"
+        return str(probe.getsockname()[0])
+
+
+def own_names() -> frozenset[str]:
+    """Return the names by which a network may know this machine: its host name, alone and in mDNS."""
+    name = socket.gethostname().lower()
+    return frozenset({name, f"{name.partition('.')[0]}.local"})
+
+
+# The Host header of a request, and the names that it may have.
 
 LONGEST = 260
 _HEADER = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9](?:[a-z0-9._-]*[a-z0-9])?)(?::([0-9]{1,5}))?")

@@ -21,9 +21,8 @@ from starlette.requests import HTTPConnection
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from server.addresses import is_loopback, parse_ip
-from server.settings import ServerSettings
-from web.door.hosts import Hosts, comes_through_proxy, cookie_path, current_prefix, host_of, is_foreign
+from server.settings import ServerSettings, parse_ip
+from web.door.hosts import Hosts, comes_through_proxy, cookie_path, current_prefix, host_of, is_foreign, is_loopback
 from web.errors import problem_response
 
 COOKIE_S = 30 * 24 * 3600

@@ -1,29 +1,249 @@
-"""`/api/qwen-image/composite`, `/export`, `/import` and `/select`: a stack as a picture or file, and its things."""
+"""Layers: decompose and edit, which are jobs to follow under `/api/jobs`; composite, export, import, select at once."""
 
 import contextlib
 import dataclasses
-from collections.abc import AsyncGenerator
+import logging
+from collections.abc import AsyncGenerator, AsyncIterable
+from enum import Enum
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Depends, Header, Query, Request, Response
+from fastapi import Path as PathParameter
+from fastapi.responses import FileResponse
+from fastapi.sse import EventSourceResponse, ServerSentEvent
 
 from llm_dit.color import read_color
 from llm_dit.exports.formats import EXPORT_FORMATS
 from llm_dit.names import file_stem
+from server.errors import NotFoundError
+from server.jobs.inputs import JobInput, JobResult
+from server.jobs.job import Job, JobEvent, Submission
 from server.pool.tasks import GivenStack
 from server.storage.images import take_out
 from web.bodies.limits import Size, takes
-from web.bodies.reading import UPLOAD, JsonRoute, layer_limits, received, require_file
-from web.images import Inlined, Picture, file_answer, saved_as, stack_limits
+from web.bodies.reading import UPLOAD, JobRoute, JsonRoute, layer_limits, received, require_file
+from web.door.hosts import located
+from web.errors import VISIBLE_ASCII
+from web.images import Inlined, Picture, file_answer, job_limits, saved_as, stack_limits
 from web.openapi import problems
-from web.responses import ImageResponse, ImportedLayer, ImportResponse, SelectLayerResponse, SelectResponse
-from web.schemas import CompositeRequest, ExportRequest, SelectLayerRequest, SelectRequest
-from web.state import State, StateDep, unless_left
+from web.responses import (
+    DecomposeResponse,
+    EditLayerResponse,
+    ImageResponse,
+    ImportedLayer,
+    ImportResponse,
+    JobResponse,
+    JobsResponse,
+    PreviewResponse,
+    SelectLayerResponse,
+    SelectResponse,
+    job_response,
+    result_response,
+)
+from web.schemas import (
+    CompositeRequest,
+    DecomposeRequest,
+    EditLayerRequest,
+    ExportRequest,
+    SelectLayerRequest,
+    SelectRequest,
+)
+from web.state import COME_BACK_MS, JobDep, State, StateDep, client_of, result_of, unless_left
 
-router = APIRouter(prefix="/api/qwen-image", tags=["Layers"], route_class=JsonRoute)
+runs = APIRouter(route_class=JobRoute)
+LAYERS: list[str | Enum] = ["Layers"]
+JOBS: list[str | Enum] = ["Jobs"]
+logger = logging.getLogger("llm_dit.server")
 
-REFUSALS = problems(400, 413, 415, 422, 503)
+JOB_REFUSALS = problems(400, 409, 413, 415, 422, 503)
+ACCEPTED: dict[int | str, dict[str, Any]] = {
+    202: {
+        "model": JobResponse,
+        "description": "With `Prefer: respond-async`: the job is queued, and `Location` is its address.",
+    }
+}
+PNG: dict[int | str, dict[str, Any]] = {
+    200: {"content": {"image/png": {}}, "description": "With `Accept: image/png` the picture itself."}
+}
+
+
+async def _respond_async(
+    prefer: Annotated[str, Header(description="`respond-async`: answer 202 at once.", examples=["respond-async"])] = "",
+) -> bool:
+    return "respond-async" in {preference.strip().lower() for preference in prefer.split(",")}
+
+
+async def _wants_png(accept: Annotated[str, Header(include_in_schema=False)] = "") -> bool:
+    return "image/png" in {media_range.partition(";")[0].strip().lower() for media_range in accept.split(",")}
+
+
+RespondAsync = Annotated[bool, Depends(_respond_async)]
+IdempotencyKey = Annotated[
+    str | None,
+    Header(
+        min_length=1,
+        max_length=255,
+        pattern=VISIBLE_ASCII,
+        description="A request that comes again with the same key gets the job of the first one.",
+    ),
+]
+
+
+@runs.post(
+    "/api/qwen-image/decompose", tags=LAYERS, response_model=DecomposeResponse, responses={**ACCEPTED, **JOB_REFUSALS}
+)
+@takes(Size.PICTURES)
+async def decompose(
+    body: DecomposeRequest,
+    request: Request,
+    state: StateDep,
+    respond_async: RespondAsync,
+    idempotency_key: IdempotencyKey = None,
+) -> Response:
+    """Take an image apart into layers: `layers[0]` is the composite, then bottom to top."""
+    job = await _submit(body, request, state, idempotency_key, kept=respond_async)
+    if respond_async:
+        return _accepted(job)
+    return await _json(job.job_input, await result_of(job, request, state["jobs"]), state)
+
+
+@runs.post(
+    "/api/qwen-image/edit-layer",
+    tags=LAYERS,
+    response_model=EditLayerResponse,
+    responses={**PNG, **ACCEPTED, **JOB_REFUSALS},
+)
+@takes(Size.PICTURES)
+async def edit_layer(
+    body: EditLayerRequest,
+    request: Request,
+    state: StateDep,
+    respond_async: RespondAsync,
+    wants_png: Annotated[bool, Depends(_wants_png)],
+    idempotency_key: IdempotencyKey = None,
+) -> Response:
+    """Edit one layer by an instruction. The result has the layer's size, so that it drops back into the stack."""
+    job = await _submit(body, request, state, idempotency_key, kept=respond_async)
+    if respond_async:
+        return _accepted(job)
+    result = await result_of(job, request, state["jobs"])
+    return await (_png(result, state) if wants_png else _json(job.job_input, result, state))
+
+
+async def _submit(
+    body: DecomposeRequest | EditLayerRequest, request: Request, state: State, key: str | None, *, kept: bool
+) -> Job:
+    limits = job_limits(state["settings"].server, state["engine"], body.output_size)
+    async with state["transit"].folder() as folder:
+        given = await state["offload"](lambda: Picture(body.image).given(folder))
+        image = await unless_left(request, state["pictures"].keep(given, limits, fit=body.fit))
+    submission = Submission(
+        job_input=body.to_input(image, state["engine"].defaults),
+        client=client_of(request),
+        key=key,
+        seed_given=body.seed is not None,
+    )
+    job = await state["jobs"].submit(submission, kept=kept)
+    logger.info("request is a job", extra={"request_id": request.state.request_id, "job_id": job.id})
+    return job
+
+
+def _accepted(job: Job) -> Response:
+    headers = {"Location": located(f"/api/jobs/{job.id}"), "Preference-Applied": "respond-async"}
+    return Response(job_response(job.view()).model_dump_json(), 202, headers, media_type="application/json")
+
+
+async def _json(job_input: JobInput, result: JobResult, state: State) -> Response:
+    inlined = Inlined()
+    content = result_response(job_input, result, inlined.url)
+
+    def answer() -> Response:
+        return inlined.answer(
+            content, {image.sha256: state["store"].checked_path(image.sha256) for image in result.images}
+        )
+
+    return await state["offload"](answer)
+
+
+async def _png(result: JobResult, state: State) -> Response:
+    path = await state["offload"](lambda: state["store"].checked_path(result.images[0].sha256))
+    headers = {"X-Seed": str(result.seed), "X-Generation-Time": f"{result.generation_time_s:.3f}"}
+    if result.forward:
+        headers["X-Forward"] = str(result.forward)
+    return FileResponse(path, headers=headers, media_type="image/png")
+
+
+UNKNOWN = problems(404)
+MAX_EVENT_ID_DIGITS = 15
+
+
+@runs.get("/api/jobs", tags=JOBS)
+async def list_jobs(
+    request: Request, state: StateDep, limit: Annotated[int, Query(ge=1, le=1000)] = 100
+) -> JobsResponse:
+    """Return this client's own jobs, the newest first: those of this browser, or else those of this address."""
+    jobs = state["jobs"].roster.of_client(client_of(request))[:limit]
+    return JobsResponse(jobs=[job_response(job.view()) for job in jobs])
+
+
+@runs.get("/api/jobs/{job_id}", tags=JOBS, responses=UNKNOWN)
+async def show_job(job: JobDep) -> JobResponse:
+    """Return a job, with its result when it has one."""
+    return job_response(job.view())
+
+
+@runs.delete("/api/jobs/{job_id}", tags=JOBS, responses=UNKNOWN)
+async def cancel_job(job: JobDep, state: StateDep) -> JobResponse:
+    """Cancel a job: at once while it waits, within one step while it runs. A finished job stays as it is."""
+    await state["jobs"].cancel(job)
+    return job_response(job.view())
+
+
+@runs.get("/api/jobs/{job_id}/events", tags=JOBS, response_class=EventSourceResponse, responses=UNKNOWN)
+async def follow_job(
+    job: JobDep, request: Request, state: StateDep, last_event_id: Annotated[str, Header()] = ""
+) -> AsyncIterable[ServerSentEvent]:
+    """Follow a job: `queued`, `loading`, `progress`, and last `succeeded`, `failed` or `canceled`.
+
+    Each event holds the whole job. In between, `preview` holds `{layer, url}`: where to get what that layer is going to
+    be. `Last-Event-ID` starts after that event; of events of one name in a row that were missed, and of each layer's
+    previews, only the last one is sent. The ids go on rising when the service restarts. A stream lasts five
+    minutes, or less where there are very many; `EventSource` comes back by itself.
+    """
+    known = last_event_id.isascii() and last_event_id.isdecimal() and len(last_event_id) <= MAX_EVENT_ID_DIGITS
+    followed = job.follow(int(last_event_id) if known else 0)
+    async for event in state["streams"].limited(followed, client_of(request)):
+        content = _content(event).model_dump_json()
+        yield ServerSentEvent(raw_data=content, event=event.name, id=str(event.id), retry=COME_BACK_MS)
+
+
+@runs.get(
+    "/api/jobs/{job_id}/previews/{layer}.png",
+    tags=JOBS,
+    response_class=Response,
+    responses={200: {"content": {"image/png": {}}, "description": "The picture."}, **UNKNOWN},
+)
+async def show_preview(job: JobDep, layer: Annotated[int, PathParameter(ge=1)]) -> Response:
+    """Return a small picture of what a layer is going to be, 1 at the bottom; there is none once the job has ended."""
+    if layer not in job.previews:
+        raise NotFoundError("There is no preview of this layer: the job has not come so far, or it has ended.")
+    return Response(job.previews[layer], headers={"Cache-Control": "no-store"}, media_type="image/png")
+
+
+def _content(event: JobEvent) -> JobResponse | PreviewResponse:
+    if event.layer is None:
+        return job_response(event.job)
+    # The number makes it another address for every picture, as caches on the way to the screen want it.
+    url = located(f"/api/jobs/{event.job.id}/previews/{event.layer}.png?{event.id}")
+    return PreviewResponse(layer=event.layer, url=url)
+
+
+# What waits for no run: a stack as a picture or a file, the layers of a file, and the things of a picture.
+
+stacks = APIRouter(prefix="/api/qwen-image", tags=LAYERS, route_class=JsonRoute)
+
+STACK_REFUSALS = problems(400, 413, 415, 422, 503)
 FILE: dict[int | str, dict[str, Any]] = {
     200: {
         "content": {format.media_type: {} for format in EXPORT_FORMATS.values()},
@@ -34,7 +254,7 @@ FILE: dict[int | str, dict[str, Any]] = {
 }
 
 
-@router.post("/composite", response_model=ImageResponse, responses=REFUSALS)
+@stacks.post("/composite", response_model=ImageResponse, responses=STACK_REFUSALS)
 @takes(Size.PICTURES)
 async def composite_layers(body: CompositeRequest, request: Request, state: StateDep) -> Response:
     """Put layers over each other, bottom first, and return one image."""
@@ -46,7 +266,7 @@ async def composite_layers(body: CompositeRequest, request: Request, state: Stat
     return inlined.answer(answer, {"composite": file})
 
 
-@router.post("/export", response_class=Response, responses={**FILE, **REFUSALS})
+@stacks.post("/export", response_class=Response, responses={**FILE, **STACK_REFUSALS})
 @takes(Size.PICTURES)
 async def export_layers(body: ExportRequest, request: Request, state: StateDep) -> Response:
     """Return a stack of layers as a file."""
@@ -78,7 +298,7 @@ def _given(body: CompositeRequest, state: State, folder: Path) -> GivenStack:
     )
 
 
-@router.post("/select", response_model=SelectResponse, responses=REFUSALS)
+@stacks.post("/select", response_model=SelectResponse, responses=STACK_REFUSALS)
 @takes(Size.PICTURES)
 async def select_thing(body: SelectRequest, request: Request, state: StateDep) -> Response:
     """Return the mask of one thing that is pointed at in what a stack shows; it waits for no run."""
@@ -90,7 +310,7 @@ async def select_thing(body: SelectRequest, request: Request, state: StateDep) -
     return inlined.answer(answer, {"mask": file})
 
 
-@router.post("/select/layer", responses=REFUSALS)
+@stacks.post("/select/layer", responses=STACK_REFUSALS)
 @takes(Size.PICTURES)
 async def select_layer(body: SelectLayerRequest, request: Request, state: StateDep) -> SelectLayerResponse:
     """Make a layer of what a stack shows where a mask is, and fill what is behind it; the composite stays."""
@@ -100,7 +320,7 @@ async def select_layer(body: SelectLayerRequest, request: Request, state: StateD
     return SelectLayerResponse.of(cut)
 
 
-@router.post("/import", openapi_extra=UPLOAD, responses=problems(413, 415, 422, 503))
+@stacks.post("/import", openapi_extra=UPLOAD, responses=problems(413, 415, 422, 503))
 @takes(Size.FILE)
 async def import_layers(request: Request, state: StateDep) -> ImportResponse:
     """Return the layers of a file: a project file, a ZIP of layers, OpenRaster (ORA) or Photoshop (PSD)."""
