@@ -106,8 +106,10 @@ FAR = 0.06
 """How far a stem or a strap may stick out, as a share of the picture's longer side."""
 THICK = 25
 """Pixels: what is half as wide stands out from the median of what is around it."""
-STANDS_OUT, OVER_GRAIN = 24.0, 3.0
-"""CIELAB from which a pixel may stand out, and how many times more than most around it do."""
+STANDS_OUT = 24.0
+"""CIELAB from which a pixel stands out from the median of what is around it."""
+GRAIN, MOST = 4.0, 80
+"""CIELAB that so many percent of a smooth ground differ by from its median, at most."""
 BESIDE = 3
 """Pixels from an outline that are still of its edge."""
 FREE = 0.5
@@ -118,7 +120,7 @@ def sticking_out(rgb: Bytes, thing: Mask) -> Mask:
     """Return what begins at a thing (height, width) in `rgb` (height, width, 3) and ends on a smooth ground near by: a
     stem, a strap, hair.
 
-    It is thin and stands out from the median of what is around. What goes on, such as the edge of a table, is none.
+    It is thin and stands out. What goes on, such as the edge of a table, is none; on a busy ground nothing can be told.
     """
     reach = round(FAR * max(thing.shape))
     near = grown(thing, reach)
@@ -131,10 +133,9 @@ def sticking_out(rgb: Bytes, thing: Mask) -> Mask:
     off = np.linalg.norm(lab - around, axis=-1)
     away = ring & ~grown(mine, BESIDE)
     found = np.zeros_like(thing)
-    if not away.any():
+    if not away.any() or float(np.percentile(off[away], MOST)) > GRAIN:
         return found
-    grain = OVER_GRAIN * float(np.percentile(off[away], 80))
-    standing = ring & (off > max(STANDS_OUT, grain))
+    standing = ring & (off > STANDS_OUT)
     count, numbers, stats, _ = cv2.connectedComponentsWithStats(standing.astype(np.uint8), connectivity=8)
     labels, area = np.asarray(numbers), np.asarray(stats)[:, cv2.CC_STAT_AREA]
     outer = ring & ~grown(thing, reach - 2)[window]
