@@ -29,6 +29,8 @@ COMMAND = Path(sys.executable).with_name("llm-dit")
 ASYNC = {"Prefer": "respond-async"}
 FORMATS = {"zip": "layers.zip", "psd": "layers.psd", "ora": "layers.ora"}
 STOP_AT_ONCE = {"LLM_DIT_SERVER__DRAIN_S": "0"}
+NOT_KEPT = shutil.ignore_patterns("studio.lock", "studio.secret", "transit")
+"""The lock and the transit folder are of the running service only, and no secret belongs in a repository."""
 
 
 def main() -> None:
@@ -52,7 +54,7 @@ def main() -> None:
         )
         data = folder / "service" / "data"
         check(data)
-        shutil.copytree(data, kept / "studio")
+        shutil.copytree(data, kept / "studio", ignore=NOT_KEPT)
         shutil.copytree(kept, target)
     size = sum(file.stat().st_size for file in target.rglob("*") if file.is_file())
     sys.stdout.write(f"{target}: {size / 1000:.0f} kB\n")
