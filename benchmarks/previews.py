@@ -21,8 +21,8 @@ from PIL import Image
 
 from benchmarks.qwen_placement import Ours, build, fuse, make_run, peak_gb, reset_peak, synchronize
 from llm_dit.images import encode_png
+from llm_dit.qwen.forward.vae import Previewing
 from llm_dit.qwen.placement.devices import choose_device, name_device
-from llm_dit.qwen.sampling.previews import Previewing
 from llm_dit.qwen.sampling.running import Runner, watch_steps
 from llm_dit.runs import Progress
 from tests.kit.report import part, report_parts

@@ -29,14 +29,13 @@ from diffusers import (
 from diffusers.hooks import HookRegistry, apply_group_offloading
 from PIL import Image
 
-from llm_dit.qwen.forward.single_frame import SingleFrameVae
 from llm_dit.qwen.forward.transformer import Transformer
+from llm_dit.qwen.forward.vae import SingleFrameVae
 from llm_dit.qwen.loading.loader import Scheduler
 from llm_dit.qwen.placement.devices import choose_device, measure_machine
 from llm_dit.qwen.placement.placing import Placement
 from llm_dit.qwen.placement.plan import FUSED, GB, Plan, Size, Weights, plan_placement
-from llm_dit.qwen.sampling.preparing import Run
-from llm_dit.qwen.sampling.running import Runner
+from llm_dit.qwen.sampling.running import Run, Runner
 from tests.kit.checkpoints import (
     make_scheduler,
     make_text_encoder,

@@ -33,13 +33,13 @@ from transformers import Qwen2VLImageProcessorPil
 from benchmarks.qwen_placement import peak_gb, reset_peak, synchronize
 from llm_dit.qwen.failures import free_memory
 from llm_dit.qwen.forward.graphs import Recordings
-from llm_dit.qwen.forward.single_frame import SingleFrameVae
 from llm_dit.qwen.forward.tools import ATTENTIONS, Trial, tools_for
 from llm_dit.qwen.forward.transformer import Branch, Shapes, Transformer
+from llm_dit.qwen.forward.vae import SingleFrameVae
 from llm_dit.qwen.loading.loader import ImageProcessor
 from llm_dit.qwen.placement.devices import choose_device, name_device
 from llm_dit.qwen.placement.placing import Pair, _part
-from llm_dit.qwen.sampling.captions import Writer, recorder_of
+from llm_dit.qwen.sampling.encoding import Writer, recorder_of
 from tests.kit.checkpoints import make_text_encoder, make_tokenizer, make_transformer, make_vae
 from tests.kit.full_size import full_text_encoder, full_transformer, full_vae
 

@@ -6,8 +6,7 @@ from typing import Any
 import torch
 
 from llm_dit.qwen.forward.transformer import Branch
-from llm_dit.qwen.sampling.preparing import Start
-from llm_dit.qwen.sampling.running import denoise
+from llm_dit.qwen.sampling.running import Start, denoise
 
 
 def denoise_noise(pipeline: Any, *, texts: tuple[int, ...], rows: int, seed: int, steps: int) -> torch.Tensor:

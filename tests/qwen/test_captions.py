@@ -16,8 +16,8 @@ from llm_dit.qwen.forward.graphs import Call, Recorder
 from llm_dit.qwen.loading.checkpoints import LAYERED, open_checkpoint
 from llm_dit.qwen.loading.loader import LoadOptions, load_pipeline
 from llm_dit.qwen.placement.placing import Placement
-from llm_dit.qwen.sampling import captions as module
-from llm_dit.qwen.sampling.captions import ROOM, Captions, Writer, why_not_greedy
+from llm_dit.qwen.sampling import encoding as module
+from llm_dit.qwen.sampling.encoding import ROOM, Captions, Writer, why_not_greedy
 from llm_dit.runs import Canceled, Progress
 from tests.kit.checkpoints import make_text_encoder, make_tokenizer
 from tests.qwen.test_graphs import record_badly, record_nothing, record_well

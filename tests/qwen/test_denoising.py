@@ -17,7 +17,7 @@ from llm_dit.qwen.loading.loader import LoadOptions, load_pipeline
 from llm_dit.qwen.placement.placing import Placement
 from llm_dit.qwen.placement.plan import Plan
 from llm_dit.qwen.placement.swapping import BlockStream, Swapped
-from llm_dit.qwen.sampling.preparing import Encodings
+from llm_dit.qwen.sampling.encoding import Encodings
 from tests.kit.checkpoints import make_transformer
 from tests.kit.denoising import denoise_noise
 

@@ -29,9 +29,9 @@ from llm_dit.errors import (
 )
 from llm_dit.pipelines.qwen_image_diffusers import QwenImageDiffusersPipeline
 from llm_dit.qwen import models
+from llm_dit.qwen.forward import vae
 from llm_dit.qwen.placement.placing import Placement
 from llm_dit.qwen.placement.plan import Plan
-from llm_dit.qwen.sampling import previews
 from llm_dit.runs import Canceled, Progress
 from tests.kit.checkpoints import write_checkpoint
 
@@ -243,8 +243,8 @@ def test_edit_only_loads_one_model(checkpoints: Path, picture: Image.Image) -> N
 def test_the_first_edit_model_does_what_the_later_ones_do(
     checkpoints: Path, first_edit: Path, picture: Image.Image, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(previews, "INTERVAL_S", 0.0)
-    monkeypatch.setattr(previews, "SHARE", 1e9)
+    monkeypatch.setattr(vae, "INTERVAL_S", 0.0)
+    monkeypatch.setattr(vae, "SHARE", 1e9)
     pipe = QwenImageDiffusersPipeline.from_pretrained(checkpoints / "layered", first_edit, device="cpu")
     heard: list[tuple[str, int]] = []
     seen: list[int] = []

@@ -19,12 +19,8 @@ from PIL import Image
 
 from llm_dit.editing import prepare
 from llm_dit.pipelines.qwen_image_diffusers import QwenImageDiffusersPipeline
-from llm_dit.qwen.loading.checkpoints import LAYERED, open_checkpoint
-from llm_dit.qwen.loading.loader import LoadOptions, load_pipeline
-from llm_dit.qwen.placement.placing import Placement
-from llm_dit.qwen.placement.plan import Plan
-from llm_dit.qwen.sampling import previews as module
-from llm_dit.qwen.sampling.previews import (
+from llm_dit.qwen.forward import vae as module
+from llm_dit.qwen.forward.vae import (
     CARD_CELLS,
     LinearDecoder,
     Previewing,
@@ -34,6 +30,10 @@ from llm_dit.qwen.sampling.previews import (
     predict,
     unpack,
 )
+from llm_dit.qwen.loading.checkpoints import LAYERED, open_checkpoint
+from llm_dit.qwen.loading.loader import LoadOptions, load_pipeline
+from llm_dit.qwen.placement.placing import Placement
+from llm_dit.qwen.placement.plan import Plan
 from llm_dit.runs import Progress
 
 STEPS = 3

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import torch
 
-from llm_dit.qwen.forward.single_frame import SingleFrameVae
+from llm_dit.qwen.forward.vae import SingleFrameVae
 from llm_dit.qwen.loading.checkpoints import EDIT, LAYERED, open_checkpoint
 from llm_dit.qwen.loading.loader import LoadOptions, _Loader
 from llm_dit.qwen.placement.devices import folded_parameters

@@ -23,14 +23,13 @@ from llm_dit.options import (
     EditOptions,
     chosen_seed,
 )
+from llm_dit.qwen.forward.vae import Previewing, Previews
 from llm_dit.qwen.loading.checkpoints import EDIT, EDIT_MODEL, LAYERED
 from llm_dit.qwen.models import Models, ModelSource
 from llm_dit.qwen.placement.devices import Quantization
 from llm_dit.qwen.placement.plan import CpuOffload, Plan
-from llm_dit.qwen.sampling.captions import Captions
-from llm_dit.qwen.sampling.preparing import Run, reads_it_whole
-from llm_dit.qwen.sampling.previews import Previewing, Previews
-from llm_dit.qwen.sampling.running import Runner, ignore_progress, watch_steps
+from llm_dit.qwen.sampling.encoding import Captions
+from llm_dit.qwen.sampling.running import Run, Runner, ignore_progress, reads_it_whole, watch_steps
 from llm_dit.runs import (
     EDIT_RESOLUTION,
     QWEN_MAX_ASPECT,
@@ -148,7 +147,7 @@ class QwenImageDiffusersPipeline:
         describes the whole picture; when it is empty the text encoder writes one, and `.prompt` has it.
         `DecomposeOptions` has the options and their bounds. On one machine a seed gives the same layers again.
         `progress` hears "captioning", "encoding", "denoising" (a step each) and "decoding"; it may raise to stop.
-        `preview` gets every layer as far as it can be seen, at most once a second (`llm_dit.qwen.sampling.previews`);
+        `preview` gets every layer as far as it can be seen, at most once a second (`llm_dit.qwen.forward.vae`);
         the result is the same with it, and what it raises is logged.
 
         Raises `InputError` naming the argument, or an `EngineError`.

@@ -32,8 +32,8 @@ from transformers import (
 
 from llm_dit.errors import WeightsError
 from llm_dit.qwen.failures import free_memory
-from llm_dit.qwen.forward.single_frame import SingleFrameVae
 from llm_dit.qwen.forward.transformer import Transformer
+from llm_dit.qwen.forward.vae import SingleFrameVae
 from llm_dit.qwen.loading.checkpoints import EDIT, FIRST_EDIT, LAYERED, Checkpoint, StoredTensor, is_modulation
 from llm_dit.qwen.placement.devices import Quantization, quantization_configs
 from llm_dit.runs import Progress, ProgressCallback
