@@ -12,11 +12,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageChops, ImageDraw, ImageFilter, ImageFont
 
+from llm_dit.classical import peeling
 from llm_dit.classical.layering.lifting import closed_form, fill_behind
 from llm_dit.classical.seeing import networks, subject
 from llm_dit.classical.seeing.letters import find_letters
 from llm_dit.classical.seeing.subject import find_subject
-from llm_dit.classical.seeing.text import find_text, spaced
+from llm_dit.classical.seeing.text import TextLine, find_text, spaced
 from llm_dit.classical.seeing.things import find_things
 from llm_dit.errors import EngineError
 from llm_dit.layers import Decomposition, Layer, composite
@@ -281,6 +282,33 @@ def test_a_texture_goes_on_behind_a_thing() -> None:
     hole[80:160, 80:160] = True
     off = np.abs(fill_behind(np.where(hole[..., None], 128, stripes).astype(np.uint8), hole).astype(int) - stripes)
     assert off[hole].mean() < 25, "a smooth continuation is off by 90"
+
+
+def test_words_of_a_row_are_read_from_left_to_right() -> None:
+    """Though the box of the second one begins a little higher."""
+    picture, font = meadow().copy(), ImageFont.load_default(64)
+    pen = ImageDraw.Draw(picture)
+    pen.text((40, 60), "HAPPY", "#401060", font)
+    pen.text((360, 60), "YEAR", "#401060", font)
+    assert [line.words for line in find_text(np.asarray(picture))] == ["HAPPY", "YEAR"]
+
+
+def test_boxes_that_share_letters_say_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As the boxes of large letters do, which reach into each other."""
+    picture, font = meadow().copy(), ImageFont.load_default(64)
+    pen = ImageDraw.Draw(picture)
+    pen.text((320, 90), "HAPPY DAY", "#401060", font, "mm")
+    left, top, right, low = pen.textbbox((320, 90), "HAPPY DAY", font, "mm")
+
+    def line(words: str, start: float, end: float, first: float = 0.1) -> TextLine:
+        xs = [left + start * (right - left), left + end * (right - left)]
+        corners = np.array([[xs[0], top - 4], [xs[1], top - 4], [xs[1], low + 4], [xs[0], low + 4]], np.float32)
+        return TextLine(corners, words, np.linspace(first, 0.9, len(words), dtype=np.float32), 0.99)
+
+    found = [line("DAY", 0.55, 1, 0.4), line("HAPPY", 0, 0.68), line("HAPP", 0, 0.6)]
+    monkeypatch.setattr(peeling, "find_text", lambda _: found)
+    layers = ClassicalPipeline().decompose(picture, layer_num=2, seed=0, output_size="original")
+    assert layers.names[-1] == "Text “HAPPY DAY”"
 
 
 @cache

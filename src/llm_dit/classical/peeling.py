@@ -54,6 +54,8 @@ class Seen:
 
 
 NOTHING = Seen([], [])
+Words = tuple[Floats, str]
+"""The corners (4, 2) of a box of text, and what is in it."""
 
 
 def look(rgb: Bytes, report: Report, most: int, *, deep: bool) -> Seen:
@@ -167,7 +169,7 @@ def _is_part(thing: Mask, group: Mask, things: list[Mask]) -> bool:
 
 def _lines(rgb: Bytes, report: Report) -> list[tuple[Mask, str]]:
     """Return the letters and the words of each line of text, top to bottom."""
-    found: list[tuple[Mask, str]] = []
+    found: list[tuple[Mask, list[Words]]] = []
     lines = find_text(rgb)
     report("segmenting")
     for line in lines:
@@ -176,13 +178,30 @@ def _lines(rgb: Bytes, report: Report) -> list[tuple[Mask, str]]:
             continue
         said = spaced(line, mask)
         # Two boxes of one line grow into each other.
-        for number, (other, words) in enumerate(found):
+        for number, (other, parts) in enumerate(found):
             if (mask & other).sum() > SAME * min(mask.sum(), other.sum()):
-                found[number] = (mask | other, words if len(words) > len(said) else said)
+                found[number] = (mask | other, _with(parts, (line.corners, said)))
                 break
         else:
-            found.append((mask, said))
-    return found
+            found.append((mask, [(line.corners, said)]))
+    return [(mask, _in_order(parts)) for mask, parts in found]
+
+
+def _with(parts: list[Words], new: Words) -> list[Words]:
+    """Return the parts of a line with a new one; of two boxes around the same letters, the one that says more."""
+    for number, part in enumerate(parts):
+        shared = cv2.intersectConvexConvex(part[0], new[0])[0]
+        if shared > HALF * min(cv2.contourArea(corners) for corners, _ in (part, new)):
+            return [*parts[:number], max(part, new, key=lambda each: len(each[1])), *parts[number + 1 :]]
+    return [*parts, new]
+
+
+def _in_order(parts: list[Words]) -> str:
+    """Return the words of a line's parts as they are read, from left to right or from top to bottom."""
+    middles = np.array([corners.mean(axis=0) for corners, _ in parts])
+    along = int(np.ptp(middles, axis=0).argmax())
+    said = [parts[number][1] for number in np.argsort(middles[:, along], kind="stable")]
+    return (" " if all(words.isascii() for words in said) else "").join(said)
 
 
 def _is_subject(things: list[Mask]) -> bool:

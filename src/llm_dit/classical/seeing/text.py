@@ -28,6 +28,10 @@ SURE_WORDS, LEAST_LETTERS = 0.8, 2
 less, and a row of shapes as "000"."""
 
 
+SAME_ROW = 0.5
+"""How much lower the middle of a line may be than that of its row's first one, as a share of the height of that."""
+
+
 @dataclass(frozen=True, eq=False)
 class TextLine:
     """A line of text: the corners of its box (4, 2), x and y in pixels, clockwise from the line's start, its words, the
@@ -40,7 +44,7 @@ class TextLine:
 
 
 def find_text(rgb: NDArray[np.uint8]) -> list[TextLine]:
-    """Return the lines of text in `rgb` (height, width, 3) that can be read, from top to bottom.
+    """Return the lines of text in `rgb` (height, width, 3) that can be read, row by row, from left to right.
 
     There are none where the networks are not set up.
 
@@ -51,7 +55,22 @@ def find_text(rgb: NDArray[np.uint8]) -> list[TextLine]:
         return []
     lines = [TextLine(corners, *_read(rgb, corners)) for corners in _boxes(rgb)]
     sure = [line for line in lines if line.certainty >= SURE_WORDS and len(set(line.words.strip())) >= LEAST_LETTERS]
-    return sorted(sure, key=lambda line: (float(line.corners[:, 1].min()), float(line.corners[:, 0].min())))
+    return _in_rows(sure)
+
+
+def _in_rows(lines: list[TextLine]) -> list[TextLine]:
+    """Return the lines as they are read: row by row, from left to right."""
+    rows: list[list[TextLine]] = []
+    for line in sorted(lines, key=lambda line: float(line.corners[:, 1].mean())):
+        if rows and line.corners[:, 1].mean() < rows[-1][0].corners[:, 1].mean() + SAME_ROW * _height(rows[-1][0]):
+            rows[-1].append(line)
+        else:
+            rows.append([line])
+    return [line for row in rows for line in sorted(row, key=lambda line: float(line.corners[:, 0].min()))]
+
+
+def _height(line: TextLine) -> float:
+    return float(np.ptp(line.corners[:, 1]))
 
 
 def _boxes(rgb: NDArray[np.uint8]) -> list[NDArray[np.float32]]:
