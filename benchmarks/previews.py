@@ -19,10 +19,10 @@ from typing import Any
 import torch
 from PIL import Image
 
-from benchmarks.qwen_placement import Ours, build, fuse, make_run, peak_gb, reset_peak, synchronize
+from benchmarks.qwen_placement import Ours, build, fuse, make_run, peak_gb, synchronize
 from llm_dit.images import encode_png
 from llm_dit.qwen.forward.vae import Previewing
-from llm_dit.qwen.placement.devices import choose_device, name_device
+from llm_dit.qwen.placement.devices import choose_device, forget_peak, name_device
 from llm_dit.qwen.sampling.running import Runner, watch_steps
 from llm_dit.runs import Progress
 from tests.kit.report import part, report_parts
@@ -40,7 +40,7 @@ class Watched:
         side = options.resolution
         device = pipeline.vae.device
         previews = previewing.of_run(pipeline, (side, side), options.layers, self._show if shown else None)
-        reset_peak(device)
+        forget_peak(device)
         run = make_run(options, options.steps)
         pictures = Runner().run(pipeline, run, watch_steps(options.steps, self._on_progress, previews))
         self.pictures, self.peak_gb = torch.from_numpy(pictures), peak_gb(device)

@@ -32,7 +32,7 @@ from PIL import Image
 from llm_dit.qwen.forward.transformer import Transformer
 from llm_dit.qwen.forward.vae import SingleFrameVae
 from llm_dit.qwen.loading.loader import Scheduler
-from llm_dit.qwen.placement.devices import choose_device, measure_machine
+from llm_dit.qwen.placement.devices import choose_device, forget_peak, measure_machine, peak_memory
 from llm_dit.qwen.placement.placing import Placement
 from llm_dit.qwen.placement.plan import FUSED, GB, Plan, Size, Weights, plan_placement
 from llm_dit.qwen.sampling.running import Run, Runner
@@ -194,12 +194,12 @@ def sample(
 ) -> tuple[list[float], dict[str, float]]:
     """Return the times of the start, of the end of every step, and of the end; and the peak of each phase, in GB."""
     times, peaks = [time.perf_counter()], dict[str, float]()
-    reset_peak(device)
+    forget_peak(device)
 
     def end_phase(name: str) -> None:
         synchronize(device)
         peaks[name] = max(peaks.get(name, 0), peak_gb(device))
-        reset_peak(device)
+        forget_peak(device)
 
     def before_transformer(*_: Any) -> None:
         if "encode" not in peaks:
@@ -227,7 +227,7 @@ def compare_decoding(pipeline: Any, device: torch.device, options: argparse.Name
     for name, switch in (("whole", vae.disable_slicing), ("sliced", vae.enable_slicing)):
         switch()
         for _ in range(2):
-            reset_peak(device)
+            forget_peak(device)
             before, started = peak_gb(device), time.perf_counter()
             with torch.no_grad():
                 picture = vae.decode(latents, return_dict=False)[0]
@@ -255,14 +255,10 @@ def synchronize(device: torch.device) -> None:
         torch.accelerator.synchronize()
 
 
-def reset_peak(device: torch.device) -> None:
-    if device.type == "cuda":
-        torch.cuda.reset_peak_memory_stats(device)
-
-
 def peak_gb(device: torch.device) -> float:
     """Return the most that was allocated since the last reset; 0 on a device that does not tell."""
-    return round(torch.cuda.max_memory_allocated(device) / 1e9, 2) if device.type == "cuda" else 0.0
+    peak = peak_memory(device)
+    return round(peak[0] / 1e9, 2) if peak else 0.0
 
 
 def make_plan(case: str, pipeline: Any, device: torch.device, options: argparse.Namespace) -> Plan:

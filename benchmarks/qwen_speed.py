@@ -30,14 +30,14 @@ from PIL import Image
 from torch import nn
 from transformers import Qwen2VLImageProcessorPil
 
-from benchmarks.qwen_placement import peak_gb, reset_peak, synchronize
+from benchmarks.qwen_placement import peak_gb, synchronize
 from llm_dit.qwen.failures import free_memory
 from llm_dit.qwen.forward.graphs import Recordings
 from llm_dit.qwen.forward.tools import ATTENTIONS, Trial, tools_for
 from llm_dit.qwen.forward.transformer import Branch, Shapes, Transformer
 from llm_dit.qwen.forward.vae import SingleFrameVae
 from llm_dit.qwen.loading.loader import ImageProcessor
-from llm_dit.qwen.placement.devices import choose_device, name_device
+from llm_dit.qwen.placement.devices import choose_device, forget_peak, name_device
 from llm_dit.qwen.placement.placing import Pair, _part
 from llm_dit.qwen.sampling.encoding import Writer, recorder_of
 from tests.kit.checkpoints import make_text_encoder, make_tokenizer, make_transformer, make_vae
@@ -87,7 +87,7 @@ class Bench:
             work()
             synchronize(self.device)
         held = torch.cuda.memory_allocated(self.device) / 1e9 if self.device.type == "cuda" else 0
-        reset_peak(self.device)
+        forget_peak(self.device)
         for _ in range(repeat or self.repeat):
             synchronize(self.device)
             started = time.perf_counter()

@@ -114,7 +114,7 @@ class Studio:
             self.complaints.append(f"console {message.type}: {message.text}")
 
     def look(self) -> str:
-        """Return what the page says and what it complained of, for whoever reads of a failure."""
+        """Return what the page says and what it complained of, for those who read of a failure."""
         try:
             shown = self.page.locator("body").aria_snapshot(timeout=5_000)
         except Error as error:

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from llm_dit.classical.layering.lifting import closed_form, continued, fill_behind, sticking_out
+from llm_dit.classical.layering.lifting import BAND, closed_form, continued, fill_behind, sticking_out
 from llm_dit.classical.layering.paint import Plan, matte, paint
 from llm_dit.classical.layering.regions import Bytes, Floats, Labels, Mask, Report, depth, grown, window_around
 from llm_dit.classical.seeing.letters import find_letters, find_shadow
@@ -19,14 +19,12 @@ SUBJECT = 0.6
 COVERED, HALF, LARGER = 0.8, 0.5, 2.0
 """A group is what is seen when it has this share of it, of letters in a picture of few parts the second, and is at most
 so many times larger."""
-SAME = 0.3
-"""The share of the smaller one from which two lines of text have the same letters."""
+SAME, AGAIN = 0.3, 0.5
+"""The shares of the smaller one from which two lines of text have the same letters, and two boxes are around them."""
 TELLING = 0.02
 """The share of the picture from which what is seen tells more than the groups of a known ground."""
 ALONE = 3.0
 """How many times larger than the next one a thing must be to be the subject."""
-BAND = 3
-"""Pixels on both sides of an outline that may be mixed."""
 BESIDE = 32
 """Pixels around a thing that are matted with it: what lies beside it tells its colors."""
 FAINT = 0.06
@@ -191,7 +189,7 @@ def _with(parts: list[Words], new: Words) -> list[Words]:
     """Return the parts of a line with a new one; of two boxes around the same letters, the one that says more."""
     for number, part in enumerate(parts):
         shared = cv2.intersectConvexConvex(part[0], new[0])[0]
-        if shared > HALF * min(cv2.contourArea(corners) for corners, _ in (part, new)):
+        if shared > AGAIN * min(cv2.contourArea(corners) for corners, _ in (part, new)):
             return [*parts[:number], max(part, new, key=lambda each: len(each[1])), *parts[number + 1 :]]
     return [*parts, new]
 

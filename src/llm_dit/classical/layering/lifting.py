@@ -110,8 +110,8 @@ STANDS_OUT = 24.0
 """CIELAB from which a pixel stands out from the median of what is around it."""
 GRAIN, MOST = 4.0, 80
 """CIELAB that so many percent of a smooth ground differ by from its median, at most."""
-BESIDE = 3
-"""Pixels from an outline that are still of its edge."""
+BAND = 3
+"""Pixels on both sides of an outline that may be mixed."""
 FREE = 0.5
 """The share of what sticks out that is away from the thing, at least: what lies along it is its edge or its shadow."""
 
@@ -123,22 +123,22 @@ def sticking_out(rgb: Bytes, thing: Mask) -> Mask:
     It is thin and stands out. What goes on, such as the edge of a table, is none; on a busy ground nothing can be told.
     """
     reach = round(FAR * max(thing.shape))
-    near = grown(thing, reach)
-    window = window_around(near, THICK)
-    mine, ring = thing[window], near[window] & ~thing[window]
-    plain = cv2.medianBlur(continued(rgb[window], grown(mine, BESIDE)), THICK)
+    window = window_around(thing, reach + THICK)
+    mine = thing[window]
+    ring, edge = grown(mine, reach) & ~mine, grown(mine, BAND)
+    plain = cv2.medianBlur(continued(rgb[window], edge), THICK)
     lab, around = (
         cv2.cvtColor(values.astype(np.float32) / np.float32(255), cv2.COLOR_RGB2LAB) for values in (rgb[window], plain)
     )
     off = np.linalg.norm(lab - around, axis=-1)
-    away = ring & ~grown(mine, BESIDE)
+    away = ring & ~edge
     found = np.zeros_like(thing)
     if not away.any() or float(np.percentile(off[away], MOST)) > GRAIN:
         return found
     standing = ring & (off > STANDS_OUT)
     count, numbers, stats, _ = cv2.connectedComponentsWithStats(standing.astype(np.uint8), connectivity=8)
     labels, area = np.asarray(numbers), np.asarray(stats)[:, cv2.CC_STAT_AREA]
-    outer = ring & ~grown(thing, reach - 2)[window]
+    outer = ring & ~grown(mine, reach - 2)
     touching, ending, free = (
         np.bincount(labels[where], minlength=count) for where in (ring & grown(mine, 1), outer, away)
     )

@@ -62,15 +62,12 @@ def _in_rows(lines: list[TextLine]) -> list[TextLine]:
     """Return the lines as they are read: row by row, from left to right."""
     rows: list[list[TextLine]] = []
     for line in sorted(lines, key=lambda line: float(line.corners[:, 1].mean())):
-        if rows and line.corners[:, 1].mean() < rows[-1][0].corners[:, 1].mean() + SAME_ROW * _height(rows[-1][0]):
+        first = rows[-1][0].corners[:, 1] if rows else None
+        if first is not None and line.corners[:, 1].mean() < first.mean() + SAME_ROW * np.ptp(first):
             rows[-1].append(line)
         else:
             rows.append([line])
     return [line for row in rows for line in sorted(row, key=lambda line: float(line.corners[:, 0].min()))]
-
-
-def _height(line: TextLine) -> float:
-    return float(np.ptp(line.corners[:, 1]))
 
 
 def _boxes(rgb: NDArray[np.uint8]) -> list[NDArray[np.float32]]:
