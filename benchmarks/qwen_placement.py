@@ -35,6 +35,7 @@ from llm_dit.qwen.loading.loader import Scheduler
 from llm_dit.qwen.placement.devices import choose_device, forget_peak, measure_machine, peak_memory
 from llm_dit.qwen.placement.placing import Placement
 from llm_dit.qwen.placement.plan import FUSED, GB, Plan, Size, Weights, plan_placement
+from llm_dit.qwen.sampling.caching import pace_of
 from llm_dit.qwen.sampling.running import Run, Runner
 from tests.kit.checkpoints import (
     make_scheduler,
@@ -183,6 +184,7 @@ def make_run(options: argparse.Namespace, steps: int) -> Run:
         negative_prompt=" ",
         scale=4.0,
         steps=steps,
+        pace=pace_of("exact", steps, fused=True),
         generator=torch.Generator("cpu").manual_seed(0),
         layers=options.layers,
         resolution=options.resolution,

@@ -3,9 +3,8 @@
 Exit codes: 0 done, 2 the input is not valid, 3 the engine or the service cannot run, 130 interrupted.
 """
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -31,7 +30,7 @@ from llm_dit.decoding.opening import FORMAT_NAMES
 from llm_dit.exports.formats import export as export_stack
 from llm_dit.images import encode_png
 from llm_dit.layers import Layer, canvas_size, composite
-from llm_dit.options import DecomposeOptions, EditOptions, RunDefaults, chosen_seed, help_of
+from llm_dit.options import DecomposeOptions, EditOptions, chosen_seed, help_of
 from llm_dit.runs import LayerPipeline
 from server.engines import choose_engine, load_pipeline
 from server.storage.database import require_free
@@ -47,6 +46,7 @@ app = typer.Typer(
 
 Steps = Annotated[int | None, typer.Option(help=help_of(options.Steps))]
 Guidance = Annotated[float | None, typer.Option("--cfg-scale", help=help_of(options.Guidance))]
+Speed = Annotated[options.Speed | None, typer.Option(help=help_of(options.Speed))]
 Fit = Annotated[bool, typer.Option("--fit", help="Scale a picture that is too large down instead of refusing it.")]
 Seed = Annotated[
     int | None, typer.Option(min=0, help="The same seed gives the same result; default: a random one, printed.")
@@ -121,6 +121,7 @@ def decompose(
     ] = DecomposeOptions.language,
     steps: Steps = None,
     cfg_scale: Guidance = None,
+    speed: Speed = None,
     seed: Seed = None,
     fit: Fit = False,
     config: Config = None,
@@ -142,11 +143,12 @@ def decompose(
                 "resolution": resolution,
                 "num_inference_steps": steps,
                 "cfg_scale": cfg_scale,
+                "speed": speed,
             }
             result = pipeline.decompose(
                 picture,
                 prompt=prompt,
-                **_filled(given, chosen.defaults),
+                **chosen.defaults.fill(given),
                 seed=seed,
                 output_size=size,
                 language=language,
@@ -170,6 +172,7 @@ def edit(
     shape: Annotated[options.Shape, typer.Option(help=help_of(options.Shape))] = EditOptions.shape,
     steps: Steps = None,
     cfg_scale: Guidance = None,
+    speed: Speed = None,
     seed: Seed = None,
     fit: Fit = False,
     config: Config = None,
@@ -188,11 +191,11 @@ def edit(
         used_seed = chosen_seed(seed)
         with progress_bar("loading") as progress:
             pipeline = load_pipeline(chosen.pipeline, chosen.options, progress)
-            given = {"num_inference_steps": steps, "cfg_scale": cfg_scale}
+            given = {"num_inference_steps": steps, "cfg_scale": cfg_scale, "speed": speed}
             edited = pipeline.edit_layer(
                 picture,
                 instruction,
-                **_filled(given, chosen.defaults),
+                **chosen.defaults.fill(given),
                 seed=used_seed,
                 shape=shape,
                 progress=progress,
@@ -279,11 +282,6 @@ def select_thing(
 # After the commands that make pictures: their order is that of `--help`.
 app.add_typer(upkeep.app)
 app.add_typer(upkeep.models, name="models")
-
-
-def _filled(given: Mapping[str, Any], defaults: RunDefaults) -> dict[str, Any]:
-    """Return the options that were given, and of those that were not the engine's."""
-    return {name: getattr(defaults, name) if value is None else value for name, value in given.items()}
 
 
 def _computed_by(pipeline: LayerPipeline) -> str:

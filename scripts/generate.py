@@ -87,7 +87,7 @@ from PIL import Image
 from llm_dit.errors import LLMDiTError, VersionError
 from llm_dit.images import encode_png, read_image
 from llm_dit.layers import Decomposition, Layer, composite
-from llm_dit.options import QWEN_IMAGE, Guidance, LayerNum, Resolution, Steps, help_of
+from llm_dit.options import QWEN_IMAGE, Guidance, LayerNum, Resolution, Speed, Steps, choices, help_of
 from llm_dit.qwen.diagnosis import unmet_requirements
 from llm_dit.qwen.loading.checkpoints import LAYERED_MODEL
 from llm_dit.qwen.placement.plan import STRATEGIES, CpuOffload
@@ -117,6 +117,7 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--instruction", action="append", default=[], metavar="TEXT", help="what to change on it")
     parser.add_argument("--cpu-offload", default="true", choices=["true", "false", "auto", *STRATEGIES])
     parser.add_argument("--qwen-image-cpu-offload", action="store_const", dest="cpu_offload", const="true")
+    parser.add_argument("--speed", choices=choices(Speed), default=QWEN_IMAGE.speed, help=help_of(Speed))
     parser.add_argument("--quantization", choices=["fp8", "nf4"])
     parser.add_argument("--device", help="cuda, cuda:1, mps or cpu; by default the best there is")
     parser.add_argument("--devices", help="two GPUs, as in cuda:0,cuda:1; the second runs one of guidance's branches")
@@ -163,6 +164,7 @@ def generate(options: argparse.Namespace, image: Image.Image) -> None:
         device=options.device,
         devices=options.devices,
         quantization=options.quantization,
+        speed=options.speed,
         progress=show_progress,
     )
     print(pipe.placement.reason, file=sys.stderr)

@@ -11,7 +11,7 @@ from typing import Any
 
 from llm_dit.classical.seeing.networks import missing
 from llm_dit.errors import EngineError
-from llm_dit.options import QWEN_IMAGE, EngineName, Photographs, RunDefaults
+from llm_dit.options import QWEN_IMAGE, EngineName, Photographs, RunDefaults, Speed, choices
 from llm_dit.qwen.diagnosis import Finding, diagnose, unmet_requirements
 from llm_dit.qwen.loading.checkpoints import EDIT_MODEL
 from llm_dit.runs import CLASSICAL_MAX_ASPECT, QWEN_MAX_ASPECT, LayerPipeline, ProgressCallback
@@ -31,8 +31,8 @@ class Engine:
     or loading a part of a model, may take: a canceled run gets that long to stop. `max_aspect` and `max_model_aspect`
     bound longer : shorter side (None: any) of a picture that keeps its size, and of one that is resized for the model.
     `defaults` is what a run gets that leaves them out. `decompose_takes` and `edit_takes` are the options that make
-    another result. `any_instruction` is whether it takes any words, `any_size` whether it works at a picture's own
-    size, `photographs` what it takes a photograph apart into.
+    another result, `speeds` what a run can ask for. `any_instruction` is whether it takes any words, `any_size` whether
+    it works at a picture's own size, `photographs` what it takes a photograph apart into.
     """
 
     name: EngineName
@@ -46,6 +46,7 @@ class Engine:
     defaults: RunDefaults
     decompose_takes: tuple[str, ...]
     edit_takes: tuple[str, ...]
+    speeds: tuple[Speed, ...] = ()
     any_instruction: bool
     any_size: bool
     photographs: Photographs
@@ -138,14 +139,21 @@ def _qwen(models: QwenImageSettings, reason: str) -> Engine:
         max_aspect=QWEN_MAX_ASPECT,
         max_model_aspect=QWEN_MAX_ASPECT,
         defaults=defaults_of(models),
-        decompose_takes=("prompt", "num_inference_steps", "cfg_scale", "seed"),
-        edit_takes=("num_inference_steps", "cfg_scale", "seed"),
+        decompose_takes=("prompt", "num_inference_steps", "cfg_scale", "speed", "seed"),
+        edit_takes=("num_inference_steps", "cfg_scale", "speed", "seed"),
+        speeds=_speeds(models),
         any_instruction=True,
         any_size=False,
         photographs="things",
         reason=reason,
         hint='To run the classical engine, which needs no model, set engine = "classical".',
     )
+
+
+def _speeds(models: QwenImageSettings) -> tuple[Speed, ...]:
+    """Return the speeds of runs: weights that were loaded in fp8 have no exact ones."""
+    in_fp8 = models.speed == "fast" and not models.quantization
+    return tuple(speed for speed in choices(Speed) if speed != "exact" or not in_fp8)
 
 
 def defaults_of(models: QwenImageSettings) -> RunDefaults:
@@ -155,7 +163,7 @@ def defaults_of(models: QwenImageSettings) -> RunDefaults:
 
 def pipeline_arguments(models: QwenImageSettings) -> dict[str, Any]:
     """Return what `QwenImageDiffusersPipeline.from_pretrained` gets; what is left empty is its own choice: None."""
-    options = models.model_dump(mode="json", exclude=set(RunDefaults._fields))
+    options = models.model_dump(mode="json", exclude=set(RunDefaults._fields) - {"speed"})
     return {key: None if value == "" and key != "model_path" else value for key, value in options.items()}
 
 

@@ -17,7 +17,7 @@ from typing import Annotated, Literal, cast
 from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_core import ErrorDetails
 
-from llm_dit.options import EngineName, Guidance, LayerNum, Resolution, Steps, bounds
+from llm_dit.options import EngineName, Guidance, LayerNum, Resolution, Speed, Steps, bounds
 from server.errors import SettingsError
 
 EngineChoice = Literal["auto", EngineName]
@@ -199,7 +199,7 @@ class ServerSettings(BaseModel, extra="forbid", frozen=True):
 class QwenImageSettings(BaseModel, extra="forbid", frozen=True):
     """`[default.qwen_image]`: the models, and what a request that leaves a value out gets.
 
-    The last four are those of `RunDefaults`: None leaves them to the model. The others are arguments of
+    The last five are those of `RunDefaults`: None leaves them to the model. The others, and `speed`, are arguments of
     `QwenImageDiffusersPipeline.from_pretrained`; "" leaves the choice to it.
     """
 
@@ -222,6 +222,7 @@ class QwenImageSettings(BaseModel, extra="forbid", frozen=True):
     resolution: Annotated[Resolution | None, BeforeValidator(_number)] = None
     num_inference_steps: Steps | None = None
     cfg_scale: Guidance | None = None
+    speed: Speed = "exact"
 
 
 class Settings(BaseModel, extra="forbid", frozen=True):

@@ -32,6 +32,7 @@ declare global {
     seconds: number | null;
   }
 
+  type Speed = NonNullable<Wire.DecomposeRequest["speed"]>;
   type Shape = NonNullable<Wire.EditLayerRequest["shape"]>;
   type Blend = NonNullable<Wire.PlacedLayer["blend"]>;
 
@@ -85,14 +86,13 @@ declare global {
   /** Null for a random one; a string is what was typed and is no seed. */
   type Seed = number | null | string;
   type Size = `${NonNullable<Wire.DecomposeRequest["resolution"]>}` | "original";
-  type Settings = { prompt: string; layerNum: number; size: Size; steps: number; cfgScale: number; seed: Seed };
+  type Sampling = { steps: number; cfgScale: number; speed: Speed };
+  type Settings = Sampling & { prompt: string; layerNum: number; size: Size; seed: Seed };
 
   /** A layer's edit: the draft, and what became of what was asked for. */
-  interface Edit {
+  interface Edit extends Sampling {
     instruction: string;
     shape: Shape;
-    steps: number;
-    cfgScale: number;
     /** Of the run to come where it is locked, else of the last one. */
     seed: Seed;
     locked: boolean;

@@ -3,6 +3,7 @@ declare namespace Wire {
   interface CapabilitiesResponse {
     decompose: string[];
     edit: string[];
+    speeds: ("exact" | "fast" | "turbo")[];
     any_instruction: boolean;
     any_size: boolean;
     photographs: "things" | "subject" | "regions";
@@ -36,6 +37,7 @@ declare namespace Wire {
     image: string;
     steps?: number;
     cfg_scale?: number;
+    speed?: "exact" | "fast" | "turbo";
     seed?: number | null;
     negative_prompt?: string;
     fit?: boolean;
@@ -77,12 +79,14 @@ declare namespace Wire {
     resolution: number;
     steps: number;
     cfg_scale: number;
+    speed: "exact" | "fast" | "turbo";
   }
 
   interface EditLayerRequest {
     image: string;
     steps?: number;
     cfg_scale?: number;
+    speed?: "exact" | "fast" | "turbo";
     seed?: number | null;
     negative_prompt?: string;
     fit?: boolean;
@@ -131,6 +135,8 @@ declare namespace Wire {
     kernels: string;
     attention: string;
     why: string[];
+    speed: "exact" | "fast" | "turbo";
+    lossy: string[];
   }
 
   interface Hint {

@@ -10,7 +10,18 @@ from llm_dit.decoding.opening import PICTURE_FORMATS
 from llm_dit.exports.formats import EXPORT_NAMES, ExportName
 from llm_dit.imports.layer_file import FileKind
 from llm_dit.layer import MAX_LAYERS, KeptLayer, Offset, Scale
-from llm_dit.options import EngineName, Guidance, LayerNum, Photographs, Resolution, Seed, Steps, bounds, choices
+from llm_dit.options import (
+    EngineName,
+    Guidance,
+    LayerNum,
+    Photographs,
+    Resolution,
+    Seed,
+    Speed,
+    Steps,
+    bounds,
+    choices,
+)
 from llm_dit.runs import Forward
 from server.jobs.inputs import DecomposeInput, JobInput, JobKind, JobResult
 from server.jobs.job import JobStatus, JobView
@@ -32,6 +43,8 @@ class ForwardResponse(BaseModel):
     kernels: str = Field(description="What computes between their products: `triton` or `torch`.")
     attention: str = Field(description="`flash-attn-4`, `cudnn` or `sdpa`; with diffusers' blocks its name for it.")
     why: list[str] = Field(description="What keeps each faster one from running.")
+    speed: Speed = Field(description="What the speed that was asked for has come to.")
+    lossy: list[str] = Field(description="What of it changes the numbers: bits or steps that are left out.")
 
 
 Computed = Annotated[
@@ -142,6 +155,7 @@ class DefaultsResponse(BaseModel):
     resolution: int
     steps: int
     cfg_scale: float
+    speed: Speed
 
 
 class LimitsResponse(BaseModel, json_schema_serialization_defaults_required=True):
@@ -165,6 +179,7 @@ class LimitsResponse(BaseModel, json_schema_serialization_defaults_required=True
 class CapabilitiesResponse(BaseModel):
     decompose: list[str] = Field(description="The fields that change what decompose gives.")
     edit: list[str] = Field(description="The fields that change what an edit gives.")
+    speeds: list[Speed] = Field(description="The values of `speed` that can be asked for; none where there is one.")
     any_instruction: bool = Field(description="Takes instructions in any words, not only the documented ones.")
     any_size: bool = Field(description="Works at the image's own size; else at 640² or 1024² pixels.")
     photographs: Photographs = Field(
@@ -311,7 +326,12 @@ def forward_response(forward: Forward | None) -> ForwardResponse | None:
     if forward is None:
         return None
     return ForwardResponse(
-        blocks=forward.blocks, kernels=forward.kernels, attention=forward.attention, why=list(forward.why)
+        blocks=forward.blocks,
+        kernels=forward.kernels,
+        attention=forward.attention,
+        why=list(forward.why),
+        speed=forward.speed,
+        lossy=list(forward.lossy),
     )
 
 

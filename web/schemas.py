@@ -36,6 +36,7 @@ from llm_dit.options import (
     RunDefaults,
     Seed,
     Shape,
+    Speed,
     Steps,
     UseEnPrompt,
     chosen_seed,
@@ -96,6 +97,7 @@ class JobRequest(RequestBody, frozen=True):
     image: ImageField
     steps: Steps = QWEN_IMAGE.num_inference_steps
     cfg_scale: Guidance = QWEN_IMAGE.cfg_scale
+    speed: Speed = QWEN_IMAGE.speed
     seed: Seed | None = None
     negative_prompt: Annotated[NegativePrompt, Field(max_length=MAX_TEXT)] = DecomposeOptions.negative_prompt
     fit: Fit = False
@@ -103,9 +105,8 @@ class JobRequest(RequestBody, frozen=True):
     def to_input(self, image: KeptPicture, defaults: RunDefaults) -> JobInput:
         """Return the job for the stored `image`; `defaults` are what is left out, and the seed is drawn."""
         options = {name: getattr(self, http_name(name)) for name in options_of(self.job)}
-        for name, value in defaults._asdict().items():
-            if name in options and http_name(name) not in self.model_fields_set:
-                options[name] = value
+        given = {name: value if http_name(name) in self.model_fields_set else None for name, value in options.items()}
+        options |= defaults.fill({name: given[name] for name in defaults._fields if name in given})
         options["seed"] = chosen_seed(self.seed)
         return self.job(image=image.sha256, scaled_from=image.scaled_from, **options)
 

@@ -184,7 +184,7 @@ class Paces:
 
 def _effort(job_input: JobInput) -> Hashable:
     """Return what decides how long a run takes, apart from the machine."""
-    common = (job_input.kind, job_input.num_inference_steps, job_input.output_size)
+    common = (job_input.kind, job_input.num_inference_steps, job_input.speed, job_input.output_size)
     if isinstance(job_input, DecomposeInput):
         return (*common, job_input.resolution, job_input.layer_num)
     return common

@@ -29,6 +29,13 @@ LayerNum = Annotated[int, Field(ge=1, le=10, description="Layers, the composite 
 Resolution = Annotated[Literal[640, 1024], Field(description="The model works at about this many pixels squared.")]
 Steps = Annotated[int, Field(ge=1, le=100, description="Diffusion steps; the classical engine has none.")]
 Guidance = Annotated[float, Field(ge=1, le=20, description="Classifier-free guidance; the classical engine has none.")]
+Speed = Annotated[
+    Literal["exact", "fast", "turbo"],
+    Field(
+        description="Of Qwen-Image: `exact`, `fast`, which computes less and gives other pictures, or `turbo`, by a "
+        "model that was distilled to a few steps."
+    ),
+]
 Seed = Annotated[int, Field(ge=0, le=MAX_SEED, description="The same seed gives the same result; without one, random.")]
 NegativePrompt = Annotated[str, Field(description="What not to show; the classical engine does not use it.")]
 CfgNormalize = Annotated[bool, Field(description="Keep guidance from raising the contrast.")]
@@ -52,6 +59,7 @@ EditOutputSize = Annotated[
 class SamplingArguments(TypedDict, total=False):
     num_inference_steps: int | None
     cfg_scale: float | None
+    speed: Speed | None
     seed: int | None
     negative_prompt: str
 
@@ -76,10 +84,14 @@ class EditArguments(SamplingArguments, total=False):
 
 @dataclass(frozen=True, kw_only=True)
 class SamplingOptions:
-    """What both kinds of runs take; None stands for the model's own default, and for a random seed."""
+    """What both kinds of runs take; None stands for the model's own default, and for a random seed.
+
+    `speed` None is what the pipeline was loaded for; steps and guidance of None are the model's own at that speed.
+    """
 
     num_inference_steps: Steps | None = None
     cfg_scale: Guidance | None = None
+    speed: Speed | None = None
     seed: Seed | None = None
     negative_prompt: NegativePrompt = " "
 
@@ -121,12 +133,20 @@ class EditOptions(SamplingOptions):
 
 
 class RunDefaults(NamedTuple):
-    """What a run gets that leaves these out: a model's own steps and guidance, and two that an engine may be set to."""
+    """What a run gets that leaves these out: a model's own steps and guidance, and what an engine may be set to."""
 
     num_inference_steps: int
     cfg_scale: float
     layer_num: int = DecomposeOptions.layer_num
     resolution: Resolution = DecomposeOptions.resolution
+    speed: Literal["exact", "fast", "turbo"] = "exact"
+
+    def fill(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        """Return `given` with these for what is None; turbo's steps and guidance stay open, for a model has its own."""
+        filled = {name: getattr(self, name) if value is None else value for name, value in given.items()}
+        if filled.get("speed") == "turbo":
+            filled |= {name: given[name] for name in ("num_inference_steps", "cfg_scale")}
+        return filled
 
 
 QWEN_IMAGE = RunDefaults(num_inference_steps=50, cfg_scale=4.0)

@@ -8,7 +8,7 @@ from PIL import Image
 
 from llm_dit.errors import ImageError
 from llm_dit.layers import Decomposition
-from llm_dit.options import DecomposeArguments, EditArguments
+from llm_dit.options import DecomposeArguments, EditArguments, Speed
 
 
 class Canceled(Exception):
@@ -41,16 +41,20 @@ PreviewCallback = Callable[[int, Image.Image], None]
 class Forward:
     """What a model's numbers come from: whose `blocks`, which `kernels` between their products, which `attention`.
 
-    `why` says of each faster one what keeps it from running.
+    `why` says of each faster one what keeps it from running. `speed` is what the run's has come to, and `lossy` what of
+    it changes the numbers: bits or steps that are left out.
     """
 
     blocks: Literal["fused", "diffusers"]
     kernels: str
     attention: str
     why: tuple[str, ...] = ()
+    speed: Speed = "exact"
+    lossy: tuple[str, ...] = ()
 
     def __str__(self) -> str:
-        return f"{self.blocks} blocks, {self.kernels} kernels, {self.attention} attention"
+        told = f"{self.blocks} blocks, {self.kernels} kernels, {self.attention} attention"
+        return "; ".join([told, f"{self.speed}: {', '.join(self.lossy)}"] if self.lossy else [told])
 
     @property
     def explained(self) -> str:

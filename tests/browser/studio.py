@@ -61,8 +61,9 @@ TELL = """
 """
 
 MODEL = {
-    "decompose": ["prompt", "steps", "cfg_scale", "seed"],
-    "edit": ["steps", "cfg_scale", "seed"],
+    "decompose": ["prompt", "steps", "cfg_scale", "speed", "seed"],
+    "edit": ["steps", "cfg_scale", "speed", "seed"],
+    "speeds": ["exact", "fast", "turbo"],
     "any_instruction": True,
     "any_size": False,
     "photographs": "things",

@@ -6,10 +6,13 @@ from typing import Any
 import torch
 
 from llm_dit.qwen.forward.transformer import Branch
+from llm_dit.qwen.sampling.caching import Mask
 from llm_dit.qwen.sampling.running import Start, denoise
 
 
-def denoise_noise(pipeline: Any, *, texts: tuple[int, ...], rows: int, seed: int, steps: int) -> torch.Tensor:
+def denoise_noise(
+    pipeline: Any, *, texts: tuple[int, ...], rows: int, seed: int, steps: int, computed: Mask | None = None
+) -> torch.Tensor:
     """Return the latents of two layers and a picture of `rows` × 4 tokens; `texts` are the branches' lengths."""
     chance = torch.Generator().manual_seed(seed)
     draw: Callable[..., torch.Tensor] = lambda *size: torch.randn(1, *size, generator=chance)  # noqa: E731
@@ -23,4 +26,4 @@ def denoise_noise(pipeline: Any, *, texts: tuple[int, ...], rows: int, seed: int
         scale=4.0,
         normalize=True,
     )
-    return denoise(pipeline, start, lambda *_: None)
+    return denoise(pipeline, start, lambda *_: None, computed)

@@ -75,6 +75,7 @@ RUNS: list[dict[str, Any]] = [
     {"texts": (21,), "rows": 3, "seed": 4, "steps": 3},
     {"texts": (300, 8), "rows": 5, "seed": 5, "steps": 4},
     {"texts": (300, 8), "rows": 3, "seed": 6, "steps": 4},  # what has been forgotten is recorded again
+    {"texts": (300, 8), "rows": 3, "seed": 7, "steps": 7, "computed": (True, True, False, True, False, True, True)},
 ]
 
 

@@ -60,7 +60,21 @@ def test_the_pipeline_gets_the_settings_and_none_for_what_is_left_empty() -> Non
         "fused": True,
         "revision": None,
         "edit_revision": None,
+        "speed": "exact",
     }
+
+
+def test_weights_that_are_loaded_in_fp8_offer_no_exact_runs() -> None:
+    assert choose_engine(settings("qwen", model_path="m")).speeds == ("exact", "fast", "turbo")
+    fast = choose_engine(settings("qwen", model_path="m", speed="fast"))
+    assert (fast.speeds, fast.defaults.speed) == (("fast", "turbo"), "fast")
+
+
+def test_turbo_leaves_steps_and_guidance_to_the_model() -> None:
+    defaults = choose_engine(settings("qwen", model_path="m", num_inference_steps=30)).defaults
+    left_out = {"num_inference_steps": None, "cfg_scale": None, "speed": None}
+    assert defaults.fill(left_out) == {"num_inference_steps": 30, "cfg_scale": 4.0, "speed": "exact"}
+    assert defaults.fill(left_out | {"speed": "turbo"}) == left_out | {"speed": "turbo"}
 
 
 def test_edit_only_needs_no_decompose_model() -> None:

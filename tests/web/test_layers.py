@@ -184,10 +184,11 @@ def test_what_runs_here_is_told(client: httpx.Client) -> None:
     assert status["queue"] == {"length": 0, "running": 0, "max_length": 32}
     assert status["memory"]["used_bytes"] > 1_000_000
     config = client.get("/api/qwen-image/config").json()
-    assert config["defaults"] == {"layer_num": 4, "resolution": 640, "steps": 50, "cfg_scale": 4.0}
+    assert config["defaults"] == {"layer_num": 4, "resolution": 640, "steps": 50, "cfg_scale": 4.0, "speed": "exact"}
     assert config["capabilities"] == {
         "decompose": ["seed"],
         "edit": [],
+        "speeds": [],
         "any_instruction": False,
         "any_size": True,
         "photographs": "subject",

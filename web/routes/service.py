@@ -60,6 +60,7 @@ async def config(state: StateDep) -> ConfigResponse:
         capabilities=CapabilitiesResponse(
             decompose=list(map(http_name, engine.decompose_takes)),
             edit=list(map(http_name, engine.edit_takes)),
+            speeds=list(engine.speeds),
             any_instruction=engine.any_instruction,
             any_size=engine.any_size,
             photographs=engine.photographs,

@@ -21,6 +21,7 @@ from llm_dit.options import (
     DecomposeOptions,
     EditArguments,
     EditOptions,
+    Speed,
     chosen_seed,
 )
 from llm_dit.qwen.forward.vae import Previewing, Previews
@@ -78,6 +79,7 @@ class QwenImageDiffusersPipeline:
         torch_dtype: torch.dtype | str | None = None,
         quantization: Quantization | None = None,
         fused: bool = True,
+        speed: Speed = "exact",
         revision: str | None = None,
         edit_revision: str | None = None,
         progress: ProgressCallback | None = None,
@@ -91,7 +93,8 @@ class QwenImageDiffusersPipeline:
         model alone. `device` is "cuda", "cuda:1", "mps" or "cpu", by default the best there is; `devices`
         in its place two, "cuda:0,cuda:1", of which the second runs one of guidance's branches (`placement` says whether
         it does); `torch_dtype` (or its name) bfloat16, on a CPU float32; `quantization` "fp8" or "nf4". `fused=False`
-        runs plain diffusers, which gives the same and takes longer. `progress` hears "downloading" and "loading".
+        runs plain diffusers, which gives the same and takes longer. `speed` is that of runs that do not name one
+        (`llm_dit.qwen.sampling.caching`). `progress` hears "downloading" and "loading".
 
         Raises `InputError`, or an `EngineError` that says what to do about the device, memory, weights, hub or disk.
         """
@@ -106,6 +109,7 @@ class QwenImageDiffusersPipeline:
             dtype=torch_dtype,
             quantization=quantization,
             fused=fused,
+            speed=speed,
         )
         wanted = [EDIT] if edit_only else [LAYERED, EDIT] if load_edit_model else [LAYERED]
         for name in wanted:
@@ -157,6 +161,8 @@ class QwenImageDiffusersPipeline:
         asked = DecomposeOptions(prompt=prompt, **options)
         if not self._models.has(LAYERED):
             raise EditOnlyError("This pipeline was opened with edit_only: open one without it to decompose.")
+        steps = asked.num_inference_steps or QWEN_IMAGE.num_inference_steps
+        pace = self._models.pace(asked.speed, LAYERED, steps)
         seed = chosen_seed(asked.seed)
         report = progress or ignore_progress
         picture = image.convert("RGBA")
@@ -170,7 +176,8 @@ class QwenImageDiffusersPipeline:
                 prompt=prompt,
                 negative_prompt=asked.negative_prompt,
                 scale=asked.cfg_scale or QWEN_IMAGE.cfg_scale,
-                steps=asked.num_inference_steps or QWEN_IMAGE.num_inference_steps,
+                steps=steps,
+                pace=pace,
                 generator=_generator(seed),
                 layers=asked.layer_num,
                 resolution=asked.resolution,
@@ -207,6 +214,8 @@ class QwenImageDiffusersPipeline:
         check_image(layer_image, "layer_image")
         check_aspect(layer_image, QWEN_MAX_ASPECT, CROP, "layer_image")
         asked = EditOptions(instruction=instruction, **options)
+        steps = asked.num_inference_steps or QWEN_IMAGE.num_inference_steps
+        pace = self._models.pace(asked.speed, EDIT, steps)
         report = progress or ignore_progress
         self.load_edit_model(report)
         canvas = prepare(layer_image.convert("RGBA"), shape=asked.shape, output_size=asked.output_size)
@@ -221,7 +230,8 @@ class QwenImageDiffusersPipeline:
                 prompt=instruction,
                 negative_prompt=asked.negative_prompt,
                 scale=asked.cfg_scale or QWEN_IMAGE.cfg_scale,
-                steps=asked.num_inference_steps or QWEN_IMAGE.num_inference_steps,
+                steps=steps,
+                pace=pace,
                 generator=_generator(chosen_seed(asked.seed)),
             )
             edited = self._sample(pipeline, run, report, self._previewing.of_run(pipeline, size, 1, show))

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from llm_dit.errors import LLMDiTError
+from llm_dit.options import QWEN_IMAGE, Speed
 from llm_dit.qwen.loading.checkpoints import (
     EDIT,
     EDIT_MODEL,
@@ -59,6 +60,7 @@ def diagnose(
     torch_dtype: str | None = None,
     quantization: Literal["fp8", "nf4"] | None = None,
     fused: bool = True,
+    speed: Speed = "exact",
     edit_only: bool = False,
 ) -> list[Finding]:
     """Return what is found: versions, weights, disk, device, memory, and the placement that a run would get.
@@ -83,7 +85,7 @@ def diagnose(
         return findings
     # torch is imported from here on.
     try:
-        return [*findings, *_machine(there, cpu_offload, (device, devices), torch_dtype, quantization, fused)]
+        return [*findings, *_machine(there, cpu_offload, (device, devices), torch_dtype, quantization, fused, speed)]
     except LLMDiTError as error:
         return [*findings, Finding(name="device", value="cannot be used as configured", ok=False, advice=error.message)]
 
@@ -151,6 +153,7 @@ def _machine(
     torch_dtype: str | None,
     quantization: Literal["fp8", "nf4"] | None,
     fused: bool,
+    speed: Speed,
 ) -> list[Finding]:
     from llm_dit.qwen.forward.tools import HEAD_WIDTH, describe_plain, tools_for
     from llm_dit.qwen.placement.devices import (
@@ -163,13 +166,15 @@ def _machine(
         weigh,
     )
     from llm_dit.qwen.placement.plan import plan_second
+    from llm_dit.qwen.sampling.caching import pace_of
 
     device, second = choose_devices(*named)
     check_quantization(quantization, device)
     machine = measure_machine(device)
     dtype = choose_dtype(torch_dtype, device)
     slow = "there is no accelerator: the classical engine is the one to use" if device.type == "cpu" else ""
-    forward = tools_for(device, dtype, HEAD_WIDTH).describe() if fused else describe_plain()
+    pace = pace_of(speed, QWEN_IMAGE.num_inference_steps, fused=fused)
+    forward = pace.told(tools_for(device, dtype, HEAD_WIDTH).describe() if fused else describe_plain())
     findings = [
         Finding(name="device", value=name_device(device), ok=not slow, advice=slow),
         Finding(name="forward", value=describe_forward(quantization, fused=fused)),

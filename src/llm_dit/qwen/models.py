@@ -9,6 +9,8 @@ from typing import Any
 
 import torch
 
+from llm_dit.errors import InputError
+from llm_dit.options import QWEN_IMAGE, Speed
 from llm_dit.qwen.failures import free_memory, named_failures
 from llm_dit.qwen.forward.transformer import forward_of
 from llm_dit.qwen.loading.checkpoints import EDIT, NAMES, Checkpoint, local_folder, open_checkpoint, same_text_encoder
@@ -29,9 +31,12 @@ from llm_dit.qwen.placement.devices import (
 )
 from llm_dit.qwen.placement.placing import Placement
 from llm_dit.qwen.placement.plan import CpuOffload, Plan, plan_placement, plan_second
-from llm_dit.runs import PipelineStatus, ProgressCallback
+from llm_dit.qwen.sampling.caching import Pace, pace_of
+from llm_dit.runs import Forward, PipelineStatus, ProgressCallback
 
 logger = logging.getLogger(__name__)
+
+NO_TURBO = 'speed = "turbo" needs the LoRA Qwen-Image-Lightning for the edit model, and there is none: ask for "fast".'
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,6 +67,7 @@ class Models:
         dtype: torch.dtype | str | None,
         quantization: Quantization | None,
         fused: bool,
+        speed: Speed = "exact",
     ) -> None:
         self._sources = sources
         self._cpu_offload: CpuOffload = cpu_offload
@@ -70,6 +76,8 @@ class Models:
         self._dtype = choose_dtype(dtype, self._device)
         self._quantization: Quantization | None = quantization
         self._fused = fused
+        self._speed: Speed = speed
+        pace_of(speed, 1, fused=fused)  # refused before anything is read
         self._checkpoints: dict[str, Checkpoint] = {}
         self._pipelines: dict[str, Any] = {}
         self._placement: Placement | None = None
@@ -86,7 +94,7 @@ class Models:
             has_edit_model=self.has(EDIT),
             device=name_device(self._device),
             placement=self.plan.reason,
-            forward=None if pipeline is None else forward_of(pipeline, self._device, self._dtype),
+            forward=None if pipeline is None else self._forward(pipeline),
             device_used_bytes=used,
             device_total_bytes=total,
         )
@@ -111,7 +119,7 @@ class Models:
                 self._pipelines[name] = load_pipeline(checkpoint, self._options(plan), progress, encoder)
                 self._checkpoints[name] = checkpoint
                 self._place(plan)
-                forward = forward_of(self._pipelines[name], self._device, self._dtype)
+                forward = self._forward(self._pipelines[name])
                 parts = describe_forward(self._quantization, fused=self._fused)
                 logger.info("%s runs: %s; %s", NAMES[name], parts, forward.explained)
             except BaseException:
@@ -119,6 +127,13 @@ class Models:
                 self._checkpoints.pop(name, None)
                 self._place_what_is_left(plan)
                 raise
+
+    def pace(self, asked: Speed | None, name: str, steps: int) -> Pace:
+        """Return what the speed of a run of a model comes to; raises `InputError` where it cannot be had."""
+        speed = asked or self._speed
+        if speed == "turbo" and name == EDIT:
+            raise InputError(NO_TURBO, param="speed")
+        return pace_of(speed, steps, fused=self._fused)
 
     @contextmanager
     def running(self, name: str) -> Iterator[Any]:
@@ -144,6 +159,11 @@ class Models:
     def _placed(self) -> Placement:
         assert self._placement is not None, "load() comes first"
         return self._placement
+
+    def _forward(self, pipeline: Any) -> Forward:
+        """Return what computes a run that asks for nothing of its own."""
+        pace = pace_of(self._speed, QWEN_IMAGE.num_inference_steps, fused=self._fused)
+        return pace.told(forward_of(pipeline, self._device, self._dtype))
 
     def _shares_encoder(self, name: str, checkpoint: Checkpoint) -> bool:
         return same_text_encoder(self._checkpoints[name], checkpoint)

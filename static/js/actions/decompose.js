@@ -1,7 +1,7 @@
 import { exactly, language, layerCount, many, t } from "../i18n.js";
 import { decomposed, layersOf, split } from "../state/commands.js";
 import { findLayer } from "../state/doc.js";
-import { atWork, capabilitiesOf, isDecomposing, isSeed, settingsOf, used } from "../state/initial.js";
+import { atWork, capabilitiesOf, isDecomposing, isSeed, sampled, settingsOf, used } from "../state/initial.js";
 import { messageOf } from "../transport/api.js";
 
 /** Taking the picture apart. @param {Context} context @param {Jobs} jobs @param {Travel} history */
@@ -27,8 +27,8 @@ export function createDecompose({ store, api }, jobs, { undo }) {
   function finish(job, { picture, work }) {
     if (job.status === "failed") return store.update({ sourceError: job.error?.message ?? t("error.unexpected") });
     const answer = /** @type {Wire.DecomposeResponse} */ (job.result);
-    const { engine, generation_time: seconds } = answer;
-    const speeds = work ? { ...store.state.speeds, [engine]: seconds / work } : store.state.speeds;
+    const { engine, forward, generation_time: seconds } = answer;
+    const speeds = work ? { ...store.state.speeds, [paceKey(engine, forward?.speed)]: seconds / work } : store.state.speeds;
     const replaced = store.state.doc.layers.length;
     store.run(decomposed(picture, answer, job.id), { speeds, mode: "layers" });
     const { layers } = store.state.doc;
@@ -43,8 +43,8 @@ export function createDecompose({ store, api }, jobs, { undo }) {
 
 /** What is asked of the server for a picture, by the current settings. @param {State} state @param {{image: string}} picture */
 export function requestFor(state, picture) {
-  const { layerNum, size, seed, prompt, steps, cfgScale } = settingsOf(state);
-  const choices = { seed: /** @type {number | null} */ (seed), prompt, steps, cfg_scale: cfgScale };
+  const { layerNum, size, seed, prompt, ...sampling } = settingsOf(state);
+  const choices = { seed: /** @type {number | null} */ (seed), prompt, ...sampled(sampling) };
   return { image: picture.image, layer_num: layerNum, language, ...sizeFor(size), ...used(choices, capabilitiesOf(state).decompose) };
 }
 
@@ -92,9 +92,12 @@ export function workOf(state, picture) {
   return ((width * height) / 1e6) * passes;
 }
 
+/** What a measured pace is kept under. @param {string} engine @param {Speed} [speed] */
+const paceKey = (engine, speed = "exact") => (speed === "exact" ? engine : `${engine}, ${speed}`);
+
 /** Seconds that a decomposition may take, or null when none was made yet. @param {State} state */
 export function estimate(state) {
-  const speed = state.speeds[state.status?.engine ?? ""];
+  const speed = state.speeds[paceKey(state.status?.engine ?? "", settingsOf(state).speed)];
   return state.doc.picture === null || speed === undefined ? null : speed * workOf(state, state.doc.picture);
 }
 

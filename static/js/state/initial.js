@@ -4,7 +4,7 @@ import { EMPTY_DOC } from "./doc.js";
 export const LIMITS = { variants: [1, 2, 3, 4], maxSeed: Number.MAX_SAFE_INTEGER };
 
 /** Until the server has said what it takes by default. */
-const UNKNOWN = { layerNum: 0, steps: 0, cfgScale: 0 };
+const UNKNOWN = { layerNum: 0, steps: 0, cfgScale: 0, speed: /** @type {Speed} */ ("exact") };
 
 /** @type {Timeline} */
 export const EMPTY_TIMELINE = { doc: EMPTY_DOC, past: [], future: [] };
@@ -15,6 +15,7 @@ export const NEW_EDIT = {
   shape: "keep",
   steps: UNKNOWN.steps,
   cfgScale: UNKNOWN.cfgScale,
+  speed: UNKNOWN.speed,
   seed: null,
   locked: false,
   variants: 1,
@@ -81,7 +82,11 @@ export const isLarge = ({ config, doc: { picture } }) =>
   picture !== null && picture.width * picture.height > LARGE_PX && capabilitiesOf({ config }).any_size;
 
 /** How a model samples by default. @param {Config | null} config */
-export const samplingOf = (config) => config && { steps: config.defaults.steps, cfgScale: config.defaults.cfg_scale };
+export const samplingOf = (config) =>
+  config && { steps: config.defaults.steps, cfgScale: config.defaults.cfg_scale, speed: config.defaults.speed };
+
+/** The fields of a request for it; a distilled model has steps and guidance of its own. @param {Sampling} sampling */
+export const sampled = ({ steps, cfgScale, speed }) => (speed === "turbo" ? { speed } : { speed, steps, cfg_scale: cfgScale });
 
 /** What was typed as a seed: a whole number, nothing for a random one, or the text itself when it is neither. @param {string} text @returns {Seed} */
 export function seedFrom(text) {
@@ -100,7 +105,7 @@ export function engineState(status, reachable) {
 }
 
 /** @type {Config["capabilities"]} */
-const UNKNOWN_CAPABILITIES = { decompose: [], edit: [], any_instruction: false, any_size: true, photographs: "things" };
+const UNKNOWN_CAPABILITIES = { decompose: [], edit: [], speeds: [], any_instruction: false, any_size: true, photographs: "things" };
 
 /** What the engine makes use of. @param {Pick<State, "config">} state */
 export const capabilitiesOf = ({ config }) => config?.capabilities ?? UNKNOWN_CAPABILITIES;

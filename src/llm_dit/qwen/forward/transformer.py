@@ -179,7 +179,7 @@ class Table:
 Shapes = list[list[tuple[int, int, int]]]
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)  # tensors do not compare; a branch is known by its identity
 class Branch:
     """A text that leads a step: its embeddings (1, tokens, width), and which of them count; None is all."""
 
@@ -217,44 +217,67 @@ class Transformer(QwenImageTransformer2DModel):
 
     # Diffusers' own signature is of one branch and one timestep.
     def forward(  # pyright: ignore[reportIncompatibleMethodOverride]
-        self, tokens: torch.Tensor, *, branches: Sequence[Branch], schedule: torch.Tensor, step: int, shapes: Shapes
+        self,
+        tokens: torch.Tensor,
+        *,
+        branches: Sequence[Branch],
+        schedule: torch.Tensor,
+        step: int,
+        shapes: Shapes,
+        residuals: dict[Branch, torch.Tensor] | None = None,
+        reuse: bool = False,
     ) -> list[torch.Tensor]:
         """Return a tensor like `tokens` (1, tokens, channels) for each branch.
 
         `schedule` has the timesteps of the whole run, 0–1, and `step` is the number of the current one. `shapes` are
-        diffusers' `img_shapes`: frames, rows and columns of what is made, then of what is shown.
+        diffusers' `img_shapes`: frames, rows and columns of what is made, then of what is shown. `residuals` gets what
+        the blocks add to the image's tokens, (1, tokens, width) for each branch; with `reuse` they are taken from there
+        and no block runs.
         """
         self.speak(schedule, tokens)
         moment = self.table.moments[step]
         with torch.cuda.device_of(tokens):  # kernels are launched on the current device, whatever they are given
+            if reuse and residuals is not None:
+                image = self.img_in(tokens)
+                return [self._end(image + residuals[branch], moment) for branch in branches]
+            keep = residuals is not None
             if self.recordings is not None and all(branch.mask is None for branch in branches):
-                return [self._recorded(self.recordings, tokens, branch, moment, shapes) for branch in branches]
-            asked = [(branch.embeds, self._layout(branch, shapes)) for branch in branches]
-            return self._ask(tokens, moment, asked)
+                told = [self._recorded(self.recordings, tokens, branch, moment, shapes, keep) for branch in branches]
+            else:
+                asked = [(branch.embeds, self._layout(branch, shapes)) for branch in branches]
+                told = self._ask(tokens, moment, asked, keep)
+            if residuals is None:
+                return told
+            # The answer to each, and beside it what the blocks have added.
+            channels = self.proj_out.out_features
+            residuals.update(zip(branches, (each[..., channels:] for each in told), strict=True))
+            return [each[..., :channels] for each in told]
 
     def _recorded(
-        self, recordings: Recordings, tokens: torch.Tensor, branch: Branch, moment: Moment, shapes: Shapes
+        self, recordings: Recordings, tokens: torch.Tensor, branch: Branch, moment: Moment, shapes: Shapes, keep: bool
     ) -> torch.Tensor:
         def make() -> Callable[..., torch.Tensor]:
             layout = self._layout(branch, shapes)
-            return lambda tokens, embeds, *told: self._ask(tokens, Moment(*told), [(embeds, layout)])[0]
+            return lambda tokens, embeds, *told: self._ask(tokens, Moment(*told), [(embeds, layout)], keep)[0]
 
         inputs = (tokens, branch.embeds, *moment)
-        key = (str(shapes), *((each.shape, each.dtype) for each in inputs))
+        key = (keep, str(shapes), *((each.shape, each.dtype) for each in inputs))
         return recordings(key, make, *inputs)
 
     def _ask(
-        self, tokens: torch.Tensor, moment: Moment, asked: Sequence[tuple[torch.Tensor, Layout]]
+        self, tokens: torch.Tensor, moment: Moment, asked: Sequence[tuple[torch.Tensor, Layout]], keep: bool
     ) -> list[torch.Tensor]:
-        """Return an answer to each of the texts that are `asked` about, with no look at any number on the device."""
+        """Return an answer to each of the texts that are `asked` about, with no look at any number on the device.
+
+        With `keep` an answer has behind its channels what the blocks have added.
+        """
         image = self.img_in(tokens)
         tools = self.tools(image.device, image.dtype)
         entered = [self._enter(image, embeds, layout) for embeds, layout in asked]
         for block, row in zip(self.transformer_blocks, moment.rows, strict=True):
             for branch in entered:
                 block(branch, row, tools)
-        temb = moment.temb.chunk(2)[0] if self._zeros else moment.temb
-        return [self._leave(branch, temb) for branch in entered]
+        return [self._leave(branch, image if keep else None, moment) for branch in entered]
 
     def tools(self, device: torch.device, dtype: torch.dtype) -> Tools:
         """Return what the blocks are computed with."""
@@ -289,9 +312,15 @@ class Transformer(QwenImageTransformer2DModel):
     def _enter(self, image: torch.Tensor, embeds: torch.Tensor, layout: Layout) -> Rows:
         return Rows(rows=torch.cat([self.txt_in(self.txt_norm(embeds)), image], dim=1), layout=layout)
 
-    def _leave(self, branch: Rows, temb: torch.Tensor) -> torch.Tensor:
+    def _leave(self, branch: Rows, before: torch.Tensor | None, moment: Moment) -> torch.Tensor:
         branch.settle()
-        return self.proj_out(self.norm_out(branch.rows[:, branch.layout.text :], temb))
+        rows = branch.rows[:, branch.layout.text :]
+        answer = self._end(rows, moment)
+        return answer if before is None else torch.cat([answer, rows - before], dim=-1)
+
+    def _end(self, rows: torch.Tensor, moment: Moment) -> torch.Tensor:
+        temb = moment.temb.chunk(2)[0] if self._zeros else moment.temb
+        return self.proj_out(self.norm_out(rows, temb))
 
 
 def is_fused(pipeline: Any) -> bool:

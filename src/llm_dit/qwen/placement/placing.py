@@ -13,7 +13,7 @@ from diffusers import DiffusionPipeline
 from torch import nn
 
 from llm_dit.qwen.forward.graphs import Recordings
-from llm_dit.qwen.forward.transformer import Branch, Moment, Shapes, Table, Transformer, is_fused
+from llm_dit.qwen.forward.transformer import Branch, Moment, Table, Transformer, is_fused
 from llm_dit.qwen.placement.plan import Plan
 from llm_dit.qwen.placement.swapping import BlockStream, PageLock, Swapped, Turns, remove_hooks, swap_layers, tensors_of
 
@@ -37,16 +37,19 @@ class Pair:
         self._moved: tuple[torch.Tensor, Branch] | None = None
 
     def __call__(
-        self, tokens: torch.Tensor, *, branches: Sequence[Branch], schedule: torch.Tensor, step: int, shapes: Shapes
+        self, tokens: torch.Tensor, *, branches: Sequence[Branch], schedule: torch.Tensor, **step: Any
     ) -> list[torch.Tensor]:
-        """Return what the transformer would, on its device; an error of either branch is raised when both are done."""
+        """Return what the transformer would, on its device; an error of either branch is raised when both are done.
+
+        What both keep of a step (`residuals`) stays on the device of each.
+        """
         here, there = branches
         self._first.speak(schedule, tokens)
         # A copy between devices waits for what is queued on both: before the first begins, that is nothing.
         moved = tokens.to(self._device), *self._move(schedule, there)
-        theirs = self._thread.submit(self._ask_second, *moved, step, shapes)
+        theirs = self._thread.submit(self._ask_second, *moved, step)
         try:
-            (ours,) = self._first(tokens, branches=[here], schedule=schedule, step=step, shapes=shapes)
+            (ours,) = self._first(tokens, branches=[here], schedule=schedule, **step)
         finally:
             wait([theirs])
         return [ours, theirs.result().to(ours.device)]
@@ -62,9 +65,9 @@ class Pair:
 
     @torch.no_grad()  # which holds for one thread
     def _ask_second(
-        self, tokens: torch.Tensor, schedule: torch.Tensor, branch: Branch, step: int, shapes: Shapes
+        self, tokens: torch.Tensor, schedule: torch.Tensor, branch: Branch, step: dict[str, Any]
     ) -> torch.Tensor:
-        (told,) = self._second(tokens, branches=[branch], schedule=schedule, step=step, shapes=shapes)
+        (told,) = self._second(tokens, branches=[branch], schedule=schedule, **step)
         return told
 
     def _move(self, schedule: torch.Tensor, branch: Branch) -> tuple[torch.Tensor, Branch]:

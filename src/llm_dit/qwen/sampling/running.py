@@ -17,6 +17,7 @@ from llm_dit.qwen.failures import OUT_OF_RANGE
 from llm_dit.qwen.forward.tools import describe_plain
 from llm_dit.qwen.forward.transformer import Branch, Shapes, forward_of, is_fused
 from llm_dit.qwen.forward.vae import Previews
+from llm_dit.qwen.sampling.caching import Mask, Pace, Residuals
 from llm_dit.qwen.sampling.encoding import Encodings
 from llm_dit.runs import Forward, Progress, ProgressCallback
 
@@ -40,6 +41,7 @@ class Run:
     scale: float
     steps: int
     generator: torch.Generator
+    pace: Pace
     layers: int | None = None
     resolution: int = 0
     normalize: bool = True
@@ -161,13 +163,17 @@ AfterStep = Callable[[int, torch.Tensor, Any], None]
 
 
 @torch.no_grad()
-def denoise(pipeline: Any, start: Start, after_step: AfterStep) -> torch.Tensor:
-    """Return the latents that the pipeline's transformer and scheduler make of `start`, as diffusers does."""
+def denoise(pipeline: Any, start: Start, after_step: AfterStep, computed: Mask | None = None) -> torch.Tensor:
+    """Return the latents that the pipeline's transformer and scheduler make of `start`, as diffusers does.
+
+    Steps that are not `computed` reuse what the blocks made of the latest one that was.
+    """
     scheduler, latents = pipeline.scheduler, start.latents
     scheduler.set_begin_index(0)
     schedule = start.timesteps.to(latents.dtype) / 1000
     transformer = pipeline.transformer
     predict = transformer.pair if transformer.pair and len(start.branches) == 2 else transformer
+    residuals = None if computed is None or all(computed) else Residuals()
     for step, time in enumerate(start.timesteps):
         predicted = predict(
             torch.cat([latents, start.condition], dim=1),
@@ -175,6 +181,8 @@ def denoise(pipeline: Any, start: Start, after_step: AfterStep) -> torch.Tensor:
             schedule=schedule,
             step=step,
             shapes=start.shapes,
+            residuals=residuals,
+            reuse=computed is not None and not computed[step],
         )
         velocity = guide([each[:, : latents.size(1)] for each in predicted], start.scale, normalize=start.normalize)
         latents = scheduler.step(velocity, time, latents, return_dict=False)[0]
@@ -250,11 +258,11 @@ class Runner:
         start = prepare(pipeline, run, self._encodings)
         masked = any(branch.mask is not None for branch in start.branches)
         self._tell(run, forward_of(pipeline, start.latents.device, start.latents.dtype, masked=masked))
-        return _decode(pipeline, run, denoise(pipeline, start, after_step))
+        return _decode(pipeline, run, denoise(pipeline, start, after_step, run.pace.computed))
 
     def _tell(self, run: Run, forward: Forward) -> None:
-        self.forward = forward
-        logger.info("%d steps at %d × %d: %s", run.steps, *run.size, forward)
+        self.forward = run.pace.told(forward)
+        logger.info("%d steps at %d × %d: %s", run.steps, *run.size, self.forward)
 
 
 def _plain(pipeline: Any, run: Run, after_step: AfterStep) -> np.ndarray:

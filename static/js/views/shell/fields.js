@@ -3,6 +3,9 @@ import { t } from "../../i18n.js";
 import { icon } from "../../icons.js";
 import { isSeed, seedFrom } from "../../state/initial.js";
 
+/** @type {Speed[]} */
+const SPEEDS = ["exact", "fast", "turbo"];
+
 let fields = 0;
 
 /** A page-wide unique id, for labels. @param {string} stem */
@@ -29,9 +32,12 @@ export function segmented({ label, options, onpick }) {
     { role: "radiogroup", "aria-label": label },
     ...radios.map((radio, i) => h("label", radio, h("span", options[i][1]))),
   );
-  /** @param {T} value */
-  const set = (value) => {
-    for (const radio of radios) radio.checked = radio.value === value;
+  /** @param {T} value @param {readonly T[]} [offered]   of the options; all of them, if it is left out */
+  const set = (value, offered) => {
+    for (const radio of radios) {
+      radio.checked = radio.value === value;
+      if (radio.parentElement) radio.parentElement.hidden = offered?.includes(/** @type {T} */ (radio.value)) === false;
+    }
   };
   return { element, set };
 }
@@ -85,12 +91,19 @@ export function seedField(onseed, aside = null) {
 }
 
 /**
- * Guidance, steps and seed behind one line, as far as the engine makes use of them.
- * @param {(patch: {steps?: number, cfgScale?: number, seed?: Seed}) => void} onchange
+ * Speed, guidance, steps and seed behind one line, as far as the engine makes use of them.
+ * @param {(patch: {speed?: Speed, steps?: number, cfgScale?: number, seed?: Seed}) => void} onchange
  * @param {string} [seedHint]   what to say where a seed is all
  * @param {HTMLElement | null} [besideSeed]
  */
 export function samplingFold(onchange, seedHint = "", besideSeed = null) {
+  const speed = segmented({
+    label: t("source.speed"),
+    options: SPEEDS.map((value) => [value, t(`source.speed.${value}`)]),
+    onpick: (value) => onchange({ speed: value }),
+  });
+  const speedHint = h("p.hint");
+  const pace = field(t("source.speed"), speed.element, null, speedHint);
   const guidance = sliderField({
     label: t("source.guidance"),
     step: 0.5,
@@ -100,17 +113,20 @@ export function samplingFold(onchange, seedHint = "", besideSeed = null) {
   const seed = seedField((value) => onchange({ seed: value }), besideSeed);
   const title = h("span");
   const hint = h("p.hint", seedHint);
-  const body = h("div.fold-body", guidance.element, steps.element, seed.element, hint);
+  const body = h("div.fold-body", pace, guidance.element, steps.element, seed.element, hint);
   const element = fold(title, body);
   element.hidden = true; // it has no words yet
   return {
     element,
-    /** @param {{steps: number, cfgScale: number, seed: Seed}} values @param {readonly string[]} takes   fields of a request @param {Config | null} config */
+    /** @param {Sampling & {seed: Seed}} values @param {readonly string[]} takes   fields of a request @param {Config | null} config */
     render: (values, takes, config) => {
       element.hidden = !takes.includes("seed");
       const seedAlone = !takes.includes("steps");
       setText(title, t(seedAlone ? "source.moreSeed" : "source.more"));
-      for (const field of [guidance, steps]) field.element.hidden = seedAlone;
+      pace.hidden = !takes.includes("speed");
+      speed.set(values.speed, config?.capabilities.speeds);
+      setText(speedHint, t(`source.speedHint.${values.speed}`));
+      for (const field of [guidance, steps]) field.element.hidden = seedAlone || values.speed === "turbo";
       hint.hidden = !seedAlone || seedHint === "";
       guidance.set(values.cfgScale, config?.limits.cfg_scale);
       steps.set(values.steps, config?.limits.steps);
