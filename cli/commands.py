@@ -28,9 +28,10 @@ from llm_dit import options
 from llm_dit.color import read_color
 from llm_dit.decoding.opening import FORMAT_NAMES
 from llm_dit.exports.formats import export as export_stack
-from llm_dit.images import encode_png
+from llm_dit.images import Picture, encode_png
 from llm_dit.layers import Layer, canvas_size, composite
-from llm_dit.options import DecomposeOptions, EditOptions, chosen_seed, help_of
+from llm_dit.names import shortened
+from llm_dit.options import DecomposeOptions, EditOptions, NamedBox, chosen_seed, help_of
 from llm_dit.runs import LayerPipeline
 from server.engines import choose_engine, load_pipeline
 from server.storage.database import require_free
@@ -115,6 +116,10 @@ def decompose(
     layers: Annotated[int | None, typer.Option(help=help_of(options.LayerNum))] = None,
     size: Annotated[options.OutputSize, typer.Option(help=help_of(options.OutputSize))] = "original",
     resolution: Annotated[int | None, typer.Option(help=help_of(options.Resolution))] = None,
+    region: Annotated[
+        list[str] | None,
+        typer.Option(help="LEFT,TOP,RIGHT,BOTTOM=NAME: a thing that is to be a layer of its own; repeatable."),
+    ] = None,
     prompt: Annotated[str, typer.Option(help=help_of(options.Prompt))] = "",
     language: Annotated[
         options.LayerLanguage, typer.Option(help=help_of(options.LayerLanguage))
@@ -135,6 +140,7 @@ def decompose(
     with explained():
         chosen = choose_engine(settings_of(config, profile, engine))
         picture = open_image(image, fit=fit)
+        regions = [_named_box(text, picture) for text in region or []]
         folder = output or image.with_name(f"{image.stem}_layers")
         with progress_bar("loading") as progress:
             pipeline = load_pipeline(chosen.pipeline, chosen.options, progress)
@@ -146,8 +152,9 @@ def decompose(
                 "speed": speed,
             }
             result = pipeline.decompose(
-                picture,
+                picture.image,
                 prompt=prompt,
+                regions=regions,
                 **chosen.defaults.fill(given),
                 seed=seed,
                 output_size=size,
@@ -187,7 +194,7 @@ def edit(
         chosen = choose_engine(settings_of(config, profile, engine))
         file = output or layer.with_name(f"{layer.stem}_edited.png")
         require_png(file)
-        picture = open_image(layer, fit=fit)
+        picture = open_image(layer, fit=fit).image
         used_seed = chosen_seed(seed)
         with progress_bar("loading") as progress:
             pipeline = load_pipeline(chosen.pipeline, chosen.options, progress)
@@ -282,6 +289,15 @@ def select_thing(
 # After the commands that make pictures: their order is that of `--help`.
 app.add_typer(upkeep.app)
 app.add_typer(upkeep.models, name="models")
+
+
+def _named_box(text: str, picture: Picture) -> NamedBox:
+    """Return a box in pixels of a file, followed by "=" and a name or by nothing, in pixels of the picture from it."""
+    sides, _, name = text.partition("=")
+    left, top, right, bottom = numbers(sides, 4, "region")
+    width, height = picture.scaled_from or picture.image.size
+    box = NamedBox(box=(left, top, right, bottom), name=shortened(name.strip()))
+    return box.scaled(picture.image.width / width, picture.image.height / height)
 
 
 def _computed_by(pipeline: LayerPipeline) -> str:

@@ -7,14 +7,13 @@ from collections.abc import Generator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from PIL import Image
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as ProgressBar
 
 from llm_dit.errors import ImageError, InputError, LLMDiTError
 from llm_dit.exports.formats import EXPORT_FORMATS, ExportName, remove_bundle, write_bundle
-from llm_dit.images import read_picture
+from llm_dit.images import Picture, read_picture
 from llm_dit.imports.layers import kind_of, read_layers
 from llm_dit.layers import Layer
 from llm_dit.runs import Progress, ProgressCallback
@@ -106,8 +105,8 @@ def require_png(target: Path) -> None:
         raise InputError(f"{target} cannot be written: there is no folder {target.parent}.", param="output")
 
 
-def open_image(path: Path, *, fit: bool = False) -> Image.Image:
-    """Return a picture as RGBA; raises `ImageError` that names the file when it is not valid.
+def open_image(path: Path, *, fit: bool = False) -> Picture:
+    """Return a picture; raises `ImageError` that names the file when it is not valid.
 
     With `fit`, one that is too large is scaled down, which is said on standard error.
     """
@@ -121,7 +120,7 @@ def open_image(path: Path, *, fit: bool = False) -> Image.Image:
     if picture.scaled_from is not None:
         before, after = picture.scaled_from, picture.image.size
         console.print(f"{path}: scaled from {before[0]}×{before[1]} to {after[0]}×{after[1]} pixels.", markup=False)
-    return picture.image
+    return picture
 
 
 def read_stack(sources: Sequence[Path]) -> tuple[list[Layer], int | None, int | None]:
@@ -138,7 +137,7 @@ def read_stack(sources: Sequence[Path]) -> tuple[list[Layer], int | None, int | 
             if isinstance(source, Path) or kind_of(source) is not None:
                 file = read_layers(source)
                 return list(file.layers), file.width, file.height
-    return [Layer(image=open_image(path), name=path.stem) for path in sources], None, None
+    return [Layer(image=open_image(path).image, name=path.stem) for path in sources], None, None
 
 
 def write_folder(

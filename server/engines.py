@@ -30,8 +30,8 @@ class Engine:
     arguments (None: it takes none). `edit_model_path` is where its edit model comes from; `step_s` is how long a step,
     or loading a part of a model, may take: a canceled run gets that long to stop. `max_aspect` and `max_model_aspect`
     bound longer : shorter side (None: any) of a picture that keeps its size, and of one that is resized for the model.
-    `defaults` is what a run gets that leaves them out. `decompose_takes` and `edit_takes` are the options that make
-    another result, `speeds` what a run can ask for. `any_instruction` is whether it takes any words, `any_size` whether
+    `defaults` is what a run gets that leaves them out. `decompose_takes` and `edit_takes` are what makes another
+    result, `speeds` what a run can ask for. `any_instruction` is whether it takes any words, `any_size` whether
     it works at a picture's own size, `photographs` what it takes a photograph apart into.
     """
 
@@ -117,7 +117,7 @@ def _classical(models: QwenImageSettings, reason: str, obstacle: Obstacle | None
         pipeline="llm_dit.pipelines.classical:ClassicalPipeline",
         max_model_aspect=CLASSICAL_MAX_ASPECT,
         defaults=defaults_of(models),
-        decompose_takes=("seed",),
+        decompose_takes=("seed", "regions"),
         edit_takes=(),  # a seed changes the grain of film and nothing else
         any_instruction=False,
         any_size=True,

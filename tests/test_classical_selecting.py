@@ -174,6 +174,14 @@ def test_what_is_clear_is_not_selected() -> None:
     assert iou(select(alone, points=[(110, 110)]), thing) > 0.95
 
 
+@pytest.mark.parametrize("hints", [{"box": (5, 5, 40, 40)}, {"points": [(10, 10)]}, {"line": [(5, 5), (40, 40)]}])
+@pytest.mark.parametrize("alpha", [0, 1])
+def test_where_all_is_clear_there_is_nothing_to_select(hints: dict[str, Any], alpha: int) -> None:
+    picture = Image.new("RGBA", SIZE, (200, 30, 40, alpha))
+    nothing_to_select = select(picture, **hints).getbbox() is None
+    assert nothing_to_select == (alpha == 0)
+
+
 @pytest.mark.parametrize(
     ("hints", "param"),
     [

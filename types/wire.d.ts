@@ -48,6 +48,7 @@ declare namespace Wire {
     use_en_prompt?: boolean;
     output_size?: "model" | "original";
     language?: "en" | "zh-Hans";
+    regions?: NamedRegion[];
   }
 
   interface DecomposeResponse {
@@ -253,6 +254,11 @@ declare namespace Wire {
     name?: string;
     group?: string;
     image: string;
+  }
+
+  interface NamedRegion {
+    box: number[];
+    name?: string;
   }
 
   interface NewProject {

@@ -1,6 +1,7 @@
 """What requests hold. Here, and nowhere else, HTTP's names become Python's."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Annotated, Any, ClassVar
 
 from pydantic import (
@@ -29,6 +30,7 @@ from llm_dit.options import (
     Instruction,
     LayerLanguage,
     LayerNum,
+    NamedBox,
     NegativePrompt,
     OutputSize,
     Prompt,
@@ -39,6 +41,7 @@ from llm_dit.options import (
     Speed,
     Steps,
     UseEnPrompt,
+    bounds,
     chosen_seed,
     options_of,
 )
@@ -111,6 +114,27 @@ class JobRequest(RequestBody, frozen=True):
         return self.job(image=image.sha256, scaled_from=image.scaled_from, **options)
 
 
+def _with_inside(box: list[float]) -> list[float]:
+    """Refuse a box that has nothing in it."""
+    NamedBox(box=(box[0], box[1], box[2], box[3]))
+    return box
+
+
+class NamedRegion(RequestBody, frozen=True):
+    """A box around a thing, and what the thing's layer is called; without a name, by its color and place."""
+
+    box: Annotated[
+        list[float],
+        Field(min_length=4, max_length=4, description="Left, top, right and bottom, in pixels of the image."),
+        AfterValidator(_with_inside),
+    ]
+    name: Name = ""
+
+    def scaled(self, across: float, down: float) -> NamedBox:
+        left, top, right, bottom = self.box
+        return NamedBox(box=(left, top, right, bottom), name=self.name).scaled(across, down)
+
+
 class DecomposeRequest(
     JobRequest,
     frozen=True,
@@ -124,6 +148,20 @@ class DecomposeRequest(
     use_en_prompt: UseEnPrompt = DecomposeOptions.use_en_prompt
     output_size: OutputSize = DecomposeOptions.output_size
     language: LayerLanguage = DecomposeOptions.language
+    regions: Annotated[
+        list[NamedRegion],
+        Field(
+            max_length=bounds(LayerNum)[1] - 1,
+            description="Things that are to be layers of their own, the topmost; of the classical engine alone.",
+        ),
+    ] = []
+
+    def to_input(self, image: KeptPicture, defaults: RunDefaults) -> JobInput:
+        """As of every run; boxes around what is in a picture that was scaled down are scaled with it."""
+        job_input = super().to_input(image, defaults)
+        width, height = image.scaled_from or (image.width, image.height)
+        regions = tuple(each.scaled(image.width / width, image.height / height) for each in self.regions)
+        return replace(job_input, regions=regions)
 
 
 class EditLayerRequest(

@@ -16,7 +16,7 @@ from PIL import Image
 
 from llm_dit.images import encode_png
 from llm_dit.layers import coverage
-from llm_dit.options import DecomposeOptions, EditOptions, SamplingOptions, Seed
+from llm_dit.options import DecomposeOptions, EditOptions, NamedBox, SamplingOptions, Seed
 from llm_dit.runs import Forward, LayerPipeline, PreviewCallback, ProgressCallback
 from server.storage.images import ImageStore
 
@@ -99,14 +99,15 @@ class DecomposeInput(_RunInput, DecomposeOptions):
     """Take an image apart into layers."""
 
     kind: ClassVar[JobKind] = "decompose"
+    regions: tuple[NamedBox, ...] = ()
 
     @property
     def texts(self) -> tuple[str, ...]:
         """Return the user's text. It must not be logged."""
-        return (self.prompt, self.negative_prompt)
+        return (self.prompt, self.negative_prompt, *(region.name for region in self.regions))
 
     def _make(self, pipeline: LayerPipeline, picture: Image.Image, **reports: Any) -> _Made:
-        layers = pipeline.decompose(image=picture, **self.arguments(), **reports)
+        layers = pipeline.decompose(image=picture, regions=self.regions, **self.arguments(), **reports)
         return _Made(layers, layers.names, layers.seed, layers.prompt)
 
 

@@ -54,7 +54,10 @@ class Submission:
     def fingerprint(self) -> str:
         """What is asked for: equal when, and only when, all that the client chose is equal."""
         fields = dataclasses.asdict(self.job_input) | {"kind": self.job_input.kind}
-        del fields["scaled_from"]  # it follows from what was sent, and records of earlier versions are without it
+        # What follows from what was sent, and what was not asked for: records of earlier versions are without it.
+        del fields["scaled_from"]
+        if not fields.get("regions"):
+            fields.pop("regions", None)
         if not self.seed_given:
             fields["seed"] = None
         return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from llm_dit.exports.formats import export
     from llm_dit.layer import Layer
     from llm_dit.layers import Decomposition, composite
-    from llm_dit.options import DecomposeOptions, EditOptions
+    from llm_dit.options import DecomposeOptions, EditOptions, NamedBox
     from llm_dit.pipelines.classical import ClassicalPipeline
     from llm_dit.pipelines.qwen_image_diffusers import QwenImageDiffusersPipeline
     from llm_dit.runs import Canceled, LayerPipeline, Progress
@@ -26,7 +26,7 @@ _MODULES = {
     "exports.formats": ("export",),
     "layer": ("Layer",),
     "layers": ("Decomposition", "composite"),
-    "options": ("DecomposeOptions", "EditOptions"),
+    "options": ("DecomposeOptions", "EditOptions", "NamedBox"),
     "pipelines.classical": ("ClassicalPipeline",),
     "pipelines.qwen_image_diffusers": ("QwenImageDiffusersPipeline",),
     "runs": ("Canceled", "LayerPipeline", "Progress"),
@@ -46,6 +46,7 @@ __all__ = [
     "LLMDiTError",
     "Layer",
     "LayerPipeline",
+    "NamedBox",
     "Progress",
     "QwenImageDiffusersPipeline",
     "composite",

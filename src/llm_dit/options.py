@@ -5,9 +5,10 @@ The pipelines, the jobs, HTTP's schemas, the settings, the command line and `/co
 """
 
 import functools
+import math
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from numbers import Integral, Real
 from types import NoneType
 from typing import Annotated, Any, Literal, NamedTuple, TypedDict, get_args, get_origin, get_type_hints
@@ -54,6 +55,28 @@ EditOutputSize = Annotated[
     Literal["layer", "model"],
     Field(description="`layer`: the layer's own size; `model`: about 1024² pixels."),
 ]
+
+
+@dataclass(frozen=True, kw_only=True)
+class NamedBox:
+    """A box (left, top, right, bottom) around a thing, in pixels of the picture, and what its layer is called.
+
+    Without a name the layer is called by its color and place. Raises `InputError` for a box that has no inside.
+    """
+
+    box: tuple[float, float, float, float]
+    name: str = ""
+
+    def __post_init__(self) -> None:
+        left, top, right, bottom = self.box
+        # Written so that NaN fails too.
+        if not (left < right and top < bottom and all(map(math.isfinite, self.box))):
+            raise InputError("A box is left, top, right and bottom, in pixels and in this order.", param="regions")
+
+    def scaled(self, across: float, down: float) -> "NamedBox":
+        """Return the same box in a picture that is so many times as wide and high."""
+        left, top, right, bottom = self.box
+        return replace(self, box=(left * across, top * down, right * across, bottom * down))
 
 
 class SamplingArguments(TypedDict, total=False):

@@ -1,6 +1,6 @@
 """A run from outside: the pipeline that offers it, what those who follow it hear, and the pictures that it takes."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol, Unpack
 
@@ -8,7 +8,7 @@ from PIL import Image
 
 from llm_dit.errors import ImageError
 from llm_dit.layers import Decomposition
-from llm_dit.options import DecomposeArguments, EditArguments, Speed
+from llm_dit.options import DecomposeArguments, EditArguments, NamedBox, Speed
 
 
 class Canceled(Exception):
@@ -103,13 +103,16 @@ class LayerPipeline(Protocol):
         image: Image.Image,
         prompt: str = "",
         *,
+        regions: Sequence[NamedBox] = (),
         progress: ProgressCallback | None = None,
         preview: PreviewCallback | None = None,
         **options: Unpack[DecomposeArguments],
     ) -> Decomposition:
         """Return `[composite, bottom, …, top]`: `layer_num` + 1 RGBA images of one size.
 
-        `DecomposeOptions` has the options. `progress` is called before the first and after each unit of work; it may
+        `DecomposeOptions` has the options. `regions` are boxes around things of the picture that are to be layers of
+        their own, the topmost ones, under their names; an engine that divides a picture by itself refuses them.
+        `progress` is called before the first and after each unit of work; it may
         raise `Canceled`. `preview` is called in between where the pipeline knows early what a layer is going to be; it
         changes nothing of the result.
         """
@@ -133,6 +136,10 @@ class LayerPipeline(Protocol):
 
 # The picture of a run, checked before anything is loaded or computed; the same for every pipeline.
 
+NO_REGIONS = (
+    "Qwen-Image-Layered divides a picture by itself and cannot be told where: leave the regions out, or take the "
+    "classical engine."
+)
 EDIT_RESOLUTION = 1024
 """An edit at the model's size covers this many pixels squared."""
 MULTIPLE = 32

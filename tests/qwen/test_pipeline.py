@@ -27,6 +27,7 @@ from llm_dit.errors import (
     OutOfMemoryError,
     WeightsError,
 )
+from llm_dit.options import NamedBox
 from llm_dit.pipelines.qwen_image_diffusers import QwenImageDiffusersPipeline
 from llm_dit.qwen import models
 from llm_dit.qwen.forward import vae
@@ -190,6 +191,12 @@ def test_pictures_far_from_square_are_refused_with_the_reason(shared_pipe: QwenI
     with pytest.raises(ImageError) as caught:
         shared_pipe.edit_layer(Image.new("RGBA", (100, 900)), "make it blue")
     assert caught.value.param == "layer_image"
+
+
+def test_it_cannot_be_told_where_to_divide(shared_pipe: QwenImageDiffusersPipeline, picture: Image.Image) -> None:
+    with pytest.raises(InputError, match="divides a picture by itself") as caught:
+        run(shared_pipe, picture, regions=[NamedBox(box=(1, 1, 20, 20), name="Eye")])
+    assert caught.value.param == "regions"
 
 
 def test_an_empty_instruction_is_refused(shared_pipe: QwenImageDiffusersPipeline, picture: Image.Image) -> None:

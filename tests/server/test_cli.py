@@ -81,11 +81,13 @@ def test_decompose_edit_composite(poster: Path, tmp_path: Path) -> None:
     assert np.median(greener) > 0
 
 
-def test_layers_are_named_in_a_language(poster: Path, tmp_path: Path) -> None:
-    done = run("decompose", poster, "--layers", 2, "--language", "zh-Hans", cwd=tmp_path)
+def test_layers_are_named_in_a_language_or_as_their_boxes_are(poster: Path, tmp_path: Path) -> None:
+    door = "96,36,154,114=Blue door"
+    done = run("decompose", poster, "--layers", 2, "--language", "zh-Hans", "--region", door, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     layers = layers_of(tmp_path / "poster_layers")
-    assert layers[0].name == "背景"
+    assert [layer.name for layer in layers] == ["背景", "Blue door"]
+    assert Image.fromarray(np.asarray(layers[1].image)[..., 3] // 128).getbbox() == (100, 40, 151, 111)
 
 
 def test_taking_apart_again_leaves_no_layers_of_before(poster: Path, tmp_path: Path) -> None:

@@ -50,6 +50,31 @@ def test_the_layers_are_named_in_the_language_asked_for(base_url: str) -> None:
             assert [layer["name"] for layer in answer.json()["layers"]] == names
 
 
+def bounds_of(alpha: Image.Image) -> tuple[int, int, int, int]:
+    box = alpha.point([0] * 128 + [255] * 128).getbbox()
+    assert box is not None
+    return box
+
+
+def test_a_thing_in_a_box_is_a_layer_of_its_name(base_url: str) -> None:
+    picture = Image.new("RGB", (96, 72), (240, 220, 110))
+    picture.paste((30, 60, 180), (50, 20, 80, 60))
+    # The boxes are those of the picture as it is sent, of whatever size it is decomposed in.
+    given = {"image": as_data_url(png(picture)), "layer_num": 2, "regions": [{"box": [46, 16, 84, 64], "name": "Door"}]}
+    with connect(base_url) as classical:
+        for size in ("original", "model"):
+            answer = post(classical, "decompose", output_size=size, **given)
+            assert answer.status_code == 200, answer.text
+            assert [layer["name"] for layer in answer.json()["layers"]][2:] == ["Door"]
+            door = from_data_url(answer.json()["layers"][2]["image"]).resize((96, 72)).getchannel("A")
+            assert max(map(abs, map(int.__sub__, bounds_of(door), (50, 20, 80, 60)))) <= 1
+        one = post(classical, "decompose", **given | {"layer_num": 1})
+        assert (one.status_code, one.json()["error"]["param"]) == (422, "regions")
+        flat = post(classical, "decompose", **given | {"regions": [{"box": [9, 9, 9, 20]}]})
+        assert flat.status_code == 422
+        assert "regions" in classical.get("/api/qwen-image/config").json()["capabilities"]["decompose"]
+
+
 def test_a_result_of_one_color_is_told(client: httpx.Client) -> None:
     two_colors = square()
     two_colors.paste((250, 240, 20), (10, 10, 20, 20))

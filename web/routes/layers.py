@@ -14,8 +14,10 @@ from fastapi.responses import FileResponse
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
 from llm_dit.color import read_color
+from llm_dit.errors import InputError
 from llm_dit.exports.formats import EXPORT_FORMATS
 from llm_dit.names import file_stem
+from llm_dit.runs import NO_REGIONS
 from server.errors import NotFoundError
 from server.jobs.inputs import JobInput, JobResult
 from server.jobs.job import Job, JobEvent, Submission
@@ -102,6 +104,8 @@ async def decompose(
     idempotency_key: IdempotencyKey = None,
 ) -> Response:
     """Take an image apart into layers: `layers[0]` is the composite, then bottom to top."""
+    if body.regions and "regions" not in state["engine"].decompose_takes:
+        raise InputError(NO_REGIONS, param="regions")
     job = await _submit(body, request, state, idempotency_key, kept=respond_async)
     if respond_async:
         return _accepted(job)

@@ -8,8 +8,17 @@ from dataclasses import dataclass, replace
 import cv2
 import numpy as np
 
-from llm_dit.classical.decompose import draw_sketch
-from llm_dit.classical.layering.regions import Bytes, Floats, Labels, Mask, Sketch, box_of, oversegment, smooth_merge
+from llm_dit.classical.layering.regions import (
+    Bytes,
+    Floats,
+    Labels,
+    Mask,
+    Sketch,
+    box_of,
+    draw_sketch,
+    oversegment,
+    smooth_merge,
+)
 from llm_dit.classical.seeing.outlines import Neighbors
 from llm_dit.classical.seeing.subject import Look, certainty, looks
 

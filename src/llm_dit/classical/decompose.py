@@ -1,6 +1,6 @@
 """Taking a picture apart into layers with image processing and, where they are set up, small networks."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import cv2
@@ -15,8 +15,10 @@ from llm_dit.classical.layering.regions import Bytes, Floats, Labels, Report, Sk
 from llm_dit.classical.layering.separate import allot, separate, show_each, with_pieces
 from llm_dit.classical.layering.soft import find_halo
 from llm_dit.classical.layering.surfaces import is_flat
+from llm_dit.classical.named import lift_named
 from llm_dit.classical.peeling import NOTHING, Seen, called, look, matches, peel
 from llm_dit.names import VOCABULARIES, Language
+from llm_dit.options import NamedBox
 from llm_dit.runs import Progress, ProgressCallback
 
 EVEN = 0.2
@@ -24,19 +26,40 @@ EVEN = 0.2
 
 
 def decompose_image(
-    image: Image.Image, layer_num: int, seed: int, language: Language, progress: ProgressCallback | None = None
+    image: Image.Image,
+    layer_num: int,
+    seed: int,
+    language: Language,
+    progress: ProgressCallback | None = None,
+    *,
+    regions: Sequence[NamedBox] = (),
 ) -> tuple[list[Image.Image], list[str]]:
     """Return `layer_num` RGBA layers of the image's size, bottom to top, and their names.
 
-    `image` is RGBA. What transparency parts is a thing of its own; things of more than one layer are taken apart by
+    `image` is RGBA. What is in `regions`, fewer than layers, comes off first and lies on top, under the names that they
+    have. What transparency parts is a thing of its own; things of more than one layer are taken apart by
     segmentation, grouping, stacking order, matting, filling and an exact last step; the methods are cited where they
     are used. The composite of the layers differs from `image` by at most 1 of 255 levels; where it is clear, every
     layer is, and an opaque image has an opaque bottom layer. The names are in `language`, that of a bottom layer that
     fills most of the picture is "Background". `progress` is called before and after each step and may raise `Canceled`.
     """
-    picture = np.asarray(image.convert("RGBA"))
     report = Steps(progress, 12 + 2 * layer_num)
     report("starting")
+    lifted, rest = lift_named(image, regions, seed, report) if regions else ([], image)
+    layers, seen = _take_all_apart(np.asarray(rest.convert("RGBA")), layer_num - len(lifted), seed, report)
+    known = called(seen, list(layers[..., 3] > 127), VOCABULARIES[language]) if seen.anything else {}
+    if lifted:
+        known |= {number: name for number, (_, name) in enumerate(lifted, len(layers)) if name}
+        layers = np.concatenate([layers, np.stack([np.asarray(layer) for layer, _ in lifted])])
+        settle_colors(layers, np.asarray(image.convert("RGBA")))
+    report.end("composing")
+    names = layer_names(*_samples(layers), language, known)
+    return [Image.fromarray(layer, "RGBA") for layer in layers], names
+
+
+def _take_all_apart(picture: Bytes, layer_num: int, seed: int, report: "Steps") -> tuple[Bytes, Seen]:
+    """Return `layer_num` layers of a picture, and what was seen in it; of several things nothing is told: each was seen
+    in a frame of its own."""
     things = separate(picture, layer_num)
     shares = _shares(things, picture, layer_num, seed, report)
     layers = np.zeros((layer_num, *picture.shape), np.uint8)
@@ -49,12 +72,7 @@ def decompose_image(
         report.span(share / layer_num, 8 + 3 * share)
         layers[(slice(bottom, bottom + share), *window)], seen = take_apart(piece, share, seed, report)
         bottom += share
-    report.end("composing")
-    # What is seen is told of one thing in its own frame: of several, each has a frame of its own.
-    alone = len(shares) == 1 and seen.anything
-    known = called(seen, list(layers[..., 3] > 127), VOCABULARIES[language]) if alone else {}
-    names = layer_names(*_samples(layers), language, known)
-    return [Image.fromarray(layer, "RGBA") for layer in layers], names
+    return layers, seen if len(shares) == 1 else NOTHING
 
 
 def _shares(things: Labels, picture: Bytes, layer_num: int, seed: int, report: Report) -> list[int]:

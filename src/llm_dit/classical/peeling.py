@@ -62,7 +62,7 @@ def look(rgb: Bytes, report: Report, most: int, *, deep: bool) -> Seen:
     It is text and, among `most` things in all, whole things; `most` 0 asks for text alone. A look that is not `deep`
     finds the subject alone.
     """
-    lines = _lines(rgb, report)
+    lines = find_lines(rgb, report)
     if not most:
         return Seen(lines, [])
     text = np.logical_or.reduce([np.zeros(rgb.shape[:2], bool), *(mask for mask, _ in lines)])
@@ -165,8 +165,11 @@ def _is_part(thing: Mask, group: Mask, things: list[Mask]) -> bool:
     return clear and alone and bool(piece.sum() > LARGER * thing.sum())
 
 
-def _lines(rgb: Bytes, report: Report) -> list[tuple[Mask, str]]:
-    """Return the letters and the words of each line of text, top to bottom."""
+def find_lines(rgb: Bytes, report: Report) -> list[tuple[Mask, str]]:
+    """Return the letters (height, width) and the words of each line of text in `rgb`, top to bottom.
+
+    There are none where the networks are not set up.
+    """
     found: list[tuple[Mask, list[Words]]] = []
     lines = find_text(rgb)
     report("segmenting")

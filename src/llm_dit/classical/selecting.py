@@ -10,8 +10,16 @@ import numpy as np
 from PIL import Image
 
 from llm_dit.classical.deciding import AROUND, Box, Known, decided, opaque, propose, surveyed, widened
-from llm_dit.classical.decompose import draw_sketch
-from llm_dit.classical.layering.regions import Bytes, Floats, Mask, bounded, box_of, oversegment, smooth_merge
+from llm_dit.classical.layering.regions import (
+    Bytes,
+    Floats,
+    Mask,
+    bounded,
+    box_of,
+    draw_sketch,
+    oversegment,
+    smooth_merge,
+)
 from llm_dit.classical.seeing.networks import SUBJECT, is_set_up
 from llm_dit.classical.seeing.subject import NEAR, look
 from llm_dit.errors import InputError

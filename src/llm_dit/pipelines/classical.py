@@ -1,5 +1,6 @@
 """The classical pipeline: image processing only, on any machine, without torch and without weights."""
 
+from collections.abc import Sequence
 from typing import Unpack
 
 from PIL import Image
@@ -7,9 +8,9 @@ from PIL import Image
 from llm_dit.alpha import resize_layer
 from llm_dit.classical.decompose import decompose_image
 from llm_dit.classical.edit import edit_image
-from llm_dit.errors import ImageError
+from llm_dit.errors import ImageError, InputError
 from llm_dit.layers import Decomposition
-from llm_dit.options import DecomposeArguments, DecomposeOptions, EditArguments, EditOptions, chosen_seed
+from llm_dit.options import DecomposeArguments, DecomposeOptions, EditArguments, EditOptions, NamedBox, chosen_seed
 from llm_dit.runs import (
     CLASSICAL_MAX_ASPECT,
     EDIT_RESOLUTION,
@@ -46,6 +47,7 @@ class ClassicalPipeline:
         image: Image.Image,
         prompt: str = "",
         *,
+        regions: Sequence[NamedBox] = (),
         progress: ProgressCallback | None = None,
         preview: PreviewCallback | None = None,
         **options: Unpack[DecomposeArguments],
@@ -53,7 +55,9 @@ class ClassicalPipeline:
         """Return `[composite, bottom, …, top]`: `layer_num` + 1 RGBA images of one size, `.seed`, `.prompt`, `.names`.
 
         `image` may have any 8-bit mode and may be transparent in part; the layers then composite to the same
-        transparency. `DecomposeOptions` has the options. With `output_size="original"` the composite differs from the
+        transparency. `DecomposeOptions` has the options. What is in each of `regions`, boxes in pixels of `image`, is a
+        layer above the others, the smaller above the larger, and is called by its name; one layer at least is left for
+        what lies behind. With `output_size="original"` the composite differs from the
         image by at most 1 of 255 levels; with "model" the image is first resized to sides that are multiples of 32.
         The prompts, the steps, guidance and the two switches are checked but change nothing: there is no diffusion
         here, and `preview` is never called, for layers come whole. Raises `InputError` naming the parameter, or what
@@ -64,10 +68,13 @@ class ClassicalPipeline:
         seed = chosen_seed(asked.seed)
         picture = image.convert("RGBA")
         _check_content(picture, asked.layer_num)
+        _check_regions(regions, picture.size, asked.layer_num)
         if asked.output_size == "model":
             check_aspect(image, CLASSICAL_MAX_ASPECT, CROP, "image")
             picture = resize_layer(picture, model_size(picture.size, asked.resolution))
-        layers, names = decompose_image(picture, asked.layer_num, seed, asked.language, progress)
+            across, down = picture.width / image.width, picture.height / image.height
+            regions = [region.scaled(across, down) for region in regions]
+        layers, names = decompose_image(picture, asked.layer_num, seed, asked.language, progress, regions=regions)
         return Decomposition(layers, seed=seed, prompt=prompt, names=names)
 
     def edit_layer(
@@ -103,3 +110,18 @@ def _check_content(picture: Image.Image, layer_num: int) -> None:
         raise ImageError("The picture is transparent everywhere: there is nothing to take apart.")
     if shown < layer_num:
         raise ImageError(f"The picture shows fewer pixels than layers are asked for: ask for at most {shown}.")
+
+
+def _check_regions(regions: Sequence[NamedBox], size: tuple[int, int], layer_num: int) -> None:
+    if len(regions) >= layer_num:
+        raise InputError(
+            f"There are {len(regions)} regions for {layer_num} layers: ask for one layer more than there are regions, "
+            "for what lies behind them.",
+            param="regions",
+        )
+    for left, top, right, bottom in (region.box for region in regions):
+        if right <= 0 or bottom <= 0 or left >= size[0] or top >= size[1]:
+            raise InputError(
+                f"A box lies beside the picture, which has {size[0]}×{size[1]} pixels: draw it around a thing in it.",
+                param="regions",
+            )

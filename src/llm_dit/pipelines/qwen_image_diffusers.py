@@ -1,5 +1,6 @@
 """Qwen-Image-Layered and Qwen-Image-Edit through diffusers: the one place where our names become theirs."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self, Unpack
@@ -21,6 +22,7 @@ from llm_dit.options import (
     DecomposeOptions,
     EditArguments,
     EditOptions,
+    NamedBox,
     Speed,
     chosen_seed,
 )
@@ -33,6 +35,7 @@ from llm_dit.qwen.sampling.encoding import Captions
 from llm_dit.qwen.sampling.running import Run, Runner, ignore_progress, reads_it_whole, watch_steps
 from llm_dit.runs import (
     EDIT_RESOLUTION,
+    NO_REGIONS,
     QWEN_MAX_ASPECT,
     PipelineStatus,
     PreviewCallback,
@@ -140,6 +143,7 @@ class QwenImageDiffusersPipeline:
         image: Image.Image,
         prompt: str = "",
         *,
+        regions: Sequence[NamedBox] = (),
         progress: ProgressCallback | None = None,
         preview: PreviewCallback | None = None,
         **options: Unpack[DecomposeArguments],
@@ -152,12 +156,15 @@ class QwenImageDiffusersPipeline:
         `DecomposeOptions` has the options and their bounds. On one machine a seed gives the same layers again.
         `progress` hears "captioning", "encoding", "denoising" (a step each) and "decoding"; it may raise to stop.
         `preview` gets every layer as far as it can be seen, at most once a second (`llm_dit.qwen.forward.vae`);
-        the result is the same with it, and what it raises is logged.
+        the result is the same with it, and what it raises is logged. The model divides a picture by itself: `regions`
+        are refused.
 
         Raises `InputError` naming the argument, or an `EngineError`.
         """
         check_image(image, "image")
         check_aspect(image, QWEN_MAX_ASPECT, CROP, "image")
+        if regions:
+            raise InputError(NO_REGIONS, param="regions")
         asked = DecomposeOptions(prompt=prompt, **options)
         if not self._models.has(LAYERED):
             raise EditOnlyError("This pipeline was opened with edit_only: open one without it to decompose.")

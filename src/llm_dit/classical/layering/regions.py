@@ -277,6 +277,8 @@ def smooth_merge(labels: Labels, lab: Floats) -> Labels:
     fast region merging", IEEE TIP 1998), the border's own contrast as the cost. What is left of a picture of noise is
     joined further until at most `MOST` regions remain.
     """
+    if labels.max() < 0:  # all is clear
+        return labels
     limit = SAME_PAINT
     blurred = cv2.GaussianBlur(lab, (0, 0), 0.7)
     while True:

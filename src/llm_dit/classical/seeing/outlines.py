@@ -74,7 +74,7 @@ class Neighbors:
         # Of what has been taken: its border with each region and that border's contrast, and sums over its regions.
         touching, gaps = self.length[mine].sum(axis=0), weighted[mine].sum(axis=0)
         area, rim, inner = self.area[mine].sum(), self.rim[mine].sum(), (self.area * self.ground)[mine].sum()
-        visible = self.area[:-1].sum()
+        visible = max(1, self.area[:-1].sum())
         growths: list[tuple[float, float, Mask]] = []
         while True:
             open_ = ~mine
