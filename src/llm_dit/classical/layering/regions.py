@@ -94,9 +94,11 @@ def oversegment(sketch: Sketch) -> Labels:
 
 def compact(labels: Labels) -> Labels:
     """Return the labels renumbered 0…n−1 in order of their number; −1 stays."""
-    values, inverse = np.unique(labels, return_inverse=True)
-    start = 1 if values[0] < 0 else 0
-    return (inverse.reshape(labels.shape) - start).astype(np.int32)
+    # A table of all numbers up to the largest one: to sort the pixels takes ten times as long.
+    used = np.zeros(int(labels.max()) + 2, bool)
+    used[labels + 1] = True
+    number = np.cumsum(used, dtype=np.int32) - 1 - used[0]
+    return number[labels + 1]
 
 
 @dataclass(frozen=True, kw_only=True)
