@@ -20,9 +20,10 @@ def test_every_state(open_studio: Callable[..., Studio], picture: Path, how: dic
     page = studio.page
     found: dict[str, Any] = {}
 
-    def look(state: str) -> None:
-        # What lies under a menu or a modal cannot be reached while it is open, and was looked at before.
-        scope = next((part for part in (".menu", "dialog[open]") if page.locator(part).count()), "html")
+    def look(state: str, within: str = "html") -> None:
+        """Look at the part of the page that is not as it was at the look before."""
+        # What lies under a menu or a modal cannot be reached while it is open.
+        scope = next((part for part in (".menu", "dialog[open]") if page.locator(part).count()), within)
         # Darkness changes colors, and colors do not depend on the screen.
         if wrong := violations(page, scope, dark=how is DESK):
             found[state] = wrong
@@ -50,14 +51,14 @@ def test_every_state(open_studio: Callable[..., Studio], picture: Path, how: dic
     expect(studio.rows).to_have_count(4)
     look("layers")
     page.keyboard.press("w")
-    look("select object")
+    look("select object", within=".stage")
     escape()
     page.keyboard.press("b")
-    look("brush")
+    look("brush", within=".stage")
     escape()
     page.locator(".layer-more summary").click()
     page.locator(".layer .eye").last.click()
-    look("panel")
+    look("panel", within=".layers")
     page.locator(".layer-more .icon-button").nth(2).click()
     look("layer menu")
     escape()
@@ -68,12 +69,11 @@ def test_every_state(open_studio: Callable[..., Studio], picture: Path, how: dic
     look("project menu")
     escape()
     page.keyboard.press("F2")
-    look("rename")
+    look("rename", within=".layers")
     escape()
     page.keyboard.press("d")
-    look("difference")
     page.keyboard.press("Delete")
-    look("notice")
+    look("difference, with a notice")
     page.locator(".layer .edit").last.click()
     look("edit")
     studio.dialog.locator("textarea").fill("add a hat")
@@ -83,7 +83,7 @@ def test_every_state(open_studio: Callable[..., Studio], picture: Path, how: dic
     studio.dialog.locator("textarea").fill("make it blue")
     studio.dialog.locator(".primary").first.click()
     expect(studio.dialog.locator(".edit-decide")).to_be_visible()
-    look("result")
+    # The first way is the one that a result is shown in.
     for way in studio.dialog.locator(".compare-ways input").all():
         way.check()
         look(f"compare {way.get_attribute('value')}")
