@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from PIL import Image, ImageDraw
-from playwright.sync_api import Browser, BrowserContext, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, ViewportSize, expect, sync_playwright
 
 from tests.browser.seeds import Seeds
 from tests.browser.studio import Studio
@@ -61,18 +61,20 @@ OPEN: list[Studio] = []
 
 
 class Profiles:
-    """Browser profiles by what they were made with. One whose test is over is emptied and waits for the next test:
-    a new one costs a processor as long as the rest of a short test."""
+    """Browser profiles by what they were made with, apart from the size of their page. One whose test is over is emptied
+    and waits for the next test: a new one costs a processor as long as the rest of a short test."""
 
     def __init__(self, browser: Browser) -> None:
         self._browser = browser
         self._idle: dict[frozenset[tuple[str, Any]], Studio] = {}
 
     @contextmanager
-    def one(self, url: str, **options: Any) -> Iterator[Studio]:
+    def one(self, url: str, size: ViewportSize, **options: Any) -> Iterator[Studio]:
         key = frozenset((name, str(value)) for name, value in options.items())
-        studio = self._idle.pop(key, None) or Studio(self._new(options), url)
+        studio = self._idle.pop(key, None) or Studio(self._new(options | {"viewport": size}), url)
         studio.url = url
+        if studio.page.viewport_size != size:
+            studio.page.set_viewport_size(size)
         OPEN.append(studio)
         try:
             yield studio
@@ -129,7 +131,7 @@ def open_studio(profiles: Profiles, service: Service) -> Iterator[Callable[..., 
             studio = stack.enter_context(
                 profiles.one(
                     at.url,
-                    viewport={"width": width, "height": height},
+                    {"width": width, "height": height},
                     has_touch=touch,
                     is_mobile=touch,
                     color_scheme="dark" if scheme == "dark" else "light",

@@ -95,7 +95,6 @@ class Studio:
         self.complaints: list[str] = []
         self.page: Page = context.new_page()
         self.page.add_init_script(PRETENCE)
-        self._size = self.page.viewport_size
         self.page.on("console", self._listen)
         self.page.on("pageerror", lambda error: self.complaints.append(f"error: {error}"))
         context.on("request", self._watch)
@@ -141,8 +140,6 @@ class Studio:
         session = self.context.new_cdp_session(self.page)
         session.send("Storage.clearDataForOrigin", {"origin": self.url, "storageTypes": "all"})
         session.detach()
-        if self._size:
-            self.page.set_viewport_size(self._size)
 
     def _rest(self) -> None:
         """Go to a page with nothing in it. It is the same host's, so that the next page goes on in this process."""

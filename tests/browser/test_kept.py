@@ -9,13 +9,13 @@ from playwright.sync_api import expect
 
 from tests.browser.studio import Studio
 from tests.kept.test_kept import AS_KEPT, PROJECTS, VERSIONS, projects
-from tests.kit.service import serve
+from tests.kit.service import OWN_PIPELINE, serve
 
 
 @pytest.mark.parametrize("kept", VERSIONS, ids=lambda folder: folder.name)
 def test_a_kept_project_goes_on(kept: Path, tmp_path: Path, open_studio: Callable[..., Studio]) -> None:
     shutil.copytree(kept / "studio", tmp_path / "data")
-    with serve(tmp_path, environment=AS_KEPT) as service:
+    with serve(tmp_path, app="tests.kit.app:kept", environment=OWN_PIPELINE | AS_KEPT) as service:
         with service.connect() as client:
             address = projects(client)["poster"]
             document = client.get(address).json()["document"]
