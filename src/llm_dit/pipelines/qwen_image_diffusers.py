@@ -32,7 +32,7 @@ from llm_dit.qwen.models import Models, ModelSource
 from llm_dit.qwen.placement.devices import Quantization
 from llm_dit.qwen.placement.plan import CpuOffload, Plan
 from llm_dit.qwen.sampling.encoding import Captions
-from llm_dit.qwen.sampling.running import Run, Runner, ignore_progress, reads_it_whole, watch_steps
+from llm_dit.qwen.sampling.running import Run, Runner, ignore_progress, watch_steps
 from llm_dit.runs import (
     EDIT_RESOLUTION,
     NO_REGIONS,
@@ -46,10 +46,6 @@ from llm_dit.runs import (
     model_size,
 )
 
-MAX_TEXT_TOKENS = 3500
-"""The transformer has 4096 positions for text; the template with its small copy of the picture takes some of them."""
-MAX_TEXT_TOKENS_BESIDE_ALL = 2500
-"""The same where the copy is as large as the picture: about 1340 tokens."""
 CROP = "the model works at a fixed area and would see a few rows of pixels: crop it"
 
 
@@ -221,25 +217,27 @@ class QwenImageDiffusersPipeline:
         check_image(layer_image, "layer_image")
         check_aspect(layer_image, QWEN_MAX_ASPECT, CROP, "layer_image")
         asked = EditOptions(instruction=instruction, **options)
-        steps = asked.num_inference_steps or QWEN_IMAGE.num_inference_steps
-        pace = self._models.pace(asked.speed, EDIT, steps)
+        self._models.pace(asked.speed, EDIT, 1)  # refused before anything is loaded
         report = progress or ignore_progress
         self.load_edit_model(report)
         canvas = prepare(layer_image.convert("RGBA"), shape=asked.shape, output_size=asked.output_size)
         size = model_size(canvas.image.size, EDIT_RESOLUTION)
         with self._models.running(EDIT) as pipeline:
-            _check_length(pipeline, instruction, "instruction")
-            _check_length(pipeline, asked.negative_prompt, "negative_prompt")
+            editor = self._models.editor
+            steps = asked.num_inference_steps or editor.defaults.num_inference_steps
+            _check_length(pipeline, instruction, editor.text_tokens, "instruction")
+            _check_length(pipeline, asked.negative_prompt, editor.text_tokens, "negative_prompt")
             show = None if preview is None else lambda layer, seen: preview(layer, canvas.preview(seen))
             run = Run(
                 image=canvas.image,
                 size=size,
                 prompt=instruction,
                 negative_prompt=asked.negative_prompt,
-                scale=asked.cfg_scale or QWEN_IMAGE.cfg_scale,
+                scale=asked.cfg_scale or editor.defaults.cfg_scale,
                 steps=steps,
-                pace=pace,
+                pace=self._models.pace(asked.speed, EDIT, steps),
                 generator=_generator(chosen_seed(asked.seed)),
+                editor=editor,
             )
             edited = self._sample(pipeline, run, report, self._previewing.of_run(pipeline, size, 1, show))
         self.last_edit = canvas.finish(edited[0])
@@ -260,10 +258,9 @@ class QwenImageDiffusersPipeline:
         return list(map(Image.fromarray, self._runner.run(pipeline, run, watch_steps(run.steps, progress, previews))))
 
 
-def _check_length(pipeline: Any, text: str, param: str) -> None:
+def _check_length(pipeline: Any, text: str, most: int, param: str) -> None:
     """Refuse a text that the transformer has no positions for; diffusers would fail on tensors of unlike sizes."""
     tokens = len(pipeline.tokenizer(text).input_ids)
-    most = MAX_TEXT_TOKENS_BESIDE_ALL if reads_it_whole(pipeline) else MAX_TEXT_TOKENS
     if tokens > most:
         raise InputError(
             f"{param} is too long for the model: it has {tokens} tokens and may have {most}: shorten it.",

@@ -11,6 +11,7 @@ import torch
 
 from llm_dit.errors import InputError
 from llm_dit.options import QWEN_IMAGE, Speed
+from llm_dit.qwen.editors import EDITORS, Editor
 from llm_dit.qwen.failures import free_memory, named_failures
 from llm_dit.qwen.forward.transformer import forward_of
 from llm_dit.qwen.loading.checkpoints import EDIT, NAMES, Checkpoint, local_folder, open_checkpoint, same_text_encoder
@@ -90,7 +91,7 @@ class Models:
         used, total = device_memory(self._device) or (None, None)
         pipeline = next(iter(self._pipelines.values()), None)
         return PipelineStatus(
-            models=tuple(NAMES[name] for name in self._pipelines),
+            models=tuple(NAMES[checkpoint.pipeline] for checkpoint in self._checkpoints.values()),
             has_edit_model=self.has(EDIT),
             device=name_device(self._device),
             placement=self.plan.reason,
@@ -101,6 +102,11 @@ class Models:
 
     def has(self, name: str) -> bool:
         return name in self._pipelines
+
+    @property
+    def editor(self) -> Editor:
+        """The edit model that is loaded."""
+        return EDITORS[self._checkpoints[EDIT].pipeline]
 
     def load(self, name: str, progress: ProgressCallback) -> None:
         """Download, check, load and place a model; does nothing when it is loaded.
@@ -121,7 +127,7 @@ class Models:
                 self._place(plan)
                 forward = self._forward(self._pipelines[name])
                 parts = describe_forward(self._quantization, fused=self._fused)
-                logger.info("%s runs: %s; %s", NAMES[name], parts, forward.explained)
+                logger.info("%s runs: %s; %s", NAMES[checkpoint.pipeline], parts, forward.explained)
             except BaseException:
                 self._pipelines.pop(name, None)
                 self._checkpoints.pop(name, None)

@@ -11,13 +11,15 @@ from pathlib import Path
 from typing import Any
 
 from llm_dit.errors import WeightsError
+from llm_dit.qwen.editors import EDITORS
+from llm_dit.qwen.editors.edit import EDIT_PLUS, FIRST
 
 LAYERED = "QwenImageLayeredPipeline"
-EDIT = "QwenImageEditPlusPipeline"
-FIRST_EDIT = "QwenImageEditPipeline"
-"""The edit model before 2509, which takes the place of one."""
-NAMES = {LAYERED: "Qwen-Image-Layered", EDIT: "Qwen-Image-Edit", FIRST_EDIT: "Qwen-Image-Edit"}
-TAKEN = {LAYERED: (LAYERED,), EDIT: (EDIT, FIRST_EDIT)}
+EDIT = EDIT_PLUS.pipeline
+"""Also stands for whichever edit model there is."""
+FIRST_EDIT = FIRST.pipeline
+NAMES = {LAYERED: "Qwen-Image-Layered"} | {name: editor.name for name, editor in EDITORS.items()}
+TAKEN = {LAYERED: (LAYERED,), EDIT: tuple(EDITORS)}
 """The classes that a model's checkpoint may name."""
 OPTIONS = {LAYERED: "model_path", EDIT: "edit_model_path"}
 """The settings, and the arguments of `from_pretrained`, that say where each one is."""

@@ -10,15 +10,13 @@ from pathlib import Path
 from threading import Event, local
 from typing import Any
 
+import diffusers
 import torch
 from accelerate import init_empty_weights
 from diffusers import (
     AutoencoderKLQwenImage,
     DiffusionPipeline,
     FlowMatchEulerDiscreteScheduler,
-    QwenImageEditPipeline,
-    QwenImageEditPlusPipeline,
-    QwenImageLayeredPipeline,
     QwenImageTransformer2DModel,
 )
 from transformers import (
@@ -34,7 +32,7 @@ from llm_dit.errors import WeightsError
 from llm_dit.qwen.failures import free_memory
 from llm_dit.qwen.forward.transformer import Transformer
 from llm_dit.qwen.forward.vae import SingleFrameVae
-from llm_dit.qwen.loading.checkpoints import EDIT, FIRST_EDIT, LAYERED, Checkpoint, StoredTensor, is_modulation
+from llm_dit.qwen.loading.checkpoints import Checkpoint, StoredTensor, is_modulation
 from llm_dit.qwen.placement.devices import Quantization, quantization_configs
 from llm_dit.runs import Progress, ProgressCallback
 
@@ -49,13 +47,6 @@ class Scheduler(FlowMatchEulerDiscreteScheduler):
     def stretch_shift_to_terminal(self, t: Any) -> Any:
         """Return the noise levels with the last one moved to `shift_terminal`; a single one as it is."""
         return t if len(t) == 1 else super().stretch_shift_to_terminal(t)
-
-
-PIPELINES: dict[str, Any] = {
-    LAYERED: QwenImageLayeredPipeline,
-    EDIT: QwenImageEditPlusPipeline,
-    FIRST_EDIT: QwenImageEditPipeline,
-}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,7 +96,7 @@ def load_pipeline(
         progress(Progress(phase="loading", step=len(parts), total=len(steps)))
         parts[name] = _named(name, read)
     progress(Progress(phase="loading", step=len(steps), total=len(steps)))
-    pipeline = PIPELINES[checkpoint.pipeline](**parts)
+    pipeline = getattr(diffusers, checkpoint.pipeline)(**parts)
     pipeline.set_progress_bar_config(disable=True)
     return pipeline
 

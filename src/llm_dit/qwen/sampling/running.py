@@ -7,12 +7,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from diffusers.pipelines.qwenimage import pipeline_qwenimage_edit_plus as edit_plus
-from diffusers.pipelines.qwenimage.pipeline_qwenimage_edit import QwenImageEditPipeline
 from diffusers.pipelines.qwenimage.pipeline_qwenimage_layered import retrieve_timesteps
 from PIL import Image
 
 from llm_dit.errors import NonFiniteOutputError
+from llm_dit.qwen.editors import Editor
 from llm_dit.qwen.failures import OUT_OF_RANGE
 from llm_dit.qwen.forward.tools import describe_plain
 from llm_dit.qwen.forward.transformer import Branch, Shapes, forward_of, is_fused
@@ -32,7 +31,7 @@ MAX_CAPTION_TOKENS = 512
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
-    """What is asked of a model. `size` is width and height in pixels; `layers` None means an edit."""
+    """What is asked of `editor`, or without one of Qwen-Image-Layered. `size` is width and height in pixels."""
 
     image: Image.Image
     size: tuple[int, int]
@@ -42,7 +41,8 @@ class Run:
     steps: int
     generator: torch.Generator
     pace: Pace
-    layers: int | None = None
+    editor: Editor | None = None
+    layers: int = 0
     resolution: int = 0
     normalize: bool = True
 
@@ -68,15 +68,10 @@ class Start:
 @torch.no_grad()
 def prepare(pipeline: Any, run: Run, encodings: Encodings) -> Start:
     """Return the start of `run`; what `encodings` has kept is not encoded again."""
-    return _edit(pipeline, run, encodings) if run.layers is None else _layers(pipeline, run, run.layers, encodings)
+    return run.editor.start(pipeline, run, encodings) if run.editor else _layers(pipeline, run, encodings)
 
 
-def reads_it_whole(pipeline: Any) -> bool:
-    """Whether the text encoder reads the picture as large as the VAE sees it, as of the first edit model."""
-    return isinstance(pipeline, QwenImageEditPipeline)
-
-
-def _layers(pipeline: Any, run: Run, layers: int, encodings: Encodings) -> Start:
+def _layers(pipeline: Any, run: Run, encodings: Encodings) -> Start:
     width, height = run.size
     shown = pipeline.image_processor.resize(run.image, height, width)
     pixels = pipeline.image_processor.preprocess(shown, height, width).unsqueeze(2)
@@ -88,7 +83,7 @@ def _layers(pipeline: Any, run: Run, layers: int, encodings: Encodings) -> Start
         pipeline.transformer.config.in_channels // 4,
         height,
         width,
-        layers,
+        run.layers,
         dtype,
         pipeline._execution_device,
         run.generator,
@@ -98,60 +93,22 @@ def _layers(pipeline: Any, run: Run, layers: int, encodings: Encodings) -> Start
         latents=latents,
         condition=condition,
         branches=branches,
-        timesteps=_timesteps(pipeline, np.linspace(1.0, 0, run.steps + 1)[:-1], mu),
-        shapes=[[_frame(pipeline, run.size)] * (layers + 2)],
+        timesteps=timesteps(pipeline, np.linspace(1.0, 0, run.steps + 1)[:-1], mu),
+        shapes=[[frame(pipeline, run.size)] * (run.layers + 2)],
         scale=run.scale,
         normalize=run.normalize,
     )
 
 
-def _edit(pipeline: Any, run: Run, encodings: Encodings) -> Start:
-    ratio = run.image.width / run.image.height
-    seen = edit_plus.calculate_dimensions(edit_plus.VAE_IMAGE_SIZE, ratio)
-    width, height = (
-        seen if reads_it_whole(pipeline) else edit_plus.calculate_dimensions(edit_plus.CONDITION_IMAGE_SIZE, ratio)
-    )
-    read = pipeline.image_processor.resize(run.image, height, width)
-    pixels = pipeline.image_processor.preprocess(run.image, seen[1], seen[0]).unsqueeze(2)
-    branches = [encodings.text(pipeline, text, image=[read]) for text in run.texts]
-    dtype = branches[0].embeds.dtype
-    latents, condition = pipeline.prepare_latents(
-        encodings.picture(pipeline, pixels, dtype),
-        1,
-        pipeline.transformer.config.in_channels // 4,
-        run.size[1],
-        run.size[0],
-        dtype,
-        pipeline._execution_device,
-        run.generator,
-    )
-    settings = pipeline.scheduler.config
-    mu = edit_plus.calculate_shift(
-        latents.shape[1],
-        settings.get("base_image_seq_len", 256),
-        settings.get("max_image_seq_len", 4096),
-        settings.get("base_shift", 0.5),
-        settings.get("max_shift", 1.15),
-    )
-    return Start(
-        latents=latents,
-        condition=condition,
-        branches=branches,
-        timesteps=_timesteps(pipeline, np.linspace(1.0, 1 / run.steps, run.steps), mu),
-        shapes=[[_frame(pipeline, run.size), _frame(pipeline, seen)]],
-        scale=run.scale,
-        normalize=True,
-    )
-
-
-def _timesteps(pipeline: Any, sigmas: Any, mu: float) -> torch.Tensor:
-    timesteps: Any = retrieve_timesteps(
+def timesteps(pipeline: Any, sigmas: Any, mu: float) -> torch.Tensor:
+    """Return the times of a schedule; `mu` shifts it."""
+    schedule: Any = retrieve_timesteps(
         pipeline.scheduler, len(sigmas), pipeline._execution_device, sigmas=sigmas, mu=mu
     )[0]
-    return timesteps
+    return schedule
 
 
-def _frame(pipeline: Any, size: tuple[int, int]) -> tuple[int, int, int]:
+def frame(pipeline: Any, size: tuple[int, int]) -> tuple[int, int, int]:
     """Return frames, rows and columns in tokens."""
     return 1, size[1] // pipeline.vae_scale_factor // 2, size[0] // pipeline.vae_scale_factor // 2
 
@@ -272,7 +229,7 @@ def _plain(pipeline: Any, run: Run, after_step: AfterStep) -> np.ndarray:
 
     own = (
         {"width": run.size[0], "height": run.size[1]}
-        if run.layers is None
+        if run.editor
         else {"layers": run.layers, "resolution": run.resolution, "cfg_normalize": run.normalize}
     )
     pictures = pipeline(
@@ -286,7 +243,7 @@ def _plain(pipeline: Any, run: Run, after_step: AfterStep) -> np.ndarray:
         output_type="np",
         **own,
     ).images
-    pictures = pictures if run.layers is None else pictures[0]
+    pictures = pictures if run.editor else pictures[0]
     check_finite(torch.from_numpy(pictures))
     return (pictures * 255).round().astype(np.uint8)
 
@@ -299,7 +256,7 @@ def _decode(pipeline: Any, run: Run, latents: torch.Tensor) -> np.ndarray:
     """
     width, height = run.size
     scale, vae = pipeline.vae_scale_factor, pipeline.vae
-    if run.layers is None:
+    if run.editor:
         frames = pipeline._unpack_latents(latents, height, width, scale)
     else:
         frames = pipeline._unpack_latents(latents, height, width, run.layers, scale)[:, :, 1:]
