@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 import cv2
 import numpy as np
 
+from llm_dit.classical.layering.channels import norm
 from llm_dit.classical.layering.ground import Ground, find_ground, fit_ground, foreign_to, with_strays
 from llm_dit.classical.layering.grouping import busyness, group, group_things
 from llm_dit.classical.layering.regions import (
@@ -245,11 +246,11 @@ def thin_out(groups: Labels, ground: Ground, sketch: Sketch) -> Labels:
 def _weak(seen: Floats, lower: Floats) -> Mask | None:
     """Return which pixels are less than half of the one paint of a piece over `lower`, None if it has several."""
     off = seen - lower
-    strength = np.linalg.norm(off, axis=-1)
+    strength = norm(off)
     paint = np.median(off[strength >= np.percentile(strength, 100 * (1 - FULL))], axis=0)
     length = float(np.linalg.norm(paint))
     if length < CLEAR:
         return None
     share = off @ paint / length**2
-    miss = np.linalg.norm(off - share[:, None] * paint, axis=-1) / length
+    miss = norm(off - share[:, None] * paint) / length
     return share < 0.5 if float((miss < ALIGNED).mean()) >= AGREED else None

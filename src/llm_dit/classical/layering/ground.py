@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from llm_dit.classical.layering.channels import largest, norm
 from llm_dit.classical.layering.regions import MOST, Floats, Labels, Mask, Regions, Sketch, compact, depth
 from llm_dit.classical.layering.surfaces import PAINT
 
@@ -82,7 +83,7 @@ def fit_ground(rgb: Floats, mask: Mask) -> Ground:
     field = _smooth_fit(values, known).clip(low - 12, high + 12)
     field = cv2.resize(field, (width, height), interpolation=cv2.INTER_LINEAR).clip(0, 255)
     off = _smoothed_along(rgb - field, mask)
-    noise = 1.5 * float(np.median(np.abs(off[mask]).max(axis=-1)))
+    noise = 1.5 * float(np.median(largest(np.abs(off[mask]))))
     return Ground(field=field, off=off, noise=noise, covers=bool(mask.mean() > 0.25))
 
 
@@ -98,7 +99,7 @@ def _smooth_fit(values: Floats, known: Mask) -> Floats:
     factors, miss = fits[chosen]
     field = (everywhere[:, : TERMS[chosen]] @ factors).reshape(height, width, 3).astype(np.float32)
     rest = values - field
-    sure = (known & (np.abs(rest).max(axis=-1) < 2.5 * _noise(miss))).astype(np.float32)
+    sure = (known & (largest(np.abs(rest)) < 2.5 * _noise(miss))).astype(np.float32)
     near = 0.05 * min(height, width) + 1
     total = cv2.GaussianBlur(sure, (0, 0), near)
     return field + cv2.GaussianBlur(rest * sure[..., None], (0, 0), near) / (total[..., None] + 0.02)
@@ -115,7 +116,7 @@ def _robust_fit(basis: Floats, colors: Floats) -> tuple[Floats, Floats]:
         square = (basis.T @ weighted).astype(np.float64)
         ridge = np.trace(square) * np.diag([RIDGE[i + j] for i, j in POWERS[: basis.shape[1]]])
         factors = np.linalg.solve(square + ridge, weighted.T @ colors).astype(np.float32)
-        miss = np.abs(colors - basis @ factors).max(axis=-1)
+        miss = largest(np.abs(colors - basis @ factors))
         weight = (1 / (1 + (miss / _noise(miss)) ** 2) ** 2).astype(np.float32)
     return factors, miss
 
@@ -187,4 +188,4 @@ def of_ground_color(regions: Regions, fit: Ground, sketch: Sketch) -> Mask:
 def _off(fit: Ground, sketch: Sketch) -> Floats:
     """Return how far each pixel is from the ground's color in CIELAB."""
     lab = cv2.cvtColor(np.asarray(fit.field, np.float32) / np.float32(255), cv2.COLOR_RGB2LAB)
-    return np.linalg.norm(sketch.lab - lab, axis=-1)
+    return norm(sketch.lab - lab)

@@ -5,6 +5,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from llm_dit.alpha import spread
+from llm_dit.classical.layering.channels import dot, norm
 from llm_dit.classical.layering.regions import Bytes, Floats, Mask, Report, bounded, grown, window_around
 
 MATTED_PIXELS = 160_000
@@ -86,8 +87,8 @@ class _Laplacian:
         mean = _sum(alpha) / self.count
         tied = _sum(self.colors * alpha[..., None]) / self.count[..., None] - self.mean * mean[..., None]
         slope = np.einsum("hwij,hwj->hwi", self.inverse, tied)
-        level = mean - (slope * self.mean).sum(axis=-1)
-        return self.count * alpha - (_sum(slope) * self.colors).sum(axis=-1) - _sum(level)
+        level = mean - dot(slope, self.mean)
+        return self.count * alpha - dot(_sum(slope), self.colors) - _sum(level)
 
 
 def _sum(values: Floats) -> Floats:
@@ -130,7 +131,7 @@ def sticking_out(rgb: Bytes, thing: Mask) -> Mask:
     lab, around = (
         cv2.cvtColor(values.astype(np.float32) / np.float32(255), cv2.COLOR_RGB2LAB) for values in (rgb[window], plain)
     )
-    off = np.linalg.norm(lab - around, axis=-1)
+    off = norm(lab - around)
     away = ring & ~edge
     found = np.zeros_like(thing)
     if not away.any() or float(np.percentile(off[away], MOST)) > GRAIN:

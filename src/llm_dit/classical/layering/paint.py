@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 
 from llm_dit.alpha import spread
+from llm_dit.classical.layering.channels import dot, largest, norm
 from llm_dit.classical.layering.regions import Floats, Labels, Mask, grown, nearest_label
 
 STROKE, FULL = 9, 0.85
@@ -57,7 +58,7 @@ def paint(plan: Plan, number: int, depth: Floats, below: Floats) -> Floats:
     deep = min(plan.band + 1.0, float(np.percentile(depth[mine], 70)))
     sure = mine & (depth >= deep)
     if number and deep <= plan.band:
-        away = np.where(sure, np.linalg.norm(plan.clean - below, axis=-1), 0).astype(np.float32)
+        away = np.where(sure, norm(plan.clean - below), 0).astype(np.float32)
         sure &= away >= FULL * cv2.dilate(away, np.ones((STROKE, STROKE), np.uint8))
     weight = sure.astype(np.float32)
     height, width = weight.shape
@@ -117,7 +118,7 @@ def _with_halo(alpha: Floats, colors: Floats, around: Floats, tint: Floats) -> t
 def _noise_beside(plan: Plan, number: int, near: Mask, below: Floats) -> float:
     """Return by how many levels what lies under the layer differs from `below` just outside of its soft edge."""
     ring = grown(near, 2 * plan.band) & ~near & (plan.rank < number)
-    miss = np.abs(plan.clean[ring] - below[ring]).max(axis=-1)
+    miss = largest(np.abs(plan.clean[ring] - below[ring]))
     return float(np.clip(1.5 * np.median(miss), FAINT, ROUGH)) if len(miss) else FAINT
 
 
@@ -154,14 +155,14 @@ def unmix(edge: Edge) -> tuple[Floats, Floats]:
     layer's, lest it stay behind in the lower one as a ghost.
     """
     span = edge.upper - edge.lower
-    length = (span**2).sum(axis=-1)
-    solved = ((edge.mixed - edge.lower) * span).sum(axis=-1) / np.maximum(length, 1e-6)
+    length = dot(span, span)
+    solved = dot(edge.mixed - edge.lower, span) / np.maximum(length, 1e-6)
     trust = np.clip(length / CONTRAST**2, 0, 1)
     # The last few percent at either end are noise of the picture, not coverage.
     solved = ((solved - 0.04) / 0.92).clip(0, 1)
     alpha = solved * trust + edge.guess * (1 - trust)
     # Well on its own side, what the two colors do not explain are more colors of the upper layer.
-    miss = np.abs(edge.mixed - edge.lower - alpha[:, None] * span).max(axis=-1)
+    miss = largest(np.abs(edge.mixed - edge.lower - alpha[:, None] * span))
     alpha += edge.own * (1 - alpha) * ((miss - 12) / 30).clip(0, 1)
     alpha = np.maximum(alpha, least_alpha(edge))
     return alpha, own_colors(edge, alpha)
@@ -176,7 +177,7 @@ def least_alpha(edge: Edge) -> Floats:
     light = ((np.abs(off) - WHITE[0]) / (WHITE[1] - WHITE[0])).clip(0, 1)
     dark = ((np.abs(off) - BLACK[0]) / (BLACK[1] - BLACK[0])).clip(0, 1)
     shown = np.where(off > 0, light, dark).clip(THIN)
-    return np.minimum(excess / np.maximum(room - noise, 1), shown).max(axis=-1).clip(0, 1)
+    return largest(np.minimum(excess / np.maximum(room - noise, 1), shown)).clip(0, 1)
 
 
 def own_colors(edge: Edge, alpha: Floats) -> Floats:
@@ -228,7 +229,7 @@ def tidy(plan: Plan, number: int, field: Floats | None) -> None:
     else:
         level = _surface(rgb, mine, away, field[window])
     off = rgb - level
-    strength = np.abs(off).max(axis=-1)
+    strength = largest(np.abs(off))
     own, limit = _limit(strength, mine, away, zone)
     traces = _within_reach((strength > limit) & mine, away) & zone
     if not traces.any():

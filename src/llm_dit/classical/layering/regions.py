@@ -9,6 +9,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from llm_dit.classical.layering.channels import norm
+
 # 32-bit floats throughout; OpenCV's stubs promise no more than numbers.
 Floats = NDArray[Any]
 Labels = NDArray[np.int32]
@@ -213,7 +215,7 @@ def _border_sums(labels: Labels, lab: Floats, count: int) -> tuple[Labels, Label
         differ = (one != other) & (one >= 0) & (other >= 0)
         p, q = one[differ].astype(np.int64), other[differ]
         keys.append(np.minimum(p, q) * count + np.maximum(p, q))
-        gaps.append(np.linalg.norm(a[differ] - b[differ], axis=-1))
+        gaps.append(norm(a[differ] - b[differ]))
     values, inverse = np.unique(np.concatenate(keys), return_inverse=True)
     rows, columns = np.divmod(values, count)
     pairs = np.bincount(inverse, minlength=len(values)).astype(np.float32)
@@ -223,9 +225,8 @@ def _border_sums(labels: Labels, lab: Floats, count: int) -> tuple[Labels, Label
 
 def _context(labels: Labels, palette: Palette, area: Floats) -> Floats:
     """Return the mean palette histogram of the windows around each region's pixels: alike for interleaved stripes."""
-    inside = labels >= 0
-    flat = labels[inside]
-    sums = [np.bincount(flat, near[inside], len(area)) for near in palette.near]
+    flat = (labels + np.intp(1)).ravel()
+    sums = [np.bincount(flat, near.ravel(), len(area) + 1)[1:] for near in palette.near]
     return (np.stack(sums, axis=-1) / area[:, None]).astype(np.float32)
 
 

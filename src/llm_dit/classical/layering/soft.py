@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from llm_dit.alpha import spread
+from llm_dit.classical.layering.channels import dot, norm
 from llm_dit.classical.layering.ground import Ground
 from llm_dit.classical.layering.paint import Edge, Halo, Plan, least_alpha, own_colors
 from llm_dit.classical.layering.regions import Floats, Labels, Mask, Regions, Sketch, compact, depth, nearest_label
@@ -71,7 +72,7 @@ def find_soft(ground: Ground, sketch: Sketch) -> Soft | None:
     Every pixel of such a thing is a mixture of its paint and of the ground's: I = αF + (1 − α)B.
     """
     off = cv2.GaussianBlur(sketch.rgb, (0, 0), 1.0) - ground.field
-    strength = np.where(sketch.visible, np.linalg.norm(off, axis=-1), 0)
+    strength = np.where(sketch.visible, norm(off), 0)
     thing, alpha = np.full(strength.shape, -1, np.int32), np.zeros(strength.shape, np.float32)
     paints: list[Floats] = []
     for places in _lumps(strength, ground.limit):
@@ -131,8 +132,8 @@ def _mixed(off: Floats, lower: Floats, strength: Floats) -> tuple[Floats, Floats
     top = strength >= np.percentile(strength, 95)
     paint = (off[top] + lower[top]).mean(axis=0)
     span = paint - lower
-    length = np.linalg.norm(span, axis=-1) + 1e-3
-    along = (off * span).sum(axis=-1) / length
+    length = norm(span) + 1e-3
+    along = dot(off, span) / length
     aligned = along > ALONG * strength
     if float(strength[aligned].sum()) < AGREED * float(strength.sum()):
         return None
@@ -199,7 +200,7 @@ def _shells(regions: Regions, ground: int, fit: Ground, sketch: Sketch) -> list[
             if other != ground and regions.area[other] > 0.5 * regions.area[one]
         ]
         dark = _cosine(off, -lower) > ALIGNED and strength < 0.8 * np.linalg.norm(lower)
-        length = np.linalg.norm(sketch.rgb[places] - fit.field[places], axis=-1)
+        length = norm(sketch.rgb[places] - fit.field[places])
         rim = length[(away[places] > 1.5) & (away[places] < 3.5)]
         # A shadow fades: at its rim it is weaker than it becomes inside. The very first pixel is any edge's blur.
         fades = len(rim) > 0 and float(np.median(rim)) < 0.7 * float(np.percentile(length, 90))
@@ -221,7 +222,7 @@ def _cosine(one: Floats, other: Floats) -> float:
 def _with_mist(labels: Labels, ground: int, fit: Ground, regions: Regions, sketch: Sketch) -> Labels:
     """Return `labels` with large soft things on the ground that are no thing's halo as new regions."""
     on_ground = labels == ground
-    strong = on_ground & (np.linalg.norm(fit.off, axis=-1) > 2 * fit.limit)
+    strong = on_ground & (norm(fit.off) > 2 * fit.limit)
     if strong.any() and (labels != ground).any():
         strong &= ~explained(labels, ground, fit, sketch)[0]
     opened = cv2.morphologyEx(strong.astype(np.uint8), cv2.MORPH_OPEN, np.ones((9, 9), np.uint8))
@@ -248,11 +249,11 @@ def explained(labels: Labels, ground: int, fit: Ground, sketch: Sketch) -> tuple
     for one, light in _lights(means, owner, on_ground, fit).items():
         lights[one] = light
     span = lights[owner] - fit.field
-    strength = np.linalg.norm(fit.off, axis=-1)
-    glow_length = np.linalg.norm(span, axis=-1) + 1e-3
-    dark_length = np.linalg.norm(fit.field, axis=-1) + 1e-3
-    glow = (fit.off * span).sum(axis=-1) / glow_length
-    dark = -(fit.off * fit.field).sum(axis=-1) / dark_length
+    strength = norm(fit.off)
+    glow_length = norm(span) + 1e-3
+    dark_length = norm(fit.field) + 1e-3
+    glow = dot(fit.off, span) / glow_length
+    dark = -dot(fit.off, fit.field) / dark_length
     strong = strength > fit.limit
     is_dark = strong & (dark > ALIGNED * strength) & (dark >= glow)
     is_glow = strong & (glow > ALIGNED * strength) & ~is_dark
@@ -265,7 +266,7 @@ def _lights(means: Floats, owner: Labels, on_ground: Mask, fit: Ground) -> dict[
     shine paler than it is. `means` (n, 3) are the things' colors, `owner` (height, width) tells the nearest thing.
     """
     lights, count = dict[int, Floats](), len(means)
-    strength = np.linalg.norm(fit.off, axis=-1)
+    strength = norm(fit.off)
     bright = on_ground & (strength > 2 * fit.limit) & (fit.off.sum(axis=-1) > 0)
 
     def total(values: Floats) -> Floats:
@@ -297,8 +298,8 @@ def find_halo(labels: Labels, fit: Ground, sketch: Sketch) -> Halo:
     wide = spread(np.dstack([seen, seen * dark, seen * 0]), known.astype(np.float32))
     wide[known, 0] = seen[known]
     means = _inner_means(labels, sketch.rgb)
-    strength = np.linalg.norm(fit.off, axis=-1)
-    span = np.linalg.norm(means[owner] - fit.field, axis=-1) + 1e-3
+    strength = norm(fit.off)
+    span = norm(means[owner] - fit.field) + 1e-3
     beside = (labels == 0) & (cv2.distanceTransform((labels <= 0).astype(np.uint8), cv2.DIST_L2, 3) < 5)
     beside &= (depth(labels) > 1.5) & ~dark
     soft = set()

@@ -4,10 +4,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from llm_dit.classical.layering.channels import dot, norm
 from llm_dit.classical.layering.regions import MOST, Floats, Labels, Mask, Regions, Sketch, boxes, compact
 
 SLIVER = 3.2
 """Regions nowhere deeper than this many pixels may be nothing but the blur of an edge."""
+BETWEEN = 0.3
+"""How far a mixture of two colors may lie off the way from one to the other, as a share of its length."""
 PAINT = 6.5
 """CIELAB distance up to which separate regions may be of one paint."""
 
@@ -55,7 +58,7 @@ def dissolve_slivers(regions: Regions, sketch: Sketch) -> Labels:
         window = (slice(top, bottom), slice(left, right))
         mine = regions.labels[window] == sliver
         pixels = sketch.lab[window][mine]
-        to_first, to_second = (np.linalg.norm(pixels - regions.mean[side], axis=-1) for side in pair)
+        to_first, to_second = (norm(pixels - regions.mean[side]) for side in pair)
         labels[window][mine] = np.where(to_first < to_second, pair[0], pair[1])
     # Chains end where no sliver is left: a rim given to another rim is given on by the next pass.
     return compact(labels)
@@ -63,17 +66,18 @@ def dissolve_slivers(regions: Regions, sketch: Sketch) -> Labels:
 
 def _mixed_of(color: Floats, near: NDArray[np.intp], regions: Regions) -> tuple[int, int] | None:
     """Return the two neighbors that `color` lies between, or None."""
-    best, found = 0.3, None
-    for position, a in enumerate(near.tolist()):
-        others = near[position + 1 :]
-        span = regions.mean[others] - regions.mean[a]
-        length = np.linalg.norm(span, axis=-1) + 1e-6
-        along = ((color - regions.mean[a]) * span).sum(axis=-1) / length**2
-        off = np.linalg.norm(color - regions.mean[a] - along[:, None] * span, axis=-1) / length
-        off[(along < 0.08) | (along > 0.92) | (length < 6)] = np.inf
-        if len(off) and off.min() < best:
-            best, found = float(off.min()), (a, int(others[off.argmin()]))
-    return found
+    one, other = np.triu_indices(len(near), 1)
+    if not len(one):
+        return None
+    mean = regions.mean[near]
+    span = mean[other] - mean[one]
+    away = color - mean[one]
+    length = norm(span) + np.float32(1e-6)
+    along = dot(away, span) / length**2
+    off = norm(away - along[:, None] * span) / length
+    off[(along < 0.08) | (along > 0.92) | (length < 6)] = np.inf
+    best = int(off.argmin())
+    return (int(near[one[best]]), int(near[other[best]])) if off[best] < BETWEEN else None
 
 
 def join_paint(regions: Regions, sketch: Sketch, *, strict: bool) -> Labels:
@@ -93,7 +97,7 @@ def join_paint(regions: Regions, sketch: Sketch, *, strict: bool) -> Labels:
         if not free[leader]:
             continue
         paint = _paint_at(regions, sketch, leader, centre)
-        difference = np.linalg.norm(regions.mean - paint, axis=-1)
+        difference = norm(regions.mean - paint)
         close, very = difference < PAINT, difference < PAINT / 2
         ratio = regions.area[leader] / regions.area
         reach = np.sqrt(regions.area[leader])
@@ -125,7 +129,7 @@ def hosts(regions: Regions) -> tuple[Floats, NDArray[np.intp]]:
 def same_role(regions: Regions, one: int, purity: Floats, host: NDArray[np.intp]) -> Mask:
     """Return which regions lie on the same ground as `one`, both with hardly anything else beside them."""
     grounds = regions.mean[host]
-    alike = np.linalg.norm(grounds - grounds[one], axis=-1) < 2 * PAINT
+    alike = norm(grounds - grounds[one]) < 2 * PAINT
     return alike & (purity > 0.75) & bool(purity[one] > 0.75)
 
 
@@ -157,8 +161,8 @@ def is_flat(mask: Mask, sketch: Sketch) -> bool:
     rows, columns = rows[::step], columns[::step]
     basis = _quadratic(np.stack([columns / mask.shape[1], rows / mask.shape[0]], -1).astype(np.float32))
     values = sketch.lab[rows, columns]
-    common = np.linalg.norm(values - np.median(values, axis=0), axis=-1) < 4 * PAINT
-    miss = np.linalg.norm(values - basis @ _factors(basis[common], values[common]), axis=-1)
+    common = norm(values - np.median(values, axis=0)) < 4 * PAINT
+    miss = norm(values - basis @ _factors(basis[common], values[common]))
     return bool(common.any()) and float((miss < PAINT / 2).mean()) > 0.6
 
 
@@ -227,7 +231,7 @@ def _like(one: int, others: list[int], labels: Labels, lab: Floats) -> int | Non
         spread = float(np.linalg.norm(values.std(axis=0)))
         miss = float(np.linalg.norm(own - np.median(values, axis=0))) / max(PAINT, 1.5 * spread)
         # A surface that changes has the hole's color somewhere beside it.
-        miss = min(miss, float(np.percentile(np.linalg.norm(values - own, axis=-1), 10)) / PAINT)
+        miss = min(miss, float(np.percentile(norm(values - own), 10)) / PAINT)
         if miss < best:
             best, found = miss, other
     return found

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from llm_dit.alpha import spread
+from llm_dit.classical.layering.channels import norm
 from llm_dit.classical.layering.regions import Bytes, Floats, Mask, grown, window_around
 
 PAINTS = 8
@@ -124,16 +125,18 @@ def _paints(strip: _Strip) -> list[_Paint]:
     cv2.setRNGSeed(7)
     stop = (cv2.TERM_CRITERIA_EPS + cv2.TERM_CRITERIA_MAX_ITER, 12, 0.5)
     colors = cv2.kmeans(sample, min(PAINTS, len(sample)), np.empty(0, np.int32), stop, 1, cv2.KMEANS_PP_CENTERS)[2]
-    return [paint for color in colors for near in NEAR if (paint := _paint(strip, box, color, near)) is not None]
+    away = ((color, norm(strip.lab - color)) for color in colors)
+    tried = (_paint(strip, box, color, off < near) for color, off in away for near in NEAR)
+    return [paint for paint in tried if paint is not None]
 
 
-def _paint(strip: _Strip, box: Mask, color: Floats, near: float) -> _Paint | None:
-    mine = np.linalg.norm(strip.lab - color, axis=-1) < near
+def _paint(strip: _Strip, box: Mask, color: Floats, mine: Mask) -> _Paint | None:
+    """Return what the parts of a color, seen at `mine` (height, width), would be as type; None for nothing."""
     count, found, table, _ = cv2.connectedComponentsWithStats(mine.astype(np.uint8), connectivity=8)
     labels, stats = np.asarray(found, np.int32), np.asarray(table, np.int32)
     deep = cv2.distanceTransform(np.pad(mine, 1).astype(np.uint8), cv2.DIST_L2, 3)[1:-1, 1:-1]
     thick = np.zeros(count, np.float32)
-    np.maximum.at(thick, labels.ravel(), np.asarray(deep, np.float32).ravel())
+    np.maximum.at(thick, labels[mine], np.asarray(deep, np.float32)[mine])
     tall, area = strip.height, stats[:, cv2.CC_STAT_AREA]
     top, low = stats[:, cv2.CC_STAT_TOP], stats[:, cv2.CC_STAT_TOP] + stats[:, cv2.CC_STAT_HEIGHT]
     fits = (low - top <= TALL * tall) & (thick <= THICK * tall) & (area >= max(4, SPECK * tall**2))
@@ -220,7 +223,7 @@ def _outline(mask: Mask, strip: _Strip) -> Mask:
     if close.sum() < 20 or far.sum() < 20:
         return none
     color = np.median(strip.lab[close], axis=0)
-    alike = np.linalg.norm(strip.lab - color, axis=-1) < 2 * NEAR[0]
+    alike = norm(strip.lab - color) < 2 * NEAR[0]
     if alike[close].mean() < 0.7 or alike[far].mean() > 0.5 * alike[close].mean():
         return none
     width, most = 3.0, OUTLINE * strip.height

@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from llm_dit.classical.layering.channels import norm
 from llm_dit.classical.layering.regions import Floats, Labels, Mask, grown
 
 GROUND, SLACK = 20.0, 4.0
@@ -36,7 +37,7 @@ class Neighbors:
             borders += np.bincount(one[differ].astype(np.int64) * count + other[differ], minlength=count * count)
         self.length = borders.reshape(count, count).astype(np.float64)
         self.length += self.length.T
-        self.gap = np.linalg.norm(mean[:, None] - mean[None], axis=-1)
+        self.gap = norm(mean[:, None] - mean[None])
         self.gap[-1] = self.gap[:, -1] = FAR_OFF
         edge = np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]])
         self.rim = np.bincount(edge, minlength=count).astype(np.float64)
@@ -151,7 +152,7 @@ def clearness(mask: Mask, lab: Floats) -> float:
         )[0]
         for away in (-INSIDE, OUTSIDE)
     )
-    return float((np.linalg.norm(far - near, axis=-1) > CLEAR).mean())
+    return float((norm(far - near) > CLEAR).mean())
 
 
 def parted(mask: Mask, parts: list[Mask]) -> tuple[Mask, Mask] | None:

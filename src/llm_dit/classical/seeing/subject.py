@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 
 from llm_dit.alpha import spread
+from llm_dit.classical.layering.channels import norm
 from llm_dit.classical.layering.regions import Bytes, Floats, Mask, bounded, draw_sketch, measure_borders, oversegment
 from llm_dit.classical.seeing.networks import SUBJECT, is_set_up, run
 
@@ -165,7 +166,7 @@ def without_gaps(rgb: Bytes, subject: Mask) -> Floats:
     if own.any():
         around = cv2.dilate((share > 0.3).astype(np.uint8), np.ones((9, 9), np.uint8)) == 0
         behind = spread(sketch.lab, around.astype(np.float32))
-        off = np.linalg.norm(sketch.lab - behind, axis=-1)
+        off = norm(sketch.lab - behind)
         alike = np.bincount(labels.ravel(), (off < ALIKE).ravel(), count) > 0.5 * area
         shared, contrast = measure_borders(labels, sketch.lab, count)
         things = shared * (own & ~alike)
