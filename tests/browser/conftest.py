@@ -61,7 +61,7 @@ OPEN: list[Studio] = []
 
 
 class Profiles:
-    """Browser profiles by what they were made with, apart from the size of their page. One whose test is over is emptied
+    """Browser profiles by what they were made with, but for the size of their page. One whose test is over is emptied
     and waits for the next test: a new one costs a processor as long as the rest of a short test."""
 
     def __init__(self, browser: Browser) -> None:
