@@ -97,6 +97,13 @@ def choose_engine(settings: Settings) -> Engine:
     return _qwen(models, "Its model is configured, and torch sees an accelerator.")
 
 
+def spare_engine(settings: Settings, engine: Engine) -> Engine | None:
+    """Return the engine that runs beside `engine` where a run asks for it: the classical one beside Qwen-Image."""
+    if engine.name == "classical":
+        return None
+    return _classical(settings.qwen_image, "It runs beside Qwen-Image, for runs that ask for it.", None)
+
+
 def load_pipeline(path: str, options: Options, progress: ProgressCallback) -> LayerPipeline:
     """Import and build what `path`, `module:Class` or `module:Class.method`, names.
 

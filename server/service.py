@@ -14,7 +14,8 @@ from typing import Any, TypedDict
 
 import uvicorn
 
-from server.engines import Engine
+from llm_dit.options import EngineName
+from server.engines import Engine, spare_engine
 from server.errors import SettingsError
 from server.jobs.queue import JobQueue
 from server.jobs.records import JobRecords, Roster
@@ -30,6 +31,8 @@ from server.worker.host import Patience, PipelineHost
 from server.worker.supervisor import Watch, Worker
 
 logger = logging.getLogger("llm_dit.server")
+SPARE_UNLOAD_S = 120.0
+"""Seconds without a job after which the process of the engine beside the service's own ends."""
 
 
 class Service(TypedDict):
@@ -37,6 +40,7 @@ class Service(TypedDict):
 
     settings: Settings
     engine: Engine
+    spare: Engine | None
     host: PipelineHost
     jobs: JobQueue
     store: ImageStore
@@ -65,7 +69,12 @@ async def open_service(settings: Settings, engine: Engine) -> AsyncGenerator[Ser
         patience = Patience(cancel_s=max(server.cancel_grace_s, engine.step_s), unload_s=server.idle_unload_s)
         host = PipelineHost(lambda: _new_worker(settings, engine), patience, metrics)
         undo.push_async_callback(host.stop)
-        jobs = JobQueue(host, JobRecords(database), metrics, server, engine.name)
+        hosts: dict[EngineName, PipelineHost] = {engine.name: host}
+        if (spare := spare_engine(settings, engine)) is not None:
+            rest = Patience(cancel_s=server.cancel_grace_s, unload_s=SPARE_UNLOAD_S)
+            hosts[spare.name] = PipelineHost(lambda: _new_worker(settings, spare), rest, metrics, at_once=False)
+            undo.push_async_callback(hosts[spare.name].stop)
+        jobs = JobQueue(hosts, JobRecords(database), metrics, server)
         quota = Quota(projects=server.max_projects, bytes=server.max_projects_gb * 1e9)
         projects = Projects(database, store, quota)
         transit = Transit(server.data_dir)
@@ -79,6 +88,7 @@ async def open_service(settings: Settings, engine: Engine) -> AsyncGenerator[Ser
                 yield Service(
                     settings=settings,
                     engine=engine,
+                    spare=spare,
                     host=host,
                     jobs=jobs,
                     store=store,

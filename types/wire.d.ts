@@ -1,5 +1,11 @@
 // Made of the OpenAPI document by scripts/wire_types.py (`make types`): change the models in web/, never this file.
 declare namespace Wire {
+  interface BesideResponse {
+    engine: "classical" | "qwen";
+    label: string;
+    capabilities: CapabilitiesResponse;
+  }
+
   interface CapabilitiesResponse {
     decompose: string[];
     edit: string[];
@@ -25,6 +31,7 @@ declare namespace Wire {
   interface ConfigResponse {
     engine: "classical" | "qwen";
     capabilities: CapabilitiesResponse;
+    beside: BesideResponse | null;
     defaults: DefaultsResponse;
     limits: LimitsResponse;
   }
@@ -41,6 +48,7 @@ declare namespace Wire {
     seed?: number | null;
     negative_prompt?: string;
     fit?: boolean;
+    engine?: "classical" | "qwen" | null;
     prompt?: string;
     layer_num?: number;
     resolution?: 640 | 1024;
@@ -91,6 +99,7 @@ declare namespace Wire {
     seed?: number | null;
     negative_prompt?: string;
     fit?: boolean;
+    engine?: "classical" | "qwen" | null;
     instruction: string;
     shape?: "keep" | "new";
     output_size?: "layer" | "model";

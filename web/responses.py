@@ -129,7 +129,7 @@ class MemoryResponse(BaseModel):
 
 class QueueResponse(BaseModel):
     length: int = Field(description="Jobs that wait.")
-    running: int = Field(description="Jobs that run: 0 or 1.")
+    running: int = Field(description="Jobs that run, at most one on each engine.")
     max_length: int
 
 
@@ -187,9 +187,18 @@ class CapabilitiesResponse(BaseModel):
     )
 
 
+class BesideResponse(BaseModel):
+    engine: EngineName
+    label: str = Field(description="What people call it.")
+    capabilities: CapabilitiesResponse = Field(description="What it makes use of.")
+
+
 class ConfigResponse(BaseModel):
     engine: EngineName
     capabilities: CapabilitiesResponse = Field(description="What this engine makes use of.")
+    beside: BesideResponse | None = Field(
+        description="The engine that runs beside it, for requests that name it; null where there is none."
+    )
     defaults: DefaultsResponse
     limits: LimitsResponse
 

@@ -26,6 +26,7 @@ from llm_dit.options import (
     DecomposeOptions,
     EditOptions,
     EditOutputSize,
+    EngineName,
     Guidance,
     Instruction,
     LayerLanguage,
@@ -35,7 +36,6 @@ from llm_dit.options import (
     OutputSize,
     Prompt,
     Resolution,
-    RunDefaults,
     Seed,
     Shape,
     Speed,
@@ -45,6 +45,7 @@ from llm_dit.options import (
     chosen_seed,
     options_of,
 )
+from server.engines import Engine
 from server.jobs.inputs import DecomposeInput, EditLayerInput, JobInput
 from server.pool.tasks import GivenLayer, GivenPicture, Hints, KeptPicture
 from server.projects.projects import ADDRESS, DocumentText, ProjectDraft
@@ -104,14 +105,23 @@ class JobRequest(RequestBody, frozen=True):
     seed: Seed | None = None
     negative_prompt: Annotated[NegativePrompt, Field(max_length=MAX_TEXT)] = DecomposeOptions.negative_prompt
     fit: Fit = False
+    engine: Annotated[
+        EngineName | None,
+        Field(
+            description="Default: the service's own; `classical` beside Qwen-Image answers while that loads or works."
+        ),
+    ] = None
 
-    def to_input(self, image: KeptPicture, defaults: RunDefaults) -> JobInput:
-        """Return the job for the stored `image`; `defaults` are what is left out, and the seed is drawn."""
+    def to_input(self, image: KeptPicture, engine: Engine, *, beside: bool) -> JobInput:
+        """Return the job for the stored `image` on an engine, which may be the one `beside` the service's own; what is
+        left out is the engine's default, and the seed is drawn."""
+        defaults = engine.defaults
         options = {name: getattr(self, http_name(name)) for name in options_of(self.job)}
         given = {name: value if http_name(name) in self.model_fields_set else None for name, value in options.items()}
         options |= defaults.fill({name: given[name] for name in defaults._fields if name in given})
         options["seed"] = chosen_seed(self.seed)
-        return self.job(image=image.sha256, scaled_from=image.scaled_from, **options)
+        own = engine.name if beside else None
+        return self.job(image=image.sha256, scaled_from=image.scaled_from, engine=own, **options)
 
 
 def _with_inside(box: list[float]) -> list[float]:
@@ -156,9 +166,9 @@ class DecomposeRequest(
         ),
     ] = []
 
-    def to_input(self, image: KeptPicture, defaults: RunDefaults) -> JobInput:
+    def to_input(self, image: KeptPicture, engine: Engine, *, beside: bool) -> JobInput:
         """As of every run; boxes around what is in a picture that was scaled down are scaled with it."""
-        job_input = super().to_input(image, defaults)
+        job_input = super().to_input(image, engine, beside=beside)
         width, height = image.scaled_from or (image.width, image.height)
         regions = tuple(each.scaled(image.width / width, image.height / height) for each in self.regions)
         return replace(job_input, regions=regions)

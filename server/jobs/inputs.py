@@ -16,7 +16,7 @@ from PIL import Image
 
 from llm_dit.images import encode_png
 from llm_dit.layers import coverage
-from llm_dit.options import DecomposeOptions, EditOptions, NamedBox, SamplingOptions, Seed
+from llm_dit.options import DecomposeOptions, EditOptions, EngineName, NamedBox, SamplingOptions, Seed
 from llm_dit.runs import Forward, LayerPipeline, PreviewCallback, ProgressCallback
 from server.storage.images import ImageStore
 
@@ -65,6 +65,8 @@ class _RunInput(SamplingOptions, ABC):
 
     image: str
     seed: Seed = field()
+    engine: EngineName | None = None
+    """The engine that is to run it; None is the service's own."""
     scaled_from: tuple[int, int] | None = None
     """The size in which the picture came, if it was scaled down before."""
 
@@ -185,7 +187,7 @@ class Paces:
 
 def _effort(job_input: JobInput) -> Hashable:
     """Return what decides how long a run takes, apart from the machine."""
-    common = (job_input.kind, job_input.num_inference_steps, job_input.speed, job_input.output_size)
+    common = (job_input.engine, job_input.kind, job_input.num_inference_steps, job_input.speed, job_input.output_size)
     if isinstance(job_input, DecomposeInput):
         return (*common, job_input.resolution, job_input.layer_num)
     return common

@@ -56,8 +56,9 @@ class Submission:
         fields = dataclasses.asdict(self.job_input) | {"kind": self.job_input.kind}
         # What follows from what was sent, and what was not asked for: records of earlier versions are without it.
         del fields["scaled_from"]
-        if not fields.get("regions"):
-            fields.pop("regions", None)
+        for name in ("engine", "regions"):
+            if not fields.get(name):
+                fields.pop(name, None)
         if not self.seed_given:
             fields["seed"] = None
         return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()

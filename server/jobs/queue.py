@@ -2,14 +2,18 @@
 
 import asyncio
 import contextlib
+import functools
 import itertools
 import logging
 import math
 import time
 from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import NoReturn
 
 from llm_dit.errors import LLMDiTError
+from llm_dit.options import EngineName
 from server.errors import (
     AbandonedError,
     Failure,
@@ -40,30 +44,42 @@ FULL_OF_YOURS = "of your jobs are waiting already: try again in {seconds} s."
 ABANDONED = "The server ended in each run of this job, so it is not run again: look into the server's log."
 
 
-class JobQueue:
-    """Takes jobs in, keeps them, and runs one after the other.
+@dataclass(kw_only=True, eq=False)
+class Lane:
+    """One engine's part of the queue: its host, the jobs that wait for it, and the one that runs."""
 
-    A job is on the disk before it counts as taken, and its outcome before it is told.
+    host: PipelineHost
+    line: FairLine = field(default_factory=FairLine)
+    running: Job | None = None
+    run: asyncio.Task[JobResult] | None = None
+    task: asyncio.Task[None] | None = None
+
+
+class JobQueue:
+    """Takes jobs in, keeps them, and runs one after the other on each engine.
+
+    A job is on the disk before it counts as taken, and its outcome before it is told. All engines share the places of
+    the queue; `hosts` has the service's own first, which gets the jobs that name none.
     """
 
     def __init__(
-        self, host: PipelineHost, records: JobRecords, metrics: Metrics, settings: ServerSettings, engine: str
+        self,
+        hosts: Mapping[EngineName, PipelineHost],
+        records: JobRecords,
+        metrics: Metrics,
+        settings: ServerSettings,
     ) -> None:
-        self._host = host
+        self._lanes: dict[EngineName | None, Lane] = {name: Lane(host=host) for name, host in hosts.items()}
+        self._engine: EngineName = next(iter(hosts))
         self._records = records
         self._metrics = metrics
         self._settings = settings
-        self._engine = engine
         self.roster = Roster(records, settings.max_finished_jobs)
-        self._line = FairLine()
         self._arriving: Counter[str] = Counter()
         """Jobs of each client that are about to be kept."""
         self._paces = Paces()
         self._share = settings.max_queue_per_client or settings.max_queue
         self._tickets = Tickets(settings.max_queue, self._share)
-        self._running: Job | None = None
-        self._run: asyncio.Task[JobResult] | None = None
-        self._task: asyncio.Task[None] | None = None
         self._idle = asyncio.Event()
         self._idle.set()
         self._hurried = asyncio.Event()
@@ -72,35 +88,37 @@ class JobQueue:
     @property
     def length(self) -> int:
         """How many jobs wait."""
-        return len(self._line)
+        return sum(len(lane.line) for lane in self._lanes.values())
 
     @property
     def running(self) -> int:
-        """How many jobs run: 0 or 1."""
-        return int(self._running is not None)
+        """How many jobs run, at most one on each engine."""
+        return sum(lane.running is not None for lane in self._lanes.values())
 
     @property
     def ready(self) -> bool:
-        """Whether a job that is sent now will run, after loading the models again if they are unloaded."""
-        return not self.stopping and self._host.state in {"ready", "unloaded"}
+        """Whether a job that is sent now and names no engine will run, after loading the models again if they are
+        unloaded."""
+        return not self.stopping and self._lanes[self._engine].host.state in {"ready", "unloaded"}
 
     async def restore(self) -> None:
         """Go on where the service ended: what waited waits, and what ran runs again."""
         for job in await self._records.load():
             self.roster.add(job)
             if job.finished:
-                if job.result is not None and job.result.engine == self._engine:
+                if job.result is not None and job.result.engine == (job.job_input.engine or self._engine):
                     self._paces.learn(job.job_input, job.result.generation_time_s)
                 await self.roster.remember(job)
             elif job.runs >= MAX_RUNS:
                 await self._close(job, AbandonedError(ABANDONED))
             else:
                 logger.info("job taken up again", extra={"job_id": job.id, "runs": job.runs})
-                self._line.add(job)
-        self._renumber()
-        self._start_next()
+                self._lane_of(job).line.add(job)
+        for lane in self._lanes.values():
+            self._renumber(lane)
+            self._start_next(lane)
 
-    def require_room(self, client: str, key: str | None = None) -> None:
+    def require_room(self, client: str, key: str | None = None, engine: EngineName | None = None) -> None:
         """Raise `QueueFullError` when no job of this client can be taken in now, `StoppingError` when none ever can.
 
         There is always room for a request that a job of the same `key` answers.
@@ -109,13 +127,15 @@ class JobQueue:
             raise StoppingError(STOPPING)
         if key is not None and self.roster.keyed(client, key) is not None:
             return
-        waiting = Counter(job.client for job in self._line) + self._arriving
+        lane = self._lanes.get(engine) or self._lanes[self._engine]
+        waiting = Counter(job.client for job in self._waiting()) + self._arriving
         own = waiting[client]
+        opens_in_s = functools.partial(self._opens_in_s, lane)
         if self._share <= own < self._settings.max_queue:
-            first = next((place for place, job in enumerate(self._line, start=1) if job.client == client), 1)
-            self._refuse(f"{own} {FULL_OF_YOURS}", max(1, math.ceil(self._opens_in_s(first))))
-        idle = self._running is None and not waiting
-        refusal = self._tickets.ask(client, key, waiting, idle=idle, opens_in_s=self._opens_in_s)
+            first = next((place for place, job in enumerate(lane.line, start=1) if job.client == client), 1)
+            self._refuse(f"{own} {FULL_OF_YOURS}", max(1, math.ceil(opens_in_s(first))))
+        idle = lane.running is None and not waiting
+        refusal = self._tickets.ask(client, key, waiting, idle=idle, opens_in_s=opens_in_s)
         if refusal is not None:
             self._refuse(FULL_KEPT if refusal.kept else FULL, refusal.retry_after_s)
 
@@ -128,7 +148,7 @@ class JobQueue:
         """
         job = self.roster.answering(submission)
         if job is None:
-            self.require_room(submission.client, submission.key)
+            self.require_room(submission.client, submission.key, submission.job_input.engine)
             self._tickets.use(submission.client, submission.key)
             job = await self._take(submission, kept)
         job.kept |= kept
@@ -155,26 +175,29 @@ class JobQueue:
     async def cancel(self, job: Job) -> None:
         """Cancel a job and return when it has ended; one that has ended already stays as it is."""
         job.cancel_wanted = True
-        if job in self._line:
-            self._line.remove(job)
-            self._renumber()
+        lane = self._lane_of(job)
+        if job in lane.line:
+            lane.line.remove(job)
+            self._renumber(lane)
             await self._close(job, JobCanceledError(CANCELED))
-        elif job is self._running and self._run is not None:
-            self._run.cancel()
+        elif job is lane.running and lane.run is not None:
+            lane.run.cancel()
         await job.wait_over()
 
     async def drain(self) -> None:
-        """Take nothing more in, give the run that is under way some seconds to end, and put the rest back.
+        """Take nothing more in, give the runs that are under way some seconds to end, and put the rest back.
 
         What is kept goes on at the next start; who waits for the rest is told to come again.
         """
         self.stopping = True
-        while len(self._line):
-            await self._let_go(self._line.pop())
+        for lane in self._lanes.values():
+            while len(lane.line):
+                await self._let_go(lane.line.pop())
         idle, hurried = asyncio.create_task(self._idle.wait()), asyncio.create_task(self._hurried.wait())
         await asyncio.wait({idle, hurried}, timeout=self._settings.drain_s, return_when=asyncio.FIRST_COMPLETED)
         hurried.cancel()
-        await self._host.stop()
+        for lane in self._lanes.values():
+            await lane.host.stop()
         await idle
 
     def hurry(self) -> None:
@@ -185,18 +208,23 @@ class JobQueue:
         self._metrics.job_refused(QueueFullError.code)
         raise QueueFullError(message.format(seconds=wait_s), retry_after_s=wait_s)
 
-    def _opens_in_s(self, places: int) -> float:
-        """Return the seconds until so many jobs have left the queue, as far as that can be told."""
+    def _waiting(self) -> Iterator[Job]:
+        return itertools.chain.from_iterable(lane.line for lane in self._lanes.values())
+
+    def _lane_of(self, job: Job) -> Lane:
+        """Return where a job runs; one whose engine is gone since an earlier start runs on the service's own."""
+        return self._lanes.get(job.job_input.engine) or self._lanes[self._engine]
+
+    def _opens_in_s(self, lane: Lane, places: int) -> float:
+        """Return the seconds until so many jobs have left a lane, as far as that can be told."""
         usual_s = self._paces.usual()
-        if self._running is None:
+        if lane.running is None:
             left_s = 0.0
         else:
-            eta_s, run_s = self._running.view().eta_s, self._running.run_s
+            eta_s, run_s = lane.running.view().eta_s, lane.running.run_s
             left_s = eta_s or (run_s if usual_s is None else 0.0)  # unknown: as long again
             usual_s = run_s + left_s if usual_s is None else usual_s
-        ahead = [
-            self._paces.expect(job.job_input) or usual_s or 0.0 for job in itertools.islice(self._line, places - 1)
-        ]
+        ahead = [self._paces.expect(job.job_input) or usual_s or 0.0 for job in itertools.islice(lane.line, places - 1)]
         return left_s + sum(ahead) + (places - 1 - len(ahead)) * (usual_s or 0.0)
 
     async def _take(self, submission: Submission, kept: bool) -> Job:
@@ -219,29 +247,30 @@ class JobQueue:
         finally:
             self._arriving -= Counter([job.client])
         self._metrics.job_taken(job.job_input.kind)
-        logger.info("job accepted", extra={"job_id": job.id, "kind": job.job_input.kind, "waiting": len(self._line)})
+        logger.info("job accepted", extra={"job_id": job.id, "kind": job.job_input.kind, "waiting": self.length})
         if job.cancel_wanted:
             await self._close(job, JobCanceledError(CANCELED))
         elif self.stopping:
             await self._let_go(job)
         else:
-            self._line.add(job)
-            self._renumber()
-            self._start_next()
+            lane = self._lane_of(job)
+            lane.line.add(job)
+            self._renumber(lane)
+            self._start_next(lane)
         return job
 
-    def _start_next(self) -> None:
-        if self._running is None and len(self._line) and not self.stopping:
-            self._running = self._line.pop()
+    def _start_next(self, lane: Lane) -> None:
+        if lane.running is None and len(lane.line) and not self.stopping:
+            lane.running = job = lane.line.pop()
             self._idle.clear()
-            self._running.start(self._paces.expect(self._running.job_input))
-            self._metrics.job_started(self._running.job_input.kind, time.time() - self._running.created_at)
-            self._renumber()
-            self._task = asyncio.create_task(self._carry_out(self._running))
+            job.start(self._paces.expect(job.job_input))
+            self._metrics.job_started(job.job_input.kind, time.time() - job.created_at)
+            self._renumber(lane)
+            lane.task = asyncio.create_task(self._carry_out(job, lane))
 
-    async def _carry_out(self, job: Job) -> None:
+    async def _carry_out(self, job: Job, lane: Lane) -> None:
         job.runs += 1
-        outcome = await self._outcome(job)
+        outcome = await self._outcome(job, lane)
         if isinstance(outcome, JobResult):
             self._paces.learn(job.job_input, outcome.generation_time_s)
         if self.stopping and isinstance(outcome, WorkerLostError):
@@ -249,18 +278,18 @@ class JobQueue:
             await self._let_go(job)
         else:
             await self._close(job, outcome)
-        self._running = self._run = None
-        self._start_next()
-        if self._running is None:
+        lane.running = lane.run = None
+        self._start_next(lane)
+        if not self.running:
             self._idle.set()
 
-    async def _outcome(self, job: Job) -> JobResult | LLMDiTError:
+    async def _outcome(self, job: Job, lane: Lane) -> JobResult | LLMDiTError:
         """Run a job; whatever happens, the queue goes on."""
         try:
             await self._records.start(job)
             if not job.cancel_wanted:
-                self._run = asyncio.create_task(
-                    self._host.run(
+                lane.run = asyncio.create_task(
+                    lane.host.run(
                         job.id,
                         job.job_input,
                         on_loading=job.advance,
@@ -268,7 +297,7 @@ class JobQueue:
                         on_preview=job.show if self._settings.previews else None,
                     )
                 )
-                return await self._run
+                return await lane.run
         except asyncio.CancelledError:
             pass
         except LLMDiTError as error:
@@ -301,10 +330,10 @@ class JobQueue:
         else:
             await self._close(job, StoppingError(STOPPING))
 
-    def _renumber(self) -> None:
+    def _renumber(self, lane: Lane) -> None:
         """Tell the jobs that wait their places, and when they will end as far as that can be told."""
-        left_s = (self._running.view().eta_s if self._running else 0.0) or 0.0
-        for position, job in enumerate(self._line, start=1):
+        left_s = (lane.running.view().eta_s if lane.running else 0.0) or 0.0
+        for position, job in enumerate(lane.line, start=1):
             run_s = self._paces.expect(job.job_input)
             left_s += run_s or 0.0
             job.queue_at(position, left_s if run_s is not None else None)

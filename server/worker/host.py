@@ -39,7 +39,10 @@ class PipelineHost:
     pauses; so is one that cannot load for a reason that may pass. What will not pass waits for the next job.
     """
 
-    def __init__(self, new_worker: Callable[[], Worker], patience: Patience, metrics: Metrics) -> None:
+    def __init__(
+        self, new_worker: Callable[[], Worker], patience: Patience, metrics: Metrics, *, at_once: bool = True
+    ) -> None:
+        """Start the first worker `at_once`, or when the first job comes."""
         self._new_worker = new_worker
         self._patience = patience
         self._metrics = metrics
@@ -55,7 +58,8 @@ class PipelineHost:
         self.status: PipelineStatus | None = None
         """What the pipeline had loaded at the end of its latest run; None before it could run."""
         self._worker: Worker | None = None
-        self._start()
+        if at_once:
+            self._start()
 
     @property
     def state(self) -> HostState:

@@ -164,6 +164,28 @@ def test_a_canceled_run_stops_within_a_step_and_keeps_its_process(
     assert client.post("/api/qwen-image/decompose", json=fields | {"steps": 1}).status_code == 200
 
 
+def test_the_classical_engine_answers_beside_it_where_it_is_asked_for(
+    client: httpx.Client, qwen: Service, picture_url: str
+) -> None:
+    beside = client.get("/api/qwen-image/config").json()["beside"]
+    assert (beside["engine"], beside["label"]) == ("classical", "Classical")
+    assert "regions" in beside["capabilities"]["decompose"]
+    assert len(qwen.worker_pids()) == 1  # it starts when it is asked for
+    long = {"image": picture_url, "prompt": "a house", "layer_num": 1, "steps": 100}
+    job = client.post("/api/qwen-image/decompose", json=long, headers=ASYNC).headers["location"]
+    wait_until(lambda: client.get(job).json()["step"] >= 1, "the first step")
+    edit = {"image": picture_url, "instruction": "make it blue", "engine": "classical"}
+    edited = client.post("/api/qwen-image/edit-layer", json=edit)
+    assert edited.status_code == 200, edited.text
+    assert edited.json()["engine"] == "classical"
+    assert client.get(job).json()["status"] == "processing"
+    assert client.delete(job).json()["status"] == "canceled"
+    own = client.post("/api/qwen-image/decompose", json=long | {"steps": 1, "engine": "qwen"})
+    assert own.json()["engine"] == "qwen"
+    boxed = client.post("/api/qwen-image/decompose", json=long | {"regions": [{"box": [1, 1, 9, 9]}]})
+    assert (boxed.status_code, boxed.json()["error"]["param"]) == (422, "regions")
+
+
 def test_the_pages_curl_runs(qwen: Service, picture_url: str, tmp_path: Path) -> None:
     command = next(block for block in blocks("bash") if block.startswith("curl"))
     command = command.replace("http://localhost:8000", qwen.url).replace("data:image/png;base64,...", picture_url)

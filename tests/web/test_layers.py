@@ -50,6 +50,15 @@ def test_the_layers_are_named_in_the_language_asked_for(base_url: str) -> None:
             assert [layer["name"] for layer in answer.json()["layers"]] == names
 
 
+def test_an_engine_that_does_not_run_here_is_told(client: httpx.Client) -> None:
+    assert client.get("/api/qwen-image/config").json()["beside"] is None
+    answer = post(client, "decompose", image=SQUARE_URL, engine="qwen")
+    assert (answer.status_code, answer.json()["error"]["param"]) == (422, "engine")
+    assert "runs the engine classical alone" in answer.json()["error"]["message"]
+    same = post(client, "decompose", image=SQUARE_URL, engine="classical", prompt="", layer_num=1, steps=1)
+    assert same.status_code == 200
+
+
 def bounds_of(alpha: Image.Image) -> tuple[int, int, int, int]:
     box = alpha.point([0] * 128 + [255] * 128).getbbox()
     assert box is not None
@@ -211,7 +220,7 @@ def test_what_runs_here_is_told(client: httpx.Client) -> None:
     config = client.get("/api/qwen-image/config").json()
     assert config["defaults"] == {"layer_num": 4, "resolution": 640, "steps": 50, "cfg_scale": 4.0, "speed": "exact"}
     assert config["capabilities"] == {
-        "decompose": ["seed"],
+        "decompose": ["seed", "regions"],
         "edit": [],
         "speeds": [],
         "any_instruction": False,

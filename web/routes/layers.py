@@ -18,6 +18,7 @@ from llm_dit.errors import InputError
 from llm_dit.exports.formats import EXPORT_FORMATS
 from llm_dit.names import file_stem
 from llm_dit.runs import NO_REGIONS
+from server.engines import Engine
 from server.errors import NotFoundError
 from server.jobs.inputs import JobInput, JobResult
 from server.jobs.job import Job, JobEvent, Submission
@@ -48,6 +49,7 @@ from web.schemas import (
     DecomposeRequest,
     EditLayerRequest,
     ExportRequest,
+    JobRequest,
     SelectLayerRequest,
     SelectRequest,
 )
@@ -104,7 +106,7 @@ async def decompose(
     idempotency_key: IdempotencyKey = None,
 ) -> Response:
     """Take an image apart into layers: `layers[0]` is the composite, then bottom to top."""
-    if body.regions and "regions" not in state["engine"].decompose_takes:
+    if body.regions and "regions" not in _engine_for(body, state).decompose_takes:
         raise InputError(NO_REGIONS, param="regions")
     job = await _submit(body, request, state, idempotency_key, kept=respond_async)
     if respond_async:
@@ -138,12 +140,13 @@ async def edit_layer(
 async def _submit(
     body: DecomposeRequest | EditLayerRequest, request: Request, state: State, key: str | None, *, kept: bool
 ) -> Job:
-    limits = job_limits(state["settings"].server, state["engine"], body.output_size)
+    engine = _engine_for(body, state)
+    limits = job_limits(state["settings"].server, engine, body.output_size)
     async with state["transit"].folder() as folder:
         given = await state["offload"](lambda: Picture(body.image).given(folder))
         image = await unless_left(request, state["pictures"].keep(given, limits, fit=body.fit))
     submission = Submission(
-        job_input=body.to_input(image, state["engine"].defaults),
+        job_input=body.to_input(image, engine, beside=engine is not state["engine"]),
         client=client_of(request),
         key=key,
         seed_given=body.seed is not None,
@@ -151,6 +154,15 @@ async def _submit(
     job = await state["jobs"].submit(submission, kept=kept)
     logger.info("request is a job", extra={"request_id": request.state.request_id, "job_id": job.id})
     return job
+
+
+def _engine_for(body: JobRequest, state: State) -> Engine:
+    """Return the engine that a request asks for; raises `InputError` when that does not run here."""
+    engines = [engine for engine in (state["engine"], state["spare"]) if engine is not None]
+    found = next((engine for engine in engines if body.engine in (None, engine.name)), None)
+    if found is None:
+        raise InputError(f"This service runs the engine {engines[0].name} alone: leave engine out.", param="engine")
+    return found
 
 
 def _accepted(job: Job) -> Response:

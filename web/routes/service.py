@@ -3,6 +3,7 @@
 from fastapi import APIRouter, Request, Response
 
 from llm_dit.runs import PipelineStatus
+from server.engines import Engine
 from server.errors import StoppingError
 from server.jobs.job import describe_loading
 from server.jobs.queue import STOPPING
@@ -10,6 +11,7 @@ from server.processes import memory_of
 from web.errors import RETRY_AFTER_S, http_name, problem_response, retry_after_s
 from web.openapi import problems
 from web.responses import (
+    BesideResponse,
     CapabilitiesResponse,
     ConfigResponse,
     DefaultsResponse,
@@ -54,17 +56,11 @@ async def status(state: StateDep) -> StatusResponse:
 @router.get("/api/qwen-image/config")
 async def config(state: StateDep) -> ConfigResponse:
     """Say what a request gets for the fields that it leaves out, and between which bounds each may lie."""
-    limits, engine = state["settings"].server, state["engine"]
+    limits, engine, spare = state["settings"].server, state["engine"], state["spare"]
     return ConfigResponse(
         engine=engine.name,
-        capabilities=CapabilitiesResponse(
-            decompose=list(map(http_name, engine.decompose_takes)),
-            edit=list(map(http_name, engine.edit_takes)),
-            speeds=list(engine.speeds),
-            any_instruction=engine.any_instruction,
-            any_size=engine.any_size,
-            photographs=engine.photographs,
-        ),
+        capabilities=_capabilities(engine),
+        beside=spare and BesideResponse(engine=spare.name, label=spare.label, capabilities=_capabilities(spare)),
         defaults=DefaultsResponse(**{http_name(name): value for name, value in engine.defaults._asdict().items()}),
         limits=LimitsResponse(
             max_body_mb=limits.max_body_mb,
@@ -72,6 +68,17 @@ async def config(state: StateDep) -> ConfigResponse:
             max_side=limits.max_side,
             max_stack_pixels=limits.stack_pixels,
         ),
+    )
+
+
+def _capabilities(engine: Engine) -> CapabilitiesResponse:
+    return CapabilitiesResponse(
+        decompose=list(map(http_name, engine.decompose_takes)),
+        edit=list(map(http_name, engine.edit_takes)),
+        speeds=list(engine.speeds),
+        any_instruction=engine.any_instruction,
+        any_size=engine.any_size,
+        photographs=engine.photographs,
     )
 
 
