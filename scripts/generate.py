@@ -95,6 +95,8 @@ from llm_dit.runs import Progress
 
 EDIT_HELP = "edit a layer of the result, 1 is the bottom one; repeat it with --instruction for more"
 
+FILE_HELP = "one .safetensors or .gguf file with a transformer that takes the place of the model's"
+
 
 def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     # Options that begin with --qwen-image- are as the project of the model's document has them.
@@ -106,6 +108,8 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
         "--qwen-image-model-path", default=LAYERED_MODEL, metavar="PATH", help="folder or hub id (%(default)s)"
     )
     parser.add_argument("--qwen-image-edit-model-path", metavar="PATH", help="folder or hub id (downloaded if missing)")
+    parser.add_argument("--qwen-image-transformer-path", metavar="FILE", help=FILE_HELP)
+    parser.add_argument("--qwen-image-edit-transformer-path", metavar="FILE", help="the same for the edit model")
     add_option(parser, "layers", LayerNum, QWEN_IMAGE.layer_num)
     add_option(parser, "steps", Steps, QWEN_IMAGE.num_inference_steps)
     add_option(parser, "cfg-scale", Guidance, QWEN_IMAGE.cfg_scale)
@@ -159,6 +163,8 @@ def generate(options: argparse.Namespace, image: Image.Image) -> None:
     pipe = QwenImageDiffusersPipeline.from_pretrained(
         options.qwen_image_model_path,
         edit_model_path=options.qwen_image_edit_model_path,
+        transformer_path=options.qwen_image_transformer_path,
+        edit_transformer_path=options.qwen_image_edit_transformer_path,
         cpu_offload=read_offload(options.cpu_offload),
         load_edit_model=False,
         device=options.device,

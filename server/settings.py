@@ -205,6 +205,9 @@ class QwenImageSettings(BaseModel, extra="forbid", frozen=True):
 
     model_path: PathText = ""
     edit_model_path: PathText = ""
+    transformer_path: PathText = ""
+    """One file, .safetensors or .gguf, whose transformer takes the place of the model's."""
+    edit_transformer_path: PathText = ""
     cpu_offload: Annotated[
         Literal[True, False, "auto", "resident", "model", "stream", "sequential"], BeforeValidator(_truth)
     ] = True

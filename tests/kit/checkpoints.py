@@ -35,12 +35,14 @@ SPECIAL_TOKENS = [
 Z_DIM = 16
 
 
-def write_checkpoint(folder: Path, pipeline: str, *, encoder_seed: int = 0, zero_cond_t: bool = False) -> Path:
+def write_checkpoint(
+    folder: Path, pipeline: str, *, encoder_seed: int = 0, zero_cond_t: bool = False, head: int = 16
+) -> Path:
     """Write the checkpoint of a pipeline class; text encoders of the same seed are the same."""
     layered = pipeline == LAYERED
     tokenizer = make_tokenizer()
     make_text_encoder(tokenizer, encoder_seed).save_pretrained(folder / "text_encoder")
-    make_transformer(layered, zero_cond_t=zero_cond_t).save_pretrained(folder / "transformer")
+    make_transformer(layered, zero_cond_t=zero_cond_t, head=head).save_pretrained(folder / "transformer")
     make_vae(layered).save_pretrained(folder / "vae")
     make_scheduler().save_pretrained(folder / "scheduler")
     tokenizer.save_pretrained(folder / "tokenizer")
@@ -122,8 +124,10 @@ def make_scheduler() -> FlowMatchEulerDiscreteScheduler:
     )
 
 
-def make_transformer(layered: bool, *, blocks: int = 2, zero_cond_t: bool = False) -> QwenImageTransformer2DModel:
-    """Two heads; the layered model has the rope of layers, the edit model that of pictures.
+def make_transformer(
+    layered: bool, *, blocks: int = 2, zero_cond_t: bool = False, head: int = 16
+) -> QwenImageTransformer2DModel:
+    """Two heads of 16 numbers, or of 128; the layered model has the rope of layers, the edit model that of pictures.
 
     `zero_cond_t` is what Qwen-Image-Edit-2511 has and 2509 has not: the condition is shown as without noise.
     """
@@ -133,10 +137,10 @@ def make_transformer(layered: bool, *, blocks: int = 2, zero_cond_t: bool = Fals
         in_channels=4 * Z_DIM,
         out_channels=Z_DIM,
         num_layers=blocks,
-        attention_head_dim=16,
+        attention_head_dim=head,
         num_attention_heads=2,
         joint_attention_dim=16,
-        axes_dims_rope=(4, 6, 6),
+        axes_dims_rope=(4, 6, 6) if head == 16 else (16, 56, 56),
         zero_cond_t=zero_cond_t,
         use_additional_t_cond=layered,
         use_layer3d_rope=layered,

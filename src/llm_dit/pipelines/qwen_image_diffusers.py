@@ -73,6 +73,8 @@ class QwenImageDiffusersPipeline:
         load_edit_model: bool = False,
         *,
         edit_only: bool = False,
+        transformer_path: str | Path | None = None,
+        edit_transformer_path: str | Path | None = None,
         device: str | None = None,
         devices: str | None = None,
         torch_dtype: torch.dtype | str | None = None,
@@ -87,20 +89,25 @@ class QwenImageDiffusersPipeline:
 
         The paths are folders in diffusers' layout or hub ids, `revision` and `edit_revision` a branch, tag or commit
         of a hub id; the edit model is 2509, 2511 or the first Qwen-Image-Edit, as its files say, and without
-        `edit_model_path` Qwen/Qwen-Image-Edit-2509 from the hub. `cpu_offload` is described at
+        `edit_model_path` Qwen/Qwen-Image-Edit-2509 from the hub. `transformer_path` and `edit_transformer_path` name
+        one file each, .safetensors or .gguf, whose transformer takes the place of the model's
+        (`llm_dit.qwen.loading.single_file`). `cpu_offload` is described at
         `llm_dit.qwen.placement.plan.plan_placement`; `placement` tells what came of it. `edit_only` loads the edit
         model alone. `device` is "cuda", "cuda:1", "mps" or "cpu", by default the best there is; `devices`
         in its place two, "cuda:0,cuda:1", of which the second runs one of guidance's branches (`placement` says whether
-        it does); `torch_dtype` (or its name) bfloat16, on a CPU float32; `quantization` "fp8" or "nf4". `fused=False`
-        runs plain diffusers, which gives the same and takes longer. `speed` is that of runs that do not name one
-        (`llm_dit.qwen.sampling.caching`). `progress` hears "downloading" and "loading".
+        it does); `torch_dtype` (or its name) bfloat16, on a CPU float32; `quantization` "fp8" or "nf4", of which a
+        file's transformer gets nothing. `fused=False` runs plain diffusers, which gives the same and takes longer.
+        `speed` is that of runs that do not name one (`llm_dit.qwen.sampling.caching`). `progress` hears "downloading"
+        and "loading".
 
         Raises `InputError`, or an `EngineError` that says what to do about the device, memory, weights, hub or disk.
         """
         models = Models(
             sources={
-                LAYERED: ModelSource(path=model_path, revision=revision),
-                EDIT: ModelSource(path=edit_model_path or EDIT_MODEL, revision=edit_revision),
+                LAYERED: ModelSource(path=model_path, revision=revision, transformer=transformer_path),
+                EDIT: ModelSource(
+                    path=edit_model_path or EDIT_MODEL, revision=edit_revision, transformer=edit_transformer_path
+                ),
             },
             cpu_offload=cpu_offload,
             device=device,

@@ -20,6 +20,7 @@ from llm_dit.qwen.loading.checkpoints import (
     local_folder,
     open_checkpoint,
 )
+from llm_dit.qwen.loading.single_file import check_fits, describe_file, is_packed, read_transformer
 from llm_dit.qwen.placement.plan import CpuOffload, Plan, Weights, plan_placement
 
 NEEDED = {
@@ -32,7 +33,8 @@ NEEDED = {
 }
 NOT_HERE = "not on this computer"
 MODEL_BYTES = 58_000_000_000
-"""What one model takes on a disk."""
+TRANSFORMER_BYTES = 41_000_000_000
+"""What one model takes on a disk, and its transformer of that."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,6 +64,8 @@ def diagnose(
     fused: bool = True,
     speed: Speed = "exact",
     edit_only: bool = False,
+    transformer_path: str | None = None,
+    edit_transformer_path: str | None = None,
 ) -> list[Finding]:
     """Return what is found: versions, weights, disk, device, memory, and the placement that a run would get.
 
@@ -74,12 +78,19 @@ def diagnose(
         if edit_only
         else {LAYERED: model_path, EDIT: edit_model_path or EDIT_MODEL}
     )
-    found = {name: _find(path, name) for name, path in paths.items()}
+    files = {LAYERED: transformer_path, EDIT: edit_transformer_path}
+    found = {name: _find(path, name, files[name]) for name, path in paths.items()}
     there = [each for each in found.values() if isinstance(each, Checkpoint)]
     findings = [
         *packages,
         *(each if isinstance(each, Finding) else _whole(each) for each in found.values()),
-        _disk(sum(isinstance(each, Finding) and each.value == NOT_HERE for each in found.values())),
+        _disk(
+            sum(
+                MODEL_BYTES - (TRANSFORMER_BYTES if files[name] else 0)
+                for name, each in found.items()
+                if isinstance(each, Finding) and each.value == NOT_HERE
+            )
+        ),
     ]
     if unmet_requirements():
         return findings
@@ -101,13 +112,14 @@ def _package(name: str) -> Finding:
     return Finding(name=name, value=found, ok=parts >= least, advice="" if parts >= least else advice)
 
 
-def _find(path: str, pipeline: str) -> Checkpoint | Finding:
+def _find(path: str, pipeline: str, transformer: str | None) -> Checkpoint | Finding:
     name = NAMES[pipeline]
     if not path:
         return Finding(
             name=name, value="not configured", ok=False, advice=f"set model_path to a folder or {LAYERED_MODEL}"
         )
     try:
+        file = read_transformer(transformer, pipeline) if transformer else None
         folder = local_folder(path, pipeline) or _in_cache(path)
     except LLMDiTError as error:
         return Finding(name=name, value="not a checkpoint", ok=False, advice=error.message)
@@ -115,7 +127,9 @@ def _find(path: str, pipeline: str) -> Checkpoint | Finding:
         advice = "it is downloaded when it is first needed; there is no folder of that name"
         return Finding(name=name, value=NOT_HERE, ok=False, advice=advice)
     try:
-        return open_checkpoint(folder, pipeline)
+        checkpoint = open_checkpoint(folder, pipeline, file)
+        check_fits(checkpoint)
+        return checkpoint
     except LLMDiTError as error:
         return Finding(name=name, value="not whole", ok=False, advice=error.message)
 
@@ -135,14 +149,16 @@ def _hub_cache() -> Path:
 def _whole(checkpoint: Checkpoint) -> Finding:
     files = [file for component in WEIGHTS for file in checkpoint.weight_files(component)]
     size = sum(file.stat().st_size for file in files)
-    return Finding(name=NAMES[checkpoint.pipeline], value=f"{size / 1e9:.1f} GB, complete")
+    told = f"; {describe_file(checkpoint.file)}" if checkpoint.file else ""
+    return Finding(name=NAMES[checkpoint.pipeline], value=f"{size / 1e9:.1f} GB, complete{told}")
 
 
 def _disk(missing: int) -> Finding:
+    """Return what is free, and whether `missing` bytes fit."""
     cache = _hub_cache()
     free = shutil.disk_usage(next(folder for folder in (cache, *cache.parents) if folder.exists())).free
-    ok = free > missing * MODEL_BYTES
-    needed = f"{missing * MODEL_BYTES / 1e9:.0f} GB are to be downloaded: free some, or set HF_HOME to a larger disk"
+    ok = free > missing
+    needed = f"{missing / 1e9:.0f} GB are to be downloaded: free some, or set HF_HOME to a larger disk"
     return Finding(name="free disk", value=f"{free / 1e9:.1f} GB", ok=ok, advice="" if ok else needed)
 
 
@@ -173,11 +189,12 @@ def _machine(
     machine = measure_machine(device)
     dtype = choose_dtype(torch_dtype, device)
     slow = "there is no accelerator: the classical engine is the one to use" if device.type == "cpu" else ""
+    packed = any(map(is_packed, checkpoints))
     pace = pace_of(speed, QWEN_IMAGE.num_inference_steps, fused=fused)
     forward = pace.told(tools_for(device, dtype, HEAD_WIDTH).describe() if fused else describe_plain())
     findings = [
         Finding(name="device", value=name_device(device), ok=not slow, advice=slow),
-        Finding(name="forward", value=describe_forward(quantization, fused=fused)),
+        Finding(name="forward", value=describe_forward(quantization, fused=fused, packed=packed)),
         Finding(name="computed by", value=forward.explained),
         Finding(name="free host memory", value=f"{machine.free_host / 1e9:.1f} GB"),
     ]

@@ -17,6 +17,7 @@ from llm_dit.qwen.forward.transformer import forward_of
 from llm_dit.qwen.loading.checkpoints import EDIT, NAMES, Checkpoint, local_folder, open_checkpoint, same_text_encoder
 from llm_dit.qwen.loading.download import download_checkpoint
 from llm_dit.qwen.loading.loader import LoadOptions, load_pipeline
+from llm_dit.qwen.loading.single_file import check_fits, describe_file, is_packed, read_transformer
 from llm_dit.qwen.placement.devices import (
     Quantization,
     check_quantization,
@@ -36,23 +37,33 @@ from llm_dit.qwen.sampling.caching import Pace, pace_of
 from llm_dit.runs import Forward, PipelineStatus, ProgressCallback
 
 logger = logging.getLogger(__name__)
+TRANSFORMER_WEIGHTS = ("transformer/*.safetensors", "transformer/*.safetensors.index.json")
+"""What is not needed of a hub's model beside a transformer's file."""
 
 NO_TURBO = 'speed = "turbo" needs the LoRA Qwen-Image-Lightning for the edit model, and there is none: ask for "fast".'
 
 
 @dataclass(frozen=True, kw_only=True)
 class ModelSource:
-    """A folder, or a hub id with an optional branch, tag or commit."""
+    """A folder, or a hub id with an optional branch, tag or commit; and one file with the transformer, or none."""
 
     path: str | Path
     revision: str | None = None
+    transformer: str | Path | None = None
 
-    def find(self, pipeline: str, progress: ProgressCallback) -> Path:
-        """Return the folder, after a download when it is a hub id; raises `WeightsError` when it is neither."""
+    def open(self, pipeline: str, progress: ProgressCallback) -> Checkpoint:
+        """Return the checkpoint, after a download when `path` is a hub id; raises `WeightsError` when it is neither.
+
+        What is wrong with the transformer's file is told before anything is downloaded.
+        """
+        file = read_transformer(self.transformer, pipeline) if self.transformer else None
         folder = local_folder(self.path, pipeline)
-        if folder is not None:
-            return folder
-        return download_checkpoint(str(self.path), revision=self.revision, progress=progress)
+        if folder is None:
+            without = () if file is None else TRANSFORMER_WEIGHTS
+            folder = download_checkpoint(str(self.path), revision=self.revision, progress=progress, without=without)
+        checkpoint = open_checkpoint(folder, pipeline, file)
+        check_fits(checkpoint)
+        return checkpoint
 
 
 class Models:
@@ -116,7 +127,7 @@ class Models:
         if self.has(name):
             return
         with named_failures():
-            checkpoint = open_checkpoint(self._sources[name].find(name, progress), name)
+            checkpoint = self._sources[name].open(name, progress)
             twin = next((other for other in self._checkpoints if self._shares_encoder(other, checkpoint)), None)
             plan = self._plan([*self._checkpoints.values(), checkpoint], encoders=1 if twin else None)
             self._make_room(plan)
@@ -126,8 +137,9 @@ class Models:
                 self._checkpoints[name] = checkpoint
                 self._place(plan)
                 forward = self._forward(self._pipelines[name])
-                parts = describe_forward(self._quantization, fused=self._fused)
-                logger.info("%s runs: %s; %s", NAMES[checkpoint.pipeline], parts, forward.explained)
+                parts = describe_forward(self._quantization, fused=self._fused, packed=is_packed(checkpoint))
+                told = "" if checkpoint.file is None else f"; {describe_file(checkpoint.file)}"
+                logger.info("%s runs: %s; %s%s", NAMES[checkpoint.pipeline], parts, forward.explained, told)
             except BaseException:
                 self._pipelines.pop(name, None)
                 self._checkpoints.pop(name, None)

@@ -3,7 +3,7 @@
 import json
 import re
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from math import prod
@@ -23,6 +23,8 @@ TAKEN = {LAYERED: (LAYERED,), EDIT: tuple(EDITORS)}
 """The classes that a model's checkpoint may name."""
 OPTIONS = {LAYERED: "model_path", EDIT: "edit_model_path"}
 """The settings, and the arguments of `from_pretrained`, that say where each one is."""
+FILE_OPTIONS = {LAYERED: "transformer_path", EDIT: "edit_transformer_path"}
+"""Those that name one file with its transformer."""
 LAYERED_MODEL = "Qwen/Qwen-Image-Layered"
 EDIT_MODEL = "Qwen/Qwen-Image-Edit-2509"
 """Where the hub has them."""
@@ -48,7 +50,7 @@ HEADER_LIMIT = 100_000_000
 
 @dataclass(frozen=True, kw_only=True)
 class StoredTensor:
-    """A tensor in a file: its type as safetensors names it ("BF16"), where its bytes begin, and how many they are."""
+    """A tensor in a file: its type as safetensors or GGUF names it ("BF16", "Q4_K"), where its bytes are, how many."""
 
     name: str
     file: Path
@@ -59,24 +61,50 @@ class StoredTensor:
 
 
 @dataclass(frozen=True, kw_only=True)
+class TransformerFile:
+    """One file with a transformer (`single_file.py`): `tensors` by diffusers' names, `scales` by the weight they scale.
+
+    `is_2511` is whether the file says so: what is shown is told to be without noise.
+    """
+
+    path: Path
+    tensors: tuple[StoredTensor, ...]
+    scales: Mapping[str, StoredTensor]
+    is_2511: bool
+
+
+@dataclass(frozen=True, kw_only=True)
 class Checkpoint:
-    """A folder in diffusers' layout whose files are there and whole; `pipeline` is the class that it names."""
+    """A folder in diffusers' layout whose files are there and whole; `pipeline` is the class that it names.
+
+    With a `file` the transformer's weights are those of the file, and the folder needs none.
+    """
 
     folder: Path
     pipeline: str
+    file: TransformerFile | None = None
 
     def weight_files(self, component: str) -> list[Path]:
-        """Return the safetensors files of a component, in order."""
+        """Return the files of a component's weights, in order."""
+        if component == "transformer" and self.file is not None:
+            return [self.file.path]
         return [self.folder / name for name in _weight_names(self.folder, component)]
+
+    @property
+    def transformer_config(self) -> dict[str, Any]:
+        """What the folder says of its transformer, as diffusers names it."""
+        return _read_json(self.folder, "transformer/config.json")
 
     @property
     def transformer_blocks(self) -> int:
         """How many blocks the transformer has."""
-        return int(_read_json(self.folder, "transformer/config.json")["num_layers"])
+        return int(self.transformer_config["num_layers"])
 
     def stored(self, component: str) -> list[StoredTensor]:
         """Return where a component's tensors lie, in the order of the files, read from their headers."""
-        return [tensor for file in self.weight_files(component) for tensor in _stored_in(self.folder, file)]
+        if component == "transformer" and self.file is not None:
+            return list(self.file.tensors)
+        return [tensor for file in self.weight_files(component) for tensor in stored_in(self.folder, file)]
 
     def shapes(self, component: str) -> dict[str, list[int]]:
         """Return the shapes of a component's tensors by name."""
@@ -103,7 +131,8 @@ def local_folder(path: str | Path, pipeline: str) -> Path | None:
     if place.is_file():
         raise WeightsError(
             f"{option} names one file: give a folder in diffusers' layout, with model_index.json and the folders "
-            f"{', '.join(WEIGHTS)} in it, or a name on the hub such as {LAYERED_MODEL} or {EDIT_MODEL}."
+            f"{', '.join(WEIGHTS)} in it, or a name on the hub such as {LAYERED_MODEL} or {EDIT_MODEL}; a file with "
+            f"the transformer alone goes into {FILE_OPTIONS[pipeline]}."
         )
     if not HUB_ID.fullmatch(str(path)):
         raise WeightsError(
@@ -113,10 +142,11 @@ def local_folder(path: str | Path, pipeline: str) -> Path | None:
     return None
 
 
-def open_checkpoint(folder: Path, pipeline: str) -> Checkpoint:
+def open_checkpoint(folder: Path, pipeline: str, file: TransformerFile | None = None) -> Checkpoint:
     """Return the checkpoint in `folder`, every file of it checked; no tensor is read.
 
-    `pipeline` is the model that is wanted, LAYERED or EDIT. Raises `WeightsError`, which names the first file that is
+    `pipeline` is the model that is wanted, LAYERED or EDIT, `file` has its transformer's weights if not the folder.
+    Whether it fits is for `single_file.check_fits`. Raises `WeightsError`, which names the first file that is
     missing, cut off, a Git LFS pointer, a web page or damaged.
     """
     for name in CONFIGS:
@@ -124,10 +154,11 @@ def open_checkpoint(folder: Path, pipeline: str) -> Checkpoint:
     found = str(_read_json(folder, "model_index.json").get("_class_name"))
     if found not in TAKEN[pipeline]:
         raise WeightsError(f"This checkpoint is for {found}; give one for {' or '.join(TAKEN[pipeline])}.")
-    checkpoint = Checkpoint(folder=folder, pipeline=found)
+    checkpoint = Checkpoint(folder=folder, pipeline=found, file=file)
     for component in WEIGHTS:
-        for file in checkpoint.weight_files(component):
-            _check_weights(folder, file)
+        if component != "transformer" or file is None:
+            for weights in checkpoint.weight_files(component):
+                check_weights(folder, weights)
     return checkpoint
 
 
@@ -143,7 +174,7 @@ def _weight_names(folder: Path, component: str) -> Iterator[str]:
 
 def _read_json(folder: Path, name: str) -> dict[str, Any]:
     file = folder / name
-    _check_present(folder, file)
+    check_present(folder, file)
     content = file.read_bytes()
     _check_kind(name, content[:512])
     try:
@@ -152,9 +183,9 @@ def _read_json(folder: Path, name: str) -> dict[str, Any]:
         raise _bad(name, "is cut off or damaged") from None
 
 
-def _check_weights(folder: Path, file: Path) -> None:
-    """Compare the size of a safetensors file with what its header says."""
-    end = max((tensor.offset + tensor.size for tensor in _stored_in(folder, file)), default=_start(file))
+def check_weights(folder: Path, file: Path) -> None:
+    """Compare the size of a safetensors file with what its header says; raises `WeightsError`."""
+    end = max((tensor.offset + tensor.size for tensor in stored_in(folder, file)), default=_start(file))
     size = file.stat().st_size
     if size < end:
         raise _bad(_relative(folder, file), f"is cut off: {size:,} of {end:,} bytes are there")
@@ -162,7 +193,8 @@ def _check_weights(folder: Path, file: Path) -> None:
         raise _bad(_relative(folder, file), f"is damaged: it has {size - end:,} bytes too many")
 
 
-def _stored_in(folder: Path, file: Path) -> list[StoredTensor]:
+def stored_in(folder: Path, file: Path) -> list[StoredTensor]:
+    """Return where a safetensors file has its tensors; raises `WeightsError`, which names the file in `folder`."""
     header, start = _read_header(folder, file), _start(file)
     return [
         StoredTensor(
@@ -185,7 +217,7 @@ def _start(file: Path) -> int:
 
 
 def _read_header(folder: Path, file: Path) -> dict[str, Any]:
-    _check_present(folder, file)
+    check_present(folder, file)
     name = _relative(folder, file)
     with file.open("rb") as stream:
         start = stream.read(512)
@@ -203,7 +235,8 @@ def _read_header(folder: Path, file: Path) -> dict[str, Any]:
         raise _bad(name, "is damaged") from None
 
 
-def _check_present(folder: Path, file: Path) -> None:
+def check_present(folder: Path, file: Path) -> None:
+    """Raise `WeightsError` for a file that is missing or empty."""
     if not file.is_file():
         raise _bad(_relative(folder, file), "is missing")
     if file.stat().st_size == 0:

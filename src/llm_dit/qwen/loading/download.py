@@ -3,7 +3,7 @@
 import os
 import shutil
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -37,11 +37,13 @@ def download_checkpoint(
     progress: ProgressCallback,
     cache_dir: Path | None = None,
     free_bytes: Callable[[Path], int] | None = None,
+    without: Sequence[str] = (),
 ) -> Path:
     """Return the folder of `repo_id` at `revision` in the hub's cache, downloaded where it is not there yet.
 
-    `progress` hears "downloading" in bytes, from several threads but one at a time, and ends it by raising; what came
-    is kept, and the next call goes on from there. `HF_ENDPOINT`, `HF_HOME`, `HF_HUB_OFFLINE` and `HF_TOKEN` count.
+    `without` has patterns of files that are not needed. `progress` hears "downloading" in bytes, from several threads
+    but one at a time, and ends it by raising; what came is kept, and the next call goes on from there. `HF_ENDPOINT`,
+    `HF_HOME`, `HF_HUB_OFFLINE` and `HF_TOKEN` count.
     Without a connection a complete copy in the cache is enough. Raises `DownloadError` or `DiskFullError`.
     """
     cache = cache_dir or Path(constants.HF_HUB_CACHE)
@@ -50,6 +52,7 @@ def download_checkpoint(
         "revision": revision,
         "cache_dir": cache,
         "allow_patterns": list(WANTED),
+        "ignore_patterns": list(without),
         "endpoint": os.environ.get("HF_ENDPOINT"),
         "local_files_only": constants.is_offline_mode() or os.environ.get("HF_HUB_OFFLINE") in {"1", "true", "yes"},
     }

@@ -3,7 +3,7 @@
 # diffusers exports its names lazily, which pyright cannot see.
 # pyright: reportPrivateImportUsage=false
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -30,9 +30,11 @@ from transformers import (
 
 from llm_dit.errors import WeightsError
 from llm_dit.qwen.failures import free_memory
+from llm_dit.qwen.forward.packed import PackedLinear, packed_shape, unpack
 from llm_dit.qwen.forward.transformer import Transformer
 from llm_dit.qwen.forward.vae import SingleFrameVae
-from llm_dit.qwen.loading.checkpoints import Checkpoint, StoredTensor, is_modulation
+from llm_dit.qwen.loading.checkpoints import Checkpoint, StoredTensor, TransformerFile, is_modulation
+from llm_dit.qwen.loading.single_file import PACKED, stays_packed
 from llm_dit.qwen.placement.devices import Quantization, quantization_configs
 from llm_dit.runs import Progress, ProgressCallback
 
@@ -113,9 +115,11 @@ class _Loader:
 
     def transformer(self) -> Any:
         kind = Transformer if self._options.fused else QwenImageTransformer2DModel
-        folder = self._folder / "transformer"
-        if self._quantization.transformer is None:
-            transformer: Any = self._fill("transformer", lambda: _make(kind, folder))
+        folder, file = self._folder / "transformer", self._checkpoint.file
+        if file is not None:
+            transformer: Any = self._fill_from(file, lambda: _make(kind, folder, **_told_by(file)))
+        elif self._quantization.transformer is None:
+            transformer = self._fill("transformer", lambda: _make(kind, folder))
         else:
             transformer = kind.from_pretrained(
                 folder,
@@ -161,10 +165,34 @@ class _Loader:
         wanted = {name: list(tensor.shape) for name, tensor in module.state_dict().items()}
         if {each.name: each.shape for each in stored} != wanted:
             raise ValueError(f"{component}: the tensors of the files are not those of the configuration")
-        tensors = read_tensors(stored, self._place, self._options.dtype, self._report)
+        return self._with(module, read_tensors(stored, self._place, self._options.dtype, self._report))
+
+    def _fill_from(self, file: TransformerFile, make: Callable[[], Any]) -> Any:
+        """Return the transformer that `make` makes, its weights read from one file; most stay as they are stored."""
+        with init_empty_weights():
+            module = make()
+        scales = [replace(each, name=_scale_name(name)) for name, each in file.scales.items()]
+        kept = {each.name for each in (*filter(stays_packed, file.tensors), *scales)}
+        stored = [*map(_as_bytes, file.tensors), *scales]
+        tensors = read_tensors(stored, self._place, self._options.dtype, self._report, kept)
+        for each in file.tensors:
+            name = each.name.removesuffix(".weight")
+            weight, scale = tensors.pop(each.name), tensors.pop(_scale_name(each.name), None)
+            if stays_packed(each):
+                parent, _, child = name.rpartition(".")
+                owner = module.get_submodule(parent)
+                layer = PackedLinear(getattr(owner, child), each.dtype, weight, scale)
+                setattr(owner, child, layer)
+                tensors |= {f"{name}.{buffer}": value for buffer, value in layer.named_buffers()}
+            else:
+                tensors[each.name] = unpack(weight, each.dtype, self._options.dtype, scale)
+        return self._with(module, tensors)
+
+    def _with(self, module: Any, tensors: dict[str, torch.Tensor]) -> Any:
         module.load_state_dict(tensors, assign=True)
-        for buffer in module.buffers():  # what is computed and in no file
-            buffer.data = buffer.data.to(self._options.device)
+        for name, buffer in module.named_buffers():
+            if name not in tensors:  # what is computed and in no file
+                buffer.data = buffer.data.to(self._options.device)
         return module.eval()
 
     def _place(self, name: str) -> torch.device:
@@ -184,9 +212,25 @@ class _Loader:
         return Scheduler.from_pretrained(self._folder / "scheduler", local_files_only=True)
 
 
-def _make(kind: Any, folder: Path) -> Any:
-    """Return diffusers' model as it makes it from a folder, without weights."""
-    return kind.from_config(kind.load_config(folder))
+def _make(kind: Any, folder: Path, **more: Any) -> Any:
+    """Return diffusers' model as it makes it from a folder and what is given beside, without weights."""
+    return kind.from_config(kind.load_config(folder), **more)
+
+
+def _told_by(file: TransformerFile) -> dict[str, Any]:
+    """Return what a file tells of its model beyond the folder's configuration."""
+    return {"zero_cond_t": True} if file.is_2511 else {}
+
+
+def _scale_name(weight: str) -> str:
+    return f"{weight.removesuffix('.weight')}.scale"
+
+
+def _as_bytes(stored: StoredTensor) -> StoredTensor:
+    """Return GGUF's blocks as the bytes that torch has of them."""
+    if stored.dtype not in PACKED:
+        return stored
+    return replace(stored, dtype="U8", shape=packed_shape(stored.shape, stored.dtype))
 
 
 def _make_text_encoder(folder: Path, dtype: torch.dtype) -> Any:
@@ -247,8 +291,9 @@ def read_tensors(
     place: Callable[[str], torch.device],
     dtype: torch.dtype,
     report: Callable[[], None],
+    kept: Collection[str] = (),
 ) -> dict[str, torch.Tensor]:
-    """Return the tensors by name, each where `place` wants it, numbers with a point as `dtype`.
+    """Return the tensors by name, each where `place` wants it, numbers with a point as `dtype` if not in `kept`.
 
     `report` is called about a hundred times, and may raise: then no thread goes on. Raises `KeyError` for a type that
     safetensors has and torch has not.
@@ -257,7 +302,10 @@ def read_tensors(
     reader = _Reader(stopped)
     done = 0
     with ThreadPoolExecutor(THREADS, thread_name_prefix="weights") as pool:
-        jobs = {pool.submit(reader.read, each, place(each.name), dtype): each for each in stored}
+        jobs = {
+            pool.submit(reader.read, each, place(each.name), None if each.name in kept else dtype): each
+            for each in stored
+        }
         try:
             found: dict[str, torch.Tensor] = {}
             for job in as_completed(jobs):
@@ -280,7 +328,7 @@ class _Reader:
         self._stopped = stopped
         self._own: Any = local()
 
-    def read(self, stored: StoredTensor, device: torch.device, dtype: torch.dtype) -> torch.Tensor:
+    def read(self, stored: StoredTensor, device: torch.device, dtype: torch.dtype | None) -> torch.Tensor:
         kind = TYPES[stored.dtype]
         tensor = torch.empty(stored.shape, dtype=kind, device=device)
         content = tensor.view(-1).view(torch.uint8)
@@ -290,7 +338,7 @@ class _Reader:
                 if self._stopped.is_set():
                     break
                 self._fill(file, content[start : start + CHUNK])
-        return tensor.to(dtype) if tensor.is_floating_point() else tensor
+        return tensor.to(dtype) if dtype is not None and tensor.is_floating_point() else tensor
 
     def _fill(self, file: Any, content: torch.Tensor) -> None:
         if content.device.type == "cpu":

@@ -14,8 +14,10 @@ import psutil
 import torch
 
 from llm_dit.errors import DeviceError, InputError, VersionError
+from llm_dit.qwen.forward.packed import UNPACKING
 from llm_dit.qwen.loading.checkpoints import Checkpoint, is_modulation
-from llm_dit.qwen.placement.plan import FUSED, Machine, Weights
+from llm_dit.qwen.loading.single_file import held_bytes, stays_packed
+from llm_dit.qwen.placement.plan import FUSED, PLAIN, Machine, Weights
 
 SUPPORTED = ("cuda", "mps", "cpu")
 DTYPES = {"bfloat16": torch.bfloat16, "float16": torch.float16, "float32": torch.float32}
@@ -205,32 +207,51 @@ def weigh(
     """Return what a plan has to place; `encoders` is how many text encoders there are, by default one each."""
     each = BYTES_PER_WEIGHT[quantization] if quantization else dtype.itemsize
 
-    def sizes(component: str) -> tuple[int, ...]:
-        return tuple(int(checkpoint.parameters(component) * each) for checkpoint in checkpoints)
-
     weights = Weights(
-        transformers=sizes("transformer"),
-        text_encoders=sizes("text_encoder")[:encoders],
+        transformers=tuple(_transformer_bytes(checkpoint, dtype, each) for checkpoint in checkpoints),
+        text_encoders=tuple(int(checkpoint.parameters("text_encoder") * each) for checkpoint in checkpoints)[:encoders],
         vaes=sum(checkpoint.parameters("vae") for checkpoint in checkpoints) * dtype.itemsize,
         blocks=checkpoints[0].transformer_blocks,
+        rates=replace(PLAIN, unpacking=max(map(_unpacking_bytes, checkpoints))),
     )
     if not fused:
         return weights
     # Quantized weights are moved by accelerate, the modulation with the rest of the transformer.
-    apart = tuple(modulation_parameters(each) * dtype.itemsize for each in checkpoints) if quantization is None else ()
+    apart = tuple(_modulation_bytes(each, dtype) for each in checkpoints) if quantization is None else ()
     return replace(
         weights,
         modulations=apart,
-        rates=FUSED,
+        rates=replace(FUSED, unpacking=weights.rates.unpacking),
         vaes=sum(folded_parameters(checkpoint.shapes("vae")) for checkpoint in checkpoints) * dtype.itemsize,
     )
 
 
-def describe_forward(quantization: Quantization | None, *, fused: bool) -> str:
-    """Return what runs a model, and why not more of what is ours."""
+def _transformer_bytes(checkpoint: Checkpoint, dtype: torch.dtype, each: float) -> int:
+    if checkpoint.file is None:
+        return int(checkpoint.parameters("transformer") * each)
+    scales = sum(scale.size for scale in checkpoint.file.scales.values())
+    return scales + sum(held_bytes(tensor, dtype.itemsize) for tensor in checkpoint.file.tensors)
+
+
+def _modulation_bytes(checkpoint: Checkpoint, dtype: torch.dtype) -> int:
+    if checkpoint.file is None:
+        return modulation_parameters(checkpoint) * dtype.itemsize
+    return sum(held_bytes(each, dtype.itemsize) for each in checkpoint.file.tensors if is_modulation(each.name))
+
+
+def _unpacking_bytes(checkpoint: Checkpoint) -> int:
+    """Return what the largest weight takes while it is unpacked; its numbers, and what leads to them."""
+    packed = filter(stays_packed, checkpoint.file.tensors if checkpoint.file else ())
+    return UNPACKING * max((prod(tensor.shape) for tensor in packed if not is_modulation(tensor.name)), default=0)
+
+
+def describe_forward(quantization: Quantization | None, *, fused: bool, packed: bool = False) -> str:
+    """Return what runs a model, and why not more of what is ours; `packed` is of one whose weights stay packed."""
     if not fused:
         return "plain diffusers, for fused = false"
     ours = "our own denoising loop and blocks, captions over a static cache, the VAE for one frame"
+    if packed:
+        return f"{ours}; Q, K and V not joined: a file's weights stay packed"
     if quantization is None:
         return f"{ours}; Q, K and V joined, modulation once a schedule and apart"
     return f"{ours}; Q, K and V not joined and modulation not apart: quantized weights move whole"

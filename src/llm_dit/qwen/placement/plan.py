@@ -54,23 +54,25 @@ TEXT = 300
 class Rates:
     """Bytes that a run takes besides weights: they grow with its size (docs/performance.md has the measurements).
 
-    `encoding` is for a pixel of the picture, `denoising` and `recorded` for a token, `decoding` for a pixel of a layer.
+    `encoding` is for a pixel of the picture, `denoising` and `recorded` for a token, `decoding` for a pixel of a layer;
+    `unpacking` is for the largest weight that stays packed, whatever the size.
     """
 
     encoding: int
     denoising: int
     decoding: int
     recorded: int = 0
+    unpacking: int = 0
 
     def of(self, size: Size) -> Working:
         pixels = size.side**2
         tokens = (size.layers + 2) * pixels // TOKEN + TEXT  # the picture and its composite are there too
         return Working(
             encoding=self.encoding * pixels,
-            denoising=self.denoising * tokens,
+            denoising=self.denoising * tokens + self.unpacking,
             decoding=self.decoding * pixels * size.layers,
             sliced_decoding=self.decoding * pixels,
-            recorded=self.recorded * tokens,
+            recorded=self.recorded * tokens + self.unpacking,
         )
 
 

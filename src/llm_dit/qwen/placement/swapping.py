@@ -7,7 +7,8 @@ must be plain tensors. With page-locked copies (`pinned`) the copying overlaps w
 import contextlib
 import weakref
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import accumulate
 from typing import Any
 
 import torch
@@ -111,19 +112,23 @@ def _is_nested(layer: nn.Module, layers: list[nn.Module]) -> bool:
 
 # The blocks of a transformer, one ahead of their turn.
 
+ALIGNMENT = 256
+"""Bytes that a tensor's place in a slot is a multiple of, as the device's allocator has them."""
+
 
 @dataclass
 class Slot:
-    """Room on the device for one block: `tensors`, and on CUDA the events between which they may be read."""
+    """Room on the device for one block, in bytes: `tensors`, and on CUDA the events between which they may be read."""
 
-    tensors: list[torch.Tensor]
+    room: torch.Tensor
+    tensors: list[torch.Tensor] = field(default_factory=list)
     arrived: Any = None
     left: Any = None
     holds: int = -1
 
 
 class BlockStream:
-    """Runs blocks of equal shapes from the host through two slots on the device.
+    """Runs blocks from the host through two slots on the device, each as large as the largest block.
 
     While a block computes, the next one is copied into the other slot on a stream of its own; after the last comes the
     first again, since a transformer runs many times. The two slots are all the device memory that it takes, however
@@ -180,7 +185,7 @@ class BlockStream:
         if not self._slots:
             self._slots = [self._new_slot() for _ in range(2)]
         slot = next(slot for slot in self._slots if slot is not beside)
-        slot.holds = index
+        slot.holds, slot.tensors = index, _within(slot.room, self._homes[index])
         with self._copy_stream(slot):
             for tensor, (_, home) in zip(slot.tensors, self._homes[index], strict=True):
                 tensor.copy_(home, non_blocking=True)
@@ -189,12 +194,12 @@ class BlockStream:
         return slot
 
     def _new_slot(self) -> Slot:
-        slot = Slot(tensors=[torch.empty_like(home, device=self._device) for _, home in self._homes[0]])
+        largest = max(sum(_aligned(home) for _, home in homes) for homes in self._homes)
+        slot = Slot(room=torch.empty(largest, dtype=torch.uint8, device=self._device))
         if self._copying is not None:
             # The room was taken on the stream that computes: what that still does with it comes first.
             slot.left = torch.cuda.current_stream(self._device).record_event()
-            for tensor in slot.tensors:
-                tensor.record_stream(self._copying)
+            slot.room.record_stream(self._copying)
         return slot
 
     @contextlib.contextmanager
@@ -205,6 +210,19 @@ class BlockStream:
         self._copying.wait_event(slot.left)
         with torch.cuda.stream(self._copying):
             yield
+
+
+def _aligned(tensor: torch.Tensor) -> int:
+    return -(-tensor.nbytes // ALIGNMENT) * ALIGNMENT
+
+
+def _within(room: torch.Tensor, homes: Sequence[tuple[torch.Tensor, torch.Tensor]]) -> list[torch.Tensor]:
+    """Return tensors like those of `homes`, behind each other in `room`; blocks of a file may differ in their types."""
+    starts = accumulate((_aligned(home) for _, home in homes), initial=0)
+    return [
+        room[start : start + home.nbytes].view(home.dtype).view(home.shape)
+        for start, (_, home) in zip(starts, homes, strict=False)
+    ]
 
 
 def _point(home: Sequence[tuple[torch.Tensor, torch.Tensor]], places: Sequence[torch.Tensor]) -> None:
