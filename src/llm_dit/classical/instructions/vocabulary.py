@@ -274,6 +274,7 @@ PLAIN_COLORS = "red|yellow|green|blue|purple|violet|pink|brown|black|white|gr[ae
 
 
 COLOR_NAMES = frozenset(_NAMES)
+_JOINED_NAMES = {name.replace(" ", ""): value[:3] for name, value in _NAMES.items()}
 COLOR_WORDS = frozenset([*_NAMES, *_PREFIXES, *_MODIFIERS])
 
 
@@ -282,9 +283,8 @@ def parse_color(text: str) -> Rgb | None:
     joined = re.sub(r"[ -]", "", text)
     if text.startswith(("#", "rgb", "hsl")):
         return _css_value(text)
-    for name, value in _NAMES.items():
-        if name.replace(" ", "") == joined:
-            return value[:3]
+    if joined in _JOINED_NAMES:
+        return _JOINED_NAMES[joined]
     modifier, _, rest = text.replace("-", " ").partition(" ")
     color = parse_color(rest) if modifier in _MODIFIERS else None
     return color and _modified(color, *_MODIFIERS[modifier])
