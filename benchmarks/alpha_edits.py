@@ -50,9 +50,9 @@ def main() -> int:
 def print_rows(title: str, rows: dict[str, dict[str, float]]) -> None:
     """Print a table with one line per row."""
     columns = next(iter(rows.values()))
-    print(f"{title:13}" + "".join(f"{column:>10}" for column in columns))
+    print(f"{title:13}" + "".join(f"{column:>12}" for column in columns))
     for name, row in rows.items():
-        print(f"{name:13}" + "".join(f"{value:10g}" for value in row.values()))
+        print(f"{name:13}" + "".join(f"{value:12g}" for value in row.values()))
     print()
 
 

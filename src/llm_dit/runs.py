@@ -1,12 +1,14 @@
 """A run from outside: the pipeline that offers it, what those who follow it hear, and the pictures that it takes."""
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from numbers import Real
 from typing import Literal, Protocol, Unpack
 
 from PIL import Image
 
-from llm_dit.errors import ImageError
+from llm_dit.errors import ImageError, InputError
 from llm_dit.layers import Decomposition
 from llm_dit.options import DecomposeArguments, EditArguments, NamedBox, Speed
 
@@ -35,6 +37,9 @@ class Progress:
 ProgressCallback = Callable[[Progress], None]
 PreviewCallback = Callable[[int, Image.Image], None]
 """Takes a layer's number, 1 at the bottom, and a small RGBA picture of what it is going to be."""
+
+RegionLike = Sequence[float] | Image.Image
+"""Where a layer may change: a box (left, top, right, bottom) in its pixels, or a mask, a picture of its size."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,13 +128,14 @@ class LayerPipeline(Protocol):
         layer_image: Image.Image,
         instruction: str,
         *,
+        region: RegionLike | None = None,
         progress: ProgressCallback | None = None,
         preview: PreviewCallback | None = None,
         **options: Unpack[EditArguments],
     ) -> Image.Image:
         """Return the edited RGBA layer; `shape="keep"` gives it the original alpha, byte for byte.
 
-        `EditOptions` has the options.
+        With a `region` it changes nowhere else. `EditOptions` has the options.
         """
         ...
 
@@ -179,3 +185,18 @@ def check_aspect(image: Image.Image, at_most: int, advice: str, param: str) -> N
             f"The image is {image.width}×{image.height}: one side may be at most {at_most} times the other; {advice}.",
             param=param,
         )
+
+
+def region_box(box: object, size: tuple[int, int]) -> tuple[int, int, int, int]:
+    """Return the pixels of a layer of `size` that a box (left, top, right, bottom) touches; raises `InputError`."""
+    if not isinstance(box, Sequence) or len(box) != 4 or not all(isinstance(side, Real) for side in box):
+        raise InputError("A region is a box of four numbers (left, top, right, bottom), or a picture.", param="region")
+    left, top, right, bottom = box
+    # Written so that NaN fails too.
+    if not (left < right and top < bottom):
+        raise InputError("The region's box must go from left to right and from top to bottom.", param="region")
+    left, top = max(left, 0), max(top, 0)
+    right, bottom = min(right, size[0]), min(bottom, size[1])
+    if left >= right or top >= bottom:
+        raise InputError(f"The region's box lies beside the layer, which is {size[0]}×{size[1]}.", param="region")
+    return math.floor(left), math.floor(top), math.ceil(right), math.ceil(bottom)

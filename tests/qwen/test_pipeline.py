@@ -14,6 +14,7 @@ import torch
 from PIL import Image
 
 import llm_dit
+from llm_dit.alpha import resize_layer
 from llm_dit.errors import (
     DeviceError,
     DeviceLostError,
@@ -349,3 +350,34 @@ def test_a_second_model_moves_nothing_but_the_modulation_of_the_first(
     after = run(pipe, picture)
     assert [layer.tobytes() for layer in after] == [layer.tobytes() for layer in before]
     assert pipe.edit_layer(picture, "make it blue", num_inference_steps=1, seed=1).size == picture.size
+
+
+@pytest.mark.parametrize("shape", ["keep", "new"])
+@pytest.mark.parametrize("output_size", ["layer", "model"])
+def test_an_edit_within_a_region_changes_nothing_outside(
+    shared_pipe: QwenImageDiffusersPipeline, picture: Image.Image, shape: Any, output_size: Any
+) -> None:
+    box = (50, 20, 80, 50)
+    edited = shared_pipe.edit_layer(
+        picture, "make it blue", region=box, shape=shape, output_size=output_size, num_inference_steps=1, seed=1
+    )
+    assert (edited.size == picture.size) == (output_size == "layer")
+    before, scale = resize_layer(picture, edited.size), edited.width / picture.width
+    same = (np.asarray(edited) == np.asarray(before)).all(-1)
+    # A pixel of the smaller layer reaches so far in the larger one.
+    left, top, right, bottom = (round(side * scale) for side in box)
+    room = round(scale) if output_size == "model" else 0
+    inside = np.s_[top - room : bottom + room, left - room : right + room]
+    assert not same[inside].all()
+    same[inside] = True
+    assert same.all()
+    if shape == "keep":
+        assert edited.getchannel("A").tobytes() == before.getchannel("A").tobytes()
+
+
+def test_a_region_that_is_none_is_refused_before_anything_is_loaded(checkpoints: Path, picture: Image.Image) -> None:
+    pipe = QwenImageDiffusersPipeline.from_pretrained(checkpoints / "layered", checkpoints / "edit", device="cpu")
+    with pytest.raises(InputError, match="beside the layer") as refused:
+        pipe.edit_layer(picture, "make it blue", region=(500, 0, 600, 20))
+    assert refused.value.param == "region"
+    assert not pipe.has_edit_model

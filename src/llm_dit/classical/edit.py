@@ -60,6 +60,8 @@ NEEDS_NEW_SHAPE = frozenset({"opacity", "cast", "outline", "rotate"})
 _TURNS = frozenset({"mirror", "flip", "turn", "rotate"})
 _WHOLE_ONLY = _TURNS | {"cast", "outline"}
 """Effects that a part of a layer cannot have without the rest."""
+_BY_OUTLINE = frozenset({"cast", "outline", "glow", "sunset", "shadow", "cutout"})
+"""Effects that go by the layer's outline: within a region they are those of the whole layer."""
 
 
 def edit_image(
@@ -69,19 +71,22 @@ def edit_image(
     shape: Shape = "keep",
     progress: ProgressCallback | None = None,
     subject: FindSubject = subject_of,
+    within: Floats | None = None,
 ) -> Image.Image:
     """Return the RGBA `layer` as `instruction` asks for, in its own size; `docs/instructions.md` is the reference.
 
     With `shape="keep"` the alpha is the layer's, byte for byte; with "new" glow, shadow, outline, blur, flips, turns,
     opacity and background removal change it. What is fully transparent comes back without color; a layer of which
     nothing is visible comes back as it is. `seed` fixes the grain of film. `progress` is called before the first and
-    after each operation and may raise `Canceled`. `subject` finds what stands out from a background.
+    after each operation and may raise `Canceled`. `subject` finds what stands out from a background. `within` (height,
+    width), 0–1, is where the layer may change: what lies there is edited as if it were all of the layer, but what goes
+    by an outline goes by the whole layer's, and turns are refused.
 
     Raises `InstructionError`, in the instruction's language, when the instruction is not understood, asks for something
     that the shape rules out, or names what is not clear in this layer.
     """
     try:
-        return _edit(layer, instruction, seed, shape, progress, subject)
+        return _edit(layer, instruction, seed, shape, progress, subject, within)
     except InstructionError as error:
         if not error.hint:
             raise
@@ -95,8 +100,11 @@ def _edit(
     shape: Shape,
     progress: ProgressCallback | None,
     subject: FindSubject,
+    within: Floats | None,
 ) -> Image.Image:
     operations = parse_instruction(instruction)
+    if within is not None and any(operation.effect in _TURNS for operation in operations):
+        raise refusal("region")
     if shape == "keep" and any(operation.effect in NEEDS_NEW_SHAPE for operation in operations):
         raise refusal("new_shape")
     source = layer.convert("RGBA")
@@ -107,26 +115,30 @@ def _edit(
     for step, operation in enumerate(operations):
         _report(progress, operation, step, len(operations))
         if picture and picture.alpha.any():
-            picture = _carry_out(operation, picture, scene, found)
+            picture = _carry_out(operation, picture, scene, found, within)
     _report(progress, operations[-1], len(operations), len(operations))
     return _finish(source, picture, alpha, shape)
 
 
-def _carry_out(operation: Operation, picture: Picture, scene: Scene, found: dict[Part, Floats | None]) -> Picture:
-    """Do it to all of the picture, or to the part that is meant; `found` has the parts that were looked for before.
+def _carry_out(
+    operation: Operation, picture: Picture, scene: Scene, found: dict[Part, Floats | None], within: Floats | None
+) -> Picture:
+    """Do it to all of the picture, to the part that is meant, or within a region, to as much of it as lies there.
 
-    A sky that has been made pink is the same sky, so a part is looked for once.
+    `found` has the parts that were looked for before: a sky that has been made pink is the same sky, so a part is
+    looked for once.
     """
     effect, part = EFFECTS[operation.effect], operation.part
     if part and part not in found:
-        found[part] = find_part(picture, part, scene)
-    where = found[part] if part else None
-    if part is None or where is None:
+        found[part] = _find(picture, part, scene, is_shown=within is not None)
+    named = found[part] if part else None
+    if part and named is not None and operation.effect in _WHOLE_ONLY:
+        raise refusal("unclear_part", part=part.name)
+    where = within if named is None else named if within is None else named * within
+    if where is None or (named is None and operation.effect in _BY_OUTLINE):
         if operation.effect in _TURNS:
             found.clear()
         return effect(picture, operation, scene)
-    if operation.effect in _WHOLE_ONLY:
-        raise refusal("unclear_part", part=part.name)
     before = picture.colors.copy()
     own = Picture(colors=picture.colors, alpha=picture.alpha * where)
     if not own.alpha.any():
@@ -134,6 +146,16 @@ def _carry_out(operation: Operation, picture: Picture, scene: Scene, found: dict
     edited = effect(own, operation, replace(scene, shape="keep"))
     colors = before + (edited.colors - before) * where[..., None]
     return Picture(colors=colors, alpha=picture.alpha * (1.0 - where) + edited.alpha)
+
+
+def _find(picture: Picture, part: Part, scene: Scene, *, is_shown: bool) -> Floats | None:
+    """Return where a part is, as `find_part` does; one that is not clear is all of the region by which it is shown."""
+    try:
+        return find_part(picture, part, scene)
+    except InstructionError as error:
+        if is_shown and error.hint["reason"] in {"unclear_part", "no_subject"}:
+            return None
+        raise
 
 
 def _finish(source: Image.Image, picture: Picture | None, alpha: Image.Image, shape: Shape) -> Image.Image:

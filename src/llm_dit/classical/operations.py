@@ -51,7 +51,7 @@ Language = Literal["en", "zh"]
 Reason = Literal[
     "empty", "too_long", "too_many", "not_understood", "negation", "other_language", "several_things", "new_thing",
     "new_shape", "size", "place", "delete", "hide", "copy", "undo", "unclear_part", "remove_part", "no_such_color",
-    "no_background", "no_subject",
+    "no_background", "no_subject", "region",
 ]  # fmt: skip
 
 _WORDS: dict[Reason, tuple[str, str]] = {
@@ -135,6 +135,10 @@ _WORDS: dict[Reason, tuple[str, str]] = {
         "Nothing stands out clearly from the background here: make it a layer with “Select object”, then edit that.",
         "这里没有明显突出于背景的东西：请先用“选择物体”把它变成单独的图层，再编辑。",
     ),
+    "region": (
+        "This turns the whole layer: leave the region out, or make a layer of the part with “Select object” first.",
+        "这会翻转或旋转整个图层：请去掉区域限制，或先用“选择物体”把这一部分变成单独的图层。",
+    ),
 }
 _WAYS: dict[Reason, str] = {
     "several_things": "select",
@@ -150,6 +154,7 @@ _WAYS: dict[Reason, str] = {
     "remove_part": "select",
     "no_background": "layers",
     "no_subject": "select",
+    "region": "select",
     "other_language": "model",
 }
 """What leads there: a tool of the page, a shape, another layer, a model."""

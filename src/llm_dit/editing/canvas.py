@@ -35,13 +35,19 @@ VISIBLE_ALPHA = 5
 MAX_RATIO = 4.0
 # A smaller piece is shown with more of its surroundings: enlarging it further adds nothing but blur.
 MIN_SIDE = 64
+# A region is shown with so much of its longer side all around, so that a model sees what it belongs to.
+AROUND_REGION = 0.5
+MIN_REGION_SIDE = 256
+
+Box = tuple[int, int, int, int]
+"""Left, top, right and bottom in pixels."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Crop:
     """`box` (left, top, right, bottom) in the layer's pixels, which may reach beyond it, shown at `size` in pixels."""
 
-    box: tuple[int, int, int, int]
+    box: Box
     size: tuple[int, int]
 
     @property
@@ -68,8 +74,27 @@ def crop_to_content(layer: Image.Image, margin: float, target_area: int, multipl
     visible = layer.getchannel("A").point([0] * VISIBLE_ALPHA + [255] * (256 - VISIBLE_ALPHA))
     left, top, right, bottom = visible.getbbox() or (0, 0, *layer.size)
     room = math.ceil(margin * max(right - left, bottom - top))
-    left, right = _grow(left - room, right + room, layer.width)
-    top, bottom = _grow(top - room, bottom + room, layer.height)
+    left, right = _grow(left - room, right + room, layer.width, MIN_SIDE)
+    top, bottom = _grow(top - room, bottom + room, layer.height, MIN_SIDE)
+    return _padded((left, top, right, bottom), target_area, multiple)
+
+
+def crop_around(region: Box, layer: Image.Image, target_area: int, multiple: int) -> Crop:
+    """Return the box around a region of a layer, with its surroundings, and the size at which to show it.
+
+    It stays inside the layer as far as that is not longer than 4:1.
+    """
+    left, top, right, bottom = region
+    room = math.ceil(AROUND_REGION * max(right - left, bottom - top))
+    least = max(MIN_REGION_SIDE, math.ceil((max(right - left, bottom - top) + 2 * room) / MAX_RATIO))
+    left, right = _grow(left - room, right + room, layer.width, least)
+    top, bottom = _grow(top - room, bottom + room, layer.height, least)
+    return _padded((left, top, right, bottom), target_area, multiple)
+
+
+def _padded(box: Box, target_area: int, multiple: int) -> Crop:
+    """Return the crop of a box, made wider or higher where it is longer than 4:1."""
+    left, top, right, bottom = box
     left, right = _pad(left, right, math.ceil((bottom - top) / MAX_RATIO))
     top, bottom = _pad(top, bottom, math.ceil((right - left) / MAX_RATIO))
     return Crop(box=(left, top, right, bottom), size=fit_size((right - left) / (bottom - top), target_area, multiple))
@@ -106,9 +131,9 @@ def _round_size(ratio: float, target_area: int, multiple: int) -> tuple[int, int
     )
 
 
-def _grow(low: int, high: int, limit: int) -> tuple[int, int]:
-    """Widen a span to `MIN_SIDE` around its middle, then move and cut it to lie within 0…`limit`."""
-    low, high = _pad(low, high, MIN_SIDE)
+def _grow(low: int, high: int, limit: int, at_least: int) -> tuple[int, int]:
+    """Widen a span to `at_least` around its middle, then move and cut it to lie within 0…`limit`."""
+    low, high = _pad(low, high, at_least)
     shift = max(-low, 0) - max(high - limit, 0) if high - low <= limit else 0
     return max(low + shift, 0), min(high + shift, limit)
 
@@ -295,19 +320,23 @@ def prepare(
     *,
     shape: Shape,
     output_size: EditOutputSize = "layer",
+    region: Box | None = None,
     target_area: int = 1024 * 1024,
     multiple: int = 32,
 ) -> EditCanvas:
     """Make an RGBA layer into a picture of about `target_area` pixels whose sides are multiples of `multiple`.
 
-    The picture shows the layer's content with a margin, enlarged to the whole area, or with `output_size="model"` all
-    of the layer. The layer lies on a ground that stands apart from it. What is under full transparency is never
-    shown. For `shape="keep"` it is shown stronger than it is, since the original alpha is put back (see `GROW_PX`,
-    `TIMES`); for "new" exactly as it is, so that alpha can be read from the answer.
+    The picture shows the layer's content with a margin, enlarged to the whole area, with a `region` that and its
+    surroundings, or with `output_size="model"` all of the layer. The layer lies on a ground that stands apart from it.
+    What is under full transparency is never shown. For `shape="keep"` it is shown stronger than it is, since the
+    original alpha is put back (see `GROW_PX`, `TIMES`); for "new" exactly as it is, so that alpha can be read from the
+    answer.
     """
     layer = layer.convert("RGBA")
     if output_size == "model":
         crop = whole_layer(layer, target_area, multiple)
+    elif region is not None:
+        crop = crop_around(region, layer, target_area, multiple)
     else:
         crop = crop_to_content(layer, MARGINS[shape], target_area, multiple)
     piece = _without_specks(crop.cut(layer))

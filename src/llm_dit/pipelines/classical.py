@@ -8,6 +8,7 @@ from PIL import Image
 from llm_dit.alpha import resize_layer
 from llm_dit.classical.decompose import decompose_image
 from llm_dit.classical.edit import edit_image
+from llm_dit.editing.region import read_region
 from llm_dit.errors import ImageError, InputError
 from llm_dit.layers import Decomposition
 from llm_dit.options import DecomposeArguments, DecomposeOptions, EditArguments, EditOptions, NamedBox, chosen_seed
@@ -17,6 +18,7 @@ from llm_dit.runs import (
     PipelineStatus,
     PreviewCallback,
     ProgressCallback,
+    RegionLike,
     check_aspect,
     check_image,
     model_size,
@@ -82,6 +84,7 @@ class ClassicalPipeline:
         layer_image: Image.Image,
         instruction: str,
         *,
+        region: RegionLike | None = None,
         progress: ProgressCallback | None = None,
         preview: PreviewCallback | None = None,
         **options: Unpack[EditArguments],
@@ -90,17 +93,23 @@ class ClassicalPipeline:
 
         `instruction` is ordinary English or Chinese of what `llm_dit.classical.instructions` understands; anything else
         raises `InstructionError`, whose `hint` says why, and what leads there instead. With
-        `output_size="model"` the layer is first resized to an area of 1024².
+        `output_size="model"` the layer is first resized to an area of 1024². With a `region`, a box or a mask as
+        `llm_dit.editing.region` describes it, what lies outside stays byte for byte; turns are refused there.
         The steps, guidance and the negative prompt are checked but change nothing; `preview` is never called. Raises
         `InputError` naming the parameter, or what `progress` raises.
         """
         check_image(layer_image, "layer_image")
         asked = EditOptions(instruction=instruction, **options)
         layer = layer_image.convert("RGBA")
+        where = None if region is None else read_region(region, layer, asked.shape)
         if asked.output_size == "model":
             check_aspect(layer, CLASSICAL_MAX_ASPECT, CROP, "layer_image")
             layer = resize_layer(layer, model_size(layer.size, EDIT_RESOLUTION))
-        return edit_image(layer, instruction, chosen_seed(asked.seed), asked.shape, progress)
+            where = where and where.resized(layer.size)
+        seed = chosen_seed(asked.seed)
+        if where is None:
+            return edit_image(layer, instruction, seed, asked.shape, progress)
+        return where.put_in(layer, edit_image(layer, instruction, seed, asked.shape, progress, within=where.share))
 
 
 def _check_content(picture: Image.Image, layer_num: int) -> None:

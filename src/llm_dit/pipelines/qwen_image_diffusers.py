@@ -13,6 +13,7 @@ from PIL import Image
 
 from llm_dit.alpha import resize_layer
 from llm_dit.editing import EditResult, prepare
+from llm_dit.editing.region import read_region
 from llm_dit.errors import EditOnlyError, InputError
 from llm_dit.layers import Decomposition
 from llm_dit.names import VOCABULARIES
@@ -41,6 +42,7 @@ from llm_dit.runs import (
     PreviewCallback,
     Progress,
     ProgressCallback,
+    RegionLike,
     check_aspect,
     check_image,
     model_size,
@@ -206,6 +208,7 @@ class QwenImageDiffusersPipeline:
         layer_image: Image.Image,
         instruction: str,
         *,
+        region: RegionLike | None = None,
         progress: ProgressCallback | None = None,
         preview: PreviewCallback | None = None,
         **options: Unpack[EditArguments],
@@ -216,7 +219,9 @@ class QwenImageDiffusersPipeline:
         answer is brought back to the layer's size and place (see `llm_dit.editing`). With `output_size="model"` the
         whole layer is shown, and the result has the model's resolution, about 1024² pixels. The first call loads the
         edit model. Arguments and `progress` as in `decompose`, with "downloading" and "loading" before; `preview` gets
-        the part of the layer that the model sees, as layer 1.
+        the part of the layer that the model sees, as layer 1. With a `region`, a box or a mask as
+        `llm_dit.editing.region` describes it, the model sees that with its surroundings, and what lies outside stays
+        byte for byte; `output_size="model"` then resizes the layer before.
 
         Raises `InputError` naming the argument, also for texts of more than 3500 tokens (Qwen-Image-Edit: 2500), or an
         `EngineError`.
@@ -225,9 +230,14 @@ class QwenImageDiffusersPipeline:
         check_aspect(layer_image, QWEN_MAX_ASPECT, CROP, "layer_image")
         asked = EditOptions(instruction=instruction, **options)
         self._models.pace(asked.speed, EDIT, 1)  # refused before anything is loaded
+        layer, output_size = layer_image.convert("RGBA"), asked.output_size
+        where = None if region is None else read_region(region, layer, asked.shape)
         report = progress or ignore_progress
         self.load_edit_model(report)
-        canvas = prepare(layer_image.convert("RGBA"), shape=asked.shape, output_size=asked.output_size)
+        if where is not None and output_size == "model":
+            layer, output_size = resize_layer(layer, model_size(layer.size, EDIT_RESOLUTION)), "layer"
+            where = where.resized(layer.size)
+        canvas = prepare(layer, shape=asked.shape, output_size=output_size, region=where and where.box)
         size = model_size(canvas.image.size, EDIT_RESOLUTION)
         with self._models.running(EDIT) as pipeline:
             editor = self._models.editor
@@ -247,8 +257,10 @@ class QwenImageDiffusersPipeline:
                 editor=editor,
             )
             edited = self._sample(pipeline, run, report, self._previewing.of_run(pipeline, size, 1, show))
-        self.last_edit = canvas.finish(edited[0])
-        return self.last_edit.image
+        self.last_edit = made = canvas.finish(edited[0])
+        if where is None:
+            return made.image
+        return where.put_in(layer, where.settle(layer, made.image, canvas.crop.box))
 
     def _caption(
         self, pipeline: Any, picture: Image.Image, resolution: int, english: bool, progress: ProgressCallback

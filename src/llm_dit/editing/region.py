@@ -1,0 +1,234 @@
+"""An edit of a part of a layer: where the layer may change, and how what was made of it is put in without a seam."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from llm_dit.alpha import Plane, as_float, to_image
+from llm_dit.editing.canvas import Box
+from llm_dit.errors import InputError
+from llm_dit.options import Shape
+from llm_dit.runs import RegionLike, region_box
+
+# The seam. A weight goes from 0 at the region's border to 1 within it, nowhere faster than the picture's own edges.
+
+SLOPE_SHARE = 0.4
+"""Of how steep the pictures are at a place, the seam may be so much: it comes on top of them."""
+USUAL = 0.75
+"""A place is at least as steep as this quantile of the pictures around the region."""
+LEAST_STEP = 1.5 / 255
+"""A step between two pixels that nobody sees."""
+NEAR_PX = 1
+"""Edges so near count, and differences: an edge is as steep a pixel beside it as on it."""
+RISE_SHARE = 0.5
+"""Of the way from the border to the middle of a region, the weight has risen after this much at the latest."""
+LONGEST_RISE_PX = 64.0
+STEEPEST_RISE_PX = 1.5
+
+# What a model changes of all colors, by the way, is told from what it was asked for by the surroundings of a region.
+
+MOST_GAIN, MOST_OFFSET = 0.08, 0.04
+SAME = 12 / 255
+"""Colors that differ by less, after the drift is taken out, are those of before."""
+ENOUGH_SAME = 0.5
+"""Of the surroundings so much must be as before, or it is not told what is drift."""
+NOTHING_ELSE = 0.95
+"""When so much of the region is as before, too, the drift itself is what was asked for."""
+APART_PX = 4
+MIN_SAMPLE = 400
+
+
+@dataclass(frozen=True, eq=False)
+class Region:
+    """Where a layer may change: `mask` (height, width) is 0 where it may not, 255 where it may in full."""
+
+    mask: NDArray[np.uint8]
+
+    @cached_property
+    def box(self) -> Box:
+        """Left, top, right and bottom of what is not 0."""
+        box = Image.fromarray(self.mask).getbbox()
+        assert box is not None
+        return box
+
+    @property
+    def share(self) -> Plane:
+        """The mask as 0–1."""
+        return self.mask.astype(np.float32) / np.float32(255)
+
+    def resized(self, size: tuple[int, int]) -> "Region":
+        """Return the region of the layer at another size."""
+        mask = np.asarray(Image.fromarray(self.mask.astype(np.float32)).resize(size, Image.Resampling.BILINEAR))
+        return Region(np.ceil(mask).astype(np.uint8))  # however small, it does not vanish
+
+    def put_in(self, before: Image.Image, after: Image.Image) -> Image.Image:
+        """Return the RGBA `before` with `after`, of the same size, inside the region; outside it stays byte for byte.
+
+        Inside, the one goes over into the other, no steeper than both pictures are there.
+        """
+        left, top, right, bottom = self.box
+        # With a pixel around that is outside, where there is one.
+        box = (max(left - 1, 0), max(top - 1, 0), min(right + 1, before.width), min(bottom + 1, before.height))
+        mask = self.mask[box[1] : box[3], box[0] : box[2]]
+        old, new = before.crop(box), after.crop(box)
+        merged = _mix(as_float(old), as_float(new), _weight(as_float(old), as_float(new), mask))
+        joined = before.copy()
+        joined.paste(to_image(merged), box[:2])
+        kept = Image.fromarray(np.where(self.mask > 0, np.uint8(0), np.uint8(255)))
+        joined.paste(before, (0, 0), kept)
+        return joined
+
+    def settle(self, before: Image.Image, after: Image.Image, seen: Box) -> Image.Image:
+        """Return `after` without what a model changed of all colors that it saw, within the box `seen`.
+
+        A gain and an offset of each channel are fitted to the surroundings of the region, where little is asked for.
+        What is more than a model does by the way, or is all that it did, was asked for and stays.
+        """
+        window = np.s_[max(seen[1], 0) : seen[3], max(seen[0], 0) : seen[2]]
+        old, new = as_float(before)[window], as_float(after)[window]
+        shown = (old[..., 3] > 0.5) & (new[..., 3] > 0.5)
+        far = cv2.dilate(self.mask[window], np.ones((2 * APART_PX + 1,) * 2, np.uint8)) == 0
+        drift = _drift(old[shown & far, :3], new[shown & far, :3])
+        inside = shown & (self.mask[window] > 0)
+        if drift is None or _is_same(old[inside, :3], new[inside, :3], *drift).mean() > NOTHING_ELSE:
+            return after
+        gain, offset = drift
+        colors = ((new[..., :3] - offset) / gain).clip(0, 1)
+        settled = after.copy()
+        settled.paste(to_image(np.dstack([colors, new[..., 3]])), (max(seen[0], 0), max(seen[1], 0)))
+        return settled
+
+
+def read_region(region: RegionLike, layer: Image.Image, shape: Shape) -> Region | None:
+    """Return where an RGBA layer may change; None when that is everywhere.
+
+    `region` is a box (left, top, right, bottom) in the layer's pixels, of which the part on the layer counts, or a
+    picture of the layer's size. Its lightness says where, or, where it is transparent anywhere, its alpha. Raises
+    `InputError` for a region that is empty, beside the layer, of another size, or, where the shape is kept, of what is
+    transparent.
+    """
+    if isinstance(region, Image.Image):
+        mask = _mask(region, layer.size)
+    else:
+        left, top, right, bottom = region_box(region, layer.size)
+        mask = np.zeros((layer.height, layer.width), np.uint8)
+        mask[top:bottom, left:right] = 255
+    if not mask.any():
+        raise InputError("The region is empty: say where the layer may change.", param="region")
+    if shape == "keep" and not np.asarray(layer.getchannel("A"))[mask > 0].any():
+        raise InputError(
+            "The layer is transparent everywhere in the region: choose another one, or send shape “new”.",
+            param="region",
+        )
+    return None if mask.min() == 255 else Region(mask)
+
+
+def _mask(picture: Image.Image, size: tuple[int, int]) -> NDArray[np.uint8]:
+    if picture.size != size:
+        raise InputError(
+            f"The region's mask must have the layer's size, {size[0]}×{size[1]} pixels, and has "
+            f"{picture.width}×{picture.height}.",
+            param="region",
+        )
+    alpha = picture.convert("RGBA").getchannel("A") if picture.has_transparency_data else None
+    if alpha is None or alpha.getextrema() == (255, 255):
+        return np.array(picture.convert("RGB").convert("L"))
+    return np.array(alpha)
+
+
+def _mix(old: Plane, new: Plane, weight: Plane) -> Plane:
+    """Return straight RGBA (height, width, 4) from `old` to `new` by `weight`; colors count by their alpha."""
+    share = weight * new[..., 3]
+    alpha = old[..., 3] * (1 - weight) + share
+    part = np.divide(share, alpha, out=np.zeros_like(alpha), where=alpha > 0)[..., None]
+    return np.dstack([old[..., :3] + (new[..., :3] - old[..., :3]) * part, alpha])
+
+
+def _weight(old: Plane, new: Plane, mask: NDArray[np.uint8]) -> Plane:
+    """Return how much of `new` counts (height, width), 0–1: 0 where the mask is 0, and at most the mask.
+
+    It is the length of the shortest way from outside, where a step counts by how much weight may be gained there: less
+    where the pictures differ more, more where they have edges of their own.
+    """
+    if mask.min() > 0:
+        return as_float(Image.fromarray(mask))
+    over = [np.dstack([picture[..., :3] * picture[..., 3:], picture[..., 3]]) for picture in (old, new)]
+    # Where something was made inside alone, it ends at the border, which is no edge of the picture.
+    inside = cv2.erode((mask > 0).astype(np.uint8), np.ones((3, 3), np.uint8))
+    steep = np.maximum(_steepness(over[0]), _steepness(over[1]) * inside)
+    apart = np.abs(over[0] - over[1]).max(-1)
+    band = (2 * NEAR_PX + 1,) * 2
+    allowed = np.maximum(cv2.dilate(steep, np.ones(band, np.uint8)), max(float(np.quantile(steep, USUAL)), LEAST_STEP))
+    gain = SLOPE_SHARE * allowed / np.maximum(cv2.dilate(apart, np.ones(band, np.uint8)), 1e-4)
+    least = 1 / (RISE_SHARE * _reach(mask)).clip(STEEPEST_RISE_PX, LONGEST_RISE_PX)
+    gain = gain.clip(least, 1.0).astype(np.float32)
+    return _rise(as_float(Image.fromarray(mask)), gain)
+
+
+def _steepness(picture: Plane) -> Plane:
+    """Return the largest step of any channel from each pixel to one beside it (height, width)."""
+    down = np.abs(np.diff(picture, axis=0, append=picture[-1:])).max(-1)
+    across = np.abs(np.diff(picture, axis=1, append=picture[:, -1:])).max(-1)
+    return np.maximum(down, across)
+
+
+def _reach(mask: NDArray[np.uint8]) -> Plane:
+    """Return for each pixel of a mask how far the middle of it, where it lies, is from the border, in pixels."""
+    off = cv2.distanceTransform((mask > 0).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5)
+    reach, radius = off.copy(), 2.0
+    while (wide := off >= radius).any():
+        near = cv2.distanceTransform((~wide).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5) < 2 * radius
+        reach[near] = np.maximum(reach[near], radius)
+        radius *= 1.5
+    return reach
+
+
+def _rise(most: Plane, gain: Plane) -> Plane:
+    """Return the largest weights (height, width) that are at most `most` and gain at most `gain` from pixel to pixel.
+
+    Four sweeps over the picture carry them on, from row to row and from column to column, as a distance transform does
+    (Borgefors, 1986), here with distances that differ; a second round follows ways around a corner.
+    """
+    weight = most.copy()
+    for _ in range(2):
+        for flipped in (np.s_[:], np.s_[::-1]):
+            _sweep(weight[flipped], gain[flipped])
+            _sweep(weight.T[flipped], gain.T[flipped])
+    return weight
+
+
+def _sweep(weight: Plane, gain: Plane) -> None:
+    aside = np.float32(2**0.5)
+    for row in range(1, len(weight)):
+        before, now, step = weight[row - 1], weight[row], gain[row]
+        np.minimum(now, before + step, out=now)
+        np.minimum(now[1:], before[:-1] + step[1:] * aside, out=now[1:])
+        np.minimum(now[:-1], before[1:] + step[:-1] * aside, out=now[:-1])
+
+
+def _drift(old: Plane, new: Plane) -> tuple[Any, Any] | None:
+    """Return gain and offset (3) with new ≈ gain · old + offset, of colors (n, 3); None when nothing of the kind is."""
+    if len(old) < MIN_SAMPLE:
+        return None
+    old, new = (colors[:: len(colors) // 50_000 + 1].astype(np.float64) for colors in (old, new))
+    gain, offset = np.ones(3), np.median(new - old, axis=0)
+    for _ in range(6):
+        same = _is_same(old, new, gain, offset)
+        if same.mean() < ENOUGH_SAME:
+            return None
+        mean = old[same].mean(0), new[same].mean(0)
+        away = old[same] - mean[0]
+        # Drawn to 1, which a flat surface leaves open.
+        gain = ((away * (new[same] - mean[1])).mean(0) + 1e-3) / ((away**2).mean(0) + 1e-3)
+        offset = mean[1] - gain * mean[0]
+    at_middle = np.abs(gain * 0.5 + offset - 0.5)
+    return (gain, offset) if np.abs(gain - 1).max() <= MOST_GAIN and at_middle.max() <= MOST_OFFSET else None
+
+
+def _is_same(old: Plane, new: Plane, gain: Any, offset: Any) -> NDArray[np.bool_]:
+    return (np.abs(old * gain + offset - new) < SAME).all(-1)
