@@ -87,7 +87,8 @@ declare global {
   type Seed = number | null | string;
   type Size = `${NonNullable<Wire.DecomposeRequest["resolution"]>}` | "original";
   type Sampling = { steps: number; cfgScale: number; speed: Speed };
-  type Settings = Sampling & { prompt: string; layerNum: number; size: Size; seed: Seed };
+  /** `engine` is the one beside the service's own where it was picked; null is the service's own. */
+  type Settings = Sampling & { prompt: string; layerNum: number; size: Size; seed: Seed; engine: Wire.BesideResponse["engine"] | null };
 
   /** A layer's edit: the draft, and what became of what was asked for. */
   interface Edit extends Sampling {

@@ -2,7 +2,7 @@ import "./browser.js";
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
-import { estimate, workingSize } from "../../static/js/actions/decompose.js";
+import { estimate, requestFor, workingSize } from "../../static/js/actions/decompose.js";
 import { initialState } from "../../static/js/state/initial.js";
 import { describeJob, stallOf } from "../../static/js/views/shell/job-bar.js";
 import { clock } from "./browser.js";
@@ -46,6 +46,16 @@ test("the estimate grows with the work of the classical engine, which has no ste
   assert.equal(ask("classical", { size: "original", steps: 25 }), original);
   const many = ask("classical", { size: "original", layerNum: 8 });
   assert.ok(original < many && many < 2 * original);
+});
+
+test("a run on the engine beside Qwen-Image names it, and takes what that engine takes", () => {
+  const base = initialState();
+  const beside = { engine: "classical", capabilities: CAPABILITIES.classical };
+  const config = { engine: "qwen", defaults: DEFAULTS, capabilities: CAPABILITIES.qwen, beside };
+  const asked = (engine) =>
+    requestFor(/** @type {any} */ ({ ...base, config, settings: { engine, prompt: "a house", seed: 1 } }), { image: "picture" });
+  assert.deepEqual([asked(null).engine, asked(null).prompt, asked(null).seed], [undefined, "a house", 1]);
+  assert.deepEqual([asked("classical").engine, asked("classical").prompt, asked("classical").seed], ["classical", undefined, 1]);
 });
 
 test("the place in the queue is said in words", () => {

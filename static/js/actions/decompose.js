@@ -1,7 +1,7 @@
 import { exactly, language, layerCount, many, t } from "../i18n.js";
 import { decomposed, layersOf, split } from "../state/commands.js";
 import { findLayer } from "../state/doc.js";
-import { atWork, capabilitiesOf, isDecomposing, isSeed, sampled, settingsOf, used } from "../state/initial.js";
+import { atWork, besideOf, capabilitiesOf, engineField, isDecomposing, isSeed, sampled, settingsOf, used } from "../state/initial.js";
 import { messageOf } from "../transport/api.js";
 
 /** Taking the picture apart. @param {Context} context @param {Jobs} jobs @param {Travel} history */
@@ -45,7 +45,8 @@ export function createDecompose({ store, api }, jobs, { undo }) {
 export function requestFor(state, picture) {
   const { layerNum, size, seed, prompt, ...sampling } = settingsOf(state);
   const choices = { seed: /** @type {number | null} */ (seed), prompt, ...sampled(sampling) };
-  return { image: picture.image, layer_num: layerNum, language, ...sizeFor(size), ...used(choices, capabilitiesOf(state).decompose) };
+  const given = { image: picture.image, layer_num: layerNum, language, ...sizeFor(size), ...engineField(state) };
+  return { ...given, ...used(choices, capabilitiesOf(state).decompose) };
 }
 
 /** What a model works at when the layers are wanted at the original size. */
@@ -97,7 +98,8 @@ const paceKey = (engine, speed = "exact") => (speed === "exact" ? engine : `${en
 
 /** Seconds that a decomposition may take, or null when none was made yet. @param {State} state */
 export function estimate(state) {
-  const speed = state.speeds[paceKey(state.status?.engine ?? "", settingsOf(state).speed)];
+  const engine = besideOf(state)?.engine ?? state.status?.engine ?? "";
+  const speed = state.speeds[paceKey(engine, settingsOf(state).speed)];
   return state.doc.picture === null || speed === undefined ? null : speed * workOf(state, state.doc.picture);
 }
 

@@ -4,7 +4,7 @@ import { coverageOf } from "../images/pixels.js";
 import { add, discardVersion, layerFrom, useVersion } from "../state/commands.js";
 import { findLayer, newId } from "../state/doc.js";
 import { asksFor, chosenOf, editOf, instructionsOf, isProposed, offered, seedsFor } from "../state/edits.js";
-import { capabilitiesOf, isSeed, sampled, used } from "../state/initial.js";
+import { capabilitiesOf, engineField, isSeed, sampled, used } from "../state/initial.js";
 import { codeOf, messageOf } from "../transport/api.js";
 
 const MAX_TRIES = 12;
@@ -207,7 +207,7 @@ export function createEdits({ store, api, bitmaps }, jobs, { run, undo }) {
 
 /** @param {State} state @param {EditPurpose} purpose @param {Edit} draft */
 function requestFor(state, { before, instruction, shape, seed }, draft) {
-  return { image: before, instruction, shape, seed, ...used(sampled(draft), capabilitiesOf(state).edit) };
+  return { image: before, instruction, shape, seed, ...engineField(state), ...used(sampled(draft), capabilitiesOf(state).edit) };
 }
 
 /** A seed that is easy to read and to type again. */

@@ -26,7 +26,7 @@ export const NEW_EDIT = {
 };
 
 /** @type {Settings} */
-const SETTINGS = { ...UNKNOWN, prompt: "", size: "original", seed: null };
+const SETTINGS = { ...UNKNOWN, prompt: "", size: "original", seed: null, engine: null };
 
 /** What a tab knows of the current project, and forgets when it turns to another. */
 export const AT_HAND = {
@@ -71,15 +71,15 @@ export function initialState() {
 
 /** What was chosen for taking the picture apart, and for the rest what the server takes by default. @param {Pick<State, "settings" | "config" | "doc">} state @returns {Settings} */
 export function settingsOf({ settings, config, doc }) {
-  const size = isLarge({ config, doc }) ? /** @type {const} */ ({ size: "1024" }) : {};
+  const size = isLarge({ settings, config, doc }) ? /** @type {const} */ ({ size: "1024" }) : {};
   return { ...SETTINGS, ...size, ...(config && { layerNum: config.defaults.layer_num }), ...samplingOf(config), ...settings };
 }
 
 const LARGE_PX = 4_000_000;
 
-/** Whether the picture takes long at its own size. @param {Pick<State, "config" | "doc">} state */
-export const isLarge = ({ config, doc: { picture } }) =>
-  picture !== null && picture.width * picture.height > LARGE_PX && capabilitiesOf({ config }).any_size;
+/** Whether the picture takes long at its own size. @param {Pick<State, "settings" | "config" | "doc">} state */
+export const isLarge = ({ settings, config, doc: { picture } }) =>
+  picture !== null && picture.width * picture.height > LARGE_PX && capabilitiesOf({ settings, config }).any_size;
 
 /** How a model samples by default. @param {Config | null} config */
 export const samplingOf = (config) =>
@@ -107,8 +107,14 @@ export function engineState(status, reachable) {
 /** @type {Config["capabilities"]} */
 const UNKNOWN_CAPABILITIES = { decompose: [], edit: [], speeds: [], any_instruction: false, any_size: true, photographs: "things" };
 
-/** What the engine makes use of. @param {Pick<State, "config">} state */
-export const capabilitiesOf = ({ config }) => config?.capabilities ?? UNKNOWN_CAPABILITIES;
+/** The engine beside the service's own, where that was picked. @param {Pick<State, "settings" | "config">} state */
+export const besideOf = ({ settings, config }) => (config?.beside?.engine === settings.engine ? (config?.beside ?? null) : null);
+
+/** What the engine that was picked makes use of. @param {Pick<State, "settings" | "config">} state */
+export const capabilitiesOf = (state) => (besideOf(state) ?? state.config)?.capabilities ?? UNKNOWN_CAPABILITIES;
+
+/** The field of a request that names the engine, where it is not the service's own. @param {Pick<State, "settings" | "config">} state */
+export const engineField = (state) => (besideOf(state) === null ? {} : { engine: besideOf(state)?.engine });
 
 /** Those of some fields that the engine makes use of. @template {object} T @param {T} fields @param {readonly string[]} takes @returns {Partial<T>} */
 export const used = (fields, takes) =>

@@ -3,7 +3,7 @@ import { t } from "../../i18n.js";
 import { icon, setIcon } from "../../icons.js";
 import { editOf, instructionsOf } from "../../state/edits.js";
 import { capabilitiesOf, isSeed, LIMITS } from "../../state/initial.js";
-import { field, iconButton, samplingFold, segmented, uniqueId } from "../shell/fields.js";
+import { engineChoice, field, iconButton, samplingFold, segmented, uniqueId } from "../shell/fields.js";
 import { menuButton } from "../shell/menu.js";
 
 const CHIPS = /** @type {const} */ ([
@@ -63,11 +63,13 @@ export function createEditForm(actions, layerId) {
   const several = field(t("edit.variants"), variants.element);
   const lock = iconButton("unlock", "", () => set({ locked: lock.getAttribute("aria-pressed") === "false" }));
   const fold = samplingFold((patch) => set("seed" in patch ? { ...patch, locked: patch.seed !== null } : patch), "", lock);
+  const engine = engineChoice((name) => actions.set({ engine: name }));
   const element = h(
     "div.edit-form",
     field(t("edit.instruction"), words, history),
     h("div.chips", { role: "group", "aria-label": t("edit.examples") }, ...chips),
     h("div.edit-choices", field(t("edit.shape"), shape.element), several, shapeHint),
+    engine.element,
     fold.element,
   );
 
@@ -105,6 +107,7 @@ export function createEditForm(actions, layerId) {
       setAttribute(lock, "aria-pressed", edit.locked);
       setLabel(lock, t("edit.seedLock"), t(edit.locked ? "edit.seedLocked" : "edit.seedFree"));
       lock.disabled = edit.seed === null || !isSeed(edit.seed);
+      engine.render(state);
       fold.render(edit, takes, state.config);
     },
   };

@@ -1,7 +1,7 @@
 import { h, setAttribute, setProse, setSlider, setText, setValue } from "../../dom.js";
 import { t } from "../../i18n.js";
 import { icon } from "../../icons.js";
-import { isSeed, seedFrom } from "../../state/initial.js";
+import { besideOf, isSeed, seedFrom } from "../../state/initial.js";
 
 /** @type {Speed[]} */
 const SPEEDS = ["exact", "fast", "turbo"];
@@ -133,6 +133,25 @@ export function samplingFold(onchange, seedHint = "", besideSeed = null) {
       seed.set(values.seed);
       // What keeps the work from starting is not to be hidden.
       if (!isSeed(values.seed)) element.open = true;
+    },
+  };
+}
+
+/** Which engine is to do it, where there is a choice. @param {(engine: Settings["engine"]) => void} onpick */
+export function engineChoice(onpick) {
+  const choice = segmented({
+    label: t("engine.choice"),
+    options: /** @type {const} */ (["qwen", "classical"]).map((name) => [name, t(`engine.name.${name}`)]),
+    onpick: (name) => onpick(name === "classical" ? name : null),
+  });
+  const element = field(t("engine.choice"), choice.element, null, h("p.hint", t("engine.choiceHint")));
+  element.hidden = true;
+  return {
+    element,
+    /** @param {State} state */
+    render: (state) => {
+      element.hidden = !state.config?.beside;
+      choice.set(besideOf(state)?.engine ?? state.config?.engine ?? "qwen");
     },
   };
 }

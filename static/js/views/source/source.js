@@ -3,7 +3,7 @@ import { h, setAttribute, setText, setValue } from "../../dom.js";
 import { duration, size as sizeWords, t } from "../../i18n.js";
 import { isPhotograph } from "../../images/pixels.js";
 import { capabilitiesOf, isDecomposing, isLarge, isSeed, settingsOf } from "../../state/initial.js";
-import { callout, field, samplingFold, segmented, sliderField, uniqueId } from "../shell/fields.js";
+import { callout, engineChoice, field, samplingFold, segmented, sliderField, uniqueId } from "../shell/fields.js";
 import { filePicker } from "../shell/files.js";
 
 const SIZES = /** @type {const} */ (["640", "1024", "original"]);
@@ -20,6 +20,7 @@ export function createSource(actions, openEngine) {
   });
   const sizeHint = h("p.hint", t("source.largeHint"));
   const fold = samplingFold((patch) => actions.set(patch), t("source.classicalHint"));
+  const engine = engineChoice((name) => actions.set({ engine: name }));
   const expectation = createExpectation(picture.image, openEngine);
   const error = callout();
   const button = h("button.button.primary.wide", { onclick: actions.decompose });
@@ -29,6 +30,7 @@ export function createSource(actions, openEngine) {
     { "aria-label": t("source.region") },
     h("h2.heading", t("source.title")),
     picture.element,
+    engine.element,
     prompt.element,
     layers.element,
     field(t("source.sizeLabel"), size.element, null, sizeHint),
@@ -47,6 +49,7 @@ export function createSource(actions, openEngine) {
     render: (/** @type {State} */ state) => {
       const takes = capabilitiesOf(state).decompose;
       picture.render(state);
+      engine.render(state);
       prompt.element.hidden = !takes.includes("prompt");
       const settings = settingsOf(state);
       prompt.set(settings.prompt);
