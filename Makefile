@@ -5,6 +5,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 PORT ?= 8000
 CORES = $(shell $(PYTHON) -c 'import os; print(os.cpu_count() or 1)')
+# A third of the time of the fast tests is waiting for processes to start and connections to end: another one works then.
+ONE_MORE = $(shell $(PYTHON) -c 'import os; print((os.cpu_count() or 1) + 1)')
 # Tests start hundreds of Python processes, as many at a time as there are cores: none of them has to compile our modules
 # again, or to start threads for small pictures and models, which wait for a processor by turning around.
 ONE_THREAD := OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 OPENCV_FOR_THREADS_NUM=1
@@ -30,7 +32,7 @@ test-others:
 
 test-fast: $(VENV)/test.stamp node
 	npm test --silent
-	$(TESTS) --numprocesses $(CORES) --dist loadfile --no-loadscope-reorder -m "not slow" --ignore tests/browser --ignore tests/qwen
+	$(TESTS) --numprocesses $(ONE_MORE) --dist loadfile --no-loadscope-reorder -m "not slow" --ignore tests/browser --ignore tests/qwen
 
 # Hours, on a machine that does nothing else: it holds to floors of time.
 stress: $(VENV)/test.stamp

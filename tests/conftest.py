@@ -10,8 +10,12 @@ from hypothesis import settings
 
 from tests.kit.service import RUNNING, Service, serve
 
-LONGEST = ("browser/test_qwen.py", "browser/", "test_classical_", "editing/", "test_scenes.py", "test_docs.py", "web/")
-"""What takes long, the longest first: begun last, it would have one process work while the others wait."""
+LONGEST = (
+    *("server/test_protocol.py", "browser/test_qwen.py", "browser/", "test_classical_", "editing/", "test_scenes.py"),
+    *("test_docs.py", "web/"),
+)
+"""What takes long, the longest first: begun last, it would have one process work while the others wait. The connections
+of the first one wait for their ends most of the time, and leave the processor to all others."""
 
 # Continuous integration runs the same examples each time, and more of them; who develops looks at new ones.
 ON_CI = bool(os.environ.get("CI"))

@@ -179,7 +179,7 @@ def test_entities_of_a_stack_are_not_put_in() -> None:
 def archive(edit: Callable[[zipfile.ZipFile], None], method: int = zipfile.ZIP_DEFLATED) -> bytearray:
     file = io.BytesIO()
     manifest = {"width": 8, "height": 8, "layers": [{"file": "a.png"}]}
-    with zipfile.ZipFile(file, "w", method) as written:
+    with zipfile.ZipFile(file, "w", method, compresslevel=1) as written:
         written.writestr("manifest.json", json.dumps(manifest))
         edit(written)
     return bytearray(file.getvalue())
