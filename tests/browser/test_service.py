@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, get_args
 
@@ -11,7 +11,7 @@ from playwright.sync_api import Route, expect
 
 from server.worker.host import HostState
 from tests.browser.studio import Studio
-from tests.kit.service import Service, with_most_layers
+from tests.kit.service import Service, serve, with_most_layers
 
 COVERED = """
 (element) => {
@@ -104,7 +104,7 @@ def test_a_phone_that_wakes_up_finds_its_job_again(studio: Studio, picture: Path
 def test_a_stream_that_the_server_ends_is_taken_up_again(
     open_stack: Callable[..., Studio], start_service: Callable[..., Service]
 ) -> None:
-    service = start_service(app="tests.kit.app:app", environment={"TEST_STREAM_S": "0.3"})
+    service = start_service(app="tests.kit.app:kept", environment={"TEST_STREAM_S": "0.3"})
     studio = open_stack(2, at=service)
     asked: list[str] = []
     studio.page.on("request", lambda request: asked.append(request.url) if request.url.endswith("/events") else None)
@@ -150,14 +150,19 @@ def test_the_engine_says_what_it_is(studio: Studio, service: Service) -> None:
     expect(studio.page.get_by_label("Describe the picture")).to_be_hidden()
 
 
+@pytest.fixture(scope="module")
+def broken(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    environment = {"TEST_PIPELINE": "BrokenPipeline"}
+    folder = tmp_path_factory.mktemp("broken")
+    with serve(folder, app="tests.kit.app:kept", environment=environment, ready=False) as running:
+        yield running
+
+
 @pytest.mark.parametrize("width", [1280, 360])
-def test_an_engine_that_cannot_run(
-    open_studio: Callable[..., Studio], start_service: Callable[..., Service], width: int
-) -> None:
-    service = start_service(app="tests.kit.app:app", environment={"TEST_PIPELINE": "BrokenPipeline"}, ready=False)
-    studio = open_studio(at=service, engine="gone", width=width, touch=width < 760)
+def test_an_engine_that_cannot_run(open_studio: Callable[..., Studio], broken: Service, width: int) -> None:
+    studio = open_studio(at=broken, engine="gone", width=width, touch=width < 760)
     page = studio.page
-    status = service.get("/api/qwen-image/status").json()
+    status = broken.get("/api/qwen-image/status").json()
     bar = page.get_by_role("alert").filter(has_text="cannot run")
     expect(bar).to_contain_text(status["error"].replace("`", ""))
     expect(bar).to_contain_text(status["hint"].replace("`", ""))
