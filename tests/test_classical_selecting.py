@@ -138,6 +138,16 @@ def test_a_further_click_on_a_picture_looks_at_nothing_twice(monkeypatch: pytest
     assert iou(first, again) > 0.98 and iou(again, thing) > 0.96
 
 
+def test_a_click_beside_the_last_one_shares_what_was_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    picture, thing = toy()
+    select(picture, points=[(242, 232)])
+    looked: list[object] = []
+    run = subject.run
+    monkeypatch.setattr(subject, "run", lambda *given: looked.append(None) or run(*given))
+    assert iou(select(picture, points=[(244, 233)]), thing) > 0.96
+    assert len(looked) <= 1
+
+
 def test_a_large_picture_has_no_seams() -> None:
     picture, thing = (image.resize((1920, 1440), Image.Resampling.BICUBIC) for image in scene())
     mask = select(picture, box=(300, 300, 1020, 1032))

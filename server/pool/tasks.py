@@ -5,7 +5,7 @@
 
 import contextlib
 from collections.abc import Generator, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -280,17 +280,39 @@ def write_selection(stack: GivenStack, hints: Hints) -> Selection:
     """Write the mask of what is pointed at in a stack as a gray PNG to its target; raises `InputError`."""
     from llm_dit.classical.selecting import select
 
+    picture = _shown(stack)
+    size = picture.size
+    mask = select(picture, points=hints.points, without=hints.without, box=hints.box, line=hints.line)
+    with disk_full_told(), stack.target.open("wb") as file:
+        write_png(mask, file)
+    share = sum(level * count for level, count in enumerate(mask.histogram())) / 255 / (size[0] * size[1])
+    return Selection(width=size[0], height=size[1], box=mask.getbbox(), coverage=round(share, 4))
+
+
+_last_shown: list[tuple[GivenStack, Image.Image]] = []
+"""What the last stack that was pointed at in shows, so that who points again waits for no decoding."""
+SHOWN_PIXELS = 4_194_304
+"""A picture that is kept so has at most so many: 16 MB."""
+
+
+def _shown(stack: GivenStack) -> Image.Image:
+    """Return what a stack shows; raises `InputError`."""
+    store = ImageStore(stack.data_dir)
+    # Files of a request have other names each time, and may hold anything.
+    named = replace(stack, target=Path())
+    held = all(one.picture.sha256 is not None and store.use(one.picture.sha256) for one in stack.layers)
+    if held and _last_shown and _last_shown[0][0] == named:
+        return _last_shown[0][1]
+    _last_shown.clear()
     size = sized_canvas(stack)
     assert size is not None
     with Painting(*size) as painting:
         for layer in layers_of(stack):
             painting.add(layer)
         picture = painting.picture()
-    mask = select(picture, points=hints.points, without=hints.without, box=hints.box, line=hints.line)
-    with disk_full_told(), stack.target.open("wb") as file:
-        write_png(mask, file)
-    share = sum(level * count for level, count in enumerate(mask.histogram())) / 255 / (size[0] * size[1])
-    return Selection(width=size[0], height=size[1], box=mask.getbbox(), coverage=round(share, 4))
+    if held and size[0] * size[1] <= SHOWN_PIXELS:
+        _last_shown.append((named, picture))
+    return picture
 
 
 def keep_cut(stack: GivenStack, mask: GivenPicture, name: str) -> CutStack:

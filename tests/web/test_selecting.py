@@ -67,6 +67,17 @@ def test_the_process_that_has_seen_selects_again(stepping_service: Service, clie
     assert selections[0] == selections[1]
 
 
+def test_a_stack_is_not_taken_for_the_last_one_of_the_same_pictures(client: httpx.Client, kept: str) -> None:
+    def selected(x: int) -> list[int]:
+        layers = [{"image": kept, "x": x}]
+        answer = client.post(SELECT, json={"layers": layers, "width": 60, "height": 48, "points": [[25 + x, 23]]})
+        return answer.json()["box"]
+
+    first = selected(0)
+    assert selected(12) == [first[0] + 12, first[1], first[2] + 12, first[3]]
+    assert selected(0) == first
+
+
 def test_selecting_waits_for_no_run(client: httpx.Client, kept: str, go: Path) -> None:
     wait_idle(client)
     run = {"image": SQUARE_URL, "prompt": "wait"}

@@ -21,7 +21,7 @@ from llm_dit.classical.layering.regions import (
     smooth_merge,
 )
 from llm_dit.classical.seeing.networks import SUBJECT, is_set_up
-from llm_dit.classical.seeing.subject import NEAR, look
+from llm_dit.classical.seeing.subject import look
 from llm_dit.errors import InputError
 
 Point = tuple[float, float]
@@ -193,7 +193,7 @@ def _decide(part: Bytes, hints: _Hints, corner: tuple[int, int], *, sees: bool, 
     off = _drawn(shape, hints.without, corner, scale)
     off |= np.isin(labels, np.setdiff1d(labels[off & sketch.visible], labels[on]))
     allowed = _drawn(shape, hints.inside, corner, scale, filled=True)
-    likely = look(opaque(small), NEAR) if sees and allowed.any() else None
+    likely = look(opaque(small)) if sees and allowed.any() else None
     if likely is not None and widens:
         allowed = widened(allowed, likely)
     allowed &= sketch.visible & ~off
@@ -241,7 +241,7 @@ def _refined(part: Bytes, rough: Floats) -> Bytes:
     """Return the alpha of the thing (height, width), 0–255, along the edges that the picture has.
 
     A guided filter (He, Sun and Tang, "Guided image filtering", ECCV 2010) on the picture's own colors, tile by tile
-    where there is an edge.
+    around the edges in each.
     """
     height, width = part.shape[:2]
     step = max(1.0, ((height * width) / rough.size) ** 0.5)
@@ -249,13 +249,19 @@ def _refined(part: Bytes, rough: Floats) -> Bytes:
     wide = cv2.resize(np.rint(rough * 255).astype(np.uint8), (width, height), interpolation=cv2.INTER_LINEAR)
     alpha: Bytes = np.asarray(wide, np.uint8).reshape(height, width)
     result = alpha.copy()
+    edges = cv2.morphologyEx(alpha, cv2.MORPH_GRADIENT, np.ones((3, 3), np.uint8)) > 0
     for top in range(0, height, TILE):
         for left in range(0, width, TILE):
-            y, x = max(0, top - 6 * radius), max(0, left - 6 * radius)
-            tile = (slice(y, top + TILE + 6 * radius), slice(x, left + TILE + 6 * radius))
-            if alpha[tile].min() < alpha[tile].max():
-                inner = (slice(top - y, top - y + TILE), slice(left - x, left - x + TILE))
-                result[top : top + TILE, left : left + TILE] = _sharpened(part[tile], alpha[tile], radius)[inner]
+            x0, y0, x1, y1 = box_of(edges[top : top + TILE, left : left + TILE])
+            if x1 > 0:
+                # No farther from an edge than the radius is anything changed, by what is three times as far away.
+                y, x = max(0, top + y0 - 6 * radius), max(0, left + x0 - 6 * radius)
+                outer = (slice(y, top + y1 + 6 * radius), slice(x, left + x1 + 6 * radius))
+                found = _sharpened(part[outer], alpha[outer], radius)
+                up, before = min(4 * radius, top + y0 - y), min(4 * radius, left + x0 - x)
+                inner = found[up : top + y1 + 2 * radius - y, before : left + x1 + 2 * radius - x]
+                rows, columns = inner.shape
+                result[y + up : y + up + rows, x + before : x + before + columns] = inner
     return result
 
 
