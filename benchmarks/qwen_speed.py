@@ -261,12 +261,12 @@ def both(bench: Bench, transformer: Any, case: Step, others: dict[str, Any], att
     transformer.recordings = Recordings.on(bench.device)
     transformer.pair = Pair(transformer, bench.second)
     tools = transformer.tools(bench.device, bench.dtype)
-    transformer.pair._second.tools = lambda *_: tools
+    transformer.pair.second.tools = lambda *_: tools
     for _ in range(4):
         case.ours(transformer.pair)
     figures = bench.timed(partial(case.ours, transformer.pair), warm_s=bench.warm_s)
     differences = [float((a - b).abs().max()) for a, b in zip(case.ours(transformer.pair), wanted, strict=True)]
-    recorded = is_recorded(transformer.recordings) and is_recorded(transformer.pair.recordings)
+    recorded = is_recorded(transformer.recordings) and is_recorded(transformer.pair.second.recordings)
     _part(transformer)
     free_memory()
     return {

@@ -48,6 +48,7 @@ app = typer.Typer(
 Steps = Annotated[int | None, typer.Option(help=help_of(options.Steps))]
 Guidance = Annotated[float | None, typer.Option("--cfg-scale", help=help_of(options.Guidance))]
 Speed = Annotated[options.Speed | None, typer.Option(help=help_of(options.Speed))]
+Loras = Annotated[list[str] | None, typer.Option("--lora", help=help_of(options.Loras))]
 Fit = Annotated[bool, typer.Option("--fit", help="Scale a picture that is too large down instead of refusing it.")]
 Seed = Annotated[
     int | None, typer.Option(min=0, help="The same seed gives the same result; default: a random one, printed.")
@@ -127,6 +128,7 @@ def decompose(
     steps: Steps = None,
     cfg_scale: Guidance = None,
     speed: Speed = None,
+    lora: Loras = None,
     seed: Seed = None,
     fit: Fit = False,
     config: Config = None,
@@ -139,6 +141,7 @@ def decompose(
     """
     with explained():
         chosen = choose_engine(settings_of(config, profile, engine))
+        defaults = chosen.defaults_of_run("decompose", lora)
         picture = open_image(image, fit=fit)
         regions = [_named_box(text, picture) for text in region or []]
         folder = output or image.with_name(f"{image.stem}_layers")
@@ -155,7 +158,8 @@ def decompose(
                 picture.image,
                 prompt=prompt,
                 regions=regions,
-                **chosen.defaults.fill(given),
+                **defaults.fill(given),
+                loras=lora,
                 seed=seed,
                 output_size=size,
                 language=language,
@@ -180,6 +184,7 @@ def edit(
     steps: Steps = None,
     cfg_scale: Guidance = None,
     speed: Speed = None,
+    lora: Loras = None,
     seed: Seed = None,
     fit: Fit = False,
     config: Config = None,
@@ -194,6 +199,7 @@ def edit(
         chosen = choose_engine(settings_of(config, profile, engine))
         file = output or layer.with_name(f"{layer.stem}_edited.png")
         require_png(file)
+        defaults = chosen.defaults_of_run("edit", lora)
         picture = open_image(layer, fit=fit).image
         used_seed = chosen_seed(seed)
         with progress_bar("loading") as progress:
@@ -202,7 +208,8 @@ def edit(
             edited = pipeline.edit_layer(
                 picture,
                 instruction,
-                **chosen.defaults.fill(given),
+                **defaults.fill(given),
+                loras=lora,
                 seed=used_seed,
                 shape=shape,
                 progress=progress,

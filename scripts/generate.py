@@ -111,8 +111,8 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--qwen-image-transformer-path", metavar="FILE", help=FILE_HELP)
     parser.add_argument("--qwen-image-edit-transformer-path", metavar="FILE", help="the same for the edit model")
     add_option(parser, "layers", LayerNum, QWEN_IMAGE.layer_num)
-    add_option(parser, "steps", Steps, QWEN_IMAGE.num_inference_steps)
-    add_option(parser, "cfg-scale", Guidance, QWEN_IMAGE.cfg_scale)
+    add_option(parser, "steps", Steps, QWEN_IMAGE.num_inference_steps, of_lora=True)
+    add_option(parser, "cfg-scale", Guidance, QWEN_IMAGE.cfg_scale, of_lora=True)
     add_option(parser, "resolution", Resolution, QWEN_IMAGE.resolution)
     parser.add_argument("--seed", type=int, help="the same seed gives the same layers again")
     parser.add_argument("--original-size", action="store_true", help="layers as large as the image")
@@ -122,6 +122,11 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--cpu-offload", default="true", choices=["true", "false", "auto", *STRATEGIES])
     parser.add_argument("--qwen-image-cpu-offload", action="store_const", dest="cpu_offload", const="true")
     parser.add_argument("--speed", choices=choices(Speed), default=QWEN_IMAGE.speed, help=help_of(Speed))
+    lora: dict[str, Any] = {"action": "append", "default": [], "metavar": "PLACE[:WEIGHT]"}
+    parser.add_argument(
+        "--lora", help="file, folder, hub id or name of a LoRA for the layered model; repeatable", **lora
+    )
+    parser.add_argument("--edit-lora", help="likewise for the edit model", **lora)
     parser.add_argument("--quantization", choices=["fp8", "nf4"])
     parser.add_argument("--device", help="cuda, cuda:1, mps or cpu; by default the best there is")
     parser.add_argument("--devices", help="two GPUs, as in cuda:0,cuda:1; the second runs one of guidance's branches")
@@ -134,10 +139,19 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     return parsed
 
 
-def add_option(parser: argparse.ArgumentParser, name: str, option: Any, default: float) -> None:
-    """Add an option of a run under the two names that it has here."""
-    kind, told = type(default), f"{help_of(option)} Default: %(default)s."
-    parser.add_argument(f"--{name}", f"--qwen-image-{name}", type=kind, default=default, metavar="N", help=told)
+def add_option(
+    parser: argparse.ArgumentParser, name: str, option: Any, default: float, *, of_lora: bool = False
+) -> None:
+    """Add an option of a run under the two names that it has here; `of_lora`: a LoRA may have a default of its own."""
+    told = f"{help_of(option)} Default: {default}{', or that of a LoRA' if of_lora else ''}."
+    parser.add_argument(
+        f"--{name}",
+        f"--qwen-image-{name}",
+        type=type(default),
+        default=None if of_lora else default,
+        metavar="N",
+        help=told,
+    )
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -171,6 +185,8 @@ def generate(options: argparse.Namespace, image: Image.Image) -> None:
         devices=options.devices,
         quantization=options.quantization,
         speed=options.speed,
+        loras=options.lora,
+        edit_loras=options.edit_lora,
         progress=show_progress,
     )
     print(pipe.placement.reason, file=sys.stderr)

@@ -5,8 +5,8 @@ import importlib
 import operator
 import subprocess
 import sys
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from llm_dit.classical.seeing.networks import missing
@@ -14,6 +14,7 @@ from llm_dit.errors import EngineError
 from llm_dit.options import QWEN_IMAGE, EngineName, Photographs, RunDefaults, Speed, choices
 from llm_dit.qwen.diagnosis import Finding, diagnose, unmet_requirements
 from llm_dit.qwen.loading.checkpoints import EDIT_MODEL
+from llm_dit.qwen.loading.loras import Spec, choose, parse_loras
 from llm_dit.runs import CLASSICAL_MAX_ASPECT, QWEN_MAX_ASPECT, LayerPipeline, ProgressCallback
 from server.settings import QwenImageSettings, Settings
 
@@ -30,9 +31,10 @@ class Engine:
     arguments (None: it takes none). `edit_model_path` is where its edit model comes from; `step_s` is how long a step,
     or loading a part of a model, may take: a canceled run gets that long to stop. `max_aspect` and `max_model_aspect`
     bound longer : shorter side (None: any) of a picture that keeps its size, and of one that is resized for the model.
-    `defaults` is what a run gets that leaves them out. `decompose_takes` and `edit_takes` are what makes another
-    result, `speeds` what a run can ask for. `any_instruction` is whether it takes any words, `any_size` whether
-    it works at a picture's own size, `photographs` what it takes a photograph apart into.
+    `defaults` is what a run gets that leaves them out, where no LoRA has a schedule; `loras` are those of each kind of
+    runs. `decompose_takes` and `edit_takes` are what makes another result, `speeds` what a run can ask for.
+    `any_instruction` is whether it takes any words, `any_size` whether it works at a picture's own size, `photographs`
+    what it takes a photograph apart into.
     """
 
     name: EngineName
@@ -47,11 +49,22 @@ class Engine:
     decompose_takes: tuple[str, ...]
     edit_takes: tuple[str, ...]
     speeds: tuple[Speed, ...] = ()
+    loras: Mapping[str, Sequence[Spec]] = field(default_factory=dict[str, Sequence[Spec]])
     any_instruction: bool
     any_size: bool
     photographs: Photographs
     reason: str
     hint: str
+
+    def defaults_of_run(self, kind: str, loras: Sequence[str] | None = None) -> RunDefaults:
+        """Return what a run of a kind gets that leaves them out, with these of the LoRAs on (None: all).
+
+        Raises `InputError` for a LoRA that the engine has not.
+        """
+        chosen = choose(self.loras.get(kind, ()), loras if self.loras else None)
+        if chosen.schedule is None:
+            return self.defaults
+        return self.defaults._replace(num_inference_steps=chosen.schedule.steps, cfg_scale=chosen.schedule.guidance)
 
     def label_on(self, device: str | None) -> str:
         """Return what people call the engine, with the device when it is known."""
@@ -146,9 +159,13 @@ def _qwen(models: QwenImageSettings, reason: str) -> Engine:
         max_aspect=QWEN_MAX_ASPECT,
         max_model_aspect=QWEN_MAX_ASPECT,
         defaults=defaults_of(models),
-        decompose_takes=("prompt", "num_inference_steps", "cfg_scale", "speed", "seed"),
-        edit_takes=("num_inference_steps", "cfg_scale", "speed", "seed"),
+        decompose_takes=("prompt", "num_inference_steps", "cfg_scale", "speed", "seed", "loras"),
+        edit_takes=("num_inference_steps", "cfg_scale", "speed", "seed", "loras"),
         speeds=_speeds(models),
+        loras={
+            "decompose": parse_loras(models.loras, "loras"),
+            "edit": parse_loras(models.edit_loras, "edit_loras"),
+        },
         any_instruction=True,
         any_size=False,
         photographs="things",

@@ -17,7 +17,9 @@ from typing import Annotated, Literal, cast
 from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_core import ErrorDetails
 
+from llm_dit.errors import InputError
 from llm_dit.options import EngineName, Guidance, LayerNum, Resolution, Speed, Steps, bounds
+from llm_dit.qwen.loading.loras import parse_loras
 from server.errors import SettingsError
 
 EngineChoice = Literal["auto", EngineName]
@@ -131,6 +133,18 @@ def _two_devices(value: str) -> str:
     return value
 
 
+def _loras(texts: tuple[str, ...]) -> tuple[str, ...]:
+    """Refuse what names no LoRA; whether it is there, the engine knows."""
+    try:
+        parse_loras(texts, "it")
+    except InputError as error:
+        raise ValueError(error.message) from None
+    return texts
+
+
+Loras = Annotated[tuple[PathText, ...], BeforeValidator(_listed), AfterValidator(_loras)]
+
+
 class ServerSettings(BaseModel, extra="forbid", frozen=True):
     """`[default.server]`: where the service listens and what it takes."""
 
@@ -221,6 +235,8 @@ class QwenImageSettings(BaseModel, extra="forbid", frozen=True):
     fused: bool = True
     revision: str = ""
     edit_revision: str = ""
+    loras: Loras = ()
+    edit_loras: Loras = ()
     layer_num: LayerNum | None = None
     resolution: Annotated[Resolution | None, BeforeValidator(_number)] = None
     num_inference_steps: Steps | None = None

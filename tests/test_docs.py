@@ -84,11 +84,14 @@ def test_the_limits_that_the_text_speaks_of_are_those_of_the_code() -> None:
 NUMBERS = {"layer_num", "num_inference_steps", "cfg_scale", "seed"}
 
 
-def shown(value: object, *, as_json: bool) -> str:
+UNSAID = {"seed": "drawn", "loras": "all"}
+
+
+def shown(name: str, value: object, *, as_json: bool) -> str:
     """Return a default as the tables have it."""
     if isinstance(value, str) or (as_json and (value is None or value is True)):
         return f"`{json.dumps(value)}`"
-    return "drawn" if value is None else "on" if value is True else str(value)
+    return UNSAID[name] if value is None else "on" if value is True else str(value)
 
 
 @pytest.mark.parametrize(
@@ -107,7 +110,7 @@ def test_the_tables_have_every_option_with_its_default_and_bounds(page: str, kin
     for name, option in options_of(kind).items():
         default, what = rows[http_name(name) if as_json else name]
         value = own.get(name, getattr(kind, name, "required"))
-        assert default == (value if value == "required" else shown(value, as_json=as_json)), name
+        assert default == (value if value == "required" else shown(name, value, as_json=as_json)), name
         if name in NUMBERS:
             assert "–".join(map(str, bounds(option))).replace(str(MAX_SEED), "2^53 − 1") in what, name
         for choice in choices(option):

@@ -33,6 +33,8 @@ declare namespace Wire {
     capabilities: CapabilitiesResponse;
     beside: BesideResponse | null;
     defaults: DefaultsResponse;
+    edit_defaults: SamplingResponse;
+    loras: LorasResponse;
     limits: LimitsResponse;
   }
 
@@ -47,6 +49,7 @@ declare namespace Wire {
     speed?: "exact" | "fast" | "turbo";
     seed?: number | null;
     negative_prompt?: string;
+    loras?: string[] | null;
     fit?: boolean;
     engine?: "classical" | "qwen" | null;
     prompt?: string;
@@ -84,11 +87,11 @@ declare namespace Wire {
   }
 
   interface DefaultsResponse {
-    layer_num: number;
-    resolution: number;
     steps: number;
     cfg_scale: number;
     speed: "exact" | "fast" | "turbo";
+    layer_num: number;
+    resolution: number;
   }
 
   interface EditLayerRequest {
@@ -98,6 +101,7 @@ declare namespace Wire {
     speed?: "exact" | "fast" | "turbo";
     seed?: number | null;
     negative_prompt?: string;
+    loras?: string[] | null;
     fit?: boolean;
     engine?: "classical" | "qwen" | null;
     instruction: string;
@@ -147,6 +151,7 @@ declare namespace Wire {
     why: string[];
     speed: "exact" | "fast" | "turbo";
     lossy: string[];
+    loras: string[];
   }
 
   interface Hint {
@@ -246,6 +251,16 @@ declare namespace Wire {
     status?: "alive";
   }
 
+  interface LoraResponse {
+    name: string;
+    weight: number;
+  }
+
+  interface LorasResponse {
+    decompose: LoraResponse[];
+    edit: LoraResponse[];
+  }
+
   interface MemoryResponse {
     used_bytes: number;
     total_bytes: number;
@@ -328,6 +343,12 @@ declare namespace Wire {
     warnings: string[];
   }
 
+  interface SamplingResponse {
+    steps: number;
+    cfg_scale: number;
+    speed: "exact" | "fast" | "turbo";
+  }
+
   interface SavedProject {
     name: string;
     document: Record<string, any>;
@@ -379,6 +400,7 @@ declare namespace Wire {
     device_memory: MemoryResponse | null;
     loaded_models: string[];
     placement: string;
+    loras: string[];
     forward: ForwardResponse | null;
     edit_available: boolean;
     reason: string;

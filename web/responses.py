@@ -45,6 +45,7 @@ class ForwardResponse(BaseModel):
     why: list[str] = Field(description="What keeps each faster one from running.")
     speed: Speed = Field(description="What the speed that was asked for has come to.")
     lossy: list[str] = Field(description="What of it changes the numbers: bits or steps that are left out.")
+    loras: list[str] = Field(description="The LoRAs that are on, by name, with the weight where that is not 1.")
 
 
 Computed = Annotated[
@@ -143,6 +144,7 @@ class StatusResponse(BaseModel):
     device_memory: MemoryResponse | None = Field(description="Of the accelerator, after the latest run.")
     loaded_models: list[str]
     placement: str = Field(description="Where the weights are, and why.")
+    loras: list[str] = Field(description="The LoRAs of the loaded models, by name, on or off.")
     forward: Computed
     edit_available: bool
     reason: str = Field(description="Why this engine runs.")
@@ -150,12 +152,15 @@ class StatusResponse(BaseModel):
     queue: QueueResponse
 
 
-class DefaultsResponse(BaseModel):
-    layer_num: int
-    resolution: int
+class SamplingResponse(BaseModel):
     steps: int
     cfg_scale: float
     speed: Speed
+
+
+class DefaultsResponse(SamplingResponse):
+    layer_num: int
+    resolution: int
 
 
 class LimitsResponse(BaseModel, json_schema_serialization_defaults_required=True):
@@ -193,6 +198,16 @@ class BesideResponse(BaseModel):
     capabilities: CapabilitiesResponse = Field(description="What it makes use of.")
 
 
+class LoraResponse(BaseModel):
+    name: str
+    weight: float = Field(description="What it has in a run that does not say otherwise; 0: it is off.")
+
+
+class LorasResponse(BaseModel):
+    decompose: list[LoraResponse]
+    edit: list[LoraResponse]
+
+
 class ConfigResponse(BaseModel):
     engine: EngineName
     capabilities: CapabilitiesResponse = Field(description="What this engine makes use of.")
@@ -200,6 +215,8 @@ class ConfigResponse(BaseModel):
         description="The engine that runs beside it, for requests that name it; null where there is none."
     )
     defaults: DefaultsResponse
+    edit_defaults: SamplingResponse = Field(description="The same of an edit, whose LoRAs may have others.")
+    loras: LorasResponse = Field(description="What a request can name in `loras`; all are on where it leaves that out.")
     limits: LimitsResponse
 
 
@@ -341,6 +358,7 @@ def forward_response(forward: Forward | None) -> ForwardResponse | None:
         why=list(forward.why),
         speed=forward.speed,
         lossy=list(forward.lossy),
+        loras=list(forward.loras),
     )
 
 

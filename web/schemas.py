@@ -31,6 +31,7 @@ from llm_dit.options import (
     Instruction,
     LayerLanguage,
     LayerNum,
+    Loras,
     NamedBox,
     NegativePrompt,
     OutputSize,
@@ -104,6 +105,7 @@ class JobRequest(RequestBody, frozen=True):
     speed: Speed = QWEN_IMAGE.speed
     seed: Seed | None = None
     negative_prompt: Annotated[NegativePrompt, Field(max_length=MAX_TEXT)] = DecomposeOptions.negative_prompt
+    loras: Loras | None = None
     fit: Fit = False
     engine: Annotated[
         EngineName | None,
@@ -115,7 +117,7 @@ class JobRequest(RequestBody, frozen=True):
     def to_input(self, image: KeptPicture, engine: Engine, *, beside: bool) -> JobInput:
         """Return the job for the stored `image` on an engine, which may be the one `beside` the service's own; what is
         left out is the engine's default, and the seed is drawn."""
-        defaults = engine.defaults
+        defaults = engine.defaults_of_run(self.job.kind, self.loras)
         options = {name: getattr(self, http_name(name)) for name in options_of(self.job)}
         given = {name: value if http_name(name) in self.model_fields_set else None for name, value in options.items()}
         options |= defaults.fill({name: given[name] for name in defaults._fields if name in given})

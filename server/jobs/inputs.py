@@ -187,7 +187,9 @@ class Paces:
 
 def _effort(job_input: JobInput) -> Hashable:
     """Return what decides how long a run takes, apart from the machine."""
-    common = (job_input.engine, job_input.kind, job_input.num_inference_steps, job_input.speed, job_input.output_size)
+    loras = None if job_input.loras is None else tuple(job_input.loras)
+    speed = (job_input.num_inference_steps, job_input.speed, loras)
+    common = (job_input.engine, job_input.kind, speed, job_input.output_size)
     if isinstance(job_input, DecomposeInput):
         return (*common, job_input.resolution, job_input.layer_num)
     return common

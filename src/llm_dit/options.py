@@ -7,7 +7,7 @@ The pipelines, the jobs, HTTP's schemas, the settings, the command line and `/co
 import functools
 import math
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from numbers import Integral, Real
 from types import NoneType
@@ -39,6 +39,13 @@ Speed = Annotated[
 ]
 Seed = Annotated[int, Field(ge=0, le=MAX_SEED, description="The same seed gives the same result; without one, random.")]
 NegativePrompt = Annotated[str, Field(description="What not to show; the classical engine does not use it.")]
+Loras = Annotated[
+    Sequence[str],
+    Field(
+        max_length=16,
+        description="The LoRAs that are on, as `NAME` or `NAME:WEIGHT`, of those that the engine has; left out, all.",
+    ),
+]
 CfgNormalize = Annotated[bool, Field(description="Keep guidance from raising the contrast.")]
 UseEnPrompt = Annotated[bool, Field(description="Write a missing prompt in English, else in Chinese.")]
 OutputSize = Annotated[
@@ -85,6 +92,7 @@ class SamplingArguments(TypedDict, total=False):
     speed: Speed | None
     seed: int | None
     negative_prompt: str
+    loras: Sequence[str] | None
 
 
 class DecomposeArguments(SamplingArguments, total=False):
@@ -107,7 +115,7 @@ class EditArguments(SamplingArguments, total=False):
 
 @dataclass(frozen=True, kw_only=True)
 class SamplingOptions:
-    """What both kinds of runs take; None stands for the model's own default, and for a random seed.
+    """What both kinds of runs take; None stands for the model's own default, a random seed, and all LoRAs.
 
     `speed` None is what the pipeline was loaded for; steps and guidance of None are the model's own at that speed.
     """
@@ -117,6 +125,7 @@ class SamplingOptions:
     speed: Speed | None = None
     seed: Seed | None = None
     negative_prompt: NegativePrompt = " "
+    loras: Loras | None = None
 
     def __post_init__(self) -> None:
         """Raise `InputError` naming the first option that is out of bounds."""
@@ -229,3 +238,9 @@ def _check(name: str, value: object, hint: Any) -> None:
         raise InputError(f"{name} is {' or '.join(map(str, allowed))}.", param=name)
     elif kind is str and not isinstance(value, str):
         raise InputError(f"{name} must be text.", param=name)
+    elif get_origin(kind) is Sequence and not _is_texts(value):
+        raise InputError(f"{name} must be a list of texts.", param=name)
+
+
+def _is_texts(value: object) -> bool:
+    return isinstance(value, Sequence) and not isinstance(value, str) and all(isinstance(each, str) for each in value)

@@ -47,7 +47,7 @@ class Forward:
     """What a model's numbers come from: whose `blocks`, which `kernels` between their products, which `attention`.
 
     `why` says of each faster one what keeps it from running. `speed` is what the run's has come to, and `lossy` what of
-    it changes the numbers: bits or steps that are left out.
+    it changes the numbers: bits or steps that are left out. `loras` are the LoRAs that are on, each with its weight.
     """
 
     blocks: Literal["fused", "diffusers"]
@@ -56,6 +56,7 @@ class Forward:
     why: tuple[str, ...] = ()
     speed: Speed = "exact"
     lossy: tuple[str, ...] = ()
+    loras: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         told = f"{self.blocks} blocks, {self.kernels} kernels, {self.attention} attention"
@@ -72,14 +73,16 @@ class PipelineStatus:
     """What a pipeline has loaded, and where.
 
     `models` are their names; `device` is its name, such as "CPU" or "NVIDIA H200"; `placement` says where the weights
-    are and why; `forward` is what the latest run was computed by, or the first will be, None where that is always the
-    same. The device's memory is in bytes, None where the device has none of its own.
+    are and why; `loras` are the names of the LoRAs that the models have, on or off; `forward` is what the latest run
+    was computed by, or the first will be, None where that is always the same. The device's memory is in bytes, None
+    where the device has none of its own.
     """
 
     models: tuple[str, ...]
     has_edit_model: bool
     device: str
     placement: str = ""
+    loras: tuple[str, ...] = ()
     forward: Forward | None = None
     device_used_bytes: int | None = None
     device_total_bytes: int | None = None

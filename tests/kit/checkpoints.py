@@ -9,10 +9,12 @@ published models.
 # pyright: reportCallIssue=false, reportPrivateImportUsage=false
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
 from diffusers import AutoencoderKLQwenImage, FlowMatchEulerDiscreteScheduler, QwenImageTransformer2DModel
+from safetensors.torch import load_file, save_file
 from tokenizers import pre_tokenizers
 from transformers import (
     Qwen2_5_VLConfig,
@@ -159,3 +161,37 @@ def make_vae(layered: bool) -> AutoencoderKLQwenImage:
         latents_std=[1.0] * Z_DIM,
         input_channels=4 if layered else 3,
     )
+
+
+# LoRAs for them.
+
+TRANSFORMER = "transformer/diffusion_pytorch_model.safetensors"
+RANK = 3
+
+
+def layers_of(folder: Path) -> dict[str, tuple[int, int]]:
+    """The linear layers of a checkpoint's transformer, and their sizes (out, in)."""
+    weights = load_file(folder / TRANSFORMER)
+    return {
+        name.removesuffix(".weight"): (weight.shape[0], weight.shape[1])
+        for name, weight in weights.items()
+        if weight.ndim == 2 and not name.endswith("embedding.weight")
+    }
+
+
+def factors_of(layers: Mapping[str, tuple[int, int]], seed: int = 0) -> dict[str, tuple[torch.Tensor, torch.Tensor]]:
+    """Factors for each layer, large enough to be seen."""
+    draw = torch.Generator().manual_seed(seed)
+    return {
+        name: (torch.randn(RANK, inside, generator=draw) * 0.2, torch.randn(out, RANK, generator=draw) * 0.2)
+        for name, (out, inside) in layers.items()
+    }
+
+
+def write_lora(file: Path, checkpoint: Path) -> Path:
+    """Write a LoRA for every linear layer of a checkpoint, in diffusers' form."""
+    tensors: dict[str, torch.Tensor] = {}
+    for layer, (down, up) in factors_of(layers_of(checkpoint)).items():
+        tensors |= {f"transformer.{layer}.lora_A.weight": down, f"transformer.{layer}.lora_B.weight": up}
+    save_file(tensors, file)
+    return file

@@ -10,27 +10,13 @@ import torch
 from llm_dit.qwen.forward.graphs import Call, Recorder, Recordings, Replay, recorder_for
 from llm_dit.qwen.loading.checkpoints import LAYERED, open_checkpoint
 from llm_dit.qwen.loading.loader import LoadOptions, load_pipeline
-from tests.kit.denoising import denoise_noise
+from tests.kit.denoising import denoise_noise, record_well, record_with
 
 CPU = torch.device("cpu")
 
 
-def record_well(call: Call) -> tuple[Callable[[], None], torch.Tensor]:
-    """Stand in for a CUDA graph, which is recorded without being run, and then runs into the same memory."""
-    return record_with(0.0, call)
-
-
 def record_badly(call: Call) -> tuple[Callable[[], None], torch.Tensor]:
     return record_with(1.0, call)
-
-
-def record_with(wrong: float, call: Call) -> tuple[Callable[[], None], torch.Tensor]:
-    answer = torch.empty(0)
-
-    def replay() -> None:
-        answer.set_(call() + wrong)  # pyright: ignore[reportArgumentType]
-
-    return replay, answer
 
 
 def record_nothing(call: Call) -> tuple[Callable[[], None], torch.Tensor]:

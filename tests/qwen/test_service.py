@@ -19,6 +19,7 @@ from PIL import Image
 
 from llm_dit.images import encode_png
 from llm_dit.pipelines.qwen_image_diffusers import QwenImageDiffusersPipeline
+from tests.kit.checkpoints import write_lora
 from tests.kit.hub import Hub
 from tests.kit.hub import serve as serve_hub
 from tests.kit.service import Service, downloading_environment, serve
@@ -32,6 +33,7 @@ BY_A_CPU = {
     "kernels": "torch",
     "attention": "sdpa",
     "why": ["triton, flash-attn-4, cudnn: they need an NVIDIA GPU"],
+    "loras": [],
 }
 
 
@@ -44,7 +46,9 @@ def hub(checkpoints: Path) -> Iterator[Hub]:
 @pytest.fixture(scope="module")
 def qwen(checkpoints: Path, hub: Hub, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     folder = tmp_path_factory.mktemp("qwen")
-    with serve(folder, environment=downloading_environment(checkpoints, hub, folder), ready=False) as running:
+    lora = write_lora(folder / "style.safetensors", checkpoints / "layered")
+    environment = downloading_environment(checkpoints, hub, folder) | {"LLM_DIT_QWEN_IMAGE__LORAS": f"{lora}:0"}
+    with serve(folder, environment=environment, ready=False) as running:
         wait_until(lambda: running.get("/readyz").status_code == 200, "the engine")
         yield running
 
@@ -79,7 +83,7 @@ def test_everybody_is_told_which_engine_runs(client: httpx.Client, qwen: Service
     status = client.get("/api/qwen-image/status").json()
     assert (status["device"], status["state"], status["error"]) == ("CPU", "ready", None)
     assert "Qwen-Image-Layered" in status["loaded_models"]
-    assert status["placement"] == "resident: There is no accelerator, so nothing is offloaded."
+    assert status["placement"].startswith("resident: There is no accelerator, so nothing is offloaded. LoRAs (style) ")
     assert "classical" in status["hint"]
     assert "Qwen-Image-Layered is loaded on CPU: resident" in qwen.log
     assert "Qwen-Image-Layered runs: our own denoising loop" in qwen.log
@@ -100,6 +104,20 @@ def test_decompose_reports_its_real_steps(client: httpx.Client, qwen: Service, p
     assert (result["width"], result["height"]) == (864, 480)
     assert result["forward"] == BY_A_CPU
     assert "4 steps at 864 × 480: fused blocks, torch kernels, sdpa attention" in qwen.log
+
+
+def test_a_request_names_loras_of_the_configuration(client: httpx.Client, picture_url: str) -> None:
+    config = client.get("/api/qwen-image/config").json()
+    assert config["loras"] == {"decompose": [{"name": "style", "weight": 0}], "edit": []}
+    assert client.get("/api/qwen-image/status").json()["loras"] == ["style"]
+    fields = {"image": picture_url, "prompt": "a house", "layer_num": 1, "steps": 1, "seed": 3}
+    plain, styled = (
+        client.post("/api/qwen-image/decompose", json=fields | {"loras": loras}).json() for loras in ([], ["style:0.5"])
+    )
+    assert (plain["forward"]["loras"], styled["forward"]["loras"]) == ([], ["style:0.5"])
+    assert plain["layers"][1]["image"] != styled["layers"][1]["image"]
+    refused = client.post("/api/qwen-image/decompose", json=fields | {"loras": ["/etc/passwd"]})
+    assert (refused.status_code, refused.json()["error"]["param"]) == (422, "loras")
 
 
 def test_the_first_edit_downloads_and_loads_the_model(

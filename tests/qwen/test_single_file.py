@@ -173,7 +173,7 @@ def test_every_placement_moves_packed_weights(wide: Path, mixed: Path) -> None:
     undo()
     pair = Pair(transformer, CPU)
     assert same(answer(pair), wanted)
-    copied = {tensor.data_ptr() for tensor in tensors_of(pair._second)}
+    copied = {tensor.data_ptr() for tensor in tensors_of(pair.second)}
     assert copied.isdisjoint(tensor.data_ptr() for tensor in tensors_of(transformer))
     pair.close()
 

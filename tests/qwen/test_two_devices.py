@@ -45,7 +45,7 @@ def edit(pipe: QwenImageDiffusersPipeline, picture: Image.Image) -> bytes:
 
 
 def second_of(pipe: QwenImageDiffusersPipeline, name: str) -> Any:
-    return pipe._models._pipelines[name].transformer.pair._second
+    return pipe._models._pipelines[name].transformer.pair.second
 
 
 @pytest.fixture
@@ -96,7 +96,7 @@ def test_all_is_on_the_second_device_before_the_first_begins(
 
 def test_the_copy_is_its_own_and_has_no_modulation(pipe: QwenImageDiffusersPipeline) -> None:
     first = pipe._models._pipelines[LAYERED].transformer
-    second = first.pair._second
+    second = first.pair.second
     ours = {name: tensor for name, tensor in first.state_dict().items() if not name.startswith("modulations.")}
     theirs = second.state_dict()
     assert ours.keys() == theirs.keys()

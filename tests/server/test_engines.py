@@ -60,6 +60,10 @@ def test_the_pipeline_gets_the_settings_and_none_for_what_is_left_empty() -> Non
         "fused": True,
         "revision": None,
         "edit_revision": None,
+        "transformer_path": None,
+        "edit_transformer_path": None,
+        "loras": [],
+        "edit_loras": [],
         "speed": "exact",
     }
 

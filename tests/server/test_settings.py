@@ -100,6 +100,10 @@ def test_a_token_that_is_not_valid_is_not_repeated(token: str) -> None:
             "[default.qwen_image]\ndevices = 'cuda:0'",
             r"qwen_image\.devices = 'cuda:0' is not valid: it must name two, as \"cuda:0,cuda:1\" does\.",
         ),
+        (
+            "[default.qwen_image]\nedit_loras = ['a.safetensors:99']",
+            r"qwen_image\.edit_loras = \['a\.safetensors:99'\] is not valid: A weight of it must be from -10 to 10\.",
+        ),
         ("port = 1", r"'port' is outside a table: move it below \[default\] or \[default\.server\]\."),
         ("default = 1", r"'default' is outside a table.*"),
         ("[default", r"is not TOML: .*\."),

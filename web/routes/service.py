@@ -1,7 +1,12 @@
 """What runs here, what it takes and how it stands: for the page, for those who watch over it, and for Prometheus."""
 
+from collections.abc import Sequence
+from typing import Any
+
 from fastapi import APIRouter, Request, Response
 
+from llm_dit.options import RunDefaults
+from llm_dit.qwen.loading.loras import Spec
 from llm_dit.runs import PipelineStatus
 from server.engines import Engine
 from server.errors import StoppingError
@@ -18,9 +23,12 @@ from web.responses import (
     EditStatusResponse,
     LimitsResponse,
     LiveResponse,
+    LoraResponse,
+    LorasResponse,
     MemoryResponse,
     QueueResponse,
     ReadyResponse,
+    SamplingResponse,
     StatusResponse,
     forward_response,
 )
@@ -45,6 +53,7 @@ async def status(state: StateDep) -> StatusResponse:
         device_memory=_device_memory(loaded),
         loaded_models=list(loaded.models) if loaded else [],
         placement=loaded.placement if loaded else "",
+        loras=list(loaded.loras) if loaded else [],
         forward=forward_response(loaded.forward if loaded else None),
         edit_available=host.state != "failed",
         reason=engine.reason,
@@ -61,7 +70,11 @@ async def config(state: StateDep) -> ConfigResponse:
         engine=engine.name,
         capabilities=_capabilities(engine),
         beside=spare and BesideResponse(engine=spare.name, label=spare.label, capabilities=_capabilities(spare)),
-        defaults=DefaultsResponse(**{http_name(name): value for name, value in engine.defaults._asdict().items()}),
+        defaults=DefaultsResponse.model_validate(_named(engine.defaults_of_run("decompose"))),
+        edit_defaults=SamplingResponse.model_validate(_named(engine.defaults_of_run("edit"))),
+        loras=LorasResponse(
+            decompose=_listed(engine.loras.get("decompose", ())), edit=_listed(engine.loras.get("edit", ()))
+        ),
         limits=LimitsResponse(
             max_body_mb=limits.max_body_mb,
             max_pixels=limits.max_pixels,
@@ -80,6 +93,14 @@ def _capabilities(engine: Engine) -> CapabilitiesResponse:
         any_size=engine.any_size,
         photographs=engine.photographs,
     )
+
+
+def _named(defaults: RunDefaults) -> dict[str, Any]:
+    return {http_name(name): value for name, value in defaults._asdict().items()}
+
+
+def _listed(loras: Sequence[Spec]) -> list[LoraResponse]:
+    return [LoraResponse(name=lora.name, weight=lora.weight) for lora in loras]
 
 
 @router.get("/api/qwen-image/edit-status")

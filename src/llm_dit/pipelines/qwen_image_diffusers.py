@@ -24,11 +24,14 @@ from llm_dit.options import (
     EditArguments,
     EditOptions,
     NamedBox,
+    RunDefaults,
+    SamplingOptions,
     Speed,
     chosen_seed,
 )
 from llm_dit.qwen.forward.vae import Previewing, Previews
 from llm_dit.qwen.loading.checkpoints import EDIT, EDIT_MODEL, LAYERED
+from llm_dit.qwen.loading.loras import Chosen
 from llm_dit.qwen.models import Models, ModelSource
 from llm_dit.qwen.placement.devices import Quantization
 from llm_dit.qwen.placement.plan import CpuOffload, Plan
@@ -85,6 +88,8 @@ class QwenImageDiffusersPipeline:
         speed: Speed = "exact",
         revision: str | None = None,
         edit_revision: str | None = None,
+        loras: Sequence[str] | None = None,
+        edit_loras: Sequence[str] | None = None,
         progress: ProgressCallback | None = None,
     ) -> Self:
         """Load Qwen-Image-Layered, and the edit model too if `load_edit_model`; else the first edit loads it.
@@ -99,8 +104,8 @@ class QwenImageDiffusersPipeline:
         in its place two, "cuda:0,cuda:1", of which the second runs one of guidance's branches (`placement` says whether
         it does); `torch_dtype` (or its name) bfloat16, on a CPU float32; `quantization` "fp8" or "nf4", of which a
         file's transformer gets nothing. `fused=False` runs plain diffusers, which gives the same and takes longer.
-        `speed` is that of runs that do not name one (`llm_dit.qwen.sampling.caching`). `progress` hears "downloading"
-        and "loading".
+        `speed` is that of runs that do not name one (`llm_dit.qwen.sampling.caching`). `loras` and `edit_loras` are the
+        LoRAs of the two models (`use_loras`). `progress` hears "downloading" and "loading".
 
         Raises `InputError`, or an `EngineError` that says what to do about the device, memory, weights, hub or disk.
         """
@@ -118,6 +123,7 @@ class QwenImageDiffusersPipeline:
             quantization=quantization,
             fused=fused,
             speed=speed,
+            loras={LAYERED: loras or (), EDIT: edit_loras or ()},
         )
         wanted = [EDIT] if edit_only else [LAYERED, EDIT] if load_edit_model else [LAYERED]
         for name in wanted:
@@ -137,6 +143,24 @@ class QwenImageDiffusersPipeline:
     def load_edit_model(self, progress: ProgressCallback | None = None) -> None:
         """Download (when needed) and load the edit model; does nothing when it is loaded."""
         self._models.load(EDIT, progress or ignore_progress)
+
+    def use_loras(
+        self,
+        loras: Sequence[str] | None = None,
+        edit_loras: Sequence[str] | None = None,
+        progress: ProgressCallback | None = None,
+    ) -> None:
+        """Have these LoRAs in place of those of before, on from the next run; None leaves a model's as they are.
+
+        Each is "PLACE", "PLACE:WEIGHT" or "NAME=PLACE:WEIGHT": a safetensors file, a folder with one, a hub id, with
+        "/FILE.safetensors" where it has several, or a name of `llm_dit.qwen.loading.loras.NAMED`. Those are run as
+        their schedule says where a run leaves out steps and guidance. The models are not loaded again.
+
+        Raises `InputError`, or a `WeightsError` that says what is wrong with a file; then those of before stay.
+        """
+        for name, texts in ((LAYERED, loras), (EDIT, edit_loras)):
+            if texts is not None:
+                self._models.use_loras(name, texts, progress or ignore_progress)
 
     def status(self) -> PipelineStatus:
         """Return which models are loaded, on which device, how they are placed, and what computes."""
@@ -173,12 +197,13 @@ class QwenImageDiffusersPipeline:
         asked = DecomposeOptions(prompt=prompt, **options)
         if not self._models.has(LAYERED):
             raise EditOnlyError("This pipeline was opened with edit_only: open one without it to decompose.")
-        steps = asked.num_inference_steps or QWEN_IMAGE.num_inference_steps
-        pace = self._models.pace(asked.speed, LAYERED, steps)
+        chosen = self._models.choose(LAYERED, asked.loras)
+        sampled = _sampled(asked, chosen, QWEN_IMAGE)
+        pace = self._models.pace(asked.speed, LAYERED, sampled["steps"])
         seed = chosen_seed(asked.seed)
         report = progress or ignore_progress
         picture = image.convert("RGBA")
-        with self._models.running(LAYERED) as pipeline:
+        with self._models.running(LAYERED, chosen.weights) as pipeline:
             if not prompt.strip():
                 prompt = self._caption(pipeline, picture, asked.resolution, asked.use_en_prompt, report)
             size = model_size(picture.size, asked.resolution)
@@ -187,8 +212,7 @@ class QwenImageDiffusersPipeline:
                 size=size,
                 prompt=prompt,
                 negative_prompt=asked.negative_prompt,
-                scale=asked.cfg_scale or QWEN_IMAGE.cfg_scale,
-                steps=steps,
+                **sampled,
                 pace=pace,
                 generator=_generator(seed),
                 layers=asked.layer_num,
@@ -232,6 +256,7 @@ class QwenImageDiffusersPipeline:
         self._models.pace(asked.speed, EDIT, 1)  # refused before anything is loaded
         layer, output_size = layer_image.convert("RGBA"), asked.output_size
         where = None if region is None else read_region(region, layer, asked.shape)
+        chosen = self._models.choose(EDIT, asked.loras)
         report = progress or ignore_progress
         self.load_edit_model(report)
         if where is not None and output_size == "model":
@@ -239,9 +264,9 @@ class QwenImageDiffusersPipeline:
             where = where.resized(layer.size)
         canvas = prepare(layer, shape=asked.shape, output_size=output_size, region=where and where.box)
         size = model_size(canvas.image.size, EDIT_RESOLUTION)
-        with self._models.running(EDIT) as pipeline:
+        with self._models.running(EDIT, chosen.weights) as pipeline:
             editor = self._models.editor
-            steps = asked.num_inference_steps or editor.defaults.num_inference_steps
+            sampled = _sampled(asked, chosen, editor.defaults)
             _check_length(pipeline, instruction, editor.text_tokens, "instruction")
             _check_length(pipeline, asked.negative_prompt, editor.text_tokens, "negative_prompt")
             show = None if preview is None else lambda layer, seen: preview(layer, canvas.preview(seen))
@@ -250,9 +275,8 @@ class QwenImageDiffusersPipeline:
                 size=size,
                 prompt=instruction,
                 negative_prompt=asked.negative_prompt,
-                scale=asked.cfg_scale or editor.defaults.cfg_scale,
-                steps=steps,
-                pace=self._models.pace(asked.speed, EDIT, steps),
+                **sampled,
+                pace=self._models.pace(asked.speed, EDIT, sampled["steps"]),
                 generator=_generator(chosen_seed(asked.seed)),
                 editor=editor,
             )
@@ -285,6 +309,19 @@ def _check_length(pipeline: Any, text: str, most: int, param: str) -> None:
             f"{param} is too long for the model: it has {tokens} tokens and may have {most}: shorten it.",
             param=param,
         )
+
+
+def _sampled(asked: SamplingOptions, chosen: Chosen, defaults: RunDefaults) -> dict[str, Any]:
+    """Return what a run is told of steps, guidance and LoRAs: what is left out is a LoRA's, or else the model's own."""
+    steps, scale = defaults.num_inference_steps, defaults.cfg_scale
+    if chosen.schedule:
+        steps, scale = chosen.schedule.steps, chosen.schedule.guidance
+    return {
+        "steps": asked.num_inference_steps or steps,
+        "scale": asked.cfg_scale or scale,
+        "loras": chosen.told,
+        "schedule": chosen.schedule,
+    }
 
 
 def _generator(seed: int) -> torch.Generator:

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -20,6 +21,7 @@ from llm_dit.qwen.loading.checkpoints import (
     local_folder,
     open_checkpoint,
 )
+from llm_dit.qwen.loading.loras import OPTIONS, Lora, Spec, local_lora, open_lora, parse_loras
 from llm_dit.qwen.loading.single_file import check_fits, describe_file, is_packed, read_transformer
 from llm_dit.qwen.placement.plan import CpuOffload, Plan, Weights, plan_placement
 
@@ -66,6 +68,8 @@ def diagnose(
     edit_only: bool = False,
     transformer_path: str | None = None,
     edit_transformer_path: str | None = None,
+    loras: Sequence[str] = (),
+    edit_loras: Sequence[str] = (),
 ) -> list[Finding]:
     """Return what is found: versions, weights, disk, device, memory, and the placement that a run would get.
 
@@ -81,9 +85,16 @@ def diagnose(
     files = {LAYERED: transformer_path, EDIT: edit_transformer_path}
     found = {name: _find(path, name, files[name]) for name, path in paths.items()}
     there = [each for each in found.values() if isinstance(each, Checkpoint)]
+    opened = [
+        _lora(spec, found[name])
+        for name, texts in ((LAYERED, loras), (EDIT, edit_loras))
+        if name in found
+        for spec in parse_loras(texts, OPTIONS[name])
+    ]
     findings = [
         *packages,
         *(each if isinstance(each, Finding) else _whole(each) for each in found.values()),
+        *(each if isinstance(each, Finding) else _sized(each) for each in opened),
         _disk(
             sum(
                 MODEL_BYTES - (TRANSFORMER_BYTES if files[name] else 0)
@@ -96,7 +107,9 @@ def diagnose(
         return findings
     # torch is imported from here on.
     try:
-        return [*findings, *_machine(there, cpu_offload, (device, devices), torch_dtype, quantization, fused, speed)]
+        numbers = sum(each.parameters for each in opened if isinstance(each, Lora))
+        named = (device, devices)
+        return [*findings, *_machine(there, numbers, cpu_offload, named, torch_dtype, quantization, fused, speed)]
     except LLMDiTError as error:
         return [*findings, Finding(name="device", value="cannot be used as configured", ok=False, advice=error.message)]
 
@@ -153,6 +166,25 @@ def _whole(checkpoint: Checkpoint) -> Finding:
     return Finding(name=NAMES[checkpoint.pipeline], value=f"{size / 1e9:.1f} GB, complete{told}")
 
 
+def _lora(spec: Spec, model: Checkpoint | Finding) -> Lora | Finding:
+    name = f"LoRA {spec.name}"
+    try:
+        file = local_lora(spec)
+        if file is None:
+            return Finding(name=name, value="on the hub: it is looked for when its model is loaded")
+        lora = open_lora(file, spec)
+        if isinstance(model, Finding):
+            return lora
+        return lora.fitted(model.shapes("transformer"), NAMES[model.pipeline])
+    except LLMDiTError as error:
+        return Finding(name=name, value="cannot be used", ok=False, advice=error.message)
+
+
+def _sized(lora: Lora) -> Finding:
+    value = f"{lora.parameters * 2 / 1e9:.2f} GB in 16 bits, for {len(lora.layers)} layers, weight {lora.spec.weight:g}"
+    return Finding(name=f"LoRA {lora.spec.name}", value=value)
+
+
 def _disk(missing: int) -> Finding:
     """Return what is free, and whether `missing` bytes fit."""
     cache = _hub_cache()
@@ -164,6 +196,7 @@ def _disk(missing: int) -> Finding:
 
 def _machine(
     checkpoints: list[Checkpoint],
+    numbers_of_loras: int,
     cpu_offload: CpuOffload,
     named: tuple[str | None, str | None],
     torch_dtype: str | None,
@@ -207,7 +240,7 @@ def _machine(
     if not checkpoints:
         return findings
     # The text encoders of the published models are the same; comparing 16 GB is for when they are loaded.
-    weights = weigh(checkpoints, dtype, quantization, fused=fused, encoders=1)
+    weights = weigh(checkpoints, dtype, quantization, fused=fused, encoders=1, numbers_of_loras=numbers_of_loras)
     plan = plan_placement(cpu_offload, machine, weights, quantized=quantization is not None)
     if second is not None:
         plan = plan_second(plan, measure_machine(second), weights, fused=fused)

@@ -1,10 +1,11 @@
 """The two models: where they come from, loaded when they are wanted, sharing what they have in common."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -13,10 +14,22 @@ from llm_dit.errors import InputError
 from llm_dit.options import QWEN_IMAGE, Speed
 from llm_dit.qwen.editors import EDITORS, Editor
 from llm_dit.qwen.failures import free_memory, named_failures
+from llm_dit.qwen.forward.adapters import Adapters
 from llm_dit.qwen.forward.transformer import forward_of
 from llm_dit.qwen.loading.checkpoints import EDIT, NAMES, Checkpoint, local_folder, open_checkpoint, same_text_encoder
 from llm_dit.qwen.loading.download import download_checkpoint
 from llm_dit.qwen.loading.loader import LoadOptions, load_pipeline
+from llm_dit.qwen.loading.loras import (
+    OPTIONS,
+    Chosen,
+    Lora,
+    Spec,
+    choose,
+    local_lora,
+    open_lora,
+    open_loras,
+    parse_loras,
+)
 from llm_dit.qwen.loading.single_file import check_fits, describe_file, is_packed, read_transformer
 from llm_dit.qwen.placement.devices import (
     Quantization,
@@ -32,7 +45,7 @@ from llm_dit.qwen.placement.devices import (
     weigh,
 )
 from llm_dit.qwen.placement.placing import Placement
-from llm_dit.qwen.placement.plan import CpuOffload, Plan, plan_placement, plan_second
+from llm_dit.qwen.placement.plan import PINNABLE, CpuOffload, Plan, plan_placement, plan_second
 from llm_dit.qwen.sampling.caching import Pace, pace_of
 from llm_dit.runs import Forward, PipelineStatus, ProgressCallback
 
@@ -79,9 +92,11 @@ class Models:
         dtype: torch.dtype | str | None,
         quantization: Quantization | None,
         fused: bool,
+        loras: Mapping[str, Sequence[str]],
         speed: Speed = "exact",
     ) -> None:
         self._sources = sources
+        self._loras = {name: self._parse(name, texts, fused) for name, texts in loras.items()}
         self._cpu_offload: CpuOffload = cpu_offload
         self._device, self._second = choose_devices(device, devices)
         check_quantization(quantization, self._device)
@@ -92,6 +107,9 @@ class Models:
         pace_of(speed, 1, fused=fused)  # refused before anything is read
         self._checkpoints: dict[str, Checkpoint] = {}
         self._pipelines: dict[str, Any] = {}
+        self._opened: dict[str, list[Lora]] = {}
+        self._adapters: dict[str, Adapters] = {}
+        self._fuses: dict[str, bool] = {}
         self._placement: Placement | None = None
 
     @property
@@ -105,7 +123,9 @@ class Models:
             models=tuple(NAMES[checkpoint.pipeline] for checkpoint in self._checkpoints.values()),
             has_edit_model=self.has(EDIT),
             device=name_device(self._device),
-            placement=self.plan.reason,
+            placement=self.plan.reason
+            + "".join(each.told(fuse=self._may_fuse(name)) for name, each in self._adapters.items()),
+            loras=tuple(spec.name for name in self._pipelines for spec in self._loras[name]),
             forward=None if pipeline is None else self._forward(pipeline),
             device_used_bytes=used,
             device_total_bytes=total,
@@ -128,13 +148,20 @@ class Models:
             return
         with named_failures():
             checkpoint = self._sources[name].open(name, progress)
+            opened = open_loras(self._loras[name], checkpoint, progress)
             twin = next((other for other in self._checkpoints if self._shares_encoder(other, checkpoint)), None)
-            plan = self._plan([*self._checkpoints.values(), checkpoint], encoders=1 if twin else None)
+            plan = self._plan(
+                [*self._checkpoints.values(), checkpoint],
+                [*self._opened.values(), opened],
+                encoders=1 if twin else None,
+            )
             self._make_room(plan)
             try:
                 encoder = self._pipelines[twin].text_encoder if twin else None
                 self._pipelines[name] = load_pipeline(checkpoint, self._options(plan), progress, encoder)
                 self._checkpoints[name] = checkpoint
+                self._opened[name] = opened
+                self._adapters[name] = Adapters(self._pipelines[name].transformer, opened, self._dtype)
                 self._place(plan)
                 forward = self._forward(self._pipelines[name])
                 parts = describe_forward(self._quantization, fused=self._fused, packed=is_packed(checkpoint))
@@ -143,6 +170,8 @@ class Models:
             except BaseException:
                 self._pipelines.pop(name, None)
                 self._checkpoints.pop(name, None)
+                self._adapters.pop(name, None)
+                self._opened.pop(name, None)
                 self._place_what_is_left(plan)
                 raise
 
@@ -153,12 +182,38 @@ class Models:
             raise InputError(NO_TURBO, param="speed")
         return pace_of(speed, steps, fused=self._fused)
 
+    def use_loras(self, name: str, texts: Sequence[str], progress: ProgressCallback) -> None:
+        """Have other LoRAs for a model, on from its next run; raises as `load`, and then those of before stay."""
+        specs = self._parse(name, texts, self._fused)
+        if self.has(name):
+            with named_failures():
+                opened = open_loras(specs, self._checkpoints[name], progress)
+                adapters = Adapters(self._pipelines[name].transformer, opened, self._dtype)
+                grown = _numbers([opened]) > _numbers([self._opened[name]])
+                self._adapters[name].remove()
+                self._opened[name], self._adapters[name] = opened, adapters
+                self._fuses.pop(name, None)
+                if grown:  # what is placed may have to leave them room
+                    encoders = len({id(pipeline.text_encoder) for pipeline in self._pipelines.values()})
+                    plan = self._plan(list(self._checkpoints.values()), list(self._opened.values()), encoders=encoders)
+                    self._make_room(plan)
+                    self._place(plan)
+        self._loras[name] = specs
+
+    def choose(self, name: str, wanted: Sequence[str] | None) -> Chosen:
+        """Return the LoRAs that are on in a run of a model; raises `InputError` for one that it has not."""
+        return choose(self._loras[name], wanted)
+
     @contextmanager
-    def running(self, name: str) -> Iterator[Any]:
-        """Lend the pipeline for one run; an error inside leaves it working for the next, and is named."""
+    def running(self, name: str, loras: Mapping[str, float] = MappingProxyType({})) -> Iterator[Any]:
+        """Lend the pipeline for one run with these LoRAs on, by their weights.
+
+        An error inside leaves it working for the next, and is named.
+        """
         with named_failures():
             forget_peak(self._device)
             try:
+                self._adapters[name].use(loras, self._device, fuse=self._may_fuse(name))
                 yield self._pipelines[name]
                 if peak := peak_memory(self._device):
                     held, kept = (each / 1e9 for each in peak)
@@ -168,6 +223,8 @@ class Models:
                 raise
             finally:
                 self._placed.after_run()
+                if self.plan.strategy != "resident":  # nothing rests on the device
+                    self._adapters[name].remove()
 
     def before_encoding(self) -> None:
         """Bring the text encoder to where it runs, for calls that do not go through its `forward`."""
@@ -183,11 +240,35 @@ class Models:
         pace = pace_of(self._speed, QWEN_IMAGE.num_inference_steps, fused=self._fused)
         return pace.told(forward_of(pipeline, self._device, self._dtype))
 
+    def _parse(self, name: str, texts: Sequence[str], fused: bool) -> list[Spec]:
+        param = OPTIONS[name]
+        specs = parse_loras(texts, param)
+        if not fused and any(spec.schedule and spec.schedule.heun for spec in specs):
+            raise InputError("The LoRA stable-layers goes by Heun's method, which fused = false has not.", param=param)
+        for spec in specs:
+            if file := local_lora(spec):
+                open_lora(file, spec)
+        return specs
+
+    def _may_fuse(self, name: str) -> bool:
+        """Whether LoRAs go into the weights: where those stay, and the host has room for what they replace."""
+        if name not in self._fuses:
+            room = PINNABLE * measure_machine(self._device).free_host
+            self._fuses[name] = self.plan.strategy == "resident" and self._adapters[name].touched <= room
+        return self._fuses[name]
+
     def _shares_encoder(self, name: str, checkpoint: Checkpoint) -> bool:
         return same_text_encoder(self._checkpoints[name], checkpoint)
 
-    def _plan(self, checkpoints: list[Checkpoint], encoders: int | None) -> Plan:
-        weights = weigh(checkpoints, self._dtype, self._quantization, fused=self._fused, encoders=encoders)
+    def _plan(self, checkpoints: list[Checkpoint], loras: list[list[Lora]], encoders: int | None) -> Plan:
+        weights = weigh(
+            checkpoints,
+            self._dtype,
+            self._quantization,
+            fused=self._fused,
+            encoders=encoders,
+            numbers_of_loras=_numbers(loras),
+        )
         plan = plan_placement(
             self._cpu_offload, measure_machine(self._device), weights, quantized=self._quantization is not None
         )
@@ -230,9 +311,16 @@ class Models:
 
     def _clear(self) -> None:
         if self._placement is not None:
+            for adapters in self._adapters.values():
+                adapters.remove()  # what is placed are the models' own weights
+            self._fuses.clear()
             self._placement.remove()
             self._placement = None
             free_memory()
+
+
+def _numbers(loras: Sequence[Sequence[Lora]]) -> int:
+    return sum(lora.parameters for each in loras for lora in each)
 
 
 def _stays(before: Plan, after: Plan) -> bool:

@@ -4,7 +4,7 @@ import { atWork, LIMITS, NEW_EDIT, samplingOf } from "./initial.js";
 /** What the edits of layers come to: which versions there are to choose from, what runs, what was asked before. */
 
 /** @param {State} state @param {string} id @returns {Edit} */
-export const editOf = ({ edits, config }, id) => ({ ...NEW_EDIT, ...samplingOf(config), ...edits[id] });
+export const editOf = ({ edits, config }, id) => ({ ...NEW_EDIT, ...samplingOf(config?.edit_defaults), ...edits[id] });
 
 /** The versions that are offered, by index: all but the discarded ones, and strokes that later ones took the place of. @param {Layer} layer */
 export const offered = ({ versions, current, discarded }) =>

@@ -72,7 +72,8 @@ export function initialState() {
 /** What was chosen for taking the picture apart, and for the rest what the server takes by default. @param {Pick<State, "settings" | "config" | "doc">} state @returns {Settings} */
 export function settingsOf({ settings, config, doc }) {
   const size = isLarge({ settings, config, doc }) ? /** @type {const} */ ({ size: "1024" }) : {};
-  return { ...SETTINGS, ...size, ...(config && { layerNum: config.defaults.layer_num }), ...samplingOf(config), ...settings };
+  const sampling = samplingOf(config?.defaults);
+  return { ...SETTINGS, ...size, ...(config && { layerNum: config.defaults.layer_num }), ...sampling, ...settings };
 }
 
 const LARGE_PX = 4_000_000;
@@ -81,9 +82,8 @@ const LARGE_PX = 4_000_000;
 export const isLarge = ({ settings, config, doc: { picture } }) =>
   picture !== null && picture.width * picture.height > LARGE_PX && capabilitiesOf({ settings, config }).any_size;
 
-/** How a model samples by default. @param {Config | null} config */
-export const samplingOf = (config) =>
-  config && { steps: config.defaults.steps, cfgScale: config.defaults.cfg_scale, speed: config.defaults.speed };
+/** How a model samples by default. @param {Wire.SamplingResponse | undefined} defaults */
+export const samplingOf = (defaults) => defaults && { steps: defaults.steps, cfgScale: defaults.cfg_scale, speed: defaults.speed };
 
 /** The fields of a request for it; a distilled model has steps and guidance of its own. @param {Sampling} sampling */
 export const sampled = ({ steps, cfgScale, speed }) => (speed === "turbo" ? { speed } : { speed, steps, cfg_scale: cfgScale });

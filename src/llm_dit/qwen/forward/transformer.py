@@ -76,12 +76,12 @@ class _Stream(nn.Module):
         self, projections: tuple[Any, Any, Any], norms: tuple[nn.Module, nn.Module], out: nn.Module, mlp: nn.Module
     ) -> None:
         super().__init__()
-        self.qkv = _Joined(projections) if all(map(is_plain, projections)) else _Apart(projections)
+        self.qkv = Joined(projections) if all(map(is_plain, projections)) else _Apart(projections)
         self.norms = nn.ModuleList(norms)
         self.out, self.mlp = out, mlp
 
 
-class _Joined(nn.Module):
+class Joined(nn.Module):
     """Q, K and V in one product."""
 
     def __init__(self, projections: tuple[Any, Any, Any]) -> None:
@@ -102,7 +102,7 @@ class _Apart(nn.Module):
         self.query, self.key, self.value = projections
 
     def forward(self, rows: torch.Tensor, out: torch.Tensor, operations: Operations) -> None:
-        """As `_Joined`."""
+        """As `Joined`."""
         for part, projection in zip(out.chunk(3, dim=-1), (self.query, self.key, self.value), strict=True):
             part.copy_(projection(rows))
 
@@ -211,9 +211,10 @@ class Transformer(QwenImageTransformer2DModel):
     def forget(self) -> None:
         """Give back what is kept for the next run only."""
         self.table.forget()
-        for recordings in (self.recordings, self.pair and self.pair.recordings):
-            if recordings is not None:
-                recordings.forget()
+        if self.recordings is not None:
+            self.recordings.forget()
+        if self.pair is not None:
+            self.pair.second.forget()
 
     # Diffusers' own signature is of one branch and one timestep.
     def forward(  # pyright: ignore[reportIncompatibleMethodOverride]

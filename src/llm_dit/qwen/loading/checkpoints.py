@@ -100,6 +100,15 @@ class Checkpoint:
         """How many blocks the transformer has."""
         return int(self.transformer_config["num_layers"])
 
+    @property
+    def edition(self) -> str:
+        """The name that the model was published under, as its files tell it."""
+        if self.pipeline != EDIT:
+            return NAMES[self.pipeline]
+        # The condition is shown as without noise from 2511 on.
+        is_2511 = self.transformer_config.get("zero_cond_t") if self.file is None else self.file.is_2511
+        return f"{NAMES[EDIT]}-{'2511' if is_2511 else '2509'}"
+
     def stored(self, component: str) -> list[StoredTensor]:
         """Return where a component's tensors lie, in the order of the files, read from their headers."""
         if component == "transformer" and self.file is not None:
@@ -195,7 +204,7 @@ def check_weights(folder: Path, file: Path) -> None:
 
 def stored_in(folder: Path, file: Path) -> list[StoredTensor]:
     """Return where a safetensors file has its tensors; raises `WeightsError`, which names the file in `folder`."""
-    header, start = _read_header(folder, file), _start(file)
+    header, start = read_header(folder, file), _start(file)
     return [
         StoredTensor(
             name=name,
@@ -216,14 +225,15 @@ def _start(file: Path) -> int:
         return 8 + struct.unpack("<Q", stream.read(8))[0]
 
 
-def _read_header(folder: Path, file: Path) -> dict[str, Any]:
+def read_header(folder: Path, file: Path) -> dict[str, Any]:
+    """Return the header of a safetensors file; raises `WeightsError` for what is none."""
     check_present(folder, file)
     name = _relative(folder, file)
     with file.open("rb") as stream:
         start = stream.read(512)
         _check_kind(name, start)
         length = struct.unpack("<Q", start[:8])[0] if len(start) >= 8 else 0
-        if not 2 <= length <= HEADER_LIMIT:
+        if not 2 <= length <= HEADER_LIMIT or start[8:9] != b"{":
             raise _bad(name, "is not a safetensors file")
         stream.seek(8)
         header = stream.read(length)
@@ -256,7 +266,7 @@ def _relative(folder: Path, file: Path) -> str:
 
 def _bad(name: str, what: str) -> WeightsError:
     joint = "" if what.endswith((", or", ", and")) else ":"
-    return WeightsError(f"{name} {what}{joint} download the checkpoint again.")
+    return WeightsError(f"{name} {what}{joint} download it again.")
 
 
 # Whether two checkpoints carry the same text encoder, so that it is loaded once for both.

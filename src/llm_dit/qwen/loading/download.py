@@ -5,7 +5,7 @@ import shutil
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import httpx2
@@ -20,8 +20,9 @@ from huggingface_hub.errors import (
 )
 from huggingface_hub.utils import tqdm
 
-from llm_dit.errors import DiskFullError, DownloadError
+from llm_dit.errors import DiskFullError, DownloadError, WeightsError
 from llm_dit.qwen.failures import named_failures
+from llm_dit.qwen.loading.loras import only_file
 from llm_dit.runs import Progress, ProgressCallback
 
 # Never a pickle, never code: what a checkpoint's folder holds besides is left where it is.
@@ -37,27 +38,20 @@ def download_checkpoint(
     progress: ProgressCallback,
     cache_dir: Path | None = None,
     free_bytes: Callable[[Path], int] | None = None,
+    wanted: Sequence[str] = WANTED,
     without: Sequence[str] = (),
 ) -> Path:
     """Return the folder of `repo_id` at `revision` in the hub's cache, downloaded where it is not there yet.
 
-    `without` has patterns of files that are not needed. `progress` hears "downloading" in bytes, from several threads
-    but one at a time, and ends it by raising; what came is kept, and the next call goes on from there. `HF_ENDPOINT`,
-    `HF_HOME`, `HF_HUB_OFFLINE` and `HF_TOKEN` count.
+    `wanted` and `without` have patterns of the files that are needed and are not. `progress` hears "downloading" in
+    bytes, from several threads but one at a time, and ends it by raising; what came is kept, and the next call goes on
+    from there. `HF_ENDPOINT`, `HF_HOME`, `HF_HUB_OFFLINE` and `HF_TOKEN` count.
     Without a connection a complete copy in the cache is enough. Raises `DownloadError` or `DiskFullError`.
     """
     cache = cache_dir or Path(constants.HF_HUB_CACHE)
-    source: dict[str, Any] = {
-        "repo_id": repo_id,
-        "revision": revision,
-        "cache_dir": cache,
-        "allow_patterns": list(WANTED),
-        "ignore_patterns": list(without),
-        "endpoint": os.environ.get("HF_ENDPOINT"),
-        "local_files_only": constants.is_offline_mode() or os.environ.get("HF_HUB_OFFLINE") in {"1", "true", "yes"},
-    }
+    source = _source(repo_id, revision, cache, wanted, without)
     with named_failures(), _named_hub_failures():
-        missing = _missing_bytes(source)
+        missing = sum(file.file_size or 0 for file in _listed(source) if file.will_download)
         if missing:
             _check_room(cache, missing, free_bytes or _free_bytes)
         folder = Path(snapshot_download(**source, tqdm_class=_progress_bar(missing, progress)))
@@ -66,15 +60,56 @@ def download_checkpoint(
         return folder
 
 
-def _missing_bytes(source: dict[str, Any]) -> int:
-    """Return how much has to come; 0 when the hub cannot be asked, and the cache alone decides."""
+def download_lora(
+    repo_id: str, file: str | None, name: str, *, progress: ProgressCallback, cache_dir: Path | None = None
+) -> Path:
+    """Return one file of `repo_id`, downloaded as `download_checkpoint` does it; without `file` the only one there.
+
+    Raises `WeightsError` about the LoRA called `name` where there is no such file, or there are others too.
+    """
+    if file is None:
+        source = _source(repo_id, None, cache_dir or Path(constants.HF_HUB_CACHE), ["*.safetensors"])
+        with named_failures(), _named_hub_failures():
+            listed = [Path(each.filename) for each in _listed(source)]
+            file = only_file(listed or _cached(source), name).as_posix()
+    beside = PurePosixPath(file).with_name("adapter_config.json").as_posix()  # which peft writes
+    folder = download_checkpoint(repo_id, progress=progress, cache_dir=cache_dir, wanted=[file, beside])
+    if not (folder / file).is_file():
+        raise WeightsError(f"The hub has no such file for the LoRA {name}: check OWNER/NAME/FILE.safetensors.")
+    return folder / file
+
+
+def _source(
+    repo_id: str, revision: str | None, cache: Path, wanted: Sequence[str], without: Sequence[str] = ()
+) -> dict[str, Any]:
+    return {
+        "repo_id": repo_id,
+        "revision": revision,
+        "cache_dir": cache,
+        "allow_patterns": list(wanted),
+        "ignore_patterns": list(without),
+        "endpoint": os.environ.get("HF_ENDPOINT"),
+        "local_files_only": constants.is_offline_mode() or os.environ.get("HF_HUB_OFFLINE") in {"1", "true", "yes"},
+    }
+
+
+def _listed(source: dict[str, Any]) -> list[Any]:
+    """Return the files that are wanted, `will_download` where they have to come; none when the hub cannot be asked.
+
+    Then the cache alone decides.
+    """
     if source["local_files_only"]:
-        return 0
+        return []
     try:
-        files = snapshot_download(**source, dry_run=True, tqdm_class=_Silent)
+        return snapshot_download(**source, dry_run=True, tqdm_class=_Silent)
     except DryRunError:
-        return 0
-    return sum(file.file_size or 0 for file in files if file.will_download)
+        return []
+
+
+def _cached(source: dict[str, Any]) -> list[Path]:
+    """Return the safetensors files that the cache has."""
+    folder = Path(snapshot_download(**{**source, "local_files_only": True}))
+    return [file.relative_to(folder) for file in folder.rglob("*.safetensors")]
 
 
 def _check_room(cache: Path, missing: int, free_bytes: Callable[[Path], int]) -> None:

@@ -2,6 +2,7 @@
 
 # diffusers exports its names lazily, which pyright cannot see.
 # pyright: reportPrivateImportUsage=false
+import math
 import re
 from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -40,15 +41,22 @@ from llm_dit.runs import Progress, ProgressCallback
 
 
 class Scheduler(FlowMatchEulerDiscreteScheduler):
-    """Diffusers' scheduler, with a schedule of one step too.
+    """Diffusers' scheduler, with a schedule of one step too, and with a shift that is a LoRA's.
 
     The checkpoints ask for a last step at σ = 0.02. Diffusers stretches the schedule to that, and with one step, which
     is the first and the last, divides zero by zero. One step goes from pure noise to the picture.
     """
 
+    lora_shift: float | None = None
+    """The shift of a run's noise levels, in place of the one that grows with the picture, and of the last step's σ."""
+
+    def time_shift(self, mu: float, sigma: float, t: Any) -> Any:
+        """Return the noise levels `t` shifted by exp(`mu`), or by a LoRA's shift."""
+        return super().time_shift(mu if self.lora_shift is None else math.log(self.lora_shift), sigma, t)
+
     def stretch_shift_to_terminal(self, t: Any) -> Any:
-        """Return the noise levels with the last one moved to `shift_terminal`; a single one as it is."""
-        return t if len(t) == 1 else super().stretch_shift_to_terminal(t)
+        """Return the noise levels with the last one moved to `shift_terminal`; a single one, or a LoRA's, as it is."""
+        return t if len(t) == 1 or self.lora_shift is not None else super().stretch_shift_to_terminal(t)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -203,6 +203,7 @@ def weigh(
     *,
     fused: bool,
     encoders: int | None = None,
+    numbers_of_loras: int = 0,
 ) -> Weights:
     """Return what a plan has to place; `encoders` is how many text encoders there are, by default one each."""
     each = BYTES_PER_WEIGHT[quantization] if quantization else dtype.itemsize
@@ -211,6 +212,7 @@ def weigh(
         transformers=tuple(_transformer_bytes(checkpoint, dtype, each) for checkpoint in checkpoints),
         text_encoders=tuple(int(checkpoint.parameters("text_encoder") * each) for checkpoint in checkpoints)[:encoders],
         vaes=sum(checkpoint.parameters("vae") for checkpoint in checkpoints) * dtype.itemsize,
+        loras=numbers_of_loras * dtype.itemsize,
         blocks=checkpoints[0].transformer_blocks,
         rates=replace(PLAIN, unpacking=max(map(_unpacking_bytes, checkpoints))),
     )

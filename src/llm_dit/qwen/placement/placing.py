@@ -29,9 +29,10 @@ class Pair:
 
     def __init__(self, first: Transformer, device: torch.device) -> None:
         self._first = first
-        self._device = device
-        self._second = _copy(first, device)
-        self._second.recordings = Recordings.on(device)
+        self.device = device
+        self.second = _copy(first, device)
+        """Its transformer."""
+        self.second.recordings = Recordings.on(device)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="second-device")
         self._asked: tuple[torch.Tensor, Branch] | None = None
         self._moved: tuple[torch.Tensor, Branch] | None = None
@@ -46,18 +47,13 @@ class Pair:
         here, there = branches
         self._first.speak(schedule, tokens)
         # A copy between devices waits for what is queued on both: before the first begins, that is nothing.
-        moved = tokens.to(self._device), *self._move(schedule, there)
+        moved = tokens.to(self.device), *self._move(schedule, there)
         theirs = self._thread.submit(self._ask_second, *moved, step)
         try:
             (ours,) = self._first(tokens, branches=[here], schedule=schedule, **step)
         finally:
             wait([theirs])
         return [ours, theirs.result().to(ours.device)]
-
-    @property
-    def recordings(self) -> Recordings | None:
-        """Those of the second device."""
-        return self._second.recordings
 
     def close(self) -> None:
         """End the thread; to be called once, when no step runs."""
@@ -67,18 +63,18 @@ class Pair:
     def _ask_second(
         self, tokens: torch.Tensor, schedule: torch.Tensor, branch: Branch, step: dict[str, Any]
     ) -> torch.Tensor:
-        (told,) = self._second(tokens, branches=[branch], schedule=schedule, **step)
+        (told,) = self.second(tokens, branches=[branch], schedule=schedule, **step)
         return told
 
     def _move(self, schedule: torch.Tensor, branch: Branch) -> tuple[torch.Tensor, Branch]:
         """Return both on the second device, where they stay for the run, and its table filled with the first's."""
         if self._asked is None or self._moved is None or self._asked[0] is not schedule or self._asked[1] is not branch:
-            mask = None if branch.mask is None else branch.mask.to(self._device)
+            mask = None if branch.mask is None else branch.mask.to(self.device)
             self._asked = schedule, branch
-            self._moved = schedule.to(self._device), Branch(embeds=branch.embeds.to(self._device), mask=mask)
-        mine, theirs = self._second.table, self._first.table
+            self._moved = schedule.to(self.device), Branch(embeds=branch.embeds.to(self.device), mask=mask)
+        mine, theirs = self.second.table, self._first.table
         if mine.times != theirs.times:
-            mine.moments = [Moment(*(each.to(self._device) for each in moment)) for moment in theirs.moments]
+            mine.moments = [Moment(*(each.to(self.device) for each in moment)) for moment in theirs.moments]
             mine.times = theirs.times
         return self._moved
 

@@ -106,13 +106,15 @@ class Weights:
     """Bytes of what has to be held, as loaded: each transformer, each text encoder, and the VAEs together.
 
     `modulations` is what of each transformer runs once a schedule, where that can be placed apart; `blocks` is how many
-    blocks a transformer has. `rates` tell what runs take besides, of which most are of the size `usual`.
+    blocks a transformer has; `loras` are the factors of all LoRAs, which stay on the device where they run beside the
+    weights. `rates` tell what runs take besides, of which most are of the size `usual`.
     """
 
     transformers: tuple[int, ...]
     text_encoders: tuple[int, ...]
     vaes: int
     modulations: tuple[int, ...] = ()
+    loras: int = 0
     blocks: int = 60
     rates: Rates = PLAIN
     usual: Size = USUAL
@@ -124,7 +126,7 @@ class Weights:
 
     @property
     def total(self) -> int:
-        return sum(self.transformers) + sum(self.text_encoders) + self.vaes
+        return sum(self.transformers) + sum(self.text_encoders) + self.vaes + self.loras
 
     @property
     def core(self) -> int:
@@ -207,6 +209,11 @@ class _Planner:
     def room(self) -> int:
         return int(USABLE * self.machine.free_device)
 
+    @property
+    def _held(self) -> int:
+        """Bytes that every phase holds, wherever the rest is."""
+        return self.weights.vaes + self.weights.loras
+
     def fastest_that_fits(self) -> Plan:
         total, free = _gb(self.weights.total), _gb(self.machine.free_device)
         if self._peak("resident") <= self.room:
@@ -269,7 +276,7 @@ class _Planner:
         )
 
     def _encoder(self, strategy: Strategy) -> Literal["whole", "layers"]:
-        whole = max(self.weights.text_encoders) + self.weights.vaes + self.weights.working.encoding <= self.room
+        whole = self._held + max(self.weights.text_encoders) + self.weights.working.encoding <= self.room
         return "whole" if strategy in {"resident", "model"} or (strategy == "stream" and whole) else "layers"
 
     def _peak(
@@ -293,12 +300,12 @@ class _Planner:
         transformer = self.weights.core
         streamed = int(ENDS * max(self.weights.transformers)) + (kept + SLOTS) * self.weights.block
         held = transformer if strategy == "model" else min(transformer, streamed)
-        return self.weights.vaes + max(encoding, held + working.denoising, decoding)
+        return self._held + max(encoding, held + working.denoising, decoding)
 
     def _blocks_within(self, room: int) -> int:
         """Return how many blocks can stay while the others are streamed."""
         fixed = (
-            self.weights.vaes
+            self._held
             + self.weights.working.denoising
             + ENDS * max(self.weights.transformers)
             + SLOTS * self.weights.block
@@ -321,7 +328,7 @@ def plan_second(plan: Plan, second: Machine, weights: Weights, *, fused: bool) -
 
     It needs a copy of every transformer, without the modulation, and what a run takes beside it.
     """
-    copies = sum(weights.transformers) - sum(weights.modulations)
+    copies = sum(weights.transformers) - sum(weights.modulations) + weights.loras
     peak = copies + weights.working.denoising + weights.working.recorded
     obstacle = _obstacle(plan, fused=fused)
     if not obstacle and peak > USABLE * second.free_device:

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,7 @@ from llm_dit.qwen.failures import OUT_OF_RANGE
 from llm_dit.qwen.forward.tools import describe_plain
 from llm_dit.qwen.forward.transformer import Branch, Shapes, forward_of, is_fused
 from llm_dit.qwen.forward.vae import Previews
+from llm_dit.qwen.loading.loras import Schedule
 from llm_dit.qwen.sampling.caching import Mask, Pace, Residuals
 from llm_dit.qwen.sampling.encoding import Encodings
 from llm_dit.runs import Forward, Progress, ProgressCallback
@@ -45,6 +46,10 @@ class Run:
     layers: int = 0
     resolution: int = 0
     normalize: bool = True
+    loras: tuple[str, ...] = ()
+    """Those that are on, as records are told them."""
+    schedule: Schedule | None = None
+    """A LoRA's, which is not the model's."""
 
     @property
     def texts(self) -> tuple[str, ...]:
@@ -63,12 +68,14 @@ class Start:
     shapes: Shapes
     scale: float
     normalize: bool
+    heun: bool = False
 
 
 @torch.no_grad()
 def prepare(pipeline: Any, run: Run, encodings: Encodings) -> Start:
     """Return the start of `run`; what `encodings` has kept is not encoded again."""
-    return run.editor.start(pipeline, run, encodings) if run.editor else _layers(pipeline, run, encodings)
+    start = run.editor.start(pipeline, run, encodings) if run.editor else _layers(pipeline, run, encodings)
+    return replace(start, heun=run.schedule is not None and run.schedule.heun)
 
 
 def _layers(pipeline: Any, run: Run, encodings: Encodings) -> Start:
@@ -123,7 +130,9 @@ AfterStep = Callable[[int, torch.Tensor, Any], None]
 def denoise(pipeline: Any, start: Start, after_step: AfterStep, computed: Mask | None = None) -> torch.Tensor:
     """Return the latents that the pipeline's transformer and scheduler make of `start`, as diffusers does.
 
-    Steps that are not `computed` reuse what the blocks made of the latest one that was.
+    Steps that are not `computed` reuse what the blocks made of the latest one that was. Heun's method, which diffusers
+    has for no schedule that depends on the size, goes by the mean of the velocities here and where the first leads to;
+    the last step ends at σ = 0, where there is no second.
     """
     scheduler, latents = pipeline.scheduler, start.latents
     scheduler.set_begin_index(0)
@@ -131,7 +140,8 @@ def denoise(pipeline: Any, start: Start, after_step: AfterStep, computed: Mask |
     transformer = pipeline.transformer
     predict = transformer.pair if transformer.pair and len(start.branches) == 2 else transformer
     residuals = None if computed is None or all(computed) else Residuals()
-    for step, time in enumerate(start.timesteps):
+
+    def velocity_at(latents: torch.Tensor, step: int) -> torch.Tensor:
         predicted = predict(
             torch.cat([latents, start.condition], dim=1),
             branches=start.branches,
@@ -141,7 +151,13 @@ def denoise(pipeline: Any, start: Start, after_step: AfterStep, computed: Mask |
             residuals=residuals,
             reuse=computed is not None and not computed[step],
         )
-        velocity = guide([each[:, : latents.size(1)] for each in predicted], start.scale, normalize=start.normalize)
+        return guide([each[:, : latents.size(1)] for each in predicted], start.scale, normalize=start.normalize)
+
+    for step, time in enumerate(start.timesteps):
+        velocity = velocity_at(latents, step)
+        if start.heun and step + 1 < len(start.timesteps):
+            ahead = latents.float() + (scheduler.sigmas[step + 1] - scheduler.sigmas[step]) * velocity
+            velocity = (velocity + velocity_at(ahead.to(latents.dtype), step + 1)) / 2
         latents = scheduler.step(velocity, time, latents, return_dict=False)[0]
         after_step(step, latents, scheduler)
     return latents
@@ -207,6 +223,7 @@ class Runner:
 
         A pipeline that was loaded without our transformer (`fused=False`) runs as diffusers has it.
         """
+        pipeline.scheduler.lora_shift = run.schedule.shift if run.schedule else None
         if not is_fused(pipeline):
             self._tell(run, describe_plain())
             return _plain(pipeline, run, after_step)
@@ -218,7 +235,7 @@ class Runner:
         return _decode(pipeline, run, denoise(pipeline, start, after_step, run.pace.computed))
 
     def _tell(self, run: Run, forward: Forward) -> None:
-        self.forward = run.pace.told(forward)
+        self.forward = replace(run.pace.told(forward), loras=run.loras)
         logger.info("%d steps at %d × %d: %s", run.steps, *run.size, self.forward)
 
 

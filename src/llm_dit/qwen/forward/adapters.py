@@ -1,0 +1,263 @@
+"""LoRAs at work in a transformer: beside its layers, or in their weights.
+
+Beside a layer, in whatever form that keeps its weights, the factors cost two small products more. In the weights they
+cost nothing; what was there before is kept on the host, for taking a product off again would round. Neither is seen by
+what places the weights: it moves what it knew when it was made.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, NamedTuple
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from llm_dit.qwen.forward.operations import Operations, is_plain
+from llm_dit.qwen.forward.transformer import Joined, Transformer
+from llm_dit.qwen.loading.loader import read_tensors
+from llm_dit.qwen.loading.loras import Lora
+
+
+class Pair(NamedTuple):
+    """Factors on a device: `down` (rank, in), and `up` (out, rank) with all scales in it."""
+
+    down: torch.Tensor
+    up: torch.Tensor
+
+    def add_to(self, made: torch.Tensor, rows: torch.Tensor) -> None:
+        """Add what they make of `rows` (…, in) to `made` (…, out)."""
+        hidden = functional.linear(rows, self.down)
+        made.view(-1, made.shape[-1]).addmm_(hidden.view(-1, hidden.shape[-1]), self.up.t())
+
+
+class Beside(nn.Module):
+    """A linear layer of any form with factors beside it."""
+
+    def __init__(self, layer: nn.Module, pair: Pair) -> None:
+        super().__init__()
+        self.layer, self._pair = layer, pair
+
+    def forward(self, rows: torch.Tensor) -> torch.Tensor:
+        """As the layer."""
+        made = self.layer(rows)
+        self._pair.add_to(made, rows)
+        return made
+
+
+class BesideJoined(nn.Module):
+    """Q, K and V of a stream with factors beside some of them, by number."""
+
+    def __init__(self, layer: nn.Module, pairs: Mapping[Any, Pair]) -> None:
+        super().__init__()
+        self.layer, self._pairs = layer, dict(pairs)
+
+    def forward(self, rows: torch.Tensor, out: torch.Tensor, operations: Operations) -> None:
+        """As the layer."""
+        self.layer(rows, out, operations)
+        thirds = out.chunk(3, dim=-1)
+        for number, pair in self._pairs.items():
+            thirds[number].addmm_(functional.linear(rows, pair.down), pair.up.t())
+
+
+class Home(NamedTuple):
+    """Where a layer of the checkpoint is: the module's name, and its number where Q, K and V are one module."""
+
+    module: str
+    part: int | None = None
+
+
+_OURS = {
+    "attn.to_q": Home("image.qkv", 0),
+    "attn.to_k": Home("image.qkv", 1),
+    "attn.to_v": Home("image.qkv", 2),
+    "attn.add_q_proj": Home("text.qkv", 0),
+    "attn.add_k_proj": Home("text.qkv", 1),
+    "attn.add_v_proj": Home("text.qkv", 2),
+    "attn.to_out.0": Home("image.out"),
+    "attn.to_add_out": Home("text.out"),
+    "img_mlp.net.0.proj": Home("image.mlp.net.0.proj"),
+    "img_mlp.net.2": Home("image.mlp.net.2"),
+    "txt_mlp.net.0.proj": Home("text.mlp.net.0.proj"),
+    "txt_mlp.net.2": Home("text.mlp.net.2"),
+}
+"""What a block of ours calls the layers of diffusers'."""
+
+
+def home_of(layer: str, transformer: nn.Module) -> Home:
+    """Return where a layer of the checkpoint is in a transformer, ours or diffusers'."""
+    parts = layer.split(".", 2)
+    if parts[0] != "transformer_blocks" or not isinstance(transformer, Transformer):
+        return Home(layer)
+    _, number, inside = parts
+    if inside.startswith(("img_mod.", "txt_mod.")):
+        return Home(f"modulations.{number}.{inside}")
+    module, part = _OURS[inside]
+    return Home(f"transformer_blocks.{number}.{module}", part)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Copy:
+    """A transformer, and the device that it computes on."""
+
+    transformer: Any
+    device: torch.device
+
+    def has(self, layer: str) -> bool:
+        """Whether it has a layer: the copy on a second device has no modulation."""
+        is_apart = home_of(layer, self.transformer).module.startswith("modulations.")
+        return not is_apart or len(self.transformer.modulations) > 0
+
+    def weight(self, layer: str) -> torch.Tensor | None:
+        """Return the numbers of a layer's weight (out, in); None where it has them in another form."""
+        name, part = home_of(layer, self.transformer)
+        module = self.transformer.get_submodule(name)
+        if part is None:
+            return module.weight.data if is_plain(module) else None
+        return module.weight.data.chunk(3)[part] if isinstance(module, Joined) else None
+
+    def put_beside(self, pairs: Mapping[str, Pair]) -> Iterator[Callable[[], None]]:
+        """Put factors beside layers, by their names; yield what takes each off again."""
+        modules: dict[str, dict[int | None, Pair]] = {}
+        for layer, pair in pairs.items():
+            name, part = home_of(layer, self.transformer)
+            modules.setdefault(name, {})[part] = pair
+        for name, parts in modules.items():
+            module = self.transformer.get_submodule(name)
+            outer, _, inner = name.rpartition(".")
+            parent = self.transformer.get_submodule(outer)
+            yield partial(setattr, parent, inner, module)
+            setattr(parent, inner, Beside(module, parts[None]) if None in parts else BesideJoined(module, parts))
+
+
+Factored = tuple[torch.Tensor, torch.Tensor, float]
+"""The two factors of a layer on the host, `down` and `up`, and their scale."""
+
+
+class Adapters:
+    """The LoRAs of one transformer, their factors read to the host; `use` says which are on."""
+
+    def __init__(
+        self, transformer: Any, loras: Sequence[Lora], dtype: torch.dtype, report: Callable[[], None] = lambda: None
+    ) -> None:
+        self._transformer = transformer
+        self._factors = {lora.spec.name: _read(lora, dtype, report) for lora in loras}
+        self._undo: list[Callable[[], None]] = []
+        self._kept: dict[str, torch.Tensor] = {}
+        """Weights as they were, on the host; those of `_changed` have factors in them."""
+        self._changed: set[str] = set()
+        self._on: tuple[Mapping[str, float], bool] = {}, False
+
+    def told(self, *, fuse: bool) -> str:
+        """Return where the factors are when they are on, for people; "" of no LoRA."""
+        where = "in the weights, which the host keeps as they were" if fuse else "beside the weights"
+        return f" LoRAs ({', '.join(self._factors)}) run {where}." if self._factors else ""
+
+    @property
+    def touched(self) -> int:
+        """Bytes of the weights that all of them change."""
+        layers = {layer: factors for read in self._factors.values() for layer, factors in read.items()}
+        return sum(up.shape[0] * down.shape[1] * up.itemsize for down, up, _ in layers.values())
+
+    def use(self, weights: Mapping[str, float], device: torch.device, *, fuse: bool) -> None:
+        """Have just these on, by their weights; with `fuse` in the layers' own weights, where those are plain numbers.
+
+        What is on a second device (`placing.Pair`) follows. After an error none is on.
+        """
+        if self._on == (weights, fuse):
+            return
+        self._forget()
+        try:
+            self._take_off()
+            wanted = self._wanted(weights)
+            copies = self._copies(device)
+            inside = {layer for layer in wanted if fuse and copies[0].weight(layer) is not None}
+            self._restore(self._changed - inside)
+            for layer in inside:
+                self._fuse(layer, wanted[layer], copies)
+            for copy in copies:
+                beside = {
+                    layer: _pair(factors, copy.device)
+                    for layer, factors in wanted.items()
+                    if layer not in inside and copy.has(layer)
+                }
+                for undo in copy.put_beside(beside):
+                    self._undo.append(undo)
+        except BaseException:
+            self.remove()
+            raise
+        self._on = dict(weights), fuse
+        self._forget()
+
+    def remove(self) -> None:
+        """Give the transformer back what it was, bit for bit."""
+        self._on = {}, False
+        self._take_off()
+        self._restore(set(self._changed))
+        self._forget()
+
+    def _take_off(self) -> None:
+        for undo in reversed(self._undo):
+            undo()
+        self._undo = []
+
+    def _restore(self, layers: set[str]) -> None:
+        for layer in layers:
+            self._write(layer, self._kept[layer], self._copies(torch.device("cpu")))
+            self._changed.discard(layer)
+
+    def _fuse(self, layer: str, factors: Sequence[Factored], copies: Sequence[_Copy]) -> None:
+        weight = copies[0].weight(layer)
+        assert weight is not None, "what is not plain goes beside"
+        if layer not in self._kept:
+            self._kept[layer] = weight.to("cpu", copy=True)
+        summed = self._kept[layer].to(copies[0].device, torch.float32, copy=True)
+        for down, up, scale in factors:
+            summed.addmm_(up.to(summed), down.to(summed), alpha=scale)
+        self._changed.add(layer)
+        self._write(layer, summed, copies)
+
+    def _write(self, layer: str, values: torch.Tensor, copies: Sequence[_Copy]) -> None:
+        for copy in copies:
+            weight = copy.weight(layer) if copy.has(layer) else None
+            if weight is not None:
+                weight.copy_(values)
+
+    def _wanted(self, weights: Mapping[str, float]) -> dict[str, list[Factored]]:
+        wanted: dict[str, list[Factored]] = {}
+        for name, weight in weights.items():
+            for layer, (down, up, scale) in self._factors[name].items():
+                wanted.setdefault(layer, []).append((down, up, scale * weight))
+        return wanted
+
+    def _copies(self, device: torch.device) -> list[_Copy]:
+        pair = getattr(self._transformer, "pair", None)
+        second = [] if pair is None else [_Copy(transformer=pair.second, device=pair.device)]
+        return [_Copy(transformer=self._transformer, device=device), *second]
+
+    def _forget(self) -> None:
+        """Drop what was computed with other weights, the modulation's table, and recordings where layers change places.
+
+        What is recorded reads weights where they are, so that those may change.
+        """
+        if not isinstance(self._transformer, Transformer):
+            return
+        if self._undo:
+            self._transformer.forget()
+        for copy in self._copies(torch.device("cpu")):
+            copy.transformer.table.forget()
+
+
+def _read(lora: Lora, dtype: torch.dtype, report: Callable[[], None]) -> dict[str, Factored]:
+    stored = [half for each in lora.layers.values() for half in (each.down, each.up)]
+    host = torch.device("cpu")
+    tensors = read_tensors(stored, lambda _: host, dtype, report)
+    return {layer: (tensors[each.down.name], tensors[each.up.name], each.scale) for layer, each in lora.layers.items()}
+
+
+def _pair(factors: Sequence[Factored], device: torch.device) -> Pair:
+    """Return the factors of all as one product: their ranks behind each other, the scales in `up`."""
+    down = torch.cat([down for down, _, _ in factors])
+    up = torch.cat([(up.float() * scale).to(up.dtype) for _, up, scale in factors], dim=1)
+    return Pair(down.to(device), up.to(device))

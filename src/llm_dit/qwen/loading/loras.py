@@ -1,0 +1,380 @@
+"""LoRAs on disk: what a setting names, which layers they change, and how they are to be run. No tensor is read here."""
+
+import json
+import math
+import re
+import struct
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from llm_dit.errors import InputError, WeightsError
+from llm_dit.qwen.loading.checkpoints import (
+    EDIT,
+    LAYERED,
+    NAMES,
+    Checkpoint,
+    StoredTensor,
+    check_weights,
+    read_header,
+    stored_in,
+)
+from llm_dit.runs import ProgressCallback
+
+OPTIONS = {LAYERED: "loras", EDIT: "edit_loras"}
+"""The settings, and the arguments of `from_pretrained`, that list them for each model."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Schedule:
+    """How a LoRA was made to be run: what a run gets that leaves out its steps and its guidance.
+
+    `shift` is that of the noise levels, in place of the model's own, which grows with the picture and ends above zero.
+    With `heun` every step but the last goes by the mean of two velocities (Heun's method), and costs two forwards.
+    """
+
+    steps: int
+    guidance: float = 1.0
+    shift: float | None = None
+    heun: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Named:
+    """A published LoRA: where the hub has it for each edition of a model, as ID/FILE, and how it is run."""
+
+    files: Mapping[str, str]
+    schedule: Schedule
+
+
+_LIGHTNING = "lightx2v/Qwen-Image-Lightning/"
+_LIGHTNING_2511 = "lightx2v/Qwen-Image-Edit-2511-Lightning/"
+
+
+def _lightning(steps: int) -> Named:
+    file = f"Lightning-{steps}steps-V1.0-bf16.safetensors"
+    files = {
+        "Qwen-Image-Edit": f"{_LIGHTNING}Qwen-Image-Edit-{file}",
+        "Qwen-Image-Edit-2509": f"{_LIGHTNING}Qwen-Image-Edit-2509/Qwen-Image-Edit-2509-{file}",
+        "Qwen-Image-Edit-2511": f"{_LIGHTNING_2511}Qwen-Image-Edit-2511-{file}",
+    }
+    return Named(files=files, schedule=Schedule(steps=steps, shift=3.0))
+
+
+NAMED = {
+    "lightning": _lightning(4),
+    "lightning-8": _lightning(8),
+    "stable-layers": Named(
+        files={"Qwen-Image-Layered": "StabilityLabs/Stable-Layers/adapter_model.safetensors"},
+        schedule=Schedule(steps=50, heun=True),
+    ),
+}
+"""What can be given by name. The files' own pages say the schedules."""
+_DISTILLED = re.compile(r"lightning-([48])steps", re.IGNORECASE)
+"""In the name of a Lightning file that lies on this computer."""
+
+
+# What a setting says: [NAME=]PLACE[:WEIGHT].
+
+_SPEC = re.compile(r"(?:(?P<name>[\w.-]+)=)?(?P<place>.+?)(?::(?P<weight>[-+]?\d*\.?\d+))?")
+_WANTED = re.compile(r"(?P<name>[\w.-]+)(?::(?P<weight>[-+]?\d*\.?\d+))?")
+_HUB_FILE = re.compile(r"(?P<repo>[\w-][\w.-]*/[\w-][\w.-]*)(?:/(?P<file>[^\\]+\.safetensors))?")
+_ORDINARY = {"adapter_model", "pytorch_lora_weights", "model"}
+"""Names of files that say nothing; the folder's says more."""
+MAX_WEIGHT = 10.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Spec:
+    """A LoRA as it was asked for: `place` is a file, a folder, a hub id, with a file or without, or one of `NAMED`."""
+
+    name: str
+    place: str
+    weight: float = 1.0
+
+    @property
+    def schedule(self) -> Schedule | None:
+        """How it is to be run, where that is known."""
+        if self.name in NAMED:
+            return NAMED[self.name].schedule
+        distilled = _DISTILLED.search(Path(self.place).name)
+        return NAMED["lightning" if distilled[1] == "4" else "lightning-8"].schedule if distilled else None
+
+
+def parse_loras(texts: Sequence[str], param: str) -> list[Spec]:
+    """Return what `[NAME=]PLACE[:WEIGHT]` says, each; raises `InputError` about `param`.
+
+    Without a name it is called as its file, or as the folder or hub id of a file that says nothing.
+    """
+    specs = [_parse(text, param) for text in texts]
+    names = [spec.name for spec in specs]
+    if twice := {name for name in names if names.count(name) > 1}:
+        raise InputError(f"{param} has {min(twice)} twice: call one of them otherwise, as in NAME=PATH.", param=param)
+    return specs
+
+
+def _parse(text: str, param: str) -> Spec:
+    match = _SPEC.fullmatch(text.strip())
+    if match is None:
+        raise InputError(f'{param} lists LoRAs as "PATH", "PATH:WEIGHT" or "NAME=PATH:WEIGHT".', param=param)
+    weight = _weight(match["weight"] or "1", param)
+    place = Path(match["place"])
+    stem = place.stem if place.suffix == ".safetensors" else place.name
+    plain = place.parent.name if stem in _ORDINARY else stem
+    return Spec(name=match["name"] or re.sub(r"[^\w.-]+", "-", plain or stem), place=match["place"], weight=weight)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Chosen:
+    """The LoRAs that are on in a run, by their weights, and the `schedule` of the first of them that has one."""
+
+    weights: Mapping[str, float]
+    schedule: Schedule | None = None
+
+    @property
+    def told(self) -> tuple[str, ...]:
+        """Return what records are told."""
+        return tuple(name if weight == 1 else f"{name}:{weight:g}" for name, weight in self.weights.items())
+
+
+def choose(specs: Sequence[Spec], wanted: Sequence[str] | None) -> Chosen:
+    """Return those of `specs` that are on in a run: with None all of them, else those of "NAME" or "NAME:WEIGHT".
+
+    Raises `InputError` for a name that no spec has: a run takes what its pipeline was given, and no paths.
+    """
+    known = {spec.name: spec.weight for spec in specs}
+    weights = known if wanted is None else dict(_wanted(text, known) for text in wanted)
+    on = {name: weight for name, weight in weights.items() if weight}
+    schedules = [spec.schedule for spec in specs if spec.name in on and spec.schedule]
+    return Chosen(weights=on, schedule=schedules[0] if schedules else None)
+
+
+def _wanted(text: str, known: Mapping[str, float]) -> tuple[str, float]:
+    match = _WANTED.fullmatch(text)
+    if match is None or match["name"] not in known:
+        there = ", ".join(known) or "none"
+        raise InputError(f'loras names what the engine has, as "NAME" or "NAME:WEIGHT": {there}.', param="loras")
+    return match["name"], known[match["name"]] if match["weight"] is None else _weight(match["weight"], "loras")
+
+
+def _weight(text: str, param: str) -> float:
+    weight = float(text)
+    if not abs(weight) <= MAX_WEIGHT:
+        raise InputError(f"A weight of {param} must be from -{MAX_WEIGHT:g} to {MAX_WEIGHT:g}.", param=param)
+    return weight
+
+
+# From what was asked for to a file.
+
+
+def find_lora(spec: Spec, edition: str, progress: ProgressCallback) -> Path:
+    """Return the file, after a download where the hub has it; `edition` is of the model, as `Checkpoint.edition`.
+
+    Raises `WeightsError` for what is neither, and for a named LoRA that is not for this model.
+    """
+    local = local_lora(spec)
+    if local is not None:
+        return local
+    place = spec.place
+    if place in NAMED:
+        files = NAMED[place].files
+        if edition not in files:
+            raise WeightsError(f"The LoRA {place} is for {' or '.join(files)}, not for {edition}: leave it out.")
+        place = files[edition]
+    match = _HUB_FILE.fullmatch(place)
+    assert match is not None, "local_lora has looked"
+    from llm_dit.qwen.loading.download import download_lora  # brings packages that the base install lacks
+
+    return download_lora(match["repo"], match["file"], spec.name, progress=progress)
+
+
+def local_lora(spec: Spec) -> Path | None:
+    """Return the file of what lies on this computer, None of what is on the hub; raises `WeightsError` for neither."""
+    place = Path(spec.place).expanduser()
+    if place.is_file():
+        return place
+    if place.is_dir():
+        return only_file(list(place.glob("*.safetensors")), spec.name)
+    if spec.place in NAMED or _HUB_FILE.fullmatch(spec.place):
+        return None
+    raise WeightsError(
+        f"The LoRA {spec.name} is neither a file nor a folder on this computer, nor on the hub as OWNER/NAME or "
+        f"OWNER/NAME/FILE.safetensors, nor one of {', '.join(NAMED)}."
+    )
+
+
+def only_file(files: Sequence[Path], name: str) -> Path:
+    """Return the one file of a folder; raises `WeightsError` where there is none, or more than one."""
+    if len(files) != 1:
+        raise WeightsError(
+            f"The folder of the LoRA {name} has {len(files)} safetensors files: name one, as FOLDER/FILE.safetensors."
+        )
+    return files[0]
+
+
+# What a file holds.
+
+_PREFIX = re.compile(
+    r"(?:base_model\.model\.|model\.diffusion_model\.|diffusion_model\.|transformer\.|unet\.|lora_unet_|lora_transformer_|"
+    r"lycoris_)"
+)
+_HALF = re.compile(r"(?P<layer>.+?)[._](?:lora_|lora\.|lora_linear_layer\.)(?P<half>A|B|down|up)(?:\.\w+)?\.weight")
+"""Of peft and diffusers (`lora_A.weight`, with or without an adapter's name), of kohya and ComfyUI
+(`lora_down.weight`), and of diffusers before (`lora.down.weight`)."""
+_TEXT = re.compile(r"(?:lora_te|text_encoder|text_model|conditioner|cond_stage_model)")
+_OTHER_KINDS = {"lokr_": "a LoKr", "hada_": "a LoHa", "dora_scale": "a DoRA", "magnitude_vector": "a DoRA"}
+_FACTORS = {"F64", "F32", "F16", "BF16"}
+"""The types of factors that are taken."""
+_ALPHAS = {"F64": "<d", "F32": "<f", "F16": "<e", "BF16": "<f", "I64": "<q", "I32": "<i"}
+"""How `struct` reads an alpha of a type; one of BF16 after the lower half that it lacks."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Factors:
+    """What is added to a layer's weights: `up` (out, rank) × `down` (rank, in) × `scale`."""
+
+    down: StoredTensor
+    up: StoredTensor
+    scale: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lora:
+    """A file whose tensors are a LoRA's: its factors by the layers of the model."""
+
+    spec: Spec
+    layers: Mapping[str, Factors]
+
+    @property
+    def parameters(self) -> int:
+        """How many numbers it has."""
+        return sum(math.prod(half.shape) for each in self.layers.values() for half in (each.down, each.up))
+
+    def fitted(self, shapes: Mapping[str, Sequence[int]], model: str) -> "Lora":
+        """Return it with its layers named as in a transformer of `shapes`; raises `WeightsError` for another one's."""
+        # kohya's names have no dots; without theirs, no two of the transformer's are the same.
+        linear = (name for name, shape in shapes.items() if len(shape) == 2 and not name.endswith("embedding.weight"))
+        homes = {_flat(name.removesuffix(".weight")): name for name in linear}
+        strange = [layer for layer in self.layers if _flat(layer) not in homes]
+        if strange:
+            raise WeightsError(
+                f"The LoRA {self.spec.name} is for another model: {len(strange)} of its {len(self.layers)} layers, "
+                f"such as {strange[0][:80]}, are not in {model}."
+            )
+        found: dict[str, Factors] = {}
+        for layer, factors in self.layers.items():
+            home = homes[_flat(layer)]
+            there, wanted = [factors.up.shape[0], factors.down.shape[1]], list(shapes[home])
+            if there != wanted:
+                raise WeightsError(
+                    f"The LoRA {self.spec.name} is for another model: {home.removesuffix('.weight')} is "
+                    f"{there[0]} × {there[1]} in it, and {wanted[0]} × {wanted[1]} in {model}."
+                )
+            found[home.removesuffix(".weight")] = factors
+        return Lora(spec=self.spec, layers=found)
+
+
+def open_lora(file: Path, spec: Spec) -> Lora:
+    """Return what a file holds, from its header; its layers have the file's names, without prefixes.
+
+    Raises `WeightsError` for a file that is cut off or damaged, that holds no LoRA, another kind of adapter, a part for
+    the text encoder, or factors that do not belong together.
+    """
+    check_weights(file.parent, file)
+    stored = stored_in(file.parent, file)
+    alphas: dict[str, StoredTensor] = {}
+    halves: dict[str, dict[str, StoredTensor]] = {}
+    for tensor in stored:
+        for sign, kind in _OTHER_KINDS.items():
+            if sign in tensor.name:
+                raise WeightsError(f"The file of {spec.name} is {kind}: of adapters only plain LoRAs are taken.")
+        if _TEXT.match(tensor.name):
+            raise WeightsError(
+                f"The LoRA {spec.name} has a part for the text encoder: take one for the transformer alone."
+            )
+        name = _bare(tensor.name)
+        if match := _HALF.fullmatch(name):
+            side = "down" if match["half"] in {"A", "down"} else "up"
+            halves.setdefault(_flat(match["layer"]), {})[side] = tensor
+        elif name.endswith(".alpha"):
+            alphas[_flat(name.removesuffix(".alpha"))] = tensor
+        else:
+            raise WeightsError(
+                f"The file of {spec.name} is not a LoRA: it has tensors such as {name[:80]}, which belong to a whole "
+                "model or to another kind of adapter."
+            )
+    if not halves:
+        raise WeightsError(f"The file of {spec.name} is not a LoRA: it has no factors.")
+    numbers = _alphas(file, alphas)
+    config = _config(file)
+    layers = {layer: _factors(spec, layer, pair, numbers.get(layer), config) for layer, pair in halves.items()}
+    return Lora(spec=spec, layers=layers)
+
+
+def _bare(name: str) -> str:
+    while match := _PREFIX.match(name):
+        name = name[match.end() :]
+    return name
+
+
+def _flat(layer: str) -> str:
+    return layer.replace(".", "_")
+
+
+def _factors(
+    spec: Spec, layer: str, pair: Mapping[str, StoredTensor], alpha: float | None, config: Mapping[str, Any]
+) -> Factors:
+    if len(pair) != 2:
+        raise WeightsError(f"The LoRA {spec.name} is damaged: {layer[:80]} has one of its two factors.")
+    down, up = pair["down"], pair["up"]
+    if len(down.shape) != 2 or len(up.shape) != 2 or down.shape[0] != up.shape[1] or not down.shape[0]:
+        raise WeightsError(f"The LoRA {spec.name} is damaged: the factors of {layer[:80]} have different ranks.")
+    if not {down.dtype, up.dtype} <= _FACTORS:
+        raise WeightsError(f"The LoRA {spec.name} has numbers of the type {down.dtype}: take one in 16 or 32 bits.")
+    rank = down.shape[0]
+    if alpha is None:
+        alpha = _alpha_of(config, layer, rank)
+    divisor = math.sqrt(rank) if config.get("use_rslora") else rank
+    return Factors(down=down, up=up, scale=alpha / divisor)
+
+
+def _alpha_of(config: Mapping[str, Any], layer: str, rank: int) -> float:
+    """Return the alpha that peft's configuration has for a layer; without one it is the rank, for a scale of 1."""
+    for pattern, alpha in dict(config.get("alpha_pattern") or {}).items():
+        if re.search(rf"(?:^|_){_flat(pattern)}$", layer):
+            return float(alpha)
+    return float(config.get("lora_alpha") or (math.sqrt(rank) if config.get("use_rslora") else rank))
+
+
+def _config(file: Path) -> Mapping[str, Any]:
+    """Return peft's configuration: that of the folder, or what diffusers puts into the file; else nothing."""
+    beside = file.parent / "adapter_config.json"
+    try:
+        if file.name == "adapter_model.safetensors" and beside.is_file():
+            return dict(json.loads(beside.read_bytes()))
+        inside = json.loads(read_header(file.parent, file).get("__metadata__", {}).get("lora_adapter_metadata", "{}"))
+        return {_bare(name): value for name, value in inside.items()}
+    except (ValueError, TypeError, AttributeError):
+        raise WeightsError("The configuration beside a LoRA's factors is damaged: download it again.") from None
+
+
+def _alphas(file: Path, tensors: Mapping[str, StoredTensor]) -> dict[str, float]:
+    with file.open("rb") as stream:
+        return dict(_numbers(stream, tensors))
+
+
+def _numbers(stream: Any, tensors: Mapping[str, StoredTensor]) -> Iterator[tuple[str, float]]:
+    for layer, tensor in tensors.items():
+        form = _ALPHAS.get(tensor.dtype)
+        if form is None or math.prod(tensor.shape) != 1:
+            raise WeightsError("A LoRA's alpha is not a number: download it again.")
+        stream.seek(tensor.offset)
+        content = stream.read(tensor.size)
+        yield layer, struct.unpack(form, b"\0\0" + content if tensor.dtype == "BF16" else content)[0]
+
+
+def open_loras(specs: Sequence[Spec], checkpoint: Checkpoint, progress: ProgressCallback) -> list[Lora]:
+    """Return the LoRAs of a checkpoint's model, found and checked against its shapes; see `find_lora`, `open_lora`."""
+    shapes, model = checkpoint.shapes("transformer"), NAMES[checkpoint.pipeline]
+    return [open_lora(find_lora(spec, checkpoint.edition, progress), spec).fitted(shapes, model) for spec in specs]
