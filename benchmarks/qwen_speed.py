@@ -33,12 +33,15 @@ from transformers import Qwen2VLImageProcessorPil
 from benchmarks.qwen_placement import peak_gb, synchronize
 from llm_dit.qwen.failures import free_memory
 from llm_dit.qwen.forward.graphs import Recordings
+from llm_dit.qwen.forward.packed import PackedLinear, packed_shape
 from llm_dit.qwen.forward.tools import ATTENTIONS, Trial, tools_for
 from llm_dit.qwen.forward.transformer import Branch, Shapes, Transformer
 from llm_dit.qwen.forward.vae import SingleFrameVae
 from llm_dit.qwen.loading.loader import ImageProcessor
+from llm_dit.qwen.loading.single_file import PACKED
 from llm_dit.qwen.placement.devices import choose_device, forget_peak, name_device
 from llm_dit.qwen.placement.placing import Pair, _part
+from llm_dit.qwen.placement.swapping import tensors_of
 from llm_dit.qwen.sampling.encoding import Writer, recorder_of
 from tests.kit.checkpoints import make_text_encoder, make_tokenizer, make_transformer, make_vae
 from tests.kit.full_size import full_text_encoder, full_transformer, full_vae
@@ -369,7 +372,56 @@ def plot(report: dict[str, Any]) -> str:
     )
 
 
-PARTS: dict[str, Callable[[Bench], dict[str, Any]]] = {"captions": captions, "vae": vae, "steps": steps}
+HALVES = {"Q8_0": (0,), "Q6_K": (208,), "Q4_K": (0, 2), "F8_E4M3": ()}
+"""Types of a file's weights, and where their blocks have numbers in half precision."""
+
+
+def packed(bench: Bench) -> dict[str, Any]:
+    """Return the figures of a step over weights that stay as a file stores them (`packed.py`), beside bfloat16."""
+    found: dict[str, Any] = {}
+    for kind in ("BF16", *HALVES):
+        transformer = bench.make(full_transformer, partial(make_transformer, True, head=128))
+        if kind in HALVES:
+            pack(transformer, kind)
+            free_memory()
+        transformer.__class__ = Transformer
+        transformer.take_apart()
+        free_memory()
+        weights = round(sum(tensor.nbytes for tensor in tensors_of(transformer)) / 1e9, 2)
+        for name in bench.cases:
+            layered, side = CASES[name]
+            if layered:
+                figures = ours(bench, transformer, Step(bench, transformer, layered=layered, side=side))
+                found[f"{name}, {kind}"] = {"weights_gb": weights, **figures}
+                print(name, kind, json.dumps(found[f"{name}, {kind}"]), flush=True)
+        del transformer
+        free_memory()
+    return found
+
+
+def pack(transformer: Any, kind: str) -> None:
+    """Put random packed weights in the place of those of the blocks."""
+    for name, linear in list(transformer.named_modules()):
+        if isinstance(linear, nn.Linear) and name.startswith("transformer_blocks."):
+            rows, columns = linear.weight.shape
+            if kind == "F8_E4M3":
+                weight, scale = linear.weight.data.to(torch.float8_e4m3fn), linear.weight.new_ones(1, 1).float()
+            else:
+                shape, scale = packed_shape([rows, columns], kind), None
+                weight = torch.randint(0, 256, shape, dtype=torch.uint8, device=linear.weight.device)
+                small = torch.tensor([1e-5], dtype=torch.float16, device=weight.device).view(torch.uint8)
+                for at in HALVES[kind]:
+                    weight.view(-1, PACKED[kind][1])[:, at : at + 2] = small
+            parent, _, child = name.rpartition(".")
+            setattr(transformer.get_submodule(parent), child, PackedLinear(linear, kind, weight, scale))
+
+
+PARTS: dict[str, Callable[[Bench], dict[str, Any]]] = {
+    "captions": captions,
+    "vae": vae,
+    "steps": steps,
+    "packed": packed,
+}
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -17,7 +17,7 @@ from llm_dit.errors import DeviceError, InputError, VersionError
 from llm_dit.qwen.forward.packed import UNPACKING
 from llm_dit.qwen.loading.checkpoints import Checkpoint, is_modulation
 from llm_dit.qwen.loading.single_file import held_bytes, stays_packed
-from llm_dit.qwen.placement.plan import FUSED, PLAIN, Machine, Weights
+from llm_dit.qwen.placement.plan import APART, FUSED, PLAIN, Machine, Rates, Weights
 
 SUPPORTED = ("cuda", "mps", "cpu")
 DTYPES = {"bfloat16": torch.bfloat16, "float16": torch.float16, "float32": torch.float32}
@@ -214,7 +214,7 @@ def weigh(
         vaes=sum(checkpoint.parameters("vae") for checkpoint in checkpoints) * dtype.itemsize,
         loras=numbers_of_loras * dtype.itemsize,
         blocks=checkpoints[0].transformer_blocks,
-        rates=replace(PLAIN, unpacking=max(map(_unpacking_bytes, checkpoints))),
+        rates=_rates(checkpoints, fused=fused),
     )
     if not fused:
         return weights
@@ -223,7 +223,6 @@ def weigh(
     return replace(
         weights,
         modulations=apart,
-        rates=replace(FUSED, unpacking=weights.rates.unpacking),
         vaes=sum(folded_parameters(checkpoint.shapes("vae")) for checkpoint in checkpoints) * dtype.itemsize,
     )
 
@@ -239,6 +238,12 @@ def _modulation_bytes(checkpoint: Checkpoint, dtype: torch.dtype) -> int:
     if checkpoint.file is None:
         return modulation_parameters(checkpoint) * dtype.itemsize
     return sum(held_bytes(each, dtype.itemsize) for each in checkpoint.file.tensors if is_modulation(each.name))
+
+
+def _rates(checkpoints: Sequence[Checkpoint], *, fused: bool) -> Rates:
+    """Return what runs take besides weights; where those stay packed, Q, K and V come one by one."""
+    rates, unpacking = FUSED if fused else PLAIN, max(map(_unpacking_bytes, checkpoints))
+    return replace(rates, denoising=rates.denoising + APART, unpacking=unpacking) if unpacking else rates
 
 
 def _unpacking_bytes(checkpoint: Checkpoint) -> int:

@@ -78,6 +78,8 @@ class Rates:
 
 PLAIN = Rates(encoding=2_750, denoising=102_000, decoding=4_300)
 FUSED = Rates(encoding=1_200, denoising=64_000, decoding=1_400, recorded=80_000)
+APART = 7_000
+"""Bytes more for a token in denoising where Q, K and V come one by one."""
 LAYERWISE_ENCODER = int(1.2 * GB)
 """Bytes of a text encoder that comes layer by layer: its embedding is the largest."""
 SLOTS = 2
