@@ -470,6 +470,34 @@ def test_what_a_run_leaves_out_is_the_loras(
     assert [(run.steps, run.scale, len(run.texts)) for run in asked] == [(4, 1.0, 1), (50, 4.0, 2), (6, 2.0, 2)]
 
 
+def test_turbo_is_the_distilled_lora_for_one_run(
+    checkpoints: Path,
+    layers: dict[str, tuple[int, int]],
+    picture: Image.Image,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The first such run fetches it beside a model that is loaded; the next one, at another speed, is without it."""
+    pipe = open_pipe(checkpoints, load_edit_model=True)
+    monkeypatch.setattr(models, "load_pipeline", lambda *_: pytest.fail("the weights were read again"))
+    name = "Qwen-Image-Edit-2509/Qwen-Image-Edit-2509-Lightning-4steps-V1.0-bf16.safetensors"
+    (tmp_path / "repo/Qwen-Image-Edit-2509").mkdir(parents=True)
+    save_file(named(factors_of(layers), "Lightning"), tmp_path / "repo" / name)
+    edit: dict[str, Any] = {"instruction": "make it red", "seed": 1}
+    with serve({"lightx2v/Qwen-Image-Lightning": tmp_path / "repo"}) as hub:
+        monkeypatch.setenv("HF_ENDPOINT", hub.endpoint)
+        monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
+        fast = np.asarray(pipe.edit_layer(picture, speed="turbo", **edit))
+    told = pipe.status().forward
+    assert told is not None and (told.speed, told.loras) == ("turbo", ("lightning",))
+    assert "distilled" in str(told)
+    four = {"num_inference_steps": 4, "cfg_scale": 1.0}
+    assert np.array_equal(np.asarray(pipe.edit_layer(picture, loras=["lightning:1"], **four, **edit)), fast)
+    plain = np.asarray(pipe.edit_layer(picture, **four, **edit))
+    told = pipe.status().forward
+    assert told is not None and (told.speed, told.loras) == ("exact", ()) and apart(plain, fast) > 1
+
+
 def test_heuns_method_goes_by_the_mean_of_two_velocities(checkpoints: Path) -> None:
     """Two evaluations a step and one for the last, written out here as Karras et al. (2022), algorithm 1, has it."""
     options = LoadOptions(device=torch.device("cpu"), dtype=torch.float32)

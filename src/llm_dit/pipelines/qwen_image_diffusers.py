@@ -197,11 +197,11 @@ class QwenImageDiffusersPipeline:
         asked = DecomposeOptions(prompt=prompt, **options)
         if not self._models.has(LAYERED):
             raise EditOnlyError("This pipeline was opened with edit_only: open one without it to decompose.")
-        chosen = self._models.choose(LAYERED, asked.loras)
+        report = progress or ignore_progress
+        chosen = self._models.choose(LAYERED, asked.loras, asked.speed, report)
         sampled = _sampled(asked, chosen, QWEN_IMAGE)
         pace = self._models.pace(asked.speed, LAYERED, sampled["steps"])
         seed = chosen_seed(asked.seed)
-        report = progress or ignore_progress
         picture = image.convert("RGBA")
         with self._models.running(LAYERED, chosen.weights) as pipeline:
             if not prompt.strip():
@@ -256,8 +256,8 @@ class QwenImageDiffusersPipeline:
         self._models.pace(asked.speed, EDIT, 1)  # refused before anything is loaded
         layer, output_size = layer_image.convert("RGBA"), asked.output_size
         where = None if region is None else read_region(region, layer, asked.shape)
-        chosen = self._models.choose(EDIT, asked.loras)
         report = progress or ignore_progress
+        chosen = self._models.choose(EDIT, asked.loras, asked.speed, report)
         self.load_edit_model(report)
         if where is not None and output_size == "model":
             layer, output_size = resize_layer(layer, model_size(layer.size, EDIT_RESOLUTION)), "layer"

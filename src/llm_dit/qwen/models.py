@@ -29,6 +29,7 @@ from llm_dit.qwen.loading.loras import (
     open_lora,
     open_loras,
     parse_loras,
+    with_turbo,
 )
 from llm_dit.qwen.loading.single_file import check_fits, describe_file, is_packed, read_transformer
 from llm_dit.qwen.placement.devices import (
@@ -52,8 +53,6 @@ from llm_dit.runs import Forward, PipelineStatus, ProgressCallback
 logger = logging.getLogger(__name__)
 TRANSFORMER_WEIGHTS = ("transformer/*.safetensors", "transformer/*.safetensors.index.json")
 """What is not needed of a hub's model beside a transformer's file."""
-
-NO_TURBO = 'speed = "turbo" needs the LoRA Qwen-Image-Lightning for the edit model, and there is none: ask for "fast".'
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,6 +96,8 @@ class Models:
     ) -> None:
         self._sources = sources
         self._loras = {name: self._parse(name, texts, fused) for name, texts in loras.items()}
+        if speed == "turbo":
+            self._loras[EDIT] = with_turbo(self._loras[EDIT])
         self._cpu_offload: CpuOffload = cpu_offload
         self._device, self._second = choose_devices(device, devices)
         check_quantization(quantization, self._device)
@@ -104,7 +105,7 @@ class Models:
         self._quantization: Quantization | None = quantization
         self._fused = fused
         self._speed: Speed = speed
-        pace_of(speed, 1, fused=fused)  # refused before anything is read
+        pace_of(speed, 1, fused=fused, distilled=speed == "turbo")  # refused before anything is read
         self._checkpoints: dict[str, Checkpoint] = {}
         self._pipelines: dict[str, Any] = {}
         self._opened: dict[str, list[Lora]] = {}
@@ -177,14 +178,13 @@ class Models:
 
     def pace(self, asked: Speed | None, name: str, steps: int) -> Pace:
         """Return what the speed of a run of a model comes to; raises `InputError` where it cannot be had."""
-        speed = asked or self._speed
-        if speed == "turbo" and name == EDIT:
-            raise InputError(NO_TURBO, param="speed")
-        return pace_of(speed, steps, fused=self._fused)
+        return pace_of(asked or self._speed, steps, fused=self._fused, distilled=name == EDIT)
 
     def use_loras(self, name: str, texts: Sequence[str], progress: ProgressCallback) -> None:
         """Have other LoRAs for a model, on from its next run; raises as `load`, and then those of before stay."""
-        specs = self._parse(name, texts, self._fused)
+        self._use(name, self._parse(name, texts, self._fused), progress)
+
+    def _use(self, name: str, specs: list[Spec], progress: ProgressCallback) -> None:
         if self.has(name):
             with named_failures():
                 opened = open_loras(specs, self._checkpoints[name], progress)
@@ -200,9 +200,21 @@ class Models:
                     self._place(plan)
         self._loras[name] = specs
 
-    def choose(self, name: str, wanted: Sequence[str] | None) -> Chosen:
-        """Return the LoRAs that are on in a run of a model; raises `InputError` for one that it has not."""
-        return choose(self._loras[name], wanted)
+    def choose(
+        self, name: str, wanted: Sequence[str] | None, asked: Speed | None, progress: ProgressCallback
+    ) -> Chosen:
+        """Return the LoRAs that are on in a run of a model at a speed; raises `InputError` for one that it has not.
+
+        The first turbo run of the edit model brings the distilled LoRA, where none was given.
+        """
+        turbo = name == EDIT and (asked or self._speed) == "turbo"
+        chosen = choose(self._loras[name], wanted)
+        if not turbo:
+            return chosen
+        specs = with_turbo(self._loras[name])
+        if specs != self._loras[name]:
+            self._use(name, specs, progress)
+        return choose(specs, wanted, turbo=True)
 
     @contextmanager
     def running(self, name: str, loras: Mapping[str, float] = MappingProxyType({})) -> Iterator[Any]:
@@ -237,7 +249,8 @@ class Models:
 
     def _forward(self, pipeline: Any) -> Forward:
         """Return what computes a run that asks for nothing of its own."""
-        pace = pace_of(self._speed, QWEN_IMAGE.num_inference_steps, fused=self._fused)
+        distilled = pipeline is self._pipelines.get(EDIT)
+        pace = pace_of(self._speed, QWEN_IMAGE.num_inference_steps, fused=self._fused, distilled=distilled)
         return pace.told(forward_of(pipeline, self._device, self._dtype))
 
     def _parse(self, name: str, texts: Sequence[str], fused: bool) -> list[Spec]:

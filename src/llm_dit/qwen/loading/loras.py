@@ -38,6 +38,8 @@ class Schedule:
     guidance: float = 1.0
     shift: float | None = None
     heun: bool = False
+    distilled: bool = False
+    """Whether its few steps are what `speed="turbo"` means."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,7 +61,7 @@ def _lightning(steps: int) -> Named:
         "Qwen-Image-Edit-2509": f"{_LIGHTNING}Qwen-Image-Edit-2509/Qwen-Image-Edit-2509-{file}",
         "Qwen-Image-Edit-2511": f"{_LIGHTNING_2511}Qwen-Image-Edit-2511-{file}",
     }
-    return Named(files=files, schedule=Schedule(steps=steps, shift=3.0))
+    return Named(files=files, schedule=Schedule(steps=steps, shift=3.0, distilled=True))
 
 
 NAMED = {
@@ -73,6 +75,10 @@ NAMED = {
 """What can be given by name. The files' own pages say the schedules."""
 _DISTILLED = re.compile(r"lightning-([48])steps", re.IGNORECASE)
 """In the name of a Lightning file that lies on this computer."""
+
+
+TURBO = "lightning"
+"""What a run with `speed="turbo"` takes where no other distilled LoRA was given."""
 
 
 # What a setting says: [NAME=]PLACE[:WEIGHT].
@@ -100,6 +106,12 @@ class Spec:
             return NAMED[self.name].schedule
         distilled = _DISTILLED.search(Path(self.place).name)
         return NAMED["lightning" if distilled[1] == "4" else "lightning-8"].schedule if distilled else None
+
+
+def with_turbo(specs: Sequence[Spec]) -> list[Spec]:
+    """Return the specs with a distilled LoRA among them, which is off in runs that are not turbo."""
+    there = any(spec.schedule and spec.schedule.distilled for spec in specs)
+    return [*specs] if there else [*specs, Spec(name=TURBO, place=TURBO, weight=0.0)]
 
 
 def parse_loras(texts: Sequence[str], param: str) -> list[Spec]:
@@ -138,14 +150,19 @@ class Chosen:
         return tuple(name if weight == 1 else f"{name}:{weight:g}" for name, weight in self.weights.items())
 
 
-def choose(specs: Sequence[Spec], wanted: Sequence[str] | None) -> Chosen:
+def choose(specs: Sequence[Spec], wanted: Sequence[str] | None, *, turbo: bool = False) -> Chosen:
     """Return those of `specs` that are on in a run: with None all of them, else those of "NAME" or "NAME:WEIGHT".
 
+    With `turbo` the first distilled one is on too, and its schedule counts.
     Raises `InputError` for a name that no spec has: a run takes what its pipeline was given, and no paths.
     """
     known = {spec.name: spec.weight for spec in specs}
     weights = known if wanted is None else dict(_wanted(text, known) for text in wanted)
     on = {name: weight for name, weight in weights.items() if weight}
+    distilled = [spec for spec in specs if spec.schedule and spec.schedule.distilled] if turbo else []
+    if distilled and not any(spec.name in on for spec in distilled):
+        on[distilled[0].name] = distilled[0].weight or 1.0
+    specs = [spec for spec in distilled if spec.name in on] or specs
     schedules = [spec.schedule for spec in specs if spec.name in on and spec.schedule]
     return Chosen(weights=on, schedule=schedules[0] if schedules else None)
 
