@@ -3,10 +3,13 @@
 Exit codes: 0 done, 2 the input is not valid, 3 the engine or the service cannot run, 130 interrupted.
 """
 
+from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, Literal
 
 import typer
+from pydantic import TypeAdapter, ValidationError
 
 import llm_dit
 from cli import upkeep
@@ -27,11 +30,13 @@ from cli.upkeep import Config, Engine, Profile, settings_of
 from llm_dit import options
 from llm_dit.color import read_color
 from llm_dit.decoding.opening import FORMAT_NAMES
+from llm_dit.errors import InputError
 from llm_dit.exports.formats import export as export_stack
 from llm_dit.images import Picture, encode_png
 from llm_dit.layers import Layer, canvas_size, composite
 from llm_dit.names import shortened
-from llm_dit.options import DecomposeOptions, EditOptions, NamedBox, chosen_seed, help_of
+from llm_dit.options import DecomposeOptions, EditOptions, NamedBox, RunDefaults, chosen_seed, help_of, options_of
+from llm_dit.recipe import Recipe, read_recipe, recipe_of, with_recipe
 from llm_dit.runs import LayerPipeline
 from server.engines import choose_engine, load_pipeline
 from server.storage.database import require_free
@@ -52,6 +57,13 @@ Loras = Annotated[list[str] | None, typer.Option("--lora", help=help_of(options.
 Fit = Annotated[bool, typer.Option("--fit", help="Scale a picture that is too large down instead of refusing it.")]
 Seed = Annotated[
     int | None, typer.Option(min=0, help="The same seed gives the same result; default: a random one, printed.")
+]
+SAMPLING = ("num_inference_steps", "cfg_scale", "speed")
+"""What an edit takes of `RunDefaults`."""
+NAMED_BOXES = TypeAdapter(list[NamedBox])
+Like = Annotated[
+    Path | None,
+    typer.Option(help="Do it as a result was made: a PNG of an edit or of a layer, or a manifest.json."),
 ]
 Sources = Annotated[
     list[Path],
@@ -115,21 +127,25 @@ def decompose(
         Path | None, typer.Option("-o", "--output", help="Folder to write; default: IMAGE_layers.")
     ] = None,
     layers: Annotated[int | None, typer.Option(help=help_of(options.LayerNum))] = None,
-    size: Annotated[options.OutputSize, typer.Option(help=help_of(options.OutputSize))] = "original",
+    size: Annotated[
+        options.OutputSize | None, typer.Option(help=f"{help_of(options.OutputSize)} Default: original.")
+    ] = None,
     resolution: Annotated[int | None, typer.Option(help=help_of(options.Resolution))] = None,
     region: Annotated[
         list[str] | None,
         typer.Option(help="LEFT,TOP,RIGHT,BOTTOM=NAME: a thing that is to be a layer of its own; repeatable."),
     ] = None,
-    prompt: Annotated[str, typer.Option(help=help_of(options.Prompt))] = "",
+    prompt: Annotated[str | None, typer.Option(help=help_of(options.Prompt))] = None,
     language: Annotated[
-        options.LayerLanguage, typer.Option(help=help_of(options.LayerLanguage))
-    ] = DecomposeOptions.language,
+        options.LayerLanguage | None,
+        typer.Option(help=f"{help_of(options.LayerLanguage)} Default: {DecomposeOptions.language}."),
+    ] = None,
     steps: Steps = None,
     cfg_scale: Guidance = None,
     speed: Speed = None,
     lora: Loras = None,
     seed: Seed = None,
+    like: Like = None,
     fit: Fit = False,
     config: Config = None,
     profile: Profile = None,
@@ -141,33 +157,36 @@ def decompose(
     """
     with explained():
         chosen = choose_engine(settings_of(config, profile, engine))
-        defaults = chosen.defaults_of_run("decompose", lora)
         picture = open_image(image, fit=fit)
-        regions = [_named_box(text, picture) for text in region or []]
         folder = output or image.with_name(f"{image.stem}_layers")
+        given = {
+            "layer_num": layers,
+            "resolution": resolution,
+            "num_inference_steps": steps,
+            "cfg_scale": cfg_scale,
+            "speed": speed,
+            "loras": lora,
+            "seed": seed,
+            "prompt": prompt,
+            "regions": [asdict(_named_box(text, picture)) for text in region or []] or None,
+            "output_size": size,
+            "language": language,
+        }
+        asked = _given({"output_size": "original"} | _options_like(like, "decompose"), given)
+        defaults = chosen.defaults_of_run("decompose", asked.get("loras"))
+        asked |= defaults.fill({name: asked.get(name) for name in RunDefaults._fields})
+        boxes = _boxes_in(asked.pop("regions", []))
         with progress_bar("loading") as progress:
             pipeline = load_pipeline(chosen.pipeline, chosen.options, progress)
-            given = {
-                "layer_num": layers,
-                "resolution": resolution,
-                "num_inference_steps": steps,
-                "cfg_scale": cfg_scale,
-                "speed": speed,
-            }
-            result = pipeline.decompose(
-                picture.image,
-                prompt=prompt,
-                regions=regions,
-                **defaults.fill(given),
-                loras=lora,
-                seed=seed,
-                output_size=size,
-                language=language,
-                progress=progress,
-            )
-        stack = [Layer(image=layer, name=name) for layer, name in zip(result[1:], result.names[1:], strict=True)]
+            result = pipeline.decompose(picture.image, regions=boxes, **asked, progress=progress)
+        used = {"seed": result.seed, "prompt": result.prompt}
+        recipe = _recipe(pipeline, "decompose", asked | used | {"regions": [asdict(box) for box in boxes] or None})
+        stack = [
+            Layer(image=layer, name=name, recipe=recipe)
+            for layer, name in zip(result[1:], result.names[1:], strict=True)
+        ]
         by = _computed_by(pipeline)
-        about = {"seed": result.seed, "prompt": result.prompt, **({"forward": by} if by else {})}
+        about = {**used, **({"forward": by} if by else {})}
         with writing(folder):
             write_folder(folder, stack, *result[0].size, about=about)
         typer.echo(f"{folder}: {counted(len(stack), 'layer')}, seed {result.seed}{by and f'; {by}'}")
@@ -176,16 +195,21 @@ def decompose(
 @app.command()
 def edit(
     layer: Annotated[Path, typer.Argument(help=f"Layer to edit: {FORMAT_NAMES}.")],
-    instruction: Annotated[str, typer.Argument(help='What to do, such as "make it blue and slightly darker".')],
+    instruction: Annotated[
+        str | None, typer.Argument(help='What to do, such as "make it blue and slightly darker".')
+    ] = None,
     output: Annotated[
         Path | None, typer.Option("-o", "--output", help="PNG to write; default: LAYER_edited.png.")
     ] = None,
-    shape: Annotated[options.Shape, typer.Option(help=help_of(options.Shape))] = EditOptions.shape,
+    shape: Annotated[
+        options.Shape | None, typer.Option(help=f"{help_of(options.Shape)} Default: {EditOptions.shape}.")
+    ] = None,
     steps: Steps = None,
     cfg_scale: Guidance = None,
     speed: Speed = None,
     lora: Loras = None,
     seed: Seed = None,
+    like: Like = None,
     fit: Fit = False,
     config: Config = None,
     profile: Profile = None,
@@ -199,25 +223,29 @@ def edit(
         chosen = choose_engine(settings_of(config, profile, engine))
         file = output or layer.with_name(f"{layer.stem}_edited.png")
         require_png(file)
-        defaults = chosen.defaults_of_run("edit", lora)
         picture = open_image(layer, fit=fit).image
-        used_seed = chosen_seed(seed)
+        given = {
+            "instruction": instruction,
+            "num_inference_steps": steps,
+            "cfg_scale": cfg_scale,
+            "speed": speed,
+            "loras": lora,
+            "seed": seed,
+            "shape": shape,
+        }
+        asked = _given(_options_like(like, "edit"), given)
+        if "instruction" not in asked:
+            raise InputError("Say what to do, such as “make it blue”, or give --like a picture.", param="instruction")
+        defaults = chosen.defaults_of_run("edit", asked.get("loras"))
+        asked |= defaults.fill({name: asked.get(name) for name in SAMPLING})
+        asked["seed"] = chosen_seed(asked.get("seed"))
         with progress_bar("loading") as progress:
             pipeline = load_pipeline(chosen.pipeline, chosen.options, progress)
-            given = {"num_inference_steps": steps, "cfg_scale": cfg_scale, "speed": speed}
-            edited = pipeline.edit_layer(
-                picture,
-                instruction,
-                **defaults.fill(given),
-                loras=lora,
-                seed=used_seed,
-                shape=shape,
-                progress=progress,
-            )
+            edited = pipeline.edit_layer(picture, **asked, progress=progress)
         with writing(file):
-            file.write_bytes(encode_png(edited))
+            file.write_bytes(with_recipe(encode_png(edited), _recipe(pipeline, "edit", asked)))
         by = _computed_by(pipeline)
-        typer.echo(f"{file}: seed {used_seed}{by and f'; {by}'}")
+        typer.echo(f"{file}: seed {asked['seed']}{by and f'; {by}'}")
 
 
 @app.command("composite")
@@ -305,6 +333,39 @@ def _named_box(text: str, picture: Picture) -> NamedBox:
     width, height = picture.scaled_from or picture.image.size
     box = NamedBox(box=(left, top, right, bottom), name=shortened(name.strip()))
     return box.scaled(picture.image.width / width, picture.image.height / height)
+
+
+def _options_like(file: Path | None, kind: Literal["decompose", "edit"]) -> dict[str, Any]:
+    """Return the options of the recipe in a file, none without one; raises `InputError`.
+
+    A later version's options that are not known here are left out.
+    """
+    if file is None:
+        return {}
+    try:
+        recipe = read_recipe(file.read_bytes())
+    except OSError:
+        raise InputError(f"{file} cannot be read.", param="like") from None
+    if recipe.kind != kind:
+        raise InputError(f"{file} was made by `llm-dit {recipe.kind}`, not by {kind}.", param="like")
+    known = {*options_of(DecomposeOptions if kind == "decompose" else EditOptions), "regions"}
+    return {name: value for name, value in recipe.options.items() if name in known}
+
+
+def _boxes_in(regions: object) -> list[NamedBox]:
+    try:
+        return NAMED_BOXES.validate_python(regions)
+    except ValidationError:
+        raise InputError("The recipe's regions cannot be read: leave --like out.", param="like") from None
+
+
+def _given(known: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what is known with what was given in its place."""
+    return {**known, **{name: value for name, value in given.items() if value is not None}}
+
+
+def _recipe(pipeline: LayerPipeline, kind: Literal["decompose", "edit"], options: Mapping[str, Any]) -> Recipe:
+    return recipe_of(kind, pipeline.engine, pipeline.status().sources.get(kind), options)
 
 
 def _computed_by(pipeline: LayerPipeline) -> str:

@@ -30,14 +30,18 @@ declare global {
     from: string | null;
     /** How long that took. */
     seconds: number | null;
+    /** How to make it again; versions of before this was kept have none. */
+    recipe?: Recipe | null;
   }
+
+  type Recipe = Wire.Recipe;
 
   type Speed = NonNullable<Wire.DecomposeRequest["speed"]>;
   type Shape = NonNullable<Wire.EditLayerRequest["shape"]>;
   type Blend = NonNullable<Wire.PlacedLayer["blend"]>;
 
   /** `x` and `y` are of the top left corner, in pixels of the document; `scale` is about it. */
-  type Placing = Required<Omit<Wire.NamedLayer, "image" | "flip_x" | "flip_y">> & { flipX: boolean; flipY: boolean };
+  type Placing = Required<Omit<Wire.NamedLayer, "image" | "flip_x" | "flip_y" | "recipe">> & { flipX: boolean; flipY: boolean };
   type Layer = Readonly<Placing & {
     /** Never reused, whatever happens to the layer. */
     id: string;

@@ -75,6 +75,7 @@ declare namespace Wire {
     generation_time: number;
     engine: string;
     forward: ForwardResponse | null;
+    recipe: Recipe | null;
   }
 
   interface DecomposedLayer {
@@ -119,6 +120,7 @@ declare namespace Wire {
     generation_time: number;
     engine: string;
     forward: ForwardResponse | null;
+    recipe: Recipe | null;
   }
 
   interface EditStatusResponse {
@@ -185,6 +187,7 @@ declare namespace Wire {
     flip_y: boolean;
     name: string;
     group: string;
+    recipe: Recipe | null;
     image: string;
     width: number;
     height: number;
@@ -221,6 +224,8 @@ declare namespace Wire {
   interface JobsResponse {
     jobs: JobResponse[];
   }
+
+  type JsonValue = any;
 
   interface KeptImageResponse {
     image: string;
@@ -277,6 +282,7 @@ declare namespace Wire {
     flip_y?: boolean;
     name?: string;
     group?: string;
+    recipe?: Recipe | null;
     image: string;
   }
 
@@ -341,6 +347,15 @@ declare namespace Wire {
     engine_label: string;
     reason: string;
     warnings: string[];
+  }
+
+  interface Recipe {
+    kind: "decompose" | "edit";
+    engine: string;
+    model?: string;
+    revision?: string;
+    version?: string;
+    options?: Record<string, JsonValue>;
   }
 
   interface SamplingResponse {

@@ -22,6 +22,7 @@ from llm_dit.options import (
     bounds,
     choices,
 )
+from llm_dit.recipe import Recipe
 from llm_dit.runs import Forward
 from server.jobs.inputs import DecomposeInput, JobInput, JobKind, JobResult
 from server.jobs.job import JobStatus, JobView
@@ -54,6 +55,9 @@ Computed = Annotated[
 ]
 
 
+Made = Annotated[Recipe | None, Field(description="How to make it again; null for results of before this was kept.")]
+
+
 class DecomposedLayer(BaseModel):
     index: int = Field(description="0 is the composite, 1 the bottom layer.")
     name: str
@@ -76,6 +80,7 @@ class DecomposeResponse(BaseModel):
     generation_time: float = Field(description="Seconds.")
     engine: str
     forward: Computed
+    recipe: Made
 
 
 class EditLayerResponse(BaseModel):
@@ -88,6 +93,7 @@ class EditLayerResponse(BaseModel):
     generation_time: float = Field(description="Seconds.")
     engine: str
     forward: Computed
+    recipe: Made
 
 
 class ImageResponse(BaseModel):
@@ -345,6 +351,7 @@ def result_response(
         generation_time=round(result.generation_time_s, 3),
         engine=result.engine,
         forward=forward_response(result.forward),
+        recipe=result.recipe,
     )
 
 
@@ -387,4 +394,5 @@ def _decompose_response(job_input: DecomposeInput, result: JobResult, image_url:
         generation_time=round(result.generation_time_s, 3),
         engine=result.engine,
         forward=forward_response(result.forward),
+        recipe=result.recipe,
     )

@@ -46,6 +46,7 @@ from llm_dit.options import (
     chosen_seed,
     options_of,
 )
+from llm_dit.recipe import Recipe
 from server.engines import Engine
 from server.jobs.inputs import DecomposeInput, EditLayerInput, JobInput
 from server.pool.tasks import GivenLayer, GivenPicture, Hints, KeptPicture
@@ -202,7 +203,7 @@ class PlacedLayer(RequestBody, Placing, frozen=True):
     y: Offset = Layer.y
 
     def given(self, picture: GivenPicture) -> GivenLayer:
-        return GivenLayer(picture=picture, placing=self.model_dump(exclude={"image"}))
+        return GivenLayer(picture=picture, placing={name: value for name, value in self if name != "image"})
 
 
 class NamedLayer(PlacedLayer, KeptLayer, frozen=True):
@@ -212,6 +213,7 @@ class NamedLayer(PlacedLayer, KeptLayer, frozen=True):
     group: Annotated[Name, Field(description="Consecutive layers of the same group form one; a label only.")] = (
         Layer.group
     )
+    recipe: Annotated[Recipe | None, Field(description="How its picture was made, as a run has told.")] = Layer.recipe
 
 
 class CompositeRequest(

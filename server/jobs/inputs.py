@@ -9,7 +9,7 @@ import time
 from abc import ABC, abstractmethod
 from collections import defaultdict, deque
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any, ClassVar, Literal, NamedTuple
 
 from PIL import Image
@@ -17,6 +17,7 @@ from PIL import Image
 from llm_dit.images import encode_png
 from llm_dit.layers import coverage
 from llm_dit.options import DecomposeOptions, EditOptions, EngineName, NamedBox, SamplingOptions, Seed
+from llm_dit.recipe import Recipe, recipe_of
 from llm_dit.runs import Forward, LayerPipeline, PreviewCallback, ProgressCallback
 from server.storage.images import ImageStore
 
@@ -48,6 +49,8 @@ class JobResult:
     """What the caller should know about the result, in a sentence each."""
     forward: Forward | None = None
     """What computed it; None of an engine that has no choice, and of results from before this was kept."""
+    recipe: Recipe | None = None
+    """How to make it again; None of results from before this was kept."""
 
 
 class _Made(NamedTuple):
@@ -63,6 +66,7 @@ class _Made(NamedTuple):
 class _RunInput(SamplingOptions, ABC):
     """A run on one picture; the seed is fixed, so that a second run gives the same."""
 
+    kind: ClassVar[JobKind]
     image: str
     seed: Seed = field()
     engine: EngineName | None = None
@@ -82,15 +86,21 @@ class _RunInput(SamplingOptions, ABC):
         started = time.perf_counter()
         made = self._make(pipeline, picture, progress=progress, preview=preview)
         elapsed_s = time.perf_counter() - started
+        status = pipeline.status()
         return JobResult(
             images=tuple(_write(store, each, name) for each, name in zip(made.pictures, made.names, strict=True)),
             warnings=_warnings(picture, made.pictures[0]),
             seed=made.seed,
             prompt=made.prompt,
             engine=pipeline.engine,
-            forward=pipeline.status().forward,
+            forward=status.forward,
+            recipe=recipe_of(self.kind, pipeline.engine, status.sources.get(self.kind), self._asked(made)),
             generation_time_s=elapsed_s,
         )
+
+    def _asked(self, made: _Made) -> dict[str, Any]:
+        """Return what was asked for beside the pictures, with the seed that was drawn."""
+        return self.arguments() | {"seed": made.seed}
 
     @abstractmethod
     def _make(self, pipeline: LayerPipeline, picture: Image.Image, **reports: Any) -> _Made: ...
@@ -107,6 +117,10 @@ class DecomposeInput(_RunInput, DecomposeOptions):
     def texts(self) -> tuple[str, ...]:
         """Return the user's text. It must not be logged."""
         return (self.prompt, self.negative_prompt, *(region.name for region in self.regions))
+
+    def _asked(self, made: _Made) -> dict[str, Any]:
+        regions = [asdict(region) for region in self.regions]
+        return super()._asked(made) | {"prompt": made.prompt, "regions": regions or None}
 
     def _make(self, pipeline: LayerPipeline, picture: Image.Image, **reports: Any) -> _Made:
         layers = pipeline.decompose(image=picture, regions=self.regions, **self.arguments(), **reports)

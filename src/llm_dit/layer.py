@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from typing import Annotated, Any, TypeVar
 
 from PIL import Image
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, ValidationError, ValidatorFunctionWrapHandler, WrapValidator
 
 from llm_dit.color import BlendMode
+from llm_dit.recipe import Recipe
 
 Box = tuple[int, int, int, int]
 """Left, top, right and bottom on the canvas, in pixels; right and bottom lie outside."""
@@ -32,7 +33,8 @@ class Layer:
 
     `scale` sizes it about that corner, within the bounds of `Scale`; `flip_x` mirrors it left to right and `flip_y` top
     to bottom, within its own box. `blend` is how its colors meet those below. Consecutive layers with the same
-    `group` form a group of that name; it is a label, and changes nothing of the composite.
+    `group` form a group of that name; it is a label, and changes nothing of the composite. `recipe` tells how its
+    picture was made.
     """
 
     image: Image.Image
@@ -46,6 +48,7 @@ class Layer:
     flip_x: Flip = False
     flip_y: Flip = False
     group: str = ""
+    recipe: Recipe | None = None
 
     @property
     def width(self) -> int:
@@ -127,15 +130,26 @@ class Placing(BaseModel, frozen=True):
     flip_y: Flip = Layer.flip_y
 
 
+def _readable(value: object, read: ValidatorFunctionWrapHandler) -> Recipe | None:
+    """Do without a recipe that cannot be read: a layer is more than how it was made."""
+    try:
+        return read(value)
+    except ValidationError:
+        return None
+
+
 class KeptLayer(Placing, frozen=True):
     """A layer as a file keeps it, beside its picture."""
 
     name: str = Layer.name
     group: Annotated[str, Field(description="Nested groups as a path, such as `Figure / Shadows`.")] = Layer.group
+    recipe: Annotated[Recipe | None, Field(description="How its picture was made."), WrapValidator(_readable)] = (
+        Layer.recipe
+    )
 
 
-def kept_fields(layer: Layer) -> dict[str, Any]:
-    """Return what a `KeptLayer` takes of a layer."""
+def kept_fields(layer: Layer | KeptLayer) -> dict[str, Any]:
+    """Return what a `KeptLayer` and a `Layer` have in common."""
     return {name: getattr(layer, name) for name in KeptLayer.model_fields}
 
 

@@ -1,8 +1,8 @@
 """A run from outside: the pipeline that offers it, what those who follow it hear, and the pictures that it takes."""
 
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from numbers import Real
 from typing import Literal, Protocol, Unpack
 
@@ -11,6 +11,7 @@ from PIL import Image
 from llm_dit.errors import ImageError, InputError
 from llm_dit.layers import Decomposition
 from llm_dit.options import DecomposeArguments, EditArguments, NamedBox, Speed
+from llm_dit.recipe import Source
 
 
 class Canceled(Exception):
@@ -75,7 +76,8 @@ class PipelineStatus:
     `models` are their names; `device` is its name, such as "CPU" or "NVIDIA H200"; `placement` says where the weights
     are and why; `loras` are the names of the LoRAs that the models have, on or off; `forward` is what the latest run
     was computed by, or the first will be, None where that is always the same. The device's memory is in bytes, None
-    where the device has none of its own.
+    where the device has none of its own. `sources` tells by the kind of run, "decompose"
+    or "edit", which model does it.
     """
 
     models: tuple[str, ...]
@@ -86,6 +88,7 @@ class PipelineStatus:
     forward: Forward | None = None
     device_used_bytes: int | None = None
     device_total_bytes: int | None = None
+    sources: Mapping[str, Source] = field(default_factory=dict[str, Source])
 
 
 class LayerPipeline(Protocol):

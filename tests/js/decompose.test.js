@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { estimate, requestFor, workingSize } from "../../static/js/actions/decompose.js";
-import { initialState } from "../../static/js/state/initial.js";
+import { initialState, settingsIn } from "../../static/js/state/initial.js";
 import { describeJob, stallOf } from "../../static/js/views/shell/job-bar.js";
 import { clock } from "./browser.js";
 
@@ -56,6 +56,28 @@ test("a run on the engine beside Qwen-Image names it, and takes what that engine
     requestFor(/** @type {any} */ ({ ...base, config, settings: { engine, prompt: "a house", seed: 1 } }), { image: "picture" });
   assert.deepEqual([asked(null).engine, asked(null).prompt, asked(null).seed], [undefined, "a house", 1]);
   assert.deepEqual([asked("classical").engine, asked("classical").prompt, asked("classical").seed], ["classical", undefined, 1]);
+});
+
+test("a recipe becomes settings again, of its own kind of run alone", () => {
+  const config = /** @type {any} */ ({ engine: "qwen", beside: { engine: "classical" } });
+  const options = {
+    prompt: "a house",
+    layer_num: 6,
+    num_inference_steps: 20,
+    cfg_scale: 3,
+    seed: 9,
+    output_size: "model",
+    resolution: 640,
+  };
+  const made = settingsIn({ kind: "decompose", engine: "qwen", options }, "decompose", config);
+  assert.deepEqual(made, { steps: 20, cfgScale: 3, seed: 9, engine: null, prompt: "a house", layerNum: 6, size: "640" });
+  const beside = { kind: /** @type {const} */ ("decompose"), engine: "classical", options: { seed: 1, output_size: "original" } };
+  assert.deepEqual(settingsIn(beside, "decompose", config), { seed: 1, engine: "classical", size: "original" });
+  assert.deepEqual(settingsIn({ kind: "edit", engine: "qwen", options: { seed: 2, speed: "fast" } }, "edit", config), {
+    seed: 2,
+    speed: "fast",
+  });
+  assert.deepEqual([settingsIn(beside, "edit", config), settingsIn(undefined, "edit", config)], [null, null]);
 });
 
 test("the place in the queue is said in words", () => {

@@ -58,6 +58,7 @@ test("the server is told how each layer lies and looks", () => {
     flip_y: false,
     blend: "normal",
     group: "",
+    recipe: null,
   });
   assert.deepEqual([over.scale, over.flip_x, over.blend, over.group, over.flip_y], [2, true, "screen", "G", false]);
 });

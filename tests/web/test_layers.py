@@ -29,6 +29,7 @@ def test_decompose_answers_with_the_composite_and_the_layers(client: httpx.Clien
     assert from_data_url(body["layers"][1]["image"]).getpixel((5, 5)) == (20, 120, 220, 255)
     del body["layers"]
     assert body.pop("generation_time") >= 0
+    recipe = body.pop("recipe")
     assert body == {
         "layer_count": 3,
         "seed": 7,
@@ -41,6 +42,8 @@ def test_decompose_answers_with_the_composite_and_the_layers(client: httpx.Clien
         "engine": "steps",
         "forward": None,
     }
+    assert recipe["kind"] == "decompose"
+    assert {"prompt": "a square", "layer_num": 3, "seed": 7}.items() <= recipe["options"].items()
 
 
 def test_the_layers_are_named_in_the_language_asked_for(base_url: str) -> None:
@@ -111,6 +114,7 @@ def test_edit_layer_takes_the_image_under_both_names(client: httpx.Client, field
     edited = from_data_url(body.pop("image"))
     assert edited.getchannel("A").tobytes() == disc().getchannel("A").tobytes()
     assert body.pop("generation_time") >= 0
+    assert body.pop("recipe")["options"]["instruction"] == "make it red"
     told = {"seed": 200, "warnings": [], "scaled_from": None, "engine": "steps", "forward": None}
     assert body == {"width": 48, "height": 48, **told}
 

@@ -10,13 +10,13 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from fastapi import Path as PathParameter
-from fastapi.responses import FileResponse
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
 from llm_dit.color import read_color
 from llm_dit.errors import InputError
 from llm_dit.exports.formats import EXPORT_FORMATS
 from llm_dit.names import file_stem
+from llm_dit.recipe import with_recipe
 from llm_dit.runs import NO_REGIONS
 from server.engines import Engine
 from server.errors import NotFoundError
@@ -183,11 +183,14 @@ async def _json(job_input: JobInput, result: JobResult, state: State) -> Respons
 
 
 async def _png(result: JobResult, state: State) -> Response:
-    path = await state["offload"](lambda: state["store"].checked_path(result.images[0].sha256))
+    def answer() -> bytes:
+        png = state["store"].checked_path(result.images[0].sha256).read_bytes()
+        return png if result.recipe is None else with_recipe(png, result.recipe)
+
     headers = {"X-Seed": str(result.seed), "X-Generation-Time": f"{result.generation_time_s:.3f}"}
     if result.forward:
         headers["X-Forward"] = str(result.forward)
-    return FileResponse(path, headers=headers, media_type="image/png")
+    return Response(await state["offload"](answer), headers=headers, media_type="image/png")
 
 
 UNKNOWN = problems(404)

@@ -15,10 +15,11 @@ from pydantic import BaseModel, Field, ValidationError
 
 from llm_dit.color import Rgba
 from llm_dit.errors import InputError
-from llm_dit.images import write_png
+from llm_dit.images import encode_png, write_png
 from llm_dit.layer import KeptLayer, Layer, group_steps, kept_fields, plain
 from llm_dit.layers import Painting, over_white
 from llm_dit.names import file_stem, holdable
+from llm_dit.recipe import with_recipe
 
 ExportName = Literal["zip", "psd", "ora", "pptx", "png", "webp", "jpeg"]
 EXPORT_NAMES: tuple[ExportName, ...] = get_args(ExportName)
@@ -154,8 +155,8 @@ def _over_white(painting: Painting) -> Image.Image:
 # `export_zip` one as an archive; `imports/layers.py` reads both.
 #
 # The manifest is `{"format": "llm-dit-layers", "version": 1, "width", "height", "layers": [{"file", "name", "opacity",
-# "visible", "x", "y", "blend", "scale", "flip_x", "flip_y", "group"}, …]}`, bottom to top, and may carry more keys,
-# such as the seed. What is left out of a layer has its default, so that older manifests read as well.
+# "visible", "x", "y", "blend", "scale", "flip_x", "flip_y", "group", "recipe"}, …]}`, bottom to top, and may carry more
+# keys, such as the seed. What is left out of a layer has its default, so that older manifests read as well.
 
 
 MANIFEST_NAME = "manifest.json"
@@ -201,7 +202,8 @@ def write_bundle(
             name = f"{number:02d}-{file_stem(layer.name, 'layer')}.png"
             painting.add(layer)
             with create(name) as file:
-                write_png(layer.image.convert("RGBA"), file)
+                png = encode_png(layer.image.convert("RGBA"))
+                file.write(png if layer.recipe is None else with_recipe(png, layer.recipe))
             entries.append(ManifestLayer(file=name, **kept_fields(layer)))
         with create(COMPOSITE_NAME) as file:
             write_png(painting.picture(), file)

@@ -25,7 +25,7 @@ from llm_dit.imports.layer_file import (
     picture_size,
     warn,
 )
-from llm_dit.layer import KeptLayer, Layer, Offset
+from llm_dit.layer import KeptLayer, Layer, Offset, kept_fields
 from llm_dit.names import shortened
 
 PSD_SIGNATURE, ZIP_SIGNATURE = b"8BPS", b"PK"
@@ -135,7 +135,7 @@ def read_bundle(members: Members, limits: FileLimits, prefix: str = "") -> Layer
 
     def layers() -> Iterator[Layer]:
         for entry in manifest.layers:
-            yield Layer(image=decoded(content(entry), limits.image), **entry.model_dump(exclude={"file"}))
+            yield Layer(image=decoded(content(entry), limits.image), **kept_fields(entry))
 
     return LayerFile(
         kind="zip",
@@ -195,8 +195,8 @@ def read_project_layers(archive: Archive, limits: FileLimits) -> LayerFile:
 
     def layers() -> Iterator[Layer]:
         for layer in shown.layers:
-            fields = layer.model_dump(exclude={"image"})
-            yield Layer(image=decoded(content(layer), limits.image), **{**fields, "name": shortened(layer.name)})
+            fields: dict[str, Any] = {**kept_fields(layer), "name": shortened(layer.name)}
+            yield Layer(image=decoded(content(layer), limits.image), **fields)
 
     return LayerFile(kind="project", width=shown.width, height=shown.height, layers=layers())
 

@@ -16,7 +16,15 @@ from llm_dit.qwen.editors import EDITORS, Editor
 from llm_dit.qwen.failures import free_memory, named_failures
 from llm_dit.qwen.forward.adapters import Adapters
 from llm_dit.qwen.forward.transformer import forward_of
-from llm_dit.qwen.loading.checkpoints import EDIT, NAMES, Checkpoint, local_folder, open_checkpoint, same_text_encoder
+from llm_dit.qwen.loading.checkpoints import (
+    EDIT,
+    LAYERED,
+    NAMES,
+    Checkpoint,
+    local_folder,
+    open_checkpoint,
+    same_text_encoder,
+)
 from llm_dit.qwen.loading.download import download_checkpoint
 from llm_dit.qwen.loading.loader import LoadOptions, load_pipeline
 from llm_dit.qwen.loading.loras import (
@@ -48,6 +56,7 @@ from llm_dit.qwen.placement.devices import (
 from llm_dit.qwen.placement.placing import Placement
 from llm_dit.qwen.placement.plan import PINNABLE, CpuOffload, Plan, plan_placement, plan_second
 from llm_dit.qwen.sampling.caching import Pace, pace_of
+from llm_dit.recipe import Source
 from llm_dit.runs import Forward, PipelineStatus, ProgressCallback
 
 logger = logging.getLogger(__name__)
@@ -76,6 +85,13 @@ class ModelSource:
         checkpoint = open_checkpoint(folder, pipeline, file)
         check_fits(checkpoint)
         return checkpoint
+
+    def told(self, checkpoint: Checkpoint) -> Source:
+        """Return what a recipe tells of it once it is a checkpoint: nothing of where on this computer it lies."""
+        file = f" with {Path(self.transformer).name}" if self.transformer else ""
+        cached = checkpoint.folder.parent.name == "snapshots"  # the hub's cache names a folder by its commit
+        name = str(self.path) if cached else checkpoint.folder.resolve().name
+        return Source(name=name + file, revision=checkpoint.folder.name if cached else "")
 
 
 class Models:
@@ -128,6 +144,10 @@ class Models:
             + "".join(each.told(fuse=self._may_fuse(name)) for name, each in self._adapters.items()),
             loras=tuple(spec.name for name in self._pipelines for spec in self._loras[name]),
             forward=None if pipeline is None else self._forward(pipeline),
+            sources={
+                "decompose" if name == LAYERED else "edit": self._sources[name].told(checkpoint)
+                for name, checkpoint in self._checkpoints.items()
+            },
             device_used_bytes=used,
             device_total_bytes=total,
         )

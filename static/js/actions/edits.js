@@ -111,12 +111,12 @@ export function createEdits({ store, api, bitmaps }, jobs, { run, undo }) {
   }
 
   /** Every result is a version of its layer, whatever becomes of it; a seed is told where it made a difference. @param {Wire.EditLayerResponse} result @param {EditPurpose} purpose @param {ImageBitmap} bitmap @returns {Version} */
-  function versionOf({ image, seed: drawn, engine, generation_time: seconds }, { layerId, before, instruction, shape }, bitmap) {
+  function versionOf({ image, seed: drawn, engine, generation_time: seconds, recipe }, { layerId, before, instruction, shape }, bitmap) {
     const layer = findLayer(store.state.doc, layerId);
     const kept = shape === "keep" ? layer?.versions.find((version) => version.image === before) : undefined;
     const coverage = kept?.coverage ?? coverageOf(bitmap);
     const seed = capabilitiesOf(store.state).edit.includes("seed") ? drawn : null;
-    return { image, coverage, instruction, seed, shape, engine, at: new Date().toISOString(), from: before, seconds };
+    return { image, coverage, instruction, seed, shape, engine, at: new Date().toISOString(), from: before, seconds, recipe };
   }
 
   /** Say it where the modal does not. @param {string} id @param {"notice.editReady" | typeof NOTICES[Try["status"]]} text */

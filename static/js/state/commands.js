@@ -58,11 +58,11 @@ export const decomposed = (picture, answer, prefix) =>
  * @param {string} prefix
  * @returns {readonly Layer[]}
  */
-export const layersOf = ({ layers, seed, engine }, prefix) =>
+export const layersOf = ({ layers, seed, engine, recipe }, prefix) =>
   layers
     .slice(1)
     .map(({ index, name, image, width, height, coverage }) =>
-      newLayer({ id: `${prefix}-${index}`, name, image, width, height, coverage, seed, engine }),
+      newLayer({ id: `${prefix}-${index}`, name, image, width, height, coverage, seed, engine, recipe }),
     );
 
 // Which layers there are, and in which order.
@@ -259,6 +259,6 @@ export const discardVersion = (layer, index) =>
 /** A version of a layer as a layer of its own, in the same place. @param {Layer} layer @param {number} index @param {string} id @returns {Layer} */
 export function layerFrom(layer, index, id) {
   const { versions, current: _, discarded: __, ...place } = layer;
-  const { image, coverage, seed, engine } = versions[index];
-  return newLayer({ ...place, id, visible: true, image, coverage, seed, engine });
+  const { image, coverage, seed, engine, recipe } = versions[index];
+  return newLayer({ ...place, id, visible: true, image, coverage, seed, engine, recipe });
 }

@@ -30,12 +30,12 @@ export const PLAIN = {
 
 /**
  * A layer with its first version.
- * @param {{id: string, name: string, image: string, width: number, height: number, coverage: number, engine?: string, seed?: number | null} & Partial<Layer>} about
+ * @param {{id: string, name: string, image: string, width: number, height: number, coverage: number, engine?: string, seed?: number | null, recipe?: Recipe | null} & Partial<Layer>} about
  * @returns {Layer}
  */
-export function newLayer({ engine = "", seed = null, ...about }) {
+export function newLayer({ engine = "", seed = null, recipe = null, ...about }) {
   const { image, coverage } = about;
-  const first = { image, coverage, instruction: "", seed, shape: null, engine, at: null, from: null, seconds: null };
+  const first = { image, coverage, instruction: "", seed, shape: null, engine, at: null, from: null, seconds: null, recipe };
   return { ...PLAIN, versions: [first], current: 0, discarded: [], ...about };
 }
 
@@ -50,6 +50,7 @@ export const handMade = (image, coverage) => ({
   at: new Date().toISOString(),
   from: null,
   seconds: null,
+  recipe: null,
 });
 
 /** The engine of what somebody made by hand. */
@@ -150,7 +151,7 @@ export function groupBetween(layer, below, above) {
 
 /** The layers as the composite and export requests take them, bottom to top. @param {Doc} doc @returns {Required<Wire.NamedLayer>[]} */
 export const stackOf = ({ layers }) =>
-  layers.map(({ image, name, opacity, visible, x, y, scale, flipX, flipY, blend, group }) => ({
+  layers.map(({ image, name, opacity, visible, x, y, scale, flipX, flipY, blend, group, versions, current }) => ({
     image,
     name,
     opacity,
@@ -162,4 +163,5 @@ export const stackOf = ({ layers }) =>
     flip_y: flipY,
     blend,
     group,
+    recipe: versions[current]?.recipe ?? null,
   }));

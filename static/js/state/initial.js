@@ -88,6 +88,22 @@ export const samplingOf = (defaults) => defaults && { steps: defaults.steps, cfg
 /** The fields of a request for it; a distilled model has steps and guidance of its own. @param {Sampling} sampling */
 export const sampled = ({ steps, cfgScale, speed }) => (speed === "turbo" ? { speed } : { speed, steps, cfg_scale: cfgScale });
 
+/**
+ * The settings that made a result, as far as the page has controls for them; those of another kind of run give none.
+ * @param {Recipe | null | undefined} recipe
+ * @param {Recipe["kind"]} kind
+ * @param {Config | null} config
+ */
+export function settingsIn(recipe, kind, config) {
+  if (recipe?.kind !== kind) return null;
+  const { num_inference_steps, cfg_scale, speed, seed, prompt, layer_num, output_size, resolution } = recipe.options ?? {};
+  const sampling = { steps: num_inference_steps, cfgScale: cfg_scale, speed, seed };
+  const engine = recipe.engine === config?.beside?.engine ? recipe.engine : null;
+  const size = output_size === "original" ? output_size : String(resolution ?? "");
+  const own = kind === "edit" ? sampling : { ...sampling, engine, prompt, layerNum: layer_num, size };
+  return Object.fromEntries(Object.entries(own).filter(([, value]) => value !== undefined && value !== ""));
+}
+
 /** What was typed as a seed: a whole number, nothing for a random one, or the text itself when it is neither. @param {string} text @returns {Seed} */
 export function seedFrom(text) {
   const typed = text.trim();

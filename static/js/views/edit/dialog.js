@@ -105,7 +105,7 @@ export function createEditDialog(actions, bitmaps, { openHelp, openEngine }, not
     setText(title, layer.name);
     renderCompare(state, layer);
     where.set(state.versus.where);
-    form.render(state);
+    form.render(state, layer);
     error.set(failed && refusalOf(failed));
     ways.render(failed, layer, state);
     strip.render(state, layer);

@@ -1,8 +1,8 @@
 import { h, setAttribute, setLabel, setText, setValue } from "../../dom.js";
 import { t } from "../../i18n.js";
 import { icon, setIcon } from "../../icons.js";
-import { editOf, instructionsOf } from "../../state/edits.js";
-import { capabilitiesOf, isSeed, LIMITS } from "../../state/initial.js";
+import { chosenOf, editOf, instructionsOf } from "../../state/edits.js";
+import { capabilitiesOf, isSeed, LIMITS, settingsIn } from "../../state/initial.js";
 import { engineChoice, field, iconButton, samplingFold, segmented, uniqueId } from "../shell/fields.js";
 import { menuButton } from "../shell/menu.js";
 
@@ -45,6 +45,9 @@ export function createEditForm(actions, layerId) {
     label: t("edit.history"),
     entries: earlier.slice(0, LISTED).map((label) => ({ label, run: () => put(label) })),
   }));
+  const reuse = h("button.link", { hidden: true, onclick: () => set(again) }, t("edit.reuse"));
+  /** @type {Partial<Edit>}   what made the version that is chosen */
+  let again = {};
   const chips = CHIPS.map((name) => t(`edit.chip.${name}`)).map((chip) => h("button.chip", { onclick: () => take(chip) }, chip));
   const shape = segmented({
     label: t("edit.shape"),
@@ -66,7 +69,7 @@ export function createEditForm(actions, layerId) {
   const engine = engineChoice((name) => actions.set({ engine: name }));
   const element = h(
     "div.edit-form",
-    field(t("edit.instruction"), words, history),
+    field(t("edit.instruction"), words, h("span.edit-links", reuse, history)),
     h("div.chips", { role: "group", "aria-label": t("edit.examples") }, ...chips),
     h("div.edit-choices", field(t("edit.shape"), shape.element), several, shapeHint),
     engine.element,
@@ -89,13 +92,20 @@ export function createEditForm(actions, layerId) {
   return {
     element,
     focus: () => words.focus(),
-    /** @param {State} state */
-    render: (state) => {
-      const edit = editOf(state, layerId());
+    /** @param {State} state @param {Layer} layer */
+    render: (state, layer) => {
+      const edit = editOf(state, layer.id);
       const { edit: takes, any_instruction: anything } = capabilitiesOf(state);
       earlier = instructionsOf(state);
       setValue(words, edit.instruction);
       history.hidden = earlier.length === 0;
+      const version = layer.versions[chosenOf(state, layer).index];
+      const made = settingsIn(version.recipe, "edit", state.config);
+      reuse.hidden = made === null;
+      if (made !== null) {
+        const { instruction, shape } = version;
+        again = { ...made, instruction, ...(shape && { shape }), locked: "seed" in made };
+      }
       chips.forEach((chip, index) => {
         chip.hidden = !anything && FOR_MODELS.includes(CHIPS[index]);
       });

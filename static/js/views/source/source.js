@@ -2,7 +2,7 @@ import { estimate, workingSize } from "../../actions/decompose.js";
 import { h, setAttribute, setText, setValue } from "../../dom.js";
 import { duration, size as sizeWords, t } from "../../i18n.js";
 import { isPhotograph } from "../../images/pixels.js";
-import { capabilitiesOf, isDecomposing, isLarge, isSeed, settingsOf } from "../../state/initial.js";
+import { capabilitiesOf, isDecomposing, isLarge, isSeed, settingsIn, settingsOf } from "../../state/initial.js";
 import { callout, engineChoice, field, samplingFold, segmented, sliderField, uniqueId } from "../shell/fields.js";
 import { filePicker } from "../shell/files.js";
 
@@ -21,6 +21,9 @@ export function createSource(actions, openEngine) {
   const sizeHint = h("p.hint", t("source.largeHint"));
   const fold = samplingFold((patch) => actions.set(patch), t("source.classicalHint"));
   const engine = engineChoice((name) => actions.set({ engine: name }));
+  const reuse = h("button.link", { hidden: true, onclick: () => actions.set(again) }, t("source.reuse"));
+  /** @type {Partial<Settings>}   what made the layers that are there */
+  let again = {};
   const expectation = createExpectation(picture.image, openEngine);
   const error = callout();
   const button = h("button.button.primary.wide", { onclick: actions.decompose });
@@ -35,6 +38,7 @@ export function createSource(actions, openEngine) {
     layers.element,
     field(t("source.sizeLabel"), size.element, null, sizeHint),
     fold.element,
+    reuse,
     expectation.element,
     error.element,
     button,
@@ -57,6 +61,9 @@ export function createSource(actions, openEngine) {
       size.set(settings.size);
       sizeHint.hidden = !isLarge(state);
       fold.render(settings, takes, state.config);
+      const made = state.doc.layers.map((layer) => settingsIn(layer.versions[0].recipe, "decompose", state.config));
+      again = made.find((each) => each !== null) ?? {};
+      reuse.hidden = !Object.entries(again).some(([name, value]) => settings[/** @type {keyof Settings} */ (name)] !== value);
       expectation.render(state);
       error.set(state.sourceError);
       const busy = isDecomposing(state);

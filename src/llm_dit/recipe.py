@@ -1,0 +1,100 @@
+"""How a result was made, kept beside it so that it can be made again: in answers, manifests, projects and PNG files."""
+
+import io
+import json
+import struct
+import zlib
+from collections.abc import Mapping
+from importlib.metadata import version
+from typing import Annotated, Any, Literal, NamedTuple
+
+from PIL import Image
+from pydantic import AfterValidator, BaseModel, Field, JsonValue, ValidationError
+
+from llm_dit.errors import InputError
+from llm_dit.options import SamplingOptions, options_of
+
+PNG_KEY = "llm-dit"
+"""The keyword of the text in a PNG file that holds a recipe, as JSON."""
+MAX_BYTES = 32_768
+NO_RECIPE = "has no recipe: take a PNG that llm-dit has written after an edit, or the manifest.json of a decomposition"
+
+
+class Source(NamedTuple):
+    """A model by its name on the hub, or that of its folder, and its commit on the hub; "" where it has none."""
+
+    name: str
+    revision: str = ""
+
+
+def _bounded(options: dict[str, JsonValue]) -> dict[str, JsonValue]:
+    if len(json.dumps(options)) > MAX_BYTES:
+        raise ValueError(f"a recipe has at most {MAX_BYTES} bytes")
+    return options
+
+
+class Recipe(BaseModel, frozen=True):
+    """What ran, and what it was asked for.
+
+    `options` are arguments of the pipeline's method by name, the prompt or the instruction among them, but for the
+    pictures; the seed is the one that was used. `model` is a name on the hub or of a folder, `revision` a commit of the
+    hub; both are empty for the classical engine. `version` is that of llm-dit.
+    """
+
+    kind: Literal["decompose", "edit"]
+    engine: Annotated[str, Field(max_length=40)]
+    model: Annotated[str, Field(max_length=300)] = ""
+    revision: Annotated[str, Field(max_length=100)] = ""
+    version: Annotated[str, Field(max_length=40)] = ""
+    options: Annotated[dict[str, JsonValue], AfterValidator(_bounded)] = {}
+
+
+def recipe_of(
+    kind: Literal["decompose", "edit"], engine: str, source: Source | None, options: Mapping[str, Any]
+) -> Recipe:
+    """Return the recipe of a run; `options` are its arguments that are no pictures, None for what was left out."""
+    unused = set(options_of(SamplingOptions)) - {"seed"} if engine == "classical" else set[str]()
+    name, revision = source or Source("")
+    return Recipe(
+        kind=kind,
+        engine=engine,
+        model=name,
+        revision=revision,
+        version=version("llm-dit"),
+        options={name: _plain(value) for name, value in options.items() if value is not None and name not in unused},
+    )
+
+
+def _plain(value: Any) -> JsonValue:
+    """Return a value as JSON has it, which knows no tuples."""
+    return json.loads(json.dumps(value))
+
+
+# In a PNG file, as text beside the picture.
+
+SIGNATURE_AND_HEADER = 8 + 25
+"""Bytes of a PNG file before the first chunk that may come in between."""
+
+
+def with_recipe(png: bytes, recipe: Recipe) -> bytes:
+    """Return a PNG file with a recipe in it, in place of none; the picture's own bytes stay as they are."""
+    text = recipe.model_dump_json().encode()
+    # Keyword, no compression, no language and no translated keyword: https://www.w3.org/TR/png-3/#11iTXt.
+    content = b"iTXt" + PNG_KEY.encode() + b"\0\0\0\0\0" + text
+    chunk = struct.pack(">I", len(content) - 4) + content + struct.pack(">I", zlib.crc32(content))
+    return png[:SIGNATURE_AND_HEADER] + chunk + png[SIGNATURE_AND_HEADER:]
+
+
+def read_recipe(content: bytes) -> Recipe:
+    """Return the recipe in a PNG file or in a manifest; raises `InputError` where there is none."""
+    try:
+        is_manifest = content.lstrip()[:1] == b"{"
+        found = json.loads(content)["layers"][0]["recipe"] if is_manifest else json.loads(_text_of(content))
+        return Recipe.model_validate(found)
+    except (LookupError, TypeError, ValueError, OSError, ValidationError):
+        raise InputError(f"The file {NO_RECIPE}.", param="like") from None
+
+
+def _text_of(png: bytes) -> str:
+    with Image.open(io.BytesIO(png), formats=["PNG"]) as image:
+        return str(image.info[PNG_KEY])
