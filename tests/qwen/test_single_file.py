@@ -20,10 +20,12 @@ from llm_dit.errors import WeightsError
 from llm_dit.options import DecomposeArguments
 from llm_dit.pipelines.qwen_image_diffusers import QwenImageDiffusersPipeline
 from llm_dit.qwen.diagnosis import diagnose
+from llm_dit.qwen.forward.adapters import Adapters
 from llm_dit.qwen.forward.packed import PackedLinear
 from llm_dit.qwen.forward.transformer import Branch
 from llm_dit.qwen.loading.checkpoints import EDIT, FIRST_EDIT, LAYERED
 from llm_dit.qwen.loading.loader import LoadOptions, _Loader
+from llm_dit.qwen.loading.loras import open_loras, parse_loras
 from llm_dit.qwen.models import ModelSource
 from llm_dit.qwen.placement.devices import weigh
 from llm_dit.qwen.placement.placing import Pair
@@ -31,7 +33,7 @@ from llm_dit.qwen.placement.swapping import BlockStream, swap_layers, tensors_of
 from llm_dit.qwen.sampling.running import ignore_progress
 from server.engines import choose_engine, load_pipeline
 from server.settings import load_settings
-from tests.kit.checkpoints import make_transformer, write_checkpoint
+from tests.kit.checkpoints import factors_of, layers_of, make_transformer, write_checkpoint, write_lora
 from tests.kit.hub import serve
 from tests.kit.transformer_files import FP8, HALVES, Weights, write_fp8, write_gguf
 
@@ -60,8 +62,12 @@ def weights(wide: Path) -> Weights:
 def mixed(weights: Weights, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """As Q4_K_M files are: a block of other types than the next."""
     file = tmp_path_factory.mktemp("mixed") / "mixed-Q4_K_M.gguf"
-    write_gguf(file, weights, lambda name: "Q4_K" if name.startswith("transformer_blocks.0") else "Q6_K")
+    write_gguf(file, weights, of_blocks)
     return file
+
+
+def of_blocks(name: str) -> str:
+    return "Q4_K" if name.startswith("transformer_blocks.0") else "Q6_K"
 
 
 def load(folder: Path, file: Path | None, **options: Any) -> Any:
@@ -178,6 +184,26 @@ def test_every_placement_moves_packed_weights(wide: Path, mixed: Path) -> None:
     pair.close()
 
 
+def test_a_lora_runs_beside_packed_weights(wide: Path, weights: Weights, mixed: Path, tmp_path: Path) -> None:
+    """As if its product had been added to what is packed, on Q, K and V and on the modulation too."""
+    transformer = load(wide, mixed)
+    plain = answer(transformer)
+    checkpoint = ModelSource(path=wide / "layered", transformer=mixed).open(LAYERED, ignore_progress)
+    lora = write_lora(tmp_path / "lora.safetensors", wide / "layered")
+    (opened,) = open_loras(parse_loras([str(lora)], "loras"), checkpoint, ignore_progress)
+    adapters = Adapters(transformer, [opened], torch.float32)
+    adapters.use({opened.spec.name: 1.0}, CPU, fuse=True)
+    with_lora = answer(transformer)
+    adapters.remove()
+    assert torch.equal(answer(transformer), plain)
+    dense = write_gguf(tmp_path / "again.gguf", weights, of_blocks)
+    merged = {name: tensor.clone() for name, tensor in dense.items()}
+    for layer, (down, up) in factors_of(layers_of(wide / "layered")).items():
+        merged[f"{layer}.weight"] += up @ down
+    save_file(merged, tmp_path / "merged.safetensors")
+    assert same(with_lora, answer(load(wide, tmp_path / "merged.safetensors")))
+
+
 def test_the_plan_knows_the_bytes(wide: Path, mixed: Path) -> None:
     checkpoint = ModelSource(path=wide / "layered", transformer=mixed).open(LAYERED, ignore_progress)
     planned = weigh([checkpoint], torch.float32, None, fused=True)
@@ -254,6 +280,11 @@ def test_2511_is_told_by_its_file(wide: Path, tmp_path: Path) -> None:
     save_file({**edit, "__index_timestep_zero__": torch.zeros(0)}, file)
     checkpoint = ModelSource(path=wide / "edit", transformer=file).open(EDIT, ignore_progress)
     assert _Loader(checkpoint, LoadOptions(device=CPU, dtype=torch.float32)).transformer().zero_cond_t
+    assert checkpoint.edition == "Qwen-Image-Edit-2511"
+    newer = write_checkpoint(tmp_path / "2511", EDIT, head=128, zero_cond_t=True)
+    unmarked = wide / "edit/transformer/diffusion_pytorch_model.safetensors"
+    told = ModelSource(path=newer, transformer=unmarked).open(EDIT, ignore_progress)
+    assert told.edition == "Qwen-Image-Edit-2511", "a file without the mark is what its folder is"
     config = json.loads((wide / "edit/model_index.json").read_text()) | {"_class_name": FIRST_EDIT}
     first = Path(shutil.copytree(wide / "edit", tmp_path / "first"))
     (first / "model_index.json").write_text(json.dumps(config))
@@ -328,6 +359,7 @@ WRONG: dict[str, tuple[Make, str]] = {
     ),
     "Flux": (only("double_blocks.0.img_attn.qkv.weight"), "is a Flux or HunyuanVideo model"),
     "a LoRA": (only("transformer_blocks.0.attn.to_q.lora_A.weight"), "is a LoRA, which goes into `loras`"),
+    "a LoRA of diffusers' before": (only("transformer.transformer_blocks.0.attn.to_q.lora.up.weight"), "is a LoRA"),
     "a LoRA of kohya's": (only("lora_unet_transformer_blocks_0_attn_to_q.lora_down.weight"), "is a LoRA"),
     "a text encoder": (only("model.layers.0.mlp.up_proj.weight", "visual.patch.weight"), "is a text encoder"),
     "a VAE": (only("decoder.conv_in.weight", "encoder.conv_in.weight"), "is a VAE"),

@@ -106,7 +106,7 @@ class Checkpoint:
         if self.pipeline != EDIT:
             return NAMES[self.pipeline]
         # The condition is shown as without noise from 2511 on.
-        is_2511 = self.transformer_config.get("zero_cond_t") if self.file is None else self.file.is_2511
+        is_2511 = self.transformer_config.get("zero_cond_t") or (self.file is not None and self.file.is_2511)
         return f"{NAMES[EDIT]}-{'2511' if is_2511 else '2509'}"
 
     def stored(self, component: str) -> list[StoredTensor]:

@@ -46,7 +46,7 @@ NOTES = re.compile(r"(^|\.)(scaled_fp8|comfy_quant|scale_input|input_scale)$")
 MARK_OF_2511 = "__index_timestep_zero__"
 LAYERED_ONLY = "time_text_embed.addition_t_embedding.weight"
 OTHERS = {
-    r"(^|[._])(lora|lokr|loha)_": "a LoRA, which goes into `loras`",
+    r"(^|[._])(lora|lokr|loha|lycoris)[._]": "a LoRA, which goes into `loras`",
     r"(^|\.)(input_blocks|joint_blocks|down_blocks)\.": "a Stable Diffusion model",
     r"(^|\.)double_blocks\.": "a Flux or HunyuanVideo model",
     r"^txt_in\.text_norm\.": "the transformer of Qwen-Image-2.1",
