@@ -33,7 +33,7 @@ from tests.kit.checkpoints import RANK, TRANSFORMER, factors_of, layers_of
 from tests.kit.denoising import denoise_noise, noise_start, record_well
 from tests.kit.hub import serve
 
-STEPS = 2
+STEPS = 1
 
 
 # How a layer, its two factors and its alpha are called by those who publish LoRAs.
@@ -491,7 +491,7 @@ def test_turbo_is_the_distilled_lora_for_one_run(
     told = pipe.status().forward
     assert told is not None and (told.speed, told.loras) == ("turbo", ("lightning",))
     assert "distilled" in str(told)
-    four = {"num_inference_steps": 4, "cfg_scale": 1.0}
+    four: dict[str, Any] = {"num_inference_steps": 4, "cfg_scale": 1.0}
     assert np.array_equal(np.asarray(pipe.edit_layer(picture, loras=["lightning:1"], **four, **edit)), fast)
     plain = np.asarray(pipe.edit_layer(picture, **four, **edit))
     told = pipe.status().forward

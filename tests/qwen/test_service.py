@@ -33,6 +33,8 @@ BY_A_CPU = {
     "kernels": "torch",
     "attention": "sdpa",
     "why": ["triton, flash-attn-4, cudnn: they need an NVIDIA GPU"],
+    "speed": "exact",
+    "lossy": [],
     "loras": [],
 }
 

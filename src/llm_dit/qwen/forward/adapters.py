@@ -212,9 +212,11 @@ class Adapters:
         assert weight is not None, "what is not plain goes beside"
         if layer not in self._kept:
             self._kept[layer] = weight.to("cpu", copy=True)
-        summed = self._kept[layer].to(copies[0].device, torch.float32, copy=True)
+        before = self._kept[layer] if layer in self._changed else weight
+        # In this order: torch would widen on the host, and copy twice as much.
+        summed = before.to(copies[0].device, copy=True).float()
         for down, up, scale in factors:
-            summed.addmm_(up.to(summed), down.to(summed), alpha=scale)
+            summed.addmm_(up.to(summed.device).float(), down.to(summed.device).float(), alpha=scale)
         self._changed.add(layer)
         self._write(layer, summed, copies)
 
