@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import struct
 import time
 from collections.abc import Callable, Sequence
 from itertools import cycle
@@ -334,6 +335,11 @@ def content(data: bytes) -> Make:
     return make
 
 
+def endless(kind: int) -> bytes:
+    """Return a header with a note that is said to be 2⁶² texts (8) or bytes (0), which are empty."""
+    return b"GGUF" + struct.pack("<IQQQcIIQ", 3, 1, 1, 1, b"a", 9, kind, 2**62) + bytes(17_000_000)
+
+
 def of_full_size(folder: Path, _: dict[str, torch.Tensor]) -> Path:
     """41 GB of Qwen-Image-Edit, of which the header alone takes room on the disk."""
     header, end = dict[str, Any](), 0
@@ -398,6 +404,8 @@ WRONG: dict[str, tuple[Make, str]] = {
     "GGUF, cut in its header": (cut(packed(lambda _: "Q8_0"), lambda size: 600), "is cut off or damaged"),
     "GGUF, of a type": (packed(lambda _: "TQ2_0"), "of GGUF's type 35, which is not supported: .*Q4_K"),
     "GGUF, of no sense": (content(b"GGUF\3\0\0\0" + b"\xff" * 400), "is cut off or damaged"),
+    "GGUF, with a list without end": (content(endless(8)), "is cut off or damaged"),
+    "GGUF, with numbers without end": (content(endless(0)), "is cut off or damaged"),
     "GGUF, of zeros": (content(b"GGUF\1" + bytes(400)), "is of version 1 of GGUF"),
     "a pickle": (content(b"PK\x03\x04" + bytes(400)), "is a pickle, which may hold code"),
     "a pointer": (content(b"version https://git-lfs.github.com/spec/v1"), "Git LFS pointer"),
