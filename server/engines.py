@@ -12,7 +12,7 @@ from typing import Any
 from llm_dit.classical.seeing.networks import missing
 from llm_dit.errors import EngineError
 from llm_dit.options import QWEN_IMAGE, EngineName, Photographs, RunDefaults, Speed, choices
-from llm_dit.qwen.diagnosis import Finding, diagnose, unmet_requirements
+from llm_dit.qwen.diagnosis import Finding, diagnose, editor_at, unmet_requirements
 from llm_dit.qwen.loading.checkpoints import EDIT_MODEL
 from llm_dit.qwen.loading.loras import Spec, choose, parse_loras
 from llm_dit.runs import CLASSICAL_MAX_ASPECT, QWEN_MAX_ASPECT, LayerPipeline, ProgressCallback
@@ -33,8 +33,9 @@ class Engine:
     bound longer : shorter side (None: any) of a picture that keeps its size, and of one that is resized for the model.
     `defaults` is what a run gets that leaves them out, where no LoRA has a schedule; `loras` are those of each kind of
     runs. `decompose_takes` and `edit_takes` are what makes another result, `speeds` what a run can ask for.
-    `any_instruction` is whether it takes any words, `any_size` whether it works at a picture's own size, `photographs`
-    what it takes a photograph apart into.
+    `any_instruction` is whether it takes any words, `any_size` whether it works at a picture's own size,
+    `references` how many pictures it takes beside the layer of an edit, `photographs` what it takes a photograph apart
+    into.
     """
 
     name: EngineName
@@ -52,6 +53,7 @@ class Engine:
     loras: Mapping[str, Sequence[Spec]] = field(default_factory=dict[str, Sequence[Spec]])
     any_instruction: bool
     any_size: bool
+    references: int = 0
     photographs: Photographs
     reason: str
     hint: str
@@ -148,12 +150,13 @@ def _classical(models: QwenImageSettings, reason: str, obstacle: Obstacle | None
 
 
 def _qwen(models: QwenImageSettings, reason: str) -> Engine:
+    edit_model_path = models.edit_model_path or EDIT_MODEL
     return Engine(
         name="qwen",
         label="Qwen-Image",
         pipeline="llm_dit.pipelines.qwen_image_diffusers:QwenImageDiffusersPipeline.from_pretrained",
         options=pipeline_arguments(models),
-        edit_model_path=models.edit_model_path or EDIT_MODEL,
+        edit_model_path=edit_model_path,
         # Killing the process costs more: another one has to read all the weights again.
         step_s=120.0,
         max_aspect=QWEN_MAX_ASPECT,
@@ -168,6 +171,7 @@ def _qwen(models: QwenImageSettings, reason: str) -> Engine:
         },
         any_instruction=True,
         any_size=False,
+        references=editor_at(edit_model_path).references,
         photographs="things",
         reason=reason,
         hint='To run the classical engine, which needs no model, set engine = "classical".',

@@ -12,6 +12,7 @@ declare namespace Wire {
     speeds: ("exact" | "fast" | "turbo")[];
     any_instruction: boolean;
     any_size: boolean;
+    references: number;
     photographs: "things" | "subject" | "regions";
   }
 

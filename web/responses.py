@@ -193,6 +193,7 @@ class CapabilitiesResponse(BaseModel):
     speeds: list[Speed] = Field(description="The values of `speed` that can be asked for; none where there is one.")
     any_instruction: bool = Field(description="Takes instructions in any words, not only the documented ones.")
     any_size: bool = Field(description="Works at the image's own size; else at 640² or 1024² pixels.")
+    references: int = Field(description="Pictures beside the layer that an edit takes something from, at most.")
     photographs: Photographs = Field(
         description="What photographs come apart into: things; subject, text and regions of color; regions alone."
     )

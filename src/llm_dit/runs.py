@@ -135,13 +135,15 @@ class LayerPipeline(Protocol):
         instruction: str,
         *,
         region: RegionLike | None = None,
+        references: Sequence[Image.Image] = (),
         progress: ProgressCallback | None = None,
         preview: PreviewCallback | None = None,
         **options: Unpack[EditArguments],
     ) -> Image.Image:
         """Return the edited RGBA layer; `shape="keep"` gives it the original alpha, byte for byte.
 
-        With a `region` it changes nowhere else. `EditOptions` has the options.
+        With a `region` it changes nowhere else. `references` are further pictures, which the instruction calls "Picture
+        2" and so on; the layer is "Picture 1". `EditOptions` has the options.
         """
         ...
 

@@ -66,6 +66,7 @@ MODEL = {
     "speeds": ["exact", "fast", "turbo"],
     "any_instruction": True,
     "any_size": False,
+    "references": 3,
     "photographs": "things",
 }
 """What a model makes use of."""

@@ -34,6 +34,8 @@ CAPTION = (
     "light comes from the left, and the shadows of the fence are long and soft."
 )
 """As long as captions are; three of them are more than the 512 tokens that are read of a prompt."""
+WORKED_AT = (352, 192)
+"""What the models make of the picture's content: 1.8 to 1, a sixteenth of 1024² in multiples of 32."""
 Open = Callable[..., QwenImageDiffusersPipeline]
 
 
@@ -188,6 +190,44 @@ def test_edit_equals_diffusers(
         our_latents.clear()
         layer = open_pipe(fused=fused, editor=editor).edit_layer(
             picture, CAPTION, num_inference_steps=STEPS, seed=SEED, cfg_scale=scale
+        )
+        assert all_equal(our_latents, theirs)
+        assert same(layer, shown.finish(images[0]).image)
+
+
+@pytest.mark.parametrize("editor", ["2509", "2511"])
+def test_an_edit_with_references_equals_diffusers(
+    editors: dict[str, Path],
+    open_pipe: Open,
+    picture: Image.Image,
+    our_latents: list[torch.Tensor],
+    editor: str,
+) -> None:
+    """The layer is Picture 1 and has the size of the answer; the others have shapes of their own."""
+    shown = prepare(picture, shape="keep", output_size="layer")
+    tall, cut_out = Image.new("RGB", (40, 90), "teal"), Image.new("RGBA", (64, 48), (200, 30, 40, 0))
+    cut_out.paste((200, 30, 40, 255), (8, 8, 40, 40))
+    on_white = Image.new("RGB", cut_out.size, "white")
+    on_white.paste(cut_out, mask=cut_out.getchannel("A"))
+    theirs, images = plain(
+        QwenImageEditPlusPipeline,
+        editors[editor],
+        EDIT,
+        image=[shown.image, tall, on_white],
+        prompt="put the red of Picture 3 on Picture 1",
+        true_cfg_scale=4.0,
+        width=WORKED_AT[0],
+        height=WORKED_AT[1],
+    )
+    for fused in (True, False):
+        our_latents.clear()
+        layer = open_pipe(fused=fused, editor=editor).edit_layer(
+            picture,
+            "put the red of Picture 3 on Picture 1",
+            references=[tall, cut_out],
+            num_inference_steps=STEPS,
+            seed=SEED,
+            cfg_scale=4.0,
         )
         assert all_equal(our_latents, theirs)
         assert same(layer, shown.finish(images[0]).image)

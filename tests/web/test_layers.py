@@ -229,6 +229,7 @@ def test_what_runs_here_is_told(client: httpx.Client) -> None:
         "speeds": [],
         "any_instruction": False,
         "any_size": True,
+        "references": 0,
         "photographs": "subject",
     }
     assert client.get("/api/qwen-image/edit-status").json()["available"] is True

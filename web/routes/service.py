@@ -91,6 +91,7 @@ def _capabilities(engine: Engine) -> CapabilitiesResponse:
         speeds=list(engine.speeds),
         any_instruction=engine.any_instruction,
         any_size=engine.any_size,
+        references=engine.references,
         photographs=engine.photographs,
     )
 

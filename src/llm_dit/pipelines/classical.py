@@ -25,6 +25,7 @@ from llm_dit.runs import (
 )
 
 CROP = "crop it, or ask for its own size"
+NO_REFERENCES = "The classical engine takes no reference pictures: leave them out, or use a Qwen-Image edit model."
 
 
 class ClassicalPipeline:
@@ -85,6 +86,7 @@ class ClassicalPipeline:
         instruction: str,
         *,
         region: RegionLike | None = None,
+        references: Sequence[Image.Image] = (),
         progress: ProgressCallback | None = None,
         preview: PreviewCallback | None = None,
         **options: Unpack[EditArguments],
@@ -95,10 +97,12 @@ class ClassicalPipeline:
         raises `InstructionError`, whose `hint` says why, and what leads there instead. With
         `output_size="model"` the layer is first resized to an area of 1024². With a `region`, a box or a mask as
         `llm_dit.editing.region` describes it, what lies outside stays byte for byte; turns are refused there.
-        The steps, guidance and the negative prompt are checked but change nothing; `preview` is never called. Raises
-        `InputError` naming the parameter, or what `progress` raises.
+        The steps, guidance and the negative prompt are checked but change nothing, `references` are refused, and
+        `preview` is never called. Raises `InputError` naming the parameter, or what `progress` raises.
         """
         check_image(layer_image, "layer_image")
+        if references:
+            raise InputError(NO_REFERENCES, param="references")
         asked = EditOptions(instruction=instruction, **options)
         layer = layer_image.convert("RGBA")
         where = None if region is None else read_region(region, layer, asked.shape)

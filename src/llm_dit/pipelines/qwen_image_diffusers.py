@@ -233,6 +233,7 @@ class QwenImageDiffusersPipeline:
         instruction: str,
         *,
         region: RegionLike | None = None,
+        references: Sequence[Image.Image] = (),
         progress: ProgressCallback | None = None,
         preview: PreviewCallback | None = None,
         **options: Unpack[EditArguments],
@@ -247,11 +248,18 @@ class QwenImageDiffusersPipeline:
         `llm_dit.editing.region` describes it, the model sees that with its surroundings, and what lies outside stays
         byte for byte; `output_size="model"` then resizes the layer before.
 
-        Raises `InputError` naming the argument, also for texts of more than 3500 tokens (Qwen-Image-Edit: 2500), or an
-        `EngineError`.
+        `references` are pictures to take something from; the instruction calls the layer "Picture 1" and them
+        "Picture 2" and so on. 2509 and 2511 take three, the first Qwen-Image-Edit none.
+
+        Raises `InputError` naming the argument, also for texts of more than 3500 tokens (Qwen-Image-Edit: 2500, and 210
+        fewer for each reference), or an `EngineError`.
         """
         check_image(layer_image, "layer_image")
         check_aspect(layer_image, QWEN_MAX_ASPECT, CROP, "layer_image")
+        for picture in references:
+            check_image(picture, "references")
+            check_aspect(picture, QWEN_MAX_ASPECT, CROP, "references")
+        self._models.editor.check_references(len(references))
         asked = EditOptions(instruction=instruction, **options)
         self._models.pace(asked.speed, EDIT, 1)  # refused before anything is loaded
         layer, output_size = layer_image.convert("RGBA"), asked.output_size
@@ -267,8 +275,10 @@ class QwenImageDiffusersPipeline:
         with self._models.running(EDIT, chosen.weights) as pipeline:
             editor = self._models.editor
             sampled = _sampled(asked, chosen, editor.defaults)
-            _check_length(pipeline, instruction, editor.text_tokens, "instruction")
-            _check_length(pipeline, asked.negative_prompt, editor.text_tokens, "negative_prompt")
+            editor.check_references(len(references))
+            room = editor.room_for_text(len(references))
+            _check_length(pipeline, instruction, room, "instruction")
+            _check_length(pipeline, asked.negative_prompt, room, "negative_prompt")
             show = None if preview is None else lambda layer, seen: preview(layer, canvas.preview(seen))
             run = Run(
                 image=canvas.image,
@@ -279,6 +289,7 @@ class QwenImageDiffusersPipeline:
                 pace=self._models.pace(asked.speed, EDIT, sampled["steps"]),
                 generator=_generator(chosen_seed(asked.seed)),
                 editor=editor,
+                references=tuple(map(editor.reference, references)),
             )
             edited = self._sample(pipeline, run, report, self._previewing.of_run(pipeline, size, 1, show))
         self.last_edit = made = canvas.finish(edited[0])

@@ -1,5 +1,6 @@
 """What is found on this computer for the Qwen engine, what will run, and what it needs; loads no weights."""
 
+import json
 import os
 import shutil
 from collections.abc import Sequence
@@ -10,6 +11,8 @@ from typing import Literal
 
 from llm_dit.errors import LLMDiTError
 from llm_dit.options import QWEN_IMAGE, Speed
+from llm_dit.qwen.editors import EDITORS, Editor
+from llm_dit.qwen.editors.edit import EDIT_PLUS
 from llm_dit.qwen.loading.checkpoints import (
     EDIT,
     EDIT_MODEL,
@@ -145,6 +148,18 @@ def _find(path: str, pipeline: str, transformer: str | None) -> Checkpoint | Fin
         return checkpoint
     except LLMDiTError as error:
         return Finding(name=name, value="not whole", ok=False, advice=error.message)
+
+
+def editor_at(path: str) -> Editor:
+    """Return the edit model that a folder or a hub id has, by its files where they are here; else the usual one."""
+    place = Path(path).expanduser()
+    folder = place if place.is_dir() else _in_cache(path)
+    try:
+        named = json.loads((folder / "model_index.json").read_bytes())["_class_name"] if folder else ""
+    except (OSError, ValueError, KeyError, TypeError):  # loading it says what is wrong
+        named = ""
+    on_the_hub = (editor for editor in EDITORS.values() if path in editor.hub)
+    return EDITORS.get(named) or next(on_the_hub, EDIT_PLUS)
 
 
 def _in_cache(repo_id: str) -> Path | None:

@@ -12,6 +12,7 @@ import torch
 
 from llm_dit.errors import InputError
 from llm_dit.options import QWEN_IMAGE, Speed
+from llm_dit.qwen.diagnosis import editor_at
 from llm_dit.qwen.editors import EDITORS, Editor
 from llm_dit.qwen.failures import free_memory, named_failures
 from llm_dit.qwen.forward.adapters import Adapters
@@ -157,8 +158,9 @@ class Models:
 
     @property
     def editor(self) -> Editor:
-        """The edit model that is loaded."""
-        return EDITORS[self._checkpoints[EDIT].pipeline]
+        """The edit model that is loaded, or will be as far as that can be told before."""
+        loaded = self._checkpoints.get(EDIT)
+        return EDITORS[loaded.pipeline] if loaded else editor_at(str(self._sources[EDIT].path))
 
     def load(self, name: str, progress: ProgressCallback) -> None:
         """Download, check, load and place a model; does nothing when it is loaded.

@@ -121,7 +121,15 @@ export function engineState(status, reachable) {
 }
 
 /** @type {Config["capabilities"]} */
-const UNKNOWN_CAPABILITIES = { decompose: [], edit: [], speeds: [], any_instruction: false, any_size: true, photographs: "things" };
+const UNKNOWN_CAPABILITIES = {
+  decompose: [],
+  edit: [],
+  speeds: [],
+  any_instruction: false,
+  any_size: true,
+  references: 0,
+  photographs: "things",
+};
 
 /** The engine beside the service's own, where that was picked. @param {Pick<State, "settings" | "config">} state */
 export const besideOf = ({ settings, config }) => (config?.beside?.engine === settings.engine ? (config?.beside ?? null) : null);

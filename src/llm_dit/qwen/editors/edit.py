@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from PIL import Image
+
 from llm_dit.qwen.editors.editor import Editor
 
 if TYPE_CHECKING:
@@ -14,7 +16,6 @@ if TYPE_CHECKING:
 class QwenImageEdit(Editor):
     """With `reads_it_whole` the text encoder reads the picture as large as the VAE sees it, else a small copy."""
 
-    name: str = "Qwen-Image-Edit"
     reads_it_whole: bool = False
 
     def start(self, pipeline: Any, run: "Run", encodings: "Encodings") -> "Start":
@@ -23,17 +24,16 @@ class QwenImageEdit(Editor):
 
         from llm_dit.qwen.sampling.running import Start, frame, timesteps
 
-        ratio = run.image.width / run.image.height
-        seen = edit_plus.calculate_dimensions(edit_plus.VAE_IMAGE_SIZE, ratio)
-        width, height = (
-            seen if self.reads_it_whole else edit_plus.calculate_dimensions(edit_plus.CONDITION_IMAGE_SIZE, ratio)
-        )
-        read = pipeline.image_processor.resize(run.image, height, width)
-        pixels = pipeline.image_processor.preprocess(run.image, seen[1], seen[0]).unsqueeze(2)
-        branches = [encodings.text(pipeline, text, image=[read]) for text in run.texts]
+        seen = [_seen(picture) for picture in run.pictures]
+        read = [self._read(pipeline, picture) for picture in run.pictures]
+        branches = [encodings.text(pipeline, text, image=read) for text in run.texts]
         dtype = branches[0].embeds.dtype
+        encoded = [
+            encodings.picture(pipeline, _pixels(pipeline, picture, size), dtype)
+            for picture, size in zip(run.pictures, seen, strict=True)
+        ]
         latents, condition = pipeline.prepare_latents(
-            encodings.picture(pipeline, pixels, dtype),
+            encoded if len(encoded) > 1 else encoded[0],  # the first model's pipeline knows no list
             1,
             pipeline.transformer.config.in_channels // 4,
             run.size[1],
@@ -55,15 +55,51 @@ class QwenImageEdit(Editor):
             condition=condition,
             branches=branches,
             timesteps=timesteps(pipeline, np.linspace(1.0, 1 / run.steps, run.steps), mu),
-            shapes=[[frame(pipeline, run.size), frame(pipeline, seen)]],
+            shapes=[[frame(pipeline, size) for size in (run.size, *seen)]],
             scale=run.scale,
             normalize=True,
         )
 
+    def _read(self, pipeline: Any, picture: Image.Image) -> Image.Image:
+        """Return what the text encoder reads of a picture."""
+        width, height = _seen(picture) if self.reads_it_whole else _fitted(picture, "CONDITION_IMAGE_SIZE")
+        return pipeline.image_processor.resize(picture, height, width)
+
+
+def _seen(picture: Image.Image) -> tuple[int, int]:
+    """Return width and height at which the VAE sees a picture."""
+    return _fitted(picture, "VAE_IMAGE_SIZE")
+
+
+def _fitted(picture: Image.Image, area: str) -> tuple[int, int]:
+    from diffusers.pipelines.qwenimage import pipeline_qwenimage_edit_plus as edit_plus
+
+    width, height = edit_plus.calculate_dimensions(getattr(edit_plus, area), picture.width / picture.height)
+    return width, height
+
+
+def _pixels(pipeline: Any, picture: Image.Image, size: tuple[int, int]) -> Any:
+    return pipeline.image_processor.preprocess(picture, size[1], size[0]).unsqueeze(2)
+
 
 # The transformer has 4096 positions for text; the template and the copies of the pictures take some of them: a small
 # copy about 200, one as large as the picture about 1340.
-EDIT_PLUS = QwenImageEdit(pipeline="QwenImageEditPlusPipeline", text_tokens=3500)
+EDIT_PLUS = QwenImageEdit(
+    pipeline="QwenImageEditPlusPipeline",
+    name="Qwen-Image-Edit",
+    hub=("Qwen/Qwen-Image-Edit-2509", "Qwen/Qwen-Image-Edit-2511"),
+    references=3,
+    text_tokens=3500,
+    picture_tokens=210,
+)
 """2509 and 2511; what tells them apart is in the transformer's configuration."""
-FIRST = QwenImageEdit(pipeline="QwenImageEditPipeline", text_tokens=2500, reads_it_whole=True)
+FIRST = QwenImageEdit(
+    pipeline="QwenImageEditPipeline",
+    name="Qwen-Image-Edit",
+    hub=("Qwen/Qwen-Image-Edit",),
+    references=0,
+    text_tokens=2500,
+    picture_tokens=0,
+    reads_it_whole=True,
+)
 """The model before 2509, which takes the place of one."""

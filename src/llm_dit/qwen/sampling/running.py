@@ -32,7 +32,10 @@ MAX_CAPTION_TOKENS = 512
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
-    """What is asked of `editor`, or without one of Qwen-Image-Layered. `size` is width and height in pixels."""
+    """What is asked of `editor`, or without one of Qwen-Image-Layered. `size` is width and height in pixels.
+
+    `references` are the pictures beside the layer of an edit, as the editor has them.
+    """
 
     image: Image.Image
     size: tuple[int, int]
@@ -43,6 +46,7 @@ class Run:
     generator: torch.Generator
     pace: Pace
     editor: Editor | None = None
+    references: tuple[Image.Image, ...] = ()
     layers: int = 0
     resolution: int = 0
     normalize: bool = True
@@ -50,6 +54,11 @@ class Run:
     """Those that are on, as records are told them."""
     schedule: Schedule | None = None
     """A LoRA's, which is not the model's."""
+
+    @property
+    def pictures(self) -> tuple[Image.Image, ...]:
+        """The pictures that are shown, the layer first."""
+        return (self.image, *self.references)
 
     @property
     def texts(self) -> tuple[str, ...]:
@@ -250,7 +259,7 @@ def _plain(pipeline: Any, run: Run, after_step: AfterStep) -> np.ndarray:
         else {"layers": run.layers, "resolution": run.resolution, "cfg_normalize": run.normalize}
     )
     pictures = pipeline(
-        image=run.image,
+        image=list(run.pictures) if run.references else run.image,
         prompt=run.prompt,
         negative_prompt=run.negative_prompt,
         true_cfg_scale=run.scale,
