@@ -1,6 +1,7 @@
 """Peak memory and seconds for each placement of Qwen-Image-Layered, at full size with random weights.
 
     python -m benchmarks.qwen_placement --out placement.json
+    python -m benchmarks.qwen_placement --fast --cases 24 --steps 8
     python -m benchmarks.qwen_placement --tiny --device cpu --cases resident True
 
 Nothing is downloaded: the models are built on the device from the real configurations, and every placement runs the
@@ -29,6 +30,7 @@ from diffusers import (
 from diffusers.hooks import HookRegistry, apply_group_offloading
 from PIL import Image
 
+from llm_dit.qwen.forward.fp8 import put_in_fp8
 from llm_dit.qwen.forward.transformer import Transformer
 from llm_dit.qwen.forward.vae import SingleFrameVae
 from llm_dit.qwen.loading.loader import Scheduler
@@ -73,9 +75,11 @@ def build(tiny: bool, device: torch.device) -> QwenImageLayeredPipeline:
     return pipeline
 
 
-def fuse(pipeline: Any) -> None:
-    """Put our transformer and VAE in the place of diffusers', over the same weights."""
+def fuse(pipeline: Any, *, in_fp8: bool) -> None:
+    """Put our transformer and VAE in the place of diffusers', over the same weights, or over those in fp8."""
     pipeline.transformer.__class__, pipeline.vae.__class__ = Transformer, SingleFrameVae
+    if in_fp8:
+        put_in_fp8(pipeline.transformer)
     pipeline.transformer.take_apart()
     pipeline.vae.fold()
 
@@ -184,7 +188,7 @@ def make_run(options: argparse.Namespace, steps: int) -> Run:
         negative_prompt=" ",
         scale=4.0,
         steps=steps,
-        pace=pace_of("exact", steps, fused=True),
+        pace=pace_of("fast" if options.fast else "exact", steps, fused=True),
         generator=torch.Generator("cpu").manual_seed(0),
         layers=options.layers,
         resolution=options.resolution,
@@ -288,6 +292,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--tiny", action="store_true", help="tiny models, to try the benchmark itself")
     parser.add_argument("--device", help="cuda, mps or cpu; by default the best there is")
     parser.add_argument("--cases", nargs="+", choices=CASES, default=list(CASES))
+    parser.add_argument("--fast", action="store_true", help="weights in fp8, and steps reused")
     parser.add_argument("--steps", type=int, default=5)
     parser.add_argument("--layers", type=int, default=4)
     parser.add_argument("--resolution", type=int, choices=[640, 1024], default=640)
@@ -314,7 +319,7 @@ def main(arguments: list[str] | None = None) -> None:
     fused = False
     for case in sorted(options.cases, key=CASES.index):
         if case not in OF_DIFFUSERS and not fused:
-            fuse(pipeline)
+            fuse(pipeline, in_fp8=options.fast)
             fused = True
             report["sliced_decode"] = compare_decoding(pipeline, pipeline.vae.device, options)
         result = measure(pipeline, case, device, options)

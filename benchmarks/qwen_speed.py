@@ -3,12 +3,17 @@
     python -m benchmarks.qwen_speed --out speed.json
     python -m benchmarks.qwen_speed --parts steps --device cuda:0 --second cuda:1
     python -m benchmarks.qwen_speed --tiny --device cpu
+    python -m benchmarks.qwen_speed --parts steps fp8 --cases layered-640 --fast
     python -m benchmarks.qwen_speed --plot speed.json
 
 Nothing is downloaded: the models are built on the device at full size, with random weights, in bfloat16. A step is two
 forwards, one led by a text of 300 tokens and one by 8. `host_ms` is what the host takes to launch one. The error is
 against diffusers in float32, over all blocks at a small size, the mean of some inputs. A second device runs the second
 branch.
+
+With `--fast` the same weights are then put in fp8, with the layers of `fp8.KEPT` as they are and then all, with
+attention in 16 bits and, where fa3-fwd is installed, in 8; and whole runs of 50 steps are timed that compute half of
+them. The part `fp8` has each layer's error, for random numbers and for some that have outliers.
 """
 
 # pyright: reportArgumentType=false, reportPrivateImportUsage=false, reportAttributeAccessIssue=false
@@ -30,9 +35,12 @@ from PIL import Image
 from torch import nn
 from transformers import Qwen2VLImageProcessorPil
 
-from benchmarks.qwen_placement import peak_gb, synchronize
+from benchmarks.qwen_placement import peak_gb, size_of, synchronize
 from llm_dit.qwen.failures import free_memory
+from llm_dit.qwen.forward import fp8
+from llm_dit.qwen.forward.fp8 import Fp8Linear, ScaledTools, bounds_of, quantize_weight
 from llm_dit.qwen.forward.graphs import Recordings
+from llm_dit.qwen.forward.operations import MANY
 from llm_dit.qwen.forward.packed import PackedLinear, packed_shape
 from llm_dit.qwen.forward.tools import ATTENTIONS, Trial, tools_for
 from llm_dit.qwen.forward.transformer import Branch, Shapes, Transformer
@@ -42,6 +50,7 @@ from llm_dit.qwen.loading.single_file import PACKED
 from llm_dit.qwen.placement.devices import choose_device, forget_peak, name_device
 from llm_dit.qwen.placement.placing import Pair, _part
 from llm_dit.qwen.placement.swapping import tensors_of
+from llm_dit.qwen.sampling.caching import Residuals, reusing
 from llm_dit.qwen.sampling.encoding import Writer, recorder_of
 from tests.kit.checkpoints import make_text_encoder, make_tokenizer, make_transformer, make_vae
 from tests.kit.full_size import full_text_encoder, full_transformer, full_vae
@@ -61,7 +70,7 @@ class Bench:
     def __init__(self, options: argparse.Namespace) -> None:
         self.device = choose_device(options.device)
         self.second = choose_device(options.second) if options.second else None
-        self.cases = options.cases
+        self.cases, self.fast = options.cases, options.fast
         self.tiny, self.repeat, self.tokens = options.tiny, options.repeat, options.tokens
         self.warm_s = 0 if self.device.type == "cpu" else options.warm
         self.dtype = torch.float32 if options.tiny else torch.bfloat16
@@ -137,8 +146,9 @@ class Step:
         ]
 
     @torch.no_grad()
-    def ours(self, predict: Any) -> list[torch.Tensor]:
-        return predict(self.tokens, branches=self.branches, schedule=self.schedule, step=9, shapes=self.shapes)
+    def ours(self, predict: Any, **more: Any) -> list[torch.Tensor]:
+        named = {"branches": self.branches, "schedule": self.schedule, "step": 9, "shapes": self.shapes} | more
+        return predict(self.tokens, **named)
 
 
 @contextmanager
@@ -193,7 +203,9 @@ def steps(bench: Bench) -> dict[str, Any]:
         transformer.__class__ = Transformer
         transformer.take_apart()
         free_memory()
+        fastest: tuple[str, Any] | None = None
         for attention, tools in attentions(bench, transformer):
+            fastest = fastest or (attention, tools)
             transformer.tools = lambda *_, tools=tools: tools
             errors[attention] = error([each.ours(transformer) for each in small], exact)
             for name, case in cases.items():
@@ -204,6 +216,20 @@ def steps(bench: Bench) -> dict[str, Any]:
                 if bench.second is not None:
                     found[name][f"{attention}, two devices"] = both(bench, transformer, case, found[name], attention)
                     print(name, "two devices", json.dumps(found[name][f"{attention}, two devices"]), flush=True)
+        if bench.fast and fastest is not None:
+            transformer.tools = lambda *_, tools=fastest[1]: tools
+            for name, case in cases.items():
+                found[name][f"{fastest[0]}, half of the steps"] = half(bench, transformer, case, found[name])
+            for way, tools in narrowed(bench, transformer, *fastest):
+                transformer.tools = lambda *_, tools=tools: tools
+                errors[way] = error([each.ours(transformer) for each in small], exact)
+                print(way, "error", errors[way], flush=True)
+                for name, case in cases.items():
+                    figures = ours(bench, transformer, case)
+                    figures["ratio"] = round(found[name]["diffusers"]["ms"] / figures["ms"], 3)
+                    found[name][way] = figures
+                    print(name, way, json.dumps(figures), flush=True)
+                    found[name][f"{way}, half of the steps"] = half(bench, transformer, case, found[name])
         found[f"{'layered' if layered else 'edit'}, error against float32"] = errors
         print(json.dumps(errors), flush=True)
         del transformer
@@ -245,6 +271,94 @@ def ours(bench: Bench, transformer: Any, case: Step) -> dict[str, Any]:
     transformer.recordings = None
     free_memory()
     return figures
+
+
+def narrowed(bench: Bench, transformer: Any, attention: str, tools: Any) -> Iterator[tuple[str, Any]]:
+    """Put the transformer in fp8, little by little, and yield each way with its tools."""
+    scaled = tools.scaled or ScaledTools(operations=fp8) if bench.tiny else tools.scaled
+    if scaled is None:
+        print(tools.why_wide, flush=True)
+        return
+    for words, everything in (("fp8", False), ("all in fp8", True)):
+        put_blocks_in_fp8(transformer, everything=everything)
+        free_memory()
+        print(words, json.dumps({"transformer_gb": size_of(transformer) / 1e9}), flush=True)
+        yield f"{words}, {attention}", replace(tools, scaled=replace(scaled, attend=None))
+        if scaled.attend is not None:
+            yield f"{words}, flash-attn-3 in fp8", replace(tools, scaled=scaled)
+        else:
+            print(tools.why_wide, flush=True)
+
+
+def put_blocks_in_fp8(transformer: Any, *, everything: bool) -> None:
+    """Put our blocks in fp8; `everything` with the layers that are kept from it otherwise."""
+    for block in transformer.transformer_blocks:
+        for stream in (block.text, block.image):
+            if not isinstance(stream.qkv, Fp8Linear):
+                stream.qkv = Fp8Linear(*quantize_weight(stream.qkv.weight.data), stream.qkv.bias.data)
+                stream.out = Fp8Linear.of(stream.out)
+                stream.mlp.net[0].proj = Fp8Linear.of(stream.mlp.net[0].proj)
+            if (everything or stream is block.text) and not isinstance(stream.mlp.net[2], Fp8Linear):
+                stream.mlp.net[2] = Fp8Linear.of(stream.mlp.net[2])
+        if not block.in_fp8:
+            block.in_fp8 = True
+            block.register_buffer("bounds", bounds_of(block.text.norms, block.image.norms))
+
+
+def half(bench: Bench, transformer: Any, case: Step, others: dict[str, Any]) -> dict[str, Any]:
+    """Return the mean milliseconds of a step in a run that computes half of them, recorded."""
+    mask = reusing(SCHEDULE)
+    transformer.recordings = Recordings.on(bench.device)
+    residuals: Residuals = Residuals()
+
+    def run() -> None:
+        for step, computed in enumerate(mask):
+            case.ours(transformer, step=step, residuals=residuals, reuse=not computed)
+
+    for _ in range(3):
+        case.ours(transformer, residuals=residuals)
+    figures = bench.timed(run, 1)
+    transformer.recordings = None
+    free_memory()
+    made = {
+        "ms": round(figures["ms"] / SCHEDULE, 2),
+        "computed": sum(mask) / SCHEDULE,
+        "above_weights_gb": figures["above_weights_gb"],
+        "ratio": round(others["diffusers"]["ms"] * SCHEDULE / figures["ms"], 3),
+    }
+    print("half of the steps", json.dumps(made), flush=True)
+    return made
+
+
+OUTLIERS, FACTOR = 8, 100
+"""Columns of a layer's input that are so many times as large as the others."""
+
+
+def layers_in_fp8(bench: Bench) -> dict[str, Any]:
+    """Return each layer's error in fp8 against float32, as a part of the answer, and beside it bfloat16's."""
+    block: Any = bench.make(partial(full_transformer, blocks=1), partial(make_transformer, True)).transformer_blocks[0]
+    scaled = tools_for(bench.device, bench.dtype, 128).scaled
+    operations = fp8 if scaled is None else scaled.operations
+    found: dict[str, Any] = {}
+    for name, layer in block.named_modules():
+        if not isinstance(layer, nn.Linear) or "mod" in name:
+            continue
+        narrow = Fp8Linear.of(layer)
+        for kind, outliers in (("plain", 0), ("outliers", OUTLIERS)):
+            rows = bench.numbers(MANY + 5, layer.in_features)
+            rows[:, :outliers] *= FACTOR
+            with torch.no_grad():
+                wanted = nn.functional.linear(rows.float(), layer.weight.float(), layer.bias.float())
+                answers = {
+                    "fp8": narrow(operations.quantize(rows)),
+                    "weights in fp8": narrow(rows),
+                    "bfloat16": layer(rows),
+                }
+            found.setdefault(name, {})[kind] = {
+                way: round(float((answer.float() - wanted).norm() / wanted.norm()), 5)
+                for way, answer in answers.items()
+            }
+    return found
 
 
 def reserved_gb(device: torch.device) -> float:
@@ -421,6 +535,7 @@ PARTS: dict[str, Callable[[Bench], dict[str, Any]]] = {
     "vae": vae,
     "steps": steps,
     "packed": packed,
+    "fp8": layers_in_fp8,
 }
 
 
@@ -432,6 +547,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS))
     parser.add_argument("--repeat", type=int, default=5)
     parser.add_argument("--warm", type=float, default=8, help="seconds of work before a step is timed")
+    parser.add_argument("--fast", action="store_true", help="steps in fp8, and runs that compute half of their steps")
     parser.add_argument("--cases", nargs="+", choices=CASES, default=list(CASES))
     parser.add_argument("--tokens", type=int, default=120)
     parser.add_argument("--out", type=Path, help="JSON, written after every part")

@@ -42,7 +42,9 @@ Warnings = Annotated[list[str], Field(description="What to know about the result
 class ForwardResponse(BaseModel):
     blocks: Literal["fused", "diffusers"] = Field(description="Whose blocks of the transformer.")
     kernels: str = Field(description="What computes between their products: `triton` or `torch`.")
-    attention: str = Field(description="`flash-attn-4`, `cudnn` or `sdpa`; with diffusers' blocks its name for it.")
+    attention: str = Field(
+        description="`flash-attn-4`, `cudnn`, `sdpa` or `flash-attn-3 in fp8`; with diffusers' blocks its name for it."
+    )
     why: list[str] = Field(description="What keeps each faster one from running.")
     speed: Speed = Field(description="What the speed that was asked for has come to.")
     lossy: list[str] = Field(description="What of it changes the numbers: bits or steps that are left out.")

@@ -12,17 +12,32 @@ from llm_dit.qwen.sampling.running import Start, denoise
 
 
 def denoise_noise(
-    pipeline: Any, *, texts: tuple[int, ...], rows: int, seed: int, steps: int, computed: Mask | None = None
+    pipeline: Any,
+    *,
+    texts: tuple[int, ...],
+    rows: int,
+    seed: int,
+    steps: int,
+    computed: Mask | None = None,
+    dtype: torch.dtype = torch.float32,
 ) -> torch.Tensor:
     """Return the latents of two layers and a picture of `rows` × 4 tokens; `texts` are the branches' lengths."""
-    start = noise_start(pipeline, texts=texts, rows=rows, seed=seed, steps=steps)
+    start = noise_start(pipeline, texts=texts, rows=rows, seed=seed, steps=steps, dtype=dtype)
     return denoise(pipeline, start, lambda *_: None, computed)
 
 
-def noise_start(pipeline: Any, *, texts: tuple[int, ...], rows: int, seed: int, steps: int) -> Start:
+def noise_start(
+    pipeline: Any,
+    *,
+    texts: tuple[int, ...],
+    rows: int,
+    seed: int,
+    steps: int,
+    dtype: torch.dtype = torch.float32,
+) -> Start:
     """Return the start of such a run."""
     chance = torch.Generator().manual_seed(seed)
-    draw: Callable[..., torch.Tensor] = lambda *size: torch.randn(1, *size, generator=chance)  # noqa: E731
+    draw: Callable[..., torch.Tensor] = lambda *size: torch.randn(1, *size, generator=chance).to(dtype)  # noqa: E731
     pipeline.scheduler.set_timesteps(sigmas=torch.linspace(1, 0.3, steps).tolist(), mu=0.7)
     return Start(
         latents=draw(8 * rows, 64),

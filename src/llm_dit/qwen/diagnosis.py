@@ -239,11 +239,13 @@ def _machine(
     slow = "there is no accelerator: the classical engine is the one to use" if device.type == "cpu" else ""
     packed = any(map(is_packed, checkpoints))
     pace = pace_of(speed, QWEN_IMAGE.num_inference_steps, fused=fused)
-    forward = pace.told(tools_for(device, dtype, HEAD_WIDTH).describe() if fused else describe_plain())
+    in_fp8 = speed == "fast" and quantization is None
+    forward = pace.told(tools_for(device, dtype, HEAD_WIDTH).describe(in_fp8=in_fp8) if fused else describe_plain())
     findings = [
         Finding(name="device", value=name_device(device), ok=not slow, advice=slow),
         Finding(name="forward", value=describe_forward(quantization, fused=fused, packed=packed)),
         Finding(name="computed by", value=forward.explained),
+        Finding(name="speed", value=", ".join([forward.speed, *forward.lossy])),
         Finding(name="free host memory", value=f"{machine.free_host / 1e9:.1f} GB"),
     ]
     if device.type != "cpu":
@@ -255,7 +257,9 @@ def _machine(
     if not checkpoints:
         return findings
     # The text encoders of the published models are the same; comparing 16 GB is for when they are loaded.
-    weights = weigh(checkpoints, dtype, quantization, fused=fused, encoders=1, numbers_of_loras=numbers_of_loras)
+    weights = weigh(
+        checkpoints, dtype, quantization, fused=fused, encoders=1, numbers_of_loras=numbers_of_loras, in_fp8=in_fp8
+    )
     plan = plan_placement(cpu_offload, machine, weights, quantized=quantization is not None)
     if second is not None:
         plan = plan_second(plan, measure_machine(second), weights, fused=fused)

@@ -95,6 +95,10 @@ class ModelSource:
         return Source(name=name + file, revision=checkpoint.folder.name if cached else "")
 
 
+NOT_EXACT = 'The weights were loaded in fp8, for speed = "fast": load the model with speed = "exact" for exact runs.'
+KEEPS_ITS_BITS = "fp8: the weights were not loaded in it, as the configuration has them for fast"
+
+
 class Models:
     """Pipelines by their diffusers class; placed together, by one plan that is rebuilt when one is added."""
 
@@ -123,6 +127,7 @@ class Models:
         self._fused = fused
         self._speed: Speed = speed
         pace_of(speed, 1, fused=fused, distilled=speed == "turbo")  # refused before anything is read
+        self._in_fp8 = speed == "fast" and quantization is None
         self._checkpoints: dict[str, Checkpoint] = {}
         self._pipelines: dict[str, Any] = {}
         self._opened: dict[str, list[Lora]] = {}
@@ -200,7 +205,12 @@ class Models:
 
     def pace(self, asked: Speed | None, name: str, steps: int) -> Pace:
         """Return what the speed of a run of a model comes to; raises `InputError` where it cannot be had."""
-        return pace_of(asked or self._speed, steps, fused=self._fused, distilled=name == EDIT)
+        speed = asked or self._speed
+        in_fp8 = self._in_fp8 and not self._sources[name].transformer  # a file's weights stay as they are stored
+        if speed == "exact" and in_fp8:
+            raise InputError(NOT_EXACT, param="speed")
+        pace = pace_of(speed, steps, fused=self._fused, distilled=name == EDIT)
+        return replace(pace, why=(*pace.why, KEEPS_ITS_BITS)) if pace.speed == "fast" and not in_fp8 else pace
 
     def use_loras(self, name: str, texts: Sequence[str], progress: ProgressCallback) -> None:
         """Have other LoRAs for a model, on from its next run; raises as `load`, and then those of before stay."""
@@ -303,6 +313,7 @@ class Models:
             fused=self._fused,
             encoders=encoders,
             numbers_of_loras=_numbers(loras),
+            in_fp8=self._in_fp8,
         )
         plan = plan_placement(
             self._cpu_offload, measure_machine(self._device), weights, quantized=self._quantization is not None
@@ -320,6 +331,7 @@ class Models:
             quantization=self._quantization,
             fused=self._fused,
             modulation_away=plan.modulation_away,
+            in_fp8=self._in_fp8,
         )
 
     def _make_room(self, plan: Plan) -> None:

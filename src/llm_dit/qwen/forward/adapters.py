@@ -14,6 +14,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from llm_dit.qwen.forward.fp8 import Scaled
 from llm_dit.qwen.forward.operations import Operations, is_plain
 from llm_dit.qwen.forward.transformer import Joined, Transformer
 from llm_dit.qwen.loading.loader import read_tensors
@@ -26,10 +27,14 @@ class Pair(NamedTuple):
     down: torch.Tensor
     up: torch.Tensor
 
-    def add_to(self, made: torch.Tensor, rows: torch.Tensor) -> None:
+    def add_to(self, made: torch.Tensor, rows: torch.Tensor | Scaled) -> None:
         """Add what they make of `rows` (…, in) to `made` (…, out)."""
-        hidden = functional.linear(rows, self.down)
+        hidden = self.enter(rows)
         made.view(-1, made.shape[-1]).addmm_(hidden.view(-1, hidden.shape[-1]), self.up.t())
+
+    def enter(self, rows: torch.Tensor | Scaled) -> torch.Tensor:
+        """Return what the first makes of `rows`, which it takes with all their bits."""
+        return functional.linear(rows.wide(self.down.dtype) if isinstance(rows, Scaled) else rows, self.down)
 
 
 class Beside(nn.Module):
@@ -39,7 +44,7 @@ class Beside(nn.Module):
         super().__init__()
         self.layer, self._pair = layer, pair
 
-    def forward(self, rows: torch.Tensor) -> torch.Tensor:
+    def forward(self, rows: torch.Tensor | Scaled) -> torch.Tensor:
         """As the layer."""
         made = self.layer(rows)
         self._pair.add_to(made, rows)
@@ -53,12 +58,12 @@ class BesideJoined(nn.Module):
         super().__init__()
         self.layer, self._pairs = layer, dict(pairs)
 
-    def forward(self, rows: torch.Tensor, out: torch.Tensor, operations: Operations) -> None:
+    def forward(self, rows: torch.Tensor | Scaled, out: torch.Tensor, operations: Operations) -> None:
         """As the layer."""
         self.layer(rows, out, operations)
         thirds = out.chunk(3, dim=-1)
         for number, pair in self._pairs.items():
-            thirds[number].addmm_(functional.linear(rows, pair.down), pair.up.t())
+            thirds[number].addmm_(pair.enter(rows), pair.up.t())
 
 
 class Home(NamedTuple):

@@ -1,4 +1,4 @@
-"""The operations of `operations.py` with less traffic: two Triton kernels, and a product that ends in its GELU.
+"""The operations of `operations.py` and `fp8.py` with less traffic: Triton kernels, and a product that ends in GELU.
 
 The kernels take and give bfloat16, have float32 inside, and are one launch each. At the end of one of cuBLAS's products
 of many rows a GELU costs a twentieth of its time; in those of quack-kernels (`with_quack`) it costs nothing.
@@ -16,9 +16,10 @@ import torch
 import triton
 import triton.language as tl
 
+from llm_dit.qwen.forward.fp8 import FP8, MOST, Scaled, largest_of
 from llm_dit.qwen.forward.operations import MANY, Half, Norms, Operations, Owed, Rows, is_plain, project
 
-__all__ = ["norm", "project", "think", "turn", "with_quack"]
+__all__ = ["norm", "project", "scaled", "think", "turn", "with_quack"]
 
 HEADS = 8
 """Heads that one program turns."""
@@ -26,10 +27,15 @@ HEADS = 8
 
 def norm(branch: Rows, half: Half, eps: float) -> torch.Tensor:
     """As `operations.norm`."""
+    normed = torch.empty_like(branch.rows)
+    _write_normed(branch, half, eps, normed, None)
+    return normed
+
+
+def _write_normed(branch: Rows, half: Half, eps: float, normed: torch.Tensor, scales: torch.Tensor | None) -> None:
     rows, owed = branch.rows, branch.owed
     branch.owed = None
     width = rows.shape[-1]
-    normed = torch.empty_like(rows)
     # Where nothing is owed, the kernel reads none of it.
     made = Owed(rows, rows, half, False) if owed is None else owed
     block = triton.next_power_of_2(width)
@@ -43,6 +49,7 @@ def norm(branch: Rows, half: Half, eps: float) -> torch.Tensor:
         half.text,
         half.image,
         rows if branch.layout.index is None else branch.layout.index,
+        rows if scales is None else scales,
         branch.layout.text,
         width,
         made.half.image.stride(0),
@@ -50,18 +57,26 @@ def norm(branch: Rows, half: Half, eps: float) -> torch.Tensor:
         eps,
         OWED=owed is not None,
         INDEXED=branch.layout.index is not None,
+        SCALED=scales is not None,
         BLOCK=block,
         num_warps=8 if block > 2048 else 4,
     )
-    return normed
 
 
 def turn(joint: torch.Tensor, branch: Rows, text: Norms, image: Norms) -> None:
     """As `operations.turn`."""
+    _write_turned(joint, branch, text, image, joint, None)
+
+
+def _write_turned(
+    joint: torch.Tensor, branch: Rows, text: Norms, image: Norms, out: torch.Tensor, scales: torch.Tensor | None
+) -> None:
     _, rows, _, heads, width = joint.shape
     (text_query, text_key), (image_query, image_key) = text, image
-    _turn[(rows, 2, triton.cdiv(heads, HEADS))](
+    _turn[(rows, 2 if scales is None else 3, triton.cdiv(heads, HEADS))](
         joint,
+        out,
+        joint if scales is None else scales,
         torch.view_as_real(branch.layout.rope),
         text_query.weight,
         text_key.weight,
@@ -70,6 +85,7 @@ def turn(joint: torch.Tensor, branch: Rows, text: Norms, image: Norms) -> None:
         branch.layout.text,
         heads,
         text_query.eps,
+        SCALED=scales is not None,
         WIDTH=width,
         HEADS=HEADS,
     )
@@ -111,6 +127,84 @@ def with_quack() -> Operations:
     return made
 
 
+# The same in fp8, with a scale for each row, in the same pass.
+
+
+def norm_scaled(branch: Rows, half: Half, eps: float) -> Scaled:
+    """As `fp8.norm`."""
+    _, count, width = branch.rows.shape
+    made = _room(branch.rows, count, width)
+    _write_normed(branch, half, eps, made.rows, made.scales)
+    return made
+
+
+def quantize(rows: torch.Tensor, *, gelu: bool = False) -> Scaled:
+    """As `fp8.quantize`."""
+    count, width = rows.shape
+    made = _room(rows, count, width)
+    block = triton.next_power_of_2(width)
+    _quantize[(count,)](
+        rows, made.rows, made.scales, rows.stride(0), width, GELU=gelu, BLOCK=block, num_warps=16 if block > 4096 else 4
+    )
+    return made
+
+
+def turn_scaled(
+    joint: torch.Tensor, branch: Rows, text: Norms, image: Norms, bounds: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """As `fp8.turn`."""
+    _, rows, _, heads, width = joint.shape
+    found = joint.new_zeros(heads, dtype=torch.float32)
+    _largest[(triton.cdiv(rows, LOOKED_AT), heads)](joint, found, rows, heads, WIDTH=width, ROWS=LOOKED_AT)
+    scales = largest_of(joint[0, :, 2], bounds, found) / MOST
+    out = torch.empty_like(joint, dtype=FP8)
+    _write_turned(joint, branch, text, image, out, scales)
+    return out, scales
+
+
+def _room(like: torch.Tensor, count: int, width: int) -> Scaled:
+    return Scaled(like.new_empty(count, width, dtype=FP8), like.new_empty(count, 1, dtype=torch.float32))
+
+
+scaled: Any = SimpleNamespace(norm=norm_scaled, quantize=quantize, turn=turn_scaled)
+"""The operations of `fp8.py`."""
+LOOKED_AT = 128
+"""Rows of V that one program looks through for the largest number."""
+
+
+@triton.jit
+def _store_scaled(values, rows, scales, row, width, column, inside):
+    """Store a row's `values` as fp8, by a scale of its own; `MOST` and `LEAST` of `fp8.py` are written out."""
+    scale = tl.maximum(tl.max(tl.abs(values), axis=0), 1e-12) / 448.0
+    shrunk = tl.minimum(tl.maximum(values / scale, -448.0), 448.0)
+    tl.store(rows + row * width + column, shrunk.to(rows.dtype.element_ty), mask=inside)
+    tl.store(scales + row, scale)
+
+
+@triton.jit
+def _quantize(rows, made, scales, stride, width, GELU: tl.constexpr, BLOCK: tl.constexpr):
+    """One program a row."""
+    row = tl.program_id(0).to(tl.int64)
+    column = tl.arange(0, BLOCK)
+    inside = column < width
+    value = tl.load(rows + row * stride + column, mask=inside, other=0.0).to(tl.float32)
+    if GELU:
+        # x · σ(2u) is x · (1 + tanh u) / 2.
+        value = value * tl.sigmoid(1.5957691216057308 * (value + 0.044715 * value * value * value))
+    _store_scaled(value, made, scales, row, width, column, inside)
+
+
+@triton.jit(do_not_specialize=["rows"])
+def _largest(joint, found, rows, heads, WIDTH: tl.constexpr, ROWS: tl.constexpr):
+    """One program for some rows of a head's V."""
+    row = tl.program_id(0) * ROWS + tl.arange(0, ROWS)
+    head = tl.program_id(1)
+    column = tl.arange(0, WIDTH)
+    here = joint + ((row.to(tl.int64) * 3 + 2) * heads + head)[:, None] * WIDTH + column[None, :]
+    value = tl.load(here, mask=(row < rows)[:, None], other=0.0).to(tl.float32)
+    tl.atomic_max(found + head, tl.max(tl.max(tl.abs(value), axis=1), axis=0))
+
+
 @triton.jit(do_not_specialize=["text"])
 def _norm(
     rows,
@@ -122,6 +216,7 @@ def _norm(
     half_of_text,
     half_of_image,
     index,
+    scales,
     text,
     width,
     gate_stride,
@@ -129,6 +224,7 @@ def _norm(
     eps,
     OWED: tl.constexpr,
     INDEXED: tl.constexpr,
+    SCALED: tl.constexpr,
     BLOCK: tl.constexpr,
 ):
     """One program a row; a half holds shift, scale and gate behind each other."""
@@ -155,12 +251,17 @@ def _norm(
     centered = tl.where(inside, value - tl.sum(value, axis=0) / width, 0.0)
     spread = tl.rsqrt(tl.sum(centered * centered, axis=0) / width + eps)
     changed = centered * spread * (1.0 + scale) + shift
-    tl.store(normed + row * width + column, changed.to(normed.dtype.element_ty), mask=inside)
+    if SCALED:
+        _store_scaled(tl.where(inside, changed, 0.0), normed, scales, row, width, column, inside)
+    else:
+        tl.store(normed + row * width + column, changed.to(normed.dtype.element_ty), mask=inside)
 
 
 @triton.jit(do_not_specialize=["text"])
 def _turn(
     joint,
+    out,
+    scales,
     rope,
     text_query,
     text_key,
@@ -169,17 +270,21 @@ def _turn(
     text,
     heads,
     eps,
+    SCALED: tl.constexpr,
     WIDTH: tl.constexpr,
     HEADS: tl.constexpr,
 ):
-    """One program for some heads of a row's Q or K; a pair of neighbors is a complex number, and so is `rope`."""
+    """One program for some heads of a row's Q or K; a pair of neighbors is a complex number, and so is `rope`.
+
+    To be scaled, V has programs too.
+    """
     row = tl.program_id(0).to(tl.int64)
     number = tl.program_id(1)
     head = tl.program_id(2) * HEADS + tl.arange(0, HEADS)
     column = tl.arange(0, WIDTH)
     inside = (head < heads)[:, None]
-    here = joint + (row * 3 + number) * heads * WIDTH + head[:, None] * WIDTH + column[None, :]
-    value = tl.load(here, mask=inside, other=0.0).to(tl.float32)
+    place = (row * 3 + number) * heads * WIDTH + head[:, None] * WIDTH + column[None, :]
+    value = tl.load(joint + place, mask=inside, other=0.0).to(tl.float32)
     query = tl.where(row < text, text_query, image_query)
     key = tl.where(row < text, text_key, image_key)
     weight = tl.load(tl.where(number == 0, query, key) + column).to(tl.float32)
@@ -187,5 +292,9 @@ def _turn(
     real, imaginary = tl.split(tl.reshape(value * spread[:, None] * weight[None, :], (HEADS, WIDTH // 2, 2)))
     pair = rope + row * WIDTH + 2 * tl.arange(0, WIDTH // 2)
     cosine, sine = tl.load(pair)[None, :], tl.load(pair + 1)[None, :]
-    turned = tl.join(real * cosine - imaginary * sine, real * sine + imaginary * cosine)
-    tl.store(here, tl.reshape(turned, (HEADS, WIDTH)).to(joint.dtype.element_ty), mask=inside)
+    turned = tl.reshape(tl.join(real * cosine - imaginary * sine, real * sine + imaginary * cosine), (HEADS, WIDTH))
+    if SCALED:
+        turned = tl.where(number == 2, value, turned)
+        turned = turned / tl.load(scales + number * heads + head, mask=head < heads, other=1.0)[:, None]
+        turned = tl.minimum(tl.maximum(turned, -448.0), 448.0)
+    tl.store(out + place, turned.to(out.dtype.element_ty), mask=inside)

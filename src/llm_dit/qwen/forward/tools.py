@@ -4,7 +4,7 @@ import functools
 import logging
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from typing import Any, TypeVar
@@ -16,7 +16,8 @@ from torch import nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.nn.functional import scaled_dot_product_attention
 
-from llm_dit.qwen.forward import operations
+from llm_dit.qwen.forward import fp8, operations
+from llm_dit.qwen.forward.fp8 import ScaledAttend, ScaledOperations, ScaledTools
 from llm_dit.qwen.forward.operations import MANY, Half, Layout, Operations, Owed, Rows
 from llm_dit.runs import Forward
 
@@ -28,6 +29,8 @@ logger = logging.getLogger(__name__)
 Attend = Callable[[torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]
 _CHOICE = threading.RLock()
 """Held while torch is told which attention to take, which it keeps for the process: two devices have two threads."""
+ADA = (8, 9)
+"""The least compute capability with products in fp8."""
 HOPPER = 9
 """The least major number of a GPU's compute capability that flash-attn-4 is fast for."""
 
@@ -56,6 +59,19 @@ def cudnn() -> Attend:
     return attend
 
 
+def flash_attn_3() -> ScaledAttend:
+    """Return FlashAttention-3's attention in fp8; raises where fa3-fwd cannot be imported."""
+    from fa3_fwd_interface import flash_attn_func  # pyright: ignore[reportMissingImports]
+
+    def attend(joint: torch.Tensor, scales: torch.Tensor) -> torch.Tensor:
+        query, key, value = joint.unbind(2)
+        named = zip(("q_descale", "k_descale", "v_descale"), scales.unsqueeze(1), strict=True)
+        seen = flash_attn_func(query, key, value, **dict(named))
+        return seen[0] if isinstance(seen, tuple) else seen
+
+    return attend
+
+
 ATTENTIONS: dict[str, Callable[[], Attend]] = {"flash-attn-4": flash_attn_4, "cudnn": cudnn}
 
 
@@ -79,6 +95,8 @@ def why_not(name: str, device: torch.device, dtype: torch.dtype) -> str:
 Tool = TypeVar("Tool")
 ROUNDING = 2**-6
 """How far a tool may be from torch, as a part of the largest number: both round several times, to 2⁻⁹ in bfloat16."""
+EIGHT_BITS = 0.1
+"""How far what is in fp8 may be from what is not, as a part of its length: its parts are off by 2 to 4 % each."""
 
 
 class Trial:
@@ -123,6 +141,41 @@ class Trial:
         query, key, value = self._joint().unbind(2)
         return _tried(name, make, lambda attend: _same(attend(query, key, value), sdpa(query, key, value)))
 
+    def of_scaled(self, name: str, make: Callable[[], ScaledOperations]) -> tuple[ScaledOperations | None, str]:
+        """Try what `make` returns, and the device's products in fp8, beside `fp8` and products of the wide numbers."""
+        full = self.heads * self.width
+        rows, half, joint = self._numbers(1, self.text + self.image, full), self._half(full), self._joint()
+        norms = [(self._norm(), self._norm()) for _ in range(2)]
+        bounds = fp8.bounds_of(*norms)
+        angles = torch.randn(self.text + self.image, self.width // 2, generator=self._draw)
+        rope = torch.polar(torch.ones_like(angles), angles).to(self.device)
+        index = (torch.arange(self.image, device=self.device) >= self.image // 2).int()[None]
+        layout = Layout(text=self.text, rope=rope, index=index)
+        layer = nn.Linear(full, 2 * full)
+        for parameter in layer.parameters():
+            parameter.data = self._numbers(*parameter.shape) / full**0.5
+        product = fp8.Fp8Linear.of(layer)
+
+        def run(tool: ScaledOperations) -> list[torch.Tensor]:
+            branch = Rows(rows=rows.clone(), layout=layout)
+            normed, narrow = tool.norm(branch, half, 1e-6), tool.quantize(rows[0])
+            turned, scales = tool.turn(joint.clone(), branch, norms[0], norms[1], bounds)
+            wide = turned.float() * scales[:, :, None]
+            return [normed.wide(self.dtype), tool.quantize(rows[0], gelu=True).wide(self.dtype), wide, product(narrow)]
+
+        def agrees(tool: ScaledOperations) -> bool:
+            pairs = zip(run(tool), run(fp8), strict=True)
+            return all(_close(*pair) for pair in pairs) and _close(run(tool)[-1], layer(rows[0]))
+
+        return _tried(name, make, agrees)
+
+    def of_scaled_attention(self, name: str, make: Callable[[], ScaledAttend]) -> tuple[ScaledAttend | None, str]:
+        """Try what `make` returns beside `sdpa`."""
+        joint = self._joint()
+        scales = joint[0].abs().amax(dim=(0, 3)).float() / fp8.MOST
+        narrow = (joint.float() / scales[:, :, None]).to(fp8.FP8)
+        return _tried(name, make, lambda attend: _close(attend(narrow, scales), sdpa(*joint.unbind(2))))
+
     def _joint(self) -> torch.Tensor:
         return self._numbers(1, self.text + self.image, 3, self.heads, self.width)
 
@@ -158,19 +211,28 @@ def _same(found: torch.Tensor, wanted: torch.Tensor) -> bool:
     return torch.allclose(found.float(), wanted.float(), rtol=ROUNDING, atol=ROUNDING * most)
 
 
+def _close(found: torch.Tensor, wanted: torch.Tensor) -> bool:
+    return bool((found.float() - wanted.float()).norm() <= EIGHT_BITS * wanted.float().norm())
+
+
 HEAD_WIDTH = 128
 """Numbers in a head of the published transformers."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Tools:
-    """The two operations and the attention, by name, and `why` none of the faster ones."""
+    """The two operations and the attention, by name, and `why` none of the faster ones.
+
+    `scaled` is what weights in fp8 are multiplied by; None where they are widened, for the reasons of `why_wide`.
+    """
 
     kernels: str
     operations: Operations
     attention: str
     unmasked: Attend
     why: tuple[str, ...] = ()
+    scaled: ScaledTools | None = None
+    why_wide: tuple[str, ...] = ()
 
     def attend(
         self, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, mask: torch.Tensor | None
@@ -178,8 +240,26 @@ class Tools:
         """Return the attention's answer, (1, rows, heads, width) as its arguments are."""
         return self.unmasked(query, key, value) if mask is None else sdpa(query, key, value, mask)
 
-    def describe(self, *, masked: bool = False) -> Forward:
-        """Return what people and records are told; `masked` is of a run in which not all rows count."""
+    def describe(self, *, masked: bool = False, in_fp8: bool = False) -> Forward:
+        """Return what people and records are told; `masked` is of a run in which not all rows count.
+
+        `in_fp8` is of weights that are.
+        """
+        told = self._describe(masked)
+        if not in_fp8:
+            return told
+        narrow = self.scaled is not None and self.scaled.attend is not None and not masked
+        return replace(
+            told,
+            attention="flash-attn-3 in fp8" if narrow else told.attention,
+            why=told.why + self.why_wide,
+            lossy=(
+                "linear layers in fp8" if self.scaled else "weights in fp8",
+                *(["attention in fp8"] if narrow else []),
+            ),
+        )
+
+    def _describe(self, masked: bool) -> Forward:
         if masked and self.attention != "sdpa":
             why = (*self.why, f"{self.attention}: it takes no mask, and a text has one")
             return Forward(blocks="fused", kernels=self.kernels, attention="sdpa", why=why)
@@ -207,12 +287,16 @@ def describe_plain() -> Forward:
 def _choose(device: torch.device, dtype: torch.dtype, width: int) -> Tools:
     if device.type != "cuda":
         why = ("triton, flash-attn-4, cudnn: they need an NVIDIA GPU",)
-        return Tools(kernels="torch", operations=operations, attention="sdpa", unmasked=sdpa, why=why)
+        wide = ("fp8: its products need an NVIDIA GPU, so weights are widened",)
+        return Tools(kernels="torch", operations=operations, attention="sdpa", unmasked=sdpa, why=why, why_wide=wide)
     with torch.cuda.device(device):
         trial = Trial(device, dtype, width)
         kernels, faster, no_kernels = _kernels(trial)
         attention, unmasked, no_attention = _attention(trial)
+        scaled, why_wide = _scaled(trial, faster)
     return Tools(
+        scaled=scaled,
+        why_wide=tuple(why_wide),
         kernels=kernels,
         operations=faster,
         attention=attention,
@@ -260,6 +344,32 @@ def _import_products() -> Operations:
     from llm_dit.qwen.forward.kernels import with_quack
 
     return with_quack()
+
+
+def _scaled(trial: Trial, kernels: Operations) -> tuple[ScaledTools | None, list[str]]:
+    if trial.dtype != torch.bfloat16 or torch.cuda.get_device_capability(trial.device) < ADA:
+        return None, ["fp8: its products need bfloat16 and a GPU from Ada or Hopper on, so weights are widened"]
+    make = (lambda: fp8) if kernels is operations else _import_scaled
+    made, reason = trial.of_scaled("fp8", make)
+    if made is None:
+        return None, [f"fp8: {reason}, so weights are widened"]
+    attend, reason = None, _why_no_scaled_attention(trial.device)
+    if not reason:
+        attend, reason = trial.of_scaled_attention("flash-attn-3", flash_attn_3)
+    reasons = [f"flash-attn-3 in fp8: {reason}"] if attend is None else []
+    return ScaledTools(operations=made, attend=attend), reasons
+
+
+def _import_scaled() -> ScaledOperations:
+    from llm_dit.qwen.forward import kernels
+
+    return kernels.scaled
+
+
+def _why_no_scaled_attention(device: torch.device) -> str:
+    if torch.cuda.get_device_capability(device)[0] != HOPPER:
+        return "it is for Hopper"
+    return "" if find_spec("fa3_fwd_interface") else "it is not installed; the extra `flash` brings it"
 
 
 def _attention(trial: Trial) -> tuple[str, Attend, list[str]]:

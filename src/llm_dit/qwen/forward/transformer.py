@@ -12,6 +12,7 @@ from diffusers.models.transformers.transformer_qwenimage import (
 )
 from torch import nn
 
+from llm_dit.qwen.forward.fp8 import Fp8Linear, Scaled, ScaledTools, bounds_of
 from llm_dit.qwen.forward.graphs import Recordings
 from llm_dit.qwen.forward.operations import Half, Layout, Operations, Owed, Rows, is_plain
 from llm_dit.qwen.forward.tools import Tools, describe_plain, tools_for
@@ -41,6 +42,10 @@ class Block(nn.Module):
         self.image = _Stream(
             (attn.to_q, attn.to_k, attn.to_v), (attn.norm_q, attn.norm_k), attn.to_out[0], block.img_mlp
         )
+        self.in_fp8 = isinstance(self.image.out, Fp8Linear)
+        self.bounds: torch.Tensor
+        if self.in_fp8:
+            self.register_buffer("bounds", bounds_of(self.text.norms, self.image.norms))
 
     def forward(self, branch: Rows, row: torch.Tensor, tools: Tools) -> None:
         """Take `branch` through the block, by its modulation of this step (`Moment.rows`).
@@ -48,25 +53,41 @@ class Block(nn.Module):
         What its second half makes is left as owed: the next block adds it, in one pass with its own norm.
         """
         first, second = (Half(image=half[:-1], text=half[-1:]) for half in row.chunk(2, dim=-1))
-        normed = tools.operations.norm(branch, first, self.eps)
-        branch.owed = Owed(*self._attend(normed, branch, tools), first, ends_block=False)
-        normed = tools.operations.norm(branch, second, self.eps)
-        branch.owed = Owed(*self._think(normed, branch.layout.text, tools), second, ends_block=True)
+        scaled = tools.scaled if self.in_fp8 else None
+        normed = self._norm(branch, first, tools, scaled)
+        branch.owed = Owed(*self._attend(normed, branch, tools, scaled), first, ends_block=False)
+        normed = self._norm(branch, second, tools, scaled)
+        branch.owed = Owed(*self._think(normed, branch.layout.text, tools, scaled), second, ends_block=True)
 
-    def _attend(self, normed: torch.Tensor, branch: Rows, tools: Tools) -> tuple[torch.Tensor, torch.Tensor]:
-        count, width = branch.layout.text, normed.shape[-1]
-        joint = normed.new_empty(1, normed.shape[1], 3, self.heads, width // self.heads)
-        flat = joint.view(normed.shape[1], 3 * width)
-        self.text.qkv(normed[0, :count], flat[:count], tools.operations)
-        self.image.qkv(normed[0, count:], flat[count:], tools.operations)
-        tools.operations.turn(joint, branch, self.text.norms, self.image.norms)
-        query, key, value = joint.unbind(2)
-        seen = tools.attend(query, key, value, branch.layout.mask).flatten(2, 3)
-        return self.text.out(seen[:, :count]), self.image.out(seen[:, count:])
+    def _norm(self, branch: Rows, half: Half, tools: Tools, scaled: ScaledTools | None) -> torch.Tensor | Scaled:
+        if scaled is None:
+            return tools.operations.norm(branch, half, self.eps)[0]
+        return scaled.operations.norm(branch, half, self.eps)
 
-    def _think(self, normed: torch.Tensor, count: int, tools: Tools) -> tuple[torch.Tensor, torch.Tensor]:
-        think = tools.operations.think
-        return think(normed[:, :count], self.text.mlp), think(normed[:, count:], self.image.mlp)
+    def _attend(
+        self, normed: torch.Tensor | Scaled, branch: Rows, tools: Tools, scaled: ScaledTools | None
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        count, (_, total, width) = branch.layout.text, branch.rows.shape
+        joint = branch.rows.new_empty(1, total, 3, self.heads, width // self.heads)
+        flat = joint.view(total, 3 * width)
+        self.text.project(normed[:count], flat[:count], tools.operations)
+        self.image.project(normed[count:], flat[count:], tools.operations)
+        norms = self.text.norms, self.image.norms
+        if scaled is not None and scaled.attend is not None and branch.layout.mask is None:
+            seen = scaled.attend(*scaled.operations.turn(joint, branch, *norms, self.bounds))
+        else:
+            tools.operations.turn(joint, branch, *norms)
+            query, key, value = joint.unbind(2)
+            seen = tools.attend(query, key, value, branch.layout.mask)
+        rows = seen.flatten(2, 3)[0]
+        given = rows if scaled is None else scaled.operations.quantize(rows)
+        return self.text.out(given[:count])[None], self.image.out(given[count:])[None]
+
+    def _think(
+        self, normed: torch.Tensor | Scaled, count: int, tools: Tools, scaled: ScaledTools | None
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        text, image = normed[:count], normed[count:]
+        return self.text.think(text, tools, scaled), self.image.think(image, tools, scaled)
 
 
 class _Stream(nn.Module):
@@ -76,9 +97,28 @@ class _Stream(nn.Module):
         self, projections: tuple[Any, Any, Any], norms: tuple[nn.Module, nn.Module], out: nn.Module, mlp: nn.Module
     ) -> None:
         super().__init__()
-        self.qkv = Joined(projections) if all(map(is_plain, projections)) else _Apart(projections)
+        self.qkv: nn.Module
+        if all(isinstance(each, Fp8Linear) for each in projections):
+            self.qkv = Fp8Linear.joined(projections)
+        else:
+            self.qkv = Joined(projections) if all(map(is_plain, projections)) else _Apart(projections)
         self.norms = nn.ModuleList(norms)
         self.out, self.mlp = out, mlp
+
+    def project(self, rows: torch.Tensor | Scaled, out: torch.Tensor, operations: Operations) -> None:
+        """Write Q, K and V of `rows` (count, width) to `out` (count, 3 × width)."""
+        self.qkv(rows, out, operations)
+
+    def think(self, rows: torch.Tensor | Scaled, tools: Tools, scaled: ScaledTools | None) -> torch.Tensor:
+        """Return what the MLP makes of rows (count, width), as (1, count, width)."""
+        mlp: Any = self.mlp
+        enter, _, leave = mlp.net
+        if isinstance(rows, torch.Tensor):
+            return tools.operations.think(rows[None], mlp)
+        thought = enter.proj(rows)
+        if scaled is not None and isinstance(getattr(leave, "layer", leave), Fp8Linear):  # or with a LoRA beside it
+            return leave(scaled.operations.quantize(thought, gelu=True))[None]
+        return leave(torch.ops.aten.gelu_(thought, approximate="tanh"))[None]
 
 
 class Joined(nn.Module):
@@ -90,7 +130,7 @@ class Joined(nn.Module):
         self.bias = nn.Parameter(torch.cat([each.bias.data for each in projections]), requires_grad=False)
 
     def forward(self, rows: torch.Tensor, out: torch.Tensor, operations: Operations) -> None:
-        """Write Q, K and V of `rows` (count, width) to `out` (count, 3 × width)."""
+        """As `_Stream.project`."""
         operations.project(rows, self.weight, self.bias, out)
 
 
@@ -207,6 +247,11 @@ class Transformer(QwenImageTransformer2DModel):
         for number, block in enumerate(blocks):
             blocks[number] = Block(block)  # one after the other: Q, K and V are there twice while they are joined
         self.table = Table()
+
+    @property
+    def in_fp8(self) -> bool:
+        """Whether the products of its blocks have weights in fp8."""
+        return any(getattr(block, "in_fp8", False) for block in self.transformer_blocks)
 
     def forget(self) -> None:
         """Give back what is kept for the next run only."""
@@ -333,7 +378,8 @@ def forward_of(pipeline: Any, device: torch.device, dtype: torch.dtype, *, maske
     """Return what computes a pipeline's steps there; `masked` is of a run in which some text does not count."""
     if not is_fused(pipeline):
         return describe_plain()
-    return pipeline.transformer.tools(device, dtype).describe(masked=masked)
+    transformer = pipeline.transformer
+    return transformer.tools(device, dtype).describe(masked=masked, in_fp8=transformer.in_fp8)
 
 
 def _condition_index(shapes: Shapes, device: torch.device) -> torch.Tensor:

@@ -31,6 +31,7 @@ from transformers import (
 
 from llm_dit.errors import WeightsError
 from llm_dit.qwen.failures import free_memory
+from llm_dit.qwen.forward.fp8 import Fp8Linear, put_in_fp8, quantize_weight
 from llm_dit.qwen.forward.packed import PackedLinear, packed_shape, unpack
 from llm_dit.qwen.forward.transformer import Transformer
 from llm_dit.qwen.forward.vae import SingleFrameVae
@@ -64,6 +65,7 @@ class LoadOptions:
     """How weights are loaded: `device` is where they go at once, `dtype` what they are turned into.
 
     With `modulation_away` what of the transformer runs once a schedule stays on the host.
+    With `in_fp8` the transformer's linear layers are in fp8 (`llm_dit.qwen.forward.fp8`), each as soon as it is read.
     With `fused` the parts are those of `llm_dit.qwen` that are faster than diffusers' own; without it, diffusers' own.
     """
 
@@ -72,6 +74,7 @@ class LoadOptions:
     quantization: Quantization | None = None
     fused: bool = True
     modulation_away: bool = False
+    in_fp8: bool = False
 
 
 class ImageProcessor(Qwen2VLProcessor):
@@ -127,7 +130,7 @@ class _Loader:
         if file is not None:
             transformer: Any = self._fill_from(file, lambda: _make(kind, folder, **_told_by(file)))
         elif self._quantization.transformer is None:
-            transformer = self._fill("transformer", lambda: _make(kind, folder))
+            transformer = self._fill("transformer", lambda: self._make_transformer(kind, folder))
         else:
             transformer = kind.from_pretrained(
                 folder,
@@ -141,6 +144,12 @@ class _Loader:
             transformer.take_apart()
             free_memory()  # torch keeps what Q, K and V had one by one, in pieces too small to be used
         return transformer
+
+    def _make_transformer(self, kind: Any, folder: Path) -> Any:
+        made = _make(kind, folder)
+        if self._options.in_fp8:
+            put_in_fp8(made)
+        return made
 
     def text_encoder(self) -> Any:
         folder = self._folder / "text_encoder"
@@ -170,10 +179,12 @@ class _Loader:
         stored = [
             replace(each, name=_name_in_module(component, each.name)) for each in self._checkpoint.stored(component)
         ]
-        wanted = {name: list(tensor.shape) for name, tensor in module.state_dict().items()}
+        narrow = {f"{name}.weight" for name, layer in module.named_modules() if isinstance(layer, Fp8Linear)}
+        scales = {_scale_name(name) for name in narrow}  # which are in no file
+        wanted = {name: list(tensor.shape) for name, tensor in module.state_dict().items() if name not in scales}
         if {each.name: each.shape for each in stored} != wanted:
             raise ValueError(f"{component}: the tensors of the files are not those of the configuration")
-        return self._with(module, read_tensors(stored, self._place, self._options.dtype, self._report))
+        return self._with(module, read_tensors(stored, self._place, self._options.dtype, self._report, narrow=narrow))
 
     def _fill_from(self, file: TransformerFile, make: Callable[[], Any]) -> Any:
         """Return the transformer that `make` makes, its weights read from one file; most stay as they are stored."""
@@ -300,8 +311,11 @@ def read_tensors(
     dtype: torch.dtype,
     report: Callable[[], None],
     kept: Collection[str] = (),
+    narrow: Collection[str] = (),
 ) -> dict[str, torch.Tensor]:
     """Return the tensors by name, each where `place` wants it, numbers with a point as `dtype` if not in `kept`.
+
+    Of `narrow` ones, which are weights of linear layers, come the numbers in fp8, and their scales beside.
 
     `report` is called about a hundred times, and may raise: then no thread goes on. Raises `KeyError` for a type that
     safetensors has and torch has not.
@@ -311,13 +325,15 @@ def read_tensors(
     done = 0
     with ThreadPoolExecutor(THREADS, thread_name_prefix="weights") as pool:
         jobs = {
-            pool.submit(reader.read, each, place(each.name), None if each.name in kept else dtype): each
+            pool.submit(
+                reader.read, each, place(each.name), None if each.name in kept else dtype, each.name in narrow
+            ): each
             for each in stored
         }
         try:
             found: dict[str, torch.Tensor] = {}
             for job in as_completed(jobs):
-                found[jobs[job].name] = job.result()
+                found |= job.result()
                 done += jobs[job].size
                 if done * REPORTS >= (told + 1) * total:
                     told = done * REPORTS // total
@@ -336,7 +352,9 @@ class _Reader:
         self._stopped = stopped
         self._own: Any = local()
 
-    def read(self, stored: StoredTensor, device: torch.device, dtype: torch.dtype | None) -> torch.Tensor:
+    def read(
+        self, stored: StoredTensor, device: torch.device, dtype: torch.dtype | None, narrow: bool
+    ) -> dict[str, torch.Tensor]:
         kind = TYPES[stored.dtype]
         tensor = torch.empty(stored.shape, dtype=kind, device=device)
         content = tensor.view(-1).view(torch.uint8)
@@ -346,7 +364,10 @@ class _Reader:
                 if self._stopped.is_set():
                     break
                 self._fill(file, content[start : start + CHUNK])
-        return tensor.to(dtype) if dtype is not None and tensor.is_floating_point() else tensor
+        if narrow:
+            weight, scale = quantize_weight(tensor)
+            return {stored.name: weight, _scale_name(stored.name): scale}
+        return {stored.name: tensor.to(dtype) if dtype is not None and tensor.is_floating_point() else tensor}
 
     def _fill(self, file: Any, content: torch.Tensor) -> None:
         if content.device.type == "cpu":

@@ -14,6 +14,7 @@ import psutil
 import torch
 
 from llm_dit.errors import DeviceError, InputError, VersionError
+from llm_dit.qwen.forward.fp8 import FP8, is_in_fp8
 from llm_dit.qwen.forward.packed import UNPACKING
 from llm_dit.qwen.loading.checkpoints import Checkpoint, is_modulation
 from llm_dit.qwen.loading.single_file import held_bytes, stays_packed
@@ -204,12 +205,16 @@ def weigh(
     fused: bool,
     encoders: int | None = None,
     numbers_of_loras: int = 0,
+    in_fp8: bool = False,
 ) -> Weights:
-    """Return what a plan has to place; `encoders` is how many text encoders there are, by default one each."""
+    """Return what a plan has to place; `encoders` is how many text encoders there are, by default one each.
+
+    With `in_fp8` the transformers' linear layers are loaded so (`llm_dit.qwen.forward.fp8`).
+    """
     each = BYTES_PER_WEIGHT[quantization] if quantization else dtype.itemsize
 
     weights = Weights(
-        transformers=tuple(_transformer_bytes(checkpoint, dtype, each) for checkpoint in checkpoints),
+        transformers=tuple(_transformer_bytes(checkpoint, dtype, each, in_fp8=in_fp8) for checkpoint in checkpoints),
         text_encoders=tuple(int(checkpoint.parameters("text_encoder") * each) for checkpoint in checkpoints)[:encoders],
         vaes=sum(checkpoint.parameters("vae") for checkpoint in checkpoints) * dtype.itemsize,
         loras=numbers_of_loras * dtype.itemsize,
@@ -227,9 +232,9 @@ def weigh(
     )
 
 
-def _transformer_bytes(checkpoint: Checkpoint, dtype: torch.dtype, each: float) -> int:
+def _transformer_bytes(checkpoint: Checkpoint, dtype: torch.dtype, each: float, *, in_fp8: bool) -> int:
     if checkpoint.file is None:
-        return int(checkpoint.parameters("transformer") * each)
+        return int(checkpoint.parameters("transformer") * each) - (narrowed_bytes(checkpoint, dtype) if in_fp8 else 0)
     scales = sum(scale.size for scale in checkpoint.file.scales.values())
     return scales + sum(held_bytes(tensor, dtype.itemsize) for tensor in checkpoint.file.tensors)
 
@@ -250,6 +255,12 @@ def _unpacking_bytes(checkpoint: Checkpoint) -> int:
     """Return what the largest weight takes while it is unpacked; its numbers, and what leads to them."""
     packed = filter(stays_packed, checkpoint.file.tensors if checkpoint.file else ())
     return UNPACKING * max((prod(tensor.shape) for tensor in packed if not is_modulation(tensor.name)), default=0)
+
+
+def narrowed_bytes(checkpoint: Checkpoint, dtype: torch.dtype) -> int:
+    """Return how much less a transformer takes with its linear layers in fp8; each row has a scale."""
+    shapes = [shape for name, shape in checkpoint.shapes("transformer").items() if is_in_fp8(name)]
+    return sum(prod(shape) * (dtype.itemsize - FP8.itemsize) - shape[0] * torch.float32.itemsize for shape in shapes)
 
 
 def describe_forward(quantization: Quantization | None, *, fused: bool, packed: bool = False) -> str:
