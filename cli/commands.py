@@ -365,7 +365,7 @@ def _given(known: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]
 
 
 def _recipe(pipeline: LayerPipeline, kind: Literal["decompose", "edit"], options: Mapping[str, Any]) -> Recipe:
-    return recipe_of(kind, pipeline.engine, pipeline.status().sources.get(kind), options)
+    return recipe_of(kind, pipeline.engine, pipeline.status(), options)
 
 
 def _computed_by(pipeline: LayerPipeline) -> str:

@@ -12,7 +12,8 @@ from PIL import Image
 from llm_dit import InputError, Layer, export
 from llm_dit.images import encode_png
 from llm_dit.imports.layers import read_layers
-from llm_dit.recipe import Recipe, read_recipe, recipe_of, with_recipe
+from llm_dit.recipe import Recipe, Source, read_recipe, recipe_of, with_recipe
+from llm_dit.runs import Forward, PipelineStatus
 from tests.kit.forks import llm_dit as run
 from tests.kit.pictures import DISC_URL, as_data_url, disc, png, square
 from tests.kit.service import connect
@@ -58,11 +59,21 @@ def test_a_file_without_a_recipe_is_told(content: bytes) -> None:
 
 def test_what_an_engine_does_not_use_is_not_in_its_recipe() -> None:
     options = {"instruction": "make it blue", "num_inference_steps": 50, "cfg_scale": 4.0, "seed": 7, "loras": None}
-    classical = recipe_of("edit", "classical", None, options)
-    assert classical.options == {"instruction": "make it blue", "seed": 7}
-    assert recipe_of("edit", "qwen", None, options).options == {
-        name: value for name, value in options.items() if value is not None
-    }
+    classical = PipelineStatus(models=("classical",), has_edit_model=True, device="CPU")
+    assert recipe_of("edit", "classical", classical, options).options == {"instruction": "make it blue", "seed": 7}
+
+
+def test_a_recipe_names_the_model_and_the_loras_that_were_on() -> None:
+    status = PipelineStatus(
+        models=("Qwen-Image-Edit",),
+        has_edit_model=True,
+        device="CPU",
+        forward=Forward(blocks="fused", kernels="torch", attention="sdpa", loras=("lightning", "film:0.5")),
+        sources={"edit": Source("Qwen/Qwen-Image-Edit-2509", "0f3e")},
+    )
+    made = recipe_of("edit", "qwen", status, {"instruction": "make it blue", "loras": None, "cfg_scale": None})
+    assert (made.model, made.revision) == ("Qwen/Qwen-Image-Edit-2509", "0f3e")
+    assert made.options == {"instruction": "make it blue", "loras": ["lightning", "film:0.5"]}
 
 
 def test_a_zip_of_layers_keeps_recipes_in_its_manifest_and_in_its_pictures() -> None:

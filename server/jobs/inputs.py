@@ -94,7 +94,7 @@ class _RunInput(SamplingOptions, ABC):
             prompt=made.prompt,
             engine=pipeline.engine,
             forward=status.forward,
-            recipe=recipe_of(self.kind, pipeline.engine, status.sources.get(self.kind), self._asked(made)),
+            recipe=recipe_of(self.kind, pipeline.engine, status, self._asked(made)),
             generation_time_s=elapsed_s,
         )
 

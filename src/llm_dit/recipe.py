@@ -6,13 +6,16 @@ import struct
 import zlib
 from collections.abc import Mapping
 from importlib.metadata import version
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
 from PIL import Image
 from pydantic import AfterValidator, BaseModel, Field, JsonValue, ValidationError
 
 from llm_dit.errors import InputError
 from llm_dit.options import SamplingOptions, options_of
+
+if TYPE_CHECKING:
+    from llm_dit.runs import PipelineStatus  # which a layer, that has a recipe, is a part of
 
 PNG_KEY = "llm-dit"
 """The keyword of the text in a PNG file that holds a recipe, as JSON."""
@@ -50,18 +53,22 @@ class Recipe(BaseModel, frozen=True):
 
 
 def recipe_of(
-    kind: Literal["decompose", "edit"], engine: str, source: Source | None, options: Mapping[str, Any]
+    kind: Literal["decompose", "edit"], engine: str, status: "PipelineStatus", options: Mapping[str, Any]
 ) -> Recipe:
-    """Return the recipe of a run; `options` are its arguments that are no pictures, None for what was left out."""
+    """Return the recipe of a run that has just ended, by the pipeline's status.
+
+    `options` are the run's arguments that are no pictures, None for what was left out.
+    """
     unused = set(options_of(SamplingOptions)) - {"seed"} if engine == "classical" else set[str]()
-    name, revision = source or Source("")
+    name, revision = status.sources.get(kind) or Source("")
+    used = {**options, "loras": status.forward.loras or None} if status.forward else options
     return Recipe(
         kind=kind,
         engine=engine,
         model=name,
         revision=revision,
         version=version("llm-dit"),
-        options={name: _plain(value) for name, value in options.items() if value is not None and name not in unused},
+        options={name: _plain(value) for name, value in used.items() if value is not None and name not in unused},
     )
 
 
