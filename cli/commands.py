@@ -3,12 +3,14 @@
 Exit codes: 0 done, 2 the input is not valid, 3 the engine or the service cannot run, 130 interrupted.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
+from PIL import Image
 from pydantic import TypeAdapter, ValidationError
 
 import llm_dit
@@ -36,8 +38,8 @@ from llm_dit.images import Picture, encode_png
 from llm_dit.layers import Layer, canvas_size, composite
 from llm_dit.names import shortened
 from llm_dit.options import DecomposeOptions, EditOptions, NamedBox, RunDefaults, chosen_seed, help_of, options_of
-from llm_dit.recipe import Recipe, read_recipe, recipe_of, with_recipe
-from llm_dit.runs import LayerPipeline
+from llm_dit.recipe import MASK, Recipe, read_recipe, recipe_of, with_recipe
+from llm_dit.runs import LayerPipeline, RegionLike, region_box
 from server.engines import choose_engine, load_pipeline
 from server.storage.database import require_free
 
@@ -204,6 +206,12 @@ def edit(
     shape: Annotated[
         options.Shape | None, typer.Option(help=f"{help_of(options.Shape)} Default: {EditOptions.shape}.")
     ] = None,
+    region: Annotated[
+        str | None,
+        typer.Option(
+            help="Where the layer may change: LEFT,TOP,RIGHT,BOTTOM in pixels, or a mask, a picture of its size."
+        ),
+    ] = None,
     steps: Steps = None,
     cfg_scale: Guidance = None,
     speed: Speed = None,
@@ -223,9 +231,10 @@ def edit(
         chosen = choose_engine(settings_of(config, profile, engine))
         file = output or layer.with_name(f"{layer.stem}_edited.png")
         require_png(file)
-        picture = open_image(layer, fit=fit).image
+        picture = open_image(layer, fit=fit)
         given = {
             "instruction": instruction,
+            "region": None if region is None else _region(region, picture, fit=fit),
             "num_inference_steps": steps,
             "cfg_scale": cfg_scale,
             "speed": speed,
@@ -236,12 +245,16 @@ def edit(
         asked = _given(_options_like(like, "edit"), given)
         if "instruction" not in asked:
             raise InputError("Say what to do, such as “make it blue”, or give --like a picture.", param="instruction")
+        where = asked.pop("region", None)
+        if where == MASK:
+            raise InputError(f"{like} was made within a mask: give it by --region.", param="region")
         defaults = chosen.defaults_of_run("edit", asked.get("loras"))
         asked |= defaults.fill({name: asked.get(name) for name in SAMPLING})
         asked["seed"] = chosen_seed(asked.get("seed"))
         with progress_bar("loading") as progress:
             pipeline = load_pipeline(chosen.pipeline, chosen.options, progress)
-            edited = pipeline.edit_layer(picture, **asked, progress=progress)
+            edited = pipeline.edit_layer(picture.image, **asked, region=where, progress=progress)
+        asked["region"] = MASK if isinstance(where, Image.Image) else where
         with writing(file):
             file.write_bytes(with_recipe(encode_png(edited), _recipe(pipeline, "edit", asked)))
         by = _computed_by(pipeline)
@@ -348,7 +361,7 @@ def _options_like(file: Path | None, kind: Literal["decompose", "edit"]) -> dict
         raise InputError(f"{file} cannot be read.", param="like") from None
     if recipe.kind != kind:
         raise InputError(f"{file} was made by `llm-dit {recipe.kind}`, not by {kind}.", param="like")
-    known = {*options_of(DecomposeOptions if kind == "decompose" else EditOptions), "regions"}
+    known = {*options_of(DecomposeOptions if kind == "decompose" else EditOptions), "region", "regions"}
     return {name: value for name, value in recipe.options.items() if name in known}
 
 
@@ -366,6 +379,13 @@ def _given(known: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]
 
 def _recipe(pipeline: LayerPipeline, kind: Literal["decompose", "edit"], options: Mapping[str, Any]) -> Recipe:
     return recipe_of(kind, pipeline.engine, pipeline.status(), options)
+
+
+def _region(text: str, picture: Picture, *, fit: bool) -> RegionLike:
+    """Return a box in pixels of a file in those of the picture from it, or the mask in another file."""
+    if not re.fullmatch(r"[-\d., ]+", text):
+        return open_image(Path(text), fit=fit).image
+    return region_box(numbers(text, 4, "region"), picture.image.size, picture.scaled_from)
 
 
 def _computed_by(pipeline: LayerPipeline) -> str:

@@ -109,6 +109,7 @@ declare namespace Wire {
     instruction: string;
     shape?: "keep" | "new";
     output_size?: "layer" | "model";
+    region?: RegionOfLayer | null;
   }
 
   interface EditLayerResponse {
@@ -357,6 +358,11 @@ declare namespace Wire {
     revision?: string;
     version?: string;
     options?: Record<string, JsonValue>;
+  }
+
+  interface RegionOfLayer {
+    box?: number[] | null;
+    mask?: string | null;
   }
 
   interface SamplingResponse {

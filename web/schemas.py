@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import (
     AfterValidator,
@@ -13,10 +13,12 @@ from pydantic import (
     ValidatorFunctionWrapHandler,
     WithJsonSchema,
     WrapValidator,
+    model_validator,
 )
 from pydantic_core import PydanticCustomError
 
 from llm_dit.decoding.opening import FORMAT_NAMES
+from llm_dit.errors import InputError
 from llm_dit.exports.formats import ExportName
 from llm_dit.layer import MAX_LAYERS, KeptLayer, Layer, Offset, Placing
 from llm_dit.names import MAX_NAME, shortened
@@ -47,6 +49,7 @@ from llm_dit.options import (
     options_of,
 )
 from llm_dit.recipe import Recipe
+from llm_dit.runs import region_box
 from server.engines import Engine
 from server.jobs.inputs import DecomposeInput, EditLayerInput, JobInput
 from server.pool.tasks import GivenLayer, GivenPicture, Hints, KeptPicture
@@ -115,9 +118,14 @@ class JobRequest(RequestBody, frozen=True):
         ),
     ] = None
 
-    def to_input(self, image: KeptPicture, engine: Engine, *, beside: bool) -> JobInput:
-        """Return the job for the stored `image` on an engine, which may be the one `beside` the service's own; what is
-        left out is the engine's default, and the seed is drawn."""
+    @property
+    def others(self) -> list[Picture]:
+        """The pictures that come beside the image."""
+        return []
+
+    def to_input(self, image: KeptPicture, others: Sequence[KeptPicture], engine: Engine, *, beside: bool) -> JobInput:
+        """Return the job for the stored `image` and `others` on an engine, which may be the one `beside` the service's
+        own; what is left out is the engine's default, and the seed is drawn."""
         defaults = engine.defaults_of_run(self.job.kind, self.loras)
         options = {name: getattr(self, http_name(name)) for name in options_of(self.job)}
         given = {name: value if http_name(name) in self.model_fields_set else None for name, value in options.items()}
@@ -169,12 +177,46 @@ class DecomposeRequest(
         ),
     ] = []
 
-    def to_input(self, image: KeptPicture, engine: Engine, *, beside: bool) -> JobInput:
+    def to_input(self, image: KeptPicture, others: Sequence[KeptPicture], engine: Engine, *, beside: bool) -> JobInput:
         """As of every run; boxes around what is in a picture that was scaled down are scaled with it."""
-        job_input = super().to_input(image, engine, beside=beside)
+        job_input = super().to_input(image, others, engine, beside=beside)
         width, height = image.scaled_from or (image.width, image.height)
         regions = tuple(each.scaled(image.width / width, image.height / height) for each in self.regions)
         return replace(job_input, regions=regions)
+
+
+class RegionOfLayer(RequestBody, frozen=True):
+    """Where a layer may change: a box or a mask. Elsewhere it stays as it is, byte for byte."""
+
+    box: Annotated[
+        list[float] | None,
+        Field(min_length=4, max_length=4, description="Left, top, right and bottom, in pixels of the layer."),
+    ] = None
+    mask: Annotated[
+        ImageField | None,
+        Field(
+            description="A picture of the layer's size: white may change, black may not, gray in part; of one that is "
+            "transparent anywhere, the alpha says where."
+        ),
+    ] = None
+
+    @model_validator(mode="after")
+    def _is_one(self) -> Self:
+        if (self.box is None) == (self.mask is None):
+            raise PydanticCustomError("region", "Input should have either a box or a mask")
+        return self
+
+    def within(self, image: KeptPicture, mask: KeptPicture | None) -> tuple[int, int, int, int] | str:
+        """Return the box in pixels of the layer as it is stored, or the mask's name; raises `InputError`."""
+        if mask is not None:
+            if (mask.width, mask.height) != (image.width, image.height):
+                raise InputError(
+                    f"The mask must have the layer's size, {image.width}×{image.height} pixels, and has "
+                    f"{mask.width}×{mask.height}.",
+                    param="region.mask",
+                )
+            return mask.sha256
+        return region_box(self.box, (image.width, image.height), image.scaled_from)
 
 
 class EditLayerRequest(
@@ -193,6 +235,17 @@ class EditLayerRequest(
     ]
     shape: Shape = EditOptions.shape
     output_size: EditOutputSize = EditOptions.output_size
+    region: RegionOfLayer | None = None
+
+    @property
+    def others(self) -> list[Picture]:
+        """The mask, if there is one."""
+        return [Picture(self.region.mask, "region.mask")] if self.region and self.region.mask else []
+
+    def to_input(self, image: KeptPicture, others: Sequence[KeptPicture], engine: Engine, *, beside: bool) -> JobInput:
+        """As of every run, with the region."""
+        job_input = super().to_input(image, others, engine, beside=beside)
+        return replace(job_input, region=self.region and self.region.within(image, others[0] if others else None))
 
 
 class PlacedLayer(RequestBody, Placing, frozen=True):

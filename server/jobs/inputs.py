@@ -17,7 +17,7 @@ from PIL import Image
 from llm_dit.images import encode_png
 from llm_dit.layers import coverage
 from llm_dit.options import DecomposeOptions, EditOptions, EngineName, NamedBox, SamplingOptions, Seed
-from llm_dit.recipe import Recipe, recipe_of
+from llm_dit.recipe import MASK, Recipe, recipe_of
 from llm_dit.runs import Forward, LayerPipeline, PreviewCallback, ProgressCallback
 from server.storage.images import ImageStore
 
@@ -84,7 +84,7 @@ class _RunInput(SamplingOptions, ABC):
         """Have the pipeline do it, and put what it makes into the store."""
         picture = _read(store, self.image)
         started = time.perf_counter()
-        made = self._make(pipeline, picture, progress=progress, preview=preview)
+        made = self._make(pipeline, picture, store, progress=progress, preview=preview)
         elapsed_s = time.perf_counter() - started
         status = pipeline.status()
         return JobResult(
@@ -103,7 +103,7 @@ class _RunInput(SamplingOptions, ABC):
         return self.arguments() | {"seed": made.seed}
 
     @abstractmethod
-    def _make(self, pipeline: LayerPipeline, picture: Image.Image, **reports: Any) -> _Made: ...
+    def _make(self, pipeline: LayerPipeline, picture: Image.Image, store: ImageStore, **reports: Any) -> _Made: ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,7 +122,7 @@ class DecomposeInput(_RunInput, DecomposeOptions):
         regions = [asdict(region) for region in self.regions]
         return super()._asked(made) | {"prompt": made.prompt, "regions": regions or None}
 
-    def _make(self, pipeline: LayerPipeline, picture: Image.Image, **reports: Any) -> _Made:
+    def _make(self, pipeline: LayerPipeline, picture: Image.Image, store: ImageStore, **reports: Any) -> _Made:
         layers = pipeline.decompose(image=picture, regions=self.regions, **self.arguments(), **reports)
         return _Made(layers, layers.names, layers.seed, layers.prompt)
 
@@ -132,14 +132,20 @@ class EditLayerInput(_RunInput, EditOptions):
     """Edit one layer by instruction."""
 
     kind: ClassVar[JobKind] = "edit"
+    region: tuple[int, int, int, int] | str | None = None
+    """Where the layer may change: a box in its pixels, or a mask of its size."""
 
     @property
     def texts(self) -> tuple[str, ...]:
         """Return the user's text. It must not be logged."""
         return (self.instruction, self.negative_prompt)
 
-    def _make(self, pipeline: LayerPipeline, picture: Image.Image, **reports: Any) -> _Made:
-        edited = pipeline.edit_layer(layer_image=picture, **self.arguments(), **reports)
+    def _asked(self, made: _Made) -> dict[str, Any]:
+        return super()._asked(made) | {"region": MASK if isinstance(self.region, str) else self.region}
+
+    def _make(self, pipeline: LayerPipeline, picture: Image.Image, store: ImageStore, **reports: Any) -> _Made:
+        region = _read(store, self.region) if isinstance(self.region, str) else self.region
+        edited = pipeline.edit_layer(layer_image=picture, region=region, **self.arguments(), **reports)
         return _Made((edited,), ("Layer",), self.seed, self.instruction)
 
 

@@ -195,11 +195,17 @@ def check_aspect(image: Image.Image, at_most: int, advice: str, param: str) -> N
         )
 
 
-def region_box(box: object, size: tuple[int, int]) -> tuple[int, int, int, int]:
-    """Return the pixels of a layer of `size` that a box (left, top, right, bottom) touches; raises `InputError`."""
+def region_box(
+    box: object, size: tuple[int, int], scaled_from: tuple[int, int] | None = None
+) -> tuple[int, int, int, int]:
+    """Return the pixels of a layer of `size` that a box (left, top, right, bottom) touches; raises `InputError`.
+
+    The box is in pixels of the layer, or of what it was scaled from.
+    """
     if not isinstance(box, Sequence) or len(box) != 4 or not all(isinstance(side, Real) for side in box):
         raise InputError("A region is a box of four numbers (left, top, right, bottom), or a picture.", param="region")
-    left, top, right, bottom = box
+    across, down = (side / before for side, before in zip(size, scaled_from or size, strict=True))
+    left, top, right, bottom = box[0] * across, box[1] * down, box[2] * across, box[3] * down
     # Written so that NaN fails too.
     if not (left < right and top < bottom):
         raise InputError("The region's box must go from left to right and from top to bottom.", param="region")

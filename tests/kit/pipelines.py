@@ -6,11 +6,11 @@ import time
 import warnings
 from pathlib import Path
 
-from PIL import Image
+from PIL import Image, ImageChops
 
 from llm_dit.errors import DeviceLostError, DownloadError, EngineError
 from llm_dit.layers import Decomposition
-from llm_dit.runs import PipelineStatus, PreviewCallback, Progress, ProgressCallback
+from llm_dit.runs import PipelineStatus, PreviewCallback, Progress, ProgressCallback, RegionLike
 
 
 class StepPipeline:
@@ -62,11 +62,14 @@ class StepPipeline:
         num_inference_steps: int,
         seed: int,
         progress: ProgressCallback,
+        region: RegionLike | None = None,
         **others: object,
     ) -> Image.Image:
         self.load_edit_model()
         _work(instruction, num_inference_steps, progress)
         edited = Image.new("RGBA", layer_image.size, (*seed.to_bytes(8, "little")[:3], 255))
+        if isinstance(region, Image.Image):
+            edited.paste(layer_image, mask=ImageChops.invert(region.convert("L")))
         edited.putalpha(layer_image.getchannel("A"))
         return edited
 

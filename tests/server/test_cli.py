@@ -90,6 +90,33 @@ def test_layers_are_named_in_a_language_or_as_their_boxes_are(poster: Path, tmp_
     assert Image.fromarray(np.asarray(layers[1].image)[..., 3] // 128).getbbox() == (100, 40, 151, 111)
 
 
+def test_an_edit_is_kept_within_a_box_or_a_mask(poster: Path, tmp_path: Path) -> None:
+    mask = Image.new("L", (160, 120))
+    mask.paste(255, (96, 36, 154, 114))
+    mask.save(tmp_path / "mask.png")
+    made = []
+    for region in ("96,36,154,114", tmp_path / "mask.png"):
+        done = run("edit", poster, "make it green", "--region", region, "-o", "edited.png", cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+        made.append(pixels(tmp_path / "edited.png"))
+    assert np.array_equal(*made)
+    done = run("edit", poster, "--like", "edited.png", cwd=tmp_path)
+    assert (done.returncode, "within a mask" in done.stderr) == (2, True), done.stderr
+    run("edit", poster, "make it green", "--region", "96,36,154,114", "-o", "boxed.png", cwd=tmp_path)
+    done = run("edit", poster, "--like", "boxed.png", "-o", "again.png", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert np.array_equal(pixels(tmp_path / "again.png"), made[0])
+    changed = np.abs(made[0] - pixels(poster)).max(-1) > 0
+    assert Image.fromarray(changed).getbbox() == (96, 36, 154, 114)
+    for region, says in (
+        ("1,2,3", "4 numbers"),
+        ("200,1,300,9", "beside the layer"),
+        ("nowhere.png", "cannot be read"),
+    ):
+        done = run("edit", poster, "make it green", "--region", region, cwd=tmp_path)
+        assert (done.returncode, says in done.stderr) == (2, True), done.stderr
+
+
 def test_taking_apart_again_leaves_no_layers_of_before(poster: Path, tmp_path: Path) -> None:
     folder = tmp_path / "poster_layers"
     for layers, said in ((5, "5 layers"), (1, "1 layer,")):

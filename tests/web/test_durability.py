@@ -1,14 +1,16 @@
 """What was accepted is kept, whatever end the service comes to."""
 
 import contextlib
+import io
 import signal
 import sqlite3
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
-from tests.kit.jobs import DECOMPOSE, events, fields, start, status, wait_for
-from tests.kit.pictures import DISC_URL
+from tests.kit.jobs import ASYNC, DECOMPOSE, events, fields, start, status, wait_for
+from tests.kit.pictures import DISC_URL, SQUARE_URL, as_data_url, disc, png, square
 from tests.kit.service import Service, serve
 from tests.kit.waiting import PATIENCE_S, wait_until
 
@@ -26,6 +28,10 @@ def test_after_a_kill_everything_goes_on(tmp_path: Path) -> None:
         last_id = [number for number, _, _ in events(client, done)][-1]
         running = start(client, "wait", seed=5)
         waiting = [start(client, steps=1, image=DISC_URL) for _ in range(3)]
+        region = {"mask": as_data_url(png(disc().getchannel("A")))}
+        edit = {"image": SQUARE_URL, "instruction": "x", "steps": 1, "seed": 200, "region": region}
+        answer = client.post("/api/qwen-image/edit-layer", json=edit, headers=ASYNC)
+        waiting.append(answer.headers["location"])
         wait_for(client, running, "processing")
         kill(service)
     with serve(tmp_path, app="tests.kit.app:app") as service, service.connect() as client:
@@ -36,11 +42,15 @@ def test_after_a_kill_everything_goes_on(tmp_path: Path) -> None:
         assert (number > last_id, name, view) == (True, "succeeded", before)
         assert start(client, headers={"Idempotency-Key": "first"}) == done
         wait_for(client, running, "processing")
-        assert [client.get(job).json()["position"] for job in waiting] == [1, 2, 3]
+        assert [client.get(job).json()["position"] for job in waiting] == [1, 2, 3, 4]
         (tmp_path / "go").touch()
         assert wait_for(client, running, "succeeded")["result"]["seed"] == 5  # type: ignore[index]
         for job in waiting:
             wait_for(client, job, "succeeded")
+        edited = client.get(client.get(waiting[-1]).json()["result"]["image"]).content
+        with Image.open(io.BytesIO(edited)) as picture:
+            assert picture.getpixel((2, 2)) == square().convert("RGBA").getpixel((2, 2)), "outside of the region"
+            assert picture.getpixel((24, 24)) == (200, 0, 0, 255)
         assert client.get("/api/jobs").json()["jobs"][-1] == before
 
 

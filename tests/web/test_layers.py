@@ -235,3 +235,42 @@ def test_what_runs_here_is_told(client: httpx.Client) -> None:
     assert client.get("/api/qwen-image/edit-status").json()["available"] is True
     assert client.get("/livez").json() == {"status": "alive"}
     assert client.get("/readyz").json()["engine"] == "classical"
+
+
+def test_an_edit_within_a_region_leaves_the_rest_as_it_is(base_url: str) -> None:
+    mask = Image.new("L", (48, 48))
+    mask.paste(255, (10, 8, 30, 40))
+    asked = {"image": SQUARE_URL, "instruction": "make it red", "seed": 1}
+    with connect(base_url) as classical:
+        kept = classical.post("/api/images", content=png(mask), headers={"Content-Type": "image/png"}).json()["image"]
+        regions = [{"box": [10, 8.5, 29.5, 40]}, {"mask": as_data_url(png(mask))}, {"mask": kept}]
+        answers = [post(classical, "edit-layer", **asked, region=region) for region in regions]
+        assert [answer.status_code for answer in answers] == [200] * 3, answers[0].text
+        edits = {answer.json()["image"] for answer in answers}
+        assert len(edits) == 1
+        edited = from_data_url(edits.pop())
+        difference = ImageChops.difference(edited.convert("RGB"), square().convert("RGB"))
+        assert difference.getbbox() is not None
+        assert ImageChops.multiply(difference, ImageChops.invert(mask).convert("RGB")).getbbox() is None
+        whole = {post(classical, "edit-layer", **asked, **more).json()["image"] for more in ({}, {"region": None})}
+        assert len(whole) == 1
+
+
+@pytest.mark.parametrize(
+    ("region", "param"),
+    [
+        ({}, "region"),
+        ({"box": [1, 1, 9, 9], "mask": SQUARE_URL}, "region"),
+        ({"box": [1, 1, 9]}, "region.box"),
+        ({"box": [9, 1, 1, 9]}, "region"),
+        ({"box": [90, 1, 99, 9]}, "region"),
+        ({"mask": "nothing"}, "region.mask"),
+        ({"mask": as_data_url(png(Image.new("L", (20, 48), 255)))}, "region.mask"),
+        ({"mask": as_data_url(png(Image.new("L", (48, 48))))}, "region"),
+        ({"circle": [1, 1, 9]}, "region.circle"),
+    ],
+)
+def test_what_is_no_region_is_refused(base_url: str, region: object, param: str) -> None:
+    with connect(base_url) as classical:
+        answer = post(classical, "edit-layer", image=SQUARE_URL, instruction="make it red", region=region)
+        assert (answer.status_code, answer.json()["error"]["param"]) == (422, param), answer.text

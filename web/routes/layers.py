@@ -5,6 +5,7 @@ import dataclasses
 import logging
 from collections.abc import AsyncGenerator, AsyncIterable
 from enum import Enum
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -22,7 +23,7 @@ from server.engines import Engine
 from server.errors import NotFoundError
 from server.jobs.inputs import JobInput, JobResult
 from server.jobs.job import Job, JobEvent, Submission
-from server.pool.tasks import GivenStack
+from server.pool.tasks import GivenStack, KeptPicture
 from server.storage.images import take_out
 from web.bodies.limits import Size, takes
 from web.bodies.reading import UPLOAD, JobRoute, JsonRoute, layer_limits, received, require_file
@@ -145,8 +146,12 @@ async def _submit(
     async with state["transit"].folder() as folder:
         given = await state["offload"](lambda: Picture(body.image).given(folder))
         image = await unless_left(request, state["pictures"].keep(given, limits, fit=body.fit))
+        others: list[KeptPicture] = []
+        for picture in body.others:
+            given = await state["offload"](partial(picture.given, folder))
+            others.append(await unless_left(request, state["pictures"].keep(given, limits, fit=body.fit)))
     submission = Submission(
-        job_input=body.to_input(image, engine, beside=engine is not state["engine"]),
+        job_input=body.to_input(image, others, engine, beside=engine is not state["engine"]),
         client=client_of(request),
         key=key,
         seed_given=body.seed is not None,

@@ -78,9 +78,7 @@ def draw_region(rng: np.random.Generator, kind: str, thing: Plane) -> NDArray[np
     return np.asarray(mask, np.uint8)
 
 
-def measure_region_pair(
-    index: int, area: int = 1024 * 1024, longest_px: tuple[int, int] = (300, 1200)
-) -> RegionOutcome:
+def measure_region_pair(index: int, area: int = 640 * 640, longest_px: tuple[int, int] = (200, 800)) -> RegionOutcome:
     """Measure pair `index`, which seeds all of it."""
     cv2.setNumThreads(1)
     rng = np.random.default_rng(index)
