@@ -7,7 +7,6 @@ import { initialState } from "./state/initial.js";
 import { loadSpeeds } from "./state/storage.js";
 import { Store } from "./state/store.js";
 import { api, messageOf } from "./transport/api.js";
-import { createProjectsDialog } from "./views/projects/dialog.js";
 import { createEngineDialog, createHelpDialog, createQuestion } from "./views/shell/dialogs.js";
 import { createDrop } from "./views/shell/files.js";
 import { createHeader } from "./views/shell/header.js";
@@ -40,7 +39,8 @@ const { actions } = start;
 const engineDialog = createEngineDialog();
 const helpDialog = createHelpDialog();
 const question = createQuestion();
-const projectsDialog = createProjectsDialog(actions, question.ask);
+/** @type {ReturnType<typeof import("./views/projects/dialog.js").createProjectsDialog> | null} */
+let projectsDialog = null;
 const header = createHeader(actions, { openEngine: engineDialog.open, openHelp: helpDialog.open, openProjects });
 const bars = createBars(actions, engineDialog.open);
 const welcome = createWelcome(actions, openProjects);
@@ -50,22 +50,33 @@ const foot = h("footer.job-bar", idle);
 const desk = h("main.desk", h("section.stage", { id: "stage", tabIndex: -1, "aria-label": t("stage.region") }, welcome.element));
 const waiting = { render: (/** @type {State} */ state) => setText(idle, idleWords(state)) };
 /** @type {{render: (state: State) => void}[]} */
-const views = [header, bars, welcome, notice, engineDialog, projectsDialog, waiting];
+const views = [header, bars, welcome, notice, engineDialog, waiting];
 
 document.body.prepend(
   h("a.skip-link", { href: "#stage" }, t("skip")),
   h("div.app", header.element, bars.element, desk, foot),
   createDrop(actions),
   notice.element,
-  ...[engineDialog, helpDialog, projectsDialog, question].map((dialog) => dialog.element),
+  ...[engineDialog, helpDialog, question].map((dialog) => dialog.element),
 );
 
-/** What happens there is said there: under a modal nobody would hear of it. */
+/** The list of projects, which is loaded when somebody asks for it. */
 function openProjects() {
-  projectsDialog.open();
-  projectsDialog.element.append(notice.element);
+  return context.tryTo(async () => {
+    const { createProjectsDialog } = await import("./views/projects/dialog.js");
+    if (projectsDialog === null) {
+      projectsDialog = createProjectsDialog(actions, question.ask);
+      projectsDialog.element.addEventListener("close", () => document.body.append(notice.element));
+      document.body.append(projectsDialog.element);
+      views.push(projectsDialog);
+      render();
+    }
+    if (projectsDialog.element.open) return;
+    projectsDialog.open();
+    // What happens there is said there: under a modal nobody would hear of it.
+    projectsDialog.element.append(notice.element);
+  });
 }
-projectsDialog.element.addEventListener("close", () => document.body.append(notice.element));
 
 async function loadEditor() {
   const { createEditor } = await context.prepareEditor();

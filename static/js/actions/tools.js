@@ -1,5 +1,4 @@
 import { t } from "../i18n.js";
-import { beginStroke, colorsOf, copyOf } from "../images/brush.js";
 import { asLayer, blobOf, flatten } from "../images/flatten.js";
 import { coverageOf, maskOf } from "../images/pixels.js";
 import { fromDataUrl } from "../images/transfer.js";
@@ -16,6 +15,8 @@ export function createTools({ store, api, bitmaps, tryTo }, { run, undo }) {
   /** @type {{doc: Doc, image: Promise<string>} | null} what a document looks like, on the server */
   let seen = null;
   let asking = new AbortController();
+  /** @type {typeof import("../images/brush.js")} loaded when the brush is first taken up */
+  let painting;
   /** @type {Promise<unknown>} strokes are kept one after the other */
   let keeping = Promise.resolve();
 
@@ -98,7 +99,7 @@ export function createTools({ store, api, bitmaps, tryTo }, { run, undo }) {
     // Layers of the picture's size were taken from it, and lie in it as they did.
     const whole = layer.width === doc.width && layer.height === doc.height ? doc.picture?.image : undefined;
     const before = [whole, layer.versions[0].image].map((address) => (address === undefined ? null : bitmaps.peek(address)));
-    return colorsOf(now, [...before.filter((picture) => picture !== null), now]);
+    return painting.colorsOf(now, [...before.filter((picture) => picture !== null), now]);
   }
 
   return {
@@ -111,7 +112,10 @@ export function createTools({ store, api, bitmaps, tryTo }, { run, undo }) {
         const layer = findLayer(doc, selected);
         if (layer === null) return store.say(t("brush.needsLayer"));
         bitmaps.load(layer.versions[0].image).catch(() => {});
-        return store.update({ tool: { kind, takesAway: true, size: 0.06, softness: 0.5, draft: null }, mode: "layers", notice: null });
+        return tryTo(async () => {
+          painting = await import("../images/brush.js");
+          store.update({ tool: { kind, takesAway: true, size: 0.06, softness: 0.5, draft: null }, mode: "layers", notice: null });
+        });
       }
       if (doc.width > 0) pictureOf(doc).catch(() => (seen = null));
       return store.update({
@@ -158,11 +162,11 @@ export function createTools({ store, api, bitmaps, tryTo }, { run, undo }) {
       const target = tool?.kind === "brush" ? targetOf(tool) : null;
       if (tool?.kind !== "brush" || target === null) return null;
       const { layer, bitmap } = target;
-      const context = copyOf(bitmap);
+      const context = painting.copyOf(bitmap);
       const takesAway = tool.takesAway !== other;
       const scale = bitmap.width / layer.width / layer.scale;
       const size = tool.size * Math.max(doc.width, doc.height) * scale;
-      const draw = beginStroke(context, takesAway ? null : colorsFor(layer, bitmap), { size, softness: tool.softness });
+      const draw = painting.beginStroke(context, takesAway ? null : colorsFor(layer, bitmap), { size, softness: tool.softness });
       const draft = { id: layer.id, picture: context.canvas };
       const before = tool.draft;
       store.update({ tool: { ...tool, draft } });
