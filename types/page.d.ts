@@ -92,7 +92,17 @@ declare global {
   type Size = `${NonNullable<Wire.DecomposeRequest["resolution"]>}` | "original";
   type Sampling = { steps: number; cfgScale: number; speed: Speed };
   /** `engine` is the one beside the service's own where it was picked; null is the service's own. */
-  type Settings = Sampling & { prompt: string; layerNum: number; size: Size; seed: Seed; engine: Wire.BesideResponse["engine"] | null };
+  type Settings = Sampling & {
+    prompt: string;
+    layerNum: number;
+    size: Size;
+    seed: Seed;
+    engine: Wire.BesideResponse["engine"] | null;
+    /** With the picture that they are on. */
+    things: { picture: string; boxes: readonly Thing[] } | null;
+  };
+  /** A box around what is to be a layer of its own, in pixels of the picture; without a name the engine gives one. */
+  type Thing = Readonly<Box & { id: string; name: string }>;
 
   /** A layer's edit: the draft, and what became of what was asked for. */
   interface Edit extends Sampling {
@@ -170,7 +180,9 @@ declare global {
     softness: number;
     draft: { id: string; picture: HTMLCanvasElement } | null;
   }>;
-  type Tool = Pointing | Painting;
+  /** A drag draws a box around a thing, which gets a name beside the picture. */
+  type Naming = Readonly<{ kind: "things"; takesAway?: undefined }>;
+  type Tool = Pointing | Painting | Naming;
 
   type Fidelity = { psnr: number; max: number; resampled: boolean };
   type NoticeAction = { label: string; run: () => void };
@@ -209,11 +221,15 @@ declare global {
     mode: Mode;
     /** What the pointer does on the stage, when that is not to select and move layers. */
     tool: Tool | null;
+    /** The box that is being named or moved. */
+    thing: string | null;
     /** A picture or a file of layers on its way to the server. */
     upload: { name: string; preview: string | null } | null;
     /** A decompose request is on its way. */
     sending: boolean;
     sourceError: string | null;
+    /** What is wrong with the boxes. */
+    thingsError: string | null;
     stageError: string | null;
     status: Status | null;
     config: Config | null;

@@ -3,9 +3,11 @@ import { createDecompose, createSplit } from "./actions/decompose.js";
 import { createEdits } from "./actions/edits.js";
 import { createExports } from "./actions/exports.js";
 import { createLayers } from "./actions/layers.js";
+import { createThings } from "./actions/things.js";
 import { createTools } from "./actions/tools.js";
 import { h } from "./dom.js";
 import { listenToKeys } from "./shortcuts.js";
+import { takesThings } from "./state/things.js";
 import { createLayerList } from "./views/layers/list.js";
 import { createJobBar } from "./views/shell/job-bar.js";
 import { createSource } from "./views/source/source.js";
@@ -46,6 +48,10 @@ export function createEditor(context, start, { desk, foot, welcome, notices }, w
   );
   // What was pointed at in another picture, or at another size, means nothing in this one.
   whenever(() => [store.state.doc.picture?.image, store.state.doc.width, store.state.doc.height].join(" "), actions.putToolDown);
+  whenever(
+    () => takesThings(store.state),
+    () => store.state.tool?.kind === "things" && actions.putToolDown(),
+  );
   whenever(() => Object.keys(store.state.jobs).length, actions.checkService);
   listenToKeys(store, actions, stage, layers);
   return [source, stage, layers, jobBar, editDialog];
@@ -104,6 +110,7 @@ export function createActions(context, { history, jobs, actions }) {
     ...actions,
     ...createLayers(context, history),
     ...createTools(context, history),
+    ...createThings(context),
     ...createComparison(context),
     ...createExports(context),
     ...decompose.actions,

@@ -1,12 +1,13 @@
 """The tools of the stage: what is pointed at becomes a layer, and a brush paints on one."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import expect
 
 from tests.browser.studio import Studio
-from tests.browser.test_stage import ORANGE, at, is_orange, near, selected
+from tests.browser.test_stage import ORANGE, at, drag, is_orange, near, selected
 
 
 def alike(one: list[float], other: list[float]) -> bool:
@@ -64,6 +65,34 @@ def test_a_selection_is_drawn_taken_back_and_left(open_stack: Callable[..., Stud
     page.keyboard.press("Escape")
     expect(make).to_be_hidden()
     expect(studio.page.get_by_role("radiogroup", name="What the stage shows")).to_be_visible()
+
+
+def test_a_thing_in_a_box_is_a_layer_under_its_name(studio: Studio, picture: Path) -> None:
+    page = studio.page
+    studio.choose(picture)
+    page.locator(".source").get_by_label("Layers").fill("3")
+    studio.button("Name things").click()
+    drag(studio, at(studio, (0.04, 0.1)), at(studio, (0.5, 0.75)))
+    expect(page.get_by_label("Name of box 1")).to_be_focused()
+    page.keyboard.type("Moon")
+    # A second one without a pointer.
+    studio.button("Add a box").click()
+    expect(page.get_by_label("Name of box 2")).to_be_focused()
+    expect(studio.button("Add a box")).to_be_disabled()
+    page.keyboard.type("Leaf")
+    page.keyboard.press("Shift+Tab")
+    for key, times in (("ArrowRight", 24), ("ArrowUp", 2), ("Shift+ArrowDown", 17), ("Shift+ArrowRight", 5)):
+        for _ in range(times):
+            page.keyboard.press(key)
+    expect(studio.button("Box 2: left 132, top 59, 90 × 94")).to_be_focused()
+    studio.wait_until_saved()
+    page.reload()
+    expect(page.get_by_label("Name of box 1")).to_have_value("Moon")
+    studio.decompose_button.click()
+    expect(studio.layer_names).to_contain_text(["Moon", "Leaf"])
+    studio.pretend_model()
+    expect(page.get_by_text("This model divides the picture by itself")).to_be_visible()
+    expect(page.get_by_label("Name of box 1")).to_be_hidden()
 
 
 def test_a_brush_erases_and_restores_stroke_by_stroke(open_stack: Callable[..., Studio]) -> None:

@@ -2,30 +2,35 @@ import { exactly, language, layerCount, many, t } from "../i18n.js";
 import { decomposed, layersOf, split } from "../state/commands.js";
 import { findLayer } from "../state/doc.js";
 import { atWork, besideOf, capabilitiesOf, engineField, isDecomposing, isSeed, sampled, settingsOf, used } from "../state/initial.js";
-import { messageOf } from "../transport/api.js";
+import { hasTooMany, regionsOf, thingsOn } from "../state/things.js";
+import { messageOf, paramOf } from "../transport/api.js";
 
 /** Taking the picture apart. @param {Context} context @param {Jobs} jobs @param {Travel} history */
 export function createDecompose({ store, api }, jobs, { undo }) {
   async function decompose() {
-    const { doc } = store.state;
+    const { doc, tool } = store.state;
     if (doc.picture === null || store.state.config === null || isDecomposing(store.state)) return;
-    if (!isSeed(settingsOf(store.state).seed)) return;
+    if (!isSeed(settingsOf(store.state).seed) || hasTooMany(store.state)) return;
     const { picture } = doc;
     const work = workOf(store.state, picture);
-    store.update({ sending: true, sourceError: null, notice: null });
+    const rest = tool?.kind === "things" ? null : tool;
+    store.update({ sending: true, sourceError: null, thingsError: null, notice: null, tool: rest });
     try {
       const job = await api.decompose(requestFor(store.state, picture));
       jobs.track(job, { kind: "decompose", picture, work });
     } catch (error) {
-      store.update({ sourceError: messageOf(error) });
+      refuse(messageOf(error), paramOf(error));
     } finally {
       store.update({ sending: false });
     }
   }
 
+  /** Say what is wrong, with the boxes where it is about them. @param {string} message @param {string | null} [param] */
+  const refuse = (message, param) => store.update(param === "regions" ? { thingsError: message } : { sourceError: message });
+
   /** @param {Job} job @param {{picture: Picture, work?: number}} purpose */
   function finish(job, { picture, work }) {
-    if (job.status === "failed") return store.update({ sourceError: job.error?.message ?? t("error.unexpected") });
+    if (job.status === "failed") return refuse(job.error?.message ?? t("error.unexpected"), job.error?.param);
     const answer = /** @type {Wire.DecomposeResponse} */ (job.result);
     const { engine, forward, generation_time: seconds } = answer;
     const speeds = work ? { ...store.state.speeds, [paceKey(engine, forward?.speed)]: seconds / work } : store.state.speeds;
@@ -44,7 +49,8 @@ export function createDecompose({ store, api }, jobs, { undo }) {
 /** What is asked of the server for a picture, by the current settings. @param {State} state @param {{image: string}} picture */
 export function requestFor(state, picture) {
   const { layerNum, size, seed, prompt, ...sampling } = settingsOf(state);
-  const choices = { seed: /** @type {number | null} */ (seed), prompt, ...sampled(sampling) };
+  const regions = regionsOf(thingsOn(state.settings, picture));
+  const choices = { seed: /** @type {number | null} */ (seed), prompt, regions, ...sampled(sampling) };
   const given = { image: picture.image, layer_num: layerNum, language, ...sizeFor(size), ...engineField(state) };
   return { ...given, ...used(choices, capabilitiesOf(state).decompose) };
 }

@@ -108,6 +108,7 @@ export function createTools({ store, api, bitmaps, tryTo }, { run, undo }) {
       const { tool, selected, doc } = store.state;
       asking.abort();
       if (tool?.kind === kind) return store.update({ tool: null });
+      if (kind === "things") return store.update({ tool: { kind }, mode: "layers", notice: null });
       if (kind === "brush") {
         const layer = findLayer(doc, selected);
         if (layer === null) return store.say(t("brush.needsLayer"));

@@ -1,7 +1,7 @@
 import { EMPTY_DOC } from "./doc.js";
 
-/** What the page itself decides; the server says the other limits. A seed stays exact in JSON. */
-export const LIMITS = { variants: [1, 2, 3, 4], maxSeed: Number.MAX_SAFE_INTEGER };
+/** What the page itself decides; the server says the other limits. A seed stays exact in JSON; a brush is as wide as shares of the picture's longer side. */
+export const LIMITS = { variants: [1, 2, 3, 4], maxSeed: Number.MAX_SAFE_INTEGER, brush: [0.004, 0.3] };
 
 /** Until the server has said what it takes by default. */
 const UNKNOWN = { layerNum: 0, steps: 0, cfgScale: 0, speed: /** @type {Speed} */ ("exact") };
@@ -26,7 +26,7 @@ export const NEW_EDIT = {
 };
 
 /** @type {Settings} */
-const SETTINGS = { ...UNKNOWN, prompt: "", size: "original", seed: null, engine: null };
+const SETTINGS = { ...UNKNOWN, prompt: "", size: "original", seed: null, engine: null, things: null };
 
 /** What a tab knows of the current project, and forgets when it turns to another. */
 export const AT_HAND = {
@@ -40,9 +40,11 @@ export const AT_HAND = {
   versus: /** @type {Versus} */ ({ how: "slider", where: "layer" }),
   mode: /** @type {const} */ ("layers"),
   tool: null,
+  thing: null,
   upload: null,
   sending: false,
   sourceError: null,
+  thingsError: null,
   stageError: null,
   fidelity: null,
   measured: null,

@@ -1,7 +1,7 @@
 import { ask, base, fileOf, getJson, send, sendJson } from "./http.js";
 import { projects } from "./projects.js";
 
-export { ApiError, codeOf, messageOf, statusOf } from "./http.js";
+export { ApiError, codeOf, messageOf, paramOf, statusOf } from "./http.js";
 
 /** @param {string} path @param {Wire.DecomposeRequest | Wire.EditLayerRequest} body @returns {Promise<Job>} */
 const postJob = async (path, body) => (await sendJson("POST", path, body, { headers: { Prefer: "respond-async" } })).json();

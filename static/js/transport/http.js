@@ -3,11 +3,12 @@ import { t } from "../i18n.js";
 
 /** A request that failed; `message` is fit to be shown. */
 export class ApiError extends Error {
-  /** @param {string} message @param {{status?: number, code?: string}} [about] */
-  constructor(message, { status = 0, code = "unreachable" } = {}) {
+  /** @param {string} message @param {{status?: number, code?: string, param?: string | null}} [about] */
+  constructor(message, { status = 0, code = "unreachable", param = null } = {}) {
     super(message);
     this.status = status;
     this.code = code;
+    this.param = param;
   }
 }
 
@@ -16,6 +17,9 @@ export const messageOf = (error) => (error instanceof ApiError ? error.message :
 
 /** Which error it is, as the server names it. @param {unknown} error */
 export const codeOf = (error) => (error instanceof ApiError ? error.code : "unexpected");
+
+/** The field of the request that is wrong, if it is one. @param {unknown} error */
+export const paramOf = (error) => (error instanceof ApiError ? error.param : null);
 
 /** @param {unknown} error */
 export const statusOf = (error) => (error instanceof ApiError ? error.status : -1);
@@ -35,7 +39,7 @@ export async function ask(address, init) {
   }
   const problem = await response.json().catch(() => ({}));
   const message = problem.detail ?? problem.error?.message ?? t("error.status", { status: response.status });
-  throw new ApiError(message, { status: response.status, code: problem.code ?? "error" });
+  throw new ApiError(message, { status: response.status, code: problem.code ?? "error", param: problem.error?.param });
 }
 
 /** What comes as a file, under the name that the server gives it. @param {Response} response */

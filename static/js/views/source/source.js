@@ -3,8 +3,10 @@ import { h, setAttribute, setText, setValue } from "../../dom.js";
 import { duration, size as sizeWords, t } from "../../i18n.js";
 import { isPhotograph } from "../../images/pixels.js";
 import { capabilitiesOf, isDecomposing, isLarge, isSeed, settingsIn, settingsOf } from "../../state/initial.js";
+import { hasTooMany } from "../../state/things.js";
 import { callout, engineChoice, field, samplingFold, segmented, sliderField, uniqueId } from "../shell/fields.js";
 import { filePicker } from "../shell/files.js";
+import { createThings } from "./things.js";
 
 const SIZES = /** @type {const} */ (["640", "1024", "original"]);
 
@@ -13,6 +15,7 @@ export function createSource(actions, openEngine) {
   const picture = createPictureBox(actions, () => expectation.see());
   const prompt = createPrompt(actions);
   const layers = sliderField({ label: t("source.layers"), oninput: (layerNum) => actions.set({ layerNum }) });
+  const things = createThings(actions);
   const size = segmented({
     label: t("source.sizeLabel"),
     options: SIZES.map((value) => [value, t(`source.size.${value}`)]),
@@ -36,6 +39,7 @@ export function createSource(actions, openEngine) {
     engine.element,
     prompt.element,
     layers.element,
+    things.element,
     field(t("source.sizeLabel"), size.element, null, sizeHint),
     fold.element,
     reuse,
@@ -58,6 +62,7 @@ export function createSource(actions, openEngine) {
       const settings = settingsOf(state);
       prompt.set(settings.prompt);
       layers.set(settings.layerNum, state.config?.limits.layer_num);
+      things.render(state);
       size.set(settings.size);
       sizeHint.hidden = !isLarge(state);
       fold.render(settings, takes, state.config);
@@ -67,7 +72,8 @@ export function createSource(actions, openEngine) {
       expectation.render(state);
       error.set(state.sourceError);
       const busy = isDecomposing(state);
-      button.disabled = state.doc.picture === null || state.upload !== null || state.config === null || !isSeed(settings.seed);
+      const isReady = state.doc.picture !== null && state.upload === null && state.config !== null;
+      button.disabled = !isReady || !isSeed(settings.seed) || hasTooMany(state);
       // A button that goes dead would lose the focus.
       setAttribute(button, "aria-disabled", busy || null);
       setText(button, busy ? t("source.decomposing") : buttonText(state));

@@ -89,7 +89,7 @@ export function createStage(actions, bitmaps, welcome) {
     const { doc, mode, upload, selected, tool } = state;
     const { camera } = viewport;
     const empty = doc.width === 0 || upload !== null;
-    paper.hidden = canvas.hidden = empty;
+    paper.hidden = canvas.hidden = tools.veil.hidden = empty;
     parting.render(mode === "slider" && !empty);
     for (const tag of tags) tag.hidden = mode !== "slider" || empty;
     if (empty) return outline.render(null, null, camera);
@@ -98,7 +98,7 @@ export function createStage(actions, bitmaps, welcome) {
     const first = drawn === doc ? touched : (selected ?? touched);
     paint(context, {
       doc: drawn,
-      mode: doc.layers.length === 0 ? "original" : mode,
+      mode: doc.layers.length === 0 || tool?.kind === "things" ? "original" : mode,
       camera: viewport.sharp,
       touched: first,
       share: parting.share(),

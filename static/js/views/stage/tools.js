@@ -1,16 +1,13 @@
-import { h, setAttribute, setText } from "../../dom.js";
+import { h, setAttribute } from "../../dom.js";
 import { t } from "../../i18n.js";
-import { canvas2d } from "../../images/pixels.js";
-import { findLayer } from "../../state/doc.js";
-import { iconButton, segmented, sliderField } from "../shell/fields.js";
+import { roomFor, takesThings, thingsOn } from "../../state/things.js";
+import { iconButton } from "../shell/fields.js";
 import { fitCanvas } from "./viewport.js";
 
-/** How wide the brush may be, in shares of the picture's longer side. */
-export const SIZES = [0.004, 0.3];
-
 /**
- * The tools of the stage: their buttons, the bar of the one in hand, what a pointer does with it, and what it shows over
- * the picture. A drag of Select object draws a box or a line, a click points; with Alt what it is on is taken away.
+ * The tools of the stage: their buttons and what a pointer does with the one in hand. Its bar, and what it shows over the
+ * picture, are loaded when somebody first takes one up. A drag of Select object draws a box or a line, a click points; with Alt
+ * what it is on is taken away.
  *
  * @param {Actions} actions
  * @param {{readonly camera: Camera, readonly sharp: Camera, schedule: () => void}} viewport
@@ -26,9 +23,32 @@ export function createStageTools(actions, viewport) {
   const context = /** @type {CanvasRenderingContext2D} */ (veil.getContext("2d"));
   const selects = iconButton("select", t("select.title"), () => actions.takeTool("select"));
   const brushes = iconButton("brush", t("brush.title"), () => actions.takeTool("brush"));
-  const pointing = createPointingBar(actions);
-  const painting = createPaintingBar(actions);
-  const element = h("div.tool-bar", { role: "group", hidden: true }, pointing.element, painting.element);
+  const element = h("div.tool-bar", { role: "group", hidden: true });
+  /** @type {typeof import("./marks.js") | null} */
+  let marking = null;
+  /** @type {ReturnType<typeof import("./tool-bars.js").createToolBars> | null} */
+  let bars = null;
+  let asked = false;
+
+  async function bring() {
+    asked = true;
+    try {
+      const [marks, { createToolBars }] = await Promise.all([import("./marks.js"), import("./tool-bars.js")]);
+      [marking, bars] = [marks, createToolBars(actions)];
+      element.append(...bars.elements);
+      if (state !== null) bars.render(state);
+      viewport.schedule();
+    } catch {
+      asked = false; // what failed may succeed later, as when the server comes back
+    }
+  }
+
+  /** The boxes that show: with the tool for them, or before anything else was made of the picture. @param {State} now */
+  function boxesOf(now) {
+    const { tool, doc, settings } = now;
+    const shows = tool?.kind === "things" || (tool === null && doc.layers.length === 0 && takesThings(now));
+    return shows ? thingsOn(settings, doc.picture) : [];
+  }
 
   /** @param {Point} point @returns {Point}   in pixels of the picture */
   function toPicture({ x, y }) {
@@ -39,10 +59,8 @@ export function createStageTools(actions, viewport) {
   /** @param {PointerEvent} event @param {Tool} tool */
   const isOther = (event, tool) => (event.altKey || event.button === 2) !== tool.takesAway;
 
-  /** @param {Point} start @param {PointerEvent} down @param {Pointing} tool @returns {import("./gestures.js").Drag} */
-  function draw(start, down, tool) {
-    const takesAway = isOther(down, tool);
-    const kind = takesAway ? "line" : tool.how;
+  /** @param {Point} start @param {Pick<Mark, "kind" | "takesAway">} mark @param {(mark: Mark) => void} done @returns {import("./gestures.js").Drag} */
+  function draw(start, { kind, takesAway }, done) {
     const first = toPicture(start);
     return {
       drag: (by) => {
@@ -54,7 +72,8 @@ export function createStageTools(actions, viewport) {
       end: () => {
         const mark = drawing;
         drawing = null;
-        if (mark !== null) actions.point(mark);
+        if (mark !== null) done(mark);
+        viewport.schedule();
       },
       cancel: () => {
         drawing = null;
@@ -105,27 +124,39 @@ export function createStageTools(actions, viewport) {
     /** @param {Point} point @param {PointerEvent} event */
     grab: (point, event) => {
       const tool = state?.tool;
-      if (tool == null) return null;
-      return tool.kind === "select" ? draw(point, event, tool) : paint(point, event);
+      if (state === null || tool == null) return null;
+      if (tool.kind === "brush") return paint(point, event);
+      if (tool.kind === "things") {
+        const box = /** @type {const} */ ({ kind: "box", takesAway: false });
+        return roomFor(state) > 0 ? draw(point, box, ({ places }) => actions.addThing(places)) : null;
+      }
+      const takesAway = isOther(event, tool);
+      return draw(point, { kind: takesAway ? "line" : tool.how, takesAway }, actions.point);
     },
 
     /** @param {Point} point @param {PointerEvent} event */
     click: (point, event) => {
       const tool = state?.tool;
+      if (tool?.kind === "things") actions.pickThingAt(toPicture(point));
       if (tool?.kind === "select") actions.point({ kind: "point", takesAway: isOther(event, tool), places: [toPicture(point)] });
     },
 
     /** Draw over the picture what the tool shows. @param {HTMLElement} view */
     draw: (view) => {
-      const tool = state?.tool ?? null;
-      veil.hidden = tool === null;
-      if (tool === null || state === null) return;
+      if (state === null) return;
+      const { tool, doc, thing } = state;
+      const things = boxesOf(state);
+      veil.hidden = tool === null && things.length === 0;
+      if (veil.hidden || marking === null) return;
+      const { drawMark, drawMask, drawRing, drawThings } = marking;
       fitCanvas(veil, view);
       context.setTransform(1, 0, 0, 1, 0, 0);
       context.clearRect(0, 0, veil.width, veil.height);
-      if (tool.kind === "brush") return drawRing(context, hover, tool.size * Math.max(state.doc.width, state.doc.height), viewport.sharp);
-      if (tool.mask !== null) drawMask(context, tool.mask.picture, state.doc, viewport.sharp);
-      for (const mark of drawing === null ? tool.marks : [...tool.marks, drawing]) drawMark(context, mark, viewport.sharp);
+      if (tool?.kind === "brush") return drawRing(context, hover, tool.size * Math.max(doc.width, doc.height), viewport.sharp);
+      drawThings(context, things, thing, doc, viewport.sharp);
+      const { marks = [], mask = null } = tool?.kind === "select" ? tool : {};
+      if (mask !== null) drawMask(context, mask.picture, doc, viewport.sharp);
+      for (const mark of drawing === null ? marks : [...marks, drawing]) drawMark(context, mark, viewport.sharp);
     },
 
     /** @param {State} next */
@@ -136,157 +167,15 @@ export function createStageTools(actions, viewport) {
       setAttribute(selects, "aria-pressed", tool?.kind === "select");
       setAttribute(brushes, "aria-pressed", tool?.kind === "brush");
       brushes.hidden = doc.layers.length === 0;
-      pointing.element.hidden = tool?.kind !== "select";
-      painting.element.hidden = tool?.kind !== "brush";
       if (tool !== null) setAttribute(element, "aria-label", t(`${tool.kind}.title`));
-      if (tool?.kind === "select") pointing.render(tool);
-      if (tool?.kind === "brush") painting.render(tool, findLayer(doc, next.selected));
+      if (!asked && (tool !== null || boxesOf(next).length > 0)) bring();
+      bars?.render(next);
     },
   };
-}
-
-/** @param {Actions} actions */
-function createPointingBar(actions) {
-  const how = segmented({
-    label: t("select.how"),
-    options: /** @type {["box" | "line", string][]} */ ([
-      ["box", t("select.box")],
-      ["line", t("select.line")],
-    ]),
-    onpick: (value) => actions.setTool({ how: value }),
-  });
-  const way = createWay(t("select.adds"), t("select.takesAway"), actions);
-  const make = h("button.button.primary.small", { onclick: actions.makeLayer }, t("select.make"));
-  const close = iconButton("close", t("select.close"), actions.putToolDown);
-  const hint = h("p.mode-hint", { role: "status" });
-  return {
-    element: h("div.tool", h("div.tool-line", how.element, way.element, make, close), hint),
-    /** @param {Pointing} tool */
-    render: ({ how: chosen, takesAway, marks, busy, mask }) => {
-      how.set(chosen);
-      way.set(takesAway);
-      make.disabled = busy || mask === null;
-      const found =
-        mask !== null
-          ? byFinger("select.more", "select.moreTouch")
-          : marks.length > 0
-            ? "select.nothing"
-            : chosen === "box"
-              ? "select.hintBox"
-              : "select.hintLine";
-      setText(hint, t(busy ? "select.looking" : found));
-    },
-  };
-}
-
-/** @param {Actions} actions */
-function createPaintingBar(actions) {
-  const way = createWay(t("brush.reveals"), t("brush.erases"), actions);
-  const size = sliderField({ label: t("brush.size"), step: 1, oninput: (value) => actions.setTool({ size: sizeAt(value) }) });
-  const softness = sliderField({ label: t("brush.softness"), step: 1, oninput: (value) => actions.setTool({ softness: value / 100 }) });
-  const close = h("button.button.small", { onclick: actions.putToolDown }, t("brush.done"));
-  const hint = h("p.mode-hint");
-  return {
-    element: h("div.tool", h("div.tool-line", way.element, size.element, softness.element, close), hint),
-    /** @param {Painting} tool @param {Layer | null} layer */
-    render: (tool, layer) => {
-      way.set(tool.takesAway);
-      size.set(Math.round((100 * Math.log(tool.size / SIZES[0])) / Math.log(SIZES[1] / SIZES[0])), [0, 100]);
-      softness.set(Math.round(tool.softness * 100), [0, 100]);
-      const words =
-        layer === null
-          ? t("brush.needsLayer")
-          : layer.visible
-            ? t(byFinger("brush.hint", "brush.hintTouch"), { name: layer.name })
-            : t("brush.hidden", { name: layer.name });
-      setText(hint, words);
-    },
-  };
-}
-
-/** Words for who has keys, or for who has fingers. @template T @param {T} keys @param {T} touch */
-const byFinger = (keys, touch) => (matchMedia("(pointer: coarse)").matches ? touch : keys);
-
-/** @param {number} value   of the slider, 0–100: small brushes get as much of it as large ones */
-const sizeAt = (value) => SIZES[0] * (SIZES[1] / SIZES[0]) ** (value / 100);
-
-/** Adding or taking away. @param {string} adds @param {string} takesAway @param {Actions} actions */
-function createWay(adds, takesAway, actions) {
-  const options = /** @type {["adds" | "takesAway", string][]} */ ([
-    ["adds", adds],
-    ["takesAway", takesAway],
-  ]);
-  const choice = segmented({ label: t("select.way"), options, onpick: (value) => actions.setTool({ takesAway: value === "takesAway" }) });
-  return { element: choice.element, set: (/** @type {boolean} */ away) => choice.set(away ? "takesAway" : "adds") };
 }
 
 /** A point of the picture in a layer's own pixels. @param {Layer} layer @param {Point} point */
 function inLayer({ x, y, width, height, scale, flipX, flipY }, point) {
   const [left, top] = [(point.x - x) / scale, (point.y - y) / scale];
   return { x: flipX ? width - left : left, y: flipY ? height - top : top };
-}
-
-// What is shown over the picture, in pixels of the screen.
-
-const sheet = canvas2d(1, 1);
-
-/** All but what is selected lies under a veil, and a line in black and white goes around it. @param {CanvasRenderingContext2D} context @param {HTMLCanvasElement} mask @param {Extent} doc @param {Camera} camera */
-function drawMask(context, mask, { width, height }, { scale, x, y }) {
-  const ratio = devicePixelRatio;
-  const lay = (/** @type {CanvasRenderingContext2D} */ on, /** @type {number} */ dx, /** @type {number} */ dy) =>
-    on.drawImage(mask, x + dx, y + dy, width * scale, height * scale);
-  context.save();
-  context.fillStyle = "rgb(12 10 30 / 55%)";
-  context.fillRect(x, y, width * scale, height * scale);
-  context.globalCompositeOperation = "destination-out";
-  lay(context, 0, 0);
-  context.restore();
-  for (const [reach, color] of /** @type {[number, string][]} */ ([
-    [2.2 * ratio, "#17171c"],
-    [1.2 * ratio, "#fff"],
-  ])) {
-    Object.assign(sheet.canvas, { width: context.canvas.width, height: context.canvas.height });
-    for (let turn = 0; turn < 8; turn += 1) lay(sheet, reach * Math.cos((turn * Math.PI) / 4), reach * Math.sin((turn * Math.PI) / 4));
-    sheet.globalCompositeOperation = "source-in";
-    sheet.fillStyle = color;
-    sheet.fillRect(0, 0, sheet.canvas.width, sheet.canvas.height);
-    sheet.globalCompositeOperation = "destination-out";
-    lay(sheet, 0, 0);
-    context.drawImage(sheet.canvas, 0, 0);
-  }
-}
-
-/** @param {CanvasRenderingContext2D} context @param {Mark} mark @param {Camera} camera */
-function drawMark(context, { kind, takesAway, places }, { scale, x, y }) {
-  const ratio = devicePixelRatio;
-  const at = places.map((place) => ({ x: place.x * scale + x, y: place.y * scale + y }));
-  context.beginPath();
-  if (kind === "box") context.rect(at[0].x, at[0].y, at[1].x - at[0].x, at[1].y - at[0].y);
-  else if (kind === "line") for (const place of at) context.lineTo(place.x, place.y);
-  else context.arc(at[0].x, at[0].y, 5 * ratio, 0, 2 * Math.PI);
-  const color = takesAway ? "#ff6b5f" : "#8f89ff";
-  context.setLineDash(kind === "box" ? [6 * ratio, 4 * ratio] : []);
-  outline(context, kind === "point" ? "#fff" : color, ratio);
-  if (kind !== "point") return;
-  context.fillStyle = color;
-  context.fill();
-}
-
-/** @param {CanvasRenderingContext2D} context @param {Point | null} at @param {number} size @param {Camera} camera */
-function drawRing(context, at, size, { scale, x, y }) {
-  if (at === null) return;
-  context.beginPath();
-  context.arc(at.x * scale + x, at.y * scale + y, (size / 2) * scale, 0, 2 * Math.PI);
-  context.setLineDash([]);
-  outline(context, "#fff", devicePixelRatio);
-}
-
-/** A path that is seen on light and on dark. @param {CanvasRenderingContext2D} context @param {string} color @param {number} ratio */
-function outline(context, color, ratio) {
-  context.lineWidth = 3.5 * ratio;
-  context.strokeStyle = "rgb(12 10 30 / 70%)";
-  context.stroke();
-  context.lineWidth = 1.5 * ratio;
-  context.strokeStyle = color;
-  context.stroke();
 }
