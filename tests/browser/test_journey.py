@@ -129,7 +129,7 @@ def test_names_are_shown_in_full(open_stack: Callable[..., Studio]) -> None:
 def test_a_seed_that_is_none_stays_and_stops_nothing_silently(studio: Studio, picture: Path) -> None:
     studio.choose(picture)
     source = studio.page.locator(".source")
-    source.locator("summary").first.click()
+    source.locator("summary:visible").first.click()
     seed = source.get_by_label("Seed")
     for typed in ("-5", "1.5", "abc", "99999999999999999"):
         seed.fill("")

@@ -123,7 +123,7 @@ def test_a_server_that_cannot_be_reached(studio: Studio, picture: Path) -> None:
     studio.choose(picture)
     studio.context.set_offline(True)
     studio.decompose_button.click()
-    expect(studio.page.locator(".source .callout")).to_contain_text("cannot be reached")
+    expect(studio.page.locator(".source > .callout")).to_contain_text("cannot be reached")
     studio.page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
     expect(studio.page.locator(".offline")).to_be_visible()
     studio.context.set_offline(False)
@@ -245,7 +245,7 @@ def test_an_error_comes_into_view(open_studio: Callable[..., Studio], picture: P
         studio.choose(picture)
         studio.page.route("**/decompose", lambda route: route.fulfill(status=503, json={"detail": "Come back later."}))
         studio.decompose_button.evaluate("(button) => button.click()")
-        callout = studio.page.locator(".source .callout")
+        callout = studio.page.locator(".source > .callout")
         expect(callout).to_be_in_viewport(ratio=1)
         studio.wait_for(lambda: callout.evaluate(COVERED) is False, "the error in sight")  # noqa: B023
 
