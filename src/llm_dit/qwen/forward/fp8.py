@@ -22,6 +22,10 @@ from llm_dit.qwen.forward.packed import unpack
 
 FP8 = torch.float8_e4m3fn
 MOST = torch.finfo(FP8).max
+FEW = 64
+"""Rows below which products add up in full: of so few cuBLAS has not all of the faster ones (none of 32 × 12288)."""
+ALIGNED = 16
+"""Bytes: cuBLAS takes scales that begin at a multiple of it."""
 LEAST = 1e-12
 """Of a scale: rows of zeros have one too."""
 KEPT = ("img_mlp.net.2",)
@@ -121,11 +125,13 @@ def multiply(
 ) -> torch.Tensor:
     """Return the product of rows and weights that are both in fp8, (count, outputs), in the bias's type."""
     if rows.rows.is_cuda:
-        options: dict[str, Any] = {"bias": bias, "out_dtype": bias.dtype, "use_fast_accum": True}
+        options: dict[str, Any] = {"bias": bias, "out_dtype": bias.dtype, "use_fast_accum": len(rows.rows) >= FEW}
         if out is not None:
             options["out"] = out
+        # The scales of the image's rows begin behind those of the text's, of which there may be any number.
+        scales = rows.scales if rows.scales.data_ptr() % ALIGNED == 0 else rows.scales.clone()
         scaled_mm: Any = torch._scaled_mm  # pyright: ignore[reportPrivateImportUsage]
-        return scaled_mm(rows.rows, weight.t(), rows.scales, scale, **options)
+        return scaled_mm(rows.rows, weight.t(), scales, scale, **options)
     made = ((rows.rows.float() @ weight.float().t()) * rows.scales * scale + bias.float()).to(bias.dtype)
     return made if out is None else out.copy_(made)
 
