@@ -32,6 +32,8 @@ declare global {
     seconds: number | null;
     /** How to make it again; versions of before this was kept have none. */
     recipe?: Recipe | null;
+    /** What alone might change; nothing, or not there, for all of it. */
+    region?: readonly RegionMark[];
   }
 
   type Recipe = Wire.Recipe;
@@ -107,6 +109,8 @@ declare global {
   /** A layer's edit: the draft, and what became of what was asked for. */
   interface Edit extends Sampling {
     instruction: string;
+    /** What of the layer may change; nothing for all of it. */
+    region: readonly RegionMark[];
     shape: Shape;
     /** Of the run to come where it is locked, else of the last one. */
     seed: Seed;
@@ -123,7 +127,7 @@ declare global {
   /** What the modal shows: a version, a try or a job by its id, or the layer as it is. */
   type Chosen = number | string | null;
   /** By the id of its job, if there was one; `code` is which error it is, as the server names it, `hint` why an instruction was refused. */
-  type Try = Readonly<{ id: string; status: "failed" | "canceled" | "unchanged"; reason: string; code: string; hint: Wire.Hint | null; instruction: string; shape: Shape; seed: number }>;
+  type Try = Readonly<{ id: string; status: "failed" | "canceled" | "unchanged"; reason: string; code: string; hint: Wire.Hint | null; instruction: string; shape: Shape; seed: number; region?: readonly RegionMark[] }>;
   type Badge = "running" | "ready" | "failed";
 
   /** In which way two pictures are compared. */
@@ -135,7 +139,7 @@ declare global {
   /** The work as `workOf` counts it. */
   type DecomposePurpose = { kind: "decompose"; picture: Picture; work?: number };
   type SplitPurpose = { kind: "split"; layerId: string };
-  type EditPurpose = { kind: "edit"; layerId: string; before: string; instruction: string; shape: Shape; seed: number };
+  type EditPurpose = { kind: "edit"; layerId: string; before: string; instruction: string; shape: Shape; seed: number; region?: readonly RegionMark[] };
   type Purpose = DecomposePurpose | SplitPurpose | EditPurpose;
   interface TrackedJob {
     job: Job;
@@ -160,6 +164,10 @@ declare global {
   // The state
   /** Of the stage: the layers, next to the original under a slider, the original, or what differs. */
   type Mode = "layers" | "slider" | "original" | "difference";
+  /** What was drawn to say where a layer may change, in its pixels: the corners of a box, a line around it, or a stroke, each place as wide as the brush was. */
+  type RegionMark = Readonly<{ kind: "box" | "line" | "brush"; takesAway: boolean; places: readonly (Point & { width?: number })[] }>;
+  /** What a pointer draws on the layer in the modal; `size` is that of the brush, as a share of the layer's longer side. */
+  type Marking = Readonly<{ how: RegionMark["kind"]; takesAway: boolean; size: number }>;
   // The tools of the stage
   /** What was pointed at: a place, the corners of a box, or a line; `takesAway`: it is not wanted. */
   type Mark = Readonly<{ kind: "point" | "box" | "line"; takesAway: boolean; places: readonly Point[] }>;
@@ -218,6 +226,8 @@ declare global {
     /** The layer whose place and size are to be shown. */
     placing: string | null;
     versus: Versus;
+    /** What draws on the layer in the modal, when that is not only looked at. */
+    marking: Marking | null;
     mode: Mode;
     /** What the pointer does on the stage, when that is not to select and move layers. */
     tool: Tool | null;

@@ -2,7 +2,7 @@ import { isTyping } from "./dom.js";
 import { commandOf } from "./keymap.js";
 import { flip, setVisible, showOnly } from "./state/commands.js";
 import { findLayer, indexOf } from "./state/doc.js";
-import { LIMITS } from "./state/initial.js";
+import { resized } from "./state/initial.js";
 import { zoomCommands } from "./views/stage/viewport.js";
 
 const NUDGES = /** @type {Record<string, [number, number]>} */ ({ left: [-1, 0], right: [1, 0], up: [0, -1], down: [0, 1] });
@@ -46,8 +46,7 @@ export function listenToKeys(store, actions, stage, layers) {
   /** @param {number} by */
   function resizeBrush(by) {
     const { tool } = store.state;
-    const [thinnest, widest] = LIMITS.brush;
-    if (tool?.kind === "brush") actions.setTool({ size: Math.min(widest, Math.max(thinnest, tool.size * by)) });
+    if (tool?.kind === "brush") actions.setTool({ size: resized(tool.size, by) });
   }
 
   /** @type {Record<string, (layer: Layer) => void>} */

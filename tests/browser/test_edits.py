@@ -1,7 +1,9 @@
 """The edit modal: nothing typed, running or finished in it is ever lost."""
 
+import io
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
@@ -391,3 +393,75 @@ def test_a_key_right_after_escape_opens_the_modal_again(open_stack: Callable[...
     assert studio.dialog.is_visible()
     studio.page.keyboard.press("Escape")
     expect(studio.dialog).to_be_hidden()
+
+
+def drag(studio: Studio, *shares: tuple[float, float]) -> None:
+    """Draw on the layer in the modal through places, as shares of the view."""
+    view = studio.box(studio.dialog.locator(".compare-view"))
+    studio.page.mouse.move(*view.at(*shares[0]))
+    studio.page.mouse.down()
+    for share in shares[1:]:
+        studio.page.mouse.move(*view.at(*share), steps=4)
+    studio.page.mouse.up()
+
+
+def asked_region(studio: Studio) -> Any:
+    """Apply the edit, and return the region that is asked for."""
+    with studio.page.expect_request("**/edit-layer") as sent:
+        studio.button("Apply").click()
+    expect(studio.button("Replace layer")).to_be_visible()
+    return (sent.value.post_data_json or {})["region"]
+
+
+def test_only_what_is_marked_may_change(stacked: Studio) -> None:
+    dialog, page = stacked.dialog, stacked.page
+    pick = lambda name: dialog.get_by_role("radio", name=name, exact=True).check()  # noqa: E731
+    undo = dialog.get_by_role("button", name="Take the last mark back")
+    stacked.edit_button("Background").click()
+    stacked.instruction.fill("make it red")
+    pick("Brush")
+    expect(undo).to_be_disabled()
+    drag(stacked, (0.3, 0.4), (0.5, 0.5))
+    drag(stacked, (0.5, 0.5), (0.6, 0.4))
+    page.keyboard.press("]")
+    page.keyboard.press("Control+z")
+    expect(undo).to_be_enabled()
+    undo.click()
+    expect(undo).to_be_disabled()
+    # By keys alone: a cross that moves, and a corner with each Enter.
+    pick("Box")
+    dialog.locator(".compare-view").focus()
+    page.keyboard.press("Enter")
+    for key in ("ArrowRight", "ArrowRight", "ArrowDown", "ArrowDown", "ArrowDown"):
+        page.keyboard.press(key)
+    page.keyboard.press("Enter")
+    expect(undo).to_be_enabled()
+    page.keyboard.press("Escape")
+    expect(dialog).to_be_visible()
+    expect(dialog.get_by_text("Only what is marked changes.")).to_be_visible()
+    stacked.wait_until_saved()
+    page.reload()
+    expect(dialog.or_(stacked.edit_button("Background")).first).to_be_visible()
+    if not dialog.is_visible():
+        stacked.edit_button("Background").click()
+    region = asked_region(stacked)
+    left, top, right, bottom = region["box"]
+    assert (right - left) / (bottom - top) == pytest.approx(2 / 3, abs=0.05)
+    expect(dialog.locator(".edit-made")).to_contain_text("within a region")
+
+
+def test_marks_that_are_no_box_are_a_mask_of_the_layer(open_stack: Callable[..., Studio]) -> None:
+    stacked = open_stack(2, width=390, touch=True)
+    dialog = stacked.dialog
+    stacked.edit_button("Background").click()
+    stacked.instruction.fill("make it red")
+    dialog.get_by_role("radio", name="Brush", exact=True).check()
+    expect(dialog.get_by_text("two fingers zoom")).to_be_in_viewport()
+    stacked.page.touchscreen.tap(*stacked.box(dialog.locator(".compare-view")).at(0.5, 0.5))
+    region = asked_region(stacked)
+    answer = stacked.page.request.get(f"{stacked.url}{region['mask']}")
+    with Image.open(io.BytesIO(answer.body())) as mask:
+        assert mask.size == (240, 180)
+        left, top, right, bottom = mask.getchannel("A").getbbox() or (0, 0, 0, 0)
+    assert (right - left, bottom - top) == (pytest.approx(19, abs=3), pytest.approx(19, abs=3))
+    assert abs((left + right) / 2 - 120) < 3

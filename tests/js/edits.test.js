@@ -133,6 +133,9 @@ test("a draft asks for what an entry did when words and shape are the same", () 
   const draft = { ...NEW_EDIT, instruction: " add a hat ", shape: /** @type {const} */ ("keep") };
   assert.ok(asksFor(draft, TRY));
   assert.ok(!asksFor({ ...draft, shape: "new" }, TRY));
+  const region = [{ kind: /** @type {const} */ ("line"), takesAway: false, places: [{ x: 1, y: 2 }] }];
+  assert.ok(!asksFor({ ...draft, region }, TRY));
+  assert.ok(asksFor({ ...draft, region }, { ...TRY, region: [...region] }));
   assert.ok(asksFor({ ...draft, instruction: "" }, { instruction: "", shape: null }));
 });
 

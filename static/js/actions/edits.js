@@ -8,6 +8,8 @@ import { capabilitiesOf, engineField, isSeed, sampled, used } from "../state/ini
 import { codeOf, messageOf } from "../transport/api.js";
 
 const MAX_TRIES = 12;
+/** @type {Marking} */
+const NEW_MARKING = { how: "brush", takesAway: false, size: 0.08 };
 const NOTICES = /** @type {const} */ ({ failed: "notice.editFailed", canceled: "notice.editCanceled", unchanged: "notice.editUnchanged" });
 
 /**
@@ -29,7 +31,7 @@ export function createEdits({ store, api, bitmaps }, jobs, { run, undo }) {
   }
 
   /** @param {string} id */
-  const openEdit = (id) => store.update({ editing: id, selected: id, notice: null });
+  const openEdit = (id) => store.update({ editing: id, selected: id, notice: null, marking: null });
 
   /** @param {string} id */
   async function applyEdit(id) {
@@ -41,9 +43,12 @@ export function createEdits({ store, api, bitmaps }, jobs, { run, undo }) {
     // What is asked again, changed nothing, or never came to the server has no more to say.
     const tries = draft.tries.filter((entry) => entry.status === "failed" && entry.code !== "unreachable" && !asksFor(draft, entry));
     setEdit(id, { sending: true, seed: seeds[0], chosen: null, tries });
-    store.update({ notice: null });
+    store.update({ notice: null, marking: null });
+    const region =
+      draft.region.length > 0 ? import("./region.js").then(({ regionFor }) => regionFor(layer, draft.region, { api, bitmaps })) : null;
     for (const seed of seeds) {
-      await start({ kind: "edit", layerId: id, before: layer.image, instruction, shape: draft.shape, seed }, draft);
+      const { shape, region: marks } = draft;
+      await start({ kind: "edit", layerId: id, before: layer.image, instruction, shape, seed, region: marks }, draft, region);
       if (store.state.project?.id !== project?.id) return;
     }
     setEdit(id, { sending: false });
@@ -55,10 +60,11 @@ export function createEdits({ store, api, bitmaps }, jobs, { run, undo }) {
     return purpose?.kind === "edit" && asksFor(edit(layer.id), purpose);
   }
 
-  /** @param {EditPurpose} purpose @param {Edit} draft */
-  async function start(purpose, draft) {
+  /** @param {EditPurpose} purpose @param {Edit} draft @param {Promise<Wire.RegionOfLayer> | null} region */
+  async function start(purpose, draft, region) {
     try {
-      const job = await api.editLayer(requestFor(store.state, purpose, draft));
+      const where = await region;
+      const job = await api.editLayer({ ...requestFor(store.state, purpose, draft), ...(where && { region: where }) });
       jobs.track(job, purpose);
       if (edit(purpose.layerId).chosen === null) setEdit(purpose.layerId, { chosen: job.id });
     } catch (error) {
@@ -71,9 +77,9 @@ export function createEdits({ store, api, bitmaps }, jobs, { run, undo }) {
    * @param {EditPurpose} purpose
    * @param {Pick<Try, "id" | "status" | "reason" | "code" | "hint">} about
    */
-  function fail({ layerId, instruction, shape, seed }, about) {
+  function fail({ layerId, instruction, shape, seed, region }, about) {
     const { tries, chosen } = edit(layerId);
-    const entry = { ...about, instruction, shape, seed };
+    const entry = { ...about, instruction, shape, seed, region };
     const others = tries.filter(({ id }) => id !== about.id);
     setEdit(layerId, { tries: [...others, entry].slice(-MAX_TRIES), chosen: chosen ?? about.id });
     notify(layerId, NOTICES[about.status]);
@@ -111,12 +117,16 @@ export function createEdits({ store, api, bitmaps }, jobs, { run, undo }) {
   }
 
   /** Every result is a version of its layer, whatever becomes of it; a seed is told where it made a difference. @param {Wire.EditLayerResponse} result @param {EditPurpose} purpose @param {ImageBitmap} bitmap @returns {Version} */
-  function versionOf({ image, seed: drawn, engine, generation_time: seconds, recipe }, { layerId, before, instruction, shape }, bitmap) {
+  function versionOf(
+    { image, seed: drawn, engine, generation_time: seconds, recipe },
+    { layerId, before, instruction, shape, region },
+    bitmap,
+  ) {
     const layer = findLayer(store.state.doc, layerId);
     const kept = shape === "keep" ? layer?.versions.find((version) => version.image === before) : undefined;
     const coverage = kept?.coverage ?? coverageOf(bitmap);
     const seed = capabilitiesOf(store.state).edit.includes("seed") ? drawn : null;
-    return { image, coverage, instruction, seed, shape, engine, at: new Date().toISOString(), from: before, seconds, recipe };
+    return { image, coverage, instruction, seed, shape, engine, at: new Date().toISOString(), from: before, seconds, recipe, region };
   }
 
   /** Say it where the modal does not. @param {string} id @param {"notice.editReady" | typeof NOTICES[Try["status"]]} text */
@@ -145,7 +155,7 @@ export function createEdits({ store, api, bitmaps }, jobs, { run, undo }) {
     const taken =
       entry === undefined || entry.instruction === "" || !replaceable
         ? {}
-        : { instruction: entry.instruction, shape: entry.shape ?? draft.shape };
+        : { instruction: entry.instruction, shape: entry.shape ?? draft.shape, region: entry.region ?? [] };
     setEdit(id, { chosen, ...taken });
   }
 
@@ -156,8 +166,16 @@ export function createEdits({ store, api, bitmaps }, jobs, { run, undo }) {
     },
     actions: {
       openEdit,
-      closeEdit: () => store.update({ editing: null }),
+      closeEdit: () => store.update({ editing: null, marking: null }),
       setEdit,
+
+      /** Take up what marks a part of the layer, or change it. @param {Partial<Marking>} change */
+      setMarking: (change) => {
+        const { marking, versus } = store.state;
+        store.update({ marking: { ...(marking ?? NEW_MARKING), ...change }, versus: { ...versus, where: "layer" } });
+      },
+
+      putMarkingDown: () => store.update({ marking: null }),
       applyEdit,
       chooseEdit,
 
@@ -166,7 +184,7 @@ export function createEdits({ store, api, bitmaps }, jobs, { run, undo }) {
 
       /** Put the version in the layer's place. */
       acceptEdit: deciding((layer, index) => {
-        setEdit(layer.id, { chosen: null, waiting: [], instruction: "", tries: [] });
+        setEdit(layer.id, { chosen: null, waiting: [], instruction: "", region: [], tries: [] });
         run(useVersion(layer, index), { editing: null, mode: "layers", notice: undoable(t("notice.replaced", { name: layer.name })) });
       }),
 

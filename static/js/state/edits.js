@@ -60,6 +60,8 @@ export function instructionsOf({ doc, past, edits }) {
   return [...new Set([...made, ...tried].map(({ instruction }) => instruction))];
 }
 
-/** Whether the draft asks for what an entry of the layer was asked for. @param {Edit} edit @param {{instruction: string, shape: string | null}} entry */
-export const asksFor = ({ instruction, shape }, entry) =>
-  instruction.trim() === entry.instruction && (entry.shape === null || shape === entry.shape);
+/** Whether the draft asks for what an entry of the layer was asked for. @param {Edit} edit @param {{instruction: string, shape: string | null, region?: readonly RegionMark[]}} entry */
+export const asksFor = ({ instruction, shape, region }, entry) =>
+  instruction.trim() === entry.instruction &&
+  (entry.shape === null || shape === entry.shape) &&
+  (region === entry.region || JSON.stringify(region) === JSON.stringify(entry.region ?? []));

@@ -3,6 +3,9 @@ import { EMPTY_DOC } from "./doc.js";
 /** What the page itself decides; the server says the other limits. A seed stays exact in JSON; a brush is as wide as shares of the picture's longer side. */
 export const LIMITS = { variants: [1, 2, 3, 4], maxSeed: Number.MAX_SAFE_INTEGER, brush: [0.004, 0.3] };
 
+/** A brush by so much wider, within the bounds. @param {number} size @param {number} by */
+export const resized = (size, by) => Math.min(LIMITS.brush[1], Math.max(LIMITS.brush[0], size * by));
+
 /** Until the server has said what it takes by default. */
 const UNKNOWN = { layerNum: 0, steps: 0, cfgScale: 0, speed: /** @type {Speed} */ ("exact") };
 
@@ -12,6 +15,7 @@ export const EMPTY_TIMELINE = { doc: EMPTY_DOC, past: [], future: [] };
 /** @type {Edit} */
 export const NEW_EDIT = {
   instruction: "",
+  region: [],
   shape: "keep",
   steps: UNKNOWN.steps,
   cfgScale: UNKNOWN.cfgScale,
@@ -37,6 +41,7 @@ export const AT_HAND = {
   selected: null,
   editing: null,
   placing: null,
+  marking: null,
   versus: /** @type {Versus} */ ({ how: "slider", where: "layer" }),
   mode: /** @type {const} */ ("layers"),
   tool: null,

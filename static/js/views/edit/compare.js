@@ -6,10 +6,11 @@ import { createParting, createZoomBar } from "../stage/bars.js";
 import { place } from "../stage/frame.js";
 import { listenToGestures } from "../stage/gestures.js";
 import { createViewport, fitCanvas } from "../stage/viewport.js";
+import { createRegionVeil } from "./region.js";
 
 /**
- * @typedef {import("../../images/comparison.js").Pair & {how: How, names: readonly [string, string], changed: string | null}} Shown
- *   `changed`: how much differs, in words
+ * @typedef {import("../../images/comparison.js").Pair & {how: How, names: readonly [string, string], changed: string | null, region: readonly RegionMark[], marking: Marking | null}} Shown
+ *   `changed`: how much differs, in words; `region`: what is marked of the layer; `marking`: what draws on it
  */
 
 const PAN_PX = 40;
@@ -39,7 +40,8 @@ export function createCompare(actions, bitmaps) {
   const context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
   const papers = [0, 1].map(() => h("div.compare-paper.checkerboard"));
   const panes = papers.map((paper) => h("div.compare-pane", paper));
-  const view = h("div.compare-view", { tabIndex: 0, role: "application", "aria-label": t("compare.keys") }, ...panes, canvas);
+  const veil = createRegionVeil(actions, () => viewport);
+  const view = h("div.compare-view", { tabIndex: 0, role: "application" }, ...panes, canvas, veil.element);
   const extent = () => ({ width: view.clientWidth / (isSide() ? 2 : 1), height: view.clientHeight });
   const viewport = createViewport({
     extent,
@@ -79,15 +81,20 @@ export function createCompare(actions, bitmaps) {
   listenToGestures(view, {
     zoomBy,
     pan,
-    grab: (point) => (slides() && (viewport.fitted || parting.isNear(point.x)) ? parting.hold(point) : null),
+    grab: (point, _, event) => {
+      if (veil.inHand()) return veil.grab(point, event);
+      return slides() && (viewport.fitted || parting.isNear(point.x)) ? parting.hold(point) : null;
+    },
     click: ({ x }) => slides() && parting.slideTo(x),
   });
   view.addEventListener("keydown", (event) => {
     const step = KEYS[event.key];
-    if (step === undefined) return;
+    const drawn = veil.press(event, extent());
+    if (!drawn && step === undefined) return;
     event.preventDefault();
-    pan(...step);
+    if (!drawn) pan(...step);
   });
+  veil.follow(view);
   new ResizeObserver(redraw).observe(view);
 
   function draw() {
@@ -106,6 +113,7 @@ export function createCompare(actions, bitmaps) {
     element.dataset.how = two ? how : "one";
     bars.render({ how, two, held, names, changed });
     zoom.render(viewport);
+    veil.draw(view);
   }
 
   return {
@@ -118,6 +126,9 @@ export function createCompare(actions, bitmaps) {
       if (shown?.layer.id !== next.layer.id || shown.where !== next.where) toFit();
       if (!samePair(shown, next)) docs = docsOf(next);
       shown = next;
+      veil.render(next);
+      setAttribute(view, "aria-label", t(next.marking === null ? "compare.keys" : "region.keys"));
+      element.toggleAttribute("data-marking", next.marking !== null);
       for (const { image } of docs.flatMap(({ layers }) => layers))
         if (bitmaps.peek(image) === null) bitmaps.load(image).then(redraw, () => {});
       held &&= isTwo();

@@ -4,6 +4,7 @@ import { changedShare } from "../../images/difference.js";
 import { commandOf } from "../../keymap.js";
 import { findLayer } from "../../state/doc.js";
 import { asksFor, chosenOf, editOf, isProposed } from "../../state/edits.js";
+import { resized } from "../../state/initial.js";
 import { callout, iconButton, segmented, uniqueId } from "../shell/fields.js";
 import { zoomCommands } from "../stage/viewport.js";
 import { createCompare } from "./compare.js";
@@ -68,7 +69,7 @@ export function createEditDialog(actions, bitmaps, { openHelp, openEngine }, not
   const commands = {
     ...zoomCommands(compare),
     help: openHelp,
-    undo: actions.undo,
+    undo: takeBack,
     redo: actions.redo,
     accept: () => actions.acceptEdit(layerId),
     add: () => actions.addEdit(layerId),
@@ -77,11 +78,32 @@ export function createEditDialog(actions, bitmaps, { openHelp, openEngine }, not
     peek: () => compare.peek(true),
   };
 
+  /** The last mark, or without one the last change. */
+  function takeBack() {
+    const marks = rendered?.marking ? editOf(rendered, layerId).region : [];
+    if (marks.length > 0) actions.setEdit(layerId, { region: marks.slice(0, -1) });
+    else actions.undo();
+  }
+
+  /** @type {Record<string, (marking: Marking) => void>} */
+  const markingCommands = {
+    finish: actions.putMarkingDown,
+    down: actions.putMarkingDown,
+    other: ({ takesAway }) => actions.setMarking({ takesAway: !takesAway }),
+    smaller: ({ size }) => actions.setMarking({ size: resized(size, 1 / 1.25) }),
+    larger: ({ size }) => actions.setMarking({ size: resized(size, 1.25) }),
+  };
+
   /** @param {KeyboardEvent} event @returns {(() => void) | undefined} */
   function actionFor(event) {
+    const marking = rendered?.marking ?? null;
+    // Before it closes the window, wherever the focus is.
+    if (marking !== null && event.key === "Escape") return actions.putMarkingDown;
     if (isTyping(event) && !((event.ctrlKey || event.metaKey) && event.key === "Enter")) return undefined;
     const onControl = event.target instanceof Element && event.target.closest("button, summary, input");
     if (event.key === " " && onControl) return undefined;
+    const mark = marking !== null && !(event.key === "Enter" && onControl) ? markingCommands[commandOf("tool", event)] : undefined;
+    if (marking !== null && mark !== undefined) return () => mark(marking);
     return commands[commandOf("editing", event) || commandOf("everywhere", event)];
   }
 
@@ -138,8 +160,11 @@ export function createEditDialog(actions, bitmaps, { openHelp, openEngine }, not
   /** @param {State} state @param {Layer} layer */
   function renderCompare({ doc, versus, ...state }, layer) {
     const { run, failed, index } = chosenOf({ doc, versus, ...state }, layer);
-    const version = layer.versions[index];
-    const plain = run !== null || failed !== null;
+    const { marking } = state;
+    const { region } = editOf({ doc, versus, ...state }, layer.id);
+    // What is marked is a part of the layer as it is.
+    const version = layer.versions[marking === null ? index : layer.current];
+    const plain = run !== null || failed !== null || marking !== null;
     // What is proposed is compared with the layer as it is; what the layer is, with what it was made of.
     const from = index === layer.current ? layer.versions.findIndex(({ image }) => image === version.from) : layer.current;
     const pair = plain || from < 0 || layer.versions[from].image === version.image ? null : layer.versions[from];
@@ -153,6 +178,8 @@ export function createEditDialog(actions, bitmaps, { openHelp, openEngine }, not
       names,
       changed,
       ...versus,
+      marking,
+      region: marking !== null || (run === null && pair === null && versus.where === "layer") ? region : [],
     });
   }
 
@@ -169,10 +196,11 @@ export function createEditDialog(actions, bitmaps, { openHelp, openEngine }, not
 
 /** How a version came to be, in words. @param {Layer} layer @param {number} index */
 function factsOf({ versions }, index) {
-  const { instruction, shape, seed, seconds, engine, at } = versions[index];
+  const { instruction, region, shape, seed, seconds, engine, at } = versions[index];
   if (instruction === "") return "";
   const facts = [
     t("versions.made", { instruction }),
+    region?.length && t("versions.region"),
     shape && t(`versions.shape.${shape}`),
     seed !== null && t("job.seed", { seed }),
     engine && engineName(engine),

@@ -5,6 +5,7 @@ import { chosenOf, editOf, instructionsOf } from "../../state/edits.js";
 import { capabilitiesOf, isSeed, LIMITS, settingsIn } from "../../state/initial.js";
 import { engineChoice, field, iconButton, samplingFold, segmented, uniqueId } from "../shell/fields.js";
 import { menuButton } from "../shell/menu.js";
+import { createRegionField } from "./region.js";
 
 const CHIPS = /** @type {const} */ ([
   "blue",
@@ -66,11 +67,13 @@ export function createEditForm(actions, layerId) {
   const several = field(t("edit.variants"), variants.element);
   const lock = iconButton("unlock", "", () => set({ locked: lock.getAttribute("aria-pressed") === "false" }));
   const fold = samplingFold((patch) => set("seed" in patch ? { ...patch, locked: patch.seed !== null } : patch), "", lock);
+  const region = createRegionField(actions, layerId);
   const engine = engineChoice((name) => actions.set({ engine: name }));
   const element = h(
     "div.edit-form",
     field(t("edit.instruction"), words, h("span.edit-links", reuse, history)),
     h("div.chips", { role: "group", "aria-label": t("edit.examples") }, ...chips),
+    region.element,
     h("div.edit-choices", field(t("edit.shape"), shape.element), several, shapeHint),
     engine.element,
     fold.element,
@@ -103,12 +106,13 @@ export function createEditForm(actions, layerId) {
       const made = settingsIn(version.recipe, "edit", state.config);
       reuse.hidden = made === null;
       if (made !== null) {
-        const { instruction, shape } = version;
-        again = { ...made, instruction, ...(shape && { shape }), locked: "seed" in made };
+        const { instruction, shape, region: marks = [] } = version;
+        again = { ...made, instruction, region: marks, ...(shape && { shape }), locked: "seed" in made };
       }
       chips.forEach((chip, index) => {
         chip.hidden = !anything && FOR_MODELS.includes(CHIPS[index]);
       });
+      region.render(state);
       shape.set(edit.shape);
       setText(shapeHint, t(`edit.shapeHint.${edit.shape}`));
       variants.set(String(edit.variants));

@@ -93,7 +93,7 @@ function drawTag(context, words, { x, y }, ground, ink) {
 }
 
 /** A path that is seen on light and on dark. @param {CanvasRenderingContext2D} context @param {string} color @param {number} ratio */
-function outline(context, color, ratio) {
+export function outline(context, color, ratio) {
   context.lineWidth = 3.5 * ratio;
   context.strokeStyle = "rgb(12 10 30 / 70%)";
   context.stroke();

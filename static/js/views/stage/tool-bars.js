@@ -34,7 +34,7 @@ function createPointingBar(actions) {
     ]),
     onpick: (value) => actions.setTool({ how: value }),
   });
-  const way = createWay(t("select.adds"), t("select.takesAway"), actions);
+  const way = createWay(t("select.adds"), t("select.takesAway"), (takesAway) => actions.setTool({ takesAway }));
   const make = h("button.button.primary.small", { onclick: actions.makeLayer }, t("select.make"));
   const close = iconButton("close", t("select.close"), actions.putToolDown);
   const hint = h("p.mode-hint", { role: "status" });
@@ -60,7 +60,7 @@ function createPointingBar(actions) {
 
 /** @param {Actions} actions */
 function createPaintingBar(actions) {
-  const way = createWay(t("brush.reveals"), t("brush.erases"), actions);
+  const way = createWay(t("brush.reveals"), t("brush.erases"), (takesAway) => actions.setTool({ takesAway }));
   const size = sliderField({ label: t("brush.size"), step: 1, oninput: (value) => actions.setTool({ size: sizeAt(value) }) });
   const softness = sliderField({ label: t("brush.softness"), step: 1, oninput: (value) => actions.setTool({ softness: value / 100 }) });
   const close = h("button.button.small", { onclick: actions.putToolDown }, t("brush.done"));
@@ -70,7 +70,7 @@ function createPaintingBar(actions) {
     /** @param {Painting} tool @param {Layer | null} layer */
     render: (tool, layer) => {
       way.set(tool.takesAway);
-      size.set(Math.round((100 * Math.log(tool.size / THINNEST)) / Math.log(WIDEST / THINNEST)), [0, 100]);
+      size.set(sliderAt(tool.size), [0, 100]);
       softness.set(Math.round(tool.softness * 100), [0, 100]);
       const words =
         layer === null
@@ -94,17 +94,20 @@ function createNamingBar(actions) {
 }
 
 /** Words for who has keys, or for who has fingers. @template T @param {T} keys @param {T} touch */
-const byFinger = (keys, touch) => (matchMedia("(pointer: coarse)").matches ? touch : keys);
+export const byFinger = (keys, touch) => (matchMedia("(pointer: coarse)").matches ? touch : keys);
 
 /** @param {number} value   of the slider, 0–100: small brushes get as much of it as large ones */
-const sizeAt = (value) => THINNEST * (WIDEST / THINNEST) ** (value / 100);
+export const sizeAt = (value) => THINNEST * (WIDEST / THINNEST) ** (value / 100);
 
-/** Adding or taking away. @param {string} adds @param {string} takesAway @param {Actions} actions */
-function createWay(adds, takesAway, actions) {
+/** @param {number} size @returns {number}   the slider's value for it */
+export const sliderAt = (size) => Math.round((100 * Math.log(size / THINNEST)) / Math.log(WIDEST / THINNEST));
+
+/** Adding or taking away. @param {string} adds @param {string} takesAway @param {(takesAway: boolean) => void} onpick */
+export function createWay(adds, takesAway, onpick) {
   const options = /** @type {["adds" | "takesAway", string][]} */ ([
     ["adds", adds],
     ["takesAway", takesAway],
   ]);
-  const choice = segmented({ label: t("select.way"), options, onpick: (value) => actions.setTool({ takesAway: value === "takesAway" }) });
+  const choice = segmented({ label: t("select.way"), options, onpick: (value) => onpick(value === "takesAway") });
   return { element: choice.element, set: (/** @type {boolean} */ away) => choice.set(away ? "takesAway" : "adds") };
 }
