@@ -24,7 +24,8 @@ from llm_dit.qwen.loading.checkpoints import (
     local_folder,
     open_checkpoint,
 )
-from llm_dit.qwen.loading.loras import OPTIONS, Lora, Spec, local_lora, open_lora, parse_loras
+from llm_dit.qwen.loading.lora_files import Lora, open_lora
+from llm_dit.qwen.loading.loras import OPTIONS, Spec, local_lora, parse_loras
 from llm_dit.qwen.loading.single_file import check_fits, describe_file, is_packed, read_transformer
 from llm_dit.qwen.placement.plan import CpuOffload, Plan, Weights, plan_placement
 

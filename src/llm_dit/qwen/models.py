@@ -28,18 +28,8 @@ from llm_dit.qwen.loading.checkpoints import (
 )
 from llm_dit.qwen.loading.download import download_checkpoint
 from llm_dit.qwen.loading.loader import LoadOptions, load_pipeline
-from llm_dit.qwen.loading.loras import (
-    OPTIONS,
-    Chosen,
-    Lora,
-    Spec,
-    choose,
-    local_lora,
-    open_lora,
-    open_loras,
-    parse_loras,
-    with_turbo,
-)
+from llm_dit.qwen.loading.lora_files import Lora, open_lora, open_loras
+from llm_dit.qwen.loading.loras import OPTIONS, Chosen, Spec, choose, local_lora, parse_loras, with_turbo
 from llm_dit.qwen.loading.single_file import check_fits, describe_file, is_packed, read_transformer
 from llm_dit.qwen.placement.devices import (
     Quantization,
