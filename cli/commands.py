@@ -212,6 +212,10 @@ def edit(
             help="Where the layer may change: LEFT,TOP,RIGHT,BOTTOM in pixels, or a mask, a picture of its size."
         ),
     ] = None,
+    reference: Annotated[
+        list[Path] | None,
+        typer.Option(help="A picture to take something from, “Picture 2” in the instruction; repeatable."),
+    ] = None,
     steps: Steps = None,
     cfg_scale: Guidance = None,
     speed: Speed = None,
@@ -248,12 +252,13 @@ def edit(
         where = asked.pop("region", None)
         if where == MASK:
             raise InputError(f"{like} was made within a mask: give it by --region.", param="region")
+        references = [open_image(file, fit=fit).image for file in reference or []]
         defaults = chosen.defaults_of_run("edit", asked.get("loras"))
         asked |= defaults.fill({name: asked.get(name) for name in SAMPLING})
         asked["seed"] = chosen_seed(asked.get("seed"))
         with progress_bar("loading") as progress:
             pipeline = load_pipeline(chosen.pipeline, chosen.options, progress)
-            edited = pipeline.edit_layer(picture.image, **asked, region=where, progress=progress)
+            edited = pipeline.edit_layer(picture.image, **asked, region=where, references=references, progress=progress)
         asked["region"] = MASK if isinstance(where, Image.Image) else where
         with writing(file):
             file.write_bytes(with_recipe(encode_png(edited), _recipe(pipeline, "edit", asked)))

@@ -110,6 +110,7 @@ declare namespace Wire {
     shape?: "keep" | "new";
     output_size?: "layer" | "model";
     region?: RegionOfLayer | null;
+    references?: string[];
   }
 
   interface EditLayerResponse {

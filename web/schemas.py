@@ -80,6 +80,8 @@ Fit = Annotated[
     bool,
     Field(description="Scale a picture that is beyond the limits down to them, and say so in `scaled_from`."),
 ]
+MAX_REFERENCES = 10
+"""As many as any edit model takes; each engine says by itself how many that is."""
 MAX_TEXT = 4000
 """Characters of one text; each engine says by itself what is too long for it."""
 Name = Annotated[
@@ -237,15 +239,30 @@ class EditLayerRequest(
     output_size: EditOutputSize = EditOptions.output_size
     region: RegionOfLayer | None = None
 
+    references: Annotated[
+        list[ImageField],
+        Field(
+            max_length=MAX_REFERENCES,
+            description="Pictures to take something from; the instruction calls the layer “Picture 1” and them "
+            "“Picture 2” and so on. `/config` says how many the engine takes.",
+        ),
+    ] = []
+
     @property
     def others(self) -> list[Picture]:
-        """The mask, if there is one."""
-        return [Picture(self.region.mask, "region.mask")] if self.region and self.region.mask else []
+        """The references, and the mask if there is one."""
+        pictures = [Picture(source, f"references.{index}") for index, source in enumerate(self.references)]
+        return [*pictures, Picture(self.region.mask, "region.mask")] if self.region and self.region.mask else pictures
 
     def to_input(self, image: KeptPicture, others: Sequence[KeptPicture], engine: Engine, *, beside: bool) -> JobInput:
-        """As of every run, with the region."""
+        """As of every run, with the region and the references."""
         job_input = super().to_input(image, others, engine, beside=beside)
-        return replace(job_input, region=self.region and self.region.within(image, others[0] if others else None))
+        references, masks = others[: len(self.references)], others[len(self.references) :]
+        return replace(
+            job_input,
+            region=self.region and self.region.within(image, masks[0] if masks else None),
+            references=tuple(picture.sha256 for picture in references),
+        )
 
 
 class PlacedLayer(RequestBody, Placing, frozen=True):

@@ -134,6 +134,7 @@ class EditLayerInput(_RunInput, EditOptions):
     kind: ClassVar[JobKind] = "edit"
     region: tuple[int, int, int, int] | str | None = None
     """Where the layer may change: a box in its pixels, or a mask of its size."""
+    references: tuple[str, ...] = ()
 
     @property
     def texts(self) -> tuple[str, ...]:
@@ -145,7 +146,10 @@ class EditLayerInput(_RunInput, EditOptions):
 
     def _make(self, pipeline: LayerPipeline, picture: Image.Image, store: ImageStore, **reports: Any) -> _Made:
         region = _read(store, self.region) if isinstance(self.region, str) else self.region
-        edited = pipeline.edit_layer(layer_image=picture, region=region, **self.arguments(), **reports)
+        references = [_read(store, sha256) for sha256 in self.references]
+        edited = pipeline.edit_layer(
+            layer_image=picture, region=region, references=references, **self.arguments(), **reports
+        )
         return _Made((edited,), ("Layer",), self.seed, self.instruction)
 
 

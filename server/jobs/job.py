@@ -56,7 +56,7 @@ class Submission:
         fields = dataclasses.asdict(self.job_input) | {"kind": self.job_input.kind}
         # What follows from what was sent, and what was not asked for: records of earlier versions are without it.
         del fields["scaled_from"]
-        for name in ("engine", "regions", "region"):
+        for name in ("engine", "regions", "region", "references"):
             if not fields.get(name):
                 fields.pop(name, None)
         if not self.seed_given:

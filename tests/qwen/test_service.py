@@ -168,6 +168,17 @@ def test_what_the_service_makes_is_what_plain_diffusers_makes(
     answer = client.post("/api/qwen-image/edit-layer", json=fields).json()
     edited = plain.edit_layer(picture, "make it blue", num_inference_steps=1, seed=5)
     assert close(answer["image"], edited)
+    like = fields | {"references": [picture_url, picture_url], "region": {"box": [50, 20, 80, 50]}}
+    answer = client.post("/api/qwen-image/edit-layer", json=like).json()
+    referring = plain.edit_layer(
+        picture, "make it blue", references=[picture] * 2, region=(50, 20, 80, 50), num_inference_steps=1, seed=5
+    )
+    assert close(answer["image"], referring)
+    many = client.post("/api/qwen-image/edit-layer", json=like | {"references": [picture_url] * 4})
+    assert (many.status_code, many.json()["error"]["param"]) == (422, "references")
+    assert "at most 3 references" in many.json()["detail"]
+    broken = client.post("/api/qwen-image/edit-layer", json=like | {"references": [picture_url, "nothing"]})
+    assert (broken.status_code, broken.json()["error"]["param"]) == (422, "references.1")
 
 
 def test_a_canceled_run_stops_within_a_step_and_keeps_its_process(

@@ -115,6 +115,8 @@ def test_an_edit_is_kept_within_a_box_or_a_mask(poster: Path, tmp_path: Path) ->
     ):
         done = run("edit", poster, "make it green", "--region", region, cwd=tmp_path)
         assert (done.returncode, says in done.stderr) == (2, True), done.stderr
+    done = run("edit", poster, "make it green", "--reference", poster, cwd=tmp_path)
+    assert (done.returncode, "no reference pictures" in done.stderr) == (2, True), done.stderr
 
 
 def test_taking_apart_again_leaves_no_layers_of_before(poster: Path, tmp_path: Path) -> None:

@@ -256,6 +256,14 @@ def test_an_edit_within_a_region_leaves_the_rest_as_it_is(base_url: str) -> None
         assert len(whole) == 1
 
 
+def test_the_built_in_engine_takes_no_references(base_url: str) -> None:
+    with connect(base_url) as classical:
+        assert classical.get("/api/qwen-image/config").json()["capabilities"]["references"] == 0
+        answer = post(classical, "edit-layer", image=SQUARE_URL, instruction="make it red", references=[SQUARE_URL])
+        assert (answer.status_code, answer.json()["error"]["param"]) == (422, "references")
+        assert "no references" in answer.json()["detail"]
+
+
 @pytest.mark.parametrize(
     ("region", "param"),
     [

@@ -131,6 +131,9 @@ async def edit_layer(
     idempotency_key: IdempotencyKey = None,
 ) -> Response:
     """Edit one layer by an instruction. The result has the layer's size, so that it drops back into the stack."""
+    if len(body.references) > (most := _engine_for(body, state).references):
+        takes_so_many = f"at most {most} references: leave some out" if most else "no references: leave them out"
+        raise InputError(f"The engine takes {takes_so_many}.", param="references")
     job = await _submit(body, request, state, idempotency_key, kept=respond_async)
     if respond_async:
         return _accepted(job)
