@@ -24,7 +24,7 @@ export function createSource(actions, openEngine) {
   const sizeHint = h("p.hint", t("source.largeHint"));
   const fold = samplingFold((patch) => actions.set(patch), t("source.classicalHint"));
   const engine = engineChoice((name) => actions.set({ engine: name }));
-  const reuse = h("button.link", { hidden: true, onclick: () => actions.set(again) }, t("source.reuse"));
+  const reuse = h("p.hint", { hidden: true }, h("button.link", { onclick: () => actions.set(again) }, t("source.reuse")));
   /** @type {Partial<Settings>}   what made the layers that are there */
   let again = {};
   const expectation = createExpectation(picture.image, openEngine);
