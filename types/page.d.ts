@@ -34,6 +34,7 @@ declare global {
     recipe?: Recipe | null;
     /** What alone might change; nothing, or not there, for all of it. */
     region?: readonly RegionMark[];
+    references?: readonly Reference[];
   }
 
   type Recipe = Wire.Recipe;
@@ -111,6 +112,8 @@ declare global {
     instruction: string;
     /** What of the layer may change; nothing for all of it. */
     region: readonly RegionMark[];
+    /** What it takes something from, “Picture 2” and so on of the instruction. */
+    references: readonly Reference[];
     shape: Shape;
     /** Of the run to come where it is locked, else of the last one. */
     seed: Seed;
@@ -127,7 +130,7 @@ declare global {
   /** What the modal shows: a version, a try or a job by its id, or the layer as it is. */
   type Chosen = number | string | null;
   /** By the id of its job, if there was one; `code` is which error it is, as the server names it, `hint` why an instruction was refused. */
-  type Try = Readonly<{ id: string; status: "failed" | "canceled" | "unchanged"; reason: string; code: string; hint: Wire.Hint | null; instruction: string; shape: Shape; seed: number; region?: readonly RegionMark[] }>;
+  type Try = Readonly<{ id: string; status: "failed" | "canceled" | "unchanged"; reason: string; code: string; hint: Wire.Hint | null; instruction: string; shape: Shape; seed: number; region?: readonly RegionMark[]; references?: readonly Reference[] }>;
   type Badge = "running" | "ready" | "failed";
 
   /** In which way two pictures are compared. */
@@ -139,7 +142,7 @@ declare global {
   /** The work as `workOf` counts it. */
   type DecomposePurpose = { kind: "decompose"; picture: Picture; work?: number };
   type SplitPurpose = { kind: "split"; layerId: string };
-  type EditPurpose = { kind: "edit"; layerId: string; before: string; instruction: string; shape: Shape; seed: number; region?: readonly RegionMark[] };
+  type EditPurpose = { kind: "edit"; layerId: string; before: string; instruction: string; shape: Shape; seed: number; region?: readonly RegionMark[]; references?: readonly Reference[] };
   type Purpose = DecomposePurpose | SplitPurpose | EditPurpose;
   interface TrackedJob {
     job: Job;
@@ -164,6 +167,7 @@ declare global {
   // The state
   /** Of the stage: the layers, next to the original under a slider, the original, or what differs. */
   type Mode = "layers" | "slider" | "original" | "difference";
+  type Reference = Readonly<{ name: string; image: string }>;
   /** What was drawn to say where a layer may change, in its pixels: the corners of a box, a line around it, or a stroke, each place as wide as the brush was. */
   type RegionMark = Readonly<{ kind: "box" | "line" | "brush"; takesAway: boolean; places: readonly (Point & { width?: number })[] }>;
   /** What a pointer draws on the layer in the modal; `size` is that of the brush, as a share of the layer's longer side. */

@@ -465,3 +465,25 @@ def test_marks_that_are_no_box_are_a_mask_of_the_layer(open_stack: Callable[...,
         left, top, right, bottom = mask.getchannel("A").getbbox() or (0, 0, 0, 0)
     assert (right - left, bottom - top) == (pytest.approx(19, abs=3), pytest.approx(19, abs=3))
     assert abs((left + right) / 2 - 120) < 3
+
+
+def test_an_edit_takes_from_another_layer_and_from_a_file(open_stack: Callable[..., Studio], picture: Path) -> None:
+    stacked = open_stack(2)
+    dialog = stacked.dialog
+    stacked.edit_button("Background").click()
+    expect(dialog.get_by_text("Pictures to take from")).to_be_hidden()
+    stacked.page.keyboard.press("Escape")
+    stacked.pretend_model()
+    stacked.edit_button("Background").click()
+    stacked.instruction.fill("give it the colors of Picture 2")
+    other = stacked.names()[0]
+    dialog.get_by_role("button", name="A layer").click()
+    stacked.page.get_by_role("menuitem", name=other).click()
+    dialog.locator("input[type=file]").set_input_files(picture)
+    expect(dialog.locator(".reference")).to_contain_text([f"Picture 2 {other}", "Picture 3 shapes"])
+    dialog.get_by_role("button", name=f"Leave “{other}” out").click()
+    expect(dialog.locator(".reference")).to_have_text(["Picture 2 shapes"])
+    with stacked.page.expect_request("**/edit-layer") as sent:
+        stacked.button("Apply").click()
+    (reference,) = (sent.value.post_data_json or {})["references"]
+    assert stacked.page.request.get(f"{stacked.url}{reference}").ok

@@ -20,7 +20,7 @@ const NOTICES = /** @type {const} */ ({ failed: "notice.editFailed", canceled: "
  * @param {Jobs} jobs
  * @param {Travel} history
  */
-export function createEdits({ store, api, bitmaps }, jobs, { run, undo }) {
+export function createEdits({ store, api, bitmaps, tryTo }, jobs, { run, undo }) {
   const edit = (/** @type {string} */ id) => editOf(store.state, id);
   /** What ended is taken one after the other: versions are numbered as their runs were asked for, whichever picture loads first. */
   let taking = Promise.resolve();
@@ -47,8 +47,9 @@ export function createEdits({ store, api, bitmaps }, jobs, { run, undo }) {
     const region =
       draft.region.length > 0 ? import("./region.js").then(({ regionFor }) => regionFor(layer, draft.region, { api, bitmaps })) : null;
     for (const seed of seeds) {
-      const { shape, region: marks } = draft;
-      await start({ kind: "edit", layerId: id, before: layer.image, instruction, shape, seed, region: marks }, draft, region);
+      const { shape, references } = draft;
+      const asked = { instruction, shape, seed, region: draft.region, references };
+      await start({ kind: "edit", layerId: id, before: layer.image, ...asked }, draft, region);
       if (store.state.project?.id !== project?.id) return;
     }
     setEdit(id, { sending: false });
@@ -77,9 +78,9 @@ export function createEdits({ store, api, bitmaps }, jobs, { run, undo }) {
    * @param {EditPurpose} purpose
    * @param {Pick<Try, "id" | "status" | "reason" | "code" | "hint">} about
    */
-  function fail({ layerId, instruction, shape, seed, region }, about) {
+  function fail({ layerId, instruction, shape, seed, region, references }, about) {
     const { tries, chosen } = edit(layerId);
-    const entry = { ...about, instruction, shape, seed, region };
+    const entry = { ...about, instruction, shape, seed, region, references };
     const others = tries.filter(({ id }) => id !== about.id);
     setEdit(layerId, { tries: [...others, entry].slice(-MAX_TRIES), chosen: chosen ?? about.id });
     notify(layerId, NOTICES[about.status]);
@@ -119,14 +120,27 @@ export function createEdits({ store, api, bitmaps }, jobs, { run, undo }) {
   /** Every result is a version of its layer, whatever becomes of it; a seed is told where it made a difference. @param {Wire.EditLayerResponse} result @param {EditPurpose} purpose @param {ImageBitmap} bitmap @returns {Version} */
   function versionOf(
     { image, seed: drawn, engine, generation_time: seconds, recipe },
-    { layerId, before, instruction, shape, region },
+    { layerId, before, instruction, shape, region, references },
     bitmap,
   ) {
     const layer = findLayer(store.state.doc, layerId);
     const kept = shape === "keep" ? layer?.versions.find((version) => version.image === before) : undefined;
     const coverage = kept?.coverage ?? coverageOf(bitmap);
     const seed = capabilitiesOf(store.state).edit.includes("seed") ? drawn : null;
-    return { image, coverage, instruction, seed, shape, engine, at: new Date().toISOString(), from: before, seconds, recipe, region };
+    return {
+      image,
+      coverage,
+      instruction,
+      seed,
+      shape,
+      engine,
+      at: new Date().toISOString(),
+      from: before,
+      seconds,
+      recipe,
+      region,
+      references,
+    };
   }
 
   /** Say it where the modal does not. @param {string} id @param {"notice.editReady" | typeof NOTICES[Try["status"]]} text */
@@ -155,7 +169,12 @@ export function createEdits({ store, api, bitmaps }, jobs, { run, undo }) {
     const taken =
       entry === undefined || entry.instruction === "" || !replaceable
         ? {}
-        : { instruction: entry.instruction, shape: entry.shape ?? draft.shape, region: entry.region ?? [] };
+        : {
+            instruction: entry.instruction,
+            shape: entry.shape ?? draft.shape,
+            region: entry.region ?? [],
+            references: entry.references ?? [],
+          };
     setEdit(id, { chosen, ...taken });
   }
 
@@ -175,6 +194,14 @@ export function createEdits({ store, api, bitmaps }, jobs, { run, undo }) {
         store.update({ marking: { ...(marking ?? NEW_MARKING), ...change }, versus: { ...versus, where: "layer" } });
       },
 
+      /** @param {string} id @param {File} file */
+      addReference: (id, file) =>
+        tryTo(async () => {
+          const { keepReference } = await import("./references.js");
+          const reference = await keepReference(file, { api, store });
+          setEdit(id, { references: [...edit(id).references, reference] });
+        }),
+
       putMarkingDown: () => store.update({ marking: null }),
       applyEdit,
       chooseEdit,
@@ -184,7 +211,7 @@ export function createEdits({ store, api, bitmaps }, jobs, { run, undo }) {
 
       /** Put the version in the layer's place. */
       acceptEdit: deciding((layer, index) => {
-        setEdit(layer.id, { chosen: null, waiting: [], instruction: "", region: [], tries: [] });
+        setEdit(layer.id, { chosen: null, waiting: [], instruction: "", region: [], references: [], tries: [] });
         run(useVersion(layer, index), { editing: null, mode: "layers", notice: undoable(t("notice.replaced", { name: layer.name })) });
       }),
 
@@ -225,7 +252,10 @@ export function createEdits({ store, api, bitmaps }, jobs, { run, undo }) {
 
 /** @param {State} state @param {EditPurpose} purpose @param {Edit} draft */
 function requestFor(state, { before, instruction, shape, seed }, draft) {
-  return { image: before, instruction, shape, seed, ...engineField(state), ...used(sampled(draft), capabilitiesOf(state).edit) };
+  const { edit: takes, references: most } = capabilitiesOf(state);
+  const references = draft.references.slice(0, most).map(({ image }) => image);
+  const more = references.length > 0 ? { references } : {};
+  return { image: before, instruction, shape, seed, ...more, ...engineField(state), ...used(sampled(draft), takes) };
 }
 
 /** A seed that is easy to read and to type again. */

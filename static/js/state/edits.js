@@ -60,8 +60,8 @@ export function instructionsOf({ doc, past, edits }) {
   return [...new Set([...made, ...tried].map(({ instruction }) => instruction))];
 }
 
-/** Whether the draft asks for what an entry of the layer was asked for. @param {Edit} edit @param {{instruction: string, shape: string | null, region?: readonly RegionMark[]}} entry */
-export const asksFor = ({ instruction, shape, region }, entry) =>
+/** Whether the draft asks for what an entry of the layer was asked for. @param {Edit} edit @param {{instruction: string, shape: string | null, region?: readonly RegionMark[], references?: readonly Reference[]}} entry */
+export const asksFor = ({ instruction, shape, region, references }, entry) =>
   instruction.trim() === entry.instruction &&
   (entry.shape === null || shape === entry.shape) &&
-  (region === entry.region || JSON.stringify(region) === JSON.stringify(entry.region ?? []));
+  JSON.stringify([region, references]) === JSON.stringify([entry.region ?? [], entry.references ?? []]);

@@ -16,6 +16,7 @@ export const EMPTY_TIMELINE = { doc: EMPTY_DOC, past: [], future: [] };
 export const NEW_EDIT = {
   instruction: "",
   region: [],
+  references: [],
   shape: "keep",
   steps: UNKNOWN.steps,
   cfgScale: UNKNOWN.cfgScale,

@@ -38,7 +38,7 @@ export function createEditDialog(actions, bitmaps, { openHelp, openEngine }, not
   });
   const ways = createWays(actions, openEngine);
   const error = callout(ways.element);
-  const form = createEditForm(actions, at);
+  const form = createEditForm(actions, at, bitmaps);
   const strip = createVersionStrip((key) => actions.chooseEdit(layerId, key), bitmaps);
   const made = h("p.hint.number.edit-made");
   const foot = createEditFoot(actions, at);

@@ -5,6 +5,7 @@ import { chosenOf, editOf, instructionsOf } from "../../state/edits.js";
 import { capabilitiesOf, isSeed, LIMITS, settingsIn } from "../../state/initial.js";
 import { engineChoice, field, iconButton, samplingFold, segmented, uniqueId } from "../shell/fields.js";
 import { menuButton } from "../shell/menu.js";
+import { createReferences } from "./references.js";
 import { createRegionField } from "./region.js";
 
 const CHIPS = /** @type {const} */ ([
@@ -24,8 +25,8 @@ const FOR_MODELS = ["photo", "watercolor", "winter"];
 /** So many earlier instructions are listed. */
 const LISTED = 12;
 
-/** What is to be done with the layer. @param {Actions} actions @param {() => string} layerId   the current layer */
-export function createEditForm(actions, layerId) {
+/** What is to be done with the layer. @param {Actions} actions @param {() => string} layerId   the current layer @param {Bitmaps} bitmaps */
+export function createEditForm(actions, layerId, bitmaps) {
   /** @type {string[]} */
   let earlier = [];
   const set = (/** @type {Partial<Edit>} */ patch) => actions.setEdit(layerId(), patch);
@@ -68,12 +69,14 @@ export function createEditForm(actions, layerId) {
   const lock = iconButton("unlock", "", () => set({ locked: lock.getAttribute("aria-pressed") === "false" }));
   const fold = samplingFold((patch) => set("seed" in patch ? { ...patch, locked: patch.seed !== null } : patch), "", lock);
   const region = createRegionField(actions, layerId);
+  const references = createReferences(actions, layerId, bitmaps);
   const engine = engineChoice((name) => actions.set({ engine: name }));
   const element = h(
     "div.edit-form",
     field(t("edit.instruction"), words, h("span.edit-links", reuse, history)),
     h("div.chips", { role: "group", "aria-label": t("edit.examples") }, ...chips),
     region.element,
+    references.element,
     h("div.edit-choices", field(t("edit.shape"), shape.element), several, shapeHint),
     engine.element,
     fold.element,
@@ -106,13 +109,14 @@ export function createEditForm(actions, layerId) {
       const made = settingsIn(version.recipe, "edit", state.config);
       reuse.hidden = made === null;
       if (made !== null) {
-        const { instruction, shape, region: marks = [] } = version;
-        again = { ...made, instruction, region: marks, ...(shape && { shape }), locked: "seed" in made };
+        const { instruction, shape, region: marks = [], references: from = [] } = version;
+        again = { ...made, instruction, region: marks, references: from, ...(shape && { shape }), locked: "seed" in made };
       }
       chips.forEach((chip, index) => {
         chip.hidden = !anything && FOR_MODELS.includes(CHIPS[index]);
       });
       region.render(state);
+      references.render(state);
       shape.set(edit.shape);
       setText(shapeHint, t(`edit.shapeHint.${edit.shape}`));
       variants.set(String(edit.variants));
