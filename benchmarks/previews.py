@@ -65,7 +65,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     device = choose_device(options.device)
     started = time.perf_counter()
     pipeline = build(options.tiny, device)
-    fuse(pipeline)
+    fuse(pipeline, in_fp8=False)
     placed = Ours(pipeline, options.case, device)
     built_s = time.perf_counter() - started
     previewing = Previewing()

@@ -31,11 +31,11 @@ class Engine:
     arguments (None: it takes none). `edit_model_path` is where its edit model comes from; `step_s` is how long a step,
     or loading a part of a model, may take: a canceled run gets that long to stop. `max_aspect` and `max_model_aspect`
     bound longer : shorter side (None: any) of a picture that keeps its size, and of one that is resized for the model.
-    `defaults` is what a run gets that leaves them out, where no LoRA has a schedule; `loras` are those of each kind of
-    runs. `decompose_takes` and `edit_takes` are what makes another result, `speeds` what a run can ask for.
-    `any_instruction` is whether it takes any words, `any_size` whether it works at a picture's own size,
-    `references` how many pictures it takes beside the layer of an edit, `photographs` what it takes a photograph apart
-    into.
+    `defaults` is what a run gets that leaves them out, where no LoRA has a schedule, and `edit_defaults` what an edit
+    gets, where that differs; `loras` are those of each kind of runs. `decompose_takes` and `edit_takes` are what makes
+    another result, `speeds` what a run can ask for. `any_instruction` is whether it takes any words, `any_size` whether
+    it works at a picture's own size, `references` how many pictures it takes beside the layer of an edit, `photographs`
+    what it takes a photograph apart into, and `license` what its edit model's license forbids.
     """
 
     name: EngineName
@@ -47,6 +47,7 @@ class Engine:
     max_aspect: int | None = None
     max_model_aspect: int | None = None
     defaults: RunDefaults
+    edit_defaults: RunDefaults | None = None
     decompose_takes: tuple[str, ...]
     edit_takes: tuple[str, ...]
     speeds: tuple[Speed, ...] = ()
@@ -55,6 +56,7 @@ class Engine:
     any_size: bool
     references: int = 0
     photographs: Photographs
+    license: str = ""
     reason: str
     hint: str
 
@@ -64,9 +66,10 @@ class Engine:
         Raises `InputError` for a LoRA that the engine has not.
         """
         chosen = choose(self.loras.get(kind, ()), loras if self.loras else None)
+        defaults = self.edit_defaults if kind == "edit" and self.edit_defaults else self.defaults
         if chosen.schedule is None:
-            return self.defaults
-        return self.defaults._replace(num_inference_steps=chosen.schedule.steps, cfg_scale=chosen.schedule.guidance)
+            return defaults
+        return defaults._replace(num_inference_steps=chosen.schedule.steps, cfg_scale=chosen.schedule.guidance)
 
     def label_on(self, device: str | None) -> str:
         """Return what people call the engine, with the device when it is known."""
@@ -151,6 +154,8 @@ def _classical(models: QwenImageSettings, reason: str, obstacle: Obstacle | None
 
 def _qwen(models: QwenImageSettings, reason: str) -> Engine:
     edit_model_path = models.edit_model_path or EDIT_MODEL
+    editor = editor_at(edit_model_path)
+    own_loop = () if editor.plain else ("speed", "loras")
     return Engine(
         name="qwen",
         label="Qwen-Image",
@@ -162,8 +167,9 @@ def _qwen(models: QwenImageSettings, reason: str) -> Engine:
         max_aspect=QWEN_MAX_ASPECT,
         max_model_aspect=QWEN_MAX_ASPECT,
         defaults=defaults_of(models),
+        edit_defaults=defaults_of(models, editor.defaults),
         decompose_takes=("prompt", "num_inference_steps", "cfg_scale", "speed", "seed", "loras"),
-        edit_takes=("num_inference_steps", "cfg_scale", "speed", "seed", "loras"),
+        edit_takes=("num_inference_steps", "cfg_scale", "seed", *own_loop),
         speeds=_speeds(models),
         loras={
             "decompose": parse_loras(models.loras, "loras"),
@@ -171,9 +177,10 @@ def _qwen(models: QwenImageSettings, reason: str) -> Engine:
         },
         any_instruction=True,
         any_size=False,
-        references=editor_at(edit_model_path).references,
+        references=editor.references,
         photographs="things",
-        reason=reason,
+        license=editor.license,
+        reason=f"{reason} {editor.license}".strip(),
         hint='To run the classical engine, which needs no model, set engine = "classical".',
     )
 
@@ -184,9 +191,9 @@ def _speeds(models: QwenImageSettings) -> tuple[Speed, ...]:
     return tuple(speed for speed in choices(Speed) if speed != "exact" or not in_fp8)
 
 
-def defaults_of(models: QwenImageSettings) -> RunDefaults:
+def defaults_of(models: QwenImageSettings, model: RunDefaults = QWEN_IMAGE) -> RunDefaults:
     """Return what the settings say, and where they say nothing what the model does by itself."""
-    return RunDefaults(*(getattr(models, name) or getattr(QWEN_IMAGE, name) for name in RunDefaults._fields))
+    return RunDefaults(*(getattr(models, name) or getattr(model, name) for name in RunDefaults._fields))
 
 
 def pipeline_arguments(models: QwenImageSettings) -> dict[str, Any]:

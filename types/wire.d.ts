@@ -130,6 +130,7 @@ declare namespace Wire {
     available: boolean;
     edit_model_loaded: boolean;
     edit_model_path: string;
+    license: string;
   }
 
   interface ErrorBody {

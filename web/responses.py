@@ -233,6 +233,7 @@ class EditStatusResponse(BaseModel):
     available: bool
     edit_model_loaded: bool
     edit_model_path: str = Field(description="Where the edit model comes from; empty when there is none.")
+    license: str = Field(description="What the edit model's license forbids; empty when that is nothing.")
 
 
 class LiveResponse(BaseModel):

@@ -11,9 +11,16 @@ published models.
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
-from diffusers import AutoencoderKLQwenImage, FlowMatchEulerDiscreteScheduler, QwenImageTransformer2DModel
+from diffusers import (
+    AutoencoderKLQwenImage,
+    AutoencoderKLQwenImage21,
+    FlowMatchEulerDiscreteScheduler,
+    QwenImage21Transformer2DModel,
+    QwenImageTransformer2DModel,
+)
 from safetensors.torch import load_file, save_file
 from tokenizers import pre_tokenizers
 from transformers import (
@@ -21,6 +28,8 @@ from transformers import (
     Qwen2_5_VLForConditionalGeneration,
     Qwen2Tokenizer,
     Qwen2VLImageProcessorPil,
+    Qwen3VLConfig,
+    Qwen3VLForConditionalGeneration,
 )
 
 from llm_dit.qwen.loading.checkpoints import EDIT, LAYERED
@@ -195,3 +204,95 @@ def write_lora(file: Path, checkpoint: Path) -> Path:
         tensors |= {f"transformer.{layer}.lora_A.weight": down, f"transformer.{layer}.lora_B.weight": up}
     save_file(tensors, file)
     return file
+
+
+# Qwen-Image-2.1: another transformer, another text encoder and another VAE.
+
+Z_DIM_21 = 8
+CHAT_TEMPLATE = (
+    "{% for message in messages %}<|im_start|>{{ message.role }}\n"
+    "{% for part in message.content %}{{ part.text }}{% endfor %}<|im_end|>\n{% endfor %}"
+)
+
+
+def write_checkpoint_21(folder: Path) -> Path:
+    """Write a checkpoint of `QwenImage21Pipeline`; its VAE has 8 channels, so that its noise is quick to make."""
+    tokenizer = make_tokenizer()
+    tokenizer.chat_template = CHAT_TEMPLATE
+    make_text_encoder_21(tokenizer).save_pretrained(folder / "text_encoder")
+    make_transformer_21().save_pretrained(folder / "transformer")
+    make_vae_21().save_pretrained(folder / "vae")
+    make_scheduler().save_pretrained(folder / "scheduler")
+    tokenizer.save_pretrained(folder / "processor")
+    # As that of Qwen3-VL: a slot stands for 32 × 32 pixels, and no picture is made smaller.
+    images = Qwen2VLImageProcessorPil(patch_size=16, merge_size=2, min_pixels=32 * 32, max_pixels=4096 * 4096)
+    images.save_pretrained(folder / "processor")
+    index = {
+        "_class_name": "QwenImage21Pipeline",
+        "_diffusers_version": "0.42.0.dev0",
+        "processor": ["transformers", "Qwen3VLProcessor"],
+        "sample_sigmas": [1.0, 0.9, 0.8, 0.6, 0.3],
+        "scheduler": ["diffusers", "FlowMatchEulerDiscreteScheduler"],
+        "text_encoder": ["transformers", "Qwen3VLForConditionalGeneration"],
+        "transformer": ["diffusers", "QwenImage21Transformer2DModel"],
+        "vae": ["diffusers", "AutoencoderKLQwenImage21"],
+    }
+    (folder / "model_index.json").write_text(json.dumps(index, indent=2))
+    return folder
+
+
+def make_text_encoder_21(tokenizer: Qwen2Tokenizer) -> Qwen3VLForConditionalGeneration:
+    torch.manual_seed(0)
+    ids: dict[str, Any] = {token: tokenizer.convert_tokens_to_ids(token) for token in SPECIAL_TOKENS}
+    config = Qwen3VLConfig(
+        text_config={
+            "hidden_size": 16,
+            "intermediate_size": 16,
+            "num_hidden_layers": 2,
+            "num_attention_heads": 2,
+            "num_key_value_heads": 2,
+            "head_dim": 8,
+            "rope_parameters": {"mrope_section": [2, 1, 1], "rope_type": "default", "rope_theta": 1000000.0},
+            "vocab_size": len(tokenizer) + 8,
+            "max_position_embeddings": 16384,
+        },
+        vision_config={
+            "depth": 2,
+            "hidden_size": 16,
+            "intermediate_size": 16,
+            "num_heads": 2,
+            "out_hidden_size": 16,
+            "deepstack_visual_indexes": [0],
+        },
+        vision_start_token_id=ids["<|vision_start|>"],
+        vision_end_token_id=ids["<|vision_end|>"],
+        image_token_id=ids["<|image_pad|>"],
+        video_token_id=ids["<|video_pad|>"],
+    )
+    return Qwen3VLForConditionalGeneration(config).eval()
+
+
+def make_transformer_21(*, blocks: int = 2) -> QwenImage21Transformer2DModel:
+    torch.manual_seed(1)
+    return QwenImage21Transformer2DModel(
+        in_channels=Z_DIM_21,
+        out_channels=Z_DIM_21,
+        num_layers=blocks,
+        attention_head_dim=16,
+        num_attention_heads=2,
+        context_in_dim=16,
+        axes_dims_rope=(4, 6, 6),
+    )
+
+
+def make_vae_21() -> AutoencoderKLQwenImage21:
+    torch.manual_seed(2)
+    return AutoencoderKLQwenImage21(
+        base_dim=2,
+        decoder_base_dim=2,
+        z_dim=Z_DIM_21,
+        dim_mult=[1, 1, 1, 2, 2],
+        num_res_blocks=1,
+        latents_mean=[0.1] * Z_DIM_21,
+        latents_std=[2.0] * Z_DIM_21,
+    )

@@ -2,8 +2,20 @@
 
 from typing import Any
 
-from diffusers import AutoencoderKLQwenImage, QwenImageTransformer2DModel  # pyright: ignore[reportPrivateImportUsage]
-from transformers import Qwen2_5_VLConfig, Qwen2_5_VLForConditionalGeneration
+# diffusers exports its names lazily, which pyright cannot see.
+# pyright: reportPrivateImportUsage=false
+from diffusers import (
+    AutoencoderKLQwenImage,
+    AutoencoderKLQwenImage21,
+    QwenImage21Transformer2DModel,
+    QwenImageTransformer2DModel,
+)
+from transformers import (
+    Qwen2_5_VLConfig,
+    Qwen2_5_VLForConditionalGeneration,
+    Qwen3VLConfig,
+    Qwen3VLForConditionalGeneration,
+)
 
 from tests.kit.checkpoints import SPECIAL_TOKENS
 
@@ -63,3 +75,44 @@ def full_text_encoder(tokenizer: Any) -> Any:
         tie_word_embeddings=False,
     )
     return Qwen2_5_VLForConditionalGeneration(config)
+
+
+def full_transformer_21() -> Any:
+    """7.1 B parameters: the defaults of diffusers' class are the published model's."""
+    return QwenImage21Transformer2DModel()
+
+
+def full_vae_21() -> Any:
+    return AutoencoderKLQwenImage21()
+
+
+def full_text_encoder_21(tokenizer: Any) -> Any:
+    """8.8 B parameters: Qwen3-VL-8B."""
+    ids: dict[str, Any] = {token: tokenizer.convert_tokens_to_ids(token) for token in SPECIAL_TOKENS}
+    config = Qwen3VLConfig(
+        text_config={
+            "hidden_size": 4096,
+            "intermediate_size": 12288,
+            "num_hidden_layers": 36,
+            "num_attention_heads": 32,
+            "num_key_value_heads": 8,
+            "head_dim": 128,
+            "rope_parameters": {"mrope_section": [24, 20, 20], "rope_type": "default", "rope_theta": 5000000.0},
+            "vocab_size": 151936,
+            "max_position_embeddings": 262144,
+        },
+        vision_config={
+            "depth": 27,
+            "hidden_size": 1152,
+            "intermediate_size": 4304,
+            "num_heads": 16,
+            "out_hidden_size": 4096,
+            "deepstack_visual_indexes": [8, 16, 24],
+        },
+        image_token_id=ids["<|image_pad|>"],
+        video_token_id=ids["<|video_pad|>"],
+        vision_start_token_id=ids["<|vision_start|>"],
+        vision_end_token_id=ids["<|vision_end|>"],
+        tie_word_embeddings=False,
+    )
+    return Qwen3VLForConditionalGeneration(config)

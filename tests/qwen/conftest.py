@@ -11,7 +11,7 @@ from PIL import Image
 from llm_dit.pipelines.qwen_image_diffusers import QwenImageDiffusersPipeline
 from llm_dit.qwen.loading.checkpoints import FIRST_EDIT
 from llm_dit.runs import model_size
-from tests.kit.checkpoints import write_checkpoint
+from tests.kit.checkpoints import write_checkpoint, write_checkpoint_21
 
 PIPELINES = "diffusers.pipelines.qwenimage.pipeline_qwenimage"
 
@@ -28,6 +28,12 @@ def shared_pipe(checkpoints: Path) -> QwenImageDiffusersPipeline:
 def first_edit(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A checkpoint of the first Qwen-Image-Edit."""
     return write_checkpoint(tmp_path_factory.mktemp("first") / "edit", FIRST_EDIT)
+
+
+@pytest.fixture(scope="session")
+def newer_edit(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A checkpoint of Qwen-Image-2.1."""
+    return write_checkpoint_21(tmp_path_factory.mktemp("newer") / "edit")
 
 
 @pytest.fixture(scope="session")
@@ -56,7 +62,8 @@ def quarter_size() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         for name in ("layered", "edit_plus"):
             patch.setattr(f"{PIPELINES}_{name}.calculate_dimensions", quarter)
-        patch.setattr(f"{PIPELINES}_edit.calculate_dimensions", lambda *of: (*quarter(*of), None))
+        for module in (f"{PIPELINES}_edit", "diffusers.pipelines.qwenimage21.pipeline_qwenimage21"):
+            patch.setattr(f"{module}.calculate_dimensions", lambda *of: (*quarter(*of), None))
         patch.setattr(
             "llm_dit.pipelines.qwen_image_diffusers.model_size",
             lambda size, resolution: quarter(resolution**2, size[0] / size[1]),

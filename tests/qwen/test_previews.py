@@ -46,6 +46,10 @@ def at_every_step(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "SHARE", float("inf"))
 
 
+PACKED = SimpleNamespace(config=SimpleNamespace(patch_size=2))
+"""What previews ask of a transformer: how many cells a token has on a side."""
+
+
 class LinearVae:
     """A VAE whose latents are a mixture of each cell's mean colors: what a linear decoder can find out to the bit."""
 
@@ -159,7 +163,7 @@ def test_a_preview_that_fails_is_logged_once_and_the_run_goes_on(
 
 
 def test_a_vae_that_cannot_be_fitted_means_no_previews(caplog: pytest.LogCaptureFixture) -> None:
-    broken: Any = SimpleNamespace(vae=copy.copy(LinearVae(4, 0)), vae_scale_factor=8)
+    broken: Any = SimpleNamespace(vae=copy.copy(LinearVae(4, 0)), vae_scale_factor=8, transformer=PACKED)
     del broken.vae.config
     assert Previewing().of_run(broken, (640, 640), 1, lambda *_: None) is None
     assert [record.getMessage() for record in caplog.records] == [module.FAILED]
@@ -259,7 +263,7 @@ def test_the_decoder_of_a_vae_is_fitted_once(pipeline: Any, monkeypatch: pytest.
 
     monkeypatch.setattr(module, "fit_linear_decoder", fit)
     previewing = Previewing()
-    other = SimpleNamespace(vae=copy.deepcopy(pipeline.vae), vae_scale_factor=16)
+    other = SimpleNamespace(vae=copy.deepcopy(pipeline.vae), vae_scale_factor=16, transformer=PACKED)
     for each in (pipeline, other, pipeline):
         assert previewing.of_run(each, (640, 640), 1, lambda *_: None) is not None
     assert previewing.of_run(pipeline, (640, 640), 1, None) is None

@@ -132,7 +132,7 @@ def test_the_first_edit_downloads_and_loads_the_model(
     wait_until(lambda: client.get(job).json()["phase"] == "downloading", "the download")
     wait_until(lambda: client.get(job).json()["step"] >= 10_000, "the first bytes")
     about = client.get("/api/qwen-image/edit-status").json()
-    assert about == {"available": True, "edit_model_loaded": False, "edit_model_path": EDIT_MODEL}
+    assert about == {"available": True, "edit_model_loaded": False, "edit_model_path": EDIT_MODEL, "license": ""}
     assert client.get(job).json()["total"] > client.get(job).json()["step"]
     hub.released.set()
     heard = events(client, job)

@@ -112,6 +112,7 @@ async def edit_status(state: StateDep) -> EditStatusResponse:
         available=state["host"].state != "failed",
         edit_model_loaded=loaded is not None and loaded.has_edit_model,
         edit_model_path=state["engine"].edit_model_path,
+        license=state["engine"].license,
     )
 
 

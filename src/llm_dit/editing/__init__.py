@@ -1,5 +1,6 @@
-"""Editing a layer through a model that only knows opaque pictures: frame, show, align, restore."""
+"""Editing a layer through a model that knows opaque pictures, or transparent ones: frame, show, align, restore."""
 
 from llm_dit.editing.canvas import EditCanvas, EditResult, prepare
+from llm_dit.editing.transparent import TransparentCanvas, prepare_transparent
 
-__all__ = ["EditCanvas", "EditResult", "prepare"]
+__all__ = ["EditCanvas", "EditResult", "TransparentCanvas", "prepare", "prepare_transparent"]

@@ -218,11 +218,11 @@ class EditCanvas:
         return restore_alpha(edited.convert("RGB"), to_image(self.alpha).resize(edited.size, Image.Resampling.BOX))
 
     def _measure(self, picture: Plane) -> Motion:
-        weight = cv2.dilate(self.coverage, _square(AROUND_PX))
+        weight = cv2.dilate(self.coverage, square(AROUND_PX))
         return measure_motion(as_float(self.image), picture, weight)
 
     def _take_out(self, picture: Plane) -> Plane:
-        clear = cv2.dilate(self.coverage, _square(CLEAR_PX)) <= 1 / 255
+        clear = cv2.dilate(self.coverage, square(CLEAR_PX)) <= 1 / 255
         plate = measure_plate(picture, clear, self.matte)
         return take_out(picture, self.coverage, plate, measure_plate_error(picture, clear))
 
@@ -252,7 +252,8 @@ class EditCanvas:
         return to_image(colors).resize(self.crop.box_size, Image.Resampling.LANCZOS)
 
 
-def _square(reach: int) -> NDArray[np.uint8]:
+def square(reach: int) -> NDArray[np.uint8]:
+    """Return a square that reaches so many pixels to each side."""
     return np.ones((2 * reach + 1, 2 * reach + 1), np.uint8)
 
 
@@ -339,7 +340,7 @@ def prepare(
         crop = crop_around(region, layer, target_area, multiple)
     else:
         crop = crop_to_content(layer, MARGINS[shape], target_area, multiple)
-    piece = _without_specks(crop.cut(layer))
+    piece = without_specks(crop.cut(layer))
     matte = choose_matte(piece, ENOUGH[shape])
     colors, alpha = _at_size(piece, crop.size)
     coverage = _strengthen(alpha) if shape == "keep" else alpha
@@ -357,7 +358,7 @@ def prepare(
     )
 
 
-def _without_specks(piece: Image.Image) -> Image.Image:
+def without_specks(piece: Image.Image) -> Image.Image:
     """Return the piece without what is too faint to be seen, whose colors are arbitrary."""
     cleared = piece.copy()
     cleared.putalpha(piece.getchannel("A").point([0] * VISIBLE_ALPHA + list(range(VISIBLE_ALPHA, 256))))

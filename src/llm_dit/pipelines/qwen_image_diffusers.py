@@ -12,7 +12,7 @@ except ModuleNotFoundError as error:
 from PIL import Image
 
 from llm_dit.alpha import resize_layer
-from llm_dit.editing import EditResult, prepare
+from llm_dit.editing import EditResult
 from llm_dit.editing.region import read_region
 from llm_dit.errors import EditOnlyError, InputError
 from llm_dit.layers import Decomposition
@@ -270,10 +270,10 @@ class QwenImageDiffusersPipeline:
         if where is not None and output_size == "model":
             layer, output_size = resize_layer(layer, model_size(layer.size, EDIT_RESOLUTION)), "layer"
             where = where.resized(layer.size)
-        canvas = prepare(layer, shape=asked.shape, output_size=output_size, region=where and where.box)
+        editor = self._models.editor
+        canvas = editor.canvas(layer, shape=asked.shape, output_size=output_size, region=where and where.box)
         size = model_size(canvas.image.size, EDIT_RESOLUTION)
         with self._models.running(EDIT, chosen.weights) as pipeline:
-            editor = self._models.editor
             sampled = _sampled(asked, chosen, editor.defaults)
             editor.check_references(len(references))
             room = editor.room_for_text(len(references))
@@ -314,7 +314,7 @@ class QwenImageDiffusersPipeline:
 
 def _check_length(pipeline: Any, text: str, most: int, param: str) -> None:
     """Refuse a text that the transformer has no positions for; diffusers would fail on tensors of unlike sizes."""
-    tokens = len(pipeline.tokenizer(text).input_ids)
+    tokens = len(pipeline.processor.tokenizer(text).input_ids)
     if tokens > most:
         raise InputError(
             f"{param} is too long for the model: it has {tokens} tokens and may have {most}: shorten it.",

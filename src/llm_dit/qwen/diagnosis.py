@@ -27,7 +27,7 @@ from llm_dit.qwen.loading.checkpoints import (
 from llm_dit.qwen.loading.lora_files import Lora, open_lora
 from llm_dit.qwen.loading.loras import OPTIONS, Spec, local_lora, parse_loras
 from llm_dit.qwen.loading.single_file import check_fits, describe_file, is_packed, read_transformer
-from llm_dit.qwen.placement.plan import CpuOffload, Plan, Weights, plan_placement
+from llm_dit.qwen.placement.plan import NONE, CpuOffload, Plan, Weights, plan_placement
 
 NEEDED = {
     "torch": (2, 11),
@@ -89,6 +89,8 @@ def diagnose(
     files = {LAYERED: transformer_path, EDIT: edit_transformer_path}
     found = {name: _find(path, name, files[name]) for name, path in paths.items()}
     there = [each for each in found.values() if isinstance(each, Checkpoint)]
+    editor = editor_at(paths[EDIT])
+    licensed = [Finding(name="license", value=editor.license)] if editor.license else []
     opened = [
         _lora(spec, found[name])
         for name, texts in ((LAYERED, loras), (EDIT, edit_loras))
@@ -98,10 +100,11 @@ def diagnose(
     findings = [
         *packages,
         *(each if isinstance(each, Finding) else _whole(each) for each in found.values()),
+        *licensed,
         *(each if isinstance(each, Finding) else _sized(each) for each in opened),
         _disk(
             sum(
-                MODEL_BYTES - (TRANSFORMER_BYTES if files[name] else 0)
+                (editor.disk_bytes if name == EDIT else MODEL_BYTES) - (TRANSFORMER_BYTES if files[name] else 0)
                 for name, each in found.items()
                 if isinstance(each, Finding) and each.value == NOT_HERE
             )
@@ -242,9 +245,13 @@ def _machine(
     pace = pace_of(speed, QWEN_IMAGE.num_inference_steps, fused=fused)
     in_fp8 = speed == "fast" and quantization is None
     forward = pace.told(tools_for(device, dtype, HEAD_WIDTH).describe(in_fp8=in_fp8) if fused else describe_plain())
+    plain = [editor.plain for each in checkpoints if (editor := EDITORS.get(each.pipeline)) and editor.plain]
+    computing = describe_forward(quantization, fused=fused, packed=packed)
+    if plain and len(plain) == len(checkpoints):
+        computing, forward = plain[0], describe_plain(plain[0])
     findings = [
         Finding(name="device", value=name_device(device), ok=not slow, advice=slow),
-        Finding(name="forward", value=describe_forward(quantization, fused=fused, packed=packed)),
+        Finding(name="forward", value=computing),
         Finding(name="computed by", value=forward.explained),
         Finding(name="speed", value=", ".join([forward.speed, *forward.lossy])),
         Finding(name="free host memory", value=f"{machine.free_host / 1e9:.1f} GB"),
@@ -255,11 +262,20 @@ def _machine(
         other = measure_machine(second)
         told = f"{name_device(second)}, {other.free_device / 1e9:.1f} GB free"
         findings.append(Finding(name="second device", value=told))
+    if plain and len(plain) < len(checkpoints):
+        findings.append(Finding(name="edits", value=describe_plain(plain[0]).explained))
     if not checkpoints:
         return findings
     # The text encoders of the published models are the same; comparing 16 GB is for when they are loaded.
+    kinds = len({each.encoder_kind for each in checkpoints})
     weights = weigh(
-        checkpoints, dtype, quantization, fused=fused, encoders=1, numbers_of_loras=numbers_of_loras, in_fp8=in_fp8
+        checkpoints,
+        dtype,
+        quantization,
+        fused=fused,
+        encoders=kinds,
+        numbers_of_loras=numbers_of_loras,
+        in_fp8=in_fp8,
     )
     plan = plan_placement(cpu_offload, machine, weights, quantized=quantization is not None)
     if second is not None:
@@ -267,7 +283,8 @@ def _machine(
     fits = plan.peak <= machine.free_device
     advice = "" if fits else 'it needs more than there is: cpu_offload="auto", or quantization'
     usual, most = f"{plan.usual_peak / 1e9:.0f}", f"{plan.peak / 1e9:.0f}"
-    value = f"{plan.reason} About {usual} GB at the peak at 640 with four layers, up to {most} at 1024: estimates."
+    runs = ("at 640 with four layers", "at 1024") if weights.rates != NONE else ("of an edit", "with all references")
+    value = f"{plan.reason} About {usual} GB at the peak {runs[0]}, up to {most} {runs[1]}: estimates."
     placement = Finding(name="placement", value=value, ok=fits, advice=advice)
     return [*findings, placement, Finding(name="kept", value=_kept(plan, weights))]
 

@@ -16,6 +16,7 @@ from llm_dit.qwen.diagnosis import editor_at
 from llm_dit.qwen.editors import EDITORS, Editor
 from llm_dit.qwen.failures import free_memory, named_failures
 from llm_dit.qwen.forward.adapters import Adapters
+from llm_dit.qwen.forward.tools import describe_plain
 from llm_dit.qwen.forward.transformer import forward_of
 from llm_dit.qwen.loading.checkpoints import (
     EDIT,
@@ -107,7 +108,7 @@ class Models:
     ) -> None:
         self._sources = sources
         self._loras = {name: self._parse(name, texts, fused) for name, texts in loras.items()}
-        if speed == "turbo":
+        if speed == "turbo" and not editor_at(str(sources[EDIT].path)).plain:
             self._loras[EDIT] = with_turbo(self._loras[EDIT])
         self._cpu_offload: CpuOffload = cpu_offload
         self._device, self._second = choose_devices(device, devices)
@@ -166,6 +167,7 @@ class Models:
             return
         with named_failures():
             checkpoint = self._sources[name].open(name, progress)
+            self._check_loras(name, self._loras[name], checkpoint)
             opened = open_loras(self._loras[name], checkpoint, progress)
             twin = next((other for other in self._checkpoints if self._shares_encoder(other, checkpoint)), None)
             plan = self._plan(
@@ -183,6 +185,8 @@ class Models:
                 self._place(plan)
                 forward = self._forward(self._pipelines[name])
                 parts = describe_forward(self._quantization, fused=self._fused, packed=is_packed(checkpoint))
+                if name == EDIT and self.editor.plain:
+                    parts = self.editor.license
                 told = "" if checkpoint.file is None else f"; {describe_file(checkpoint.file)}"
                 logger.info("%s runs: %s; %s%s", NAMES[checkpoint.pipeline], parts, forward.explained, told)
             except BaseException:
@@ -196,6 +200,9 @@ class Models:
     def pace(self, asked: Speed | None, name: str, steps: int) -> Pace:
         """Return what the speed of a run of a model comes to; raises `InputError` where it cannot be had."""
         speed = asked or self._speed
+        if name == EDIT and (plain := self.editor.plain):
+            why = () if speed == "exact" else (f"{speed}: {plain}, so it is exact",)
+            return Pace(speed="exact", computed=(True,) * steps, why=why)
         in_fp8 = self._in_fp8 and not self._sources[name].transformer  # a file's weights stay as they are stored
         if speed == "exact" and in_fp8:
             raise InputError(NOT_EXACT, param="speed")
@@ -209,6 +216,7 @@ class Models:
     def _use(self, name: str, specs: list[Spec], progress: ProgressCallback) -> None:
         if self.has(name):
             with named_failures():
+                self._check_loras(name, specs, self._checkpoints[name])
                 opened = open_loras(specs, self._checkpoints[name], progress)
                 adapters = Adapters(self._pipelines[name].transformer, opened, self._dtype)
                 grown = _numbers([opened]) > _numbers([self._opened[name]])
@@ -229,7 +237,7 @@ class Models:
 
         The first turbo run of the edit model brings the distilled LoRA, where none was given.
         """
-        turbo = name == EDIT and (asked or self._speed) == "turbo"
+        turbo = name == EDIT and not self.editor.plain and (asked or self._speed) == "turbo"
         chosen = choose(self._loras[name], wanted)
         if not turbo:
             return chosen
@@ -271,8 +279,10 @@ class Models:
 
     def _forward(self, pipeline: Any) -> Forward:
         """Return what computes a run that asks for nothing of its own."""
-        distilled = pipeline is self._pipelines.get(EDIT)
-        pace = pace_of(self._speed, QWEN_IMAGE.num_inference_steps, fused=self._fused, distilled=distilled)
+        name = EDIT if pipeline is self._pipelines.get(EDIT) else LAYERED
+        pace = self.pace(None, name, QWEN_IMAGE.num_inference_steps)
+        if name == EDIT and self.editor.plain:
+            return pace.told(describe_plain(self.editor.plain))
         return pace.told(forward_of(pipeline, self._device, self._dtype))
 
     def _parse(self, name: str, texts: Sequence[str], fused: bool) -> list[Spec]:
@@ -284,6 +294,11 @@ class Models:
             if file := local_lora(spec):
                 open_lora(file, spec)
         return specs
+
+    def _check_loras(self, name: str, specs: Sequence[Spec], checkpoint: Checkpoint) -> None:
+        editor = EDITORS.get(checkpoint.pipeline)
+        if specs and editor and editor.plain:
+            raise InputError(f"{editor.name} takes no LoRAs here: leave {OPTIONS[name]} out.", param=OPTIONS[name])
 
     def _may_fuse(self, name: str) -> bool:
         """Whether LoRAs go into the weights: where those stay, and the host has room for what they replace."""

@@ -2,5 +2,6 @@
 
 from llm_dit.qwen.editors.edit import EDIT_PLUS, FIRST
 from llm_dit.qwen.editors.editor import Editor
+from llm_dit.qwen.editors.qwen_image_21 import QWEN_IMAGE_21
 
-EDITORS: dict[str, Editor] = {editor.pipeline: editor for editor in (EDIT_PLUS, FIRST)}
+EDITORS: dict[str, Editor] = {editor.pipeline: editor for editor in (EDIT_PLUS, FIRST, QWEN_IMAGE_21)}

@@ -1,9 +1,9 @@
 """What an edit model is to the rest of the house: which checkpoints are its own, what it takes, and how a run starts.
 
-The service asks for what a model takes and has no torch: only what loads or runs a model imports it.
+The service asks for what a model takes and has no torch and no OpenCV: only what loads or runs a model imports them.
 """
 
-from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -12,22 +12,29 @@ from PIL import Image
 
 from llm_dit.errors import InputError
 from llm_dit.layers import over_white
-from llm_dit.options import QWEN_IMAGE, RunDefaults
+from llm_dit.options import QWEN_IMAGE, EditOutputSize, RunDefaults, Shape
+from llm_dit.qwen.placement.plan import Needs
 
 if TYPE_CHECKING:
+    from llm_dit.editing import EditCanvas, TransparentCanvas
+    from llm_dit.editing.canvas import Box
     from llm_dit.qwen.sampling.encoding import Encodings
     from llm_dit.qwen.sampling.running import Run, Start
 
+READERS = (("tokenizer/tokenizer_config.json",), ("processor/preprocessor_config.json",))
 NO_REFERENCES = "This edit model takes no references: leave them out, or use Qwen-Image-Edit-2509 or 2511."
 
 
 @dataclass(frozen=True, kw_only=True)
-class Editor(ABC):
+class Editor:
     """An edit model.
 
     `pipeline` is the diffusers class that `model_index.json` names, `name` what people call the model, `hub` where the
     hub has it. It takes up to `references` pictures beside the layer. An instruction may have `text_tokens`, of which
-    each reference takes `picture_tokens`. `defaults` are its steps and guidance.
+    each reference takes `picture_tokens`. `defaults` are its steps and guidance, `license` says what its own forbids.
+    `readers` are the files of what reads texts and pictures, or choices between them. `plain` says why a model runs on
+    diffusers' own loop, where it does, `needs` what its runs take besides weights, `disk_bytes` what it takes on a
+    disk.
     """
 
     pipeline: str
@@ -37,6 +44,11 @@ class Editor(ABC):
     text_tokens: int
     picture_tokens: int
     defaults: RunDefaults = QWEN_IMAGE
+    license: str = ""
+    readers: tuple[tuple[str, ...], ...] = READERS
+    plain: str = ""
+    needs: Needs | None = None
+    disk_bytes: int = 58_000_000_000
 
     def check_references(self, count: int) -> None:
         """Raise `InputError` when the model does not take so many pictures beside the layer."""
@@ -54,6 +66,22 @@ class Editor(ABC):
         """Return a reference as the model gets it: what is transparent in it over white."""
         return Image.fromarray(over_white(np.asarray(picture.convert("RGBA"))))
 
-    @abstractmethod
+    def canvas(
+        self, layer: Image.Image, *, shape: Shape, output_size: EditOutputSize, region: "Box | None"
+    ) -> "EditCanvas | TransparentCanvas":
+        """Return how a layer is shown to the model, and how its answer becomes a layer."""
+        from llm_dit.editing import prepare
+
+        return prepare(layer, shape=shape, output_size=output_size, region=region)
+
+    def parts(self, load: Any) -> dict[str, Callable[[], Any]]:
+        """Return what reads each part of the diffusers pipeline; `load` is the loader of a checkpoint."""
+        return load.parts()
+
     def start(self, pipeline: Any, run: "Run", encodings: "Encodings") -> "Start":
         """Return what our own loop starts from; what `encodings` has kept is not encoded again."""
+        raise NotImplementedError(self.plain)
+
+    def arguments(self, run: "Run") -> dict[str, Any]:
+        """Return what the diffusers pipeline is asked with beyond, or other than, what every pipeline is."""
+        return {"width": run.size[0], "height": run.size[1]}

@@ -281,11 +281,11 @@ def tools_for(device: torch.device, dtype: torch.dtype, width: int) -> Tools:
     return _choose(device, dtype, width)
 
 
-def describe_plain() -> Forward:
-    """Return what runs without our own parts: diffusers' blocks."""
+def describe_plain(why: str = "") -> Forward:
+    """Return what runs without our own parts, diffusers' blocks; `why` says what keeps ours from running."""
     backend = _AttentionBackendRegistry.get_active_backend()[0]
     attention = "sdpa" if backend == AttentionBackendName.NATIVE else AttentionBackendName(backend).value
-    return Forward(blocks="diffusers", kernels="torch", attention=attention, why=("fused = false",))
+    return Forward(blocks="diffusers", kernels="torch", attention=attention, why=(why or "fused = false",))
 
 
 @functools.cache

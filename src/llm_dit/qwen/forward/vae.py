@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import torch
 from diffusers.models.autoencoders.autoencoder_kl_qwenimage import AutoencoderKLQwenImage, QwenImageCausalConv3d
+from diffusers.models.autoencoders.autoencoder_kl_qwenimage21 import AutoencoderKLQwenImage21
 from diffusers.models.autoencoders.vae import DecoderOutput
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
@@ -69,6 +70,27 @@ class _Flat(nn.Conv2d):
         return super().forward(input.squeeze(2)).unsqueeze(2)
 
 
+class SingleFrameVae21(AutoencoderKLQwenImage21):
+    """The same for the VAE of Qwen-Image-2.1, whose convolutions are in two dimensions already.
+
+    Diffusers' own keeps what each of them has read, for a next frame; this one gives the same bits without that.
+    """
+
+    def fold(self) -> None:
+        """Drop the weights that one frame does not need."""
+        for module in list(self.modules()):
+            for name, _ in list(module.named_children()):
+                if name == OVER_TIME:
+                    delattr(module, name)
+
+    def _encode(self, x: torch.Tensor) -> torch.Tensor:
+        return self.quant_conv(self.encoder(x))
+
+    def _decode(self, z: torch.Tensor, return_dict: bool = True) -> Any:
+        picture = self.decoder(self.post_quant_conv(z), first_chunk=True).clamp(-1, 1)
+        return DecoderOutput(sample=picture) if return_dict else (picture,)
+
+
 # What a VAE's latents look like, without its decoder: a linear map from a latent cell to one pixel.
 #
 # The channels of these latents are nearly linear in the colors that they stand for. Previews elsewhere rest on that
@@ -102,9 +124,10 @@ class LinearDecoder:
 
 
 def fit_linear_decoder(vae: Any) -> LinearDecoder:
-    """Return the map that fits `vae`, an `AutoencoderKLQwenImage`, best; runs its encoder once, on a small picture."""
+    """Return the map that fits a VAE of Qwen-Image best; runs its encoder once, on a small picture."""
     card = draw_card(CARD_CELLS * vae.spatial_compression_ratio)
-    if vae.config.input_channels == 3:
+    channels = vae.config.input_channels if hasattr(vae.config, "input_channels") else vae.config.in_channels
+    if channels == 3:
         card = card.convert("RGB")
     pixels = np.asarray(card) / np.float32(255)
     cells = _encode(vae, pixels)
@@ -179,9 +202,15 @@ FAILED = "previews failed: the run goes on without them"
 class Previews:
     """Shows the layers of one run, now and then."""
 
-    def __init__(self, decoder: LinearDecoder, *, size: tuple[int, int], layers: int, show: PreviewCallback) -> None:
-        """`size` is width and height in tokens; the run's last `layers` frames are shown, as 1, 2, …"""
+    def __init__(
+        self, decoder: LinearDecoder, *, size: tuple[int, int], patch: int = 2, layers: int, show: PreviewCallback
+    ) -> None:
+        """`size` is width and height in tokens, each of `patch` × `patch` cells.
+
+        The run's last `layers` frames are shown, as 1, 2, …
+        """
         self._decoder = decoder
+        self._patch = patch
         self._size = size
         self._layers = layers
         self._show = show
@@ -190,7 +219,7 @@ class Previews:
         self._failed = False
 
     def after_step(self, step: int, latents: torch.Tensor, scheduler: Any) -> None:
-        """Take in the packed latents (1, tokens, 4 × channels) after step 0, 1, …; an error ends the previews alone."""
+        """Take in the packed latents (1, tokens, channels) after step 0, 1, …; an error ends the previews alone."""
         try:
             if not self._failed:
                 self._look(latents, float(scheduler.sigmas[step + 1]))
@@ -211,7 +240,7 @@ class Previews:
         self._before = latents, sigma
 
     def _preview(self, latents: torch.Tensor) -> None:
-        frames = unpack(latents, self._size)[-self._layers :]
+        frames = unpack(latents, self._size, self._patch)[-self._layers :]
         for layer, picture in enumerate(self._decoder.decode(frames), start=1):
             self._show(layer, picture)
 
@@ -231,14 +260,15 @@ class Previewing:
         """
         if show is None:
             return None
-        token = 2 * pipeline.vae_scale_factor
+        patch = pipeline.transformer.config.patch_size
+        token = patch * pipeline.vae_scale_factor
         try:
             decoder = self._decoders.get(pipeline.vae) or fit_linear_decoder(pipeline.vae)
         except Exception:
             logger.warning(FAILED, exc_info=True)
             return None
         self._decoders[pipeline.vae] = decoder
-        return Previews(decoder, size=(size[0] // token, size[1] // token), layers=layers, show=show)
+        return Previews(decoder, size=(size[0] // token, size[1] // token), patch=patch, layers=layers, show=show)
 
 
 def predict(before: tuple[torch.Tensor, float], now: tuple[torch.Tensor, float]) -> torch.Tensor:
@@ -248,11 +278,11 @@ def predict(before: tuple[torch.Tensor, float], now: tuple[torch.Tensor, float])
     return here.float() - sigma_here * velocity
 
 
-def unpack(latents: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
-    """Return packed latents (1, tokens, 4 × channels) as (frames, rows, columns, channels).
+def unpack(latents: torch.Tensor, size: tuple[int, int], patch: int = 2) -> torch.Tensor:
+    """Return packed latents (1, tokens, patch² × channels) as (frames, rows, columns, channels).
 
-    A token holds two by two cells of a frame; `size` is width and height of a frame in tokens.
+    A token holds `patch` × `patch` cells of a frame; `size` is width and height of a frame in tokens.
     """
     columns, rows = size
-    tokens = latents.view(-1, rows, columns, latents.shape[-1] // 4, 2, 2)
-    return tokens.permute(0, 1, 4, 2, 5, 3).reshape(-1, 2 * rows, 2 * columns, tokens.shape[3])
+    tokens = latents.view(-1, rows, columns, latents.shape[-1] // patch**2, patch, patch)
+    return tokens.permute(0, 1, 4, 2, 5, 3).reshape(-1, patch * rows, patch * columns, tokens.shape[3])

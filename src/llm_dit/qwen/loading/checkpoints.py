@@ -13,6 +13,7 @@ from typing import Any
 from llm_dit.errors import WeightsError
 from llm_dit.qwen.editors import EDITORS
 from llm_dit.qwen.editors.edit import EDIT_PLUS, FIRST
+from llm_dit.qwen.editors.editor import READERS
 
 LAYERED = "QwenImageLayeredPipeline"
 EDIT = EDIT_PLUS.pipeline
@@ -39,9 +40,8 @@ CONFIGS = (
     "transformer/config.json",
     "text_encoder/config.json",
     "vae/config.json",
-    "tokenizer/tokenizer_config.json",
-    "processor/preprocessor_config.json",
 )
+"""What every checkpoint has; what reads texts and pictures comes in different forms."""
 HUB_ID = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")
 POINTER = b"version https://git-lfs"
 HEADER_LIMIT = 100_000_000
@@ -99,6 +99,11 @@ class Checkpoint:
     def transformer_blocks(self) -> int:
         """How many blocks the transformer has."""
         return int(self.transformer_config["num_layers"])
+
+    @property
+    def encoder_kind(self) -> str:
+        """What its text encoder is, as transformers names it."""
+        return str(_read_json(self.folder, "text_encoder/config.json").get("model_type"))
 
     @property
     def edition(self) -> str:
@@ -163,6 +168,8 @@ def open_checkpoint(folder: Path, pipeline: str, file: TransformerFile | None = 
     found = str(_read_json(folder, "model_index.json").get("_class_name"))
     if found not in TAKEN[pipeline]:
         raise WeightsError(f"This checkpoint is for {found}; give one for {' or '.join(TAKEN[pipeline])}.")
+    for choices in EDITORS[found].readers if found in EDITORS else READERS:
+        _read_json(folder, next((name for name in choices if (folder / name).exists()), choices[0]))
     checkpoint = Checkpoint(folder=folder, pipeline=found, file=file)
     for component in WEIGHTS:
         if component != "transformer" or file is None:

@@ -30,6 +30,7 @@ from transformers import (
 )
 
 from llm_dit.errors import WeightsError
+from llm_dit.qwen.editors import EDITORS
 from llm_dit.qwen.failures import free_memory
 from llm_dit.qwen.forward.fp8 import Fp8Linear, put_in_fp8, quantize_weight
 from llm_dit.qwen.forward.packed import PackedLinear, packed_shape, unpack
@@ -97,14 +98,10 @@ def load_pipeline(
     """
     parts: dict[str, Any] = {}
     load = _Loader(checkpoint, options, lambda: progress(Progress(phase="loading", step=len(parts), total=len(steps))))
-    steps = {
-        "text_encoder": lambda: text_encoder or load.text_encoder(),
-        "transformer": load.transformer,
-        "vae": load.vae,
-        "tokenizer": load.tokenizer,
-        "processor": load.processor,
-        "scheduler": load.scheduler,
-    }
+    editor = EDITORS.get(checkpoint.pipeline)
+    steps = editor.parts(load) if editor else load.parts()
+    if text_encoder is not None:
+        steps["text_encoder"] = lambda: text_encoder
     for name, read in steps.items():
         progress(Progress(phase="loading", step=len(parts), total=len(steps)))
         parts[name] = _named(name, read)
@@ -119,14 +116,26 @@ class _Loader:
 
     def __init__(self, checkpoint: Checkpoint, options: LoadOptions, report: Callable[[], None] = lambda: None) -> None:
         self._checkpoint = checkpoint
-        self._folder = checkpoint.folder
+        self.folder = checkpoint.folder
         self._report = report
         self._options = options
         self._quantization = quantization_configs(options.quantization, options.dtype)
 
-    def transformer(self) -> Any:
-        kind = Transformer if self._options.fused else QwenImageTransformer2DModel
-        folder, file = self._folder / "transformer", self._checkpoint.file
+    def parts(self) -> dict[str, Callable[[], Any]]:
+        """Return what reads each part of a pipeline of Qwen-Image-Layered's kind."""
+        return {
+            "text_encoder": self.text_encoder,
+            "transformer": self.transformer,
+            "vae": self.vae,
+            "tokenizer": self.tokenizer,
+            "processor": self.processor,
+            "scheduler": self.scheduler,
+        }
+
+    def transformer(self, other: Any = None) -> Any:
+        """Return the transformer, of another diffusers class where one is named."""
+        kind = other or (Transformer if self._options.fused else QwenImageTransformer2DModel)
+        folder, file = self.folder / "transformer", self._checkpoint.file
         if file is not None:
             transformer: Any = self._fill_from(file, lambda: _make(kind, folder, **_told_by(file)))
         elif self._quantization.transformer is None:
@@ -140,22 +149,25 @@ class _Loader:
                 use_safetensors=True,
                 local_files_only=True,
             )
-        if self._options.fused:
+        if isinstance(transformer, Transformer):
             transformer.take_apart()
             free_memory()  # torch keeps what Q, K and V had one by one, in pieces too small to be used
         return transformer
 
     def _make_transformer(self, kind: Any, folder: Path) -> Any:
         made = _make(kind, folder)
-        if self._options.in_fp8:
+        if self._options.in_fp8 and kind is Transformer:
             put_in_fp8(made)
         return made
 
-    def text_encoder(self) -> Any:
-        folder = self._folder / "text_encoder"
+    def text_encoder(self, kind: Any = Qwen2_5_VLForConditionalGeneration, config_kind: Any = Qwen2_5_VLConfig) -> Any:
+        """Return the text encoder, of the transformers classes that are named."""
+        folder = self.folder / "text_encoder"
         if self._quantization.text_encoder is None:
-            return self._fill("text_encoder", lambda: _make_text_encoder(folder, self._options.dtype))
-        return Qwen2_5_VLForConditionalGeneration.from_pretrained(
+            config: Any = config_kind.from_pretrained(folder, local_files_only=True)
+            config.dtype = self._options.dtype
+            return self._fill("text_encoder", lambda: _make_text_encoder(kind, config, folder))
+        return kind.from_pretrained(
             folder,
             dtype=self._options.dtype,
             quantization_config=self._quantization.text_encoder,
@@ -165,9 +177,10 @@ class _Loader:
             trust_remote_code=False,
         )
 
-    def vae(self) -> Any:
-        kind = SingleFrameVae if self._options.fused else AutoencoderKLQwenImage
-        vae: Any = self._fill("vae", lambda: _make(kind, self._folder / "vae"))
+    def vae(self, ours: Any = None, plain: Any = AutoencoderKLQwenImage) -> Any:
+        """Return the VAE, ours for pictures or diffusers' own."""
+        kind = (ours or SingleFrameVae) if self._options.fused else plain
+        vae: Any = self._fill("vae", lambda: _make(kind, self.folder / "vae"))
         if self._options.fused:
             vae.fold()
         return vae
@@ -220,15 +233,15 @@ class _Loader:
         return torch.device("cpu") if apart else self._options.device
 
     def tokenizer(self) -> Any:
-        return Qwen2Tokenizer.from_pretrained(self._folder / "tokenizer", local_files_only=True)
+        return Qwen2Tokenizer.from_pretrained(self.folder / "tokenizer", local_files_only=True)
 
     def processor(self) -> Any:
         # Pillow's resizing, also where torchvision is installed: the same numbers on every machine.
-        images = Qwen2VLImageProcessorPil.from_pretrained(self._folder / "processor", local_files_only=True)
-        return ImageProcessor(images, Qwen2Tokenizer.from_pretrained(self._folder / "processor", local_files_only=True))
+        images = Qwen2VLImageProcessorPil.from_pretrained(self.folder / "processor", local_files_only=True)
+        return ImageProcessor(images, Qwen2Tokenizer.from_pretrained(self.folder / "processor", local_files_only=True))
 
     def scheduler(self) -> Any:
-        return Scheduler.from_pretrained(self._folder / "scheduler", local_files_only=True)
+        return Scheduler.from_pretrained(self.folder / "scheduler", local_files_only=True)
 
 
 def _make(kind: Any, folder: Path, **more: Any) -> Any:
@@ -252,11 +265,9 @@ def _as_bytes(stored: StoredTensor) -> StoredTensor:
     return replace(stored, dtype="U8", shape=packed_shape(stored.shape, stored.dtype))
 
 
-def _make_text_encoder(folder: Path, dtype: torch.dtype) -> Any:
+def _make_text_encoder(kind: Any, config: Any, folder: Path) -> Any:
     """Return the model as transformers makes it from a folder, without weights."""
-    config: Any = Qwen2_5_VLConfig.from_pretrained(folder, local_files_only=True)
-    config.dtype = dtype
-    model: Any = Qwen2_5_VLForConditionalGeneration(config)
+    model = kind(config)
     if (folder / "generation_config.json").exists():
         model.generation_config = GenerationConfig.from_pretrained(folder, local_files_only=True)
     return model

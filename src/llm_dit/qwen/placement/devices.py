@@ -14,11 +14,12 @@ import psutil
 import torch
 
 from llm_dit.errors import DeviceError, InputError, VersionError
+from llm_dit.qwen.editors import EDITORS
 from llm_dit.qwen.forward.fp8 import FP8, is_in_fp8
 from llm_dit.qwen.forward.packed import UNPACKING
 from llm_dit.qwen.loading.checkpoints import Checkpoint, is_modulation
 from llm_dit.qwen.loading.single_file import held_bytes, stays_packed
-from llm_dit.qwen.placement.plan import APART, FUSED, PLAIN, Machine, Rates, Weights
+from llm_dit.qwen.placement.plan import APART, FUSED, NONE, PLAIN, Machine, Needs, Rates, Weights
 
 SUPPORTED = ("cuda", "mps", "cpu")
 DTYPES = {"bfloat16": torch.bfloat16, "float16": torch.float16, "float32": torch.float32}
@@ -127,7 +128,7 @@ BYTES_PER_WEIGHT: dict[Quantization, float] = {"fp8": 1.0, "nf4": 0.56}
 """Bytes for a weight and its share of the scales."""
 PACKAGES = {"fp8": "torchao", "nf4": "bitsandbytes"}
 # The ends of the transformer, a hundredth of its weights, where a small error reaches every pixel.
-TRANSFORMER_KEPT = ["img_in", "txt_in", "time_text_embed", "norm_out", "proj_out"]
+TRANSFORMER_KEPT = ["img_in", "txt_in", "time_text_embed", "modulation", "norm_out", "proj_out"]
 TEXT_ENCODER_KEPT = ["lm_head", "visual"]
 
 
@@ -214,12 +215,16 @@ def weigh(
     each = BYTES_PER_WEIGHT[quantization] if quantization else dtype.itemsize
 
     weights = Weights(
-        transformers=tuple(_transformer_bytes(checkpoint, dtype, each, in_fp8=in_fp8) for checkpoint in checkpoints),
+        transformers=tuple(
+            _transformer_bytes(checkpoint, dtype, each, in_fp8=in_fp8 and _needs(checkpoint) is None)
+            for checkpoint in checkpoints
+        ),
         text_encoders=tuple(int(checkpoint.parameters("text_encoder") * each) for checkpoint in checkpoints)[:encoders],
         vaes=sum(checkpoint.parameters("vae") for checkpoint in checkpoints) * dtype.itemsize,
         loras=numbers_of_loras * dtype.itemsize,
         blocks=checkpoints[0].transformer_blocks,
-        rates=_rates(checkpoints, fused=fused),
+        rates=_rates([each for each in checkpoints if _needs(each) is None], fused=fused),
+        needs=tuple(needs for needs in map(_needs, checkpoints) if needs),
     )
     if not fused:
         return weights
@@ -245,8 +250,16 @@ def _modulation_bytes(checkpoint: Checkpoint, dtype: torch.dtype) -> int:
     return sum(held_bytes(each, dtype.itemsize) for each in checkpoint.file.tensors if is_modulation(each.name))
 
 
+def _needs(checkpoint: Checkpoint) -> Needs | None:
+    """Return what an edit model says of what its runs take."""
+    editor = EDITORS.get(checkpoint.pipeline)
+    return editor.needs if editor else None
+
+
 def _rates(checkpoints: Sequence[Checkpoint], *, fused: bool) -> Rates:
     """Return what runs take besides weights; where those stay packed, Q, K and V come one by one."""
+    if not checkpoints:
+        return NONE
     rates, unpacking = FUSED if fused else PLAIN, max(map(_unpacking_bytes, checkpoints))
     return replace(rates, denoising=rates.denoising + APART, unpacking=unpacking) if unpacking else rates
 

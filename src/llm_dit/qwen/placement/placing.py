@@ -176,7 +176,7 @@ class Placement:
 
     def _place_whole(self, pipeline: Any) -> None:
         transformer = pipeline.transformer
-        if self.plan.modulation_away:
+        if self.plan.modulation_away and is_fused(pipeline):
             apart, transformer.modulations = transformer.modulations, nn.ModuleList()
             pipeline.to(self._device)
             transformer.modulations = apart
@@ -185,8 +185,9 @@ class Placement:
             pipeline.to(self._device)
         if is_fused(pipeline) and transformer.recordings is None:
             transformer.recordings = Recordings.on(self._device)
-        if self.plan.second_peak and self._second is not None and transformer.pair is None:
-            transformer.pair = Pair(transformer, self._second)
+        second = self._second if self.plan.second_peak and is_fused(pipeline) else None
+        if second is not None and transformer.pair is None:
+            transformer.pair = Pair(transformer, second)
         self._slice(pipeline.vae)
 
     def _keep_away(self, modulations: nn.Module) -> None:
@@ -230,7 +231,7 @@ class Placement:
     def _place_transformer(self, transformer: Any) -> None:
         streamed = self._streamed_blocks(transformer)
         moving = {id(tensor) for block in streamed for tensor in tensors_of(block)}
-        if self.plan.modulation_away:
+        if self.plan.modulation_away and isinstance(transformer, Transformer):
             moving |= {id(tensor) for tensor in tensors_of(transformer.modulations)}
             self._send_away(transformer.modulations)
         self._take_turns((tensor for tensor in tensors_of(transformer) if id(tensor) not in moving), transformer)

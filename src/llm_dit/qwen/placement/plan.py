@@ -7,7 +7,8 @@ the host, so that the peak is that of the largest phase and not the sum of all.
 
 import math
 import operator
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
 from typing import Literal, NamedTuple
 
 from llm_dit.errors import InputError
@@ -39,6 +40,13 @@ class Size(NamedTuple):
 
     side: int
     layers: int
+
+
+class Needs(NamedTuple):
+    """What the largest runs of a model take besides weights, and the usual ones."""
+
+    largest: Working
+    usual: Working
 
 
 LARGEST = Size(max(choices(Resolution)), bounds(LayerNum)[1])
@@ -77,6 +85,8 @@ class Rates:
 
 
 PLAIN = Rates(encoding=2_750, denoising=102_000, decoding=4_300)
+NONE = Rates(encoding=0, denoising=0, decoding=0)
+"""Of a model that says by itself what it needs."""
 FUSED = Rates(encoding=1_200, denoising=64_000, decoding=1_400, recorded=80_000)
 APART = 7_000
 """Bytes more for a token in denoising where Q, K and V come one by one."""
@@ -109,7 +119,8 @@ class Weights:
 
     `modulations` is what of each transformer runs once a schedule, where that can be placed apart; `blocks` is how many
     blocks a transformer has; `loras` are the factors of all LoRAs, which stay on the device where they run beside the
-    weights. `rates` tell what runs take besides, of which most are of the size `usual`.
+    weights. `rates` tell what runs take besides, of which most are of the size `usual`; `needs` is what those of models
+    take that grow otherwise.
     """
 
     transformers: tuple[int, ...]
@@ -120,11 +131,17 @@ class Weights:
     blocks: int = 60
     rates: Rates = PLAIN
     usual: Size = USUAL
+    needs: tuple[Needs, ...] = ()
 
     @property
     def working(self) -> Working:
         """What the largest runs take besides."""
-        return self.rates.of(LARGEST)
+        return _most([self.rates.of(LARGEST), *(each.largest for each in self.needs)])
+
+    @property
+    def usual_working(self) -> Working:
+        """What the usual runs take besides."""
+        return _most([self.rates.of(self.usual), *(each.usual for each in self.needs)])
 
     @property
     def total(self) -> int:
@@ -138,6 +155,11 @@ class Weights:
     @property
     def block(self) -> int:
         return self.core // self.blocks
+
+
+def _most(workings: Sequence[Working]) -> Working:
+    """Return the most that each phase takes of several runs."""
+    return Working(**{each.name: max(getattr(one, each.name) for one in workings) for each in fields(Working)})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -220,7 +242,7 @@ class _Planner:
         total, free = _gb(self.weights.total), _gb(self.machine.free_device)
         if self._peak("resident") <= self.room:
             return self.plan("resident", f"{total} of weights fit into {free}.", sparing=True)
-        if self.weights.modulations and self._peak("resident", away=True) <= self.room:
+        if any(self.weights.modulations) and self._peak("resident", away=True) <= self.room:
             why = f"{total} of weights fit into {free} without the modulation, which is fetched once a schedule."
             return self.plan("resident", why, sparing=True, away=True)
         short = f"{total} of weights do not fit into {free}"
@@ -261,14 +283,14 @@ class _Planner:
         sliced = sparing or strategy != "resident"
         peaks = (
             self._peak(strategy, encoder, kept, away=away, sliced=sliced, working=working)
-            for working in (self.weights.working, self.weights.rates.of(self.weights.usual))
+            for working in (self.weights.working, self.weights.usual_working)
         )
         kept_words = f" {kept} of {self.weights.blocks} blocks stay." if strategy == "stream" else ""
         return Plan(
             strategy=strategy,
             text_encoder=encoder,
             kept_blocks=kept,
-            modulation_away=away or (strategy != "resident" and bool(self.weights.modulations)),
+            modulation_away=away or (strategy != "resident" and any(self.weights.modulations)),
             sliced_decoding=sliced,
             pinned=self.machine.device == "cuda" and self.weights.total <= PINNABLE * self.machine.free_host,
             quantized=self.quantized,
@@ -297,7 +319,8 @@ class _Planner:
         if strategy == "resident":
             held = self.weights.total - (sum(self.weights.modulations) if away else 0)
             recorded = working.recorded if self.machine.device == "cuda" else 0
-            return held + max(recorded + decoding, working.denoising)  # what is recorded stays for the next run
+            # What is recorded stays for the next run.
+            return held + max(working.encoding, recorded + decoding, working.denoising)
         encoding = (max(self.weights.text_encoders) if encoder == "whole" else LAYERWISE_ENCODER) + working.encoding
         transformer = self.weights.core
         streamed = int(ENDS * max(self.weights.transformers)) + (kept + SLOTS) * self.weights.block
@@ -328,11 +351,12 @@ def _gb(size: int) -> str:
 def plan_second(plan: Plan, second: Machine, weights: Weights, *, fused: bool) -> Plan:
     """Return `plan` with a second device in it (`placing.Pair`), or with the reason why that has nothing to do.
 
-    It needs a copy of every transformer, without the modulation, and what a run takes beside it.
+    It needs a copy of every transformer of ours, without the modulation, and what a run takes beside it.
     """
-    copies = sum(weights.transformers) - sum(weights.modulations) + weights.loras
+    ours = zip(weights.transformers, weights.modulations, strict=False)
+    copies = sum(transformer - apart for transformer, apart in ours if apart) + weights.loras
     peak = copies + weights.working.denoising + weights.working.recorded
-    obstacle = _obstacle(plan, fused=fused)
+    obstacle = _obstacle(plan, fused=fused) or ("" if copies else "what is loaded runs on diffusers' own loop")
     if not obstacle and peak > USABLE * second.free_device:
         obstacle = f"it has {second.free_device / GB:.1f} GB for {peak / GB:.1f} GB"
     if obstacle:

@@ -234,7 +234,7 @@ class Runner:
         """
         pipeline.scheduler.lora_shift = run.schedule.shift if run.schedule else None
         if not is_fused(pipeline):
-            self._tell(run, describe_plain())
+            self._tell(run, describe_plain(run.editor.plain if run.editor else ""))
             return _plain(pipeline, run, after_step)
         if pipeline.transformer.pair and len(run.texts) == 1:
             logger.info("The second device is not used: guidance is off (cfg_scale 1)")
@@ -253,22 +253,21 @@ def _plain(pipeline: Any, run: Run, after_step: AfterStep) -> np.ndarray:
         after_step(step, tensors["latents"], pipeline.scheduler)
         return tensors
 
-    own = (
-        {"width": run.size[0], "height": run.size[1]}
-        if run.editor
-        else {"layers": run.layers, "resolution": run.resolution, "cfg_normalize": run.normalize}
-    )
-    pictures = pipeline(
-        image=list(run.pictures) if run.references else run.image,
-        prompt=run.prompt,
-        negative_prompt=run.negative_prompt,
-        true_cfg_scale=run.scale,
-        num_inference_steps=run.steps,
-        generator=run.generator,
-        callback_on_step_end=on_step_end,
-        output_type="np",
-        **own,
-    ).images
+    asked: dict[str, Any] = {
+        "image": list(run.pictures) if run.references else run.image,
+        "prompt": run.prompt,
+        "negative_prompt": run.negative_prompt,
+        "true_cfg_scale": run.scale,
+        "num_inference_steps": run.steps,
+        "generator": run.generator,
+        "callback_on_step_end": on_step_end,
+        "output_type": "np",
+    }
+    layered = {"layers": run.layers, "resolution": run.resolution, "cfg_normalize": run.normalize}
+    asked |= run.editor.arguments(run) if run.editor else layered
+    pictures = pipeline(**asked).images
+    if asked["output_type"] == "latent":
+        return _decode(pipeline, run, pictures)
     pictures = pictures if run.editor else pictures[0]
     check_finite(torch.from_numpy(pictures))
     return (pictures * 255).round().astype(np.uint8)

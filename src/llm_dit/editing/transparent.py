@@ -1,0 +1,148 @@
+"""A layer as a picture for a model that knows transparency, and the model's answer made into a layer again."""
+
+from dataclasses import dataclass, field
+
+import cv2
+import numpy as np
+from PIL import Image
+
+from llm_dit.alpha import Plane, as_float, bleed, join, resize_layer, restore_alpha, spread, to_image
+from llm_dit.editing.canvas import (
+    AROUND_PX,
+    MARGINS,
+    VISIBLE_ALPHA,
+    Box,
+    Crop,
+    EditResult,
+    crop_around,
+    crop_to_content,
+    enlarge_with_detail,
+    is_larger,
+    square,
+    whole_layer,
+    without_specks,
+)
+from llm_dit.editing.registration import Motion, measure_motion, undo_motion
+from llm_dit.options import EditOutputSize, Shape
+
+GROUND = 0.5
+"""What both pictures lie on while their edges are compared, 0–1."""
+SURE = 0.1
+"""From this alpha up a color is taken as it is; fainter ones get the more of their neighbors."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TransparentCanvas:
+    """The picture to give to the model, `image` (RGBA), and what is needed to make its answer a layer again.
+
+    Under transparency it has the colors beside it, not those that the layer hides there.
+    """
+
+    image: Image.Image
+    layer: Image.Image
+    crop: Crop
+    shape: Shape
+    output_size: EditOutputSize
+    colors: Plane = field(repr=False)
+
+    def finish(self, edited: Image.Image) -> EditResult:
+        """Return the layer with what the model made of `image`, an RGBA picture of any size.
+
+        With `shape="new"` it has the model's own alpha, which is clear or opaque where nobody sees that it is not
+        quite. The result has the layer's own size; with `output_size="model"` that of `edited`.
+        """
+        shown, seen = as_float(self.image), as_float(resize_layer(edited.convert("RGBA"), self.image.size))
+        weight = cv2.dilate(shown[..., 3], square(AROUND_PX))
+        motion = measure_motion(_on_ground(shown), _on_ground(seen), weight)
+        motion = motion if motion.is_certain else Motion()
+        colors, alpha = _take_apart(seen, motion)
+        return EditResult(
+            image=self._keep(colors, edited.size) if self.shape == "keep" else self._renew(colors, alpha, edited.size),
+            shift_px=motion.shift,
+            zoom=motion.zoom,
+            registered=motion.is_certain,
+            alpha_derived=self.shape == "new",
+        )
+
+    def preview(self, edited: Image.Image) -> Image.Image:
+        """Return what an answer that is not done yet shows of the layer, as large as `edited`."""
+        if self.shape == "new":
+            return edited.convert("RGBA")
+        alpha = self.image.getchannel("A").resize(edited.size, Image.Resampling.BOX)
+        return restore_alpha(edited.convert("RGB"), alpha)
+
+    def _keep(self, colors: Plane, edited_size: tuple[int, int]) -> Image.Image:
+        """Return the edited colors under the original alpha."""
+        alpha = self.layer.getchannel("A")
+        if self.output_size == "model":
+            rgb = to_image(colors).resize(edited_size, Image.Resampling.LANCZOS)
+            return restore_alpha(rgb, alpha.resize(edited_size, Image.Resampling.LANCZOS))
+        if not self.image.getchannel("A").getbbox():
+            return self.layer.copy()
+        return restore_alpha(self.crop.paste(self.layer, self._at_layer_size(colors)), alpha)
+
+    def _renew(self, colors: Plane, alpha: Plane, edited_size: tuple[int, int]) -> Image.Image:
+        """Return the edited colors under the model's own alpha."""
+        if self.output_size == "model":
+            return _settled(join(colors, alpha).resize(edited_size, Image.Resampling.LANCZOS))
+        outline = to_image(alpha).resize(self.crop.box_size, Image.Resampling.LANCZOS)
+        return self.crop.paste(self.layer, _settled(restore_alpha(self._at_layer_size(colors), outline)))
+
+    def _at_layer_size(self, colors: Plane) -> Image.Image:
+        if is_larger(self.crop.box_size, self.crop.size):
+            return enlarge_with_detail(colors, self.colors, self.crop.cut(self.layer))
+        return to_image(colors).resize(self.crop.box_size, Image.Resampling.LANCZOS)
+
+
+def prepare_transparent(
+    layer: Image.Image,
+    *,
+    shape: Shape,
+    output_size: EditOutputSize = "layer",
+    region: Box | None = None,
+    target_area: int = 1024 * 1024,
+    multiple: int = 32,
+) -> TransparentCanvas:
+    """Make an RGBA layer into an RGBA picture of about `target_area` pixels, sides multiples of `multiple`.
+
+    What it shows of the layer is what `canvas.prepare` does.
+    """
+    layer = layer.convert("RGBA")
+    if output_size == "model":
+        crop = whole_layer(layer, target_area, multiple)
+    elif region is not None:
+        crop = crop_around(region, layer, target_area, multiple)
+    else:
+        crop = crop_to_content(layer, MARGINS[shape], target_area, multiple)
+    # Twice: what resizing leaves of faint edges has the colors of rounding.
+    image = bleed(without_specks(resize_layer(without_specks(crop.cut(layer)), crop.size)))
+    return TransparentCanvas(
+        image=image,
+        layer=layer,
+        crop=crop,
+        shape=shape,
+        output_size=output_size,
+        colors=as_float(image.convert("RGB")),
+    )
+
+
+def _on_ground(picture: Plane) -> Plane:
+    alpha = picture[..., 3:]
+    return picture[..., :3] * alpha + GROUND * (1 - alpha)
+
+
+def _take_apart(picture: Plane, motion: Motion) -> tuple[Plane, Plane]:
+    """Return straight colors, continued to where nothing is seen, and alpha of an answer, its motion undone."""
+    alpha, light = picture[..., 3], picture[..., :3] * picture[..., 3:]
+    if motion.is_certain:
+        alpha, light = undo_motion(alpha, motion).clip(0, 1), undo_motion(light, motion)
+    colors = (light / np.maximum(alpha, 1 / 255)[..., None]).clip(0, 1)
+    return spread(colors, (alpha / SURE).clip(0, 1)), alpha
+
+
+def _settled(layer: Image.Image) -> Image.Image:
+    """Return a layer whose alpha is 0 or 255 where it is so near that nobody sees the difference."""
+    settled = layer.copy()
+    steps = [0] * VISIBLE_ALPHA + list(range(VISIBLE_ALPHA, 256 - VISIBLE_ALPHA)) + [255] * VISIBLE_ALPHA
+    settled.putalpha(layer.getchannel("A").point(steps))
+    return settled
