@@ -18,7 +18,7 @@ from tests.browser.studio import Studio
 from tests.kit.hub import Hub
 from tests.kit.hub import serve as serve_hub
 from tests.kit.jobs import events
-from tests.kit.service import OWN_PIPELINE, Service, downloading_environment, serve
+from tests.kit.service import OWN_PIPELINE, Service, downloading_environment, qwen_environment, serve
 from tests.kit.waiting import wait_until
 
 
@@ -170,3 +170,47 @@ def test_the_modal_shows_an_edit_while_it_is_made(
     studio.dialog.get_by_label("Steps").fill("100")
     studio.button("Apply").click()
     wait_until_drawn(studio, studio.dialog.locator(".version-tile[data-kind=running] canvas"))
+
+
+# Qwen-Image-2.1 as the edit model.
+
+
+@pytest.fixture(scope="module")
+def transparent(checkpoints: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """A service whose edit model draws transparency itself."""
+    from tests.kit.checkpoints import write_checkpoint_21  # torch is not for every test
+
+    folder = tmp_path_factory.mktemp("transparent")
+    edit_model = {"LLM_DIT_QWEN_IMAGE__EDIT_MODEL_PATH": str(write_checkpoint_21(folder / "edit"))}
+    environment = qwen_environment(checkpoints, **edit_model) | OWN_PIPELINE
+    del environment["LLM_DIT_QWEN_IMAGE__NUM_INFERENCE_STEPS"]
+    with serve(folder, app="tests.kit.app:kept", environment=environment) as running:
+        yield running
+
+
+def test_a_model_that_knows_transparency_edits_with_a_reference(
+    transparent: Service, open_studio: Callable[..., Studio], picture: Path
+) -> None:
+    studio = open_studio(at=transparent)
+    start(studio, picture, steps=1)
+    expect(studio.rows).to_have_count(2)
+    studio.page.locator(".engine").click()
+    expect(studio.page.get_by_role("dialog")).to_contain_text("no commercial use without its authors' agreement")
+    studio.page.keyboard.press("Escape")
+
+    studio.button("Edit Background").click()
+    studio.instruction.fill("give it the colors of Picture 2")
+    studio.dialog.get_by_role("radio", name="New", exact=True).check()
+    studio.dialog.get_by_role("button", name="A layer").click()
+    studio.page.get_by_role("menuitem", name="Layer 2").click()
+    expect(studio.dialog.locator(".reference")).to_contain_text(["Picture 2"])
+    studio.dialog.get_by_text("Guidance, steps, seed").click()
+    expect(studio.dialog.get_by_label("Steps")).to_have_value("40")
+    studio.dialog.get_by_label("Steps").fill("2")
+    with studio.page.expect_response("**/edit-layer") as sent:
+        studio.button("Apply").click()
+    asked = sent.value.request.post_data_json or {}
+    assert (asked["cfg_scale"], asked["shape"], len(asked["references"])) == (1, "new", 1)
+    expect(studio.button("Replace layer")).to_be_visible()
+    studio.button("Replace layer").click()
+    expect(studio.page.get_by_text(re.compile("“Background” replaced")).first).to_be_visible()

@@ -19,6 +19,7 @@ from PIL import Image
 from llm_dit.editing import prepare_transparent
 from llm_dit.errors import InputError, WeightsError
 from llm_dit.images import encode_png
+from llm_dit.options import Shape
 from llm_dit.pipelines.qwen_image_diffusers import QwenImageDiffusersPipeline
 from llm_dit.qwen.diagnosis import diagnose
 from llm_dit.qwen.editors.qwen_image_21 import QWEN_IMAGE_21, processor_of
@@ -133,6 +134,19 @@ def test_alpha_is_kept_or_the_models_own(pipe: QwenImageDiffusersPipeline, pictu
     assert kept.size == new.size == picture.size
     assert np.array_equal(np.asarray(kept)[..., 3], np.asarray(picture)[..., 3])
     assert not np.array_equal(np.asarray(new)[..., 3], np.asarray(picture)[..., 3])
+
+
+@pytest.mark.parametrize("shape", ["keep", "new"])
+def test_outside_of_a_region_every_byte_stays(
+    pipe: QwenImageDiffusersPipeline, picture: Image.Image, shape: Shape
+) -> None:
+    edited = pipe.edit_layer(
+        picture, "make it blue", region=(40, 20, 90, 60), shape=shape, num_inference_steps=1, seed=1
+    )
+    changed = (np.asarray(edited) != np.asarray(picture)).any(-1)
+    assert changed[20:60, 40:90].any()
+    changed[20:60, 40:90] = False
+    assert not changed.any()
 
 
 def test_a_run_is_told_previewed_canceled_and_begun_again(
