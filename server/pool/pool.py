@@ -45,13 +45,10 @@ LOST = "The process that worked on this ended in the middle of it: try again."
 FULL = "Others keep the server busy with the same: try again in {seconds} s."
 MOST_ANSWER = 64 << 20
 """Bytes of an answer; more does not come from a task that works as it should."""
-LOCAL = {
-    "OPENBLAS_NUM_THREADS": "1",
-    "OMP_NUM_THREADS": "1",
-    "MALLOC_ARENA_MAX": "1",
-    "MALLOC_MMAP_THRESHOLD_": "262144",
-}
-"""One thread a process, and memory that goes back to the system when it is freed."""
+LOCAL = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "1"}
+"""One thread a process."""
+THRIFTY = {"MALLOC_MMAP_THRESHOLD_": "262144"}
+"""Memory goes back to the system when it is freed."""
 GRACE_S = 2.0
 """Seconds that a process which closed its streams has to end."""
 _KILLED_FOR_TIME = {-getattr(signal, name) for name in ("SIGPROF", "SIGXCPU") if hasattr(signal, name)}
@@ -72,12 +69,17 @@ class Lane(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class LaneLimits:
-    """How many processes a lane has, how many tasks may wait, how polite it is, and when an idle process ends."""
+    """How many processes a lane has, how many tasks may wait, how polite it is, and when an idle process ends.
+
+    A `thrifty` one has little memory between two allocations. That costs what computes on arrays a third of its time,
+    for the system clears all memory that it gives.
+    """
 
     processes: int
     waiting: int
     nice: int
     idle_s: float
+    thrifty: bool = True
 
 
 _SHARE = 1 if (os.cpu_count() or 1) < 8 else 2
@@ -85,7 +87,7 @@ LANES: Mapping[Lane, LaneLimits] = {
     Lane.QUICK: LaneLimits(processes=2, waiting=64, nice=2, idle_s=300),
     Lane.PICTURES: LaneLimits(processes=_SHARE, waiting=32, nice=8, idle_s=15),
     Lane.FILES: LaneLimits(processes=_SHARE, waiting=16, nice=12, idle_s=15),
-    Lane.SELECTION: LaneLimits(processes=2, waiting=32, nice=4, idle_s=120),
+    Lane.SELECTION: LaneLimits(processes=2, waiting=32, nice=4, idle_s=120, thrifty=False),
 }
 
 
@@ -202,7 +204,7 @@ class _LaneProcesses:
     async def _start(self) -> "_Process":
         if self._closed:
             raise TaskLostError(LOST)
-        process = await _Process.start(self._limits.nice)
+        process = await _Process.start(self._limits)
         self._all.add(process)
         process.when_ended(self._all.discard)
         return process
@@ -212,12 +214,13 @@ class _Process:
     """One process, which runs a task at a time."""
 
     @classmethod
-    async def start(cls, nice: int) -> "_Process":
-        arguments = [sys.executable, "-m", "server.processes", str(nice)]
+    async def start(cls, limits: LaneLimits) -> "_Process":
+        arguments = [sys.executable, "-m", "server.processes", str(limits.nice)]
+        environment = environment_of_child(**LOCAL, **(THRIFTY if limits.thrifty else {}))
         pipe, nothing = asyncio.subprocess.PIPE, asyncio.subprocess.DEVNULL
         try:
             process = await asyncio.create_subprocess_exec(
-                *arguments, stdin=pipe, stdout=pipe, stderr=nothing, env=environment_of_child(**LOCAL)
+                *arguments, stdin=pipe, stdout=pipe, stderr=nothing, env=environment
             )
         except OSError as error:
             logger.error("a process for pictures cannot be started: %s", error)
