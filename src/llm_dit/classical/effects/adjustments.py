@@ -125,6 +125,10 @@ def hue(picture: Picture, operation: Operation, scene: Scene) -> Picture:
 _GREY, _COLORED = 0.03, 0.09
 # The steepest that lightness may change, so that noise in a black or white thing does not turn into texture.
 _STEEPEST = 1.5
+# Lightness up to which nobody sees color or texture, and from which everybody does: 8-bit levels of about 7 and 28.
+_BLACK, _DARK = 0.13, 0.24
+# The share of a layer that has a color, up to which it is a grey one with a colored edge.
+_SOME = (0.02, 0.08)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -144,8 +148,9 @@ class Dye:
     target: tuple[float, float, float]
 
     def __call__(self, lab: Floats) -> Floats:
-        share = self.chroma_share(lab)
-        lightness = self.new_lightness(lab[..., 0])
+        seen = _as_seen(lab)
+        share = self.chroma_share(seen)
+        lightness = self.new_lightness(seen[..., 0])
         # Grey parts of a colored thing keep their lightness as well: outlines stay black and windows white.
         lightness = lab[..., 0] + (lightness - lab[..., 0]) * np.minimum(share * 3.0, 1.0)
         # Full chroma over texture looks painted on.
@@ -248,12 +253,19 @@ def tint(picture: Picture, operation: Operation, scene: Scene) -> Picture:
     return change_lab(picture, change)
 
 
+def _as_seen(lab: Floats) -> Floats:
+    """Return OKLab values in which what is nearly black is black: a dye would make its noise into blotches."""
+    return lab * smoothstep(lab[..., :1], _BLACK, _DARK)
+
+
 def mix_dye(lab: Floats, weights: Floats, target: Rgb) -> Dye:
     """Return the dye for samples (n, 1, 3) with weights (n) that takes what is usual among them to `target`."""
+    lab = _as_seen(lab)
     colorfulness = chroma(lab)[:, 0]
     # The mean over color rather than area, so that the chroma of the colored parts counts.
     usual = float((weights * colorfulness**2).sum() / max(float((weights * colorfulness).sum()), 1e-6))
-    colored = float(smoothstep(np.array(usual), _GREY, _COLORED))
+    share = float((weights * (colorfulness > _GREY)).sum() / max(float(weights.sum()), 1e-6))
+    colored = float(smoothstep(np.array(usual), _GREY, _COLORED) * smoothstep(np.array(share), *_SOME))
     counts = weights * (1.0 - colored * (1.0 - np.minimum(colorfulness / max(usual, 1e-4), 1.0)))
     lightness = lab[:, 0, 0]
     spread = quantile(lightness, counts, 0.9) - quantile(lightness, counts, 0.1)
