@@ -111,8 +111,10 @@ class Groups:
 
     def _energy(self, one: int) -> Floats:
         """Return the energy distance of the color distributions (Székely and Rizzo, 2013)."""
-        cross = self.palette @ (self.distance @ self.palette[one])
-        own = ((self.palette @ self.distance) * self.palette).sum(axis=-1)
+        # OpenBLAS may have computed on numbers beside the rows, and dropped what came of it, when it says "invalid".
+        with np.errstate(invalid="ignore"):
+            cross = self.palette @ (self.distance @ self.palette[one])
+            own = ((self.palette @ self.distance) * self.palette).sum(axis=-1)
         # On single colors this is their distance, squared to undo the caller's root.
         return np.maximum(2 * cross - own - own[one], 0) ** 2 / 4
 
