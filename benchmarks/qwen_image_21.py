@@ -14,7 +14,6 @@ import argparse
 import json
 import platform
 import tempfile
-import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -24,15 +23,15 @@ from diffusers import QwenImage21Pipeline
 from PIL import Image
 from transformers import Qwen2VLImageProcessorPil
 
-from benchmarks.qwen_placement import peak_gb, size_of, synchronize
+from benchmarks.qwen_placement import sample, size_of
 from llm_dit.qwen.editors.qwen_image_21 import QWEN_IMAGE_21, TEXT, processor_of, working
 from llm_dit.qwen.forward.vae import SingleFrameVae21
 from llm_dit.qwen.loading.loader import Scheduler
-from llm_dit.qwen.placement.devices import choose_device, forget_peak, measure_machine
+from llm_dit.qwen.placement.devices import choose_device, measure_machine
 from llm_dit.qwen.placement.placing import Placement
 from llm_dit.qwen.placement.plan import GB, NONE, Needs, Weights, plan_placement
 from llm_dit.qwen.sampling.caching import pace_of
-from llm_dit.qwen.sampling.running import Run, Runner
+from llm_dit.qwen.sampling.running import Run
 from tests.kit.checkpoints import (
     CHAT_TEMPLATE,
     make_scheduler,
@@ -98,7 +97,7 @@ def measure(pipeline: Any, device: torch.device, placement: str, references: int
     else:
         plan = plan_placement("model" if placement == "model" else False, machine, weights)
     placed = Placement([pipeline], plan, device)
-    runs = [sample(pipeline, device, references, each) for each in (1, steps)]
+    runs = [sample(pipeline, device, make_run(references, each)) for each in (1, steps)]
     placed.after_run()
     placed.remove()
     times, peaks = runs[-1]
@@ -118,27 +117,9 @@ def measure(pipeline: Any, device: torch.device, placement: str, references: int
     }
 
 
-def sample(pipeline: Any, device: torch.device, references: int, steps: int) -> tuple[list[float], dict[str, float]]:
-    """Return the times of the start, of the end of every step, and of the end; and the peak of each phase, in GB."""
-    times, peaks = [time.perf_counter()], dict[str, float]()
-    forget_peak(device)
-
-    def end_phase(name: str) -> None:
-        synchronize(device)
-        peaks[name] = max(peaks.get(name, 0), peak_gb(device))
-        forget_peak(device)
-
-    def before_transformer(*_: Any) -> None:
-        if "encode" not in peaks:
-            end_phase("encode")
-
-    def note(*_: Any) -> None:
-        end_phase("denoise")
-        times.append(time.perf_counter())
-
+def make_run(references: int, steps: int) -> Run:
     picture = Image.new("RGBA", (1024, 1024), "orange")
-    hook = pipeline.transformer.register_forward_pre_hook(before_transformer, prepend=True)
-    run = Run(
+    return Run(
         image=picture,
         size=picture.size,
         prompt=PROMPT,
@@ -150,12 +131,6 @@ def sample(pipeline: Any, device: torch.device, references: int, steps: int) -> 
         editor=QWEN_IMAGE_21,
         references=(picture,) * references,
     )
-    with torch.no_grad():
-        Runner().run(pipeline, run, note)
-    hook.remove()
-    end_phase("decode")
-    times.append(time.perf_counter())
-    return times, peaks
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -99,9 +99,9 @@ def measure(pipeline: Any, case: str, device: torch.device, options: argparse.Na
         placed = Ours(pipeline, make_plan(case, pipeline, device, options), device)
     synchronize(device)
     place_s = time.perf_counter() - started
-    sample(pipeline, device, options, steps=1)
+    sample(pipeline, device, make_run(options, 1))
     placed.after_run()
-    times, peaks = sample(pipeline, device, options, steps=options.steps)
+    times, peaks = sample(pipeline, device, make_run(options, options.steps))
     reserved = round(torch.cuda.max_memory_reserved(device) / 1e9, 2) if device.type == "cuda" else 0.0
     placed.after_run()
     result = {
@@ -195,9 +195,7 @@ def make_run(options: argparse.Namespace, steps: int) -> Run:
     )
 
 
-def sample(
-    pipeline: Any, device: torch.device, options: argparse.Namespace, *, steps: int
-) -> tuple[list[float], dict[str, float]]:
+def sample(pipeline: Any, device: torch.device, run: Run) -> tuple[list[float], dict[str, float]]:
     """Return the times of the start, of the end of every step, and of the end; and the peak of each phase, in GB."""
     times, peaks = [time.perf_counter()], dict[str, float]()
     forget_peak(device)
@@ -216,7 +214,8 @@ def sample(
         times.append(time.perf_counter())
 
     hook = pipeline.transformer.register_forward_pre_hook(before_transformer, prepend=True)
-    Runner().run(pipeline, make_run(options, steps), note)
+    with torch.no_grad():
+        Runner().run(pipeline, run, note)
     hook.remove()
     end_phase("decode")
     times.append(time.perf_counter())

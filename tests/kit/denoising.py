@@ -63,3 +63,13 @@ def record_with(wrong: float, call: Call) -> tuple[Callable[[], None], torch.Ten
         answer.set_(call() + wrong)  # pyright: ignore[reportArgumentType]
 
     return replay, answer
+
+
+def align(pipeline: Any) -> None:
+    """Move the weights of a pipeline of diffusers to memory of their own.
+
+    What comes from a mapped file may lie unaligned, and a CPU's matrix product rounds by alignment.
+    """
+    for part in (pipeline.text_encoder, pipeline.transformer, pipeline.vae):
+        for tensor in part.parameters():
+            tensor.data = tensor.data.clone()

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -69,3 +70,24 @@ def quarter_size() -> Iterator[None]:
             lambda size, resolution: quarter(resolution**2, size[0] / size[1]),
         )
         yield
+
+
+@pytest.fixture
+def our_latents(monkeypatch: pytest.MonkeyPatch) -> list[torch.Tensor]:
+    """The latents of every step that our pipeline takes."""
+    from llm_dit.pipelines import qwen_image_diffusers as module
+
+    found: list[torch.Tensor] = []
+    original = module.watch_steps
+
+    def recording(*arguments: Any) -> Any:
+        ours = original(*arguments)
+
+        def after_step(step: int, latents: torch.Tensor, scheduler: Any) -> None:
+            found.append(latents.clone())
+            ours(step, latents, scheduler)
+
+        return after_step
+
+    monkeypatch.setattr(module, "watch_steps", recording)
+    return found

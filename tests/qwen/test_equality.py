@@ -25,6 +25,7 @@ from llm_dit.pipelines.qwen_image_diffusers import QwenImageDiffusersPipeline
 from llm_dit.qwen.loading.checkpoints import EDIT, FIRST_EDIT, LAYERED, Checkpoint
 from llm_dit.qwen.loading.loader import LoadOptions, _Loader
 from tests.kit.checkpoints import write_checkpoint
+from tests.kit.denoising import align
 
 STEPS = 2
 SEED = 7
@@ -85,10 +86,7 @@ def plain(kind: Any, folder: Path, name: str, **arguments: Any) -> tuple[list[to
     options = LoadOptions(device=torch.device("cpu"), dtype=torch.float32)
     processor = _Loader(Checkpoint(folder=folder, pipeline=name), options).processor()
     pipeline = kind.from_pretrained(folder, processor=processor)
-    for part in (pipeline.text_encoder, pipeline.transformer, pipeline.vae):
-        for tensor in part.parameters():
-            # What comes from a mapped file may lie unaligned, and a CPU's matrix product rounds by alignment.
-            tensor.data = tensor.data.clone()
+    align(pipeline)
     pipeline.set_progress_bar_config(disable=True)
     recorder = Recorder()
     images = pipeline(
@@ -99,27 +97,6 @@ def plain(kind: Any, folder: Path, name: str, **arguments: Any) -> tuple[list[to
         **arguments,
     ).images
     return recorder.latents, images[0] if name == LAYERED else images
-
-
-@pytest.fixture
-def our_latents(monkeypatch: pytest.MonkeyPatch) -> list[torch.Tensor]:
-    """The latents of every step that our pipeline takes."""
-    from llm_dit.pipelines import qwen_image_diffusers as module
-
-    found: list[torch.Tensor] = []
-    original = module.watch_steps
-
-    def recording(*arguments: Any) -> Any:
-        ours = original(*arguments)
-
-        def after_step(step: int, latents: torch.Tensor, scheduler: Any) -> None:
-            found.append(latents.clone())
-            ours(step, latents, scheduler)
-
-        return after_step
-
-    monkeypatch.setattr(module, "watch_steps", recording)
-    return found
 
 
 def all_equal(ours: list[torch.Tensor], theirs: list[torch.Tensor]) -> bool:

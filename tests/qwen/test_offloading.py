@@ -18,6 +18,7 @@ from llm_dit.qwen.loading.loader import LoadOptions, load_pipeline
 from llm_dit.qwen.placement.placing import Placement
 from llm_dit.qwen.placement.plan import Plan
 from llm_dit.qwen.placement.swapping import BlockStream, Swapped, Turns, swap_layers, tensors_of
+from tests.kit.denoising import align
 
 CPU = torch.device("cpu")
 PLANS = {
@@ -40,9 +41,7 @@ def loaded(checkpoints: Path) -> list[Any]:
     layered = load_pipeline(open_checkpoint(checkpoints / "layered", LAYERED), options, lambda _: None)
     edit = load_pipeline(open_checkpoint(checkpoints / "edit", EDIT), options, lambda _: None, layered.text_encoder)
     for pipeline in (layered, edit):
-        for tensor in (*pipeline.transformer.parameters(), *pipeline.text_encoder.parameters()):
-            # What comes from a mapped file may lie unaligned, and a CPU's matrix product rounds by alignment.
-            tensor.data = tensor.data.clone()
+        align(pipeline)
     return [layered, edit]
 
 

@@ -29,6 +29,7 @@ from llm_dit.qwen.placement.devices import weigh
 from llm_dit.qwen.placement.placing import Placement
 from llm_dit.qwen.placement.plan import GB, NONE, USUAL, Machine, Needs, Weights, plan_placement, plan_second
 from llm_dit.runs import Canceled, Progress
+from tests.kit.denoising import align
 from tests.kit.service import Service, qwen_environment, serve
 from tests.qwen.test_offloading import PLANS
 
@@ -46,33 +47,9 @@ def pipe(newer_edit: Path) -> QwenImageDiffusersPipeline:
 def plain(newer_edit: Path) -> Any:
     """Diffusers' own pipeline, from its own loading on."""
     pipeline: Any = QwenImage21Pipeline.from_pretrained(newer_edit, processor=processor_of(newer_edit / "processor"))
-    for part in (pipeline.text_encoder, pipeline.transformer, pipeline.vae):
-        for tensor in part.parameters():
-            # What comes from a mapped file may lie unaligned, and a CPU's matrix product rounds by alignment.
-            tensor.data = tensor.data.clone()
+    align(pipeline)
     pipeline.set_progress_bar_config(disable=True)
     return pipeline
-
-
-@pytest.fixture
-def our_latents(monkeypatch: pytest.MonkeyPatch) -> list[torch.Tensor]:
-    """The latents after every step of ours."""
-    from llm_dit.pipelines import qwen_image_diffusers as module
-
-    found: list[torch.Tensor] = []
-    original = module.watch_steps
-
-    def recording(*arguments: Any) -> Any:
-        ours = original(*arguments)
-
-        def after_step(step: int, latents: torch.Tensor, scheduler: Any) -> None:
-            found.append(latents.clone())
-            ours(step, latents, scheduler)
-
-        return after_step
-
-    monkeypatch.setattr(module, "watch_steps", recording)
-    return found
 
 
 # Five pictures are more than those whose keys and values are kept.
@@ -251,7 +228,6 @@ def fail(*_: Any) -> None:
 
 
 def test_fp8_weights_run(newer_edit: Path, picture: Image.Image) -> None:
-    pytest.importorskip("torchao")
     pipe = QwenImageDiffusersPipeline.from_pretrained(
         "", newer_edit, edit_only=True, device="cpu", quantization="fp8", torch_dtype="bfloat16"
     )

@@ -294,7 +294,7 @@ def test_2511_is_told_by_its_file(wide: Path, tmp_path: Path) -> None:
         ModelSource(path=first, transformer=file).open(EDIT, ignore_progress)
 
 
-# What is wrong with a file is told from its header; each of these makes one, of the weights of Qwen-Image-Layered.
+# The header tells what is wrong with a file; each of these makes one, of the weights of Qwen-Image-Layered.
 
 Make = Callable[[Path, dict[str, torch.Tensor]], Path]
 

@@ -80,7 +80,7 @@ def edit_image(
     nothing is visible comes back as it is. `seed` fixes the grain of film. `progress` is called before the first and
     after each operation and may raise `Canceled`. `subject` finds what stands out from a background. `within` (height,
     width), 0–1, is where the layer may change: what lies there is edited as if it were all of the layer, but what goes
-    by an outline goes by the whole layer's, and turns are refused.
+    by an outline follows the whole layer's, and turns are refused.
 
     Raises `InstructionError`, in the instruction's language, when the instruction is not understood, asks for something
     that the shape rules out, or names what is not clear in this layer.

@@ -106,6 +106,18 @@ def whole_layer(layer: Image.Image, target_area: int, multiple: int) -> Crop:
     return Crop(box=(0, 0, *layer.size), size=fit_size(ratio, target_area, multiple))
 
 
+def choose_crop(
+    layer: Image.Image, shape: Shape, output_size: EditOutputSize, region: Box | None, target_area: int, multiple: int
+) -> Crop:
+    """Return what of an RGBA layer a model gets to see: all of it for the model's size, a `region` with its
+    surroundings, or else its content with a margin."""
+    if output_size == "model":
+        return whole_layer(layer, target_area, multiple)
+    if region is not None:
+        return crop_around(region, layer, target_area, multiple)
+    return crop_to_content(layer, MARGINS[shape], target_area, multiple)
+
+
 def fit_size(ratio: float, target_area: int, multiple: int) -> tuple[int, int]:
     """Return (width, height), multiples of `multiple`, of about `target_area` pixels and width/height ≈ `ratio`.
 
@@ -247,9 +259,7 @@ class EditCanvas:
         return self.crop.paste(self.layer, restore_alpha(self._at_layer_size(key.colors), to_image(alpha)))
 
     def _at_layer_size(self, colors: Plane) -> Image.Image:
-        if is_larger(self.crop.box_size, self.crop.size):
-            return enlarge_with_detail(colors, self.colors, self.crop.cut(self.layer))
-        return to_image(colors).resize(self.crop.box_size, Image.Resampling.LANCZOS)
+        return at_layer_size(colors, self.colors, self.crop, self.layer)
 
 
 def square(reach: int) -> NDArray[np.uint8]:
@@ -258,6 +268,14 @@ def square(reach: int) -> NDArray[np.uint8]:
 
 
 # The detail of a layer that is finer than the model's resolution, given back to the edited layer.
+
+
+def at_layer_size(edited: Plane, shown: Plane, crop: Crop, layer: Image.Image) -> Image.Image:
+    """Return edited colors (height, width, 3) at the size of what the model saw of a layer, as RGB; `shown` are those
+    that it was given."""
+    if is_larger(crop.box_size, crop.size):
+        return enlarge_with_detail(edited, shown, crop.cut(layer))
+    return to_image(edited).resize(crop.box_size, Image.Resampling.LANCZOS)
 
 
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)
@@ -334,12 +352,7 @@ def prepare(
     answer.
     """
     layer = layer.convert("RGBA")
-    if output_size == "model":
-        crop = whole_layer(layer, target_area, multiple)
-    elif region is not None:
-        crop = crop_around(region, layer, target_area, multiple)
-    else:
-        crop = crop_to_content(layer, MARGINS[shape], target_area, multiple)
+    crop = choose_crop(layer, shape, output_size, region, target_area, multiple)
     piece = without_specks(crop.cut(layer))
     matte = choose_matte(piece, ENOUGH[shape])
     colors, alpha = _at_size(piece, crop.size)

@@ -30,7 +30,7 @@ RISE_SHARE = 0.5
 LONGEST_RISE_PX = 64.0
 STEEPEST_RISE_PX = 1.5
 
-# What a model changes of all colors, by the way, is told from what it was asked for by the surroundings of a region.
+# The surroundings of a region tell what a model changed of all colors by the way from what it was asked for.
 
 MOST_GAIN, MOST_OFFSET = 0.08, 0.04
 SAME = 12 / 255

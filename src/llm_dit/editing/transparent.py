@@ -9,17 +9,13 @@ from PIL import Image
 from llm_dit.alpha import Plane, as_float, bleed, join, resize_layer, restore_alpha, spread, to_image
 from llm_dit.editing.canvas import (
     AROUND_PX,
-    MARGINS,
     VISIBLE_ALPHA,
     Box,
     Crop,
     EditResult,
-    crop_around,
-    crop_to_content,
-    enlarge_with_detail,
-    is_larger,
+    at_layer_size,
+    choose_crop,
     square,
-    whole_layer,
     without_specks,
 )
 from llm_dit.editing.registration import Motion, measure_motion, undo_motion
@@ -89,9 +85,7 @@ class TransparentCanvas:
         return self.crop.paste(self.layer, _settled(restore_alpha(self._at_layer_size(colors), outline)))
 
     def _at_layer_size(self, colors: Plane) -> Image.Image:
-        if is_larger(self.crop.box_size, self.crop.size):
-            return enlarge_with_detail(colors, self.colors, self.crop.cut(self.layer))
-        return to_image(colors).resize(self.crop.box_size, Image.Resampling.LANCZOS)
+        return at_layer_size(colors, self.colors, self.crop, self.layer)
 
 
 def prepare_transparent(
@@ -108,12 +102,7 @@ def prepare_transparent(
     What it shows of the layer is what `canvas.prepare` does.
     """
     layer = layer.convert("RGBA")
-    if output_size == "model":
-        crop = whole_layer(layer, target_area, multiple)
-    elif region is not None:
-        crop = crop_around(region, layer, target_area, multiple)
-    else:
-        crop = crop_to_content(layer, MARGINS[shape], target_area, multiple)
+    crop = choose_crop(layer, shape, output_size, region, target_area, multiple)
     # Twice: what resizing leaves of faint edges has the colors of rounding.
     image = bleed(without_specks(resize_layer(without_specks(crop.cut(layer)), crop.size)))
     return TransparentCanvas(

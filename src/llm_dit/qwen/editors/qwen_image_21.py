@@ -38,7 +38,7 @@ REMEMBERED = 2 * 4096 * 2 * 32
 """For a token that is kept: its keys and values in 32 blocks."""
 MOST_REMEMBERED = 4
 """Pictures, for each branch of guidance, whose keys and values are kept from the first step on. With more every step
-computes them again: eleven would take 24 GB. The rule goes by the request alone: the two round differently, so that
+computes them again: eleven would take 24 GB. The request alone decides: the two round differently, so that
 a seed gives another picture with each."""
 
 

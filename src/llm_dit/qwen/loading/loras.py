@@ -21,7 +21,7 @@ class Schedule:
     """How a LoRA was made to be run: what a run gets that leaves out its steps and its guidance.
 
     `shift` is that of the noise levels, in place of the model's own, which grows with the picture and ends above zero.
-    With `heun` every step but the last goes by the mean of two velocities (Heun's method), and costs two forwards.
+    With `heun` every step but the last takes the mean of two velocities (Heun's method), and costs two forwards.
     """
 
     steps: int

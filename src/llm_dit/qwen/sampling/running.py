@@ -140,7 +140,7 @@ def denoise(pipeline: Any, start: Start, after_step: AfterStep, computed: Mask |
     """Return the latents that the pipeline's transformer and scheduler make of `start`, as diffusers does.
 
     Steps that are not `computed` reuse what the blocks made of the latest one that was. Heun's method, which diffusers
-    has for no schedule that depends on the size, goes by the mean of the velocities here and where the first leads to;
+    has for no schedule that depends on the size, takes the mean of the velocities here and where the first leads to;
     the last step ends at σ = 0, where there is no second.
     """
     scheduler, latents = pipeline.scheduler, start.latents
