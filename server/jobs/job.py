@@ -22,6 +22,9 @@ FINISHED: frozenset[str] = frozenset({"succeeded", "failed", "canceled"})
 EVENTS_A_START = 1_000_000
 """Event ids of one start of the service: those of the next one are higher, as `Last-Event-ID` wants them."""
 
+SINCE_0_2 = {"engine": None, "loras": None, "references": (), "region": None, "regions": (), "speed": "exact"}
+"""What jobs have been asked for since version 0.2.0, each with what stands for its not being asked for."""
+
 
 def status_of(outcome: JobResult | LLMDiTError) -> Literal["succeeded", "failed", "canceled"]:
     """Return how a job with this outcome has ended."""
@@ -56,8 +59,8 @@ class Submission:
         fields = dataclasses.asdict(self.job_input) | {"kind": self.job_input.kind}
         # What follows from what was sent, and what was not asked for: records of earlier versions are without it.
         del fields["scaled_from"]
-        for name in ("engine", "regions", "region", "references"):
-            if not fields.get(name):
+        for name, unasked in SINCE_0_2.items():
+            if fields.get(name, unasked) == unasked:
                 fields.pop(name, None)
         if not self.seed_given:
             fields["seed"] = None
