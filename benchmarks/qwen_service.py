@@ -1,6 +1,7 @@
 """What `llm-dit serve` takes with full-size Qwen models, ours and plain diffusers, from a cold start to pictures.
 
     sudo python -m benchmarks.qwen_service --folder /tmp/checkpoints --out service.json
+    python -m benchmarks.qwen_service --folder /tmp/checkpoints --edits --resolution 1024 --out edits.json
     python -m benchmarks.qwen_service --folder /tmp/tiny --tiny --steps 4
 
 Writes both checkpoints in the real layout with random weights, unless they are there; the edit model's shards are links
@@ -22,6 +23,7 @@ from typing import Any
 import httpx
 import torch
 from PIL import Image
+from safetensors import safe_open
 from safetensors.torch import save_file
 from transformers import Qwen2VLImageProcessorPil
 
@@ -38,6 +40,10 @@ WEIGHTS = "diffusion_pytorch_model.safetensors"
 LAYERED_ONLY = "addition_t_embedding"
 """What the transformer of the edit model does not have."""
 SHARD = 5e9
+DISTILLED = {steps: f"random-lightning-{steps}steps.safetensors" for steps in (4, 8)}
+"""The files' names say how they are run."""
+RANK = 64
+OF_BLOCKS = re.compile(r"transformer_blocks\.\d+\.(?:attn\.(?:add|to)_.+|\w+_mlp\..+)\.weight")
 PEAK = re.compile(r"Peak of the run: [^\"\n]*")
 
 
@@ -90,6 +96,20 @@ def write_transformers(folder: Path, weights: dict[str, torch.Tensor]) -> None:
         (folder / name / "transformer" / f"{WEIGHTS}.index.json").write_text(json.dumps(index))
 
 
+def write_distilled(folder: Path) -> None:
+    """Write a LoRA of the blocks of the edit model for each number of steps, 0.9 GB."""
+    tensors: dict[str, torch.Tensor] = {}
+    for shard in (folder / "edit/transformer").glob("*.safetensors"):
+        with safe_open(shard, framework="pt") as stored:
+            for name in filter(OF_BLOCKS.fullmatch, stored.keys()):
+                out, inside = stored.get_slice(name).get_shape()
+                layer = name.removesuffix(".weight")
+                tensors[f"{layer}.lora_down.weight"] = torch.randn(RANK, inside, dtype=torch.bfloat16) * 0.02
+                tensors[f"{layer}.lora_up.weight"] = torch.randn(out, RANK, dtype=torch.bfloat16) * 0.02
+    for file in DISTILLED.values():
+        save_file(tensors, folder / file)
+
+
 class Client:
     """Sends jobs to a service and times their events."""
 
@@ -98,6 +118,9 @@ class Client:
 
     def wait_for_ready(self) -> None:
         while self._http.get("/readyz").status_code != 200:
+            status = self.status()
+            if status["state"] == "failed":
+                raise SystemExit(f"the engine cannot run: {status}")
             time.sleep(0.1)
 
     def status(self) -> dict[str, Any]:
@@ -163,6 +186,9 @@ def measure(folder: Path, options: argparse.Namespace, *, fused: bool) -> dict[s
         "LLM_DIT_QWEN_IMAGE__DEVICE": options.device or "",
         "LLM_DIT_QWEN_IMAGE__DEVICES": options.devices or "",
     }
+    if options.edits and fused:
+        loras = [f"{folder / file}:0" for file in DISTILLED.values()]
+        environment["LLM_DIT_QWEN_IMAGE__EDIT_LORAS"] = ",".join(loras)
     found: dict[str, Any] = {}
     try:
         drop_cache()
@@ -175,6 +201,8 @@ def measure(folder: Path, options: argparse.Namespace, *, fused: bool) -> dict[s
         client.wait_for_ready()
         found["ready_s"] = round(time.perf_counter() - started, 2)
         shown = _noise(options, 60)
+        if options.edits:
+            return found | edits(client, shown, options.steps, fused=fused)
         run = {"image": shown, "layer_num": 4, "resolution": options.resolution, "steps": options.steps}
         found["decompose first"] = client.job("decompose", prompt="a house in a garden", seed=1, **run)
         found["first_picture_s"] = round(time.perf_counter() - started, 2)
@@ -190,6 +218,23 @@ def measure(folder: Path, options: argparse.Namespace, *, fused: bool) -> dict[s
             found["decompose after edit"] = client.job("decompose", prompt="a house in a garden", seed=4, **run)
             found["placement of both"], found["both_used_gb"] = _where(client.status())
         found["peaks"] = PEAK.findall((service.folder / "log").read_text())
+    return found
+
+
+def edits(client: Client, shown: str, steps: int, *, fused: bool) -> dict[str, Any]:
+    """Return what an edit takes that is not the first of its kind, and the seconds of 50 steps."""
+    found: dict[str, Any] = {}
+    runs: dict[str, dict[str, Any]] = {"exact": {"steps": steps}}
+    if fused:
+        for number, file in DISTILLED.items():
+            runs[f"{number} steps"] = {"loras": [Path(file).stem]}
+    for name, options in runs.items():
+        for seed in (1, 2, 3):
+            found[name] = client.job("edit-layer", image=shown, instruction="make it blue", seed=seed, **options)
+            found[name]["steps"] = options.get("steps") or int(name.split()[0])
+    exact = found["exact"]
+    found["edit_50_s"] = round(exact["seconds"] + (50 - steps) * exact["step_s"], 2)
+    found["placement"], found["device_used_gb"] = _where(client.status())
     return found
 
 
@@ -218,6 +263,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--cpu-offload", default="auto")
     parser.add_argument("--ways", nargs="+", choices=["ours", "diffusers"], default=["ours", "diffusers"])
     parser.add_argument("--no-edit", dest="edit", action="store_false")
+    parser.add_argument("--edits", action="store_true", help="only edits, of 50, 8 and 4 steps")
     parser.add_argument("--steps", type=int, default=12)
     parser.add_argument("--resolution", type=int, choices=[640, 1024], default=640)
     parser.add_argument("--out", type=Path, help="JSON, written after every service")
@@ -228,6 +274,8 @@ def main(arguments: list[str] | None = None) -> None:
     if not folder.exists():
         write_checkpoints(folder) if options.tiny else write_full(folder, options.blocks, device)
         free_memory()
+    if options.edits and not all((folder / file).exists() for file in DISTILLED.values()):
+        write_distilled(folder)
     files = (folder / "layered").rglob("*.safetensors")
     report: dict[str, Any] = {
         "machine": name_device(device),
