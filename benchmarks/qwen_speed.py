@@ -38,7 +38,7 @@ from transformers import Qwen2VLImageProcessorPil
 from benchmarks.qwen_placement import peak_gb, size_of, synchronize
 from llm_dit.qwen.failures import free_memory
 from llm_dit.qwen.forward import fp8
-from llm_dit.qwen.forward.fp8 import Fp8Linear, ScaledTools, bounds_of, quantize_weight
+from llm_dit.qwen.forward.fp8 import Fp8Linear, ScaledTools, bounds_of, is_in_fp8, quantize_weight
 from llm_dit.qwen.forward.graphs import Recordings
 from llm_dit.qwen.forward.operations import MANY
 from llm_dit.qwen.forward.packed import PackedLinear, packed_shape
@@ -486,8 +486,8 @@ def plot(report: dict[str, Any]) -> str:
     )
 
 
-HALVES = {"Q8_0": (0,), "Q6_K": (208,), "Q4_K": (0, 2), "F8_E4M3": ()}
-"""Types of a file's weights, and where their blocks have numbers in half precision."""
+HALVES = {"Q8_0": (0,), "Q6_K": (208,), "Q4_K": (0, 2), "F8_E4M3": (), "F8_E4M3, fast": ()}
+"""Types of a file's weights, and where their blocks have numbers in half precision; fast is as `speed` says."""
 
 
 def packed(bench: Bench) -> dict[str, Any]:
@@ -518,8 +518,11 @@ def pack(transformer: Any, kind: str) -> None:
     for name, linear in list(transformer.named_modules()):
         if isinstance(linear, nn.Linear) and name.startswith("transformer_blocks."):
             rows, columns = linear.weight.shape
-            if kind == "F8_E4M3":
+            layer: nn.Module | None = None
+            if kind.startswith("F8_E4M3"):
                 weight, scale = linear.weight.data.to(torch.float8_e4m3fn), linear.weight.new_ones(1, 1).float()
+                if kind.endswith("fast") and is_in_fp8(f"{name}.weight"):
+                    layer = Fp8Linear(weight, scale.expand(1, rows).contiguous(), linear.bias.data)
             else:
                 shape, scale = packed_shape([rows, columns], kind), None
                 weight = torch.randint(0, 256, shape, dtype=torch.uint8, device=linear.weight.device)
@@ -527,7 +530,7 @@ def pack(transformer: Any, kind: str) -> None:
                 for at in HALVES[kind]:
                     weight.view(-1, PACKED[kind][1])[:, at : at + 2] = small
             parent, _, child = name.rpartition(".")
-            setattr(transformer.get_submodule(parent), child, PackedLinear(linear, kind, weight, scale))
+            setattr(transformer.get_submodule(parent), child, layer or PackedLinear(linear, kind, weight, scale))
 
 
 PARTS: dict[str, Callable[[Bench], dict[str, Any]]] = {

@@ -17,11 +17,12 @@ from huggingface_hub import constants
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
-from llm_dit.errors import WeightsError
+from llm_dit.errors import InputError, WeightsError
 from llm_dit.options import DecomposeArguments
 from llm_dit.pipelines.qwen_image_diffusers import QwenImageDiffusersPipeline
 from llm_dit.qwen.diagnosis import diagnose
-from llm_dit.qwen.forward.adapters import Adapters
+from llm_dit.qwen.forward.adapters import Adapters, home_of
+from llm_dit.qwen.forward.fp8 import Fp8Linear, is_in_fp8
 from llm_dit.qwen.forward.packed import PackedLinear
 from llm_dit.qwen.forward.transformer import Branch
 from llm_dit.qwen.loading.checkpoints import EDIT, FIRST_EDIT, LAYERED
@@ -141,6 +142,66 @@ def test_fp8_loads_to_what_it_says(wide: Path, weights: Weights, tmp_path: Path)
     assert same(answer(transformer), answer(load(wide, tmp_path / "dense.safetensors")))
     packed = {module.weight.dtype for module in transformer.modules() if isinstance(module, PackedLinear)}
     assert packed == {torch.float8_e4m3fn, torch.float8_e5m2}
+
+
+def test_fp8_stays_fp8_where_fast_is_asked_for(wide: Path, weights: Weights, tmp_path: Path) -> None:
+    """Each number of e4m3 and its scale as they are stored; what has other numbers is rounded once more."""
+    ways = in_turn(tuple(FP8), weights)
+    read = write_fp8(tmp_path / "fp8.safetensors", weights, ways.__getitem__)
+    diffusers = load(wide, tmp_path / "fp8.safetensors", fused=False)
+    file = {name: layer for name, layer in diffusers.named_modules() if isinstance(layer, PackedLinear)}
+    transformer = load(wide, tmp_path / "fp8.safetensors", in_fp8=True)
+    assert transformer.in_fp8
+    modules = dict(transformer.named_modules())
+    seen = set[str]()
+    for name, stored in file.items():
+        home = home_of(name, transformer)
+        layer = modules[home.module]
+        if not is_in_fp8(f"{name}.weight"):
+            assert isinstance(layer, PackedLinear), name
+            continue
+        assert isinstance(layer, Fp8Linear), name
+        rows = slice(None) if home.part is None else slice(*(stored.out_features * (home.part + i) for i in (0, 1)))
+        weight, scale = layer.weight[rows], layer.scale[0, rows, None]
+        way = ways[f"{name}.weight"]
+        if FP8[way].kind is torch.float8_e4m3fn:
+            assert torch.equal(weight.float(), stored.weight.float())
+            assert torch.equal(weight.float() * scale, read[f"{name}.weight"])
+        else:
+            assert distance(weight.float() * scale, read[f"{name}.weight"]) < FP8_ERRORS[torch.float8_e4m3fn]
+        seen.add(way)
+    assert seen == set(FP8)
+    assert distance(answer(transformer), answer(load(wide, tmp_path / "fp8.safetensors"))) < 0.1
+    checkpoint = ModelSource(path=wide / "layered", transformer=tmp_path / "fp8.safetensors").open(
+        LAYERED, ignore_progress
+    )
+    planned = weigh([checkpoint], torch.float32, None, fused=True, in_fp8=True)
+    held = sum(tensor.nbytes for tensor in tensors_of(transformer))
+    assert abs(planned.transformers[0] - held) < 0.005 * held
+
+
+@pytest.mark.parametrize(("kind", "lossy"), [("gguf", False), ("fp8", True), ("bf16", True)])
+def test_what_fast_makes_of_a_file(wide: Path, weights: Weights, tmp_path: Path, kind: str, lossy: bool) -> None:
+    file = tmp_path / f"model.{kind}"
+    if kind == "gguf":
+        write_gguf(file, weights, lambda _: "Q8_0")
+    elif kind == "fp8":
+        write_fp8(file, weights, lambda _: "before")
+    else:
+        save_file({name: tensor.bfloat16() for name, tensor in weights.items()}, file)
+    pipe = QwenImageDiffusersPipeline.from_pretrained(
+        wide / "layered", transformer_path=file, device="cpu", speed="fast"
+    )
+    told = pipe.status().forward
+    assert told is not None
+    assert ("weights in fp8" in told.lossy) == lossy
+    exact: DecomposeArguments = {**OPTIONS, "speed": "exact"}
+    picture = Image.new("RGB", (64, 64), "red")
+    if lossy:
+        with pytest.raises(InputError, match="loaded in fp8"):
+            pipe.decompose(picture, "a house", **exact)
+    else:
+        assert pipe.decompose(picture, "a house", **exact)
 
 
 def test_an_all_in_one_file_gives_its_transformer(wide: Path, weights: Weights, tmp_path: Path) -> None:

@@ -225,6 +225,7 @@ def _machine(
 ) -> list[Finding]:
     from llm_dit.qwen.forward.tools import HEAD_WIDTH, describe_plain, tools_for
     from llm_dit.qwen.placement.devices import (
+        can_be_fp8,
         check_quantization,
         choose_devices,
         choose_dtype,
@@ -241,10 +242,15 @@ def _machine(
     machine = measure_machine(device)
     dtype = choose_dtype(torch_dtype, device)
     slow = "there is no accelerator: the classical engine is the one to use" if device.type == "cpu" else ""
-    packed = any(map(is_packed, checkpoints))
     pace = pace_of(speed, QWEN_IMAGE.num_inference_steps, fused=fused)
     in_fp8 = speed == "fast" and quantization is None
-    forward = pace.told(tools_for(device, dtype, HEAD_WIDTH).describe(in_fp8=in_fp8) if fused else describe_plain())
+    narrow = [in_fp8 and can_be_fp8(each) for each in checkpoints]
+    packed = any(is_packed(each) and not fp8 for each, fp8 in zip(checkpoints, narrow, strict=True))
+    forward = pace.told(
+        tools_for(device, dtype, HEAD_WIDTH).describe(in_fp8=in_fp8 and (any(narrow) or not checkpoints))
+        if fused
+        else describe_plain()
+    )
     plain = [editor.plain for each in checkpoints if (editor := EDITORS.get(each.pipeline)) and editor.plain]
     computing = describe_forward(quantization, fused=fused, packed=packed)
     if plain and len(plain) == len(checkpoints):

@@ -31,9 +31,10 @@ from llm_dit.qwen.loading.download import download_checkpoint
 from llm_dit.qwen.loading.loader import LoadOptions, load_pipeline
 from llm_dit.qwen.loading.lora_files import Lora, open_lora, open_loras
 from llm_dit.qwen.loading.loras import OPTIONS, Chosen, Spec, choose, local_lora, parse_loras, with_turbo
-from llm_dit.qwen.loading.single_file import check_fits, describe_file, is_packed, read_transformer
+from llm_dit.qwen.loading.single_file import check_fits, describe_file, is_gguf, is_packed, read_transformer
 from llm_dit.qwen.placement.devices import (
     Quantization,
+    can_be_fp8,
     check_quantization,
     choose_devices,
     choose_dtype,
@@ -184,7 +185,8 @@ class Models:
                 self._adapters[name] = Adapters(self._pipelines[name].transformer, opened, self._dtype)
                 self._place(plan)
                 forward = self._forward(self._pipelines[name])
-                parts = describe_forward(self._quantization, fused=self._fused, packed=is_packed(checkpoint))
+                packed = is_packed(checkpoint) and not (self._in_fp8 and can_be_fp8(checkpoint))
+                parts = describe_forward(self._quantization, fused=self._fused, packed=packed)
                 if name == EDIT and self.editor.plain:
                     parts = self.editor.license
                 told = "" if checkpoint.file is None else f"; {describe_file(checkpoint.file)}"
@@ -203,7 +205,8 @@ class Models:
         if name == EDIT and (plain := self.editor.plain):
             why = () if speed == "exact" else (f"{speed}: {plain}, so it is exact",)
             return Pace(speed="exact", computed=(True,) * steps, why=why)
-        in_fp8 = self._in_fp8 and not self._sources[name].transformer  # a file's weights stay as they are stored
+        file = self._sources[name].transformer
+        in_fp8 = self._in_fp8 and not (file and is_gguf(file))
         if speed == "exact" and in_fp8:
             raise InputError(NOT_EXACT, param="speed")
         pace = pace_of(speed, steps, fused=self._fused, distilled=name == EDIT)

@@ -32,13 +32,13 @@ from transformers import (
 from llm_dit.errors import WeightsError
 from llm_dit.qwen.editors import EDITORS
 from llm_dit.qwen.failures import free_memory
-from llm_dit.qwen.forward.fp8 import Fp8Linear, put_in_fp8, quantize_weight
+from llm_dit.qwen.forward.fp8 import FP8, Fp8Linear, put_in_fp8, quantize_weight
 from llm_dit.qwen.forward.packed import PackedLinear, packed_shape, unpack
 from llm_dit.qwen.forward.transformer import Transformer
 from llm_dit.qwen.forward.vae import SingleFrameVae
 from llm_dit.qwen.loading.checkpoints import Checkpoint, StoredTensor, TransformerFile, is_modulation
 from llm_dit.qwen.loading.single_file import PACKED, stays_packed
-from llm_dit.qwen.placement.devices import Quantization, quantization_configs
+from llm_dit.qwen.placement.devices import Quantization, can_be_fp8, quantization_configs
 from llm_dit.runs import Progress, ProgressCallback
 
 
@@ -66,7 +66,8 @@ class LoadOptions:
     """How weights are loaded: `device` is where they go at once, `dtype` what they are turned into.
 
     With `modulation_away` what of the transformer runs once a schedule stays on the host.
-    With `in_fp8` the transformer's linear layers are in fp8 (`llm_dit.qwen.forward.fp8`), each as soon as it is read.
+    With `in_fp8` the transformer's linear layers are in fp8 (`llm_dit.qwen.forward.fp8`), each as soon as it is read,
+    where they can be.
     With `fused` the parts are those of `llm_dit.qwen` that are faster than diffusers' own; without it, diffusers' own.
     """
 
@@ -136,10 +137,13 @@ class _Loader:
         """Return the transformer, of another diffusers class where one is named."""
         kind = other or (Transformer if self._options.fused else QwenImageTransformer2DModel)
         folder, file = self.folder / "transformer", self._checkpoint.file
+        in_fp8 = self._options.in_fp8 and can_be_fp8(self._checkpoint)
         if file is not None:
-            transformer: Any = self._fill_from(file, lambda: _make(kind, folder, **_told_by(file)))
+            transformer: Any = self._fill_from(
+                file, lambda: _make_transformer(kind, folder, in_fp8=in_fp8, **_told_by(file))
+            )
         elif self._quantization.transformer is None:
-            transformer = self._fill("transformer", lambda: self._make_transformer(kind, folder))
+            transformer = self._fill("transformer", lambda: _make_transformer(kind, folder, in_fp8=in_fp8))
         else:
             transformer = kind.from_pretrained(
                 folder,
@@ -153,12 +157,6 @@ class _Loader:
             transformer.take_apart()
             free_memory()  # torch keeps what Q, K and V had one by one, in pieces too small to be used
         return transformer
-
-    def _make_transformer(self, kind: Any, folder: Path) -> Any:
-        made = _make(kind, folder)
-        if self._options.in_fp8 and kind is Transformer:
-            put_in_fp8(made)
-        return made
 
     def text_encoder(self, kind: Any = Qwen2_5_VLForConditionalGeneration, config_kind: Any = Qwen2_5_VLConfig) -> Any:
         """Return the text encoder, of the transformers classes that are named."""
@@ -192,7 +190,7 @@ class _Loader:
         stored = [
             replace(each, name=_name_in_module(component, each.name)) for each in self._checkpoint.stored(component)
         ]
-        narrow = {f"{name}.weight" for name, layer in module.named_modules() if isinstance(layer, Fp8Linear)}
+        narrow = _in_fp8(module)
         scales = {_scale_name(name) for name in narrow}  # which are in no file
         wanted = {name: list(tensor.shape) for name, tensor in module.state_dict().items() if name not in scales}
         if {each.name: each.shape for each in stored} != wanted:
@@ -200,17 +198,27 @@ class _Loader:
         return self._with(module, read_tensors(stored, self._place, self._options.dtype, self._report, narrow=narrow))
 
     def _fill_from(self, file: TransformerFile, make: Callable[[], Any]) -> Any:
-        """Return the transformer that `make` makes, its weights read from one file; most stay as they are stored."""
+        """Return the transformer that `make` makes, its weights read from one file; most stay as they are stored.
+
+        Where it has layers in fp8, so does a file of e4m3: its scale, of all or of each row, becomes theirs.
+        """
         with init_empty_weights():
             module = make()
+        narrow = _in_fp8(module)
         scales = [replace(each, name=_scale_name(name)) for name, each in file.scales.items()]
-        kept = {each.name for each in (*filter(stays_packed, file.tensors), *scales)}
+        packed = {each.name for each in filter(stays_packed, file.tensors)}
+        kept = packed | {each.name for each in scales}
         stored = [*map(_as_bytes, file.tensors), *scales]
-        tensors = read_tensors(stored, self._place, self._options.dtype, self._report, kept)
+        dense = narrow - packed - file.scales.keys()
+        tensors = read_tensors(stored, self._place, self._options.dtype, self._report, kept=kept, narrow=dense)
         for each in file.tensors:
+            if each.name in dense:
+                continue
             name = each.name.removesuffix(".weight")
             weight, scale = tensors.pop(each.name), tensors.pop(_scale_name(each.name), None)
-            if stays_packed(each):
+            if each.name in narrow:
+                tensors[each.name], tensors[_scale_name(each.name)] = _by_row(weight, scale)
+            elif stays_packed(each):
                 parent, _, child = name.rpartition(".")
                 owner = module.get_submodule(parent)
                 layer = PackedLinear(getattr(owner, child), each.dtype, weight, scale)
@@ -247,6 +255,27 @@ class _Loader:
 def _make(kind: Any, folder: Path, **more: Any) -> Any:
     """Return diffusers' model as it makes it from a folder and what is given beside, without weights."""
     return kind.from_config(kind.load_config(folder), **more)
+
+
+def _make_transformer(kind: Any, folder: Path, *, in_fp8: bool, **more: Any) -> Any:
+    made = _make(kind, folder, **more)
+    if in_fp8 and kind is Transformer:
+        put_in_fp8(made)
+    return made
+
+
+def _in_fp8(module: torch.nn.Module) -> set[str]:
+    """Return the names of the weights that layers in fp8 have."""
+    return {f"{name}.weight" for name, layer in module.named_modules() if isinstance(layer, Fp8Linear)}
+
+
+def _by_row(weight: torch.Tensor, scale: torch.Tensor | None) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return a weight of 8-bit floats as `Fp8Linear` has it; numbers of another kind than e4m3 are rounded again."""
+    if weight.dtype != FP8:
+        wide = weight.float()
+        return quantize_weight(wide if scale is None else wide * scale.float().reshape(-1, 1))
+    scales = torch.ones((), device=weight.device) if scale is None else scale.float()
+    return weight, scales.reshape(1, -1).expand(1, len(weight)).contiguous()
 
 
 def _told_by(file: TransformerFile) -> dict[str, Any]:

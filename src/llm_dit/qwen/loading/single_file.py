@@ -67,7 +67,7 @@ def read_transformer(path: str | Path, pipeline: str) -> TransformerFile:
     check_present(file.parent, file)
     with file.open("rb") as stream:
         start = stream.read(4)
-    if start == b"GGUF":
+    if start == GGUF:
         tensors = list(_read_gguf(file))
     elif start == b"PK\x03\x04":
         raise _unfit(file, "is a pickle, which may hold code: give a .safetensors or .gguf file")
@@ -129,6 +129,15 @@ def stays_packed(tensor: StoredTensor) -> bool:
 def is_packed(checkpoint: Checkpoint) -> bool:
     """Whether any of a checkpoint's weights stay packed."""
     return checkpoint.file is not None and any(map(stays_packed, checkpoint.file.tensors))
+
+
+def is_gguf(path: str | Path) -> bool:
+    """Whether there is a file, and it is a GGUF one."""
+    file = Path(path).expanduser()
+    if not file.is_file():
+        return False
+    with file.open("rb") as stream:
+        return stream.read(len(GGUF)) == GGUF
 
 
 def held_bytes(tensor: StoredTensor, itemsize: int) -> int:
@@ -207,6 +216,7 @@ def _supported() -> str:
 
 # The header of a GGUF file: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md
 
+GGUF = b"GGUF"
 GGUF_LIMIT = 4 * 1024 * 1024
 """Bytes of a header; one of Qwen-Image's is 150 kB."""
 STRING, ARRAY = 8, 9

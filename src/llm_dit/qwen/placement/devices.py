@@ -18,7 +18,7 @@ from llm_dit.qwen.editors import EDITORS
 from llm_dit.qwen.forward.fp8 import FP8, is_in_fp8
 from llm_dit.qwen.forward.packed import UNPACKING
 from llm_dit.qwen.loading.checkpoints import Checkpoint, is_modulation
-from llm_dit.qwen.loading.single_file import held_bytes, stays_packed
+from llm_dit.qwen.loading.single_file import held_bytes, is_gguf, is_packed, stays_packed
 from llm_dit.qwen.placement.plan import APART, FUSED, NONE, PLAIN, Machine, Needs, Rates, Weights
 
 SUPPORTED = ("cuda", "mps", "cpu")
@@ -210,20 +210,20 @@ def weigh(
 ) -> Weights:
     """Return what a plan has to place; `encoders` is how many text encoders there are, by default one each.
 
-    With `in_fp8` the transformers' linear layers are loaded so (`llm_dit.qwen.forward.fp8`).
+    With `in_fp8` the linear layers of the transformers that can be are in fp8 (`llm_dit.qwen.forward.fp8`).
     """
     each = BYTES_PER_WEIGHT[quantization] if quantization else dtype.itemsize
 
     weights = Weights(
         transformers=tuple(
-            _transformer_bytes(checkpoint, dtype, each, in_fp8=in_fp8 and _needs(checkpoint) is None)
+            _transformer_bytes(checkpoint, dtype, each, in_fp8=in_fp8 and can_be_fp8(checkpoint))
             for checkpoint in checkpoints
         ),
         text_encoders=tuple(int(checkpoint.parameters("text_encoder") * each) for checkpoint in checkpoints)[:encoders],
         vaes=sum(checkpoint.parameters("vae") for checkpoint in checkpoints) * dtype.itemsize,
         loras=numbers_of_loras * dtype.itemsize,
         blocks=checkpoints[0].transformer_blocks,
-        rates=_rates([each for each in checkpoints if _needs(each) is None], fused=fused),
+        rates=_rates([each for each in checkpoints if _needs(each) is None], fused=fused, in_fp8=in_fp8),
         needs=tuple(needs for needs in map(_needs, checkpoints) if needs),
     )
     if not fused:
@@ -240,8 +240,10 @@ def weigh(
 def _transformer_bytes(checkpoint: Checkpoint, dtype: torch.dtype, each: float, *, in_fp8: bool) -> int:
     if checkpoint.file is None:
         return int(checkpoint.parameters("transformer") * each) - (narrowed_bytes(checkpoint, dtype) if in_fp8 else 0)
-    scales = sum(scale.size for scale in checkpoint.file.scales.values())
-    return scales + sum(held_bytes(tensor, dtype.itemsize) for tensor in checkpoint.file.tensors)
+    narrow = {tensor.name: tensor.shape for tensor in checkpoint.file.tensors if in_fp8 and is_in_fp8(tensor.name)}
+    scales = sum(scale.size for name, scale in checkpoint.file.scales.items() if name not in narrow)
+    others = sum(held_bytes(tensor, dtype.itemsize) for tensor in checkpoint.file.tensors if tensor.name not in narrow)
+    return scales + others + sum(map(_fp8_bytes, narrow.values()))
 
 
 def _modulation_bytes(checkpoint: Checkpoint, dtype: torch.dtype) -> int:
@@ -256,24 +258,41 @@ def _needs(checkpoint: Checkpoint) -> Needs | None:
     return editor.needs if editor else None
 
 
-def _rates(checkpoints: Sequence[Checkpoint], *, fused: bool) -> Rates:
-    """Return what runs take besides weights; where those stay packed, Q, K and V come one by one."""
+def can_be_fp8(checkpoint: Checkpoint) -> bool:
+    """Whether a transformer's layers are in fp8 where that is asked for.
+
+    Those of a GGUF file stay as they are: they would be rounded twice. A model that brings its own forward has no fp8.
+    """
+    return _needs(checkpoint) is None and (checkpoint.file is None or not is_gguf(checkpoint.file.path))
+
+
+def _rates(checkpoints: Sequence[Checkpoint], *, fused: bool, in_fp8: bool) -> Rates:
+    """Return what runs take besides weights; where Q, K and V stay packed they come one by one."""
     if not checkpoints:
         return NONE
-    rates, unpacking = FUSED if fused else PLAIN, max(map(_unpacking_bytes, checkpoints))
-    return replace(rates, denoising=rates.denoising + APART, unpacking=unpacking) if unpacking else rates
+    rates = FUSED if fused else PLAIN
+    unpacking = max(_unpacking_bytes(each, in_fp8=in_fp8 and can_be_fp8(each)) for each in checkpoints)
+    if any(is_packed(each) and not (in_fp8 and can_be_fp8(each)) for each in checkpoints):
+        rates = replace(rates, denoising=rates.denoising + APART)
+    return replace(rates, unpacking=unpacking)
 
 
-def _unpacking_bytes(checkpoint: Checkpoint) -> int:
+def _unpacking_bytes(checkpoint: Checkpoint, *, in_fp8: bool) -> int:
     """Return what the largest weight takes while it is unpacked; its numbers, and what leads to them."""
-    packed = filter(stays_packed, checkpoint.file.tensors if checkpoint.file else ())
+    tensors = checkpoint.file.tensors if checkpoint.file else ()
+    packed = (each for each in tensors if stays_packed(each) and not (in_fp8 and is_in_fp8(each.name)))
     return UNPACKING * max((prod(tensor.shape) for tensor in packed if not is_modulation(tensor.name)), default=0)
 
 
 def narrowed_bytes(checkpoint: Checkpoint, dtype: torch.dtype) -> int:
     """Return how much less a transformer takes with its linear layers in fp8; each row has a scale."""
     shapes = [shape for name, shape in checkpoint.shapes("transformer").items() if is_in_fp8(name)]
-    return sum(prod(shape) * (dtype.itemsize - FP8.itemsize) - shape[0] * torch.float32.itemsize for shape in shapes)
+    return sum(prod(shape) * dtype.itemsize - _fp8_bytes(shape) for shape in shapes)
+
+
+def _fp8_bytes(shape: Sequence[int]) -> int:
+    """Return what a weight takes in fp8, with a scale for each row."""
+    return prod(shape) * FP8.itemsize + shape[0] * torch.float32.itemsize
 
 
 def describe_forward(quantization: Quantization | None, *, fused: bool, packed: bool = False) -> str:
