@@ -474,6 +474,16 @@ def test_a_schedule_belongs_to_a_lora(text: str, steps: int | None) -> None:
     assert choose(specs, ["other"]).schedule is None
 
 
+@pytest.mark.parametrize("turbo", [False, True])
+def test_one_that_is_off_is_on_where_a_run_names_it(turbo: bool) -> None:
+    specs = parse_loras(["lightning:0", "other.safetensors:0.5"], "loras")
+    assert choose(specs, None).weights == {"other": 0.5}
+    named = choose(specs, ["lightning"], turbo=turbo)
+    assert (named.weights, named.schedule and named.schedule.steps) == ({"lightning": 1}, 4)
+    assert choose(specs, ["lightning:0.7", "other"], turbo=turbo).weights == {"lightning": 0.7, "other": 0.5}
+    assert choose(specs, ["lightning:0"]).weights == {}
+
+
 def test_what_a_run_leaves_out_is_the_loras(
     checkpoints: Path, file: Path, picture: Image.Image, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -141,7 +141,7 @@ class Chosen:
 
 
 def choose(specs: Sequence[Spec], wanted: Sequence[str] | None, *, turbo: bool = False) -> Chosen:
-    """Return those of `specs` that are on in a run: with None all of them, else those of "NAME" or "NAME:WEIGHT".
+    """Return those of `specs` that are on in a run: with None all that have a weight, else "NAME" or "NAME:WEIGHT".
 
     With `turbo` the first distilled one is on too, and its schedule counts.
     Raises `InputError` for a name that no spec has: a run takes what its pipeline was given, and no paths.
@@ -151,7 +151,7 @@ def choose(specs: Sequence[Spec], wanted: Sequence[str] | None, *, turbo: bool =
     on = {name: weight for name, weight in weights.items() if weight}
     distilled = [spec for spec in specs if spec.schedule and spec.schedule.distilled] if turbo else []
     if distilled and not any(spec.name in on for spec in distilled):
-        on[distilled[0].name] = distilled[0].weight or 1.0
+        on |= [_wanted(distilled[0].name, known)]
     specs = [spec for spec in distilled if spec.name in on] or specs
     schedules = [spec.schedule for spec in specs if spec.name in on and spec.schedule]
     return Chosen(weights=on, schedule=schedules[0] if schedules else None)
@@ -162,7 +162,10 @@ def _wanted(text: str, known: Mapping[str, float]) -> tuple[str, float]:
     if match is None or match["name"] not in known:
         there = ", ".join(known) or "none"
         raise InputError(f'loras names what the engine has, as "NAME" or "NAME:WEIGHT": {there}.', param="loras")
-    return match["name"], known[match["name"]] if match["weight"] is None else _weight(match["weight"], "loras")
+    if match["weight"] is None:
+        # One that is off unless it is asked for, "NAME:0" in the settings, is on where a run names it.
+        return match["name"], known[match["name"]] or 1.0
+    return match["name"], _weight(match["weight"], "loras")
 
 
 def _weight(text: str, param: str) -> float:
