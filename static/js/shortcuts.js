@@ -1,9 +1,9 @@
 import { isTyping } from "./dom.js";
+import { zoomCommands } from "./images/camera.js";
 import { commandOf } from "./keymap.js";
 import { flip, setVisible, showOnly } from "./state/commands.js";
 import { findLayer, indexOf } from "./state/doc.js";
 import { resized } from "./state/initial.js";
-import { zoomCommands } from "./views/stage/viewport.js";
 
 const NUDGES = /** @type {Record<string, [number, number]>} */ ({ left: [-1, 0], right: [1, 0], up: [0, -1], down: [0, 1] });
 const FAR = 10;

@@ -7,7 +7,7 @@ import { createJobs } from "../../static/js/actions/jobs.js";
 import { isProposed, offered } from "../../static/js/state/edits.js";
 import { NEW_EDIT } from "../../static/js/state/initial.js";
 import { restore, snapshot } from "../../static/js/state/snapshot.js";
-import { ApiError } from "../../static/js/transport/http.js";
+import { ApiError } from "../../static/js/transport/api.js";
 import { clock, streams } from "./browser.js";
 import { stackOf } from "./documents.js";
 import { contextOf, settle } from "./page.js";

@@ -6,7 +6,7 @@ import { findLayer } from "../../static/js/state/doc.js";
 import { asksFor, badgeOf, chosenOf, instructionsOf, isProposed, offered, seedsFor } from "../../static/js/state/edits.js";
 import { initialState, LIMITS, NEW_EDIT } from "../../static/js/state/initial.js";
 import { restore, snapshot } from "../../static/js/state/snapshot.js";
-import { addVersion, record, undo } from "../../static/js/state/timeline.js";
+import { addVersion, record, undo } from "../../static/js/state/store.js";
 import { docOf, timelineOf } from "./documents.js";
 
 const version = (instruction, at = "2026-01-01T00:00:00Z") => ({

@@ -1,8 +1,9 @@
-/** A page without views, with a server that is told what to answer. */
 import { initialState } from "../../static/js/state/initial.js";
 import { Store } from "../../static/js/state/store.js";
-import { ApiError } from "../../static/js/transport/http.js";
+import { ApiError } from "../../static/js/transport/api.js";
 import { docOf, timelineOf } from "./documents.js";
+
+/** A page without views, with a server that is told what to answer. */
 
 /** Let everything happen that waits for nothing but its turn. */
 export async function settle() {

@@ -1,8 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { fit, panBy, zoomAt } from "../../static/js/images/camera.js";
-import { runsOf, stackOf } from "../../static/js/state/doc.js";
-import { pixelAt, placeBox, placeInside, scaleAbout, toOffset } from "../../static/js/state/placement.js";
+import { pixelAt, placeBox, placeInside, runsOf, scaleAbout, stackOf, toOffset } from "../../static/js/state/doc.js";
 import { docOf } from "./documents.js";
 
 const [plain] = docOf("a").layers;

@@ -4,7 +4,7 @@ import { test } from "node:test";
 import { createSaving } from "../../static/js/actions/saving.js";
 import { rename } from "../../static/js/state/commands.js";
 import { snapshot } from "../../static/js/state/snapshot.js";
-import { ApiError } from "../../static/js/transport/http.js";
+import { ApiError } from "../../static/js/transport/api.js";
 import { clock, storedKeys } from "./browser.js";
 import { contextOf, Kept, settle } from "./page.js";
 

@@ -3,11 +3,10 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { createDecompose, requestFor } from "../../static/js/actions/decompose.js";
 import { createThings } from "../../static/js/actions/things.js";
-import { nudged } from "../../static/js/state/boxes.js";
 import { openPicture } from "../../static/js/state/commands.js";
 import { restore, snapshot } from "../../static/js/state/snapshot.js";
-import { hasTooMany, roomFor, thingsOn } from "../../static/js/state/things.js";
-import { ApiError } from "../../static/js/transport/http.js";
+import { hasTooMany, nudged, roomFor, thingsOn } from "../../static/js/state/things.js";
+import { ApiError } from "../../static/js/transport/api.js";
 import { PICTURE } from "./documents.js";
 import { contextOf } from "./page.js";
 

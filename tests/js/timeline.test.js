@@ -4,8 +4,7 @@ import { remove, rename, setOpacity, useVersion } from "../../static/js/state/co
 import { findLayer } from "../../static/js/state/doc.js";
 import { initialState } from "../../static/js/state/initial.js";
 import { NewerError, pack, restore, sameWork, snapshot, unpack } from "../../static/js/state/snapshot.js";
-import { Store } from "../../static/js/state/store.js";
-import { addVersion, endGesture, MAX_STEPS, record, redo, undo } from "../../static/js/state/timeline.js";
+import { addVersion, endGesture, MAX_STEPS, record, redo, Store, undo } from "../../static/js/state/store.js";
 import { docOf, timelineOf } from "./documents.js";
 
 const doc = docOf("a", "b");

@@ -74,7 +74,7 @@ def test_a_limit_is_changed_in_one_place(start_service: Callable[..., Service], 
 
 
 def test_the_page_places_layers_within_the_bounds_that_the_server_has() -> None:
-    text = (ROOT / "static/js/state/placement.js").read_text(encoding="utf-8")
+    text = (ROOT / "static/js/state/doc.js").read_text(encoding="utf-8")
     told = dict(re.findall(r"^export const (\w+) = (.*);$", text, re.MULTILINE))
     assert tuple(json.loads(told["SCALE_LIMITS"])) == bounds(Scale)
     most = int(told["OFFSET_LIMIT"].replace("_", ""))

@@ -1,5 +1,5 @@
+import { flatten } from "../images/compositor.js";
 import { compareImages } from "../images/difference.js";
-import { flatten } from "../images/flatten.js";
 import { messageOf } from "../transport/api.js";
 
 /** Measuring is worth it at this size, and quick. */

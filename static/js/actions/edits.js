@@ -1,5 +1,6 @@
 import { t } from "../i18n.js";
 import { changedShare } from "../images/difference.js";
+import { sendable } from "../images/files.js";
 import { coverageOf } from "../images/pixels.js";
 import { add, discardVersion, layerFrom, useVersion } from "../state/commands.js";
 import { findLayer, newId } from "../state/doc.js";
@@ -45,7 +46,9 @@ export function createEdits({ store, api, bitmaps, tryTo }, jobs, { run, undo })
     setEdit(id, { sending: true, seed: seeds[0], chosen: null, tries });
     store.update({ notice: null, marking: null });
     const region =
-      draft.region.length > 0 ? import("./region.js").then(({ regionFor }) => regionFor(layer, draft.region, { api, bitmaps })) : null;
+      draft.region.length > 0
+        ? import("../images/region.js").then(({ regionFor }) => regionFor(layer, draft.region, { api, bitmaps }))
+        : null;
     for (const seed of seeds) {
       const { shape, references } = draft;
       const asked = { instruction, shape, seed, region: draft.region, references };
@@ -197,9 +200,9 @@ export function createEdits({ store, api, bitmaps, tryTo }, jobs, { run, undo })
       /** @param {string} id @param {File} file */
       addReference: (id, file) =>
         tryTo(async () => {
-          const { keepReference } = await import("./references.js");
-          const reference = await keepReference(file, { api, store });
-          setEdit(id, { references: [...edit(id).references, reference] });
+          const { blob } = await sendable(file, store.state.config?.limits);
+          const { image } = await api.upload(blob);
+          setEdit(id, { references: [...edit(id).references, { name: file.name.replace(/\.[^.]+$/, ""), image }] });
         }),
 
       putMarkingDown: () => store.update({ marking: null }),

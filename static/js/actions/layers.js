@@ -1,5 +1,5 @@
 import { t } from "../i18n.js";
-import { flatten } from "../images/flatten.js";
+import { flatten } from "../images/compositor.js";
 import { coverageOf } from "../images/pixels.js";
 import { duplicate, mergeDown, mergeGroup, moveTo, remove, removeGroup, reorder } from "../state/commands.js";
 import { findLayer, indexOf, newId, newLayer } from "../state/doc.js";

@@ -1,12 +1,9 @@
 import { formatList, size, t } from "../i18n.js";
-import { kindOf, sendable } from "../images/files.js";
+import { filesOf, kindOf, sendable } from "../images/files.js";
 import { coverageOf } from "../images/pixels.js";
-import { filesOf } from "../images/transfer.js";
 import { add, openPicture } from "../state/commands.js";
-import { newId, newLayer } from "../state/doc.js";
-import { placeInside } from "../state/placement.js";
-import { ApiError, messageOf } from "../transport/api.js";
-import { base } from "../transport/http.js";
+import { newId, newLayer, placeInside } from "../state/doc.js";
+import { ApiError, base, messageOf } from "../transport/api.js";
 
 /** @typedef {"house" | "poster" | "still_life" | "night"} Sample */
 /** @typedef {"error.notAPicture" | "error.otherPage"} Problem */

@@ -1,4 +1,4 @@
-import { createThumbnails } from "../images/flatten.js";
+import { createThumbnails } from "../images/compositor.js";
 import { newId } from "../state/doc.js";
 import { partsOf, sameDrafts, sameWork, snapshot } from "../state/snapshot.js";
 import { forgetUnsaved, keepSpeeds, keepUnsaved } from "../state/storage.js";

@@ -1,8 +1,7 @@
 import { createHistory } from "./history.js";
 import { createJobs } from "./jobs.js";
 import { createPicture } from "./picture.js";
-import { createProjectList } from "./project-list.js";
-import { createProjects } from "./projects.js";
+import { createProjectList, createProjects } from "./projects.js";
 import { createSaving } from "./saving.js";
 
 /**
@@ -38,7 +37,7 @@ const POLL_MS = 10_000;
 const POLL_SOON_MS = 3_000;
 
 /** Watching the server: which engine it runs, how long its queue is, whether it is there. @param {Context} context */
-export function createService({ store, api }) {
+function createService({ store, api }) {
   let timer = 0;
 
   const isSettled = () => store.state.reachable && store.state.status?.state !== "loading";

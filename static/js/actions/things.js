@@ -1,8 +1,8 @@
 import { newId } from "../state/doc.js";
-import { roomFor, thingsOn } from "../state/things.js";
+import { boxAmid, boxAround, roomFor, thingAt, thingsOn } from "../state/things.js";
 
 /** Saying what is to be a layer of its own. @param {Context} context */
-export function createThings({ store, tryTo }) {
+export function createThings({ store }) {
   /** @type {ViewPatch} */
   const inHand = { tool: { kind: "things" }, mode: "layers", notice: null };
 
@@ -21,23 +21,19 @@ export function createThings({ store, tryTo }) {
     pickThing,
 
     /** @param {Point} place   in the document */
-    pickThingAt: (place) =>
-      tryTo(async () => {
-        const { thingAt } = await import("../state/boxes.js");
-        const { doc, settings } = store.state;
-        pickThing(thingAt(thingsOn(settings, doc.picture), place, doc)?.id ?? null);
-      }),
+    pickThingAt: (place) => {
+      const { doc, settings } = store.state;
+      pickThing(thingAt(thingsOn(settings, doc.picture), place, doc)?.id ?? null);
+    },
 
     /** Add a box, where there is a layer for it, and go on to its name. @param {readonly Point[]} [places]   in the document; a box in the middle, if they are left out */
-    addThing: (places) =>
-      tryTo(async () => {
-        const { boxAmid, boxAround } = await import("../state/boxes.js");
-        const { doc, settings } = store.state;
-        if (doc.picture === null || roomFor(store.state) <= 0) return;
-        const things = thingsOn(settings, doc.picture);
-        const box = places === undefined ? boxAmid(doc.picture, things.length) : boxAround(places, doc);
-        const id = newId();
-        if (box !== null) setThings([...things, { ...box, id, name: "" }], { thing: id, ...inHand });
-      }),
+    addThing: (places) => {
+      const { doc, settings } = store.state;
+      if (doc.picture === null || roomFor(store.state) <= 0) return;
+      const things = thingsOn(settings, doc.picture);
+      const box = places === undefined ? boxAmid(doc.picture, things.length) : boxAround(places, doc);
+      const id = newId();
+      if (box !== null) setThings([...things, { ...box, id, name: "" }], { thing: id, ...inHand });
+    },
   };
 }

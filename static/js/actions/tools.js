@@ -1,7 +1,7 @@
 import { t } from "../i18n.js";
-import { asLayer, blobOf, flatten } from "../images/flatten.js";
+import { asLayer, blobOf, flatten } from "../images/compositor.js";
+import { fromDataUrl } from "../images/files.js";
 import { coverageOf, maskOf } from "../images/pixels.js";
-import { fromDataUrl } from "../images/transfer.js";
 import { brushed, cutOut } from "../state/commands.js";
 import { findLayer, handMade, newId, newLayer, stackOf } from "../state/doc.js";
 
@@ -204,7 +204,7 @@ const layersOf = ({ layers, picture }) =>
  * @param {readonly Mark[]} marks
  * @returns {Pick<Required<Wire.SelectRequest>, "points" | "without" | "line"> & {box: number[] | null}}
  */
-export function hintsOf(marks) {
+function hintsOf(marks) {
   const kept = marks.filter(({ takesAway }) => !takesAway);
   const box = kept.find(({ kind }) => kind === "box")?.places ?? null;
   return {

@@ -54,3 +54,81 @@ export function panBy(camera, dx, dy, stage, picture) {
     y: Math.min(stage.height - KEEP, Math.max(KEEP - picture.height * scale, camera.y + dy)),
   };
 }
+
+/** What a key or a button zooms by. */
+export const STEP = 1.25;
+
+/**
+ * A camera over a view, and one drawing a frame. Where it stands is its own business, not the store's.
+ *
+ * @param {object} about
+ * @param {() => Extent} about.extent          of what the camera looks through
+ * @param {() => Extent | null} about.content  of what it looks at
+ * @param {() => Camera} about.home            where all of it is in sight
+ * @param {() => void} about.draw              `camera` and `fitted` are up to date then
+ */
+export function createViewport({ extent, content, home, draw }) {
+  /** @type {Camera} */
+  let camera = { scale: 1, x: 0, y: 0 };
+  let [fitted, frame] = [true, 0];
+
+  function schedule() {
+    if (frame === 0) frame = requestAnimationFrame(look);
+  }
+
+  function look() {
+    frame = 0;
+    if (fitted && content() !== null) camera = kept(camera, home());
+    draw();
+  }
+
+  /** @param {Camera} next @param {number} [dx] @param {number} [dy] */
+  function move(next, dx = 0, dy = 0) {
+    const seen = content();
+    if (seen === null) return;
+    camera = panBy(next, dx, dy, extent(), seen);
+    fitted = false;
+    schedule();
+  }
+
+  /** @param {number} factor @param {Point} [point]   what stays where it is, else the middle */
+  function zoomBy(factor, point = { x: extent().width / 2, y: extent().height / 2 }) {
+    move(zoomAt(camera, factor, point));
+  }
+
+  return {
+    schedule,
+    zoomBy,
+    zoomTo: (/** @type {number} */ scale) => zoomBy(scale / camera.scale),
+    pan: (/** @type {number} */ dx, /** @type {number} */ dy) => move(camera, dx, dy),
+    toFit: () => {
+      fitted = true;
+      schedule();
+    },
+    get camera() {
+      return camera;
+    },
+    /** The camera in pixels of the screen. @returns {Camera} */
+    get sharp() {
+      const ratio = devicePixelRatio;
+      return { scale: camera.scale * ratio, x: camera.x * ratio, y: camera.y * ratio };
+    },
+    get fitted() {
+      return fitted;
+    },
+  };
+}
+
+/** What keys do to a camera. @param {{zoomBy: (factor: number) => void, toFit: () => void}} camera @returns {Record<string, () => void>} */
+export const zoomCommands = ({ zoomBy, toFit }) => ({ zoomIn: () => zoomBy(STEP), zoomOut: () => zoomBy(1 / STEP), fit: toFit });
+
+/** The camera as it was, where the next one looks the same: what was drawn for it is still good. @param {Camera} before @param {Camera} next */
+const kept = (before, next) => (before.scale === next.scale && before.x === next.x && before.y === next.y ? before : next);
+
+/** Give a canvas a pixel for each of the screen's; whether that changed its size. @param {HTMLCanvasElement} canvas @param {HTMLElement} view */
+export function fitCanvas(canvas, view) {
+  const [width, height] = [view.clientWidth, view.clientHeight].map((side) => Math.round(side * devicePixelRatio));
+  if (canvas.width === width && canvas.height === height) return false;
+  Object.assign(canvas, { width, height });
+  return true;
+}

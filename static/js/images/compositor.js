@@ -1,5 +1,6 @@
+import { newLayer } from "../state/doc.js";
 import { drawDifference } from "./difference.js";
-import { canvas2d } from "./pixels.js";
+import { canvas2d, sizeWithin } from "./pixels.js";
 
 /**
  * Draws a stack at the resolution of the screen. What lies below and above the layer that is being changed is kept as
@@ -100,7 +101,7 @@ export function look(context, camera) {
  * @param {Layer} layer
  * @param {CanvasImageSource} picture   of the layer, at any resolution
  */
-export function drawLayer(context, { x, y, width, height, scale, flipX, flipY, opacity, blend }, picture) {
+function drawLayer(context, { x, y, width, height, scale, flipX, flipY, opacity, blend }, picture) {
   context.save();
   context.globalAlpha = opacity;
   context.globalCompositeOperation = blend === "normal" ? "source-over" : blend;
@@ -166,3 +167,60 @@ export function createPainter(bitmaps, levels) {
     }
   };
 }
+
+/**
+ * Layers as one picture of the document's size.
+ * @param {readonly Layer[]} layers   bottom to top
+ * @param {{width: number, height: number}} doc
+ * @param {Bitmaps} bitmaps
+ * @param {number} [limit]   pixels of the longer side
+ */
+export async function flatten(layers, doc, bitmaps, limit = Infinity) {
+  const shown = layers.filter((layer) => layer.visible);
+  const pictures = await Promise.all(shown.map((layer) => bitmaps.load(layer.image)));
+  const size = sizeWithin(doc, limit);
+  const context = canvas2d(size.width, size.height);
+  context.imageSmoothingQuality = "high";
+  context.scale(size.width / doc.width, size.height / doc.height);
+  for (const [index, layer] of shown.entries()) drawLayer(context, layer, pictures[index]);
+  const { canvas } = context;
+  return {
+    canvas,
+    toBlob: () => blobOf(canvas),
+  };
+}
+
+/** What is on a canvas now, as PNG. @param {HTMLCanvasElement} canvas @returns {Promise<Blob>} */
+export const blobOf = (canvas) =>
+  new Promise((resolve, reject) => canvas.toBlob((blob) => (blob ? resolve(blob) : reject(new Error("no picture"))), "image/png"));
+
+const SIDE_PX = 320;
+const PAUSE_MS = 15_000;
+
+/**
+ * Small pictures of documents for the list of projects, stored on the server, no more often than it is worth.
+ *
+ * @param {Api} api
+ * @param {Bitmaps} bitmaps
+ */
+export function createThumbnails(api, bitmaps) {
+  /** @type {{doc: Doc, at: number} | null} */
+  let last = null;
+  /** @param {Doc} doc @param {boolean} needed   there is none so far @returns {Promise<string | null>}   null where the last one is still right */
+  return async (doc, needed) => {
+    if (doc.picture === null || (!needed && last?.doc.layers === doc.layers)) return null;
+    if (!needed && last !== null && last.doc.picture === doc.picture && last.doc.layers.length > 0 && Date.now() - last.at < PAUSE_MS)
+      return null;
+    last = { doc, at: Date.now() };
+    const layers = doc.layers.length > 0 ? doc.layers : [asLayer(doc.picture)];
+    try {
+      const { image } = await api.upload(await (await flatten(layers, doc, bitmaps, SIDE_PX)).toBlob());
+      return image;
+    } catch {
+      return null; // The work itself is saved all the same.
+    }
+  };
+}
+
+/** @param {Picture} picture */
+export const asLayer = ({ name, image, width, height }) => newLayer({ id: "picture", name, image, width, height, coverage: 1 });

@@ -15,7 +15,7 @@ export const contentBox = remembering((bitmap) => {
 });
 
 /** The alpha of a picture, 0–255, at a small size. */
-export const alphaOf = remembering((bitmap) => {
+const alphaOf = remembering((bitmap) => {
   const size = sizeWithin(bitmap, SCRATCH);
   const pixels = pixelsOf(bitmap, size);
   return { size, alpha: Uint8Array.from({ length: size.width * size.height }, (_, i) => pixels[i * 4 + 3]) };

@@ -1,3 +1,4 @@
+import { blobOf } from "./compositor.js";
 import { canvas2d } from "./pixels.js";
 
 /** Where a layer may change, as what was drawn says: boxes, lassos and strokes of a brush, each of which adds or takes away. */
@@ -37,8 +38,16 @@ function draw(context, { kind, places }) {
 }
 
 /** The box, where that is all that was drawn, as the server takes it. @param {readonly RegionMark[]} marks */
-export function boxOfMarks(marks) {
+function boxOfMarks(marks) {
   if (marks.length !== 1 || marks[0].kind !== "box" || marks[0].takesAway) return null;
   const [a, b] = marks[0].places;
   return [Math.min(a.x, b.x), Math.min(a.y, b.y), Math.max(a.x, b.x), Math.max(a.y, b.y)];
+}
+
+/** What is marked of a layer, as the server takes it: a box, or a mask that it holds by then. @param {Layer} layer @param {readonly RegionMark[]} marks @param {Pick<Context, "api" | "bitmaps">} context @returns {Promise<Wire.RegionOfLayer>} */
+export async function regionFor(layer, marks, { api, bitmaps }) {
+  const box = boxOfMarks(marks);
+  if (box !== null) return { box };
+  const { width, height } = await bitmaps.load(layer.image);
+  return { mask: (await api.upload(await blobOf(maskOfMarks(marks, layer, { width, height })))).image };
 }

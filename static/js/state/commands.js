@@ -9,9 +9,10 @@ import {
   PLAIN,
   patchLayer,
   removeLayers,
+  scaleAbout,
+  toOffset,
   withLayers,
 } from "./doc.js";
-import { scaleAbout, toOffset } from "./placement.js";
 
 /**
  * A change of the document with a name that people read on the undo button.
@@ -31,7 +32,7 @@ export const command = (title, about, apply, gesture = null) => ({ title, about,
  * @param {Partial<Layer>} patch
  * @param {string | null} [gesture]
  */
-export const onLayer = (title, layer, patch, gesture = null) =>
+const onLayer = (title, layer, patch, gesture = null) =>
   command(title, { name: layer.name }, (doc) => patchLayer(doc, layer.id, patch), gesture);
 
 /** Start over with a picture. @param {Picture} picture */

@@ -17,3 +17,40 @@ export const hasTooMany = (state) => takesThings(state) && roomFor(state) < 0 &&
 /** @param {readonly Thing[]} things @returns {Wire.NamedRegion[]} */
 export const regionsOf = (things) =>
   things.map(({ x, y, width, height, name }) => ({ box: [x, y, x + width, y + height], name: name.trim() }));
+
+/** @param {number} value @param {number} least @param {number} most */
+const within = (value, least, most) => Math.min(Math.max(value, least), most);
+
+/** What two places in a document lie around, in whole pixels of its picture; null for nothing. @param {readonly Point[]} places @param {Doc} doc @returns {Box | null} */
+export function boxAround(places, { picture, ...doc }) {
+  if (picture === null) return null;
+  const inside = (/** @type {number} */ value, /** @type {"width" | "height"} */ side) =>
+    Math.round(within((value / doc[side]) * picture[side], 0, picture[side]));
+  const [left, right] = places.map(({ x }) => inside(x, "width")).sort((a, b) => a - b);
+  const [top, bottom] = places.map(({ y }) => inside(y, "height")).sort((a, b) => a - b);
+  return left < right && top < bottom ? { x: left, y: top, width: right - left, height: bottom - top } : null;
+}
+
+/** The smallest of the boxes around a place in a document. @param {readonly Thing[]} things @param {Point} place @param {Doc} doc */
+export function thingAt(things, { x, y }, { picture, ...doc }) {
+  if (picture === null) return null;
+  const [right, down] = [(x / doc.width) * picture.width, (y / doc.height) * picture.height];
+  const around = things.filter((box) => right >= box.x && right <= box.x + box.width && down >= box.y && down <= box.y + box.height);
+  return around.sort((a, b) => a.width * a.height - b.width * b.height)[0] ?? null;
+}
+
+/** A box in the middle, beside so many that were put there before. @param {Extent} picture @param {number} before @returns {Box} */
+export function boxAmid({ width, height }, before) {
+  const [across, down] = [Math.ceil(width / 3), Math.ceil(height / 3)];
+  const place = (/** @type {number} */ side, /** @type {number} */ length) =>
+    Math.min(side - length, Math.floor(side / 3 + (before * side) / 50));
+  return { x: place(width, across), y: place(height, down), width: across, height: down };
+}
+
+/** A box a hundredth of the picture further that way, or so much larger. @param {Thing} thing @param {Point} by @param {boolean} sizes @param {Extent} picture @returns {Thing} */
+export function nudged(thing, by, sizes, { width, height }) {
+  const step = Math.max(1, Math.round(Math.max(width, height) / 100));
+  const [right, down] = [by.x * step, by.y * step];
+  if (!sizes) return { ...thing, x: within(thing.x + right, 0, width - thing.width), y: within(thing.y + down, 0, height - thing.height) };
+  return { ...thing, width: within(thing.width + right, 1, width - thing.x), height: within(thing.height + down, 1, height - thing.y) };
+}

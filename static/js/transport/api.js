@@ -1,7 +1,122 @@
-import { ask, base, fileOf, getJson, send, sendJson } from "./http.js";
-import { projects } from "./projects.js";
+import { nameOf } from "../file-names.js";
+import { t } from "../i18n.js";
 
-export { ApiError, codeOf, messageOf, paramOf, statusOf } from "./http.js";
+/** A request that failed; `message` is fit to be shown. */
+export class ApiError extends Error {
+  /** @param {string} message @param {{status?: number, code?: string, param?: string | null}} [about] */
+  constructor(message, { status = 0, code = "unreachable", param = null } = {}) {
+    super(message);
+    this.status = status;
+    this.code = code;
+    this.param = param;
+  }
+}
+
+/** The text to show for whatever was thrown. @param {unknown} error */
+export const messageOf = (error) => (error instanceof ApiError ? error.message : t("error.unexpected"));
+
+/** Which error it is, as the server names it. @param {unknown} error */
+export const codeOf = (error) => (error instanceof ApiError ? error.code : "unexpected");
+
+/** The field of the request that is wrong, if it is one. @param {unknown} error */
+export const paramOf = (error) => (error instanceof ApiError ? error.param : null);
+
+/** @param {unknown} error */
+export const statusOf = (error) => (error instanceof ApiError ? error.status : -1);
+
+/** Ask for a path of the service. @param {string} path @param {RequestInit} [init] */
+export const send = (path, init) => ask(base + path, init);
+
+/** Ask for an address as the service gave it. @param {string} address @param {RequestInit} [init] */
+export async function ask(address, init) {
+  const response = await fetch(address, init).catch(() => null);
+  if (response === null) throw new ApiError(t("error.unreachable"));
+  if (response.ok) return response;
+  if (response.status === 401) {
+    // The login no longer holds: the page's own address asks for the token. Nothing after this may act on the failure.
+    location.reload();
+    return new Promise(() => {});
+  }
+  const problem = await response.json().catch(() => ({}));
+  const message = problem.detail ?? problem.error?.message ?? t("error.status", { status: response.status });
+  throw new ApiError(message, { status: response.status, code: problem.code ?? "error", param: problem.error?.param });
+}
+
+/** What comes as a file, under the name that the server gives it. @param {Response} response */
+const fileOf = async (response) => new File([await response.blob()], nameOf(response.headers.get("Content-Disposition")));
+
+/** @param {string} path */
+const getJson = async (path) => (await send(path)).json();
+
+/** @param {"POST" | "PUT"} method @param {string} path @param {object} body @param {RequestInit & {headers?: Record<string, string>}} [init] */
+const sendJson = (method, path, body, { headers = {}, ...init } = {}) =>
+  send(path, { method, headers: { "Content-Type": "application/json", ...headers }, body: JSON.stringify(body), ...init });
+
+/** The path below which this page's service is: "" at the root of its host, "/studio" behind a proxy that has it there. */
+export const base = new URL("../../..", import.meta.url).pathname.slice(0, -1);
+
+/** @typedef {{name: string, document: any, thumbnail?: string | null}} Content */
+
+/** Above this the browser refuses to send a request that outlives the page. */
+const KEEPALIVE_BYTES = 60_000;
+
+const at = (/** @type {string} */ id, rest = "") => `/api/projects/${encodeURIComponent(id)}${rest}`;
+
+/** A thumbnail that is not known is left out. @param {Content & {version: number}} content */
+const given = ({ thumbnail, ...content }) => (thumbnail ? { ...content, thumbnail } : content);
+
+/** The projects that the server keeps. */
+const projects = {
+  /** @returns {Promise<ProjectSummary[]>} newest first */
+  list: async () => (await getJson("/api/projects")).projects,
+
+  /** @returns {Promise<ProjectSummary[]>} the latest first */
+  deleted: async () => (await getJson("/api/projects?deleted=true")).projects,
+
+  /** @param {string} id @returns {Promise<FullProject>} */
+  read: (id) => getJson(at(id)),
+
+  /** @param {Content} content @returns {Promise<FullProject>} */
+  create: async (content) => (await sendJson("POST", "/api/projects", content)).json(),
+
+  /**
+   * Refused with 409 when `version` is not the current one.
+   * @param {string} id
+   * @param {Content & {version: number}} content
+   * @returns {Promise<Project>}
+   */
+  write: async (id, content) => (await sendJson("PUT", at(id), given(content))).json(),
+
+  /** The same from a page that is going away, as far as it is short enough. @param {string} id @param {Content & {version: number}} content */
+  writeLast: (id, content) => {
+    if (JSON.stringify(content).length < KEEPALIVE_BYTES) sendJson("PUT", at(id), given(content), { keepalive: true }).catch(() => {});
+  },
+
+  /** @param {string} id @param {boolean} [forGood] */
+  remove: (id, forGood = false) => send(at(id, forGood ? "?for_good=true" : ""), { method: "DELETE" }),
+
+  /** @param {string} id */
+  restore: (id) => send(at(id, "/restore"), { method: "POST" }),
+
+  /** @param {string} id @param {string} name @returns {Promise<Project>} */
+  duplicate: async (id, name) => (await sendJson("POST", at(id, "/duplicate"), { name })).json(),
+
+  /** The project as a file, and how many of its pictures the server has lost. @param {string} id */
+  file: async (id) => {
+    const response = await send(at(id, "/file"));
+    return { file: await fileOf(response), missing: Number(response.headers.get("X-Missing-Images") ?? 0) };
+  },
+
+  /** @param {Blob} file @param {string} name   of the project, where the file says none @returns {Promise<Project & {warnings: string[]}>} */
+  importFile: async (file, name) =>
+    (
+      await send(`/api/projects/import?name=${encodeURIComponent(name)}`, {
+        method: "POST",
+        headers: { "Content-Type": "application/zip" },
+        body: file,
+      })
+    ).json(),
+};
 
 /** @param {string} path @param {Wire.DecomposeRequest | Wire.EditLayerRequest} body @returns {Promise<Job>} */
 const postJob = async (path, body) => (await sendJson("POST", path, body, { headers: { Prefer: "respond-async" } })).json();

@@ -1,12 +1,12 @@
 import { h, isTyping, setAttribute, setText } from "../../dom.js";
 import { ago, engineName, exactly, percent, refusalOf, t } from "../../i18n.js";
+import { zoomCommands } from "../../images/camera.js";
 import { changedShare } from "../../images/difference.js";
 import { commandOf } from "../../keymap.js";
 import { findLayer } from "../../state/doc.js";
 import { asksFor, chosenOf, editOf, isProposed } from "../../state/edits.js";
 import { resized } from "../../state/initial.js";
 import { callout, iconButton, segmented, uniqueId } from "../shell/fields.js";
-import { zoomCommands } from "../stage/viewport.js";
 import { createCompare } from "./compare.js";
 import { createEditFoot } from "./foot.js";
 import { createEditForm } from "./form.js";

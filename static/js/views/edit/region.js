@@ -1,12 +1,11 @@
 import { h, setText } from "../../dom.js";
 import { t } from "../../i18n.js";
+import { fitCanvas } from "../../images/camera.js";
 import { sizeWithin } from "../../images/pixels.js";
 import { maskOfMarks } from "../../images/region.js";
 import { editOf } from "../../state/edits.js";
 import { field, iconButton, segmented, sliderField } from "../shell/fields.js";
-import { drawMark, drawMask, drawRing, outline } from "../stage/marks.js";
-import { byFinger, createWay, sizeAt, sliderAt } from "../stage/tool-bars.js";
-import { fitCanvas } from "../stage/viewport.js";
+import { byFinger, createWay, drawMark, drawMask, drawRing, outline, sizeAt, sliderAt } from "../stage/tool-display.js";
 
 const HOW = /** @type {const} */ (["all", "brush", "line", "box"]);
 /** So many marks count, the latest. */

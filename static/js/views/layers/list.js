@@ -6,7 +6,6 @@ import { findLayer, isAsDecomposed, runsOf } from "../../state/doc.js";
 import { atWork, isDecomposing, settingsOf } from "../../state/initial.js";
 import { filePicker } from "../shell/files.js";
 import { menuButton } from "../shell/menu.js";
-import { listenToDrag } from "./drag.js";
 import { createLayerPanel } from "./panel.js";
 import { createGroupRow, createLayerRow } from "./rows.js";
 
@@ -127,7 +126,7 @@ function renderFidelity(figure, fidelity) {
 }
 
 /** Where layers will be: as many as are asked for, with pictures of them as far as the engine shows what it makes. @param {Bitmaps} bitmaps */
-export function createGhosts(bitmaps) {
+function createGhosts(bitmaps) {
   const element = h("div.ghosts", { "aria-hidden": "true" });
   let shown = "";
 
@@ -163,7 +162,7 @@ export function createGhosts(bitmaps) {
 }
 
 /** Another picture in, the whole stack out. @param {Actions} actions @returns {View} */
-export function createExportBar(actions) {
+function createExportBar(actions) {
   /** @type {Config["limits"] | undefined} */
   let limits;
   const words = h("span");
@@ -192,4 +191,56 @@ export function createExportBar(actions) {
       setText(words, t(state.exporting === null ? "layers.export" : "layers.preparing"));
     },
   };
+}
+
+const ENDS = ["pointerup", "pointercancel", "lostpointercapture"];
+
+/**
+ * Reorder rows by dragging their grips, with a mouse, a pen or a finger. The rows only look moved until the drop.
+ *
+ * @param {HTMLElement} list
+ * @param {(id: string, over: HTMLElement | null, under: HTMLElement | null) => void} ondrop   below and above which rows it lies then
+ */
+function listenToDrag(list, ondrop) {
+  list.addEventListener("pointerdown", (down) => {
+    const grip = /** @type {Element} */ (down.target).closest("[data-grip]");
+    const row = /** @type {HTMLElement | null} */ (grip?.closest("li") ?? null);
+    if (grip === null || row === null || down.button !== 0) return;
+    down.preventDefault();
+    const rows = /** @type {HTMLElement[]} */ ([...list.children]).filter((other) => !other.hidden);
+    const from = rows.indexOf(row);
+    const middles = rows.map((other) => other.offsetTop + other.offsetHeight / 2);
+    const gap = rows.length > 1 ? rows[1].offsetTop - rows[0].offsetTop - rows[0].offsetHeight : 0;
+    const distance = row.offsetHeight + gap;
+    let to = from;
+    grip.setPointerCapture(down.pointerId);
+    row.classList.add("dragged");
+
+    /** @param {Event} event */
+    function move(event) {
+      const dy = /** @type {PointerEvent} */ (event).clientY - down.clientY;
+      const middle = middles[from] + dy;
+      to = rows.filter((_, index) => index !== from && middles[index] < middle).length;
+      rows.forEach((other, index) => {
+        const up = index > from && index <= to;
+        const aside = index < from && index >= to;
+        other.style.transform =
+          other === row ? `translateY(${dy}px)` : up ? `translateY(${-distance}px)` : aside ? `translateY(${distance}px)` : "";
+      });
+    }
+
+    /** @param {Event} event */
+    function end(event) {
+      grip?.removeEventListener("pointermove", move);
+      for (const name of ENDS) grip?.removeEventListener(name, end);
+      row?.classList.remove("dragged");
+      for (const other of rows) other.style.transform = "";
+      if (event.type !== "pointerup" || to === from) return;
+      const rest = rows.filter((other) => other !== row);
+      ondrop(row?.dataset.id ?? "", rest[to - 1] ?? null, rest[to] ?? null);
+    }
+
+    grip.addEventListener("pointermove", move);
+    for (const name of ENDS) grip.addEventListener(name, end);
+  });
 }

@@ -6,9 +6,8 @@ import { rename, renameGroup, setGroupVisible, setVisible, showOnly, ungroup } f
 import { BY_HAND } from "../../state/doc.js";
 import { badgeOf } from "../../state/edits.js";
 import { atWork } from "../../state/initial.js";
-import { iconButton } from "../shell/fields.js";
+import { createRename, iconButton } from "../shell/fields.js";
 import { menuButton } from "../shell/menu.js";
-import { createRename } from "../shell/rename.js";
 
 /** A layer that covers less of its own picture has next to nothing on it. */
 const NEAR_EMPTY = 0.002;

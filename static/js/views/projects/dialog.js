@@ -1,10 +1,9 @@
 import { h, setText } from "../../dom.js";
 import { ago, t } from "../../i18n.js";
 import { infoDialog } from "../shell/dialogs.js";
-import { fold, iconButton } from "../shell/fields.js";
+import { createRename, fold, iconButton } from "../shell/fields.js";
 import { filePicker, LAYER_FILES } from "../shell/files.js";
 import { menuButton } from "../shell/menu.js";
-import { createRename } from "../shell/rename.js";
 import { factsOf, projectMenu, projectThumb } from "./shelf.js";
 
 /** @typedef {(question: string, answer: string, then: () => void) => void} Ask */

@@ -1,8 +1,8 @@
 import { h, setAttribute, setText } from "../../dom.js";
 import { ago, layerCount, t } from "../../i18n.js";
 import { icon } from "../../icons.js";
+import { createRename } from "../shell/fields.js";
 import { menuButton } from "../shell/menu.js";
-import { createRename } from "../shell/rename.js";
 
 const SHOWN = 4;
 
@@ -26,7 +26,7 @@ export function createProjectShelf(actions, openProjects) {
 }
 
 /** @param {ProjectSummary} project @param {() => void} onopen */
-export function projectTile(project, onopen) {
+function projectTile(project, onopen) {
   return h(
     "button.sample.project-tile",
     { onclick: onopen },

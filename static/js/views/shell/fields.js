@@ -67,7 +67,7 @@ export function sliderField({ label, step = 1, oninput }) {
  * @param {(seed: Seed) => void} onseed
  * @param {HTMLElement | null} aside   what stands beside it
  */
-export function seedField(onseed, aside = null) {
+function seedField(onseed, aside = null) {
   const id = uniqueId("seed");
   const input = h("input.input.number", {
     id,
@@ -195,4 +195,45 @@ const scrolling = () => (matchMedia("(prefers-reduced-motion: reduce)").matches 
 /** @param {IconName} name @param {string} label @param {() => void} onclick */
 export function iconButton(name, label, onclick) {
   return h("button.icon-button", { "aria-label": label, title: label, onclick }, icon(name));
+}
+
+/**
+ * A field that takes the place of a name while it is changed: Enter keeps, Esc does not, leaving the field keeps.
+ * @param {{label: string, stands: HTMLElement, onname: (name: string) => void}} about   `stands`: what is there otherwise
+ */
+export function createRename({ label, stands, onname }) {
+  const field = h("input.input.rename", { "aria-label": label, hidden: true, maxLength: 80 });
+  let before = "";
+
+  /** @param {boolean} keep */
+  function end(keep) {
+    if (field.hidden) return;
+    const focused = document.activeElement === field;
+    field.hidden = true;
+    stands.hidden = false;
+    const name = field.value.trim();
+    if (keep && name !== "" && name !== before) onname(name);
+    if (focused) stands.focus();
+  }
+
+  field.addEventListener("blur", () => end(true));
+  field.addEventListener("keydown", (event) => {
+    if (event.key === "Enter" || event.key === "Escape") {
+      event.preventDefault();
+      end(event.key === "Enter");
+    }
+    event.stopPropagation();
+  });
+  return {
+    element: field,
+    /** @param {string} [name]   what the field starts with; else what stands there */
+    begin: (name = stands.textContent ?? "") => {
+      before = name;
+      field.value = name;
+      field.hidden = false;
+      stands.hidden = true;
+      field.focus();
+      field.select();
+    },
+  };
 }

@@ -1,7 +1,7 @@
 import { h, isTyping, setText } from "../../dom.js";
 import { t } from "../../i18n.js";
 import { icon } from "../../icons.js";
-import { base } from "../../transport/http.js";
+import { base } from "../../transport/api.js";
 
 /** Files of layers, as file dialogs know them. */
 export const LAYER_FILES = ".zip,.psd,.ora";

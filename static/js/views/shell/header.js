@@ -3,7 +3,7 @@ import { engineDevice, engineName, LANGUAGES, language, t } from "../../i18n.js"
 import { icon } from "../../icons.js";
 import { engineState } from "../../state/initial.js";
 import { keepChoice } from "../../state/storage.js";
-import { base } from "../../transport/http.js";
+import { base } from "../../transport/api.js";
 import { createProjectTitle } from "../projects/shelf.js";
 import { iconButton } from "./fields.js";
 import { menuButton } from "./menu.js";

@@ -26,7 +26,7 @@ let menus = 0;
  * @param {string} label
  * @param {Entry[]} entries
  */
-export function openMenu(anchor, label, entries) {
+function openMenu(anchor, label, entries) {
   menus += 1;
   const look = { class: "menu", role: "menu", id: `menu-${menus}`, "aria-label": label, popover: "auto" };
   const element = h("div", look, ...entries.map((entry) => entryElement(entry, close)));

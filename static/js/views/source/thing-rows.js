@@ -1,7 +1,6 @@
 import { h, setLabel, setText, setValue } from "../../dom.js";
 import { t } from "../../i18n.js";
-import { nudged } from "../../state/boxes.js";
-import { thingsOn } from "../../state/things.js";
+import { nudged, thingsOn } from "../../state/things.js";
 import { iconButton } from "../shell/fields.js";
 
 const WAYS = /** @type {Record<string, Point>} */ ({

@@ -1,8 +1,8 @@
 import { h, setAttribute, setText } from "../../dom.js";
 import { t } from "../../i18n.js";
 import { icon } from "../../icons.js";
+import { STEP } from "../../images/camera.js";
 import { iconButton, segmented } from "../shell/fields.js";
-import { STEP } from "./viewport.js";
 
 const MODES = /** @type {const} */ (["layers", "slider", "original", "difference"]);
 

@@ -1,7 +1,7 @@
 import { h } from "../../dom.js";
 import { contentBox } from "../../images/pixels.js";
 import { scaleTo } from "../../state/commands.js";
-import { placeBox } from "../../state/placement.js";
+import { placeBox } from "../../state/doc.js";
 
 /** Each corner, and where the one across lies, as shares of the box. */
 const CORNERS = /** @type {const} */ ([

@@ -1,7 +1,6 @@
 import { canvas2d, coverageIn } from "../../images/pixels.js";
 import { moveTo } from "../../state/commands.js";
-import { findLayer } from "../../state/doc.js";
-import { pixelAt } from "../../state/placement.js";
+import { findLayer, pixelAt } from "../../state/doc.js";
 
 /**
  * What a pointer does to layers on the stage: a click selects the topmost one under it, a drag moves the one it began

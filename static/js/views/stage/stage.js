@@ -1,7 +1,7 @@
 import { h, setAttribute, setText } from "../../dom.js";
 import { many, t } from "../../i18n.js";
 import { createLevels } from "../../images/bitmaps.js";
-import { fit } from "../../images/camera.js";
+import { createViewport, fit, fitCanvas } from "../../images/camera.js";
 import { createPainter } from "../../images/compositor.js";
 import { findLayer, patchLayer } from "../../state/doc.js";
 import { atWork } from "../../state/initial.js";
@@ -10,7 +10,6 @@ import { createStageFrame, place } from "./frame.js";
 import { listenToGestures } from "./gestures.js";
 import { createHand } from "./pointer.js";
 import { createStageTools } from "./tools.js";
-import { createViewport, fitCanvas } from "./viewport.js";
 
 /** Below this width of the stage the bar of a tool has two rows. */
 const TWO_ROWS = 600;

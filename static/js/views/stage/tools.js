@@ -1,8 +1,8 @@
 import { h, setAttribute } from "../../dom.js";
 import { t } from "../../i18n.js";
+import { fitCanvas } from "../../images/camera.js";
 import { roomFor, takesThings, thingsOn } from "../../state/things.js";
 import { iconButton } from "../shell/fields.js";
-import { fitCanvas } from "./viewport.js";
 
 /**
  * The tools of the stage: their buttons and what a pointer does with the one in hand. Its bar, and what it shows over the
@@ -24,17 +24,17 @@ export function createStageTools(actions, viewport) {
   const selects = iconButton("select", t("select.title"), () => actions.takeTool("select"));
   const brushes = iconButton("brush", t("brush.title"), () => actions.takeTool("brush"));
   const element = h("div.tool-bar", { role: "group", hidden: true });
-  /** @type {typeof import("./marks.js") | null} */
-  let marking = null;
-  /** @type {ReturnType<typeof import("./tool-bars.js").createToolBars> | null} */
+  /** @type {typeof import("./tool-display.js") | null} */
+  let display = null;
+  /** @type {ReturnType<typeof import("./tool-display.js").createToolBars> | null} */
   let bars = null;
   let asked = false;
 
   async function bring() {
     asked = true;
     try {
-      const [marks, { createToolBars }] = await Promise.all([import("./marks.js"), import("./tool-bars.js")]);
-      [marking, bars] = [marks, createToolBars(actions)];
+      display = await import("./tool-display.js");
+      bars = display.createToolBars(actions);
       element.append(...bars.elements);
       if (state !== null) bars.render(state);
       viewport.schedule();
@@ -147,8 +147,8 @@ export function createStageTools(actions, viewport) {
       const { tool, doc, thing } = state;
       const things = boxesOf(state);
       veil.hidden = tool === null && things.length === 0;
-      if (veil.hidden || marking === null) return;
-      const { drawMark, drawMask, drawRing, drawThings } = marking;
+      if (veil.hidden || display === null) return;
+      const { drawMark, drawMask, drawRing, drawThings } = display;
       fitCanvas(veil, view);
       context.setTransform(1, 0, 0, 1, 0, 0);
       context.clearRect(0, 0, veil.width, veil.height);
