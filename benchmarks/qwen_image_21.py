@@ -30,8 +30,7 @@ from llm_dit.qwen.loading.loader import Scheduler
 from llm_dit.qwen.placement.devices import choose_device, measure_machine
 from llm_dit.qwen.placement.placing import Placement
 from llm_dit.qwen.placement.plan import GB, NONE, Needs, Weights, plan_placement
-from llm_dit.qwen.sampling.caching import pace_of
-from llm_dit.qwen.sampling.running import Run
+from llm_dit.qwen.sampling.running import Run, pace_of
 from tests.kit.checkpoints import (
     CHAT_TEMPLATE,
     make_scheduler,

@@ -37,8 +37,7 @@ from llm_dit.qwen.loading.loader import Scheduler
 from llm_dit.qwen.placement.devices import choose_device, forget_peak, measure_machine, peak_memory
 from llm_dit.qwen.placement.placing import Placement
 from llm_dit.qwen.placement.plan import FUSED, GB, Plan, Size, Weights, plan_placement
-from llm_dit.qwen.sampling.caching import pace_of
-from llm_dit.qwen.sampling.running import Run, Runner
+from llm_dit.qwen.sampling.running import Run, Runner, pace_of
 from tests.kit.checkpoints import (
     make_scheduler,
     make_text_encoder,

@@ -50,8 +50,8 @@ from llm_dit.qwen.loading.single_file import PACKED
 from llm_dit.qwen.placement.devices import choose_device, forget_peak, name_device
 from llm_dit.qwen.placement.placing import Pair, _part
 from llm_dit.qwen.placement.swapping import tensors_of
-from llm_dit.qwen.sampling.caching import Residuals, reusing
 from llm_dit.qwen.sampling.encoding import Writer, recorder_of
+from llm_dit.qwen.sampling.running import Residuals, reusing
 from tests.kit.checkpoints import make_text_encoder, make_tokenizer, make_transformer, make_vae
 from tests.kit.full_size import full_text_encoder, full_transformer, full_vae
 

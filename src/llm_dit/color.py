@@ -1,4 +1,4 @@
-"""Colors as people write them, and how layers blend them."""
+"""Colors as people write them, how layers blend them, and products and lengths of their channels."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -136,3 +136,25 @@ _FUNCTIONS: Mapping[BlendMode, Callable[[Planes, Planes], Planes]] = {
     "color": lambda cb, cs: _with_luminosity(cs, _luminosity_of(cb)),
     "luminosity": lambda cb, cs: _with_luminosity(cb, _luminosity_of(cs)),
 }
+
+
+# Products and lengths of the three channels of many pixels, taken a channel at a time: NumPy reduces an axis of three
+# about ten times as slowly as it adds three arrays; the results are the same bits.
+
+Channels = NDArray[Any]
+"""Floats (…, 3), such as colors in CIELAB."""
+
+
+def dot(one: Channels, other: Channels) -> NDArray[Any]:
+    """Return the scalar product (…) of the channels of each pixel."""
+    return one[..., 0] * other[..., 0] + one[..., 1] * other[..., 1] + one[..., 2] * other[..., 2]
+
+
+def norm(values: Channels) -> NDArray[Any]:
+    """Return the Euclidean length (…) of the channels of each pixel: of a difference, the distance of two colors."""
+    return np.sqrt(dot(values, values))
+
+
+def largest(values: Channels) -> NDArray[Any]:
+    """Return the largest channel (…) of each pixel."""
+    return np.maximum(np.maximum(values[..., 0], values[..., 1]), values[..., 2])

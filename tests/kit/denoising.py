@@ -7,8 +7,7 @@ import torch
 
 from llm_dit.qwen.forward.graphs import Call
 from llm_dit.qwen.forward.transformer import Branch
-from llm_dit.qwen.sampling.caching import Mask
-from llm_dit.qwen.sampling.running import Start, denoise
+from llm_dit.qwen.sampling.running import Mask, Start, denoise
 
 
 def denoise_noise(

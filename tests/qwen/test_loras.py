@@ -25,8 +25,7 @@ from llm_dit.qwen.forward.adapters import Adapters
 from llm_dit.qwen.forward.graphs import Recordings
 from llm_dit.qwen.loading.checkpoints import EDIT, LAYERED, open_checkpoint
 from llm_dit.qwen.loading.loader import LoadOptions, Scheduler, load_pipeline
-from llm_dit.qwen.loading.lora_files import open_lora, open_loras
-from llm_dit.qwen.loading.loras import choose, find_lora, parse_loras
+from llm_dit.qwen.loading.loras import choose, find_lora, open_lora, open_loras, parse_loras
 from llm_dit.qwen.placement.plan import GB, Machine, Plan, Weights, plan_placement
 from llm_dit.qwen.sampling import running
 from llm_dit.qwen.sampling.running import Run, ignore_progress

@@ -27,8 +27,7 @@ from llm_dit.qwen.forward.packed import PackedLinear
 from llm_dit.qwen.forward.transformer import Branch
 from llm_dit.qwen.loading.checkpoints import EDIT, FIRST_EDIT, LAYERED
 from llm_dit.qwen.loading.loader import LoadOptions, _Loader
-from llm_dit.qwen.loading.lora_files import open_loras
-from llm_dit.qwen.loading.loras import parse_loras
+from llm_dit.qwen.loading.loras import open_loras, parse_loras
 from llm_dit.qwen.models import ModelSource
 from llm_dit.qwen.placement.devices import weigh
 from llm_dit.qwen.placement.placing import Pair

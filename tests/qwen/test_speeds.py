@@ -14,7 +14,7 @@ from llm_dit.qwen.loading.checkpoints import LAYERED, open_checkpoint
 from llm_dit.qwen.loading.loader import LoadOptions, load_pipeline
 from llm_dit.qwen.placement.placing import Placement
 from llm_dit.qwen.placement.plan import Plan
-from llm_dit.qwen.sampling.caching import LEAST_WARM_UP, MOST_REUSED, Mask, reusing
+from llm_dit.qwen.sampling.running import LEAST_WARM_UP, MOST_REUSED, Mask, reusing
 from llm_dit.runs import Canceled, Progress
 from tests.kit.denoising import denoise_noise
 

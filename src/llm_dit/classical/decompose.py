@@ -15,8 +15,7 @@ from llm_dit.classical.layering.regions import Bytes, Floats, Labels, Report, Sk
 from llm_dit.classical.layering.separate import allot, separate, show_each, with_pieces
 from llm_dit.classical.layering.soft import find_halo
 from llm_dit.classical.layering.surfaces import is_flat
-from llm_dit.classical.named import lift_named
-from llm_dit.classical.peeling import NOTHING, Seen, called, look, matches, peel
+from llm_dit.classical.peeling import NOTHING, Seen, called, lift_named, look, matches, peel
 from llm_dit.names import VOCABULARIES, Language
 from llm_dit.options import NamedBox
 from llm_dit.runs import Progress, ProgressCallback

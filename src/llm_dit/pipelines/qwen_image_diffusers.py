@@ -104,7 +104,7 @@ class QwenImageDiffusersPipeline:
         in its place two, "cuda:0,cuda:1", of which the second runs one of guidance's branches (`placement` says whether
         it does); `torch_dtype` (or its name) bfloat16, on a CPU float32; `quantization` "fp8" or "nf4", of which a
         file's transformer gets nothing. `fused=False` runs plain diffusers, which gives the same and takes longer.
-        `speed` is that of runs that do not name one (`llm_dit.qwen.sampling.caching`). `loras` and `edit_loras` are the
+        `speed` is that of runs that do not name one (`llm_dit.qwen.sampling.running`). `loras` and `edit_loras` are the
         LoRAs of the two models (`use_loras`). `progress` hears "downloading" and "loading".
 
         Raises `InputError`, or an `EngineError` that says what to do about the device, memory, weights, hub or disk.

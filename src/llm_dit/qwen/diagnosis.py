@@ -12,7 +12,7 @@ from typing import Literal
 from llm_dit.errors import LLMDiTError
 from llm_dit.options import QWEN_IMAGE, Speed
 from llm_dit.qwen.editors import EDITORS, Editor
-from llm_dit.qwen.editors.edit import EDIT_PLUS
+from llm_dit.qwen.editors.editor import EDIT_PLUS
 from llm_dit.qwen.loading.checkpoints import (
     EDIT,
     EDIT_MODEL,
@@ -24,8 +24,7 @@ from llm_dit.qwen.loading.checkpoints import (
     local_folder,
     open_checkpoint,
 )
-from llm_dit.qwen.loading.lora_files import Lora, open_lora
-from llm_dit.qwen.loading.loras import OPTIONS, Spec, local_lora, parse_loras
+from llm_dit.qwen.loading.loras import OPTIONS, Lora, Spec, local_lora, open_lora, parse_loras
 from llm_dit.qwen.loading.single_file import check_fits, describe_file, is_packed, read_transformer
 from llm_dit.qwen.placement.plan import NONE, CpuOffload, Plan, Weights, plan_placement
 
@@ -235,7 +234,7 @@ def _machine(
         weigh,
     )
     from llm_dit.qwen.placement.plan import plan_second
-    from llm_dit.qwen.sampling.caching import pace_of
+    from llm_dit.qwen.sampling.running import pace_of
 
     device, second = choose_devices(*named)
     check_quantization(quantization, device)

@@ -29,8 +29,18 @@ from llm_dit.qwen.loading.checkpoints import (
 )
 from llm_dit.qwen.loading.download import download_checkpoint
 from llm_dit.qwen.loading.loader import LoadOptions, load_pipeline
-from llm_dit.qwen.loading.lora_files import Lora, open_lora, open_loras
-from llm_dit.qwen.loading.loras import OPTIONS, Chosen, Spec, choose, local_lora, parse_loras, with_turbo
+from llm_dit.qwen.loading.loras import (
+    OPTIONS,
+    Chosen,
+    Lora,
+    Spec,
+    choose,
+    local_lora,
+    open_lora,
+    open_loras,
+    parse_loras,
+    with_turbo,
+)
 from llm_dit.qwen.loading.single_file import check_fits, describe_file, is_gguf, is_packed, read_transformer
 from llm_dit.qwen.placement.devices import (
     Quantization,
@@ -48,7 +58,7 @@ from llm_dit.qwen.placement.devices import (
 )
 from llm_dit.qwen.placement.placing import Placement
 from llm_dit.qwen.placement.plan import PINNABLE, CpuOffload, Plan, plan_placement, plan_second
-from llm_dit.qwen.sampling.caching import Pace, pace_of
+from llm_dit.qwen.sampling.running import Pace, pace_of
 from llm_dit.recipe import Source
 from llm_dit.runs import Forward, PipelineStatus, ProgressCallback
 

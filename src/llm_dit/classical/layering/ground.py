@@ -5,9 +5,9 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from llm_dit.classical.layering.channels import largest, norm
 from llm_dit.classical.layering.regions import MOST, Floats, Labels, Mask, Regions, Sketch, compact, depth
 from llm_dit.classical.layering.surfaces import PAINT
+from llm_dit.color import largest, norm
 
 COARSE = 0.25
 """The ground is fitted on a copy this much smaller than the sketch."""

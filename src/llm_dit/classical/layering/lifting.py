@@ -5,8 +5,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from llm_dit.alpha import spread
-from llm_dit.classical.layering.channels import dot, norm
 from llm_dit.classical.layering.regions import Bytes, Floats, Mask, Report, bounded, grown, window_around
+from llm_dit.color import dot, norm
 
 MATTED_PIXELS = 160_000
 """The size of a thing with its surroundings from which the work is done on a smaller copy."""

@@ -7,8 +7,8 @@ import cv2
 import numpy as np
 
 from llm_dit.alpha import spread
-from llm_dit.classical.layering.channels import dot, largest, norm
 from llm_dit.classical.layering.regions import Floats, Labels, Mask, grown, nearest_label
+from llm_dit.color import dot, largest, norm
 
 STROKE, FULL = 9, 0.85
 """Pixels beside each other in which a stroke shows its paint somewhere, and the least share of it that counts as it."""

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from llm_dit.classical.layering.channels import norm
+from llm_dit.color import norm
 
 # 32-bit floats throughout; OpenCV's stubs promise no more than numbers.
 Floats = NDArray[Any]

@@ -4,8 +4,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from llm_dit.classical.layering.channels import dot, norm
 from llm_dit.classical.layering.regions import MOST, Floats, Labels, Mask, Regions, Sketch, boxes, compact
+from llm_dit.color import dot, norm
 
 SLIVER = 3.2
 """Regions nowhere deeper than this many pixels may be nothing but the blur of an edge."""

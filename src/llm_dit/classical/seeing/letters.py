@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from llm_dit.alpha import spread
-from llm_dit.classical.layering.channels import norm
 from llm_dit.classical.layering.regions import Bytes, Floats, Mask, grown, window_around
+from llm_dit.color import norm
 
 PAINTS = 8
 """Colors that the pixels of a box are sorted into; those of the type are among them."""

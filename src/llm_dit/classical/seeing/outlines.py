@@ -6,8 +6,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from llm_dit.classical.layering.channels import norm
 from llm_dit.classical.layering.regions import Floats, Labels, Mask, grown
+from llm_dit.color import norm
 
 GROUND, SLACK = 20.0, 4.0
 """CIELAB along the way from the picture's edge: how far the ground reaches, and the change that counts for none."""

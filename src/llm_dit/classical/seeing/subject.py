@@ -8,9 +8,9 @@ import cv2
 import numpy as np
 
 from llm_dit.alpha import spread
-from llm_dit.classical.layering.channels import norm
 from llm_dit.classical.layering.regions import Bytes, Floats, Mask, bounded, draw_sketch, measure_borders, oversegment
 from llm_dit.classical.seeing.networks import SUBJECT, is_set_up, run
+from llm_dit.color import norm
 
 SIDE = 320
 """Pixels of the square that the network was trained on."""

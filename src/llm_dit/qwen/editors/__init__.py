@@ -1,7 +1,6 @@
 """The edit models, each in a module; `EDITORS` has them by the diffusers class that their checkpoints name."""
 
-from llm_dit.qwen.editors.edit import EDIT_PLUS, FIRST
-from llm_dit.qwen.editors.editor import Editor
+from llm_dit.qwen.editors.editor import EDIT_PLUS, FIRST, Editor
 from llm_dit.qwen.editors.qwen_image_21 import QWEN_IMAGE_21
 
 EDITORS: dict[str, Editor] = {editor.pipeline: editor for editor in (EDIT_PLUS, FIRST, QWEN_IMAGE_21)}

@@ -18,7 +18,7 @@ from llm_dit.qwen.forward.fp8 import Scaled
 from llm_dit.qwen.forward.operations import Operations, is_plain
 from llm_dit.qwen.forward.transformer import Joined, Transformer
 from llm_dit.qwen.loading.loader import read_tensors
-from llm_dit.qwen.loading.lora_files import Lora
+from llm_dit.qwen.loading.loras import Lora
 
 
 class Pair(NamedTuple):

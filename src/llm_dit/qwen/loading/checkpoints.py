@@ -12,8 +12,7 @@ from typing import Any
 
 from llm_dit.errors import WeightsError
 from llm_dit.qwen.editors import EDITORS
-from llm_dit.qwen.editors.edit import EDIT_PLUS, FIRST
-from llm_dit.qwen.editors.editor import READERS
+from llm_dit.qwen.editors.editor import EDIT_PLUS, FIRST, READERS
 
 LAYERED = "QwenImageLayeredPipeline"
 EDIT = EDIT_PLUS.pipeline
