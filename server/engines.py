@@ -1,6 +1,7 @@
 """Which pipeline runs and why: the names of the configuration, and the classes that they stand for."""
 
 import functools
+import gc
 import importlib
 import operator
 import subprocess
@@ -128,7 +129,13 @@ def load_pipeline(path: str, options: Options, progress: ProgressCallback) -> La
     Without `options` it is called without arguments, else with them and with `progress`, which hears of loading.
     """
     module, _, name = path.partition(":")
-    build = operator.attrgetter(name)(importlib.import_module(module))
+    # What torch imports stays. To search it for garbage takes a fifth of its import, and 0.3 s of each later search.
+    gc.disable()
+    try:
+        build = operator.attrgetter(name)(importlib.import_module(module))
+    finally:
+        gc.freeze()
+        gc.enable()
     return build() if options is None else build(**options, progress=progress)
 
 

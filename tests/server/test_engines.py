@@ -1,11 +1,13 @@
 """Which engine the settings get, and what is said about it."""
 
+import gc
+
 import pytest
 
 from llm_dit.errors import EngineError
 from llm_dit.qwen.diagnosis import Finding
 from server import engines
-from server.engines import choose_engine
+from server.engines import choose_engine, load_pipeline
 from server.settings import QwenImageSettings, Settings
 
 
@@ -90,3 +92,9 @@ def test_edit_only_needs_no_decompose_model() -> None:
 )
 def test_cpu_offload_is_a_truth_or_a_name(given: object, wanted: object) -> None:
     assert QwenImageSettings.model_validate({"cpu_offload": given}).cpu_offload == wanted
+
+
+def test_an_engine_that_cannot_be_imported_leaves_the_collector_on() -> None:
+    with pytest.raises(ModuleNotFoundError):
+        load_pipeline("nowhere:Pipeline", None, lambda _: None)
+    assert gc.isenabled()
