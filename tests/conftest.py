@@ -1,6 +1,7 @@
 """A real service on a free loopback port, for every test that speaks HTTP or drives a browser."""
 
 import contextlib
+import gc
 import os
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
@@ -8,14 +9,17 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from tests.kit.service import RUNNING, Service, serve
+from tests.kit.hub import Hub
+from tests.kit.hub import serve as serve_hub
+from tests.kit.service import OWN_PIPELINE, RUNNING, Service, downloading_environment, qwen_environment, serve
 
 LONGEST = (
-    *("server/test_protocol.py", "browser/test_qwen.py", "browser/", "test_classical_", "editing/", "test_scenes.py"),
-    *("test_docs.py", "web/"),
+    *("server/test_protocol.py", "qwen/test_service.py", "browser/test_qwen.py", "browser/", "test_classical_"),
+    *("editing/", "test_scenes.py", "test_docs.py", "web/"),
 )
 """What takes long, the longest first: begun last, it would have one process work while the others wait. The connections
-of the first one wait for their ends most of the time, and leave the processor to all others."""
+of the first one wait for their ends most of the time, and leave the processor to all others. The second one looks at
+the service of the Qwen engine before the page has it load its edit model."""
 
 # Continuous integration runs the same examples each time, and more of them; who develops looks at new ones.
 ON_CI = bool(os.environ.get("CI"))
@@ -43,6 +47,46 @@ def checkpoints(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_checkpoints(tmp_path_factory.mktemp("checkpoints"))
 
 
+@pytest.fixture(scope="session")
+def hub(checkpoints: Path) -> Iterator[Hub]:
+    """A hub that has the edit model."""
+    from llm_dit.qwen.loading.checkpoints import EDIT_MODEL
+
+    with serve_hub({EDIT_MODEL: checkpoints / "edit"}) as hub:
+        yield hub
+
+
+@pytest.fixture(scope="session")
+def qwen(checkpoints: Path, hub: Hub, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """A service of the Qwen engine, with a LoRA `style` that is off; its first edit downloads the edit model."""
+    from tests.kit.checkpoints import write_lora
+
+    folder = tmp_path_factory.mktemp("qwen")
+    lora = write_lora(folder / "style.safetensors", checkpoints / "layered")
+    environment = downloading_environment(checkpoints, hub, folder) | OWN_PIPELINE
+    environment |= {"LLM_DIT_QWEN_IMAGE__LORAS": f"{lora}:0"}
+    with serve(folder, app="tests.kit.app:kept", environment=environment) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def newer_edit(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny checkpoint of Qwen-Image-2.1."""
+    from tests.kit.checkpoints import write_checkpoint_21
+
+    return write_checkpoint_21(tmp_path_factory.mktemp("newer") / "edit")
+
+
+@pytest.fixture(scope="session")
+def transparent(checkpoints: Path, newer_edit: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """A service that has an edit model alone, one that draws transparency itself."""
+    only = {"LLM_DIT_QWEN_IMAGE__EDIT_MODEL_PATH": str(newer_edit), "LLM_DIT_QWEN_IMAGE__EDIT_ONLY": "true"}
+    environment = qwen_environment(checkpoints, **only) | OWN_PIPELINE
+    del environment["LLM_DIT_QWEN_IMAGE__NUM_INFERENCE_STEPS"]
+    with serve(tmp_path_factory.mktemp("transparent"), app="tests.kit.app:kept", environment=environment) as running:
+        yield running
+
+
 @pytest.fixture
 def start_service(tmp_path: Path) -> Iterator[Callable[..., Service]]:
     """Start services of one's own: `start_service(app=…, environment={…})`; all are stopped after the test."""
@@ -68,6 +112,12 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
             lines = [line for line in service.log.splitlines() if "route=/static/" not in line][-LAST_LINES:]
             report.sections.append((f"log of {service.url}", "\n".join(lines)))
     return report
+
+
+def pytest_collection_finish() -> None:
+    """Search no more for garbage among all that was imported: with torch a search takes 0.3 s."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

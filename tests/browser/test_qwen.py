@@ -5,7 +5,7 @@ By keyboard and by touch the page for a model is gone through in `test_everyone.
 
 import io
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import httpx
@@ -13,32 +13,16 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Locator, expect
 
+from llm_dit.exports.formats import export_zip
+from llm_dit.layer import Layer
 from tests.browser.loops import reorder_export_reload
 from tests.browser.studio import Studio
-from tests.kit.hub import Hub
-from tests.kit.hub import serve as serve_hub
 from tests.kit.jobs import events
-from tests.kit.service import OWN_PIPELINE, Service, downloading_environment, qwen_environment, serve
+from tests.kit.service import Service
 from tests.kit.waiting import wait_until
 
 
-@pytest.fixture(scope="module")
-def hub(checkpoints: Path) -> Iterator[Hub]:
-    with serve_hub({"Qwen/Qwen-Image-Edit-2509": checkpoints / "edit"}) as hub:
-        yield hub
-
-
-@pytest.fixture(scope="module")
-def qwen(checkpoints: Path, hub: Hub, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    """One service for all, with short runs; its edit model is downloaded for the first edit."""
-    folder = tmp_path_factory.mktemp("qwen")
-    environment = downloading_environment(checkpoints, hub, folder) | OWN_PIPELINE
-    environment |= {"LLM_DIT_QWEN_IMAGE__NUM_INFERENCE_STEPS": "2"}
-    with serve(folder, app="tests.kit.app:kept", environment=environment) as running:
-        yield running
-
-
-def test_the_loop_by_mouse(qwen: Service, hub: Hub, open_studio: Callable[..., Studio], picture: Path) -> None:
+def test_the_loop_by_mouse(qwen: Service, open_studio: Callable[..., Studio], picture: Path) -> None:
     studio = open_studio(at=qwen)
     page = studio.page
     chip = page.locator(".engine")
@@ -59,15 +43,11 @@ def test_the_loop_by_mouse(qwen: Service, hub: Hub, open_studio: Callable[..., S
     expect(studio.rows).to_have_count(2)
     expect(studio.layer_names).to_have_text(["Layer 2", "Background"])
 
-    # The hub holds back most of the weights until the page has shown that it waits for them.
-    hub.stall_after, hub.faults = 10_000, 1
     studio.button("Edit Background").click()
     studio.instruction.fill("make it blue")
     studio.dialog.get_by_text("Guidance, steps, seed").click()
     studio.dialog.get_by_label("Steps").fill("2")
     studio.button("Apply").click()
-    expect(studio.dialog).to_contain_text(re.compile(r"Downloading the model · [\d.]+ of [\d.]+ GB"))
-    hub.released.set()
     expect(studio.button("Replace layer")).to_be_visible()
 
     # Variants, one of them as a layer of its own, the other in the layer's place.
@@ -175,25 +155,15 @@ def test_the_modal_shows_an_edit_while_it_is_made(
 # Qwen-Image-2.1 as the edit model.
 
 
-@pytest.fixture(scope="module")
-def transparent(checkpoints: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    """A service whose edit model draws transparency itself."""
-    from tests.kit.checkpoints import write_checkpoint_21  # torch is not for every test
-
-    folder = tmp_path_factory.mktemp("transparent")
-    edit_model = {"LLM_DIT_QWEN_IMAGE__EDIT_MODEL_PATH": str(write_checkpoint_21(folder / "edit"))}
-    environment = qwen_environment(checkpoints, **edit_model) | OWN_PIPELINE
-    del environment["LLM_DIT_QWEN_IMAGE__NUM_INFERENCE_STEPS"]
-    with serve(folder, app="tests.kit.app:kept", environment=environment) as running:
-        yield running
-
-
 def test_a_model_that_knows_transparency_edits_with_a_reference(
-    transparent: Service, open_studio: Callable[..., Studio], picture: Path
+    transparent: Service, open_studio: Callable[..., Studio], picture: Path, tmp_path: Path
 ) -> None:
+    file = tmp_path / "shapes.zip"
+    with Image.open(picture) as image, file.open("wb") as target:
+        layers = [Layer(image=image.convert("RGBA"), name=name) for name in ("Background", "Layer 2")]
+        export_zip(layers, target, width=image.width, height=image.height)
     studio = open_studio(at=transparent)
-    start(studio, picture, steps=1)
-    expect(studio.rows).to_have_count(2)
+    studio.page.locator(".welcome input[type=file]").first.set_input_files(file)
     studio.page.locator(".engine").click()
     expect(studio.page.get_by_role("dialog")).to_contain_text("no commercial use without its authors' agreement")
     studio.page.keyboard.press("Escape")

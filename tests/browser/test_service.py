@@ -51,6 +51,15 @@ def test_a_reload_finds_the_running_job(open_studio: Callable[..., Studio], step
     expect(studio.rows).to_have_count(4)
 
 
+def test_an_edit_says_how_much_of_its_model_has_come(open_stack: Callable[..., Studio], stepping: Service) -> None:
+    studio = open_stack(2, at=stepping)
+    studio.pretend_model()
+    studio.edit("Layer 0", "download")
+    expect(studio.dialog).to_contain_text("Downloading the model · 0.3 of 1.6 GB")
+    (stepping.folder / "go").touch()
+    expect(studio.button("Replace layer")).to_be_visible()
+
+
 def test_without_server_sent_events_the_page_polls(studio: Studio, picture: Path) -> None:
     studio.page.route("**/events", lambda route: route.abort())
     studio.choose(picture)

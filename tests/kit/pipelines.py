@@ -17,8 +17,8 @@ class StepPipeline:
     """Cuts an image into plain layers in as many steps as it is told; `prompt` or `instruction` says what else happens.
 
     "slow": each step takes 20 ms. "wait": the last step waits for a file `go` beside the data folder; "deaf": so it
-    does, and heeds no cancel. "show": so it does, and previews every layer again and again, 4 × 3 pixels whose red is
-    the step, and whose green is the layer. In step 1,
+    does, and heeds no cancel. "download": so it does, and says that 0.3 of 1.6 GB have come. "show": so it does, and
+    previews every layer again and again, 4 × 3 pixels whose red is the step, and whose green is the layer. In step 1,
     "crash" ends the process, "hang" goes on for an hour, "raise" raises what no pipeline should, "oom" runs out of
     memory, "lose device" loses the device, and "quote …" warns and fails with its own words in every message. "black"
     gives black pictures.
@@ -114,11 +114,14 @@ def _work(behaviour: str, steps: int, progress: ProgressCallback) -> None:
         match behaviour:
             case "slow":
                 time.sleep(0.02)
-            case "wait" | "show" | "deaf" if step == steps:
+            case "wait" | "show" | "deaf" | "download" if step == steps:
+                waiting = Progress(phase="stepping", step=step - 1, total=steps)
+                if behaviour == "download":
+                    waiting = Progress(phase="downloading", step=300_000_000, total=1_600_000_000)
                 while not _beside("go").exists():
                     time.sleep(0.05)
                     if behaviour != "deaf":
-                        progress(Progress(phase="stepping", step=step - 1, total=steps))  # this heeds a cancel
+                        progress(waiting)  # this heeds a cancel
             case "crash":
                 os._exit(9)
             case "hang":

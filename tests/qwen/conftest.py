@@ -9,10 +9,11 @@ import pytest
 import torch
 from PIL import Image
 
+from llm_dit.editing import prepare, prepare_transparent
 from llm_dit.pipelines.qwen_image_diffusers import QwenImageDiffusersPipeline
 from llm_dit.qwen.loading.checkpoints import FIRST_EDIT
 from llm_dit.runs import model_size
-from tests.kit.checkpoints import write_checkpoint, write_checkpoint_21
+from tests.kit.checkpoints import write_checkpoint
 
 PIPELINES = "diffusers.pipelines.qwenimage.pipeline_qwenimage"
 
@@ -29,12 +30,6 @@ def shared_pipe(checkpoints: Path) -> QwenImageDiffusersPipeline:
 def first_edit(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A checkpoint of the first Qwen-Image-Edit."""
     return write_checkpoint(tmp_path_factory.mktemp("first") / "edit", FIRST_EDIT)
-
-
-@pytest.fixture(scope="session")
-def newer_edit(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A checkpoint of Qwen-Image-2.1."""
-    return write_checkpoint_21(tmp_path_factory.mktemp("newer") / "edit")
 
 
 @pytest.fixture(scope="session")
@@ -69,6 +64,10 @@ def quarter_size() -> Iterator[None]:
             "llm_dit.pipelines.qwen_image_diffusers.model_size",
             lambda size, resolution: quarter(resolution**2, size[0] / size[1]),
         )
+        # To make the picture that a model is shown, and to read its answer, takes ten times as long as a tiny model.
+        for make in (prepare, prepare_transparent):
+            assert make.__kwdefaults__
+            patch.setitem(make.__kwdefaults__, "target_area", make.__kwdefaults__["target_area"] // 16)
         yield
 
 

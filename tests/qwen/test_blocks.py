@@ -27,9 +27,11 @@ def compare(
 ) -> None:
     torch.manual_seed(seed)
     width = heads * head_dim
-    theirs: Any = QwenImageTransformerBlock(width, heads, head_dim, zero_cond_t=zero_cond_t).eval().to(dtype)
+    with torch.device("meta"):  # what a block draws for its weights by itself is not used
+        theirs: Any = QwenImageTransformerBlock(width, heads, head_dim, zero_cond_t=zero_cond_t).eval().to(dtype)
+    theirs.to_empty(device="cpu")
     for parameter in theirs.parameters():
-        parameter.data = torch.randn_like(parameter) / parameter.shape[-1] ** 0.5
+        parameter.data.normal_(std=parameter.shape[-1] ** -0.5)
     plain = copy.deepcopy(theirs)
     modulation, ours = Modulation(theirs), Block(theirs)
     draw = lambda *size: torch.randn(*size).to(dtype)  # noqa: E731

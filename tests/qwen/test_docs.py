@@ -6,7 +6,7 @@ import shlex
 import subprocess
 import sys
 import tomllib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,23 +16,16 @@ from PIL import Image
 
 from llm_dit.pipelines.qwen_image_diffusers import QwenImageDiffusersPipeline
 from scripts import generate
-from tests.kit.hub import Hub, serve
+from tests.kit.hub import Hub
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs/models/qwen_image_edit.md").read_text(encoding="utf-8")
-EDIT_MODEL = "Qwen/Qwen-Image-Edit-2509"
 QUARTER = (224, 128)
 """What is 864 × 480 elsewhere, at a quarter of its width and height (`quarter_size`)."""
 
 
 def blocks(language: str) -> list[str]:
     return re.findall(rf"```{language}\n(.*?)```", PAGE, re.DOTALL)
-
-
-@pytest.fixture(scope="module")
-def hub(checkpoints: Path) -> Iterator[Hub]:
-    with serve({EDIT_MODEL: checkpoints / "edit"}) as hub:
-        yield hub
 
 
 @pytest.fixture

@@ -30,7 +30,7 @@ from llm_dit.qwen.placement.placing import Placement
 from llm_dit.qwen.placement.plan import GB, NONE, USUAL, Machine, Needs, Weights, plan_placement, plan_second
 from llm_dit.runs import Canceled, Progress
 from tests.kit.denoising import align
-from tests.kit.service import Service, qwen_environment, serve
+from tests.kit.service import Service
 from tests.qwen.test_offloading import PLANS
 
 STEPS, SEED = 3, 7
@@ -312,31 +312,22 @@ def test_what_is_missing_is_named(copied: Path) -> None:
 LICENSE = "no commercial use without its authors' agreement"
 
 
-@pytest.fixture(scope="module")
-def service(checkpoints: Path, newer_edit: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    only = {"LLM_DIT_QWEN_IMAGE__EDIT_MODEL_PATH": str(newer_edit), "LLM_DIT_QWEN_IMAGE__EDIT_ONLY": "true"}
-    environment = qwen_environment(checkpoints, **only)
-    del environment["LLM_DIT_QWEN_IMAGE__NUM_INFERENCE_STEPS"]
-    with serve(tmp_path_factory.mktemp("service"), environment=environment) as running:
-        yield running
-
-
-def test_the_service_tells_what_it_takes_and_its_license(service: Service) -> None:
-    config = service.get("/api/qwen-image/config").json()
+def test_the_service_tells_what_it_takes_and_its_license(transparent: Service) -> None:
+    config = transparent.get("/api/qwen-image/config").json()
     assert config["capabilities"]["references"] == 10
     assert config["capabilities"]["edit"] == ["steps", "cfg_scale", "seed"]
     assert (config["edit_defaults"]["steps"], config["edit_defaults"]["cfg_scale"]) == (40, 1.0)
     assert (config["defaults"]["steps"], config["defaults"]["cfg_scale"]) == (50, 4.0)
-    assert LICENSE in service.get("/api/qwen-image/edit-status").json()["license"]
-    status = service.get("/api/qwen-image/status").json()
+    assert LICENSE in transparent.get("/api/qwen-image/edit-status").json()["license"]
+    status = transparent.get("/api/qwen-image/status").json()
     assert status["loaded_models"] == ["Qwen-Image-2.1"]
     assert LICENSE in status["reason"]
-    assert LICENSE in service.log
+    assert LICENSE in transparent.log
 
 
-def test_an_edit_over_http_keeps_alpha_or_takes_the_models(service: Service, picture: Image.Image) -> None:
+def test_an_edit_over_http_keeps_alpha_or_takes_the_models(transparent: Service, picture: Image.Image) -> None:
     url = "data:image/png;base64," + base64.b64encode(encode_png(picture)).decode()
-    with service.connect() as client:
+    with transparent.connect() as client:
         made: dict[str, Any] = {}
         for shape in ("keep", "new"):
             fields = {"image": url, "instruction": "make it blue", "steps": 1, "seed": 1, "shape": shape}

@@ -1,7 +1,8 @@
 """The Qwen engine through the service: a real server, its real worker process, tiny checkpoints.
 
-All tests share one service, which downloads the edit model for its first edit; they run in this order. That what
-cannot be loaded is told everywhere is tested without a model (tests/web/test_faults.py).
+All tests share one service, which downloads the edit model for its first edit; they run in this order, before those of
+the page (tests/browser/test_qwen.py). That what cannot be loaded is told everywhere is tested without a model
+(tests/web/test_faults.py).
 """
 
 import base64
@@ -19,10 +20,8 @@ from PIL import Image
 
 from llm_dit.images import encode_png
 from llm_dit.pipelines.qwen_image_diffusers import QwenImageDiffusersPipeline
-from tests.kit.checkpoints import write_lora
 from tests.kit.hub import Hub
-from tests.kit.hub import serve as serve_hub
-from tests.kit.service import Service, downloading_environment, serve
+from tests.kit.service import Service
 from tests.kit.waiting import wait_until
 from tests.qwen.test_docs import blocks
 
@@ -37,22 +36,6 @@ BY_A_CPU = {
     "lossy": [],
     "loras": [],
 }
-
-
-@pytest.fixture(scope="module")
-def hub(checkpoints: Path) -> Iterator[Hub]:
-    with serve_hub({EDIT_MODEL: checkpoints / "edit"}) as hub:
-        yield hub
-
-
-@pytest.fixture(scope="module")
-def qwen(checkpoints: Path, hub: Hub, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    folder = tmp_path_factory.mktemp("qwen")
-    lora = write_lora(folder / "style.safetensors", checkpoints / "layered")
-    environment = downloading_environment(checkpoints, hub, folder) | {"LLM_DIT_QWEN_IMAGE__LORAS": f"{lora}:0"}
-    with serve(folder, environment=environment, ready=False) as running:
-        wait_until(lambda: running.get("/readyz").status_code == 200, "the engine")
-        yield running
 
 
 @pytest.fixture
