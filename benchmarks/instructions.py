@@ -2,7 +2,7 @@
 
     python -m benchmarks.instructions [--json benchmarks/out/instructions.json]
 
-Each example of `llm_dit/classical/instructions/reference.py` runs on each test layer under shape "keep". The quantity
+Each example of `llm_dit/classical/instructions/reference.toml` runs on each test layer under shape "keep". The quantity
 that belongs to its effect has to move the right way, unless the layer leaves it no room (`measures.py` says when), and
 the alpha has to stay byte-identical. What needs a new shape is refused under "keep" and measured under "new".
 
@@ -20,7 +20,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from llm_dit.classical.instructions.reference import TOPICS
+from llm_dit.classical.instructions.english import TOPICS
 from tests.kit.edits.asked import LANGUAGES, asked
 from tests.kit.edits.held_out import held_out
 from tests.kit.edits.judged import Judged, Verdict, judge

@@ -15,10 +15,9 @@ from hypothesis import strategies as st
 from PIL import Image, ImageColor
 
 from llm_dit.classical.edit import EFFECTS, edit_image
-from llm_dit.classical.instructions.chinese_lexicon import CHINESE_COLORS, LEXICON
-from llm_dit.classical.instructions.english import OTHER_WORDS, SHORTEST, correct
+from llm_dit.classical.instructions.chinese_words import CHINESE_COLORS, LEXICON
+from llm_dit.classical.instructions.english import OTHER_WORDS, SHORTEST, TOPICS, correct
 from llm_dit.classical.instructions.parsing import MAX_LENGTH, MAX_OPERATIONS, language_of, parse_instruction
-from llm_dit.classical.instructions.reference import TOPICS
 from llm_dit.classical.instructions.vocabulary import (
     COLOR_NAMES,
     COLOR_WORDS,

@@ -1,11 +1,44 @@
 """The words of a Chinese clause, by the lexicon: what each one does, its English, and what belongs together."""
 
 import re
+import tomllib
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
 
-from llm_dit.classical.instructions.chinese_lexicon import LEXICON, LONGEST, Kind
 from llm_dit.classical.instructions.vocabulary import COLOR_PATTERN, is_thing
+
+Kind = Literal[
+    "drop", "to", "make", "up", "down", "add", "remove", "verb", "adjective", "noun", "color", "shade", "name",
+    "strength", "more", "less", "too", "enough", "not", "of", "part", "but", "keep", "others", "from", "till", "turn",
+    "tool", "way", "width", "metal", "and", "shift", "every", "lean", "number", "unknown",
+]  # fmt: skip
+"""What a word does in a clause."""
+
+_LEXICON = tomllib.loads(Path(__file__).with_name("chinese_lexicon.toml").read_text(encoding="utf-8"))
+CHINESE_COLORS: dict[str, str] = {
+    word: name for name, words in _LEXICON["colors"].items() for word in reversed(words.split())
+}
+"""The English name for each Chinese one; where English has two for one color, either."""
+
+
+def _all() -> dict[str, tuple[Kind, str]]:
+    words: dict[str, tuple[Kind, str]] = {
+        shade: ("shade", english) for english, shades in _LEXICON["shades"].items() for shade in shades.split()
+    }
+    for name, english in CHINESE_COLORS.items():
+        words[f"{name}色"] = words[name] = ("color", english)
+    for kind, meanings in _LEXICON["words"].items():
+        for english, chinese in meanings.items():
+            for word in chinese.split():
+                words.setdefault(word, (kind, english))
+    return words
+
+
+LEXICON = _all()
+"""What each Chinese word does, and its English."""
+LONGEST = max(map(len, LEXICON))
 
 STRONG_JOINT = re.compile(
     r"[\s,.;!?:]*(?:[,;!?\n](?![^(]*\))|\.(?!\d)|然后|接着|随后|并且|而且|同时|之后|最后|还有|以及|另外|再加上|并)[\s,.;!?:]*"

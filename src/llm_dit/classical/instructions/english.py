@@ -1,12 +1,14 @@
 """English as people write it, in plain words: joints, courtesy, abbreviations, odd orders, slips of the keyboard."""
 
 import re
+import tomllib
 import unicodedata
 from collections.abc import Iterator
 from dataclasses import fields
 from functools import cache, lru_cache
+from pathlib import Path
+from typing import NamedTuple
 
-from llm_dit.classical.instructions.reference import TOPICS
 from llm_dit.classical.instructions.rules import STRENGTH_PATTERNS
 from llm_dit.classical.instructions.vocabulary import (
     COLOR_PATTERN,
@@ -15,6 +17,22 @@ from llm_dit.classical.instructions.vocabulary import (
     THINGS,
     Row,
     is_thing,
+)
+
+
+class Topic(NamedTuple):
+    """A line of `docs/instructions.md`: what the engine does, and examples; `chinese` has the same ones in Chinese."""
+
+    label: str
+    meaning: str
+    examples: tuple[str, ...]
+    chinese: tuple[str, ...]
+
+
+_REFERENCE = tomllib.loads(Path(__file__).with_name("reference.toml").read_text(encoding="utf-8"))
+TOPICS = tuple(
+    Topic(topic["label"], topic["meaning"], tuple(topic["examples"]), tuple(topic["chinese"]))
+    for topic in _REFERENCE["topic"]
 )
 
 _SHORT = {

@@ -3,7 +3,7 @@
 A sentence is split at its joints ("and", ",", "then", …) into the longest clauses that one rule matches as a whole.
 `vocabulary.py` holds the words, `rules.py` the English around them and the patterns that come of both, `value_rules.py`
 the sentences with a color or a number. Chinese has the same rules: `chinese_words.py` reads its words by
-`chinese_lexicon.py`, `chinese_clauses.py` puts them in the rules' order.
+`chinese_lexicon.toml`, `chinese_clauses.py` puts them in the rules' order.
 """
 
 import re
