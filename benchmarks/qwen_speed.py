@@ -11,9 +11,9 @@ forwards, one led by a text of 300 tokens and one by 8. `host_ms` is what the ho
 against diffusers in float32, over all blocks at a small size, the mean of some inputs. A second device runs the second
 branch.
 
-With `--fast` the same weights are then put in fp8, with the layers of `fp8.KEPT` as they are and then all, with
-attention in 16 bits and, where fa3-fwd is installed, in 8; and whole runs of 50 steps are timed that compute half of
-them. The part `fp8` has each layer's error, for random numbers and for some that have outliers.
+With `--fast` the same weights are then put in fp8, with the layers of `checkpoints.NOT_IN_FP8` as they are and then
+all, with attention in 16 bits and, where fa3-fwd is installed, in 8; and whole runs of 50 steps are timed that compute
+half of them. The part `fp8` has each layer's error, for random numbers and for some that have outliers.
 """
 
 # pyright: reportArgumentType=false, reportPrivateImportUsage=false, reportAttributeAccessIssue=false
@@ -38,13 +38,14 @@ from transformers import Qwen2VLImageProcessorPil
 from benchmarks.qwen_placement import peak_gb, size_of, synchronize
 from llm_dit.qwen.failures import free_memory
 from llm_dit.qwen.forward import fp8
-from llm_dit.qwen.forward.fp8 import Fp8Linear, ScaledTools, bounds_of, is_in_fp8, quantize_weight
+from llm_dit.qwen.forward.fp8 import Fp8Linear, ScaledTools, bounds_of, quantize_weight
 from llm_dit.qwen.forward.graphs import Recordings
 from llm_dit.qwen.forward.operations import MANY
 from llm_dit.qwen.forward.packed import PackedLinear, packed_shape
 from llm_dit.qwen.forward.tools import ATTENTIONS, Trial, tools_for
 from llm_dit.qwen.forward.transformer import Branch, Shapes, Transformer
 from llm_dit.qwen.forward.vae import SingleFrameVae
+from llm_dit.qwen.loading.checkpoints import is_in_fp8
 from llm_dit.qwen.loading.loader import ImageProcessor
 from llm_dit.qwen.loading.single_file import PACKED
 from llm_dit.qwen.placement.devices import choose_device, forget_peak, name_device

@@ -12,9 +12,9 @@ from llm_dit.errors import InputError
 from llm_dit.pipelines.qwen_image_diffusers import QwenImageDiffusersPipeline
 from llm_dit.qwen.diagnosis import diagnose
 from llm_dit.qwen.forward import fp8
-from llm_dit.qwen.forward.fp8 import FP8, Fp8Linear, ScaledTools, is_in_fp8
+from llm_dit.qwen.forward.fp8 import FP8, Fp8Linear, ScaledTools
 from llm_dit.qwen.forward.tools import Tools, Trial, tools_for
-from llm_dit.qwen.loading.checkpoints import EDIT, LAYERED, open_checkpoint
+from llm_dit.qwen.loading.checkpoints import EDIT, LAYERED, is_in_fp8, open_checkpoint
 from llm_dit.qwen.loading.loader import LoadOptions, load_pipeline
 from llm_dit.qwen.placement.devices import weigh
 from llm_dit.qwen.placement.placing import Placement

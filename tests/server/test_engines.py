@@ -1,6 +1,8 @@
 """Which engine the settings get, and what is said about it."""
 
 import gc
+import subprocess
+import sys
 
 import pytest
 
@@ -34,9 +36,13 @@ def test_auto_with_a_model_depends_on_the_accelerator(
 
 @pytest.mark.slow
 def test_torch_itself_is_asked_for_the_accelerator() -> None:
-    import torch
-
-    assert engines._accelerator() == torch.accelerator.is_available()
+    also = "import sys, torch; print(torch.accelerator.is_available(), 'diffusers' in sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", f"{engines.PROBE}; {also}"], capture_output=True, text=True, check=True
+    )
+    kind, found, waited = done.stdout.split()
+    assert (kind != "cpu") == (found == "True") == engines._accelerator()
+    assert waited == "False", "the service waits for this: torch alone is imported"
 
 
 def test_missing_packages_keep_qwen_from_running(monkeypatch: pytest.MonkeyPatch) -> None:

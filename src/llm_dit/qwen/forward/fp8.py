@@ -19,6 +19,7 @@ from torch.nn import functional
 from llm_dit.qwen.forward import operations
 from llm_dit.qwen.forward.operations import Half, Norms, Rows
 from llm_dit.qwen.forward.packed import unpack
+from llm_dit.qwen.loading.checkpoints import NOT_IN_FP8, is_in_fp8
 
 FP8 = torch.float8_e4m3fn
 MOST = torch.finfo(FP8).max
@@ -28,9 +29,6 @@ ALIGNED = 16
 """Bytes: cuBLAS takes scales that begin at a multiple of it."""
 LEAST = 1e-12
 """Of a scale: rows of zeros have one too."""
-KEPT = ("img_mlp.net.2",)
-"""What of a block keeps its bits beside the modulation: activations before it have outliers (SGLang's documentation
-leaves the same out for Qwen-Image). The ends, outside of the blocks, keep theirs too."""
 
 
 @dataclass(frozen=True)
@@ -178,18 +176,7 @@ def quantize_weight(weight: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     return made.rows, made.scales.t().contiguous()
 
 
-def is_in_fp8(name: str, kept: Sequence[str] = KEPT) -> bool:
-    """Whether a weight of a checkpoint's transformer, by its name, is one of those that are kept in fp8."""
-    parts = name.split(".")
-    inside = ".".join(parts[2:-1])
-    is_product = parts[0] == "transformer_blocks" and parts[-1] == "weight" and inside.startswith(PRODUCTS)
-    return is_product and inside not in kept and not parts[-2].startswith("norm")
-
-
-PRODUCTS = ("attn.", "img_mlp.", "txt_mlp.")
-
-
-def put_in_fp8(transformer: nn.Module, kept: Sequence[str] = KEPT) -> None:
+def put_in_fp8(transformer: nn.Module, kept: Sequence[str] = NOT_IN_FP8) -> None:
     """Turn the products of diffusers' blocks into fp8, layer by layer."""
     layers = [
         (name, layer)

@@ -3,7 +3,7 @@
 import json
 import re
 import struct
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from math import prod
@@ -131,6 +131,21 @@ class Checkpoint:
 def is_modulation(name: str) -> bool:
     """Whether a weight of a checkpoint's transformer belongs to the modulation of a block."""
     return not {"img_mod", "txt_mod"}.isdisjoint(name.split("."))
+
+
+PRODUCTS = ("attn.", "img_mlp.", "txt_mlp.")
+"""Where a block has its linear layers, beside the modulation."""
+NOT_IN_FP8 = ("img_mlp.net.2",)
+"""Which of them keep their bits: activations before them have outliers (SGLang's documentation leaves the same
+out for Qwen-Image). The ends, outside of the blocks, keep theirs too."""
+
+
+def is_in_fp8(name: str, kept: Sequence[str] = NOT_IN_FP8) -> bool:
+    """Whether a weight of a checkpoint's transformer, by its name, is one of those that are kept in fp8."""
+    parts = name.split(".")
+    inside = ".".join(parts[2:-1])
+    is_product = parts[0] == "transformer_blocks" and parts[-1] == "weight" and inside.startswith(PRODUCTS)
+    return is_product and inside not in kept and not parts[-2].startswith("norm")
 
 
 def local_folder(path: str | Path, pipeline: str) -> Path | None:

@@ -15,9 +15,8 @@ import torch
 
 from llm_dit.errors import DeviceError, InputError, VersionError
 from llm_dit.qwen.editors import EDITORS
-from llm_dit.qwen.forward.fp8 import FP8, is_in_fp8
 from llm_dit.qwen.forward.packed import UNPACKING
-from llm_dit.qwen.loading.checkpoints import Checkpoint, is_modulation
+from llm_dit.qwen.loading.checkpoints import Checkpoint, is_in_fp8, is_modulation
 from llm_dit.qwen.loading.single_file import held_bytes, is_gguf, is_packed, stays_packed
 from llm_dit.qwen.placement.plan import APART, FUSED, NONE, PLAIN, Machine, Needs, Rates, Weights
 
@@ -292,7 +291,7 @@ def narrowed_bytes(checkpoint: Checkpoint, dtype: torch.dtype) -> int:
 
 def _fp8_bytes(shape: Sequence[int]) -> int:
     """Return what a weight takes in fp8, with a scale for each row."""
-    return prod(shape) * FP8.itemsize + shape[0] * torch.float32.itemsize
+    return prod(shape) * torch.float8_e4m3fn.itemsize + shape[0] * torch.float32.itemsize
 
 
 def describe_forward(quantization: Quantization | None, *, fused: bool, packed: bool = False) -> str:
