@@ -57,7 +57,10 @@ def spread(colors: Plane, weight: Plane) -> Plane:
     The weight may also be how sure a color is: the less sure, the more it gets of its neighbors. All weights 0 give
     black. The method is that of `bleed`.
     """
-    return _pull_push(np.dstack([colors * weight[..., None], weight]).astype(np.float32))[..., :3]
+    values = np.empty((*weight.shape, 4), np.float32)
+    np.multiply(colors, weight[..., None], out=values[..., :3])
+    values[..., 3] = weight
+    return _pull_push(values)[..., :3]
 
 
 def _pull_push(values: Plane) -> Plane:

@@ -4,6 +4,7 @@ A motion is measured between edge fields: small pictures first, by trying, then 
 """
 
 from dataclasses import dataclass
+from functools import reduce
 
 import cv2
 import numpy as np
@@ -77,7 +78,9 @@ def edge_field(picture: Plane, weight: Plane, blur: float = 1.0) -> Plane:
     smooth = cv2.GaussianBlur(picture, (0, 0), blur).reshape(picture.shape)
     across = cv2.Scharr(smooth, cv2.CV_32F, 1, 0, scale=1 / 32).reshape(picture.shape)
     down = cv2.Scharr(smooth, cv2.CV_32F, 0, 1, scale=1 / 32).reshape(picture.shape)
-    tensor = np.stack([(across**2 - down**2).sum(-1), 2 * (across * down).sum(-1), (across**2 + down**2).sum(-1)], -1)
+    parts = (across**2 - down**2, 2 * across * down, across**2 + down**2)
+    # To sum along an axis of three numbers takes numpy itself ten times as long.
+    tensor = cv2.merge([reduce(np.add, cv2.split(part)) for part in parts])
     tensor = cv2.GaussianBlur(tensor, (0, 0), blur)
     # Below the mean contrast of the picture an edge counts less and less: that is where noise is.
     floor = float((tensor[..., 2] * weight).sum() / max(float(weight.sum()), 1e-6)) * 0.5 + 1e-7
