@@ -165,7 +165,7 @@ def test_an_opaque_picture_gets_no_frame() -> None:
 @pytest.mark.parametrize("shape", ["keep", "new"])
 def test_odd_sizes_and_alphas_work(size: tuple[int, int], alpha: int, shape: Shape) -> None:
     layer = Image.new("RGBA", size, (200, 40, 90, alpha))
-    canvas = prepare(layer, shape=shape, target_area=128 * 128)
+    canvas = prepare(layer, shape=shape, target_area=256 * 256)
     width, height = canvas.image.size
     assert width % 32 == height % 32 == 0
     assert max(width, height) <= 4.5 * min(width, height)
