@@ -8,7 +8,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from llm_dit.errors import InputError
-from llm_dit.qwen.placement.plan import FUSED, GB, CpuOffload, Machine, Plan, Size, Weights, plan_placement
+from llm_dit.qwen.editors.qwen_image_21 import TEXT, working
+from llm_dit.qwen.placement.plan import (
+    FUSED,
+    GB,
+    NONE,
+    CpuOffload,
+    Machine,
+    Needs,
+    Plan,
+    Size,
+    Weights,
+    plan_placement,
+)
 
 DECOMPOSE = Weights(transformers=(int(40.9 * GB),), text_encoders=(int(16.6 * GB),), vaes=int(0.25 * GB))
 BOTH = Weights(transformers=(int(40.9 * GB),) * 2, text_encoders=(int(16.6 * GB),), vaes=int(0.5 * GB))
@@ -92,6 +104,34 @@ def test_the_peak_of_a_run_is_what_was_measured(case: str) -> None:
         assert plan.kept_blocks == kept
         assert plan.usual_peak == pytest.approx(gigabytes * GB, rel=0.03)
         assert plan.peak > plan.usual_peak
+
+
+# Qwen-Image-2.1 at 1024² on an H100: what was asked for, how many references, and the peak in GB.
+MEASURED_21: list[tuple[CpuOffload, int, float]] = [
+    (False, 0, 36.42),
+    (False, 3, 44.44),
+    (False, 10, 42.69),
+    ("model", 0, 19.90),
+    ("model", 3, 26.89),
+    ("model", 10, 28.46),
+]
+
+
+@pytest.mark.parametrize(("asked", "references", "gigabytes"), MEASURED_21)
+def test_the_peak_of_an_edit_by_qwen_image_21_is_what_was_measured(
+    asked: CpuOffload, references: int, gigabytes: float
+) -> None:
+    needs = working(1 + references, TEXT)
+    weights = Weights(
+        transformers=(int(14.23 * GB),),
+        text_encoders=(int(17.534 * GB),),
+        vaes=int(0.662 * GB),
+        modulations=(0,),
+        blocks=32,
+        rates=NONE,
+        needs=(Needs(largest=needs, usual=needs),),
+    )
+    assert plan_placement(asked, cuda(84.5), weights).peak == pytest.approx(gigabytes * GB, rel=0.03)
 
 
 def test_both_models_are_resident_on_80_gb_without_their_modulation() -> None:

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from llm_dit.editing.canvas import Box
     from llm_dit.qwen.sampling.running import Run
 
-# What a run takes besides weights, in bytes and in bfloat16, counted from the shapes of the model's own code.
+# What a run takes besides weights, in bytes and in bfloat16: counted from the shapes of the model's own code, then set
+# to what `benchmarks.qwen_image_21` has measured on an H100.
 
 PIXELS = EDIT_RESOLUTION**2
 TOKENS = PIXELS // 16**2
@@ -28,11 +29,11 @@ SLOTS = TOKENS // 4
 """Of a picture in the text encoder."""
 TEXT = 300
 LONGEST_TEXT = 3500
-READ = 760_000
+READ = 888_000
 """For a token in the text encoder: its state after each of 36 layers, its keys and values there, and its logits."""
 SEEN, DRAWN = 1_400, 3_900
 """For a pixel in the VAE: encoding at 96 channels, decoding at 288."""
-COMPUTED = 100_000
+COMPUTED = 155_000
 """For a token in the transformer."""
 REMEMBERED = 2 * 4096 * 2 * 32
 """For a token that is kept: its keys and values in 32 blocks."""
