@@ -3,11 +3,11 @@
     python -m benchmarks.region_edits [--pairs 200] [--first 0] [--json benchmarks/out/region_edits.json]
 
 `tests/kit/edits/region_pairs.py` describes the pairs, the two other ways and what a seam's ratio is. The error is the
-mean difference from the true edit inside, in levels of 255.
+mean difference from the true edit inside, in levels of 255; kept is how much of the model's change there is inside.
 
-Floors: outside, every byte is the same in all pairs; of edits of a thing, the seam is no steeper than the pictures in
-nine of ten. An edit of all that the model sees ends at the region's border, whatever is there; its seams are printed,
-too.
+Floors: outside, every byte is the same in all pairs; the seam is no steeper than the pictures in 97 of 100, and in 90
+where all that the model sees is edited, which ends at the region's border, whatever is there. Of such a change two
+thirds are kept, of that of a thing three quarters.
 """
 
 import argparse
@@ -17,7 +17,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from benchmarks.alpha_edits import print_rows
-from tests.kit.edits.region_pairs import STEEPER, measure_region_pair, summarize_regions
+from tests.kit.edits.region_pairs import measure_region_pair, summarize_regions
 from tests.kit.report import write_report
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -34,11 +34,18 @@ def main() -> int:
     with ProcessPoolExecutor(arguments.workers) as pool:
         outcomes = list(pool.map(measure_region_pair, numbers))
     figures = summarize_regions(outcomes)
-    passed = figures["outside_same"] == len(numbers) and figures["thing"]["ours"]["seam_p90"] <= STEEPER
+    thing, everything = figures["thing"]["ours"], figures["all"]["ours"]
+    passed = (
+        figures["outside_same"] == len(numbers)
+        and figures["steeper"] <= 0.03
+        and everything["steeper"] <= 0.1
+        and thing["kept"] >= 0.75
+        and everything["kept"] >= 0.66
+    )
     print(f"every byte outside the same in {figures['outside_same']} of {len(numbers)}\n")
     for name in ("thing", "all"):
         print_rows(f"edit of {name}", figures[name])
-    print(f"passed: {passed}")
+    print(f"steeper than the pictures: {figures['steeper']:.1%}; passed: {passed}")
     write_report(arguments.json, figures | {"passed": passed, "pairs": [asdict(outcome) for outcome in outcomes]})
     return 0 if passed else 1
 

@@ -183,6 +183,23 @@ def test_an_edit_is_the_same_to_the_bit_and_its_preview_has_the_layers_alpha(
     assert alpha[0, 0] < 20 and alpha[preview.height // 2, preview.width // 2] > 230
 
 
+def test_a_preview_within_a_region_shows_the_layer_outside(
+    shared_pipe: QwenImageDiffusersPipeline, at_every_step: None
+) -> None:
+    seen: Seen = []
+    layer = Image.new("RGBA", (640, 640), "red")
+    arguments: dict[str, Any] = {
+        "num_inference_steps": STEPS,
+        "cfg_scale": 1.0,
+        "seed": 5,
+        "region": (200, 200, 440, 440),
+    }
+    shared_pipe.edit_layer(layer, "make it blue", preview=lambda *each: seen.append(each), **arguments)
+    pixels = np.asarray(seen[-1][1])
+    assert (pixels[0] == (255, 0, 0, 255)).all() and (pixels[:, -1] == (255, 0, 0, 255)).all()
+    assert (pixels[pixels.shape[0] // 2, pixels.shape[1] // 2] != (255, 0, 0, 255)).any()
+
+
 def test_a_new_shape_is_not_known_before_the_end(picture: Image.Image) -> None:
     canvas = prepare(picture, shape="new", output_size="layer")
     preview = canvas.preview(Image.new("RGBA", (40, 24), "red"))

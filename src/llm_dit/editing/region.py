@@ -15,10 +15,22 @@ from llm_dit.errors import InputError
 from llm_dit.options import Shape
 from llm_dit.runs import RegionLike, region_box
 
-# The seam. A weight goes from 0 at the region's border to 1 within it, nowhere faster than the picture's own edges.
+# The seam. A weight goes from 0 at the region's border to 1 within it, faster where the pictures have edges of their
+# own. Then it is seen how steep that came out, ring by ring around the border, and it rises slower in rings that
+# are steeper than the pictures, until none is. What is too narrow for a strong change gets less of it.
 
-SLOPE_SHARE = 0.4
-"""Of how steep the pictures are at a place, the seam may be so much: it comes on top of them."""
+SLOPE_SHARE = 0.6
+"""Of how steep the pictures are at a place, the seam may at first be so much: it comes on top of them."""
+RINGS = 64
+"""So far in, in pixels, rings are looked at."""
+AROUND_PX = 40
+"""So much around the region says how steep the picture is there."""
+ROUNDS, MOST_PIXELS = 14, 30_000_000
+"""So often the weights are looked at, and so many pixels together: in a large region there is room for a slow rise."""
+LEAST_RISE = 0.2
+"""Of the rise that ends at `RISE_SHARE`, so much stays in rings that are too steep."""
+SHADED = 4 / 255
+"""Steps of so much, each in the mean of a ring, are seen as shading, not as an edge, on a flat surface too."""
 USUAL = 0.75
 """A place is at least as steep as this quantile of the pictures around the region."""
 LEAST_STEP = 1.5 / 255
@@ -72,8 +84,13 @@ class Region:
         Inside, the one goes over into the other, no steeper than both pictures are there.
         """
         left, top, right, bottom = self.box
-        # With a pixel around that is outside, where there is one.
-        box = (max(left - 1, 0), max(top - 1, 0), min(right + 1, before.width), min(bottom + 1, before.height))
+        room = AROUND_PX
+        box = (
+            max(left - room, 0),
+            max(top - room, 0),
+            min(right + room, before.width),
+            min(bottom + room, before.height),
+        )
         mask = self.mask[box[1] : box[3], box[0] : box[2]]
         old, new = before.crop(box), after.crop(box)
         merged = _mix(as_float(old), as_float(new), _weight(as_float(old), as_float(new), mask))
@@ -82,6 +99,15 @@ class Region:
         kept = Image.fromarray(np.where(self.mask > 0, np.uint8(0), np.uint8(255)))
         joined.paste(before, (0, 0), kept)
         return joined
+
+    def preview(self, before: Image.Image, seen: Image.Image, box: Box) -> Image.Image:
+        """Return what an answer that is not done yet shows within `box` of the RGBA layer, of any size, in the region.
+
+        Outside it has the layer's own pixels.
+        """
+        around = before.crop(box).resize(seen.size, Image.Resampling.BOX)
+        where = Image.fromarray(self.mask).crop(box).resize(seen.size, Image.Resampling.BOX)
+        return Image.composite(seen, around, where)
 
     def settle(self, before: Image.Image, after: Image.Image, seen: Box) -> Image.Image:
         """Return `after` without what a model changed of all colors that it saw, within the box `seen`.
@@ -153,7 +179,8 @@ def _weight(old: Plane, new: Plane, mask: NDArray[np.uint8]) -> Plane:
     """Return how much of `new` counts (height, width), 0–1: 0 where the mask is 0, and at most the mask.
 
     It is the length of the shortest way from outside, where a step counts by how much weight may be gained there: less
-    where the pictures differ more, more where they have edges of their own.
+    where the pictures differ more, more where they have edges of their own, and less again in rings where the pictures
+    that are mixed so are steeper in the mean than both are.
     """
     if mask.min() > 0:
         return as_float(Image.fromarray(mask))
@@ -167,7 +194,40 @@ def _weight(old: Plane, new: Plane, mask: NDArray[np.uint8]) -> Plane:
     gain = SLOPE_SHARE * allowed / np.maximum(cv2.dilate(apart, np.ones(band, np.uint8)), 1e-4)
     least = 1 / (RISE_SHARE * _reach(mask)).clip(STEEPEST_RISE_PX, LONGEST_RISE_PX)
     gain = gain.clip(least, 1.0).astype(np.float32)
-    return _rise(as_float(Image.fromarray(mask)), gain)
+    return _no_steeper(over[0], over[1] - over[0], as_float(Image.fromarray(mask)), gain, LEAST_RISE * least, steep)
+
+
+def _no_steeper(old: Plane, change: Plane, most: Plane, gain: Plane, least: Plane, steep: Plane) -> Plane:
+    """Return the weights of a change of `old`, both premultiplied, with less gain where rings are steeper than `steep`.
+
+    Where no such weights are found, those whose steepest ring is the least steep are returned.
+    """
+    within = cv2.distanceTransform((most > 0).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5)
+    at_border = cv2.dilate(most, np.ones((3, 3), np.uint8)) > 0
+    # Of each pixel how many it is from the border, 0 just outside.
+    ring = np.where(at_border, np.minimum(np.rint(within), RINGS), RINGS).astype(np.intp)
+    usual = max(float(steep[within < RINGS].mean()), SHADED)
+    allowed = np.maximum(_by_ring(steep, ring), usual)
+    share = np.ones(RINGS + 1, np.float32)
+    weight, steepest = most, np.inf
+    for _ in range(min(ROUNDS, max(MOST_PIXELS // most.size, 2))):
+        rising = _rise(most, np.maximum(gain * share[ring], least).astype(np.float32))
+        excess = _by_ring(_steepness(old + change * rising[..., None]), ring) / allowed
+        if excess.max() < steepest:
+            weight, steepest = rising, float(excess.max())
+        if steepest <= 1:
+            break
+        # The rings beside one, too: what it does not gain they would.
+        near = np.pad(excess, 1).astype(np.float32)
+        worst = np.maximum(np.maximum(near[:-2], near[2:]), near[1:-1]).clip(1, 4)
+        share[:RINGS] /= worst**2
+    return weight
+
+
+def _by_ring(values: Plane, ring: NDArray[np.intp]) -> Plane:
+    """Return the mean of each ring (RINGS), 0 of one without pixels."""
+    count = np.bincount(ring.ravel(), minlength=RINGS + 1)
+    return (np.bincount(ring.ravel(), values.ravel(), minlength=RINGS + 1) / np.maximum(count, 1))[:RINGS]
 
 
 def _steepness(picture: Plane) -> Plane:

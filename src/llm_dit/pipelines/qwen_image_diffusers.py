@@ -279,7 +279,12 @@ class QwenImageDiffusersPipeline:
             room = editor.room_for_text(len(references))
             _check_length(pipeline, instruction, room, "instruction")
             _check_length(pipeline, asked.negative_prompt, room, "negative_prompt")
-            show = None if preview is None else lambda layer, seen: preview(layer, canvas.preview(seen))
+
+            def show(number: int, seen: Image.Image) -> None:
+                assert preview is not None
+                shown = canvas.preview(seen)
+                preview(number, shown if where is None else where.preview(layer, shown, canvas.crop.box))
+
             run = Run(
                 image=canvas.image,
                 size=size,
@@ -291,7 +296,7 @@ class QwenImageDiffusersPipeline:
                 editor=editor,
                 references=tuple(map(editor.reference, references)),
             )
-            edited = self._sample(pipeline, run, report, self._previewing.of_run(pipeline, size, 1, show))
+            edited = self._sample(pipeline, run, report, self._previewing.of_run(pipeline, size, 1, preview and show))
         self.last_edit = made = canvas.finish(edited[0])
         if where is None:
             return made.image

@@ -36,7 +36,10 @@ STEEPER = 1.05
 
 @dataclass(frozen=True, kw_only=True)
 class RegionOutcome:
-    """One pair: whether all bytes outside are those of before, and by way the seam's ratio and the error inside."""
+    """One pair: whether all bytes outside are those of before, and by way the seam's ratio and what is inside.
+
+    `error` is the mean difference from the true edit, `kept` how much there is of what the model changed, 0–1.
+    """
 
     region: str
     edits_all: bool
@@ -44,6 +47,7 @@ class RegionOutcome:
     outside_same: bool
     seam: dict[Way, float]
     error: dict[Way, float]
+    kept: dict[Way, float]
 
 
 def draw_region(rng: np.random.Generator, kind: str, thing: Plane) -> NDArray[np.uint8]:
@@ -110,6 +114,7 @@ def measure_region_pair(index: int, area: int = 640 * 640, longest_px: tuple[int
         outside_same=np.array_equal(np.asarray(ours)[outside], np.asarray(subject.layer)[outside]),
         seam={way: seam_ratio(subject.layer, whole, image, mask) for way, image in ways.items()},
         error={way: _error(image, changed, mask) for way, image in ways.items()},
+        kept={way: _kept(subject.layer, whole, image, mask) for way, image in ways.items()},
     )
 
 
@@ -176,6 +181,13 @@ def _error(image: Image.Image, truth: Plane, mask: NDArray[np.uint8]) -> float:
     return round(float(np.average(off, weights=mask)), 3)
 
 
+def _kept(before: Image.Image, made: Image.Image, image: Image.Image, mask: NDArray[np.uint8]) -> float:
+    """Return the share of the model's change, each place counted by the mask, that the result has (its projection)."""
+    old, new, found = (np.asarray(each.convert("RGB"), np.float32) for each in (before, made, image))
+    change = (new - old) * mask[..., None]
+    return round(float((change * (found - old)).sum() / max(float((change * (new - old)).sum()), 1e-6)), 3)
+
+
 def summarize_regions(outcomes: Sequence[RegionOutcome]) -> dict[str, Any]:
     """Return how often all outside was the same, and by what is edited and by way the seams and the error inside.
 
@@ -185,6 +197,8 @@ def summarize_regions(outcomes: Sequence[RegionOutcome]) -> dict[str, Any]:
     for name, edits_all in (("thing", False), ("all", True)):
         chosen = [o for o in outcomes if o.edits_all == edits_all and o.region != "specks"]
         figures[name] = {way: _of_way(chosen, way) for way in WAYS}
+    seams = [o.seam["ours"] for o in outcomes if o.region != "specks"]
+    figures["steeper"] = round(float(np.mean([seam > STEEPER for seam in seams])), 3)
     return figures
 
 
@@ -197,4 +211,6 @@ def _of_way(outcomes: Sequence[RegionOutcome], way: Way) -> dict[str, float]:
         "seam_max": most,
         "steeper": round(float(np.mean([seam > STEEPER for seam in seams])), 3),
         "error": round(float(np.mean([o.error[way] for o in outcomes])), 3),
+        "kept": round(float(np.mean([o.kept[way] for o in outcomes])), 3),
+        "kept_p10": round(float(np.quantile([o.kept[way] for o in outcomes], 0.1)), 3),
     }
