@@ -21,16 +21,19 @@ async ([runOnly, scope]) => {
 """
 
 
-def violations(page: Page, scope: str, *, dark: bool) -> list[dict[str, Any]]:
-    """Return what axe finds serious or critical in the elements `scope`, in light and with `dark` in dark as well.
+DARK = "() => matchMedia('(prefers-color-scheme: dark)').matches"
+
+
+def violations(page: Page, scope: str, *, both: bool) -> list[dict[str, Any]]:
+    """Return what axe finds serious or critical in the elements `scope`; with `both` of their colors in the other scheme
+    of light and dark as well, in which the page is left: to change it is to draw all of the page.
 
     The page's context must bypass the content security policy.
     """
     if not page.evaluate("() => 'axe' in window"):
         page.add_script_tag(path=AXE)
-    page.emulate_media(color_scheme="light")
     found = page.evaluate(RUN, [RULES, scope])
-    if dark:
-        page.emulate_media(color_scheme="dark")
+    if both:
+        page.emulate_media(color_scheme="light" if page.evaluate(DARK) else "dark")
         found += page.evaluate(RUN, [[OF_COLORS], scope])
     return [one for one in found if one["impact"] in ("serious", "critical")]

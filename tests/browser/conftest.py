@@ -26,7 +26,8 @@ FLAGS = [
     "NetworkTimeServiceQuerying,PaintHolding,PreconnectToSearch,ThirdPartyStoragePartitioning,WebUIOmniboxAimPopup,"
     "WebUIOmniboxPopup",
     # A name that is not localhost: over plain HTTP the browser keeps from such a page what it keeps from one on a LAN.
-    "--host-resolver-rules=MAP studio.test 127.0.0.1",
+    # Whatever else a page asks for fails, and is told for that.
+    "--host-resolver-rules=MAP studio.test 127.0.0.1, MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
 ]
 PATIENCE_MS = 120_000
 """How long an element may take to come: a model may have to load first, on a machine that others use as well."""

@@ -20,12 +20,13 @@ def test_every_state(open_studio: Callable[..., Studio], picture: Path, how: dic
     page = studio.page
     found: dict[str, Any] = {}
 
-    def look(state: str, within: str = "html") -> None:
+    def look(state: str, within: str = "") -> None:
         """Look at the part of the page that is not as it was at the look before."""
         # What lies under a menu or a modal cannot be reached while it is open.
-        scope = next((part for part in (".menu", "dialog[open]") if page.locator(part).count()), within)
+        open_parts = (part for part in (".menu", "dialog[open]") if page.locator(part).count())
+        scope = within or next(open_parts, "html")
         # Darkness changes colors, and colors do not depend on the screen.
-        if wrong := violations(page, scope, dark=how is DESK):
+        if wrong := violations(page, scope, both=how is DESK):
             found[state] = wrong
 
     def escape(*, dialogs: int = 0) -> None:
@@ -78,20 +79,23 @@ def test_every_state(open_studio: Callable[..., Studio], picture: Path, how: dic
     escape()
     page.keyboard.press("d")
     page.keyboard.press("Delete")
-    look("difference, with a notice")
+    expect(page.locator(".notice")).to_be_visible()
+    look("difference, with a notice", within=":is(.stage, .layers, .notices)")
     page.locator(".layer .edit").last.click()
+    expect(studio.dialog).to_be_visible()
     look("edit")
     studio.dialog.locator("textarea").fill("add a hat")
     studio.dialog.locator(".primary").first.click()
     expect(studio.dialog.get_by_role("alert")).to_be_visible()
-    look("error")
+    look("error", within=".edit-body")
     studio.dialog.locator("textarea").fill("make it blue")
     studio.dialog.locator(".primary").first.click()
     expect(studio.dialog.locator(".edit-decide")).to_be_visible()
+    look("result")
     # The first way is the one that a result is shown in.
-    for way in studio.dialog.locator(".compare-ways input").all():
+    for way in studio.dialog.locator(".compare-ways input").all()[1:]:
         way.check()
-        look(f"compare {way.get_attribute('value')}")
+        look(f"compare {way.get_attribute('value')}", within=".compare")
     studio.dialog.locator(".edit-body > .segmented input").last.check()
     studio.dialog.locator(".version-tile[data-kind=failed]").click()
     look("in the picture, with a failed try")
@@ -100,7 +104,7 @@ def test_every_state(open_studio: Callable[..., Studio], picture: Path, how: dic
     escape(dialogs=1)
     studio.dialog.locator(".edit-draft .button").last.click()
     expect(studio.dialog.locator(".notice")).to_be_visible()
-    look("notice in the modal")
+    look("notice in the modal", within=".notices")
     escape()
     page.locator(".project-button").click()
     page.get_by_role("menuitem").last.click()
