@@ -25,8 +25,10 @@ DARK = "() => matchMedia('(prefers-color-scheme: dark)').matches"
 
 
 def violations(page: Page, scope: str, *, both: bool) -> list[dict[str, Any]]:
-    """Return what axe finds serious or critical in the elements `scope`; with `both` of their colors in the other scheme
-    of light and dark as well, in which the page is left: to change it is to draw all of the page.
+    """Return what axe finds serious or critical in the elements `scope`.
+
+    With `both` it looks at their colors in the other one of light and dark as well, and leaves the page in that one: to
+    change it is to draw all of the page.
 
     The page's context must bypass the content security policy.
     """

@@ -15,6 +15,8 @@ from tests.browser.seeds import Seeds
 from tests.browser.studio import Studio
 from tests.kit.service import OWN_PIPELINE, Service, serve
 
+OTHER_NAME = "studio.test"
+"""Not localhost: over plain HTTP the browser keeps from such a page what it keeps from one on a LAN."""
 FLAGS = [
     "--no-sandbox",
     "--disable-background-networking",
@@ -25,9 +27,8 @@ FLAGS = [
     "--disable-features=HttpsUpgrades,HttpsFirstBalancedModeAutoEnable,LensOverlay,MediaRouter,OptimizationHints,"
     "NetworkTimeServiceQuerying,PaintHolding,PreconnectToSearch,ThirdPartyStoragePartitioning,WebUIOmniboxAimPopup,"
     "WebUIOmniboxPopup",
-    # A name that is not localhost: over plain HTTP the browser keeps from such a page what it keeps from one on a LAN.
     # Whatever else a page asks for fails, and is told for that.
-    "--host-resolver-rules=MAP studio.test 127.0.0.1, MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
+    f"--host-resolver-rules=MAP {OTHER_NAME} 127.0.0.1, MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
 ]
 PATIENCE_MS = 120_000
 """How long an element may take to come: a model may have to load first, on a machine that others use as well."""
@@ -155,8 +156,9 @@ def open_studio(profiles: Profiles, service: Service) -> Iterator[Callable[..., 
 
 @pytest.fixture(scope="package")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    """The service as users start it, shared by all tests of the page."""
-    with serve(tmp_path_factory.mktemp("service"), app="tests.kit.app:kept", environment=OWN_PIPELINE) as running:
+    """The service as users start it, shared by all tests of the page; it answers to a second name, too."""
+    environment = OWN_PIPELINE | {"LLM_DIT_SERVER__ALLOWED_HOSTS": OTHER_NAME}
+    with serve(tmp_path_factory.mktemp("service"), app="tests.kit.app:kept", environment=environment) as running:
         yield running
 
 

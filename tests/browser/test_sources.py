@@ -6,7 +6,6 @@ from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import quote, urlsplit
 
-import pytest
 from PIL import Image
 from playwright.sync_api import expect
 
@@ -49,22 +48,27 @@ def hand_over(studio: Studio, kind: str, *paths: Path, media_type: str = "image/
     studio.page.evaluate(HAND_OVER, [kind, files])
 
 
-@pytest.mark.parametrize("kind", ["paste", "drop"])
-def test_paste_and_drop(studio: Studio, picture: Path, kind: str) -> None:
-    hand_over(studio, kind, picture)
-    expect(studio.decompose_button).to_be_enabled()
-    expect(studio.page.locator(".source-caption")).to_contain_text("240 × 180 px")
-    orange = studio.page.locator(".stage-canvas")
-    expect(orange).to_be_visible()
-    studio.wait_for(lambda: _is_orange(studio.pixels((0.2, 0.35, 0.3, 0.45))), "the picture on the stage")
+def begin_again(studio: Studio) -> None:
+    """Go to the start page, in the page that is there."""
+    studio.page.locator(".brand").click()
+    expect(studio.page.get_by_text("Take a picture apart")).to_be_visible()
 
 
-def test_the_first_of_several_pictures_begins_a_project(studio: Studio, picture: Path, tmp_path: Path) -> None:
+def test_paste_and_drop(studio: Studio, picture: Path, tmp_path: Path) -> None:
+    caption = studio.page.locator(".source-caption")
+    for kind in ("paste", "drop"):
+        hand_over(studio, kind, picture)
+        expect(studio.decompose_button).to_be_enabled()
+        expect(caption).to_contain_text("240 × 180 px")
+        expect(studio.page.locator(".stage-canvas")).to_be_visible()
+        studio.wait_for(lambda: _is_orange(studio.pixels((0.2, 0.35, 0.3, 0.45))), "the picture on the stage")
+        begin_again(studio)
+    # The first of several pictures begins a project.
     other = tmp_path / "other.png"
     Image.new("RGB", (60, 40), "navy").save(other)
     hand_over(studio, "drop", picture, other)
     expect(studio.page.locator(".notice")).to_contain_text("“shapes” is open. The other files were left out")
-    expect(studio.page.locator(".source-caption")).to_contain_text("240 × 180 px")
+    expect(caption).to_contain_text("240 × 180 px")
 
 
 def test_a_picture_on_top_of_a_stack_is_a_layer_or_a_project_of_its_own(studio: Studio, picture: Path) -> None:
@@ -142,7 +146,7 @@ def test_whatever_is_dropped_or_pasted_is_taken_or_answered(studio: Studio, serv
         expect(caption).to_contain_text(size)
         expect(page).not_to_have_title(re.compile("taken over"))
         studio.wait_for(lambda: studio.pixels()[3] > 250, "the picture on the stage")
-        studio.open()
+        begin_again(studio)
     assert urlsplit(page.url).netloc == studio.host
 
 
@@ -172,32 +176,26 @@ def test_what_only_the_server_reads_is_made_smaller_there(
     expect(studio.page.locator(".notice")).to_contain_text("Scaled from 640 × 480 px to 320 × 240 px")
 
 
-def test_a_text_that_claims_to_be_a_picture(studio: Studio, picture: Path, tmp_path: Path) -> None:
-    fake = tmp_path / "notes.png"
+def test_files_that_are_not_what_they_seem(studio: Studio, picture: Path, tmp_path: Path) -> None:
+    """A text that claims to be a picture, a picture turned by its camera, a format that only the browser reads."""
+    fake, turned, old = (tmp_path / name for name in ("notes.png", "turned.jpg", "old.bmp"))
     fake.write_text("Dear diary,")
     studio.page.locator(".welcome input[type=file]").first.set_input_files(fake)
-    alert = studio.page.locator(".welcome .callout")
+    alert, caption = studio.page.locator(".welcome .callout"), studio.page.locator(".source-caption")
     expect(alert).to_be_visible()
     expect(alert).to_contain_text("PNG")
     studio.choose(picture)
     expect(alert).to_be_hidden()
 
-
-def test_a_picture_turned_by_its_camera(studio: Studio, tmp_path: Path) -> None:
-    path = tmp_path / "turned.jpg"
     image = Image.new("RGB", (80, 40), (200, 40, 40))
     exif = image.getexif()
     exif[0x0112] = 6
-    image.save(path, exif=exif)
-    studio.choose(path)
-    expect(studio.page.locator(".source-caption")).to_contain_text("40 × 80 px")
-
-
-def test_a_format_that_only_the_browser_reads(studio: Studio, tmp_path: Path) -> None:
-    path = tmp_path / "old.bmp"
-    Image.new("RGB", (64, 48), (20, 120, 220)).save(path)
-    studio.choose(path)
-    expect(studio.page.locator(".source-caption")).to_contain_text("64 × 48 px")
+    image.save(turned, exif=exif)
+    Image.new("RGB", (64, 48), (20, 120, 220)).save(old)
+    for path, size in ((turned, "40 × 80 px"), (old, "64 × 48 px")):
+        begin_again(studio)
+        studio.choose(path)
+        expect(caption).to_contain_text(size)
 
 
 def _is_orange(pixel: list[float]) -> bool:

@@ -128,7 +128,7 @@ def test_blend_modes_show_and_are_exported(stacked: Studio) -> None:
     assert [layer.get("blend") for layer in sent[0]["layers"]].count("difference") == 1
 
 
-def test_the_eye_of_one_layer_alone(stacked: Studio) -> None:
+def test_one_layer_alone_twice_and_gone(stacked: Studio) -> None:
     names = stacked.names()
     stacked.button(f"Hide {names[1]}").click(modifiers=["Alt"])
     for name in (names[0], *names[2:]):
@@ -138,9 +138,7 @@ def test_the_eye_of_one_layer_alone(stacked: Studio) -> None:
     stacked.page.keyboard.press("Shift+V")
     stacked.wait_for_paint()
 
-
-def test_duplicate_delete_and_undo(stacked: Studio) -> None:
-    names = stacked.names()
+    # A copy is deleted, and comes back.
     stacked.page.locator(".layer-main").first.click()
     stacked.page.keyboard.press("Control+d")
     expect(stacked.layer_names).to_have_text([f"{names[0]} 2", *names])
@@ -180,7 +178,7 @@ def test_split_again_makes_a_group(stacked: Studio) -> None:
     expect(stacked.rows).to_have_count(count)
 
 
-def test_a_picture_comes_in_as_a_layer(stacked: Studio, picture: Path) -> None:
+def test_pictures_come_in_as_layers(stacked: Studio, picture: Path, tmp_path: Path) -> None:
     stacked.page.locator(".export-bar input[type=file]").set_input_files(picture)
     expect(stacked.rows).to_have_count(6)
     expect(selected(stacked)).to_have_text("shapes")
@@ -200,21 +198,13 @@ def test_a_picture_comes_in_as_a_layer(stacked: Studio, picture: Path) -> None:
     stacked.rows.first.get_by_label("X (px)").fill("500")
     expect(facts).to_have_text("0%")
 
-
-def test_several_pictures_come_in_at_once_and_a_bad_one_keeps_no_other_out(
-    stacked: Studio, picture: Path, tmp_path: Path
-) -> None:
-    bad = tmp_path / "bad.png"
+    # Several come in at once, a bad one keeps no other out, and one with next to nothing on it is flagged.
+    bad, empty = tmp_path / "bad.png", tmp_path / "nothing.png"
     bad.write_text("no picture")
-    count = stacked.rows.count()
-    stacked.page.locator(".export-bar input[type=file]").set_input_files([picture, bad, picture])
-    expect(stacked.rows).to_have_count(count + 2)
+    Image.new("RGBA", (64, 64)).save(empty)
+    stacked.page.locator(".export-bar input[type=file]").set_input_files([picture, bad, empty])
+    expect(stacked.rows).to_have_count(8)
     expect(stacked.page.locator(".notice")).to_contain_text("This is not a picture")
-
-
-def test_a_layer_with_next_to_nothing_on_it_is_flagged(stacked: Studio, tmp_path: Path) -> None:
-    Image.new("RGBA", (64, 64)).save(tmp_path / "nothing.png")
-    stacked.page.locator(".export-bar input[type=file]").set_input_files(tmp_path / "nothing.png")
     expect(stacked.rows.filter(has_text="nearly empty")).to_have_count(1)
 
 
