@@ -165,9 +165,10 @@ class Studio:
         self.page.evaluate(TELL, ["status", status])
         self.page.reload()
 
-    def pretend_model(self, **defaults: Any) -> None:
-        """Make the server say that a model runs, with these `defaults`, and look at it."""
-        self.page.evaluate(TELL, ["config", {"engine": "qwen", "capabilities": MODEL, "defaults": defaults}])
+    def pretend_model(self, *, limits: dict[str, Any] | None = None, **defaults: Any) -> None:
+        """Make the server say that a model runs, with these `limits` and `defaults`, and look at it."""
+        config = {"engine": "qwen", "capabilities": MODEL, "defaults": defaults}
+        self.page.evaluate(TELL, ["config", config if limits is None else config | {"limits": limits}])
         self.pretend(engine="qwen", engine_label="Qwen-Image · H200")
 
     def overflow(self) -> int:

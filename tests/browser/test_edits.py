@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import expect
 
+from tests.browser.seeds import Seeds
 from tests.browser.studio import Studio
 from tests.kit.service import Service
 
@@ -153,12 +154,14 @@ def test_what_is_refused_leads_to_the_tool_of_the_page(stacked: Studio) -> None:
     expect(stacked.page.locator(".layer")).to_have_count(count)
 
 
-def test_the_label_of_a_tall_version_is_not_covered(studio: Studio, tmp_path: Path) -> None:
+def test_the_label_of_a_tall_version_is_not_covered(
+    open_studio: Callable[..., Studio], seeds: Seeds, service: Service, tmp_path: Path
+) -> None:
     tall = Image.new("RGB", (60, 400), "white")
     tall.paste((30, 90, 200), (20, 20, 40, 380))
     tall.save(tmp_path / "tall.png")
-    studio.choose(tmp_path / "tall.png")
-    studio.decompose(layers=2)
+    studio = open_studio(path=seeds.plant(service.url, tmp_path / "tall.png", 2))
+    expect(studio.rows).to_have_count(2)
     studio.edit(studio.names()[0], "make it darker")
     tile = studio.version("v2")
     expect(tile).to_be_checked()

@@ -46,19 +46,18 @@ def test_from_a_sample_to_a_zip(studio: Studio) -> None:
     reorder_export_reload(studio, (768, 544))
 
 
-def test_original_and_difference_are_a_key_away(open_stack: Callable[..., Studio]) -> None:
+def test_what_decompose_made_is_compared_with_the_original(open_stack: Callable[..., Studio]) -> None:
+    """The original and the difference are a key away, and exactness is said only of what decompose made."""
     studio = open_stack(3)
-    expect(studio.page.locator(".fidelity")).to_have_text("rebuilds exactly")
+    fidelity = studio.page.locator(".fidelity")
+    expect(fidelity).to_have_text("rebuilds exactly")
     studio.page.keyboard.press("d")
     studio.wait_for(lambda: max(studio.pixels()[:3]) < 12, "a black difference")
     studio.page.keyboard.press("o")
     expect(studio.page.locator(".mode-bar").get_by_role("radio", name="Original")).to_be_checked()
     studio.wait_for(lambda: min(studio.pixels((0.7, 0.05, 0.9, 0.3))[:3]) > 250, "the white of the original")
+    studio.page.locator(".mode-bar").get_by_role("radio", name="Layers").check()
 
-
-def test_exactness_is_said_only_of_what_decompose_made(open_stack: Callable[..., Studio]) -> None:
-    studio = open_stack(3)
-    fidelity = studio.page.locator(".fidelity")
     top = studio.names()[0]
     for change in (f"Hide {top}", f"Move {top} down"):
         expect(fidelity).to_be_visible()
@@ -72,8 +71,15 @@ def test_exactness_is_said_only_of_what_decompose_made(open_stack: Callable[...,
     expect(fidelity).to_be_visible()
 
 
-def test_one_adjustment_of_the_opacity_is_one_step(open_stack: Callable[..., Studio]) -> None:
+def test_a_png_the_opacity_and_a_long_name(open_stack: Callable[..., Studio], picture: Path) -> None:
+    """The PNG is the composite, one adjustment of the opacity is one step, and a name is shown in full."""
     studio = open_stack(2)
+    with studio.page.expect_download() as download:
+        studio.menu("Export", "Picture (PNG)")
+    with Image.open(download.value.path()) as image, Image.open(picture) as original:
+        assert image.format == "PNG"
+        assert image.convert("RGB").tobytes() == original.tobytes()
+
     top = studio.names()[0]
     slider = studio.page.get_by_role("slider", name=f"Opacity of {top}")
     studio.button(f"Select {top}").click()
@@ -102,19 +108,6 @@ def test_one_adjustment_of_the_opacity_is_one_step(open_stack: Callable[..., Stu
     studio.button(f"Undo: Opacity of {top}").click()
     expect(slider).to_have_value("100")
 
-
-def test_a_notice_goes_when_the_work_goes_on(studio: Studio, picture: Path) -> None:
-    studio.choose(picture)
-    studio.decompose(layers=2)
-    notice = studio.page.locator(".notice")
-    expect(notice).to_have_text(re.compile("^2 layers in"))
-    studio.button(f"Hide {studio.names()[0]}").click()
-    expect(notice).to_be_hidden()
-
-
-def test_names_are_shown_in_full(open_stack: Callable[..., Studio]) -> None:
-    studio = open_stack(2)
-    top = studio.names()[0]
     studio.button(f"Select {top}").dblclick()
     studio.rows.first.get_by_label("Layer name").fill("Dark turquoise, bottom right")
     studio.page.keyboard.press("Enter")
@@ -124,6 +117,15 @@ def test_names_are_shown_in_full(open_stack: Callable[..., Studio]) -> None:
     for width in (1280, 1000, 360):
         studio.page.set_viewport_size({"width": width, "height": 800})
         assert name.evaluate("(e) => e.scrollHeight <= e.clientHeight"), width
+
+
+def test_a_notice_goes_when_the_work_goes_on(studio: Studio, picture: Path) -> None:
+    studio.choose(picture)
+    studio.decompose(layers=2)
+    notice = studio.page.locator(".notice")
+    expect(notice).to_have_text(re.compile("^2 layers in"))
+    studio.button(f"Hide {studio.names()[0]}").click()
+    expect(notice).to_be_hidden()
 
 
 def test_a_seed_that_is_none_stays_and_stops_nothing_silently(studio: Studio, picture: Path) -> None:
@@ -146,15 +148,6 @@ def test_a_seed_that_is_none_stays_and_stops_nothing_silently(studio: Studio, pi
     expect(source.get_by_text("A seed is a whole number")).to_be_hidden()
     studio.decompose(layers=1)
     expect(studio.page.locator(".job-facts")).to_contain_text("1 layer · seed 7")
-
-
-def test_png_is_the_composite(open_stack: Callable[..., Studio], picture: Path) -> None:
-    studio = open_stack(2)
-    with studio.page.expect_download() as download:
-        studio.menu("Export", "Picture (PNG)")
-    with Image.open(download.value.path()) as image, Image.open(picture) as original:
-        assert image.format == "PNG"
-        assert image.convert("RGB").tobytes() == original.tobytes()
 
 
 def test_dragging_a_grip_reorders(open_stack: Callable[..., Studio]) -> None:

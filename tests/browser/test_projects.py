@@ -48,8 +48,22 @@ def test_a_project_that_is_not_there(open_studio: Callable[..., Studio]) -> None
     assert studio.page.evaluate("location.pathname") == "/"
 
 
-def test_rename_duplicate_delete_and_undo(saved: Studio) -> None:
+def test_a_project_file_goes_out_and_comes_in_and_is_renamed_duplicated_and_deleted(
+    saved: Studio, tmp_path: Path
+) -> None:
     page = saved.page
+    with page.expect_download() as download:
+        saved.menu("Project: shapes", "Export project file")
+    file = tmp_path / download.value.suggested_filename
+    download.value.save_as(file)
+    assert file.name == "shapes.llm-dit.zip"
+    first = page.evaluate("location.pathname")
+    saved.menu("Project: shapes", "All projects")
+    page.locator(".projects-dialog input[type=file]").set_input_files(file)
+    expect(page.get_by_text("“shapes” imported").first).to_be_visible()
+    expect(saved.rows).to_have_count(2)
+    assert page.evaluate("location.pathname") != first
+
     saved.menu("Project: shapes", "Rename")
     page.get_by_role("textbox", name="Project name").fill("First try")
     page.keyboard.press("Enter")
@@ -126,20 +140,6 @@ def test_a_deleted_project_comes_back_later_or_goes_for_good(studio: Studio, pic
     expect(notice).to_contain_text("This project is not here")
 
 
-def test_a_project_file_goes_out_and_comes_in(saved: Studio, tmp_path: Path) -> None:
-    with saved.page.expect_download() as download:
-        saved.menu("Project: shapes", "Export project file")
-    file = tmp_path / download.value.suggested_filename
-    download.value.save_as(file)
-    assert file.name == "shapes.llm-dit.zip"
-    first = saved.page.evaluate("location.pathname")
-    saved.menu("Project: shapes", "All projects")
-    saved.page.locator(".projects-dialog input[type=file]").set_input_files(file)
-    expect(saved.page.get_by_text("“shapes” imported").first).to_be_visible()
-    expect(saved.rows).to_have_count(2)
-    assert saved.page.evaluate("location.pathname") != first
-
-
 def test_layers_that_were_taken_home_open_again_by_drop(saved: Studio, service: Service, tmp_path: Path) -> None:
     names = saved.names()
     saved.page.get_by_label(f"Opacity of {names[0]}").fill("50")
@@ -183,29 +183,28 @@ def test_two_tabs_follow_each_other(saved: Studio) -> None:
     expect(saved.page.locator(".conflict")).to_be_hidden()
 
 
-@pytest.mark.parametrize("choice", ["Load the other version", "Keep mine as a copy"])
-def test_two_devices_that_changed_the_same_project_are_asked(
-    saved: Studio, open_studio: Callable[..., Studio], choice: str
-) -> None:
+def test_two_devices_that_changed_the_same_project_are_asked(saved: Studio, open_studio: Callable[..., Studio]) -> None:
     address = saved.page.evaluate("location.pathname")
     other = open_studio(path=address)
     expect(other.rows).to_have_count(2)
-    rename_top(saved.page, "Theirs")
-    saved.wait_until_saved()
-    rename_top(other.page, "Mine")
-    expect(other.page.locator(".conflict")).to_be_visible()
-    expect(other.page.locator(".saved")).to_have_text("Waits for your choice")
-    # Nobody loses anything, reload or not, until somebody chooses.
-    other.page.reload()
-    expect(other.page.locator(".conflict")).to_be_visible()
-    expect(other.layer_names.first).to_have_text("Mine")
-    other.button(choice).click()
-    expect(other.page.locator(".conflict")).to_be_hidden()
-    expect(other.page.locator(".layer-name").first).to_have_text("Theirs" if choice.startswith("Load") else "Mine")
-    other.wait_until_saved()
-    assert (other.page.evaluate("location.pathname") == address) == choice.startswith("Load")
+    for theirs, choice in (("Theirs", "Load the other version"), ("Theirs again", "Keep mine as a copy")):
+        rename_top(saved.page, theirs)
+        saved.wait_until_saved()
+        rename_top(other.page, "Mine")
+        expect(other.page.locator(".conflict")).to_be_visible()
+        expect(other.page.locator(".saved")).to_have_text("Waits for your choice")
+        # Nobody loses anything, reload or not, until somebody chooses.
+        other.page.reload()
+        expect(other.page.locator(".conflict")).to_be_visible()
+        expect(other.layer_names.first).to_have_text("Mine")
+        other.button(choice).click()
+        expect(other.page.locator(".conflict")).to_be_hidden()
+        loads = choice.startswith("Load")
+        expect(other.layer_names.first).to_have_text(theirs if loads else "Mine")
+        other.wait_until_saved()
+        assert (other.page.evaluate("location.pathname") == address) == loads
     saved.page.reload()
-    expect(saved.page.locator(".layer-name").first).to_have_text("Theirs")
+    expect(saved.layer_names.first).to_have_text("Theirs again")
 
 
 def test_what_was_done_just_before_a_reload_is_there_after_it(saved: Studio) -> None:

@@ -11,7 +11,7 @@ from playwright.sync_api import Route, expect
 
 from server.worker.host import HostState
 from tests.browser.studio import Studio
-from tests.kit.service import Service, serve, with_most_layers
+from tests.kit.service import Service, serve
 
 COVERED = """
 (element) => {
@@ -158,6 +158,21 @@ def test_the_engine_says_what_it_is(studio: Studio, service: Service) -> None:
     studio.page.keyboard.press("Escape")
     expect(studio.page.get_by_label("Describe the picture")).to_be_hidden()
 
+    # What it computes by.
+    why = ["flash-attn-4: it is not installed; the extra `flash` brings it"]
+    studio.pretend(forward={"blocks": "fused", "kernels": "triton", "attention": "cudnn", "why": why})
+    chip.click()
+    dialog = studio.page.get_by_role("dialog")
+    expect(dialog).to_contain_text("fused · triton · cudnn")
+    expect(dialog).to_contain_text("Nothing faster: flash-attn-4: it is not installed; the extra flash brings it.")
+
+    # While it loads there is less to say.
+    studio.pretend(engine="qwen", state="loading", loaded_models=[], device="", engine_label="Qwen-Image", forward=None)
+    expect(chip).to_have_accessible_name(re.compile("^Qwen-Image: loading"))
+    expect(studio.page.locator(".job-facts")).to_have_text("The engine is loading…")
+    chip.click()
+    assert dialog.locator("dd:visible").all_inner_texts() == ["Loading…", "0", "0"]
+
 
 @pytest.fixture(scope="module")
 def broken(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
@@ -183,15 +198,6 @@ def test_an_engine_that_cannot_run(open_studio: Callable[..., Studio], broken: S
     dialog = page.get_by_role("dialog")
     expect(dialog).to_contain_text(status["error"].replace("`", ""))
     assert "" not in dialog.locator("dd:visible").all_inner_texts()
-
-
-def test_the_engine_says_what_it_computes_by(studio: Studio) -> None:
-    why = ["flash-attn-4: it is not installed; the extra `flash` brings it"]
-    studio.pretend(forward={"blocks": "fused", "kernels": "triton", "attention": "cudnn", "why": why})
-    studio.page.locator(".engine").click()
-    dialog = studio.page.get_by_role("dialog")
-    expect(dialog).to_contain_text("fused · triton · cudnn")
-    expect(dialog).to_contain_text("Nothing faster: flash-attn-4: it is not installed; the extra flash brings it.")
 
 
 def test_every_state_of_the_engine(studio: Studio) -> None:
@@ -240,14 +246,6 @@ def test_a_view_that_fails_silences_no_other_one(studio: Studio, picture: Path) 
     studio.complaints.clear()
 
 
-def test_an_engine_that_loads(studio: Studio) -> None:
-    studio.pretend(engine="qwen", state="loading", loaded_models=[], device="", engine_label="Qwen-Image")
-    expect(studio.page.locator(".engine")).to_have_accessible_name(re.compile("^Qwen-Image: loading"))
-    expect(studio.page.locator(".job-facts")).to_have_text("The engine is loading…")
-    studio.page.locator(".engine").click()
-    assert studio.page.get_by_role("dialog").locator("dd:visible").all_inner_texts() == ["Loading…", "0", "0"]
-
-
 def test_an_error_comes_into_view(open_studio: Callable[..., Studio], picture: Path) -> None:
     for width, height in ((1280, 460), (360, 640)):
         studio = open_studio(width=width, height=height, touch=width < 760)
@@ -259,21 +257,21 @@ def test_an_error_comes_into_view(open_studio: Callable[..., Studio], picture: P
         studio.wait_for(lambda: callout.evaluate(COVERED) is False, "the error in sight")  # noqa: B023
 
 
-def test_the_limits_are_those_of_the_server(
-    open_studio: Callable[..., Studio], start_service: Callable[..., Service], tmp_path: Path, picture: Path
-) -> None:
-    studio = open_studio(at=start_service(environment=with_most_layers(tmp_path / "library", 12)))
-    studio.choose(picture)
-    expect(studio.page.locator(".source").get_by_label("Layers")).to_have_attribute("max", "12")
-    studio.decompose(layers=12)
-    expect(studio.rows).to_have_count(12)
-
-
-def test_the_page_begins_with_what_the_server_takes_by_default(studio: Studio, picture: Path) -> None:
-    studio.pretend_model(layer_num=3, steps=12, cfg_scale=2.5)
+def test_the_page_takes_limits_and_defaults_from_the_server(studio: Studio, service: Service, picture: Path) -> None:
+    """Those that `tests/web/test_described.py` sees a server take from the library."""
+    limits = service.get("/api/qwen-image/config").json()["limits"]
+    studio.pretend_model(layer_num=3, steps=12, cfg_scale=2.5, limits=limits | {"layer_num": [1, 12]})
     studio.choose(picture)
     source = studio.page.locator(".source")
-    expect(source.get_by_label("Layers")).to_have_value("3")
+    layers = source.get_by_label("Layers")
+    expect(layers).to_have_value("3")
     source.get_by_text("Guidance, steps, seed").click()
     expect(source.get_by_label("Steps")).to_have_value("12")
     expect(source.get_by_label("Guidance")).to_have_value("2.5")
+    expect(layers).to_have_attribute("max", "12")
+    layers.fill("12")
+    with studio.page.expect_request("**/decompose") as sent:
+        studio.decompose_button.click()
+    assert (sent.value.post_data_json or {})["layer_num"] == 12
+    # This server takes no more than ten, and says so.
+    expect(studio.page.locator(".source > .callout")).to_contain_text("less than or equal to 10")

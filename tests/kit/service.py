@@ -3,7 +3,6 @@
 import contextlib
 import os
 import re
-import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -106,19 +105,6 @@ def _address(process: Process, log: Path) -> str:
     if (match := printed()) is None:
         pytest.fail(f"the service did not start:\n{log.read_text(errors='replace')}")
     return match[1]
-
-
-def with_most_layers(folder: Path, count: int) -> dict[str, str]:
-    """Return an environment in which the library in `folder` is imported: ours, with another most of layers."""
-    shutil.copytree(ROOT / "src/llm_dit", folder / "llm_dit", ignore=shutil.ignore_patterns("__pycache__"))
-    home = folder / "llm_dit/options.py"
-    ours = home.read_text(encoding="utf-8")
-    theirs = ours.replace(
-        "LayerNum = Annotated[int, Field(ge=1, le=10,", f"LayerNum = Annotated[int, Field(ge=1, le={count},"
-    )
-    assert theirs != ours
-    home.write_text(theirs, encoding="utf-8")
-    return {"PYTHONPATH": str(folder)}
 
 
 def qwen_environment(checkpoints: Path, **more: str) -> dict[str, str]:

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -18,7 +19,7 @@ from server.settings import load_settings
 from tests.kit.forks import ROOT
 from tests.kit.pictures import SQUARE_URL
 from tests.kit.running import LLM_DIT
-from tests.kit.service import Service, with_most_layers
+from tests.kit.service import Service
 from web.openapi import describe
 from web.server import create_app
 
@@ -45,6 +46,19 @@ try:
 except InputError as error:
     print(error.message)
 """
+
+
+def with_most_layers(folder: Path, count: int) -> dict[str, str]:
+    """Return an environment in which the library in `folder` is imported: ours, with another most of layers."""
+    shutil.copytree(ROOT / "src/llm_dit", folder / "llm_dit", ignore=shutil.ignore_patterns("__pycache__"))
+    home = folder / "llm_dit/options.py"
+    ours = home.read_text(encoding="utf-8")
+    theirs = ours.replace(
+        "LayerNum = Annotated[int, Field(ge=1, le=10,", f"LayerNum = Annotated[int, Field(ge=1, le={count},"
+    )
+    assert theirs != ours
+    home.write_text(theirs, encoding="utf-8")
+    return {"PYTHONPATH": str(folder)}
 
 
 @pytest.mark.slow
