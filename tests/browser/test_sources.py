@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import quote, urlsplit
 
+import numpy as np
 from PIL import Image
 from playwright.sync_api import expect
 
@@ -92,7 +93,7 @@ def test_a_picture_on_top_of_a_stack_is_a_layer_or_a_project_of_its_own(studio: 
     expect(studio.layer_names).to_have_text(names)
 
 
-def test_what_to_expect_of_a_photograph_is_said_before_a_run(studio: Studio) -> None:
+def test_what_to_expect_of_a_photograph_is_said_before_a_run(studio: Studio, tmp_path: Path) -> None:
     """Not of a drawing, which the built-in engine takes apart as people would."""
     page = studio.page
     expectation = page.get_by_text("Text and what stands out come off whole")
@@ -103,6 +104,14 @@ def test_what_to_expect_of_a_photograph_is_said_before_a_run(studio: Studio) -> 
     expect(expectation).to_be_visible()
     studio.button("How to get the other engine").click()
     expect(page.locator(".engine-dialog")).to_contain_text("llm-dit doctor")
+    page.keyboard.press("Escape")
+    # Grain alone, as compression and scans leave it on flat colors, makes no photograph.
+    pixels = np.asarray(Image.open(ROOT / "static/samples/poster.webp").convert("RGB"), np.float32)
+    grainy = pixels + np.random.default_rng(1).normal(0, 3, pixels.shape)
+    Image.fromarray(grainy.clip(0, 255).astype(np.uint8)).save(tmp_path / "grainy.png")
+    page.locator(".source-frame input[type=file]").set_input_files(tmp_path / "grainy.png")
+    expect(page.locator(".source-caption")).to_contain_text("grainy")
+    expect(expectation).to_be_hidden()
 
 
 SVG = """<?xml version="1.0"?><!-- drawn by hand --><svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 24 12">

@@ -264,6 +264,15 @@ def test_the_built_in_engine_takes_no_references(base_url: str) -> None:
         assert "no references" in answer.json()["detail"]
 
 
+def test_the_built_in_engine_has_no_loras(base_url: str) -> None:
+    with connect(base_url) as classical:
+        for call, more in (("edit-layer", {"instruction": "make it red"}), ("decompose", {"layer_num": 1})):
+            answer = post(classical, call, image=SQUARE_URL, loras=["style"], **more)
+            assert (answer.status_code, answer.json()["error"]["param"]) == (422, "loras")
+            assert "has no LoRAs" in answer.json()["detail"]
+            assert post(classical, call, image=SQUARE_URL, loras=[], **more).status_code == 200
+
+
 @pytest.mark.parametrize(
     ("region", "param"),
     [

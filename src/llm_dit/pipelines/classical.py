@@ -26,6 +26,7 @@ from llm_dit.runs import (
 
 CROP = "crop it, or ask for its own size"
 NO_REFERENCES = "The classical engine takes no reference pictures: leave them out, or use a Qwen-Image edit model."
+NO_LORAS = "The classical engine has no LoRAs: leave them out, or run it on Qwen-Image."
 
 
 class ClassicalPipeline:
@@ -63,11 +64,12 @@ class ClassicalPipeline:
         what lies behind. With `output_size="original"` the composite differs from the
         image by at most 1 of 255 levels; with "model" the image is first resized to sides that are multiples of 32.
         The prompts, the steps, guidance and the two switches are checked but change nothing: there is no diffusion
-        here, and `preview` is never called, for layers come whole. Raises `InputError` naming the parameter, or what
-        `progress` raises.
+        here, and `preview` is never called, for layers come whole. `loras` are refused. Raises `InputError` naming the
+        parameter, or what `progress` raises.
         """
         check_image(image, "image")
         asked = DecomposeOptions(prompt=prompt, **options)
+        _check_loras(asked.loras)
         seed = chosen_seed(asked.seed)
         picture = image.convert("RGBA")
         _check_content(picture, asked.layer_num)
@@ -97,13 +99,14 @@ class ClassicalPipeline:
         raises `InstructionError`, whose `hint` says why, and what leads there instead. With
         `output_size="model"` the layer is first resized to an area of 1024². With a `region`, a box or a mask as
         `llm_dit.editing.region` describes it, what lies outside stays byte for byte; turns are refused there.
-        The steps, guidance and the negative prompt are checked but change nothing, `references` are refused, and
-        `preview` is never called. Raises `InputError` naming the parameter, or what `progress` raises.
+        The steps, guidance and the negative prompt are checked but change nothing, `references` and `loras` are
+        refused, and `preview` is never called. Raises `InputError` naming the parameter, or what `progress` raises.
         """
         check_image(layer_image, "layer_image")
         if references:
             raise InputError(NO_REFERENCES, param="references")
         asked = EditOptions(instruction=instruction, **options)
+        _check_loras(asked.loras)
         layer = layer_image.convert("RGBA")
         where = None if region is None else read_region(region, layer, asked.shape)
         if asked.output_size == "model":
@@ -114,6 +117,12 @@ class ClassicalPipeline:
         if where is None:
             return edit_image(layer, instruction, seed, asked.shape, progress)
         return where.put_in(layer, edit_image(layer, instruction, seed, asked.shape, progress, within=where.share))
+
+
+def _check_loras(loras: Sequence[str] | None) -> None:
+    """Refuse LoRAs by name: a picture without their style would look as if they had been on."""
+    if loras:
+        raise InputError(NO_LORAS, param="loras")
 
 
 def _check_content(picture: Image.Image, layer_num: int) -> None:

@@ -42,22 +42,48 @@ export function coverageOf(bitmap) {
   return sum / (bitmap.width * bitmap.height * 255);
 }
 
-/** As many of a picture's neighboring pixels are alike at most where it is a photograph or a painting. */
+/** As many of a picture's neighboring pixels are alike where it is a drawing without grain. */
 const DRAWN = 0.8;
 /** The size at which that was measured, and the levels of 255 by which what is alike may differ. */
 const [MEASURED, ALIKE] = [1024, 1];
+/** So many pairs at least differ a little over a short way there, at a size at which grain is gone; flat areas do not, edges do more. */
+const SHADED = 0.25;
+const [WITHOUT_GRAIN, WAY] = [128, 4];
+const A_LITTLE = [4, 32];
 
-/** Whether a picture is a photograph or a painting: it has grain, where drawings are flat or smooth. @param {HTMLImageElement} image */
+/** Whether a picture is a photograph or a painting: it has grain and shading, where drawings are flat or smooth. @param {HTMLImageElement} image */
 export function isPhotograph(image) {
-  const size = sizeWithin({ width: image.naturalWidth, height: image.naturalHeight }, MEASURED);
-  const { width, height } = size;
+  if (shareApart(image, MEASURED, 1, [-1, ALIKE]) >= DRAWN) return false;
+  return shareApart(image, WITHOUT_GRAIN, WAY, A_LITTLE) >= SHADED;
+}
+
+/**
+ * The share of pairs of pixels, so many apart in a row or column, whose largest difference lies within bounds.
+ * @param {HTMLImageElement} image
+ * @param {number} side   at which it is looked at
+ * @param {number} way
+ * @param {readonly number[]} bounds   above the first, up to the second, in levels of 255
+ */
+function shareApart(image, side, way, [above, most]) {
+  const size = sizeWithin({ width: image.naturalWidth, height: image.naturalHeight }, side);
   const pixels = pixelsOf(image, size);
-  let alike = 0;
-  for (let i = 4; i < pixels.length; i += 4) {
-    const off = (/** @type {number} */ c) => Math.abs(pixels[i + c] - pixels[i + c - 4]);
-    if (off(0) <= ALIKE && off(1) <= ALIKE && off(2) <= ALIKE) alike += 1;
+  let [count, within] = [0, 0];
+  for (let y = 0; y < size.height; y += 1) {
+    for (let x = 0; x < size.width; x += 1) {
+      const at = (y * size.width + x) * 4;
+      for (const [fits, step] of /** @type {const} */ ([
+        [x >= way, 4 * way],
+        [y >= way, 4 * way * size.width],
+      ])) {
+        if (!fits) continue;
+        const off = (/** @type {number} */ c) => Math.abs(pixels[at + c] - pixels[at + c - step]);
+        const largest = Math.max(off(0), off(1), off(2));
+        count += 1;
+        if (largest > above && largest <= most) within += 1;
+      }
+    }
   }
-  return alike < DRAWN * width * height;
+  return within / Math.max(count, 1);
 }
 
 /** @param {Uint8Array} alpha @param {Extent} size @returns {Box} */
