@@ -93,6 +93,7 @@ declare global {
   /** Null for a random one; a string is what was typed and is no seed. */
   type Seed = number | null | string;
   type Size = `${NonNullable<Wire.DecomposeRequest["resolution"]>}` | "original";
+  type Loras = Readonly<Record<string, number>>;
   type Sampling = { steps: number; cfgScale: number; speed: Speed };
   /** `engine` is the one beside the service's own where it was picked; null is the service's own. */
   type Settings = Sampling & {
@@ -101,6 +102,7 @@ declare global {
     size: Size;
     seed: Seed;
     engine: Wire.BesideResponse["engine"] | null;
+    loras: Loras | null;
     /** With the picture that they are on. */
     things: { picture: string; boxes: readonly Thing[] } | null;
   };
@@ -114,6 +116,7 @@ declare global {
     region: readonly RegionMark[];
     /** What it takes something from, “Picture 2” and so on of the instruction. */
     references: readonly Reference[];
+    loras: Loras | null;
     shape: Shape;
     /** Of the run to come where it is locked, else of the last one. */
     seed: Seed;

@@ -61,8 +61,8 @@ TELL = """
 """
 
 MODEL = {
-    "decompose": ["prompt", "steps", "cfg_scale", "speed", "seed"],
-    "edit": ["steps", "cfg_scale", "speed", "seed"],
+    "decompose": ["prompt", "steps", "cfg_scale", "speed", "seed", "loras"],
+    "edit": ["steps", "cfg_scale", "speed", "seed", "loras"],
     "speeds": ["exact", "fast", "turbo"],
     "any_instruction": True,
     "any_size": False,
@@ -165,10 +165,10 @@ class Studio:
         self.page.evaluate(TELL, ["status", status])
         self.page.reload()
 
-    def pretend_model(self, *, limits: dict[str, Any] | None = None, **defaults: Any) -> None:
-        """Make the server say that a model runs, with these `limits` and `defaults`, and look at it."""
-        config = {"engine": "qwen", "capabilities": MODEL, "defaults": defaults}
-        self.page.evaluate(TELL, ["config", config if limits is None else config | {"limits": limits}])
+    def pretend_model(self, **said: Any) -> None:
+        """Make the server say that a model runs, and look at it; `limits` and `loras` are said beside its defaults."""
+        own = {name: said.pop(name) for name in ("limits", "loras") if name in said}
+        self.page.evaluate(TELL, ["config", {"engine": "qwen", "capabilities": MODEL, "defaults": said, **own}])
         self.pretend(engine="qwen", engine_label="Qwen-Image · H200")
 
     def overflow(self) -> int:

@@ -275,3 +275,40 @@ def test_the_page_takes_limits_and_defaults_from_the_server(studio: Studio, serv
     assert (sent.value.post_data_json or {})["layer_num"] == 12
     # This server takes no more than ten, and says so.
     expect(studio.page.locator(".source > .callout")).to_contain_text("less than or equal to 10")
+
+
+LORAS = {
+    "decompose": [{"name": "ink", "weight": 1.0}, {"name": "clay", "weight": 0.0}],
+    "edit": [{"name": "lightning", "weight": 1.0}],
+}
+
+
+def test_loras_are_switched_and_weighed_for_each_run(studio: Studio, picture: Path) -> None:
+    page, source = studio.page, studio.page.locator(".source")
+    studio.pretend_model(loras=LORAS)
+    studio.choose(picture)
+    source.get_by_text("Speed, guidance").click()
+    with page.expect_request("**/decompose") as first:
+        studio.decompose_button.click()
+    assert "loras" not in (first.value.post_data_json or {}), "as the server has them"
+    expect(studio.rows.first).to_be_visible()
+    source.get_by_role("checkbox", name="ink").uncheck()
+    source.get_by_role("checkbox", name="clay").check()
+    source.get_by_role("slider", name="Weight of clay").fill("0.65")
+    expect(source.get_by_role("slider", name="Weight of ink")).to_be_disabled()
+    studio.wait_until_saved()
+    page.reload()
+    source.get_by_text("Speed, guidance").click()
+    expect(source.get_by_role("checkbox", name="ink")).not_to_be_checked()
+    with page.expect_request("**/decompose") as second:
+        studio.decompose_button.click()
+    assert (second.value.post_data_json or {})["loras"] == ["clay:0.65"]
+
+    expect(source).to_contain_text("has no LoRAs")  # the engine behind what is pretended
+    studio.edit_button("").first.click()
+    studio.dialog.get_by_text("Speed, guidance").click()
+    studio.dialog.get_by_role("checkbox", name="lightning").uncheck()
+    studio.instruction.fill("make it red")
+    with page.expect_request("**/edit-layer") as third:
+        studio.button("Apply").click()
+    assert (third.value.post_data_json or {})["loras"] == []

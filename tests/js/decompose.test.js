@@ -80,6 +80,31 @@ test("a recipe becomes settings again, of its own kind of run alone", () => {
   assert.deepEqual([settingsIn(beside, "edit", config), settingsIn(undefined, "edit", config)], [null, null]);
 });
 
+test("a recipe brings its LoRAs and its named boxes back", () => {
+  const loras = {
+    decompose: [
+      { name: "ink", weight: 1 },
+      { name: "clay", weight: 0.5 },
+    ],
+    edit: [{ name: "glow", weight: 0 }],
+  };
+  const config = /** @type {any} */ ({ engine: "qwen", beside: null, loras });
+  const regions = [{ box: [10, 20, 30, 50], name: "Hat" }];
+  const recipe = /** @type {any} */ ({ kind: "decompose", engine: "qwen", options: { seed: 3, loras: ["clay:0.75"], regions } });
+  const made = settingsIn(recipe, "decompose", config, { image: "/a.png" });
+  assert.deepEqual(made?.loras, { ink: 0, clay: 0.75 });
+  const things = { picture: "/a.png", boxes: [{ id: "made-0", x: 10, y: 20, width: 20, height: 30, name: "Hat" }] };
+  assert.deepEqual(made?.things, things);
+  assert.deepEqual(settingsIn({ ...recipe, kind: "edit" }, "edit", config), { seed: 3, loras: { glow: 0 } });
+  const state = /** @type {any} */ ({
+    ...initialState(),
+    config: { ...config, capabilities: { decompose: ["loras"] }, defaults: { layer_num: 4 } },
+  });
+  assert.equal("loras" in requestFor(state, { image: "/a.png" }), false);
+  const asked = requestFor({ ...state, settings: { loras: made?.loras } }, { image: "/a.png" });
+  assert.deepEqual(asked.loras, ["clay:0.75"]);
+});
+
 test("the place in the queue is said in words", () => {
   const words = [null, 1, 2, 3].map((position) => describeJob(/** @type {any} */ ({ job: { status: "queued", position } })));
   assert.deepEqual(words, ["Queued", "Queued, next", "Queued, 1 ahead", "Queued, 2 ahead"]);

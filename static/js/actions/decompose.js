@@ -2,6 +2,7 @@ import { exactly, language, layerCount, many, t } from "../i18n.js";
 import { decomposed, layersOf, split } from "../state/commands.js";
 import { findLayer } from "../state/doc.js";
 import { atWork, besideOf, capabilitiesOf, engineField, isDecomposing, isSeed, sampled, settingsOf, used } from "../state/initial.js";
+import { loraField } from "../state/loras.js";
 import { hasTooMany, regionsOf, thingsOn } from "../state/things.js";
 import { messageOf, paramOf } from "../transport/api.js";
 
@@ -48,9 +49,15 @@ export function createDecompose({ store, api }, jobs, { undo }) {
 
 /** What is asked of the server for a picture, by the current settings. @param {State} state @param {{image: string}} picture */
 export function requestFor(state, picture) {
-  const { layerNum, size, seed, prompt, ...sampling } = settingsOf(state);
+  const { layerNum, size, seed, prompt, loras, ...sampling } = settingsOf(state);
   const regions = regionsOf(thingsOn(state.settings, picture));
-  const choices = { seed: /** @type {number | null} */ (seed), prompt, regions, ...sampled(sampling) };
+  const choices = {
+    seed: /** @type {number | null} */ (seed),
+    prompt,
+    regions,
+    ...sampled(sampling),
+    ...loraField(state.config?.loras?.decompose ?? [], loras),
+  };
   const given = { image: picture.image, layer_num: layerNum, language, ...sizeFor(size), ...engineField(state) };
   return { ...given, ...used(choices, capabilitiesOf(state).decompose) };
 }

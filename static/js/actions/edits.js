@@ -6,6 +6,7 @@ import { add, discardVersion, layerFrom, useVersion } from "../state/commands.js
 import { findLayer, newId } from "../state/doc.js";
 import { asksFor, chosenOf, editOf, instructionsOf, isProposed, offered, seedsFor } from "../state/edits.js";
 import { capabilitiesOf, engineField, isSeed, sampled, used } from "../state/initial.js";
+import { loraField } from "../state/loras.js";
 import { codeOf, messageOf } from "../transport/api.js";
 
 const MAX_TRIES = 12;
@@ -258,7 +259,8 @@ function requestFor(state, { before, instruction, shape, seed }, draft) {
   const { edit: takes, references: most } = capabilitiesOf(state);
   const references = draft.references.slice(0, most).map(({ image }) => image);
   const more = references.length > 0 ? { references } : {};
-  return { image: before, instruction, shape, seed, ...more, ...engineField(state), ...used(sampled(draft), takes) };
+  const loras = loraField(state.config?.loras?.edit ?? [], draft.loras);
+  return { image: before, instruction, shape, seed, ...more, ...engineField(state), ...used({ ...sampled(draft), ...loras }, takes) };
 }
 
 /** A seed that is easy to read and to type again. */

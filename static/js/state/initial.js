@@ -1,4 +1,5 @@
 import { EMPTY_DOC } from "./doc.js";
+import { lorasIn } from "./loras.js";
 
 /** What the page itself decides; the server says the other limits. A seed stays exact in JSON; a brush is as wide as shares of the picture's longer side. */
 export const LIMITS = { variants: [1, 2, 3, 4], maxSeed: Number.MAX_SAFE_INTEGER, brush: [0.004, 0.3] };
@@ -17,6 +18,7 @@ export const NEW_EDIT = {
   instruction: "",
   region: [],
   references: [],
+  loras: null,
   shape: "keep",
   steps: UNKNOWN.steps,
   cfgScale: UNKNOWN.cfgScale,
@@ -31,7 +33,7 @@ export const NEW_EDIT = {
 };
 
 /** @type {Settings} */
-const SETTINGS = { ...UNKNOWN, prompt: "", size: "original", seed: null, engine: null, things: null };
+const SETTINGS = { ...UNKNOWN, prompt: "", size: "original", seed: null, engine: null, loras: null, things: null };
 
 /** What a tab knows of the current project, and forgets when it turns to another. */
 export const AT_HAND = {
@@ -101,15 +103,33 @@ export const sampled = ({ steps, cfgScale, speed }) => (speed === "turbo" ? { sp
  * @param {Recipe | null | undefined} recipe
  * @param {Recipe["kind"]} kind
  * @param {Config | null} config
+ * @param {{image: string} | null} [picture]   that boxes are on
  */
-export function settingsIn(recipe, kind, config) {
+export function settingsIn(recipe, kind, config, picture = null) {
   if (recipe?.kind !== kind) return null;
   const { num_inference_steps, cfg_scale, speed, seed, prompt, layer_num, output_size, resolution } = recipe.options ?? {};
-  const sampling = { steps: num_inference_steps, cfgScale: cfg_scale, speed, seed };
+  const listed = recipe.engine === config?.engine ? (config?.loras?.[kind] ?? []) : [];
+  const loras = listed.length > 0 ? lorasIn(listed, recipe.options?.loras ?? []) : undefined;
+  const sampling = { steps: num_inference_steps, cfgScale: cfg_scale, speed, seed, loras };
   const engine = recipe.engine === config?.beside?.engine ? recipe.engine : null;
   const size = output_size === "original" ? output_size : String(resolution ?? "");
-  const own = kind === "edit" ? sampling : { ...sampling, engine, prompt, layerNum: layer_num, size };
+  const things = picture === null ? undefined : thingsIn(recipe, picture.image);
+  const own = kind === "edit" ? sampling : { ...sampling, engine, prompt, layerNum: layer_num, size, things };
   return Object.fromEntries(Object.entries(own).filter(([, value]) => value !== undefined && value !== ""));
+}
+
+/** The named boxes of a recipe, on the picture that they were drawn on. @param {Recipe} recipe @param {string} picture @returns {Settings["things"] | undefined} */
+function thingsIn({ options }, picture) {
+  const regions = /** @type {Wire.NamedRegion[] | undefined} */ (options?.regions);
+  const boxes = regions?.map(({ box: [x, y, right, bottom], name = "" }, index) => ({
+    id: `made-${index}`,
+    x,
+    y,
+    width: right - x,
+    height: bottom - y,
+    name,
+  }));
+  return boxes && { picture, boxes };
 }
 
 /** What was typed as a seed: a whole number, nothing for a random one, or the text itself when it is neither. @param {string} text @returns {Seed} */

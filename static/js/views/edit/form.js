@@ -67,7 +67,7 @@ export function createEditForm(actions, layerId, bitmaps) {
   });
   const several = field(t("edit.variants"), variants.element);
   const lock = iconButton("unlock", "", () => set({ locked: lock.getAttribute("aria-pressed") === "false" }));
-  const fold = samplingFold((patch) => set("seed" in patch ? { ...patch, locked: patch.seed !== null } : patch), "", lock);
+  const fold = samplingFold("edit", (patch) => set("seed" in patch ? { ...patch, locked: patch.seed !== null } : patch), "", lock);
   const region = createRegionField(actions, layerId);
   const references = createReferences(actions, layerId, bitmaps);
   const engine = engineChoice((name) => actions.set({ engine: name }));

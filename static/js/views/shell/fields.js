@@ -2,6 +2,7 @@ import { h, setAttribute, setProse, setSlider, setText, setValue } from "../../d
 import { t } from "../../i18n.js";
 import { icon } from "../../icons.js";
 import { besideOf, isSeed, seedFrom } from "../../state/initial.js";
+import { loraPicker } from "./loras.js";
 
 /** @type {Speed[]} */
 const SPEEDS = ["exact", "fast", "turbo"];
@@ -91,12 +92,13 @@ function seedField(onseed, aside = null) {
 }
 
 /**
- * Speed, guidance, steps and seed behind one line, as far as the engine makes use of them.
- * @param {(patch: {speed?: Speed, steps?: number, cfgScale?: number, seed?: Seed}) => void} onchange
+ * Speed, LoRAs, guidance, steps and seed behind one line, as far as the engine makes use of them.
+ * @param {"decompose" | "edit"} kind   of run
+ * @param {(patch: {speed?: Speed, steps?: number, cfgScale?: number, seed?: Seed, loras?: Loras}) => void} onchange
  * @param {string} [seedHint]   what to say where a seed is all
  * @param {HTMLElement | null} [besideSeed]
  */
-export function samplingFold(onchange, seedHint = "", besideSeed = null) {
+export function samplingFold(kind, onchange, seedHint = "", besideSeed = null) {
   const speed = segmented({
     label: t("source.speed"),
     options: SPEEDS.map((value) => [value, t(`source.speed.${value}`)]),
@@ -104,6 +106,7 @@ export function samplingFold(onchange, seedHint = "", besideSeed = null) {
   });
   const speedHint = h("p.hint");
   const pace = field(t("source.speed"), speed.element, null, speedHint);
+  const loras = loraPicker((chosen) => onchange({ loras: chosen }));
   const guidance = sliderField({
     label: t("source.guidance"),
     step: 0.5,
@@ -113,12 +116,12 @@ export function samplingFold(onchange, seedHint = "", besideSeed = null) {
   const seed = seedField((value) => onchange({ seed: value }), besideSeed);
   const title = h("span");
   const hint = h("p.hint", seedHint);
-  const body = h("div.fold-body", pace, guidance.element, steps.element, seed.element, hint);
+  const body = h("div.fold-body", pace, loras.element, guidance.element, steps.element, seed.element, hint);
   const element = fold(title, body);
   element.hidden = true; // it has no words yet
   return {
     element,
-    /** @param {Sampling & {seed: Seed}} values @param {readonly string[]} takes   fields of a request @param {Config | null} config */
+    /** @param {Sampling & {seed: Seed, loras: Loras | null}} values @param {readonly string[]} takes   fields of a request @param {Config | null} config */
     render: (values, takes, config) => {
       element.hidden = !takes.includes("seed");
       const seedAlone = !takes.includes("steps");
@@ -126,6 +129,7 @@ export function samplingFold(onchange, seedHint = "", besideSeed = null) {
       pace.hidden = !takes.includes("speed");
       speed.set(values.speed, config?.capabilities.speeds);
       setText(speedHint, t(`source.speedHint.${values.speed}`));
+      loras.render(values.loras, takes.includes("loras") ? (config?.loras?.[kind] ?? []) : []);
       for (const field of [guidance, steps]) field.element.hidden = seedAlone || values.speed === "turbo";
       hint.hidden = !seedAlone || seedHint === "";
       guidance.set(values.cfgScale, config?.limits.cfg_scale);

@@ -3,7 +3,8 @@ import { h, setAttribute, setText, setValue } from "../../dom.js";
 import { duration, size as sizeWords, t } from "../../i18n.js";
 import { isPhotograph } from "../../images/pixels.js";
 import { capabilitiesOf, isDecomposing, isLarge, isSeed, settingsIn, settingsOf } from "../../state/initial.js";
-import { hasTooMany } from "../../state/things.js";
+import { lorasOf } from "../../state/loras.js";
+import { hasTooMany, regionsOf, thingsOn } from "../../state/things.js";
 import { callout, engineChoice, field, samplingFold, segmented, sliderField, uniqueId } from "../shell/fields.js";
 import { filePicker } from "../shell/files.js";
 import { createThings } from "./things.js";
@@ -22,7 +23,7 @@ export function createSource(actions, openEngine) {
     onpick: (value) => actions.set({ size: value }),
   });
   const sizeHint = h("p.hint", t("source.largeHint"));
-  const fold = samplingFold((patch) => actions.set(patch), t("source.classicalHint"));
+  const fold = samplingFold("decompose", (patch) => actions.set(patch), t("source.classicalHint"));
   const engine = engineChoice((name) => actions.set({ engine: name }));
   const reuse = h("p.hint", { hidden: true }, h("button.link", { onclick: () => actions.set(again) }, t("source.reuse")));
   /** @type {Partial<Settings>}   what made the layers that are there */
@@ -66,9 +67,9 @@ export function createSource(actions, openEngine) {
       size.set(settings.size);
       sizeHint.hidden = !isLarge(state);
       fold.render(settings, takes, state.config);
-      const made = state.doc.layers.map((layer) => settingsIn(layer.versions[0].recipe, "decompose", state.config));
+      const made = state.doc.layers.map((layer) => settingsIn(layer.versions[0].recipe, "decompose", state.config, state.doc.picture));
       again = made.find((each) => each !== null) ?? {};
-      reuse.hidden = !Object.entries(again).some(([name, value]) => settings[/** @type {keyof Settings} */ (name)] !== value);
+      reuse.hidden = isAsMade(settings, again, state);
       expectation.render(state);
       error.set(state.sourceError);
       const busy = isDecomposing(state);
@@ -79,6 +80,14 @@ export function createSource(actions, openEngine) {
       setText(button, busy ? t("source.decomposing") : buttonText(state));
     },
   };
+}
+
+/** Whether the settings are those that made the layers. @param {Settings} settings @param {Partial<Settings>} made @param {State} state */
+function isAsMade(settings, made, { config, doc }) {
+  const now = { ...settings, loras: lorasOf(config?.loras?.decompose ?? [], settings.loras) };
+  const plain = (/** @type {Partial<Settings>} */ one) => ({ ...one, things: regionsOf(thingsOn(one, doc.picture)) });
+  const [have, want] = [plain(now), plain({ ...now, ...made })];
+  return JSON.stringify(have) === JSON.stringify(want);
 }
 
 /** @param {Actions} actions */
