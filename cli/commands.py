@@ -250,8 +250,8 @@ def edit(
         if "instruction" not in asked:
             raise InputError("Say what to do, such as “make it blue”, or give --like a picture.", param="instruction")
         where = asked.pop("region", None)
-        if where == MASK:
-            raise InputError(f"{like} was made within a mask: give it by --region.", param="region")
+        if isinstance(where, str):
+            raise InputError(f"{like} was made within a mask, which is not in it: give it by --region.", param="region")
         references = [open_image(file, fit=fit).image for file in reference or []]
         defaults = chosen.defaults_of_run("edit", asked.get("loras"))
         asked |= defaults.fill({name: asked.get(name) for name in SAMPLING})

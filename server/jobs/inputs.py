@@ -17,9 +17,9 @@ from PIL import Image
 from llm_dit.images import encode_png
 from llm_dit.layers import coverage
 from llm_dit.options import DecomposeOptions, EditOptions, EngineName, NamedBox, SamplingOptions, Seed
-from llm_dit.recipe import MASK, Recipe, recipe_of
+from llm_dit.recipe import Recipe, recipe_of
 from llm_dit.runs import Forward, LayerPipeline, PreviewCallback, ProgressCallback
-from server.storage.images import ImageStore
+from server.storage.images import ImageStore, address_of
 
 JobKind = Literal["decompose", "edit"]
 ONE_COLOR = "All that is seen of the result has one color: unless that was asked for, try another seed or more steps."
@@ -142,7 +142,10 @@ class EditLayerInput(_RunInput, EditOptions):
         return (self.instruction, self.negative_prompt)
 
     def _asked(self, made: _Made) -> dict[str, Any]:
-        return super()._asked(made) | {"region": MASK if isinstance(self.region, str) else self.region}
+        # A project that names the mask by its address, as its recipes do, keeps it.
+        return super()._asked(made) | {
+            "region": address_of(self.region) if isinstance(self.region, str) else self.region
+        }
 
     def _make(self, pipeline: LayerPipeline, picture: Image.Image, store: ImageStore, **reports: Any) -> _Made:
         region = _read(store, self.region) if isinstance(self.region, str) else self.region

@@ -29,7 +29,7 @@ from server.projects.projects import (
     ProjectDraft,
     images_in,
 )
-from server.storage.images import SHA256, ImageStore, disk_full_told
+from server.storage.images import SHA256, ImageStore, address_of, disk_full_told
 
 FORMAT, VERSION = "llm-dit project", 1
 PROJECT_NAME = "project.json"
@@ -68,7 +68,7 @@ def read_project(file: IO[bytes], store: ImageStore, limits: FileLimits) -> Proj
     lost: list[str] = about.get("missing", [])
     named = [*images_in(document), *([thumbnail] if thumbnail else [])]
     kept = _keep([name for name in named if name not in lost], archive, store, limits)
-    document = ADDRESS.sub(lambda address: f"/api/images/{kept.get(address[1], address[1])}.png", document)
+    document = ADDRESS.sub(lambda address: address_of(kept.get(address[1], address[1])), document)
     return ProjectDraft(
         name=shortened(about["name"]),
         document=json.loads(document),
@@ -204,10 +204,6 @@ def _document(stack: KeptStack) -> dict[str, Any]:
     layers: list[dict[str, Any]] = []
     for layer in stack.layers:
         fields = layer.model_dump()
-        layers.append({"image": _address(fields.pop("sha256")), **fields})
-    picture = _address(stack.merged) if stack.merged else None
+        layers.append({"image": address_of(fields.pop("sha256")), **fields})
+    picture = address_of(stack.merged) if stack.merged else None
     return {"width": stack.width, "height": stack.height, "picture": picture, "layers": layers}
-
-
-def _address(sha256: str) -> str:
-    return f"/api/images/{sha256}.png"

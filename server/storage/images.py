@@ -33,6 +33,11 @@ TOUCH_AFTER_S = 600
 """A picture that is read counts as used again, but not for every reading. Far below the clean-up's grace."""
 
 
+def address_of(sha256: str) -> str:
+    """Return what a picture is called over HTTP, without a prefix that a proxy puts before it."""
+    return f"/api/images/{sha256}.png"
+
+
 MOST_CHECKED = 10_000
 """Pictures of which a process remembers that they were whole."""
 

@@ -248,6 +248,11 @@ def test_an_edit_within_a_region_leaves_the_rest_as_it_is(base_url: str) -> None
         assert [answer.status_code for answer in answers] == [200] * 3, answers[0].text
         edits = {answer.json()["image"] for answer in answers}
         assert len(edits) == 1
+        # The recipe says where, and a mask can be sent again as it says it.
+        told = [answer.json()["recipe"]["options"]["region"] for answer in answers]
+        assert told == [[10, 8, 30, 40], kept, kept]
+        again = post(classical, "edit-layer", **asked, region={"mask": told[1]})
+        assert again.json()["image"] in edits
         edited = from_data_url(edits.pop())
         difference = ImageChops.difference(edited.convert("RGB"), square().convert("RGB"))
         assert difference.getbbox() is not None
