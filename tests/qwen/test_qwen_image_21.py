@@ -249,7 +249,7 @@ ALONE = Weights(
 
 
 @pytest.mark.parametrize(
-    ("device_gb", "strategy"), [(80, "resident"), (48, "resident"), (40, "model"), (24, "stream"), (16, "stream")]
+    ("device_gb", "strategy"), [(80, "resident"), (52, "resident"), (40, "model"), (24, "stream"), (16, "sequential")]
 )
 def test_its_memory_is_planned(device_gb: float, strategy: str) -> None:
     machine = Machine(device="cuda", free_device=int(device_gb * GB), free_host=128 * GB)
