@@ -95,6 +95,27 @@ def test_a_thing_in_a_box_is_a_layer_under_its_name(studio: Studio, picture: Pat
     expect(page.get_by_label("Name of box 1")).to_be_hidden()
 
 
+def test_a_box_is_moved_and_sized_by_a_finger(open_studio: Callable[..., Studio], picture: Path) -> None:
+    studio = open_studio(width=390, height=844, touch=True)
+    page = studio.page
+    studio.choose(picture)
+    studio.button("Add a box").click()
+    number = page.locator(".thing-list button").first
+    session = studio.context.new_cdp_session(page)
+
+    def swipe(*ends: tuple[float, float]) -> None:
+        points = [at(studio, end) for end in ends]
+        for kind, point in (("touchStart", points[0]), ("touchMove", points[1]), ("touchEnd", None)):
+            touches = [] if point is None else [{"x": point[0], "y": point[1]}]
+            session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": touches})
+
+    expect(number).to_have_attribute("aria-label", "Box 1: left 80, top 60, 80 × 60")
+    swipe((0.5, 0.5), (0.6, 0.4))
+    expect(number).to_have_attribute("aria-label", "Box 1: left 104, top 42, 80 × 60")
+    swipe((184 / 240, 102 / 180), (208 / 240, 120 / 180))
+    expect(number).to_have_attribute("aria-label", "Box 1: left 104, top 42, 104 × 78")
+
+
 def test_a_brush_erases_and_restores_stroke_by_stroke(open_stack: Callable[..., Studio]) -> None:
     studio = open_stack(5)
     page = studio.page

@@ -54,3 +54,38 @@ export function nudged(thing, by, sizes, { width, height }) {
   if (!sizes) return { ...thing, x: within(thing.x + right, 0, width - thing.width), y: within(thing.y + down, 0, height - thing.height) };
   return { ...thing, width: within(thing.width + right, 1, width - thing.x), height: within(thing.height + down, 1, height - thing.y) };
 }
+
+/**
+ * Which part of a box a place in a document holds: a corner, by its signs, the box itself, (0, 0), or nothing, null.
+ * @param {Thing} thing
+ * @param {Point} place
+ * @param {number} reach   of a corner, in the document
+ * @param {Doc} doc
+ * @returns {Point | null}
+ */
+export function holdOf({ x, y, width, height }, place, reach, { picture, ...doc }) {
+  if (picture === null) return null;
+  const [across, down] = [doc.width / picture.width, doc.height / picture.height];
+  const [left, top, right, bottom] = [x * across, y * down, (x + width) * across, (y + height) * down];
+  const near = (/** @type {number} */ a, /** @type {number} */ b) => Math.abs(a - b) <= reach;
+  const side = (/** @type {number} */ at, /** @type {number} */ low, /** @type {number} */ high) =>
+    near(at, high) ? 1 : near(at, low) ? -1 : 0;
+  const [h, v] = [side(place.x, left, right), side(place.y, top, bottom)];
+  if (h !== 0 && v !== 0) return { x: h, y: v };
+  return place.x >= left && place.x <= right && place.y >= top && place.y <= bottom ? { x: 0, y: 0 } : null;
+}
+
+/** A box moved by its inside, or with one corner elsewhere; it stays on the picture and keeps a pixel. @param {Thing} thing @param {Point} hold @param {Point} by   in the document @param {Doc} doc @returns {Thing} */
+export function dragged(thing, hold, by, { picture, ...doc }) {
+  if (picture === null) return thing;
+  const along = (/** @type {"x" | "y"} */ axis, /** @type {"width" | "height"} */ side) => {
+    const most = picture[side];
+    const far = Math.round((by[axis] / doc[side]) * most);
+    const [low, high] = [thing[axis], thing[axis] + thing[side]];
+    if (hold.x === 0 && hold.y === 0) return { [axis]: within(low + far, 0, most - thing[side]) };
+    if (hold[axis] > 0) return { [side]: within(high + far, low + 1, most) - low };
+    const start = within(low + far, 0, high - 1);
+    return { [axis]: start, [side]: high - start };
+  };
+  return { ...thing, ...along("x", "width"), ...along("y", "height") };
+}

@@ -180,12 +180,19 @@ export function drawThings(context, things, picked, { picture, width, height }, 
     context.beginPath();
     context.rect(left, top, box.width * across, box.height * down);
     context.setLineDash(box.id === picked ? [] : [6 * ratio, 4 * ratio]);
+    if (box.id === picked)
+      for (const corner of [0, 1, 2, 3]) {
+        const [right, bottom] = [left + (corner % 2) * box.width * across, top + (corner >> 1) * box.height * down];
+        context.rect(right - CORNER * ratio, bottom - CORNER * ratio, 2 * CORNER * ratio, 2 * CORNER * ratio);
+      }
     outline(context, color, ratio);
     drawTag(context, `${box.index + 1} ${box.name}`.trim(), { x: left, y: top }, ground, ink);
   }
 }
 
 const TAG_PX = 20;
+/** Half of a corner's side, in CSS pixels. */
+const CORNER = 4;
 
 /** Words above a place, all of them on the canvas. @param {CanvasRenderingContext2D} context @param {string} words @param {Point} at @param {string} ground @param {string} ink */
 function drawTag(context, words, { x, y }, ground, ink) {

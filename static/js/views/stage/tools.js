@@ -1,8 +1,11 @@
 import { h, setAttribute } from "../../dom.js";
 import { t } from "../../i18n.js";
 import { fitCanvas } from "../../images/camera.js";
-import { roomFor, takesThings, thingsOn } from "../../state/things.js";
+import { dragged, holdOf, roomFor, takesThings, thingsOn } from "../../state/things.js";
 import { iconButton } from "../shell/fields.js";
+
+/** So near to a corner of a box it is the corner that is held, in CSS pixels; by a finger. */
+const [CORNER_PX, FINGER_PX] = [10, 22];
 
 /**
  * The tools of the stage: their buttons and what a pointer does with the one in hand. Its bar, and what it shows over the
@@ -82,6 +85,22 @@ export function createStageTools(actions, viewport) {
     };
   }
 
+  /** Move the box that is picked, or a corner of it; null where there is none. @param {State} now @param {Point} start @param {PointerEvent} down @returns {import("./gestures.js").Drag | null} */
+  function move({ doc, settings, thing: picked }, start, down) {
+    const things = thingsOn(settings, doc.picture);
+    const thing = things.find(({ id }) => id === picked);
+    const reach = (down.pointerType === "touch" ? FINGER_PX : CORNER_PX) / viewport.camera.scale;
+    const hold = thing && holdOf(thing, toPicture(start), reach, doc);
+    if (!thing || !hold) return null;
+    const put = (/** @type {Thing} */ box) => actions.setThings(things.map((each) => (each.id === box.id ? box : each)));
+    return {
+      drag: ({ x, y }) => put(dragged(thing, hold, { x: x / viewport.camera.scale, y: y / viewport.camera.scale }, doc)),
+      // A field that is left lets go of its box.
+      end: () => actions.pickThing(thing.id),
+      cancel: () => put(thing),
+    };
+  }
+
   /** @param {Point} start @param {PointerEvent} down @returns {import("./gestures.js").Drag | null} */
   function paint(start, down) {
     const stroke = actions.stroke(down.altKey);
@@ -128,6 +147,8 @@ export function createStageTools(actions, viewport) {
       if (tool.kind === "brush") return paint(point, event);
       if (tool.kind === "things") {
         const box = /** @type {const} */ ({ kind: "box", takesAway: false });
+        const moving = move(state, point, event);
+        if (moving !== null) return moving;
         return roomFor(state) > 0 ? draw(point, box, ({ places }) => actions.addThing(places)) : null;
       }
       const takesAway = isOther(event, tool);
