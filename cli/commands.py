@@ -277,9 +277,9 @@ def composite_layers(
     """
     with explained():
         require_png(output)
-        stack, width, height = read_stack(sources)
+        stack, width, height, groups = read_stack(sources)
         with writing(output):
-            output.write_bytes(encode_png(composite(stack, width, height)))
+            output.write_bytes(encode_png(composite(stack, width, height, groups=groups)))
         typer.echo(f"{output}: {counted(len(stack), 'layer')}")
 
 
@@ -300,9 +300,11 @@ def export(
     with explained():
         kind = export_name(output)
         color = None if background is None else read_color(background)
-        stack, width, height = read_stack(sources)
+        stack, width, height, groups = read_stack(sources)
         width, height = canvas_size(stack, width, height)
-        content = export_stack(stack, kind, width=width, height=height, background=color, title=output.stem)
+        content = export_stack(
+            stack, kind, width=width, height=height, background=color, groups=groups, title=output.stem
+        )
         with writing(output):
             output.write_bytes(content)
         typer.echo(f"{output}: {counted(len(stack), 'layer')}")
@@ -330,12 +332,12 @@ def select_thing(
         on, off = (
             [(x, y) for x, y in (numbers(text, 2, "point") for text in texts or [])] for texts in (point, without)
         )
-        stack, width, height = read_stack(sources)
+        stack, width, height, groups = read_stack(sources)
         width, height = canvas_size(stack, width, height)
-        mask = select(composite(stack, width, height), points=on, without=off, box=around)
-        made = cut_out(stack, width, height, mask, name)
+        mask = select(composite(stack, width, height, groups=groups), points=on, without=off, box=around)
+        made = cut_out(stack, width, height, mask, name, groups)
         with writing(output):
-            write_folder(output, made, width, height)
+            write_folder(output, made, width, height, groups=groups)
         typer.echo(f"{output}: {counted(len(made), 'layer')}")
 
 

@@ -5,7 +5,7 @@ import os
 import sys
 from collections.abc import Generator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
@@ -15,7 +15,7 @@ from llm_dit.errors import ImageError, InputError, LLMDiTError
 from llm_dit.exports.formats import EXPORT_FORMATS, ExportName, remove_bundle, write_bundle
 from llm_dit.images import Picture, read_picture
 from llm_dit.imports.layers import kind_of, read_layers
-from llm_dit.layers import Layer
+from llm_dit.layer import NO_GROUPS, Groups, Layer
 from llm_dit.runs import Progress, ProgressCallback
 from server.errors import SettingsError
 
@@ -123,8 +123,17 @@ def open_image(path: Path, *, fit: bool = False) -> Picture:
     return picture
 
 
-def read_stack(sources: Sequence[Path]) -> tuple[list[Layer], int | None, int | None]:
-    """Return layers, bottom first, and the canvas where a file gives one.
+class Stack(NamedTuple):
+    """Layers, bottom first, the canvas where a file gives one, and how groups show."""
+
+    layers: list[Layer]
+    width: int | None
+    height: int | None
+    groups: Groups
+
+
+def read_stack(sources: Sequence[Path]) -> Stack:
+    """Return the layers of files.
 
     One source that is a folder or a file of layers is read as such; otherwise every source is a picture.
     """
@@ -136,17 +145,23 @@ def read_stack(sources: Sequence[Path]) -> tuple[list[Layer], int | None, int | 
                 raise InputError(f"{sources[0]} cannot be read: {_reason(error)}.", param="layers") from None
             if isinstance(source, Path) or kind_of(source) is not None:
                 file = read_layers(source)
-                return list(file.layers), file.width, file.height
-    return [Layer(image=open_image(path).image, name=path.stem) for path in sources], None, None
+                return Stack(list(file.layers), file.width, file.height, file.groups)
+    return Stack([Layer(image=open_image(path).image, name=path.stem) for path in sources], None, None, NO_GROUPS)
 
 
 def write_folder(
-    folder: Path, stack: Sequence[Layer], width: int, height: int, about: Mapping[str, Any] | None = None
+    folder: Path,
+    stack: Sequence[Layer],
+    width: int,
+    height: int,
+    *,
+    groups: Groups = NO_GROUPS,
+    about: Mapping[str, Any] | None = None,
 ) -> None:
     """Write layers into a folder, which is made, in the place of those that it holds; raises `OSError`."""
     folder.mkdir(parents=True, exist_ok=True)
     remove_bundle(folder)
-    write_bundle(stack, lambda name: (folder / name).open("wb"), width=width, height=height, about=about or {})
+    write_bundle(stack, lambda name: (folder / name).open("wb"), width=width, height=height, groups=groups, about=about)
 
 
 def numbers(text: str, count: int, param: str) -> list[float]:

@@ -45,6 +45,9 @@ declare global {
 
   /** `x` and `y` are of the top left corner, in pixels of the document; `scale` is about it. */
   type Placing = Required<Omit<Wire.NamedLayer, "image" | "flip_x" | "flip_y" | "recipe">> & { flipX: boolean; flipY: boolean };
+  /** How a layer lies, with the size of its own picture. */
+  type Placed = Pick<Layer, "x" | "y" | "width" | "height" | "scale" | "stretch" | "rotation" | "flipX" | "flipY">;
+  type Group = Readonly<Required<Wire.Group>>;
   type Layer = Readonly<Placing & {
     /** Never reused, whatever happens to the layer. */
     id: string;
@@ -72,6 +75,8 @@ declare global {
     composite: string | null;
     /** The layers as decomposed, bottom to top. */
     made: readonly string[];
+    /** How groups show, by their labels. */
+    groups: Readonly<Record<string, Group>>;
     seed: number | null;
     prompt: string;
   }>;

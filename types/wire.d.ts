@@ -27,6 +27,7 @@ declare namespace Wire {
     width?: number | null;
     height?: number | null;
     background?: string | null;
+    groups?: Record<string, Group>;
   }
 
   interface ConfigResponse {
@@ -146,6 +147,7 @@ declare namespace Wire {
     width?: number | null;
     height?: number | null;
     background?: string | null;
+    groups?: Record<string, Group>;
     format: "zip" | "psd" | "ora" | "pptx" | "png" | "webp" | "jpeg";
     name?: string;
   }
@@ -158,6 +160,12 @@ declare namespace Wire {
     speed: "exact" | "fast" | "turbo";
     lossy: string[];
     loras: string[];
+  }
+
+  interface Group {
+    opacity?: number;
+    visible?: boolean;
+    blend?: "pass-through" | "normal" | "multiply" | "screen" | "overlay" | "darken" | "lighten" | "color-dodge" | "color-burn" | "hard-light" | "soft-light" | "difference" | "exclusion" | "hue" | "saturation" | "color" | "luminosity";
   }
 
   interface Hint {
@@ -177,6 +185,7 @@ declare namespace Wire {
     width: number;
     height: number;
     layers: ImportedLayer[];
+    groups: Record<string, Group>;
     warnings: string[];
   }
 
@@ -187,6 +196,8 @@ declare namespace Wire {
     y: number;
     blend: "normal" | "multiply" | "screen" | "overlay" | "darken" | "lighten" | "color-dodge" | "color-burn" | "hard-light" | "soft-light" | "difference" | "exclusion" | "hue" | "saturation" | "color" | "luminosity";
     scale: number;
+    stretch: number;
+    rotation: number;
     flip_x: boolean;
     flip_y: boolean;
     name: string;
@@ -282,6 +293,8 @@ declare namespace Wire {
     y?: number;
     blend?: "normal" | "multiply" | "screen" | "overlay" | "darken" | "lighten" | "color-dodge" | "color-burn" | "hard-light" | "soft-light" | "difference" | "exclusion" | "hue" | "saturation" | "color" | "luminosity";
     scale?: number;
+    stretch?: number;
+    rotation?: number;
     flip_x?: boolean;
     flip_y?: boolean;
     name?: string;
@@ -308,9 +321,12 @@ declare namespace Wire {
     y?: number;
     blend?: "normal" | "multiply" | "screen" | "overlay" | "darken" | "lighten" | "color-dodge" | "color-burn" | "hard-light" | "soft-light" | "difference" | "exclusion" | "hue" | "saturation" | "color" | "luminosity";
     scale?: number;
+    stretch?: number;
+    rotation?: number;
     flip_x?: boolean;
     flip_y?: boolean;
     image: string;
+    group?: string;
   }
 
   interface Problem {
@@ -385,6 +401,7 @@ declare namespace Wire {
     width?: number | null;
     height?: number | null;
     background?: string | null;
+    groups?: Record<string, Group>;
     mask: string;
     name?: string;
   }
@@ -400,6 +417,7 @@ declare namespace Wire {
     width?: number | null;
     height?: number | null;
     background?: string | null;
+    groups?: Record<string, Group>;
     points?: number[][];
     without?: number[][];
     box?: number[] | null;

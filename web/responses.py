@@ -9,7 +9,7 @@ from llm_dit.color import BLEND_MODES, BlendMode
 from llm_dit.decoding.opening import PICTURE_FORMATS
 from llm_dit.exports.formats import EXPORT_NAMES, ExportName
 from llm_dit.imports.layer_file import FileKind
-from llm_dit.layer import MAX_LAYERS, KeptLayer, Offset, Scale
+from llm_dit.layer import MAX_LAYERS, Group, KeptLayer, Offset, Scale
 from llm_dit.options import (
     EngineName,
     Guidance,
@@ -266,6 +266,7 @@ class ImportResponse(BaseModel):
     width: int
     height: int
     layers: list[ImportedLayer] = Field(description="Bottom first.")
+    groups: dict[str, Group] = Field(description="How groups show, by their labels; what is not in it passes through.")
     warnings: list[str] = Field(description="What does not come along, in a sentence each.")
 
 

@@ -20,7 +20,7 @@ from pydantic_core import PydanticCustomError
 from llm_dit.decoding.opening import FORMAT_NAMES
 from llm_dit.errors import InputError
 from llm_dit.exports.formats import ExportName
-from llm_dit.layer import MAX_LAYERS, KeptLayer, Layer, Offset, Placing
+from llm_dit.layer import MAX_LAYERS, Group, KeptLayer, Layer, Offset, Placing
 from llm_dit.names import MAX_NAME, shortened
 from llm_dit.options import (
     QWEN_IMAGE,
@@ -265,12 +265,19 @@ class EditLayerRequest(
         )
 
 
+GroupLabel = Annotated[
+    Name,
+    Field(description="Consecutive layers of the same group form one; nested ones as a path, `Figure / Shadows`."),
+]
+
+
 class PlacedLayer(RequestBody, Placing, frozen=True):
     """A layer of a stack: where it lies, and how it shows."""
 
     image: ImageField
     x: Offset = Layer.x
     y: Offset = Layer.y
+    group: GroupLabel = Layer.group
 
     def given(self, picture: GivenPicture) -> GivenLayer:
         return GivenLayer(picture=picture, placing={name: value for name, value in self if name != "image"})
@@ -280,9 +287,7 @@ class NamedLayer(PlacedLayer, KeptLayer, frozen=True):
     """A layer that a file keeps under its name, and in its group."""
 
     name: Name = Layer.name
-    group: Annotated[Name, Field(description="Consecutive layers of the same group form one; a label only.")] = (
-        Layer.group
-    )
+    group: GroupLabel = Layer.group
     recipe: Annotated[Recipe | None, Field(description="How its picture was made, as a run has told.")] = Layer.recipe
 
 
@@ -306,6 +311,10 @@ class CompositeRequest(
     width: Side | None = None
     height: Side | None = None
     background: Background | None = None
+    groups: Annotated[
+        dict[Name, Group],
+        Field(max_length=MAX_LAYERS, description="How groups show, by their labels; what is not in it passes through."),
+    ] = {}
 
     @property
     def pictures(self) -> list[Picture]:

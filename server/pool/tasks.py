@@ -17,7 +17,7 @@ from llm_dit.errors import ImageError, InputError
 from llm_dit.exports.formats import ExportName
 from llm_dit.exports.formats import write_export as export_to
 from llm_dit.images import ImageLimits, bytes_of, encode_png, read_picture, size_of, write_png
-from llm_dit.layer import KeptLayer, Layer, kept_fields, pixels_within
+from llm_dit.layer import Groups, KeptLayer, Layer, kept_fields, pixels_within
 from llm_dit.layers import Painting, canvas_of, coverage
 from server.storage.images import ImageStore, disk_full_told
 
@@ -146,6 +146,7 @@ class GivenStack:
     width: int | None
     height: int | None
     background: Rgba | None
+    groups: Groups
     data_dir: Path
     limits: StackLimits
     target: Path
@@ -157,7 +158,7 @@ def write_composite(stack: GivenStack) -> tuple[int, int] | None:
     size = sized_canvas(stack)
     if size is None:
         return None
-    with Painting(*size, stack.background) as painting:
+    with Painting(*size, stack.background, groups=stack.groups) as painting:
         for layer in layers_of(stack):
             painting.add(layer)
         picture = painting.picture()
@@ -173,7 +174,16 @@ def write_export(stack: GivenStack, format: ExportName, title: str) -> bool:
         return False
     width, height = size
     with disk_full_told(), stack.target.open("w+b") as file:
-        export_to(layers_of(stack), format, file, width=width, height=height, background=stack.background, title=title)
+        export_to(
+            layers_of(stack),
+            format,
+            file,
+            width=width,
+            height=height,
+            background=stack.background,
+            groups=stack.groups,
+            title=title,
+        )
     return True
 
 
@@ -306,7 +316,7 @@ def _shown(stack: GivenStack) -> Image.Image:
     _last_shown.clear()
     size = sized_canvas(stack)
     assert size is not None
-    with Painting(*size) as painting:
+    with Painting(*size, groups=stack.groups) as painting:
         for layer in layers_of(stack):
             painting.add(layer)
         picture = painting.picture()
@@ -327,7 +337,7 @@ def keep_cut(stack: GivenStack, mask: GivenPicture, name: str) -> CutStack:
     store = ImageStore(stack.data_dir)
     given = read_given(mask, store, stack.limits.image)
     layers = list(layers_of(stack))
-    made = cut_out(layers, *size, ImageChops.multiply(given.convert("L"), given.getchannel("A")), name)
+    made = cut_out(layers, *size, ImageChops.multiply(given.convert("L"), given.getchannel("A")), name, stack.groups)
     changed = [
         ChangedLayer(index=number, sha256=kept.sha256, coverage=kept.coverage)
         for number, (before, after) in enumerate(zip(layers[: made.place], made, strict=False))

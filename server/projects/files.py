@@ -16,6 +16,7 @@ from llm_dit.errors import InputError
 from llm_dit.images import encode_png
 from llm_dit.imports.layer_file import Archive, FileKind, FileLimits, decoded, picture_size
 from llm_dit.imports.layers import kind_of, read_layers
+from llm_dit.layer import Groups
 from llm_dit.layers import Painting
 from llm_dit.names import shortened
 from server.errors import NotFoundError
@@ -139,6 +140,7 @@ class KeptStack:
     width: int
     height: int
     layers: list[StoredLayer]
+    groups: Groups
     warnings: list[str]
     merged: str | None = None
     """The SHA-256 of what they show together."""
@@ -188,14 +190,20 @@ def keep_layers(file: Path, data_dir: Path, limits: FileLimits, *, merge: bool =
     with file.open("rb") as content:
         read = read_layers(content, limits)
         layers: list[StoredLayer] = []
-        with Painting(read.width, read.height) as painting:
+        with Painting(read.width, read.height, groups=read.groups) as painting:
             for layer in read.layers:
                 layers.append(kept_layer(layer, store))
                 if merge:
                     painting.add(layer)
             merged = store.put(encode_png(painting.picture())) if merge else None
     return KeptStack(
-        kind=read.kind, width=read.width, height=read.height, layers=layers, warnings=read.warnings, merged=merged
+        kind=read.kind,
+        width=read.width,
+        height=read.height,
+        layers=layers,
+        groups=read.groups,
+        warnings=read.warnings,
+        merged=merged,
     )
 
 
@@ -206,4 +214,5 @@ def _document(stack: KeptStack) -> dict[str, Any]:
         fields = layer.model_dump()
         layers.append({"image": address_of(fields.pop("sha256")), **fields})
     picture = address_of(stack.merged) if stack.merged else None
-    return {"width": stack.width, "height": stack.height, "picture": picture, "layers": layers}
+    groups = {label: group.model_dump() for label, group in stack.groups.items()}
+    return {"width": stack.width, "height": stack.height, "picture": picture, "layers": layers, "groups": groups}

@@ -18,7 +18,7 @@ from server.storage.tables import checksum_of
 
 Document = Mapping[str, Any]
 MAX_DOCUMENT_BYTES = 4_000_000
-DOCUMENT_FORMAT = 1
+DOCUMENT_FORMAT = 2
 """The newest `format` of a document that the page knows (static/js/state/snapshot.js)."""
 ADDRESS = re.compile(r"/api/images/([0-9a-f]{64})\.png")
 

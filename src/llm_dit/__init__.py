@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from llm_dit.classical.selecting import select
     from llm_dit.errors import EngineError, ImageError, InputError, InstructionError, LLMDiTError
     from llm_dit.exports.formats import export
-    from llm_dit.layer import Layer
+    from llm_dit.layer import Group, Layer
     from llm_dit.layers import Decomposition, composite
     from llm_dit.options import DecomposeOptions, EditOptions, NamedBox
     from llm_dit.pipelines.classical import ClassicalPipeline
@@ -24,7 +24,7 @@ _MODULES = {
     "classical.selecting": ("select",),
     "errors": ("EngineError", "ImageError", "InputError", "InstructionError", "LLMDiTError"),
     "exports.formats": ("export",),
-    "layer": ("Layer",),
+    "layer": ("Group", "Layer"),
     "layers": ("Decomposition", "composite"),
     "options": ("DecomposeOptions", "EditOptions", "NamedBox"),
     "pipelines.classical": ("ClassicalPipeline",),
@@ -40,6 +40,7 @@ __all__ = [
     "Decomposition",
     "EditOptions",
     "EngineError",
+    "Group",
     "ImageError",
     "InputError",
     "InstructionError",

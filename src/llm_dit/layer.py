@@ -1,10 +1,10 @@
-"""A layer: one picture, how it lies on the canvas, and what it becomes in plain pixels."""
+"""A layer: one picture, how it lies on the canvas, what it becomes in plain pixels; and the groups that layers form."""
 
 import dataclasses
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 from PIL import Image
 from pydantic import BaseModel, Field, ValidationError, ValidatorFunctionWrapHandler, WrapValidator
@@ -19,22 +19,30 @@ Opacity = Annotated[float, Field(ge=0, le=1)]
 Offset = Annotated[int, Field(ge=-32768, le=32768, description="Pixels from the canvas's top left corner.")]
 Blend = Annotated[BlendMode, Field(description="How the colors meet those below, as in CSS's mix-blend-mode.")]
 Scale = Annotated[float, Field(ge=0.01, le=32, description="Size about the layer's top left corner.")]
+Stretch = Annotated[float, Field(ge=0.01, le=100, description="How many times as high as `scale` alone would have it.")]
+Rotation = Annotated[
+    float, Field(ge=-360, le=360, description="Degrees, clockwise, about the middle of the layer's box.")
+]
 Flip = Annotated[bool, Field(description="Mirrored within the layer's own box.")]
 
 MAX_LAYERS = 256
 """Of a stack that comes in or goes out as a file."""
 LANCZOS_SUPPORT = 3
 """Pixels on each side of one that it is resampled from, those of the smaller of both pictures."""
+CUBIC_SUPPORT = 2
+_QUARTERS = {1: Image.Transpose.ROTATE_270, 2: Image.Transpose.ROTATE_180, 3: Image.Transpose.ROTATE_90}
+"""Pillow counts the other way around."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Layer:
     """One picture in a stack: `opacity` in 0–1, `x` and `y` the offset of its top left corner in pixels.
 
-    `scale` sizes it about that corner, within the bounds of `Scale`; `flip_x` mirrors it left to right and `flip_y` top
-    to bottom, within its own box. `blend` is how its colors meet those below. Consecutive layers with the same
-    `group` form a group of that name; it is a label, and changes nothing of the composite. `recipe` tells how its
-    picture was made.
+    `scale` sizes it about that corner, within the bounds of `Scale`, and `stretch` its height once more; `flip_x`
+    mirrors it left to right and `flip_y` top to bottom, within its own box. Then `rotation` turns it by so many
+    degrees, clockwise, about the middle of that box. `blend` is how its colors meet those below. Consecutive layers
+    with the same `group` form a group of that name; see `Group` for what it can do. `recipe` tells how its picture was
+    made.
     """
 
     image: Image.Image
@@ -45,6 +53,8 @@ class Layer:
     y: int = 0
     blend: Blend = "normal"
     scale: Scale = 1.0
+    stretch: Stretch = 1.0
+    rotation: Rotation = 0.0
     flip_x: Flip = False
     flip_y: Flip = False
     group: str = ""
@@ -52,39 +62,78 @@ class Layer:
 
     @property
     def width(self) -> int:
-        """Pixels that the layer is wide on the canvas."""
+        """Pixels that the layer is wide before it is turned."""
         return _scaled(self.image.width, self.scale)
 
     @property
     def height(self) -> int:
-        """Pixels that the layer is high on the canvas."""
-        return _scaled(self.image.height, self.scale)
+        """Pixels that the layer is high before it is turned."""
+        return _scaled(self.image.height, self.scale * self.stretch)
 
     @property
     def box(self) -> Box:
-        """Where the layer lies on the canvas."""
-        return self.x, self.y, self.x + self.width, self.y + self.height
+        """Where the layer lies on the canvas, turned."""
+        frame = self._frame(self.image)
+        return self._turn.reach(frame.box) if self._is_oblique else frame.box
 
     @property
     def shown_box(self) -> Box | None:
         """Where what is not clear of the layer lies on the canvas; None when there is nothing to see."""
-        bounds = self._mirrored().getbbox()
-        return self._reach(bounds) if bounds else None
+        frame = self._frame(self._mirrored())
+        shown = frame.shown
+        return self._turn.reach(shown) if shown and self._is_oblique else shown
+
+    @property
+    def is_placed_plainly(self) -> bool:
+        """Whether its pixels are those of its picture, at most mirrored or in quarter turns."""
+        return self.scale == self.stretch == 1.0 and not self._is_oblique
+
+    @property
+    def to_canvas(self) -> tuple[float, float, float, float, float, float]:
+        """a … f of x = a·u + b·v + c, y = d·u + e·v + f, from a place of the picture to the canvas, in pixels."""
+        across, down = self.width / self.image.width, self.height / self.image.height
+        left, top = self.x, self.y
+        if self.flip_x:
+            left, across = left + self.width, -across
+        if self.flip_y:
+            top, down = top + self.height, -down
+        turn, frame = self._turn, self._frame(self.image)
+        aside = (frame.width / 2 + frame.x - turn.x, frame.height / 2 + frame.y - turn.y)
+        a, b, c, d, e, f = turn.affine((0, 0), (0, 0))
+        return (
+            a * across,
+            b * down,
+            a * left + b * top + c + aside[0],
+            d * across,
+            e * down,
+            d * left + e * top + f + aside[1],
+        )
 
     def baked(self, within: Box) -> "Layer":
-        """Return the layer as plain RGBA pixels: mirrored and scaled, cut to `within` and to what is not clear.
+        """Return the layer as plain RGBA pixels: mirrored, scaled and turned, cut to `within` and to what is not clear.
 
         Only what lies within and is not clear is computed, however large the whole would be. A layer that has nothing
         to show there becomes one clear pixel.
         """
-        image = self._mirrored()
-        bounds = image.getbbox()
-        part = _overlap(self._reach(bounds), within) if bounds else None
-        pixels = self._cut(image, part) if part else None
+        frame = self._frame(self._mirrored())
+        shown = frame.shown
+        reached = self._turn.reach(shown) if shown and self._is_oblique else shown
+        part = _overlap(reached, within) if reached else None
+        pixels = None
+        if part and shown:
+            pixels = self._turned(frame, shown, part) if self._is_oblique else frame.cut(part)
         seen = pixels.getbbox() if pixels else None
         if part is None or pixels is None or seen is None:
             return self._plain(Image.new("RGBA", (1, 1)), within[0], within[1])
         return self._plain(_crop(pixels, seen), part[0] + seen[0], part[1] + seen[1])
+
+    @property
+    def _is_oblique(self) -> bool:
+        return self.rotation % 90 != 0
+
+    @property
+    def _turn(self) -> "_Turn":
+        return _Turn(self.rotation, self.x + self.width / 2, self.y + self.height / 2)
 
     def _mirrored(self) -> Image.Image:
         image = self.image if self.image.mode == "RGBA" else self.image.convert("RGBA")
@@ -92,8 +141,59 @@ class Layer:
             image = image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
         return image.transpose(Image.Transpose.FLIP_TOP_BOTTOM) if self.flip_y else image
 
-    def _reach(self, bounds: Box) -> Box:
-        """Return the part of the canvas on which `bounds` of the image have a bearing; resampling spreads them."""
+    def _frame(self, image: Image.Image) -> "_Frame":
+        """Return where an image of the layer lies, after its quarter turns; these lose nothing."""
+        quarters = 0 if self._is_oblique else round(self.rotation / 90) % 4
+        if quarters:
+            image = image.transpose(_QUARTERS[quarters])
+        if quarters % 2 == 0:
+            return _Frame(image, self.x, self.y, self.width, self.height)
+        # About the middle, on whole pixels.
+        aside = (self.width - self.height) // 2
+        return _Frame(image, self.x + aside, self.y - aside, self.height, self.width)
+
+    def _turned(self, frame: "_Frame", shown: Box, part: Box) -> Image.Image:
+        """Return the pixels on `part` of the canvas of what is turned by no quarter."""
+        turn = self._turn
+        back = turn.back.reach(part)
+        needed = _overlap(_grown(back, CUBIC_SUPPORT), shown)
+        if needed is None:
+            return Image.new("RGBA", (1, 1))
+        # With clear pixels around it, its edges become soft.
+        room = _grown(needed, CUBIC_SUPPORT)
+        source = Image.new("RGBA", (room[2] - room[0], room[3] - room[1]))
+        source.paste(frame.cut(needed), (CUBIC_SUPPORT, CUBIC_SUPPORT))
+        size = (part[2] - part[0], part[3] - part[1])
+        # Pillow resamples RGBA premultiplied: colors that nobody sees do not bleed into the edges.
+        affine = turn.back.affine(part[:2], room[:2])
+        return source.transform(size, Image.Transform.AFFINE, affine, Image.Resampling.BICUBIC)
+
+    def _plain(self, image: Image.Image, x: int, y: int) -> "Layer":
+        return dataclasses.replace(
+            self, image=image, x=x, y=y, scale=1.0, stretch=1.0, rotation=0.0, flip_x=False, flip_y=False
+        )
+
+
+@dataclass(frozen=True)
+class _Frame:
+    """An image that is drawn `width` × `height` pixels large."""
+
+    image: Image.Image
+    x: int
+    y: int
+    width: int
+    height: int
+
+    @property
+    def box(self) -> Box:
+        return self.x, self.y, self.x + self.width, self.y + self.height
+
+    @property
+    def shown(self) -> Box | None:
+        """The part of the canvas on which what is not clear has a bearing; resampling spreads it."""
+        bounds = self.image.getbbox()
+        if bounds is None:
+            return None
         across, down = self.width / self.image.width, self.height / self.image.height
         spread = 0 if across == down == 1.0 else math.ceil(LANCZOS_SUPPORT * max(across, down, 1.0))
         return (
@@ -103,18 +203,55 @@ class Layer:
             self.y + min(self.height, math.ceil(bounds[3] * down) + spread),
         )
 
-    def _cut(self, image: Image.Image, part: Box) -> Image.Image:
-        """Return the layer's pixels on `part` of the canvas, which lies within its box, from its mirrored image."""
+    def cut(self, part: Box) -> Image.Image:
+        """Return the pixels on `part` of the canvas, which lies within the box."""
         left, top, right, bottom = part[0] - self.x, part[1] - self.y, part[2] - self.x, part[3] - self.y
-        if image.size == (self.width, self.height):
-            return _crop(image, (left, top, right, bottom))
-        across, down = image.width / self.width, image.height / self.height
-        source = (left * across, top * down, min(right * across, image.width), min(bottom * down, image.height))
-        # Pillow resamples RGBA premultiplied: colors that nobody sees do not bleed into the edges.
-        return image.resize((right - left, bottom - top), Image.Resampling.LANCZOS, source)
+        if self.image.size == (self.width, self.height):
+            return _crop(self.image, (left, top, right, bottom))
+        across, down = self.image.width / self.width, self.image.height / self.height
+        source = (
+            left * across,
+            top * down,
+            min(right * across, self.image.width),
+            min(bottom * down, self.image.height),
+        )
+        # Pillow resamples RGBA premultiplied.
+        return self.image.resize((right - left, bottom - top), Image.Resampling.LANCZOS, source)
 
-    def _plain(self, image: Image.Image, x: int, y: int) -> "Layer":
-        return dataclasses.replace(self, image=image, x=x, y=y, scale=1.0, flip_x=False, flip_y=False)
+
+@dataclass(frozen=True)
+class _Turn:
+    """A rotation by degrees, clockwise, about a point of the canvas."""
+
+    degrees: float
+    x: float
+    y: float
+
+    @property
+    def back(self) -> "_Turn":
+        return _Turn(-self.degrees, self.x, self.y)
+
+    def reach(self, box: Box) -> Box:
+        """Return the smallest box of whole pixels around a box that is turned."""
+        corners = [self._point(x, y) for x in (box[0], box[2]) for y in (box[1], box[3])]
+        across, down = [x for x, _ in corners], [y for _, y in corners]
+        return math.floor(min(across)), math.floor(min(down)), math.ceil(max(across)), math.ceil(max(down))
+
+    def affine(self, start: tuple[int, int], end: tuple[int, int]) -> tuple[float, ...]:
+        """Return Pillow's six numbers: from places that are counted from `start` to turned ones, counted from `end`."""
+        x, y = self._point(*start)
+        sine, cosine = self._parts
+        return cosine, -sine, x - end[0], sine, cosine, y - end[1]
+
+    @property
+    def _parts(self) -> tuple[float, float]:
+        angle = math.radians(self.degrees)
+        return math.sin(angle), math.cos(angle)
+
+    def _point(self, x: float, y: float) -> tuple[float, float]:
+        sine, cosine = self._parts
+        across, down = x - self.x, y - self.y
+        return self.x + cosine * across - sine * down, self.y + sine * across + cosine * down
 
 
 class Placing(BaseModel, frozen=True):
@@ -126,6 +263,8 @@ class Placing(BaseModel, frozen=True):
     y: int = Layer.y
     blend: Blend = Layer.blend
     scale: Scale = Layer.scale
+    stretch: Stretch = Layer.stretch
+    rotation: Rotation = Layer.rotation
     flip_x: Flip = Layer.flip_x
     flip_y: Flip = Layer.flip_y
 
@@ -156,10 +295,10 @@ def kept_fields(layer: Layer | KeptLayer) -> dict[str, Any]:
 def plain(layer: Layer, width: int, height: int) -> Layer:
     """Return a layer, a hidden one too, for formats in which one is a rectangle of pixels: baked and cropped.
 
-    What lies off the canvas stays, so that it can be moved back; a scaled layer is cut to the canvas, as it may be of
-    any size.
+    What lies off the canvas stays, so that it can be moved back; a scaled or turned layer is cut to the canvas, as it
+    may be of any size.
     """
-    return layer.baked(layer.box if layer.scale == 1.0 else (0, 0, width, height))
+    return layer.baked(layer.box if layer.is_placed_plainly else (0, 0, width, height))
 
 
 def _crop(image: Image.Image, box: Box) -> Image.Image:
@@ -178,6 +317,10 @@ def pixels_within(box: Box, within: Box) -> int:
     return (part[2] - part[0]) * (part[3] - part[1]) if part else 0
 
 
+def _grown(box: Box, by: int) -> Box:
+    return box[0] - by, box[1] - by, box[2] + by, box[3] + by
+
+
 def _overlap(first: Box, second: Box) -> Box | None:
     left, top = max(first[0], second[0]), max(first[1], second[1])
     right, bottom = min(first[2], second[2]), min(first[3], second[3])
@@ -188,6 +331,38 @@ def _overlap(first: Box, second: Box) -> Box | None:
 
 
 SEPARATOR = " / "
+
+
+PASS_THROUGH = "pass-through"
+
+
+class Group(BaseModel, frozen=True):
+    """How the layers of a group show as a whole.
+
+    With "pass-through" and full opacity each layer meets what is below it, as without the group. Any other group is put
+    together by itself, and then laid over what is below it as one picture.
+    """
+
+    opacity: Opacity = 1.0
+    visible: bool = True
+    blend: Annotated[
+        Literal["pass-through"] | BlendMode, Field(description="As of a layer, or that of each layer by itself.")
+    ] = PASS_THROUGH
+
+    @property
+    def passes_through(self) -> bool:
+        return self.opacity == 1.0 and self.blend == PASS_THROUGH
+
+    @property
+    def mode(self) -> BlendMode:
+        """How the whole of it blends, where it does not pass through."""
+        return "normal" if self.blend == PASS_THROUGH else self.blend
+
+
+Groups = Mapping[str, Group]
+"""What is said of groups, by their labels; one of which nothing is said is visible and passes through."""
+PLAIN_GROUP = Group()
+NO_GROUPS: Groups = {}
 
 T = TypeVar("T", bound=Layer)
 
@@ -202,13 +377,38 @@ def names_of(label: str) -> list[str]:
     return [name for name in label.split(SEPARATOR) if name.strip()]
 
 
-def group_steps(layers: Iterable[T]) -> Iterator[tuple[int, list[str], T]]:
-    """Yield each layer with how many groups end before it, and the names of those that begin with it."""
-    inside: list[str] = []
-    for layer in layers:
-        names = names_of(layer.group)
+class GroupSteps:
+    """Follows layers, bottom first, into their groups and out again."""
+
+    def __init__(self, groups: Groups) -> None:
+        self._groups = groups
+        self._inside: list[str] = []
+
+    def step(self, label: str) -> tuple[int, list[tuple[str, Group]]]:
+        """Return how many groups end before a layer of this label, and those that begin: their names, how they show."""
+        around = groups_around(label, self._groups)
         shared = 0
-        while shared < min(len(names), len(inside)) and names[shared] == inside[shared]:
+        while shared < min(len(around), len(self._inside)) and around[shared][0] == self._inside[shared]:
             shared += 1
-        yield len(inside) - shared, names[shared:], layer
-        inside = names
+        closed, self._inside = len(self._inside) - shared, [label for label, _ in around]
+        return closed, [(names_of(label)[-1], group) for label, group in around[shared:]]
+
+
+def group_steps(layers: Iterable[T], groups: Groups) -> Iterator[tuple[int, list[tuple[str, Group]], T]]:
+    """Yield each layer with what `GroupSteps` says of it."""
+    steps = GroupSteps(groups)
+    for layer in layers:
+        closed, begun = steps.step(layer.group)
+        yield closed, begun, layer
+
+
+def groups_around(label: str, groups: Groups) -> list[tuple[str, Group]]:
+    """Return the groups that a label stands for, the outermost first: their own labels, and how they show."""
+    names = names_of(label)
+    labels = [SEPARATOR.join(names[: depth + 1]) for depth in range(len(names))]
+    return [(label, groups.get(label, PLAIN_GROUP)) for label in labels]
+
+
+def shows(layer: Layer, groups: Groups) -> bool:
+    """Whether a layer and all the groups that it is in are visible."""
+    return layer.visible and all(group.visible for _, group in groups_around(layer.group, groups))

@@ -2,7 +2,7 @@
 
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Self
 
@@ -12,7 +12,7 @@ from PIL import Image
 
 from llm_dit.color import BlendMode, Planes, Rgba, blend
 from llm_dit.errors import InputError
-from llm_dit.layer import Box, Layer
+from llm_dit.layer import NO_GROUPS, Box, Group, Groups, GroupSteps, Layer, shows
 
 # The arithmetic of compositing: straight 8-bit pixels over premultiplied planes.
 #
@@ -58,7 +58,11 @@ def to_pixels(planes: Planes) -> Pixels:
 
 def over(below: Planes, pixels: Pixels, opacity: float = 1.0, mode: BlendMode = "normal") -> None:
     """Put straight RGBA pixels (height, width, 4) over the premultiplied planes `below`, in place."""
-    source = to_planes(pixels)
+    _over(below, to_planes(pixels), opacity, mode)
+
+
+def _over(below: Planes, source: Planes, opacity: float, mode: BlendMode) -> None:
+    """Put planes with straight colors over premultiplied ones, both in place."""
     if mode != "normal":
         _blend_in(mode, below, source)
     premultiply(source)
@@ -96,6 +100,32 @@ def _straighten(planes: Planes, least: float, *, out: Planes) -> Planes:
     return np.minimum(out, 1.0, out=out)
 
 
+class _Floors:
+    """The premultiplied planes that layers are put over: the picture's, and those of each group put together apart."""
+
+    def __init__(self, ground: Planes, groups: Groups) -> None:
+        self._ground = ground
+        self._steps = GroupSteps(groups)
+        self._open: list[tuple[Group, Planes | None]] = []
+
+    def below(self, label: str) -> Planes:
+        """Return the planes for the next layer, which is in the groups of this label; "" is in none."""
+        closed, begun = self._steps.step(label)
+        for _ in range(closed):
+            self._close(*self._open.pop())
+        self._open += [(group, None if group.passes_through else np.zeros_like(self._ground)) for _, group in begun]
+        return self._top
+
+    @property
+    def _top(self) -> Planes:
+        return next((planes for _, planes in reversed(self._open) if planes is not None), self._ground)
+
+    def _close(self, group: Group, planes: Planes | None) -> None:
+        if planes is not None:
+            planes[:3] = _straighten(planes, INVISIBLE, out=np.empty_like(planes[:3]))
+            _over(self._top, planes, group.opacity, group.mode)
+
+
 # A picture of any number of layers, painted in bands: at no time is more than one layer in memory.
 #
 # Layers come one after another. What each shows of the canvas goes into a temporary file as plain pixels, four bytes
@@ -113,14 +143,19 @@ class _Part:
     box: Box
     opacity: float
     blend: BlendMode
+    group: str
+
+
+HIDDEN = _Part(offset=0, box=(0, 0, 0, 0), opacity=0.0, blend="normal", group="")
 
 
 class Painting:
     """A canvas of `width` × `height` pixels over a background color; to be used as a context."""
 
-    def __init__(self, width: int, height: int, background: Rgba | None = None) -> None:
+    def __init__(self, width: int, height: int, background: Rgba | None = None, *, groups: Groups = NO_GROUPS) -> None:
         self.width = width
         self.height = height
+        self._groups = groups
         self._ground = premultiply(to_planes(np.array([[background or CLEAR]], np.uint8)))
         self._file = tempfile.TemporaryFile()  # noqa: SIM115 - closed at the end of the context
         self._parts: list[_Part] = []
@@ -134,9 +169,11 @@ class Painting:
         self._file.close()
 
     def add(self, layer: Layer) -> None:
-        """Put a layer over what is there; a hidden one shows nothing."""
-        if layer.visible and layer.opacity > 0:
+        """Put a layer over what is there; a hidden one shows nothing, but can part two groups of one name."""
+        if shows(layer, self._groups) and layer.opacity > 0:
             self._add(layer.baked((0, 0, self.width, self.height)))
+        else:
+            self._parts.append(replace(HIDDEN, group=layer.group))
 
     def bands(self) -> Iterator[tuple[slice, Pixels]]:
         """Yield the picture from top to bottom: which rows, and their straight RGBA pixels (rows, width, 4)."""
@@ -171,14 +208,17 @@ class Painting:
         offset = self._file.seek(0, 2)
         for rows in bands(plain.width, plain.height):
             self._file.write(plain.image.crop((0, rows.start, plain.width, rows.stop)).tobytes())
-        self._parts.append(_Part(offset=offset, box=plain.box, opacity=plain.opacity, blend=plain.blend))
+        self._parts.append(
+            _Part(offset=offset, box=plain.box, opacity=plain.opacity, blend=plain.blend, group=plain.group)
+        )
 
     def _planes(self, box: Box) -> Planes:
         left, top, right, bottom = box
         planes = np.tile(self._ground, (1, bottom - top, right - left))
+        floors = _Floors(planes, self._groups)
         for part in self._parts:
-            self._paint(planes, box, part)
-        return planes
+            self._paint(floors.below(part.group), box, part)
+        return floors.below("")
 
     def _paint(self, planes: Planes, box: Box, part: _Part) -> None:
         """Put the pixels of a part that lie in a box of the canvas over the planes of that box, in place."""
@@ -249,23 +289,28 @@ def composite(
     width: int | None = None,
     height: int | None = None,
     background: Rgba | None = None,
+    groups: Groups = NO_GROUPS,
 ) -> Image.Image:
     """Put layers over each other, bottom first, and return one RGBA image.
 
     The canvas is `width` × `height` pixels, or as `canvas_size` has it. Parts outside are cut off. `background` is a
-    color below everything; without one the canvas is transparent. It computes in 32-bit floats
-    from the first layer to the last. Raises `InputError` when there is neither a layer nor a size.
+    color below everything; without one the canvas is transparent. `groups` says how groups show, by their labels. It
+    computes in 32-bit floats from the first layer to the last. Raises `InputError` when there is neither a layer nor a
+    size.
     """
     stack = list(layers)
     width, height = canvas_size(stack, width, height)
-    shown = [layer.baked((0, 0, width, height)) for layer in stack if layer.visible and layer.opacity > 0]
+    canvas = (0, 0, width, height)
+    baked = [layer.baked(canvas) if shows(layer, groups) and layer.opacity > 0 else None for layer in stack]
     ground = premultiply(to_planes(np.array([[background or (0, 0, 0, 0)]], np.uint8)))
     pixels = np.empty((height, width, 4), np.uint8)
     for rows in bands(width, height):
-        planes = np.tile(ground, (1, rows.stop - rows.start, width))
-        for layer in shown:
-            _paint(planes, rows, layer)
-        pixels[rows] = to_pixels(planes)
+        floors = _Floors(np.tile(ground, (1, rows.stop - rows.start, width)), groups)
+        for layer, plain in zip(stack, baked, strict=True):
+            below = floors.below(layer.group)
+            if plain is not None:
+                _paint(below, rows, plain)
+        pixels[rows] = to_pixels(floors.below(""))
     return Image.fromarray(pixels, "RGBA")
 
 

@@ -1,14 +1,27 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { fit, panBy, zoomAt } from "../../static/js/images/camera.js";
-import { pixelAt, placeBox, placeInside, runsOf, scaleAbout, stackOf, toOffset } from "../../static/js/state/doc.js";
+import {
+  changeAbout,
+  isShown,
+  labelsOf,
+  PLAIN_GROUP,
+  pixelAt,
+  placeBox,
+  placeInside,
+  runsOf,
+  scaleAbout,
+  stackOf,
+  toOffset,
+} from "../../static/js/state/doc.js";
 import { docOf } from "./documents.js";
 
 const [plain] = docOf("a").layers;
 const placed = { ...plain, x: 10, y: -5, scale: 2, flipX: true };
 
-test("a pixel and its place agree, mirrored and scaled", () => {
-  for (const layer of [plain, placed, { ...placed, flipY: true }]) {
+test("a pixel and its place agree, mirrored, scaled and turned", () => {
+  const turned = { ...placed, rotation: 37, stretch: 0.6 };
+  for (const layer of [plain, placed, { ...placed, flipY: true }, turned, { ...turned, rotation: -90 }]) {
     for (const [x, y] of [
       [0, 0],
       [7, 3],
@@ -25,6 +38,25 @@ test("the point that is to stay stays, within a rounding", () => {
   const scaled = { ...placed, ...scaleAbout(placed, 0.7, still) };
   const [before, after] = [pixelAt(placed, still), pixelAt(scaled, still)];
   assert.ok(Math.abs(before.x - after.x) <= 1 && Math.abs(before.y - after.y) <= 1);
+});
+
+test("the point about which a layer is turned stays, and quarter turns lie on whole pixels", () => {
+  const still = { x: 60, y: 30 };
+  for (const rotation of [15, 90, -140, 270]) {
+    const turned = { ...placed, ...changeAbout(placed, { rotation }, still) };
+    const [before, after] = [pixelAt(placed, still), pixelAt(turned, still)];
+    assert.ok(Math.abs(before.x - after.x) <= 1 && Math.abs(before.y - after.y) <= 1, `${rotation}`);
+  }
+  const box = placeBox({ ...plain, width: 7, height: 4, rotation: 90 }, { x: 0, y: 0, width: 7, height: 4 });
+  // As Layer.box of the library has it.
+  assert.deepEqual(box, { x: 1, y: -1, width: 4, height: 7 });
+});
+
+test("a layer is seen as far as the groups around it are", () => {
+  const doc = { ...docOf("a:G / H"), groups: { G: { ...PLAIN_GROUP, visible: false }, Other: PLAIN_GROUP } };
+  assert.equal(isShown(doc, doc.layers[0]), false);
+  assert.equal(isShown({ ...doc, groups: {} }, doc.layers[0]), true);
+  assert.deepEqual(labelsOf("G / H / I"), ["G", "G / H", "G / H / I"]);
 });
 
 test("offsets are whole numbers that the server takes", () => {
@@ -53,6 +85,8 @@ test("the server is told how each layer lies and looks", () => {
     x: 0,
     y: 0,
     scale: 1,
+    stretch: 1,
+    rotation: 0,
     flip_x: false,
     flip_y: false,
     blend: "normal",

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from llm_dit.color import BLEND_MODES
-from llm_dit.layers import Layer
+from llm_dit.layer import Group, Layer
 
 
 @st.composite
@@ -32,6 +32,7 @@ def placed_layers(draw: st.DrawFn) -> Layer:
     )
 
 
+LABELS = ["Group", "Group / Inner", "群/<&'>"]
 names = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)
 
 
@@ -43,7 +44,20 @@ def layers_of_all_kinds(draw: st.DrawFn) -> Layer:
         name=draw(names),
         blend=draw(st.sampled_from(BLEND_MODES)),
         scale=draw(st.sampled_from([0.01, 0.3, 0.5, 1.0, 1.0, 1.7, 2.0, 32.0])),
+        stretch=draw(st.sampled_from([1.0, 1.0, 0.4, 2.5])),
+        rotation=draw(st.sampled_from([0.0, 0.0, 90.0, 180.0, -90.0, 360.0, 30.0, -171.5])),
         flip_x=draw(st.booleans()),
         flip_y=draw(st.booleans()),
-        group=draw(st.sampled_from(["", "", "Group", "群/<&'>"])),
+        group=draw(st.sampled_from(["", "", *LABELS])),
     )
+
+
+def groups() -> st.SearchStrategy[dict[str, Group]]:
+    """How some of the groups show that `layers_of_all_kinds` are in."""
+    group = st.builds(
+        Group,
+        opacity=st.sampled_from([1.0, 0.5, 0.0, 0.2]),
+        visible=st.booleans(),
+        blend=st.sampled_from(["pass-through", "pass-through", *BLEND_MODES]),
+    )
+    return st.dictionaries(st.sampled_from(LABELS), group)

@@ -3,10 +3,12 @@
 # pyright: reportGeneralTypeIssues=false, reportOptionalMemberAccess=false
 
 import io
+import json
 import weakref
 import zipfile
 from collections.abc import Iterator
-from itertools import groupby
+from dataclasses import replace
+from typing import Any
 from xml.etree import ElementTree
 
 import numpy as np
@@ -23,8 +25,9 @@ from pptx.shapes.picture import Picture
 from llm_dit.color import BLEND_MODES
 from llm_dit.errors import InputError
 from llm_dit.exports.formats import ExportName, export, write_export
-from llm_dit.layers import Layer, composite
-from tests.kit.pictures import difference, disc
+from llm_dit.layer import SEPARATOR, Group, Layer
+from llm_dit.layers import composite
+from tests.kit.pictures import difference, disc, square
 from tests.kit.stacks import layer_file, layers_of
 from tests.llm_dit.images import layers_of_all_kinds
 
@@ -80,16 +83,17 @@ def test_a_zip_keeps_everything(layers: list[Layer]) -> None:
 # PSD ------------------------------------------------------------------------------------------------------------------
 
 
-def psd_tree(document: psd_tools.PSDImage) -> list[tuple[str, list[tuple[object, ...]]]]:
-    """Return the groups, "" for layers outside of one, with what a PSD says of each layer."""
-    found: list[tuple[str, list[tuple[object, ...]]]] = []
-    for child in document:
-        group = child.name if child.is_group() else ""
-        if not found or found[-1][0] != group or group:
-            found.append((group, []))
-        for layer in child if child.is_group() else [child]:
-            found[-1][1].append((layer.name, layer.blend_mode.name.lower().replace("_", "-"), layer.visible))
-    return found
+def psd_tree(parent: Any, around: tuple[str, ...] = ()) -> Iterator[tuple[object, ...]]:
+    """Yield what a PSD says of each layer: its groups, its name, how it blends, whether it is visible."""
+    for child in parent:
+        if child.is_group():
+            yield from psd_tree(child, (*around, child.name))
+        else:
+            yield SEPARATOR.join(around), child.name, mode_of(child), child.visible
+
+
+def mode_of(layer: Any) -> str:
+    return layer.blend_mode.name.lower().replace("_", "-")
 
 
 @few
@@ -97,17 +101,14 @@ def psd_tree(document: psd_tools.PSDImage) -> list[tuple[str, list[tuple[object,
 def test_a_psd_opens_with_the_same_layers(layers: list[Layer]) -> None:
     document = psd_tools.PSDImage.open(exported(layers, "psd"))
     assert document.size == (WIDTH, HEIGHT)
-    assert psd_tree(document) == [
-        (group, [(clean(layer.name), layer.blend, layer.visible) for layer in members])
-        for group, members in groupby(layers, key=lambda layer: layer.group)
+    assert list(psd_tree(document)) == [
+        (layer.group, clean(layer.name), layer.blend, layer.visible) for layer in layers
     ]
     read = [layer for layer in document.descendants() if not layer.is_group()]
     for back, layer in zip(read, layers, strict=True):
         assert abs(back.opacity / 255 - layer.opacity) <= 0.5 / 255 + 1e-9
         alone = Layer(image=back.topil().convert("RGBA"), x=back.left, y=back.top)
-        placed = Layer(
-            image=layer.image, x=layer.x, y=layer.y, scale=layer.scale, flip_x=layer.flip_x, flip_y=layer.flip_y
-        )
+        placed = replace(layer, opacity=1.0, visible=True, blend="normal", group="")
         assert difference(composite([alone], WIDTH, HEIGHT), composite([placed], WIDTH, HEIGHT)) == 0
 
 
@@ -148,11 +149,7 @@ def ora_layers(file: io.BytesIO) -> list[Layer]:
     with zipfile.ZipFile(file) as archive:
         root = ElementTree.fromstring(archive.read("stack.xml")).find("stack")
         assert root is not None
-        entries = [
-            (entry.attrib, node.attrib["name"] if node.tag == "stack" else "")
-            for node in root
-            for entry in (node if node.tag == "stack" else [node])
-        ]
+        entries = ora_entries(root)
         return [
             Layer(
                 image=Image.open(io.BytesIO(archive.read(said["src"]))).convert("RGBA"),
@@ -164,8 +161,16 @@ def ora_layers(file: io.BytesIO) -> list[Layer]:
                 blend=OPERATORS[said["composite-op"]],  # pyright: ignore[reportArgumentType]
                 group=group,
             )
-            for said, group in reversed(entries)
+            for said, group in reversed([*entries])
         ]
+
+
+def ora_entries(stack: ElementTree.Element, *around: str) -> Iterator[tuple[dict[str, str], str]]:
+    for node in stack:
+        if node.tag == "stack":
+            yield from ora_entries(node, *around, node.attrib["name"])
+        else:
+            yield node.attrib, SEPARATOR.join(around)
 
 
 @few
@@ -205,23 +210,29 @@ def test_the_thumbnail_of_an_openraster_file_is_small() -> None:
 def slide_layers(file: io.BytesIO, unit: float = 9525.0) -> list[Layer]:
     """Read the pictures of the first slide as they are shown, bottom first."""
     (slide,) = Presentation(file).slides
-    found: list[Layer] = []
-    for shape in slide.shapes:
-        for picture in shape.shapes if isinstance(shape, GroupShape) else [shape]:
-            assert isinstance(picture, Picture)
-            fade = picture._element.find(f".//{qn('a:alphaModFix')}")
-            found.append(
-                Layer(
-                    image=Image.open(io.BytesIO(picture.image.blob)).convert("RGBA"),
-                    name=picture.name,
-                    x=round(picture.left / unit),
-                    y=round(picture.top / unit),
-                    opacity=1.0 if fade is None else int(fade.attrib["amt"]) / 100_000,
-                    visible=picture._element._nvXxPr.cNvPr.get("hidden") != "1",
-                    group=shape.name if isinstance(shape, GroupShape) else "",
-                )
-            )
-    return found
+    return [
+        Layer(
+            image=Image.open(io.BytesIO(picture.image.blob)).convert("RGBA"),
+            name=picture.name,
+            x=round(picture.left / unit),
+            y=round(picture.top / unit),
+            opacity=1.0
+            if (fade := picture._element.find(f".//{qn('a:alphaModFix')}")) is None
+            else int(fade.attrib["amt"]) / 100_000,
+            visible=picture._element._nvXxPr.cNvPr.get("hidden") != "1",
+            group=group,
+        )
+        for picture, group in shapes_of(slide.shapes)
+    ]
+
+
+def shapes_of(shapes: Any, *around: str) -> Iterator[tuple[Picture, str]]:
+    for shape in shapes:
+        if isinstance(shape, GroupShape):
+            yield from shapes_of(shape.shapes, *around, shape.name)
+        else:
+            assert isinstance(shape, Picture)
+            yield shape, SEPARATOR.join(around)
 
 
 @pytest.mark.slow
@@ -294,8 +305,7 @@ def test_every_blend_mode_survives_where_there_are_any() -> None:
     modes = ["normal", *BLEND_MODES]
     assert [one.blend for one in layers_of(exported(layers, "zip"))] == modes
     assert [one.blend for one in ora_layers(exported(layers, "ora"))] == modes
-    ((_, members),) = psd_tree(psd_tools.PSDImage.open(exported(layers, "psd")))
-    assert [member[1] for member in members] == modes
+    assert [mode for *_, mode, _ in psd_tree(psd_tools.PSDImage.open(exported(layers, "psd")))] == modes
 
 
 @pytest.mark.parametrize("name", LAYERED)
@@ -305,7 +315,7 @@ def test_hostile_names_stay_names(name: ExportName) -> None:
     shown = [clean(text) for text in HOSTILE]
     if name == "psd":
         tree = psd_tree(psd_tools.PSDImage.open(file))
-        assert [(group, members[0][0]) for group, members in tree] == [(text[:255], text[:255]) for text in shown]
+        assert [(group, name) for group, name, *_ in tree] == [(text[:255], text[:255]) for text in shown]
         return
     for member in zipfile.ZipFile(file).namelist():
         assert not member.startswith("/") and ".." not in member.split("/") and "\\" not in member
@@ -387,3 +397,42 @@ def test_nested_groups_are_nested_in_files() -> None:
     outer = slide.shapes[1]
     assert isinstance(outer, GroupShape)
     assert [shape.name for shape in outer.shapes] == ["1", "B", "4"]
+
+
+GROUPS = {"Faded": Group(opacity=0.5), "Faded / Lit": Group(blend="screen"), "Gone": Group(visible=False)}
+IN_GROUPS = [
+    Layer(image=square(30, (200, 60, 20)), name="ground"),
+    Layer(image=disc(20), name="low", group="Faded", x=2),
+    Layer(image=disc(16), name="high", group="Faded / Lit", x=9, blend="multiply"),
+    Layer(image=disc(8), name="away", group="Gone"),
+    Layer(image=disc(8), name="top"),
+]
+
+
+def test_other_programs_are_told_how_groups_show() -> None:
+    files = {name: io.BytesIO(export(IN_GROUPS, name, width=100, height=100, groups=GROUPS)) for name in LAYERED}
+    document = psd_tools.PSDImage.open(files["psd"])
+    said = {one.name: (one.opacity, mode_of(one), one.visible) for one in document.descendants() if one.is_group()}
+    assert said == {
+        "Faded": (128, "normal", True),
+        "Lit": (255, "screen", True),
+        "Gone": (255, "pass-through", False),
+    }
+    with zipfile.ZipFile(files["ora"]) as archive:
+        stacks = ElementTree.fromstring(archive.read("stack.xml")).findall(".//stack[@name]")
+    keys = ("name", "opacity", "composite-op", "visibility", "isolation")
+    assert sorted(tuple(one.attrib[key] for key in keys) for one in stacks) == [
+        ("Faded", "0.5", "svg:src-over", "visible", "isolate"),
+        ("Gone", "1", "svg:src-over", "hidden", "auto"),
+        ("Lit", "1", "svg:screen", "visible", "isolate"),
+    ]
+    assert json.loads(zipfile.ZipFile(files["zip"]).read("manifest.json"))["groups"]["Faded"]["opacity"] == 0.5
+    # A slide has no such groups: one is a picture, which looks the same.
+    read = slide_layers(files["pptx"])
+    assert [(one.name, one.group, one.visible) for one in read] == [
+        ("ground", "", True),
+        ("Faded", "", True),
+        ("away", "Gone", False),
+        ("top", "", True),
+    ]
+    assert difference(composite(read, 100, 100), composite(IN_GROUPS, 100, 100, groups=GROUPS)) <= 2

@@ -22,11 +22,11 @@ from llm_dit.exports.formats import ExportName, export
 from llm_dit.images import ImageLimits, encode_png
 from llm_dit.imports.layer_file import FileLimits
 from llm_dit.imports.layers import read_layers
-from llm_dit.layer import Layer
+from llm_dit.layer import Group, Layer
 from llm_dit.layers import composite
 from tests.kit.pictures import difference, disc, square
 from tests.kit.stacks import layer_file, layers_of
-from tests.llm_dit.images import layers_of_all_kinds
+from tests.llm_dit.images import groups, layers_of_all_kinds
 
 WIDTH, HEIGHT = 13, 11
 KEPT = Path(__file__).parents[1] / "kept"
@@ -36,14 +36,19 @@ stacks = st.lists(layers_of_all_kinds(), min_size=1, max_size=5)
 
 @pytest.mark.parametrize("name", ["zip", "psd", "ora"])
 @few
-@given(layers=stacks)
-def test_what_is_exported_comes_back(name: ExportName, layers: list[Layer]) -> None:
-    read, file = layer_file(export(layers, name, width=WIDTH, height=HEIGHT))
+@given(layers=stacks, groups=groups())
+def test_what_is_exported_comes_back(name: ExportName, layers: list[Layer], groups: dict[str, Group]) -> None:
+    read, file = layer_file(export(layers, name, width=WIDTH, height=HEIGHT, groups=groups))
     assert (file.kind, file.width, file.height, file.warnings) == (name, WIDTH, HEIGHT, [])
     assert [(one.blend, one.visible) for one in read] == [(one.blend, one.visible) for one in layers]
     if name == "psd":  # It has 256 opacities.
         layers = [replace(layer, opacity=round(layer.opacity * 255) / 255) for layer in layers]
-    assert difference(composite(read, WIDTH, HEIGHT), composite(layers, WIDTH, HEIGHT)) <= 1
+        groups = {
+            label: group.model_copy(update={"opacity": round(group.opacity * 255) / 255})
+            for label, group in groups.items()
+        }
+    shown = composite(read, WIDTH, HEIGHT, groups=file.groups)
+    assert difference(shown, composite(layers, WIDTH, HEIGHT, groups=groups)) <= 1
 
 
 @pytest.mark.parametrize("folder", [path for path in KEPT.iterdir() if (path / "layers.psd").exists()], ids=str)
@@ -78,7 +83,7 @@ def red(size: tuple[int, int] = (20, 20)) -> Image.Image:
     return Image.new("RGBA", size, (255, 0, 0, 255))
 
 
-def test_nested_groups_become_paths_and_give_their_layers_what_they_had() -> None:
+def test_nested_groups_become_paths_and_keep_what_they_had() -> None:
     document = psd_tools.PSDImage.new("RGBA", (20, 20))
     outer = document.create_group(name="Outer")
     outer.opacity = 128
@@ -89,15 +94,22 @@ def test_nested_groups_become_paths_and_give_their_layers_what_they_had() -> Non
     outer.create_pixel_layer(red(), name="high", blend_mode=BlendMode.MULTIPLY)
     twin = document.create_group(name="Outer", blend_mode=BlendMode.MULTIPLY)
     twin.create_pixel_layer(red(), name="other")
+    document.create_group(name="Outer", blend_mode=BlendMode.PASS_THROUGH).create_pixel_layer(red(), name="third")
     layers, file = layer_file(saved(document))
     half = 128 / 255
-    assert [(one.name, one.group, one.visible, round(one.opacity, 3), one.blend) for one in layers] == [
-        ("low", "Outer", True, round(half, 3), "normal"),
-        ("deep", "Outer / A/B", False, round(half * half, 3), "normal"),
-        ("high", "Outer", True, round(half, 3), "multiply"),
+    assert [(one.name, one.group, one.visible, one.opacity, one.blend) for one in layers] == [
+        ("low", "Outer", True, 1.0, "normal"),
+        ("deep", "Outer / A/B", True, half, "normal"),
+        ("high", "Outer", True, 1.0, "multiply"),
         ("other", "Outer 2", True, 1.0, "normal"),
+        ("third", "Outer 3", True, 1.0, "normal"),
     ]
-    assert file.warnings == ["The group “Outer” blends as a whole; its layers are kept and blend one by one."]
+    assert file.groups == {
+        "Outer": Group(opacity=half, blend="pass-through"),
+        "Outer / A/B": Group(visible=False),
+        "Outer 2": Group(blend="multiply"),
+    }
+    assert file.warnings == []
 
 
 def test_masks_and_clipping_cut_the_pixels() -> None:
@@ -158,9 +170,10 @@ def test_openraster_of_other_programs_is_read() -> None:
     layers, file = layer_file(ora(stack, a=disc(8)))
     assert [(one.name, one.group, one.x, one.y, one.opacity, one.visible, one.blend) for one in layers] == [
         ("glow", "", 3, -2, 1.0, True, "normal"),
-        ("", "Group", 0, 0, 0.5, False, "normal"),
+        ("", "Group", 0, 0, 1.0, True, "normal"),
     ]
-    assert len(file.warnings) == 3 and any("“glow”" in words for words in file.warnings)
+    assert file.groups == {"Group": Group(opacity=0.5, visible=False, blend="multiply")}
+    assert len(file.warnings) == 2 and any("“glow”" in words for words in file.warnings)
 
 
 def test_entities_of_a_stack_are_not_put_in() -> None:

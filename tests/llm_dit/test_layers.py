@@ -12,8 +12,9 @@ from PIL import Image
 
 from llm_dit.alpha import resize_layer
 from llm_dit.errors import InputError
-from llm_dit.layers import Decomposition, Layer, canvas_size, composite, coverage
-from tests.llm_dit.images import layers_of_all_kinds, placed_layers, rgba_images
+from llm_dit.layer import Group, Layer
+from llm_dit.layers import Decomposition, Painting, canvas_size, composite, coverage
+from tests.llm_dit.images import groups, layers_of_all_kinds, placed_layers, rgba_images
 
 
 def pixels(image: Image.Image) -> np.ndarray:
@@ -97,9 +98,45 @@ def test_hidden_and_clear_layers_change_nothing(layers: list[Layer], ghost: Laye
 
 
 @given(st.lists(layers_of_all_kinds(), min_size=1, max_size=4))
-def test_names_and_groups_are_labels(layers: list[Layer]) -> None:
+def test_names_and_groups_of_which_nothing_is_said_are_labels(layers: list[Layer]) -> None:
     bare = [dataclasses.replace(layer, name="", group="") for layer in layers]
     assert composite(layers, 9, 7).tobytes() == composite(bare, 9, 7).tobytes()
+
+
+@given(st.lists(layers_of_all_kinds(), max_size=5), groups())
+def test_painting_layer_by_layer_is_the_composite(layers: list[Layer], groups: dict[str, Group]) -> None:
+    with Painting(9, 7, groups=groups) as painting:
+        for layer in layers:
+            painting.add(layer)
+        assert painting.picture().tobytes() == composite(layers, 9, 7, groups=groups).tobytes()
+
+
+@given(st.lists(layers_of_all_kinds(), max_size=2), st.lists(layers_of_all_kinds(), min_size=1, max_size=3), groups())
+def test_a_group_is_one_picture_over_what_is_below(
+    below: list[Layer], inner: list[Layer], groups: dict[str, Group]
+) -> None:
+    below = [dataclasses.replace(layer, group="") for layer in below]
+    inner = [dataclasses.replace(layer, group="Group") for layer in inner]
+    group = groups.get("Group", Group(opacity=0.5))
+    alone = [dataclasses.replace(layer, group="") for layer in inner]
+    if group.passes_through:
+        expected = composite([*below, *(alone if group.visible else [])], 9, 7)
+    else:
+        whole = Layer(image=composite(alone, 9, 7), opacity=group.opacity, blend=group.mode, visible=group.visible)
+        expected = composite([*below, whole], 9, 7)
+    made = composite([*below, *inner], 9, 7, groups={"Group": group})
+    # The picture of the group alone has 8 bits a channel, of which a faint one keeps little of its colors.
+    faint = pixels(composite(alone, 9, 7))[..., 3] < 32
+    assert np.abs(pixels(made) - pixels(expected))[~faint & (pixels(expected)[..., 3] > 64)].max(initial=0) <= 8
+
+
+def test_a_layer_between_two_parts_of_a_group_parts_it_hidden_or_not() -> None:
+    red, blue = (Image.new("RGBA", (1, 1), color) for color in ("red", "blue"))
+    groups = {"G": Group(opacity=0.5)}
+    stack = [Layer(image=red, group="G"), Layer(image=blue, visible=False), Layer(image=blue, group="G")]
+    # Half of red, and over it half of blue: as one group, blue would hide red.
+    assert composite(stack, groups=groups).getpixel((0, 0)) == (85, 0, 170, 191)
+    assert composite([stack[0], stack[2]], groups=groups).getpixel((0, 0)) == (0, 0, 255, 128)
 
 
 def test_order_counts_for_every_layer() -> None:
@@ -113,7 +150,7 @@ def test_order_counts_for_every_layer() -> None:
 def test_a_baked_layer_is_the_same_layer_in_pixels(layer: Layer) -> None:
     canvas = (0, 0, 14, 12)
     baked = layer.baked(canvas)
-    assert (baked.scale, baked.flip_x, baked.flip_y) == (1.0, False, False)
+    assert (baked.scale, baked.stretch, baked.rotation, baked.flip_x, baked.flip_y) == (1.0, 1.0, 0.0, False, False)
     assert (baked.name, baked.blend, baked.group, baked.opacity) == (
         layer.name,
         layer.blend,
@@ -144,6 +181,41 @@ def test_scaling_is_the_resampling_that_heeds_alpha(image: Image.Image, scale: f
     assert np.abs(pixels(made)[..., 3] - pixels(expected)[..., 3]).max() <= 1
     shown = pixels(expected)[..., 3] >= 64
     assert np.abs(pixels(made) - pixels(expected))[shown].max(initial=0) <= 4
+
+
+@given(rgba_images(), st.integers(-3, 3))
+def test_quarter_turns_lose_nothing(image: Image.Image, quarters: int) -> None:
+    layer = Layer(image=image, x=20, y=20, rotation=90.0 * quarters)
+    turned = np.rot90(np.asarray(image), -quarters)
+    left, top, right, bottom = layer.box
+    assert (right - left, bottom - top) == turned.shape[1::-1]
+    assert abs(left + right - 40 - image.width) <= 1 and abs(top + bottom - 40 - image.height) <= 1
+    made = pixels(composite([layer], 60, 60))[top:bottom, left:right]
+    assert (made == turned)[turned[..., 3] > 0].all()
+
+
+@pytest.mark.parametrize(("flip_x", "stretch"), [(False, 1.0), (True, 1.0), (False, 0.5)])
+def test_a_turned_layer_is_where_the_arithmetic_has_it(flip_x: bool, stretch: float) -> None:
+    image = Image.new("RGBA", (60, 40), (200, 40, 40, 255))
+    image.paste((20, 60, 220, 255), (0, 0, 20, 20))
+    for degrees in (10.0, 45.0, -120.0, 200.0):
+        layer = Layer(image=image, x=40, y=50, rotation=degrees, flip_x=flip_x, stretch=stretch)
+        made, (a, b, c, d, e, f) = pixels(composite([layer], 150, 150)), layer.to_canvas
+        for place, color in (((10, 10), (20, 60, 220, 255)), ((45, 30), (200, 40, 40, 255))):
+            x, y = a * place[0] + b * place[1] + c, d * place[0] + e * place[1] + f
+            assert tuple(made[int(y), int(x)]) == color
+        covered = made[..., 3].sum() / 255
+        assert covered == pytest.approx(layer.width * layer.height, rel=0.02)
+        assert {0, 255} < set(np.unique(made[..., 3])), "its edges are soft"
+
+
+def test_a_window_on_a_turned_layer_is_that_of_the_whole() -> None:
+    rng = np.random.default_rng(2)
+    image = Image.fromarray(rng.integers(0, 256, (50, 70, 4), dtype=np.uint8), "RGBA")
+    layer = Layer(image=image, x=10, y=20, rotation=33.0, scale=1.5)
+    whole = pixels(composite([layer], 160, 160))
+    part = pixels(composite([dataclasses.replace(layer, x=-50, y=-30)], 60, 50))
+    assert np.abs(part - whole[50:100, 60:120])[part[..., 3] > 8].max() <= 8
 
 
 def test_the_seam_of_a_scaled_layer_stays_free_of_hidden_colors() -> None:

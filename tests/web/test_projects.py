@@ -18,6 +18,7 @@ from llm_dit.errors import InputError
 from llm_dit.images import ImageLimits
 from llm_dit.imports.layer_file import FileLimits
 from server.projects.files import read_project
+from server.projects.projects import DOCUMENT_FORMAT
 from server.storage.images import ImageStore
 from tests.kit.pictures import disc, png, square
 from tests.kit.service import Service, connect
@@ -336,7 +337,7 @@ def test_a_project_lives_on_without_a_picture_that_was_lost(start_service: Calla
         assert client.get(f"{path(project)}/file").headers["x-missing-images"] == "0"
 
 
-@pytest.mark.parametrize("change", [{"version": 2}, {"document": {"format": 2}}])
+@pytest.mark.parametrize("change", [{"version": 2}, {"document": {"format": DOCUMENT_FORMAT + 1}}])
 def test_a_file_of_a_newer_version_is_refused_as_such(client: httpx.Client, change: dict[str, object]) -> None:
     content = packed({**ABOUT, **change})
     answer = client.post(f"{PROJECTS}/import", content=content, headers={"Content-Type": "application/zip"})

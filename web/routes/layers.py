@@ -319,6 +319,7 @@ def _given(body: CompositeRequest, state: State, folder: Path) -> GivenStack:
         width=body.width,
         height=body.height,
         background=None if body.background is None else read_color(body.background),
+        groups=body.groups,
         data_dir=state["store"].data_dir,
         limits=stack_limits(state["settings"].server),
         target=folder / "made",
@@ -360,5 +361,6 @@ async def import_layers(request: Request, state: StateDep) -> ImportResponse:
         width=kept.width,
         height=kept.height,
         layers=[ImportedLayer.of(layer) for layer in kept.layers],
+        groups=dict(kept.groups),
         warnings=kept.warnings,
     )

@@ -13,7 +13,7 @@ from llm_dit.classical.layering.lifting import fill_behind
 from llm_dit.classical.layering.paint import Edge, unmix
 from llm_dit.classical.layering.regions import Bytes, Floats, Mask, box_of, window_around
 from llm_dit.errors import InputError
-from llm_dit.layer import LANCZOS_SUPPORT, Box, Layer
+from llm_dit.layer import LANCZOS_SUPPORT, NO_GROUPS, Box, Groups, Layer, groups_around, shows
 from llm_dit.layers import bands, over
 
 FILL_PIXELS = 300_000
@@ -35,13 +35,21 @@ class CutLayers(list[Layer]):
         self.place = place
 
 
-def cut_out(layers: Sequence[Layer], width: int, height: int, mask: Image.Image, name: str = "") -> CutLayers:
+def cut_out(
+    layers: Sequence[Layer],
+    width: int,
+    height: int,
+    mask: Image.Image,
+    name: str = "",
+    groups: Groups = NO_GROUPS,
+) -> CutLayers:
     """Return the layers, bottom first, with a new one of what shows where `mask` is, a "L" image of the canvas's size.
 
     The new layer has the size of the canvas, lies right above the topmost layer that shows there, and takes its colors
     without those of its surroundings. Layers that it was cut from keep their size and place; what they now have there
     is continued from around it, and clear where they are clear around it. The composite differs by at most 1 of 255
-    levels from the one before. Raises `InputError` when nothing shows where `mask` is.
+    levels from the one before, by 2 where a layer is scaled or turned. Raises `InputError` when nothing shows where
+    `mask` is, or where what shows is in a group that blends as a whole.
     """
     if mask.size != (width, height):
         raise InputError(f"The mask must have the canvas's size, {width}×{height} pixels.", param="mask")
@@ -52,10 +60,16 @@ def cut_out(layers: Sequence[Layer], width: int, height: int, mask: Image.Image,
     left, top, right, low = box
     share = share[top:low, left:right]
     share = np.where(share > SURE, 1, np.where(share < NONE, 0, share)).astype(np.float32)
-    stack = [replace(layer, x=layer.x - left, y=layer.y - top) for layer in layers]
+    stack = [replace(layer, x=layer.x - left, y=layer.y - top, visible=shows(layer, groups)) for layer in layers]
     shown = _shown(stack, share)
     if not shown:
         raise InputError("Nothing shows where the mask is: select a part of what is seen.", param="mask")
+    if not all(group.passes_through for number in shown for _, group in groups_around(layers[number].group, groups)):
+        raise InputError(
+            "What is selected is in a group with an opacity or a blend mode of its own: merge the group, or let it "
+            "pass through.",
+            param="mask",
+        )
     above = max(shown) + 1
     wanted = _planes(stack[:above], share.shape)
     changed, pixels = _cut(stack[:above], shown, share, wanted)
@@ -245,6 +259,11 @@ def _continued(values: Floats, known: Mask) -> Floats:
 
 def _in_layer(layer: Layer, share: Floats) -> Floats:
     """Return how much of each pixel of a layer's picture lies in the part, which is given on the canvas."""
+    if layer.rotation % 360:
+        a, b, c, d, e, f = layer.to_canvas
+        # OpenCV counts from the middles of pixels.
+        back = np.array([[a, b, c + (a + b - 1) / 2], [d, e, f + (d + e - 1) / 2]], np.float32)
+        return cv2.warpAffine(share, back, layer.image.size, flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
     height, width = share.shape
     left, top, right, low = layer.box
     whole = np.zeros((layer.height, layer.width), np.float32)
@@ -275,8 +294,8 @@ def _restored(layer: Layer, changed: Image.Image, where: Mask) -> Image.Image:
 def _touched(layer: Layer, where: Mask) -> Mask:
     """Return the pixels of a layer's picture that have a bearing on places of the canvas."""
     wide = where.astype(np.uint8)
-    if layer.scale != 1:
-        side = 2 * math.ceil(LANCZOS_SUPPORT * max(1.0, layer.scale)) + 3
+    if not layer.is_placed_plainly:
+        side = 2 * math.ceil(LANCZOS_SUPPORT * max(1.0, layer.scale, layer.scale * layer.stretch)) + 3
         wide = cv2.dilate(wide, np.ones((side, side), np.uint8))
     return _in_layer(layer, np.asarray(wide, np.float32)) > 0
 

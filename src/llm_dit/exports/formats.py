@@ -13,10 +13,10 @@ import numpy as np
 from PIL import Image
 from pydantic import BaseModel, Field, ValidationError
 
-from llm_dit.color import Rgba
+from llm_dit.color import BlendMode, Rgba
 from llm_dit.errors import InputError
 from llm_dit.images import encode_png, write_png
-from llm_dit.layer import KeptLayer, Layer, group_steps, kept_fields, plain
+from llm_dit.layer import NO_GROUPS, Group, Groups, KeptLayer, Layer, group_steps, kept_fields, plain
 from llm_dit.layers import Painting, over_white
 from llm_dit.names import file_stem, holdable
 from llm_dit.recipe import with_recipe
@@ -58,11 +58,12 @@ def export(
     width: int,
     height: int,
     background: Rgba | None = None,
+    groups: Groups = NO_GROUPS,
     title: str = "",
 ) -> bytes:
     """Return the file that `write_export` writes."""
     file = io.BytesIO()
-    write_export(layers, name, file, width=width, height=height, background=background, title=title)
+    write_export(layers, name, file, width=width, height=height, background=background, groups=groups, title=title)
     return file.getvalue()
 
 
@@ -74,29 +75,30 @@ def write_export(
     width: int,
     height: int,
     background: Rgba | None = None,
+    groups: Groups = NO_GROUPS,
     title: str = "",
 ) -> None:
     """Write a stack, bottom first, on a canvas of `width` × `height` pixels into an empty file that can seek.
 
-    `layers` may be a generator that decodes each as it comes to it: no more than one is held. `background` lies below
-    flat pictures, `title` is what a presentation says of itself. Raises `InputError` when the format does not hold a
-    canvas of that size.
+    `layers` may be a generator that decodes each as it comes to it: no more than one is held. `groups` says how groups
+    show, by their labels, `background` lies below flat pictures, `title` is what a presentation says of itself. Raises
+    `InputError` when the format does not hold a canvas of that size.
     """
     match name:
         case "zip":
-            export_zip(layers, target, width=width, height=height)
+            export_zip(layers, target, width=width, height=height, groups=groups)
         case "ora":
-            export_ora(layers, target, width=width, height=height)
+            export_ora(layers, target, width=width, height=height, groups=groups)
         case "psd":
             from llm_dit.exports.psd import export_psd  # its library takes a quarter of a second to import
 
-            export_psd(layers, target, width=width, height=height)
+            export_psd(layers, target, width=width, height=height, groups=groups)
         case "pptx":
             from llm_dit.exports.pptx import export_pptx  # likewise
 
-            export_pptx(layers, target, width=width, height=height, title=title)
+            export_pptx(layers, target, width=width, height=height, groups=groups, title=title)
         case _:
-            export_flat(layers, target, name, width=width, height=height, background=background)
+            export_flat(layers, target, name, width=width, height=height, background=background, groups=groups)
 
 
 # A stack as one flat picture.
@@ -117,6 +119,7 @@ def export_flat(
     width: int,
     height: int,
     background: Rgba | None = None,
+    groups: Groups = NO_GROUPS,
 ) -> None:
     """Write the picture; a JPEG has no transparency, and lies on white where `background` leaves it open.
 
@@ -129,7 +132,7 @@ def export_flat(
             "PNG.",
             param="format",
         )
-    with Painting(width, height, background) as painting:
+    with Painting(width, height, background, groups=groups) as painting:
         for layer in layers:
             painting.add(layer)
         if format == "png":
@@ -155,8 +158,9 @@ def _over_white(painting: Painting) -> Image.Image:
 # `export_zip` one as an archive; `imports/layers.py` reads both.
 #
 # The manifest is `{"format": "llm-dit-layers", "version": 1, "width", "height", "layers": [{"file", "name", "opacity",
-# "visible", "x", "y", "blend", "scale", "flip_x", "flip_y", "group", "recipe"}, …]}`, bottom to top, and may carry more
-# keys, such as the seed. What is left out of a layer has its default, so that older manifests read as well.
+# "visible", "x", "y", "blend", "scale", "stretch", "rotation", "flip_x", "flip_y", "group", "recipe"}, …], "groups":
+# {"Figure / Shadows": {"opacity", "visible", "blend"}}}`, bottom to top, and may carry more keys, such as the seed.
+# What is left out of a layer or a group has its default, so that older manifests read as well.
 
 
 MANIFEST_NAME = "manifest.json"
@@ -177,6 +181,7 @@ class Manifest(BaseModel, frozen=True, extra="allow"):
     width: Annotated[int, Field(ge=1)]
     height: Annotated[int, Field(ge=1)]
     layers: list[ManifestLayer]
+    groups: dict[str, Group] = {}
 
 
 def is_newer(version: object) -> bool:
@@ -190,6 +195,7 @@ def write_bundle(
     *,
     width: int,
     height: int,
+    groups: Groups = NO_GROUPS,
     about: Mapping[str, object] | None = None,
 ) -> None:
     """Write the files of a bundle, each into what `create` opens under its name.
@@ -197,7 +203,7 @@ def write_bundle(
     `about` goes into the manifest beside the layers.
     """
     entries: list[ManifestLayer] = []
-    with Painting(width, height) as painting:
+    with Painting(width, height, groups=groups) as painting:
         for number, layer in enumerate(layers, start=1):
             name = f"{number:02d}-{file_stem(layer.name, 'layer')}.png"
             painting.add(layer)
@@ -207,7 +213,10 @@ def write_bundle(
             entries.append(ManifestLayer(file=name, **kept_fields(layer)))
         with create(COMPOSITE_NAME) as file:
             write_png(painting.picture(), file)
-    manifest = {**(about or {}), **Manifest(width=width, height=height, layers=entries).model_dump()}
+    manifest = {
+        **(about or {}),
+        **Manifest(width=width, height=height, layers=entries, groups=dict(groups)).model_dump(),
+    }
     with create(MANIFEST_NAME) as file:
         file.write((json.dumps(manifest, ensure_ascii=False, indent=2) + "\n").encode())
 
@@ -226,7 +235,13 @@ def remove_bundle(folder: Path) -> None:
 
 
 def export_zip(
-    layers: Iterable[Layer], target: IO[bytes], *, width: int, height: int, about: Mapping[str, object] | None = None
+    layers: Iterable[Layer],
+    target: IO[bytes],
+    *,
+    width: int,
+    height: int,
+    groups: Groups = NO_GROUPS,
+    about: Mapping[str, object] | None = None,
 ) -> None:
     """Write the archive. Its members carry a fixed date, so that equal layers give equal bytes."""
     with zipfile.ZipFile(target, "w", zipfile.ZIP_STORED) as archive:  # PNG does not compress again
@@ -234,7 +249,7 @@ def export_zip(
         def create(name: str) -> IO[bytes]:
             return archive.open(zipfile.ZipInfo(name), "w")
 
-        write_bundle(layers, create, width=width, height=height, about=about)
+        write_bundle(layers, create, width=width, height=height, groups=groups, about=about)
 
 
 # OpenRaster, which Krita, GIMP and MyPaint open.
@@ -246,13 +261,18 @@ def export_zip(
 THUMBNAIL_SIDE = 256
 
 
-def export_ora(layers: Iterable[Layer], target: IO[bytes], *, width: int, height: int) -> None:
+def export_ora(
+    layers: Iterable[Layer], target: IO[bytes], *, width: int, height: int, groups: Groups = NO_GROUPS
+) -> None:
     """Write the archive. Its members carry a fixed date, so that equal layers give equal bytes."""
     image = Element("image", version="0.0.5", w=str(width), h=str(height))
     # PNG does not compress again.
-    with zipfile.ZipFile(target, "w", zipfile.ZIP_STORED) as archive, Painting(width, height) as painting:
+    with (
+        zipfile.ZipFile(target, "w", zipfile.ZIP_STORED) as archive,
+        Painting(width, height, groups=groups) as painting,
+    ):
         archive.writestr(zipfile.ZipInfo("mimetype"), OPEN_RASTER)
-        stack = _write_layers(archive, layers, painting)
+        stack = _write_layers(archive, layers, painting, groups)
         image.append(stack)
         archive.writestr(zipfile.ZipInfo("stack.xml"), tostring(image, encoding="UTF-8", xml_declaration=True))
         merged = painting.picture()
@@ -263,16 +283,17 @@ def export_ora(layers: Iterable[Layer], target: IO[bytes], *, width: int, height
             write_png(merged, file)
 
 
-def _write_layers(archive: zipfile.ZipFile, layers: Iterable[Layer], painting: Painting) -> Element:
+def _write_layers(archive: zipfile.ZipFile, layers: Iterable[Layer], painting: Painting, groups: Groups) -> Element:
     """Write a PNG for each layer, paint it, and return their description, the top one first."""
     inside = [Element("stack")]
-    for number, (closed, opened, layer) in enumerate(group_steps(layers), start=1):
+    for number, (closed, opened, layer) in enumerate(group_steps(layers, groups), start=1):
         del inside[len(inside) - closed :]
-        for name in opened:
-            # "auto": a group of the normal mode is only a label, its layers blend with what lies below it.
-            group = Element("stack", name=holdable(name), isolation="auto")
-            inside[-1].insert(0, group)
-            inside.append(group)
+        for name, group in opened:
+            # "auto": the layers blend with what lies below the group.
+            isolation = "auto" if group.passes_through else "isolate"
+            stack = Element("stack", {"name": holdable(name), "isolation": isolation, **_shown(group, group.mode)})
+            inside[-1].insert(0, stack)
+            inside.append(stack)
         painting.add(layer)
         pixels = plain(layer, painting.width, painting.height)
         file = f"data/layer{number:03d}.png"
@@ -290,8 +311,14 @@ def _describe(layer: Layer, file: str) -> Element:
             "src": file,
             "x": str(layer.x),
             "y": str(layer.y),
-            "opacity": f"{layer.opacity:.6g}",
-            "visibility": "visible" if layer.visible else "hidden",
-            "composite-op": "svg:src-over" if layer.blend == "normal" else f"svg:{layer.blend}",
+            **_shown(layer, layer.blend),
         },
     )
+
+
+def _shown(one: Layer | Group, mode: BlendMode) -> dict[str, str]:
+    return {
+        "opacity": f"{one.opacity:.6g}",
+        "visibility": "visible" if one.visible else "hidden",
+        "composite-op": "svg:src-over" if mode == "normal" else f"svg:{mode}",
+    }

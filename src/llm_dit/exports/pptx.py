@@ -1,8 +1,8 @@
 """A stack of layers as a presentation of one slide, a picture a layer, which PowerPoint, Keynote and Impress open.
 
 Names, nested groups, order, places, opacity and visibility stay. Slides know no blend modes: the colors of such a
-layer are painted as they look over what lies below it, and its description says so. Scale and mirroring are baked into
-pixels.
+layer are painted as they look over what lies below it, and its description says so. A group that fades or blends as a
+whole is one picture. Scale, rotation and mirroring are baked into pixels.
 
 The library keeps all pictures in memory. It gets a dot for each; the pictures wait in a temporary file and take the
 dots' places as the archive is written.
@@ -14,6 +14,7 @@ import zipfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from itertools import groupby
 from typing import IO, Any
 
 from PIL import Image
@@ -23,7 +24,7 @@ from pptx.shapes.picture import Picture
 from pptx.util import Emu
 
 from llm_dit.images import encode_png, write_png
-from llm_dit.layer import Layer, group_steps, plain
+from llm_dit.layer import NO_GROUPS, SEPARATOR, Groups, Layer, group_steps, groups_around, plain, shows
 from llm_dit.layers import Painting, blended
 from llm_dit.names import holdable
 
@@ -92,7 +93,15 @@ class _Pictures:
                 left -= len(piece)
 
 
-def export_pptx(layers: Iterable[Layer], target: IO[bytes], *, width: int, height: int, title: str = "") -> None:
+def export_pptx(
+    layers: Iterable[Layer],
+    target: IO[bytes],
+    *,
+    width: int,
+    height: int,
+    groups: Groups = NO_GROUPS,
+    title: str = "",
+) -> None:
     """Write the presentation; hidden layers are in it, hidden in the selection pane."""
     presentation = Presentation()
     # What the library's template says of its own maker is nobody's business here.
@@ -104,15 +113,38 @@ def export_pptx(layers: Iterable[Layer], target: IO[bytes], *, width: int, heigh
     inside: list[Any] = [presentation.slides.add_slide(presentation.slide_layouts[BLANK_LAYOUT]).shapes]
     with tempfile.TemporaryFile() as file, Painting(width, height) as below:
         pictures = _Pictures(file)
-        for closed, opened, layer in group_steps(_painted(layers, below)):
+        for closed, opened, layer in group_steps(_painted(_merged(layers, groups, width, height), below), groups):
             del inside[len(inside) - closed :]
-            for name in opened:
+            for name, _ in opened:
                 folder = inside[-1].add_group_shape()
                 folder.name = holdable(name)
                 inside.append(folder.shapes)
             box = tuple(map(slide.length, (layer.x, layer.y, layer.width, layer.height)))
             _describe(pictures.add_to(inside[-1], layer, box), layer)
         pictures.write_into(presentation, target)
+
+
+def _merged(layers: Iterable[Layer], groups: Groups, width: int, height: int) -> Iterator[Layer]:
+    """Yield one layer in the place of each group that blends as a whole; what is in hidden groups is hidden."""
+    for label, members in groupby(layers, lambda layer: _whole(layer, groups)):
+        if label is None:
+            yield from (replace(layer, visible=shows(layer, groups)) for layer in members)
+            continue
+        group = groups[label]
+        inner = {each: group for each, group in groups.items() if each.startswith(label + SEPARATOR)}
+        with Painting(width, height, groups=inner) as painting:
+            for layer in members:
+                painting.add(layer)
+            image = painting.picture()
+        around, _, name = label.rpartition(SEPARATOR)
+        visible = group.visible and all(outer.visible for _, outer in groups_around(around, groups))
+        yield Layer(image=image, name=name, opacity=group.opacity, blend=group.mode, visible=visible, group=around)
+
+
+def _whole(layer: Layer, groups: Groups) -> str | None:
+    """Return the label of the outermost group around a layer that blends as a whole."""
+    around = groups_around(layer.group, groups)
+    return next((label for label, group in around if not group.passes_through), None)
 
 
 def _painted(layers: Iterable[Layer], below: Painting) -> Iterator[Layer]:

@@ -22,7 +22,7 @@ from psd_tools.psd.tagged_blocks import TaggedBlocks
 
 from llm_dit.errors import InputError
 from llm_dit.imports.psd import BLENDS
-from llm_dit.layer import Layer, group_steps, plain
+from llm_dit.layer import NO_GROUPS, Group, Groups, Layer, group_steps, plain
 from llm_dit.layers import Painting, over_white
 from llm_dit.names import holdable
 
@@ -38,32 +38,34 @@ TOO_LARGE = f"A PSD has at most {MAX_SIDE} pixels a side and 2 GB: scale the lay
 KEYS = {mode: key for key, mode in BLENDS.items()}
 
 
-def export_psd(layers: Iterable[Layer], target: IO[bytes], *, width: int, height: int) -> None:
+def export_psd(
+    layers: Iterable[Layer], target: IO[bytes], *, width: int, height: int, groups: Groups = NO_GROUPS
+) -> None:
     """Write the document; raises `InputError` when it is larger than the format allows."""
     if max(width, height) > MAX_SIDE:
         raise InputError(TOO_LARGE, param="format")
-    with tempfile.TemporaryFile() as channels, Painting(width, height) as painting:
-        records = _records(layers, channels, painting)
+    with tempfile.TemporaryFile() as channels, Painting(width, height, groups=groups) as painting:
+        records = _records(layers, channels, painting, groups)
         FileHeader(channels=4, height=height, width=width, depth=8, color_mode=ColorMode.RGB).write(target)
         target.write(struct.pack(">II", 0, 0))  # no palette, no resources
         _write_layers(records, channels, target)
         _write_merged(painting, target)
 
 
-def _records(layers: Iterable[Layer], channels: IO[bytes], painting: Painting) -> list[LayerRecord]:
+def _records(layers: Iterable[Layer], channels: IO[bytes], painting: Painting, groups: Groups) -> list[LayerRecord]:
     """Write the channels of all layers, and return what the document says of them, bottom first."""
     records: list[LayerRecord] = []
-    groups: list[str] = []
-    for closed, opened, layer in group_steps(layers):
-        records += [_group(groups.pop(), channels) for _ in range(closed)]
-        for name in opened:
-            groups.append(name)
+    inside: list[tuple[str, Group]] = []
+    for closed, opened, layer in group_steps(layers, groups):
+        records += [_group(*inside.pop(), channels) for _ in range(closed)]
+        for one in opened:
+            inside.append(one)
             records.append(_divider(channels))
         painting.add(layer)
         records.append(_layer(plain(layer, painting.width, painting.height), channels))
         if channels.tell() > MAX_BYTES:
             raise InputError(TOO_LARGE, param="format")
-    return records + [_group(name, channels) for name in reversed(groups)]
+    return records + [_group(*one, channels) for one in reversed(inside)]
 
 
 def _layer(layer: Layer, channels: IO[bytes]) -> LayerRecord:
@@ -81,11 +83,16 @@ def _layer(layer: Layer, channels: IO[bytes]) -> LayerRecord:
     )
 
 
-def _group(name: str, channels: IO[bytes]) -> LayerRecord:
-    record = _record(name, _no_channels(channels), blend_mode=PsdBlendMode.PASS_THROUGH)
-    record.tagged_blocks.set_data(
-        Tag.SECTION_DIVIDER_SETTING, kind=SectionDivider.OPEN_FOLDER, blend_mode=PsdBlendMode.PASS_THROUGH
+def _group(name: str, group: Group, channels: IO[bytes]) -> LayerRecord:
+    mode = PsdBlendMode.PASS_THROUGH if group.passes_through else PsdBlendMode(KEYS[group.mode])
+    record = _record(
+        name,
+        _no_channels(channels),
+        opacity=round(group.opacity * 255),
+        blend_mode=mode,
+        flags=LayerFlags(visible=group.visible),
     )
+    record.tagged_blocks.set_data(Tag.SECTION_DIVIDER_SETTING, kind=SectionDivider.OPEN_FOLDER, blend_mode=mode)
     return record
 
 

@@ -13,7 +13,7 @@ from PIL import Image
 
 from llm_dit.errors import ImageError, LayerFileError
 from llm_dit.images import ImageLimits, check_picture, read_image
-from llm_dit.layer import MAX_LAYERS, Layer, label_of
+from llm_dit.layer import MAX_LAYERS, SEPARATOR, Group, Groups, Layer, label_of, names_of
 from llm_dit.names import shortened
 
 FileKind = Literal["zip", "project", "ora", "psd"]
@@ -44,6 +44,7 @@ class LayerFile:
     width: int
     height: int
     layers: Iterator[Layer]
+    groups: Groups = field(default_factory=dict[str, Group])
     warnings: list[str] = field(default_factory=list)
     about: Mapping[str, object] = field(default_factory=dict)
 
@@ -102,42 +103,44 @@ def decoded(content: bytes, limits: ImageLimits) -> Image.Image:
 
 @dataclass(frozen=True, eq=False)
 class Folder:
-    """A group: what it is called, and what it does to all that is in it."""
+    """A group: what it is called, and how it shows."""
 
     name: str
-    opacity: float = 1.0
-    visible: bool = True
+    group: Group
 
 
 Nesting = tuple[Folder, ...]
 """The groups that a layer is in, the outermost first."""
 
 
-def labels(paths: Iterable[Sequence[Folder]]) -> Iterator[str]:
-    """Yield the label of each layer's group, for layers in their order.
+def grouped(paths: Iterable[Sequence[Folder]]) -> tuple[list[str], dict[str, Group]]:
+    """Return the label of each layer's group, for layers in their order, and how the groups of these labels show.
 
-    Groups beside each other that have the same name would become one: the second gets a number.
+    Groups that have the same name within the same ones would become one: the second gets a number.
     """
     names: dict[Folder, str] = {}
-    before: Sequence[Folder] = ()
+    taken: set[tuple[Folder | None, str]] = set()
+    found: list[str] = []
+    groups: dict[str, Group] = {}
     for path in paths:
-        for depth, folder in enumerate(path):
+        for parent, folder in zip((None, *path), path, strict=False):
             if folder not in names:
-                names[folder] = _name(folder, path[:depth], before, names)
-        yield shortened(label_of(names[folder] for folder in path))
-        before = path
+                names[folder] = _free_name(folder, parent, taken)
+        label = shortened(label_of(names[folder] for folder in path))
+        inner = names_of(label)
+        for depth, folder in enumerate(path[: len(inner)]):
+            groups[SEPARATOR.join(inner[: depth + 1])] = folder.group
+        found.append(label)
+    return found, {label: group for label, group in groups.items() if group != Group()}
 
 
-def _name(folder: Folder, parents: Sequence[Folder], before: Sequence[Folder], names: dict[Folder, str]) -> str:
-    """Return a group's name, with a number where the group that ended just before it within the same ones has it."""
-    name = folder.name or "Group"
-    depth = len(parents)
-    taken = names[before[depth]] if len(before) > depth and tuple(before[:depth]) == tuple(parents) else None
-    count = 2
-    free = name
-    while free == taken:
+def _free_name(folder: Folder, parent: Folder | None, taken: set[tuple[Folder | None, str]]) -> str:
+    name = folder.name.strip() or "Group"
+    free, count = name, 2
+    while (parent, free) in taken:
         free = f"{name} {count}"
         count += 1
+    taken.add((parent, free))
     return free
 
 

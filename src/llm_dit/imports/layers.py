@@ -21,11 +21,11 @@ from llm_dit.imports.layer_file import (
     Nesting,
     check_sizes,
     decoded,
-    labels,
+    grouped,
     picture_size,
     warn,
 )
-from llm_dit.layer import KeptLayer, Layer, Offset, kept_fields
+from llm_dit.layer import PASS_THROUGH, Group, KeptLayer, Layer, Offset, kept_fields
 from llm_dit.names import shortened
 
 PSD_SIGNATURE, ZIP_SIGNATURE = b"8BPS", b"PK"
@@ -142,6 +142,7 @@ def read_bundle(members: Members, limits: FileLimits, prefix: str = "") -> Layer
         width=manifest.width,
         height=manifest.height,
         layers=layers(),
+        groups=manifest.groups,
         about=manifest.model_extra or {},
     )
 
@@ -177,6 +178,7 @@ class Shown(BaseModel, frozen=True):
     width: Annotated[int, Field(ge=1)]
     height: Annotated[int, Field(ge=1)]
     layers: list[ProjectLayer]
+    groups: dict[str, Group] = {}
 
 
 def read_project_layers(archive: Archive, limits: FileLimits) -> LayerFile:
@@ -198,7 +200,7 @@ def read_project_layers(archive: Archive, limits: FileLimits) -> LayerFile:
             fields: dict[str, Any] = {**kept_fields(layer), "name": shortened(layer.name)}
             yield Layer(image=decoded(content(layer), limits.image), **fields)
 
-    return LayerFile(kind="project", width=shown.width, height=shown.height, layers=layers())
+    return LayerFile(kind="project", width=shown.width, height=shown.height, layers=layers(), groups=shown.groups)
 
 
 def _shown(document: Fields) -> Fields:
@@ -206,13 +208,17 @@ def _shown(document: Fields) -> Fields:
     at_hand = cast(Fields, document.get("doc", document))
     table = document.get("table", [])
     layers = [table[each] if isinstance(each, int) else each for each in at_hand["layers"]]
-    return {"width": at_hand["width"], "height": at_hand["height"], "layers": layers}
+    return {
+        "width": at_hand["width"],
+        "height": at_hand["height"],
+        "layers": layers,
+        "groups": at_hand.get("groups", {}),
+    }
 
 
 # OpenRaster, as Krita, GIMP, MyPaint and `exports/formats.py` write it.
 #
-# https://www.openraster.org/baseline/layer-stack-spec.html. Nested stacks become nested groups; what a stack does to
-# all that is in it (opacity, hidden) goes to its layers.
+# https://www.openraster.org/baseline/layer-stack-spec.html. Nested stacks become nested groups.
 
 
 STACK_NAME = "stack.xml"
@@ -221,7 +227,6 @@ MAX_OFFSET = 32_768
 OPERATORS: dict[str, BlendMode] = {"svg:src-over": "normal", **{f"svg:{mode}": mode for mode in BLEND_MODES}}
 DAMAGED_ORA = "This OpenRaster file is damaged: save it again."
 BLENDED = "“{name}” has a blend mode that is not known here, and is shown as normal."
-GROUP_BLENDED = "The group “{name}” blends as a whole; its layers are kept and blend one by one."
 NO_PICTURE = "“{name}” is not stored as pixels, and is left out."
 
 
@@ -240,21 +245,22 @@ def read_ora(archive: Archive, limits: FileLimits) -> LayerFile:
     ]
     width, height = _number(image, "w", 0), _number(image, "h", 0)
     check_sizes(sizes, (width, height), limits)
+    labels, groups = grouped(path for _, path in entries)
 
     def layers() -> Iterator[Layer]:
-        for (layer, path), label in zip(entries, labels(path for _, path in entries), strict=True):
+        for (layer, _), label in zip(entries, labels, strict=True):
             yield Layer(
                 image=decoded(archive.read(layer.get("src"), limits.image_bytes), limits.image),
                 name=shortened(layer.get("name", "")),
-                opacity=math.prod([_opacity(layer), *(folder.opacity for folder in path)]),
-                visible=_is_visible(layer) and all(folder.visible for folder in path),
+                opacity=_opacity(layer),
+                visible=_is_visible(layer),
                 x=_number(layer, "x", 0),
                 y=_number(layer, "y", 0),
                 blend=_blend(layer, warnings),
                 group=label,
             )
 
-    return LayerFile(kind="ora", width=width, height=height, layers=layers(), warnings=warnings)
+    return LayerFile(kind="ora", width=width, height=height, layers=layers(), groups=groups, warnings=warnings)
 
 
 def _stack(content: bytes) -> Any:
@@ -272,11 +278,10 @@ def _entries(stack: Any, path: Nesting, warnings: list[str]) -> Iterator[tuple[A
         if node.tag == "layer":
             yield node, path
         elif node.tag == "stack":
-            name = node.get("name", "")
-            if node.get("composite-op", "svg:src-over") != "svg:src-over":
-                warn(warnings, GROUP_BLENDED.format(name=shortened(name)))
-            folder = Folder(name=name, opacity=_opacity(node), visible=_is_visible(node))
-            yield from _entries(node, (*path, folder), warnings)
+            mode = _blend(node, warnings)
+            passes = mode == "normal" and node.get("isolation") == "auto"
+            group = Group(opacity=_opacity(node), visible=_is_visible(node), blend=PASS_THROUGH if passes else mode)
+            yield from _entries(node, (*path, Folder(name=node.get("name", ""), group=group)), warnings)
 
 
 def _has_pixels(layer: Any, archive: Archive, warnings: list[str]) -> bool:

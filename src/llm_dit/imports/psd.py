@@ -1,18 +1,18 @@
 """Reading Photoshop files, as Photoshop, Photopea, Krita, GIMP, Affinity and `exports/psd.py` write them.
 
-Layers come as pixels where the file has them: text, shapes and smart objects too. Groups nest; what a group, a mask or
-a clipping does is done to the layers. What cannot come along (adjustments, effects) is said in warnings.
+Layers come as pixels where the file has them: text, shapes and smart objects too. Groups nest; what a mask or a
+clipping does is done to the layers. What cannot come along (adjustments, effects) is said in warnings.
 """
 
 import math
 from collections.abc import Iterator
-from typing import IO
+from typing import IO, Literal
 
 from llm_dit.color import BlendMode
-from llm_dit.imports.layer_file import FileLimits, Folder, LayerFile, Nesting, check_sizes, labels, warn
+from llm_dit.imports.layer_file import FileLimits, Folder, LayerFile, Nesting, check_sizes, grouped, warn
 from llm_dit.imports.psd_pixels import Colors, Entry, LayerPixels, is_fill
 from llm_dit.imports.psd_records import Record, read_structure
-from llm_dit.layer import Layer
+from llm_dit.layer import Group, Layer
 from llm_dit.names import shortened
 
 BLENDS: dict[bytes, BlendMode] = {
@@ -33,7 +33,7 @@ BLENDS: dict[bytes, BlendMode] = {
     b"colr": "color",
     b"lum ": "luminosity",
 }
-PASS_THROUGH = b"pass"
+GROUP_BLENDS: dict[bytes, Literal["pass-through"] | BlendMode] = {b"pass": "pass-through", **BLENDS}
 ADJUSTMENTS = {
     b"levl", b"curv", b"brit", b"CgEd", b"blnc", b"blwh", b"hue2", b"hue ", b"selc", b"mixr", b"grdm", b"phfl", b"post",
     b"thrs", b"nvrt", b"vibA", b"expA", b"clrL",
@@ -45,7 +45,6 @@ ADJUSTED = "“{name}” adjusts what lies below it instead of having pixels, an
 FILLED = "“{name}” is a shape or fill that the file does not store as pixels, and is left out."
 STYLED = "The effects of “{name}”, such as shadows or strokes, are left out."
 BLENDED = "“{name}” has a blend mode that is not known here, and is shown as normal."
-GROUP_BLENDED = "The group “{name}” blends as a whole; its layers are kept and blend one by one."
 CLIPPED_TO_GROUP = "“{name}” was clipped to a group, and is not any more."
 
 
@@ -61,14 +60,15 @@ def read_psd(file: IO[bytes], limits: FileLimits) -> LayerFile:
     check_sizes(sizes, (psd.width, psd.height), limits)
     check_sizes(sizes_of_masks[: limits.layers], (psd.width, psd.height), limits)
     reader = LayerPixels(file, psd, colors)
+    labels, groups = grouped(entry.path for entry in entries)
 
     def layers() -> Iterator[Layer]:
         if not psd.records:
             yield Layer(image=reader.merged(), name="Background")
-        for entry, label in zip(entries, labels(entry.path for entry in entries), strict=True):
+        for entry, label in zip(entries, labels, strict=True):
             yield _layer(entry, label, reader, warnings)
 
-    return LayerFile(kind="psd", width=psd.width, height=psd.height, layers=layers(), warnings=warnings)
+    return LayerFile(kind="psd", width=psd.width, height=psd.height, layers=layers(), groups=groups, warnings=warnings)
 
 
 def _entries(records: list[Record], warnings: list[str]) -> list[Entry]:
@@ -80,11 +80,11 @@ def _entries(records: list[Record], warnings: list[str]) -> list[Entry]:
     for record in reversed(records):
         if record.section in {1, 2}:
             outer.append((path, masks))
-            name = shortened(record.name)
             blend = (record.blocks.get(b"lsct", b"")[8:12]) or record.blend
-            if blend not in {PASS_THROUGH, b"norm"}:
-                warn(warnings, GROUP_BLENDED.format(name=name))
-            path = (*path, Folder(name=record.name, opacity=_opacity(record), visible=record.visible))
+            if blend not in GROUP_BLENDS:
+                warn(warnings, BLENDED.format(name=shortened(record.name)))
+            group = Group(opacity=_opacity(record), visible=record.visible, blend=GROUP_BLENDS.get(blend, "normal"))
+            path = (*path, Folder(name=record.name, group=group))
             masks = (*masks, record) if record.mask and not record.mask.disabled else masks
         elif record.section == 3:
             path, masks = outer.pop() if outer else ((), ())
@@ -113,7 +113,7 @@ def _with_bases(entries: list[Entry], records: list[Record], warnings: list[str]
 def _layer(entry: Entry, label: str, reader: LayerPixels, warnings: list[str]) -> Layer:
     record, base = entry.record, entry.base
     name = shortened(record.name)
-    if record.blend not in BLENDS and record.blend != PASS_THROUGH:
+    if record.blend not in GROUP_BLENDS:
         warn(warnings, BLENDED.format(name=name))
     if any(_has_effects(record.blocks.get(key, b"")) for key in EFFECTS):
         warn(warnings, STYLED.format(name=name))
@@ -124,8 +124,8 @@ def _layer(entry: Entry, label: str, reader: LayerPixels, warnings: list[str]) -
         name=name,
         x=box[0],
         y=box[1],
-        opacity=math.prod([*map(_opacity, around), *(folder.opacity for folder in entry.path)]),
-        visible=all(one.visible for one in [*around, *entry.path]),
+        opacity=math.prod(map(_opacity, around)),
+        visible=all(one.visible for one in around),
         blend=BLENDS.get(record.blend, "normal"),
         group=label,
     )

@@ -152,8 +152,9 @@ const REMNANT = 0.0005;
  * @param {Job} job
  */
 function partsOf(layer, { id, result }) {
-  const { x, y, flipX, flipY, opacity, visible, blend } = layer;
+  const { x, y, stretch, rotation, flipX, flipY, opacity, visible, blend } = layer;
   const found = layersOf(/** @type {Wire.DecomposeResponse} */ (result), id).filter((part) => part.coverage > REMNANT);
   const named = found.map((part, index) => (index === 0 ? { ...part, name: layer.name } : part));
-  return named.map((part) => ({ ...part, x, y, flipX, flipY, opacity, visible, blend, scale: (layer.scale * layer.width) / part.width }));
+  const place = { x, y, stretch, rotation, flipX, flipY, opacity, visible, blend };
+  return named.map((part) => ({ ...part, ...place, scale: (layer.scale * layer.width) / part.width }));
 }

@@ -14,7 +14,16 @@ export function createExports({ store, api, bitmaps, tryTo }) {
     const { width, height } = doc;
     store.update({ exporting: format });
     await tryTo(async () =>
-      saveFile(await api.exportStack({ layers: stackOf(doc), width, height, format, name: project?.name ?? doc.picture?.name ?? "" })),
+      saveFile(
+        await api.exportStack({
+          layers: stackOf(doc),
+          groups: doc.groups,
+          width,
+          height,
+          format,
+          name: project?.name ?? doc.picture?.name ?? "",
+        }),
+      ),
     );
     store.update({ exporting: null });
   }

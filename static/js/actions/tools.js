@@ -68,7 +68,14 @@ export function createTools({ store, api, bitmaps, tryTo }, { run, undo }) {
     await tryTo(async () => {
       const stack = { ...doc, layers: layersOf(doc) };
       const name = t("select.name");
-      const answer = await api.selectLayer({ layers: stackOf(stack), width: doc.width, height: doc.height, mask: mask.address, name });
+      const answer = await api.selectLayer({
+        layers: stackOf(stack),
+        groups: doc.groups,
+        width: doc.width,
+        height: doc.height,
+        mask: mask.address,
+        name,
+      });
       const { index, layer, changed } = answer;
       if (store.state.doc !== doc) return store.say(t("select.outdated"));
       const { image, width, height, coverage, group } = layer;
@@ -165,7 +172,7 @@ export function createTools({ store, api, bitmaps, tryTo }, { run, undo }) {
       const { layer, bitmap } = target;
       const context = painting.copyOf(bitmap);
       const takesAway = tool.takesAway !== other;
-      const scale = bitmap.width / layer.width / layer.scale;
+      const scale = bitmap.width / layer.width / (layer.scale * Math.sqrt(layer.stretch));
       const size = tool.size * Math.max(doc.width, doc.height) * scale;
       const draw = painting.beginStroke(context, takesAway ? null : colorsFor(layer, bitmap), { size, softness: tool.softness });
       const draft = { id: layer.id, picture: context.canvas };

@@ -1,4 +1,4 @@
-import { newLayer } from "../state/doc.js";
+import { groupOf, isShown, labelsOf, matrixOf, newLayer, passesThrough } from "../state/doc.js";
 import { drawDifference } from "./difference.js";
 import { canvas2d, sizeWithin } from "./pixels.js";
 
@@ -16,7 +16,8 @@ export function createCompositor(bitmaps, levels) {
   /** @param {Layer} layer @param {Camera} camera */
   function sourceOf(layer, camera) {
     const bitmap = bitmaps.peek(layer.image);
-    return bitmap === null ? null : levels(bitmap, (camera.scale * layer.scale * layer.width) / bitmap.width);
+    const most = camera.scale * layer.scale * Math.max(1, layer.stretch);
+    return bitmap === null ? null : levels(bitmap, (most * layer.width) / bitmap.width);
   }
 
   /** @param {CanvasRenderingContext2D} context @param {readonly Layer[]} layers @param {Doc} doc @param {Camera} camera */
@@ -26,10 +27,7 @@ export function createCompositor(bitmaps, levels) {
     context.beginPath();
     context.rect(0, 0, doc.width, doc.height);
     context.clip();
-    for (const layer of layers) {
-      const source = sourceOf(layer, camera);
-      if (source !== null) drawLayer(context, layer, source);
-    }
+    drawStack(context, layers, doc, (layer) => sourceOf(layer, camera));
     context.restore();
   }
 
@@ -42,7 +40,8 @@ export function createCompositor(bitmaps, levels) {
    * @param {Camera} camera
    */
   function sheetOf(sheet, layers, { canvas: { width, height } }, doc, camera) {
-    const held = [width, height, camera.scale, camera.x, camera.y, ...layers, ...layers.map((layer) => sourceOf(layer, camera))];
+    const sources = layers.map((layer) => sourceOf(layer, camera));
+    const held = [width, height, camera.scale, camera.x, camera.y, doc.groups, ...layers, ...sources];
     if (!sheet.holds(held)) draw(sheet.blank(width, height, held), layers, doc, camera);
     return sheet.canvas;
   }
@@ -55,15 +54,17 @@ export function createCompositor(bitmaps, levels) {
    */
   return (context, doc, camera, touched) => {
     const index = doc.layers.findIndex((layer) => layer.id === touched);
-    const seen = (/** @type {Layer} */ layer) => layer.visible && layer.opacity > 0;
-    if (index < 0) return draw(context, doc.layers.filter(seen), doc, camera);
-    // A blend mode needs all that lies below it, so only plain layers can be put together beforehand.
-    const mixed = doc.layers.findLastIndex((layer) => seen(layer) && layer.blend !== "normal");
+    if (index < 0) return draw(context, doc.layers, doc, camera);
+    // A blend mode needs all that lies below it, and a group all that is in it: only plain layers can be put together beforehand.
+    const whole = (/** @type {Layer} */ layer) => labelsOf(layer.group).find((label) => !passesThrough(groupOf(doc, label)));
+    const mixed = doc.layers.findLastIndex((layer) => isSeen(doc, layer) && (layer.blend !== "normal" || whole(layer) !== undefined));
     const split = Math.max(index, mixed) + 1;
-    const under = doc.layers.slice(0, index).filter(seen);
-    const over = doc.layers.slice(split).filter(seen);
+    const group = whole(doc.layers[index]);
+    let first = index;
+    while (group !== undefined && first > 0 && whole(doc.layers[first - 1]) === group) first -= 1;
+    const [under, over] = [doc.layers.slice(0, first), doc.layers.slice(split)];
     if (under.length > 0) context.drawImage(sheetOf(below, under, context, doc, camera), 0, 0);
-    draw(context, doc.layers.slice(index, split).filter(seen), doc, camera);
+    draw(context, doc.layers.slice(first, split), doc, camera);
     if (over.length > 0) context.drawImage(sheetOf(above, over, context, doc, camera), 0, 0);
   };
 }
@@ -97,21 +98,70 @@ export function look(context, camera) {
 
 /**
  * Draw a layer where it lies, as it looks. The context is in pixels of the document, and left as it was.
- * @param {CanvasRenderingContext2D | OffscreenCanvasRenderingContext2D} context
+ * @param {CanvasRenderingContext2D} context
  * @param {Layer} layer
  * @param {CanvasImageSource} picture   of the layer, at any resolution
  */
-function drawLayer(context, { x, y, width, height, scale, flipX, flipY, opacity, blend }, picture) {
+function drawLayer(context, layer, picture) {
   context.save();
-  context.globalAlpha = opacity;
-  context.globalCompositeOperation = blend === "normal" ? "source-over" : blend;
-  context.translate(x, y);
-  context.scale(scale, scale);
-  if (flipX || flipY) {
-    context.translate(flipX ? width : 0, flipY ? height : 0);
-    context.scale(flipX ? -1 : 1, flipY ? -1 : 1);
+  context.globalAlpha = layer.opacity;
+  context.globalCompositeOperation = operationOf(layer.blend);
+  context.transform(...matrixOf(layer));
+  context.drawImage(picture, 0, 0, layer.width, layer.height);
+  context.restore();
+}
+
+/** @param {Blend | "pass-through"} blend */
+const operationOf = (blend) => (blend === "normal" || blend === "pass-through" ? "source-over" : blend);
+
+/** @param {Pick<Doc, "groups">} doc @param {Layer} layer */
+const isSeen = (doc, layer) => layer.opacity > 0 && isShown(doc, layer);
+
+/**
+ * Draw what is seen of layers, those of a group that does not let them through onto a sheet of its own first. The context
+ * is in pixels of the document.
+ * @param {CanvasRenderingContext2D} context
+ * @param {readonly Layer[]} layers   bottom to top
+ * @param {Pick<Doc, "groups">} doc
+ * @param {(layer: Layer) => CanvasImageSource | null} pictureOf   null where it is not there yet
+ * @param {readonly string[]} [inside]   the groups that are drawn already
+ */
+function drawStack(context, layers, doc, pictureOf, inside = []) {
+  const whole = (/** @type {Layer} */ { group }) =>
+    labelsOf(group).find((label) => !inside.includes(label) && !passesThrough(groupOf(doc, label)));
+  for (let at = 0; at < layers.length; ) {
+    const label = whole(layers[at]);
+    let end = at + 1;
+    if (label === undefined) {
+      const picture = isSeen(doc, layers[at]) ? pictureOf(layers[at]) : null;
+      if (picture !== null) drawLayer(context, layers[at], picture);
+    } else {
+      while (end < layers.length && whole(layers[end]) === label) end += 1;
+      drawGroup(context, layers.slice(at, end), doc, pictureOf, [...inside, label], groupOf(doc, label));
+    }
+    at = end;
   }
-  context.drawImage(picture, 0, 0, width, height);
+}
+
+/**
+ * @param {CanvasRenderingContext2D} context
+ * @param {readonly Layer[]} layers
+ * @param {Pick<Doc, "groups">} doc
+ * @param {(layer: Layer) => CanvasImageSource | null} pictureOf
+ * @param {readonly string[]} inside
+ * @param {Group} group
+ */
+function drawGroup(context, layers, doc, pictureOf, inside, { opacity, blend }) {
+  const sheet = canvas2d(context.canvas.width, context.canvas.height);
+  sheet.setTransform(context.getTransform());
+  sheet.imageSmoothingEnabled = context.imageSmoothingEnabled;
+  sheet.imageSmoothingQuality = context.imageSmoothingQuality;
+  drawStack(sheet, layers, doc, pictureOf, inside);
+  context.save();
+  context.resetTransform();
+  context.globalAlpha = opacity;
+  context.globalCompositeOperation = operationOf(blend);
+  context.drawImage(sheet.canvas, 0, 0);
   context.restore();
 }
 
@@ -171,18 +221,18 @@ export function createPainter(bitmaps, levels) {
 /**
  * Layers as one picture of the document's size.
  * @param {readonly Layer[]} layers   bottom to top
- * @param {{width: number, height: number}} doc
+ * @param {Pick<Doc, "width" | "height" | "groups">} doc
  * @param {Bitmaps} bitmaps
  * @param {number} [limit]   pixels of the longer side
  */
 export async function flatten(layers, doc, bitmaps, limit = Infinity) {
-  const shown = layers.filter((layer) => layer.visible);
-  const pictures = await Promise.all(shown.map((layer) => bitmaps.load(layer.image)));
+  const shown = layers.filter((layer) => isShown(doc, layer));
+  const pictures = new Map(await Promise.all(shown.map(async (layer) => /** @type {const} */ ([layer, await bitmaps.load(layer.image)]))));
   const size = sizeWithin(doc, limit);
   const context = canvas2d(size.width, size.height);
   context.imageSmoothingQuality = "high";
   context.scale(size.width / doc.width, size.height / doc.height);
-  for (const [index, layer] of shown.entries()) drawLayer(context, layer, pictures[index]);
+  drawStack(context, layers, doc, (layer) => pictures.get(layer) ?? null);
   const { canvas } = context;
   return {
     canvas,

@@ -1,3 +1,5 @@
+import { matrixOf, placeBox } from "../state/doc.js";
+
 const SCRATCH = 192;
 const THUMB_PX = 128;
 /** Pixels fainter than this do not count as content. */
@@ -176,9 +178,9 @@ export function canvas2d(width, height, willReadFrequently = false) {
  * @param {ImageBitmap | null} bitmap   of the layer, as far as it is there; needed for what lies outside
  */
 export function coverageIn(layer, doc, bitmap) {
-  const [across, down] = [layer.width * layer.scale, layer.height * layer.scale];
-  const whole = (layer.coverage * across * down) / (doc.width * doc.height);
-  const inside = layer.x >= 0 && layer.y >= 0 && layer.x + across <= doc.width && layer.y + down <= doc.height;
+  const whole = (layer.coverage * layer.width * layer.height * layer.scale ** 2 * layer.stretch) / (doc.width * doc.height);
+  const box = placeBox(layer, { x: 0, y: 0, width: layer.width, height: layer.height });
+  const inside = box.x >= 0 && box.y >= 0 && box.x + box.width <= doc.width && box.y + box.height <= doc.height;
   return Math.min(1, inside || bitmap === null ? whole : whole * shareInside(layer, doc, alphaOf(bitmap)));
 }
 
@@ -188,14 +190,16 @@ export function coverageIn(layer, doc, bitmap) {
  * @param {Extent} doc
  * @param {{alpha: Uint8Array, size: Extent}} small   the layer's alpha at a small size
  */
-export function shareInside({ x, y, width, height, scale, flipX, flipY }, doc, { alpha, size }) {
-  const [stepX, stepY] = [(width * scale) / size.width, (height * scale) / size.height];
+export function shareInside(layer, doc, { alpha, size }) {
+  const [a, b, c, d, e, f] = matrixOf(layer);
+  const [stepX, stepY] = [layer.width / size.width, layer.height / size.height];
   let [sum, inside] = [0, 0];
   for (let row = 0; row < size.height; row += 1) {
-    const down = y + ((flipY ? size.height - 1 - row : row) + 0.5) * stepY;
+    const v = (row + 0.5) * stepY;
     for (let column = 0; column < size.width; column += 1) {
       const value = alpha[row * size.width + column];
-      const across = x + ((flipX ? size.width - 1 - column : column) + 0.5) * stepX;
+      const u = (column + 0.5) * stepX;
+      const [across, down] = [a * u + c * v + e, b * u + d * v + f];
       sum += value;
       if (down >= 0 && down < doc.height && across >= 0 && across < doc.width) inside += value;
     }

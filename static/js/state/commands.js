@@ -50,7 +50,7 @@ export const decomposed = (picture, answer, prefix) =>
     const layers = layersOf(answer, prefix);
     const made = layers.map(({ id }) => id);
     const { width, height, seed, prompt } = answer;
-    return { picture, layers, width, height, composite: answer.layers[0].image, made, seed, prompt };
+    return { picture, layers, width, height, composite: answer.layers[0].image, made, groups: {}, seed, prompt };
   });
 
 /**

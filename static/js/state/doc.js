@@ -11,6 +11,7 @@ export const EMPTY_DOC = {
   height: 0,
   composite: null,
   made: [],
+  groups: {},
   seed: null,
   prompt: "",
 };
@@ -20,6 +21,8 @@ export const PLAIN = {
   x: 0,
   y: 0,
   scale: 1,
+  stretch: 1,
+  rotation: 0,
   flipX: false,
   flipY: false,
   opacity: 1,
@@ -151,7 +154,7 @@ export function groupBetween(layer, below, above) {
 
 /** The layers as the composite and export requests take them, bottom to top. @param {Doc} doc @returns {Required<Wire.NamedLayer>[]} */
 export const stackOf = ({ layers }) =>
-  layers.map(({ image, name, opacity, visible, x, y, scale, flipX, flipY, blend, group, versions, current }) => ({
+  layers.map(({ image, name, opacity, visible, x, y, scale, stretch, rotation, flipX, flipY, blend, group, versions, current }) => ({
     image,
     name,
     opacity,
@@ -159,6 +162,8 @@ export const stackOf = ({ layers }) =>
     x,
     y,
     scale,
+    stretch,
+    rotation,
     flip_x: flipX,
     flip_y: flipY,
     blend,
@@ -166,42 +171,107 @@ export const stackOf = ({ layers }) =>
     recipe: versions[current]?.recipe ?? null,
   }));
 
-/** Where a layer lies in the picture. Its picture is mirrored within its own box, enlarged about the box's top left corner, and moved to x, y. */
+/**
+ * Groups that are put together by themselves and then laid over what is below them as one picture; those of which the
+ * document says nothing let each layer through.
+ */
+
+export const SEPARATOR = " / ";
+/** @type {Group} */
+export const PLAIN_GROUP = { opacity: 1, visible: true, blend: "pass-through" };
+
+/** The groups around a layer, the outermost first: their labels. @param {string} label @returns {string[]} */
+export function labelsOf(label) {
+  const names = label.split(SEPARATOR).filter((name) => name.trim() !== "");
+  return names.map((_, depth) => names.slice(0, depth + 1).join(SEPARATOR));
+}
+
+/** @param {Pick<Doc, "groups">} doc @param {string} label @returns {Group} */
+export const groupOf = ({ groups }, label) => groups[label] ?? PLAIN_GROUP;
+
+/** @param {Group} group */
+export const passesThrough = ({ opacity, blend }) => opacity === 1 && blend === "pass-through";
+
+/** Whether a layer and all the groups around it are visible. @param {Pick<Doc, "groups">} doc @param {Layer} layer */
+export const isShown = (doc, layer) => layer.visible && labelsOf(layer.group).every((label) => groupOf(doc, label).visible);
+
+/**
+ * Where a layer lies in the picture. Its picture is mirrored within its own box, enlarged about the box's top left corner,
+ * its height once more by `stretch`, moved to x, y, and turned about the middle of that box, clockwise.
+ */
 
 export const SCALE_LIMITS = [0.01, 32];
 /** As far as a layer can be moved, in pixels. */
 export const OFFSET_LIMIT = 32_768;
-
-/** A part of the layer's own picture, where it is seen. @param {Layer} layer @param {Box} box   in the layer's pixels @returns {Box} */
-export function placeBox({ x, y, width, height, scale, flipX, flipY }, box) {
-  const left = flipX ? width - box.x - box.width : box.x;
-  const top = flipY ? height - box.y - box.height : box.y;
-  return { x: x + left * scale, y: y + top * scale, width: box.width * scale, height: box.height * scale };
-}
+const QUARTERS = [
+  [1, 0],
+  [0, 1],
+  [-1, 0],
+  [0, -1],
+];
 
 /**
- * The pixel of the layer's own picture that is seen at a point; it may lie outside of it.
- * @param {Layer} layer
- * @param {Point} point   in pixels of the document
- * @returns {Point}
+ * The way from the layer's own pixels to those of the document, x = a·u + c·v + e and y = b·u + d·v + f, as canvases take it.
+ * @param {Placed} layer
+ * @returns {[a: number, b: number, c: number, d: number, e: number, f: number]}
  */
-export function pixelAt({ x, y, width, height, scale, flipX, flipY }, point) {
-  const [left, top] = [(point.x - x) / scale, (point.y - y) / scale];
-  return { x: Math.floor(flipX ? width - left : left), y: Math.floor(flipY ? height - top : top) };
+export function matrixOf({ x, y, width, height, scale, stretch, rotation, flipX, flipY }) {
+  const [across, down] = [flipX ? -scale : scale, flipY ? -scale * stretch : scale * stretch];
+  const [wide, high] = [width * scale, height * scale * stretch];
+  const quarter = rotation % 90 === 0 ? (((rotation / 90) % 4) + 4) % 4 : null;
+  const angle = (rotation * Math.PI) / 180;
+  const [cos, sin] = quarter === null ? [Math.cos(angle), Math.sin(angle)] : QUARTERS[quarter];
+  // Quarter turns stay on whole pixels.
+  const odd = (Math.round(wide) - Math.round(high)) % 2 === 0 || quarter === null || quarter % 2 === 0 ? 0 : 0.5;
+  const [left, top] = [(flipX ? wide : 0) - wide / 2, (flipY ? high : 0) - high / 2];
+  return [
+    cos * across,
+    sin * across,
+    -sin * down,
+    cos * down,
+    x + wide / 2 + cos * left - sin * top - odd,
+    y + high / 2 + sin * left + cos * top + odd,
+  ];
+}
+
+/** A part of the layer's own picture, where it is seen: the box around it. @param {Placed} layer @param {Box} box   in the layer's pixels @returns {Box} */
+export function placeBox(layer, box) {
+  const [a, b, c, d, e, f] = matrixOf(layer);
+  const corners = [box.x, box.x + box.width].flatMap((u) => [box.y, box.y + box.height].map((v) => [a * u + c * v + e, b * u + d * v + f]));
+  const [xs, ys] = [corners.map(([x]) => x), corners.map(([, y]) => y)];
+  const [x, y] = [Math.min(...xs), Math.min(...ys)];
+  return { x, y, width: Math.max(...xs) - x, height: Math.max(...ys) - y };
+}
+
+/** The place in the layer's own picture, between its pixels, that is seen at a point. @param {Placed} layer @param {Point} point   in pixels of the document @returns {Point} */
+function placeAt(layer, point) {
+  const [a, b, c, d, e, f] = matrixOf(layer);
+  const [x, y, area] = [point.x - e, point.y - f, a * d - b * c];
+  return { x: (d * x - c * y) / area, y: (a * y - b * x) / area };
+}
+
+/** The pixel of the layer's own picture that is seen at a point; it may lie outside of it. @param {Placed} layer @param {Point} point @returns {Point} */
+export function pixelAt(layer, point) {
+  const { x, y } = placeAt(layer, point);
+  return { x: Math.floor(x), y: Math.floor(y) };
 }
 
 /**
- * The place of a layer that is enlarged to a scale while one point of it stays where it is.
- * @param {Layer} layer
- * @param {number} wanted
+ * A change of how a layer lies that leaves one point of it where it is.
+ * @param {Placed} layer
+ * @param {Partial<Pick<Placed, "scale" | "stretch" | "rotation" | "flipX" | "flipY">>} change
  * @param {Point} still   in pixels of the document
- * @returns {{scale: number, x: number, y: number}}
  */
-export function scaleAbout({ x, y, scale: before }, wanted, still) {
-  const scale = Math.min(SCALE_LIMITS[1], Math.max(SCALE_LIMITS[0], Math.round(wanted * 1e4) / 1e4));
-  const ratio = scale / before;
-  return { scale, x: toOffset(still.x - (still.x - x) * ratio), y: toOffset(still.y - (still.y - y) * ratio) };
+export function changeAbout(layer, change, still) {
+  const own = placeAt(layer, still);
+  const [a, b, c, d, e, f] = matrixOf({ ...layer, ...change });
+  const [x, y] = [a * own.x + c * own.y + e, b * own.x + d * own.y + f];
+  return { ...change, x: toOffset(layer.x + still.x - x), y: toOffset(layer.y + still.y - y) };
 }
+
+/** @param {Placed} layer @param {number} wanted   the scale @param {Point} still   in pixels of the document */
+export const scaleAbout = (layer, wanted, still) =>
+  changeAbout(layer, { scale: Math.min(SCALE_LIMITS[1], Math.max(SCALE_LIMITS[0], Math.round(wanted * 1e4) / 1e4)) }, still);
 
 /** The nearest offset that a layer can have: a whole number of pixels. @param {number} value */
 export const toOffset = (value) => Math.min(OFFSET_LIMIT, Math.max(-OFFSET_LIMIT, Math.round(value))) || 0;

@@ -1,4 +1,4 @@
-import { EMPTY_DOC, newLayer } from "./doc.js";
+import { EMPTY_DOC, newLayer, PLAIN, PLAIN_GROUP } from "./doc.js";
 import { EMPTY_TIMELINE } from "./initial.js";
 
 /**
@@ -7,7 +7,10 @@ import { EMPTY_TIMELINE } from "./initial.js";
  */
 
 /** What brings a document to the next format, that of format 1 first. @type {((kept: any) => any)[]} */
-const STEPS = [];
+const STEPS = [
+  // Layers could not be turned or stretched, and groups were names alone: what is left out says just that.
+  (kept) => kept,
+];
 const FORMAT = STEPS.length + 1;
 /** What a server takes of a document, with room to spare. */
 const MAX_LENGTH = 1_900_000;
@@ -107,8 +110,12 @@ export function pack({ doc, past, future }) {
 export function unpack(packed) {
   const { doc, past, future, table, versions } = packed;
   if (doc === undefined) return { ...EMPTY_TIMELINE, doc: docOf(packed) };
-  const layers = table.map((/** @type {any} */ layer) => ({ ...layer, versions: versions[layer.id] }));
-  const unpackDoc = (/** @type {any} */ each) => ({ ...each, layers: each.layers.map((/** @type {number} */ place) => layers[place]) });
+  const layers = table.map((/** @type {any} */ layer) => ({ ...PLAIN, ...layer, versions: versions[layer.id] }));
+  const unpackDoc = (/** @type {any} */ each) => ({
+    ...EMPTY_DOC,
+    ...each,
+    layers: each.layers.map((/** @type {number} */ place) => layers[place]),
+  });
   const unpackSteps = (/** @type {any[]} */ steps) => steps.map((step) => ({ ...step, doc: unpackDoc(step.doc) }));
   return { doc: unpackDoc(doc), past: unpackSteps(past), future: unpackSteps(future) };
 }
@@ -118,10 +125,20 @@ export function unpack(packed) {
  * called by their places, so that they are the same ones each time it is read, until the page keeps them.
  * @param {any} stack @returns {Doc}
  */
-function docOf({ width, height, picture, layers }) {
+function docOf({ width, height, picture, layers, groups = {} }) {
   const made = layers.map(
     (/** @type {any} */ { flip_x: flipX = false, flip_y: flipY = false, coverage = 1, ...layer }, /** @type {number} */ place) =>
       newLayer({ ...layer, coverage, flipX, flipY, id: `place-${place}` }),
   );
-  return { ...EMPTY_DOC, width, height, layers: made, picture: picture ? { name: "", image: picture, width, height } : null };
+  return {
+    ...EMPTY_DOC,
+    width,
+    height,
+    layers: made,
+    groups: fullGroups(groups),
+    picture: picture ? { name: "", image: picture, width, height } : null,
+  };
 }
+
+/** @param {Record<string, Partial<Group>>} groups   as files have them */
+const fullGroups = (groups) => Object.fromEntries(Object.entries(groups).map(([label, group]) => [label, { ...PLAIN_GROUP, ...group }]));
