@@ -188,10 +188,13 @@ def decompose(
             for layer, name in zip(result[1:], result.names[1:], strict=True)
         ]
         by = _computed_by(pipeline)
-        about = {**used, **({"forward": by} if by else {})}
+        score = result.score
+        about = {**used, **({"forward": by} if by else {}), **({"score": score.as_json()} if score else {})}
         with writing(folder):
             write_folder(folder, stack, *result[0].size, about=about)
         typer.echo(f"{folder}: {counted(len(stack), 'layer')}, seed {result.seed}{by and f'; {by}'}")
+        if score:
+            typer.echo(f"{score.sentence} The stack {score.figures}.")
 
 
 @app.command()

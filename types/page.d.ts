@@ -77,6 +77,8 @@ declare global {
     made: readonly string[];
     /** How groups show, by their labels. */
     groups: Readonly<Record<string, Group>>;
+    /** What the layers as decomposed are worth; null for those from elsewhere, or of before. */
+    score: Wire.ScoreResponse | null;
     seed: number | null;
     prompt: string;
   }>;

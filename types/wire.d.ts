@@ -78,6 +78,7 @@ declare namespace Wire {
     engine: string;
     forward: ForwardResponse | null;
     recipe: Recipe | null;
+    score: ScoreResponse | null;
   }
 
   interface DecomposedLayer {
@@ -249,6 +250,15 @@ declare namespace Wire {
     scaled_from: [number, number] | null;
   }
 
+  interface LayerScoreResponse {
+    name: string;
+    box: [number, number, number, number] | null;
+    coverage: number;
+    adds: number;
+    verdict: "useful" | "empty" | "duplicate" | "unseen";
+    like: number | null;
+  }
+
   interface LimitsResponse {
     layer_num: [number, number];
     resolution: number[];
@@ -394,6 +404,15 @@ declare namespace Wire {
     document: Record<string, any>;
     thumbnail?: string | null;
     version: number;
+  }
+
+  interface ScoreResponse {
+    mean: number;
+    worst: number;
+    psnr: number | null;
+    layers: LayerScoreResponse[];
+    useful: number;
+    sentence: string;
   }
 
   interface SelectLayerRequest {

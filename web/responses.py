@@ -24,6 +24,7 @@ from llm_dit.options import (
 )
 from llm_dit.recipe import Recipe
 from llm_dit.runs import Forward
+from llm_dit.score import Score, Verdict
 from server.jobs.inputs import DecomposeInput, JobInput, JobKind, JobResult
 from server.jobs.job import JobStatus, JobView
 from server.pool.tasks import CutStack, StoredLayer
@@ -69,6 +70,28 @@ class DecomposedLayer(BaseModel):
     coverage: float = Field(description="Mean alpha, 0–1.")
 
 
+class LayerScoreResponse(BaseModel):
+    name: str
+    box: tuple[int, int, int, int] | None = Field(
+        description="Left, top, right and bottom of what is seen of its alpha; null when that is nothing."
+    )
+    coverage: float = Field(description="Mean alpha, 0–1.")
+    adds: float = Field(description="Levels of 255 by which the picture would be worse without it, on average.")
+    verdict: Verdict = Field(
+        description="`useful`; `empty`; `duplicate` of `like`; or `unseen`: the picture is the same without it."
+    )
+    like: int | None = Field(description="The index of the layer that it repeats.")
+
+
+class ScoreResponse(BaseModel):
+    mean: float = Field(description="Mean difference of the composite from the picture, in levels of 255.")
+    worst: int = Field(description="The largest, in any channel.")
+    psnr: float | None = Field(description="Peak signal-to-noise ratio in dB; null where nothing differs.")
+    layers: list[LayerScoreResponse] = Field(description="Bottom first, without the composite.")
+    useful: int = Field(description="How many layers say something, which is how many to ask for.")
+    sentence: str = Field(description="What a person should know, in English.")
+
+
 class DecomposeResponse(BaseModel):
     layers: list[DecomposedLayer]
     layer_count: int = Field(description="Layers without the composite.")
@@ -83,6 +106,9 @@ class DecomposeResponse(BaseModel):
     engine: str
     forward: Computed
     recipe: Made
+    score: ScoreResponse | None = Field(
+        description="How well the layers rebuild the picture, and what each is worth; null for results of before."
+    )
 
 
 class EditLayerResponse(BaseModel):
@@ -374,6 +400,10 @@ def forward_response(forward: Forward | None) -> ForwardResponse | None:
     )
 
 
+def _score_response(score: Score | None) -> ScoreResponse | None:
+    return score and ScoreResponse.model_validate(score.as_json())
+
+
 def _decompose_response(job_input: DecomposeInput, result: JobResult, image_url: ImageUrl) -> DecomposeResponse:
     layers = [
         DecomposedLayer(
@@ -400,4 +430,5 @@ def _decompose_response(job_input: DecomposeInput, result: JobResult, image_url:
         engine=result.engine,
         forward=forward_response(result.forward),
         recipe=result.recipe,
+        score=_score_response(result.score),
     )

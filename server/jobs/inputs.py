@@ -19,6 +19,7 @@ from llm_dit.layers import coverage
 from llm_dit.options import DecomposeOptions, EditOptions, EngineName, NamedBox, SamplingOptions, Seed
 from llm_dit.recipe import Recipe, recipe_of
 from llm_dit.runs import Forward, LayerPipeline, PreviewCallback, ProgressCallback
+from llm_dit.score import Score
 from server.storage.images import ImageStore, address_of
 
 JobKind = Literal["decompose", "edit"]
@@ -51,15 +52,18 @@ class JobResult:
     """What computed it; None of an engine that has no choice, and of results from before this was kept."""
     recipe: Recipe | None = None
     """How to make it again; None of results from before this was kept."""
+    score: Score | None = None
+    """What a decomposition is worth; None of an edit, and of results from before this was kept."""
 
 
 class _Made(NamedTuple):
-    """What a pipeline's method made, and the seed and text that it used."""
+    """What a pipeline's method made, the seed and text that it used, and what it is worth."""
 
     pictures: Sequence[Image.Image]
     names: Sequence[str]
     seed: int
     prompt: str
+    score: Score | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,6 +100,7 @@ class _RunInput(SamplingOptions, ABC):
             forward=status.forward,
             recipe=recipe_of(self.kind, pipeline.engine, status, self._asked(made)),
             generation_time_s=elapsed_s,
+            score=made.score,
         )
 
     def _asked(self, made: _Made) -> dict[str, Any]:
@@ -124,7 +129,7 @@ class DecomposeInput(_RunInput, DecomposeOptions):
 
     def _make(self, pipeline: LayerPipeline, picture: Image.Image, store: ImageStore, **reports: Any) -> _Made:
         layers = pipeline.decompose(image=picture, regions=self.regions, **self.arguments(), **reports)
-        return _Made(layers, layers.names, layers.seed, layers.prompt)
+        return _Made(layers, layers.names, layers.seed, layers.prompt, layers.score)
 
 
 @dataclass(frozen=True, kw_only=True)

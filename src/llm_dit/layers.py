@@ -1,5 +1,6 @@
 """The stack of layers, bottom first, and how it becomes one picture, at once or painted layer by layer."""
 
+import functools
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -13,6 +14,7 @@ from PIL import Image
 from llm_dit.color import BlendMode, Planes, Rgba, blend
 from llm_dit.errors import InputError
 from llm_dit.layer import NO_GROUPS, Box, Group, Groups, GroupSteps, Layer, shows
+from llm_dit.score import Score, score_of
 
 # The arithmetic of compositing: straight 8-bit pixels over premultiplied planes.
 #
@@ -244,16 +246,30 @@ COMPOSITE_NAME = "Composite"
 class Decomposition(list[Image.Image]):
     """`[composite, bottom, …, top]`, RGBA images of one size, with the seed and prompt that made them.
 
-    `names` has one name per image; `names[0]` is always "Composite".
+    `names` has one name per image; `names[0]` is always "Composite". `picture` is what the layers were made of.
     """
 
-    def __init__(self, layers: Sequence[Image.Image], *, seed: int, prompt: str, names: Sequence[str]) -> None:
+    def __init__(
+        self,
+        layers: Sequence[Image.Image],
+        *,
+        seed: int,
+        prompt: str,
+        names: Sequence[str],
+        picture: Image.Image | None = None,
+    ) -> None:
         if len(names) != len(layers):
             raise ValueError(f"{len(layers)} layers need as many names, not {len(names)}")
         super().__init__([composite(Layer(image=layer) for layer in layers), *layers])
         self.seed = seed
         self.prompt = prompt
         self.names = [COMPOSITE_NAME, *names]
+        self._picture = picture
+
+    @functools.cached_property
+    def score(self) -> Score | None:
+        """How well the layers rebuild the picture, and what each is worth; None where nobody said what picture."""
+        return self._picture and score_of(self._picture, self[0], self[1:], self.names[1:])
 
 
 def coverage(image: Image.Image) -> float:

@@ -76,6 +76,9 @@ export const formatList = (formats) =>
     formats.map((format) => (format === "webp" ? "WebP" : format.toUpperCase())),
   );
 
+/** Things by their names: "A, B, and C". @param {string[]} names */
+export const listOf = (names) => new Intl.ListFormat(document.documentElement.lang).format(names);
+
 const AGES = /** @type {const} */ ([
   ["minute", 60],
   ["hour", 3600],

@@ -4,6 +4,7 @@ import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { estimate, requestFor, workingSize } from "../../static/js/actions/decompose.js";
 import { initialState, settingsIn } from "../../static/js/state/initial.js";
+import { scoreWords } from "../../static/js/views/layers/score.js";
 import { describeJob, stallOf } from "../../static/js/views/shell/job-bar.js";
 import { clock } from "./browser.js";
 
@@ -103,6 +104,24 @@ test("a recipe brings its LoRAs and its named boxes back", () => {
   assert.equal("loras" in requestFor(state, { image: "/a.png" }), false);
   const asked = requestFor({ ...state, settings: { loras: made?.loras } }, { image: "/a.png" });
   assert.deepEqual(asked.loras, ["clay:0.75"]);
+});
+
+test("what a decomposition is worth is said in a sentence", () => {
+  const score = (psnr, ...verdicts) =>
+    scoreWords(
+      /** @type {any} */ ({
+        psnr,
+        useful: verdicts.filter((verdict) => verdict === "useful").length,
+        layers: verdicts.map((verdict, index) => ({ verdict, name: `L${index + 1}`, like: verdict === "duplicate" ? 1 : null })),
+      }),
+    );
+  assert.equal(score(null, "useful", "useful"), "All 2 layers say something.");
+  assert.equal(score(null, "useful"), "The layer says something.");
+  assert.equal(
+    score(40, "useful", "empty", "duplicate", "unseen", "unseen", "useful"),
+    "2 of 6 layers say something; “L2” is empty, “L3” repeats “L1”, “L4” and “L5” add nothing that is seen: try 2 layers.",
+  );
+  assert.match(score(20, "empty"), /^0 of 1 layer say something; “L1” is empty; together they rebuild the picture poorly/);
 });
 
 test("the place in the queue is said in words", () => {

@@ -53,7 +53,9 @@ class StepPipeline:
         _work(prompt, num_inference_steps, on_progress)
         layers = [Image.new("RGBA", image.size) for _ in range(layer_num)]
         layers[0] = image.copy() if prompt != "black" else Image.new("RGBA", image.size, "black")
-        return Decomposition(layers, seed=seed, prompt=prompt, names=[f"Layer {n}" for n in range(layer_num)])
+        return Decomposition(
+            layers, seed=seed, prompt=prompt, names=[f"Layer {n}" for n in range(layer_num)], picture=image
+        )
 
     def edit_layer(
         self,

@@ -63,7 +63,10 @@ def test_decompose_edit_composite(poster: Path, tmp_path: Path) -> None:
     folder = tmp_path / "poster_layers"
     layers, manifest = layer_file(folder)
     assert (len(layers), manifest.width, manifest.height) == (3, 160, 120)
-    assert json.loads((folder / "manifest.json").read_text())["seed"] == 7
+    about = json.loads((folder / "manifest.json").read_text())
+    assert about["seed"] == 7
+    assert about["score"]["sentence"] == "All 3 layers say something."
+    assert "\nAll 3 layers say something. The stack rebuilds" in done.stdout
     given = pixels(poster)
     assert np.abs(pixels(folder / "composite.png") - given).max() <= 1
 

@@ -29,7 +29,14 @@ def test_decompose_answers_with_the_composite_and_the_layers(client: httpx.Clien
     assert from_data_url(body["layers"][1]["image"]).getpixel((5, 5)) == (20, 120, 220, 255)
     del body["layers"]
     assert body.pop("generation_time") >= 0
-    recipe = body.pop("recipe")
+    recipe, score = body.pop("recipe"), body.pop("score")
+    assert (score["psnr"], score["worst"], score["useful"]) == (None, 0, 1)
+    assert [(layer["verdict"], layer["box"]) for layer in score["layers"]] == [
+        ("useful", [0, 0, 48, 48]),
+        ("empty", None),
+        ("empty", None),
+    ]
+    assert score["sentence"] == "1 of 3 layers says something; “Layer 1” and “Layer 2” are empty: try 1 layer."
     assert body == {
         "layer_count": 3,
         "seed": 7,

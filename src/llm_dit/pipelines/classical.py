@@ -80,7 +80,7 @@ class ClassicalPipeline:
             across, down = picture.width / image.width, picture.height / image.height
             regions = [region.scaled(across, down) for region in regions]
         layers, names = decompose_image(picture, asked.layer_num, seed, asked.language, progress, regions=regions)
-        return Decomposition(layers, seed=seed, prompt=prompt, names=names)
+        return Decomposition(layers, seed=seed, prompt=prompt, names=names, picture=picture)
 
     def edit_layer(
         self,

@@ -225,7 +225,7 @@ class QwenImageDiffusersPipeline:
             layers = [resize_layer(layer, image.size) for layer in layers]
         vocabulary = VOCABULARIES[asked.language]
         names = [vocabulary.word("Background"), *map(vocabulary.number, range(2, asked.layer_num + 1))]
-        return Decomposition(layers, seed=seed, prompt=prompt, names=names)
+        return Decomposition(layers, seed=seed, prompt=prompt, names=names, picture=picture)
 
     def edit_layer(
         self,

@@ -49,8 +49,8 @@ export const decomposed = (picture, answer, prefix) =>
   command("command.decompose", {}, () => {
     const layers = layersOf(answer, prefix);
     const made = layers.map(({ id }) => id);
-    const { width, height, seed, prompt } = answer;
-    return { picture, layers, width, height, composite: answer.layers[0].image, made, groups: {}, seed, prompt };
+    const { width, height, seed, prompt, score = null } = answer;
+    return { picture, layers, width, height, composite: answer.layers[0].image, made, groups: {}, score, seed, prompt };
   });
 
 /**

@@ -12,6 +12,7 @@ export const EMPTY_DOC = {
   composite: null,
   made: [],
   groups: {},
+  score: null,
   seed: null,
   prompt: "",
 };

@@ -8,6 +8,7 @@ import { filePicker } from "../shell/files.js";
 import { menuButton } from "../shell/menu.js";
 import { createLayerPanel } from "./panel.js";
 import { createGroupRow, createLayerRow } from "./rows.js";
+import { scoreWords } from "./score.js";
 
 /** The stack, top first, and what can be taken home of it. @param {Actions} actions @param {Bitmaps} bitmaps */
 export function createLayerList(actions, bitmaps) {
@@ -17,12 +18,22 @@ export function createLayerList(actions, bitmaps) {
   const groups = keeping((name) => createGroupRow(name, actions));
   const panel = createLayerPanel(actions, (id) => rows.get(id)?.rename());
   const figure = h("span.hint.number.fidelity");
+  const worth = h("p.hint.score", { hidden: true });
   const list = h("ol.layer-list");
   const empty = h("p.layers-empty.hint");
   const ghosts = createGhosts(bitmaps);
   const exports = createExportBar(actions);
   const head = h("div.panel-head", h("h2.heading", t("layers.title")), figure);
-  const element = h("section.panel.layers", { "aria-label": t("layers.region") }, head, list, ghosts.element, empty, exports.element);
+  const element = h(
+    "section.panel.layers",
+    { "aria-label": t("layers.region") },
+    head,
+    worth,
+    list,
+    ghosts.element,
+    empty,
+    exports.element,
+  );
 
   listenToDrag(list, (id, over, under) => {
     const layer = findLayer(state.doc, id);
@@ -85,7 +96,10 @@ export function createLayerList(actions, bitmaps) {
       ghosts.element.hidden = !list.hidden;
       empty.hidden = !list.hidden;
       setText(empty, t(busy ? "layers.working" : state.doc.picture ? "layers.ready" : "layers.empty"));
-      renderFidelity(figure, layers.length > 0 && !busy && isAsDecomposed(state.doc) ? state.fidelity : null);
+      const asMade = layers.length > 0 && !busy && isAsDecomposed(state.doc);
+      renderFidelity(figure, asMade ? state.fidelity : null);
+      worth.hidden = !asMade || state.doc.score === null;
+      if (state.doc.score !== null) setText(worth, scoreWords(state.doc.score));
       exports.render(state);
     },
   };
