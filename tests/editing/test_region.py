@@ -89,9 +89,9 @@ def test_the_built_in_engine_changes_the_region_alone(instruction: str, shape: A
 
 def test_red_within_a_box_is_red_in_its_middle_and_rises_softly() -> None:
     layer = ramp((200, 160))
-    edited = np.asarray(CLASSICAL.edit_layer(layer, "make it red", region=(20, 10, 180, 150)), int)
-    whole = np.asarray(CLASSICAL.edit_layer(layer.crop((20, 10, 180, 150)), "make it red"), int)
-    assert np.abs(edited[80, 100] - whole[70, 80]).max() <= 2
+    edited = np.asarray(CLASSICAL.edit_layer(layer, "make it red", region=(50, 40, 150, 120)), int)
+    whole = np.asarray(CLASSICAL.edit_layer(layer.crop((50, 40, 150, 120)), "make it red"), int)
+    assert np.abs(edited[80, 100] - whole[40, 50]).max() <= 2
     steps = np.abs(np.diff(edited[80, :, :3], axis=0)).max(-1)
     assert steps.max() <= 12, "no step where the box begins"
 
@@ -222,8 +222,8 @@ def test_no_seam_is_steeper_than_the_pictures_around_it() -> None:
     figures = summarize_regions(outcomes)
     thing, everything = figures["thing"], figures["all"]
     assert figures["outside_same"] == len(outcomes)
-    assert figures["steeper"] <= 0.03
-    assert everything["ours"]["steeper"] <= 0.1 < everything["pasted"]["steeper"]
+    assert thing["ours"]["steeper"] <= 0.05 < thing["pasted"]["steeper"]
+    assert everything["ours"]["steeper"] <= 0.15 < everything["pasted"]["steeper"]
     assert thing["ours"]["kept"] >= 0.7 and everything["ours"]["kept"] >= 0.6, "the change is not faded away"
     # Poisson blending leaves no seam either, and little of a change of color.
     assert thing["ours"]["error"] <= 0.8 * min(thing[way]["error"] for way in ("pasted", "poisson"))

@@ -27,8 +27,8 @@ AROUND_PX = 40
 """So much around the region says how steep the picture is there."""
 ROUNDS, MOST_PIXELS = 14, 30_000_000
 """So often the weights are looked at, and so many pixels together: in a large region there is room for a slow rise."""
-LEAST_RISE = 0.2
-"""Of the rise that ends at `RISE_SHARE`, so much stays in rings that are too steep."""
+LEAST_RISE = 0.5
+"""Of the rise that ends at `RISE_SHARE`, so much stays in rings that are too steep: the middle gets all of the edit."""
 SHADED = 4 / 255
 """Steps of so much, each in the mean of a ring, are seen as shading, not as an edge, on a flat surface too."""
 USUAL = 0.75
