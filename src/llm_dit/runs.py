@@ -35,6 +35,9 @@ class Progress:
         return self.phase in {"downloading", "loading"}
 
 
+RESTORING = "restoring"
+"""The phase in which layers are brought to the picture's own size."""
+
 ProgressCallback = Callable[[Progress], None]
 PreviewCallback = Callable[[int, Image.Image], None]
 """Takes a layer's number, 1 at the bottom, and a small RGBA picture of what it is going to be."""
@@ -95,6 +98,8 @@ class LayerPipeline(Protocol):
     """Takes an image apart into layers and edits one layer by instruction. Not thread-safe: one run at a time."""
 
     engine: str
+    any_size: bool
+    """Whether it works at a picture's own size; else `llm_dit.full_size` brings its layers to it."""
 
     @property
     def has_edit_model(self) -> bool:

@@ -5,11 +5,13 @@ import os
 import time
 import warnings
 from pathlib import Path
+from typing import Any
 
 from PIL import Image, ImageChops
 
 from llm_dit.errors import DeviceLostError, DownloadError, EngineError
 from llm_dit.layers import Decomposition
+from llm_dit.options import OutputSize
 from llm_dit.runs import PipelineStatus, PreviewCallback, Progress, ProgressCallback, RegionLike
 
 
@@ -25,6 +27,7 @@ class StepPipeline:
     """
 
     engine = "steps"
+    any_size = True
     has_edit_model = False
 
     def load_edit_model(self) -> None:
@@ -74,6 +77,17 @@ class StepPipeline:
             edited.paste(layer_image, mask=ImageChops.invert(region.convert("L")))
         edited.putalpha(layer_image.getchannel("A"))
         return edited
+
+
+class SmallPipeline(StepPipeline):
+    """Draws at half of the picture's size, and leaves it to others to bring its layers to the original."""
+
+    any_size = False
+
+    def decompose(self, image: Image.Image, *arguments: Any, output_size: OutputSize, **others: Any) -> Decomposition:
+        assert output_size == "model"
+        small = image.resize((image.width // 2, image.height // 2))
+        return super().decompose(small, *arguments, **others)
 
 
 class BrokenPipeline:

@@ -36,6 +36,7 @@ from llm_dit.qwen.placement.placing import Placement
 from llm_dit.qwen.placement.plan import Plan
 from llm_dit.runs import Canceled, Progress
 from tests.kit.checkpoints import write_checkpoint
+from tests.kit.pictures import difference
 
 
 def test_the_library_has_it_by_name() -> None:
@@ -64,7 +65,10 @@ def test_decompose_gives_the_composite_and_the_layers(
         ("denoising", 1, 2),
         ("denoising", 2, 2),
         ("decoding", 2, 2),
+        ("restoring", 0, 1),
+        ("restoring", 1, 1),
     ]
+    assert difference(layers[0], picture) <= 1
 
 
 def test_layers_are_named_in_the_language_asked_for(

@@ -39,6 +39,7 @@ class GpuPipeline:
     """Holds memory of the device, and breaks it as its instruction says: "oom", "assert", or not at all."""
 
     engine = "gpu"
+    any_size = True
 
     @classmethod
     def build(cls, gib: float, progress: ProgressCallback) -> "GpuPipeline":

@@ -33,6 +33,7 @@ class ClassicalPipeline:
     """Decomposes and edits by published image processing methods; the same arguments always give the same bytes."""
 
     engine = "classical"
+    any_size = True
 
     @property
     def has_edit_model(self) -> bool:

@@ -15,6 +15,7 @@ from llm_dit.alpha import resize_layer
 from llm_dit.editing import EditResult
 from llm_dit.editing.region import read_region
 from llm_dit.errors import EditOnlyError, InputError
+from llm_dit.full_size import restore
 from llm_dit.layers import Decomposition
 from llm_dit.names import VOCABULARIES
 from llm_dit.options import (
@@ -41,6 +42,7 @@ from llm_dit.runs import (
     EDIT_RESOLUTION,
     NO_REGIONS,
     QWEN_MAX_ASPECT,
+    RESTORING,
     PipelineStatus,
     PreviewCallback,
     Progress,
@@ -61,6 +63,7 @@ class QwenImageDiffusersPipeline:
     """
 
     engine = "qwen"
+    any_size = False
 
     def __init__(self, models: Models) -> None:
         self._models = models
@@ -180,10 +183,12 @@ class QwenImageDiffusersPipeline:
         """Return `[composite, bottom, …, top]`: `layer_num` + 1 RGBA images of one size, `.seed`, `.prompt`, `.names`.
 
         `image` may be transparent in part, as a layer is: taking a layer apart again works. It is resized to about
-        `resolution`² pixels, its aspect (at most 8:1) kept; `output_size="original"` resizes the layers back. `prompt`
-        describes the whole picture; when it is empty the text encoder writes one, and `.prompt` has it.
+        `resolution`² pixels, its aspect (at most 8:1) kept; `output_size="original"` brings the layers to the image's
+        own size, so that they give it back (`llm_dit.full_size`). `prompt` describes the whole picture; when it is
+        empty the text encoder writes one, and `.prompt` has it.
         `DecomposeOptions` has the options and their bounds. On one machine a seed gives the same layers again.
-        `progress` hears "captioning", "encoding", "denoising" (a step each) and "decoding"; it may raise to stop.
+        `progress` hears "captioning", "encoding", "denoising" (a step each), "decoding" and, for the original size,
+        which is work for the processor, "restoring"; it may raise to stop.
         `preview` gets every layer as far as it can be seen, at most once a second (`llm_dit.qwen.forward.vae`);
         the result is the same with it, and what it raises is logged. The model divides a picture by itself: `regions`
         are refused.
@@ -222,7 +227,9 @@ class QwenImageDiffusersPipeline:
             previews = self._previewing.of_run(pipeline, size, asked.layer_num, preview)
             layers = self._sample(pipeline, run, report, previews)
         if asked.output_size == "original":
-            layers = [resize_layer(layer, image.size) for layer in layers]
+            layers = restore(
+                picture, layers, lambda done, total: report(Progress(phase=RESTORING, step=done, total=total))
+            )
         vocabulary = VOCABULARIES[asked.language]
         names = [vocabulary.word("Background"), *map(vocabulary.number, range(2, asked.layer_num + 1))]
         return Decomposition(layers, seed=seed, prompt=prompt, names=names, picture=picture)

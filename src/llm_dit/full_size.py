@@ -1,0 +1,347 @@
+"""Layers that a model drew of a small copy of a picture, brought to the picture's own size.
+
+`restore` takes the picture apart again, from the top layer down: what is seen is a·F + (1 − a)·B, the layer's colors F
+over the picture B of all that lies below, and B is what the next layer is found in. What reaches across pixels is
+decided at the model's size: how far alpha may be off, the colors of both sides, how much they vary. At full size each
+pixel is then solved by itself, so that twelve million cost seconds and little memory.
+"""
+
+import itertools
+import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from llm_dit.alpha import Plane, as_float, resize_layer, spread
+from llm_dit.classical.layering.order import settle_colors
+
+Report = Callable[[int, int], None]
+"""Takes how many parts of how many are done; what it raises ends the work."""
+
+TILE = 320
+"""Pixels: the side of what is worked on at a time, so that it stays near the processor."""
+REACH = 2
+"""Pixels of the model by which its edges are blurred and misplaced."""
+STEP = 32
+"""Pixels of a line that are enlarged in one product."""
+NEAR, FAR = 2.0, 16.0
+"""Pixels of the model: how far colors are carried on beside an edge, first and where nothing is nearer."""
+LITTLE, NOTHING = 0.15, 0.01
+"""How much the far counts beside the near, and no correction beside both."""
+NOISE = 0.012
+"""The standard deviation, 0–1, of alpha where it is even, and the least of a color."""
+DRAWN = 0.02
+"""That of a color which the model has drawn."""
+UNKNOWN = 0.04
+"""That of a color which is nowhere seen alone."""
+EVEN = 0.15
+"""Where alpha may be off by less, it is even."""
+LEVEL = 0.004
+"""One of 255: what a pixel of the picture is off."""
+OFF = 0.6
+"""Levels that the composite may be off before it is rounded."""
+THIN = 0.04
+"""What stands out so much from alpha's surroundings is thinner than the model's pixels tell."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Guess:
+    """What is known of a layer at the model's size: planes that are enlarged in one go.
+
+    `planes` has alpha, the least and the most that it may be; how unsure the layer's colors are, and those below, and
+    how much detail both lack, as variances; then the colors of the layer, then those below.
+    """
+
+    planes: Plane
+    channels: int
+
+
+def restore(
+    picture: Image.Image, layers: Sequence[Image.Image], report: Report | None = None, threads: int | None = None
+) -> list[Image.Image]:
+    """Return the RGBA layers, bottom first, at the size of `picture`, so that they composite to it.
+
+    `layers` are of one size, of about the picture's aspect. Where a layer is what one sees it has the picture's own
+    pixels; where it is hidden it has the model's, enlarged, their color led over from what is seen beside. An edge
+    follows the picture's, as far as the colors of both sides tell, and what is mixed there is parted, so that neither
+    side has the other's colors when it is moved or hidden. The bottom layer of an opaque picture is opaque where seen.
+
+    The composite is off by at most one of 255 levels. `report` is called before the first and after each part.
+    """
+    rgba = np.asarray(picture.convert("RGBA"))
+    channels = 3 if (rgba[..., 3] == 255).all() else 4
+    drawn = [layer.convert("RGBA") for layer in layers]
+    if picture.width < drawn[0].width or picture.height < drawn[0].height:
+        drawn = [resize_layer(layer, picture.size) for layer in drawn]
+    guesses = _guess(rgba, list(map(as_float, drawn)), channels)
+    made = np.zeros((len(layers), *rgba.shape), np.uint8)
+    down, across = (_steps(slice(0, length), TILE) for length in rgba.shape[:2])
+    tiles = list(itertools.product(down, across))
+    done = 0
+    with ThreadPoolExecutor(threads or min(2, os.cpu_count() or 1)) as pool:
+        try:
+            for _ in pool.map(lambda tile: _solve(rgba, guesses, made, tile), tiles):
+                if report is not None:
+                    report(done, len(tiles))
+                done += 1
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+    if report is not None:
+        report(done, len(tiles))
+    return [Image.fromarray(layer, "RGBA") for layer in made]
+
+
+def _channels_of(rgba: NDArray[np.uint8], channels: int) -> Plane:
+    """Return the planes of a picture: its colors, or premultiplied colors and alpha where it is transparent."""
+    planes = np.ascontiguousarray(rgba[..., :channels].transpose(2, 0, 1), np.float32) / np.float32(255)
+    if channels == 4:
+        planes[:3] *= planes[3]
+    return planes
+
+
+# At the model's size.
+
+
+def _guess(rgba: NDArray[np.uint8], layers: list[Plane], channels: int) -> list[_Guess]:
+    """Return what is known of each layer, bottom first."""
+    height, width = layers[0].shape[:2]
+    seen, variance = _shrunk(rgba, (width, height), channels)
+    alphas = [_even(layer[..., 3]) for layer in layers]
+    colors = [_carried(layer[..., :3], alpha, channels) for layer, alpha in zip(layers, alphas, strict=True)]
+    # Behind an opaque picture there is nothing to be seen.
+    below = [np.zeros_like(seen), colors[0] if channels == 3 else alphas[0] * colors[0]]
+    for alpha, color in zip(alphas[1:], colors[1:], strict=True):
+        below.append(alpha * color + (1 - alpha) * below[-1])
+    trust = np.ones((height, width), np.float32)
+    guesses: list[_Guess] = []
+    for alpha, color, under in reversed(list(zip(alphas, colors, below, strict=False))):
+        least, most = _range(alpha)
+        own_uneven, other_uneven = _uneven(color), _uneven(under)
+        own_known = ((least - 0.9) * 10).clip(0, 1) * trust / (1 + own_uneven / DRAWN**2)
+        other_known = ((0.1 - most) * 10).clip(0, 1) * trust / (1 + other_uneven / DRAWN**2)
+        own, own_doubt, own_detail = _corrected(color, seen, variance, own_known)
+        other, other_doubt, other_detail = _corrected(under, seen, variance, other_known)
+        missing = (seen - alpha * own - (1 - alpha) * other) * (trust * (most - least < EVEN))
+        shares = _shares(alpha, own_uneven + DRAWN**2, other_uneven + DRAWN**2)
+        own, other = own + shares[0] * missing, other + shares[1] * missing
+        own_doubt, other_doubt = own_doubt + own_uneven, other_doubt + other_uneven
+        own_detail, other_detail = own_detail + own_uneven, other_detail + other_uneven
+        known = [alpha, least, most, own_doubt, other_doubt, own_detail, other_detail]
+        guesses.insert(0, _Guess(planes=np.concatenate([np.stack(known), own, other]), channels=channels))
+        _, seen = _part(seen, alpha, own, other, own_detail, other_detail)
+        trust = trust * (1 - alpha)
+    return guesses
+
+
+def _shrunk(rgba: NDArray[np.uint8], size: tuple[int, int], channels: int) -> tuple[Plane, Plane]:
+    """Return the picture at the model's size, and the variance of what is lost by that."""
+    planes: list[Plane] = []
+    for rows in (rgba[..., channel] for channel in range(channels)):
+        values = rows.astype(np.float32) / np.float32(255)
+        if channels == 4 and len(planes) < 3:
+            values *= rgba[..., 3].astype(np.float32) / np.float32(255)
+        planes.append(cv2.resize(values, size, interpolation=cv2.INTER_AREA))
+        planes.append(cv2.resize(values * values, size, interpolation=cv2.INTER_AREA))
+    means, squares = np.stack(planes[::2]), np.stack(planes[1::2])
+    return means, (squares - means**2).mean(axis=0).clip(0)
+
+
+def _even(alpha: Plane) -> Plane:
+    """Return alpha without noise where it is even, and without what is next to nothing or next to all."""
+    smooth = cv2.bilateralFilter(np.ascontiguousarray(alpha), 5, 4 * NOISE, 2.0)
+    around = np.ones((5, 5), np.uint8)
+    smooth[cv2.dilate(cv2.medianBlur(alpha, 3), around) < 3 * NOISE] = 0
+    smooth[cv2.erode(cv2.medianBlur(alpha, 3), around) > 1 - 3 * NOISE] = 1
+    return np.asarray(smooth, np.float32)
+
+
+def _carried(colors: Plane, alpha: Plane, channels: int) -> Plane:
+    """Return a layer's colors as planes, those that hardly show taken from beside."""
+    sure = np.where(alpha > 0.1, alpha**2, 0).astype(np.float32)
+    carried = spread(colors, sure)
+    # What is seen through is never seen alone, and the model's noise in it would pass to what lies behind.
+    even = cv2.bilateralFilter(carried, 9, 0.1, 3.0)
+    carried += (4 * alpha * (1 - alpha))[..., None] * (even - carried)
+    planes = np.ascontiguousarray(carried.transpose(2, 0, 1))
+    return planes if channels == 3 else np.concatenate([planes, np.ones_like(planes[:1])])
+
+
+def _range(alpha: Plane) -> tuple[Plane, Plane]:
+    """Return the least and the most that alpha may be, for what is around each pixel and for what is thin."""
+    side = 2 * REACH + 1
+    around = np.ones((side, side), np.uint8)
+    ridge = alpha - cv2.morphologyEx(alpha, cv2.MORPH_OPEN, around)
+    gap = cv2.morphologyEx(alpha, cv2.MORPH_CLOSE, around) - alpha
+    least = np.where(cv2.dilate(gap, around) > THIN, 0, cv2.erode(alpha, around))
+    most = np.where(cv2.dilate(ridge, around) > THIN, 1, cv2.dilate(alpha, around))
+    return np.asarray(least, np.float32), np.asarray(most, np.float32)
+
+
+def _corrected(colors: Plane, seen: Plane, variance: Plane, known: Plane) -> tuple[Plane, Plane, Plane]:
+    """Return colors with what they are off where `known`, carried on around; how unsure they are; their detail.
+
+    The last two are variances; detail is measured where the colors are known, near or else anywhere.
+    """
+    off = (seen - colors) * known
+    total = _around(known)
+    square = (off**2).mean(axis=0) + variance * known
+    miss = np.stack([_around(plane) for plane in off]) / (total + NOTHING)
+    varied = _around(square) + NOTHING * float(square.sum() / (known.sum() + 1))
+    detail = (varied / (total + NOTHING) - (miss**2).mean(axis=0)).clip(NOISE**2, None)
+    return colors + miss, detail + UNKNOWN**2 * NOTHING / (total + NOTHING), detail
+
+
+def _uneven(colors: Plane) -> Plane:
+    """Return the variance of colors from those beside them, of what may be misplaced or blurred."""
+    means, squares = (np.stack([cv2.blur(plane, (5, 5)) for plane in planes]) for planes in (colors, colors**2))
+    return (squares - means**2).mean(axis=0).clip(0, None)
+
+
+def _around(values: Plane) -> Plane:
+    return cv2.GaussianBlur(values, (0, 0), NEAR) + LITTLE * cv2.GaussianBlur(values, (0, 0), FAR)
+
+
+# At the picture's size.
+
+
+def _solve(rgba: NDArray[np.uint8], guesses: list[_Guess], made: NDArray[np.uint8], tile: tuple[slice, slice]) -> None:
+    """Fill one tile of all layers."""
+    channels = guesses[0].channels
+    seen = _channels_of(rgba[tile], channels)
+    trust = np.ones(seen.shape[1:], np.float32)
+    enlarge = _Enlarge(guesses[0].planes.shape[1:], rgba.shape[:2], tile)
+    for number in range(len(guesses) - 1, 0, -1):
+        planes = enlarge(guesses[number].planes)
+        if planes[2].max() < 2 / 255:
+            continue
+        alpha = _alpha(seen, planes, trust, channels)
+        own, seen = _part(seen, alpha, planes[7 : 7 + channels], planes[7 + channels :], planes[5], planes[6])
+        _write(made[(number, *tile)], own, alpha)
+        trust *= 1 - alpha
+    drawn = enlarge(guesses[0].planes[:1])[0].clip(0, 1)
+    whole = seen[3] if channels == 4 else np.ones_like(trust)
+    alpha = np.where(trust > 0.5 / 255, whole, drawn)
+    own = seen[:3] / np.maximum(whole, 1 / 255)
+    _write(made[(0, *tile)], own.clip(0, 1), alpha)
+    _settle(made[(slice(None), *tile)], rgba[tile])
+
+
+def _settle(stack: NDArray[np.uint8], picture: NDArray[np.uint8]) -> None:
+    """Change the colors of a stack where rounding, or the bounds of colors, have left it off the picture."""
+    shown = np.zeros((3, *picture.shape[:2]), np.float32)
+    for layer in stack:
+        alpha = layer[..., 3] * np.float32(1 / 255)
+        shown *= 1 - alpha
+        shown += alpha * layer[..., :3].transpose(2, 0, 1)
+    whole = picture[..., 3] * np.float32(1 / 255)
+    rows, columns = np.nonzero((np.abs(shown - whole * picture[..., :3].transpose(2, 0, 1)) > OFF).any(axis=0))
+    if len(rows):
+        pixels = np.ascontiguousarray(stack[:, rows, columns, None])
+        settle_colors(pixels, picture[rows, columns, None])
+        stack[:, rows, columns] = pixels[:, :, 0]
+
+
+def _alpha(seen: Plane, planes: Plane, trust: Plane, channels: int) -> Plane:
+    """Return a layer's alpha, in whole levels, from the model's and from the colors of both sides.
+
+    Both count by the inverse of their variances.
+    """
+    drawn, least, most, own_doubt, other_doubt = planes[:5]
+    own, other = planes[7 : 7 + channels], planes[7 + channels :]
+    way, there = own - other, seen - other
+    length = (way**2).sum(axis=0) + np.float32(1e-6)
+    told = ((there * way).sum(axis=0) / length).clip(-0.1, 1.1)
+    aside = ((there - told * way) ** 2).mean(axis=0)
+    drawn, share = drawn.clip(0, 1), told.clip(0, 1)
+    doubt = share**2 * own_doubt + (1 - share) ** 2 * other_doubt + aside + (LEVEL / np.maximum(trust, LEVEL)) ** 2
+    play = np.maximum((most - least) / 2, NOISE) ** 2
+    weight = play / (play + doubt / length)
+    alpha = drawn + weight * (told - drawn)
+    alpha = np.minimum(np.maximum(alpha, least - 2 * NOISE), most + 2 * NOISE).clip(0, 1)
+    alpha[(alpha < 2 * NOISE) & (least < 2 * NOISE)] = 0
+    alpha[(alpha > 1 - 2 * NOISE) & (most > 1 - 2 * NOISE)] = 1
+    if channels == 4:
+        alpha = np.minimum(alpha, seen[3])
+    return np.rint(alpha * 255) / np.float32(255)
+
+
+def _part(
+    seen: Plane, alpha: Plane, own: Plane, other: Plane, own_detail: Plane, other_detail: Plane
+) -> tuple[Plane, Plane]:
+    """Return the colors of a layer and of what lies below, which give what is `seen` at this alpha.
+
+    What is missing is the detail of both, shared by how much of it each has, as far as alpha is right; the rest goes to
+    what is seen more of.
+    """
+    rest = 1 - alpha
+    astray = (2 * NOISE) ** 2 * alpha * rest * ((own - other) ** 2).mean(axis=0)
+    missing = seen - alpha * own - rest * other
+    own_share, other_share = _shares(alpha, own_detail, other_detail, astray)
+    own, other = own + own_share * missing, other + other_share * missing
+    both = alpha**2 + rest**2
+    for _ in range(2):
+        missing = seen - alpha * own - rest * other
+        own, other = own + alpha / both * missing, other + rest / both * missing
+        np.clip(own, 0, 1, out=own)
+        np.clip(other, 0, 1, out=other)
+    if len(seen) == 4:
+        own[3] = 1
+        other[3] = ((seen[3] - alpha) / np.maximum(rest, 1 / 255)).clip(0, 1) * (rest > 0) + other[3] * (rest == 0)
+        np.minimum(other[:3], other[3], out=other[:3])
+    return own, other
+
+
+def _shares(
+    alpha: Plane, own_variance: Plane, other_variance: Plane, astray: Plane | float = 0.0
+) -> tuple[Plane, Plane]:
+    """Return how much of what is missing both colors get: most likely by their variances and that of all else."""
+    rest = 1 - alpha
+    total = alpha**2 * own_variance + rest**2 * other_variance + astray
+    return alpha * own_variance / total, rest * other_variance / total
+
+
+def _write(target: NDArray[np.uint8], colors: Plane, alpha: Plane) -> None:
+    target[..., 3] = np.rint(alpha * 255)
+    target[..., :3] = (np.rint(colors[:3] * 255) * (target[..., 3] > 0)).transpose(1, 2, 0)
+
+
+class _Enlarge:
+    """Enlarges a tile's part of planes by bicubic interpolation, as products with small matrices.
+
+    They are so small that the library for products starts no threads, which would wait for each other.
+    """
+
+    def __init__(self, size: tuple[int, int], full: tuple[int, int], tile: tuple[slice, slice]) -> None:
+        self._down = [_cubic(size[0], full[0], part) for part in _steps(tile[0], STEP)]
+        self._across = [_cubic(size[1], full[1], part) for part in _steps(tile[1], STEP)]
+
+    def __call__(self, planes: Plane) -> Plane:
+        rows = np.concatenate([weights @ planes[:, used] for weights, used in self._down], axis=1)
+        return np.concatenate([rows[..., used] @ weights.T for weights, used in self._across], axis=2)
+
+
+def _steps(part: slice, step: int) -> Iterator[slice]:
+    """Yield a part of a line in steps."""
+    for first in range(part.start, part.stop, step):
+        yield slice(first, min(first + step, part.stop))
+
+
+def _cubic(size: int, full: int, part: slice) -> tuple[Plane, slice]:
+    """Return the weights (part, used) of the samples that a part of an enlarged line needs, and which these are."""
+    at = (np.arange(part.start, part.stop) + 0.5) * size / full - 0.5
+    first = np.floor(at).astype(int) - 1
+    used = slice(max(0, first[0]), min(size, first[-1] + 4))
+    weights = np.zeros((len(at), used.stop - used.start), np.float32)
+    for step in range(4):
+        away = np.abs(at - first - step)
+        near = (1.5 * away - 2.5) * away**2 + 1
+        far = ((-0.5 * away + 2.5) * away - 4) * away + 2
+        index = (first + step).clip(used.start, used.stop - 1) - used.start
+        np.add.at(weights, (np.arange(len(at)), index), np.where(away < 1, near, np.where(away < 2, far, 0)))
+    return weights, used
