@@ -118,7 +118,7 @@ class _Reader:
         yield models
         for name, help_text, value in (
             ("queue_length", "Jobs that wait.", now.queue_length),
-            ("jobs_running", "Jobs that run, at most one on each engine.", now.running),
+            ("jobs_running", "Jobs that run: one on each engine at most, and those after it.", now.running),
             ("ready", "1 when jobs can run, as /readyz says.", int(now.ready)),
             ("worker_memory_bytes", "Resident memory of the process that runs the engine.", now.worker_memory_bytes),
             ("device_memory_used_bytes", "Memory in use on the accelerator.", now.device_memory_used_bytes),

@@ -74,7 +74,9 @@ async def open_service(settings: Settings, engine: Engine) -> AsyncGenerator[Ser
             rest = Patience(cancel_s=server.cancel_grace_s, unload_s=SPARE_UNLOAD_S)
             hosts[spare.name] = PipelineHost(lambda: _new_worker(settings, spare), rest, metrics, at_once=False)
             undo.push_async_callback(hosts[spare.name].stop)
-        jobs = JobQueue(hosts, JobRecords(database), metrics, server)
+        pool = await undo.enter_async_context(open_pool())
+        pictures = Pictures(pool, store)
+        jobs = JobQueue(hosts, JobRecords(database), metrics, server, pictures.restore)
         quota = Quota(projects=server.max_projects, bytes=server.max_projects_gb * 1e9)
         projects = Projects(database, store, quota)
         transit = Transit(server.data_dir)
@@ -84,21 +86,20 @@ async def open_service(settings: Settings, engine: Engine) -> AsyncGenerator[Ser
         cleaning = asyncio.create_task(housekeeping.keep_on())
         undo.push_async_callback(_end, cleaning)
         with StopSignals(jobs.drain, jobs.hurry).handled():
-            async with open_pool() as pool:
-                yield Service(
-                    settings=settings,
-                    engine=engine,
-                    spare=spare,
-                    host=host,
-                    jobs=jobs,
-                    store=store,
-                    projects=projects,
-                    metrics=metrics,
-                    pool=pool,
-                    storage=storage,
-                    pictures=Pictures(pool, store),
-                    transit=transit,
-                )
+            yield Service(
+                settings=settings,
+                engine=engine,
+                spare=spare,
+                host=host,
+                jobs=jobs,
+                store=store,
+                projects=projects,
+                metrics=metrics,
+                pool=pool,
+                storage=storage,
+                pictures=pictures,
+                transit=transit,
+            )
 
 
 def _open_database(data_dir: Path, store: ImageStore) -> Database:

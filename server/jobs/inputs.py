@@ -9,13 +9,14 @@ import time
 from abc import ABC, abstractmethod
 from collections import defaultdict, deque
 from collections.abc import Hashable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
 from typing import Any, ClassVar, Literal, NamedTuple
 
 from PIL import Image
 
 from llm_dit.images import encode_png
-from llm_dit.layers import coverage
+from llm_dit.layers import Decomposition, coverage
 from llm_dit.options import DecomposeOptions, EditOptions, EngineName, NamedBox, SamplingOptions, Seed
 from llm_dit.recipe import Recipe, recipe_of
 from llm_dit.runs import Forward, LayerPipeline, PreviewCallback, ProgressCallback
@@ -54,6 +55,8 @@ class JobResult:
     """How to make it again; None of results from before this was kept."""
     score: Score | None = None
     """What a decomposition is worth; None of an edit, and of results from before this was kept."""
+    to_restore: bool = False
+    """Whether the layers have the model's size and are still to be brought to the picture's own."""
 
 
 class _Made(NamedTuple):
@@ -64,6 +67,7 @@ class _Made(NamedTuple):
     seed: int
     prompt: str
     score: Score | None = None
+    to_restore: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,6 +105,7 @@ class _RunInput(SamplingOptions, ABC):
             recipe=recipe_of(self.kind, pipeline.engine, status, self._asked(made)),
             generation_time_s=elapsed_s,
             score=made.score,
+            to_restore=made.to_restore,
         )
 
     def _asked(self, made: _Made) -> dict[str, Any]:
@@ -128,8 +133,14 @@ class DecomposeInput(_RunInput, DecomposeOptions):
         return super()._asked(made) | {"prompt": made.prompt, "regions": regions or None}
 
     def _make(self, pipeline: LayerPipeline, picture: Image.Image, store: ImageStore, **reports: Any) -> _Made:
-        layers = pipeline.decompose(image=picture, regions=self.regions, **self.arguments(), **reports)
-        return _Made(layers, layers.names, layers.seed, layers.prompt, layers.score)
+        arguments = self.arguments()
+        to_restore = self.output_size == "original" and not pipeline.any_size
+        if to_restore:
+            # That is work for the processor, in another process: the next run need not wait for it.
+            arguments["output_size"] = "model"
+        layers = pipeline.decompose(image=picture, regions=self.regions, **arguments, **reports)
+        score = None if to_restore else layers.score
+        return _Made(layers, layers.names, layers.seed, layers.prompt, score, to_restore)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -162,6 +173,23 @@ class EditLayerInput(_RunInput, EditOptions):
 
 
 JobInput = DecomposeInput | EditLayerInput
+
+
+def restore_layers(job_input: DecomposeInput, result: JobResult, data_dir: Path) -> JobResult:
+    """Return the result of a run with its layers brought to the picture's own size; raises `DiskFullError`."""
+    from llm_dit.full_size import restore
+
+    started = time.perf_counter()
+    store = ImageStore(data_dir)
+    drawn = [_read(store, image.sha256) for image in result.images[1:]]
+    picture = _read(store, job_input.image)
+    names = [image.name for image in result.images[1:]]
+    layers = Decomposition(
+        restore(picture, drawn), seed=result.seed, prompt=result.prompt, names=names, picture=picture
+    )
+    images = tuple(_write(store, each, name) for each, name in zip(layers, layers.names, strict=True))
+    elapsed_s = result.generation_time_s + time.perf_counter() - started
+    return replace(result, images=images, score=layers.score, generation_time_s=elapsed_s, to_restore=False)
 
 
 def _read(store: ImageStore, sha256: str) -> Image.Image:

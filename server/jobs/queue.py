@@ -8,12 +8,13 @@ import logging
 import math
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from llm_dit.errors import LLMDiTError
 from llm_dit.options import EngineName
+from llm_dit.runs import RESTORING, Progress
 from server.errors import (
     AbandonedError,
     Failure,
@@ -24,7 +25,7 @@ from server.errors import (
     WorkerLostError,
 )
 from server.jobs.fair_queue import FairLine, Tickets
-from server.jobs.inputs import JobResult, Paces
+from server.jobs.inputs import DecomposeInput, JobResult, Paces
 from server.jobs.job import Job, Stepping, Submission
 from server.jobs.records import JobRecords, Roster
 from server.logs import Concealed
@@ -43,6 +44,9 @@ FULL_KEPT = "The queue is full: try again in {seconds} s; a place is kept for yo
 FULL_OF_YOURS = "of your jobs are waiting already: try again in {seconds} s."
 ABANDONED = "The server ended in each run of this job, so it is not run again: look into the server's log."
 
+Restore = Callable[[DecomposeInput, JobResult], Coroutine[Any, Any, JobResult]]
+"""Brings the layers of a run to the picture's own size."""
+
 
 @dataclass(kw_only=True, eq=False)
 class Lane:
@@ -59,7 +63,8 @@ class JobQueue:
     """Takes jobs in, keeps them, and runs one after the other on each engine.
 
     A job is on the disk before it counts as taken, and its outcome before it is told. All engines share the places of
-    the queue; `hosts` has the service's own first, which gets the jobs that name none.
+    the queue; `hosts` has the service's own first, which gets the jobs that name none. A job whose layers are still to
+    be brought to the picture's size leaves its engine to the next one, and goes on beside it.
     """
 
     def __init__(
@@ -68,12 +73,16 @@ class JobQueue:
         records: JobRecords,
         metrics: Metrics,
         settings: ServerSettings,
+        restore: Restore,
     ) -> None:
         self._lanes: dict[EngineName | None, Lane] = {name: Lane(host=host) for name, host in hosts.items()}
         self._engine: EngineName = next(iter(hosts))
         self._records = records
         self._metrics = metrics
         self._settings = settings
+        self._restore = restore
+        self._restoring: dict[Job, tuple[asyncio.Task[JobResult], asyncio.Task[None]]] = {}
+        """Jobs that an engine is done with: what brings their layers to size, and what ends them after it."""
         self.roster = Roster(records, settings.max_finished_jobs)
         self._arriving: Counter[str] = Counter()
         """Jobs of each client that are about to be kept."""
@@ -92,8 +101,8 @@ class JobQueue:
 
     @property
     def running(self) -> int:
-        """How many jobs run, at most one on each engine."""
-        return sum(lane.running is not None for lane in self._lanes.values())
+        """How many jobs run: at most one on each engine, and those that an engine is done with."""
+        return sum(lane.running is not None for lane in self._lanes.values()) + len(self._restoring)
 
     @property
     def ready(self) -> bool:
@@ -182,6 +191,8 @@ class JobQueue:
             await self._close(job, JobCanceledError(CANCELED))
         elif job is lane.running and lane.run is not None:
             lane.run.cancel()
+        elif job in self._restoring:
+            self._restoring[job][0].cancel()
         await job.wait_over()
 
     async def drain(self) -> None:
@@ -198,6 +209,8 @@ class JobQueue:
         hurried.cancel()
         for lane in self._lanes.values():
             await lane.host.stop()
+        for restoring, _ in self._restoring.values():
+            restoring.cancel()
         await idle
 
     def hurry(self) -> None:
@@ -271,6 +284,38 @@ class JobQueue:
     async def _carry_out(self, job: Job, lane: Lane) -> None:
         job.runs += 1
         outcome = await self._outcome(job, lane)
+        if isinstance(outcome, JobResult) and outcome.to_restore:
+            assert isinstance(job.job_input, DecomposeInput)
+            job.advance(Progress(phase=RESTORING, step=0, total=1))
+            restoring = asyncio.create_task(self._restore(job.job_input, outcome))
+            self._restoring[job] = (restoring, asyncio.create_task(self._finish(job, restoring)))
+            if job.cancel_wanted:
+                restoring.cancel()
+        else:
+            await self._conclude(job, outcome)
+        lane.running = lane.run = None
+        self._start_next(lane)
+        if not self.running:
+            self._idle.set()
+
+    async def _finish(self, job: Job, restoring: asyncio.Task[JobResult]) -> None:
+        """Bring the layers of a job to the picture's own size; whatever happens, the job ends."""
+        outcome: JobResult | LLMDiTError
+        try:
+            outcome = await restoring
+        except asyncio.CancelledError:
+            outcome = JobCanceledError(CANCELED) if job.cancel_wanted else WorkerLostError(STOPPING)
+        except LLMDiTError as error:
+            outcome = error
+        except Exception as error:  # noqa: BLE001 - whatever it is ends the job, not the queue
+            outcome = self._unexpected(job, error)
+        await self._conclude(job, outcome)
+        del self._restoring[job]
+        if not self.running:
+            self._idle.set()
+
+    async def _conclude(self, job: Job, outcome: JobResult | LLMDiTError) -> None:
+        """End a job, or put it back where the end of the service has interrupted it."""
         if isinstance(outcome, JobResult):
             self._paces.learn(job.job_input, outcome.generation_time_s)
         if self.stopping and isinstance(outcome, WorkerLostError):
@@ -278,10 +323,6 @@ class JobQueue:
             await self._let_go(job)
         else:
             await self._close(job, outcome)
-        lane.running = lane.run = None
-        self._start_next(lane)
-        if not self.running:
-            self._idle.set()
 
     async def _outcome(self, job: Job, lane: Lane) -> JobResult | LLMDiTError:
         """Run a job; whatever happens, the queue goes on."""
@@ -302,10 +343,13 @@ class JobQueue:
             pass
         except LLMDiTError as error:
             return error
-        except Exception as error:
-            logger.error("job failed in the service itself", exc_info=Concealed.of(error), extra={"job_id": job.id})
-            return PipelineError(f"The server failed; its log says why, under job {job.id}.")
+        except Exception as error:  # noqa: BLE001 - whatever it is ends the job, not the queue
+            return self._unexpected(job, error)
         return JobCanceledError(CANCELED)
+
+    def _unexpected(self, job: Job, error: Exception) -> PipelineError:
+        logger.error("job failed in the service itself", exc_info=Concealed.of(error), extra={"job_id": job.id})
+        return PipelineError(f"The server failed; its log says why, under job {job.id}.")
 
     async def _close(self, job: Job, outcome: JobResult | LLMDiTError) -> None:
         """End a job: on the disk first."""

@@ -12,6 +12,7 @@ from llm_dit.exports.formats import ExportName
 from llm_dit.images import ImageLimits, check_dimensions
 from llm_dit.imports.layer_file import FileLimits
 from server.errors import TaskLostError, TaskMemoryError, TaskTimeError
+from server.jobs.inputs import DecomposeInput, JobResult, restore_layers
 from server.pool.pool import Lane, Pool
 from server.pool.tasks import (
     NOT_HELD,
@@ -55,6 +56,8 @@ SELECTION = Budget(cpu_s=60, memory=768 * MB, wall_s=300, kept=448 * MB)
 
 A process keeps 350 MB once it has seen: OpenCV holds the layers of the network, so that the next click finds it loaded.
 """
+RESTORING = Budget(cpu_s=300, memory=2048 * MB, wall_s=1800)
+"""Of bringing ten layers to 16 megapixels; five take 12 megapixels half of the memory, and ten seconds."""
 CUT_BYTES = 60
 """Memory that a pixel of a canvas takes when a layer is cut from it."""
 TOO_LONG = "The picture takes too long to decode: scale it down, or save it as PNG or as a plain JPEG."
@@ -148,6 +151,10 @@ class Pictures:
         pixels = most if stack.width is None or stack.height is None else min(most, stack.width * stack.height)
         budget = replace(SELECTION, memory=SELECTION.memory + CUT_BYTES * pixels)
         return await self._pool.run(Lane.SELECTION, budget, keep_cut, stack, mask, name)
+
+    async def restore(self, job_input: DecomposeInput, result: JobResult) -> JobResult:
+        """Bring the layers of a run to the picture's own size; raises `DiskFullError`, `TaskError`."""
+        return await self._pool.run(Lane.LAYERS, RESTORING, restore_layers, job_input, result, self._store.data_dir)
 
     async def read_layers(self, file: Path, limits: FileLimits) -> KeptStack:
         """Take the layers of a file in; raises `InputError`, `DiskFullError`, `TaskError`."""

@@ -65,6 +65,8 @@ class Lane(StrEnum):
     """Many pictures: exports and imports."""
     SELECTION = "selection"
     """What somebody points at on the page, and looks at the stage for."""
+    LAYERS = "layers"
+    """Layers of a finished run, brought to the picture's own size."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,6 +90,8 @@ LANES: Mapping[Lane, LaneLimits] = {
     Lane.PICTURES: LaneLimits(processes=_SHARE, waiting=32, nice=8, idle_s=15),
     Lane.FILES: LaneLimits(processes=_SHARE, waiting=16, nice=12, idle_s=15),
     Lane.SELECTION: LaneLimits(processes=2, waiting=32, nice=4, idle_s=120, thrifty=False),
+    # The queue of jobs bounds how many wait; none that has had its turn on the device is lost here.
+    Lane.LAYERS: LaneLimits(processes=1, waiting=1_000_000, nice=6, idle_s=15, thrifty=False),
 }
 
 
