@@ -1,6 +1,7 @@
 """The command line, `llm-dit`: parse, build the pipeline, run it, save.
 
-Exit codes: 0 done, 2 the input is not valid, 3 the engine or the service cannot run, 130 interrupted.
+Exit codes: 0 done, 2 the input is not valid, 3 the engine or the service cannot run, 4 some of many pictures failed,
+130 interrupted.
 """
 
 import re
@@ -14,7 +15,8 @@ from PIL import Image
 from pydantic import TypeAdapter, ValidationError
 
 import llm_dit
-from cli import upkeep
+from cli import folders, upkeep
+from cli.folders import Guidance, Loras, Speed, Steps
 from cli.terminal import (
     SUFFIXES,
     counted,
@@ -45,17 +47,14 @@ from server.storage.database import require_free
 
 app = typer.Typer(
     name="llm-dit",
-    epilog="Exit codes: 0 done · 2 the input is not valid · 3 the engine or service cannot run · 130 interrupted",
+    epilog="Exit codes: 0 done · 2 the input is not valid · 3 the engine or service cannot run · "
+    "4 some of many pictures failed · 130 interrupted",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-Steps = Annotated[int | None, typer.Option(help=help_of(options.Steps))]
-Guidance = Annotated[float | None, typer.Option("--cfg-scale", help=help_of(options.Guidance))]
-Speed = Annotated[options.Speed | None, typer.Option(help=help_of(options.Speed))]
-Loras = Annotated[list[str] | None, typer.Option("--lora", help=help_of(options.Loras))]
 Fit = Annotated[bool, typer.Option("--fit", help="Scale a picture that is too large down instead of refusing it.")]
 Seed = Annotated[
     int | None, typer.Option(min=0, help="The same seed gives the same result; default: a random one, printed.")
@@ -345,6 +344,7 @@ def select_thing(
 
 
 # After the commands that make pictures: their order is that of `--help`.
+app.add_typer(folders.app)
 app.add_typer(upkeep.app)
 app.add_typer(upkeep.models, name="models")
 

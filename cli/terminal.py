@@ -21,6 +21,7 @@ from server.errors import SettingsError
 
 EXIT_INPUT = 2
 EXIT_ENGINE = 3
+EXIT_SOME = 4
 EXIT_INTERRUPTED = 130
 OPTIONS = {
     "layer_num": "--layers",

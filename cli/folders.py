@@ -1,0 +1,286 @@
+"""Many pictures in one command, of which one that fails does not stop the others; and measuring decompositions."""
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+from PIL import Image
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
+from rich.progress import Progress as ProgressBar
+
+from cli.terminal import EXIT_SOME, Stack, console, counted, explained, read_stack, writing
+from cli.upkeep import Config, Engine, Profile, settings_of
+from llm_dit import options
+from llm_dit.errors import DeviceLostError, InputError, LayerFileError, LLMDiTError
+from llm_dit.evaluation import Likeness, compare, mean_of
+from llm_dit.exports.formats import MANIFEST_NAME
+from llm_dit.layer import shows
+from llm_dit.layers import canvas_size, composite
+from llm_dit.options import RunDefaults, bounds, help_of
+from llm_dit.runs import Progress, ProgressCallback
+from llm_dit.score import score_of
+from server.engines import choose_engine, load_pipeline
+
+Steps = Annotated[int | None, typer.Option(help=help_of(options.Steps))]
+Guidance = Annotated[float | None, typer.Option("--cfg-scale", help=help_of(options.Guidance))]
+Speed = Annotated[options.Speed | None, typer.Option(help=help_of(options.Speed))]
+Loras = Annotated[list[str] | None, typer.Option("--lora", help=help_of(options.Loras))]
+
+app = typer.Typer()
+LAYER_SUFFIXES = (".psd", ".psb", ".ora", ".zip")
+REPORT_NAME = "report.json"
+EVALUATION_SIDE = 1024
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task:
+    """A file or folder, and what is to become of it."""
+
+    source: Path
+    target: Path
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What came of a task: `said` of it in a few words, and `about` it in the report."""
+
+    task: Task
+    status: Literal["done", "skipped", "failed"]
+    said: str
+    about: Mapping[str, Any] = field(default_factory=dict[str, Any])
+
+
+Work = Callable[[Task, ProgressCallback], tuple[str, Mapping[str, Any]]]
+"""Does a task, and returns what is said of it and what the report has; raises `LLMDiTError`."""
+
+
+def each(tasks: Sequence[Task], begin: Callable[[ProgressCallback], Work]) -> Iterator[Outcome]:
+    """Do one task after the other, under one bar; `begin` loads what does them.
+
+    A task that fails is told at once, and the next one follows; only where the device is lost none can.
+    """
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with ProgressBar(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        row = bar.add_task("loading", total=len(tasks))
+        work = begin(lambda progress: bar.update(row, description=progress.phase))
+        for number, task in enumerate(tasks):
+
+            def show(progress: Progress, name: str = task.source.name, number: int = number) -> None:
+                share = progress.step / progress.total if progress.total and not progress.is_loading else 0
+                bar.update(row, description=f"{name}: {progress.phase}", completed=number + share)
+
+            bar.update(row, description=task.source.name, completed=number)
+            outcome = _outcome(task, work, show)
+            if outcome.status == "failed":
+                console.print(f"error: {task.source}: {outcome.said}", style="red", markup=False, soft_wrap=True)
+            yield outcome
+
+
+def _outcome(task: Task, work: Work, show: ProgressCallback) -> Outcome:
+    try:
+        said, about = work(task, show)
+    except DeviceLostError:
+        raise
+    except LLMDiTError as error:
+        return Outcome(task=task, status="failed", said=error.message.removeprefix(f"{task.source}: "))
+    except Exception as error:  # noqa: BLE001 - nothing that one picture brings about may end the run
+        return Outcome(task=task, status="failed", said=f"failed unexpectedly ({type(error).__name__})")
+    return Outcome(task=task, status="done", said=said, about=about)
+
+
+def close(outcomes: Iterable[Outcome], report: Path) -> None:
+    """Print a line for each task and their number, and exit with a code of its own where some have failed."""
+    rows = [(str(outcome.task.source), outcome.status, outcome.said) for outcome in outcomes]
+    widths = [max((len(row[column]) for row in rows), default=0) for column in (0, 1)]
+    for name, status, said in rows:
+        typer.echo(f"{name:{widths[0]}}  {status:{widths[1]}}  {said}")
+    counts = {status: sum(row[1] == status for row in rows) for status in ("done", "skipped", "failed")}
+    typer.echo(f"{', '.join(f'{count} {status}' for status, count in counts.items() if count)}; {report}")
+    if counts["failed"]:
+        raise typer.Exit(EXIT_SOME)
+
+
+# What an engine or a LoRA makes of pictures whose layers are known.
+
+
+@app.command()
+def evaluate(
+    truth: Annotated[Path, typer.Argument(help="A folder of PSD, ORA and ZIP files, or of folders of layers.")],
+    out: Annotated[Path, typer.Option("-o", "--out", help="JSON file to write.")] = Path("evaluation.json"),
+    against: Annotated[
+        Path | None,
+        typer.Option(help="A folder of decompositions, NAME or NAME_layers each; default: the engine makes them."),
+    ] = None,
+    layers: Annotated[
+        int | None, typer.Option(help=f"{help_of(options.LayerNum)} Default: as many as the truth has.")
+    ] = None,
+    resolution: Annotated[int | None, typer.Option(help=help_of(options.Resolution))] = None,
+    steps: Steps = None,
+    cfg_scale: Guidance = None,
+    speed: Speed = None,
+    lora: Loras = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="Of every run; default: 0.")] = None,
+    side: Annotated[
+        int, typer.Option(min=16, help="Larger stacks are scaled down to this many pixels on the longer side.")
+    ] = EVALUATION_SIDE,
+    config: Config = None,
+    profile: Profile = None,
+    engine: Engine = None,
+) -> None:
+    """Measure decompositions against layers that are known: RGB L1 (0 is best) and alpha soft IoU (1 is best).
+
+    Example: llm-dit evaluate truth --engine classical --out classical.json
+    """
+    given = {
+        "layer_num": layers,
+        "resolution": resolution,
+        "num_inference_steps": steps,
+        "cfg_scale": cfg_scale,
+        "speed": speed,
+        "loras": lora,
+        "seed": seed,
+    }
+    asked: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+    with explained():
+        if against is not None and (asked or engine):
+            raise InputError("--against is for layers that are there: leave the engine's options out.", param="against")
+        tasks = [Task(source=source, target=out) for source in _stacks_in(truth)]
+        about: dict[str, Any] = {"against": str(against)}
+        if against is None:
+            chosen = choose_engine(settings_of(config, profile, engine))
+            defaults = chosen.defaults_of_run("decompose", lora)
+            asked = {"seed": 0, **asked}
+            about = {"engine": chosen.name, "options": dict(asked)}
+            asked |= defaults.fill({name: asked.get(name) for name in RunDefaults._fields if name != "layer_num"})
+
+            def begin(progress: ProgressCallback) -> Work:
+                pipeline = load_pipeline(chosen.pipeline, chosen.options, progress)
+                most = bounds(options.LayerNum)[1]
+
+                def made(_: Task, known: Truth, progress: ProgressCallback) -> list[Image.Image]:
+                    run: dict[str, Any] = {
+                        "layer_num": min(len(known.layers), most),
+                        **asked,
+                        "output_size": "original",
+                    }
+                    return pipeline.decompose(known.picture, **run, progress=progress)[1:]
+
+                return _measuring(made, side)
+        else:
+
+            def begin(progress: ProgressCallback) -> Work:
+                return _measuring(lambda task, known, _: _decomposition_of(task.source, against), side)
+
+        outcomes = list(each(tasks, begin))
+        found = [outcome for outcome in outcomes if outcome.status == "done"]
+        mean = mean_of([[Likeness(**level) for level in outcome.about["edits"]] for outcome in found])
+        report = {
+            "format": "llm-dit-evaluation",
+            "version": 1,
+            **about,
+            "side": side,
+            "mean": [asdict(level) for level in mean],
+            "pictures": [
+                {"name": outcome.task.source.name, "status": outcome.status}
+                | (dict(outcome.about) if outcome.status == "done" else {"error": outcome.said})
+                for outcome in outcomes
+            ],
+        }
+        with writing(out):
+            out.write_text(json.dumps(report, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
+        typer.echo("merges  RGB L1  alpha soft IoU")
+        for level in mean:
+            typer.echo(f"{level.edits:6}  {level.rgb_l1:6.4f}  {level.alpha_iou:14.4f}")
+        close(outcomes, out)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Truth:
+    """The layers of a stack that show, bottom first, RGBA and as large as its picture, and that."""
+
+    layers: Sequence[Image.Image]
+    picture: Image.Image
+
+
+def _stacks_in(folder: Path) -> list[Path]:
+    """Return the files and folders of layers in a folder, or the one that it is; raises `InputError` without any."""
+    if folder.is_dir() and not (folder / MANIFEST_NAME).is_file():
+        found = sorted(
+            path
+            for path in folder.iterdir()
+            if path.suffix.lower() in LAYER_SUFFIXES or (path / MANIFEST_NAME).is_file()
+        )
+    else:
+        found = [folder] if folder.exists() else []
+    if not found:
+        raise InputError(
+            f"{folder} holds no layers: give a folder of {', '.join(LAYER_SUFFIXES)} files.", param="truth"
+        )
+    return found
+
+
+def _measuring(made: Callable[[Task, Truth, ProgressCallback], Sequence[Image.Image]], side: int) -> Work:
+    """Return what measures the layers that are made of a picture."""
+
+    def work(task: Task, progress: ProgressCallback) -> tuple[str, Mapping[str, Any]]:
+        known = _shown(read_stack([task.source]))
+        if len(known.layers) < 2:
+            raise LayerFileError("Fewer than two layers show: there is nothing to find.")
+        found = [_resized(layer, known.picture.size) for layer in made(task, known, progress)]
+        if not found:
+            raise LayerFileError("The decomposition has no layer that shows.")
+        score = score_of(known.picture, _flat(found), found, [""] * len(found))
+        share = min(1, side / max(known.picture.size))
+        size = (max(1, round(known.picture.width * share)), max(1, round(known.picture.height * share)))
+        levels = compare([_resized(layer, size) for layer in found], [_resized(layer, size) for layer in known.layers])
+        first, last = levels[0], levels[-1]
+        said = f"RGB L1 {first.rgb_l1:.4f}, alpha soft IoU {first.alpha_iou:.4f}"
+        if last is not first:
+            said += f"; after {counted(last.edits, 'merge')} {last.rgb_l1:.4f}, {last.alpha_iou:.4f}"
+        return said, {
+            "layers": len(known.layers),
+            "found": len(found),
+            "useful": score.useful,
+            "psnr": score.psnr,
+            "edits": [asdict(level) for level in levels],
+        }
+
+    return work
+
+
+def _shown(stack: Stack) -> Truth:
+    width, height = canvas_size(stack.layers, stack.width, stack.height)
+    each = [
+        composite([layer], width, height, groups=stack.groups)
+        for layer in stack.layers
+        if shows(layer, stack.groups) and layer.opacity > 0
+    ]
+    return Truth(
+        layers=[layer for layer in each if layer.getbbox()],
+        picture=composite(stack.layers, width, height, groups=stack.groups),
+    )
+
+
+def _decomposition_of(source: Path, folder: Path) -> Sequence[Image.Image]:
+    """Return the layers that a folder has for a stack, by its name."""
+    name = source.name if source.is_dir() else source.stem
+    names = [f"{name}{part}{suffix}" for part in ("", "_layers") for suffix in ("", *LAYER_SUFFIXES)]
+    found = next((folder / each for each in names if (folder / each).exists()), None)
+    if found is None:
+        raise InputError(f"{folder} has no decomposition of it, such as {name}_layers.", param="against")
+    return _shown(read_stack([found])).layers
+
+
+def _flat(layers: Sequence[Image.Image]) -> Image.Image:
+    flat = layers[0]
+    for layer in layers[1:]:
+        flat = Image.alpha_composite(flat, layer)
+    return flat
+
+
+def _resized(layer: Image.Image, size: tuple[int, int]) -> Image.Image:
+    """Return an RGBA image at another size; Pillow resizes it premultiplied."""
+    return layer if layer.size == size else layer.resize(size, Image.Resampling.LANCZOS)
