@@ -64,6 +64,11 @@ declare global {
     discarded: readonly number[];
   }>;
 
+  /** What of the stack is meant: a layer by its id, or a group by its label. */
+  type Part = Readonly<{ kind: "layer" | "group"; key: string; name: string }>;
+  /** A line of the list: `depth` is how many groups it is in, `layers` are those of a group, top first; `hidden`: a group around it is folded. */
+  type Row = Readonly<{ part: Part; depth: number; layers: Layer[]; hidden: boolean }>;
+
   /** What undo and redo travel through. */
   type Doc = Readonly<{
     picture: Picture | null;
@@ -231,10 +236,12 @@ declare global {
     jobs: Record<string, TrackedJob>;
     /** Seconds per unit of work (`workOf`) of the last run, by engine. */
     speeds: Record<string, number>;
-    /** Names of groups. */
+    /** Labels of groups. */
     folded: readonly string[];
     /** A layer. */
     selected: string | null;
+    /** The label of the group that is selected; its topmost layer is `selected` then. */
+    group: string | null;
     /** The layer in the modal. */
     editing: string | null;
     /** The layer whose place and size are to be shown. */

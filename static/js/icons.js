@@ -35,6 +35,7 @@ export const PATHS = {
   flipY: ["M3 12h18", "M7 9 17 3.5V9z", "M7 15l10 5.5V15z"],
   reset: ["M4 5v5h5", "M4.5 10a8 8 0 1 1-.4 4"],
   folder: ["M3.5 6h6l2 2.5h9V19h-17z"],
+  folderOpen: ["M3.5 19V6h6l2 2.5h7V11", "M3.5 19 6 11h15.5L19 19z"],
   upload: ["M12 16V5", "m7 9.5 5-5 5 5", "M4 20h16"],
   settings: [
     "M4 7h9m5 0h2M4 17h2m5 0h9",

@@ -39,6 +39,9 @@ export const KEYMAP = {
   layer: [
     ["help.select", { ArrowUp: "above", ArrowDown: "below" }],
     ["help.reorder", { "Alt ArrowUp": "raise", "Alt ArrowDown": "lower" }],
+    ["help.group", { "Ctrl G": "group" }],
+    ["help.ungroup", { "Ctrl Shift G": "ungroup" }],
+    ["help.fold", { ArrowLeft: "fold", ArrowRight: "unfold" }],
     ["help.eye", { V: "eye" }],
     ["help.solo", { "Shift V": "solo" }],
     ["help.edit", { E: "edit" }],

@@ -2,7 +2,8 @@ import { isTyping } from "./dom.js";
 import { zoomCommands } from "./images/camera.js";
 import { commandOf } from "./keymap.js";
 import { flip, setVisible, showOnly } from "./state/commands.js";
-import { findLayer, indexOf } from "./state/doc.js";
+import { findLayer, groupOf } from "./state/doc.js";
+import { groupAtHand, layerPart, setGroup } from "./state/groups.js";
 import { resized } from "./state/initial.js";
 
 const NUDGES = /** @type {Record<string, [number, number]>} */ ({ left: [-1, 0], right: [1, 0], up: [0, -1], down: [0, 1] });
@@ -55,26 +56,38 @@ export function listenToKeys(store, actions, stage, layers) {
     copyPicture: actions.copyPicture,
     above: () => selectBy(1),
     below: () => selectBy(-1),
-    raise: (layer) => moveBy(layer, 1),
-    lower: (layer) => moveBy(layer, -1),
+    group: actions.group,
+    ungroup: actions.ungroup,
+    raise: (layer) => actions.step(layerPart(layer), 1),
+    lower: (layer) => actions.step(layerPart(layer), -1),
     eye: (layer) => actions.run(setVisible(layer, !layer.visible)),
     solo: (layer) => actions.run(showOnly(layer)),
     edit: ({ id }) => actions.openEdit(id),
-    rename: ({ id }) => layers.rename(id),
+    rename: (layer) => layers.rename(layerPart(layer)),
     duplicate: actions.duplicate,
     flipX: (layer) => actions.run(flip(layer, "flipX")),
     flipY: (layer) => actions.run(flip(layer, "flipY")),
     remove: actions.remove,
   };
 
+  /** What is done to a group that is selected, in place of its topmost layer. @type {Record<string, (group: Part) => void>} */
+  const groupCommands = {
+    raise: (group) => actions.step(group, 1),
+    lower: (group) => actions.step(group, -1),
+    fold: ({ key }) => actions.fold(key, true),
+    unfold: ({ key }) => actions.fold(key, false),
+    eye: ({ key }) => actions.run(setGroup(key, { visible: !groupOf(store.state.doc, key).visible })),
+    rename: layers.rename,
+    duplicate: ({ key }) => actions.duplicateGroup(key),
+    remove: ({ key }) => actions.removeGroup(key),
+  };
+
   /** @param {number} by */
   function selectBy(by) {
     actions.selectBy(by);
-    if (store.state.selected !== null) layers.focus(store.state.selected);
+    const part = actions.partAtHand();
+    if (part !== null) layers.focus(part);
   }
-
-  /** @param {Layer} layer @param {number} by */
-  const moveBy = (layer, by) => actions.reorder(layer, indexOf(store.state.doc, layer.id) + by);
 
   /** @param {KeyboardEvent} event @returns {(() => void) | undefined} */
   function actionFor(event) {
@@ -101,7 +114,10 @@ export function listenToKeys(store, actions, stage, layers) {
     // Text that is selected is what gets copied; arrows belong to sliders and choices that have the focus.
     if (command.startsWith("copy") && !getSelection()?.isCollapsed) return undefined;
     if (event.target instanceof HTMLInputElement && event.key.startsWith("Arrow") && !event.altKey) return undefined;
-    const act = layerCommands[command] ?? layerCommands[commandOf("layer", event)];
+    const name = command || commandOf("layer", event);
+    const group = groupAtHand(store.state);
+    if (group !== null && groupCommands[name] !== undefined) return () => groupCommands[name](group);
+    const act = layerCommands[name];
     return act && (() => act(layer));
   }
 

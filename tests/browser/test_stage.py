@@ -168,14 +168,75 @@ def test_split_again_makes_a_group(stacked: Studio) -> None:
     expect(fold).to_have_attribute("aria-expanded", "false")
     expect(inside.first).to_be_hidden()
     fold.click()
+    # The group is hidden, not each of its layers.
     group.locator(".eye").click()
     expect(page.locator(".layer.off")).to_have_count(inside.count())
+    expect(inside.first.locator(".eye")).to_have_attribute("aria-pressed", "false")
+    group.locator(".group-main").click()
     group.get_by_label("More for").click()
     page.get_by_role("menuitem", name="Delete").click()
     expect(stacked.rows).to_have_count(3)
     expect(stacked.layer_names).to_have_text(others[1:])
     page.keyboard.press("Control+z")
     expect(stacked.rows).to_have_count(count)
+
+
+def test_a_tree_of_groups_by_keys_and_by_dragging(stacked: Studio) -> None:
+    page, keyboard = stacked.page, stacked.page.keyboard
+    names = stacked.names()
+
+    def tree() -> list[str]:
+        """Return the lines of the list, top first, with a dot for each group that they are in."""
+        lines = page.locator(".layer-list > li:visible").all()
+        return [
+            "." * (int(line.get_attribute("aria-level") or 0) - 1) + line.locator(".layer-name").inner_text()
+            for line in lines
+        ]
+
+    def hold(row: Locator, past: Locator, across: float) -> None:
+        """Drag a row by its grip below the middle of another one, and so far to the right."""
+        grip, over = stacked.box(row.locator(".grip")), stacked.box(past)
+        drag(stacked, (grip.x + 8, grip.y + 20), (grip.x + 8 + across, over.y + over.height / 2 + 8))
+
+    # The top two go into a group, the second into one within it.
+    page.locator(".layer-main").first.click()
+    keyboard.press("Control+g")
+    keyboard.press("F2")
+    keyboard.type("Figure")
+    keyboard.press("Enter")
+    stacked.wait_for(lambda: tree() == ["Figure", f".{names[0]}", *names[1:]], "a group")
+    keyboard.press("ArrowDown")
+    keyboard.press("ArrowDown")
+    keyboard.press("Alt+ArrowUp")
+    keyboard.press("Control+g")
+    stacked.wait_for(lambda: tree()[:4] == ["Figure", f".{names[0]}", ".Group", f"..{names[1]}"], "a group in it")
+
+    # A group fades as a whole, and folds by keys.
+    page.get_by_role("slider", name="Opacity of Group").fill("40")
+    expect(page.locator(".group").nth(1)).to_contain_text("40%")
+    page.locator(".group-main").last.focus()
+    keyboard.press("ArrowLeft")
+    stacked.wait_for(lambda: f"..{names[1]}" not in tree(), "a folded group")
+    keyboard.press("ArrowRight")
+
+    # The ground goes to the end of the inner group, or with a way to the left no further than the outer one.
+    last, inner = stacked.rows.last, stacked.rows.nth(1)
+    hold(last, inner, 40)
+    stacked.wait_for(lambda: tree()[3:5] == [f"..{names[1]}", f"..{names[4]}"], "the ground in the inner group")
+    keyboard.press("Control+z")
+    hold(last, inner, 16)
+    stacked.wait_for(lambda: tree()[3:5] == [f"..{names[1]}", f".{names[4]}"], "the ground in the outer group")
+    # The inner group leaves with what is in it, and takes its opacity along.
+    hold(page.locator(".group").nth(1), stacked.rows.last, 0)
+    stacked.wait_for(lambda: tree()[-2:] == ["Group", f".{names[1]}"], "the inner group at the bottom")
+    expect(page.locator(".group").nth(1)).to_contain_text("40%")
+    with page.expect_request("**/export") as sent, page.expect_download():
+        stacked.menu("Export", "Layers (ZIP)")
+    stack: Any = sent.value.post_data_json
+    assert stack["groups"] == {"Group": {"opacity": 0.4, "visible": True, "blend": "pass-through"}}
+    page.locator(".group-main").last.click()
+    keyboard.press("Control+Shift+g")
+    stacked.wait_for(lambda: tree()[-1] == names[1], "no inner group")
 
 
 def test_pictures_come_in_as_layers(stacked: Studio, picture: Path, tmp_path: Path) -> None:

@@ -10,27 +10,22 @@ import {
   moveTo,
   openPicture,
   remove,
-  removeGroup,
   rename,
-  renameGroup,
-  reorder,
   resetPlace,
   scaleTo,
   setBlend,
-  setGroupVisible,
   setOpacity,
   setVisible,
   showOnly,
-  split,
-  ungroup,
   useVersion,
 } from "../../static/js/state/commands.js";
 import { findLayer, isAsDecomposed, newLayer } from "../../static/js/state/doc.js";
+import { arrange, layerPart, makeGroup, setGroup } from "../../static/js/state/groups.js";
 import { docOf, PICTURE, stackOf } from "./documents.js";
 
 const words = JSON.parse(readFileSync(new URL("../../static/i18n/en.json", import.meta.url), "utf8"));
 const doc = docOf("a", "b:G", "c:G", "d");
-const [a, b, c, d] = doc.layers;
+const [a, b] = doc.layers;
 const other = newLayer({ id: "n", name: "A", image: "/api/images/n.png", width: 10, height: 10, coverage: 1 });
 const ANSWER = {
   layers: [0, 1, 2].map((index) => ({
@@ -54,19 +49,13 @@ const COMMANDS = [
   setBlend(a, "multiply"),
   rename(a, "Ground"),
   showOnly(b),
-  setGroupVisible("G", false),
   moveTo(a, 3, 4),
   scaleTo(a, 2, { x: 0, y: 0 }),
   flip(a, "flipX"),
-  reorder(a, 2),
   duplicate(a, "n"),
   remove(a),
   add(other, "b"),
   mergeDown(b, other),
-  split(a, [other]),
-  renameGroup("G", "H"),
-  ungroup("G"),
-  removeGroup("G"),
   openPicture(PICTURE),
   decomposed(PICTURE, ANSWER, "j"),
 ];
@@ -92,28 +81,20 @@ test("a command that has nothing to change returns the document it was given", (
     rename(a, "  "),
     moveTo(a, 0, 0),
     resetPlace(a),
-    reorder(a, 0),
-    reorder(a, 9),
-    reorder(a, -1),
-    renameGroup("G", "G"),
-    ungroup("nothing"),
     useVersion(a, 3),
     mergeDown(a, other),
   ];
   for (const command of idle) assert.equal(command.apply(doc), doc, command.title);
   const gone = newLayer({ ...other, id: "gone" });
-  for (const command of [remove(gone), duplicate(gone, "x"), reorder(gone, 1), setOpacity(gone, 0.1), split(gone, [other])])
-    assert.equal(command.apply(doc), doc);
+  for (const command of [remove(gone), duplicate(gone, "x"), setOpacity(gone, 0.1)]) assert.equal(command.apply(doc), doc);
 });
 
-test("layers keep their groups as long as they touch them", () => {
-  assert.deepEqual(stackOf(reorder(a, 1).apply(doc)), ["b:G", "a:G", "c:G", "d"]);
-  assert.deepEqual(stackOf(reorder(c, 3).apply(doc)), ["a", "b:G", "d", "c"]);
-  assert.deepEqual(stackOf(reorder(d, 2).apply(doc)), ["a", "b:G", "d:G", "c:G"]);
-  assert.deepEqual(stackOf(reorder(d, 3, "G").apply(doc)), ["a", "b:G", "c:G", "d:G"]);
+test("a new layer comes into the group that it lies in", () => {
   assert.deepEqual(stackOf(add(other, "b").apply(doc)), ["a", "b:G", "n:G", "c:G", "d"]);
   assert.deepEqual(stackOf(add(other, null).apply(doc)), ["a", "b:G", "c:G", "d", "n"]);
-  assert.deepEqual(stackOf(split(d, [other]).apply(doc)), ["a", "b:G", "c:G", "n:D"]);
+  const nested = docOf("a:G", "b:G / H", "c:G");
+  assert.deepEqual(stackOf(add(other, "b").apply(nested)), ["a:G", "b:G / H", "n:G", "c:G"]);
+  assert.deepEqual(stackOf(add({ ...other, group: "G / H" }, "b").apply(nested)), ["a:G", "b:G / H", "n:G / H", "c:G"]);
   assert.deepEqual(stackOf(mergeDown(b, other).apply(doc)), ["n", "c:G", "d"]);
 });
 
@@ -121,7 +102,6 @@ test("names are new to the document", () => {
   assert.equal(findLayer(duplicate(a, "x").apply(doc), "x")?.name, "A 2");
   const twice = duplicate(a, "y").apply(duplicate(a, "x").apply(doc));
   assert.equal(findLayer(twice, "y")?.name, "A 3");
-  assert.equal(renameGroup("G", "A").apply(doc).layers[1].group, "A 2");
 });
 
 test("solo shows one layer, and all again", () => {
@@ -150,7 +130,7 @@ test("exactness is claimed only of what decompose made", () => {
   const [first, second] = made.layers;
   for (const command of [
     remove(first),
-    reorder(first, 1),
+    arrange(layerPart(first), { index: 1, parent: "" }),
     flip(first, "flipY"),
     setBlend(second, "screen"),
     add(other, null),
@@ -159,4 +139,7 @@ test("exactness is claimed only of what decompose made", () => {
     assert.ok(!isAsDecomposed(command.apply(made)), command.title);
   }
   assert.ok(isAsDecomposed(rename(first, "x").apply(made)));
+  const grouped = makeGroup([layerPart(first)], "G").apply(made);
+  assert.ok(isAsDecomposed(grouped));
+  assert.ok(!isAsDecomposed(setGroup("G", { opacity: 0.5 }).apply(grouped)));
 });

@@ -9,7 +9,6 @@ import {
   pixelAt,
   placeBox,
   placeInside,
-  runsOf,
   scaleAbout,
   stackOf,
   toOffset,
@@ -67,11 +66,6 @@ test("offsets are whole numbers that the server takes", () => {
 test("a picture that comes in fits into the document", () => {
   assert.deepEqual(placeInside({ width: 50, height: 40 }, { width: 100, height: 80 }), { scale: 1, x: 25, y: 20 });
   assert.deepEqual(placeInside({ width: 400, height: 80 }, { width: 100, height: 80 }), { scale: 0.25, x: 0, y: 30 });
-});
-
-test("runs are groups and single layers in order", () => {
-  const names = runsOf(docOf("a", "b:G", "c:G", "d", "e:G").layers).map(({ name, layers }) => `${name}(${layers.map(({ id }) => id)})`);
-  assert.deepEqual(names, ["(a)", "G(b,c)", "(d)", "G(e)"]);
 });
 
 test("the server is told how each layer lies and looks", () => {

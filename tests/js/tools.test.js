@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import "./browser.js";
 import { createTools } from "../../static/js/actions/tools.js";
-import { brushed, cutOut, mergeGroup } from "../../static/js/state/commands.js";
+import { brushed, cutOut } from "../../static/js/state/commands.js";
 import { handMade, newLayer } from "../../static/js/state/doc.js";
 import { offered } from "../../static/js/state/edits.js";
 import { docOf, PICTURE } from "./documents.js";
@@ -127,14 +127,4 @@ test("strokes that others took the place of are not offered", () => {
   const { layers } = brushed(painted, true, 2).apply({ ...docOf("a"), layers: [painted] });
   assert.deepEqual(offered(layers[0]), [0, 2]);
   assert.equal(layers[0].image, "/api/images/2.png");
-});
-
-test("a group becomes one layer in its place", () => {
-  const doc = docOf("a", "b:G", "c:G", "d");
-  const merged = mergeGroup(doc.layers.slice(1, 3), { ...cut, name: "G" });
-  assert.deepEqual(
-    merged.apply(doc).layers.map(({ id }) => id),
-    ["a", "n", "d"],
-  );
-  assert.equal(merged.apply(docOf("a", "d")).layers.length, 2);
 });

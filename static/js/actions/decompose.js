@@ -1,6 +1,7 @@
 import { exactly, language, layerCount, many, t } from "../i18n.js";
-import { decomposed, layersOf, split } from "../state/commands.js";
+import { decomposed, layersOf } from "../state/commands.js";
 import { findLayer } from "../state/doc.js";
+import { split } from "../state/groups.js";
 import { atWork, besideOf, capabilitiesOf, engineField, isDecomposing, isSeed, sampled, settingsOf, used } from "../state/initial.js";
 import { loraField } from "../state/loras.js";
 import { hasTooMany, regionsOf, thingsOn } from "../state/things.js";

@@ -1,26 +1,45 @@
 import { t } from "../i18n.js";
 import { flatten } from "../images/compositor.js";
 import { coverageOf } from "../images/pixels.js";
-import { duplicate, mergeDown, mergeGroup, moveTo, remove, removeGroup, reorder } from "../state/commands.js";
-import { findLayer, indexOf, newId, newLayer } from "../state/doc.js";
+import { duplicate, mergeDown, moveTo, remove } from "../state/commands.js";
+import { findLayer, isWithin, labelOf, labelsOf, newId, newLayer } from "../state/doc.js";
+import {
+  arrange,
+  belowOf,
+  duplicateGroup,
+  groupAtHand,
+  groupPart,
+  labelAfter,
+  labelOfCopy,
+  labelOfNew,
+  layerPart,
+  makeGroup,
+  membersOf,
+  mergeGroup,
+  removeGroup,
+  renameGroup,
+  rowsOf,
+  stepOf,
+  ungroup,
+} from "../state/groups.js";
 
 /** The stack. @param {Context} context @param {Travel} history */
 export function createLayers({ store, api, bitmaps, tryTo }, { run, undo, endKeys }) {
-  /** What to select once a layer is gone: the one that takes its place. @param {string} id */
-  function neighbor(id) {
+  /** What to select once layers are gone: the one that takes their place. @param {readonly Layer[]} gone   in a row, bottom to top */
+  function neighbor(gone) {
     const { layers } = store.state.doc;
-    const index = indexOf(store.state.doc, id);
-    return (layers[index - 1] ?? layers[index + 1])?.id ?? null;
+    const index = layers.indexOf(gone[0]);
+    return (layers[index - 1] ?? layers[index + gone.length])?.id ?? null;
   }
 
   /** @param {string} name */
   const deleted = (name) => ({ text: t("notice.deleted", { name }), action: { label: t("notice.undo"), run: undo } });
 
-  /** Put layers together to one. @param {readonly Layer[]} layers   bottom to top @param {Pick<Layer, "name" | "group">} named @param {(merged: Layer) => Command} command */
-  async function merge(layers, { name, group }, command) {
+  /** Put layers together to one. @param {readonly Layer[]} layers   bottom to top @param {Pick<Layer, "name" | "group">} named @param {Doc["groups"]} groups   those that show in it @param {(merged: Layer) => Command} command */
+  async function merge(layers, { name, group }, groups, command) {
     const { doc } = store.state;
     await tryTo(async () => {
-      const picture = await flatten(layers, doc, bitmaps);
+      const picture = await flatten(layers, { ...doc, groups }, bitmaps);
       const [{ image }, coverage] = [await api.upload(await picture.toBlob()), coverageOf(picture.canvas)];
       const { width, height } = doc;
       const merged = newLayer({ id: newId(), name, group, image, width, height, coverage });
@@ -28,32 +47,109 @@ export function createLayers({ store, api, bitmaps, tryTo }, { run, undo, endKey
     });
   }
 
+  /** What is selected: a group, or a layer. */
+  function partAtHand() {
+    const layer = findLayer(store.state.doc, store.state.selected);
+    return groupAtHand(store.state) ?? (layer === null ? null : layerPart(layer));
+  }
+
+  /** @param {Part} part @returns {ViewPatch} */
+  function selecting(part) {
+    const selected = membersOf(store.state.doc, part).at(-1)?.id ?? null;
+    return { selected, group: part.kind === "group" ? part.key : null, notice: null };
+  }
+
+  /** Select a group that a command has made. @param {string | null} label */
+  const selectMade = (label) => label !== null && store.update(selecting(groupPart(label)));
+
+  /** A group is called otherwise from now on: what knew it by its label follows. @param {string} label @param {string} next @returns {ViewPatch} */
+  function following(label, next) {
+    const { folded, group } = store.state;
+    const moved = (/** @type {string} */ each) => (isWithin(each, label) ? next + each.slice(label.length) : each);
+    return { folded: folded.map(moved), group: group === null ? null : moved(group) };
+  }
+
+  /** @param {Part} part @param {import("../state/groups.js").Spot} spot */
+  function place(part, spot) {
+    const { doc } = store.state;
+    const patch = part.kind === "group" ? following(part.key, labelAfter(doc, part.key, spot.parent)) : {};
+    if (!run(arrange(part, spot))) return;
+    store.update({ ...patch, spoken: whereabouts(part, spot) });
+  }
+
+  /** @param {Part} part @param {import("../state/groups.js").Spot} spot */
+  function whereabouts({ name }, { index, parent }) {
+    const count = store.state.doc.layers.length;
+    const words = t("layers.moved", { name, place: count - index, count });
+    return parent === "" ? words : t("layers.movedInto", { words, group: groupPart(parent).name });
+  }
+
   return {
     /** @param {string | null} id */
     select: (id) => {
-      if (store.state.selected !== id) store.update({ selected: id, notice: null });
+      const { selected, group, doc, folded } = store.state;
+      if (selected === id && group === null) return;
+      const labels = labelsOf(findLayer(doc, id)?.group ?? "");
+      store.update({ selected: id, group: null, folded: folded.filter((label) => !labels.includes(label)), notice: null });
     },
+
+    /** @param {Part} part */
+    selectPart: (part) => store.update(selecting(part)),
 
     /** Show where a layer's place and size are set. @param {string} id */
     openPlace: (id) => {
-      const group = findLayer(store.state.doc, id)?.group;
-      const folded = store.state.folded.filter((name) => name !== group);
+      const labels = labelsOf(findLayer(store.state.doc, id)?.group ?? "");
+      const folded = store.state.folded.filter((label) => !labels.includes(label));
       store.update({ editing: null, selected: id, placing: id, folded, notice: null });
     },
     placed: () => store.update({ placing: null }),
 
-    /** Select the layer `by` places further up (positive) or down. @param {number} by */
+    /** Select what is `by` lines of the list further up (positive) or down. @param {number} by */
     selectBy: (by) => {
-      const { doc, selected } = store.state;
-      const layer = doc.layers[indexOf(doc, selected) + by];
-      if (layer !== undefined) store.update({ selected: layer.id });
+      const { doc, folded } = store.state;
+      const rows = rowsOf(doc, folded).filter(({ hidden }) => !hidden);
+      const now = partAtHand();
+      const next = rows[rows.findIndex(({ part }) => part.key === now?.key && part.kind === now.kind) - by]?.part;
+      if (next !== undefined) store.update(selecting(next));
     },
 
-    /** @param {Layer} layer @param {number} index   of the stack, 0 at the bottom @param {string} [group] */
-    reorder: (layer, index, group) => {
-      const { length } = store.state.doc.layers;
-      if (run(reorder(layer, index, group)))
-        store.update({ spoken: t("layers.moved", { name: layer.name, place: length - index, count: length }) });
+    partAtHand,
+    place,
+
+    /** Move a part of the stack one step up (1) or down (-1), into groups and out of them. @param {Part} part @param {1 | -1} by */
+    step: (part, by) => {
+      const spot = stepOf(store.state.doc, part, by, store.state.folded);
+      if (spot !== null) place(part, spot);
+    },
+
+    /** Put what is selected into a group. */
+    group: () => {
+      const part = partAtHand();
+      if (part === null) return;
+      const [name, { doc }] = [t("layers.newGroup"), store.state];
+      if (run(makeGroup([part], name))) selectMade(labelOfNew(doc, [part], name));
+    },
+
+    /** Take the group away that is selected, or the selected layer's; what is in it stays. */
+    ungroup: () => {
+      const layer = findLayer(store.state.doc, store.state.selected);
+      const label = groupAtHand(store.state)?.key ?? labelOf(layer ?? { group: "" });
+      if (label !== "") run(ungroup(label), { group: null });
+    },
+
+    /** @param {string} label @param {string} name */
+    renameGroup: (label, name) => {
+      const { doc } = store.state;
+      const patch = following(label, labelAfter(doc, label, labelsOf(label).at(-2) ?? "", name));
+      if (run(renameGroup(label, name))) store.update(patch);
+    },
+
+    /** @param {string} label */
+    duplicateGroup: (label) => {
+      const { doc } = store.state;
+      const group = labelOfCopy(doc, label);
+      const ids = membersOf(doc, groupPart(label)).map(newId);
+      if (run(duplicateGroup(label, ids))) selectMade(group);
     },
 
     /** Move a layer by so many pixels; presses in a row are one step. @param {Layer} layer @param {number} dx @param {number} dy */
@@ -73,33 +169,37 @@ export function createLayers({ store, api, bitmaps, tryTo }, { run, undo, endKey
     /** @param {Layer} layer */
     remove: (layer) => {
       const { selected } = store.state;
-      run(remove(layer), { selected: selected === layer.id ? neighbor(layer.id) : selected, notice: deleted(layer.name) });
+      run(remove(layer), { selected: selected === layer.id ? neighbor([layer]) : selected, notice: deleted(layer.name) });
     },
 
-    /** @param {string} name */
-    removeGroup: (name) => {
-      run(removeGroup(name), { notice: deleted(name) });
+    /** @param {string} label */
+    removeGroup: (label) => {
       const { doc, selected } = store.state;
-      if (findLayer(doc, selected) === null) store.update({ selected: doc.layers.at(-1)?.id ?? null });
+      const [{ name }, members] = [groupPart(label), membersOf(doc, groupPart(label))];
+      const stays = selected !== null && !members.some(({ id }) => id === selected);
+      run(removeGroup(label), { selected: stays ? selected : neighbor(members), notice: deleted(name) });
     },
 
-    /** @param {string} name */
-    fold: (name) => {
-      const { folded } = store.state;
-      store.update({ folded: folded.includes(name) ? folded.filter((other) => other !== name) : [...folded, name] });
+    /** Show what is in a group, or do not; what was selected there gives way to the group. @param {string} label @param {boolean} folds */
+    fold: (label, folds) => {
+      const { folded, doc, selected } = store.state;
+      const others = folded.filter((other) => other !== label);
+      const hides = folds && membersOf(doc, groupPart(label)).some(({ id }) => id === selected);
+      store.update({ folded: folds ? [...others, label] : others, ...(hides && selecting(groupPart(label))) });
     },
 
     /** Make one picture of a layer and the one below it. @param {Layer} upper */
     mergeDown: async (upper) => {
-      const { doc } = store.state;
-      const lower = doc.layers[indexOf(doc, upper.id) - 1];
-      if (lower !== undefined) await merge([lower, upper], lower, (merged) => mergeDown(upper, merged));
+      const lower = belowOf(store.state.doc, upper);
+      if (lower !== null) await merge([lower, upper], lower, {}, (merged) => mergeDown(upper, merged));
     },
 
-    /** Make one picture of a group. @param {string} group */
-    mergeGroup: async (group) => {
-      const layers = store.state.doc.layers.filter((layer) => layer.group === group);
-      await merge(layers, { name: group, group: "" }, (merged) => mergeGroup(layers, merged));
+    /** Make one picture of a group, which shows as the group did. @param {string} label */
+    mergeGroup: async (label) => {
+      const { doc } = store.state;
+      const inside = Object.entries(doc.groups).filter(([each]) => each !== label && isWithin(each, label));
+      const named = { name: groupPart(label).name, group: labelsOf(label).at(-2) ?? "" };
+      await merge(membersOf(doc, groupPart(label)), named, { ...Object.fromEntries(inside) }, (merged) => mergeGroup(label, merged));
     },
   };
 }

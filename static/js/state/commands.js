@@ -3,8 +3,10 @@ import {
   findLayer,
   freeName,
   groupBetween,
+  groupOf,
   indexOf,
   insertLayers,
+  labelsOf,
   newLayer,
   PLAIN,
   patchLayer,
@@ -68,22 +70,6 @@ export const layersOf = ({ layers, seed, engine, recipe }, prefix) =>
 
 // Which layers there are, and in which order.
 
-/**
- * @param {Layer} layer
- * @param {number} index   of the stack, 0 at the bottom
- * @param {string} [joined]   the group it is put into; else the one it comes to lie in
- */
-export const reorder = (layer, index, joined) =>
-  command("command.move", { name: layer.name }, (doc) => {
-    const moved = findLayer(doc, layer.id);
-    if (moved === null || index < 0 || index >= doc.layers.length) return doc;
-    const rest = doc.layers.filter((other) => other !== moved);
-    const group = joined ?? groupBetween(moved, rest[index - 1], rest[index]);
-    if (group === moved.group && index === indexOf(doc, layer.id)) return doc;
-    const placed = group === moved.group ? moved : { ...moved, group };
-    return withLayers(doc, [...rest.slice(0, index), placed, ...rest.slice(index)]);
-  });
-
 /** A second one, right above. @param {Layer} layer @param {string} id */
 export const duplicate = (layer, id) =>
   command("command.duplicate", { name: layer.name }, (doc) => {
@@ -111,13 +97,6 @@ export const mergeDown = (upper, merged) =>
   command("command.merge", { name: upper.name }, (doc) => {
     const index = indexOf(doc, upper.id);
     return index < 1 ? doc : insertLayers(doc, index - 1, [merged], 2);
-  });
-
-/** One layer in the place of a group. @param {readonly Layer[]} layers   in a row, bottom to top @param {Layer} merged */
-export const mergeGroup = (layers, merged) =>
-  command("command.mergeGroup", { name: merged.name }, (doc) => {
-    const index = indexOf(doc, layers[0].id);
-    return layers.some((layer, place) => doc.layers[index + place] !== layer) ? doc : insertLayers(doc, index, [merged], layers.length);
   });
 
 /**
@@ -150,45 +129,6 @@ export const cutOut = (stack, layer, place, changed) =>
 export const brushed = (layer, takesAway, version) =>
   command(takesAway ? "command.erase" : "command.reveal", { name: layer.name }, (doc) => useVersion(layer, version).apply(doc));
 
-/** A layer's own layers in its place, as a group of its name. @param {Layer} layer @param {readonly Layer[]} parts   bottom to top */
-export const split = (layer, parts) =>
-  command("command.split", { name: layer.name }, (doc) => {
-    const index = indexOf(doc, layer.id);
-    if (index < 0) return doc;
-    const without = removeLayers(doc, ({ id }) => id === layer.id);
-    const group = freeName(without, layer.name);
-    return insertLayers(
-      without,
-      index,
-      parts.map((part) => ({ ...part, group })),
-    );
-  });
-
-/** @param {string} name @param {string} wanted */
-export const renameGroup = (name, wanted) =>
-  relabel("command.rename", name, (doc) => (["", name].includes(wanted.trim()) ? name : freeName(doc, wanted.trim())));
-
-/** The layers stay, each by itself. @param {string} name */
-export const ungroup = (name) => relabel("command.ungroup", name, () => "");
-
-/** @param {string} name */
-export const removeGroup = (name) =>
-  command("command.delete", { name }, (doc) =>
-    doc.layers.some(({ group }) => group === name) ? removeLayers(doc, ({ group }) => group === name) : doc,
-  );
-
-/** @param {Command["title"]} title @param {string} name @param {(doc: Doc) => string} label */
-function relabel(title, name, label) {
-  return command(title, { name }, (doc) => {
-    const next = doc.layers.some(({ group }) => group === name) ? label(doc) : name;
-    if (next === name) return doc;
-    return withLayers(
-      doc,
-      doc.layers.map((layer) => (layer.group === name ? { ...layer, group: next } : layer)),
-    );
-  });
-}
-
 // How layers look: their eye, opacity, blend mode and name.
 
 /** @param {Layer} layer @param {boolean} visible */
@@ -203,27 +143,19 @@ export const setBlend = (layer, blend) => onLayer("command.blend", layer, { blen
 /** @param {Layer} layer @param {string} name */
 export const rename = (layer, name) => onLayer("command.rename", layer, { name: name.trim() || layer.name });
 
-/** Show one layer and nothing else; all of them when it is the only one already. @param {Layer} layer */
+/** Show one layer, in its groups, and nothing else; all of them when it is the only one already. @param {Layer} layer */
 export const showOnly = (layer) =>
   command("command.solo", { name: layer.name }, (doc) => {
-    const alone = doc.layers.every((other) => other.visible === (other.id === layer.id));
-    return showWhere(doc, (other) => alone || other.id === layer.id);
+    const hidden = labelsOf(layer.group).filter((label) => !groupOf(doc, label).visible);
+    const alone = hidden.length === 0 && doc.layers.every((other) => other.visible === (other.id === layer.id));
+    const visible = (/** @type {Layer} */ other) => alone || other.id === layer.id;
+    if (hidden.length === 0 && doc.layers.every((other) => other.visible === visible(other))) return doc;
+    const shown = hidden.map((label) => /** @type {const} */ ([label, { ...groupOf(doc, label), visible: true }]));
+    return withLayers(
+      { ...doc, groups: { ...doc.groups, ...Object.fromEntries(shown) } },
+      doc.layers.map((other) => (other.visible === visible(other) ? other : { ...other, visible: visible(other) })),
+    );
   });
-
-/** @param {string} name @param {boolean} visible */
-export const setGroupVisible = (name, visible) =>
-  command(visible ? "command.show" : "command.hide", { name }, (doc) =>
-    showWhere(doc, (layer) => (layer.group === name ? visible : layer.visible)),
-  );
-
-/** @param {Doc} doc @param {(layer: Layer) => boolean} visible */
-function showWhere(doc, visible) {
-  if (doc.layers.every((layer) => layer.visible === visible(layer))) return doc;
-  return withLayers(
-    doc,
-    doc.layers.map((layer) => (layer.visible === visible(layer) ? layer : { ...layer, visible: visible(layer) })),
-  );
-}
 
 // Where layers lie. All moves of one gesture start from the layer as it was when the gesture began.
 

@@ -67,7 +67,7 @@ export const findLayer = (doc, id) => doc.layers.find((layer) => layer.id === id
 export const indexOf = (doc, id) => doc.layers.findIndex((layer) => layer.id === id);
 
 /** @param {Doc} doc @param {readonly Layer[]} layers   bottom to top @returns {Doc} */
-export const withLayers = (doc, layers) => ({ ...doc, layers: [...layers] });
+export const withLayers = (doc, layers) => ({ ...doc, layers: [...layers], groups: groupsOf(doc.groups, layers) });
 
 /** @param {Doc} doc @param {string} id @param {Partial<Layer>} patch @returns {Doc} */
 export function patchLayer(doc, id, patch) {
@@ -99,19 +99,22 @@ export const removeLayers = (doc, goes) =>
   );
 
 /** Whether the layers are what decompose made: none missing, added, edited, hidden, faded, or in another place. @param {Doc} doc */
-export function isAsDecomposed({ layers, made }) {
+export function isAsDecomposed({ layers, made, groups }) {
   const plain = /** @type {(keyof typeof PLAIN)[]} */ (Object.keys(PLAIN)).filter((key) => key !== "group");
   return (
     layers.length === made.length &&
+    Object.values(groups).every((group) => group.visible && passesThrough(group)) &&
     layers.every((layer, index) => layer.id === made[index] && layer.current === 0 && plain.every((key) => layer[key] === PLAIN[key]))
   );
 }
 
-/** A name that no layer and no group of the document has yet: "Tree", then "Tree 2". @param {Doc} doc @param {string} name */
-export function freeName(doc, name) {
-  const taken = new Set(doc.layers.flatMap((layer) => [layer.name, layer.group]));
+/** A name that no layer of the document has yet: "Tree", then "Tree 2". @param {Doc} doc @param {string} name */
+export const freeName = (doc, name) => numbered(name, (free) => doc.layers.some((layer) => layer.name === free));
+
+/** The name, with a number where it needs one. @param {string} name @param {(name: string) => boolean} isTaken */
+export function numbered(name, isTaken) {
   let free = name;
-  for (let count = 2; taken.has(free); count += 1) free = `${name.replace(/ \d+$/, "")} ${count}`;
+  for (let count = 2; isTaken(free); count += 1) free = `${name.replace(/ \d+$/, "")} ${count}`;
   return free;
 }
 
@@ -119,38 +122,6 @@ export function freeName(doc, name) {
 export function newId() {
   const bytes = crypto.getRandomValues(new Uint8Array(8));
   return [...bytes].map((byte) => byte.toString(16).padStart(2, "0")).join("");
-}
-
-/**
- * Groups are labels: layers in a row that carry one name are a group.
- *
- * @typedef {{name: string, layers: Layer[]}} Run   a group, or a layer by itself with the name ""
- */
-
-/** The stack as groups and single layers, in its own order. @param {readonly Layer[]} layers @returns {Run[]} */
-export function runsOf(layers) {
-  /** @type {Run[]} */
-  const runs = [];
-  for (const layer of layers) {
-    const last = runs.at(-1);
-    if (last !== undefined && layer.group !== "" && last.name === layer.group) last.layers.push(layer);
-    else runs.push({ name: layer.group, layers: [layer] });
-  }
-  return runs;
-}
-
-/**
- * The group of a layer that has come to lie between two others: theirs when they share one, its own while it still
- * touches it, else none.
- *
- * @param {Layer} layer
- * @param {Layer | undefined} below
- * @param {Layer | undefined} above
- */
-export function groupBetween(layer, below, above) {
-  const [under, over] = [below?.group ?? "", above?.group ?? ""];
-  if (under !== "" && under === over) return under;
-  return layer.group === under || layer.group === over ? layer.group : "";
 }
 
 /** The layers as the composite and export requests take them, bottom to top. @param {Doc} doc @returns {Required<Wire.NamedLayer>[]} */
@@ -173,8 +144,9 @@ export const stackOf = ({ layers }) =>
   }));
 
 /**
- * Groups that are put together by themselves and then laid over what is below them as one picture; those of which the
- * document says nothing let each layer through.
+ * Groups are labels: layers in a row that carry one are a group, and "Figure / Shadows" is a group in a group. Those of which
+ * the document says nothing let each layer through; others are put together by themselves and then laid over what is below
+ * them as one picture.
  */
 
 export const SEPARATOR = " / ";
@@ -185,6 +157,37 @@ export const PLAIN_GROUP = { opacity: 1, visible: true, blend: "pass-through" };
 export function labelsOf(label) {
   const names = label.split(SEPARATOR).filter((name) => name.trim() !== "");
   return names.map((_, depth) => names.slice(0, depth + 1).join(SEPARATOR));
+}
+
+/** The label of the group that a layer is in, "" for none. @param {Pick<Layer, "group">} layer */
+export const labelOf = ({ group }) => labelsOf(group).at(-1) ?? "";
+
+/** Whether a group is another one, or in it; all are in "". @param {string} label @param {string} outer */
+export const isWithin = (label, outer) => outer === "" || label === outer || label.startsWith(outer + SEPARATOR);
+
+/**
+ * The group of a layer that has come to lie between two others: its own while it touches it, else the innermost that both
+ * are in.
+ *
+ * @param {Layer} layer
+ * @param {Layer | undefined} below
+ * @param {Layer | undefined} above
+ */
+export function groupBetween(layer, below, above) {
+  const [under, over] = [below, above].map((other) => labelsOf(other?.group ?? ""));
+  const shared = under.findLast((label) => over.includes(label)) ?? "";
+  const own = labelOf(layer);
+  return isWithin(own, shared) && [...under, ...over].includes(own) ? own : shared;
+}
+
+/** What is said of the groups that layers are in: another group of the same label begins anew. @param {Doc["groups"]} groups @param {readonly Layer[]} layers */
+function groupsOf(groups, layers) {
+  const labels = Object.keys(groups);
+  if (labels.length === 0) return groups;
+  const kept = new Set(layers.flatMap(({ group }) => labelsOf(group)));
+  return labels.every((label) => kept.has(label))
+    ? groups
+    : Object.fromEntries(Object.entries(groups).filter(([label]) => kept.has(label)));
 }
 
 /** @param {Pick<Doc, "groups">} doc @param {string} label @returns {Group} */

@@ -42,6 +42,7 @@ export const AT_HAND = {
   jobs: {},
   folded: [],
   selected: null,
+  group: null,
   editing: null,
   placing: null,
   marking: null,

@@ -160,7 +160,9 @@ export class Store extends EventTarget {
 
   /** @param {Partial<State>} patch */
   #set(patch) {
-    this.#state = { ...this.#state, ...patch };
+    // A layer that is selected is selected by itself, unless it is said that its group is.
+    const alone = patch.selected !== undefined && patch.selected !== this.#state.selected ? { group: null } : {};
+    this.#state = { ...this.#state, ...alone, ...patch };
     this.dispatchEvent(new Event("change"));
   }
 }

@@ -1,13 +1,13 @@
-import { h, setText } from "../../dom.js";
+import { h, setAttribute, setText } from "../../dom.js";
 import { t } from "../../i18n.js";
 import { icon } from "../../icons.js";
-import { drawCrop } from "../../images/pixels.js";
-import { findLayer, isAsDecomposed, runsOf } from "../../state/doc.js";
-import { atWork, isDecomposing, settingsOf } from "../../state/initial.js";
+import { findLayer, isAsDecomposed } from "../../state/doc.js";
+import { dropOf, groupAtHand, rowsOf } from "../../state/groups.js";
+import { isDecomposing } from "../../state/initial.js";
 import { filePicker } from "../shell/files.js";
 import { menuButton } from "../shell/menu.js";
-import { createLayerPanel } from "./panel.js";
-import { createGroupRow, createLayerRow } from "./rows.js";
+import { createGroupPanel, createLayerPanel } from "./panel.js";
+import { createGhosts, createGroupRow, createLayerRow } from "./rows.js";
 import { scoreWords } from "./score.js";
 
 /** The stack, top first, and what can be taken home of it. @param {Actions} actions @param {Bitmaps} bitmaps */
@@ -15,8 +15,11 @@ export function createLayerList(actions, bitmaps) {
   /** @type {State} */
   let state;
   const rows = keeping((id) => createLayerRow(id, actions, bitmaps));
-  const groups = keeping((name) => createGroupRow(name, actions));
+  const groups = keeping((label) => createGroupRow(label, actions));
   const panel = createLayerPanel(actions, (id) => rows.get(id)?.rename());
+  const groupPanel = createGroupPanel(actions, (label) => groups.get(label)?.rename());
+  /** @type {{row: Row, element: HTMLElement}[]} */
+  let lines = [];
   const figure = h("span.hint.number.fidelity");
   const worth = h("p.hint.score", { hidden: true });
   const list = h("ol.layer-list");
@@ -35,56 +38,91 @@ export function createLayerList(actions, bitmaps) {
     exports.element,
   );
 
-  listenToDrag(list, (id, over, under) => {
-    const layer = findLayer(state.doc, id);
-    if (layer === null) return;
-    const rest = state.doc.layers.filter((other) => other !== layer);
-    const below = under?.dataset.id ?? under?.dataset.top;
-    const group = over?.dataset.group !== undefined && !over.classList.contains("folded") ? over.dataset.group : undefined;
-    actions.reorder(layer, rest.findIndex((other) => other.id === below) + 1, group);
+  listenToDrag(list, {
+    carried: (element) => {
+      const part = lineOf(element)?.row.part;
+      const depth = lineOf(element)?.row.depth ?? 0;
+      const shown = lines.filter(({ row }) => !row.hidden);
+      const first = shown.findIndex((line) => line.element === element);
+      const after = shown.slice(first + 1).findIndex(({ row }) => part?.kind === "layer" || row.depth <= depth);
+      return shown.slice(first, after < 0 ? undefined : first + 1 + after).map((line) => line.element);
+    },
+    aim: (carried, place, deeper) => spotFor(carried, place, deeper)?.deeper ?? 0,
+    drop: (carried, place, deeper) => {
+      const found = spotFor(carried, place, deeper);
+      if (found !== null) actions.place(found.part, found.spot);
+    },
   });
+
+  const lineOf = (/** @type {HTMLElement} */ element) => lines.find((line) => line.element === element);
+
+  /** Where lines come to lie that are held between others, by so many groups deeper than they were. @param {HTMLElement[]} carried @param {number} place @param {number} deeper */
+  function spotFor(carried, place, deeper) {
+    const held = lineOf(carried[0])?.row;
+    if (held === undefined) return null;
+    const others = lines.filter(({ row, element }) => !row.hidden && !carried.includes(element)).map(({ row }) => row);
+    const { depth, ...spot } = dropOf(state.doc, held.part, others, place, held.depth + deeper, state.folded);
+    return { part: held.part, spot, deeper: depth - held.depth };
+  }
 
   function renderRows() {
     const { doc, folded, selected } = state;
     const hadFocus = list.contains(document.activeElement);
-    const elements = runsOf(doc.layers).map(({ name, layers }) => {
-      const closed = name !== "" && folded.includes(name);
-      const inside = layers.map((layer) => renderRow(layer, closed)).reverse();
-      return name === "" ? inside : [renderGroup(name, layers, closed), ...inside];
-    });
-    arrange(list, elements.reverse().flat());
-    rows.keep(new Set(doc.layers.map(({ id }) => id)));
-    groups.keep(new Set(doc.layers.map(({ group }) => group)));
-    const layer = findLayer(doc, selected);
-    if (layer === null) return panel.element.remove();
-    const row = rows.need(layer.id).element;
-    if (panel.element.parentElement !== row) row.append(panel.element);
-    panel.render(layer, state);
+    lines = rowsOf(doc, folded).map((row) => ({ row, element: renderRow(row) }));
+    arrange(
+      list,
+      lines.map(({ element }) => element),
+    );
+    const keysOf = (/** @type {Part["kind"]} */ kind) =>
+      new Set(lines.filter(({ row }) => row.part.kind === kind).map(({ row }) => row.part.key));
+    rows.keep(keysOf("layer"));
+    groups.keep(keysOf("group"));
+    const group = groupAtHand(state);
+    const layer = group === null ? findLayer(doc, selected) : null;
+    const own = layer !== null ? rows.need(layer.id) : group !== null ? groups.need(group.key) : null;
+    for (const [each, shown] of /** @type {const} */ ([
+      [panel.element, layer !== null],
+      [groupPanel.element, group !== null],
+    ])) {
+      if (!shown) each.remove();
+      else if (each.parentElement !== own?.element) own?.element.append(each);
+    }
+    if (layer !== null) panel.render(layer, state);
+    if (group !== null) groupPanel.render(group, state);
     // After a layer is deleted, work goes on with the one that takes its place.
-    if (hadFocus && !list.contains(document.activeElement)) rows.get(layer.id)?.focus();
+    if (hadFocus && !list.contains(document.activeElement)) own?.focus();
   }
 
-  /** @param {Layer} layer @param {boolean} hidden */
-  function renderRow(layer, hidden) {
+  /** @param {Row} row */
+  function renderRow({ part, depth, layers, hidden }) {
+    const { element } = part.kind === "group" ? renderGroup(part.key, layers.length) : renderLayer(layers[0]);
+    element.hidden = hidden;
+    element.classList.toggle("grouped", depth > 0);
+    element.style.setProperty("--depth", `${depth}`);
+    setAttribute(element, "aria-level", depth + 1);
+    return element;
+  }
+
+  /** @param {Layer} layer */
+  function renderLayer(layer) {
     const row = rows.need(layer.id);
     row.render(layer, state);
-    row.element.hidden = hidden;
-    return row.element;
+    return row;
   }
 
-  /** @param {string} name @param {Layer[]} layers @param {boolean} folded */
-  function renderGroup(name, layers, folded) {
-    const row = groups.need(name);
-    row.render(layers, folded);
-    return row.element;
+  /** @param {string} label @param {number} count */
+  function renderGroup(label, count) {
+    const row = groups.need(label);
+    row.render(count, state);
+    return row;
   }
 
   return {
     element,
-    /** @param {string} id */
-    focus: (id) => rows.get(id)?.focus(),
-    /** @param {string} id */
-    rename: (id) => rows.get(id)?.rename(),
+    /** @param {Part} part */
+    focus: ({ kind, key }) => (kind === "group" ? groups : rows).get(key)?.focus(),
+    /** @param {Part} part */
+    rename: ({ kind, key }) => (kind === "group" ? groups : rows).get(key)?.rename(),
     /** @param {State} next */
     render: (next) => {
       state = next;
@@ -139,42 +177,6 @@ function renderFidelity(figure, fidelity) {
   figure.title = t(resampled ? "layers.fidelityTitleScaled" : "layers.fidelityTitle", { max });
 }
 
-/** Where layers will be: as many as are asked for, with pictures of them as far as the engine shows what it makes. @param {Bitmaps} bitmaps */
-function createGhosts(bitmaps) {
-  const element = h("div.ghosts", { "aria-hidden": "true" });
-  let shown = "";
-
-  /** A picture takes the place of the last one when it is there, so that nothing flickers. @param {Record<number, string>} previews   by layer, 1 at the bottom */
-  function draw(previews) {
-    for (const [index, ghost] of [...element.children].reverse().entries()) {
-      const [url, canvas] = [previews[index + 1], ghost.querySelector("canvas")];
-      if (url === undefined || canvas === null) continue;
-      ghost.classList.add("seen");
-      bitmaps.load(url).then(
-        (bitmap) => drawCrop(canvas, bitmap, { x: 0, y: 0, width: bitmap.width, height: bitmap.height }),
-        () => {},
-      );
-    }
-  }
-
-  return {
-    element,
-    /** @param {State} state @param {boolean} busy */
-    render: (state, busy) => {
-      const { layerNum } = settingsOf(state);
-      const { previews = {} } = atWork(state, "decompose")[0] ?? {};
-      const next = JSON.stringify([layerNum, previews]);
-      element.classList.toggle("working", busy);
-      if (next === shown) return;
-      shown = next;
-      if (element.children.length !== layerNum || Object.keys(previews).length === 0) {
-        element.replaceChildren(...Array.from({ length: layerNum }, () => h("div.ghost", h("canvas.ghost-picture"))));
-      }
-      draw(previews);
-    },
-  };
-}
-
 /** Another picture in, the whole stack out. @param {Actions} actions @returns {View} */
 function createExportBar(actions) {
   /** @type {Config["limits"] | undefined} */
@@ -208,50 +210,62 @@ function createExportBar(actions) {
 }
 
 const ENDS = ["pointerup", "pointercancel", "lostpointercapture"];
+/** Pixels to the right that a line lies for each group that it is in, as in the style sheet. */
+const INDENT = 16;
 
 /**
- * Reorder rows by dragging their grips, with a mouse, a pen or a finger. The rows only look moved until the drop.
+ * Reorder rows by dragging their grips, with a mouse, a pen or a finger; across, into groups and out of them. The rows only
+ * look moved until the drop.
  *
  * @param {HTMLElement} list
- * @param {(id: string, over: HTMLElement | null, under: HTMLElement | null) => void} ondrop   below and above which rows it lies then
+ * @param {object} about
+ * @param {(row: HTMLElement) => HTMLElement[]} about.carried   the row with those that it takes along
+ * @param {(carried: HTMLElement[], place: number, deeper: number) => number} about.aim   by how many groups deeper they can be below so many other rows
+ * @param {(carried: HTMLElement[], place: number, deeper: number) => void} about.drop
  */
-function listenToDrag(list, ondrop) {
+function listenToDrag(list, { carried, aim, drop }) {
   list.addEventListener("pointerdown", (down) => {
     const grip = /** @type {Element} */ (down.target).closest("[data-grip]");
     const row = /** @type {HTMLElement | null} */ (grip?.closest("li") ?? null);
     if (grip === null || row === null || down.button !== 0) return;
     down.preventDefault();
     const rows = /** @type {HTMLElement[]} */ ([...list.children]).filter((other) => !other.hidden);
+    const held = carried(row);
+    const rest = rows.filter((other) => !held.includes(other));
     const from = rows.indexOf(row);
-    const middles = rows.map((other) => other.offsetTop + other.offsetHeight / 2);
     const gap = rows.length > 1 ? rows[1].offsetTop - rows[0].offsetTop - rows[0].offsetHeight : 0;
-    const distance = row.offsetHeight + gap;
-    let to = from;
+    const distance = held.reduce((sum, { offsetHeight }) => sum + offsetHeight + gap, 0);
+    const start = row.offsetTop + row.offsetHeight / 2;
+    // As if the rows below had closed up around the one that is held.
+    const middles = rest.map(
+      (other, index) => other.offsetTop + other.offsetHeight / 2 - (index < from ? 0 : distance - row.offsetHeight - gap),
+    );
+    let [to, deeper] = [from, 0];
+    let moved = false;
     grip.setPointerCapture(down.pointerId);
-    row.classList.add("dragged");
+    for (const each of held) each.classList.add("dragged");
 
     /** @param {Event} event */
     function move(event) {
-      const dy = /** @type {PointerEvent} */ (event).clientY - down.clientY;
-      const middle = middles[from] + dy;
-      to = rows.filter((_, index) => index !== from && middles[index] < middle).length;
-      rows.forEach((other, index) => {
-        const up = index > from && index <= to;
-        const aside = index < from && index >= to;
-        other.style.transform =
-          other === row ? `translateY(${dy}px)` : up ? `translateY(${-distance}px)` : aside ? `translateY(${distance}px)` : "";
-      });
+      const { clientX, clientY } = /** @type {PointerEvent} */ (event);
+      const dy = clientY - down.clientY;
+      moved = true;
+      to = middles.filter((middle) => middle < start + dy).length;
+      deeper = aim(held, to, Math.round((clientX - down.clientX) / INDENT));
+      for (const each of held) each.style.transform = `translate(${deeper * INDENT}px, ${dy}px)`;
+      for (const [index, other] of rest.entries()) {
+        const aside = index >= from && index < to ? -distance : index < from && index >= to ? distance : 0;
+        other.style.transform = aside === 0 ? "" : `translateY(${aside}px)`;
+      }
     }
 
     /** @param {Event} event */
     function end(event) {
       grip?.removeEventListener("pointermove", move);
       for (const name of ENDS) grip?.removeEventListener(name, end);
-      row?.classList.remove("dragged");
+      for (const each of held) each.classList.remove("dragged");
       for (const other of rows) other.style.transform = "";
-      if (event.type !== "pointerup" || to === from) return;
-      const rest = rows.filter((other) => other !== row);
-      ondrop(row?.dataset.id ?? "", rest[to - 1] ?? null, rest[to] ?? null);
+      if (event.type === "pointerup" && moved) drop(held, to, deeper);
     }
 
     grip.addEventListener("pointermove", move);

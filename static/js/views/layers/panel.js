@@ -2,7 +2,8 @@ import { h, setAttribute, setLabel, setSlider, setText, setValue } from "../../d
 import { percent, t } from "../../i18n.js";
 import { icon } from "../../icons.js";
 import { flip, moveTo, resetPlace, scaleTo, setBlend, setOpacity, showOnly } from "../../state/commands.js";
-import { indexOf, PLAIN } from "../../state/doc.js";
+import { groupOf, PLAIN } from "../../state/doc.js";
+import { belowOf, layerPart, setGroup, stepOf } from "../../state/groups.js";
 import { fold, iconButton, uniqueId } from "../shell/fields.js";
 import { menuButton } from "../shell/menu.js";
 
@@ -15,74 +16,115 @@ import { menuButton } from "../shell/menu.js";
 export function createLayerPanel(actions, rename) {
   /** @type {Layer} */
   let layer;
-  let index = 0;
-  let count = 0;
+  const look = createLook(actions, {
+    part: () => layerPart(layer),
+    fade: (opacity) => setOpacity(layer, opacity),
+    mix: (mode) => setBlend(layer, /** @type {Blend} */ (mode)),
+    menu: (doc) => layerMenu(layer, doc, actions, () => rename(layer.id)),
+  });
+  const placing = createPlacing(actions, () => layer);
+  const element = h("div.layer-more", ...look.elements, placing.element);
+
+  return {
+    element,
+    /** @param {Layer} next @param {State} state */
+    render: (next, state) => {
+      layer = next;
+      look.render(layer, state.config?.limits.blend_modes ?? [layer.blend], state);
+      placing.render(layer);
+      if (state.placing !== layer.id) return;
+      placing.show();
+      actions.placed();
+    },
+  };
+}
+
+/** What can be done with the selected group. @param {Actions} actions @param {(label: string) => void} rename */
+export function createGroupPanel(actions, rename) {
+  /** @type {Part} */
+  let part;
+  const look = createLook(actions, {
+    part: () => part,
+    fade: (opacity) => setGroup(part.key, { opacity }),
+    mix: (blend) => setGroup(part.key, { blend }),
+    menu: () => groupMenu(part.key, actions, () => rename(part.key)),
+  });
+  const element = h("div.layer-more", ...look.elements);
+  return {
+    element,
+    /** @param {Part} next @param {State} state */
+    render: (next, state) => {
+      part = next;
+      const group = groupOf(state.doc, part.key);
+      look.render(group, ["pass-through", ...(state.config?.limits.blend_modes ?? [])], state);
+    },
+  };
+}
+
+/**
+ * Opacity, blend mode and place in the stack, of a layer or of a group.
+ *
+ * @param {Actions} actions
+ * @param {object} about
+ * @param {() => Part} about.part
+ * @param {(opacity: number) => Command} about.fade
+ * @param {(mode: Group["blend"]) => Command} about.mix
+ * @param {(doc: Doc) => import("../shell/menu.js").Entry[]} about.menu
+ */
+function createLook(actions, { part, fade, mix, menu }) {
+  /** @type {State} */
+  let state;
   // A drag ends with the pointer; keys say "change" at every press, and belong together until they pause.
   const slider = h("input.slider", {
     type: "range",
     min: "0",
     max: "100",
     step: "1",
-    oninput: () => actions.run(setOpacity(layer, slider.valueAsNumber / 100)),
+    oninput: () => actions.run(fade(slider.valueAsNumber / 100)),
     onchange: actions.endKeys,
     onpointerup: actions.endGesture,
     onblur: actions.endGesture,
   });
   const opacity = h("output.number");
-  const blend = h("select.input.select", { onchange: mix });
-  const up = iconButton("up", "", () => actions.reorder(layer, index + 1));
-  const down = iconButton("down", "", () => actions.reorder(layer, index - 1));
+  const blend = h("select.input.select", {
+    onchange: () => {
+      actions.run(mix(/** @type {Group["blend"]} */ (blend.value)));
+      actions.endKeys();
+    },
+  });
+  const up = iconButton("up", "", () => actions.step(part(), 1));
+  const down = iconButton("down", "", () => actions.step(part(), -1));
   const more = menuButton(
     iconButton("more", "", () => {}),
-    () => ({
-      label: t("layers.more", { name: layer.name }),
-      entries: layerMenu(layer, index, actions, () => rename(layer.id)),
-    }),
-  );
-  const placing = createPlacing(actions, () => layer);
-  const element = h(
-    "div.layer-more",
-    h("div.layer-tools", h("span.hint", t("layers.opacity")), slider, opacity),
-    h("div.layer-tools", blend, up, down, more),
-    placing.element,
+    () => ({ label: t("layers.more", { name: part().name }), entries: menu(state.doc) }),
   );
 
-  function mix() {
-    actions.run(setBlend(layer, /** @type {Blend} */ (blend.value)));
-    actions.endKeys();
-  }
-
-  /** @param {readonly Blend[]} modes */
+  /** @param {readonly Group["blend"][]} modes */
   function offer(modes) {
     if (modes.length !== blend.options.length || modes[0] !== blend.options[0].value)
       blend.replaceChildren(...modes.map((mode) => h("option", { value: mode }, t(`blend.${mode}`))));
   }
 
   return {
-    element,
-    /** @param {Layer} next @param {State} state */
-    render: (next, { doc, config, placing: asked }) => {
-      layer = next;
-      [index, count] = [indexOf(doc, layer.id), doc.layers.length];
-      const { name } = layer;
-      setSlider(slider, Math.round(layer.opacity * 100));
+    elements: [h("div.layer-tools", h("span.hint", t("layers.opacity")), slider, opacity), h("div.layer-tools", blend, up, down, more)],
+    /** @param {{opacity: number, blend: Group["blend"]}} look @param {readonly Group["blend"][]} modes @param {State} next */
+    render: (look, modes, next) => {
+      state = next;
+      const { name } = part();
+      setSlider(slider, Math.round(look.opacity * 100));
       setAttribute(slider, "aria-label", t("layers.opacityOf", { name }));
-      setText(opacity, percent(Math.round(layer.opacity * 100) / 100));
-      offer(config?.limits.blend_modes ?? [layer.blend]);
-      if (blend.value !== layer.blend) blend.value = layer.blend;
+      setText(opacity, percent(Math.round(look.opacity * 100) / 100));
+      offer(modes);
+      if (blend.value !== look.blend) blend.value = look.blend;
       setLabel(blend, t("layers.blendOf", { name }));
       setLabel(up, t("layers.up", { name }));
       setLabel(down, t("layers.down", { name }));
       setLabel(more, t("layers.more", { name }));
-      up.disabled = index === count - 1;
-      down.disabled = index === 0;
+      up.disabled = stepOf(state.doc, part(), 1, state.folded) === null;
+      down.disabled = stepOf(state.doc, part(), -1, state.folded) === null;
       // At an end of the stack the focus goes to the button that still works.
       if (document.activeElement === up && up.disabled) down.focus();
       if (document.activeElement === down && down.disabled) up.focus();
-      placing.render(layer);
-      if (asked !== layer.id) return;
-      placing.show();
-      actions.placed();
     },
   };
 }
@@ -139,24 +181,39 @@ function numberField(label, unit, onchange, onnumber) {
 /**
  * What else can be done with a layer.
  * @param {Layer} layer
- * @param {number} index   of the stack, 0 at the bottom
+ * @param {Doc} doc
  * @param {Actions} actions
  * @param {() => void} rename
  * @returns {import("../shell/menu.js").Entry[]}
  */
-function layerMenu(layer, index, actions, rename) {
+function layerMenu(layer, doc, actions, rename) {
   return [
     { label: t("layers.rename"), icon: "pencil", key: "F2", run: rename },
     { label: t("layers.duplicate"), icon: "duplicate", key: "Ctrl D", run: () => actions.duplicate(layer) },
     { label: t("layers.solo"), icon: "eye", key: "Shift V", run: () => actions.run(showOnly(layer)) },
+    { label: t("layers.makeGroup"), icon: "folder", key: "Ctrl G", run: actions.group },
     "",
     { label: t("layers.brush"), icon: "brush", key: "B", run: () => actions.takeTool("brush") },
     { label: t("layers.split"), icon: "split", run: () => actions.splitLayer(layer) },
-    { label: t("layers.merge"), icon: "merge", disabled: index === 0, run: () => actions.mergeDown(layer) },
+    { label: t("layers.merge"), icon: "merge", disabled: belowOf(doc, layer) === null, run: () => actions.mergeDown(layer) },
     "",
     { label: t("layers.copy"), icon: "copy", key: "Ctrl C", run: () => actions.copyLayer(layer) },
     { label: t("layers.save"), icon: "download", run: () => actions.saveLayer(layer) },
     "",
     { label: t("layers.delete"), icon: "trash", key: "Del", danger: true, run: () => actions.remove(layer) },
+  ];
+}
+
+/** @param {string} label @param {Actions} actions @param {() => void} rename @returns {import("../shell/menu.js").Entry[]} */
+function groupMenu(label, actions, rename) {
+  return [
+    { label: t("layers.rename"), icon: "pencil", key: "F2", run: rename },
+    { label: t("layers.duplicate"), icon: "duplicate", key: "Ctrl D", run: () => actions.duplicateGroup(label) },
+    { label: t("layers.makeGroup"), icon: "folder", key: "Ctrl G", run: actions.group },
+    "",
+    { label: t("layers.mergeGroup"), icon: "merge", run: () => actions.mergeGroup(label) },
+    { label: t("layers.ungroup"), icon: "folderOpen", key: "Ctrl Shift G", run: actions.ungroup },
+    "",
+    { label: t("layers.delete"), icon: "trash", key: "Del", danger: true, run: () => actions.removeGroup(label) },
   ];
 }

@@ -2,12 +2,12 @@ import { h, setAttribute, setLabel, setText } from "../../dom.js";
 import { layerCount, percent, t } from "../../i18n.js";
 import { icon, setIcon } from "../../icons.js";
 import { contentBox, coverageIn, drawCrop, grow } from "../../images/pixels.js";
-import { rename, renameGroup, setGroupVisible, setVisible, showOnly, ungroup } from "../../state/commands.js";
-import { BY_HAND } from "../../state/doc.js";
+import { rename, setVisible, showOnly } from "../../state/commands.js";
+import { BY_HAND, groupOf, isShown } from "../../state/doc.js";
 import { badgeOf } from "../../state/edits.js";
-import { atWork } from "../../state/initial.js";
-import { createRename, iconButton } from "../shell/fields.js";
-import { menuButton } from "../shell/menu.js";
+import { groupAtHand, groupPart, setGroup } from "../../state/groups.js";
+import { atWork, settingsOf } from "../../state/initial.js";
+import { createRename } from "../shell/fields.js";
 
 /** A layer that covers less of its own picture has next to nothing on it. */
 const NEAR_EMPTY = 0.002;
@@ -61,10 +61,9 @@ export function createLayerRow(id, actions, bitmaps) {
       const byHand = layer.versions[layer.current].engine === BY_HAND;
       setText(version, byHand ? t("layers.byHand") : t("layers.version", { number: layer.current + 1 }));
       renderShare(share, layer, coverageIn(layer, state.doc, bitmaps.peek(layer.image)));
-      const selected = state.selected === layer.id;
+      const selected = state.selected === layer.id && groupAtHand(state) === null;
       element.classList.toggle("selected", selected);
-      element.classList.toggle("off", !layer.visible);
-      element.classList.toggle("grouped", layer.group !== "");
+      element.classList.toggle("off", !isShown(state.doc, layer));
       element.classList.toggle("working", atWork(state, "split", layer.id).length > 0);
       setAttribute(select, "aria-pressed", selected);
       setIcon(/** @type {SVGSVGElement} */ (eye.firstElementChild), layer.visible ? "eye" : "eyeOff");
@@ -96,41 +95,46 @@ function renderShare(share, { coverage, opacity, blend }, covered) {
   share.title = t(empty ? "layers.nearEmptyTitle" : "layers.coverageTitle");
 }
 
-/** The line above a group: fold, eye, and what can be done with all of it. @param {string} name @param {Actions} actions */
-export function createGroupRow(name, actions) {
-  let visible = true;
-  const words = h("span.layer-name");
-  const count = h("span.hint.number");
-  const kind = h("span.visually-hidden", t("layers.group"));
-  const fold = h("button.group-fold", { onclick: () => actions.fold(name) }, icon("chevron"), kind, words, count);
-  const rename = createRename({ label: t("layers.groupField"), stands: fold, onname: (text) => actions.run(renameGroup(name, text)) });
-  const eye = h("button.icon-button.eye", { onclick: () => actions.run(setGroupVisible(name, !visible)) }, icon("eye"));
-  const more = menuButton(
-    iconButton("more", t("layers.more", { name }), () => {}),
-    () => ({
-      label: t("layers.more", { name }),
-      entries: [
-        { label: t("layers.rename"), icon: "pencil", run: () => rename.begin(name) },
-        { label: t("layers.mergeGroup"), icon: "merge", run: () => actions.mergeGroup(name) },
-        { label: t("layers.ungroup"), icon: "folder", run: () => actions.run(ungroup(name)) },
-        { label: t("layers.delete"), icon: "trash", danger: true, run: () => actions.removeGroup(name) },
-      ],
-    }),
+/** The line above a group: fold, eye, and its name; selected, it takes in a panel, too. @param {string} label @param {Actions} actions */
+export function createGroupRow(label, actions) {
+  const { name } = groupPart(label);
+  /** @type {Group} */
+  let group;
+  let folded = false;
+  const facts = h("span.hint.number");
+  const fold = h("button.group-fold", { onclick: () => actions.fold(label, !folded) }, icon("chevron"));
+  const select = h(
+    "button.group-main",
+    { onclick: () => actions.selectPart(groupPart(label)), ondblclick: () => renaming.begin(name), title: name },
+    h("span.visually-hidden", t("layers.selectGroup")),
+    h("span.layer-name", name),
+    facts,
   );
-  const element = h("li.group", { "data-group": name }, fold, rename.element, eye, more);
-  setText(words, name);
+  const renaming = createRename({ label: t("layers.groupField"), stands: select, onname: (text) => actions.renameGroup(label, text) });
+  const eye = h("button.icon-button.eye", { onclick: () => actions.run(setGroup(label, { visible: !group.visible })) }, icon("eye"));
+  const grip = h("span.grip", { "data-grip": "", title: t("layers.drag", { name }) }, icon("grip"));
+  const element = h("li.group", h("div.group-line", grip, fold, select, renaming.element, eye));
   return {
     element,
-    /** @param {readonly Layer[]} layers   bottom to top @param {boolean} folded */
-    render: (layers, folded) => {
-      visible = layers.some((layer) => layer.visible);
-      setText(count, layerCount(layers.length));
+    rename: () => renaming.begin(name),
+    focus: () => select.focus(),
+    /** @param {number} count   of the layers in it @param {State} state */
+    render: (count, state) => {
+      group = groupOf(state.doc, label);
+      folded = state.folded.includes(label);
+      const selected = groupAtHand(state)?.key === label;
+      const { opacity, blend, visible } = group;
+      const shows = [opacity < 1 && percent(Math.round(opacity * 100) / 100), blend !== "pass-through" && t(`blend.${blend}`)];
+      setText(facts, [layerCount(count), ...shows.filter(Boolean)].join(" · "));
       element.classList.toggle("folded", folded);
-      element.dataset.top = layers.at(-1)?.id;
+      element.classList.toggle("selected", selected);
+      element.classList.toggle("off", !visible);
       setAttribute(fold, "aria-expanded", !folded);
+      setLabel(fold, t(folded ? "layers.unfold" : "layers.fold", { name }));
+      setAttribute(select, "aria-pressed", selected);
       setIcon(/** @type {SVGSVGElement} */ (eye.firstElementChild), visible ? "eye" : "eyeOff");
-      const looking = t(visible ? "layers.hide" : "layers.show", { name });
-      setLabel(eye, looking);
+      setLabel(eye, t(visible ? "layers.hide" : "layers.show", { name }));
+      setAttribute(eye, "aria-pressed", !visible);
     },
   };
 }
@@ -151,6 +155,42 @@ export function createThumb(bitmaps) {
         (bitmap) => drawn === image && drawCrop(element, bitmap, grow(contentBox(bitmap), MARGIN, bitmap)),
         () => (drawn = ""),
       );
+    },
+  };
+}
+
+/** Where layers will be: as many as are asked for, with pictures of them as far as the engine shows what it makes. @param {Bitmaps} bitmaps */
+export function createGhosts(bitmaps) {
+  const element = h("div.ghosts", { "aria-hidden": "true" });
+  let shown = "";
+
+  /** A picture takes the place of the last one when it is there, so that nothing flickers. @param {Record<number, string>} previews   by layer, 1 at the bottom */
+  function draw(previews) {
+    for (const [index, ghost] of [...element.children].reverse().entries()) {
+      const [url, canvas] = [previews[index + 1], ghost.querySelector("canvas")];
+      if (url === undefined || canvas === null) continue;
+      ghost.classList.add("seen");
+      bitmaps.load(url).then(
+        (bitmap) => drawCrop(canvas, bitmap, { x: 0, y: 0, width: bitmap.width, height: bitmap.height }),
+        () => {},
+      );
+    }
+  }
+
+  return {
+    element,
+    /** @param {State} state @param {boolean} busy */
+    render: (state, busy) => {
+      const { layerNum } = settingsOf(state);
+      const { previews = {} } = atWork(state, "decompose")[0] ?? {};
+      const next = JSON.stringify([layerNum, previews]);
+      element.classList.toggle("working", busy);
+      if (next === shown) return;
+      shown = next;
+      if (element.children.length !== layerNum || Object.keys(previews).length === 0) {
+        element.replaceChildren(...Array.from({ length: layerNum }, () => h("div.ghost", h("canvas.ghost-picture"))));
+      }
+      draw(previews);
     },
   };
 }
