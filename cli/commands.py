@@ -292,7 +292,7 @@ def export(
         Path, typer.Option("-o", "--output", help=f"File to write; its suffix is the format: {SUFFIXES}.")
     ],
     background: Annotated[
-        str | None, typer.Option(help="#rrggbb below png, jpg and webp; a jpg without one lies on white.")
+        str | None, typer.Option(help="#rrggbb below png, webp, avif and jpg; a jpg without one lies on white.")
     ] = None,
 ) -> None:
     """Write layers as one file for another program: Photoshop, OpenRaster, a presentation, or a flat picture.

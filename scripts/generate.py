@@ -28,6 +28,7 @@
 #   "pydantic_core==2.50.4",
 #   "pypatchmatch==2.2.0",
 #   "python-pptx==1.0.2",
+#   "resvg-py==0.5.0",
 #   "rich==15.0.0",
 #   "segno==1.6.6",
 #   "shellingham==1.5.4",

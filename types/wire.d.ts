@@ -149,7 +149,7 @@ declare namespace Wire {
     height?: number | null;
     background?: string | null;
     groups?: Record<string, Group>;
-    format: "zip" | "psd" | "ora" | "pptx" | "png" | "webp" | "jpeg";
+    format: "zip" | "psd" | "ora" | "svg" | "pptx" | "png" | "webp" | "avif" | "jpeg";
     name?: string;
   }
 
@@ -182,7 +182,7 @@ declare namespace Wire {
   }
 
   interface ImportResponse {
-    kind: "zip" | "project" | "ora" | "psd";
+    kind: "zip" | "project" | "ora" | "psd" | "svg";
     width: number;
     height: number;
     layers: ImportedLayer[];
@@ -271,7 +271,7 @@ declare namespace Wire {
     max_layers: number;
     max_stack_pixels: number;
     image_formats: string[];
-    export_formats: ("zip" | "psd" | "ora" | "pptx" | "png" | "webp" | "jpeg")[];
+    export_formats: ("zip" | "psd" | "ora" | "svg" | "pptx" | "png" | "webp" | "avif" | "jpeg")[];
     blend_modes: ("normal" | "multiply" | "screen" | "overlay" | "darken" | "lighten" | "color-dodge" | "color-burn" | "hard-light" | "soft-light" | "difference" | "exclusion" | "hue" | "saturation" | "color" | "luminosity")[];
     scale: [number, number];
     offset: [number, number];

@@ -14,6 +14,7 @@ from xml.etree import ElementTree
 import numpy as np
 import psd_tools
 import pytest
+import resvg_py
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
@@ -29,7 +30,7 @@ from llm_dit.layer import SEPARATOR, Group, Layer
 from llm_dit.layers import composite
 from tests.kit.pictures import difference, disc, square
 from tests.kit.stacks import layer_file, layers_of
-from tests.llm_dit.images import layers_of_all_kinds
+from tests.llm_dit.images import groups, layers_of_all_kinds
 
 WIDTH, HEIGHT = 13, 11
 LAYERED: list[ExportName] = ["zip", "psd", "ora", "pptx"]
@@ -397,6 +398,17 @@ def test_nested_groups_are_nested_in_files() -> None:
     outer = slide.shapes[1]
     assert isinstance(outer, GroupShape)
     assert [shape.name for shape in outer.shapes] == ["1", "B", "4"]
+
+
+@few
+@given(stacks, groups())
+def test_a_drawing_shows_the_stack(layers: list[Layer], groups: dict[str, Group]) -> None:
+    ground = Layer(image=square(20, (90, 120, 200)))
+    file = export([ground, *layers], "svg", width=20, height=20, groups=groups, title=HOSTILE[2]).decode()
+    drawn = Image.open(io.BytesIO(resvg_py.svg_to_bytes(svg_string=file))).convert("RGBA")
+    expected = composite([ground, *layers], 20, 20, groups=groups)
+    # It computes with 8 bits a channel from layer to layer, which modes that divide make much of.
+    assert np.median(np.abs(pixels(drawn) - pixels(expected))) <= 1
 
 
 GROUPS = {"Faded": Group(opacity=0.5), "Faded / Lit": Group(blend="screen"), "Gone": Group(visible=False)}

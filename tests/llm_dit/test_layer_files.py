@@ -2,6 +2,7 @@
 
 # pyright: reportArgumentType=false, reportGeneralTypeIssues=false, reportOptionalIterable=false
 
+import base64
 import io
 import json
 import zipfile
@@ -34,7 +35,7 @@ few = settings(max_examples=20)
 stacks = st.lists(layers_of_all_kinds(), min_size=1, max_size=5)
 
 
-@pytest.mark.parametrize("name", ["zip", "psd", "ora"])
+@pytest.mark.parametrize("name", ["zip", "psd", "ora", "svg"])
 @few
 @given(layers=stacks, groups=groups())
 def test_what_is_exported_comes_back(name: ExportName, layers: list[Layer], groups: dict[str, Group]) -> None:
@@ -184,6 +185,75 @@ def test_entities_of_a_stack_are_not_put_in() -> None:
         assert all(len(one.name) <= 200 for one in layers_of(ora(stack, a=disc(8))))
     except InputError as error:
         assert error.param == "file"
+
+
+# SVG ------------------------------------------------------------------------------------------------------------------
+
+
+def svg(content: str, about: str = 'width="40" height="30"') -> bytes:
+    spaces = 'xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink"'
+    inkscape = 'xmlns:inkscape="http://www.inkscape.org/namespaces/inkscape"'
+    return f"<!-- a program --><svg {spaces} {inkscape} {about}>{content}</svg>".encode()
+
+
+def test_the_layers_of_a_drawing_are_its_groups_and_its_loose_shapes() -> None:
+    drawing = """<defs><linearGradient id="g"><stop stop-color="red"/></linearGradient></defs>
+      <rect width="40" height="30" fill="blue"/><circle cx="9" cy="9" r="4" fill="url(#g)"/>
+      <g id="sign" transform="translate(20 10)" opacity=".5" style="mix-blend-mode:multiply">
+        <rect id="bar" width="10" height="4" fill="lime"/></g>
+      <g id="pair" style="display:none"><g id="one"><use xlink:href="#bar" x="5" y="20"/></g>
+        <g id="two"><path d="M0 0h8v8z"/></g></g>"""
+    layers, file = layer_file(svg(drawing))
+    assert (file.kind, file.width, file.height, file.warnings) == ("svg", 40, 30, [])
+    assert [(one.name, one.group, one.opacity, one.visible, one.blend) for one in layers] == [
+        ("Shapes", "", 1.0, True, "normal"),
+        ("sign", "", 0.5, True, "multiply"),
+        ("one", "pair", 1.0, True, "normal"),
+        ("two", "pair", 1.0, True, "normal"),
+    ]
+    assert file.groups == {"pair": Group(visible=False)}
+    assert layers[0].image.getpixel((9, 9)) == (255, 0, 0, 255)
+    assert (layers[1].box, layers[1].image.getpixel((5, 2))) == ((20, 10, 30, 14), (0, 255, 0, 255))
+    assert layers[2].box == (5, 20, 15, 24), "drawn though it is defined in another layer"
+
+
+def test_the_layers_of_inkscape_are_layers() -> None:
+    layer = '<g inkscape:groupmode="layer" inkscape:label="{}" {}>{}</g>'
+    inner = layer.format("In", 'transform="scale(2)"', '<g><rect width="3" height="3"/></g><g/>')
+    drawing = layer.format(
+        "Out", 'style="opacity:0.25;isolation:isolate"', inner + '<rect x="9" width="2" height="2"/>'
+    )
+    layers, file = layer_file(svg(drawing, 'width="10mm" viewBox="0 0 20 10"'))
+    assert (file.width, file.height) == (38, 19)
+    assert [(one.name, one.group) for one in layers] == [("In", "Out"), ("rect", "Out")]
+    assert file.groups == {"Out": Group(opacity=0.25, blend="normal")}
+    assert layers[0].box == (0, 0, 12, 12), "6 of 20 units, and an edge between two pixels"
+
+
+def test_a_drawing_reads_nothing_from_elsewhere(tmp_path: Path) -> None:
+    secret = tmp_path / "secret.png"
+    square(8, (255, 0, 0)).save(secret)
+    inner = base64.b64encode(svg(f'<image href="{secret}" width="8" height="8"/>')).decode()
+    for target in (str(secret), secret.as_uri(), "http://127.0.0.1:1/x.png", f"data:image/svg+xml;base64,{inner}"):
+        layers, file = layer_file(svg(f'<image href="{target}" width="40" height="30"/><image xlink:href="{target}"/>'))
+        assert [one.image.getbbox() for one in layers] == [None], target
+        assert file.warnings == ["Pictures outside of the file are not read, and left out."]
+    entity = b'<!DOCTYPE svg [<!ENTITY x SYSTEM "' + secret.as_uri().encode() + b'">]>' + svg("<text>&x;</text>")
+    assert [one.image.getbbox() for one in layers_of(entity)] == [None]
+
+
+def test_a_drawing_larger_than_the_limits_is_drawn_smaller() -> None:
+    limits = FileLimits(image=ImageLimits(max_pixels=10_000, max_side=200))
+    read = read_layers(io.BytesIO(svg('<rect width="4000" height="1000"/>', 'width="4000" height="1000"')), limits)
+    assert (read.width, read.height) == (200, 50)
+    assert [layer.box for layer in read.layers] == [(0, 0, 200, 50)]
+    assert read.warnings == ["The drawing is 4000×1000 pixels large, more than is taken, and was drawn at 200×50."]
+
+
+@pytest.mark.parametrize("content", [b"<svg", b"<svg/>", svg("<g")[:-20], svg("<rect/>") + b"x"])
+def test_what_is_no_drawing_is_refused(content: bytes) -> None:
+    with pytest.raises(InputError, match=r"SVG file is damaged|not a file of layers"):
+        layers_of(content)
 
 
 # What is refused ------------------------------------------------------------------------------------------------------

@@ -24,9 +24,11 @@ FORMATS = {
     "zip": ("application/zip", "layers.zip", b"PK"),
     "psd": ("image/vnd.adobe.photoshop", "layers.psd", b"8BPS"),
     "ora": ("image/openraster", "layers.ora", b"PK"),
+    "svg": ("image/svg+xml", "layers.svg", b"<?xml"),
     "pptx": (PRESENTATION, "layers.pptx", b"PK"),
     "png": ("image/png", "composite.png", b"\x89PNG"),
     "webp": ("image/webp", "composite.webp", b"RIFF"),
+    "avif": ("image/avif", "composite.avif", b"\0\0\0"),
     "jpeg": ("image/jpeg", "composite.jpg", b"\xff\xd8\xff"),
 }
 LAYERS = [

@@ -178,6 +178,7 @@ FILE_TYPES = (
     "image/openraster",
     "image/vnd.adobe.photoshop",
     "image/x-photoshop",
+    "image/svg+xml",
     "application/octet-stream",
 )
 """What browsers and programs call such files; the content alone decides what one is."""

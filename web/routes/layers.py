@@ -276,7 +276,7 @@ FILE: dict[int | str, dict[str, Any]] = {
         "content": {format.media_type: {} for format in EXPORT_FORMATS.values()},
         "description": "The file, to be saved as `name` and the format's suffix. A ZIP holds composite.png, a PNG for "
         "each layer and manifest.json with all that is said of them; PSD and OpenRaster keep layers, groups and blend "
-        "modes, a presentation (pptx) has a picture for each layer; png, jpeg and webp are flat.",
+        "modes, a presentation (pptx) has a picture for each layer; png, webp, avif and jpeg are flat.",
     }
 }
 

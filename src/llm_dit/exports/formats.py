@@ -15,13 +15,14 @@ from pydantic import BaseModel, Field, ValidationError
 
 from llm_dit.color import BlendMode, Rgba
 from llm_dit.errors import InputError
+from llm_dit.exports.svg import export_svg
 from llm_dit.images import encode_png, write_png
 from llm_dit.layer import NO_GROUPS, Group, Groups, KeptLayer, Layer, group_steps, kept_fields, plain
 from llm_dit.layers import Painting, over_white
 from llm_dit.names import file_stem, holdable
 from llm_dit.recipe import with_recipe
 
-ExportName = Literal["zip", "psd", "ora", "pptx", "png", "webp", "jpeg"]
+ExportName = Literal["zip", "psd", "ora", "svg", "pptx", "png", "webp", "avif", "jpeg"]
 EXPORT_NAMES: tuple[ExportName, ...] = get_args(ExportName)
 """In the order in which the page offers them."""
 
@@ -40,6 +41,7 @@ EXPORT_FORMATS: Mapping[ExportName, ExportFormat] = {
     "zip": ExportFormat(media_type="application/zip", suffix=".zip", layered=True),
     "psd": ExportFormat(media_type="image/vnd.adobe.photoshop", suffix=".psd", layered=True),
     "ora": ExportFormat(media_type=OPEN_RASTER, suffix=".ora", layered=True),
+    "svg": ExportFormat(media_type="image/svg+xml", suffix=".svg", layered=True),
     "pptx": ExportFormat(
         media_type="application/vnd.openxmlformats-officedocument.presentationml.presentation",
         suffix=".pptx",
@@ -47,6 +49,7 @@ EXPORT_FORMATS: Mapping[ExportName, ExportFormat] = {
     ),
     "png": ExportFormat(media_type="image/png", suffix=".png", layered=False),
     "webp": ExportFormat(media_type="image/webp", suffix=".webp", layered=False),
+    "avif": ExportFormat(media_type="image/avif", suffix=".avif", layered=False),
     "jpeg": ExportFormat(media_type="image/jpeg", suffix=".jpg", layered=False),
 }
 
@@ -97,15 +100,17 @@ def write_export(
             from llm_dit.exports.pptx import export_pptx  # likewise
 
             export_pptx(layers, target, width=width, height=height, groups=groups, title=title)
+        case "svg":
+            export_svg(layers, target, width=width, height=height, groups=groups, title=title)
         case _:
             export_flat(layers, target, name, width=width, height=height, background=background, groups=groups)
 
 
 # A stack as one flat picture.
 
-FlatFormat = Literal["png", "jpeg", "webp"]
+FlatFormat = Literal["png", "jpeg", "webp", "avif"]
 
-MAX_SIDES: Mapping[FlatFormat, int] = {"png": 2**31 - 1, "jpeg": 65_500, "webp": 16_383}
+MAX_SIDES: Mapping[FlatFormat, int] = {"png": 2**31 - 1, "jpeg": 65_500, "webp": 16_383, "avif": 16_384}
 """Pixels; the formats' own bounds, JPEG's as its library has it."""
 
 LARGE_PIXELS = 8_000_000
@@ -123,8 +128,8 @@ def export_flat(
 ) -> None:
     """Write the picture; a JPEG has no transparency, and lies on white where `background` leaves it open.
 
-    PNG and WebP are lossless, JPEG is of high quality without color subsampling. Raises `InputError` when the canvas
-    is larger than the format allows.
+    PNG and WebP are lossless, AVIF and JPEG are of high quality without color subsampling. Raises `InputError` when the
+    canvas is larger than the format allows.
     """
     if max(width, height) > MAX_SIDES[format]:
         raise InputError(
@@ -141,6 +146,8 @@ def export_flat(
             # How hard it tries; the pixels stay exact. Trying takes 30 bytes a pixel, not trying 20.
             effort = (0, 0) if width * height > LARGE_PIXELS else (50, 2)
             painting.picture().save(target, "WEBP", lossless=True, quality=effort[0], method=effort[1])
+        elif format == "avif":
+            painting.picture().save(target, "AVIF", quality=90, subsampling="4:4:4")
         else:
             _over_white(painting).save(target, "JPEG", quality=92, subsampling=0)
 

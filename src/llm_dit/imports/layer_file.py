@@ -16,7 +16,7 @@ from llm_dit.images import ImageLimits, check_picture, read_image
 from llm_dit.layer import MAX_LAYERS, SEPARATOR, Group, Groups, Layer, label_of, names_of
 from llm_dit.names import shortened
 
-FileKind = Literal["zip", "project", "ora", "psd"]
+FileKind = Literal["zip", "project", "ora", "psd", "svg"]
 
 MAX_WARNINGS = 20
 

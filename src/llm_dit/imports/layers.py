@@ -29,9 +29,12 @@ from llm_dit.layer import PASS_THROUGH, Group, KeptLayer, Layer, Offset, kept_fi
 from llm_dit.names import shortened
 
 PSD_SIGNATURE, ZIP_SIGNATURE = b"8BPS", b"PK"
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+START_BYTES = 4096
+"""In which a file says what it is; an SVG begins with comments of the program that has written it."""
 NOT_ONE = (
-    "This is not a file of layers: open a project file, a ZIP of layers, an OpenRaster file (ORA) or a Photoshop file "
-    "(PSD)."
+    "This is not a file of layers: open a project file, a ZIP of layers, an OpenRaster file (ORA), a Photoshop file "
+    "(PSD) or a drawing (SVG)."
 )
 
 
@@ -41,9 +44,12 @@ def kind_of(file: IO[bytes]) -> FileKind | None:
     Raises `InputError` for an archive that is damaged or holds no layers.
     """
     file.seek(0)
-    signature = file.read(4)
+    start = file.read(START_BYTES)
+    signature = start[:4]
     if signature == PSD_SIGNATURE:
         return "psd"
+    if b"<svg" in start and start.removeprefix(BYTE_ORDER_MARK).lstrip().startswith(b"<"):
+        return "svg"
     if not signature.startswith(ZIP_SIGNATURE):
         return None
     archive = Archive(file)
@@ -57,7 +63,7 @@ def kind_of(file: IO[bytes]) -> FileKind | None:
 
 
 def read_layers(source: IO[bytes] | Path, limits: FileLimits | None = None) -> LayerFile:
-    """Return the stack of a project file, a ZIP of layers, an ORA or a PSD, or of a folder as `decompose` writes.
+    """Return the stack of a project file, a ZIP of layers, an ORA, a PSD, an SVG, or a folder as `decompose` writes.
 
     The file stays open while layers are read. Raises `InputError`, also while layers are read.
     """
@@ -69,6 +75,10 @@ def read_layers(source: IO[bytes] | Path, limits: FileLimits | None = None) -> L
         from llm_dit.imports.psd import read_psd
 
         return read_psd(source, limits)
+    if kind == "svg":
+        from llm_dit.imports.svg import read_svg
+
+        return read_svg(source, limits)
     if kind is None:
         raise LayerFileError(NOT_ONE)
     archive = Archive(source)

@@ -15,11 +15,12 @@ const QUALITY = 0.95;
 const DRAWING_PX = 1600;
 const SHRINK = 0.8;
 
-/** What a file is, by its first bytes: layers of this or another program, a drawing, or else a picture. @param {Blob} file @returns {Promise<"layers" | "drawing" | "picture">} */
+/** What a file is, by its first bytes: layers of this or another program, a drawing without, or else a picture. @param {Blob} file @returns {Promise<"layers" | "drawing" | "picture">} */
 export async function kindOf(file) {
-  const head = await file.slice(0, 4096).text();
+  const head = await file.slice(0, 65_536).text();
   if (/^(PK\x03\x04|8BPS)/.test(head)) return "layers";
-  return file.type === "image/svg+xml" || /^[^\0]*<svg[\s>]/i.test(head) ? "drawing" : "picture";
+  if (file.type !== "image/svg+xml" && !/^[^\0]*<svg[\s>]/i.test(head)) return "picture";
+  return head.includes('inkscape:groupmode="layer"') ? "layers" : "drawing";
 }
 
 /** @param {File} file @param {Limits | undefined} limits   as far as they are known @returns {Promise<Sendable>} */

@@ -4,8 +4,8 @@ import { icon } from "../../icons.js";
 import { base } from "../../transport/api.js";
 
 /** Files of layers, as file dialogs know them. */
-export const LAYER_FILES = ".zip,.psd,.ora";
-const ANYTHING = `image/*,.svg,${LAYER_FILES}`;
+export const LAYER_FILES = ".zip,.psd,.ora,.svg";
+const ANYTHING = `image/*,${LAYER_FILES}`;
 
 /**
  * A button that opens the system's file dialog; with `camera` the camera, on devices that have one.
