@@ -39,7 +39,16 @@ from llm_dit.exports.formats import export as export_stack
 from llm_dit.images import Picture, encode_png
 from llm_dit.layers import Layer, canvas_size, composite
 from llm_dit.names import shortened
-from llm_dit.options import DecomposeOptions, EditOptions, NamedBox, RunDefaults, chosen_seed, help_of, options_of
+from llm_dit.options import (
+    SAMPLING,
+    DecomposeOptions,
+    EditOptions,
+    NamedBox,
+    RunDefaults,
+    chosen_seed,
+    help_of,
+    options_of,
+)
 from llm_dit.recipe import MASK, Recipe, read_recipe, recipe_of, with_recipe
 from llm_dit.runs import LayerPipeline, RegionLike, region_box
 from server.engines import choose_engine, load_pipeline
@@ -59,8 +68,6 @@ Fit = Annotated[bool, typer.Option("--fit", help="Scale a picture that is too la
 Seed = Annotated[
     int | None, typer.Option(min=0, help="The same seed gives the same result; default: a random one, printed.")
 ]
-SAMPLING = ("num_inference_steps", "cfg_scale", "speed")
-"""What an edit takes of `RunDefaults`."""
 NAMED_BOXES = TypeAdapter(list[NamedBox])
 Like = Annotated[
     Path | None,
@@ -157,7 +164,8 @@ def decompose(
     Example: llm-dit decompose poster.png --layers 5 -o poster
     """
     with explained():
-        chosen = choose_engine(settings_of(config, profile, engine))
+        settings = settings_of(config, profile, engine)
+        chosen = choose_engine(settings)
         picture = open_image(image, fit=fit)
         folder = output or image.with_name(f"{image.stem}_layers")
         given = {
@@ -173,7 +181,8 @@ def decompose(
             "output_size": size,
             "language": language,
         }
-        asked = _given({"output_size": "original"} | _options_like(like, "decompose"), given)
+        usual = {"output_size": settings.qwen_image.output_size or "original"}
+        asked = _given(usual | _options_like(like, "decompose"), given)
         defaults = chosen.defaults_of_run("decompose", asked.get("loras"))
         asked |= defaults.fill({name: asked.get(name) for name in RunDefaults._fields})
         boxes = _boxes_in(asked.pop("regions", []))

@@ -149,7 +149,7 @@ def _classical(models: QwenImageSettings, reason: str, obstacle: Obstacle | None
         pipeline="llm_dit.pipelines.classical:ClassicalPipeline",
         max_model_aspect=CLASSICAL_MAX_ASPECT,
         defaults=defaults_of(models),
-        decompose_takes=("seed", "regions"),
+        decompose_takes=("seed", "regions", "output_size"),
         edit_takes=(),  # a seed changes the grain of film and nothing else
         any_instruction=False,
         any_size=True,
@@ -175,7 +175,7 @@ def _qwen(models: QwenImageSettings, reason: str) -> Engine:
         max_model_aspect=QWEN_MAX_ASPECT,
         defaults=defaults_of(models),
         edit_defaults=defaults_of(models, editor.defaults),
-        decompose_takes=("prompt", "num_inference_steps", "cfg_scale", "speed", "seed", "loras"),
+        decompose_takes=("prompt", "num_inference_steps", "cfg_scale", "speed", "seed", "loras", "output_size"),
         edit_takes=("num_inference_steps", "cfg_scale", "seed", *own_loop),
         speeds=_speeds(models),
         loras={

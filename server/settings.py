@@ -18,7 +18,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, SecretSt
 from pydantic_core import ErrorDetails
 
 from llm_dit.errors import InputError
-from llm_dit.options import EngineName, Guidance, LayerNum, Resolution, Speed, Steps, bounds
+from llm_dit.options import EngineName, Guidance, LayerNum, OutputSize, Resolution, Speed, Steps, bounds
 from llm_dit.qwen.loading.loras import parse_loras
 from server.errors import SettingsError
 
@@ -213,7 +213,7 @@ class ServerSettings(BaseModel, extra="forbid", frozen=True):
 class QwenImageSettings(BaseModel, extra="forbid", frozen=True):
     """`[default.qwen_image]`: the models, and what a request that leaves a value out gets.
 
-    The last five are those of `RunDefaults`: None leaves them to the model. The others, and `speed`, are arguments of
+    The last six are those of `RunDefaults`: None leaves them to the model. The others, and `speed`, are arguments of
     `QwenImageDiffusersPipeline.from_pretrained`; "" leaves the choice to it.
     """
 
@@ -242,6 +242,7 @@ class QwenImageSettings(BaseModel, extra="forbid", frozen=True):
     num_inference_steps: Steps | None = None
     cfg_scale: Guidance | None = None
     speed: Speed = "exact"
+    output_size: OutputSize | None = None
 
 
 class Settings(BaseModel, extra="forbid", frozen=True):

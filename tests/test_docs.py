@@ -15,6 +15,7 @@ from llm_dit.layer import MAX_LAYERS
 from llm_dit.options import (
     MAX_SEED,
     QWEN_IMAGE,
+    SAMPLING,
     DecomposeOptions,
     EditOptions,
     bounds,
@@ -106,7 +107,8 @@ def test_the_tables_have_every_option_with_its_default_and_bounds(page: str, kin
     text = (ROOT / page).read_text(encoding="utf-8")
     found = re.findall(r"^\| `(\w+)` \| (.*?) \| (.*) \|$", text, re.MULTILINE)
     rows = {name: (default, what) for name, default, what in found}
-    own = QWEN_IMAGE._asdict()
+    taken = SAMPLING if kind is EditOptions else QWEN_IMAGE._fields
+    own = {name: getattr(QWEN_IMAGE, name) for name in taken}
     for name, option in options_of(kind).items():
         default, what = rows[http_name(name) if as_json else name]
         value = own.get(name, getattr(kind, name, "required"))

@@ -96,6 +96,7 @@ declare namespace Wire {
     speed: "exact" | "fast" | "turbo";
     layer_num: number;
     resolution: number;
+    output_size: "model" | "original";
   }
 
   interface EditLayerRequest {
@@ -262,6 +263,7 @@ declare namespace Wire {
   interface LimitsResponse {
     layer_num: [number, number];
     resolution: number[];
+    output_size: ("model" | "original")[];
     steps: [number, number];
     cfg_scale: [number, number];
     seed: [number, number];

@@ -9,7 +9,7 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
-from llm_dit.options import RunDefaults
+from llm_dit.options import SAMPLING, RunDefaults
 from web.errors import Problem, http_name
 
 Json = dict[str, Any]
@@ -52,11 +52,10 @@ def describe(app: FastAPI, defaults: RunDefaults, *, needs_token: bool = False) 
             if operation.get("security", document.get("security")):
                 sample = sample.replace("curl ", "curl -H 'Authorization: Bearer TOKEN' ", 1)
             operation["x-codeSamples"] = [{"lang": "Shell", "label": "curl", "source": sample}]
-    for name in ("DecomposeRequest", "EditLayerRequest"):
+    for name, options in (("DecomposeRequest", defaults._fields), ("EditLayerRequest", SAMPLING)):
         described = document["components"]["schemas"][name]["properties"]
-        for option, value in defaults._asdict().items():
-            if http_name(option) in described:
-                described[http_name(option)]["default"] = value
+        for option in options:
+            described[http_name(option)]["default"] = getattr(defaults, option)
     for unused in ("HTTPValidationError", "ValidationError"):
         document["components"]["schemas"].pop(unused, None)
     return document

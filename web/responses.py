@@ -14,6 +14,7 @@ from llm_dit.options import (
     EngineName,
     Guidance,
     LayerNum,
+    OutputSize,
     Photographs,
     Resolution,
     Seed,
@@ -164,7 +165,7 @@ class MemoryResponse(BaseModel):
 
 class QueueResponse(BaseModel):
     length: int = Field(description="Jobs that wait.")
-    running: int = Field(description="Jobs that run, at most one on each engine.")
+    running: int = Field(description="Jobs that run: one on each engine at most, and those after it.")
     max_length: int
 
 
@@ -195,11 +196,13 @@ class SamplingResponse(BaseModel):
 class DefaultsResponse(SamplingResponse):
     layer_num: int
     resolution: int
+    output_size: OutputSize
 
 
 class LimitsResponse(BaseModel, json_schema_serialization_defaults_required=True):
     layer_num: tuple[int, int] = bounds(LayerNum)
     resolution: tuple[int, ...] = choices(Resolution)
+    output_size: tuple[OutputSize, ...] = choices(OutputSize)
     steps: tuple[int, int] = bounds(Steps)
     cfg_scale: tuple[float, float] = bounds(Guidance)
     seed: tuple[int, int] = bounds(Seed)
@@ -220,7 +223,7 @@ class CapabilitiesResponse(BaseModel):
     edit: list[str] = Field(description="The fields that change what an edit gives.")
     speeds: list[Speed] = Field(description="The values of `speed` that can be asked for; none where there is one.")
     any_instruction: bool = Field(description="Takes instructions in any words, not only the documented ones.")
-    any_size: bool = Field(description="Works at the image's own size; else at 640² or 1024² pixels.")
+    any_size: bool = Field(description="Works at the image's own size; else at 640² or 1024².")
     references: int = Field(description="Pictures beside the layer that an edit takes something from, at most.")
     photographs: Photographs = Field(
         description="What photographs come apart into: things; subject, text and regions of color; regions alone."

@@ -24,6 +24,7 @@ from llm_dit.layer import MAX_LAYERS, Group, KeptLayer, Layer, Offset, Placing
 from llm_dit.names import MAX_NAME, shortened
 from llm_dit.options import (
     QWEN_IMAGE,
+    SAMPLING,
     CfgNormalize,
     DecomposeOptions,
     EditOptions,
@@ -131,7 +132,8 @@ class JobRequest(RequestBody, frozen=True):
         defaults = engine.defaults_of_run(self.job.kind, self.loras)
         options = {name: getattr(self, http_name(name)) for name in options_of(self.job)}
         given = {name: value if http_name(name) in self.model_fields_set else None for name, value in options.items()}
-        options |= defaults.fill({name: given[name] for name in defaults._fields if name in given})
+        filled = SAMPLING if self.job is EditLayerInput else defaults._fields
+        options |= defaults.fill({name: given[name] for name in filled})
         options["seed"] = chosen_seed(self.seed)
         own = engine.name if beside else None
         return self.job(image=image.sha256, scaled_from=image.scaled_from, engine=own, **options)

@@ -14,7 +14,7 @@ from typing import Any, NoReturn
 
 from llm_dit.errors import LLMDiTError
 from llm_dit.options import EngineName
-from llm_dit.runs import RESTORING, Progress
+from llm_dit.runs import restoring
 from server.errors import (
     AbandonedError,
     Failure,
@@ -209,8 +209,8 @@ class JobQueue:
         hurried.cancel()
         for lane in self._lanes.values():
             await lane.host.stop()
-        for restoring, _ in self._restoring.values():
-            restoring.cancel()
+        for work, _ in self._restoring.values():
+            work.cancel()
         await idle
 
     def hurry(self) -> None:
@@ -286,11 +286,11 @@ class JobQueue:
         outcome = await self._outcome(job, lane)
         if isinstance(outcome, JobResult) and outcome.to_restore:
             assert isinstance(job.job_input, DecomposeInput)
-            job.advance(Progress(phase=RESTORING, step=0, total=1))
-            restoring = asyncio.create_task(self._restore(job.job_input, outcome))
-            self._restoring[job] = (restoring, asyncio.create_task(self._finish(job, restoring)))
+            job.advance(restoring(0, 0))
+            work = asyncio.create_task(self._restore(job.job_input, outcome))
+            self._restoring[job] = (work, asyncio.create_task(self._finish(job, work)))
             if job.cancel_wanted:
-                restoring.cancel()
+                work.cancel()
         else:
             await self._conclude(job, outcome)
         lane.running = lane.run = None
@@ -298,11 +298,11 @@ class JobQueue:
         if not self.running:
             self._idle.set()
 
-    async def _finish(self, job: Job, restoring: asyncio.Task[JobResult]) -> None:
+    async def _finish(self, job: Job, work: asyncio.Task[JobResult]) -> None:
         """Bring the layers of a job to the picture's own size; whatever happens, the job ends."""
         outcome: JobResult | LLMDiTError
         try:
-            outcome = await restoring
+            outcome = await work
         except asyncio.CancelledError:
             outcome = JobCanceledError(CANCELED) if job.cancel_wanted else WorkerLostError(STOPPING)
         except LLMDiTError as error:

@@ -172,6 +172,7 @@ class RunDefaults(NamedTuple):
     layer_num: int = DecomposeOptions.layer_num
     resolution: Resolution = DecomposeOptions.resolution
     speed: Literal["exact", "fast", "turbo"] = "exact"
+    output_size: Literal["model", "original"] = DecomposeOptions.output_size
 
     def fill(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """Return `given` with these for what is None; turbo's steps and guidance stay open, for a model has its own."""
@@ -181,6 +182,8 @@ class RunDefaults(NamedTuple):
         return filled
 
 
+SAMPLING = ("num_inference_steps", "cfg_scale", "speed")
+"""What an edit takes of them."""
 QWEN_IMAGE = RunDefaults(num_inference_steps=50, cfg_scale=4.0)
 """Those of Qwen-Image-Layered and of every Qwen-Image-Edit; the classical engine has no use for the first two."""
 

@@ -35,8 +35,10 @@ class Progress:
         return self.phase in {"downloading", "loading"}
 
 
-RESTORING = "restoring"
-"""The phase in which layers are brought to the picture's own size."""
+def restoring(step: int, total: int) -> Progress:
+    """Return how far layers are brought to the picture's own size; without a total nobody can tell."""
+    return Progress(phase="restoring", step=step, total=total)
+
 
 ProgressCallback = Callable[[Progress], None]
 PreviewCallback = Callable[[int, Image.Image], None]

@@ -229,9 +229,16 @@ def test_what_runs_here_is_told(client: httpx.Client) -> None:
     assert status["queue"] == {"length": 0, "running": 0, "max_length": 32}
     assert status["memory"]["used_bytes"] > 1_000_000
     config = client.get("/api/qwen-image/config").json()
-    assert config["defaults"] == {"layer_num": 4, "resolution": 640, "steps": 50, "cfg_scale": 4.0, "speed": "exact"}
+    assert config["defaults"] == {
+        "layer_num": 4,
+        "resolution": 640,
+        "steps": 50,
+        "cfg_scale": 4.0,
+        "speed": "exact",
+        "output_size": "model",
+    }
     assert config["capabilities"] == {
-        "decompose": ["seed", "regions"],
+        "decompose": ["seed", "regions", "output_size"],
         "edit": [],
         "speeds": [],
         "any_instruction": False,

@@ -42,15 +42,15 @@ def photo() -> Image.Image:
 
 def held(client: httpx.Client) -> str:
     """Return the address of a picture that the service holds, so that no process of the pool has to decode it."""
-    job = start(client, image=as_data_url(png(photo())))
+    job = start(client, image=as_data_url(png(photo())), output_size="model")
     result: Any = wait_for(client, job, "succeeded")["result"]
     return str(result["layers"][0]["image"])
 
 
-def stopped(service: Service, client: httpx.Client, image: str) -> tuple[str, int]:
+def stopped(service: Service, client: httpx.Client, image: str, **size: Any) -> tuple[str, int]:
     """Return a job whose layers are being brought to size, and the process that has to, which is stopped."""
     others = set(pool_processes_of(service.process.pid))
-    job = start(client, image=image, **ORIGINAL)
+    job = start(client, image=image, **(size or ORIGINAL))
     wait_until(lambda: set(pool_processes_of(service.process.pid)) - others, "the process")
     (process,) = set(pool_processes_of(service.process.pid)) - others
     os.kill(process, signal.SIGSTOP)
@@ -107,9 +107,13 @@ def test_a_lost_process_fails_its_job_and_no_other(service: Service, client: htt
 
 
 def test_the_end_of_the_service_puts_it_back(tmp_path: Path) -> None:
-    with serve(tmp_path, app="tests.kit.app:app", environment=SMALL) as service, service.connect() as client:
+    """Here it is what the configuration asks for."""
+    environment = {**SMALL, "LLM_DIT_QWEN_IMAGE__OUTPUT_SIZE": "original"}
+    with serve(tmp_path, app="tests.kit.app:app", environment=environment) as service, service.connect() as client:
+        assert client.get("/api/qwen-image/config").json()["defaults"]["output_size"] == "original"
         image = held(client)
         end_idle(service)
-        job, _ = stopped(service, client, image)
-    with serve(tmp_path, app="tests.kit.app:app", environment=SMALL) as service, service.connect() as client:
-        wait_for(client, job, "succeeded")
+        job, _ = stopped(service, client, image, seed=4)
+    with serve(tmp_path, app="tests.kit.app:app", environment=environment) as service, service.connect() as client:
+        result: Any = wait_for(client, job, "succeeded")["result"]
+        assert (result["seed"], result["recipe"]["options"]["output_size"]) == (4, "original")

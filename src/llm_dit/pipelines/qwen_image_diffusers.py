@@ -42,7 +42,6 @@ from llm_dit.runs import (
     EDIT_RESOLUTION,
     NO_REGIONS,
     QWEN_MAX_ASPECT,
-    RESTORING,
     PipelineStatus,
     PreviewCallback,
     Progress,
@@ -51,6 +50,7 @@ from llm_dit.runs import (
     check_aspect,
     check_image,
     model_size,
+    restoring,
 )
 
 CROP = "the model works at a fixed area and would see a few rows of pixels: crop it"
@@ -227,9 +227,7 @@ class QwenImageDiffusersPipeline:
             previews = self._previewing.of_run(pipeline, size, asked.layer_num, preview)
             layers = self._sample(pipeline, run, report, previews)
         if asked.output_size == "original":
-            layers = restore(
-                picture, layers, lambda done, total: report(Progress(phase=RESTORING, step=done, total=total))
-            )
+            layers = restore(picture, layers, lambda done, total: report(restoring(done, total)))
         vocabulary = VOCABULARIES[asked.language]
         names = [vocabulary.word("Background"), *map(vocabulary.number, range(2, asked.layer_num + 1))]
         return Decomposition(layers, seed=seed, prompt=prompt, names=names, picture=picture)

@@ -129,6 +129,7 @@ const PHASES = /** @type {const} */ ([
   "encoding",
   "denoising",
   "decoding",
+  "restoring",
   "segmenting",
   "grouping",
   "ordering",
