@@ -180,7 +180,7 @@ STACKS: list[tuple[dict[str, object], str]] = [
     ({"background": "#12345"}, "background"),
     ({"background": "url(x)"}, "background"),
 ]
-NOT_FORMATS = ("tiff", "svg", "jpg", "ZIP", "", None, 3)
+NOT_FORMATS = ("tiff", "bmp", "jpg", "ZIP", "", None, 3)
 
 
 def wrong_fields() -> Iterator[Refusal]:
