@@ -34,7 +34,9 @@ function canvas() {
     getImageData: (_x, _y, width, height) => ({ data: Uint8ClampedArray.from({ length: width * height * 4 }, (_, i) => pixel[i % 4]) }),
   };
   const context = new Proxy(drawing, { get: (own, name) => own[name] ?? (() => {}), set: () => true });
-  return { getContext: () => context, toBlob: (done) => done(new Blob(["a picture"])) };
+  const element = { getContext: () => context, toBlob: (done) => done(new Blob(["a picture"])) };
+  Object.assign(drawing, { canvas: element });
+  return element;
 }
 
 /** A channel that reaches nobody: every test is a tab of its own. */

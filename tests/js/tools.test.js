@@ -5,6 +5,7 @@ import { createTools } from "../../static/js/actions/tools.js";
 import { brushed, cutOut } from "../../static/js/state/commands.js";
 import { handMade, newLayer } from "../../static/js/state/doc.js";
 import { offered } from "../../static/js/state/edits.js";
+import { layerPart, makeGroup, setGroup } from "../../static/js/state/groups.js";
 import { docOf, PICTURE } from "./documents.js";
 import { contextOf, settle } from "./page.js";
 
@@ -53,6 +54,22 @@ test("clicks add to each other, and a box begins anew", async () => {
   );
   await settle();
   assert.deepEqual([asked.at(-1).body.box, asked.at(-1).body.points], [[9, 8, 1, 2], []]);
+});
+
+test("what is pointed at is looked for in what the groups show now", async () => {
+  let sent = 0;
+  const context = contextOf({ api: { upload: async () => ({ image: `/api/images/${++sent}.png` }) } });
+  const asked = [];
+  context.api.select = async (body) => asked.push(body) && { mask: "", box: null };
+  const tools = createTools({ ...context, tryTo: (work) => work().catch(() => {}) }, /** @type {any} */ ({}));
+  context.store.run(makeGroup([layerPart(context.store.state.doc.layers[0])], "G"));
+  tools.takeTool("select");
+  tools.point(mark("point", [[1, 2]]));
+  await settle();
+  context.store.run(setGroup("G", { visible: false }));
+  tools.point(mark("point", [[3, 4]]));
+  await settle();
+  assert.notEqual(asked[0].layers[0].image, asked[1].layers[0].image);
 });
 
 test("only the latest of what is asked is waited for", async () => {

@@ -3,7 +3,7 @@ import { asLayer, blobOf, flatten } from "../images/compositor.js";
 import { fromDataUrl } from "../images/files.js";
 import { coverageOf, maskOf } from "../images/pixels.js";
 import { brushed, cutOut } from "../state/commands.js";
-import { findLayer, handMade, newId, newLayer, stackOf } from "../state/doc.js";
+import { findLayer, handMade, isShown, newId, newLayer, stackOf } from "../state/doc.js";
 
 /** As many marks count, the latest. */
 const MARKS = 40;
@@ -28,7 +28,7 @@ export function createTools({ store, api, bitmaps, tryTo }, { run, undo }) {
 
   /** What the stage shows, as one picture of the server's: a click need not send all layers again. @param {Doc} doc */
   function pictureOf(doc) {
-    if (seen?.doc.layers !== doc.layers || seen.doc.picture !== doc.picture) {
+    if (seen?.doc.layers !== doc.layers || seen.doc.groups !== doc.groups || seen.doc.picture !== doc.picture) {
       const flat = async () => (await api.upload(await (await flatten(layersOf(doc), doc, bitmaps)).toBlob())).image;
       const alone = doc.layers.length === 0 ? doc.picture?.image : undefined;
       seen = { doc, image: alone === undefined ? flat() : Promise.resolve(alone) };
@@ -94,7 +94,7 @@ export function createTools({ store, api, bitmaps, tryTo }, { run, undo }) {
   /** @param {Painting} tool */
   function targetOf(tool) {
     const layer = findLayer(store.state.doc, store.state.selected);
-    if (layer === null || !layer.visible) return null;
+    if (layer === null || !isShown(store.state.doc, layer)) return null;
     const draft = tool.draft?.id === layer.id ? tool.draft : null;
     const bitmap = draft?.picture ?? bitmaps.peek(layer.image);
     return bitmap === null ? null : { layer, bitmap };

@@ -258,7 +258,7 @@ export function createThumbnails(api, bitmaps) {
   let last = null;
   /** @param {Doc} doc @param {boolean} needed   there is none so far @returns {Promise<string | null>}   null where the last one is still right */
   return async (doc, needed) => {
-    if (doc.picture === null || (!needed && last?.doc.layers === doc.layers)) return null;
+    if (doc.picture === null || (!needed && last?.doc.layers === doc.layers && last.doc.groups === doc.groups)) return null;
     if (!needed && last !== null && last.doc.picture === doc.picture && last.doc.layers.length > 0 && Date.now() - last.at < PAUSE_MS)
       return null;
     last = { doc, at: Date.now() };
