@@ -50,7 +50,7 @@ except InputError as error:
 
 def with_most_layers(folder: Path, count: int) -> dict[str, str]:
     """Return an environment in which the library in `folder` is imported: ours, with another most of layers."""
-    shutil.copytree(ROOT / "src/llm_dit", folder / "llm_dit", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(ROOT / "src/llm_dit", folder / "llm_dit")  # with what is compiled of it
     home = folder / "llm_dit/options.py"
     ours = home.read_text(encoding="utf-8")
     theirs = ours.replace(
