@@ -183,10 +183,10 @@ declare global {
   /** Of the stage: the layers, next to the original under a slider, the original, or what differs. */
   type Mode = "layers" | "slider" | "original" | "difference";
   type Reference = Readonly<{ name: string; image: string }>;
-  /** What was drawn to say where a layer may change, in its pixels: the corners of a box, a line around it, or a stroke, each place as wide as the brush was. */
-  type RegionMark = Readonly<{ kind: "box" | "line" | "brush"; takesAway: boolean; places: readonly (Point & { width?: number })[] }>;
+  /** What was drawn to say where a layer may change, in its pixels: the corners of a box, a line around it, or a stroke, each place as wide as the brush was; an object is what was pointed at with the address of its mask. */
+  type RegionMark = Readonly<{ kind: "box" | "line" | "brush" | "object"; takesAway: boolean; places: readonly (Point & { width?: number })[]; mask?: string }>;
   /** What a pointer draws on the layer in the modal; `size` is that of the brush, as a share of the layer's longer side. */
-  type Marking = Readonly<{ how: RegionMark["kind"]; takesAway: boolean; size: number }>;
+  type Marking = Readonly<{ how: RegionMark["kind"]; takesAway: boolean; size: number; busy?: boolean }>;
   // The tools of the stage
   /** What was pointed at: a place, the corners of a box, or a line; `takesAway`: it is not wanted. */
   type Mark = Readonly<{ kind: "point" | "box" | "line"; takesAway: boolean; places: readonly Point[] }>;

@@ -470,6 +470,21 @@ def test_marks_that_are_no_box_are_a_mask_of_the_layer(open_stack: Callable[...,
     assert abs((left + right) / 2 - 120) < 3
 
 
+def test_an_object_of_the_layer_is_marked_by_a_click(open_stack: Callable[..., Studio]) -> None:
+    stacked = open_stack(1)
+    dialog = stacked.dialog
+    stacked.edit_button(stacked.names()[0]).click()
+    stacked.instruction.fill("make it blue")
+    dialog.get_by_role("radio", name="Object", exact=True).check()
+    drag(stacked, (0.27, 0.42), (0.27, 0.42))
+    expect(dialog.get_by_role("button", name="Take the last mark back")).to_be_enabled()
+    region = asked_region(stacked)
+    answer = stacked.page.request.get(f"{stacked.url}{region['mask']}")
+    with Image.open(io.BytesIO(answer.body())) as mask:
+        # The orange disc.
+        assert mask.getchannel("A").getbbox() == tuple(pytest.approx(edge, abs=3) for edge in (20, 30, 111, 121))
+
+
 def test_an_edit_takes_from_another_layer_and_from_a_file(open_stack: Callable[..., Studio], picture: Path) -> None:
     stacked = open_stack(2)
     dialog = stacked.dialog

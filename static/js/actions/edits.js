@@ -8,6 +8,7 @@ import { asksFor, chosenOf, editOf, instructionsOf, isProposed, offered, seedsFo
 import { capabilitiesOf, engineField, isSeed, sampled, used } from "../state/initial.js";
 import { loraField } from "../state/loras.js";
 import { codeOf, messageOf } from "../transport/api.js";
+import { hintsOf } from "./tools.js";
 
 const MAX_TRIES = 12;
 /** @type {Marking} */
@@ -197,6 +198,26 @@ export function createEdits({ store, api, bitmaps, tryTo }, jobs, { run, undo })
         const { marking, versus } = store.state;
         store.update({ marking: { ...(marking ?? NEW_MARKING), ...change }, versus: { ...versus, where: "layer" } });
       },
+
+      /** Mark an object of the layer. @param {Layer} layer @param {Mark} pointed   a place on it, or a box around it */
+      markObject: (layer, pointed) =>
+        tryTo(async () => {
+          const busy = (/** @type {boolean} */ on) =>
+            store.state.marking && store.update({ marking: { ...store.state.marking, busy: on } });
+          const { id, image, width, height } = layer;
+          busy(true);
+          try {
+            const asked = { layers: [{ image }], width, height, ...hintsOf([{ ...pointed, takesAway: false }]) };
+            const { mask, box } = await api.select(asked);
+            if (box === null) return store.say(t("select.nothing"));
+            const { markOfObject } = await import("../images/region.js");
+            const mark = await markOfObject({ ...pointed, kind: "object" }, mask, { api, bitmaps });
+            setEdit(id, { region: [...edit(id).region, mark] });
+            return store.update({ spoken: t("select.found") });
+          } finally {
+            busy(false);
+          }
+        }),
 
       /** @param {string} id @param {File} file */
       addReference: (id, file) =>

@@ -211,7 +211,7 @@ const layersOf = ({ layers, picture }) =>
  * @param {readonly Mark[]} marks
  * @returns {Pick<Required<Wire.SelectRequest>, "points" | "without" | "line"> & {box: number[] | null}}
  */
-function hintsOf(marks) {
+export function hintsOf(marks) {
   const kept = marks.filter(({ takesAway }) => !takesAway);
   const box = kept.find(({ kind }) => kind === "box")?.places ?? null;
   return {

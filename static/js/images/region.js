@@ -1,17 +1,22 @@
 import { blobOf } from "./compositor.js";
-import { canvas2d } from "./pixels.js";
+import { fromDataUrl } from "./files.js";
+import { canvas2d, maskOf } from "./pixels.js";
 
-/** Where a layer may change, as what was drawn says: boxes, lassos and strokes of a brush, each of which adds or takes away. */
+/** Where a layer may change, as what was drawn says: boxes, lassos, strokes of a brush and objects, each of which adds or takes away. */
 
-/** A mask: white where the layer may change, clear elsewhere. @param {readonly RegionMark[]} marks @param {Extent} layer @param {Extent} size   of the mask */
-export function maskOfMarks(marks, layer, { width, height }) {
+/** @typedef {(address: string) => CanvasImageSource | null} Pictures   null while it is not there */
+
+/** A mask: white where the layer may change, clear elsewhere. @param {readonly RegionMark[]} marks @param {Extent} layer @param {Extent} size   of the mask @param {Pictures} pictureOf */
+export function maskOfMarks(marks, layer, { width, height }, pictureOf) {
   const context = canvas2d(width, height, true);
   context.scale(width / layer.width, height / layer.height);
   context.fillStyle = context.strokeStyle = "#fff";
   context.lineCap = context.lineJoin = "round";
   for (const mark of marks) {
     context.globalCompositeOperation = mark.takesAway ? "destination-out" : "source-over";
-    draw(context, mark);
+    const mask = mark.kind === "object" ? pictureOf(mark.mask ?? "") : null;
+    if (mask !== null) context.drawImage(mask, 0, 0, layer.width, layer.height);
+    else if (mark.kind !== "object") draw(context, mark);
   }
   return context.canvas;
 }
@@ -48,6 +53,16 @@ function boxOfMarks(marks) {
 export async function regionFor(layer, marks, { api, bitmaps }) {
   const box = boxOfMarks(marks);
   if (box !== null) return { box };
-  const { width, height } = await bitmaps.load(layer.image);
-  return { mask: (await api.upload(await blobOf(maskOfMarks(marks, layer, { width, height })))).image };
+  const addresses = marks.flatMap(({ mask }) => mask ?? []);
+  const [{ width, height }, ...masks] = await Promise.all([layer.image, ...addresses].map(bitmaps.load));
+  const mask = maskOfMarks(marks, layer, { width, height }, (address) => masks[addresses.indexOf(address)] ?? null);
+  return { mask: (await api.upload(await blobOf(mask))).image };
+}
+
+/** What the server has found, as a mark: its mask is kept there. @param {RegionMark} pointed @param {string} mask   white on black, as a data URL @param {Pick<Context, "api" | "bitmaps">} context @returns {Promise<RegionMark>} */
+export async function markOfObject(pointed, mask, { api, bitmaps }) {
+  const picture = maskOf(await createImageBitmap(fromDataUrl(mask)));
+  const { image } = await api.upload(await blobOf(picture));
+  await bitmaps.load(image);
+  return { ...pointed, mask: image };
 }

@@ -156,7 +156,7 @@ export const api = {
   /** @param {string} id */
   eventsUrl: (id) => `${base}/api/jobs/${encodeURIComponent(id)}/events`,
 
-  /** @param {Wire.SelectRequest} body @param {AbortSignal} signal @returns {Promise<Wire.SelectResponse>} */
+  /** @param {Wire.SelectRequest} body @param {AbortSignal} [signal] @returns {Promise<Wire.SelectResponse>} */
   select: async (body, signal) => (await sendJson("POST", "/api/qwen-image/select", body, { signal })).json(),
 
   /** @param {Wire.SelectLayerRequest} body @returns {Promise<Wire.SelectLayerResponse>} */

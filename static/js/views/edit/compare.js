@@ -40,7 +40,7 @@ export function createCompare(actions, bitmaps) {
   const context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
   const papers = [0, 1].map(() => h("div.compare-paper.checkerboard"));
   const panes = papers.map((paper) => h("div.compare-pane", paper));
-  const veil = createRegionVeil(actions, () => viewport);
+  const veil = createRegionVeil(actions, bitmaps, () => viewport);
   const view = h("div.compare-view", { tabIndex: 0, role: "application" }, ...panes, canvas, veil.element);
   const extent = () => ({ width: view.clientWidth / (isSide() ? 2 : 1), height: view.clientHeight });
   const viewport = createViewport({

@@ -7,7 +7,7 @@ import { editOf } from "../../state/edits.js";
 import { field, iconButton, segmented, sliderField } from "../shell/fields.js";
 import { byFinger, createWay, drawMark, drawMask, drawRing, outline, sizeAt, sliderAt } from "../stage/tool-display.js";
 
-const HOW = /** @type {const} */ (["all", "brush", "line", "box"]);
+const HOW = /** @type {const} */ (["all", "brush", "line", "box", "object"]);
 /** So many marks count, the latest. */
 const MAX_MARKS = 100;
 /** The mask that is shown while it is drawn has so many pixels on its longer side. */
@@ -60,7 +60,8 @@ export function createRegionField(actions, layerId) {
       size.element.hidden = marking?.how !== "brush";
       if (marking !== null) size.set(sliderAt(marking.size), [0, 100]);
       hint.hidden = line.hidden;
-      const words = marking === null ? "region.marked" : /** @type {const} */ (`region.hint.${marking.how}`);
+      const words =
+        marking === null ? "region.marked" : marking.busy ? "region.looking" : /** @type {const} */ (`region.hint.${marking.how}`);
       setText(hint, t(marking?.how === "brush" ? byFinger(words, "region.hintTouch") : words));
       // On a phone what the tool in hand has to offer would lie below the fold.
       if (marking !== null && marking.how !== inHand) requestAnimationFrame(() => element.scrollIntoView({ block: "nearest" }));
@@ -72,9 +73,10 @@ export function createRegionField(actions, layerId) {
 /**
  * What is marked of a layer, over its picture, and what a pointer or the keys draw there.
  * @param {Actions} actions
+ * @param {Bitmaps} bitmaps
  * @param {() => {camera: Camera, sharp: Camera, schedule: () => void}} viewport
  */
-export function createRegionVeil(actions, viewport) {
+export function createRegionVeil(actions, bitmaps, viewport) {
   /** @type {{layer: Layer, region: readonly RegionMark[], marking: Marking | null} | null} */
   let shown = null;
   /** @type {RegionMark | null} what is being drawn */
@@ -99,10 +101,11 @@ export function createRegionVeil(actions, viewport) {
 
   /** @param {Point} start @param {{altKey: boolean, button?: number, pointerType?: string, pressure?: number}} down @returns {import("../stage/gestures.js").Drag | null} */
   function grab(start, down) {
-    if (!shown?.marking) return null;
+    if (!shown?.marking || shown.marking.busy) return null;
     const { layer, marking } = shown;
     const takesAway = (down.altKey || down.button === 2) !== marking.takesAway;
-    const { how: kind } = marking;
+    const isObject = marking.how === "object";
+    const kind = marking.how === "object" ? "box" : marking.how;
     const pressed = (/** @type {typeof down} */ { pointerType, pressure = 1 }) =>
       kind === "brush" ? { width: width() * (pointerType === "pen" ? 0.25 + 0.75 * pressure : 1) } : {};
     const first = { ...toLayer(start), ...pressed(down) };
@@ -122,7 +125,8 @@ export function createRegionVeil(actions, viewport) {
       end: () => {
         const mark = drawing;
         drawing = null;
-        if (mark !== null && (mark.kind !== "line" || mark.places.length > 2))
+        if (isObject) actions.markObject(layer, { kind: mark === null ? "point" : "box", takesAway, places: mark?.places ?? [first] });
+        else if (mark !== null && (mark.kind !== "line" || mark.places.length > 2))
           actions.setEdit(layer.id, { region: [...(shown?.region ?? []), mark].slice(-MAX_MARKS) });
         viewport().schedule();
       },
@@ -193,15 +197,15 @@ export function createRegionVeil(actions, viewport) {
     /** @param {HTMLElement} view */
     draw: (view) => {
       const { layer, region = [], marking = null } = shown ?? {};
-      const all = drawing === null ? region : [...region, drawing];
+      const all = drawing === null || marking?.how === "object" ? region : [...region, drawing];
       element.hidden = layer === undefined || (all.length === 0 && marking === null);
       if (element.hidden || layer === undefined) return;
       fitCanvas(element, view);
       context.setTransform(1, 0, 0, 1, 0, 0);
       context.clearRect(0, 0, element.width, element.height);
       const { sharp } = viewport();
-      if (all.length > 0) drawMask(context, maskOfMarks(all, layer, sizeWithin(layer, SHOWN_PX)), layer, sharp);
-      if (drawing !== null && drawing.kind !== "brush") drawMark(context, { ...drawing, kind: drawing.kind }, sharp);
+      if (all.length > 0) drawMask(context, maskOfMarks(all, layer, sizeWithin(layer, SHOWN_PX), bitmaps.peek), layer, sharp);
+      if (drawing?.kind === "box" || drawing?.kind === "line") drawMark(context, { ...drawing, kind: drawing.kind }, sharp);
       const at = cross ?? hover;
       if (marking?.how === "brush") drawRing(context, at && toLayer(at), width(), sharp);
       if (cross !== null) drawCross(context, cross);
@@ -210,6 +214,8 @@ export function createRegionVeil(actions, viewport) {
     render: (next) => {
       if (shown?.layer.id !== next?.layer.id || !next?.marking) drawing = held = null;
       shown = next;
+      for (const { mask } of next?.region ?? [])
+        if (mask !== undefined && bitmaps.peek(mask) === null) bitmaps.load(mask).then(viewport().schedule, () => {});
     },
   };
 }
