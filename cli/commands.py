@@ -5,7 +5,7 @@ Exit codes: 0 done, 2 the input is not valid, 3 the engine or the service cannot
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -16,7 +16,18 @@ from pydantic import TypeAdapter, ValidationError
 
 import llm_dit
 from cli import folders, upkeep
-from cli.folders import Guidance, Loras, Speed, Steps
+from cli.folders import (
+    EngineWork,
+    Guidance,
+    Loras,
+    Speed,
+    Steps,
+    Task,
+    hash_of,
+    pictures_in,
+    run_many,
+    stacks_in,
+)
 from cli.terminal import (
     SUFFIXES,
     counted,
@@ -35,9 +46,10 @@ from llm_dit import options
 from llm_dit.color import read_color
 from llm_dit.decoding.opening import FORMAT_NAMES
 from llm_dit.errors import InputError
+from llm_dit.exports.formats import EXPORT_FORMATS, ExportName
 from llm_dit.exports.formats import export as export_stack
 from llm_dit.images import Picture, encode_png
-from llm_dit.layers import Layer, canvas_size, composite
+from llm_dit.layers import Decomposition, Layer, canvas_size, composite
 from llm_dit.names import shortened
 from llm_dit.options import (
     SAMPLING,
@@ -50,7 +62,8 @@ from llm_dit.options import (
     options_of,
 )
 from llm_dit.recipe import MASK, Recipe, read_recipe, recipe_of, with_recipe
-from llm_dit.runs import LayerPipeline, RegionLike, region_box
+from llm_dit.runs import LayerPipeline, ProgressCallback, RegionLike, region_box
+from server.engines import Engine as ChosenEngine
 from server.engines import choose_engine, load_pipeline
 from server.storage.database import require_free
 
@@ -68,6 +81,10 @@ Fit = Annotated[bool, typer.Option("--fit", help="Scale a picture that is too la
 Seed = Annotated[
     int | None, typer.Option(min=0, help="The same seed gives the same result; default: a random one, printed.")
 ]
+Out = Annotated[
+    Path | None, typer.Option(help="Folder for what becomes of many; what its report.json has as done is skipped.")
+]
+Again = Annotated[bool, typer.Option("--again", help="With --out: do what is done and unchanged again.")]
 NAMED_BOXES = TypeAdapter(list[NamedBox])
 Like = Annotated[
     Path | None,
@@ -130,10 +147,13 @@ def serve(
 
 @app.command()
 def decompose(
-    image: Annotated[Path, typer.Argument(help=f"Picture: {FORMAT_NAMES}.")],
+    images: Annotated[
+        list[Path], typer.Argument(metavar="IMAGE...", help=f"Picture: {FORMAT_NAMES}; with --out many, or folders.")
+    ],
     output: Annotated[
         Path | None, typer.Option("-o", "--output", help="Folder to write; default: IMAGE_layers.")
     ] = None,
+    out: Out = None,
     layers: Annotated[int | None, typer.Option(help=help_of(options.LayerNum))] = None,
     size: Annotated[
         options.OutputSize | None, typer.Option(help=f"{help_of(options.OutputSize)} Default: original.")
@@ -155,6 +175,7 @@ def decompose(
     seed: Seed = None,
     like: Like = None,
     fit: Fit = False,
+    again: Again = False,
     config: Config = None,
     profile: Profile = None,
     engine: Engine = None,
@@ -162,12 +183,12 @@ def decompose(
     """Take a picture apart into layers: a folder with composite.png, a PNG for each layer and manifest.json.
 
     Example: llm-dit decompose poster.png --layers 5 -o poster
+
+    Many: llm-dit decompose *.png --out layers
     """
     with explained():
         settings = settings_of(config, profile, engine)
         chosen = choose_engine(settings)
-        picture = open_image(image, fit=fit)
-        folder = output or image.with_name(f"{image.stem}_layers")
         given = {
             "layer_num": layers,
             "resolution": resolution,
@@ -177,43 +198,54 @@ def decompose(
             "loras": lora,
             "seed": seed,
             "prompt": prompt,
-            "regions": [asdict(_named_box(text, picture)) for text in region or []] or None,
             "output_size": size,
             "language": language,
         }
+        single = _single(images, output, out)
+        first = open_image(single, fit=fit) if single else None
         usual = {"output_size": settings.qwen_image.output_size or "original"}
         asked = _given(usual | _options_like(like, "decompose"), given)
         defaults = chosen.defaults_of_run("decompose", asked.get("loras"))
         asked |= defaults.fill({name: asked.get(name) for name in RunDefaults._fields})
-        boxes = _boxes_in(asked.pop("regions", []))
-        with progress_bar("loading") as progress:
-            pipeline = load_pipeline(chosen.pipeline, chosen.options, progress)
+        in_recipe = _boxes_in(asked.pop("regions", []))
+
+        def boxes_on(picture: Picture) -> list[NamedBox]:
+            return [_named_box(text, picture) for text in region] if region else in_recipe
+
+        def take_apart(
+            pipeline: LayerPipeline, task: Task, progress: ProgressCallback
+        ) -> tuple[str, Mapping[str, Any]]:
+            picture = first or open_image(task.source, fit=fit)
+            boxes = boxes_on(picture)
             result = pipeline.decompose(picture.image, regions=boxes, **asked, progress=progress)
-        used = {"seed": result.seed, "prompt": result.prompt}
-        recipe = _recipe(pipeline, "decompose", asked | used | {"regions": [asdict(box) for box in boxes] or None})
-        stack = [
-            Layer(image=layer, name=name, recipe=recipe)
-            for layer, name in zip(result[1:], result.names[1:], strict=True)
-        ]
-        by = _computed_by(pipeline)
-        score = result.score
-        about = {**used, **({"forward": by} if by else {}), **({"score": score.as_json()} if score else {})}
-        with writing(folder):
-            write_folder(folder, stack, *result[0].size, about=about)
-        typer.echo(f"{folder}: {counted(len(stack), 'layer')}, seed {result.seed}{by and f'; {by}'}")
-        if score:
-            typer.echo(f"{score.sentence} The stack {score.figures}.")
+            return _keep_layers(
+                pipeline, result, {**asked, "regions": [asdict(box) for box in boxes] or None}, task.target
+            )
+
+        if out:
+            boxes = region or [asdict(box) for box in in_recipe]
+            marks = {"command": "decompose", **asked, "regions": boxes, "fit": fit}
+            run_many(pictures_in(images), out, "{}_layers", marks, take_apart, chosen, again=again)
+        elif single and first:
+            boxes_on(first)
+            task = Task(source=single, target=output or single.with_name(f"{single.stem}_layers"))
+            said, about = _run_one(chosen, take_apart, task)
+            typer.echo(f"{task.target}: {said}")
+            if about["score"]:
+                typer.echo(f"{about['score']['sentence']} The stack {about['figures']}.")
 
 
 @app.command()
 def edit(
-    layer: Annotated[Path, typer.Argument(help=f"Layer to edit: {FORMAT_NAMES}.")],
-    instruction: Annotated[
-        str | None, typer.Argument(help='What to do, such as "make it blue and slightly darker".')
+    layer: Annotated[Path, typer.Argument(help=f"Layer to edit: {FORMAT_NAMES}; with --out many, or folders.")],
+    rest: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[INSTRUCTION]", help='What to do, such as "make it blue and slightly darker".'),
     ] = None,
     output: Annotated[
         Path | None, typer.Option("-o", "--output", help="PNG to write; default: LAYER_edited.png.")
     ] = None,
+    out: Out = None,
     shape: Annotated[
         options.Shape | None, typer.Option(help=f"{help_of(options.Shape)} Default: {EditOptions.shape}.")
     ] = None,
@@ -234,6 +266,7 @@ def edit(
     seed: Seed = None,
     like: Like = None,
     fit: Fit = False,
+    again: Again = False,
     config: Config = None,
     profile: Profile = None,
     engine: Engine = None,
@@ -241,15 +274,23 @@ def edit(
     """Edit one layer by an instruction; its alpha stays as it is unless --shape new.
 
     Example: llm-dit edit poster_layers/03-Red.png "change the color to blue"
+
+    Many: llm-dit edit *.png "make it blue" --out blue
     """
     with explained():
         chosen = choose_engine(settings_of(config, profile, engine))
-        file = output or layer.with_name(f"{layer.stem}_edited.png")
-        require_png(file)
-        picture = open_image(layer, fit=fit)
+        words, instruction = list(rest or []), None
+        # What is no file is no layer either.
+        if words and (out is None or not Path(words[-1]).exists()):
+            instruction = words.pop()
+        layers = [layer, *map(Path, words)]
+        single = _single(layers, output, out)
+        task = Task(source=layer, target=output or layer.with_name(f"{layer.stem}_edited.png"))
+        if single:
+            require_png(task.target)
+        first = open_image(layer, fit=fit) if single else None
         given = {
             "instruction": instruction,
-            "region": None if region is None else _region(region, picture, fit=fit),
             "num_inference_steps": steps,
             "cfg_scale": cfg_scale,
             "speed": speed,
@@ -260,21 +301,37 @@ def edit(
         asked = _given(_options_like(like, "edit"), given)
         if "instruction" not in asked:
             raise InputError("Say what to do, such as “make it blue”, or give --like a picture.", param="instruction")
-        where = asked.pop("region", None)
-        if isinstance(where, str):
+        in_recipe: Any = asked.pop("region", None)
+        if isinstance(in_recipe, str) and region is None:
             raise InputError(f"{like} was made within a mask, which is not in it: give it by --region.", param="region")
+        known: RegionLike | None = None if isinstance(in_recipe, str) else in_recipe
         references = [open_image(file, fit=fit).image for file in reference or []]
         defaults = chosen.defaults_of_run("edit", asked.get("loras"))
         asked |= defaults.fill({name: asked.get(name) for name in SAMPLING})
-        asked["seed"] = chosen_seed(asked.get("seed"))
-        with progress_bar("loading") as progress:
-            pipeline = load_pipeline(chosen.pipeline, chosen.options, progress)
-            edited = pipeline.edit_layer(picture.image, **asked, region=where, references=references, progress=progress)
-        asked["region"] = MASK if isinstance(where, Image.Image) else where
-        with writing(file):
-            file.write_bytes(with_recipe(encode_png(edited), _recipe(pipeline, "edit", asked)))
-        by = _computed_by(pipeline)
-        typer.echo(f"{file}: seed {asked['seed']}{by and f'; {by}'}")
+
+        def region_on(picture: Picture) -> RegionLike | None:
+            return known if region is None else _region(region, picture, fit=fit)
+
+        def change(pipeline: LayerPipeline, task: Task, progress: ProgressCallback) -> tuple[str, Mapping[str, Any]]:
+            picture = first or open_image(task.source, fit=fit)
+            where = region_on(picture)
+            run: dict[str, Any] = asked | {"seed": chosen_seed(asked.get("seed"))}
+            edited = pipeline.edit_layer(picture.image, **run, region=where, references=references, progress=progress)
+            run["region"] = MASK if isinstance(where, Image.Image) else where
+            with writing(task.target):
+                task.target.write_bytes(with_recipe(encode_png(edited), _recipe(pipeline, "edit", run)))
+            by = _computed_by(pipeline)
+            return f"seed {run['seed']}{by and f'; {by}'}", {"seed": run["seed"]}
+
+        if out:
+            # A mask and references are known by what is in them.
+            beside = [hash_of(Path(path)) for path in [region or "", *(reference or [])]]
+            marks = {"command": "edit", **asked, "region": region or in_recipe, "beside": beside, "fit": fit}
+            run_many(pictures_in(layers), out, "{}_edited.png", marks, change, chosen, again=again)
+        elif first:
+            region_on(first)
+            said, _ = _run_one(chosen, change, task)
+            typer.echo(f"{task.target}: {said}")
 
 
 @app.command("composite")
@@ -298,27 +355,48 @@ def composite_layers(
 def export(
     sources: Sources,
     output: Annotated[
-        Path, typer.Option("-o", "--output", help=f"File to write; its suffix is the format: {SUFFIXES}.")
-    ],
+        Path | None, typer.Option("-o", "--output", help=f"File to write; its suffix is the format: {SUFFIXES}.")
+    ] = None,
+    out: Out = None,
+    format: Annotated[
+        ExportName | None, typer.Option(help="With --out, the format: each source becomes a file of its own.")
+    ] = None,
     background: Annotated[
         str | None, typer.Option(help="#rrggbb below png, webp, avif and jpg; a jpg without one lies on white.")
     ] = None,
+    again: Again = False,
 ) -> None:
     """Write layers as one file for another program: Photoshop, OpenRaster, a presentation, or a flat picture.
 
     Example: llm-dit export poster_layers -o poster.psd
+
+    Many: llm-dit export *_layers --out files --format psd
     """
     with explained():
-        kind = export_name(output)
+        if (output is None) == (out is None) or (format is None) != (out is None):
+            raise InputError("Give -o a file, or --out a folder and --format what to write.", param="output")
         color = None if background is None else read_color(background)
-        stack, width, height, groups = read_stack(sources)
-        width, height = canvas_size(stack, width, height)
-        content = export_stack(
-            stack, kind, width=width, height=height, background=color, groups=groups, title=output.stem
-        )
-        with writing(output):
-            output.write_bytes(content)
-        typer.echo(f"{output}: {counted(len(stack), 'layer')}")
+
+        def write(sources: Sequence[Path], kind: ExportName, output: Path) -> str:
+            stack, width, height, groups = read_stack(sources)
+            width, height = canvas_size(stack, width, height)
+            content = export_stack(
+                stack, kind, width=width, height=height, background=color, groups=groups, title=output.stem
+            )
+            with writing(output):
+                output.write_bytes(content)
+            return counted(len(stack), "layer")
+
+        if output:
+            typer.echo(f"{output}: {write(sources, export_name(output), output)}")
+        elif out and format:
+            marks = {"command": "export", "format": format, "background": color}
+            name = f"{{}}{EXPORT_FORMATS[format].suffix}"
+
+            def export_each(_: object, task: Task, __: ProgressCallback) -> tuple[str, Mapping[str, Any]]:
+                return write([task.source], format, task.target), {}
+
+            run_many(stacks_in(sources), out, name, marks, export_each, again=again)
 
 
 @app.command("select")
@@ -356,6 +434,43 @@ def select_thing(
 app.add_typer(folders.app)
 app.add_typer(upkeep.app)
 app.add_typer(upkeep.models, name="models")
+
+
+def _single(sources: Sequence[Path], output: Path | None, out: Path | None) -> Path | None:
+    """Return the only source, None where --out takes any number of them; raises `InputError`."""
+    if out is not None and output is not None:
+        raise InputError("-o is for one picture, --out for many: give one of them.", param="output")
+    if out is None and len(sources) > 1:
+        raise InputError("Several pictures need --out, a folder for what becomes of them.", param="out")
+    return sources[0] if out is None else None
+
+
+def _run_one(chosen: ChosenEngine, work: EngineWork, task: Task) -> tuple[str, Mapping[str, Any]]:
+    """Load the engine and do a task, under one bar."""
+    with progress_bar("loading") as progress:
+        return work(load_pipeline(chosen.pipeline, chosen.options, progress), task, progress)
+
+
+def _keep_layers(
+    pipeline: LayerPipeline, result: Decomposition, asked: Mapping[str, Any], folder: Path
+) -> tuple[str, Mapping[str, Any]]:
+    """Write the layers of a run into a folder, and return what is said of them and what reports have."""
+    used = {"seed": result.seed, "prompt": result.prompt}
+    recipe = _recipe(pipeline, "decompose", {**asked, **used})
+    stack = [
+        Layer(image=layer, name=name, recipe=recipe) for layer, name in zip(result[1:], result.names[1:], strict=True)
+    ]
+    by, score = _computed_by(pipeline), result.score
+    about = {**used, **({"forward": by} if by else {}), **({"score": score.as_json()} if score else {})}
+    with writing(folder):
+        write_folder(folder, stack, *result[0].size, about=about)
+    said = f"{counted(len(stack), 'layer')}, seed {result.seed}{by and f'; {by}'}"
+    return said, {
+        "layers": len(stack),
+        "seed": result.seed,
+        "score": score and score.as_json(),
+        "figures": score and score.figures,
+    }
 
 
 def _named_box(text: str, picture: Picture) -> NamedBox:

@@ -1,5 +1,7 @@
 """Many pictures in one command, of which one that fails does not stop the others; and measuring decompositions."""
 
+import hashlib
+import itertools
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -14,6 +16,7 @@ from rich.progress import Progress as ProgressBar
 from cli.terminal import EXIT_SOME, Stack, console, counted, explained, read_stack, writing
 from cli.upkeep import Config, Engine, Profile, settings_of
 from llm_dit import options
+from llm_dit.decoding.opening import PICTURE_FORMATS
 from llm_dit.errors import DeviceLostError, InputError, LayerFileError, LLMDiTError
 from llm_dit.evaluation import Likeness, compare, mean_of
 from llm_dit.exports.formats import MANIFEST_NAME
@@ -22,6 +25,7 @@ from llm_dit.layers import canvas_size, composite
 from llm_dit.options import RunDefaults, bounds, help_of
 from llm_dit.runs import Progress, ProgressCallback
 from llm_dit.score import score_of
+from server import engines
 from server.engines import choose_engine, load_pipeline
 
 Steps = Annotated[int | None, typer.Option(help=help_of(options.Steps))]
@@ -75,7 +79,8 @@ def each(tasks: Sequence[Task], begin: Callable[[ProgressCallback], Work]) -> It
             bar.update(row, description=task.source.name, completed=number)
             outcome = _outcome(task, work, show)
             if outcome.status == "failed":
-                console.print(f"error: {task.source}: {outcome.said}", style="red", markup=False, soft_wrap=True)
+                told = outcome.said.removeprefix(f"{task.source} ")
+                console.print(f"error: {task.source}: {told}", style="red", markup=False, soft_wrap=True)
             yield outcome
 
 
@@ -89,6 +94,134 @@ def _outcome(task: Task, work: Work, show: ProgressCallback) -> Outcome:
     except Exception as error:  # noqa: BLE001 - nothing that one picture brings about may end the run
         return Outcome(task=task, status="failed", said=f"failed unexpectedly ({type(error).__name__})")
     return Outcome(task=task, status="done", said=said, about=about)
+
+
+EngineWork = Callable[[Any, Task, ProgressCallback], tuple[str, Mapping[str, Any]]]
+"""A `Work` of a pipeline, which comes first; None where it needs none."""
+
+
+def run_many(
+    sources: Sequence[Path],
+    out: Path,
+    name: str,
+    asked: Mapping[str, Any],
+    work: EngineWork,
+    chosen: engines.Engine | None = None,
+    *,
+    again: bool,
+) -> None:
+    """Do the same with every source into the folder `out`, and close; `name` has "{}" for the source's own name.
+
+    A report in the folder is written anew after each: what it has as done, with the same bytes, `asked` for the same
+    of the same engine, is skipped as long as its result is there, unless `again`.
+    """
+    tasks = [Task(source=source, target=out / name.format(_name_of(source))) for source in sources]
+    for first, second in itertools.combinations(tasks, 2):
+        if first.target == second.target:
+            raise InputError(
+                f"{first.source} and {second.source} would both become {first.target}: give them folders of their own.",
+                param="out",
+            )
+
+    def begin(progress: ProgressCallback) -> Work:
+        pipeline = chosen and load_pipeline(chosen.pipeline, chosen.options, progress)
+        return lambda task, progress: work(pipeline, task, progress)
+
+    if chosen:
+        loaded = json.dumps([chosen.pipeline, chosen.options], sort_keys=True)
+        asked = {**asked, "engine": chosen.name, "loaded": hashlib.sha256(loaded.encode()).hexdigest()}
+    asked = json.loads(json.dumps(asked))
+    report = _Report(out / REPORT_NAME)
+    marks = {task: {"asked": asked, "sha256": hash_of(task.source)} for task in tasks}
+    skipped = {task for task in tasks if not again and report.has(task, marks[task])}
+    with writing(out):
+        out.mkdir(parents=True, exist_ok=True)
+    outcomes = {
+        task: Outcome(task=task, status="skipped", said=f"{task.target}: done before, and unchanged")
+        for task in skipped
+    }
+    for outcome in each([task for task in tasks if task not in skipped], begin):
+        outcomes[outcome.task] = outcome
+        with writing(report.path):
+            report.keep(outcome, marks[outcome.task])
+    close([outcomes[task] for task in tasks], report.path)
+
+
+class _Report:
+    """What has become of the sources of a folder of results, by the names of these."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        try:
+            self._entries: dict[str, Any] = {
+                entry["target"]: entry for entry in json.loads(path.read_text(encoding="utf-8"))["pictures"]
+            }
+        except (OSError, ValueError, LookupError, TypeError):
+            self._entries = {}
+
+    def has(self, task: Task, mark: Mapping[str, Any]) -> bool:
+        """Whether a task is done, of the same and in the same way."""
+        entry = self._entries.get(task.target.name, {})
+        same = all(entry.get(key) == value for key, value in mark.items())
+        return same and mark["sha256"] is not None and entry.get("status") == "done" and task.target.exists()
+
+    def keep(self, outcome: Outcome, mark: Mapping[str, Any]) -> None:
+        """Write down what has come of a task; raises `OSError`."""
+        task = outcome.task
+        about = dict(outcome.about) if outcome.status == "done" else {"error": outcome.said}
+        self._entries[task.target.name] = {
+            "source": str(task.source),
+            "target": task.target.name,
+            "status": outcome.status,
+            **about,
+            **mark,
+        }
+        content = {"format": "llm-dit-report", "version": 1, "pictures": list(self._entries.values())}
+        new = self.path.with_suffix(".new")
+        new.write_text(json.dumps(content, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
+        new.replace(self.path)
+
+
+def hash_of(source: Path) -> str | None:
+    """Return a hash of a file, or of the files of a folder and their names; None where one cannot be read."""
+    digest = hashlib.sha256()
+    try:
+        for file in sorted(source.iterdir()) if source.is_dir() else [source]:
+            if file.is_file():
+                digest.update(f"{file.name}\0{file.stat().st_size}\0".encode() if source.is_dir() else b"")
+                digest.update(file.read_bytes())
+    except OSError:
+        return None
+    return digest.hexdigest()
+
+
+def _name_of(source: Path) -> str:
+    return (source.name if source.is_dir() else source.stem).removesuffix("_layers")
+
+
+def pictures_in(sources: Sequence[Path]) -> list[Path]:
+    """Return the files that are given, and in place of each folder the pictures in it; raises `InputError`."""
+    suffixes = {suffix for format in PICTURE_FORMATS for suffix in format.suffixes}
+    return _all_in(sources, lambda path: path.suffix.lower() in suffixes, "pictures")
+
+
+def stacks_in(sources: Sequence[Path]) -> list[Path]:
+    """Return the files and folders of layers that are given, and in place of any other folder those in it."""
+    return _all_in(
+        sources,
+        lambda path: path.suffix.lower() in LAYER_SUFFIXES or (path / MANIFEST_NAME).is_file(),
+        f"layers: give a folder of {', '.join(LAYER_SUFFIXES)} files",
+    )
+
+
+def _all_in(sources: Sequence[Path], fits: Callable[[Path], bool], what: str) -> list[Path]:
+    found: list[Path] = []
+    for source in sources:
+        inside = [source] if not source.is_dir() or fits(source) else sorted(filter(fits, source.iterdir()))
+        if not inside:
+            raise InputError(f"{source} holds no {what}.", param="sources")
+        found += inside
+    return found
 
 
 def close(outcomes: Iterable[Outcome], report: Path) -> None:
@@ -147,7 +280,7 @@ def evaluate(
     with explained():
         if against is not None and (asked or engine):
             raise InputError("--against is for layers that are there: leave the engine's options out.", param="against")
-        tasks = [Task(source=source, target=out) for source in _stacks_in(truth)]
+        tasks = [Task(source=source, target=out) for source in stacks_in([truth])]
         about: dict[str, Any] = {"against": str(against)}
         if against is None:
             chosen = choose_engine(settings_of(config, profile, engine))
@@ -205,23 +338,6 @@ class Truth:
     picture: Image.Image
 
 
-def _stacks_in(folder: Path) -> list[Path]:
-    """Return the files and folders of layers in a folder, or the one that it is; raises `InputError` without any."""
-    if folder.is_dir() and not (folder / MANIFEST_NAME).is_file():
-        found = sorted(
-            path
-            for path in folder.iterdir()
-            if path.suffix.lower() in LAYER_SUFFIXES or (path / MANIFEST_NAME).is_file()
-        )
-    else:
-        found = [folder] if folder.exists() else []
-    if not found:
-        raise InputError(
-            f"{folder} holds no layers: give a folder of {', '.join(LAYER_SUFFIXES)} files.", param="truth"
-        )
-    return found
-
-
 def _measuring(made: Callable[[Task, Truth, ProgressCallback], Sequence[Image.Image]], side: int) -> Work:
     """Return what measures the layers that are made of a picture."""
 
@@ -266,7 +382,7 @@ def _shown(stack: Stack) -> Truth:
 
 def _decomposition_of(source: Path, folder: Path) -> Sequence[Image.Image]:
     """Return the layers that a folder has for a stack, by its name."""
-    name = source.name if source.is_dir() else source.stem
+    name = _name_of(source)
     names = [f"{name}{part}{suffix}" for part in ("", "_layers") for suffix in ("", *LAYER_SUFFIXES)]
     found = next((folder / each for each in names if (folder / each).exists()), None)
     if found is None:

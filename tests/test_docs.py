@@ -76,6 +76,14 @@ def test_the_readme_runs(desk: Path, service: Service) -> None:
         assert edited.mode == "RGBA"
 
 
+@pytest.mark.slow
+def test_the_page_of_the_command_line_runs(desk: Path) -> None:
+    command = shlex.join([sys.executable, *LLM_DIT])
+    (script,) = blocks("docs/command_line.md", "bash")
+    shell(script.replace("llm-dit ", f"{command} "), desk)
+    assert {file.name for file in (desk / "files").iterdir()} == {"layer.psd", "poster.psd", "report.json"}
+
+
 def test_the_limits_that_the_text_speaks_of_are_those_of_the_code() -> None:
     server, http = Settings().server, (ROOT / "docs/http.md").read_text(encoding="utf-8")
     assert f"{server.max_pixels / 1e6:.1f} million pixels and {server.max_side} on a side" in http

@@ -1,9 +1,11 @@
 """Many pictures in one command, and measuring what was made of them."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
@@ -74,11 +76,97 @@ def test_layers_that_are_there_are_measured_by_their_names(truth: Path, tmp_path
     assert other["edits"][0]["rgb_l1"] > 0.02
     assert (scene["found"], 0.7 < scene["edits"][0]["alpha_iou"] < 0.9) == (2, True)
     (made / "other.psd").unlink()
+    (tmp_path / "empty").mkdir()
     done = run("evaluate", truth, "--against", made, cwd=tmp_path)
     assert (done.returncode, "has no decomposition of it, such as other_layers" in done.stderr) == (4, True)
     for arguments, says in (
         ((truth, "--against", made, "--seed", 1), "leave the engine's options out"),
-        ((made / "nothing",), "holds no layers"),
+        ((tmp_path / "empty",), "holds no layers"),
     ):
         done = run("evaluate", *arguments, cwd=tmp_path)
         assert (done.returncode, says in done.stderr) == (2, True), done.stderr
+
+
+@pytest.fixture
+def pictures(tmp_path: Path) -> Path:
+    """Two pictures, a file that is none, and notes."""
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    for name, color in (("red", "#c8102e"), ("green", "#3a7a3a")):
+        image = Image.new("RGB", SIZE, "#ffd93b")
+        ImageDraw.Draw(image).ellipse((8, 8, 40, 40), fill=color)
+        image.save(folder / f"{name}.png")
+    (folder / "broken.png").write_bytes(b"no picture")
+    (folder / "notes.txt").write_text("mine")
+    return folder
+
+
+def statuses(folder: Path) -> dict[str, str]:
+    return {Path(entry["source"]).name: entry["status"] for entry in report_of(folder / "report.json")["pictures"]}
+
+
+@pytest.mark.slow
+def test_many_pictures_are_taken_apart_and_one_that_is_broken_ends_nothing(pictures: Path, tmp_path: Path) -> None:
+    command = ("decompose", pictures, "--layers", 2, "--seed", 7, "--out", "made")
+    done = run(*command, cwd=tmp_path)
+    assert done.returncode == 4, done.stderr
+    assert "broken.png: This is not a picture" in done.stderr
+    assert re.search(r"red\.png +done +2 layers, seed 7\n", done.stdout)
+    assert done.stdout.endswith("2 done, 1 failed; made/report.json\n")
+    assert statuses(tmp_path / "made") == {"broken.png": "failed", "green.png": "done", "red.png": "done"}
+    made = report_of(tmp_path / "made" / "report.json")["pictures"][1]
+    assert (made["target"], made["seed"], made["score"]["useful"]) == ("green_layers", 7, 2)
+    assert json.loads((tmp_path / "made/red_layers/manifest.json").read_text())["seed"] == 7
+
+    # Again: what is done and unchanged is left alone, another picture, other options and what is missing are not.
+    Image.new("RGB", SIZE, "white").save(pictures / "red.png")
+    kept = (tmp_path / "made/green_layers/manifest.json").stat().st_mtime_ns
+    (pictures / "broken.png").unlink()
+    done = run(*command, cwd=tmp_path)
+    assert (done.returncode, "1 done, 1 skipped" in done.stdout) == (0, True), done.stderr
+    assert (tmp_path / "made/green_layers/manifest.json").stat().st_mtime_ns == kept
+    for more in (("--seed", 8), ("--seed", 8, "--again")):
+        done = run(*command, *more, cwd=tmp_path)
+        assert (done.returncode, "2 done; made" in done.stdout) == (0, True), done.stderr
+    # The report still says of a picture that is gone what has become of it.
+    assert statuses(tmp_path / "made") == {"broken.png": "failed", "green.png": "done", "red.png": "done"}
+
+
+@pytest.mark.slow
+def test_many_layers_are_edited_and_many_stacks_exported(pictures: Path, tmp_path: Path) -> None:
+    both = (pictures / "red.png", pictures / "green.png")
+    done = run("edit", *both, "make it blue", "--seed", 3, "--out", "blue", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    for name in ("red", "green"):
+        with Image.open(tmp_path / f"blue/{name}_edited.png") as edited:
+            r, _, b = np.asarray(edited.convert("RGB")).reshape(-1, 3).mean(axis=0)
+        assert b > r
+    # As one of them was made is how both were.
+    like = ("edit", *both, "--like", tmp_path / "blue/red_edited.png", "--out", "blue")
+    assert "2 skipped; blue" in run(*like, cwd=tmp_path).stdout
+    assert "2 done; blue" in run(*like, "--region", "0,0,20,20", cwd=tmp_path).stdout
+    refused = [
+        (("edit", *both), "Say what to do"),
+        (("decompose", *both, "-o", "x"), "-o is for one picture"),
+        (("decompose", *both, pictures / "red.png"), "would both become"),
+        (("decompose", tmp_path / "blue" / "nothing"), "cannot be read"),
+    ]
+    for command, says in refused[:3]:
+        done = run(*command, "--out", "other", cwd=tmp_path)
+        assert (done.returncode, says in done.stderr) == (2, True), done.stderr
+    for command, says in ((("decompose", *both), "need --out"), refused[3]):
+        done = run(*command, cwd=tmp_path)
+        assert (done.returncode, says in done.stderr) == (2, True), done.stderr
+
+    stacks = tmp_path / "stacks"
+    stacks.mkdir()
+    for name in ("a", "b_layers"):
+        content = export(layers_of_a_scene("#c8102e"), "zip", width=SIZE[0], height=SIZE[1])
+        (stacks / f"{name}.zip").write_bytes(content)
+    (stacks / "c.psd").write_bytes(b"8BPS")
+    done = run("export", stacks, "--out", "files", "--format", "psd", cwd=tmp_path)
+    assert done.returncode == 4, done.stderr
+    assert sorted(file.name for file in (tmp_path / "files").iterdir()) == ["a.psd", "b.psd", "report.json"]
+    for arguments in (("--out", "files"), ("-o", "x.psd", "--format", "psd"), ()):
+        done = run("export", stacks, *arguments, cwd=tmp_path)
+        assert (done.returncode, "--format what to write" in done.stderr) == (2, True), done.stderr
