@@ -61,7 +61,7 @@ from llm_dit.options import (
     help_of,
     options_of,
 )
-from llm_dit.recipe import MASK, Recipe, read_recipe, recipe_of, with_recipe
+from llm_dit.recipe import Recipe, read_recipe, recipe_of, with_recipe
 from llm_dit.runs import LayerPipeline, ProgressCallback, RegionLike, region_box
 from server.engines import Engine as ChosenEngine
 from server.engines import choose_engine, load_pipeline
@@ -302,8 +302,8 @@ def edit(
         if "instruction" not in asked:
             raise InputError("Say what to do, such as “make it blue”, or give --like a picture.", param="instruction")
         in_recipe: Any = asked.pop("region", None)
-        if isinstance(in_recipe, str) and region is None:
-            raise InputError(f"{like} was made within a mask, which is not in it: give it by --region.", param="region")
+        if like and isinstance(in_recipe, str) and region is None:
+            region = str(_mask_beside(like, in_recipe))
         known: RegionLike | None = None if isinstance(in_recipe, str) else in_recipe
         references = [open_image(file, fit=fit).image for file in reference or []]
         defaults = chosen.defaults_of_run("edit", asked.get("loras"))
@@ -317,7 +317,7 @@ def edit(
             where = region_on(picture)
             run: dict[str, Any] = asked | {"seed": chosen_seed(asked.get("seed"))}
             edited = pipeline.edit_layer(picture.image, **run, region=where, references=references, progress=progress)
-            run["region"] = MASK if isinstance(where, Image.Image) else where
+            run["region"] = Path(region).name if region and isinstance(where, Image.Image) else where
             with writing(task.target):
                 task.target.write_bytes(with_recipe(encode_png(edited), _recipe(pipeline, "edit", run)))
             by = _computed_by(pipeline)
@@ -497,6 +497,17 @@ def _options_like(file: Path | None, kind: Literal["decompose", "edit"]) -> dict
         raise InputError(f"{file} was made by `llm-dit {recipe.kind}`, not by {kind}.", param="like")
     known = {*options_of(DecomposeOptions if kind == "decompose" else EditOptions), "region", "regions"}
     return {name: value for name, value in recipe.options.items() if name in known}
+
+
+def _mask_beside(like: Path, name: str) -> Path:
+    """Return the mask that a recipe names: it lies beside the recipe's file, or here."""
+    for folder in (like.absolute().parent, Path.cwd()):
+        if (folder / Path(name).name).is_file():
+            return folder / Path(name).name
+    raise InputError(
+        f"{like} was made within the mask {Path(name).name}, which is not beside it: give it by --region.",
+        param="region",
+    )
 
 
 def _boxes_in(regions: object) -> list[NamedBox]:

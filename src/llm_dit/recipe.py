@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 
 PNG_KEY = "llm-dit"
 """The keyword of the text in a PNG file that holds a recipe, as JSON."""
-MASK = "mask"
-"""What stands for a region that was a picture of the command line's; a service gives the address of its own."""
 MAX_BYTES = 32_768
 NO_RECIPE = "has no recipe: take a PNG that llm-dit has written after an edit, or the manifest.json of a decomposition"
 
@@ -42,9 +40,9 @@ class Recipe(BaseModel, frozen=True):
     """What ran, and what it was asked for.
 
     `options` are arguments of the pipeline's method by name, the prompt or the instruction among them, but for the
-    pictures; the seed is the one that was used, and a region a box, `MASK`, or the address of a mask in the service
-    that ran it. `model` is a name on the hub or of a folder, `revision` a commit of the hub; both are empty for the
-    classical engine. `version` is that of llm-dit.
+    pictures; the seed is the one that was used, and a region a box, the name of a mask's file, or the address of a
+    mask in the service that ran it. `model` is a name on the hub or of a folder, `revision` a commit of the hub; both
+    are empty for the classical engine. `version` is that of llm-dit.
     """
 
     kind: Literal["decompose", "edit"]

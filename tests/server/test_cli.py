@@ -17,6 +17,7 @@ import pytest
 from PIL import Image, ImageDraw
 
 from llm_dit.decoding.opening import FORMAT_NAMES
+from llm_dit.recipe import read_recipe
 from server.storage.database import FolderLock
 from tests.kit.forks import COMMANDS, ROOT
 from tests.kit.forks import llm_dit as run
@@ -103,8 +104,14 @@ def test_an_edit_is_kept_within_a_box_or_a_mask(poster: Path, tmp_path: Path) ->
         assert done.returncode == 0, done.stderr
         made.append(pixels(tmp_path / "edited.png"))
     assert np.array_equal(*made)
-    done = run("edit", poster, "--like", "edited.png", cwd=tmp_path)
-    assert (done.returncode, "within a mask" in done.stderr) == (2, True), done.stderr
+    done = run("edit", poster, "--like", "edited.png", "-o", "again.png", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert np.array_equal(pixels(tmp_path / "again.png"), made[1])
+    # A recipe names its mask, and does not say where it was.
+    assert read_recipe((tmp_path / "again.png").read_bytes()).options["region"] == "mask.png"
+    (tmp_path / "mask.png").unlink()
+    done = run("edit", poster, "--like", "again.png", cwd=tmp_path)
+    assert (done.returncode, "within the mask mask.png" in done.stderr) == (2, True), done.stderr
     run("edit", poster, "make it green", "--region", "96,36,154,114", "-o", "boxed.png", cwd=tmp_path)
     done = run("edit", poster, "--like", "boxed.png", "-o", "again.png", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
