@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { remove, rename, setOpacity, useVersion } from "../../static/js/state/commands.js";
-import { findLayer } from "../../static/js/state/doc.js";
+import { findLayer, PLAIN_GROUP } from "../../static/js/state/doc.js";
 import { initialState } from "../../static/js/state/initial.js";
 import { NewerError, pack, restore, sameWork, snapshot, unpack } from "../../static/js/state/snapshot.js";
 import { addVersion, endGesture, MAX_STEPS, record, redo, Store, undo } from "../../static/js/state/store.js";
@@ -80,6 +80,15 @@ test("a timeline survives JSON, shares its layers and stays small", () => {
   assert.deepEqual(back, timeline);
   assert.equal(back.doc.layers[0], back.past.at(-1)?.doc.layers[0]);
   assert.ok(text.length < 60_000, `${text.length} characters`);
+});
+
+test("groups come back with a project, and with a stack of a file or a program", () => {
+  const grouped = { ...docOf("a:G / H"), groups: { "G / H": { ...PLAIN_GROUP, opacity: 0.4 } } };
+  assert.deepEqual(unpack(JSON.parse(JSON.stringify(pack(timelineOf(grouped))))).doc, grouped);
+  const [{ name, image, width, height, group }] = grouped.layers;
+  const stack = { width, height, picture: null, layers: [{ name, image, width, height, group }], groups: { "G / H": { opacity: 0.4 } } };
+  assert.deepEqual(restore(stack).timeline.doc.groups, grouped.groups);
+  assert.deepEqual(restore({ ...stack, groups: undefined }).timeline.doc.groups, {});
 });
 
 test("a snapshot brings back the work, and cuts the past before it grows too large", () => {

@@ -6,6 +6,7 @@ import httpx
 import pytest
 from PIL import Image
 
+from llm_dit.layer import Group
 from llm_dit.layers import composite
 from tests.kit.pictures import DISC_URL, SQUARE_URL
 from tests.kit.stacks import layers_of
@@ -15,15 +16,27 @@ IMPORT = "/api/qwen-image/import"
 LAYERS = [
     {"image": SQUARE_URL, "name": "Ground"},
     {"image": DISC_URL, "name": "円", "group": "Top", "blend": "multiply", "opacity": 0.6, "x": 3, "visible": False},
-    {"image": DISC_URL, "name": "Sun", "group": "Top", "x": -2, "scale": 0.5},
+    {"image": DISC_URL, "name": "Sun", "group": "Top / Inner", "x": -2, "scale": 0.5},
 ]
+GROUPS: dict[str, dict[str, object]] = {
+    "Top": {"opacity": 0.6, "visible": True, "blend": "multiply"},
+    "Top / Inner": {"opacity": 0.4, "visible": True, "blend": "pass-through"},
+}
+SHOWN = {label: Group.model_validate(group) for label, group in GROUPS.items()}
 STREAM = {"Content-Type": "application/octet-stream"}
 
 
 def export(client: httpx.Client, name: str) -> bytes:
-    answer = client.post("/api/qwen-image/export", json={"layers": LAYERS, "format": name, "width": 40, "height": 40})
+    body = {"layers": LAYERS, "groups": GROUPS, "format": name, "width": 40, "height": 40}
+    answer = client.post("/api/qwen-image/export", json=body)
     assert answer.status_code == 200, answer.text
     return answer.content
+
+
+def groups_in(name: str) -> dict[str, dict[str, object]]:
+    """Return what a file says of the groups: formats of others know no group that passes through, but fades."""
+    plain = {"Top / Inner": GROUPS["Top / Inner"] | {"blend": "normal"}}
+    return GROUPS if name == "zip" else GROUPS | plain
 
 
 @pytest.mark.parametrize("name", ["zip", "psd", "ora"])
@@ -36,13 +49,14 @@ def test_what_was_exported_is_imported_and_exported_again(client: httpx.Client, 
     assert [(one["name"], one["group"], one["visible"], one["blend"]) for one in read["layers"]] == [
         ("Ground", "", True, "normal"),
         ("円", "Top", False, "multiply"),
-        ("Sun", "Top", True, "normal"),
+        ("Sun", "Top / Inner", True, "normal"),
     ]
+    assert read["groups"] == groups_in(name)
     described = ("width", "height", "coverage")
     layers = [{key: value for key, value in one.items() if key not in described} for one in read["layers"]]
-    body = {"layers": layers, "width": 40, "height": 40, "format": "png"}
+    body = {"layers": layers, "groups": read["groups"], "width": 40, "height": 40, "format": "png"}
     image = Image.open(io.BytesIO(client.post("/api/qwen-image/export", json=body).content))
-    assert image.tobytes() == composite(layers_of(content), 40, 40).tobytes()
+    assert image.tobytes() == composite(layers_of(content), 40, 40, groups=SHOWN).tobytes()
 
 
 def test_an_import_says_how_large_a_picture_is_and_how_much_of_it_there_is(client: httpx.Client) -> None:
@@ -69,8 +83,9 @@ def test_a_file_of_layers_becomes_a_project_that_goes_out_and_comes_in(client: h
     assert (project["name"], project["layer_count"], project["warnings"]) == ("海报", 3, [])
     document = project["document"]
     assert [layer["name"] for layer in document["layers"]] == ["Ground", "円", "Sun"]
+    assert document["groups"] == groups_in(name)
     merged = Image.open(io.BytesIO(client.get(document["picture"]).content))
-    assert merged.tobytes() == composite(layers_of(export(client, name)), 40, 40).tobytes()
+    assert merged.tobytes() == composite(layers_of(export(client, name)), 40, 40, groups=SHOWN).tobytes()
     file = client.get(f"/api/projects/{project['id']}/file").content
     again = client.post("/api/projects/import", content=file, headers=headers).json()
     assert (again["name"], again["document"]) == ("海报", document)
