@@ -11,6 +11,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -45,6 +46,8 @@ LEVEL = 0.004
 """One of 255: what a pixel of the picture is off."""
 OFF = 0.6
 """Levels that the composite may be off before it is rounded."""
+SOFT, STEEP = 0.4, 0.25
+"""The share of a change of alpha, of so much at least, that lies within `REACH` of a pixel where the change is soft."""
 THIN = 0.04
 """What stands out so much from alpha's surroundings is thinner than the model's pixels tell."""
 
@@ -127,38 +130,43 @@ def _guess(rgba: NDArray[np.uint8], layers: list[Plane], channels: int) -> list[
         other_known = ((0.1 - most) * 10).clip(0, 1) * trust / (1 + other_uneven / DRAWN**2)
         own, own_doubt, own_detail = _corrected(color, seen, variance, own_known)
         other, other_doubt, other_detail = _corrected(under, seen, variance, other_known)
-        missing = (seen - alpha * own - (1 - alpha) * other) * (trust * (most - least < EVEN))
+        missing = (seen - alpha * own - (1 - alpha) * other) * (most - least < EVEN)
         shares = _shares(alpha, own_uneven + DRAWN**2, other_uneven + DRAWN**2)
         own, other = own + shares[0] * missing, other + shares[1] * missing
         own_doubt, other_doubt = own_doubt + own_uneven, other_doubt + other_uneven
         own_detail, other_detail = own_detail + own_uneven, other_detail + other_uneven
         known = [alpha, least, most, own_doubt, other_doubt, own_detail, other_detail]
         guesses.insert(0, _Guess(planes=np.concatenate([np.stack(known), own, other]), channels=channels))
-        _, seen = _part(seen, alpha, own, other, own_detail, other_detail)
+        # Here alpha is as soft as it was drawn: near an edge what is missing tells nothing of the colors.
+        astray = ((most - least) / 2) ** 2 * ((own - other) ** 2).mean(axis=0)
+        share = _shares(alpha, own_detail, other_detail, astray)[1]
+        seen = other + share * (seen - alpha * own - (1 - alpha) * other)
         trust = trust * (1 - alpha)
     return guesses
 
 
 def _shrunk(rgba: NDArray[np.uint8], size: tuple[int, int], channels: int) -> tuple[Plane, Plane]:
     """Return the picture at the model's size, and the variance of what is lost by that."""
-    planes: list[Plane] = []
-    for rows in (rgba[..., channel] for channel in range(channels)):
-        values = rows.astype(np.float32) / np.float32(255)
-        if channels == 4 and len(planes) < 3:
-            values *= rgba[..., 3].astype(np.float32) / np.float32(255)
-        planes.append(cv2.resize(values, size, interpolation=cv2.INTER_AREA))
-        planes.append(cv2.resize(values * values, size, interpolation=cv2.INTER_AREA))
-    means, squares = np.stack(planes[::2]), np.stack(planes[1::2])
-    return means, (squares - means**2).mean(axis=0).clip(0)
+    means: list[Plane] = []
+    squares: list[Plane] = []
+    for channel in range(channels):  # one after another, for memory
+        values = rgba[..., channel] * np.float32(1 / 255)
+        if channels == 4 and channel < 3:
+            values *= rgba[..., 3] * np.float32(1 / 255)
+        means.append(cv2.resize(values, size, interpolation=cv2.INTER_AREA))
+        squares.append(cv2.resize(values * values, size, interpolation=cv2.INTER_AREA))
+    return np.stack(means), (np.stack(squares) - np.stack(means) ** 2).mean(axis=0).clip(0)
 
 
 def _even(alpha: Plane) -> Plane:
-    """Return alpha without noise where it is even, and without what is next to nothing or next to all."""
+    """Return alpha without noise where it is even or soft, and without what is next to nothing or next to all."""
     smooth = cv2.bilateralFilter(np.ascontiguousarray(alpha), 5, 4 * NOISE, 2.0)
     around = np.ones((5, 5), np.uint8)
     smooth[cv2.dilate(cv2.medianBlur(alpha, 3), around) < 3 * NOISE] = 0
     smooth[cv2.erode(cv2.medianBlur(alpha, 3), around) > 1 - 3 * NOISE] = 1
-    return np.asarray(smooth, np.float32)
+    smooth, side = np.asarray(smooth, np.float32), np.ones((2 * REACH + 1, 2 * REACH + 1), np.uint8)
+    soft = 1 - cv2.dilate(_sharp(cv2.erode(smooth, side), cv2.dilate(smooth, side)), side)
+    return smooth + soft * (cv2.GaussianBlur(smooth, (0, 0), NEAR) - smooth)
 
 
 def _carried(colors: Plane, alpha: Plane, channels: int) -> Plane:
@@ -180,7 +188,15 @@ def _range(alpha: Plane) -> tuple[Plane, Plane]:
     gap = cv2.morphologyEx(alpha, cv2.MORPH_CLOSE, around) - alpha
     least = np.where(cv2.dilate(gap, around) > THIN, 0, cv2.erode(alpha, around))
     most = np.where(cv2.dilate(ridge, around) > THIN, 1, cv2.dilate(alpha, around))
-    return np.asarray(least, np.float32), np.asarray(most, np.float32)
+    sharp = np.maximum(_sharp(least, most), 0.5)
+    return alpha - (alpha - least) * sharp, alpha + (most - alpha) * sharp
+
+
+def _sharp(least: Any, most: Any) -> Plane:
+    """Return where alpha changes at once, 1, and where it does over a wider stretch or hardly, 0."""
+    around = np.ones((6 * REACH + 3, 6 * REACH + 3), np.uint8)
+    wide = cv2.dilate(most, around) - cv2.erode(least, around)
+    return (((most - least) / np.maximum(wide, STEEP) - SOFT) / (1 - 2 * SOFT)).clip(0, 1)
 
 
 def _corrected(colors: Plane, seen: Plane, variance: Plane, known: Plane) -> tuple[Plane, Plane, Plane]:

@@ -143,6 +143,10 @@ def test_transparency_is_given_back_too() -> None:
     alpha = np.asarray(picture, np.float32)[..., 3]
     assert off[..., 3].max() <= 1
     assert (off[..., :3].max(axis=-1) * alpha / 255).max() <= 2
+    thing, pane = (np.asarray(layer, np.float32) for layer in made[1:])
+    pane_alone = (np.asarray(clear[2].getchannel("A")) > 100) & (np.asarray(clear[1].getchannel("A")) == 0)
+    assert np.abs(pane[pane_alone] - (230, 230, 200, 128)).mean(axis=0).max() < 1.2
+    assert (thing[pane_alone][:, 3] > 8).mean() < 0.02
 
 
 @pytest.mark.parametrize("size", [(60, 45), (7, 5), (1, 1), (333, 251)])
