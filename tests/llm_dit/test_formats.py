@@ -142,7 +142,7 @@ def test_a_psd_keeps_what_lies_off_the_canvas() -> None:
 # OpenRaster -----------------------------------------------------------------------------------------------------------
 
 
-OPERATORS = {"svg:src-over" if mode == "normal" else f"svg:{mode}": mode for mode in BLEND_MODES}
+OPERATORS = {f"svg:{mode}": mode for mode in BLEND_MODES} | {"svg:src-over": "normal", "krita:exclusion": "exclusion"}
 
 
 def ora_layers(file: io.BytesIO) -> list[Layer]:
@@ -196,6 +196,13 @@ def test_an_openraster_file_reads_back_as_the_same_picture(layers: list[Layer]) 
         assert merged.tobytes() == expected.tobytes()
         image = ElementTree.fromstring(archive.read("stack.xml"))
         assert (image.attrib["w"], image.attrib["h"]) == (str(WIDTH), str(HEIGHT))
+
+
+def test_the_whole_part_of_an_opacity_in_openraster_is_its_step() -> None:
+    layers = [Layer(image=disc(4), name=str(step), opacity=step / 255) for step in range(256)]
+    with zipfile.ZipFile(exported(layers, "ora")) as archive:
+        said = ElementTree.fromstring(archive.read("stack.xml")).findall(".//layer")
+    assert [int(float(one.attrib["opacity"]) * 255) for one in reversed(said)] == [*range(256)]
 
 
 def test_the_thumbnail_of_an_openraster_file_is_small() -> None:

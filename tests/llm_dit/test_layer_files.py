@@ -113,6 +113,17 @@ def test_nested_groups_become_paths_and_keep_what_they_had() -> None:
     assert file.warnings == []
 
 
+@pytest.mark.parametrize("encoding", ["mac_roman", "utf-8"])
+def test_names_that_a_file_has_in_one_byte_signs_only_are_read(encoding: str) -> None:
+    document = psd_tools.PSDImage.new("RGBA", (20, 20))
+    names = ["Straße", "Ünder", "Ω"] if encoding == "mac_roman" else ["Straße", "空 69", "Небо"]
+    for name in names:
+        document.create_pixel_layer(red(), name=name)
+    file = io.BytesIO()
+    document._record.write(file, encoding=encoding)
+    assert [one.name for one in layers_of(file.getvalue())] == names
+
+
 def test_masks_and_clipping_cut_the_pixels() -> None:
     document = psd_tools.PSDImage.new("RGBA", (20, 20))
     base = document.create_pixel_layer(red((10, 20)), name="base")
@@ -175,6 +186,16 @@ def test_openraster_of_other_programs_is_read() -> None:
     ]
     assert file.groups == {"Group": Group(opacity=0.5, visible=False, blend="multiply")}
     assert len(file.warnings) == 2 and any("“glow”" in words for words in file.warnings)
+
+
+@pytest.mark.parametrize(
+    ("operator", "mode"),
+    [("svg:exclusion", "exclusion"), ("krita:exclusion", "exclusion"), ("krita:soft_light", "soft-light")],
+)
+def test_blend_modes_beyond_those_of_openraster_are_read(operator: str, mode: str) -> None:
+    stack = f'<image w="9" h="9"><stack><layer src="data/a.png" composite-op="{operator}"/></stack></image>'
+    layers, file = layer_file(ora(stack, a=disc(8)))
+    assert ([one.blend for one in layers], file.warnings) == ([mode], [])
 
 
 def test_entities_of_a_stack_are_not_put_in() -> None:

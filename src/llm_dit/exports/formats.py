@@ -2,6 +2,7 @@
 
 import io
 import json
+import math
 import zipfile
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -266,6 +267,8 @@ def export_zip(
 # scale and mirroring are baked into pixels.
 
 THUMBNAIL_SIDE = 256
+# The specification has no exclusion; Krita reads its own, and other programs show that layer as normal either way.
+OPERATORS: Mapping[BlendMode, str] = {"normal": "svg:src-over", "exclusion": "krita:exclusion"}
 
 
 def export_ora(
@@ -325,7 +328,8 @@ def _describe(layer: Layer, file: str) -> Element:
 
 def _shown(one: Layer | Group, mode: BlendMode) -> dict[str, str]:
     return {
-        "opacity": f"{one.opacity:.6g}",
+        # Up: Krita takes the whole part of 255 times it, and 0.917647 would be 233 of the 234 that it was.
+        "opacity": f"{math.ceil(one.opacity * 1e7) / 1e7:.7g}",
         "visibility": "visible" if one.visible else "hidden",
-        "composite-op": "svg:src-over" if mode == "normal" else f"svg:{mode}",
+        "composite-op": OPERATORS.get(mode, f"svg:{mode}"),
     }

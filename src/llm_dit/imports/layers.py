@@ -234,7 +234,13 @@ def _shown(document: Fields) -> Fields:
 STACK_NAME = "stack.xml"
 MAX_STACK_BYTES = 1_000_000
 MAX_OFFSET = 32_768
-OPERATORS: dict[str, BlendMode] = {"svg:src-over": "normal", **{f"svg:{mode}": mode for mode in BLEND_MODES}}
+OPERATORS: dict[str, BlendMode] = {
+    "svg:src-over": "normal",
+    **{f"svg:{mode}": mode for mode in BLEND_MODES},
+    # What Krita calls those that it has beyond the specification's; its second soft light is Photoshop's.
+    "krita:exclusion": "exclusion",
+    "krita:soft_light": "soft-light",
+}
 DAMAGED_ORA = "This OpenRaster file is damaged: save it again."
 BLENDED = "“{name}” has a blend mode that is not known here, and is shown as normal."
 NO_PICTURE = "“{name}” is not stored as pixels, and is left out."

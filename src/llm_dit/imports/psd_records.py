@@ -244,8 +244,11 @@ class _Reader:
 
     def _pascal_string(self) -> str:
         (length,) = self._numbers("B")
-        content = self._file.read(length + -(length + 1) % 4)
-        return content[:length].decode("mac_roman", errors="replace")
+        content = self._file.read(length + -(length + 1) % 4)[:length]
+        try:
+            return content.decode()  # psd-tools, among others; by chance other text is no UTF-8
+        except UnicodeDecodeError:
+            return content.decode("mac_roman", errors="replace")
 
     def _blocks(self, end: int) -> dict[bytes, bytes]:
         blocks: dict[bytes, bytes] = {}
