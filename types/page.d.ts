@@ -238,8 +238,12 @@ declare global {
     speeds: Record<string, number>;
     /** Labels of groups. */
     folded: readonly string[];
-    /** A layer. */
+    /** A layer, the main one where several are selected. */
     selected: string | null;
+    /** The others. */
+    also: readonly string[];
+    /** The layer whose row is pointed at. */
+    pointed: string | null;
     /** The label of the group that is selected; its topmost layer is `selected` then. */
     group: string | null;
     /** The layer in the modal. */

@@ -3,6 +3,7 @@ import { createDecompose, createSplit } from "./actions/decompose.js";
 import { createEdits } from "./actions/edits.js";
 import { createExports } from "./actions/exports.js";
 import { createLayers } from "./actions/layers.js";
+import { createSelection } from "./actions/selection.js";
 import { createThings } from "./actions/things.js";
 import { createTools } from "./actions/tools.js";
 import { h } from "./dom.js";
@@ -109,6 +110,7 @@ export function createActions(context, { history, jobs, actions }) {
   return {
     ...actions,
     ...createLayers(context, history),
+    ...createSelection(context, history),
     ...createTools(context, history),
     ...createThings(context),
     ...createComparison(context),

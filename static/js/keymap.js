@@ -38,6 +38,8 @@ export const KEYMAP = {
   ],
   layer: [
     ["help.select", { ArrowUp: "above", ArrowDown: "below" }],
+    ["help.selectToo", { "Shift ArrowUp": "aboveToo", "Shift ArrowDown": "belowToo" }],
+    ["help.selectAll", { "Ctrl A": "all" }],
     ["help.reorder", { "Alt ArrowUp": "raise", "Alt ArrowDown": "lower" }],
     ["help.group", { "Ctrl G": "group" }],
     ["help.ungroup", { "Ctrl Shift G": "ungroup" }],
@@ -48,6 +50,9 @@ export const KEYMAP = {
     ["help.rename", { F2: "rename" }],
     ["help.duplicate", { "Ctrl D": "duplicate" }],
     ["help.flip", { H: "flipX" }, { "Shift H": "flipY" }],
+    ["help.turn", { R: "turn" }, { "Shift R": "turnBack" }],
+    ["help.turnABit", { "Alt Shift ArrowLeft": "turnBackABit", "Alt Shift ArrowRight": "turnABit" }],
+    ["help.enlarge", { "Alt Shift ArrowUp": "larger", "Alt Shift ArrowDown": "smaller" }],
     ["help.delete", { Delete: "remove" }, { Backspace: "remove" }],
   ],
   editing: [

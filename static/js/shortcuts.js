@@ -1,13 +1,14 @@
 import { isTyping } from "./dom.js";
 import { zoomCommands } from "./images/camera.js";
 import { commandOf } from "./keymap.js";
-import { flip, setVisible, showOnly } from "./state/commands.js";
+import { showOnly } from "./state/commands.js";
 import { findLayer, groupOf } from "./state/doc.js";
 import { groupAtHand, layerPart, setGroup } from "./state/groups.js";
 import { resized } from "./state/initial.js";
 
 const NUDGES = /** @type {Record<string, [number, number]>} */ ({ left: [-1, 0], right: [1, 0], up: [0, -1], down: [0, 1] });
 const FAR = 10;
+const GROWTH = 1.02;
 
 /**
  * Keys that work wherever the focus is, except in text fields and under a modal.
@@ -60,13 +61,22 @@ export function listenToKeys(store, actions, stage, layers) {
     ungroup: actions.ungroup,
     raise: (layer) => actions.step(layerPart(layer), 1),
     lower: (layer) => actions.step(layerPart(layer), -1),
-    eye: (layer) => actions.run(setVisible(layer, !layer.visible)),
+    aboveToo: () => selectBy(1, true),
+    belowToo: () => selectBy(-1, true),
+    all: () => actions.selectThese(store.state.doc.layers.map(({ id }) => id)),
+    eye: actions.toggle,
     solo: (layer) => actions.run(showOnly(layer)),
     edit: ({ id }) => actions.openEdit(id),
     rename: (layer) => layers.rename(layerPart(layer)),
     duplicate: actions.duplicate,
-    flipX: (layer) => actions.run(flip(layer, "flipX")),
-    flipY: (layer) => actions.run(flip(layer, "flipY")),
+    flipX: (layer) => actions.flip(layer, "flipX"),
+    flipY: (layer) => actions.flip(layer, "flipY"),
+    turn: (layer) => actions.turn(layer, 15),
+    turnBack: (layer) => actions.turn(layer, -15),
+    turnABit: (layer) => actions.turn(layer, 1),
+    turnBackABit: (layer) => actions.turn(layer, -1),
+    larger: (layer) => actions.enlarge(layer, GROWTH),
+    smaller: (layer) => actions.enlarge(layer, 1 / GROWTH),
     remove: actions.remove,
   };
 
@@ -82,9 +92,10 @@ export function listenToKeys(store, actions, stage, layers) {
     remove: ({ key }) => actions.removeGroup(key),
   };
 
-  /** @param {number} by */
-  function selectBy(by) {
-    actions.selectBy(by);
+  /** @param {number} by @param {boolean} [besides]   what is selected already */
+  function selectBy(by, besides = false) {
+    if (besides) actions.selectNextToo(by);
+    else actions.selectBy(by);
     const part = actions.partAtHand();
     if (part !== null) layers.focus(part);
   }

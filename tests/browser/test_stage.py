@@ -14,7 +14,10 @@ from tests.browser.studio import Studio
 from tests.browser.test_sources import hand_over
 
 ORANGE = (0.27, 0.42)
+GREEN = (0.75, 0.6)
 WHITE = (0.92, 0.1)
+DISC = [20.0, 30.0, 0.0, 91.0, 91.0, 100.0]
+"""Where the orange disc lies: left, top, angle, width, height and scale."""
 
 
 @pytest.fixture
@@ -41,10 +44,11 @@ def selected(studio: Studio) -> Locator:
 
 
 def place(studio: Studio) -> list[float]:
-    """Return x, y and scale of the selected layer, as its fields say."""
+    """Return left, top, angle, width, height and scale of what is selected, as the fields say."""
     fold = studio.page.locator(".layer-more details")
     if not fold.evaluate("(e) => e.open"):
         fold.locator("summary").click()
+    expect(fold.locator("input")).to_have_count(6)
     return [float(field.input_value()) for field in fold.locator("input").all()]
 
 
@@ -67,52 +71,113 @@ def test_a_click_selects_what_is_seen_and_a_drag_moves_it(stacked: Studio) -> No
     drag(stacked, at(stacked, ORANGE), at(stacked, free))
     stacked.wait_for(lambda: is_orange(stacked.pixels(near(free))), "the disc where it was put")
     stacked.wait_for(
-        lambda: place(stacked) == [pytest.approx(108, abs=2), pytest.approx(-36, abs=2), 100],
+        lambda: place(stacked)[:2] == [pytest.approx(128, abs=4), pytest.approx(-6, abs=4)],
         "the layer where it was put",
     )
     # One drag is one step.
     page.keyboard.press("Control+z")
-    stacked.wait_for(lambda: place(stacked) == [0, 0, 100], "the layer where it was put")
+    stacked.wait_for(lambda: place(stacked) == DISC, "the layer where it was put")
     expect(stacked.button("Undo: Decompose")).to_be_enabled()
 
 
-def test_a_drag_on_the_ground_pans_unless_the_ground_is_selected(stacked: Studio) -> None:
-    before = at(stacked, WHITE)
-    drag(stacked, before, (before[0] - 60, before[1] + 40))
-    stacked.wait_for(lambda: abs(at(stacked, WHITE)[0] - before[0] + 60) < 2, "the picture where it was panned to")
+def test_the_ground_moves_only_once_it_is_selected(stacked: Studio) -> None:
+    # A drag from it draws a box around what is to be selected, the ground not among it.
+    drag(stacked, at(stacked, (0.02, 0.98)), at(stacked, (0.53, 0.1)))
+    expect(stacked.page.locator(".layer.selected")).to_have_count(2)
     stacked.page.mouse.click(*at(stacked, WHITE))
     expect(stacked.button("Undo: Decompose")).to_be_enabled()
     drag(stacked, at(stacked, WHITE), at(stacked, (WHITE[0] - 0.2, WHITE[1])))
     stacked.wait_for(lambda: place(stacked)[0] < -40, "the layer where it was put")
     # Space always pans.
+    stacked.page.locator(".stage-view").focus()
+    before = at(stacked, WHITE)
     stacked.page.keyboard.down("Space")
-    drag(stacked, at(stacked, WHITE), at(stacked, (WHITE[0] - 0.1, WHITE[1])))
+    drag(stacked, before, (before[0] - 60, before[1]))
     stacked.page.keyboard.up("Space")
-    stacked.wait_for(lambda: -60 < place(stacked)[0] < -40, "the layer where it was put")
+    stacked.wait_for(lambda: abs(at(stacked, WHITE)[0] - before[0] + 60) < 2, "the picture where it was panned to")
+    assert -60 < place(stacked)[0] < -40
 
 
-def test_corners_and_keys_and_fields(stacked: Studio) -> None:
+def test_handles_size_and_turn_and_lines_draw(stacked: Studio) -> None:
     page = stacked.page
     page.mouse.click(*at(stacked, ORANGE))
     outline = stacked.box(page.locator(".stage-outline"))
     corner = stacked.box(page.locator(".stage-handle.se")).at(0.5, 0.5)
+    # A corner keeps the ratio, and the one across stays; a side stretches.
     drag(stacked, corner, (corner[0] + outline.width / 2, corner[1] + outline.height / 2))
-    stacked.wait_for(lambda: place(stacked)[2] == pytest.approx(150, abs=4), "the layer where it was put")
-    # The corner across has stayed.
+    stacked.wait_for(lambda: place(stacked)[5] == pytest.approx(150, abs=6), "a larger layer")
     assert stacked.box(page.locator(".stage-outline")).x == pytest.approx(outline.x, abs=4)
     stacked.button("Put back").click()
-    stacked.wait_for(lambda: place(stacked) == [0, 0, 100], "the layer where it was put")
+    side = stacked.box(page.locator(".stage-handle.e")).at(0.5, 0.5)
+    drag(stacked, side, (side[0] + outline.width / 3, side[1] + 30))
+    stacked.wait_for(lambda: place(stacked)[3] == pytest.approx(121, abs=3), "a wider layer")
+    assert place(stacked)[4] == DISC[4]
+    stacked.button("Put back").click()
+    turner = stacked.box(page.locator(".stage-handle.turn")).at(0.5, 0.5)
+    page.keyboard.down("Shift")
+    drag(stacked, turner, (turner[0] + outline.width, turner[1] + outline.height / 3))
+    page.keyboard.up("Shift")
+    stacked.wait_for(lambda: place(stacked)[2] in (60, 75, 90), "a layer that was turned")
+    stacked.button("Put back").click()
 
+    # Several go together, and lie along the canvas where they come near to it; Ctrl holds that off.
+    page.keyboard.down("Control")
+    page.mouse.click(*at(stacked, GREEN))
+    page.keyboard.up("Control")
+    expect(page.locator(".layer.selected")).to_have_count(2)
+    start = at(stacked, GREEN)
+    left = place(stacked)[0]
+    scale = stacked.box(page.locator(".stage-paper")).width / 240
+    page.mouse.move(*start)
+    page.mouse.down()
+    page.mouse.move(start[0] - (left - 1.5) * scale, start[1], steps=4)
+    expect(page.locator(".stage-guide.x")).to_be_visible()
+    page.mouse.up()
+    expect(page.locator(".stage-guide.x")).to_be_hidden()
+    stacked.wait_for(lambda: place(stacked)[0] == 0, "both along the edge")
+    stacked.button("Undo: Move").click()
+    stacked.button("Align top edges").click()
+    stacked.wait_for(lambda: stacked.pixels(near((0.75, 0.25)))[1] > 110, "the green one further up")
+    # With Alt a copy moves, as one step.
+    page.keyboard.down("Alt")
+    drag(stacked, at(stacked, ORANGE), at(stacked, (ORANGE[0], ORANGE[1] + 0.3)))
+    page.keyboard.up("Alt")
+    expect(stacked.rows).to_have_count(7)
+    page.keyboard.press("Control+z")
+    expect(stacked.rows).to_have_count(5)
+
+
+def test_keys_and_fields_place_layers(stacked: Studio) -> None:
+    page = stacked.page
+    page.mouse.click(*at(stacked, ORANGE))
     page.locator(".stage-view").focus()
     for _ in range(3):
         page.keyboard.press("ArrowRight")
     page.keyboard.press("Shift+ArrowDown")
-    stacked.wait_for(lambda: place(stacked)[:2] == [3, 10], "the layer where it was put")
-    page.get_by_label("Scale").fill("50")
+    page.keyboard.press("Shift+R")
+    page.keyboard.press("Alt+Shift+ArrowRight")
+    stacked.wait_for(lambda: place(stacked)[2] == -14, "a layer that was turned")
+    page.keyboard.press("Alt+Shift+ArrowUp")
+    stacked.wait_for(lambda: place(stacked)[5] == 102, "a larger layer")
+    stacked.button("Put back").click()
+    page.get_by_label("Width").fill("45.5")
+    stacked.wait_for(lambda: place(stacked)[5] == pytest.approx(50, abs=0.5), "half the size")
     stacked.wait_for(lambda: not is_orange(stacked.pixels(near((0.4, 0.6)))), "a smaller disc")
+    page.get_by_label("X (px)").fill("0")
+    page.get_by_label("Angle").fill("90")
     stacked.button("Flip left and right").click()
     expect(stacked.button("Flip left and right")).to_have_attribute("aria-pressed", "true")
-    stacked.wait_for(lambda: is_orange(stacked.pixels(near((0.36, 0.26)))), "the disc on the other side of its box")
+    stacked.wait_for(lambda: is_orange(stacked.pixels(near((0.1, 0.3)))), "the disc at the edge")
+    # Shift and an arrow take another layer along, and what is done is done to both.
+    page.locator(".layer.selected .layer-main").focus()
+    page.keyboard.press("Shift+ArrowUp")
+    expect(page.locator(".layer.selected")).to_have_count(2)
+    page.keyboard.press("v")
+    expect(page.locator(".layer.off")).to_have_count(2)
+    page.keyboard.press("Delete")
+    expect(stacked.rows).to_have_count(3)
+    page.keyboard.press("Control+z")
+    expect(stacked.rows).to_have_count(5)
 
 
 def test_blend_modes_show_and_are_exported(stacked: Studio) -> None:

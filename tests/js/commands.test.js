@@ -5,14 +5,11 @@ import {
   add,
   decomposed,
   duplicate,
-  flip,
   mergeDown,
-  moveTo,
   openPicture,
   remove,
   rename,
   resetPlace,
-  scaleTo,
   setBlend,
   setOpacity,
   setVisible,
@@ -21,11 +18,12 @@ import {
 } from "../../static/js/state/commands.js";
 import { findLayer, isAsDecomposed, newLayer } from "../../static/js/state/doc.js";
 import { arrange, layerPart, makeGroup, setGroup } from "../../static/js/state/groups.js";
-import { docOf, PICTURE, stackOf } from "./documents.js";
+import { align, mirror, moveBy, transform } from "../../static/js/state/transform.js";
+import { docOf, PICTURE, part, stackOf } from "./documents.js";
 
 const words = JSON.parse(readFileSync(new URL("../../static/i18n/en.json", import.meta.url), "utf8"));
 const doc = docOf("a", "b:G", "c:G", "d");
-const [a, b] = doc.layers;
+const [a, b, c, d] = doc.layers;
 const other = newLayer({ id: "n", name: "A", image: "/api/images/n.png", width: 10, height: 10, coverage: 1 });
 const ANSWER = {
   layers: [0, 1, 2].map((index) => ({
@@ -44,16 +42,17 @@ const ANSWER = {
 };
 
 const COMMANDS = [
-  setVisible(a, false),
+  setVisible([a, d], false),
   setOpacity(a, 0.4),
   setBlend(a, "multiply"),
   rename(a, "Ground"),
   showOnly(b),
-  moveTo(a, 3, 4),
-  scaleTo(a, 2, { x: 0, y: 0 }),
-  flip(a, "flipX"),
-  duplicate(a, "n"),
-  remove(a),
+  moveBy([a, b, c, d], 3, 4),
+  transform([a], { from: { x: 0, y: 0 }, across: 2 }),
+  mirror([part(a)], "flipX"),
+  align([part({ ...a, x: 5 }), part(b)], "right", doc),
+  duplicate([a, c], ["n", "m"]),
+  remove([a, c]),
   add(other, "b"),
   mergeDown(b, other),
   openPicture(PICTURE),
@@ -76,17 +75,17 @@ test("every command has a name, leaves the document it was given alone, and retu
 
 test("a command that has nothing to change returns the document it was given", () => {
   const idle = [
-    setVisible(a, true),
+    setVisible([a], true),
     setOpacity(a, 1),
     rename(a, "  "),
-    moveTo(a, 0, 0),
-    resetPlace(a),
+    moveBy([a], 0.4, 0),
+    resetPlace([a]),
     useVersion(a, 3),
     mergeDown(a, other),
   ];
   for (const command of idle) assert.equal(command.apply(doc), doc, command.title);
   const gone = newLayer({ ...other, id: "gone" });
-  for (const command of [remove(gone), duplicate(gone, "x"), setOpacity(gone, 0.1)]) assert.equal(command.apply(doc), doc);
+  for (const command of [remove([gone]), duplicate([gone], ["x"]), setOpacity(gone, 0.1)]) assert.equal(command.apply(doc), doc);
 });
 
 test("a new layer comes into the group that it lies in", () => {
@@ -99,8 +98,8 @@ test("a new layer comes into the group that it lies in", () => {
 });
 
 test("names are new to the document", () => {
-  assert.equal(findLayer(duplicate(a, "x").apply(doc), "x")?.name, "A 2");
-  const twice = duplicate(a, "y").apply(duplicate(a, "x").apply(doc));
+  assert.equal(findLayer(duplicate([a], ["x"]).apply(doc), "x")?.name, "A 2");
+  const twice = duplicate([a], ["y"]).apply(duplicate([a], ["x"]).apply(doc));
   assert.equal(findLayer(twice, "y")?.name, "A 3");
 });
 
@@ -117,11 +116,11 @@ test("solo shows one layer, and all again", () => {
   );
 });
 
-test("a layer scales about the point that is to stay", () => {
-  const scaled = findLayer(scaleTo(a, 2, { x: 100, y: 80 }).apply(doc), "a");
-  assert.deepEqual([scaled?.scale, scaled?.x, scaled?.y], [2, -100, -80]);
-  assert.equal(findLayer(scaleTo(a, 1e9, { x: 0, y: 0 }).apply(doc), "a")?.scale, 32);
-  assert.equal(findLayer(resetPlace(/** @type {any} */ (scaled)).apply(scaleTo(a, 2, { x: 9, y: 9 }).apply(doc)), "a")?.x, 0);
+test("what is done to several is one command about all of them", () => {
+  assert.deepEqual(stackOf(remove([a, c]).apply(doc)), ["b:G", "d"]);
+  assert.deepEqual(stackOf(duplicate([a, c], ["n", "m"]).apply(doc)), ["a", "n", "b:G", "c:G", "m:G", "d"]);
+  assert.equal(remove([a, c]).about.name, "A, C");
+  assert.equal(remove(doc.layers).about.name, "A, B, C, …");
 });
 
 test("exactness is claimed only of what decompose made", () => {
@@ -129,9 +128,9 @@ test("exactness is claimed only of what decompose made", () => {
   assert.ok(isAsDecomposed(made));
   const [first, second] = made.layers;
   for (const command of [
-    remove(first),
+    remove([first]),
     arrange(layerPart(first), { index: 1, parent: "" }),
-    flip(first, "flipY"),
+    mirror([part(first)], "flipY"),
     setBlend(second, "screen"),
     add(other, null),
     setOpacity(first, 0.5),

@@ -23,3 +23,6 @@ export const stackOf = (doc) => doc.layers.map(({ id, group }) => (group === "" 
 
 /** @param {Doc} doc */
 export const timelineOf = (doc) => ({ doc, past: [], future: [] });
+
+/** A layer of which a part is seen; else all of it. @param {Layer} layer @param {Box} [box] */
+export const part = (layer, box = { x: 0, y: 0, width: layer.width, height: layer.height }) => ({ layer, box });

@@ -57,7 +57,7 @@ test("a discarded version is offered no more, and comes back with undo", () => {
 test("the first version and the one in use are not discarded", () => {
   const used = record(versions, useVersion(layerOf(versions), 1));
   for (const index of [-1, 0, 1, 9]) assert.equal(record(used, discardVersion(layerOf(used), index)), used);
-  const gone = record(used, remove(layerOf(used)));
+  const gone = record(used, remove([layerOf(used)]));
   assert.equal(record(gone, discardVersion(layerOf(used), 2)), gone);
 });
 
@@ -120,7 +120,7 @@ test("variants have seeds in a row, from the locked one or a drawn one", () => {
 test("earlier instructions come latest first, each once, from layers of the past, too", () => {
   let timeline = addVersion(versions, "b", version("green", "2026-02-01T00:00:00Z")).timeline;
   timeline = addVersion(timeline, "a", version("blue", "2026-03-01T00:00:00Z")).timeline;
-  timeline = record(timeline, remove(/** @type {any} */ (findLayer(timeline.doc, "b"))));
+  timeline = record(timeline, remove([/** @type {any} */ (findLayer(timeline.doc, "b"))]));
   assert.deepEqual(instructionsOf(stateOf(timeline, { tries: [TRY, { ...TRY, instruction: "red" }] })), [
     "blue",
     "green",

@@ -1,18 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { fit, panBy, zoomAt } from "../../static/js/images/camera.js";
-import {
-  changeAbout,
-  isShown,
-  labelsOf,
-  PLAIN_GROUP,
-  pixelAt,
-  placeBox,
-  placeInside,
-  scaleAbout,
-  stackOf,
-  toOffset,
-} from "../../static/js/state/doc.js";
+import { isShown, labelsOf, PLAIN_GROUP, pixelAt, placeBox, placeInside, stackOf, toOffset } from "../../static/js/state/doc.js";
 import { docOf } from "./documents.js";
 
 const [plain] = docOf("a").layers;
@@ -30,25 +19,6 @@ test("a pixel and its place agree, mirrored, scaled and turned", () => {
       assert.deepEqual(pixelAt(layer, { x: box.x + box.width / 2, y: box.y + box.height / 2 }), { x, y });
     }
   }
-});
-
-test("the point that is to stay stays, within a rounding", () => {
-  const still = { x: 37, y: 21 };
-  const scaled = { ...placed, ...scaleAbout(placed, 0.7, still) };
-  const [before, after] = [pixelAt(placed, still), pixelAt(scaled, still)];
-  assert.ok(Math.abs(before.x - after.x) <= 1 && Math.abs(before.y - after.y) <= 1);
-});
-
-test("the point about which a layer is turned stays, and quarter turns lie on whole pixels", () => {
-  const still = { x: 60, y: 30 };
-  for (const rotation of [15, 90, -140, 270]) {
-    const turned = { ...placed, ...changeAbout(placed, { rotation }, still) };
-    const [before, after] = [pixelAt(placed, still), pixelAt(turned, still)];
-    assert.ok(Math.abs(before.x - after.x) <= 1 && Math.abs(before.y - after.y) <= 1, `${rotation}`);
-  }
-  const box = placeBox({ ...plain, width: 7, height: 4, rotation: 90 }, { x: 0, y: 0, width: 7, height: 4 });
-  // As Layer.box of the library has it.
-  assert.deepEqual(box, { x: 1, y: -1, width: 4, height: 7 });
 });
 
 test("a layer is seen as far as the groups around it are", () => {

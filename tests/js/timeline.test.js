@@ -21,7 +21,7 @@ const VERSION = {
 const run = (timeline, ...commands) => commands.reduce(record, timeline);
 
 test("undo and redo go back and forth through every document", () => {
-  const end = run(timelineOf(doc), rename(a, "one"), rename(a, "two"), remove(a));
+  const end = run(timelineOf(doc), rename(a, "one"), rename(a, "two"), remove([a]));
   assert.deepEqual(
     end.past.map((step) => step.title),
     ["command.rename", "command.rename", "command.delete"],
@@ -66,7 +66,7 @@ test("no undo and no new step loses a version", () => {
 });
 
 test("a version of a layer that was deleted meanwhile is there when the layer comes back", () => {
-  const { timeline } = addVersion(run(timelineOf(doc), remove(a)), "a", VERSION);
+  const { timeline } = addVersion(run(timelineOf(doc), remove([a])), "a", VERSION);
   assert.equal(findLayer(undo(timeline).doc, "a")?.versions.length, 2);
   assert.equal(addVersion(timelineOf(doc), "nobody", VERSION).index, -1);
 });

@@ -1,7 +1,7 @@
 import { t } from "../i18n.js";
 import { flatten } from "../images/compositor.js";
 import { coverageOf } from "../images/pixels.js";
-import { duplicate, mergeDown, moveTo, remove } from "../state/commands.js";
+import { mergeDown } from "../state/commands.js";
 import { findLayer, isWithin, labelOf, labelsOf, newId, newLayer } from "../state/doc.js";
 import {
   arrange,
@@ -24,7 +24,7 @@ import {
 } from "../state/groups.js";
 
 /** The stack. @param {Context} context @param {Travel} history */
-export function createLayers({ store, api, bitmaps, tryTo }, { run, undo, endKeys }) {
+export function createLayers({ store, api, bitmaps, tryTo }, { run, undo }) {
   /** What to select once layers are gone: the one that takes their place. @param {readonly Layer[]} gone   in a row, bottom to top */
   function neighbor(gone) {
     const { layers } = store.state.doc;
@@ -56,7 +56,7 @@ export function createLayers({ store, api, bitmaps, tryTo }, { run, undo, endKey
   /** @param {Part} part @returns {ViewPatch} */
   function selecting(part) {
     const selected = membersOf(store.state.doc, part).at(-1)?.id ?? null;
-    return { selected, group: part.kind === "group" ? part.key : null, notice: null };
+    return { selected, group: part.kind === "group" ? part.key : null, also: [], notice: null };
   }
 
   /** Select a group that a command has made. @param {string | null} label */
@@ -87,10 +87,10 @@ export function createLayers({ store, api, bitmaps, tryTo }, { run, undo, endKey
   return {
     /** @param {string | null} id */
     select: (id) => {
-      const { selected, group, doc, folded } = store.state;
-      if (selected === id && group === null) return;
+      const { selected, group, also, doc, folded } = store.state;
+      if (selected === id && group === null && also.length === 0) return;
       const labels = labelsOf(findLayer(doc, id)?.group ?? "");
-      store.update({ selected: id, group: null, folded: folded.filter((label) => !labels.includes(label)), notice: null });
+      store.update({ selected: id, group: null, also: [], folded: folded.filter((label) => !labels.includes(label)), notice: null });
     },
 
     /** @param {Part} part */
@@ -150,26 +150,6 @@ export function createLayers({ store, api, bitmaps, tryTo }, { run, undo, endKey
       const group = labelOfCopy(doc, label);
       const ids = membersOf(doc, groupPart(label)).map(newId);
       if (run(duplicateGroup(label, ids))) selectMade(group);
-    },
-
-    /** Move a layer by so many pixels; presses in a row are one step. @param {Layer} layer @param {number} dx @param {number} dy */
-    nudge: (layer, dx, dy) => {
-      run(moveTo(layer, layer.x + dx, layer.y + dy));
-      const { x = 0, y = 0 } = findLayer(store.state.doc, layer.id) ?? {};
-      store.update({ spoken: t("layers.placed", { name: layer.name, x, y }) });
-      endKeys();
-    },
-
-    /** @param {Layer} layer */
-    duplicate: (layer) => {
-      const id = newId();
-      run(duplicate(layer, id), { selected: id });
-    },
-
-    /** @param {Layer} layer */
-    remove: (layer) => {
-      const { selected } = store.state;
-      run(remove(layer), { selected: selected === layer.id ? neighbor([layer]) : selected, notice: deleted(layer.name) });
     },
 
     /** @param {string} label */

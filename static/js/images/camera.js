@@ -132,3 +132,13 @@ export function fitCanvas(canvas, view) {
   Object.assign(canvas, { width, height });
   return true;
 }
+
+/** Lay an element over a part of the picture. @param {HTMLElement} target @param {Box} box @param {Camera} camera */
+export function place(target, box, camera) {
+  Object.assign(target.style, {
+    left: `${camera.x + box.x * camera.scale}px`,
+    top: `${camera.y + box.y * camera.scale}px`,
+    width: `${box.width * camera.scale}px`,
+    height: `${box.height * camera.scale}px`,
+  });
+}

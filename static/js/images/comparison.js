@@ -1,9 +1,10 @@
 import { PLAIN, withLayers } from "../state/doc.js";
+import { around } from "../state/transform.js";
 import { createLevels } from "./bitmaps.js";
 import { fit } from "./camera.js";
 import { createCompositor } from "./compositor.js";
 import { drawDifference } from "./difference.js";
-import { canvas2d, contentBox, grow, union } from "./pixels.js";
+import { canvas2d, contentBox, grow } from "./pixels.js";
 
 /**
  * A version of a layer, or two of them, by themselves or in the picture.
@@ -50,7 +51,7 @@ export function cameraFor({ where, before, after, layer, doc }, extent, bitmaps)
   if (where === "picture") return fit(extent, doc, margins);
   const loaded = [before, after].map((image) => (image === null ? null : bitmaps.peek(image))).filter((bitmap) => bitmap !== null);
   if (loaded.length === 0) return fit(extent, layer, margins);
-  const { x, y, width, height } = grow(loaded.map(contentBox).reduce(union), 0.04, loaded[0]);
+  const { x, y, width, height } = grow(around(loaded.map(contentBox)), 0.04, loaded[0]);
   const factor = layer.width / loaded[0].width;
   const camera = fit(extent, { width: width * factor, height: height * factor }, margins, MOST);
   return { scale: camera.scale, x: camera.x - x * factor * camera.scale, y: camera.y - y * factor * camera.scale };

@@ -16,6 +16,14 @@ export const contentBox = remembering((bitmap) => {
   return { x: found.x * sx, y: found.y * sy, width: found.width * sx, height: found.height * sy };
 });
 
+/** What there is to see of a layer, in its own pixels, as far as its picture is there: a server may have sent it at another size. @param {Layer} layer @param {Bitmaps} bitmaps @returns {import("../state/transform.js").Part} */
+export function partOf(layer, bitmaps) {
+  const bitmap = bitmaps.peek(layer.image);
+  if (bitmap === null) return { layer, box: { x: 0, y: 0, width: layer.width, height: layer.height } };
+  const [box, sx, sy] = [contentBox(bitmap), layer.width / bitmap.width, layer.height / bitmap.height];
+  return { layer, box: { x: box.x * sx, y: box.y * sy, width: box.width * sx, height: box.height * sy } };
+}
+
 /** The alpha of a picture, 0–255, at a small size. */
 const alphaOf = remembering((bitmap) => {
   const size = sizeWithin(bitmap, SCRATCH);
@@ -121,13 +129,6 @@ export function grow(box, share, bounds) {
     width: Math.min(bounds.width, box.x + box.width + by) - x,
     height: Math.min(bounds.height, box.y + box.height + by) - y,
   };
-}
-
-/** @param {Box} a @param {Box} b @returns {Box} */
-export function union(a, b) {
-  const x = Math.min(a.x, b.x);
-  const y = Math.min(a.y, b.y);
-  return { x, y, width: Math.max(a.x + a.width, b.x + b.width) - x, height: Math.max(a.y + a.height, b.y + b.height) - y };
 }
 
 /** Fill a canvas with a part of a picture, no larger than a thumbnail. @param {HTMLCanvasElement} canvas @param {ImageBitmap} bitmap @param {Box} box */

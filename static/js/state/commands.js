@@ -11,8 +11,6 @@ import {
   PLAIN,
   patchLayer,
   removeLayers,
-  scaleAbout,
-  toOffset,
   withLayers,
 } from "./doc.js";
 
@@ -36,6 +34,25 @@ export const command = (title, about, apply, gesture = null) => ({ title, about,
  */
 const onLayer = (title, layer, patch, gesture = null) =>
   command(title, { name: layer.name }, (doc) => patchLayer(doc, layer.id, patch), gesture);
+
+/**
+ * A change of layers that are selected together.
+ * @param {Command["title"]} title
+ * @param {readonly Layer[]} layers
+ * @param {(layer: Layer) => Partial<Layer>} patch
+ * @param {string | null} [gesture]
+ */
+export const onLayers = (title, layers, patch, gesture = null) =>
+  command(title, namesOf(layers), (doc) => layers.reduce((next, layer) => patchLayer(next, layer.id, patch(layer)), doc), gesture);
+
+/** So many are named where all are meant. */
+const NAMED = 3;
+
+/** @param {readonly Layer[]} layers */
+function namesOf(layers) {
+  const names = layers.map(({ name }) => name);
+  return { name: [...names.slice(0, NAMED), ...(names.length > NAMED ? ["…"] : [])].join(", ") };
+}
 
 /** Start over with a picture. @param {Picture} picture */
 export const openPicture = (picture) =>
@@ -70,18 +87,23 @@ export const layersOf = ({ layers, seed, engine, recipe }, prefix) =>
 
 // Which layers there are, and in which order.
 
-/** A second one, right above. @param {Layer} layer @param {string} id */
-export const duplicate = (layer, id) =>
-  command("command.duplicate", { name: layer.name }, (doc) => {
-    const index = indexOf(doc, layer.id);
-    return index < 0 ? doc : insertLayers(doc, index + 1, [{ ...doc.layers[index], id, name: freeName(doc, layer.name) }]);
-  });
-
-/** @param {Layer} layer */
-export const remove = (layer) =>
-  command("command.delete", { name: layer.name }, (doc) =>
-    findLayer(doc, layer.id) === null ? doc : removeLayers(doc, ({ id }) => id === layer.id),
+/** A second one of each, right above it. @param {readonly Layer[]} layers @param {readonly string[]} ids   of the new ones */
+export const duplicate = (layers, ids) =>
+  command("command.duplicate", namesOf(layers), (doc) =>
+    layers.reduce((next, layer, count) => {
+      const index = indexOf(next, layer.id);
+      return index < 0
+        ? next
+        : insertLayers(next, index + 1, [{ ...next.layers[index], id: ids[count], name: freeName(next, layer.name) }]);
+    }, doc),
   );
+
+/** @param {readonly Layer[]} layers */
+export const remove = (layers) =>
+  command("command.delete", namesOf(layers), (doc) => {
+    const gone = new Set(layers.map(({ id }) => id));
+    return doc.layers.some(({ id }) => gone.has(id)) ? removeLayers(doc, ({ id }) => gone.has(id)) : doc;
+  });
 
 /** A new layer above another one, or on top of all. @param {Layer} layer @param {string | null} above */
 export const add = (layer, above) =>
@@ -131,8 +153,8 @@ export const brushed = (layer, takesAway, version) =>
 
 // How layers look: their eye, opacity, blend mode and name.
 
-/** @param {Layer} layer @param {boolean} visible */
-export const setVisible = (layer, visible) => onLayer(visible ? "command.show" : "command.hide", layer, { visible });
+/** @param {readonly Layer[]} layers @param {boolean} visible */
+export const setVisible = (layers, visible) => onLayers(visible ? "command.show" : "command.hide", layers, () => ({ visible }));
 
 /** @param {Layer} layer @param {number} opacity   0–1 */
 export const setOpacity = (layer, opacity) => onLayer("command.opacity", layer, { opacity }, `opacity ${layer.id}`);
@@ -157,21 +179,10 @@ export const showOnly = (layer) =>
     );
   });
 
-// Where layers lie. All moves of one gesture start from the layer as it was when the gesture began.
-
-/** @param {Layer} layer @param {number} x @param {number} y */
-export const moveTo = (layer, x, y) => onLayer("command.place", layer, { x: toOffset(x), y: toOffset(y) }, `place ${layer.id}`);
-
-/** @param {Layer} layer @param {number} scale @param {Point} still   a point that stays where it is */
-export const scaleTo = (layer, scale, still) => onLayer("command.scale", layer, scaleAbout(layer, scale, still), `scale ${layer.id}`);
-
-/** @param {Layer} layer @param {"flipX" | "flipY"} axis */
-export const flip = (layer, axis) => onLayer("command.flip", layer, { [axis]: !layer[axis] });
-
-/** Back to where decompose put it. @param {Layer} layer */
-export function resetPlace(layer) {
-  const { x, y, scale, flipX, flipY } = PLAIN;
-  return onLayer("command.reset", layer, { x, y, scale, flipX, flipY });
+/** Back to where decompose put them. @param {readonly Layer[]} layers */
+export function resetPlace(layers) {
+  const { x, y, scale, stretch, rotation, flipX, flipY } = PLAIN;
+  return onLayers("command.reset", layers, () => ({ x, y, scale, stretch, rotation, flipX, flipY }));
 }
 
 /** Show another version of a layer. @param {Layer} layer @param {number} index */

@@ -66,6 +66,12 @@ export const findLayer = (doc, id) => doc.layers.find((layer) => layer.id === id
 /** @param {Doc} doc @param {string | null} id */
 export const indexOf = (doc, id) => doc.layers.findIndex((layer) => layer.id === id);
 
+/** The layers that are selected, bottom to top: one, several, or all of a group. @param {Pick<State, "doc" | "selected" | "also" | "group">} state */
+export function selectionOf({ doc, selected, also, group }) {
+  const members = group === null ? [] : doc.layers.filter((layer) => isWithin(labelOf(layer), group));
+  return members.length > 0 ? members : doc.layers.filter(({ id }) => id === selected || also.includes(id));
+}
+
 /** @param {Doc} doc @param {readonly Layer[]} layers   bottom to top @returns {Doc} */
 export const withLayers = (doc, layers) => ({ ...doc, layers: [...layers], groups: groupsOf(doc.groups, layers) });
 
@@ -259,23 +265,6 @@ export function pixelAt(layer, point) {
   const { x, y } = placeAt(layer, point);
   return { x: Math.floor(x), y: Math.floor(y) };
 }
-
-/**
- * A change of how a layer lies that leaves one point of it where it is.
- * @param {Placed} layer
- * @param {Partial<Pick<Placed, "scale" | "stretch" | "rotation" | "flipX" | "flipY">>} change
- * @param {Point} still   in pixels of the document
- */
-export function changeAbout(layer, change, still) {
-  const own = placeAt(layer, still);
-  const [a, b, c, d, e, f] = matrixOf({ ...layer, ...change });
-  const [x, y] = [a * own.x + c * own.y + e, b * own.x + d * own.y + f];
-  return { ...change, x: toOffset(layer.x + still.x - x), y: toOffset(layer.y + still.y - y) };
-}
-
-/** @param {Placed} layer @param {number} wanted   the scale @param {Point} still   in pixels of the document */
-export const scaleAbout = (layer, wanted, still) =>
-  changeAbout(layer, { scale: Math.min(SCALE_LIMITS[1], Math.max(SCALE_LIMITS[0], Math.round(wanted * 1e4) / 1e4)) }, still);
 
 /** The nearest offset that a layer can have: a whole number of pixels. @param {number} value */
 export const toOffset = (value) => Math.min(OFFSET_LIMIT, Math.max(-OFFSET_LIMIT, Math.round(value))) || 0;

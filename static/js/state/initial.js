@@ -43,6 +43,8 @@ export const AT_HAND = {
   folded: [],
   selected: null,
   group: null,
+  also: [],
+  pointed: null,
   editing: null,
   placing: null,
   marking: null,

@@ -160,8 +160,8 @@ export class Store extends EventTarget {
 
   /** @param {Partial<State>} patch */
   #set(patch) {
-    // A layer that is selected is selected by itself, unless it is said that its group is.
-    const alone = patch.selected !== undefined && patch.selected !== this.#state.selected ? { group: null } : {};
+    // A layer that is selected is selected by itself, unless it is said that its group is, or others are besides.
+    const alone = patch.selected !== undefined && patch.selected !== this.#state.selected ? { group: null, also: [] } : {};
     this.#state = { ...this.#state, ...alone, ...patch };
     this.dispatchEvent(new Event("change"));
   }

@@ -1,10 +1,9 @@
 import { h, setAttribute, setText } from "../../dom.js";
 import { t } from "../../i18n.js";
-import { createViewport, fitCanvas } from "../../images/camera.js";
+import { createViewport, fitCanvas, place } from "../../images/camera.js";
 import { cameraFor, createVersus, docsOf, samePair } from "../../images/comparison.js";
 import { segmented } from "../shell/fields.js";
 import { createParting, createZoomBar } from "../stage/bars.js";
-import { place } from "../stage/frame.js";
 import { listenToGestures } from "../stage/gestures.js";
 import { createRegionVeil } from "./region.js";
 

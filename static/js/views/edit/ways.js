@@ -1,6 +1,5 @@
 import { h, setText } from "../../dom.js";
 import { t } from "../../i18n.js";
-import { setVisible } from "../../state/commands.js";
 import { editOf } from "../../state/edits.js";
 import { fold } from "../shell/fields.js";
 
@@ -29,7 +28,7 @@ export function createWays(actions, openEngine) {
     resize: { label: "way.place", run: ({ id }) => actions.openPlace(id) },
     move: { label: "way.place", run: ({ id }) => actions.openPlace(id) },
     delete: { label: "way.delete", run: closing(actions.remove) },
-    hide: { label: "way.hide", run: closing((layer) => actions.run(setVisible(layer, !layer.visible))) },
+    hide: { label: "way.hide", run: closing(actions.toggle) },
     duplicate: { label: "way.duplicate", run: closing(actions.duplicate) },
     undo: { label: "way.undo", run: actions.undo },
     layers: { label: "way.layers", run: actions.closeEdit },

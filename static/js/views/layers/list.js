@@ -16,8 +16,8 @@ export function createLayerList(actions, bitmaps) {
   let state;
   const rows = keeping((id) => createLayerRow(id, actions, bitmaps));
   const groups = keeping((label) => createGroupRow(label, actions));
-  const panel = createLayerPanel(actions, (id) => rows.get(id)?.rename());
-  const groupPanel = createGroupPanel(actions, (label) => groups.get(label)?.rename());
+  const panel = createLayerPanel(actions, bitmaps, (id) => rows.get(id)?.rename());
+  const groupPanel = createGroupPanel(actions, bitmaps, (label) => groups.get(label)?.rename());
   /** @type {{row: Row, element: HTMLElement}[]} */
   let lines = [];
   const figure = h("span.hint.number.fidelity");

@@ -1,19 +1,19 @@
-import { h, setAttribute, setLabel, setSlider, setText, setValue } from "../../dom.js";
+import { h, setAttribute, setLabel, setSlider, setText } from "../../dom.js";
 import { percent, t } from "../../i18n.js";
-import { icon } from "../../icons.js";
-import { flip, moveTo, resetPlace, scaleTo, setBlend, setOpacity, showOnly } from "../../state/commands.js";
-import { groupOf, PLAIN } from "../../state/doc.js";
+import { setBlend, setOpacity, showOnly } from "../../state/commands.js";
+import { groupOf } from "../../state/doc.js";
 import { belowOf, layerPart, setGroup, stepOf } from "../../state/groups.js";
-import { fold, iconButton, uniqueId } from "../shell/fields.js";
+import { fold, iconButton } from "../shell/fields.js";
 import { menuButton } from "../shell/menu.js";
 
 /**
  * What can be done with the selected layer: there is one, which moves from row to row.
  *
  * @param {Actions} actions
+ * @param {Bitmaps} bitmaps
  * @param {(id: string) => void} rename
  */
-export function createLayerPanel(actions, rename) {
+export function createLayerPanel(actions, bitmaps, rename) {
   /** @type {Layer} */
   let layer;
   const look = createLook(actions, {
@@ -22,7 +22,7 @@ export function createLayerPanel(actions, rename) {
     mix: (mode) => setBlend(layer, /** @type {Blend} */ (mode)),
     menu: (doc) => layerMenu(layer, doc, actions, () => rename(layer.id)),
   });
-  const placing = createPlacing(actions, () => layer);
+  const placing = createPlace(actions, bitmaps);
   const element = h("div.layer-more", ...look.elements, placing.element);
 
   return {
@@ -31,7 +31,7 @@ export function createLayerPanel(actions, rename) {
     render: (next, state) => {
       layer = next;
       look.render(layer, state.config?.limits.blend_modes ?? [layer.blend], state);
-      placing.render(layer);
+      placing.render(state);
       if (state.placing !== layer.id) return;
       placing.show();
       actions.placed();
@@ -39,8 +39,8 @@ export function createLayerPanel(actions, rename) {
   };
 }
 
-/** What can be done with the selected group. @param {Actions} actions @param {(label: string) => void} rename */
-export function createGroupPanel(actions, rename) {
+/** What can be done with the selected group. @param {Actions} actions @param {Bitmaps} bitmaps @param {(label: string) => void} rename */
+export function createGroupPanel(actions, bitmaps, rename) {
   /** @type {Part} */
   let part;
   const look = createLook(actions, {
@@ -49,7 +49,8 @@ export function createGroupPanel(actions, rename) {
     mix: (blend) => setGroup(part.key, { blend }),
     menu: () => groupMenu(part.key, actions, () => rename(part.key)),
   });
-  const element = h("div.layer-more", ...look.elements);
+  const placing = createPlace(actions, bitmaps);
+  const element = h("div.layer-more", ...look.elements, placing.element);
   return {
     element,
     /** @param {Part} next @param {State} state */
@@ -57,6 +58,7 @@ export function createGroupPanel(actions, rename) {
       part = next;
       const group = groupOf(state.doc, part.key);
       look.render(group, ["pass-through", ...(state.config?.limits.blend_modes ?? [])], state);
+      placing.render(state);
     },
   };
 }
@@ -129,53 +131,41 @@ function createLook(actions, { part, fade, mix, menu }) {
   };
 }
 
-/** @param {Actions} actions @param {() => Layer} layer */
-function createPlacing(actions, layer) {
-  const x = numberField(t("layers.x"), t("number.pixels"), actions.endKeys, (value) => actions.run(moveTo(layer(), value, layer().y)));
-  const y = numberField(t("layers.y"), t("number.pixels"), actions.endKeys, (value) => actions.run(moveTo(layer(), layer().x, value)));
-  const scale = numberField(t("layers.scale"), "%", actions.endKeys, (value) =>
-    actions.run(scaleTo(layer(), value / 100, { x: layer().x, y: layer().y })),
-  );
-  const across = iconButton("flipX", t("layers.flipX"), () => actions.run(flip(layer(), "flipX")));
-  const over = iconButton("flipY", t("layers.flipY"), () => actions.run(flip(layer(), "flipY")));
-  const reset = h("button.button.small", { onclick: () => actions.run(resetPlace(layer())) }, icon("reset"), t("layers.reset"));
-  const fields = h("div.placing", x.element, y.element, scale.element);
-  const tools = h("div.layer-tools", across, over, reset);
-  const element = fold(h("span", t("layers.place")), fields, tools);
+/** Place and size, whose fields are loaded when they are first seen. @param {Actions} actions @param {Bitmaps} bitmaps */
+function createPlace(actions, bitmaps) {
+  /** @type {ReturnType<typeof import("./placing.js").createPlacing> | null} */
+  let placing = null;
+  /** @type {State | null} */
+  let state = null;
+  const element = fold(h("span", t("layers.place")));
+  element.addEventListener("toggle", bring, { once: true });
+
+  async function bring() {
+    if (placing === null) {
+      const { createPlacing } = await import("./placing.js");
+      placing ??= createPlacing(actions, bitmaps);
+      element.append(...placing.elements);
+    }
+    if (state !== null) placing.render(state);
+  }
+
   return {
     element,
     /** Open it. The window that it was asked for in gives the focus back first, and on a phone the keyboard would cover it. */
-    show: () => {
+    show: async () => {
       element.open = true;
+      await bring();
       requestAnimationFrame(() => {
         element.scrollIntoView({ block: "nearest" });
-        if (!matchMedia("(pointer: coarse)").matches) scale.focus();
+        if (!matchMedia("(pointer: coarse)").matches) placing?.focus();
       });
     },
-    /** @param {Layer} shown */
-    render: (shown) => {
-      x.set(shown.x);
-      y.set(shown.y);
-      scale.set(Math.round(shown.scale * 1000) / 10);
-      setAttribute(across, "aria-pressed", shown.flipX);
-      setAttribute(over, "aria-pressed", shown.flipY);
-      const keys = /** @type {const} */ (["x", "y", "scale", "flipX", "flipY"]);
-      reset.disabled = keys.every((key) => shown[key] === PLAIN[key]);
+    /** @param {State} next */
+    render: (next) => {
+      state = next;
+      if (element.open) placing?.render(next);
     },
   };
-}
-
-/** A number under its name; what is no number is left alone. @param {string} label @param {string} unit @param {() => void} onchange @param {(value: number) => void} onnumber */
-function numberField(label, unit, onchange, onnumber) {
-  const id = uniqueId("number");
-  const oninput = () => Number.isFinite(input.valueAsNumber) && onnumber(input.valueAsNumber);
-  const input = h("input.input.number", { id, type: "number", step: "any", autocomplete: "off", onchange, oninput });
-  const element = h("div.number-field", h("label.hint", { for: id }, `${label} (${unit})`), input);
-  /** @param {number} value */
-  const set = (value) => {
-    if (input.valueAsNumber !== value && !(document.activeElement === input && input.value === "")) setValue(input, String(value));
-  };
-  return { element, set, focus: () => input.select() };
 }
 
 /**

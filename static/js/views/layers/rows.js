@@ -28,7 +28,7 @@ export function createLayerRow(id, actions, bitmaps) {
   const share = h("span", { title: t("layers.coverageTitle") });
   const select = h(
     "button.layer-main",
-    { onclick: () => actions.select(id), ondblclick: () => renaming.begin(layer.name) },
+    { onclick: pick, ondblclick: () => renaming.begin(layer.name) },
     h("span.visually-hidden", t("layers.select")),
     h("span.thumb.checkerboard", thumb.element),
     h("span.layer-words", name, h("span.layer-facts.hint.number", version, share)),
@@ -38,12 +38,29 @@ export function createLayerRow(id, actions, bitmaps) {
   const eye = h("button.icon-button.eye", { onclick: look }, icon("eye"));
   const badge = h("span.badge");
   const edit = h("button.button.small.edit", { onclick: () => actions.openEdit(id) }, t("layers.edit"), badge);
-  const element = h("li.layer", { "data-id": id }, h("div.layer-line", grip, select, renaming.element, eye, edit));
+  const element = h(
+    "li.layer",
+    { "data-id": id, onpointerenter: light, onpointerleave: light },
+    h("div.layer-line", grip, select, renaming.element, eye, edit),
+  );
+
+  /** @param {Event} event */
+  function pick(event) {
+    const { shiftKey, ctrlKey, metaKey } = /** @type {MouseEvent} */ (event);
+    if (ctrlKey || metaKey) actions.selectToo(id);
+    else if (shiftKey) actions.selectTo(id);
+    else actions.select(id);
+  }
+
+  /** Light the layer on the stage. @param {Event} event */
+  function light({ type }) {
+    actions.pointAt(type === "pointerenter" ? id : null);
+  }
 
   /** @param {Event} event */
   function look(event) {
     const alone = /** @type {MouseEvent} */ (event).altKey;
-    actions.run(alone ? showOnly(layer) : setVisible(layer, !layer.visible));
+    actions.run(alone ? showOnly(layer) : setVisible([layer], !layer.visible));
   }
 
   return {
@@ -61,7 +78,7 @@ export function createLayerRow(id, actions, bitmaps) {
       const byHand = layer.versions[layer.current].engine === BY_HAND;
       setText(version, byHand ? t("layers.byHand") : t("layers.version", { number: layer.current + 1 }));
       renderShare(share, layer, coverageIn(layer, state.doc, bitmaps.peek(layer.image)));
-      const selected = state.selected === layer.id && groupAtHand(state) === null;
+      const selected = (state.selected === layer.id || state.also.includes(layer.id)) && groupAtHand(state) === null;
       element.classList.toggle("selected", selected);
       element.classList.toggle("off", !isShown(state.doc, layer));
       element.classList.toggle("working", atWork(state, "split", layer.id).length > 0);

@@ -1,24 +1,30 @@
-import { canvas2d, coverageIn } from "../../images/pixels.js";
-import { moveTo } from "../../state/commands.js";
-import { findLayer, pixelAt } from "../../state/doc.js";
+import { h } from "../../dom.js";
+import { place } from "../../images/camera.js";
+import { canvas2d, coverageIn, partOf } from "../../images/pixels.js";
+import { duplicate } from "../../state/commands.js";
+import { findLayer, isShown, newId, pixelAt, selectionOf } from "../../state/doc.js";
+import { around, linesOf, moveBy, nearest, seenBox } from "../../state/transform.js";
+import { createStageFrame, linesAround, REACH } from "./frame.js";
 
 /**
- * What a pointer does to layers on the stage: a click selects the topmost one under it, a drag moves the one it began
- * on. The ground, which lies everywhere, moves only once it has been selected, so that a stray drag pans. A finger scrolls
- * the page: it moves a layer only once the layer was tapped on the stage, the ground once it was tapped twice.
+ * What a pointer does to layers on the stage: a click selects the topmost one under it, with Shift or Ctrl besides others, a
+ * drag moves what is selected, with Alt a copy of it, and from an empty place it draws a box around what is to be selected.
+ * The ground, which lies everywhere, moves only once it has been selected. A finger scrolls the page: it moves a layer only
+ * once the layer was tapped on the stage, the ground once it was tapped twice.
  *
  * @param {object} about
  * @param {Actions} about.actions
  * @param {Bitmaps} about.bitmaps
  * @param {() => State | null} about.state
- * @param {{readonly camera: Camera}} about.viewport
- * @param {(point: Point) => boolean} about.isFramed   whether a point lies in the frame around the selected layer
+ * @param {{readonly camera: Camera, schedule: () => void}} about.viewport
  */
-export function createHand({ actions, bitmaps, state, viewport, isFramed }) {
+export function createHand({ actions, bitmaps, state, viewport }) {
   /** @type {string | null} the layer that a finger may move */
   let tapped = null;
+  const frame = createStageFrame(actions, bitmaps);
+  const box = h("div.stage-box", { hidden: true });
 
-  /** Whether a finger may move the selected layer. @param {State} now */
+  /** Whether a finger may move what is selected. @param {State} now */
   const inHand = ({ selected, mode }) => tapped !== null && tapped === selected && mode === "layers";
 
   /** @param {Point} point @returns {Point}   in pixels of the document */
@@ -27,46 +33,125 @@ export function createHand({ actions, bitmaps, state, viewport, isFramed }) {
     return { x: (x - camera.x) / camera.scale, y: (y - camera.y) / camera.scale };
   }
 
-  /** @param {Point} point */
-  function grabbed(point) {
-    const now = state();
-    if (now === null || now.mode !== "layers" || now.doc.layers.length === 0) return null;
+  /** @param {State} now @param {Point} point */
+  function grabbed(now, point) {
     const at = toPicture(point);
-    const selected = findLayer(now.doc, now.selected);
-    if (selected?.visible && isSeenAt(selected, at, bitmaps)) return selected;
+    const selected = selectionOf(now).findLast((layer) => isShown(now.doc, layer) && isSeenAt(layer, at, bitmaps));
+    if (selected) return selected;
     const hit = layerAt(now.doc, at, bitmaps);
     return hit === null || isGround(hit, now.doc, bitmaps) ? null : hit;
   }
 
+  /** Move what is selected, which a layer is among, or else the layer. @param {State} now @param {Layer} layer @param {boolean} copies @returns {import("./gestures.js").Drag} */
+  function move(now, layer, copies) {
+    const selection = selectionOf(now);
+    let layers = selection.includes(layer) ? selection : [layer];
+    const gesture = copies ? `copy ${newId()}` : null;
+    const seen = around(layers.map((each) => seenBox(partOf(each, bitmaps))));
+    /** @type {import("../../state/transform.js").Lines | null} null until it moves */
+    let lines = null;
+
+    function begin() {
+      if (layers.length === 1) actions.select(layer.id);
+      if (gesture !== null) {
+        const ids = layers.map(newId);
+        actions.run({ ...duplicate(layers, ids), gesture });
+        actions.selectThese(ids);
+        layers = layers.map((each, index) => ({ ...each, id: ids[index] }));
+      }
+      lines = linesAround(now.doc, layers, bitmaps);
+      return lines;
+    }
+
+    return {
+      drag: (by, event) => {
+        const { scale } = viewport.camera;
+        let [dx, dy] = [by.x / scale, by.y / scale];
+        // With Shift it goes straight.
+        if (event.shiftKey) [dx, dy] = Math.abs(dx) > Math.abs(dy) ? [dx, 0] : [0, dy];
+        const own = linesOf([{ ...seen, x: seen.x + dx, y: seen.y + dy }]);
+        const reach = event.ctrlKey || event.metaKey ? -1 : REACH / scale;
+        const all = lines ?? begin();
+        const found = {
+          x: event.shiftKey && dx === 0 ? null : nearest(own.x, all.x, reach),
+          y: event.shiftKey && dy === 0 ? null : nearest(own.y, all.y, reach),
+        };
+        const command = moveBy(layers, dx + (found.x?.by ?? 0), dy + (found.y?.by ?? 0));
+        actions.run(gesture === null ? command : { ...command, gesture });
+        frame.guide({ x: found.x?.line ?? null, y: found.y?.line ?? null });
+      },
+      end: () => {
+        frame.rest();
+        actions.endGesture();
+      },
+    };
+  }
+
+  /** Select what lies within a box that is drawn. @param {Point} start @param {State} now @param {boolean} besides   what is selected already @returns {import("./gestures.js").Drag} */
+  function draw(start, now, besides) {
+    const before = besides && now.selected !== null ? [...now.also, now.selected] : [];
+    const first = toPicture(start);
+    const rest = () => {
+      box.hidden = true;
+    };
+    return {
+      drag: (by) => {
+        const last = toPicture({ x: start.x + by.x, y: start.y + by.y });
+        const drawn = around([
+          { ...first, width: 0, height: 0 },
+          { ...last, width: 0, height: 0 },
+        ]);
+        box.hidden = false;
+        place(box, drawn, viewport.camera);
+        const within = now.doc.layers.filter((layer) => isShown(now.doc, layer) && holds(drawn, seenBox(partOf(layer, bitmaps))));
+        actions.selectThese([...new Set([...before, ...within.map(({ id }) => id)])]);
+      },
+      end: rest,
+      cancel: rest,
+    };
+  }
+
   return {
+    frame,
+    elements: [...frame.elements, box],
     inHand,
 
-    /** @param {Point} point @param {boolean} touch @returns {import("./gestures.js").Drag | null} */
-    grab: (point, touch) => {
+    /** @param {Point} point @param {boolean} touch @param {PointerEvent} event @returns {import("./gestures.js").Drag | null} */
+    grab: (point, touch, event) => {
       const now = state();
-      const held = now !== null && inHand(now) && isFramed(point) ? findLayer(now.doc, tapped) : null;
-      const layer = touch ? held : grabbed(point);
-      if (layer === null) return null;
-      return {
-        drag: (by) => {
-          const { scale } = viewport.camera;
-          actions.select(layer.id);
-          actions.run(moveTo(layer, layer.x + by.x / scale, layer.y + by.y / scale));
-        },
-        end: () => actions.endGesture(),
-      };
+      if (now === null || now.mode !== "layers" || now.doc.layers.length === 0) return null;
+      const besides = event.shiftKey || event.ctrlKey || event.metaKey;
+      const held = inHand(now) && frame.covers(point) ? findLayer(now.doc, tapped) : null;
+      const layer = touch ? held : grabbed(now, point);
+      if (layer !== null) return move(now, layer, event.altKey);
+      return touch ? null : draw(point, now, besides);
     },
 
-    /** @param {Point} point @param {boolean} touch */
-    click: (point, touch) => {
+    /** @param {Point} point @param {boolean} touch @param {PointerEvent} event */
+    click: (point, touch, event) => {
       const now = state();
       if (now === null || now.mode !== "layers") return;
       const hit = layerAt(now.doc, toPicture(point), bitmaps);
       if (touch) tapped = hit !== null && (!isGround(hit, now.doc, bitmaps) || hit.id === now.selected) ? hit.id : null;
-      if (hit !== null) actions.select(hit.id);
+      if (hit === null) return;
+      if (event.shiftKey || event.ctrlKey || event.metaKey) actions.selectToo(hit.id);
+      else actions.select(hit.id);
+    },
+
+    /** @param {State | null} now   null where there is nothing to take hold of */
+    render: (now) => {
+      frame.render(now, viewport.camera);
+      frame.inHand(now !== null && inHand(now));
     },
   };
 }
+
+/** @param {Box} outer @param {Box} inner */
+const holds = (outer, inner) =>
+  inner.x >= outer.x &&
+  inner.y >= outer.y &&
+  inner.x + inner.width <= outer.x + outer.width &&
+  inner.y + inner.height <= outer.y + outer.height;
 
 const GROUND_COVERAGE = 0.9;
 
@@ -85,7 +170,7 @@ const FAINT = 16;
 function layerAt(doc, point, bitmaps) {
   const inside = point.x >= 0 && point.y >= 0 && point.x < doc.width && point.y < doc.height;
   if (!inside) return null;
-  return doc.layers.findLast((layer) => layer.visible && layer.opacity > 0 && isSeenAt(layer, point, bitmaps)) ?? null;
+  return doc.layers.findLast((layer) => isShown(doc, layer) && layer.opacity > 0 && isSeenAt(layer, point, bitmaps)) ?? null;
 }
 
 /** @param {Layer} layer @param {{x: number, y: number}} point @param {Bitmaps} bitmaps */

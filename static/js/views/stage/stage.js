@@ -1,14 +1,12 @@
 import { h, setAttribute, setText } from "../../dom.js";
 import { many, t } from "../../i18n.js";
 import { createLevels } from "../../images/bitmaps.js";
-import { createViewport, fit, fitCanvas } from "../../images/camera.js";
+import { createViewport, fit, fitCanvas, place } from "../../images/camera.js";
 import { createPainter } from "../../images/compositor.js";
-import { findLayer, patchLayer } from "../../state/doc.js";
+import { patchLayer } from "../../state/doc.js";
 import { atWork } from "../../state/initial.js";
 import { createModeBar, createParting, createZoomBar } from "./bars.js";
-import { createStageFrame, place } from "./frame.js";
 import { listenToGestures } from "./gestures.js";
-import { createHand } from "./pointer.js";
 import { createStageTools } from "./tools.js";
 
 /** Below this width of the stage the bar of a tool has two rows. */
@@ -55,16 +53,11 @@ export function createStage(actions, bitmaps, welcome) {
   const canvas = h("canvas.stage-canvas", { role: "img" });
   const context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
   const paper = h("div.stage-paper.checkerboard", { hidden: true });
-  const outline = createStageFrame(actions);
   const tools = createStageTools(actions, viewport);
-  const view = h(
-    "div.stage-view",
-    { tabIndex: 0, role: "application", "aria-label": t("stage.keys") },
-    paper,
-    canvas,
-    tools.veil,
-    outline.element,
-  );
+  const view = h("div.stage-view", { tabIndex: 0, role: "application", "aria-label": t("stage.keys") }, paper, canvas, tools.veil);
+  /** @type {ReturnType<typeof import("./pointer.js").createHand> | null} what takes hold of layers, loaded once there are some */
+  let hand = null;
+  let asked = false;
   const parting = createParting(t("stage.parting"), view, schedule);
   const tags = [h("span.compare-tag.left", t("stage.mode.original")), h("span.compare-tag.right", t("stage.mode.layers"))];
   const modes = createModeBar(actions);
@@ -91,7 +84,7 @@ export function createStage(actions, bitmaps, welcome) {
     paper.hidden = canvas.hidden = tools.veil.hidden = empty;
     parting.render(mode === "slider" && !empty);
     for (const tag of tags) tag.hidden = mode !== "slider" || empty;
-    if (empty) return outline.render(null, null, camera);
+    if (empty) return hand?.render(null);
     fitCanvas(canvas, view);
     const drawn = tool?.kind === "brush" && tool.draft !== null ? patchLayer(doc, tool.draft.id, { image: DRAFT }) : doc;
     const first = drawn === doc ? touched : (selected ?? touched);
@@ -104,17 +97,28 @@ export function createStage(actions, bitmaps, welcome) {
     });
     tools.draw(view);
     place(paper, { x: 0, y: 0, width: doc.width, height: doc.height }, camera);
-    const layer = mode === "layers" && tool === null ? findLayer(doc, selected) : null;
-    outline.render(layer, layer?.visible ? bitmaps.peek(layer.image) : null, camera);
+    hand?.render(mode === "layers" && tool === null ? state : null);
     // Where all of the picture is in sight, a finger scrolls the page, but for the frame around a layer that was tapped.
     view.classList.toggle("scrolls", viewport.fitted && tool === null);
-    outline.element.classList.toggle("in-hand", hand.inHand(state));
-    zoom.render(viewport);
+    return zoom.render(viewport);
+  }
+
+  async function bringHand() {
+    asked = true;
+    try {
+      const { createHand } = await import("./pointer.js");
+      hand = createHand({ actions, bitmaps, state: () => state, viewport });
+      view.append(...hand.elements);
+      arrived();
+    } catch {
+      asked = false; // what failed may succeed later, as when the server comes back
+    }
   }
 
   /** A click finds only layers whose pictures are there; until they all are, the canvas says that more is to come. */
   function tellBusy() {
-    setAttribute(canvas, "aria-busy", String(pictures(state).some(bitmaps.awaits)));
+    const waits = hand === null && state !== null && state.doc.layers.length > 0;
+    setAttribute(canvas, "aria-busy", String(waits || pictures(state).some(bitmaps.awaits)));
   }
 
   function arrived() {
@@ -123,7 +127,6 @@ export function createStage(actions, bitmaps, welcome) {
   }
 
   const slides = () => state?.mode === "slider";
-  const hand = createHand({ actions, bitmaps, state: () => state, viewport, isFramed: outline.covers });
   listenToGestures(view, {
     zoomBy,
     pan,
@@ -133,11 +136,11 @@ export function createStage(actions, bitmaps, welcome) {
         ? tools.grab(point, event)
         : slides() && (viewport.fitted || parting.isNear(point.x))
           ? parting.hold(point)
-          : hand.grab(point, touch),
+          : (hand?.grab(point, touch, event) ?? null),
     click: (point, touch, event) => {
       if (tools.inHand()) return tools.click(point, event);
       if (slides()) return parting.slideTo(point.x);
-      hand.click(point, touch);
+      hand?.click(point, touch, event);
       return schedule();
     },
   });
@@ -160,6 +163,7 @@ export function createStage(actions, bitmaps, welcome) {
       if (key !== shown) toFit();
       shown = key;
       loadPictures(next, bitmaps, arrived);
+      if (!asked && doc.layers.length > 0) bringHand();
       tellBusy();
       modes.element.hidden = doc.layers.length === 0 || upload !== null || next.tool !== null;
       tools.render(next);

@@ -1,0 +1,115 @@
+import { t } from "../i18n.js";
+import { partOf } from "../images/pixels.js";
+import { duplicate, remove, setVisible } from "../state/commands.js";
+import { findLayer, indexOf, newId, selectionOf } from "../state/doc.js";
+import { around, frameOf, middleOf, mirror, moveBy, seenBox, transform } from "../state/transform.js";
+
+/** What is done to all layers that are selected together. @param {Context} context @param {Travel} history */
+export function createSelection({ store, bitmaps }, { run, undo, endKeys }) {
+  /** What something that is done to a layer is done to: all that is selected, where the layer is among it. @param {Layer} layer */
+  function together(layer) {
+    const layers = selectionOf(store.state);
+    return layers.some(({ id }) => id === layer.id) ? layers : store.state.doc.layers.filter(({ id }) => id === layer.id);
+  }
+
+  /** @param {Layer} layer */
+  const partsOf = (layer) => together(layer).map((each) => partOf(each, bitmaps));
+
+  /** Say where layers have come to lie, after a key; presses in a row are one step. @param {Layer} layer */
+  function tell({ id, name }) {
+    const layer = findLayer(store.state.doc, id);
+    endKeys();
+    if (layer === null) return;
+    const { x, y, width, height } = around(partsOf(layer).map(seenBox));
+    const [place, size] = [`${Math.round(x)}, ${Math.round(y)}`, `${Math.round(width)} × ${Math.round(height)}`];
+    store.update({ spoken: t("layers.placed", { name, place, size, angle: layer.rotation }) });
+  }
+
+  /** @param {Layer} layer @param {Omit<import("../state/transform.js").Change, "from">} change   about the middle of all that is selected */
+  function change(layer, change) {
+    const parts = partsOf(layer);
+    const layers = parts.map((part) => part.layer);
+    run(transform(layers, { from: middleOf(frameOf(parts)), ...change }));
+    tell(layer);
+  }
+
+  /** What to select once layers are gone: what takes their place. @param {readonly Layer[]} gone   bottom to top */
+  function neighbor(gone) {
+    const { layers } = store.state.doc;
+    const left = layers.filter((layer) => !gone.includes(layer));
+    return (left[layers.indexOf(gone[0]) - 1] ?? left[0])?.id ?? null;
+  }
+
+  /** @param {readonly string[]} ids   the last one is the main one */
+  const selectThese = (ids) => store.update({ selected: ids.at(-1) ?? null, also: ids.slice(0, -1), group: null, notice: null });
+
+  /** The ids of what is selected, the main one last. */
+  function chosen() {
+    const { selected } = store.state;
+    const others = selectionOf(store.state).filter(({ id }) => id !== selected);
+    return [...others.map(({ id }) => id), ...(selected === null ? [] : [selected])];
+  }
+
+  return {
+    selectThese,
+
+    /** Select a layer besides the others, or no longer. @param {string} id */
+    selectToo: (id) => {
+      const others = chosen().filter((other) => other !== id);
+      selectThese(others.length < chosen().length ? others : [...others, id]);
+    },
+
+    /** Select all layers from the main one to this one. @param {string} id */
+    selectTo: (id) => {
+      const { doc, selected } = store.state;
+      const [here, there] = [indexOf(doc, id), indexOf(doc, selected ?? id)];
+      const between = doc.layers.slice(Math.min(here, there), Math.max(here, there) + 1).map((layer) => layer.id);
+      selectThese([...new Set([...chosen(), ...between])].filter((other) => other !== id).concat(id));
+    },
+
+    /** Select the next layer `by` places further up (positive) or down, too. @param {number} by */
+    selectNextToo: (by) => {
+      const { doc, selected } = store.state;
+      const next = doc.layers[indexOf(doc, selected) + by];
+      if (next !== undefined) selectThese([...chosen().filter((id) => id !== next.id), next.id]);
+    },
+
+    /** @param {string | null} id   of the layer whose row is pointed at */
+    pointAt: (id) => store.state.pointed !== id && store.update({ pointed: id }),
+
+    /** Move by so many pixels. @param {Layer} layer @param {number} dx @param {number} dy */
+    nudge: (layer, dx, dy) => {
+      run(moveBy(together(layer), dx, dy));
+      tell(layer);
+    },
+
+    /** @param {Layer} layer @param {number} degrees   clockwise */
+    turn: (layer, degrees) => change(layer, { turn: degrees }),
+
+    /** @param {Layer} layer @param {number} by   how many times as large */
+    enlarge: (layer, by) => change(layer, { across: by, down: by }),
+
+    /** @param {Layer} layer @param {"flipX" | "flipY"} axis */
+    flip: (layer, axis) => run(mirror(partsOf(layer), axis)),
+
+    /** Hide it or show it. @param {Layer} layer */
+    toggle: (layer) => run(setVisible(together(layer), !layer.visible)),
+
+    /** @param {Layer} layer */
+    duplicate: (layer) => {
+      const layers = together(layer);
+      const ids = layers.map(newId);
+      if (run(duplicate(layers, ids))) selectThese(ids);
+    },
+
+    /** @param {Layer} layer */
+    remove: (layer) => {
+      const { selected } = store.state;
+      const layers = together(layer);
+      const command = remove(layers);
+      const next = layers.some(({ id }) => id === selected) ? neighbor(layers) : selected;
+      const words = t("notice.deleted", { name: String(command.about.name) });
+      run(command, { selected: next, notice: { text: words, action: { label: t("notice.undo"), run: undo } } });
+    },
+  };
+}

@@ -1,0 +1,138 @@
+import { h, setAttribute, setValue } from "../../dom.js";
+import { t } from "../../i18n.js";
+import { icon } from "../../icons.js";
+import { partOf } from "../../images/pixels.js";
+import { resetPlace } from "../../state/commands.js";
+import { PLAIN, selectionOf } from "../../state/doc.js";
+import { align, around, distribute, frameOf, middleOf, mirror, moveBy, pointOn, seenBox, transform } from "../../state/transform.js";
+import { iconButton, uniqueId } from "../shell/fields.js";
+
+const ALIGNMENTS = /** @type {const} */ (["left", "center", "right", "top", "middle", "bottom"]);
+
+/**
+ * Where what is selected lies: the place of the box around what is seen of it, its size along its own sides, its angle, and
+ * how it lies among the others.
+ *
+ * @param {Actions} actions
+ * @param {Bitmaps} bitmaps
+ */
+export function createPlacing(actions, bitmaps) {
+  /** @type {readonly import("../../state/transform.js").Part[]} */
+  let parts = [];
+  /** @type {State} */
+  let state;
+  /** As it lay before a number was typed: each digit is another number. @type {typeof parts | null} */
+  let before = null;
+  /** Whether the sides keep their ratio. */
+  let even = true;
+  const layers = (/** @type {typeof parts} */ of = parts) => of.map(({ layer }) => layer);
+  const main = (/** @type {typeof parts} */ of = parts) => /** @type {Layer} */ (layers(of).find(({ id }) => id === state.selected));
+
+  /** @param {"x" | "y"} axis @param {number} value */
+  function move(axis, value) {
+    before ??= parts;
+    const by = value - Math.round(around(before.map(seenBox))[axis]);
+    actions.run(moveBy(layers(before), axis === "x" ? by : 0, axis === "y" ? by : 0));
+  }
+
+  /** @param {"width" | "height"} side @param {number} value */
+  function size(side, value) {
+    before ??= parts;
+    const frame = frameOf(before);
+    if (value >= 1 && frame[side] > 0) grow(before, value / frame[side], side);
+  }
+
+  /** The corner that was the top left one stays. @param {typeof parts} from @param {number} by @param {"width" | "height" | "both"} side */
+  function grow(from, by, side) {
+    const frame = frameOf(from);
+    const [across, down] = [side === "height" && !even ? 1 : by, side === "width" && !even ? 1 : by];
+    actions.run(transform(layers(from), { from: pointOn(frame, { x: -1, y: -1 }), across, down, axes: frame.angle }, "command.scale"));
+  }
+
+  /** @param {number} value */
+  function turn(value) {
+    before ??= parts;
+    const change = { from: middleOf(frameOf(before)), turn: value - main(before).rotation };
+    actions.run(transform(layers(before), change, "command.turn"));
+  }
+
+  /** @param {number} value */
+  function scale(value) {
+    before ??= parts;
+    if (value > 0) grow(before, value / 100 / main(before).scale, "both");
+  }
+
+  /** A number is done. */
+  function end() {
+    before = null;
+    actions.endKeys();
+  }
+
+  const px = t("number.pixels");
+  const blur = () => render(state);
+  const fields = {
+    x: numberField(t("layers.x"), px, end, (value) => move("x", value), blur),
+    y: numberField(t("layers.y"), px, end, (value) => move("y", value), blur),
+    angle: numberField(t("layers.angle"), "°", end, turn, blur),
+    width: numberField(t("layers.width"), px, end, (value) => size("width", value), blur),
+    height: numberField(t("layers.height"), px, end, (value) => size("height", value), blur),
+    scale: numberField(t("layers.scale"), "%", end, scale, blur),
+  };
+  const ratio = iconButton("lock", t("layers.ratio"), () => {
+    even = !even;
+    render(state);
+  });
+  const across = iconButton("flipX", t("layers.flipX"), () => actions.run(mirror(parts, "flipX")));
+  const over = iconButton("flipY", t("layers.flipY"), () => actions.run(mirror(parts, "flipY")));
+  const reset = h("button.button.small", { onclick: () => actions.run(resetPlace(layers())) }, icon("reset"), t("layers.reset"));
+  const aligning = ALIGNMENTS.map((how) => iconButton(how, t(`align.${how}`), () => actions.run(align(parts, how, state.doc))));
+  const spreading = /** @type {const} */ (["x", "y"]).map((axis) =>
+    iconButton(axis === "x" ? "spreadX" : "spreadY", t(`align.spread.${axis}`), () => actions.run(distribute(parts, axis))),
+  );
+  const arranging = h("div.layer-tools.aligning", { role: "group" }, ...aligning, ...spreading);
+
+  /** @param {State} next */
+  function render(next) {
+    state = next;
+    parts = selectionOf(state).map((layer) => partOf(layer, bitmaps));
+    if (parts.length === 0) return;
+    const [frame, box] = [frameOf(parts), around(parts.map(seenBox))];
+    fields.x.set(Math.round(box.x));
+    fields.y.set(Math.round(box.y));
+    fields.angle.set(main().rotation);
+    fields.width.set(Math.round(frame.width));
+    fields.height.set(Math.round(frame.height));
+    fields.scale.set(Math.round(main().scale * 1000) / 10);
+    setAttribute(ratio, "aria-pressed", even);
+    setAttribute(across, "aria-pressed", main().flipX);
+    setAttribute(over, "aria-pressed", main().flipY);
+    setAttribute(arranging, "aria-label", t(parts.length > 1 ? "align.several" : "align.one"));
+    for (const button of spreading) button.disabled = parts.length < 3;
+    const keys = /** @type {const} */ (["x", "y", "scale", "stretch", "rotation", "flipX", "flipY"]);
+    reset.disabled = layers().every((layer) => keys.every((key) => layer[key] === PLAIN[key]));
+  }
+
+  return {
+    elements: [
+      h("div.placing", ...Object.values(fields).map(({ element }) => element)),
+      h("div.layer-tools", across, over, ratio, reset),
+      arranging,
+    ],
+    focus: () => fields.scale.focus(),
+    render,
+  };
+}
+
+/** A number under its name; what is no number is left alone. @param {string} label @param {string} unit @param {() => void} onchange @param {(value: number) => void} onnumber @param {() => void} onblur */
+function numberField(label, unit, onchange, onnumber, onblur) {
+  const id = uniqueId("number");
+  const oninput = () => Number.isFinite(input.valueAsNumber) && onnumber(input.valueAsNumber);
+  const input = h("input.input.number", { id, type: "number", step: "any", autocomplete: "off", onchange, oninput, onblur });
+  const element = h("div.number-field", h("label.hint", { for: id }, `${label} (${unit})`), input);
+  /** @param {number} value */
+  const set = (value) => {
+    // Who types has not finished: what the number comes to is told once the field is left.
+    if (input.valueAsNumber !== value && document.activeElement !== input) setValue(input, String(value));
+  };
+  return { element, set, focus: () => input.select() };
+}
