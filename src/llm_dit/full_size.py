@@ -8,9 +8,8 @@ pixel is then solved by itself, so that twelve million cost seconds and little m
 
 import itertools
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import Any
 
 import cv2
@@ -20,6 +19,7 @@ from PIL import Image
 
 from llm_dit.alpha import Plane, as_float, resize_layer, spread
 from llm_dit.classical.layering.order import settle_colors
+from llm_dit.enlarging import Enlarger, steps
 
 Report = Callable[[int, int], None]
 """Takes how many parts of how many are done; what it raises ends the work."""
@@ -28,8 +28,6 @@ TILE = 320
 """Pixels: the side of what is worked on at a time, so that it stays near the processor."""
 REACH = 2
 """Pixels of the model by which its edges are blurred and misplaced."""
-STEP = 32
-"""Pixels of a line that are enlarged in one product."""
 NEAR, FAR = 2.0, 16.0
 """Pixels of the model: how far colors are carried on beside an edge, first and where nothing is nearer."""
 LITTLE, NOTHING = 0.15, 0.01
@@ -46,27 +44,15 @@ LEVEL = 0.004
 """One of 255: what a pixel of the picture is off."""
 OFF = 0.6
 """Levels that the composite may be off before it is rounded."""
+COLORS = 7
+"""Planes of a guess before its colors."""
 SOFT, STEEP = 0.4, 0.25
 """The share of a change of alpha, of so much at least, that lies within `REACH` of a pixel where the change is soft."""
 THIN = 0.04
 """What stands out so much from alpha's surroundings is thinner than the model's pixels tell."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Guess:
-    """What is known of a layer at the model's size: planes that are enlarged in one go.
-
-    `planes` has alpha, the least and the most that it may be; how unsure the layer's colors are, and those below, and
-    how much detail both lack, as variances; then the colors of the layer, then those below.
-    """
-
-    planes: Plane
-    channels: int
-
-
-def restore(
-    picture: Image.Image, layers: Sequence[Image.Image], report: Report | None = None, threads: int | None = None
-) -> list[Image.Image]:
+def restore(picture: Image.Image, layers: Sequence[Image.Image], report: Report | None = None) -> list[Image.Image]:
     """Return the RGBA layers, bottom first, at the size of `picture`, so that they composite to it.
 
     `layers` are of one size, of about the picture's aspect. Where a layer is what one sees it has the picture's own
@@ -83,20 +69,14 @@ def restore(
         drawn = [resize_layer(layer, picture.size) for layer in drawn]
     guesses = _guess(rgba, list(map(as_float, drawn)), channels)
     made = np.zeros((len(layers), *rgba.shape), np.uint8)
-    down, across = (_steps(slice(0, length), TILE) for length in rgba.shape[:2])
+    down, across = (steps(slice(0, length), TILE) for length in rgba.shape[:2])
     tiles = list(itertools.product(down, across))
-    done = 0
-    with ThreadPoolExecutor(threads or min(2, os.cpu_count() or 1)) as pool:
-        try:
-            for _ in pool.map(lambda tile: _solve(rgba, guesses, made, tile), tiles):
-                if report is not None:
-                    report(done, len(tiles))
-                done += 1
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise
-    if report is not None:
-        report(done, len(tiles))
+    tell = report or (lambda done, total: None)
+    tell(0, len(tiles))
+    with ThreadPoolExecutor(min(2, os.cpu_count() or 1)) as pool:
+        # What `report` raises ends this loop, and so the tiles that have not begun.
+        for done, _ in enumerate(pool.map(lambda tile: _solve(rgba, guesses, made, tile), tiles), start=1):
+            tell(done, len(tiles))
     return [Image.fromarray(layer, "RGBA") for layer in made]
 
 
@@ -111,8 +91,12 @@ def _channels_of(rgba: NDArray[np.uint8], channels: int) -> Plane:
 # At the model's size.
 
 
-def _guess(rgba: NDArray[np.uint8], layers: list[Plane], channels: int) -> list[_Guess]:
-    """Return what is known of each layer, bottom first."""
+def _guess(rgba: NDArray[np.uint8], layers: list[Plane], channels: int) -> list[Plane]:
+    """Return what is known of each layer, bottom first, as planes that are enlarged in one go.
+
+    They are alpha, the least and the most that it may be; how unsure the layer's colors are, and those below, and how
+    much detail both lack, as variances; then the colors of the layer, and those below.
+    """
     height, width = layers[0].shape[:2]
     seen, variance = _shrunk(rgba, (width, height), channels)
     alphas = [_even(layer[..., 3]) for layer in layers]
@@ -122,7 +106,7 @@ def _guess(rgba: NDArray[np.uint8], layers: list[Plane], channels: int) -> list[
     for alpha, color in zip(alphas[1:], colors[1:], strict=True):
         below.append(alpha * color + (1 - alpha) * below[-1])
     trust = np.ones((height, width), np.float32)
-    guesses: list[_Guess] = []
+    guesses: list[Plane] = []
     for alpha, color, under in reversed(list(zip(alphas, colors, below, strict=False))):
         least, most = _range(alpha)
         own_uneven, other_uneven = _uneven(color), _uneven(under)
@@ -136,7 +120,7 @@ def _guess(rgba: NDArray[np.uint8], layers: list[Plane], channels: int) -> list[
         own_doubt, other_doubt = own_doubt + own_uneven, other_doubt + other_uneven
         own_detail, other_detail = own_detail + own_uneven, other_detail + other_uneven
         known = [alpha, least, most, own_doubt, other_doubt, own_detail, other_detail]
-        guesses.insert(0, _Guess(planes=np.concatenate([np.stack(known), own, other]), channels=channels))
+        guesses.insert(0, np.concatenate([np.stack(known), own, other]))
         # Here alpha is as soft as it was drawn: near an edge what is missing tells nothing of the colors.
         astray = ((most - least) / 2) ** 2 * ((own - other) ** 2).mean(axis=0)
         share = _shares(alpha, own_detail, other_detail, astray)[1]
@@ -226,21 +210,23 @@ def _around(values: Plane) -> Plane:
 # At the picture's size.
 
 
-def _solve(rgba: NDArray[np.uint8], guesses: list[_Guess], made: NDArray[np.uint8], tile: tuple[slice, slice]) -> None:
+def _solve(rgba: NDArray[np.uint8], guesses: list[Plane], made: NDArray[np.uint8], tile: tuple[slice, slice]) -> None:
     """Fill one tile of all layers."""
-    channels = guesses[0].channels
+    channels = (len(guesses[0]) - COLORS) // 2
     seen = _channels_of(rgba[tile], channels)
     trust = np.ones(seen.shape[1:], np.float32)
-    enlarge = _Enlarge(guesses[0].planes.shape[1:], rgba.shape[:2], tile)
+    enlarge = Enlarger(guesses[0].shape[1:], rgba.shape[:2], tile)
     for number in range(len(guesses) - 1, 0, -1):
-        planes = enlarge(guesses[number].planes)
+        planes = enlarge(guesses[number])
         if planes[2].max() < 2 / 255:
             continue
         alpha = _alpha(seen, planes, trust, channels)
-        own, seen = _part(seen, alpha, planes[7 : 7 + channels], planes[7 + channels :], planes[5], planes[6])
+        own, seen = _part(
+            seen, alpha, planes[COLORS : COLORS + channels], planes[COLORS + channels :], planes[5], planes[6]
+        )
         _write(made[(number, *tile)], own, alpha)
         trust *= 1 - alpha
-    drawn = enlarge(guesses[0].planes[:1])[0].clip(0, 1)
+    drawn = enlarge(guesses[0][:1])[0].clip(0, 1)
     whole = seen[3] if channels == 4 else np.ones_like(trust)
     alpha = np.where(trust > 0.5 / 255, whole, drawn)
     own = seen[:3] / np.maximum(whole, 1 / 255)
@@ -269,7 +255,7 @@ def _alpha(seen: Plane, planes: Plane, trust: Plane, channels: int) -> Plane:
     Both count by the inverse of their variances.
     """
     drawn, least, most, own_doubt, other_doubt = planes[:5]
-    own, other = planes[7 : 7 + channels], planes[7 + channels :]
+    own, other = planes[COLORS : COLORS + channels], planes[COLORS + channels :]
     way, there = own - other, seen - other
     length = (way**2).sum(axis=0) + np.float32(1e-6)
     told = ((there * way).sum(axis=0) / length).clip(-0.1, 1.1)
@@ -325,39 +311,3 @@ def _shares(
 def _write(target: NDArray[np.uint8], colors: Plane, alpha: Plane) -> None:
     target[..., 3] = np.rint(alpha * 255)
     target[..., :3] = (np.rint(colors[:3] * 255) * (target[..., 3] > 0)).transpose(1, 2, 0)
-
-
-class _Enlarge:
-    """Enlarges a tile's part of planes by bicubic interpolation, as products with small matrices.
-
-    They are so small that the library for products starts no threads, which would wait for each other.
-    """
-
-    def __init__(self, size: tuple[int, int], full: tuple[int, int], tile: tuple[slice, slice]) -> None:
-        self._down = [_cubic(size[0], full[0], part) for part in _steps(tile[0], STEP)]
-        self._across = [_cubic(size[1], full[1], part) for part in _steps(tile[1], STEP)]
-
-    def __call__(self, planes: Plane) -> Plane:
-        rows = np.concatenate([weights @ planes[:, used] for weights, used in self._down], axis=1)
-        return np.concatenate([rows[..., used] @ weights.T for weights, used in self._across], axis=2)
-
-
-def _steps(part: slice, step: int) -> Iterator[slice]:
-    """Yield a part of a line in steps."""
-    for first in range(part.start, part.stop, step):
-        yield slice(first, min(first + step, part.stop))
-
-
-def _cubic(size: int, full: int, part: slice) -> tuple[Plane, slice]:
-    """Return the weights (part, used) of the samples that a part of an enlarged line needs, and which these are."""
-    at = (np.arange(part.start, part.stop) + 0.5) * size / full - 0.5
-    first = np.floor(at).astype(int) - 1
-    used = slice(max(0, first[0]), min(size, first[-1] + 4))
-    weights = np.zeros((len(at), used.stop - used.start), np.float32)
-    for step in range(4):
-        away = np.abs(at - first - step)
-        near = (1.5 * away - 2.5) * away**2 + 1
-        far = ((-0.5 * away + 2.5) * away - 4) * away + 2
-        index = (first + step).clip(used.start, used.stop - 1) - used.start
-        np.add.at(weights, (np.arange(len(at)), index), np.where(away < 1, near, np.where(away < 2, far, 0)))
-    return weights, used
