@@ -2,14 +2,12 @@ import { createComparison } from "./actions/comparison.js";
 import { createDecompose, createSplit } from "./actions/decompose.js";
 import { createEdits } from "./actions/edits.js";
 import { createExports } from "./actions/exports.js";
-import { createLayers } from "./actions/layers.js";
-import { createSelection } from "./actions/selection.js";
 import { createThings } from "./actions/things.js";
 import { createTools } from "./actions/tools.js";
 import { h } from "./dom.js";
 import { listenToKeys } from "./shortcuts.js";
 import { takesThings } from "./state/things.js";
-import { createLayerList } from "./views/layers/list.js";
+import { createStack } from "./views/layers/stack.js";
 import { createJobBar } from "./views/shell/job-bar.js";
 import { createSource } from "./views/source/source.js";
 import { createStage } from "./views/stage/stage.js";
@@ -29,7 +27,20 @@ export function createEditor(context, start, { desk, foot, welcome, notices }, w
   const actions = createActions(context, start);
   const source = createSource(actions, open.openEngine);
   const stage = createStage(actions, bitmaps, welcome);
-  const layers = createLayerList(actions, bitmaps);
+  const layers = createStack(actions, bitmaps, async (places) => {
+    /** @type {ReturnType<typeof import("./views/layers/list.js").createLayerList> | null} */
+    let list = null;
+    await context.tryTo(async () => {
+      const [{ createLayers }, { createSelection }, { createLayerList }] = await Promise.all([
+        import("./actions/layers.js"),
+        import("./actions/selection.js"),
+        import("./views/layers/list.js"),
+      ]);
+      Object.assign(actions, createLayers(context, start.history), createSelection(context, start.history));
+      list = createLayerList(actions, bitmaps, places);
+    });
+    return list;
+  });
   const jobBar = createJobBar(actions);
   const editDialog = createWhenEdited(context, async () => {
     const [{ createEditDialog }] = await Promise.all([import("./views/edit/dialog.js"), addStyles("edit.css")]);
@@ -101,7 +112,9 @@ function createWhenEdited({ store, tryTo }, load) {
   return { render };
 }
 
-/** Everything the page can do once there is a picture. @param {Context} context @param {Start} start */
+/** @typedef {ReturnType<typeof import("./actions/layers.js").createLayers> & ReturnType<typeof import("./actions/selection.js").createSelection>} LayerActions */
+
+/** Everything the page can do once there is a picture; what is done to layers comes with the first of them. @param {Context} context @param {Start} start */
 export function createActions(context, { history, jobs, actions }) {
   const edits = createEdits(context, jobs, history);
   const decompose = createDecompose(context, jobs, history);
@@ -109,8 +122,7 @@ export function createActions(context, { history, jobs, actions }) {
   jobs.onEnd({ decompose: decompose.finish, split: split.finish, edit: edits.finish });
   return {
     ...actions,
-    ...createLayers(context, history),
-    ...createSelection(context, history),
+    .../** @type {LayerActions} */ ({}),
     ...createTools(context, history),
     ...createThings(context),
     ...createComparison(context),

@@ -2,8 +2,7 @@ import { isTyping } from "./dom.js";
 import { zoomCommands } from "./images/camera.js";
 import { commandOf } from "./keymap.js";
 import { showOnly } from "./state/commands.js";
-import { findLayer, groupOf } from "./state/doc.js";
-import { groupAtHand, layerPart, setGroup } from "./state/groups.js";
+import { findLayer } from "./state/doc.js";
 import { resized } from "./state/initial.js";
 
 const NUDGES = /** @type {Record<string, [number, number]>} */ ({ left: [-1, 0], right: [1, 0], up: [0, -1], down: [0, 1] });
@@ -16,7 +15,7 @@ const GROWTH = 1.02;
  * @param {Store} store
  * @param {Actions} actions
  * @param {ReturnType<typeof import("./views/stage/stage.js").createStage>} stage
- * @param {ReturnType<typeof import("./views/layers/list.js").createLayerList>} layers
+ * @param {ReturnType<typeof import("./views/layers/stack.js").createStack>} layers
  */
 export function listenToKeys(store, actions, stage, layers) {
   const selected = () => findLayer(store.state.doc, store.state.selected);
@@ -51,23 +50,25 @@ export function listenToKeys(store, actions, stage, layers) {
     if (tool?.kind === "brush") actions.setTool({ size: resized(tool.size, by) });
   }
 
-  /** @type {Record<string, (layer: Layer) => void>} */
-  const layerCommands = {
+  const partOf = (/** @type {Layer} */ { id, name }) => /** @type {const} */ ({ kind: "layer", key: id, name });
+
+  /** Those that are here by now. @returns {Record<string, (layer: Layer) => void>} */
+  const layerCommands = () => ({
     copyLayer: actions.copyLayer,
     copyPicture: actions.copyPicture,
     above: () => selectBy(1),
     below: () => selectBy(-1),
     group: actions.group,
     ungroup: actions.ungroup,
-    raise: (layer) => actions.step(layerPart(layer), 1),
-    lower: (layer) => actions.step(layerPart(layer), -1),
+    raise: (layer) => actions.step(partOf(layer), 1),
+    lower: (layer) => actions.step(partOf(layer), -1),
     aboveToo: () => selectBy(1, true),
     belowToo: () => selectBy(-1, true),
     all: () => actions.selectThese(store.state.doc.layers.map(({ id }) => id)),
     eye: actions.toggle,
     solo: (layer) => actions.run(showOnly(layer)),
     edit: ({ id }) => actions.openEdit(id),
-    rename: (layer) => layers.rename(layerPart(layer)),
+    rename: (layer) => layers.rename(partOf(layer)),
     duplicate: actions.duplicate,
     flipX: (layer) => actions.flip(layer, "flipX"),
     flipY: (layer) => actions.flip(layer, "flipY"),
@@ -78,7 +79,7 @@ export function listenToKeys(store, actions, stage, layers) {
     larger: (layer) => actions.enlarge(layer, GROWTH),
     smaller: (layer) => actions.enlarge(layer, 1 / GROWTH),
     remove: actions.remove,
-  };
+  });
 
   /** What is done to a group that is selected, in place of its topmost layer. @type {Record<string, (group: Part) => void>} */
   const groupCommands = {
@@ -86,7 +87,7 @@ export function listenToKeys(store, actions, stage, layers) {
     lower: (group) => actions.step(group, -1),
     fold: ({ key }) => actions.fold(key, true),
     unfold: ({ key }) => actions.fold(key, false),
-    eye: ({ key }) => actions.run(setGroup(key, { visible: !groupOf(store.state.doc, key).visible })),
+    eye: ({ key }) => actions.toggleGroup(key),
     rename: layers.rename,
     duplicate: ({ key }) => actions.duplicateGroup(key),
     remove: ({ key }) => actions.removeGroup(key),
@@ -116,7 +117,7 @@ export function listenToKeys(store, actions, stage, layers) {
   /** @param {KeyboardEvent} event @param {string} command @returns {(() => void) | undefined} */
   function layerActionFor(event, command) {
     const layer = selected();
-    if (layer === null) return undefined;
+    if (layer === null || !layers.isHere()) return undefined;
     const nudge = stage.hasFocus() ? NUDGES[commandOf("picture", event)] : undefined;
     if (nudge !== undefined) {
       const by = event.shiftKey ? FAR : 1;
@@ -126,9 +127,9 @@ export function listenToKeys(store, actions, stage, layers) {
     if (command.startsWith("copy") && !getSelection()?.isCollapsed) return undefined;
     if (event.target instanceof HTMLInputElement && event.key.startsWith("Arrow") && !event.altKey) return undefined;
     const name = command || commandOf("layer", event);
-    const group = groupAtHand(store.state);
-    if (group !== null && groupCommands[name] !== undefined) return () => groupCommands[name](group);
-    const act = layerCommands[name];
+    const part = actions.partAtHand();
+    if (part?.kind === "group" && groupCommands[name] !== undefined) return () => groupCommands[name](part);
+    const act = layerCommands()[name];
     return act && (() => act(layer));
   }
 

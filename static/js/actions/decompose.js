@@ -1,7 +1,6 @@
 import { exactly, language, layerCount, many, t } from "../i18n.js";
 import { decomposed, layersOf } from "../state/commands.js";
 import { findLayer } from "../state/doc.js";
-import { split } from "../state/groups.js";
 import { atWork, besideOf, capabilitiesOf, engineField, isDecomposing, isSeed, sampled, settingsOf, used } from "../state/initial.js";
 import { loraField } from "../state/loras.js";
 import { hasTooMany, regionsOf, thingsOn } from "../state/things.js";
@@ -130,7 +129,8 @@ export function createSplit({ store, api, tryTo }, jobs) {
   }
 
   /** @param {Job} job @param {SplitPurpose} purpose */
-  function finish(job, { layerId }) {
+  async function finish(job, { layerId }) {
+    const { split } = await import("../state/groups.js");
     const layer = findLayer(store.state.doc, layerId);
     if (job.status === "failed") return store.say(job.error?.message ?? t("error.unexpected"));
     if (layer === null) return store.say(t("notice.splitGone"));

@@ -2,7 +2,7 @@ import { t } from "../i18n.js";
 import { flatten } from "../images/compositor.js";
 import { coverageOf } from "../images/pixels.js";
 import { mergeDown } from "../state/commands.js";
-import { findLayer, isWithin, labelOf, labelsOf, newId, newLayer } from "../state/doc.js";
+import { findLayer, groupOf, isWithin, labelOf, labelsOf, newId, newLayer } from "../state/doc.js";
 import {
   arrange,
   belowOf,
@@ -19,6 +19,7 @@ import {
   removeGroup,
   renameGroup,
   rowsOf,
+  setGroup,
   stepOf,
   ungroup,
 } from "../state/groups.js";
@@ -143,6 +144,9 @@ export function createLayers({ store, api, bitmaps, tryTo }, { run, undo }) {
       const patch = following(label, labelAfter(doc, label, labelsOf(label).at(-2) ?? "", name));
       if (run(renameGroup(label, name))) store.update(patch);
     },
+
+    /** Hide a group, or show it. @param {string} label */
+    toggleGroup: (label) => run(setGroup(label, { visible: !groupOf(store.state.doc, label).visible })),
 
     /** @param {string} label */
     duplicateGroup: (label) => {

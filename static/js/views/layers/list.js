@@ -1,17 +1,20 @@
-import { h, setAttribute, setText } from "../../dom.js";
+import { setAttribute, setText } from "../../dom.js";
 import { t } from "../../i18n.js";
-import { icon } from "../../icons.js";
 import { findLayer, isAsDecomposed } from "../../state/doc.js";
 import { dropOf, groupAtHand, rowsOf } from "../../state/groups.js";
 import { isDecomposing } from "../../state/initial.js";
-import { filePicker } from "../shell/files.js";
-import { menuButton } from "../shell/menu.js";
 import { createGroupPanel, createLayerPanel } from "./panel.js";
-import { createGhosts, createGroupRow, createLayerRow } from "./rows.js";
+import { createGroupRow, createLayerRow } from "./rows.js";
 import { scoreWords } from "./score.js";
 
-/** The stack, top first, and what can be taken home of it. @param {Actions} actions @param {Bitmaps} bitmaps */
-export function createLayerList(actions, bitmaps) {
+/**
+ * The lines of the stack, top first, and what it is worth as it was made.
+ *
+ * @param {Actions} actions
+ * @param {Bitmaps} bitmaps
+ * @param {{list: HTMLElement, figure: HTMLElement, worth: HTMLElement}} places
+ */
+export function createLayerList(actions, bitmaps, { list, figure, worth }) {
   /** @type {State} */
   let state;
   const rows = keeping((id) => createLayerRow(id, actions, bitmaps));
@@ -20,23 +23,6 @@ export function createLayerList(actions, bitmaps) {
   const groupPanel = createGroupPanel(actions, bitmaps, (label) => groups.get(label)?.rename());
   /** @type {{row: Row, element: HTMLElement}[]} */
   let lines = [];
-  const figure = h("span.hint.number.fidelity");
-  const worth = h("p.hint.score", { hidden: true });
-  const list = h("ol.layer-list");
-  const empty = h("p.layers-empty.hint");
-  const ghosts = createGhosts(bitmaps);
-  const exports = createExportBar(actions);
-  const head = h("div.panel-head", h("h2.heading", t("layers.title")), figure);
-  const element = h(
-    "section.panel.layers",
-    { "aria-label": t("layers.region") },
-    head,
-    worth,
-    list,
-    ghosts.element,
-    empty,
-    exports.element,
-  );
 
   listenToDrag(list, {
     carried: (element) => {
@@ -118,7 +104,6 @@ export function createLayerList(actions, bitmaps) {
   }
 
   return {
-    element,
     /** @param {Part} part */
     focus: ({ kind, key }) => (kind === "group" ? groups : rows).get(key)?.focus(),
     /** @param {Part} part */
@@ -126,19 +111,11 @@ export function createLayerList(actions, bitmaps) {
     /** @param {State} next */
     render: (next) => {
       state = next;
-      const { layers } = state.doc;
-      const busy = isDecomposing(state);
       renderRows();
-      list.hidden = busy || layers.length === 0;
-      ghosts.render(state, busy);
-      ghosts.element.hidden = !list.hidden;
-      empty.hidden = !list.hidden;
-      setText(empty, t(busy ? "layers.working" : state.doc.picture ? "layers.ready" : "layers.empty"));
-      const asMade = layers.length > 0 && !busy && isAsDecomposed(state.doc);
+      const asMade = state.doc.layers.length > 0 && !isDecomposing(state) && isAsDecomposed(state.doc);
       renderFidelity(figure, asMade ? state.fidelity : null);
       worth.hidden = !asMade || state.doc.score === null;
       if (state.doc.score !== null) setText(worth, scoreWords(state.doc.score));
-      exports.render(state);
     },
   };
 }
@@ -175,38 +152,6 @@ function renderFidelity(figure, fidelity) {
   const value = psnr.toFixed(1);
   setText(figure, max === 0 ? t("layers.exact") : t(resampled ? "layers.fidelityScaled" : "layers.fidelity", { value }));
   figure.title = t(resampled ? "layers.fidelityTitleScaled" : "layers.fidelityTitle", { max });
-}
-
-/** Another picture in, the whole stack out. @param {Actions} actions @returns {View} */
-function createExportBar(actions) {
-  /** @type {Config["limits"] | undefined} */
-  let limits;
-  const words = h("span");
-  const button = menuButton(h("button.button", icon("download"), words), () => ({
-    label: t("layers.export"),
-    entries: [
-      ...(limits?.export_formats ?? []).map((format) => ({
-        label: t(`export.${format}`),
-        about: t(`export.${format}.about`),
-        icon: limits?.image_formats.includes(format) ? /** @type {const} */ ("picture") : /** @type {const} */ ("logo"),
-        run: () => actions.exportStack(format),
-      })),
-      "",
-      { label: t("export.copy"), about: t("export.copy.about"), icon: /** @type {const} */ ("copy"), run: actions.copyPicture },
-    ],
-  }));
-  const add = filePicker({ label: t("layers.add"), title: t("layers.addTitle"), look: "", icon: "plus", onfiles: actions.addPictures });
-  const element = h("div.export-bar", add, button);
-  return {
-    element,
-    render: (state) => {
-      limits = state.config?.limits;
-      // A second export waits for the first; a button that goes dead would lose the focus.
-      button.disabled = isDecomposing(state);
-      element.hidden = state.doc.layers.length === 0;
-      setText(words, t(state.exporting === null ? "layers.export" : "layers.preparing"));
-    },
-  };
 }
 
 const ENDS = ["pointerup", "pointercancel", "lostpointercapture"];

@@ -5,8 +5,8 @@ import { contentBox, coverageIn, drawCrop, grow } from "../../images/pixels.js";
 import { rename, setVisible, showOnly } from "../../state/commands.js";
 import { BY_HAND, groupOf, isShown } from "../../state/doc.js";
 import { badgeOf } from "../../state/edits.js";
-import { groupAtHand, groupPart, setGroup } from "../../state/groups.js";
-import { atWork, settingsOf } from "../../state/initial.js";
+import { groupAtHand, groupPart } from "../../state/groups.js";
+import { atWork } from "../../state/initial.js";
 import { createRename } from "../shell/fields.js";
 
 /** A layer that covers less of its own picture has next to nothing on it. */
@@ -128,7 +128,7 @@ export function createGroupRow(label, actions) {
     facts,
   );
   const renaming = createRename({ label: t("layers.groupField"), stands: select, onname: (text) => actions.renameGroup(label, text) });
-  const eye = h("button.icon-button.eye", { onclick: () => actions.run(setGroup(label, { visible: !group.visible })) }, icon("eye"));
+  const eye = h("button.icon-button.eye", { onclick: () => actions.toggleGroup(label) }, icon("eye"));
   const grip = h("span.grip", { "data-grip": "", title: t("layers.drag", { name }) }, icon("grip"));
   const element = h("li.group", h("div.group-line", grip, fold, select, renaming.element, eye));
   return {
@@ -172,42 +172,6 @@ export function createThumb(bitmaps) {
         (bitmap) => drawn === image && drawCrop(element, bitmap, grow(contentBox(bitmap), MARGIN, bitmap)),
         () => (drawn = ""),
       );
-    },
-  };
-}
-
-/** Where layers will be: as many as are asked for, with pictures of them as far as the engine shows what it makes. @param {Bitmaps} bitmaps */
-export function createGhosts(bitmaps) {
-  const element = h("div.ghosts", { "aria-hidden": "true" });
-  let shown = "";
-
-  /** A picture takes the place of the last one when it is there, so that nothing flickers. @param {Record<number, string>} previews   by layer, 1 at the bottom */
-  function draw(previews) {
-    for (const [index, ghost] of [...element.children].reverse().entries()) {
-      const [url, canvas] = [previews[index + 1], ghost.querySelector("canvas")];
-      if (url === undefined || canvas === null) continue;
-      ghost.classList.add("seen");
-      bitmaps.load(url).then(
-        (bitmap) => drawCrop(canvas, bitmap, { x: 0, y: 0, width: bitmap.width, height: bitmap.height }),
-        () => {},
-      );
-    }
-  }
-
-  return {
-    element,
-    /** @param {State} state @param {boolean} busy */
-    render: (state, busy) => {
-      const { layerNum } = settingsOf(state);
-      const { previews = {} } = atWork(state, "decompose")[0] ?? {};
-      const next = JSON.stringify([layerNum, previews]);
-      element.classList.toggle("working", busy);
-      if (next === shown) return;
-      shown = next;
-      if (element.children.length !== layerNum || Object.keys(previews).length === 0) {
-        element.replaceChildren(...Array.from({ length: layerNum }, () => h("div.ghost", h("canvas.ghost-picture"))));
-      }
-      draw(previews);
     },
   };
 }

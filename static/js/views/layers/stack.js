@@ -1,0 +1,131 @@
+import { h, setText } from "../../dom.js";
+import { t } from "../../i18n.js";
+import { icon } from "../../icons.js";
+import { drawCrop } from "../../images/pixels.js";
+import { atWork, isDecomposing, settingsOf } from "../../state/initial.js";
+import { filePicker } from "../shell/files.js";
+import { menuButton } from "../shell/menu.js";
+
+/** @typedef {ReturnType<typeof import("./list.js").createLayerList>} List */
+
+/**
+ * The stack, and what can be taken home of it. Its lines are loaded once there are layers, or about to be.
+ *
+ * @param {Actions} actions
+ * @param {Bitmaps} bitmaps
+ * @param {(places: {list: HTMLElement, figure: HTMLElement, worth: HTMLElement}) => Promise<List | null>} bringList   null where it fails
+ */
+export function createStack(actions, bitmaps, bringList) {
+  /** @type {State} */
+  let state;
+  /** @type {List | null} */
+  let lines = null;
+  let asked = false;
+  const figure = h("span.hint.number.fidelity", { hidden: true });
+  const worth = h("p.hint.score", { hidden: true });
+  const list = h("ol.layer-list");
+  const empty = h("p.layers-empty.hint");
+  const ghosts = createGhosts(bitmaps);
+  const exports = createExportBar(actions);
+  const head = h("div.panel-head", h("h2.heading", t("layers.title")), figure);
+  const parts = [head, worth, list, ghosts.element, empty, exports.element];
+  const element = h("section.panel.layers", { "aria-label": t("layers.region") }, ...parts);
+
+  async function bring() {
+    asked = true;
+    lines = await bringList({ list, figure, worth });
+    lines?.render(state);
+    asked = false; // what failed may succeed later, as when the server comes back
+  }
+
+  return {
+    element,
+    isHere: () => lines !== null,
+    /** @param {Part} part */
+    focus: (part) => lines?.focus(part),
+    /** @param {Part} part */
+    rename: (part) => lines?.rename(part),
+    /** @param {State} next */
+    render: (next) => {
+      state = next;
+      const { layers, picture } = state.doc;
+      const busy = isDecomposing(state);
+      lines?.render(state);
+      if (lines === null && !asked && (busy || layers.length > 0)) bring();
+      list.hidden = busy || layers.length === 0;
+      ghosts.render(state, busy);
+      ghosts.element.hidden = !list.hidden;
+      empty.hidden = !list.hidden;
+      setText(empty, t(busy ? "layers.working" : picture ? "layers.ready" : "layers.empty"));
+      exports.render(state);
+    },
+  };
+}
+
+/** Where layers will be: as many as are asked for, with pictures of them as far as the engine shows what it makes. @param {Bitmaps} bitmaps */
+function createGhosts(bitmaps) {
+  const element = h("div.ghosts", { "aria-hidden": "true" });
+  let shown = "";
+
+  /** A picture takes the place of the last one when it is there, so that nothing flickers. @param {Record<number, string>} previews   by layer, 1 at the bottom */
+  function draw(previews) {
+    for (const [index, ghost] of [...element.children].reverse().entries()) {
+      const [url, canvas] = [previews[index + 1], ghost.querySelector("canvas")];
+      if (url === undefined || canvas === null) continue;
+      ghost.classList.add("seen");
+      bitmaps.load(url).then(
+        (bitmap) => drawCrop(canvas, bitmap, { x: 0, y: 0, width: bitmap.width, height: bitmap.height }),
+        () => {},
+      );
+    }
+  }
+
+  return {
+    element,
+    /** @param {State} state @param {boolean} busy */
+    render: (state, busy) => {
+      const { layerNum } = settingsOf(state);
+      const { previews = {} } = atWork(state, "decompose")[0] ?? {};
+      const next = JSON.stringify([layerNum, previews]);
+      element.classList.toggle("working", busy);
+      if (next === shown) return;
+      shown = next;
+      if (element.children.length !== layerNum || Object.keys(previews).length === 0) {
+        element.replaceChildren(...Array.from({ length: layerNum }, () => h("div.ghost", h("canvas.ghost-picture"))));
+      }
+      draw(previews);
+    },
+  };
+}
+
+/** Another picture in, the whole stack out. @param {Actions} actions @returns {View} */
+function createExportBar(actions) {
+  /** @type {Config["limits"] | undefined} */
+  let limits;
+  const words = h("span");
+  const button = menuButton(h("button.button", icon("download"), words), () => ({
+    label: t("layers.export"),
+    entries: [
+      ...(limits?.export_formats ?? []).map((format) => ({
+        label: t(`export.${format}`),
+        about: t(`export.${format}.about`),
+        icon: limits?.image_formats.includes(format) ? /** @type {const} */ ("picture") : /** @type {const} */ ("logo"),
+        run: () => actions.exportStack(format),
+      })),
+      "",
+      { label: t("export.copy"), about: t("export.copy.about"), icon: /** @type {const} */ ("copy"), run: actions.copyPicture },
+    ],
+  }));
+  const add = filePicker({ label: t("layers.add"), title: t("layers.addTitle"), look: "", icon: "plus", onfiles: actions.addPictures });
+  const element = h("div.export-bar", add, button);
+  return {
+    element,
+    render: (state) => {
+      limits = state.config?.limits;
+      // A second export waits for the first; a button that goes dead would lose the focus.
+      button.disabled = isDecomposing(state);
+      element.hidden = state.doc.layers.length === 0;
+      setText(words, t(state.exporting === null ? "layers.export" : "layers.preparing"));
+    },
+  };
+}
