@@ -67,16 +67,16 @@ def read_picture(content: bytes, limits: ImageLimits | None = None, *, fit: bool
     limits = limits or ImageLimits()
     with _opened(content) as source:
         width, height = upright = _turned(source.size, source.orientation)
-        fitted = _fitted(upright, limits) if fit else upright
-        if fitted != upright:
+        size = fitted(upright, limits) if fit else upright
+        if size != upright:
             if width * height > _most_pixels(source) or max(upright) > MAX_FIT_SIDE:
                 raise _too_large(f"{width}×{height} pixels", replace(limits, max_pixels=_most_pixels(source)))
-            check_dimensions(fitted, limits)
+            check_dimensions(size, limits)
         else:
             check_dimensions(upright, limits)
         return Picture(
-            image=_decoded(source, _turned(fitted, source.orientation)),
-            scaled_from=upright if fitted != upright else None,
+            image=_decoded(source, _turned(size, source.orientation)),
+            scaled_from=upright if size != upright else None,
         )
 
 
@@ -126,7 +126,7 @@ def _turned(size: tuple[int, int], orientation: int) -> tuple[int, int]:
     return (height, width) if orientation >= 5 else (width, height)
 
 
-def _fitted(size: tuple[int, int], limits: ImageLimits) -> tuple[int, int]:
+def fitted(size: tuple[int, int], limits: ImageLimits) -> tuple[int, int]:
     """Return the largest size of the same shape that is within the limits' pixels and sides."""
     width, height = size
     scale = min(1.0, limits.max_side / max(size), math.sqrt(limits.max_pixels / (width * height)))

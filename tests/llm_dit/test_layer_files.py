@@ -154,6 +154,45 @@ def test_every_depth_and_color_mode_is_read(mode: str, depth: int) -> None:
     assert max(abs(a - b) for a, b in zip(shown[:3], expected, strict=True)) <= 2 and shown[3] == 255
 
 
+SMALL = FileLimits(image=ImageLimits(max_side=60))
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_a_photoshop_file_larger_than_the_limits_comes_in_smaller(version: int) -> None:
+    """PSB is version 2."""
+    document = psd_tools.PSDImage.new("RGBA", (200, 100))
+    document._record.header.version = version
+    ground = Image.linear_gradient("L").resize((200, 100)).convert("RGBA")
+    document.create_pixel_layer(ground, name="ground")
+    group = document.create_group(name="Group")
+    group.opacity = 128
+    group.create_pixel_layer(disc(70), name="between", top=11, left=31)
+    group.create_pixel_layer(red((64, 20)), name="over the edge", top=90, left=-10)
+    group.create_pixel_layer(red(), name="off", top=300, left=-500)
+    file = read_layers(io.BytesIO(saved(document)), SMALL)
+    layers = list(file.layers)
+    assert (file.width, file.height) == (60, 30)
+    assert file.warnings == [
+        "The picture is 200×100 pixels large, more than is taken, and comes in at 60×30, without what lies off it."
+    ]
+    assert [(one.name, one.group, one.box) for one in layers] == [
+        ("ground", "", (0, 0, 60, 30)),
+        ("between", "Group", (9, 3, 31, 25)),
+        ("over the edge", "Group", (0, 27, 17, 30)),
+        ("off", "Group", (0, 0, 1, 1)),
+    ]
+    assert layers[0].image.getchannel("A").getextrema() == (255, 255), "what fills the canvas still does"
+    for layer, place in zip(layers[:2], [Layer(image=ground), Layer(image=disc(70), x=31, y=11)], strict=True):
+        whole = composite([place], 200, 100).resize((60, 30), Image.Resampling.LANCZOS)
+        assert difference(composite([layer], 60, 30), whole) <= 2, layer.name
+
+
+def test_a_flat_photoshop_file_larger_than_the_limits_comes_in_smaller() -> None:
+    document = psd_tools.PSDImage.frompil(square(90, (10, 200, 30)).convert("RGB"))
+    (layer,) = read_layers(io.BytesIO(saved(document)), SMALL).layers
+    assert (layer.image.size, layer.image.getpixel((59, 30))) == ((60, 60), (10, 200, 30, 255))
+
+
 def test_a_flat_photoshop_file_is_one_layer() -> None:
     document = psd_tools.PSDImage.frompil(square(24, (10, 200, 30)).convert("RGB"))
     (layer,) = layers_of(saved(document))
@@ -361,7 +400,9 @@ def test_more_layers_or_pixels_than_are_taken_are_refused_before_any_is_decoded(
     layers = [Layer(image=Image.new("RGBA", (30, 30)), name=str(number)) for number in range(5)]
     for name in ("zip", "psd", "ora"):
         content = export(layers, name, width=30, height=30)  # type: ignore[arg-type]
-        limits = [FileLimits(layers=4), FileLimits(image=ImageLimits(max_side=29)), FileLimits(pixels=4 * 900)]
+        # A Photoshop file is scaled down.
+        small = FileLimits(image=ImageLimits(max_side=29)) if name != "psd" else FileLimits(layers=4)
+        limits = [FileLimits(layers=4), small, FileLimits(pixels=4 * 900)]
         for each in limits if name == "zip" else limits[:2]:
             with pytest.raises(InputError, match=r"merge|scale"):
                 read_layers(io.BytesIO(content), each)

@@ -6,12 +6,15 @@ clipping does is done to the layers. What cannot come along (adjustments, effect
 
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import IO, Literal
 
 from llm_dit.color import BlendMode
+from llm_dit.images import MAX_FIT_PIXELS, MAX_FIT_SIDE, ImageLimits, fitted
 from llm_dit.imports.layer_file import FileLimits, Folder, LayerFile, Nesting, check_sizes, grouped, warn
 from llm_dit.imports.psd_pixels import Colors, Entry, LayerPixels, is_fill
 from llm_dit.imports.psd_records import Record, read_structure
+from llm_dit.imports.smaller import smaller
 from llm_dit.layer import Group, Layer
 from llm_dit.names import shortened
 
@@ -45,11 +48,15 @@ ADJUSTED = "“{name}” adjusts what lies below it instead of having pixels, an
 FILLED = "“{name}” is a shape or fill that the file does not store as pixels, and is left out."
 STYLED = "The effects of “{name}”, such as shadows or strokes, are left out."
 BLENDED = "“{name}” has a blend mode that is not known here, and is shown as normal."
+SCALED = "The picture is {0}×{1} pixels large, more than is taken, and comes in at {2}×{3}, without what lies off it."
 CLIPPED_TO_GROUP = "“{name}” was clipped to a group, and is not any more."
 
 
 def read_psd(file: IO[bytes], limits: FileLimits) -> LayerFile:
-    """Return the stack of a PSD or PSB; a file without layers has its merged picture as the only one."""
+    """Return the stack of a PSD or PSB; a file without layers has its merged picture as the only one.
+
+    One whose canvas is larger than the limits, up to `MAX_FIT_PIXELS`, is scaled down to them and cut to its canvas.
+    """
     psd = read_structure(file)
     warnings: list[str] = []
     colors = Colors(psd)
@@ -57,8 +64,13 @@ def read_psd(file: IO[bytes], limits: FileLimits) -> LayerFile:
     sizes = [(psd.width, psd.height) if is_fill(entry.record) else entry.record.size for entry in entries]
     masks = [mask.box for record in psd.records if (mask := record.mask)]
     sizes_of_masks = [(right - left, bottom - top) for left, top, right, bottom in masks]
-    check_sizes(sizes, (psd.width, psd.height), limits)
-    check_sizes(sizes_of_masks[: limits.layers], (psd.width, psd.height), limits)
+    canvas = (psd.width, psd.height)
+    size = fitted(canvas, limits.image) if min(canvas) > 0 else canvas
+    if size != canvas:
+        warn(warnings, SCALED.format(*canvas, *size))
+        limits = replace(limits, image=ImageLimits(max_pixels=MAX_FIT_PIXELS, max_side=MAX_FIT_SIDE))
+    check_sizes(sizes, canvas, limits)
+    check_sizes(sizes_of_masks[: limits.layers], canvas, limits)
     reader = LayerPixels(file, psd, colors)
     labels, groups = grouped(entry.path for entry in entries)
 
@@ -68,7 +80,8 @@ def read_psd(file: IO[bytes], limits: FileLimits) -> LayerFile:
         for entry, label in zip(entries, labels, strict=True):
             yield _layer(entry, label, reader, warnings)
 
-    return LayerFile(kind="psd", width=psd.width, height=psd.height, layers=layers(), groups=groups, warnings=warnings)
+    shown = layers() if size == canvas else (smaller(layer, canvas, size) for layer in layers())
+    return LayerFile(kind="psd", width=size[0], height=size[1], layers=shown, groups=groups, warnings=warnings)
 
 
 def _entries(records: list[Record], warnings: list[str]) -> list[Entry]:

@@ -19,6 +19,7 @@ from PIL import Image
 
 from llm_dit.color import BLEND_MODES, BlendMode
 from llm_dit.errors import LayerFileError
+from llm_dit.images import fitted
 from llm_dit.imports.layer_file import FileLimits, Folder, LayerFile, Nesting, check_sizes, decoded, grouped, warn
 from llm_dit.layer import PASS_THROUGH, Group, Layer
 from llm_dit.names import shortened
@@ -64,7 +65,7 @@ def read_svg(file: IO[bytes], limits: FileLimits) -> LayerFile:
     warnings: list[str] = []
     _keep_inside(root, warnings)
     wanted = _size(root)
-    width, height = _within(wanted, limits)
+    width, height = fitted(wanted, limits.image)
     if (width, height) != wanted:
         warn(warnings, SCALED.format(*wanted, width, height))
     if "viewBox" not in root.attrib:
@@ -148,12 +149,6 @@ def _length(text: str | None) -> float | None:
         return None
     value = float(match[1]) * UNITS[match[2].lower()]
     return value if 0 < value < 1e6 else None
-
-
-def _within(size: tuple[int, int], limits: FileLimits) -> tuple[int, int]:
-    most = limits.image
-    scale = min(1.0, most.max_side / max(size), (most.max_pixels / (size[0] * size[1])) ** 0.5)
-    return size if scale == 1 else (max(1, int(size[0] * scale)), max(1, int(size[1] * scale)))
 
 
 # What becomes a layer.
