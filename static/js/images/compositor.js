@@ -188,16 +188,23 @@ export function createPainter(bitmaps, levels) {
 
   /**
    * @param {CanvasRenderingContext2D} context
-   * @param {{doc: Doc, mode: Mode, camera: Camera, touched: string | null, share: number}} scene   `camera`: in device
-   *   pixels; `share`: where the slider parts the original from the layers, 0–1
+   * @param {{doc: Doc, mode: Mode, camera: Camera, touched: string | null, share: number, hasty: boolean}} scene   `camera`: in
+   *   device pixels; `share`: where the slider parts the original from the layers, 0–1; `hasty`: at half the resolution
    */
-  return (context, { doc, mode, camera, touched, share }) => {
+  return (context, { doc, mode, camera, touched, share, hasty }) => {
     const { width, height } = context.canvas;
     context.setTransform(1, 0, 0, 1, 0, 0);
     context.clearRect(0, 0, width, height);
+    if (hasty && mode === "layers") {
+      const half = { scale: camera.scale / 2, x: camera.x / 2, y: camera.y / 2 };
+      Object.assign(sheet.canvas, { width: Math.ceil(width / 2), height: Math.ceil(height / 2) });
+      composite(sheet, doc, half, null);
+      context.imageSmoothingEnabled = true;
+      return context.drawImage(sheet.canvas, 0, 0, 2 * sheet.canvas.width, 2 * sheet.canvas.height);
+    }
     if (mode === "layers" || mode === "slider") composite(context, doc, camera, touched);
     if (mode === "original") drawOriginal(context, doc, camera);
-    if (mode === "layers" || mode === "original") return;
+    if (mode === "layers" || mode === "original") return undefined;
     Object.assign(sheet.canvas, { width, height });
     const cut = Math.round(width * share);
     if (mode === "difference") {

@@ -9,6 +9,9 @@ import { createModeBar, createParting, createZoomBar } from "./bars.js";
 import { listenToGestures } from "./gestures.js";
 import { createStageTools } from "./tools.js";
 
+/** So long after the last change layers are drawn sharply. */
+const SETTLED_MS = 150;
+
 /** Below this width of the stage the bar of a tool has two rows. */
 const TWO_ROWS = 600;
 
@@ -27,6 +30,8 @@ const ONE_COLUMN = 760;
  */
 export function createStage(actions, bitmaps, welcome) {
   let shown = "";
+  /** The timer that runs while many layers move, else 0. */
+  let settling = 0;
   /** @type {string | null} */
   let touched = null;
   /** @type {State | null} */
@@ -94,6 +99,7 @@ export function createStage(actions, bitmaps, welcome) {
       camera: viewport.sharp,
       touched: first,
       share: parting.share(),
+      hasty: settling !== 0,
     });
     tools.draw(view);
     place(paper, { x: 0, y: 0, width: doc.width, height: doc.height }, camera);
@@ -113,6 +119,15 @@ export function createStage(actions, bitmaps, welcome) {
     } catch {
       asked = false; // what failed may succeed later, as when the server comes back
     }
+  }
+
+  /** Many pictures that are turned take longer to draw than a frame lasts: while they move they are drawn at half the resolution. */
+  function hurry() {
+    clearTimeout(settling);
+    settling = setTimeout(() => {
+      settling = 0;
+      schedule();
+    }, SETTLED_MS);
   }
 
   /** A click finds only layers whose pictures are there; until they all are, the canvas says that more is to come. */
@@ -155,7 +170,9 @@ export function createStage(actions, bitmaps, welcome) {
     hasFocus: () => view.contains(document.activeElement),
     /** @param {State} next */
     render: (next) => {
-      touched = changedLayer(state, next) ?? touched;
+      const changed = changedLayers(state, next);
+      if (changed.length > 0) touched = changed.length === 1 ? changed[0].id : null;
+      if (changed.length > 1 && changed.some(({ rotation }) => rotation % 90 !== 0)) hurry();
       state = next;
       const { doc, upload } = next;
       // Another picture, or the same one at another size, starts in full view.
@@ -185,11 +202,10 @@ function margins(tool, width) {
   return tool ? { side: 16, top: 140, bottom: 16 } : { side: 16, top: 60, bottom: 84 };
 }
 
-/** The one layer that two states differ in, so that a run of changes to it is drawn quickly. @param {State | null} before @param {State} now */
-function changedLayer(before, now) {
-  if (before === null || before.doc === now.doc || before.doc.layers.length !== now.doc.layers.length) return null;
-  const changed = now.doc.layers.filter((layer, index) => layer !== before.doc.layers[index]);
-  return changed.length === 1 ? changed[0].id : null;
+/** The layers that two states differ in, so that a run of changes to them is drawn quickly. @param {State | null} before @param {State} now */
+function changedLayers(before, now) {
+  if (before === null || before.doc === now.doc || before.doc.layers.length !== now.doc.layers.length) return [];
+  return now.doc.layers.filter((layer, index) => layer !== before.doc.layers[index]);
 }
 
 /** The addresses of the pictures that the stage needs. @param {State | null} state */
