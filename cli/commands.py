@@ -19,6 +19,7 @@ from cli import folders, upkeep
 from cli.folders import (
     EngineWork,
     Guidance,
+    LayerCount,
     Loras,
     Speed,
     Steps,
@@ -154,7 +155,7 @@ def decompose(
         Path | None, typer.Option("-o", "--output", help="Folder to write; default: IMAGE_layers.")
     ] = None,
     out: Out = None,
-    layers: Annotated[int | None, typer.Option(help=help_of(options.LayerNum))] = None,
+    layers: LayerCount = None,
     size: Annotated[
         options.OutputSize | None, typer.Option(help=f"{help_of(options.OutputSize)} Default: original.")
     ] = None,

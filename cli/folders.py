@@ -28,6 +28,23 @@ from llm_dit.score import score_of
 from server import engines
 from server.engines import choose_engine, load_pipeline
 
+
+def layer_count(text: str) -> int | str:
+    """Return a number of layers, or "auto"; raises typer's own error for anything else."""
+    if text != "auto" and not text.lstrip("+-").isdecimal():
+        raise typer.BadParameter(f"{text!r} is not a number, nor auto.")
+    return text if text == "auto" else int(text)
+
+
+LayerCount = Annotated[
+    Any,
+    typer.Option(
+        parser=layer_count,
+        metavar="INTEGER|auto",
+        help=f"{help_of(options.LayerNum)} auto: as many as there is something for. "
+        f"Default: {options.USUAL_LAYERS}; of evaluate as many as the truth has.",
+    ),
+]
 Steps = Annotated[int | None, typer.Option(help=help_of(options.Steps))]
 Guidance = Annotated[float | None, typer.Option("--cfg-scale", help=help_of(options.Guidance))]
 Speed = Annotated[options.Speed | None, typer.Option(help=help_of(options.Speed))]
@@ -247,9 +264,7 @@ def evaluate(
         Path | None,
         typer.Option(help="A folder of decompositions, NAME or NAME_layers each; default: the engine makes them."),
     ] = None,
-    layers: Annotated[
-        int | None, typer.Option(help=f"{help_of(options.LayerNum)} Default: as many as the truth has.")
-    ] = None,
+    layers: LayerCount = None,
     resolution: Annotated[int | None, typer.Option(help=help_of(options.Resolution))] = None,
     steps: Steps = None,
     cfg_scale: Guidance = None,

@@ -110,7 +110,7 @@ declare global {
   /** `engine` is the one beside the service's own where it was picked; null is the service's own. */
   type Settings = Sampling & {
     prompt: string;
-    layerNum: number;
+    layerNum: number | "auto";
     size: Size;
     seed: Seed;
     engine: Wire.BesideResponse["engine"] | null;

@@ -55,7 +55,7 @@ declare namespace Wire {
     fit?: boolean;
     engine?: "classical" | "qwen" | null;
     prompt?: string;
-    layer_num?: number;
+    layer_num?: number | "auto";
     resolution?: 640 | 1024;
     cfg_normalize?: boolean;
     use_en_prompt?: boolean;

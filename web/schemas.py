@@ -47,6 +47,7 @@ from llm_dit.options import (
     UseEnPrompt,
     bounds,
     chosen_seed,
+    help_of,
     options_of,
 )
 from llm_dit.recipe import Recipe
@@ -76,6 +77,26 @@ ImageField = Annotated[
         examples=[EXAMPLE_IMAGE],
     ),
     WrapValidator(_or_long),
+]
+
+
+def _or_auto(value: object, number: ValidatorFunctionWrapHandler) -> object:
+    return value if value == "auto" else number(value)
+
+
+# "auto" goes by the number's own checks, so that an error speaks of the number alone.
+LayerCount = Annotated[
+    LayerNum,
+    WrapValidator(_or_auto),
+    Field(description=f"{help_of(LayerNum)} `auto`: as many as the engine finds something for."),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "integer", "minimum": bounds(LayerNum)[0], "maximum": bounds(LayerNum)[1]},
+                {"type": "string", "const": "auto"},
+            ]
+        }
+    ),
 ]
 Fit = Annotated[
     bool,
@@ -167,7 +188,7 @@ class DecomposeRequest(
 ):
     job = DecomposeInput
     prompt: Annotated[Prompt, Field(max_length=MAX_TEXT)] = DecomposeOptions.prompt
-    layer_num: LayerNum = DecomposeOptions.layer_num
+    layer_num: LayerCount = QWEN_IMAGE.layer_num
     resolution: Resolution = DecomposeOptions.resolution
     cfg_normalize: CfgNormalize = DecomposeOptions.cfg_normalize
     use_en_prompt: UseEnPrompt = DecomposeOptions.use_en_prompt

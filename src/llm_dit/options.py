@@ -22,11 +22,14 @@ EngineName = Literal["classical", "qwen"]
 Photographs = Literal["things", "subject", "regions"]
 """What an engine takes a photograph apart into."""
 
+USUAL_LAYERS = 4
 MAX_SEED = 2**53 - 1
 """The largest integer that every JSON reader keeps exact."""
 
 Prompt = Annotated[str, Field(description="What the picture shows; left empty, Qwen-Image writes one.")]
 LayerNum = Annotated[int, Field(ge=1, le=10, description="Layers, the composite not counted.")]
+Auto = Literal["auto"]
+"""In place of a number of layers: as many as the engine finds something for."""
 Resolution = Annotated[Literal[640, 1024], Field(description="The model works at about this many pixels squared.")]
 Steps = Annotated[int, Field(ge=1, le=100, description="Diffusion steps; the classical engine has none.")]
 Guidance = Annotated[float, Field(ge=1, le=20, description="Classifier-free guidance; the classical engine has none.")]
@@ -98,7 +101,7 @@ class SamplingArguments(TypedDict, total=False):
 class DecomposeArguments(SamplingArguments, total=False):
     """`DecomposeOptions` as arguments of `decompose`, beside the prompt."""
 
-    layer_num: int
+    layer_num: int | Auto
     resolution: Resolution
     cfg_normalize: bool
     use_en_prompt: bool
@@ -142,7 +145,7 @@ class DecomposeOptions(SamplingOptions):
     """How a picture is to be taken apart."""
 
     prompt: Prompt = ""
-    layer_num: LayerNum = 4
+    layer_num: LayerNum | Auto = USUAL_LAYERS
     resolution: Resolution = 640
     cfg_normalize: CfgNormalize = True
     use_en_prompt: UseEnPrompt = True
@@ -169,7 +172,7 @@ class RunDefaults(NamedTuple):
 
     num_inference_steps: int
     cfg_scale: float
-    layer_num: int = DecomposeOptions.layer_num
+    layer_num: int = USUAL_LAYERS
     resolution: Resolution = DecomposeOptions.resolution
     speed: Literal["exact", "fast", "turbo"] = "exact"
     output_size: Literal["model", "original"] = DecomposeOptions.output_size
@@ -222,14 +225,17 @@ def chosen_seed(seed: int | None) -> int:
 
 
 def _given(hint: Any) -> Any:
-    """Return an option without the None that it may be."""
-    return hint if get_origin(hint) is Annotated or NoneType not in get_args(hint) else get_args(hint)[0]
+    """Return an option without what else it may be, such as None."""
+    if get_origin(hint) is Annotated:
+        return hint
+    return next((each for each in get_args(hint) if get_origin(each) is Annotated), hint)
 
 
 def _check(name: str, value: object, hint: Any) -> None:
     option = _given(hint)
     kind = option.__origin__
-    if value is None and option is not hint:
+    others = () if option is hint else get_args(hint)
+    if (value is None and NoneType in others) or (value == "auto" and Auto in others):
         return
     if kind in {int, float}:
         low, high = bounds(option)

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from functools import reduce
 from typing import Any, Literal
 
 import numpy as np
@@ -27,6 +28,9 @@ NOTHING, TRACE = 2.0, 0.05
 nobody sees that the layer is gone."""
 POOR_DB = 30.0
 """Below it the difference is seen at once."""
+WORTH = 0.5
+"""Levels that a layer must add to be asked for: nearest to the number of layers of scenes of known truth,
+`tests/kit/scenes` with seed 3."""
 GRID_PIXELS = 262_144
 """What each layer adds is measured on a grid of so many pixels."""
 
@@ -67,6 +71,11 @@ class Score:
     def useful(self) -> int:
         """How many layers say something, which is how many to ask for."""
         return sum(layer.verdict == "useful" for layer in self.layers)
+
+    @property
+    def worth_asking(self) -> int:
+        """How many layers the picture has something for, where more were tried: small ones go with others."""
+        return 1 + sum(layer.verdict == "useful" and layer.adds >= WORTH for layer in self.layers[1:])
 
     @property
     def sentence(self) -> str:
@@ -129,6 +138,28 @@ def score_of(
         for name, layer, gain, (verdict, like) in zip(names, layers, gains, verdicts, strict=True)
     )
     return Score(mean=mean, worst=worst, psnr=psnr, layers=tuple(scores))
+
+
+def thinned(picture: Image.Image, layers: Sequence[Image.Image]) -> list[Image.Image]:
+    """Return RGBA layers, bottom first, without those that are empty or that nobody sees, at least one.
+
+    One that nearly repeats the layer right below it is put over that one, so that the stack looks the same. They go
+    one at a time: of two that hide each other one is seen again.
+    """
+    kept = list(layers)
+    while len(kept) > 1:
+        scores = score_of(picture, reduce(Image.alpha_composite, kept), kept, [""] * len(kept)).layers
+        number = next((number for number, layer in enumerate(scores) if _can_go(number, layer)), None)
+        if number is None:
+            break
+        if scores[number].verdict == "duplicate":
+            kept[number - 1] = Image.alpha_composite(kept[number - 1], kept[number])
+        del kept[number]
+    return kept
+
+
+def _can_go(number: int, layer: LayerScore) -> bool:
+    return layer.verdict in ("empty", "unseen") or (layer.verdict == "duplicate" and layer.like == number)
 
 
 def _difference(first: Image.Image, second: Image.Image) -> tuple[float, int, float | None]:

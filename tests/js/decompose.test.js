@@ -49,6 +49,15 @@ test("the estimate grows with the work of the classical engine, which has no ste
   assert.ok(original < many && many < 2 * original);
 });
 
+test("where the engine chooses how many layers there are, it is told so, and as many as it tries are expected", () => {
+  const [auto, eight] = ["auto", 8].map((layerNum) => ask("classical", { layerNum }));
+  assert.equal(auto, eight);
+  assert.equal(ask("qwen", { layerNum: "auto" }), ask("qwen", { layerNum: 6 }));
+  const config = { engine: "classical", defaults: DEFAULTS, capabilities: CAPABILITIES.classical };
+  const state = /** @type {any} */ ({ ...initialState(), config, settings: { layerNum: "auto" } });
+  assert.equal(requestFor(state, { image: "picture" }).layer_num, "auto");
+});
+
 test("a run on the engine beside Qwen-Image names it, and takes what that engine takes", () => {
   const base = initialState();
   const beside = { engine: "classical", capabilities: CAPABILITIES.classical };

@@ -1,11 +1,16 @@
 """What a decomposition is worth: as `Decomposition.score` has it."""
 
+from typing import Any
+
 import pytest
 from PIL import Image, ImageDraw
 
+from llm_dit.errors import InputError
 from llm_dit.layers import Decomposition
+from llm_dit.options import NamedBox
 from llm_dit.pipelines.classical import ClassicalPipeline
-from llm_dit.score import Score
+from llm_dit.runs import Progress
+from llm_dit.score import Score, thinned
 
 SIZE = (200, 100)
 DISC = (20, 20, 80, 80)
@@ -90,6 +95,42 @@ def test_a_picture_of_another_size_is_compared_at_that_of_the_layers() -> None:
 
 def scored_picture() -> Image.Image:
     return Decomposition([ground(), disc()], seed=0, prompt="", names=["", ""])[0]
+
+
+def test_layers_that_say_nothing_go_and_the_stack_looks_the_same() -> None:
+    again, under, over = disc("#f80404"), disc("lime", (110, 20, 170, 80)), disc("blue", (105, 15, 175, 85))
+    stack = [ground(), disc(), again, Image.new("RGBA", SIZE), under, over]
+    before = Decomposition(stack, seed=0, prompt="", names=[""] * 6)[0]
+    kept = thinned(before, stack)
+    assert [layer.getbbox() for layer in kept] == [(0, 0, 200, 100), (20, 20, 81, 81), (105, 15, 176, 86)]
+    # Two that are nearly the same are one, as they look together.
+    assert kept[1].getpixel((50, 50)) == (248, 4, 4, 255)
+    assert Decomposition(kept, seed=0, prompt="", names=[""] * 3)[0].tobytes() == before.tobytes()
+    assert len(thinned(ground(), [Image.new("RGBA", SIZE)] * 3)) == 1
+
+
+def test_the_built_in_engine_makes_as_many_layers_as_it_finds() -> None:
+    picture = Image.new("RGB", (80, 60), "#ffd93b")
+    draw = ImageDraw.Draw(picture)
+    draw.ellipse((5, 5, 30, 30), fill="#c8102e")
+    draw.rectangle((50, 20, 75, 55), fill="#123c8c")
+    steps: list[Progress] = []
+
+    def take_apart(picture: Image.Image, layer_num: Any, **more: Any) -> Decomposition:
+        return ClassicalPipeline().decompose(picture, layer_num=layer_num, seed=0, output_size="original", **more)
+
+    made, asked = take_apart(picture, "auto", progress=steps.append), take_apart(picture, 3)
+    assert [layer.tobytes() for layer in made] == [layer.tobytes() for layer in asked]
+    assert made.names == asked.names
+    shares = [step.step / step.total for step in steps]
+    assert shares == sorted(shares)
+    assert shares[-1] == 1
+    # At least one more than there are boxes, however little is in them.
+    boxes = [NamedBox(box=(8, 40, 20 + at, 50)) for at in range(4)]
+    assert len(take_apart(picture, "auto", regions=boxes)) >= 6
+    assert len(take_apart(Image.new("RGB", (3, 1), "red"), "auto")) == 2
+    with pytest.raises(InputError, match="layer_num must be a whole number from 1 to 10"):
+        take_apart(picture, "many")
 
 
 def test_the_built_in_engine_says_which_of_too_many_layers_are_fillers() -> None:

@@ -35,6 +35,7 @@ from llm_dit.qwen.forward import vae
 from llm_dit.qwen.placement.placing import Placement
 from llm_dit.qwen.placement.plan import Plan
 from llm_dit.runs import Canceled, Progress
+from llm_dit.score import thinned
 from tests.kit.checkpoints import write_checkpoint
 from tests.kit.pictures import difference
 
@@ -69,6 +70,15 @@ def test_decompose_gives_the_composite_and_the_layers(
         ("restoring", 1, 1),
     ]
     assert difference(layers[0], picture) <= 1
+
+
+def test_of_many_layers_those_that_say_something_are_left(
+    shared_pipe: QwenImageDiffusersPipeline, picture: Image.Image
+) -> None:
+    drawn = run(shared_pipe, picture, layer_num=6)
+    left = run(shared_pipe, picture, layer_num="auto")
+    assert [layer.tobytes() for layer in left[1:]] == [layer.tobytes() for layer in thinned(picture, drawn[1:])]
+    assert len(left.names) == len(left) <= 7
 
 
 def test_layers_are_named_in_the_language_asked_for(

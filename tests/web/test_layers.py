@@ -60,6 +60,16 @@ def test_the_layers_are_named_in_the_language_asked_for(base_url: str) -> None:
             assert [layer["name"] for layer in answer.json()["layers"]] == names
 
 
+def test_as_many_layers_as_there_is_something_for(base_url: str) -> None:
+    with connect(base_url) as classical:
+        answer = post(classical, "decompose", image=SQUARE_URL, layer_num="auto", seed=1, output_size="original")
+        body = answer.json()
+        assert (answer.status_code, body["layer_count"], body["score"]["useful"]) == (200, 1, 1)
+        assert body["recipe"]["options"]["layer_num"] == "auto"
+        answer = post(classical, "decompose", image=SQUARE_URL, layer_num="some")
+        assert (answer.status_code, answer.json()["error"]["param"]) == (422, "layer_num")
+
+
 def test_an_engine_that_does_not_run_here_is_told(client: httpx.Client) -> None:
     assert client.get("/api/qwen-image/config").json()["beside"] is None
     answer = post(client, "decompose", image=SQUARE_URL, engine="qwen")

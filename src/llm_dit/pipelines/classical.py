@@ -11,12 +11,22 @@ from llm_dit.classical.edit import edit_image
 from llm_dit.editing.region import read_region
 from llm_dit.errors import ImageError, InputError
 from llm_dit.layers import Decomposition
-from llm_dit.options import DecomposeArguments, DecomposeOptions, EditArguments, EditOptions, NamedBox, chosen_seed
+from llm_dit.options import (
+    DecomposeArguments,
+    DecomposeOptions,
+    EditArguments,
+    EditOptions,
+    LayerNum,
+    NamedBox,
+    bounds,
+    chosen_seed,
+)
 from llm_dit.runs import (
     CLASSICAL_MAX_ASPECT,
     EDIT_RESOLUTION,
     PipelineStatus,
     PreviewCallback,
+    Progress,
     ProgressCallback,
     RegionLike,
     check_aspect,
@@ -24,6 +34,10 @@ from llm_dit.runs import (
     model_size,
 )
 
+MOST_LAYERS = 8
+"""What is tried to find how many layers a picture has something for."""
+TRIAL_PIXELS = 640**2
+TRIAL_PERCENT = 40
 CROP = "crop it, or ask for its own size"
 NO_REFERENCES = "The classical engine takes no reference pictures: leave them out, or use a Qwen-Image edit model."
 NO_LORAS = "The classical engine has no LoRAs: leave them out, or run it on Qwen-Image."
@@ -64,6 +78,8 @@ class ClassicalPipeline:
         layer above the others, the smaller above the larger, and is called by its name; one layer at least is left for
         what lies behind. With `output_size="original"` the composite differs from the
         image by at most 1 of 255 levels; with "model" the image is first resized to sides that are multiples of 32.
+        With `layer_num="auto"` a run with `MOST_LAYERS` on a copy of at most 640² pixels tells how many of them add
+        enough to the picture, and as many are made, as if so many had been asked for.
         The prompts, the steps, guidance and the two switches are checked but change nothing: there is no diffusion
         here, and `preview` is never called, for layers come whole. `loras` are refused. Raises `InputError` naming the
         parameter, or what `progress` raises.
@@ -73,14 +89,24 @@ class ClassicalPipeline:
         _check_loras(asked.loras)
         seed = chosen_seed(asked.seed)
         picture = image.convert("RGBA")
-        _check_content(picture, asked.layer_num)
-        _check_regions(regions, picture.size, asked.layer_num)
+        automatic = asked.layer_num == "auto"
+        most = MOST_LAYERS if asked.layer_num == "auto" else asked.layer_num
+        if automatic:
+            # No more than there are pixels, and one beside those of the regions.
+            most = max(min(most, _seen_pixels(picture)), 1)
+            most = min(max(most, len(regions) + 1), bounds(LayerNum)[1])
+        _check_content(picture, most)
+        _check_regions(regions, picture.size, most)
         if asked.output_size == "model":
             check_aspect(image, CLASSICAL_MAX_ASPECT, CROP, "image")
             picture = resize_layer(picture, model_size(picture.size, asked.resolution))
             across, down = picture.width / image.width, picture.height / image.height
             regions = [region.scaled(across, down) for region in regions]
-        layers, names = decompose_image(picture, asked.layer_num, seed, asked.language, progress, regions=regions)
+        count = most
+        if automatic:
+            count = _count_layers(picture, most, seed, regions, _part(progress, 0, TRIAL_PERCENT))
+            progress = _part(progress, TRIAL_PERCENT, 100)
+        layers, names = decompose_image(picture, count, seed, asked.language, progress, regions=regions)
         return Decomposition(layers, seed=seed, prompt=prompt, names=names, picture=picture)
 
     def edit_layer(
@@ -126,9 +152,40 @@ def _check_loras(loras: Sequence[str] | None) -> None:
         raise InputError(NO_LORAS, param="loras")
 
 
+def _count_layers(
+    picture: Image.Image, most: int, seed: int, regions: Sequence[NamedBox], progress: ProgressCallback | None
+) -> int:
+    """Return how many layers a picture has something for, at least one more than there are regions."""
+    share = min(1.0, (TRIAL_PIXELS / (picture.width * picture.height)) ** 0.5)
+    size = max(1, round(picture.width * share)), max(1, round(picture.height * share))
+    small = resize_layer(picture, size)
+    most = max(1, min(most, _seen_pixels(small)))
+    if most <= len(regions):
+        return len(regions) + 1
+    boxes = [region.scaled(size[0] / picture.width, size[1] / picture.height) for region in regions]
+    layers, names = decompose_image(small, most, seed, "en", progress, regions=boxes)
+    score = Decomposition(layers, seed=seed, prompt="", names=names, picture=small).score
+    return max(score.worth_asking if score else most, len(regions) + 1)
+
+
+def _part(progress: ProgressCallback | None, first: int, last: int) -> ProgressCallback | None:
+    """Return what takes the progress of a part of a run, from and to so many percent of the whole."""
+    if progress is None:
+        return None
+
+    def report(part: Progress) -> None:
+        step = first + (last - first) * part.step // max(part.total, 1)
+        progress(Progress(phase=part.phase, step=step, total=100))
+
+    return report
+
+
+def _seen_pixels(picture: Image.Image) -> int:
+    return picture.width * picture.height - picture.getchannel("A").histogram()[0]
+
+
 def _check_content(picture: Image.Image, layer_num: int) -> None:
-    transparent = picture.getchannel("A").histogram()[0]
-    shown = picture.width * picture.height - transparent
+    shown = _seen_pixels(picture)
     if shown == 0:
         raise ImageError("The picture is transparent everywhere: there is nothing to take apart.")
     if shown < layer_num:

@@ -52,8 +52,11 @@ from llm_dit.runs import (
     model_size,
     restoring,
 )
+from llm_dit.score import thinned
 
 CROP = "the model works at a fixed area and would see a few rows of pixels: crop it"
+TRIED_LAYERS = 6
+"""What a run with as many layers as there is something for draws."""
 
 
 class QwenImageDiffusersPipeline:
@@ -191,7 +194,8 @@ class QwenImageDiffusersPipeline:
         which is work for the processor, "restoring"; it may raise to stop.
         `preview` gets every layer as far as it can be seen, at most once a second (`llm_dit.qwen.forward.vae`);
         the result is the same with it, and what it raises is logged. The model divides a picture by itself: `regions`
-        are refused.
+        are refused. With `layer_num="auto"` it draws `TRIED_LAYERS`, and what is empty, is not seen or repeats the
+        layer below it goes (`llm_dit.score.thinned`).
 
         Raises `InputError` naming the argument, or an `EngineError`.
         """
@@ -212,6 +216,7 @@ class QwenImageDiffusersPipeline:
             if not prompt.strip():
                 prompt = self._caption(pipeline, picture, asked.resolution, asked.use_en_prompt, report)
             size = model_size(picture.size, asked.resolution)
+            count = TRIED_LAYERS if asked.layer_num == "auto" else asked.layer_num
             run = Run(
                 image=picture,
                 size=size,
@@ -220,16 +225,18 @@ class QwenImageDiffusersPipeline:
                 **sampled,
                 pace=pace,
                 generator=_generator(seed),
-                layers=asked.layer_num,
+                layers=count,
                 resolution=asked.resolution,
                 normalize=asked.cfg_normalize,
             )
-            previews = self._previewing.of_run(pipeline, size, asked.layer_num, preview)
+            previews = self._previewing.of_run(pipeline, size, count, preview)
             layers = self._sample(pipeline, run, report, previews)
+        if asked.layer_num == "auto":
+            layers = thinned(picture, layers)
         if asked.output_size == "original":
             layers = restore(picture, layers, lambda done, total: report(restoring(done, total)))
         vocabulary = VOCABULARIES[asked.language]
-        names = [vocabulary.word("Background"), *map(vocabulary.number, range(2, asked.layer_num + 1))]
+        names = [vocabulary.word("Background"), *map(vocabulary.number, range(2, len(layers) + 1))]
         return Decomposition(layers, seed=seed, prompt=prompt, names=names, picture=picture)
 
     def edit_layer(

@@ -1,7 +1,18 @@
 import { exactly, language, layerCount, many, t } from "../i18n.js";
 import { decomposed, layersOf } from "../state/commands.js";
 import { findLayer } from "../state/doc.js";
-import { atWork, besideOf, capabilitiesOf, engineField, isDecomposing, isSeed, sampled, settingsOf, used } from "../state/initial.js";
+import {
+  atWork,
+  besideOf,
+  capabilitiesOf,
+  engineField,
+  isDecomposing,
+  isSeed,
+  mostLayers,
+  sampled,
+  settingsOf,
+  used,
+} from "../state/initial.js";
 import { loraField } from "../state/loras.js";
 import { hasTooMany, regionsOf, thingsOn } from "../state/things.js";
 import { messageOf, paramOf } from "../transport/api.js";
@@ -101,8 +112,9 @@ export function workingSize(state, picture) {
 /** How much there is to do, in megapixels: of every layer, and with a model at every step. @param {State} state @param {Picture} picture */
 export function workOf(state, picture) {
   const { width, height } = workingSize(state, picture);
-  const { layerNum, steps } = settingsOf(state);
-  const passes = capabilitiesOf(state).decompose.includes("steps") ? (layerNum + MODEL_FRAMES) * steps : layerNum + CLASSICAL_BASE;
+  const { steps } = settingsOf(state);
+  const layers = mostLayers(state);
+  const passes = capabilitiesOf(state).decompose.includes("steps") ? (layers + MODEL_FRAMES) * steps : layers + CLASSICAL_BASE;
   return ((width * height) / 1e6) * passes;
 }
 

@@ -82,6 +82,16 @@ export function initialState() {
   };
 }
 
+/** What a model, and what the built-in engine tries where it chooses how many layers there are. */
+const TRIED = { drawn: 6, found: 8 };
+
+/** How many layers there may be. @param {Pick<State, "settings" | "config" | "doc">} state */
+export function mostLayers(state) {
+  const { layerNum } = settingsOf(state);
+  if (layerNum !== "auto") return layerNum;
+  return capabilitiesOf(state).decompose.includes("steps") ? TRIED.drawn : TRIED.found;
+}
+
 /** What was chosen for taking the picture apart, and for the rest what the server takes by default. @param {Pick<State, "settings" | "config" | "doc">} state @returns {Settings} */
 export function settingsOf({ settings, config, doc }) {
   const size = isLarge({ settings, config, doc }) ? /** @type {const} */ ({ size: "1024" }) : {};

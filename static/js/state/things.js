@@ -1,4 +1,4 @@
-import { capabilitiesOf, settingsOf } from "./initial.js";
+import { capabilitiesOf, mostLayers } from "./initial.js";
 
 /** Boxes with names: what is in each becomes a layer of its own, by an engine that can be told so. */
 
@@ -9,7 +9,7 @@ export const takesThings = (state) => capabilitiesOf(state).decompose.includes("
 export const thingsOn = ({ things }, picture) => (picture !== null && things?.picture === picture.image ? things.boxes : []);
 
 /** How many more boxes there is a layer for, negative where there are too many: one layer is for the rest. @param {State} state */
-export const roomFor = (state) => settingsOf(state).layerNum - 1 - thingsOn(state.settings, state.doc.picture).length;
+export const roomFor = (state) => mostLayers(state) - 1 - thingsOn(state.settings, state.doc.picture).length;
 
 /** Whether boxes keep the picture from being taken apart. @param {State} state */
 export const hasTooMany = (state) => takesThings(state) && roomFor(state) < 0 && thingsOn(state.settings, state.doc.picture).length > 0;

@@ -12,7 +12,7 @@ from dataclasses import dataclass, fields, replace
 from typing import Literal, NamedTuple
 
 from llm_dit.errors import InputError
-from llm_dit.options import DecomposeOptions, LayerNum, Resolution, bounds, choices
+from llm_dit.options import QWEN_IMAGE, LayerNum, Resolution, bounds, choices
 
 Strategy = Literal["resident", "model", "stream", "sequential"]
 CpuOffload = bool | Literal["auto", "resident", "model", "stream", "sequential"]
@@ -50,7 +50,7 @@ class Needs(NamedTuple):
 
 
 LARGEST = Size(max(choices(Resolution)), bounds(LayerNum)[1])
-USUAL = Size(DecomposeOptions.resolution, DecomposeOptions.layer_num)
+USUAL = Size(QWEN_IMAGE.resolution, QWEN_IMAGE.layer_num)
 """What most runs are."""
 TOKEN = 16**2
 """Pixels of a token."""

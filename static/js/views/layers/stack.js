@@ -2,7 +2,7 @@ import { h, setText } from "../../dom.js";
 import { t } from "../../i18n.js";
 import { icon } from "../../icons.js";
 import { drawCrop } from "../../images/pixels.js";
-import { atWork, isDecomposing, settingsOf } from "../../state/initial.js";
+import { atWork, isDecomposing, mostLayers } from "../../state/initial.js";
 import { filePicker } from "../shell/files.js";
 import { menuButton } from "../shell/menu.js";
 
@@ -84,14 +84,14 @@ function createGhosts(bitmaps) {
     element,
     /** @param {State} state @param {boolean} busy */
     render: (state, busy) => {
-      const { layerNum } = settingsOf(state);
+      const layers = mostLayers(state);
       const { previews = {} } = atWork(state, "decompose")[0] ?? {};
-      const next = JSON.stringify([layerNum, previews]);
+      const next = JSON.stringify([layers, previews]);
       element.classList.toggle("working", busy);
       if (next === shown) return;
       shown = next;
-      if (element.children.length !== layerNum || Object.keys(previews).length === 0) {
-        element.replaceChildren(...Array.from({ length: layerNum }, () => h("div.ghost", h("canvas.ghost-picture"))));
+      if (element.children.length !== layers || Object.keys(previews).length === 0) {
+        element.replaceChildren(...Array.from({ length: layers }, () => h("div.ghost", h("canvas.ghost-picture"))));
       }
       draw(previews);
     },

@@ -15,7 +15,7 @@ const SIZES = /** @type {const} */ (["640", "1024", "original"]);
 export function createSource(actions, openEngine) {
   const picture = createPictureBox(actions, () => expectation.see());
   const prompt = createPrompt(actions);
-  const layers = sliderField({ label: t("source.layers"), oninput: (layerNum) => actions.set({ layerNum }) });
+  const layers = createLayerCount((layerNum) => actions.set({ layerNum }));
   const things = createThings(actions);
   const size = segmented({
     label: t("source.sizeLabel"),
@@ -62,7 +62,7 @@ export function createSource(actions, openEngine) {
       prompt.element.hidden = !takes.includes("prompt");
       const settings = settingsOf(state);
       prompt.set(settings.prompt);
-      layers.set(settings.layerNum, state.config?.limits.layer_num);
+      layers.render(settings.layerNum, state.config);
       things.render(state);
       size.set(settings.size);
       sizeHint.hidden = !isLarge(state);
@@ -88,6 +88,23 @@ function isAsMade(settings, made, { config, doc }) {
   const plain = (/** @type {Partial<Settings>} */ one) => ({ ...one, things: regionsOf(thingsOn(one, doc.picture)) });
   const [have, want] = [plain(now), plain({ ...now, ...made })];
   return JSON.stringify(have) === JSON.stringify(want);
+}
+
+/** How many layers, or that the engine chooses. @param {(count: Settings["layerNum"]) => void} onchange */
+function createLayerCount(onchange) {
+  let number = 0;
+  const slider = sliderField({ label: t("source.layers"), oninput: onchange });
+  const auto = h("input", { type: "checkbox", onchange: () => onchange(auto.checked ? "auto" : number) });
+  return {
+    element: h("div.layer-count", slider.element, h("label.lora-name", auto, h("span", t("source.layersAuto")))),
+    /** @param {Settings["layerNum"]} count @param {Config | null} config */
+    render: (count, config) => {
+      auto.checked = count === "auto";
+      auto.disabled = config === null;
+      number = count === "auto" ? number || (config?.defaults.layer_num ?? 0) : count;
+      slider.set(number, count === "auto" ? undefined : config?.limits.layer_num, count === "auto" ? t("source.layersFound") : undefined);
+    },
+  };
 }
 
 /** @param {Actions} actions */

@@ -1,6 +1,6 @@
 import { h, setAttribute, setText } from "../../dom.js";
 import { many, t } from "../../i18n.js";
-import { settingsOf } from "../../state/initial.js";
+import { mostLayers } from "../../state/initial.js";
 import { hasTooMany, roomFor, takesThings, thingsOn } from "../../state/things.js";
 import { callout, field } from "../shell/fields.js";
 
@@ -68,6 +68,6 @@ function wordsFor(state) {
 
 /** Why there can be no further box. @param {State} state */
 export function fullWords(state) {
-  const layers = settingsOf(state).layerNum;
+  const layers = mostLayers(state);
   return many("things.full", layers - 1, { layers });
 }
