@@ -246,6 +246,13 @@ def test_split_again_makes_a_group(stacked: Studio) -> None:
     expect(stacked.rows).to_have_count(count)
 
 
+def told(studio: Studio) -> Any:
+    """Return the stack as an export is told of it."""
+    with studio.page.expect_request("**/export") as sent, studio.page.expect_download():
+        studio.menu("Export", "Layers (ZIP)")
+    return sent.value.post_data_json
+
+
 def test_a_tree_of_groups_by_keys_and_by_dragging(stacked: Studio) -> None:
     page, keyboard = stacked.page, stacked.page.keyboard
     names = stacked.names()
@@ -295,13 +302,47 @@ def test_a_tree_of_groups_by_keys_and_by_dragging(stacked: Studio) -> None:
     hold(page.locator(".group").nth(1), stacked.rows.last, 0)
     stacked.wait_for(lambda: tree()[-2:] == ["Group", f".{names[1]}"], "the inner group at the bottom")
     expect(page.locator(".group").nth(1)).to_contain_text("40%")
-    with page.expect_request("**/export") as sent, page.expect_download():
-        stacked.menu("Export", "Layers (ZIP)")
-    stack: Any = sent.value.post_data_json
-    assert stack["groups"] == {"Group": {"opacity": 0.4, "visible": True, "blend": "pass-through"}}
+    assert told(stacked)["groups"] == {"Group": {"opacity": 0.4, "visible": True, "blend": "pass-through"}}
     page.locator(".group-main").last.click()
     keyboard.press("Control+Shift+g")
     stacked.wait_for(lambda: tree()[-1] == names[1], "no inner group")
+
+
+def test_a_group_moves_turns_and_merges_as_one(stacked: Studio) -> None:
+    page, keyboard = stacked.page, stacked.page.keyboard
+    # All that is selected goes into the group.
+    page.locator(".layer-main").first.click()
+    page.locator(".layer-main").nth(2).click(modifiers=["Shift"])
+    keyboard.press("Control+g")
+    expect(page.locator(".layer.grouped")).to_have_count(3)
+    fold = page.locator(".group details")
+    fold.locator("summary").click()
+    x, angle = page.get_by_label("X (px)"), page.get_by_label("Angle")
+    left = float(x.input_value())
+    page.locator(".stage-view").focus()
+    keyboard.press("Shift+ArrowRight")
+    expect(x).to_have_value(f"{left + 10:g}")
+    moved = [one["x"] for one in told(stacked)["layers"]]
+    assert moved.count(10) == 3
+    angle.fill("90")
+    stacked.wait_for(lambda: [one["rotation"] for one in told(stacked)["layers"]].count(90) == 3, "three turned layers")
+    keyboard.press("Escape")
+    page.get_by_role("slider", name="Opacity of Group").fill("50")
+    stacked.draw()
+    # A stage that has no room for the moment draws nothing, and does not fail.
+    for shown in ("none", ""):
+        page.locator(".stage-view").evaluate("(view, shown) => { view.style.display = shown; }", shown)
+        stacked.draw()
+    # One layer in its place looks the same, and shows as the group did.
+    before = stacked.pixels()
+    page.locator(".group .layer-more .icon-button").nth(2).click()
+    page.get_by_role("menuitem", name="Merge the group").click()
+    expect(stacked.rows).to_have_count(3)
+    expect(stacked.rows.first).to_contain_text("50%")
+    stacked.wait_for(lambda: stacked.pixels() == pytest.approx(before, abs=1.5), "the same picture")
+    for _ in range(4):
+        keyboard.press("Control+z")
+    expect(stacked.button("Undo: Group")).to_be_enabled()
 
 
 def test_pictures_come_in_as_layers(stacked: Studio, picture: Path, tmp_path: Path) -> None:

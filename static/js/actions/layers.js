@@ -2,7 +2,7 @@ import { t } from "../i18n.js";
 import { flatten } from "../images/compositor.js";
 import { coverageOf } from "../images/pixels.js";
 import { mergeDown } from "../state/commands.js";
-import { findLayer, groupOf, isWithin, labelOf, labelsOf, newId, newLayer } from "../state/doc.js";
+import { findLayer, groupOf, isWithin, labelOf, labelsOf, newId, newLayer, selectionOf } from "../state/doc.js";
 import {
   arrange,
   belowOf,
@@ -125,10 +125,10 @@ export function createLayers({ store, api, bitmaps, tryTo }, { run, undo }) {
 
     /** Put what is selected into a group. */
     group: () => {
-      const part = partAtHand();
-      if (part === null) return;
+      const group = groupAtHand(store.state);
+      const parts = group === null ? selectionOf(store.state).map(layerPart) : [group];
       const [name, { doc }] = [t("layers.newGroup"), store.state];
-      if (run(makeGroup([part], name))) selectMade(labelOfNew(doc, [part], name));
+      if (run(makeGroup(parts, name))) selectMade(labelOfNew(doc, parts, name));
     },
 
     /** Take the group away that is selected, or the selected layer's; what is in it stays. */

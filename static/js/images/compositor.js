@@ -193,6 +193,7 @@ export function createPainter(bitmaps, levels) {
    */
   return (context, { doc, mode, camera, touched, share, hasty }) => {
     const { width, height } = context.canvas;
+    if (width === 0 || height === 0) return; // while the stage has no room
     context.setTransform(1, 0, 0, 1, 0, 0);
     context.clearRect(0, 0, width, height);
     if (hasty && mode === "layers") {
