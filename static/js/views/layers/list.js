@@ -1,9 +1,10 @@
 import { setAttribute, setText } from "../../dom.js";
 import { t } from "../../i18n.js";
-import { findLayer, isAsDecomposed } from "../../state/doc.js";
+import { findLayer, isAsDecomposed, selectionOf } from "../../state/doc.js";
 import { dropOf, groupAtHand, rowsOf } from "../../state/groups.js";
 import { isDecomposing } from "../../state/initial.js";
-import { createGroupPanel, createLayerPanel } from "./panel.js";
+import { contextMenu } from "../shell/menu.js";
+import { createGroupPanel, createLayerPanel, selectionMenu } from "./panel.js";
 import { createGroupRow, createLayerRow } from "./rows.js";
 import { scoreWords } from "./score.js";
 
@@ -38,6 +39,17 @@ export function createLayerList(actions, bitmaps, { list, figure, worth }) {
       const found = spotFor(carried, place, deeper);
       if (found !== null) actions.place(found.part, found.spot);
     },
+  });
+
+  contextMenu(list, (target) => {
+    const part = lines.find(({ element }) => element.contains(target))?.row.part;
+    if (part === undefined) return null;
+    const [isGroup, row] = [part.kind === "group", part.kind === "group" ? groups.need(part.key) : rows.need(part.key)];
+    const besides = !isGroup && groupAtHand(state) === null && selectionOf(state).some(({ id }) => id === part.key);
+    if (!besides) actions.selectPart(part);
+    const now = besides ? state : { ...state, also: [], group: isGroup ? part.key : null, selected: isGroup ? state.selected : part.key };
+    const layer = selectionOf(now).at(-1);
+    return layer === undefined ? null : { anchor: row.anchor, ...selectionMenu(now, layer, actions, () => row.rename()) };
   });
 
   const lineOf = (/** @type {HTMLElement} */ element) => lines.find((line) => line.element === element);

@@ -1,8 +1,8 @@
 import { h, setAttribute, setLabel, setSlider, setText } from "../../dom.js";
-import { percent, t } from "../../i18n.js";
+import { layerCount, percent, t } from "../../i18n.js";
 import { setBlend, setOpacity, showOnly } from "../../state/commands.js";
-import { groupOf } from "../../state/doc.js";
-import { belowOf, layerPart, setGroup, stepOf } from "../../state/groups.js";
+import { groupOf, selectionOf } from "../../state/doc.js";
+import { belowOf, groupAtHand, layerPart, setGroup, stepOf } from "../../state/groups.js";
 import { fold, iconButton } from "../shell/fields.js";
 import { menuButton } from "../shell/menu.js";
 
@@ -173,12 +173,12 @@ function createPlace(actions, bitmaps) {
  * @param {Layer} layer
  * @param {Doc} doc
  * @param {Actions} actions
- * @param {() => void} rename
+ * @param {(() => void) | null} rename   null where there is no place for a name
  * @returns {import("../shell/menu.js").Entry[]}
  */
 function layerMenu(layer, doc, actions, rename) {
   return [
-    { label: t("layers.rename"), icon: "pencil", key: "F2", run: rename },
+    ...renaming(rename),
     { label: t("layers.duplicate"), icon: "duplicate", key: "Ctrl D", run: () => actions.duplicate(layer) },
     { label: t("layers.solo"), icon: "eye", key: "Shift V", run: () => actions.run(showOnly(layer)) },
     { label: t("layers.makeGroup"), icon: "folder", key: "Ctrl G", run: actions.group },
@@ -194,10 +194,53 @@ function layerMenu(layer, doc, actions, rename) {
   ];
 }
 
-/** @param {string} label @param {Actions} actions @param {() => void} rename @returns {import("../shell/menu.js").Entry[]} */
+/**
+ * What can be done with what is selected, for a menu where it lies.
+ * @param {State} state
+ * @param {Layer} layer   the main one
+ * @param {Actions} actions
+ * @param {(() => void) | null} rename   null where there is no place for a name
+ */
+export function selectionMenu(state, layer, actions, rename) {
+  const group = groupAtHand(state);
+  const layers = selectionOf(state);
+  const several = group === null && layers.length > 1;
+  const common = several
+    ? severalMenu(layer, actions)
+    : group
+      ? groupMenu(group.key, actions, rename)
+      : layerMenu(layer, state.doc, actions, rename);
+  return {
+    label: t("layers.more", { name: several ? layerCount(layers.length) : (group ?? layer).name }),
+    entries: [
+      ...(several || group
+        ? []
+        : [{ label: t("layers.edit"), icon: /** @type {const} */ ("pencil"), key: "E", run: () => actions.openEdit(layer.id) }]),
+      { label: t("layers.flipX"), icon: /** @type {const} */ ("flipX"), key: "H", run: () => actions.flip(layer, "flipX") },
+      { label: t("layers.flipY"), icon: /** @type {const} */ ("flipY"), key: "Shift H", run: () => actions.flip(layer, "flipY") },
+      { label: t("layers.quarter"), icon: /** @type {const} */ ("redo"), run: () => actions.turn(layer, 90) },
+      "",
+      ...common,
+    ],
+  };
+}
+
+/** @param {Layer} layer @param {Actions} actions @returns {import("../shell/menu.js").Entry[]} */
+const severalMenu = (layer, actions) => [
+  { label: t("layers.duplicate"), icon: "duplicate", key: "Ctrl D", run: () => actions.duplicate(layer) },
+  { label: t(layer.visible ? "layers.hideAll" : "layers.showAll"), icon: "eye", key: "V", run: () => actions.toggle(layer) },
+  { label: t("layers.makeGroup"), icon: "folder", key: "Ctrl G", run: actions.group },
+  "",
+  { label: t("layers.delete"), icon: "trash", key: "Del", danger: true, run: () => actions.remove(layer) },
+];
+
+/** @param {(() => void) | null} rename @returns {import("../shell/menu.js").Entry[]} */
+const renaming = (rename) => (rename === null ? [] : [{ label: t("layers.rename"), icon: "pencil", key: "F2", run: rename }]);
+
+/** @param {string} label @param {Actions} actions @param {(() => void) | null} rename @returns {import("../shell/menu.js").Entry[]} */
 function groupMenu(label, actions, rename) {
   return [
-    { label: t("layers.rename"), icon: "pencil", key: "F2", run: rename },
+    ...renaming(rename),
     { label: t("layers.duplicate"), icon: "duplicate", key: "Ctrl D", run: () => actions.duplicateGroup(label) },
     { label: t("layers.makeGroup"), icon: "folder", key: "Ctrl G", run: actions.group },
     "",

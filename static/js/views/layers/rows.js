@@ -67,6 +67,7 @@ export function createLayerRow(id, actions, bitmaps) {
     element,
     rename: () => renaming.begin(layer.name),
     focus: () => select.focus(),
+    anchor: select,
     /** @param {Layer} next @param {State} state */
     render: (next, state) => {
       layer = next;
@@ -135,6 +136,7 @@ export function createGroupRow(label, actions) {
     element,
     rename: () => renaming.begin(name),
     focus: () => select.focus(),
+    anchor: select,
     /** @param {number} count   of the layers in it @param {State} state */
     render: (count, state) => {
       group = groupOf(state.doc, label);

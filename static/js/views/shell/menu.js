@@ -1,4 +1,4 @@
-import { h } from "../../dom.js";
+import { h, isTyping } from "../../dom.js";
 import { icon } from "../../icons.js";
 
 /**
@@ -20,15 +20,18 @@ const MARGIN = 8;
 let menus = 0;
 
 /**
- * Open a menu at a button: arrow keys, Home, End, letters, Esc; below 760 px it is a sheet from below.
+ * Open a menu at a button, or at a place: arrow keys, Home, End, letters, Esc; below 760 px it is a sheet from below.
  *
- * @param {HTMLElement} anchor
+ * @param {HTMLElement} anchor   which gets the focus back
  * @param {string} label
  * @param {Entry[]} entries
+ * @param {DOMRect | null} [at]
  */
-function openMenu(anchor, label, entries) {
+function openMenu(anchor, label, entries, at = null) {
   menus += 1;
-  const look = { class: "menu", role: "menu", id: `menu-${menus}`, "aria-label": label, popover: "auto" };
+  // The pointer that a menu at a place was opened by is still down, and would close it by going up.
+  const popover = at === null ? "auto" : "manual";
+  const look = { class: "menu", role: "menu", id: `menu-${menus}`, "aria-label": label, popover };
   const element = h("div", look, ...entries.map((entry) => entryElement(entry, close)));
   const items = /** @type {HTMLButtonElement[]} */ ([...element.querySelectorAll("button:not(:disabled)")]);
 
@@ -40,7 +43,9 @@ function openMenu(anchor, label, entries) {
   element.addEventListener("keydown", (event) => {
     const now = items.indexOf(/** @type {HTMLButtonElement} */ (document.activeElement));
     const next = { ArrowDown: now + 1, ArrowUp: now < 0 ? -1 : now - 1, Home: 0, End: -1 }[event.key] ?? byLetter(items, event.key, now);
-    if (event.key === "Tab") close();
+    const escapes = at !== null && event.key === "Escape"; // the browser sees to the others
+    if (escapes) event.preventDefault();
+    if (event.key === "Tab" || escapes) close();
     event.stopPropagation();
     if (next === null) return;
     event.preventDefault();
@@ -48,17 +53,30 @@ function openMenu(anchor, label, entries) {
   });
   element.addEventListener("toggle", (event) => {
     const open = /** @type {ToggleEvent} */ (event).newState === "open";
-    anchor.setAttribute("aria-expanded", String(open));
+    if (at === null) anchor.setAttribute("aria-expanded", String(open));
     if (open) return;
+    removeEventListener("pointerdown", leave, true);
     const lost = element.contains(document.activeElement) || document.activeElement === document.body;
     element.remove();
     if (lost) anchor.focus();
   });
 
+  /** @param {PointerEvent} event */
+  function leave({ target }) {
+    if (!element.contains(/** @type {Node} */ (target))) element.hidePopover();
+  }
+  if (at !== null) {
+    addEventListener("pointerdown", leave, true);
+    // The finger that it was opened by may lie on an item when it is lifted.
+    let pressed = false;
+    element.addEventListener("pointerdown", () => (pressed = true));
+    element.addEventListener("click", (event) => event.detail > 0 && !pressed && event.stopPropagation(), true);
+  }
+
   // What is outside of a modal dialog cannot be reached while it is open.
   (anchor.closest("dialog") ?? document.body).append(element);
   element.showPopover();
-  place(element, anchor);
+  place(element, at ?? anchor.getBoundingClientRect());
   (items.find((item) => item.getAttribute("aria-checked") === "true") ?? items[0])?.focus();
 }
 
@@ -71,6 +89,51 @@ export function menuButton(button, about) {
     openMenu(button, label, entries);
   });
   return button;
+}
+
+/** So long is a press that asks for a menu; some browsers say that themselves, others do not. */
+const LONG_MS = 550;
+/** A finger that goes further does something else. */
+const SLACK_PX = 10;
+
+/**
+ * A menu by the right button, the menu key or a long press.
+ * @param {HTMLElement} element
+ * @param {(target: HTMLElement, at: Point | null) => {label: string, anchor: HTMLElement, entries: Entry[]} | null} about   `at`: in the window, null by a key
+ */
+export function contextMenu(element, about) {
+  let timer = 0;
+
+  /** @param {EventTarget | null} target @param {Point | null} at */
+  function open(target, at) {
+    clearTimeout(timer);
+    if (document.querySelector(".menu") !== null) return true;
+    const found = about(/** @type {HTMLElement} */ (target), at);
+    if (found === null) return false;
+    openMenu(found.anchor, found.label, found.entries, at === null ? found.anchor.getBoundingClientRect() : new DOMRect(at.x, at.y));
+    return true;
+  }
+
+  element.addEventListener("contextmenu", (event) => {
+    if (isTyping(event)) return;
+    const byKey = event.button === 0 && !event.ctrlKey && /** @type {PointerEvent} */ (event).pointerType !== "touch";
+    if (open(event.target, byKey ? null : { x: event.clientX, y: event.clientY })) event.preventDefault();
+  });
+  element.addEventListener("pointerdown", (down) => {
+    clearTimeout(timer);
+    if (down.pointerType !== "touch" || !down.isPrimary) return;
+    const { clientX: x, clientY: y, target } = down;
+    const lasts = new AbortController();
+    const follow = (/** @type {Event} */ event) => {
+      const { type, clientX, clientY } = /** @type {PointerEvent} */ (event);
+      if (type === "pointermove" && Math.hypot(clientX - x, clientY - y) <= SLACK_PX) return;
+      clearTimeout(timer);
+      lasts.abort();
+    };
+    for (const name of ["pointermove", "pointerup", "pointercancel"])
+      addEventListener(name, follow, { capture: true, signal: lasts.signal });
+    timer = setTimeout(() => open(target, { x, y }), LONG_MS);
+  });
 }
 
 /** @param {Entry} entry @param {() => void} close */
@@ -107,9 +170,9 @@ function byLetter(items, key, now) {
   return found === undefined ? null : items.indexOf(found);
 }
 
-/** Below the button, or above it where there is more room. @param {HTMLElement} element @param {HTMLElement} anchor */
-function place(element, anchor) {
-  const [at, size] = [anchor.getBoundingClientRect(), element.getBoundingClientRect()];
+/** Below a button, or above it where there is more room. @param {HTMLElement} element @param {DOMRect} at */
+function place(element, at) {
+  const size = element.getBoundingClientRect();
   const below = innerHeight - at.bottom - GAP - MARGIN;
   const up = size.height > below && at.top > below;
   const top = up ? Math.max(MARGIN, at.top - GAP - size.height) : at.bottom + GAP;

@@ -1,9 +1,11 @@
 import { h } from "../../dom.js";
+import { t } from "../../i18n.js";
 import { place } from "../../images/camera.js";
 import { canvas2d, coverageIn, partOf } from "../../images/pixels.js";
 import { duplicate } from "../../state/commands.js";
 import { findLayer, isShown, newId, pixelAt, selectionOf } from "../../state/doc.js";
 import { around, linesOf, moveBy, nearest, seenBox } from "../../state/transform.js";
+import { selectionMenu } from "../layers/panel.js";
 import { createStageFrame, linesAround, REACH } from "./frame.js";
 
 /**
@@ -111,8 +113,24 @@ export function createHand({ actions, bitmaps, state, viewport }) {
     };
   }
 
+  /** What can be done at a place, or by a key with what is selected. @param {Point | null} point */
+  function menu(point) {
+    const now = state();
+    if (now === null || now.mode !== "layers" || now.tool !== null || now.doc.layers.length === 0) return null;
+    const chosen = selectionOf(now);
+    const hit = point === null ? (chosen.at(-1) ?? null) : layerAt(now.doc, toPicture(point), bitmaps);
+    if (hit === null) {
+      const run = () => actions.selectThese(now.doc.layers.map(({ id }) => id));
+      return { label: t("stage.region"), entries: [{ label: t("help.selectAll"), key: "Ctrl A", run }] };
+    }
+    if (chosen.includes(hit)) return selectionMenu(now, hit, actions, null);
+    actions.select(hit.id);
+    return selectionMenu({ ...now, selected: hit.id, also: [], group: null }, hit, actions, null);
+  }
+
   return {
     frame,
+    menu,
     elements: [...frame.elements, box],
     inHand,
 

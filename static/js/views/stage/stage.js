@@ -5,6 +5,7 @@ import { createViewport, fit, fitCanvas, place } from "../../images/camera.js";
 import { createPainter } from "../../images/compositor.js";
 import { patchLayer } from "../../state/doc.js";
 import { atWork } from "../../state/initial.js";
+import { contextMenu } from "../shell/menu.js";
 import { createModeBar, createParting, createZoomBar } from "./bars.js";
 import { listenToGestures } from "./gestures.js";
 import { createStageTools } from "./tools.js";
@@ -158,6 +159,11 @@ export function createStage(actions, bitmaps, welcome) {
       hand?.click(point, touch, event);
       return schedule();
     },
+  });
+  contextMenu(view, (_, at) => {
+    const { left, top } = view.getBoundingClientRect();
+    const found = hand?.menu(at && { x: at.x - left, y: at.y - top }) ?? null;
+    return found && { anchor: view, ...found };
   });
   tools.follow(view);
   new ResizeObserver(schedule).observe(view);
