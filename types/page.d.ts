@@ -86,7 +86,12 @@ declare global {
     score: Wire.ScoreResponse | null;
     seed: number | null;
     prompt: string;
+    /** Counts the results of the picture. */
+    number: number;
+    /** What the picture was taken apart into besides, with what was made of it since. */
+    others: readonly Result[];
   }>;
+  type Result = Pick<Doc, "layers" | "width" | "height" | "composite" | "made" | "groups" | "score" | "seed" | "prompt" | "number">;
 
   /** A change of the document with a name that people read on the undo button. */
   interface Command {

@@ -88,9 +88,34 @@ def test_a_picture_on_top_of_a_stack_is_a_layer_or_a_project_of_its_own(studio: 
     # Decomposing again says what it took the place of.
     studio.decompose_button.click()
     notice = studio.page.locator(".notice")
-    expect(notice).to_contain_text("in place of the 2 layers before")
+    expect(notice).to_contain_text("the 2 layers before wait beside them")
     notice.get_by_role("button", name="Undo").click()
     expect(studio.layer_names).to_have_text(names)
+
+
+def test_results_wait_beside_each_other_also_in_the_project(studio: Studio, picture: Path) -> None:
+    page = studio.page
+    studio.choose(picture)
+    studio.decompose(layers=7)
+    # The picture has five: the page says so, and tries it.
+    expect(page.locator(".score")).to_contain_text("5 of 7 layers say something")
+    page.get_by_role("button", name="Try 5 layers").click()
+    expect(studio.rows).to_have_count(5)
+    expect(page.locator(".score")).to_have_text("All 5 layers say something.")
+    results = page.get_by_role("group", name="Results").get_by_role("button")
+    expect(results).to_have_count(2)
+    results.first.click()
+    expect(studio.rows).to_have_count(7)
+    expect(results.first).to_have_attribute("aria-pressed", "true")
+    studio.wait_until_saved()
+    page.reload()
+    expect(results).to_have_count(2)
+    results.last.click()
+    expect(studio.rows).to_have_count(5)
+    page.get_by_role("checkbox", name="Automatic").check()
+    studio.decompose_button.click()
+    expect(results).to_have_count(3)
+    expect(studio.rows).to_have_count(5)
 
 
 def test_what_to_expect_of_a_photograph_is_said_before_a_run(studio: Studio, tmp_path: Path) -> None:

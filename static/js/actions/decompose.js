@@ -55,7 +55,13 @@ export function createDecompose({ store, api }, jobs, { undo }) {
     return store.say(t("notice.decomposedAgain", { words, layers: layerCount(replaced) }), { label: t("notice.undo"), run: undo });
   }
 
-  return { finish, actions: { decompose } };
+  /** Once more, with other settings. @param {Partial<Settings>} settings */
+  function decomposeAgain(settings) {
+    store.update({ settings: { ...store.state.settings, ...settings } });
+    return decompose();
+  }
+
+  return { finish, actions: { decompose, decomposeAgain } };
 }
 
 /** What is asked of the server for a picture, by the current settings. @param {State} state @param {{image: string}} picture */

@@ -13,6 +13,7 @@ import {
   removeLayers,
   withLayers,
 } from "./doc.js";
+import { turnTo, withResult } from "./results.js";
 
 /**
  * A change of the document with a name that people read on the undo button.
@@ -65,12 +66,17 @@ export const openPicture = (picture) =>
  * @param {string} prefix   of the layers' ids, tells them from every earlier one
  */
 export const decomposed = (picture, answer, prefix) =>
-  command("command.decompose", {}, () => {
+  command("command.decompose", {}, (doc) => {
+    const before = doc.picture?.image === picture.image ? doc : EMPTY_DOC;
     const layers = layersOf(answer, prefix);
     const made = layers.map(({ id }) => id);
     const { width, height, seed, prompt, score = null } = answer;
-    return { picture, layers, width, height, composite: answer.layers[0].image, made, groups: {}, score, seed, prompt };
+    const composite = answer.layers[0].image;
+    return { ...withResult(before, { layers, width, height, composite, made, groups: {}, score, seed, prompt }), picture };
   });
+
+/** Go back, or on, to another result. @param {number} number */
+export const useResult = (number) => command("command.result", { number }, (doc) => turnTo(doc, number));
 
 /**
  * The layers of an answer of decompose, bottom to top; its first is the composite and no layer.

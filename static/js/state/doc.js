@@ -15,6 +15,8 @@ export const EMPTY_DOC = {
   score: null,
   seed: null,
   prompt: "",
+  number: 0,
+  others: [],
 };
 
 /** A layer as decomposed: in its place, in full, unmirrored. */

@@ -97,7 +97,8 @@ export function pack({ doc, past, future }) {
     places.set(layer, known);
     return known;
   };
-  const packDoc = (/** @type {Doc} */ each) => ({ ...each, layers: each.layers.map(place) });
+  const packStack = (/** @type {Result} */ each) => ({ ...each, layers: each.layers.map(place) });
+  const packDoc = (/** @type {Doc} */ each) => ({ ...packStack(each), others: each.others.map(packStack) });
   const packSteps = (/** @type {readonly Step[]} */ steps) => steps.map((step) => ({ ...step, gesture: null, doc: packDoc(step.doc) }));
   const packed = { doc: packDoc(doc), past: packSteps(past), future: packSteps(future) };
   const versions = Object.fromEntries([...places.keys()].map((layer) => [layer.id, layer.versions]));
@@ -111,10 +112,11 @@ export function unpack(packed) {
   const { doc, past, future, table, versions } = packed;
   if (doc === undefined) return { ...EMPTY_TIMELINE, doc: docOf(packed) };
   const layers = table.map((/** @type {any} */ layer) => ({ ...PLAIN, ...layer, versions: versions[layer.id] }));
+  const unpackStack = (/** @type {any} */ each) => ({ ...each, layers: each.layers.map((/** @type {number} */ place) => layers[place]) });
   const unpackDoc = (/** @type {any} */ each) => ({
     ...EMPTY_DOC,
-    ...each,
-    layers: each.layers.map((/** @type {number} */ place) => layers[place]),
+    ...unpackStack(each),
+    others: (each.others ?? []).map(unpackStack),
   });
   const unpackSteps = (/** @type {any[]} */ steps) => steps.map((step) => ({ ...step, doc: unpackDoc(step.doc) }));
   return { doc: unpackDoc(doc), past: unpackSteps(past), future: unpackSteps(future) };

@@ -1,4 +1,4 @@
-import { withLayers } from "./doc.js";
+import { inAllResults } from "./results.js";
 
 /**
  * Undo and redo over whole documents. A document is small (addresses, names, numbers) and never changed in place, so a
@@ -58,13 +58,16 @@ export function redo(timeline) {
  */
 export function addVersion({ doc, past, future }, id, version) {
   const docs = [doc, ...past.map((step) => step.doc), ...future.map((step) => step.doc)];
-  const known = docs.flatMap((each) => each.layers).find((layer) => layer.id === id);
+  const known = docs
+    .flatMap((each) => [each, ...each.others])
+    .flatMap(({ layers }) => layers)
+    .find((layer) => layer.id === id);
   if (known === undefined) return { timeline: { doc, past, future }, index: -1 };
   const versions = [...known.versions, version];
   const share = sharing((/** @type {Layer} */ layer) => (layer.id === id ? { ...layer, versions } : layer));
-  const renew = sharing((/** @type {Doc} */ each) =>
-    each.layers.some((layer) => layer.id === id) ? withLayers(each, each.layers.map(share)) : each,
-  );
+  /** @template {Pick<Doc, "layers" | "groups">} T @param {T} stack @returns {T} */
+  const change = (stack) => (stack.layers.some((layer) => layer.id === id) ? { ...stack, layers: stack.layers.map(share) } : stack);
+  const renew = sharing((/** @type {Doc} */ each) => inAllResults(each, change));
   const steps = (/** @type {readonly Step[]} */ list) => list.map((step) => ({ ...step, doc: renew(step.doc) }));
   return { timeline: { doc: renew(doc), past: steps(past), future: steps(future) }, index: versions.length - 1 };
 }

@@ -5,8 +5,8 @@ import { dropOf, groupAtHand, rowsOf } from "../../state/groups.js";
 import { isDecomposing } from "../../state/initial.js";
 import { contextMenu } from "../shell/menu.js";
 import { createGroupPanel, createLayerPanel, selectionMenu } from "./panel.js";
+import { createResults } from "./results.js";
 import { createGroupRow, createLayerRow } from "./rows.js";
-import { scoreWords } from "./score.js";
 
 /**
  * The lines of the stack, top first, and what it is worth as it was made.
@@ -22,6 +22,8 @@ export function createLayerList(actions, bitmaps, { list, figure, worth }) {
   const groups = keeping((label) => createGroupRow(label, actions));
   const panel = createLayerPanel(actions, bitmaps, (id) => rows.get(id)?.rename());
   const groupPanel = createGroupPanel(actions, bitmaps, (label) => groups.get(label)?.rename());
+  const results = createResults(actions);
+  worth.append(results.element);
   /** @type {{row: Row, element: HTMLElement}[]} */
   let lines = [];
 
@@ -126,8 +128,7 @@ export function createLayerList(actions, bitmaps, { list, figure, worth }) {
       renderRows();
       const asMade = state.doc.layers.length > 0 && !isDecomposing(state) && isAsDecomposed(state.doc);
       renderFidelity(figure, asMade ? state.fidelity : null);
-      worth.hidden = !asMade || state.doc.score === null;
-      if (state.doc.score !== null) setText(worth, scoreWords(state.doc.score));
+      results.render(state);
     },
   };
 }

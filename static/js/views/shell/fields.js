@@ -53,12 +53,12 @@ export function sliderField({ label, step = 1, oninput }) {
     step: String(step),
     oninput: () => oninput(slider.valueAsNumber),
   });
-  /** @param {number} number @param {readonly number[]} [limits] @param {string} [words]   in place of the number */
-  const set = (number, limits, words = String(number)) => {
-    slider.disabled = limits === undefined;
+  /** @param {number} number @param {readonly number[]} [limits] @param {string} [words]   in place of a number that is not chosen here */
+  const set = (number, limits, words) => {
+    slider.disabled = limits === undefined || words !== undefined;
     [slider.min, slider.max] = (limits ?? [0, 0]).map(String);
     setSlider(slider, number);
-    setText(value, words);
+    setText(value, words ?? String(number));
   };
   return { element: field(label, slider, value), set };
 }

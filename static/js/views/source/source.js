@@ -102,7 +102,7 @@ function createLayerCount(onchange) {
       auto.checked = count === "auto";
       auto.disabled = config === null;
       number = count === "auto" ? number || (config?.defaults.layer_num ?? 0) : count;
-      slider.set(number, count === "auto" ? undefined : config?.limits.layer_num, count === "auto" ? t("source.layersFound") : undefined);
+      slider.set(number, config?.limits.layer_num, count === "auto" ? t("source.layersFound") : undefined);
     },
   };
 }
