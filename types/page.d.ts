@@ -76,6 +76,8 @@ declare global {
     layers: readonly Layer[];
     width: number;
     height: number;
+    /** Where the picture lies in the canvas; null for all of it. */
+    frame: Box | null;
     /** The server's own composite of the layers as decomposed. */
     composite: string | null;
     /** The layers as decomposed, bottom to top. */
@@ -91,7 +93,7 @@ declare global {
     /** What the picture was taken apart into besides, with what was made of it since. */
     others: readonly Result[];
   }>;
-  type Result = Pick<Doc, "layers" | "width" | "height" | "composite" | "made" | "groups" | "score" | "seed" | "prompt" | "number">;
+  type Result = Pick<Doc, "layers" | "width" | "height" | "frame" | "composite" | "made" | "groups" | "score" | "seed" | "prompt" | "number">;
 
   /** A change of the document with a name that people read on the undo button. */
   interface Command {

@@ -61,6 +61,12 @@ def test_every_state(open_studio: Callable[..., Studio], picture: Path, how: dic
     look("several, with a menu")
     escape()
     page.locator(".layer-main").first.click()
+    # Where there is nothing on the stage a menu has the canvas.
+    page.locator(".stage-view").click(button="right", position={"x": 4, "y": 90})
+    page.get_by_role("menuitem").last.click()
+    expect(page.locator(".canvas-dialog")).to_be_visible()
+    look("canvas")
+    escape()
     page.keyboard.press("w")
     look("select object", within=".stage")
     escape()

@@ -143,6 +143,23 @@ def test_handles_size_and_turn_and_lines_draw(stacked: Studio) -> None:
     page.get_by_role("menuitem", name="Duplicate").click()
     expect(stacked.rows).to_have_count(7)
     stacked.button("Undo: Duplicate").click()
+    # On an empty place it is about the canvas.
+    paper = stacked.box(page.locator(".stage-paper"))
+    page.mouse.click(paper.x - 20, paper.y - 20, button="right")
+    page.get_by_role("menuitem", name="Canvas size").click()
+    page.get_by_role("dialog").get_by_label("Width").fill("300")
+    page.keyboard.press("Enter")
+    expect(page.locator(".job-bar")).to_contain_text("300 × 180")
+    page.mouse.click(*at(stacked, (0.3, 0.42)), button="right")
+    page.get_by_role("menuitem", name="Crop the canvas").click()
+    expect(page.locator(".job-bar")).not_to_contain_text("300 ×")
+    # The picture has moved along: nothing differs from it.
+    page.keyboard.press("d")
+    expect(page.locator(".mode-hint")).to_contain_text("equal")
+    page.keyboard.press("d")
+    for _ in range(2):
+        page.keyboard.press("Control+z")
+    expect(page.locator(".job-bar")).to_contain_text("240 × 180")
     stacked.rows.last.hover()
     expect(page.locator(".stage-light.pointed")).to_be_visible()
     page.mouse.click(*at(stacked, ORANGE))

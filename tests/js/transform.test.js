@@ -13,6 +13,7 @@ import {
   nearest,
   pointOn,
   seenBox,
+  setCanvas,
   sized,
   toAngle,
   transform,
@@ -158,4 +159,12 @@ test("a gesture is one step", () => {
     transform([a], { from: { x: 0, y: 0 }, turn: 1 }).gesture,
     transform([{ ...a, x: 9 }], { from: { x: 3, y: 0 }, turn: 9 }).gesture,
   );
+});
+
+test("layers and the picture keep their places on another canvas", () => {
+  const cropped = setCanvas({ x: 20.2, y: -10, width: 50, height: 100 }).apply(doc);
+  assert.deepEqual([cropped.width, cropped.height, cropped.layers[0].x, cropped.layers[0].y], [50, 100, -20, 10]);
+  assert.deepEqual(cropped.frame, { x: -20, y: 10, width: 100, height: 80 });
+  assert.deepEqual(setCanvas({ x: -20, y: 10, width: 100, height: 80 }).apply(cropped).frame, { x: 0, y: 0, width: 100, height: 80 });
+  assert.equal(setCanvas({ x: 0, y: 0, width: 100, height: 80 }).apply(doc), doc);
 });

@@ -15,7 +15,7 @@ export function createComparison({ store, bitmaps }) {
     const { doc } = store.state;
     if (doc.picture === null || doc.layers.length === 0) return;
     const original = await bitmaps.load(doc.picture.image);
-    const { canvas } = await flatten(doc.layers, doc, bitmaps, SIDE_PX);
+    const { canvas } = await flatten(...behind(doc), bitmaps, SIDE_PX);
     if (store.state.doc === doc) store.update({ measured: compareImages(original, canvas) });
   }
 
@@ -47,4 +47,12 @@ export function createComparison({ store, bitmaps }) {
       }
     },
   };
+}
+
+/** The layers where the picture lies, and how large that is. @param {Doc} doc @returns {[readonly Layer[], Doc]} */
+function behind(doc) {
+  const { frame, layers } = doc;
+  if (frame === null) return [layers, doc];
+  const moved = layers.map((layer) => ({ ...layer, x: layer.x - frame.x, y: layer.y - frame.y }));
+  return [moved, { ...doc, width: frame.width, height: frame.height }];
 }

@@ -2,7 +2,7 @@ import { t } from "../i18n.js";
 import { partOf } from "../images/pixels.js";
 import { duplicate, remove, setVisible } from "../state/commands.js";
 import { findLayer, indexOf, newId, selectionOf } from "../state/doc.js";
-import { around, frameOf, middleOf, mirror, moveBy, seenBox, transform } from "../state/transform.js";
+import { around, frameOf, middleOf, mirror, moveBy, seenBox, setCanvas, transform } from "../state/transform.js";
 
 /** What is done to all layers that are selected together. @param {Context} context @param {Travel} history */
 export function createSelection({ store, bitmaps }, { run, undo, endKeys }) {
@@ -50,6 +50,13 @@ export function createSelection({ store, bitmaps }, { run, undo, endKeys }) {
     return [...others.map(({ id }) => id), ...(selected === null ? [] : [selected])];
   }
 
+  /** @param {Box} box   in the canvas as it is */
+  function changeCanvas(box) {
+    const { max_side: side, max_pixels: pixels } = store.state.config?.limits ?? { max_side: Infinity, max_pixels: Infinity };
+    if (Math.max(box.width, box.height) > side || box.width * box.height > pixels) store.say(t("canvas.tooLarge"));
+    else run(setCanvas(box));
+  }
+
   return {
     selectThese,
 
@@ -88,6 +95,10 @@ export function createSelection({ store, bitmaps }, { run, undo, endKeys }) {
 
     /** @param {Layer} layer @param {number} by   how many times as large */
     enlarge: (layer, by) => change(layer, { across: by, down: by }),
+
+    /** Make the canvas as large as what is seen of layers. @param {readonly Layer[]} layers */
+    fitCanvas: (layers) => changeCanvas(around(layers.map((layer) => seenBox(partOf(layer, bitmaps))))),
+    setCanvas: changeCanvas,
 
     /** @param {Layer} layer @param {"flipX" | "flipY"} axis */
     flip: (layer, axis) => run(mirror(partsOf(layer), axis)),

@@ -104,7 +104,7 @@ export function createTools({ store, api, bitmaps, tryTo }, { run, undo }) {
   function colorsFor(layer, now) {
     const { doc } = store.state;
     // Layers of the picture's size were taken from it, and lie in it as they did.
-    const whole = layer.width === doc.width && layer.height === doc.height ? doc.picture?.image : undefined;
+    const whole = doc.frame === null && layer.width === doc.width && layer.height === doc.height ? doc.picture?.image : undefined;
     const before = [whole, layer.versions[0].image].map((address) => (address === undefined ? null : bitmaps.peek(address)));
     return painting.colorsOf(now, [...before.filter((picture) => picture !== null), now]);
   }

@@ -182,7 +182,11 @@ export function createPainter(bitmaps, levels) {
     if (bitmap === null) return;
     context.save();
     look(context, camera);
-    context.drawImage(levels(bitmap, (camera.scale * doc.width) / bitmap.width), 0, 0, doc.width, doc.height);
+    const { x, y, width, height } = doc.frame ?? { x: 0, y: 0, width: doc.width, height: doc.height };
+    context.beginPath();
+    context.rect(0, 0, doc.width, doc.height);
+    context.clip();
+    context.drawImage(levels(bitmap, (camera.scale * width) / bitmap.width), x, y, width, height);
     context.restore();
   }
 

@@ -72,7 +72,7 @@ export const decomposed = (picture, answer, prefix) =>
     const made = layers.map(({ id }) => id);
     const { width, height, seed, prompt, score = null } = answer;
     const composite = answer.layers[0].image;
-    return { ...withResult(before, { layers, width, height, composite, made, groups: {}, score, seed, prompt }), picture };
+    return { ...withResult(before, { layers, width, height, frame: null, composite, made, groups: {}, score, seed, prompt }), picture };
   });
 
 /** Go back, or on, to another result. @param {number} number */

@@ -9,6 +9,7 @@ export const EMPTY_DOC = {
   layers: [],
   width: 0,
   height: 0,
+  frame: null,
   composite: null,
   made: [],
   groups: {},

@@ -4,10 +4,11 @@
 const MOST = 7;
 
 /** The document's own result. @param {Doc} doc @returns {Result} */
-const resultOf = ({ layers, width, height, composite, made, groups, score, seed, prompt, number }) => ({
+const resultOf = ({ layers, width, height, frame, composite, made, groups, score, seed, prompt, number }) => ({
   layers,
   width,
   height,
+  frame,
   composite,
   made,
   groups,

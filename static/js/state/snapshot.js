@@ -97,7 +97,8 @@ export function pack({ doc, past, future }) {
     places.set(layer, known);
     return known;
   };
-  const packStack = (/** @type {Result} */ each) => ({ ...each, layers: each.layers.map(place) });
+  // JSON leaves out what is undefined.
+  const packStack = (/** @type {Result} */ each) => ({ ...each, frame: each.frame ?? undefined, layers: each.layers.map(place) });
   const packDoc = (/** @type {Doc} */ each) => ({ ...packStack(each), others: each.others.map(packStack) });
   const packSteps = (/** @type {readonly Step[]} */ steps) => steps.map((step) => ({ ...step, gesture: null, doc: packDoc(step.doc) }));
   const packed = { doc: packDoc(doc), past: packSteps(past), future: packSteps(future) };
@@ -112,7 +113,11 @@ export function unpack(packed) {
   const { doc, past, future, table, versions } = packed;
   if (doc === undefined) return { ...EMPTY_TIMELINE, doc: docOf(packed) };
   const layers = table.map((/** @type {any} */ layer) => ({ ...PLAIN, ...layer, versions: versions[layer.id] }));
-  const unpackStack = (/** @type {any} */ each) => ({ ...each, layers: each.layers.map((/** @type {number} */ place) => layers[place]) });
+  const unpackStack = (/** @type {any} */ each) => ({
+    ...each,
+    frame: each.frame ?? null,
+    layers: each.layers.map((/** @type {number} */ place) => layers[place]),
+  });
   const unpackDoc = (/** @type {any} */ each) => ({
     ...EMPTY_DOC,
     ...unpackStack(each),

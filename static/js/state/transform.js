@@ -1,5 +1,5 @@
-import { onLayers } from "./commands.js";
-import { matrixOf, OFFSET_LIMIT, placeBox, SCALE_LIMITS, toOffset } from "./doc.js";
+import { command, onLayers } from "./commands.js";
+import { matrixOf, OFFSET_LIMIT, placeBox, SCALE_LIMITS, toOffset, withLayers } from "./doc.js";
 
 /**
  * Layers that are moved, sized, turned and mirrored together, as one thing with a frame around what there is to see of them.
@@ -110,6 +110,18 @@ export function mirror(parts, axis) {
   const layers = parts.map(({ layer }) => layer);
   return transform(layers, change, "command.flip", true);
 }
+
+/** Another canvas: a box in the one of now, from which its layers and its picture keep their places. @param {Box} box */
+export const setCanvas = (box) =>
+  command("command.canvas", {}, (doc) => {
+    const [left, top] = [Math.round(box.x), Math.round(box.y)];
+    const [width, height] = [Math.max(1, Math.round(box.x + box.width) - left), Math.max(1, Math.round(box.y + box.height) - top)];
+    if (left === 0 && top === 0 && width === doc.width && height === doc.height) return doc;
+    const before = doc.frame ?? { x: 0, y: 0, width: doc.width, height: doc.height };
+    const frame = { ...before, x: before.x - left, y: before.y - top };
+    const moved = doc.layers.map((layer) => ({ ...layer, x: toOffset(layer.x - left), y: toOffset(layer.y - top) }));
+    return withLayers({ ...doc, width, height, frame }, moved);
+  });
 
 // Where layers lie among others.
 

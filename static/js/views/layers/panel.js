@@ -219,6 +219,7 @@ export function selectionMenu(state, layer, actions, rename) {
       { label: t("layers.flipX"), icon: /** @type {const} */ ("flipX"), key: "H", run: () => actions.flip(layer, "flipX") },
       { label: t("layers.flipY"), icon: /** @type {const} */ ("flipY"), key: "Shift H", run: () => actions.flip(layer, "flipY") },
       { label: t("layers.quarter"), icon: /** @type {const} */ ("redo"), run: () => actions.turn(layer, 90) },
+      { label: t("canvas.selection"), icon: /** @type {const} */ ("select"), run: () => actions.fitCanvas(layers) },
       "",
       ...common,
     ],

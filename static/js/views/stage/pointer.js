@@ -113,6 +113,12 @@ export function createHand({ actions, bitmaps, state, viewport }) {
     };
   }
 
+  async function openCanvas() {
+    const { openCanvasDialog } = await import("../layers/canvas.js");
+    const doc = state()?.doc;
+    if (doc) openCanvasDialog(actions, doc, /** @type {HTMLElement} */ (box.parentElement));
+  }
+
   /** What can be done at a place, or by a key with what is selected. @param {Point | null} point */
   function menu(point) {
     const now = state();
@@ -120,8 +126,10 @@ export function createHand({ actions, bitmaps, state, viewport }) {
     const chosen = selectionOf(now);
     const hit = point === null ? (chosen.at(-1) ?? null) : layerAt(now.doc, toPicture(point), bitmaps);
     if (hit === null) {
-      const run = () => actions.selectThese(now.doc.layers.map(({ id }) => id));
-      return { label: t("stage.region"), entries: [{ label: t("help.selectAll"), key: "Ctrl A", run }] };
+      const all = { label: t("help.selectAll"), key: "Ctrl A", run: () => actions.selectThese(now.doc.layers.map(({ id }) => id)) };
+      const seen = now.doc.layers.filter((layer) => isShown(now.doc, layer));
+      const fits = { label: t("canvas.visible"), disabled: seen.length === 0, run: () => actions.fitCanvas(seen) };
+      return { label: t("stage.region"), entries: [all, "", fits, { label: t("canvas.choose"), run: openCanvas }] };
     }
     if (chosen.includes(hit)) return selectionMenu(now, hit, actions, null);
     actions.select(hit.id);
