@@ -48,10 +48,13 @@ export function createLayerList(actions, bitmaps, { list, figure, worth }) {
     if (part === undefined) return null;
     const [isGroup, row] = [part.kind === "group", part.kind === "group" ? groups.need(part.key) : rows.need(part.key)];
     const besides = !isGroup && groupAtHand(state) === null && selectionOf(state).some(({ id }) => id === part.key);
+    const before = selectionOf(state);
     if (!besides) actions.selectPart(part);
     const now = besides ? state : { ...state, also: [], group: isGroup ? part.key : null, selected: isGroup ? state.selected : part.key };
     const layer = selectionOf(now).at(-1);
-    return layer === undefined ? null : { anchor: row.anchor, ...selectionMenu(now, layer, actions, () => row.rename()) };
+    return layer === undefined
+      ? null
+      : { anchor: row.anchor, ...selectionMenu(now, layer, actions, () => row.rename(), besides ? [] : before) };
   });
 
   const lineOf = (/** @type {HTMLElement} */ element) => lines.find((line) => line.element === element);

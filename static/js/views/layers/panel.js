@@ -200,8 +200,9 @@ function layerMenu(layer, doc, actions, rename) {
  * @param {Layer} layer   the main one
  * @param {Actions} actions
  * @param {(() => void) | null} rename   null where there is no place for a name
+ * @param {readonly Layer[]} [before]   what was selected until then
  */
-export function selectionMenu(state, layer, actions, rename) {
+export function selectionMenu(state, layer, actions, rename, before = []) {
   const group = groupAtHand(state);
   const layers = selectionOf(state);
   const several = group === null && layers.length > 1;
@@ -213,6 +214,10 @@ export function selectionMenu(state, layer, actions, rename) {
   return {
     label: t("layers.more", { name: several ? layerCount(layers.length) : (group ?? layer).name }),
     entries: [
+      // A finger has no other way to select several.
+      ...(group || before.length === 0
+        ? []
+        : [{ label: t("layers.selectToo"), run: () => actions.selectThese([...before.map(({ id }) => id), layer.id]) }]),
       ...(several || group
         ? []
         : [{ label: t("layers.edit"), icon: /** @type {const} */ ("pencil"), key: "E", run: () => actions.openEdit(layer.id) }]),

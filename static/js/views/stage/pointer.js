@@ -133,7 +133,7 @@ export function createHand({ actions, bitmaps, state, viewport }) {
     }
     if (chosen.includes(hit)) return selectionMenu(now, hit, actions, null);
     actions.select(hit.id);
-    return selectionMenu({ ...now, selected: hit.id, also: [], group: null }, hit, actions, null);
+    return selectionMenu({ ...now, selected: hit.id, also: [], group: null }, hit, actions, null, chosen);
   }
 
   return {

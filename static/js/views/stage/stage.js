@@ -154,6 +154,8 @@ export function createStage(actions, bitmaps, welcome) {
           ? parting.hold(point)
           : (hand?.grab(point, touch, event) ?? null),
     click: (point, touch, event) => {
+      // The press has opened a menu, and is not a click as well.
+      if (document.querySelector(".menu") !== null) return undefined;
       if (tools.inHand()) return tools.click(point, event);
       if (slides()) return parting.slideTo(point.x);
       hand?.click(point, touch, event);
