@@ -143,8 +143,11 @@ function createPlace(actions, bitmaps) {
   async function bring() {
     if (placing === null) {
       const { createPlacing } = await import("./placing.js");
-      placing ??= createPlacing(actions, bitmaps);
-      element.append(...placing.elements);
+      // Meanwhile it may have been asked for once more.
+      if (placing === null) {
+        placing = createPlacing(actions, bitmaps);
+        element.append(...placing.elements);
+      }
     }
     if (state !== null) placing.render(state);
   }
