@@ -337,6 +337,13 @@ def test_a_tree_of_groups_by_keys_and_by_dragging(stacked: Studio) -> None:
     page.locator(".group-main").last.click()
     keyboard.press("Control+Shift+g")
     stacked.wait_for(lambda: tree()[-1] == names[1], "no inner group")
+    # What is selected together is dragged together.
+    page.locator(".layer-main").last.click()
+    page.locator(".layer-main").nth(2).click(modifiers=["Control"])
+    hold(stacked.rows.nth(2), stacked.rows.first, 16)
+    stacked.wait_for(
+        lambda: tree()[:4] == ["Figure", f".{names[0]}", f".{names[2]}", f".{names[1]}"], "both in the group"
+    )
 
 
 def test_a_group_moves_turns_and_merges_as_one(stacked: Studio) -> None:

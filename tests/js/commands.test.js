@@ -129,7 +129,7 @@ test("exactness is claimed only of what decompose made", () => {
   const [first, second] = made.layers;
   for (const command of [
     remove([first]),
-    arrange(layerPart(first), { index: 1, parent: "" }),
+    arrange([layerPart(first)], { index: 1, parent: "" }),
     mirror([part(first)], "flipY"),
     setBlend(second, "screen"),
     add(other, null),

@@ -38,7 +38,7 @@ function steps(moved, by, folded = []) {
   const seen = [];
   let now = doc;
   for (let spot = stepOf(now, moved, by, folded); spot !== null; spot = stepOf(now, moved, by, folded)) {
-    now = arrange(moved, spot).apply(now);
+    now = arrange([moved], spot).apply(now);
     seen.push(stackOf(now).join(" "));
   }
   return seen;
@@ -57,7 +57,7 @@ test("the list is a tree, top first, and a folded group shows nothing of what is
 test("every command has words, leaves its document alone, and changes nothing where there is nothing to change", () => {
   const before = JSON.stringify(doc);
   const commands = [
-    arrange(part("a"), { index: 1, parent: "G" }),
+    arrange([part("a")], { index: 1, parent: "G" }),
     makeGroup([part("a")], "New"),
     ungroup("G"),
     renameGroup("G", "K"),
@@ -78,7 +78,12 @@ test("every command has words, leaves its document alone, and changes nothing wh
     );
   }
   assert.equal(JSON.stringify(doc), before);
-  const idle = [arrange(part("b"), { index: 1, parent: "G" }), renameGroup("G", " "), renameGroup("G", "G"), setGroup("G", { opacity: 1 })];
+  const idle = [
+    arrange([part("b")], { index: 1, parent: "G" }),
+    renameGroup("G", " "),
+    renameGroup("G", "G"),
+    setGroup("G", { opacity: 1 }),
+  ];
   for (const command of idle) assert.equal(command.apply(doc), doc, command.title);
 });
 
@@ -99,17 +104,25 @@ test("steps lead through open groups, past folded ones, and end at the ends of t
 });
 
 test("a group moves with all that is in it and said of it", () => {
-  const out = arrange(groupPart("G / H"), { index: 0, parent: "" }).apply(doc);
+  const out = arrange([groupPart("G / H")], { index: 0, parent: "" }).apply(doc);
   assert.deepEqual(stackOf(out), ["c:H", "a", "b:G", "d:G", "e"]);
   assert.deepEqual(out.groups, { H: FADED });
-  const back = arrange(groupPart("H"), { index: 2, parent: "G" }).apply(out);
+  const back = arrange([groupPart("H")], { index: 2, parent: "G" }).apply(out);
   assert.deepEqual([stackOf(back), back.groups], [stackOf(doc), doc.groups]);
+});
+
+test("several layers go together, from wherever they were", () => {
+  const together = arrange([part("a"), part("d")], { index: 2, parent: "G / H" }).apply(doc);
+  assert.deepEqual(stackOf(together), ["b:G", "c:G / H", "a:G / H", "d:G / H", "e"]);
+  const rows = rowsOf(doc).filter(({ part: { key } }) => !["a", "d"].includes(key));
+  // e G H c b
+  assert.deepEqual(dropOf(doc, [part("a"), part("d")], rows, 4, 2, []), { index: 1, parent: "G / H", depth: 2 });
 });
 
 test("a drop goes as deep as it is wanted, as far as the lines around it allow", () => {
   const rows = rowsOf(doc).filter(({ layers: [{ id }] }) => id !== "e");
   const spot = (/** @type {number} */ place, /** @type {number} */ depth, folded = []) =>
-    dropOf(doc, part("e"), rows, place, depth, folded);
+    dropOf(doc, [part("e")], rows, place, depth, folded);
   // G d H c b a
   assert.deepEqual(spot(0, 3), { index: 4, parent: "", depth: 0 });
   assert.deepEqual(spot(1, 0), { index: 4, parent: "G", depth: 1 });
@@ -123,13 +136,13 @@ test("a drop goes as deep as it is wanted, as far as the lines around it allow",
   assert.deepEqual(spot(6, 9), { index: 0, parent: "", depth: 0 });
   // The only layer of a group, above the line of its own group.
   const inside = rowsOf(doc).filter(({ part: { key } }) => key !== "c");
-  assert.deepEqual(dropOf(doc, part("c"), inside, 3, 1, []), { index: 2, parent: "G", depth: 1 });
+  assert.deepEqual(dropOf(doc, [part("c")], inside, 3, 1, []), { index: 2, parent: "G", depth: 1 });
 });
 
 test("groups that come beside each other do not become one", () => {
   const twins = docOf("a:G", "b:H", "c:H / G");
   assert.deepEqual(stackOf(ungroup("H").apply(twins)), ["a:G", "b", "c:G 2"]);
-  assert.deepEqual(stackOf(arrange(groupPart("H / G"), { index: 1, parent: "" }).apply(twins)), ["a:G", "c:G 2", "b:H"]);
+  assert.deepEqual(stackOf(arrange([groupPart("H / G")], { index: 1, parent: "" }).apply(twins)), ["a:G", "c:G 2", "b:H"]);
   assert.deepEqual(stackOf(renameGroup("H", "G").apply(twins)), ["a:G", "b:G 2", "c:G 2 / G"]);
   assert.deepEqual(stackOf(duplicateGroup("H", ["x", "y"]).apply(twins)), ["a:G", "b:H", "c:H / G", "x:H 2", "y:H 2 / G"]);
   assert.deepEqual(stackOf(makeGroup([layerPart(twins.layers[1])], "G").apply(twins)), ["a:G", "b:H / G 2", "c:H / G"]);
@@ -153,12 +166,12 @@ test("a copy, what is left, and one layer in place of a group", () => {
 
 test("no group is put where its label would be longer than the server keeps", () => {
   const long = docOf(`a:${"x".repeat(120)}`, `b:${"y".repeat(120)}`);
-  const command = arrange(layerPart(long.layers[1]), { index: 1, parent: "x".repeat(120) });
+  const command = arrange([layerPart(long.layers[1])], { index: 1, parent: "x".repeat(120) });
   assert.equal(stackOf(command.apply(long))[1], `b:${"x".repeat(120)}`);
   const label = (/** @type {Doc} */ of) => of.layers[1].group;
-  assert.ok(label(arrange(groupPart("y".repeat(120)), { index: 1, parent: "x".repeat(120) }).apply(long)).length <= 200);
+  assert.ok(label(arrange([groupPart("y".repeat(120))], { index: 1, parent: "x".repeat(120) }).apply(long)).length <= 200);
   const deep = docOf("a:x", `b:${"y".repeat(100)} / ${"z".repeat(90)}`);
-  assert.equal(arrange(groupPart("y".repeat(100)), { index: 1, parent: "x".repeat(40) }).apply(deep), deep);
+  assert.equal(arrange([groupPart("y".repeat(100))], { index: 1, parent: "x".repeat(40) }).apply(deep), deep);
 });
 
 test("to show one layer alone is to show the groups that it is in", () => {

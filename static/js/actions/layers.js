@@ -70,16 +70,18 @@ export function createLayers({ store, api, bitmaps, tryTo }, { run, undo }) {
     return { folded: folded.map(moved), group: group === null ? null : moved(group) };
   }
 
-  /** @param {Part} part @param {import("../state/groups.js").Spot} spot */
-  function place(part, spot) {
+  /** @param {readonly Part[]} parts   layers, or one group @param {import("../state/groups.js").Spot} spot */
+  function place(parts, spot) {
     const { doc } = store.state;
+    const [part] = parts;
     const patch = part.kind === "group" ? following(part.key, labelAfter(doc, part.key, spot.parent)) : {};
-    if (!run(arrange(part, spot))) return;
-    store.update({ ...patch, spoken: whereabouts(part, spot) });
+    const command = arrange(parts, spot);
+    if (!run(command)) return;
+    store.update({ ...patch, spoken: whereabouts(String(command.about.name), spot) });
   }
 
-  /** @param {Part} part @param {import("../state/groups.js").Spot} spot */
-  function whereabouts({ name }, { index, parent }) {
+  /** @param {string} name @param {import("../state/groups.js").Spot} spot */
+  function whereabouts(name, { index, parent }) {
     const count = store.state.doc.layers.length;
     const words = t("layers.moved", { name, place: count - index, count });
     return parent === "" ? words : t("layers.movedInto", { words, group: groupPart(parent).name });
@@ -120,7 +122,7 @@ export function createLayers({ store, api, bitmaps, tryTo }, { run, undo }) {
     /** Move a part of the stack one step up (1) or down (-1), into groups and out of them. @param {Part} part @param {1 | -1} by */
     step: (part, by) => {
       const spot = stepOf(store.state.doc, part, by, store.state.folded);
-      if (spot !== null) place(part, spot);
+      if (spot !== null) place([part], spot);
     },
 
     /** Put what is selected into a group. */

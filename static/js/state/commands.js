@@ -49,9 +49,9 @@ export const onLayers = (title, layers, patch, gesture = null) =>
 /** So many are named where all are meant. */
 const NAMED = 3;
 
-/** @param {readonly Layer[]} layers */
-function namesOf(layers) {
-  const names = layers.map(({ name }) => name);
+/** @param {readonly {name: string}[]} all */
+export function namesOf(all) {
+  const names = all.map(({ name }) => name);
   return { name: [...names.slice(0, NAMED), ...(names.length > NAMED ? ["…"] : [])].join(", ") };
 }
 

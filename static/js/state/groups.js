@@ -1,4 +1,4 @@
-import { command } from "./commands.js";
+import { command, namesOf } from "./commands.js";
 import { groupOf, indexOf, insertLayers, isWithin, labelOf, labelsOf, numbered, removeLayers, SEPARATOR, withLayers } from "./doc.js";
 
 /**
@@ -87,26 +87,27 @@ export function stepOf(doc, part, by, folded) {
 }
 
 /**
- * Where a part comes to lie that is dropped in the list, as deep as the pointer has it.
+ * Where parts come to lie that are dropped in the list, as deep as the pointer has it.
  *
  * @param {Doc} doc
- * @param {Part} part
- * @param {readonly Row[]} rows   those in sight without the part's own, top first
+ * @param {readonly Part[]} parts
+ * @param {readonly Row[]} rows   those in sight without the parts' own, top first
  * @param {number} place   how many of them lie above it
  * @param {number} depth   how many groups it is wanted in
  * @param {readonly string[]} folded
  * @returns {Spot & {depth: number}}
  */
-export function dropOf(doc, part, rows, place, depth, folded) {
+export function dropOf(doc, parts, rows, place, depth, folded) {
   const [over, under] = [rows[place - 1], rows[place]];
   const isOpen = over?.part.kind === "group" && !folded.includes(over.part.key);
   const labels = over === undefined ? [] : labelsOf(isOpen ? over.part.key : parentOf(doc, over.part));
   const within = Math.min(labels.length, Math.max(under?.depth ?? 0, depth));
-  const rest = doc.layers.filter((layer) => !holds(part, layer));
+  const stays = (/** @type {Layer} */ layer) => !parts.some((part) => holds(part, layer));
+  const rest = doc.layers.filter(stays);
   const below = rows
     .slice(place)
     .flatMap(({ layers }) => layers)
-    .find((layer) => !holds(part, layer));
+    .find(stays);
   return { index: below === undefined ? 0 : rest.indexOf(below) + 1, parent: labels[within - 1] ?? "", depth: within };
 }
 
@@ -171,11 +172,11 @@ function gathered(doc, ids, index) {
   return withLayers(doc, [...rest.slice(0, index), ...moved, ...rest.slice(index)]);
 }
 
-/** @param {Part} part @param {Spot} spot */
-export const arrange = (part, { index, parent }) =>
-  command("command.move", { name: part.name }, (doc) => {
-    const ids = new Set(membersOf(doc, part).map(({ id }) => id));
-    const next = ids.size === 0 ? null : putInto(doc, [part], parent);
+/** @param {readonly Part[]} parts   of which none is in another @param {Spot} spot */
+export const arrange = (parts, { index, parent }) =>
+  command("command.move", namesOf(parts), (doc) => {
+    const ids = new Set(parts.flatMap((part) => membersOf(doc, part)).map(({ id }) => id));
+    const next = ids.size === 0 ? null : putInto(doc, parts, parent);
     if (next === null) return doc;
     const placed = gathered(next, ids, index);
     return placed.layers.every((layer, place) => layer === doc.layers[place]) ? doc : placed;

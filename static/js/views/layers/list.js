@@ -28,18 +28,11 @@ export function createLayerList(actions, bitmaps, { list, figure, worth }) {
   let lines = [];
 
   listenToDrag(list, {
-    carried: (element) => {
-      const part = lineOf(element)?.row.part;
-      const depth = lineOf(element)?.row.depth ?? 0;
-      const shown = lines.filter(({ row }) => !row.hidden);
-      const first = shown.findIndex((line) => line.element === element);
-      const after = shown.slice(first + 1).findIndex(({ row }) => part?.kind === "layer" || row.depth <= depth);
-      return shown.slice(first, after < 0 ? undefined : first + 1 + after).map((line) => line.element);
-    },
-    aim: (carried, place, deeper) => spotFor(carried, place, deeper)?.deeper ?? 0,
-    drop: (carried, place, deeper) => {
-      const found = spotFor(carried, place, deeper);
-      if (found !== null) actions.place(found.part, found.spot);
+    carried,
+    aim: (row, place, deeper) => spotFor(row, place, deeper)?.deeper ?? 0,
+    drop: (row, place, deeper) => {
+      const found = spotFor(row, place, deeper);
+      if (found !== null) actions.place(found.parts, found.spot);
     },
   });
 
@@ -57,15 +50,34 @@ export function createLayerList(actions, bitmaps, { list, figure, worth }) {
       : { anchor: row.anchor, ...selectionMenu(now, layer, actions, () => row.rename(), besides ? [] : before) };
   });
 
-  const lineOf = (/** @type {HTMLElement} */ element) => lines.find((line) => line.element === element);
+  const lineOf = (/** @type {HTMLElement} */ element) => lines.find((line) => line.element === element)?.row;
 
-  /** Where lines come to lie that are held between others, by so many groups deeper than they were. @param {HTMLElement[]} carried @param {number} place @param {number} deeper */
-  function spotFor(carried, place, deeper) {
-    const held = lineOf(carried[0])?.row;
+  /** The lines that go with one: what is in a group, or all layers that are selected. @param {HTMLElement} element */
+  function carried(element) {
+    const row = lineOf(element);
+    if (row?.part.kind !== "group") return together(row?.part.key ?? "").map((line) => line.element);
+    const shown = lines.filter((line) => !line.row.hidden);
+    const first = shown.findIndex((line) => line.element === element);
+    const after = shown.slice(first + 1).findIndex((line) => line.row.depth <= row.depth);
+    return shown.slice(first, after < 0 ? undefined : first + 1 + after).map((line) => line.element);
+  }
+
+  /** The lines of all layers that are selected with one, or that of it alone. @param {string} id */
+  function together(id) {
+    const chosen = groupAtHand(state) === null ? selectionOf(state).map((layer) => layer.id) : [];
+    const ids = chosen.includes(id) ? chosen : [id];
+    return lines.filter(({ row }) => !row.hidden && row.part.kind === "layer" && ids.includes(row.part.key));
+  }
+
+  /** Where what a line takes along comes to lie between others, by so many groups deeper than it was. @param {HTMLElement} element @param {number} place @param {number} deeper */
+  function spotFor(element, place, deeper) {
+    const held = lineOf(element);
     if (held === undefined) return null;
-    const others = lines.filter(({ row, element }) => !row.hidden && !carried.includes(element)).map(({ row }) => row);
-    const { depth, ...spot } = dropOf(state.doc, held.part, others, place, held.depth + deeper, state.folded);
-    return { part: held.part, spot, deeper: depth - held.depth };
+    const along = carried(element);
+    const parts = held.part.kind === "group" ? [held.part] : together(held.part.key).map(({ row }) => row.part);
+    const others = lines.filter((line) => !line.row.hidden && !along.includes(line.element)).map(({ row }) => row);
+    const { depth, ...spot } = dropOf(state.doc, parts, others, place, held.depth + deeper, state.folded);
+    return { parts, spot, deeper: depth - held.depth };
   }
 
   function renderRows() {
@@ -181,26 +193,30 @@ const INDENT = 16;
  * @param {HTMLElement} list
  * @param {object} about
  * @param {(row: HTMLElement) => HTMLElement[]} about.carried   the row with those that it takes along
- * @param {(carried: HTMLElement[], place: number, deeper: number) => number} about.aim   by how many groups deeper they can be below so many other rows
- * @param {(carried: HTMLElement[], place: number, deeper: number) => void} about.drop
+ * @param {(row: HTMLElement, place: number, deeper: number) => number} about.aim   by how many groups deeper it can be below so many of the other rows
+ * @param {(row: HTMLElement, place: number, deeper: number) => void} about.drop
  */
 function listenToDrag(list, { carried, aim, drop }) {
   list.addEventListener("pointerdown", (down) => {
     const grip = /** @type {Element} */ (down.target).closest("[data-grip]");
-    const row = /** @type {HTMLElement | null} */ (grip?.closest("li") ?? null);
-    if (grip === null || row === null || down.button !== 0) return;
+    const line = grip?.closest("li");
+    if (!grip || !line || down.button !== 0) return;
+    /** @type {HTMLElement} */
+    const row = line;
     down.preventDefault();
     const rows = /** @type {HTMLElement[]} */ ([...list.children]).filter((other) => !other.hidden);
     const held = carried(row);
     const rest = rows.filter((other) => !held.includes(other));
-    const from = rows.indexOf(row);
+    const from = rest.filter((other) => other.offsetTop < row.offsetTop).length;
     const gap = rows.length > 1 ? rows[1].offsetTop - rows[0].offsetTop - rows[0].offsetHeight : 0;
-    const distance = held.reduce((sum, { offsetHeight }) => sum + offsetHeight + gap, 0);
-    const start = row.offsetTop + row.offsetHeight / 2;
-    // As if the rows below had closed up around the one that is held.
-    const middles = rest.map(
-      (other, index) => other.offsetTop + other.offsetHeight / 2 - (index < from ? 0 : distance - row.offsetHeight - gap),
-    );
+    const heightOf = (/** @type {HTMLElement[]} */ some) => some.reduce((sum, { offsetHeight }) => sum + offsetHeight + gap, 0);
+    /** What held rows leave free above a row. @param {HTMLElement} other */
+    const freeAbove = (other) => heightOf(held.filter((each) => each.offsetTop < other.offsetTop));
+    const middleOf = (/** @type {HTMLElement} */ other) => other.offsetTop + other.offsetHeight / 2;
+    // Its line counts, not the panel below that. The other rows lie as if they had closed up around it.
+    const own = /** @type {HTMLElement} */ (row.firstElementChild).offsetHeight;
+    const start = row.offsetTop + own / 2 - freeAbove(row);
+    const middles = rest.map((other, index) => middleOf(other) - freeAbove(other) + (index < from ? 0 : own + gap));
     let [to, deeper] = [from, 0];
     let moved = false;
     grip.setPointerCapture(down.pointerId);
@@ -212,10 +228,10 @@ function listenToDrag(list, { carried, aim, drop }) {
       const dy = clientY - down.clientY;
       moved = true;
       to = middles.filter((middle) => middle < start + dy).length;
-      deeper = aim(held, to, Math.round((clientX - down.clientX) / INDENT));
+      deeper = aim(row, to, Math.round((clientX - down.clientX) / INDENT));
       for (const each of held) each.style.transform = `translate(${deeper * INDENT}px, ${dy}px)`;
       for (const [index, other] of rest.entries()) {
-        const aside = index >= from && index < to ? -distance : index < from && index >= to ? distance : 0;
+        const aside = (index < to ? 0 : heightOf(held)) - freeAbove(other);
         other.style.transform = aside === 0 ? "" : `translateY(${aside}px)`;
       }
     }
@@ -226,7 +242,7 @@ function listenToDrag(list, { carried, aim, drop }) {
       for (const name of ENDS) grip?.removeEventListener(name, end);
       for (const each of held) each.classList.remove("dragged");
       for (const other of rows) other.style.transform = "";
-      if (event.type === "pointerup" && moved) drop(held, to, deeper);
+      if (event.type === "pointerup" && moved) drop(row, to, deeper);
     }
 
     grip.addEventListener("pointermove", move);
