@@ -7,6 +7,7 @@ clipping does is done to the layers. What cannot come along (adjustments, effect
 import math
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from typing import IO, Literal
 
 from llm_dit.color import BlendMode
@@ -80,7 +81,8 @@ def read_psd(file: IO[bytes], limits: FileLimits) -> LayerFile:
         for entry, label in zip(entries, labels, strict=True):
             yield _layer(entry, label, reader, warnings)
 
-    shown = layers() if size == canvas else (smaller(layer, canvas, size) for layer in layers())
+    # A loop's own name would hold a large layer until the next one is there.
+    shown = layers() if size == canvas else map(partial(smaller, canvas=canvas, to=size), layers())
     return LayerFile(kind="psd", width=size[0], height=size[1], layers=shown, groups=groups, warnings=warnings)
 
 

@@ -99,7 +99,7 @@ class Colors:
         image = images[0] if self.count == 1 else Image.merge(mode, images)
         if self._transform is not None:
             return ImageCms.applyTransform(image, self._transform) or image
-        return image.convert("RGB")
+        return image if image.mode == "RGB" else image.convert("RGB")
 
     def _find_transform(self) -> Any:
         profile: Any = None
@@ -191,7 +191,9 @@ class LayerPixels:
             if channel is None:
                 raise LayerFileError(DAMAGED)
             planes.append(read_plane(self._file, channel, record.size, self._psd))
-        return self._colors.to_rgb(planes).convert("RGBA")
+        colored = self._colors.to_rgb(planes)
+        planes.clear()  # a large layer is held twice at most
+        return colored.convert("RGBA")
 
     def _alpha(self, entry: Entry, box: Box) -> Plane | None:
         """Return the alpha of a layer on `box` with its masks, its groups' masks and what it is clipped to."""
