@@ -18,6 +18,7 @@ from tests.browser.studio import Studio
 NARROW = """
 () => [...document.querySelectorAll("button, summary, input, textarea")]
   .filter((e) => e.checkVisibility({ visibilityProperty: true }) && !e.closest(".visually-hidden, .compare-range"))
+  .map((e) => (e.type === "checkbox" ? e.labels[0] : e))
   .map((e) => [e.getAttribute("aria-label") || e.textContent || e.type, e.getBoundingClientRect()])
   .filter(([, box]) => box.width > 0 && (box.height < 43.5 || box.width < 37.5))
   .map(([name, box]) => `${name} ${box.width} × ${box.height}`)
@@ -50,6 +51,7 @@ def by_keyboard(studio: Studio, description: str) -> None:
     keyboard.press("ArrowLeft")
     keyboard.press("ArrowLeft")
     expect(studio.page.get_by_role("radio", name="640")).to_be_checked()
+    keyboard.press("Shift+Tab")
     keyboard.press("Shift+Tab")
     keyboard.press("Home")
     keyboard.press("ArrowRight")

@@ -54,7 +54,11 @@ export function createEditDialog(actions, bitmaps, { openHelp, openEngine }, not
   /** @type {State | null} */
   let rendered = null;
 
-  // Esc and the phone's back gesture close the dialog by themselves; the state must hear of it.
+  // Esc and the phone's back gesture close the dialog by themselves; the state must hear of it, and before anything else has
+  // the page rendered, such as a row that the pointer turns out to be on: that would open the dialog again.
+  dialog.addEventListener("cancel", (event) => {
+    if (event.target === dialog) actions.closeEdit(); // file fields can be canceled as well
+  });
   dialog.addEventListener("close", () => {
     if (dialog.open) return; // a key has opened it again before the browser told of its end
     document.body.append(notices);
