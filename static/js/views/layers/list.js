@@ -23,7 +23,7 @@ export function createLayerList(actions, bitmaps, { list, figure, worth }) {
   const panel = createLayerPanel(actions, bitmaps, (id) => rows.get(id)?.rename());
   const groupPanel = createGroupPanel(actions, bitmaps, (label) => groups.get(label)?.rename());
   const results = createResults(actions);
-  worth.append(results.element);
+  worth.replaceWith(results.element);
   /** @type {{row: Row, element: HTMLElement}[]} */
   let lines = [];
 

@@ -22,7 +22,7 @@ export function createStack(actions, bitmaps, bringList) {
   let lines = null;
   let asked = false;
   const figure = h("span.hint.number.fidelity", { hidden: true });
-  const worth = h("div");
+  const worth = h("div", { hidden: true });
   const list = h("ol.layer-list");
   const empty = h("p.layers-empty.hint");
   const ghosts = createGhosts(bitmaps);
