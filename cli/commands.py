@@ -27,6 +27,7 @@ from cli.folders import (
     hash_of,
     pictures_in,
     run_many,
+    sampling,
     stacks_in,
 )
 from cli.terminal import (
@@ -193,11 +194,7 @@ def decompose(
         given = {
             "layer_num": layers,
             "resolution": resolution,
-            "num_inference_steps": steps,
-            "cfg_scale": cfg_scale,
-            "speed": speed,
-            "loras": lora,
-            "seed": seed,
+            **sampling(steps, cfg_scale, speed, lora, seed),
             "prompt": prompt,
             "output_size": size,
             "language": language,
@@ -290,15 +287,7 @@ def edit(
         if single:
             require_png(task.target)
         first = open_image(layer, fit=fit) if single else None
-        given = {
-            "instruction": instruction,
-            "num_inference_steps": steps,
-            "cfg_scale": cfg_scale,
-            "speed": speed,
-            "loras": lora,
-            "seed": seed,
-            "shape": shape,
-        }
+        given = {"instruction": instruction, **sampling(steps, cfg_scale, speed, lora, seed), "shape": shape}
         asked = _given(_options_like(like, "edit"), given)
         if "instruction" not in asked:
             raise InputError("Say what to do, such as “make it blue”, or give --like a picture.", param="instruction")

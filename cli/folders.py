@@ -5,15 +5,14 @@ import itertools
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import reduce
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
 from PIL import Image
-from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
-from rich.progress import Progress as ProgressBar
 
-from cli.terminal import EXIT_SOME, Stack, console, counted, explained, read_stack, writing
+from cli.terminal import EXIT_SOME, Stack, bar_on_console, console, counted, explained, read_stack, writing
 from cli.upkeep import Config, Engine, Profile, settings_of
 from llm_dit import options
 from llm_dit.decoding.opening import PICTURE_FORMATS
@@ -50,6 +49,14 @@ Guidance = Annotated[float | None, typer.Option("--cfg-scale", help=help_of(opti
 Speed = Annotated[options.Speed | None, typer.Option(help=help_of(options.Speed))]
 Loras = Annotated[list[str] | None, typer.Option("--lora", help=help_of(options.Loras))]
 
+
+def sampling(
+    steps: int | None, cfg_scale: float | None, speed: options.Speed | None, lora: list[str] | None, seed: int | None
+) -> dict[str, Any]:
+    """Return what every command that runs an engine is given, by the names of `SamplingOptions`."""
+    return {"num_inference_steps": steps, "cfg_scale": cfg_scale, "speed": speed, "loras": lora, "seed": seed}
+
+
 app = typer.Typer()
 LAYER_SUFFIXES = (".psd", ".psb", ".ora", ".zip")
 REPORT_NAME = "report.json"
@@ -83,8 +90,7 @@ def each(tasks: Sequence[Task], begin: Callable[[ProgressCallback], Work]) -> It
 
     A task that fails is told at once, and the next one follows; only where the device is lost none can.
     """
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with ProgressBar(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+    with bar_on_console() as bar:
         row = bar.add_task("loading", total=len(tasks))
         work = begin(lambda progress: bar.update(row, description=progress.phase))
         for number, task in enumerate(tasks):
@@ -129,7 +135,7 @@ def run_many(
 ) -> None:
     """Do the same with every source into the folder `out`, and close; `name` has "{}" for the source's own name.
 
-    A report in the folder is written anew after each: what it has as done, with the same bytes, `asked` for the same
+    A report in the folder is rewritten after each: what it has as done, with the same bytes, `asked` for the same
     of the same engine, is skipped as long as its result is there, unless `again`.
     """
     tasks = [Task(source=source, target=out / name.format(_name_of(source))) for source in sources]
@@ -282,15 +288,7 @@ def evaluate(
 
     Example: llm-dit evaluate truth --engine classical --out classical.json
     """
-    given = {
-        "layer_num": layers,
-        "resolution": resolution,
-        "num_inference_steps": steps,
-        "cfg_scale": cfg_scale,
-        "speed": speed,
-        "loras": lora,
-        "seed": seed,
-    }
+    given = {"layer_num": layers, "resolution": resolution, **sampling(steps, cfg_scale, speed, lora, seed)}
     asked: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
     with explained():
         if against is not None and (asked or engine):
@@ -363,7 +361,7 @@ def _measuring(made: Callable[[Task, Truth, ProgressCallback], Sequence[Image.Im
         found = [_resized(layer, known.picture.size) for layer in made(task, known, progress)]
         if not found:
             raise LayerFileError("The decomposition has no layer that shows.")
-        score = score_of(known.picture, _flat(found), found, [""] * len(found))
+        score = score_of(known.picture, reduce(Image.alpha_composite, found), found, [""] * len(found))
         share = min(1, side / max(known.picture.size))
         size = (max(1, round(known.picture.width * share)), max(1, round(known.picture.height * share)))
         levels = compare([_resized(layer, size) for layer in found], [_resized(layer, size) for layer in known.layers])
@@ -403,13 +401,6 @@ def _decomposition_of(source: Path, folder: Path) -> Sequence[Image.Image]:
     if found is None:
         raise InputError(f"{folder} has no decomposition of it, such as {name}_layers.", param="against")
     return _shown(read_stack([found])).layers
-
-
-def _flat(layers: Sequence[Image.Image]) -> Image.Image:
-    flat = layers[0]
-    for layer in layers[1:]:
-        flat = Image.alpha_composite(flat, layer)
-    return flat
 
 
 def _resized(layer: Image.Image, size: tuple[int, int]) -> Image.Image:

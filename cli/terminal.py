@@ -60,11 +60,16 @@ def _with_options(error: LLMDiTError) -> str:
     return error.message
 
 
+def bar_on_console() -> ProgressBar:
+    """Return a bar that a terminal shows, and that is gone when its block ends."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    return ProgressBar(*columns, console=console, transient=True, disable=not console.is_terminal)
+
+
 @contextlib.contextmanager
 def progress_bar(title: str) -> Generator[ProgressCallback]:
     """Show a bar while the block runs; it yields the callback that a pipeline takes."""
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with ProgressBar(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+    with bar_on_console() as bar:
         task = bar.add_task(title, total=None)
 
         def show(progress: Progress) -> None:

@@ -84,7 +84,7 @@ def _or_auto(value: object, number: ValidatorFunctionWrapHandler) -> object:
     return value if value == "auto" else number(value)
 
 
-# "auto" goes by the number's own checks, so that an error speaks of the number alone.
+# A number has its own checks beside "auto", so that an error speaks of the number alone.
 LayerCount = Annotated[
     LayerNum,
     WrapValidator(_or_auto),

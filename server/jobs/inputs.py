@@ -16,11 +16,11 @@ from typing import Any, ClassVar, Literal, NamedTuple
 from PIL import Image
 
 from llm_dit.images import encode_png
-from llm_dit.layers import Decomposition, coverage
+from llm_dit.layers import Decomposition
 from llm_dit.options import DecomposeOptions, EditOptions, EngineName, NamedBox, SamplingOptions, Seed
 from llm_dit.recipe import Recipe, recipe_of
 from llm_dit.runs import Forward, LayerPipeline, PreviewCallback, ProgressCallback
-from llm_dit.score import Score
+from llm_dit.score import Score, coverage
 from server.storage.images import ImageStore, address_of
 
 JobKind = Literal["decompose", "edit"]

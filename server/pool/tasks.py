@@ -18,7 +18,8 @@ from llm_dit.exports.formats import ExportName
 from llm_dit.exports.formats import write_export as export_to
 from llm_dit.images import ImageLimits, bytes_of, encode_png, read_picture, size_of, write_png
 from llm_dit.layer import Groups, KeptLayer, Layer, kept_fields, pixels_within
-from llm_dit.layers import Painting, canvas_of, coverage
+from llm_dit.layers import Painting, canvas_of
+from llm_dit.score import coverage
 from server.storage.images import ImageStore, disk_full_told
 
 SMALL_PIXELS = 1_048_576

@@ -73,15 +73,13 @@ class Layer:
     @property
     def box(self) -> Box:
         """Where the layer lies on the canvas, turned."""
-        frame = self._frame(self.image)
-        return self._turn.reach(frame.box) if self._is_oblique else frame.box
+        return self._reach(self._frame(self.image).box)
 
     @property
     def shown_box(self) -> Box | None:
         """Where what is not clear of the layer lies on the canvas; None when there is nothing to see."""
-        frame = self._frame(self._mirrored())
-        shown = frame.shown
-        return self._turn.reach(shown) if shown and self._is_oblique else shown
+        shown = self._frame(self._mirrored()).shown
+        return shown and self._reach(shown)
 
     @property
     def is_placed_plainly(self) -> bool:
@@ -117,8 +115,7 @@ class Layer:
         """
         frame = self._frame(self._mirrored())
         shown = frame.shown
-        reached = self._turn.reach(shown) if shown and self._is_oblique else shown
-        part = _overlap(reached, within) if reached else None
+        part = _overlap(self._reach(shown), within) if shown else None
         pixels = None
         if part and shown:
             pixels = self._turned(frame, shown, part) if self._is_oblique else frame.cut(part)
@@ -134,6 +131,10 @@ class Layer:
     @property
     def _turn(self) -> "_Turn":
         return _Turn(self.rotation, self.x + self.width / 2, self.y + self.height / 2)
+
+    def _reach(self, box: Box) -> Box:
+        """Return the part of the canvas that a box of what is not turned yet comes to lie in."""
+        return self._turn.reach(box) if self._is_oblique else box
 
     def _mirrored(self) -> Image.Image:
         image = self.image if self.image.mode == "RGBA" else self.image.convert("RGBA")
@@ -334,6 +335,7 @@ SEPARATOR = " / "
 
 
 PASS_THROUGH = "pass-through"
+GroupBlend = Literal["pass-through"] | BlendMode
 
 
 class Group(BaseModel, frozen=True):
@@ -345,9 +347,7 @@ class Group(BaseModel, frozen=True):
 
     opacity: Opacity = 1.0
     visible: bool = True
-    blend: Annotated[
-        Literal["pass-through"] | BlendMode, Field(description="As of a layer, or that of each layer by itself.")
-    ] = PASS_THROUGH
+    blend: Annotated[GroupBlend, Field(description="As of a layer, or that of each layer by itself.")] = PASS_THROUGH
 
     @property
     def passes_through(self) -> bool:

@@ -272,13 +272,6 @@ class Decomposition(list[Image.Image]):
         return self._picture and score_of(self._picture, self[0], self[1:], self.names[1:])
 
 
-def coverage(image: Image.Image) -> float:
-    """Return the mean alpha of an image, 0 (nothing to see) to 1 (opaque everywhere)."""
-    alpha = (image if image.mode == "RGBA" else image.convert("RGBA")).getchannel("A")
-    total = sum(level * count for level, count in enumerate(alpha.histogram()))
-    return total / 255.0 / (image.width * image.height)
-
-
 def canvas_size(layers: Sequence[Layer], width: int | None = None, height: int | None = None) -> tuple[int, int]:
     """Return the canvas's width and height in pixels.
 

@@ -134,10 +134,17 @@ def score_of(
     gains = _gains(_planes(picture, small), planes)
     verdicts = _verdicts(planes, [_seen(layer) for layer in layers], gains)
     scores = (
-        LayerScore(name=name, box=_box(layer), coverage=_mean_alpha(layer), adds=gain, verdict=verdict, like=like)
+        LayerScore(name=name, box=_box(layer), coverage=coverage(layer), adds=gain, verdict=verdict, like=like)
         for name, layer, gain, (verdict, like) in zip(names, layers, gains, verdicts, strict=True)
     )
     return Score(mean=mean, worst=worst, psnr=psnr, layers=tuple(scores))
+
+
+def coverage(image: Image.Image) -> float:
+    """Return the mean alpha of an image, 0 (nothing to see) to 1 (opaque everywhere)."""
+    alpha = (image if image.mode == "RGBA" else image.convert("RGBA")).getchannel("A")
+    total = sum(level * count for level, count in enumerate(alpha.histogram()))
+    return total / 255.0 / (image.width * image.height)
 
 
 def thinned(picture: Image.Image, layers: Sequence[Image.Image]) -> list[Image.Image]:
@@ -258,11 +265,6 @@ def _seen(layer: Image.Image) -> float:
     """Return the mean alpha without what is faint, 0–1."""
     levels = np.asarray(layer.getchannel("A").histogram())
     return float(levels[FAINT + 1 :] @ np.arange(FAINT + 1, 256)) / 255 / float(levels.sum())
-
-
-def _mean_alpha(layer: Image.Image) -> float:
-    levels = np.asarray(layer.getchannel("A").histogram())
-    return float(levels @ np.arange(256)) / 255 / float(levels.sum())
 
 
 def _box(layer: Image.Image) -> Box | None:

@@ -4,7 +4,7 @@ import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { estimate, requestFor, workingSize } from "../../static/js/actions/decompose.js";
 import { initialState, settingsIn } from "../../static/js/state/initial.js";
-import { scoreWords } from "../../static/js/views/layers/score.js";
+import { scoreWords } from "../../static/js/views/layers/results.js";
 import { describeJob, stallOf } from "../../static/js/views/shell/job-bar.js";
 import { clock } from "./browser.js";
 

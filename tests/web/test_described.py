@@ -14,6 +14,7 @@ import pytest
 
 from llm_dit.layer import Offset, Scale
 from llm_dit.options import bounds
+from llm_dit.score import POOR_DB
 from server.engines import defaults_of
 from server.settings import load_settings
 from tests.kit.forks import ROOT
@@ -93,3 +94,8 @@ def test_the_page_places_layers_within_the_bounds_that_the_server_has() -> None:
     assert tuple(json.loads(told["SCALE_LIMITS"])) == bounds(Scale)
     most = int(told["OFFSET_LIMIT"].replace("_", ""))
     assert (-most, most) == bounds(Offset)
+
+
+def test_the_page_and_the_library_call_the_same_layers_poor() -> None:
+    text = (ROOT / "static/js/views/layers/results.js").read_text(encoding="utf-8")
+    assert f"const POOR_DB = {POOR_DB:g};" in text

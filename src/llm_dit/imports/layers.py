@@ -85,8 +85,6 @@ def read_layers(source: IO[bytes] | Path, limits: FileLimits | None = None) -> L
     if kind == "project":
         return read_project_layers(archive, limits)
     if kind == "ora":
-        from llm_dit.imports.layers import read_ora
-
         return read_ora(archive, limits)
     return read_bundle(archive, limits, _bundle_prefix(archive) or "")
 

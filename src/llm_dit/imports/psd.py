@@ -8,7 +8,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
-from typing import IO, Literal
+from typing import IO
 
 from llm_dit.color import BlendMode
 from llm_dit.images import MAX_FIT_PIXELS, MAX_FIT_SIDE, ImageLimits, fitted
@@ -16,7 +16,7 @@ from llm_dit.imports.layer_file import FileLimits, Folder, LayerFile, Nesting, c
 from llm_dit.imports.psd_pixels import Colors, Entry, LayerPixels, is_fill
 from llm_dit.imports.psd_records import Record, read_structure
 from llm_dit.imports.smaller import smaller
-from llm_dit.layer import Group, Layer
+from llm_dit.layer import PASS_THROUGH, Group, GroupBlend, Layer
 from llm_dit.names import shortened
 
 BLENDS: dict[bytes, BlendMode] = {
@@ -37,7 +37,7 @@ BLENDS: dict[bytes, BlendMode] = {
     b"colr": "color",
     b"lum ": "luminosity",
 }
-GROUP_BLENDS: dict[bytes, Literal["pass-through"] | BlendMode] = {b"pass": "pass-through", **BLENDS}
+GROUP_BLENDS: dict[bytes, GroupBlend] = {b"pass": PASS_THROUGH, **BLENDS}
 ADJUSTMENTS = {
     b"levl", b"curv", b"brit", b"CgEd", b"blnc", b"blwh", b"hue2", b"hue ", b"selc", b"mixr", b"grdm", b"phfl", b"post",
     b"thrs", b"nvrt", b"vibA", b"expA", b"clrL",

@@ -11,17 +11,17 @@ import copy
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import IO, Any, Literal
+from typing import IO, Any
 
 import resvg_py
 from lxml import etree  # pyright: ignore[reportAttributeAccessIssue]
 from PIL import Image
 
-from llm_dit.color import BLEND_MODES, BlendMode
+from llm_dit.color import BLEND_MODES
 from llm_dit.errors import LayerFileError
 from llm_dit.images import fitted
 from llm_dit.imports.layer_file import FileLimits, Folder, LayerFile, Nesting, check_sizes, decoded, grouped, warn
-from llm_dit.layer import PASS_THROUGH, Group, Layer
+from llm_dit.layer import PASS_THROUGH, Group, GroupBlend, Layer
 from llm_dit.names import shortened
 
 SVG, XLINK = "{http://www.w3.org/2000/svg}", "{http://www.w3.org/1999/xlink}"
@@ -207,7 +207,7 @@ def _shown(element: Any) -> Group:
     except ValueError:
         opacity = 1.0
     mode = style.get("mix-blend-mode", "normal").strip()
-    blend: BlendMode | Literal["pass-through"] = PASS_THROUGH
+    blend: GroupBlend = PASS_THROUGH
     if mode != "normal" and mode in BLEND_MODES:
         blend = mode
     elif style.get("isolation", "").strip() == "isolate":

@@ -302,7 +302,7 @@ class Models:
         param = OPTIONS[name]
         specs = parse_loras(texts, param)
         if not fused and any(spec.schedule and spec.schedule.heun for spec in specs):
-            raise InputError("The LoRA stable-layers goes by Heun's method, which fused = false has not.", param=param)
+            raise InputError("The LoRA stable-layers uses Heun's method, which fused = false has not.", param=param)
         for spec in specs:
             if file := local_lora(spec):
                 open_lora(file, spec)

@@ -189,7 +189,7 @@ export function groupBetween(layer, below, above) {
   return isWithin(own, shared) && [...under, ...over].includes(own) ? own : shared;
 }
 
-/** What is said of the groups that layers are in: another group of the same label begins anew. @param {Doc["groups"]} groups @param {readonly Layer[]} layers */
+/** What is said of the groups that layers are in: another group of the same label is a new one. @param {Doc["groups"]} groups @param {readonly Layer[]} layers */
 function groupsOf(groups, layers) {
   const labels = Object.keys(groups);
   if (labels.length === 0) return groups;

@@ -28,7 +28,7 @@ const parentOf = (doc, part) => (part.kind === "group" ? around(part.key) : labe
 export function rowsOf({ layers }, folded = []) {
   /** @type {Row[]} */
   const rows = [];
-  /** @type {Row[]} the groups around the layer at hand */
+  /** @type {Row[]} the groups around the layer that is looked at */
   let open = [];
   for (const layer of [...layers].reverse()) {
     const labels = labelsOf(layer.group);
