@@ -6,9 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-from llm_dit.classical.layering.ground import Ground, fit_ground, with_strays
 from llm_dit.classical.layering.regions import MOST, draw_sketch
-from llm_dit.classical.layering.surfaces import pieces_of
+from llm_dit.classical.layering.surfaces import Ground, fit_ground, pieces_of, with_strays
 from llm_dit.layers import Decomposition
 from llm_dit.pipelines.classical import ClassicalPipeline
 

@@ -5,7 +5,6 @@ from dataclasses import dataclass, replace
 import cv2
 import numpy as np
 
-from llm_dit.classical.layering.ground import Ground, find_ground, fit_ground, foreign_to, with_strays
 from llm_dit.classical.layering.grouping import busyness, group, group_things
 from llm_dit.classical.layering.regions import (
     Floats,
@@ -21,7 +20,17 @@ from llm_dit.classical.layering.regions import (
     smooth_merge,
 )
 from llm_dit.classical.layering.soft import Soft, find_soft, sort_soft, with_soft
-from llm_dit.classical.layering.surfaces import dissolve_slivers, join_paint, open_holes, pieces_of
+from llm_dit.classical.layering.surfaces import (
+    Ground,
+    dissolve_slivers,
+    find_ground,
+    fit_ground,
+    foreign_to,
+    join_paint,
+    open_holes,
+    pieces_of,
+    with_strays,
+)
 from llm_dit.color import norm
 
 MANY = 160

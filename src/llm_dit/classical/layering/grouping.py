@@ -2,9 +2,8 @@
 
 import numpy as np
 
-from llm_dit.classical.layering.ground import Ground, of_ground_color
 from llm_dit.classical.layering.regions import Floats, Labels, Mask, Regions, Sketch
-from llm_dit.classical.layering.surfaces import PAINT, gap_from, is_stroke
+from llm_dit.classical.layering.surfaces import PAINT, Ground, gap_from, is_stroke, of_ground_color
 
 FOREIGN = 5.0
 """By how much more it costs to leave in a known ground what is plainly of another color."""

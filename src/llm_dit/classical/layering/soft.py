@@ -7,9 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from llm_dit.alpha import spread
-from llm_dit.classical.layering.ground import Ground
 from llm_dit.classical.layering.paint import Edge, Halo, Plan, least_alpha, own_colors
 from llm_dit.classical.layering.regions import Floats, Labels, Mask, Regions, Sketch, compact, depth, nearest_label
+from llm_dit.classical.layering.surfaces import Ground
 from llm_dit.color import dot, norm
 
 Places = tuple[NDArray[np.intp], NDArray[np.intp]]
