@@ -125,7 +125,7 @@ HALF_UNDERSTOOD = {
 def without_networks() -> Iterator[None]:
     """Find subjects by what stands out, so that a machine with the networks set up measures the same, and as fast."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("llm_dit.classical.effects.cutout.is_set_up", lambda *networks: False)
+        patch.setattr("llm_dit.classical.effects.parts.is_set_up", lambda *networks: False)
         yield
 
 

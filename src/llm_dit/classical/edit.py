@@ -5,9 +5,8 @@ from dataclasses import replace
 import numpy as np
 from PIL import Image
 
-from llm_dit.classical.effects import adjustments, cutout, filters, outline
-from llm_dit.classical.effects.cutout import subject_of
-from llm_dit.classical.effects.parts import find_part
+from llm_dit.classical.effects import adjustments, filters, outline, parts
+from llm_dit.classical.effects.parts import find_part, subject_of
 from llm_dit.classical.effects.picture import Effect, FindSubject, Floats, Picture, Scene, read_picture, write_picture
 from llm_dit.classical.instructions.parsing import language_of, parse_instruction
 from llm_dit.classical.operations import Operation, Part, refusal, translated
@@ -46,7 +45,7 @@ EFFECTS: dict[str, Effect] = {
     "sharpen": filters.sharpen,
     "simplify": filters.simplify,
     "pixelate": filters.pixelate,
-    "cutout": cutout.cutout,
+    "cutout": parts.cutout,
     "mirror": outline.mirror,
     "flip": outline.flip,
     "turn": outline.turn,
