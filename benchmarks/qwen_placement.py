@@ -30,7 +30,7 @@ from diffusers import (
 from diffusers.hooks import HookRegistry, apply_group_offloading
 from PIL import Image
 
-from llm_dit.qwen.forward.fp8 import put_in_fp8
+from llm_dit.qwen.forward.quantized import put_in_fp8
 from llm_dit.qwen.forward.transformer import Transformer
 from llm_dit.qwen.forward.vae import SingleFrameVae
 from llm_dit.qwen.loading.loader import Scheduler

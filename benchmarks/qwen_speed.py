@@ -37,11 +37,17 @@ from transformers import Qwen2VLImageProcessorPil
 
 from benchmarks.qwen_placement import peak_gb, size_of, synchronize
 from llm_dit.qwen.failures import free_memory
-from llm_dit.qwen.forward import fp8
-from llm_dit.qwen.forward.fp8 import Fp8Linear, ScaledTools, bounds_of, quantize_weight
+from llm_dit.qwen.forward import quantized
 from llm_dit.qwen.forward.graphs import Recordings
 from llm_dit.qwen.forward.operations import MANY
-from llm_dit.qwen.forward.packed import PackedLinear, packed_shape
+from llm_dit.qwen.forward.quantized import (
+    Fp8Linear,
+    PackedLinear,
+    ScaledTools,
+    bounds_of,
+    packed_shape,
+    quantize_weight,
+)
 from llm_dit.qwen.forward.tools import ATTENTIONS, Trial, tools_for
 from llm_dit.qwen.forward.transformer import Branch, Shapes, Transformer
 from llm_dit.qwen.forward.vae import SingleFrameVae
@@ -276,7 +282,7 @@ def ours(bench: Bench, transformer: Any, case: Step) -> dict[str, Any]:
 
 def narrowed(bench: Bench, transformer: Any, attention: str, tools: Any) -> Iterator[tuple[str, Any]]:
     """Put the transformer in fp8, little by little, and yield each way with its tools."""
-    scaled = tools.scaled or ScaledTools(operations=fp8) if bench.tiny else tools.scaled
+    scaled = tools.scaled or ScaledTools(operations=quantized) if bench.tiny else tools.scaled
     if scaled is None:
         print(tools.why_wide, flush=True)
         return
@@ -339,7 +345,7 @@ def layers_in_fp8(bench: Bench) -> dict[str, Any]:
     """Return each layer's error in fp8 against float32, as a part of the answer, and beside it bfloat16's."""
     block: Any = bench.make(partial(full_transformer, blocks=1), partial(make_transformer, True)).transformer_blocks[0]
     scaled = tools_for(bench.device, bench.dtype, 128).scaled
-    operations = fp8 if scaled is None else scaled.operations
+    operations = quantized if scaled is None else scaled.operations
     found: dict[str, Any] = {}
     for name, layer in block.named_modules():
         if not isinstance(layer, nn.Linear) or "mod" in name:
@@ -492,7 +498,7 @@ HALVES = {"Q8_0": (0,), "Q6_K": (208,), "Q4_K": (0, 2), "F8_E4M3": (), "F8_E4M3,
 
 
 def packed(bench: Bench) -> dict[str, Any]:
-    """Return the figures of a step over weights that stay as a file stores them (`packed.py`), beside bfloat16."""
+    """Return the figures of a step over weights that stay as a file stores them (`quantized.py`), beside bfloat16."""
     found: dict[str, Any] = {}
     for kind in ("BF16", *HALVES):
         transformer = bench.make(full_transformer, partial(make_transformer, True, head=128))

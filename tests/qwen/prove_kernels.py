@@ -16,15 +16,15 @@ import triton
 import triton.language as tl
 from diffusers.models.normalization import RMSNorm
 
-from llm_dit.qwen.forward import fp8, kernels, operations
-from llm_dit.qwen.forward.fp8 import ScaledOperations
+from llm_dit.qwen.forward import kernels, operations, quantized
 from llm_dit.qwen.forward.operations import Half, Layout, Operations, Owed, Rows
+from llm_dit.qwen.forward.quantized import ScaledOperations
 from llm_dit.qwen.forward.tools import Trial
 
 # Heads, a head's width, rows of text and of image.
 SHAPES = [(2, 16, 9, 24), (3, 32, 1, 7), (24, 128, 17, 33), (5, 128, 130, 1), (9, 64, 5, 18)]
 CAPABILITIES = (80, 90, 100)
-ROUNDED = {tl.bfloat16: (torch.bfloat16, torch.uint16), tl.float8e4nv: (fp8.FP8, torch.uint8)}
+ROUNDED = {tl.bfloat16: (torch.bfloat16, torch.uint16), tl.float8e4nv: (quantized.FP8, torch.uint8)}
 NARROW = 89
 """The least capability that has fp8."""
 STEP = 0.02
@@ -85,7 +85,7 @@ class Case:
         layout = Layout(text=self.text, rope=self.rope, index=self.index)
         branch = Rows(rows=self.rows.clone(), layout=layout, owed=self.owed)
         normed = tool.norm(branch, self.half, 1e-6)
-        bounds = fp8.bounds_of(*self.norms)
+        bounds = quantized.bounds_of(*self.norms)
         norms = [[copy.deepcopy(norm).bfloat16() for norm in pair] for pair in self.norms]
         turned, scales = tool.turn(self.joint.clone(), branch, norms[0], norms[1], bounds)
         flat = self.joint[0].flatten(1)[:, : self.rows.shape[-1]]  # which is strided
@@ -104,7 +104,7 @@ def interpret() -> None:
                 plain, ours = case.run(operations, torch.bfloat16), case.run(kernels, torch.bfloat16)
                 for wanted, theirs, found in zip(exact, plain, ours, strict=True):
                     assert _error(found, wanted) <= _error(theirs, wanted), (shape, indexed, owed)
-                for theirs, found in zip(case.run_scaled(fp8), case.run_scaled(kernels.scaled), strict=True):
+                for theirs, found in zip(case.run_scaled(quantized), case.run_scaled(kernels.scaled), strict=True):
                     assert _error(found, theirs.float()) <= STEP * float(theirs.float().norm()), (shape, indexed, owed)
     trial = Trial(torch.device("cpu"), torch.bfloat16, 128)
     assert trial.of_operations("triton", lambda: kernels) == (kernels, "")

@@ -11,8 +11,8 @@ from torch import nn
 from llm_dit.errors import InputError
 from llm_dit.pipelines.qwen_image_diffusers import QwenImageDiffusersPipeline
 from llm_dit.qwen.diagnosis import diagnose
-from llm_dit.qwen.forward import fp8
-from llm_dit.qwen.forward.fp8 import FP8, Fp8Linear, ScaledTools
+from llm_dit.qwen.forward import quantized
+from llm_dit.qwen.forward.quantized import FP8, Fp8Linear, ScaledTools
 from llm_dit.qwen.forward.tools import Tools, Trial, tools_for
 from llm_dit.qwen.loading.checkpoints import EDIT, LAYERED, is_in_fp8, open_checkpoint
 from llm_dit.qwen.loading.loader import LoadOptions, load_pipeline
@@ -53,7 +53,7 @@ def with_products(plain: Tools) -> Tools:
         operations=plain.operations,
         attention=plain.attention,
         unmasked=plain.unmasked,
-        scaled=ScaledTools(operations=fp8),
+        scaled=ScaledTools(operations=quantized),
     )
 
 
@@ -74,13 +74,13 @@ def test_a_layer_with_outliers_is_off_by_a_few_percent(outliers: int, most: floa
     rows = torch.randn(64, 256, generator=chance)
     rows[:, :outliers] *= 100
     narrow = Fp8Linear.of(layer)
-    assert 0.01 < error(narrow(fp8.quantize(rows)), layer(rows)) < most
+    assert 0.01 < error(narrow(quantized.quantize(rows)), layer(rows)) < most
     assert error(narrow(rows), layer(rows)) < 0.04, "the weights alone"
 
 
 def test_zeros_and_large_numbers_stay_numbers() -> None:
     rows = torch.stack([torch.zeros(64), torch.full((64,), 3e38), torch.linspace(-1, 1, 64)])
-    made = fp8.quantize(rows)
+    made = quantized.quantize(rows)
     assert torch.isfinite(made.rows.float()).all()
     assert torch.equal(made.wide(torch.float32)[0], rows[0])
 
@@ -132,7 +132,7 @@ def test_the_attention_gets_q_k_and_v_in_fp8(narrow: Any) -> None:
         operations=tools.operations,
         attention="sdpa",
         unmasked=tools.unmasked,
-        scaled=ScaledTools(operations=fp8, attend=attend),
+        scaled=ScaledTools(operations=quantized, attend=attend),
     )
     assert error(latents(narrow), wanted) < 0.1
     narrow.transformer.tools = before
@@ -189,7 +189,7 @@ def test_the_doctor_tells_what_fast_is_here(checkpoints: Path) -> None:
 
 def test_operations_in_fp8_are_tried() -> None:
     trial = Trial(CPU, torch.bfloat16, 16)
-    assert trial.of_scaled("torch", lambda: fp8) == (fp8, "")
+    assert trial.of_scaled("torch", lambda: quantized) == (quantized, "")
     plain = tools_for(CPU, torch.bfloat16, 16)
 
     def widened(joint: torch.Tensor, scales: torch.Tensor) -> torch.Tensor:

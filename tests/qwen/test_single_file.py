@@ -22,8 +22,7 @@ from llm_dit.options import DecomposeArguments
 from llm_dit.pipelines.qwen_image_diffusers import QwenImageDiffusersPipeline
 from llm_dit.qwen.diagnosis import diagnose
 from llm_dit.qwen.forward.adapters import Adapters, home_of
-from llm_dit.qwen.forward.fp8 import Fp8Linear
-from llm_dit.qwen.forward.packed import PackedLinear
+from llm_dit.qwen.forward.quantized import Fp8Linear, PackedLinear
 from llm_dit.qwen.forward.transformer import Branch
 from llm_dit.qwen.loading.checkpoints import EDIT, FIRST_EDIT, LAYERED, is_in_fp8
 from llm_dit.qwen.loading.loader import LoadOptions, _Loader

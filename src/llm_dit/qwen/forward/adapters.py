@@ -14,8 +14,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from llm_dit.qwen.forward.fp8 import Scaled
 from llm_dit.qwen.forward.operations import Operations, is_plain
+from llm_dit.qwen.forward.quantized import Scaled
 from llm_dit.qwen.forward.transformer import Joined, Transformer
 from llm_dit.qwen.loading.loader import read_tensors
 from llm_dit.qwen.loading.loras import Lora

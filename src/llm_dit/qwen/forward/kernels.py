@@ -1,4 +1,4 @@
-"""The operations of `operations.py` and `fp8.py` with less traffic: Triton kernels, and a product that ends in GELU.
+"""The operations of `operations.py` and `quantized.py` with less traffic: Triton kernels, a product that ends in GELU.
 
 The kernels take and give bfloat16, have float32 inside, and are one launch each. At the end of one of cuBLAS's products
 of many rows a GELU costs a twentieth of its time; in those of quack-kernels (`with_quack`) it costs nothing.
@@ -16,8 +16,8 @@ import torch
 import triton
 import triton.language as tl
 
-from llm_dit.qwen.forward.fp8 import FP8, MOST, Scaled, largest_of
 from llm_dit.qwen.forward.operations import MANY, Half, Norms, Operations, Owed, Rows, is_plain, project
+from llm_dit.qwen.forward.quantized import FP8, MOST, Scaled, largest_of
 
 __all__ = ["norm", "project", "scaled", "think", "turn", "with_quack"]
 
@@ -131,7 +131,7 @@ def with_quack() -> Operations:
 
 
 def norm_scaled(branch: Rows, half: Half, eps: float) -> Scaled:
-    """As `fp8.norm`."""
+    """As `quantized.norm`."""
     _, count, width = branch.rows.shape
     made = _room(branch.rows, count, width)
     _write_normed(branch, half, eps, made.rows, made.scales)
@@ -139,7 +139,7 @@ def norm_scaled(branch: Rows, half: Half, eps: float) -> Scaled:
 
 
 def quantize(rows: torch.Tensor, *, gelu: bool = False) -> Scaled:
-    """As `fp8.quantize`."""
+    """As `quantized.quantize`."""
     count, width = rows.shape
     made = _room(rows, count, width)
     block = triton.next_power_of_2(width)
@@ -152,7 +152,7 @@ def quantize(rows: torch.Tensor, *, gelu: bool = False) -> Scaled:
 def turn_scaled(
     joint: torch.Tensor, branch: Rows, text: Norms, image: Norms, bounds: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """As `fp8.turn`."""
+    """As `quantized.turn`."""
     _, rows, _, heads, width = joint.shape
     found = joint.new_zeros(heads, dtype=torch.float32)
     _largest[(triton.cdiv(rows, LOOKED_AT), heads)](joint, found, rows, heads, WIDTH=width, ROWS=LOOKED_AT)
@@ -167,14 +167,14 @@ def _room(like: torch.Tensor, count: int, width: int) -> Scaled:
 
 
 scaled: Any = SimpleNamespace(norm=norm_scaled, quantize=quantize, turn=turn_scaled)
-"""The operations of `fp8.py`."""
+"""The operations of `quantized.py`."""
 LOOKED_AT = 128
 """Rows of V that one program looks through for the largest number."""
 
 
 @triton.jit
 def _store_scaled(values, rows, scales, row, width, column, inside):
-    """Store a row's `values` as fp8, by a scale of its own; `MOST` and `LEAST` of `fp8.py` are written out."""
+    """Store a row's `values` as fp8, by a scale of its own; `MOST` and `LEAST` of `quantized.py` are written out."""
     scale = tl.maximum(tl.max(tl.abs(values), axis=0), 1e-12) / 448.0
     shrunk = tl.minimum(tl.maximum(values / scale, -448.0), 448.0)
     tl.store(rows + row * width + column, shrunk.to(rows.dtype.element_ty), mask=inside)

@@ -16,9 +16,9 @@ from torch import nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.nn.functional import scaled_dot_product_attention
 
-from llm_dit.qwen.forward import fp8, operations
-from llm_dit.qwen.forward.fp8 import ScaledAttend, ScaledOperations, ScaledTools
+from llm_dit.qwen.forward import operations, quantized
 from llm_dit.qwen.forward.operations import MANY, Half, Layout, Operations, Owed, Rows
+from llm_dit.qwen.forward.quantized import ScaledAttend, ScaledOperations, ScaledTools
 from llm_dit.runs import Forward
 
 logger = logging.getLogger(__name__)
@@ -142,11 +142,11 @@ class Trial:
         return _tried(name, make, lambda attend: _same(attend(query, key, value), sdpa(query, key, value)))
 
     def of_scaled(self, name: str, make: Callable[[], ScaledOperations]) -> tuple[ScaledOperations | None, str]:
-        """Try what `make` returns, and the device's products in fp8, beside `fp8` and products of the wide numbers."""
+        """Try what `make` returns, and the device's products in fp8, beside `quantized` and wide products."""
         full = self.heads * self.width
         rows, half, joint = self._numbers(1, self.text + self.image, full), self._half(full), self._joint()
         norms = [(self._norm(), self._norm()) for _ in range(2)]
-        bounds = fp8.bounds_of(*norms)
+        bounds = quantized.bounds_of(*norms)
         angles = torch.randn(self.text + self.image, self.width // 2, generator=self._draw)
         rope = torch.polar(torch.ones_like(angles), angles).to(self.device)
         index = (torch.arange(self.image, device=self.device) >= self.image // 2).int()[None]
@@ -154,7 +154,7 @@ class Trial:
         layer = nn.Linear(full, 2 * full)
         for parameter in layer.parameters():
             parameter.data = self._numbers(*parameter.shape) / full**0.5
-        product = fp8.Fp8Linear.of(layer)
+        product = quantized.Fp8Linear.of(layer)
 
         def run(tool: ScaledOperations) -> list[torch.Tensor]:
             branch = Rows(rows=rows.clone(), layout=layout)
@@ -169,7 +169,7 @@ class Trial:
             ]
 
         def agrees(tool: ScaledOperations) -> bool:
-            pairs = zip(run(tool), run(fp8), strict=True)
+            pairs = zip(run(tool), run(quantized), strict=True)
             return all(_close(*pair) for pair in pairs) and _close(run(tool)[-1], layer(rows[0, self.text :]))
 
         return _tried(name, make, agrees)
@@ -177,8 +177,8 @@ class Trial:
     def of_scaled_attention(self, name: str, make: Callable[[], ScaledAttend]) -> tuple[ScaledAttend | None, str]:
         """Try what `make` returns beside `sdpa`."""
         joint = self._joint()
-        scales = joint[0].abs().amax(dim=(0, 3)).float() / fp8.MOST
-        narrow = (joint.float() / scales[:, :, None]).to(fp8.FP8)
+        scales = joint[0].abs().amax(dim=(0, 3)).float() / quantized.MOST
+        narrow = (joint.float() / scales[:, :, None]).to(quantized.FP8)
         return _tried(name, make, lambda attend: _close(attend(narrow, scales), sdpa(*joint.unbind(2))))
 
     def _joint(self) -> torch.Tensor:
@@ -354,7 +354,7 @@ def _import_products() -> Operations:
 def _scaled(trial: Trial, kernels: Operations) -> tuple[ScaledTools | None, list[str]]:
     if trial.dtype != torch.bfloat16 or torch.cuda.get_device_capability(trial.device) < ADA:
         return None, ["fp8: its products need bfloat16 and a GPU from Ada or Hopper on, so weights are widened"]
-    make = (lambda: fp8) if kernels is operations else _import_scaled
+    make = (lambda: quantized) if kernels is operations else _import_scaled
     made, reason = trial.of_scaled("fp8", make)
     if made is None:
         return None, [f"fp8: {reason}, so weights are widened"]

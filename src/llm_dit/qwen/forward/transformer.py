@@ -12,9 +12,9 @@ from diffusers.models.transformers.transformer_qwenimage import (
 )
 from torch import nn
 
-from llm_dit.qwen.forward.fp8 import Fp8Linear, Scaled, ScaledTools, bounds_of
 from llm_dit.qwen.forward.graphs import Recordings
 from llm_dit.qwen.forward.operations import Half, Layout, Operations, Owed, Rows, is_plain
+from llm_dit.qwen.forward.quantized import Fp8Linear, Scaled, ScaledTools, bounds_of
 from llm_dit.qwen.forward.tools import Tools, describe_plain, tools_for
 from llm_dit.runs import Forward
 

@@ -32,8 +32,15 @@ from transformers import (
 from llm_dit.errors import WeightsError
 from llm_dit.qwen.editors import EDITORS
 from llm_dit.qwen.failures import free_memory
-from llm_dit.qwen.forward.fp8 import FP8, Fp8Linear, put_in_fp8, quantize_weight
-from llm_dit.qwen.forward.packed import PackedLinear, packed_shape, unpack
+from llm_dit.qwen.forward.quantized import (
+    FP8,
+    Fp8Linear,
+    PackedLinear,
+    packed_shape,
+    put_in_fp8,
+    quantize_weight,
+    unpack,
+)
 from llm_dit.qwen.forward.transformer import Transformer
 from llm_dit.qwen.forward.vae import SingleFrameVae
 from llm_dit.qwen.loading.checkpoints import Checkpoint, StoredTensor, TransformerFile, is_modulation
@@ -66,8 +73,8 @@ class LoadOptions:
     """How weights are loaded: `device` is where they go at once, `dtype` what they are turned into.
 
     With `modulation_away` what of the transformer runs once a schedule stays on the host.
-    With `in_fp8` the transformer's linear layers are in fp8 (`llm_dit.qwen.forward.fp8`), each as soon as it is read,
-    where they can be.
+    With `in_fp8` the transformer's linear layers are in fp8 (`llm_dit.qwen.forward.quantized`), each as soon as it is
+    read, where they can be.
     With `fused` the parts are those of `llm_dit.qwen` that are faster than diffusers' own; without it, diffusers' own.
     """
 

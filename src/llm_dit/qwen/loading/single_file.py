@@ -34,7 +34,7 @@ PACKED = {
     "Q5_K": (256, 176),
     "Q6_K": (256, 210),
 }
-"""GGUF's types that `packed.py` reads: numbers of a block, and bytes that they take."""
+"""GGUF's types that `quantized.py` reads: numbers of a block, and bytes that they take."""
 DENSE = {"F32": (1, 4), "F16": (1, 2), "BF16": (1, 2)}
 EIGHT_BITS = ("F8_E4M3", "F8_E5M2")
 PREFIXES = ("model.diffusion_model.", "diffusion_model.", "transformer.")

@@ -15,7 +15,7 @@ import torch
 
 from llm_dit.errors import DeviceError, InputError, VersionError
 from llm_dit.qwen.editors import EDITORS
-from llm_dit.qwen.forward.packed import UNPACKING
+from llm_dit.qwen.forward.quantized import UNPACKING
 from llm_dit.qwen.loading.checkpoints import Checkpoint, is_in_fp8, is_modulation
 from llm_dit.qwen.loading.single_file import held_bytes, is_gguf, is_packed, stays_packed
 from llm_dit.qwen.placement.plan import APART, FUSED, NONE, PLAIN, Machine, Needs, Rates, Weights
@@ -209,7 +209,7 @@ def weigh(
 ) -> Weights:
     """Return what a plan has to place; `encoders` is how many text encoders there are, by default one each.
 
-    With `in_fp8` the linear layers of the transformers that can be are in fp8 (`llm_dit.qwen.forward.fp8`).
+    With `in_fp8` the linear layers of the transformers that can be are in fp8 (`llm_dit.qwen.forward.quantized`).
     """
     each = BYTES_PER_WEIGHT[quantization] if quantization else dtype.itemsize
 
