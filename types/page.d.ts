@@ -297,7 +297,7 @@ declare global {
   type Bitmaps = ReturnType<typeof import("../static/js/images/bitmaps.js").createBitmaps>;
   type Levels = ReturnType<typeof import("../static/js/images/bitmaps.js").createLevels>;
   type Jobs = ReturnType<typeof import("../static/js/actions/jobs.js").createJobs>;
-  type Travel = ReturnType<typeof import("../static/js/actions/history.js").createHistory>;
+  type Travel = ReturnType<typeof import("../static/js/actions/start.js").createHistory>;
   type SavingWork = ReturnType<typeof import("../static/js/actions/saving.js").createSaving>;
   type Start = ReturnType<typeof import("../static/js/actions/start.js").createStart>;
   type StartActions = Start["actions"];

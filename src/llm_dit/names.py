@@ -1,6 +1,6 @@
 """Names: how long one may be, what a file is called after it, and what layers are called that nobody has named.
 
-`file_stem` is the one rule for names of files. `static/js/file-names.js` is the same for what the page saves itself;
+`file_stem` is the one rule for names of files. `static/js/images/files.js` is the same for what the page saves itself;
 `tests/file_names.json` has the examples that both are held to.
 """
 

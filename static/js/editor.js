@@ -1,12 +1,10 @@
 import { createComparison } from "./actions/comparison.js";
-import { createDecompose, createSplit } from "./actions/decompose.js";
-import { createEdits } from "./actions/edits.js";
-import { createExports } from "./actions/exports.js";
-import { createThings } from "./actions/things.js";
+import { createDecompose, createSplit, createThings } from "./actions/decompose.js";
 import { createTools } from "./actions/tools.js";
 import { h } from "./dom.js";
 import { listenToKeys } from "./shortcuts.js";
 import { takesThings } from "./state/things.js";
+import { onDemand } from "./transport/api.js";
 import { createStack } from "./views/layers/stack.js";
 import { createJobBar } from "./views/shell/job-bar.js";
 import { createSource } from "./views/source/source.js";
@@ -28,18 +26,8 @@ export function createEditor(context, start, { desk, foot, welcome, notices }, w
   const source = createSource(actions, open.openEngine);
   const stage = createStage(actions, bitmaps, welcome);
   const layers = createStack(actions, bitmaps, async (places) => {
-    /** @type {ReturnType<typeof import("./views/layers/list.js").createLayerList> | null} */
-    let list = null;
-    await context.tryTo(async () => {
-      const [{ createLayers }, { createSelection }, { createLayerList }] = await Promise.all([
-        import("./actions/layers.js"),
-        import("./actions/selection.js"),
-        import("./views/layers/list.js"),
-      ]);
-      Object.assign(actions, createLayers(context, start.history), createSelection(context, start.history));
-      list = createLayerList(actions, bitmaps, places);
-    });
-    return list;
+    const [{ createLayerList }] = await Promise.all([import("./views/layers/list.js"), actions.loadLayerActions()]);
+    return createLayerList(actions, bitmaps, places);
   });
   const jobBar = createJobBar(actions);
   const editDialog = createWhenEdited(context, async () => {
@@ -85,9 +73,7 @@ function addStyles(file) {
 function createWhenEdited({ store, tryTo }, load) {
   /** @type {View | null} */
   let view = null;
-  let asked = false;
-
-  async function bring() {
+  const bring = onDemand(async () => {
     try {
       view = await load();
       document.body.append(view.element);
@@ -95,41 +81,51 @@ function createWhenEdited({ store, tryTo }, load) {
     } catch (error) {
       store.update({ editing: null });
       throw error;
-    } finally {
-      asked = false; // what failed may succeed later, as when the server comes back
     }
-  }
-
-  /** @param {State} state */
-  function render(state) {
-    if (view !== null) view.render(state);
-    else if (state.editing !== null && !asked) {
-      asked = true;
-      tryTo(bring);
-    }
-  }
-
-  return { render };
+  });
+  return {
+    render: (/** @type {State} */ state) => {
+      if (view !== null) view.render(state);
+      else if (state.editing !== null) tryTo(bring);
+    },
+  };
 }
 
-/** @typedef {ReturnType<typeof import("./actions/layers.js").createLayers> & ReturnType<typeof import("./actions/selection.js").createSelection>} LayerActions */
+/**
+ * @typedef {ReturnType<typeof import("./actions/layers.js").createLayers> & ReturnType<typeof import("./actions/selection.js").createSelection> & ReturnType<typeof import("./actions/exports.js").createExports> & ReturnType<typeof import("./actions/edits.js").createEdits>["actions"]} LayerActions
+ */
 
 /** Everything the page can do once there is a picture; what is done to layers comes with the first of them. @param {Context} context @param {Start} start */
 export function createActions(context, { history, jobs, actions }) {
-  const edits = createEdits(context, jobs, history);
+  const loadLayerActions = onDemand(async () => {
+    const [{ createEdits }, { createExports }, { createLayers }, { createSelection }] = await Promise.all([
+      import("./actions/edits.js"),
+      import("./actions/exports.js"),
+      import("./actions/layers.js"),
+      import("./actions/selection.js"),
+    ]);
+    const edits = createEdits(context, jobs, history);
+    const made = [createExports(context), createLayers(context, history), createSelection(context, history)];
+    Object.assign(all, edits.actions, ...made);
+    return edits.finish;
+  });
   const decompose = createDecompose(context, jobs, history);
   const split = createSplit(context, jobs);
-  jobs.onEnd({ decompose: decompose.finish, split: split.finish, edit: edits.finish });
-  return {
+  jobs.onEnd({
+    decompose: decompose.finish,
+    split: split.finish,
+    edit: (job, purpose) => context.tryTo(async () => (await loadLayerActions())(job, purpose)),
+  });
+  const all = {
     ...actions,
     .../** @type {LayerActions} */ ({}),
     ...createTools(context, history),
     ...createThings(context),
     ...createComparison(context),
-    ...createExports(context),
     ...decompose.actions,
     ...split.actions,
-    ...edits.actions,
+    loadLayerActions,
     cancelJob: jobs.cancel,
   };
+  return all;
 }

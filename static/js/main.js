@@ -4,20 +4,17 @@ import { t } from "./i18n.js";
 import { createBitmaps } from "./images/bitmaps.js";
 import { commandOf } from "./keymap.js";
 import { initialState } from "./state/initial.js";
-import { loadSpeeds } from "./state/storage.js";
+import { loadSpeeds } from "./state/snapshot.js";
 import { Store } from "./state/store.js";
-import { api, messageOf } from "./transport/api.js";
+import { api, messageOf, onDemand } from "./transport/api.js";
 import { createEngineDialog, createHelpDialog, createQuestion } from "./views/shell/dialogs.js";
-import { createDrop } from "./views/shell/files.js";
+import { createDrop, createWelcome } from "./views/shell/files.js";
 import { createHeader } from "./views/shell/header.js";
 import { idleWords } from "./views/shell/job-bar.js";
 import { createBars, createNotice } from "./views/shell/notices.js";
-import { createWelcome } from "./views/source/welcome.js";
 
 const store = new Store({ ...initialState(), speeds: loadSpeeds() });
 const bitmaps = createBitmaps(api);
-/** @type {Promise<void> | null} */
-let editor = null;
 /** @type {Context} */
 const context = {
   store,
@@ -25,13 +22,7 @@ const context = {
   bitmaps,
   tryTo: (work) => work().catch((error) => store.say(messageOf(error))),
   prepareEditor: () => import("./editor.js"),
-  loadEditor: () => {
-    editor ??= loadEditor().catch((error) => {
-      editor = null; // what failed may succeed later, as when the server comes back
-      throw error;
-    });
-    return editor;
-  },
+  loadEditor: onDemand(loadEditor),
 };
 const start = createStart(context);
 const { actions } = start;
@@ -39,8 +30,15 @@ const { actions } = start;
 const engineDialog = createEngineDialog();
 const helpDialog = createHelpDialog();
 const question = createQuestion();
-/** @type {ReturnType<typeof import("./views/projects/dialog.js").createProjectsDialog> | null} */
-let projectsDialog = null;
+const loadProjects = onDemand(async () => {
+  const { createProjectsDialog } = await import("./views/projects/dialog.js");
+  const dialog = createProjectsDialog(actions, question.ask);
+  dialog.element.addEventListener("close", () => document.body.append(notice.element));
+  document.body.append(dialog.element);
+  views.push(dialog);
+  render();
+  return dialog;
+});
 const header = createHeader(actions, { openEngine: engineDialog.open, openHelp: helpDialog.open, openProjects });
 const bars = createBars(actions, engineDialog.open);
 const welcome = createWelcome(actions, openProjects);
@@ -60,21 +58,14 @@ document.body.prepend(
   ...[engineDialog, helpDialog, question].map((dialog) => dialog.element),
 );
 
-/** The list of projects, which is loaded when somebody asks for it. */
+/** The list of projects. */
 function openProjects() {
   return context.tryTo(async () => {
-    const { createProjectsDialog } = await import("./views/projects/dialog.js");
-    if (projectsDialog === null) {
-      projectsDialog = createProjectsDialog(actions, question.ask);
-      projectsDialog.element.addEventListener("close", () => document.body.append(notice.element));
-      document.body.append(projectsDialog.element);
-      views.push(projectsDialog);
-      render();
-    }
-    if (projectsDialog.element.open) return;
-    projectsDialog.open();
+    const { element, open } = await loadProjects();
+    if (element.open) return;
+    open();
     // What happens there is said there: under a modal nobody would hear of it.
-    projectsDialog.element.append(notice.element);
+    element.append(notice.element);
   });
 }
 

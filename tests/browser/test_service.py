@@ -73,7 +73,7 @@ LOADED = """
 
 
 def test_scripts_and_styles_are_small(studio: Studio) -> None:
-    """Bytes as they are sent: of the start page, then of all but what only editing a layer needs."""
+    """Bytes as they are sent: of the start page, then of all but what comes with layers, and with edits of them."""
     assert 20_000 < studio.page.evaluate(LOADED) < 90_000
     studio.sample("Poster")
     studio.page.wait_for_load_state("networkidle")

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
-import { fileStem, nameOf } from "../../static/js/file-names.js";
+import { fileStem, nameOf } from "../../static/js/images/files.js";
 
 const EXAMPLES = JSON.parse(readFileSync(new URL("../file_names.json", import.meta.url), "utf8"));
 

@@ -1,8 +1,7 @@
 import "./browser.js";
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { createDecompose, requestFor } from "../../static/js/actions/decompose.js";
-import { createThings } from "../../static/js/actions/things.js";
+import { createDecompose, createThings, requestFor } from "../../static/js/actions/decompose.js";
 import { openPicture } from "../../static/js/state/commands.js";
 import { restore, snapshot } from "../../static/js/state/snapshot.js";
 import { hasTooMany, nudged, roomFor, thingsOn } from "../../static/js/state/things.js";

@@ -4,8 +4,8 @@ import "./browser.js";
 import { createTools } from "../../static/js/actions/tools.js";
 import { brushed, cutOut } from "../../static/js/state/commands.js";
 import { handMade, newLayer } from "../../static/js/state/doc.js";
-import { offered } from "../../static/js/state/edits.js";
 import { layerPart, makeGroup, setGroup } from "../../static/js/state/groups.js";
+import { offered } from "../../static/js/state/results.js";
 import { docOf, PICTURE } from "./documents.js";
 import { contextOf, settle } from "./page.js";
 

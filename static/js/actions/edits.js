@@ -4,9 +4,8 @@ import { sendable } from "../images/files.js";
 import { coverageOf } from "../images/pixels.js";
 import { add, discardVersion, layerFrom, useVersion } from "../state/commands.js";
 import { findLayer, newId } from "../state/doc.js";
-import { asksFor, chosenOf, editOf, instructionsOf, isProposed, offered, seedsFor } from "../state/edits.js";
-import { capabilitiesOf, engineField, isSeed, sampled, used } from "../state/initial.js";
-import { loraField } from "../state/loras.js";
+import { capabilitiesOf, engineField, isSeed, loraField, sampled, used } from "../state/initial.js";
+import { asksFor, chosenOf, editOf, instructionsOf, isProposed, offered, seedsFor } from "../state/results.js";
 import { codeOf, messageOf } from "../transport/api.js";
 import { hintsOf } from "./tools.js";
 
@@ -49,7 +48,7 @@ export function createEdits({ store, api, bitmaps, tryTo }, jobs, { run, undo })
     store.update({ notice: null, marking: null });
     const region =
       draft.region.length > 0
-        ? import("../images/region.js").then(({ regionFor }) => regionFor(layer, draft.region, { api, bitmaps }))
+        ? import("../images/painting.js").then(({ regionFor }) => regionFor(layer, draft.region, { api, bitmaps }))
         : null;
     for (const seed of seeds) {
       const { shape, references } = draft;
@@ -210,7 +209,7 @@ export function createEdits({ store, api, bitmaps, tryTo }, jobs, { run, undo })
             const asked = { layers: [{ image }], width, height, ...hintsOf([{ ...pointed, takesAway: false }]) };
             const { mask, box } = await api.select(asked);
             if (box === null) return store.say(t("select.nothing"));
-            const { markOfObject } = await import("../images/region.js");
+            const { markOfObject } = await import("../images/painting.js");
             const mark = await markOfObject({ ...pointed, kind: "object" }, mask, { api, bitmaps });
             setEdit(id, { region: [...edit(id).region, mark] });
             return store.update({ spoken: t("select.found") });

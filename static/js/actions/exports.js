@@ -1,7 +1,6 @@
-import { fileStem } from "../file-names.js";
 import { t } from "../i18n.js";
 import { flatten } from "../images/compositor.js";
-import { saveFile } from "../images/files.js";
+import { fileStem, saveFile } from "../images/files.js";
 import { stackOf } from "../state/doc.js";
 import { messageOf } from "../transport/api.js";
 

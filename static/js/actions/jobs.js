@@ -1,7 +1,6 @@
 import { t } from "../i18n.js";
 import { atWork } from "../state/initial.js";
-import { ApiError, messageOf } from "../transport/api.js";
-import { followJob, isOver } from "../transport/job-events.js";
+import { ApiError, followJob, isOver, messageOf } from "../transport/api.js";
 
 /** @typedef {(job: Job, purpose: any) => void} Finish */
 

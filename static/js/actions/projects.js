@@ -1,8 +1,7 @@
 import { many, t } from "../i18n.js";
 import { saveFile } from "../images/files.js";
 import { AT_HAND, EMPTY_TIMELINE } from "../state/initial.js";
-import { NewerError, restore, sameWork, snapshot } from "../state/snapshot.js";
-import { forgetUnsaved, unsavedOf } from "../state/storage.js";
+import { forgetUnsaved, NewerError, restore, sameWork, snapshot, unsavedOf } from "../state/snapshot.js";
 import { base, messageOf, statusOf } from "../transport/api.js";
 
 /** Whether a project holds something: what this page keeps, or a stack that came from elsewhere. @param {any} document */

@@ -1,7 +1,6 @@
 import { createThumbnails } from "../images/compositor.js";
 import { newId } from "../state/doc.js";
-import { partsOf, sameDrafts, sameWork, snapshot } from "../state/snapshot.js";
-import { forgetUnsaved, keepSpeeds, keepUnsaved } from "../state/storage.js";
+import { forgetUnsaved, keepSpeeds, keepUnsaved, partsOf, sameDrafts, sameWork, snapshot } from "../state/snapshot.js";
 import { codeOf, messageOf, statusOf } from "../transport/api.js";
 
 const KEEP_MS = 150;

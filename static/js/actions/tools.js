@@ -15,7 +15,7 @@ export function createTools({ store, api, bitmaps, tryTo }, { run, undo }) {
   /** @type {{doc: Doc, image: Promise<string>} | null} what a document looks like, on the server */
   let seen = null;
   let asking = new AbortController();
-  /** @type {typeof import("../images/brush.js")} loaded when the brush is first taken up */
+  /** @type {typeof import("../images/painting.js")} loaded when the brush is first taken up */
   let painting;
   /** @type {Promise<unknown>} strokes are kept one after the other */
   let keeping = Promise.resolve();
@@ -121,7 +121,7 @@ export function createTools({ store, api, bitmaps, tryTo }, { run, undo }) {
         if (layer === null) return store.say(t("brush.needsLayer"));
         bitmaps.load(layer.versions[0].image).catch(() => {});
         return tryTo(async () => {
-          painting = await import("../images/brush.js");
+          painting = await import("../images/painting.js");
           store.update({ tool: { kind, takesAway: true, size: 0.06, softness: 0.5, draft: null }, mode: "layers", notice: null });
         });
       }

@@ -1,4 +1,75 @@
-/** What a picture was taken apart into, each time: one result is the document's own stack, the others wait beside it. */
+import { BY_HAND } from "./doc.js";
+import { atWork, LIMITS, NEW_EDIT, samplingOf } from "./initial.js";
+
+/**
+ * What runs have come to. Of the edits of layers: which versions there are to choose from, what runs, what was asked before.
+ * Of a picture: what it was taken apart into.
+ */
+
+/** @param {State} state @param {string} id @returns {Edit} */
+export const editOf = ({ edits, config }, id) => ({ ...NEW_EDIT, ...samplingOf(config?.edit_defaults), ...edits[id] });
+
+/** The versions that are offered, by index: all but the discarded ones, and strokes that later ones took the place of. @param {Layer} layer */
+export const offered = ({ versions, current, discarded }) =>
+  [...versions.keys()].filter((index) => index === current || (!discarded.includes(index) && versions[index].engine !== BY_HAND));
+
+/**
+ * What is chosen of a layer: a job that runs, a try that came to nothing, or else a version, which is the current one
+ * when what was chosen is gone.
+ *
+ * @param {State} state
+ * @param {Layer} layer
+ * @returns {{index: number, run: TrackedJob | null, failed: Try | null}}
+ */
+export function chosenOf(state, layer) {
+  const { chosen, tries } = editOf(state, layer.id);
+  const run = atWork(state, "edit", layer.id).find(({ job }) => job.id === chosen) ?? null;
+  const failed = run === null ? (tries.find(({ id }) => id === chosen) ?? null) : null;
+  const index = typeof chosen === "number" && offered(layer).includes(chosen) ? chosen : layer.current;
+  return { index, run, failed };
+}
+
+/** Whether the layer could be given the version that is chosen. @param {State} state @param {Layer} layer */
+export function isProposed(state, layer) {
+  const { index, run, failed } = chosenOf(state, layer);
+  return run === null && failed === null && index !== layer.current;
+}
+
+/** What the layer's row says of its edits. @param {State} state @param {Layer} layer @returns {Badge | null} */
+export function badgeOf(state, layer) {
+  const { sending, waiting } = editOf(state, layer.id);
+  if (sending || atWork(state, "edit", layer.id).length > 0) return "running";
+  if (waiting.some((index) => index !== layer.current && offered(layer).includes(index))) return "ready";
+  return chosenOf(state, layer).failed?.status === "failed" ? "failed" : null;
+}
+
+/**
+ * The seeds of the runs that are asked for together: the one that is locked, or one that was drawn, and those after it.
+ * @param {Edit} edit
+ * @param {number} drawn
+ */
+export function seedsFor({ seed, locked, variants }, drawn) {
+  const wanted = locked && typeof seed === "number" ? seed : drawn;
+  const first = Math.min(wanted, LIMITS.maxSeed - variants + 1);
+  return Array.from({ length: variants }, (_, index) => first + index);
+}
+
+/** What was asked for in this project, the latest first, each once; layers that only the past knows are included. @param {State} state */
+export function instructionsOf({ doc, past, edits }) {
+  const lists = new Set([doc, ...past.map((step) => step.doc)].flatMap(({ layers }) => layers.map(({ versions }) => versions)));
+  const made = [...lists].flat().filter(({ instruction }) => instruction !== "");
+  made.sort((a, b) => (b.at ?? "").localeCompare(a.at ?? ""));
+  const tried = Object.values(edits).flatMap(({ tries = [] }) => [...tries].reverse());
+  return [...new Set([...made, ...tried].map(({ instruction }) => instruction))];
+}
+
+/** Whether the draft asks for what an entry of the layer was asked for. @param {Edit} edit @param {{instruction: string, shape: string | null, region?: readonly RegionMark[], references?: readonly Reference[]}} entry */
+export const asksFor = ({ instruction, shape, region, references }, entry) =>
+  instruction.trim() === entry.instruction &&
+  (entry.shape === null || shape === entry.shape) &&
+  JSON.stringify([region, references]) === JSON.stringify([entry.region ?? [], entry.references ?? []]);
+
+// What a picture was taken apart into, each time: one result is the document's own stack, the others wait beside it.
 
 /** How many wait at most; the oldest goes first. */
 const MOST = 7;

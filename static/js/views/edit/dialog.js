@@ -4,14 +4,13 @@ import { zoomCommands } from "../../images/camera.js";
 import { changedShare } from "../../images/difference.js";
 import { commandOf } from "../../keymap.js";
 import { findLayer } from "../../state/doc.js";
-import { asksFor, chosenOf, editOf, isProposed } from "../../state/edits.js";
 import { resized } from "../../state/initial.js";
+import { asksFor, chosenOf, editOf, isProposed } from "../../state/results.js";
 import { callout, iconButton, segmented, uniqueId } from "../shell/fields.js";
 import { createCompare } from "./compare.js";
-import { createEditFoot } from "./foot.js";
+import { createEditFoot, createWays } from "./foot.js";
 import { createEditForm } from "./form.js";
 import { createVersionStrip, versionName } from "./versions.js";
-import { createWays } from "./ways.js";
 
 /**
  * The modal in which a layer is edited. It shows the layer's edit and owns nothing of it: closing loses nothing.

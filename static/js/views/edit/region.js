@@ -1,9 +1,9 @@
 import { h, setText } from "../../dom.js";
 import { t } from "../../i18n.js";
 import { fitCanvas } from "../../images/camera.js";
+import { maskOfMarks } from "../../images/painting.js";
 import { sizeWithin } from "../../images/pixels.js";
-import { maskOfMarks } from "../../images/region.js";
-import { editOf } from "../../state/edits.js";
+import { editOf } from "../../state/results.js";
 import { field, iconButton, segmented, sliderField } from "../shell/fields.js";
 import { byFinger, createWay, drawMark, drawMask, drawRing, outline, sizeAt, sliderAt } from "../stage/tool-display.js";
 

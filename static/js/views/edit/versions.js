@@ -1,8 +1,8 @@
 import { h, setAttribute, setText } from "../../dom.js";
 import { percent, t } from "../../i18n.js";
 import { icon, setIcon } from "../../icons.js";
-import { chosenOf, editOf, offered } from "../../state/edits.js";
 import { atWork } from "../../state/initial.js";
+import { chosenOf, editOf, offered } from "../../state/results.js";
 import { createThumb } from "../layers/rows.js";
 import { field } from "../shell/fields.js";
 import { shareOf } from "../shell/job-bar.js";

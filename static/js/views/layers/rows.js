@@ -4,9 +4,9 @@ import { icon, setIcon } from "../../icons.js";
 import { contentBox, coverageIn, drawCrop, grow } from "../../images/pixels.js";
 import { rename, setVisible, showOnly } from "../../state/commands.js";
 import { BY_HAND, groupOf, isShown } from "../../state/doc.js";
-import { badgeOf } from "../../state/edits.js";
 import { groupAtHand, groupPart } from "../../state/groups.js";
 import { atWork } from "../../state/initial.js";
+import { badgeOf } from "../../state/results.js";
 import { createRename } from "../shell/fields.js";
 
 /** A layer that covers less of its own picture has next to nothing on it. */

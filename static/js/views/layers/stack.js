@@ -3,6 +3,7 @@ import { t } from "../../i18n.js";
 import { icon } from "../../icons.js";
 import { drawCrop } from "../../images/pixels.js";
 import { atWork, isDecomposing, mostLayers } from "../../state/initial.js";
+import { onDemand } from "../../transport/api.js";
 import { filePicker } from "../shell/files.js";
 import { menuButton } from "../shell/menu.js";
 
@@ -13,14 +14,13 @@ import { menuButton } from "../shell/menu.js";
  *
  * @param {Actions} actions
  * @param {Bitmaps} bitmaps
- * @param {(places: {list: HTMLElement, figure: HTMLElement, worth: HTMLElement}) => Promise<List | null>} bringList   null where it fails
+ * @param {(places: {list: HTMLElement, figure: HTMLElement, worth: HTMLElement}) => Promise<List>} bringList
  */
 export function createStack(actions, bitmaps, bringList) {
   /** @type {State} */
   let state;
   /** @type {List | null} */
   let lines = null;
-  let asked = false;
   const figure = h("span.hint.number.fidelity", { hidden: true });
   const worth = h("div", { hidden: true });
   const list = h("ol.layer-list");
@@ -31,12 +31,11 @@ export function createStack(actions, bitmaps, bringList) {
   const parts = [head, worth, list, ghosts.element, empty, exports.element];
   const element = h("section.panel.layers", { "aria-label": t("layers.region") }, ...parts);
 
-  async function bring() {
-    asked = true;
+  const bring = onDemand(async () => {
     lines = await bringList({ list, figure, worth });
-    lines?.render(state);
-    asked = false; // what failed may succeed later, as when the server comes back
-  }
+    lines.render(state);
+    exports.render(state, true);
+  });
 
   return {
     element,
@@ -51,13 +50,13 @@ export function createStack(actions, bitmaps, bringList) {
       const { layers, picture } = state.doc;
       const busy = isDecomposing(state);
       lines?.render(state);
-      if (lines === null && !asked && (busy || layers.length > 0)) bring();
+      if (lines === null && (busy || layers.length > 0)) bring().catch(() => {});
       list.hidden = busy || layers.length === 0;
       ghosts.render(state, busy);
       ghosts.element.hidden = !list.hidden;
       empty.hidden = !list.hidden;
       setText(empty, t(busy ? "layers.working" : picture ? "layers.ready" : "layers.empty"));
-      exports.render(state);
+      exports.render(state, lines !== null);
     },
   };
 }
@@ -98,7 +97,7 @@ function createGhosts(bitmaps) {
   };
 }
 
-/** Another picture in, the whole stack out. @param {Actions} actions @returns {View} */
+/** Another picture in, the whole stack out. @param {Actions} actions */
 function createExportBar(actions) {
   /** @type {Config["limits"] | undefined} */
   let limits;
@@ -120,11 +119,12 @@ function createExportBar(actions) {
   const element = h("div.export-bar", add, button);
   return {
     element,
-    render: (state) => {
+    /** @param {State} state @param {boolean} ready   whether what is done to layers has been loaded */
+    render: (state, ready) => {
       limits = state.config?.limits;
       // A second export waits for the first; a button that goes dead would lose the focus.
       button.disabled = isDecomposing(state);
-      element.hidden = state.doc.layers.length === 0;
+      element.hidden = !ready || state.doc.layers.length === 0;
       setText(words, t(state.exporting === null ? "layers.export" : "layers.preparing"));
     },
   };

@@ -1,11 +1,6 @@
-import { h, setAttribute, setProse, setSlider, setText, setValue } from "../../dom.js";
+import { h, setProse, setSlider, setText } from "../../dom.js";
 import { t } from "../../i18n.js";
 import { icon } from "../../icons.js";
-import { besideOf, isSeed, seedFrom } from "../../state/initial.js";
-import { loraPicker } from "./loras.js";
-
-/** @type {Speed[]} */
-const SPEEDS = ["exact", "fast", "turbo"];
 
 let fields = 0;
 
@@ -61,103 +56,6 @@ export function sliderField({ label, step = 1, oninput }) {
     setText(value, words ?? String(number));
   };
   return { element: field(label, slider, value), set };
-}
-
-/**
- * A whole number, or nothing for a random one. What is neither stays as it was typed, and is marked.
- * @param {(seed: Seed) => void} onseed
- * @param {HTMLElement | null} aside   what stands beside it
- */
-function seedField(onseed, aside = null) {
-  const id = uniqueId("seed");
-  const input = h("input.input.number", {
-    id,
-    inputMode: "numeric",
-    autocomplete: "off",
-    placeholder: t("source.seedPlaceholder"),
-    oninput: () => onseed(seedFrom(input.value)),
-  });
-  const problem = h("p.hint.problem", { id: uniqueId("seed-problem"), role: "alert", hidden: true });
-  const element = h("div.field", h("label.label", { for: id }, t("source.seed")), h("div.beside", input, aside), problem);
-  /** @param {Seed} seed */
-  const set = (seed) => {
-    if (seedFrom(input.value) !== seed) setValue(input, seed === null ? "" : String(seed));
-    const valid = isSeed(seed);
-    problem.hidden = valid;
-    setText(problem, valid ? "" : t("source.seedProblem"));
-    setAttribute(input, "aria-invalid", valid ? null : true);
-    setAttribute(input, "aria-describedby", valid ? null : problem.id);
-  };
-  return { element, set };
-}
-
-/**
- * Speed, LoRAs, guidance, steps and seed behind one line, as far as the engine makes use of them.
- * @param {"decompose" | "edit"} kind   of run
- * @param {(patch: {speed?: Speed, steps?: number, cfgScale?: number, seed?: Seed, loras?: Loras}) => void} onchange
- * @param {string} [seedHint]   what to say where a seed is all
- * @param {HTMLElement | null} [besideSeed]
- */
-export function samplingFold(kind, onchange, seedHint = "", besideSeed = null) {
-  const speed = segmented({
-    label: t("source.speed"),
-    options: SPEEDS.map((value) => [value, t(`source.speed.${value}`)]),
-    onpick: (value) => onchange({ speed: value }),
-  });
-  const speedHint = h("p.hint");
-  const pace = field(t("source.speed"), speed.element, null, speedHint);
-  const loras = loraPicker((chosen) => onchange({ loras: chosen }));
-  const guidance = sliderField({
-    label: t("source.guidance"),
-    step: 0.5,
-    oninput: (cfgScale) => onchange({ cfgScale }),
-  });
-  const steps = sliderField({ label: t("source.steps"), oninput: (count) => onchange({ steps: count }) });
-  const seed = seedField((value) => onchange({ seed: value }), besideSeed);
-  const title = h("span");
-  const hint = h("p.hint", seedHint);
-  const body = h("div.fold-body", pace, loras.element, guidance.element, steps.element, seed.element, hint);
-  const element = fold(title, body);
-  element.hidden = true; // it has no words yet
-  return {
-    element,
-    /** @param {Sampling & {seed: Seed, loras: Loras | null}} values @param {readonly string[]} takes   fields of a request @param {Config | null} config */
-    render: (values, takes, config) => {
-      element.hidden = !takes.includes("seed");
-      const seedAlone = !takes.includes("steps");
-      setText(title, t(seedAlone ? "source.moreSeed" : "source.more"));
-      pace.hidden = !takes.includes("speed");
-      speed.set(values.speed, config?.capabilities.speeds);
-      setText(speedHint, t(`source.speedHint.${values.speed}`));
-      loras.render(values.loras, takes.includes("loras") ? (config?.loras?.[kind] ?? []) : []);
-      for (const field of [guidance, steps]) field.element.hidden = seedAlone || values.speed === "turbo";
-      hint.hidden = !seedAlone || seedHint === "";
-      guidance.set(values.cfgScale, config?.limits.cfg_scale);
-      steps.set(values.steps, config?.limits.steps);
-      seed.set(values.seed);
-      // What keeps the work from starting is not to be hidden.
-      if (!isSeed(values.seed)) element.open = true;
-    },
-  };
-}
-
-/** Which engine is to do it, where there is a choice. @param {(engine: Settings["engine"]) => void} onpick */
-export function engineChoice(onpick) {
-  const choice = segmented({
-    label: t("engine.choice"),
-    options: /** @type {const} */ (["qwen", "classical"]).map((name) => [name, t(`engine.name.${name}`)]),
-    onpick: (name) => onpick(name === "classical" ? name : null),
-  });
-  const element = field(t("engine.choice"), choice.element, null, h("p.hint", t("engine.choiceHint")));
-  element.hidden = true;
-  return {
-    element,
-    /** @param {State} state */
-    render: (state) => {
-      element.hidden = !state.config?.beside;
-      choice.set(besideOf(state)?.engine ?? state.config?.engine ?? "qwen");
-    },
-  };
 }
 
 /** A message longer than this shows its first sentences; the rest waits behind a line. */

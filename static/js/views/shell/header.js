@@ -2,7 +2,7 @@ import { h, setLabel, setText } from "../../dom.js";
 import { engineDevice, engineName, LANGUAGES, language, t } from "../../i18n.js";
 import { icon } from "../../icons.js";
 import { engineState } from "../../state/initial.js";
-import { keepChoice } from "../../state/storage.js";
+import { keepChoice } from "../../state/snapshot.js";
 import { base } from "../../transport/api.js";
 import { createProjectTitle } from "../projects/shelf.js";
 import { iconButton } from "./fields.js";

@@ -2,11 +2,11 @@ import { estimate, workingSize } from "../../actions/decompose.js";
 import { h, setAttribute, setText, setValue } from "../../dom.js";
 import { duration, size as sizeWords, t } from "../../i18n.js";
 import { isPhotograph } from "../../images/pixels.js";
-import { capabilitiesOf, isDecomposing, isLarge, isSeed, settingsIn, settingsOf } from "../../state/initial.js";
-import { lorasOf } from "../../state/loras.js";
+import { capabilitiesOf, isDecomposing, isLarge, isSeed, lorasOf, settingsIn, settingsOf } from "../../state/initial.js";
 import { hasTooMany, regionsOf, thingsOn } from "../../state/things.js";
-import { callout, engineChoice, field, samplingFold, segmented, sliderField, uniqueId } from "../shell/fields.js";
+import { callout, field, segmented, sliderField, uniqueId } from "../shell/fields.js";
 import { filePicker } from "../shell/files.js";
+import { engineChoice, samplingFold } from "../shell/sampling.js";
 import { createThings } from "./things.js";
 
 const SIZES = /** @type {const} */ (["640", "1024", "original"]);

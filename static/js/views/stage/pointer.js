@@ -114,7 +114,7 @@ export function createHand({ actions, bitmaps, state, viewport }) {
   }
 
   async function openCanvas() {
-    const { openCanvasDialog } = await import("../layers/canvas.js");
+    const { openCanvasDialog } = await import("../layers/placing.js");
     const doc = state()?.doc;
     if (doc) openCanvasDialog(actions, doc, /** @type {HTMLElement} */ (box.parentElement));
   }

@@ -5,6 +5,7 @@ import { createViewport, fit, fitCanvas, place } from "../../images/camera.js";
 import { createPainter } from "../../images/compositor.js";
 import { patchLayer } from "../../state/doc.js";
 import { atWork } from "../../state/initial.js";
+import { onDemand } from "../../transport/api.js";
 import { contextMenu } from "../shell/menu.js";
 import { createModeBar, createParting, createZoomBar } from "./bars.js";
 import { listenToGestures } from "./gestures.js";
@@ -63,7 +64,6 @@ export function createStage(actions, bitmaps, welcome) {
   const view = h("div.stage-view", { tabIndex: 0, role: "application", "aria-label": t("stage.keys") }, paper, canvas, tools.veil);
   /** @type {ReturnType<typeof import("./pointer.js").createHand> | null} what takes hold of layers, loaded once there are some */
   let hand = null;
-  let asked = false;
   const parting = createParting(t("stage.parting"), view, schedule);
   const tags = [h("span.compare-tag.left", t("stage.mode.original")), h("span.compare-tag.right", t("stage.mode.layers"))];
   const modes = createModeBar(actions);
@@ -110,17 +110,12 @@ export function createStage(actions, bitmaps, welcome) {
     return zoom.render(viewport);
   }
 
-  async function bringHand() {
-    asked = true;
-    try {
-      const { createHand } = await import("./pointer.js");
-      hand = createHand({ actions, bitmaps, state: () => state, viewport });
-      view.append(...hand.elements);
-      arrived();
-    } catch {
-      asked = false; // what failed may succeed later, as when the server comes back
-    }
-  }
+  const bringHand = onDemand(async () => {
+    const { createHand } = await import("./pointer.js");
+    hand = createHand({ actions, bitmaps, state: () => state, viewport });
+    view.append(...hand.elements);
+    arrived();
+  });
 
   /** Many pictures that are turned take longer to draw than a frame lasts: while they move they are drawn at half the resolution. */
   function hurry() {
@@ -188,7 +183,7 @@ export function createStage(actions, bitmaps, welcome) {
       if (key !== shown) toFit();
       shown = key;
       loadPictures(next, bitmaps, arrived);
-      if (!asked && doc.layers.length > 0) bringHand();
+      if (hand === null && doc.layers.length > 0) bringHand().catch(() => {});
       tellBusy();
       modes.element.hidden = doc.layers.length === 0 || upload !== null || next.tool !== null;
       tools.render(next);

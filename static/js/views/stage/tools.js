@@ -2,6 +2,7 @@ import { h, setAttribute } from "../../dom.js";
 import { t } from "../../i18n.js";
 import { fitCanvas } from "../../images/camera.js";
 import { dragged, holdOf, roomFor, takesThings, thingsOn } from "../../state/things.js";
+import { onDemand } from "../../transport/api.js";
 import { iconButton } from "../shell/fields.js";
 
 /** So near to a corner of a box it is the corner that is held, in CSS pixels; by a finger. */
@@ -31,20 +32,13 @@ export function createStageTools(actions, viewport) {
   let display = null;
   /** @type {ReturnType<typeof import("./tool-display.js").createToolBars> | null} */
   let bars = null;
-  let asked = false;
-
-  async function bring() {
-    asked = true;
-    try {
-      display = await import("./tool-display.js");
-      bars = display.createToolBars(actions);
-      element.append(...bars.elements);
-      if (state !== null) bars.render(state);
-      viewport.schedule();
-    } catch {
-      asked = false; // what failed may succeed later, as when the server comes back
-    }
-  }
+  const bring = onDemand(async () => {
+    display = await import("./tool-display.js");
+    bars = display.createToolBars(actions);
+    element.append(...bars.elements);
+    if (state !== null) bars.render(state);
+    viewport.schedule();
+  });
 
   /** The boxes that show: with the tool for them, or before anything else was made of the picture. @param {State} now */
   function boxesOf(now) {
@@ -189,7 +183,7 @@ export function createStageTools(actions, viewport) {
       setAttribute(brushes, "aria-pressed", tool?.kind === "brush");
       brushes.hidden = doc.layers.length === 0;
       if (tool !== null) setAttribute(element, "aria-label", t(`${tool.kind}.title`));
-      if (!asked && (tool !== null || boxesOf(next).length > 0)) bring();
+      if (bars === null && (tool !== null || boxesOf(next).length > 0)) bring().catch(() => {});
       bars?.render(next);
     },
   };
