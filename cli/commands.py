@@ -48,7 +48,7 @@ from llm_dit import options
 from llm_dit.color import read_color
 from llm_dit.decoding.opening import FORMAT_NAMES
 from llm_dit.errors import InputError
-from llm_dit.exports.formats import EXPORT_FORMATS, ExportName
+from llm_dit.exports.formats import EXPORT_FORMATS, ExportName, TextForm
 from llm_dit.exports.formats import export as export_stack
 from llm_dit.images import Picture, encode_png
 from llm_dit.layers import Decomposition, Layer, canvas_size, composite
@@ -354,6 +354,9 @@ def export(
     background: Annotated[
         str | None, typer.Option(help="#rrggbb below png, webp, avif and jpg; a jpg without one lies on white.")
     ] = None,
+    text: Annotated[
+        TextForm, typer.Option(help="Lines of type in a pptx: pictures, editable text, or both, the pictures hidden.")
+    ] = "picture",
     again: Again = False,
 ) -> None:
     """Write layers as one file for another program: Photoshop, OpenRaster, a presentation, or a flat picture.
@@ -371,7 +374,7 @@ def export(
             stack, width, height, groups = read_stack(sources)
             width, height = canvas_size(stack, width, height)
             content = export_stack(
-                stack, kind, width=width, height=height, background=color, groups=groups, title=output.stem
+                stack, kind, width=width, height=height, background=color, groups=groups, title=output.stem, text=text
             )
             with writing(output):
                 output.write_bytes(content)
@@ -380,7 +383,7 @@ def export(
         if output:
             typer.echo(f"{output}: {write(sources, export_name(output), output)}")
         elif out and format:
-            marks = {"command": "export", "format": format, "background": color}
+            marks = {"command": "export", "format": format, "background": color, "text": text}
             name = f"{{}}{EXPORT_FORMATS[format].suffix}"
 
             def export_each(_: object, task: Task, __: ProgressCallback) -> tuple[str, Mapping[str, Any]]:

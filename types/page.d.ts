@@ -181,6 +181,7 @@ declare global {
   type EngineState = Status["state"] | "unknown" | "unreachable";
   type Config = Wire.ConfigResponse;
   type ExportFormat = Wire.ExportRequest["format"];
+  type TextForm = Wire.ExportRequest["text"];
 
   type Project = Pick<Wire.ProjectResponse, "id" | "name" | "version" | "thumbnail">;
   type FullProject = Wire.ProjectResponse;

@@ -152,6 +152,7 @@ declare namespace Wire {
     groups?: Record<string, Group>;
     format: "zip" | "psd" | "ora" | "svg" | "pptx" | "png" | "webp" | "avif" | "jpeg";
     name?: string;
+    text?: "picture" | "editable" | "both";
   }
 
   interface ForwardResponse {
@@ -274,6 +275,7 @@ declare namespace Wire {
     max_stack_pixels: number;
     image_formats: string[];
     export_formats: ("zip" | "psd" | "ora" | "svg" | "pptx" | "png" | "webp" | "avif" | "jpeg")[];
+    text_forms: ("picture" | "editable" | "both")[];
     blend_modes: ("normal" | "multiply" | "screen" | "overlay" | "darken" | "lighten" | "color-dodge" | "color-burn" | "hard-light" | "soft-light" | "difference" | "exclusion" | "hue" | "saturation" | "color" | "luminosity")[];
     scale: [number, number];
     offset: [number, number];

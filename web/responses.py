@@ -7,7 +7,7 @@ from pydantic import BaseModel, Field
 
 from llm_dit.color import BLEND_MODES, BlendMode
 from llm_dit.decoding.opening import PICTURE_FORMATS
-from llm_dit.exports.formats import EXPORT_NAMES, ExportName
+from llm_dit.exports.formats import EXPORT_NAMES, ExportName, TextForm, text_forms
 from llm_dit.imports.layer_file import FileKind
 from llm_dit.layer import MAX_LAYERS, Group, KeptLayer, Offset, Scale
 from llm_dit.options import (
@@ -213,6 +213,9 @@ class LimitsResponse(BaseModel, json_schema_serialization_defaults_required=True
     max_stack_pixels: int = Field(description="Of the canvas that the layers of a stack show together.")
     image_formats: list[str] = [format.name.lower() for format in PICTURE_FORMATS]
     export_formats: tuple[ExportName, ...] = EXPORT_NAMES
+    text_forms: tuple[TextForm, ...] = Field(
+        default_factory=text_forms, description="What lines of type can become in a presentation."
+    )
     blend_modes: tuple[BlendMode, ...] = BLEND_MODES
     scale: tuple[float, float] = bounds(Scale)
     offset: tuple[int, int] = bounds(Offset)

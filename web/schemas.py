@@ -19,7 +19,7 @@ from pydantic_core import PydanticCustomError
 
 from llm_dit.decoding.opening import FORMAT_NAMES
 from llm_dit.errors import InputError
-from llm_dit.exports.formats import ExportName
+from llm_dit.exports.formats import ExportName, TextForm
 from llm_dit.layer import MAX_LAYERS, Group, KeptLayer, Layer, Offset, Placing
 from llm_dit.names import MAX_NAME, shortened
 from llm_dit.options import (
@@ -365,6 +365,10 @@ class ExportRequest(
     layers: Annotated[Sequence[NamedLayer], Field(min_length=1, max_length=MAX_LAYERS)]
     format: ExportName
     name: Annotated[Name, Field(description="What the file is called, without its suffix.")] = ""
+    text: Annotated[
+        TextForm,
+        Field(description="What lines of type become in a presentation: pictures, text, or text and hidden pictures."),
+    ] = "picture"
 
 
 Place = Annotated[list[float], Field(min_length=2, max_length=2, description="x and y in pixels of the canvas.")]

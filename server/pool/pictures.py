@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Concatenate, ParamSpec, TypeVar
 
 from llm_dit.errors import ImageError
-from llm_dit.exports.formats import ExportName
+from llm_dit.exports.formats import ExportName, TextForm
 from llm_dit.images import ImageLimits, check_dimensions
 from llm_dit.imports.layer_file import FileLimits
 from server.errors import TaskLostError, TaskMemoryError, TaskTimeError
@@ -133,13 +133,15 @@ class Pictures:
         assert size is not None
         return size
 
-    async def export(self, stack: GivenStack, format: ExportName, title: str) -> None:
+    async def export(self, stack: GivenStack, format: ExportName, title: str, text: TextForm) -> None:
         """Write a stack as a file to its target; raises `InputError`, `TaskError`."""
-        if self._may_be_small(stack):
+        reads = text != "picture"
+        if self._may_be_small(stack) and not reads:
             small = replace(stack, only_small=True)
-            if await self._pool.run(Lane.QUICK, QUICK, write_export, small, format, title):
+            if await self._pool.run(Lane.QUICK, QUICK, write_export, small, format, title, text):
                 return
-        await self._pool.run(Lane.FILES, STACK, write_export, stack, format, title)
+        budget = replace(STACK, kept=SELECTION.kept) if reads else STACK
+        await self._pool.run(Lane.FILES, budget, write_export, stack, format, title, text)
 
     async def select(self, stack: GivenStack, hints: Hints) -> Selection:
         """Write what is pointed at as a mask to the stack's target; raises `InputError`, `TaskError`."""

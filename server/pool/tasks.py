@@ -14,7 +14,7 @@ from PIL import Image, ImageChops
 from llm_dit.color import Rgba
 from llm_dit.decoding.opening import FORMAT_NAMES
 from llm_dit.errors import ImageError, InputError
-from llm_dit.exports.formats import ExportName
+from llm_dit.exports.formats import ExportName, TextForm
 from llm_dit.exports.formats import write_export as export_to
 from llm_dit.images import ImageLimits, bytes_of, encode_png, read_picture, size_of, write_png
 from llm_dit.layer import Groups, KeptLayer, Layer, kept_fields, pixels_within
@@ -168,7 +168,7 @@ def write_composite(stack: GivenStack) -> tuple[int, int] | None:
     return size
 
 
-def write_export(stack: GivenStack, format: ExportName, title: str) -> bool:
+def write_export(stack: GivenStack, format: ExportName, title: str, text: TextForm) -> bool:
     """Write the stack as a file; False when it is not small. Raises `InputError`."""
     size = sized_canvas(stack)
     if size is None:
@@ -184,6 +184,7 @@ def write_export(stack: GivenStack, format: ExportName, title: str) -> bool:
             background=stack.background,
             groups=stack.groups,
             title=title,
+            text=text,
         )
     return True
 

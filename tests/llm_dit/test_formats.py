@@ -6,8 +6,9 @@ import io
 import json
 import weakref
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
@@ -17,15 +18,17 @@ import pytest
 import resvg_py
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFilter, ImageFont
 from pptx import Presentation
+from pptx.enum.text import PP_ALIGN
 from pptx.oxml.ns import qn
 from pptx.shapes.group import GroupShape
 from pptx.shapes.picture import Picture
 
+from llm_dit.classical.seeing import networks
 from llm_dit.color import BLEND_MODES
 from llm_dit.errors import InputError
-from llm_dit.exports.formats import ExportName, export, write_export
+from llm_dit.exports.formats import ExportName, export, text_forms, write_export
 from llm_dit.layer import SEPARATOR, Group, Layer
 from llm_dit.layers import composite
 from tests.kit.pictures import difference, disc, square
@@ -455,3 +458,134 @@ def test_other_programs_are_told_how_groups_show() -> None:
         ("top", "", True),
     ]
     assert difference(composite(read, 100, 100), composite(IN_GROUPS, 100, 100, groups=GROUPS)) <= 2
+
+
+# Lines of type as text ------------------------------------------------------------------------------------------------
+
+SIGN = (640, 240)
+INK = (170, 30, 60)
+LINES = ["Open from 9 to 17", "Entry is free", "Bring your friends!"]
+
+
+def lettering(lines: list[str], size: float = 34, anchor: str = "ls", x: int = 40) -> Image.Image:
+    """Lines of type in Pillow's own font, 60 pixels apart."""
+    mask = Image.new("L", SIGN)
+    for number, line in enumerate(lines):
+        ImageDraw.Draw(mask).text((x, 70 + 60 * number), line, 255, ImageFont.load_default(size), anchor)
+    picture = Image.new("RGBA", SIGN, INK)
+    picture.putalpha(mask)
+    return picture
+
+
+def slide_of(*layers: Layer, text: str = "editable") -> list[Any]:
+    file = export([*layers], "pptx", width=SIGN[0], height=SIGN[1], text=text)  # type: ignore[arg-type]
+    (slide,) = Presentation(io.BytesIO(file)).slides
+    return list(slide.shapes)
+
+
+def center(shape: Any) -> float:
+    return (shape.left + shape.width / 2) / 9525
+
+
+@pytest.mark.slow
+def test_lines_of_type_become_text_where_they_were() -> None:
+    (group,) = slide_of(Layer(image=lettering(LINES), name="Opening", opacity=0.5))
+    assert isinstance(group, GroupShape) and group.name == "Opening"
+    lines: list[Any] = list(group.shapes)
+    assert [shape.text_frame.text for shape in lines] == LINES
+    for number, shape in enumerate(lines):
+        (run,) = shape.text_frame.paragraphs[0].runs
+        assert run.font.size.pt / 0.75 == pytest.approx(34, rel=0.06)
+        assert run.font.color.rgb == INK and run.font.name == "Arial"
+        assert (run.font.bold, run.font.italic) == (False, False)
+        assert run._r.find(f".//{qn('a:alpha')}").attrib["val"] == "50000"
+        assert shape.text_frame.paragraphs[0].alignment == PP_ALIGN.LEFT
+        left, right = (shape.left + shape.text_frame.margin_left) / 9525, (shape.left + shape.width) / 9525
+        assert left == pytest.approx(40, abs=3) and right < SIGN[0]
+        # A line of a slide has its size above the baseline.
+        assert shape.top / 9525 + run.font.size.pt / 0.75 == pytest.approx(70 + 60 * number, abs=2)
+        assert shape._element._nvXxPr.cNvPr.get("descr") == LINES[number]
+
+
+@pytest.mark.slow
+def test_text_is_aligned_as_its_lines_are() -> None:
+    (ragged,) = slide_of(Layer(image=lettering(LINES, anchor="rs", x=600)))
+    (centered,) = slide_of(Layer(image=lettering(LINES, anchor="ms", x=250)))
+    for group, alignment in ((ragged, PP_ALIGN.RIGHT), (centered, PP_ALIGN.CENTER)):
+        assert {shape.text_frame.paragraphs[0].alignment for shape in group.shapes} == {alignment}
+    (alone,) = slide_of(Layer(image=lettering(LINES[:1], anchor="ms", x=SIGN[0] // 2)))
+    assert alone.text_frame.paragraphs[0].alignment == PP_ALIGN.CENTER
+    assert center(alone) == pytest.approx(SIGN[0] / 2, abs=3)
+
+
+@pytest.mark.slow
+def test_a_turned_line_is_turned_text() -> None:
+    (shape,) = slide_of(Layer(image=lettering(["Half price today"], 44, "mm", 320), rotation=-12))
+    assert shape.text_frame.text == "Half price today"
+    assert shape.rotation - 360 == pytest.approx(-12, abs=1)
+    assert center(shape) == pytest.approx(320, abs=12)
+
+
+@pytest.mark.slow
+def test_what_is_no_type_stays_a_picture_beside_it() -> None:
+    picture = lettering(LINES[1:2])
+    ImageDraw.Draw(picture).ellipse((400, 100, 500, 200), fill=INK)
+    (group,) = slide_of(Layer(image=picture, name="Entry"))
+    rest, text = group.shapes
+    assert isinstance(rest, Picture) and text.text_frame.text == LINES[1]
+    shown = Image.open(io.BytesIO(rest.image.blob))
+    assert shown.crop((0, 0, 300, 90)).getbbox() is None or rest.top / 9525 > 90
+
+
+@pytest.mark.slow
+def test_the_pictures_of_lines_can_stay_hidden() -> None:
+    (group,) = slide_of(Layer(image=lettering(LINES[:1]), name="Opening"), text="both")
+    picture, text = group.shapes
+    assert isinstance(picture, Picture) and picture._element._nvXxPr.cNvPr.get("hidden") == "1"
+    assert text.text_frame.text == LINES[0] and text._element._nvXxPr.cNvPr.get("hidden") is None
+
+
+def on_a_plate() -> Image.Image:
+    plate = Image.new("RGBA", SIGN, "navy")
+    plate.alpha_composite(lettering(LINES[:1]))
+    return plate
+
+
+def with_a_shadow() -> Image.Image:
+    type_ = lettering(LINES[:1], 60)
+    shadow = Image.new("RGBA", SIGN)
+    shadow.putalpha(type_.getchannel("A").filter(ImageFilter.GaussianBlur(5)))
+    shadow.alpha_composite(type_)
+    return shadow
+
+
+def of_many_colors() -> Image.Image:
+    rainbow = Image.linear_gradient("L").rotate(90).resize(SIGN).convert("RGBA")
+    rainbow.putalpha(lettering(LINES[:1], 60).getchannel("A"))
+    return rainbow
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("draw", [on_a_plate, with_a_shadow, of_many_colors, lambda: disc(200)])
+def test_text_that_would_look_different_stays_a_picture(draw: Callable[[], Image.Image]) -> None:
+    (shape,) = slide_of(Layer(image=draw()))
+    assert isinstance(shape, Picture)
+
+
+@pytest.mark.slow
+def test_a_name_that_says_the_same_has_the_spelling() -> None:
+    (shape,) = slide_of(Layer(image=lettering(["Cafe Zoe"], 60), name="Café Zoë"))
+    assert shape.text_frame.text == "Café Zoë"
+
+
+def test_text_is_for_presentations_alone() -> None:
+    with pytest.raises(InputError, match="Only presentations") as caught:
+        export([Layer(image=disc(4))], "psd", width=4, height=4, text="editable")
+    assert caught.value.param == "text"
+
+
+def test_without_its_networks_nothing_reads_text(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(networks, "folder", lambda: tmp_path)
+    assert text_forms() == ("picture",)
+    with pytest.raises(InputError, match="llm-dit models fetch"):
+        slide_of(Layer(image=disc(4)))

@@ -10,7 +10,9 @@ import psd_tools
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFont
+from pptx import Presentation
+from pptx.shapes.autoshape import Shape
 
 from llm_dit.color import BLEND_MODES
 from llm_dit.names import file_stem
@@ -51,9 +53,26 @@ def test_every_format_comes_with_its_type_and_name(client: httpx.Client, name: s
     assert answer.content.startswith(signature)
 
 
+@pytest.mark.slow
+def test_lines_of_type_come_as_text_where_asked(client: httpx.Client) -> None:
+    type_ = Image.new("L", (400, 80))
+    ImageDraw.Draw(type_).text((20, 60), "Garden party", 255, ImageFont.load_default(44), "ls")
+    picture = Image.new("RGBA", type_.size, "teal")
+    picture.putalpha(type_)
+    stack = {"layers": [{"image": as_data_url(png(picture))}], "format": "pptx"}
+    for text, said in (("picture", []), ("editable", ["Garden party"])):
+        answer = client.post("/api/qwen-image/export", json={**stack, "text": text})
+        assert answer.status_code == 200, answer.text
+        (slide,) = Presentation(io.BytesIO(answer.content)).slides
+        assert [shape.text_frame.text for shape in slide.shapes if isinstance(shape, Shape)] == said
+    refused = client.post("/api/qwen-image/export", json={**stack, "format": "psd", "text": "editable"})
+    assert (refused.status_code, refused.json()["error"]["param"]) == (422, "text")
+
+
 def test_the_page_is_told_what_there_is(client: httpx.Client) -> None:
     limits = client.get("/api/qwen-image/config").json()["limits"]
     assert limits["export_formats"] == list(FORMATS)
+    assert limits["text_forms"] == ["picture", "editable", "both"]
     assert limits["blend_modes"] == list(BLEND_MODES)
     assert limits["scale"] == [0.01, 32.0]
 

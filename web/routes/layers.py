@@ -300,7 +300,7 @@ async def export_layers(body: ExportRequest, request: Request, state: StateDep) 
     kind = EXPORT_FORMATS[body.format]
     stem = file_stem(body.name, "layers" if kind.layered else "composite")
     async with _stack_of(body, state) as stack:
-        await unless_left(request, state["pictures"].export(stack, body.format, body.name))
+        await unless_left(request, state["pictures"].export(stack, body.format, body.name, body.text))
         file = take_out(stack.target)
     return file_answer(file, kind.media_type, saved_as(stem, kind.suffix))
 

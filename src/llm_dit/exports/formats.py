@@ -14,6 +14,7 @@ import numpy as np
 from PIL import Image
 from pydantic import BaseModel, Field, ValidationError
 
+from llm_dit.classical.seeing.networks import TEXT_LINES, TEXT_WORDS, is_set_up
 from llm_dit.color import BlendMode, Rgba
 from llm_dit.errors import InputError
 from llm_dit.exports.svg import export_svg
@@ -24,6 +25,8 @@ from llm_dit.names import file_stem, holdable
 from llm_dit.recipe import with_recipe
 
 ExportName = Literal["zip", "psd", "ora", "svg", "pptx", "png", "webp", "avif", "jpeg"]
+TextForm = Literal["picture", "editable", "both"]
+"""What lines of type become in a presentation: as they look, text, or text with the pictures beside it, hidden."""
 EXPORT_NAMES: tuple[ExportName, ...] = get_args(ExportName)
 """In the order in which the page offers them."""
 
@@ -64,10 +67,21 @@ def export(
     background: Rgba | None = None,
     groups: Groups = NO_GROUPS,
     title: str = "",
+    text: TextForm = "picture",
 ) -> bytes:
     """Return the file that `write_export` writes."""
     file = io.BytesIO()
-    write_export(layers, name, file, width=width, height=height, background=background, groups=groups, title=title)
+    write_export(
+        layers,
+        name,
+        file,
+        width=width,
+        height=height,
+        background=background,
+        groups=groups,
+        title=title,
+        text=text,
+    )
     return file.getvalue()
 
 
@@ -81,13 +95,16 @@ def write_export(
     background: Rgba | None = None,
     groups: Groups = NO_GROUPS,
     title: str = "",
+    text: TextForm = "picture",
 ) -> None:
     """Write a stack, bottom first, on a canvas of `width` × `height` pixels into an empty file that can seek.
 
     `layers` may be a generator that decodes each as it comes to it: no more than one is held. `groups` says how groups
-    show, by their labels, `background` lies below flat pictures, `title` is what a presentation says of itself. Raises
-    `InputError` when the format does not hold a canvas of that size.
+    show, by their labels, `background` lies below flat pictures, `title` is what a presentation says of itself,
+    and `text` what becomes of lines of type in one. Raises `InputError` when the format does not hold a canvas of that
+    size or no text.
     """
+    _check_text(name, text)
     match name:
         case "zip":
             export_zip(layers, target, width=width, height=height, groups=groups)
@@ -100,11 +117,23 @@ def write_export(
         case "pptx":
             from llm_dit.exports.pptx import export_pptx  # likewise
 
-            export_pptx(layers, target, width=width, height=height, groups=groups, title=title)
+            export_pptx(layers, target, width=width, height=height, groups=groups, title=title, text=text)
         case "svg":
             export_svg(layers, target, width=width, height=height, groups=groups, title=title)
         case _:
             export_flat(layers, target, name, width=width, height=height, background=background, groups=groups)
+
+
+def text_forms() -> tuple[TextForm, ...]:
+    """Return what lines of type can become here: text where the networks that read it are set up."""
+    return get_args(TextForm) if is_set_up(TEXT_LINES, TEXT_WORDS) else ("picture",)
+
+
+def _check_text(name: ExportName, text: TextForm) -> None:
+    if text != "picture" and name != "pptx":
+        raise InputError("Only presentations (pptx) hold editable text.", param="text")
+    if text not in text_forms():
+        raise InputError("The networks that read text are not set up: run `llm-dit models fetch`.", param="text")
 
 
 # A stack as one flat picture.

@@ -2,37 +2,49 @@
 
 Names, nested groups, order, places, opacity and visibility stay. Slides know no blend modes: the colors of such a
 layer are painted as they look over what lies below it, and its description says so. A group that fades or blends as a
-whole is one picture. Scale, rotation and mirroring are baked into pixels.
+whole is one picture. Scale, rotation and mirroring are baked into pixels. Lines of type become text if that is wanted.
 
 The library keeps all pictures in memory. It gets a dot for each; the pictures wait in a temporary file and take the
 dots' places as the archive is written.
 """
 
 import io
+import math
 import tempfile
 import zipfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import groupby
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from PIL import Image
 from pptx import Presentation
+from pptx.dml.color import RGBColor
+from pptx.enum.text import MSO_AUTO_SIZE, PP_ALIGN
 from pptx.oxml.ns import qn
-from pptx.shapes.picture import Picture
-from pptx.util import Emu
+from pptx.util import Emu, Pt
 
 from llm_dit.images import encode_png, write_png
 from llm_dit.layer import NO_GROUPS, SEPARATOR, Groups, Layer, group_steps, groups_around, plain, shows
 from llm_dit.layers import Painting, blended
 from llm_dit.names import holdable
 
+if TYPE_CHECKING:
+    from llm_dit.exports.formats import TextForm
+    from llm_dit.exports.typesetting import TypeLine
+
 EMU_PER_PIXEL = 9525.0
 """At 96 pixels an inch."""
 MIN_SLIDE, MAX_SLIDE = 914_400, 51_206_400
 """What PowerPoint takes for a side: 1 to 56 inches, in EMU."""
 BLANK_LAYOUT = 6
+ALIGNMENTS = {"left": PP_ALIGN.LEFT, "center": PP_ALIGN.CENTER, "right": PP_ALIGN.RIGHT}
+ASCENT, LINE = 1.0, 1.2
+"""What a line of text has above its baseline and how high it is, as shares of the size: slides have the same for all
+fonts."""
+BEARING, ROOM = 0.05, 0.2
+"""What lies before the first letter of a line, and how much wider than it a box is on each side, for what leans out."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,8 +61,9 @@ class _Slide:
         unit = min(max(EMU_PER_PIXEL, MIN_SLIDE / min(width, height)), MAX_SLIDE / max(width, height))
         return cls(width=max(MIN_SLIDE, round(width * unit)), height=max(MIN_SLIDE, round(height * unit)), unit=unit)
 
-    def length(self, pixels: int) -> Emu:
-        return Emu(round(pixels * self.unit))
+    def box(self, *places: float) -> tuple[Emu, ...]:
+        """Return left, top, width and height, which are given in pixels."""
+        return tuple(Emu(round(pixels * self.unit)) for pixels in places)
 
 
 class _Pictures:
@@ -60,7 +73,7 @@ class _Pictures:
         self._file = file
         self._places: dict[str, tuple[int, int]] = {}
 
-    def add_to(self, shapes: Any, layer: Layer, box: tuple[Emu, ...]) -> Picture:
+    def add_to(self, shapes: Any, layer: Layer, box: tuple[Emu, ...]) -> Any:
         """Return a picture in `shapes` that will show the layer's."""
         start = self._file.tell()
         write_png(layer.image, self._file)
@@ -101,8 +114,12 @@ def export_pptx(
     height: int,
     groups: Groups = NO_GROUPS,
     title: str = "",
+    text: "TextForm" = "picture",
 ) -> None:
-    """Write the presentation; hidden layers are in it, hidden in the selection pane."""
+    """Write the presentation; hidden layers are in it, hidden in the selection pane.
+
+    Lines of type become text as far as they can be read and lie apart; that needs the networks of the built-in engine.
+    """
     presentation = Presentation()
     # What the library's template says of its own maker is nobody's business here.
     about = presentation.core_properties
@@ -119,8 +136,7 @@ def export_pptx(
                 folder = inside[-1].add_group_shape()
                 folder.name = holdable(name)
                 inside.append(folder.shapes)
-            box = tuple(map(slide.length, (layer.x, layer.y, layer.width, layer.height)))
-            _describe(pictures.add_to(inside[-1], layer, box), layer)
+            _add(inside[-1], layer, slide, pictures, text)
         pictures.write_into(presentation, target)
 
 
@@ -159,14 +175,74 @@ def _painted(layers: Iterable[Layer], below: Painting) -> Iterator[Layer]:
         below.add(layer)
 
 
-def _describe(picture: Picture, layer: Layer) -> None:
-    name = holdable(layer.name)
-    picture.name = name
-    properties = picture._element._nvXxPr.cNvPr
+def _add(shapes: Any, layer: Layer, slide: _Slide, pictures: _Pictures, text: "TextForm") -> None:
+    """Put a layer on the slide, as a picture, as lines of text, or as a group of both."""
+    lines: list[TypeLine] = []
+    rest: Image.Image | None = layer.image
+    # Text could not be blended; the picture of such a layer has the colors that it is seen in.
+    if text != "picture" and layer.blend == "normal":
+        from llm_dit.exports.typesetting import read_type  # it imports OpenCV
+
+        lines, rest = read_type(layer.image, layer.name, (slide.width / slide.unit) / 2 - layer.x)
+    if not lines:
+        _add_picture(shapes, layer, slide, pictures)
+        return
+    if len(lines) + (rest is not None) + (text == "both") > 1:
+        folder = shapes.add_group_shape()
+        folder.name = holdable(layer.name)
+        shapes = folder.shapes
+    if text == "both":
+        _add_picture(shapes, replace(layer, visible=False), slide, pictures)
+    if rest is not None:
+        _add_picture(shapes, replace(layer, image=rest), slide, pictures)
+    for line in lines:
+        _add_text(shapes, line, layer, slide)
+
+
+def _add_picture(shapes: Any, layer: Layer, slide: _Slide, pictures: _Pictures) -> None:
+    picture = pictures.add_to(shapes, layer, slide.box(layer.x, layer.y, layer.width, layer.height))
     note = "" if layer.blend == "normal" else f" (blend mode {layer.blend}, painted in over what lies below)"
-    properties.set("descr", name + note)
+    _describe(picture, layer.name, note, layer)
+    if layer.opacity < 1.0:
+        _fade(picture._element.find(f".//{qn('a:blip')}"), "a:alphaModFix", "amt", layer.opacity)
+
+
+def _add_text(shapes: Any, line: "TypeLine", layer: Layer, slide: _Slide) -> None:
+    """Put a line where its letters were; the box fits them, so that any alignment keeps them there."""
+    width, height = line.width + 2 * (BEARING + ROOM) * line.size, LINE * line.size
+    turn = math.radians(line.angle)
+    # Boxes turn about their middle, the line about its start.
+    along, down = line.width / 2, height / 2 - ASCENT * line.size
+    x = layer.x + line.left + along * math.cos(turn) - down * math.sin(turn)
+    y = layer.y + line.baseline + along * math.sin(turn) + down * math.cos(turn)
+    shape = shapes.add_textbox(*slide.box(x - width / 2, y - height / 2, width, height))
+    shape.rotation = line.angle
+    frame = shape.text_frame
+    frame.word_wrap, frame.auto_size = False, MSO_AUTO_SIZE.NONE
+    (inset,) = slide.box(ROOM * line.size)
+    frame.margin_left, frame.margin_top, frame.margin_right, frame.margin_bottom = inset, Emu(0), inset, Emu(0)
+    (paragraph,) = frame.paragraphs
+    paragraph.alignment, paragraph.line_spacing = ALIGNMENTS[line.align], 1.0
+    paragraph.space_before = paragraph.space_after = Pt(0)
+    run = paragraph.add_run()
+    run.text = holdable(line.words)
+    size = line.size * slide.unit / Pt(1)
+    font = run.font
+    font.name, font.bold, font.italic = "Times New Roman" if line.serifs else "Arial", line.bold, line.italic
+    font.size, font.color.rgb = Pt(min(max(size, 1), 4000)), RGBColor(*line.color)
+    run._r.get_or_add_rPr().set("spc", str(round(100 * line.spacing * slide.unit / Pt(1))))
+    if line.opacity * layer.opacity < 1.0:
+        _fade(run._r.find(f".//{qn('a:srgbClr')}"), "a:alpha", "val", line.opacity * layer.opacity)
+    _describe(shape, line.words, "", layer)
+
+
+def _describe(shape: Any, name: str, note: str, layer: Layer) -> None:
+    shape.name = holdable(name)
+    properties = shape._element._nvXxPr.cNvPr
+    properties.set("descr", holdable(name) + note)
     if not layer.visible:
         properties.set("hidden", "1")
-    if layer.opacity < 1.0:
-        blip = picture._element.find(f".//{qn('a:blip')}")
-        blip.append(blip.makeelement(qn("a:alphaModFix"), {"amt": str(round(layer.opacity * 100_000))}))
+
+
+def _fade(element: Any, tag: str, key: str, opacity: float) -> None:
+    element.append(element.makeelement(qn(tag), {key: str(round(opacity * 100_000))}))

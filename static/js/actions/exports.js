@@ -6,8 +6,8 @@ import { messageOf } from "../transport/api.js";
 
 /** Taking the work home, as a file or to the clipboard. @param {Context} context */
 export function createExports({ store, api, bitmaps, tryTo }) {
-  /** @param {ExportFormat} format */
-  async function exportStack(format) {
+  /** @param {ExportFormat} format @param {TextForm} [text]   what lines of type become */
+  async function exportStack(format, text = "picture") {
     const { doc, project, exporting } = store.state;
     if (exporting !== null || doc.layers.length === 0) return;
     const { width, height } = doc;
@@ -20,6 +20,7 @@ export function createExports({ store, api, bitmaps, tryTo }) {
           width,
           height,
           format,
+          text,
           name: project?.name ?? doc.picture?.name ?? "",
         }),
       ),

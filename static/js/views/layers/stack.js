@@ -102,15 +102,25 @@ function createExportBar(actions) {
   /** @type {Config["limits"] | undefined} */
   let limits;
   const words = h("span");
+  const slideWithText = () => ({
+    label: t("export.pptxText"),
+    about: t("export.pptxText.about"),
+    icon: /** @type {const} */ ("logo"),
+    // The pictures stay, hidden, for the font is another one.
+    run: () => actions.exportStack("pptx", "both"),
+  });
   const button = menuButton(h("button.button", icon("download"), words), () => ({
     label: t("layers.export"),
     entries: [
-      ...(limits?.export_formats ?? []).map((format) => ({
-        label: t(`export.${format}`),
-        about: t(`export.${format}.about`),
-        icon: limits?.image_formats.includes(format) ? /** @type {const} */ ("picture") : /** @type {const} */ ("logo"),
-        run: () => actions.exportStack(format),
-      })),
+      ...(limits?.export_formats ?? []).flatMap((format) => [
+        {
+          label: t(`export.${format}`),
+          about: t(`export.${format}.about`),
+          icon: limits?.image_formats.includes(format) ? /** @type {const} */ ("picture") : /** @type {const} */ ("logo"),
+          run: () => actions.exportStack(format),
+        },
+        ...(format === "pptx" && limits?.text_forms.includes("both") ? [slideWithText()] : []),
+      ]),
       "",
       { label: t("export.copy"), about: t("export.copy.about"), icon: /** @type {const} */ ("copy"), run: actions.copyPicture },
     ],
