@@ -1,14 +1,14 @@
-# Everything starts here: `make run` for the page, `make test` for every test, `make check` before a commit.
-# `make test-fast` leaves the browser, the Qwen engine and what is slow out. `make stress` is what the service bears, in full.
+# Start here: `make run` serves the page, `make test` runs all tests, `make check` is for before a commit.
+# `make test-fast` skips the browser, the Qwen engine and slow tests. `make stress` runs all robustness tests.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PORT ?= 8000
 CORES = $(shell $(PYTHON) -c 'import os; print(os.cpu_count() or 1)')
-# A third of the time of the fast tests is waiting for processes to start and connections to end: another one works then.
+# The fast tests wait a third of their time, for processes to start and connections to close: one more worker uses it.
 ONE_MORE = $(shell $(PYTHON) -c 'import os; print((os.cpu_count() or 1) + 1)')
-# Tests start hundreds of Python processes, as many at a time as there are cores: none of them has to compile our modules
-# again, or to start threads for small pictures and models, which wait for a processor by turning around.
+# Tests start hundreds of Python processes, one per core at a time. They reuse compiled modules, and start no threads of
+# their own, which would busy-wait for the cores.
 ONE_THREAD := OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 OPENCV_FOR_THREADS_NUM=1
 TESTS := env PYTHONDONTWRITEBYTECODE= $(ONE_THREAD) $(BIN)/pytest
 PINS := requirements/base.txt requirements/qwen.txt requirements/test.txt
@@ -19,7 +19,7 @@ SOURCES := src cli server web tests benchmarks scripts
 run: $(VENV)/run.stamp
 	$(BIN)/llm-dit serve --port $(PORT)
 
-# The Qwen engine has a process of its own beside the others: no other one has to import torch.
+# One process runs the Qwen tests, so that no other process imports torch.
 test: $(VENV)/test.stamp browser node
 	npm test --silent
 	$(MAKE) --no-print-directory --jobs 2 --output-sync=target test-qwen test-others
@@ -34,14 +34,14 @@ test-fast: $(VENV)/test.stamp node
 	npm test --silent
 	$(TESTS) --numprocesses $(ONE_MORE) --dist loadfile --no-loadscope-reorder -m "not slow" --ignore tests/browser --ignore tests/qwen
 
-# Hours, on a machine that does nothing else: it holds to floors of time.
+# Takes hours and needs an otherwise idle machine, because it checks times.
 stress: $(VENV)/test.stamp
 	$(BIN)/pytest tests/stress
 
 stress-short: $(VENV)/test.stamp
 	$(BIN)/pytest tests/stress -m "not long" --numprocesses $(CORES) --dist loadfile
 
-# Lines of src, cli, server and web that tests run, services and workers included; every process begins from nothing.
+# Line coverage of src, cli, server and web, including services and workers. Old data is erased first.
 coverage: $(VENV)/test.stamp browser
 	$(BIN)/coverage erase
 	$(BIN)/coverage run -m pytest --numprocesses $(CORES) --dist loadfile --no-loadscope-reorder
@@ -61,7 +61,7 @@ fix: $(VENV)/test.stamp node
 	$(BIN)/ruff format $(SOURCES)
 	node_modules/.bin/biome check --write
 
-# What the page's JavaScript knows of the HTTP API.
+# Generate the page's types of the HTTP API.
 types: $(VENV)/test.stamp
 	$(BIN)/python -m scripts.wire_types
 
@@ -71,17 +71,17 @@ $(BIN)/pip:
 
 $(VENV)/run.stamp: pyproject.toml requirements/base.txt | $(BIN)/pip
 	$(BIN)/pip install --quiet --disable-pip-version-check --constraint requirements/base.txt --editable .
-	@$(BIN)/llm-dit models fetch || echo "Without its networks the classical engine tells things by color alone." >&2
+	@$(BIN)/llm-dit models fetch || echo "Without its networks the classical engine uses only colors and edges." >&2
 	@touch $@
 
-# torch by itself first: what comes after then takes the build that is there, and asks for no other.
+# Install torch first and alone: the next command then keeps the installed build.
 $(VENV)/test.stamp: pyproject.toml $(PINS) | $(BIN)/pip
 	$(BIN)/pip install --quiet --disable-pip-version-check $(PINS:%=--constraint %) torch
 	$(BIN)/pip install --quiet --disable-pip-version-check $(PINS:%=--constraint %) --editable '.[test,dev]'
 	$(BIN)/llm-dit models fetch
 	@touch $@ $(VENV)/run.stamp
 
-# The browser tests fail without a browser, so it is looked for, then installed.
+# Browser tests need a browser: find one, or install it.
 browser: $(VENV)/test.stamp
 	@scripts/ensure_chromium.sh $(BIN)/playwright
 
@@ -92,7 +92,7 @@ node_modules/.bin/tsc: package.json
 	npm install --no-package-lock --no-audit --no-fund --silent
 	@touch $@
 
-# Write today's newest versions that work together into requirements/.
+# Write the newest compatible versions into requirements/.
 pins:
 	$(PYTHON) scripts/pin_requirements.py
 

@@ -1,8 +1,8 @@
 """The configuration: every key with its default, and the order of precedence.
 
 Command line > environment (`LLM_DIT_SERVER__PORT=9000`) > file (`config.toml`) > the defaults below. In the file
-`[default]`, `[default.server]` and `[default.qwen_image]` hold the keys; a profile `[NAME.*]` lies over `[default.*]`.
-`LLM_DIT_CONFIG` names the file and `LLM_DIT_PROFILE` the profile when the command line does not.
+`[default]`, `[default.server]` and `[default.qwen_image]` hold the keys; a profile `[NAME.*]` overrides `[default.*]`.
+`LLM_DIT_CONFIG` sets the file and `LLM_DIT_PROFILE` the profile, unless the command line does.
 """
 
 import ipaddress
@@ -38,12 +38,12 @@ _PREFIX = re.compile(r"(?=.{1,200}\Z)(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)+")
 
 
 def _number(value: object) -> object:
-    """Return digits as a number: the environment has only text, and a choice of numbers does not take text."""
+    """Return digits as a number: the environment has only text, and a `Literal` of numbers does not accept text."""
     return int(value) if isinstance(value, str) and value.isdecimal() else value
 
 
 def _truth(value: object) -> object:
-    """Return "true" and "false" as what they say: the environment has only text."""
+    """Return "true" and "false" as booleans: the environment has only text."""
     return (
         {"true": True, "1": True, "false": False, "0": False}.get(value.lower(), value)
         if isinstance(value, str)
@@ -52,13 +52,13 @@ def _truth(value: object) -> object:
 
 
 def _path(value: object) -> object:
-    """Return a path without the quotes that Windows' shell keeps; refuse what is an escape that TOML has read."""
+    """Return a path without the quotes that Windows' shell keeps; refuse one in which TOML has read an escape."""
     if not isinstance(value, str):
         return value
     bare = value.strip()
     bare = bare[1:-1] if len(bare) > 1 and bare[0] == bare[-1] and bare[0] in "\"'" else bare
     if _CONTROL.search(bare):
-        raise ValueError(f"a backslash in it was read as an escape. {SINGLE_QUOTES}")
+        raise ValueError(f"it contains a backslash that TOML read as an escape. {SINGLE_QUOTES}")
     return bare
 
 
@@ -66,12 +66,12 @@ PathText = Annotated[str, BeforeValidator(_path)]
 
 
 def _listed(value: object) -> object:
-    """Return what stands between commas as a list: the environment has only text."""
+    """Return comma-separated text as a list: the environment has only text."""
     return [item for item in value.split(",") if item.strip()] if isinstance(value, str) else value
 
 
 def parse_ip(text: str) -> IPAddress | None:
-    """Return an IP address, or None for a name; an IPv4 address in IPv6's clothes is taken as what it is."""
+    """Return an IP address, or None for a name; an IPv4-mapped IPv6 address becomes the IPv4 address."""
     try:
         address = ipaddress.ip_address(text.partition("%")[0])
     except ValueError:
@@ -88,7 +88,7 @@ def parse_network(text: object) -> Network:
 
 
 def host_name(text: str) -> str:
-    """Return a name or an address as it stands in a Host header; raises `ValueError` when it is neither."""
+    """Return a name or an address as in a Host header; raises `ValueError` if it is neither."""
     name = text.strip().lower()
     address = parse_ip(name.removeprefix("[").removesuffix("]"))
     if address is not None and not address.is_unspecified:
@@ -99,9 +99,9 @@ def host_name(text: str) -> str:
 
 
 def path_prefix(text: str) -> str:
-    """Return a path that addresses begin with, without the slash at its end, "" for none; raises `ValueError`.
+    """Return the path prefix of all addresses, without its final slash, "" for none; raises `ValueError`.
 
-    It goes into pages, cookies and redirects: nothing that a browser could read as another host, a scheme or markup.
+    It is used in pages, cookies and redirects, so it must not look like another host, a scheme or markup.
     """
     prefix = text.strip().removesuffix("/")
     if prefix and not _PREFIX.fullmatch(prefix):
@@ -110,7 +110,7 @@ def path_prefix(text: str) -> str:
 
 
 def bracketed(host: str) -> str:
-    """Return a host as it stands in a URL: IPv6 addresses in brackets."""
+    """Return a host as in a URL: IPv6 addresses in brackets."""
     return f"[{host}]" if ":" in host else host
 
 
@@ -119,14 +119,14 @@ def _host_names(names: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _sendable(token: SecretStr) -> SecretStr:
-    """Refuse what cannot stand in an Authorization header."""
+    """Refuse a token that an Authorization header cannot carry."""
     if all("!" <= character <= "~" for character in token.get_secret_value()):
         return token
     raise ValueError("it must be of ASCII letters, digits and signs, without spaces")
 
 
 def _two_devices(value: str) -> str:
-    """Refuse what does not name two devices; which there are, torch knows."""
+    """Refuse text that does not name two devices; torch checks later that they exist."""
     names = [name.strip() for name in value.split(",")]
     if value and (len(names) != 2 or not all(names)):
         raise ValueError('it must name two, as "cuda:0,cuda:1" does')
@@ -134,7 +134,7 @@ def _two_devices(value: str) -> str:
 
 
 def _loras(texts: tuple[str, ...]) -> tuple[str, ...]:
-    """Refuse what names no LoRA; whether it is there, the engine knows."""
+    """Refuse text that is no LoRA entry; the engine checks later that the LoRA exists."""
     try:
         parse_loras(texts, "it")
     except InputError as error:
@@ -146,81 +146,81 @@ Loras = Annotated[tuple[PathText, ...], BeforeValidator(_listed), AfterValidator
 
 
 class ServerSettings(BaseModel, extra="forbid", frozen=True):
-    """`[default.server]`: where the service listens and what it takes."""
+    """`[default.server]`: the address of the service and its limits."""
 
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65535)] = 8000
     token: Annotated[SecretStr, AfterValidator(_sendable)] = SecretStr("")
-    """What every request must show; without one, only this machine itself is answered."""
+    """The token that every request must send; without one, the service answers this machine only."""
     insecure: bool = False
-    """Answer other machines without a token too."""
+    """Answer other machines without a token."""
     allowed_hosts: Annotated[tuple[str, ...], BeforeValidator(_listed), AfterValidator(_host_names)] = ()
-    """Further names and addresses that a browser may know this service by."""
+    """Further names and addresses of this service in browsers."""
     trusted_proxies: Annotated[
         tuple[Annotated[Network, BeforeValidator(parse_network)], ...], BeforeValidator(_listed)
     ] = ()
-    """Addresses and networks of proxies that are believed who their clients are."""
+    """Addresses and networks of proxies whose X-Forwarded headers are trusted."""
     root_path: Annotated[str, AfterValidator(path_prefix)] = ""
-    """The path below which a proxy has this service, where the proxy does not say so itself."""
+    """The path of this service behind a proxy, if the proxy does not send it."""
     client_timeout_s: Annotated[float, Field(gt=0)] = 10.0
-    """Seconds that a client has for a request's header, and for its body on top of those at 32 kB/s."""
+    """Seconds for a request's header, and for its body in addition to the time that it takes at 32 kB/s."""
     data_dir: Annotated[Path, BeforeValidator(_path)] = Path("data")
-    """Where images are kept; created when missing."""
+    """The folder for images; created if it is missing."""
     max_queue: Annotated[int, Field(ge=1, le=1000)] = 32
-    """Jobs that may wait; one more is refused with 503."""
+    """Most waiting jobs; further ones get 503."""
     max_queue_per_client: Annotated[int, Field(ge=0)] = 0
-    """Jobs of one client that may wait; 0: as many as the queue holds."""
+    """Most waiting jobs of one client; 0: no own limit."""
     max_finished_jobs: Annotated[int, Field(ge=1)] = 200
-    """Finished jobs that are remembered; the oldest is forgotten first."""
+    """Most finished jobs to keep; the oldest goes first."""
     log_format: Literal["text", "json"] = "text"
-    """Lines for people, or one JSON object a line."""
+    """Lines for people, or one JSON object per line."""
     cancel_grace_s: Annotated[float, Field(gt=0)] = 10.0
-    """Seconds that a canceled run has to stop before its process is killed."""
+    """Seconds for a canceled run to stop before its process is killed."""
     stall_timeout_s: Annotated[float, Field(gt=0)] = 60.0
-    """Seconds without a step after which a run counts as hung; ten times its median step where that is longer."""
+    """Seconds without a step after which a run counts as hung; at least ten times its median step."""
     load_timeout_s: Annotated[float, Field(gt=0)] = 1800.0
     """Seconds without progress after which loading counts as hung."""
     previews: bool = True
-    """Show what layers are going to be while Qwen-Image works on them."""
+    """Show previews of layers while Qwen-Image works on them."""
     drain_s: Annotated[float, Field(ge=0)] = 10.0
-    """Seconds that a run has to end after a signal to stop; then it is put back for the next start."""
+    """Seconds for a run to end after a stop signal; then it returns to the queue for the next start."""
     idle_unload_s: Annotated[float, Field(ge=0)] = 0.0
-    """Seconds without a job after which the models are unloaded; 0: never."""
+    """Unload the models after so many seconds without a job; 0: never."""
     max_store_gb: Annotated[float, Field(gt=0)] = 20.0
-    """Pictures that nothing uses any more are removed, the oldest first, while the store is larger."""
+    """Unused pictures are removed, the oldest first, while the store is larger."""
     max_age_days: Annotated[float, Field(gt=0)] = 30.0
-    """Days after which finished jobs, and pictures that nothing uses, are removed."""
+    """Finished jobs and unused pictures are removed after so many days."""
     max_body_mb: Annotated[float, Field(gt=0)] = 32.0
     max_projects: Annotated[int, Field(ge=1)] = 1000
-    """Projects that are kept; deleted ones give way."""
+    """Most projects; deleted ones do not count."""
     max_projects_gb: Annotated[float, Field(gt=0)] = 50.0
-    """What all projects may have together, each with its pictures; deleted ones give way."""
+    """Total size of all projects, each with its pictures; deleted ones do not count."""
     max_project_mb: Annotated[float, Field(gt=0)] = 1024.0
-    """The largest project file, and what its pictures may have together."""
+    """The largest project file, and the total size of its pictures."""
     max_pixels: Annotated[int, Field(ge=1)] = 16_777_216
     """Width × height of one image."""
     max_side: Annotated[int, Field(ge=1)] = 8192
     max_stack_pixels: Annotated[int, Field(ge=1)] = 268_435_456
-    """What all layers of a composite or an export show of the canvas, each by the box of what is not clear; what a run
-    returns, as many layers of the largest picture as there can be, is always taken."""
+    """Most pixels that all layers of a composite or an export cover together, by the boxes around visible pixels.
+    A run's own result, the most layers of the largest picture, always fits."""
 
     @property
     def stack_pixels(self) -> int:
-        """The most that the layers of a stack may show: nothing that was made here is too large to be taken home."""
+        """The effective `max_stack_pixels`: every result of this service can be exported."""
         return max(self.max_stack_pixels, bounds(LayerNum)[1] * self.max_pixels)
 
 
 class QwenImageSettings(BaseModel, extra="forbid", frozen=True):
-    """`[default.qwen_image]`: the models, and what a request that leaves a value out gets.
+    """`[default.qwen_image]`: the models, and the defaults of requests.
 
-    The last six are those of `RunDefaults`: None leaves them to the model. The others, and `speed`, are arguments of
-    `QwenImageDiffusersPipeline.from_pretrained`; "" leaves the choice to it.
+    The last six are those of `RunDefaults`: None means the model's own. The others, and `speed`, are arguments of
+    `QwenImageDiffusersPipeline.from_pretrained`; "" means its own choice.
     """
 
     model_path: PathText = ""
     edit_model_path: PathText = ""
     transformer_path: PathText = ""
-    """One file, .safetensors or .gguf, whose transformer takes the place of the model's."""
+    """One file, .safetensors or .gguf, whose transformer replaces the model's."""
     edit_transformer_path: PathText = ""
     cpu_offload: Annotated[
         Literal[True, False, "auto", "resident", "model", "stream", "sequential"], BeforeValidator(_truth)
@@ -229,7 +229,7 @@ class QwenImageSettings(BaseModel, extra="forbid", frozen=True):
     edit_only: bool = False
     device: str = ""
     devices: Annotated[str, AfterValidator(_two_devices)] = ""
-    """Two GPUs of which the second runs one of guidance's branches, in place of `device`."""
+    """Two GPUs instead of `device`; the second runs one of guidance's branches."""
     torch_dtype: Literal["", "bfloat16", "float16", "float32"] = ""
     quantization: Literal["", "fp8", "nf4"] = ""
     fused: bool = True
@@ -259,9 +259,9 @@ def load_settings(
     overrides: Tree | None = None,
     environment: Mapping[str, str] = os.environ,
 ) -> Settings:
-    """Return the settings in force; raises `SettingsError` with one line that names what is not valid and where.
+    """Return the effective settings; raises `SettingsError` with one line that names the invalid value and its source.
 
-    `overrides` is what the command line gave, nested as in the file: `{"server": {"port": 9000}}`.
+    `overrides` are the command line's values, nested as in the file: `{"server": {"port": 9000}}`.
     """
     path = path or (Path(environment["LLM_DIT_CONFIG"]) if "LLM_DIT_CONFIG" in environment else None)
     profile = profile or environment.get("LLM_DIT_PROFILE", "default")
@@ -291,7 +291,7 @@ def _read_environment(environment: Mapping[str, str]) -> Tree:
 
 
 def _read_file(path: Path | None, profile: str) -> Tree:
-    """Return the tables of a profile over those of `default`; without a `path` the default file may be missing."""
+    """Return the tables of `default`, overridden by a profile's; without a `path` the default file may be missing."""
     file = path or DEFAULT_FILE
     if path is None and not file.exists():
         profiles: Mapping[str, object] = {}
@@ -310,7 +310,7 @@ def _parse(file: Path) -> dict[str, object]:
     try:
         content = file.read_bytes()
     except OSError as error:
-        raise SettingsError(f"{file}: cannot be read ({error.strerror}): check --config and the rights.") from None
+        raise SettingsError(f"{file}: cannot be read ({error.strerror}): check --config and the permissions.") from None
     try:
         # Notepad and PowerShell begin a file with a byte order mark, and PowerShell's ">" writes UTF-16.
         text = content.decode("utf-16" if content.startswith((BOM_UTF16_LE, BOM_UTF16_BE)) else "utf-8-sig")
@@ -324,7 +324,7 @@ def _parse(file: Path) -> dict[str, object]:
 
 
 def _overlay(below: Tree, above: Tree) -> dict[str, object]:
-    """Return both trees in one; where both have a value, `above` counts."""
+    """Return both trees merged; a value of `above` wins."""
     merged = dict(below)
     for key, value in above.items():
         if isinstance(value, Mapping) and isinstance(merged.get(key), Mapping):
