@@ -27,6 +27,7 @@
 #   "pydantic==2.14.3",
 #   "pydantic_core==2.50.4",
 #   "pypatchmatch==2.2.0",
+#   "python-multipart==0.0.34",
 #   "python-pptx==1.0.2",
 #   "resvg-py==0.5.0",
 #   "rich==15.0.0",

@@ -3,6 +3,7 @@
 LLMDiTError
 ├── SettingsError              the configuration is not valid; for the operator's eyes, it may name files
 ├── NotFoundError              no such job or image
+│   └── ModelNotFoundError     a model of Qwen-Image, or the built-in one, that does not run here
 ├── ProjectChangedError        a save builds on a version that is not the current one any more
 ├── QuotaError                 the limit of what is kept is reached: delete something first
 ├── DamagedError               what is kept was damaged on the disk
@@ -34,6 +35,10 @@ class SettingsError(LLMDiTError):
 
 class NotFoundError(LLMDiTError):
     code = "not_found"
+
+
+class ModelNotFoundError(NotFoundError):
+    code = "model_not_found"
 
 
 class ProjectChangedError(LLMDiTError):

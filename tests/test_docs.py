@@ -64,6 +64,20 @@ def test_the_http_page_runs_from_top_to_bottom(desk: Path, service: Service) -> 
 
 
 @pytest.mark.slow
+def test_the_page_of_openais_api_runs(desk: Path, service: Service) -> None:
+    for script in blocks("docs/openai.md", "bash"):
+        shell(script.replace("http://127.0.0.1:8000", service.url), desk)
+    assert json.loads((desk / "answer.json").read_text())["size"] == "120x90"
+    for program in blocks("docs/openai.md", "python"):
+        own = program.replace("http://127.0.0.1:8000", service.url)
+        subprocess.run([sys.executable, "-c", own], cwd=desk, check=True)
+        with Image.open(desk / "edited.png") as edited:
+            assert (edited.mode, edited.size) == ("RGBA", (120, 90))
+        (desk / "edited.png").unlink()
+    assert len(list(desk.glob("[1-4].png"))) == 4
+
+
+@pytest.mark.slow
 def test_the_readme_runs(desk: Path, service: Service) -> None:
     command = shlex.join([sys.executable, *LLM_DIT])
     commands = [block for block in blocks("README.md", "bash") if not re.match(r"make |.*serve ", block)]

@@ -177,10 +177,52 @@ declare namespace Wire {
     part: string | null;
   }
 
+  interface HuggingFaceParameters {
+    prompt: string;
+    negative_prompt?: string | null;
+    num_inference_steps?: number | null;
+    guidance_scale?: number | null;
+    seed?: number | null;
+    target_size?: TargetSize | null;
+  }
+
+  interface HuggingFaceRequest {
+    inputs: string;
+    parameters: HuggingFaceParameters;
+  }
+
+  interface ImageData {
+    b64_json?: string | null;
+    url?: string | null;
+  }
+
+  interface ImageLayer {
+    index: number;
+    name: string;
+    width: number;
+    height: number;
+    coverage: number;
+  }
+
   interface ImageResponse {
     image: string;
     width: number;
     height: number;
+  }
+
+  interface ImagesResponse {
+    created: number;
+    data: ImageData[];
+    background: "transparent" | "opaque";
+    output_format: string;
+    size: string;
+    quality?: string;
+    usage?: Usage;
+    layers: ImageLayer[];
+    seed: number;
+    engine: string;
+    generation_time: number;
+    warnings: string[];
   }
 
   interface ImportResponse {
@@ -298,6 +340,18 @@ declare namespace Wire {
   interface MemoryResponse {
     used_bytes: number;
     total_bytes: number;
+  }
+
+  interface ModelResponse {
+    id: string;
+    object?: "model";
+    created?: number;
+    owned_by?: string;
+  }
+
+  interface ModelsResponse {
+    object?: "list";
+    data: ModelResponse[];
   }
 
   interface NamedLayer {
@@ -482,5 +536,17 @@ declare namespace Wire {
     created_at: number;
     updated_at: number;
     deleted_at: number | null;
+  }
+
+  interface TargetSize {
+    width: number;
+    height: number;
+  }
+
+  interface Usage {
+    input_tokens?: number;
+    output_tokens?: number;
+    total_tokens?: number;
+    input_tokens_details?: Record<string, number>;
   }
 }

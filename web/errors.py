@@ -76,7 +76,9 @@ class ErrorBody(BaseModel):
     """The same failure as OpenAI's clients read it."""
 
     message: str
-    type: str = Field(description="`invalid_request_error`, or `server_error` from status 500 on.")
+    type: str = Field(
+        description="`invalid_request_error`, `authentication_error`, `permission_error` or `server_error`."
+    )
     code: str = Field(description="Stable name of the failure.")
     param: str | None = Field(description="The field that is not valid.")
     hint: Hint | None = Field(
@@ -122,7 +124,9 @@ def problem_response(
 
 def error_type(status: int) -> str:
     """Return the kind of a failure in OpenAI's words."""
-    return "invalid_request_error" if status < 500 else "server_error"
+    return {401: "authentication_error", 403: "permission_error"}.get(
+        status, "invalid_request_error" if status < 500 else "server_error"
+    )
 
 
 def internal_error(request_id: str) -> Response:
@@ -133,6 +137,7 @@ def internal_error(request_id: str) -> Response:
 NOT_BLANK = r"\S"
 HEX_COLOR = r"^#([0-9a-fA-F]{6}|[0-9a-fA-F]{8})$"
 VISIBLE_ASCII = r"^[!-~]+$"
+SIZE = r"^(auto|[1-9][0-9]{0,4}x[1-9][0-9]{0,4})$"
 IMAGE_ADDRESS = r"^/api/images/[0-9a-f]{64}\.png$"
 
 
@@ -160,6 +165,9 @@ RETRY_AFTER_S = 5
 REPAIR_AFTER_S = 60
 """When to come back after a 503 that somebody has to do something about."""
 
+AGAIN = frozenset({409, 500, 503})
+"""Statuses after which OpenAI's clients send a request again, unless `X-Should-Retry` says that it is of no use."""
+
 HTTP_NAMES = {"layer_image": "image", "num_inference_steps": "steps"}
 """What HTTP calls the arguments that have another name in Python."""
 
@@ -171,6 +179,7 @@ _MESSAGES = {
 _FORMS = {
     NOT_BLANK: "must say something",
     HEX_COLOR: "must be a color as #rrggbb or #rrggbbaa",
+    SIZE: "must be auto or WIDTHxHEIGHT in pixels, such as 640x480",
     IMAGE_ADDRESS: "must be the address /api/images/….png of a picture that this server holds",
     VISIBLE_ASCII: "must be visible ASCII characters without spaces",
 }
@@ -247,6 +256,8 @@ async def _on_domain_error(request: Request, error: Exception) -> Response:
     headers: dict[str, str] = {}
     if status == HTTPStatus.SERVICE_UNAVAILABLE:
         headers["Retry-After"] = str(retry_after_s(error))
+    if status in AGAIN and not error.temporary:
+        headers["X-Should-Retry"] = "false"
     return problem_response(
         request.state.request_id,
         status,
@@ -260,7 +271,8 @@ async def _on_domain_error(request: Request, error: Exception) -> Response:
 
 async def _on_http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    message = _MESSAGES.get(error.status_code, error.detail)
+    own = error.detail != HTTPStatus(error.status_code).phrase
+    message = error.detail if own else _MESSAGES.get(error.status_code, error.detail)
     return problem_response(request.state.request_id, error.status_code, message, headers=error.headers)
 
 

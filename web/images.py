@@ -85,9 +85,10 @@ DATA_URL = "data:image/png;base64,"
 
 
 class Inlined:
-    """Names for pictures in a JSON answer, which become data URLs while it is sent."""
+    """Names for pictures in a JSON answer, which become data URLs while it is sent: `prefix` and base64."""
 
-    def __init__(self) -> None:
+    def __init__(self, prefix: str = DATA_URL) -> None:
+        self._prefix = prefix.encode()
         # Nobody who writes into the answer, such as by a prompt, can guess it.
         self._mark = secrets.token_hex(16)
 
@@ -96,19 +97,19 @@ class Inlined:
         return f"{self._mark}:{name};"
 
     def answer(self, content: BaseModel, files: Mapping[str, Path | IO[bytes]]) -> Response:
-        """Return the answer; `files` are the PNG files of the names in it, open or to be opened when it is their turn.
+        """Return the answer; `files` are the files of the names in it, open or to be opened when it is their turn.
 
         Raises `OSError` when one is not there.
         """
         parts = re.split(f"{self._mark}:([0-9A-Za-z]+);", content.model_dump_json())
         words, names = [part.encode() for part in parts[::2]], parts[1::2]
-        encoded = (len(DATA_URL) + 4 * ((_size(files[name]) + 2) // 3) for name in names)
+        encoded = (len(self._prefix) + 4 * ((_size(files[name]) + 2) // 3) for name in names)
         length = sum(map(len, words)) + sum(encoded)
 
         async def pieces() -> AsyncGenerator[bytes]:
             yield words[0]
             for name, after in zip(names, words[1:], strict=True):
-                yield DATA_URL.encode()
+                yield self._prefix
                 async for piece in read_pieces(files[name]):
                     yield binascii.b2a_base64(piece, newline=False)
                 yield after

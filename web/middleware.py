@@ -17,7 +17,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from server.logs import Concealed
 from server.metrics import METHODS, OTHER_METHOD, OTHER_ROUTE
 from web.door.hosts import is_secure_context
-from web.errors import internal_error
+from web.errors import Problem, internal_error
 from web.state import State
 
 logger = logging.getLogger("llm_dit.server")
@@ -90,6 +90,8 @@ class Envelope:
                 started = True
                 headers = MutableHeaders(scope=message)
                 headers["X-Request-ID"] = request_id
+                if headers.get("content-type") == Problem.media_type and scope["path"].startswith("/v1/"):
+                    headers["Content-Type"] = "application/json"  # OpenAI's clients know no other
                 for name, value in (SECURITY_HEADERS | (SECURE_CONTEXT_HEADERS if secure else {})).items():
                     headers.setdefault(name, value)
             await send(message)

@@ -83,6 +83,8 @@ def curl(path: str, method: str, body: Json | None, media_type: str) -> str:
     line = "curl " + ADDRESS + re.sub(r"\{(\w+)\}", lambda name: name[1].upper(), path)
     if method not in {"get", "post"}:
         line += f" -X {method.upper()}"
+    if media_type == "multipart/form-data":
+        return f"{line} -F image=@picture.png -F 'prompt=Make it blue'"
     if media_type:
         line += f" -H 'Content-Type: {media_type}'"
     if body is not None:

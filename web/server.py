@@ -20,7 +20,8 @@ from web.door.hosts import Proxies
 from web.door.tokens import Door, Token, warnings
 from web.errors import add_error_handlers
 from web.middleware import Access, Envelope, Heads, Turns
-from web.routes import layers, pages, service, storage
+from web.retries import Retries
+from web.routes import layers, openai, pages, service, storage
 from web.routes.pages import PageFiles, login_routes
 from web.state import Clients, Offload, State, Streams
 
@@ -44,7 +45,11 @@ def create_app(settings: Settings, pipeline: str | None = None) -> FastAPI:
             logger.warning("%s", warning)
         async with open_service(settings, chosen) as service:
             yield State(
-                **service, clients=Clients(secret_in(settings.server.data_dir)), offload=Offload(), streams=Streams()
+                **service,
+                clients=Clients(secret_in(settings.server.data_dir)),
+                offload=Offload(),
+                streams=Streams(),
+                retries=Retries(),
             )
 
     app = FastAPI(
@@ -66,7 +71,16 @@ def create_app(settings: Settings, pipeline: str | None = None) -> FastAPI:
     app.add_middleware(Proxies, settings=settings.server)
     add_error_handlers(app)
     app.add_exception_handler(ClientDisconnect, _on_client_left)
-    for router in (layers.runs, layers.stacks, storage.projects, storage.images, service.router, pages.router):
+    for router in (
+        layers.runs,
+        layers.stacks,
+        storage.projects,
+        storage.images,
+        service.router,
+        openai.router,
+        openai.hugging_face,
+        pages.router,
+    ):
         app.include_router(router)
     app.include_router(login_routes(token))
     app.mount("/static", PageFiles(), name="static")

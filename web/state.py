@@ -21,6 +21,7 @@ from server.jobs.queue import JobQueue
 from server.service import Service
 from web.door.hosts import cookie_path
 from web.door.tokens import Attempts, source_of
+from web.retries import Retries
 
 T = TypeVar("T")
 
@@ -153,6 +154,7 @@ class State(Service):
     clients: Clients
     offload: Offload
     streams: Streams
+    retries: Retries
 
 
 def state_of(request: Request) -> State:

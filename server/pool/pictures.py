@@ -17,6 +17,7 @@ from server.pool.pool import Lane, Pool
 from server.pool.tasks import (
     NOT_HELD,
     CutStack,
+    Flat,
     GivenPicture,
     GivenStack,
     Hints,
@@ -28,6 +29,7 @@ from server.pool.tasks import (
     named,
     write_composite,
     write_export,
+    write_flat,
     write_selection,
 )
 from server.processes import Budget
@@ -142,6 +144,15 @@ class Pictures:
                 return
         budget = replace(STACK, kept=SELECTION.kept) if reads else STACK
         await self._pool.run(Lane.FILES, budget, write_export, stack, format, title, text)
+
+    async def write(self, sha256: str, how: Flat, target: Path) -> None:
+        """Write a picture of the store as a file; raises `InputError`, `TaskError`."""
+        arguments = (sha256, how, self._store.data_dir, target)
+        if self._store.size(sha256) <= SMALL_BYTES:
+            with contextlib.suppress(TaskTimeError, TaskMemoryError):
+                await self._pool.run(Lane.QUICK, QUICK, write_flat, *arguments)
+                return
+        await self._pool.run(Lane.FILES, STACK, write_flat, *arguments)
 
     async def select(self, stack: GivenStack, hints: Hints) -> Selection:
         """Write what is pointed at as a mask to the stack's target; raises `InputError`, `TaskError`."""

@@ -14,7 +14,7 @@ from PIL import Image, ImageChops
 from llm_dit.color import Rgba
 from llm_dit.decoding.opening import FORMAT_NAMES
 from llm_dit.errors import ImageError, InputError
-from llm_dit.exports.formats import ExportName, TextForm
+from llm_dit.exports.formats import ExportName, FlatFormat, TextForm, export_flat
 from llm_dit.exports.formats import write_export as export_to
 from llm_dit.images import ImageLimits, bytes_of, encode_png, read_picture, size_of, write_png
 from llm_dit.layer import Groups, KeptLayer, Layer, kept_fields, pixels_within
@@ -41,6 +41,8 @@ class GivenPicture:
     sha256: str | None = None
     file: Path | None = None
     as_text: bool = False
+    clear_is_white: bool = False
+    """Whether it is a mask in OpenAI's way: where it is transparent, the store gets white, elsewhere black."""
     param: str = "image"
 
 
@@ -74,6 +76,8 @@ def keep_picture(given: GivenPicture, intake: Intake) -> KeptPicture | None:
         picture = read_picture(content, intake.limits, fit=intake.fit)
         del content  # it may be large, and is not needed while the picture is written
         image = picture.image
+        if given.clear_is_white and (alpha := image.getchannel("A")).histogram()[255] < image.width * image.height:
+            image = ImageChops.invert(alpha).convert("RGBA")
         sha256 = store.put(encode_png(image))
         return KeptPicture(sha256=sha256, width=image.width, height=image.height, scaled_from=picture.scaled_from)
 
@@ -187,6 +191,32 @@ def write_export(stack: GivenStack, format: ExportName, title: str, text: TextFo
             text=text,
         )
     return True
+
+
+@dataclass(frozen=True, kw_only=True)
+class Flat:
+    """How a picture of the store is written as a file: its format, its size (None: its own), and what lies below."""
+
+    format: FlatFormat
+    limits: ImageLimits
+    size: tuple[int, int] | None = None
+    background: Rgba | None = None
+
+
+def write_flat(sha256: str, how: Flat, data_dir: Path, target: Path) -> None:
+    """Write a picture of the store as a file; raises `InputError` when the format cannot hold it."""
+    image = read_given(GivenPicture(sha256=sha256), ImageStore(data_dir), how.limits)
+    if how.size is not None:
+        image = image.resize(how.size, Image.Resampling.LANCZOS)
+    with disk_full_told(), target.open("w+b") as file:
+        export_flat(
+            [Layer(image=image)],
+            file,
+            how.format,
+            width=image.width,
+            height=image.height,
+            background=how.background,
+        )
 
 
 def layers_of(stack: GivenStack) -> Iterator[Layer]:

@@ -137,7 +137,7 @@ def _is_visit(headers: Headers) -> bool:
 
 # What a proxy in front says about its clients, and which proxy is believed.
 
-OWN_PATHS = frozenset({"api", "docs", "livez", "login", "logout", "metrics", "p", "readyz", "static"})
+OWN_PATHS = frozenset({"api", "docs", "livez", "login", "logout", "metrics", "p", "readyz", "static", "v1"})
 """Where addresses of this service begin: a prefix of the same name is not taken off, a proxy has to do it."""
 
 _PORT = re.compile(r"^(?:\[([^]]*)\]|([^:]*))(?::\d*)?$")

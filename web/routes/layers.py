@@ -107,8 +107,6 @@ async def decompose(
     idempotency_key: IdempotencyKey = None,
 ) -> Response:
     """Take an image apart into layers: `layers[0]` is the composite, then bottom to top."""
-    if body.regions and "regions" not in _engine_for(body, state).decompose_takes:
-        raise InputError(NO_REGIONS, param="regions")
     job = await _submit(body, request, state, idempotency_key, kept=respond_async)
     if respond_async:
         return _accepted(job)
@@ -131,9 +129,6 @@ async def edit_layer(
     idempotency_key: IdempotencyKey = None,
 ) -> Response:
     """Edit one layer by an instruction. The result has the layer's size, so that it drops back into the stack."""
-    if len(body.references) > (most := _engine_for(body, state).references):
-        takes_so_many = f"at most {most} references: leave some out" if most else "no references: leave them out"
-        raise InputError(f"The engine takes {takes_so_many}.", param="references")
     job = await _submit(body, request, state, idempotency_key, kept=respond_async)
     if respond_async:
         return _accepted(job)
@@ -144,7 +139,17 @@ async def edit_layer(
 async def _submit(
     body: DecomposeRequest | EditLayerRequest, request: Request, state: State, key: str | None, *, kept: bool
 ) -> Job:
+    job = await state["jobs"].submit(await submission_of(body, request, state, key), kept=kept)
+    logger.info("request is a job", extra={"request_id": request.state.request_id, "job_id": job.id})
+    return job
+
+
+async def submission_of(
+    body: DecomposeRequest | EditLayerRequest, request: Request, state: State, key: str | None = None
+) -> Submission:
+    """Return the job that a request asks for, with its pictures in the store; raises `InputError`, `ImageError`."""
     engine = _engine_for(body, state)
+    _check(body, engine)
     limits = job_limits(state["settings"].server, engine, body.output_size)
     async with state["transit"].folder() as folder:
         given = await state["offload"](lambda: Picture(body.image).given(folder))
@@ -153,15 +158,22 @@ async def _submit(
         for picture in body.others:
             given = await state["offload"](partial(picture.given, folder))
             others.append(await unless_left(request, state["pictures"].keep(given, limits, fit=body.fit)))
-    submission = Submission(
+    return Submission(
         job_input=body.to_input(image, others, engine, beside=engine is not state["engine"]),
         client=client_of(request),
         key=key,
         seed_given=body.seed is not None,
     )
-    job = await state["jobs"].submit(submission, kept=kept)
-    logger.info("request is a job", extra={"request_id": request.state.request_id, "job_id": job.id})
-    return job
+
+
+def _check(body: DecomposeRequest | EditLayerRequest, engine: Engine) -> None:
+    """Raise `InputError` for what the engine cannot do anything with."""
+    if isinstance(body, DecomposeRequest):
+        if body.regions and "regions" not in engine.decompose_takes:
+            raise InputError(NO_REGIONS, param="regions")
+    elif len(body.references) > (most := engine.references):
+        takes_so_many = f"at most {most} references: leave some out" if most else "no references: leave them out"
+        raise InputError(f"The engine takes {takes_so_many}.", param="references")
 
 
 def _engine_for(body: JobRequest, state: State) -> Engine:
