@@ -44,20 +44,45 @@ export function createExports({ store, api, bitmaps, tryTo }) {
     }
   }
 
+  /** Hand a picture over to another app of the device. @param {File} file */
+  async function share(file) {
+    try {
+      await navigator.share({ files: [file] });
+    } catch (error) {
+      const { name } = /** @type {Error} */ (error);
+      if (name === "AbortError") return; // somebody thought better of it
+      // A browser lets a press count for a few seconds: what took longer to make needs another one.
+      if (name === "NotAllowedError") store.say(t("notice.shareReady"), { label: t("export.share"), run: () => share(file) });
+      else store.say(t("notice.cannotShare"), { label: t("notice.savePng"), run: () => saveFile(file) });
+    }
+  }
+
+  /** @param {Promise<Blob>} picture @param {string} name */
+  const sharePng = (picture, name) =>
+    tryTo(async () => share(new File([await picture], `${fileStem(name, "picture")}.png`, { type: "image/png" })));
+
+  const flat = () => flatten(store.state.doc.layers, store.state.doc, bitmaps).then((picture) => picture.toBlob());
+
   return {
     exportStack,
     saveLayer,
+
+    /** Whether there are apps to share pictures with; browsers tell only pages from https:// or localhost. */
+    canShare: () => navigator.canShare?.({ files: [new File([], "picture.png", { type: "image/png" })] }) === true,
+
+    /** @param {Layer} layer */
+    shareLayer: ({ image, name }) => sharePng(api.image(image), name),
+
+    sharePicture: () => {
+      const { doc, project } = store.state;
+      return sharePng(flat(), project?.name ?? doc.picture?.name ?? "");
+    },
 
     /** @param {Layer} layer */
     copyLayer: (layer) => copy(api.image(layer.image), () => saveLayer(layer)),
 
     copyPicture: () => {
-      const { doc } = store.state;
-      if (doc.layers.length > 0)
-        copy(
-          flatten(doc.layers, doc, bitmaps).then((picture) => picture.toBlob()),
-          () => exportStack("png"),
-        );
+      if (store.state.doc.layers.length > 0) copy(flat(), () => exportStack("png"));
     },
   };
 }

@@ -192,6 +192,9 @@ function layerMenu(layer, doc, actions, rename) {
     "",
     { label: t("layers.copy"), icon: "copy", key: "Ctrl C", run: () => actions.copyLayer(layer) },
     { label: t("layers.save"), icon: "download", run: () => actions.saveLayer(layer) },
+    ...(actions.canShare()
+      ? [{ label: t("layers.share"), icon: /** @type {const} */ ("share"), run: () => actions.shareLayer(layer) }]
+      : []),
     "",
     { label: t("layers.delete"), icon: "trash", key: "Del", danger: true, run: () => actions.remove(layer) },
   ];

@@ -123,6 +123,9 @@ function createExportBar(actions) {
       ]),
       "",
       { label: t("export.copy"), about: t("export.copy.about"), icon: /** @type {const} */ ("copy"), run: actions.copyPicture },
+      ...(actions.canShare()
+        ? [{ label: t("export.share"), about: t("export.share.about"), icon: /** @type {const} */ ("share"), run: actions.sharePicture }]
+        : []),
     ],
   }));
   const add = filePicker({ label: t("layers.add"), title: t("layers.addTitle"), look: "", icon: "plus", onfiles: actions.addPictures });
