@@ -219,7 +219,8 @@ declare global {
   type Naming = Readonly<{ kind: "things"; takesAway?: undefined }>;
   type Tool = Pointing | Painting | Naming;
 
-  type Fidelity = { psnr: number; max: number; resampled: boolean };
+  /** `share`: how much of the picture differs, where states are compared. */
+  type Fidelity = { psnr: number; max: number; resampled: boolean; share?: number };
   type NoticeAction = { label: string; run: () => void };
   type Notice = { text: string; action: NoticeAction | null };
 
@@ -258,6 +259,10 @@ declare global {
     editing: string | null;
     /** The layer whose place and size are to be shown. */
     placing: string | null;
+    /** The history is shown in the place of the layers. */
+    walking: boolean;
+    /** States of the history that are marked, two at most: the stage compares them, or one with the current state. */
+    compared: readonly Doc[];
     versus: Versus;
     /** What draws on the layer in the modal, when that is not only looked at. */
     marking: Marking | null;

@@ -3,6 +3,7 @@ import { createDecompose, createSplit, createThings } from "./actions/decompose.
 import { createTools } from "./actions/tools.js";
 import { h } from "./dom.js";
 import { listenToKeys } from "./shortcuts.js";
+import { pairOf } from "./state/store.js";
 import { takesThings } from "./state/things.js";
 import { onDemand } from "./transport/api.js";
 import { createStack } from "./views/layers/stack.js";
@@ -30,10 +31,29 @@ export function createEditor(context, start, { desk, foot, welcome, notices }, w
     return createLayerList(actions, bitmaps, places);
   });
   const jobBar = createJobBar(actions);
-  const editDialog = createWhenEdited(context, async () => {
-    const [{ createEditDialog }] = await Promise.all([import("./views/edit/dialog.js"), addStyles("edit.css")]);
-    return createEditDialog(actions, bitmaps, open, notices);
-  });
+  const editDialog = createWhenAsked(
+    context,
+    ({ editing }) => editing !== null,
+    { editing: null },
+    async () => {
+      const [{ createEditDialog }] = await Promise.all([import("./views/edit/dialog.js"), addStyles("edit.css")]);
+      const view = createEditDialog(actions, bitmaps, open, notices);
+      document.body.append(view.element);
+      return view;
+    },
+  );
+  const history = createWhenAsked(
+    context,
+    ({ walking }) => walking,
+    { walking: false },
+    async () => {
+      const { createHistoryPanel } = await import("./views/layers/history.js");
+      const view = createHistoryPanel(actions, bitmaps);
+      view.element.hidden = true;
+      layers.element.after(view.element);
+      return view;
+    },
+  );
   desk.replaceChildren(source.element, stage.element, layers.element);
   foot.replaceWith(jobBar.element);
 
@@ -42,6 +62,7 @@ export function createEditor(context, start, { desk, foot, welcome, notices }, w
     () => store.state.doc,
     () => store.state.mode !== "layers" && actions.measureSoon(),
   );
+  whenever(() => pairOf(store.state) === null, actions.turnToPair);
   whenever(
     () => store.state.doc.picture,
     () => requestAnimationFrame(source.focus),
@@ -54,7 +75,7 @@ export function createEditor(context, start, { desk, foot, welcome, notices }, w
   );
   whenever(() => Object.keys(store.state.jobs).length, actions.checkService);
   listenToKeys(store, actions, stage, layers);
-  return [source, stage, layers, jobBar, editDialog];
+  return [source, stage, layers, jobBar, editDialog, history];
 }
 
 /** @param {string} file @returns {Promise<unknown>}   until they count */
@@ -65,28 +86,29 @@ function addStyles(file) {
 }
 
 /**
- * A view that is loaded when somebody first edits a layer: a tenth of all scripts are for that alone.
+ * A view that is loaded when somebody first asks for it: a tenth of all scripts are for editing a layer alone.
  *
  * @param {Context} context
- * @param {() => Promise<View>} load
+ * @param {(state: State) => boolean} isAsked
+ * @param {ViewPatch} back   what takes the wish back where it cannot be loaded
+ * @param {() => Promise<View>} load   puts it into the page
  */
-function createWhenEdited({ store, tryTo }, load) {
+function createWhenAsked({ store, tryTo }, isAsked, back, load) {
   /** @type {View | null} */
   let view = null;
   const bring = onDemand(async () => {
     try {
       view = await load();
-      document.body.append(view.element);
       view.render(store.state);
     } catch (error) {
-      store.update({ editing: null });
+      store.update(back);
       throw error;
     }
   });
   return {
     render: (/** @type {State} */ state) => {
       if (view !== null) view.render(state);
-      else if (state.editing !== null) tryTo(bring);
+      else if (isAsked(state)) tryTo(bring);
     },
   };
 }

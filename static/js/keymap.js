@@ -5,7 +5,7 @@
  *
  * @typedef {Record<string, string | null>} Keys
  * @typedef {readonly [words: Key, keys: Keys, more?: Keys]} Row
- * @type {{everywhere: Row[], picture: Row[], tool: Row[], layer: Row[], editing: Row[]}}
+ * @type {{everywhere: Row[], picture: Row[], tool: Row[], layer: Row[], history: Row[], editing: Row[]}}
  */
 export const KEYMAP = {
   everywhere: [
@@ -15,6 +15,7 @@ export const KEYMAP = {
     ["help.run", { "Ctrl Enter": "run" }],
     ["help.undo", { "Ctrl Z": "undo" }],
     ["help.redo", { "Ctrl Shift Z": "redo" }, { "Ctrl Y": "redo" }],
+    ["history.open", { Y: "history" }],
     ["help.help", { "?": "help" }],
   ],
   picture: [
@@ -54,6 +55,12 @@ export const KEYMAP = {
     ["help.turnABit", { "Alt Shift ArrowLeft": "turnBackABit", "Alt Shift ArrowRight": "turnABit" }],
     ["help.enlarge", { "Alt Shift ArrowUp": "larger", "Alt Shift ArrowDown": "smaller" }],
     ["help.delete", { Delete: "remove" }, { Backspace: "remove" }],
+  ],
+  history: [
+    ["help.walk", { ArrowUp: "earlier", ArrowDown: "later" }],
+    ["help.ends", { Home: "first", End: "last" }],
+    ["help.compareState", { C: "compare" }],
+    ["help.leave", { Escape: "close" }],
   ],
   editing: [
     ["edit.apply", { "Ctrl Enter": "apply" }],

@@ -22,7 +22,7 @@ export function listenToKeys(store, actions, stage, layers) {
   const showing = (/** @type {Mode} */ mode) => () => actions.show(store.state.mode === mode ? "layers" : mode);
 
   /** @type {Record<string, () => void>} */
-  const commands = { run: actions.decompose, undo: actions.undo, redo: actions.redo };
+  const commands = { run: actions.decompose, undo: actions.undo, redo: actions.redo, history: () => actions.walk(!store.state.walking) };
 
   /** @type {Record<string, () => void>} */
   const pictureCommands = {

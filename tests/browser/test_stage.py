@@ -245,6 +245,35 @@ def test_one_layer_alone_twice_and_gone(stacked: Studio) -> None:
     expect(stacked.layer_names).to_have_text([f"{names[0]} 2", *names])
 
 
+def test_the_history_is_walked_and_its_states_are_compared(stacked: Studio) -> None:
+    page, keyboard = stacked.page, stacked.page.keyboard
+    top = stacked.names()[0]
+    before = stacked.pixels()
+    stacked.button(f"Hide {top}").click()
+    stacked.wait_for(lambda: stacked.pixels() != before, "a picture without the layer")
+    after = stacked.pixels()
+    keyboard.press("y")
+    states = page.locator(".state")
+    expect(states.locator(".layer-name")).to_have_text(["Open picture", "Decompose", f"Hide {top}"])
+    expect(states.locator("canvas")).to_have_count(3)
+    keyboard.press("ArrowUp")
+    expect(states.nth(1).locator("[aria-current]")).to_be_focused()
+    stacked.wait_for(lambda: stacked.pixels() == before, "the picture of before")
+    keyboard.press("End")
+    keyboard.press("c")
+    keyboard.press("ArrowUp")
+    # The marked state against the one that was walked to: the older one is the one before.
+    expect(page.get_by_role("radio", name="Slider")).to_be_checked()
+    expect(page.locator(".mode-hint")).to_contain_text("of the picture changed")
+    for mode, pixels in (("After", after), ("Before", before)):
+        page.get_by_role("radio", name=mode).check()
+        stacked.wait_for(lambda shown=pixels: stacked.pixels() == shown, mode)
+    stacked.button("Close the history").click()
+    expect(page.get_by_role("radio", name="Layers")).to_be_checked()
+    expect(stacked.button("Project history")).to_be_focused()
+    expect(stacked.button(f"Redo: Hide {top}")).to_be_enabled()
+
+
 def test_split_again_makes_a_group(stacked: Studio) -> None:
     page = stacked.page
     top, *others = stacked.names()

@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { remove, rename, setOpacity, useVersion } from "../../static/js/state/commands.js";
-import { findLayer, PLAIN_GROUP } from "../../static/js/state/doc.js";
+import { openPicture, remove, rename, setOpacity, useVersion } from "../../static/js/state/commands.js";
+import { EMPTY_DOC, findLayer, PLAIN_GROUP } from "../../static/js/state/doc.js";
 import { initialState } from "../../static/js/state/initial.js";
 import { NewerError, pack, restore, sameWork, snapshot, unpack } from "../../static/js/state/snapshot.js";
-import { addVersion, endGesture, MAX_STEPS, record, redo, Store, undo } from "../../static/js/state/store.js";
-import { docOf, timelineOf } from "./documents.js";
+import { addVersion, endGesture, goTo, MAX_STEPS, pairOf, record, redo, Store, statesOf, undo } from "../../static/js/state/store.js";
+import { docOf, PICTURE, timelineOf } from "./documents.js";
 
 const doc = docOf("a", "b");
 const [a] = doc.layers;
@@ -33,6 +33,37 @@ test("undo and redo go back and forth through every document", () => {
   for (let i = 0; i < 5; i += 1) forth = redo(forth);
   assert.equal(forth.doc, end.doc);
   assert.equal(run(undo(end), rename(a, "three")).future.length, 0);
+});
+
+test("the history is a list of states, and any of them can be gone to", () => {
+  const opened = run(timelineOf(EMPTY_DOC), openPicture(PICTURE), rename(a, "no layer yet"));
+  const end = run({ ...opened, doc }, rename(a, "one"), rename(a, "two"));
+  const back = undo(end);
+  const states = statesOf(back);
+  // The page without a picture is where a project begins, and no state of it.
+  assert.deepEqual(
+    states.map(({ step, index }) => [step?.about.name ?? step?.title, index]),
+    [
+      ["command.picture", 1],
+      ["A", 2],
+      ["A", 3],
+    ],
+  );
+  for (const { doc: there, index } of states) assert.equal(goTo(back, index).doc, there);
+  assert.equal(goTo(end, 1).future.length, 2);
+  assert.deepEqual(goTo(goTo(end, 1), 3).doc, end.doc);
+  assert.equal(goTo(end, 99).doc, end.doc);
+});
+
+test("two marked states are compared, or one with the current one, the older first", () => {
+  const end = run(timelineOf(doc), rename(a, "one"), rename(a, "two"));
+  const [first, second, third] = statesOf(end).map((state) => state.doc);
+  const pairWith = (compared, more = {}) => pairOf({ ...initialState(), ...end, compared, ...more })?.map((state) => state.doc) ?? null;
+  assert.deepEqual(pairWith([second, first]), [first, second]);
+  assert.deepEqual(pairWith([second]), [second, third]);
+  assert.equal(pairWith([third]), null);
+  assert.equal(pairWith([]), null);
+  assert.equal(pairWith([first], { tool: { kind: "things" } }), null);
 });
 
 test("a gesture is one step, the next gesture another", () => {

@@ -76,22 +76,37 @@ export function createHistory({ store }) {
     const step = store.state[where].at(-1);
     if (step === undefined) return;
     store[travel]();
+    arrive();
+    store.say(t(say, { label: t(step.title, step.about) }));
+  }
+
+  /** What was selected stays so where it still is. */
+  function arrive() {
     const { doc, selected } = store.state;
     const still = findLayer(doc, selected) === null ? (doc.layers.at(-1)?.id ?? null) : selected;
     store.update({ selected: still, stageError: null });
-    store.say(t(say, { label: t(step.title, step.about) }));
   }
 
   /** Change the document. Commands of one gesture are one step until `endGesture`. @param {Command} command @param {ViewPatch} [patch] */
   function run(command, patch = {}) {
     clearTimeout(ending);
-    return store.run(command, { notice: null, ...patch });
+    // Who changes something wants to see it, and not two states before.
+    const compared = store.state.compared.length > 1 ? { compared: [] } : {};
+    return store.run(command, { notice: null, ...compared, ...patch });
   }
 
   return {
     run,
     undo: () => go("past", "undo", "notice.undone"),
     redo: () => go("future", "redo", "notice.redone"),
+
+    /** Go to a state of the history. @param {number} index   how many steps lie before it */
+    goTo: (index) => {
+      clearTimeout(ending);
+      store.goTo(index);
+      arrive();
+      store.update({ notice: null });
+    },
 
     endGesture: () => {
       clearTimeout(ending);

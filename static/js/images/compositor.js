@@ -177,7 +177,7 @@ export function createPainter(bitmaps, levels) {
   const [sheet, ground] = [canvas2d(1, 1), canvas2d(1, 1)];
 
   /** @type {(context: CanvasRenderingContext2D, doc: Doc, camera: Camera) => void} */
-  function drawOriginal(context, doc, camera) {
+  function drawPicture(context, doc, camera) {
     const bitmap = doc.picture === null ? null : bitmaps.peek(doc.picture.image);
     if (bitmap === null) return;
     context.save();
@@ -192,11 +192,19 @@ export function createPainter(bitmaps, levels) {
 
   /**
    * @param {CanvasRenderingContext2D} context
-   * @param {{doc: Doc, mode: Mode, camera: Camera, touched: string | null, share: number, hasty: boolean}} scene   `camera`: in
-   *   device pixels; `share`: where the slider parts the original from the layers, 0–1; `hasty`: at half the resolution
+   * @param {{doc: Doc, against: Doc | null, mode: Mode, camera: Camera, touched: string | null, share: number, hasty: boolean}} scene
+   *   `against`: what stands in the place of the original; `camera`: in device pixels; `share`: where the slider parts the
+   *   original from the layers, 0–1; `hasty`: at half the resolution
    */
-  return (context, { doc, mode, camera, touched, share, hasty }) => {
+  return (context, { doc, against, mode, camera, touched, share, hasty }) => {
     const { width, height } = context.canvas;
+    const drawOriginal = (/** @type {CanvasRenderingContext2D} */ sheet) => {
+      if (against === null) return drawPicture(sheet, doc, camera);
+      // Both lie so that the picture which they were made of is in one place.
+      const [x, y] = [(doc.frame?.x ?? 0) - (against.frame?.x ?? 0), (doc.frame?.y ?? 0) - (against.frame?.y ?? 0)];
+      const moved = { scale: camera.scale, x: camera.x + x * camera.scale, y: camera.y + y * camera.scale };
+      return against.layers.length > 0 ? composite(sheet, against, moved, null) : drawPicture(sheet, against, moved);
+    };
     if (width === 0 || height === 0) return; // while the stage has no room
     context.setTransform(1, 0, 0, 1, 0, 0);
     context.clearRect(0, 0, width, height);
@@ -208,13 +216,13 @@ export function createPainter(bitmaps, levels) {
       return context.drawImage(sheet.canvas, 0, 0, 2 * sheet.canvas.width, 2 * sheet.canvas.height);
     }
     if (mode === "layers" || mode === "slider") composite(context, doc, camera, touched);
-    if (mode === "original") drawOriginal(context, doc, camera);
+    if (mode === "original") drawOriginal(context);
     if (mode === "layers" || mode === "original") return undefined;
     Object.assign(sheet.canvas, { width, height });
     const cut = Math.round(width * share);
     if (mode === "difference") {
       Object.assign(ground.canvas, { width, height });
-      drawOriginal(ground, doc, camera);
+      drawOriginal(ground);
       composite(sheet, doc, camera, touched);
       drawDifference(context, ground.canvas, sheet, {
         x: camera.x,
@@ -223,7 +231,7 @@ export function createPainter(bitmaps, levels) {
         height: doc.height * camera.scale,
       });
     } else if (cut > 0) {
-      drawOriginal(sheet, doc, camera);
+      drawOriginal(sheet);
       context.clearRect(0, 0, cut, height);
       context.drawImage(sheet.canvas, 0, 0, cut, height, 0, 0, cut, height);
     }

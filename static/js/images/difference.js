@@ -29,7 +29,7 @@ export function drawDifference(context, first, second, { x, y, width, height }) 
  * How well a rebuilt picture matches the original: peak signal-to-noise ratio in dB (Infinity when equal) and the
  * largest difference of any channel, 0–255. Both are compared on black, at the size of the rebuilt one.
  *
- * @param {ImageBitmap} original
+ * @param {ImageBitmap | HTMLCanvasElement} original
  * @param {ImageBitmap | HTMLCanvasElement} rebuilt
  * @returns {Fidelity}
  */
@@ -54,7 +54,7 @@ const SIDE_PX = 1024;
 /** Steps of 255 that two pixels may differ by and still count as equal: rounding on the way is no change. */
 const SLACK = 2;
 
-/** How much of two versions differs: the share of the pixels that either of them shows. @param {ImageBitmap} before @param {ImageBitmap} after */
+/** How much of two versions differs: the share of the pixels that either of them shows. @param {ImageBitmap | HTMLCanvasElement} before @param {ImageBitmap | HTMLCanvasElement} after */
 export function changedShare(before, after) {
   const size = sizeWithin(before, SIDE_PX);
   return shareOf(pixelsOf(before, size), pixelsOf(after, size));

@@ -47,6 +47,8 @@ export const AT_HAND = {
   editing: null,
   placing: null,
   marking: null,
+  walking: false,
+  compared: [],
   versus: /** @type {Versus} */ ({ how: "slider", where: "layer" }),
   mode: /** @type {const} */ ("layers"),
   tool: null,

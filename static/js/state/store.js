@@ -47,6 +47,36 @@ export function redo(timeline) {
   return { doc: step.doc, past: [...past, { ...step, doc }], future: future.slice(0, -1) };
 }
 
+/** @typedef {{doc: Doc, step: Step | null, index: number}} HistoryState   `step` says what made it, `index` is how many steps lie before it */
+
+/** The states that undo and redo travel through, the oldest first; what was before there was a picture is none. @param {Timeline} timeline @returns {HistoryState[]} */
+export function statesOf({ doc, past, future }) {
+  const ahead = [...future].reverse();
+  const docs = [...past.map((step) => step.doc), doc, ...ahead.map((step) => step.doc)];
+  const steps = [null, ...past, ...ahead];
+  return docs.map((each, index) => ({ doc: each, step: steps[index], index })).filter((state) => state.doc.width > 0);
+}
+
+/** The timeline with its document so many steps after the first one. @param {Timeline} timeline @param {number} index @returns {Timeline} */
+export function goTo(timeline, index) {
+  let there = timeline;
+  while (there.past.length > index) there = undo(there);
+  while (there.past.length < index && there.future.length > 0) there = redo(there);
+  return there;
+}
+
+/**
+ * The states that the stage compares, the older one first: two that are marked, or the marked one and the current one.
+ * @param {State} state
+ * @returns {[HistoryState, HistoryState] | null}
+ */
+export function pairOf({ compared, tool, ...state }) {
+  if (compared.length === 0 || tool !== null) return null;
+  const chosen = compared.length > 1 ? compared : [...compared, state.doc];
+  const [before, after] = statesOf(state).filter(({ doc }) => chosen.includes(doc));
+  return after === undefined ? null : [before, after];
+}
+
 /**
  * Give a layer another version, in every document of the timeline that has the layer: no undo, and no step that cuts
  * off a redo, loses it. Returns the timeline and the version's index, -1 when no document knows the layer.
@@ -133,6 +163,11 @@ export class Store extends EventTarget {
 
   redo() {
     this.#travel(redo(this.#timeline));
+  }
+
+  /** Undo or redo until so many steps lie before the document. @param {number} index */
+  goTo(index) {
+    this.#travel(goTo(this.#timeline, index));
   }
 
   /**

@@ -4,6 +4,7 @@ import { icon } from "../../icons.js";
 import { drawCrop } from "../../images/pixels.js";
 import { atWork, isDecomposing, mostLayers } from "../../state/initial.js";
 import { onDemand } from "../../transport/api.js";
+import { iconButton } from "../shell/fields.js";
 import { filePicker } from "../shell/files.js";
 import { menuButton } from "../shell/menu.js";
 
@@ -27,7 +28,8 @@ export function createStack(actions, bitmaps, bringList) {
   const empty = h("p.layers-empty.hint");
   const ghosts = createGhosts(bitmaps);
   const exports = createExportBar(actions);
-  const head = h("div.panel-head", h("h2.heading", t("layers.title")), figure);
+  const history = iconButton("history", t("history.open"), () => actions.walk(true));
+  const head = h("div.panel-head", h("h2.heading", t("layers.title")), figure, history);
   const parts = [head, worth, list, ghosts.element, empty, exports.element];
   const element = h("section.panel.layers", { "aria-label": t("layers.region") }, ...parts);
 
@@ -47,6 +49,10 @@ export function createStack(actions, bitmaps, bringList) {
     /** @param {State} next */
     render: (next) => {
       state = next;
+      const comesBack = element.hidden && !state.walking;
+      element.hidden = state.walking;
+      // The button that leads back goes with its panel.
+      if (comesBack && document.activeElement?.closest(".history")) history.focus();
       const { layers, picture } = state.doc;
       const busy = isDecomposing(state);
       lines?.render(state);

@@ -1,23 +1,27 @@
 import { h, setAttribute, setText } from "../../dom.js";
-import { t } from "../../i18n.js";
+import { percent, t } from "../../i18n.js";
 import { icon } from "../../icons.js";
 import { STEP } from "../../images/camera.js";
 import { iconButton, segmented } from "../shell/fields.js";
 
 const MODES = /** @type {const} */ (["layers", "slider", "original", "difference"]);
 
-/** Layers, original or difference. @param {Actions} actions @returns {View} */
+/** Layers, original or difference; of two states that are compared, the one after, the one before or the difference. @param {Actions} actions */
 export function createModeBar(actions) {
   const modes = segmented({
     label: t("stage.modesLabel"),
     options: MODES.map((mode) => [mode, t(`stage.mode.${mode}`)]),
     onpick: actions.show,
   });
+  const [now, , then] = modes.element.querySelectorAll("span");
   const hint = h("p.mode-hint", t("stage.differenceHint"));
   return {
     element: h("div.mode-bar", modes.element, hint),
-    render: ({ mode, measured }) => {
+    /** @param {State} state @param {boolean} compares   whether it is states that are compared */
+    render: ({ mode, measured }, compares) => {
       modes.set(mode);
+      setText(now, t(compares ? "stage.mode.after" : "stage.mode.layers"));
+      setText(then, t(compares ? "stage.mode.before" : "stage.mode.original"));
       hint.hidden = mode === "layers" || (mode === "slider" && measured === null);
       setText(hint, hintFor(mode, measured));
     },
@@ -48,6 +52,10 @@ export function createZoomBar({ zoomBy, zoomTo, toFit }, tools = []) {
 /** @param {Mode} mode @param {Fidelity | null} measured */
 function hintFor(mode, measured) {
   if (measured === null) return t("stage.differenceHint");
+  if (measured.share !== undefined) {
+    const share = measured.max === 0 ? t("stage.same") : t("stage.changed", { share: percent(measured.share) });
+    return mode === "difference" ? t("stage.differenceMeasured", { figure: share }) : share;
+  }
   const figure = measured.max === 0 ? t("layers.equal") : t("layers.differs", { max: measured.max, value: measured.psnr.toFixed(1) });
   return mode === "difference" ? t("stage.differenceMeasured", { figure }) : figure;
 }

@@ -5,6 +5,7 @@ import { createViewport, fit, fitCanvas, place } from "../../images/camera.js";
 import { createPainter } from "../../images/compositor.js";
 import { patchLayer } from "../../state/doc.js";
 import { atWork } from "../../state/initial.js";
+import { pairOf } from "../../state/store.js";
 import { onDemand } from "../../transport/api.js";
 import { contextMenu } from "../shell/menu.js";
 import { createModeBar, createParting, createZoomBar } from "./bars.js";
@@ -39,7 +40,10 @@ export function createStage(actions, bitmaps, welcome) {
   /** @type {State | null} */
   let state = null;
 
-  const content = () => (state === null || state.doc.width === 0 ? null : state.doc);
+  /** The states that are compared. */
+  const pair = () => (state === null ? null : pairOf(state));
+  const shownDoc = (/** @type {State} */ now) => pairOf(now)?.[1].doc ?? now.doc;
+  const content = () => (state === null || state.doc.width === 0 ? null : shownDoc(state));
   const extent = () => ({ width: view.clientWidth, height: view.clientHeight });
   const viewport = createViewport({
     extent,
@@ -65,7 +69,7 @@ export function createStage(actions, bitmaps, welcome) {
   /** @type {ReturnType<typeof import("./pointer.js").createHand> | null} what takes hold of layers, loaded once there are some */
   let hand = null;
   const parting = createParting(t("stage.parting"), view, schedule);
-  const tags = [h("span.compare-tag.left", t("stage.mode.original")), h("span.compare-tag.right", t("stage.mode.layers"))];
+  const tags = ["left", "right"].map((side) => h("span", { class: `compare-tag ${side}` }));
   const modes = createModeBar(actions);
   const zoom = createZoomBar(viewport, tools.buttons);
   const error = h("p.stage-error", { role: "alert", hidden: true });
@@ -84,19 +88,24 @@ export function createStage(actions, bitmaps, welcome) {
 
   function draw() {
     if (state === null) return;
-    const { doc, mode, upload, selected, tool } = state;
+    const { mode, upload, selected, tool } = state;
+    const doc = shownDoc(state);
+    const against = pair()?.[0].doc ?? null;
     const { camera } = viewport;
     const empty = doc.width === 0 || upload !== null;
     paper.hidden = canvas.hidden = tools.veil.hidden = empty;
     parting.render(mode === "slider" && !empty);
     for (const tag of tags) tag.hidden = mode !== "slider" || empty;
+    setText(tags[0], against === null ? t("stage.mode.original") : t("stage.mode.before"));
+    setText(tags[1], against === null ? t("stage.mode.layers") : t("stage.mode.after"));
     if (empty) return hand?.render(null);
     fitCanvas(canvas, view);
     const drawn = tool?.kind === "brush" && tool.draft !== null ? patchLayer(doc, tool.draft.id, { image: DRAFT }) : doc;
     const first = drawn === doc ? touched : (selected ?? touched);
     paint(context, {
       doc: drawn,
-      mode: doc.layers.length === 0 || tool?.kind === "things" ? "original" : mode,
+      against,
+      mode: (doc.layers.length === 0 && against === null) || tool?.kind === "things" ? "original" : mode,
       camera: viewport.sharp,
       touched: first,
       share: parting.share(),
@@ -104,7 +113,7 @@ export function createStage(actions, bitmaps, welcome) {
     });
     tools.draw(view);
     place(paper, { x: 0, y: 0, width: doc.width, height: doc.height }, camera);
-    hand?.render(mode === "layers" && tool === null ? state : null);
+    hand?.render(mode === "layers" && tool === null && against === null ? state : null);
     // Where all of the picture is in sight, a finger scrolls the page, but for the frame around a layer that was tapped.
     view.classList.toggle("scrolls", viewport.fitted && tool === null);
     return zoom.render(viewport);
@@ -147,19 +156,21 @@ export function createStage(actions, bitmaps, welcome) {
         ? tools.grab(point, event)
         : slides() && (viewport.fitted || parting.isNear(point.x))
           ? parting.hold(point)
-          : (hand?.grab(point, touch, event) ?? null),
+          : pair() === null
+            ? (hand?.grab(point, touch, event) ?? null)
+            : null,
     click: (point, touch, event) => {
       // The press has opened a menu, and is not a click as well.
       if (document.querySelector(".menu") !== null) return undefined;
       if (tools.inHand()) return tools.click(point, event);
       if (slides()) return parting.slideTo(point.x);
-      hand?.click(point, touch, event);
+      if (pair() === null) hand?.click(point, touch, event);
       return schedule();
     },
   });
   contextMenu(view, (_, at) => {
     const { left, top } = view.getBoundingClientRect();
-    const found = hand?.menu(at && { x: at.x - left, y: at.y - top }) ?? null;
+    const found = pair() !== null ? null : (hand?.menu(at && { x: at.x - left, y: at.y - top }) ?? null);
     return found && { anchor: view, ...found };
   });
   tools.follow(view);
@@ -177,7 +188,8 @@ export function createStage(actions, bitmaps, welcome) {
       if (changed.length > 0) touched = changed.length === 1 ? changed[0].id : null;
       if (changed.length > 1 && changed.some(({ rotation }) => rotation % 90 !== 0)) hurry();
       state = next;
-      const { doc, upload } = next;
+      const { upload } = next;
+      const doc = shownDoc(next);
       // Another picture, or the same one at another size, starts in full view.
       const key = `${doc.picture?.image} ${doc.width} ${doc.height}`;
       if (key !== shown) toFit();
@@ -185,9 +197,9 @@ export function createStage(actions, bitmaps, welcome) {
       loadPictures(next, bitmaps, arrived);
       if (hand === null && doc.layers.length > 0) bringHand().catch(() => {});
       tellBusy();
-      modes.element.hidden = doc.layers.length === 0 || upload !== null || next.tool !== null;
+      modes.element.hidden = (doc.layers.length === 0 && pair() === null) || upload !== null || next.tool !== null;
       tools.render(next);
-      modes.render(next);
+      modes.render(next, pair() !== null);
       view.hidden = content() === null;
       zoom.element.hidden = view.hidden || upload !== null;
       error.hidden = next.stageError === null;
@@ -213,8 +225,9 @@ function changedLayers(before, now) {
 
 /** The addresses of the pictures that the stage needs. @param {State | null} state */
 function pictures(state) {
-  const addresses = state?.doc.layers.map((layer) => layer.image) ?? [];
-  return state?.doc.picture ? [...addresses, state.doc.picture.image] : addresses;
+  if (state === null) return [];
+  const docs = [state.doc, ...(pairOf(state) ?? []).map(({ doc }) => doc)];
+  return [...new Set(docs.flatMap(({ layers, picture }) => [...layers.map(({ image }) => image), ...(picture ? [picture.image] : [])]))];
 }
 
 /** Ask for every picture the stage needs; each that has come, or failed to, is told. @param {State} state @param {Bitmaps} bitmaps @param {() => void} arrived */
