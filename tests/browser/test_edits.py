@@ -218,7 +218,7 @@ def test_versions_and_earlier_instructions(stacked: Studio) -> None:
     for key, words in (("ArrowUp", "make it darker"), ("ArrowUp", "make it blue"), ("ArrowDown", "make it darker")):
         page.keyboard.press(key)
         expect(stacked.instruction).to_have_value(words)
-    stacked.button("History").click()
+    stacked.dialog.get_by_role("button", name="History").click()
     page.keyboard.press("End")
     page.keyboard.press("Enter")
     expect(stacked.instruction).to_have_value("make it blue")
