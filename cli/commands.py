@@ -31,10 +31,8 @@ from cli.folders import (
     stacks_in,
 )
 from cli.terminal import (
-    SUFFIXES,
     counted,
     explained,
-    export_name,
     numbers,
     open_image,
     progress_bar,
@@ -48,7 +46,7 @@ from llm_dit import options
 from llm_dit.color import read_color
 from llm_dit.decoding.opening import FORMAT_NAMES
 from llm_dit.errors import InputError
-from llm_dit.exports.formats import EXPORT_FORMATS, ExportName, TextForm
+from llm_dit.exports.formats import EXPORT_FORMATS, SUFFIXES, ExportName, TextForm, export_name
 from llm_dit.exports.formats import export as export_stack
 from llm_dit.images import Picture, encode_png
 from llm_dit.layers import Decomposition, Layer, canvas_size, composite

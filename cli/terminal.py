@@ -12,7 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsed
 from rich.progress import Progress as ProgressBar
 
 from llm_dit.errors import ImageError, InputError, LLMDiTError
-from llm_dit.exports.formats import EXPORT_FORMATS, ExportName, remove_bundle, write_bundle
+from llm_dit.exports.formats import remove_bundle, write_bundle
 from llm_dit.images import Picture, read_picture
 from llm_dit.imports.layers import kind_of, read_layers
 from llm_dit.layer import NO_GROUPS, Groups, Layer
@@ -86,18 +86,6 @@ def progress_bar(title: str) -> Generator[ProgressCallback]:
 
 
 # Pictures and stacks on disk.
-
-
-SUFFIXES = ", ".join(format.suffix for format in EXPORT_FORMATS.values())
-
-
-def export_name(target: Path) -> ExportName:
-    """Return the format that a file's suffix stands for; raises `InputError` that lists those there are."""
-    suffix = ".jpg" if target.suffix.lower() == ".jpeg" else target.suffix.lower()
-    for name, format in EXPORT_FORMATS.items():
-        if format.suffix == suffix:
-            return name
-    raise InputError(f"{target} names no format that can be written: end it with {SUFFIXES}.", param="output")
 
 
 def require_png(target: Path) -> None:

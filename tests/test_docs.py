@@ -20,13 +20,13 @@ from llm_dit.options import (
     EditOptions,
     bounds,
     choices,
+    http_name,
     options_of,
 )
 from server.settings import Settings
 from tests.kit.forks import ROOT
 from tests.kit.running import LLM_DIT
 from tests.kit.service import Service
-from web.errors import http_name
 
 
 def blocks(page: str, language: str) -> list[str]:
@@ -75,6 +75,18 @@ def test_the_page_of_openais_api_runs(desk: Path, service: Service) -> None:
             assert (edited.mode, edited.size) == ("RGBA", (120, 90))
         (desk / "edited.png").unlink()
     assert len(list(desk.glob("[1-4].png"))) == 4
+
+
+@pytest.mark.slow
+def test_the_page_of_clients_runs(desk: Path, service: Service) -> None:
+    for program in blocks("docs/clients.md", "python"):
+        subprocess.run(
+            [sys.executable, "-c", program.replace("http://127.0.0.1:8000", service.url)], cwd=desk, check=True
+        )
+    for name in ("edited.png", "blue.png", "green.png"):
+        with Image.open(desk / name) as picture:
+            assert (picture.mode, picture.size) == ("RGBA", (120, 90))
+    assert (desk / "poster.psd").read_bytes().startswith(b"8BPS")
 
 
 @pytest.mark.slow

@@ -14,8 +14,16 @@ from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from llm_dit.errors import EditOnlyError, EngineError, InputError, InstructionError, LLMDiTError, NonFiniteOutputError
-from llm_dit.options import LayerNum, bounds
+from llm_dit.errors import (
+    EditOnlyError,
+    EngineError,
+    InputError,
+    InstructionError,
+    LLMDiTError,
+    NonFiniteOutputError,
+    ServiceError,
+)
+from llm_dit.options import LayerNum, bounds, http_name
 from server.errors import (
     DamagedError,
     JobCanceledError,
@@ -144,6 +152,7 @@ IMAGE_ADDRESS = r"^/api/images/[0-9a-f]{64}\.png$"
 STATUS: Mapping[type[LLMDiTError], int] = {
     InputError: 422,
     EngineError: 503,
+    ServiceError: 503,
     EditOnlyError: 409,
     NotFoundError: 404,
     QuotaError: 409,
@@ -167,9 +176,6 @@ REPAIR_AFTER_S = 60
 
 AGAIN = frozenset({409, 500, 503})
 """Statuses after which OpenAI's clients send a request again, unless `X-Should-Retry` says that it is of no use."""
-
-HTTP_NAMES = {"layer_image": "image", "num_inference_steps": "steps"}
-"""What HTTP calls the arguments that have another name in Python."""
 
 _MESSAGES = {
     400: "The request cannot be read: send valid JSON.",
@@ -208,11 +214,6 @@ class BodyTooSlowError(HTTPException):
     def __init__(self, timeout_s: float) -> None:
         message = f"The request's body stopped for {timeout_s:g} s or came at less than 32 kB/s: send it again."
         super().__init__(408, message, {"Connection": "close"})
-
-
-def http_name(argument: str) -> str:
-    """Return what HTTP calls an argument of a pipeline."""
-    return HTTP_NAMES.get(argument, argument)
 
 
 def error_body(error: LLMDiTError) -> ErrorBody:

@@ -9,8 +9,8 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
-from llm_dit.options import SAMPLING, RunDefaults
-from web.errors import Problem, http_name
+from llm_dit.options import SAMPLING, RunDefaults, http_name
+from web.errors import Problem
 
 Json = dict[str, Any]
 

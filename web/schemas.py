@@ -48,6 +48,7 @@ from llm_dit.options import (
     bounds,
     chosen_seed,
     help_of,
+    http_name,
     options_of,
 )
 from llm_dit.recipe import Recipe
@@ -57,7 +58,7 @@ from server.jobs.inputs import DecomposeInput, EditLayerInput, JobInput
 from server.pool.tasks import GivenLayer, GivenPicture, Hints, KeptPicture
 from server.projects.projects import ADDRESS, DocumentText, ProjectDraft
 from web.bodies.large_json import LongText
-from web.errors import HEX_COLOR, IMAGE_ADDRESS, NOT_BLANK, http_name
+from web.errors import HEX_COLOR, IMAGE_ADDRESS, NOT_BLANK
 from web.images import Picture, sample_data_url
 
 EXAMPLE_IMAGE = EXAMPLE_MASK = sample_data_url()

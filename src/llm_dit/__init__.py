@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from llm_dit.classical.cutting import cut_out
     from llm_dit.classical.selecting import select
-    from llm_dit.errors import EngineError, ImageError, InputError, InstructionError, LLMDiTError
+    from llm_dit.client import AsyncClient, Client
+    from llm_dit.errors import EngineError, ImageError, InputError, InstructionError, LLMDiTError, ServiceError
     from llm_dit.exports.formats import export
     from llm_dit.layer import Group, Layer
     from llm_dit.layers import Decomposition, composite
@@ -22,7 +23,8 @@ if TYPE_CHECKING:
 _MODULES = {
     "classical.cutting": ("cut_out",),
     "classical.selecting": ("select",),
-    "errors": ("EngineError", "ImageError", "InputError", "InstructionError", "LLMDiTError"),
+    "client": ("AsyncClient", "Client"),
+    "errors": ("EngineError", "ImageError", "InputError", "InstructionError", "LLMDiTError", "ServiceError"),
     "exports.formats": ("export",),
     "layer": ("Group", "Layer"),
     "layers": ("Decomposition", "composite"),
@@ -34,8 +36,10 @@ _MODULES = {
 _HOMES = {name: module for module, names in _MODULES.items() for name in names}
 
 __all__ = [
+    "AsyncClient",
     "Canceled",
     "ClassicalPipeline",
+    "Client",
     "DecomposeOptions",
     "Decomposition",
     "EditOptions",
@@ -50,6 +54,7 @@ __all__ = [
     "NamedBox",
     "Progress",
     "QwenImageDiffusersPipeline",
+    "ServiceError",
     "composite",
     "cut_out",
     "export",

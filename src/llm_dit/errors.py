@@ -5,6 +5,7 @@ LLMDiTError
 │   ├── ImageError             an image that is not valid
 │   ├── LayerFileError         a file of layers that is damaged, lies about itself, or is none
 │   └── InstructionError       an edit instruction that the pipeline cannot carry out
+├── ServiceError               a service elsewhere cannot be reached, or has failed
 └── EngineError                the pipeline itself cannot run
     ├── DeviceError            the device that was asked for is not there
     ├── DeviceLostError        the device failed in a way that takes a new process
@@ -77,6 +78,16 @@ class InstructionError(InputError):
     def __init__(self, message: str, *, param: str = "instruction", hint: Mapping[str, str] | None = None) -> None:
         super().__init__(message, param=param)
         self.hint: Mapping[str, str] = hint or {}
+
+
+class ServiceError(LLMDiTError):
+    """A service elsewhere cannot be reached, or failed with an error of its own, whose `code` it has then."""
+
+    code = "service_failed"
+
+    def __init__(self, message: str, *, code: str = code, temporary: bool = False) -> None:
+        super().__init__(message)
+        self.code, self.temporary = code, temporary
 
 
 class EngineError(LLMDiTError):

@@ -219,6 +219,15 @@ def help_of(option: Any) -> str:
     return f"{description[:-1]} ({' or '.join(numbers)})." if numbers else description
 
 
+HTTP_NAMES = {"layer_image": "image", "num_inference_steps": "steps"}
+"""What HTTP calls the arguments that have another name in Python."""
+
+
+def http_name(argument: str) -> str:
+    """Return what HTTP calls an argument of a pipeline."""
+    return HTTP_NAMES.get(argument, argument)
+
+
 def chosen_seed(seed: int | None) -> int:
     """Return `seed`, or a random one when there is none."""
     return secrets.randbelow(2**32) if seed is None else seed

@@ -5,7 +5,7 @@ from typing import Any
 
 from fastapi import APIRouter, Request, Response
 
-from llm_dit.options import RunDefaults
+from llm_dit.options import RunDefaults, http_name
 from llm_dit.qwen.loading.loras import Spec
 from llm_dit.runs import PipelineStatus
 from server.engines import Engine
@@ -13,7 +13,7 @@ from server.errors import StoppingError
 from server.jobs.job import describe_loading
 from server.jobs.queue import STOPPING
 from server.processes import memory_of
-from web.errors import RETRY_AFTER_S, http_name, problem_response, retry_after_s
+from web.errors import RETRY_AFTER_S, problem_response, retry_after_s
 from web.openapi import problems
 from web.responses import (
     BesideResponse,

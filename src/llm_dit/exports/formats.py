@@ -58,6 +58,18 @@ EXPORT_FORMATS: Mapping[ExportName, ExportFormat] = {
 }
 
 
+SUFFIXES = ", ".join(format.suffix for format in EXPORT_FORMATS.values())
+
+
+def export_name(file: Path) -> ExportName:
+    """Return the format that a file's suffix stands for; raises `InputError` that lists those there are."""
+    suffix = ".jpg" if file.suffix.lower() == ".jpeg" else file.suffix.lower()
+    for name, format in EXPORT_FORMATS.items():
+        if format.suffix == suffix:
+            return name
+    raise InputError(f"The file's suffix stands for no format: end its name with {SUFFIXES}.", param="output")
+
+
 def export(
     layers: Iterable[Layer],
     name: ExportName,
