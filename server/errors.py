@@ -1,26 +1,26 @@
-"""What can go wrong in the service, apart from what the library itself raises.
+"""The errors of the service, in addition to those of the library.
 
 LLMDiTError
-├── SettingsError              the configuration is not valid; for the operator's eyes, it may name files
-├── NotFoundError              no such job or image
+├── SettingsError              the configuration is invalid; for the operator, so it may name files
+├── NotFoundError              there is no such job, image or project
 │   └── ModelNotFoundError     a model of Qwen-Image, or the built-in one, that does not run here
-├── ProjectChangedError        a save builds on a version that is not the current one any more
-├── QuotaError                 the limit of what is kept is reached: delete something first
-├── DamagedError               what is kept was damaged on the disk
-├── StorageError               the data folder cannot be written, or read
-├── QueueFullError             too many jobs wait; `retry_after_s` says when to come back
-│   └── PoolFullError          too much waits for a process of the pool
-├── TaskError                  what a process of the pool was to do cannot be done
+├── ProjectChangedError        a save builds on a version that is no longer current
+├── QuotaError                 a storage limit is reached: delete something first
+├── DamagedError               stored data was damaged on the disk
+├── StorageError               the data folder is not writable or not readable
+├── QueueFullError             too many jobs wait; `retry_after_s` is when to retry
+│   └── PoolFullError          too many tasks wait for a process of the pool
+├── TaskError                  a task of the pool failed
 │   ├── TaskTimeError          it takes too much time
 │   ├── TaskMemoryError        it takes too much memory
-│   └── TaskLostError          the process ended in the middle of it, or the function failed as it should not
-├── StoppingError              the service is about to stop
-├── KeyReusedError             an Idempotency-Key came with another request than before
-├── JobCanceledError           somebody canceled the job that is waited for
-├── WorkerLostError            the worker process ended in the middle of a job
-│   ├── StalledError           it was ended, since nothing went on in it
-│   └── AbandonedError         the service itself ended in each run of the job
-└── PipelineError              the pipeline failed in a way that it should not; the log says how
+│   └── TaskLostError          the process ended during the task, or the task has a fault
+├── StoppingError              the service is shutting down
+├── KeyReusedError             an Idempotency-Key belongs to a different request
+├── JobCanceledError           the awaited job was canceled
+├── WorkerLostError            the worker process ended during a job
+│   ├── StalledError           the service ended it, because it made no progress
+│   └── AbandonedError         the service itself ended during each run of the job
+└── PipelineError              the pipeline has a fault; the log has the details
 """
 
 from collections.abc import Iterator
@@ -119,14 +119,14 @@ class PipelineError(LLMDiTError):
     code = "pipeline_failed"
 
 
-# An error by its parts, for where an exception cannot go: another process, and the job's record.
+# An error as plain data, for other processes and for job records.
 
 
 @dataclass(frozen=True, kw_only=True)
 class Failure:
-    """What of an error may be told: `name` is its class's name, `param` the field that is not valid.
+    """The public part of an error: `name` is its class, `param` the invalid field.
 
-    `hint` is what an `InstructionError` says to programs.
+    `hint` is that of an `InstructionError`.
     """
 
     name: str
@@ -141,7 +141,7 @@ class Failure:
         return cls(name=type(error).__name__, message=error.message, param=param, hint=hint)
 
     def error(self) -> LLMDiTError:
-        """Return the error again; one that this version does not know is a plain `LLMDiTError`."""
+        """Return the error as an exception; an unknown class becomes a plain `LLMDiTError`."""
         error_class = next((known for known in _family(LLMDiTError) if known.__name__ == self.name), LLMDiTError)
         if issubclass(error_class, InstructionError):
             return error_class(self.message, param=str(self.param), hint=self.hint)

@@ -46,19 +46,24 @@ class Metrics:
 
     def __init__(self, read: Callable[[], Readings]) -> None:
         self._registry = registry = CollectorRegistry()
-        self._taken = _counter(registry, "jobs_taken", "Jobs taken into the queue.", "kind")
+        self._taken = _counter(registry, "jobs_taken", "Jobs accepted into the queue.", "kind")
         self._refused = _counter(registry, "jobs_refused", "Jobs refused before they were queued.", "reason")
-        self._ended = _counter(registry, "jobs", "Jobs that have ended.", "kind", "status")
-        self._wait = _histogram(registry, "queue_wait_seconds", "From taken in to started.", JOB_S, "kind")
+        self._ended = _counter(registry, "jobs", "Finished jobs.", "kind", "status")
+        self._wait = _histogram(registry, "queue_wait_seconds", "From accepted to started.", JOB_S, "kind")
         self._run = _histogram(
-            registry, "job_duration_seconds", "From started to ended, loading included.", JOB_S, "kind", "status"
+            registry, "job_duration_seconds", "From start to end, loading included.", JOB_S, "kind", "status"
         )
         self._step = _histogram(registry, "step_seconds", "One step of a run.", STEP_S, "kind", "phase")
         self._load = _histogram(registry, "model_load_seconds", "Loading the engine.", LOAD_S, "outcome")
         self._worker_ends = _counter(registry, "worker_ends", "Ends of the process that runs the engine.", "reason")
         self._requests = _counter(registry, "http_requests", "HTTP requests.", "method", "route", "status")
         self._request = _histogram(
-            registry, "http_request_duration_seconds", "From request to answered in full.", REQUEST_S, "method", "route"
+            registry,
+            "http_request_duration_seconds",
+            "From request to complete response.",
+            REQUEST_S,
+            "method",
+            "route",
         )
         registry.register(_Reader(read))
         ProcessCollector(registry=registry)
@@ -109,21 +114,21 @@ class _Reader:
 
     def collect(self) -> Iterator[Metric]:
         now = self._read()
-        build = InfoMetricFamily(f"{PREFIX}_build", "The version and the engine that run.")
+        build = InfoMetricFamily(f"{PREFIX}_build", "The running version and engine.")
         build.add_metric([], {"version": now.version, "engine": now.engine})
         yield build
-        models = GaugeMetricFamily(f"{PREFIX}_model_loaded", "1 for each model that is loaded.", labels=["model"])
+        models = GaugeMetricFamily(f"{PREFIX}_model_loaded", "1 for each loaded model.", labels=["model"])
         for name in now.loaded_models:
             models.add_metric([name], 1)
         yield models
         for name, help_text, value in (
             ("queue_length", "Jobs that wait.", now.queue_length),
-            ("jobs_running", "Jobs that run: one on each engine at most, and those after it.", now.running),
-            ("ready", "1 when jobs can run, as /readyz says.", int(now.ready)),
+            ("jobs_running", "Running jobs: at most one per engine, and those that the CPU finishes.", now.running),
+            ("ready", "1 if /readyz answers 200.", int(now.ready)),
             ("worker_memory_bytes", "Resident memory of the process that runs the engine.", now.worker_memory_bytes),
             ("device_memory_used_bytes", "Memory in use on the accelerator.", now.device_memory_used_bytes),
-            ("device_memory_size_bytes", "Memory that the accelerator has.", now.device_memory_size_bytes),
-            ("store_bytes", "Pictures kept on disk.", now.store_bytes),
+            ("device_memory_size_bytes", "Memory size of the accelerator.", now.device_memory_size_bytes),
+            ("store_bytes", "Size of the stored pictures.", now.store_bytes),
         ):
             if value is not None:
                 yield GaugeMetricFamily(f"{PREFIX}_{name}", help_text, value=value)

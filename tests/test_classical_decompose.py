@@ -197,7 +197,7 @@ def test_a_picture_with_nothing_to_see_is_refused() -> None:
         ({"cfg_scale": "high"}, "cfg_scale must be a number from 1 to 20"),
         ({"cfg_scale": float("nan")}, "cfg_scale must be a number from 1 to 20"),
         ({"seed": 0.5}, "seed must be a whole number"),
-        ({"output_size": ["original"]}, "output_size is model or original"),
+        ({"output_size": ["original"]}, "output_size must be model or original"),
     ],
 )
 def test_arguments_of_another_kind_are_refused_with_what_would_do(wrong: dict[str, Any], says: str) -> None:

@@ -1,6 +1,6 @@
-"""Which status and words an error becomes, and the shape of every refusal.
+"""The HTTP status and body of every error.
 
-An answer never holds an exception's own text, a path, or what the client sent.
+A response never contains an exception's own text, a path, or the client's data.
 """
 
 import re
@@ -40,7 +40,7 @@ from server.errors import (
 )
 from web.bodies.large_json import LongText
 
-# The shape of every refusal: `application/problem+json` (RFC 9457) with OpenAI's `error` member beside it.
+# The body of every error: `application/problem+json` (RFC 9457) with an additional `error` member as OpenAI has it.
 
 _CODES = {
     400: "invalid_json",
@@ -71,38 +71,36 @@ EXAMPLE: dict[str, Any] = {
 
 
 class Hint(BaseModel):
-    """Why an instruction is not carried out, for programs."""
+    """Why an instruction was refused, for programs."""
 
     reason: str = Field(description="Stable name of the reason, such as `unclear_part`.")
-    way: str | None = Field(
-        description="What leads there instead: `select`, `new_shape`, `resize`, …; null for nothing."
-    )
-    part: str | None = Field(description="The words of the instruction that it is about, as they were written.")
+    way: str | None = Field(description="The alternative: `select`, `new_shape`, `resize`, …; null if there is none.")
+    part: str | None = Field(description="The words of the instruction in question, as written.")
 
 
 class ErrorBody(BaseModel):
-    """The same failure as OpenAI's clients read it."""
+    """The same failure in OpenAI's format."""
 
     message: str
     type: str = Field(
         description="`invalid_request_error`, `authentication_error`, `permission_error` or `server_error`."
     )
     code: str = Field(description="Stable name of the failure.")
-    param: str | None = Field(description="The field that is not valid.")
+    param: str | None = Field(description="The invalid field.")
     hint: Hint | None = Field(
         default=None, exclude_if=lambda hint: hint is None, description="Only with `unsupported_instruction`."
     )
 
 
 class Problem(BaseModel, json_schema_extra={"examples": [EXAMPLE]}):
-    """What every answer with a status from 400 on holds."""
+    """The body of every response with status 400 or above."""
 
     media_type: ClassVar[str] = "application/problem+json"
 
     type: str = "about:blank"
     title: str
     status: int
-    detail: str = Field(description="What is wrong and what would do, in a sentence.")
+    detail: str = Field(description="What is wrong and what to do, in a sentence.")
     code: str
     request_id: str = Field(description="Also in the header X-Request-ID and in the server's log.")
     error: ErrorBody
@@ -131,17 +129,17 @@ def problem_response(
 
 
 def error_type(status: int) -> str:
-    """Return the kind of a failure in OpenAI's words."""
+    """Return OpenAI's type of an error with this status."""
     return {401: "authentication_error", 403: "permission_error"}.get(
         status, "invalid_request_error" if status < 500 else "server_error"
     )
 
 
 def internal_error(request_id: str) -> Response:
-    return problem_response(request_id, 500, f"Something went wrong here: the server's log has it under {request_id}.")
+    return problem_response(request_id, 500, f"The server failed: its log has the details under {request_id}.")
 
 
-# Patterns of text in requests; `_FORMS` has the words for each.
+# Patterns of text in requests; `_FORMS` describes each.
 NOT_BLANK = r"\S"
 HEX_COLOR = r"^#([0-9a-fA-F]{6}|[0-9a-fA-F]{8})$"
 VISIBLE_ASCII = r"^[!-~]+$"
@@ -170,23 +168,23 @@ STATUS: Mapping[type[LLMDiTError], int] = {
     LLMDiTError: 500,
 }
 RETRY_AFTER_S = 5
-"""When to come back after a 503 that goes by itself."""
+"""Retry-After of a 503 from which the service recovers by itself."""
 REPAIR_AFTER_S = 60
-"""When to come back after a 503 that somebody has to do something about."""
+"""Retry-After of a 503 that somebody has to fix."""
 
 AGAIN = frozenset({409, 500, 503})
 """Statuses after which OpenAI's clients send a request again, unless `X-Should-Retry` says that it is of no use."""
 
 _MESSAGES = {
     400: "The request cannot be read: send valid JSON.",
-    404: "There is nothing at this address: see /docs for what there is.",
-    405: "This address does not take this method: see the Allow header.",
+    404: "There is nothing at this address: /docs lists the addresses.",
+    405: "This address does not support this method: see the Allow header.",
 }
 _FORMS = {
-    NOT_BLANK: "must say something",
+    NOT_BLANK: "must not be blank",
     HEX_COLOR: "must be a color as #rrggbb or #rrggbbaa",
     SIZE: "must be auto or WIDTHxHEIGHT in pixels, such as 640x480",
-    IMAGE_ADDRESS: "must be the address /api/images/….png of a picture that this server holds",
+    IMAGE_ADDRESS: "must be the address /api/images/….png of a picture on this server",
     VISIBLE_ASCII: "must be visible ASCII characters without spaces",
 }
 _SUBJECT = re.compile(r"^(Input|List|String|Value) should")
@@ -201,23 +199,23 @@ class UnsupportedMediaTypeError(HTTPException):
 class BodyTooLargeError(HTTPException):
     def __init__(self, limit: int) -> None:
         most = f"{limit / 1024 / 1024:g} MB" if limit >= 1024 * 1024 else f"{limit / 1024:g} kB"
-        super().__init__(413, f"The request's body is larger than {most}, the most that this address takes.")
+        super().__init__(413, f"The request's body is larger than {most}, the limit of this address.")
 
 
 class BusyError(HTTPException):
     def __init__(self) -> None:
-        message = "The server is taking in as much of other requests as it has room for: try again in 5 s."
+        message = "The server is busy receiving other requests: try again in 5 s."
         super().__init__(503, message, {"Connection": "close", "Retry-After": str(RETRY_AFTER_S)})
 
 
 class BodyTooSlowError(HTTPException):
     def __init__(self, timeout_s: float) -> None:
-        message = f"The request's body stopped for {timeout_s:g} s or came at less than 32 kB/s: send it again."
+        message = f"The request's body paused for {timeout_s:g} s or arrived at less than 32 kB/s: send it again."
         super().__init__(408, message, {"Connection": "close"})
 
 
 def error_body(error: LLMDiTError) -> ErrorBody:
-    """Return an error as it stands in a job's `error`."""
+    """Return an error as a job's `error` has it."""
     param = error.param if isinstance(error, InputError) else None
     return ErrorBody(
         message=error.message,
@@ -239,7 +237,7 @@ def status_of(error: LLMDiTError) -> int:
 
 
 def retry_after_s(error: LLMDiTError) -> int:
-    """Return when another try may help, for an error that is a 503."""
+    """Return the Retry-After seconds of an error with status 503."""
     if isinstance(error, QueueFullError):
         return error.retry_after_s
     return RETRY_AFTER_S if error.temporary else REPAIR_AFTER_S
@@ -289,23 +287,23 @@ async def _on_validation_error(request: Request, error: Exception) -> Response:
 
 
 def _param(problem: Mapping[str, Any]) -> str | None:
-    """Return where a value that is not valid stands, such as `layers.0.image`; a name that only garbles is left out."""
+    """Return the path of an invalid value, such as `layers.0.image`; None if the name is not printable."""
     name = ".".join(str(part) for part in problem["loc"][1:])
     return name if _PRINTABLE_NAME.fullmatch(name) else None
 
 
 def _sentence(problem: Mapping[str, Any]) -> str:
-    """Return pydantic's message in words that say what would do; its messages never hold the value."""
+    """Return pydantic's message as a sentence that says what is accepted; it never contains the value."""
     name = _param(problem) or ("the body" if len(problem["loc"]) < 2 else "a field")
     match problem["type"]:
         case "missing":
             return f"{name} is missing"
         case _ if isinstance(problem.get("input"), LongText):
-            return f"{name} is longer than anything that is taken there"
+            return f"{name} is too long"
         case "extra_forbidden" if name == "layer_image":
             return "layer_image is another name for image: send one of them"
         case "extra_forbidden":
-            return f"{name} is not known here: see /docs for the fields there are"
+            return f"{name} is unknown: /docs lists the fields"
         case "too_short":
             return f"{name} must have at least {problem['ctx']['min_length']} item"
         case "model_attributes_type" | "model_type" | "dict_type":

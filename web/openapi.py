@@ -16,18 +16,18 @@ Json = dict[str, Any]
 
 REASONS = {
     400: "The body is not valid JSON.",
-    404: "There is no such thing.",
-    409: "The job was canceled while it was waited for, or the project was changed elsewhere.",
+    404: "Not found.",
+    409: "The awaited job was canceled, or the project was changed elsewhere.",
     413: "The body is too large.",
-    415: "The body is of another type than this address takes.",
-    422: "A field or an image is not valid; `param` names it, `detail` says what to send instead.",
-    503: "The queue is full, the engine cannot run, or its process was lost; `Retry-After` says when to come back.",
+    415: "Wrong Content-Type for this address.",
+    422: "A field or an image is invalid; `param` names it, `detail` says what to send instead.",
+    503: "The queue is full, the engine cannot run, or its process ended; `Retry-After` says when to retry.",
 }
 ADDRESS = "http://127.0.0.1:8000"
 TOKEN_SCHEME = {
     "type": "http",
     "scheme": "bearer",
-    "description": "The token that the service was started with. A browser that has logged in sends a cookie instead.",
+    "description": "The token of the service. A logged-in browser sends a cookie instead.",
 }
 PROBLEM_SCHEMA = {"$ref": "#/components/schemas/Problem"}
 

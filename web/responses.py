@@ -36,30 +36,30 @@ from web.images import address_of
 ImageUrl = Callable[[str], str]
 ScaledFrom = Annotated[
     tuple[int, int] | None,
-    Field(description="Width and height of the picture as it came, if it was beyond the limits and so scaled down."),
+    Field(description="Original width and height, if the picture exceeded the limits and was scaled down."),
 ]
-Warnings = Annotated[list[str], Field(description="What to know about the result, in a sentence each.")]
+Warnings = Annotated[list[str], Field(description="Warnings about the result, one sentence each.")]
 
 
 class ForwardResponse(BaseModel):
-    blocks: Literal["fused", "diffusers"] = Field(description="Whose blocks of the transformer.")
-    kernels: str = Field(description="What computes between their products: `triton` or `torch`.")
+    blocks: Literal["fused", "diffusers"] = Field(description="The implementation of the transformer's blocks.")
+    kernels: str = Field(description="The implementation of what lies between products: `triton` or `torch`.")
     attention: str = Field(
-        description="`flash-attn-4`, `cudnn`, `sdpa` or `flash-attn-3 in fp8`; with diffusers' blocks its name for it."
+        description="`flash-attn-4`, `cudnn`, `sdpa` or `flash-attn-3 in fp8`; with diffusers' blocks, diffusers' name."
     )
-    why: list[str] = Field(description="What keeps each faster one from running.")
-    speed: Speed = Field(description="What the speed that was asked for has come to.")
-    lossy: list[str] = Field(description="What of it changes the numbers: bits or steps that are left out.")
-    loras: list[str] = Field(description="The LoRAs that are on, by name, with the weight where that is not 1.")
+    why: list[str] = Field(description="Why faster implementations do not run.")
+    speed: Speed = Field(description="The effective speed of the run.")
+    lossy: list[str] = Field(description="What changes the numbers: fewer bits or skipped steps.")
+    loras: list[str] = Field(description="The active LoRAs, by name, with the weight if it is not 1.")
 
 
 Computed = Annotated[
     ForwardResponse | None,
-    Field(description="What the model was computed by; null for the classical engine, and for results of before."),
+    Field(description="How the model was computed; null for the classical engine and for results of older versions."),
 ]
 
 
-Made = Annotated[Recipe | None, Field(description="How to make it again; null for results of before this was kept.")]
+Made = Annotated[Recipe | None, Field(description="How to repeat the run; null for results of older versions.")]
 
 
 class DecomposedLayer(BaseModel):
@@ -74,23 +74,23 @@ class DecomposedLayer(BaseModel):
 class LayerScoreResponse(BaseModel):
     name: str
     box: tuple[int, int, int, int] | None = Field(
-        description="Left, top, right and bottom of what is seen of its alpha; null when that is nothing."
+        description="Left, top, right and bottom of its visible alpha; null if there is none."
     )
     coverage: float = Field(description="Mean alpha, 0–1.")
-    adds: float = Field(description="Levels of 255 by which the picture would be worse without it, on average.")
+    adds: float = Field(description="How much worse the picture would be without it, in levels of 255 on average.")
     verdict: Verdict = Field(
         description="`useful`; `empty`; `duplicate` of `like`; or `unseen`: the picture is the same without it."
     )
-    like: int | None = Field(description="The index of the layer that it repeats.")
+    like: int | None = Field(description="The index of the layer that it duplicates.")
 
 
 class ScoreResponse(BaseModel):
     mean: float = Field(description="Mean difference of the composite from the picture, in levels of 255.")
-    worst: int = Field(description="The largest, in any channel.")
-    psnr: float | None = Field(description="Peak signal-to-noise ratio in dB; null where nothing differs.")
+    worst: int = Field(description="The largest difference, in any channel.")
+    psnr: float | None = Field(description="Peak signal-to-noise ratio in dB; null if nothing differs.")
     layers: list[LayerScoreResponse] = Field(description="Bottom first, without the composite.")
-    useful: int = Field(description="How many layers say something, which is how many to ask for.")
-    sentence: str = Field(description="What a person should know, in English.")
+    useful: int = Field(description="Number of useful layers: a good number to ask for.")
+    sentence: str = Field(description="A summary in English.")
 
 
 class DecomposeResponse(BaseModel):
@@ -108,7 +108,7 @@ class DecomposeResponse(BaseModel):
     forward: Computed
     recipe: Made
     score: ScoreResponse | None = Field(
-        description="How well the layers rebuild the picture, and what each is worth; null for results of before."
+        description="How well the layers rebuild the picture, and the use of each; null for results of older versions."
     )
 
 
@@ -140,18 +140,18 @@ class JobResponse(BaseModel):
     kind: JobKind
     status: JobStatus
     created_at: float = Field(description="Seconds since 1970.")
-    phase: str | None = Field(description="What is being done, in a word or two.")
+    phase: str | None = Field(description="What the job is doing, in a word or two.")
     step: int
     total: int
-    eta_s: float | None = Field(description="Seconds left, by earlier runs and the pace so far.")
-    position: int | None = Field(description="Place in the queue, 1 for the next to start.")
+    eta_s: float | None = Field(description="Estimated seconds left, from earlier runs and the pace so far.")
+    position: int | None = Field(description="Position in the queue, 1 for the next to start.")
     result: DecomposeResponse | EditLayerResponse | None
     error: ErrorBody | None
 
 
 class PreviewResponse(BaseModel):
-    layer: int = Field(description="1 is the bottom layer; an edit has only that one.")
-    url: str = Field(description="Where its newest preview is, as long as the job runs.")
+    layer: int = Field(description="1 is the bottom layer; an edit has only this one.")
+    url: str = Field(description="Address of its latest preview, while the job runs.")
 
 
 class JobsResponse(BaseModel):
@@ -164,8 +164,8 @@ class MemoryResponse(BaseModel):
 
 
 class QueueResponse(BaseModel):
-    length: int = Field(description="Jobs that wait.")
-    running: int = Field(description="Jobs that run: one on each engine at most, and those after it.")
+    length: int = Field(description="Waiting jobs.")
+    running: int = Field(description="Running jobs: at most one per engine, and those that the CPU finishes.")
     max_length: int
 
 
@@ -174,16 +174,16 @@ class StatusResponse(BaseModel):
     engine_label: str
     device: str
     state: HostState = Field(description="`loading`, `ready`, `unloaded` (the next job loads it again) or `failed`.")
-    error: str | None = Field(description="What keeps the engine from loading, and what to do.")
-    memory: MemoryResponse | None = Field(description="Of the worker process; null when it is not known.")
-    device_memory: MemoryResponse | None = Field(description="Of the accelerator, after the latest run.")
+    error: str | None = Field(description="Why the engine cannot load, and what to do.")
+    memory: MemoryResponse | None = Field(description="Memory of the worker process; null if unknown.")
+    device_memory: MemoryResponse | None = Field(description="Memory of the accelerator, after the latest run.")
     loaded_models: list[str]
-    placement: str = Field(description="Where the weights are, and why.")
-    loras: list[str] = Field(description="The LoRAs of the loaded models, by name, on or off.")
+    placement: str = Field(description="Where the weights are kept, and why.")
+    loras: list[str] = Field(description="The LoRAs of the loaded models, by name, active or not.")
     forward: Computed
     edit_available: bool
     reason: str = Field(description="Why this engine runs.")
-    hint: str = Field(description="What to do to get the other engine.")
+    hint: str = Field(description="How to get the other engine.")
     queue: QueueResponse
 
 
@@ -209,12 +209,12 @@ class LimitsResponse(BaseModel, json_schema_serialization_defaults_required=True
     max_body_mb: float
     max_pixels: int
     max_side: int
-    max_layers: int = Field(default=MAX_LAYERS, description="Of a stack, exported or imported.")
-    max_stack_pixels: int = Field(description="Of the canvas that the layers of a stack show together.")
+    max_layers: int = Field(default=MAX_LAYERS, description="Most layers of a stack, exported or imported.")
+    max_stack_pixels: int = Field(description="Most pixels that the layers of a stack cover together.")
     image_formats: list[str] = [format.name.lower() for format in PICTURE_FORMATS]
     export_formats: tuple[ExportName, ...] = EXPORT_NAMES
     text_forms: tuple[TextForm, ...] = Field(
-        default_factory=text_forms, description="What lines of type can become in a presentation."
+        default_factory=text_forms, description="How a presentation can contain lines of text."
     )
     blend_modes: tuple[BlendMode, ...] = BLEND_MODES
     scale: tuple[float, float] = bounds(Scale)
@@ -222,26 +222,26 @@ class LimitsResponse(BaseModel, json_schema_serialization_defaults_required=True
 
 
 class CapabilitiesResponse(BaseModel):
-    decompose: list[str] = Field(description="The fields that change what decompose gives.")
-    edit: list[str] = Field(description="The fields that change what an edit gives.")
-    speeds: list[Speed] = Field(description="The values of `speed` that can be asked for; none where there is one.")
-    any_instruction: bool = Field(description="Takes instructions in any words, not only the documented ones.")
-    any_size: bool = Field(description="Works at the image's own size; else at 640² or 1024².")
-    references: int = Field(description="Pictures beside the layer that an edit takes something from, at most.")
+    decompose: list[str] = Field(description="The fields that affect the result of decompose.")
+    edit: list[str] = Field(description="The fields that affect the result of an edit.")
+    speeds: list[Speed] = Field(description="The values of `speed` to choose from; empty if there is only one.")
+    any_instruction: bool = Field(description="Whether it accepts any instruction, not only the documented ones.")
+    any_size: bool = Field(description="Whether it works at the image's own size; otherwise at 640² or 1024².")
+    references: int = Field(description="Most reference pictures of an edit.")
     photographs: Photographs = Field(
-        description="What photographs come apart into: things; subject, text and regions of color; regions alone."
+        description="The layers of photographs: things; subject, text and regions of color; regions only."
     )
 
 
 class BesideResponse(BaseModel):
     engine: EngineName
-    label: str = Field(description="What people call it.")
-    capabilities: CapabilitiesResponse = Field(description="What it makes use of.")
+    label: str = Field(description="Its name for people.")
+    capabilities: CapabilitiesResponse = Field(description="What it supports.")
 
 
 class LoraResponse(BaseModel):
     name: str
-    weight: float = Field(description="What it has in a run that does not say otherwise; 0: it is off.")
+    weight: float = Field(description="Its default weight in a run; 0: inactive.")
 
 
 class LorasResponse(BaseModel):
@@ -251,21 +251,21 @@ class LorasResponse(BaseModel):
 
 class ConfigResponse(BaseModel):
     engine: EngineName
-    capabilities: CapabilitiesResponse = Field(description="What this engine makes use of.")
+    capabilities: CapabilitiesResponse = Field(description="What this engine supports.")
     beside: BesideResponse | None = Field(
-        description="The engine that runs beside it, for requests that name it; null where there is none."
+        description="A second engine, for requests that name it; null if there is none."
     )
     defaults: DefaultsResponse
-    edit_defaults: SamplingResponse = Field(description="The same of an edit, whose LoRAs may have others.")
-    loras: LorasResponse = Field(description="What a request can name in `loras`; all are on where it leaves that out.")
+    edit_defaults: SamplingResponse = Field(description="The same for edits; their LoRAs may have other defaults.")
+    loras: LorasResponse = Field(description="The LoRAs that a request can name in `loras`; all are active by default.")
     limits: LimitsResponse
 
 
 class EditStatusResponse(BaseModel):
     available: bool
     edit_model_loaded: bool
-    edit_model_path: str = Field(description="Where the edit model comes from; empty when there is none.")
-    license: str = Field(description="What the edit model's license forbids; empty when that is nothing.")
+    edit_model_path: str = Field(description="The source of the edit model; empty if there is none.")
+    license: str = Field(description="What the edit model's license forbids; empty if nothing.")
 
 
 class LiveResponse(BaseModel):
@@ -277,11 +277,11 @@ class ReadyResponse(BaseModel):
     engine: str
     engine_label: str
     reason: str = Field(description="Why this engine runs, and not the other one.")
-    warnings: list[str] = Field(description="What was lost when a damaged database was rebuilt, in a sentence each.")
+    warnings: list[str] = Field(description="What was lost when a damaged database was rebuilt, one sentence each.")
 
 
 class ImportedLayer(KeptLayer, frozen=True, json_schema_serialization_defaults_required=True):
-    """A layer as export requests take it, with the size and the coverage of its picture."""
+    """A layer in the format of an export request, with the size and the coverage of its picture."""
 
     image: str = Field(description="`/api/images/{sha256}.png`")
     width: int
@@ -294,12 +294,12 @@ class ImportedLayer(KeptLayer, frozen=True, json_schema_serialization_defaults_r
 
 
 class ImportResponse(BaseModel):
-    kind: FileKind = Field(description="What the file is, by its content.")
+    kind: FileKind = Field(description="The kind of the file, detected from its content.")
     width: int
     height: int
     layers: list[ImportedLayer] = Field(description="Bottom first.")
-    groups: dict[str, Group] = Field(description="How groups show, by their labels; what is not in it passes through.")
-    warnings: list[str] = Field(description="What does not come along, in a sentence each.")
+    groups: dict[str, Group] = Field(description="The appearance of groups, by their labels; others pass through.")
+    warnings: list[str] = Field(description="What was not imported, one sentence each.")
 
 
 class SelectResponse(BaseModel):
@@ -307,19 +307,19 @@ class SelectResponse(BaseModel):
     width: int
     height: int
     box: tuple[int, int, int, int] | None = Field(
-        description="Left, top, right and bottom of what is not black; null when nothing was found."
+        description="Left, top, right and bottom of the pixels that are not black; null if nothing was found."
     )
-    coverage: float = Field(description="The share of the canvas, 0–1.")
+    coverage: float = Field(description="The selected share of the canvas, 0–1.")
 
 
 class ChangedLayerResponse(BaseModel):
-    index: int = Field(description="Its place in the stack that was sent, 0 at the bottom.")
-    image: str = Field(description="`/api/images/{sha256}.png`, of the size that the layer's picture had.")
+    index: int = Field(description="Its position in the stack of the request, 0 at the bottom.")
+    image: str = Field(description="`/api/images/{sha256}.png`, of the same size as the layer's picture.")
     coverage: float = Field(description="Mean alpha, 0–1.")
 
 
 class SelectLayerResponse(BaseModel):
-    index: int = Field(description="The place in the stack that the new layer is put in at, 0 at the bottom.")
+    index: int = Field(description="The position in the stack at which to insert the new layer, 0 at the bottom.")
     layer: ImportedLayer
     changed: list[ChangedLayerResponse] = Field(description="The layers that it was cut from.")
 
@@ -335,7 +335,7 @@ class SelectLayerResponse(BaseModel):
 class SummaryResponse(BaseModel):
     id: str
     name: str
-    version: int = Field(description="Counts the saves.")
+    version: int = Field(description="The number of saves.")
     thumbnail: str | None
     layer_count: int
     created_at: float = Field(description="Seconds since 1970.")
@@ -348,11 +348,11 @@ class ProjectResponse(SummaryResponse):
 
 
 class ImportedProjectResponse(ProjectResponse):
-    warnings: list[str] = Field(description="What does not come along, in a sentence each.")
+    warnings: list[str] = Field(description="What was not imported, one sentence each.")
 
 
 class ProjectsResponse(BaseModel):
-    projects: list[SummaryResponse] = Field(description="The one that was changed last first.")
+    projects: list[SummaryResponse] = Field(description="The most recently changed first.")
 
 
 def job_response(view: JobView) -> JobResponse:
@@ -374,7 +374,7 @@ def job_response(view: JobView) -> JobResponse:
 def result_response(
     job_input: JobInput, result: JobResult, image_url: ImageUrl
 ) -> DecomposeResponse | EditLayerResponse:
-    """Return a result with its images named by `image_url`."""
+    """Return the response of a result, with `image_url` giving the address of each image."""
     if isinstance(job_input, DecomposeInput):
         return _decompose_response(job_input, result, image_url)
     image = result.images[0]

@@ -1,4 +1,4 @@
-"""What requests hold. Here, and nowhere else, HTTP's names become Python's."""
+"""The models of requests. Only this module maps HTTP's names to Python's."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -68,13 +68,13 @@ def _or_long(value: object, short: ValidatorFunctionWrapHandler) -> object:
     return value if isinstance(value, LongText) else short(value)
 
 
-# What is long is a `LongText` and no string, which only `Picture` takes.
+# Long strings arrive as `LongText`, which only `Picture` accepts.
 ImageField = Annotated[
     str,
     Field(
         min_length=1,
         description=f"A {FORMAT_NAMES} picture as base64 or as a data URL, or `/api/images/{{sha256}}.png` of one "
-        "held here.",
+        "on this server.",
         examples=[EXAMPLE_IMAGE],
     ),
     WrapValidator(_or_long),
@@ -85,11 +85,11 @@ def _or_auto(value: object, number: ValidatorFunctionWrapHandler) -> object:
     return value if value == "auto" else number(value)
 
 
-# A number has its own checks beside "auto", so that an error speaks of the number alone.
+# "auto" is checked apart from the number, so that an error is about the number alone.
 LayerCount = Annotated[
     LayerNum,
     WrapValidator(_or_auto),
-    Field(description=f"{help_of(LayerNum)} `auto`: as many as the engine finds something for."),
+    Field(description=f"{help_of(LayerNum)} `auto`: the engine chooses the number."),
     WithJsonSchema(
         {
             "anyOf": [
@@ -101,31 +101,29 @@ LayerCount = Annotated[
 ]
 Fit = Annotated[
     bool,
-    Field(description="Scale a picture that is beyond the limits down to them, and say so in `scaled_from`."),
+    Field(description="Scale a picture down to the limits if it exceeds them, and report it in `scaled_from`."),
 ]
 MAX_REFERENCES = 10
-"""As many as any edit model takes; each engine says by itself how many that is."""
+"""The most that any edit model accepts; each engine checks its own limit."""
 MAX_TEXT = 4000
-"""Characters of one text; each engine says by itself what is too long for it."""
-Name = Annotated[
-    str, AfterValidator(shortened), Field(description=f"One longer than {MAX_NAME} characters is shortened to that.")
-]
+"""Most characters of one text; each engine checks its own limit."""
+Name = Annotated[str, AfterValidator(shortened), Field(description=f"Shortened to {MAX_NAME} characters.")]
 Side = Annotated[int, Field(ge=1, le=32768, description="Pixels.")]
 Background = Annotated[
     str,
     Field(
         pattern=HEX_COLOR,
-        description="#rrggbb or #rrggbbaa below all layers of a flat picture; JPEG's default is white.",
+        description="Color #rrggbb or #rrggbbaa below the layers of a flat picture; white by default for JPEG.",
     ),
 ]
 
 
 class RequestBody(BaseModel, extra="forbid", strict=True, frozen=True, allow_inf_nan=False):
-    """A field that is not known, a number in quotes, NaN and infinity are refused."""
+    """Refuses unknown fields, numbers in quotes, NaN and infinity."""
 
 
 class JobRequest(RequestBody, frozen=True):
-    """A request for a run; what it leaves out is what the engine has by default."""
+    """A request for a run; missing fields get the engine's defaults."""
 
     job: ClassVar[type[DecomposeInput] | type[EditLayerInput]]
     image: ImageField
@@ -138,19 +136,17 @@ class JobRequest(RequestBody, frozen=True):
     fit: Fit = False
     engine: Annotated[
         EngineName | None,
-        Field(
-            description="Default: the service's own; `classical` beside Qwen-Image answers while that loads or works."
-        ),
+        Field(description="Default: the service's own; `classical` beside Qwen-Image runs while that loads or works."),
     ] = None
 
     @property
     def others(self) -> list[Picture]:
-        """The pictures that come beside the image."""
+        """The pictures besides the image."""
         return []
 
     def to_input(self, image: KeptPicture, others: Sequence[KeptPicture], engine: Engine, *, beside: bool) -> JobInput:
         """Return the job for the stored `image` and `others` on an engine, which may be the one `beside` the service's
-        own; what is left out is the engine's default, and the seed is drawn."""
+        own. Missing fields get the engine's defaults, a missing seed a random one."""
         defaults = engine.defaults_of_run(self.job.kind, self.loras)
         options = {name: getattr(self, http_name(name)) for name in options_of(self.job)}
         given = {name: value if http_name(name) in self.model_fields_set else None for name, value in options.items()}
@@ -162,13 +158,13 @@ class JobRequest(RequestBody, frozen=True):
 
 
 def _with_inside(box: list[float]) -> list[float]:
-    """Refuse a box that has nothing in it."""
+    """Refuse a box without an area."""
     NamedBox(box=(box[0], box[1], box[2], box[3]))
     return box
 
 
 class NamedRegion(RequestBody, frozen=True):
-    """A box around a thing, and what the thing's layer is called; without a name, by its color and place."""
+    """A box around a thing, and the name of its layer; by default its color and position."""
 
     box: Annotated[
         list[float],
@@ -199,12 +195,12 @@ class DecomposeRequest(
         list[NamedRegion],
         Field(
             max_length=bounds(LayerNum)[1] - 1,
-            description="Things that are to be layers of their own, the topmost; of the classical engine alone.",
+            description="Things that become layers of their own, on top; classical engine only.",
         ),
     ] = []
 
     def to_input(self, image: KeptPicture, others: Sequence[KeptPicture], engine: Engine, *, beside: bool) -> JobInput:
-        """As of every run; boxes around what is in a picture that was scaled down are scaled with it."""
+        """Also scale the boxes, if the picture was scaled down."""
         job_input = super().to_input(image, others, engine, beside=beside)
         width, height = image.scaled_from or (image.width, image.height)
         regions = tuple(each.scaled(image.width / width, image.height / height) for each in self.regions)
@@ -212,7 +208,7 @@ class DecomposeRequest(
 
 
 class RegionOfLayer(RequestBody, frozen=True):
-    """Where a layer may change: a box or a mask. Elsewhere it stays as it is, byte for byte."""
+    """Where a layer may change: a box or a mask. Every byte outside stays the same."""
 
     box: Annotated[
         list[float] | None,
@@ -221,8 +217,8 @@ class RegionOfLayer(RequestBody, frozen=True):
     mask: Annotated[
         ImageField | None,
         Field(
-            description="A picture of the layer's size: white may change, black may not, gray in part; of one that is "
-            "transparent anywhere, the alpha says where."
+            description="A picture of the layer's size: white may change, black may not, gray changes in part. If it "
+            "has any transparency, its alpha counts instead."
         ),
     ] = None
 
@@ -233,11 +229,11 @@ class RegionOfLayer(RequestBody, frozen=True):
         return self
 
     def within(self, image: KeptPicture, mask: KeptPicture | None) -> tuple[int, int, int, int] | str:
-        """Return the box in pixels of the layer as it is stored, or the mask's name; raises `InputError`."""
+        """Return the box in pixels of the stored layer, or the mask's SHA-256; raises `InputError`."""
         if mask is not None:
             if (mask.width, mask.height) != (image.width, image.height):
                 raise InputError(
-                    f"The mask must have the layer's size, {image.width}×{image.height} pixels, and has "
+                    f"The mask must have the layer's size, {image.width}×{image.height} pixels; it has "
                     f"{mask.width}×{mask.height}.",
                     param="region.mask",
                 )
@@ -267,8 +263,8 @@ class EditLayerRequest(
         list[ImageField],
         Field(
             max_length=MAX_REFERENCES,
-            description="Pictures to take something from; the instruction calls the layer “Picture 1” and them "
-            "“Picture 2” and so on. `/config` says how many the engine takes.",
+            description="Pictures for the model to take something from. The instruction calls the layer “Picture 1” "
+            "and these “Picture 2” and so on. `/config` has the engine's limit.",
         ),
     ] = []
 
@@ -279,7 +275,7 @@ class EditLayerRequest(
         return [*pictures, Picture(self.region.mask, "region.mask")] if self.region and self.region.mask else pictures
 
     def to_input(self, image: KeptPicture, others: Sequence[KeptPicture], engine: Engine, *, beside: bool) -> JobInput:
-        """As of every run, with the region and the references."""
+        """Also add the region and the references."""
         job_input = super().to_input(image, others, engine, beside=beside)
         references, masks = others[: len(self.references)], others[len(self.references) :]
         return replace(
@@ -291,12 +287,12 @@ class EditLayerRequest(
 
 GroupLabel = Annotated[
     Name,
-    Field(description="Consecutive layers of the same group form one; nested ones as a path, `Figure / Shadows`."),
+    Field(description="Consecutive layers with the same group form one; a path nests groups, `Figure / Shadows`."),
 ]
 
 
 class PlacedLayer(RequestBody, Placing, frozen=True):
-    """A layer of a stack: where it lies, and how it shows."""
+    """A layer of a stack, with its position and appearance."""
 
     image: ImageField
     x: Offset = Layer.x
@@ -308,11 +304,11 @@ class PlacedLayer(RequestBody, Placing, frozen=True):
 
 
 class NamedLayer(PlacedLayer, KeptLayer, frozen=True):
-    """A layer that a file keeps under its name, and in its group."""
+    """A layer of a file, with its name and group."""
 
     name: Name = Layer.name
     group: GroupLabel = Layer.group
-    recipe: Annotated[Recipe | None, Field(description="How its picture was made, as a run has told.")] = Layer.recipe
+    recipe: Annotated[Recipe | None, Field(description="How its picture was made, as in a result.")] = Layer.recipe
 
 
 class CompositeRequest(
@@ -329,7 +325,7 @@ class CompositeRequest(
         ]
     },
 ):
-    """A stack of layers, bottom first; without width and height the canvas holds them all."""
+    """A stack of layers, bottom first; without width and height the canvas contains all of them."""
 
     layers: Annotated[Sequence[PlacedLayer], Field(min_length=1, max_length=MAX_LAYERS)]
     width: Side | None = None
@@ -337,7 +333,7 @@ class CompositeRequest(
     background: Background | None = None
     groups: Annotated[
         dict[Name, Group],
-        Field(max_length=MAX_LAYERS, description="How groups show, by their labels; what is not in it passes through."),
+        Field(max_length=MAX_LAYERS, description="The appearance of groups, by their labels; others pass through."),
     ] = {}
 
     @property
@@ -361,14 +357,14 @@ class ExportRequest(
         ]
     },
 ):
-    """The same stack with names, as a file."""
+    """A stack with names, to be written as a file."""
 
     layers: Annotated[Sequence[NamedLayer], Field(min_length=1, max_length=MAX_LAYERS)]
     format: ExportName
-    name: Annotated[Name, Field(description="What the file is called, without its suffix.")] = ""
+    name: Annotated[Name, Field(description="The file's name, without its suffix.")] = ""
     text: Annotated[
         TextForm,
-        Field(description="What lines of type become in a presentation: pictures, text, or text and hidden pictures."),
+        Field(description="How a presentation contains lines of text: as pictures, text, or text and hidden pictures."),
     ] = "picture"
 
 
@@ -381,16 +377,17 @@ class SelectRequest(
     frozen=True,
     json_schema_extra={"examples": [{"layers": [{"image": EXAMPLE_IMAGE}], "points": [[1, 1]]}]},
 ):
-    """A stack, and what in it is pointed at, in pixels from the canvas's top left corner."""
+    """A stack and hints of what to select, in pixels from the canvas's top left corner."""
 
-    points: Annotated[list[Place], Field(max_length=MAX_PLACES, description="Places on the thing.")] = []
-    without: Annotated[list[Place], Field(max_length=MAX_PLACES, description="Places on what is not wanted.")] = []
+    points: Annotated[list[Place], Field(max_length=MAX_PLACES, description="Points on the thing.")] = []
+    without: Annotated[list[Place], Field(max_length=MAX_PLACES, description="Points that are not on the thing.")] = []
     box: Annotated[
-        list[float] | None, Field(min_length=4, max_length=4, description="Left, top, right and bottom around it.")
+        list[float] | None,
+        Field(min_length=4, max_length=4, description="Left, top, right and bottom around the thing."),
     ] = None
     line: Annotated[
         list[Place],
-        Field(max_length=MAX_PLACES, description="A rough line: around the thing when its ends meet, else on it."),
+        Field(max_length=MAX_PLACES, description="A rough line: around the thing if its ends meet, otherwise on it."),
     ] = []
 
     @property
@@ -413,7 +410,7 @@ class SelectLayerRequest(
 
     layers: Annotated[Sequence[NamedLayer], Field(min_length=1, max_length=MAX_LAYERS)]
     mask: Annotated[ImageField, Field(description="A picture of the canvas's size: white is the thing, black is not.")]
-    name: Annotated[Name, Field(description="What the new layer is called.")] = ""
+    name: Annotated[Name, Field(description="The name of the new layer.")] = ""
 
 
 ProjectName = Annotated[Name, Field(pattern=NOT_BLANK)]
@@ -431,7 +428,7 @@ DocumentField = Annotated[
     Any,
     PlainValidator(_document),
     WithJsonSchema({"additionalProperties": True, "type": "object"}),
-    Field(description="What the page keeps, at most 4 MB; every `/api/images/{sha256}.png` in it stays."),
+    Field(description="The page's state, at most 4 MB; every `/api/images/{sha256}.png` in it stays on the server."),
 ]
 
 
@@ -452,7 +449,7 @@ class SavedProject(
     frozen=True,
     json_schema_extra={"examples": [{"name": "Poster", "document": {"layers": []}, "version": 1}]},
 ):
-    version: Annotated[int, Field(ge=1, le=2**53 - 1, description="The version that this one builds on.")]
+    version: Annotated[int, Field(ge=1, le=2**53 - 1, description="The version on which this save builds.")]
 
 
 class Copy(RequestBody, frozen=True, json_schema_extra={"examples": [{"name": "Poster, second try"}]}):

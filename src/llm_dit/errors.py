@@ -1,24 +1,24 @@
-"""Every error this library raises on purpose.
+"""Every error that this library raises on purpose.
 
 LLMDiTError
-├── InputError                 an argument that is not valid; `param` names it
-│   ├── ImageError             an image that is not valid
-│   ├── LayerFileError         a file of layers that is damaged, lies about itself, or is none
-│   └── InstructionError       an edit instruction that the pipeline cannot carry out
-├── ServiceError               a service elsewhere cannot be reached, or has failed
-└── EngineError                the pipeline itself cannot run
-    ├── DeviceError            the device that was asked for is not there
-    ├── DeviceLostError        the device failed in a way that takes a new process
-    ├── OutOfMemoryError       the device's or the computer's memory does not hold what the run needs
-    ├── WeightsError           a checkpoint is missing, incomplete or damaged; the message names the file in it
-    ├── DownloadError          the hub cannot be reached, refuses, or sends something else
-    ├── DiskFullError          there is no room for the weights, or for results
-    ├── EditOnlyError          the pipeline was opened to edit, and cannot decompose
-    ├── NonFiniteOutputError   the model's numbers ran out of range, so that there is no image
+├── InputError                 an argument is invalid; `param` names it
+│   ├── ImageError             an image is invalid
+│   ├── LayerFileError         a layered file is damaged, malicious or of another kind
+│   └── InstructionError       the pipeline cannot carry out an edit instruction
+├── ServiceError               another service is unreachable or has failed
+└── EngineError                the engine itself cannot run
+    ├── DeviceError            the requested device does not exist
+    ├── DeviceLostError        the device failed; only a new process can use it again
+    ├── OutOfMemoryError       the device or the computer has too little memory for the run
+    ├── WeightsError           a checkpoint is missing, incomplete or damaged; the message names the file
+    ├── DownloadError          the hub is unreachable, refuses, or sends wrong data
+    ├── DiskFullError          the disk has no space for weights or results
+    ├── EditOnlyError          the pipeline was opened with edit_only and cannot decompose
+    ├── NonFiniteOutputError   the model's numbers left their range, so there is no image
     └── VersionError           a library is missing or too old
 
-Each message says what to do next, in one sentence, and is safe to show to anybody: it holds no path,
-no exception text and nothing of the caller's data but the words of an instruction that were not understood.
+Each message says what to do next, in one sentence, and is safe to show to anybody: it contains no path, no
+exception text and none of the caller's data, except the words of an instruction that were not understood.
 """
 
 from collections.abc import Mapping
@@ -27,7 +27,7 @@ from collections.abc import Mapping
 class LLMDiTError(Exception):
     """Base class; `code` is the stable, machine-readable name of the failure.
 
-    `temporary` says that the same may work a while later, without anybody doing anything about it.
+    `temporary`: a later try may work without anybody's help.
     """
 
     code = "error"
@@ -49,7 +49,7 @@ class InputError(LLMDiTError):
 
 
 class ImageError(InputError):
-    """An image cannot be used: its format, mode, size or content."""
+    """An image has an unusable format, mode, size or content."""
 
     code = "invalid_image"
 
@@ -58,7 +58,7 @@ class ImageError(InputError):
 
 
 class LayerFileError(InputError):
-    """A file of layers or an archive cannot be read: damaged, not what it says, too large, or of another kind."""
+    """A layered file or an archive is damaged, malicious, too large, or of another kind."""
 
     code = "invalid_file"
 
@@ -67,10 +67,10 @@ class LayerFileError(InputError):
 
 
 class InstructionError(InputError):
-    """The pipeline does not carry the instruction out.
+    """The pipeline does not carry out the instruction.
 
-    `hint` says the same for programs: its `reason`, what that is about, such as a `part` of the instruction, and where
-    there is a `way` to get there all the same, its name; docs/http.md lists them.
+    `hint` tells programs the same: its `reason`, its details, such as a `part` of the instruction, and the name of an
+    alternative `way`, if there is one; docs/http.md lists them.
     """
 
     code = "unsupported_instruction"
@@ -81,7 +81,7 @@ class InstructionError(InputError):
 
 
 class ServiceError(LLMDiTError):
-    """A service elsewhere cannot be reached, or failed with an error of its own, whose `code` it has then."""
+    """Another service is unreachable, or has failed; then `code` is that service's."""
 
     code = "service_failed"
 
@@ -91,59 +91,59 @@ class ServiceError(LLMDiTError):
 
 
 class EngineError(LLMDiTError):
-    """The engine that was asked for cannot run here."""
+    """The requested engine cannot run here."""
 
     code = "engine_unavailable"
 
 
 class DeviceError(EngineError):
-    """The device that was asked for is not there."""
+    """The requested device does not exist."""
 
     code = "no_device"
 
 
 class DeviceLostError(EngineError):
-    """The device failed in a way that takes a new process."""
+    """The device failed; only a new process can use it again."""
 
     code = "device_lost"
     temporary = True
 
 
 class OutOfMemoryError(EngineError):
-    """The device's or the computer's memory does not hold what the run needs."""
+    """The device or the computer has too little memory for the run."""
 
     code = "out_of_memory"
     temporary = True
 
 
 class WeightsError(EngineError):
-    """A checkpoint is missing, incomplete or damaged; a file is named by its place in the checkpoint."""
+    """A checkpoint is missing, incomplete or damaged; the message has the file's path inside the checkpoint."""
 
     code = "no_weights"
 
 
 class DownloadError(EngineError):
-    """The hub cannot be reached, refuses, or sends something else than was asked for."""
+    """The hub is unreachable, refuses, or sends wrong data."""
 
     code = "download_failed"
     temporary = True
 
 
 class DiskFullError(EngineError):
-    """There is no room on the disk for the weights, or for results."""
+    """The disk has no space for weights or results."""
 
     code = "disk_full"
     temporary = True
 
 
 class EditOnlyError(EngineError):
-    """The pipeline was opened to edit layers, and holds no model that takes a picture apart."""
+    """The pipeline was opened with `edit_only` and cannot decompose."""
 
     code = "edit_only"
 
 
 class NonFiniteOutputError(EngineError):
-    """The model's numbers ran out of range, so that there is no image."""
+    """The model's numbers left their range, so there is no image."""
 
     code = "non_finite_output"
 

@@ -1,7 +1,7 @@
-"""What a run can be asked for: every option with its bounds, its default and its help, for the whole house.
+"""Every option of a run with its bounds, default and help.
 
-The pipelines, the jobs, HTTP's schemas, the settings, the command line and `/config` take them from here. `bounds`,
-`choices` and `help_of` read what an option's type says.
+The pipelines, the jobs, HTTP's schemas, the settings, the command line and `/config` use these definitions. `bounds`,
+`choices` and `help_of` read an option's type.
 """
 
 import functools
@@ -20,46 +20,46 @@ from llm_dit.names import Language
 
 EngineName = Literal["classical", "qwen"]
 Photographs = Literal["things", "subject", "regions"]
-"""What an engine takes a photograph apart into."""
+"""What the layers of a photograph are."""
 
 USUAL_LAYERS = 4
 MAX_SEED = 2**53 - 1
 """The largest integer that every JSON reader keeps exact."""
 
-Prompt = Annotated[str, Field(description="What the picture shows; left empty, Qwen-Image writes one.")]
-LayerNum = Annotated[int, Field(ge=1, le=10, description="Layers, the composite not counted.")]
+Prompt = Annotated[str, Field(description="What the picture shows; if empty, Qwen-Image writes a description.")]
+LayerNum = Annotated[int, Field(ge=1, le=10, description="Number of layers, without the composite.")]
 Auto = Literal["auto"]
-"""In place of a number of layers: as many as the engine finds something for."""
-Resolution = Annotated[Literal[640, 1024], Field(description="The model works at about this many pixels squared.")]
-Steps = Annotated[int, Field(ge=1, le=100, description="Diffusion steps; the classical engine has none.")]
-Guidance = Annotated[float, Field(ge=1, le=20, description="Classifier-free guidance; the classical engine has none.")]
+"""Instead of a number of layers: the engine chooses it."""
+Resolution = Annotated[Literal[640, 1024], Field(description="The model works at about this many pixels, squared.")]
+Steps = Annotated[int, Field(ge=1, le=100, description="Diffusion steps; ignored by the classical engine.")]
+Guidance = Annotated[float, Field(ge=1, le=20, description="Guidance (CFG); ignored by the classical engine.")]
 Speed = Annotated[
     Literal["exact", "fast", "turbo"],
     Field(
-        description="Of Qwen-Image: `exact`, `fast`, which computes less and gives other pictures, or `turbo`, by a "
-        "model that was distilled to a few steps."
+        description="For Qwen-Image: `exact`; `fast`, which computes less and changes the pictures; or `turbo`, a "
+        "model distilled to a few steps."
     ),
 ]
-Seed = Annotated[int, Field(ge=0, le=MAX_SEED, description="The same seed gives the same result; without one, random.")]
-NegativePrompt = Annotated[str, Field(description="What not to show; the classical engine does not use it.")]
+Seed = Annotated[int, Field(ge=0, le=MAX_SEED, description="The same seed gives the same result; random by default.")]
+NegativePrompt = Annotated[str, Field(description="What the result must not show; ignored by the classical engine.")]
 Loras = Annotated[
     Sequence[str],
     Field(
         max_length=16,
-        description="The LoRAs that are on, as `NAME` or `NAME:WEIGHT`, of those that the engine has; left out, all.",
+        description="The active LoRAs, as `NAME` or `NAME:WEIGHT`, from those of the engine; all by default.",
     ),
 ]
-CfgNormalize = Annotated[bool, Field(description="Keep guidance from raising the contrast.")]
-UseEnPrompt = Annotated[bool, Field(description="Write a missing prompt in English, else in Chinese.")]
+CfgNormalize = Annotated[bool, Field(description="Prevent guidance from raising the contrast.")]
+UseEnPrompt = Annotated[bool, Field(description="Write a missing prompt in English, otherwise in Chinese.")]
 OutputSize = Annotated[
     Literal["model", "original"],
     Field(description="`model`: about resolution² pixels; `original`: the picture's size."),
 ]
-LayerLanguage = Annotated[Language, Field(description="The language that the layers are named in.")]
+LayerLanguage = Annotated[Language, Field(description="The language of the layer names.")]
 Instruction = Annotated[str, Field(description="What to change, such as “make it blue and slightly darker”.")]
 Shape = Annotated[
     Literal["keep", "new"],
-    Field(description="`keep` gives the layer its alpha back, byte for byte; `new` lets the edit change it."),
+    Field(description="`keep` keeps the layer's alpha byte for byte; `new` lets the edit change it."),
 ]
 EditOutputSize = Annotated[
     Literal["layer", "model"],
@@ -69,9 +69,9 @@ EditOutputSize = Annotated[
 
 @dataclass(frozen=True, kw_only=True)
 class NamedBox:
-    """A box (left, top, right, bottom) around a thing, in pixels of the picture, and what its layer is called.
+    """A box (left, top, right, bottom) around a thing, in pixels of the picture, and the name of its layer.
 
-    Without a name the layer is called by its color and place. Raises `InputError` for a box that has no inside.
+    Without a name, the layer is named by its color and position. Raises `InputError` for a box without an area.
     """
 
     box: tuple[float, float, float, float]
@@ -84,7 +84,7 @@ class NamedBox:
             raise InputError("A box is left, top, right and bottom, in pixels and in this order.", param="regions")
 
     def scaled(self, across: float, down: float) -> "NamedBox":
-        """Return the same box in a picture that is so many times as wide and high."""
+        """Return the box in a picture that is scaled by these factors."""
         left, top, right, bottom = self.box
         return replace(self, box=(left * across, top * down, right * across, bottom * down))
 
@@ -118,9 +118,9 @@ class EditArguments(SamplingArguments, total=False):
 
 @dataclass(frozen=True, kw_only=True)
 class SamplingOptions:
-    """What both kinds of runs take; None stands for the model's own default, a random seed, and all LoRAs.
+    """The options of both kinds of runs; None means the model's own default, a random seed, and all LoRAs.
 
-    `speed` None is what the pipeline was loaded for; steps and guidance of None are the model's own at that speed.
+    `speed` None is the speed with which the pipeline was loaded; steps and guidance None are the model's at that speed.
     """
 
     num_inference_steps: Steps | None = None
@@ -131,7 +131,7 @@ class SamplingOptions:
     loras: Loras | None = None
 
     def __post_init__(self) -> None:
-        """Raise `InputError` naming the first option that is out of bounds."""
+        """Raise `InputError` for the first option that is out of bounds."""
         for name, option in options_of(type(self)).items():
             _check(name, getattr(self, name), option)
 
@@ -142,7 +142,7 @@ class SamplingOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class DecomposeOptions(SamplingOptions):
-    """How a picture is to be taken apart."""
+    """The options of a decomposition."""
 
     prompt: Prompt = ""
     layer_num: LayerNum | Auto = USUAL_LAYERS
@@ -155,7 +155,7 @@ class DecomposeOptions(SamplingOptions):
 
 @dataclass(frozen=True, kw_only=True)
 class EditOptions(SamplingOptions):
-    """How a layer is to be edited."""
+    """The options of an edit."""
 
     instruction: Instruction
     shape: Shape = "keep"
@@ -168,7 +168,7 @@ class EditOptions(SamplingOptions):
 
 
 class RunDefaults(NamedTuple):
-    """What a run gets that leaves these out: a model's own steps and guidance, and what an engine may be set to."""
+    """The defaults of a run: a model's own steps and guidance, and the settings of an engine."""
 
     num_inference_steps: int
     cfg_scale: float
@@ -178,7 +178,7 @@ class RunDefaults(NamedTuple):
     output_size: Literal["model", "original"] = DecomposeOptions.output_size
 
     def fill(self, given: Mapping[str, Any]) -> dict[str, Any]:
-        """Return `given` with these for what is None; turbo's steps and guidance stay open, for a model has its own."""
+        """Return `given` with these in place of None; turbo's steps and guidance stay None: its LoRA sets them."""
         filled = {name: getattr(self, name) if value is None else value for name, value in given.items()}
         if filled.get("speed") == "turbo":
             filled |= {name: given[name] for name in ("num_inference_steps", "cfg_scale")}
@@ -186,9 +186,9 @@ class RunDefaults(NamedTuple):
 
 
 SAMPLING = ("num_inference_steps", "cfg_scale", "speed")
-"""What an edit takes of them."""
+"""Those of `RunDefaults` that an edit has."""
 QWEN_IMAGE = RunDefaults(num_inference_steps=50, cfg_scale=4.0)
-"""Those of Qwen-Image-Layered and of every Qwen-Image-Edit; the classical engine has no use for the first two."""
+"""The defaults of Qwen-Image-Layered and every Qwen-Image-Edit; the classical engine ignores the first two."""
 
 
 @functools.cache
@@ -199,19 +199,19 @@ def options_of(kind: type) -> Mapping[str, Any]:
 
 
 def bounds(option: Any) -> tuple[Any, Any]:
-    """Return the least and the largest value of an option that is a number."""
+    """Return the smallest and the largest value of a numeric option."""
     low, high = _given(option).__metadata__[0].metadata
     return low.ge, high.le
 
 
 def choices(option: Any) -> tuple[Any, ...]:
-    """Return the values of an option that is a choice, none for another one."""
+    """Return the values of an option that is a choice, otherwise ()."""
     kind = _given(option).__origin__
     return get_args(kind) if get_origin(kind) is Literal else ()
 
 
 def help_of(option: Any) -> str:
-    """Return what an option is, in a sentence, and what it may be."""
+    """Return the help of an option, a sentence with its bounds or numeric choices."""
     description: str = _given(option).__metadata__[0].description
     if _given(option).__origin__ in {int, float}:
         return f"{description[:-1]} ({'–'.join(map(str, bounds(option)))})."
@@ -229,12 +229,12 @@ def http_name(argument: str) -> str:
 
 
 def chosen_seed(seed: int | None) -> int:
-    """Return `seed`, or a random one when there is none."""
+    """Return `seed`, or a random one for None."""
     return secrets.randbelow(2**32) if seed is None else seed
 
 
 def _given(hint: Any) -> Any:
-    """Return an option without what else it may be, such as None."""
+    """Return an option's own type, without alternatives such as None."""
     if get_origin(hint) is Annotated:
         return hint
     return next((each for each in get_args(hint) if get_origin(each) is Annotated), hint)
@@ -253,7 +253,7 @@ def _check(name: str, value: object, hint: Any) -> None:
             word = "" if isinstance(value, Integral) else "a whole number " if kind is int else "a number "
             raise InputError(f"{name} must be {word}from {low} to {high}.", param=name)
     elif (allowed := choices(option)) and value not in allowed:
-        raise InputError(f"{name} is {' or '.join(map(str, allowed))}.", param=name)
+        raise InputError(f"{name} must be {' or '.join(map(str, allowed))}.", param=name)
     elif kind is str and not isinstance(value, str):
         raise InputError(f"{name} must be text.", param=name)
     elif get_origin(kind) is Sequence and not _is_texts(value):

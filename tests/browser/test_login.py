@@ -52,7 +52,7 @@ def test_the_token_opens_the_page_that_was_asked_for(open_login: Callable[..., P
     expect(page.get_by_label("Token", exact=True)).to_be_focused()
     log_in(page, "wrong")
     alert = page.get_by_role("alert")
-    expect(alert).to_have_text("That is not the token.")
+    expect(alert).to_have_text("This is not the token.")
     expect(page.get_by_label("Token", exact=True)).to_be_focused()
     log_in(page)
     expect(page.locator(".engine[data-state=ready]")).to_be_visible()

@@ -97,7 +97,7 @@ def test_the_text_is_small_and_plain() -> None:
     content, media_type = metrics.render()
     assert media_type.startswith("text/plain; version=0.0.4")
     assert b"_created" not in content
-    assert b"# HELP llm_dit_queue_wait_seconds From taken in to started.\n" in content
+    assert b"# HELP llm_dit_queue_wait_seconds From accepted to started.\n" in content
 
 
 def test_every_metric_is_in_the_documentation() -> None:

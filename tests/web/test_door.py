@@ -250,7 +250,7 @@ def test_a_wrong_token_is_said_on_the_page(shut: httpx.Client, token: str) -> No
     # Each from an address of its own, since the form takes only ten.
     answer = log_in(shut, token, "/docs", **BROWSER, **{"X-Forwarded-For": f"10.0.0.{len(token) % 250}"})
     assert answer.status_code == 401
-    assert "That is not the token." in answer.text
+    assert "This is not the token." in answer.text
     assert 'name="next" value="/docs"' in answer.text
     assert "set-cookie" not in answer.headers
 

@@ -11,7 +11,7 @@ EDIT, COMPOSITE, EXPORT = (f"/api/qwen-image/{name}" for name in ("edit-layer", 
 @pytest.mark.parametrize(
     ("path", "body", "says"),
     [
-        (EDIT, {"image": SQUARE_URL, "instruction": "  "}, "instruction must say something."),
+        (EDIT, {"image": SQUARE_URL, "instruction": "  "}, "instruction must not be blank."),
         (EDIT, [], "the body must be a JSON object."),
         (
             EDIT,

@@ -1,4 +1,4 @@
-"""Layers: decompose and edit, which are jobs to follow under `/api/jobs`; composite, export, import, select at once."""
+"""Layers: decompose and edit, which create jobs (`/api/jobs`); composite, export, import and select, which do not."""
 
 import contextlib
 import dataclasses
@@ -69,7 +69,7 @@ ACCEPTED: dict[int | str, dict[str, Any]] = {
     }
 }
 PNG: dict[int | str, dict[str, Any]] = {
-    200: {"content": {"image/png": {}}, "description": "With `Accept: image/png` the picture itself."}
+    200: {"content": {"image/png": {}}, "description": "With `Accept: image/png`: the picture itself."}
 }
 
 
@@ -90,7 +90,7 @@ IdempotencyKey = Annotated[
         min_length=1,
         max_length=255,
         pattern=VISIBLE_ASCII,
-        description="A request that comes again with the same key gets the job of the first one.",
+        description="A repeated request with the same key gets the job of the first one.",
     ),
 ]
 
@@ -106,7 +106,7 @@ async def decompose(
     respond_async: RespondAsync,
     idempotency_key: IdempotencyKey = None,
 ) -> Response:
-    """Take an image apart into layers: `layers[0]` is the composite, then bottom to top."""
+    """Split an image into layers: `layers[0]` is the composite, the others follow from bottom to top."""
     job = await _submit(body, request, state, idempotency_key, kept=respond_async)
     if respond_async:
         return _accepted(job)
@@ -128,7 +128,7 @@ async def edit_layer(
     wants_png: Annotated[bool, Depends(_wants_png)],
     idempotency_key: IdempotencyKey = None,
 ) -> Response:
-    """Edit one layer by an instruction. The result has the layer's size, so that it drops back into the stack."""
+    """Edit one layer by an instruction. The result has the layer's size, so it fits back into the stack."""
     job = await _submit(body, request, state, idempotency_key, kept=respond_async)
     if respond_async:
         return _accepted(job)
@@ -147,7 +147,7 @@ async def _submit(
 async def submission_of(
     body: DecomposeRequest | EditLayerRequest, request: Request, state: State, key: str | None = None
 ) -> Submission:
-    """Return the job that a request asks for, with its pictures in the store; raises `InputError`, `ImageError`."""
+    """Store the pictures of a request and return its job; raises `InputError`, `ImageError`."""
     engine = _engine_for(body, state)
     _check(body, engine)
     limits = job_limits(state["settings"].server, engine, body.output_size)
@@ -167,7 +167,7 @@ async def submission_of(
 
 
 def _check(body: DecomposeRequest | EditLayerRequest, engine: Engine) -> None:
-    """Raise `InputError` for what the engine cannot do anything with."""
+    """Raise `InputError` for fields that the engine does not support."""
     if isinstance(body, DecomposeRequest):
         if body.regions and "regions" not in engine.decompose_takes:
             raise InputError(NO_REGIONS, param="regions")
@@ -177,11 +177,11 @@ def _check(body: DecomposeRequest | EditLayerRequest, engine: Engine) -> None:
 
 
 def _engine_for(body: JobRequest, state: State) -> Engine:
-    """Return the engine that a request asks for; raises `InputError` when that does not run here."""
+    """Return the engine of a request; raises `InputError` if it does not run here."""
     engines = [engine for engine in (state["engine"], state["spare"]) if engine is not None]
     found = next((engine for engine in engines if body.engine in (None, engine.name)), None)
     if found is None:
-        raise InputError(f"This service runs the engine {engines[0].name} alone: leave engine out.", param="engine")
+        raise InputError(f"This service runs only the engine {engines[0].name}: leave engine out.", param="engine")
     return found
 
 
@@ -221,20 +221,20 @@ MAX_EVENT_ID_DIGITS = 15
 async def list_jobs(
     request: Request, state: StateDep, limit: Annotated[int, Query(ge=1, le=1000)] = 100
 ) -> JobsResponse:
-    """Return this client's own jobs, the newest first: those of this browser, or else those of this address."""
+    """Return this client's jobs, the newest first: those of this browser, otherwise of this address."""
     jobs = state["jobs"].roster.of_client(client_of(request))[:limit]
     return JobsResponse(jobs=[job_response(job.view()) for job in jobs])
 
 
 @runs.get("/api/jobs/{job_id}", tags=JOBS, responses=UNKNOWN)
 async def show_job(job: JobDep) -> JobResponse:
-    """Return a job, with its result when it has one."""
+    """Return a job, with its result if there is one."""
     return job_response(job.view())
 
 
 @runs.delete("/api/jobs/{job_id}", tags=JOBS, responses=UNKNOWN)
 async def cancel_job(job: JobDep, state: StateDep) -> JobResponse:
-    """Cancel a job: at once while it waits, within one step while it runs. A finished job stays as it is."""
+    """Cancel a job: at once while it waits, within one step while it runs. A finished job does not change."""
     await state["jobs"].cancel(job)
     return job_response(job.view())
 
@@ -243,12 +243,12 @@ async def cancel_job(job: JobDep, state: StateDep) -> JobResponse:
 async def follow_job(
     job: JobDep, request: Request, state: StateDep, last_event_id: Annotated[str, Header()] = ""
 ) -> AsyncIterable[ServerSentEvent]:
-    """Follow a job: `queued`, `loading`, `progress`, and last `succeeded`, `failed` or `canceled`.
+    """Follow a job: `queued`, `loading`, `progress`, and finally `succeeded`, `failed` or `canceled`.
 
-    Each event holds the whole job. In between, `preview` holds `{layer, url}`: where to get what that layer is going to
-    be. `Last-Event-ID` starts after that event; of events of one name in a row that were missed, and of each layer's
-    previews, only the last one is sent. The ids go on rising when the service restarts. A stream lasts five
-    minutes, or less where there are very many; `EventSource` comes back by itself.
+    Each event contains the whole job. In between, `preview` contains `{layer, url}`: the address of a preview of that
+    layer. `Last-Event-ID` resumes after that event. Of missed events with the same name in a row, and of each layer's
+    previews, only the last one is sent. The ids keep rising when the service restarts. A stream lasts five minutes, or
+    less if there are very many; `EventSource` reconnects by itself.
     """
     known = last_event_id.isascii() and last_event_id.isdecimal() and len(last_event_id) <= MAX_EVENT_ID_DIGITS
     followed = job.follow(int(last_event_id) if known else 0)
@@ -264,21 +264,21 @@ async def follow_job(
     responses={200: {"content": {"image/png": {}}, "description": "The picture."}, **UNKNOWN},
 )
 async def show_preview(job: JobDep, layer: Annotated[int, PathParameter(ge=1)]) -> Response:
-    """Return a small picture of what a layer is going to be, 1 at the bottom; there is none once the job has ended."""
+    """Return a small preview of a layer, 1 at the bottom; it exists only while the job runs."""
     if layer not in job.previews:
-        raise NotFoundError("There is no preview of this layer: the job has not come so far, or it has ended.")
+        raise NotFoundError("There is no preview of this layer: the job has not reached it, or has ended.")
     return Response(job.previews[layer], headers={"Cache-Control": "no-store"}, media_type="image/png")
 
 
 def _content(event: JobEvent) -> JobResponse | PreviewResponse:
     if event.layer is None:
         return job_response(event.job)
-    # The number makes it another address for every picture, as caches on the way to the screen want it.
+    # The number makes each address unique, so that no cache returns an older preview.
     url = located(f"/api/jobs/{event.job.id}/previews/{event.layer}.png?{event.id}")
     return PreviewResponse(layer=event.layer, url=url)
 
 
-# What waits for no run: a stack as a picture or a file, the layers of a file, and the things of a picture.
+# Routes that wait for no run: composite, export, import and select.
 
 stacks = APIRouter(prefix="/api/qwen-image", tags=LAYERS, route_class=JsonRoute)
 
@@ -286,9 +286,9 @@ STACK_REFUSALS = problems(400, 413, 415, 422, 503)
 FILE: dict[int | str, dict[str, Any]] = {
     200: {
         "content": {format.media_type: {} for format in EXPORT_FORMATS.values()},
-        "description": "The file, to be saved as `name` and the format's suffix. A ZIP holds composite.png, a PNG for "
-        "each layer and manifest.json with all that is said of them; PSD and OpenRaster keep layers, groups and blend "
-        "modes, a presentation (pptx) has a picture for each layer; png, webp, avif and jpeg are flat.",
+        "description": "The file; its name is `name` with the format's suffix. A ZIP contains composite.png, a PNG per "
+        "layer and manifest.json with all other fields; PSD and OpenRaster keep layers, groups and blend modes; a "
+        "presentation (pptx) has a picture per layer; png, webp, avif and jpeg are flat.",
     }
 }
 
@@ -296,7 +296,7 @@ FILE: dict[int | str, dict[str, Any]] = {
 @stacks.post("/composite", response_model=ImageResponse, responses=STACK_REFUSALS)
 @takes(Size.PICTURES)
 async def composite_layers(body: CompositeRequest, request: Request, state: StateDep) -> Response:
-    """Put layers over each other, bottom first, and return one image."""
+    """Composite layers, bottom first, and return one image."""
     async with _stack_of(body, state) as stack:
         width, height = await unless_left(request, state["pictures"].composite(stack))
         file = take_out(stack.target)
@@ -308,7 +308,7 @@ async def composite_layers(body: CompositeRequest, request: Request, state: Stat
 @stacks.post("/export", response_class=Response, responses={**FILE, **STACK_REFUSALS})
 @takes(Size.PICTURES)
 async def export_layers(body: ExportRequest, request: Request, state: StateDep) -> Response:
-    """Return a stack of layers as a file."""
+    """Write a stack of layers as a file."""
     kind = EXPORT_FORMATS[body.format]
     stem = file_stem(body.name, "layers" if kind.layered else "composite")
     async with _stack_of(body, state) as stack:
@@ -319,7 +319,7 @@ async def export_layers(body: ExportRequest, request: Request, state: StateDep) 
 
 @contextlib.asynccontextmanager
 async def _stack_of(body: CompositeRequest, state: State) -> AsyncGenerator[GivenStack]:
-    """Lend the stack of a request, with its pictures in a folder that is gone afterwards."""
+    """Provide the stack of a request, with its pictures in a temporary folder."""
     async with state["transit"].folder() as folder:
         yield await state["offload"](lambda: _given(body, state, folder))
 
@@ -341,7 +341,7 @@ def _given(body: CompositeRequest, state: State, folder: Path) -> GivenStack:
 @stacks.post("/select", response_model=SelectResponse, responses=STACK_REFUSALS)
 @takes(Size.PICTURES)
 async def select_thing(body: SelectRequest, request: Request, state: StateDep) -> Response:
-    """Return the mask of one thing that is pointed at in what a stack shows; it waits for no run."""
+    """Return the mask of one thing in the composite of a stack, from points, a box or a line."""
     async with _stack_of(body, state) as stack:
         found = await unless_left(request, state["pictures"].select(stack, body.hints))
         file = take_out(stack.target)
@@ -353,7 +353,7 @@ async def select_thing(body: SelectRequest, request: Request, state: StateDep) -
 @stacks.post("/select/layer", responses=STACK_REFUSALS)
 @takes(Size.PICTURES)
 async def select_layer(body: SelectLayerRequest, request: Request, state: StateDep) -> SelectLayerResponse:
-    """Make a layer of what a stack shows where a mask is, and fill what is behind it; the composite stays."""
+    """Make a layer of the masked part of a stack, and fill what is behind it; the composite does not change."""
     async with _stack_of(body, state) as stack:
         mask = await state["offload"](lambda: Picture(body.mask, "mask").given(stack.target.parent))
         cut = await unless_left(request, state["pictures"].cut_out(stack, mask, body.name))

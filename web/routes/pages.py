@@ -69,7 +69,7 @@ def stylesheet() -> Response:
 
 @dataclass(frozen=True)
 class _Description:
-    """What is said of an app: it takes a while to make, and stays the same."""
+    """Cached data of an app: it takes a while to compute and never changes."""
 
     document: Json
     shown: Json
@@ -98,7 +98,7 @@ MAX_FORM = 4096
 
 
 def login_routes(token: Token) -> APIRouter:
-    """Return the routes that know `token`."""
+    """Return the login routes for `token`."""
     router = APIRouter(include_in_schema=False)
     attempts = Attempts()
 
@@ -113,7 +113,7 @@ def login_routes(token: Token) -> APIRouter:
         if token and not token.equals(fields.get("token", "").strip().encode()):
             attempts.add(client)
             logger.warning("request %s: a wrong token from %s", request.state.request_id, client)
-            return _refused(request, 401, "That is not the token.", "wrong_token", {"WWW-Authenticate": "Bearer"}, path)
+            return _refused(request, 401, "This is not the token.", "wrong_token", {"WWW-Authenticate": "Bearer"}, path)
         response = RedirectResponse(located(path), 303)
         if token:
             token.log_in(request.scope, response)
@@ -133,7 +133,7 @@ def login_routes(token: Token) -> APIRouter:
 
 
 async def _form(request: Request) -> dict[str, str]:
-    """Return the fields of a small form; of those that are there twice the first."""
+    """Return the fields of a small form; the first of repeated ones."""
     if media_type(request) != FORM:
         raise UnsupportedMediaTypeError(FORM)
     body = b""
@@ -149,14 +149,14 @@ async def _form(request: Request) -> dict[str, str]:
 
 
 def _refused(request: Request, status: int, message: str, code: str, headers: dict[str, str], path: str) -> Response:
-    """Return a refusal: to people the login page again, with the reason on it."""
+    """Return an error; browsers get the login page again, with the reason on it."""
     if wants_page(request.scope):
         return login_page(status, message, headers, path=path)
     return problem_response(request.state.request_id, status, message, code=code, headers=headers)
 
 
 class PageFiles(StaticFiles):
-    """The files of the page, with an ETag, which are asked for again each time, so an update shows at once.
+    """The files of the page, with an ETag that browsers revalidate each time, so that an update shows at once.
 
     Text is compressed once for clients that accept gzip, and not minified: a browser's tools show the source.
     """
@@ -201,5 +201,5 @@ class PageFiles(StaticFiles):
 
 @lru_cache(maxsize=512)
 def compressed(path: Path, changed: int) -> bytes:
-    """A file in gzip's form; `changed` is when, so an update is read again."""
+    """A compressed file; `changed` is its modification time, so that an update is read again."""
     return gzip.compress(path.read_bytes(), mtime=0)

@@ -1,4 +1,4 @@
-"""What runs here, what it takes and how it stands: for the page, for those who watch over it, and for Prometheus."""
+"""The state of the service, its capabilities and limits: for the page, for operators and for Prometheus."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -39,7 +39,7 @@ router = APIRouter(tags=["Service"])
 
 @router.get("/api/qwen-image/status")
 async def status(state: StateDep) -> StatusResponse:
-    """Say which engine runs, what it has loaded, and how long the queue is."""
+    """Return the running engine, its loaded models, and the length of the queue."""
     engine, host, jobs = state["engine"], state["host"], state["jobs"]
     known, loaded = host.status, host.loaded
     memory = memory_of(host.worker_pid) if host.worker_pid else None
@@ -64,7 +64,7 @@ async def status(state: StateDep) -> StatusResponse:
 
 @router.get("/api/qwen-image/config")
 async def config(state: StateDep) -> ConfigResponse:
-    """Say what a request gets for the fields that it leaves out, and between which bounds each may lie."""
+    """Return the engine's capabilities, and the defaults and limits of requests."""
     limits, engine, spare = state["settings"].server, state["engine"], state["spare"]
     return ConfigResponse(
         engine=engine.name,
@@ -106,7 +106,7 @@ def _listed(loras: Sequence[Spec]) -> list[LoraResponse]:
 
 @router.get("/api/qwen-image/edit-status")
 async def edit_status(state: StateDep) -> EditStatusResponse:
-    """Say whether layers can be edited, and whether that can start at once."""
+    """Return whether layers can be edited, and whether the edit model is loaded."""
     loaded = state["host"].loaded
     return EditStatusResponse(
         available=state["host"].state != "failed",
@@ -124,13 +124,13 @@ def _device_memory(loaded: PipelineStatus | None) -> MemoryResponse | None:
 
 @router.get("/livez")
 async def livez() -> LiveResponse:
-    """Say that the service answers."""
+    """Return 200 while the service answers."""
     return LiveResponse()
 
 
 @router.get("/readyz", response_model=ReadyResponse, responses=problems(503))
 async def readyz(request: Request, state: StateDep) -> ReadyResponse | Response:
-    """Say that jobs can run, or why they cannot yet."""
+    """Return 200 if jobs can run, otherwise 503 with the reason."""
     engine, host, jobs = state["engine"], state["host"], state["jobs"]
     problem = await state["storage"].look()
     if jobs.ready and problem is None:
@@ -140,7 +140,7 @@ async def readyz(request: Request, state: StateDep) -> ReadyResponse | Response:
             reason=engine.reason,
             warnings=state["storage"].warnings,
         )
-    loading = f"The engine {engine.label} is {describe_loading(host.loading)}: ask again in a moment."
+    loading = f"The engine {engine.label} is {describe_loading(host.loading)}: try again in a moment."
     error = StoppingError(STOPPING) if jobs.stopping else problem or host.error
     return problem_response(
         request.state.request_id,
@@ -157,6 +157,6 @@ async def readyz(request: Request, state: StateDep) -> ReadyResponse | Response:
     responses={200: {"content": {"text/plain": {}}, "description": "Prometheus's text format."}},
 )
 async def metrics(state: StateDep) -> Response:
-    """Return counts and times of jobs, steps, models and requests, and how the service stands."""
+    """Return counts and durations of jobs, steps, models and requests, and the state of the service."""
     content, media_type = state["metrics"].render()
     return Response(content, media_type=media_type)

@@ -1,4 +1,4 @@
-"""`/api/projects` and `/api/images`: what the server keeps, for everybody who is let in."""
+"""`/api/projects` and `/api/images`: stored projects and pictures, shared by all users."""
 
 import json
 from collections.abc import Mapping
@@ -34,9 +34,9 @@ PROJECT_FILE: dict[int | str, dict[str, Any]] = {200: {"content": {FILE_TYPE: {}
 @projects.get("")
 async def list_projects(
     state: StateDep,
-    deleted: Annotated[bool, Query(description="List those that were deleted and can be restored instead.")] = False,
+    deleted: Annotated[bool, Query(description="List the deleted projects, which can be restored, instead.")] = False,
 ) -> ProjectsResponse:
-    """Return all projects, without what is in them, the one that was changed (or deleted) last first."""
+    """Return all projects without their documents, the most recently changed (or deleted) first."""
     projects = await state["projects"].all(deleted=deleted)
     return ProjectsResponse(projects=[SummaryResponse(**_summary(each)) for each in projects])
 
@@ -44,7 +44,7 @@ async def list_projects(
 @projects.post("", response_model=ProjectResponse, status_code=201, responses=REFUSALS)
 @takes(Size.DOCUMENT)
 async def add_project(body: NewProject, state: StateDep) -> Response:
-    """Keep a new project."""
+    """Create a project."""
     return _created(await state["projects"].add(body.to_draft()))
 
 
@@ -55,9 +55,9 @@ async def add_project(body: NewProject, state: StateDep) -> Response:
 async def import_project(
     request: Request,
     state: StateDep,
-    name: Annotated[Name, Query(description="What a project of a file that names none is called.")] = "",
+    name: Annotated[Name, Query(description="The project's name, if the file has none.")] = "",
 ) -> Response:
-    """Keep the project of a project file as a new one, or make one of a ZIP of layers, an OpenRaster file or a PSD."""
+    """Create a project from a project file, a ZIP of layers, an OpenRaster file, a PSD or an SVG."""
     require_file(request)
     limits = layer_limits(state["settings"].server)
     async with received(request, state) as file:
@@ -67,14 +67,14 @@ async def import_project(
 
 @projects.get("/{project_id}", response_model=ProjectResponse, responses=GONE)
 async def show_project(project_id: str, state: StateDep) -> Response:
-    """Return a project with all that is in it."""
+    """Return a project with its document."""
     return _response(await state["projects"].get(project_id))
 
 
 @projects.put("/{project_id}", response_model=ProjectResponse, responses=REFUSALS)
 @takes(Size.DOCUMENT)
 async def save_project(project_id: str, body: SavedProject, state: StateDep) -> Response:
-    """Put a project in place of the version that it builds on; 409 `project_changed` when somebody else was faster."""
+    """Save a project over the version on which it builds; 409 `project_changed` if somebody else saved first."""
     return _response(await state["projects"].save(project_id, body.to_draft(), body.version))
 
 
@@ -82,21 +82,21 @@ async def save_project(project_id: str, body: SavedProject, state: StateDep) -> 
 async def delete_project(
     project_id: str,
     state: StateDep,
-    for_good: Annotated[bool, Query(description="Remove it, deleted before or not; nothing brings it back.")] = False,
+    for_good: Annotated[bool, Query(description="Remove the project permanently, deleted or not.")] = False,
 ) -> None:
-    """Take a project out of the list; it can be restored for as long as old things are kept, or remove it for good."""
+    """Delete a project; it can be restored within `max_age_days`, unless `for_good` removes it permanently."""
     await (state["projects"].delete_for_good if for_good else state["projects"].delete)(project_id)
 
 
 @projects.post("/{project_id}/restore", response_model=ProjectResponse, responses=GONE)
 async def restore_project(project_id: str, state: StateDep) -> Response:
-    """Bring a deleted project back."""
+    """Restore a deleted project."""
     return _response(await state["projects"].restore(project_id))
 
 
 @projects.post("/{project_id}/duplicate", response_model=ProjectResponse, status_code=201, responses=REFUSALS)
 async def duplicate_project(project_id: str, body: Copy, state: StateDep) -> Response:
-    """Keep a copy of a project under another name."""
+    """Copy a project under another name."""
     return _created(await state["projects"].duplicate(project_id, body.name))
 
 
@@ -104,8 +104,8 @@ async def duplicate_project(project_id: str, body: Copy, state: StateDep) -> Res
 async def export_project(project_id: str, state: StateDep) -> Response:
     """Return a project with its pictures as one file, for another server or for later.
 
-    Pictures that the server has lost are left out: `X-Missing-Images` counts them, `missing` in the file's project.json
-    names them.
+    The file omits pictures that the server has lost: `X-Missing-Images` counts them, and `missing` in the file's
+    project.json names them.
     """
     project = await state["projects"].get(project_id)
     async with state["transit"].folder() as folder:
@@ -122,7 +122,7 @@ def _created(project: Project, **more: object) -> Response:
 def _response(
     project: Project, status: int = 200, headers: Mapping[str, str] | None = None, **more: object
 ) -> Response:
-    """Return a `ProjectResponse`, whose document goes from the database to the client as it stands."""
+    """Return a `ProjectResponse`; the document is sent as the database has it."""
     about = json.dumps({**_summary(project), **more}, ensure_ascii=False).encode()
     content = about[:-1] + b',"document":' + with_prefix(project.document.encode()) + b"}"
     return Response(content, status, headers, media_type="application/json")
@@ -147,7 +147,7 @@ def _summary(project: ProjectSummary) -> dict[str, Any]:
 images = APIRouter(prefix="/api/images", tags=["Images"])
 
 UPLOAD_TYPES = (*(format.media_types[0] for format in PICTURE_FORMATS), "application/octet-stream")
-"""What to name; any `image/…` is taken, since the bytes alone tell what a file is."""
+"""The documented types; any `image/…` is accepted, because the bytes determine the format."""
 
 
 @images.post("", status_code=201, openapi_extra=upload(UPLOAD_TYPES), responses=problems(413, 415, 422, 503))
@@ -156,9 +156,11 @@ async def keep_image(
     request: Request,
     response: Response,
     state: StateDep,
-    fit: Annotated[bool, Query(description="Scale a picture beyond the limits down to them; else refuse it.")] = True,
+    fit: Annotated[
+        bool, Query(description="Scale a picture down if it exceeds the limits; otherwise refuse it.")
+    ] = True,
 ) -> KeptImageResponse:
-    """Keep a picture, upright and as RGBA; its address is taken wherever a request takes an image."""
+    """Store a picture, upright and as RGBA; requests accept its address wherever they accept an image."""
     _check_type(request)
     async with state["transit"].folder() as folder:
         given = GivenPicture(file=folder / "picture")
@@ -171,7 +173,7 @@ async def keep_image(
 
 
 def _check_type(request: Request) -> None:
-    """Refuse what a form or a script of a foreign page can send unasked; which picture it is the bytes tell."""
+    """Refuse the types that a form or script of a foreign page can send; the bytes determine the format."""
     named = media_type(request) if "content-type" in request.headers else ""
     if not named.startswith("image/") and named != "application/octet-stream":
         raise UnsupportedMediaTypeError(", ".join(UPLOAD_TYPES))
@@ -183,7 +185,7 @@ def _check_type(request: Request) -> None:
     responses={200: {"content": {"image/png": {}}, "description": "The picture."}, **problems(404)},
 )
 async def show_image(sha256: str, request: Request, state: StateDep) -> Response:
-    """Return a picture that this server holds."""
+    """Return a stored picture."""
     headers = {"ETag": f'"{sha256}"', "Cache-Control": "private, max-age=31536000, immutable"}
     if request.headers.get("if-none-match") == headers["ETag"] and sha256 in state["store"]:
         return Response(status_code=304, headers=headers)
