@@ -1,6 +1,6 @@
 """The command line, `llm-dit`: parse, build the pipeline, run it, save.
 
-Exit codes: 0 done, 2 the input is not valid, 3 the engine or the service cannot run, 4 some of many pictures failed,
+Exit codes: 0 done, 2 invalid input, 3 the engine or the service cannot run, 4 some of many pictures failed,
 130 interrupted.
 """
 
@@ -69,7 +69,7 @@ from server.storage.database import require_free
 
 app = typer.Typer(
     name="llm-dit",
-    epilog="Exit codes: 0 done · 2 the input is not valid · 3 the engine or service cannot run · "
+    epilog="Exit codes: 0 done · 2 invalid input · 3 the engine or service cannot run · "
     "4 some of many pictures failed · 130 interrupted",
     no_args_is_help=True,
     add_completion=False,
@@ -77,22 +77,23 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-Fit = Annotated[bool, typer.Option("--fit", help="Scale a picture that is too large down instead of refusing it.")]
+Fit = Annotated[bool, typer.Option("--fit", help="Scale a picture down if it is too large, instead of refusing it.")]
 Seed = Annotated[
-    int | None, typer.Option(min=0, help="The same seed gives the same result; default: a random one, printed.")
+    int | None,
+    typer.Option(min=0, help="The same seed gives the same result; default: a random seed, which is printed."),
 ]
 Out = Annotated[
-    Path | None, typer.Option(help="Folder for what becomes of many; what its report.json has as done is skipped.")
+    Path | None, typer.Option(help="Output folder for many sources; skips those that its report.json lists as done.")
 ]
-Again = Annotated[bool, typer.Option("--again", help="With --out: do what is done and unchanged again.")]
+Again = Annotated[bool, typer.Option("--again", help="With --out: repeat sources that are done and unchanged.")]
 NAMED_BOXES = TypeAdapter(list[NamedBox])
 Like = Annotated[
     Path | None,
-    typer.Option(help="Do it as a result was made: a PNG of an edit or of a layer, or a manifest.json."),
+    typer.Option(help="Repeat the run that made this file: the PNG of an edit or of a layer, or a manifest.json."),
 ]
 Sources = Annotated[
     list[Path],
-    typer.Argument(help="A folder of layers, a ZIP, PSD, ORA or project file, or pictures, bottom first."),
+    typer.Argument(help="A folder of layers, a ZIP, PSD, ORA, SVG or project file, or pictures, bottom first."),
 ]
 
 
@@ -108,7 +109,7 @@ def main(
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
     ] = False,
 ) -> None:
-    """Take pictures apart into RGBA layers, edit a layer by an instruction, and put them together again."""
+    """Split pictures into RGBA layers, edit a layer by an instruction, and composite the layers again."""
 
 
 @app.command()
@@ -116,11 +117,12 @@ def serve(
     host: Annotated[str | None, typer.Option(help="Address to listen on; 0.0.0.0 for the whole network.")] = None,
     port: Annotated[int | None, typer.Option(help="Port to listen on.")] = None,
     token: Annotated[
-        str | None, typer.Option(help="What browsers and programs must show; other machines are let in by it only.")
+        str | None,
+        typer.Option(help="The token that browsers and programs must send; required for access from other machines."),
     ] = None,
-    insecure: Annotated[bool | None, typer.Option("--insecure", help="Let other machines in without a token.")] = None,
+    insecure: Annotated[bool | None, typer.Option("--insecure", help="Admit other machines without a token.")] = None,
     allow_host: Annotated[
-        list[str] | None, typer.Option(help="A further name that browsers may call this service by; repeatable.")
+        list[str] | None, typer.Option(help="A further name of this service in browsers; repeatable.")
     ] = None,
     config: Config = None,
     profile: Profile = None,
@@ -148,7 +150,8 @@ def serve(
 @app.command()
 def decompose(
     images: Annotated[
-        list[Path], typer.Argument(metavar="IMAGE...", help=f"Picture: {FORMAT_NAMES}; with --out many, or folders.")
+        list[Path],
+        typer.Argument(metavar="IMAGE...", help=f"Picture: {FORMAT_NAMES}; with --out, several pictures or folders."),
     ],
     output: Annotated[
         Path | None, typer.Option("-o", "--output", help="Folder to write; default: IMAGE_layers.")
@@ -161,7 +164,7 @@ def decompose(
     resolution: Annotated[int | None, typer.Option(help=help_of(options.Resolution))] = None,
     region: Annotated[
         list[str] | None,
-        typer.Option(help="LEFT,TOP,RIGHT,BOTTOM=NAME: a thing that is to be a layer of its own; repeatable."),
+        typer.Option(help="LEFT,TOP,RIGHT,BOTTOM=NAME: a thing that becomes a layer of its own; repeatable."),
     ] = None,
     prompt: Annotated[str | None, typer.Option(help=help_of(options.Prompt))] = None,
     language: Annotated[
@@ -180,11 +183,11 @@ def decompose(
     profile: Profile = None,
     engine: Engine = None,
 ) -> None:
-    """Take a picture apart into layers: a folder with composite.png, a PNG for each layer and manifest.json.
+    """Split a picture into layers: a folder with composite.png, a PNG per layer and manifest.json.
 
     Example: llm-dit decompose poster.png --layers 5 -o poster
 
-    Many: llm-dit decompose *.png --out layers
+    Several: llm-dit decompose *.png --out layers
     """
     with explained():
         settings = settings_of(config, profile, engine)
@@ -233,10 +236,12 @@ def decompose(
 
 @app.command()
 def edit(
-    layer: Annotated[Path, typer.Argument(help=f"Layer to edit: {FORMAT_NAMES}; with --out many, or folders.")],
+    layer: Annotated[
+        Path, typer.Argument(help=f"Layer to edit: {FORMAT_NAMES}; with --out, several pictures or folders.")
+    ],
     rest: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[INSTRUCTION]", help='What to do, such as "make it blue and slightly darker".'),
+        typer.Argument(metavar="[INSTRUCTION]", help='What to change, such as "make it blue and slightly darker".'),
     ] = None,
     output: Annotated[
         Path | None, typer.Option("-o", "--output", help="PNG to write; default: LAYER_edited.png.")
@@ -248,12 +253,12 @@ def edit(
     region: Annotated[
         str | None,
         typer.Option(
-            help="Where the layer may change: LEFT,TOP,RIGHT,BOTTOM in pixels, or a mask, a picture of its size."
+            help="The area that may change: LEFT,TOP,RIGHT,BOTTOM in pixels, or a mask, a picture of the layer's size."
         ),
     ] = None,
     reference: Annotated[
         list[Path] | None,
-        typer.Option(help="A picture to take something from, “Picture 2” in the instruction; repeatable."),
+        typer.Option(help="A reference picture, called “Picture 2” and so on in the instruction; repeatable."),
     ] = None,
     steps: Steps = None,
     cfg_scale: Guidance = None,
@@ -267,16 +272,16 @@ def edit(
     profile: Profile = None,
     engine: Engine = None,
 ) -> None:
-    """Edit one layer by an instruction; its alpha stays as it is unless --shape new.
+    """Edit one layer by an instruction; its alpha does not change unless you pass --shape new.
 
     Example: llm-dit edit poster_layers/03-Red.png "change the color to blue"
 
-    Many: llm-dit edit *.png "make it blue" --out blue
+    Several: llm-dit edit *.png "make it blue" --out blue
     """
     with explained():
         chosen = choose_engine(settings_of(config, profile, engine))
         words, instruction = list(rest or []), None
-        # What is no file is no layer either.
+        # The last word is the instruction if it is no existing file.
         if words and (out is None or not Path(words[-1]).exists()):
             instruction = words.pop()
         layers = [layer, *map(Path, words)]
@@ -288,7 +293,7 @@ def edit(
         given = {"instruction": instruction, **sampling(steps, cfg_scale, speed, lora, seed), "shape": shape}
         asked = _given(_options_like(like, "edit"), given)
         if "instruction" not in asked:
-            raise InputError("Say what to do, such as “make it blue”, or give --like a picture.", param="instruction")
+            raise InputError("Say what to change, such as “make it blue”, or pass --like.", param="instruction")
         in_recipe: Any = asked.pop("region", None)
         if like and isinstance(in_recipe, str) and region is None:
             region = str(_mask_beside(like, in_recipe))
@@ -312,7 +317,7 @@ def edit(
             return f"seed {run['seed']}{by and f'; {by}'}", {"seed": run["seed"]}
 
         if out:
-            # A mask and references are known by what is in them.
+            # Masks and references are identified by their content.
             beside = [hash_of(Path(path)) for path in [region or "", *(reference or [])]]
             marks = {"command": "edit", **asked, "region": region or in_recipe, "beside": beside, "fit": fit}
             run_many(pictures_in(layers), out, "{}_edited.png", marks, change, chosen, again=again)
@@ -327,7 +332,7 @@ def composite_layers(
     sources: Sources,
     output: Annotated[Path, typer.Option("-o", "--output", help="PNG to write.")] = Path("composite.png"),
 ) -> None:
-    """Put layers over each other: a folder, ZIP, PSD, ORA or project file, or single pictures, bottom first.
+    """Composite layers from a folder, ZIP, PSD, ORA, SVG or project file, or from single pictures, bottom first.
 
     Example: llm-dit composite poster_layers -o poster.png
     """
@@ -347,13 +352,13 @@ def export(
     ] = None,
     out: Out = None,
     format: Annotated[
-        ExportName | None, typer.Option(help="With --out, the format: each source becomes a file of its own.")
+        ExportName | None, typer.Option(help="With --out: the format of the files, one per source.")
     ] = None,
     background: Annotated[
-        str | None, typer.Option(help="#rrggbb below png, webp, avif and jpg; a jpg without one lies on white.")
+        str | None, typer.Option(help="Background #rrggbb of png, webp, avif and jpg; white by default for jpg.")
     ] = None,
     text: Annotated[
-        TextForm, typer.Option(help="Lines of type in a pptx: pictures, editable text, or both, the pictures hidden.")
+        TextForm, typer.Option(help="Lines of text in a pptx: pictures, editable text, or both with hidden pictures.")
     ] = "picture",
     again: Again = False,
 ) -> None:
@@ -361,11 +366,11 @@ def export(
 
     Example: llm-dit export poster_layers -o poster.psd
 
-    Many: llm-dit export *_layers --out files --format psd
+    Several: llm-dit export *_layers --out files --format psd
     """
     with explained():
         if (output is None) == (out is None) or (format is None) != (out is None):
-            raise InputError("Give -o a file, or --out a folder and --format what to write.", param="output")
+            raise InputError("Pass a file with -o, or a folder with --out and a format with --format.", param="output")
         color = None if background is None else read_color(background)
 
         def write(sources: Sequence[Path], kind: ExportName, output: Path) -> str:
@@ -394,12 +399,12 @@ def export(
 def select_thing(
     sources: Sources,
     output: Annotated[Path, typer.Option("-o", "--output", help="Folder to write.")] = Path("selected_layers"),
-    box: Annotated[str | None, typer.Option(help="LEFT,TOP,RIGHT,BOTTOM around it, in pixels.")] = None,
-    point: Annotated[list[str] | None, typer.Option(help="X,Y on it, in pixels; repeatable.")] = None,
-    without: Annotated[list[str] | None, typer.Option(help="X,Y on what is not wanted; repeatable.")] = None,
-    name: Annotated[str, typer.Option(help="What the new layer is called.")] = "Object",
+    box: Annotated[str | None, typer.Option(help="LEFT,TOP,RIGHT,BOTTOM around the thing, in pixels.")] = None,
+    point: Annotated[list[str] | None, typer.Option(help="X,Y on the thing, in pixels; repeatable.")] = None,
+    without: Annotated[list[str] | None, typer.Option(help="X,Y that is not on the thing; repeatable.")] = None,
+    name: Annotated[str, typer.Option(help="The name of the new layer.")] = "Object",
 ) -> None:
-    """Make a layer of one thing in a picture or a stack, and fill what is behind it: a folder as decompose writes it.
+    """Make a layer of one thing in a picture or a stack and fill the area behind it; writes a folder like decompose.
 
     Example: llm-dit select poster.png --box 20,20,200,180 -o poster_layers
     """
@@ -421,23 +426,23 @@ def select_thing(
         typer.echo(f"{output}: {counted(len(made), 'layer')}")
 
 
-# After the commands that make pictures: their order is that of `--help`.
+# Added last, because `--help` lists the commands in this order.
 app.add_typer(folders.app)
 app.add_typer(upkeep.app)
 app.add_typer(upkeep.models, name="models")
 
 
 def _single(sources: Sequence[Path], output: Path | None, out: Path | None) -> Path | None:
-    """Return the only source, None where --out takes any number of them; raises `InputError`."""
+    """Return the only source, or None with --out, which takes any number; raises `InputError`."""
     if out is not None and output is not None:
-        raise InputError("-o is for one picture, --out for many: give one of them.", param="output")
+        raise InputError("-o is for one picture, --out for several: pass one of them.", param="output")
     if out is None and len(sources) > 1:
-        raise InputError("Several pictures need --out, a folder for what becomes of them.", param="out")
+        raise InputError("Several pictures need --out, a folder for the results.", param="out")
     return sources[0] if out is None else None
 
 
 def _run_one(chosen: ChosenEngine, work: EngineWork, task: Task) -> tuple[str, Mapping[str, Any]]:
-    """Load the engine and do a task, under one bar."""
+    """Load the engine and run a task, with one progress bar."""
     with progress_bar("loading") as progress:
         return work(load_pipeline(chosen.pipeline, chosen.options, progress), task, progress)
 
@@ -445,7 +450,7 @@ def _run_one(chosen: ChosenEngine, work: EngineWork, task: Task) -> tuple[str, M
 def _keep_layers(
     pipeline: LayerPipeline, result: Decomposition, asked: Mapping[str, Any], folder: Path
 ) -> tuple[str, Mapping[str, Any]]:
-    """Write the layers of a run into a folder, and return what is said of them and what reports have."""
+    """Write the layers of a run into a folder, and return a summary and the entry for a report."""
     used = {"seed": result.seed, "prompt": result.prompt}
     recipe = _recipe(pipeline, "decompose", {**asked, **used})
     stack = [
@@ -465,7 +470,7 @@ def _keep_layers(
 
 
 def _named_box(text: str, picture: Picture) -> NamedBox:
-    """Return a box in pixels of a file, followed by "=" and a name or by nothing, in pixels of the picture from it."""
+    """Parse LEFT,TOP,RIGHT,BOTTOM[=NAME] in pixels of the file; return the box in pixels of the opened picture."""
     sides, _, name = text.partition("=")
     left, top, right, bottom = numbers(sides, 4, "region")
     width, height = picture.scaled_from or picture.image.size
@@ -474,9 +479,9 @@ def _named_box(text: str, picture: Picture) -> NamedBox:
 
 
 def _options_like(file: Path | None, kind: Literal["decompose", "edit"]) -> dict[str, Any]:
-    """Return the options of the recipe in a file, none without one; raises `InputError`.
+    """Return the options of the recipe in a file, {} without a file; raises `InputError`.
 
-    A later version's options that are not known here are left out.
+    Unknown options of a later version are left out.
     """
     if file is None:
         return {}
@@ -491,12 +496,12 @@ def _options_like(file: Path | None, kind: Literal["decompose", "edit"]) -> dict
 
 
 def _mask_beside(like: Path, name: str) -> Path:
-    """Return the mask that a recipe names: it lies beside the recipe's file, or here."""
+    """Return the mask that a recipe names, beside the recipe's file or in the current folder."""
     for folder in (like.absolute().parent, Path.cwd()):
         if (folder / Path(name).name).is_file():
             return folder / Path(name).name
     raise InputError(
-        f"{like} was made within the mask {Path(name).name}, which is not beside it: give it by --region.",
+        f"{like} was made within the mask {Path(name).name}, which is not beside it: pass it with --region.",
         param="region",
     )
 
@@ -505,11 +510,11 @@ def _boxes_in(regions: object) -> list[NamedBox]:
     try:
         return NAMED_BOXES.validate_python(regions)
     except ValidationError:
-        raise InputError("The recipe's regions cannot be read: leave --like out.", param="like") from None
+        raise InputError("The recipe's regions are unreadable: leave --like out.", param="like") from None
 
 
 def _given(known: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what is known with what was given in its place."""
+    """Return `known`, overridden by the values of `given` that are not None."""
     return {**known, **{name: value for name, value in given.items() if value is not None}}
 
 
@@ -518,13 +523,13 @@ def _recipe(pipeline: LayerPipeline, kind: Literal["decompose", "edit"], options
 
 
 def _region(text: str, picture: Picture, *, fit: bool) -> RegionLike:
-    """Return a box in pixels of a file in those of the picture from it, or the mask in another file."""
+    """Return a box, converted from pixels of the file to pixels of the opened picture, or the mask in another file."""
     if not re.fullmatch(r"[-\d., ]+", text):
         return open_image(Path(text), fit=fit).image
     return region_box(numbers(text, 4, "region"), picture.image.size, picture.scaled_from)
 
 
 def _computed_by(pipeline: LayerPipeline) -> str:
-    """Return whose blocks, kernels and attention a run had; "" of an engine that has no choice."""
+    """Return the blocks, kernels and attention of a run; "" for an engine without a choice."""
     forward = pipeline.status().forward
     return str(forward) if forward else ""

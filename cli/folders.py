@@ -1,4 +1,4 @@
-"""Many pictures in one command, of which one that fails does not stop the others; and measuring decompositions."""
+"""Commands on many pictures, in which one failure does not stop the others; comparison with known layers."""
 
 import hashlib
 import itertools
@@ -29,9 +29,9 @@ from server.engines import choose_engine, load_pipeline
 
 
 def layer_count(text: str) -> int | str:
-    """Return a number of layers, or "auto"; raises typer's own error for anything else."""
+    """Parse a number of layers, or "auto"; raises `typer.BadParameter`."""
     if text != "auto" and not text.lstrip("+-").isdecimal():
-        raise typer.BadParameter(f"{text!r} is not a number, nor auto.")
+        raise typer.BadParameter(f"{text!r} is neither a number nor auto.")
     return text if text == "auto" else int(text)
 
 
@@ -40,8 +40,8 @@ LayerCount = Annotated[
     typer.Option(
         parser=layer_count,
         metavar="INTEGER|auto",
-        help=f"{help_of(options.LayerNum)} auto: as many as there is something for. "
-        f"Default: {options.USUAL_LAYERS}; of evaluate as many as the truth has.",
+        help=f"{help_of(options.LayerNum)} auto: the engine chooses. "
+        f"Default: {options.USUAL_LAYERS}; for evaluate, as many as the truth has.",
     ),
 ]
 Steps = Annotated[int | None, typer.Option(help=help_of(options.Steps))]
@@ -53,7 +53,7 @@ Loras = Annotated[list[str] | None, typer.Option("--lora", help=help_of(options.
 def sampling(
     steps: int | None, cfg_scale: float | None, speed: options.Speed | None, lora: list[str] | None, seed: int | None
 ) -> dict[str, Any]:
-    """Return what every command that runs an engine is given, by the names of `SamplingOptions`."""
+    """Return the options that all engine commands share, by the names of `SamplingOptions`."""
     return {"num_inference_steps": steps, "cfg_scale": cfg_scale, "speed": speed, "loras": lora, "seed": seed}
 
 
@@ -65,7 +65,7 @@ EVALUATION_SIDE = 1024
 
 @dataclass(frozen=True, kw_only=True)
 class Task:
-    """A file or folder, and what is to become of it."""
+    """A source file or folder, and the target for its result."""
 
     source: Path
     target: Path
@@ -73,7 +73,7 @@ class Task:
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """What came of a task: `said` of it in a few words, and `about` it in the report."""
+    """The result of a task: `said` is a short summary, `about` the details for the report."""
 
     task: Task
     status: Literal["done", "skipped", "failed"]
@@ -82,13 +82,13 @@ class Outcome:
 
 
 Work = Callable[[Task, ProgressCallback], tuple[str, Mapping[str, Any]]]
-"""Does a task, and returns what is said of it and what the report has; raises `LLMDiTError`."""
+"""Runs a task, and returns a summary and the details for the report; raises `LLMDiTError`."""
 
 
 def each(tasks: Sequence[Task], begin: Callable[[ProgressCallback], Work]) -> Iterator[Outcome]:
-    """Do one task after the other, under one bar; `begin` loads what does them.
+    """Run tasks one after another with one progress bar; `begin` loads the engine.
 
-    A task that fails is told at once, and the next one follows; only where the device is lost none can.
+    A failed task is reported at once and the next one follows; only a lost device ends the run.
     """
     with bar_on_console() as bar:
         row = bar.add_task("loading", total=len(tasks))
@@ -114,7 +114,7 @@ def _outcome(task: Task, work: Work, show: ProgressCallback) -> Outcome:
         raise
     except LLMDiTError as error:
         return Outcome(task=task, status="failed", said=error.message.removeprefix(f"{task.source}: "))
-    except Exception as error:  # noqa: BLE001 - nothing that one picture brings about may end the run
+    except Exception as error:  # noqa: BLE001 - no picture may end the run
         return Outcome(task=task, status="failed", said=f"failed unexpectedly ({type(error).__name__})")
     return Outcome(task=task, status="done", said=said, about=about)
 
@@ -142,7 +142,7 @@ def run_many(
     for first, second in itertools.combinations(tasks, 2):
         if first.target == second.target:
             raise InputError(
-                f"{first.source} and {second.source} would both become {first.target}: give them folders of their own.",
+                f"{first.source} and {second.source} would both be {first.target}: use separate --out folders.",
                 param="out",
             )
 
@@ -223,17 +223,17 @@ def _name_of(source: Path) -> str:
 
 
 def pictures_in(sources: Sequence[Path]) -> list[Path]:
-    """Return the files that are given, and in place of each folder the pictures in it; raises `InputError`."""
+    """Return the given files, with each folder replaced by the pictures in it; raises `InputError`."""
     suffixes = {suffix for format in PICTURE_FORMATS for suffix in format.suffixes}
     return _all_in(sources, lambda path: path.suffix.lower() in suffixes, "pictures")
 
 
 def stacks_in(sources: Sequence[Path]) -> list[Path]:
-    """Return the files and folders of layers that are given, and in place of any other folder those in it."""
+    """Return the given layered files and folders of layers, with each other folder replaced by those in it."""
     return _all_in(
         sources,
         lambda path: path.suffix.lower() in LAYER_SUFFIXES or (path / MANIFEST_NAME).is_file(),
-        f"layers: give a folder of {', '.join(LAYER_SUFFIXES)} files",
+        f"layers: pass a folder of {', '.join(LAYER_SUFFIXES)} files",
     )
 
 
@@ -242,13 +242,13 @@ def _all_in(sources: Sequence[Path], fits: Callable[[Path], bool], what: str) ->
     for source in sources:
         inside = [source] if not source.is_dir() or fits(source) else sorted(filter(fits, source.iterdir()))
         if not inside:
-            raise InputError(f"{source} holds no {what}.", param="sources")
+            raise InputError(f"{source} contains no {what}.", param="sources")
         found += inside
     return found
 
 
 def close(outcomes: Iterable[Outcome], report: Path) -> None:
-    """Print a line for each task and their number, and exit with a code of its own where some have failed."""
+    """Print a line per task and the totals, and exit with `EXIT_SOME` if a task failed."""
     rows = [(str(outcome.task.source), outcome.status, outcome.said) for outcome in outcomes]
     widths = [max((len(row[column]) for row in rows), default=0) for column in (0, 1)]
     for name, status, said in rows:
@@ -259,7 +259,7 @@ def close(outcomes: Iterable[Outcome], report: Path) -> None:
         raise typer.Exit(EXIT_SOME)
 
 
-# What an engine or a LoRA makes of pictures whose layers are known.
+# Compare the results of an engine or a LoRA with known layers.
 
 
 @app.command()
@@ -268,7 +268,7 @@ def evaluate(
     out: Annotated[Path, typer.Option("-o", "--out", help="JSON file to write.")] = Path("evaluation.json"),
     against: Annotated[
         Path | None,
-        typer.Option(help="A folder of decompositions, NAME or NAME_layers each; default: the engine makes them."),
+        typer.Option(help="A folder of existing decompositions, each NAME or NAME_layers; default: run the engine."),
     ] = None,
     layers: LayerCount = None,
     resolution: Annotated[int | None, typer.Option(help=help_of(options.Resolution))] = None,
@@ -276,7 +276,7 @@ def evaluate(
     cfg_scale: Guidance = None,
     speed: Speed = None,
     lora: Loras = None,
-    seed: Annotated[int | None, typer.Option(min=0, help="Of every run; default: 0.")] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="Seed of every run; default: 0.")] = None,
     side: Annotated[
         int, typer.Option(min=16, help="Larger stacks are scaled down to this many pixels on the longer side.")
     ] = EVALUATION_SIDE,
@@ -284,7 +284,7 @@ def evaluate(
     profile: Profile = None,
     engine: Engine = None,
 ) -> None:
-    """Measure decompositions against layers that are known: RGB L1 (0 is best) and alpha soft IoU (1 is best).
+    """Compare decompositions with known layers: RGB L1 (0 is best) and alpha soft IoU (1 is best).
 
     Example: llm-dit evaluate truth --engine classical --out classical.json
     """
@@ -292,7 +292,7 @@ def evaluate(
     asked: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
     with explained():
         if against is not None and (asked or engine):
-            raise InputError("--against is for layers that are there: leave the engine's options out.", param="against")
+            raise InputError("--against compares existing layers: leave the engine's options out.", param="against")
         tasks = [Task(source=source, target=out) for source in stacks_in([truth])]
         about: dict[str, Any] = {"against": str(against)}
         if against is None:
@@ -357,10 +357,10 @@ def _measuring(made: Callable[[Task, Truth, ProgressCallback], Sequence[Image.Im
     def work(task: Task, progress: ProgressCallback) -> tuple[str, Mapping[str, Any]]:
         known = _shown(read_stack([task.source]))
         if len(known.layers) < 2:
-            raise LayerFileError("Fewer than two layers show: there is nothing to find.")
+            raise LayerFileError("Fewer than two layers are visible: there is nothing to find.")
         found = [_resized(layer, known.picture.size) for layer in made(task, known, progress)]
         if not found:
-            raise LayerFileError("The decomposition has no layer that shows.")
+            raise LayerFileError("The decomposition has no visible layer.")
         score = score_of(known.picture, reduce(Image.alpha_composite, found), found, [""] * len(found))
         share = min(1, side / max(known.picture.size))
         size = (max(1, round(known.picture.width * share)), max(1, round(known.picture.height * share)))
@@ -399,7 +399,7 @@ def _decomposition_of(source: Path, folder: Path) -> Sequence[Image.Image]:
     names = [f"{name}{part}{suffix}" for part in ("", "_layers") for suffix in ("", *LAYER_SUFFIXES)]
     found = next((folder / each for each in names if (folder / each).exists()), None)
     if found is None:
-        raise InputError(f"{folder} has no decomposition of it, such as {name}_layers.", param="against")
+        raise InputError(f"{folder} has no decomposition of this file, such as {name}_layers.", param="against")
     return _shown(read_stack([found])).layers
 
 

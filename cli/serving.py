@@ -1,4 +1,4 @@
-"""Serving from the command line: the socket, its connections, and where the page is."""
+"""`llm-dit serve`: the socket, its connections, and the startup messages."""
 
 import asyncio
 import errno
@@ -32,19 +32,19 @@ from web.errors import problem_response
 from web.server import create_app
 
 DRAIN_S = 1
-"""Seconds that open event streams and answers have to end after a signal to stop."""
+"""Seconds for open event streams and responses to end after a stop signal."""
 TOKEN_BYTES = 12
-"""Randomness of a suggested token: 16 characters, which can still be typed on a phone."""
+"""Random bytes of a suggested token: 16 characters, short enough to type on a phone."""
 
 
 class Server(uvicorn.Server):
-    """Ends with 0 on a signal that comes before `StopSignals` listens, too; uvicorn by itself ends by the signal."""
+    """Exits with 0 also on a signal before `StopSignals` is installed; uvicorn would re-raise the signal."""
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         asyncio.get_running_loop().set_exception_handler(LoopErrors())
         await super().startup(sockets)
         for each in sockets or []:
-            each.listen(WAITING)  # asyncio has one number for this and for how many it takes at once
+            each.listen(WAITING)  # asyncio uses its backlog both for this and for the number of accepts at once
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         self.force_exit = self.should_exit
@@ -52,7 +52,7 @@ class Server(uvicorn.Server):
 
 
 def require_token(settings: ServerSettings) -> None:
-    """Raise `SettingsError`, with a command that works, when other machines could come in without a token."""
+    """Raise `SettingsError`, with a working command, if other machines could connect without a token."""
     if settings.token.get_secret_value() or settings.insecure or not is_exposed(settings.host):
         return
     token = secrets.token_urlsafe(TOKEN_BYTES)
@@ -61,13 +61,13 @@ def require_token(settings: ServerSettings) -> None:
     raise SettingsError(
         f"other machines can reach {settings.host or 'all addresses'}, so the service needs a token. Here is a new one:"
         f"\n\n  {shlex.join([*command, f'--token={token}'])}\n\n"
-        "In the environment, as LLM_DIT_SERVER__TOKEN, it is out of the process list; in config.toml it is `token`. "
+        "To keep it out of the process list, set LLM_DIT_SERVER__TOKEN in the environment or `token` in config.toml. "
         "With --insecure anyone who reaches the address can use the service."
     )
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """Return a listening socket; raises `SettingsError` when the address cannot be had."""
+    """Return a listening socket; raises `SettingsError` if the address is not available."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         return socket.create_server((host, port), family=family)
@@ -79,7 +79,7 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 def serve_forever(listener: socket.socket, settings: Settings) -> None:
-    """Serve the application until a signal ends it."""
+    """Serve the application until a stop signal."""
     configure(settings.server.log_format)
     config = uvicorn.Config(
         create_app(settings),
@@ -90,14 +90,14 @@ def serve_forever(listener: socket.socket, settings: Settings) -> None:
         log_level="warning",
         access_log=False,
         server_header=False,
-        proxy_headers=False,  # `web.door.hosts` is stricter about whom it believes
+        proxy_headers=False,  # `web.door.hosts` is stricter about which proxies it trusts
         timeout_graceful_shutdown=DRAIN_S,
     )
     Server(config).run(sockets=[listener])
 
 
 def show_addresses(settings: ServerSettings, port: int) -> None:
-    """Say where the page is; beyond loopback also with a QR code of the LAN address, and with what keeps it shut."""
+    """Print the page's address; beyond loopback also a QR code of the LAN address and a note on the token."""
     host = settings.host
     if is_loopback(host):
         console.print(f"The page is on http://{bracketed(host)}:{port}")
@@ -107,37 +107,37 @@ def show_addresses(settings: ServerSettings, port: int) -> None:
     if sys.stderr.isatty():
         segno.make(address, error="l").terminal(out=sys.stderr, compact=True)
     if settings.token.get_secret_value():
-        console.print("It asks for the token once on every device.")
+        console.print("It asks for the token once on each device.")
 
 
 def show_engine(engine: Engine) -> None:
-    """Say which engine runs, why, and how to get the other one."""
+    """Print which engine runs, why, and how to get the other one."""
     console.print(f"The engine is {engine.label}. {engine.reason} {engine.hint}", markup=False)
 
 
-# How many connections the service holds, and how long it waits for their other ends; uvicorn itself waits for ever.
+# Limits on the number of connections and on idle clients; uvicorn itself has none.
 
 
 try:
     import resource
-except ImportError:  # Windows, which has no such limit
+except ImportError:  # Windows has no such limit
     resource = None
 
 logger = logging.getLogger("llm_dit.server")
 
 RESERVED = 256
-"""Files that are left to the database, to pictures and to bodies on their way in."""
+"""Open files reserved for the database, pictures and incoming bodies."""
 MOST = 2048
 WAITING = 128
-"""Connections that the system keeps until they are taken."""
+"""Backlog of the socket: connections that the OS holds until they are accepted."""
 AT_ONCE = 16
-"""Connections that are taken in one go: what others wait for meanwhile comes after all of them."""
+"""Connections accepted in one go; other events wait until all of them are accepted."""
 OUT_OF_FILES = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 QUIET_S = 60.0
 
 
 def most_connections() -> int:
-    """Raise the limit of open files as far as it goes, and return how many of them connections may take."""
+    """Raise the limit of open files as far as possible, and return how many of them connections may use."""
     if resource is None:
         return MOST
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -149,7 +149,7 @@ def most_connections() -> int:
 
 
 class Connection(Protocol):
-    """What decides which connection gives way; `heard` is when its client was last heard of, in monotonic seconds."""
+    """What decides which connection is closed first; `heard` is the time of the last data, in monotonic seconds."""
 
     heard: float
 
@@ -161,10 +161,10 @@ class Connection(Protocol):
 
 
 def first_to_go(connections: Iterable[Connection]) -> Connection | None:
-    """Return the connection that gives way: a silent one where there is one, else one that is at work.
+    """Return the connection to close: an idle one if there is one, otherwise an active one.
 
-    Of these, it is one of the address that has most of them, the one that was heard of longest ago. So many silent
-    connections of one machine cost nobody else theirs, and many people behind one address are not kept out.
+    Of these, it is the longest silent one of the address with the most connections. So idle connections of one machine
+    do not displace those of others, and many people behind one address can still connect.
     """
     all_of_them = list(connections)
     candidates = [connection for connection in all_of_them if not connection.at_work] or all_of_them
@@ -186,7 +186,7 @@ class LoopErrors:
             loop.default_exception_handler(context)
         elif time.monotonic() - self._said_at >= QUIET_S:
             self._said_at = time.monotonic()
-            logger.error("there are no files left for new connections: raise the limit (ulimit -n)")
+            logger.error("no open files are left for new connections: raise the limit (ulimit -n)")
 
 
 # How slow the other end of a connection may be.
@@ -194,7 +194,7 @@ class LoopErrors:
 SEND_BUFFER = 262_144
 """Bytes of an answer that the system takes on for one connection: by itself it takes megabytes, and tells late that a
 client reads."""
-NOT_HTTP = "This is not a request of HTTP/1.1: it needs one Host header, and a header of at most 64 kB."
+NOT_HTTP = "This is not a valid HTTP/1.1 request: it needs exactly one Host header, and a header of at most 64 kB."
 
 
 class PromptProtocol(H11Protocol):

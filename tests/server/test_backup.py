@@ -144,5 +144,5 @@ def test_a_backup_is_never_written_over_and_says_what_was_lost(opened: Service, 
         ((thumbnail,),) = database.execute("SELECT thumbnail FROM projects WHERE name = 'poster'").fetchall()
     (data / "images" / thumbnail[:2] / f"{thumbnail}.png").write_bytes(b"damaged")
     done = run("backup", tmp_path, data=data)
-    assert "1 picture that they name had been lost before" in done.stdout, done.stderr
+    assert "1 further picture already missing" in done.stdout, done.stderr
     assert len(list(tmp_path.glob("llm-dit-backup-*.zip"))) == 1

@@ -119,7 +119,7 @@ def test_an_edit_is_kept_within_a_box_or_a_mask(poster: Path, tmp_path: Path) ->
     changed = np.abs(made[0] - pixels(poster)).max(-1) > 0
     assert Image.fromarray(changed).getbbox() == (96, 36, 154, 114)
     for region, says in (
-        ("1,2,3", "4 numbers"),
+        ("1,2,3", "4 comma-separated numbers"),
         ("200,1,300,9", "beside the layer"),
         ("nowhere.png", "cannot be read"),
     ):
@@ -220,11 +220,11 @@ def test_a_jpeg_takes_the_background_it_is_given(tmp_path: Path) -> None:
         (["edit", "poster.png", "add a hat"], "Qwen-Image"),
         (["edit", "long.png", "make it blue"], "--fit"),
         (["edit", "poster.png", "make it blue", "-o", "gone/out.png"], "cannot be written"),
-        (["edit", "poster.png", "make it blue", "-o", "out.jpg"], "end its name with .png"),
-        (["composite", "poster.png", "-o", "out.psd"], "end its name with .png"),
+        (["edit", "poster.png", "make it blue", "-o", "out.jpg"], "must end with .png"),
+        (["composite", "poster.png", "-o", "out.psd"], "must end with .png"),
         (["composite", "empty"], "not a layer bundle"),
         (["select", "poster.png"], "Point at something"),
-        (["select", "poster.png", "--box", "1,2,3"], "--box must be 4 numbers"),
+        (["select", "poster.png", "--box", "1,2,3"], "--box must be 4 comma-separated numbers"),
         (["select", "poster.png", "--point", "900,2"], "160×120 pixels"),
         (["export", "poster.png", "-o", "poster.gif"], ".psd"),
         (["export", "poster.png", "-o", "poster"], ".psd"),

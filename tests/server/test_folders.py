@@ -78,10 +78,10 @@ def test_layers_that_are_there_are_measured_by_their_names(truth: Path, tmp_path
     (made / "other.psd").unlink()
     (tmp_path / "empty").mkdir()
     done = run("evaluate", truth, "--against", made, cwd=tmp_path)
-    assert (done.returncode, "has no decomposition of it, such as other_layers" in done.stderr) == (4, True)
+    assert (done.returncode, "has no decomposition of this file, such as other_layers" in done.stderr) == (4, True)
     for arguments, says in (
         ((truth, "--against", made, "--seed", 1), "leave the engine's options out"),
-        ((tmp_path / "empty",), "holds no layers"),
+        ((tmp_path / "empty",), "contains no layers"),
     ):
         done = run("evaluate", *arguments, cwd=tmp_path)
         assert (done.returncode, says in done.stderr) == (2, True), done.stderr
@@ -148,7 +148,7 @@ def test_many_layers_are_edited_and_many_stacks_exported(pictures: Path, tmp_pat
     refused = [
         (("edit", *both), "Say what to do"),
         (("decompose", *both, "-o", "x"), "-o is for one picture"),
-        (("decompose", *both, pictures / "red.png"), "would both become"),
+        (("decompose", *both, pictures / "red.png"), "would both be"),
         (("decompose", tmp_path / "blue" / "nothing"), "cannot be read"),
     ]
     for command, says in refused[:3]:

@@ -74,7 +74,7 @@ def test_an_engine_that_does_not_run_here_is_told(client: httpx.Client) -> None:
     assert client.get("/api/qwen-image/config").json()["beside"] is None
     answer = post(client, "decompose", image=SQUARE_URL, engine="qwen")
     assert (answer.status_code, answer.json()["error"]["param"]) == (422, "engine")
-    assert "runs the engine classical alone" in answer.json()["error"]["message"]
+    assert "runs only the engine classical" in answer.json()["error"]["message"]
     same = post(client, "decompose", image=SQUARE_URL, engine="classical", prompt="", layer_num=1, steps=1)
     assert same.status_code == 200
 
