@@ -24,8 +24,8 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from cli.terminal import console
 from server.engines import Engine
 from server.errors import SettingsError
-from server.logs import configure
 from server.settings import ServerSettings, Settings, bracketed
+from server.telemetry import configure
 from web.bodies.limits import SLOWEST_BYTES_PER_S
 from web.door.hosts import is_any_address, is_exposed, is_loopback, lan_address
 from web.errors import problem_response

@@ -11,7 +11,7 @@ from typing import Any
 
 from llm_dit.options import QWEN_IMAGE
 from server.settings import Settings
-from web.openapi import describe
+from web.routes.pages import describe
 from web.server import create_app
 
 Schema = dict[str, Any]

@@ -17,9 +17,9 @@ import uvicorn
 from llm_dit.options import EngineName
 from server.engines import Engine, spare_engine
 from server.errors import SettingsError
+from server.jobs.fair_queue import Roster
+from server.jobs.job import JobRecords
 from server.jobs.queue import JobQueue
-from server.jobs.records import JobRecords, Roster
-from server.metrics import Metrics, Readings
 from server.pool.pictures import Pictures
 from server.pool.pool import Pool, open_pool
 from server.processes import memory_of
@@ -27,6 +27,7 @@ from server.projects.projects import Projects, Quota, size_of_project
 from server.settings import ServerSettings, Settings
 from server.storage.database import Database, Storage
 from server.storage.images import SHA256, ImageStore, StoredFile, Transit
+from server.telemetry import Metrics, Readings
 from server.worker.host import Patience, PipelineHost
 from server.worker.supervisor import Watch, Worker
 

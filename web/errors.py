@@ -139,6 +139,22 @@ def internal_error(request_id: str) -> Response:
     return problem_response(request_id, 500, f"The server failed: its log has the details under {request_id}.")
 
 
+REASONS = {
+    400: "The body is not valid JSON.",
+    404: "Not found.",
+    409: "The awaited job was canceled, or the project was changed elsewhere.",
+    413: "The body is too large.",
+    415: "Wrong Content-Type for this address.",
+    422: "A field or an image is invalid; `param` names it, `detail` says what to send instead.",
+    503: "The queue is full, the engine cannot run, or its process ended; `Retry-After` says when to retry.",
+}
+
+
+def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """Return the answers in case of errors, as routes list them."""
+    return {status: {"model": Problem, "description": REASONS[status]} for status in statuses}
+
+
 # Patterns of text in requests; `_FORMS` describes each.
 NOT_BLANK = r"\S"
 HEX_COLOR = r"^#([0-9a-fA-F]{6}|[0-9a-fA-F]{8})$"

@@ -1,25 +1,36 @@
-"""The application: its parts put together; `uvicorn web.server:app` finds it here."""
+"""The application, found by `uvicorn web.server:app`: its parts put together, and what every request goes through.
 
+The latter is plain ASGI: only so does a route see that its client has left. `web/bodies/limits.py` and `web/door` have
+the rest of it: how large a body may be, and who is let in.
+"""
+
+import asyncio
 import contextlib
 import dataclasses
 import logging
+import re
+import secrets
+import time
+from collections import deque
 from collections.abc import AsyncGenerator
 from importlib.metadata import version
+from typing import cast
 
 from fastapi import FastAPI, Request, Response
+from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import ClientDisconnect
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from llm_dit.errors import LLMDiTError
 from server.engines import choose_engine
-from server.logs import configure
 from server.service import open_service
 from server.settings import Settings, load_settings
 from server.storage.database import secret_in
+from server.telemetry import METHODS, OTHER_METHOD, OTHER_ROUTE, Concealed, configure
 from web.bodies.limits import BodyLimit
-from web.door.hosts import Proxies
+from web.door.hosts import Proxies, is_secure_context
 from web.door.tokens import Door, Token, warnings
-from web.errors import add_error_handlers
-from web.middleware import Access, Envelope, Heads, Turns
+from web.errors import Problem, add_error_handlers, internal_error
 from web.retries import Retries
 from web.routes import layers, openai, pages, service, storage
 from web.routes.pages import PageFiles, login_routes
@@ -101,3 +112,228 @@ def __getattr__(name: str) -> FastAPI:
         return create_app(settings)
     except LLMDiTError as error:
         raise SystemExit(f"error: {error.message}") from None
+
+
+# What happens to every request.
+
+access_logger = logging.getLogger("llm_dit.access")
+
+PROBES = frozenset({"/livez", "/readyz", "/metrics"})
+"""Asked every few seconds by machines: logged only when they fail."""
+SECURITY_HEADERS = {
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; connect-src 'self'; "
+        "manifest-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": (
+        "accelerometer=(), camera=(self), display-capture=(), geolocation=(), gyroscope=(), hid=(), "
+        "magnetometer=(), microphone=(), midi=(), payment=(), serial=(), usb=()"
+    ),
+}
+SECURE_CONTEXT_HEADERS = {"Cross-Origin-Opener-Policy": "same-origin"}
+"""Browsers apply it over HTTPS and on loopback only, and elsewhere report an error on every page's console."""
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+
+
+class Heads:
+    """Answers HEAD as GET, without the body: what a route would stream is not even begun."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["method"] != "HEAD":
+            await self._app(scope, receive, send)
+            return
+
+        async def send_head(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                await send(message)
+                await send({"type": "http.response.body", "body": b""})
+
+        scope["method"] = "GET"
+        try:
+            await self._app(scope, receive, send_head)
+        finally:
+            scope["method"] = "HEAD"
+
+
+class Envelope:
+    """Gives every request an id, every answer the id and the security headers, and every crash a plain answer."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        given = Headers(scope=scope).get("x-request-id", "")
+        request_id = given if _REQUEST_ID.fullmatch(given) else secrets.token_hex(8)
+        # The state of the lifespan is shared by all requests; what belongs to one goes into a copy.
+        scope["state"] = {**scope.get("state", {}), "request_id": request_id}
+        secure = is_secure_context(scope)
+        started = False
+
+        async def send_sealed(message: Message) -> None:
+            nonlocal started
+            if message["type"] == "http.response.start":
+                started = True
+                headers = MutableHeaders(scope=message)
+                headers["X-Request-ID"] = request_id
+                if headers.get("content-type") == Problem.media_type and scope["path"].startswith("/v1/"):
+                    headers["Content-Type"] = "application/json"  # OpenAI's clients know no other
+                for name, value in (SECURITY_HEADERS | (SECURE_CONTEXT_HEADERS if secure else {})).items():
+                    headers.setdefault(name, value)
+            await send(message)
+
+        try:
+            await self._app(scope, receive, send_sealed)
+        except Exception as error:
+            # Validators and codecs quote what they were given.
+            fields = {"request_id": request_id, "method": method_of(scope), "route": route_of(scope)}
+            logger.error("request failed", exc_info=Concealed.of(error), extra=fields)
+            if not started:
+                await internal_error(request_id)(scope, receive, send_sealed)
+
+
+# How many requests begin at once.
+
+BEGIN_AT_ONCE = 4
+"""Requests that begin in one turn of the event loop."""
+
+
+class Turns:
+    """Has a few requests begin in each turn of the event loop, the first ones first, and probes at once.
+
+    All requests that have begun share each turn. When hundreds of them come within a moment, one that wants little
+    would otherwise have to wait for all of the others in each of the turns that it takes.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+        self._begun = 0
+        self._waiting: deque[asyncio.Future[None]] = deque()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and scope["path"] not in PROBES:
+            await self._turn()
+        await self._app(scope, receive, send)
+
+    async def _turn(self) -> None:
+        loop = asyncio.get_running_loop()
+        if self._begun == 0:
+            loop.call_soon(self._next, loop)
+        if self._begun < BEGIN_AT_ONCE:
+            self._begun += 1
+        else:
+            turn = loop.create_future()
+            self._waiting.append(turn)
+            await turn
+
+    def _next(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._begun = 0
+        while self._waiting and self._begun < BEGIN_AT_ONCE:
+            turn = self._waiting.popleft()
+            if not turn.done():
+                turn.set_result(None)
+                self._begun += 1
+        if self._begun > 0:
+            loop.call_soon(self._next, loop)
+
+
+# One line in the log and one count for each request.
+
+MOST_LINES, LINES_A_SECOND = 200, 40
+"""Lines that are written at once, and from then on a second: half a megabyte a minute, however many requests come."""
+NO_ANSWER = 499
+"""The status of a request whose client left before there was an answer, as nginx counts it."""
+
+
+class Access:
+    """Logs and counts requests by their route: neither an address nor a body as the client wrote it goes anywhere."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+        self._pace = Pace(time.monotonic())
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        began = time.perf_counter()
+        status, bytes_in, bytes_out = NO_ANSWER, 0, 0
+
+        async def receive_counted() -> Message:
+            nonlocal bytes_in
+            message = await receive()
+            bytes_in += len(message.get("body", b""))
+            return message
+
+        async def send_counted(message: Message) -> None:
+            nonlocal status, bytes_out
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            bytes_out += len(message.get("body", b""))
+            await send(message)
+
+        try:
+            await self._app(scope, receive_counted, send_counted)
+        finally:
+            self._report(scope, status, time.perf_counter() - began, bytes_in, bytes_out)
+
+    def _report(self, scope: Scope, status: int, duration_s: float, bytes_in: int, bytes_out: int) -> None:
+        state, method, route = cast(State, scope["state"]), method_of(scope), route_of(scope)
+        state["metrics"].request_ended(method, route, status, duration_s)
+        if (route in PROBES and status < 400) or not self._pace.allows(time.monotonic()):
+            return
+        fields = {
+            "request_id": scope["state"].get("request_id"),
+            "method": method,
+            "route": route,
+            "status": status,
+            "ms": round(duration_s * 1000, 1),
+            "bytes_in": bytes_in,
+            "bytes_out": bytes_out,
+            "client": scope["client"][0] if scope.get("client") else None,
+        }
+        if left_out := self._pace.left_out():
+            fields["left_out"] = left_out
+        access_logger.log(logging.WARNING if status >= 500 else logging.INFO, "request", extra=fields)
+
+
+class Pace:
+    """Which lines of a flood are written."""
+
+    def __init__(self, now: float) -> None:
+        self._lines, self._at, self._left_out = float(MOST_LINES), now, 0
+
+    def allows(self, now: float) -> bool:
+        """Whether one more line is written at `now`, in monotonic seconds."""
+        self._lines = min(MOST_LINES, self._lines + (now - self._at) * LINES_A_SECOND)
+        self._at = now
+        allowed = self._lines >= 1
+        self._lines -= allowed
+        self._left_out += not allowed
+        return allowed
+
+    def left_out(self) -> int:
+        """Return how many lines have been left out since this was asked before."""
+        count, self._left_out = self._left_out, 0
+        return count
+
+
+def route_of(scope: Scope) -> str:
+    """Return the template of the path, such as `/api/jobs/{job_id}`, that took the request, or `other`."""
+    if "route" in scope:
+        return scope["route"].path
+    mount = scope.get("root_path", "").removeprefix(scope.get("app_root_path", ""))
+    return f"{mount}/{{path}}" if mount else OTHER_ROUTE
+
+
+def method_of(scope: Scope) -> str:
+    return scope["method"] if scope["method"] in METHODS else OTHER_METHOD

@@ -24,13 +24,11 @@ from server.errors import (
     StoppingError,
     WorkerLostError,
 )
-from server.jobs.fair_queue import FairLine, Tickets
+from server.jobs.fair_queue import FairLine, Roster, Tickets
 from server.jobs.inputs import DecomposeInput, JobResult, Paces
-from server.jobs.job import Job, Stepping, Submission
-from server.jobs.records import JobRecords, Roster
-from server.logs import Concealed
-from server.metrics import Metrics
+from server.jobs.job import Job, JobRecords, Stepping, Submission
 from server.settings import ServerSettings
+from server.telemetry import Concealed, Metrics
 from server.worker.host import PipelineHost
 
 logger = logging.getLogger("llm_dit.server")

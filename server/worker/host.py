@@ -12,7 +12,7 @@ from llm_dit.errors import DeviceLostError, LLMDiTError, OutOfMemoryError
 from llm_dit.runs import Canceled, PipelineStatus, Progress
 from server.errors import Failure, WorkerLostError
 from server.jobs.inputs import JobInput, JobResult
-from server.metrics import Metrics
+from server.telemetry import Metrics
 from server.worker.supervisor import LOST, ShowPreview, Worker
 
 logger = logging.getLogger("llm_dit.server")

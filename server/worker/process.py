@@ -23,9 +23,9 @@ from llm_dit.images import encode_png
 from llm_dit.runs import Canceled, LayerPipeline, Progress
 from server.engines import load_pipeline
 from server.errors import Failure, PipelineError
-from server.logs import LogFormat, Redaction, configure
 from server.processes import die_with_parent, take_standard_streams
 from server.storage.images import ImageStore
+from server.telemetry import LogFormat, Redaction, configure
 from server.worker.supervisor import (
     Event,
     Failed,

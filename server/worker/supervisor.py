@@ -18,8 +18,8 @@ from llm_dit.runs import Canceled, PipelineStatus, Progress
 from server.engines import Options
 from server.errors import Failure, StalledError, WorkerLostError
 from server.jobs.inputs import JobInput, JobResult
-from server.logs import LogFormat
 from server.processes import LENGTH, environment_of_child, framed, read_framed
+from server.telemetry import LogFormat
 
 logger = logging.getLogger("llm_dit.server")
 

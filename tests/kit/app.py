@@ -10,8 +10,8 @@ import os
 from starlette.types import Message, Receive, Scope, Send
 
 import web.server
-from server.logs import configure
 from server.settings import load_settings
+from server.telemetry import configure
 
 settings = load_settings()
 configure(settings.server.log_format)

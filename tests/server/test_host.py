@@ -13,8 +13,8 @@ from llm_dit.errors import LLMDiTError
 from llm_dit.runs import Progress
 from server.errors import WorkerLostError
 from server.jobs.inputs import EditLayerInput, JobResult
-from server.metrics import Metrics, Readings
 from server.storage.images import ImageStore
+from server.telemetry import Metrics, Readings
 from server.worker.host import Patience, PipelineHost
 from server.worker.supervisor import Watch, Worker
 from tests.kit.pictures import png

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server.logs import GRAM, HIDDEN, Concealed, JsonFormatter, Redaction, TextFormatter, without
+from server.telemetry import GRAM, HIDDEN, Concealed, JsonFormatter, Redaction, TextFormatter, without
 
 RECORD = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z [A-Z]+ [\w.]+: ")
 

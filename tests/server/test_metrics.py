@@ -4,7 +4,7 @@ import re
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from server.metrics import Metrics, Readings
+from server.telemetry import Metrics, Readings
 from tests.kit.forks import ROOT
 
 READINGS = Readings(version="1.2", engine="classical", queue_length=3, running=1, ready=False)

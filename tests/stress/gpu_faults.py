@@ -25,8 +25,8 @@ from llm_dit.errors import LLMDiTError
 from llm_dit.images import encode_png
 from llm_dit.runs import PipelineStatus, Progress, ProgressCallback
 from server.jobs.inputs import EditLayerInput
-from server.metrics import Metrics, Readings
 from server.storage.images import ImageStore
+from server.telemetry import Metrics, Readings
 from server.worker.host import Patience, PipelineHost
 from server.worker.supervisor import Watch, Worker
 from tests.kit.report import part, report_parts

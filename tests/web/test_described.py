@@ -21,7 +21,7 @@ from tests.kit.forks import ROOT
 from tests.kit.pictures import SQUARE_URL
 from tests.kit.running import LLM_DIT
 from tests.kit.service import Service
-from web.openapi import describe
+from web.routes.pages import describe
 from web.server import create_app
 
 

@@ -19,7 +19,7 @@ from tests.kit.running import LLM_DIT, leave
 from tests.kit.service import Service, connect, serve
 from tests.kit.waiting import wait_until
 from tests.server.test_metrics import parse
-from web.middleware import LINES_A_SECOND, MOST_LINES, Pace
+from web.server import LINES_A_SECOND, MOST_LINES, Pace
 
 DECOMPOSE = "/api/qwen-image/decompose"
 EDIT = "/api/qwen-image/edit-layer"

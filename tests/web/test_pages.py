@@ -9,7 +9,7 @@ import pytest
 
 from tests.kit.forks import ROOT
 from tests.kit.service import Service
-from web.middleware import SECURE_CONTEXT_HEADERS, SECURITY_HEADERS
+from web.server import SECURE_CONTEXT_HEADERS, SECURITY_HEADERS
 
 FILES = sorted(str(path.relative_to(ROOT)) for path in (ROOT / "static").rglob("*.*") if path.suffix)
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from starlette.types import Receive, Scope, Send
 
-from web.middleware import Turns
+from web.server import Turns
 
 CROWD = 300
 

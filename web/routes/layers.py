@@ -28,9 +28,8 @@ from server.storage.images import take_out
 from web.bodies.limits import Size, takes
 from web.bodies.reading import UPLOAD, JobRoute, JsonRoute, layer_limits, received, require_file
 from web.door.hosts import located
-from web.errors import VISIBLE_ASCII
+from web.errors import VISIBLE_ASCII, problems
 from web.images import Inlined, Picture, file_answer, job_limits, saved_as, stack_limits
-from web.openapi import problems
 from web.responses import (
     DecomposeResponse,
     EditLayerResponse,

@@ -28,7 +28,7 @@ from server.storage.images import take_out
 from web.bodies.forms import FORM_TYPE, Form, FormFile, read_form
 from web.bodies.limits import Size, takes
 from web.bodies.reading import JobRoute
-from web.errors import error_body
+from web.errors import error_body, problems
 from web.images import Inlined, Picture, address_of, file_answer, image_limits
 from web.openai_wire import (
     MODELS,
@@ -41,7 +41,6 @@ from web.openai_wire import (
     Usage,
     read_texts,
 )
-from web.openapi import problems
 from web.retries import retries_of
 from web.routes.layers import submission_of
 from web.schemas import EXAMPLE_IMAGE, MAX_TEXT, ImageField

@@ -13,8 +13,7 @@ from server.errors import StoppingError
 from server.jobs.job import describe_loading
 from server.jobs.queue import STOPPING
 from server.processes import memory_of
-from web.errors import RETRY_AFTER_S, problem_response, retry_after_s
-from web.openapi import problems
+from web.errors import RETRY_AFTER_S, problem_response, problems, retry_after_s
 from web.responses import (
     BesideResponse,
     CapabilitiesResponse,

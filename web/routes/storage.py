@@ -16,9 +16,8 @@ from server.storage.images import take_out
 from web.bodies.limits import Size, takes
 from web.bodies.reading import UPLOAD, JsonRoute, layer_limits, media_type, receive, received, require_file, upload
 from web.door.hosts import located, with_prefix
-from web.errors import UnsupportedMediaTypeError
+from web.errors import UnsupportedMediaTypeError, problems
 from web.images import address_of, file_answer, image_limits, saved_as
-from web.openapi import problems
 from web.responses import ImportedProjectResponse, KeptImageResponse, ProjectResponse, ProjectsResponse, SummaryResponse
 from web.schemas import Copy, Name, NewProject, SavedProject
 from web.state import StateDep, unless_left
