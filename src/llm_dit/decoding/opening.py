@@ -1,4 +1,4 @@
-"""What a file is, by its first bytes alone, and what opens it; JPEG, GIF and WebP, which need little, here."""
+"""Opens picture files: JPEG, GIF, WebP and AVIF, whose pixels Pillow decodes, here, the others by a module each."""
 
 import io
 import re
@@ -6,16 +6,18 @@ import struct
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
+import numpy as np
 from PIL import Image
+from PIL.AvifImagePlugin import AvifImageFile
 from PIL.GifImagePlugin import GifImageFile
 from PIL.JpegImagePlugin import JpegImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
-from llm_dit.decoding.avif import open_avif
 from llm_dit.decoding.bmp import open_bmp
+from llm_dit.decoding.labels import HighRange, coded_colors
 from llm_dit.decoding.png import open_png
-from llm_dit.decoding.source import MAX_PROFILE_BYTES, Source, by_pillow, orientation_of
-from llm_dit.decoding.tiff import CAMERA_RAW, open_tiff
+from llm_dit.decoding.source import MAX_PROFILE_BYTES, REFUSALS, Source, by_pillow, kind_of, orientation_of
+from llm_dit.decoding.tiff import open_tiff
 from llm_dit.errors import ImageError
 
 
@@ -41,121 +43,6 @@ _NAMES = [format.name for format in PICTURE_FORMATS]
 FORMAT_NAMES = f"{', '.join(_NAMES[:-1])} or {_NAMES[-1]}"
 """The formats as a sentence lists them."""
 NOT_A_PICTURE = f"This is not a picture that can be read: send a {FORMAT_NAMES} file."
-
-_SAVE = "save it as PNG or JPEG"
-_VIDEO = "send one frame of it as PNG or JPEG"
-_SIGNS: tuple[tuple[int, bytes, str], ...] = (
-    (0, b"\x89PNG\r\n\x1a\n", "PNG"),
-    (0, b"\xff\xd8\xff", "JPEG"),
-    (0, b"GIF87a", "GIF"),
-    (0, b"GIF89a", "GIF"),
-    (8, b"WEBP", "WebP"),
-    (0, b"BM", "BMP"),
-    (8, b"CR\x02", "camera raw"),
-    (0, b"II*\0", "TIFF"),
-    (0, b"MM\0*", "TIFF"),
-    (0, b"II+\0", "TIFF"),
-    (0, b"MM\0+", "TIFF"),
-    (0, b"FUJIFILMCCD-RAW", "camera raw"),
-    (0, b"IIU\0", "camera raw"),
-    (0, b"IIRO", "camera raw"),
-    (0, b"IIRS", "camera raw"),
-    (0, b"MMOR", "camera raw"),
-    (0, b"FOVb", "camera raw"),
-    (0, b"\0MRM", "camera raw"),
-    (0, b"II\xbc", "JPEG XR"),
-    (0, b"\xff\x0a", "JPEG XL"),
-    (0, b"\0\0\0\x0cJXL \r\n\x87\n", "JPEG XL"),
-    (0, b"\0\0\0\x0cjP  ", "JPEG 2000"),
-    (0, b"\xff\x4f\xff\x51", "JPEG 2000"),
-    (0, b"\xff\xd8", "JPEG"),
-    (0, b"8BPS", "Photoshop"),
-    (0, b"gimp xcf", "GIMP"),
-    (0, b"%!PS", "PostScript"),
-    (0, b"\xc5\xd0\xd3\xc6", "PostScript"),
-    (0, b"\0\0\1\0", "icon"),
-    (0, b"\0\0\2\0", "icon"),
-    (0, b"icns", "icon"),
-    (0, b"\x76\x2f\x31\x01", "OpenEXR"),
-    (0, b"#?RADIANCE", "Radiance HDR"),
-    (0, b"#?RGBE", "Radiance HDR"),
-    (0, b"DDS ", "DirectDraw"),
-    (0, b"qoif", "QOI"),
-    (0, b"\x8aMNG\r\n\x1a\n", "MNG"),
-    (0, b"FLIF", "FLIF"),
-    (0, b"BPG\xfb", "BPG"),
-    (0, b"PK\3\4", "archive"),
-    (0, b"\x1f\x8b", "archive"),
-    (0, b"Rar!", "archive"),
-    (0, b"7z\xbc\xaf", "archive"),
-    (8, b"AVI ", "video"),
-    (0, b"\x1a\x45\xdf\xa3", "video"),
-    (0, b"\0\0\1\xba", "video"),
-    (0, b"FLV\1", "video"),
-)
-_PORTABLE = re.compile(rb"P[1-7][\s#]")
-_PDF = re.compile(rb"%PDF-")
-_SVG = re.compile(rb"<(?:svg\b|[\w-]+:svg\b)", re.IGNORECASE)
-_HTML = re.compile(rb"<(?:!doctype html|html\b)", re.IGNORECASE)
-# Brands of ISO base media files.
-_BRANDS = (
-    ("AVIF", {b"avif", b"avis"}),
-    ("HEIC", {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs"}),
-    ("camera raw", {b"crx "}),
-    ("HEIF", {b"mif1", b"mif2", b"msf1", b"miaf", b"jpeg", b"avci", b"j2ki", b"vvic"}),
-)
-_REFUSALS = {
-    "HEIC": "a HEIC picture: save it as JPEG (iPhone: Settings, Camera, Formats, Most Compatible)",
-    "HEIF": f"a HEIF picture: {_SAVE}",
-    "camera raw": CAMERA_RAW,
-    "JPEG XL": f"a JPEG XL picture: {_SAVE}",
-    "JPEG XR": f"a JPEG XR picture: {_SAVE}",
-    "JPEG 2000": f"a JPEG 2000 picture: {_SAVE}",
-    "Photoshop": "a Photoshop file, not a flat picture: export it as PNG",
-    "GIMP": "a GIMP file, not a flat picture: export it as PNG",
-    "PostScript": "a PostScript file: export it as PNG",
-    "PDF": "a PDF document: export the page as PNG",
-    "SVG": "an SVG drawing: drop it on the page, which draws it, or export it as PNG",
-    "HTML": "a web page: save the picture on it and send that",
-    "icon": "an icon file: save one of its pictures as PNG",
-    "OpenEXR": f"an OpenEXR picture: {_SAVE}",
-    "Radiance HDR": f"a Radiance HDR picture: {_SAVE}",
-    "DirectDraw": f"a DDS texture: {_SAVE}",
-    "QOI": f"a QOI picture: {_SAVE}",
-    "MNG": f"an MNG animation: {_VIDEO}",
-    "FLIF": f"a FLIF picture: {_SAVE}",
-    "BPG": f"a BPG picture: {_SAVE}",
-    "PNM": f"a PNM picture: {_SAVE}",
-    "archive": "an archive: unpack it and send the picture in it",
-    "video": f"a video: {_VIDEO}",
-}
-
-
-def _kind(content: bytes) -> str:
-    for at, sign, kind in _SIGNS:
-        if content.startswith(sign, at):
-            return kind
-    if content[4:8] == b"ftyp":
-        return _base_media(content)
-    head = content[:4096]
-    if _PORTABLE.match(head):
-        return "PNM"
-    if _PDF.search(head, 0, 1024):
-        return "PDF"
-    head = head.replace(b"\0", b"")  # UTF-16
-    if _HTML.search(head):
-        return "HTML"
-    return "SVG" if _SVG.search(head) else ""
-
-
-def _base_media(content: bytes) -> str:
-    """Tell stills from videos in the container that AVIF, HEIC and MP4 share, by the brands at its head."""
-    head = content[8 : min(int.from_bytes(content[:4]), 1024)]
-    brands = [head[:4], *(head[at : at + 4] for at in range(8, len(head) - 3, 4))]
-    for kind, names in _BRANDS:
-        if names.intersection(brands):
-            return kind
-    return "video"
 
 
 # JPEG: the segments that make pixels go to the decoder; profiles and the camera's orientation are read here.
@@ -337,6 +224,161 @@ def _with_alpha(content: bytes) -> bytes:
     return content
 
 
+# AVIF: libavif decodes; the label of its colors is read here from the boxes of the picture that is shown.
+
+
+MAX_DEEP = 16_777_216
+"""Pixels of which all bits are decoded."""
+_LIKE_SRGB = {1: 13, 6: 13, 14: 13, 15: 13}
+"""Curves of television that browsers take for sRGB's in AVIF, where cameras and encoders name them by habit."""
+
+
+def open_avif(content: bytes) -> Source:
+    """Return the first frame in an AVIF file."""
+    content = _with_one_table(content)
+    image = AvifImageFile(io.BytesIO(content))
+    properties = _properties(content)
+    profile = image.info.get("icc_profile") or _coded(properties)
+    bits = properties.get(b"pixi", b"").ljust(6, b"\0")[5]
+    # Pillow tells irot and imir as EXIF; an orientation in EXIF itself does not count.
+    orientation = orientation_of(image.info.get("exif", b""))
+    deep = None
+    if (
+        isinstance(profile, HighRange)
+        and bits in {10, 12}
+        and orientation == 1
+        and image.width * image.height <= MAX_DEEP
+    ):
+        deep = _Deep(content, image, bits)
+    return Source(
+        size=image.size,
+        decode=deep.decode if deep else by_pillow(image),
+        orientation=orientation,
+        profile=profile,
+        lower=deep.lower if deep else None,
+    )
+
+
+class _Deep:
+    """Decodes all bits of high dynamic range, of which Pillow returns the upper eight."""
+
+    def __init__(self, content: bytes, image: AvifImageFile, bits: int) -> None:
+        self._content, self._image, self._bits = content, image, bits
+        self._lower: Image.Image | None = None
+
+    def decode(self, enough: tuple[int, int] | None) -> Image.Image:
+        """Return the upper eight bits."""
+        import cv2  # large, and the service itself does without it
+
+        read = cv2.imdecode(np.frombuffer(self._content, np.uint8), cv2.IMREAD_UNCHANGED)
+        if read is None or read.dtype != np.uint16 or read.shape[1::-1] != self._image.size or read.ndim != 3:
+            return by_pillow(self._image)(enough)
+        values = np.asarray(read, np.uint16)
+        values = values << (16 - self._bits) | values >> (2 * self._bits - 16)
+        order = [2, 1, 0, 3][: values.shape[2]]
+        self._lower = Image.fromarray((values[..., order[:3]] & 255).astype(np.uint8))
+        return Image.fromarray((values[..., order] >> 8).astype(np.uint8))
+
+    def lower(self) -> Image.Image | None:
+        return self._lower
+
+
+def _with_one_table(content: bytes) -> bytes:
+    """Return a file with its tables of properties in one: some encoders write one an item, libavif takes no second."""
+    try:
+        start, end = _first(content, 0, len(content), b"meta")
+        begin, stop = _first(content, start + 4, end, b"iprp")
+        tables = [(at, to) for name, at, to in _boxes(content, begin, stop) if name == b"ipma"]
+        (first, _), (_, last) = tables[0], tables[-1]
+        body = b"".join(content[at + 8 : to] for at, to in tables)
+        apart = last - first - len(body) - 8 != 16 * (len(tables) - 1) or last != stop
+        if len(tables) < 2 or apart or len({content[at : at + 4] for at, _ in tables}) > 1:
+            return content
+        count = sum(struct.unpack_from(">I", content, at + 4)[0] for at, _ in tables)
+        table = struct.pack(">I4s4sI", 16 + len(body), b"ipma", content[first : first + 4], count) + body
+    except (struct.error, LookupError):
+        return content
+    properties = content[begin : first - 8] + table
+    spare = stop - begin - len(properties)  # places in the file are told by number, so nothing may move
+    head, free = struct.pack(">I4s", 8 + len(properties), b"iprp"), struct.pack(">I4s", spare, b"free")
+    return content[: begin - 8] + head + properties + free + bytes(spare - 8) + content[stop:]
+
+
+def _properties(content: bytes) -> dict[bytes, bytes]:
+    """Return what the boxes of the primary picture hold, by name; of its colors those by code points."""
+    found: dict[bytes, bytes] = {}
+    try:
+        start, end = _first(content, 0, len(content), b"meta")
+        properties = _first(content, start + 4, end, b"iprp")
+        item = _first(content, start + 4, end, b"pitm")
+        primary = struct.unpack_from(">I" if content[item[0]] else ">H", content, item[0] + 4)[0]
+        known = list(_boxes(content, *_first(content, *properties, b"ipco")))
+        for number in _associated(content, _first(content, *properties, b"ipma"), primary):
+            name, start, end = known[number - 1]
+            if name != b"colr" or content[start : start + 4] == b"nclx":
+                found.setdefault(name, content[start:end])
+    except (struct.error, LookupError):
+        pass
+    return found
+
+
+def _coded(properties: dict[bytes, bytes]) -> bytes | HighRange | None:
+    """Return what the box of code points says, or None for sRGB."""
+    codes = properties.get(b"colr", b"")
+    if len(codes) < 11:
+        return None
+    primaries, transfer = struct.unpack_from(">HH", codes, 4)
+    return coded_colors(primaries, _LIKE_SRGB.get(transfer, transfer), _brightest(properties))
+
+
+def _brightest(properties: dict[bytes, bytes]) -> float:
+    """Return the light of the brightest pixel in cd/m², or else the most of the display that it was made on, or 0."""
+    light, display = properties.get(b"clli", b""), properties.get(b"mdcv", b"")
+    return int.from_bytes(light[:2]) or int.from_bytes(display[16:20]) / 10_000
+
+
+def _boxes(content: bytes, at: int, end: int) -> Iterator[tuple[bytes, int, int]]:
+    """Yield names of boxes and where their content starts and ends."""
+    while at + 8 <= end:
+        size, name = struct.unpack_from(">I4s", content, at)
+        start = at + 8
+        if size == 1:
+            (size,) = struct.unpack_from(">Q", content, start)
+            start += 8
+        stop = end if size == 0 else at + size
+        if stop < start or stop > end:
+            return
+        yield name, start, stop
+        at = stop
+
+
+def _first(content: bytes, at: int, end: int, name: bytes) -> tuple[int, int]:
+    for found, start, stop in _boxes(content, at, end):
+        if found == name:
+            return start, stop
+    raise LookupError(name)
+
+
+def _associated(content: bytes, box: tuple[int, int], item: int) -> list[int]:
+    """Return the numbers, from 1, of the properties that an item has."""
+    version, flags = content[box[0]], content[box[0] + 3]
+    (count,) = struct.unpack_from(">I", content, box[0] + 4)
+    at = box[0] + 8
+    for _ in range(min(count, 65_535)):
+        (found,) = struct.unpack_from(">I" if version else ">H", content, at)
+        at += 4 if version else 2
+        length = content[at]
+        at += 1
+        wide = flags & 1
+        numbers = struct.unpack_from(f">{length}{'H' if wide else 'B'}", content, at)
+        at += length * (2 if wide else 1)
+        if found == item:
+            return [number & (0x7FFF if wide else 0x7F) for number in numbers if number & (0x7FFF if wide else 0x7F)]
+    raise LookupError(item)
+
+
+# Every format by its opener.
+
 _OPENERS: Mapping[str, Callable[[bytes], Source]] = {
     "PNG": open_png,
     "JPEG": open_jpeg,
@@ -353,7 +395,7 @@ def open_source(content: bytes) -> Source:
 
     Raises `ImageError`, which says what the file is where that can be told, and whatever Pillow raises on damage.
     """
-    kind = _kind(content)
+    kind = kind_of(content)
     if kind in _OPENERS:
         return _OPENERS[kind](content)
-    raise ImageError(f"This is {_REFUSALS[kind]}." if kind in _REFUSALS else NOT_A_PICTURE)
+    raise ImageError(f"This is {REFUSALS[kind]}." if kind in REFUSALS else NOT_A_PICTURE)

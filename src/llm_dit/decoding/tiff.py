@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from PIL.TiffImagePlugin import TiffImageFile
 
-from llm_dit.decoding.source import MAX_PROFILE_BYTES, Source, by_pillow
+from llm_dit.decoding.source import CAMERA_RAW, MAX_PROFILE_BYTES, Source, by_pillow
 from llm_dit.errors import ImageError
 
 # The tags of one picture, classic or BigTIFF in either order of bytes.
@@ -213,7 +213,6 @@ AT_ONCE = 4_000_000
 """Bytes that are unpacked at a time, unless one strip or row of tiles has more."""
 MAX_PIECE = 160_000_000
 """Unpacked bytes of a strip; the decoder has no use for more."""
-CAMERA_RAW = "a camera's raw file: export it from the camera's program as JPEG or TIFF"
 
 
 class Values:
