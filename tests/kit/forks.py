@@ -2,19 +2,26 @@
 
 To import the service takes a processor longer than most of its tests. So one process imports it, and each program is
 forked from that one, with the folder, the environment and the standard streams that it would have been started with.
+The same holds for the processes that a service starts: they are forked from the service.
 """
 
+import functools
+import gc
 import multiprocessing
 import os
+import runpy
 import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Mapping
-from importlib import import_module
+import traceback
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from importlib import import_module, reload
 from multiprocessing import forkserver
 from multiprocessing.context import ForkServerContext
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAMS: Mapping[str, tuple[str, str]] = {"uvicorn": ("uvicorn.main", "main"), "llm-dit": ("cli.commands", "app")}
@@ -23,7 +30,12 @@ COMMANDS: Mapping[str, list[str]] = {
     "uvicorn": [sys.executable, "-m", "uvicorn"],
     "llm-dit": [str(Path(sys.executable).with_name("llm-dit"))],
 }
-PRELOADED = [*(module for module, _ in PROGRAMS.values()), "web.server", "llm_dit.pipelines.classical"]
+CHILDREN = ("server.processes", "server.worker.process")
+"""The modules that a service runs in processes of its own."""
+PRELOADED = [
+    *(module for module, _ in PROGRAMS.values()),
+    *("web.server", "llm_dit.pipelines.classical", "server.pool.tasks", "server.worker.process"),
+]
 # Coverage measures processes that begin by themselves, and only Linux forks what has threads safely.
 FORKS = sys.platform == "linux" and "COVERAGE_PROCESS_CONFIG" not in os.environ
 
@@ -87,7 +99,9 @@ def llm_dit(
 
 def _context() -> ForkServerContext:
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(PRELOADED)
+    # Torch is not for every test: the forks have it where the tests do.
+    qwen = ["llm_dit.pipelines.qwen_image_diffusers"] if "torch" in sys.modules else []
+    context.set_forkserver_preload([*PRELOADED, *qwen])
     term = os.environ.get("TERM")
     os.environ["TERM"] = "dumb"  # what is imported must not take the terminal of the tests for its own
     try:
@@ -98,15 +112,63 @@ def _context() -> ForkServerContext:
 
 
 def _become(program: str, arguments: list[str], cwd: Path, environment: dict[str, str], out: Path, err: Path) -> None:
+    gc.freeze()
     os.chdir(cwd)
-    os.environ.clear()
-    os.environ.update(environment)
+    _heed(environment)
     for descriptor, path in ((1, out), (2, err)):
         file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
         os.dup2(file, descriptor)
         os.close(file)
-    sys.stdout = os.fdopen(1, "w", encoding="utf-8")
-    sys.stderr = os.fdopen(2, "w", encoding="utf-8", errors="backslashreplace", buffering=1)
+    _open_outputs()
     sys.argv = [COMMANDS[program][-1], *arguments]
+    subprocess.Popen = _Forking
     module, name = PROGRAMS[program]
     getattr(import_module(module), name)(arguments)
+
+
+def _heed(environment: Mapping[str, str]) -> None:
+    os.environ.clear()
+    os.environ.update(environment)
+    if constants := sys.modules.get("huggingface_hub.constants"):
+        reload(constants)  # it reads the environment when it is imported
+
+
+def _open_outputs() -> None:
+    sys.stdout = os.fdopen(1, "w", encoding="utf-8", closefd=False)
+    sys.stderr = os.fdopen(2, "w", encoding="utf-8", errors="backslashreplace", buffering=1, closefd=False)
+
+
+class _Forking(subprocess.Popen[bytes]):
+    """Starts a process of a service as a fork that does not begin anew."""
+
+    def __init__(self, args: Sequence[str], **how: Any) -> None:
+        if list(args[:2]) == [sys.executable, "-m"] and args[2] in CHILDREN:
+            how["preexec_fn"] = functools.partial(_run, args[2], args[3:], dict(how["env"]))
+        super().__init__(args, **how)
+
+
+def _run(module: str, arguments: Sequence[str], environment: dict[str, str]) -> None:
+    """Run a module as `python -m` does, in a fork whose standard streams are what they should be, to its end."""
+    code = 1
+    try:
+        os.closerange(3, os.sysconf("SC_OPEN_MAX"))  # one of them tells who started this that the program runs
+        signal.set_wakeup_fd(-1)
+        for number in signal.valid_signals():
+            if callable(signal.getsignal(number)):
+                signal.signal(number, signal.SIG_DFL)
+        gc.freeze()
+        _heed(environment)
+        Path("/proc/self/comm").write_text(module)
+        _open_outputs()
+        sys.argv = [module, *arguments]
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", RuntimeWarning)  # it is imported already
+            runpy.run_module(module, run_name="__main__", alter_sys=True)
+        code = 0
+    except SystemExit as ending:
+        code = ending.code if isinstance(ending.code, int) else 1
+    except BaseException:  # noqa: BLE001 - it ends the process, as it would end a program
+        traceback.print_exc()
+    finally:
+        sys.stdout.flush()
+        os._exit(code)

@@ -35,13 +35,18 @@ def pool_processes_of(service: int) -> list[int]:
 
 def _children_of(service: int, module: bytes) -> list[int]:
     children = Path(f"/proc/{service}/task/{service}/children").read_text().split()
-    return [int(child) for child in children if module in _command_line(int(child))]
+    # What was forked has the arguments of its parent, and the first 15 letters of the module for a name.
+    return [
+        int(child)
+        for child in children
+        if b"-m\0" + module in _read(int(child), "cmdline") or module[:15] == _read(int(child), "comm").strip()
+    ]
 
 
-def _command_line(pid: int) -> bytes:
-    """Return a process's arguments; nothing where it has ended since it was listed."""
+def _read(pid: int, what: str) -> bytes:
+    """Return what the kernel tells of a process; nothing where it has ended since it was listed."""
     try:
-        return Path(f"/proc/{pid}/cmdline").read_bytes()
+        return Path(f"/proc/{pid}/{what}").read_bytes()
     except (FileNotFoundError, ProcessLookupError):
         return b""
 
