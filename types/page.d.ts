@@ -237,6 +237,9 @@ declare global {
     projects: ProjectSummary[] | null;
     /** Those that can be brought back, the latest first; null while unknown. */
     deleted: ProjectSummary[] | null;
+    /** All of this browser's, the newest first; null while unknown. */
+    jobList: Job[] | null;
+    jobsError: string | null;
     /** As far as they were chosen; `settingsOf` has the others. */
     settings: Partial<Settings>;
     /** By layer. */

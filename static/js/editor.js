@@ -18,7 +18,7 @@ import { createStage } from "./views/stage/stage.js";
  * @param {Start} start
  * @param {{desk: HTMLElement, foot: HTMLElement, welcome: HTMLElement, notices: HTMLElement}} places   what it takes the place of, or goes on with
  * @param {(part: () => unknown, follow: () => void) => void} whenever
- * @param {{openHelp: () => void, openEngine: () => void}} open
+ * @param {{openHelp: () => void, openEngine: () => void, openJobs: () => void}} open
  * @returns {Pick<View, "render">[]}
  */
 export function createEditor(context, start, { desk, foot, welcome, notices }, whenever, open) {
@@ -30,7 +30,7 @@ export function createEditor(context, start, { desk, foot, welcome, notices }, w
     const [{ createLayerList }] = await Promise.all([import("./views/layers/list.js"), actions.loadLayerActions()]);
     return createLayerList(actions, bitmaps, places);
   });
-  const jobBar = createJobBar(actions);
+  const jobBar = createJobBar(actions, open.openJobs);
   const editDialog = createWhenAsked(
     context,
     ({ editing }) => editing !== null,

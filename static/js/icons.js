@@ -45,6 +45,7 @@ export const PATHS = {
   folder: ["M3.5 6h6l2 2.5h9V19h-17z"],
   folderOpen: ["M3.5 19V6h6l2 2.5h7V11", "M3.5 19 6 11h15.5L19 19z"],
   upload: ["M12 16V5", "m7 9.5 5-5 5 5", "M4 20h16"],
+  jobs: ["M4 6h16M4 12h9M4 18h6", "m14.5 17 2.3 2.3 4.2-5"],
   share: ["M12 15V4", "m7.5 8 4.5-4.5L16.5 8", "M8 11H5v9.5h14V11h-3"],
   settings: [
     "M4 7h9m5 0h2M4 17h2m5 0h9",

@@ -16,6 +16,7 @@ export const KEYMAP = {
     ["help.undo", { "Ctrl Z": "undo" }],
     ["help.redo", { "Ctrl Shift Z": "redo" }, { "Ctrl Y": "redo" }],
     ["history.open", { Y: "history" }],
+    ["jobs.title", { J: "jobs" }],
     ["help.help", { "?": "help" }],
   ],
   picture: [

@@ -32,14 +32,15 @@ const helpDialog = createHelpDialog();
 const question = createQuestion();
 const loadProjects = onDemand(async () => {
   const { createProjectsDialog } = await import("./views/projects/dialog.js");
-  const dialog = createProjectsDialog(actions, question.ask);
-  dialog.element.addEventListener("close", () => document.body.append(notice.element));
-  document.body.append(dialog.element);
-  views.push(dialog);
-  render();
-  return dialog;
+  return put(createProjectsDialog(actions, question.ask));
 });
-const header = createHeader(actions, { openEngine: engineDialog.open, openHelp: helpDialog.open, openProjects });
+const loadJobs = onDemand(async () => {
+  const [{ createJobsDialog }, { createJobList }] = await Promise.all([import("./views/shell/jobs.js"), import("./actions/job-list.js")]);
+  return put(createJobsDialog(createJobList(context, start)));
+});
+const openJobs = opening(loadJobs);
+const openProjects = opening(loadProjects);
+const header = createHeader(actions, { openEngine: engineDialog.open, openHelp: helpDialog.open, openProjects, openJobs });
 const bars = createBars(actions, engineDialog.open);
 const welcome = createWelcome(actions, openProjects);
 const notice = createNotice(actions);
@@ -58,20 +59,32 @@ document.body.prepend(
   ...[engineDialog, helpDialog, question].map((dialog) => dialog.element),
 );
 
-/** The list of projects. */
-function openProjects() {
-  return context.tryTo(async () => {
-    const { element, open } = await loadProjects();
-    if (element.open) return;
-    open();
-    // What happens there is said there: under a modal nobody would hear of it.
-    element.append(notice.element);
-  });
+/** @typedef {{element: HTMLDialogElement, open: () => void, render: (state: State) => void}} Dialog */
+
+/** Put a dialog into the page that was loaded when it was first asked for. @param {Dialog} dialog */
+function put(dialog) {
+  dialog.element.addEventListener("close", () => document.body.append(notice.element));
+  document.body.append(dialog.element);
+  views.push(dialog);
+  render();
+  return dialog;
+}
+
+/** What opens such a dialog. @param {() => Promise<Dialog>} load */
+function opening(load) {
+  return () =>
+    context.tryTo(async () => {
+      const { element, open } = await load();
+      if (document.querySelector("dialog[open]")) return;
+      open();
+      // What happens there is said there: under a modal nobody would hear of it.
+      element.append(notice.element);
+    });
 }
 
 async function loadEditor() {
   const { createEditor } = await context.prepareEditor();
-  const open = { openHelp: helpDialog.open, openEngine: engineDialog.open };
+  const open = { openHelp: helpDialog.open, openEngine: engineDialog.open, openJobs };
   views.push(...createEditor(context, start, { desk, foot, welcome: welcome.element, notices: notice.element }, whenever, open));
   render();
 }
@@ -110,9 +123,10 @@ store.addEventListener("change", () => {
   due = true;
 });
 addEventListener("keydown", (event) => {
-  if (commandOf("everywhere", event) !== "help" || isTyping(event) || document.querySelector("dialog[open]")) return;
+  const open = { help: helpDialog.open, jobs: openJobs }[commandOf("everywhere", event)];
+  if (open === undefined || isTyping(event) || document.querySelector("dialog[open]")) return;
   event.preventDefault();
-  helpDialog.open();
+  open();
 });
 // A phone that was asleep has lost its connections.
 document.addEventListener("visibilitychange", () => document.visibilityState === "visible" && actions.wakeJobs());

@@ -131,4 +131,8 @@ def test_every_state(open_studio: Callable[..., Studio], picture: Path, how: dic
     page.get_by_role("menuitem").last.click()
     expect(page.locator(".projects-dialog li").first).to_be_visible()
     look("projects")
+    escape()
+    page.keyboard.press("j")
+    expect(page.locator(".job").first).to_be_visible()
+    look("jobs")
     assert found == {}, found

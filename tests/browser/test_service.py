@@ -60,6 +60,33 @@ def test_an_edit_says_how_much_of_its_model_has_come(open_stack: Callable[..., S
     expect(studio.button("Replace layer")).to_be_visible()
 
 
+def test_jobs_of_another_tab_are_listed_canceled_and_opened(
+    open_stack: Callable[..., Studio], stepping: Service
+) -> None:
+    studio = open_stack(2, at=stepping)
+    studio.pretend_model()
+    for name in ("Layer 0", "Layer 1"):
+        studio.edit(name, "wait")
+        expect(studio.dialog).to_have_attribute("data-state", "running")
+        studio.page.keyboard.press("Escape")
+    other = studio.context.new_page()
+    other.goto(studio.url)
+    expect(other.get_by_text("Take a picture apart")).to_be_visible()
+    other.keyboard.press("j")
+    rows = other.locator(".job")
+    expect(rows).to_contain_text(["Editing “Layer 1”", "Editing “Layer 0”"])
+    expect(rows.first).to_contain_text("shapes · wait")
+    expect(rows.first).to_contain_text("Queued")
+    rows.first.get_by_role("button", name="Cancel").click()
+    expect(rows.first).to_contain_text("Canceled")
+    (stepping.folder / "go").touch()
+    expect(rows.last).to_contain_text("Done")
+    studio.wait_until_saved()
+    rows.last.get_by_role("button", name="Open").click()
+    expect(other.get_by_role("button", name="Replace layer")).to_be_visible()
+    expect(other.get_by_role("heading", name="Layer 0")).to_be_visible()
+
+
 def test_without_server_sent_events_the_page_polls(studio: Studio, picture: Path) -> None:
     studio.page.route("**/events", lambda route: route.abort())
     studio.choose(picture)

@@ -1,5 +1,7 @@
 import { t } from "../i18n.js";
+import { findLayer } from "../state/doc.js";
 import { atWork } from "../state/initial.js";
+import { noteJob } from "../state/snapshot.js";
 import { ApiError, followJob, isOver, messageOf } from "../transport/api.js";
 
 /** @typedef {(job: Job, purpose: any) => void} Finish */
@@ -66,6 +68,17 @@ export function createJobs({ store, api }) {
     followed.set(id, followJob(api, id, { onJob: receive, onPreview, onLost }));
   }
 
+  /** What the list of jobs says of this one, in other tabs and projects too. @param {string} id @param {Purpose} purpose */
+  function note(id, purpose) {
+    const { project, doc } = store.state;
+    if (project === null) return;
+    const own = { project: project.id, projectName: project.name };
+    if (purpose.kind === "decompose") return void noteJob(id, own);
+    const { layerId } = purpose;
+    const about = purpose.kind === "edit" ? { instruction: purpose.instruction } : {};
+    noteJob(id, { ...own, layerId, name: findLayer(doc, layerId)?.name ?? t("job.someLayer"), ...about });
+  }
+
   return {
     /** @param {Record<Purpose["kind"], Finish>} handlers */
     onEnd: (handlers) => {
@@ -76,6 +89,7 @@ export function createJobs({ store, api }) {
     track: (job, purpose) => {
       const tracked = { job, purpose, canceling: false, movedAt: Date.now(), previews: {} };
       store.update({ jobs: { ...store.state.jobs, [job.id]: tracked } });
+      note(job.id, purpose);
       follow(job.id);
     },
 

@@ -74,6 +74,8 @@ export function initialState() {
     entering: true,
     projects: null,
     deleted: null,
+    jobList: null,
+    jobsError: null,
     speeds: {},
     status: null,
     config: null,

@@ -158,6 +158,7 @@ const fullGroups = (groups) => Object.fromEntries(Object.entries(groups).map(([l
 
 const UNSAVED = "llm-dit.unsaved.";
 const SPEEDS = "llm-dit.speeds";
+const JOBS = "llm-dit.jobs";
 
 /** @param {string} id @returns {Unsaved | null} */
 export const unsavedOf = (id) => read(UNSAVED + id);
@@ -173,6 +174,21 @@ export const loadSpeeds = () => read(SPEEDS) ?? {};
 
 /** @param {Record<string, number>} speeds */
 export const keepSpeeds = (speeds) => write(SPEEDS, JSON.stringify(speeds));
+
+/** @typedef {{project: string, projectName: string, layerId?: string, name?: string, instruction?: string}} JobNote   `name`: of the layer */
+
+/** What this browser's jobs are for, by their ids: the server does not know. @returns {Record<string, JobNote>} */
+export const notedJobs = () => read(JOBS) ?? {};
+
+/** @param {string} id @param {JobNote} note */
+export const noteJob = (id, note) => write(JOBS, JSON.stringify({ ...notedJobs(), [id]: note }));
+
+/** Forget all jobs but these. @param {readonly string[]} ids */
+export function forgetJobs(ids) {
+  const notes = Object.entries(notedJobs());
+  const kept = notes.filter(([id]) => ids.includes(id));
+  if (kept.length < notes.length) write(JOBS, JSON.stringify(Object.fromEntries(kept)));
+}
 
 /** Keep a choice, as boot.js reads it before the first paint. @param {"theme" | "language"} name @param {string} choice */
 export const keepChoice = (name, choice) => write(`llm-dit.${name}`, choice);

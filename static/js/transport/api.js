@@ -147,6 +147,9 @@ export const api = {
   /** @param {Wire.EditLayerRequest} body */
   editLayer: (body) => postJob("/api/qwen-image/edit-layer", body),
 
+  /** This browser's own, the newest first. @returns {Promise<Job[]>} */
+  jobs: async () => (await getJson("/api/jobs?limit=50")).jobs,
+
   /** @param {string} id @returns {Promise<Job>} */
   job: (id) => getJson(`/api/jobs/${encodeURIComponent(id)}`),
 

@@ -8,12 +8,12 @@ import { createProjectTitle } from "../projects/shelf.js";
 import { iconButton } from "./fields.js";
 import { menuButton } from "./menu.js";
 
-/** @param {StartActions} actions @param {{openEngine: () => void, openHelp: () => void, openProjects: () => void}} dialogs @returns {View} */
-export function createHeader(actions, { openEngine, openHelp, openProjects }) {
+/** @param {StartActions} actions @param {{openEngine: () => void, openHelp: () => void, openProjects: () => void, openJobs: () => void}} dialogs @returns {View} */
+export function createHeader(actions, { openEngine, openHelp, openProjects, openJobs }) {
   const engineText = h("span.engine-text");
   const device = h("span.device");
   const engine = h("button.engine", { onclick: openEngine }, h("span.dot"), engineText, device);
-  const queue = h("button.queue.number", { title: t("header.queueTitle"), onclick: openEngine });
+  const queue = h("button.queue.number", { title: t("header.queueTitle"), onclick: openJobs });
   const undo = iconButton("undo", t("header.undo"), actions.undo);
   const redo = iconButton("redo", t("header.redo"), actions.redo);
   const help = iconButton("help", t("header.help"), openHelp);
@@ -29,7 +29,7 @@ export function createHeader(actions, { openEngine, openHelp, openProjects }) {
   const element = h(
     "header.header",
     h("div.header-start", home, project.element),
-    h("div.header-end", engine, queue, undo, redo, settingsButton(openHelp, actions.logOut), help),
+    h("div.header-end", engine, queue, undo, redo, settingsButton(openHelp, openJobs, actions.logOut), help),
   );
 
   return {
@@ -62,13 +62,15 @@ function setTheme(theme) {
 /** Read the page in another language, which takes a reload. @param {string} tag */
 const speak = (tag) => keepChoice("language", tag) && location.reload();
 
-/** Theme, language, help where there is no room for its own button, and the end of a login. @param {() => void} openHelp @param {() => void} logOut */
-function settingsButton(openHelp, logOut) {
+/** Jobs, theme, language, help where there is no room for its own button, and the end of a login. @param {() => void} openHelp @param {() => void} openJobs @param {() => void} logOut */
+function settingsButton(openHelp, openJobs, logOut) {
   const button = menuButton(
     iconButton("settings", t("header.settings"), () => {}),
     () => ({
       label: t("header.settings"),
       entries: [
+        { label: t("jobs.title"), icon: /** @type {const} */ ("jobs"), key: "J", run: openJobs },
+        "",
         t("theme.title"),
         ...THEMES.map((theme) => ({
           label: t(`theme.${theme}`),

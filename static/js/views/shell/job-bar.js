@@ -5,14 +5,14 @@ import { engineState } from "../../state/initial.js";
 
 const LOOK_MS = 5000;
 
-/** The job at work, or what is on the table, at the foot of the page. @param {Actions} actions @returns {View} */
-export function createJobBar(actions) {
+/** The job at work, or what is on the table, at the foot of the page. @param {Actions} actions @param {() => void} openJobs @returns {View} */
+export function createJobBar(actions, openJobs) {
   /** @type {TrackedJob | undefined} */
   let tracked;
   const title = h("strong.job-title");
   const bar = progressBar();
   const detail = h("span.job-detail.number");
-  const more = h("span.hint.number");
+  const more = h("button.button.small.number.job-more", { title: t("jobs.title"), onclick: openJobs });
   const cancel = h("button.button.small", { onclick: () => tracked && actions.cancelJob(tracked.job.id) }, t("job.cancel"));
   const facts = h("p.job-facts.hint.number");
   const work = h("div.job-work", title, bar.element, detail, more, cancel);
@@ -38,7 +38,7 @@ export function createJobBar(actions) {
       document.title = pageTitle(state, tracked);
       if (tracked === undefined) return;
       setText(title, titleOf(state, tracked));
-      setText(more, jobs.length > 1 ? t("job.more", { count: jobs.length - 1 }) : "");
+      setText(more, jobs.length > 1 ? t("job.more", { count: jobs.length - 1 }) : t("jobs.title"));
       bar.set(shareOf(tracked));
       cancel.disabled = tracked.canceling;
       describe();
@@ -97,13 +97,13 @@ export function progressBar() {
   return { element, set };
 }
 
-/** How much of a job is done, 0–1, or null while it waits. @param {TrackedJob | undefined} tracked */
+/** How much of a job is done, 0–1, or null while it waits. @param {Pick<TrackedJob, "job"> | undefined} tracked */
 export function shareOf(tracked) {
   if (tracked === undefined || tracked.job.status !== "processing" || tracked.job.total === 0) return null;
   return tracked.job.step / tracked.job.total;
 }
 
-/** Where a job stands, in words. @param {TrackedJob | undefined} tracked */
+/** Where a job stands, in words. @param {Pick<TrackedJob, "job" | "canceling"> | undefined} tracked */
 export function describeJob(tracked) {
   if (tracked === undefined) return t("job.sending");
   if (tracked.canceling) return t("job.canceling");
