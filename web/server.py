@@ -31,10 +31,9 @@ from web.bodies.limits import BodyLimit
 from web.door.hosts import Proxies, is_secure_context
 from web.door.tokens import Door, Token, warnings
 from web.errors import Problem, add_error_handlers, internal_error
-from web.retries import Retries
 from web.routes import layers, openai, pages, service, storage
 from web.routes.pages import PageFiles, login_routes
-from web.state import Clients, Offload, State, Streams
+from web.state import Clients, Offload, Retries, State, Streams
 
 logger = logging.getLogger("llm_dit.server")
 

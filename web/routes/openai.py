@@ -25,9 +25,8 @@ from server.jobs.job import Job, Submission
 from server.jobs.queue import JobQueue
 from server.pool.tasks import Flat, GivenPicture
 from server.storage.images import take_out
-from web.bodies.forms import FORM_TYPE, Form, FormFile, read_form
 from web.bodies.limits import Size, takes
-from web.bodies.reading import JobRoute
+from web.bodies.reading import FORM_TYPE, Form, FormFile, JobRoute, read_form
 from web.errors import error_body, problems
 from web.images import Inlined, Picture, address_of, file_answer, image_limits
 from web.openai_wire import (
@@ -41,10 +40,9 @@ from web.openai_wire import (
     Usage,
     read_texts,
 )
-from web.retries import retries_of
 from web.routes.layers import submission_of
 from web.schemas import EXAMPLE_IMAGE, MAX_TEXT, ImageField
-from web.state import State, StateDep, client_of, unless_left
+from web.state import State, StateDep, client_of, retries_of, unless_left
 
 router = APIRouter(prefix="/v1", tags=["OpenAI"])
 PICTURES = ("image", "url")
