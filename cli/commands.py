@@ -4,7 +4,6 @@ Exit codes: 0 done, 2 invalid input, 3 the engine or the service cannot run, 4 s
 130 interrupted.
 """
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -12,7 +11,6 @@ from typing import Annotated, Any, Literal
 
 import typer
 from PIL import Image
-from pydantic import TypeAdapter, ValidationError
 
 import llm_dit
 from cli import folders, upkeep
@@ -31,12 +29,17 @@ from cli.folders import (
     stacks_in,
 )
 from cli.terminal import (
+    boxes_in,
     counted,
     explained,
+    mask_beside,
+    named_box,
     numbers,
     open_image,
+    options_like,
     progress_bar,
     read_stack,
+    region_of,
     require_png,
     write_folder,
     writing,
@@ -50,7 +53,6 @@ from llm_dit.exports.formats import EXPORT_FORMATS, SUFFIXES, ExportName, TextFo
 from llm_dit.exports.formats import export as export_stack
 from llm_dit.images import Picture, encode_png
 from llm_dit.layers import Decomposition, Layer, canvas_size, composite
-from llm_dit.names import shortened
 from llm_dit.options import (
     SAMPLING,
     DecomposeOptions,
@@ -59,10 +61,9 @@ from llm_dit.options import (
     RunDefaults,
     chosen_seed,
     help_of,
-    options_of,
 )
-from llm_dit.recipe import Recipe, read_recipe, recipe_of, with_recipe
-from llm_dit.runs import LayerPipeline, ProgressCallback, RegionLike, region_box
+from llm_dit.recipe import Recipe, recipe_of, with_recipe
+from llm_dit.runs import LayerPipeline, ProgressCallback, RegionLike
 from server.engines import Engine as ChosenEngine
 from server.engines import choose_engine, load_pipeline
 from server.storage.database import require_free
@@ -86,7 +87,6 @@ Out = Annotated[
     Path | None, typer.Option(help="Output folder for many sources; skips those that its report.json lists as done.")
 ]
 Again = Annotated[bool, typer.Option("--again", help="With --out: repeat sources that are done and unchanged.")]
-NAMED_BOXES = TypeAdapter(list[NamedBox])
 Like = Annotated[
     Path | None,
     typer.Option(help="Repeat the run that made this file: the PNG of an edit or of a layer, or a manifest.json."),
@@ -203,13 +203,13 @@ def decompose(
         single = _single(images, output, out)
         first = open_image(single, fit=fit) if single else None
         usual = {"output_size": settings.qwen_image.output_size or "original"}
-        asked = _given(usual | _options_like(like, "decompose"), given)
+        asked = _given(usual | options_like(like, "decompose"), given)
         defaults = chosen.defaults_of_run("decompose", asked.get("loras"))
         asked |= defaults.fill({name: asked.get(name) for name in RunDefaults._fields})
-        in_recipe = _boxes_in(asked.pop("regions", []))
+        in_recipe = boxes_in(asked.pop("regions", []))
 
         def boxes_on(picture: Picture) -> list[NamedBox]:
-            return [_named_box(text, picture) for text in region] if region else in_recipe
+            return [named_box(text, picture) for text in region] if region else in_recipe
 
         def take_apart(
             pipeline: LayerPipeline, task: Task, progress: ProgressCallback
@@ -291,19 +291,19 @@ def edit(
             require_png(task.target)
         first = open_image(layer, fit=fit) if single else None
         given = {"instruction": instruction, **sampling(steps, cfg_scale, speed, lora, seed), "shape": shape}
-        asked = _given(_options_like(like, "edit"), given)
+        asked = _given(options_like(like, "edit"), given)
         if "instruction" not in asked:
             raise InputError("Say what to change, such as “make it blue”, or pass --like.", param="instruction")
         in_recipe: Any = asked.pop("region", None)
         if like and isinstance(in_recipe, str) and region is None:
-            region = str(_mask_beside(like, in_recipe))
+            region = str(mask_beside(like, in_recipe))
         known: RegionLike | None = None if isinstance(in_recipe, str) else in_recipe
         references = [open_image(file, fit=fit).image for file in reference or []]
         defaults = chosen.defaults_of_run("edit", asked.get("loras"))
         asked |= defaults.fill({name: asked.get(name) for name in SAMPLING})
 
         def region_on(picture: Picture) -> RegionLike | None:
-            return known if region is None else _region(region, picture, fit=fit)
+            return known if region is None else region_of(region, picture, fit=fit)
 
         def change(pipeline: LayerPipeline, task: Task, progress: ProgressCallback) -> tuple[str, Mapping[str, Any]]:
             picture = first or open_image(task.source, fit=fit)
@@ -469,50 +469,6 @@ def _keep_layers(
     }
 
 
-def _named_box(text: str, picture: Picture) -> NamedBox:
-    """Parse LEFT,TOP,RIGHT,BOTTOM[=NAME] in pixels of the file; return the box in pixels of the opened picture."""
-    sides, _, name = text.partition("=")
-    left, top, right, bottom = numbers(sides, 4, "region")
-    width, height = picture.scaled_from or picture.image.size
-    box = NamedBox(box=(left, top, right, bottom), name=shortened(name.strip()))
-    return box.scaled(picture.image.width / width, picture.image.height / height)
-
-
-def _options_like(file: Path | None, kind: Literal["decompose", "edit"]) -> dict[str, Any]:
-    """Return the options of the recipe in a file, {} without a file; raises `InputError`.
-
-    Unknown options of a later version are left out.
-    """
-    if file is None:
-        return {}
-    try:
-        recipe = read_recipe(file.read_bytes())
-    except OSError:
-        raise InputError(f"{file} cannot be read.", param="like") from None
-    if recipe.kind != kind:
-        raise InputError(f"{file} was made by `llm-dit {recipe.kind}`, not by {kind}.", param="like")
-    known = {*options_of(DecomposeOptions if kind == "decompose" else EditOptions), "region", "regions"}
-    return {name: value for name, value in recipe.options.items() if name in known}
-
-
-def _mask_beside(like: Path, name: str) -> Path:
-    """Return the mask that a recipe names, beside the recipe's file or in the current folder."""
-    for folder in (like.absolute().parent, Path.cwd()):
-        if (folder / Path(name).name).is_file():
-            return folder / Path(name).name
-    raise InputError(
-        f"{like} was made within the mask {Path(name).name}, which is not beside it: pass it with --region.",
-        param="region",
-    )
-
-
-def _boxes_in(regions: object) -> list[NamedBox]:
-    try:
-        return NAMED_BOXES.validate_python(regions)
-    except ValidationError:
-        raise InputError("The recipe's regions are unreadable: leave --like out.", param="like") from None
-
-
 def _given(known: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
     """Return `known`, overridden by the values of `given` that are not None."""
     return {**known, **{name: value for name, value in given.items() if value is not None}}
@@ -520,13 +476,6 @@ def _given(known: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]
 
 def _recipe(pipeline: LayerPipeline, kind: Literal["decompose", "edit"], options: Mapping[str, Any]) -> Recipe:
     return recipe_of(kind, pipeline.engine, pipeline.status(), options)
-
-
-def _region(text: str, picture: Picture, *, fit: bool) -> RegionLike:
-    """Return a box, converted from pixels of the file to pixels of the opened picture, or the mask in another file."""
-    if not re.fullmatch(r"[-\d., ]+", text):
-        return open_image(Path(text), fit=fit).image
-    return region_box(numbers(text, 4, "region"), picture.image.size, picture.scaled_from)
 
 
 def _computed_by(pipeline: LayerPipeline) -> str:

@@ -1,12 +1,14 @@
-"""What the command line shows on a terminal, and the pictures and stacks that it reads and writes."""
+"""What the command line shows on a terminal, the pictures and stacks that it reads and writes, what options name."""
 
 import contextlib
 import os
+import re
 import sys
 from collections.abc import Generator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
+from pydantic import TypeAdapter, ValidationError
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as ProgressBar
@@ -16,7 +18,10 @@ from llm_dit.exports.formats import remove_bundle, write_bundle
 from llm_dit.images import Picture, read_picture
 from llm_dit.imports.layers import kind_of, read_layers
 from llm_dit.layer import NO_GROUPS, Groups, Layer
-from llm_dit.runs import Progress, ProgressCallback
+from llm_dit.names import shortened
+from llm_dit.options import DecomposeOptions, EditOptions, NamedBox, options_of
+from llm_dit.recipe import read_recipe
+from llm_dit.runs import Progress, ProgressCallback, RegionLike, region_box
 from server.errors import SettingsError
 
 EXIT_INPUT = 2
@@ -158,17 +163,6 @@ def write_folder(
     write_bundle(stack, lambda name: (folder / name).open("wb"), width=width, height=height, groups=groups, about=about)
 
 
-def numbers(text: str, count: int, param: str) -> list[float]:
-    """Parse `count` comma-separated numbers; raises `InputError`."""
-    try:
-        values = [float(part) for part in text.split(",")]
-    except ValueError:
-        values = []
-    if len(values) != count:
-        raise InputError(f"--{param} must be {count} comma-separated numbers, in pixels.", param=param)
-    return values
-
-
 @contextlib.contextmanager
 def writing(target: Path) -> Generator[None]:
     """Turn an `OSError` while writing `target` into an `InputError` that names the file and the reason."""
@@ -180,3 +174,70 @@ def writing(target: Path) -> Generator[None]:
 
 def _reason(error: OSError) -> str:
     return os.strerror(error.errno).lower() if error.errno else "it is not a file"
+
+
+# What options name: boxes, masks, and recipes of earlier runs.
+
+NAMED_BOXES = TypeAdapter(list[NamedBox])
+
+
+def numbers(text: str, count: int, param: str) -> list[float]:
+    """Parse `count` comma-separated numbers; raises `InputError`."""
+    try:
+        values = [float(part) for part in text.split(",")]
+    except ValueError:
+        values = []
+    if len(values) != count:
+        raise InputError(f"--{param} must be {count} comma-separated numbers, in pixels.", param=param)
+    return values
+
+
+def named_box(text: str, picture: Picture) -> NamedBox:
+    """Parse LEFT,TOP,RIGHT,BOTTOM[=NAME] in pixels of the file; return the box in pixels of the opened picture."""
+    sides, _, name = text.partition("=")
+    left, top, right, bottom = numbers(sides, 4, "region")
+    width, height = picture.scaled_from or picture.image.size
+    box = NamedBox(box=(left, top, right, bottom), name=shortened(name.strip()))
+    return box.scaled(picture.image.width / width, picture.image.height / height)
+
+
+def region_of(text: str, picture: Picture, *, fit: bool) -> RegionLike:
+    """Return a box, converted from pixels of the file to pixels of the opened picture, or the mask in another file."""
+    if not re.fullmatch(r"[-\d., ]+", text):
+        return open_image(Path(text), fit=fit).image
+    return region_box(numbers(text, 4, "region"), picture.image.size, picture.scaled_from)
+
+
+def options_like(file: Path | None, kind: Literal["decompose", "edit"]) -> dict[str, Any]:
+    """Return the options of the recipe in a file, {} without a file; raises `InputError`.
+
+    Unknown options of a later version are left out.
+    """
+    if file is None:
+        return {}
+    try:
+        recipe = read_recipe(file.read_bytes())
+    except OSError:
+        raise InputError(f"{file} cannot be read.", param="like") from None
+    if recipe.kind != kind:
+        raise InputError(f"{file} was made by `llm-dit {recipe.kind}`, not by {kind}.", param="like")
+    known = {*options_of(DecomposeOptions if kind == "decompose" else EditOptions), "region", "regions"}
+    return {name: value for name, value in recipe.options.items() if name in known}
+
+
+def mask_beside(like: Path, name: str) -> Path:
+    """Return the mask that a recipe names, beside the recipe's file or in the current folder."""
+    for folder in (like.absolute().parent, Path.cwd()):
+        if (folder / Path(name).name).is_file():
+            return folder / Path(name).name
+    raise InputError(
+        f"{like} was made within the mask {Path(name).name}, which is not beside it: pass it with --region.",
+        param="region",
+    )
+
+
+def boxes_in(regions: object) -> list[NamedBox]:
+    try:
+        return NAMED_BOXES.validate_python(regions)
+    except ValidationError:
+        raise InputError("The recipe's regions are unreadable: leave --like out.", param="like") from None
