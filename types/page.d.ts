@@ -266,6 +266,8 @@ declare global {
     walking: boolean;
     /** States of the history that are marked, two at most: the stage compares them, or one with the current state. */
     compared: readonly Doc[];
+    /** The stage shows what a run makes while it makes it. */
+    previewing: boolean;
     versus: Versus;
     /** What draws on the layer in the modal, when that is not only looked at. */
     marking: Marking | null;

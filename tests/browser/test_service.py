@@ -1,5 +1,6 @@
 """The page and its server: progress, cancel, a connection that comes and goes, and what both must agree on."""
 
+import io
 import json
 import re
 from collections.abc import Callable, Iterator
@@ -7,6 +8,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 import pytest
+from PIL import Image
 from playwright.sync_api import Route, expect
 
 from server.worker.host import HostState
@@ -109,7 +111,14 @@ def test_scripts_and_styles_are_small(studio: Studio) -> None:
 
 def test_layers_show_while_they_are_made(studio: Studio, picture: Path) -> None:
     studio.choose(picture)
-    shown = studio.page.locator(".source-picture").get_attribute("src")
+    red = io.BytesIO()
+    Image.new("RGBA", (8, 6), "red").save(red, "PNG")
+    sent = studio.page.request.post(
+        f"{studio.url}/api/images", data=red.getvalue(), headers={"Content-Type": "image/png"}
+    )
+    shown = sent.json()["image"]
+    studio.wait_for_paint()
+    plain = studio.pixels()
     job = {"id": "slow", "kind": "decompose", "status": "processing", "phase": "denoising", "step": 1, "total": 4}
     job |= {"eta_s": 3.0, "position": None}
     preview = {"layer": 1, "url": shown}
@@ -123,6 +132,10 @@ def test_layers_show_while_they_are_made(studio: Studio, picture: Path) -> None:
     )
     studio.decompose_button.click()
     expect(studio.page.locator(".ghost.seen")).to_have_count(1)
+    studio.wait_for(lambda: studio.pixels()[:3] == [255, 0, 0], "the preview in the place of the picture")
+    studio.button("Hide").click()
+    studio.wait_for(lambda: studio.pixels() == plain, "the picture")
+    studio.button("Show the preview").click()
     expect(studio.page.locator(".job-detail")).to_have_text("Painting · step 2 of 4 · 3 s left")
 
 

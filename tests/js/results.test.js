@@ -3,10 +3,10 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { decomposed, openPicture, setOpacity, useResult } from "../../static/js/state/commands.js";
 import { EMPTY_DOC } from "../../static/js/state/doc.js";
-import { resultsOf } from "../../static/js/state/results.js";
+import { previewOf, resultsOf } from "../../static/js/state/results.js";
 import { pack, unpack } from "../../static/js/state/snapshot.js";
 import { addVersion } from "../../static/js/state/store.js";
-import { PICTURE } from "./documents.js";
+import { docOf, PICTURE, stackOf } from "./documents.js";
 
 /** What the server answers with for so many layers. */
 const answer = (count, seed) =>
@@ -82,4 +82,29 @@ test("an edit that ends late is kept by a layer that waits, and all of it by the
   const before = JSON.parse(JSON.stringify(pack({ doc: first, past: [], future: [] })));
   before.doc.others = undefined;
   assert.deepEqual(unpack(before).doc.others, []);
+});
+
+/** What the stage shows of a run that shows layers 1 and 2, of which the second is not there yet unless all are. */
+function shownOf(purpose, held = (key, url) => (key.endsWith(" 1") ? url : null)) {
+  const previews = { 2: "/previews/2.png", 1: "/previews/1.png" };
+  const jobs = { job: { job: { id: "job" }, purpose, previews, canceling: false, movedAt: 0 } };
+  const found = previewOf(/** @type {any} */ ({ doc: docOf("a", "b:G", "c"), jobs }), held);
+  return found && { ids: stackOf(found.doc), images: found.doc.layers.map(({ image }) => image) };
+}
+
+test("a run shows what it makes where that is going to be, as far as it has come", () => {
+  const all = (_key, url) => url;
+  const apart = { kind: "decompose", picture: PICTURE };
+  assert.deepEqual(shownOf(apart), { ids: ["preview-1"], images: ["/previews/1.png"] });
+  assert.deepEqual(shownOf(apart, all).images, ["/previews/1.png", "/previews/2.png"]);
+  assert.deepEqual(shownOf({ kind: "edit", layerId: "b" }), {
+    ids: ["a", "b:G", "c"],
+    images: ["/api/images/a.png", "/previews/1.png", "/api/images/c.png"],
+  });
+  assert.deepEqual(shownOf({ kind: "split", layerId: "b" }, all).ids, ["a", "preview-1:G", "preview-2:G", "c"]);
+  assert.equal(shownOf({ kind: "edit", layerId: "gone" }), null);
+  assert.equal(
+    shownOf(apart, () => null),
+    null,
+  );
 });

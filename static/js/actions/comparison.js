@@ -50,6 +50,9 @@ export function createComparison({ store, bitmaps }) {
       measureSoon();
     },
 
+    /** Show on the stage what runs make, or no longer. */
+    togglePreview: () => store.update({ previewing: !store.state.previewing }),
+
     /** Show the history in the place of the layers, or no longer. @param {boolean} on */
     walk: (on) => (on ? store.update({ walking: true }) : compare([], { walking: false })),
 

@@ -46,6 +46,26 @@ export function createBitmaps(api) {
 }
 
 /**
+ * Pictures that take each other's place, as previews do: the last one stays until the next one is there, so that nothing
+ * flickers.
+ *
+ * @param {Bitmaps} bitmaps
+ * @param {() => void} onready   another picture is there
+ */
+export function createHeld(bitmaps, onready) {
+  /** @type {Map<string, string>} */
+  const latest = new Map();
+  /** @type {Set<string>} what is gone, as previews are once their job has ended, is not asked for again and again */
+  const asked = new Set();
+  return (/** @type {string} */ key, /** @type {string} */ address) => {
+    if (bitmaps.peek(address) !== null) latest.set(key, address);
+    else if (!asked.has(address)) bitmaps.load(address).then(onready, () => {});
+    asked.add(address);
+    return latest.get(key) ?? null;
+  };
+}
+
+/**
  * Smaller copies of pictures, each half as wide as the one before: what is drawn at a quarter of its size need not be
  * read in full for every frame.
  *

@@ -14,6 +14,7 @@ import { canvas2d, contentBox, grow } from "./pixels.js";
  * @property {Layer} layer
  * @property {string} before            the picture of a version
  * @property {string | null} after
+ * @property {string} [home]            the picture that says what is looked at, where that is not the one before
  * @property {"layer" | "picture"} where
  */
 
@@ -45,11 +46,11 @@ export const samePair = (a, b) =>
  * @param {{width: number, height: number}} extent
  * @param {Bitmaps} bitmaps
  */
-export function cameraFor({ where, before, after, layer, doc }, extent, bitmaps) {
+export function cameraFor({ where, before, after, layer, doc, home = before }, extent, bitmaps) {
   const most = extent.height * SHARE;
   const margins = { ...MARGINS, top: Math.min(MARGINS.top, most), bottom: Math.min(MARGINS.bottom, most) };
   if (where === "picture") return fit(extent, doc, margins);
-  const loaded = [before, after].map((image) => (image === null ? null : bitmaps.peek(image))).filter((bitmap) => bitmap !== null);
+  const loaded = [home, after].map((image) => (image === null ? null : bitmaps.peek(image))).filter((bitmap) => bitmap !== null);
   if (loaded.length === 0) return fit(extent, layer, margins);
   const { x, y, width, height } = grow(around(loaded.map(contentBox)), 0.04, loaded[0]);
   const factor = layer.width / loaded[0].width;

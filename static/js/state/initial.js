@@ -49,6 +49,7 @@ export const AT_HAND = {
   marking: null,
   walking: false,
   compared: [],
+  previewing: true,
   versus: /** @type {Versus} */ ({ how: "slider", where: "layer" }),
   mode: /** @type {const} */ ("layers"),
   tool: null,

@@ -1,4 +1,4 @@
-import { BY_HAND } from "./doc.js";
+import { BY_HAND, EMPTY_DOC, indexOf, insertLayers, newLayer, withLayers } from "./doc.js";
 import { atWork, LIMITS, NEW_EDIT, samplingOf } from "./initial.js";
 
 /**
@@ -68,6 +68,32 @@ export const asksFor = ({ instruction, shape, region, references }, entry) =>
   instruction.trim() === entry.instruction &&
   (entry.shape === null || shape === entry.shape) &&
   JSON.stringify([region, references]) === JSON.stringify([entry.region ?? [], entry.references ?? []]);
+
+/**
+ * What the document is going to be by a run that shows what it makes; null where none does.
+ * @param {State} state
+ * @param {(key: string, url: string) => string | null} held   the newest picture that is there, of those that came with a key
+ * @returns {{doc: Doc, tracked: TrackedJob} | null}
+ */
+export function previewOf({ doc, jobs }, held) {
+  for (const tracked of Object.values(jobs)) {
+    const { job, purpose, previews } = tracked;
+    const shown = Object.entries(previews).map(([layer, url]) => ({ layer: Number(layer), image: held(`${job.id} ${layer}`, url) }));
+    const images = shown.flatMap(({ layer, image }) => (image === null ? [] : [{ id: `preview-${layer}`, layer, image }]));
+    images.sort((a, b) => a.layer - b.layer);
+    if (images.length === 0) continue;
+    if (purpose.kind === "decompose") {
+      const { width, height } = purpose.picture;
+      const layers = images.map(({ id, image }) => newLayer({ id, name: "", image, width, height, coverage: 1 }));
+      return { doc: { ...withLayers(EMPTY_DOC, layers), picture: purpose.picture, width, height }, tracked };
+    }
+    const index = indexOf(doc, purpose.layerId);
+    if (index < 0) continue;
+    const parts = images.map(({ id, image }) => ({ ...doc.layers[index], id: purpose.kind === "edit" ? purpose.layerId : id, image }));
+    return { doc: insertLayers(doc, index, parts, 1), tracked };
+  }
+  return null;
+}
 
 // What a picture was taken apart into, each time: one result is the document's own stack, the others wait beside it.
 

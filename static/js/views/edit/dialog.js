@@ -1,5 +1,6 @@
 import { h, isTyping, setAttribute, setText } from "../../dom.js";
 import { ago, engineName, exactly, percent, refusalOf, t } from "../../i18n.js";
+import { createHeld } from "../../images/bitmaps.js";
 import { zoomCommands } from "../../images/camera.js";
 import { changedShare } from "../../images/difference.js";
 import { commandOf } from "../../keymap.js";
@@ -41,6 +42,7 @@ export function createEditDialog(actions, bitmaps, { openHelp, openEngine }, not
   const strip = createVersionStrip((key) => actions.chooseEdit(layerId, key), bitmaps);
   const made = h("p.hint.number.edit-made");
   const foot = createEditFoot(actions, at);
+  const held = createHeld(bitmaps, () => rendered !== null && render(rendered));
   const measure = createMeasure(bitmaps, () => rendered !== null && render(rendered));
   const body = h("div.edit-body", where.element, strip.element, made, error.element, form.element);
   const side = h(
@@ -171,12 +173,16 @@ export function createEditDialog(actions, bitmaps, { openHelp, openEngine }, not
     // What is proposed is compared with the layer as it is; what the layer is, with what it was made of.
     const from = index === layer.current ? layer.versions.findIndex(({ image }) => image === version.from) : layer.current;
     const pair = plain || from < 0 || layer.versions[from].image === version.image ? null : layer.versions[from];
-    const names = /** @type {const} */ ([versionName(pair === null ? index : from), versionName(index)]);
+    const url = run?.previews[1];
+    const preview = run === null || url === undefined ? null : held(run.job.id, url);
+    const first = preview === null ? versionName(pair === null ? index : from) : t("edit.preview");
+    const names = /** @type {const} */ ([first, versionName(index)]);
     const changed = pair === null || versus.how !== "difference" ? null : measure(pair.image, version.image);
     compare.render({
       doc,
       layer,
-      before: pair?.image ?? version.image,
+      before: preview ?? pair?.image ?? version.image,
+      home: preview === null ? undefined : version.image,
       after: pair === null ? null : version.image,
       names,
       changed,

@@ -1,10 +1,11 @@
 import { h, setAttribute, setText } from "../../dom.js";
 import { many, t } from "../../i18n.js";
-import { createLevels } from "../../images/bitmaps.js";
+import { createHeld, createLevels } from "../../images/bitmaps.js";
 import { createViewport, fit, fitCanvas, place } from "../../images/camera.js";
 import { createPainter } from "../../images/compositor.js";
 import { patchLayer } from "../../state/doc.js";
 import { atWork } from "../../state/initial.js";
+import { previewOf } from "../../state/results.js";
 import { pairOf } from "../../state/store.js";
 import { onDemand } from "../../transport/api.js";
 import { contextMenu } from "../shell/menu.js";
@@ -73,6 +74,12 @@ export function createStage(actions, bitmaps, welcome) {
   const modes = createModeBar(actions);
   const zoom = createZoomBar(viewport, tools.buttons);
   const error = h("p.stage-error", { role: "alert", hidden: true });
+  const held = createHeld(bitmaps, () => state !== null && render(state));
+  /** @type {ReturnType<typeof previewOf>} what a run makes */
+  let preview = null;
+  const previewWords = h("span", t("edit.preview"));
+  const previewButton = h("button.button.small", { onclick: actions.togglePreview });
+  const previewBar = h("div.stage-preview", { hidden: true }, previewWords, previewButton);
   const element = h(
     "section.stage",
     { id: "stage", tabIndex: -1, "aria-label": t("stage.region") },
@@ -80,6 +87,7 @@ export function createStage(actions, bitmaps, welcome) {
     ...parting.elements,
     ...tags,
     modes.element,
+    previewBar,
     tools.element,
     welcome,
     error,
@@ -89,8 +97,9 @@ export function createStage(actions, bitmaps, welcome) {
   function draw() {
     if (state === null) return;
     const { mode, upload, selected, tool } = state;
-    const doc = shownDoc(state);
     const against = pair()?.[0].doc ?? null;
+    const previewed = state.previewing && mode === "layers" && tool === null && against === null ? preview : null;
+    const doc = previewed?.doc ?? shownDoc(state);
     const { camera } = viewport;
     const empty = doc.width === 0 || upload !== null;
     paper.hidden = canvas.hidden = tools.veil.hidden = empty;
@@ -113,7 +122,7 @@ export function createStage(actions, bitmaps, welcome) {
     });
     tools.draw(view);
     place(paper, { x: 0, y: 0, width: doc.width, height: doc.height }, camera);
-    hand?.render(mode === "layers" && tool === null && against === null ? state : null);
+    hand?.render(takesHold() ? state : null);
     // Where all of the picture is in sight, a finger scrolls the page, but for the frame around a layer that was tapped.
     view.classList.toggle("scrolls", viewport.fitted && tool === null);
     return zoom.render(viewport);
@@ -147,6 +156,9 @@ export function createStage(actions, bitmaps, welcome) {
   }
 
   const slides = () => state?.mode === "slider";
+  /** Whether layers are what is seen, and can be taken hold of. */
+  const takesHold = () =>
+    state !== null && state.mode === "layers" && state.tool === null && pair() === null && !(state.previewing && isDecompose(preview));
   listenToGestures(view, {
     zoomBy,
     pan,
@@ -156,7 +168,7 @@ export function createStage(actions, bitmaps, welcome) {
         ? tools.grab(point, event)
         : slides() && (viewport.fitted || parting.isNear(point.x))
           ? parting.hold(point)
-          : pair() === null
+          : takesHold()
             ? (hand?.grab(point, touch, event) ?? null)
             : null,
     click: (point, touch, event) => {
@@ -164,52 +176,60 @@ export function createStage(actions, bitmaps, welcome) {
       if (document.querySelector(".menu") !== null) return undefined;
       if (tools.inHand()) return tools.click(point, event);
       if (slides()) return parting.slideTo(point.x);
-      if (pair() === null) hand?.click(point, touch, event);
+      if (takesHold()) hand?.click(point, touch, event);
       return schedule();
     },
   });
   contextMenu(view, (_, at) => {
     const { left, top } = view.getBoundingClientRect();
-    const found = pair() !== null ? null : (hand?.menu(at && { x: at.x - left, y: at.y - top }) ?? null);
+    const found = !takesHold() ? null : (hand?.menu(at && { x: at.x - left, y: at.y - top }) ?? null);
     return found && { anchor: view, ...found };
   });
   tools.follow(view);
   new ResizeObserver(schedule).observe(view);
 
-  return {
-    element,
-    zoomBy,
-    zoomTo,
-    toFit,
-    hasFocus: () => view.contains(document.activeElement),
-    /** @param {State} next */
-    render: (next) => {
-      const changed = changedLayers(state, next);
-      if (changed.length > 0) touched = changed.length === 1 ? changed[0].id : null;
-      if (changed.length > 1 && changed.some(({ rotation }) => rotation % 90 !== 0)) hurry();
-      state = next;
-      const { upload } = next;
-      const doc = shownDoc(next);
-      // Another picture, or the same one at another size, starts in full view.
-      const key = `${doc.picture?.image} ${doc.width} ${doc.height}`;
-      if (key !== shown) toFit();
-      shown = key;
-      loadPictures(next, bitmaps, arrived);
-      if (hand === null && doc.layers.length > 0) bringHand().catch(() => {});
-      tellBusy();
-      modes.element.hidden = (doc.layers.length === 0 && pair() === null) || upload !== null || next.tool !== null;
-      tools.render(next);
-      modes.render(next, pair() !== null);
-      view.hidden = content() === null;
-      zoom.element.hidden = view.hidden || upload !== null;
-      error.hidden = next.stageError === null;
-      setText(error, next.stageError ?? "");
-      setAttribute(canvas, "aria-label", doc.layers.length === 0 ? t("stage.picture") : many("stage.canvas", doc.layers.length));
-      element.classList.toggle("busy", atWork(next, "decompose").length > 0);
-      schedule();
-    },
-  };
+  /** @param {State} next */
+  function renderPreview(next) {
+    preview = previewOf(next, held);
+    previewBar.hidden = preview === null || next.mode !== "layers" || next.tool !== null || pairOf(next) !== null;
+    if (preview === null) return;
+    previewWords.hidden = !next.previewing;
+    setText(previewButton, t(next.previewing ? "stage.previewHide" : "stage.previewShow"));
+  }
+
+  /** @param {State} next */
+  function render(next) {
+    const changed = changedLayers(state, next);
+    if (changed.length > 0) touched = changed.length === 1 ? changed[0].id : null;
+    if (changed.length > 1 && changed.some(({ rotation }) => rotation % 90 !== 0)) hurry();
+    state = next;
+    const { upload } = next;
+    const doc = shownDoc(next);
+    // Another picture, or the same one at another size, starts in full view.
+    const key = `${doc.picture?.image} ${doc.width} ${doc.height}`;
+    if (key !== shown) toFit();
+    shown = key;
+    renderPreview(next);
+    loadPictures(next, preview?.doc.layers ?? [], bitmaps, arrived);
+    if (hand === null && doc.layers.length > 0) bringHand().catch(() => {});
+    tellBusy();
+    modes.element.hidden = (doc.layers.length === 0 && pair() === null) || upload !== null || next.tool !== null;
+    tools.render(next);
+    modes.render(next, pair() !== null);
+    view.hidden = content() === null;
+    zoom.element.hidden = view.hidden || upload !== null;
+    error.hidden = next.stageError === null;
+    setText(error, next.stageError ?? "");
+    setAttribute(canvas, "aria-label", doc.layers.length === 0 ? t("stage.picture") : many("stage.canvas", doc.layers.length));
+    element.classList.toggle("busy", atWork(next, "decompose").length > 0 && preview === null);
+    schedule();
+  }
+
+  return { element, zoomBy, zoomTo, toFit, hasFocus: () => view.contains(document.activeElement), render };
 }
+
+/** @param {ReturnType<typeof previewOf>} preview */
+const isDecompose = (preview) => preview?.tracked.purpose.kind === "decompose";
 
 /** Room for the bars above and below. @param {boolean} tool   whether one is in hand @param {number} width   of the stage */
 function margins(tool, width) {
@@ -230,9 +250,9 @@ function pictures(state) {
   return [...new Set(docs.flatMap(({ layers, picture }) => [...layers.map(({ image }) => image), ...(picture ? [picture.image] : [])]))];
 }
 
-/** Ask for every picture the stage needs; each that has come, or failed to, is told. @param {State} state @param {Bitmaps} bitmaps @param {() => void} arrived */
-function loadPictures(state, bitmaps, arrived) {
+/** Ask for every picture the stage needs; each that has come, or failed to, is told. @param {State} state @param {readonly Layer[]} previews   are there, and stay @param {Bitmaps} bitmaps @param {() => void} arrived */
+function loadPictures(state, previews, bitmaps, arrived) {
   const addresses = pictures(state);
-  bitmaps.pin(addresses);
+  bitmaps.pin([...addresses, ...previews.map(({ image }) => image)]);
   for (const address of addresses) if (bitmaps.peek(address) === null) bitmaps.load(address).then(arrived, arrived);
 }
