@@ -132,4 +132,4 @@ def test_the_command_line_makes_the_same_again(tmp_path: Path) -> None:
     other = run("edit", layer, "--like", "again/manifest.json", cwd=tmp_path)
     assert (other.returncode, "made by `llm-dit decompose`" in other.stderr) == (2, True)
     silent = run("edit", layer, cwd=tmp_path)
-    assert (silent.returncode, "Say what to do" in silent.stderr) == (2, True)
+    assert (silent.returncode, "Say what to change" in silent.stderr) == (2, True)
