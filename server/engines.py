@@ -2,7 +2,7 @@
 
 import functools
 import gc
-import importlib
+import importlib.util
 import operator
 import subprocess
 import sys
@@ -11,17 +11,29 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from llm_dit.classical.seeing.networks import missing
-from llm_dit.errors import EngineError
-from llm_dit.options import QWEN_IMAGE, EngineName, Photographs, RunDefaults, Speed, choices
+from llm_dit.errors import EngineError, LLMDiTError
+from llm_dit.options import (
+    QWEN_IMAGE,
+    DecomposeOptions,
+    EngineName,
+    Photographs,
+    RunDefaults,
+    Speed,
+    choices,
+    http_name,
+    options_of,
+)
 from llm_dit.qwen.diagnosis import Finding, diagnose, editor_at, unmet_requirements
 from llm_dit.qwen.loading.checkpoints import EDIT_MODEL
 from llm_dit.qwen.loading.loras import Spec, choose, parse_loras
 from llm_dit.runs import CLASSICAL_MAX_ASPECT, QWEN_MAX_ASPECT, LayerPipeline, ProgressCallback
-from server.settings import QwenImageSettings, Settings
+from server.settings import QwenImageSettings, RemoteSettings, Settings
 
 Options = Mapping[str, object] | None
 PROBE = "from llm_dit.qwen.placement.devices import choose_device; print(choose_device(None).type)"
 PROBE_S = 120
+REMOTE_START_S = 5.0
+"""How long a service elsewhere may take to say what it can do."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,6 +116,10 @@ def choose_engine(settings: Settings) -> Engine:
     """
     models = settings.qwen_image
     obstacle = _unconfigured(models) or _uninstalled()
+    if settings.engine == "remote":
+        if not settings.remote.url:
+            raise EngineError("The remote engine needs the service's address: set url under [default.remote].")
+        return _remote(settings.remote, 'The settings ask for it: engine = "remote".')
     if settings.engine == "classical":
         return _classical(models, 'The settings ask for it: engine = "classical".', obstacle)
     if settings.engine == "qwen":
@@ -111,16 +127,21 @@ def choose_engine(settings: Settings) -> Engine:
             raise EngineError(f"The Qwen-Image engine cannot run: {obstacle.what}; {obstacle.advice}.")
         return _qwen(models, 'The settings ask for it: engine = "qwen".')
     obstacle = obstacle or _without_accelerator()
+    if obstacle and settings.remote.url:
+        try:
+            return _remote(settings.remote, f"Qwen-Image does not run here: {obstacle.what}.")
+        except EngineError as error:
+            return _classical(models, error.message, obstacle)
     if obstacle:
         return _classical(models, f"Qwen-Image does not run here: {obstacle.what}.", obstacle)
     return _qwen(models, "Its model is configured, and torch sees an accelerator.")
 
 
 def spare_engine(settings: Settings, engine: Engine) -> Engine | None:
-    """Return the engine that runs beside `engine` where a run asks for it: the classical one beside Qwen-Image."""
-    if engine.name == "classical":
+    """Return the engine that runs beside `engine` where a run asks for it: the classical one beside a model."""
+    if engine.name == "classical" or not engine.any_instruction:
         return None
-    return _classical(settings.qwen_image, "It runs beside Qwen-Image, for runs that ask for it.", None)
+    return _classical(settings.qwen_image, "It runs beside the model, for runs that ask for it.", None)
 
 
 def load_pipeline(path: str, options: Options, progress: ProgressCallback) -> LayerPipeline:
@@ -189,6 +210,51 @@ def _qwen(models: QwenImageSettings, reason: str) -> Engine:
         license=editor.license,
         reason=f"{reason} {editor.license}".strip(),
         hint='To run the classical engine, which needs no model, set engine = "classical".',
+    )
+
+
+def _remote(remote: RemoteSettings, reason: str) -> Engine:
+    """Return another service's engine; raises `EngineError` when it cannot be asked what it can do."""
+    if importlib.util.find_spec("httpx2") is None:
+        raise EngineError("The remote engine cannot run: httpx2 is not installed; run `llm-dit install client`.")
+    from llm_dit.pipelines.remote import describe
+
+    token = remote.token.get_secret_value()
+    try:
+        told = describe(remote.url, token, REMOTE_START_S)
+    except LLMDiTError as error:
+        raise EngineError(f"The remote engine cannot run: {error.message}") from None
+    can, defaults = told["capabilities"], told["defaults"]
+    names = (*RunDefaults._fields, *options_of(DecomposeOptions))
+    own_names: dict[str, str] = {http_name(name): name for name in names}
+
+    def run_defaults(given: Mapping[str, Any]) -> RunDefaults:
+        named = {own_names[name]: value for name, value in (defaults | given).items() if name in own_names}
+        return RunDefaults(**{name: named[name] for name in RunDefaults._fields if name in named})
+
+    return Engine(
+        name="remote",
+        label="Remote",
+        pipeline="llm_dit.pipelines.remote:RemotePipeline",
+        options={"url": remote.url, "token": token},
+        step_s=120.0,
+        max_aspect=None if can["any_size"] else QWEN_MAX_ASPECT,
+        max_model_aspect=CLASSICAL_MAX_ASPECT if can["any_size"] else QWEN_MAX_ASPECT,
+        defaults=run_defaults({}),
+        edit_defaults=run_defaults(told["edit_defaults"]),
+        decompose_takes=tuple(own_names.get(str(name), str(name)) for name in can["decompose"]),
+        edit_takes=tuple(own_names.get(str(name), str(name)) for name in can["edit"]),
+        speeds=tuple(can["speeds"]),
+        loras={
+            kind: [Spec(name=lora["name"], place=lora["name"], weight=lora["weight"]) for lora in listed]
+            for kind, listed in told["loras"].items()
+        },
+        any_instruction=can["any_instruction"],
+        any_size=can["any_size"],
+        references=can["references"],
+        photographs=can["photographs"],
+        reason=reason,
+        hint="What it needs, it needs on the other computer: `llm-dit doctor` there says what.",
     )
 
 

@@ -1,7 +1,8 @@
 """The configuration: every key with its default, and the order of precedence.
 
 Command line > environment (`LLM_DIT_SERVER__PORT=9000`) > file (`config.toml`) > the defaults below. In the file
-`[default]`, `[default.server]` and `[default.qwen_image]` hold the keys; a profile `[NAME.*]` overrides `[default.*]`.
+`[default]`, `[default.server]`, `[default.qwen_image]` and `[default.remote]` hold the keys; a profile `[NAME.*]`
+overrides `[default.*]`.
 `LLM_DIT_CONFIG` sets the file and `LLM_DIT_PROFILE` the profile, unless the command line does.
 """
 
@@ -245,12 +246,20 @@ class QwenImageSettings(BaseModel, extra="forbid", frozen=True):
     output_size: OutputSize | None = None
 
 
+class RemoteSettings(BaseModel, extra="forbid", frozen=True):
+    """`[default.remote]`: another instance of this service, which does the runs of engine "remote"."""
+
+    url: Annotated[str, Field(pattern=r"^(https?://\S+)?$")] = ""
+    token: Annotated[SecretStr, AfterValidator(_sendable)] = SecretStr("")
+
+
 class Settings(BaseModel, extra="forbid", frozen=True):
     """`[default]`: the engine; and the sections."""
 
     engine: EngineChoice = "auto"
     server: ServerSettings = ServerSettings()
     qwen_image: QwenImageSettings = QwenImageSettings()
+    remote: RemoteSettings = RemoteSettings()
 
 
 def load_settings(

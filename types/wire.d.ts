@@ -1,7 +1,7 @@
 // Made of the OpenAPI document by scripts/wire_types.py (`make types`): change the models in web/, never this file.
 declare namespace Wire {
   interface BesideResponse {
-    engine: "classical" | "qwen";
+    engine: "classical" | "qwen" | "remote";
     label: string;
     capabilities: CapabilitiesResponse;
   }
@@ -31,7 +31,7 @@ declare namespace Wire {
   }
 
   interface ConfigResponse {
-    engine: "classical" | "qwen";
+    engine: "classical" | "qwen" | "remote";
     capabilities: CapabilitiesResponse;
     beside: BesideResponse | null;
     defaults: DefaultsResponse;
@@ -53,7 +53,7 @@ declare namespace Wire {
     negative_prompt?: string;
     loras?: string[] | null;
     fit?: boolean;
-    engine?: "classical" | "qwen" | null;
+    engine?: "classical" | "qwen" | "remote" | null;
     prompt?: string;
     layer_num?: number | "auto";
     resolution?: 640 | 1024;
@@ -108,7 +108,7 @@ declare namespace Wire {
     negative_prompt?: string;
     loras?: string[] | null;
     fit?: boolean;
-    engine?: "classical" | "qwen" | null;
+    engine?: "classical" | "qwen" | "remote" | null;
     instruction: string;
     shape?: "keep" | "new";
     output_size?: "layer" | "model";
@@ -510,7 +510,7 @@ declare namespace Wire {
   }
 
   interface StatusResponse {
-    engine: "classical" | "qwen";
+    engine: "classical" | "qwen" | "remote";
     engine_label: string;
     device: string;
     state: "loading" | "ready" | "unloaded" | "failed";

@@ -1,7 +1,7 @@
 """The worker process owns the pipeline and runs one job at a time.
 
-`python -m server.worker.process MODULE:CLASS DATA_DIR OPTIONS LOG_FORMAT`; the options are JSON: null, or what the
-pipeline is built with.
+`python -m server.worker.process MODULE:CLASS DATA_DIR LOG_FORMAT`; the environment has the pipeline's options as JSON:
+null, or what it is built with. A token among them would show in the list of processes.
 
 It ends with the service, however that ends: its standard input closes, and on Linux the kernel kills it as well.
 """
@@ -27,6 +27,7 @@ from server.processes import die_with_parent, take_standard_streams
 from server.storage.images import ImageStore
 from server.telemetry import LogFormat, Redaction, configure
 from server.worker.supervisor import (
+    OPTIONS,
     Event,
     Failed,
     Loaded,
@@ -111,7 +112,7 @@ def _load_failure(error: Exception) -> Failure:
     return _failure(error, "loading the engine")
 
 
-def main(pipeline_path: str, data_dir: str, options: str, log_format: str) -> None:
+def main(pipeline_path: str, data_dir: str, log_format: str) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole terminal; the service decides what ends
     die_with_parent()
     commands, events = take_standard_streams()
@@ -119,7 +120,7 @@ def main(pipeline_path: str, data_dir: str, options: str, log_format: str) -> No
     child = Child(commands, events, ImageStore(Path(data_dir)), redaction)
     try:
         pipeline = load_pipeline(
-            pipeline_path, json.loads(options), lambda progress: child.send(Stepped(progress=progress))
+            pipeline_path, json.loads(os.environ.pop(OPTIONS)), lambda progress: child.send(Stepped(progress=progress))
         )
     except Exception as error:  # noqa: BLE001 - the service is told, and logs it
         child.send(LoadFailed(failure=_load_failure(error)))

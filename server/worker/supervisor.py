@@ -113,6 +113,8 @@ async def read_event(stream: asyncio.StreamReader) -> Event | None:
 
 # The supervisor.
 
+OPTIONS = "LLM_DIT_WORKER_OPTIONS"
+"""The variable that holds a pipeline's options."""
 LOST = "The process that runs the engine ended in the middle of this job and is started again: send the job once more."
 NOT_STARTED = "The process that runs the engine cannot start: the server's log says why."
 STALLED = "The engine made no progress for {seconds:.0f} s and is started again: send the job once more."
@@ -144,8 +146,8 @@ class Worker:
         watch: Watch,
         log_format: LogFormat = "text",
     ) -> None:
-        child = ["-m", "server.worker.process", pipeline, str(data_dir), json.dumps(options), log_format]
-        self._arguments = [sys.executable, *child]
+        self._arguments = [sys.executable, "-m", "server.worker.process", pipeline, str(data_dir), log_format]
+        self._options = json.dumps(options)
         self._watch = watch
         self._process: asyncio.subprocess.Process | None = None
         self._settled = asyncio.Event()
@@ -279,7 +281,7 @@ class Worker:
     async def _spawn(self) -> asyncio.subprocess.Process:
         pipe = asyncio.subprocess.PIPE
         return await asyncio.create_subprocess_exec(
-            *self._arguments, stdin=pipe, stdout=pipe, env=environment_of_child()
+            *self._arguments, stdin=pipe, stdout=pipe, env=environment_of_child(**{OPTIONS: self._options})
         )
 
     def _handle(self, event: Event) -> None:

@@ -282,7 +282,7 @@ def _waits(
 
     @functools.wraps(method)
     def wait(self: "Client", *args: P.args, **kwargs: P.kwargs) -> T:
-        return self._wait(partial(method, self._client, *args, **kwargs))
+        return self._wait(partial(method, self.asynchronous, *args, **kwargs))
 
     return wait
 
@@ -291,10 +291,11 @@ class Client:
     """`AsyncClient` for programs without asyncio: the same methods, which wait. Callbacks run in another thread."""
 
     def __init__(self, url: str = DEFAULT_URL, *, token: str = "", patience_s: float = PATIENCE_S) -> None:
-        self._client = AsyncClient(url, token=token, patience_s=patience_s)
+        self.asynchronous = AsyncClient(url, token=token, patience_s=patience_s)
+        """The client whose methods run in the thread of `portal`."""
         self._exit = ExitStack()
-        self._portal = self._exit.enter_context(start_blocking_portal())
-        self._exit.callback(self._portal.call, self._client.close)
+        self.portal = self._exit.enter_context(start_blocking_portal())
+        self._exit.callback(self.portal.call, self.asynchronous.close)
 
     def __enter__(self) -> Self:
         return self
@@ -308,7 +309,7 @@ class Client:
         self._exit.close()
 
     def _wait(self, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
-        future = self._portal.start_task_soon(work)
+        future = self.portal.start_task_soon(work)
         try:
             return future.result()
         finally:

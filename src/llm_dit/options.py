@@ -18,7 +18,7 @@ from pydantic import Field
 from llm_dit.errors import InputError, InstructionError
 from llm_dit.names import Language
 
-EngineName = Literal["classical", "qwen"]
+EngineName = Literal["classical", "qwen", "remote"]
 Photographs = Literal["things", "subject", "regions"]
 """What the layers of a photograph are."""
 

@@ -86,10 +86,13 @@ def test_a_token_that_is_not_valid_is_not_repeated(token: str) -> None:
     ("text", "message"),
     [
         ("[default.server]\nprot = 1", r"there is no key 'server\.prot'; there is: server\.host, server\.port, .*\."),
-        ("[default.sever]\nport = 1", r"there is no key 'sever'; there is: engine, server, qwen_image\."),
+        ("[default.sever]\nport = 1", r"there is no key 'sever'; there is: engine, server, qwen_image, remote\."),
         ("[default.server]\nport = 99999", r"server\.port = 99999 is not valid: it must be less than .* 65535\."),
         ("[default.server]\nport = 'x'", r"server\.port = 'x' is not valid: it must be a valid integer.*\."),
-        ("[default]\nengine = 'gpu'", r"engine = 'gpu' is not valid: it must be 'auto', 'classical' or 'qwen'\."),
+        (
+            "[default]\nengine = 'gpu'",
+            r"engine = 'gpu' is not valid: it must be 'auto', .* or 'remote'\.",
+        ),
         ("[default]\nserver = 3", r"server = 3 is not valid: .*\."),
         ("[default.qwen_image]\nresolution = 512", r"qwen_image\.resolution = 512 is not valid: .*640 or 1024\."),
         (

@@ -194,9 +194,6 @@ def put_in_fp8(transformer: nn.Module, kept: Sequence[str] = NOT_IN_FP8) -> None
 # Their tensors are plain, so that every placement moves them. The blocks of GGUF's types are in
 # https://github.com/ggml-org/ggml/blob/master/src/ggml-common.h.
 
-UNPACKING = 7
-"""Bytes for a number that unpacking takes at its peak: integers, floats with a least value, and what comes of it."""
-
 
 class PackedLinear(nn.Module):
     """A linear layer over `weight` as it is stored: bytes of blocks of one of GGUF's types, or 8-bit floats.

@@ -140,6 +140,10 @@ def is_gguf(path: str | Path) -> bool:
         return stream.read(len(GGUF)) == GGUF
 
 
+UNPACKING = 7
+"""Bytes for a number that unpacking takes at its peak: integers, floats with a least value, and what comes of it."""
+
+
 def held_bytes(tensor: StoredTensor, itemsize: int) -> int:
     """Return what a file's tensor takes once it is loaded, where a number that is not packed takes `itemsize`."""
     return tensor.size if stays_packed(tensor) else prod(tensor.shape) * itemsize

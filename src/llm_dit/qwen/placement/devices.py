@@ -15,9 +15,8 @@ import torch
 
 from llm_dit.errors import DeviceError, InputError, VersionError
 from llm_dit.qwen.editors import EDITORS
-from llm_dit.qwen.forward.quantized import UNPACKING
 from llm_dit.qwen.loading.checkpoints import Checkpoint, is_in_fp8, is_modulation
-from llm_dit.qwen.loading.single_file import held_bytes, is_gguf, is_packed, stays_packed
+from llm_dit.qwen.loading.single_file import UNPACKING, held_bytes, is_gguf, is_packed, stays_packed
 from llm_dit.qwen.placement.plan import APART, FUSED, NONE, PLAIN, Machine, Needs, Rates, Weights
 
 SUPPORTED = ("cuda", "mps", "cpu")

@@ -151,7 +151,7 @@ export function engineChoice(onpick) {
     /** @param {State} state */
     render: (state) => {
       element.hidden = !state.config?.beside;
-      choice.set(besideOf(state)?.engine ?? state.config?.engine ?? "qwen");
+      choice.set(besideOf(state) ? "classical" : "qwen");
     },
   };
 }
