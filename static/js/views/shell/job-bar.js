@@ -123,6 +123,7 @@ function queuedWords(position) {
 
 const PHASES = /** @type {const} */ ([
   "starting",
+  "waiting",
   "downloading",
   "loading",
   "captioning",
