@@ -1,4 +1,4 @@
-"""Which pipeline runs and why: the names of the configuration, and the classes that they stand for."""
+"""The choice of the engine: names in the configuration, their pipeline classes, and why one runs."""
 
 import functools
 import gc
@@ -38,17 +38,17 @@ REMOTE_START_S = 5.0
 
 @dataclass(frozen=True, kw_only=True)
 class Engine:
-    """A pipeline by name, the `reason` it runs, and in `hint` what to do to get the other one.
+    """A pipeline by name, the `reason` why it runs, and the `hint` how to get the other one.
 
-    `pipeline` is `module:Class` or `module:Class.method`, imported in the worker process only, and `options` are its
-    arguments (None: it takes none). `edit_model_path` is where its edit model comes from; `step_s` is how long a step,
-    or loading a part of a model, may take: a canceled run gets that long to stop. `max_aspect` and `max_model_aspect`
-    bound longer : shorter side (None: any) of a picture that keeps its size, and of one that is resized for the model.
-    `defaults` is what a run gets that leaves them out, where no LoRA has a schedule, and `edit_defaults` what an edit
-    gets, where that differs; `loras` are those of each kind of runs. `decompose_takes` and `edit_takes` are what makes
-    another result, `speeds` what a run can ask for. `any_instruction` is whether it takes any words, `any_size` whether
-    it works at a picture's own size, `references` how many pictures it takes beside the layer of an edit, `photographs`
-    what it takes a photograph apart into, and `license` what its edit model's license forbids.
+    `pipeline` is `module:Class` or `module:Class.method`, imported only in the worker process; `options` are its
+    arguments (None: it has none). `edit_model_path` is the source of its edit model. `step_s` is the longest time of a
+    step, or of loading a part of a model: a canceled run gets that long to stop. `max_aspect` and `max_model_aspect`
+    limit longer : shorter side (None: no limit), for pictures that keep their size and for pictures resized for the
+    model. `defaults` are those of a run without a LoRA that has a schedule, `edit_defaults` those of an edit, if they
+    differ; `loras` are those of each kind of run. `decompose_takes` and `edit_takes` name the fields that affect the
+    result, `speeds` the possible speeds. `any_instruction`: any words are accepted. `any_size`: it works at a
+    picture's own size. `references`: most reference pictures of an edit. `photographs`: the layers of photographs.
+    `license`: what the edit model's license forbids.
     """
 
     name: EngineName
@@ -74,9 +74,9 @@ class Engine:
     hint: str
 
     def defaults_of_run(self, kind: str, loras: Sequence[str] | None = None) -> RunDefaults:
-        """Return what a run of a kind gets that leaves them out, with these of the LoRAs on (None: all).
+        """Return the defaults of a kind of run with these LoRAs active (None: all).
 
-        Raises `InputError` for a LoRA that the engine has not.
+        Raises `InputError` for an unknown LoRA.
         """
         chosen = choose(self.loras.get(kind, ()), loras if self.loras else None)
         defaults = self.edit_defaults if kind == "edit" and self.edit_defaults else self.defaults
@@ -85,34 +85,34 @@ class Engine:
         return defaults._replace(num_inference_steps=chosen.schedule.steps, cfg_scale=chosen.schedule.guidance)
 
     def label_on(self, device: str | None) -> str:
-        """Return what people call the engine, with the device when it is known."""
+        """Return the engine's name for people, with the device if it is known."""
         return f"{self.label} · {device}" if device else self.label
 
 
 @dataclass(frozen=True, kw_only=True)
 class Obstacle:
-    """What keeps Qwen-Image from running here, and what to do about it."""
+    """Why Qwen-Image cannot run here, and what to do."""
 
     what: str
     advice: str
 
 
 NO_ACCELERATOR = Obstacle(
-    what="torch sees no accelerator",
-    advice='check the driver of an NVIDIA GPU, use Apple silicon, or set engine = "qwen" to wait for the processor',
+    what="torch finds no accelerator",
+    advice='check the driver of an NVIDIA GPU, use Apple silicon, or set engine = "qwen" to run it on the CPU',
 )
 
 
 BLIND = (
-    "The classical engine's networks are not set up, so it tells things by color alone and reads no text: "
-    "run `llm-dit models fetch`, then start again."
+    "The classical engine's networks are not installed, so it uses only colors and edges: "
+    "run `llm-dit models fetch`, then restart."
 )
 
 
 def choose_engine(settings: Settings) -> Engine:
-    """Return the engine that the settings ask for; raises `EngineError` when it cannot run here.
+    """Return the engine of the settings; raises `EngineError` if it cannot run here.
 
-    "auto" takes Qwen-Image when it is configured, installed, and torch sees an accelerator.
+    "auto" chooses Qwen-Image if it is configured and installed, and torch finds an accelerator.
     """
     models = settings.qwen_image
     obstacle = _unconfigured(models) or _uninstalled()
@@ -121,11 +121,11 @@ def choose_engine(settings: Settings) -> Engine:
             raise EngineError("The remote engine needs the service's address: set url under [default.remote].")
         return _remote(settings.remote, 'The settings ask for it: engine = "remote".')
     if settings.engine == "classical":
-        return _classical(models, 'The settings ask for it: engine = "classical".', obstacle)
+        return _classical(models, 'The settings require it: engine = "classical".', obstacle)
     if settings.engine == "qwen":
         if obstacle:
             raise EngineError(f"The Qwen-Image engine cannot run: {obstacle.what}; {obstacle.advice}.")
-        return _qwen(models, 'The settings ask for it: engine = "qwen".')
+        return _qwen(models, 'The settings require it: engine = "qwen".')
     obstacle = obstacle or _without_accelerator()
     if obstacle and settings.remote.url:
         try:
@@ -134,7 +134,7 @@ def choose_engine(settings: Settings) -> Engine:
             return _classical(models, error.message, obstacle)
     if obstacle:
         return _classical(models, f"Qwen-Image does not run here: {obstacle.what}.", obstacle)
-    return _qwen(models, "Its model is configured, and torch sees an accelerator.")
+    return _qwen(models, "Its model is configured, and torch finds an accelerator.")
 
 
 def spare_engine(settings: Settings, engine: Engine) -> Engine | None:
@@ -145,12 +145,12 @@ def spare_engine(settings: Settings, engine: Engine) -> Engine | None:
 
 
 def load_pipeline(path: str, options: Options, progress: ProgressCallback) -> LayerPipeline:
-    """Import and build what `path`, `module:Class` or `module:Class.method`, names.
+    """Import `path`, `module:Class` or `module:Class.method`, and call it.
 
-    Without `options` it is called without arguments, else with them and with `progress`, which hears of loading.
+    It gets `options` as arguments, and `progress` to report loading; with `options` None it gets no arguments.
     """
     module, _, name = path.partition(":")
-    # What torch imports stays. To search it for garbage takes a fifth of its import, and 0.3 s of each later search.
+    # Torch's imports are permanent. Garbage collection of them takes a fifth of the import, and 0.3 s each time later.
     gc.disable()
     try:
         build = operator.attrgetter(name)(importlib.import_module(module))
@@ -162,7 +162,7 @@ def load_pipeline(path: str, options: Options, progress: ProgressCallback) -> La
 
 def _classical(models: QwenImageSettings, reason: str, obstacle: Obstacle | None) -> Engine:
     advice = obstacle.advice if obstacle else 'set engine = "qwen"'
-    # The probe of a file's size is cheap, and a running engine keeps what it began with.
+    # Reading a file's header is cheap, and a running engine does not change.
     blind = f" {BLIND}" if missing() else ""
     return Engine(
         name="classical",
@@ -171,7 +171,7 @@ def _classical(models: QwenImageSettings, reason: str, obstacle: Obstacle | None
         max_model_aspect=CLASSICAL_MAX_ASPECT,
         defaults=defaults_of(models),
         decompose_takes=("seed", "regions", "output_size"),
-        edit_takes=(),  # a seed changes the grain of film and nothing else
+        edit_takes=(),  # the seed affects film grain only
         any_instruction=False,
         any_size=True,
         photographs="regions" if missing() else "subject",
@@ -190,7 +190,7 @@ def _qwen(models: QwenImageSettings, reason: str) -> Engine:
         pipeline="llm_dit.pipelines.qwen_image_diffusers:QwenImageDiffusersPipeline.from_pretrained",
         options=pipeline_arguments(models),
         edit_model_path=edit_model_path,
-        # Killing the process costs more: another one has to read all the weights again.
+        # Killing the process is more expensive: the next one reads all the weights again.
         step_s=120.0,
         max_aspect=QWEN_MAX_ASPECT,
         max_model_aspect=QWEN_MAX_ASPECT,
@@ -259,26 +259,26 @@ def _remote(remote: RemoteSettings, reason: str) -> Engine:
 
 
 def _speeds(models: QwenImageSettings) -> tuple[Speed, ...]:
-    """Return the speeds of runs: weights that were loaded in fp8 have no exact ones."""
+    """Return the possible speeds of runs: fp8 weights have no exact runs."""
     in_fp8 = models.speed == "fast" and not models.quantization
     return tuple(speed for speed in choices(Speed) if speed != "exact" or not in_fp8)
 
 
 def defaults_of(models: QwenImageSettings, model: RunDefaults = QWEN_IMAGE) -> RunDefaults:
-    """Return what the settings say, and where they say nothing what the model does by itself."""
+    """Return the settings' values, or the model's own without one."""
     return RunDefaults(*(getattr(models, name) or getattr(model, name) for name in RunDefaults._fields))
 
 
 def pipeline_arguments(models: QwenImageSettings) -> dict[str, Any]:
-    """Return what `QwenImageDiffusersPipeline.from_pretrained` gets; what is left empty is its own choice: None."""
+    """Return the arguments of `QwenImageDiffusersPipeline.from_pretrained`; empty settings are None."""
     options = models.model_dump(mode="json", exclude=set(RunDefaults._fields) - {"speed"})
     return {key: None if value == "" and key != "model_path" else value for key, value in options.items()}
 
 
 def diagnose_qwen(models: QwenImageSettings) -> list[Finding]:
-    """Return what this computer has for Qwen-Image as it is configured; loads no weights."""
+    """Return what this computer has for the configured Qwen-Image; loads no weights."""
     arguments = pipeline_arguments(models)
-    for name in ("load_edit_model", "revision", "edit_revision"):  # they change nothing in what is found
+    for name in ("load_edit_model", "revision", "edit_revision"):  # they do not affect the findings
         del arguments[name]
     return diagnose(**arguments)
 
@@ -303,7 +303,7 @@ def _without_accelerator() -> Obstacle | None:
 
 @functools.cache
 def _accelerator() -> bool:
-    """Ask torch in a process of its own: the service itself must never hold a device, nor wait for the import again."""
+    """Ask torch in another process, so that the service neither holds a device nor waits for the import."""
     try:
         done = subprocess.run([sys.executable, "-c", PROBE], capture_output=True, text=True, timeout=PROBE_S)
     except (OSError, subprocess.TimeoutExpired):

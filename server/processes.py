@@ -1,12 +1,11 @@
-"""Child processes: all end with the service and speak to it over their standard streams; those of the pool run tasks.
+"""Child processes, which end with the service and talk to it over standard streams; those of the pool run tasks.
 
-`python -m server.processes NICE` is one of the pool (`server/pool/pool.py`). It runs one task after another, each
-within its budget. A task is a pickle behind its length on the standard input, and its answer JSON behind its length on
-the standard output: a decoder that somebody has taken over must not be able to send pickles to the service. What
-libraries print goes nowhere.
+`python -m server.processes NICE` is a process of the pool (`server/pool/pool.py`). It runs one task after another, each
+within its budget. A task arrives on standard input as a length and a pickle. The answer leaves on standard output as a
+length and JSON, because a compromised decoder must not be able to send pickles to the service. Output of libraries is
+discarded.
 
-Only POSIX has limits of CPU time, and only Linux holds a process to one of memory. Elsewhere the service's clock alone
-ends a task that takes too long.
+Only POSIX limits CPU time, and only Linux limits memory. Elsewhere only the service's clock ends a slow task.
 """
 
 import contextlib
@@ -31,22 +30,22 @@ from server.errors import Failure
 
 PR_SET_PDEATHSIG = 1
 LENGTH = struct.Struct(">I")
-"""What stands before a message: how many bytes it has."""
+"""The header of a message: its length in bytes."""
 
 
 def environment_of_child(**variables: str) -> Mapping[str, str]:
-    """Return the environment of a child that finds this program's modules where this process found them."""
+    """Return an environment in which a child finds this program's modules."""
     return os.environ | {"PYTHONPATH": os.pathsep.join(path or os.curdir for path in sys.path)} | variables
 
 
 def die_with_parent() -> None:
-    """Ask the kernel to kill this process when the thread that started it ends: that is the service's event loop."""
+    """Ask the kernel to kill this process when its parent thread, the service's event loop, ends."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def take_standard_streams() -> tuple[BinaryIO, BinaryIO]:
-    """Return the pipes to the service; whatever else is printed goes to standard error, and reading gives nothing."""
+    """Return the pipes to the service; other output goes to standard error, and standard input is empty."""
     commands, events = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
     with contextlib.closing(os.fdopen(os.open(os.devnull, os.O_RDONLY), "rb")) as nothing:
         os.dup2(nothing.fileno(), 0)
@@ -55,26 +54,26 @@ def take_standard_streams() -> tuple[BinaryIO, BinaryIO]:
 
 
 def framed(message: bytes) -> bytes:
-    """Return a message behind its length."""
+    """Return a message with its length in front."""
     return LENGTH.pack(len(message)) + message
 
 
 def read_framed(stream: BinaryIO) -> bytes | None:
-    """Return the next message without its length; None when the other end is gone."""
+    """Return the next message without its length, or None if the other end is closed."""
     header = stream.read(LENGTH.size)
     return stream.read(LENGTH.unpack(header)[0]) if len(header) == LENGTH.size else None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Memory:
-    """Bytes that a process holds, and bytes that the machine has."""
+    """Memory of a process, and of the machine, in bytes."""
 
     used_bytes: int
     total_bytes: int
 
 
 def memory_of(pid: int) -> Memory | None:
-    """Return the memory of a process, or None where the system does not tell (it is read from Linux's /proc)."""
+    """Return the memory of a process, or None without Linux's /proc."""
     try:
         used = statm(1, pid)
     except OSError:
@@ -83,21 +82,21 @@ def memory_of(pid: int) -> Memory | None:
 
 
 def statm(field: int, pid: int | Literal["self"] = "self") -> int:
-    """Return a field of proc_pid_statm(5) in bytes; raises `OSError` where there is none."""
+    """Return a field of proc_pid_statm(5) in bytes; raises `OSError` on other systems."""
     return int(Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[field]) * os.sysconf("SC_PAGE_SIZE")
 
 
 # A process of the pool.
 
 MOST_TASKS = 500
-"""After which a process ends, whatever it may have lost by then."""
+"""Errors after which a process ends, because it may be damaged."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Budget:
-    """What a task may take: seconds of CPU time, bytes of memory on top of what an idle process has, and seconds.
+    """The limits of a task: CPU seconds, bytes of memory above an idle process, and seconds.
 
-    A process that holds more than `kept` bytes after it ends, which alone gives all of them back.
+    A process that still holds more than `kept` bytes afterwards exits, because only that frees all of them.
     """
 
     cpu_s: float
@@ -108,7 +107,7 @@ class Budget:
 
 @dataclass(frozen=True, kw_only=True)
 class Task:
-    """A call: a function of a module, with arguments that can be pickled."""
+    """A call of a module's function, with arguments that can be pickled."""
 
     function: Callable[..., Any]
     args: tuple[Any, ...]
@@ -121,7 +120,7 @@ def pack_task(task: Task) -> bytes:
 
 
 def serve(tasks: BinaryIO, answers: BinaryIO) -> None:
-    """Run tasks until the service closes the stream, or this process had better end."""
+    """Run tasks until the service closes the stream, or this process should end."""
     for number in range(1, MOST_TASKS + 1):
         content = read_framed(tasks)
         if content is None:
@@ -138,7 +137,7 @@ def serve(tasks: BinaryIO, answers: BinaryIO) -> None:
 
 
 def run(task: Task) -> dict[str, Any]:
-    """Return what became of a task: its `result`, a `failure` that may be told, `memory`, or the stack of a `crash`."""
+    """Return the outcome of a task: its `result`, a public `failure`, `memory`, or the stack of a `crash`."""
     _limit(task.budget)
     try:
         return {"result": task.function(*task.args, **task.kwargs)}
@@ -147,7 +146,7 @@ def run(task: Task) -> dict[str, Any]:
     except MemoryError:
         return {"memory": True}
     except Exception as error:  # noqa: BLE001 - whatever a task raises ends the task, not the process
-        # The words of an exception may hold what a client has sent.
+        # An exception's message may contain a client's data.
         frames = reversed(traceback.extract_tb(error.__traceback__))
         stack = " < ".join(f"{Path(frame.filename).name}:{frame.lineno} {frame.name}" for frame in frames)
         return {"crash": [type(error).__qualname__, stack]}
@@ -156,21 +155,23 @@ def run(task: Task) -> dict[str, Any]:
 
 
 def _limit(budget: Budget | None) -> None:
-    """Hold this process to a budget from here on; None: to none."""
+    """Limit this process to a budget from now on; None: no limits."""
     if sys.platform == "win32":
         return
-    # RLIMIT_CPU counts whole seconds of a process's whole life; SIGPROF ends a process just as SIGXCPU does.
+    # RLIMIT_CPU counts whole seconds of the whole process; SIGPROF ends a process like SIGXCPU.
     signal.setitimer(signal.ITIMER_PROF, 0 if budget is None else budget.cpu_s)
     if sys.platform == "linux":
         import resource
 
-        # The fifth field is what RLIMIT_DATA counts.
+        # RLIMIT_DATA counts the fifth field.
         most = resource.RLIM_INFINITY if budget is None else statm(5) + budget.memory
         resource.setrlimit(resource.RLIMIT_DATA, (most, resource.RLIM_INFINITY))
 
 
 def main(nice: int) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole terminal; the service decides what ends
+    signal.signal(
+        signal.SIGINT, signal.SIG_IGN
+    )  # Ctrl-C reaches all processes of the terminal; the service decides which of them end
     die_with_parent()
     tasks, answers = take_standard_streams()
     if sys.platform != "win32":

@@ -1,4 +1,4 @@
-"""The service without HTTP: its parts, put together, from start to end, the signals that end it, its housekeeping."""
+"""The service without HTTP: its assembly, start and end, stop signals, and housekeeping."""
 
 import asyncio
 import contextlib
@@ -33,11 +33,11 @@ from server.worker.supervisor import Watch, Worker
 
 logger = logging.getLogger("llm_dit.server")
 SPARE_UNLOAD_S = 120.0
-"""Seconds without a job after which the process of the engine beside the service's own ends."""
+"""Idle seconds after which the process of the second engine ends."""
 
 
 class Service(TypedDict):
-    """The parts of the service, from its start to its end."""
+    """The parts of the service."""
 
     settings: Settings
     engine: Engine
@@ -55,9 +55,9 @@ class Service(TypedDict):
 
 @contextlib.asynccontextmanager
 async def open_service(settings: Settings, engine: Engine) -> AsyncGenerator[Service]:
-    """Start the engine and go on with the current jobs; at the end, drain.
+    """Start the engine and resume the stored jobs; at the end, drain.
 
-    Raises `SettingsError` when the data folder cannot be used. A start that fails leaves nothing running.
+    Raises `SettingsError` if the data folder is unusable. A failed start leaves nothing running.
     """
     server = settings.server
     store = ImageStore(server.data_dir)
@@ -107,7 +107,7 @@ def _open_database(data_dir: Path, store: ImageStore) -> Database:
     try:
         return Database(data_dir, lambda document: size_of_project(document, store))
     except SettingsError as error:
-        logger.error("the service cannot start: %s", error.message)  # the web server's own words bury it
+        logger.error("the service cannot start: %s", error.message)  # the web server's own messages would hide it
         raise
 
 
@@ -117,7 +117,7 @@ async def _end(task: asyncio.Task[None]) -> None:
 
 
 def _new_worker(settings: Settings, engine: Engine) -> Worker:
-    # A part of a step reports nothing: a slow engine gets twice its longest step.
+    # Nothing is reported within a step: a slow engine gets twice its longest step.
     watch = Watch(run_s=max(settings.server.stall_timeout_s, 2 * engine.step_s), load_s=settings.server.load_timeout_s)
     return Worker(
         engine.pipeline,
@@ -147,15 +147,15 @@ def _readings(
     )
 
 
-# What a signal to stop does: the first one drains, the second one stops now.
+# Stop signals: the first one drains, the second one stops at once.
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class StopSignals:
-    """Stands before the handlers of the server: signals reach them after the running job has ended.
+    """Runs before the server's signal handlers: signals reach those only after the running job has ended.
 
-    Until then the server answers, so that those who ask are told that it stops.
+    Until then the server answers, and tells clients that it is stopping.
     """
 
     def __init__(self, drain: Callable[[], Coroutine[Any, Any, None]], hurry: Callable[[], None]) -> None:
@@ -167,7 +167,7 @@ class StopSignals:
 
     @contextlib.contextmanager
     def handled(self) -> Generator[None]:
-        """Handle signals until the block ends; does nothing outside of the main thread, where Python has no signals."""
+        """Handle signals during the block; does nothing outside the main thread, where Python has no signals."""
         if threading.current_thread() is not threading.main_thread():
             yield
             return
@@ -186,7 +186,7 @@ class StopSignals:
             logger.info("a second signal: stopping now")
             self._hurry()
             return
-        logger.info("a signal to stop: nothing more is taken in, and the run under way gets its time")
+        logger.info("a stop signal: no new jobs are accepted, and the current run gets its time")
         self._draining = asyncio.create_task(self._drain())
         self._draining.add_done_callback(lambda _: self._pass_on(number))
 
@@ -194,24 +194,24 @@ class StopSignals:
         handler = self._servers_own[number]
         server = getattr(handler, "__self__", None)
         if isinstance(server, uvicorn.Server):
-            # Its own handler would end the process by the signal itself, when all is done; this way it returns 0.
+            # Uvicorn's handler would end the process by the signal itself; this way it exits with 0.
             server.should_exit = True
         elif callable(handler):
             handler(number, None)
 
 
-# The store is kept within its limits; what a job or a project uses is never touched.
+# Housekeeping keeps the store within its limits; it never touches what a job or a project uses.
 
 
 EVERY_S = 600
 GRACE_S = 3600
-"""Seconds for which a picture is left alone after its last use: a request that names it may be on its way."""
+"""Seconds for which a picture stays after its last use, because a request that names it may be in transit."""
 DAY_S = 86_400
 USED_BY_JOBS = "SELECT input || coalesce(result, '') FROM jobs"
 
 
 class Housekeeping:
-    """Forgets old jobs and deleted projects, then removes pictures that nothing uses, by age and by size."""
+    """Removes old jobs and deleted projects, then unused pictures, by age and by size."""
 
     def __init__(
         self,
@@ -229,15 +229,15 @@ class Housekeeping:
         self._transit = transit
         self._settings = settings
         self.store_bytes = 0
-        """Size of all pictures when they were last looked at."""
+        """Size of all pictures at the last check."""
 
     async def keep_on(self) -> None:
-        """Clean up now and again, until canceled."""
+        """Clean up regularly, until canceled."""
         while True:
             try:
                 await self.clean_up()
             except Exception:
-                logger.exception("the clean-up failed, and is tried again later")
+                logger.exception("the clean-up failed and will be repeated later")
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._projects.freed.wait(), EVERY_S)
             self._projects.freed.clear()
@@ -249,7 +249,7 @@ class Housekeeping:
         await self._projects.purge(deleted_before=too_old)
         rows = await self._database.rows(USED_BY_JOBS)
         used = {sha256 for row in rows for sha256 in SHA256.findall(row[0])}
-        # What a project takes up from here on is touched, and so spared by its age.
+        # A picture that a project starts to use from now on is touched, so its age protects it.
         async for images in self._projects.images():
             used.update(images)
         await asyncio.to_thread(self._sweep, used, now)
@@ -268,7 +268,7 @@ class Housekeeping:
                 removed += 1
         self.store_bytes = held
         if removed:
-            logger.info("%d pictures that nothing used were removed", removed)
+            logger.info("%d unused pictures were removed", removed)
         if held > limit:
             logger.warning("the store holds %.1f GB, all in use: max_store_gb is %g", held / 1e9, limit / 1e9)
 

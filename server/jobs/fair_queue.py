@@ -17,17 +17,17 @@ from server.jobs.job import Job, JobRecords, Submission
 
 
 class FairLine:
-    """The jobs that wait, in the order in which they will start.
+    """The waiting jobs, in the order in which they will start.
 
     This is start-time fair queueing (Goyal, Vin and Cheng, 1996) with jobs of equal weight: a job's turn is one after
-    the turn of its client's job before it, and a client that had nothing waiting joins at the turn being served.
+    the turn of its client's job before it, and a client without waiting jobs joins at the current turn.
     """
 
     def __init__(self) -> None:
         self._arrived: list[Job] = []
         self._turn = 0
         self._next_turns: dict[str, int] = {}
-        """Of clients that were served beyond the current turn, the earliest turn of their next job."""
+        """The earliest turn of the next job, for clients that were served beyond the current turn."""
 
     def __len__(self) -> int:
         return len(self._arrived)
@@ -45,7 +45,7 @@ class FairLine:
         self._arrived.remove(job)
 
     def pop(self) -> Job:
-        """Take out the job that is next; raises `IndexError` when none waits."""
+        """Remove and return the next job; raises `IndexError` if none waits."""
         self._turn, job = self._ordered()[0]
         self._arrived.remove(job)
         self._next_turns[job.client] = self._turn + 1
@@ -58,24 +58,24 @@ class FairLine:
         for job in self._arrived:
             turns.append((self._next_turns.get(job.client, self._turn) + before[job.client], job))
             before[job.client] += 1
-        return sorted(turns, key=lambda turn: turn[0])  # a stable sort: those of one turn keep the order of arrival
+        return sorted(turns, key=lambda turn: turn[0])  # a stable sort: jobs of one turn keep the order of arrival
 
 
 MOST_TICKETS = 1000
 MOST_FOR_EACH_PLACE = 4
-"""What the clients that are there share as long as each has one: many requests may come from one address."""
+"""Places that the present clients share, while each has one: many requests may come from one address."""
 LATE_SHARE, LATE_S = 0.5, 5.0
-"""How long a ticket lasts beyond the time that its holder was told: clients add up to half of it, and seconds."""
+"""How long a ticket lasts beyond the announced time: clients add up to half of it, and some seconds."""
 CROWD = 2
-"""How many clients for each place may be told to come within one second, however fast jobs run: all who come at the
-same moment, but for those who get the places, have come for nothing."""
+"""Most clients per place that are told to return within one second, however fast jobs run: only as many as there are
+places succeed."""
 BODY_S = 60.0
-"""Seconds that the body of a request may take for which there is a place."""
+"""Seconds for the body of an admitted request."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Refusal:
-    """There is no place: come back in `retry_after_s` seconds; whether one is `kept` until then."""
+    """There is no place: retry in `retry_after_s` seconds; `kept`: a place is reserved until then."""
 
     retry_after_s: int
     kept: bool
@@ -88,7 +88,7 @@ class _Ticket:
     due_at: float = 0.0
     expires_at: float = 0.0
     called: bool = False
-    """Whether there was a place when its holder came, who may be sending the body now."""
+    """Whether its holder was admitted, and may be sending the body now."""
 
     def last(self, now: float, wait_s: float) -> None:
         self.due_at, self.called = now + wait_s, False
@@ -100,15 +100,15 @@ class _Ticket:
 
 
 class Tickets:
-    """Who gets one of the queue's `places`; a client that finds none has a ticket until it is to come back.
+    """Assigns the queue's `places`; a refused client gets a ticket until it is due to return.
 
-    Tickets stand in the order of the first refusals, but a client's second one comes after everybody's first, as in
-    `FairLine`; a client has at most its share of them, and never more than `most`. Who is new finds a place when more
-    are free than tickets stand before it. Of those who come back in time, who stands first is let in first; but the
-    later half of the places, and an idle engine, do not wait for those who have not come yet.
+    Tickets are in the order of the first refusals, but a client's second ticket comes after everybody's first, as in
+    `FairLine`. A client has at most its share of the tickets, and never more than `most`. A new client is admitted if
+    more places are free than there are tickets before it. Returning clients are admitted in ticket order; but the
+    later half of the places, and an idle engine, do not wait for clients that have not returned yet.
 
-    An Idempotency-Key tells which of its client's requests comes back. Without one it is the oldest that is due: a new
-    request must not take what an earlier one was promised.
+    An Idempotency-Key identifies the returning request of a client. Without one it is the oldest due request, so that
+    a new request cannot take a place that was promised to an earlier one.
     """
 
     def __init__(self, places: int, most: int, clock: Callable[[], float] = time.monotonic) -> None:
@@ -123,10 +123,10 @@ class Tickets:
     def ask(
         self, client: str, key: str | None, waiting: Counter[str], *, idle: bool, opens_in_s: Callable[[int], float]
     ) -> Refusal | None:
-        """Return None when there is a place for a request of `client`, who then has a minute to send it.
+        """Return None if there is a place for a request of `client`, which then has a minute to send it.
 
-        `waiting` counts the jobs of each client; `idle` tells that a job would start at once. `opens_in_s` returns the
-        seconds until so many more places are free.
+        `waiting` counts the jobs of each client; `idle`: a job would start at once. `opens_in_s` returns the seconds
+        until that many more places are free.
         """
         now = self._clock()
         self._tickets = [ticket for ticket in self._tickets if ticket.expires_at > now]
@@ -153,7 +153,7 @@ class Tickets:
         return Refusal(retry_after_s=wait_s, kept=ticket is not None)
 
     def use(self, client: str, key: str | None) -> None:
-        """Give up the ticket by which a request was let in, if it had one."""
+        """Remove the ticket of an admitted request, if it had one."""
         ticket = self._find(client, key, self._clock())
         if ticket is not None:
             self._tickets.remove(ticket)
@@ -163,7 +163,7 @@ class Tickets:
         return next((ticket for ticket in own if ticket.due_at <= now), own[0] if len(own) == 1 else None)
 
     def _before(self, client: str, ticket: _Ticket | None, waiting: Counter[str]) -> Sequence[_Ticket]:
-        """Return the tickets that stand before one, or before a request without one."""
+        """Return the tickets before this one, or before a request without one."""
         turns = waiting.copy()
         placed: list[tuple[int, _Ticket]] = []
         for each in self._tickets:

@@ -1,6 +1,6 @@
-"""What a job is to do, complete in itself, what comes out of it, and how long it is likely to take.
+"""Job inputs, which are self-contained, job results, and estimates of how long a run takes.
 
-Pictures are named by their SHA-256 in the image store, so that a job is a few hundred bytes wherever it goes.
+Pictures are referred to by their SHA-256 in the image store, so a job is a few hundred bytes.
 """
 
 import io
@@ -24,7 +24,9 @@ from llm_dit.score import Score, coverage
 from server.storage.images import ImageStore, address_of
 
 JobKind = Literal["decompose", "edit"]
-ONE_COLOR = "All that is seen of the result has one color: unless that was asked for, try another seed or more steps."
+ONE_COLOR = (
+    "The visible part of the result is one flat color: unless you asked for that, try another seed or more steps."
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,7 +42,7 @@ class StoredImage:
 
 @dataclass(frozen=True, kw_only=True)
 class JobResult:
-    """What a run made: `[composite, bottom, …, top]`, or the one edited layer."""
+    """The result of a run: `[composite, bottom, …, top]`, or the edited layer."""
 
     images: tuple[StoredImage, ...]
     seed: int
@@ -48,19 +50,19 @@ class JobResult:
     engine: str
     generation_time_s: float
     warnings: tuple[str, ...] = ()
-    """What the caller should know about the result, in a sentence each."""
+    """Warnings about the result, one sentence each."""
     forward: Forward | None = None
-    """What computed it; None of an engine that has no choice, and of results from before this was kept."""
+    """How it was computed; None for an engine without a choice, and for results of older versions."""
     recipe: Recipe | None = None
-    """How to make it again; None of results from before this was kept."""
+    """How to repeat the run; None for results of older versions."""
     score: Score | None = None
-    """What a decomposition is worth; None of an edit, and of results from before this was kept."""
+    """The score of a decomposition; None for an edit, and for results of older versions."""
     to_restore: bool = False
-    """Whether the layers have the model's size and are still to be brought to the picture's own."""
+    """Whether the layers still have the model's size and must be restored at the picture's."""
 
 
 class _Made(NamedTuple):
-    """What a pipeline's method made, the seed and text that it used, and what it is worth."""
+    """The images of a pipeline's method, the seed and text that it used, and the score."""
 
     pictures: Sequence[Image.Image]
     names: Sequence[str]
@@ -72,15 +74,15 @@ class _Made(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class _RunInput(SamplingOptions, ABC):
-    """A run on one picture; the seed is fixed, so that a second run gives the same."""
+    """A run on one picture; the seed is fixed, so that a repeated run gives the same result."""
 
     kind: ClassVar[JobKind]
     image: str
     seed: Seed = field()
     engine: EngineName | None = None
-    """The engine that is to run it; None is the service's own."""
+    """The engine for the run; None: the service's own."""
     scaled_from: tuple[int, int] | None = None
-    """The size in which the picture came, if it was scaled down before."""
+    """The original size of the picture, if it was scaled down."""
 
     def run(
         self,
@@ -89,7 +91,7 @@ class _RunInput(SamplingOptions, ABC):
         progress: ProgressCallback,
         preview: PreviewCallback | None = None,
     ) -> JobResult:
-        """Have the pipeline do it, and put what it makes into the store."""
+        """Run the pipeline, and store the result."""
         picture = _read(store, self.image)
         started = time.perf_counter()
         made = self._make(pipeline, picture, store, progress=progress, preview=preview)
@@ -109,7 +111,7 @@ class _RunInput(SamplingOptions, ABC):
         )
 
     def _asked(self, made: _Made) -> dict[str, Any]:
-        """Return what was asked for beside the pictures, with the seed that was drawn."""
+        """Return the options of the run, including the seed."""
         return self.arguments() | {"seed": made.seed}
 
     @abstractmethod
@@ -118,7 +120,7 @@ class _RunInput(SamplingOptions, ABC):
 
 @dataclass(frozen=True, kw_only=True)
 class DecomposeInput(_RunInput, DecomposeOptions):
-    """Take an image apart into layers."""
+    """Decompose an image into layers."""
 
     kind: ClassVar[JobKind] = "decompose"
     regions: tuple[NamedBox, ...] = ()
@@ -136,7 +138,7 @@ class DecomposeInput(_RunInput, DecomposeOptions):
         arguments = self.arguments()
         to_restore = self.output_size == "original" and not pipeline.any_size
         if to_restore:
-            # That is work for the processor, in another process: the next run need not wait for it.
+            # Another process does this on the CPU, so the next run need not wait for it.
             arguments["output_size"] = "model"
         layers = pipeline.decompose(image=picture, regions=self.regions, **arguments, **reports)
         score = None if to_restore else layers.score
@@ -158,7 +160,7 @@ class EditLayerInput(_RunInput, EditOptions):
         return (self.instruction, self.negative_prompt)
 
     def _asked(self, made: _Made) -> dict[str, Any]:
-        # A project that names the mask by its address, as its recipes do, keeps it.
+        # A project that refers to the mask by its address, as recipes do, keeps the mask in the store.
         return super()._asked(made) | {
             "region": address_of(self.region) if isinstance(self.region, str) else self.region
         }
@@ -176,7 +178,7 @@ JobInput = DecomposeInput | EditLayerInput
 
 
 def restore_layers(job_input: DecomposeInput, result: JobResult, data_dir: Path) -> JobResult:
-    """Return the result of a run with its layers brought to the picture's own size; raises `DiskFullError`."""
+    """Return the result of a run with its layers restored at the picture's size; raises `DiskFullError`."""
     from llm_dit.full_size import restore
 
     started = time.perf_counter()
@@ -198,12 +200,12 @@ def _read(store: ImageStore, sha256: str) -> Image.Image:
 
 
 def _warnings(before: Image.Image, after: Image.Image) -> tuple[str, ...]:
-    """Say when a run has lost the picture: numbers that went wrong come out of a model as black or as one color."""
+    """Return a warning if the result is one flat color: that is how a model's wrong numbers look."""
     return (ONE_COLOR,) if _is_plain(after) and not _is_plain(before) else ()
 
 
 def _is_plain(image: Image.Image) -> bool:
-    """Return whether all that is seen of an RGBA image has one color."""
+    """Return whether the visible part of an RGBA image has one color."""
     counts = image.convert("RGB").histogram(image.getchannel("A"))
     return all(sum(map(bool, counts[band : band + 256])) <= 1 for band in (0, 256, 512))
 
@@ -218,13 +220,13 @@ def _write(store: ImageStore, image: Image.Image, name: str) -> StoredImage:
     )
 
 
-# How long runs take, learned from those that have been measured.
+# Estimates of how long runs take, from measured runs.
 
 REMEMBERED_RUNS = 20
 
 
 class Paces:
-    """Expects of a run what the latest runs like it took; without any, what runs of its kind took."""
+    """Estimates a run's time from the latest similar runs, or from runs of its kind."""
 
     def __init__(self) -> None:
         self._alike: defaultdict[Hashable, deque[float]] = defaultdict(lambda: deque(maxlen=REMEMBERED_RUNS))
@@ -235,18 +237,18 @@ class Paces:
         self._of_kind[job_input.kind].append(run_s)
 
     def expect(self, job_input: JobInput) -> float | None:
-        """Return the seconds that a run will take; None when nothing like it has been measured."""
+        """Return the estimated seconds of a run, or None without a similar measured run."""
         measured = self._alike.get(_effort(job_input)) or self._of_kind.get(job_input.kind)
         return statistics.median(measured) if measured else None
 
     def usual(self) -> float | None:
-        """Return the seconds that a run of any kind takes; None when none has been measured."""
+        """Return the estimated seconds of a run of any kind, or None without a measured run."""
         medians = [statistics.median(measured) for measured in self._of_kind.values()]
         return max(medians, default=None)
 
 
 def _effort(job_input: JobInput) -> Hashable:
-    """Return what decides how long a run takes, apart from the machine."""
+    """Return what determines the time of a run, apart from the machine."""
     loras = None if job_input.loras is None else tuple(job_input.loras)
     speed = (job_input.num_inference_steps, job_input.speed, loras)
     common = (job_input.engine, job_input.kind, speed, job_input.output_size)

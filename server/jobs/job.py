@@ -27,21 +27,21 @@ JobStatus = Literal["queued", "processing", "succeeded", "failed", "canceled"]
 EventName = Literal["queued", "loading", "progress", "preview", "succeeded", "failed", "canceled"]
 FINISHED: frozenset[str] = frozenset({"succeeded", "failed", "canceled"})
 EVENTS_A_START = 1_000_000
-"""Event ids of one start of the service: those of the next one are higher, as `Last-Event-ID` wants them."""
+"""Event ids per start of the service: those of the next start are higher, as `Last-Event-ID` requires."""
 
 SINCE_0_2 = {"engine": None, "loras": None, "references": (), "region": None, "regions": (), "speed": "exact"}
-"""What jobs have been asked for since version 0.2.0, each with what stands for its not being asked for."""
+"""Options of jobs since version 0.2.0, each with the value that means it was not set."""
 
 
 def status_of(outcome: JobResult | LLMDiTError) -> Literal["succeeded", "failed", "canceled"]:
-    """Return how a job with this outcome has ended."""
+    """Return the final status of a job with this outcome."""
     if isinstance(outcome, JobResult):
         return "succeeded"
     return "canceled" if isinstance(outcome, JobCanceledError) else "failed"
 
 
 def describe_loading(progress: Progress) -> str:
-    """Return how far a download or the loading has got, in words."""
+    """Return the progress of a download or of loading, in words."""
     if progress.phase == "downloading":
         return f"downloading ({progress.step / 1e9:.1f} of {progress.total / 1e9:.1f} GB)"
     return f"{progress.phase} ({progress.step} of {progress.total} parts)" if progress.total else progress.phase
@@ -49,10 +49,10 @@ def describe_loading(progress: Progress) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class Submission:
-    """A job as a client asks for it.
+    """A client's request for a job.
 
-    `key` is its Idempotency-Key. Without `seed_given` the seed was drawn, so that two submissions that are equal
-    otherwise ask for two results.
+    `key` is its Idempotency-Key. Without `seed_given` the seed is random, so two otherwise equal submissions
+    ask for two results.
     """
 
     job_input: JobInput
@@ -62,9 +62,9 @@ class Submission:
 
     @property
     def fingerprint(self) -> str:
-        """What is asked for: equal when, and only when, all that the client chose is equal."""
+        """A hash of everything that the client chose."""
         fields = dataclasses.asdict(self.job_input) | {"kind": self.job_input.kind}
-        # What follows from what was sent, and what was not asked for: records of earlier versions are without it.
+        # Derived and unset values are left out, because records of earlier versions lack them.
         del fields["scaled_from"]
         for name, unasked in SINCE_0_2.items():
             if fields.get(name, unasked) == unasked:
@@ -76,10 +76,10 @@ class Submission:
 
 @dataclass(frozen=True, kw_only=True)
 class JobView:
-    """A job as it stood at one moment.
+    """A snapshot of a job.
 
-    `step` of `total` units are done in `phase`; `eta_s` seconds are left until it ends; `position` is the place in the
-    queue, 1 for the next to start. What does not apply, or is not known, is None. Times are seconds since 1970.
+    `step` of `total` units of `phase` are done; `eta_s` seconds are left; `position` is the position in the queue, 1
+    for the next to start. Unknown and inapplicable values are None. Times are seconds since 1970.
     """
 
     id: str
@@ -97,7 +97,7 @@ class JobView:
 
 @dataclass(frozen=True, kw_only=True)
 class JobEvent:
-    """Something that happened to a job; `layer` is what a "preview" is of, 1 at the bottom."""
+    """An event of a job; `layer` is the layer of a "preview", 1 at the bottom."""
 
     id: int
     name: EventName
@@ -109,9 +109,9 @@ class JobEvent:
 class Job:
     """A job that is waiting, running or finished. Only the queue that owns it changes it.
 
-    `client` is who sent it, `key` its Idempotency-Key and `fingerprint` what it asks for. It is `kept` when somebody
-    comes back for it; otherwise it is worth running only as long as one of its `waiters` stays. `runs` counts how often
-    it was started.
+    `client` sent it; `key` is its Idempotency-Key and `fingerprint` the hash of the request. If it is `kept`, a client
+    will fetch the result later; otherwise it runs only while at least one of its `waiters` is connected. `runs` counts
+    its starts.
     """
 
     job_input: JobInput
@@ -133,13 +133,13 @@ class Job:
     event_count: int = 0
     cancel_wanted: bool = False
     suspended: bool = False
-    """Whether the service stops before the job has ended; the next start goes on with it."""
+    """Whether the service stopped before the job ended; the next start resumes it."""
     previews: dict[int, bytes] = field(default_factory=dict[int, bytes])
-    """While it runs: the newest PNG of what each layer is going to be, 1 at the bottom."""
+    """While it runs: the latest preview PNG of each layer, 1 at the bottom."""
     _expected_end: float | None = None
     """Monotonic seconds."""
     _paced_from: tuple[float, int] = (0.0, 0)
-    """Monotonic seconds and the step from which the pace is measured."""
+    """The time in monotonic seconds, and the step, from which the pace is measured."""
     _events: list[JobEvent] = field(default_factory=list[JobEvent])
     _changed: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -149,7 +149,7 @@ class Job:
 
     @property
     def run_s(self) -> float:
-        """Seconds from its start to its end, or 0 when it never ran."""
+        """Seconds from its start to its end; 0 if it never ran."""
         return (self.finished_at or time.time()) - self.started_at if self.started_at else 0.0
 
     def view(self) -> JobView:
@@ -169,7 +169,7 @@ class Job:
         )
 
     def queue_at(self, position: int, expected_s: float | None) -> None:
-        """Take a place in the queue; the job is expected to end in `expected_s` seconds."""
+        """Set the position in the queue; the job should end in `expected_s` seconds."""
         self._expect(expected_s)
         if position != self.position:
             self.position = position
@@ -182,19 +182,19 @@ class Job:
         self._paced_from = (time.monotonic(), 0)
 
     def advance(self, progress: Progress) -> None:
-        # Bytes, parts of a model and steps go by at paces of their own.
+        # Bytes, parts of a model and steps have different paces.
         if self.progress and (progress.total != self.progress.total or progress.step < self.progress.step):
             self._paced_from = (time.monotonic(), progress.step)
         self.progress = progress
         self._publish("loading" if progress.is_loading else "progress")
 
     def show(self, layer: int, png: bytes) -> None:
-        """Take in what a layer is going to be."""
+        """Store the preview of a layer and notify followers."""
         self.previews[layer] = png
         self._publish("preview", layer)
 
     def end(self, outcome: JobResult | LLMDiTError) -> None:
-        """Record the result, and notify those who follow or wait."""
+        """Record the result, and notify followers and waiters."""
         self.finished_at, self.position = time.time(), None
         self._drop_previews()
         if isinstance(outcome, JobResult):
@@ -205,14 +205,14 @@ class Job:
         self._publish(status)
 
     def suspend(self) -> None:
-        """Let go of those who follow or wait: the service stops, and the job goes on at its next start."""
+        """Release followers and waiters: the service is stopping, and its next start resumes the job."""
         self.status, self.position, self.progress = "queued", None, None
         self.suspended = True
         self._drop_previews()
         self._wake()
 
     async def follow(self, after: int = 0) -> AsyncIterator[JobEvent]:
-        """Yield the events with an id above `after`, those to come too, up to the last one."""
+        """Yield the events with an id above `after`, including future ones, up to the last one."""
         after = after if after <= self.event_count else 0
         while True:
             changed = self._changed
@@ -233,8 +233,8 @@ class Job:
         return self.suspended or self.finished
 
     def _publish(self, name: EventName, layer: int | None = None) -> None:
-        # A follower wants to know where the job stands now: of each layer's previews, and of other events of one name
-        # in a row, only the last is kept.
+        # Followers need the current state: of each layer's previews, and of successive events with the same name, only
+        # the last is kept.
         told = next((event for event in reversed(self._events) if event.layer == layer), None)
         if told is not None and told.name == name:
             self._events.remove(told)
@@ -254,7 +254,7 @@ class Job:
         self._expected_end = None if expected_s is None else time.monotonic() + expected_s
 
     def _eta_s(self) -> float | None:
-        """Return the seconds left, the longer of what such jobs take and what the pace of this one says."""
+        """Return the seconds left: the larger of the estimate for such jobs and the one from the pace of this job."""
         if self.finished:
             return None
         now = time.monotonic()
@@ -266,7 +266,7 @@ class Job:
 
 
 class Stepping:
-    """Takes in the progress of a run."""
+    """Receives the progress of a run."""
 
     def __init__(self, job: Job, metrics: Metrics) -> None:
         self._job = job
@@ -277,7 +277,7 @@ class Stepping:
     def __call__(self, progress: Progress) -> None:
         self._job.advance(progress)
         now = time.monotonic()
-        # What goes by between two phases is a step of neither.
+        # Time between two phases belongs to neither.
         same_phase = progress.phase == self._last.phase and not progress.is_loading
         steps = progress.step - self._last.step if same_phase else 0
         if steps > 0:

@@ -1,4 +1,4 @@
-"""The jobs of the service: a bounded queue in which clients take turns, the one that runs, and the finished ones."""
+"""The jobs of the service: a bounded, fair queue, the running jobs, and the finished ones."""
 
 import asyncio
 import contextlib
@@ -34,21 +34,21 @@ from server.worker.host import PipelineHost
 logger = logging.getLogger("llm_dit.server")
 
 MAX_RUNS = 3
-"""A job that the end of the service interrupts runs again, at most twice: it may be what ends the service."""
-STOPPING = "The server is about to stop: send this again when it is back."
+"""Most runs of a job that the end of the service interrupts: the job may be what crashes the service."""
+STOPPING = "The server is shutting down: send this again after its restart."
 CANCELED = "The job was canceled: send it again to run it."
 FULL = "The queue is full: try again in {seconds} s."
-FULL_KEPT = "The queue is full: try again in {seconds} s; a place is kept for you until a little later."
+FULL_KEPT = "The queue is full: try again in {seconds} s; a place is reserved for you until a little later."
 FULL_OF_YOURS = "of your jobs are waiting already: try again in {seconds} s."
-ABANDONED = "The server ended in each run of this job, so it is not run again: look into the server's log."
+ABANDONED = "The server ended in each run of this job, so it is not run again: see the server's log."
 
 Restore = Callable[[DecomposeInput, JobResult], Coroutine[Any, Any, JobResult]]
-"""Brings the layers of a run to the picture's own size."""
+"""Restores the layers of a run at the picture's size."""
 
 
 @dataclass(kw_only=True, eq=False)
 class Lane:
-    """One engine's part of the queue: its host, the jobs that wait for it, and the one that runs."""
+    """One engine's part of the queue: its host, its waiting jobs, and its running job."""
 
     host: PipelineHost
     line: FairLine = field(default_factory=FairLine)
@@ -58,11 +58,11 @@ class Lane:
 
 
 class JobQueue:
-    """Takes jobs in, keeps them, and runs one after the other on each engine.
+    """Accepts jobs, stores them, and runs them one after another on each engine.
 
-    A job is on the disk before it counts as taken, and its outcome before it is told. All engines share the places of
-    the queue; `hosts` has the service's own first, which gets the jobs that name none. A job whose layers are still to
-    be brought to the picture's size leaves its engine to the next one, and goes on beside it.
+    A job is on the disk before it is accepted, and its result before it is announced. All engines share the places of
+    the queue. `hosts` has the service's own engine first, which gets jobs that name none. A job whose layers must
+    still be restored at the picture's size frees its engine for the next job, and finishes in parallel.
     """
 
     def __init__(
@@ -80,10 +80,10 @@ class JobQueue:
         self._settings = settings
         self._restore = restore
         self._restoring: dict[Job, tuple[asyncio.Task[JobResult], asyncio.Task[None]]] = {}
-        """Jobs that an engine is done with: what brings their layers to size, and what ends them after it."""
+        """Jobs that have left their engine: the task that restores their layers, and the task that ends them."""
         self.roster = Roster(records, settings.max_finished_jobs)
         self._arriving: Counter[str] = Counter()
-        """Jobs of each client that are about to be kept."""
+        """Jobs of each client that are being stored."""
         self._paces = Paces()
         self._share = settings.max_queue_per_client or settings.max_queue
         self._tickets = Tickets(settings.max_queue, self._share)
@@ -94,22 +94,21 @@ class JobQueue:
 
     @property
     def length(self) -> int:
-        """How many jobs wait."""
+        """The number of waiting jobs."""
         return sum(len(lane.line) for lane in self._lanes.values())
 
     @property
     def running(self) -> int:
-        """How many jobs run: at most one on each engine, and those that an engine is done with."""
+        """The number of running jobs: at most one per engine, and those that have left their engine."""
         return sum(lane.running is not None for lane in self._lanes.values()) + len(self._restoring)
 
     @property
     def ready(self) -> bool:
-        """Whether a job that is sent now and names no engine will run, after loading the models again if they are
-        unloaded."""
+        """Whether a new job without an engine name will run, possibly after reloading the models."""
         return not self.stopping and self._lanes[self._engine].host.state in {"ready", "unloaded"}
 
     async def restore(self) -> None:
-        """Go on where the service ended: what waited waits, and what ran runs again."""
+        """Resume the stored jobs: waiting jobs wait, and interrupted ones run again."""
         for job in await self._records.load():
             self.roster.add(job)
             if job.finished:
@@ -119,16 +118,16 @@ class JobQueue:
             elif job.runs >= MAX_RUNS:
                 await self._close(job, AbandonedError(ABANDONED))
             else:
-                logger.info("job taken up again", extra={"job_id": job.id, "runs": job.runs})
+                logger.info("job resumed", extra={"job_id": job.id, "runs": job.runs})
                 self._lane_of(job).line.add(job)
         for lane in self._lanes.values():
             self._renumber(lane)
             self._start_next(lane)
 
     def require_room(self, client: str, key: str | None = None, engine: EngineName | None = None) -> None:
-        """Raise `QueueFullError` when no job of this client can be taken in now, `StoppingError` when none ever can.
+        """Raise `QueueFullError` if there is no place for this client now, `StoppingError` if the service is stopping.
 
-        There is always room for a request that a job of the same `key` answers.
+        A request with the `key` of an existing job is always accepted.
         """
         if self.stopping:
             raise StoppingError(STOPPING)
@@ -147,11 +146,11 @@ class JobQueue:
             self._refuse(FULL_KEPT if refusal.kept else FULL, refusal.retry_after_s)
 
     async def submit(self, submission: Submission, *, kept: bool) -> Job:
-        """Return the job for a submission, which starts when it is its turn.
+        """Return the job for a submission, which starts in its turn.
 
-        That is the current job when the same client has sent the same before: with the same key, or with the same seed
-        while the first one waits or runs. A job that is not `kept` is canceled when nobody waits for it any more.
-        Raises `QueueFullError`, `StoppingError`, `KeyReusedError`, and `DiskFullError` when the job cannot be kept.
+        This is an existing job if the same client has sent the same request before: with the same key, or with the
+        same seed while the first job waits or runs. A job that is not `kept` is canceled when its last waiter leaves.
+        Raises `QueueFullError`, `StoppingError`, `KeyReusedError`, and `DiskFullError` if the job cannot be stored.
         """
         job = self.roster.answering(submission)
         if job is None:
@@ -162,7 +161,7 @@ class JobQueue:
         return job
 
     async def result_of(self, job: Job) -> JobResult:
-        """Wait for what a job makes; raises what it failed with. Canceling the last who waits cancels the job."""
+        """Wait for the result of a job; raises its error. Canceling the last waiter cancels the job."""
         job.waiters += 1
         try:
             await job.wait_over()
@@ -175,12 +174,12 @@ class JobQueue:
         if job.suspended:
             raise StoppingError(STOPPING)
         if job.error is not None:
-            raise Failure.of(job.error).error()  # each who waits gets an error of its own
+            raise Failure.of(job.error).error()  # each waiter gets its own exception
         assert job.result is not None
         return job.result
 
     async def cancel(self, job: Job) -> None:
-        """Cancel a job and return when it has ended; one that has ended already stays as it is."""
+        """Cancel a job and return when it has ended; a finished job does not change."""
         job.cancel_wanted = True
         lane = self._lane_of(job)
         if job in lane.line:
@@ -194,9 +193,9 @@ class JobQueue:
         await job.wait_over()
 
     async def drain(self) -> None:
-        """Take nothing more in, give the runs that are under way some seconds to end, and put the rest back.
+        """Accept no more jobs, give running jobs some seconds to end, and put the others back.
 
-        What is kept goes on at the next start; who waits for the rest is told to come again.
+        The next start resumes `kept` jobs; waiters of other jobs are told to send them again.
         """
         self.stopping = True
         for lane in self._lanes.values():
@@ -212,7 +211,7 @@ class JobQueue:
         await idle
 
     def hurry(self) -> None:
-        """Let `drain` wait no longer."""
+        """End the waiting in `drain`."""
         self._hurried.set()
 
     def _refuse(self, message: str, wait_s: int) -> NoReturn:
@@ -223,17 +222,17 @@ class JobQueue:
         return itertools.chain.from_iterable(lane.line for lane in self._lanes.values())
 
     def _lane_of(self, job: Job) -> Lane:
-        """Return where a job runs; one whose engine is gone since an earlier start runs on the service's own."""
+        """Return the lane of a job; a job whose engine no longer exists runs on the service's own."""
         return self._lanes.get(job.job_input.engine) or self._lanes[self._engine]
 
     def _opens_in_s(self, lane: Lane, places: int) -> float:
-        """Return the seconds until so many jobs have left a lane, as far as that can be told."""
+        """Return the estimated seconds until that many jobs have left a lane."""
         usual_s = self._paces.usual()
         if lane.running is None:
             left_s = 0.0
         else:
             eta_s, run_s = lane.running.view().eta_s, lane.running.run_s
-            left_s = eta_s or (run_s if usual_s is None else 0.0)  # unknown: as long again
+            left_s = eta_s or (run_s if usual_s is None else 0.0)  # unknown: assume the same time again
             usual_s = run_s + left_s if usual_s is None else usual_s
         ahead = [self._paces.expect(job.job_input) or usual_s or 0.0 for job in itertools.islice(lane.line, places - 1)]
         return left_s + sum(ahead) + (places - 1 - len(ahead)) * (usual_s or 0.0)
@@ -252,7 +251,7 @@ class JobQueue:
             await self._records.add(job)
         except BaseException as error:
             self.roster.discard(job)
-            # Another request may have come upon it.
+            # Another request may have joined it.
             job.end(error if isinstance(error, LLMDiTError) else StoppingError(STOPPING))
             raise
         finally:
@@ -297,7 +296,7 @@ class JobQueue:
             self._idle.set()
 
     async def _finish(self, job: Job, work: asyncio.Task[JobResult]) -> None:
-        """Bring the layers of a job to the picture's own size; whatever happens, the job ends."""
+        """Restore the layers of a job at the picture's size; in any case, the job ends."""
         outcome: JobResult | LLMDiTError
         try:
             outcome = await work
@@ -313,7 +312,7 @@ class JobQueue:
             self._idle.set()
 
     async def _conclude(self, job: Job, outcome: JobResult | LLMDiTError) -> None:
-        """End a job, or put it back where the end of the service has interrupted it."""
+        """End a job, or put it back if the end of the service interrupted it."""
         if isinstance(outcome, JobResult):
             self._paces.learn(job.job_input, outcome.generation_time_s)
         if self.stopping and isinstance(outcome, WorkerLostError):
@@ -323,7 +322,7 @@ class JobQueue:
             await self._close(job, outcome)
 
     async def _outcome(self, job: Job, lane: Lane) -> JobResult | LLMDiTError:
-        """Run a job; whatever happens, the queue goes on."""
+        """Run a job; in any case, the queue continues."""
         try:
             await self._records.start(job)
             if not job.cancel_wanted:
@@ -347,11 +346,11 @@ class JobQueue:
 
     def _unexpected(self, job: Job, error: Exception) -> PipelineError:
         logger.error("job failed in the service itself", exc_info=Concealed.of(error), extra={"job_id": job.id})
-        return PipelineError(f"The server failed; its log says why, under job {job.id}.")
+        return PipelineError(f"The server failed; its log has the reason, under job {job.id}.")
 
     async def _close(self, job: Job, outcome: JobResult | LLMDiTError) -> None:
-        """End a job: on the disk first."""
-        with contextlib.suppress(LLMDiTError):  # logged; a result that cannot be kept can still be told
+        """End a job, on the disk first."""
+        with contextlib.suppress(LLMDiTError):  # logged; a result that cannot be stored can still be returned
             await self._records.end(job, outcome)
         job.end(outcome)
         self._metrics.job_ended(job.job_input.kind, job.status, job.run_s if job.started_at else None)
@@ -361,7 +360,7 @@ class JobQueue:
         await self.roster.remember(job)
 
     async def _let_go(self, job: Job) -> None:
-        """Part with a job before it has ended: one that is kept waits for the next start."""
+        """Release a job before it has ended: a `kept` one waits for the next start."""
         if job.kept and not job.cancel_wanted:
             with contextlib.suppress(LLMDiTError):
                 await self._records.suspend(job)
@@ -373,7 +372,7 @@ class JobQueue:
             await self._close(job, StoppingError(STOPPING))
 
     def _renumber(self, lane: Lane) -> None:
-        """Tell the jobs that wait their places, and when they will end as far as that can be told."""
+        """Update the positions and the estimated ends of the waiting jobs."""
         left_s = (lane.running.view().eta_s if lane.running else 0.0) or 0.0
         for position, job in enumerate(lane.line, start=1):
             run_s = self._paces.expect(job.job_input)
