@@ -1,4 +1,4 @@
-"""Pictures in requests and answers: base64, data URLs, the addresses of those this server holds, and files to save."""
+"""Pictures in requests and responses: base64, data URLs, addresses of stored pictures, and downloads."""
 
 import base64
 import binascii
@@ -30,18 +30,18 @@ from web.bodies.large_json import LongText
 from web.door.hosts import located
 
 MIN_JOB_SIDE = 2
-"""Pixels; a line or a dot has nothing to take apart and nothing to edit."""
+"""Pixels; in a line or a dot there is nothing to decompose or to edit."""
 
 
 @dataclass(frozen=True)
 class Picture:
-    """A picture as a request names it; `param` is the field that names it."""
+    """A picture of a request; `param` is its field."""
 
     source: str | LongText
     param: str = "image"
 
     def given(self, folder: Path) -> GivenPicture:
-        """Return the picture for a process of the pool; what was sent goes into a file in `folder`."""
+        """Return the picture for a pool process; uploaded data goes into a file in `folder`."""
         file = folder / self.param
         if isinstance(self.source, LongText):
             self.source.write_to(file)
@@ -57,7 +57,7 @@ def image_limits(settings: ServerSettings) -> ImageLimits:
 
 
 def job_limits(settings: ServerSettings, engine: Engine, output_size: str) -> ImageLimits:
-    """Return what the engine takes, so that what it would refuse is refused before it waits in the queue."""
+    """Return the engine's limits, so that pictures are refused before they wait in the queue."""
     max_aspect = engine.max_model_aspect if output_size == "model" else engine.max_aspect
     return dataclasses.replace(image_limits(settings), min_side=MIN_JOB_SIDE, max_aspect=max_aspect)
 
@@ -71,35 +71,35 @@ def address_of(sha256: str) -> str:
 
 
 def sample_data_url() -> str:
-    """Return a picture of a few bytes for the examples of the documentation."""
+    """Return a tiny picture for the examples of the documentation."""
     buffer = io.BytesIO()
     Image.new("RGB", (2, 2), "white").save(buffer, "PNG")
     return DATA_URL + base64.b64encode(buffer.getvalue()).decode("ascii")
 
 
-# Answers that are read from files while they are sent: a slow reader holds a few pieces, not whole pictures.
+# Responses are read from files while they are sent: a slow client holds a few pieces in memory, not whole pictures.
 
 PIECE = 98_304
-"""Bytes that are read at a time, a multiple of three as base64 wants it."""
+"""Bytes to read at a time, a multiple of three for base64."""
 DATA_URL = "data:image/png;base64,"
 
 
 class Inlined:
-    """Names for pictures in a JSON answer, which become data URLs while it is sent: `prefix` and base64."""
+    """Placeholders for pictures in a JSON response, replaced by data URLs while it is sent: `prefix` and base64."""
 
     def __init__(self, prefix: str = DATA_URL) -> None:
         self._prefix = prefix.encode()
-        # Nobody who writes into the answer, such as by a prompt, can guess it.
+        # Nobody can guess it, so text in the response, such as a prompt, cannot contain a placeholder.
         self._mark = secrets.token_hex(16)
 
     def url(self, name: str) -> str:
-        """Return what stands for a picture; `name` is its SHA-256, or another word of letters and digits."""
+        """Return the placeholder of a picture; `name` is its SHA-256, or another word of letters and digits."""
         return f"{self._mark}:{name};"
 
     def answer(self, content: BaseModel, files: Mapping[str, Path | IO[bytes]]) -> Response:
-        """Return the answer; `files` are the files of the names in it, open or to be opened when it is their turn.
+        """Return the response; `files` are the files of its placeholders, open or to be opened in their turn.
 
-        Raises `OSError` when one is not there.
+        Raises `OSError` if one is missing.
         """
         parts = re.split(f"{self._mark}:([0-9A-Za-z]+);", content.model_dump_json())
         words, names = [part.encode() for part in parts[::2]], parts[1::2]
@@ -118,13 +118,13 @@ class Inlined:
 
 
 def file_answer(file: IO[bytes], media_type: str, headers: Mapping[str, str]) -> Response:
-    """Return an open file as an answer, which closes it."""
+    """Return an open file as a response, which closes it."""
     length = {"Content-Length": str(_size(file))}
     return StreamingResponse(read_pieces(file), headers={**headers, **length}, media_type=media_type)
 
 
 async def read_pieces(file: Path | IO[bytes]) -> AsyncGenerator[bytes]:
-    """Yield a file piece by piece, and close it."""
+    """Yield a file in pieces, and close it."""
     with await anyio.to_thread.run_sync(file.open, "rb") if isinstance(file, Path) else file as opened:
         while piece := await anyio.to_thread.run_sync(opened.read, PIECE):
             yield piece
@@ -134,11 +134,11 @@ def _size(file: Path | IO[bytes]) -> int:
     return file.stat().st_size if isinstance(file, Path) else os.fstat(file.fileno()).st_size
 
 
-# Files to save, under a name that every system takes.
+# Downloads, with names that every system accepts.
 
 
 def saved_as(stem: str, suffix: str) -> dict[str, str]:
-    """Return the header that gives a file its name; one beyond ASCII goes by RFC 6266 and RFC 8187."""
+    """Return the header with a file's name; names beyond ASCII follow RFC 6266 and RFC 8187."""
     ascii_stem = file_stem(unicodedata.normalize("NFKD", stem).encode("ascii", "ignore").decode(), "file")
     disposition = f'attachment; filename="{ascii_stem}{suffix}"'
     if ascii_stem != stem:

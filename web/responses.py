@@ -1,4 +1,4 @@
-"""What responses hold: images as data URLs for who waited, as addresses for who asks later."""
+"""The models of responses: images are data URLs for waiting clients, addresses for later requests."""
 
 from collections.abc import Callable
 from typing import Annotated, Any, Literal

@@ -406,7 +406,7 @@ class SelectLayerRequest(
     frozen=True,
     json_schema_extra={"examples": [{"layers": [{"image": EXAMPLE_IMAGE}], "mask": EXAMPLE_MASK, "name": "Sun"}]},
 ):
-    """A stack, and a mask of the part that is to be a layer of its own."""
+    """A stack, and the mask of the part that becomes a layer of its own."""
 
     layers: Annotated[Sequence[NamedLayer], Field(min_length=1, max_length=MAX_LAYERS)]
     mask: Annotated[ImageField, Field(description="A picture of the canvas's size: white is the thing, black is not.")]
@@ -418,7 +418,7 @@ ImageAddress = Annotated[str, Field(pattern=IMAGE_ADDRESS, description="`/api/im
 
 
 def _document(value: object) -> DocumentText:
-    """Take what `DocumentRequest` has made of an object."""
+    """Accept the `DocumentText` that `DocumentRequest` made of an object."""
     if not isinstance(value, DocumentText):
         raise PydanticCustomError("dict_type", "Input should be an object")
     return value

@@ -39,9 +39,9 @@ logger = logging.getLogger("llm_dit.server")
 
 
 def create_app(settings: Settings, pipeline: str | None = None) -> FastAPI:
-    """Return the service; raises `EngineError` when the engine that the settings ask for cannot run here.
+    """Return the service; raises `EngineError` if the engine of the settings cannot run here.
 
-    `pipeline`, `module:Class`, takes the place of the engine's own pipeline.
+    `pipeline`, `module:Class`, replaces the engine's own pipeline.
     """
     chosen = choose_engine(settings)
     if pipeline is not None:
@@ -98,11 +98,11 @@ def create_app(settings: Settings, pipeline: str | None = None) -> FastAPI:
 
 
 async def _on_client_left(request: Request, error: Exception) -> Response:
-    return Response(status_code=499)  # nobody reads it; the number is what access logs use for this
+    return Response(status_code=499)  # nobody reads it; access logs use this number
 
 
 def __getattr__(name: str) -> FastAPI:
-    """Make `app` when somebody asks for it, by the settings of the working directory and the environment."""
+    """Create `app` on first access, from the settings of the working directory and the environment."""
     if name != "app":
         raise AttributeError(name)
     try:

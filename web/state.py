@@ -27,7 +27,7 @@ T = TypeVar("T")
 
 
 class Offload:
-    """Runs work on pixels and large bodies in a few threads, away from the event loop."""
+    """Runs work on pixels and large bodies in a few threads, off the event loop."""
 
     def __init__(self, threads: int = 2) -> None:
         self._limiter = anyio.CapacityLimiter(threads)
@@ -42,16 +42,16 @@ COOKIE = "llm_dit_client"
 COOKIE_S = 365 * 24 * 3600
 _ID = re.compile(r"[A-Za-z0-9_-]{22}")
 RANDOM_BYTES, SEAL_BYTES = 10, 6
-"""Of an ID: what nobody can guess, and by what the server knows that it has given the ID out."""
+"""Lengths of the parts of an ID: a random part, and a seal that proves that this server issued it."""
 NEW_BROWSERS = 100
-"""Browsers of one address that get an ID within an hour; more count as one client, as programs of the address do."""
+"""Most browsers of one address that get an ID within an hour; others count as one client, like its programs."""
 HOUR_S = 3600
 
 
 class Clients:
-    """Tells clients apart by a cookie that only this server can have given them, or else by their address.
+    """Identifies clients by a cookie that only this server can issue, otherwise by their address.
 
-    A program that drops its cookie, or makes one up, is no new client each time.
+    So a program that drops or invents cookies is not a new client each time.
     """
 
     def __init__(self, key: bytes) -> None:
@@ -59,7 +59,7 @@ class Clients:
         self._given = Attempts(most=NEW_BROWSERS, span_s=HOUR_S)
 
     def of(self, request: Request) -> str:
-        """Return `browser:ID` for a browser that has opened the page, else `address:IP`."""
+        """Return `browser:ID` for a browser that has opened the page, otherwise `address:IP`."""
         given = request.cookies.get(COOKIE, "")
         if _ID.fullmatch(given):
             content = urlsafe_b64decode(f"{given}==")
@@ -68,7 +68,7 @@ class Clients:
         return f"address:{_address_of(request)}"
 
     def recognize(self, request: Request, response: Response) -> None:
-        """Give a browser that opens the page an ID, if it has none of this server."""
+        """Give a browser that opens the page an ID, unless it has one from this server."""
         address = _address_of(request)
         if self.of(request).startswith("address:") and not self._given.wait_s(address):
             self._given.add(address)
@@ -82,7 +82,7 @@ class Clients:
 
 
 def client_of(request: Request) -> str:
-    """Return who sends a request; see `Clients.of`."""
+    """Return the client of a request; see `Clients.of`."""
     return cast(Clients, request.scope["state"]["clients"]).of(request)
 
 
@@ -90,18 +90,18 @@ def _address_of(request: Request) -> str:
     return source_of(request.client.host) if request.client else "local"
 
 
-# Event streams: how many there may be, and for how long one lasts before its client comes back for the rest.
+# Event streams: their number, and the time after which a client must reconnect.
 
 
 Item = TypeVar("Item")
 MOST_STREAMS = 256
 LASTS_S = 300.0
 COME_BACK_MS = 2000
-"""What `EventSource` is told to wait before it comes back."""
+"""The reconnection delay for `EventSource`."""
 
 
 class Streams:
-    """The open streams. Where there are too many, the oldest one of the client that has most ends."""
+    """The open streams. Above the limit, the oldest stream of the client with the most ends."""
 
     def __init__(self, most: int = MOST_STREAMS, lasts_s: float = LASTS_S) -> None:
         self._most = most
@@ -109,7 +109,7 @@ class Streams:
         self._open: dict[asyncio.Event, str] = {}
 
     async def limited(self, items: AsyncIterator[Item], client: str) -> AsyncGenerator[Item]:
-        """Yield items until there are no more, the stream has lasted long enough, or others need its place."""
+        """Yield items until they end, the stream reaches its time limit, or others need its place."""
         loop = asyncio.get_running_loop()
         deadline = loop.time() + self._lasts_s
         with self._place(client) as ended:
@@ -254,7 +254,7 @@ def _heard(hold: asyncio.Task[Any]) -> None:
 
 
 class State(Service):
-    """The parts of the service, and what the web keeps beside them."""
+    """The parts of the service, and the web's own state."""
 
     clients: Clients
     offload: Offload
@@ -267,12 +267,12 @@ def state_of(request: Request) -> State:
 
 
 def engine_label(state: State) -> str:
-    """Return what people call the engine, with its device as soon as that is known."""
+    """Return the engine's name for people, with its device once that is known."""
     status = state["host"].status
     return state["engine"].label_on(status.device if status else None)
 
 
-# FastAPI runs a dependency that is no coroutine in a thread, of which files on a slow disk may hold all.
+# FastAPI runs a dependency that is not a coroutine in a thread, and files on a slow disk may occupy all threads.
 async def _state(request: Request) -> State:
     return state_of(request)
 
@@ -285,22 +285,22 @@ StateDep = Annotated[State, Depends(_state)]
 JobDep = Annotated[Job, Depends(_job)]
 
 
-# Waiting on behalf of a client that may leave.
+# Waiting for results while the client may disconnect.
 
 
 async def result_of(job: Job, request: Request, jobs: JobQueue) -> JobResult:
-    """Return what a job made; raises what it failed with.
+    """Return the result of a job; raises its error.
 
-    A client that leaves cancels its job, unless somebody else waits for it too or comes back for it; then
-    `ClientDisconnect` is raised.
+    If the client disconnects, this raises `ClientDisconnect` and cancels the job, unless another client waits for it or
+    will fetch it.
     """
     return await unless_left(request, jobs.result_of(job))
 
 
 async def unless_left(request: Request, work: Coroutine[Any, Any, T]) -> T:
-    """Return what `work` returns; when the client of a request, whose body has been read, leaves, `work` is canceled.
+    """Return the result of `work`; the body of the request must have been read.
 
-    Raises `ClientDisconnect` then.
+    If the client disconnects, this cancels `work` and raises `ClientDisconnect`.
     """
     result = asyncio.create_task(work)
     left = asyncio.create_task(_disconnect(request))

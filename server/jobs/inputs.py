@@ -25,7 +25,7 @@ from server.storage.images import ImageStore, address_of
 
 JobKind = Literal["decompose", "edit"]
 ONE_COLOR = (
-    "The visible part of the result is one flat color: unless you asked for that, try another seed or more steps."
+    "The visible part of the result has only one color: unless you asked for that, try another seed or more steps."
 )
 
 

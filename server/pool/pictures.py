@@ -1,4 +1,4 @@
-"""Work on pictures, stacks and projects as the service has it done: in which lane, within which budget."""
+"""The service's tasks on pictures, stacks and projects, each with its lane and budget."""
 
 import asyncio
 import contextlib
@@ -41,50 +41,50 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 SMALL_BYTES = 262_144
-"""A file of so many bytes most likely holds little, and is tried in the quick lane first."""
+"""A file up to this size is probably small, and is tried in the quick lane first."""
 QUICK_COPY_BYTES = 8_000_000
-"""Pictures of a project that are copied into its file within a moment."""
+"""Most pictures of a project that the quick lane copies into its file."""
 MB = 1 << 20
 QUICK = Budget(cpu_s=1.0, memory=160 * MB, wall_s=30)
 MEMORY = 512 * MB
 STACK = Budget(cpu_s=300, memory=768 * MB, wall_s=1800)
-"""Of a composite or a file of the largest stack that is taken."""
+"""For a composite or a file of the largest stack."""
 FILE = Budget(cpu_s=600, memory=768 * MB, wall_s=1800)
-"""Of the largest file that is taken in."""
+"""For the largest file."""
 FILE_CPU_S, FILE_CPU_S_A_MB = 3.0, 30.0
-"""What a file may take, and more for each million bytes: an empty layer of 16 megapixels has 47 kB and takes 1 s."""
+"""The budget of any file, and more per million bytes: an empty layer of 16 megapixels has 47 kB and takes 1 s."""
 SELECTION = Budget(cpu_s=60, memory=768 * MB, wall_s=300, kept=448 * MB)
-"""Of pointing at something in the largest stack; in a picture of usual size it takes a second or two.
+"""For a selection in the largest stack; in a usual picture it takes a second or two.
 
-A process keeps 350 MB once it has seen: OpenCV holds the layers of the network, so that the next click finds it loaded.
+A process keeps 350 MB afterwards: OpenCV holds the network, so that the next click finds it loaded.
 """
 RESTORING = Budget(cpu_s=300, memory=2048 * MB, wall_s=1800)
-"""Of bringing ten layers to 16 megapixels; five take 12 megapixels half of the memory, and ten seconds."""
+"""For restoring ten layers at 16 megapixels; five layers of 12 megapixels take half of the memory and ten seconds."""
 CUT_BYTES = 60
-"""Memory that a pixel of a canvas takes when a layer is cut from it."""
+"""Bytes per pixel of the canvas when a layer is cut from it."""
 TOO_LONG = "The picture takes too long to decode: scale it down, or save it as PNG or as a plain JPEG."
 TOO_MUCH = "The picture takes too much memory to decode: scale it down, or save it as JPEG."
 UNREADABLE = "The picture cannot be decoded: it may be damaged. Save it again as PNG or JPEG."
 
 
 def picture_budget(size: int) -> Budget:
-    """Return what decoding a file of so many bytes, and re-encoding it, may take.
+    """Return the budget for decoding and re-encoding a file of this size in bytes.
 
-    A photo of 16 million pixels takes 3 s on a slow core. Small files, of which anybody can send many, are kept below
-    3 s in all; the larger ones cost their sender something, too.
+    A photo of 16 million pixels takes 3 s on a slow core. Small files, of which anybody can send many, get less than
+    3 s in all; larger ones take their sender effort, too.
     """
     cpu_s = 2.3 if size <= 1_000_000 else min(30.0, 8 + size / MB)
     return Budget(cpu_s=cpu_s, memory=MEMORY, wall_s=60 + 10 * cpu_s)
 
 
 def file_budget(size: int) -> Budget:
-    """Return what reading a file of layers of so many bytes may take; small ones that ask for much are made to harm."""
+    """Return the budget for reading a layered file of this size in bytes; a small file that needs much is an attack."""
     return replace(FILE, cpu_s=min(FILE.cpu_s, FILE_CPU_S + FILE_CPU_S_A_MB * size / 1_000_000))
 
 
 @contextlib.contextmanager
 def explained(param: str) -> Generator[None]:
-    """Turn the end of a process into what it says about the picture in a field."""
+    """Turn the end of a process into an error about the picture in a field."""
     try:
         yield
     except TaskTimeError:
@@ -96,17 +96,16 @@ def explained(param: str) -> Generator[None]:
 
 
 class Pictures:
-    """Takes pictures into the store, and reads and writes files of stacks and of projects."""
+    """Stores pictures, and reads and writes files of stacks and projects."""
 
     def __init__(self, pool: Pool, store: ImageStore) -> None:
         self._pool = pool
         self._store = store
 
     async def keep(self, given: GivenPicture, limits: ImageLimits, *, fit: bool = False) -> KeptPicture:
-        """Return the picture as the store holds it, after putting it there if need be.
+        """Store the picture, if necessary, and return it.
 
-        Raises `ImageError`, `PoolFullError` and `DiskFullError`, also for a picture that the store holds and that is
-        beyond `limits`.
+        Raises `ImageError`, `PoolFullError` and `DiskFullError`, also for a stored picture beyond `limits`.
         """
         if given.sha256 is not None:
             kept = await asyncio.to_thread(self._held, given.sha256, given.param, limits, fit)
@@ -155,30 +154,30 @@ class Pictures:
         await self._pool.run(Lane.FILES, STACK, write_flat, *arguments)
 
     async def select(self, stack: GivenStack, hints: Hints) -> Selection:
-        """Write what is pointed at as a mask to the stack's target; raises `InputError`, `TaskError`."""
+        """Write the mask of a selection to the stack's target; raises `InputError`, `TaskError`."""
         return await self._pool.run(Lane.SELECTION, SELECTION, write_selection, stack, hints)
 
     async def cut_out(self, stack: GivenStack, mask: GivenPicture, name: str) -> CutStack:
-        """Make a layer of what a stack shows where a mask is; raises `InputError`, `DiskFullError`, `TaskError`."""
+        """Make a layer of the masked part of a stack; raises `InputError`, `DiskFullError`, `TaskError`."""
         most = stack.limits.image.max_pixels
         pixels = most if stack.width is None or stack.height is None else min(most, stack.width * stack.height)
         budget = replace(SELECTION, memory=SELECTION.memory + CUT_BYTES * pixels)
         return await self._pool.run(Lane.SELECTION, budget, keep_cut, stack, mask, name)
 
     async def restore(self, job_input: DecomposeInput, result: JobResult) -> JobResult:
-        """Bring the layers of a run to the picture's own size; raises `DiskFullError`, `TaskError`."""
+        """Restore the layers of a run at the picture's size; raises `DiskFullError`, `TaskError`."""
         return await self._pool.run(Lane.LAYERS, RESTORING, restore_layers, job_input, result, self._store.data_dir)
 
     async def read_layers(self, file: Path, limits: FileLimits) -> KeptStack:
-        """Take the layers of a file in; raises `InputError`, `DiskFullError`, `TaskError`."""
+        """Import the layers of a file; raises `InputError`, `DiskFullError`, `TaskError`."""
         return await self._read(file, keep_layers, self._store.data_dir, limits)
 
     async def read_project(self, file: Path, limits: FileLimits, name: str) -> ReadProject:
-        """Take a project in as `read_as_project` does; raises `InputError`, `DiskFullError`, `TaskError`."""
+        """Import a project like `read_as_project`; raises `InputError`, `DiskFullError`, `TaskError`."""
         return await self._read(file, read_as_project, self._store.data_dir, limits, name)
 
     async def write_project(self, project: Project, target: Path) -> list[str]:
-        """Write a project as a file, and return the SHA-256 of pictures that are lost; raises `TaskError`."""
+        """Write a project as a file, and return the SHA-256 of missing pictures; raises `TaskError`."""
         size = await asyncio.to_thread(lambda: sum(map(self._store.size, project.images)))
         lane = Lane.QUICK if size <= QUICK_COPY_BYTES else Lane.FILES
         return await self._pool.run(lane, FILE, write_project, project, self._store.data_dir, target)
@@ -186,7 +185,7 @@ class Pictures:
     async def _read(
         self, file: Path, function: Callable[Concatenate[Path, P], T], *args: P.args, **kwargs: P.kwargs
     ) -> T:
-        """Run a function on a file, one on a small file without waiting for large ones."""
+        """Run a function on a file; small files do not wait for large ones."""
         size = file.stat().st_size
         if size <= SMALL_BYTES:
             with contextlib.suppress(TaskTimeError, TaskMemoryError):
@@ -197,7 +196,7 @@ class Pictures:
         return sum(self._size(layer.picture) for layer in stack.layers) <= SMALL_BYTES
 
     def _held(self, sha256: str, param: str, limits: ImageLimits, fit: bool) -> KeptPicture | None:
-        """Return a picture of the store, None when it has to be scaled first."""
+        """Return a stored picture, or None if it must be scaled first."""
         with named(param):
             if not self._store.use(sha256):
                 raise ImageError(NOT_HELD)
@@ -211,7 +210,7 @@ class Pictures:
             return KeptPicture(sha256=sha256, width=width, height=height)
 
     def _size(self, given: GivenPicture) -> int:
-        """Return the bytes of a picture's file, 0 when it is not there, of which a process will speak."""
+        """Return the size of a picture's file in bytes; 0 if it is missing, which a process will report."""
         if given.sha256 is not None:
             return self._store.size(given.sha256)
         return given.file.stat().st_size if given.file else 0

@@ -1,18 +1,17 @@
-"""A small pool of CPU processes beside the engine: for library work on pictures that must not hold anything up.
+"""A small pool of CPU processes beside the engine, for library work on pictures that must not block anything.
 
-`await pool.run(Lane.QUICK, budget, function, *args, **kwargs)` runs a function in a process of its own and returns what
-it returns. It is meant for whatever takes CPU time and needs no GPU: decoding what comes from outside, exports,
-imports, selecting.
+`await pool.run(Lane.QUICK, budget, function, *args, **kwargs)` runs a function in another process and returns its
+result. It is for work that takes CPU time and no GPU: decoding uploads, exports, imports, selections.
 
-- `function` is one of a module (no lambda, no method), imported on both sides: what is large it imports inside. Its
-  arguments can be pickled: paths and small values, pixels stay in files. Its return annotation says what comes back,
-  by which the answer is checked: JSON values and dataclasses of them.
-- `budget` bounds CPU time, memory and the time on the clock. A task beyond it is killed: `TaskTimeError`,
-  `TaskMemoryError`. A process that dies otherwise is a `TaskLostError`. The next task gets a fresh process.
-- A `LLMDiTError` of the function is raised here as it is; anything else is logged and raised as `TaskLostError`.
-- Canceling `run` kills the task. Files that it has written are the caller's to remove.
+- `function` is a function of a module (no lambda, no method), imported on both sides; it imports large libraries
+  inside. Its arguments are pickled: paths and small values; pixels stay in files. Its return annotation, JSON values
+  and dataclasses of them, is the schema by which the answer is checked.
+- `budget` limits CPU time, memory and wall-clock time. A task beyond it is killed: `TaskTimeError`, `TaskMemoryError`.
+  If a process dies otherwise, this is a `TaskLostError`. The next task gets a fresh process.
+- A `LLMDiTError` of the function is raised here unchanged; anything else is logged and raised as `TaskLostError`.
+- Canceling `run` kills the task. The caller removes the files that it wrote.
 - Each lane has its own processes and queue, so that none waits for another. A full queue is a `PoolFullError`, a 503.
-- Processes start when they are needed and end after idling, so that their memory goes back.
+- Processes start on demand and end when they are idle, to return their memory.
 """
 
 import asyncio
@@ -41,40 +40,40 @@ T = TypeVar("T")
 
 TOO_LONG = "This takes longer than the server allows: try it with fewer or smaller pictures."
 TOO_MUCH = "This takes more memory than the server allows: try it with fewer or smaller pictures."
-LOST = "The process that worked on this ended in the middle of it: try again."
-FULL = "Others keep the server busy with the same: try again in {seconds} s."
+LOST = "The process that worked on this ended: try again."
+FULL = "The server is busy with the same kind of request: try again in {seconds} s."
 MOST_ANSWER = 64 << 20
-"""Bytes of an answer; more does not come from a task that works as it should."""
+"""Most bytes of an answer; a correct task sends less."""
 LOCAL = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "1"}
-"""One thread a process."""
+"""One thread per process."""
 THRIFTY = {"MALLOC_MMAP_THRESHOLD_": "262144"}
-"""Memory goes back to the system when it is freed."""
+"""Freed memory returns to the OS at once."""
 GRACE_S = 2.0
-"""Seconds that a process which closed its streams has to end."""
+"""Seconds for a process to end after it closed its streams."""
 _KILLED_FOR_TIME = {-getattr(signal, name) for name in ("SIGPROF", "SIGXCPU") if hasattr(signal, name)}
 
 
 class Lane(StrEnum):
-    """Work that may wait for each other."""
+    """Tasks of one lane may wait for each other."""
 
     QUICK = "quick"
-    """Done within a moment: small uploads, thumbnails."""
+    """Very short tasks: small uploads, thumbnails."""
     PICTURES = "pictures"
-    """One large picture: photographs that come in."""
+    """One large picture: uploaded photographs."""
     FILES = "files"
     """Many pictures: exports and imports."""
     SELECTION = "selection"
-    """What somebody points at on the page, and looks at the stage for."""
+    """Selections on the page, for which a user waits."""
     LAYERS = "layers"
-    """Layers of a finished run, brought to the picture's own size."""
+    """Layers of a finished run, restored at the picture's size."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class LaneLimits:
-    """How many processes a lane has, how many tasks may wait, how polite it is, and when an idle process ends.
+    """A lane's number of processes, most waiting tasks, niceness, and idle seconds until a process ends.
 
-    A `thrifty` one has little memory between two allocations. That costs what computes on arrays a third of its time,
-    for the system clears all memory that it gives.
+    A `thrifty` lane returns freed memory to the OS at once. Array computations then take a third longer, because the OS
+    clears new memory.
     """
 
     processes: int
@@ -90,29 +89,29 @@ LANES: Mapping[Lane, LaneLimits] = {
     Lane.PICTURES: LaneLimits(processes=_SHARE, waiting=32, nice=8, idle_s=15),
     Lane.FILES: LaneLimits(processes=_SHARE, waiting=16, nice=12, idle_s=15),
     Lane.SELECTION: LaneLimits(processes=2, waiting=32, nice=4, idle_s=120, thrifty=False),
-    # The queue of jobs bounds how many wait; none that has had its turn on the device is lost here.
+    # The job queue limits the waiting tasks; a job that has run on the device must not be refused here.
     Lane.LAYERS: LaneLimits(processes=1, waiting=1_000_000, nice=6, idle_s=15, thrifty=False),
 }
 
 
 class Pool:
-    """The lanes; to be used and closed on one event loop."""
+    """The lanes; use and close them on one event loop."""
 
     def __init__(self, lanes: Mapping[Lane, LaneLimits] = LANES) -> None:
         self._lanes = {lane: _LaneProcesses(limits) for lane, limits in lanes.items()}
 
     async def run(self, lane: Lane, budget: Budget, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Run a function in a process; see the module for what it may be and what is raised."""
+        """Run a function in a process; the module's docstring has the rules and the errors."""
         task = Task(function=function, args=args, kwargs=kwargs, budget=budget)
         answer = await self._lanes[lane].run(task)
         try:
             return cast(T, _returned(function).validate_python(answer))
         except ValidationError:
-            logger.error("%s did not return what it says", function.__qualname__)
+            logger.error("%s did not return what its annotation says", function.__qualname__)
             raise TaskLostError(LOST) from None
 
     async def close(self) -> None:
-        """Kill whatever runs, and return when all processes have ended."""
+        """Kill all tasks, and return when all processes have ended."""
         await asyncio.gather(*(lane.close() for lane in self._lanes.values()))
 
     @property
@@ -122,7 +121,7 @@ class Pool:
 
 @contextlib.asynccontextmanager
 async def open_pool(lanes: Mapping[Lane, LaneLimits] = LANES) -> AsyncGenerator[Pool]:
-    """Lend a pool; at the end all of its processes have ended."""
+    """Provide a pool; all of its processes end with the block."""
     pool = Pool(lanes)
     try:
         yield pool
@@ -192,7 +191,7 @@ class _LaneProcesses:
         return _result_of(answer, task)
 
     def _rested(self) -> "_Process | None":
-        """Return the process that has rested for the shortest time, so that the others come to their end."""
+        """Return the process with the shortest idle time, so that the others reach their end."""
         while self._idle:
             process = self._idle.pop()
             process.wake()
@@ -215,7 +214,7 @@ class _LaneProcesses:
 
 
 class _Process:
-    """One process, which runs a task at a time."""
+    """One process, which runs one task at a time."""
 
     @classmethod
     async def start(cls, limits: LaneLimits) -> "_Process":
@@ -265,7 +264,7 @@ class _Process:
             self._timer = None
 
     async def run(self, task: Task) -> dict[str, Any]:
-        """Return the answer to a task; raises `TaskTimeError` or `TaskLostError` when there is none."""
+        """Return the answer to a task; raises `TaskTimeError` or `TaskLostError` without one."""
         assert self._process.stdin is not None
         try:
             async with asyncio.timeout(task.budget.wall_s):
@@ -283,8 +282,8 @@ class _Process:
             raise TaskLostError(LOST) from None
 
     async def _end(self) -> int:
-        """Return how a process ended that answers no more, which most often it did by itself."""
-        # Who kills a process that has ended takes its code away from asyncio.
+        """Return the exit code of a process that no longer answers; usually it ended by itself."""
+        # Killing a process that has already ended hides its exit code from asyncio.
         await asyncio.wait({self._life}, timeout=GRACE_S)
         self.kill()
         return await self.ended()
@@ -293,10 +292,10 @@ class _Process:
         assert self._process.stdout is not None
         length = LENGTH.unpack(await self._process.stdout.readexactly(LENGTH.size))[0]
         if length > MOST_ANSWER:
-            raise ValueError("no task answers that much")
+            raise ValueError("the answer is too long")
         answer: object = json.loads(await self._process.stdout.readexactly(length))
         if not isinstance(answer, dict):
-            raise ValueError("this is no answer")
+            raise ValueError("this is not an answer")
         return cast(dict[str, Any], answer)
 
 
@@ -307,6 +306,6 @@ def _result_of(answer: Mapping[str, Any], task: Task) -> Any:
         raise TaskMemoryError(TOO_MUCH)
     if "crash" in answer:
         fields = {"error": answer["crash"][0], "stack": answer["crash"][1]}
-        logger.error("%s failed as it should not", task.function.__qualname__, extra=fields)
+        logger.error("%s failed unexpectedly", task.function.__qualname__, extra=fields)
         raise TaskLostError(LOST)
     return answer["result"]

@@ -1,6 +1,6 @@
-"""What a process of the pool does with pictures that come in, and with stacks of layers and what is pointed at in one.
+"""The tasks of pool processes: uploaded pictures, stacks of layers, and selections in them.
 
-`pictures.py` has these functions run, each in a lane and within a budget.
+`pictures.py` runs these functions, each in a lane and within a budget.
 """
 
 import contextlib
@@ -23,19 +23,18 @@ from llm_dit.score import coverage
 from server.storage.images import ImageStore, disk_full_told
 
 SMALL_PIXELS = 1_048_576
-"""A picture of so many pixels is decoded and re-encoded within a moment."""
+"""Most pixels of a picture that the quick lane decodes and re-encodes."""
 WHAT_WILL_DO = (
-    f"send a {FORMAT_NAMES} picture as base64 or as a data URL, or the address /api/images/….png of one "
-    "that this server holds"
+    f"send a {FORMAT_NAMES} picture as base64 or as a data URL, or the address /api/images/….png of one on this server"
 )
-NOT_HELD = "This server holds no such picture: upload it again."
+NOT_HELD = "This server does not have this picture: upload it again."
 
 
 @dataclass(frozen=True, kw_only=True)
 class GivenPicture:
-    """A picture as a request gives it: one that the store holds, or a file with what was sent.
+    """A picture of a request: a stored one, or a file with the uploaded data.
 
-    Such a file holds bytes, or, `as_text`, base64 or a data URL. `param` is the request's field, for errors.
+    The file contains bytes, or, with `as_text`, base64 or a data URL. `param` is the request's field, for errors.
     """
 
     sha256: str | None = None
@@ -48,7 +47,7 @@ class GivenPicture:
 
 @dataclass(frozen=True, kw_only=True)
 class KeptPicture:
-    """A picture in the store; `scaled_from` is the size in which it came, if that was beyond the limits."""
+    """A stored picture; `scaled_from` is its original size, if that exceeded the limits."""
 
     sha256: str
     width: int
@@ -58,7 +57,7 @@ class KeptPicture:
 
 @dataclass(frozen=True, kw_only=True)
 class Intake:
-    """How pictures are taken in; with `only_small`, functions return None for larger ones, whatever they hold."""
+    """How to accept pictures; with `only_small`, functions return None for larger ones without decoding them."""
 
     data_dir: Path
     limits: ImageLimits
@@ -67,14 +66,14 @@ class Intake:
 
 
 def keep_picture(given: GivenPicture, intake: Intake) -> KeptPicture | None:
-    """Put a picture into the store, upright and as RGBA; raises `ImageError`, `DiskFullError`."""
+    """Store a picture, upright and as RGBA; raises `ImageError`, `DiskFullError`."""
     store = ImageStore(intake.data_dir)
     with named(given.param):
         content = content_of(given, store)
         if intake.only_small and pixels_in(content) > SMALL_PIXELS:
             return None
         picture = read_picture(content, intake.limits, fit=intake.fit)
-        del content  # it may be large, and is not needed while the picture is written
+        del content  # it may be large, and is no longer needed
         image = picture.image
         if given.clear_is_white and (alpha := image.getchannel("A")).histogram()[255] < image.width * image.height:
             image = ImageChops.invert(alpha).convert("RGBA")
@@ -89,7 +88,7 @@ def read_given(given: GivenPicture, store: ImageStore, limits: ImageLimits) -> I
 
 
 def content_of(given: GivenPicture, store: ImageStore) -> bytes:
-    """Return the bytes of a picture's file; raises `ImageError` when there are none."""
+    """Return the bytes of a picture's file; raises `ImageError` if it is missing."""
     if given.sha256 is not None:
         if not store.use(given.sha256):
             raise ImageError(NOT_HELD)
@@ -107,7 +106,7 @@ def content_of(given: GivenPicture, store: ImageStore) -> bytes:
 
 
 def pixels_in(content: bytes) -> int:
-    """Return how many pixels a picture has, by its header alone; 0 for what is no picture, which is refused fast."""
+    """Return the number of pixels from a picture's header; 0 for other data, which is refused fast."""
     try:
         width, height = size_of(content)
     except ImageError:
@@ -117,19 +116,19 @@ def pixels_in(content: bytes) -> int:
 
 @contextlib.contextmanager
 def named(param: str) -> Generator[None]:
-    """Say in the errors of the block which field they are about."""
+    """Add the field to the errors of the block."""
     try:
         yield
     except ImageError as error:
         raise ImageError(error.message, param=param) from None
 
 
-# Stacks of layers: put together, and written as files.
+# Stacks of layers: compositing and export.
 
 
 @dataclass(frozen=True, kw_only=True)
 class GivenLayer:
-    """A layer as a request gives it; `placing` is what `Layer` takes beside the picture."""
+    """A layer of a request; `placing` are the arguments of `Layer` besides the picture."""
 
     picture: GivenPicture
     placing: Mapping[str, Any]
@@ -137,7 +136,7 @@ class GivenLayer:
 
 @dataclass(frozen=True, kw_only=True)
 class StackLimits:
-    """The largest picture, the largest canvas, and what all layers may show of it, in pixels."""
+    """The limits in pixels: the largest picture, the largest canvas, and all layers together."""
 
     image: ImageLimits
     total_pixels: int
@@ -145,7 +144,7 @@ class StackLimits:
 
 @dataclass(frozen=True, kw_only=True)
 class GivenStack:
-    """A stack, bottom first, and where it is to be written; with `only_small`, larger ones are left alone."""
+    """A stack, bottom first, and the target file; with `only_small`, larger stacks are not processed."""
 
     layers: tuple[GivenLayer, ...]
     width: int | None
@@ -159,7 +158,7 @@ class GivenStack:
 
 
 def write_composite(stack: GivenStack) -> tuple[int, int] | None:
-    """Write the stack as one PNG picture and return its size; None when it is not small. Raises `InputError`."""
+    """Write the stack as one PNG and return its size, or None if it is not small; raises `InputError`."""
     size = sized_canvas(stack)
     if size is None:
         return None
@@ -173,7 +172,7 @@ def write_composite(stack: GivenStack) -> tuple[int, int] | None:
 
 
 def write_export(stack: GivenStack, format: ExportName, title: str, text: TextForm) -> bool:
-    """Write the stack as a file; False when it is not small. Raises `InputError`."""
+    """Write the stack as a file, or return False if it is not small; raises `InputError`."""
     size = sized_canvas(stack)
     if size is None:
         return False
@@ -195,7 +194,7 @@ def write_export(stack: GivenStack, format: ExportName, title: str, text: TextFo
 
 @dataclass(frozen=True, kw_only=True)
 class Flat:
-    """How a picture of the store is written as a file: its format, its size (None: its own), and what lies below."""
+    """How to write a stored picture as a file: its format, its size (None: its own), and its background."""
 
     format: FlatFormat
     limits: ImageLimits
@@ -204,7 +203,7 @@ class Flat:
 
 
 def write_flat(sha256: str, how: Flat, data_dir: Path, target: Path) -> None:
-    """Write a picture of the store as a file; raises `InputError` when the format cannot hold it."""
+    """Write a stored picture as a file; raises `InputError` if it does not fit the format."""
     image = read_given(GivenPicture(sha256=sha256), ImageStore(data_dir), how.limits)
     if how.size is not None:
         image = image.resize(how.size, Image.Resampling.LANCZOS)
@@ -220,16 +219,16 @@ def write_flat(sha256: str, how: Flat, data_dir: Path, target: Path) -> None:
 
 
 def layers_of(stack: GivenStack) -> Iterator[Layer]:
-    """Yield the layers, each decoded when its turn comes."""
+    """Yield the layers, each decoded in its turn."""
     store = ImageStore(stack.data_dir)
     for layer in stack.layers:
         yield Layer(image=read_given(layer.picture, store, stack.limits.image), **layer.placing)
 
 
 def sized_canvas(stack: GivenStack) -> tuple[int, int] | None:
-    """Return the canvas's size, None when the stack is not small and was to be.
+    """Return the canvas's size, or None if `only_small` and the stack is not.
 
-    Raises `InputError` when there is nothing of the canvas, or too much, before any work.
+    Raises `InputError` before any work if the canvas is empty or too large.
     """
     store = ImageStore(stack.data_dir)
     if stack.only_small and sum(_pixels(layer.picture, store) for layer in stack.layers) > SMALL_PIXELS:
@@ -245,7 +244,7 @@ def sized_canvas(stack: GivenStack) -> tuple[int, int] | None:
         )
     if sum(pixels_within(shown, (0, 0, width, height)) for _, shown in boxes if shown) > stack.limits.total_pixels:
         raise InputError(
-            f"At their scale the layers together show more than {stack.limits.total_pixels / 1e6:.1f} million pixels "
+            f"At their scale the layers together cover more than {stack.limits.total_pixels / 1e6:.1f} million pixels "
             "of the canvas: scale them down, merge some, or give a smaller width and height.",
             param="layers",
         )
@@ -258,7 +257,7 @@ def _pixels(given: GivenPicture, store: ImageStore) -> int:
 
 
 class StoredLayer(KeptLayer, frozen=True):
-    """A layer whose picture the store holds; `coverage` is its mean alpha, 0–1."""
+    """A layer with a stored picture; `coverage` is its mean alpha, 0–1."""
 
     sha256: str
     width: int
@@ -267,7 +266,7 @@ class StoredLayer(KeptLayer, frozen=True):
 
 
 def kept_layer(layer: Layer, store: ImageStore) -> StoredLayer:
-    """Put the picture of a layer into the store; raises `DiskFullError`."""
+    """Store the picture of a layer; raises `DiskFullError`."""
     return StoredLayer(
         sha256=store.put(encode_png(layer.image)),
         width=layer.image.width,
@@ -277,12 +276,12 @@ def kept_layer(layer: Layer, store: ImageStore) -> StoredLayer:
     )
 
 
-# What is pointed at in a stack: its mask, and a layer of it.
+# Selections in a stack: the mask, and a layer of it.
 
 
 @dataclass(frozen=True, kw_only=True)
 class Hints:
-    """What is pointed at, as `llm_dit.classical.selecting.select` takes it."""
+    """The arguments of `llm_dit.classical.selecting.select`."""
 
     points: Sequence[tuple[float, float]]
     without: Sequence[tuple[float, float]]
@@ -292,7 +291,7 @@ class Hints:
 
 @dataclass(frozen=True, kw_only=True)
 class Selection:
-    """How large a mask is, and the box (left, top, right, bottom) that it fills; None for an empty one."""
+    """The size of a mask, and the box (left, top, right, bottom) of its content; None if it is empty."""
 
     width: int
     height: int
@@ -302,7 +301,7 @@ class Selection:
 
 @dataclass(frozen=True, kw_only=True)
 class ChangedLayer:
-    """A layer, by its place in the stack, that has another picture of the same size now."""
+    """A layer, by its index in the stack, with a new picture of the same size."""
 
     index: int
     sha256: str
@@ -311,7 +310,7 @@ class ChangedLayer:
 
 @dataclass(frozen=True, kw_only=True)
 class CutStack:
-    """The new layer, its place in the new stack, and the layers that it was cut from, by their places in the old."""
+    """The new layer, its index in the new stack, and the layers from which it was cut, by old indices."""
 
     index: int
     layer: StoredLayer
@@ -319,7 +318,7 @@ class CutStack:
 
 
 def write_selection(stack: GivenStack, hints: Hints) -> Selection:
-    """Write the mask of what is pointed at in a stack as a gray PNG to its target; raises `InputError`."""
+    """Write the mask of a selection in a stack as a gray PNG to its target; raises `InputError`."""
     from llm_dit.classical.selecting import select
 
     picture = _shown(stack)
@@ -332,15 +331,15 @@ def write_selection(stack: GivenStack, hints: Hints) -> Selection:
 
 
 _last_shown: list[tuple[GivenStack, Image.Image]] = []
-"""What the last stack that was pointed at in shows, so that who points again waits for no decoding."""
+"""The composite of the last stack with a selection, so that the next click needs no decoding."""
 SHOWN_PIXELS = 4_194_304
-"""A picture that is kept so has at most so many: 16 MB."""
+"""Most pixels of a composite that is kept: 16 MB."""
 
 
 def _shown(stack: GivenStack) -> Image.Image:
-    """Return what a stack shows; raises `InputError`."""
+    """Return the composite of a stack; raises `InputError`."""
     store = ImageStore(stack.data_dir)
-    # Files of a request have other names each time, and may hold anything.
+    # Uploaded files have new names each time, so they cannot be compared.
     named = replace(stack, target=Path())
     held = all(one.picture.sha256 is not None and store.use(one.picture.sha256) for one in stack.layers)
     if held and _last_shown and _last_shown[0][0] == named:
@@ -358,9 +357,9 @@ def _shown(stack: GivenStack) -> Image.Image:
 
 
 def keep_cut(stack: GivenStack, mask: GivenPicture, name: str) -> CutStack:
-    """Put a layer of what a stack shows where a mask is into the store, and the changed pictures of those below it.
+    """Store a layer of the masked part of a stack, and the changed pictures of the layers below it.
 
-    White is all of a pixel, black and what is clear nothing of it. Raises `InputError`, `DiskFullError`.
+    White selects a pixel; black and transparent do not. Raises `InputError`, `DiskFullError`.
     """
     from llm_dit.classical.cutting import cut_out
 

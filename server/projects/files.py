@@ -1,6 +1,6 @@
-"""A project as one file, a ZIP of `project.json` and the pictures that it uses, `images/{sha256}.png`; files of layers.
+"""Project files, a ZIP of `project.json` and the project's pictures, `images/{sha256}.png`; and layered files.
 
-A process of the pool reads them, and puts their pictures into the store.
+A process of the pool reads them, and stores their pictures.
 """
 
 import json
@@ -34,16 +34,16 @@ from server.storage.images import SHA256, ImageStore, address_of, disk_full_told
 
 FORMAT, VERSION = "llm-dit project", 1
 PROJECT_NAME = "project.json"
-TOO_LARGE = "The project file holds more pictures, or larger ones, than are taken in: export it without old versions."
-NEWER = "A newer version of llm-dit has written this project file: open it with that version."
-NOT_ONE = "This is not a project file: export one from a project, and send it as it is."
+TOO_LARGE = "The project file has more or larger pictures than the limits allow: export it without old versions."
+NEWER = "A newer version of llm-dit wrote this project file: open it with that version."
+NOT_ONE = "This is not a project file: export one from a project, and send it unchanged."
 
 
 def write_project(project: Project, data_dir: Path, target: Path) -> list[str]:
-    """Write a project as a file, and return the SHA-256 of pictures that the store in `data_dir` has lost."""
+    """Write a project as a file, and return the SHA-256 of pictures missing in the store in `data_dir`."""
     store = ImageStore(data_dir)
     missing: list[str] = []
-    # PNG does not get smaller.
+    # PNG does not compress further.
     with disk_full_told(), zipfile.ZipFile(target, "w", zipfile.ZIP_STORED) as archive:
         for sha256 in project.images:
             try:
@@ -52,16 +52,16 @@ def write_project(project: Project, data_dir: Path, target: Path) -> list[str]:
                 missing.append(sha256)
         about = {"format": FORMAT, "version": VERSION, "name": project.name, "thumbnail": project.thumbnail}
         about |= {"missing": missing} if missing else {}
-        # The document goes from the database into the file as it stands.
+        # The document is copied from the database unchanged.
         content = f'{json.dumps(about, ensure_ascii=False)[:-1]}, "document": {project.document}}}'
         archive.writestr("project.json", content)
     return missing
 
 
 def read_project(file: IO[bytes], store: ImageStore, limits: FileLimits) -> ProjectDraft:
-    """Put the pictures of a project file into the store and return what the project is to hold.
+    """Store the pictures of a project file and return the new project's draft.
 
-    Every picture is decoded and re-encoded, so that nothing else comes in with it. Raises `InputError`.
+    Every picture is decoded and re-encoded, so that it contains nothing else. Raises `InputError`.
     """
     archive = Archive(file)
     about = _about(archive)
@@ -79,11 +79,11 @@ def read_project(file: IO[bytes], store: ImageStore, limits: FileLimits) -> Proj
 
 
 def _about(archive: Archive) -> dict[str, Any]:
-    """Return what `project.json` says, with its parts of the right kind."""
+    """Return the validated content of `project.json`."""
     if PROJECT_NAME not in archive:
         raise InputError(NOT_ONE, param="file")
     try:
-        # As strict as with requests: no NaN, no lone surrogates, no endless depth.
+        # As strict as for requests: no NaN, no lone surrogates, limited depth.
         about: object = from_json(archive.read(PROJECT_NAME, 2 * MAX_DOCUMENT_BYTES), allow_inf_nan=False)
     except ValueError:
         raise InputError(NOT_ONE, param="file") from None
@@ -106,11 +106,11 @@ def _about(archive: Archive) -> dict[str, Any]:
 
 
 def _keep(names: Iterable[str], archive: Archive, store: ImageStore, limits: FileLimits) -> dict[str, str]:
-    """Return under which SHA-256 the store holds each picture that a document names, after putting it there."""
+    """Store each picture of a document, and return its SHA-256 in the store."""
     members = {name: f"images/{name}.png" for name in dict.fromkeys(names) if not store.use(name)}
     if any(member not in archive for member in members.values()):
         raise InputError("The project file lacks a picture that its document names.", param="file")
-    # All of them are looked at before the first is decoded.
+    # All headers are checked before the first picture is decoded.
     sizes = [picture_size(archive.read(member, limits.image_bytes), limits.image) for member in members.values()]
     if sum(width * height for width, height in sizes) > limits.pixels:
         raise InputError(TOO_LARGE, param="file")
@@ -129,12 +129,12 @@ def _format_of(fields: dict[str, Any]) -> object:
     return cast(dict[str, Any], document).get("format") if isinstance(document, dict) else None
 
 
-# Files of layers that come in, as layers or as a new project.
+# Importing layered files, as layers or as a new project.
 
 
 @dataclass(frozen=True, kw_only=True)
 class KeptStack:
-    """The layers of a file, bottom first, on a canvas in pixels, and what did not come along, in sentences."""
+    """The layers of a file, bottom first, its canvas in pixels, and warnings about what was not imported."""
 
     kind: FileKind
     width: int
@@ -143,12 +143,12 @@ class KeptStack:
     groups: Groups
     warnings: list[str]
     merged: str | None = None
-    """The SHA-256 of what they show together."""
+    """The SHA-256 of their composite."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ReadProject:
-    """What a file gives a new project; see `ProjectDraft`."""
+    """The parts of a new project from a file; see `ProjectDraft`."""
 
     name: str
     document: dict[str, Any]
@@ -162,14 +162,14 @@ class ReadProject:
 
 
 def read_as_project(file: Path, data_dir: Path, limits: FileLimits, name: str) -> ReadProject:
-    """Return the project of a project file; of another file of layers, a new one of them that is called `name`.
+    """Return the project of a project file; from another layered file, make one called `name`.
 
     Raises `InputError`, `DiskFullError`.
     """
     with file.open("rb") as content:
         if kind_of(content) in {"project", None}:
             draft = read_project(content, ImageStore(data_dir), limits)
-            assert not isinstance(draft.document, DocumentText)  # it was read from a file
+            assert not isinstance(draft.document, DocumentText)  # because it was read from a file
             return ReadProject(
                 name=draft.name,
                 document=dict(draft.document),
@@ -182,7 +182,7 @@ def read_as_project(file: Path, data_dir: Path, limits: FileLimits, name: str) -
 
 
 def keep_layers(file: Path, data_dir: Path, limits: FileLimits, *, merge: bool = False) -> KeptStack:
-    """Put the layers of a file into the store in `data_dir`, one at a time, and with `merge` also what they show.
+    """Store the layers of a file in `data_dir`, one at a time, and with `merge` also their composite.
 
     Raises `InputError`, `DiskFullError`.
     """
@@ -208,7 +208,7 @@ def keep_layers(file: Path, data_dir: Path, limits: FileLimits, *, merge: bool =
 
 
 def _document(stack: KeptStack) -> dict[str, Any]:
-    """Return a project's document that is a stack and nothing else: the page takes it from there."""
+    """Return a document that contains only a stack; the page completes it."""
     layers: list[dict[str, Any]] = []
     for layer in stack.layers:
         fields = layer.model_dump()

@@ -1,4 +1,4 @@
-"""Projects: a picture with its layers and what was done to them, as a document that the page writes."""
+"""Projects: a picture with its layers and their history, as a document that the page writes."""
 
 import asyncio
 import json
@@ -19,14 +19,14 @@ from server.storage.tables import checksum_of
 Document = Mapping[str, Any]
 MAX_DOCUMENT_BYTES = 4_000_000
 DOCUMENT_FORMAT = 2
-"""The newest `format` of a document that the page knows (static/js/state/snapshot.js)."""
+"""The newest `format` of documents that the page supports (static/js/state/snapshot.js)."""
 ADDRESS = re.compile(r"/api/images/([0-9a-f]{64})\.png")
 
 COLUMNS = "id, name, version, thumbnail, layer_count, created_at, updated_at, deleted_at"
 LIST = f"SELECT {COLUMNS} FROM projects WHERE deleted_at IS NULL ORDER BY updated_at DESC, rowid DESC"
 LIST_DELETED = f"SELECT {COLUMNS} FROM projects WHERE deleted_at IS NOT NULL ORDER BY deleted_at DESC, rowid DESC"
 GET = f"SELECT {COLUMNS}, checksum, document FROM projects WHERE id = :id AND deleted_at IS NULL"
-# What is deleted takes no room from what is not: MAKE_ROOM has it give way.
+# Deleted projects do not count: MAKE_ROOM removes them first.
 HAS_ROOM = """(SELECT count(*) FROM projects WHERE deleted_at IS NULL AND id != :id) < :most
 AND :bytes + (SELECT coalesce(sum(bytes), 0) FROM projects WHERE deleted_at IS NULL AND id != :id) <= :most_bytes"""
 ADD = f"""INSERT INTO projects
@@ -45,14 +45,14 @@ MAKE_ROOM = """DELETE FROM projects WHERE deleted_at IS NOT NULL AND id IN (
         WINDOW places AS (ORDER BY deleted_at IS NULL DESC, deleted_at DESC, rowid ROWS UNBOUNDED PRECEDING)
     ) WHERE place > :most OR held > :most_bytes
 )"""
-GONE = "There is no such project: it was never here, or it was deleted."
+GONE = "There is no such project: it never existed here, or it was deleted."
 CHANGED = "The project was changed elsewhere since you loaded it: reload it, or keep yours as a copy."
 DAMAGED = "This project was damaged on the server's disk: restore it from a backup, or delete it."
 
 
 @dataclass(frozen=True, kw_only=True)
 class Quota:
-    """How many projects may be kept, and how many bytes their documents and pictures may have together."""
+    """The most projects, and the most bytes of their documents and pictures together."""
 
     projects: int
     bytes: float
@@ -68,7 +68,7 @@ class Quota:
 
 
 class DocumentText(NamedTuple):
-    """A document as it is kept: the text of a JSON object, and how many layers that has."""
+    """A document as stored: the text of a JSON object, and its number of layers."""
 
     text: str
     layer_count: int
@@ -80,9 +80,9 @@ class DocumentText(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class ProjectDraft:
-    """What a project is to hold; `thumbnail` is the SHA-256 of a picture in the store.
+    """The new content of a project; `thumbnail` is the SHA-256 of a stored picture.
 
-    `lost` are pictures that it may name although they are not there.
+    `lost` are missing pictures to which it may refer.
     """
 
     name: str
@@ -93,7 +93,7 @@ class ProjectDraft:
 
 @dataclass(frozen=True, kw_only=True)
 class ProjectSummary:
-    """A project as lists show it; `version` counts its saves, times are seconds since 1970."""
+    """A project in a list; `version` counts its saves, times are seconds since 1970."""
 
     id: str
     name: str
@@ -107,46 +107,46 @@ class ProjectSummary:
 
 @dataclass(frozen=True, kw_only=True)
 class Project(ProjectSummary):
-    """A project with its document, which is kept and handed on as the text of a JSON object."""
+    """A project with its document, the text of a JSON object."""
 
     document: str
 
     @property
     def images(self) -> list[str]:
-        """The SHA-256 of every picture that the project uses, each once."""
+        """The SHA-256 of each picture of the project, without duplicates."""
         return _images_of(self.document, self.thumbnail)
 
 
 class Projects:
-    """The table of projects. A save names the version it builds on, so that no save undoes another unseen."""
+    """The table of projects. A save names the version on which it builds, so that no save silently undoes another."""
 
     def __init__(self, database: Database, store: ImageStore, quota: Quota) -> None:
         self._database = database
         self._store = store
         self._quota = quota
         self.freed = asyncio.Event()
-        """Set when projects are gone for good: their pictures may go too."""
+        """Set when projects were removed permanently, so that their pictures can go, too."""
 
     async def all(self, *, deleted: bool = False) -> list[ProjectSummary]:
-        """Return the projects, the one that was changed last first; or those that can be restored."""
+        """Return the projects, or the deleted ones, the most recently changed first."""
         rows = await self._database.rows(LIST_DELETED if deleted else LIST)
         return [ProjectSummary(**dict(row)) for row in rows]
 
     async def get(self, project_id: str) -> Project:
-        """Return a project; raises `NotFoundError`, and `DamagedError` when its document is not what was kept."""
+        """Return a project; raises `NotFoundError`, and `DamagedError` if its document is damaged."""
         rows = await self._database.rows(GET, {"id": project_id})
         if not rows:
             raise NotFoundError(GONE)
         return await asyncio.to_thread(_project, rows[0])
 
     async def add(self, draft: ProjectDraft) -> Project:
-        """Keep a new project; raises `InputError` for a bad document, `QuotaError` when there is no room."""
+        """Create a project; raises `InputError` for an invalid document, `QuotaError` at the limit."""
         values = await asyncio.to_thread(self._values, draft)
         self._require_all({sha256: param for sha256, param in values.missing.items() if sha256 not in draft.lost})
         return await self._add(values.row)
 
     async def duplicate(self, project_id: str, name: str) -> Project:
-        """Keep a copy of a project; a picture that it lacks, its copy lacks too."""
+        """Copy a project; the copy lacks the same pictures."""
         project = await self.get(project_id)
         values = await asyncio.to_thread(
             self._values_of, name, project.thumbnail, project.layer_count, project.document
@@ -154,9 +154,9 @@ class Projects:
         return await self._add(values.row)
 
     async def save(self, project_id: str, draft: ProjectDraft, version: int) -> Project:
-        """Put a draft in place of `version`; raises `ProjectChangedError` when that is not the current one any more.
+        """Save a draft over `version`; raises `ProjectChangedError` if that is no longer the current one.
 
-        A picture that the project named before may have been lost: that is no reason to refuse what is left.
+        Pictures to which the project already referred may be missing: the rest can still be saved.
         """
         values = await asyncio.to_thread(self._values, draft)
         if values.missing:
@@ -170,13 +170,13 @@ class Projects:
         return await self.get(project_id)
 
     async def delete(self, project_id: str) -> None:
-        """Take a project out of the list; it can be restored until the clean-up, or until others need its room."""
+        """Delete a project; it can be restored until the clean-up, or until others need its place."""
         if not await self._database.change(DELETE, [time.time(), project_id]):
             raise NotFoundError(GONE)
         await self._make_room()
 
     async def delete_for_good(self, project_id: str) -> None:
-        """Remove a project, be it deleted already or not; its pictures go with the next clean-up."""
+        """Remove a project permanently, deleted or not; the next clean-up removes its pictures."""
         images = await self._images(project_id)
         if not await self._database.change("DELETE FROM projects WHERE id = ?", [project_id]):
             raise NotFoundError(GONE)
@@ -184,7 +184,7 @@ class Projects:
         self.freed.set()
 
     async def restore(self, project_id: str) -> Project:
-        """Bring a deleted project back; one that is there stays as it is. Raises `QuotaError`."""
+        """Restore a deleted project; another one does not change. Raises `QuotaError`."""
         if not await self._database.change(RESTORE, {**self._quota.parameters, "id": project_id}):
             rows = await self._database.rows("SELECT deleted_at FROM projects WHERE id = ?", [project_id])
             if rows and rows[0]["deleted_at"] is not None:
@@ -192,12 +192,12 @@ class Projects:
         return await self.get(project_id)
 
     async def images(self) -> AsyncIterator[list[str]]:
-        """Yield the SHA-256 of the pictures of each project, deleted ones too."""
+        """Yield the SHA-256 of the pictures of each project, including deleted ones."""
         for row in await self._database.rows("SELECT id FROM projects"):
             yield await self._images(row["id"])
 
     async def purge(self, deleted_before: float) -> None:
-        """Remove for good what was deleted before a time, in seconds since 1970."""
+        """Permanently remove projects that were deleted before a time in seconds since 1970."""
         await self._database.change("DELETE FROM projects WHERE deleted_at < ?", [deleted_before])
 
     async def _add(self, row: Mapping[str, object]) -> Project:
@@ -225,7 +225,7 @@ class Projects:
             raise InputError(f"The project's document is larger than {most}: delete old versions.", param="document")
         used = dict.fromkeys(images_in(document), "document")
         used |= {thumbnail: "thumbnail"} if thumbnail else {}
-        # All are used, also after one that is not here: the clean-up must not take them meanwhile.
+        # Mark all of them, even after a missing one, so that the clean-up does not remove them meanwhile.
         missing = {sha256: param for sha256, param in used.items() if not self._store.use(sha256)}
         row = {
             "name": name,
@@ -242,26 +242,26 @@ class Projects:
     def _require_all(missing: Mapping[str, str]) -> None:
         for param in missing.values():
             raise InputError(
-                f"The {param} names a picture that this server does not hold: upload it with POST /api/images first.",
+                f"The {param} refers to a picture that is not on this server: upload it with POST /api/images first.",
                 param=param,
             )
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Values:
-    """What a row is to hold, and which of its pictures are not here, each with the field that names it."""
+    """The values of a row, and its missing pictures, each with the field that refers to it."""
 
     row: Mapping[str, object]
     missing: Mapping[str, str]
 
 
 def size_of_project(document: str, store: ImageStore) -> int:
-    """Return how many bytes a project takes: its document's, and those of its pictures that are here."""
+    """Return the size of a project in bytes: its document and its existing pictures."""
     return len(document.encode()) + sum(map(store.size, images_in(document)))
 
 
 def images_in(document: str) -> list[str]:
-    """Return the SHA-256 of every picture that the text of a document names, each once."""
+    """Return the SHA-256 of each picture in the text of a document, without duplicates."""
     return list(dict.fromkeys(ADDRESS.findall(document)))
 
 

@@ -1,4 +1,4 @@
-"""A backup of a data folder as one file, made while the service runs, and its way back.
+"""Backups of a data folder as one file, possible while the service runs, and restoring them.
 
 The file is a ZIP of `studio.db`, `images/{aa}/{sha256}.png` and `backup.json`:
 `{"format": "llm-dit backup", "version": 1, "llm_dit", "made_at", "database": sha256 of studio.db}`.
@@ -32,13 +32,13 @@ NAMED = """SELECT input || coalesce(result, '') FROM jobs
 UNION ALL SELECT document || coalesce(thumbnail, '') FROM projects"""
 CHUNK_BYTES = 1 << 20
 BUSY_S = 10.0
-NO_BACKUP = "{source} is no backup: give a file that `llm-dit backup` wrote, as it is."
+NO_BACKUP = "{source} is not a backup: pass a file that `llm-dit backup` wrote, unchanged."
 DAMAGED = "{source} is damaged ({part}): nothing was restored. Use another backup."
 
 
 @dataclass(kw_only=True)
 class Inventory:
-    """What a backup holds, and the SHA-256 of pictures that its jobs and projects name and that it lacks."""
+    """The contents of a backup, and the SHA-256 of pictures of its jobs and projects that are missing."""
 
     projects: int = 0
     jobs: int = 0
@@ -47,25 +47,25 @@ class Inventory:
 
 
 def back_up(data_dir: Path, target: Path) -> tuple[Path, Inventory]:
-    """Write a backup and return where it is, and what it holds; raises `InputError` and `OSError`.
+    """Write a backup; return its path and its contents; raises `InputError` and `OSError`.
 
-    A `target` that does not end in .zip is a folder, made where it is missing; the file in it has the time in its name.
-    The service may run: the database is copied as it stands at one moment, and no picture that it names then is left
-    out. A picture that is damaged is.
+    A `target` that does not end in .zip is a folder, created if it is missing; the file in it has the time in its name.
+    The service may run: the copy of the database is consistent, and includes every picture to which it refers, except
+    damaged ones.
     """
     if not (data_dir / DATABASE).is_file():
-        raise InputError(f"{data_dir} holds no data: give the config or the profile of the service.", param="config")
+        raise InputError(f"{data_dir} contains no data: pass the config or the profile of the service.", param="config")
     if target.is_dir() or target.suffix.lower() != ".zip":
         target.mkdir(parents=True, exist_ok=True)
         target = target / time.strftime("llm-dit-backup-%Y%m%d-%H%M%S.zip")
     if target.exists():
-        raise InputError(f"{target} is there already: choose another name.", param="target")
+        raise InputError(f"{target} already exists: choose another name.", param="target")
     store = ImageStore(data_dir)
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=".backup-") as name:
         file, copy = Path(name) / "backup.zip", Path(name) / DATABASE
         with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
             inventory = Inventory()
-            # Before the database is copied, as one may go after that; and again, as one may have come before it.
+            # Before the database is copied, because pictures may go after that; and again for pictures that came since.
             _add_pictures(archive, store, inventory)
             _copy_database(data_dir / DATABASE, copy)
             _add_pictures(archive, store, inventory)
@@ -81,10 +81,10 @@ def back_up(data_dir: Path, target: Path) -> tuple[Path, Inventory]:
 
 
 def restore(source: Path, data_dir: Path, *, overwrite: bool = False) -> tuple[Path | None, Inventory]:
-    """Put a backup into a data folder; return where what was there is kept, and what the backup holds.
+    """Restore a backup into a data folder; return the folder of the previous contents, and the backup's contents.
 
-    Everything is checked before anything is put in place. Raises `InputError` for what is no backup, is damaged or is
-    of a newer version, and for a folder that is not empty unless `overwrite`; `SettingsError` while a service runs.
+    Everything is checked before any change. Raises `InputError` for a file that is no backup, is damaged or of a newer
+    version, and for a folder that is not empty unless `overwrite`; `SettingsError` while a service runs.
     """
     if not zipfile.is_zipfile(source):
         raise InputError(NO_BACKUP.format(source=source), param="source")
@@ -94,7 +94,7 @@ def restore(source: Path, data_dir: Path, *, overwrite: bool = False) -> tuple[P
         there = [path for path in data_dir.iterdir() if path.name not in {LOCK_NAME, f"{LOCK_NAME}-journal"}]
         if there and not overwrite:
             raise InputError(
-                f"{data_dir} is not empty: give --overwrite, which keeps what is there beside it, or another data_dir.",
+                f"{data_dir} is not empty: pass --overwrite, which moves its contents aside, or another data_dir.",
                 param="overwrite",
             )
         with tempfile.TemporaryDirectory(dir=data_dir, prefix="restore-") as name:
@@ -155,7 +155,7 @@ def _take_stock(copy: Path, inventory: Inventory) -> None:
 
 
 def _unpack(source: Path, folder: Path) -> Inventory:
-    """Write the files of a backup into a folder, each checked by its SHA-256."""
+    """Write the files of a backup into a folder, checking the SHA-256 of each."""
     inventory = Inventory()
     (folder / IMAGES).mkdir(mode=0o700)
     try:
@@ -173,7 +173,9 @@ def _unpack(source: Path, folder: Path) -> Inventory:
             _check(database)
             newer = database.execute("PRAGMA user_version").fetchone()[0] > TABLES_VERSION
         if newer:
-            raise InputError(f"A newer version of llm-dit has written {source}: restore it with that.", param="source")
+            raise InputError(
+                f"A newer version of llm-dit wrote {source}: restore it with that version.", param="source"
+            )
         _take_stock(folder / DATABASE, inventory)
     except (zipfile.BadZipFile, zipfile.LargeZipFile, EOFError, NotImplementedError, sqlite3.DatabaseError):
         raise InputError(DAMAGED.format(source=source, part="it cannot be read"), param="source") from None
@@ -188,7 +190,7 @@ def _about(archive: zipfile.ZipFile, source: Path) -> dict[str, Any]:
     if not is_backup or DATABASE not in archive.namelist():
         raise InputError(NO_BACKUP.format(source=source), param="source")
     if about["version"] > VERSION:
-        raise InputError(f"A newer version of llm-dit has written {source}: restore it with that.", param="source")
+        raise InputError(f"A newer version of llm-dit wrote {source}: restore it with that version.", param="source")
     return about
 
 

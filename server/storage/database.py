@@ -1,6 +1,4 @@
-"""The data folder, for one service at a time and for nobody else's eyes, and the database in it: one SQLite file, one
-connection, one thread that uses it.
-"""
+"""The private data folder of one service at a time, and its database: one SQLite file, one connection, one thread."""
 
 import asyncio
 import contextlib
@@ -24,18 +22,18 @@ logger = logging.getLogger("llm_dit.server")
 
 LOCK_NAME = "studio.lock"
 SECRET_NAME, SECRET_BYTES = "studio.secret", 32
-IN_USE = "{folder}: another service keeps its jobs here: stop it, or choose another data_dir."
+IN_USE = "{folder}: another service uses this folder: stop it, or choose another data_dir."
 
 
 class FolderLock:
-    """Held for as long as a service, or a restore, works in a folder; the system frees that of a dead process.
+    """The lock of a service, or of a restore, on its folder; the OS releases it when the process dies.
 
-    It is a lock on a database of its own, as SQLite has a way to lock on every system. The jobs' own database stays
-    open for who reads it, such as a backup.
+    It locks a separate SQLite file, because SQLite's locks work on every system. The jobs' database stays open to
+    readers such as a backup.
     """
 
     def __init__(self, folder: Path) -> None:
-        """Take the lock; raises `SettingsError` when another process has it."""
+        """Take the lock; raises `SettingsError` if another process has it."""
         self._connection = sqlite3.connect(folder / LOCK_NAME, timeout=0, isolation_level=None, check_same_thread=False)
         try:
             self._connection.execute("BEGIN EXCLUSIVE")
@@ -50,16 +48,16 @@ class FolderLock:
 
 
 def prepare(folder: Path) -> None:
-    """Make the folder, and keep other users of this computer out of it; raises `OSError`."""
+    """Create the folder, private to this user; raises `OSError`."""
     folder.mkdir(mode=FOLDER_RIGHTS, parents=True, exist_ok=True)
     if os.name == "posix":
         _make_private(folder)
 
 
 def require_free(folder: Path) -> None:
-    """Raise `SettingsError` when a service runs in the folder, before another one is started to find that out.
+    """Raise `SettingsError` early if a service already runs in the folder.
 
-    What else may be wrong with it is left to the start, which knows more to say.
+    The start reports other problems, with more details.
     """
     with contextlib.suppress(OSError, sqlite3.DatabaseError):
         if folder.is_dir():
@@ -67,7 +65,7 @@ def require_free(folder: Path) -> None:
 
 
 def secret_in(folder: Path) -> bytes:
-    """Return random bytes that stay the same for a folder; where they cannot be kept, they are new each time."""
+    """Return the random bytes of a folder; if they cannot be stored, they are new each time."""
     path = folder / SECRET_NAME
     with contextlib.suppress(OSError):
         if len(kept := path.read_bytes()) == SECRET_BYTES:
@@ -80,7 +78,7 @@ def secret_in(folder: Path) -> bytes:
 
 
 def _make_private(folder: Path) -> None:
-    """Set the rights of what is the service's own; where they cannot be set, as in some volumes, warn and go on."""
+    """Make a path private to the service; if the file system does not support that, as some volumes, warn."""
     failed: OSError | None = None
     for path in _own(folder):
         try:
@@ -92,7 +90,9 @@ def _make_private(folder: Path) -> None:
         except OSError as error:
             failed = error
     if failed is not None:
-        logger.warning("other users of this computer may read the data folder: its rights cannot be set (%s)", failed)
+        logger.warning(
+            "other users of this computer may read the data folder: its permissions cannot be set (%s)", failed
+        )
 
 
 def _own(folder: Path) -> Iterator[Path]:
@@ -110,35 +110,35 @@ def _own(folder: Path) -> Iterator[Path]:
 
 T = TypeVar("T")
 
-NEWER = "{folder}: a newer version of llm-dit has written the database: start that version. Nothing was changed."
-CANNOT_WRITE = "{folder}: cannot be written ({reason}): set its rights, or choose another data_dir."
-CANNOT_OPEN = "{folder}: the database cannot be opened ({reason}): check studio.db and its rights."
+NEWER = "{folder}: a newer version of llm-dit wrote the database: start that version. Nothing was changed."
+CANNOT_WRITE = "{folder}: cannot be written ({reason}): set its permissions, or choose another data_dir."
+CANNOT_OPEN = "{folder}: the database cannot be opened ({reason}): check studio.db and its permissions."
 DAMAGED = "The server's database is damaged: restart the service, which saves what can be read, or restore a backup."
-FAILED = "The server cannot write to its data folder: its log says why."
+FAILED = "The server cannot write to its data folder: its log has the reason."
 DAMAGE = ("SQLITE_NOTADB", "SQLITE_CORRUPT", "SQLITE_FORMAT")
 NOT_OURS = ("SQLITE_ERROR", "SQLITE_SCHEMA", "SQLITE_CONSTRAINT")
-"""At the start: tables that are not what their version says."""
+"""Errors at the start for tables that do not match their version."""
 FULL = ("SQLITE_FULL", "SQLITE_IOERR_WRITE")
 NO_SHARED_MEMORY = ("SQLITE_IOERR_SHM", "SQLITE_PROTOCOL", "SQLITE_CANTOPEN")
 BUSY_S = 5.0
-"""Seconds to wait for a program that somebody else has opened the file with."""
+"""Seconds to wait for another program that has the file open."""
 
 
 class Database:
     """Every change is one transaction, on the disk when `change` returns (WAL, `synchronous=FULL`).
 
-    The folder is locked for as long as it is open, so that no two services run one set of jobs. `starts` counts how
-    often the file was opened before, and `rescued` says what was saved if it was damaged.
+    The folder is locked while it is open, so that no two services run the same jobs. `starts` counts earlier openings
+    of the file, and `rescued` describes what was saved if it was damaged.
     """
 
     def __init__(self, data_dir: Path, size_of: SizeOf) -> None:
-        """Open `data_dir`/studio.db, in the newest version of its tables.
+        """Open `data_dir`/studio.db, and upgrade its tables to the newest version.
 
-        A damaged file is kept aside, and what can be read of it put into a new one. Raises `SettingsError` when it
-        cannot be opened, another service has it, or a newer version has written it.
+        A damaged file is kept aside, and its readable rows are copied to a new one. Raises `SettingsError` if it cannot
+        be opened, another service has it, or a newer version wrote it.
         """
         self.problem: LLMDiTError | None = None
-        """What keeps the database from being used; it goes when a change succeeds again, but for damage."""
+        """Why the database is unusable; cleared when a change succeeds again, except for damage."""
         self.rescued: Rescued | None = None
         with contextlib.ExitStack() as undo, _told(data_dir):
             prepare(data_dir)
@@ -152,9 +152,9 @@ class Database:
         self._thread = ThreadPoolExecutor(1, "database")
 
     async def change(self, statement: str, parameters: object = ()) -> int:
-        """Run a statement and return how many rows it changed.
+        """Run a statement and return the number of changed rows.
 
-        Raises `DiskFullError`, `StorageError` or `DamagedError` when they cannot be kept.
+        Raises `DiskFullError`, `StorageError` or `DamagedError` if they cannot be stored.
         """
 
         def run() -> int:
@@ -167,18 +167,18 @@ class Database:
         return changed
 
     async def rows(self, query: str, parameters: object = ()) -> list[sqlite3.Row]:
-        """Return what a query finds; raises `StorageError` or `DamagedError`."""
+        """Return the rows of a query; raises `StorageError` or `DamagedError`."""
         return await self._in_thread(lambda: self._connection.execute(query, parameters).fetchall())  # type: ignore[arg-type]
 
     async def look(self) -> LLMDiTError | None:
-        """Return what keeps the database from being used, after another try where that may have passed."""
+        """Return why the database is unusable, or None; retries if the reason may be temporary."""
         if isinstance(self.problem, StorageError):
             with contextlib.suppress(LLMDiTError):
                 await self.change("UPDATE starts SET at = at WHERE rowid = (SELECT max(rowid) FROM starts)")
         return self.problem
 
     def close(self) -> None:
-        """Wait for what is being written, and give the folder free."""
+        """Wait for pending writes, and release the folder."""
         self._thread.submit(self._connection.close).result()
         self._thread.shutdown()
         self._lock.release()
@@ -198,7 +198,7 @@ class Database:
             with self._connection:
                 self._connection.execute("INSERT INTO starts VALUES (?)", [time.time()])
         except sqlite3.OperationalError as error:
-            # A disk that is full must not keep the service from starting, and cleaning up.
+            # The service must start on a full disk, so that it can clean up.
             if _name_of(error) not in FULL:
                 raise
 
@@ -219,7 +219,7 @@ class Database:
 
 @contextlib.contextmanager
 def _told(folder: Path) -> Generator[None]:
-    """Turn what keeps a database from being opened into a `SettingsError` that says what to do."""
+    """Turn an error while opening the database into a `SettingsError` that says what to do."""
     try:
         yield
     except NewerVersionError:
@@ -233,12 +233,12 @@ def _told(folder: Path) -> Generator[None]:
 
 
 def _name_of(error: sqlite3.Error) -> str:
-    """Return SQLite's name of an error; those of Python's own module have none."""
+    """Return SQLite's name of an error; errors of Python's module have none."""
     return getattr(error, "sqlite_errorname", "")
 
 
 def _connect(file: Path, size_of: SizeOf) -> sqlite3.Connection:
-    """Return a connection to a database that is whole, in the newest version."""
+    """Return a connection to an intact database of the newest version."""
     file.touch(mode=0o600)
     connection = sqlite3.connect(file, timeout=BUSY_S, check_same_thread=False)
     connection.row_factory = sqlite3.Row
@@ -259,13 +259,13 @@ def _keep_a_log(connection: sqlite3.Connection) -> None:
     except sqlite3.OperationalError as error:
         if not _name_of(error).startswith(NO_SHARED_MEMORY):
             raise
-        # Some network folders have no shared memory: nobody else can read then, and none is needed.
+        # Some network folders have no shared memory: then only this connection can read the database.
         connection.execute("PRAGMA locking_mode = EXCLUSIVE")
         connection.execute("PRAGMA journal_mode = WAL")
 
 
 def _check(connection: sqlite3.Connection) -> None:
-    """Raise `DatabaseError` for a file of which a part is damaged, be it read now or never."""
+    """Raise `DatabaseError` if any part of the file is damaged."""
     found = connection.execute("PRAGMA integrity_check(1)").fetchone()[0]
     if found != "ok":
         error = sqlite3.DatabaseError(found)
@@ -275,21 +275,21 @@ def _check(connection: sqlite3.Connection) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class Storage:
-    """Whether what is sent in can be kept: the database and the pictures as one."""
+    """Whether data can be stored: the database and the pictures together."""
 
     database: Database
     store: ImageStore
 
     @property
     def problem(self) -> LLMDiTError | None:
-        """What keeps things from being kept, as far as it is known."""
+        """Why data cannot be stored, as far as known."""
         return self.database.problem or self.store.problem
 
     @property
     def warnings(self) -> list[str]:
-        """What happened to the data before, in a sentence each."""
+        """What happened to the data earlier, one sentence each."""
         return [str(self.database.rescued)] if self.database.rescued else []
 
     async def look(self) -> LLMDiTError | None:
-        """Return what keeps things from being kept now; what may have passed is tried again."""
+        """Return why data cannot be stored, or None; retries if the reason may be temporary."""
         return await self.database.look() or await asyncio.to_thread(self.store.look)

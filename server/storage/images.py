@@ -1,4 +1,4 @@
-"""Pictures on disk, named by their content, and files on their way between the service and its pool."""
+"""Pictures on disk, named by their content, and temporary files between the service and its pool."""
 
 import asyncio
 import contextlib
@@ -22,29 +22,29 @@ from server.errors import NotFoundError, StorageError
 logger = logging.getLogger("llm_dit.server")
 
 SHA256 = re.compile(r"[0-9a-f]{64}")
-DISK_FULL = "The server's disk is full: nothing more can be kept until there is room."
-CANNOT_WRITE = "The server cannot write pictures to its data folder: its log says why."
-CANNOT_READ = "The server cannot read this picture from its data folder: its log says why."
-NOT_HERE = "This server holds no such image: send it again with POST /api/images."
+DISK_FULL = "The server's disk is full: nothing can be stored until there is space."
+CANNOT_WRITE = "The server cannot write pictures to its data folder: its log has the reason."
+CANNOT_READ = "The server cannot read this picture from its data folder: its log has the reason."
+NOT_HERE = "This server does not have this image: send it again with POST /api/images."
 PNG_END = b"\0\0\0\0IEND\xaeB`\x82"
-"""The last bytes of every PNG file: a chunk without content, and its checksum."""
+"""The last bytes of every PNG file: an empty chunk and its checksum."""
 FOLDER_RIGHTS, FILE_RIGHTS = 0o700, 0o600
 TOUCH_AFTER_S = 600
-"""A picture that is read counts as used again, but not for every reading. Far below the clean-up's grace."""
+"""Reading a picture marks it as used, at most once in this time, which is far below the clean-up's grace."""
 
 
 def address_of(sha256: str) -> str:
-    """Return what a picture is called over HTTP, without a prefix that a proxy puts before it."""
+    """Return the address of a picture over HTTP, without a proxy's prefix."""
     return f"/api/images/{sha256}.png"
 
 
 MOST_CHECKED = 10_000
-"""Pictures of which a process remembers that they were whole."""
+"""Most pictures that a process remembers as intact."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class StoredFile:
-    """A picture's file: its size in bytes, and when it was last put or read, in seconds since 1970."""
+    """A picture's file: its size in bytes, and the time of its last use, in seconds since 1970."""
 
     sha256: str
     size: int
@@ -54,21 +54,21 @@ class StoredFile:
 class ImageStore:
     """PNG files under `data_dir`/images, named by the SHA-256 of their bytes.
 
-    Any number of processes may use one folder: a file appears whole or not at all, and never changes. What a disk has
-    damaged is no picture any more: it is removed when it is met, and the same picture can be put again.
+    Any number of processes may use one folder: a file appears complete or not at all, and never changes. A damaged
+    picture is removed when it is read, and can be stored again.
     """
 
     def __init__(self, data_dir: Path) -> None:
         self.data_dir = data_dir
         self.problem: LLMDiTError | None = None
-        """What kept this process from writing a picture, until one is written again."""
+        """Why this process cannot write pictures, until a write succeeds again."""
         self._folder = data_dir / "images"
         self._checked: dict[str, tuple[int, ...]] = {}
 
     def put(self, png: bytes) -> str:
-        """Keep the bytes of a PNG file and return their SHA-256; raises `DiskFullError` or `StorageError`.
+        """Store the bytes of a PNG file and return their SHA-256; raises `DiskFullError` or `StorageError`.
 
-        What is there already, and whole, is not written again, but counts as used now.
+        An intact existing file is not written again, but marked as used.
         """
         sha256 = hashlib.sha256(png).hexdigest()
         with self._writing():
@@ -78,9 +78,9 @@ class ImageStore:
         return sha256
 
     def use(self, sha256: str) -> bool:
-        """Count a picture as used now, which keeps the clean-up from it for a while; return whether it is here.
+        """Mark a picture as used, which protects it from the clean-up for a while; return whether it exists.
 
-        One that was cut off, which its end shows without reading it all, is not.
+        A truncated file, which its last bytes reveal, does not count.
         """
         path = self.path(sha256)
         try:
@@ -93,13 +93,13 @@ class ImageStore:
         return whole
 
     def look(self) -> LLMDiTError | None:
-        """Return what keeps pictures from being written, after another try where that may have passed."""
+        """Return why pictures cannot be written, or None; retries if the reason may be temporary."""
         if self.problem is not None:
             self.try_out()
         return self.problem
 
     def try_out(self) -> None:
-        """Write a picture of no use and remove it, to learn whether others can be written."""
+        """Write and remove a test picture, to see whether writing works."""
         path = self._folder / "00" / "trial.png"
         with contextlib.suppress(LLMDiTError), self._writing():
             _write_atomically(path, PNG_END)
@@ -117,26 +117,26 @@ class ImageStore:
         self.problem = None
 
     def size(self, sha256: str) -> int:
-        """Return how many bytes a picture has; one that is not here has none."""
+        """Return the size of a picture in bytes; 0 if it is missing."""
         try:
             return self.path(sha256).stat().st_size
         except OSError:
             return 0
 
     def release(self, images: Iterable[str]) -> None:
-        """Have the next clean-up remove pictures that nothing uses, however new they are."""
+        """Let the next clean-up remove unused pictures, even new ones."""
         for sha256 in images:
             with contextlib.suppress(OSError):
                 os.utime(self.path(sha256), (0, 0))
 
     def read(self, sha256: str) -> bytes:
-        """Return the bytes of a PNG file; raises `NotFoundError`, also for one that is not what was kept."""
+        """Return the bytes of a PNG file; raises `NotFoundError`, also if it is damaged."""
         with contextlib.suppress(FileNotFoundError):
             return self.checked_path(sha256).read_bytes()
         raise NotFoundError(NOT_HERE)
 
     def checked_path(self, sha256: str) -> Path:
-        """Return the file of a picture, to be read in pieces; raises `NotFoundError` as `read` does."""
+        """Return the file of a picture, for reading in pieces; raises `NotFoundError` like `read`."""
         if SHA256.fullmatch(sha256):
             path = self.path(sha256)
             try:
@@ -155,7 +155,7 @@ class ImageStore:
         raise NotFoundError(NOT_HERE)
 
     def _is_whole(self, path: Path) -> bool:
-        """Return whether a file holds what its name says; one that has not changed since is not read again for that."""
+        """Return whether a file's content matches its name; an unchanged file is not read again."""
         about = path.stat()
         state = (about.st_ino, about.st_mtime_ns, about.st_ctime_ns, about.st_size)
         if self._checked.get(path.stem) == state:
@@ -177,23 +177,23 @@ class ImageStore:
     @staticmethod
     def _remove_damaged(path: Path) -> None:
         with contextlib.suppress(OSError):
-            if _digest(path) != path.stem:  # and not mended by now
+            if _digest(path) != path.stem:  # and was not stored again meanwhile
                 path.unlink()
-                logger.error("a picture was damaged on the disk, and is removed: %s", path.name)
+                logger.error("a picture was damaged on the disk and is removed: %s", path.name)
 
     def files(self) -> Iterator[StoredFile]:
-        """Yield every picture that is held."""
+        """Yield every stored picture."""
         for path in self._folder.glob("??/*.png"):
             with contextlib.suppress(FileNotFoundError):
                 about = path.stat()
                 yield StoredFile(sha256=path.stem, size=about.st_size, used_at=about.st_mtime)
 
     def remove(self, file: StoredFile) -> bool:
-        """Remove a picture, unless it was used since `file` was seen; return whether it is gone."""
+        """Remove a picture, unless it was used after `file` was listed; return whether it is gone."""
         path = self.path(file.sha256)
         aside = path.with_suffix(".gone")
         try:
-            path.rename(aside)  # the one who sends it again from here on writes it again
+            path.rename(aside)  # whoever sends it from now on writes it again
             if aside.stat().st_mtime > file.used_at:
                 aside.rename(path)
                 return False
@@ -203,7 +203,7 @@ class ImageStore:
         return True
 
     def remove_leftovers(self, before: float) -> None:
-        """Remove what a process left that ended in the middle of a change, before a time in seconds since 1970."""
+        """Remove leftovers of interrupted writes from before a time in seconds since 1970."""
         for path in (*self._folder.glob("??/*.part"), *self._folder.glob("??/*.gone")):
             with contextlib.suppress(FileNotFoundError):
                 if path.stat().st_mtime < before:
@@ -213,7 +213,7 @@ class ImageStore:
         return SHA256.fullmatch(sha256) is not None and self.path(sha256).is_file()
 
     def path(self, sha256: str) -> Path:
-        """Return where a picture is, or would be."""
+        """Return the path of a picture, which may not exist."""
         return self._folder / sha256[:2] / f"{sha256}.png"
 
 
@@ -225,9 +225,9 @@ def _digest(path: Path) -> str:
 def _write_atomically(path: Path, content: bytes) -> None:
     if not path.parent.is_dir():
         path.parent.mkdir(mode=FOLDER_RIGHTS, parents=True, exist_ok=True)
-        path.parent.parent.chmod(FOLDER_RIGHTS)  # `mkdir` gives its mode to the last one only
+        path.parent.parent.chmod(FOLDER_RIGHTS)  # `mkdir` applies its mode to the last folder only
         sync_folder(path.parent.parent)
-    handle, name = tempfile.mkstemp(dir=path.parent, suffix=".part")  # of mode 600
+    handle, name = tempfile.mkstemp(dir=path.parent, suffix=".part")  # with mode 600
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(content)
@@ -241,7 +241,7 @@ def _write_atomically(path: Path, content: bytes) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Have a folder's names on the disk, where the system can do that, so that a file that was renamed stays."""
+    """Flush a folder's entries to the disk, if the OS can, so that a renamed file survives a crash."""
     with contextlib.suppress(OSError):
         handle = os.open(folder, os.O_RDONLY)
         try:
@@ -252,7 +252,7 @@ def sync_folder(folder: Path) -> None:
 
 @contextlib.contextmanager
 def disk_full_told() -> Generator[None]:
-    """Turn what a full disk raises into `DiskFullError`."""
+    """Turn the error of a full disk into `DiskFullError`."""
     try:
         yield
     except OSError as error:
@@ -261,13 +261,13 @@ def disk_full_told() -> Generator[None]:
         raise
 
 
-# Files on their way: the pool gets paths and no pixels.
+# Temporary files: the pool gets paths, not pixels.
 
 
 class Transit:
-    """A folder below the data folder with one folder for each request that is being worked on.
+    """A folder in the data folder, with a subfolder for each current request.
 
-    Its files are on their way between the service and its pool, which gets paths and no pixels.
+    Its files pass between the service and its pool, which gets paths, not pixels.
     """
 
     def __init__(self, data_dir: Path) -> None:
@@ -275,17 +275,17 @@ class Transit:
 
     @contextlib.asynccontextmanager
     async def folder(self) -> AsyncGenerator[Path]:
-        """Lend a folder that is removed with all that is in it; raises `DiskFullError`, also for the block."""
+        """Provide a temporary folder, removed with its contents; raises `DiskFullError`, also for the block."""
         with disk_full_told():
             path = await asyncio.to_thread(self._new)
             try:
                 yield path
             finally:
-                # Windows keeps what is still open; `clean` has it then.
+                # Windows keeps open files; `clean` removes them later.
                 await asyncio.to_thread(shutil.rmtree, path, ignore_errors=True)
 
     def clean(self, before: float) -> None:
-        """Remove what a process left that ended in the middle of a request, before a time in seconds since 1970."""
+        """Remove leftovers of interrupted requests from before a time in seconds since 1970."""
         for path in self._folder.glob("*"):
             with contextlib.suppress(OSError):
                 if path.stat().st_mtime < before:
@@ -297,7 +297,7 @@ class Transit:
 
 
 def take_out(path: Path) -> BinaryIO:
-    """Open a file that outlives its folder: on POSIX a file lives as long as it is open."""
+    """Open a file that outlives its folder: on POSIX, an open file stays readable after its removal."""
     file = path.open("rb")
     with contextlib.suppress(OSError):
         path.unlink()

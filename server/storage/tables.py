@@ -1,4 +1,4 @@
-"""The tables of the database, version by version, and how an older file or a damaged one gets to the newest.
+"""The tables of the database by version, upgrades of older files, and the rescue of damaged ones.
 
 `PRAGMA user_version` is the version. That of 0.1.0 is 0, and its tables are those of version 1.
 """
@@ -51,7 +51,7 @@ CREATE TABLE IF NOT EXISTS projects (
     deleted_at REAL
 ) STRICT
 """
-# The document comes last: SQLite reads a row up to the column that it needs, and lists need all others.
+# The document is the last column: SQLite reads a row up to the columns it needs, and lists need the others.
 PROJECTS_2 = """
 CREATE TABLE projects (
     id TEXT PRIMARY KEY,
@@ -68,20 +68,20 @@ CREATE TABLE projects (
 ) STRICT
 """
 SizeOf = Callable[[str], int]
-"""How many bytes a project with this document takes, its pictures included."""
+"""Returns the size in bytes of a project with this document, including its pictures."""
 
 
 class NewerVersionError(Exception):
-    """The file was written by a newer version of the product."""
+    """A newer version of the product wrote the file."""
 
 
 def checksum_of(document: str) -> int:
-    """Return the CRC-32 by which damage to a document is seen that SQLite does not see."""
+    """Return the CRC-32 that detects damage to a document which SQLite does not detect."""
     return zlib.crc32(document.encode())
 
 
 def first_checksum_of(document: str) -> int:
-    """Return the checksum of a document that had none; what is no JSON object any more gets one that nothing has."""
+    """Return the checksum of a document without one; if it is no longer a JSON object, an impossible value."""
     try:
         return checksum_of(document) if isinstance(json.loads(document), dict) else -1
     except (ValueError, RecursionError):
@@ -93,9 +93,9 @@ def migrate(
     size_of: SizeOf,
     check: Callable[[sqlite3.Connection], None] = lambda connection: None,
 ) -> None:
-    """Bring a database that passes `check` to the newest version, each step in a transaction of its own.
+    """Upgrade an intact database to the newest version, each step in its own transaction.
 
-    Raises `NewerVersionError`, before anything is changed.
+    Raises `NewerVersionError` before any change.
     """
     version: int = connection.execute("PRAGMA user_version").fetchone()[0]
     if version > VERSION:
@@ -114,7 +114,7 @@ def _begin(connection: sqlite3.Connection, size_of: SizeOf) -> None:
 
 
 def _put_documents_last(connection: sqlite3.Connection, size_of: SizeOf) -> None:
-    """Say of each project what it takes, and of its document a checksum."""
+    """Add the size of each project and the checksum of its document."""
     connection.create_function("bytes_of", 1, size_of)
     connection.create_function("checksum_of", 1, first_checksum_of, deterministic=True)
     connection.execute("ALTER TABLE projects RENAME TO older")
@@ -130,7 +130,7 @@ STEPS = (_begin, _put_documents_last)
 VERSION = len(STEPS)
 
 
-# What a damaged file still gives.
+# Rescuing the rows of a damaged file.
 
 
 logger = logging.getLogger("llm_dit.server")
@@ -138,15 +138,15 @@ logger = logging.getLogger("llm_dit.server")
 KEPT = ("jobs", "projects")
 SIDE_FILES = ("-wal", "-shm")
 PROBED_BEYOND = 1000
-"""Row numbers that are tried after the last one known: what comes last may be what is damaged."""
+"""Row numbers to try after the last known one, because the end may be damaged."""
 STATEMENT_S = 5.0
-"""Seconds after which a query is given up: damage can send one in circles."""
+"""Time limit of a query in seconds: damage can cause an endless loop."""
 Row = Mapping[str, Any]
 
 
 @dataclass(kw_only=True)
 class Rescued:
-    """What came of a rescue: how many rows of each table were saved, and how many more its index names."""
+    """The result of a rescue: the saved rows of each table, and further rows that its index lists."""
 
     aside: str
     saved: dict[str, int] = field(default_factory=dict[str, int])
@@ -158,14 +158,14 @@ class Rescued:
 
 
 def rescue(file: Path, size_of: SizeOf) -> Rescued:
-    """Put a new database in the place of a damaged one, which is kept beside it; raises `OSError`.
+    """Replace a damaged database by a new one, and keep the damaged one beside it; raises `OSError`.
 
-    Until the new one is whole and on the disk, the damaged one stays where it is.
+    The damaged file stays in place until the new one is complete and on the disk.
     """
     report = Rescued(aside=f"{file.stem}.damaged-{int(time.time())}")
     with tempfile.TemporaryDirectory(dir=file.parent, prefix="rescue-") as name:
         copy, new = Path(name) / "copy.db", Path(name) / "new.db"
-        for suffix in ("", "-wal"):  # the other one is made of these two
+        for suffix in ("", "-wal"):  # the third file is made of these two
             if (part := file.with_name(file.name + suffix)).is_file():
                 shutil.copyfile(part, copy.with_name(copy.name + suffix))
         with contextlib.closing(sqlite3.connect(new)) as target:
@@ -184,7 +184,7 @@ def _exchange(file: Path, new: Path, aside: str) -> None:
         if part.is_file():
             shutil.copyfile(part, part.with_name(aside + suffix))
             part.with_name(aside + suffix).chmod(0o600)
-    for suffix in SIDE_FILES:  # a log of the old file must never be read into the new one
+    for suffix in SIDE_FILES:  # the old file's log must never be applied to the new one
         file.with_name(file.name + suffix).unlink(missing_ok=True)
     with new.open("rb+") as content:
         os.fsync(content.fileno())
@@ -196,19 +196,19 @@ def _damaged(copy: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(copy, isolation_level=None)
     connection.row_factory = sqlite3.Row
     connection.text_factory = readable
-    # Nothing of a damaged schema is run; a file that was cut off is read as far as it goes.
+    # Run nothing from a damaged schema; read a truncated file as far as possible.
     for pragma in ("trusted_schema = OFF", "cell_size_check = ON", "writable_schema = ON"):
         connection.execute(f"PRAGMA {pragma}")
     return connection
 
 
 def readable(content: bytes) -> str:
-    """Return text of which some bytes may be damaged."""
+    """Return text that may contain damaged bytes."""
     return content.decode("utf-8", "replace")
 
 
 def _save(source: sqlite3.Connection, target: sqlite3.Connection, table: str, size_of: SizeOf) -> tuple[int, int]:
-    """Copy what can be read of a table; return how many rows that are, and how many more its index names."""
+    """Copy the readable rows of a table; return their number, and the number of further rows in its index."""
     columns = target.execute(f"PRAGMA table_info({table})").fetchall()
     places = ", ".join("?" for _ in columns)
     search = _Search(source, table)
@@ -223,14 +223,14 @@ def _save(source: sqlite3.Connection, target: sqlite3.Connection, table: str, si
 
 
 class _Search:
-    """Finds the rows of a table by their order, by their numbers and by their ids, whichever of these is whole."""
+    """Finds the rows of a table by order, by number and by id, whichever is intact."""
 
     def __init__(self, source: sqlite3.Connection, table: str) -> None:
         self._source = source
         self._table = table
         self.found: set[str] = set()
         self.named: set[str] = set()
-        """Ids that the index names."""
+        """Ids from the index."""
         self._numbers: set[int] = set()
 
     def rows(self) -> Iterator[Row]:
@@ -258,7 +258,7 @@ class _Search:
             yield values
 
     def _all(self, query: str, *parameters: object) -> Iterator[sqlite3.Row]:
-        """Yield rows up to the first that cannot be read."""
+        """Yield rows up to the first unreadable one."""
         until = time.monotonic() + STATEMENT_S
         self._source.set_progress_handler(lambda: time.monotonic() > until, 100_000)
         with contextlib.suppress(sqlite3.Error, OverflowError, MemoryError):
@@ -266,7 +266,7 @@ class _Search:
 
 
 def _save_starts(source: sqlite3.Connection, target: sqlite3.Connection) -> None:
-    """Keep the count of starts, by which the ids of events rise, at what can be read of it or above."""
+    """Restore the count of starts, from which event ids rise, to at least its readable value."""
     last = 0
     for order in ("ASC", "DESC"):
         with contextlib.suppress(sqlite3.Error):
@@ -285,7 +285,7 @@ def _with_sums(values: dict[str, Any], size_of: SizeOf) -> dict[str, Any]:
 
 
 def _mended(value: object, kind: str, needed: bool) -> object:
-    """Return a value as its column takes it; damage may have made another type of it."""
+    """Return a value in its column's type; damage may have changed the type."""
     match kind, value:
         case _, None:
             return {"TEXT": "", "INTEGER": 0, "REAL": 0.0}[kind] if needed else None

@@ -20,12 +20,12 @@ logger = logging.getLogger("llm_dit.server")
 HostState = Literal["loading", "ready", "unloaded", "failed"]
 
 RESTART_DELAYS_S = (0, 1, 1, 2, 3, 5, 8, 13, 21, 34, 60)
-"""Seconds before each start after an end that no good run has come before."""
+"""Pauses in seconds before successive restarts without a good run in between."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Patience:
-    """For how long the host waits: for a canceled run to stop, and in rest until the models are unloaded (0: never)."""
+    """Waiting times: for a canceled run to stop, and idle until the models are unloaded (0: never)."""
 
     cancel_s: float
     unload_s: float = 0.0
@@ -34,15 +34,15 @@ class Patience:
 class PipelineHost:
     """Runs one job at a time in a worker process, and starts a new process when one has ended.
 
-    The lock is released only when the worker has really stopped: canceling what waits for `run` cancels the job and
-    waits until the worker says so, or is dead. A worker that crashes again and again is started after ever longer
-    pauses; so is one that cannot load for a reason that may pass. What will not pass waits for the next job.
+    The lock is released only when the run has really stopped: canceling `run` cancels the job and waits until the
+    worker confirms it, or is dead. A worker that crashes repeatedly, or cannot load for a temporary reason, restarts
+    after longer and longer pauses. After a permanent failure the next job tries again.
     """
 
     def __init__(
         self, new_worker: Callable[[], Worker], patience: Patience, metrics: Metrics, *, at_once: bool = True
     ) -> None:
-        """Start the first worker `at_once`, or when the first job comes."""
+        """Start the first worker `at_once`, or with the first job."""
         self._new_worker = new_worker
         self._patience = patience
         self._metrics = metrics
@@ -54,9 +54,9 @@ class PipelineHost:
         self._retry_at = 0.0
         self._started = asyncio.Event()
         self.error: LLMDiTError | None = None
-        """What keeps the pipeline from loading."""
+        """Why the pipeline cannot load."""
         self.status: PipelineStatus | None = None
-        """What the pipeline had loaded at the end of its latest run; None before it could run."""
+        """What the pipeline had loaded after its latest run; None before it was ready."""
         self._worker: Worker | None = None
         if at_once:
             self._start()
@@ -78,7 +78,7 @@ class PipelineHost:
 
     @property
     def loading(self) -> Progress:
-        """How far the pipeline has got with loading."""
+        """The progress of loading."""
         return self._worker.loading if self._worker else Progress(phase="loading", step=0, total=0)
 
     async def run(
@@ -90,7 +90,7 @@ class PipelineHost:
         on_progress: Callable[[Progress], None],
         on_preview: ShowPreview | None = None,
     ) -> JobResult:
-        """Run a job when the pipeline is free; raises what the pipeline raised, or `WorkerLostError`.
+        """Run a job once the pipeline is free; raises the pipeline's error, or `WorkerLostError`.
 
         Without `on_preview` the pipeline makes no previews.
         """
@@ -111,10 +111,10 @@ class PipelineHost:
             return result
 
     async def stop(self) -> None:
-        """End the worker process; a run that is under way ends with it."""
+        """End the worker process and its current run."""
         self._stopping = True
         self._set_timer(None)
-        self._started.set()  # who waits for the next start waits in vain
+        self._started.set()  # wake waiters; there will be no next start
         if self._worker is not None:
             await self._worker.stop()
 
@@ -144,12 +144,12 @@ class PipelineHost:
         if not worker.loaded:
             self.error = worker.error
         if self.error is None or self.error.temporary:
-            logger.info("the engine is started again in %d s", delay_s)
+            logger.info("the engine restarts in %d s", delay_s)
             self._set_timer(asyncio.get_running_loop().call_later(delay_s, self._start))
 
     async def _loaded_worker(self, on_loading: Callable[[Progress], None]) -> Worker:
         if self._worker is not None and self._worker.ending:
-            # A process that holds gigabytes takes its time to die, and a run that is given to it dies with it.
+            # A process with gigabytes of memory dies slowly, and a run that is sent to it dies with it.
             await self._worker.wait_ended()
         if self._worker is None and self._timer is None:
             if self.error is not None and time.monotonic() < self._retry_at:
@@ -167,7 +167,7 @@ class PipelineHost:
         return worker
 
     def _after_failure(self, worker: Worker, error: LLMDiTError) -> None:
-        """Restart after what the process cannot recover from: a device that is gone, memory that stays short."""
+        """Restart after failures from which the process cannot recover: a lost device, repeated lack of memory."""
         short_again = self._out_of_memory and isinstance(error, OutOfMemoryError)
         self._out_of_memory = isinstance(error, OutOfMemoryError) and not short_again
         if isinstance(error, DeviceLostError) or short_again:
@@ -180,10 +180,10 @@ class PipelineHost:
             self._set_timer(loop.call_later(self._patience.unload_s, self._unload, worker))
 
     def _unload(self, worker: Worker) -> None:
-        """End a process that has rested for long: only so all of its memory is free."""
+        """End a process that was idle for long: only this frees all of its memory."""
         self._timer = None
         if worker is self._worker and not self._lock.locked():
-            logger.info("the engine has rested for %g s: its models are unloaded", self._patience.unload_s)
+            logger.info("the engine was idle for %g s: its models are unloaded", self._patience.unload_s)
             self._worker = None
             worker.kill("unloaded")
 
@@ -193,7 +193,7 @@ class PipelineHost:
         self._timer = timer
 
     async def _see_it_stop(self, worker: Worker, job_id: str, run: asyncio.Task[JobResult]) -> None:
-        """Return when the run has ended, however often the waiting itself is canceled."""
+        """Return when the run has ended, even if the wait is canceled repeatedly."""
         stopping = asyncio.create_task(self._stop_run(worker, job_id, run))
         while not stopping.done():
             with contextlib.suppress(asyncio.CancelledError):

@@ -3,7 +3,7 @@
 `python -m server.worker.process MODULE:CLASS DATA_DIR LOG_FORMAT`; the environment has the pipeline's options as JSON:
 null, or what it is built with. A token among them would show in the list of processes.
 
-It ends with the service, however that ends: its standard input closes, and on Linux the kernel kills it as well.
+It ends with the service in any case: its standard input closes, and on Linux the kernel kills it as well.
 """
 
 import json
@@ -46,7 +46,7 @@ OUT_OF_MEMORY = "There is not enough memory for this job: try a smaller image, f
 
 
 class Child:
-    """Reads commands in a thread of its own, so that a cancel is seen while the pipeline runs."""
+    """Reads commands in a thread, so that a cancel arrives while the pipeline runs."""
 
     def __init__(self, commands: BinaryIO, events: BinaryIO, store: ImageStore, redaction: Redaction) -> None:
         self._commands = commands
@@ -86,7 +86,7 @@ class Child:
             self.send(Previewed(layer=layer, png=encode_png(picture)))
 
         try:
-            # A run may load a model, and keep it when it fails.
+            # A failed run may have loaded a model that stays.
             result = command.job_input.run(pipeline, self._store, progress, preview if command.previews else None)
         except Canceled:
             return Stopped(status=pipeline.status())
@@ -96,18 +96,18 @@ class Child:
 
 
 def _failure(error: Exception, where: str) -> Failure:
-    """Return what may be told of an error; the log gets the rest."""
+    """Return the public part of an error; the log gets the rest."""
     if isinstance(error, LLMDiTError):
         return Failure.of(error)
     if isinstance(error, MemoryError):
         return Failure.of(OutOfMemoryError(OUT_OF_MEMORY))
     logger.error("%s failed", where, exc_info=error)
-    return Failure.of(PipelineError(f"The engine failed; the server's log says why, under {where}."))
+    return Failure.of(PipelineError(f"The engine failed; the server's log has the reason, under {where}."))
 
 
 def _load_failure(error: Exception) -> Failure:
     if isinstance(error, InputError):
-        # It is the configuration's, not a request's.
+        # The error is in the configuration, not in a request.
         return Failure.of(EngineError(error.message))
     return _failure(error, "loading the engine")
 

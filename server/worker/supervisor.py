@@ -1,4 +1,4 @@
-"""The service's end of one worker process, from its start to its end, and what the two say to each other."""
+"""The service's side of one worker process, and the messages between the two."""
 
 import asyncio
 import json
@@ -23,7 +23,7 @@ from server.telemetry import LogFormat
 
 logger = logging.getLogger("llm_dit.server")
 
-# What the service and its worker say to each other: pickles, since both ends are this program. None but a preview holds
+# Messages between the service and its worker are pickles, because both sides are this program. Only previews contain
 # pixels.
 
 
@@ -32,7 +32,7 @@ class Run:
     job_id: str
     job_input: JobInput
     previews: bool = False
-    """Whether anybody looks at what it is going to make."""
+    """Whether a client wants previews."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,7 +42,7 @@ class Cancel:
 
 @dataclass(frozen=True, kw_only=True)
 class Loaded:
-    """The pipeline can run."""
+    """The pipeline is ready."""
 
     status: PipelineStatus
 
@@ -56,14 +56,14 @@ class LoadFailed:
 
 @dataclass(frozen=True, kw_only=True)
 class Stepped:
-    """The pipeline has got on with loading, or with the run."""
+    """Progress of loading or of the run."""
 
     progress: Progress
 
 
 @dataclass(frozen=True, kw_only=True)
 class Previewed:
-    """A PNG, a few kB, of what `layer` is going to be, 1 at the bottom."""
+    """A preview PNG of `layer`, a few kB; 1 is the bottom layer."""
 
     layer: int
     png: bytes
@@ -97,13 +97,13 @@ def pack(message: Command | Event) -> bytes:
 
 
 def read_command(stream: BinaryIO) -> Command | None:
-    """Return the next command; None when the service is gone."""
+    """Return the next command, or None if the service has ended."""
     content = read_framed(stream)
     return None if content is None else pickle.loads(content)
 
 
 async def read_event(stream: asyncio.StreamReader) -> Event | None:
-    """Return the worker's next event; None when it is gone."""
+    """Return the worker's next event, or None if it has ended."""
     try:
         header = await stream.readexactly(LENGTH.size)
         return pickle.loads(await stream.readexactly(LENGTH.unpack(header)[0]))
@@ -120,14 +120,14 @@ NOT_STARTED = "The process that runs the engine cannot start: the server's log s
 STALLED = "The engine made no progress for {seconds:.0f} s and is started again: send the job once more."
 
 ShowPreview = Callable[[int, bytes], None]
-"""Takes a layer's number, 1 at the bottom, and a PNG of what it is going to be."""
+"""Called with a layer's number, 1 at the bottom, and its preview as a PNG."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Watch:
-    """Seconds without any progress after which a process counts as hung, at work and while it loads.
+    """Seconds without progress after which a process counts as hung, in a run and while it loads.
 
-    A run gets ten times the median of its steps where that is longer.
+    A run gets at least ten times the median of its steps.
     """
 
     run_s: float
@@ -135,7 +135,7 @@ class Watch:
 
 
 class Worker:
-    """One process that owns a pipeline. It is started once; when it has ended, another `Worker` takes its place."""
+    """A process that owns a pipeline. It starts once; after its end another `Worker` replaces it."""
 
     def __init__(
         self,
@@ -162,11 +162,11 @@ class Worker:
         self._gone = self._killed = False
         self.loaded = False
         self.load_s = 0.0
-        """Seconds that loading took, or has taken so far."""
+        """Seconds of loading so far."""
         self.status: PipelineStatus | None = None
         self.error: LLMDiTError | None = None
         self.end_reason = "crashed"
-        """Why the process ended: "crashed" by itself, or what `kill` was given."""
+        """Why the process ended: "crashed", or the reason given to `kill`."""
         self._life = asyncio.create_task(self._live())
 
     @property
@@ -179,7 +179,7 @@ class Worker:
 
     @property
     def ending(self) -> bool:
-        """Whether the process has ended or is about to, so that no run may begin in it."""
+        """Whether the process has ended or is ending, so that no run may begin in it."""
         return self._gone or self._killed or self.ended
 
     def when_loaded(self, callback: Callable[["Worker"], None]) -> None:
@@ -189,11 +189,11 @@ class Worker:
         self._life.add_done_callback(lambda _: callback(self))
 
     async def wait_ended(self) -> None:
-        """Return when the process has ended, and those who wanted to hear of it have."""
+        """Return when the process has ended and its listeners were notified."""
         await asyncio.wait({self._life})
 
     async def wait_loaded(self, on_loading: Callable[[Progress], None]) -> None:
-        """Return when the pipeline can run; raises what kept it from loading."""
+        """Return when the pipeline is ready; raises the error of its loading."""
         on_loading(self.loading)
         self._on_progress = on_loading
         try:
@@ -210,9 +210,9 @@ class Worker:
         on_progress: Callable[[Progress], None],
         on_preview: ShowPreview | None = None,
     ) -> JobResult:
-        """Run a job to its end; raises `Canceled`, `WorkerLostError`, or what the pipeline raised.
+        """Run a job to its end; raises `Canceled`, `WorkerLostError`, or the pipeline's error.
 
-        One run at a time, and not to be abandoned: only its end says that the pipeline is free again.
+        Call it for one run at a time and await its end: only then is the pipeline free again.
         """
         if self.ending:
             raise WorkerLostError(LOST)
@@ -224,7 +224,7 @@ class Worker:
         return await self._run
 
     def cancel(self, job_id: str) -> None:
-        """Ask the run to stop at its next step; a run of another job goes on."""
+        """Ask the run of this job to stop at its next step; a run of another job continues."""
         self._send(Cancel(job_id=job_id))
 
     def kill(self, reason: str) -> None:
@@ -235,7 +235,7 @@ class Worker:
             self._process.kill()
 
     async def stop(self) -> None:
-        """End the process, whatever it does, and return when it has ended."""
+        """Kill the process, and return when it has ended."""
         while not self.ended:
             self.kill("stopped")
             await asyncio.wait({self._life}, timeout=0.1)
@@ -268,7 +268,7 @@ class Worker:
         self._bury()
 
     def _be_patient(self, seconds: float | None) -> None:
-        """Expect the next event within so many seconds; None: whenever it comes."""
+        """Expect the next event within so many seconds; None: without a limit."""
         self._heard = time.monotonic()
         self._deadline.reschedule(None if seconds is None else asyncio.get_running_loop().time() + seconds)
 

@@ -41,7 +41,7 @@ def opened(tmp_path_factory: pytest.TempPathFactory) -> Service:
         assert "5 projects, 9 jobs" in done.stdout
         assert "lost" not in done.stdout
         refused = run("restore", folder / "backup.zip", "--overwrite", data=folder / "data")
-        assert "another service keeps its jobs here" in one_line_error(refused, 2)
+        assert "another service uses this folder" in one_line_error(refused, 2)
     return service
 
 
@@ -111,7 +111,7 @@ def no_manifest(name: str, content: bytes) -> bytes | None:
         (newer, "A newer version of llm-dit"),
         (other_picture, "is damaged"),
         (other_database, "is damaged (studio.db)"),
-        (no_manifest, "is no backup"),
+        (no_manifest, "is not a backup"),
     ],
 )
 def test_what_is_not_valid_changes_nothing(
@@ -132,12 +132,12 @@ def test_a_name_without_zip_is_a_folder_that_is_made(opened: Service, tmp_path: 
 
 def test_a_backup_that_was_cut_off_is_refused(backup: Path, tmp_path: Path) -> None:
     (tmp_path / "cut.zip").write_bytes(backup.read_bytes()[:-100])
-    assert "is no backup" in one_line_error(run("restore", tmp_path / "cut.zip", data=tmp_path / "data"), 2)
+    assert "is not a backup" in one_line_error(run("restore", tmp_path / "cut.zip", data=tmp_path / "data"), 2)
 
 
 def test_a_backup_is_never_written_over_and_says_what_was_lost(opened: Service, backup: Path, tmp_path: Path) -> None:
-    assert "is there already" in one_line_error(run("backup", backup, data=opened.folder / "data"), 2)
-    assert "holds no data" in one_line_error(run("backup", tmp_path, data=tmp_path / "nothing"), 2)
+    assert "already exists" in one_line_error(run("backup", backup, data=opened.folder / "data"), 2)
+    assert "contains no data" in one_line_error(run("backup", tmp_path, data=tmp_path / "nothing"), 2)
     data = tmp_path / "data"
     shutil.copytree(opened.folder / "data", data)
     with contextlib.closing(sqlite3.connect(data / "studio.db")) as database:

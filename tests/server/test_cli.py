@@ -274,7 +274,7 @@ def test_a_data_folder_in_use_is_one_line(tmp_path: Path) -> None:
         done = run("serve", "--port", "0", cwd=tmp_path)
     finally:
         lock.release()
-    assert "another service keeps its jobs here" in one_line_error(done, 2)
+    assert "another service uses this folder" in one_line_error(done, 2)
 
 
 @pytest.mark.slow

@@ -146,7 +146,7 @@ def test_many_layers_are_edited_and_many_stacks_exported(pictures: Path, tmp_pat
     assert "2 skipped; blue" in run(*like, cwd=tmp_path).stdout
     assert "2 done; blue" in run(*like, "--region", "0,0,20,20", cwd=tmp_path).stdout
     refused = [
-        (("edit", *both), "Say what to do"),
+        (("edit", *both), "Say what to change"),
         (("decompose", *both, "-o", "x"), "-o is for one picture"),
         (("decompose", *both, pictures / "red.png"), "would both be"),
         (("decompose", tmp_path / "blue" / "nothing"), "cannot be read"),
@@ -169,4 +169,4 @@ def test_many_layers_are_edited_and_many_stacks_exported(pictures: Path, tmp_pat
     assert sorted(file.name for file in (tmp_path / "files").iterdir()) == ["a.psd", "b.psd", "report.json"]
     for arguments in (("--out", "files"), ("-o", "x.psd", "--format", "psd"), ()):
         done = run("export", stacks, *arguments, cwd=tmp_path)
-        assert (done.returncode, "--format what to write" in done.stderr) == (2, True), done.stderr
+        assert (done.returncode, "a format with --format" in done.stderr) == (2, True), done.stderr

@@ -58,7 +58,7 @@ def test_two_services_do_not_share_a_folder(tmp_path: Path) -> None:
     with serve(tmp_path / "one", app="tests.kit.app:app") as service:
         data = {"LLM_DIT_SERVER__DATA_DIR": str(service.folder / "data")}
         with (
-            pytest.raises(pytest.fail.Exception, match="another service keeps its jobs here"),
+            pytest.raises(pytest.fail.Exception, match="another service uses this folder"),
             serve(tmp_path / "two", app="tests.kit.app:app", environment=data),
         ):
             pass
@@ -83,7 +83,7 @@ def test_a_database_of_a_newer_version_is_left_alone(tmp_path: Path) -> None:
         database.execute("PRAGMA user_version = 1000")
     before = file.read_bytes()
     with (
-        pytest.raises(pytest.fail.Exception, match="a newer version of llm-dit has written the database"),
+        pytest.raises(pytest.fail.Exception, match="a newer version of llm-dit wrote the database"),
         serve(tmp_path, app="tests.kit.app:app"),
     ):
         pass

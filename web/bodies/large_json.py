@@ -1,7 +1,7 @@
-"""JSON as it comes in, of which nothing large becomes objects in the service; nothing here may be heavy to import.
+"""Incremental reading of JSON that never builds large objects; this module must stay cheap to import.
 
-A parser makes objects of many times the size of what it reads, all at once and with the interpreter in its hands. So
-long strings go to a file, what is left is parsed when it is known to be small, and a project's document stays text.
+A parser builds objects many times larger than its input, and blocks the interpreter meanwhile. So long strings go to a
+file, the rest is parsed only if it is small, and a project's document stays text.
 """
 
 import json
@@ -19,11 +19,11 @@ from server.projects.projects import DocumentText
 from web.door.hosts import set_prefix, without_prefix
 
 LONG = 65_536
-"""The longest text that a request may hold is shorter than so many bytes, escapes and all."""
+"""The longest text of a request is shorter than this many bytes, including escapes."""
 DEEPEST = 200
-"""Levels that the parser takes."""
+"""Most levels that the parser accepts."""
 STRETCH = 16_384
-"""Bytes after which levels are counted; what opens and closes within is little, and left to the parser."""
+"""Bytes after which levels are counted; fewer are left to the parser."""
 PIECE = 1 << 20
 _SPACE = re.compile(rb"[ \t\r\n]+")
 _TEXT = re.compile(rb'[^"\\]*+(?:\\.[^"\\]*+)*+', re.DOTALL)
@@ -31,12 +31,12 @@ _ESCAPES = {b"\\/": b"/", b"\\n": b"\n", b"\\r": b"\r", b"\\t": b"\t"}
 
 
 class TooComplexError(Exception):
-    """There are more values, or longer texts, than any request has."""
+    """The JSON has more values or longer texts than any request."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class JsonLimits:
-    """`structure` are the bytes outside of strings, `text` those of the short strings; from `long` on one is long."""
+    """The most bytes: `structure` outside of strings, `text` in short strings; from `long` on a string is long."""
 
     structure: int
     text: int
@@ -45,14 +45,14 @@ class JsonLimits:
 
 @dataclass(frozen=True, eq=False)
 class LongText:
-    """A long string of a request, in the request's file: a picture, or too long for whatever else it is given as."""
+    """A long string of a request, in the request's file: a picture, or a text that is too long."""
 
     file: IO[bytes]
     start: int
     length: int
 
     def write_to(self, path: Path) -> None:
-        """Write the text to a new file, without the escapes that base64 and data URLs may come with."""
+        """Write the text to a new file, without the escapes that base64 and data URLs may contain."""
         with path.open("wb") as target:
             left, carried = self.length, b""
             self.file.seek(self.start)
@@ -68,7 +68,7 @@ class LongText:
 
 
 class JsonSieve:
-    """Takes a document in piece by piece; `value` is what it says, with a `LongText` in the place of long strings."""
+    """Reads a document in pieces; `value` is its content, with a `LongText` in place of each long string."""
 
     def __init__(self, limits: JsonLimits, new_file: Callable[[], IO[bytes]]) -> None:
         self._limits = limits
@@ -77,20 +77,20 @@ class JsonSieve:
         self._kept = bytearray()
         self._structure = self._text = self._depth = 0
         self._string: bytearray | None = None
-        """The current string; None outside of one, and of a long one what is not yet in the file."""
+        """The current string; None outside of one; of a long one, the part that is not yet in the file."""
         self._escaped = False
         self._long_at: int | None = None
         self._longs: dict[str, tuple[int, int]] = {}
         self._mark = secrets.token_hex(16)
 
     def feed(self, piece: bytes) -> None:
-        """Take in the next bytes; raises `TooComplexError`, or `ValueError` for too many levels, as soon as it can."""
+        """Read the next bytes; raises `TooComplexError`, or `ValueError` for too many levels, as early as possible."""
         at = 0
         while at < len(piece):
             at = self._feed_structure(piece, at) if self._string is None else self._feed_string(piece, at)
 
     def value(self) -> Any:
-        """Return the document; raises `ValueError` when it is no JSON."""
+        """Return the document; raises `ValueError` if it is not JSON."""
         if self._string is not None:
             raise ValueError("a string does not end")
         return self._with_longs(from_json(bytes(self._kept), allow_inf_nan=False))
@@ -101,7 +101,7 @@ class JsonSieve:
         return len(self._kept)
 
     def replace(self, change: Callable[[bytes], bytes]) -> None:
-        """Put something else in the place of what is kept in memory, before it is parsed."""
+        """Replace the bytes in memory before they are parsed."""
         self._kept = bytearray(change(bytes(self._kept)))
 
     def close(self) -> None:
@@ -137,7 +137,7 @@ class JsonSieve:
         assert match is not None
         end = match.end()
         closed = piece[end : end + 1] == b'"'
-        self._escaped = piece[end : end + 1] == b"\\"  # the piece ends within an escape
+        self._escaped = piece[end : end + 1] == b"\\"  # the piece ends inside an escape
         self._string += piece[begin : end if closed else len(piece)]
         if len(self._string) > self._limits.long or (self._long_at is not None and closed):
             self._write()
@@ -183,7 +183,7 @@ class JsonSieve:
 
 
 def _unescaped(text: bytes, *, last: bool) -> tuple[bytes, bytes]:
-    """Return a text without its escapes, and what belongs to the next piece."""
+    """Return a text without its escapes, and the rest for the next piece."""
     carried = b"\\" if not last and text.endswith(b"\\") else b""
     text = text[: len(text) - len(carried)]
     if b"\\" in text:
@@ -194,20 +194,20 @@ def _unescaped(text: bytes, *, last: bool) -> tuple[bytes, bytes]:
 
 # The document of a project in a request.
 #
-# Parsing a few megabytes keeps the interpreter for as long as a picture takes, and threads do not help: what is not
-# small is read in a process of the pool.
+# Parsing a few megabytes blocks the interpreter as long as a picture takes, and threads do not help, so larger
+# documents are read in a process of the pool.
 
 DOCUMENT = "document"
 MOST_OTHER = 65_536
-"""Bytes of JSON that a request may have beside its document."""
+"""Most bytes of JSON besides the document in a request."""
 BUDGET = Budget(cpu_s=10, memory=256 << 20, wall_s=60)
 
 
 @dataclass(frozen=True, kw_only=True)
 class ReadRequest:
-    """What a request says: its `fields`, and apart from them how many layers its document has, if that is an object.
+    """The content of a request: its `fields`, and the number of layers in its document, if that is an object.
 
-    `fault` is "complex" when there is more than any project has, "json" when it is no JSON.
+    `fault` is "complex" if it exceeds any project, "json" if it is not JSON.
     """
 
     fields: Any = None
@@ -216,9 +216,9 @@ class ReadRequest:
 
 
 def read_request(content: bytes) -> tuple[ReadRequest, str]:
-    """Return what a request says, and the text of its document."""
+    """Return the content of a request, and the text of its document."""
     try:
-        # In a process of the pool, its memory is the bound for what is large; what is small cannot become large.
+        # In a pool process, its memory limit holds for large documents; small ones cannot become large.
         fields = from_json(without_prefix(content), allow_inf_nan=False)
     except ValueError:
         return ReadRequest(fault="json"), ""

@@ -1,7 +1,7 @@
-"""How large the body of a request may be, how slow, and how many may be on their way at once.
+"""Limits on the size, the speed and the number of request bodies.
 
-A route says how large with `takes`; every other address takes what fits into one packet or two. Bodies that are large
-go to files, so that their number and size cost no memory.
+A route declares its size with `takes`; every other address accepts one or two packets. Large bodies go to files, so
+that their number and size take no memory.
 """
 
 import asyncio
@@ -25,13 +25,13 @@ from web.errors import BodyTooLargeError, BodyTooSlowError, BusyError, problem_r
 Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])
 KB, MB = 1024, 1024 * 1024
 MOST_AT_ONCE = 64
-"""Each of them has a file open."""
+"""Each of them keeps a file open."""
 _FAST_BYTES_PER_S = 256_000
 _STALLED_S = 1.0
 
 
 class Size(Enum):
-    """How large a body may be: `SMALL` and `DOCUMENT` are read into memory, the others into files."""
+    """The size class of a body: `SMALL` and `DOCUMENT` are read into memory, the others into files."""
 
     SMALL = 0
     DOCUMENT = 1
@@ -56,7 +56,7 @@ class Size(Enum):
 
 
 def takes(size: Size) -> Callable[[Endpoint], Endpoint]:
-    """Have a route take bodies of another size than `SMALL`."""
+    """Let a route accept bodies of another size than `SMALL`."""
 
     def mark(endpoint: Endpoint) -> Endpoint:
         endpoint.__dict__["takes"] = size
@@ -66,7 +66,7 @@ def takes(size: Size) -> Callable[[Endpoint], Endpoint]:
 
 
 class Sizes:
-    """The sizes of an application's routes, which it looks up by method and path."""
+    """The size classes of an application's routes, by method and path."""
 
     def __init__(self, app: FastAPI) -> None:
         self._routes: list[tuple[re.Pattern[str], set[str], Size]] = []
@@ -83,7 +83,7 @@ class Sizes:
 
 
 class Incoming:
-    """A body on its way in: whose it is, how much of it has come, and since when."""
+    """An incoming body: its client, its received bytes, and its start."""
 
     def __init__(self, client: str, size: int, now: float) -> None:
         self.client = client
@@ -91,17 +91,17 @@ class Incoming:
         self.began = self.heard = now
         self.received = 0
         self.give_way = asyncio.Event()
-        """Set when the place is needed for somebody who is faster."""
+        """Set when a faster client needs the place."""
 
     def pace(self, now: float) -> float:
-        """Return the bytes a second, 0 for one that has stopped."""
+        """Return the bytes per second; 0 if it has stopped."""
         return 0.0 if now - self.heard > _STALLED_S else self.received / max(now - self.began, 0.1)
 
 
 class Pot:
-    """Bodies that are being received share so many bytes and places; where these are short, who is slow gives way.
+    """A budget of bytes and places that incoming bodies share; if it runs short, slow bodies are dropped.
 
-    Of the slow ones, those of the client that has most give way first. A newcomer for whom nobody gives way waits.
+    Of the slow ones, those of the client with the most go first. If none can be dropped, a new body waits.
     """
 
     def __init__(self, capacity: int, patience_s: float) -> None:
@@ -112,7 +112,7 @@ class Pot:
 
     @contextlib.asynccontextmanager
     async def place(self, client: str, size: int) -> AsyncGenerator[Incoming]:
-        """Hold room for `size` bytes until the block ends; raises `TimeoutError` when there is none for too long."""
+        """Reserve `size` bytes during the block; raises `TimeoutError` if they are not available in time."""
         loop = asyncio.get_running_loop()
         deadline = loop.time() + self._patience_s
         while not self._has_room(size):
@@ -147,13 +147,13 @@ class Pot:
 
 
 SLOWEST_BYTES_PER_S = 32_000
-"""How slow the other end of a connection may be."""
+"""The slowest accepted client."""
 
 
 class Credit:
-    """Time that somebody has, in seconds: `span_s` at first and at most, and a second more for each 32 kB that move.
+    """A time credit in seconds: `span_s` at first and at most, plus a second for each 32 kB.
 
-    So neither a pause of `span_s` is allowed nor a pace that is below 32 kB/s for longer, whatever went before.
+    So neither a pause of `span_s` is allowed nor a longer time below 32 kB/s, whatever the earlier speed.
     """
 
     def __init__(self, span_s: float, now: float) -> None:
@@ -165,26 +165,26 @@ class Credit:
         return self._deadline
 
     def earn(self, count: int, now: float) -> None:
-        """Take in that `count` bytes have moved by `now`."""
+        """Add `count` bytes that have moved by `now`."""
         self._deadline = min(self._deadline + count / SLOWEST_BYTES_PER_S, now + self._span_s)
 
     def pause(self, seconds: float) -> None:
-        """Leave out a time in which it was not the other end that was waited for."""
+        """Exclude a time in which the client was not the cause of the delay."""
         self._deadline += seconds
 
 
-# What holds a body to its limits while it comes in.
+# Enforcing the limits on an incoming body.
 
 SMALL = 65_536
-"""Bytes of a body that need no place."""
+"""Bytes of a body that needs no place."""
 MOST_IN_MEMORY = 64 * MB
-"""Bytes of bodies that are read into memory, all together."""
+"""Most bytes of all bodies that are read into memory."""
 DRAINED = 128 * MB
-"""Bytes that are read of a body that is refused: a client that is still sending does not see the answer otherwise."""
+"""Bytes to read of a refused body, because a client that is still sending would not see the response."""
 
 
 class Body:
-    """A request's body on its way in: how much of it there is, and how long the next piece may take."""
+    """An incoming body: its received bytes, and the time limit of the next piece."""
 
     def __init__(self, receive: Receive, timeout_s: float) -> None:
         self._receive = receive
@@ -192,12 +192,12 @@ class Body:
         self._credit: Credit | None = None
         self._left_at = 0.0
         self.place: Incoming | None = None
-        """What the body holds of a pot."""
+        """The body's share of a budget."""
         self.received = 0
         self.complete = False
 
     async def receive(self) -> Message:
-        """Return the next message; raises `TimeoutError` when it is too long in coming, or has to give way."""
+        """Return the next message; raises `TimeoutError` if it is too late, or if the body is dropped."""
         if self.complete:
             return await self._receive()
         loop = asyncio.get_running_loop()
@@ -232,9 +232,9 @@ class Body:
 
 
 class BodyLimit:
-    """Refuses a body above its route's limit, at once when its length is announced, and one that comes too slowly.
+    """Refuses a body above its route's limit, at once if its length is announced, and a body that is too slow.
 
-    What is large goes to files; it has a place in a pot as long as it is on its way, what is small needs none.
+    Large bodies go to files and have a place in a budget while they arrive; small ones need none.
     """
 
     def __init__(self, app: ASGIApp, *, settings: ServerSettings) -> None:
@@ -279,7 +279,7 @@ class BodyLimit:
 
         async def receive_limited() -> Message:
             nonlocal place
-            if place is not None:  # a request that is refused by its head alone needs no place
+            if place is not None:  # a request that its head alone refuses needs no place
                 waiting, place = place, None
                 try:
                     body.place = await held.enter_async_context(waiting)
@@ -288,7 +288,7 @@ class BodyLimit:
             try:
                 message = await body.receive()
             except TimeoutError:
-                if started:  # an answer that does not need the body: it ends as if the client had left
+                if started:  # the response does not need the body: end it as if the client had disconnected
                     return {"type": "http.disconnect"}
                 raise BodyTooSlowError(self._timeout_s) from None
             if body.received > limit:
@@ -316,7 +316,7 @@ class BodyLimit:
         return self._sizes.of(scope)
 
     async def _refuse(self, limit: int, scope: Scope, body: Body, send: Send) -> None:
-        """Answer 413, then read on for a while."""
+        """Answer 413, then keep reading for a while."""
         error = BodyTooLargeError(limit)
 
         async def send_then_drain(message: Message) -> None:
@@ -329,7 +329,7 @@ class BodyLimit:
         await response(scope, body.receive, send_then_drain)
 
     async def _answer_and_drain(self, message: Message, body: Body, send: Send) -> Message:
-        """Send the last piece of an answer, read on for a while, and return what ends the answer."""
+        """Send the last piece of a response, keep reading for a while, and return the final message."""
         await send({**message, "more_body": True})
         body.place = None
         try:

@@ -43,20 +43,20 @@ TOO_COMPLEX = (
     "string each, and nothing that is not asked for."
 )
 SMALL_BODY = 65_536
-"""Bytes that are parsed where they are; a thread would take longer to start."""
+"""Most bytes to parse on the event loop; a thread would take longer to start."""
 PIECE = 262_144
-"""Bytes that are gathered before they are worth a thread's time."""
+"""Bytes to collect before a thread is worth its time."""
 LIMITS = {
     Size.SMALL: JsonLimits(structure=16_384, text=65_536),
     Size.PICTURES: JsonLimits(structure=131_072, text=8_000_000),
 }
-"""256 layers with all that can be said of them have up to 110 kB of structure."""
+"""256 layers with all fields have up to 110 kB of structure."""
 
 
 class JsonRequest(Request):
-    """A request whose JSON is read by pydantic's parser: no NaN, no lone surrogates, no endless depth.
+    """A request whose JSON is parsed by pydantic: no NaN, no lone surrogates, limited depth.
 
-    It goes through a sieve while it comes in, so that pictures are never in memory and nothing large is ever parsed.
+    It is filtered while it arrives, so that pictures are never in memory and nothing large is parsed.
     """
 
     def __init__(self, request: Request, size: Size) -> None:
@@ -64,7 +64,7 @@ class JsonRequest(Request):
         self._sieve = JsonSieve(LIMITS[size], self._new_file)
 
     async def body(self) -> bytes:
-        """Return something when there is a body: it is all that FastAPI asks for before it asks for the JSON."""
+        """Return a non-empty value if there is a body: FastAPI checks this before it asks for the JSON."""
         gathered = bytearray()
         with disk_full_told():
             async for piece in self.stream():
@@ -103,7 +103,7 @@ class JsonRequest(Request):
 
 
 class DocumentRequest(Request):
-    """A request whose JSON holds a project's document, which is handed on as a `DocumentText`."""
+    """A request whose JSON contains a project's document, which becomes a `DocumentText`."""
 
     def __init__(self, request: Request) -> None:
         super().__init__(request.scope, request.receive)
@@ -133,7 +133,7 @@ class DocumentRequest(Request):
 
 
 class JsonRoute(APIRoute):
-    """A route that takes `application/json` and nothing else: a foreign web page can send other types unasked."""
+    """A route that accepts only `application/json`, because a foreign web page can send other types."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         handler = super().get_route_handler()
@@ -159,7 +159,7 @@ class JsonRoute(APIRoute):
 
 
 class JobRoute(JsonRoute):
-    """A route that takes a job in: with a full queue it answers before it has read the body."""
+    """A route that accepts a job: if the queue is full it answers before reading the body."""
 
     def check(self, request: Request) -> None:
         super().check(request)
@@ -173,7 +173,7 @@ def media_type(request: Request) -> str:
     return message.get_content_type()
 
 
-# Files of layers and projects: which types are taken, how large they may be, and taking them in.
+# Layered files and project files: accepted types, sizes, and reading.
 
 ZIP_TYPE = "application/zip"
 FILE_TYPES = (
@@ -185,29 +185,29 @@ FILE_TYPES = (
     "image/svg+xml",
     "application/octet-stream",
 )
-"""What browsers and programs call such files; the content alone decides what one is."""
+"""The types that browsers and programs send for such files; only the content determines the format."""
 
 
 def upload(types: Sequence[str]) -> dict[str, Any]:
-    """Return how a route that takes a file as its body is described."""
+    """Return the OpenAPI description of a route with a file as its body."""
     content = {name: {"schema": {"type": "string", "format": "binary"}} for name in types}
     return {"requestBody": {"required": True, "content": content}}
 
 
 UPLOAD = upload(FILE_TYPES)
 MAX_FILE_STACKS = 4
-"""A file may hold as many pixels as so many of the largest stacks: layers with their versions."""
+"""A file may contain as many pixels as this many of the largest stacks: layers with their versions."""
 
 
 def require_file(request: Request) -> None:
-    """Refuse what a foreign web page can send unasked: forms and plain text."""
+    """Refuse the types that a foreign web page can send: forms and plain text."""
     if media_type(request) not in FILE_TYPES:
         raise UnsupportedMediaTypeError(", ".join(FILE_TYPES))
 
 
 @contextlib.asynccontextmanager
 async def received(request: Request, state: State) -> AsyncGenerator[Path]:
-    """Lend a body as a file, which is gone afterwards."""
+    """Provide a body as a temporary file."""
     async with state["transit"].folder() as folder:
         await receive(request.stream(), folder / "file")
         yield folder / "file"
@@ -222,7 +222,7 @@ def layer_limits(settings: ServerSettings) -> FileLimits:
 
 
 FILE_PIECE = 1 << 20
-"""Bytes that are gathered before they are worth a thread's time."""
+"""Bytes to collect before a thread is worth its time."""
 
 
 async def receive(body: AsyncIterator[bytes], path: Path) -> None:

@@ -1,7 +1,7 @@
-"""Which names and path the service answers to, which sites may ask it, and which proxies it believes.
+"""The service's names and path, cross-site requests, and trusted proxies.
 
-A foreign page can have its own name point to this machine (DNS rebinding) and then counts as of the same origin; what
-gives it away is the Host header, which only the browser writes.
+A foreign page can let its own name resolve to this machine (DNS rebinding) and then counts as same-origin. The Host
+header, which only the browser writes, reveals it.
 """
 
 import re
@@ -15,37 +15,37 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from server.settings import ServerSettings, bracketed, parse_ip, path_prefix
 
-# Which addresses other machines reach, and what this one is called.
+# Addresses that other machines can reach, and the names of this one.
 
 
 def is_loopback(host: str) -> bool:
-    """Say whether `host` is this machine's loopback address; of names only `localhost` is known."""
+    """Return whether `host` is a loopback address; the only known name is `localhost`."""
     address = parse_ip(host)
     return host.lower() == "localhost" if address is None else address.is_loopback
 
 
 def is_any_address(host: str) -> bool:
-    """Say whether listening on `host` means all addresses of this machine."""
+    """Return whether listening on `host` means all addresses of this machine."""
     address = parse_ip(host)
     return host == "" if address is None else address.is_unspecified
 
 
 def is_exposed(host: str) -> bool:
-    """Say whether other machines reach what listens on `host`; a name counts by the addresses it stands for."""
+    """Return whether other machines can reach a server on `host`; a name is resolved to its addresses."""
     if is_any_address(host):
         return True
     try:
         found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
     except OSError:
-        return False  # nothing can listen there
+        return False  # no server can listen there
     return not all(is_loopback(str(address[4][0])) for address in found)
 
 
 def lan_address() -> str:
-    """Return this machine's address on its network, or loopback when it has none."""
+    """Return this machine's address on its network, or loopback without one."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         try:
-            # Connecting a datagram socket sends nothing; it only picks the interface that would be used.
+            # Connecting a datagram socket sends nothing; it only selects the interface.
             probe.connect(("192.0.2.1", 9))
         except OSError:
             return "127.0.0.1"
@@ -53,26 +53,26 @@ def lan_address() -> str:
 
 
 def own_names() -> frozenset[str]:
-    """Return the names by which a network may know this machine: its host name, alone and in mDNS."""
+    """Return the names of this machine on its network: its host name, alone and in mDNS."""
     name = socket.gethostname().lower()
     return frozenset({name, f"{name.partition('.')[0]}.local"})
 
 
-# The Host header of a request, and the names that it may have.
+# The Host header of a request, and its valid names.
 
 LONGEST = 260
 _HEADER = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9](?:[a-z0-9._-]*[a-z0-9])?)(?::([0-9]{1,5}))?")
 
 
 class Host(NamedTuple):
-    """A Host header in lower case: the name as it stands there, and the port where there is one."""
+    """A Host header in lower case: the name, and the port if there is one."""
 
     name: str
     port: int | None
 
 
 def host_of(scope: Scope) -> Host | None:
-    """Return the request's Host header; None when there is none, more than one, or one that is no plain host."""
+    """Return the request's Host header; None if it is missing, repeated, or not a plain host."""
     headers = [value for name, value in scope["headers"] if name == b"host"]
     if len(headers) != 1 or len(headers[0]) > LONGEST:
         return None
@@ -81,13 +81,13 @@ def host_of(scope: Scope) -> Host | None:
 
 
 def is_secure_context(scope: Scope) -> bool:
-    """Say whether a browser trusts what it gets here as much as over HTTPS, as it does on loopback."""
+    """Return whether a browser treats this origin as secure: HTTPS or loopback."""
     host = host_of(scope)
     return scope["scheme"] == "https" or (host is not None and is_loopback(host.name.strip("[]")))
 
 
 class Hosts:
-    """The names that this service goes by."""
+    """The names of this service."""
 
     def __init__(self, settings: ServerSettings) -> None:
         self._answers_others = bool(settings.token.get_secret_value()) or settings.insecure
@@ -98,7 +98,7 @@ class Hosts:
             self._names |= own_names()
 
     def admit(self, scope: Scope) -> bool:
-        """Say whether the Host header is a name of this service, or the address that the connection came in by."""
+        """Return whether the Host header is a name of this service, or the address at which the connection arrived."""
         host = host_of(scope)
         if host is None:
             return False
@@ -110,23 +110,23 @@ def _local_address(scope: Scope) -> str | None:
     return None if address is None or address.is_unspecified else bracketed(str(address))
 
 
-# What a browser sends on behalf of other sites; programs such as curl send none of these headers.
+# Requests that a browser sends for other sites; programs such as curl send none of these headers.
 #
-# Rules as in Fetch Metadata's resource isolation policy (https://web.dev/articles/fetch-metadata), for which a sister
-# site, another port of the same machine say, is as foreign as any.
+# Rules as in Fetch Metadata's resource isolation policy (https://web.dev/articles/fetch-metadata), except that a
+# same-site origin, such as another port of the same host, counts as foreign.
 
 READING = {"GET", "HEAD", "OPTIONS"}
 OWN = {"same-origin", "none"}
 
 
 def is_foreign(scope: Scope) -> bool:
-    """Say whether another site's page wants this, unless somebody only follows a link to here."""
+    """Return whether another site's page sends this request, unless a user only follows a link."""
     headers = Headers(scope=scope)
     foreign = not OWN.issuperset(headers.getlist("sec-fetch-site"))
     if scope["method"] in READING:
         return foreign and not _is_visit(headers)
     host = headers.get("host", "").lower()
-    own = {f"http://{host}", f"https://{host}"}  # behind a proxy the scheme may not be known
+    own = {f"http://{host}", f"https://{host}"}  # behind a proxy the scheme may be unknown
     origins = headers.getlist("origin")
     return foreign or len(origins) > 1 or any(origin.lower() not in own for origin in origins)
 
@@ -135,19 +135,19 @@ def _is_visit(headers: Headers) -> bool:
     return headers.getlist("sec-fetch-mode") == ["navigate"] and headers.getlist("sec-fetch-dest") == ["document"]
 
 
-# What a proxy in front says about its clients, and which proxy is believed.
+# Headers of proxies, and which proxies are trusted.
 
 OWN_PATHS = frozenset({"api", "docs", "livez", "login", "logout", "metrics", "p", "readyz", "static", "v1"})
-"""Where addresses of this service begin: a prefix of the same name is not taken off, a proxy has to do it."""
+"""The first parts of this service's addresses: a prefix with the same name must be removed by the proxy."""
 
 _PORT = re.compile(r"^(?:\[([^]]*)\]|([^:]*))(?::\d*)?$")
 
 
 class Proxies:
-    """Puts what a trusted proxy says in the place of what the connection says, and takes the prefix off the path.
+    """Replaces the connection's data by the headers of a trusted proxy, and removes the prefix from the path.
 
-    `X-Forwarded-For`, `-Proto` and `-Host` count from `trusted_proxies` alone. `X-Forwarded-Prefix` counts from this
-    machine as well: it lets nobody in, and who can set it sees nothing but their own page change.
+    `X-Forwarded-For`, `-Proto` and `-Host` are trusted only from `trusted_proxies`. `X-Forwarded-Prefix` is trusted
+    from this machine as well: it grants no access, and changes only the sender's own page.
     """
 
     def __init__(self, app: ASGIApp, *, settings: ServerSettings) -> None:
@@ -171,9 +171,9 @@ class Proxies:
         return self._told(scope, headers) if trusted else scope
 
     def _told(self, scope: Scope, headers: Headers) -> Scope:
-        """Return the request as its client has sent it to the proxy."""
+        """Return the request as its client sent it to the proxy."""
         hops = _hops(headers)
-        # Each proxy adds whom it got the request from: the last one that is no proxy of ours is the client.
+        # Each proxy appends its peer: the last address that is not a trusted proxy is the client.
         client = next((hop for hop in reversed(hops) if not self._trusts(hop)), hops[0] if hops else "")
         if parse_ip(client) is not None:
             scope["client"] = (client, 0)
@@ -191,15 +191,15 @@ class Proxies:
 
 
 def comes_through_proxy(scope: Scope) -> bool:
-    """Say whether somebody claims to have passed this request on for another machine.
+    """Return whether the request claims to be forwarded for another machine.
 
-    An unknown proxy on this machine is not believed who its client is, but neither is its client this machine.
+    An unknown proxy on this machine is not trusted about its client, but its client does not count as local.
     """
     return any(not is_loopback(hop) for hop in _hops(Headers(scope=scope)))
 
 
 def _without(prefix: str, scope: Scope) -> dict[str, object]:
-    """Return the paths of a request without its prefix, which most proxies have taken off already."""
+    """Return the paths of a request without its prefix, which most proxies have already removed."""
     path: str = scope["path"]
     if not prefix or prefix.split("/")[1] in OWN_PATHS or not f"{path}/".startswith(f"{prefix}/"):
         return {}
@@ -208,7 +208,7 @@ def _without(prefix: str, scope: Scope) -> dict[str, object]:
 
 
 def _told_prefix(given: Sequence[str]) -> str:
-    """Return what a proxy says, unless it is no prefix."""
+    """Return a proxy's prefix, or "" if it is invalid."""
     try:
         return path_prefix(given[0]) if len(given) == 1 else ""
     except ValueError:
@@ -221,15 +221,15 @@ def _hops(headers: Headers) -> Sequence[str]:
 
 
 def _values(headers: Headers, name: str) -> Sequence[str]:
-    """Return the items of a list that may stand in one header or in several."""
+    """Return the items of a list in one or several headers."""
     items = [item.strip() for value in headers.getlist(name) for item in value.split(",")]
     return [item for item in items if item]
 
 
-# Under which path of its host a client sees this service: "" at the root, `/studio` behind a proxy that says so.
+# The path of this service for a client: "" at the root, or for example `/studio` behind a proxy.
 #
-# Routes, logs and what is stored know paths without the prefix. It is put before an address on the way out and taken
-# off on the way in, so that a project opens under whatever address the service has that day.
+# Routes, logs and stored data use paths without the prefix. Responses add it and requests remove it, so that a project
+# opens under any address of the service.
 
 
 _IMAGE = re.compile(rb'"(/api/images/[0-9a-f]{64}\.png")')
@@ -237,7 +237,7 @@ _prefix: ContextVar[str] = ContextVar("prefix", default="")
 
 
 def set_prefix(prefix: str) -> None:
-    """Have the current request be one that came in under `prefix`."""
+    """Set the prefix of the current request."""
     _prefix.set(prefix)
 
 
@@ -247,22 +247,22 @@ def current_prefix() -> str:
 
 
 def located(path: str) -> str:
-    """Return a path of this service as the client of the current request has to ask for it."""
+    """Return a path of this service with the prefix of the current request."""
     return _prefix.get() + path
 
 
 def cookie_path() -> str:
-    """Return where a cookie of this service is sent to: not to what else its host has."""
+    """Return the path of this service's cookies, so that other services of the host do not get them."""
     return _prefix.get() or "/"
 
 
 def with_prefix(content: bytes) -> bytes:
-    """Return JSON in which the addresses of pictures are those that the current client has to ask for."""
+    """Return JSON with the prefix of the current request added to the addresses of pictures."""
     prefix = _prefix.get().encode()
     return _IMAGE.sub(b'"' + prefix + rb"\1", content) if prefix else content
 
 
 def without_prefix(content: bytes) -> bytes:
-    """Return JSON in which the addresses of pictures are those that this service stores."""
+    """Return JSON with the prefix removed from the addresses of pictures."""
     prefix = _prefix.get().encode()
     return re.sub(b'"' + re.escape(prefix) + _IMAGE.pattern[1:], rb'"\1', content) if prefix else content
