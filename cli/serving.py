@@ -189,7 +189,7 @@ class LoopErrors:
             logger.error("no open files are left for new connections: raise the limit (ulimit -n)")
 
 
-# How slow the other end of a connection may be.
+# The slowest accepted client.
 
 SEND_BUFFER = 262_144
 """Bytes of an answer that the system takes on for one connection: by itself it takes megabytes, and tells late that a

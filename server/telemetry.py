@@ -27,25 +27,25 @@ LogFormat = Literal["text", "json"]
 
 HIDDEN = "[hidden]"
 LONGEST_LINE = 500
-"""Characters of one line; beyond it somebody prints a picture, or floods the log."""
+"""Most characters of one line, in case somebody prints a picture or floods the log."""
 GRAM = 8
-"""Bytes that a line and a hidden text must have in common for them to be hidden: a word or so, three Han characters."""
+"""Common bytes of a line and a secret text from which on they are hidden: about a word, three Han characters."""
 
 _STANDARD = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "color_message", "taskName"}
-# Control characters, line separators, and the marks that make a terminal show text in another order.
+# Control characters, line separators, and marks that change the direction of text on a terminal.
 _UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 _UVICORN = ("uvicorn", "uvicorn.error", "uvicorn.access")
 
 
 class Redaction:
-    """What must not be written at the moment, by any logger."""
+    """Texts that no logger may write at the moment."""
 
     def __init__(self) -> None:
         self._texts: tuple[str, ...] = ()
 
     @contextlib.contextmanager
     def hiding(self, *texts: str) -> Generator[None]:
-        """Keep `texts`, and pieces of them, out of the log while the block runs."""
+        """Keep `texts` and their pieces out of the log during the block."""
         self._texts = texts
         try:
             yield
@@ -57,7 +57,7 @@ class Redaction:
 
 
 class Concealed(Exception):
-    """Stands in the log for an exception whose words may hold what a client has sent: its class and its stack."""
+    """Replaces an exception in the log whose message may contain a client's data, by its class and its stack."""
 
     @classmethod
     def of(cls, error: BaseException) -> Self:
@@ -68,9 +68,9 @@ class Concealed(Exception):
 
 
 def configure(log_format: LogFormat) -> Redaction:
-    """Send what this process logs to standard error in one format, warnings and uncaught exceptions too.
+    """Send this process's log, warnings and uncaught exceptions to standard error in one format.
 
-    uvicorn's own lines come along, but for its access log: that one holds addresses as clients write them.
+    This includes uvicorn's messages, except for its access log, which contains addresses as clients write them.
     """
     redaction = Redaction()
     handler = logging.StreamHandler(sys.stderr)
@@ -108,7 +108,7 @@ class JsonFormatter(logging.Formatter):
 
 
 class TextFormatter(logging.Formatter):
-    """`TIME LEVEL LOGGER: MESSAGE name=value …`; the lines of a traceback follow, indented as no record is."""
+    """`TIME LEVEL LOGGER: MESSAGE name=value …`; followed by the traceback's lines, indented unlike records."""
 
     def __init__(self, redaction: Redaction) -> None:
         super().__init__()
@@ -129,15 +129,15 @@ class TextFormatter(logging.Formatter):
 
 
 def fields_of(record: logging.LogRecord) -> Mapping[str, object]:
-    """Return what a record was given as `extra`."""
+    """Return the `extra` fields of a record."""
     return {name: value for name, value in record.__dict__.items() if name not in _STANDARD}
 
 
 def without(text: str, secrets: tuple[str, ...]) -> str:
-    """Return `text` with every piece that it has in common with a secret, as it stands or escaped, taken out.
+    """Return `text` without any piece that it shares with a secret, plain or escaped.
 
-    Libraries quote what they fail on: whole, in part, cut off, in `repr`, in another case. A secret shorter than
-    `GRAM` bytes is only taken out where it stands as a word of its own.
+    Libraries quote their input: whole, in part, truncated, in `repr`, in another case. A secret shorter than `GRAM`
+    bytes is removed only as a separate word.
     """
     content = text.encode("utf-8", "backslashreplace")
     folded = content.lower()
@@ -156,7 +156,7 @@ def without(text: str, secrets: tuple[str, ...]) -> str:
 
 
 def _forms(secret: str) -> tuple[str, ...]:
-    """Return a text as it may be printed."""
+    """Return a text that is safe to print."""
     stripped = secret.strip()
     return (stripped, repr(stripped)[1:-1], ascii(stripped)[1:-1], json.dumps(stripped)[1:-1])
 
@@ -201,7 +201,7 @@ OTHER_METHOD, OTHER_ROUTE = "OTHER", "other"
 
 @dataclass(frozen=True, kw_only=True)
 class Readings:
-    """How the service stands when it is asked; what is None is not known here, and is left out.
+    """The current state of the service; unknown values are None and are left out.
 
     `queue_length` jobs wait and `running` (0 or 1) run; `ready` says whether jobs can run. `loaded_models` are names.
     """
@@ -219,9 +219,9 @@ class Readings:
 
 
 class Metrics:
-    """Counts what happens, and asks `read` for the rest whenever Prometheus asks; `read` must be quick.
+    """Counts events, and calls `read` for the current state at each scrape; `read` must be fast.
 
-    Not thread-safe with itself: the event loop calls it.
+    Not thread-safe: only the event loop calls it.
     """
 
     def __init__(self, read: Callable[[], Readings]) -> None:
@@ -252,14 +252,14 @@ class Metrics:
         self._taken.labels(kind).inc()
 
     def job_refused(self, reason: str) -> None:
-        """Count a job that was not taken in; `reason` is the code of the error, such as `queue_full`."""
+        """Count a refused job; `reason` is the code of the error, such as `queue_full`."""
         self._refused.labels(reason).inc()
 
     def job_started(self, kind: str, wait_s: float) -> None:
         self._wait.labels(kind).observe(wait_s)
 
     def job_ended(self, kind: str, status: str, run_s: float | None) -> None:
-        """Count a job that has ended; `run_s` is None for one that never started."""
+        """Count a finished job; `run_s` is None if it never started."""
         self._ended.labels(kind, status).inc()
         if run_s is not None:
             self._run.labels(kind, status).observe(run_s)
@@ -287,7 +287,7 @@ class Metrics:
 
 
 class _Reader:
-    """Turns readings into gauges at the moment they are asked for."""
+    """Turns the current state into gauges at each scrape."""
 
     def __init__(self, read: Callable[[], Readings]) -> None:
         self._read = read
@@ -315,7 +315,7 @@ class _Reader:
 
 
 class _WithoutCreated:
-    """Leaves out when each series began, which would be a series more for each one."""
+    """Omits the creation time of each series, which would be another series."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self._registry = registry

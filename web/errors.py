@@ -151,7 +151,7 @@ REASONS = {
 
 
 def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """Return the answers in case of errors, as routes list them."""
+    """Return the error responses for a route's `responses`."""
     return {status: {"model": Problem, "description": REASONS[status]} for status in statuses}
 
 

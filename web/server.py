@@ -118,7 +118,7 @@ def __getattr__(name: str) -> FastAPI:
 access_logger = logging.getLogger("llm_dit.access")
 
 PROBES = frozenset({"/livez", "/readyz", "/metrics"})
-"""Asked every few seconds by machines: logged only when they fail."""
+"""Polled by machines every few seconds: logged only if they fail."""
 SECURITY_HEADERS = {
     "Content-Security-Policy": (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; connect-src 'self'; "
@@ -134,12 +134,12 @@ SECURITY_HEADERS = {
     ),
 }
 SECURE_CONTEXT_HEADERS = {"Cross-Origin-Opener-Policy": "same-origin"}
-"""Browsers apply it over HTTPS and on loopback only, and elsewhere report an error on every page's console."""
+"""Browsers apply it only over HTTPS and on loopback, and elsewhere log an error to every page's console."""
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
 class Heads:
-    """Answers HEAD as GET, without the body: what a route would stream is not even begun."""
+    """Answers HEAD like GET without the body; a route's stream is not even started."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -162,7 +162,7 @@ class Heads:
 
 
 class Envelope:
-    """Gives every request an id, every answer the id and the security headers, and every crash a plain answer."""
+    """Gives every request an id, every response the id and the security headers, and every crash a plain response."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -173,7 +173,7 @@ class Envelope:
             return
         given = Headers(scope=scope).get("x-request-id", "")
         request_id = given if _REQUEST_ID.fullmatch(given) else secrets.token_hex(8)
-        # The state of the lifespan is shared by all requests; what belongs to one goes into a copy.
+        # All requests share the lifespan's state; data of one request goes into a copy.
         scope["state"] = {**scope.get("state", {}), "request_id": request_id}
         secure = is_secure_context(scope)
         started = False
@@ -185,7 +185,7 @@ class Envelope:
                 headers = MutableHeaders(scope=message)
                 headers["X-Request-ID"] = request_id
                 if headers.get("content-type") == Problem.media_type and scope["path"].startswith("/v1/"):
-                    headers["Content-Type"] = "application/json"  # OpenAI's clients know no other
+                    headers["Content-Type"] = "application/json"  # OpenAI's clients expect this name
                 for name, value in (SECURITY_HEADERS | (SECURE_CONTEXT_HEADERS if secure else {})).items():
                     headers.setdefault(name, value)
             await send(message)
@@ -193,24 +193,24 @@ class Envelope:
         try:
             await self._app(scope, receive, send_sealed)
         except Exception as error:
-            # Validators and codecs quote what they were given.
+            # Validators and codecs quote their input.
             fields = {"request_id": request_id, "method": method_of(scope), "route": route_of(scope)}
             logger.error("request failed", exc_info=Concealed.of(error), extra=fields)
             if not started:
                 await internal_error(request_id)(scope, receive, send_sealed)
 
 
-# How many requests begin at once.
+# Limiting how many requests start at once.
 
 BEGIN_AT_ONCE = 4
-"""Requests that begin in one turn of the event loop."""
+"""Requests that start in one turn of the event loop."""
 
 
 class Turns:
-    """Has a few requests begin in each turn of the event loop, the first ones first, and probes at once.
+    """Starts a few requests in each turn of the event loop, in order of arrival, and probes at once.
 
-    All requests that have begun share each turn. When hundreds of them come within a moment, one that wants little
-    would otherwise have to wait for all of the others in each of the turns that it takes.
+    All started requests share each turn. If hundreds arrive at once, a small request would otherwise wait for all
+    others in each of its turns.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -245,16 +245,16 @@ class Turns:
             loop.call_soon(self._next, loop)
 
 
-# One line in the log and one count for each request.
+# One log line and one count per request.
 
 MOST_LINES, LINES_A_SECOND = 200, 40
-"""Lines that are written at once, and from then on a second: half a megabyte a minute, however many requests come."""
+"""Most lines in a burst, and then per second: half a megabyte a minute, however many requests come."""
 NO_ANSWER = 499
-"""The status of a request whose client left before there was an answer, as nginx counts it."""
+"""The status of a request whose client disconnected before the response, as in nginx."""
 
 
 class Access:
-    """Logs and counts requests by their route: neither an address nor a body as the client wrote it goes anywhere."""
+    """Logs and counts requests by their route: never the address or the body as the client wrote it."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -306,13 +306,13 @@ class Access:
 
 
 class Pace:
-    """Which lines of a flood are written."""
+    """Decides which lines of a flood are written."""
 
     def __init__(self, now: float) -> None:
         self._lines, self._at, self._left_out = float(MOST_LINES), now, 0
 
     def allows(self, now: float) -> bool:
-        """Whether one more line is written at `now`, in monotonic seconds."""
+        """Whether to write another line at `now`, in monotonic seconds."""
         self._lines = min(MOST_LINES, self._lines + (now - self._at) * LINES_A_SECOND)
         self._at = now
         allowed = self._lines >= 1
@@ -321,13 +321,13 @@ class Pace:
         return allowed
 
     def left_out(self) -> int:
-        """Return how many lines have been left out since this was asked before."""
+        """Return the number of omitted lines since the last call."""
         count, self._left_out = self._left_out, 0
         return count
 
 
 def route_of(scope: Scope) -> str:
-    """Return the template of the path, such as `/api/jobs/{job_id}`, that took the request, or `other`."""
+    """Return the template of the matched route, such as `/api/jobs/{job_id}`, or `other`."""
     if "route" in scope:
         return scope["route"].path
     mount = scope.get("root_path", "").removeprefix(scope.get("app_root_path", ""))

@@ -148,25 +148,25 @@ class Streams:
             self._open.pop(ended, None)
 
 
-# Clients that send a request again when its connection breaks, as OpenAI's libraries do, get the run that it began.
+# Retries after a broken connection, as OpenAI's libraries send them, get the run of the first try.
 
 COUNT_HEADER = "x-stainless-retry-count"
-"""What those libraries send with each try: 0 with the first one."""
+"""The libraries' header with the number of the try, 0 for the first one."""
 LEFT_S = 60.0
-"""Seconds that a run without a client goes on; the libraries try again after 8 s at most."""
+"""Seconds for which a run without a client continues; the libraries retry after 8 s at most."""
 ANSWERED_S = 15.0
-"""Seconds after an answer within which a retry says that the answer did not arrive."""
+"""Seconds after a response within which a retry means that the response did not arrive."""
 
 
 def retries_of(request: Request) -> int | None:
-    """Return how often a client has sent a request before; None of a client that does not say."""
+    """Return how often a client has sent a request before, or None if it does not say."""
     count = request.headers.get(COUNT_HEADER, "")
     return int(count) if count.isdecimal() and len(count) < 4 else None
 
 
 @dataclass(eq=False)
 class Run:
-    """The jobs of one request; `clients` is how many wait for them now."""
+    """The jobs of one request; `clients` is the number of clients that wait for them."""
 
     jobs: Sequence[Job]
     holds: Sequence[asyncio.Task[JobResult]]
@@ -179,7 +179,7 @@ class Run:
 
 
 class Retries:
-    """The runs of requests that may come again."""
+    """The runs of requests that may be retried."""
 
     def __init__(self) -> None:
         self._runs: dict[str, list[Run]] = {}
@@ -188,9 +188,9 @@ class Retries:
     async def jobs_for(
         self, submissions: Sequence[Submission], request: Request, queue: JobQueue
     ) -> AsyncGenerator[Sequence[Job]]:
-        """Lend the jobs that a request asks for: those of its first try where it is a retry, else new ones.
+        """Provide the jobs of a request: those of the first try for a retry, otherwise new ones.
 
-        When the block ends, jobs that nobody waits for go on for a while if their client may come back for them.
+        After the block, jobs without waiting clients continue for a while if their client may retry.
         """
         count = retries_of(request)
         if count is None:
@@ -217,7 +217,7 @@ class Retries:
                 run.ending = asyncio.get_running_loop().call_later(span_s, self._end, key, run)
 
     def _earlier(self, key: str) -> Run | None:
-        """Return the run that a retry is about: first one that nobody waits for."""
+        """Return the run of a retry: preferably one without waiting clients."""
         runs = [run for run in self._runs.get(key, ()) if not run.failed]
         return min(runs, key=lambda run: (run.clients > 0, all(job.finished for job in run.jobs)), default=None)
 
@@ -226,11 +226,11 @@ class Retries:
         if not self._runs[key]:
             del self._runs[key]
         for hold in run.holds:
-            hold.cancel()  # the last who waits for a job: it is canceled, too
+            hold.cancel()  # the last waiter: its job is canceled, too
 
 
 async def _submitted(submissions: Sequence[Submission], queue: JobQueue) -> list[Job]:
-    """Return a job for each submission; when one is refused, those before it end."""
+    """Return a job for each submission; if one is refused, those before it end."""
     jobs: list[Job] = []
     try:
         for submission in submissions:
@@ -245,7 +245,7 @@ async def _submitted(submissions: Sequence[Submission], queue: JobQueue) -> list
 
 
 def _heard(hold: asyncio.Task[Any]) -> None:
-    """Take in how a task has ended, of which those who wait are told by another one."""
+    """Consume the outcome of a task; another task reports it to waiting clients."""
     if not hold.cancelled():
         hold.exception()
 

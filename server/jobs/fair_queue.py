@@ -186,14 +186,14 @@ class Tickets:
 
 # Which jobs there are, those included that have ended.
 
-KEY_REUSED = "This Idempotency-Key came with another request before: use a new one."
+KEY_REUSED = "This Idempotency-Key belongs to a different request: use a new one."
 
 
 class Roster:
-    """Finds jobs by id, client, or what they were sent for: the current ones, and the latest finished ones of clients.
+    """Finds current and recently finished jobs by id, client or request.
 
-    Of too many finished ones it forgets the oldest of the client that has most, so that nobody's results go for those
-    of somebody busier.
+    Beyond its limit it forgets the oldest finished job of the client with the most, so that a busy client does not
+    displace the results of others.
     """
 
     def __init__(self, records: JobRecords, max_finished: int) -> None:
@@ -202,19 +202,19 @@ class Roster:
         self._jobs: dict[str, Job] = {}
         self._finished: deque[Job] = deque()
         self._counts: Counter[str] = Counter()
-        """How many finished jobs each client has."""
+        """The number of finished jobs of each client."""
 
     def add(self, job: Job) -> None:
         self._jobs[job.id] = job
 
     def discard(self, job: Job) -> None:
-        """Take out a job that could not be kept."""
+        """Remove a job that could not be stored."""
         del self._jobs[job.id]
 
     def get(self, job_id: str) -> Job:
         """Return a job by its id; raises `NotFoundError`."""
         if job_id not in self._jobs:
-            raise NotFoundError("There is no such job: it was never here, or it ended long ago.")
+            raise NotFoundError("There is no such job: it never existed here, or it ended long ago.")
         return self._jobs[job_id]
 
     def of_client(self, client: str) -> list[Job]:
@@ -222,12 +222,12 @@ class Roster:
         return [job for job in reversed(self._jobs.values()) if job.client == client]
 
     def keyed(self, client: str, key: str) -> Job | None:
-        """Return the job of a key, unless it came to nothing: then the next request with the key is a new try."""
+        """Return the job of a key, unless it failed or was canceled: then the next request tries again."""
         job = next((job for job in self.of_client(client) if job.key == key), None)
         return None if job is None or job.error is not None or job.cancel_wanted else job
 
     def answering(self, submission: Submission) -> Job | None:
-        """Return the job that a submission asks for again; raises `KeyReusedError`."""
+        """Return the existing job of a repeated submission, or None; raises `KeyReusedError`."""
         if submission.key is not None and (job := self.keyed(submission.client, submission.key)) is not None:
             if job.fingerprint != submission.fingerprint:
                 raise KeyReusedError(KEY_REUSED, param="Idempotency-Key")
@@ -238,7 +238,7 @@ class Roster:
         return next((job for job in at_hand if job.fingerprint == submission.fingerprint), None)
 
     async def remember(self, job: Job) -> None:
-        """Count a job among the finished ones."""
+        """Add a job to the finished ones."""
         self._finished.append(job)
         self._counts[job.client] += 1
         while len(self._finished) > self._max_finished:
@@ -246,7 +246,7 @@ class Roster:
             await self._forget(next(job for job in self._finished if self._counts[job.client] == most))
 
     async def forget_before(self, finished_at: float) -> None:
-        """Forget the jobs that ended before a time, in seconds since 1970."""
+        """Forget jobs that ended before a time in seconds since 1970."""
         while self._finished and (self._finished[0].finished_at or 0) < finished_at:
             await self._forget(self._finished[0])
 

@@ -303,7 +303,7 @@ END = "UPDATE jobs SET status = ?, finished_at = ?, progress = ?, result = ?, er
 
 
 class JobRecords:
-    """The table of jobs. What a method wrote is on the disk when it returns."""
+    """The table of jobs. Every method returns after its change is on the disk."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -314,11 +314,11 @@ class JobRecords:
         await self._database.change(ADD, values)
 
     async def start(self, job: Job) -> None:
-        """Count a run before it begins, so that a job that takes the service along is known by its runs."""
+        """Count a run before it begins, so that a job that crashes the service shows in its number of runs."""
         await self._database.change(START, [job.runs, time.time(), job.id])
 
     async def suspend(self, job: Job) -> None:
-        """Put a job back that the end of the service interrupts: this run is not counted."""
+        """Put an interrupted job back without counting this run."""
         await self._database.change(SUSPEND, [job.runs, job.id])
 
     async def end(self, job: Job, outcome: JobResult | LLMDiTError) -> None:
@@ -331,16 +331,16 @@ class JobRecords:
         await self._database.change("DELETE FROM jobs WHERE id = ?", [job.id])
 
     async def load(self) -> list[Job]:
-        """Return all jobs in order of arrival, as they stood when the service ended.
+        """Return all jobs in order of arrival, in their last state.
 
-        A record that this version cannot read stays where it is.
+        A record that this version cannot read stays in the database.
         """
         jobs: list[Job] = []
         for row in await self._database.rows("SELECT * FROM jobs ORDER BY created_at, rowid"):
             try:
                 jobs.append(self._job(row))
             except (ValidationError, KeyError):
-                logger.warning("a job's record is of another version and left alone", extra={"job_id": row["id"]})
+                logger.warning("a job's record is of another version and is ignored", extra={"job_id": row["id"]})
         return jobs
 
     def _job(self, row: Row) -> Job:

@@ -113,7 +113,9 @@ def _load_failure(error: Exception) -> Failure:
 
 
 def main(pipeline_path: str, data_dir: str, log_format: str) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole terminal; the service decides what ends
+    signal.signal(
+        signal.SIGINT, signal.SIG_IGN
+    )  # Ctrl-C reaches all processes of the terminal; the service decides which of them end
     die_with_parent()
     commands, events = take_standard_streams()
     redaction = configure(cast(LogFormat, log_format))

@@ -115,9 +115,9 @@ async def read_event(stream: asyncio.StreamReader) -> Event | None:
 
 OPTIONS = "LLM_DIT_WORKER_OPTIONS"
 """The variable that holds a pipeline's options."""
-LOST = "The process that runs the engine ended in the middle of this job and is started again: send the job once more."
-NOT_STARTED = "The process that runs the engine cannot start: the server's log says why."
-STALLED = "The engine made no progress for {seconds:.0f} s and is started again: send the job once more."
+LOST = "The process that runs the engine ended during this job and is restarting: send the job again."
+NOT_STARTED = "The process that runs the engine cannot start: the server's log has the reason."
+STALLED = "The engine made no progress for {seconds:.0f} s and is restarting: send the job again."
 
 ShowPreview = Callable[[int, bytes], None]
 """Called with a layer's number, 1 at the bottom, and its preview as a PNG."""

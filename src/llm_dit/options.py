@@ -220,11 +220,11 @@ def help_of(option: Any) -> str:
 
 
 HTTP_NAMES = {"layer_image": "image", "num_inference_steps": "steps"}
-"""What HTTP calls the arguments that have another name in Python."""
+"""HTTP's names of arguments that have another name in Python."""
 
 
 def http_name(argument: str) -> str:
-    """Return what HTTP calls an argument of a pipeline."""
+    """Return HTTP's name of an argument of a pipeline."""
     return HTTP_NAMES.get(argument, argument)
 
 

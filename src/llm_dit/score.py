@@ -69,7 +69,7 @@ class Score:
 
     @property
     def useful(self) -> int:
-        """How many layers say something, which is how many to ask for."""
+        """Number of useful layers: a good number to ask for."""
         return sum(layer.verdict == "useful" for layer in self.layers)
 
     @property

@@ -247,7 +247,7 @@ def content_of(operation: Json) -> Json:
 
 
 def resolve(document: Json, schema: Json) -> Json:
-    """Return a schema, or the one that it refers to."""
+    """Return a schema, or its target if it is a reference."""
     reference: str = schema.get("$ref", "")
     return document["components"]["schemas"][reference.rpartition("/")[2]] if reference else schema
 
@@ -259,7 +259,7 @@ def example(document: Json, operation: Json) -> Json | None:
 
 
 def curl(path: str, method: str, body: Json | None, media_type: str) -> str:
-    """Return a line for a shell that sends a request like this one."""
+    """Return a shell command that sends a request like this."""
     line = "curl " + ADDRESS + re.sub(r"\{(\w+)\}", lambda name: name[1].upper(), path)
     if method not in {"get", "post"}:
         line += f" -X {method.upper()}"
@@ -273,7 +273,7 @@ def curl(path: str, method: str, body: Json | None, media_type: str) -> str:
 
 
 def _correct_answers(responses: Json) -> None:
-    """Say what FastAPI does not know: the media type of errors, and that an address alone is never a 422."""
+    """Add what FastAPI does not know: the media type of errors, and that a path alone never causes a 422."""
     if responses.get("422", {}).get("description") == "Validation Error":
         del responses["422"]
     for status, response in responses.items():
@@ -287,7 +287,7 @@ def _correct_answers(responses: Json) -> None:
     }
 
 
-# The description as people read it: one entry for each operation, with its fields.
+# The description for people: an entry per operation, with its fields.
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -309,7 +309,7 @@ class Operation:
 
 
 def operations(document: Json) -> Iterator[tuple[str, list[Operation]]]:
-    """Yield the operations of an OpenAPI document by their tag, in the document's order."""
+    """Yield the operations of an OpenAPI document by tag, in the document's order."""
     groups: dict[str, list[Operation]] = {}
     for path, methods in document["paths"].items():
         for method, operation in methods.items():
@@ -330,7 +330,7 @@ def _operation(document: Json, path: str, method: str, operation: Json) -> Opera
 
 
 def _fields(document: Json, schema: Json, prefix: str = "") -> Iterator[Field]:
-    """Yield the fields of an object, first those that must be given, and below a list the fields of its items."""
+    """Yield the fields of an object, required ones first, and below a list the fields of its items."""
     needed = schema.get("required", ())
     for name, field in sorted(schema.get("properties", {}).items(), key=lambda item: item[0] not in needed):
         yield Field(
@@ -344,7 +344,7 @@ def _fields(document: Json, schema: Json, prefix: str = "") -> Iterator[Field]:
 
 
 def _type(schema: Json) -> str:
-    """Return the type of a value and its bounds in a few characters, such as `integer 1–10`."""
+    """Return the type of a value and its bounds in short, such as `integer 1–10`."""
     if "anyOf" in schema:
         return " or ".join(_type(choice) for choice in schema["anyOf"])
     if "enum" in schema:

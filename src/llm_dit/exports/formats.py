@@ -62,7 +62,7 @@ SUFFIXES = ", ".join(format.suffix for format in EXPORT_FORMATS.values())
 
 
 def export_name(file: Path) -> ExportName:
-    """Return the format that a file's suffix stands for; raises `InputError` that lists those there are."""
+    """Return the format of a file's suffix; raises an `InputError` that lists the suffixes."""
     suffix = ".jpg" if file.suffix.lower() == ".jpeg" else file.suffix.lower()
     for name, format in EXPORT_FORMATS.items():
         if format.suffix == suffix:
