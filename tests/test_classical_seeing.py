@@ -354,6 +354,23 @@ def test_hairs_are_parted_from_the_ground_in_closed_form() -> None:
     assert (found[radius < 34] == 1).all() and (found[radius > 58] == 0).all()
 
 
+def test_a_picture_that_is_taken_apart_again_is_not_looked_at_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    load, used = networks.load, list[networks.Network]()
+
+    def counted(network: networks.Network) -> object:
+        used.append(network)
+        return load(network)
+
+    monkeypatch.setattr(networks, "load", counted)
+    picture = ImageChops.offset(scene()[0].resize((320, 240)), 7, 0)
+    first = ClassicalPipeline().decompose(picture, layer_num=3, seed=1)
+    assert networks.SUBJECT in used
+    used.clear()
+    again = ClassicalPipeline().decompose(picture, layer_num=3, seed=1)
+    assert [layer.tobytes() for layer in again] == [layer.tobytes() for layer in first]
+    assert used == []
+
+
 # Without the networks ------------------------------------------------------------------------------------------------
 
 
