@@ -13,7 +13,7 @@ import typer
 from PIL import Image
 
 import llm_dit
-from cli import folders, upkeep
+from cli import folders, mcp, upkeep
 from cli.folders import (
     EngineWork,
     Guidance,
@@ -428,6 +428,7 @@ def select_thing(
 
 # Added last, because `--help` lists the commands in this order.
 app.add_typer(folders.app)
+app.add_typer(mcp.app)
 app.add_typer(upkeep.app)
 app.add_typer(upkeep.models, name="models")
 

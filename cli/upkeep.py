@@ -27,7 +27,7 @@ Profile = Annotated[
 Engine = Annotated[str | None, typer.Option(help=f"{', '.join(get_args(EngineChoice))}; default: the settings'.")]
 
 
-Extra = Literal["client", "qwen", "quantization", "flash"]
+Extra = Literal["client", "mcp", "qwen", "quantization", "flash"]
 DISTRIBUTION = "llm-dit"
 PINS = Path(__file__).parents[1] / "requirements"
 """The versions that were tested together, as constraints."""
