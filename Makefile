@@ -12,7 +12,7 @@ ONE_MORE = $(shell $(PYTHON) -c 'import os; print((os.cpu_count() or 1) + 1)')
 ONE_THREAD := OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 OPENCV_FOR_THREADS_NUM=1
 TESTS := env PYTHONDONTWRITEBYTECODE= $(ONE_THREAD) $(BIN)/pytest
 PINS := requirements/base.txt requirements/qwen.txt requirements/test.txt
-SOURCES := src cli server web tests benchmarks scripts
+SOURCES := src cli server web clients tests benchmarks scripts
 
 .PHONY: run test test-qwen test-others test-fast stress stress-short coverage check fix types node browser pins clean
 
