@@ -7,7 +7,6 @@ import { initialState } from "./state/initial.js";
 import { loadSpeeds } from "./state/snapshot.js";
 import { Store } from "./state/store.js";
 import { api, messageOf, onDemand } from "./transport/api.js";
-import { createEngineDialog, createHelpDialog, createQuestion } from "./views/shell/dialogs.js";
 import { createDrop, createWelcome } from "./views/shell/files.js";
 import { createHeader } from "./views/shell/header.js";
 import { idleWords } from "./views/shell/job-bar.js";
@@ -27,21 +26,23 @@ const context = {
 const start = createStart(context);
 const { actions } = start;
 
-const engineDialog = createEngineDialog();
-const helpDialog = createHelpDialog();
-const question = createQuestion();
-const loadProjects = onDemand(async () => {
-  const { createProjectsDialog } = await import("./views/projects/dialog.js");
-  return put(createProjectsDialog(actions, question.ask));
+const openHelp = opening(async () => (await import("./views/shell/dialogs.js")).createHelpDialog());
+const openEngine = opening(async () => (await import("./views/shell/dialogs.js")).createEngineDialog());
+const openProjects = opening(async () => {
+  const [{ createProjectsDialog }, { createQuestion }] = await Promise.all([
+    import("./views/projects/dialog.js"),
+    import("./views/shell/dialogs.js"),
+  ]);
+  const question = createQuestion();
+  document.body.append(question.element);
+  return createProjectsDialog(actions, question.ask);
 });
-const loadJobs = onDemand(async () => {
+const openJobs = opening(async () => {
   const [{ createJobsDialog }, { createJobList }] = await Promise.all([import("./views/shell/jobs.js"), import("./actions/job-list.js")]);
-  return put(createJobsDialog(createJobList(context, start)));
+  return createJobsDialog(createJobList(context, start));
 });
-const openJobs = opening(loadJobs);
-const openProjects = opening(loadProjects);
-const header = createHeader(actions, { openEngine: engineDialog.open, openHelp: helpDialog.open, openProjects, openJobs });
-const bars = createBars(actions, engineDialog.open);
+const header = createHeader(actions, { openEngine, openHelp, openProjects, openJobs });
+const bars = createBars(actions, openEngine);
 const welcome = createWelcome(actions, openProjects);
 const notice = createNotice(actions);
 const idle = h("p.job-facts.hint");
@@ -49,33 +50,33 @@ const foot = h("footer.job-bar", idle);
 const desk = h("main.desk", h("section.stage", { id: "stage", tabIndex: -1, "aria-label": t("stage.region") }, welcome.element));
 const waiting = { render: (/** @type {State} */ state) => setText(idle, idleWords(state)) };
 /** @type {{render: (state: State) => void}[]} */
-const views = [header, bars, welcome, notice, engineDialog, waiting];
+const views = [header, bars, welcome, notice, waiting];
 
 document.body.prepend(
   h("a.skip-link", { href: "#stage" }, t("skip")),
   h("div.app", header.element, bars.element, desk, foot),
   createDrop(actions),
   notice.element,
-  ...[engineDialog, helpDialog, question].map((dialog) => dialog.element),
 );
 
-/** @typedef {{element: HTMLDialogElement, open: () => void, render: (state: State) => void}} Dialog */
-
-/** Put a dialog into the page that was loaded when it was first asked for. @param {Dialog} dialog */
-function put(dialog) {
-  dialog.element.addEventListener("close", () => document.body.append(notice.element));
-  document.body.append(dialog.element);
-  views.push(dialog);
-  render();
-  return dialog;
-}
-
-/** What opens such a dialog. @param {() => Promise<Dialog>} load */
+/**
+ * What opens a dialog, which is loaded when it is first asked for.
+ * @param {() => Promise<{element: HTMLDialogElement, open: () => void, render: (state: State) => void}>} load
+ */
 function opening(load) {
+  const bring = onDemand(async () => {
+    const dialog = await load();
+    const back = () => (document.querySelector("dialog[open]") ?? document.body).append(notice.element);
+    dialog.element.addEventListener("close", back);
+    document.body.append(dialog.element);
+    views.push(dialog);
+    render();
+    return dialog;
+  });
   return () =>
     context.tryTo(async () => {
-      const { element, open } = await load();
-      if (document.querySelector("dialog[open]")) return;
+      const { element, open } = await bring();
+      if (element.open) return;
       open();
       // What happens there is said there: under a modal nobody would hear of it.
       element.append(notice.element);
@@ -84,7 +85,7 @@ function opening(load) {
 
 async function loadEditor() {
   const { createEditor } = await context.prepareEditor();
-  const open = { openHelp: helpDialog.open, openEngine: engineDialog.open, openJobs };
+  const open = { openHelp, openEngine, openJobs };
   views.push(...createEditor(context, start, { desk, foot, welcome: welcome.element, notices: notice.element }, whenever, open));
   render();
 }
@@ -123,7 +124,7 @@ store.addEventListener("change", () => {
   due = true;
 });
 addEventListener("keydown", (event) => {
-  const open = { help: helpDialog.open, jobs: openJobs }[commandOf("everywhere", event)];
+  const open = { help: openHelp, jobs: openJobs }[commandOf("everywhere", event)];
   if (open === undefined || isTyping(event) || document.querySelector("dialog[open]")) return;
   event.preventDefault();
   open();

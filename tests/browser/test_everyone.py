@@ -124,6 +124,30 @@ def test_a_phone_held_across_shows_the_picture_beside_its_layers(open_stack: Cal
             studio.page.keyboard.press("Control+z")
 
 
+def test_the_picture_stays_in_sight_on_a_phone_while_a_layer_is_changed(open_stack: Callable[..., Studio]) -> None:
+    studio = open_stack(4, width=390, height=844, touch=True)
+    page = studio.page
+    paper = page.locator(".stage-paper")
+    for width, height in ((390, 844), (360, 640)):
+        page.set_viewport_size({"width": width, "height": height})
+        for name in (studio.names()[-1], studio.names()[0]):
+            studio.button(f"Select {name}").tap()
+            expect(page.get_by_label(f"Opacity of {name}")).to_be_in_viewport(ratio=1)
+            expect(paper).to_be_in_viewport(ratio=1)
+        assert studio.box(paper).height > 0.3 * height
+        assert studio.overflow() == 0
+    page.locator(".layer-more summary").tap()
+    across = page.get_by_label("X (px)")
+    across.tap()
+    # The keyboard takes its part of the screen.
+    page.set_viewport_size({"width": 360, "height": 370})
+    before = studio.pixels()
+    across.fill("-500")
+    expect(across).to_be_in_viewport(ratio=1)
+    expect(paper).to_be_in_viewport(ratio=1)
+    studio.wait_for(lambda: difference(studio.pixels(), before) > 0.1, "a picture without the layer")
+
+
 def test_the_header_fits_a_phone(open_studio: Callable[..., Studio]) -> None:
     studio = open_studio(width=390, height=844, touch=True)
     chip = studio.page.locator(".engine")

@@ -26,6 +26,7 @@ export function createLayerList(actions, bitmaps, { list, figure, worth }) {
   worth.replaceWith(results.element);
   /** @type {{row: Row, element: HTMLElement}[]} */
   let lines = [];
+  let sought = "";
 
   listenToDrag(list, {
     carried,
@@ -104,6 +105,9 @@ export function createLayerList(actions, bitmaps, { list, figure, worth }) {
     }
     if (layer !== null) panel.render(layer, state);
     if (group !== null) groupPanel.render(group, state);
+    const chosen = group?.key ?? selected ?? "";
+    if (chosen !== sought) own?.element.scrollIntoView({ block: "nearest" });
+    sought = chosen;
     // After a layer is deleted, work goes on with the one that takes its place.
     if (hadFocus && !list.contains(document.activeElement)) own?.focus();
   }

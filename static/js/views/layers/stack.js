@@ -57,7 +57,10 @@ export function createStack(actions, bitmaps, bringList) {
       const busy = isDecomposing(state);
       lines?.render(state);
       if (lines === null && (busy || layers.length > 0)) bring().catch(() => {});
+      const arrive = list.hidden && !busy && layers.length > 0;
       list.hidden = busy || layers.length === 0;
+      // Where the panels lie below each other, what was asked for comes into sight.
+      if (arrive) element.scrollIntoView({ block: "nearest" });
       ghosts.render(state, busy);
       ghosts.element.hidden = !list.hidden;
       empty.hidden = !list.hidden;

@@ -76,7 +76,7 @@ export function createHelpDialog() {
     ),
   );
   const dialog = infoDialog("help-dialog", h("h2", t("help.title")), h("div.key-groups", ...groups), h("p.hint", t("help.about")));
-  return { element: dialog, open: () => dialog.showModal() };
+  return { element: dialog, open: () => dialog.showModal(), render: () => {} };
 }
 
 /** @param {string} key */

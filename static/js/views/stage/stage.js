@@ -8,6 +8,7 @@ import { atWork } from "../../state/initial.js";
 import { previewOf } from "../../state/results.js";
 import { pairOf } from "../../state/store.js";
 import { onDemand } from "../../transport/api.js";
+import { iconButton } from "../shell/fields.js";
 import { contextMenu } from "../shell/menu.js";
 import { createModeBar, createParting, createZoomBar } from "./bars.js";
 import { listenToGestures } from "./gestures.js";
@@ -24,6 +25,8 @@ const DRAFT = "draft";
 
 /** Below this width the stage lies above the panels, as in the style sheets. */
 const ONE_COLUMN = 760;
+/** Below this height a phone is held across, or its keyboard is open, as in the style sheets. */
+const SHORT = 480;
 
 /**
  * The picture on its checkerboard.
@@ -49,7 +52,7 @@ export function createStage(actions, bitmaps, welcome) {
   const viewport = createViewport({
     extent,
     content,
-    home: () => fit(extent(), content() ?? extent(), margins(tools.inHand(), view.clientWidth)),
+    home: () => fit(extent(), content() ?? extent(), margins(tools.inHand(), view.clientWidth, state?.mode ?? "layers")),
     draw,
   });
   const { schedule, zoomBy, zoomTo, toFit, pan } = viewport;
@@ -72,7 +75,9 @@ export function createStage(actions, bitmaps, welcome) {
   const parting = createParting(t("stage.parting"), view, schedule);
   const tags = ["left", "right"].map((side) => h("span", { class: `compare-tag ${side}` }));
   const modes = createModeBar(actions);
-  const zoom = createZoomBar(viewport, tools.buttons);
+  const compare = iconButton("compare", t("stage.compare"), () => actions.show(state?.mode === "layers" ? "slider" : "layers"));
+  compare.classList.add("zoom-compare");
+  const zoom = createZoomBar(viewport, [...tools.buttons, compare]);
   const error = h("p.stage-error", { role: "alert", hidden: true });
   const held = createHeld(bitmaps, () => state !== null && render(state));
   /** @type {ReturnType<typeof previewOf>} what a run makes */
@@ -214,6 +219,8 @@ export function createStage(actions, bitmaps, welcome) {
     if (hand === null && doc.layers.length > 0) bringHand().catch(() => {});
     tellBusy();
     modes.element.hidden = (doc.layers.length === 0 && pair() === null) || upload !== null || next.tool !== null;
+    element.dataset.mode = pair() === null ? next.mode : "states";
+    setAttribute(compare, "aria-pressed", next.mode !== "layers");
     tools.render(next);
     modes.render(next, pair() !== null);
     view.hidden = content() === null;
@@ -231,10 +238,13 @@ export function createStage(actions, bitmaps, welcome) {
 /** @param {ReturnType<typeof previewOf>} preview */
 const isDecompose = (preview) => preview?.tracked.purpose.kind === "decompose";
 
-/** Room for the bars above and below. @param {boolean} tool   whether one is in hand @param {number} width   of the stage */
-function margins(tool, width) {
+/** Room for the bars above and below. @param {boolean} tool   whether one is in hand @param {number} width   of the stage @param {Mode} mode */
+function margins(tool, width, mode) {
   if (innerWidth >= ONE_COLUMN) return { side: 40, top: tool && width < TWO_ROWS ? 150 : 100, bottom: 80 };
-  return tool ? { side: 16, top: 140, bottom: 16 } : { side: 16, top: 60, bottom: 84 };
+  if (tool) return { side: 16, top: 140, bottom: 16 };
+  const isShort = innerHeight < SHORT;
+  if (isShort && innerWidth / innerHeight < 4 / 3) return { side: 8, top: 8, bottom: 8 };
+  return { side: 8, top: mode === "layers" && !isShort ? 8 : 60, bottom: 68 };
 }
 
 /** The layers that two states differ in, so that a run of changes to them is drawn quickly. @param {State | null} before @param {State} now */
