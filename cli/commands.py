@@ -41,6 +41,7 @@ from cli.terminal import (
     read_stack,
     region_of,
     require_png,
+    surroundings_in,
     write_folder,
     writing,
 )
@@ -63,7 +64,7 @@ from llm_dit.options import (
     help_of,
 )
 from llm_dit.recipe import Recipe, recipe_of, with_recipe
-from llm_dit.runs import LayerPipeline, ProgressCallback, RegionLike
+from llm_dit.runs import LAYER_ALONE, LayerPipeline, ProgressCallback, RegionLike
 from server.engines import Engine as ChosenEngine
 from server.engines import choose_engine, load_pipeline
 from server.storage.database import require_free
@@ -260,6 +261,13 @@ def edit(
         list[Path] | None,
         typer.Option(help="A reference picture, called “Picture 2” and so on in the instruction; repeatable."),
     ] = None,
+    context: Annotated[
+        Path | None,
+        typer.Option(
+            help="The stack that the layer is of: a folder, ZIP, PSD, ORA or project file, or a picture of the layer's "
+            "size. The model sees the layer over it, not on a plain ground; only the layer changes."
+        ),
+    ] = None,
     steps: Steps = None,
     cfg_scale: Guidance = None,
     speed: Speed = None,
@@ -299,6 +307,12 @@ def edit(
             region = str(mask_beside(like, in_recipe))
         known: RegionLike | None = None if isinstance(in_recipe, str) else in_recipe
         references = [open_image(file, fit=fit).image for file in reference or []]
+        if asked.get("context") and context is None:
+            raise InputError(f"{like} was made in context: give its stack by --context.", param="context")
+        asked["context"] = context is not None
+        if context and "context" not in chosen.edit_takes:
+            raise InputError(LAYER_ALONE, param="context")
+        stack = None if context is None else read_stack([context])
         defaults = chosen.defaults_of_run("edit", asked.get("loras"))
         asked |= defaults.fill({name: asked.get(name) for name in SAMPLING})
 
@@ -309,7 +323,11 @@ def edit(
             picture = first or open_image(task.source, fit=fit)
             where = region_on(picture)
             run: dict[str, Any] = asked | {"seed": chosen_seed(asked.get("seed"))}
-            edited = pipeline.edit_layer(picture.image, **run, region=where, references=references, progress=progress)
+            around = stack and surroundings_in(stack, picture.image, task.source)
+            edited = pipeline.edit_layer(
+                picture.image, **run, region=where, references=references, surroundings=around, progress=progress
+            )
+            run["context"] = run["context"] or None
             run["region"] = Path(region).name if region and isinstance(where, Image.Image) else where
             with writing(task.target):
                 task.target.write_bytes(with_recipe(encode_png(edited), _recipe(pipeline, "edit", run)))
@@ -317,12 +335,14 @@ def edit(
             return f"seed {run['seed']}{by and f'; {by}'}", {"seed": run["seed"]}
 
         if out:
-            # Masks and references are identified by their content.
-            beside = [hash_of(Path(path)) for path in [region or "", *(reference or [])]]
+            # Masks, stacks and references are identified by their content.
+            beside = [path and hash_of(Path(path)) for path in [region, context, *(reference or [])]]
             marks = {"command": "edit", **asked, "region": region or in_recipe, "beside": beside, "fit": fit}
             run_many(pictures_in(layers), out, "{}_edited.png", marks, change, chosen, again=again)
         elif first:
             region_on(first)
+            if stack:
+                surroundings_in(stack, first.image, layer)
             said, _ = _run_one(chosen, change, task)
             typer.echo(f"{task.target}: {said}")
 

@@ -8,6 +8,7 @@ from collections.abc import Generator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
+from PIL import Image
 from pydantic import TypeAdapter, ValidationError
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
@@ -18,10 +19,11 @@ from llm_dit.exports.formats import remove_bundle, write_bundle
 from llm_dit.images import Picture, read_picture
 from llm_dit.imports.layers import kind_of, read_layers
 from llm_dit.layer import NO_GROUPS, Groups, Layer
-from llm_dit.names import shortened
+from llm_dit.names import file_stem, shortened
 from llm_dit.options import DecomposeOptions, EditOptions, NamedBox, options_of
 from llm_dit.recipe import read_recipe
 from llm_dit.runs import Progress, ProgressCallback, RegionLike, region_box
+from llm_dit.surroundings import Surroundings, surroundings_of
 from server.errors import SettingsError
 
 EXIT_INPUT = 2
@@ -206,6 +208,30 @@ def region_of(text: str, picture: Picture, *, fit: bool) -> RegionLike:
     if not re.fullmatch(r"[-\d., ]+", text):
         return open_image(Path(text), fit=fit).image
     return region_box(numbers(text, 4, "region"), picture.image.size, picture.scaled_from)
+
+
+def surroundings_in(stack: Stack, layer: Image.Image, source: Path) -> Surroundings | Image.Image:
+    """Return what is around a layer in its stack, where it is known by its pixels, or by its file's name."""
+    layers, width, height, groups = stack
+    if width is None:  # a picture, and no file of layers
+        return layers[0].image
+    index = _place_in(stack, layer, source)
+    return surroundings_of(layers, index, width, height, groups)
+
+
+def _place_in(stack: Stack, layer: Image.Image, source: Path) -> int:
+    """Return which layer of a stack a picture is: the one with its pixels, or with its file's name."""
+    same = [number for number, each in enumerate(stack.layers) if each.image.size == layer.size]
+    pixels = layer.convert("RGBA").tobytes()
+    found = [number for number in same if stack.layers[number].image.convert("RGBA").tobytes() == pixels]
+    # As the files of a folder of layers are called.
+    stem = re.sub(r"^\d+-|_edited$", "", source.stem)
+    found = found or [number for number in same if file_stem(stack.layers[number].name, "") == stem]
+    if not found:
+        raise InputError(
+            f"{source} is no layer of the stack: none has its pixels or its name and size.", param="context"
+        )
+    return found[0]
 
 
 def options_like(file: Path | None, kind: Literal["decompose", "edit"]) -> dict[str, Any]:

@@ -197,7 +197,7 @@ def _qwen(models: QwenImageSettings, reason: str) -> Engine:
         defaults=defaults_of(models),
         edit_defaults=defaults_of(models, editor.defaults),
         decompose_takes=("prompt", "num_inference_steps", "cfg_scale", "speed", "seed", "loras", "output_size"),
-        edit_takes=("num_inference_steps", "cfg_scale", "seed", *own_loop),
+        edit_takes=("num_inference_steps", "cfg_scale", "seed", "context", *own_loop),
         speeds=_speeds(models),
         loras={
             "decompose": parse_loras(models.loras, "loras"),

@@ -126,7 +126,9 @@ def shown(name: str, value: object, *, as_json: bool) -> str:
     """Return a default as the tables have it."""
     if isinstance(value, str) or (as_json and (value is None or value is True)):
         return f"`{json.dumps(value)}`"
-    return UNSAID[name] if value is None else "on" if value is True else str(value)
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    return UNSAID[name] if value is None else str(value)
 
 
 @pytest.mark.parametrize(

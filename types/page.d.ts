@@ -34,6 +34,8 @@ declare global {
     recipe?: Recipe | null;
     /** What alone might change; nothing, or not there, for all of it. */
     region?: readonly RegionMark[];
+    /** Whether the model saw what lay around it. */
+    context?: boolean;
     references?: readonly Reference[];
   }
 
@@ -135,6 +137,8 @@ declare global {
     region: readonly RegionMark[];
     /** What it takes something from, “Picture 2” and so on of the instruction. */
     references: readonly Reference[];
+    /** Whether the model is shown what lies around the layer; null: what suits the document. */
+    context: boolean | null;
     loras: Loras | null;
     shape: Shape;
     /** Of the run to come where it is locked, else of the last one. */
@@ -152,7 +156,7 @@ declare global {
   /** What the modal shows: a version, a try or a job by its id, or the layer as it is. */
   type Chosen = number | string | null;
   /** By the id of its job, if there was one; `code` is which error it is, as the server names it, `hint` why an instruction was refused. */
-  type Try = Readonly<{ id: string; status: "failed" | "canceled" | "unchanged"; reason: string; code: string; hint: Wire.Hint | null; instruction: string; shape: Shape; seed: number; region?: readonly RegionMark[]; references?: readonly Reference[] }>;
+  type Try = Readonly<{ id: string; status: "failed" | "canceled" | "unchanged"; reason: string; code: string; hint: Wire.Hint | null; instruction: string; shape: Shape; seed: number; region?: readonly RegionMark[]; references?: readonly Reference[]; context?: boolean }>;
   type Badge = "running" | "ready" | "failed";
 
   /** In which way two pictures are compared. */
@@ -164,7 +168,7 @@ declare global {
   /** The work as `workOf` counts it. */
   type DecomposePurpose = { kind: "decompose"; picture: Picture; work?: number };
   type SplitPurpose = { kind: "split"; layerId: string };
-  type EditPurpose = { kind: "edit"; layerId: string; before: string; instruction: string; shape: Shape; seed: number; region?: readonly RegionMark[]; references?: readonly Reference[] };
+  type EditPurpose = { kind: "edit"; layerId: string; before: string; instruction: string; shape: Shape; seed: number; region?: readonly RegionMark[]; references?: readonly Reference[]; context?: boolean };
   type Purpose = DecomposePurpose | SplitPurpose | EditPurpose;
   interface TrackedJob {
     job: Job;

@@ -26,8 +26,8 @@ declare namespace Wire {
     layers: PlacedLayer[];
     width?: number | null;
     height?: number | null;
-    background?: string | null;
     groups?: Record<string, Group>;
+    background?: string | null;
   }
 
   interface ConfigResponse {
@@ -113,6 +113,8 @@ declare namespace Wire {
     shape?: "keep" | "new";
     output_size?: "layer" | "model";
     region?: RegionOfLayer | null;
+    context?: boolean;
+    surroundings?: StackOfLayer | null;
     references?: string[];
   }
 
@@ -148,8 +150,8 @@ declare namespace Wire {
     layers: NamedLayer[];
     width?: number | null;
     height?: number | null;
-    background?: string | null;
     groups?: Record<string, Group>;
+    background?: string | null;
     format: "zip" | "psd" | "ora" | "svg" | "pptx" | "png" | "webp" | "avif" | "jpeg";
     name?: string;
     text?: "picture" | "editable" | "both";
@@ -477,8 +479,8 @@ declare namespace Wire {
     layers: NamedLayer[];
     width?: number | null;
     height?: number | null;
-    background?: string | null;
     groups?: Record<string, Group>;
+    background?: string | null;
     mask: string;
     name?: string;
   }
@@ -493,8 +495,8 @@ declare namespace Wire {
     layers: PlacedLayer[];
     width?: number | null;
     height?: number | null;
-    background?: string | null;
     groups?: Record<string, Group>;
+    background?: string | null;
     points?: number[][];
     without?: number[][];
     box?: number[] | null;
@@ -507,6 +509,14 @@ declare namespace Wire {
     height: number;
     box: [number, number, number, number] | null;
     coverage: number;
+  }
+
+  interface StackOfLayer {
+    layers: PlacedLayer[];
+    width?: number | null;
+    height?: number | null;
+    groups?: Record<string, Group>;
+    index: number;
   }
 
   interface StatusResponse {

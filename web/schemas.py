@@ -26,6 +26,7 @@ from llm_dit.options import (
     QWEN_IMAGE,
     SAMPLING,
     CfgNormalize,
+    Context,
     DecomposeOptions,
     EditOptions,
     EditOutputSize,
@@ -53,6 +54,7 @@ from llm_dit.options import (
 )
 from llm_dit.recipe import Recipe
 from llm_dit.runs import region_box
+from llm_dit.surroundings import NO_CONTEXT, NO_SURROUNDINGS
 from server.engines import Engine
 from server.jobs.inputs import DecomposeInput, EditLayerInput, JobInput
 from server.pool.tasks import GivenLayer, GivenPicture, Hints, KeptPicture
@@ -241,50 +243,6 @@ class RegionOfLayer(RequestBody, frozen=True):
         return region_box(self.box, (image.width, image.height), image.scaled_from)
 
 
-class EditLayerRequest(
-    JobRequest,
-    frozen=True,
-    json_schema_extra={"examples": [{"image": EXAMPLE_IMAGE, "instruction": "Change the color to blue", "seed": 42}]},
-):
-    job = EditLayerInput
-    image: Annotated[
-        ImageField,
-        Field(validation_alias=AliasChoices("image", "layer_image"), description="The layer; also as `layer_image`."),
-    ]
-    instruction: Annotated[
-        Instruction,
-        Field(min_length=1, max_length=MAX_TEXT, pattern=NOT_BLANK, examples=["Change the color to blue"]),
-    ]
-    shape: Shape = EditOptions.shape
-    output_size: EditOutputSize = EditOptions.output_size
-    region: RegionOfLayer | None = None
-
-    references: Annotated[
-        list[ImageField],
-        Field(
-            max_length=MAX_REFERENCES,
-            description="Pictures for the model to take something from. The instruction calls the layer “Picture 1” "
-            "and these “Picture 2” and so on. `/config` has the engine's limit.",
-        ),
-    ] = []
-
-    @property
-    def others(self) -> list[Picture]:
-        """The references, and the mask if there is one."""
-        pictures = [Picture(source, f"references.{index}") for index, source in enumerate(self.references)]
-        return [*pictures, Picture(self.region.mask, "region.mask")] if self.region and self.region.mask else pictures
-
-    def to_input(self, image: KeptPicture, others: Sequence[KeptPicture], engine: Engine, *, beside: bool) -> JobInput:
-        """Also add the region and the references."""
-        job_input = super().to_input(image, others, engine, beside=beside)
-        references, masks = others[: len(self.references)], others[len(self.references) :]
-        return replace(
-            job_input,
-            region=self.region and self.region.within(image, masks[0] if masks else None),
-            references=tuple(picture.sha256 for picture in references),
-        )
-
-
 GroupLabel = Annotated[
     Name,
     Field(description="Consecutive layers with the same group form one; a path nests groups, `Figure / Shadows`."),
@@ -303,6 +261,81 @@ class PlacedLayer(RequestBody, Placing, frozen=True):
         return GivenLayer(picture=picture, placing={name: value for name, value in self if name != "image"})
 
 
+class StackRequest(RequestBody, frozen=True):
+    """A stack of layers, bottom first; without width and height the canvas contains all of them."""
+
+    layers: Annotated[Sequence[PlacedLayer], Field(min_length=1, max_length=MAX_LAYERS)]
+    width: Side | None = None
+    height: Side | None = None
+    groups: Annotated[
+        dict[Name, Group],
+        Field(max_length=MAX_LAYERS, description="The appearance of groups, by their labels; others pass through."),
+    ] = {}
+
+    def pictures_under(self, param: str) -> list[Picture]:
+        """Return the layers' pictures, each with the field that names it, after the name of the stack's own."""
+        return [Picture(layer.image, f"{param}layers.{index}.image") for index, layer in enumerate(self.layers)]
+
+
+class StackOfLayer(StackRequest, frozen=True):
+    """A stack, and which of its layers is meant."""
+
+    index: Annotated[int, Field(ge=0, lt=MAX_LAYERS, description="The layer's place in the stack, 0 at the bottom.")]
+
+
+class EditLayerRequest(
+    JobRequest,
+    frozen=True,
+    json_schema_extra={"examples": [{"image": EXAMPLE_IMAGE, "instruction": "Change the color to blue", "seed": 42}]},
+):
+    job = EditLayerInput
+    image: Annotated[
+        ImageField,
+        Field(validation_alias=AliasChoices("image", "layer_image"), description="The layer; also as `layer_image`."),
+    ]
+    instruction: Annotated[
+        Instruction,
+        Field(min_length=1, max_length=MAX_TEXT, pattern=NOT_BLANK, examples=["Change the color to blue"]),
+    ]
+    shape: Shape = EditOptions.shape
+    output_size: EditOutputSize = EditOptions.output_size
+    region: RegionOfLayer | None = None
+    context: Context = EditOptions.context
+    surroundings: Annotated[
+        StackOfLayer | None, Field(description="The stack that the layer is of; with `context` alone.")
+    ] = None
+    references: Annotated[
+        list[ImageField],
+        Field(
+            max_length=MAX_REFERENCES,
+            description="Pictures for the model to take something from. The instruction calls the layer “Picture 1” "
+            "and these “Picture 2” and so on. `/config` has the engine's limit.",
+        ),
+    ] = []
+
+    @model_validator(mode="after")
+    def _has_surroundings(self) -> Self:
+        if self.context != (self.surroundings is not None):
+            raise InputError(NO_SURROUNDINGS if self.context else NO_CONTEXT, param="surroundings")
+        return self
+
+    @property
+    def others(self) -> list[Picture]:
+        """The references, and the mask if there is one."""
+        pictures = [Picture(source, f"references.{index}") for index, source in enumerate(self.references)]
+        return [*pictures, Picture(self.region.mask, "region.mask")] if self.region and self.region.mask else pictures
+
+    def to_input(self, image: KeptPicture, others: Sequence[KeptPicture], engine: Engine, *, beside: bool) -> JobInput:
+        """Also add the region and the references."""
+        job_input = super().to_input(image, others, engine, beside=beside)
+        references, masks = others[: len(self.references)], others[len(self.references) :]
+        return replace(
+            job_input,
+            region=self.region and self.region.within(image, masks[0] if masks else None),
+            references=tuple(picture.sha256 for picture in references),
+        )
+
+
 class NamedLayer(PlacedLayer, KeptLayer, frozen=True):
     """A layer of a file, with its name and group."""
 
@@ -312,7 +345,7 @@ class NamedLayer(PlacedLayer, KeptLayer, frozen=True):
 
 
 class CompositeRequest(
-    RequestBody,
+    StackRequest,
     frozen=True,
     json_schema_extra={
         "examples": [
@@ -327,18 +360,7 @@ class CompositeRequest(
 ):
     """A stack of layers, bottom first; without width and height the canvas contains all of them."""
 
-    layers: Annotated[Sequence[PlacedLayer], Field(min_length=1, max_length=MAX_LAYERS)]
-    width: Side | None = None
-    height: Side | None = None
     background: Background | None = None
-    groups: Annotated[
-        dict[Name, Group],
-        Field(max_length=MAX_LAYERS, description="The appearance of groups, by their labels; others pass through."),
-    ] = {}
-
-    @property
-    def pictures(self) -> list[Picture]:
-        return [Picture(layer.image, f"layers.{index}.image") for index, layer in enumerate(self.layers)]
 
 
 class ExportRequest(

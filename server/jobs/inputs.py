@@ -16,11 +16,13 @@ from typing import Any, ClassVar, Literal, NamedTuple
 from PIL import Image
 
 from llm_dit.images import encode_png
+from llm_dit.layer import Box
 from llm_dit.layers import Decomposition
 from llm_dit.options import DecomposeOptions, EditOptions, EngineName, NamedBox, SamplingOptions, Seed
 from llm_dit.recipe import Recipe, recipe_of
 from llm_dit.runs import Forward, LayerPipeline, PreviewCallback, ProgressCallback
 from llm_dit.score import Score, coverage
+from llm_dit.surroundings import Surroundings
 from server.storage.images import ImageStore, address_of
 
 JobKind = Literal["decompose", "edit"]
@@ -153,6 +155,8 @@ class EditLayerInput(_RunInput, EditOptions):
     region: tuple[int, int, int, int] | str | None = None
     """Where the layer may change: a box in its pixels, or a mask of its size."""
     references: tuple[str, ...] = ()
+    surroundings: tuple[str, Box] | None = None
+    """What `context` shows around the layer: a picture, and the box of the layer's pixels that it lies on."""
 
     @property
     def texts(self) -> tuple[str, ...]:
@@ -161,15 +165,23 @@ class EditLayerInput(_RunInput, EditOptions):
 
     def _asked(self, made: _Made) -> dict[str, Any]:
         # A project that refers to the mask by its address, as recipes do, keeps the mask in the store.
-        return super()._asked(made) | {
-            "region": address_of(self.region) if isinstance(self.region, str) else self.region
-        }
+        region = address_of(self.region) if isinstance(self.region, str) else self.region
+        return super()._asked(made) | {"region": region, "context": self.context or None}
 
     def _make(self, pipeline: LayerPipeline, picture: Image.Image, store: ImageStore, **reports: Any) -> _Made:
         region = _read(store, self.region) if isinstance(self.region, str) else self.region
         references = [_read(store, sha256) for sha256 in self.references]
+        around = None
+        if self.surroundings is not None:
+            sha256, box = self.surroundings
+            around = Surroundings(image=_read(store, sha256), box=box)
         edited = pipeline.edit_layer(
-            layer_image=picture, region=region, references=references, **self.arguments(), **reports
+            layer_image=picture,
+            region=region,
+            references=references,
+            surroundings=around,
+            **self.arguments(),
+            **reports,
         )
         return _Made((edited,), ("Layer",), self.seed, self.instruction)
 

@@ -29,7 +29,16 @@ FINISHED: frozenset[str] = frozenset({"succeeded", "failed", "canceled"})
 EVENTS_A_START = 1_000_000
 """Event ids per start of the service: those of the next start are higher, as `Last-Event-ID` requires."""
 
-SINCE_0_2 = {"engine": None, "loras": None, "references": (), "region": None, "regions": (), "speed": "exact"}
+SINCE_0_2 = {
+    "context": False,
+    "engine": None,
+    "loras": None,
+    "references": (),
+    "region": None,
+    "regions": (),
+    "speed": "exact",
+    "surroundings": None,
+}
 """Options of jobs since version 0.2.0, each with the value that means it was not set."""
 
 

@@ -11,6 +11,7 @@ from llm_dit.errors import ImageError
 from llm_dit.exports.formats import ExportName, TextForm
 from llm_dit.images import ImageLimits, check_dimensions
 from llm_dit.imports.layer_file import FileLimits
+from llm_dit.layer import Box
 from server.errors import TaskLostError, TaskMemoryError, TaskTimeError
 from server.jobs.inputs import DecomposeInput, JobResult, restore_layers
 from server.pool.pool import Lane, Pool
@@ -26,6 +27,7 @@ from server.pool.tasks import (
     Selection,
     keep_cut,
     keep_picture,
+    keep_surroundings,
     named,
     write_composite,
     write_export,
@@ -152,6 +154,13 @@ class Pictures:
                 await self._pool.run(Lane.QUICK, QUICK, write_flat, *arguments)
                 return
         await self._pool.run(Lane.FILES, STACK, write_flat, *arguments)
+
+    async def surroundings(self, stack: GivenStack, index: int, size: tuple[int, int]) -> tuple[str, Box]:
+        """Keep what the other layers show around the one at `index`, whose picture has that `size`.
+
+        Raises `InputError`, `DiskFullError`, `TaskError`.
+        """
+        return await self._pool.run(Lane.FILES, STACK, keep_surroundings, stack, index, size)
 
     async def select(self, stack: GivenStack, hints: Hints) -> Selection:
         """Write the mask of a selection to the stack's target; raises `InputError`, `TaskError`."""

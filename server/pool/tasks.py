@@ -17,9 +17,10 @@ from llm_dit.errors import ImageError, InputError
 from llm_dit.exports.formats import ExportName, FlatFormat, TextForm, export_flat
 from llm_dit.exports.formats import write_export as export_to
 from llm_dit.images import ImageLimits, bytes_of, encode_png, read_picture, size_of, write_png
-from llm_dit.layer import Groups, KeptLayer, Layer, kept_fields, pixels_within
+from llm_dit.layer import Box, Groups, KeptLayer, Layer, kept_fields, pixels_within
 from llm_dit.layers import Painting, canvas_of
 from llm_dit.score import coverage
+from llm_dit.surroundings import surroundings_of
 from server.storage.images import ImageStore, disk_full_told
 
 SMALL_PIXELS = 1_048_576
@@ -274,6 +275,35 @@ def kept_layer(layer: Layer, store: ImageStore) -> StoredLayer:
         coverage=round(coverage(layer.image), 4),
         **kept_fields(layer),
     )
+
+
+# A layer of a stack among the others.
+
+
+def placed_layer(stack: GivenStack, index: int, param: str) -> Layer:
+    """Return the layer at `index`, which the field `param` of a request has; raises `InputError`."""
+    if not 0 <= index < len(stack.layers):
+        raise InputError(f"The stack has {len(stack.layers)} layers, counted from 0, and none at {index}.", param=param)
+    given = stack.layers[index]
+    return Layer(image=read_given(given.picture, ImageStore(stack.data_dir), stack.limits.image), **given.placing)
+
+
+def keep_surroundings(stack: GivenStack, index: int, size: tuple[int, int]) -> tuple[str, Box]:
+    """Put what the other layers show around the one at `index` into the store, whose picture must have that size.
+
+    Returns the picture, and the box of the layer's pixels that it lies on. Raises `InputError`, `DiskFullError`.
+    """
+    canvas, param = sized_canvas(stack), "surroundings.index"
+    assert canvas is not None
+    layer = placed_layer(stack, index, param)
+    if layer.image.size != size:
+        raise InputError(
+            f"The layer at index {index} must have the image's size, {size[0]}×{size[1]} pixels, and has "
+            f"{layer.image.width}×{layer.image.height}.",
+            param=param,
+        )
+    around = surroundings_of(layers_of(stack), index, *canvas, groups=stack.groups)
+    return ImageStore(stack.data_dir).put(encode_png(around.image)), around.box
 
 
 # Selections in a stack: the mask, and a layer of it.

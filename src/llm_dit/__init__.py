@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from llm_dit.pipelines.classical import ClassicalPipeline
     from llm_dit.pipelines.qwen_image_diffusers import QwenImageDiffusersPipeline
     from llm_dit.runs import Canceled, LayerPipeline, Progress
+    from llm_dit.surroundings import surroundings_of
 
 _MODULES = {
     "classical.cutting": ("cut_out",),
@@ -32,6 +33,7 @@ _MODULES = {
     "pipelines.classical": ("ClassicalPipeline",),
     "pipelines.qwen_image_diffusers": ("QwenImageDiffusersPipeline",),
     "runs": ("Canceled", "LayerPipeline", "Progress"),
+    "surroundings": ("surroundings_of",),
 }
 _HOMES = {name: module for module, names in _MODULES.items() for name in names}
 
@@ -59,6 +61,7 @@ __all__ = [
     "cut_out",
     "export",
     "select",
+    "surroundings_of",
 ]
 
 

@@ -202,9 +202,11 @@ def derive_key(edited: Plane, alpha: Plane, matte: Rgb) -> Key | None:
     alpha, the old alpha stays: it is exact, and it knows of glow and glass. None when the ground is lost.
     """
     ground = _find_ground(edited, alpha, matte)
-    if ground is None:
-        return None
-    plate = measure_plate(edited, ground, matte)
+    return None if ground is None else key_on(edited, alpha, measure_plate(edited, ground, matte))
+
+
+def key_on(edited: Plane, alpha: Plane, plate: Plane) -> Key:
+    """Return the key of `derive_key` for a ground, `plate` (height, width, 3), that is known."""
     nearest = _nearest_object_colors(edited, alpha, plate)
     way = nearest - plate
     gone = ((edited - plate) * way).sum(-1) / np.maximum((way**2).sum(-1), KEY_NOISE**2)

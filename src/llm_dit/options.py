@@ -66,6 +66,11 @@ EditOutputSize = Annotated[
     Field(description="`layer`: the layer's own size; `model`: about 1024² pixels."),
 ]
 
+Context = Annotated[
+    bool,
+    Field(description="Show the model the layer over its surroundings, not on a plain ground; only the layer changes."),
+]
+
 
 @dataclass(frozen=True, kw_only=True)
 class NamedBox:
@@ -114,6 +119,7 @@ class EditArguments(SamplingArguments, total=False):
 
     shape: Shape
     output_size: EditOutputSize
+    context: Context
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -160,6 +166,7 @@ class EditOptions(SamplingOptions):
     instruction: Instruction
     shape: Shape = "keep"
     output_size: EditOutputSize = "layer"
+    context: Context = False
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -252,6 +259,8 @@ def _check(name: str, value: object, hint: Any) -> None:
         if not isinstance(value, Integral if kind is int else Real) or not low <= float(value) <= high:
             word = "" if isinstance(value, Integral) else "a whole number " if kind is int else "a number "
             raise InputError(f"{name} must be {word}from {low} to {high}.", param=name)
+    elif kind is bool and not isinstance(value, bool):
+        raise InputError(f"{name} must be true or false.", param=name)
     elif (allowed := choices(option)) and value not in allowed:
         raise InputError(f"{name} must be {' or '.join(map(str, allowed))}.", param=name)
     elif kind is str and not isinstance(value, str):

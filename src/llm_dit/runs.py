@@ -12,6 +12,7 @@ from llm_dit.errors import ImageError, InputError
 from llm_dit.layers import Decomposition
 from llm_dit.options import DecomposeArguments, EditArguments, NamedBox, Speed
 from llm_dit.recipe import Source
+from llm_dit.surroundings import SurroundingsLike
 
 
 class Canceled(Exception):
@@ -143,6 +144,7 @@ class LayerPipeline(Protocol):
         *,
         region: RegionLike | None = None,
         references: Sequence[Image.Image] = (),
+        surroundings: SurroundingsLike | None = None,
         progress: ProgressCallback | None = None,
         preview: PreviewCallback | None = None,
         **options: Unpack[EditArguments],
@@ -150,7 +152,8 @@ class LayerPipeline(Protocol):
         """Return the edited RGBA layer; `shape="keep"` gives it the original alpha, byte for byte.
 
         With a `region` it changes nowhere else. `references` are further pictures, which the instruction calls "Picture
-        2" and so on; the layer is "Picture 1". `EditOptions` has the options.
+        2" and so on; the layer is "Picture 1". `surroundings` are what `context=True` shows around the layer and behind
+        it; an engine that looks at the layer alone refuses them. `EditOptions` has the options.
         """
         ...
 
@@ -161,6 +164,7 @@ NO_REGIONS = (
     "Qwen-Image-Layered divides a picture by itself and cannot be told where: leave the regions out, or take the "
     "classical engine."
 )
+LAYER_ALONE = "The classical engine looks at the layer alone: leave context out, or use a Qwen-Image edit model."
 EDIT_RESOLUTION = 1024
 """An edit at the model's size covers this many pixels squared."""
 MULTIPLE = 32

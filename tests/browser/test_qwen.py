@@ -174,6 +174,9 @@ def test_a_model_that_knows_transparency_edits_with_a_reference(
     studio.dialog.get_by_role("button", name="A layer").click()
     studio.page.get_by_role("menuitem", name="Layer 2").click()
     expect(studio.dialog.locator(".reference")).to_contain_text(["Picture 2"])
+    around = studio.dialog.get_by_label("Show the model what lies around it")
+    expect(around).not_to_be_checked()
+    around.check()
     studio.dialog.get_by_text("Guidance, steps, seed").click()
     expect(studio.dialog.get_by_label("Steps")).to_have_value("40")
     studio.dialog.get_by_label("Steps").fill("2")
@@ -181,6 +184,7 @@ def test_a_model_that_knows_transparency_edits_with_a_reference(
         studio.button("Apply").click()
     asked = sent.value.request.post_data_json or {}
     assert (asked["cfg_scale"], asked["shape"], len(asked["references"])) == (1, "new", 1)
+    assert (asked["context"], asked["surroundings"]["index"], len(asked["surroundings"]["layers"])) == (True, 0, 2)
     expect(studio.button("Replace layer")).to_be_visible()
     studio.button("Replace layer").click()
     expect(studio.page.get_by_text(re.compile("“Background” replaced")).first).to_be_visible()

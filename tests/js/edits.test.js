@@ -2,9 +2,9 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { shareOf } from "../../static/js/images/difference.js";
 import { discardVersion, layerFrom, remove, useVersion } from "../../static/js/state/commands.js";
-import { findLayer } from "../../static/js/state/doc.js";
+import { findLayer, patchLayer } from "../../static/js/state/doc.js";
 import { initialState, LIMITS, NEW_EDIT } from "../../static/js/state/initial.js";
-import { asksFor, badgeOf, chosenOf, instructionsOf, isProposed, offered, seedsFor } from "../../static/js/state/results.js";
+import { asksFor, badgeOf, chosenOf, editOf, instructionsOf, isProposed, offered, seedsFor } from "../../static/js/state/results.js";
 import { restore, snapshot } from "../../static/js/state/snapshot.js";
 import { addVersion, record, undo } from "../../static/js/state/store.js";
 import { docOf, timelineOf } from "./documents.js";
@@ -42,6 +42,20 @@ const purpose = {
 const versions = ["blue", "red"].reduce((timeline, name) => addVersion(timeline, "a", version(name)).timeline, timelineOf(docOf("a", "b")));
 const layerOf = (timeline) => /** @type {any} */ (findLayer(timeline.doc, "a"));
 const stateOf = (timeline, edit = {}, more = {}) => ({ ...initialState(), ...timeline, edits: { a: { ...NEW_EDIT, ...edit } }, ...more });
+
+test("the model is shown the surroundings where there are some, and the engine takes them, unless somebody chose otherwise", () => {
+  const config = /** @type {any} */ ({ capabilities: { edit: ["context"] } });
+  const contextOf = (state) => editOf(state, "a").context;
+  const state = stateOf(versions, {}, { config });
+  assert.equal(contextOf(state), true);
+  assert.equal(contextOf(stateOf(versions)), false, "an engine that looks at the layer alone");
+  assert.equal(contextOf(stateOf(versions, { context: false }, { config })), false);
+  const opaque = { ...versions, doc: patchLayer(versions.doc, "a", { coverage: 1 }) };
+  assert.equal(contextOf(stateOf(opaque, {}, { config })), false, "what is behind it is not seen");
+  assert.equal(contextOf(stateOf(opaque, { context: true }, { config })), true);
+  const alone = { ...versions, doc: patchLayer(versions.doc, "b", { visible: false }) };
+  assert.equal(contextOf(stateOf(alone, { context: true }, { config })), false, "there is nothing around it");
+});
 
 test("a discarded version is offered no more, and comes back with undo", () => {
   const without = record(versions, discardVersion(layerOf(versions), 1));

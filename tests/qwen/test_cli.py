@@ -14,6 +14,7 @@ from PIL import Image
 from typer.testing import CliRunner, Result
 
 from cli.commands import app
+from llm_dit import Layer, export
 from tests.kit.service import qwen_environment
 
 
@@ -45,6 +46,28 @@ def test_decompose_and_edit(
     assert done.exit_code == 0, done.output
     with Image.open(folder / "edited.png") as edited:
         assert np.array_equal(np.asarray(edited)[..., 3], np.asarray(picture)[..., 3])
+
+
+def test_an_edit_in_context_finds_its_layer_in_the_stack(
+    checkpoints: Path, scene: Path, picture: Image.Image, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = scene.parent
+    monkeypatch.chdir(folder)
+    ground = Image.new("RGBA", picture.size, (200, 40, 30, 255))
+    ground.save("ground.png")
+    stack = [Layer(image=ground, name="Ground"), Layer(image=picture, name="scene")]
+    (folder / "stack.zip").write_bytes(export(stack, "zip", width=picture.width, height=picture.height))
+    given = ["make it blue", "--steps", 1, "--seed", 4, "--engine", "qwen", "-o"]
+    for context, made in (("stack.zip", "one.png"), ("ground.png", "two.png")):
+        done = run(checkpoints, "edit", scene.name, *given, made, "--context", context)
+        assert done.exit_code == 0, done.output
+    with Image.open("one.png") as one, Image.open("two.png") as two:
+        assert one.tobytes() == two.tobytes()
+    again = run(checkpoints, "edit", scene.name, "--like", "one.png", "--engine", "qwen")
+    assert (again.exit_code, "give its stack by --context" in again.stderr) == (2, True), again.output
+    ground.rotate(3).save("other.png")
+    lost = run(checkpoints, "edit", "other.png", *given, "three.png", "--context", "stack.zip")
+    assert (lost.exit_code, "is no layer of the stack" in lost.stderr) == (2, True), lost.output
 
 
 def test_what_is_not_valid_is_one_line_and_an_exit_code(checkpoints: Path, scene: Path) -> None:

@@ -395,3 +395,46 @@ def test_a_region_that_is_none_is_refused_before_anything_is_loaded(checkpoints:
         pipe.edit_layer(picture, "make it blue", region=(500, 0, 600, 20))
     assert refused.value.param == "region"
     assert not pipe.has_edit_model
+
+
+@pytest.mark.parametrize("shape", ["keep", "new"])
+@pytest.mark.parametrize("output_size", ["layer", "model"])
+def test_an_edit_in_context_shows_the_surroundings(
+    shared_pipe: QwenImageDiffusersPipeline, picture: Image.Image, shape: Any, output_size: Any
+) -> None:
+    red = Image.new("RGBA", picture.size, (230, 20, 20, 255))
+    around = llm_dit.surroundings_of([llm_dit.Layer(image=red), llm_dit.Layer(image=picture)], 1)
+
+    def edit(surroundings: Any, **more: Any) -> Image.Image:
+        asked = {"shape": shape, "output_size": output_size, "num_inference_steps": 1, "seed": 1} | more
+        return shared_pipe.edit_layer(picture, "make it blue", context=True, surroundings=surroundings, **asked)
+
+    edited = edit(around)
+    assert (edited.size == picture.size) == (output_size == "layer")
+    assert edited.tobytes() == edit(red).tobytes(), "a plain picture is what lies behind the layer"
+    assert edited.tobytes() != edit(Image.new("RGBA", picture.size, "green")).tobytes(), "the model sees it"
+    if shape == "keep":
+        alpha = picture.getchannel("A")
+        assert edited.getchannel("A").tobytes() == alpha.resize(edited.size, Image.Resampling.LANCZOS).tobytes()
+    box = (50, 20, 80, 50)
+    within = edit(around, region=box, references=[picture], output_size="layer")
+    same = (np.asarray(within) == np.asarray(picture)).all(-1)
+    assert not same[20:50, 50:80].all()
+    same[20:50, 50:80] = True
+    assert same.all()
+
+
+def test_surroundings_that_do_not_fit_are_refused_before_anything_is_loaded(
+    checkpoints: Path, picture: Image.Image
+) -> None:
+    pipe = QwenImageDiffusersPipeline.from_pretrained(checkpoints / "layered", checkpoints / "edit", device="cpu")
+    small = picture.crop((0, 0, 9, 9))
+    for more in (
+        {"context": True},
+        {"surroundings": picture},
+        {"context": True, "surroundings": small},
+    ):
+        with pytest.raises(InputError) as refused:
+            pipe.edit_layer(picture, "make it blue", **more)
+        assert refused.value.param == "surroundings"
+    assert not pipe.has_edit_model

@@ -17,6 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from llm_dit import Layer, surroundings_of
 from llm_dit.editing import prepare
 from llm_dit.pipelines.qwen_image_diffusers import QwenImageDiffusersPipeline
 from llm_dit.qwen.forward import vae as module
@@ -167,6 +168,28 @@ def test_a_vae_that_cannot_be_fitted_means_no_previews(caplog: pytest.LogCapture
     del broken.vae.config
     assert Previewing().of_run(broken, (640, 640), 1, lambda *_: None) is None
     assert [record.getMessage() for record in caplog.records] == [module.FAILED]
+
+
+@pytest.mark.parametrize("shape", ["keep", "new"])
+def test_an_edit_in_context_shows_the_layer_without_its_surroundings(
+    shared_pipe: QwenImageDiffusersPipeline, picture: Image.Image, shape: Any, at_every_step: None
+) -> None:
+    seen: Seen = []
+    arguments: dict[str, Any] = {"num_inference_steps": STEPS, "cfg_scale": 1.0, "seed": 5, "shape": shape}
+    ground = Image.new("RGBA", (256, 256), "green")
+    around = surroundings_of([Layer(image=ground), Layer(image=picture, x=60, y=90)], 1)
+    shared_pipe.edit_layer(
+        picture,
+        "make it blue",
+        context=True,
+        surroundings=around,
+        preview=lambda *each: seen.append(each),
+        **arguments,
+    )
+    assert seen
+    corner = [np.asarray(shown)[0, 0, 3] for _, shown in seen]
+    assert all(shown.mode == "RGBA" for _, shown in seen)
+    assert shape == "new" or not any(corner)
 
 
 def test_an_edit_is_the_same_to_the_bit_and_its_preview_has_the_layers_alpha(

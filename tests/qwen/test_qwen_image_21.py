@@ -113,6 +113,22 @@ def test_alpha_is_kept_or_the_models_own(pipe: QwenImageDiffusersPipeline, pictu
     assert not np.array_equal(np.asarray(new)[..., 3], np.asarray(picture)[..., 3])
 
 
+def test_an_edit_in_context_shows_the_surroundings(pipe: QwenImageDiffusersPipeline, picture: Image.Image) -> None:
+    red, green = (
+        pipe.edit_layer(
+            picture,
+            "make it blue",
+            context=True,
+            surroundings=Image.new("RGBA", picture.size, color),
+            num_inference_steps=1,
+            seed=1,
+        )
+        for color in ("red", "green")
+    )
+    assert red.tobytes() != green.tobytes()
+    assert red.getchannel("A").tobytes() == green.getchannel("A").tobytes() == picture.getchannel("A").tobytes()
+
+
 @pytest.mark.parametrize("shape", ["keep", "new"])
 def test_outside_of_a_region_every_byte_stays(
     pipe: QwenImageDiffusersPipeline, picture: Image.Image, shape: Shape

@@ -18,9 +18,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from llm_dit import Layer, surroundings_of
 from llm_dit.images import encode_png
 from llm_dit.pipelines.qwen_image_diffusers import QwenImageDiffusersPipeline
 from tests.kit.hub import Hub
+from tests.kit.pictures import as_data_url, png
 from tests.kit.service import Service
 from tests.kit.waiting import wait_until
 from tests.qwen.test_docs import blocks
@@ -157,6 +159,28 @@ def test_what_the_service_makes_is_what_plain_diffusers_makes(
         picture, "make it blue", references=[picture] * 2, region=(50, 20, 80, 50), num_inference_steps=1, seed=5
     )
     assert close(answer["image"], referring)
+    ground = Image.new("RGBA", (200, 150), (200, 40, 30, 255))
+    ground_url = as_data_url(png(ground))
+    stack = [{"image": ground_url}, {"image": picture_url, "x": 40, "y": 30, "opacity": 0.5}]
+    given = fields | {"context": True, "surroundings": {"layers": stack, "index": 1}}
+    answer = client.post("/api/qwen-image/edit-layer", json=given).json()
+    around = surroundings_of([Layer(image=ground), Layer(image=picture, x=40, y=30)], 1)
+    placed = plain.edit_layer(picture, "make it blue", context=True, surroundings=around, num_inference_steps=1, seed=5)
+    assert close(answer["image"], placed)
+    assert answer["recipe"]["options"]["context"] is True
+    assert not close(answer["image"], edited)
+    for wrong, param in (
+        ({"context": True, "surroundings": None}, "surroundings"),
+        ({"context": False}, "surroundings"),
+        ({"context": "yes"}, "context"),
+        ({"surroundings": {"layers": stack, "index": 2}}, "surroundings.index"),
+        ({"surroundings": {"layers": stack, "index": 0}}, "surroundings.index"),
+        ({"surroundings": {"layers": stack}}, "surroundings.index"),
+        ({"surroundings": {"layers": [], "index": 0}}, "surroundings.layers"),
+        ({"surroundings": {"layers": [stack[1], {"image": "nothing"}], "index": 0}}, "surroundings.layers.1.image"),
+    ):
+        refused = client.post("/api/qwen-image/edit-layer", json=given | wrong)
+        assert (refused.status_code, refused.json()["error"]["param"]) == (422, param), refused.text
     many = client.post("/api/qwen-image/edit-layer", json=like | {"references": [picture_url] * 4})
     assert (many.status_code, many.json()["error"]["param"]) == (422, "references")
     assert "at most 3 references" in many.json()["detail"]

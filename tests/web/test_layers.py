@@ -293,6 +293,15 @@ def test_the_built_in_engine_takes_no_references(base_url: str) -> None:
         assert "no references" in answer.json()["detail"]
 
 
+def test_the_built_in_engine_looks_at_the_layer_alone(base_url: str) -> None:
+    with connect(base_url) as classical:
+        around = {"layers": [{"image": SQUARE_URL}, {"image": SQUARE_URL}], "index": 1}
+        asked = {"image": SQUARE_URL, "instruction": "make it red", "context": True, "surroundings": around}
+        answer = post(classical, "edit-layer", **asked)
+        assert (answer.status_code, answer.json()["error"]["param"]) == (422, "context")
+        assert "looks at the layer alone" in answer.json()["detail"]
+
+
 def test_the_built_in_engine_has_no_loras(base_url: str) -> None:
     with connect(base_url) as classical:
         for call, more in (("edit-layer", {"instruction": "make it red"}), ("decompose", {"layer_num": 1})):

@@ -18,10 +18,10 @@ from llm_dit.errors import InputError
 from llm_dit.exports.formats import EXPORT_FORMATS
 from llm_dit.names import file_stem
 from llm_dit.recipe import with_recipe
-from llm_dit.runs import NO_REGIONS
+from llm_dit.runs import LAYER_ALONE, NO_REGIONS
 from server.engines import Engine
 from server.errors import NotFoundError
-from server.jobs.inputs import JobInput, JobResult
+from server.jobs.inputs import EditLayerInput, JobInput, JobResult
 from server.jobs.job import Job, JobEvent, Submission
 from server.pool.tasks import GivenStack, KeptPicture
 from server.storage.images import take_out
@@ -52,6 +52,7 @@ from web.schemas import (
     JobRequest,
     SelectLayerRequest,
     SelectRequest,
+    StackRequest,
 )
 from web.state import COME_BACK_MS, JobDep, State, StateDep, client_of, result_of, unless_left
 
@@ -157,8 +158,14 @@ async def submission_of(
         for picture in body.others:
             given = await state["offload"](partial(picture.given, folder))
             others.append(await unless_left(request, state["pictures"].keep(given, limits, fit=body.fit)))
+    job_input = body.to_input(image, others, engine, beside=engine is not state["engine"])
+    if isinstance(body, EditLayerRequest) and isinstance(job_input, EditLayerInput) and body.surroundings:
+        async with _stack_of(body.surroundings, state, "surroundings.") as stack:
+            size = image.width, image.height
+            work = state["pictures"].surroundings(stack, body.surroundings.index, size)
+            job_input = dataclasses.replace(job_input, surroundings=await unless_left(request, work))
     return Submission(
-        job_input=body.to_input(image, others, engine, beside=engine is not state["engine"]),
+        job_input=job_input,
         client=client_of(request),
         key=key,
         seed_given=body.seed is not None,
@@ -170,6 +177,8 @@ def _check(body: DecomposeRequest | EditLayerRequest, engine: Engine) -> None:
     if isinstance(body, DecomposeRequest):
         if body.regions and "regions" not in engine.decompose_takes:
             raise InputError(NO_REGIONS, param="regions")
+    elif body.context and "context" not in engine.edit_takes:
+        raise InputError(LAYER_ALONE, param="context")
     elif len(body.references) > (most := engine.references):
         takes_so_many = f"at most {most} references: leave some out" if most else "no references: leave them out"
         raise InputError(f"The engine takes {takes_so_many}.", param="references")
@@ -317,19 +326,20 @@ async def export_layers(body: ExportRequest, request: Request, state: StateDep) 
 
 
 @contextlib.asynccontextmanager
-async def _stack_of(body: CompositeRequest, state: State) -> AsyncGenerator[GivenStack]:
-    """Provide the stack of a request, with its pictures in a temporary folder."""
+async def _stack_of(body: StackRequest, state: State, param: str = "") -> AsyncGenerator[GivenStack]:
+    """Provide the stack of a request, with its pictures in a temporary folder; `param` comes before its field names."""
     async with state["transit"].folder() as folder:
-        yield await state["offload"](lambda: _given(body, state, folder))
+        yield await state["offload"](lambda: _given(body, state, folder, param))
 
 
-def _given(body: CompositeRequest, state: State, folder: Path) -> GivenStack:
-    layers = [layer.given(picture.given(folder)) for layer, picture in zip(body.layers, body.pictures, strict=True)]
+def _given(body: StackRequest, state: State, folder: Path, param: str) -> GivenStack:
+    pictures = body.pictures_under(param)
+    layers = [layer.given(picture.given(folder)) for layer, picture in zip(body.layers, pictures, strict=True)]
     return GivenStack(
         layers=tuple(layers),
         width=body.width,
         height=body.height,
-        background=None if body.background is None else read_color(body.background),
+        background=read_color(body.background) if isinstance(body, CompositeRequest) and body.background else None,
         groups=body.groups,
         data_dir=state["store"].data_dir,
         limits=stack_limits(state["settings"].server),

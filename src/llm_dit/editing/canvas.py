@@ -26,11 +26,10 @@ from llm_dit.alpha import (
 from llm_dit.color import Rgb
 from llm_dit.editing.registration import Motion, measure_motion, undo_motion
 from llm_dit.options import EditOutputSize, Shape
+from llm_dit.surroundings import VISIBLE_ALPHA, seen_box
 
 # Which part of a layer the model gets to see, and at what size.
 
-# Fainter than this nobody sees, but decomposed layers carry it all over the canvas as noise.
-VISIBLE_ALPHA = 5
 # Beyond 4:1 the model has seen hardly any picture; the rest is filled with transparency.
 MAX_RATIO = 4.0
 # A smaller piece is shown with more of its surroundings: enlarging it further adds nothing but blur.
@@ -65,30 +64,33 @@ class Crop:
         return pasted
 
 
-def crop_to_content(layer: Image.Image, margin: float, target_area: int, multiple: int) -> Crop:
+def crop_to_content(
+    layer: Image.Image, margin: float, target_area: int, multiple: int, within: Box | None = None
+) -> Crop:
     """Return the box around what is visible in an RGBA layer, with a margin, and the size at which to show it.
 
-    `margin` is a share of the longer side. It stays inside the layer, so that an opaque picture gets no frame; only a
-    box longer than 4:1 is padded beyond the layer. A layer with nothing visible is shown whole.
+    `margin` is a share of the longer side. It stays inside the layer, or `within` a box, so that an opaque picture gets
+    no frame; only a box longer than 4:1 is padded beyond. A layer with nothing visible is shown whole.
     """
-    visible = layer.getchannel("A").point([0] * VISIBLE_ALPHA + [255] * (256 - VISIBLE_ALPHA))
-    left, top, right, bottom = visible.getbbox() or (0, 0, *layer.size)
+    left, top, right, bottom = seen_box(layer)
     room = math.ceil(margin * max(right - left, bottom - top))
-    left, right = _grow(left - room, right + room, layer.width, MIN_SIDE)
-    top, bottom = _grow(top - room, bottom + room, layer.height, MIN_SIDE)
+    bounds = within or (0, 0, *layer.size)
+    left, right = _grow(left - room, right + room, (bounds[0], bounds[2]), MIN_SIDE)
+    top, bottom = _grow(top - room, bottom + room, (bounds[1], bounds[3]), MIN_SIDE)
     return _padded((left, top, right, bottom), target_area, multiple)
 
 
-def crop_around(region: Box, layer: Image.Image, target_area: int, multiple: int) -> Crop:
+def crop_around(region: Box, layer: Image.Image, target_area: int, multiple: int, within: Box | None = None) -> Crop:
     """Return the box around a region of a layer, with its surroundings, and the size at which to show it.
 
-    It stays inside the layer as far as that is not longer than 4:1.
+    It stays inside the layer, or `within` a box, as far as that is not longer than 4:1.
     """
     left, top, right, bottom = region
     room = math.ceil(AROUND_REGION * max(right - left, bottom - top))
     least = max(MIN_REGION_SIDE, math.ceil((max(right - left, bottom - top) + 2 * room) / MAX_RATIO))
-    left, right = _grow(left - room, right + room, layer.width, least)
-    top, bottom = _grow(top - room, bottom + room, layer.height, least)
+    bounds = within or (0, 0, *layer.size)
+    left, right = _grow(left - room, right + room, (bounds[0], bounds[2]), least)
+    top, bottom = _grow(top - room, bottom + room, (bounds[1], bounds[3]), least)
     return _padded((left, top, right, bottom), target_area, multiple)
 
 
@@ -107,15 +109,23 @@ def whole_layer(layer: Image.Image, target_area: int, multiple: int) -> Crop:
 
 
 def choose_crop(
-    layer: Image.Image, shape: Shape, output_size: EditOutputSize, region: Box | None, target_area: int, multiple: int
+    layer: Image.Image,
+    output_size: EditOutputSize,
+    region: Box | None,
+    margin: float,
+    target_area: int,
+    multiple: int,
+    *,
+    within: Box | None = None,
 ) -> Crop:
     """Return what of an RGBA layer a model gets to see: all of it for the model's size, a `region` with its
-    surroundings, or else its content with a margin."""
+    surroundings, or else its content with a margin; the latter two `within` a box, which is all of the layer unless it
+    says otherwise."""
     if output_size == "model":
         return whole_layer(layer, target_area, multiple)
     if region is not None:
-        return crop_around(region, layer, target_area, multiple)
-    return crop_to_content(layer, MARGINS[shape], target_area, multiple)
+        return crop_around(region, layer, target_area, multiple, within)
+    return crop_to_content(layer, margin, target_area, multiple, within)
 
 
 def fit_size(ratio: float, target_area: int, multiple: int) -> tuple[int, int]:
@@ -143,11 +153,12 @@ def _round_size(ratio: float, target_area: int, multiple: int) -> tuple[int, int
     )
 
 
-def _grow(low: int, high: int, limit: int, at_least: int) -> tuple[int, int]:
-    """Widen a span to `at_least` around its middle, then move and cut it to lie within 0…`limit`."""
+def _grow(low: int, high: int, limits: tuple[int, int], at_least: int) -> tuple[int, int]:
+    """Widen a span to `at_least` around its middle, then move and cut it to lie within the limits."""
     low, high = _pad(low, high, at_least)
-    shift = max(-low, 0) - max(high - limit, 0) if high - low <= limit else 0
-    return max(low + shift, 0), min(high + shift, limit)
+    least, most = limits
+    shift = max(least - low, 0) - max(high - most, 0) if high - low <= most - least else 0
+    return max(low + shift, least), min(high + shift, most)
 
 
 def _pad(low: int, high: int, at_least: int) -> tuple[int, int]:
@@ -205,7 +216,7 @@ class EditCanvas:
         motion = self._measure(picture)
         if motion.is_certain:
             picture = undo_motion(picture, motion)
-        key = derive_key(picture, self.alpha, self.matte) if self.shape == "new" else None
+        key = self._derive(picture) if self.shape == "new" else None
         if key is None:
             colors = self._take_out(picture)
             image = self._keep(colors, edited.size)
@@ -232,6 +243,9 @@ class EditCanvas:
     def _measure(self, picture: Plane) -> Motion:
         weight = cv2.dilate(self.coverage, square(AROUND_PX))
         return measure_motion(as_float(self.image), picture, weight)
+
+    def _derive(self, picture: Plane) -> Key | None:
+        return derive_key(picture, self.alpha, self.matte)
 
     def _take_out(self, picture: Plane) -> Plane:
         clear = cv2.dilate(self.coverage, square(CLEAR_PX)) <= 1 / 255
@@ -352,10 +366,10 @@ def prepare(
     answer.
     """
     layer = layer.convert("RGBA")
-    crop = choose_crop(layer, shape, output_size, region, target_area, multiple)
+    crop = choose_crop(layer, output_size, region, MARGINS[shape], target_area, multiple)
     piece = without_specks(crop.cut(layer))
     matte = choose_matte(piece, ENOUGH[shape])
-    colors, alpha = _at_size(piece, crop.size)
+    colors, alpha = at_size(piece, crop.size)
     coverage = _strengthen(alpha) if shape == "keep" else alpha
     ground = np.array(matte, np.float32) / np.float32(255)
     return EditCanvas(
@@ -378,7 +392,7 @@ def without_specks(piece: Image.Image) -> Image.Image:
     return cleared
 
 
-def _at_size(piece: Image.Image, size: tuple[int, int]) -> tuple[Plane, Plane]:
+def at_size(piece: Image.Image, size: tuple[int, int]) -> tuple[Plane, Plane]:
     """Return straight colors, bled under transparency, and alpha, both at `size` and 0–1."""
     if is_larger(piece.size, size):
         piece = piece.resize(size, Image.Resampling.LANCZOS)  # Pillow weights the colors by alpha

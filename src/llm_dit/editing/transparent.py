@@ -9,7 +9,7 @@ from PIL import Image
 from llm_dit.alpha import Plane, as_float, bleed, join, resize_layer, restore_alpha, spread, to_image
 from llm_dit.editing.canvas import (
     AROUND_PX,
-    VISIBLE_ALPHA,
+    MARGINS,
     Box,
     Crop,
     EditResult,
@@ -20,6 +20,7 @@ from llm_dit.editing.canvas import (
 )
 from llm_dit.editing.registration import Motion, measure_motion, undo_motion
 from llm_dit.options import EditOutputSize, Shape
+from llm_dit.surroundings import VISIBLE_ALPHA
 
 GROUND = 0.5
 """What both pictures lie on while their edges are compared, 0–1."""
@@ -102,7 +103,7 @@ def prepare_transparent(
     What it shows of the layer is what `canvas.prepare` does.
     """
     layer = layer.convert("RGBA")
-    crop = choose_crop(layer, shape, output_size, region, target_area, multiple)
+    crop = choose_crop(layer, output_size, region, MARGINS[shape], target_area, multiple)
     # Twice: what resizing leaves of faint edges has the colors of rounding.
     image = bleed(without_specks(resize_layer(without_specks(crop.cut(layer)), crop.size)))
     return TransparentCanvas(

@@ -24,6 +24,7 @@ from llm_dit.options import (
 from llm_dit.runs import (
     CLASSICAL_MAX_ASPECT,
     EDIT_RESOLUTION,
+    LAYER_ALONE,
     PipelineStatus,
     PreviewCallback,
     Progress,
@@ -33,6 +34,7 @@ from llm_dit.runs import (
     check_image,
     model_size,
 )
+from llm_dit.surroundings import SurroundingsLike
 
 MOST_LAYERS = 8
 """What is tried to find how many layers a picture has something for."""
@@ -116,6 +118,7 @@ class ClassicalPipeline:
         *,
         region: RegionLike | None = None,
         references: Sequence[Image.Image] = (),
+        surroundings: SurroundingsLike | None = None,
         progress: ProgressCallback | None = None,
         preview: PreviewCallback | None = None,
         **options: Unpack[EditArguments],
@@ -126,13 +129,15 @@ class ClassicalPipeline:
         raises `InstructionError`, whose `hint` says why, and what leads there instead. With
         `output_size="model"` the layer is first resized to an area of 1024². With a `region`, a box or a mask as
         `llm_dit.editing.region` describes it, what lies outside stays byte for byte; turns are refused there.
-        The steps, guidance and the negative prompt are checked but change nothing, `references` and `loras` are
-        refused, and `preview` is never called. Raises `InputError` naming the parameter, or what `progress` raises.
+        The steps, guidance and the negative prompt are checked but change nothing, `references`, `context` and `loras`
+        are refused, and `preview` is never called. Raises `InputError` naming the parameter, or what `progress` raises.
         """
         check_image(layer_image, "layer_image")
         if references:
             raise InputError(NO_REFERENCES, param="references")
         asked = EditOptions(instruction=instruction, **options)
+        if asked.context or surroundings is not None:
+            raise InputError(LAYER_ALONE, param="context")
         _check_loras(asked.loras)
         layer = layer_image.convert("RGBA")
         where = None if region is None else read_region(region, layer, asked.shape)

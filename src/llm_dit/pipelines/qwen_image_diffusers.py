@@ -53,6 +53,7 @@ from llm_dit.runs import (
     restoring,
 )
 from llm_dit.score import thinned
+from llm_dit.surroundings import SurroundingsLike, read_surroundings
 
 CROP = "the model works at a fixed area and would see a few rows of pixels: crop it"
 TRIED_LAYERS = 6
@@ -246,6 +247,7 @@ class QwenImageDiffusersPipeline:
         *,
         region: RegionLike | None = None,
         references: Sequence[Image.Image] = (),
+        surroundings: SurroundingsLike | None = None,
         progress: ProgressCallback | None = None,
         preview: PreviewCallback | None = None,
         **options: Unpack[EditArguments],
@@ -263,6 +265,10 @@ class QwenImageDiffusersPipeline:
         `references` are pictures to take something from; the instruction calls the layer "Picture 1" and them
         "Picture 2" and so on. 2509 and 2511 take three, the first Qwen-Image-Edit none.
 
+        With `context=True` the model sees the layer as it lies over `surroundings`, a picture of the layer's size or
+        what `llm_dit.surroundings_of` makes of a stack, with more of them around it, and these are taken out of its
+        answer again (`llm_dit.editing.context`).
+
         Raises `InputError` naming the argument, also for texts of more than 3500 tokens (Qwen-Image-Edit: 2500, and 210
         fewer for each reference), or an `EngineError`.
         """
@@ -276,14 +282,19 @@ class QwenImageDiffusersPipeline:
         self._models.pace(asked.speed, EDIT, 1)  # refused before anything is loaded
         layer, output_size = layer_image.convert("RGBA"), asked.output_size
         where = None if region is None else read_region(region, layer, asked.shape)
+        around = read_surroundings(surroundings, layer, context=asked.context)
         report = progress or ignore_progress
         chosen = self._models.choose(EDIT, asked.loras, asked.speed, report)
         self.load_edit_model(report)
         if where is not None and output_size == "model":
-            layer, output_size = resize_layer(layer, model_size(layer.size, EDIT_RESOLUTION)), "layer"
+            size = model_size(layer.size, EDIT_RESOLUTION)
+            around = around and around.scaled(size[0] / layer.width, size[1] / layer.height)
+            layer, output_size = resize_layer(layer, size), "layer"
             where = where.resized(layer.size)
         editor = self._models.editor
-        canvas = editor.canvas(layer, shape=asked.shape, output_size=output_size, region=where and where.box)
+        canvas = editor.canvas(
+            layer, shape=asked.shape, output_size=output_size, region=where and where.box, surroundings=around
+        )
         size = model_size(canvas.image.size, EDIT_RESOLUTION)
         with self._models.running(EDIT, chosen.weights) as pipeline:
             sampled = _sampled(asked, chosen, editor.defaults)

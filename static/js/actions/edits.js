@@ -3,7 +3,7 @@ import { changedShare } from "../images/difference.js";
 import { sendable } from "../images/files.js";
 import { coverageOf } from "../images/pixels.js";
 import { add, discardVersion, layerFrom, useVersion } from "../state/commands.js";
-import { findLayer, newId } from "../state/doc.js";
+import { findLayer, newId, stackAround } from "../state/doc.js";
 import { capabilitiesOf, engineField, isSeed, loraField, sampled, used } from "../state/initial.js";
 import { asksFor, chosenOf, editOf, instructionsOf, isProposed, offered, seedsFor } from "../state/results.js";
 import { codeOf, messageOf } from "../transport/api.js";
@@ -52,7 +52,7 @@ export function createEdits({ store, api, bitmaps, tryTo }, jobs, { run, undo })
         : null;
     for (const seed of seeds) {
       const { shape, references } = draft;
-      const asked = { instruction, shape, seed, region: draft.region, references };
+      const asked = { instruction, shape, seed, region: draft.region, references, context: draft.context ?? false };
       await start({ kind: "edit", layerId: id, before: layer.image, ...asked }, draft, region);
       if (store.state.project?.id !== project?.id) return;
     }
@@ -82,9 +82,9 @@ export function createEdits({ store, api, bitmaps, tryTo }, jobs, { run, undo })
    * @param {EditPurpose} purpose
    * @param {Pick<Try, "id" | "status" | "reason" | "code" | "hint">} about
    */
-  function fail({ layerId, instruction, shape, seed, region, references }, about) {
+  function fail({ layerId, instruction, shape, seed, region, references, context }, about) {
     const { tries, chosen } = edit(layerId);
-    const entry = { ...about, instruction, shape, seed, region, references };
+    const entry = { ...about, instruction, shape, seed, region, references, context };
     const others = tries.filter(({ id }) => id !== about.id);
     setEdit(layerId, { tries: [...others, entry].slice(-MAX_TRIES), chosen: chosen ?? about.id });
     notify(layerId, NOTICES[about.status]);
@@ -124,7 +124,7 @@ export function createEdits({ store, api, bitmaps, tryTo }, jobs, { run, undo })
   /** Every result is a version of its layer, whatever becomes of it; a seed is told where it made a difference. @param {Wire.EditLayerResponse} result @param {EditPurpose} purpose @param {ImageBitmap} bitmap @returns {Version} */
   function versionOf(
     { image, seed: drawn, engine, generation_time: seconds, recipe },
-    { layerId, before, instruction, shape, region, references },
+    { layerId, before, instruction, shape, region, references, context },
     bitmap,
   ) {
     const layer = findLayer(store.state.doc, layerId);
@@ -144,6 +144,7 @@ export function createEdits({ store, api, bitmaps, tryTo }, jobs, { run, undo })
       recipe,
       region,
       references,
+      context,
     };
   }
 
@@ -178,6 +179,7 @@ export function createEdits({ store, api, bitmaps, tryTo }, jobs, { run, undo })
             shape: entry.shape ?? draft.shape,
             region: entry.region ?? [],
             references: entry.references ?? [],
+            context: entry.context ?? null,
           };
     setEdit(id, { chosen, ...taken });
   }
@@ -275,10 +277,10 @@ export function createEdits({ store, api, bitmaps, tryTo }, jobs, { run, undo })
 }
 
 /** @param {State} state @param {EditPurpose} purpose @param {Edit} draft */
-function requestFor(state, { before, instruction, shape, seed }, draft) {
+function requestFor(state, { layerId, before, instruction, shape, seed, context }, draft) {
   const { edit: takes, references: most } = capabilitiesOf(state);
   const references = draft.references.slice(0, most).map(({ image }) => image);
-  const more = references.length > 0 ? { references } : {};
+  const more = { ...(references.length > 0 && { references }), ...(context && { context, surroundings: stackAround(state.doc, layerId) }) };
   const loras = loraField(state.config?.loras?.edit ?? [], draft.loras);
   return { image: before, instruction, shape, seed, ...more, ...engineField(state), ...used({ ...sampled(draft), ...loras }, takes) };
 }

@@ -152,6 +152,15 @@ export const stackOf = ({ layers }) =>
     recipe: versions[current]?.recipe ?? null,
   }));
 
+/** A layer among the others, as requests about it take them. @param {Doc} doc @param {string} id @returns {Wire.StackOfLayer} */
+export const stackAround = (doc, id) => ({
+  layers: stackOf(doc).map(({ name: _, recipe: __, ...placed }) => placed),
+  index: indexOf(doc, id),
+  width: doc.width,
+  height: doc.height,
+  groups: doc.groups,
+});
+
 /**
  * Groups are labels: layers in a row that carry one are a group, and "Figure / Shadows" is a group in a group. Those of which
  * the document says nothing let each layer through; others are put together by themselves and then laid over what is below

@@ -17,6 +17,7 @@ export const NEW_EDIT = {
   instruction: "",
   region: [],
   references: [],
+  context: null,
   loras: null,
   shape: "keep",
   steps: UNKNOWN.steps,

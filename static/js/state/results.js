@@ -1,5 +1,5 @@
-import { BY_HAND, EMPTY_DOC, indexOf, insertLayers, newLayer, withLayers } from "./doc.js";
-import { atWork, LIMITS, NEW_EDIT, samplingOf } from "./initial.js";
+import { BY_HAND, EMPTY_DOC, findLayer, indexOf, insertLayers, isShown, newLayer, withLayers } from "./doc.js";
+import { atWork, capabilitiesOf, LIMITS, NEW_EDIT, samplingOf } from "./initial.js";
 
 /**
  * What runs have come to. Of the edits of layers: which versions there are to choose from, what runs, what was asked before.
@@ -7,7 +7,15 @@ import { atWork, LIMITS, NEW_EDIT, samplingOf } from "./initial.js";
  */
 
 /** @param {State} state @param {string} id @returns {Edit} */
-export const editOf = ({ edits, config }, id) => ({ ...NEW_EDIT, ...samplingOf(config?.edit_defaults), ...edits[id] });
+export function editOf(state, id) {
+  const { edits, config } = state;
+  const context = hasContext(state, id) && (edits[id]?.context ?? (findLayer(state.doc, id)?.coverage ?? 1) < 1);
+  return { ...NEW_EDIT, ...samplingOf(config?.edit_defaults), ...edits[id], context };
+}
+
+/** Whether the engine could be shown what lies around a layer. @param {State} state @param {string} id */
+export const hasContext = (state, id) =>
+  capabilitiesOf(state).edit.includes("context") && state.doc.layers.some((layer) => layer.id !== id && isShown(state.doc, layer));
 
 /** The versions that are offered, by index: all but the discarded ones, and strokes that later ones took the place of. @param {Layer} layer */
 export const offered = ({ versions, current, discarded }) =>
@@ -63,11 +71,12 @@ export function instructionsOf({ doc, past, edits }) {
   return [...new Set([...made, ...tried].map(({ instruction }) => instruction))];
 }
 
-/** Whether the draft asks for what an entry of the layer was asked for. @param {Edit} edit @param {{instruction: string, shape: string | null, region?: readonly RegionMark[], references?: readonly Reference[]}} entry */
-export const asksFor = ({ instruction, shape, region, references }, entry) =>
+/** Whether the draft asks for what an entry of the layer was asked for. @param {Edit} edit @param {{instruction: string, shape: string | null, region?: readonly RegionMark[], references?: readonly Reference[], context?: boolean}} entry */
+export const asksFor = ({ instruction, shape, region, references, context }, entry) =>
   instruction.trim() === entry.instruction &&
   (entry.shape === null || shape === entry.shape) &&
-  JSON.stringify([region, references]) === JSON.stringify([entry.region ?? [], entry.references ?? []]);
+  JSON.stringify([region, references, context ?? false]) ===
+    JSON.stringify([entry.region ?? [], entry.references ?? [], entry.context ?? false]);
 
 /**
  * What the document is going to be by a run that shows what it makes; null where none does.

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from tests.kit.edits.alpha_pairs import Outcome, ShapeOutcome
+from tests.kit.edits.alpha_pairs import ContextOutcome, Outcome, ShapeOutcome
 from tests.kit.edits.simulated_edits import EDITS, GROUNDS
 from tests.kit.edits.simulated_layers import SHAPES
 from tests.kit.edits.simulated_shapes import KINDS
@@ -80,6 +80,21 @@ def summarize_shapes(shapes: Sequence[ShapeOutcome]) -> dict[str, Any]:
         "derived": share(s.derived for s in shapes),
         "by_kind": {kind: mean(s.ours for s in shapes if s.kind == kind) for kind in KINDS},
         "by_change": {change: mean(s.ours for s in shapes if s.change == change) for change in SHAPES},
+    }
+
+
+def summarize_context(pairs: Sequence[ContextOutcome]) -> dict[str, Any]:
+    """Return the errors of edits over surroundings, ours against the answer as it is, and by what became of these."""
+    return {
+        ground: {
+            "pairs": len(chosen),
+            "ours": mean(o.ours for o in chosen),
+            "pasted": mean(o.pasted for o in chosen),
+            "ratio": round(sum(o.ours for o in chosen) / max(sum(o.pasted for o in chosen), 1e-9), 3),
+            "worse": share(o.ours > o.pasted for o in chosen),
+        }
+        for ground in GROUNDS
+        if (chosen := [o for o in pairs if o.ground == ground])
     }
 
 

@@ -9,6 +9,7 @@ The other ways:
 Where an edit changes the shape, the second is also keyed by its distance from the green.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from unittest.mock import patch
 
@@ -16,11 +17,13 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from llm_dit.editing import prepare
+from llm_dit.alpha import to_image
+from llm_dit.editing import prepare, prepare_context
 from llm_dit.editing.registration import Motion
+from llm_dit.surroundings import Surroundings
 from tests.kit.edits.simulated_editor import MODEL_AREA, render, render_reshaped
-from tests.kit.edits.simulated_edits import EDITS, GROUNDS, Edit, draw_edit, true_colors
-from tests.kit.edits.simulated_layers import LONGEST_PX, SHAPES, Plane, Subject, draw_subject, reshape
+from tests.kit.edits.simulated_edits import EDITS, GROUNDS, Edit, Ground, draw_edit, true_colors
+from tests.kit.edits.simulated_layers import LONGEST_PX, SHAPES, Plane, Subject, draw_scenery, draw_subject, reshape
 from tests.kit.edits.simulated_shapes import KINDS
 from tests.kit.pictures import flatten
 
@@ -145,6 +148,40 @@ def measure_shape_pair(index: int, scale: Scale = FULL) -> ShapeOutcome:
         green_keyed=error(with_alpha(green, key_naively(green), subject)),
         derived=result.alpha_derived,
     )
+
+
+@dataclass(frozen=True, kw_only=True)
+class ContextOutcome:
+    """One pair of an edit over surroundings; errors in levels of 255. `pasted` is the answer under the old alpha."""
+
+    kind: str
+    ground: str
+    ours: float
+    pasted: float
+
+
+def measure_context_pair(index: int, scale: Scale = FULL, grounds: Sequence[Ground] = GROUNDS[:2]) -> ContextOutcome:
+    """Measure pair `index` of the edits of a layer that is shown over scenery, which is kept or graded."""
+    cv2.setNumThreads(1)
+    kind, ground = KINDS[index % len(KINDS)], grounds[index // len(KINDS) % len(grounds)]
+    subject = draw_subject(kind, 1000 + index, scale.longest_px)
+    name = EDITS[(index * 5 + index // len(KINDS)) % len(EDITS)]
+    edit = draw_edit(name, ground, 5000 + index, moved=index % 4 != 3, max_shift_px=scale.max_shift_px)
+    width, height = subject.layer.size
+    box = (-width // 3, -height // 3, width + width // 3, height + height // 3)
+    scenery = draw_scenery(np.random.default_rng(index), box[2] - box[0], box[3] - box[1])
+    canvas = prepare_context(
+        subject.layer, Surroundings(image=to_image(scenery), box=box), shape="keep", target_area=scale.area
+    )
+    answer = render(canvas.image, canvas.crop.box, subject, edit, scale.area)
+    pasted = canvas.crop.paste(subject.layer, answer.resize(canvas.crop.box_size).convert("RGBA"))
+    pasted.putalpha(subject.layer.getchannel("A"))
+    truth, near = true_colors(subject, edit), where_it_shows(subject.alpha)
+    ours, naive = (
+        float(composite_error(image, truth, subject.alpha)[near].mean())
+        for image in (canvas.finish(answer).image, pasted)
+    )
+    return ContextOutcome(kind=kind, ground=ground, ours=ours, pasted=naive)
 
 
 def _other_ways(subject: Subject, edit: Edit, scale: Scale) -> list[Image.Image]:

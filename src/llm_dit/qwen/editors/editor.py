@@ -15,6 +15,7 @@ from llm_dit.errors import InputError
 from llm_dit.layers import over_white
 from llm_dit.options import QWEN_IMAGE, EditOutputSize, RunDefaults, Shape
 from llm_dit.qwen.placement.plan import Needs
+from llm_dit.surroundings import Surroundings
 
 if TYPE_CHECKING:
     from llm_dit.editing import EditCanvas, TransparentCanvas
@@ -69,9 +70,25 @@ class Editor:
         return Image.fromarray(over_white(np.asarray(picture.convert("RGBA"))))
 
     def canvas(
-        self, layer: Image.Image, *, shape: Shape, output_size: EditOutputSize, region: "Box | None"
+        self,
+        layer: Image.Image,
+        *,
+        shape: Shape,
+        output_size: EditOutputSize,
+        region: "Box | None",
+        surroundings: Surroundings | None,
     ) -> "EditCanvas | TransparentCanvas":
         """Return how a layer is shown to the model, and how its answer becomes a layer."""
+        from llm_dit.editing import prepare_context
+
+        if surroundings is not None:
+            return prepare_context(layer, surroundings, shape=shape, output_size=output_size, region=region)
+        return self.canvas_alone(layer, shape=shape, output_size=output_size, region=region)
+
+    def canvas_alone(
+        self, layer: Image.Image, *, shape: Shape, output_size: EditOutputSize, region: "Box | None"
+    ) -> "EditCanvas | TransparentCanvas":
+        """Return the same of a layer without surroundings."""
         from llm_dit.editing import prepare
 
         return prepare(layer, shape=shape, output_size=output_size, region=region)

@@ -59,7 +59,7 @@ def working(pictures: int, text: int) -> Working:
 class QwenImage21(Editor):
     """One transformer of 7 B parameters, Qwen3-VL-8B and a VAE with 64 channels, for text and RGBA pictures."""
 
-    def canvas(
+    def canvas_alone(
         self, layer: Image.Image, *, shape: Shape, output_size: EditOutputSize, region: "Box | None"
     ) -> "TransparentCanvas":
         from llm_dit.editing import prepare_transparent

@@ -2,7 +2,7 @@ import { h, setAttribute, setLabel, setText, setValue } from "../../dom.js";
 import { t } from "../../i18n.js";
 import { icon, setIcon } from "../../icons.js";
 import { capabilitiesOf, isSeed, LIMITS, settingsIn } from "../../state/initial.js";
-import { chosenOf, editOf, instructionsOf } from "../../state/results.js";
+import { chosenOf, editOf, hasContext, instructionsOf } from "../../state/results.js";
 import { createThumb } from "../layers/rows.js";
 import { field, iconButton, segmented, uniqueId } from "../shell/fields.js";
 import { filePicker } from "../shell/files.js";
@@ -72,6 +72,8 @@ export function createEditForm(actions, layerId, bitmaps) {
   const fold = samplingFold("edit", (patch) => set("seed" in patch ? { ...patch, locked: patch.seed !== null } : patch), "", lock);
   const region = createRegionField(actions, layerId);
   const references = createReferences(actions, layerId, bitmaps);
+  const context = h("input", { type: "checkbox", onchange: () => set({ context: context.checked }) });
+  const inContext = h("label.lora-name", context, h("span", t("edit.context")));
   const engine = engineChoice((name) => actions.set({ engine: name }));
   const element = h(
     "div.edit-form",
@@ -79,6 +81,7 @@ export function createEditForm(actions, layerId, bitmaps) {
     h("div.chips", { role: "group", "aria-label": t("edit.examples") }, ...chips),
     region.element,
     references.element,
+    inContext,
     h("div.edit-choices", field(t("edit.shape"), shape.element), several, shapeHint),
     engine.element,
     fold.element,
@@ -111,14 +114,16 @@ export function createEditForm(actions, layerId, bitmaps) {
       const made = settingsIn(version.recipe, "edit", state.config);
       reuse.hidden = made === null;
       if (made !== null) {
-        const { instruction, shape, region: marks = [], references: from = [] } = version;
-        again = { ...made, instruction, region: marks, references: from, ...(shape && { shape }), locked: "seed" in made };
+        const { instruction, shape, region: marks = [], references: from = [], context: seen = null } = version;
+        again = { ...made, instruction, region: marks, references: from, context: seen, ...(shape && { shape }), locked: "seed" in made };
       }
       chips.forEach((chip, index) => {
         chip.hidden = !anything && FOR_MODELS.includes(CHIPS[index]);
       });
       region.render(state);
       references.render(state);
+      inContext.hidden = !hasContext(state, layer.id);
+      context.checked = edit.context ?? false;
       shape.set(edit.shape);
       setText(shapeHint, t(`edit.shapeHint.${edit.shape}`));
       variants.set(String(edit.variants));

@@ -1,0 +1,195 @@
+"""A layer shown to an image model over its surroundings, and the model's answer made into a layer without them."""
+
+from dataclasses import dataclass, field
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from llm_dit.alpha import (
+    NOISE,
+    Key,
+    Plane,
+    as_float,
+    choose_matte,
+    key_on,
+    measure_plate_error,
+    restore_alpha,
+    spread,
+    take_out,
+    to_image,
+)
+from llm_dit.editing.canvas import (
+    CLEAR_PX,
+    ENOUGH,
+    Box,
+    EditCanvas,
+    EditResult,
+    at_size,
+    choose_crop,
+    square,
+    without_specks,
+)
+from llm_dit.editing.registration import Motion, measure_motion
+from llm_dit.options import EditOutputSize, Shape
+from llm_dit.surroundings import Surroundings
+
+MARGIN = 0.25
+"""Of the longer side of the layer's content, so much of its surroundings is shown all around."""
+BLURS_PX = (0.0, 0.5, 0.8, 1.2, 1.8, 2.6)
+"""Of a model's answer against what it was given (Gaussian sigma, pixels of its picture)."""
+MOST_APART = 0.1
+"""Colors that are farther apart, of 0–1, were changed, and tell nothing of blur."""
+KEPT_GROUND = 12 / 255
+"""The ground counts as kept where it is so near to what was shown, after a drift of colors is taken out."""
+MOST_SAMPLES = 50_000
+LEAST_KEPT = 0.4
+"""With less of it kept the model has painted another scene, and no new shape can be read from it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ContextCanvas(EditCanvas):
+    """As `EditCanvas`, on a `ground` (height, width, 3), 0–1, that is what lies around the layer and behind it.
+
+    What the model makes of the ground is measured where the layer is not, and everything that is left of it in the
+    layer's own pixels is taken out. A shape that is new is what differs from the ground afterwards.
+    """
+
+    ground: Plane = field(repr=False)
+
+    def finish(self, edited: Image.Image) -> EditResult:
+        """Return the layer with what the model made of `image`, as `EditCanvas` does, also of an answer with alpha."""
+        return super().finish(self._opaque(edited))
+
+    def preview(self, edited: Image.Image) -> Image.Image:
+        """Return what an answer that is not done yet shows of the layer, as large as `edited`."""
+        edited = self._opaque(edited)
+        alpha = to_image(self.alpha).resize(edited.size, Image.Resampling.BOX)
+        if self.shape == "new":
+            ground = as_float(to_image(self.ground).resize(edited.size, Image.Resampling.BOX))
+            apart = np.abs(as_float(edited) - ground).max(-1)
+            alpha = to_image(np.maximum(as_float(alpha), (apart / MOST_APART - 1).clip(0, 1)))
+        return restore_alpha(edited, alpha)
+
+    def _opaque(self, edited: Image.Image) -> Image.Image:
+        """Return an answer as RGB: a model that knows transparency leaves clear what it was shown there."""
+        if edited.mode == "RGB":
+            return edited
+        shown = self.image.resize(edited.size, Image.Resampling.LANCZOS).convert("RGBA")
+        return Image.alpha_composite(shown, edited.convert("RGBA")).convert("RGB")
+
+    def _measure(self, picture: Plane) -> Motion:
+        return measure_motion(as_float(self.image), picture, np.ones_like(self.alpha))
+
+    def _take_out(self, picture: Plane) -> Plane:
+        blur_px = self._blur(picture)
+        # What a model has blurred has the ground in pixels of the layer that were free of it.
+        coverage = np.minimum(_blurred(self.coverage, blur_px), self.coverage)
+        clear = cv2.dilate(self.coverage, square(CLEAR_PX)) <= 1 / 255
+        ground = _regraded(_blurred(self.ground, blur_px), picture, clear)
+        drift = _carried_on(picture - ground, clear)
+        error = measure_plate_error(picture - ground - drift + 0.5, clear) if clear.any() else NOISE
+        return take_out(picture, coverage, ground + drift, error)
+
+    def _derive(self, picture: Plane) -> Key | None:
+        around = cv2.dilate(self.alpha, square(CLEAR_PX)) <= 1 / 255
+        if not around.any():
+            return None
+        blur_px = self._blur(picture)
+        ground = _regraded(_blurred(self.ground, blur_px), picture, around)
+        residual = picture - ground
+        usual = np.median(residual[around], axis=0)
+        kept = around & (cv2.blur(np.abs(residual - usual).max(-1), (5, 5)) < KEPT_GROUND)
+        if kept.sum() < LEAST_KEPT * around.sum():
+            return None
+        plate = (ground + _carried_on(residual, kept)).astype(np.float32)
+        key = key_on(picture, self.alpha, plate)
+        # Where the answer is what was shown the old alpha holds, also of a layer that looks like what is behind it.
+        shown = self.colors * self.alpha[..., None] + plate * (1 - self.alpha[..., None])
+        apart = cv2.blur(np.abs(picture - _blurred(shown, blur_px)).max(-1), (5, 5))
+        changed = key.changed * (apart / KEPT_GROUND - 1).clip(0, 1)
+        alpha = self.alpha * (1 - changed) + key.alpha * changed
+        return Key(alpha=alpha, colors=take_out(picture, alpha, plate), changed=changed)
+
+    def _blur(self, picture: Plane) -> float:
+        """Return by how much the answer is blurred, by where it is nearest to what was shown."""
+        shown = as_float(self.image)
+        apart = [
+            float(np.minimum(np.abs(picture - _blurred(shown, blur_px)).mean(-1), MOST_APART).mean())
+            for blur_px in BLURS_PX
+        ]
+        return BLURS_PX[int(np.argmin(apart))]
+
+
+def prepare_context(
+    layer: Image.Image,
+    surroundings: Surroundings,
+    *,
+    shape: Shape,
+    output_size: EditOutputSize = "layer",
+    region: Box | None = None,
+    target_area: int = 1024 * 1024,
+    multiple: int = 32,
+) -> ContextCanvas:
+    """Make an RGBA layer over its surroundings into a picture of about `target_area` pixels, as `canvas.prepare` does.
+
+    It shows the layer as it is, neither grown nor stronger, with a margin that reaches beyond the layer's own picture
+    as far as the surroundings do. Where these are clear lies a color that stands apart from the layer's.
+    """
+    layer = layer.convert("RGBA")
+    left, top, right, bottom = surroundings.box
+    within = (min(left, 0), min(top, 0), max(right, layer.width), max(bottom, layer.height))
+    crop = choose_crop(layer, output_size, region, MARGIN, target_area, multiple, within=within)
+    piece = without_specks(crop.cut(layer))
+    matte = choose_matte(piece, ENOUGH[shape])
+    around = as_float(surroundings.within(crop.box, crop.size))
+    plain = np.array(matte, np.float32) / np.float32(255)
+    ground = around[..., :3] * around[..., 3:] + plain * (1 - around[..., 3:])
+    colors, alpha = at_size(piece, crop.size)
+    return ContextCanvas(
+        image=to_image(colors * alpha[..., None] + ground * (1 - alpha[..., None])),
+        layer=layer,
+        crop=crop,
+        shape=shape,
+        output_size=output_size,
+        matte=matte,
+        colors=colors,
+        alpha=alpha,
+        coverage=alpha,
+        ground=ground,
+    )
+
+
+def _blurred(plane: Plane, blur_px: float) -> Plane:
+    return cv2.GaussianBlur(plane, (0, 0), blur_px) if blur_px else plane
+
+
+def _regraded(ground: Plane, picture: Plane, clear: NDArray[np.bool_]) -> Plane:
+    """Return the ground with the colors that an answer has given all of it, by an affine map, fitted where it is clear.
+
+    Least squares, drawn to no change, which a ground of few colors leaves open.
+    """
+    old, new = ground[clear], picture[clear]
+    if not len(old):
+        return ground
+    step = len(old) // MOST_SAMPLES + 1
+    known = np.column_stack([old[::step], np.ones(len(old[::step]))]).astype(np.float64)
+    drawn = len(known) * 1e-3 * np.eye(4)
+    change = np.linalg.solve(known.T @ known + drawn, known.T @ (new[::step] - old[::step]))
+    return (ground + ground @ change[:3] + change[3]).clip(0, 1).astype(np.float32)
+
+
+def _carried_on(residual: Plane, clear: NDArray[np.bool_]) -> Plane:
+    """Return what the answer has more than the ground (height, width, 3), smooth, also where it cannot be seen."""
+    if not clear.any():
+        return np.zeros_like(residual)
+    known = clear.astype(np.float32)
+    # At an eighth of the size: what a model does to all of a ground is smooth, and what it loses of detail is not.
+    height, width = known.shape
+    small = (max(width // 8, 1), max(height // 8, 1))
+    sums = cv2.resize(np.dstack([residual * known[..., None], known]), small, interpolation=cv2.INTER_AREA)
+    sums = cv2.GaussianBlur(sums, (0, 0), 2)
+    weight = sums[..., 3]
+    mean = sums[..., :3] / np.maximum(weight, 1e-4)[..., None]
+    return cv2.resize(spread(mean, (weight / 0.25).clip(0, 1)), (width, height), interpolation=cv2.INTER_LINEAR)
