@@ -1,5 +1,5 @@
 import { createComparison } from "./actions/comparison.js";
-import { createDecompose, createSplit, createThings } from "./actions/decompose.js";
+import { createDecompose, createThings } from "./actions/decompose.js";
 import { createTools } from "./actions/tools.js";
 import { h } from "./dom.js";
 import { listenToKeys } from "./shortcuts.js";
@@ -114,30 +114,28 @@ function createWhenAsked({ store, tryTo }, isAsked, back, load) {
 }
 
 /**
- * @typedef {ReturnType<typeof import("./actions/layers.js").createLayers> & ReturnType<typeof import("./actions/selection.js").createSelection> & ReturnType<typeof import("./actions/exports.js").createExports> & ReturnType<typeof import("./actions/edits.js").createEdits>["actions"]} LayerActions
+ * @typedef {ReturnType<typeof import("./actions/layers.js").createLayers> & ReturnType<typeof import("./actions/selection.js").createSelection> & ReturnType<typeof import("./actions/exports.js").createExports> & ReturnType<typeof import("./actions/edits.js").createEdits>["actions"] & ReturnType<typeof import("./actions/layers.js").createSplit>["actions"]} LayerActions
  */
 
 /** Everything the page can do once there is a picture; what is done to layers comes with the first of them. @param {Context} context @param {Start} start */
 export function createActions(context, { history, jobs, actions }) {
   const loadLayerActions = onDemand(async () => {
-    const [{ createEdits }, { createExports }, { createLayers }, { createSelection }] = await Promise.all([
+    const [{ createEdits }, { createExports }, { createLayers, createSplit }, { createSelection }] = await Promise.all([
       import("./actions/edits.js"),
       import("./actions/exports.js"),
       import("./actions/layers.js"),
       import("./actions/selection.js"),
     ]);
     const edits = createEdits(context, jobs, history);
+    const split = createSplit(context, jobs);
     const made = [createExports(context), createLayers(context, history), createSelection(context, history)];
-    Object.assign(all, edits.actions, ...made);
-    return edits.finish;
+    Object.assign(all, edits.actions, split.actions, ...made);
+    return { edit: edits.finish, split: split.finish };
   });
   const decompose = createDecompose(context, jobs, history);
-  const split = createSplit(context, jobs);
-  jobs.onEnd({
-    decompose: decompose.finish,
-    split: split.finish,
-    edit: (job, purpose) => context.tryTo(async () => (await loadLayerActions())(job, purpose)),
-  });
+  /** @param {"edit" | "split"} kind @returns {import("./actions/jobs.js").Finish} */
+  const later = (kind) => (job, purpose) => context.tryTo(async () => (await loadLayerActions())[kind](job, purpose));
+  jobs.onEnd({ decompose: decompose.finish, split: later("split"), edit: later("edit") });
   const all = {
     ...actions,
     .../** @type {LayerActions} */ ({}),
@@ -145,7 +143,6 @@ export function createActions(context, { history, jobs, actions }) {
     ...createThings(context),
     ...createComparison(context),
     ...decompose.actions,
-    ...split.actions,
     loadLayerActions,
     cancelJob: jobs.cancel,
   };

@@ -16,7 +16,7 @@ CANVAS_PIXELS = """
   const [left, top, right, bottom] = box, { width, height } = canvas;
   const paper = document.querySelector(".stage-paper").getBoundingClientRect();
   const view = canvas.getBoundingClientRect(), scale = width / view.width;
-  if (view.width === 0 || paper.width === 0) return [0, 0, 0, 0];
+  if (width === 0 || view.width === 0 || paper.width === 0) return [0, 0, 0, 0];
   const x = (paper.left - view.left + left * paper.width) * scale;
   const y = (paper.top - view.top + top * paper.height) * scale;
   const w = Math.max(1, (right - left) * paper.width * scale), h = Math.max(1, (bottom - top) * paper.height * scale);

@@ -400,6 +400,7 @@ def test_a_group_moves_turns_and_merges_as_one(stacked: Studio) -> None:
     for shown in ("none", ""):
         page.locator(".stage-view").evaluate("(view, shown) => { view.style.display = shown; }", shown)
         stacked.draw()
+    stacked.wait_for_paint()
     # One layer in its place looks the same, and shows as the group did.
     before = stacked.pixels()
     page.locator(".group .layer-more .icon-button").nth(2).click()
