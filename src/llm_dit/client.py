@@ -28,6 +28,7 @@ from llm_dit.layer import NO_GROUPS, Groups, KeptLayer, Layer, Placing
 from llm_dit.layers import Decomposition
 from llm_dit.options import HTTP_NAMES, DecomposeArguments, EditArguments, NamedBox, http_name
 from llm_dit.runs import PreviewCallback, Progress, ProgressCallback, RegionLike
+from llm_dit.surroundings import SurroundingsLike, read_surroundings
 
 T = TypeVar("T")
 Json = dict[str, Any]
@@ -94,6 +95,7 @@ class AsyncClient:
         *,
         region: RegionLike | None = None,
         references: Sequence[Image.Image] = (),
+        surroundings: SurroundingsLike | None = None,
         progress: ProgressCallback | None = None,
         preview: PreviewCallback | None = None,
         **options: Unpack[EditArguments],
@@ -104,6 +106,14 @@ class AsyncClient:
             body["region"] = {"mask": await self.upload(region)}
         elif region is not None:
             body["region"] = {"box": list(region)}
+        around = read_surroundings(surroundings, layer_image, context=options.get("context", False))
+        if around is not None:
+            left, top, right, bottom = around.box
+            shown = await self.upload(around.image.resize((right - left, bottom - top)))
+            # A canvas begins at its left and top: what lies beyond those of the layer moves the layer.
+            x, y = max(-left, 0), max(-top, 0)
+            stack = [{"image": shown, "x": left + x, "y": top + y}, {"image": body["image"], "x": x, "y": y}]
+            body["surroundings"] = {"layers": stack, "index": 1}
         if references:
             body["references"] = [await self.upload(reference) for reference in references]
         return await self.picture((await self._run("edit-layer", body, progress, preview))["image"])

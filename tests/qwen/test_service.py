@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from llm_dit import Layer, surroundings_of
+from llm_dit import Client, Layer, surroundings_of
 from llm_dit.images import encode_png
 from llm_dit.pipelines.qwen_image_diffusers import QwenImageDiffusersPipeline
 from tests.kit.hub import Hub
@@ -132,7 +132,7 @@ def test_the_first_edit_downloads_and_loads_the_model(
 
 
 def test_what_the_service_makes_is_what_plain_diffusers_makes(
-    client: httpx.Client, checkpoints: Path, picture: Image.Image, picture_url: str
+    client: httpx.Client, qwen: Service, checkpoints: Path, picture: Image.Image, picture_url: str
 ) -> None:
     def close(url: str, wanted: Image.Image) -> bool:
         """Tell whether next to no value differs: the VAE for pictures rounds otherwise than the video model.
@@ -169,6 +169,11 @@ def test_what_the_service_makes_is_what_plain_diffusers_makes(
     assert close(answer["image"], placed)
     assert answer["recipe"]["options"]["context"] is True
     assert not close(answer["image"], edited)
+    with Client(qwen.url) as elsewhere:
+        by_client = elsewhere.edit_layer(
+            picture, "make it blue", context=True, surroundings=around, num_inference_steps=1, seed=5
+        )
+    assert as_data_url(encode_png(by_client)) == answer["image"]
     for wrong, param in (
         ({"context": True, "surroundings": None}, "surroundings"),
         ({"context": False}, "surroundings"),

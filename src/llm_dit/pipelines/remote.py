@@ -13,6 +13,7 @@ from llm_dit.client import Client
 from llm_dit.layers import Decomposition
 from llm_dit.options import DecomposeArguments, EditArguments, NamedBox
 from llm_dit.runs import Forward, PipelineStatus, PreviewCallback, Progress, ProgressCallback, RegionLike
+from llm_dit.surroundings import SurroundingsLike
 
 T = TypeVar("T")
 FORWARD: TypeAdapter[Forward | None] = TypeAdapter(Forward | None)
@@ -72,13 +73,15 @@ class RemotePipeline:
         *,
         region: RegionLike | None = None,
         references: Sequence[Image.Image] = (),
+        surroundings: SurroundingsLike | None = None,
         progress: ProgressCallback | None = None,
         preview: PreviewCallback | None = None,
         **options: Unpack[EditArguments],
     ) -> Image.Image:
         """See `LayerPipeline.edit_layer`."""
         edit = self._client.asynchronous.edit_layer
-        work = partial(edit, layer_image, instruction, region=region, references=references, **options)
+        given = {"region": region, "references": references, "surroundings": surroundings}
+        work = partial(edit, layer_image, instruction, **given, **options)
         return self._run(work, progress, preview)
 
     def _run(
