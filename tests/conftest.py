@@ -11,7 +11,7 @@ from hypothesis import settings
 
 from tests.kit.hub import Hub
 from tests.kit.hub import serve as serve_hub
-from tests.kit.service import OWN_PIPELINE, RUNNING, Service, downloading_environment, qwen_environment, serve
+from tests.kit.service import QUARTER, RUNNING, Service, downloading_environment, qwen_environment, serve
 
 LONGEST = (
     *("server/test_protocol.py", "qwen/test_service.py", "browser/test_qwen.py", "browser/", "test_classical_"),
@@ -63,7 +63,7 @@ def qwen(checkpoints: Path, hub: Hub, tmp_path_factory: pytest.TempPathFactory) 
 
     folder = tmp_path_factory.mktemp("qwen")
     lora = write_lora(folder / "style.safetensors", checkpoints / "layered")
-    environment = downloading_environment(checkpoints, hub, folder) | OWN_PIPELINE
+    environment = downloading_environment(checkpoints, hub, folder) | QUARTER
     environment |= {"LLM_DIT_QWEN_IMAGE__LORAS": f"{lora}:0"}
     with serve(folder, app="tests.kit.app:kept", environment=environment) as running:
         yield running
@@ -81,7 +81,7 @@ def newer_edit(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def transparent(checkpoints: Path, newer_edit: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     """A service that has an edit model alone, one that draws transparency itself."""
     only = {"LLM_DIT_QWEN_IMAGE__EDIT_MODEL_PATH": str(newer_edit), "LLM_DIT_QWEN_IMAGE__EDIT_ONLY": "true"}
-    environment = qwen_environment(checkpoints, **only) | OWN_PIPELINE
+    environment = qwen_environment(checkpoints, **only) | QUARTER
     del environment["LLM_DIT_QWEN_IMAGE__NUM_INFERENCE_STEPS"]
     with serve(tmp_path_factory.mktemp("transparent"), app="tests.kit.app:kept", environment=environment) as running:
         yield running

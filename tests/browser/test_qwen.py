@@ -18,7 +18,7 @@ from llm_dit.layer import Layer
 from tests.browser.loops import reorder_export_reload
 from tests.browser.studio import Studio
 from tests.kit.jobs import events
-from tests.kit.service import Service
+from tests.kit.service import OWN_PIPELINE, Service, qwen_environment
 from tests.kit.waiting import wait_until
 
 
@@ -139,9 +139,12 @@ def test_tiles_show_layers_while_they_are_made(
 
 
 def test_the_modal_shows_an_edit_while_it_is_made(
-    qwen: Service, open_studio: Callable[..., Studio], picture: Path
+    checkpoints: Path, start_service: Callable[..., Service], open_studio: Callable[..., Studio], picture: Path
 ) -> None:
-    studio = open_studio(at=qwen)
+    """At full size, so that the edit lasts."""
+    studio = open_studio(
+        at=start_service(app="tests.kit.app:kept", environment=qwen_environment(checkpoints) | OWN_PIPELINE)
+    )
     start(studio, picture, steps=1)
     expect(studio.rows).to_have_count(2)
     studio.button("Edit Background").click()

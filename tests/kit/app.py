@@ -1,9 +1,11 @@
 """The service around a pipeline of `tests/kit/pipelines.py`, which `TEST_PIPELINE` names; around its own where that is
 empty. `kept` is the same service for the tests of the page.
 
-Where `TEST_STREAM_S` says how many seconds an event stream lasts, it lasts no longer.
+Where `TEST_STREAM_S` says how many seconds an event stream lasts, it lasts no longer. With `TEST_QUARTER` the models
+of edits are those of `tests/kit/quarter.py`.
 """
 
+import dataclasses
 import functools
 import os
 
@@ -17,6 +19,9 @@ settings = load_settings()
 configure(settings.server.log_format)
 if "TEST_STREAM_S" in os.environ:
     web.server.Streams = functools.partial(web.server.Streams, lasts_s=float(os.environ["TEST_STREAM_S"]))  # type: ignore[misc,assignment]
+if "TEST_QUARTER" in os.environ:
+    chosen = dataclasses.replace(web.server.choose_engine(settings), pipeline="tests.kit.quarter:pipeline")
+    web.server.choose_engine = lambda settings: chosen
 name = os.environ.get("TEST_PIPELINE", "StepPipeline")
 app = web.server.create_app(settings, pipeline=f"tests.kit.pipelines:{name}" if name else None)
 

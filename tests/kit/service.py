@@ -21,6 +21,8 @@ RUNNING: "list[Service]" = []
 """The services that run now: the report of a test that fails shows what they wrote."""
 OWN_PIPELINE = {"TEST_PIPELINE": ""}
 """The environment in which `tests.kit.app` runs the pipeline that its settings choose."""
+QUARTER = {"TEST_PIPELINE": "", "TEST_QUARTER": "1"}
+"""The same for the Qwen engine, whose edit models then work at a quarter of their width and height."""
 
 
 @dataclass(frozen=True)

@@ -9,13 +9,10 @@ import pytest
 import torch
 from PIL import Image
 
-from llm_dit.editing import prepare, prepare_transparent
 from llm_dit.pipelines.qwen_image_diffusers import QwenImageDiffusersPipeline
 from llm_dit.qwen.loading.checkpoints import FIRST_EDIT
-from llm_dit.runs import model_size
 from tests.kit.checkpoints import write_checkpoint
-
-PIPELINES = "diffusers.pipelines.qwenimage.pipeline_qwenimage"
+from tests.kit.quarter import quarter_decompositions, quarter_edits
 
 
 @pytest.fixture(scope="session")
@@ -50,24 +47,10 @@ def one_thread() -> None:
 
 @pytest.fixture(scope="module", autouse=True)
 def quarter_size() -> Iterator[None]:
-    """Let models work at a quarter of their width and height, a sixteenth of the work; services run at full size."""
-
-    def quarter(area: float, ratio: float) -> tuple[int, int]:
-        return model_size((round(1000 * ratio), 1000), round(area**0.5 / 4))
-
+    """Let models work at a quarter of their width and height, a sixteenth of the work."""
     with pytest.MonkeyPatch.context() as patch:
-        for name in ("layered", "edit_plus"):
-            patch.setattr(f"{PIPELINES}_{name}.calculate_dimensions", quarter)
-        for module in (f"{PIPELINES}_edit", "diffusers.pipelines.qwenimage21.pipeline_qwenimage21"):
-            patch.setattr(f"{module}.calculate_dimensions", lambda *of: (*quarter(*of), None))
-        patch.setattr(
-            "llm_dit.pipelines.qwen_image_diffusers.model_size",
-            lambda size, resolution: quarter(resolution**2, size[0] / size[1]),
-        )
-        # To make the picture that a model is shown, and to read its answer, takes ten times as long as a tiny model.
-        for make in (prepare, prepare_transparent):
-            assert make.__kwdefaults__
-            patch.setitem(make.__kwdefaults__, "target_area", make.__kwdefaults__["target_area"] // 16)
+        quarter_edits(patch)
+        quarter_decompositions(patch)
         yield
 
 

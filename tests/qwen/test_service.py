@@ -23,6 +23,7 @@ from llm_dit.images import encode_png
 from llm_dit.pipelines.qwen_image_diffusers import QwenImageDiffusersPipeline
 from tests.kit.hub import Hub
 from tests.kit.pictures import as_data_url, png
+from tests.kit.quarter import quarter_edits
 from tests.kit.service import Service
 from tests.kit.waiting import wait_until
 from tests.qwen.test_docs import blocks
@@ -52,8 +53,11 @@ def picture_url(picture: Image.Image) -> str:
 
 
 @pytest.fixture(scope="module")
-def quarter_size() -> None:
-    """Nothing: what runs in this process is compared with a service, at full size."""
+def quarter_size() -> Iterator[None]:
+    """What runs in this process is compared with a service, which takes pictures apart at full size."""
+    with pytest.MonkeyPatch.context() as patch:
+        quarter_edits(patch)
+        yield
 
 
 def events(client: httpx.Client, job: str) -> list[tuple[str, dict[str, Any]]]:
