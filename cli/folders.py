@@ -58,7 +58,7 @@ def sampling(
 
 
 app = typer.Typer()
-LAYER_SUFFIXES = (".psd", ".psb", ".ora", ".zip")
+LAYER_SUFFIXES = (".psd", ".psb", ".ora", ".svg", ".zip")
 REPORT_NAME = "report.json"
 EVALUATION_SIDE = 1024
 

@@ -28,10 +28,10 @@ def layers_of_a_scene(color: str) -> list[Layer]:
 
 @pytest.fixture
 def truth(tmp_path: Path) -> Path:
-    """A PSD and an ORA of three layers, and a PSD that is cut off."""
+    """A PSD, an ORA and an SVG of three layers, and a PSD that is cut off."""
     folder = tmp_path / "truth"
     folder.mkdir()
-    kinds: dict[str, ExportName] = {"#c8102e": "psd", "#3a7a3a": "ora"}
+    kinds: dict[str, ExportName] = {"#c8102e": "psd", "#3a7a3a": "ora", "#2040c0": "svg"}
     for color, kind in kinds.items():
         content = export(layers_of_a_scene(color), kind, width=SIZE[0], height=SIZE[1])
         (folder / f"scene.{kind}").write_bytes(content)
@@ -50,17 +50,19 @@ def test_an_engine_is_measured_on_stacks_that_are_known(truth: Path, tmp_path: P
     assert "cut.psd: This Photoshop file is damaged" in done.stderr
     report = report_of(tmp_path / "made.json")
     assert (report["engine"], report["options"]) == ("classical", {"seed": 0})
-    cut, first, second = report["pictures"]
+    cut, first, second, third = report["pictures"]
     assert (cut["name"], cut["status"], "damaged" in cut["error"]) == ("cut.psd", "failed", True)
     # What is hidden is no layer to be found, and things that do not overlap are one.
     assert (first["name"], first["layers"], first["found"], first["useful"]) == ("scene.ora", 3, 3, 3)
+    assert (third["name"], third["layers"]) == ("scene.svg", 3)
     assert second["edits"][0]["alpha_iou"] > 0.98
     assert report["mean"][0]["rgb_l1"] < 0.01
-    assert "\n2 done, 1 failed; made.json\n" in done.stdout
+    assert "\n3 done, 1 failed; made.json\n" in done.stdout
 
 
 def test_layers_that_are_there_are_measured_by_their_names(truth: Path, tmp_path: Path) -> None:
     (truth / "cut.psd").unlink()
+    (truth / "scene.svg").unlink()
     (truth / "scene.ora").rename(truth / "other.ora")
     made = tmp_path / "made"
     made.mkdir()
@@ -160,13 +162,14 @@ def test_many_layers_are_edited_and_many_stacks_exported(pictures: Path, tmp_pat
 
     stacks = tmp_path / "stacks"
     stacks.mkdir()
-    for name in ("a", "b_layers"):
-        content = export(layers_of_a_scene("#c8102e"), "zip", width=SIZE[0], height=SIZE[1])
-        (stacks / f"{name}.zip").write_bytes(content)
+    kinds: dict[str, ExportName] = {"a": "zip", "b_layers": "zip", "d": "svg"}
+    for name, kind in kinds.items():
+        content = export(layers_of_a_scene("#c8102e"), kind, width=SIZE[0], height=SIZE[1])
+        (stacks / f"{name}.{kind}").write_bytes(content)
     (stacks / "c.psd").write_bytes(b"8BPS")
     done = run("export", stacks, "--out", "files", "--format", "psd", cwd=tmp_path)
     assert done.returncode == 4, done.stderr
-    assert sorted(file.name for file in (tmp_path / "files").iterdir()) == ["a.psd", "b.psd", "report.json"]
+    assert sorted(file.name for file in (tmp_path / "files").iterdir()) == ["a.psd", "b.psd", "d.psd", "report.json"]
     for arguments in (("--out", "files"), ("-o", "x.psd", "--format", "psd"), ()):
         done = run("export", stacks, *arguments, cwd=tmp_path)
         assert (done.returncode, "a format with --format" in done.stderr) == (2, True), done.stderr
