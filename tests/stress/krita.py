@@ -1,9 +1,5 @@
 """Krita 5.1: what it reads of files of layers, and what it makes of one. It takes a screen, which nobody sees."""
 
-import atexit
-import functools
-import os
-import subprocess
 import zipfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -13,7 +9,7 @@ from PIL import Image
 
 from llm_dit.color import BLEND_MODES, BlendMode
 from llm_dit.layer import PASS_THROUGH
-from tests.stress.programs import Node, Seen, run, within
+from tests.stress.programs import Node, Seen, run, screen, within
 
 MODES: Mapping[str, BlendMode] = {
     **{mode: mode for mode in BLEND_MODES},
@@ -28,19 +24,8 @@ MODES: Mapping[str, BlendMode] = {
 KRA = "{http://www.calligra.org/DTD/krita}"
 
 
-@functools.cache
-def _screen() -> str:
-    """Return the name of a screen that nobody sees, there until this process ends; Krita starts with no other."""
-    ours, theirs = os.pipe()
-    screen = subprocess.Popen(["Xvfb", "-displayfd", str(theirs), "-nolisten", "tcp", "-noreset"], pass_fds=[theirs])
-    atexit.register(screen.terminate)
-    os.close(theirs)
-    with os.fdopen(ours) as said:
-        return ":" + said.readline().strip()
-
-
 def krita_converts(source: Path, target: Path) -> None:
-    run(["krita", source, "--export", "--export-filename", target], source.parent, DISPLAY=_screen())
+    run(["krita", source, "--export", "--export-filename", target], source.parent, DISPLAY=screen())
     assert target.exists(), target
 
 

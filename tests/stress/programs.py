@@ -4,6 +4,8 @@ Debian: `apt-get install gimp krita libreoffice-impress poppler-utils xvfb nodej
 `npm install --no-save ag-psd`. GIMP of Debian 12 comes without its OpenRaster plug-in, which takes Python 2.
 """
 
+import atexit
+import functools
 import json
 import os
 import shutil
@@ -99,6 +101,17 @@ def run(command: Sequence[str | Path], folder: Path, **more: str) -> str:
     )
     assert done.returncode == 0, (command, done.stdout[-2000:], done.stderr[-2000:])
     return done.stdout
+
+
+@functools.cache
+def screen() -> str:
+    """Return the name of a screen that nobody sees, there until this process ends: some programs need one."""
+    ours, theirs = os.pipe()
+    server = subprocess.Popen(["Xvfb", "-displayfd", str(theirs), "-nolisten", "tcp", "-noreset"], pass_fds=[theirs])
+    atexit.register(server.terminate)
+    os.close(theirs)
+    with os.fdopen(ours) as said:
+        return ":" + said.readline().strip()
 
 
 # psd-tools
