@@ -5,6 +5,7 @@
 import base64
 import io
 import json
+import struct
 import zipfile
 from collections.abc import Callable
 from dataclasses import replace
@@ -16,7 +17,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
-from psd_tools.constants import BlendMode, Clipping
+from psd_tools.constants import BlendMode, Clipping, Tag
+from psd_tools.psd.descriptor import Descriptor, DescriptorBlock, Double
+from psd_tools.psd.layer_and_mask import MaskParameters
+from psd_tools.psd.tagged_blocks import TaggedBlock
 
 from llm_dit.errors import InputError
 from llm_dit.exports.formats import ExportName, export
@@ -135,6 +139,92 @@ def test_masks_and_clipping_cut_the_pixels() -> None:
         expected = Image.new("L", (20, 20))
         expected.paste(255, (0, 0, 10, 10))
         assert difference(alpha, expected) == 0, layer.name
+
+
+def outlines(*shapes: tuple[int, tuple[float, float, float, float]], flags: int = 0) -> bytes:
+    """Return a vector mask of rectangles, each an operation and left, top, right, bottom, as shares of the canvas."""
+    block = struct.pack(">II", 3, flags)
+    for operation, (left, top, right, bottom) in shapes:
+        block += struct.pack(">HHh20x", 0, 4, operation)
+        for x, y in ((left, top), (right, top), (right, bottom), (left, bottom)):
+            block += struct.pack(">H6i", 1, *(round(place * 2**24) for place in (y, x) * 3))
+    return block
+
+
+def masked(document: psd_tools.PSDImage, block: bytes, image: Image.Image | None = None) -> psd_tools.api.layers.Layer:  # pyright: ignore[reportAttributeAccessIssue]
+    layer = document.create_pixel_layer(image or red(), name="masked")
+    layer._record.tagged_blocks[Tag.VECTOR_MASK_SETTING1] = TaggedBlock(key=Tag.VECTOR_MASK_SETTING1, data=block)
+    return layer
+
+
+LEFT, MIDDLE = (0.0, 0.0, 0.5, 1.0), (0.25, 0.25, 0.75, 0.75)
+
+
+@pytest.mark.parametrize(
+    ("block", "shown"),
+    [
+        (outlines((1, LEFT)), {(2, 2): 255, (8, 10): 255, (12, 10): 0, (18, 18): 0}),
+        (outlines((1, LEFT), flags=1), {(2, 2): 0, (18, 18): 255}),
+        (outlines((1, LEFT), flags=4), {(2, 2): 255, (18, 18): 255}),
+        (outlines((1, LEFT), (1, MIDDLE)), {(2, 2): 255, (12, 10): 255, (18, 10): 0}),
+        (outlines((1, LEFT), (2, MIDDLE)), {(2, 2): 255, (8, 10): 0, (12, 10): 0}),
+        (outlines((1, LEFT), (3, MIDDLE)), {(2, 2): 0, (8, 10): 255, (12, 10): 0}),
+        (outlines((1, LEFT), (0, MIDDLE)), {(2, 2): 255, (8, 10): 0, (12, 10): 255}),
+        (outlines((2, MIDDLE)), {(2, 2): 255, (8, 10): 0}),
+        (outlines((1, LEFT), (-1, MIDDLE)), {(2, 2): 255, (8, 10): 0, (12, 10): 255}),
+        (outlines((1, LEFT))[:60], {(2, 2): 255}),
+        (b"\0\0\0\3", {(2, 2): 255}),
+    ],
+)
+def test_vector_masks_cut_the_pixels(block: bytes, shown: dict[tuple[int, int], int]) -> None:
+    document = psd_tools.PSDImage.new("RGBA", (20, 20))
+    masked(document, block)
+    (layer,) = layers_of(saved(document))
+    alpha = composite([layer], 20, 20).getchannel("A")
+    assert {place: alpha.getpixel(place) for place in shown} == shown
+
+
+def test_a_fill_within_an_outline_is_a_shape() -> None:
+    document = psd_tools.PSDImage.new("RGBA", (20, 20))
+    layer = masked(document, outlines((1, MIDDLE)))
+    descriptor = DescriptorBlock(name="", classID=b"null")
+    color = Descriptor(name="", classID=b"RGBC")
+    color.update({b"Rd  ": Double(10.0), b"Grn ": Double(200.0), b"Bl  ": Double(30.0)})
+    descriptor[b"Clr "] = color
+    layer._record.tagged_blocks[Tag.SOLID_COLOR_SHEET_SETTING] = TaggedBlock(
+        key=Tag.SOLID_COLOR_SHEET_SETTING, data=descriptor
+    )
+    layer._record.top = layer._record.left = layer._record.bottom = layer._record.right = 0
+    for info, channel in zip(layer._record.channel_info, layer._channels, strict=True):
+        info.length, channel.data = 2, b""
+    (shape,) = layers_of(saved(document))
+    assert (shape.x, shape.y, shape.image.size) == (5, 5, (10, 10))
+    assert shape.image.getpixel((5, 5)) == (10, 200, 30, 255)
+
+
+def test_what_a_mask_hides_counts_as_far_as_it_is_dense() -> None:
+    document = psd_tools.PSDImage.new("RGBA", (20, 20))
+    layer = masked(document, outlines((1, LEFT)))
+    layer.create_mask(Image.new("L", (20, 10), 255))
+    data = layer._record.mask_data
+    data.flags.parameters_applied = True
+    data.parameters = MaskParameters(user_mask_density=51, vector_mask_density=102)
+    (read,) = layers_of(saved(document))
+    alpha = composite([read], 20, 20).getchannel("A")
+    # 255 less the density where one of both hides, and the product where both do.
+    assert [alpha.getpixel(place) for place in ((2, 2), (2, 18), (18, 2), (18, 18))] == [255, 204, 153, 122]
+
+
+def test_what_groups_lose_is_told() -> None:
+    document = psd_tools.PSDImage.new("RGBA", (20, 20))
+    document.create_pixel_layer(red(), name="below")
+    group = document.create_group(name="Card")
+    group.create_pixel_layer(red(), name="in it")
+    group._record.clipping = Clipping.NON_BASE
+    for key, data in ((Tag.ARTBOARD_DATA1, b""), (Tag.OBJECT_BASED_EFFECTS_LAYER_INFO, b"enabbool\1")):
+        group._record.tagged_blocks[key] = TaggedBlock(key=key, data=data)
+    said = " ".join(layer_file(saved(document))[1].warnings)
+    assert all(word in said for word in ("effects of “Card”", "“Card” was clipped", "“Card” is an artboard")), said
 
 
 @pytest.mark.parametrize(

@@ -44,13 +44,16 @@ ADJUSTMENTS = {
     b"thrs", b"nvrt", b"vibA", b"expA", b"clrL",
 }  # fmt: skip
 FILLS = {b"GdFl", b"PtFl", b"vscg", b"vstk"}
-EFFECTS = {b"lfx2", b"lmfx"}
+EFFECTS = {b"lfx2", b"lfxs", b"lmfx"}
+ARTBOARDS = {b"artb", b"artd"}
 
 ADJUSTED = "“{name}” adjusts what lies below it instead of having pixels, and is left out."
 FILLED = "“{name}” is a shape or fill that the file does not store as pixels, and is left out."
 STYLED = "The effects of “{name}”, such as shadows or strokes, are left out."
 BLENDED = "“{name}” has a blend mode that is not known here, and is shown as normal."
 SCALED = "The picture is {0}×{1} pixels large, more than is taken, and comes in at {2}×{3}, without what lies off it."
+ARTBOARD = "“{name}” is an artboard, and comes in as a group, without its background and its bounds."
+GROUP_CLIPPED = "The group “{name}” was clipped to what lies below it, and is not any more."
 CLIPPED_TO_GROUP = "“{name}” was clipped to a group, and is not any more."
 
 
@@ -101,7 +104,13 @@ def _entries(records: list[Record], warnings: list[str]) -> list[Entry]:
                 warn(warnings, BLENDED.format(name=shortened(record.name)))
             group = Group(opacity=_opacity(record), visible=record.visible, blend=GROUP_BLENDS.get(blend, "normal"))
             path = (*path, Folder(name=record.name, group=group))
-            masks = (*masks, record) if record.mask and not record.mask.disabled else masks
+            masks = (*masks, record)
+            if any(_has_effects(record.blocks.get(key, b"")) for key in EFFECTS):
+                warn(warnings, STYLED.format(name=shortened(record.name)))
+            if record.clipped:
+                warn(warnings, GROUP_CLIPPED.format(name=shortened(record.name)))
+            if not record.blocks.keys().isdisjoint(ARTBOARDS):
+                warn(warnings, ARTBOARD.format(name=shortened(record.name)))
         elif record.section == 3:
             path, masks = outer.pop() if outer else ((), ())
         else:

@@ -7,22 +7,28 @@ from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageCms
+from PIL import Image, ImageCms, ImageFilter
 
 from llm_dit.errors import LayerFileError
 from llm_dit.imports.layer_file import Nesting
+from llm_dit.imports.psd_paths import read_paths
 from llm_dit.imports.psd_records import DAMAGED, Channel, PsdFile, Record
 from llm_dit.layer import Box
 
 BITMAP, GRAY, INDEXED, RGB, CMYK, DUOTONE, LAB = 0, 1, 2, 3, 4, 8, 9
 COLORS = {GRAY: 1, RGB: 3, CMYK: 4, DUOTONE: 1, LAB: 3}
 """Color planes of the modes that have layers."""
-ALPHA, MASK = -1, -2
-"""Numbers of channels that are no colors."""
+SHAPES = {b"SoCo", b"GdFl", b"PtFl", b"vscg"}
+"""Blocks of layers that are a color, a gradient or a pattern within an outline."""
+ALPHA = -1
+"""The number of the channel that is no color."""
 MODES = {1: "L", 3: "RGB", 4: "CMYK"}
 RAW, RLE, ZIP, ZIP_PREDICTED = range(4)
 MOST_GROWTH = {RLE: 66, ZIP: 1040, ZIP_PREDICTED: 1040}
 """How many bytes one compressed byte can become; a plane that would take more is none."""
+
+MOST_FEATHER = 1000.0
+"""Pixels; Photoshop's own bound."""
 
 Plane = NDArray[np.uint8]
 
@@ -67,12 +73,16 @@ def _to_8_bits(plain: bytes, width: int, height: int, depth: int) -> Plane:
             values = ((deep * 255 + 32767) // 65535).astype(np.uint8)
         case 32:
             linear = np.nan_to_num(np.frombuffer(plain, ">f4").astype(np.float32), posinf=1.0).clip(0.0, 1.0)
-            curve = np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
-            values = np.rint(curve * 255).astype(np.uint8)
+            values = np.rint(_to_srgb(linear) * 255).astype(np.uint8)
         case _:
             bits = np.unpackbits(np.frombuffer(plain, np.uint8).reshape(height, -1), axis=1)
             values = np.where(bits[:, :width] > 0, np.uint8(0), np.uint8(255))
     return values[: width * height].reshape(height, width) if depth != 1 else values
+
+
+def _to_srgb(linear: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return linear light, 0–1, as sRGB has it."""
+    return np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055).astype(np.float32)
 
 
 class Colors:
@@ -133,8 +143,7 @@ class Entry:
 
 def is_fill(record: Record) -> bool:
     """Return whether a layer is one color all over, or as far as its mask goes."""
-    drawn = record.mask is not None or record.blocks.keys().isdisjoint({b"vmsk", b"vsms"})
-    return 0 in record.size and b"SoCo" in record.blocks and drawn
+    return 0 in record.size and b"SoCo" in record.blocks
 
 
 class LayerPixels:
@@ -159,6 +168,10 @@ class LayerPixels:
         alpha = self._alpha(entry, box)
         if alpha is not None:
             image.putalpha(Image.fromarray(alpha, "L"))
+        # A shape is mostly far smaller than the canvas.
+        shown = image.getbbox() if is_fill(record) else None
+        if shown is not None:
+            return image.crop(shown), shown
         return image, box
 
     def merged(self) -> Image.Image:
@@ -217,19 +230,32 @@ class LayerPixels:
         if channel is not None and 0 not in record.size:
             alpha = read_plane(self._file, channel, record.size, self._psd)
         for owner in [record, *entry.masks]:
-            mask = self._mask(owner, box)
-            alpha = alpha if mask is None else _multiplied(alpha, mask)
+            for mask in (self._mask(owner, box), self._vector_mask(owner, box)):
+                alpha = alpha if mask is None else _multiplied(alpha, mask)
         return alpha
 
     def _mask(self, record: Record, box: Box) -> Plane | None:
-        mask, channel = record.mask, _channel(record, MASK)
+        mask = record.mask
+        channel = None if mask is None or mask.channel is None else _channel(record, mask.channel)
         if mask is None or mask.disabled or channel is None:
             return None
         size = (mask.box[2] - mask.box[0], mask.box[3] - mask.box[1])
         empty = np.empty((0, 0), np.uint8)
         plane = empty if 0 in size else read_plane(self._file, channel, size, self._psd)
         on_layer = _on(box, plane, mask.box, mask.outside)
-        return 255 - on_layer if mask.inverted else on_layer
+        return _softened(255 - on_layer if mask.inverted else on_layer, mask.density, mask.feather)
+
+    def _vector_mask(self, record: Record, box: Box) -> Plane | None:
+        block = record.blocks.get(b"vmsk") or record.blocks.get(b"vsms")
+        mask = record.mask
+        # The pixels that are stored of a shape have its outline already.
+        if not block or (0 not in record.size and not record.blocks.keys().isdisjoint(SHAPES)):
+            return None
+        paths = read_paths(block, self._psd.width, self._psd.height)
+        if paths is None:
+            return None
+        drawn = paths.drawn(box)
+        return drawn if mask is None else _softened(drawn, mask.vector_density, mask.vector_feather)
 
     def _fill_color(self, record: Record) -> tuple[int, int, int, int]:
         from psd_tools.psd.descriptor import DescriptorBlock
@@ -241,12 +267,22 @@ class LayerPixels:
             values = [float(color[key]) for key in (b"Rd  ", b"Grn ", b"Bl  ")]
         except (KeyError, ValueError, TypeError, EOFError, OSError, AttributeError):
             values = [0.0, 0.0, 0.0]
+        if self._psd.depth == 32:
+            values = [float(value) for value in 255 * _to_srgb(np.array(values, np.float32) / np.float32(255))]
         red, green, blue = (min(max(round(value), 0), 255) for value in values)
         return red, green, blue, 255
 
 
 def _channel(record: Record, identity: int) -> Channel | None:
     return next((channel for channel in record.channels if channel.id == identity), None)
+
+
+def _softened(mask: Plane, density: int, feather: float) -> Plane:
+    """Return a mask with soft edges that hides only as much as its density, 0–255, lets it."""
+    if 0 < feather < MOST_FEATHER:
+        blurred = Image.fromarray(mask, "L").filter(ImageFilter.GaussianBlur(feather))
+        mask = np.asarray(blurred, np.uint8)
+    return mask if density == 255 else 255 - _multiplied(255 - mask, np.full_like(mask, density))
 
 
 def _multiplied(alpha: Plane | None, mask: Plane) -> Plane:

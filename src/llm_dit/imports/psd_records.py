@@ -23,19 +23,31 @@ PROFILE = 1039
 MAX_BLOCK_BYTES = 4 << 20
 MAX_RECORDS = 4096
 MAX_CHANNELS = 64
-MASK_FROM_LAYER, MASK_DISABLED, MASK_INVERTED = 1, 2, 4
+MASK_FROM_LAYER, MASK_DISABLED, MASK_INVERTED, MASK_DRAWN, HAS_PARAMETERS = 1, 2, 4, 8, 16
 HIDDEN = 2
-KEPT_BLOCKS = {b"luni", b"lsct", b"lsdk", b"iOpa", b"SoCo", b"lfx2", b"lmfx"}
+MASK, REAL_MASK = -2, -3
+"""Channels of masks: the one that counts, and the user's own where that one is drawn of it and of a vector mask."""
+KEPT_BLOCKS = {b"luni", b"lsct", b"lsdk", b"iOpa", b"SoCo", b"lfx2", b"lfxs", b"lmfx", b"vmsk", b"vsms"}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Mask:
-    """Where a layer's mask lies on the canvas, and its value outside of that, 0 or 255."""
+    """Where a layer's mask lies on the canvas, and its value outside of that, 0 or 255.
+
+    `channel` holds its pixels, None for one that is no more than a vector mask. What a mask hides counts as far as its
+    `density` goes, 0–255, and its edges are `feather` pixels soft; `vector_density` and `vector_feather` are those of
+    the vector mask.
+    """
 
     box: Box
     outside: int
     disabled: bool
     inverted: bool
+    channel: int | None
+    density: int = 255
+    feather: float = 0.0
+    vector_density: int = 255
+    vector_feather: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -232,6 +244,14 @@ class _Reader:
             self._file.seek(end)
             return None
         top, left, bottom, right, outside, flags = self._numbers("4iBB")
+        channel, both = MASK, flags
+        if length >= 36:
+            # The one before is drawn: of the vector mask and of this one.
+            flags, outside, top, left, bottom, right = self._numbers("BB4i")
+            channel = REAL_MASK
+        elif flags & MASK_DRAWN:
+            channel = None
+        more = self._parameters(end) if both & HAS_PARAMETERS else {}
         self._file.seek(end)
         if bottom < top or right < left:
             raise ValueError
@@ -240,7 +260,17 @@ class _Reader:
             outside=outside,
             disabled=bool(flags & MASK_DISABLED),
             inverted=bool(flags & MASK_INVERTED),
+            channel=channel,
+            **more,
         )
+
+    def _parameters(self, end: int) -> dict[str, Any]:
+        """Return how dense and how soft masks are, as far as it is said."""
+        if self._file.tell() >= end:
+            return {}
+        (said,) = self._numbers("B")
+        forms = (("density", "B"), ("feather", "d"), ("vector_density", "B"), ("vector_feather", "d"))
+        return {name: self._numbers(form)[0] for bit, (name, form) in enumerate(forms) if said & 1 << bit}
 
     def _pascal_string(self) -> str:
         (length,) = self._numbers("B")
