@@ -3,10 +3,12 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFont
+from pptx import Presentation
 
 from llm_dit.color import BLEND_MODES, BlendMode
 from llm_dit.exports.formats import ExportName, export
@@ -17,7 +19,6 @@ from tests.kit.stacks import layer_file
 from tests.stress.gimp import gimp_reads, gimp_writes
 from tests.stress.krita import krita_converts, krita_reads
 from tests.stress.programs import (
-    Node,
     Seen,
     ag_psd_reads,
     ag_psd_writes,
@@ -25,15 +26,24 @@ from tests.stress.programs import (
     nodes_of,
     psd_tools_reads,
     psd_tools_writes,
+    run,
 )
 from tests.stress.trees import HEIGHT, WIDTH, Tree, blended_pairs, random_tree
-from tests.stress.viewers import chromium_reads, office_reads
+from tests.stress.viewers import chromium_reads, office_reads, office_shows
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(0)]
 
 SIZE = (WIDTH, HEIGHT)
 TREES = [random_tree(seed) for seed in range(9100, 9130)]
 WHITE = (255, 255, 255, 255)
+FACES = [
+    "Liberation Sans",
+    "Liberation Sans:bold",
+    "Liberation Serif",
+    "Liberation Serif:italic",
+    "DejaVu Sans",
+    "DejaVu Serif",
+]
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -51,13 +61,12 @@ def as_it_is(tree: Tree) -> Tree:
 
 
 def without_fades_of_groups(tree: Tree) -> Tree:
-    """Return what Krita reads of a PSD: no opacity of groups, of its own files too, and not all that pass through."""
-    groups = {label: Group(visible=group.visible, blend=group.mode) for label, group in tree.groups.items()}
+    """Return what Krita reads of a PSD: no opacity of groups, of its own files too."""
+    groups = {
+        label: Group(visible=group.visible, blend=PASS_THROUGH if group.passes_through else group.mode)
+        for label, group in tree.groups.items()
+    }
     return replace(tree, groups=groups)
-
-
-def put_together(node: Node) -> Node:
-    return replace(node, blend="normal") if node.blend == PASS_THROUGH else node
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,8 +132,7 @@ def test_a_program_reads_our_files(name: str, tmp_path: Path) -> None:
     reader = READERS[name]
     for tree, seen in zip(TREES, reader.read(written(TREES, reader.format, tmp_path / "all")), strict=True):
         told = reader.told(tree)
-        nodes = seen.nodes if reader.told is as_it_is else [put_together(node) for node in seen.nodes]
-        assert nodes == nodes_of(told.layers, told.groups)
+        assert seen.nodes == nodes_of(told.layers, told.groups)
         assert max([difference(alone(a), alone(b)) for a, b in zip(seen.layers, tree.layers, strict=False)] or [0]) == 0
     # Where its arithmetic is ours, whole pictures too.
     modes: list[BlendMode] = [mode for mode in BLEND_MODES if mode not in reader.off]
@@ -165,6 +173,44 @@ def test_impress_reads_our_slides(tmp_path: Path) -> None:
     print(f"\nImpress: its pictures, put together here, off by {sorted(pictures)}")
     print(f"Impress: mean difference of a page {np.mean(means):.2f}, at most {max(means):.2f}")
     assert max(pictures) <= 6 and max(means) <= 4
+
+
+@pytest.mark.parametrize("face", FACES)
+def test_impress_shows_type_as_text_where_it_was(face: str, tmp_path: Path) -> None:
+    file = run(["fc-match", "-f", "%{file}", face], tmp_path)
+    size, ink, lines = (
+        (960, 480),
+        (40, 60, 160),
+        {"Summer Garden Party": 76, "Open daily from 9 to 17": 34, "HALF PRICE": 50},
+    )
+    layers = [Layer(image=Image.new("RGBA", size, "white"), name="Paper")]
+    for number, (words, height) in enumerate(lines.items()):
+        mask = Image.new("L", size)
+        ImageDraw.Draw(mask).text((60, 120 + 150 * number), words, 255, ImageFont.truetype(file, height), "ls")
+        picture = Image.new("RGBA", size, ink)
+        picture.putalpha(mask)
+        layers.append(Layer(image=picture, name=f"Line {number}"))
+    slide = tmp_path / "type.pptx"
+    slide.write_bytes(export(layers, "pptx", width=size[0], height=size[1], text="editable"))
+    shapes: list[Any] = list(Presentation(str(slide)).slides[0].shapes)
+    assert [shape.text_frame.text for shape in shapes[1:]] == [*lines]
+    (shown,) = office_shows([slide], size)
+    off = []
+    for layer, height in zip(layers[1:], lines.values(), strict=True):
+        box = layer.image.getbbox()
+        assert box
+        row = (0, box[1] - height // 2, size[0], box[3] + height // 2)
+        seen = shown.crop(row).convert("L").point([255] * 160 + [0] * 96).getbbox()
+        assert seen
+        off.append(
+            max(
+                abs(one - other)
+                for one, other in zip(seen, (box[0], height // 2, box[2], row[3] - row[1] - height // 2), strict=True)
+            )
+            / height
+        )
+    print(f"\nImpress, {face}: the edges of lines are off by {[round(share, 3) for share in off]} of their size")
+    assert max(off) <= 0.3
 
 
 def _on_slides(tree: Tree) -> tuple[list[Layer], dict[str, Group]]:

@@ -48,8 +48,6 @@ CHROMIUM_NODES = """() => {
 
 
 # LibreOffice: pictures as PDF at 96 pixels an inch, the rest from its own flat file.
-CROP = ("-x", "0", "-y", "0", "-W", str(WIDTH), "-H", str(HEIGHT))
-"""A slide's sides are in hundredths of a millimeter there, and a pixel is added for what is left over."""
 YES, NO = ({"type": "boolean", "value": value} for value in ("true", "false"))
 LOSSLESS = "pdf:impress_pdf_Export:" + json.dumps({"UseLosslessCompression": YES, "ReduceImageResolution": NO})
 DRAW, OFFICE_DRAW = "{urn:oasis:names:tc:opendocument:xmlns:drawing:1.0}", "{http://openoffice.org/2010/draw}"
@@ -63,16 +61,28 @@ PIXELS_PER_CM = 96 / 2.54
 
 def office_reads(files: Sequence[Path]) -> list[Seen]:
     """Return slides as Impress reads them."""
+    pictures = office_shows(files, (WIDTH, HEIGHT))
+    _convert(files, "fodp")
+    return [_slide(file, picture) for file, picture in zip(files, pictures, strict=True)]
+
+
+def office_shows(files: Sequence[Path], size: tuple[int, int]) -> list[Image.Image]:
+    """Return slides of `size` pixels as Impress shows them."""
+    _convert(files, LOSSLESS)
+    # A slide's sides are in hundredths of a millimeter there, and a pixel is added for what is left over.
+    crop = ("-x", "0", "-y", "0", "-W", str(size[0]), "-H", str(size[1]))
+    for file in files:
+        run(["pdftoppm", "-r", "96", *crop, "-png", "-singlefile", file.with_suffix(".pdf"), file], file.parent)
+    return [Image.open(f"{file}.png").convert("RGBA") for file in files]
+
+
+def _convert(files: Sequence[Path], kind: str) -> None:
     folder = files[0].parent
-    for kind in (LOSSLESS, "fodp"):
-        profile = f"-env:UserInstallation={(folder / 'office').as_uri()}"
-        run(["soffice", profile, "--headless", "--convert-to", kind, "--outdir", folder, *files], folder)
-    return [_slide(file) for file in files]
+    profile = f"-env:UserInstallation={(folder / 'office').as_uri()}"
+    run(["soffice", profile, "--headless", "--convert-to", kind, "--outdir", folder, *files], folder)
 
 
-def _slide(file: Path) -> Seen:
-    picture = file.with_suffix(".slide")
-    run(["pdftoppm", "-r", "96", *CROP, "-png", "-singlefile", file.with_suffix(".pdf"), picture], file.parent)
+def _slide(file: Path, picture: Image.Image) -> Seen:
     root = ElementTree.parse(file.with_suffix(".fodp")).getroot()
     (page,) = root.iter(f"{DRAW}page")
     fades = {
@@ -82,7 +92,7 @@ def _slide(file: Path) -> Seen:
     }
     layers: list[Layer] = []
     nodes = [*_office_nodes(page, "", fades, layers)]
-    return Seen(nodes=nodes, shown=Image.open(f"{picture}.png").convert("RGBA"), layers=layers)
+    return Seen(nodes=nodes, shown=picture, layers=layers)
 
 
 def _office_nodes(
