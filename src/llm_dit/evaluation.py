@@ -83,7 +83,7 @@ def compare(found: Sequence[Image.Image], truth: Sequence[Image.Image], max_edit
     Both are RGBA images of one size, bottom first. Raises `InputError` for an empty stack or another size.
     """
     if not found or not truth or len({image.size for image in (*found, *truth)}) != 1:
-        raise InputError("Both stacks need layers, all of them of one size.", param="layers")
+        raise InputError("Both stacks need layers, all of the same size.", param="layers")
     measure = _Measure()
     ours, theirs = _apart(found), _apart(truth)
     results: list[Likeness] = []

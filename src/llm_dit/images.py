@@ -114,11 +114,11 @@ def _opened(content: bytes) -> Generator[Source]:
     except Image.UnidentifiedImageError:
         raise ImageError(NOT_A_PICTURE) from None
     except Image.DecompressionBombError:  # some of Pillow's readers look at the size before we can
-        raise ImageError("The picture has more pixels than can be read: scale it down.") from None
+        raise ImageError("The picture has too many pixels: scale it down.") from None
     except DECODER_ERRORS as error:
         if "out of memory" in str(error):  # so Pillow says of its decoders
             raise MemoryError from None
-        raise ImageError("The picture is damaged or cut off: save it again as PNG, JPEG or WebP.") from None
+        raise ImageError("The picture is damaged or truncated: save it again as PNG, JPEG or WebP.") from None
 
 
 def _turned(size: tuple[int, int], orientation: int) -> tuple[int, int]:
@@ -192,8 +192,7 @@ def check_dimensions(size: tuple[int, int], limits: ImageLimits) -> None:
         raise _too_large(f"{width}×{height} pixels", limits)
     if min(size) < limits.min_side:
         raise ImageError(
-            f"The picture has {width}×{height} pixels, too few to see anything: each side needs at least "
-            f"{limits.min_side}."
+            f"The picture has {width}×{height} pixels, which is too small: each side needs at least {limits.min_side}."
         )
     if limits.max_aspect is not None and max(size) > limits.max_aspect * min(size):
         raise ImageError(

@@ -17,11 +17,11 @@ Box = tuple[int, int, int, int]
 
 Opacity = Annotated[float, Field(ge=0, le=1)]
 Offset = Annotated[int, Field(ge=-32768, le=32768, description="Pixels from the canvas's top left corner.")]
-Blend = Annotated[BlendMode, Field(description="How the colors meet those below, as in CSS's mix-blend-mode.")]
-Scale = Annotated[float, Field(ge=0.01, le=32, description="Size about the layer's top left corner.")]
-Stretch = Annotated[float, Field(ge=0.01, le=100, description="How many times as high as `scale` alone would have it.")]
+Blend = Annotated[BlendMode, Field(description="Blend mode, as in CSS's mix-blend-mode.")]
+Scale = Annotated[float, Field(ge=0.01, le=32, description="Scale around the layer's top left corner.")]
+Stretch = Annotated[float, Field(ge=0.01, le=100, description="Factor on the height, in addition to `scale`.")]
 Rotation = Annotated[
-    float, Field(ge=-360, le=360, description="Degrees, clockwise, about the middle of the layer's box.")
+    float, Field(ge=-360, le=360, description="Degrees, clockwise, around the center of the layer's box.")
 ]
 Flip = Annotated[bool, Field(description="Mirrored within the layer's own box.")]
 
@@ -347,7 +347,9 @@ class Group(BaseModel, frozen=True):
 
     opacity: Opacity = 1.0
     visible: bool = True
-    blend: Annotated[GroupBlend, Field(description="As of a layer, or that of each layer by itself.")] = PASS_THROUGH
+    blend: Annotated[
+        GroupBlend, Field(description="A layer's blend mode, or `pass-through`: each layer blends by itself.")
+    ] = PASS_THROUGH
 
     @property
     def passes_through(self) -> bool:

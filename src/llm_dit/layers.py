@@ -287,7 +287,7 @@ def canvas_of(boxes: Sequence[Box], width: int | None = None, height: int | None
     height = max((box[3] for box in boxes), default=0) if height is None else height
     if width < 1 or height < 1:
         raise InputError(
-            "Nothing lies on the canvas: give a width and a height of at least 1 pixel, or move a layer.",
+            "No layer lies on the canvas: set a width and a height of at least 1 pixel, or move a layer.",
             param="layers",
         )
     return width, height

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 PNG_KEY = "llm-dit"
 """The keyword of the text in a PNG file that holds a recipe, as JSON."""
 MAX_BYTES = 32_768
-NO_RECIPE = "has no recipe: take a PNG that llm-dit has written after an edit, or the manifest.json of a decomposition"
+NO_RECIPE = "has no recipe: use a PNG that llm-dit wrote after an edit, or the manifest.json of a decomposition"
 
 
 class Source(NamedTuple):

@@ -190,7 +190,7 @@ def model_size(size: tuple[int, int], resolution: int) -> tuple[int, int]:
 def check_image(image: object, param: str) -> None:
     """Raise `ImageError` for what is no picture, has no pixels, or has pixels that are not bytes."""
     if not isinstance(image, Image.Image):
-        raise ImageError(f"{param} must be a picture, such as PIL's Image.open(path) returns.", param=param)
+        raise ImageError(f"{param} must be a PIL image, as from Image.open(path).", param=param)
     if image.width < 1 or image.height < 1:
         raise ImageError("The image is empty: it needs at least 1 × 1 pixels.", param=param)
     if image.mode[:2] in ("I;", "I", "F"):
@@ -223,5 +223,5 @@ def region_box(
     left, top = max(left, 0), max(top, 0)
     right, bottom = min(right, size[0]), min(bottom, size[1])
     if left >= right or top >= bottom:
-        raise InputError(f"The region's box lies beside the layer, which is {size[0]}×{size[1]}.", param="region")
+        raise InputError(f"The region's box lies outside the layer, which is {size[0]}×{size[1]}.", param="region")
     return math.floor(left), math.floor(top), math.ceil(right), math.ceil(bottom)

@@ -81,9 +81,9 @@ class Score:
     def sentence(self) -> str:
         """Return what a person should know, in a sentence."""
         count, useful = len(self.layers), self.useful
-        said = f"{useful} of {_layers(count)} say{'s' if useful == 1 else ''} something"
+        said = f"{useful} of {_layers(count)} {'is' if useful == 1 else 'are'} useful"
         if useful == count:
-            said = "The layer says something" if count == 1 else f"All {count} layers say something"
+            said = "The layer is useful" if count == 1 else f"All {count} layers are useful"
         faults = self._faults()
         if faults:
             said += f"; {', '.join(faults)}" + (f": try {_layers(useful)}" if useful else "")
@@ -113,7 +113,7 @@ class Score:
                 for layer in self.layers
                 if layer.like is not None
             ),
-            *([f"{_listed(unseen)} add{'s' if len(unseen) == 1 else ''} nothing that is seen"] if unseen else []),
+            *([f"{_listed(unseen)} add{'s' if len(unseen) == 1 else ''} nothing visible"] if unseen else []),
         ]
 
 

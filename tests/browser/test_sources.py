@@ -98,10 +98,10 @@ def test_results_wait_beside_each_other_also_in_the_project(studio: Studio, pict
     studio.choose(picture)
     studio.decompose(layers=7)
     # The picture has five: the page says so, and tries it.
-    expect(page.locator(".score")).to_contain_text("5 of 7 layers say something")
+    expect(page.locator(".score")).to_contain_text("5 of 7 layers are useful")
     page.get_by_role("button", name="Try 5 layers").click()
     expect(studio.rows).to_have_count(5)
-    expect(page.locator(".score")).to_have_text("All 5 layers say something.")
+    expect(page.locator(".score")).to_have_text("All 5 layers are useful.")
     results = page.get_by_role("group", name="Results").get_by_role("button")
     expect(results).to_have_count(2)
     results.first.click()

@@ -124,13 +124,13 @@ test("what a decomposition is worth is said in a sentence", () => {
         layers: verdicts.map((verdict, index) => ({ verdict, name: `L${index + 1}`, like: verdict === "duplicate" ? 1 : null })),
       }),
     );
-  assert.equal(score(null, "useful", "useful"), "All 2 layers say something.");
-  assert.equal(score(null, "useful"), "The layer says something.");
+  assert.equal(score(null, "useful", "useful"), "All 2 layers are useful.");
+  assert.equal(score(null, "useful"), "The layer is useful.");
   assert.equal(
     score(40, "useful", "empty", "duplicate", "unseen", "unseen", "useful"),
-    "2 of 6 layers say something; “L2” is empty, “L3” repeats “L1”, “L4” and “L5” add nothing that is seen: try 2 layers.",
+    "2 of 6 layers are useful; “L2” is empty, “L3” repeats “L1”, “L4” and “L5” add nothing visible: try 2 layers.",
   );
-  assert.match(score(20, "empty"), /^0 of 1 layer say something; “L1” is empty; together they rebuild the picture poorly/);
+  assert.match(score(20, "empty"), /^0 of 1 layer are useful; “L1” is empty; together they rebuild the picture poorly/);
 });
 
 test("the place in the queue is said in words", () => {

@@ -278,7 +278,7 @@ def test_a_blended_layer_on_a_slide_says_what_was_done() -> None:
     layers = [Layer(image=disc(13), name="Sun"), Layer(image=disc(13), name="Shade", blend="multiply")]
     (slide,) = Presentation(exported(layers, "pptx")).slides
     described = [shape._element._nvXxPr.cNvPr.get("descr") for shape in slide.shapes]
-    assert described == ["Sun", "Shade (blend mode multiply, painted in over what lies below)"]
+    assert described == ["Sun", "Shade (blend mode multiply, merged with the layers below)"]
 
 
 # Flat pictures --------------------------------------------------------------------------------------------------------

@@ -387,7 +387,7 @@ def test_a_drawing_reads_nothing_from_elsewhere(tmp_path: Path) -> None:
     for target in (str(secret), secret.as_uri(), "http://127.0.0.1:1/x.png", f"data:image/svg+xml;base64,{inner}"):
         layers, file = layer_file(svg(f'<image href="{target}" width="40" height="30"/><image xlink:href="{target}"/>'))
         assert [one.image.getbbox() for one in layers] == [None], target
-        assert file.warnings == ["Pictures outside of the file are not read, and left out."]
+        assert file.warnings == ["Pictures outside the file are left out."]
     entity = b'<!DOCTYPE svg [<!ENTITY x SYSTEM "' + secret.as_uri().encode() + b'">]>' + svg("<text>&x;</text>")
     assert [one.image.getbbox() for one in layers_of(entity)] == [None]
 

@@ -251,7 +251,7 @@ def test_background_goes_below_everything() -> None:
 
 
 def test_a_canvas_without_pixels_is_refused() -> None:
-    with pytest.raises(InputError, match="give a width and a height"):
+    with pytest.raises(InputError, match="set a width and a height"):
         composite([])
     with pytest.raises(InputError, match="at least 1 pixel"):
         composite([Layer(image=Image.new("RGBA", (2, 2)))], width=0)

@@ -37,7 +37,7 @@ def scored(*layers: Image.Image, picture: Image.Image | None = None) -> Score:
 def test_layers_that_say_something() -> None:
     score = scored(ground(), disc())
     assert (score.mean, score.worst, score.psnr, score.useful) == (0, 0, None, 2)
-    assert score.sentence == "All 2 layers say something."
+    assert score.sentence == "All 2 layers are useful."
     below, above = score.layers
     assert (below.box, below.coverage, above.box) == ((0, 0, 200, 100), 1, (20, 20, 81, 81))
     assert above.coverage == pytest.approx(0.145, abs=0.005)
@@ -60,16 +60,16 @@ def test_empty_layers_those_that_repeat_others_and_those_that_nobody_sees() -> N
     ]
     assert score.layers[2].box is None
     assert score.sentence == (
-        "3 of 6 layers say something; “Layer 3” is empty, “Layer 4” repeats “Layer 2”, "
-        "“Layer 5” adds nothing that is seen: try 3 layers."
+        "3 of 6 layers are useful; “Layer 3” is empty, “Layer 4” repeats “Layer 2”, "
+        "“Layer 5” adds nothing visible: try 3 layers."
     )
 
 
 def test_one_layer_and_none_that_says_anything() -> None:
-    assert scored(ground()).sentence == "The layer says something."
+    assert scored(ground()).sentence == "The layer is useful."
     empty = Image.new("RGBA", SIZE)
     assert scored(empty, empty, picture=ground()).sentence == (
-        "0 of 2 layers say something; “Layer 1” and “Layer 2” are empty; together they rebuild the picture poorly: "
+        "0 of 2 layers are useful; “Layer 1” and “Layer 2” are empty; together they rebuild the picture poorly: "
         "try another seed or more steps."
     )
 

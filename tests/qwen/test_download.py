@@ -49,12 +49,12 @@ def test_what_is_there_is_not_fetched_again(hub: Hub, tmp_path: Path) -> None:
 
 def test_a_revision_is_a_commit(hub: Hub, tmp_path: Path) -> None:
     assert download(tmp_path, revision=COMMIT).name == COMMIT
-    with pytest.raises(DownloadError, match="no such model or revision"):
+    with pytest.raises(DownloadError, match="does not have this model or revision"):
         download(tmp_path, revision="nonsense")
 
 
 def test_an_unknown_model_is_named_as_such(hub: Hub, tmp_path: Path) -> None:
-    with pytest.raises(DownloadError, match="no such model"):
+    with pytest.raises(DownloadError, match="does not have this model"):
         download_checkpoint("nobody/nothing", cache_dir=tmp_path, progress=ignore_progress)
 
 

@@ -38,7 +38,7 @@ def test_references_take_room_from_the_instruction(
 
 
 def test_who_takes_none_says_so_before_anything_is_loaded(first_edit: Path, picture: Image.Image) -> None:
-    with pytest.raises(InputError, match="classical engine takes no reference"):
+    with pytest.raises(InputError, match="classical engine does not support reference"):
         ClassicalPipeline().edit_layer(picture, "make it blue", references=[SQUARE])
     pipe = QwenImageDiffusersPipeline.from_pretrained("", first_edit, edit_only=True, device="cpu")
     with pytest.raises(InputError, match="use Qwen-Image-Edit-2509 or 2511"):

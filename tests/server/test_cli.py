@@ -66,8 +66,8 @@ def test_decompose_edit_composite(poster: Path, tmp_path: Path) -> None:
     assert (len(layers), manifest.width, manifest.height) == (3, 160, 120)
     about = json.loads((folder / "manifest.json").read_text())
     assert about["seed"] == 7
-    assert about["score"]["sentence"] == "All 3 layers say something."
-    assert "\nAll 3 layers say something. The stack rebuilds" in done.stdout
+    assert about["score"]["sentence"] == "All 3 layers are useful."
+    assert "\nAll 3 layers are useful. The stack rebuilds" in done.stdout
     given = pixels(poster)
     assert np.abs(pixels(folder / "composite.png") - given).max() <= 1
 
@@ -126,7 +126,7 @@ def test_an_edit_is_kept_within_a_box_or_a_mask(poster: Path, tmp_path: Path) ->
         done = run("edit", poster, "make it green", "--region", region, cwd=tmp_path)
         assert (done.returncode, says in done.stderr) == (2, True), done.stderr
     done = run("edit", poster, "make it green", "--reference", poster, cwd=tmp_path)
-    assert (done.returncode, "no reference pictures" in done.stderr) == (2, True), done.stderr
+    assert (done.returncode, "does not support reference pictures" in done.stderr) == (2, True), done.stderr
 
 
 def test_taking_apart_again_leaves_no_layers_of_before(poster: Path, tmp_path: Path) -> None:
@@ -223,7 +223,7 @@ def test_a_jpeg_takes_the_background_it_is_given(tmp_path: Path) -> None:
         (["edit", "poster.png", "make it blue", "-o", "out.jpg"], "must end with .png"),
         (["composite", "poster.png", "-o", "out.psd"], "must end with .png"),
         (["composite", "empty"], "not a layer bundle"),
-        (["select", "poster.png"], "Point at something"),
+        (["select", "poster.png"], "Nothing is marked"),
         (["select", "poster.png", "--box", "1,2,3"], "--box must be 4 comma-separated numbers"),
         (["select", "poster.png", "--point", "900,2"], "160×120 pixels"),
         (["export", "poster.png", "-o", "poster.gif"], ".psd"),

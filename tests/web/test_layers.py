@@ -36,7 +36,7 @@ def test_decompose_answers_with_the_composite_and_the_layers(client: httpx.Clien
         ("empty", None),
         ("empty", None),
     ]
-    assert score["sentence"] == "1 of 3 layers says something; “Layer 1” and “Layer 2” are empty: try 1 layer."
+    assert score["sentence"] == "1 of 3 layers is useful; “Layer 1” and “Layer 2” are empty: try 1 layer."
     assert body == {
         "layer_count": 3,
         "seed": 7,

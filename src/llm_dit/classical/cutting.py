@@ -63,11 +63,10 @@ def cut_out(
     stack = [replace(layer, x=layer.x - left, y=layer.y - top, visible=shows(layer, groups)) for layer in layers]
     shown = _shown(stack, share)
     if not shown:
-        raise InputError("Nothing shows where the mask is: select a part of what is seen.", param="mask")
+        raise InputError("Nothing is visible under the mask: select a visible part.", param="mask")
     if not all(group.passes_through for number in shown for _, group in groups_around(layers[number].group, groups)):
         raise InputError(
-            "What is selected is in a group with an opacity or a blend mode of its own: merge the group, or let it "
-            "pass through.",
+            "The selection is in a group with its own opacity or blend mode: merge the group, or let it pass through.",
             param="mask",
         )
     above = max(shown) + 1

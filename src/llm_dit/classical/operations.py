@@ -68,11 +68,11 @@ _WORDS: dict[Reason, tuple[str, str]] = {
         "指令包含 {count} 项修改：一次最多 {most} 项。",
     ),
     "not_understood": (
-        "The built-in engine does not understand “{part}”: docs/instructions.md lists what it does.",
+        "The built-in engine does not understand “{part}”: docs/instructions.md lists its operations.",
         "内置引擎看不懂“{part}”：它能做的事见 docs/instructions.md。",
     ),
     "negation": (
-        "The built-in engine does not understand “{part}”: say what to do instead of what not to do.",
+        "The built-in engine does not understand “{part}”: say what to change, not what to leave.",
         "内置引擎看不懂“{part}”：请说要做什么，而不是不要做什么。",
     ),
     "other_language": (
@@ -84,7 +84,7 @@ _WORDS: dict[Reason, tuple[str, str]] = {
         "指令提到了同一图层中的几样东西：请一次编辑一样，或先让它们各成一层。",
     ),
     "new_thing": (
-        "The built-in engine draws nothing new, as “{part}” asks: the Qwen-Image engine does.",
+        "The built-in engine cannot draw new things such as “{part}”: the Qwen-Image engine can.",
         "内置引擎不能画出新的东西（“{part}”）：请使用 Qwen-Image 引擎。",
     ),
     "new_shape": (
@@ -92,31 +92,31 @@ _WORDS: dict[Reason, tuple[str, str]] = {
         "这会改变图层的轮廓，而形状“keep”（保持）会保留它：请选择形状“new”（新形状）。",
     ),
     "size": (
-        "The engine edits what a layer shows, not its size: scale the layer in the stack.",
+        "The engine edits the content of a layer, not its size: scale the layer in the stack.",
         "引擎修改图层的内容，不改变它的大小：请在图层列表中缩放图层。",
     ),
     "place": (
-        "The engine edits what a layer shows, not its place: move the layer in the stack.",
+        "The engine edits the content of a layer, not its position: move the layer in the stack.",
         "引擎修改图层的内容，不改变它的位置：请在图片上移动图层。",
     ),
     "delete": (
-        "The engine edits what a layer shows: to remove the whole layer, delete it from the stack.",
+        "The engine edits the content of a layer: to remove the whole layer, delete it from the stack.",
         "引擎修改图层的内容：要去掉整个图层，请在图层列表中删除它。",
     ),
     "hide": (
-        "The engine edits what a layer shows: to hide or show the whole layer, use its eye in the stack.",
+        "The engine edits the content of a layer: to hide or show the whole layer, use its eye in the stack.",
         "引擎修改图层的内容：要隐藏或显示整个图层，请用图层列表中的眼睛图标。",
     ),
     "copy": (
-        "The engine edits what a layer shows: to have it twice, duplicate the layer in the stack.",
+        "The engine edits the content of a layer: to copy the whole layer, duplicate it in the stack.",
         "引擎修改图层的内容：要再来一份，请在图层列表中创建副本。",
     ),
     "undo": (
-        "The engine keeps no history: undo in the page, or take an earlier version of the layer.",
+        "The engine keeps no history: undo on the page, or use an earlier version of the layer.",
         "引擎不保存历史：请在页面中撤销，或选用图层的早先版本。",
     ),
     "unclear_part": (
-        "What “{part}” is here is not clear by its color: make it a layer with “Select object”, then edit that.",
+        "The engine cannot find “{part}” by its color: make it a layer with “Select object”, then edit that.",
         "无法按颜色确定这个图层里的“{part}”：请先用“选择物体”把它变成单独的图层，再编辑。",
     ),
     "remove_part": (
@@ -124,11 +124,11 @@ _WORDS: dict[Reason, tuple[str, str]] = {
         "要去掉“{part}”，请先用“选择物体”把它变成单独的图层，再删除该图层。",
     ),
     "no_such_color": (
-        "Nothing in this layer has that color: name a color that it has.",
+        "Nothing in this layer has that color: name a color of the layer.",
         "这个图层里没有这种颜色：请说一种它有的颜色。",
     ),
     "no_background": (
-        "This layer is cut out already: its background is another layer, edit that one.",
+        "This layer is already cut out: its background is another layer, edit that one.",
         "这个图层已经抠好：它的背景在别的图层上，请编辑那个图层。",
     ),
     "no_subject": (

@@ -364,7 +364,7 @@ def _thing_in(picture: Image.Image, region: NamedBox, number: int) -> Mask:
     mask = np.asarray(select(picture, box=region.box)) > 127
     if not mask.any():
         what = f"The box of “{region.name}”" if region.name else f"Box {number}"
-        raise InputError(f"{what} has no thing in it: draw it around one.", param="regions")
+        raise InputError(f"{what} contains no thing: draw it around one.", param="regions")
     return mask
 
 

@@ -96,7 +96,7 @@ def _hints(
     for param, places in (("points", points), ("without", without), ("line", line), ("box", corners)):
         if len(places) > MOST_POINTS or not all(math.isfinite(value) for place in places for value in place):
             raise InputError(
-                f"Give places as two numbers of pixels each, x and y, at most {MOST_POINTS} of them.", param=param
+                f"Points must be two numbers of pixels each, x and y, at most {MOST_POINTS} of them.", param=param
             )
     inside: list[Sequence[Point]] = []
     strokes: list[Sequence[Point]] = [[place] for place in points]
@@ -107,10 +107,12 @@ def _hints(
     elif line:
         strokes.append(line)
     if not inside and not strokes:
-        raise InputError("Point at something: give a place on it, a box around it or a line along it.", param="points")
+        raise InputError(
+            "Nothing is marked: give a point on the thing, a box around it or a line along it.", param="points"
+        )
     for param, places in (("box", [p for outline in inside for p in outline]), ("points", [*points, *line])):
         if places and not _meets(size, places):
-            raise InputError(f"The picture has {size[0]}×{size[1]} pixels: point at a place in it.", param=param)
+            raise InputError(f"The picture has {size[0]}×{size[1]} pixels: point at a place inside it.", param=param)
     return _Hints(inside=inside, strokes=strokes, without=[[place] for place in without])
 
 

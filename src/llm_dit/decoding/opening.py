@@ -42,7 +42,7 @@ PICTURE_FORMATS = (
 _NAMES = [format.name for format in PICTURE_FORMATS]
 FORMAT_NAMES = f"{', '.join(_NAMES[:-1])} or {_NAMES[-1]}"
 """The formats as a sentence lists them."""
-NOT_A_PICTURE = f"This is not a picture that can be read: send a {FORMAT_NAMES} file."
+NOT_A_PICTURE = f"This is not a readable picture: send a {FORMAT_NAMES} file."
 
 
 # JPEG: the segments that make pixels go to the decoder; profiles and the camera's orientation are read here.
@@ -89,7 +89,7 @@ def open_jpeg(content: bytes) -> Source:
         if _is_kept(marker, data):
             kept.append(view[start:end])
     if scans > MAX_SCANS or scans * size[0] * size[1] > MAX_SCANNED_PIXELS:
-        raise ImageError("The JPEG is built of more passes than any program writes: save it again as PNG or JPEG.")
+        raise ImageError("The JPEG has more scans than any program writes: save it again as PNG or JPEG.")
     file = b"".join(kept)
     image = JpegImageFile(io.BytesIO(file))
     return Source(

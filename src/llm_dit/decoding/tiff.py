@@ -232,7 +232,7 @@ class Values:
         if self._cut:
             self._piece = (self._width, max(1, AT_ONCE // self._row))
         if self._row * self._piece[1] > MAX_PIECE:
-            raise ImageError("This TIFF is one piece that is too large to unpack: save it again as PNG.")
+            raise ImageError("This TIFF is a single strip that is too large to unpack: save it again as PNG.")
         self._palette = _palette(directory, layout.bits) if layout.kind == INDEXED else None
         self._alpha: Image.Image | None = None
 
@@ -424,7 +424,7 @@ def _by_pillow(directory: Directory) -> TiffImageFile:
     except (SyntaxError, KeyError):
         pass
     raise ImageError(
-        "This TIFF stores its pixels in a way that is not read here: save it as PNG, or as TIFF with LZW compression."
+        "This TIFF stores its pixels in an unsupported way: save it as PNG, or as TIFF with LZW compression."
     )
 
 

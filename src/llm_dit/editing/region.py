@@ -145,7 +145,7 @@ def read_region(region: RegionLike, layer: Image.Image, shape: Shape) -> Region 
         mask = np.zeros((layer.height, layer.width), np.uint8)
         mask[top:bottom, left:right] = 255
     if not mask.any():
-        raise InputError("The region is empty: say where the layer may change.", param="region")
+        raise InputError("The region is empty: mark where the layer may change.", param="region")
     if shape == "keep" and not np.asarray(layer.getchannel("A"))[mask > 0].any():
         raise InputError(
             "The layer is transparent everywhere in the region: choose another one, or send shape “new”.",

@@ -143,9 +143,9 @@ def text_forms() -> tuple[TextForm, ...]:
 
 def _check_text(name: ExportName, text: TextForm) -> None:
     if text != "picture" and name != "pptx":
-        raise InputError("Only presentations (pptx) hold editable text.", param="text")
+        raise InputError("Only presentations (pptx) can contain editable text.", param="text")
     if text not in text_forms():
-        raise InputError("The networks that read text are not set up: run `llm-dit models fetch`.", param="text")
+        raise InputError("The networks that read text are not installed: run `llm-dit models fetch`.", param="text")
 
 
 # A stack as one flat picture.

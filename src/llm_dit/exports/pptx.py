@@ -201,7 +201,7 @@ def _add(shapes: Any, layer: Layer, slide: _Slide, pictures: _Pictures, text: "T
 
 def _add_picture(shapes: Any, layer: Layer, slide: _Slide, pictures: _Pictures) -> None:
     picture = pictures.add_to(shapes, layer, slide.box(layer.x, layer.y, layer.width, layer.height))
-    note = "" if layer.blend == "normal" else f" (blend mode {layer.blend}, painted in over what lies below)"
+    note = "" if layer.blend == "normal" else f" (blend mode {layer.blend}, merged with the layers below)"
     _describe(picture, layer.name, note, layer)
     if layer.opacity < 1.0:
         _fade(picture._element.find(f".//{qn('a:blip')}"), "a:alphaModFix", "amt", layer.opacity)

@@ -33,7 +33,7 @@ MAX_BYTES = 2**31 - 1
 MAX_NAME = 255
 CHANNELS = (ChannelID.TRANSPARENCY_MASK, ChannelID.CHANNEL_0, ChannelID.CHANNEL_1, ChannelID.CHANNEL_2)
 BANDS = ("A", "R", "G", "B")
-TOO_LARGE = f"A PSD has at most {MAX_SIDE} pixels a side and 2 GB: scale the layers down, or take OpenRaster or ZIP."
+TOO_LARGE = f"A PSD has at most {MAX_SIDE} pixels a side and 2 GB: scale the layers down, or use OpenRaster or ZIP."
 
 KEYS = {mode: key for key, mode in BLENDS.items()}
 

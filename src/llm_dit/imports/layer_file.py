@@ -159,7 +159,7 @@ MAX_DIRECTORY_BYTES = 2_000_000
 LOCAL_HEADER_BYTES = 30
 ENCRYPTED = 0x1
 PIECE_BYTES = 262_144
-DISHONEST = "The file is damaged or not what it says: export it again."
+DISHONEST = "The file is damaged or inconsistent: export it again."
 
 DAMAGED = (
     zipfile.BadZipFile,

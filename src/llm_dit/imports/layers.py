@@ -33,7 +33,7 @@ BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 START_BYTES = 4096
 """In which a file says what it is; an SVG begins with comments of the program that has written it."""
 NOT_ONE = (
-    "This is not a file of layers: open a project file, a ZIP of layers, an OpenRaster file (ORA), a Photoshop file "
+    "This is not a layered file: open a project file, a ZIP of layers, an OpenRaster file (ORA), a Photoshop file "
     "(PSD) or a drawing (SVG)."
 )
 
@@ -100,7 +100,7 @@ def _bundle_prefix(archive: Archive) -> str | None:
 
 MAX_MANIFEST_BYTES = 1_000_000
 NOT_A_BUNDLE = "This is not a layer bundle: expected a manifest.json beside the layers, as `llm-dit decompose` writes."
-NEWER = "A newer version of llm-dit has written this layer bundle: open it with that version."
+NEWER = "A newer version of llm-dit wrote this layer bundle: open it with that version."
 DAMAGED = "This layer bundle lacks a picture or has a damaged one: export it again."
 
 
@@ -240,8 +240,8 @@ OPERATORS: dict[str, BlendMode] = {
     "krita:soft_light": "soft-light",
 }
 DAMAGED_ORA = "This OpenRaster file is damaged: save it again."
-BLENDED = "“{name}” has a blend mode that is not known here, and is shown as normal."
-NO_PICTURE = "“{name}” is not stored as pixels, and is left out."
+BLENDED = "“{name}” has an unknown blend mode and is shown as normal."
+NO_PICTURE = "“{name}” is not stored as pixels and is left out."
 
 
 def read_ora(archive: Archive, limits: FileLimits) -> LayerFile:

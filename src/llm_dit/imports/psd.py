@@ -47,8 +47,8 @@ FILLS = {b"GdFl", b"PtFl", b"vscg", b"vstk"}
 EFFECTS = {b"lfx2", b"lfxs", b"lmfx"}
 ARTBOARDS = {b"artb", b"artd"}
 
-ADJUSTED = "“{name}” adjusts what lies below it instead of having pixels, and is left out."
-FILLED = "“{name}” is a shape or fill that the file does not store as pixels, and is left out."
+ADJUSTED = "“{name}” is an adjustment layer without pixels and is left out."
+FILLED = "“{name}” is a shape or fill that is not stored as pixels and is left out."
 STYLED = "The effects of “{name}”, such as shadows or strokes, are left out."
 BLENDED = "“{name}” has a blend mode that is not known here, and is shown as normal."
 SCALED = "The picture is {0}×{1} pixels large, more than is taken, and comes in at {2}×{3}, without what lies off it."

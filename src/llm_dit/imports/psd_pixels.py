@@ -90,7 +90,7 @@ class Colors:
 
     def __init__(self, psd: PsdFile) -> None:
         if psd.mode not in COLORS and psd.mode not in {BITMAP, INDEXED}:
-            raise LayerFileError("This Photoshop file has a color mode that is not read: convert it to RGB.")
+            raise LayerFileError("This Photoshop file has an unsupported color mode: convert it to RGB.")
         self._psd = psd
         self.count = COLORS.get(psd.mode, 1)
         self._transform = self._find_transform()

@@ -13,7 +13,7 @@ from typing import IO, Any
 from llm_dit.errors import LayerFileError
 from llm_dit.layer import Box
 
-DAMAGED = "This Photoshop file is damaged or cut off: save it again."
+DAMAGED = "This Photoshop file is damaged or truncated: save it again."
 SIGNATURES = {b"8BIM", b"8B64"}
 LONG_KEYS = {
     b"LMsk", b"Lr16", b"Lr32", b"Layr", b"Mt16", b"Mt32", b"Mtrn", b"Alph", b"FMsk", b"lnk2", b"FEid", b"FXid", b"PxSD",

@@ -40,8 +40,8 @@ UNITS = {"": 1.0, "px": 1.0, "pt": 4 / 3, "pc": 16.0, "mm": 96 / 25.4, "cm": 96 
 USUAL_SIZE = (300.0, 150.0)
 """Of a drawing that says none, as browsers have it."""
 DAMAGED = "This SVG file is damaged: save it again."
-OUTSIDE = "Pictures outside of the file are not read, and left out."
-SCALED = "The drawing is {0}×{1} pixels large, more than is taken, and was drawn at {2}×{3}."
+OUTSIDE = "Pictures outside the file are left out."
+SCALED = "The drawing is {0}×{1} pixels large, beyond the limits, and was drawn at {2}×{3}."
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,7 +60,7 @@ def read_svg(file: IO[bytes], limits: FileLimits) -> LayerFile:
     file.seek(0)
     content = file.read(MAX_DRAWING_BYTES + 1)
     if len(content) > MAX_DRAWING_BYTES:
-        raise LayerFileError(f"This SVG file is larger than {MAX_DRAWING_BYTES >> 20} MB: take pictures out of it.")
+        raise LayerFileError(f"This SVG file is larger than {MAX_DRAWING_BYTES >> 20} MB: remove pictures from it.")
     root = _parse(content)
     warnings: list[str] = []
     _keep_inside(root, warnings)

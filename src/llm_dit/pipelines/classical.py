@@ -40,9 +40,11 @@ MOST_LAYERS = 8
 """What is tried to find how many layers a picture has something for."""
 TRIAL_PIXELS = 640**2
 TRIAL_PERCENT = 40
-CROP = "crop it, or ask for its own size"
-NO_REFERENCES = "The classical engine takes no reference pictures: leave them out, or use a Qwen-Image edit model."
-NO_LORAS = "The classical engine has no LoRAs: leave them out, or run it on Qwen-Image."
+CROP = "crop it, or use its own size"
+NO_REFERENCES = (
+    "The classical engine does not support reference pictures: leave them out, or use a Qwen-Image edit model."
+)
+NO_LORAS = "The classical engine has no LoRAs: leave them out, or use Qwen-Image."
 
 
 class ClassicalPipeline:
@@ -192,7 +194,7 @@ def _seen_pixels(picture: Image.Image) -> int:
 def _check_content(picture: Image.Image, layer_num: int) -> None:
     shown = _seen_pixels(picture)
     if shown == 0:
-        raise ImageError("The picture is transparent everywhere: there is nothing to take apart.")
+        raise ImageError("The picture is fully transparent: there is nothing to decompose.")
     if shown < layer_num:
         raise ImageError(f"The picture shows fewer pixels than layers are asked for: ask for at most {shown}.")
 
@@ -207,6 +209,6 @@ def _check_regions(regions: Sequence[NamedBox], size: tuple[int, int], layer_num
     for left, top, right, bottom in (region.box for region in regions):
         if right <= 0 or bottom <= 0 or left >= size[0] or top >= size[1]:
             raise InputError(
-                f"A box lies beside the picture, which has {size[0]}×{size[1]} pixels: draw it around a thing in it.",
+                f"A box lies outside the picture, which has {size[0]}×{size[1]} pixels: draw it around a thing in it.",
                 param="regions",
             )

@@ -55,7 +55,7 @@ from llm_dit.runs import (
 from llm_dit.score import thinned
 from llm_dit.surroundings import SurroundingsLike, read_surroundings
 
-CROP = "the model works at a fixed area and would see a few rows of pixels: crop it"
+CROP = "the model works at a fixed area and would get only a few rows of pixels: crop it"
 TRIED_LAYERS = 6
 """What a run with as many layers as there is something for draws."""
 

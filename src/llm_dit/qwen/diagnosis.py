@@ -143,7 +143,7 @@ def _find(path: str, pipeline: str, transformer: str | None) -> Checkpoint | Fin
     except LLMDiTError as error:
         return Finding(name=name, value="not a checkpoint", ok=False, advice=error.message)
     if folder is None:
-        advice = "it is downloaded when it is first needed; there is no folder of that name"
+        advice = "it will be downloaded when it is first needed; there is no folder with that name"
         return Finding(name=name, value=NOT_HERE, ok=False, advice=advice)
     try:
         checkpoint = open_checkpoint(folder, pipeline, file)
@@ -189,7 +189,7 @@ def _lora(spec: Spec, model: Checkpoint | Finding) -> Lora | Finding:
     try:
         file = local_lora(spec)
         if file is None:
-            return Finding(name=name, value="on the hub: it is looked for when its model is loaded")
+            return Finding(name=name, value="on the hub: checked when its model is loaded")
         lora = open_lora(file, spec)
         if isinstance(model, Finding):
             return lora
@@ -208,7 +208,7 @@ def _disk(missing: int) -> Finding:
     cache = _hub_cache()
     free = shutil.disk_usage(next(folder for folder in (cache, *cache.parents) if folder.exists())).free
     ok = free > missing
-    needed = f"{missing / 1e9:.0f} GB are to be downloaded: free some, or set HF_HOME to a larger disk"
+    needed = f"{missing / 1e9:.0f} GB must be downloaded: free space, or set HF_HOME to a larger disk"
     return Finding(name="free disk", value=f"{free / 1e9:.1f} GB", ok=ok, advice="" if ok else needed)
 
 
@@ -240,7 +240,7 @@ def _machine(
     check_quantization(quantization, device)
     machine = measure_machine(device)
     dtype = choose_dtype(torch_dtype, device)
-    slow = "there is no accelerator: the classical engine is the one to use" if device.type == "cpu" else ""
+    slow = "there is no accelerator: use the classical engine" if device.type == "cpu" else ""
     pace = pace_of(speed, QWEN_IMAGE.num_inference_steps, fused=fused)
     in_fp8 = speed == "fast" and quantization is None
     narrow = [in_fp8 and can_be_fp8(each) for each in checkpoints]
@@ -286,7 +286,7 @@ def _machine(
     if second is not None:
         plan = plan_second(plan, measure_machine(second), weights, fused=fused)
     fits = plan.peak <= machine.free_device
-    advice = "" if fits else 'it needs more than there is: cpu_offload="auto", or quantization'
+    advice = "" if fits else 'it needs more memory than there is: cpu_offload="auto", or quantization'
     usual, most = f"{plan.usual_peak / 1e9:.0f}", f"{plan.peak / 1e9:.0f}"
     runs = ("at 640 with four layers", "at 1024") if weights.rates != NONE else ("of an edit", "with all references")
     value = f"{plan.reason} About {usual} GB at the peak {runs[0]}, up to {most} {runs[1]}: estimates."
@@ -297,7 +297,7 @@ def _machine(
 def _kept(plan: Plan, weights: Weights) -> str:
     """Return what is where during a run."""
     if plan.strategy == "resident":
-        held = ["everything stays on the device" + (" but the modulation" if plan.modulation_away else "")]
+        held = ["everything stays on the device" + (" except the modulation" if plan.modulation_away else "")]
     else:
         encoder = "whole" if plan.text_encoder == "whole" else "layer by layer"
         away = "without the modulation, " if plan.modulation_away else ""
@@ -305,7 +305,7 @@ def _kept(plan: Plan, weights: Weights) -> str:
             f"the text encoder comes {encoder}",
             f"the transformer comes {away}{plan.kept_blocks} of {weights.blocks} blocks at once, others in turn",
             "the VAE stays",
-            f"the host keeps all, {'page-locked' if plan.pinned else 'not page-locked, so copying waits'}",
+            f"the host keeps all, {'page-locked' if plan.pinned else 'not page-locked, so copies block'}",
         ]
     layers = "one after the other" if plan.sliced_decoding else "together"
     return "; ".join([*held, f"layers are decoded {layers}"])

@@ -22,11 +22,11 @@ from llm_dit.errors import (
 )
 
 OUT_OF_MEMORY = (
-    "The device's memory does not hold this run: use fewer layers or resolution 640, cpu_offload=True, or close what "
-    "else uses the device."
+    "The device has too little memory for this run: use fewer layers, resolution 640 or cpu_offload=True, or close "
+    "other programs on the device."
 )
-DEVICE_LOST = "The device failed in the middle of this run, and the engine restarts: send the job again."
-OUT_OF_RANGE = "The model's numbers ran out of range: use bfloat16 in place of float16, or a lower cfg_scale."
+DEVICE_LOST = "The device failed during this run, and the engine restarts: send the job again."
+OUT_OF_RANGE = "The model's numbers left their range: use bfloat16 instead of float16, or a lower cfg_scale."
 
 # What torch says of each failure. CUDA's own errors are "sticky": every later call in the process fails with them too.
 _NO_MEMORY = ("out of memory", "can't allocate memory", "CUBLAS_STATUS_ALLOC_FAILED", "CUDNN_STATUS_ALLOC_FAILED")
@@ -109,7 +109,9 @@ def free_memory() -> None:
 
 def _of_disk(error: OSError) -> EngineError | None:
     if error.errno in {errno.ENOSPC, errno.EDQUOT}:
-        return DiskFullError("The disk is full: free some space or set HF_HOME to a larger disk; what came is kept.")
+        return DiskFullError(
+            "The disk is full: free some space or set HF_HOME to a larger disk; the partial download is kept."
+        )
     if error.errno == errno.ENOMEM:
         return OutOfMemoryError(OUT_OF_MEMORY)
     return None
@@ -121,7 +123,7 @@ def _of_device(error: RuntimeError) -> EngineError | None:
     if any(sign in text for sign in _NO_MEMORY):
         return OutOfMemoryError(OUT_OF_MEMORY)
     if any(sign in text for sign in _NO_DEVICE):
-        return DeviceError("No such device can be used here: check the driver, or leave `device` out.")
+        return DeviceError("This device is not available here: check the driver, or leave `device` out.")
     if isinstance(error, torch.AcceleratorError) or any(sign in text for sign in _LOST_DEVICE):
         return DeviceLostError(DEVICE_LOST)
     if any(sign in text for sign in _NO_NUMBER):

@@ -98,7 +98,7 @@ class ModelSource:
 
 
 NOT_EXACT = 'The weights were loaded in fp8, for speed = "fast": load the model with speed = "exact" for exact runs.'
-KEEPS_ITS_BITS = "fp8: the weights were not loaded in it, as the configuration has them for fast"
+KEEPS_ITS_BITS = "fp8: the weights are not in fp8, because the configuration did not load them for fast"
 
 
 class Models:
@@ -302,7 +302,9 @@ class Models:
         param = OPTIONS[name]
         specs = parse_loras(texts, param)
         if not fused and any(spec.schedule and spec.schedule.heun for spec in specs):
-            raise InputError("The LoRA stable-layers uses Heun's method, which fused = false has not.", param=param)
+            raise InputError(
+                "The LoRA stable-layers uses Heun's method, which fused = false does not support.", param=param
+            )
         for spec in specs:
             if file := local_lora(spec):
                 open_lora(file, spec)

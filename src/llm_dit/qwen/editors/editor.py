@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 READERS = (("tokenizer/tokenizer_config.json",), ("processor/preprocessor_config.json",))
-NO_REFERENCES = "This edit model takes no references: leave them out, or use Qwen-Image-Edit-2509 or 2511."
+NO_REFERENCES = "This edit model does not support references: leave them out, or use Qwen-Image-Edit-2509 or 2511."
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -210,7 +210,7 @@ def _read_json(folder: Path, name: str) -> dict[str, Any]:
     try:
         return json.loads(content)
     except ValueError:
-        raise _bad(name, "is cut off or damaged") from None
+        raise _bad(name, "is truncated or damaged") from None
 
 
 def check_weights(folder: Path, file: Path) -> None:
@@ -218,7 +218,7 @@ def check_weights(folder: Path, file: Path) -> None:
     end = max((tensor.offset + tensor.size for tensor in stored_in(folder, file)), default=_start(file))
     size = file.stat().st_size
     if size < end:
-        raise _bad(_relative(folder, file), f"is cut off: {size:,} of {end:,} bytes are there")
+        raise _bad(_relative(folder, file), f"is truncated: {size:,} of {end:,} bytes are there")
     if size > end:
         raise _bad(_relative(folder, file), f"is damaged: it has {size - end:,} bytes too many")
 
@@ -276,9 +276,9 @@ def check_present(folder: Path, file: Path) -> None:
 
 def _check_kind(name: str, start: bytes) -> None:
     if start.startswith(POINTER):
-        raise _bad(name, "is a Git LFS pointer and not the file itself: run `git lfs pull`, or")
+        raise _bad(name, "is a Git LFS pointer, not the file itself: run `git lfs pull`, or")
     if start.lstrip()[:1] == b"<":
-        raise _bad(name, "is a web page and not the file itself: sign in to the hub if the model asks for it, and")
+        raise _bad(name, "is a web page, not the file itself: sign in to the hub if the model requires it, and")
 
 
 def _relative(folder: Path, file: Path) -> str:

@@ -166,20 +166,22 @@ def _named_hub_failures() -> Iterator[None]:
     except OSError as error:
         # The hub's library has no class of its own for a file whose size is not what was announced.
         if "Consistency check failed" in str(error):
-            raise DownloadError("The hub sent a file of the wrong size: start again, past any mirror.") from None
+            raise DownloadError("The hub sent a file of the wrong size: try again, without a mirror.") from None
         raise
 
 
 def _describe(error: Exception) -> DownloadError:
     if isinstance(error, GatedRepoError):
-        return DownloadError("The hub asks for a license to be accepted: accept it there and run `hf auth login`.")
+        return DownloadError("The hub requires you to accept a license: accept it there and run `hf auth login`.")
     if isinstance(error, RepositoryNotFoundError | RevisionNotFoundError):
-        return DownloadError("The hub knows no such model or revision: check the name, or run `hf auth login`.")
+        return DownloadError("The hub does not have this model or revision: check the name, or run `hf auth login`.")
     if isinstance(error, LocalEntryNotFoundError):
         return DownloadError(
             "The model is not, or not wholly, on this computer and the hub cannot be reached: check the connection and "
             "HF_HUB_OFFLINE, or give a folder."
         )
     if isinstance(error, HfHubHTTPError):
-        return DownloadError(f"The hub answered {error.response.status_code}: try again later; what came is kept.")
-    return DownloadError("The connection to the hub broke off: start again; what came is kept.")
+        return DownloadError(
+            f"The hub answered {error.response.status_code}: try again later; the partial download is kept."
+        )
+    return DownloadError("The connection to the hub was lost: try again; the partial download is kept.")

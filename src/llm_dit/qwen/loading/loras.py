@@ -125,7 +125,7 @@ def parse_loras(texts: Sequence[str], param: str) -> list[Spec]:
     specs = [_parse(text, param) for text in texts]
     names = [spec.name for spec in specs]
     if twice := {name for name in names if names.count(name) > 1}:
-        raise InputError(f"{param} has {min(twice)} twice: call one of them otherwise, as in NAME=PATH.", param=param)
+        raise InputError(f"{param} has {min(twice)} twice: rename one of them, as in NAME=PATH.", param=param)
     return specs
 
 
@@ -311,10 +311,10 @@ def open_lora(file: Path, spec: Spec) -> Lora:
     for tensor in stored:
         for sign, kind in _OTHER_KINDS.items():
             if sign in tensor.name:
-                raise WeightsError(f"The file of {spec.name} is {kind}: of adapters only plain LoRAs are taken.")
+                raise WeightsError(f"The file of {spec.name} is {kind}: only plain LoRAs are supported.")
         if _TEXT.match(tensor.name):
             raise WeightsError(
-                f"The LoRA {spec.name} has a part for the text encoder: take one for the transformer alone."
+                f"The LoRA {spec.name} has a part for the text encoder: use one for the transformer only."
             )
         name = _bare(tensor.name)
         if match := _HALF.fullmatch(name):

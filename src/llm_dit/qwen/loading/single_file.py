@@ -70,7 +70,7 @@ def read_transformer(path: str | Path, pipeline: str) -> TransformerFile:
     if start == GGUF:
         tensors = list(_read_gguf(file))
     elif start == b"PK\x03\x04":
-        raise _unfit(file, "is a pickle, which may hold code: give a .safetensors or .gguf file")
+        raise _unfit(file, "is a pickle, which may contain code: use a .safetensors or .gguf file")
     else:
         check_weights(file.parent, file)
         tensors = stored_in(file.parent, file)
@@ -271,7 +271,7 @@ def _read_gguf(file: Path) -> Iterator[StoredTensor]:
     try:
         yield from _gguf_tensors(file, header)
     except (struct.error, ValueError, TypeError, KeyError, ArithmeticError, RecursionError):
-        raise _unfit(file, "is cut off or damaged: download it again") from None
+        raise _unfit(file, "is truncated or damaged: download it again") from None
 
 
 def _gguf_tensors(file: Path, header: _Header) -> Iterator[StoredTensor]:

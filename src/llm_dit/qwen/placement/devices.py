@@ -29,7 +29,7 @@ def choose_device(name: str | None) -> torch.device:
         return torch.device(next(kind for kind in SUPPORTED if _is_there(kind)))
     kind, _, index = name.partition(":")
     if kind not in SUPPORTED or (index and not index.isdecimal()):
-        raise DeviceError("The device is cuda, mps or cpu, and cuda may have a number, as in cuda:1.")
+        raise DeviceError("The device must be cuda, mps or cpu; cuda may have a number, as in cuda:1.")
     if not _is_there(kind) or (kind == "cuda" and int(index or 0) >= torch.cuda.device_count()):
         raise DeviceError(f"torch sees no device {name} here: check the driver and the torch build, or leave it out.")
     return torch.device(name)
@@ -43,10 +43,10 @@ def choose_devices(device: str | None, devices: str | None) -> tuple[torch.devic
     if not devices:
         return choose_device(device), None
     if device:
-        raise InputError("Give device or devices, not both.", param="devices")
+        raise InputError("Set device or devices, not both.", param="devices")
     names = [name.strip() for name in devices.split(",")]
     if len(names) != 2 or not (_are_two_cards(names) or names == ["cpu", "cpu"]):  # the processor twice is for trying
-        raise InputError('devices names two NVIDIA GPUs by number, as in "cuda:0,cuda:1".', param="devices")
+        raise InputError('devices must name two NVIDIA GPUs by number, as in "cuda:0,cuda:1".', param="devices")
     return choose_device(names[0]), choose_device(names[1])
 
 
@@ -143,7 +143,7 @@ def check_quantization(quantization: str | None, device: torch.device) -> None:
     if quantization is None:
         return
     if quantization not in get_args(Quantization):
-        raise InputError('quantization is None, "fp8" or "nf4".', param="quantization")
+        raise InputError('quantization must be None, "fp8" or "nf4".', param="quantization")
     if quantization == "nf4" and device.type != "cuda":
         raise DeviceError('nf4 needs a CUDA device: use quantization="fp8", or none.')
     if find_spec(PACKAGES[quantization]) is None:

@@ -89,7 +89,7 @@ def pace_of(speed: Speed, steps: int, *, fused: bool, distilled: bool = False) -
         raise InputError(
             f'speed = "{speed}" needs our own denoising loop: load the model with fused = true.', param="speed"
         )
-    why = ("turbo: no distilled LoRA is there for this model, so it is fast",) if speed == "turbo" else ()
+    why = ("turbo: this model has no distilled LoRA, so the run is fast",) if speed == "turbo" else ()
     return Pace(speed="fast", computed=reusing(steps), why=why)
 
 
