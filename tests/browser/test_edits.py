@@ -109,7 +109,7 @@ def test_what_the_engine_cannot_tell_apart_is_not_offered_twice(stacked: Studio)
     # What the page itself does is said where the engine does not do it.
     stacked.instruction.fill("make the DOG Bigger")
     stacked.button("Apply").click()
-    expect(callout).to_contain_text("size of the layer is set in the list of layers")
+    expect(callout).to_contain_text("layer's size in the list of layers")
     stacked.version("v3: make it darker").click()
     stacked.button("Replace layer").click()
     stacked.edit_button("Background").click()
@@ -419,7 +419,7 @@ def asked_region(studio: Studio) -> Any:
 def test_only_what_is_marked_may_change(stacked: Studio) -> None:
     dialog, page = stacked.dialog, stacked.page
     pick = lambda name: dialog.get_by_role("radio", name=name, exact=True).check()  # noqa: E731
-    undo = dialog.get_by_role("button", name="Take the last mark back")
+    undo = dialog.get_by_role("button", name="Undo the last mark")
     stacked.edit_button("Background").click()
     stacked.instruction.fill("make it red")
     pick("Brush")
@@ -441,7 +441,7 @@ def test_only_what_is_marked_may_change(stacked: Studio) -> None:
     expect(undo).to_be_enabled()
     page.keyboard.press("Escape")
     expect(dialog).to_be_visible()
-    expect(dialog.get_by_text("Only what is marked changes.")).to_be_visible()
+    expect(dialog.get_by_text("Only the marked region changes.")).to_be_visible()
     stacked.wait_until_saved()
     page.reload()
     expect(dialog.or_(stacked.edit_button("Background")).first).to_be_visible()
@@ -477,7 +477,7 @@ def test_an_object_of_the_layer_is_marked_by_a_click(open_stack: Callable[..., S
     stacked.instruction.fill("make it blue")
     dialog.get_by_role("radio", name="Object", exact=True).check()
     drag(stacked, (0.27, 0.42), (0.27, 0.42))
-    expect(dialog.get_by_role("button", name="Take the last mark back")).to_be_enabled()
+    expect(dialog.get_by_role("button", name="Undo the last mark")).to_be_enabled()
     region = asked_region(stacked)
     answer = stacked.page.request.get(f"{stacked.url}{region['mask']}")
     with Image.open(io.BytesIO(answer.body())) as mask:
@@ -489,7 +489,7 @@ def test_an_edit_takes_from_another_layer_and_from_a_file(open_stack: Callable[.
     stacked = open_stack(2)
     dialog = stacked.dialog
     stacked.edit_button("Background").click()
-    expect(dialog.get_by_text("Pictures to take from")).to_be_hidden()
+    expect(dialog.get_by_text("Reference pictures")).to_be_hidden()
     stacked.page.keyboard.press("Escape")
     stacked.pretend_model()
     stacked.edit_button("Background").click()

@@ -22,4 +22,4 @@ def test_the_page_works_below_a_path(open_studio: Callable[..., Studio], service
         expect(studio.rows).to_have_count(2)
         studio.wait_for_paint()
         studio.page.locator(".brand").click()
-        expect(studio.page.get_by_text("Take a picture apart")).to_be_visible()
+        expect(studio.page.get_by_text("Split a picture into layers")).to_be_visible()

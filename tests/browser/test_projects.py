@@ -43,8 +43,8 @@ def test_every_picture_gets_an_address_that_brings_it_back(saved: Studio, open_s
 
 def test_a_project_that_is_not_there(open_studio: Callable[..., Studio]) -> None:
     studio = open_studio(path="/p/nothing")
-    expect(studio.page.get_by_text("This project is not here")).to_be_visible()
-    expect(studio.page.get_by_text("Take a picture apart")).to_be_visible()
+    expect(studio.page.get_by_text("This project does not exist")).to_be_visible()
+    expect(studio.page.get_by_text("Split a picture into layers")).to_be_visible()
     assert studio.page.evaluate("location.pathname") == "/"
 
 
@@ -74,7 +74,7 @@ def test_a_project_file_goes_out_and_comes_in_and_is_renamed_duplicated_and_dele
     expect(saved.rows).to_have_count(2)
     saved.menu("Project: First try (copy)", "Delete")
     expect(page.get_by_text("“First try (copy)” deleted").first).to_be_visible()
-    expect(page.get_by_text("Take a picture apart")).to_be_visible()
+    expect(page.get_by_text("Split a picture into layers")).to_be_visible()
     page.locator(".notice").get_by_role("button", name="Undo").click()
     expect(saved.button("Project: First try (copy)")).to_be_visible()
     expect(saved.rows).to_have_count(2)
@@ -95,7 +95,7 @@ def test_the_list_of_projects(saved: Studio) -> None:
     expect(dialog).to_be_hidden()
     expect(saved.rows).to_have_count(2)
     page.go_back()
-    expect(page.get_by_text("Take a picture apart")).to_be_visible()
+    expect(page.get_by_text("Split a picture into layers")).to_be_visible()
     page.go_forward()
     expect(saved.rows).to_have_count(2)
 
@@ -109,7 +109,7 @@ def test_a_deleted_project_comes_back_later_or_goes_for_good(studio: Studio, pic
     studio.wait_until_saved()
     address = page.evaluate("location.pathname")
     studio.menu("Project: Sunken", "Delete")
-    expect(page.get_by_text("Take a picture apart")).to_be_visible()
+    expect(page.get_by_text("Split a picture into layers")).to_be_visible()
 
     # Its address says what became of it, in whatever tab and however late.
     notice = page.locator(".notice")
@@ -120,7 +120,7 @@ def test_a_deleted_project_comes_back_later_or_goes_for_good(studio: Studio, pic
     expect(studio.button("Project: Sunken")).to_be_visible()
 
     studio.menu("Project: Sunken", "Delete")
-    expect(page.get_by_text("Take a picture apart")).to_be_visible()
+    expect(page.get_by_text("Split a picture into layers")).to_be_visible()
     studio.button("Projects", exact=True).click()
     page.get_by_role("menuitem", name="All projects").click()
     dialog = page.get_by_role("dialog", name="Projects")
@@ -129,15 +129,15 @@ def test_a_deleted_project_comes_back_later_or_goes_for_good(studio: Studio, pic
     dialog.get_by_role("button", name="Actions for Sunken").click()
     page.get_by_role("menuitem", name="Delete").click()
     question = page.get_by_role("alertdialog")
-    dialog.get_by_role("button", name="Delete Sunken for good").click()
+    dialog.get_by_role("button", name="Delete Sunken permanently").click()
     question.get_by_role("button", name="Keep it").click()
     expect(dialog.get_by_role("button", name="Restore Sunken")).to_be_visible()
-    dialog.get_by_role("button", name="Delete Sunken for good").click()
-    question.get_by_role("button", name="Delete for good").click()
-    expect(notice).to_have_text(re.compile("“Sunken” deleted for good"))
+    dialog.get_by_role("button", name="Delete Sunken permanently").click()
+    question.get_by_role("button", name="Delete permanently").click()
+    expect(notice).to_have_text(re.compile("“Sunken” permanently deleted"))
     expect(dialog.get_by_role("button", name="Restore Sunken")).to_have_count(0)
     page.goto(studio.url + address)
-    expect(notice).to_contain_text("This project is not here")
+    expect(notice).to_contain_text("This project does not exist")
 
 
 def test_layers_that_were_taken_home_open_again_by_drop(saved: Studio, service: Service, tmp_path: Path) -> None:
@@ -192,7 +192,7 @@ def test_two_devices_that_changed_the_same_project_are_asked(saved: Studio, open
         saved.wait_until_saved()
         rename_top(other.page, "Mine")
         expect(other.page.locator(".conflict")).to_be_visible()
-        expect(other.page.locator(".saved")).to_have_text("Waits for your choice")
+        expect(other.page.locator(".saved")).to_have_text("Waiting for your choice")
         # Nobody loses anything, reload or not, until somebody chooses.
         other.page.reload()
         expect(other.page.locator(".conflict")).to_be_visible()

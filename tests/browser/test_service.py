@@ -37,7 +37,7 @@ def test_progress_and_cancel(open_studio: Callable[..., Studio], stepping: Servi
     expect(studio.page).to_have_title("shapes · llm-dit")
     expect(studio.rows).to_have_count(0)
     studio.button("Undo: Open picture").click()
-    expect(studio.page.get_by_text("Take a picture apart")).to_be_visible()
+    expect(studio.page.get_by_text("Split a picture into layers")).to_be_visible()
 
 
 def test_a_reload_finds_the_running_job(open_studio: Callable[..., Studio], stepping: Service, picture: Path) -> None:
@@ -46,9 +46,9 @@ def test_a_reload_finds_the_running_job(open_studio: Callable[..., Studio], step
     studio.choose(picture)
     studio.page.get_by_label("Describe the picture").fill("wait")
     studio.decompose_button.click()
-    expect(studio.page.locator(".job-bar")).to_contain_text("Taking the picture apart")
+    expect(studio.page.locator(".job-bar")).to_contain_text("Decomposing the picture")
     studio.page.reload()
-    expect(studio.page.locator(".job-bar")).to_contain_text("Taking the picture apart")
+    expect(studio.page.locator(".job-bar")).to_contain_text("Decomposing the picture")
     (stepping.folder / "go").touch()
     expect(studio.rows).to_have_count(4)
 
@@ -73,7 +73,7 @@ def test_jobs_of_another_tab_are_listed_canceled_and_opened(
         studio.page.keyboard.press("Escape")
     other = studio.context.new_page()
     other.goto(studio.url)
-    expect(other.get_by_text("Take a picture apart")).to_be_visible()
+    expect(other.get_by_text("Split a picture into layers")).to_be_visible()
     other.keyboard.press("j")
     rows = other.locator(".job")
     expect(rows).to_contain_text(["Editing “Layer 1”", "Editing “Layer 0”"])
@@ -246,7 +246,7 @@ def test_every_state_of_the_engine(studio: Studio) -> None:
     words = {
         "loading": ("wait", "Loading", "The engine is loading…"),
         "ready": ("ready", "Classical", "Ready"),
-        "unloaded": ("ready", "Resting", "Ready. The model is loaded again for the next job."),
+        "unloaded": ("ready", "Idle", "Ready. The next job loads the model again."),
         "failed": ("gone", "Cannot run", "The engine cannot run"),
         "half awake": ("wait", "half awake", "half awake"),
     }

@@ -52,7 +52,7 @@ def hand_over(studio: Studio, kind: str, *paths: Path, media_type: str = "image/
 def begin_again(studio: Studio) -> None:
     """Go to the start page, in the page that is there."""
     studio.page.locator(".brand").click()
-    expect(studio.page.get_by_text("Take a picture apart")).to_be_visible()
+    expect(studio.page.get_by_text("Split a picture into layers")).to_be_visible()
 
 
 def test_paste_and_drop(studio: Studio, picture: Path, tmp_path: Path) -> None:
@@ -121,7 +121,7 @@ def test_results_wait_beside_each_other_also_in_the_project(studio: Studio, pict
 def test_what_to_expect_of_a_photograph_is_said_before_a_run(studio: Studio, tmp_path: Path) -> None:
     """Not of a drawing, which the built-in engine takes apart as people would."""
     page = studio.page
-    expectation = page.get_by_text("Text and what stands out come off whole")
+    expectation = page.get_by_text("Text and clear subjects become layers")
     studio.sample("House and garden")
     expect(page.locator(".source-picture")).to_be_visible()
     expect(expectation).to_be_hidden()
@@ -155,10 +155,10 @@ def test_whatever_is_dropped_or_pasted_is_taken_or_answered(studio: Studio, serv
         ({"text/uri-list": foreign, "text/html": f'<img src="{foreign}">'}, "another page"),
         ({"text/plain": foreign}, "another page"),
         ({"text/html": '<img src="blob:https://example.com/1234">'}, "another page"),
-        ({"text/uri-list": f"{studio.url}/docs"}, "no picture in that"),
-        ({"text/plain": "Dear diary,"}, "no picture in that"),
-        ({"text/html": "<b>nothing</b>"}, "no picture in that"),
-        ({}, "no picture in that"),
+        ({"text/uri-list": f"{studio.url}/docs"}, "contains no picture"),
+        ({"text/plain": "Dear diary,"}, "contains no picture"),
+        ({"text/html": "<b>nothing</b>"}, "contains no picture"),
+        ({}, "contains no picture"),
     ]
     for kind in ("drop", "paste"):
         for texts, says in refused:
@@ -190,7 +190,7 @@ def test_a_photograph_over_the_limit_is_made_smaller(studio: Studio, tmp_path: P
     studio.choose(path)
     caption = studio.page.locator(".source-caption")
     expect(caption).to_contain_text("4729 × 3547 px · scaled from 6400 × 4800 px")
-    expect(studio.page.locator(".notice")).to_contain_text("the most that this server takes")
+    expect(studio.page.locator(".notice")).to_contain_text("the limit of this server")
     # What is large is tried at a size that takes seconds first.
     source = studio.page.locator(".source")
     expect(source.get_by_role("radio", name="1024")).to_be_checked()

@@ -44,7 +44,7 @@ test("who thinks better of sharing hears nothing, who waited too long is asked a
   await actions.sharePicture();
   assert.equal(store.state.notice, null);
   await actions.sharePicture();
-  assert.match(store.state.notice.text, /ready to be shared/);
+  assert.match(store.state.notice.text, /ready to share/);
   assert.deepEqual(shared, []);
   store.state.notice.action.run();
   await settle();
