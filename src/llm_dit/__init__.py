@@ -1,6 +1,6 @@
 """Layered image editing: decompose an image into RGBA layers, edit one, composite them again.
 
-The names below are the Python API; each is imported when it is first asked for, so that what is not used costs nothing.
+The names below are the Python API. Each is imported on first use, so that unused parts take no time.
 """
 
 from importlib import import_module

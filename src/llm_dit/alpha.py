@@ -1,4 +1,4 @@
-"""Alpha: colors continued under it, layers resized with it; shown on a ground and taken out of that again (matting)."""
+"""Alpha: colors under alpha, resizing with alpha, showing a layer on a background, and matting."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -15,7 +15,7 @@ Plane = NDArray[Any]
 
 
 def restore_alpha(rgb: Image.Image, alpha: Image.Image) -> Image.Image:
-    """Return `rgb` with `alpha` (an "L" image), byte for byte; sizes that differ raise `ValueError`."""
+    """Return `rgb` with `alpha` (an "L" image), byte for byte; raises `ValueError` if the sizes differ."""
     if rgb.size != alpha.size:
         raise ValueError(f"colors of {rgb.size} and alpha of {alpha.size} do not fit")
     restored = rgb.convert("RGB").convert("RGBA")
@@ -24,10 +24,10 @@ def restore_alpha(rgb: Image.Image, alpha: Image.Image) -> Image.Image:
 
 
 def bleed(layer: Image.Image) -> Image.Image:
-    """Fill the colors under full transparency from the visible ones nearby; everything else stays as it is.
+    """Fill the colors under full transparency from nearby visible colors; nothing else changes.
 
     A pull-push pyramid weighted by alpha (Gortler et al., "The Lumigraph", SIGGRAPH 1996, section 3.4): colors next
-    to an edge continue it, far ones fade into the layer's average. A layer with nothing visible keeps its bytes.
+    to an edge continue it, far ones fade into the layer's average. A fully transparent layer keeps its bytes.
     """
     rgba = np.asarray(layer.convert("RGBA"))
     hidden = rgba[..., 3] == 0
@@ -41,21 +41,21 @@ def bleed(layer: Image.Image) -> Image.Image:
 
 
 def resize_layer(layer: Image.Image, size: tuple[int, int]) -> Image.Image:
-    """Return an RGBA image at another size; colors that nobody sees do not bleed into the edges."""
+    """Return an RGBA image at another size; invisible colors do not bleed into the edges."""
     if layer.size == size:
         return layer
     colors, alpha = bleed(layer).convert("RGB"), layer.getchannel("A")
     if alpha.getextrema() != (255, 255):
-        # Pillow resizes the premultiplied mode "RGBa" as it should be.
+        # Pillow resizes the premultiplied mode "RGBa" correctly.
         return bleed(layer.convert("RGBa").resize(size, Image.Resampling.LANCZOS).convert("RGBA"))
     return restore_alpha(colors.resize(size, Image.Resampling.LANCZOS), Image.new("L", size, 255))
 
 
 def spread(colors: Plane, weight: Plane) -> Plane:
-    """Return `colors` (height, width, 3) continued smoothly from where `weight` (height, width), 0–1, is above 0.
+    """Return `colors` (height, width, 3), extended smoothly from where `weight` (height, width), 0–1, is above 0.
 
-    The weight may also be how sure a color is: the less sure, the more it gets of its neighbors. All weights 0 give
-    black. The method is that of `bleed`.
+    The weight may also be a confidence: the lower it is, the more a color gets from its neighbors. If all weights are 0
+    the result is black. The method is that of `bleed`.
     """
     values = np.empty((*weight.shape, 4), np.float32)
     np.multiply(colors, weight[..., None], out=values[..., :3])
@@ -64,14 +64,14 @@ def spread(colors: Plane, weight: Plane) -> Plane:
 
 
 def _pull_push(values: Plane) -> Plane:
-    """Return weighted colors and weights with what is missing to a weight of 1 taken from coarser levels."""
+    """Return weighted colors and weights, filled up to a weight of 1 from coarser levels."""
     height, width = values.shape[:2]
     if height == 1 and width == 1:
         weight = values[..., 3:]
         return np.divide(values, weight, out=np.zeros_like(values), where=weight > 0)
     half = ((width + 1) // 2, (height + 1) // 2)
     coarse = cv2.resize(values, half, interpolation=cv2.INTER_AREA).reshape(half[1], half[0], 4)
-    # A coarse pixel counts in full as soon as a quarter of it is known, or colors would hardly leave the edge.
+    # A coarse pixel counts fully once a quarter of it is known; otherwise colors would hardly leave the edge.
     coarse /= np.maximum(coarse[..., 3:], 0.25)
     around = cv2.resize(_pull_push(coarse), (width, height), interpolation=cv2.INTER_LINEAR)
     return values + around * (1.0 - values[..., 3:])
@@ -83,7 +83,7 @@ def as_float(image: Image.Image) -> Plane:
 
 
 def to_image(values: Plane) -> Image.Image:
-    """Return the 8-bit image of values 0–1; what lies outside is cut off."""
+    """Return the 8-bit image of values 0–1; other values are clipped."""
     return Image.fromarray(np.rint(values.clip(0, 1) * 255).astype(np.uint8))
 
 
@@ -92,24 +92,24 @@ def join(colors: Plane, alpha: Plane) -> Image.Image:
     return to_image(np.concatenate([colors, alpha[..., None]], -1))
 
 
-# The ground that a layer is shown on: its color, what a model made of it, and how to take it out again.
+# The background on which a layer is shown: its color, what a model made of it, and its removal.
 
-# Neutral grounds are taken first: a model that knows about light would reflect a strong color onto the object. Middle
-# ones come before light and dark ones: an edit for contrast or light cannot push those out of what a picture can hold.
+# Neutral backgrounds come first, because a model that simulates light would reflect a strong color onto the object.
+# Medium ones come before light and dark ones, because an edit of contrast or light cannot push them out of range.
 NEUTRALS: tuple[Rgb, ...] = ((128, 128, 128), (192, 192, 192), (64, 64, 64), (240, 240, 240), (16, 16, 16))
 VIVID: tuple[Rgb, ...] = tuple((red, green, blue) for red in (0, 255) for green in (0, 255) for blue in (0, 255))
 SAMPLES = 20_000
-# Standard deviations, of 0–1: of the noise of an autoencoder, and of a color from those beside it.
+# Standard deviations in 0–1: of an autoencoder's noise, and of a color from its neighbors.
 NOISE = 0.012
 DIFFERENCE = 0.05
 UNSURE = 0.3
 
 
 def choose_matte(layer: Image.Image, enough: float) -> Rgb:
-    """Return a ground that stands apart from the visible colors of an RGBA layer.
+    """Return a background color that differs from the visible colors of an RGBA layer.
 
-    The distance is Euclidean in RGB (0–442) to the nearest 2 % of the colors, weighted by alpha. The first neutral
-    ground at least `enough` away is taken; when there is none, the farthest of all.
+    The distance is Euclidean in RGB (0–442) to the nearest 2 % of the colors, weighted by alpha. The result is the
+    first neutral color at least `enough` away, otherwise the farthest of all.
     """
     pixels = np.asarray(layer).reshape(-1, 4)
     pixels = pixels[pixels[:, 3] > 8]
@@ -122,10 +122,9 @@ def choose_matte(layer: Image.Image, enough: float) -> Rgb:
 
 
 def measure_plate(edited: Plane, clear: NDArray[np.bool_], matte: Rgb) -> Plane:
-    """Return the ground as it is in `edited` (height, width, 3), 0–1, carried on under what covers it.
+    """Return the background in `edited` (height, width, 3), 0–1, extended under the object (a "clean plate").
 
-    It is read where `clear` (height, width) says that nothing covers it; where that is nowhere it is the matte that was
-    shown. A "clean plate" in the words of matting.
+    It is measured where `clear` (height, width) is true; if that is nowhere, it is the color that was shown.
     """
     if not clear.any():
         return np.broadcast_to(np.array(matte, np.float32) / np.float32(255), edited.shape)
@@ -137,29 +136,29 @@ def measure_plate(edited: Plane, clear: NDArray[np.bool_], matte: Rgb) -> Plane:
 def take_out(edited: Plane, coverage: Plane, plate: Plane, plate_error: float = NOISE) -> Plane:
     """Return the colors F with edited = coverage · F + (1 − coverage) · plate, straight, (height, width, 3) in 0–1.
 
-    The less a pixel covers, the more its solution is noise and error of the plate, divided by coverage. Each pixel
-    counts by how sure it is, by the inverse of its variance, and gets the rest from its neighbors (`spread`).
-    `plate_error` is the standard deviation of the plate from the ground that is really there.
+    The less a pixel covers, the more noise and plate error, divided by coverage, its solution contains. Each pixel is
+    weighted by its inverse variance and gets the rest from its neighbors (`spread`). `plate_error` is the standard
+    deviation of the plate from the real background.
     """
     cover = coverage[..., None]
     colors = ((edited - (1 - cover) * plate) / np.maximum(cover, 1 / 255)).clip(0, 1)
-    # What an opaque pixel has of noise stays: only the excess over that is mistrusted.
+    # The noise of an opaque pixel is accepted; only the excess reduces the weight.
     variance = (NOISE**2 * (1 - cover**2) + plate_error**2 * (1 - cover) ** 2) / np.maximum(cover, 1 / 255) ** 2
     sure = (1 / (1 + variance / DIFFERENCE**2)) * (cover > 1 / 255)
     if not sure.any():
         return edited
-    # Many that are hardly sure would outvote a few that are.
+    # Many uncertain pixels would outvote a few certain ones.
     sure[sure < UNSURE * sure.max()] = 0
     return spread(colors, sure[..., 0])
 
 
 def measure_plate_error(edited: Plane, clear: NDArray[np.bool_]) -> float:
-    """Return the standard deviation of the ground from its own mean nearby: large where a scene was painted on it."""
+    """Return the standard deviation of the background from its local mean: large if a scene was painted on it."""
     if not clear.any():
         return NOISE
     height, width = clear.shape
     known = clear.astype(np.float32)[..., None]
-    # A coarse mean: the plate is carried on under an object from about as far away.
+    # A coarse mean, because the plate is extended under an object from about that distance.
     small = (max(width // 8, 1), max(height // 8, 1))
     sums = cv2.resize(np.concatenate([edited * known, known], -1), small, interpolation=cv2.INTER_AREA)
     sums = cv2.resize(cv2.GaussianBlur(sums.reshape(small[1], small[0], 4), (0, 0), 6), (width, height))
@@ -174,19 +173,19 @@ def _nearest(sample: Plane, ground: Rgb) -> float:
     return float(distances[order[int(np.searchsorted(weight, 0.02 * weight[-1]))]])
 
 
-# A new alpha from an edited picture, by the color of the ground it stands on.
+# Deriving a new alpha from an edited picture and its background color.
 
 
-# How far, in RGB of 0–1, a pixel of the ground may be from the ground's color: for light on it, then for noise.
+# Allowed RGB distance (0–1) of a background pixel from the background color: for light on it, and for noise.
 UNEVEN = 0.25
 KEY_NOISE = 0.06
-# With less of the ground left than this the model has painted a scene, and nothing can be keyed.
+# If less of the background remains, the model has painted a scene, and keying is impossible.
 MIN_GROUND = 0.4
 
 
 @dataclass(frozen=True, kw_only=True)
 class Key:
-    """What was derived: alpha and straight colors (0–1), and how far alpha is from the old one (0 same, 1 new)."""
+    """The derived alpha and straight colors (0–1), and the share of new alpha (0 old, 1 new)."""
 
     alpha: Plane
     colors: Plane
@@ -197,9 +196,9 @@ def derive_key(edited: Plane, alpha: Plane, matte: Rgb) -> Key | None:
     """Return the object in `edited` (height, width, 3), which was shown with `alpha` (height, width) on `matte`.
 
     Blue-screen matting with one known ground has no unique answer (Smith and Blinn, "Blue Screen Matting", SIGGRAPH
-    1996, section 3), so two things are added to I = αF + (1 − α)B: B is measured around the object, and F is that of
-    the nearest pixels which are surely object. α is then how far I has gone from B to F. Where this agrees with the old
-    alpha, the old alpha stays: it is exact, and it knows of glow and glass. None when the ground is lost.
+    1996, section 3), so I = αF + (1 − α)B is solved with two additions: B is measured around the object, and F is the
+    color of the nearest certain object pixels. α is then the position of I between B and F. Where this agrees with the
+    old alpha, the old alpha stays, because it is exact and includes glow and glass. None if the background is lost.
     """
     ground = _find_ground(edited, alpha, matte)
     return None if ground is None else key_on(edited, alpha, measure_plate(edited, ground, matte))
@@ -219,7 +218,7 @@ def key_on(edited: Plane, alpha: Plane, plate: Plane) -> Key:
 
 
 def _find_ground(edited: Plane, alpha: Plane, matte: Rgb) -> NDArray[np.bool_] | None:
-    """Return where the ground is plainly to be seen, or None when too little of it is left."""
+    """Return where the background is clearly visible, or None if too little of it is left."""
     around = cv2.dilate(alpha, np.ones((9, 9), np.uint8)) < 1 / 255
     if not around.any():
         return None
@@ -227,20 +226,20 @@ def _find_ground(edited: Plane, alpha: Plane, matte: Rgb) -> NDArray[np.bool_] |
     rough = around & (np.linalg.norm(edited - usual, axis=-1) < UNEVEN)
     if rough.sum() < MIN_GROUND * around.sum():
         return None
-    # Wide means follow the light on the ground and not what stands on it.
+    # Wide means follow the light on the background, not the objects on it.
     plate = cv2.GaussianBlur(measure_plate(edited, rough, matte), (0, 0), 12)
     even = cv2.blur(np.linalg.norm(edited - plate, axis=-1), (5, 5)) < KEY_NOISE
     clear = cv2.erode((even & (np.linalg.norm(edited - usual, axis=-1) < UNEVEN)).astype(np.uint8), np.ones((7, 7)))
-    # What was faint already looks even too, and is not ground.
+    # Areas that were already faint look even, too, but are not background.
     ground = clear.astype(bool) & around
     return ground if ground.sum() >= MIN_GROUND * around.sum() else None
 
 
 def _nearest_object_colors(edited: Plane, alpha: Plane, plate: Plane) -> Plane:
-    """Return for each pixel the color of what is surely object near it.
+    """Return for each pixel the color of certain object pixels near it.
 
-    Surely object is what stands out from the ground as far as the farthest pixel around it does, for its old alpha
-    if it had one.
+    A pixel is certain if it differs from the background as much as the most different pixel around it does, relative to
+    its old alpha, if it had one.
     """
     distance = np.linalg.norm(edited - plate, axis=-1)
     farthest = cv2.dilate(cv2.blur(distance, (3, 3)), cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (15, 15)))

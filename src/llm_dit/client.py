@@ -1,7 +1,7 @@
-"""The API of a service that runs elsewhere, with the methods of a pipeline: `Client`, and `AsyncClient` for asyncio.
+"""Clients of a remote service, with the methods of a pipeline: `Client`, and `AsyncClient` for asyncio.
 
-It needs the extra `client` (httpx2). A run is a job of the service: its progress and previews come as server-sent
-events, a broken connection is taken up again, and a call that is given up cancels its job.
+They need the extra `client` (httpx2). A run is a job of the service: progress and previews arrive as server-sent
+events, a broken connection is resumed, and an abandoned call cancels its job.
 """
 
 import functools
@@ -34,20 +34,20 @@ T = TypeVar("T")
 Json = dict[str, Any]
 
 PATIENCE_S = 120.0
-"""How long a service may be out of reach, or refuse for the moment, before a call fails."""
+"""Seconds for which a service may be unreachable or temporarily refuse before a call fails."""
 SILENCE_S = 60.0
-"""How long nothing may come; a service says every 15 s that it is alive."""
+"""Most seconds without data; a service sends a sign of life every 15 s."""
 LONGEST_WAIT_S = 10.0
 SOON_S = 30.0
-"""A service that says to come back later than this waits for somebody to do something about it."""
+"""A longer Retry-After than this means that somebody must fix the service."""
 DEFAULT_URL = "http://127.0.0.1:8000"
 UNREACHABLE = "The service cannot be reached: check its address, and whether it runs."
 
 
 class AsyncClient:
-    """A service at `url`; `token` is what it was started with, if it has one.
+    """A service at `url`; `token` is its token, if it has one.
 
-    Every method raises `LLMDiTError`: the class of the service's own error where there is one, else `ServiceError`.
+    Every method raises `LLMDiTError`: the class of the service's error if it exists here, otherwise `ServiceError`.
     Use it as a context manager, or call `close`.
     """
 
@@ -55,7 +55,7 @@ class AsyncClient:
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         self._patience_s = patience_s
         self._prefix = urlsplit(url).path.rstrip("/")
-        """The path below which the service lies, as it stands in the addresses that it tells."""
+        """The path prefix of the service, which its addresses include."""
         self._http = httpx2.AsyncClient(base_url=url.rstrip("/"), headers=headers, timeout=SILENCE_S)
 
     async def __aenter__(self) -> Self:
@@ -127,7 +127,7 @@ class AsyncClient:
         background: str | None = None,
         groups: Groups = NO_GROUPS,
     ) -> Image.Image:
-        """Return a stack, bottom first, as one picture on `background`, #rrggbb or #rrggbbaa; see `composite`."""
+        """Return the composite of a stack, bottom first, on `background`, #rrggbb or #rrggbbaa; see `composite`."""
         body = await self._stack(layers, width, height, background, groups, named=False)
         answer = await self.request("POST", "/api/qwen-image/composite", json=body)
         return await self.picture(answer.json()["image"])
@@ -143,7 +143,7 @@ class AsyncClient:
         background: str | None = None,
         groups: Groups = NO_GROUPS,
     ) -> None:
-        """Write a stack, bottom first, as a file; without a `format` its suffix says which."""
+        """Write a stack, bottom first, as a file; the default `format` is that of its suffix."""
         path = Path(file)
         body = await self._stack(layers, width, height, background, groups, named=True)
         body |= {"format": format or export_name(path), "name": path.stem}
@@ -151,11 +151,11 @@ class AsyncClient:
         await anyio.Path(path).write_bytes(answer.content)
 
     async def status(self) -> Json:
-        """Return what `GET /api/qwen-image/status` says of the engine, its models and its queue."""
+        """Return `GET /api/qwen-image/status`: the engine, its models and its queue."""
         return (await self.request("GET", "/api/qwen-image/status")).json()
 
     async def config(self) -> Json:
-        """Return what `GET /api/qwen-image/config` says: capabilities, defaults and limits."""
+        """Return `GET /api/qwen-image/config`: capabilities, defaults and limits."""
         return (await self.request("GET", "/api/qwen-image/config")).json()
 
     async def jobs(self) -> list[Json]:
@@ -167,7 +167,7 @@ class AsyncClient:
         return (await self.request("DELETE", f"/api/jobs/{job_id}")).json()
 
     async def upload(self, image: Image.Image) -> str:
-        """Send a picture, and return its address on the service, which other requests name it by."""
+        """Upload a picture, and return its address on the service for other requests."""
         content = await anyio.to_thread.run_sync(encode_png, image.convert("RGBA"))
         headers = {"Content-Type": "image/png"}
         answer = await self.request("POST", "/api/images?fit=false", content=content, headers=headers)
@@ -180,7 +180,7 @@ class AsyncClient:
         return (await anyio.to_thread.run_sync(read_picture, content)).image
 
     async def request(self, method: str, path: str, **how: Any) -> httpx2.Response:
-        """Send a request, again where the service is out of reach or refuses for the moment; raises `LLMDiTError`."""
+        """Send a request, and retry if the service is unreachable or temporarily refuses; raises `LLMDiTError`."""
         deadline = time.monotonic() + self._patience_s
         wait_s = 0.1
         while True:
@@ -202,8 +202,8 @@ class AsyncClient:
     async def _run(
         self, route: str, body: Json, progress: ProgressCallback | None, preview: PreviewCallback | None
     ) -> Json:
-        """Have the service do a run, and return its result; a run that is given up is canceled."""
-        # The key lets a request that comes again, after a connection that broke, find the job that it has begun.
+        """Run a job on the service and return its result; an abandoned run is canceled."""
+        # With the key, a retry after a broken connection finds the job of the first request.
         headers = {"Prefer": "respond-async", "Idempotency-Key": uuid.uuid4().hex}
         answer = await self.request("POST", f"/api/qwen-image/{route}", json=body, headers=headers)
         job: Json = answer.json()
@@ -229,11 +229,11 @@ class AsyncClient:
         try:
             picture = await self.picture(content["url"])
         except LLMDiTError:
-            return  # the job has ended in between
+            return  # the job has ended meanwhile
         preview(content["layer"], picture)
 
     async def _events(self, job_id: str) -> AsyncGenerator[tuple[str, Json]]:
-        """Yield the events of a job up to its last one, over as many connections as it takes."""
+        """Yield the events of a job up to its last one, reconnecting as necessary."""
         last_id = ""
         heard = time.monotonic()
         wait_s = 0.1
@@ -288,7 +288,7 @@ P = ParamSpec("P")
 def _waits(
     method: Callable[Concatenate[AsyncClient, P], Coroutine[Any, Any, T]],
 ) -> Callable[Concatenate["Client", P], T]:
-    """Return a method of `AsyncClient` as one that waits."""
+    """Return a blocking version of a method of `AsyncClient`."""
 
     @functools.wraps(method)
     def wait(self: "Client", *args: P.args, **kwargs: P.kwargs) -> T:
@@ -298,7 +298,7 @@ def _waits(
 
 
 class Client:
-    """`AsyncClient` for programs without asyncio: the same methods, which wait. Callbacks run in another thread."""
+    """`AsyncClient` for programs without asyncio: the same methods, blocking. Callbacks run in another thread."""
 
     def __init__(self, url: str = DEFAULT_URL, *, token: str = "", patience_s: float = PATIENCE_S) -> None:
         self.asynchronous = AsyncClient(url, token=token, patience_s=patience_s)
@@ -323,7 +323,7 @@ class Client:
         try:
             return future.result()
         finally:
-            future.cancel()  # of one that is done, without effect; of one that is given up by Ctrl-C, the end
+            future.cancel()  # no effect on a finished call; ends a call that Ctrl-C interrupted
 
     decompose = _waits(AsyncClient.decompose)
     edit_layer = _waits(AsyncClient.edit_layer)
@@ -337,16 +337,16 @@ class Client:
     picture = _waits(AsyncClient.picture)
 
 
-# What goes over the wire, and what comes back.
+# Requests and responses.
 
 
 def _wire(options: Mapping[str, Any]) -> Json:
-    """Return options of a run under HTTP's names; those of None are left to the service."""
+    """Return options of a run with HTTP's names; None leaves an option to the service."""
     return {http_name(name): value for name, value in options.items() if value is not None}
 
 
 def _error_of(answer: httpx2.Response) -> LLMDiTError:
-    """Return the error that an answer tells of."""
+    """Return the error of a response."""
     try:
         told: Json = answer.json()["error"]
     except (ValueError, LookupError, TypeError):
@@ -357,7 +357,7 @@ def _error_of(answer: httpx2.Response) -> LLMDiTError:
 
 
 def _error(told: Json, *, temporary: bool = False) -> LLMDiTError:
-    """Return an error by its code: of the class that has it, where one is known here."""
+    """Return an error for a code: of its class, if that exists here."""
     message, code = str(told["message"]), str(told["code"])
     known = next((each for each in _family(LLMDiTError) if each.__dict__.get("code") == code), ServiceError)
     param = next((name for name, other in HTTP_NAMES.items() if other == told.get("param")), told.get("param"))
@@ -377,7 +377,7 @@ def _family(error_class: type[LLMDiTError]) -> Iterator[type[LLMDiTError]]:
 
 
 async def _server_sent(answer: httpx2.Response) -> AsyncGenerator[dict[str, str]]:
-    """Yield the events of a stream as the service writes them: a line for each field, and an empty line at the end."""
+    """Yield the events of a server-sent event stream: a line per field, and an empty line at the end."""
     event: dict[str, str] = {}
     async for line in answer.aiter_lines():
         name, colon, value = line.partition(": ")

@@ -1,4 +1,4 @@
-"""Colors as people write them, how layers blend them, and products and lengths of their channels."""
+"""Parsing of colors, blend modes, and products and lengths of channels."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -18,7 +18,7 @@ _HEX = re.compile(r"#([0-9a-fA-F]{6}|[0-9a-fA-F]{8})")
 
 
 def read_color(text: str) -> Rgba:
-    """Return the color that "#rrggbb" or "#rrggbbaa" names; raises `InputError` for anything else."""
+    """Return the color "#rrggbb" or "#rrggbbaa"; raises `InputError` for anything else."""
     if not _HEX.fullmatch(text):
         raise InputError("background must be a color as #rrggbb or #rrggbbaa.", param="background")
     red, green, blue, alpha = bytes.fromhex(text[1:].ljust(8, "f"))
@@ -53,11 +53,11 @@ BLEND_MODES: tuple[BlendMode, ...] = get_args(BlendMode)
 Planes = NDArray[np.floating[Any]]
 
 ROUNDING = np.float32(1e-5)
-"""What sums of premultiplied colors may be off; dodge and burn jump at black and white. One 8-bit level is 4e-3."""
+"""Tolerance of sums of premultiplied colors, because dodge and burn jump at black and white. An 8-bit level is 4e-3."""
 
 
 def blend(mode: BlendMode, backdrop: Planes, source: Planes) -> Planes:
-    """Return B(Cb, Cs) for straight colors, planes of one shape (3, height, width); alpha plays no part in it."""
+    """Return B(Cb, Cs) for straight colors, planes of one shape (3, height, width); without alpha."""
     return _FUNCTIONS[mode](backdrop, source)
 
 
@@ -93,7 +93,7 @@ def _saturation_of(colors: Planes) -> Planes:
 
 
 def _with_luminosity(colors: Planes, luminosity: Planes) -> Planes:
-    """Return SetLum(C, l): the colors moved to a luminosity, and towards its grey until they fit into 0–1."""
+    """Return SetLum(C, l): the colors at a luminosity, moved towards its gray until they are within 0–1."""
     moved = colors + (luminosity - _luminosity_of(colors))
     lowest, highest = moved.min(axis=0), moved.max(axis=0)
     share = np.ones_like(luminosity)
@@ -138,8 +138,8 @@ _FUNCTIONS: Mapping[BlendMode, Callable[[Planes, Planes], Planes]] = {
 }
 
 
-# Products and lengths of the three channels of many pixels, taken a channel at a time: NumPy reduces an axis of three
-# about ten times as slowly as it adds three arrays; the results are the same bits.
+# Products and lengths of the three channels of many pixels, one channel at a time: NumPy reduces an axis of three about
+# ten times slower than it adds three arrays; the results are bit-identical.
 
 Channels = NDArray[Any]
 """Floats (…, 3), such as colors in CIELAB."""
@@ -151,7 +151,7 @@ def dot(one: Channels, other: Channels) -> NDArray[Any]:
 
 
 def norm(values: Channels) -> NDArray[Any]:
-    """Return the Euclidean length (…) of the channels of each pixel: of a difference, the distance of two colors."""
+    """Return the Euclidean length (…) of the channels of each pixel; for a difference, the distance of two colors."""
     return np.sqrt(dot(values, values))
 
 

@@ -1,14 +1,14 @@
-"""How near a decomposition comes to layers that are known: the field's measure.
+"""The field's metric for comparing a decomposition with known layers.
 
 It is that of Suzuki et al., "LayerD: Decomposing Raster Graphic Designs into Layers", ICCV 2025
-(https://arxiv.org/abs/2509.25134), as https://github.com/CyberAgentAILab/LayerD computes it, by which Yin et al.,
-"Qwen-Image-Layered", 2025 (https://arxiv.org/abs/2512.15603) is measured as well:
+(https://arxiv.org/abs/2509.25134), as computed by https://github.com/CyberAgentAILab/LayerD; Yin et al.,
+"Qwen-Image-Layered", 2025 (https://arxiv.org/abs/2512.15603) use it as well:
 
-1. What does not overlap is one: from the top, all layers that no other one lies over are put together, again and again.
+1. Layers that do not overlap are merged: from the top, repeatedly, all layers with none above them.
 2. Both stacks are aligned in their order by dynamic time warping; two layers cost (RGB L1 + 1 − alpha soft IoU) / 2.
 3. RGB L1 and alpha soft IoU are the means over the aligned pairs.
-4. How finely a picture is divided is a matter of taste. So up to five times the two neighbors whose merging brings the
-   aligned pairs nearest are put together, in either stack, and each time 2 and 3 are done again.
+4. How finely a picture is divided is a matter of taste. So up to five times the two neighbors, in either stack, whose
+   merging improves the pairs most are merged, and steps 2 and 3 are repeated.
 """
 
 import itertools
@@ -32,7 +32,7 @@ Pairs = list[tuple[int, int]]
 
 @dataclass(frozen=True, kw_only=True)
 class Likeness:
-    """How alike two stacks are after so many merges: `rgb_l1` is 0 at best, `alpha_iou` 1; both lie within 0–1."""
+    """The similarity of two stacks after some merges: `rgb_l1` is 0 at best, `alpha_iou` 1; both are within 0–1."""
 
     edits: int
     rgb_l1: float
@@ -40,9 +40,9 @@ class Likeness:
 
 
 class _Sheet:
-    """A layer, ready to be compared: its planes (4, height, width), straight, and where it is not clear.
+    """A layer for comparison: its straight planes (4, height, width), and where it is not transparent.
 
-    What is clear is black: files differ in what they keep of colors that nobody sees.
+    Transparent pixels are black, because files store different invisible colors.
     """
 
     def __init__(self, image: Image.Image) -> None:
@@ -56,13 +56,13 @@ class _Sheet:
 
 
 class _Measure:
-    """Compares sheets, each two of them once."""
+    """Compares sheets, and caches each pair."""
 
     def __init__(self) -> None:
         self._known: dict[tuple[_Sheet, _Sheet], tuple[float, float]] = {}
 
     def of(self, found: _Sheet, truth: _Sheet) -> tuple[float, float]:
-        """Return RGB L1, over what is not clear of the second, and alpha soft IoU."""
+        """Return RGB L1, over the non-transparent pixels of the second, and alpha soft IoU."""
         pair = found, truth
         if pair not in self._known:
             less, more = np.minimum(found.planes, truth.planes), np.maximum(found.planes[:3], truth.planes[:3])
@@ -78,9 +78,9 @@ class _Measure:
 
 
 def compare(found: Sequence[Image.Image], truth: Sequence[Image.Image], max_edits: int = MAX_EDITS) -> list[Likeness]:
-    """Return how like two stacks are, first as they are, then after each merge that brings them nearer.
+    """Return the similarity of two stacks, first unmerged, then after each merge that improves it.
 
-    Both are RGBA images of one size, bottom first. Raises `InputError` for an empty stack or another size.
+    Both are RGBA images of one size, bottom first. Raises `InputError` for an empty stack or different sizes.
     """
     if not found or not truth or len({image.size for image in (*found, *truth)}) != 1:
         raise InputError("Both stacks need layers, all of the same size.", param="layers")
@@ -102,7 +102,7 @@ def compare(found: Sequence[Image.Image], truth: Sequence[Image.Image], max_edit
 
 
 def mean_of(results: Sequence[Sequence[Likeness]]) -> list[Likeness]:
-    """Return the mean over pictures after each number of merges; one that takes no more of them counts as it is."""
+    """Return the mean over pictures after each number of merges; a picture without further merges keeps its figures."""
     most = max(map(len, results), default=0)
     levels = [[result[min(edits, len(result) - 1)] for result in results] for edits in range(most)]
     return [
@@ -118,7 +118,7 @@ def _sum(levels: NDArray[np.uint8]) -> int:
 
 
 def _apart(layers: Sequence[Image.Image]) -> list[_Sheet]:
-    """Return a stack in which layers that do not overlap are one, bottom first."""
+    """Return a stack with non-overlapping layers merged, bottom first."""
     shown = [np.asarray(layer.getchannel("A")) > 0 for layer in layers]
     left, groups = list(range(len(layers))), list[list[int]]()
     while left:
@@ -133,7 +133,7 @@ def _apart(layers: Sequence[Image.Image]) -> list[_Sheet]:
 
 
 def _aligned(ours: Sequence[_Sheet], theirs: Sequence[_Sheet], measure: _Measure) -> Pairs:
-    """Return the pairs of the cheapest path through both stacks that goes up in each by a layer or none at a time."""
+    """Return the pairs of the cheapest path through both stacks, which advances at most one layer in each per step."""
     total = np.full((len(ours) + 1, len(theirs) + 1), np.inf)
     total[0, 0] = 0
     for i, one in enumerate(ours, 1):
@@ -144,7 +144,7 @@ def _aligned(ours: Sequence[_Sheet], theirs: Sequence[_Sheet], measure: _Measure
     path: Pairs = []
     while i and j:
         path.append((i - 1, j - 1))
-        # Of equal ways the diagonal one is taken.
+        # The diagonal wins ties.
         i, j = min(((i - 1, j - 1), (i - 1, j), (i, j - 1)), key=lambda at: total[at])
     return path[::-1]
 
@@ -152,9 +152,9 @@ def _aligned(ours: Sequence[_Sheet], theirs: Sequence[_Sheet], measure: _Measure
 def _best_merge(
     layers: Sequence[_Sheet], others: Sequence[_Sheet], pairs: Pairs, measure: _Measure
 ) -> tuple[float, int, _Sheet] | None:
-    """Return what merging two neighbors gains at most, the number of the lower one, and both as one; None for nothing.
+    """Return the best gain from merging two neighbors, the index of the lower one, and the merged layer, or None.
 
-    What was aligned with the two is then compared with both as one, or a part of it with the layer above them.
+    Layers aligned with the two are then compared with the merged layer, or some of them with the layer above.
     """
 
     def likeness(layer: _Sheet, to: Sequence[_Sheet]) -> float:

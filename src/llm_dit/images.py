@@ -23,7 +23,7 @@ MAX_FIT_PIXELS = 64_000_000
 """What is decoded at most to be scaled down; JPEG is halved while it is decoded until it has no more than this."""
 MAX_FIT_SIDE = 65_535
 BAND_PIXELS = 4_000_000
-"""How much of a large picture is brought into sRGB and scaled at a time."""
+"""Pixels of a large picture to convert to sRGB and scale at a time."""
 LANCZOS_REACH = 3
 """Pixels of the result on each side that a pixel is made of."""
 _UPRIGHT = {
@@ -49,20 +49,19 @@ class ImageLimits:
 
 @dataclass(frozen=True, kw_only=True)
 class Picture:
-    """RGBA, 8 bits a channel, upright and in sRGB; `scaled_from` is its size in the file, if that was beyond limits."""
+    """RGBA, 8 bits per channel, upright, in sRGB; `scaled_from` is its size in the file, if that exceeded limits."""
 
     image: Image.Image
     scaled_from: tuple[int, int] | None = None
 
 
 def read_picture(content: bytes, limits: ImageLimits | None = None, *, fit: bool = False) -> Picture:
-    """Return the picture that a file shows, as a browser shows it; of an animation, the first frame.
+    """Return the picture of a file as a browser shows it; the first frame of an animation.
 
-    Bytes decide, never a label: PNG, JPEG, WebP, GIF, BMP, TIFF and AVIF in all their modes. Color profiles are
-    converted, the camera's orientation is applied, and metadata is skipped. With `fit`, a picture of more pixels or
-    longer sides than `limits` takes is scaled down to them instead of refused. Raises `ImageError` for anything else
-    and for pictures beyond `limits`, whose size is read from the header before a single pixel is decoded; `MemoryError`
-    for one that this process has no memory for.
+    The bytes determine the format: PNG, JPEG, WebP, GIF, BMP, TIFF and AVIF in all their modes. Color profiles are
+    converted, the camera's orientation is applied, and metadata is skipped. With `fit`, a picture beyond `limits` is
+    scaled down to them. Otherwise it raises `ImageError`, from the header, before any pixel is decoded; so does any
+    other file. Raises `MemoryError` if this process has too little memory.
     """
     limits = limits or ImageLimits()
     with _opened(content) as source:
@@ -81,20 +80,20 @@ def read_picture(content: bytes, limits: ImageLimits | None = None, *, fit: bool
 
 
 def read_image(content: bytes, limits: ImageLimits | None = None) -> Image.Image:
-    """Return the picture of `read_picture`, where one beyond `limits` is refused."""
+    """Return the image of `read_picture`; a picture beyond `limits` is refused."""
     return read_picture(content, limits).image
 
 
 def size_of(content: bytes) -> tuple[int, int]:
-    """Return the width and height in pixels of an upright picture, by its header alone; raises `ImageError`."""
+    """Return the width and height in pixels of the upright picture, from its header alone; raises `ImageError`."""
     with _opened(content) as source:
         return _turned(source.size, source.orientation)
 
 
 def check_picture(content: bytes, limits: ImageLimits) -> tuple[int, int]:
-    """Return `size_of` a picture; raises `ImageError` beyond the limits, and for a PNG that lacks pixels.
+    """Return `size_of` a picture; raises `ImageError` beyond the limits, and for a PNG without all pixels.
 
-    The latter costs unpacking it; other formats are not looked into.
+    The latter check unpacks the PNG; other formats are not checked.
     """
     with _opened(content) as source:
         size = _turned(source.size, source.orientation)
@@ -106,17 +105,17 @@ def check_picture(content: bytes, limits: ImageLimits) -> tuple[int, int]:
 
 @contextlib.contextmanager
 def _opened(content: bytes) -> Generator[Source]:
-    """Lend a picture that is not decoded yet; what Pillow raises inside becomes an `ImageError`."""
+    """Provide an undecoded picture; Pillow's exceptions in the block become an `ImageError`."""
     try:
         yield open_source(content)
     except ImageError:
         raise
     except Image.UnidentifiedImageError:
         raise ImageError(NOT_A_PICTURE) from None
-    except Image.DecompressionBombError:  # some of Pillow's readers look at the size before we can
+    except Image.DecompressionBombError:  # some of Pillow's readers check the size before we can
         raise ImageError("The picture has too many pixels: scale it down.") from None
     except DECODER_ERRORS as error:
-        if "out of memory" in str(error):  # so Pillow says of its decoders
+        if "out of memory" in str(error):  # Pillow reports its decoders' errors like this
             raise MemoryError from None
         raise ImageError("The picture is damaged or truncated: save it again as PNG, JPEG or WebP.") from None
 
@@ -127,7 +126,7 @@ def _turned(size: tuple[int, int], orientation: int) -> tuple[int, int]:
 
 
 def fitted(size: tuple[int, int], limits: ImageLimits) -> tuple[int, int]:
-    """Return the largest size of the same shape that is within the limits' pixels and sides."""
+    """Return the largest size with the same aspect ratio within the limits."""
     width, height = size
     scale = min(1.0, limits.max_side / max(size), math.sqrt(limits.max_pixels / (width * height)))
     if scale == 1:
@@ -158,7 +157,7 @@ def _decoded(source: Source, size: tuple[int, int]) -> Image.Image:
 
 
 def _scaled(image: Image.Image, source: Source, size: tuple[int, int]) -> Image.Image:
-    """Return a decoded picture in sRGB at a smaller size, band by band: what is large is held once, as decoded."""
+    """Return a decoded picture in sRGB at a smaller size, in bands, so that the full picture is in memory once."""
     parts = source.split(image) if source.split else None
     lower = source.lower() if source.lower else None
     (width, height), step = size, image.height / size[1]
@@ -184,7 +183,7 @@ def _scaled(image: Image.Image, source: Source, size: tuple[int, int]) -> Image.
 
 
 def check_dimensions(size: tuple[int, int], limits: ImageLimits) -> None:
-    """Raise `ImageError` for a picture of a size that is beyond `limits`."""
+    """Raise `ImageError` for a size beyond `limits`."""
     width, height = size
     if min(size) < 1:
         raise ImageError("The picture has no pixels: save it again as PNG, JPEG or WebP.")
@@ -207,9 +206,9 @@ def _too_large(size: str, limits: ImageLimits) -> ImageError:
     )
 
 
-# Pictures as text: base64 and data URLs, in whatever form people's programs write them.
+# Pictures as text: base64 and data URLs, in all forms that programs write.
 
-# What stands before the data is a label: people's programs write anything there, so that only the bytes count.
+# Programs write anything into the label before the data, so only the bytes count.
 _BASE64_LABEL = re.compile(r"data:[^,]{0,1000}?;\s*base64\s*,", re.IGNORECASE)
 _LABEL = re.compile(r"data:[^,]{0,1000},", re.IGNORECASE)
 _STANDARD = bytes.maketrans(b"-_", b"+/")
@@ -217,7 +216,7 @@ _SPACE = b" \t\r\n\f\v"
 
 
 def bytes_of(source: str) -> bytes:
-    """Return what base64 or a data URL holds; raises `ValueError`."""
+    """Return the content of base64 or a data URL; raises `ValueError`."""
     if label := _BASE64_LABEL.match(source):
         return _from_base64(_unescaped(source[label.end() :]))
     if label := _LABEL.match(source):
@@ -226,18 +225,18 @@ def bytes_of(source: str) -> bytes:
 
 
 def _unescaped(text: str) -> bytes:
-    """Undo percent-encoding, read as quoted-printable (the same with "="): that makes no list of ten million pieces."""
+    """Undo percent-encoding by reading it as quoted-printable (the same with "="), which builds no list of pieces."""
     escaped = text.encode("ascii")
     return binascii.a2b_qp(escaped.replace(b"=", b"=3D").replace(b"%", b"=")) if b"%" in escaped else escaped
 
 
 def _from_base64(encoded: bytes) -> bytes:
-    """Take either alphabet, lines of any length and missing padding; `base64 FILE` and many libraries write these."""
+    """Accept both alphabets, lines of any length and missing padding; `base64 FILE` and many libraries write these."""
     digits = encoded.translate(_STANDARD, delete=_SPACE).rstrip(b"=")
     return base64.b64decode(digits + b"=" * (-len(digits) % 4), validate=True)
 
 
-# Writing PNG: the one place that knows how.
+# Writing PNG.
 
 
 def encode_png(image: Image.Image) -> bytes:
@@ -248,16 +247,16 @@ def encode_png(image: Image.Image) -> bytes:
 
 
 def write_png(image: Image.Image, target: IO[bytes]) -> None:
-    """Write `image` as PNG without any text chunk: what was asked for stays private.
+    """Write `image` as PNG without any text chunk, so that prompts stay private.
 
     Level 1 with run-length matching is eight times faster than Pillow's default on layers and as small: flat
-    color and transparency are runs, and photographs hardly compress beyond what PNG's row filters do.
+    color and transparency are runs, and photographs hardly compress beyond PNG's row filters.
     """
     image.save(target, "PNG", compress_level=1, compress_type=zlib.Z_RLE)
 
 
 def png_size(path: Path) -> tuple[int, int]:
-    """Return the width and height in pixels of a PNG file that `encode_png` made; raises `ValueError`, `OSError`."""
+    """Return the width and height in pixels of a PNG file from `encode_png`; raises `ValueError`, `OSError`."""
     with path.open("rb") as file:
         head = file.read(24)
     if len(head) < 24:

@@ -1,4 +1,4 @@
-"""A layer: one picture, how it lies on the canvas, what it becomes in plain pixels; and the groups that layers form."""
+"""A layer: a picture, its position on the canvas, its rendering as plain pixels; and groups of layers."""
 
 import dataclasses
 import math
@@ -13,7 +13,7 @@ from llm_dit.color import BlendMode
 from llm_dit.recipe import Recipe
 
 Box = tuple[int, int, int, int]
-"""Left, top, right and bottom on the canvas, in pixels; right and bottom lie outside."""
+"""Left, top, right and bottom on the canvas, in pixels; right and bottom are exclusive."""
 
 Opacity = Annotated[float, Field(ge=0, le=1)]
 Offset = Annotated[int, Field(ge=-32768, le=32768, description="Pixels from the canvas's top left corner.")]
@@ -26,23 +26,22 @@ Rotation = Annotated[
 Flip = Annotated[bool, Field(description="Mirrored within the layer's own box.")]
 
 MAX_LAYERS = 256
-"""Of a stack that comes in or goes out as a file."""
+"""Most layers of an imported or exported stack."""
 LANCZOS_SUPPORT = 3
-"""Pixels on each side of one that it is resampled from, those of the smaller of both pictures."""
+"""Radius of the resampling filter, in pixels of the smaller of both pictures."""
 CUBIC_SUPPORT = 2
 _QUARTERS = {1: Image.Transpose.ROTATE_270, 2: Image.Transpose.ROTATE_180, 3: Image.Transpose.ROTATE_90}
-"""Pillow counts the other way around."""
+"""Pillow counts counterclockwise."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Layer:
     """One picture in a stack: `opacity` in 0–1, `x` and `y` the offset of its top left corner in pixels.
 
-    `scale` sizes it about that corner, within the bounds of `Scale`, and `stretch` its height once more; `flip_x`
-    mirrors it left to right and `flip_y` top to bottom, within its own box. Then `rotation` turns it by so many
-    degrees, clockwise, about the middle of that box. `blend` is how its colors meet those below. Consecutive layers
-    with the same `group` form a group of that name; see `Group` for what it can do. `recipe` tells how its picture was
-    made.
+    `scale` scales it around that corner, within the bounds of `Scale`, and `stretch` additionally scales its height;
+    `flip_x` mirrors it left to right and `flip_y` top to bottom, within its own box. Then `rotation` rotates it by
+    degrees, clockwise, around the center of that box. `blend` is its blend mode. Consecutive layers with the same
+    `group` form a group of that name; see `Group`. `recipe` says how its picture was made.
     """
 
     image: Image.Image
@@ -62,33 +61,33 @@ class Layer:
 
     @property
     def width(self) -> int:
-        """Pixels that the layer is wide before it is turned."""
+        """Width in pixels before the rotation."""
         return _scaled(self.image.width, self.scale)
 
     @property
     def height(self) -> int:
-        """Pixels that the layer is high before it is turned."""
+        """Height in pixels before the rotation."""
         return _scaled(self.image.height, self.scale * self.stretch)
 
     @property
     def box(self) -> Box:
-        """Where the layer lies on the canvas, turned."""
+        """The rotated layer's box on the canvas."""
         return self._reach(self._frame(self.image).box)
 
     @property
     def shown_box(self) -> Box | None:
-        """Where what is not clear of the layer lies on the canvas; None when there is nothing to see."""
+        """The box of the layer's visible pixels on the canvas, or None if there are none."""
         shown = self._frame(self._mirrored()).shown
         return shown and self._reach(shown)
 
     @property
     def is_placed_plainly(self) -> bool:
-        """Whether its pixels are those of its picture, at most mirrored or in quarter turns."""
+        """Whether its pixels are those of its picture, at most mirrored or rotated by quarter turns."""
         return self.scale == self.stretch == 1.0 and not self._is_oblique
 
     @property
     def to_canvas(self) -> tuple[float, float, float, float, float, float]:
-        """a … f of x = a·u + b·v + c, y = d·u + e·v + f, from a place of the picture to the canvas, in pixels."""
+        """a … f of x = a·u + b·v + c, y = d·u + e·v + f, which map a point of the picture to the canvas, in pixels."""
         across, down = self.width / self.image.width, self.height / self.image.height
         left, top = self.x, self.y
         if self.flip_x:
@@ -108,10 +107,10 @@ class Layer:
         )
 
     def baked(self, within: Box) -> "Layer":
-        """Return the layer as plain RGBA pixels: mirrored, scaled and turned, cut to `within` and to what is not clear.
+        """Return the layer as RGBA pixels: mirrored, scaled and rotated, cropped to `within` and to visible pixels.
 
-        Only what lies within and is not clear is computed, however large the whole would be. A layer that has nothing
-        to show there becomes one clear pixel.
+        Only those pixels are computed, however large the whole would be. A layer without any becomes one transparent
+        pixel.
         """
         frame = self._frame(self._mirrored())
         shown = frame.shown
@@ -133,7 +132,7 @@ class Layer:
         return _Turn(self.rotation, self.x + self.width / 2, self.y + self.height / 2)
 
     def _reach(self, box: Box) -> Box:
-        """Return the part of the canvas that a box of what is not turned yet comes to lie in."""
+        """Return the box on the canvas of a box of the unrotated layer."""
         return self._turn.reach(box) if self._is_oblique else box
 
     def _mirrored(self) -> Image.Image:
@@ -143,29 +142,29 @@ class Layer:
         return image.transpose(Image.Transpose.FLIP_TOP_BOTTOM) if self.flip_y else image
 
     def _frame(self, image: Image.Image) -> "_Frame":
-        """Return where an image of the layer lies, after its quarter turns; these lose nothing."""
+        """Return the position of an image of the layer after its lossless quarter turns."""
         quarters = 0 if self._is_oblique else round(self.rotation / 90) % 4
         if quarters:
             image = image.transpose(_QUARTERS[quarters])
         if quarters % 2 == 0:
             return _Frame(image, self.x, self.y, self.width, self.height)
-        # About the middle, on whole pixels.
+        # Around the center, on whole pixels.
         aside = (self.width - self.height) // 2
         return _Frame(image, self.x + aside, self.y - aside, self.height, self.width)
 
     def _turned(self, frame: "_Frame", shown: Box, part: Box) -> Image.Image:
-        """Return the pixels on `part` of the canvas of what is turned by no quarter."""
+        """Return the pixels on `part` of the canvas for a rotation that is not a quarter turn."""
         turn = self._turn
         back = turn.back.reach(part)
         needed = _overlap(_grown(back, CUBIC_SUPPORT), shown)
         if needed is None:
             return Image.new("RGBA", (1, 1))
-        # With clear pixels around it, its edges become soft.
+        # Transparent pixels around it make its edges soft.
         room = _grown(needed, CUBIC_SUPPORT)
         source = Image.new("RGBA", (room[2] - room[0], room[3] - room[1]))
         source.paste(frame.cut(needed), (CUBIC_SUPPORT, CUBIC_SUPPORT))
         size = (part[2] - part[0], part[3] - part[1])
-        # Pillow resamples RGBA premultiplied: colors that nobody sees do not bleed into the edges.
+        # Pillow resamples RGBA premultiplied, so invisible colors do not bleed into the edges.
         affine = turn.back.affine(part[:2], room[:2])
         return source.transform(size, Image.Transform.AFFINE, affine, Image.Resampling.BICUBIC)
 
@@ -177,7 +176,7 @@ class Layer:
 
 @dataclass(frozen=True)
 class _Frame:
-    """An image that is drawn `width` × `height` pixels large."""
+    """An image drawn at `width` × `height` pixels."""
 
     image: Image.Image
     x: int
@@ -191,7 +190,7 @@ class _Frame:
 
     @property
     def shown(self) -> Box | None:
-        """The part of the canvas on which what is not clear has a bearing; resampling spreads it."""
+        """The part of the canvas that visible pixels affect, including the spread of resampling."""
         bounds = self.image.getbbox()
         if bounds is None:
             return None
@@ -205,7 +204,7 @@ class _Frame:
         )
 
     def cut(self, part: Box) -> Image.Image:
-        """Return the pixels on `part` of the canvas, which lies within the box."""
+        """Return the pixels on `part` of the canvas, which is within the box."""
         left, top, right, bottom = part[0] - self.x, part[1] - self.y, part[2] - self.x, part[3] - self.y
         if self.image.size == (self.width, self.height):
             return _crop(self.image, (left, top, right, bottom))
@@ -222,7 +221,7 @@ class _Frame:
 
 @dataclass(frozen=True)
 class _Turn:
-    """A rotation by degrees, clockwise, about a point of the canvas."""
+    """A rotation by degrees, clockwise, around a point of the canvas."""
 
     degrees: float
     x: float
@@ -233,13 +232,13 @@ class _Turn:
         return _Turn(-self.degrees, self.x, self.y)
 
     def reach(self, box: Box) -> Box:
-        """Return the smallest box of whole pixels around a box that is turned."""
+        """Return the smallest box of whole pixels around a rotated box."""
         corners = [self._point(x, y) for x in (box[0], box[2]) for y in (box[1], box[3])]
         across, down = [x for x, _ in corners], [y for _, y in corners]
         return math.floor(min(across)), math.floor(min(down)), math.ceil(max(across)), math.ceil(max(down))
 
     def affine(self, start: tuple[int, int], end: tuple[int, int]) -> tuple[float, ...]:
-        """Return Pillow's six numbers: from places that are counted from `start` to turned ones, counted from `end`."""
+        """Return Pillow's six numbers, from points relative to `start` to rotated points relative to `end`."""
         x, y = self._point(*start)
         sine, cosine = self._parts
         return cosine, -sine, x - end[0], sine, cosine, y - end[1]
@@ -256,7 +255,7 @@ class _Turn:
 
 
 class Placing(BaseModel, frozen=True):
-    """How a layer lies and shows, as files and requests have it: under the names and with the defaults of `Layer`."""
+    """The position and appearance of a layer in files and requests, with the names and defaults of `Layer`."""
 
     opacity: Opacity = Layer.opacity
     visible: bool = Layer.visible
@@ -271,7 +270,7 @@ class Placing(BaseModel, frozen=True):
 
 
 def _readable(value: object, read: ValidatorFunctionWrapHandler) -> Recipe | None:
-    """Do without a recipe that cannot be read: a layer is more than how it was made."""
+    """Drop an unreadable recipe, because the layer is usable without it."""
     try:
         return read(value)
     except ValidationError:
@@ -279,7 +278,7 @@ def _readable(value: object, read: ValidatorFunctionWrapHandler) -> Recipe | Non
 
 
 class KeptLayer(Placing, frozen=True):
-    """A layer as a file keeps it, beside its picture."""
+    """The fields of a layer in a file, besides its picture."""
 
     name: str = Layer.name
     group: Annotated[str, Field(description="Nested groups as a path, such as `Figure / Shadows`.")] = Layer.group
@@ -289,31 +288,31 @@ class KeptLayer(Placing, frozen=True):
 
 
 def kept_fields(layer: Layer | KeptLayer) -> dict[str, Any]:
-    """Return what a `KeptLayer` and a `Layer` have in common."""
+    """Return the fields that `KeptLayer` and `Layer` share."""
     return {name: getattr(layer, name) for name in KeptLayer.model_fields}
 
 
 def plain(layer: Layer, width: int, height: int) -> Layer:
-    """Return a layer, a hidden one too, for formats in which one is a rectangle of pixels: baked and cropped.
+    """Return a layer, even a hidden one, as a cropped rectangle of pixels, for formats with such layers.
 
-    What lies off the canvas stays, so that it can be moved back; a scaled or turned layer is cut to the canvas, as it
-    may be of any size.
+    Pixels off the canvas stay, so that they can be moved back; a scaled or rotated layer is cropped to the canvas,
+    because it may have any size.
     """
     return layer.baked(layer.box if layer.is_placed_plainly else (0, 0, width, height))
 
 
 def _crop(image: Image.Image, box: Box) -> Image.Image:
-    """Return a part of an image, or the image itself when that is all of it: Pillow would copy it."""
+    """Return a part of an image, or the image itself if that is all of it, because Pillow would copy it."""
     return image if box == (0, 0, *image.size) else image.crop(box)
 
 
 def _scaled(length: int, scale: float) -> int:
-    """Return a length in whole pixels, at least one; halves go up, as `Math.round` has it in browsers."""
+    """Return a length in whole pixels, at least one; halves round up, like `Math.round` in browsers."""
     return max(1, math.floor(length * scale + 0.5))
 
 
 def pixels_within(box: Box, within: Box) -> int:
-    """Return how many pixels of one box lie within another."""
+    """Return the number of common pixels of two boxes."""
     part = _overlap(box, within)
     return (part[2] - part[0]) * (part[3] - part[1]) if part else 0
 
@@ -328,7 +327,7 @@ def _overlap(first: Box, second: Box) -> Box | None:
     return (left, top, right, bottom) if left < right and top < bottom else None
 
 
-# Groups: consecutive layers with one label, which may be a path of nested groups, such as "Figure / Shadows".
+# Groups: consecutive layers with the same label, which may be a path of nested groups, such as "Figure / Shadows".
 
 
 SEPARATOR = " / "
@@ -339,10 +338,10 @@ GroupBlend = Literal["pass-through"] | BlendMode
 
 
 class Group(BaseModel, frozen=True):
-    """How the layers of a group show as a whole.
+    """The appearance of a group as a whole.
 
-    With "pass-through" and full opacity each layer meets what is below it, as without the group. Any other group is put
-    together by itself, and then laid over what is below it as one picture.
+    With "pass-through" and full opacity each layer blends with what is below it, as without the group. Any other group
+    is composited by itself and then blended as one picture.
     """
 
     opacity: Opacity = 1.0
@@ -357,12 +356,12 @@ class Group(BaseModel, frozen=True):
 
     @property
     def mode(self) -> BlendMode:
-        """How the whole of it blends, where it does not pass through."""
+        """The blend mode of the whole group, if it does not pass through."""
         return "normal" if self.blend == PASS_THROUGH else self.blend
 
 
 Groups = Mapping[str, Group]
-"""What is said of groups, by their labels; one of which nothing is said is visible and passes through."""
+"""The appearance of groups, by label; a missing group is visible and passes through."""
 PLAIN_GROUP = Group()
 NO_GROUPS: Groups = {}
 
@@ -370,24 +369,24 @@ T = TypeVar("T", bound=Layer)
 
 
 def label_of(names: Iterable[str]) -> str:
-    """Return the label of nested groups, the outermost first; a name keeps to itself what would end it."""
+    """Return the label of nested groups, the outermost first; separators inside names are replaced."""
     return SEPARATOR.join(name.replace(SEPARATOR, "/").strip() for name in names)
 
 
 def names_of(label: str) -> list[str]:
-    """Return the names of the groups that a label stands for, the outermost first; none for ""."""
+    """Return the names of the groups in a label, the outermost first; none for ""."""
     return [name for name in label.split(SEPARATOR) if name.strip()]
 
 
 class GroupSteps:
-    """Follows layers, bottom first, into their groups and out again."""
+    """Follows layers, bottom first, into and out of their groups."""
 
     def __init__(self, groups: Groups) -> None:
         self._groups = groups
         self._inside: list[str] = []
 
     def step(self, label: str) -> tuple[int, list[tuple[str, Group]]]:
-        """Return how many groups end before a layer of this label, and those that begin: their names, how they show."""
+        """Return how many groups end before a layer with this label, and the groups that begin."""
         around = groups_around(label, self._groups)
         shared = 0
         while shared < min(len(around), len(self._inside)) and around[shared][0] == self._inside[shared]:
@@ -397,7 +396,7 @@ class GroupSteps:
 
 
 def group_steps(layers: Iterable[T], groups: Groups) -> Iterator[tuple[int, list[tuple[str, Group]], T]]:
-    """Yield each layer with what `GroupSteps` says of it."""
+    """Yield each layer with its `GroupSteps`."""
     steps = GroupSteps(groups)
     for layer in layers:
         closed, begun = steps.step(layer.group)
@@ -405,12 +404,12 @@ def group_steps(layers: Iterable[T], groups: Groups) -> Iterator[tuple[int, list
 
 
 def groups_around(label: str, groups: Groups) -> list[tuple[str, Group]]:
-    """Return the groups that a label stands for, the outermost first: their own labels, and how they show."""
+    """Return the groups of a label, the outermost first: their labels and appearance."""
     names = names_of(label)
     labels = [SEPARATOR.join(names[: depth + 1]) for depth in range(len(names))]
     return [(label, groups.get(label, PLAIN_GROUP)) for label in labels]
 
 
 def shows(layer: Layer, groups: Groups) -> bool:
-    """Whether a layer and all the groups that it is in are visible."""
+    """Whether a layer and all of its groups are visible."""
     return layer.visible and all(group.visible for _, group in groups_around(layer.group, groups))

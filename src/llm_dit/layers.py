@@ -1,4 +1,4 @@
-"""The stack of layers, bottom first, and how it becomes one picture, at once or painted layer by layer."""
+"""Stacks of layers, bottom first, and their compositing, at once or layer by layer."""
 
 import functools
 import tempfile
@@ -25,15 +25,15 @@ from llm_dit.score import Score, score_of
 Pixels = NDArray[np.uint8]
 
 BAND_PIXELS = 32_768
-"""Pixels that are worked on at a time, so that what lies between two operations stays in the processor's cache."""
+"""Pixels to process at a time, so that intermediate results stay in the CPU's cache."""
 
 HALF_A_LEVEL = 0.5 / 255.0
 INVISIBLE = 1e-6
-"""An alpha that no stack of layers makes visible again."""
+"""An alpha so small that no stack makes it visible again."""
 
 
 def bands(width: int, height: int) -> Iterator[slice]:
-    """Yield the rows of a picture in bands that are quick to work on."""
+    """Yield the rows of a picture in bands of an efficient size."""
     rows = max(1, BAND_PIXELS // width)
     for top in range(0, height, rows):
         yield slice(top, min(top + rows, height))
@@ -51,7 +51,7 @@ def premultiply(planes: Planes) -> Planes:
 
 
 def to_pixels(planes: Planes) -> Pixels:
-    """Return premultiplied planes as straight RGBA pixels; one whose alpha rounds to 0 is transparent black."""
+    """Return premultiplied planes as straight RGBA pixels; an alpha that rounds to 0 gives transparent black."""
     straight = np.empty_like(planes)
     _straighten(planes, HALF_A_LEVEL, out=straight[:3])
     straight[3] = planes[3]
@@ -59,12 +59,12 @@ def to_pixels(planes: Planes) -> Pixels:
 
 
 def over(below: Planes, pixels: Pixels, opacity: float = 1.0, mode: BlendMode = "normal") -> None:
-    """Put straight RGBA pixels (height, width, 4) over the premultiplied planes `below`, in place."""
+    """Composite straight RGBA pixels (height, width, 4) over the premultiplied planes `below`, in place."""
     _over(below, to_planes(pixels), opacity, mode)
 
 
 def _over(below: Planes, source: Planes, opacity: float, mode: BlendMode) -> None:
-    """Put planes with straight colors over premultiplied ones, both in place."""
+    """Composite planes with straight colors over premultiplied ones, both in place."""
     if mode != "normal":
         _blend_in(mode, below, source)
     premultiply(source)
@@ -80,7 +80,7 @@ def over_white(pixels: Pixels) -> Pixels:
 
 
 def blended(image: Image.Image, backdrop: Image.Image, mode: BlendMode) -> Image.Image:
-    """Return the RGBA image whose plain "over" on `backdrop`, of the same size, looks as `mode` does; alpha stays."""
+    """Return the RGBA image whose normal blending over `backdrop`, of the same size, looks like `mode`; alpha stays."""
     below, result = np.asarray(backdrop), np.array(image)
     for rows in bands(image.width, image.height):
         source = to_planes(result[rows])
@@ -90,20 +90,20 @@ def blended(image: Image.Image, backdrop: Image.Image, mode: BlendMode) -> Image
 
 
 def _blend_in(mode: BlendMode, below: Planes, source: Planes) -> None:
-    """Make straight colors Cs into (1 − αb)·Cs + αb·B(Cb, Cs), in place."""
+    """Replace straight colors Cs by (1 − αb)·Cs + αb·B(Cb, Cs), in place."""
     backdrop = _straighten(below, INVISIBLE, out=np.empty_like(below[:3]))
     source[:3] += below[3] * (blend(mode, backdrop, source[:3]) - source[:3])
 
 
 def _straighten(planes: Planes, least: float, *, out: Planes) -> Planes:
-    """Write the colors divided by alpha, at most 1; where alpha is below `least` they are black."""
+    """Write the colors divided by alpha, at most 1; black if alpha is below `least`."""
     out[:] = 0
     np.divide(planes[:3], planes[3], out=out, where=planes[3] >= least)
     return np.minimum(out, 1.0, out=out)
 
 
 class _Floors:
-    """The premultiplied planes that layers are put over: the picture's, and those of each group put together apart."""
+    """The premultiplied planes below the next layer: the picture's, and those of groups composited by themselves."""
 
     def __init__(self, ground: Planes, groups: Groups) -> None:
         self._ground = ground
@@ -111,7 +111,7 @@ class _Floors:
         self._open: list[tuple[Group, Planes | None]] = []
 
     def below(self, label: str) -> Planes:
-        """Return the planes for the next layer, which is in the groups of this label; "" is in none."""
+        """Return the planes for the next layer, which is in the groups of this label; "" means none."""
         closed, begun = self._steps.step(label)
         for _ in range(closed):
             self._close(*self._open.pop())
@@ -128,18 +128,18 @@ class _Floors:
             _over(self._top, planes, group.opacity, group.mode)
 
 
-# A picture of any number of layers, painted in bands: at no time is more than one layer in memory.
+# A picture of any number of layers, painted in bands, with at most one layer in memory.
 #
-# Layers come one after another. What each shows of the canvas goes into a temporary file as plain pixels, four bytes
-# each; a band of the picture is made of the rows that it needs of them. The arithmetic is that of
-# `composite`, in 32-bit floats from the first layer to the last, so the picture is the same, to the byte.
+# Each layer's part of the canvas goes into a temporary file as plain pixels, four bytes each; a band of the picture
+# reads the rows that it needs. The arithmetic is that of `composite`, in 32-bit floats throughout, so the bytes are the
+# same.
 
 CLEAR: Rgba = (0, 0, 0, 0)
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Part:
-    """What one layer shows of the canvas, and where its rows are in the file."""
+    """A layer's part of the canvas, and the position of its rows in the file."""
 
     offset: int
     box: Box
@@ -152,7 +152,7 @@ HIDDEN = _Part(offset=0, box=(0, 0, 0, 0), opacity=0.0, blend="normal", group=""
 
 
 class Painting:
-    """A canvas of `width` × `height` pixels over a background color; to be used as a context."""
+    """A canvas of `width` × `height` pixels over a background color; use it as a context manager."""
 
     def __init__(self, width: int, height: int, background: Rgba | None = None, *, groups: Groups = NO_GROUPS) -> None:
         self.width = width
@@ -171,19 +171,19 @@ class Painting:
         self._file.close()
 
     def add(self, layer: Layer) -> None:
-        """Put a layer over what is there; a hidden one shows nothing, but can part two groups of one name."""
+        """Add a layer on top; a hidden one is not painted, but can separate two groups with the same name."""
         if shows(layer, self._groups) and layer.opacity > 0:
             self._add(layer.baked((0, 0, self.width, self.height)))
         else:
             self._parts.append(replace(HIDDEN, group=layer.group))
 
     def bands(self) -> Iterator[tuple[slice, Pixels]]:
-        """Yield the picture from top to bottom: which rows, and their straight RGBA pixels (rows, width, 4)."""
+        """Yield the picture from top to bottom: row ranges and their straight RGBA pixels (rows, width, 4)."""
         for rows in bands(self.width, self.height):
             yield rows, to_pixels(self._planes((0, rows.start, self.width, rows.stop)))
 
     def picture(self) -> Image.Image:
-        """Return the whole of it as RGBA."""
+        """Return the whole picture as RGBA."""
         pixels = np.empty((self.height, self.width, 4), np.uint8)
         for rows, band in self.bands():
             pixels[rows] = band
@@ -198,7 +198,7 @@ class Painting:
         return Image.fromarray(pixels, "RGBA")
 
     def flatten(self) -> None:
-        """Make one layer of all that is there, of 8 bits a channel, so that painting goes on from it."""
+        """Merge everything so far into one layer of 8 bits per channel, and continue on it."""
         if len(self._parts) > 1:
             flat = Layer(image=self.picture())
             self._parts.clear()
@@ -223,7 +223,7 @@ class Painting:
         return floors.below("")
 
     def _paint(self, planes: Planes, box: Box, part: _Part) -> None:
-        """Put the pixels of a part that lie in a box of the canvas over the planes of that box, in place."""
+        """Composite the pixels of a part within a box of the canvas over the planes of that box, in place."""
         left, top, right, bottom = (
             max(box[0], part.box[0]),
             max(box[1], part.box[1]),
@@ -246,7 +246,7 @@ COMPOSITE_NAME = "Composite"
 class Decomposition(list[Image.Image]):
     """`[composite, bottom, …, top]`, RGBA images of one size, with the seed and prompt that made them.
 
-    `names` has one name per image; `names[0]` is always "Composite". `picture` is what the layers were made of.
+    `names` has one name per image; `names[0]` is always "Composite". `picture` is the decomposed picture.
     """
 
     def __init__(
@@ -268,21 +268,21 @@ class Decomposition(list[Image.Image]):
 
     @functools.cached_property
     def score(self) -> Score | None:
-        """How well the layers rebuild the picture, and what each is worth; None where nobody said what picture."""
+        """How well the layers rebuild the picture, and the use of each; None without a `picture`."""
         return self._picture and score_of(self._picture, self[0], self[1:], self.names[1:])
 
 
 def canvas_size(layers: Sequence[Layer], width: int | None = None, height: int | None = None) -> tuple[int, int]:
     """Return the canvas's width and height in pixels.
 
-    What is not given is the smallest canvas that starts at (0, 0) and holds every layer, hidden ones too, so that
-    hiding a layer never changes the size. Raises `InputError` when that leaves no canvas.
+    By default it is the smallest canvas that starts at (0, 0) and contains every layer, including hidden ones, so that
+    hiding a layer never changes the size. Raises `InputError` for an empty canvas.
     """
     return canvas_of([layer.box for layer in layers], width, height)
 
 
 def canvas_of(boxes: Sequence[Box], width: int | None = None, height: int | None = None) -> tuple[int, int]:
-    """Return `canvas_size` for layers of which only the boxes are known."""
+    """Return `canvas_size` for layers with these boxes."""
     width = max((box[2] for box in boxes), default=0) if width is None else width
     height = max((box[3] for box in boxes), default=0) if height is None else height
     if width < 1 or height < 1:
@@ -300,12 +300,11 @@ def composite(
     background: Rgba | None = None,
     groups: Groups = NO_GROUPS,
 ) -> Image.Image:
-    """Put layers over each other, bottom first, and return one RGBA image.
+    """Composite layers, bottom first, and return one RGBA image.
 
-    The canvas is `width` × `height` pixels, or as `canvas_size` has it. Parts outside are cut off. `background` is a
-    color below everything; without one the canvas is transparent. `groups` says how groups show, by their labels. It
-    computes in 32-bit floats from the first layer to the last. Raises `InputError` when there is neither a layer nor a
-    size.
+    The canvas is `width` × `height` pixels, or that of `canvas_size`; parts outside are cropped. `background` is a
+    color below everything; without one the canvas is transparent. `groups` has the appearance of groups, by label. The
+    computation uses 32-bit floats throughout. Raises `InputError` if there is neither a layer nor a size.
     """
     stack = list(layers)
     width, height = canvas_size(stack, width, height)
@@ -324,7 +323,7 @@ def composite(
 
 
 def _paint(planes: Planes, rows: slice, layer: Layer) -> None:
-    """Put the rows of a baked layer that lie in a band of the canvas over that band, in place."""
+    """Composite the rows of a rendered layer within a band of the canvas over that band, in place."""
     left, top, right, bottom = layer.box
     first, last = max(top, rows.start), min(bottom, rows.stop)
     if first < last:

@@ -1,7 +1,7 @@
-"""Names: how long one may be, what a file is called after it, and what layers are called that nobody has named.
+"""Names: their length, file names, and default names of layers.
 
-`file_stem` is the one rule for names of files. `static/js/images/files.js` is the same for what the page saves itself;
-`tests/file_names.json` has the examples that both are held to.
+`file_stem` is the only rule for file names. `static/js/images/files.js` implements it for files that the page saves;
+`tests/file_names.json` has examples for both.
 """
 
 import re
@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from typing import Literal
 
 MAX_NAME = 200
-"""Characters of a project's, a layer's or a group's name."""
+"""Most characters of the name of a project, a layer or a group."""
 GLANCE = 40
-"""Characters of a text that its layer is called after, at most."""
+"""Most characters of a text in its layer's name."""
 MAX_STEM_BYTES = 150
-"""File systems end at 255 bytes a name; some of it is for the suffix, a number before it and "(1)"."""
+"""File systems allow 255 bytes; some of them are for the suffix, a number before it and "(1)"."""
 
-# Joiners are invisible as well, but scripts and emoji are spelled with them.
+# Joiners are invisible, too, but scripts and emoji need them.
 _JOINERS = "\u200c\u200d"
 _INVISIBLE = {"Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp"}
 _SEPARATORS = re.compile(r'[/\\:*?"<>|]+')
@@ -29,15 +29,15 @@ _UNHOLDABLE = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]
 
 
 def shortened(name: str) -> str:
-    """Return a name cut to MAX_NAME characters: names come from files, and generators put whole prompts there."""
+    """Return a name cut to MAX_NAME characters, because some generators put whole prompts there."""
     return name if len(name) <= MAX_NAME else _whole(name[: MAX_NAME - 1], name).rstrip(" " + _JOINERS) + "…"
 
 
 def file_stem(name: str, default: str) -> str:
-    """Return what people call a thing as a file's name without suffix; `default` when nothing of it can stay.
+    """Return a name as a file name without suffix, or `default` if nothing remains.
 
-    Letters of any script stay. Separators of paths, signs that Windows refuses and its devices' names, and what
-    cannot be seen, such as marks that turn the direction of text, do not.
+    Letters of any script stay. Path separators, characters and device names that Windows refuses, and invisible
+    characters, such as marks that change the direction of text, are removed.
     """
     name = unicodedata.normalize("NFC", name)
     seen = "".join(sign for sign in name if sign in _JOINERS or unicodedata.category(sign) not in _INVISIBLE)
@@ -47,12 +47,12 @@ def file_stem(name: str, default: str) -> str:
 
 
 def holdable(name: str) -> str:
-    """Return a name with what no XML file may hold, such as control characters, replaced by the sign U+FFFD."""
+    """Return a name with characters that XML forbids, such as control characters, replaced by U+FFFD."""
     return _UNHOLDABLE.sub("\ufffd", name)
 
 
 def _whole(part: str, text: str) -> str:
-    """Return the beginning of a text without a last sign whose accents, joined signs or color were cut off."""
+    """Return the beginning of a text, without a final character that was cut off from its accents or joined parts."""
     end = len(part)
     while 0 < end < len(text) and (_continues(text[end]) or text[end - 1] == "\u200d"):
         end -= 1
@@ -60,11 +60,11 @@ def _whole(part: str, text: str) -> str:
 
 
 def _continues(sign: str) -> bool:
-    """Return whether a sign belongs to the one before it: an accent, a joiner, a variation, a skin color."""
+    """Return whether a character belongs to the previous one: an accent, a joiner, a variation, a skin color."""
     return sign in _JOINERS or unicodedata.category(sign) in {"Mn", "Mc", "Me"} or "\U0001f3fb" <= sign <= "\U0001f3ff"
 
 
-# What layers are called, in every language that they are named in: what color, and where.
+# Default names of layers in each language: color and position.
 
 Language = Literal["en", "zh-Hans"]
 """A BCP 47 tag."""
@@ -72,7 +72,7 @@ Language = Literal["en", "zh-Hans"]
 
 @dataclass(frozen=True, kw_only=True)
 class Vocabulary:
-    """The words of a language; `words` has them by the English ones, and English has none that differ."""
+    """The words of a language; `words` maps English words to it, and is empty for English."""
 
     words: Mapping[str, str]
     joint: str
@@ -82,16 +82,16 @@ class Vocabulary:
         return self.words.get(english, english)
 
     def number(self, number: int) -> str:
-        """Return what a layer is called that nothing is known of but its number."""
+        """Return the name of a layer with a number only."""
         return f"{self.word('Layer')} {number}"
 
     def text(self, words: str) -> str:
-        """Return what a layer of text is called, as much of its words as people read at a glance."""
+        """Return the name of a text layer, with the beginning of its words."""
         short = words if len(words) <= GLANCE else words[: GLANCE - 1].rstrip() + "…"
         return f"{self.word('Text')} {self.quotes[0]}{short}{self.quotes[1]}"
 
     def describe(self, color: str, place: str) -> str:
-        """Return such a name as "Dark blue, top left"."""
+        """Return a name such as "Dark blue, top left"."""
         return f"{self.word(color)}{self.joint}{self.word(place)}"
 
 
