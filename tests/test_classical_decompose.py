@@ -182,15 +182,15 @@ def test_arguments_out_of_range_are_named(button: Image.Image, arguments: dict[s
 
 
 def test_a_picture_with_nothing_to_see_is_refused() -> None:
-    with pytest.raises(ImageError, match="transparent everywhere"):
+    with pytest.raises(ImageError, match="fully transparent"):
         ClassicalPipeline().decompose(Image.new("RGBA", (50, 50)))
 
 
 @pytest.mark.parametrize(
     ("wrong", "says"),
     [
-        ({"image": "poster.png"}, r"image must be a picture, such as PIL's Image.open\(path\)"),
-        ({"image": None}, "image must be a picture"),
+        ({"image": "poster.png"}, r"image must be a PIL image, as from Image.open\(path\)"),
+        ({"image": None}, "image must be a PIL image"),
         ({"layer_num": "4"}, "layer_num must be a whole number from 1 to 10"),
         ({"layer_num": 2.5}, "layer_num must be a whole number from 1 to 10"),
         ({"layer_num": 11}, "layer_num must be from 1 to 10"),

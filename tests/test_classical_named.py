@@ -98,9 +98,9 @@ def test_lines_of_text_that_fill_a_box_are_one_layer() -> None:
     ("regions", "words"),
     [
         ([NamedBox(box=(0, 0, 50, 50))] * 2, "2 regions for 2 layers"),
-        ([NamedBox(box=(400, 0, 500, 50))], "beside the picture, which has 320×240 pixels"),
-        ([NamedBox(box=(1, 1, 30, 30), name="Moon")], "“Moon” has no thing in it"),
-        ([NamedBox(box=(1, 1, 30, 30))], "Box 1 has no thing in it"),
+        ([NamedBox(box=(400, 0, 500, 50))], "outside the picture, which has 320×240 pixels"),
+        ([NamedBox(box=(1, 1, 30, 30), name="Moon")], "“Moon” contains no thing"),
+        ([NamedBox(box=(1, 1, 30, 30))], "Box 1 contains no thing"),
     ],
 )
 def test_boxes_that_nothing_can_be_made_of_are_refused(regions: list[NamedBox], words: str) -> None:

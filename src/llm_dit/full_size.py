@@ -1,9 +1,9 @@
-"""Layers that a model drew of a small copy of a picture, brought to the picture's own size.
+"""Restores layers that a model drew from a small copy of a picture at the picture's own size.
 
-`restore` takes the picture apart again, from the top layer down: what is seen is a·F + (1 − a)·B, the layer's colors F
-over the picture B of all that lies below, and B is what the next layer is found in. What reaches across pixels is
-decided at the model's size: how far alpha may be off, the colors of both sides, how much they vary. At full size each
-pixel is then solved by itself, so that twelve million cost seconds and little memory.
+`restore` decomposes the picture again, from the top layer down: the visible picture is a·F + (1 − a)·B, the layer's
+colors F over the picture B of everything below, in which the next layer is found. Estimates that need neighboring
+pixels are made at the model's size: bounds of alpha, the colors of both sides, their variances. At full size each pixel
+is then solved by itself, so that twelve million pixels take seconds and little memory.
 """
 
 import itertools
@@ -21,45 +21,45 @@ from llm_dit.alpha import Plane, as_float, resize_layer, spread
 from llm_dit.classical.layering.order import settle_colors
 
 Report = Callable[[int, int], None]
-"""Takes how many parts of how many are done; what it raises ends the work."""
+"""Called with the finished and the total number of parts; an exception ends the work."""
 
 TILE = 320
-"""Pixels: the side of what is worked on at a time, so that it stays near the processor."""
+"""The side of a tile in pixels, small enough for the CPU's cache."""
 REACH = 2
-"""Pixels of the model by which its edges are blurred and misplaced."""
+"""Blur and displacement of the model's edges, in pixels of the model."""
 NEAR, FAR = 2.0, 16.0
-"""Pixels of the model: how far colors are carried on beside an edge, first and where nothing is nearer."""
+"""How far colors are extended beside an edge, in pixels of the model: first, and if nothing is nearer."""
 LITTLE, NOTHING = 0.15, 0.01
-"""How much the far counts beside the near, and no correction beside both."""
+"""The weight of far colors against near ones, and of no correction against both."""
 NOISE = 0.012
-"""The standard deviation, 0–1, of alpha where it is even, and the least of a color."""
+"""The standard deviation, 0–1, of even alpha, and the minimum for a color."""
 DRAWN = 0.02
-"""That of a color which the model has drawn."""
+"""The standard deviation of a color that the model drew."""
 UNKNOWN = 0.04
-"""That of a color which is nowhere seen alone."""
+"""The standard deviation of a color that is never visible alone."""
 EVEN = 0.15
-"""Where alpha may be off by less, it is even."""
+"""Below this uncertainty alpha counts as even."""
 LEVEL = 0.004
-"""One of 255: what a pixel of the picture is off."""
+"""The standard deviation of a pixel of the picture: one level of 255."""
 OFF = 0.6
-"""Levels that the composite may be off before it is rounded."""
+"""Allowed error of the composite in levels before rounding."""
 COLORS = 7
-"""Planes of a guess before its colors."""
+"""Planes of an estimate before its colors."""
 SOFT, STEEP = 0.4, 0.25
 """The share of a change of alpha, of so much at least, that lies within `REACH` of a pixel where the change is soft."""
 THIN = 0.04
-"""What stands out so much from alpha's surroundings is thinner than the model's pixels tell."""
+"""Alpha that differs this much from its surroundings belongs to a structure thinner than the model's pixels."""
 
 
 def restore(picture: Image.Image, layers: Sequence[Image.Image], report: Report | None = None) -> list[Image.Image]:
     """Return the RGBA layers, bottom first, at the size of `picture`, so that they composite to it.
 
-    `layers` are of one size, of about the picture's aspect. Where a layer is what one sees it has the picture's own
-    pixels; where it is hidden it has the model's, enlarged, their color led over from what is seen beside. An edge
-    follows the picture's, as far as the colors of both sides tell, and what is mixed there is parted, so that neither
-    side has the other's colors when it is moved or hidden. The bottom layer of an opaque picture is opaque where seen.
+    `layers` have one size, with about the picture's aspect ratio. Where a layer is fully visible, it gets the picture's
+    pixels; hidden parts are the model's, enlarged, with colors adjusted to the visible parts next to them. Edges follow
+    the picture's, as far as the colors of both sides differ, and mixed colors are separated, so that neither side has
+    the other's colors when it is moved or hidden. The bottom layer of an opaque picture is opaque where visible.
 
-    The composite is off by at most one of 255 levels. `report` is called before the first and after each part.
+    The composite differs by at most one of 255 levels. `report` is called before the first and after each part.
     """
     rgba = np.asarray(picture.convert("RGBA"))
     channels = 3 if (rgba[..., 3] == 255).all() else 4
@@ -73,14 +73,14 @@ def restore(picture: Image.Image, layers: Sequence[Image.Image], report: Report 
     tell = report or (lambda done, total: None)
     tell(0, len(tiles))
     with ThreadPoolExecutor(min(2, os.cpu_count() or 1)) as pool:
-        # What `report` raises ends this loop, and so the tiles that have not begun.
+        # An exception of `report` ends this loop, and so the tiles that have not started.
         for done, _ in enumerate(pool.map(lambda tile: _solve(rgba, guesses, made, tile), tiles), start=1):
             tell(done, len(tiles))
     return [Image.fromarray(layer, "RGBA") for layer in made]
 
 
 def _channels_of(rgba: NDArray[np.uint8], channels: int) -> Plane:
-    """Return the planes of a picture: its colors, or premultiplied colors and alpha where it is transparent."""
+    """Return the planes of a picture: its colors, or premultiplied colors and alpha if it is transparent."""
     planes = np.ascontiguousarray(rgba[..., :channels].transpose(2, 0, 1), np.float32) / np.float32(255)
     if channels == 4:
         planes[:3] *= planes[3]
@@ -91,16 +91,16 @@ def _channels_of(rgba: NDArray[np.uint8], channels: int) -> Plane:
 
 
 def _guess(rgba: NDArray[np.uint8], layers: list[Plane], channels: int) -> list[Plane]:
-    """Return what is known of each layer, bottom first, as planes that are enlarged in one go.
+    """Return the estimates of each layer, bottom first, as planes that are enlarged together.
 
-    They are alpha, the least and the most that it may be; how unsure the layer's colors are, and those below, and how
-    much detail both lack, as variances; then the colors of the layer, and those below.
+    They are alpha with its minimum and maximum; variances of the layer's colors and of those below, and of the detail
+    that both lack; then the colors of the layer, and those below.
     """
     height, width = layers[0].shape[:2]
     seen, variance = _shrunk(rgba, (width, height), channels)
     alphas = [_even(layer[..., 3]) for layer in layers]
     colors = [_carried(layer[..., :3], alpha, channels) for layer, alpha in zip(layers, alphas, strict=True)]
-    # Behind an opaque picture there is nothing to be seen.
+    # Nothing is visible behind an opaque picture.
     below = [np.zeros_like(seen), colors[0] if channels == 3 else alphas[0] * colors[0]]
     for alpha, color in zip(alphas[1:], colors[1:], strict=True):
         below.append(alpha * color + (1 - alpha) * below[-1])
@@ -120,7 +120,7 @@ def _guess(rgba: NDArray[np.uint8], layers: list[Plane], channels: int) -> list[
         own_detail, other_detail = own_detail + own_uneven, other_detail + other_uneven
         known = [alpha, least, most, own_doubt, other_doubt, own_detail, other_detail]
         guesses.insert(0, np.concatenate([np.stack(known), own, other]))
-        # Here alpha is as soft as it was drawn: near an edge what is missing tells nothing of the colors.
+        # Here alpha is as soft as drawn: near an edge the missing detail says nothing about the colors.
         astray = ((most - least) / 2) ** 2 * ((own - other) ** 2).mean(axis=0)
         share = _shares(alpha, own_detail, other_detail, astray)[1]
         seen = other + share * (seen - alpha * own - (1 - alpha) * other)
@@ -129,7 +129,7 @@ def _guess(rgba: NDArray[np.uint8], layers: list[Plane], channels: int) -> list[
 
 
 def _shrunk(rgba: NDArray[np.uint8], size: tuple[int, int], channels: int) -> tuple[Plane, Plane]:
-    """Return the picture at the model's size, and the variance of what is lost by that."""
+    """Return the picture at the model's size, and the variance of the lost detail."""
     means: list[Plane] = []
     squares: list[Plane] = []
     for channel in range(channels):  # one after another, for memory
@@ -142,7 +142,7 @@ def _shrunk(rgba: NDArray[np.uint8], size: tuple[int, int], channels: int) -> tu
 
 
 def _even(alpha: Plane) -> Plane:
-    """Return alpha without noise where it is even or soft, and without what is next to nothing or next to all."""
+    """Return alpha without noise where it is even or soft, with values near 0 and 1 rounded to them."""
     smooth = cv2.bilateralFilter(np.ascontiguousarray(alpha), 5, 4 * NOISE, 2.0)
     around = np.ones((5, 5), np.uint8)
     smooth[cv2.dilate(cv2.medianBlur(alpha, 3), around) < 3 * NOISE] = 0
@@ -153,10 +153,10 @@ def _even(alpha: Plane) -> Plane:
 
 
 def _carried(colors: Plane, alpha: Plane, channels: int) -> Plane:
-    """Return a layer's colors as planes, those that hardly show taken from beside."""
+    """Return a layer's colors as planes; barely visible colors come from their neighbors."""
     sure = np.where(alpha > 0.1, alpha**2, 0).astype(np.float32)
     carried = spread(colors, sure)
-    # What is seen through is never seen alone, and the model's noise in it would pass to what lies behind.
+    # A transparent color is never visible alone, and the model's noise in it would pass to the layers behind.
     even = cv2.bilateralFilter(carried, 9, 0.1, 3.0)
     carried += (4 * alpha * (1 - alpha))[..., None] * (even - carried)
     planes = np.ascontiguousarray(carried.transpose(2, 0, 1))
@@ -164,7 +164,7 @@ def _carried(colors: Plane, alpha: Plane, channels: int) -> Plane:
 
 
 def _range(alpha: Plane) -> tuple[Plane, Plane]:
-    """Return the least and the most that alpha may be, for what is around each pixel and for what is thin."""
+    """Return the minimum and maximum of alpha, from the surroundings of each pixel and for thin structures."""
     side = 2 * REACH + 1
     around = np.ones((side, side), np.uint8)
     ridge = alpha - cv2.morphologyEx(alpha, cv2.MORPH_OPEN, around)
@@ -176,16 +176,16 @@ def _range(alpha: Plane) -> tuple[Plane, Plane]:
 
 
 def _sharp(least: Any, most: Any) -> Plane:
-    """Return where alpha changes at once, 1, and where it does over a wider stretch or hardly, 0."""
+    """Return where alpha changes abruptly (1), and where it changes gradually or hardly (0)."""
     around = np.ones((6 * REACH + 3, 6 * REACH + 3), np.uint8)
     wide = cv2.dilate(most, around) - cv2.erode(least, around)
     return (((most - least) / np.maximum(wide, STEEP) - SOFT) / (1 - 2 * SOFT)).clip(0, 1)
 
 
 def _corrected(colors: Plane, seen: Plane, variance: Plane, known: Plane) -> tuple[Plane, Plane, Plane]:
-    """Return colors with what they are off where `known`, carried on around; how unsure they are; their detail.
+    """Return colors corrected by their error where `known`, extended around it; their uncertainty; their detail.
 
-    The last two are variances; detail is measured where the colors are known, near or else anywhere.
+    The last two are variances; detail is measured where the colors are known, nearby if possible.
     """
     off = (seen - colors) * known
     total = _around(known)
@@ -197,7 +197,7 @@ def _corrected(colors: Plane, seen: Plane, variance: Plane, known: Plane) -> tup
 
 
 def _uneven(colors: Plane) -> Plane:
-    """Return the variance of colors from those beside them, of what may be misplaced or blurred."""
+    """Return the variance of colors from their neighbors, within the possible displacement and blur."""
     means, squares = (np.stack([cv2.blur(plane, (5, 5)) for plane in planes]) for planes in (colors, colors**2))
     return (squares - means**2).mean(axis=0).clip(0, None)
 
@@ -234,7 +234,7 @@ def _solve(rgba: NDArray[np.uint8], guesses: list[Plane], made: NDArray[np.uint8
 
 
 def _settle(stack: NDArray[np.uint8], picture: NDArray[np.uint8]) -> None:
-    """Change the colors of a stack where rounding, or the bounds of colors, have left it off the picture."""
+    """Correct the colors of a stack where rounding, or the range of colors, makes it differ from the picture."""
     shown = np.zeros((3, *picture.shape[:2]), np.float32)
     for layer in stack:
         alpha = layer[..., 3] * np.float32(1 / 255)
@@ -251,7 +251,7 @@ def _settle(stack: NDArray[np.uint8], picture: NDArray[np.uint8]) -> None:
 def _alpha(seen: Plane, planes: Plane, trust: Plane, channels: int) -> Plane:
     """Return a layer's alpha, in whole levels, from the model's and from the colors of both sides.
 
-    Both count by the inverse of their variances.
+    Both are weighted by their inverse variances.
     """
     drawn, least, most, own_doubt, other_doubt = planes[:5]
     own, other = planes[COLORS : COLORS + channels], planes[COLORS + channels :]
@@ -275,10 +275,10 @@ def _alpha(seen: Plane, planes: Plane, trust: Plane, channels: int) -> Plane:
 def _part(
     seen: Plane, alpha: Plane, own: Plane, other: Plane, own_detail: Plane, other_detail: Plane
 ) -> tuple[Plane, Plane]:
-    """Return the colors of a layer and of what lies below, which give what is `seen` at this alpha.
+    """Return the colors of a layer and of the picture below it, which composite to `seen` at this alpha.
 
-    What is missing is the detail of both, shared by how much of it each has, as far as alpha is right; the rest goes to
-    what is seen more of.
+    The difference is detail of both, divided in proportion to the detail of each, as far as alpha is right; the rest
+    goes to the more visible side.
     """
     rest = 1 - alpha
     astray = (2 * NOISE) ** 2 * alpha * rest * ((own - other) ** 2).mean(axis=0)
@@ -301,7 +301,7 @@ def _part(
 def _shares(
     alpha: Plane, own_variance: Plane, other_variance: Plane, astray: Plane | float = 0.0
 ) -> tuple[Plane, Plane]:
-    """Return how much of what is missing both colors get: most likely by their variances and that of all else."""
+    """Return the shares of the difference for both colors, the most likely ones given all variances."""
     rest = 1 - alpha
     total = alpha**2 * own_variance + rest**2 * other_variance + astray
     return alpha * own_variance / total, rest * other_variance / total
@@ -312,17 +312,17 @@ def _write(target: NDArray[np.uint8], colors: Plane, alpha: Plane) -> None:
     target[..., :3] = (np.rint(colors[:3] * 255) * (target[..., 3] > 0)).transpose(1, 2, 0)
 
 
-# Planes enlarged tile by tile, as they are in the whole enlarged picture.
+# Enlarging planes tile by tile, with the same result as for the whole picture.
 
 
 STEP = 32
-"""Pixels of a line that are enlarged in one product."""
+"""Pixels of a line that one product enlarges."""
 
 
 class Enlarger:
     """Enlarges a tile's part of planes by bicubic interpolation, as products with small matrices.
 
-    They are so small that the library for products starts no threads, which would wait for each other.
+    They are so small that the BLAS library starts no threads, which would wait for each other.
     """
 
     def __init__(self, size: tuple[int, int], full: tuple[int, int], tile: tuple[slice, slice]) -> None:
@@ -341,7 +341,7 @@ def steps(part: slice, step: int) -> Iterator[slice]:
 
 
 def _cubic(size: int, full: int, part: slice) -> tuple[Plane, slice]:
-    """Return the weights (part, used) of the samples that a part of an enlarged line needs, and which these are."""
+    """Return the weights (part, used) of the samples for a part of an enlarged line, and the samples' indices."""
     at = (np.arange(part.start, part.stop) + 0.5) * size / full - 0.5
     first = np.floor(at).astype(int) - 1
     used = slice(max(0, first[0]), min(size, first[-1] + 4))

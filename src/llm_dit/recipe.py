@@ -1,4 +1,4 @@
-"""How a result was made, kept beside it so that it can be made again: in answers, manifests, projects and PNG files."""
+"""Recipes, which say how to repeat a result, in responses, manifests, projects and PNG files."""
 
 import io
 import json
@@ -15,16 +15,16 @@ from llm_dit.errors import InputError
 from llm_dit.options import SamplingOptions, options_of
 
 if TYPE_CHECKING:
-    from llm_dit.runs import PipelineStatus  # which a layer, that has a recipe, is a part of
+    from llm_dit.runs import PipelineStatus  # because a layer, which is part of it, has a recipe
 
 PNG_KEY = "llm-dit"
-"""The keyword of the text in a PNG file that holds a recipe, as JSON."""
+"""The keyword of a PNG text chunk with a recipe as JSON."""
 MAX_BYTES = 32_768
 NO_RECIPE = "has no recipe: use a PNG that llm-dit wrote after an edit, or the manifest.json of a decomposition"
 
 
 class Source(NamedTuple):
-    """A model by its name on the hub, or that of its folder, and its commit on the hub; "" where it has none."""
+    """A model: its hub id or its folder's name, and its commit on the hub; "" without one."""
 
     name: str
     revision: str = ""
@@ -37,12 +37,12 @@ def _bounded(options: dict[str, JsonValue]) -> dict[str, JsonValue]:
 
 
 class Recipe(BaseModel, frozen=True):
-    """What ran, and what it was asked for.
+    """The engine and the options of a run.
 
-    `options` are arguments of the pipeline's method by name, the prompt or the instruction among them, but for the
-    pictures; the seed is the one that was used, and a region a box, the name of a mask's file, or the address of a
-    mask in the service that ran it. `model` is a name on the hub or of a folder, `revision` a commit of the hub; both
-    are empty for the classical engine. `version` is that of llm-dit.
+    `options` are the arguments of the pipeline's method by name, including the prompt or the instruction, without
+    pictures. The seed is the one that was used. A region is a box, the file name of a mask, or the address of a mask on
+    the service that ran it. `model` is a hub id or a folder's name, `revision` a commit on the hub; both are empty for
+    the classical engine. `version` is that of llm-dit.
     """
 
     kind: Literal["decompose", "edit"]
@@ -56,9 +56,9 @@ class Recipe(BaseModel, frozen=True):
 def recipe_of(
     kind: Literal["decompose", "edit"], engine: str, status: "PipelineStatus", options: Mapping[str, Any]
 ) -> Recipe:
-    """Return the recipe of a run that has just ended, by the pipeline's status.
+    """Return the recipe of a run that has just ended, from the pipeline's status.
 
-    `options` are the run's arguments that are no pictures, None for what was left out.
+    `options` are the run's arguments without pictures; None means not set.
     """
     unused = set(options_of(SamplingOptions)) - {"seed"} if engine == "classical" else set[str]()
     name, revision = status.sources.get(kind) or Source("")
@@ -74,18 +74,18 @@ def recipe_of(
 
 
 def _plain(value: Any) -> JsonValue:
-    """Return a value as JSON has it, which knows no tuples."""
+    """Return a value as JSON represents it, without tuples."""
     return json.loads(json.dumps(value))
 
 
-# In a PNG file, as text beside the picture.
+# Recipes in PNG files, as a text chunk.
 
 SIGNATURE_AND_HEADER = 8 + 25
-"""Bytes of a PNG file before the first chunk that may come in between."""
+"""Bytes of a PNG file before the first optional chunk."""
 
 
 def with_recipe(png: bytes, recipe: Recipe) -> bytes:
-    """Return a PNG file with a recipe in it, in place of none; the picture's own bytes stay as they are."""
+    """Return a PNG file with a recipe added; the picture's bytes do not change."""
     text = recipe.model_dump_json().encode()
     # Keyword, no compression, no language and no translated keyword: https://www.w3.org/TR/png-3/#11iTXt.
     content = b"iTXt" + PNG_KEY.encode() + b"\0\0\0\0\0" + text
@@ -94,7 +94,7 @@ def with_recipe(png: bytes, recipe: Recipe) -> bytes:
 
 
 def read_recipe(content: bytes) -> Recipe:
-    """Return the recipe in a PNG file or in a manifest; raises `InputError` where there is none."""
+    """Return the recipe in a PNG file or in a manifest; raises `InputError` if there is none."""
     try:
         is_manifest = content.lstrip()[:1] == b"{"
         found = json.loads(content)["layers"][0]["recipe"] if is_manifest else json.loads(_text_of(content))

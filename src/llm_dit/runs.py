@@ -1,4 +1,4 @@
-"""A run from outside: the pipeline that offers it, what those who follow it hear, and the pictures that it takes."""
+"""The protocol of pipelines, the progress and status of runs, and the checks of their pictures."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -16,12 +16,12 @@ from llm_dit.surroundings import SurroundingsLike
 
 
 class Canceled(Exception):
-    """Raised out of a pipeline whose `progress` callback raised it; the pipeline works for the next call."""
+    """A `progress` callback raises it to stop a run; the pipeline stays usable."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Progress:
-    """Where a run stands: `step` of `total` units of work are done; `phase` says in a lowercase word or two on what.
+    """The progress of a run: `step` of `total` units of `phase`, a lowercase word or two, are done.
 
     The units of "downloading" are bytes, those of "loading" parts of a model.
     """
@@ -32,18 +32,18 @@ class Progress:
 
     @property
     def is_loading(self) -> bool:
-        """Whether the work itself has yet to begin: the engine, or a model that the run needs, is on its way."""
+        """Whether the engine, or a model for the run, is still loading."""
         return self.phase in {"downloading", "loading"}
 
 
 def restoring(step: int, total: int) -> Progress:
-    """Return how far layers are brought to the picture's own size; without a total nobody can tell."""
+    """Return the progress of restoring layers at the picture's size; a total of 0 means unknown."""
     return Progress(phase="restoring", step=step, total=total)
 
 
 ProgressCallback = Callable[[Progress], None]
 PreviewCallback = Callable[[int, Image.Image], None]
-"""Takes a layer's number, 1 at the bottom, and a small RGBA picture of what it is going to be."""
+"""Called with a layer's number, 1 at the bottom, and a small RGBA preview of it."""
 
 RegionLike = Sequence[float] | Image.Image
 """Where a layer may change: a box (left, top, right, bottom) in its pixels, or a mask, a picture of its size."""
@@ -51,10 +51,10 @@ RegionLike = Sequence[float] | Image.Image
 
 @dataclass(frozen=True, kw_only=True)
 class Forward:
-    """What a model's numbers come from: whose `blocks`, which `kernels` between their products, which `attention`.
+    """How a model is computed: whose `blocks`, which `kernels` between their products, which `attention`.
 
-    `why` says of each faster one what keeps it from running. `speed` is what the run's has come to, and `lossy` what of
-    it changes the numbers: bits or steps that are left out. `loras` are the LoRAs that are on, each with its weight.
+    `why` says why each faster alternative does not run. `speed` is the effective speed of the run, and `lossy` what
+    changes the numbers: fewer bits or skipped steps. `loras` are the active LoRAs, each with its weight.
     """
 
     blocks: Literal["fused", "diffusers"]
@@ -71,7 +71,7 @@ class Forward:
 
     @property
     def explained(self) -> str:
-        """Return the same with what keeps the faster ones from running."""
+        """Return a copy with the reasons why faster alternatives do not run."""
         return f"{self} ({'; '.join(self.why)})" if self.why else str(self)
 
 
@@ -80,10 +80,9 @@ class PipelineStatus:
     """What a pipeline has loaded, and where.
 
     `models` are their names; `device` is its name, such as "CPU" or "NVIDIA H200"; `placement` says where the weights
-    are and why; `loras` are the names of the LoRAs that the models have, on or off; `forward` is what the latest run
-    was computed by, or the first will be, None where that is always the same. The device's memory is in bytes, None
-    where the device has none of its own. `sources` tells by the kind of run, "decompose"
-    or "edit", which model does it.
+    are and why; `loras` are the names of the models' LoRAs, active or not; `forward` says how the latest run was
+    computed, or how the first will be, None if that is always the same. The device's memory is in bytes, None if the
+    device has no memory of its own. `sources` has the model of each kind of run, "decompose" or "edit".
     """
 
     models: tuple[str, ...]
@@ -98,11 +97,11 @@ class PipelineStatus:
 
 
 class LayerPipeline(Protocol):
-    """Takes an image apart into layers and edits one layer by instruction. Not thread-safe: one run at a time."""
+    """Decomposes an image into layers and edits a layer by an instruction. Not thread-safe: one run at a time."""
 
     engine: str
     any_size: bool
-    """Whether it works at a picture's own size; else `llm_dit.full_size` brings its layers to it."""
+    """Whether it works at a picture's own size; otherwise `llm_dit.full_size` restores its layers at that size."""
 
     @property
     def has_edit_model(self) -> bool:
@@ -110,11 +109,11 @@ class LayerPipeline(Protocol):
         ...
 
     def load_edit_model(self) -> None:
-        """Load what `edit_layer` needs; does nothing when it is loaded."""
+        """Load what `edit_layer` needs; does nothing if it is loaded."""
         ...
 
     def status(self) -> PipelineStatus:
-        """Return what is loaded now, and where."""
+        """Return what is loaded, and where."""
         ...
 
     def decompose(
@@ -129,11 +128,10 @@ class LayerPipeline(Protocol):
     ) -> Decomposition:
         """Return `[composite, bottom, …, top]`: `layer_num` + 1 RGBA images of one size.
 
-        `DecomposeOptions` has the options. `regions` are boxes around things of the picture that are to be layers of
-        their own, the topmost ones, under their names; an engine that divides a picture by itself refuses them.
-        `progress` is called before the first and after each unit of work; it may
-        raise `Canceled`. `preview` is called in between where the pipeline knows early what a layer is going to be; it
-        changes nothing of the result.
+        `DecomposeOptions` has the options. `regions` are boxes around things that become layers of their own, on top,
+        with their names; an engine without this feature refuses them. `progress` is called before the first and after
+        each unit of work; it may raise `Canceled`. `preview` is called in between, if the pipeline makes previews, and
+        does not affect the result.
         """
         ...
 
@@ -158,7 +156,7 @@ class LayerPipeline(Protocol):
         ...
 
 
-# The picture of a run, checked before anything is loaded or computed; the same for every pipeline.
+# Checks of a run's picture, before anything is loaded or computed; the same for every pipeline.
 
 NO_REGIONS = (
     "Qwen-Image-Layered divides a picture by itself and cannot be told where: leave the regions out, or take the "
@@ -166,18 +164,18 @@ NO_REGIONS = (
 )
 LAYER_ALONE = "The classical engine looks at the layer alone: leave context out, or use a Qwen-Image edit model."
 EDIT_RESOLUTION = 1024
-"""An edit at the model's size covers this many pixels squared."""
+"""The size of an edit at the model's size, in pixels squared."""
 MULTIPLE = 32
 CLASSICAL_MAX_ASPECT = 20
-"""Longer side : shorter side of what is resized for a model; at its own size a picture may have any shape."""
+"""Most longer side : shorter side of a picture that is resized for a model; at its own size any shape is allowed."""
 QWEN_MAX_ASPECT = 8
-"""Longer side : shorter side; beyond it the shorter side has less than 230 of 640 pixels, too few to see much."""
+"""Most longer side : shorter side; beyond it the shorter side has under 230 of 640 pixels, too few to see much."""
 
 
 def model_size(size: tuple[int, int], resolution: int) -> tuple[int, int]:
-    """Return width and height of about `resolution`² pixels, the aspect of `size` kept, multiples of 32.
+    """Return width and height of about `resolution`² pixels, with the aspect ratio of `size`, multiples of 32.
 
-    As diffusers' `calculate_dimensions` for the Qwen-Image pipelines does; no side is less than 32.
+    Like diffusers' `calculate_dimensions` for the Qwen-Image pipelines; no side is less than 32.
     """
     ratio = size[0] / size[1]
     width = (resolution * resolution * ratio) ** 0.5
@@ -188,7 +186,7 @@ def model_size(size: tuple[int, int], resolution: int) -> tuple[int, int]:
 
 
 def check_image(image: object, param: str) -> None:
-    """Raise `ImageError` for what is no picture, has no pixels, or has pixels that are not bytes."""
+    """Raise `ImageError` for anything but a non-empty picture with 8 bits per channel."""
     if not isinstance(image, Image.Image):
         raise ImageError(f"{param} must be a PIL image, as from Image.open(path).", param=param)
     if image.width < 1 or image.height < 1:
@@ -198,7 +196,7 @@ def check_image(image: object, param: str) -> None:
 
 
 def check_aspect(image: Image.Image, at_most: int, advice: str, param: str) -> None:
-    """Raise `ImageError` when one side is more than `at_most` times the other; `advice` says what to do."""
+    """Raise `ImageError` if one side is more than `at_most` times the other; `advice` says what to do."""
     if max(image.size) > at_most * min(image.size):
         raise ImageError(
             f"The image is {image.width}×{image.height}: one side may be at most {at_most} times the other; {advice}.",
@@ -211,7 +209,7 @@ def region_box(
 ) -> tuple[int, int, int, int]:
     """Return the pixels of a layer of `size` that a box (left, top, right, bottom) touches; raises `InputError`.
 
-    The box is in pixels of the layer, or of what it was scaled from.
+    The box is in pixels of the layer, or of its original size before scaling.
     """
     if not isinstance(box, Sequence) or len(box) != 4 or not all(isinstance(side, Real) for side in box):
         raise InputError("A region is a box of four numbers (left, top, right, bottom), or a picture.", param="region")

@@ -1,4 +1,4 @@
-"""How good a decomposition is: how well its layers rebuild the picture, and what each of them is worth."""
+"""The score of a decomposition: how well its layers rebuild the picture, and the use of each layer."""
 
 import math
 from collections.abc import Sequence
@@ -16,33 +16,33 @@ Floats = NDArray[np.float32]
 Verdict = Literal["useful", "empty", "duplicate", "unseen"]
 
 FAINT = 8
-"""Levels of alpha up to which a pixel counts as clear: what a model draws is nowhere at 0."""
+"""Levels of alpha up to which a pixel counts as transparent, because a model never draws exactly 0."""
 LEAST = 1e-4
 """The mean alpha up to which a layer is empty."""
 ALIKE = 0.9
-"""The share of their alphas in common from which two layers may be the same …"""
+"""The common share of alpha from which two layers may be duplicates …"""
 SAME_COLOR = 8.0
-"""… with colors that differ by no more levels than that on average."""
+"""… if their colors differ by at most this many levels on average."""
 NOTHING, TRACE = 2.0, 0.05
-"""Levels by which the picture is worse without a layer, over its own area and over all of the picture, below which
-nobody sees that the layer is gone."""
+"""A layer is invisible if the picture without it is worse by fewer levels than this, over the layer's area and over the
+whole picture."""
 POOR_DB = 30.0
-"""Below it the difference is seen at once."""
+"""In dB; below this value the difference is obvious."""
 WORTH = 0.5
-"""Levels that a layer must add to be asked for: nearest to the number of layers of scenes of known truth,
+"""Levels that a layer must add to count for the automatic number: the best fit to scenes with known layers,
 `tests/kit/scenes` with seed 3."""
 GRID_PIXELS = 262_144
-"""What each layer adds is measured on a grid of so many pixels."""
+"""The contribution of layers is measured on a grid of this many pixels."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class LayerScore:
-    """What one layer is worth.
+    """The use of one layer.
 
-    `box` (left, top, right, bottom) is around what is seen of its alpha, None when that is nothing; `coverage` is its
-    mean alpha, 0–1. `adds` is by how many levels of 255 the picture would be worse without it, on average; below 0 it
-    would be better. `verdict` is "empty", "duplicate" of the lower layer whose number is `like` (1 is the bottom),
-    "unseen" when the picture is the same without it, or "useful".
+    `box` (left, top, right, bottom) surrounds its visible alpha, None if there is none; `coverage` is its mean alpha,
+    0–1. `adds` is how much worse the picture would be without it, in levels of 255 on average; below 0 it would be
+    better. `verdict` is "empty", "duplicate" of the lower layer with the number `like` (1 is the bottom), "unseen" if
+    the picture is the same without it, or "useful".
     """
 
     name: str
@@ -57,9 +57,9 @@ class LayerScore:
 class Score:
     """How well layers rebuild their picture, and what each adds, bottom first.
 
-    `mean` and `worst` are the difference of the composite from the picture in levels of 255, over its channels; `psnr`
-    is the peak signal-to-noise ratio in dB, None where nothing differs. What is transparent is compared over black and
-    over white, and the worse of both counts.
+    `mean` and `worst` are the difference between composite and picture in levels of 255, over all channels; `psnr` is
+    the peak signal-to-noise ratio in dB, None if nothing differs. Transparent pictures are compared over black and over
+    white, and the worse value counts.
     """
 
     mean: float
@@ -74,12 +74,12 @@ class Score:
 
     @property
     def worth_asking(self) -> int:
-        """How many layers the picture has something for, where more were tried: small ones go with others."""
+        """The automatic number of layers, from a decomposition into more: layers that add little do not count."""
         return 1 + sum(layer.verdict == "useful" and layer.adds >= WORTH for layer in self.layers[1:])
 
     @property
     def sentence(self) -> str:
-        """Return what a person should know, in a sentence."""
+        """Return a summary in a sentence."""
         count, useful = len(self.layers), self.useful
         said = f"{useful} of {_layers(count)} {'is' if useful == 1 else 'are'} useful"
         if useful == count:
@@ -93,13 +93,13 @@ class Score:
 
     @property
     def figures(self) -> str:
-        """Return how well the layers rebuild the picture, in figures."""
+        """Return the figures of how well the layers rebuild the picture."""
         if self.psnr is None:
             return "rebuilds exactly"
         return f"rebuilds to {self.psnr:.1f} dB, mean difference {self.mean:.2g}, worst {self.worst} of 255"
 
     def as_json(self) -> dict[str, Any]:
-        """Return all of it as JSON has it."""
+        """Return the score for JSON."""
         return {**asdict(self), "useful": self.useful, "sentence": self.sentence}
 
     def _faults(self) -> list[str]:
@@ -122,7 +122,7 @@ def score_of(
 ) -> Score:
     """Return the score of RGBA layers of one size, bottom first, and of their composite.
 
-    A picture of another size is first resized to that of the layers.
+    A picture of another size is first resized to the layers' size.
     """
     picture = picture.convert("RGBA")
     if picture.size != composite.size:
@@ -141,17 +141,17 @@ def score_of(
 
 
 def coverage(image: Image.Image) -> float:
-    """Return the mean alpha of an image, 0 (nothing to see) to 1 (opaque everywhere)."""
+    """Return the mean alpha of an image, 0 (fully transparent) to 1 (opaque)."""
     alpha = (image if image.mode == "RGBA" else image.convert("RGBA")).getchannel("A")
     total = sum(level * count for level, count in enumerate(alpha.histogram()))
     return total / 255.0 / (image.width * image.height)
 
 
 def thinned(picture: Image.Image, layers: Sequence[Image.Image]) -> list[Image.Image]:
-    """Return RGBA layers, bottom first, without those that are empty or that nobody sees, at least one.
+    """Return RGBA layers, bottom first, without empty and invisible ones, at least one.
 
-    One that nearly repeats the layer right below it is put over that one, so that the stack looks the same. They go
-    one at a time: of two that hide each other one is seen again.
+    A layer that nearly repeats the one directly below is merged into it, so that the stack looks the same. Layers are
+    removed one at a time, because removing one may make another visible.
     """
     kept = list(layers)
     while len(kept) > 1:
@@ -189,7 +189,7 @@ def _over(image: Image.Image, ground: str) -> Image.Image:
 
 
 def _planes(image: Image.Image, size: tuple[int, int]) -> Floats:
-    """Return every so many-th pixel as (4, height, width): colors 0–255, times alpha, and alpha 0–1."""
+    """Return a subsampled picture as (4, height, width): colors 0–255, times alpha, and alpha 0–1."""
     pixels = np.asarray(image.resize(size, Image.Resampling.NEAREST))
     planes = np.ascontiguousarray(pixels.transpose(2, 0, 1)).astype(np.float32)
     planes[3] /= 255
@@ -198,10 +198,10 @@ def _planes(image: Image.Image, size: tuple[int, int]) -> Floats:
 
 
 def _gains(picture: Floats, layers: Sequence[Floats]) -> list[float]:
-    """Return by how many levels the composite differs more from the picture without each layer.
+    """Return how many levels more the composite differs from the picture without each layer.
 
-    What a layer changes of the composite is what it changes of what is below it, dimmed by all that is above: two
-    passes do for any number of layers.
+    A layer changes the composite by its change of the picture below it, dimmed by everything above, so two passes are
+    enough for any number of layers.
     """
     below = [np.zeros_like(picture)]
     for layer in layers:
@@ -216,7 +216,7 @@ def _gains(picture: Floats, layers: Sequence[Floats]) -> list[float]:
 
 
 def _error(difference: Floats) -> float:
-    """Return the mean of what a difference, as of `_planes`, is over black or over white, whichever is more."""
+    """Return the mean of a difference of `_planes` over black or over white, whichever is larger."""
     colors = np.abs(difference[:3])
     if difference[3].any():
         colors = np.maximum(colors, np.abs(difference[:3] - 255 * difference[3]))
@@ -226,7 +226,7 @@ def _error(difference: Floats) -> float:
 def _verdicts(
     layers: Sequence[Floats], seen: Sequence[float], gains: Sequence[float]
 ) -> list[tuple[Verdict, int | None]]:
-    """Return what each layer is, and the number of the one that it repeats; `seen` are their alphas that are seen."""
+    """Return each layer's verdict, and the number of the layer that it repeats; `seen` are their visible alphas."""
     twins = {
         number: twin
         for number in range(len(layers))
@@ -237,7 +237,7 @@ def _verdicts(
         if seen[number] <= LEAST
         else ("duplicate", twins[number] + 1)
         if number in twins
-        # Of two that are the same, the picture can do without either.
+        # Of two equal layers, the picture does not need both.
         else ("unseen", None)
         if gain < TRACE and gain < NOTHING * seen[number] and number not in twins.values()
         else ("useful", None)
@@ -246,7 +246,7 @@ def _verdicts(
 
 
 def _twin(number: int, layers: Sequence[Floats], seen: Sequence[float]) -> int | None:
-    """Return the number of the nearest lower layer that is nearly the same."""
+    """Return the number of the nearest lower layer that is almost equal."""
     layer = layers[number][:, ::2, ::2]
     for below in range(number - 1, -1, -1):
         if min(seen[number], seen[below]) < ALIKE * max(seen[number], seen[below]):
@@ -255,14 +255,14 @@ def _twin(number: int, layers: Sequence[Floats], seen: Sequence[float]) -> int |
         shared = np.minimum(layer[3], other[3])
         if shared.sum() < ALIKE * np.maximum(layer[3], other[3]).sum():
             continue
-        # At the edges both are dimmed alike, by an alpha that is much the same.
+        # At the edges both are dimmed equally, by about the same alpha.
         if np.abs(layer[:3] - other[:3]).mean(axis=0).sum() < SAME_COLOR * shared.sum():
             return below
     return None
 
 
 def _seen(layer: Image.Image) -> float:
-    """Return the mean alpha without what is faint, 0–1."""
+    """Return the mean alpha without faint pixels, 0–1."""
     levels = np.asarray(layer.getchannel("A").histogram())
     return float(levels[FAINT + 1 :] @ np.arange(FAINT + 1, 256)) / 255 / float(levels.sum())
 

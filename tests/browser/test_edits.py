@@ -33,7 +33,7 @@ def test_an_instruction_the_engine_cannot_carry_out(stacked: Studio) -> None:
     stacked.edit("Background", "add a hat to the dog")
     alert = stacked.dialog.get_by_role("alert")
     expect(alert).to_be_visible()
-    expect(alert).to_contain_text("draws nothing new, as “add a hat to the dog” asks")
+    expect(alert).to_contain_text("cannot draw new things such as “add a hat to the dog”")
     expect(alert.get_by_role("button", name="About the engines")).to_be_visible()
     expect(stacked.instruction).to_have_value("add a hat to the dog")
     stacked.page.keyboard.press("Escape")

@@ -262,7 +262,7 @@ def test_every_state_of_the_engine(studio: Studio) -> None:
         expect(page.locator(".job-facts")).to_have_text(foot)
     now = {"state": "ready", "queue": {"length": 2, "running": 1, "max_length": 8}}
     page.evaluate(look_again)
-    expect(page.locator(".job-facts")).to_have_text("The engine is at work: 1 running, 2 waiting")
+    expect(page.locator(".job-facts")).to_have_text("The engine is busy: 1 running, 2 waiting")
     page.route("**/api/qwen-image/status", lambda route: route.abort())
     page.evaluate(look_again)
     expect(page.locator(".engine-text")).to_have_text("Offline")

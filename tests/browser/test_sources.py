@@ -88,7 +88,7 @@ def test_a_picture_on_top_of_a_stack_is_a_layer_or_a_project_of_its_own(studio: 
     # Decomposing again says what it took the place of.
     studio.decompose_button.click()
     notice = studio.page.locator(".notice")
-    expect(notice).to_contain_text("the 2 layers before wait beside them")
+    expect(notice).to_contain_text("the 2 layers before are kept as a result")
     notice.get_by_role("button", name="Undo").click()
     expect(studio.layer_names).to_have_text(names)
 

@@ -117,7 +117,7 @@ def test_turns_are_refused_within_a_region(instruction: str) -> None:
         ((5, 5, 5, 9), "left to right"),
         ((9, 5, 5, 9), "left to right"),
         ((float("nan"), 0, 9, 9), "left to right"),
-        ((500, 0, 900, 40), "beside the layer, which is 96×72"),
+        ((500, 0, 900, 40), "outside the layer, which is 96×72"),
         ((1, 2, 3), "four numbers"),
         ("here", "four numbers"),
         (Image.new("L", SIZE), "is empty"),

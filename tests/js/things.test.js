@@ -87,7 +87,7 @@ test("arrow keys move a box, with Shift they size it, and it stays in the pictur
 });
 
 test("what the server has against the boxes is said there, at once or after the run", async () => {
-  const refusal = new ApiError("Box 1 has no thing in it.", { status: 422, param: "regions" });
+  const refusal = new ApiError("Box 1 contains no thing: draw it around one.", { status: 422, param: "regions" });
   const { store, decompose, addThing } = thingsIn(CLASSICAL, () => {
     throw refusal;
   });

@@ -119,7 +119,7 @@ def test_a_wrong_checksum_of_pixels_is_no_matter_but_a_missing_row_is() -> None:
     black = start + chunk(b"IDAT", packed([bytes(15)] * 4)) + END
     assert read_image(black).getpixel((4, 3)) == (0, 0, 0, 255)
     for lost in (packed(rows[:3]), packed([bytes(15)] * 3), packed([*rows[:3], ORANGE * 4])):
-        with pytest.raises(ImageError, match="cut off"):
+        with pytest.raises(ImageError, match="truncated"):
             read_image(start + chunk(b"IDAT", lost) + END)
 
 
@@ -129,7 +129,7 @@ def test_a_jpeg_needs_its_pixels_but_not_its_end(progressive: bool) -> None:
     for cut in (1, 2):
         assert read_image(content[:-cut]).tobytes() == read_image(content).tobytes()
     for cut in (4, 10, 60):
-        with pytest.raises(ImageError, match="cut off"):
+        with pytest.raises(ImageError, match="truncated"):
             read_image(content[:-cut])
 
 
@@ -188,7 +188,7 @@ def test_bitmaps_of_every_header(content: bytes, wanted: list[tuple[int, ...]]) 
 def test_a_jpeg_of_endless_scans_is_refused_undecoded() -> None:
     whole = saved(Image.effect_noise((64, 64), 90), "JPEG", progressive=True)
     scan = whole[whole.rfind(b"\xff\xda") : -2]
-    with pytest.raises(ImageError, match="passes"):
+    with pytest.raises(ImageError, match="more scans"):
         read_image(whole[:-2] + scan * 200 + b"\xff\xd9")
     assert read_image(whole[:-2] + scan * 3 + b"\xff\xd9").size == (64, 64)
 

@@ -170,7 +170,7 @@ def test_damage_anywhere_gives_pixels_or_one_of_our_errors(data: st.DataObject) 
 
 @pytest.mark.parametrize(
     ("size", "says"),
-    [((1, 9), "too few"), ((9, 1), "too few"), ((2, 17), "8 times"), ((17, 2), "8 times"), ((2, 16), None)],
+    [((1, 9), "too small"), ((9, 1), "too small"), ((2, 17), "8 times"), ((17, 2), "8 times"), ((2, 16), None)],
 )
 def test_shapes_that_nothing_can_be_made_of_are_refused(size: tuple[int, int], says: str | None) -> None:
     content, limits = saved(noise("RGB", size)), ImageLimits(min_side=2, max_aspect=8)

@@ -263,7 +263,7 @@ def test_a_photoshop_file_larger_than_the_limits_comes_in_smaller(version: int) 
     layers = list(file.layers)
     assert (file.width, file.height) == (60, 30)
     assert file.warnings == [
-        "The picture is 200×100 pixels large, more than is taken, and comes in at 60×30, without what lies off it."
+        "The picture is 200×100 pixels, beyond the limits, and was scaled to 60×30, without the parts off the canvas."
     ]
     assert [(one.name, one.group, one.box) for one in layers] == [
         ("ground", "", (0, 0, 60, 30)),
@@ -397,7 +397,7 @@ def test_a_drawing_larger_than_the_limits_is_drawn_smaller() -> None:
     read = read_layers(io.BytesIO(svg('<rect width="4000" height="1000"/>', 'width="4000" height="1000"')), limits)
     assert (read.width, read.height) == (200, 50)
     assert [layer.box for layer in read.layers] == [(0, 0, 200, 50)]
-    assert read.warnings == ["The drawing is 4000×1000 pixels large, more than is taken, and was drawn at 200×50."]
+    assert read.warnings == ["The drawing is 4000×1000 pixels large, beyond the limits, and was drawn at 200×50."]
 
 
 @pytest.mark.parametrize("content", [b"<svg", b"<svg/>", svg("<g")[:-20], svg("<rect/>") + b"x"])
@@ -505,7 +505,7 @@ def test_pictures_that_are_cut_off_are_found_before_any_is_decoded(name: ExportN
         for each in members.namelist():
             content = members.read(each)
             cut.writestr(each, content[: len(content) // 2] if each.endswith(".png") else content)
-    with pytest.raises(InputError, match="cut off"):
+    with pytest.raises(InputError, match="truncated"):
         read_layers(bad)
 
 

@@ -53,8 +53,8 @@ def empty(file: Path) -> None:
     ("name", "damage", "what"),
     [
         (TRANSFORMER, Path.unlink, "is missing"),
-        (TRANSFORMER, cut, "is cut off"),
-        (TRANSFORMER, cut_in_header, "is cut off"),
+        (TRANSFORMER, cut, "is truncated"),
+        (TRANSFORMER, cut_in_header, "is truncated"),
         (TRANSFORMER, lengthen, "2 bytes too many"),
         (TRANSFORMER, pointer, "Git LFS pointer"),
         (TRANSFORMER, page, "web page"),
@@ -62,7 +62,7 @@ def empty(file: Path) -> None:
         (TRANSFORMER, empty, "is empty"),
         ("text_encoder/config.json", pointer, "Git LFS pointer"),
         ("vae/config.json", page, "web page"),
-        ("model_index.json", cut, "cut off or damaged"),
+        ("model_index.json", cut, "truncated or damaged"),
         ("processor/preprocessor_config.json", Path.unlink, "is missing"),
     ],
 )

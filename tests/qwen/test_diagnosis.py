@@ -64,7 +64,7 @@ def test_what_is_kept_where_is_said(free_gb: int, kept: str) -> None:
     machine = Machine(device="cuda", free_device=free_gb * 10**9, free_host=64 * 10**9)
     told = diagnosis._kept(plan_placement("auto", machine, weights), weights)
     assert kept in told
-    assert "not page-locked, so copying waits; layers are decoded one after the other" in told
+    assert "not page-locked, so copies block; layers are decoded one after the other" in told
 
 
 def test_damage_is_named(checkpoints: Path, tmp_path: Path) -> None:

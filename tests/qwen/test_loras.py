@@ -200,7 +200,7 @@ Q = "transformer_blocks.0.attn.to_q"
 @pytest.mark.parametrize(
     ("write", "says"),
     [
-        (cut, "is cut off"),
+        (cut, "is truncated"),
         (page, "web page"),
         (pickle, "not a safetensors file"),
         (Path.unlink, "neither a file nor a folder"),

@@ -18,7 +18,7 @@ SQUARE = Image.new("RGB", (64, 64), "teal")
     ("references", "says"),
     [
         ([SQUARE] * 4, "takes up to 3 references"),
-        (["square.png"], "references must be a picture"),
+        (["square.png"], "references must be a PIL image"),
         ([Image.new("RGB", (90, 10))], "at most 8 times the other"),
     ],
 )

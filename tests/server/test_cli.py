@@ -120,7 +120,7 @@ def test_an_edit_is_kept_within_a_box_or_a_mask(poster: Path, tmp_path: Path) ->
     assert Image.fromarray(changed).getbbox() == (96, 36, 154, 114)
     for region, says in (
         ("1,2,3", "4 comma-separated numbers"),
-        ("200,1,300,9", "beside the layer"),
+        ("200,1,300,9", "outside the layer"),
         ("nowhere.png", "cannot be read"),
     ):
         done = run("edit", poster, "make it green", "--region", region, cwd=tmp_path)

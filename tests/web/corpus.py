@@ -258,7 +258,7 @@ NOT_IMAGES = {
 NOT_UPLOADS = ("text", "ICO as PNG", "half a PNG", "bomb of 10000²")
 """Of `NOT_IMAGES`, those that are bytes."""
 NOT_FOR_JOBS = {
-    "1 × 1": (png(Image.new("RGB", (1, 1))), "too few"),
+    "1 × 1": (png(Image.new("RGB", (1, 1))), "too small"),
     "1 × 10000": (png(Image.new("RGB", (1, 10_000))), "scale it down"),
     "4 × 100": (png(Image.new("RGB", (4, 100))), "20 times"),
     "10000²": (bomb(10_000, 10_000), "scale it down"),

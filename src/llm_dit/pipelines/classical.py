@@ -37,7 +37,7 @@ from llm_dit.runs import (
 from llm_dit.surroundings import SurroundingsLike
 
 MOST_LAYERS = 8
-"""What is tried to find how many layers a picture has something for."""
+"""The layers of the trial run for the automatic number."""
 TRIAL_PIXELS = 640**2
 TRIAL_PERCENT = 40
 CROP = "crop it, or use its own size"
@@ -48,7 +48,7 @@ NO_LORAS = "The classical engine has no LoRAs: leave them out, or use Qwen-Image
 
 
 class ClassicalPipeline:
-    """Decomposes and edits by published image processing methods; the same arguments always give the same bytes."""
+    """Decomposes and edits with published image processing methods; the same arguments always give the same bytes."""
 
     engine = "classical"
     any_size = True
@@ -62,7 +62,7 @@ class ClassicalPipeline:
         """Do nothing: there is nothing to load."""
 
     def status(self) -> PipelineStatus:
-        """Return that everything is here, on the CPU."""
+        """Return the status: everything is loaded, on the CPU."""
         return PipelineStatus(models=("classical",), has_edit_model=True, device="CPU")
 
     def decompose(
@@ -77,16 +77,15 @@ class ClassicalPipeline:
     ) -> Decomposition:
         """Return `[composite, bottom, …, top]`: `layer_num` + 1 RGBA images of one size, `.seed`, `.prompt`, `.names`.
 
-        `image` may have any 8-bit mode and may be transparent in part; the layers then composite to the same
-        transparency. `DecomposeOptions` has the options. What is in each of `regions`, boxes in pixels of `image`, is a
-        layer above the others, the smaller above the larger, and is called by its name; one layer at least is left for
-        what lies behind. With `output_size="original"` the composite differs from the
-        image by at most 1 of 255 levels; with "model" the image is first resized to sides that are multiples of 32.
-        With `layer_num="auto"` a run with `MOST_LAYERS` on a copy of at most 640² pixels tells how many of them add
-        enough to the picture, and as many are made, as if so many had been asked for.
-        The prompts, the steps, guidance and the two switches are checked but change nothing: there is no diffusion
-        here, and `preview` is never called, for layers come whole. `loras` are refused. Raises `InputError` naming the
-        parameter, or what `progress` raises.
+        `image` may have any 8-bit mode and transparency; the layers then composite to the same transparency.
+        `DecomposeOptions` has the options. The content of each of `regions`, boxes in pixels of `image`, becomes a
+        layer above the others with the region's name, smaller boxes above larger ones; at least one layer is left for
+        the rest. With `output_size="original"` the composite differs from the image by at most 1 of 255 levels; with
+        "model" the image is first resized to sides that are multiples of 32. With `layer_num="auto"` a run with
+        `MOST_LAYERS` on a copy of at most 640² pixels determines how many layers add enough to the picture; the result
+        is that of asking for this number. Prompts, steps, guidance and the two switches are checked but have no effect,
+        because there is no diffusion; `preview` is never called. `loras` are refused. Raises an `InputError` that names
+        the parameter, or what `progress` raises.
         """
         check_image(image, "image")
         asked = DecomposeOptions(prompt=prompt, **options)
@@ -96,7 +95,7 @@ class ClassicalPipeline:
         automatic = asked.layer_num == "auto"
         most = MOST_LAYERS if asked.layer_num == "auto" else asked.layer_num
         if automatic:
-            # No more than there are pixels, and one beside those of the regions.
+            # At most one layer per pixel, and at least one besides those of the regions.
             most = max(min(most, _seen_pixels(picture)), 1)
             most = min(max(most, len(regions) + 1), bounds(LayerNum)[1])
         _check_content(picture, most)
@@ -154,7 +153,7 @@ class ClassicalPipeline:
 
 
 def _check_loras(loras: Sequence[str] | None) -> None:
-    """Refuse LoRAs by name: a picture without their style would look as if they had been on."""
+    """Refuse LoRAs, because a picture without their style would be misleading."""
     if loras:
         raise InputError(NO_LORAS, param="loras")
 
@@ -162,7 +161,7 @@ def _check_loras(loras: Sequence[str] | None) -> None:
 def _count_layers(
     picture: Image.Image, most: int, seed: int, regions: Sequence[NamedBox], progress: ProgressCallback | None
 ) -> int:
-    """Return how many layers a picture has something for, at least one more than there are regions."""
+    """Return the automatic number of layers, at least one more than the regions."""
     share = min(1.0, (TRIAL_PIXELS / (picture.width * picture.height)) ** 0.5)
     size = max(1, round(picture.width * share)), max(1, round(picture.height * share))
     small = resize_layer(picture, size)
@@ -176,7 +175,7 @@ def _count_layers(
 
 
 def _part(progress: ProgressCallback | None, first: int, last: int) -> ProgressCallback | None:
-    """Return what takes the progress of a part of a run, from and to so many percent of the whole."""
+    """Return a progress callback that maps a part of a run to a range of percent of the whole."""
     if progress is None:
         return None
 

@@ -1,4 +1,4 @@
-"""Qwen-Image-Layered and Qwen-Image-Edit through diffusers: the one place where our names become theirs."""
+"""Qwen-Image-Layered and Qwen-Image-Edit with diffusers; only this module maps our names to diffusers'."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -57,13 +57,14 @@ from llm_dit.surroundings import SurroundingsLike, read_surroundings
 
 CROP = "the model works at a fixed area and would get only a few rows of pixels: crop it"
 TRIED_LAYERS = 6
-"""What a run with as many layers as there is something for draws."""
+"""The layers that a run with the automatic number draws."""
 
 
 class QwenImageDiffusersPipeline:
-    """Takes an image apart with Qwen-Image-Layered and edits layers with Qwen-Image-Edit; one run at a time.
+    """Decomposes with Qwen-Image-Layered and edits layers with Qwen-Image-Edit; one run at a time.
 
-    `from_pretrained` makes one. `last_edit` has what was measured in the latest edit: shift, zoom, whether corrected.
+    Create it with `from_pretrained`. `last_edit` has the measured shift and zoom of the latest edit, and whether they
+    were corrected.
     """
 
     engine = "qwen"
@@ -99,20 +100,23 @@ class QwenImageDiffusersPipeline:
         edit_loras: Sequence[str] | None = None,
         progress: ProgressCallback | None = None,
     ) -> Self:
-        """Load Qwen-Image-Layered, and the edit model too if `load_edit_model`; else the first edit loads it.
+        """Load Qwen-Image-Layered, and with `load_edit_model` the edit model, which otherwise the first edit loads.
 
-        The paths are folders in diffusers' layout or hub ids, `revision` and `edit_revision` a branch, tag or commit
-        of a hub id; the edit model is 2509, 2511 or the first Qwen-Image-Edit, as its files say, and without
-        `edit_model_path` Qwen/Qwen-Image-Edit-2509 from the hub. `transformer_path` and `edit_transformer_path` name
-        one file each, .safetensors or .gguf, whose transformer takes the place of the model's
-        (`llm_dit.qwen.loading.single_file`). `cpu_offload` is described at
-        `llm_dit.qwen.placement.plan.plan_placement`; `placement` tells what came of it. `edit_only` loads the edit
-        model alone. `device` is "cuda", "cuda:1", "mps" or "cpu", by default the best there is; `devices`
-        in its place two, "cuda:0,cuda:1", of which the second runs one of guidance's branches (`placement` says whether
-        it does); `torch_dtype` (or its name) bfloat16, on a CPU float32; `quantization` "fp8" or "nf4", of which a
-        file's transformer gets nothing. `fused=False` runs plain diffusers, which gives the same and takes longer.
-        `speed` is that of runs that do not name one (`llm_dit.qwen.sampling.running`). `loras` and `edit_loras` are the
-        LoRAs of the two models (`use_loras`). `progress` hears "downloading" and "loading".
+        - `model_path`, `edit_model_path`: folders in diffusers' layout or hub ids; `revision`, `edit_revision`: a
+          branch, tag or commit of a hub id. The files determine which edit model it is; the default is
+          Qwen/Qwen-Image-Edit-2509 from the hub.
+        - `transformer_path`, `edit_transformer_path`: one .safetensors or .gguf file each, whose transformer replaces
+          the model's (`llm_dit.qwen.loading.single_file`).
+        - `cpu_offload`: see `llm_dit.qwen.placement.plan.plan_placement`; `placement` has the result.
+        - `edit_only`: load the edit model alone.
+        - `device`: "cuda", "cuda:1", "mps" or "cpu", by default the best available. `devices`: two instead,
+          "cuda:0,cuda:1"; the second runs one of guidance's branches, if `placement` says so.
+        - `torch_dtype`, or its name: by default bfloat16, on a CPU float32.
+        - `quantization`: "fp8" or "nf4"; does not apply to a transformer from a file.
+        - `fused=False`: run plain diffusers, with the same results, but slower.
+        - `speed`: the default of runs (`llm_dit.qwen.sampling.running`).
+        - `loras`, `edit_loras`: the LoRAs of the two models (`use_loras`).
+        - `progress`: gets the phases "downloading" and "loading".
 
         Raises `InputError`, or an `EngineError` that says what to do about the device, memory, weights, hub or disk.
         """
@@ -139,7 +143,7 @@ class QwenImageDiffusersPipeline:
 
     @property
     def placement(self) -> Plan:
-        """Where the weights are, the memory that a run is expected to take, and why."""
+        """Where the weights are kept, the planned memory of a run, and why."""
         return self._models.plan
 
     @property
@@ -148,7 +152,7 @@ class QwenImageDiffusersPipeline:
         return self._models.has(EDIT)
 
     def load_edit_model(self, progress: ProgressCallback | None = None) -> None:
-        """Download (when needed) and load the edit model; does nothing when it is loaded."""
+        """Download (if necessary) and load the edit model; does nothing if it is loaded."""
         self._models.load(EDIT, progress or ignore_progress)
 
     def use_loras(
@@ -157,20 +161,20 @@ class QwenImageDiffusersPipeline:
         edit_loras: Sequence[str] | None = None,
         progress: ProgressCallback | None = None,
     ) -> None:
-        """Have these LoRAs in place of those of before, on from the next run; None leaves a model's as they are.
+        """Replace the LoRAs, active from the next run on; None leaves a model's unchanged.
 
         Each is "PLACE", "PLACE:WEIGHT" or "NAME=PLACE:WEIGHT": a safetensors file, a folder with one, a hub id, with
-        "/FILE.safetensors" where it has several, or a name of `llm_dit.qwen.loading.loras.NAMED`. Those are run as
-        their schedule says where a run leaves out steps and guidance. The models are not loaded again.
+        "/FILE.safetensors" if it has several, or a name of `llm_dit.qwen.loading.loras.NAMED`, whose schedule sets the
+        steps and guidance of runs that do not set them. The models are not loaded again.
 
-        Raises `InputError`, or a `WeightsError` that says what is wrong with a file; then those of before stay.
+        Raises `InputError`, or a `WeightsError` that says what is wrong with a file; then the previous LoRAs stay.
         """
         for name, texts in ((LAYERED, loras), (EDIT, edit_loras)):
             if texts is not None:
                 self._models.use_loras(name, texts, progress or ignore_progress)
 
     def status(self) -> PipelineStatus:
-        """Return which models are loaded, on which device, how they are placed, and what computes."""
+        """Return the loaded models, their device and placement, and how they are computed."""
         status = self._models.status()
         return replace(status, forward=self._runner.forward or status.forward)
 
@@ -186,19 +190,17 @@ class QwenImageDiffusersPipeline:
     ) -> Decomposition:
         """Return `[composite, bottom, …, top]`: `layer_num` + 1 RGBA images of one size, `.seed`, `.prompt`, `.names`.
 
-        `image` may be transparent in part, as a layer is: taking a layer apart again works. It is resized to about
-        `resolution`² pixels, its aspect (at most 8:1) kept; `output_size="original"` brings the layers to the image's
-        own size, so that they give it back (`llm_dit.full_size`). `prompt` describes the whole picture; when it is
-        empty the text encoder writes one, and `.prompt` has it.
-        `DecomposeOptions` has the options and their bounds. On one machine a seed gives the same layers again.
-        `progress` hears "captioning", "encoding", "denoising" (a step each), "decoding" and, for the original size,
-        which is work for the processor, "restoring"; it may raise to stop.
-        `preview` gets every layer as far as it can be seen, at most once a second (`llm_dit.qwen.forward.vae`);
-        the result is the same with it, and what it raises is logged. The model divides a picture by itself: `regions`
-        are refused. With `layer_num="auto"` it draws `TRIED_LAYERS`, and what is empty, is not seen or repeats the
-        layer below it goes (`llm_dit.score.thinned`).
+        `image` may have transparency, so you can decompose a layer again. It is resized to about `resolution`² pixels
+        with its aspect ratio (at most 8:1); `output_size="original"` restores the layers at the image's size, so that
+        they composite to it (`llm_dit.full_size`). `prompt` describes the whole picture; if it is empty, the text
+        encoder writes one, and `.prompt` has it. `DecomposeOptions` has the options and their bounds. On one machine a
+        seed repeats. `progress` gets the phases "captioning", "encoding", "denoising" (steps), "decoding" and, for the
+        original size, "restoring" (on the CPU); it may raise to stop the run. `preview` gets previews of every layer,
+        at most once a second (`llm_dit.qwen.forward.vae`); they do not affect the result, and its exceptions are
+        logged. `regions` are refused. With `layer_num="auto"` the model draws `TRIED_LAYERS`, and empty, invisible and
+        duplicate ones are removed (`llm_dit.score.thinned`).
 
-        Raises `InputError` naming the argument, or an `EngineError`.
+        Raises an `InputError` that names the argument, or an `EngineError`.
         """
         check_image(image, "image")
         check_aspect(image, QWEN_MAX_ASPECT, CROP, "image")
@@ -254,16 +256,16 @@ class QwenImageDiffusersPipeline:
     ) -> Image.Image:
         """Return the edited RGBA layer; `shape="keep"` gives it the original alpha, byte for byte.
 
-        The model sees the layer's content, cut out with a margin, over a color that the layer does not have; its
-        answer is brought back to the layer's size and place (see `llm_dit.editing`). With `output_size="model"` the
-        whole layer is shown, and the result has the model's resolution, about 1024² pixels. The first call loads the
-        edit model. Arguments and `progress` as in `decompose`, with "downloading" and "loading" before; `preview` gets
-        the part of the layer that the model sees, as layer 1. With a `region`, a box or a mask as
-        `llm_dit.editing.region` describes it, the model sees that with its surroundings, and what lies outside stays
-        byte for byte; `output_size="model"` then resizes the layer before.
+        The model sees the layer's content with a margin, over a color that the layer does not have; its answer returns
+        to the layer's size and position (see `llm_dit.editing`). With `output_size="model"` it sees the whole layer,
+        and the result has the model's resolution, about 1024² pixels. The first call loads the edit model. Arguments
+        and `progress` are as in `decompose`, with the phases "downloading" and "loading" first; `preview` gets the part
+        of the layer that the model sees, as layer 1. With a `region`, a box or a mask as in `llm_dit.editing.region`,
+        the model sees the region and its surroundings, and every byte outside stays the same; `output_size="model"`
+        then resizes the layer first.
 
-        `references` are pictures to take something from; the instruction calls the layer "Picture 1" and them
-        "Picture 2" and so on. 2509 and 2511 take three, the first Qwen-Image-Edit none.
+        `references` are pictures for the model to take something from; the instruction calls the layer "Picture 1" and
+        these "Picture 2" and so on. 2509 and 2511 accept three, the first Qwen-Image-Edit none.
 
         With `context=True` the model sees the layer as it lies over `surroundings`, a picture of the layer's size or
         what `llm_dit.surroundings_of` makes of a stack, with more of them around it, and these are taken out of its
@@ -279,7 +281,7 @@ class QwenImageDiffusersPipeline:
             check_aspect(picture, QWEN_MAX_ASPECT, CROP, "references")
         self._models.editor.check_references(len(references))
         asked = EditOptions(instruction=instruction, **options)
-        self._models.pace(asked.speed, EDIT, 1)  # refused before anything is loaded
+        self._models.pace(asked.speed, EDIT, 1)  # refuse it before anything is loaded
         layer, output_size = layer_image.convert("RGBA"), asked.output_size
         where = None if region is None else read_region(region, layer, asked.shape)
         around = read_surroundings(surroundings, layer, context=asked.context)
@@ -341,7 +343,7 @@ class QwenImageDiffusersPipeline:
 
 
 def _check_length(pipeline: Any, text: str, most: int, param: str) -> None:
-    """Refuse a text that the transformer has no positions for; diffusers would fail on tensors of unlike sizes."""
+    """Refuse a text that is too long for the transformer; diffusers would fail on tensors of different sizes."""
     tokens = len(pipeline.processor.tokenizer(text).input_ids)
     if tokens > most:
         raise InputError(
@@ -351,7 +353,7 @@ def _check_length(pipeline: Any, text: str, most: int, param: str) -> None:
 
 
 def _sampled(asked: SamplingOptions, chosen: Chosen, defaults: RunDefaults) -> dict[str, Any]:
-    """Return what a run is told of steps, guidance and LoRAs: what is left out is a LoRA's, or else the model's own."""
+    """Return the steps, guidance and LoRAs of a run; unset ones come from a LoRA, otherwise from the model."""
     steps, scale = defaults.num_inference_steps, defaults.cfg_scale
     if chosen.schedule:
         steps, scale = chosen.schedule.steps, chosen.schedule.guidance

@@ -1,4 +1,4 @@
-"""A service elsewhere as a pipeline, so that one computer's page has another one's GPU."""
+"""A remote service as a pipeline, so that one computer's page can use another one's GPU."""
 
 import queue
 from collections.abc import Callable, Coroutine, Mapping, Sequence
@@ -19,25 +19,25 @@ T = TypeVar("T")
 FORWARD: TypeAdapter[Forward | None] = TypeAdapter(Forward | None)
 
 BEAT_S = 0.5
-"""How often `progress` is called while the service says nothing, so that it can cancel."""
+"""Seconds between calls of `progress` while the service is silent, so that it can cancel."""
 WAITING = Progress(phase="waiting", step=0, total=0)
-"""What a run does while it stands in the service's queue."""
+"""The phase of a run in the service's queue."""
 
 
 def describe(url: str, token: str, patience_s: float) -> Mapping[str, Any]:
-    """Return what `/config` of a service says; raises `LLMDiTError`."""
+    """Return `/config` of a service; raises `LLMDiTError`."""
     with Client(url, token=token, patience_s=patience_s) as client:
         return client.config()
 
 
 class RemotePipeline:
-    """Has a service do every run. Its engine, models and device are told by `status`."""
+    """Runs everything on a service; `status` has its engine, models and device."""
 
     engine = "remote"
     any_size = True
 
     def __init__(self, url: str, token: str = "", progress: ProgressCallback | None = None) -> None:
-        """Raise `LLMDiTError` when the service cannot be reached."""
+        """Raises `LLMDiTError` if the service is unreachable."""
         self._host = urlsplit(url).hostname or url
         self._client = Client(url, token=token)
         self._status = self._read_status()
@@ -47,7 +47,7 @@ class RemotePipeline:
         return self._status.has_edit_model
 
     def load_edit_model(self) -> None:
-        """Do nothing: the service loads it with the first edit."""
+        """Do nothing: the service loads the model with the first edit."""
 
     def status(self) -> PipelineStatus:
         return self._status
@@ -90,7 +90,7 @@ class RemotePipeline:
         progress: ProgressCallback | None,
         preview: PreviewCallback | None,
     ) -> T:
-        """Do the work in the client's thread, and call `progress` and `preview` in this one."""
+        """Run in the client's thread, and call `progress` and `preview` in this one."""
         heard: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         last = WAITING
 

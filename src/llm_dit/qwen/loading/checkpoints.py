@@ -259,7 +259,7 @@ def read_header(folder: Path, file: Path) -> dict[str, Any]:
         stream.seek(8)
         header = stream.read(length)
     if len(header) < length:
-        raise _bad(name, "is cut off")
+        raise _bad(name, "is truncated")
     try:
         return json.loads(header)
     except ValueError:

@@ -308,5 +308,5 @@ def _gguf_tensors(file: Path, header: _Header) -> Iterator[StoredTensor]:
         )
         end = stored.offset + stored.size
         if end > there:
-            raise _unfit(file, f"is cut off: {name} ends at byte {end:,}, and {there:,} are there: download it again")
+            raise _unfit(file, f"is truncated: {name} ends at byte {end:,}, and {there:,} are there: download it again")
         yield stored
