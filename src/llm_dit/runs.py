@@ -158,10 +158,7 @@ class LayerPipeline(Protocol):
 
 # Checks of a run's picture, before anything is loaded or computed; the same for every pipeline.
 
-NO_REGIONS = (
-    "Qwen-Image-Layered does not support regions: leave them out, or use the "
-    "classical engine."
-)
+NO_REGIONS = "Qwen-Image-Layered does not support regions: leave them out, or use the classical engine."
 LAYER_ALONE = "The classical engine looks at the layer alone: leave context out, or use a Qwen-Image edit model."
 EDIT_RESOLUTION = 1024
 """The size of an edit at the model's size, in pixels squared."""

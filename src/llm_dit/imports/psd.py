@@ -50,11 +50,13 @@ ARTBOARDS = {b"artb", b"artd"}
 ADJUSTED = "“{name}” is an adjustment layer without pixels and is left out."
 FILLED = "“{name}” is a shape or fill that is not stored as pixels and is left out."
 STYLED = "The effects of “{name}”, such as shadows or strokes, are left out."
-BLENDED = "“{name}” has a blend mode that is not known here, and is shown as normal."
-SCALED = "The picture is {0}×{1} pixels large, more than is taken, and comes in at {2}×{3}, without what lies off it."
+BLENDED = "“{name}” has an unknown blend mode and is shown as normal."
+SCALED = (
+    "The picture is {0}×{1} pixels, beyond the limits, and was scaled to {2}×{3}, without the parts off the canvas."
+)
 ARTBOARD = "“{name}” is an artboard, and comes in as a group, without its background and its bounds."
 GROUP_CLIPPED = "The group “{name}” was clipped to what lies below it, and is not any more."
-CLIPPED_TO_GROUP = "“{name}” was clipped to a group, and is not any more."
+CLIPPED_TO_GROUP = "“{name}” was clipped to a group; the clipping is lost."
 
 
 def read_psd(file: IO[bytes], limits: FileLimits) -> LayerFile:
