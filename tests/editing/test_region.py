@@ -44,6 +44,7 @@ def changed(before: Image.Image, after: Image.Image) -> np.ndarray:
     return (np.asarray(before) != np.asarray(after)).any(-1)
 
 
+@pytest.mark.slow
 def test_outside_of_200_random_masks_every_byte_stays() -> None:
     for seed in range(200):
         rng = np.random.default_rng(seed)
@@ -56,6 +57,7 @@ def test_outside_of_200_random_masks_every_byte_stays() -> None:
         assert changed(before, merged).any() or mask.max() < 128, seed
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("instruction", "shape"),
     [

@@ -79,6 +79,7 @@ def test_colors_come_from_what_the_model_shows_where_it_took_some_away() -> None
     assert not ((result[..., 1] > 220) & (result[..., 0] < 40)).any()
 
 
+@pytest.mark.slow
 def test_a_large_layer_keeps_its_detail_and_the_models_size_can_be_had() -> None:
     noise = np.random.default_rng(1).integers(0, 255, (1500, 1500), dtype=np.uint8)
     large = Image.merge("RGBA", [Image.fromarray(noise)] * 3 + [Image.new("L", (1500, 1500), 255)])

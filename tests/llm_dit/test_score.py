@@ -109,6 +109,7 @@ def test_layers_that_say_nothing_go_and_the_stack_looks_the_same() -> None:
     assert len(thinned(ground(), [Image.new("RGBA", SIZE)] * 3)) == 1
 
 
+@pytest.mark.slow
 def test_the_built_in_engine_makes_as_many_layers_as_it_finds() -> None:
     picture = Image.new("RGB", (80, 60), "#ffd93b")
     draw = ImageDraw.Draw(picture)

@@ -94,6 +94,7 @@ def test_layers_are_named_in_a_language_or_as_their_boxes_are(poster: Path, tmp_
     assert Image.fromarray(np.asarray(layers[1].image)[..., 3] // 128).getbbox() == (100, 40, 151, 111)
 
 
+@pytest.mark.slow
 def test_an_edit_is_kept_within_a_box_or_a_mask(poster: Path, tmp_path: Path) -> None:
     mask = Image.new("L", (160, 120))
     mask.paste(255, (96, 36, 154, 114))

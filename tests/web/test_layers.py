@@ -85,6 +85,7 @@ def bounds_of(alpha: Image.Image) -> tuple[int, int, int, int]:
     return box
 
 
+@pytest.mark.slow
 def test_a_thing_in_a_box_is_a_layer_of_its_name(base_url: str) -> None:
     picture = Image.new("RGB", (96, 72), (240, 220, 110))
     picture.paste((30, 60, 180), (50, 20, 80, 60))

@@ -67,6 +67,7 @@ def test_the_process_that_has_seen_selects_again(stepping_service: Service, clie
     assert selections[0] == selections[1]
 
 
+@pytest.mark.slow
 def test_a_stack_is_not_taken_for_the_last_one_of_the_same_pictures(client: httpx.Client, kept: str) -> None:
     def selected(x: int) -> list[int]:
         layers = [{"image": kept, "x": x}]
