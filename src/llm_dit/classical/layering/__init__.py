@@ -1,1 +1,1 @@
-"""Taking a picture apart: from regions over surfaces and things to layers, their order, alphas and colors."""
+"""Decomposing a picture: from regions to surfaces, things and layers, with their order, alpha and colors."""

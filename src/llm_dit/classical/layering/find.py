@@ -1,4 +1,4 @@
-"""Finding what belongs to the ground and to each layer above it."""
+"""Assigning the pixels of a sketch to the background and the layers above it."""
 
 from dataclasses import dataclass, replace
 
@@ -34,23 +34,23 @@ from llm_dit.classical.layering.surfaces import (
 from llm_dit.color import norm
 
 MANY = 160
-"""Regions of one paint each, from which on they are parts of things rather than things."""
+"""The number of one-paint regions from which they are parts of things rather than things."""
 MANY_ON_KNOWN = 100
-"""The same on a ground that is known everywhere, where no region is a patch of the ground's texture."""
+"""The same on a background that is known everywhere, where no region is part of the background's texture."""
 FEW = 40
-"""Regions of one paint each up to which they are the things of a drawing."""
+"""The number of one-paint regions up to which they are the things of a drawing."""
 BUSY = 0.5
 """The busyness from which a picture has more things than layers."""
 PLAIN = 2.0
-"""The noise of a ground up to which what has another color is none of its texture."""
+"""The noise of a background up to which another color is not part of its texture."""
 LOST = 0.002
-"""The share of the picture of what is looked for again in the ground."""
+"""The least share of the picture for something found again in the background."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Found:
-    """What a sketch shows: `groups` (height, width) of each pixel, 0 the ground's, 1… the others', −1 where nothing is;
-    the `ground`, if there is one, and the `soft` things on it, if any."""
+    """The parts of a sketch: `groups` (height, width) numbers each pixel's layer, 0 the background, −1 transparent; the
+    `ground`, if there is one; and its `soft` things, if any."""
 
     groups: Labels
     ground: Ground | None
@@ -58,7 +58,7 @@ class Found:
 
 
 def find_surfaces(sketch: Sketch, seed: int, report: Report) -> tuple[Regions, Palette]:
-    """Return the regions of one paint each of what is visible of a sketch, and its palette."""
+    """Return the regions of one paint among the visible pixels of a sketch, and its palette."""
     labels = oversegment(sketch)
     report("segmenting")
     labels = smooth_merge(labels, sketch.lab)
@@ -72,25 +72,25 @@ def find_surfaces(sketch: Sketch, seed: int, report: Report) -> tuple[Regions, P
 
 
 def is_scene(regions: Regions, sketch: Sketch, layer_num: int) -> tuple[bool, bool]:
-    """Return whether a picture has many more things than `layer_num`, and whether its ground is known nowhere.
+    """Return whether a picture has many more things than `layer_num`, and whether its background is known nowhere.
 
-    A drawing of few surfaces is none, however few layers are asked for.
+    A drawing of few surfaces is not a scene, however small `layer_num` is.
     """
     busy = regions.count > MANY or (regions.count > FEW and busyness(regions, layer_num) >= BUSY)
     return busy, not _fit_beside(regions, None, sketch).known
 
 
 def find_groups(sketch: Sketch, layer_num: int, surfaces: tuple[Regions, Palette], report: Report) -> Found:
-    """Return the groups of a sketch whose `surfaces` are found, at most `layer_num`."""
+    """Return at most `layer_num` groups of a sketch with these `surfaces`."""
     regions, palette = surfaces
     fit = _fit_beside(regions, None, sketch)
     if fit.known and fit.noise < PLAIN:
-        # A rim that rises slowly enough joins a thing with the ground.
+        # A rim that rises slowly enough would join a thing with the background.
         lost = with_strays(regions.labels, find_ground(regions), fit, sketch, LOST)
         regions = regions if lost.max() < regions.count else measure(lost, sketch, palette)
     soft = find_soft(fit, sketch) if fit.known else None
     if soft is not None:
-        # A wide soft edge bends the ground that it is told by.
+        # A wide soft edge distorts the background that it was found on.
         soft = find_soft(_fit_beside(regions, soft, sketch), sketch) or soft
         regions = measure(with_soft(regions.labels, find_ground(regions), soft), sketch, palette)
     if regions.count > MANY_ON_KNOWN:
@@ -117,7 +117,7 @@ def find_groups(sketch: Sketch, layer_num: int, surfaces: tuple[Regions, Palette
 
 
 def _fit_beside(regions: Regions, soft: Soft | None, sketch: Sketch) -> Ground:
-    """Return the ground of `regions`, by what is seen of it beside soft things."""
+    """Return the background of `regions`, fitted to what is visible of it beside soft things."""
     seen = regions.labels == find_ground(regions)
     if soft is not None:
         near = cv2.dilate((soft.thing >= 0).astype(np.uint8), np.ones((9, 9), np.uint8)) > 0
@@ -126,7 +126,7 @@ def _fit_beside(regions: Regions, soft: Soft | None, sketch: Sketch) -> Ground:
 
 
 def _with_contrast(regions: Regions, soft: Soft) -> Regions:
-    """Return the regions with soft things in contrast with the ground by their colors, for their edges hide it."""
+    """Return the regions with soft things' contrast to the background taken from their colors: soft edges hide it."""
     solid = (soft.alpha > 0.5) & (regions.labels >= 0)
     things = np.bincount(regions.labels[solid], minlength=regions.count) > 0.5 * regions.area
     ground, contrast = find_ground(regions), regions.contrast.copy()
@@ -139,13 +139,13 @@ def _with_contrast(regions: Regions, soft: Soft) -> Regions:
 def _find_things(
     regions: Regions, fit: Ground, sketch: Sketch, palette: Palette, layer_num: int, report: Report
 ) -> Labels:
-    """Return the groups of a picture of so many regions that they are parts of things; `fit` is its ground."""
+    """Return the groups of a picture with so many regions that they are parts of things; `fit` is its background."""
     report("grouping")
     regions = measure(sort_soft(regions, find_ground(regions), fit, sketch), sketch, palette)
     pieces = pieces_of(regions.labels, find_ground(regions))
     regions = measure(with_strays(pieces, 0, fit, sketch) if fit.known else pieces, sketch, palette)
     report("grouping")
-    # Rims that are one ring around several things lie between two colors only piece by piece.
+    # A rim that rings several things lies between two colors only piece by piece.
     for _ in range(2):
         regions = measure(pieces_of(dissolve_slivers(regions, sketch), 0), sketch, palette)
     regions = measure(open_holes(regions, sketch), sketch, palette)
@@ -158,18 +158,18 @@ def _find_things(
 
 
 SPECK = 0.001
-"""The share of the picture that dust takes at most."""
+"""The largest share of the picture for dust."""
 SLIGHT = 0.05
-"""The share of the largest part of its layer that dust takes at most: dots of one size are things."""
+"""The largest share of the largest part of its layer for dust: dots of equal size are things."""
 FAR = 0.05
-"""The share of the shorter side that dust is away from its layer's parts at least: a stop is beside its text."""
+"""The least distance of dust from its layer's parts, as a share of the shorter side: a period is near its text."""
 FOREIGN_CONTRAST = 16.0
-"""CIELAB distance from which two colors have nothing in common."""
+"""CIELAB distance from which two colors are unrelated."""
 
 
 def sweep(groups: Labels, sketch: Sketch) -> Labels:
-    """Return the groups, 0 the ground, with the dust of each given to what lies around it, or to a thing close by where
-    it is plainly of another color than what lies around it."""
+    """Return the groups (0 is the background) with the dust of each moved to its surroundings, or to a nearby thing if
+    its color clearly differs from its surroundings."""
     result = groups.copy()
     for number in range(1, int(groups.max()) + 1):
         mine = groups == number
@@ -190,7 +190,7 @@ def sweep(groups: Labels, sketch: Sketch) -> Labels:
 
 
 def _owner(speck: Mask, group: int, groups: Labels, sketch: Sketch) -> int:
-    """Return the group that a `speck` of `group` goes to."""
+    """Return the group to which a `speck` of `group` moves."""
     away = cv2.distanceTransform((~speck).astype(np.uint8), cv2.DIST_L2, 5)
     rim = (away > 1) & (away < 4) & (groups >= 0)
     if not rim.any():
@@ -204,29 +204,29 @@ def _owner(speck: Mask, group: int, groups: Labels, sketch: Sketch) -> int:
     return around
 
 
-# Thin strokes on a known ground: which pixels are theirs, each pixel's own color tells.
+# Thin strokes on a known background: each pixel's own color decides whether it belongs to them.
 
 
 THIN = 6.0
-"""Pixels to the outline that strokes have at most, the gaps that were closed between them counted in."""
+"""The largest distance to the outline within strokes, in pixels, including closed gaps between them."""
 FULL = 0.15
-"""The share of a piece's pixels, those farthest from the ground's color, that show its paint."""
+"""The share of a piece's pixels, those farthest from the background's color, that show its paint."""
 ALIGNED = 0.35
-"""How far, as a share of the paint's distance from the ground, a mixture of the two may be off by."""
+"""The error allowed in a mixture of the two, as a share of the paint's distance from the background."""
 AGREED = 0.85
-"""The share of a piece that must be such a mixture."""
+"""The least share of a piece that must be such a mixture."""
 ON_GROUND = 0.9
-"""The share of what lies around a piece that must be the ground."""
+"""The least share of a piece's surroundings that must be background."""
 CLEAR = 30.0
-"""RGB distance of a paint from the ground from which a pixel tells which one it is."""
+"""RGB distance between paint and background from which a single pixel can be classified."""
 
 
 def thin_out(groups: Labels, ground: Ground, sketch: Sketch) -> Labels:
-    """Return the groups, 0 the ground, with what small gaps of thin strokes show given back to it.
+    """Return the groups (0 is the background) with the small gaps between thin strokes returned to the background.
 
-    Segments have a least size, so that small letters are one with their holes and with the gaps between them; codecs
-    that store color coarsely widen strokes. Of a piece that is a mixture of one paint and of the ground, the pixels
-    that are less than half of the paint are the ground's.
+    Segments have a minimum size, so that small letters include their holes and gaps; codecs with coarse chroma widen
+    strokes. If a piece is a mixture of one paint and the background, its pixels with less than half of the paint
+    become background.
     """
     result = groups.copy()
     things = (groups > 0).astype(np.uint8)
@@ -253,7 +253,7 @@ def thin_out(groups: Labels, ground: Ground, sketch: Sketch) -> Labels:
 
 
 def _weak(seen: Floats, lower: Floats) -> Mask | None:
-    """Return which pixels are less than half of the one paint of a piece over `lower`, None if it has several."""
+    """Return which pixels of a piece are less than half its paint over `lower`, or None if it has several paints."""
     off = seen - lower
     strength = norm(off)
     paint = np.median(off[strength >= np.percentile(strength, 100 * (1 - FULL))], axis=0)

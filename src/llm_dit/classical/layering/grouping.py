@@ -1,4 +1,4 @@
-"""Grouping surfaces, or the pieces of a picture of many parts, into as many layers as are wanted."""
+"""Grouping surfaces, or the pieces of a picture of many parts, into the requested number of layers."""
 
 import numpy as np
 
@@ -6,11 +6,11 @@ from llm_dit.classical.layering.regions import Floats, Labels, Mask, Regions, Sk
 from llm_dit.classical.layering.surfaces import PAINT, Ground, gap_from, is_stroke, of_ground_color
 
 FOREIGN = 5.0
-"""By how much more it costs to leave in a known ground what is plainly of another color."""
+"""The factor on the cost of leaving a clearly different color in a known background."""
 
 
 class Groups:
-    """Surfaces being joined, with what the costs are made of; joined rows stay in place and are marked dead."""
+    """Surfaces during grouping, with the inputs of the costs; merged rows stay in place and are marked dead."""
 
     def __init__(self, regions: Regions, colors: Floats, ground: int, busy: float, foreign: Mask | None = None) -> None:
         self.busy = busy
@@ -30,12 +30,12 @@ class Groups:
         np.fill_diagonal(self.cost, np.inf)
 
     def join_cheapest(self) -> None:
-        """Join the two groups whose union loses least."""
+        """Join the two groups whose union costs least."""
         i, j = divmod(int(self.cost.argmin()), len(self.cost))
         self.join(j, i) if i == self.ground else self.join(i, j)
 
     def join(self, gone: int, keep: int) -> None:
-        """Let `keep` take `gone` in."""
+        """Merge `gone` into `keep`."""
         share = self.area[gone] / (self.area[gone] + self.area[keep])
         for values in (self.palette, self.context, self.mean):
             values[keep] += share * (values[gone] - values[keep])
@@ -56,9 +56,9 @@ class Groups:
         self.cost[:, keep] = self.cost[keep]
 
     def _costs(self, one: int) -> Floats:
-        """Return what is lost by joining `one` with each other group: the cheapest of three reasons to join.
+        """Return the cost of joining `one` with each other group: the cheapest of three reasons.
 
-        One paint in several places; one texture of interleaved parts; a part of the thing it touches.
+        They are: one paint in several places, one texture of interleaved parts, and a part of the thing it touches.
         """
         color = np.sqrt(np.maximum(self._energy(one), 0))
         context = np.abs(self.context - self.context[one]).sum(axis=-1) / 2
@@ -82,9 +82,9 @@ class Groups:
         return cost
 
     def _grounded(self, one: int) -> Floats:
-        """Return by how much more it costs to give a thing to the ground than to another thing.
+        """Return the factor on the cost of joining a thing with the background instead of another thing.
 
-        What the picture's edge cuts is likelier to be ground too. In busy pictures things are made of many parts.
+        What the picture's edge cuts is more likely background. In busy pictures things consist of many parts.
         """
         between = np.full(len(self.area), 0.75 - 0.5 * self.busy, np.float32)
         cut = np.minimum(1, self.rim / (self.rim + self.shared.sum(axis=-1) + 1e-6) / 0.35)
@@ -95,7 +95,7 @@ class Groups:
         return between
 
     def _strangeness(self, one: int) -> Floats:
-        """Return by how much more a join costs: much where a known ground cannot be what joins it."""
+        """Return the factor on the cost of a join: high if it adds a foreign region to a known background."""
         if one == self.ground:
             return np.where(self.foreign, np.float32(FOREIGN), np.float32(1))
         strangeness = np.ones(len(self.area), np.float32)
@@ -103,22 +103,22 @@ class Groups:
         return strangeness
 
     def _prevalent(self, one: int) -> Floats:
-        """Return how common the smaller one's colors are around the larger one, 0–1: in a texture each is."""
+        """Return how common the colors of the smaller group are around the larger one, 0–1: high within a texture."""
         in_one = np.minimum(self.palette, 3 * self.context[one]).sum(axis=-1)
         in_other = np.minimum(self.palette[one], 3 * self.context).sum(axis=-1)
         return np.where(self.area < self.area[one], in_one, in_other)
 
     def _energy(self, one: int) -> Floats:
         """Return the energy distance of the color distributions (Székely and Rizzo, 2013)."""
-        # OpenBLAS may have computed on numbers beside the rows, and dropped what came of it, when it says "invalid".
+        # OpenBLAS may report "invalid" for numbers beside the rows, whose results it drops.
         with np.errstate(invalid="ignore"):
             cross = self.palette @ (self.distance @ self.palette[one])
             own = ((self.palette @ self.distance) * self.palette).sum(axis=-1)
-        # On single colors this is their distance, squared to undo the caller's root.
+        # For single colors this is their distance; squaring undoes the caller's root.
         return np.maximum(2 * cross - own - own[one], 0) ** 2 / 4
 
     def _disparity(self, one: int) -> Floats:
-        """Return how unlike two groups are in size and how far apart, 0 for pieces close by or of one size."""
+        """Return how different two groups are in size, and how distant: 0 for pieces that are near or equal in size."""
         ratio = np.abs(np.log2(self.area / self.area[one]))
         gap = gap_from(self.box, one)
         reach = np.sqrt(np.maximum(self.area, self.area[one]) * self.pixels)
@@ -126,9 +126,9 @@ class Groups:
 
 
 def busyness(regions: Regions, layer_num: int) -> float:
-    """Return 0 for a picture with about as many things as layers are wanted, up to 1 for one with many more.
+    """Return 0 for a picture with about as many things as requested layers, up to 1 for one with many more.
 
-    Parts of one texture count as one thing, slivers and specks as none.
+    Parts of one texture count as one thing; slivers and specks do not count.
     """
     things = np.flatnonzero((regions.area > 0.001 * regions.area.sum()) & (regions.thick > 3))
     things = things[np.argsort(-regions.area[things], kind="stable")]
@@ -142,9 +142,9 @@ def busyness(regions: Regions, layer_num: int) -> float:
 
 
 def group(regions: Regions, colors: Floats, ground: int, layer_num: int, busy: float, foreign: Mask) -> Labels:
-    """Return for each region its group, 0 the ground's, 1… the others', at most `layer_num` in all.
+    """Return each region's group, 0 the background, 1… the others, at most `layer_num` in all.
 
-    `foreign` tells which regions are plainly of another color than a ground that takes nothing of the kind.
+    `foreign` marks regions whose color clearly differs from a background that absorbs no such regions.
     """
     groups = Groups(regions, colors, ground, busy, foreign)
     while groups.alive.sum() > layer_num:
@@ -153,7 +153,7 @@ def group(regions: Regions, colors: Floats, ground: int, layer_num: int, busy: f
 
 
 def numbered(groups: Groups) -> Labels:
-    """Return for each region the number of its group, 0 the ground's."""
+    """Return each region's group number, 0 the background."""
     ground = groups.member[groups.ground]
     others = np.flatnonzero(groups.alive & (np.arange(len(groups.alive)) != ground))
     numbers = np.zeros(len(groups.alive), np.int32)
@@ -165,19 +165,18 @@ def numbered(groups: Groups) -> Labels:
 
 
 APART = 60.0
-"""CIELAB distance from which two colors are as different as can be."""
+"""CIELAB distance from which two colors count as completely different."""
 UNLIKE = 20.0
-"""Energy distance of two distributions of color from which they have nothing in common."""
+"""Energy distance from which two color distributions are unrelated."""
 SPECK = 0.002
-"""The share of the picture of what is hardly worth a layer."""
+"""The share of the picture below which a thing is hardly worth a layer."""
 
 
 def group_things(regions: Regions, colors: Floats, fit: Ground, sketch: Sketch, layer_num: int) -> Labels:
-    """Return for each piece its group, 0 the ground's, 1… the others', at most `layer_num` in all.
+    """Return each piece's group, 0 the background, 1… the others, at most `layer_num` in all.
 
-    Agglomerative clustering (Ward, "Hierarchical grouping to optimize an objective function", 1963): writing is taken
-    as one thing, then whatever union loses least is made. Nothing but its own color is given to a ground that is
-    known everywhere.
+    Agglomerative clustering (Ward, "Hierarchical grouping to optimize an objective function", 1963): writing counts
+    as one thing; then the cheapest unions are made. A background that is known everywhere absorbs only its own color.
     """
     known = fit.known
     letters = find_lettering(regions)
@@ -195,7 +194,7 @@ def group_things(regions: Regions, colors: Floats, fit: Ground, sketch: Sketch, 
 
 
 class Things(Groups):
-    """Pieces being joined, the ground piece 0: what touches, or what lies apart on the ground and is alike."""
+    """Pieces during grouping, piece 0 the background: joined if they touch, or lie apart on it and look alike."""
 
     def __init__(self, regions: Regions, colors: Floats, writing: Mask, known: bool) -> None:
         self.writing = writing.copy()
@@ -204,7 +203,7 @@ class Things(Groups):
         super().__init__(regions, colors, 0, 1.0)
 
     def join(self, gone: int, keep: int) -> None:
-        """Let `keep` take `gone` in; whether the union is writing, the larger of both tells."""
+        """Merge `gone` into `keep`; the larger of the two decides whether the union is writing."""
         if self.area[gone] > self.area[keep]:
             self.writing[keep] = self.writing[gone]
         self.outline[keep] += self.outline[gone] - 2 * self.shared[keep, gone]
@@ -214,7 +213,7 @@ class Things(Groups):
         smaller = np.minimum(self.area, self.area[one])
         cost = np.minimum(self._part(one), self._alike(one))
         cost += (self.writing != self.writing[one]) * np.minimum(1, smaller / (5 * SPECK))
-        # Ward's cost grows with the size of what is joined, so that layers go to what is large; specks get none.
+        # Ward's cost grows with size, so that large things get the layers and specks get none.
         cost *= smaller**0.3 * np.minimum(1, smaller / (2 * SPECK)) ** 0.5
         ground = np.arange(len(cost)) == 0
         cost[ground | (one == 0)] *= 1e3 if self.known else 1.5
@@ -223,7 +222,7 @@ class Things(Groups):
         return cost
 
     def _part(self, one: int) -> Floats:
-        """Return what it costs to join what touches: the less, the more of an outline is shared."""
+        """Return the cost of joining pieces that touch: the more outline they share, the lower."""
         border = self.shared[one]
         touch = np.minimum(border / np.minimum(self.outline, self.outline[one]), 1)
         contrast = np.divide(self.total[one], border, out=np.zeros_like(border), where=border > 0)
@@ -231,7 +230,7 @@ class Things(Groups):
         return np.where(border > 0, cost, np.inf)
 
     def _alike(self, one: int) -> Floats:
-        """Return what it costs to join things of one kind, such as the people of a crowd: parts of things are none."""
+        """Return the cost of joining whole things of one kind, such as the people of a crowd, not parts of things."""
         color = np.minimum(np.sqrt(np.maximum(self._energy(one), 0)) / UNLIKE, 1)
         ratio = np.minimum(np.abs(np.log2(self.area / self.area[one])) / 3, 1)
         gap = gap_from(self.box, one) / self.pixels**0.5
@@ -239,18 +238,18 @@ class Things(Groups):
         return 0.3 + color + 0.3 * ratio + 0.5 * gap + (1 - np.minimum(free, free[one]))
 
 
-# Writing: strokes of one width in a row are one thing.
+# Writing: strokes of one width in a row count as one thing.
 
 
 LEAST_LETTERS = 4
-"""Strokes of one width from which they are taken as writing."""
+"""The least number of strokes of one width that count as writing."""
 
 
 def find_lettering(regions: Regions) -> Labels:
-    """Return for each piece the number of the writing that it is a letter of, −1 for none; piece 0 is the ground.
+    """Return the number of the writing that each piece is a letter of, −1 for none; piece 0 is the background.
 
-    Letters are strokes of one paint and one width, of like size and close together (Epshtein et al., "Detecting text
-    in natural scenes with stroke width transform", CVPR 2010), and most of their outline lies on the ground.
+    Letters are strokes of one paint and one width, similar in size and near each other (Epshtein et al., "Detecting
+    text in natural scenes with stroke width transform", CVPR 2010), with most of their outline on the background.
     """
     side = (regions.box[:, 2:] - regions.box[:, :2]).max(axis=-1)
     strokes = is_stroke(regions)
@@ -270,7 +269,7 @@ def find_lettering(regions: Regions) -> Labels:
 
 
 def _add_companions(letters: Labels, regions: Regions, side: Floats, on_ground: Floats) -> None:
-    """Give stops, dots and letters that are a little apart to the writing that they stand beside, in place."""
+    """Add periods, dots and letters slightly apart to the writing beside them, in place."""
     for one in np.flatnonzero((letters < 0) & (on_ground > 0.5) & (regions.rim == 0)).tolist():
         fits = (letters >= 0) & (gap_from(regions.box, one) < 1.5 * side) & (side > 0.7 * side[one])
         fits &= np.linalg.norm(regions.mean - regions.mean[one], axis=-1) < 4 * PAINT
@@ -280,13 +279,13 @@ def _add_companions(letters: Labels, regions: Regions, side: Floats, on_ground: 
 
 
 def _line_from(first: int, free: Mask, regions: Regions, side: Floats) -> list[int]:
-    """Return `first`, the pieces of its kind close to it, those close to these and so on, taken out of `free`."""
+    """Return `first` and the pieces of its kind near it, near these, and so on; remove them from `free`."""
     members = [first]
     free[first] = False
     alike = np.linalg.norm(regions.mean - regions.mean[first], axis=-1) < 2 * PAINT
     for size, most in ((regions.thick, 2), (side, 4)):
         alike &= (size < most * size[first]) & (size[first] < most * size)
-    # The list grows while it is walked.
+    # The list grows during the loop.
     for one in members:
         near = np.flatnonzero(free & alike & (gap_from(regions.box, one) < np.maximum(side, side[one]))).tolist()
         free[near] = False

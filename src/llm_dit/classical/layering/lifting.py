@@ -1,4 +1,4 @@
-"""Lifting a thing off a picture: its soft edge by closed-form matting, and what lies behind it filled in."""
+"""Cutting a thing out of a picture: its soft edge by closed-form matting, and inpainting behind it."""
 
 import cv2
 import numpy as np
@@ -9,23 +9,23 @@ from llm_dit.classical.layering.regions import Bytes, Floats, Mask, Report, boun
 from llm_dit.color import dot, norm
 
 MATTED_PIXELS = 160_000
-"""The size of a thing with its surroundings from which the work is done on a smaller copy."""
+"""The number of pixels, of a thing with its surroundings, above which matting uses a smaller copy."""
 RADIUS = 1
-"""Of the windows in which the colors of both sides lie on a line each."""
+"""The radius of the windows in which the colors of each side lie on a line."""
 SMOOTH = 1e-5
-"""The weight against steep changes of alpha with color, of colors 0–1."""
+"""The regularization against steep changes of alpha with color, for colors 0–1."""
 TRUST, LEAN = 100.0, 0.05
-"""The weights of what is known, and of what is guessed to be its own, beside the cost of a color that does not fit."""
+"""The weights of known pixels and of guessed ones, relative to the cost of a color that does not fit."""
 STEPS, CLOSE = 80, 3e-3
-"""Steps of the solver at most, and the share of the first miss at which it ends."""
+"""The most steps of the solver, and the share of the initial residual at which it stops."""
 
 
 def closed_form(rgb: Bytes, own: Mask, other: Mask, guess: Mask) -> Floats:
-    """Return the alpha (height, width), 0–1, of a thing in `rgb` (height, width, 3) that is surely seen at `own` and
-    surely not at `other`; what lies between is its own at `guess`, as far as the colors do not tell.
+    """Return the alpha (height, width), 0–1, of a thing in `rgb` (height, width, 3).
 
+    It is 1 at `own` and 0 at `other`; between them colors decide, and `guess` where they do not.
     Closed-form matting (Levin, Lischinski and Weiss, "A closed-form solution to natural image matting", PAMI 2008):
-    in small windows the colors of both sides are taken to lie on a line each. The Laplacian is applied by box filters
+    in small windows the colors of each side are assumed to lie on a line. The Laplacian is applied by box filters
     (He, Sun and Tang, "Fast matting using large kernel matting Laplacian matrices", CVPR 2010) in conjugate gradients.
     """
     alpha = own.astype(np.float32)
@@ -52,7 +52,7 @@ def _solve(colors: Floats, own: Mask, other: Mask, guess: Floats) -> Floats:
     alpha = np.where(own, 1, np.where(other, 0, guess)).astype(np.float32)
     weight = np.where(known > 0, np.float32(TRUST), np.float32(LEAN) * guess)
     wanted = weight * alpha
-    # Where all around is known nothing is asked: the work is done on the band alone.
+    # Pixels with known surroundings need no solving, so only the band is processed.
     reach = 4 * RADIUS + 1
     asked = cv2.dilate(1 - known, np.ones((reach, reach), np.uint8)) > 0
     left = (wanted - laplacian(alpha) - weight * alpha) * asked
@@ -71,7 +71,7 @@ def _solve(colors: Floats, own: Mask, other: Mask, guess: Floats) -> Floats:
 
 
 class _Laplacian:
-    """The matting Laplacian of `colors` (height, width, 3), applied without being built."""
+    """The matting Laplacian of `colors` (height, width, 3), applied without building the matrix."""
 
     def __init__(self, colors: Floats) -> None:
         self.colors = colors
@@ -100,28 +100,29 @@ def _sum(values: Floats) -> Floats:
     return np.asarray(parts[0] if values.ndim == 2 else np.stack(parts, axis=-1), np.float32)
 
 
-# What sticks out of a thing.
+# Thin parts that stick out of a thing.
 
 
 FAR = 0.06
-"""How far a stem or a strap may stick out, as a share of the picture's longer side."""
+"""The farthest that a stem or a strap may stick out, as a share of the picture's longer side."""
 THICK = 25
-"""Pixels: what is half as wide stands out from the median of what is around it."""
+"""The size of the median window in pixels: strokes up to half as wide differ from the local median."""
 STANDS_OUT = 24.0
-"""CIELAB from which a pixel stands out from the median of what is around it."""
+"""CIELAB distance from which a pixel differs from the local median."""
 GRAIN, MOST = 4.0, 80
-"""CIELAB that so many percent of a smooth ground differ by from its median, at most."""
+"""The largest CIELAB distance from its median of this percentage of a smooth background."""
 BAND = 3
-"""Pixels on both sides of an outline that may be mixed."""
+"""The width in pixels of the possibly mixed band on both sides of an outline."""
 FREE = 0.5
-"""The share of what sticks out that is away from the thing, at least: what lies along it is its edge or its shadow."""
+"""The least share of a protruding part that is away from the thing: what lies along it is its edge or its shadow."""
 
 
 def sticking_out(rgb: Bytes, thing: Mask) -> Mask:
-    """Return what begins at a thing (height, width) in `rgb` (height, width, 3) and ends on a smooth ground near by: a
-    stem, a strap, hair.
+    """Return what begins at a thing (height, width) in `rgb` (height, width, 3) and ends nearby on a smooth background:
+    a stem, a strap, hair.
 
-    It is thin and stands out. What goes on, such as the edge of a table, is none; on a busy ground nothing can be told.
+    It is thin and has contrast. What continues, such as the edge of a table, is excluded; on a busy background nothing
+    is found.
     """
     reach = round(FAR * max(thing.shape))
     window = window_around(thing, reach + THICK)
@@ -149,37 +150,37 @@ def sticking_out(rgb: Bytes, thing: Mask) -> Mask:
     return found
 
 
-# What lies behind: a texture goes on where a thing stood, a smooth ground is continued.
+# Behind a thing: textures are synthesized, smooth backgrounds are continued.
 
 
 FILLED_PIXELS = 80_000
-"""The size at which holes are filled: whole structures are a few patches wide there, and it takes half a second."""
+"""The number of pixels at which holes are filled: structures are a few patches wide, and it takes half a second."""
 AROUND = 0.75
-"""What is seen around a hole, as a share of its longer side, in which its filling is looked for."""
+"""The width of the surroundings searched for a hole's filling, as a share of its longer side."""
 LEAST_AROUND = 48
-"""The same in pixels, at least."""
+"""The least such width in pixels."""
 PATCH = 3
-"""The radius of the patches that are compared."""
+"""The radius of the compared patches."""
 BLOCK = 4
-"""The side of the blocks whose fine detail is brought back, in pixels of the small copy."""
+"""The side of the blocks whose fine detail is restored, in pixels of the small copy."""
 SOURCES = 12_000
-"""Patches that detail is taken from at most."""
+"""The most patches used as sources of detail."""
 TOLD = 1000
-"""Blocks whose detail is brought back between two reports of progress."""
+"""The number of blocks restored between two progress reports."""
 PLAIN = 2.0
-"""Levels of fine detail below which a ground has none to bring back."""
+"""Levels of fine detail below which a background has none to restore."""
 
 
 def fill_behind(
     rgb: Bytes, hole: Mask, seed: int = 0, report: Report | None = None, *, apart: Mask | None = None
 ) -> Bytes:
-    """Return `rgb` (height, width, 3) with `hole` (height, width) filled from what lies around it.
+    """Return `rgb` (height, width, 3) with `hole` (height, width) filled from its surroundings.
 
-    The holes are filled one by one, with calls of `report("filling")` before and in each, which may raise to stop: by
-    PatchMatch (Barnes et al., SIGGRAPH 2009; Wexler et al., "Space-time completion of video", PAMI 2007) on a copy of
-    bounded size; the detail that the copy has lost comes from the patches that look alike (after Freeman et al.,
-    "Example-based super-resolution", 2002). Without `pypatchmatch` the colors around are continued smoothly. What is
-    not a hole stays as it is. Nothing is taken from what stands `apart` (height, width), such as other things.
+    The holes are filled one by one, with calls of `report("filling")` before and during each, which may raise to stop.
+    The method is PatchMatch (Barnes et al., SIGGRAPH 2009; Wexler et al., "Space-time completion of video", PAMI 2007)
+    on a copy of bounded size; the detail that the copy lacks comes from patches that look alike (after Freeman et al.,
+    "Example-based super-resolution", 2002). Without `pypatchmatch` the surrounding colors are continued smoothly.
+    Pixels outside the hole do not change. No pixels come from `apart` (height, width), such as other things.
     """
     result = rgb.copy()
     count, found, table, _ = cv2.connectedComponentsWithStats(hole.astype(np.uint8), connectivity=8)
@@ -201,7 +202,7 @@ def fill_behind(
 
 
 def continued(rgb: Bytes, hole: Mask) -> Bytes:
-    """Return `rgb` (height, width, 3) with the colors around `hole` continued into it, for networks to look at."""
+    """Return `rgb` (height, width, 3) with the colors around `hole` continued into it, as input for networks."""
     height, width = hole.shape
     _, size = bounded(height, width, FILLED_PIXELS)
     smooth = _smooth(_shrink(rgb, ~hole, size), ~_any(hole, size))
@@ -209,12 +210,12 @@ def continued(rgb: Bytes, hole: Mask) -> Bytes:
 
 
 def _smooth(small: Bytes, free: Mask) -> Bytes:
-    """Return a copy with the colors of what is `free` continued over the rest."""
+    """Return a copy with the colors of the `free` pixels continued over the rest."""
     return np.rint(spread(small.astype(np.float32), free.astype(np.float32)).clip(0, 255)).astype(np.uint8)
 
 
 def _fill(rgb: Bytes, hole: Mask, other: Mask, seed: int, report: Report | None) -> Bytes:
-    """Return a crop with `hole` filled; what is `other` is neither filled nor taken from."""
+    """Return a crop with `hole` filled; `other` is neither filled nor a source."""
     height, width = hole.shape
     scale, size = bounded(height, width, FILLED_PIXELS)
     small = _shrink(rgb, ~(hole | other), size)
@@ -229,9 +230,9 @@ def _fill(rgb: Bytes, hole: Mask, other: Mask, seed: int, report: Report | None)
 
 
 def _patch(small: Bytes, inside: Mask, barred: Mask, seed: int) -> Bytes | None:
-    """Return the copy filled by patches, None where that cannot be had."""
+    """Return the copy filled by patches, or None if that is impossible."""
     free = ~(inside | barred)
-    # A patch that is wholly seen must be there to be copied.
+    # At least one patch must be fully visible as a source.
     if not cv2.erode(free.astype(np.uint8), np.ones((2 * PATCH + 1, 2 * PATCH + 1), np.uint8), borderValue=0).any():
         return None
     try:
@@ -248,7 +249,7 @@ def _patch(small: Bytes, inside: Mask, barred: Mask, seed: int) -> Bytes | None:
 def _with_detail(
     whole: Bytes, rgb: Bytes, patched: Bytes, small: Bytes, free: Mask, inside: Mask, report: Report | None
 ) -> Bytes:
-    """Return the enlarged filling with the fine detail of the places that look alike in the small copy."""
+    """Return the enlarged filling with the fine detail of similar places in the small copy."""
     height, width = whole.shape[:2]
     fine = rgb.astype(np.float32) - _enlarge(small, width, height)
     seen = _enlarge(free, width, height)
@@ -281,7 +282,7 @@ def _with_detail(
             part * fine[v - up : v + low + 1, u - left : u + right + 1]
         )
         weight[y - up : y + low + 1, x - left : x + right + 1] += part**2
-    # The root keeps the strength of grain that is laid over itself.
+    # The square root preserves the strength of overlapping grain.
     return np.rint((whole + total / np.sqrt(np.maximum(weight, 0.25))).clip(0, 255)).astype(np.uint8)
 
 
@@ -293,7 +294,7 @@ def _patches(picture: Bytes, places: NDArray[np.intp]) -> Floats:
 
 
 def _shrink(rgb: Bytes, seen: Mask, size: tuple[int, int]) -> Bytes:
-    """Return a copy of `size` in which nothing of what is not `seen` colors what is."""
+    """Return a copy of `size` in which pixels that are not `seen` do not affect the colors of those that are."""
     weight = seen.astype(np.float32)[..., None]
     values = cv2.resize(np.dstack([rgb * weight, weight]).astype(np.float32), size, interpolation=cv2.INTER_AREA)
     values = values.reshape(size[1], size[0], 4)

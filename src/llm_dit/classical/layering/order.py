@@ -1,4 +1,4 @@
-"""The stack: which layer lies over which, what each is where another covers it, and colors that give the picture."""
+"""The stack: the order of layers, their hidden parts, and colors that reproduce the picture."""
 
 import cv2
 import numpy as np
@@ -7,19 +7,19 @@ from numpy.typing import NDArray
 from llm_dit.classical.layering.regions import Bytes, Labels, Mask
 
 FRAMING = 0.4
-"""The share of the outline of all from which the lowest layer is taken to lie behind all."""
+"""The share of the whole outline from which the lowest layer counts as lying behind everything."""
 OUTLINED = 40
-"""At most as many parts of a thing, those of which most is hidden, are completed by their outlines."""
+"""The most parts of a thing, those hidden most, that are completed by their outlines."""
 LEAK = 0.03
-"""The share of a shape that its completed outline may cover where the picture shows something else."""
+"""The share of a completed shape that may lie where the picture shows something else."""
 
 
 def stack_order(groups: Labels) -> list[int]:
-    """Return the group numbers from bottom to top; group 0, the ground, is the bottom of what fills its frame.
+    """Return the group numbers from bottom to top; group 0, the background, is the lowest of what fills the frame.
 
-    A shape that is interrupted lies under what interrupts it: the convex hull of the lower one covers more of the
-    upper one than the other way round (the closure and convexity cues of figure and ground; Ren et al., "Figure/ground
-    assignment in natural images", ECCV 2006).
+    An interrupted shape lies under the interrupting one: the convex hull of the lower shape covers more of the upper
+    one than the reverse (the closure and convexity cues of figure and ground; Ren et al., "Figure/ground assignment in
+    natural images", ECCV 2006).
     """
     bottom = [0] if fills_frame(groups) else []
     numbers = list(range(len(bottom), int(groups.max()) + 1))
@@ -36,8 +36,8 @@ def stack_order(groups: Labels) -> list[int]:
 
 
 def fills_frame(seen: Labels) -> bool:
-    """Return whether the lowest of the layers `seen` lies behind all that shows: that is so in a picture that is opaque
-    or cut out as a rectangle or an ellipse, where the lowest is a good part of the outline."""
+    """Return whether the lowest of the layers `seen` lies behind everything visible: true for a picture that is opaque
+    or cut out as a rectangle or an ellipse and whose lowest layer forms a good part of the outline."""
     shown = seen >= 0
     if shown.all():
         return True
@@ -58,11 +58,11 @@ def hull_of(mask: Mask) -> Mask:
 
 
 def complete(mask: Mask, covering: Mask, *, outlined: bool) -> Mask:
-    """Return the mask continued under `covering` where its outline tells how.
+    """Return the mask continued under `covering` where its outline shows how.
 
-    Parts joined by what covers them are taken as one thing. Where it is `outlined`, an ellipse, a rectangle or the
-    convex hull is accepted when it explains what is seen of the thing (good continuation, Kanizsa 1979); else only
-    holes are closed, and so in the many small parts of confetti.
+    Parts joined by what covers them count as one thing. If it is `outlined`, an ellipse, a rectangle or the convex hull
+    is accepted if it explains the visible part (good continuation, Kanizsa 1979); otherwise, and for the many small
+    parts of confetti, only holes are closed.
     """
     if not outlined:
         return mask | _closed(mask, covering)
@@ -88,7 +88,7 @@ def _completed_part(seen: Mask, covering: Mask) -> Mask:
 
 
 def _outlines(seen: Mask, covering: Mask) -> list[Mask]:
-    """Return simple shapes that fit what is seen."""
+    """Return simple shapes that fit the visible part."""
     contours, _ = cv2.findContours(seen.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
     points = np.concatenate(contours).astype(np.int32)
     shapes = []
@@ -112,7 +112,7 @@ def _outlines(seen: Mask, covering: Mask) -> list[Mask]:
 
 
 def _closed(seen: Mask, covering: Mask) -> Mask:
-    """Return what is seen with its holes filled where they are covered."""
+    """Return the visible part with its covered holes filled."""
     count, parts = cv2.connectedComponents((~seen).astype(np.uint8))
     holes = np.asarray(parts, np.int32)
     border = np.unique(np.concatenate([holes[0], holes[-1], holes[:, 0], holes[:, -1]]))
@@ -120,13 +120,13 @@ def _closed(seen: Mask, covering: Mask) -> Mask:
     return inner[holes] & covering
 
 
-# The last step: alphas and colors whose composite is the picture.
+# The last step: alpha and colors whose composite is the picture.
 
 
 def settle_alpha(alphas: Bytes, wanted: Bytes, owner: NDArray[np.integer]) -> None:
     """Change `alphas` (layers, height, width) in place so that they composite to `wanted` (height, width).
 
-    Where they do not, and wherever the picture is half transparent, the layer numbered by `owner` alone carries it.
+    Where their composite differs, and wherever the picture is translucent, only the layer `owner` has alpha.
     """
     through = np.ones(wanted.shape, np.float32)
     for alpha in alphas:
@@ -140,10 +140,9 @@ def settle_alpha(alphas: Bytes, wanted: Bytes, owner: NDArray[np.integer]) -> No
 def settle_colors(layers: Bytes, picture: Bytes) -> None:
     """Change the colors of `layers` (layers, height, width, 4; bottom first) in place so that they give `picture`.
 
-    What is missing is first shared out by the least change of all colors together (`_share`), so that the faint
-    edge of a layer keeps its own color and the layer behind it takes what the edge cannot. Where that meets the
-    bounds of a color, the layers are solved one by one (`_solve`). The composite is off by half a level of rounding
-    at most, times two when written.
+    First the difference is distributed by the least change of all colors (`_share`), so that a faint edge of a layer
+    keeps its color and the layer behind takes what the edge cannot. Where colors reach their bounds, the layers are
+    solved one by one (`_solve`). The composite differs by at most half a level of rounding, twice that when written.
     """
     count = len(layers)
     clear = np.ones(picture.shape[:2], bool)
@@ -169,9 +168,9 @@ def settle_colors(layers: Bytes, picture: Bytes) -> None:
 def _share(stack: NDArray[np.float32], target: NDArray[np.float32]) -> Mask:
     """Change the colors of `stack` (layers, pixels, 4) in place by the least squares that give `target` (pixels, 3).
 
-    Σ T α C = I, T being what the layers above let through. Of all solutions the one with the least Σ (α ΔC)²: neither
-    is a faint edge tinted much when it is moved, nor is a ghost of it left much in the layer behind. Colors at a bound
-    stay there and the others take over; all end as whole numbers. Returns where more than half a level is missing.
+    Σ T α C = I, where T is the transmission of the layers above. The solution has the least Σ (α ΔC)²: it neither tints
+    a faint edge much nor leaves much of a ghost in the layer behind. Colors at a bound stay there and the others
+    compensate; all are rounded to integers. Returns where the error exceeds half a level.
     """
     alpha = stack[..., 3:] / 255
     through = np.ones_like(alpha)
@@ -194,9 +193,8 @@ def _share(stack: NDArray[np.float32], target: NDArray[np.float32]) -> Mask:
 def _solve(stack: NDArray[np.float32], target: NDArray[np.float32]) -> None:
     """Solve the colors of `stack` (layers, pixels, 4) in place for `target` (pixels, 3), premultiplying on the way.
 
-    From the top down each layer's color is solved from I = αF + (1 − α)B, B being what the layers below give. Where F
-    would leave 0…255 it is clipped and the rest is asked of the layers below; it always fits, since all layers showing
-    I itself is a solution.
+    From the top down each layer's color is solved from I = αF + (1 − α)B, where B comes from the layers below. F is
+    clipped to 0–255 and the remainder passed to the layers below. A solution always exists: every layer equal to I.
     """
     alpha = stack[..., 3:] / 255
     below = [np.zeros_like(target)]

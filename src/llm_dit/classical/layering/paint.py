@@ -1,4 +1,4 @@
-"""The paint of layers whose places are known: soft alphas, clean colors, and none of what compression left."""
+"""Alpha and clean colors of layers whose regions are known, without traces of compression."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,16 +11,16 @@ from llm_dit.classical.layering.regions import Floats, Labels, Mask, grown, near
 from llm_dit.color import dot, largest, norm
 
 STROKE, FULL = 9, 0.85
-"""Pixels beside each other in which a stroke shows its paint somewhere, and the least share of it that counts as it."""
+"""The width in pixels within which a stroke shows its paint somewhere, and the least share that counts as paint."""
 FAINT, ROUGH = 2.0, 24.0
-"""Levels by which what lies under a layer may differ from its continued colors, at least and at most."""
+"""The least and the largest error, in levels, of the continued colors under a layer."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Halo:
-    """What lies softly around things: `alpha` (height, width), how `dark` it is (0 the thing's light, 1 black), the
-    layer `owner` it belongs to, which layers are `soft` all through, and the `lights` (3) that are of another color
-    than their layers."""
+    """Shadows, glows and mist: `alpha` (height, width), its darkness `dark` (0 the thing's light, 1 black), the layer
+    `owner` of each pixel, the layers that are `soft` throughout, and the `lights` (3) of layers whose light has another
+    color."""
 
     alpha: Floats
     dark: Floats
@@ -31,9 +31,9 @@ class Halo:
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """What to matte: `rgb` (height, width, 3) 0–255, the same `clean` of the traces of what lies above, and in `traces`
-    per pixel the layer that left one there, −1 for none; `rank` the seen layer, 0 the bottom, −1 nothing;
-    `whole` for each layer the mask of it that would be seen without those above; `scale` as in `Sketch`."""
+    """The inputs of matting: `rgb` (height, width, 3) 0–255; `clean`, the same without traces of upper layers;
+    `traces`, the layer that left a trace at each pixel, −1 for none; `rank`, the visible layer, 0 the bottom, −1 for
+    none; `whole`, each layer's mask as if nothing covered it; `scale` as in `Sketch`."""
 
     rgb: Floats
     clean: Floats
@@ -44,15 +44,15 @@ class Plan:
 
     @property
     def band(self) -> int:
-        """How far from a border its blur may reach, in pixels: the edge's own, its compression's and the sketch's."""
+        """The reach of a border's blur in pixels: the edge's own, the codec's and the sketch's."""
         return 2 + round(1.5 * (1 / self.scale - 1))
 
 
 def paint(plan: Plan, number: int, depth: Floats, below: Floats) -> Floats:
-    """Return the colors of layer `number`, continued over the whole picture from well inside of it.
+    """Return the colors of layer `number`, continued over the whole picture from its interior.
 
-    Thin layers have no inside: there the deepest pixels of their strokes stand for the paint, and of these the ones
-    that what is `below` shows through least.
+    Thin layers have no interior: there the deepest pixels of the strokes represent the paint, preferably those through
+    which `below` shows least.
     """
     mine = plan.rank == number
     deep = min(plan.band + 1.0, float(np.percentile(depth[mine], 70)))
@@ -72,9 +72,9 @@ def paint(plan: Plan, number: int, depth: Floats, below: Floats) -> Floats:
 
 
 def matte(plan: Plan, number: int, colors: Floats, below: Floats, halo: Halo | None) -> tuple[Floats, Floats]:
-    """Return alpha (height, width) and colors of layer `number` whose paint is `colors`, over `below`.
+    """Return alpha (height, width) and colors of layer `number` with paint `colors`, over `below`.
 
-    Along borders that are seen both are unmixed; under other layers stands the completed mask.
+    Both are unmixed along visible borders; under other layers alpha is the completed mask.
     """
     mine = plan.rank == number
     covered = grown(plan.rank > number, plan.band)
@@ -104,7 +104,7 @@ def matte(plan: Plan, number: int, colors: Floats, below: Floats, halo: Halo | N
 
 
 def _with_halo(alpha: Floats, colors: Floats, around: Floats, tint: Floats) -> tuple[Floats, Floats]:
-    """Return alpha and colors of a layer over its own shadow or glow of alpha `around` and colors `tint`."""
+    """Return alpha and colors of a layer composited over its own shadow or glow of alpha `around` and colors `tint`."""
     rows, columns = np.nonzero(around > 1e-3)
     own = alpha[rows, columns]
     total = 1 - (1 - own) * (1 - around[rows, columns])
@@ -116,7 +116,7 @@ def _with_halo(alpha: Floats, colors: Floats, around: Floats, tint: Floats) -> t
 
 
 def _noise_beside(plan: Plan, number: int, near: Mask, below: Floats) -> float:
-    """Return by how many levels what lies under the layer differs from `below` just outside of its soft edge."""
+    """Return the difference, in levels, between `below` and the picture just outside the layer's soft edge."""
     ring = grown(near, 2 * plan.band) & ~near & (plan.rank < number)
     miss = largest(np.abs(plan.clean[ring] - below[ring]))
     return float(np.clip(1.5 * np.median(miss), FAINT, ROUGH)) if len(miss) else FAINT
@@ -126,18 +126,19 @@ def _noise_beside(plan: Plan, number: int, near: Mask, below: Floats) -> float:
 
 
 CONTRAST = 10.0
-"""RGB distance between a layer and what is under it from which the compositing equation tells its alpha."""
+"""RGB distance between a layer and the one below from which the compositing equation determines alpha."""
 WHITE, BLACK = (4.0, 8.0), (8.0, 24.0)
-"""Levels next to white and to black up to which a trace hardly shows, and from which it does: a color has no room to
+"""Levels near white and near black up to which a trace hardly shows, and from which it does: colors have no room to
 carry it there, and an opaque speck would be worse."""
 THIN = 0.15
-"""The alpha up to which nothing is a speck."""
+"""The alpha up to which nothing counts as a speck."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Edge:
-    """Pixels (n, 3) of a soft edge: `mixed` as seen, the colors `upper` and `lower` that they may be mixed of; (n)
-    `guess` of the alpha and whether each is surely the upper layer's `own`, how far `lower` may be off, its `noise`."""
+    """Pixels (n, 3) of a soft edge: `mixed` as visible, and the colors `upper` and `lower` that may form the mixture.
+    Per pixel (n): the `guess` of alpha, whether it is surely the upper layer's `own`, and the error of `lower`, its
+    `noise`."""
 
     mixed: Floats
     upper: Floats
@@ -148,20 +149,20 @@ class Edge:
 
 
 def unmix(edge: Edge) -> tuple[Floats, Floats]:
-    """Return alpha and the upper layer's own colors, such that the mixture is explained.
+    """Return alpha and the upper layer's own colors that explain the mixture.
 
-    Alpha is the least squares solution of I = αF + (1 − α)B; where the two are hardly different, the guess. It is never
-    less than what any color F would need: what blur, ringing and compression leave around an edge is the upper
-    layer's, lest it stay behind in the lower one as a ghost.
+    Alpha is the least squares solution of I = αF + (1 − α)B, or the guess if the two colors hardly differ. It is at
+    least what any color F would need: the residue of blur, ringing and compression around an edge goes to the upper
+    layer, so that no ghost remains in the lower one.
     """
     span = edge.upper - edge.lower
     length = dot(span, span)
     solved = dot(edge.mixed - edge.lower, span) / np.maximum(length, 1e-6)
     trust = np.clip(length / CONTRAST**2, 0, 1)
-    # The last few percent at either end are noise of the picture, not coverage.
+    # The last few percent at either end are noise, not coverage.
     solved = ((solved - 0.04) / 0.92).clip(0, 1)
     alpha = solved * trust + edge.guess * (1 - trust)
-    # Well on its own side, what the two colors do not explain are more colors of the upper layer.
+    # Well on its own side, what the two colors do not explain is more colors of the upper layer.
     miss = largest(np.abs(edge.mixed - edge.lower - alpha[:, None] * span))
     alpha += edge.own * (1 - alpha) * ((miss - 12) / 30).clip(0, 1)
     alpha = np.maximum(alpha, least_alpha(edge))
@@ -169,7 +170,7 @@ def unmix(edge: Edge) -> tuple[Floats, Floats]:
 
 
 def least_alpha(edge: Edge) -> Floats:
-    """Return the least alpha with which a color from 0 to 255 over `lower`, give or take its noise, gives `mixed`."""
+    """Return the least alpha with which a color 0–255 over `lower`, within its noise, gives `mixed`."""
     noise = edge.noise[:, None]
     off = edge.mixed - edge.lower
     room = np.where(off > 0, 255 - edge.lower, edge.lower)
@@ -181,7 +182,7 @@ def least_alpha(edge: Edge) -> Floats:
 
 
 def own_colors(edge: Edge, alpha: Floats) -> Floats:
-    """Return `upper` changed as far as `mixed` asks for: F = (I − (1 − α)B) / α, noise apart."""
+    """Return `upper` corrected as `mixed` requires, beyond noise: F = (I − (1 − α)B) / α."""
     miss = edge.mixed - edge.lower - alpha[:, None] * (edge.upper - edge.lower)
     noise = edge.noise[:, None] * (1 - alpha[:, None])
     excess = miss - miss.clip(-noise, noise)
@@ -189,29 +190,29 @@ def own_colors(edge: Edge, alpha: Floats) -> Floats:
     return (edge.upper + change).clip(0, 255)
 
 
-# What compression and sharpening leave around things: ringing, blocks and halos on what lies behind them.
+# Traces of compression and sharpening around things: ringing, blocks and halos on the layer behind.
 
 
 Window = tuple[slice, slice]
 
 REACH = 16
-"""Pixels from an edge in which codecs leave something: a block of chroma at half resolution."""
+"""The reach of codec residue from an edge in pixels: a block of chroma at half resolution."""
 SEEN = 3.0
-"""Levels from which a trace on an even surface can be seen."""
+"""Levels from which a trace on an even surface is visible."""
 BUSY = 24.0
-"""Levels of a texture that hides all traces."""
+"""The strength in levels of a texture that hides all traces."""
 BLURRED, SLOW = 3, 6.0
-"""Pixels that an edge's own blur takes, and over which an uneven surface is averaged."""
+"""The width of an edge's own blur, and the averaging radius for an uneven surface, in pixels."""
 COARSE = 4
-"""Surfaces are compared with their mean over so many pixels in each direction."""
+"""The block side, in pixels, of the means with which surfaces are compared."""
 
 
 def tidy(plan: Plan, number: int, field: Floats | None) -> None:
-    """Take the traces of what lies over layer `number` off what is seen of the layer.
+    """Remove the traces of upper layers from the visible part of layer `number`.
 
-    Changes `plan.clean` in place to what the layer shows without them, and `plan.traces` to the layers that they belong
-    to. A trace is what stands out of the surface farther than the surface itself does away from all edges, and does not
-    go on there. `field` (height, width, 3) is the surface, where it is known.
+    Changes `plan.clean` in place to the layer's colors without them, and `plan.traces` to the layers that left them. A
+    trace deviates from the surface more than the surface itself does away from all edges, and ends near the edge.
+    `field` (height, width, 3) is the surface, if it is known.
     """
     above = plan.rank > number
     if not above.any():
@@ -241,16 +242,16 @@ def tidy(plan: Plan, number: int, field: Floats | None) -> None:
 
 
 def _window(mask: Mask) -> Window:
-    """Return the box around `mask` in which its traces and the surface beside them are seen."""
+    """Return the box around `mask` that contains its traces and the surface beside them."""
     left, top, width, height = cv2.boundingRect(mask.astype(np.uint8))
     room = 5 * REACH
     return slice(max(0, top - room), top + height + room), slice(max(0, left - room), left + width + room)
 
 
 def _surface(rgb: Floats, mine: Mask, away: Floats, base: Floats) -> Floats:
-    """Return the surface (height, width, 3) of the layer seen at `mine`, continued from where no trace reaches.
+    """Return the surface (height, width, 3) of the layer visible at `mine`, continued from beyond the reach of traces.
 
-    It is continued as it differs from `base`.
+    The difference from `base` is continued.
     """
     far = min(REACH + 1.0, float(np.percentile(away[mine], 70)))
     weight = (mine & (away >= far)).astype(np.float32)
@@ -264,13 +265,13 @@ def _surface(rgb: Floats, mine: Mask, away: Floats, base: Floats) -> Floats:
 
 
 def _slow(values: Floats, mask: Mask) -> Floats:
-    """Return `values` averaged over the pixels of `mask` around, as slowly as no trace changes."""
+    """Return the local mean of `values` over the pixels of `mask`, too coarse to follow a trace."""
     share = cv2.GaussianBlur(mask.astype(np.float32), (0, 0), SLOW)[..., None]
     return cv2.GaussianBlur(values * mask[..., None].astype(np.float32), (0, 0), SLOW) / (share + 0.02)
 
 
 def _limit(strength: Floats, mine: Mask, away: Floats, zone: Mask) -> tuple[float, float]:
-    """Return how far the surface is off its own mean, usually and at most; infinity where it hides all traces."""
+    """Return the usual and the largest deviation of the surface from its mean; infinity if it hides all traces."""
     beside = mine & (away > REACH) & (away < 4 * REACH)
     usual, most = np.percentile(strength[beside], (80, 99.5)).tolist() if beside.sum() > 50 else (0.0, 0.0)
     if most > BUSY or (most > SEEN and (strength[zone] > most).mean() < 0.02):
@@ -279,7 +280,7 @@ def _limit(strength: Floats, mine: Mask, away: Floats, zone: Mask) -> tuple[floa
 
 
 def _within_reach(traces: Mask, away: Floats) -> Mask:
-    """Return the traces without those that go on beyond the reach of codecs."""
+    """Return the traces except those that continue beyond the reach of codecs."""
     count, found = cv2.connectedComponents(traces.astype(np.uint8))
     parts = np.asarray(found, np.int32)
     beyond = np.bincount(parts[traces & (away > REACH)], minlength=count)

@@ -1,4 +1,4 @@
-"""Cutting a picture into many small regions of one color or texture each, and what is known of each."""
+"""Segmenting a picture into many small regions of one color or texture each, and measuring them."""
 
 import heapq
 from collections.abc import Callable
@@ -11,25 +11,25 @@ from numpy.typing import NDArray
 
 from llm_dit.color import norm
 
-# 32-bit floats throughout; OpenCV's stubs promise no more than numbers.
+# 32-bit floats throughout; OpenCV's stubs do not guarantee the type.
 Floats = NDArray[Any]
 Labels = NDArray[np.int32]
 Bytes = NDArray[np.uint8]
 Mask = NDArray[np.bool_]
 
 Report = Callable[[str], None]
-"""Is told the phase of a run that goes on, and may raise to stop it."""
+"""Receives the phase of a running job, and may raise to stop it."""
 
 PALETTE = 16
-"""Colors that stand for all colors when neighborhoods are compared."""
+"""The number of colors that represent all others when neighborhoods are compared."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Sketch:
-    """A small copy of the picture that all decisions are made on.
+    """A small copy of the picture on which all decisions are made.
 
-    `rgb` (height, width, 3) is 0–255, `lab` the same in CIELAB, `visible` tells where the picture's alpha is above a
-    few levels, `scale` is this copy's size as a share of the picture's.
+    `rgb` (height, width, 3) is 0–255, `lab` the same in CIELAB, `visible` marks alpha above a few levels, `scale` is
+    this copy's size relative to the picture's.
     """
 
     rgb: Floats
@@ -39,37 +39,37 @@ class Sketch:
 
 
 SKETCH_PIXELS = 300_000
-"""Decisions on a large picture are made on a copy of this many pixels."""
+"""The number of pixels of the copy on which decisions about a large picture are made."""
 SMALL_PIXELS = 450_000
-"""A picture of at most this many is decided on as it is: its thin strokes would not survive being made smaller."""
+"""A picture of at most this many pixels is not reduced: its thin strokes would not survive."""
 
 
 def bounded(height: int, width: int, pixels: int) -> tuple[float, tuple[int, int]]:
-    """Return the scale, at most 1, at which a picture has about `pixels`, and its width and height then."""
+    """Return the scale, at most 1, at which a picture has about `pixels` pixels, and its (width, height) there."""
     scale = min(1.0, (pixels / (height * width)) ** 0.5)
     return scale, (max(1, round(width * scale)), max(1, round(height * scale)))
 
 
 def grown(mask: Mask, radius: int) -> Mask:
-    """Return the mask with all that lies at most `radius` pixels from it."""
+    """Return the mask dilated by `radius` pixels."""
     disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1))
     return cv2.dilate(mask.astype(np.uint8), disc) > 0
 
 
 def box_of(mask: Mask) -> tuple[int, int, int, int]:
-    """Return the left, top, right and bottom of what is in a mask (height, width), all 0 for an empty one."""
+    """Return the left, top, right and bottom of a mask (height, width), all 0 for an empty one."""
     rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
     return (int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1) if len(rows) else (0, 0, 0, 0)
 
 
 def window_around(mask: Mask, margin: int) -> tuple[slice, slice]:
-    """Return the rows and columns of the box around a mask (height, width), with a margin around it."""
+    """Return the rows and columns of the box around a mask (height, width), including a margin."""
     left, top, right, low = box_of(mask)
     return slice(max(0, top - margin), low + margin), slice(max(0, left - margin), right + margin)
 
 
 def draw_sketch(picture: Bytes) -> Sketch:
-    """Return the small copy of `picture` (height, width, 4) to decide on."""
+    """Return the small copy of `picture` (height, width, 4) for decisions."""
     height, width = picture.shape[:2]
     scale, size = bounded(height, width, SKETCH_PIXELS if height * width > SMALL_PIXELS else SMALL_PIXELS)
     alpha = picture[..., 3:].astype(np.float32) / 255
@@ -95,8 +95,8 @@ def oversegment(sketch: Sketch) -> Labels:
 
 
 def compact(labels: Labels) -> Labels:
-    """Return the labels renumbered 0…n−1 in order of their number; −1 stays."""
-    # A table of all numbers up to the largest one: to sort the pixels takes ten times as long.
+    """Return the labels renumbered 0…n−1 in the same order; −1 stays."""
+    # A lookup table of all numbers: sorting the pixels takes ten times as long.
     used = np.zeros(int(labels.max()) + 2, bool)
     used[labels + 1] = True
     number = np.cumsum(used, dtype=np.int32) - 1 - used[0]
@@ -105,8 +105,8 @@ def compact(labels: Labels) -> Labels:
 
 @dataclass(frozen=True, kw_only=True)
 class Palette:
-    """Few colors that stand for all: `colors` (n, 3) in CIELAB, `index` each pixel's, and `near` (n, height, width)
-    the share of each one in the window around each pixel."""
+    """A few representative colors: `colors` (n, 3) in CIELAB, `index` of each pixel, and `near` (n, height, width), the
+    share of each color in the window around each pixel."""
 
     colors: Floats
     index: NDArray[np.uint8]
@@ -129,11 +129,11 @@ def find_palette(sketch: Sketch, seed: int) -> Palette:
 
 
 REACH = 4
-"""Pixels between the two samples whose difference tells how sharp a border is: wider than an anti-aliased edge."""
+"""The distance in pixels between the samples that measure a border's contrast: wider than an anti-aliased edge."""
 SAME_PAINT = 4.5
 """CIELAB distance across a border below which both sides are one smooth surface."""
 MOST = 1200
-"""Regions kept for the slower steps; a picture of noise has many more."""
+"""The most regions for the slower steps; a picture of noise has many more."""
 
 Graph = list[dict[int, tuple[float, float]]]
 
@@ -144,8 +144,8 @@ class Regions:
 
     `labels` 0…n−1 (−1: invisible); `area` in pixels; `mean` CIELAB (n, 3); `palette` the share of each palette
     color (n, p) in the region itself and `context` in its neighborhood; `shared` (n, n) the length of common
-    borders and `contrast` (n, n) the mean CIELAB difference across them; `rim` the length on the picture's edge,
-    or beside what is invisible; `box` (n, 4) left, top, right, bottom; `thick` the largest distance to the outline.
+    borders and `contrast` (n, n) the mean CIELAB difference across them; `rim` the border length with the picture's
+    edge or invisible pixels; `box` (n, 4) left, top, right, bottom; `thick` the largest distance to the outline.
     """
 
     labels: Labels
@@ -166,13 +166,13 @@ class Regions:
 
 
 def measure(labels: Labels, sketch: Sketch, palette: Palette) -> Regions:
-    """Return the regions of `labels` with all their measures."""
+    """Measure the regions of `labels`."""
     count = int(labels.max()) + 1
     inside = labels >= 0
     flat = labels[inside]
     area = np.bincount(flat, minlength=count).astype(np.float32)
     deep = depth(labels)[inside]
-    # The blur along outlines would tint small things.
+    # The blur along outlines would tint small regions.
     weight = np.minimum(deep, 4) ** 3
     sums = [np.bincount(flat, weight * sketch.lab[..., c][inside], count) for c in range(3)]
     mean = np.stack(sums, -1) / np.bincount(flat, weight, count)[:, None]
@@ -224,14 +224,14 @@ def _border_sums(labels: Labels, lab: Floats, count: int) -> tuple[Labels, Label
 
 
 def _context(labels: Labels, palette: Palette, area: Floats) -> Floats:
-    """Return the mean palette histogram of the windows around each region's pixels: alike for interleaved stripes."""
+    """Return the mean palette histogram of the windows around each region's pixels: equal for interleaved stripes."""
     flat = (labels + np.intp(1)).ravel()
     sums = [np.bincount(flat, near.ravel(), len(area) + 1)[1:] for near in palette.near]
     return (np.stack(sums, axis=-1) / area[:, None]).astype(np.float32)
 
 
 def _rim(labels: Labels, count: int) -> Floats:
-    """Return how much of each region's outline lies on the edge of the picture, or of what is visible of it."""
+    """Return the length of each region's outline on the edge of the picture or of its visible part."""
     framed = np.pad(labels, 1, constant_values=-1)
     beside = ((slice(1, -1), slice(2, None)), (slice(1, -1), slice(0, -2)), (slice(2, None), slice(1, -1)))
     sides = (*beside, (slice(0, -2), slice(1, -1)))
@@ -258,8 +258,8 @@ def depth(labels: Labels) -> Floats:
     down, right = labels[1:] != labels[:-1], labels[:, 1:] != labels[:, :-1]
     same[1:][down] = same[:-1][down] = 0
     same[:, 1:][right] = same[:, :-1][right] = 0
-    # Regions go on beyond the picture's edge.
-    # Where there is no outline at all the transform has no bound of its own.
+    # Regions continue beyond the picture's edge.
+    # Without any outline the distance transform is unbounded.
     reach = np.float32(max(labels.shape))
     return np.minimum(np.asarray(cv2.distanceTransform(same, cv2.DIST_L2, 3), np.float32), reach) + np.float32(1)
 
@@ -274,11 +274,11 @@ def nearest_label(labels: Labels, mask: Mask) -> Labels:
 
 
 def smooth_merge(labels: Labels, lab: Floats) -> Labels:
-    """Return the labels with regions joined, weakest border first, while the colors run on across it.
+    """Return the labels with regions merged, weakest border first, where colors continue across the border.
 
     Hierarchical merging on the region adjacency graph (Haris et al., "Hybrid image segmentation using watersheds and
-    fast region merging", IEEE TIP 1998), the border's own contrast as the cost. What is left of a picture of noise is
-    joined further until at most `MOST` regions remain.
+    fast region merging", IEEE TIP 1998), with the border's own contrast as the cost. In a picture of noise, merging
+    continues until at most `MOST` regions remain.
     """
     if labels.max() < 0:  # all is clear
         return labels
@@ -302,13 +302,13 @@ def _merge(labels: Labels, lab: Floats, limit: float) -> Labels:
 
 
 def _merge_cheapest(graph: Graph, limit: float) -> Labels:
-    """Merge nodes in order of their border's mean contrast until it reaches `limit`; return each node's new number."""
+    """Merge nodes in order of their border's mean contrast, up to `limit`; return each node's new number."""
     parent = np.arange(len(graph), dtype=np.int32)
     heap = [(t / b, i, j, b) for i, near in enumerate(graph) for j, (b, t) in near.items() if i < j and t < limit * b]
     heapq.heapify(heap)
     while heap:
         _, i, j, pairs = heapq.heappop(heap)
-        # An entry is stale when its border has gone or grown since.
+        # An entry is stale if its border has disappeared or grown since.
         if graph[i].get(j, (0.0, 0.0))[0] != pairs:
             continue
         keep, gone = (i, j) if len(graph[i]) >= len(graph[j]) else (j, i)

@@ -1,4 +1,4 @@
-"""The things of a picture that its transparency parts, such as sprites or stickers, and how many layers each gets."""
+"""Separating a picture's things by transparency, such as sprites or stickers, and allotting layers to them."""
 
 from itertools import pairwise
 
@@ -9,24 +9,24 @@ from numpy.typing import NDArray
 from llm_dit.classical.layering.regions import Bytes, Floats, Labels, Mask, Regions, compact, nearest_label
 
 HAZE = 8
-"""Alpha of 0–255 up to which nothing is joined: what blur and compression leave far around a thing."""
+"""Alpha (0–255) up to which nothing is connected: residue of blur and compression far around a thing."""
 PART = 0.05
-"""The share of the largest core in one haze from which another core in it is a thing of its own."""
+"""The share of the largest core in one haze from which another core is a separate thing."""
 MOST = 256
-"""At most as many things are told apart, the largest; those beyond go with the nearest of these."""
+"""The most separate things, the largest; the others join the nearest of these."""
 SPECK = 2e-5
-"""The share of the picture of what is too small to be a thing by itself."""
+"""The share of the picture below which something is too small to be a thing."""
 POINTS = 4000
-"""Points of all outlines together between which the gaps are measured."""
+"""The number of outline points, all things together, between which gaps are measured."""
 APART = 100.0
-"""CIELAB distance at which two colors are as different as can be."""
+"""CIELAB distance at which two colors count as completely different."""
 
 
 def separate(picture: Bytes, most: int) -> Labels:
-    """Return for each pixel of `picture` (height, width, 4) its thing, 0…n−1 by size with n ≤ `most`; −1: nothing.
+    """Return the thing at each pixel of `picture` (height, width, 4): 0…n−1 by size, n ≤ `most`; −1 for nothing.
 
-    A thing is what its alpha joins, its soft rim included. Two solid cores that only share a soft rim are two things.
-    When there are more than `most`, whole things go together: what is close by, small, enclosed or of one color.
+    A thing is connected by alpha and includes its soft rim. Two solid cores that only share a soft rim are two things.
+    If there are more than `most`, whole things are combined: near, small, enclosed or of one color.
     """
     alpha = picture[..., 3]
     if alpha.min() > 0 and alpha.max() - alpha.min() < HAZE:
@@ -60,13 +60,13 @@ def _cores(alpha: NDArray[np.uint8]) -> Labels:
 
 
 def _joined(alpha: NDArray[np.uint8]) -> Labels:
-    """Return the labels 1… of what more than haze joins, 0 elsewhere."""
+    """Return the labels 1… of parts connected by more than haze, 0 elsewhere."""
     shown = (alpha > min(HAZE, int(alpha.max()) // 4)).astype(np.uint8)
     return np.asarray(cv2.connectedComponents(shown)[1], np.int32)
 
 
 def _largest(cores: Labels, alpha: NDArray[np.uint8]) -> Labels:
-    """Return the labels with specks, and what is beyond the `MOST` largest, given to the nearest other core."""
+    """Return the labels with specks, and cores beyond the `MOST` largest, moved to the nearest other core."""
     mass = np.bincount(cores[cores >= 0], alpha[cores >= 0]) / 255
     order = np.argsort(-mass, kind="stable")
     kept = mass > SPECK * alpha.size
@@ -83,9 +83,9 @@ def _largest(cores: Labels, alpha: NDArray[np.uint8]) -> Labels:
 
 
 def _with_rims(cores: Labels, alpha: NDArray[np.uint8]) -> Labels:
-    """Return the cores grown over everything that shows: each soft rim goes with the nearest core that it belongs to.
+    """Return the cores grown over every visible pixel: each soft rim goes to the nearest core connected to it.
 
-    A rim is divided between the cores that it joins, and never given to one that is merely close; haze goes with the
+    A rim is divided between the cores that it connects, and never goes to one that is merely near; haze goes to the
     nearest rim.
     """
     solid = _grown(cores, _joined(alpha))
@@ -96,7 +96,8 @@ def _with_rims(cores: Labels, alpha: NDArray[np.uint8]) -> Labels:
 def _grown(labels: Labels, parts: Labels, *, to_all: bool = False) -> Labels:
     """Return the labels with each pixel of a part 1… given the nearest label of the same part.
 
-    Where that is none's, a label of the part; parts without a label stay −1, or get the nearest one of all.
+    If the nearest label belongs to another part, it gets some label of its own; parts without a label stay −1, or get
+    the nearest label with `to_all`.
     """
     inside = labels >= 0
     nearest = nearest_label(labels, inside)
@@ -110,7 +111,7 @@ def _grown(labels: Labels, parts: Labels, *, to_all: bool = False) -> Labels:
 
 
 def _grouped(things: Labels, cores: Labels, mass: Floats, picture: Bytes, most: int) -> NDArray[np.intp]:
-    """Return for each thing the number of its group; the cheapest unions are made until there are at most `most`."""
+    """Return each thing's group; the cheapest unions are made until there are at most `most`."""
     count = len(mass)
     member = np.arange(count)
     if count <= most:
@@ -122,7 +123,7 @@ def _grouped(things: Labels, cores: Labels, mass: Floats, picture: Bytes, most: 
     np.fill_diagonal(cost, np.inf)
     share = mass / mass.sum()
     for _ in range(count - most):
-        # Layers go to what is large.
+        # Large things get the layers.
         weighted = cost * np.minimum(share[:, None], share[None]) ** 0.3
         keep, gone = sorted(divmod(int(weighted.argmin()), count))
         cost[keep] = np.minimum(cost[keep], cost[gone])
@@ -134,7 +135,7 @@ def _grouped(things: Labels, cores: Labels, mass: Floats, picture: Bytes, most: 
 
 
 def _gaps(cores: Labels, count: int) -> Floats:
-    """Return the distance (count, count) between the outlines of each two cores, in pixels."""
+    """Return the distances (count, count) between the outlines of cores, in pixels."""
     inner = cv2.erode((cores >= 0).astype(np.uint8), np.ones((3, 3), np.uint8), borderValue=0)
     rows, columns = np.nonzero((cores >= 0) & (inner == 0))
     label = cores[rows, columns]
@@ -163,7 +164,7 @@ def _colors(things: Labels, picture: Bytes, count: int) -> Floats:
 
 
 def _enclosed(things: Labels, count: int) -> Mask:
-    """Return whether of each two things one lies in the other's box."""
+    """Return for each pair of things whether one lies in the other's box."""
     rows, columns = np.nonzero(things >= 0)
     box = np.empty((count, 4))
     for place, values in ((0, columns), (1, rows)):
@@ -175,25 +176,25 @@ def _enclosed(things: Labels, count: int) -> Mask:
     return np.asarray(inside | inside.T, np.bool_)
 
 
-# How many layers each thing gets.
+# The number of layers for each thing.
 
 
 KINDS = 60
-"""At most as many colors of a thing count, those of the largest regions."""
+"""The most colors of a thing that count, those of the largest regions."""
 OTHER = 8.0
-"""CIELAB distance from which two colors of a thing may be a layer each."""
+"""CIELAB distance from which two colors of a thing may each be a layer."""
 WORTH = 0.004
-"""The share of a thing from which a color of it is worth a layer."""
+"""The share of a thing from which one of its colors is worth a layer."""
 
 
 def allot(
     things: Labels, regions: Regions, sizes: NDArray[np.intp], opaque: NDArray[np.intp], layer_num: int
 ) -> list[int]:
-    """Return for each of the n ≤ `layer_num` things its number of layers, `layer_num` in all.
+    """Return the number of layers for each of the n ≤ `layer_num` things, `layer_num` in total.
 
     `things` and `regions` are of one sketch, `sizes` and `opaque` (n) the pixels of each thing in the picture. Layers
-    go where most color is told apart by one more (the unions of Ward's clustering of each thing's colors, undone);
-    what nothing asks for goes to what is largest and stays whole under a piece, as nothing see-through does.
+    go where one more separates the most color (the unions of Ward's clustering of each thing's colors, undone). Layers
+    that no color needs go to the largest things. They must stay whole under a piece, so opaque things come first.
     """
     count = len(sizes)
     both = (things >= 0) & (regions.labels >= 0)
@@ -213,7 +214,7 @@ def allot(
 
 
 def _gains(area: Floats, mean: Floats) -> list[float]:
-    """Return what each union of a thing's colors, made cheapest first, would take away from telling them apart."""
+    """Return the color variation that each union of a thing's colors would hide, cheapest union first."""
     largest = np.argsort(-area, kind="stable")[:KINDS]
     largest = largest[area[largest] > WORTH * area.sum()]
     size, color = area[largest].copy(), mean[largest].copy()
@@ -232,14 +233,14 @@ def _gains(area: Floats, mean: Floats) -> list[float]:
     return gains
 
 
-# More layers than there are things.
+# More layers than things.
 
 
 def with_pieces(layers: Bytes, seen: Labels, count: int) -> None:
-    """Fill what is left empty of `layers` (n, height, width, 4) with pieces cut off the first `count`, in place.
+    """Fill the empty ones of `layers` (n, height, width, 4) with pieces of the first `count`, in place.
 
-    `seen` (height, width) tells which layer is seen, −1 for none. A piece lies above the layer that it is a copy of,
-    which stays whole below with its soft edge. Only where nothing is opaque, the piece is missing below.
+    `seen` (height, width) is the visible layer, −1 for none. A piece lies above the layer from which it is copied; that
+    layer stays whole below, with its soft edge. Only translucent pixels are removed from the layer below.
     """
     alpha = np.take_along_axis(layers[..., 3], np.maximum(seen, 0)[None], axis=0)[0]
     pieces, number = _halved(np.where(alpha == 255, seen, -1), count, len(layers))
@@ -258,11 +259,10 @@ def with_pieces(layers: Bytes, seen: Labels, count: int) -> None:
 
 
 def _halved(groups: Labels, number: int, layer_num: int) -> tuple[Labels, int]:
-    """Return `groups`, of numbers below `number`, with the largest halved until there are `layer_num`, and their count.
+    """Return `groups`, numbered below `number`, with the largest halved until there are `layer_num`, and their count.
 
-    No group of one pixel is halved, so that there may be fewer.
-
-    A group in several pieces is halved between them, along its longer side; one piece is cut across.
+    A group of one pixel is not halved, so the count may be lower. A group in several pieces is divided between them,
+    along its longer side; one piece is cut across.
     """
     groups = groups.copy()
     while number < layer_num:
@@ -297,7 +297,7 @@ def _half(mask: Mask) -> Mask:
 
 
 def show_each(layers: Bytes, picture: Bytes, seen: Labels) -> None:
-    """Give layers (n, height, width, 4) that are empty, or the same as another, what `seen` says is seen of them."""
+    """Give layers (n, height, width, 4) that are empty or duplicates their visible part of the picture, by `seen`."""
     known: set[bytes] = set()
     for number, layer in enumerate(layers):
         if not layer[..., 3].any() or layer.tobytes() in known:

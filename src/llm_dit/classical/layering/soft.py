@@ -1,4 +1,4 @@
-"""What lies softly on a known ground: things out of focus or feathered, the shadows and lights of things, and mist."""
+"""Soft things on a known background: blurred or feathered things, shadows and glows, and mist."""
 
 from dataclasses import dataclass
 
@@ -14,19 +14,19 @@ from llm_dit.color import dot, norm
 
 Places = tuple[NDArray[np.intp], NDArray[np.intp]]
 STEEP = 0.22
-"""Alpha a pixel by which a soft edge rises at most, on a copy smoothed by one pixel; a sharp edge rises faster."""
+"""The steepest rise of alpha per pixel of a soft edge, on a copy blurred by one pixel; a sharp edge is steeper."""
 ALONG = 0.95
-"""Cosine between two color differences from which they have one direction."""
+"""Cosine from which two color differences have the same direction."""
 AGREED = 0.92
-"""The share of a thing's color difference from the ground that has one direction, if it is of one paint."""
+"""The least share of a one-paint thing's color difference from the background that has one direction."""
 MOST = 200
-"""At most as many soft things are looked for, the largest."""
+"""The most soft things, the largest."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Soft:
-    """Soft things 0…n−1: `thing` (height, width) is each pixel's, −1 none; `alpha` (height, width) its share of the
-    pixel, 0–1; `paint` (n, 3) the color of each, 0–255; `noise` by how many levels the ground may be off."""
+    """Soft things 0…n−1: `thing` (height, width) is each pixel's thing, −1 for none; `alpha` (height, width) its share
+    of the pixel, 0–1; `paint` (n, 3) its color, 0–255; `noise` the error of the background in levels."""
 
     thing: Labels
     alpha: Floats
@@ -34,7 +34,7 @@ class Soft:
     noise: float
 
     def enlarged(self, width: int, height: int) -> "Soft":
-        """Return the same for the picture's size."""
+        """Return these soft things at the picture's size."""
         thing = cv2.resize(self.thing.astype(np.float32), (width, height), interpolation=cv2.INTER_NEAREST)
         alpha = cv2.resize(self.alpha, (width, height), interpolation=cv2.INTER_LINEAR)
         return Soft(
@@ -42,9 +42,9 @@ class Soft:
         )
 
     def lay(self, number: int, plan: Plan, below: Floats, alpha: Floats, colors: Floats) -> None:
-        """Give `alpha` (height, width) and `colors` (height, width, 3) of layer `number` its soft things, in place.
+        """Write the soft things of layer `number` into its `alpha` (height, width) and `colors` (height, width, 3).
 
-        A thing is that layer's of `plan` where most of its middle is seen; it lies over `below`.
+        A thing belongs to the layer of `plan` in which most of its middle is visible; it lies over `below`.
         """
         seen = plan.rank
         solid = (self.thing >= 0) & (self.alpha > 0.5) & (seen >= 0)
@@ -67,9 +67,9 @@ class Soft:
 
 
 def find_soft(ground: Ground, sketch: Sketch) -> Soft | None:
-    """Return the soft things of one paint on `ground`, or None.
+    """Return the soft things of one paint on the background `ground`, or None.
 
-    Every pixel of such a thing is a mixture of its paint and of the ground's: I = αF + (1 − α)B.
+    Every pixel of such a thing is a mixture of its paint and the background: I = αF + (1 − α)B.
     """
     off = cv2.GaussianBlur(sketch.rgb, (0, 0), 1.0) - ground.field
     strength = np.where(sketch.visible, norm(off), 0)
@@ -88,16 +88,16 @@ def find_soft(ground: Ground, sketch: Sketch) -> Soft | None:
 
 
 def with_soft(labels: Labels, ground: int, soft: Soft) -> Labels:
-    """Return the labels with each soft thing as one region, and what is less than half it given to `ground`.
+    """Return the labels with each soft thing as one region; pixels with less than half of it become `ground`.
 
-    Segments of its edge are no things.
+    Segments of its edge are not things.
     """
     inside = np.where(soft.alpha > 0.5, soft.thing + int(labels.max()) + 1, ground)
     return compact(np.where(soft.thing >= 0, inside, labels))
 
 
 def _lumps(strength: Floats, limit: float) -> list[Places]:
-    """Return the places of what lies on the ground, parted where its colors fade between two things."""
+    """Return the pixels of each thing on the background, separated where colors fade between two things."""
     found = []
     for part in _parts(strength > limit):
         cores = np.zeros(strength.shape, bool)
@@ -115,7 +115,7 @@ def _lumps(strength: Floats, limit: float) -> list[Places]:
 
 
 def _parts(mask: Mask) -> list[Places]:
-    """Return the places of the largest connected parts of a mask."""
+    """Return the pixels of the largest connected parts of a mask."""
     _, found, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8))
     labels, area = np.asarray(found, np.int32), stats[1:, cv2.CC_STAT_AREA]
     parts = []
@@ -128,7 +128,7 @@ def _parts(mask: Mask) -> list[Places]:
 
 
 def _mixed(off: Floats, lower: Floats, strength: Floats) -> tuple[Floats, Floats, Mask] | None:
-    """Return the alpha, the paint (3) and where they explain a lump of one paint, None for one of several."""
+    """Return a lump's alpha, its paint (3) and where they explain it, or None if it has several paints."""
     top = strength >= np.percentile(strength, 95)
     paint = (off[top] + lower[top]).mean(axis=0)
     span = paint - lower
@@ -138,7 +138,7 @@ def _mixed(off: Floats, lower: Floats, strength: Floats) -> tuple[Floats, Floats
     if float(strength[aligned].sum()) < AGREED * float(strength.sum()):
         return None
     share = along / length
-    # What is weak has no direction of its own.
+    # A weak difference has no reliable direction.
     return share, paint, aligned | (share < 0.15)
 
 
@@ -154,24 +154,24 @@ def _is_soft(share: Floats, places: Places) -> bool:
     return bool(edge.any() and np.median(slope[edge]) < STEEP and np.percentile(alpha[middle], 5) > 0.7)
 
 
-# The shadows and lights of things, and mist.
+# Shadows and glows of things, and mist.
 
 
 ALIGNED = 0.96
-"""Cosine between two color differences from which they have one direction."""
+"""Cosine from which two color differences have the same direction."""
 SIMILAR = 0.8
-"""Cosine from which a light may be that of a thing of another color."""
+"""Cosine from which a light may belong to a thing of another color."""
 NEAR = 6
-"""Pixels from its thing within which a shadow or glow begins."""
+"""The distance from its thing, in pixels, within which a shadow or glow begins."""
 FAINT = 0.01
 """The alpha below which a shadow or glow has ended."""
 LIKE_ONE = 0.97
-"""The length of a sum over the sum of lengths, from which many differences are of one direction."""
+"""The length of the sum over the sum of lengths, from which many differences have the same direction."""
 
 
 def sort_soft(regions: Regions, ground: int, fit: Ground, sketch: Sketch) -> Labels:
-    """Return the labels with the soft things sorted out: rings of shadow and glow given to the ground, where they are
-    found again as halos, and mist on the ground made a region of its own."""
+    """Return the labels with rings of shadow and glow given to the background, where `find_halo` finds them again, and
+    with mist on the background as a region of its own."""
     labels = regions.labels.copy()
     for shell in _shells(regions, ground, fit, sketch):
         labels[regions.labels == shell] = ground
@@ -179,7 +179,7 @@ def sort_soft(regions: Regions, ground: int, fit: Ground, sketch: Sketch) -> Lab
 
 
 def _shells(regions: Regions, ground: int, fit: Ground, sketch: Sketch) -> list[int]:
-    """Return the regions that are the outer part of a shadow or glow of the thing they surround."""
+    """Return the regions that are the outer part of a shadow or glow of the thing that they surround."""
     found = []
     side = min(regions.labels.shape)
     candidates = (regions.shared[ground] > 0) & (regions.thick < 0.07 * side)
@@ -202,7 +202,7 @@ def _shells(regions: Regions, ground: int, fit: Ground, sketch: Sketch) -> list[
         dark = _cosine(off, -lower) > ALIGNED and strength < 0.8 * np.linalg.norm(lower)
         length = norm(sketch.rgb[places] - fit.field[places])
         rim = length[(away[places] > 1.5) & (away[places] < 3.5)]
-        # A shadow fades: at its rim it is weaker than it becomes inside. The very first pixel is any edge's blur.
+        # A shadow fades: it is weaker at its rim than inside. The first pixel is excluded: every edge blurs.
         fades = len(rim) > 0 and float(np.median(rim)) < 0.7 * float(np.percentile(length, 90))
         if things and fades and (dark or _glows(off, strength, lower, means[things])):
             found.append(one)
@@ -210,7 +210,7 @@ def _shells(regions: Regions, ground: int, fit: Ground, sketch: Sketch) -> list[
 
 
 def _glows(off: Floats, strength: float, lower: Floats, things: Floats) -> bool:
-    """Return whether `off` leads from the color `lower` towards that of one of `things` (n, 3)."""
+    """Return whether `off` points from the color `lower` to that of one of `things` (n, 3)."""
     spans = things - lower
     return any(_cosine(off, span) > ALIGNED and strength < 0.9 * np.linalg.norm(span) for span in spans)
 
@@ -220,7 +220,7 @@ def _cosine(one: Floats, other: Floats) -> float:
 
 
 def _with_mist(labels: Labels, ground: int, fit: Ground, regions: Regions, sketch: Sketch) -> Labels:
-    """Return `labels` with large soft things on the ground that are no thing's halo as new regions."""
+    """Return `labels` with large soft things on the background, other than halos, as new regions."""
     on_ground = labels == ground
     strong = on_ground & (norm(fit.off) > 2 * fit.limit)
     if strong.any() and (labels != ground).any():
@@ -237,9 +237,9 @@ def _with_mist(labels: Labels, ground: int, fit: Ground, regions: Regions, sketc
 
 
 def explained(labels: Labels, ground: int, fit: Ground, sketch: Sketch) -> tuple[Mask, Mask, Floats, Labels]:
-    """Say where on the ground the nearest thing's shadow or glow explains the picture.
+    """Find where on the background the nearest thing's shadow or glow explains the picture.
 
-    Returns four arrays: whether it does; whether as a shadow; with which alpha; the label of the nearest thing.
+    Returns four arrays: whether it does; whether as a shadow; its alpha; the label of the nearest thing.
     """
     things = (labels >= 0) & (labels != ground)
     owner = nearest_label(labels, things)
@@ -262,8 +262,9 @@ def explained(labels: Labels, ground: int, fit: Ground, sketch: Sketch) -> tuple
 
 
 def _lights(means: Floats, owner: Labels, on_ground: Mask, fit: Ground) -> dict[int, Floats]:
-    """Return the colors (3) of things' light, where all of it is of one color that is not the thing's: a sun may
-    shine paler than it is. `means` (n, 3) are the things' colors, `owner` (height, width) tells the nearest thing.
+    """Return the light color (3) of each thing whose light has one color other than the thing's, such as a pale sun.
+
+    `means` (n, 3) are the things' colors, `owner` (height, width) the nearest thing of each pixel.
     """
     lights, count = dict[int, Floats](), len(means)
     strength = norm(fit.off)
@@ -281,15 +282,15 @@ def _lights(means: Floats, owner: Labels, on_ground: Mask, fit: Ground) -> dict[
         if _cosine(along[one], span) > SIMILAR:
             way = along[one] / np.linalg.norm(along[one])
             room = np.where(way > 0, 255 - around[one], around[one]) / np.maximum(np.abs(way), 1e-6)
-            # Clipping would give the light another hue.
+            # Clipping would change the hue of the light.
             lights[one] = around[one] + way * min(float(np.linalg.norm(span)), float(room.min()))
     return lights
 
 
 def find_halo(labels: Labels, fit: Ground, sketch: Sketch) -> Halo:
-    """Return what lies softly around the things on ground 0, at the sketch's size.
+    """Return the shadows and glows of things on background 0, at the sketch's size.
 
-    Under the things and along their outlines it is continued from what is seen of it.
+    They are continued under the things and along their outlines from their visible part.
     """
     found, dark, alpha, owner = explained(labels, 0, fit, sketch)
     found = _beside(found, labels > 0)
@@ -318,7 +319,7 @@ def find_halo(labels: Labels, fit: Ground, sketch: Sketch) -> Halo:
 
 
 def _beside(found: Mask, things: Mask) -> Mask:
-    """Return the parts of `found` that begin at a thing: a patch of the ground far off is none of its light."""
+    """Return the parts of `found` that begin at a thing: a distant patch of the background is not its light."""
     away = cv2.distanceTransform((~things).astype(np.uint8), cv2.DIST_L2, 3)
     count, labels = cv2.connectedComponents(found.astype(np.uint8))
     parts = np.asarray(labels, np.int32)
@@ -328,7 +329,7 @@ def _beside(found: Mask, things: Mask) -> Mask:
 
 
 def _inner_means(labels: Labels, rgb: Floats) -> Floats:
-    """Return the mean color (n, 3) of each label's deeper half."""
+    """Return the mean color (n, 3) of the deeper half of each label."""
     inside = labels >= 0
     flat = labels[inside]
     count = int(labels.max()) + 1

@@ -1,4 +1,4 @@
-"""Joining regions into surfaces, of one paint or one texture, in one piece or in many; the ground below them all."""
+"""Joining regions into surfaces of one paint or texture, in one or many pieces; and the background behind them."""
 
 from dataclasses import dataclass
 
@@ -10,18 +10,18 @@ from llm_dit.classical.layering.regions import MOST, Floats, Labels, Mask, Regio
 from llm_dit.color import dot, largest, norm
 
 SLIVER = 3.2
-"""Regions nowhere deeper than this many pixels may be nothing but the blur of an edge."""
+"""Depth in pixels up to which a region may be only the blur of an edge."""
 BETWEEN = 0.3
-"""How far a mixture of two colors may lie off the way from one to the other, as a share of its length."""
+"""The largest distance of a mixture from the line between two colors, as a share of its length."""
 PAINT = 6.5
-"""CIELAB distance up to which separate regions may be of one paint."""
+"""CIELAB distance up to which separate regions may have one paint."""
 
 
 def pieces_of(labels: Labels, ground: int) -> Labels:
-    """Return the labels with every region but the ground, which becomes 0, cut into its connected pieces.
+    """Return the labels with every region cut into connected pieces, except the background, which becomes 0.
 
-    There are at most `MOST` of them, or as many as regions: what is small beyond that stays with the largest piece of
-    its region, for what joins the pieces takes the cube of their number in time.
+    There are at most `MOST` pieces, or as many as regions: the smallest stay with the largest piece of their region,
+    because joining takes the cube of their number in time.
     """
     result = np.where(labels == ground, 0, -1).astype(np.int32)
     number, count = 1, int(labels.max()) + 1
@@ -44,13 +44,13 @@ def pieces_of(labels: Labels, ground: int) -> Labels:
 
 
 def dissolve_slivers(regions: Regions, sketch: Sketch) -> Labels:
-    """Return the labels with the blurred rims between two colors given, pixel by pixel, to the nearer color.
+    """Return the labels with the blurred rims between two colors assigned, pixel by pixel, to the nearer color.
 
     A rim is thin and its color lies between those of two neighbors: I = αF + (1 − α)B.
     """
     labels = regions.labels.copy()
     thin = np.flatnonzero(regions.thick < SLIVER)
-    # Neighbors that are slivers themselves do not vouch for a mixture unless they are far from it in color.
+    # A neighbor that is a sliver counts as part of a mixture only if its color is far from it.
     for sliver in thin.tolist():
         near = np.flatnonzero(regions.shared[sliver] > 0)
         pair = _mixed_of(regions.mean[sliver], near, regions)
@@ -62,12 +62,12 @@ def dissolve_slivers(regions: Regions, sketch: Sketch) -> Labels:
         pixels = sketch.lab[window][mine]
         to_first, to_second = (norm(pixels - regions.mean[side]) for side in pair)
         labels[window][mine] = np.where(to_first < to_second, pair[0], pair[1])
-    # Chains end where no sliver is left: a rim given to another rim is given on by the next pass.
+    # Chains resolve over passes: a rim given to another rim is passed on in the next one.
     return compact(labels)
 
 
 def _mixed_of(color: Floats, near: NDArray[np.intp], regions: Regions) -> tuple[int, int] | None:
-    """Return the two neighbors that `color` lies between, or None."""
+    """Return the two neighbors whose mixture `color` is, or None."""
     one, other = np.triu_indices(len(near), 1)
     if not len(one):
         return None
@@ -83,10 +83,10 @@ def _mixed_of(color: Floats, near: NDArray[np.intp], regions: Regions) -> tuple[
 
 
 def join_paint(regions: Regions, sketch: Sketch, *, strict: bool) -> Labels:
-    """Return the labels with regions of one paint joined, wherever they lie: letters, dots, a ground seen in gaps.
+    """Return the labels with regions of one paint joined, wherever they lie: letters, dots, a background seen in gaps.
 
-    The paint of a large region is a quadratic in x and y, so that a piece of a gradient ground is compared with
-    what the gradient would be there. Small pieces join large ones only when close by, pieces of like size anywhere.
+    The paint of a large region is a quadratic in x and y, so that a piece of a gradient is compared with the gradient's
+    color at its position. Small pieces join large ones only if near; pieces of similar size join anywhere.
     """
     order = np.argsort(-regions.area, kind="stable")
     parent = np.arange(regions.count)
@@ -104,7 +104,7 @@ def join_paint(regions: Regions, sketch: Sketch, *, strict: bool) -> Labels:
         ratio = regions.area[leader] / regions.area
         reach = np.sqrt(regions.area[leader])
         gap = gap_from(regions.box, leader)
-        # Strokes of one width are writing, whatever they stand on (Epshtein et al., stroke width transform, CVPR 2010).
+        # Strokes of one width are writing, on any surface (Epshtein et al., stroke width transform, CVPR 2010).
         width = regions.thick / regions.thick[leader]
         large = side / side[leader]
         writing = very & (large > 0.3) & (large < 3) & strokes & strokes[leader] & (width > 0.6) & (width < 1.7)
@@ -118,18 +118,18 @@ def join_paint(regions: Regions, sketch: Sketch, *, strict: bool) -> Labels:
 
 
 def is_stroke(regions: Regions) -> Mask:
-    """Return which pieces are long for their width."""
+    """Return which pieces are long relative to their width."""
     return 3.2 * regions.thick**2 < 0.45 * regions.area
 
 
 def hosts(regions: Regions) -> tuple[Floats, NDArray[np.intp]]:
-    """Return for each region the share of its outline that it has with one other, and which; slivers do not count."""
+    """Return each region's largest share of outline with one other region, and that region; slivers do not count."""
     wide = regions.shared * (regions.thick > SLIVER)
     return wide.max(axis=-1) / (wide.sum(axis=-1) + 1e-6), wide.argmax(axis=-1)
 
 
 def same_role(regions: Regions, one: int, purity: Floats, host: NDArray[np.intp]) -> Mask:
-    """Return which regions lie on the same ground as `one`, both with hardly anything else beside them."""
+    """Return which regions lie on the same surface as `one`, with hardly any other neighbors."""
     grounds = regions.mean[host]
     alike = norm(grounds - grounds[one]) < 2 * PAINT
     return alike & (purity > 0.75) & bool(purity[one] > 0.75)
@@ -142,7 +142,7 @@ def _follow(parent: NDArray[np.intp]) -> NDArray[np.intp]:
 
 
 def _paint_at(regions: Regions, sketch: Sketch, leader: int, centre: Floats) -> Floats:
-    """Return the leader's paint (n, 3) at the places `centre` (n, 2), clamped to its own box."""
+    """Return the leader's paint (n, 3) at the points `centre` (n, 2), clamped to its own box."""
     if regions.area[leader] < 400 or regions.thick[leader] < 6:
         return np.broadcast_to(regions.mean[leader], (regions.count, 3))
     box = regions.box[leader]
@@ -156,7 +156,7 @@ def _paint_at(regions: Regions, sketch: Sketch, leader: int, centre: Floats) -> 
 
 
 def is_flat(mask: Mask, sketch: Sketch) -> bool:
-    """Return whether most of what is well inside `mask` is of one paint, a gradient too; a texture is none."""
+    """Return whether most of the interior of `mask` has one paint, including a gradient but not a texture."""
     deep = cv2.erode(mask.astype(np.uint8), np.ones((5, 5), np.uint8)) > 0
     rows, columns = np.nonzero(deep if deep.sum() > 60 else mask)
     step = max(1, len(rows) // 3000)
@@ -185,24 +185,24 @@ def gap_from(box: Floats, one: int) -> Floats:
     return np.linalg.norm(gap, axis=-1)
 
 
-# Holes and gaps: what is seen through letters and between them belongs to what lies around them.
+# Holes and gaps: what is visible through and between letters belongs to their surroundings.
 
 
 SMALL = 0.02
-"""The share of the picture that a hole or a gap takes at most."""
+"""The largest share of the picture for a hole or a gap."""
 LEAST_PIXELS = 20
-"""Pixels by which a surface is known."""
+"""The least number of pixels that describe a surface."""
 
 
 def open_holes(regions: Regions, sketch: Sketch) -> Labels:
-    """Return the labels with holes and gaps of things given to the larger region that is seen through them.
+    """Return the labels with holes and gaps of things given to the larger region visible through them.
 
-    It looks there as it does nearby, as far as it is of one color or texture. A hole that it does not touch is seen
-    through thin strokes and is none itself: that would be writing of its color on the thing.
+    The hole must look like that region nearby, as far as it has one color or texture. If it does not touch the region,
+    it must be enclosed by thin strokes and not be a stroke itself: that would be writing on the thing.
     """
     labels = regions.labels.copy()
     strokes = is_stroke(regions)
-    # Flecks of texture thin a hole out.
+    # Specks of texture reduce the thickness of a hole.
     is_long = 3.2 * regions.thick**2 < 0.3 * regions.area
     for one in np.flatnonzero((regions.area < SMALL * labels.size) & (regions.area > 2)).tolist():
         reach = round(4 + 1.2 * float(regions.area[one]) ** 0.5)
@@ -223,7 +223,7 @@ def open_holes(regions: Regions, sketch: Sketch) -> Labels:
 
 
 def _like(one: int, others: list[int], labels: Labels, lab: Floats) -> int | None:
-    """Return which one of `others` looks nearby as `one` does, or None."""
+    """Return the one of `others` that looks like `one` nearby, or None."""
     mine = labels == one
     deep = np.asarray(cv2.distanceTransform(mine.astype(np.uint8), cv2.DIST_L2, 3), np.float32)
     own = np.median(lab[deep >= min(2.0, float(deep.max()))], axis=0)
@@ -232,7 +232,7 @@ def _like(one: int, others: list[int], labels: Labels, lab: Floats) -> int | Non
         values = lab[labels == other]
         spread = float(np.linalg.norm(values.std(axis=0)))
         miss = float(np.linalg.norm(own - np.median(values, axis=0))) / max(PAINT, 1.5 * spread)
-        # A surface that changes has the hole's color somewhere beside it.
+        # A varying surface has the hole's color somewhere beside it.
         miss = min(miss, float(np.percentile(norm(values - own), 10)) / PAINT)
         if miss < best:
             best, found = miss, other
@@ -240,38 +240,38 @@ def _like(one: int, others: list[int], labels: Labels, lab: Floats) -> int | Non
 
 
 def _stands_out(regions: Regions, one: int, owner: int, hosts: list[int]) -> bool:
-    """Return whether `one` is more like `owner` than like anything else that it touches."""
+    """Return whether `one` resembles `owner` more than anything else that it touches."""
     miss = float(np.linalg.norm(regions.mean[one] - regions.mean[owner]))
     return all(float(np.linalg.norm(regions.mean[one] - regions.mean[host])) > miss for host in hosts if host != owner)
 
 
-# The ground: what lies behind everything, also where it is hidden.
+# The background: behind everything, including where it is hidden.
 
 
 COARSE = 0.25
-"""The ground is fitted on a copy this much smaller than the sketch."""
+"""The scale, relative to the sketch, of the copy on which the background is fitted."""
 POWERS = sorted(((i, j) for i in range(5) for j in range(5 - i)), key=sum)
-"""Those of x and y in a quartic, the lower first."""
+"""The powers of x and y in a quartic, the lower first."""
 TERMS = (3, 6, 10, 15)
-"""How many of them a plane, a quadric, a cubic and a quartic have."""
+"""The number of terms of a plane, a quadric, a cubic and a quartic."""
 RIDGE = (1e-7, 1e-7, 1e-6, 1e-5, 1e-4)
-"""The weight against a term of each degree."""
+"""The ridge weight of a term of each degree."""
 EXPLAINED = 3.0
-"""Levels up to which a surface explains a pixel."""
+"""The largest residual in levels of a pixel that a surface explains."""
 
 
 CLEAR = 8
-"""Pixels clear of all outlines from which something is a thing of its own."""
+"""The distance from all outlines, in pixels, from which something is a separate thing."""
 STRAYS = MOST // 4
-"""At most as many things are found on the ground that were part of it; the largest."""
+"""The most things separated from the background, the largest."""
 BARE = 0.9
-"""The share of all from which a ground of one color is no part of a pattern."""
+"""The share of the picture from which a background of one color is not part of a pattern."""
 
 
 def find_ground(regions: Regions) -> int:
-    """Return the region that lies behind everything: much of the picture's edge and a large area.
+    """Return the region behind everything: it has a large area and much of the picture's edge.
 
-    Backgrounds are cut by the picture's edge, objects seldom are (Wei et al., "Geodesic saliency using background
+    The picture's edge often cuts backgrounds, but seldom objects (Wei et al., "Geodesic saliency using background
     priors", ECCV 2012; Zhu et al., "Saliency optimization from robust background detection", CVPR 2014).
     """
     rim = regions.rim / max(float(regions.rim.sum()), 1.0)
@@ -280,9 +280,9 @@ def find_ground(regions: Regions) -> int:
 
 @dataclass(frozen=True, kw_only=True)
 class Ground:
-    """`field` (height, width, 3) is the ground's smooth color 0–255 everywhere, `off` how the picture differs from it
-    (smoothed along the ground), `noise` the typical length of `off`; `covers` tells whether
-    enough of it is seen to know it where it is not."""
+    """A background: `field` (height, width, 3) is its smooth color 0–255 everywhere, `off` the picture's difference
+    from it (smoothed along it), `noise` the typical length of `off`, and `covers` whether enough of it is visible to
+    know it where it is hidden."""
 
     field: Floats
     off: Floats
@@ -291,7 +291,7 @@ class Ground:
 
     @property
     def limit(self) -> float:
-        """The length of `off` from which something lies on the ground."""
+        """The length of `off` from which a pixel is not background."""
         return max(4.0, 4.0 * self.noise)
 
     @property
@@ -301,12 +301,12 @@ class Ground:
 
 
 def fit_ground(rgb: Floats, mask: Mask) -> Ground:
-    """Return the smooth ground that explains most of `mask` in `rgb` (height, width, 3), 0–255.
+    """Return the smooth background that explains most of `mask` in `rgb` (height, width, 3), 0–255.
 
-    A polynomial in x and y by iteratively reweighted least squares (Holland and Welsch, 1977) takes flat grounds and
-    gradients, of the lowest degree up to 4 that explains about as much as a higher one; what it leaves of them is
-    averaged locally over what it explains (normalised convolution, Knutsson and Westin, 1993). Halos and shadows are
-    outliers to both and do not color the ground.
+    A polynomial in x and y by iteratively reweighted least squares (Holland and Welsch, 1977) fits flat colors and
+    gradients, with the lowest degree up to 4 that explains about as much as a higher one. Its residual is averaged
+    locally over the inliers (normalized convolution, Knutsson and Westin, 1993). Halos and shadows are outliers to both
+    and do not tint the background.
     """
     height, width = mask.shape
     size = (max(8, round(width * COARSE)), max(8, round(height * COARSE)))
@@ -318,7 +318,7 @@ def fit_ground(rgb: Floats, mask: Mask) -> Ground:
         known = small[..., 3] > 0
     values = small[..., :3] / np.maximum(small[..., 3:], 1e-6)
     low, high = np.percentile(values[known], (1, 99), axis=0)
-    # A quartic runs wild where it has nothing to go by.
+    # A quartic diverges where it has no data.
     field = _smooth_fit(values, known).clip(low - 12, high + 12)
     field = cv2.resize(field, (width, height), interpolation=cv2.INTER_LINEAR).clip(0, 255)
     off = _smoothed_along(rgb - field, mask)
@@ -331,7 +331,7 @@ def _smooth_fit(values: Floats, known: Mask) -> Floats:
     x, y = np.meshgrid(np.arange(width, dtype=np.float32) / width, np.arange(height, dtype=np.float32) / height)
     everywhere = _powers(x.ravel(), y.ravel())
     basis, colors = everywhere[known.ravel()], values[known]
-    # A glow in a corner bends a quartic and leaves a plane alone.
+    # A glow in a corner bends a quartic but not a plane.
     fits = [_robust_fit(basis[:, :terms], colors) for terms in TERMS]
     shares = [float((miss < EXPLAINED).mean()) for _, miss in fits]
     chosen = next(index for index, share in enumerate(shares) if share >= 0.98 * max(shares))
@@ -345,13 +345,13 @@ def _smooth_fit(values: Floats, known: Mask) -> Floats:
 
 
 def _robust_fit(basis: Floats, colors: Floats) -> tuple[Floats, Floats]:
-    """Return the factors (terms, 3) of `basis` (n, terms) for most of `colors` (n, 3), and by what each is missed."""
+    """Return the coefficients (terms, 3) of `basis` (n, terms) for most of `colors` (n, 3), and each residual."""
     weight = np.ones(len(colors), np.float32)
     factors, miss = np.zeros((basis.shape[1], 3), np.float32), np.zeros(len(colors), np.float32)
     for _ in range(8):
         weighted = basis * weight[:, None]
-        # The normal equations are a hundred times faster than a decomposition; the ridge keeps narrow grounds solvable
-        # and, the higher the power the more, the ground tame where nothing is seen of it.
+        # The normal equations are a hundred times faster than a decomposition. The ridge keeps narrow backgrounds
+        # solvable and, increasing with the power, limits extrapolation.
         square = (basis.T @ weighted).astype(np.float64)
         ridge = np.trace(square) * np.diag([RIDGE[i + j] for i, j in POWERS[: basis.shape[1]]])
         factors = np.linalg.solve(square + ridge, weighted.T @ colors).astype(np.float32)
@@ -370,21 +370,20 @@ def _powers(x: Floats, y: Floats) -> Floats:
 
 
 def _smoothed_along(values: Floats, mask: Mask) -> Floats:
-    """Return `values` averaged over the pixels of `mask` nearby, 0 outside of it."""
+    """Return `values` averaged over the nearby pixels of `mask`, 0 outside it."""
     share = (mask & (depth(mask.astype(np.int32)) > 1.5)).astype(np.float32)
     total = cv2.boxFilter(cv2.boxFilter(share, -1, (5, 5)), -1, (5, 5))
     sums = cv2.boxFilter(cv2.boxFilter(values * share[..., None], -1, (5, 5)), -1, (5, 5))
     return np.where(mask[..., None], sums / (total[..., None] + 1e-3), 0).astype(np.float32)
 
 
-# What is on a ground.
+# Things on a background.
 
 
 def foreign_to(ground: int, regions: Regions, fit: Ground, sketch: Sketch) -> Mask:
-    """Return which regions are plainly of another color than the region `ground`, where that is known everywhere.
+    """Return which regions differ clearly in color from the region `ground`, if that is known everywhere.
 
-    There are none where less than nearly all is that ground: the colors of a pattern are plainly different and of one
-    ground.
+    There are none unless the background fills nearly the whole picture: a pattern also has clearly different colors.
     """
     if not fit.known or regions.area[ground] < BARE * regions.area.sum():
         return np.zeros(regions.count, bool)
@@ -395,9 +394,9 @@ def foreign_to(ground: int, regions: Regions, fit: Ground, sketch: Sketch) -> Ma
 
 
 def with_strays(labels: Labels, ground: int, fit: Ground, sketch: Sketch, least: float = 0.0) -> Labels:
-    """Return the labels with what lies on the label `ground` in another color and with a sharp edge as new ones.
+    """Return the labels with sharp-edged areas of another color on the label `ground` as new labels.
 
-    Only what takes more than the share `least` of the picture counts. Shadows and glows have no sharp edge, they fade.
+    Only areas above the share `least` of the picture count. Shadows and glows fade, so they have no sharp edge.
     """
     off = np.asarray(_off(fit, sketch), np.float32)
     count, parts = cv2.connectedComponents(((labels == ground) & (off > 2 * PAINT)).astype(np.uint8))
@@ -406,7 +405,7 @@ def with_strays(labels: Labels, ground: int, fit: Ground, sketch: Sketch, least:
     fall = cv2.erode(off, around) / np.maximum(cv2.dilate(off, around), 1)
     size = np.maximum(np.bincount(parts[rim], minlength=count), 1)
     sharp = np.bincount(parts[rim], fall[rim], count) < 0.5 * size
-    # What is nowhere clear of a thing's outline is that outline's blur.
+    # What lies nowhere clear of a thing's outline is that outline's blur.
     clear = cv2.erode((labels == ground).astype(np.uint8), around) > 0
     sharp &= np.bincount(parts[clear], minlength=count) > CLEAR
     sharp[0] = False
@@ -417,7 +416,7 @@ def with_strays(labels: Labels, ground: int, fit: Ground, sketch: Sketch, least:
 
 
 def of_ground_color(regions: Regions, fit: Ground, sketch: Sketch) -> Mask:
-    """Return which pieces have the color that the ground has at their place, the ground itself left out."""
+    """Return which pieces have the background's color at their position, excluding the background itself."""
     inside = regions.labels >= 0
     result = np.bincount(regions.labels[inside], _off(fit, sketch)[inside], regions.count) < PAINT * regions.area
     result[0] = False
@@ -425,6 +424,6 @@ def of_ground_color(regions: Regions, fit: Ground, sketch: Sketch) -> Mask:
 
 
 def _off(fit: Ground, sketch: Sketch) -> Floats:
-    """Return how far each pixel is from the ground's color in CIELAB."""
+    """Return each pixel's difference from the background's color in CIELAB."""
     lab = cv2.cvtColor(np.asarray(fit.field, np.float32) / np.float32(255), cv2.COLOR_RGB2LAB)
     return norm(sketch.lab - lab)
