@@ -105,7 +105,7 @@ READERS = {
     "Chromium, SVG": Reader(
         format="svg",
         read=lambda files: chromium_reads(files, SIZE),
-        most=4,
+        most=6,
         off={"color-dodge": 12, "color-burn": 16, "hue": 15, "saturation": 13},
     ),
 }
