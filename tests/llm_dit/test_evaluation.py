@@ -97,5 +97,5 @@ def test_the_mean_takes_pictures_that_need_fewer_merges_as_they_are() -> None:
 
 def test_stacks_of_nothing_and_of_two_sizes_are_refused() -> None:
     for found, truth in (([], [GROUND]), ([GROUND], [GROUND.resize((4, 4))])):
-        with pytest.raises(InputError, match="of one size"):
+        with pytest.raises(InputError, match="of the same size"):
             compare(found, truth)
