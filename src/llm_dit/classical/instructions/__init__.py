@@ -1,1 +1,1 @@
-"""From ordinary English to operations on a layer."""
+"""Parsing English and Chinese instructions into operations on a layer."""

@@ -1,6 +1,6 @@
-"""A Chinese clause in the plain words that the rules read: its words by the lexicon, in the rules' order.
+"""Translating a Chinese clause into the plain English that the rules read: words by the lexicon, in the rules' order.
 
-Nothing is dropped but what has no meaning of its own. A clause with a word that nobody knows is none, unless the word
+Only words without a meaning of their own are dropped. A clause with an unknown word is not understood, unless the word
 names what is edited.
 """
 
@@ -13,14 +13,14 @@ from llm_dit.classical.instructions.chinese_words import Order, joined, words_of
 
 @dataclass(frozen=True)
 class Clause:
-    """A clause in plain words, and how its names were written."""
+    """A clause in plain words, and the original spelling of its names."""
 
     plain: str
     names: dict[str, str] = field(default_factory=dict[str, str])
 
 
 def plain_clause(clause: str) -> Clause | None:
-    """Return a clause in plain words, or None when its words fit no order that the rules read."""
+    """Return a clause in plain words, or None if its words fit no order that the rules read."""
     words = joined(words_of(clause))
     if any(word.kind == "not" for word in words):
         return None
@@ -158,7 +158,7 @@ def _remove(order: Order) -> str | None:
 
 
 def _to(order: Order) -> str | None:
-    """What is changed stands before 改成, what it becomes after it."""
+    """What changes stands before 改成, the result after it."""
     at = next((index for index, word in enumerate(order.words) if word.kind == "to"), None)
     if at is None:
         return None
@@ -222,7 +222,7 @@ def _scale(order: Order) -> str | None:
 
 
 def _colors(order: Order, way: str | None) -> str | None:
-    """让颜色更鲜艳: the colors of a layer are the layer."""
+    """让颜色更鲜艳: the colors of a layer mean the layer."""
     described = order.take("adjective")
     if described is None:
         return None
@@ -294,7 +294,7 @@ def _color(order: Order) -> str | None:
 
 
 def _add(order: Order) -> str | None:
-    """What is added and is no effect would be something new."""
+    """An addition that is not an effect would be a new object."""
     if order.take("add") is None:
         return None
     new = [name for name in (*order.all("name"), *order.all("unknown")) if name != "it"]

@@ -1,4 +1,4 @@
-"""The words of a Chinese clause, by the lexicon: what each one does, its English, and what belongs together."""
+"""Tokenizing a Chinese clause by the lexicon: each word's role, its English, and which words belong together."""
 
 import re
 import tomllib
@@ -14,13 +14,13 @@ Kind = Literal[
     "strength", "more", "less", "too", "enough", "not", "of", "part", "but", "keep", "others", "from", "till", "turn",
     "tool", "way", "width", "metal", "and", "shift", "every", "lean", "number", "unknown",
 ]  # fmt: skip
-"""What a word does in a clause."""
+"""The role of a word in a clause."""
 
 _LEXICON = tomllib.loads(Path(__file__).with_name("chinese_lexicon.toml").read_text(encoding="utf-8"))
 CHINESE_COLORS: dict[str, str] = {
     word: name for name, words in _LEXICON["colors"].items() for word in reversed(words.split())
 }
-"""The English name for each Chinese one; where English has two for one color, either."""
+"""The English name of each Chinese color; if English has two for one color, either."""
 
 
 def _all() -> dict[str, tuple[Kind, str]]:
@@ -37,7 +37,7 @@ def _all() -> dict[str, tuple[Kind, str]]:
 
 
 LEXICON = _all()
-"""What each Chinese word does, and its English."""
+"""The role and the English of each Chinese word."""
 LONGEST = max(map(len, LEXICON))
 
 STRONG_JOINT = re.compile(
@@ -60,7 +60,7 @@ _MEASURES = (
 _COLOR_CODE = re.compile(r"#(?:[0-9a-f]{6}|[0-9a-f]{3})(?![0-9a-z])|(?:rgb|hsl)\([^()a-z]{5,40}\)")
 _LATIN = re.compile(r"[a-z][a-z'-]*")
 _FULL_COLOR = re.compile(COLOR_PATTERN)
-# 绿色调 is a green tint, 绿色调暗 a green that is darkened.
+# 绿色调 is a green tint; 绿色调暗 darkens a green.
 _TINT_AHEAD = re.compile(r"调(?![成为暗亮高低整到得深浅])")
 _ALONE = {
     "bright": "brighter",
@@ -74,7 +74,7 @@ _ALONE = {
 
 @dataclass(frozen=True)
 class Word:
-    """A word of a clause: what it does, its English, and how it was written."""
+    """A word of a clause: its role, its English, and its original spelling."""
 
     kind: Kind
     plain: str
@@ -82,12 +82,12 @@ class Word:
 
 
 def split_chinese(text: str) -> list[str]:
-    """Return the clauses between strong joints."""
+    """Return the clauses between strong separators."""
     return [clause for clause in STRONG_JOINT.split(text) if clause and words_of(clause)]
 
 
 def split_weakly(clause: str) -> list[str]:
-    """Return what stands between words such as 和, which join clauses as well as names."""
+    """Return the parts between words such as 和, which join clauses as well as names."""
     parts, start, at = list[str](), 0, 0
     while at < len(clause):
         word, end = _word_at(clause, at)
@@ -99,7 +99,7 @@ def split_weakly(clause: str) -> list[str]:
 
 
 def words_of(clause: str) -> list[Word]:
-    """Return the words of a clause that mean something, the longest that is known first."""
+    """Return the meaningful words of a clause, matching the longest known word first."""
     words: list[Word] = []
     at = 0
     while at < len(clause):
@@ -152,7 +152,7 @@ def _number(written: str) -> str:
 
 
 def joined(words: list[Word]) -> list[Word]:
-    """Join what belongs together: shades to colors, colors to things, owners to what they own."""
+    """Join words that belong together: shades to colors, colors to things, owners to what they own."""
     joined: list[Word] = []
     for index, word in enumerate(words):
         following = words[index + 1].kind if index + 1 < len(words) else None
@@ -178,12 +178,12 @@ def joined(words: list[Word]) -> list[Word]:
             joined[-1] = word
         else:
             joined.append(word)
-    # A word that nobody knows is a name where only a name can be.
+    # An unknown word is a name if it stands where only a name can.
     return [_named(word) if index == 0 else word for index, word in enumerate(joined)]
 
 
 def _named(word: Word) -> Word:
-    """Return an unknown word as the name of a thing; letters stand for it, as rules read them."""
+    """Return an unknown word as the name of a thing, represented by Latin letters that the rules can read."""
     if word.kind != "unknown":
         return word
     letters = "".join(chr(ord("a") + int(sign)) for sign in str(sum(map(ord, word.written))))
@@ -194,7 +194,7 @@ _WHERE_ONLY = frozenset({"to", "make", "add", "of", "every", "and", "enough"})
 
 
 class Order:
-    """The words of a clause, taken out one by one; a clause is understood when none is left."""
+    """The words of a clause, removed one by one; the clause is understood when none is left."""
 
     def __init__(self, words: Iterable[Word]) -> None:
         self.words = list(words)
@@ -203,7 +203,7 @@ class Order:
         return any(word.kind in kinds and plain in {None, word.plain} for word in self.words)
 
     def take(self, *kinds: Kind, plain: str | None = None) -> str | None:
-        """Take out the first word that does one of these, and return its English."""
+        """Remove the first word with one of these roles, and return its English."""
         for index, word in enumerate(self.words):
             if word.kind in kinds and plain in {None, word.plain}:
                 return self.words.pop(index).plain
@@ -215,27 +215,27 @@ class Order:
         return taken
 
     def drop(self, *kinds: Kind) -> None:
-        """Take out all words that do one of these."""
+        """Remove all words with one of these roles."""
         self.words = [word for word in self.words if word.kind not in kinds]
 
     def target(self) -> str:
-        """Take out the thing that is edited, or the layer."""
+        """Remove and return the thing that is edited, or the layer."""
         return self.take("name") or "it"
 
     def part(self) -> str:
-        """Take out what is edited, or else a color that says which part that is: "the yellow parts"."""
+        """Remove and return what is edited, or a color that identifies it: "the yellow parts"."""
         return self.take("name") or (f"the {color} parts" if (color := self.take("color")) else "it")
 
     def strength(self) -> str:
         return " ".join(self.all("strength"))
 
     def by(self) -> str:
-        """Take out how much: "80%" after "to", "by 20%" otherwise."""
+        """Remove and return the amount: "80%" after "to", "by 20%" otherwise."""
         to = self.take("till", "to") is not None
         number = self.take("number")
         return "" if number is None else f"{'to' if to else 'by'} {number}"
 
     def rest(self, plain: str, *also: Kind) -> str | None:
-        """Return the plain words, or None when a word of weight is left."""
+        """Return the plain words, or None if a meaningful word is left."""
         left = [word for word in self.words if word.kind not in _WHERE_ONLY and word.kind not in also]
         return None if left else plain

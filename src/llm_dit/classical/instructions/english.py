@@ -1,4 +1,4 @@
-"""English as people write it, in plain words: joints, courtesy, abbreviations, odd orders, slips of the keyboard."""
+"""Normalizing everyday English: separators, courtesy, abbreviations, unusual word order, typos."""
 
 import re
 import tomllib
@@ -92,7 +92,7 @@ _EMOJI = re.compile(r"[\u200d\u20e3\u2300-\u27bf\u2b00-\u2bff\ufe0e\ufe0f\U0001f
 
 def normalise(text: str) -> str:
     """Return the text in lower case with plain quotes, signs and single spaces, and without emoji."""
-    # Chinese and Japanese keyboards give letters and signs of another width.
+    # Chinese and Japanese keyboards produce full-width letters and signs.
     text = unicodedata.normalize("NFKC", text)
     text = _EMOJI.sub(" ", text.lower()).translate(
         str.maketrans({"。": ".", "、": ",", "’": "'", "‘": "'", "−": "-", "–": "-", "“": " ", "”": " ", '"': " "})
@@ -117,7 +117,7 @@ def strip_courtesy(clause: str) -> str:
 
 
 def readings(text: str) -> Iterator[str]:
-    """Yield the text in plainer and plainer words, the slips mended first, for a slip may look like a name."""
+    """Yield the text in ever plainer words, with typos corrected first, because a typo may look like a name."""
     corrected = correct(text)
     yield corrected
     yield text
@@ -158,15 +158,15 @@ def _turned(text: str) -> str:
     return f"{found['verb']} {found['name']}{found['rest'] or ''}" if found else text
 
 
-# Slips of the keyboard: a word nobody knows, one slip away from one that the engine knows.
+# Typos: an unknown word, one typo away from a word that the engine knows.
 
 SHORTEST = 4
-"""Letters; a slip in a shorter word leaves too little to know it by."""
+"""Letters; a typo in a shorter word is too ambiguous."""
 SHORTEST_SWAPPED_LETTER = 5
-"""Letters from which one may be another."""
+"""Letters from which a typo may replace one."""
 _SHORT_SLIPS = {"teh": "the", "hte": "the"}
-"""The shorter ones that are no words themselves."""
-# What is no slip of a word that is known: said of layers, but not understood.
+"""The corrected shorter typos; they are not words themselves."""
+# Words that are not typos of known words: used about layers, but not understood.
 _NO_SLIPS = (
     "shape shade shine brand grace brown drown class grass glass great group grown grade grape graph trace "
     "place plane light night right fight sight might eight weight height crown clean clear climb cloud close "
@@ -188,12 +188,12 @@ _OPTIONAL_LETTER = re.compile(r"([a-z]*)([a-z])\?([a-z]*)")
 
 
 def correct(text: str) -> str:
-    """Return lower-case text with every unknown word replaced by the known one that it is one slip away from.
+    """Return lower-case text with each unknown word replaced by the known word that is one typo away.
 
-    A slip is a letter too many or too few, two in the wrong order, or, in longer words, a wrong one (Damerau, "A
+    A typo is one letter too many or too few, two in the wrong order, or, in longer words, a wrong one (Damerau, "A
     technique for computer detection and correction of spelling errors", 1964); the first letter is right. A word that
-    could be two known ones stays, unless one is the other's beginning: "horizontaly" is "horizontally". Of words below
-    `SHORTEST` letters only "teh" and "hte" are read.
+    could be two known ones stays, unless one begins with the other: "horizontaly" is "horizontally". Of words below
+    `SHORTEST` letters only "teh" and "hte" are corrected.
     """
     return _WORD.sub(lambda found: _corrected(found[0]), text)
 
@@ -237,11 +237,11 @@ _MORE = (
     "around bigger border clockwise clothes degrees delete everything except golden gradient larger letter "
     "letters metallic outline pixels please remove rotate smaller stroke thick thin"
 )
-"""Words of rules that stand in no table."""
+"""Words of rules that are in no table."""
 
 
 def _spelled_out(pattern: str) -> set[str]:
-    """Return the words that a pattern matches, as far as they can be read off it: "colou?r" is two."""
+    """Return the words that a pattern matches, as far as its text shows them: "colou?r" is two."""
     ends = {stem + end for stem, end in _OPTIONAL_END.findall(pattern)}
     letters = {before + letter + after for before, letter, after in _OPTIONAL_LETTER.findall(pattern)}
     without = _OPTIONAL_LETTER.sub(r"\1\3", _OPTIONAL_END.sub(r"\1", pattern))

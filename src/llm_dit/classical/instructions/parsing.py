@@ -1,8 +1,8 @@
-"""Words → a list of operations. Nothing is ever dropped: what is not understood is an error that says so.
+"""Parsing words into a list of operations. Nothing is dropped: what is not understood is an error that says so.
 
-A sentence is split at its joints ("and", ",", "then", …) into the longest clauses that one rule matches as a whole.
-`vocabulary.py` holds the words, `rules.py` the English around them and the patterns that come of both, `value_rules.py`
-the sentences with a color or a number. Chinese has the same rules: `chinese_words.py` reads its words by
+A sentence is split at its separators ("and", ",", "then", …) into the longest clauses that one rule matches as a whole.
+`vocabulary.py` holds the words, `rules.py` the English around them and the patterns for both, `value_rules.py`
+the sentences with a color or a number. Chinese uses the same rules: `chinese_words.py` reads its words by
 `chinese_lexicon.toml`, `chinese_clauses.py` puts them in the rules' order.
 """
 
@@ -25,10 +25,10 @@ _CHINESE = re.compile(r"(?!.*[\u3040-\u30ff]).*[\u3400-\u9fff\uf900-\ufaff]", re
 _NOT_LATIN = re.compile(r"[^\W\d_\u0000-\u024f\u1e00-\u1eff]")
 MAX_LENGTH = 1000
 MAX_OPERATIONS = 12
-# "Replace red with blue" and "tint it with blue" have a joint inside.
+# "Replace red with blue" and "tint it with blue" contain a separator.
 _MAX_PARTS_IN_CLAUSE = 2
 _NEGATIONS = ("not", "don't", "never", "no", "without", "dont", "不", "别", "勿")
-# What only a model can do: things that are not there, and the ways of painters.
+# What only a model can do: new objects, and the styles of painters.
 _DRAWS = re.compile(
     r"(?:add|draw|insert|put|place|create|generate|wear|give (?:it|him|her|them))\b.*"
     r"|(?:turn|transform|change|convert|replace) .* (?:into|with|to) an? .*"
@@ -47,9 +47,9 @@ _TOOL_REASONS: dict[str, Reason] = {
 
 @dataclass(frozen=True, kw_only=True)
 class _Clause:
-    """An understood clause in full words; `follows` when it took its beginning from the clause before.
+    """An understood clause in full words; `follows` if it took its beginning from the clause before.
 
-    `written` has how names are written that the words have in English.
+    `written` has the original spelling of names that the words have in English.
     """
 
     text: str
@@ -60,15 +60,15 @@ class _Clause:
 
 
 def language_of(instruction: str) -> Language:
-    """Return the language in which an instruction is answered."""
+    """Return the language in which to answer an instruction."""
     return "zh" if _CHINESE.match(instruction) else "en"
 
 
 def parse_instruction(instruction: str) -> list[Operation]:
-    """Return the operations that an instruction asks for, in its order; at least one.
+    """Return the operations of an instruction, in its order; at least one.
 
-    Raises `InstructionError`, in the instruction's language, for text that is empty, too long, not understood down to
-    the last word, or asks for what the page does.
+    Raises `InstructionError`, in the instruction's language, for text that is empty, too long, not understood to the
+    last word, or asks for what a tool of the page does.
     """
     language = language_of(instruction)
     if len(instruction) > MAX_LENGTH:
@@ -86,12 +86,12 @@ def parse_instruction(instruction: str) -> list[Operation]:
 
 @cache
 def _rules() -> tuple[Rule, ...]:
-    """Return all rules; compiling their patterns takes a third of a second, so the first instruction waits for it."""
+    """Return all rules, compiled on first use, because compiling takes a third of a second."""
     return (*color_rules(), *measure_rules(), *row_rules())
 
 
 def _understood(instruction: str, language: Language) -> list[_Clause]:
-    """Return the clauses of an instruction as it is written, or else in plainer words."""
+    """Return the clauses of an instruction as written, or else in plainer words."""
     text = normalise(instruction)
     if language == "zh":
         return _chinese_clauses(text)
@@ -108,7 +108,7 @@ def _understood(instruction: str, language: Language) -> list[_Clause]:
 
 
 def _clauses(text: str, written: str) -> list[_Clause]:
-    """Split the text into the longest clauses that are understood; `written` is how the user put it."""
+    """Split the text into the longest clauses that are understood; `written` is the user's own text."""
     parts = [(a, b) for a, b in split(text) if strip_courtesy(text[a:b])]
 
     def words(first: int, count: int) -> str:
@@ -121,7 +121,7 @@ def _clauses(text: str, written: str) -> list[_Clause]:
 
 
 def _chinese_clauses(text: str) -> list[_Clause]:
-    """Read Chinese by the same rules, clause by clause in plain words."""
+    """Parse Chinese by the same rules, translating each clause into plain words."""
     wholes = _with_the_rest(split_chinese(text))
     parts: list[str] = []
     for whole in wholes:
@@ -144,7 +144,7 @@ def _chinese_clauses(text: str) -> list[_Clause]:
 
 
 def _with_the_rest(clauses: list[str]) -> list[str]:
-    """Join "只保留红色" and "其他变黑白": what becomes of the rest belongs to what is kept."""
+    """Join "只保留红色" and "其他变黑白": the second says what happens to the rest of the first."""
     joined: list[str] = []
     for clause in clauses:
         if joined and any(word.kind == "others" for word in words_of(clause)):
@@ -155,7 +155,7 @@ def _with_the_rest(clauses: list[str]) -> list[str]:
 
 
 def _longest(length: int, words: Callable[[int, int], str], fail: Callable[[int], InstructionError]) -> list[_Clause]:
-    """Return the clauses of so many parts, each of as many parts as are understood together."""
+    """Return the clauses that `length` parts form, each the longest run of parts that is understood."""
     clauses: list[_Clause] = []
     at = 0
     while at < length:
@@ -188,7 +188,7 @@ def _understand(words: str, head: str) -> _Clause | None:
 
 @lru_cache(256)
 def _match(text: str) -> _Clause | None:
-    """Try the words as they stand first: in "make it soft" the word is the effect, in "a soft glow" its strength."""
+    """Match the words as they stand first: in "make it soft" the word is the effect, in "a soft glow" its strength."""
     plain, asked = take_strength(text)
     for words, strength in ((text, Strength()), (plain.strip(" ,"), asked)):
         for rule in _rules():
@@ -198,7 +198,7 @@ def _match(text: str) -> _Clause | None:
 
 
 def _share_strengths(clauses: list[_Clause]) -> list[_Clause]:
-    """Give all of "increase the brightness and contrast by 20%" the 20%, said with the first or with the last."""
+    """Apply the 20% of "increase the brightness and contrast by 20%" to both clauses, wherever it stands."""
     shared = list(clauses)
     for index in [*range(1, len(shared)), *range(len(shared) - 1, 0, -1)]:
         first, second = shared[index - 1], shared[index]
@@ -213,7 +213,7 @@ def _share_strengths(clauses: list[_Clause]) -> list[_Clause]:
 
 
 def _with_parts(clauses: list[_Clause]) -> list[Operation]:
-    """Return the operations with what they are about; "it" is what was named before."""
+    """Return the operations with the parts that they edit; "it" is what was named before."""
     operations: list[Operation] = []
     last: Part | None = None
     for clause in clauses:
@@ -225,7 +225,7 @@ def _with_parts(clauses: list[_Clause]) -> list[Operation]:
         elif part is None and (clause.match.means_named or clause.follows):
             part = last
         if operation.source is not None or operation.effect == "cutout":
-            # The color says which part is meant; what is cut out is the subject.
+            # The color identifies the part; what is cut out is the subject.
             part = None
         operations.append(replace(operation, part=part))
         last = part
@@ -243,7 +243,7 @@ def _check_tools(operations: list[Operation], language: Language) -> None:
 
 
 def _check_things(operations: list[Operation], language: Language) -> None:
-    """Refuse two names of which nothing says where in the layer either is."""
+    """Refuse two names if nothing says where in the layer either is."""
     names = {part.name for part in (operation.part for operation in operations) if part and part.kind in _NOWHERE}
     if len(names) > 1:
         raise refusal("several_things", language)
@@ -253,7 +253,7 @@ _NOWHERE = ("thing", "scenery", "piece")
 
 
 def _not_understood(part: str, shown: str, language: Language) -> InstructionError:
-    """Return why a clause is refused: `part` in plain words, `shown` as it was written."""
+    """Return the refusal of a clause: `part` in plain words, `shown` as written."""
     shown = "".join(sign for sign in shown.strip() if sign.isprintable())
     shown = shown if len(shown) <= 60 else f"{shown[:59]}…"
     if any(f" {word} " in f" {part} " for word in _NEGATIONS) or re.search(r"不要|别|不许|不能|勿", shown):
@@ -266,7 +266,7 @@ def _not_understood(part: str, shown: str, language: Language) -> InstructionErr
 
 
 def _as_written(part: str, written: str) -> str:
-    # Who reads “bob” looks for another Bob.
+    # A reader of “bob” would look for another Bob.
     signs = [f"(?:{re.escape(end)})?" for end in (re.findall(r"^[^\w\s]*", part)[0], re.findall(r"[^\w\s]*$", part)[0])]
     words = r"\W+".join(map(re.escape, re.findall(r"\w+", part)))
     found = re.search(words.join(signs), written, re.IGNORECASE)

@@ -1,4 +1,4 @@
-"""The grammar of English clauses: what is meant, how strongly, which way; and a rule for every way to say it.
+"""The grammar of English clauses: part, strength and direction, and a rule for each phrasing.
 
 Everything is matched on lower-case text with single spaces.
 """
@@ -13,7 +13,7 @@ from llm_dit.classical.operations import Operation, Part, PartKind
 DEGREE = r"(?P<degree>(?:even |a )?more|less|not so|not as|not that|not quite so|too)"
 NEGATIVE_DEGREES = frozenset({"less", "not so", "not as", "not that", "not quite so", "too", "fewer"})
 
-# In the order in which they are looked for: a phrase comes before the words it holds.
+# In search order: a phrase comes before the words in it.
 _STRENGTHS = {
     r"very slightly|ever so slightly|barely|a tiny bit(?: of)?|a hint(?: of)?": 0.3,
     r"slightly|slight|a (?:little bit|bit|little|touch|tad)(?: of)?|subtly|subtle|gently|gentle|softly|soft|somewhat"
@@ -34,7 +34,7 @@ _PERCENT = re.compile(r"(?<![\w.+-])(?:by )?(\d{1,4}(?:\.\d+)?) ?(?:%|percent)(?
 _TIMES = re.compile(r"(?<![\w.])(?:by )?(?:a factor of )?(\d{1,2}(?:\.\d+)?) ?(?:x|times)(?: as)?(?!\w)")
 _PLAINLY = re.compile(r"\b(?:completely|fully|totally|entirely|absolutely|100%)(?!\w)")
 
-# Places, of which nothing says where they end; they are never swallowed as a name.
+# Places, whose extent is unknown; they are never taken for a name.
 PARTS = (
     r"left|right|top|bottom|upper|lower|half|side|corners?|edges?|borders?|middle|cent(?:er|re)"
     r"|inside|outside|only|except|everything|shadows?|highlights?|midtones?"
@@ -47,19 +47,19 @@ _NOT_IN_A_NAME = re.compile(
 )
 _WHOLE = r"it|this|that|them|everything|the whole (?:thing|image|picture|photo|layer)"
 _ARTICLE = r"(?:all )?(?:the|this|that|my|its|these|those|all|his|her|their|your|our)"
-# Names for the layer itself, beside which another name may stand: "brighten the picture and paint the car red".
+# Names for the layer itself; another name may follow: "brighten the picture and paint the car red".
 _GENERAL = re.compile(
     rf"(?:{_WHOLE}|{_ARTICLE}"
     r" (?:image|picture|photo(?:graph)?|layer|colou?rs?|details?|tones?|hues?|texture|whole (?:image|picture|layer)))"
 )
-# What is edited: "it", "the house", "the old wooden house". A name is a group without a name of its own; whether its
-# words are one is asked afterwards (`is_name`), for looking ahead at every word makes patterns slow.
+# What is edited: "it", "the house", "the old wooden house". A name is an unnamed group; `is_name` checks its words
+# afterwards, because a lookahead at every word makes patterns slow.
 IT = rf"({_WHOLE}|{_ARTICLE}(?: [a-z][a-z'-]*){{1,3}}?)"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Strength:
-    """How much is asked for: a word's weight (1 is plain), a share 0–… ("by 20%"), or a factor ("twice")."""
+    """The requested strength: a word's weight (1 is plain), a share 0–… ("by 20%"), or a factor ("twice")."""
 
     weight: float = 1.0
     share: float | None = None
@@ -67,12 +67,12 @@ class Strength:
 
     @property
     def is_plain(self) -> bool:
-        """Whether nothing but the plain effect is asked for."""
+        """Whether only the plain effect is requested."""
         return self.weight == 1.0 and self.share in (None, 1.0) and self.factor is None
 
     @property
     def amount(self) -> float:
-        """The strength of an effect that is no scale; 1 is plain."""
+        """The strength of an effect that is not a scale; 1 is plain."""
         return self.weight * (1.0 if self.share is None else self.share) * (1.0 if self.factor is None else self.factor)
 
 
@@ -81,7 +81,7 @@ _COLORED_NAME = re.compile(rf"{_ARTICLE} (?:{PLAIN_COLORS})(?: (?P<noun>[a-z-]+)
 
 
 def is_name(text: str, adjectives: re.Pattern[str]) -> bool:
-    """Whether a match of `IT` names a thing: nothing in it says how much or which place, and no adjective ends it."""
+    """Whether a match of `IT` names a thing: it contains no strength or place, and does not end in an adjective."""
     if re.fullmatch(_WHOLE, text):
         return True
     if colored := _COLORED_NAME.fullmatch(text):
@@ -100,7 +100,7 @@ def is_general(name: str) -> bool:
 
 
 def is_pronoun(name: str) -> bool:
-    """Whether a name stands for what was named before."""
+    """Whether a name refers to what was named before."""
     return name in {"it", "this", "that", "them"}
 
 
@@ -122,7 +122,7 @@ def part_of(name: str) -> Part:
 
 
 def take_strength(clause: str) -> tuple[str, Strength]:
-    """Return the clause without its words of strength, and the strength they ask for."""
+    """Return the clause without its strength words, and their strength."""
     weight, share, factor = 1.0, None, None
     if found := _PERCENT.search(clause):
         share, clause = float(found[1]) / 100.0, _without(clause, found)
@@ -148,7 +148,7 @@ def _without(clause: str, found: re.Match[str]) -> str:
 # Rules: each matches a whole clause or nothing.
 
 
-# The widest change that a percentage or a factor can ask for; beyond it pictures are only black, white or noise.
+# The largest change that a percentage or a factor can request; beyond it pictures are only black, white or noise.
 _MAX_FACTOR = 10.0
 _WITHOUT_STRENGTH = frozenset({"cutout", "mirror", "flip", "turn", "invert"})
 
@@ -178,8 +178,8 @@ _SIGNED = r"(?P<sign>[+-]?) ?(?P<number>\d{1,4}(?:\.\d+)?) ?(?:%|percent)?"
 class Match:
     """An understood clause: its operation and the things it names.
 
-    `head` is what stands before its last words, "-" first when that turns their direction round. `means_named` says
-    that it speaks of "it", which is what was named before.
+    `head` is the text before its last words, with "-" in front if it reverses their direction. `means_named` is true if
+    the clause says "it", which is what was named before.
     """
 
     operation: Operation
@@ -193,13 +193,13 @@ Build = Callable[[re.Match[str], Strength], Operation | None]
 
 @dataclass(frozen=True)
 class Rule:
-    """A pattern for a whole clause, and what it stands for (None: the words fit, the meaning does not)."""
+    """A pattern for a whole clause, and its meaning (None: the words fit, the meaning does not)."""
 
     pattern: re.Pattern[str]
     build: Build
 
     def __call__(self, clause: str, strength: Strength) -> Match | None:
-        """Match a clause whose words of strength are taken off."""
+        """Match a clause without its strength words."""
         found = self.pattern.fullmatch(clause)
         operation = found and self.build(found, strength)
         if not found or not operation:
@@ -224,7 +224,7 @@ def rule(pattern: str, build: Build) -> Rule:
 
 
 def row_operation(row: Row, strength: Strength, *, negative: bool = False) -> Operation | None:
-    """Return what a row means at a strength; `negative` turns its direction round ("less", "reduce", "too")."""
+    """Return the operation of a row at a strength; `negative` reverses its direction ("less", "reduce", "too")."""
     if row.effect in _WITHOUT_STRENGTH and (negative or not strength.is_plain):
         return None
     if row.step:
@@ -234,7 +234,7 @@ def row_operation(row: Row, strength: Strength, *, negative: bool = False) -> Op
 
 
 def _factor(strength: Strength, step: float, *, down: bool) -> float:
-    """Return the factor of a scale: exact for "by 20%" and "twice as", by the scale's `step` for plain words."""
+    """Return the factor of a scale: exact for "by 20%" and "twice as", based on its `step` for plain words."""
     if strength.share is not None:
         factor = max(1.0 - strength.share, 0.0) if down else 1.0 + strength.share
     else:
@@ -263,7 +263,7 @@ def _by_row(row: Row) -> Build:
 
 
 def _set_to(row: Row) -> Build:
-    """ "Contrast 80%" is a factor of 0.8, "contrast +20" one of 1.2; transparency counts from the other end."""
+    """ "Contrast 80%" is a factor of 0.8, "contrast +20" one of 1.2; transparency is the complement of opacity."""
 
     def build(found: re.Match[str], strength: Strength) -> Operation | None:
         share = float(found["number"]) / 100.0

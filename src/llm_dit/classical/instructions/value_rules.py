@@ -1,4 +1,4 @@
-"""The sentences with a color ("make the red parts blue", "tint it green") or a number in a unit of its own."""
+"""Rules for sentences with a color ("make the red parts blue", "tint it green") or a number with its own unit."""
 
 import re
 
@@ -96,7 +96,7 @@ def _glow(found: re.Match[str], strength: Strength) -> Operation | None:
 
 
 def color_rules() -> list[Rule]:
-    """Return the rules, in the order in which they are tried."""
+    """Return the rules in matching order."""
     article = r"(?:the |its |all |every |only )?(?:the )?"
     named = r"(?:{it}(?:'s?)? )?"
     glow = rf"(?:(?P<kind>warm|cool|cold|neon|{COLOR_PATTERN}) )?(?:(?:outer |inner )?glow(?:ing light)?|bloom|halo)"
@@ -167,7 +167,7 @@ def color_rules() -> list[Rule]:
     return [rule(pattern, build) for pattern, build in table]
 
 
-# A number in a unit of its own: degrees, pixels, stops, levels, and absolute opacity.
+# A number with its own unit: degrees, pixels, stops, levels, and absolute opacity.
 
 
 _NUMBER = r"(?P<number>[+-]?\d{1,4}(?:\.\d+)?)"
@@ -180,7 +180,7 @@ def _hue(found: re.Match[str], strength: Strength) -> Operation:
 
 
 def _rotate(found: re.Match[str], strength: Strength) -> Operation | None:
-    """Half a turn has words of its own; plain "rotate it" is a quarter."""
+    """Half a turn has its own words; plain "rotate it" is a quarter."""
     groups = found.groupdict()
     angle = float(groups.get("number") or 90.0)
     if not strength.is_plain or abs(angle) % 180 == 0 or abs(angle) > 360:
@@ -214,7 +214,7 @@ def _fixed_opacity(value: float) -> Build:
 
 
 def measure_rules() -> list[Rule]:
-    """Return the rules, in the order in which they are tried."""
+    """Return the rules in matching order."""
     percent = rf"{_NUMBER} ?(?:%|percent)"
     hue = r"(?:the |its |all )?(?:the )?(?:hues?|colou?rs?)(?: of {it})?"
     pixels = rf"(?:by |of |with |with a radius of |to |into )?{_NUMBER} ?-?(?:px|pixels?)(?: blocks?| radius| blur)?"

@@ -1,4 +1,4 @@
-"""The words that the classical engine understands: one row for an effect and a direction, then colors and things.
+"""The vocabulary of the classical engine: one row per effect and direction, then colors and things.
 
 The patterns are for lower-case text with single spaces; `rules.py` holds the English around them.
 """
@@ -17,9 +17,9 @@ from llm_dit.color import Rgb
 class Row:
     """The words for one effect in one direction; each of `verbs`, `adjectives`, `nouns` is a pattern, "" for none.
 
-    "Verb it", "make it (more) adjective", "add/increase/more noun", and `phrases` as they stand with {it}.
-    `step` > 0 marks a scale: the plain word multiplies by 1 + step, or divides when `down`. With `step` 0 the
-    strength itself is the amount, and "less" means the effect named in `reverse`, if there is one.
+    They form "verb it", "make it (more) adjective" and "add/increase/more noun"; `phrases` are full patterns with {it}.
+    `step` > 0 marks a scale: the plain word multiplies by 1 + step, or divides if `down`. With `step` 0 the strength
+    itself is the amount, and "less" means the effect named in `reverse`, if any.
     """
 
     effect: str
@@ -190,7 +190,7 @@ ROWS = (
         "|(?:rotate|turn|spin|flip)(?: {it})? upside[ -]down"
         "|(?:put|make) {it} upside[ -]down|upside[ -]down",
     ),
-    # What the page does itself.
+    # Tools of the page.
     Row(
         effect="resize",
         verbs="enlarge|shrink|resize|re-?scale|scale(?: up| down)?|magnify",
@@ -217,14 +217,14 @@ ROWS = (
 )
 
 TOOLS = frozenset({"resize", "move", "hide", "duplicate", "undo", "delete"})
-"""What the page does with a layer, and no effect does."""
+"""What a tool of the page does with a layer, and no effect does."""
 
 SCALES = frozenset(row.effect for row in ROWS if row.step)
 
 
-# Colors: CSS names together or apart, a few more, #hex, rgb(), "light", "dark", …
+# Colors: CSS names as one word or several, a few more, #hex, rgb(), "light", "dark", …
 
-# Words for colors that people use and CSS does not have.
+# Common color words that CSS lacks.
 _MORE_NAMES = {
     "amber": "#ffbf00", "apricot": "#fbceb1", "burgundy": "#800020", "charcoal": "#36454f", "copper": "#b87333",
     "cream": "#fff8dc", "emerald": "#2ea86b", "golden": "#ffc526", "jade": "#00a86b", "lilac": "#c8a2c8",
@@ -232,7 +232,7 @@ _MORE_NAMES = {
     "peach": "#ffcba4", "rose": "#f4627d", "ruby": "#c21e44", "rust": "#b7410e", "sapphire": "#0f52ba",
     "scarlet": "#ff2400", "terracotta": "#e2725b",
 }  # fmt: skip
-# By name alone: Pillow puts the values of those that it was asked for in the place of their texts.
+# Names only: Pillow replaces the text of each requested color with its value.
 _NAMES = {name: ImageColor.getrgb(_MORE_NAMES.get(name, name)) for name in (*ImageColor.colormap, *_MORE_NAMES)}
 
 # Change of OKLCh lightness and factor on chroma; a CSS name such as "lightblue" wins over its modifier.
@@ -242,7 +242,7 @@ _MODIFIERS = {
     "vivid": (0.0, 1.3), "dull": (-0.02, 0.5), "muted": (0.0, 0.5),
 }  # fmt: skip
 
-# The first words of CSS names that people write apart: "light sea green", "rebecca purple".
+# The first words of CSS names that people write as several: "light sea green", "rebecca purple".
 _PREFIXES = [
     "alice", "antique", "blanched", "blue", "burly", "cadet", "corn", "cornflower", "dark", "deep", "dim", "dodger",
     "fire", "floral", "forest", "ghost", "gold", "golden", "green", "hot", "indian", "lavender", "lawn", "lemon",
@@ -253,7 +253,7 @@ _PREFIXES = [
 
 
 def _spaced(name: str) -> str:
-    """Return the pattern that takes a name written as one word, apart or with hyphens."""
+    """Return the pattern that matches a one-word name also with spaces or hyphens."""
     apart = name.replace(" ", "[ -]?")
     parts: list[str] = []
     prefixes = sorted(_PREFIXES, key=len, reverse=True)
@@ -292,7 +292,7 @@ def parse_color(text: str) -> Rgb | None:
 
 def _css_value(text: str) -> Rgb | None:
     try:
-        # CSS takes spaces in place of the commas, too.
+        # CSS also accepts spaces instead of commas.
         red, green, blue = ImageColor.getrgb(re.sub(r"(?<=[\d%]) +(?=[\d.])", ",", text))[:3]
     except ValueError:
         return None
@@ -304,10 +304,10 @@ def _modified(color: Rgb, lighter: float, stronger: float) -> Rgb:
     return from_oklch(min(max(lightness + lighter, 0.0), 1.0), chroma * stronger, hue)
 
 
-# Things: how what a name means can be found in a layer. A name that is not here is a thing of its own.
+# Things: how to find what a name means in a layer. A name that is not listed is a thing of its own.
 
 
-# By the kind of part and its key, the words for it, most of them in the singular.
+# The words for each kind of part and key, mostly in the singular.
 _NOUNS: dict[tuple[PartKind, str], str] = {
     ("ground", "background"): "background backdrop back-ground",
     ("letters", "letters"): "letter text word lettering writing title caption slogan headline typography font",
@@ -338,7 +338,7 @@ _NOUNS: dict[tuple[PartKind, str], str] = {
     ),
 }
 KINDS = {word: key for key, words in _NOUNS.items() for word in words.split()}
-# Things that people name often. Known words are never slips of the keyboard, and stand without an article.
+# Things that people often name. Known words are never taken for typos, and need no article.
 _THINGS = (
     "subject object foreground person people man woman boy girl child kid baby figure character car truck bus "
     "bike boat ship plane train house tower castle rose beach field garden park city animal cat dog horse "
@@ -352,10 +352,10 @@ THINGS = frozenset([*KINDS, *_THINGS.split()])
 
 
 def is_thing(word: str) -> bool:
-    """Whether a word, or its singular, is the name of something."""
+    """Whether a word, or its singular, names a thing."""
     return any(form in THINGS for form in singulars(word))
 
 
 def singulars(word: str) -> tuple[str, ...]:
-    """Return a word as it is, and as the singular that it may be of."""
+    """Return a word and its possible singular."""
     return (word, word.removesuffix("s"), word.removesuffix("es"))
