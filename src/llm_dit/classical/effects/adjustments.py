@@ -1,4 +1,4 @@
-"""Adjustments of tone and color: scales, of which an amount of 1 changes nothing, and one color for another."""
+"""Adjustments of tone and color: scales, where an amount of 1 changes nothing, and replacement of colors."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ from llm_dit.color import Rgb
 
 
 def brightness(picture: Picture, operation: Operation, scene: Scene) -> Picture:
-    """Darken as less light would; brighten the middle most, and lift black only where there is nothing brighter."""
+    """Darken like less light; brighten the midtones most, and lift black only if there is nothing brighter."""
     factor = operation.amount
     if factor <= 1.0:
         return change_lab(picture, lambda lab, _: lab * factor**0.7)
@@ -41,7 +41,7 @@ def brightness(picture: Picture, operation: Operation, scene: Scene) -> Picture:
 
 
 def exposure(picture: Picture, operation: Operation, scene: Scene) -> Picture:
-    """Multiply the light; what would pass white rolls off towards it."""
+    """Multiply linear light; values beyond white roll off towards it."""
     gain = operation.amount ** (1.0 / 3.0)
     knee = 0.85
 
@@ -56,7 +56,7 @@ def exposure(picture: Picture, operation: Operation, scene: Scene) -> Picture:
 
 
 def contrast(picture: Picture, operation: Operation, scene: Scene) -> Picture:
-    """Spread lightness around the layer's median with black and white pinned, or draw it together."""
+    """Expand or compress lightness around the layer's median, with black and white fixed."""
     factor = operation.amount
     lab, weights = sample_lab(picture)
     middle = min(max(quantile(lab[:, 0, 0], weights, 0.5), 0.2), 0.8)
@@ -83,7 +83,7 @@ def saturation(picture: Picture, operation: Operation, scene: Scene) -> Picture:
 
 
 def vibrance(picture: Picture, operation: Operation, scene: Scene) -> Picture:
-    """Multiply chroma, that of pale colors more."""
+    """Multiply chroma, more so for pale colors."""
 
     def change(lab: Floats, rows: slice) -> Floats:
         weight = np.clip(1.2 - chroma(lab) / 0.3, 0.3, 1.2)
@@ -94,20 +94,20 @@ def vibrance(picture: Picture, operation: Operation, scene: Scene) -> Picture:
 
 
 def warmth(picture: Picture, operation: Operation, scene: Scene) -> Picture:
-    """Shift the white balance by gains in linear light that keep the luminance of grey."""
+    """Shift the white balance by gains in linear light that keep the luminance of gray."""
     turns = float(np.clip(np.log2(max(operation.amount, 0.1)), -3.0, 3.0))
     gains = np.exp2(np.array([0.28, 0.04, -0.42], np.float32) * turns)
     gains /= np.dot(gains, np.array([0.2126, 0.7152, 0.0722], np.float32))
     for rows in strips(picture.alpha.shape[0]):
         linear = to_linear(picture.colors[rows]) * gains
-        # What passes the brightest a screen has loses light, not color, or white would never turn warm.
+        # Colors brighter than the screen's white lose light, not color; otherwise white would never turn warm.
         linear /= np.maximum(linear.max(axis=-1, keepdims=True), 1.0)
         picture.colors[rows] = from_linear(linear)
     return picture
 
 
 def hue(picture: Picture, operation: Operation, scene: Scene) -> Picture:
-    """Turn every hue by `amount` degrees."""
+    """Rotate every hue by `amount` degrees."""
     angle = np.deg2rad(operation.amount)
     turn = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]], np.float32)
 
@@ -118,27 +118,27 @@ def hue(picture: Picture, operation: Operation, scene: Scene) -> Picture:
     return change_lab(picture, change)
 
 
-# One color for another, with shading and texture kept.
+# Replacing a color, with shading and texture kept.
 
 
-# Chroma below which a color counts as grey, and above which it surely does not.
+# Chroma below which a color counts as gray, and above which it surely does not.
 _GREY, _COLORED = 0.03, 0.09
-# The steepest that lightness may change, so that noise in a black or white thing does not turn into texture.
+# The largest slope of lightness, so that noise in a black or white thing does not turn into texture.
 _STEEPEST = 1.5
-# Lightness up to which nobody sees color or texture, and from which everybody does: 8-bit levels of about 7 and 28.
+# Lightness up to which color and texture are invisible, and from which they are visible: about 8-bit levels 7 and 28.
 _BLACK, _DARK = 0.13, 0.24
-# The share of a layer that has a color, up to which it is a grey one with a colored edge.
+# The colored share of a layer up to which it is a gray one with a colored edge, and from which it is colored.
 _SOME = (0.02, 0.08)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Dye:
-    """Takes OKLab values from what is usual in a layer (`middle`, `usual_chroma`) to a `target` color.
+    """Maps OKLab values from a layer's typical ones (`middle`, `usual_chroma`) to a `target` color.
 
-    Lightness goes along a line with a bend at the middle; hue becomes the target's; chroma keeps its proportion to
-    the usual one as far as the layer is `colored` (0–1), so white text on a red sign stays white, while a grey layer
-    takes the color everywhere. `plainness` (0–1) says how flat the layer is: a flat one becomes the target exactly,
-    a textured one keeps more of its own lightness.
+    Lightness follows a line with a bend at the middle; hue becomes the target's; chroma keeps its ratio to the usual
+    one as far as the layer is `colored` (0–1), so that white text on a red sign stays white, while a gray layer takes
+    the color everywhere. `plainness` (0–1) is the layer's flatness: a flat layer becomes the target exactly, a textured
+    one keeps more of its own lightness.
     """
 
     middle: float
@@ -151,21 +151,21 @@ class Dye:
         seen = _as_seen(lab)
         share = self.chroma_share(seen)
         lightness = self.new_lightness(seen[..., 0])
-        # Grey parts of a colored thing keep their lightness as well: outlines stay black and windows white.
+        # Gray parts of a colored thing also keep their lightness: outlines stay black and windows white.
         lightness = lab[..., 0] + (lightness - lab[..., 0]) * np.minimum(share * 3.0, 1.0)
         # Full chroma over texture looks painted on.
         a, b = np.array(self.target[1:], np.float32) * (0.8 + 0.2 * self.plainness)
         return np.stack([lightness, a * share, b * share], axis=-1)
 
     def chroma_share(self, lab: Floats) -> Floats:
-        """Return the chroma of each value over the usual one, 0–1.25; 1 throughout a grey layer."""
+        """Return each value's chroma relative to the usual one, 0–1.25; 1 throughout a gray layer."""
         ratio = np.minimum(chroma(lab) / max(self.usual_chroma, 1e-4), 1.25)
         return 1.0 - self.colored * (1.0 - ratio)
 
     def new_lightness(self, lightness: Floats) -> Floats:
-        """Return where lightness goes: the middle to the target's, black and white stay if the slope allows."""
+        """Return the new lightness: the middle becomes the target's; black and white stay if the slope allows."""
         wanted = self.target[0]
-        # A textured thing neither burns out in white nor drowns in black.
+        # A textured thing must not clip to white or black.
         inside = min(max(wanted, 0.12), 0.95)
         aim = self.plainness * wanted + (1.0 - self.plainness) * (0.18 * self.middle + 0.82 * inside)
         below = min(aim / max(self.middle, 1e-3), _STEEPEST)
@@ -184,7 +184,7 @@ def recolor(picture: Picture, operation: Operation, scene: Scene) -> Picture:
 
 
 def replace(picture: Picture, operation: Operation, scene: Scene) -> Picture:
-    """Give the operation's color to what has its source color."""
+    """Replace the operation's source color by its color."""
     assert operation.color and operation.source
     mask = similarity(operation.source)
     lab, weights = sample_lab(picture)
@@ -197,7 +197,7 @@ def replace(picture: Picture, operation: Operation, scene: Scene) -> Picture:
 
 
 def gradient(picture: Picture, operation: Operation, scene: Scene) -> Picture:
-    """Give the layer a color that goes over into a second one, along the way that `size` says."""
+    """Recolor the layer with a gradient between two colors, at the angle `size`."""
     assert operation.color and operation.second
     lab, weights = sample_lab(picture)
     first, last = (mix_dye(lab, weights, color) for color in (operation.color, operation.second))
@@ -219,7 +219,7 @@ def gradient(picture: Picture, operation: Operation, scene: Scene) -> Picture:
 
 
 def isolate(picture: Picture, operation: Operation, scene: Scene) -> Picture:
-    """Take the chroma of everything but what has the operation's source color."""
+    """Remove chroma from everything except the operation's source color."""
     assert operation.source
     mask = similarity(operation.source)
     lab, weights = sample_lab(picture)
@@ -234,7 +234,7 @@ def isolate(picture: Picture, operation: Operation, scene: Scene) -> Picture:
 
 
 def tint(picture: Picture, operation: Operation, scene: Scene) -> Picture:
-    """Lean all colors towards the operation's color; a negative amount takes that hue out."""
+    """Shift all colors towards the operation's color; a negative amount removes that hue."""
     assert operation.color
     target = color_to_oklab(operation.color)
     lean = np.array(target[1:], np.float32)
@@ -242,7 +242,7 @@ def tint(picture: Picture, operation: Operation, scene: Scene) -> Picture:
 
     def change(lab: Floats, rows: slice) -> Floats:
         if share >= 0:
-            # Black and white give way a little, for at their ends there is no room for color.
+            # Black and white shift a little, because the extremes have no room for color.
             lab[..., 0] += min(share, 1.0) * 0.5 * (target[0] - lab[..., 0])
             lab[..., 1:] += min(share, 1.0) * (lean - lab[..., 1:])
         else:
@@ -254,15 +254,15 @@ def tint(picture: Picture, operation: Operation, scene: Scene) -> Picture:
 
 
 def _as_seen(lab: Floats) -> Floats:
-    """Return OKLab values in which what is nearly black is black: a dye would make its noise into blotches."""
+    """Return OKLab values with near-black set to black: a dye would turn its noise into blotches."""
     return lab * smoothstep(lab[..., :1], _BLACK, _DARK)
 
 
 def mix_dye(lab: Floats, weights: Floats, target: Rgb) -> Dye:
-    """Return the dye for samples (n, 1, 3) with weights (n) that takes what is usual among them to `target`."""
+    """Return the dye that maps the typical values of samples (n, 1, 3) with weights (n) to `target`."""
     lab = _as_seen(lab)
     colorfulness = chroma(lab)[:, 0]
-    # The mean over color rather than area, so that the chroma of the colored parts counts.
+    # The mean is weighted by chroma, not only by area, so that the colored parts count.
     usual = float((weights * colorfulness**2).sum() / max(float((weights * colorfulness).sum()), 1e-6))
     share = float((weights * (colorfulness > _GREY)).sum() / max(float(weights.sum()), 1e-6))
     colored = float(smoothstep(np.array(usual), _GREY, _COLORED) * smoothstep(np.array(share), *_SOME))
@@ -279,7 +279,7 @@ def mix_dye(lab: Floats, weights: Floats, target: Rgb) -> Dye:
 
 
 def similarity(source: Rgb) -> Callable[[Floats], Floats]:
-    """Return how far OKLab values have the name of `source`, 0–1: by hue if it has one, else by lightness and grey."""
+    """Return how well OKLab values match the name of `source`, 0–1: by hue, or by lightness if `source` is gray."""
     lightness, a, b = color_to_oklab(source)
 
     def of_a_hue(lab: Floats) -> Floats:

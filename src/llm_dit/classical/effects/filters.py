@@ -1,4 +1,4 @@
-"""Filters: blur, sharpen, simplify, pixelate, and looks from greyscale over sepia and night to metal and film grain."""
+"""Filters: blur, sharpen, simplify, pixelate, and looks such as greyscale, sepia, night, metal and film grain."""
 
 from dataclasses import replace
 
@@ -24,7 +24,7 @@ from llm_dit.classical.operations import Operation
 
 
 def blur(picture: Picture, operation: Operation, scene: Scene) -> Picture:
-    """Soften by a Gaussian of `size` pixels, or of a share of the layer's extent."""
+    """Apply a Gaussian blur of `size` pixels, or of a share of the layer's extent."""
     sigma = operation.size or max(0.006 * picture.extent, 0.8) * operation.amount
     softened = soften(picture.alpha, sigma)
     for channel in range(3):
@@ -50,7 +50,7 @@ def sharpen(picture: Picture, operation: Operation, scene: Scene) -> Picture:
 
 
 def simplify(picture: Picture, operation: Operation, scene: Scene) -> Picture:
-    """Remove what is small and keep what is large, with its edges.
+    """Remove small details and keep large shapes, with their edges.
 
     Rolling guidance (Zhang et al., "Rolling Guidance Filter", ECCV 2014) by the domain transform (Gastal and
     Oliveira, "Domain Transform for Edge-Aware Image and Video Processing", SIGGRAPH 2011).
@@ -89,7 +89,7 @@ _PLAIN_LEVELS = 5
 
 
 def greyscale(picture: Picture, operation: Operation, scene: Scene) -> Picture:
-    """Take the chroma away and keep lightness."""
+    """Remove chroma and keep lightness."""
     keep = 1.0 - min(operation.amount, 1.0)
 
     def change(lab: Floats, rows: slice) -> Floats:
@@ -100,14 +100,14 @@ def greyscale(picture: Picture, operation: Operation, scene: Scene) -> Picture:
 
 
 def invert(picture: Picture, operation: Operation, scene: Scene) -> Picture:
-    """Give every channel its complement, as a photographic negative has."""
+    """Replace every channel by its complement, as in a photographic negative."""
     for rows in strips(picture.alpha.shape[0]):
         picture.colors[rows] = 1.0 - picture.colors[rows]
     return picture
 
 
 def sepia(picture: Picture, operation: Operation, scene: Scene) -> Picture:
-    """Print it in brown on cream paper."""
+    """Tone in brown on cream paper."""
     amount = min(operation.amount, 1.5)
 
     def change(lab: Floats, rows: slice) -> Floats:
@@ -120,7 +120,7 @@ def sepia(picture: Picture, operation: Operation, scene: Scene) -> Picture:
 
 
 def vintage(picture: Picture, operation: Operation, scene: Scene) -> Picture:
-    """Fade the blacks, calm and warm the colors, darken the corners and add grain."""
+    """Fade the blacks, mute and warm the colors, darken the corners and add grain."""
     amount = min(operation.amount, 1.6)
 
     def change(lab: Floats, rows: slice) -> Floats:
@@ -133,7 +133,7 @@ def vintage(picture: Picture, operation: Operation, scene: Scene) -> Picture:
 
 
 def night(picture: Picture, operation: Operation, scene: Scene) -> Picture:
-    """Show it by moonlight: dark, blue and of little color, with the brightest lights still lit."""
+    """Simulate moonlight: dark, blue and muted, with the brightest lights still on."""
     amount = min(operation.amount, 1.4)
     lab, weights = sample_lab(picture)
     bright = quantile(lab[:, 0, 0], weights, 0.97)
@@ -156,7 +156,7 @@ def night(picture: Picture, operation: Operation, scene: Scene) -> Picture:
 
 
 def metal(picture: Picture, operation: Operation, scene: Scene) -> Picture:
-    """Cast it in a metal of the operation's color: its own shading becomes the play of light, with a sheen across."""
+    """Simulate a metal of the operation's color: the layer's shading becomes reflections, with a sheen across."""
     assert operation.color
     amount = min(operation.amount, 1.0)
     lab, weights = sample_lab(picture)
@@ -173,7 +173,7 @@ def metal(picture: Picture, operation: Operation, scene: Scene) -> Picture:
         sheen = 0.5 + 0.5 * np.sin(11.0 * (across[None, :] + down[rows, None]))
         tone = (0.75 - 0.5 * flat) * own + (0.25 + 0.5 * flat) * sheen
         light = middle + 0.26 * (tone - 0.5) * 2.0
-        # Metal is richest in its middle tones and pale where it shines.
+        # Metal is most saturated in its midtones and pale in highlights.
         rich = 1.0 - 0.7 * smoothstep(tone, 0.7, 1.0)
         cast = np.stack([light, a * rich + 0.03 * (1.0 - tone) * (b > 0.02), b * rich], axis=-1)
         return lab + amount * (cast - lab)
@@ -187,7 +187,7 @@ def vignette(picture: Picture, operation: Operation, scene: Scene) -> Picture:
 
 
 def grain(picture: Picture, operation: Operation, scene: Scene) -> Picture:
-    """Add the grain of film, the same for a seed."""
+    """Add film grain, the same for the same seed."""
     return _grain(picture, 0.035 * operation.amount, scene)
 
 
@@ -217,7 +217,7 @@ def _grain(picture: Picture, depth: float, scene: Scene) -> Picture:
     noise = 0.5 * noise + 1.1 * soften(noise, 0.9)
 
     def change(lab: Floats, rows: slice) -> Floats:
-        # Grain shows in the middle tones; black and white are clear film and full silver.
+        # Grain shows in the midtones; black and white are clear film and full silver.
         lab[..., 0] += depth * noise[rows] * (0.35 + 2.6 * lab[..., 0] * (1.0 - lab[..., 0]))
         return lab
 

@@ -1,6 +1,6 @@
-"""What reaches past a layer's outline, or changes it: light and shadow, a line around it, turns, opacity.
+"""Effects on or beyond a layer's outline: light and shadow, a line around it, turns, opacity.
 
-It needs shape "new"; "keep" holds it inside.
+They can reach beyond the outline with shape "new"; "keep" restricts them to it.
 """
 
 from dataclasses import replace
@@ -28,7 +28,7 @@ _SUNSET_LIGHT: Rgb = (255, 138, 60)
 
 
 def glow(picture: Picture, operation: Operation, scene: Scene) -> Picture:
-    """Let the bright parts bloom in light of the operation's color, and let that light reach past the edge."""
+    """Bloom the bright parts in light of the operation's color, beyond the edge as well."""
     assert operation.color
     amount = min(operation.amount, 3.0)
     lit = _bloom(picture, operation.color, amount)
@@ -36,7 +36,7 @@ def glow(picture: Picture, operation: Operation, scene: Scene) -> Picture:
 
 
 def sunset(picture: Picture, operation: Operation, scene: Scene) -> Picture:
-    """Low golden light from the upper right, rose in the middle tones, violet in the shade."""
+    """Add low golden light from the upper right, rose in the midtones, violet in the shadows."""
     amount = min(operation.amount, 2.0)
     left, top, right, bottom = picture.box
     height, width = picture.alpha.shape
@@ -69,12 +69,12 @@ def shadow(picture: Picture, operation: Operation, scene: Scene) -> Picture:
 
 
 def cast(picture: Picture, operation: Operation, scene: Scene) -> Picture:
-    """Let a soft shadow fall on what lies behind the layer; its own colors stay."""
+    """Cast a soft shadow on what lies behind the layer; the layer's own colors stay."""
     return _cast(picture, 1.2 * min(operation.amount, 2.0))
 
 
 def _bloom(picture: Picture, color: Rgb, amount: float) -> Picture:
-    """Screen the softened highlights over the picture in linear light, as a diffusion filter before a lens does."""
+    """Screen the blurred highlights over the picture in linear light, like a diffusion filter in front of a lens."""
     light = to_linear(np.array([[color]], np.float32) / 255.0)[0, 0]
     light /= light.max()
     luminance = to_linear(picture.colors.mean(axis=-1)) * picture.alpha
@@ -89,20 +89,20 @@ def _bloom(picture: Picture, color: Rgb, amount: float) -> Picture:
 
 
 def _halo(picture: Picture, color: Rgb, amount: float) -> Picture:
-    """Put a soft rim of light behind the layer."""
+    """Add a soft rim of light behind the layer."""
     reach = 0.5 * soften(picture.alpha, 0.015 * picture.extent) + 0.6 * soften(picture.alpha, 0.045 * picture.extent)
     return behind(picture, np.array(color, np.float32) / 255.0, (reach * min(amount, 2.0) * 0.8).clip(0.0, 1.0))
 
 
 def _cast(picture: Picture, amount: float) -> Picture:
-    """Put a soft shadow behind the layer, for light from the upper left."""
+    """Add a soft shadow behind the layer, for light from the upper left."""
     extent = picture.extent
     moved = _shift(soften(picture.alpha, 0.016 * extent), 0.014 * extent, 0.02 * extent)
     return behind(picture, np.zeros(3, np.float32), (0.5 * amount * moved).clip(0.0, 0.9))
 
 
 def behind(picture: Picture, color: Floats, below: Floats) -> Picture:
-    """Return the picture over one color with the alpha `below`."""
+    """Return the picture composited over one color with the alpha `below`."""
     alpha = picture.alpha + below * (1.0 - picture.alpha)
     for rows in strips(alpha.shape[0]):
         own = np.divide(picture.alpha[rows], alpha[rows], out=np.ones_like(alpha[rows]), where=alpha[rows] > 0)
@@ -111,7 +111,7 @@ def behind(picture: Picture, color: Floats, below: Floats) -> Picture:
 
 
 def _deepen(picture: Picture, depth: float) -> Picture:
-    """Darken what is dark for this layer and leave its lights; a flat layer has no tones to part and darkens little."""
+    """Darken this layer's dark tones and keep its lights; a flat layer has no separate tones and darkens little."""
     lab, weights = sample_lab(picture)
     low, high = (quantile(lab[:, 0, 0], weights, share) for share in (0.05, 0.85))
     depth *= min(0.35 + 2.0 * (high - low), 1.0)
@@ -125,7 +125,7 @@ def _deepen(picture: Picture, depth: float) -> Picture:
 
 
 def _shade_edge(picture: Picture, depth: float) -> Picture:
-    """Darken the inside along the edges that face the lower right; the border of the canvas is no edge."""
+    """Darken the inside along the edges that face the lower right; the canvas border does not count as an edge."""
     extent = picture.extent
     reach = _shift(soften(picture.alpha, 0.03 * extent), -0.022 * extent, -0.03 * extent)
 
@@ -142,7 +142,7 @@ def _shift(plane: Floats, across: float, down: float) -> Floats:
     return np.asarray(cv2.warpAffine(plane, matrix, (width, height), borderMode=cv2.BORDER_REPLICATE), np.float32)
 
 
-# Turning a layer in its place, and its opacity.
+# Turning a layer in place, and its opacity.
 
 
 def mirror(picture: Picture, operation: Operation, scene: Scene) -> Picture:
@@ -161,7 +161,7 @@ def turn(picture: Picture, operation: Operation, scene: Scene) -> Picture:
 
 
 def rotate(picture: Picture, operation: Operation, scene: Scene) -> Picture:
-    """Turn by so many degrees clockwise about the middle; what would pass the canvas is moved, or else made to fit."""
+    """Rotate clockwise by degrees about the center; a layer that would leave the canvas is moved, or else shrunk."""
     left, top, right, bottom = picture.box
     width, height = right - left, bottom - top
     angle = np.deg2rad(operation.amount)
@@ -171,7 +171,7 @@ def rotate(picture: Picture, operation: Operation, scene: Scene) -> Picture:
     scale = min(1.0, (columns + 1e-3) / wide, (rows + 1e-3) / high)
     across = _inside((left + right) / 2, scale * wide / 2, columns)
     down = _inside((top + bottom) / 2, scale * high / 2, rows)
-    # Pixels are areas: the middle of the first one is at a half.
+    # Pixels are areas: the center of the first one is at 0.5.
     x, y = (left + right) / 2 - 0.5, (top + bottom) / 2 - 0.5
     turn = np.array([[cos, -sin], [sin, cos]]) * scale
     shift = np.array([across - 0.5, down - 0.5]) - turn @ np.array([x, y])
@@ -184,7 +184,7 @@ def rotate(picture: Picture, operation: Operation, scene: Scene) -> Picture:
 
 
 def _inside(middle: float, half: float, length: int) -> float:
-    """Return where a middle has to lie so that half of a thing on both sides stays on the canvas."""
+    """Return the nearest center with which a thing of this half size stays on the canvas."""
     return min(max(middle, half), max(length - half, half))
 
 
@@ -194,7 +194,7 @@ def opacity(picture: Picture, operation: Operation, scene: Scene) -> Picture:
 
 
 def _turn(picture: Picture, scene: Scene, *, down: int, across: int) -> Picture:
-    """Turn what is visible inside its own box, so that a thing stays where it stands on the canvas."""
+    """Turn the visible part inside its own box, so that a thing keeps its position on the canvas."""
     left, top, right, bottom = picture.box
     inside = np.s_[top:bottom, left:right]
     picture.colors[inside] = picture.colors[inside][::down, ::across].copy()
@@ -211,7 +211,7 @@ _LIGHT: Floats = np.ones(3, np.float32)
 
 
 def outline(picture: Picture, operation: Operation, scene: Scene) -> Picture:
-    """Put a line of `size` pixels around what is visible, in the operation's color, or in one that shows against it.
+    """Draw a line of `size` pixels around the visible part, in the operation's color, or in one with contrast to it.
 
     A layer that fills its canvas gets a frame inside it.
     """
@@ -225,7 +225,7 @@ def outline(picture: Picture, operation: Operation, scene: Scene) -> Picture:
         picture.colors[:] += frame * (color - picture.colors)
         return picture
     off = cv2.distanceTransform((~seen).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
-    # Distances go from the middles of pixels, in steps; the softening takes the steps away.
+    # Distances between pixel centers form steps; the blur smooths them.
     line = cv2.GaussianBlur((width + 1.0 - off).clip(0.0, 1.0), (0, 0), 0.6)
     return behind(picture, color, np.asarray(line, np.float32))
 

@@ -1,6 +1,6 @@
-"""Where in a layer a named part is: by the subject, by a color, or by what such things look like; never by a guess.
+"""Locating a named part in a layer: by the subject, by a color, or by the typical look of such things; never a guess.
 
-And what is done by the subject alone: removing its background.
+Also the effect that needs only the subject: removing its background.
 """
 
 from dataclasses import replace
@@ -18,13 +18,13 @@ from llm_dit.classical.seeing.networks import SUBJECT, is_set_up
 from llm_dit.classical.seeing.subject import SURE, find_subject, saliency
 from llm_dit.color import Rgb
 
-# The side at which parts are looked for where their shape counts.
+# The image side for finding parts whose shape matters.
 _SEARCH_SIDE = 480
-# A color with less of the layer is a detail of something, and what has more is all of it.
+# A color with a smaller share of the layer is a detail of something; with a larger share, it is the whole layer.
 _LEAST, _ALL = 0.004, 0.97
-# The chroma from which something has a hue.
+# The chroma from which a color has a hue.
 _COLORED = 0.055
-# How much of what has a hue must have the one hue for it to be clear which is meant.
+# The least share of one hue among the colors with a hue for the meaning to be clear.
 _CLEAR = 0.8
 # The share of one hue from which a layer is a single piece of something, or a single tree with its trunk.
 _ONE_COLOR, _MAINLY_ONE = 0.95, 0.65
@@ -38,7 +38,7 @@ _NATURAL: dict[str, tuple[Rgb, ...]] = {
     "snow": ((245, 248, 250),),
     "lips": ((200, 50, 70),),
 }
-# Where in what is visible the middle of a garment lies, as shares of its height.
+# The vertical range of a garment's center, as shares of the height of the visible part.
 _WORN: dict[str, tuple[float, float]] = {
     "upper garment": (0.2, 0.72),
     "lower garment": (0.45, 0.95),
@@ -47,13 +47,13 @@ _WORN: dict[str, tuple[float, float]] = {
     "garment": (0.2, 0.95),
 }
 _NOWHERE: Floats = np.zeros(0, np.float32)
-"""What is returned when it is not clear which pixels are meant."""
+"""The result if it is not clear which pixels are meant."""
 
 
 def find_part(picture: Picture, part: Part, scene: Scene) -> Floats | None:
-    """Return how far each pixel belongs to the part, 0–1, or None when all of the layer is meant.
+    """Return each pixel's degree of membership in the part, 0–1, or None if the whole layer is meant.
 
-    Raises `InstructionError` when it is not clear which pixels are meant.
+    Raises `InstructionError` if it is not clear which pixels are meant.
     """
     match part.kind:
         case "thing":
@@ -89,7 +89,7 @@ def find_part(picture: Picture, part: Part, scene: Scene) -> Floats | None:
 
 
 def _like(picture: Picture, colors: tuple[Rgb, ...]) -> Floats:
-    """Return how far each pixel has the name of one of the colors."""
+    """Return how well each pixel matches the name of one of the colors, 0–1."""
     masks = [similarity(color) for color in colors]
     found = np.empty_like(picture.alpha)
     for rows in strips(len(found)):
@@ -103,14 +103,14 @@ def _share(picture: Picture, mask: Floats) -> float:
 
 
 def _has_one_color(picture: Picture, alike: float) -> bool:
-    """Whether of what has a hue at all this share has the same, and that is most of the layer or nothing at all."""
+    """Whether most of the layer has a hue, more than the share `alike` of it the same one, or hardly any has a hue."""
     lab, weights = sample_lab(picture)
     _, weight, around = _hues(lab[:, 0], weights)
     return weight < 0.02 * weights.sum() or (around > alike and weight > 0.6 * weights.sum())
 
 
 def _hues(lab: Floats, weights: Floats) -> tuple[float, float, float]:
-    """Return the commonest hue in radians, the weight of what has a hue, and the share of that which has this one."""
+    """Return the most common hue in radians, the weight of colors with a hue, and the share of this hue in it."""
     colored = weights * (np.hypot(lab[:, 1], lab[:, 2]) > _COLORED)
     hue = np.arctan2(lab[:, 2], lab[:, 1])
     counts, _ = np.histogram(hue, 72, (-np.pi, np.pi), weights=colored)
@@ -122,7 +122,7 @@ def _hues(lab: Floats, weights: Floats) -> tuple[float, float, float]:
 
 
 def _garment(picture: Picture, key: str) -> Floats | None:
-    """Return what of a figure has the one strong color that is no skin's, if it lies where such a thing is worn."""
+    """Return the part of a figure in its one strong color other than skin, if it lies where the garment is worn."""
     lab, weights = sample_lab(picture)
     samples = lab[:, 0]
     weights = weights * (1.0 - _skin(samples))
@@ -146,14 +146,14 @@ def _garment(picture: Picture, key: str) -> Floats | None:
 
 
 def _skin(lab: Floats) -> Floats:
-    """Return how far OKLab values are of skin and brown hair, light or dark: orange, and not of much chroma."""
+    """Return how well OKLab values match skin and brown hair, light or dark: orange with low chroma."""
     hue = np.arctan2(lab[..., 2], lab[..., 1])
     strong = np.hypot(lab[..., 1], lab[..., 2])
     return (1.0 - smoothstep(np.abs(hue - 0.95), 0.35, 0.5)) * (1.0 - smoothstep(strong, 0.1, 0.13))
 
 
 def _natural(picture: Picture, key: str) -> Floats | None:
-    """Return what has the natural color of a thing; a sky comes from the top."""
+    """Return the pixels with the natural color of a thing; a sky must start at the top."""
     mask = _like(picture, _NATURAL[key])
     share = _share(picture, mask)
     if is_cut_out(picture) and share > 0.85:
@@ -167,7 +167,7 @@ def _natural(picture: Picture, key: str) -> Floats | None:
 
 
 def _from_the_top(picture: Picture, mask: Floats) -> Floats:
-    """Return what of a mask hangs together with the top of what is visible, _NOWHERE when that is little of it."""
+    """Return the part of a mask connected to the top of the visible part, or _NOWHERE if it is a small share."""
     left, top, right, _ = picture.box
     _, labels = cv2.connectedComponents((mask > 0.5).astype(np.uint8))
     touching = np.setdiff1d(labels[top : top + 3, left:right], [0])
@@ -178,7 +178,7 @@ def _from_the_top(picture: Picture, mask: Floats) -> Floats:
 
 
 def _letters(picture: Picture) -> Floats | None:
-    """Return what of a layer is thin strokes of one color on an even ground; None when nothing else is there."""
+    """Return the thin strokes of one color on an even background; None if the layer contains nothing else."""
     height, width = picture.alpha.shape
     scale = min(_SEARCH_SIDE / max(height, width), 1.0)
     size = (max(round(width * scale), 1), max(round(height * scale), 1))
@@ -204,7 +204,7 @@ def _letters(picture: Picture) -> Floats | None:
 
 
 def _two_tones(samples: Floats) -> Floats | None:
-    """Return the two colors that a layer consists of, or None for one that has one, or more."""
+    """Return the two colors of a layer, or None if it has one color or more than two."""
     if len(samples) < 16:
         return None
     values = np.ascontiguousarray(samples[:: max(1, len(samples) // 20_000)], np.float32)
@@ -218,7 +218,7 @@ def _two_tones(samples: Floats) -> Floats | None:
 
 
 def _is_strokes(mask: NDArray[np.bool_], seen: NDArray[np.bool_]) -> bool:
-    """Whether a mask is thin for its area and all its pieces together are of one width: writing rather than a shape."""
+    """Whether a mask is thin for its area and all its pieces have one stroke width: writing rather than a shape."""
     area = int(mask.sum())
     if area < 12 or (area > 0.6 * seen.sum() and mask is not seen):
         return False
@@ -227,27 +227,27 @@ def _is_strokes(mask: NDArray[np.bool_], seen: NDArray[np.bool_]) -> bool:
     return area > 6.0 * thick**2
 
 
-# The subject, and removing what lies around it: cut softly, with a clean edge.
+# The subject, and removing its background: cut softly, with a clean edge.
 
 
-# The long side at which the subject is looked for; its edge is refined at full size.
+# The long side of the image for finding the subject; its edge is refined at full size.
 _SUBJECT_SIDE = 360
-# A layer that fills less of its own box has been cut out already.
+# A layer that fills less of its own box is already cut out.
 _FILLS_BOX = 0.85
 _BORDER_COLORS = 6
-# Distances in OKLab below which nothing is different enough from the border to be a subject.
+# Distances in OKLab below which nothing differs enough from the border to be a subject.
 _STANDS_OUT = 0.1
 _STRIP = 512
 _WHITE = 1.0
 _SURELY, _PERHAPS = 0.8, 0.2
-# The least share that what is seen and its outline have in common.
+# The least intersection over union of the subject and the network's map.
 _AGREE = 0.6
 
 
 def cutout(picture: Picture, operation: Operation, scene: Scene) -> Picture:
-    """Take away what lies around the subject: it becomes transparent, or white where the shape has to stay.
+    """Remove the subject's background: it becomes transparent, or white if the shape must stay.
 
-    A layer that is cut out already, and one in which nothing stands out, stays as it is.
+    A layer that is already cut out, or without a distinct subject, does not change.
     """
     if is_cut_out(picture):
         return picture
@@ -262,18 +262,18 @@ def cutout(picture: Picture, operation: Operation, scene: Scene) -> Picture:
 
 
 def is_cut_out(picture: Picture) -> bool:
-    """Whether a layer is a thing without what lay around it: it fills its own box in part only."""
+    """Whether a layer is a thing without its background: it fills its own box only in part."""
     left, top, right, bottom = picture.box
     return bool((picture.alpha[top:bottom, left:right] > 0.5).mean() < _FILLS_BOX)
 
 
 def _as_bytes(colors: Floats) -> NDArray[np.uint8]:
-    """Return colors of 0–1 as bytes."""
+    """Return colors 0–1 as bytes."""
     return np.rint(colors.clip(0.0, 1.0) * 255.0).astype(np.uint8)
 
 
 def subject_of(picture: Picture) -> Floats | None:
-    """Return how far each pixel is of the subject, 0–1 (height, width), or None when nothing stands out clearly."""
+    """Return each pixel's membership in the subject, 0–1 (height, width), or None if nothing stands out clearly."""
     left, top, right, bottom = picture.box
     inside = np.s_[top:bottom, left:right]
     colors = _as_bytes(picture.colors[inside])
@@ -291,7 +291,7 @@ def _by_standing_out(colors: NDArray[np.uint8]) -> Floats | None:
 
 
 def _seen(colors: NDArray[np.uint8]) -> Floats | None:
-    """Return the subject of all of the picture. A single thing of many is not what has a background."""
+    """Return the subject of the whole picture, or None. One thing among many does not count as a subject."""
     likely = saliency(colors)
     core = likely > _SURELY
     if core.sum() < SURE * (likely > _PERHAPS).sum() or not core.any():
@@ -303,13 +303,13 @@ def _seen(colors: NDArray[np.uint8]) -> Floats | None:
     return found.alpha if (outlined & whole).sum() >= _AGREE * (outlined | whole).sum() else None
 
 
-# What stands out from the border, where the network is not set up.
+# Saliency relative to the border, if the network is not installed.
 
 
 def _salient(colors: NDArray[np.uint8]) -> Floats | None:
-    """Return a hard mask (0 or 1) of the subject at a small size, or None when nothing stands out.
+    """Return a hard mask (0 or 1) of the subject at a small size, or None if nothing stands out.
 
-    GrabCut (Rother et al., "GrabCut", SIGGRAPH 2004), started from what is salient.
+    GrabCut (Rother et al., "GrabCut", SIGGRAPH 2004), initialized with the salient pixels.
     """
     height, width = colors.shape[:2]
     scale = min(_SUBJECT_SIDE / max(height, width), 1.0)
@@ -334,26 +334,26 @@ def _salient(colors: NDArray[np.uint8]) -> Floats | None:
 
 
 def _refined(mask: Floats, colors: NDArray[np.uint8]) -> Floats:
-    """Return the mask at the size of `colors`, its edge drawn to theirs by a guided filter (He et al., ECCV 2010)."""
+    """Return the mask at the size of `colors`, its edge aligned to theirs by a guided filter (He et al., ECCV 2010)."""
     height, width = colors.shape[:2]
     radius = max(round(1.2 * max(height, width) / max(mask.shape)), 2)
     rough = cv2.resize(mask, (width, height), interpolation=cv2.INTER_LINEAR)
     matte = np.empty_like(rough)
     for top in range(0, height, _STRIP):
-        # The margin is what the filter sees, so that the strips join without a seam.
+        # The margin covers the filter's support, so that the strips join without a seam.
         first, last = max(top - 4 * radius, 0), min(top + _STRIP + 4 * radius, height)
         guide = colors[first:last].astype(np.float32) / np.float32(255.0)
         filtered = cv2.ximgproc.guidedFilter(guide, rough[first:last], 2 * radius, 1e-5)
         matte[top : top + _STRIP] = filtered[top - first : top - first + _STRIP]
-    # Stretching the middle takes away the veil that the filter leaves beside the edge.
+    # Stretching the midrange removes the haze that the filter leaves beside the edge.
     return ((matte - 0.32) / 0.4).clip(0.0, 1.0)
 
 
 def _saliency(lab: Floats) -> Floats:
-    """Return how far each pixel is from the border, by what lies between and by color.
+    """Return each pixel's distance from the border, by the path between them and by color.
 
-    The first is the minimum barrier distance (Zhang et al., "Minimum Barrier Salient Object Detection at 80 FPS",
-    ICCV 2015): the least range of a channel on any way to the border. What a different thing encloses is far.
+    The path distance is the minimum barrier distance (Zhang et al., "Minimum Barrier Salient Object Detection at 80
+    FPS", ICCV 2015): the least range of a channel on any path to the border. The inside of a different thing is far.
     """
     border = _border(lab.shape[:2], max(2, round(0.02 * max(lab.shape[:2]))))
     barrier = sum(_barrier_distance(np.ascontiguousarray(lab[..., channel]), border) for channel in range(3))
@@ -373,7 +373,7 @@ def _barrier_distance(values: Floats, border: NDArray[np.bool_]) -> Floats:
 
 
 def _sweep(planes: tuple[Floats, ...], order: range) -> None:
-    """Offer each row the way through the row before it, and take it where its barrier is lower."""
+    """Update each row with the path through the row before it, where its barrier is lower."""
     values, highest, lowest, distance = planes
     for row in order:
         before = row - order.step
@@ -384,7 +384,7 @@ def _sweep(planes: tuple[Floats, ...], order: range) -> None:
 
 
 def _color_distance(lab: Floats, border: NDArray[np.bool_]) -> Floats:
-    """Return how far each pixel is from the nearest common color of the border, in OKLab."""
+    """Return each pixel's distance from the nearest common color of the border, in OKLab."""
     samples = lab[border]
     count = min(_BORDER_COLORS, len(np.unique(samples.round(3), axis=0)))
     cv2.setRNGSeed(0)
@@ -396,7 +396,7 @@ def _color_distance(lab: Floats, border: NDArray[np.bool_]) -> Floats:
 
 
 def _border(shape: tuple[int, ...], width: int) -> NDArray[np.bool_]:
-    """Return the border without the middle of its lower side: people and things stand on that."""
+    """Return the border without the middle of its lower side, where people and things stand."""
     border = np.ones(shape, np.bool_)
     border[width:-width, width:-width] = False
     border[-width:, shape[1] // 8 : -shape[1] // 8] = False
@@ -404,14 +404,14 @@ def _border(shape: tuple[int, ...], width: int) -> NDArray[np.bool_]:
 
 
 def _otsu(values: Floats) -> float:
-    """Return the threshold that parts the values best (Otsu, 1979)."""
+    """Return the threshold that separates the values best (Otsu, 1979)."""
     top = float(values.max())
     level, _ = cv2.threshold(np.rint(values / top * 255.0).astype(np.uint8), 0, 255, cv2.THRESH_OTSU)
     return level / 255.0 * top
 
 
 def _large_parts(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Return the mask without specks and without pinholes."""
+    """Return the mask without specks and pinholes."""
     for wanted in (True, False):
         count, labels, stats, _ = cv2.connectedComponentsWithStats((mask == wanted).astype(np.uint8))
         areas = stats[1:, cv2.CC_STAT_AREA]
@@ -423,7 +423,7 @@ def _large_parts(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
 
 
 def _clean_edge(colors: NDArray[np.uint8], matte: Floats) -> Floats:
-    """Return the colors with the background's taken out of the edge: those of the sure subject spread into it."""
+    """Return the colors with the background removed from the edge: the sure subject's colors are extended into it."""
     sure = np.dstack([colors, np.where(matte > 0.97, 255, 0).astype(np.uint8)])
     spread = np.asarray(bleed(Image.fromarray(sure, "RGBA")))[..., :3]
     own = np.clip((matte - 0.75) / 0.22, 0.0, 1.0)[..., None]

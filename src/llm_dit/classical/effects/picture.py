@@ -43,14 +43,14 @@ _FROM_CONES = np.linalg.inv(_TO_CONES.astype(np.float64)).astype(np.float32)
 
 
 def to_linear(rgb: Floats) -> Floats:
-    """Return sRGB values as linear light (IEC 61966-2-1)."""
+    """Convert sRGB values to linear light (IEC 61966-2-1)."""
     linear = np.asarray(cv2.pow((rgb + np.float32(0.055)) * np.float32(1 / 1.055), 2.4), np.float32)
     np.multiply(rgb, np.float32(1 / 12.92), out=linear, where=rgb <= 0.04045)
     return linear
 
 
 def from_linear(linear: Floats) -> Floats:
-    """Return linear light 0–1 as sRGB values."""
+    """Convert linear light 0–1 to sRGB values."""
     rgb = np.asarray(cv2.pow(linear, 1 / 2.4), np.float32)
     rgb *= np.float32(1.055)
     rgb -= np.float32(0.055)
@@ -59,15 +59,15 @@ def from_linear(linear: Floats) -> Floats:
 
 
 def to_oklab(rgb: Floats) -> Floats:
-    """Return sRGB values as OKLab."""
+    """Convert sRGB values to OKLab."""
     cones = cv2.transform(to_linear(rgb), _TO_CONES)
     return np.asarray(cv2.transform(cv2.pow(np.maximum(cones, 0.0), 1 / 3), _TO_LAB), np.float32)
 
 
 def from_oklab(lab: Floats) -> Floats:
-    """Return OKLab as sRGB values 0–1; what a screen cannot show keeps its hue and gives up chroma and some lightness.
+    """Convert OKLab to sRGB values 0–1; colors out of gamut keep their hue and lose chroma and some lightness.
 
-    It is drawn along a line to a grey between its own lightness and the middle, as far as the screen's colors ask
+    They move along a line to a gray between their own lightness and the middle, as far as the gamut requires
     (B. Ottosson, "sRGB gamut clipping", 2021, https://bottosson.github.io/posts/gamutclipping/).
     """
     linear = _to_screen(lab)
@@ -87,7 +87,7 @@ def _is_on_screen(linear: Floats, slack: float) -> NDArray[np.bool_]:
 
 
 def _draw_inside(lab: Floats) -> Floats:
-    """Return values (n, 1, 3) drawn into the screen's colors by bisection, to a 200th of the way."""
+    """Return values (n, 1, 3) moved into the gamut by bisection, to a 200th of the way."""
     light = lab[..., :1].clip(0.0, 1.0)
     grey = np.concatenate([light + 0.5 * (0.55 - light), np.zeros_like(lab[..., 1:])], axis=-1)
     away = lab - grey
@@ -105,7 +105,7 @@ def chroma(lab: Floats) -> Floats:
 
 
 def color_to_oklab(color: Rgb) -> tuple[float, float, float]:
-    """Return an 8-bit sRGB color as OKLab."""
+    """Convert an 8-bit sRGB color to OKLab."""
     lightness, a, b = to_oklab(np.array([[color]], np.float32) / np.float32(255.0))[0, 0].tolist()
     return lightness, a, b
 
@@ -126,7 +126,7 @@ def from_oklch(lightness: float, chroma: float, hue: float) -> Rgb:
 # A layer while it is edited.
 
 
-# Rows that are worked on at a time: 256 rows of 4096 pixels take some 60 MB of temporaries.
+# The rows processed at a time: 256 rows of 4096 pixels take some 60 MB of temporaries.
 _STRIP = 256
 _SAMPLES = 200_000
 
@@ -135,7 +135,7 @@ _SAMPLES = 200_000
 class Picture:
     """Straight sRGB `colors` (height, width, 3) and `alpha` (height, width), float32 in 0–1.
 
-    Something of it is visible. An effect owns the picture it is given and may write into its arrays.
+    At least one pixel is visible. An effect owns the picture that it receives and may write into its arrays.
     """
 
     colors: Floats
@@ -143,23 +143,23 @@ class Picture:
 
     @property
     def box(self) -> tuple[int, int, int, int]:
-        """The left, top, right and bottom of what is visible."""
+        """The left, top, right and bottom of the visible part."""
         return box_of(self.alpha > 0)
 
     @property
     def extent(self) -> float:
-        """The diagonal of what is visible, in pixels: what sizes of effects are measured by."""
+        """The diagonal of the visible part in pixels; sizes of effects are relative to it."""
         left, top, right, bottom = self.box
         return float(np.hypot(right - left, bottom - top))
 
 
 FindSubject = Callable[[Picture], Floats | None]
-"""Returns how far each pixel is of what the picture shows, 0–1, or None when nothing stands out clearly."""
+"""Returns each pixel's membership in the subject, 0–1, or None if nothing stands out clearly."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Scene:
-    """What an effect may do besides changing colors: change the alpha (`shape="new"`), draw from `rng`, see."""
+    """What an effect may use besides colors: a change of alpha (`shape="new"`), `rng`, and the subject network."""
 
     shape: Shape
     rng: np.random.Generator
@@ -170,7 +170,7 @@ Effect = Callable[[Picture, Operation, Scene], Picture]
 
 
 def read_picture(layer: Image.Image) -> Picture:
-    """Return an RGBA layer as a picture."""
+    """Convert an RGBA layer to a picture."""
     rgba = np.asarray(bleed(layer))
     colors = rgba[..., :3].astype(np.float32)
     colors /= 255.0
@@ -178,7 +178,7 @@ def read_picture(layer: Image.Image) -> Picture:
 
 
 def write_picture(picture: Picture) -> Image.Image:
-    """Return a picture as 8-bit RGBA; what is fully transparent holds no color, so nothing hidden is passed on."""
+    """Convert a picture to 8-bit RGBA; transparent pixels become black, so that no hidden color is passed on."""
     height, width = picture.alpha.shape
     rgba = np.empty((height, width, 4), np.uint8)
     for rows in strips(height):
@@ -189,19 +189,19 @@ def write_picture(picture: Picture) -> Image.Image:
 
 
 def strips(height: int) -> list[slice]:
-    """Return the row ranges that bound the memory of work on single pixels."""
+    """Return row ranges that bound the memory of per-pixel work."""
     return [slice(top, min(top + _STRIP, height)) for top in range(0, height, _STRIP)]
 
 
 def change_lab(picture: Picture, change: Callable[[Floats, slice], Floats]) -> Picture:
-    """Put every pixel's OKLab value through `change`, which is also told the rows it is given."""
+    """Apply `change` to every pixel's OKLab value; it also receives the row range."""
     for rows in strips(picture.alpha.shape[0]):
         picture.colors[rows] = from_oklab(change(to_oklab(picture.colors[rows]), rows))
     return picture
 
 
 def sample_lab(picture: Picture) -> tuple[Floats, Floats]:
-    """Return OKLab values (n, 1, 3) of visible pixels evenly taken from the picture, and their alpha (n)."""
+    """Return OKLab values (n, 1, 3) of visible pixels, sampled evenly from the picture, and their alpha (n)."""
     seen = np.flatnonzero(picture.alpha)
     seen = seen[:: max(1, len(seen) // _SAMPLES)]
     return to_oklab(picture.colors.reshape(-1, 1, 3)[seen]), picture.alpha.reshape(-1)[seen]
@@ -215,13 +215,13 @@ def quantile(values: Floats, weights: Floats, share: float) -> float:
 
 
 def smoothstep(values: Floats, low: float, high: float) -> Floats:
-    """Return 0 below `low`, 1 above `high` and a smooth curve between."""
+    """Return 0 below `low`, 1 above `high` and a smooth curve between them."""
     ramp = np.clip((values - low) / max(high - low, 1e-6), 0.0, 1.0)
     return ramp * ramp * (3.0 - 2.0 * ramp)
 
 
 def soften(plane: Floats, sigma: float) -> Floats:
-    """Return one channel under a Gaussian of `sigma` pixels; a wide one is computed at a smaller size."""
+    """Return one channel after a Gaussian blur of `sigma` pixels; a wide one is computed at a smaller size."""
     shrink = 1
     while sigma / shrink > 6.0:
         shrink *= 2
@@ -235,5 +235,5 @@ def soften(plane: Floats, sigma: float) -> Floats:
 
 
 def soften_visible(plane: Floats, alpha: Floats, softened_alpha: Floats, sigma: float) -> Floats:
-    """Return one channel softened over visible pixels only, so that nothing hidden leaks in; hidden ones stay."""
+    """Return one channel blurred over visible pixels only, so that no hidden color leaks in; hidden pixels stay."""
     return np.divide(soften(plane * alpha, sigma), softened_alpha, out=plane.copy(), where=softened_alpha > 1e-3)
