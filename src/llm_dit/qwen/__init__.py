@@ -1,1 +1,1 @@
-"""What makes Qwen-Image load, fit and run: checkpoints, downloads, placement, captions, failures."""
+"""The Qwen-Image engine: checkpoints, downloads, placement, sampling, captions, failures."""

@@ -1,4 +1,4 @@
-"""What is found on this computer for the Qwen engine, what will run, and what it needs; loads no weights."""
+"""Checks this computer for the Qwen engine: what is installed, what will run, what it needs; loads no weights."""
 
 import json
 import os
@@ -39,12 +39,12 @@ NEEDED = {
 NOT_HERE = "not on this computer"
 MODEL_BYTES = 58_000_000_000
 TRANSFORMER_BYTES = 41_000_000_000
-"""What one model takes on a disk, and its transformer of that."""
+"""Disk space of one model, and of its transformer alone."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Finding:
-    """One line of the report; `advice` says what to do when it is not `ok`."""
+    """One line of the report; `advice` says what to do if it is not `ok`."""
 
     name: str
     value: str
@@ -53,7 +53,7 @@ class Finding:
 
 
 def unmet_requirements() -> list[Finding]:
-    """Return the packages that are missing or too old, each with advice; looks at metadata and imports nothing."""
+    """Return the packages that are missing or too old, each with advice; reads metadata and imports nothing."""
     return [finding for finding in map(_package, NEEDED) if not finding.ok]
 
 
@@ -74,10 +74,10 @@ def diagnose(
     loras: Sequence[str] = (),
     edit_loras: Sequence[str] = (),
 ) -> list[Finding]:
-    """Return what is found: versions, weights, disk, device, memory, and the placement that a run would get.
+    """Return the findings: versions, weights, disk, device, memory, and the placement of a run.
 
-    The arguments are those of `QwenImageDiffusersPipeline.from_pretrained`. A hub id is looked for in the cache only;
-    nothing is downloaded and no tensor is read. Without the packages the report has what can be told without them.
+    The arguments are those of `QwenImageDiffusersPipeline.from_pretrained`. A hub id is looked up in the cache only;
+    nothing is downloaded and no tensor is read. If packages are missing, the report has only what needs none of them.
     """
     packages = [_package(name) for name in NEEDED]
     paths = (
@@ -154,12 +154,12 @@ def _find(path: str, pipeline: str, transformer: str | None) -> Checkpoint | Fin
 
 
 def editor_at(path: str) -> Editor:
-    """Return the edit model that a folder or a hub id has, by its files where they are here; else the usual one."""
+    """Return the edit model of a folder or hub id, by its local files if there are any; `EDIT_PLUS` if unknown."""
     place = Path(path).expanduser()
     folder = place if place.is_dir() else _in_cache(path)
     try:
         named = json.loads((folder / "model_index.json").read_bytes())["_class_name"] if folder else ""
-    except (OSError, ValueError, KeyError, TypeError):  # loading it says what is wrong
+    except (OSError, ValueError, KeyError, TypeError):  # loading it reports the error
         named = ""
     on_the_hub = (editor for editor in EDITORS.values() if path in editor.hub)
     return EDITORS.get(named) or next(on_the_hub, EDIT_PLUS)
@@ -204,7 +204,7 @@ def _sized(lora: Lora) -> Finding:
 
 
 def _disk(missing: int) -> Finding:
-    """Return what is free, and whether `missing` bytes fit."""
+    """Return the free disk space, and whether `missing` bytes fit."""
     cache = _hub_cache()
     free = shutil.disk_usage(next(folder for folder in (cache, *cache.parents) if folder.exists())).free
     ok = free > missing
@@ -271,7 +271,7 @@ def _machine(
         findings.append(Finding(name="edits", value=describe_plain(plain[0]).explained))
     if not checkpoints:
         return findings
-    # The text encoders of the published models are the same; comparing 16 GB is for when they are loaded.
+    # Published models share one text encoder; its 16 GB are compared only on loading, so here the kind decides.
     kinds = len({each.encoder_kind for each in checkpoints})
     weights = weigh(
         checkpoints,
@@ -295,7 +295,7 @@ def _machine(
 
 
 def _kept(plan: Plan, weights: Weights) -> str:
-    """Return what is where during a run."""
+    """Describe where the weights are during a run."""
     if plan.strategy == "resident":
         held = ["everything stays on the device" + (" except the modulation" if plan.modulation_away else "")]
     else:

@@ -1,4 +1,4 @@
-"""What torch, the hub and the disk raise, turned into errors that say what to do next."""
+"""Turns errors of torch, the hub and the disk into errors that say what to do next."""
 
 import errno
 import gc
@@ -28,7 +28,7 @@ OUT_OF_MEMORY = (
 DEVICE_LOST = "The device failed during this run, and the engine restarts: send the job again."
 OUT_OF_RANGE = "The model's numbers left their range: use bfloat16 instead of float16, or a lower cfg_scale."
 
-# What torch says of each failure. CUDA's own errors are "sticky": every later call in the process fails with them too.
+# Torch's messages for each failure. CUDA's own errors are "sticky": every later call in the process fails too.
 _NO_MEMORY = ("out of memory", "can't allocate memory", "CUBLAS_STATUS_ALLOC_FAILED", "CUDNN_STATUS_ALLOC_FAILED")
 _NO_DEVICE = (
     "No CUDA GPUs are available",
@@ -58,10 +58,10 @@ logger = logging.getLogger(__name__)
 
 @contextmanager
 def named_failures() -> Iterator[None]:
-    """Turn what goes wrong inside into an `EngineError` with advice; other errors pass as they are.
+    """Turn known failures in the context into an `EngineError` with advice; other errors pass unchanged.
 
-    The old error goes to the log and loses its traceback, whose frames hold the run's tensors; then the device's cache
-    is emptied, and the pipeline works for the next call, except after `DeviceLostError`.
+    The original error is logged and loses its traceback, whose frames hold the run's tensors. Then the device's cache
+    is emptied, and the pipeline is ready for the next call, except after `DeviceLostError`.
     """
     try:
         yield
@@ -71,7 +71,7 @@ def named_failures() -> Iterator[None]:
             raise
         logger.warning("%s", failure.message, exc_info=error)
         _forget_frames(error)
-        if not isinstance(failure, DeviceLostError):  # nothing on a lost device can be freed
+        if not isinstance(failure, DeviceLostError):  # memory of a lost device cannot be freed
             free_memory()
         raise failure from None
 
@@ -93,7 +93,7 @@ def _name(error: Exception) -> EngineError | None:
 
 
 def _forget_frames(error: BaseException | None) -> None:
-    """Drop what the frames of an error hold; the code that passes the error on still holds the frames themselves."""
+    """Clear the local variables in an error's frames; the code that re-raises the error still holds the frames."""
     while error is not None:
         traceback.clear_frames(error.__traceback__)
         error.__traceback__ = None
@@ -101,7 +101,7 @@ def _forget_frames(error: BaseException | None) -> None:
 
 
 def free_memory() -> None:
-    """Give back what nothing refers to any more, on the host and on the device."""
+    """Release unreferenced memory, on the host and on the device."""
     gc.collect()
     if torch.accelerator.is_available():
         torch.accelerator.memory.empty_cache()
@@ -118,7 +118,7 @@ def _of_disk(error: OSError) -> EngineError | None:
 
 
 def _of_device(error: RuntimeError) -> EngineError | None:
-    """Tell by the text: torch raises plain RuntimeErrors for memory and drivers."""
+    """Classify by the message, because torch raises plain RuntimeErrors for memory and drivers."""
     text = str(error)
     if any(sign in text for sign in _NO_MEMORY):
         return OutOfMemoryError(OUT_OF_MEMORY)

@@ -1,4 +1,4 @@
-"""The two models: where they come from, loaded when they are wanted, sharing what they have in common."""
+"""The two models: their sources, loading on demand, and sharing of the text encoder."""
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
@@ -64,21 +64,21 @@ from llm_dit.runs import Forward, PipelineStatus, ProgressCallback
 
 logger = logging.getLogger(__name__)
 TRANSFORMER_WEIGHTS = ("transformer/*.safetensors", "transformer/*.safetensors.index.json")
-"""What is not needed of a hub's model beside a transformer's file."""
+"""Files of a hub model that are not needed if the transformer comes from a single file."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ModelSource:
-    """A folder, or a hub id with an optional branch, tag or commit; and one file with the transformer, or none."""
+    """A folder, or a hub id with an optional branch, tag or commit; and an optional file with the transformer."""
 
     path: str | Path
     revision: str | None = None
     transformer: str | Path | None = None
 
     def open(self, pipeline: str, progress: ProgressCallback) -> Checkpoint:
-        """Return the checkpoint, after a download when `path` is a hub id; raises `WeightsError` when it is neither.
+        """Return the checkpoint, downloaded if `path` is a hub id; raises `WeightsError` if it is neither.
 
-        What is wrong with the transformer's file is told before anything is downloaded.
+        The transformer's file is checked before anything is downloaded.
         """
         file = read_transformer(self.transformer, pipeline) if self.transformer else None
         folder = local_folder(self.path, pipeline)
@@ -90,9 +90,9 @@ class ModelSource:
         return checkpoint
 
     def told(self, checkpoint: Checkpoint) -> Source:
-        """Return what a recipe tells of it once it is a checkpoint: nothing of where on this computer it lies."""
+        """Return the source as a recipe records it, without any path of this computer."""
         file = f" with {Path(self.transformer).name}" if self.transformer else ""
-        cached = checkpoint.folder.parent.name == "snapshots"  # the hub's cache names a folder by its commit
+        cached = checkpoint.folder.parent.name == "snapshots"  # the hub's cache names folders by commit
         name = str(self.path) if cached else checkpoint.folder.resolve().name
         return Source(name=name + file, revision=checkpoint.folder.name if cached else "")
 
@@ -102,7 +102,7 @@ KEEPS_ITS_BITS = "fp8: the weights are not in fp8, because the configuration did
 
 
 class Models:
-    """Pipelines by their diffusers class; placed together, by one plan that is rebuilt when one is added."""
+    """Pipelines by diffusers class, placed together by one plan, which is rebuilt when one is added."""
 
     def __init__(
         self,
@@ -128,7 +128,7 @@ class Models:
         self._quantization: Quantization | None = quantization
         self._fused = fused
         self._speed: Speed = speed
-        pace_of(speed, 1, fused=fused, distilled=speed == "turbo")  # refused before anything is read
+        pace_of(speed, 1, fused=fused, distilled=speed == "turbo")  # refuse it before reading any file
         self._in_fp8 = speed == "fast" and quantization is None
         self._checkpoints: dict[str, Checkpoint] = {}
         self._pipelines: dict[str, Any] = {}
@@ -165,14 +165,14 @@ class Models:
 
     @property
     def editor(self) -> Editor:
-        """The edit model that is loaded, or will be as far as that can be told before."""
+        """The loaded edit model, or before loading the expected one."""
         loaded = self._checkpoints.get(EDIT)
         return EDITORS[loaded.pipeline] if loaded else editor_at(str(self._sources[EDIT].path))
 
     def load(self, name: str, progress: ProgressCallback) -> None:
-        """Download, check, load and place a model; does nothing when it is loaded.
+        """Download, check, load and place a model; does nothing if it is loaded.
 
-        When it fails the models that were loaded before go on working.
+        After a failure the models loaded before still work.
         """
         if self.has(name):
             return
@@ -210,7 +210,7 @@ class Models:
                 raise
 
     def pace(self, asked: Speed | None, name: str, steps: int) -> Pace:
-        """Return what the speed of a run of a model comes to; raises `InputError` where it cannot be had."""
+        """Return the pace of a model's run at the requested speed; raises `InputError` if that is unavailable."""
         speed = asked or self._speed
         if name == EDIT and (plain := self.editor.plain):
             why = () if speed == "exact" else (f"{speed}: {plain}, so it is exact",)
@@ -223,7 +223,7 @@ class Models:
         return replace(pace, why=(*pace.why, KEEPS_ITS_BITS)) if pace.speed == "fast" and not in_fp8 else pace
 
     def use_loras(self, name: str, texts: Sequence[str], progress: ProgressCallback) -> None:
-        """Have other LoRAs for a model, on from its next run; raises as `load`, and then those of before stay."""
+        """Replace a model's LoRAs from its next run on; raises as `load` does, and then keeps the previous ones."""
         self._use(name, self._parse(name, texts, self._fused), progress)
 
     def _use(self, name: str, specs: list[Spec], progress: ProgressCallback) -> None:
@@ -236,7 +236,7 @@ class Models:
                 self._adapters[name].remove()
                 self._opened[name], self._adapters[name] = opened, adapters
                 self._fuses.pop(name, None)
-                if grown:  # what is placed may have to leave them room
+                if grown:  # the placement may have to make room for them
                     encoders = len({id(pipeline.text_encoder) for pipeline in self._pipelines.values()})
                     plan = self._plan(list(self._checkpoints.values()), list(self._opened.values()), encoders=encoders)
                     self._make_room(plan)
@@ -246,9 +246,9 @@ class Models:
     def choose(
         self, name: str, wanted: Sequence[str] | None, asked: Speed | None, progress: ProgressCallback
     ) -> Chosen:
-        """Return the LoRAs that are on in a run of a model at a speed; raises `InputError` for one that it has not.
+        """Return the LoRAs that are active in a model's run at a speed; raises `InputError` for an unknown one.
 
-        The first turbo run of the edit model brings the distilled LoRA, where none was given.
+        The first turbo run of the edit model loads the distilled LoRA if none was configured.
         """
         turbo = name == EDIT and not self.editor.plain and (asked or self._speed) == "turbo"
         chosen = choose(self._loras[name], wanted)
@@ -261,9 +261,9 @@ class Models:
 
     @contextmanager
     def running(self, name: str, loras: Mapping[str, float] = MappingProxyType({})) -> Iterator[Any]:
-        """Lend the pipeline for one run with these LoRAs on, by their weights.
+        """Yield the pipeline for one run with these LoRAs active, at their weights.
 
-        An error inside leaves it working for the next, and is named.
+        After an error the pipeline still works, and the error is raised as in `named_failures`.
         """
         with named_failures():
             forget_peak(self._device)
@@ -278,11 +278,11 @@ class Models:
                 raise
             finally:
                 self._placed.after_run()
-                if self.plan.strategy != "resident":  # nothing rests on the device
+                if self.plan.strategy != "resident":  # nothing stays on the device
                     self._adapters[name].remove()
 
     def before_encoding(self) -> None:
-        """Bring the text encoder to where it runs, for calls that do not go through its `forward`."""
+        """Move the text encoder to its device, for calls that bypass its `forward`."""
         self._placed.before_encoding()
 
     @property
@@ -291,7 +291,7 @@ class Models:
         return self._placement
 
     def _forward(self, pipeline: Any) -> Forward:
-        """Return what computes a run that asks for nothing of its own."""
+        """Return the forward of a run with default options."""
         name = EDIT if pipeline is self._pipelines.get(EDIT) else LAYERED
         pace = self.pace(None, name, QWEN_IMAGE.num_inference_steps)
         if name == EDIT and self.editor.plain:
@@ -316,7 +316,7 @@ class Models:
             raise InputError(f"{editor.name} takes no LoRAs here: leave {OPTIONS[name]} out.", param=OPTIONS[name])
 
     def _may_fuse(self, name: str) -> bool:
-        """Whether LoRAs go into the weights: where those stay, and the host has room for what they replace."""
+        """Whether LoRAs are merged into the weights: if those are resident and the host has room for the originals."""
         if name not in self._fuses:
             room = PINNABLE * measure_machine(self._device).free_host
             self._fuses[name] = self.plan.strategy == "resident" and self._adapters[name].touched <= room
@@ -343,7 +343,7 @@ class Models:
         return plan_second(plan, measure_machine(self._second), weights, fused=self._fused)
 
     def _options(self, plan: Plan) -> LoadOptions:
-        # What is quantized is quantized on the device; what stays there goes there at once.
+        # Quantization happens on the device; resident weights are loaded directly to it.
         direct = plan.strategy == "resident" or self._quantization is not None
         return LoadOptions(
             device=self._device if direct else torch.device("cpu"),
@@ -355,7 +355,7 @@ class Models:
         )
 
     def _make_room(self, plan: Plan) -> None:
-        """Take from the device what is not there under `plan`."""
+        """Remove from the device what `plan` does not keep there."""
         if self._placement is None or _stays(self._placement.plan, plan):
             return
         if plan.modulation_away and _stays(replace(self._placement.plan, modulation_away=True), plan):
@@ -379,7 +379,7 @@ class Models:
     def _clear(self) -> None:
         if self._placement is not None:
             for adapters in self._adapters.values():
-                adapters.remove()  # what is placed are the models' own weights
+                adapters.remove()  # the models' own weights are placed
             self._fuses.clear()
             self._placement.remove()
             self._placement = None
@@ -391,7 +391,7 @@ def _numbers(loras: Sequence[Sequence[Lora]]) -> int:
 
 
 def _stays(before: Plan, after: Plan) -> bool:
-    """Tell whether what `before` placed is where `after` wants it."""
+    """Whether `after` wants everything where `before` placed it."""
     return (
         before.strategy == after.strategy
         and before.modulation_away == after.modulation_away

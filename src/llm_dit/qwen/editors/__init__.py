@@ -1,4 +1,4 @@
-"""The edit models, each in a module; `EDITORS` has them by the diffusers class that their checkpoints name."""
+"""The edit models, one module each; `EDITORS` maps the diffusers class named in a checkpoint to its model."""
 
 from llm_dit.qwen.editors.editor import EDIT_PLUS, FIRST, Editor
 from llm_dit.qwen.editors.qwen_image_21 import QWEN_IMAGE_21

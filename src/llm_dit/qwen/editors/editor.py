@@ -1,7 +1,7 @@
-"""What an edit model is to the rest of the house: which checkpoints are its own, what it takes, and how a run starts;
-and the first Qwen-Image-Edit, 2509 and 2511.
+"""The interface of an edit model (its checkpoints, its limits, the start of a run), and Qwen-Image-Edit, the first
+version, 2509 and 2511.
 
-The service asks for what a model takes and has no torch and no OpenCV: only what loads or runs a model imports them.
+The service reads the limits without torch and OpenCV, so only code that loads or runs a model imports those.
 """
 
 from collections.abc import Callable
@@ -32,12 +32,11 @@ NO_REFERENCES = "This edit model does not support references: leave them out, or
 class Editor:
     """An edit model.
 
-    `pipeline` is the diffusers class that `model_index.json` names, `name` what people call the model, `hub` where the
-    hub has it. It takes up to `references` pictures beside the layer. An instruction may have `text_tokens`, of which
-    each reference takes `picture_tokens`. `defaults` are its steps and guidance, `license` says what its own forbids.
-    `readers` are the files of what reads texts and pictures, or choices between them. `plain` says why a model runs on
-    diffusers' own loop, where it does, `needs` what its runs take besides weights, `disk_bytes` what it takes on a
-    disk.
+    `pipeline` is the diffusers class that `model_index.json` names, `name` the model's display name, `hub` its hub
+    ids. It takes up to `references` pictures besides the layer. An instruction may have `text_tokens`, of which each
+    reference uses `picture_tokens`. `defaults` are its steps and guidance, `license` states its license's
+    restrictions. `readers` are the files of the tokenizer and processor, or alternatives. `plain` says why a model
+    runs on diffusers' own loop, if it does, `needs` is the working memory of its runs, `disk_bytes` its size on disk.
     """
 
     pipeline: str
@@ -54,7 +53,7 @@ class Editor:
     disk_bytes: int = 58_000_000_000
 
     def check_references(self, count: int) -> None:
-        """Raise `InputError` when the model does not take so many pictures beside the layer."""
+        """Raise `InputError` if the model does not take `count` pictures besides the layer."""
         if count <= self.references:
             return
         if self.references == 0:
@@ -62,11 +61,11 @@ class Editor:
         raise InputError(f"{self.name} takes up to {self.references} references: leave some out.", param="references")
 
     def room_for_text(self, references: int) -> int:
-        """Return how many tokens a text may have beside so many references."""
+        """Return how many tokens a text may have with this number of references."""
         return self.text_tokens - references * self.picture_tokens
 
     def reference(self, picture: Image.Image) -> Image.Image:
-        """Return a reference as the model gets it: what is transparent in it over white."""
+        """Return a reference as the model gets it: composited over white."""
         return Image.fromarray(over_white(np.asarray(picture.convert("RGBA"))))
 
     def canvas(
@@ -78,7 +77,7 @@ class Editor:
         region: "Box | None",
         surroundings: Surroundings | None,
     ) -> "EditCanvas | TransparentCanvas":
-        """Return how a layer is shown to the model, and how its answer becomes a layer."""
+        """Return the canvas that shows a layer to the model and turns the result back into a layer."""
         from llm_dit.editing import prepare_context
 
         if surroundings is not None:
@@ -88,30 +87,30 @@ class Editor:
     def canvas_alone(
         self, layer: Image.Image, *, shape: Shape, output_size: EditOutputSize, region: "Box | None"
     ) -> "EditCanvas | TransparentCanvas":
-        """Return the same of a layer without surroundings."""
+        """Return the canvas of a layer without surroundings."""
         from llm_dit.editing import prepare
 
         return prepare(layer, shape=shape, output_size=output_size, region=region)
 
     def parts(self, load: Any) -> dict[str, Callable[[], Any]]:
-        """Return what reads each part of the diffusers pipeline; `load` is the loader of a checkpoint."""
+        """Return a function per component of the diffusers pipeline that reads it; `load` is a checkpoint's loader."""
         return load.parts()
 
     def start(self, pipeline: Any, run: "Run", encodings: "Encodings") -> "Start":
-        """Return what our own loop starts from; what `encodings` has kept is not encoded again."""
+        """Return the start of our own loop; results cached in `encodings` are not encoded again."""
         raise NotImplementedError(self.plain)
 
     def arguments(self, run: "Run") -> dict[str, Any]:
-        """Return what the diffusers pipeline is asked with beyond, or other than, what every pipeline is."""
+        """Return the arguments of the diffusers pipeline that differ from, or add to, those common to all."""
         return {"width": run.size[0], "height": run.size[1]}
 
 
-# The first Qwen-Image-Edit, 2509 and 2511: one transformer and one VAE for opaque pictures, on our own loop.
+# Qwen-Image-Edit, the first version, 2509 and 2511: one transformer and one VAE for opaque pictures, on our own loop.
 
 
 @dataclass(frozen=True, kw_only=True)
 class QwenImageEdit(Editor):
-    """With `reads_it_whole` the text encoder reads the picture as large as the VAE sees it, else a small copy."""
+    """With `reads_it_whole` the text encoder reads the picture at the VAE's size, otherwise a small copy."""
 
     reads_it_whole: bool = False
 
@@ -129,7 +128,7 @@ class QwenImageEdit(Editor):
             for picture, size in zip(run.pictures, seen, strict=True)
         ]
         latents, condition = pipeline.prepare_latents(
-            encoded if len(encoded) > 1 else encoded[0],  # the first model's pipeline knows no list
+            encoded if len(encoded) > 1 else encoded[0],  # the first model's pipeline takes no list
             1,
             pipeline.transformer.config.in_channels // 4,
             run.size[1],
@@ -157,13 +156,13 @@ class QwenImageEdit(Editor):
         )
 
     def _read(self, pipeline: Any, picture: Image.Image) -> Image.Image:
-        """Return what the text encoder reads of a picture."""
+        """Return a picture at the size that the text encoder reads."""
         width, height = _seen(picture) if self.reads_it_whole else _fitted(picture, "CONDITION_IMAGE_SIZE")
         return pipeline.image_processor.resize(picture, height, width)
 
 
 def _seen(picture: Image.Image) -> tuple[int, int]:
-    """Return width and height at which the VAE sees a picture."""
+    """Return width and height at which the VAE encodes a picture."""
     return _fitted(picture, "VAE_IMAGE_SIZE")
 
 
@@ -178,8 +177,8 @@ def _pixels(pipeline: Any, picture: Image.Image, size: tuple[int, int]) -> Any:
     return pipeline.image_processor.preprocess(picture, size[1], size[0]).unsqueeze(2)
 
 
-# The transformer has 4096 positions for text; the template and the copies of the pictures take some of them: a small
-# copy about 200, one as large as the picture about 1340.
+# The transformer has 4096 positions for text. The template and the copies of the pictures use some of them: a small
+# copy about 200, a full-size one about 1340.
 EDIT_PLUS = QwenImageEdit(
     pipeline="QwenImageEditPlusPipeline",
     name="Qwen-Image-Edit",
@@ -188,7 +187,7 @@ EDIT_PLUS = QwenImageEdit(
     text_tokens=3500,
     picture_tokens=210,
 )
-"""2509 and 2511; what tells them apart is in the transformer's configuration."""
+"""2509 and 2511; they differ in the transformer's configuration."""
 FIRST = QwenImageEdit(
     pipeline="QwenImageEditPipeline",
     name="Qwen-Image-Edit",
@@ -198,4 +197,4 @@ FIRST = QwenImageEdit(
     picture_tokens=0,
     reads_it_whole=True,
 )
-"""The model before 2509, which takes the place of one."""
+"""The model before 2509."""

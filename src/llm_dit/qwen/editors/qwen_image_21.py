@@ -1,4 +1,4 @@
-"""Qwen-Image-2.1: it reads and draws transparency itself, and runs on diffusers' own loop."""
+"""Qwen-Image-2.1, which reads and writes RGBA and runs on diffusers' own loop."""
 
 import json
 import re
@@ -19,32 +19,32 @@ if TYPE_CHECKING:
     from llm_dit.editing.canvas import Box
     from llm_dit.qwen.sampling.running import Run
 
-# What a run takes besides weights, in bytes and in bfloat16: counted from the shapes of the model's own code, then set
-# to what `benchmarks.qwen_image_21` has measured on an H100.
+# Working memory of a run, in bytes, in bfloat16: derived from the shapes in the model's code, then set to what
+# `benchmarks.qwen_image_21` measured on an H100.
 
 PIXELS = EDIT_RESOLUTION**2
 TOKENS = PIXELS // 16**2
-"""Of a picture in the transformer."""
+"""Tokens of a picture in the transformer."""
 SLOTS = TOKENS // 4
-"""Of a picture in the text encoder."""
+"""Tokens of a picture in the text encoder."""
 TEXT = 300
 LONGEST_TEXT = 3500
 READ = 888_000
-"""For a token in the text encoder: its state after each of 36 layers, its keys and values there, and its logits."""
+"""Per token in the text encoder: hidden states, keys and values of 36 layers, and logits."""
 SEEN, DRAWN = 1_400, 3_900
-"""For a pixel in the VAE: encoding at 96 channels, decoding at 288."""
+"""Per pixel in the VAE: encoding at 96 channels, decoding at 288."""
 COMPUTED = 155_000
-"""For a token in the transformer."""
+"""Per token in the transformer."""
 REMEMBERED = 2 * 4096 * 2 * 32
-"""For a token that is kept: its keys and values in 32 blocks."""
+"""Per cached token: its keys and values in 32 blocks."""
 MOST_REMEMBERED = 4
-"""Pictures, for each branch of guidance, whose keys and values are kept from the first step on. With more every step
-computes them again: eleven would take 24 GB. The request alone decides: the two round differently, so that
-a seed gives another picture with each."""
+"""Pictures times branches of guidance up to which keys and values are cached from the first step on. With more, every
+step recomputes them: eleven would take 24 GB. Only the request decides, because the two ways round differently and
+give different pictures for a seed."""
 
 
 def working(pictures: int, text: int) -> Working:
-    """Return what a run takes besides weights with so many pictures, the layer counted, and tokens of text."""
+    """Return the working memory of a run with `pictures`, including the layer, and `text` tokens."""
     shown = pictures * TOKENS + text
     kept = REMEMBERED * shown if pictures <= MOST_REMEMBERED else 0
     return Working(
@@ -67,7 +67,7 @@ class QwenImage21(Editor):
         return prepare_transparent(layer, shape=shape, output_size=output_size, region=region)
 
     def reference(self, picture: Image.Image) -> Image.Image:
-        """Return a reference with its transparency, and under it the colors beside it."""
+        """Return a reference with its alpha, and with nearby colors extended under transparent pixels."""
         from llm_dit.alpha import bleed
 
         return bleed(picture.convert("RGBA"))
@@ -90,8 +90,8 @@ class QwenImage21(Editor):
         }
 
     def arguments(self, run: "Run") -> dict[str, Any]:
-        """Say what diffusers would take from elsewhere: the size is the layer's, which comes first, not the last one's,
-        and the steps are those that are asked for, not the checkpoint's `sample_sigmas`."""
+        """Override diffusers' defaults: the size is that of the layer, the first picture, not of the last one, and the
+        steps are the requested ones, not the checkpoint's `sample_sigmas`."""
         import numpy as np
 
         return super().arguments(run) | {
@@ -100,13 +100,13 @@ class QwenImage21(Editor):
             "negative_prompt": run.negative_prompt if run.scale > 1 else None,
             "sigmas": np.linspace(1.0, 1 / run.steps, run.steps),
             "use_kv_cache": len(run.pictures) * len(run.texts) <= MOST_REMEMBERED,
-            # Ours decodes it, when what was kept of the pictures is gone.
+            # We decode it ourselves, after the cached keys and values are freed.
             "output_type": "latent",
         }
 
 
 def _with_names(instruction: str, pictures: int) -> str:
-    """Return the instruction with the model's names of the pictures: "Picture 2" is <image2> to it."""
+    """Return the instruction with the model's names for pictures: "Picture 2" becomes <image2>."""
 
     def name(found: re.Match[str]) -> str:
         return f"<image{found[1]}>" if 1 <= int(found[1]) <= pictures else found[0]
@@ -115,7 +115,7 @@ def _with_names(instruction: str, pictures: int) -> str:
 
 
 def processor_of(folder: Path) -> Any:
-    """Return what reads texts and pictures; the original also wants a video processor, and that torchvision."""
+    """Return the processor for texts and pictures, without the video processor, which needs torchvision."""
     from transformers import Qwen2Tokenizer, Qwen2VLImageProcessorPil, Qwen3VLProcessor
 
     class PictureProcessor(Qwen3VLProcessor):
@@ -123,13 +123,13 @@ def processor_of(folder: Path) -> Any:
             super().__init__(image_processor, tokenizer, None, chat_template)
 
     tokenizer: Any = Qwen2Tokenizer.from_pretrained(folder, local_files_only=True)
-    # Pillow's resizing, also where torchvision is installed: the same numbers on every machine.
+    # Resize with Pillow even if torchvision is installed, for the same numbers on every machine.
     images = Qwen2VLImageProcessorPil.from_pretrained(folder, local_files_only=True)
     return PictureProcessor(images, tokenizer, tokenizer.chat_template or _chat_template(folder))
 
 
 def _chat_template(folder: Path) -> str:
-    """Return the template where older versions of transformers have written it."""
+    """Return the template from the place where older versions of transformers wrote it."""
     for name in ("chat_template.json", "processor_config.json"):
         if (folder / name).exists():
             template = json.loads((folder / name).read_bytes()).get("chat_template")
@@ -144,7 +144,7 @@ QWEN_IMAGE_21 = QwenImage21(
     hub=("Qwen/Qwen-Image-2.1",),
     references=10,
     text_tokens=LONGEST_TEXT,
-    picture_tokens=0,  # a picture has positions of its own
+    picture_tokens=0,  # pictures have their own positions
     defaults=QWEN_IMAGE._replace(num_inference_steps=40, cfg_scale=1.0),
     license="Qwen-Image-2.1 is under the Qwen Research License: no commercial use without its authors' agreement.",
     readers=(

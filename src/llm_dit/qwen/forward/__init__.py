@@ -1,1 +1,1 @@
-"""What a step computes: the transformer, its blocks and kernels, the attention, and the VAE for pictures."""
+"""The computation of a step: the transformer, its blocks, kernels and attention; and the VAE for pictures."""

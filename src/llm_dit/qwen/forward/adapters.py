@@ -1,8 +1,8 @@
-"""LoRAs at work in a transformer: beside its layers, or in their weights.
+"""Applies LoRAs to a transformer: beside its layers, or merged into their weights.
 
-Beside a layer, in whatever form that keeps its weights, the factors cost two small products more. In the weights they
-cost nothing; what was there before is kept on the host, for taking a product off again would round. Neither is seen by
-what places the weights: it moves what it knew when it was made.
+Beside a layer, whatever the form of its weights, the factors cost two more small products. Merged factors cost
+nothing; the original weights are kept on the host, because subtracting a product again would round. The placement
+does not see either: it moves only the tensors that it knew when it was created.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -22,23 +22,23 @@ from llm_dit.qwen.loading.loras import Lora
 
 
 class Pair(NamedTuple):
-    """Factors on a device: `down` (rank, in), and `up` (out, rank) with all scales in it."""
+    """Factors on a device: `down` (rank, in), and `up` (out, rank), which includes all scales."""
 
     down: torch.Tensor
     up: torch.Tensor
 
     def add_to(self, made: torch.Tensor, rows: torch.Tensor | Scaled) -> None:
-        """Add what they make of `rows` (…, in) to `made` (…, out)."""
+        """Add the factors' product with `rows` (…, in) to `made` (…, out)."""
         hidden = self.enter(rows)
         made.view(-1, made.shape[-1]).addmm_(hidden.view(-1, hidden.shape[-1]), self.up.t())
 
     def enter(self, rows: torch.Tensor | Scaled) -> torch.Tensor:
-        """Return what the first makes of `rows`, which it takes with all their bits."""
+        """Return the product of `down` and `rows`, at full precision."""
         return functional.linear(rows.wide(self.down.dtype) if isinstance(rows, Scaled) else rows, self.down)
 
 
 class Beside(nn.Module):
-    """A linear layer of any form with factors beside it."""
+    """A linear layer of any form, plus factors."""
 
     def __init__(self, layer: nn.Module, pair: Pair) -> None:
         super().__init__()
@@ -52,7 +52,7 @@ class Beside(nn.Module):
 
 
 class BesideJoined(nn.Module):
-    """Q, K and V of a stream with factors beside some of them, by number."""
+    """Q, K and V of a stream, plus factors for some of them, by number."""
 
     def __init__(self, layer: nn.Module, pairs: Mapping[Any, Pair]) -> None:
         super().__init__()
@@ -67,7 +67,7 @@ class BesideJoined(nn.Module):
 
 
 class Home(NamedTuple):
-    """Where a layer of the checkpoint is: the module's name, and its number where Q, K and V are one module."""
+    """A checkpoint layer's location: the module's name, and the part's number if Q, K and V are one module."""
 
     module: str
     part: int | None = None
@@ -87,11 +87,11 @@ _OURS = {
     "txt_mlp.net.0.proj": Home("text.mlp.net.0.proj"),
     "txt_mlp.net.2": Home("text.mlp.net.2"),
 }
-"""What a block of ours calls the layers of diffusers'."""
+"""Our block's names for the layers of diffusers' block."""
 
 
 def home_of(layer: str, transformer: nn.Module) -> Home:
-    """Return where a layer of the checkpoint is in a transformer, ours or diffusers'."""
+    """Return a checkpoint layer's location in a transformer, ours or diffusers'."""
     parts = layer.split(".", 2)
     if parts[0] != "transformer_blocks" or not isinstance(transformer, Transformer):
         return Home(layer)
@@ -104,18 +104,18 @@ def home_of(layer: str, transformer: nn.Module) -> Home:
 
 @dataclass(frozen=True, kw_only=True)
 class _Copy:
-    """A transformer, and the device that it computes on."""
+    """A transformer and its device."""
 
     transformer: Any
     device: torch.device
 
     def has(self, layer: str) -> bool:
-        """Whether it has a layer: the copy on a second device has no modulation."""
+        """Whether it has the layer: the copy on a second device has no modulation."""
         is_apart = home_of(layer, self.transformer).module.startswith("modulations.")
         return not is_apart or len(self.transformer.modulations) > 0
 
     def weight(self, layer: str) -> torch.Tensor | None:
-        """Return the numbers of a layer's weight (out, in); None where it has them in another form."""
+        """Return a layer's weight (out, in); None if it is not stored as plain numbers."""
         name, part = home_of(layer, self.transformer)
         module = self.transformer.get_submodule(name)
         if part is None:
@@ -123,7 +123,7 @@ class _Copy:
         return module.weight.data.chunk(3)[part] if isinstance(module, Joined) else None
 
     def put_beside(self, pairs: Mapping[str, Pair]) -> Iterator[Callable[[], None]]:
-        """Put factors beside layers, by their names; yield what takes each off again."""
+        """Put factors beside layers, by name; yield a function per layer that removes them."""
         modules: dict[str, dict[int | None, Pair]] = {}
         for layer, pair in pairs.items():
             name, part = home_of(layer, self.transformer)
@@ -137,11 +137,11 @@ class _Copy:
 
 
 Factored = tuple[torch.Tensor, torch.Tensor, float]
-"""The two factors of a layer on the host, `down` and `up`, and their scale."""
+"""A layer's two factors on the host, `down` and `up`, and their scale."""
 
 
 class Adapters:
-    """The LoRAs of one transformer, their factors read to the host; `use` says which are on."""
+    """The LoRAs of one transformer, with their factors on the host; `use` activates some of them."""
 
     def __init__(
         self, transformer: Any, loras: Sequence[Lora], dtype: torch.dtype, report: Callable[[], None] = lambda: None
@@ -150,25 +150,25 @@ class Adapters:
         self._factors = {lora.spec.name: _read(lora, dtype, report) for lora in loras}
         self._undo: list[Callable[[], None]] = []
         self._kept: dict[str, torch.Tensor] = {}
-        """Weights as they were, on the host; those of `_changed` have factors in them."""
+        """Original weights, on the host; factors are merged into those in `_changed`."""
         self._changed: set[str] = set()
         self._on: tuple[Mapping[str, float], bool] = {}, False
 
     def told(self, *, fuse: bool) -> str:
-        """Return where the factors are when they are on, for people; "" of no LoRA."""
+        """Describe for people where active factors are; "" without a LoRA."""
         where = "in the weights, which the host keeps as they were" if fuse else "beside the weights"
         return f" LoRAs ({', '.join(self._factors)}) run {where}." if self._factors else ""
 
     @property
     def touched(self) -> int:
-        """Bytes of the weights that all of them change."""
+        """Bytes of the weights that all LoRAs together change."""
         layers = {layer: factors for read in self._factors.values() for layer, factors in read.items()}
         return sum(up.shape[0] * down.shape[1] * up.itemsize for down, up, _ in layers.values())
 
     def use(self, weights: Mapping[str, float], device: torch.device, *, fuse: bool) -> None:
-        """Have just these on, by their weights; with `fuse` in the layers' own weights, where those are plain numbers.
+        """Activate exactly these LoRAs, at their weights; `fuse` merges them into weights that are plain numbers.
 
-        What is on a second device (`placing.Pair`) follows. After an error none is on.
+        A copy on a second device (`placing.Pair`) follows. After an error none is active.
         """
         if self._on == (weights, fuse):
             return
@@ -196,7 +196,7 @@ class Adapters:
         self._forget()
 
     def remove(self) -> None:
-        """Give the transformer back what it was, bit for bit."""
+        """Restore the transformer, bit for bit."""
         self._on = {}, False
         self._take_off()
         self._restore(set(self._changed))
@@ -218,7 +218,7 @@ class Adapters:
         if layer not in self._kept:
             self._kept[layer] = weight.to("cpu", copy=True)
         before = self._kept[layer] if layer in self._changed else weight
-        # In this order: torch would widen on the host, and copy twice as much.
+        # In this order, because torch would widen on the host and copy twice as much.
         summed = before.to(copies[0].device, copy=True).float()
         for down, up, scale in factors:
             summed.addmm_(up.to(summed.device).float(), down.to(summed.device).float(), alpha=scale)
@@ -244,9 +244,9 @@ class Adapters:
         return [_Copy(transformer=self._transformer, device=device), *second]
 
     def _forget(self) -> None:
-        """Drop what was computed with other weights, the modulation's table, and recordings where layers change places.
+        """Drop the modulation's table, which other weights computed, and recordings if modules change.
 
-        What is recorded reads weights where they are, so that those may change.
+        Recordings read weights in place, so changed weights alone do not invalidate them.
         """
         if not isinstance(self._transformer, Transformer):
             return
@@ -264,7 +264,7 @@ def _read(lora: Lora, dtype: torch.dtype, report: Callable[[], None]) -> dict[st
 
 
 def _pair(factors: Sequence[Factored], device: torch.device) -> Pair:
-    """Return the factors of all as one product: their ranks behind each other, the scales in `up`."""
+    """Return all factors as one product, concatenated along the rank, with the scales in `up`."""
     down = torch.cat([down for down, _, _ in factors])
     up = torch.cat([(up.float() * scale).to(up.dtype) for _, up, scale in factors], dim=1)
     return Pair(down.to(device), up.to(device))

@@ -1,4 +1,4 @@
-"""A step that is the same again and again, as a CUDA graph: one launch in the place of thousands."""
+"""Replays a repeated step as a CUDA graph: one launch instead of thousands."""
 
 import functools
 import logging
@@ -16,17 +16,17 @@ logger = logging.getLogger(__name__)
 Call = Callable[[], torch.Tensor]
 Function = Callable[..., torch.Tensor]
 Recorder = Callable[[Call], tuple[Callable[[], None], torch.Tensor]]
-"""Records a call without running it; returns what runs it, and the tensor that then holds its answer."""
+"""Records a call without running it; returns a function that replays it, and the tensor that holds its result."""
 KEPT = 4
-"""Recordings of one function that are kept: two texts at two sizes."""
+"""Recordings kept per function: two texts at two sizes."""
 _RECORDING = threading.Lock()
-"""Held while a graph is recorded: two devices have two threads, and the start of a recording empties both's caches."""
+"""Held during a recording: two devices have two threads, and starting a recording empties the caches of both."""
 EAGER = 2
-"""Runs before the recording: libraries choose their kernels, and take their memory, in the first."""
+"""Runs before the recording: in the first, libraries choose their kernels and allocate their memory."""
 
 
 def recorder_for(device: torch.device) -> Recorder | None:
-    """Return what records CUDA graphs on a device, the same for all who ask; None where there are none."""
+    """Return the device's one recorder of CUDA graphs; None if the device has no CUDA."""
     if device.type != "cuda":
         return None
     return _on(torch.cuda.current_device() if device.index is None else device.index)
@@ -38,15 +38,15 @@ def _on(index: int) -> "CudaGraphs":
 
 
 class CudaGraphs:
-    """Records CUDA graphs on a device. They share one pool of memory, so one of them runs at a time."""
+    """Records CUDA graphs on a device. They share one memory pool, so one of them runs at a time."""
 
     def __init__(self, device: torch.device) -> None:
         self._device = device
-        # `torch.cuda.graph` has one stream of its own, which is of the first device that it ever ran on. What a stream
-        # has freed, another does not get: with a stream for each recording, none would use the memory of another.
+        # The default stream of `torch.cuda.graph` belongs to the first device that it ever ran on. Memory freed by a
+        # stream is not reused by another: with a stream per recording, recordings could not share memory.
         self._stream = torch.cuda.Stream(device)
-        # The libraries take memory for good at a stream's first product. In a recording they would take it from the
-        # pool, which torch could then neither free nor use again.
+        # Libraries allocate permanent memory at a stream's first product. During a recording it would come from the
+        # pool, which torch could then neither free nor reuse.
         with torch.cuda.device(device), torch.cuda.stream(self._stream):
             few = torch.ones(16, 16, device=device, dtype=torch.bfloat16)
             torch.addmm(few[0], few, few)
@@ -68,11 +68,11 @@ class CudaGraphs:
 
 
 class Replay:
-    """Runs `call`, which reads its arguments from tensors that stay; from the third time on as a recording.
+    """Runs `call`, which reads its arguments from fixed tensors; from the third run on as a recording.
 
-    The recording has to give what the call gives, bit by bit, and is not used when it does not, or cannot be made;
-    unless it is `trusted`, as those are that do what has been compared before. `rewind` takes back what a run has
-    changed of what the next one reads. An answer holds until the next run.
+    The recording is used only if it can be made and its result equals the call's, bit for bit; `trusted` skips the
+    comparison, if the same function has passed it before. `rewind` undoes a run's changes to the next run's input. A
+    result is valid until the next run.
     """
 
     def __init__(
@@ -104,7 +104,7 @@ class Replay:
         wanted = None if self._trusted else self._call()
         try:
             replay, answer = record(self._call)
-        except Exception as error:  # whatever it raises, the call itself goes on working
+        except Exception as error:  # whatever it raises, the call itself still works
             logger.warning("no CUDA graph: its recording ended in a %s", type(error).__name__, exc_info=error)
             return self._call() if wanted is None else wanted
         if wanted is not None:
@@ -119,10 +119,10 @@ class Replay:
 
 
 class Recordings:
-    """What a function answers, by the key of a call, from recordings; the latest few keys are kept.
+    """Recordings of a function's calls by key; the latest few keys are kept.
 
-    The function has to be the same for a key, but for its arguments, which are copied to where the recording reads
-    them.
+    Calls with the same key may differ only in their arguments, which are copied to the tensors that the recording
+    reads.
     """
 
     def __init__(self, record: Recorder, kept: int = KEPT) -> None:
@@ -132,12 +132,12 @@ class Recordings:
 
     @classmethod
     def on(cls, device: torch.device) -> "Recordings | None":
-        """Return recordings for a device; None where nothing can be recorded."""
+        """Return recordings for a device; None if it cannot record."""
         record = recorder_for(device)
         return None if record is None else cls(record)
 
     def __call__(self, key: Hashable, make: Callable[[], Function], *arguments: torch.Tensor) -> torch.Tensor:
-        """Return what the function that `make` returns makes of `arguments`, whose shapes the key tells."""
+        """Call the function that `make` returns with `arguments`; `key` must determine their shapes."""
         if key not in self._kept:
             places = [each.clone() for each in arguments]
             trusted = any(replay.is_recorded for _, replay in self._kept.values())
@@ -148,10 +148,10 @@ class Recordings:
         places, replay = self._kept[key]
         for place, argument in zip(places, arguments, strict=True):
             place.copy_(argument)
-        return replay().clone()  # where it is, another recording may write
+        return replay().clone()  # another recording may overwrite the original
 
     def forget(self) -> None:
-        """Give the memory back."""
+        """Release the memory."""
         self._kept.clear()
 
 

@@ -1,13 +1,13 @@
-"""The operations of `operations.py` and `quantized.py` with less traffic: Triton kernels, a product that ends in GELU.
+"""The operations of `operations.py` and `quantized.py` with less memory traffic: Triton kernels, products with GELU.
 
-The kernels take and give bfloat16, have float32 inside, and are one launch each. At the end of one of cuBLAS's products
-of many rows a GELU costs a twentieth of its time; in those of quack-kernels (`with_quack`) it costs nothing.
+The kernels take and return bfloat16, compute in float32, and are one launch each. After one of cuBLAS's products of
+many rows a GELU costs a twentieth of the product's time; fused into those of quack-kernels (`with_quack`), nothing.
 
 Importing this needs Triton. Any number of rows, any length of text and any number of heads; a head's width is a power
 of two.
 """
 
-# Triton has no types, and what it compiles is not quite Python.
+# Triton has no type stubs, and its kernels are not quite Python.
 # pyright: reportMissingImports=false, reportIndexIssue=false
 from types import SimpleNamespace
 from typing import Any
@@ -22,7 +22,7 @@ from llm_dit.qwen.forward.quantized import FP8, MOST, Scaled, largest_of
 __all__ = ["norm", "project", "scaled", "think", "turn", "with_quack"]
 
 HEADS = 8
-"""Heads that one program turns."""
+"""Heads that one program rotates."""
 
 
 def norm(branch: Rows, half: Half, eps: float) -> torch.Tensor:
@@ -36,7 +36,7 @@ def _write_normed(branch: Rows, half: Half, eps: float, normed: torch.Tensor, sc
     rows, owed = branch.rows, branch.owed
     branch.owed = None
     width = rows.shape[-1]
-    # Where nothing is owed, the kernel reads none of it.
+    # If nothing is owed, the kernel does not read these.
     made = Owed(rows, rows, half, False) if owed is None else owed
     block = triton.next_power_of_2(width)
     _norm[(rows.shape[1],)](
@@ -101,7 +101,7 @@ def think(rows: torch.Tensor, mlp: Any) -> torch.Tensor:
 
 
 def with_quack() -> Operations:
-    """Return the same operations with the products of many rows by quack-kernels, which flash-attn-4 brings along.
+    """Return the same operations, with products of many rows by quack-kernels, a dependency of flash-attn-4.
 
     Raises `ImportError` without the extra `flash`.
     """
@@ -127,7 +127,7 @@ def with_quack() -> Operations:
     return made
 
 
-# The same in fp8, with a scale for each row, in the same pass.
+# The same in fp8, with a scale per row, in the same pass.
 
 
 def norm_scaled(branch: Rows, half: Half, eps: float) -> Scaled:
@@ -169,12 +169,12 @@ def _room(like: torch.Tensor, count: int, width: int) -> Scaled:
 scaled: Any = SimpleNamespace(norm=norm_scaled, quantize=quantize, turn=turn_scaled)
 """The operations of `quantized.py`."""
 LOOKED_AT = 128
-"""Rows of V that one program looks through for the largest number."""
+"""Rows of V in which one program searches the maximum."""
 
 
 @triton.jit
 def _store_scaled(values, rows, scales, row, width, column, inside):
-    """Store a row's `values` as fp8, by a scale of its own; `MOST` and `LEAST` of `quantized.py` are written out."""
+    """Store a row's `values` as fp8 with its own scale; the constants are `MOST` and `LEAST` of `quantized.py`."""
     scale = tl.maximum(tl.max(tl.abs(values), axis=0), 1e-12) / 448.0
     shrunk = tl.minimum(tl.maximum(values / scale, -448.0), 448.0)
     tl.store(rows + row * width + column, shrunk.to(rows.dtype.element_ty), mask=inside)
@@ -183,7 +183,7 @@ def _store_scaled(values, rows, scales, row, width, column, inside):
 
 @triton.jit
 def _quantize(rows, made, scales, stride, width, GELU: tl.constexpr, BLOCK: tl.constexpr):
-    """One program a row."""
+    """One program per row."""
     row = tl.program_id(0).to(tl.int64)
     column = tl.arange(0, BLOCK)
     inside = column < width
@@ -196,7 +196,7 @@ def _quantize(rows, made, scales, stride, width, GELU: tl.constexpr, BLOCK: tl.c
 
 @triton.jit(do_not_specialize=["rows"])
 def _largest(joint, found, rows, heads, WIDTH: tl.constexpr, ROWS: tl.constexpr):
-    """One program for some rows of a head's V."""
+    """One program per group of rows of a head's V."""
     row = tl.program_id(0) * ROWS + tl.arange(0, ROWS)
     head = tl.program_id(1)
     column = tl.arange(0, WIDTH)
@@ -227,7 +227,7 @@ def _norm(
     SCALED: tl.constexpr,
     BLOCK: tl.constexpr,
 ):
-    """One program a row; a half holds shift, scale and gate behind each other."""
+    """One program per row; a half is the concatenation of shift, scale and gate."""
     row = tl.program_id(0).to(tl.int64)
     column = tl.arange(0, BLOCK)
     inside = column < width
@@ -274,9 +274,9 @@ def _turn(
     WIDTH: tl.constexpr,
     HEADS: tl.constexpr,
 ):
-    """One program for some heads of a row's Q or K; a pair of neighbors is a complex number, and so is `rope`.
+    """One program per group of heads of a row's Q or K; a pair of neighbors is a complex number, as in `rope`.
 
-    To be scaled, V has programs too.
+    For scaling, V has programs too.
     """
     row = tl.program_id(0).to(tl.int64)
     number = tl.program_id(1)

@@ -1,6 +1,6 @@
-"""What a block does to its rows between its products, with torch's own operations: diffusers' bits on a CPU.
+"""A block's operations between its products, with torch's own functions: bit-identical to diffusers on a CPU.
 
-`kernels.py` has the same in fewer passes over the memory, and with faster products.
+`kernels.py` has the same with fewer passes over memory and faster products.
 """
 
 from collections.abc import Iterable, Iterator
@@ -15,13 +15,13 @@ from torch.nn import functional
 Norms = Iterable[Any]
 """The RMSNorms of Q and of K."""
 MANY = 2048
-"""Rows from which on a product is large: one that fills the device."""
+"""Rows from which a product counts as large: it fills the device."""
 
 
 class Half(NamedTuple):
-    """Shift, scale and gate of half a block, behind each other: (1, 3 × width); the image's may have a second row.
+    """Shift, scale and gate of half a block, concatenated: (1, 3 × width); the image's may have a second row.
 
-    That second row is for what is shown, where it has a modulation of its own.
+    The second row is for the condition, if that has its own modulation.
     """
 
     image: torch.Tensor
@@ -29,7 +29,7 @@ class Half(NamedTuple):
 
 
 class Owed(NamedTuple):
-    """What half a block has made, (1, text, width) and (1, image, width), before it is gated and added to the rows."""
+    """Outputs of half a block, (1, text, width) and (1, image, width), not yet gated and added to the rows."""
 
     text: torch.Tensor
     image: torch.Tensor
@@ -39,10 +39,10 @@ class Owed(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class Layout:
-    """Which rows are what: the first `text` are the text's, the others the image's.
+    """The layout of the rows: the first `text` are the text's, the others the image's.
 
-    `rope` is complex, a row for each; `mask` is for the attention, None where every row counts; `index` (1, image) is
-    not 0 where a row is of what is shown.
+    `rope` is complex, one row each; `mask` is the attention mask, None if every row counts; `index` (1, image) is
+    nonzero for rows of the condition.
     """
 
     text: int
@@ -53,9 +53,9 @@ class Layout:
 
 @dataclass(kw_only=True)
 class Rows:
-    """What one branch has on its way through the blocks: `rows` (1, text + image, width).
+    """The state of one branch between blocks: `rows` (1, text + image, width).
 
-    `owed` is still to be added: call `settle` before reading `rows`.
+    `owed` is not added yet: call `settle` before reading `rows`.
     """
 
     rows: torch.Tensor
@@ -63,12 +63,12 @@ class Rows:
     owed: Owed | None = None
 
     def streams(self, half: Half) -> Iterator[tuple[slice, tuple[torch.Tensor, ...], torch.Tensor | None]]:
-        """Yield the place of text and of image in `rows`, their shift, scale and gate, and which of two a row has."""
+        """Yield for text and image their slice of `rows`, their shift, scale and gate, and the index of each row's."""
         yield slice(None, self.layout.text), half.text.chunk(3, dim=-1), None
         yield slice(self.layout.text, None), half.image.chunk(3, dim=-1), self.layout.index
 
     def settle(self) -> None:
-        """Add what is owed."""
+        """Add `owed` to the rows."""
         if self.owed is None:
             return
         owed, self.owed = self.owed, None
@@ -79,7 +79,7 @@ class Rows:
 
 
 class Operations(Protocol):
-    """The operations, here and in `kernels.py`."""
+    """The interface of this module and of `kernels.py`."""
 
     def norm(self, branch: Rows, half: Half, eps: float) -> torch.Tensor: ...
 
@@ -91,7 +91,7 @@ class Operations(Protocol):
 
 
 def norm(branch: Rows, half: Half, eps: float) -> torch.Tensor:
-    """Settle `branch`, and return its rows normed, scaled and shifted by `half`."""
+    """Settle `branch` and return its rows, normalized, then scaled and shifted by `half`."""
     branch.settle()
     normed = functional.layer_norm(branch.rows, branch.rows.shape[-1:], eps=eps)
     for part, (shift, scale, _), index in branch.streams(half):
@@ -100,12 +100,12 @@ def norm(branch: Rows, half: Half, eps: float) -> torch.Tensor:
 
 
 def project(rows: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor, out: torch.Tensor) -> None:
-    """Write a linear layer's answer to `rows` (count, width) to `out` (count, more)."""
+    """Write a linear layer's output for `rows` (count, width) to `out` (count, more)."""
     torch.addmm(bias, rows, weight.t(), out=out)
 
 
 def turn(joint: torch.Tensor, branch: Rows, text: Norms, image: Norms) -> None:
-    """Norm Q and K, and turn them by their places; `joint` (1, rows, 3, heads, head's width) has Q, K and V."""
+    """Normalize Q and K and apply RoPE; `joint` (1, rows, 3, heads, head width) has Q, K and V."""
     count = branch.layout.text
     for number, norms in enumerate(zip(text, image, strict=True)):
         part = joint[:, :, number]
@@ -116,17 +116,17 @@ def turn(joint: torch.Tensor, branch: Rows, text: Norms, image: Norms) -> None:
 
 
 def is_plain(layer: Any) -> bool:
-    """Whether a linear layer's weights are numbers of their own: quantized ones have products of theirs."""
+    """Whether a linear layer's weights are plain numbers: quantized ones need their own products."""
     return type(layer) is nn.Linear and type(layer.weight) is nn.Parameter
 
 
 def think(rows: torch.Tensor, mlp: Any) -> torch.Tensor:
-    """Return what diffusers' `FeedForward` makes of rows (1, count, width)."""
+    """Return the output of diffusers' `FeedForward` for rows (1, count, width)."""
     return mlp(rows)
 
 
 def _spread(parameters: torch.Tensor, index: torch.Tensor | None) -> torch.Tensor:
-    """Return (1, rows, width), of which rows may be 1; by `index`, each row gets the first or the second of two."""
+    """Return (1, rows, width), where rows may be 1; `index` selects the first or second row for each."""
     if index is None:
         return parameters.unsqueeze(1)
     made, shown = parameters.unsqueeze(1).chunk(2)

@@ -1,12 +1,11 @@
-"""Linear layers whose weights have fewer bits: in fp8, or packed as a file stores them.
+"""Linear layers with quantized weights: in fp8, or packed as a file stores them.
 
-In fp8 weights of 8 bits have a scale for each row, and rows of numbers likewise, in one product. A number is e4m3: 4
-bits of exponent, 3 of mantissa, at most 448, so it is off by 3.6 % of itself at most, and half of that in the mean.
-Weights are scaled by output, rows each by itself, so an outlier costs its own row alone (row-wise scales, as in
-torchao's `PerRow`). Where a device has no such products the weights are widened before each one: that saves memory and
-not time.
+An fp8 product takes 8-bit weights and 8-bit activations. A number is e4m3: 4 bits of exponent, 3 of mantissa, at most
+448, so its relative error is at most 3.6 %, and half of that on average. Weights have a scale per output, activations
+one per row, so an outlier affects its own row only (row-wise scales, as in torchao's `PerRow`). If a device has no fp8
+products the weights are widened before each product, which saves memory but not time.
 
-The functions are torch's own operations; `kernels.py` has the same in one pass over the memory each.
+The functions are torch's own operations; `kernels.py` has each in one pass over memory.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -25,16 +24,16 @@ from llm_dit.qwen.loading.single_file import PACKED
 FP8 = torch.float8_e4m3fn
 MOST = torch.finfo(FP8).max
 FEW = 64
-"""Rows below which products add up in full: of so few cuBLAS has not all of the faster ones (none of 32 × 12288)."""
+"""Rows below which products accumulate at full precision: cuBLAS has not all faster ones (none for 32 × 12288)."""
 ALIGNED = 16
-"""Bytes: cuBLAS takes scales that begin at a multiple of it."""
+"""Alignment in bytes that cuBLAS requires for scales."""
 LEAST = 1e-12
-"""Of a scale: rows of zeros have one too."""
+"""The least scale, for rows of zeros."""
 
 
 @dataclass(frozen=True)
 class Scaled:
-    """Rows in fp8 (count, width), and what to multiply each by, (count, 1) in float32."""
+    """Rows in fp8 (count, width), and their scales (count, 1) in float32."""
 
     rows: torch.Tensor
     scales: torch.Tensor
@@ -43,12 +42,12 @@ class Scaled:
         return Scaled(self.rows[part], self.scales[part])
 
     def wide(self, dtype: torch.dtype) -> torch.Tensor:
-        """Return the numbers that they stand for."""
+        """Return the dequantized rows."""
         return (self.rows.float() * self.scales).to(dtype)
 
 
 def quantize(rows: torch.Tensor, *, gelu: bool = False) -> Scaled:
-    """Return rows (count, width) in fp8; with `gelu`, of their GELU, by its approximation with tanh."""
+    """Return rows (count, width) in fp8; with `gelu`, after GELU in its tanh approximation."""
     wide = rows.float()
     if gelu:
         wide = functional.gelu(wide, approximate="tanh")
@@ -64,9 +63,9 @@ def norm(branch: Rows, half: Half, eps: float) -> Scaled:
 def turn(
     joint: torch.Tensor, branch: Rows, text: Norms, image: Norms, bounds: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """As `operations.turn`, in fp8: return Q, K and V like `joint`, and what to multiply each of (3, heads) by.
+    """As `operations.turn`, in fp8: return Q, K and V like `joint`, and their scales (3, heads).
 
-    `bounds` (2,) are the largest numbers that Q and K can have.
+    `bounds` (2,) are upper bounds of |Q| and |K|.
     """
     operations.turn(joint, branch, text, image)
     largest = largest_of(joint[0, :, 2], bounds, joint[0, :, 2].abs().amax(dim=(0, 2)))
@@ -76,15 +75,15 @@ def turn(
 
 
 def largest_of(value: torch.Tensor, bounds: torch.Tensor, found: torch.Tensor) -> torch.Tensor:
-    """Return the largest number of each head's Q, K and V, (3, heads), of which those of V (rows, heads, width) are."""
+    """Return the bounds of each head's |Q|, |K| and |V|, (3, heads); `found` has those of V, (rows, heads, width)."""
     heads = value.shape[1]
     return torch.cat([bounds[:, None].expand(2, heads), found[None].float()]).clamp(min=LEAST)
 
 
 def bounds_of(text: Iterable[Any], image: Iterable[Any]) -> torch.Tensor:
-    """Return the largest numbers that these norms can make of Q and of K, (2,).
+    """Return upper bounds of |Q| and |K| after these norms, (2,).
 
-    A row of length √width keeps that while it is turned, but for the weights.
+    A normalized row has length √width before the norm's weights, and RoPE preserves it.
     """
     pairs = zip(text, image, strict=True)
     return torch.stack(
@@ -96,7 +95,7 @@ def bounds_of(text: Iterable[Any], image: Iterable[Any]) -> torch.Tensor:
 
 
 class ScaledOperations(Protocol):
-    """The operations, here and in `kernels.py`."""
+    """The interface of this module's operations and those of `kernels.py`."""
 
     def quantize(self, rows: torch.Tensor, *, gelu: bool = False) -> Scaled: ...
 
@@ -108,12 +107,12 @@ class ScaledOperations(Protocol):
 
 
 ScaledAttend = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
-"""Takes what `turn` returns; returns (1, rows, heads, width) in bfloat16."""
+"""Takes the result of `turn`; returns (1, rows, heads, width) in bfloat16."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ScaledTools:
-    """What products in fp8 are computed with; `attend` None leaves the attention its bits."""
+    """The implementations for fp8; if `attend` is None the attention is not quantized."""
 
     operations: ScaledOperations
     attend: ScaledAttend | None = None
@@ -122,12 +121,12 @@ class ScaledTools:
 def multiply(
     rows: Scaled, weight: torch.Tensor, scale: torch.Tensor, bias: torch.Tensor, out: torch.Tensor | None = None
 ) -> torch.Tensor:
-    """Return the product of rows and weights that are both in fp8, (count, outputs), in the bias's type."""
+    """Return the product of fp8 rows and fp8 weights, (count, outputs), in the bias's type."""
     if rows.rows.is_cuda:
         options: dict[str, Any] = {"bias": bias, "out_dtype": bias.dtype, "use_fast_accum": len(rows.rows) >= FEW}
         if out is not None:
             options["out"] = out
-        # The scales of the image's rows begin behind those of the text's, of which there may be any number.
+        # The scales of the image's rows follow those of the text's, which may be any number.
         scales = rows.scales if rows.scales.data_ptr() % ALIGNED == 0 else rows.scales.clone()
         scaled_mm: Any = torch._scaled_mm  # pyright: ignore[reportPrivateImportUsage]
         return scaled_mm(rows.rows, weight.t(), scales, scale, **options)
@@ -136,7 +135,7 @@ def multiply(
 
 
 class Fp8Linear(nn.Module):
-    """A linear layer in fp8: `weight` (outputs, inputs), `scale` (1, outputs) in float32, `bias` with its bits."""
+    """A linear layer in fp8: `weight` (outputs, inputs), `scale` (1, outputs) in float32, `bias` unquantized."""
 
     def __init__(self, weight: torch.Tensor, scale: torch.Tensor, bias: torch.Tensor) -> None:
         super().__init__()
@@ -147,7 +146,7 @@ class Fp8Linear(nn.Module):
 
     @classmethod
     def of(cls, layer: nn.Linear) -> "Fp8Linear":
-        """Return the layer in fp8; of one without numbers, a place for them."""
+        """Return the layer in fp8; on the meta device, an empty one."""
         if layer.weight.is_meta:
             scale = layer.weight.new_empty(1, layer.out_features, dtype=torch.float32)
             return cls(layer.weight.data.to(FP8), scale, layer.bias.data)
@@ -155,7 +154,7 @@ class Fp8Linear(nn.Module):
 
     @classmethod
     def joined(cls, layers: Sequence["Fp8Linear"]) -> "Fp8Linear":
-        """Return several layers of the same input as one."""
+        """Return one layer for several layers with the same input."""
         weight = torch.cat([each.weight.data.view(torch.uint8) for each in layers]).view(FP8)
         scale = torch.cat([each.scale.data for each in layers], dim=1)
         return cls(weight, scale, torch.cat([each.bias.data for each in layers]))
@@ -163,7 +162,7 @@ class Fp8Linear(nn.Module):
     def forward(
         self, rows: torch.Tensor | Scaled, out: torch.Tensor | None = None, _operations: Any = None
     ) -> torch.Tensor:
-        """Return (…, outputs) for rows (…, inputs), written to `out` if that is given; rows in fp8 stay in it."""
+        """Return (…, outputs) for rows (…, inputs), written to `out` if given; `Scaled` rows are used as they are."""
         if isinstance(rows, Scaled):
             return multiply(rows, self.weight, self.scale, self.bias, out)
         wide = unpack(self.weight, "F8_E4M3", rows.dtype, self.scale)
@@ -172,13 +171,13 @@ class Fp8Linear(nn.Module):
 
 
 def quantize_weight(weight: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return a weight (outputs, inputs) in fp8, and its scales (1, outputs)."""
+    """Return a weight (outputs, inputs) in fp8 with its scales (1, outputs)."""
     made = quantize(weight)
     return made.rows, made.scales.t().contiguous()
 
 
 def put_in_fp8(transformer: nn.Module, kept: Sequence[str] = NOT_IN_FP8) -> None:
-    """Turn the products of diffusers' blocks into fp8, layer by layer."""
+    """Convert the linear layers of diffusers' blocks to fp8, one by one."""
     layers = [
         (name, layer)
         for name, layer in transformer.named_modules()
@@ -189,16 +188,16 @@ def put_in_fp8(transformer: nn.Module, kept: Sequence[str] = NOT_IN_FP8) -> None
         setattr(transformer.get_submodule(owner), last, Fp8Linear.of(layer))
 
 
-# Weights that stay as a file stores them, and are unpacked for each product.
+# Weights that stay as a file stores them and are unpacked for each product.
 #
-# Their tensors are plain, so that every placement moves them. The blocks of GGUF's types are in
+# Their tensors are plain, so that every placement can move them. The block layouts of GGUF's types are in
 # https://github.com/ggml-org/ggml/blob/master/src/ggml-common.h.
 
 
 class PackedLinear(nn.Module):
-    """A linear layer over `weight` as it is stored: bytes of blocks of one of GGUF's types, or 8-bit floats.
+    """A linear layer over `weight` as stored: the bytes of a GGUF type's blocks, or 8-bit floats.
 
-    Floats have a `scale` in float32, one for all of them, (1, 1), or one for each row, (rows, 1).
+    Floats have a `scale` in float32, one for all, (1, 1), or one per row, (rows, 1).
     """
 
     weight: torch.Tensor
@@ -223,9 +222,9 @@ def packed_shape(shape: list[int], kind: str) -> list[int]:
 
 
 def unpack(weight: torch.Tensor, kind: str, dtype: torch.dtype, scale: torch.Tensor | None = None) -> torch.Tensor:
-    """Return a weight's numbers, rounded once to `dtype`: those of bytes in GGUF's blocks, or floats by their scale."""
+    """Return the dequantized weight, rounded once to `dtype`: from the bytes of GGUF blocks, or scaled floats."""
     if kind not in PACKED:
-        # Every 8-bit float is a number of the 16-bit types.
+        # The 16-bit types represent every 8-bit float exactly.
         wide = weight.to(dtype)
         if scale is None:
             return wide
@@ -242,7 +241,7 @@ def unpack(weight: torch.Tensor, kind: str, dtype: torch.dtype, scale: torch.Ten
 
 
 class _Parts(NamedTuple):
-    """Blocks as steps (blocks, groups, numbers), with scale and least value (blocks, groups, 1) in float32."""
+    """Blocks as quantized steps (blocks, groups, numbers), with scale and minimum (blocks, groups, 1) in float32."""
 
     steps: torch.Tensor
     scale: torch.Tensor
@@ -250,13 +249,13 @@ class _Parts(NamedTuple):
 
 
 def _halves(blocks: torch.Tensor, start: int) -> torch.Tensor:
-    """Return the half-precision number at a byte of each block, (blocks, 1, 1)."""
+    """Return the half-precision number at byte `start` of each block, (blocks, 1, 1)."""
     return blocks[:, start : start + 2].contiguous().view(torch.float16).float().unsqueeze(-1)
 
 
 def _spread(content: torch.Tensor, bits: int, count: int, width: int) -> torch.Tensor:
     """Return `count` numbers of each byte, the lowest bits first, (blocks, groups of bytes, count, width)."""
-    # Made on the device: a copy from the host would wait, and cannot be recorded.
+    # Created on the device: a copy from the host would block and cannot be recorded.
     shifts = torch.arange(0, bits * count, bits, dtype=torch.uint8, device=content.device)
     return (content.view(len(content), -1, 1, width) >> shifts.view(-1, 1)) & (2**bits - 1)
 
@@ -270,7 +269,7 @@ def _read_q8_0(blocks: torch.Tensor) -> _Parts:
 
 
 def _small(blocks: torch.Tensor, start: int, *, fifth: bool) -> torch.Tensor:
-    """Return 32 numbers of 4 bits from a byte on, or of 5, whose highest bits lie before them."""
+    """Return 32 numbers of 4 bits from byte `start`, or of 5 bits, whose highest bits precede them."""
     steps = _spread(blocks[:, start + 4 * fifth :].contiguous(), 4, 2, 16).reshape(-1, 1, 32)
     if fifth:
         high = _spread(blocks[:, start : start + 4].contiguous(), 1, 8, 4)  # (…, bit, byte)
@@ -312,7 +311,7 @@ def _read_q3_k(blocks: torch.Tensor) -> _Parts:
 
 
 def _scales_of_eight(blocks: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return scale and least value of the 8 groups of Q4_K and Q5_K: 6 bits each, in bytes 4 to 16."""
+    """Return scale and minimum of the 8 groups of Q4_K and Q5_K: 6 bits each, in bytes 4 to 16."""
     first, second, rest = blocks[:, 4:16, None].split(4, dim=1)
     scales = torch.cat([first & 63, rest & 15 | first >> 6 << 4], dim=1)
     least = torch.cat([second & 63, rest >> 4 | second >> 6 << 4], dim=1)

@@ -1,4 +1,4 @@
-"""What the blocks are computed with on a device: the fastest that is there and agrees with torch's own operations."""
+"""Chooses a device's operations and attention: the fastest available that agree with torch's own operations."""
 
 import functools
 import logging
@@ -24,33 +24,33 @@ from llm_dit.runs import Forward
 logger = logging.getLogger(__name__)
 
 
-# The attentions that there are, the fastest first; each takes (1, rows, heads, width), strided as it may be.
+# The attention implementations, fastest first; each takes (1, rows, heads, width) with any strides.
 
 Attend = Callable[[torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]
 _CHOICE = threading.RLock()
-"""Held while torch is told which attention to take, which it keeps for the process: two devices have two threads."""
+"""Held while torch's choice of attention is set, because that is global and two devices have two threads."""
 ADA = (8, 9)
-"""The least compute capability with products in fp8."""
+"""The lowest compute capability with fp8 products."""
 HOPPER = 9
-"""The least major number of a GPU's compute capability that flash-attn-4 is fast for."""
+"""The lowest major compute capability for which flash-attn-4 is fast."""
 
 
 def sdpa(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, mask: torch.Tensor | None = None) -> torch.Tensor:
-    """Return what diffusers' attention returns; the only one that takes a mask."""
+    """Diffusers' attention; the only one that takes a mask."""
     heads_first = (each.transpose(1, 2) for each in (query, key, value))
     with _CHOICE:
         return scaled_dot_product_attention(*heads_first, attn_mask=mask).transpose(1, 2)
 
 
 def flash_attn_4() -> Attend:
-    """Return the attention of flash-attn-4; raises where it cannot be imported."""
+    """Return flash-attn-4's attention; raises if it cannot be imported."""
     from flash_attn.cute import flash_attn_func  # pyright: ignore[reportMissingImports]
 
     return lambda query, key, value: flash_attn_func(query, key, value)[0]
 
 
 def cudnn() -> Attend:
-    """Return cuDNN's attention, which raises where cuDNN has none."""
+    """Return cuDNN's attention; calling it raises if cuDNN has none."""
 
     def attend(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor) -> torch.Tensor:
         with _CHOICE, sdpa_kernel(SDPBackend.CUDNN_ATTENTION):
@@ -60,7 +60,7 @@ def cudnn() -> Attend:
 
 
 def flash_attn_3() -> ScaledAttend:
-    """Return FlashAttention-3's attention in fp8; raises where fa3-fwd cannot be imported."""
+    """Return FlashAttention-3's fp8 attention; raises if fa3-fwd cannot be imported."""
     from fa3_fwd_interface import flash_attn_func  # pyright: ignore[reportMissingImports]
 
     def attend(joint: torch.Tensor, scales: torch.Tensor) -> torch.Tensor:
@@ -76,7 +76,7 @@ ATTENTIONS: dict[str, Callable[[], Attend]] = {"flash-attn-4": flash_attn_4, "cu
 
 
 def why_not(name: str, device: torch.device, dtype: torch.dtype) -> str:
-    """Return what keeps one of `ATTENTIONS` from running on a CUDA device; "" when it is worth a try."""
+    """Return why one of `ATTENTIONS` cannot run on a CUDA device; "" if it should be tried."""
     if dtype.itemsize != 2:
         return "it takes 16 bits a number"
     if name == "flash-attn-4":
@@ -89,20 +89,20 @@ def why_not(name: str, device: torch.device, dtype: torch.dtype) -> str:
     return ""
 
 
-# Whether a faster tool can be had on a device: it runs once on a few rows and has to agree with torch's operations.
+# Whether a faster tool works on a device: it runs once on a few rows and must agree with torch's operations.
 
 
 Tool = TypeVar("Tool")
 ROUNDING = 2**-6
-"""How far a tool may be from torch, as a part of the largest number: both round several times, to 2⁻⁹ in bfloat16."""
+"""A tool's largest error against torch, relative to the maximum: both round several times, to 2⁻⁹ in bfloat16."""
 EIGHT_BITS = 0.1
-"""How far what is in fp8 may be from what is not, as a part of its length: its parts are off by 2 to 4 % each."""
+"""The largest error of fp8 results, relative to their norm: their parts are off by 2 to 4 % each."""
 
 
 class Trial:
-    """Rows like a block's, few and of odd counts, half of the image shown, for heads of `width` numbers.
+    """A few rows like a block's, in odd counts, half of the image a condition, for heads of `width` numbers.
 
-    A tool that does not agree, or raises, is None; what it did is told in the second place, and the log has the error.
+    A tool that disagrees or raises is returned as None, with the reason second; the error is logged.
     """
 
     text, heads = 5, 3
@@ -112,7 +112,7 @@ class Trial:
         self._draw = torch.Generator().manual_seed(0)
 
     def of_operations(self, name: str, make: Callable[[], Operations]) -> tuple[Operations | None, str]:
-        """Try what `make` returns in the place of `operations`."""
+        """Try the result of `make` against `operations`."""
         full = self.heads * self.width
         owed = Owed(self._numbers(1, self.text, full), self._numbers(1, self.image, full), self._half(full), False)
         rows, half, joint = self._numbers(1, self.text + self.image, full), self._half(full), self._joint()
@@ -137,12 +137,12 @@ class Trial:
         return _tried(name, make, lambda tool: all(map(_same, run(tool), run(operations))))
 
     def of_attention(self, name: str, make: Callable[[], Attend]) -> tuple[Attend | None, str]:
-        """Try what `make` returns in the place of `sdpa`."""
+        """Try the result of `make` against `sdpa`."""
         query, key, value = self._joint().unbind(2)
         return _tried(name, make, lambda attend: _same(attend(query, key, value), sdpa(query, key, value)))
 
     def of_scaled(self, name: str, make: Callable[[], ScaledOperations]) -> tuple[ScaledOperations | None, str]:
-        """Try what `make` returns, and the device's products in fp8, beside `quantized` and wide products."""
+        """Try the result of `make`, and the device's fp8 products, against `quantized` and wide products."""
         full = self.heads * self.width
         rows, half, joint = self._numbers(1, self.text + self.image, full), self._half(full), self._joint()
         norms = [(self._norm(), self._norm()) for _ in range(2)]
@@ -175,7 +175,7 @@ class Trial:
         return _tried(name, make, agrees)
 
     def of_scaled_attention(self, name: str, make: Callable[[], ScaledAttend]) -> tuple[ScaledAttend | None, str]:
-        """Try what `make` returns beside `sdpa`."""
+        """Try the result of `make`, in fp8, against `sdpa`."""
         joint = self._joint()
         scales = joint[0].abs().amax(dim=(0, 3)).float() / quantized.MOST
         narrow = (joint.float() / scales[:, :, None]).to(quantized.FP8)
@@ -193,7 +193,7 @@ class Trial:
         return norm
 
     def _numbers(self, *shape: int) -> torch.Tensor:
-        # On the CPU, so that every device is tried on the same numbers.
+        # Drawn on the CPU, so that every device gets the same numbers.
         return torch.randn(shape, generator=self._draw).to(self.device, self.dtype)
 
 
@@ -203,7 +203,7 @@ def _tried(name: str, make: Callable[[], Tool], agrees: Callable[[Tool], bool]) 
         tool = make()
         if agrees(tool):
             return tool, ""
-    except Exception as error:  # whatever it raises, torch's own operations do the work
+    except Exception as error:  # whatever it raises, torch's own operations still work
         logger.warning("%s cannot be used", name, exc_info=error)
         return None, f"its trial ended in a {type(error).__name__}"
     reason = "its numbers are not those of torch's operations"
@@ -226,9 +226,9 @@ HEAD_WIDTH = 128
 
 @dataclass(frozen=True, kw_only=True)
 class Tools:
-    """The two operations and the attention, by name, and `why` none of the faster ones.
+    """The chosen operations and attention, with names, and `why` faster ones are not used.
 
-    `scaled` is what weights in fp8 are multiplied by; None where they are widened, for the reasons of `why_wide`.
+    `scaled` has the implementations for fp8; None if fp8 weights are widened, for the reasons in `why_wide`.
     """
 
     kernels: str
@@ -242,13 +242,13 @@ class Tools:
     def attend(
         self, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, mask: torch.Tensor | None
     ) -> torch.Tensor:
-        """Return the attention's answer, (1, rows, heads, width) as its arguments are."""
+        """Return the attention's output, (1, rows, heads, width) like its arguments."""
         return self.unmasked(query, key, value) if mask is None else sdpa(query, key, value, mask)
 
     def describe(self, *, masked: bool = False, in_fp8: bool = False) -> Forward:
-        """Return what people and records are told; `masked` is of a run in which not all rows count.
+        """Return the description for display and records.
 
-        `in_fp8` is of weights that are.
+        `masked`: some rows of the run do not count. `in_fp8`: its weights are in fp8.
         """
         told = self._describe(masked)
         if not in_fp8:
@@ -274,7 +274,7 @@ class Tools:
 def tools_for(device: torch.device, dtype: torch.dtype, width: int) -> Tools:
     """Return the tools for heads of `width` numbers of a type.
 
-    The first call for a device tries each there, on a few rows, against torch's own operations.
+    The first call for a device tests each tool there on a few rows against torch's own operations.
     """
     if device.type == "cuda" and device.index is None:
         device = torch.device("cuda", torch.cuda.current_device())
@@ -282,7 +282,7 @@ def tools_for(device: torch.device, dtype: torch.dtype, width: int) -> Tools:
 
 
 def describe_plain(why: str = "") -> Forward:
-    """Return what runs without our own parts, diffusers' blocks; `why` says what keeps ours from running."""
+    """Describe diffusers' blocks, which run without our own parts; `why` says why ours do not run."""
     backend = _AttentionBackendRegistry.get_active_backend()[0]
     attention = "sdpa" if backend == AttentionBackendName.NATIVE else AttentionBackendName(backend).value
     return Forward(blocks="diffusers", kernels="torch", attention=attention, why=(why or "fused = false",))

@@ -1,4 +1,4 @@
-"""Diffusers' transformer and its blocks: it takes all branches of a guided step in one call."""
+"""Diffusers' transformer with our blocks; it computes all branches of a guided step in one call."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -18,15 +18,15 @@ from llm_dit.qwen.forward.quantized import Fp8Linear, Scaled, ScaledTools, bound
 from llm_dit.qwen.forward.tools import Tools, describe_plain, tools_for
 from llm_dit.runs import Forward
 
-# A block of the transformer over one buffer, which holds the rows of the text and of the image behind each other.
+# A block of the transformer over one buffer, which holds the rows of the text, then those of the image.
 #
-# The products are those of diffusers' `QwenImageTransformerBlock`, in the same order, and give the same bits on a CPU;
-# Q, K and V of a stream come from one product, and nothing is put together for the attention. What happens between the
-# products, and the attention, is the tools': torch's own, or faster ones.
+# The products are those of diffusers' `QwenImageTransformerBlock`, in the same order, and bit-identical on a CPU; Q, K
+# and V of a stream come from one product, and nothing is concatenated for the attention. `Tools` computes the attention
+# and everything between the products, with torch's own operations or faster ones.
 
 
 class Block(nn.Module):
-    """Diffusers' block without its modulation; holds its weights, Q, K and V joined where they can be."""
+    """Diffusers' block without its modulation; Q, K and V are joined where possible."""
 
     def __init__(self, block: Any) -> None:
         super().__init__()
@@ -48,9 +48,9 @@ class Block(nn.Module):
             self.register_buffer("bounds", bounds_of(self.text.norms, self.image.norms))
 
     def forward(self, branch: Rows, row: torch.Tensor, tools: Tools) -> None:
-        """Take `branch` through the block, by its modulation of this step (`Moment.rows`).
+        """Run the block on `branch` with the step's modulation (`Moment.rows`).
 
-        What its second half makes is left as owed: the next block adds it, in one pass with its own norm.
+        The output of the second half is left in `owed`: the next block adds it in one pass with its own norm.
         """
         first, second = (Half(image=half[:-1], text=half[-1:]) for half in row.chunk(2, dim=-1))
         scaled = tools.scaled if self.in_fp8 else None
@@ -91,7 +91,7 @@ class Block(nn.Module):
 
 
 class _Stream(nn.Module):
-    """The weights of the text's, or of the image's stream."""
+    """The weights of the text's or the image's stream."""
 
     def __init__(
         self, projections: tuple[Any, Any, Any], norms: tuple[nn.Module, nn.Module], out: nn.Module, mlp: nn.Module
@@ -110,7 +110,7 @@ class _Stream(nn.Module):
         self.qkv(rows, out, operations)
 
     def think(self, rows: torch.Tensor | Scaled, tools: Tools, scaled: ScaledTools | None) -> torch.Tensor:
-        """Return what the MLP makes of rows (count, width), as (1, count, width)."""
+        """Return the MLP's output for rows (count, width), as (1, count, width)."""
         mlp: Any = self.mlp
         enter, _, leave = mlp.net
         if isinstance(rows, torch.Tensor):
@@ -135,7 +135,7 @@ class Joined(nn.Module):
 
 
 class _Apart(nn.Module):
-    """Q, K and V one by one: quantized weights cannot be put together."""
+    """Q, K and V one by one: quantized weights cannot be joined."""
 
     def __init__(self, projections: tuple[Any, Any, Any]) -> None:
         super().__init__()
@@ -147,31 +147,31 @@ class _Apart(nn.Module):
             part.copy_(projection(rows))
 
 
-# What the timestep tells each block, computed once for a schedule.
+# Each block's modulation, computed once per schedule.
 #
-# A third of the transformer's weights, `img_mod` and `txt_mod`, see the timestep alone. So they speak once for each
-# step of a schedule, row by row, with the very products of a step; then the blocks read their rows, and the weights
-# need not be on the device.
+# A third of the transformer's weights, `img_mod` and `txt_mod`, depend on the timestep alone. They are computed once
+# for all steps of a schedule, row by row, with the same products as in a step; then the blocks read their rows, and the
+# weights need not be on the device.
 
 
 class Modulation(nn.Module):
-    """The modulation of one block of diffusers'."""
+    """The modulation of one of diffusers' blocks."""
 
     def __init__(self, block: Any) -> None:
         super().__init__()
         self.img_mod, self.txt_mod = block.img_mod, block.txt_mod
 
     def forward(self, tembs: Sequence[torch.Tensor], zero_cond_t: bool) -> list[torch.Tensor]:
-        """Return for each of `tembs` the image's and the text's rows below each other, (2, 6 × width).
+        """Return for each of `tembs` the image's and the text's rows, stacked, (2, 6 × width).
 
-        With `zero_cond_t` there are three: the second is for the condition's image.
+        With `zero_cond_t` there are three rows: the second is for the condition's image.
         """
         texts = [temb.chunk(2)[0] if zero_cond_t else temb for temb in tembs]
         return [torch.cat([self.img_mod(temb), self.txt_mod(text)]) for temb, text in zip(tembs, texts, strict=True)]
 
 
 class Moment(NamedTuple):
-    """What a step's time tells: its embedding, (1 or 2, width), and each block's rows, (blocks, 2 or 3, 6 × width)."""
+    """A step's time embedding, (1 or 2, width), and each block's modulation, (blocks, 2 or 3, 6 × width)."""
 
     temb: torch.Tensor
     rows: torch.Tensor
@@ -179,7 +179,7 @@ class Moment(NamedTuple):
 
 @dataclass(kw_only=True)
 class Table:
-    """What every step of the latest schedule tells: 221 MB for 50 steps of the real model."""
+    """The moments of the latest schedule: 221 MB for 50 steps of the real model."""
 
     latest: torch.Tensor | None = None
     times: list[float] = field(default_factory=list)
@@ -192,8 +192,8 @@ class Table:
         modulations: nn.ModuleList,
         zero_cond_t: bool,
     ) -> None:
-        """Compute the table of `schedule`, timesteps (steps,), unless it is there; `embed` embeds one, (1,)."""
-        if schedule is self.latest:  # reading its numbers would wait for the device
+        """Compute the table of `schedule`, timesteps (steps,), unless it is cached; `embed` embeds one, (1,)."""
+        if schedule is self.latest:  # comparing values would wait for the device
             return
         times = schedule.tolist()
         if times != self.times:
@@ -210,7 +210,7 @@ class Table:
         self.latest = schedule
 
     def forget(self) -> None:
-        """Give its memory back."""
+        """Release its memory."""
         self.latest, self.times, self.moments = None, [], []
 
 
@@ -219,49 +219,49 @@ class Table:
 Shapes = list[list[tuple[int, int, int]]]
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)  # tensors do not compare; a branch is known by its identity
+@dataclass(frozen=True, kw_only=True, eq=False)  # tensors do not compare; identity identifies a branch
 class Branch:
-    """A text that leads a step: its embeddings (1, tokens, width), and which of them count; None is all."""
+    """A branch of guidance: a text's embeddings (1, tokens, width), and the mask of those that count; None is all."""
 
     embeds: torch.Tensor
     mask: torch.Tensor | None = None
 
 
 class Transformer(QwenImageTransformer2DModel):
-    """The model of the checkpoint; it answers for each branch, to the bit as if asked one by one.
+    """The checkpoint's model; the results of several branches are bit-identical to those of single calls.
 
-    Every block sees all branches before the next block begins, so that a block that is fetched from the host is fetched
-    once a step. `take_apart` has to be called once, with the weights in.
+    Every block runs all branches before the next block, so that a streamed block is fetched once per step. Call
+    `take_apart` once after loading the weights.
     """
 
     modulations: nn.ModuleList
     recordings: Recordings | None = None
-    """The forward of a branch as CUDA graphs, where the weights stay where they are."""
+    """The forward of a branch as CUDA graphs, if the weights do not move."""
     pair: Any = None
-    """What asks two devices for the two branches of guidance (`placing.Pair`), where there are two."""
+    """Runs the two branches of guidance on two devices (`placing.Pair`), if there are two."""
 
     def take_apart(self) -> None:
-        """Put our blocks in the place of diffusers', over the same weights, and the modulation apart."""
+        """Replace diffusers' blocks by ours over the same weights, and separate the modulation."""
         blocks: Any = self.transformer_blocks
         self.modulations = nn.ModuleList(Modulation(block) for block in blocks)
         for number, block in enumerate(blocks):
-            blocks[number] = Block(block)  # one after the other: Q, K and V are there twice while they are joined
+            blocks[number] = Block(block)  # one at a time: joining holds Q, K and V twice
         self.table = Table()
 
     @property
     def in_fp8(self) -> bool:
-        """Whether the products of its blocks have weights in fp8."""
+        """Whether the linear layers of its blocks are in fp8."""
         return any(getattr(block, "in_fp8", False) for block in self.transformer_blocks)
 
     def forget(self) -> None:
-        """Give back what is kept for the next run only."""
+        """Release what is cached for the next run."""
         self.table.forget()
         if self.recordings is not None:
             self.recordings.forget()
         if self.pair is not None:
             self.pair.second.forget()
 
-    # Diffusers' own signature is of one branch and one timestep.
+    # Diffusers' own signature takes one branch and one timestep.
     def forward(  # pyright: ignore[reportIncompatibleMethodOverride]
         self,
         tokens: torch.Tensor,
@@ -276,13 +276,13 @@ class Transformer(QwenImageTransformer2DModel):
         """Return a tensor like `tokens` (1, tokens, channels) for each branch.
 
         `schedule` has the timesteps of the whole run, 0–1, and `step` is the number of the current one. `shapes` are
-        diffusers' `img_shapes`: frames, rows and columns of what is made, then of what is shown. `residuals` gets what
-        the blocks add to the image's tokens, (1, tokens, width) for each branch; with `reuse` they are taken from there
-        and no block runs.
+        diffusers' `img_shapes`: frames, rows and columns of the output, then of the condition. `residuals` gets what
+        the blocks add to the image's tokens, (1, tokens, width) per branch; with `reuse` it supplies them and no block
+        runs.
         """
         self.speak(schedule, tokens)
         moment = self.table.moments[step]
-        with torch.cuda.device_of(tokens):  # kernels are launched on the current device, whatever they are given
+        with torch.cuda.device_of(tokens):  # kernels launch on the current device, not on that of their arguments
             if reuse and residuals is not None:
                 image = self.img_in(tokens)
                 return [self._end(image + residuals[branch], moment) for branch in branches]
@@ -294,7 +294,7 @@ class Transformer(QwenImageTransformer2DModel):
                 told = self._ask(tokens, moment, asked, keep)
             if residuals is None:
                 return told
-            # The answer to each, and beside it what the blocks have added.
+            # Each prediction, concatenated with what the blocks have added.
             channels = self.proj_out.out_features
             residuals.update(zip(branches, (each[..., channels:] for each in told), strict=True))
             return [each[..., :channels] for each in told]
@@ -313,9 +313,9 @@ class Transformer(QwenImageTransformer2DModel):
     def _ask(
         self, tokens: torch.Tensor, moment: Moment, asked: Sequence[tuple[torch.Tensor, Layout]], keep: bool
     ) -> list[torch.Tensor]:
-        """Return an answer to each of the texts that are `asked` about, with no look at any number on the device.
+        """Return a prediction for each of the branches `asked`, without reading any number from the device.
 
-        With `keep` an answer has behind its channels what the blocks have added.
+        With `keep` what the blocks have added follows a prediction's channels.
         """
         image = self.img_in(tokens)
         tools = self.tools(image.device, image.dtype)
@@ -326,19 +326,19 @@ class Transformer(QwenImageTransformer2DModel):
         return [self._leave(branch, image if keep else None, moment) for branch in entered]
 
     def tools(self, device: torch.device, dtype: torch.dtype) -> Tools:
-        """Return what the blocks are computed with."""
+        """Return the tools of the blocks."""
         config: Any = self.config
         return tools_for(device, dtype, config.attention_head_dim)
 
     def speak(self, schedule: torch.Tensor, tokens: torch.Tensor) -> None:
-        """Have the modulation's table of `schedule`; `tokens` tell the device and the type."""
+        """Compute the modulation's table of `schedule`, on the device and in the type of `tokens`."""
         self.table.fill(
             schedule.to(tokens.dtype), lambda time: self._embed(time, tokens), self.modulations, self._zeros
         )
 
     @property
     def _zeros(self) -> bool:
-        """Whether what is shown is told to be without noise, as Qwen-Image-Edit-2511 does."""
+        """Whether the condition gets timestep 0 (no noise), as in Qwen-Image-Edit-2511."""
         return bool(self.zero_cond_t)
 
     def _embed(self, time: torch.Tensor, image: torch.Tensor) -> torch.Tensor:
@@ -370,12 +370,12 @@ class Transformer(QwenImageTransformer2DModel):
 
 
 def is_fused(pipeline: Any) -> bool:
-    """Whether a pipeline was loaded with the parts of `llm_dit.qwen`, not with plain diffusers'."""
+    """Whether a pipeline was loaded with the parts of `llm_dit.qwen`, not with diffusers' own."""
     return isinstance(pipeline.transformer, Transformer)
 
 
 def forward_of(pipeline: Any, device: torch.device, dtype: torch.dtype, *, masked: bool = False) -> Forward:
-    """Return what computes a pipeline's steps there; `masked` is of a run in which some text does not count."""
+    """Describe the computation of a pipeline's steps; `masked`: some text of the run does not count."""
     if not is_fused(pipeline):
         return describe_plain()
     transformer = pipeline.transformer
@@ -383,7 +383,7 @@ def forward_of(pipeline: Any, device: torch.device, dtype: torch.dtype, *, maske
 
 
 def _condition_index(shapes: Shapes, device: torch.device) -> torch.Tensor:
-    """Return 0 for each token of the first frame, which is made, and 1 for those of the others, which are shown."""
+    """Return 0 for tokens of the first frame, the output, and 1 for those of the others, the condition."""
     made, *shown = (prod(frame) for frame in shapes[0])
     index = torch.ones(1, made + sum(shown), dtype=torch.int, device=device)
     index[:, :made] = 0

@@ -1,8 +1,8 @@
-"""From latents to pictures: the VAE for pictures, and what a run is going to make, seen while it denoises.
+"""From latents to pictures: the VAE for single frames, and previews of a run while it denoises.
 
-The VAE is a video model whose convolutions over time see one frame and nothing before it. A causal convolution pads the
-past with zeros, so of its kernel only the last slice in time meets a picture. That slice is a convolution in two
-dimensions; the others, and what the video model keeps for the next frame, are left out.
+The VAE is a video model, here for one frame. A causal convolution pads the past with zeros, so only the last slice of
+its kernel in time meets a picture. That slice is a 2D convolution; the others, and the video model's cache for the next
+frame, are left out.
 """
 
 import logging
@@ -28,13 +28,13 @@ logger = logging.getLogger(__name__)
 
 
 class SingleFrameVae(AutoencoderKLQwenImage):
-    """Encodes and decodes pictures (n, channels, 1, height, width); `fold` has to be called once, with the weights in.
+    """Encodes and decodes pictures (n, channels, 1, height, width); call `fold` once after loading the weights.
 
-    It differs from the video model by the rounding of the sums: 1e-5 at most in float32.
+    It differs from the video model only by the rounding of sums: at most 1e-5 in float32.
     """
 
     def fold(self) -> None:
-        """Keep of the weights what one frame needs."""
+        """Keep only the weights that one frame needs."""
         for module in list(self.modules()):
             for name, child in list(module.named_children()):
                 if name == OVER_TIME:
@@ -51,7 +51,7 @@ class SingleFrameVae(AutoencoderKLQwenImage):
 
 
 class _Flat(nn.Conv2d):
-    """The last slice in time of a causal convolution; takes and gives one frame."""
+    """The last slice in time of a causal convolution; takes and returns one frame."""
 
     def __init__(self, causal: Any) -> None:
         _, left, _, top, _, _ = causal._padding
@@ -71,9 +71,9 @@ class _Flat(nn.Conv2d):
 
 
 class SingleFrameVae21(AutoencoderKLQwenImage21):
-    """The same for the VAE of Qwen-Image-2.1, whose convolutions are in two dimensions already.
+    """The same for the VAE of Qwen-Image-2.1, whose convolutions are already 2D.
 
-    Diffusers' own keeps what each of them has read, for a next frame; this one gives the same bits without that.
+    Diffusers' own caches each convolution's input for a next frame; this one is bit-identical without the cache.
     """
 
     def fold(self) -> None:
@@ -91,32 +91,32 @@ class SingleFrameVae21(AutoencoderKLQwenImage21):
         return DecoderOutput(sample=picture) if return_dict else (picture,)
 
 
-# What a VAE's latents look like, without its decoder: a linear map from a latent cell to one pixel.
+# Decoding latents without the VAE's decoder: a linear map from a latent cell to one pixel.
 #
-# The channels of these latents are nearly linear in the colors that they stand for. Previews elsewhere rest on that
-# too, with a table of numbers for each model; here the map is measured on this VAE: it encodes a test card, and least
-# squares do the rest. So it fits every checkpoint, the RGBA one of Qwen-Image-Layered included, and it needs none of
-# the decoder's memory, time or turns while a run is under way, however the weights are placed (docs/adr/0010).
+# The channels of these latents are nearly linear in the colors that they encode. Other programs' previews rely on that
+# too, with a table of numbers for each model. Here the map is fitted to the loaded VAE, which encodes a test card, by
+# least squares. So it suits every checkpoint, including the RGBA one of Qwen-Image-Layered, and during a run it needs
+# neither the decoder's memory nor its time nor its turn on the device, for every placement (docs/adr/0010).
 
 CARD_CELLS = 32
-"""Latent cells on a side of the test card: some sixty times as many as the map has numbers for a color."""
+"""Latent cells on a side of the test card: about sixty times as many cells as the map has coefficients per color."""
 DISCS = 150
 ROUNDS = 20
-"""After so many, the map changes no more to speak of."""
+"""Iterations of the fit; after these the map hardly changes."""
 FULL = 0.98
-"""From here up a channel counts as full, and from as near to 0 down as empty."""
+"""From this value up a channel counts as full, and from 1 minus it down as empty."""
 FAINTEST = 0.02
-"""What a cell that is not seen counts for the colors, as a part of one that is."""
+"""The weight of an invisible cell for the colors, relative to a visible one."""
 
 
 @dataclass(frozen=True)
 class LinearDecoder:
-    """`weights` (channels + 1, 3 or 4) take the channels of a normalised latent cell and 1 to RGB or RGBA, 0–1."""
+    """`weights` (channels + 1, 3 or 4) map the channels of a normalized latent cell and 1 to RGB or RGBA, 0–1."""
 
     weights: torch.Tensor
 
     def decode(self, latents: torch.Tensor) -> list[Image.Image]:
-        """Return an RGBA picture for each of `latents` (frames, rows, columns, channels), a pixel for each cell."""
+        """Return an RGBA picture for each of `latents` (frames, rows, columns, channels), one pixel per cell."""
         weights = self.weights.to(latents.device)
         colors = latents.float() @ weights[:-1] + weights[-1]
         pixels = (colors.clamp(0, 1) * 255).round().to(torch.uint8).cpu().numpy()
@@ -124,7 +124,7 @@ class LinearDecoder:
 
 
 def fit_linear_decoder(vae: Any) -> LinearDecoder:
-    """Return the map that fits a VAE of Qwen-Image best; runs its encoder once, on a small picture."""
+    """Return the best linear map for a VAE of Qwen-Image; runs its encoder once, on a small picture."""
     card = draw_card(CARD_CELLS * vae.spatial_compression_ratio)
     channels = vae.config.input_channels if hasattr(vae.config, "input_channels") else vae.config.in_channels
     if channels == 3:
@@ -134,23 +134,23 @@ def fit_linear_decoder(vae: Any) -> LinearDecoder:
     features = np.concatenate([cells, np.ones_like(cells[:, :1])], axis=1)
     wanted = pixels.reshape(CARD_CELLS, -1, CARD_CELLS, vae.spatial_compression_ratio, pixels.shape[-1]).mean((1, 3))
     wanted = wanted.reshape(len(features), -1)
-    # The colors of what is not seen are anything: they are not what the map is judged by.
+    # Colors of invisible cells are arbitrary, so they get little weight.
     seen = np.sqrt(np.maximum(wanted[:, 3:4], FAINTEST)) if wanted.shape[1] == 4 else np.ones_like(features[:, :1])
     columns = [_fit(features, wanted[:, :3], seen), _fit(features, wanted[:, 3:], np.ones_like(seen))]
     return LinearDecoder(torch.from_numpy(np.concatenate(columns, axis=1).astype(np.float32)))
 
 
 def draw_card(side: int) -> Image.Image:
-    """Return dead leaves: discs of all sizes, colors and opacities over each other, RGBA, `side` × `side` pixels.
+    """Return a dead-leaves image: overlapping discs of all sizes, colors and opacities, RGBA, `side` × `side` pixels.
 
-    That is a model of photographs (Lee, Mumford and Huang, "Occlusion Models for Natural Images", 2001). The card is
-    the same each time.
+    It is a statistical model of photographs (Lee, Mumford and Huang, "Occlusion Models for Natural Images", 2001). The
+    card is the same each time.
     """
     chance = random.Random(0)
     card = Image.new("RGBA", (side, side), "white")
     pen = ImageDraw.Draw(card)
     for _ in range(DISCS):
-        # Radii with a density of r⁻³; from a twentieth of the side up, for there must be whole cells of one color.
+        # Radii with a density of r⁻³, at least a twentieth of the side, so that some cells have a single color.
         radius = min(side / 3, side / 20 / (1 - chance.random()) ** 0.5)
         x, y = chance.uniform(0, side), chance.uniform(0, side)
         opacity = chance.choice((0, 0, 255, 255, 255, chance.randrange(256)))
@@ -160,10 +160,10 @@ def draw_card(side: int) -> Image.Image:
 
 
 def _fit(features: NDArray[Any], wanted: NDArray[Any], weight: NDArray[Any]) -> NDArray[Any]:
-    """Return the weighted least squares map from `features` to `wanted`, 0–1, whose answers are cut off there.
+    """Return the weighted least squares map from `features` to `wanted`, 0–1, for outputs that are clipped to 0–1.
 
-    An answer beyond 0 or 1 is as good as one at it, so in each round those that go too far may stay where they are. The
-    map gets steeper by that, and what is opaque or clear comes out so.
+    An output beyond 0 or 1 is as good as one at the limit, so each round accepts those that overshoot. That makes the
+    map steeper, so that opaque and clear cells come out as such.
     """
     solve = np.linalg.pinv(features * weight)
     weights = solve @ (wanted * weight)
@@ -176,7 +176,7 @@ def _fit(features: NDArray[Any], wanted: NDArray[Any], weight: NDArray[Any]) -> 
 
 
 def _encode(vae: Any, pixels: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
-    """Return the latents (cells, channels) of a picture (height, width, channels), normalised as the pipelines do."""
+    """Return the latents (cells, channels) of a picture (height, width, channels), normalized as in the pipelines."""
     picture = torch.from_numpy(pixels).permute(2, 0, 1)[None, :, None] * 2 - 1
     with torch.no_grad():
         latents = vae.encode(picture.to(vae.device, vae.dtype)).latent_dist.mode()
@@ -184,30 +184,30 @@ def _encode(vae: Any, pixels: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
     return (cells - np.array(vae.config.latents_mean)) / np.array(vae.config.latents_std)
 
 
-# What a run is going to make: the clean picture that its latest steps head for.
+# Previews: the clean picture that the latest steps predict.
 #
 # A flow-matching model moves the latents x along a nearly straight line from noise (σ = 1) to the picture (σ = 0), so
-# two points of the way give the velocity v = Δx / Δσ, and x − σv is where it leads (Lipman et al., "Flow Matching for
-# Generative Modeling", 2023). Only what the pipeline has already computed is looked at, and nothing of it is changed.
+# two points on it give the velocity v = Δx / Δσ, and x − σv is the prediction (Lipman et al., "Flow Matching for
+# Generative Modeling", 2023). Previews only read what the pipeline has computed, and change nothing.
 
 INTERVAL_S = 1.0
-"""Seconds between two previews, at least."""
+"""Least number of seconds between two previews."""
 SHARE = 0.01
-"""The part of a run's time that its previews may take."""
+"""The largest part of a run's time for its previews."""
 SPAN = 0.015
-"""How far in σ two points must be apart: nearer to each other, the rounding of bfloat16 shows in their difference."""
+"""Least distance of two points in σ: closer together, their difference shows the rounding of bfloat16."""
 FAILED = "previews failed: the run goes on without them"
 
 
 class Previews:
-    """Shows the layers of one run, now and then."""
+    """Shows the layers of one run from time to time."""
 
     def __init__(
         self, decoder: LinearDecoder, *, size: tuple[int, int], patch: int = 2, layers: int, show: PreviewCallback
     ) -> None:
         """`size` is width and height in tokens, each of `patch` × `patch` cells.
 
-        The run's last `layers` frames are shown, as 1, 2, …
+        The run's last `layers` frames are shown, numbered 1, 2, …
         """
         self._decoder = decoder
         self._patch = patch
@@ -219,7 +219,7 @@ class Previews:
         self._failed = False
 
     def after_step(self, step: int, latents: torch.Tensor, scheduler: Any) -> None:
-        """Take in the packed latents (1, tokens, channels) after step 0, 1, …; an error ends the previews alone."""
+        """Process the packed latents (1, tokens, channels) after step 0, 1, …; an error ends only the previews."""
         try:
             if not self._failed:
                 self._look(latents, float(scheduler.sigmas[step + 1]))
@@ -246,7 +246,7 @@ class Previews:
 
 
 class Previewing:
-    """Opens the previews of runs; knows the linear decoder of each VAE that it has met."""
+    """Opens the previews of runs; caches a linear decoder per VAE."""
 
     def __init__(self) -> None:
         self._decoders: weakref.WeakKeyDictionary[Any, LinearDecoder] = weakref.WeakKeyDictionary()
@@ -254,9 +254,9 @@ class Previewing:
     def of_run(
         self, pipeline: Any, size: tuple[int, int], layers: int, show: PreviewCallback | None
     ) -> Previews | None:
-        """Return the previews of a run at `size`, width and height in pixels; None when nobody looks.
+        """Return the previews of a run at `size`, width and height in pixels; None if nobody watches.
 
-        To be called before the run: the first one lets the VAE encode, and later the memory is the transformer's.
+        Call it before the run: the first call runs the VAE's encoder, and later the transformer needs the memory.
         """
         if show is None:
             return None
@@ -272,7 +272,7 @@ class Previewing:
 
 
 def predict(before: tuple[torch.Tensor, float], now: tuple[torch.Tensor, float]) -> torch.Tensor:
-    """Return the latents at σ = 0 on the line through two points of the way, each latents and σ."""
+    """Return the latents at σ = 0 on the line through two points, each latents and σ."""
     (there, sigma_there), (here, sigma_here) = before, now
     velocity = (here.float() - there.float()) / (sigma_here - sigma_there)
     return here.float() - sigma_here * velocity

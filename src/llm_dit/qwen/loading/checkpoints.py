@@ -1,4 +1,4 @@
-"""A checkpoint on disk: the files it must have, whether they are whole, and how large its parts are."""
+"""A checkpoint on disk: its required files, their integrity, and the sizes of its parts."""
 
 import json
 import re
@@ -16,18 +16,18 @@ from llm_dit.qwen.editors.editor import EDIT_PLUS, FIRST, READERS
 
 LAYERED = "QwenImageLayeredPipeline"
 EDIT = EDIT_PLUS.pipeline
-"""Also stands for whichever edit model there is."""
+"""Also stands for any edit model."""
 FIRST_EDIT = FIRST.pipeline
 NAMES = {LAYERED: "Qwen-Image-Layered"} | {name: editor.name for name, editor in EDITORS.items()}
 TAKEN = {LAYERED: (LAYERED,), EDIT: tuple(EDITORS)}
-"""The classes that a model's checkpoint may name."""
+"""The diffusers classes that a model's checkpoint may name."""
 OPTIONS = {LAYERED: "model_path", EDIT: "edit_model_path"}
-"""The settings, and the arguments of `from_pretrained`, that say where each one is."""
+"""The settings, and arguments of `from_pretrained`, with each model's path."""
 FILE_OPTIONS = {LAYERED: "transformer_path", EDIT: "edit_transformer_path"}
-"""Those that name one file with its transformer."""
+"""Those with the path of a single file of its transformer."""
 LAYERED_MODEL = "Qwen/Qwen-Image-Layered"
 EDIT_MODEL = "Qwen/Qwen-Image-Edit-2509"
-"""Where the hub has them."""
+"""Their hub ids."""
 WEIGHTS = {
     "transformer": "diffusion_pytorch_model.safetensors",
     "text_encoder": "model.safetensors",
@@ -40,16 +40,16 @@ CONFIGS = (
     "text_encoder/config.json",
     "vae/config.json",
 )
-"""What every checkpoint has; what reads texts and pictures comes in different forms."""
+"""Files that every checkpoint has; those of the tokenizer and processor vary."""
 HUB_ID = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")
 POINTER = b"version https://git-lfs"
 HEADER_LIMIT = 100_000_000
-"""Bytes; the longest header that the safetensors format allows."""
+"""The largest header that the safetensors format allows, in bytes."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class StoredTensor:
-    """A tensor in a file: its type as safetensors or GGUF names it ("BF16", "Q4_K"), where its bytes are, how many."""
+    """A tensor in a file: its type as safetensors or GGUF names it ("BF16", "Q4_K"), its offset and size in bytes."""
 
     name: str
     file: Path
@@ -63,7 +63,7 @@ class StoredTensor:
 class TransformerFile:
     """One file with a transformer (`single_file.py`): `tensors` by diffusers' names, `scales` by the weight they scale.
 
-    `is_2511` is whether the file says so: what is shown is told to be without noise.
+    `is_2511`: the file says that it is 2511, whose condition gets timestep 0 (no noise).
     """
 
     path: Path
@@ -74,9 +74,9 @@ class TransformerFile:
 
 @dataclass(frozen=True, kw_only=True)
 class Checkpoint:
-    """A folder in diffusers' layout whose files are there and whole; `pipeline` is the class that it names.
+    """A folder in diffusers' layout with complete files; `pipeline` is the class that it names.
 
-    With a `file` the transformer's weights are those of the file, and the folder needs none.
+    With a `file` the transformer's weights come from it, and the folder needs none.
     """
 
     folder: Path
@@ -91,30 +91,30 @@ class Checkpoint:
 
     @property
     def transformer_config(self) -> dict[str, Any]:
-        """What the folder says of its transformer, as diffusers names it."""
+        """The transformer's configuration, with diffusers' keys."""
         return _read_json(self.folder, "transformer/config.json")
 
     @property
     def transformer_blocks(self) -> int:
-        """How many blocks the transformer has."""
+        """The number of the transformer's blocks."""
         return int(self.transformer_config["num_layers"])
 
     @property
     def encoder_kind(self) -> str:
-        """What its text encoder is, as transformers names it."""
+        """The text encoder's model type, as transformers names it."""
         return str(_read_json(self.folder, "text_encoder/config.json").get("model_type"))
 
     @property
     def edition(self) -> str:
-        """The name that the model was published under, as its files tell it."""
+        """The model's published name, derived from its files."""
         if self.pipeline != EDIT:
             return NAMES[self.pipeline]
-        # The condition is shown as without noise from 2511 on.
+        # From 2511 on the condition gets timestep 0 (no noise).
         is_2511 = self.transformer_config.get("zero_cond_t") or (self.file is not None and self.file.is_2511)
         return f"{NAMES[EDIT]}-{'2511' if is_2511 else '2509'}"
 
     def stored(self, component: str) -> list[StoredTensor]:
-        """Return where a component's tensors lie, in the order of the files, read from their headers."""
+        """Return a component's tensors in the order of the files, read from their headers."""
         if component == "transformer" and self.file is not None:
             return list(self.file.tensors)
         return [tensor for file in self.weight_files(component) for tensor in stored_in(self.folder, file)]
@@ -124,24 +124,24 @@ class Checkpoint:
         return {tensor.name: tensor.shape for tensor in self.stored(component)}
 
     def parameters(self, component: str) -> int:
-        """Return how many numbers a component's weights are."""
+        """Return the number of a component's parameters."""
         return sum(map(prod, self.shapes(component).values()))
 
 
 def is_modulation(name: str) -> bool:
-    """Whether a weight of a checkpoint's transformer belongs to the modulation of a block."""
+    """Whether a transformer's weight belongs to the modulation of a block."""
     return not {"img_mod", "txt_mod"}.isdisjoint(name.split("."))
 
 
 PRODUCTS = ("attn.", "img_mlp.", "txt_mlp.")
-"""Where a block has its linear layers, beside the modulation."""
+"""Name parts of a block's linear layers, except the modulation."""
 NOT_IN_FP8 = ("img_mlp.net.2",)
-"""Which of them keep their bits: activations before them have outliers (SGLang's documentation leaves the same
-out for Qwen-Image). The ends, outside of the blocks, keep theirs too."""
+"""Those that are not quantized, because their input has outliers (SGLang's documentation excludes the same for
+Qwen-Image). Layers outside of the blocks are not quantized either."""
 
 
 def is_in_fp8(name: str, kept: Sequence[str] = NOT_IN_FP8) -> bool:
-    """Whether a weight of a checkpoint's transformer, by its name, is one of those that are kept in fp8."""
+    """Whether the transformer's weight with this name is held in fp8."""
     parts = name.split(".")
     inside = ".".join(parts[2:-1])
     is_product = parts[0] == "transformer_blocks" and parts[-1] == "weight" and inside.startswith(PRODUCTS)
@@ -149,9 +149,9 @@ def is_in_fp8(name: str, kept: Sequence[str] = NOT_IN_FP8) -> bool:
 
 
 def local_folder(path: str | Path, pipeline: str) -> Path | None:
-    """Return the folder that `path` names, or None for a model on the hub; `pipeline` is what it is to hold.
+    """Return the folder that `path` names, or None for a model on the hub; `pipeline` is the expected model.
 
-    Raises `WeightsError` for anything else, a single file among it.
+    Raises `WeightsError` for anything else, including a single file.
     """
     option, place = OPTIONS[pipeline], Path(path).expanduser()
     if str(path) and place.is_dir():
@@ -171,11 +171,11 @@ def local_folder(path: str | Path, pipeline: str) -> Path | None:
 
 
 def open_checkpoint(folder: Path, pipeline: str, file: TransformerFile | None = None) -> Checkpoint:
-    """Return the checkpoint in `folder`, every file of it checked; no tensor is read.
+    """Check every file in `folder` and return its checkpoint; no tensor is read.
 
-    `pipeline` is the model that is wanted, LAYERED or EDIT, `file` has its transformer's weights if not the folder.
-    Whether it fits is for `single_file.check_fits`. Raises `WeightsError`, which names the first file that is
-    missing, cut off, a Git LFS pointer, a web page or damaged.
+    `pipeline` is the expected model, LAYERED or EDIT; `file` has the transformer's weights if the folder has not.
+    `single_file.check_fits` checks whether it fits. Raises `WeightsError`, which names the first file that is missing,
+    truncated, a Git LFS pointer, a web page or damaged.
     """
     for name in CONFIGS:
         _read_json(folder, name)
@@ -214,7 +214,7 @@ def _read_json(folder: Path, name: str) -> dict[str, Any]:
 
 
 def check_weights(folder: Path, file: Path) -> None:
-    """Compare the size of a safetensors file with what its header says; raises `WeightsError`."""
+    """Compare the size of a safetensors file with its header; raises `WeightsError`."""
     end = max((tensor.offset + tensor.size for tensor in stored_in(folder, file)), default=_start(file))
     size = file.stat().st_size
     if size < end:
@@ -224,7 +224,7 @@ def check_weights(folder: Path, file: Path) -> None:
 
 
 def stored_in(folder: Path, file: Path) -> list[StoredTensor]:
-    """Return where a safetensors file has its tensors; raises `WeightsError`, which names the file in `folder`."""
+    """Return the tensors of a safetensors file; raises `WeightsError`, which names the file in `folder`."""
     header, start = read_header(folder, file), _start(file)
     return [
         StoredTensor(
@@ -241,13 +241,13 @@ def stored_in(folder: Path, file: Path) -> list[StoredTensor]:
 
 
 def _start(file: Path) -> int:
-    """Return where the tensors begin, after the header and its length."""
+    """Return the offset of the tensors, after the header and its length."""
     with file.open("rb") as stream:
         return 8 + struct.unpack("<Q", stream.read(8))[0]
 
 
 def read_header(folder: Path, file: Path) -> dict[str, Any]:
-    """Return the header of a safetensors file; raises `WeightsError` for what is none."""
+    """Return the header of a safetensors file; raises `WeightsError` if it is invalid."""
     check_present(folder, file)
     name = _relative(folder, file)
     with file.open("rb") as stream:
@@ -290,17 +290,17 @@ def _bad(name: str, what: str) -> WeightsError:
     return WeightsError(f"{name} {what}{joint} download it again.")
 
 
-# Whether two checkpoints carry the same text encoder, so that it is loaded once for both.
+# Comparing the text encoders of two checkpoints, so that equal ones are loaded once.
 
 CHUNK = 8 * 1024 * 1024
-# What the libraries write about themselves; it changes nothing in the model.
+# Keys that the libraries write about themselves; they do not affect the model.
 NOTES = ("_name_or_path", "transformers_version")
 
 
 def same_text_encoder(first: Checkpoint, second: Checkpoint) -> bool:
-    """Return whether the text encoders are the same, by content: the configuration, and every byte of the weights.
+    """Return whether the text encoders have the same content: the configuration, and every byte of the weights.
 
-    Files that are one file on disk (a link, or one blob of the hub's cache) are not read.
+    Files that are the same file on disk (a link, or one blob of the hub's cache) are not read.
     """
     if _config(first) != _config(second):
         return False
@@ -320,7 +320,7 @@ def _config(checkpoint: Checkpoint) -> dict[str, Any]:
 
 def _same_content(first: Path, second: Path) -> bool:
     real, other = first.resolve(), second.resolve()
-    # The hub's cache names a large file's blob by its SHA-256.
+    # The hub's cache names a large blob by its SHA-256.
     if real.samefile(other) or (real.name == other.name and _is_blob(real) and _is_blob(other)):
         return True
     with real.open("rb") as a, other.open("rb") as b:

@@ -1,4 +1,4 @@
-"""Fetching a checkpoint from the hub: room checked first, progress in bytes, broken-off downloads resumed."""
+"""Downloads a checkpoint from the hub: checks disk space first, reports bytes, resumes interrupted downloads."""
 
 import os
 import shutil
@@ -25,10 +25,10 @@ from llm_dit.qwen.failures import named_failures
 from llm_dit.qwen.loading.loras import only_file
 from llm_dit.runs import Progress, ProgressCallback
 
-# Never a pickle, never code: what a checkpoint's folder holds besides is left where it is.
+# Never a pickle, never code: other files of a checkpoint are not downloaded.
 WANTED = ("*.json", "*.safetensors", "*.txt", "*.jinja")
 HEADROOM = 1_000_000_000
-"""Bytes of the disk that a download leaves free."""
+"""Bytes that a download leaves free on the disk."""
 
 
 def download_checkpoint(
@@ -41,12 +41,12 @@ def download_checkpoint(
     wanted: Sequence[str] = WANTED,
     without: Sequence[str] = (),
 ) -> Path:
-    """Return the folder of `repo_id` at `revision` in the hub's cache, downloaded where it is not there yet.
+    """Return the folder of `repo_id` at `revision` in the hub's cache, downloaded if missing.
 
-    `wanted` and `without` have patterns of the files that are needed and are not. `progress` hears "downloading" in
-    bytes, from several threads but one at a time, and ends it by raising; what came is kept, and the next call goes on
-    from there. `HF_ENDPOINT`, `HF_HOME`, `HF_HUB_OFFLINE` and `HF_TOKEN` count.
-    Without a connection a complete copy in the cache is enough. Raises `DownloadError` or `DiskFullError`.
+    `wanted` and `without` have patterns of files to include and to exclude. `progress` gets "downloading" in bytes,
+    from several threads but one at a time, and may raise to stop; received data is kept, and the next call resumes.
+    `HF_ENDPOINT`, `HF_HOME`, `HF_HUB_OFFLINE` and `HF_TOKEN` apply. Without a connection a complete copy in the cache
+    is enough. Raises `DownloadError` or `DiskFullError`.
     """
     cache = cache_dir or Path(constants.HF_HUB_CACHE)
     source = _source(repo_id, revision, cache, wanted, without)
@@ -55,7 +55,7 @@ def download_checkpoint(
         if missing:
             _check_room(cache, missing, free_bytes or _free_bytes)
         folder = Path(snapshot_download(**source, tqdm_class=_progress_bar(missing, progress)))
-        # Files of the same content come once, so that the bytes alone need not add up.
+        # Files with equal content are downloaded once, so the bytes need not add up.
         progress(Progress(phase="downloading", step=missing, total=missing))
         return folder
 
@@ -63,9 +63,9 @@ def download_checkpoint(
 def download_lora(
     repo_id: str, file: str | None, name: str, *, progress: ProgressCallback, cache_dir: Path | None = None
 ) -> Path:
-    """Return one file of `repo_id`, downloaded as `download_checkpoint` does it; without `file` the only one there.
+    """Return one file of `repo_id`, downloaded as by `download_checkpoint`; without `file` its only one.
 
-    Raises `WeightsError` about the LoRA called `name` where there is no such file, or there are others too.
+    Raises `WeightsError` about the LoRA called `name` if the file is missing or not the only one.
     """
     if file is None:
         source = _source(repo_id, None, cache_dir or Path(constants.HF_HUB_CACHE), ["*.safetensors"])
@@ -94,9 +94,9 @@ def _source(
 
 
 def _listed(source: dict[str, Any]) -> list[Any]:
-    """Return the files that are wanted, `will_download` where they have to come; none when the hub cannot be asked.
+    """Return the wanted files, with `will_download` if missing; none if the hub is unreachable.
 
-    Then the cache alone decides.
+    Then only the cache counts.
     """
     if source["local_files_only"]:
         return []
@@ -107,7 +107,7 @@ def _listed(source: dict[str, Any]) -> list[Any]:
 
 
 def _cached(source: dict[str, Any]) -> list[Path]:
-    """Return the safetensors files that the cache has."""
+    """Return the safetensors files in the cache."""
     folder = Path(snapshot_download(**{**source, "local_files_only": True}))
     return [file.relative_to(folder) for file in folder.rglob("*.safetensors")]
 
@@ -122,14 +122,14 @@ def _check_room(cache: Path, missing: int, free_bytes: Callable[[Path], int]) ->
 
 
 def _free_bytes(folder: Path) -> int:
-    """Return the free bytes of the disk that `folder` is, or will be, on."""
+    """Return the free bytes on the disk of `folder`, which need not exist yet."""
     while not folder.exists():
         folder = folder.parent
     return shutil.disk_usage(folder).free
 
 
 class _Silent(tqdm):
-    """A bar that shows nothing."""
+    """A progress bar without output."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         kwargs["disable"] = True
@@ -138,7 +138,7 @@ class _Silent(tqdm):
 
 
 def _progress_bar(missing: int, progress: ProgressCallback) -> type[tqdm]:
-    """Return a class of bars for `snapshot_download`; the one that counts bytes on the disk reports to `progress`."""
+    """Return a class of bars for `snapshot_download`; the one that counts bytes on disk reports to `progress`."""
     lock = threading.Lock()
     done = 0
 
@@ -164,7 +164,7 @@ def _named_hub_failures() -> Iterator[None]:
     except (HfHubHTTPError, LocalEntryNotFoundError, httpx2.HTTPError) as error:
         raise _describe(error) from None
     except OSError as error:
-        # The hub's library has no class of its own for a file whose size is not what was announced.
+        # The hub's library has no exception class for a file of unexpected size.
         if "Consistency check failed" in str(error):
             raise DownloadError("The hub sent a file of the wrong size: try again, without a mirror.") from None
         raise

@@ -1,6 +1,6 @@
-"""Components from a checkpoint's files to a diffusers pipeline: safetensors only, no code from the checkpoint."""
+"""Loads a checkpoint's components into a diffusers pipeline: safetensors only, no code from the checkpoint."""
 
-# diffusers exports its names lazily, which pyright cannot see.
+# diffusers exports its names lazily, which pyright cannot resolve.
 # pyright: reportPrivateImportUsage=false
 import math
 import re
@@ -50,32 +50,32 @@ from llm_dit.runs import Progress, ProgressCallback
 
 
 class Scheduler(FlowMatchEulerDiscreteScheduler):
-    """Diffusers' scheduler, with a schedule of one step too, and with a shift that is a LoRA's.
+    """Diffusers' scheduler that also supports a single step and a LoRA's shift.
 
-    The checkpoints ask for a last step at σ = 0.02. Diffusers stretches the schedule to that, and with one step, which
-    is the first and the last, divides zero by zero. One step goes from pure noise to the picture.
+    The checkpoints set the last step to σ = 0.02. Diffusers stretches the schedule to it, and with a single step, which
+    is both first and last, divides zero by zero. A single step goes from pure noise to the picture.
     """
 
     lora_shift: float | None = None
-    """The shift of a run's noise levels, in place of the one that grows with the picture, and of the last step's σ."""
+    """The shift of a run's noise levels; it replaces the size-dependent shift and the last step's σ."""
 
     def time_shift(self, mu: float, sigma: float, t: Any) -> Any:
-        """Return the noise levels `t` shifted by exp(`mu`), or by a LoRA's shift."""
+        """Return the noise levels `t`, shifted by exp(`mu`) or a LoRA's shift."""
         return super().time_shift(mu if self.lora_shift is None else math.log(self.lora_shift), sigma, t)
 
     def stretch_shift_to_terminal(self, t: Any) -> Any:
-        """Return the noise levels with the last one moved to `shift_terminal`; a single one, or a LoRA's, as it is."""
+        """Return the noise levels with the last one moved to `shift_terminal`; a single one, or a LoRA's, unchanged."""
         return t if len(t) == 1 or self.lora_shift is not None else super().stretch_shift_to_terminal(t)
 
 
 @dataclass(frozen=True, kw_only=True)
 class LoadOptions:
-    """How weights are loaded: `device` is where they go at once, `dtype` what they are turned into.
+    """How weights are loaded: directly to `device`, converted to `dtype`.
 
-    With `modulation_away` what of the transformer runs once a schedule stays on the host.
-    With `in_fp8` the transformer's linear layers are in fp8 (`llm_dit.qwen.forward.quantized`), each as soon as it is
-    read, where they can be.
-    With `fused` the parts are those of `llm_dit.qwen` that are faster than diffusers' own; without it, diffusers' own.
+    With `modulation_away` the transformer's modulation stays on the host.
+    With `in_fp8` the transformer's linear layers are converted to fp8 while they are read, where possible
+    (`llm_dit.qwen.forward.quantized`).
+    With `fused` the faster parts of `llm_dit.qwen` are used, without it diffusers' own.
     """
 
     device: torch.device
@@ -87,7 +87,7 @@ class LoadOptions:
 
 
 class ImageProcessor(Qwen2VLProcessor):
-    """Qwen2-VL's processor for pictures and text; the original also wants a video processor, and that torchvision."""
+    """Qwen2-VL's processor for pictures and text, without the video processor, which needs torchvision."""
 
     def __init__(self, image_processor: Any, tokenizer: Any) -> None:
         super().__init__(image_processor, tokenizer, None, None)
@@ -101,8 +101,8 @@ def load_pipeline(
 ) -> DiffusionPipeline:
     """Return the checkpoint's pipeline with all weights on `options.device`.
 
-    A `text_encoder` that is given is used in place of the checkpoint's own. `progress` hears "loading", a step for
-    each component, again and again while its weights are read, and may raise.
+    A given `text_encoder` replaces the checkpoint's own. `progress` gets "loading", one step per component, repeatedly
+    while its weights are read, and may raise.
     """
     parts: dict[str, Any] = {}
     load = _Loader(checkpoint, options, lambda: progress(Progress(phase="loading", step=len(parts), total=len(steps))))
@@ -130,7 +130,7 @@ class _Loader:
         self._quantization = quantization_configs(options.quantization, options.dtype)
 
     def parts(self) -> dict[str, Callable[[], Any]]:
-        """Return what reads each part of a pipeline of Qwen-Image-Layered's kind."""
+        """Return a function per component of a Qwen-Image-Layered pipeline that reads it."""
         return {
             "text_encoder": self.text_encoder,
             "transformer": self.transformer,
@@ -141,7 +141,7 @@ class _Loader:
         }
 
     def transformer(self, other: Any = None) -> Any:
-        """Return the transformer, of another diffusers class where one is named."""
+        """Return the transformer, of the diffusers class `other` if given."""
         kind = other or (Transformer if self._options.fused else QwenImageTransformer2DModel)
         folder, file = self.folder / "transformer", self._checkpoint.file
         in_fp8 = self._options.in_fp8 and can_be_fp8(self._checkpoint)
@@ -162,11 +162,11 @@ class _Loader:
             )
         if isinstance(transformer, Transformer):
             transformer.take_apart()
-            free_memory()  # torch keeps what Q, K and V had one by one, in pieces too small to be used
+            free_memory()  # torch caches the memory of the separate Q, K and V, in blocks too small for reuse
         return transformer
 
     def text_encoder(self, kind: Any = Qwen2_5_VLForConditionalGeneration, config_kind: Any = Qwen2_5_VLConfig) -> Any:
-        """Return the text encoder, of the transformers classes that are named."""
+        """Return the text encoder, of the given transformers classes."""
         folder = self.folder / "text_encoder"
         if self._quantization.text_encoder is None:
             config: Any = config_kind.from_pretrained(folder, local_files_only=True)
@@ -191,23 +191,23 @@ class _Loader:
         return vae
 
     def _fill(self, component: str, make: Callable[[], Any]) -> Any:
-        """Return the module that `make` makes, its weights read from the component's files."""
+        """Return the module from `make`, with weights from the component's files."""
         with init_empty_weights():
             module = make()
         stored = [
             replace(each, name=_name_in_module(component, each.name)) for each in self._checkpoint.stored(component)
         ]
         narrow = _in_fp8(module)
-        scales = {_scale_name(name) for name in narrow}  # which are in no file
+        scales = {_scale_name(name) for name in narrow}  # no file has them
         wanted = {name: list(tensor.shape) for name, tensor in module.state_dict().items() if name not in scales}
         if {each.name: each.shape for each in stored} != wanted:
             raise ValueError(f"{component}: the tensors of the files are not those of the configuration")
         return self._with(module, read_tensors(stored, self._place, self._options.dtype, self._report, narrow=narrow))
 
     def _fill_from(self, file: TransformerFile, make: Callable[[], Any]) -> Any:
-        """Return the transformer that `make` makes, its weights read from one file; most stay as they are stored.
+        """Return the transformer from `make`, with weights from one file; most stay as stored.
 
-        Where it has layers in fp8, so does a file of e4m3: its scale, of all or of each row, becomes theirs.
+        If its layers are in fp8 and the file is e4m3, the file's scale, per tensor or per row, becomes theirs.
         """
         with init_empty_weights():
             module = make()
@@ -238,12 +238,12 @@ class _Loader:
     def _with(self, module: Any, tensors: dict[str, torch.Tensor]) -> Any:
         module.load_state_dict(tensors, assign=True)
         for name, buffer in module.named_buffers():
-            if name not in tensors:  # what is computed and in no file
+            if name not in tensors:  # computed, and in no file
                 buffer.data = buffer.data.to(self._options.device)
         return module.eval()
 
     def _place(self, name: str) -> torch.device:
-        """Return where a weight goes; modulation that the plan keeps off the device never gets there."""
+        """Return a weight's device; modulation that the plan keeps off the device is never loaded there."""
         apart = self._options.modulation_away and is_modulation(name)
         return torch.device("cpu") if apart else self._options.device
 
@@ -251,7 +251,7 @@ class _Loader:
         return Qwen2Tokenizer.from_pretrained(self.folder / "tokenizer", local_files_only=True)
 
     def processor(self) -> Any:
-        # Pillow's resizing, also where torchvision is installed: the same numbers on every machine.
+        # Resize with Pillow even if torchvision is installed, for the same numbers on every machine.
         images = Qwen2VLImageProcessorPil.from_pretrained(self.folder / "processor", local_files_only=True)
         return ImageProcessor(images, Qwen2Tokenizer.from_pretrained(self.folder / "processor", local_files_only=True))
 
@@ -260,7 +260,7 @@ class _Loader:
 
 
 def _make(kind: Any, folder: Path, **more: Any) -> Any:
-    """Return diffusers' model as it makes it from a folder and what is given beside, without weights."""
+    """Return diffusers' model from a folder's configuration, changed by `more`, without weights."""
     return kind.from_config(kind.load_config(folder), **more)
 
 
@@ -272,12 +272,12 @@ def _make_transformer(kind: Any, folder: Path, *, in_fp8: bool, **more: Any) -> 
 
 
 def _in_fp8(module: torch.nn.Module) -> set[str]:
-    """Return the names of the weights that layers in fp8 have."""
+    """Return the names of the weights of layers in fp8."""
     return {f"{name}.weight" for name, layer in module.named_modules() if isinstance(layer, Fp8Linear)}
 
 
 def _by_row(weight: torch.Tensor, scale: torch.Tensor | None) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return a weight of 8-bit floats as `Fp8Linear` has it; numbers of another kind than e4m3 are rounded again."""
+    """Return a weight of 8-bit floats in the form of `Fp8Linear`; formats other than e4m3 are rounded again."""
     if weight.dtype != FP8:
         wide = weight.float()
         return quantize_weight(wide if scale is None else wide * scale.float().reshape(-1, 1))
@@ -286,7 +286,7 @@ def _by_row(weight: torch.Tensor, scale: torch.Tensor | None) -> tuple[torch.Ten
 
 
 def _told_by(file: TransformerFile) -> dict[str, Any]:
-    """Return what a file tells of its model beyond the folder's configuration."""
+    """Return the configuration that a file adds to the folder's."""
     return {"zero_cond_t": True} if file.is_2511 else {}
 
 
@@ -295,14 +295,14 @@ def _scale_name(weight: str) -> str:
 
 
 def _as_bytes(stored: StoredTensor) -> StoredTensor:
-    """Return GGUF's blocks as the bytes that torch has of them."""
+    """Return a tensor of GGUF blocks as one of bytes, as torch stores it."""
     if stored.dtype not in PACKED:
         return stored
     return replace(stored, dtype="U8", shape=packed_shape(stored.shape, stored.dtype))
 
 
 def _make_text_encoder(kind: Any, config: Any, folder: Path) -> Any:
-    """Return the model as transformers makes it from a folder, without weights."""
+    """Return transformers' model from a folder's configuration, without weights."""
     model = kind(config)
     if (folder / "generation_config.json").exists():
         model.generation_config = GenerationConfig.from_pretrained(folder, local_files_only=True)
@@ -310,7 +310,7 @@ def _make_text_encoder(kind: Any, config: Any, folder: Path) -> Any:
 
 
 def _name_in_module(component: str, name: str) -> str:
-    """Return what transformers calls a weight today; the checkpoints have the names that it had before."""
+    """Return transformers' current name of a weight; the checkpoints have earlier names."""
     if component != "text_encoder":
         return name
     return re.sub(
@@ -329,13 +329,13 @@ def _named(name: str, read: Any) -> Any:
         ) from error
 
 
-# The weights of a component, read from its files by several threads, each tensor once and straight to its place.
+# Several threads read a component's weights from its files, each tensor once and directly to its device.
 
 THREADS = 8
 CHUNK = 16 * 1024 * 1024
-"""Bytes that a thread reads at once; on its way to a device it holds no more on the host."""
+"""Bytes that a thread reads at once, and the most it holds on the host on the way to a device."""
 REPORTS = 100
-"""How often, about, a component says that it is still being read."""
+"""About how many reports reading a component makes."""
 TYPES = {
     "F64": torch.float64,
     "F32": torch.float32,
@@ -360,12 +360,12 @@ def read_tensors(
     kept: Collection[str] = (),
     narrow: Collection[str] = (),
 ) -> dict[str, torch.Tensor]:
-    """Return the tensors by name, each where `place` wants it, numbers with a point as `dtype` if not in `kept`.
+    """Return the tensors by name, each on the device from `place`, floats as `dtype` unless in `kept`.
 
-    Of `narrow` ones, which are weights of linear layers, come the numbers in fp8, and their scales beside.
+    Those in `narrow`, weights of linear layers, are converted to fp8 and accompanied by their scales.
 
-    `report` is called about a hundred times, and may raise: then no thread goes on. Raises `KeyError` for a type that
-    safetensors has and torch has not.
+    `report` is called about a hundred times, and may raise: then all threads stop. Raises `KeyError` for a safetensors
+    type that torch lacks.
     """
     stopped, total, told = Event(), sum(each.size for each in stored), 0
     reader = _Reader(stopped)
@@ -393,7 +393,7 @@ def read_tensors(
 
 
 class _Reader:
-    """Reads tensors until it is stopped; each thread has a chunk of its own."""
+    """Reads tensors until it is stopped; each thread has its own chunk."""
 
     def __init__(self, stopped: Event) -> None:
         self._stopped = stopped
@@ -425,14 +425,14 @@ class _Reader:
         content.copy_(chunk)
 
     def _chunk(self, device: torch.device) -> torch.Tensor:
-        """Return room for a chunk; page-locked, the copy to a CUDA device is twice as fast and holds nobody up."""
+        """Return a buffer; if page-locked, copies to a CUDA device are twice as fast and do not block."""
         if not hasattr(self._own, "chunk"):
             self._own.chunk = torch.empty(CHUNK, dtype=torch.uint8, pin_memory=device.type == "cuda")
         return self._own.chunk
 
 
 def _read_into(file: Any, content: torch.Tensor) -> None:
-    array: Any = content.numpy()  # which numpy's own types do not say to be a buffer
+    array: Any = content.numpy()  # numpy's type stubs do not declare it a buffer
     room = memoryview(array)
     while room:
         count = file.readinto(room)

@@ -1,6 +1,6 @@
-"""LoRAs: what a setting asks for by name, where it is found, how it is to be run, and what its file holds.
+"""LoRAs: parsing of settings, finding the file, its schedule, and the factors in it.
 
-A file's factors are told by its header; no tensor is read here.
+Factors are described by a file's header; no tensor is read here.
 """
 
 import json
@@ -26,15 +26,15 @@ from llm_dit.qwen.loading.checkpoints import (
 from llm_dit.runs import ProgressCallback
 
 OPTIONS = {LAYERED: "loras", EDIT: "edit_loras"}
-"""The settings, and the arguments of `from_pretrained`, that list them for each model."""
+"""The settings, and arguments of `from_pretrained`, that list each model's LoRAs."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Schedule:
-    """How a LoRA was made to be run: what a run gets that leaves out its steps and its guidance.
+    """The schedule that a LoRA was trained for: a run's defaults for steps and guidance.
 
-    `shift` is that of the noise levels, in place of the model's own, which grows with the picture and ends above zero.
-    With `heun` every step but the last takes the mean of two velocities (Heun's method), and costs two forwards.
+    `shift` is the shift of the noise levels; it replaces the model's own, which grows with the picture and ends above
+    zero. With `heun` every step but the last averages two velocities (Heun's method), at the cost of two forwards.
     """
 
     steps: int
@@ -42,12 +42,12 @@ class Schedule:
     shift: float | None = None
     heun: bool = False
     distilled: bool = False
-    """Whether its few steps are what `speed="turbo"` means."""
+    """Whether `speed="turbo"` may use it."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Named:
-    """A published LoRA: where the hub has it for each edition of a model, as ID/FILE, and how it is run."""
+    """A published LoRA: its hub file for each edition of a model, as ID/FILE, and its schedule."""
 
     files: Mapping[str, str]
     schedule: Schedule
@@ -75,28 +75,28 @@ NAMED = {
         schedule=Schedule(steps=50, heun=True),
     ),
 }
-"""What can be given by name. The files' own pages say the schedules."""
+"""LoRAs known by name. The schedules are from the files' own pages."""
 _DISTILLED = re.compile(r"lightning-([48])steps", re.IGNORECASE)
-"""In the name of a Lightning file that lies on this computer."""
+"""Matches the name of a local Lightning file."""
 
 
 TURBO = "lightning"
-"""What a run with `speed="turbo"` takes where no other distilled LoRA was given."""
+"""The LoRA of `speed="turbo"` if no other distilled one is configured."""
 
 
-# What a setting says: [NAME=]PLACE[:WEIGHT].
+# Settings: [NAME=]PLACE[:WEIGHT].
 
 _SPEC = re.compile(r"(?:(?P<name>[\w.-]+)=)?(?P<place>.+?)(?::(?P<weight>[-+]?\d*\.?\d+))?")
 _WANTED = re.compile(r"(?P<name>[\w.-]+)(?::(?P<weight>[-+]?\d*\.?\d+))?")
 _HUB_FILE = re.compile(r"(?P<repo>[\w-][\w.-]*/[\w-][\w.-]*)(?:/(?P<file>[^\\]+\.safetensors))?")
 _ORDINARY = {"adapter_model", "pytorch_lora_weights", "model"}
-"""Names of files that say nothing; the folder's says more."""
+"""Generic file names; the folder's name is used instead."""
 MAX_WEIGHT = 10.0
 
 
 @dataclass(frozen=True, kw_only=True)
 class Spec:
-    """A LoRA as it was asked for: `place` is a file, a folder, a hub id, with a file or without, or one of `NAMED`."""
+    """A requested LoRA: `place` is a file, a folder, a hub id with or without a file, or one of `NAMED`."""
 
     name: str
     place: str
@@ -104,7 +104,7 @@ class Spec:
 
     @property
     def schedule(self) -> Schedule | None:
-        """How it is to be run, where that is known."""
+        """Its schedule, if known."""
         if self.name in NAMED:
             return NAMED[self.name].schedule
         distilled = _DISTILLED.search(Path(self.place).name)
@@ -112,15 +112,15 @@ class Spec:
 
 
 def with_turbo(specs: Sequence[Spec]) -> list[Spec]:
-    """Return the specs with a distilled LoRA among them, which is off in runs that are not turbo."""
+    """Return the specs, with a distilled LoRA added if there is none; it is inactive in runs that are not turbo."""
     there = any(spec.schedule and spec.schedule.distilled for spec in specs)
     return [*specs] if there else [*specs, Spec(name=TURBO, place=TURBO, weight=0.0)]
 
 
 def parse_loras(texts: Sequence[str], param: str) -> list[Spec]:
-    """Return what `[NAME=]PLACE[:WEIGHT]` says, each; raises `InputError` about `param`.
+    """Parse each `[NAME=]PLACE[:WEIGHT]`; raises `InputError` about `param`.
 
-    Without a name it is called as its file, or as the folder or hub id of a file that says nothing.
+    The default name is the file's, or that of the folder or hub id if the file's is generic.
     """
     specs = [_parse(text, param) for text in texts]
     names = [spec.name for spec in specs]
@@ -142,22 +142,23 @@ def _parse(text: str, param: str) -> Spec:
 
 @dataclass(frozen=True, kw_only=True)
 class Chosen:
-    """The LoRAs that are on in a run, by their weights, and the `schedule` of the first of them that has one."""
+    """The active LoRAs of a run with their weights, and the `schedule` of the first one that has one."""
 
     weights: Mapping[str, float]
     schedule: Schedule | None = None
 
     @property
     def told(self) -> tuple[str, ...]:
-        """Return what records are told."""
+        """Return the LoRAs as they are recorded."""
         return tuple(name if weight == 1 else f"{name}:{weight:g}" for name, weight in self.weights.items())
 
 
 def choose(specs: Sequence[Spec], wanted: Sequence[str] | None, *, turbo: bool = False) -> Chosen:
-    """Return those of `specs` that are on in a run: with None all that have a weight, else "NAME" or "NAME:WEIGHT".
+    """Return the active ones of `specs`: with None all of nonzero weight, otherwise those in `wanted`, as "NAME" or
+    "NAME:WEIGHT".
 
-    With `turbo` the first distilled one is on too, and its schedule counts.
-    Raises `InputError` for a name that no spec has: a run takes what its pipeline was given, and no paths.
+    With `turbo` the first distilled one is active too, with its schedule.
+    Raises `InputError` for an unknown name: a run selects from its pipeline's LoRAs and takes no paths.
     """
     known = {spec.name: spec.weight for spec in specs}
     weights = known if wanted is None else dict(_wanted(text, known) for text in wanted)
@@ -176,7 +177,7 @@ def _wanted(text: str, known: Mapping[str, float]) -> tuple[str, float]:
         there = ", ".join(known) or "none"
         raise InputError(f'loras names what the engine has, as "NAME" or "NAME:WEIGHT": {there}.', param="loras")
     if match["weight"] is None:
-        # One that is off unless it is asked for, "NAME:0" in the settings, is on where a run names it.
+        # A weight of 0 in the settings means off by default; a run that names it gets 1.
         return match["name"], known[match["name"]] or 1.0
     return match["name"], _weight(match["weight"], "loras")
 
@@ -188,13 +189,13 @@ def _weight(text: str, param: str) -> float:
     return weight
 
 
-# From what was asked for to a file.
+# From a spec to its file.
 
 
 def find_lora(spec: Spec, edition: str, progress: ProgressCallback) -> Path:
-    """Return the file, after a download where the hub has it; `edition` is of the model, as `Checkpoint.edition`.
+    """Return the file, downloaded if it is on the hub; `edition` is the model's, as `Checkpoint.edition`.
 
-    Raises `WeightsError` for what is neither, and for a named LoRA that is not for this model.
+    Raises `WeightsError` if it is in neither place, or if a named LoRA is for another model.
     """
     local = local_lora(spec)
     if local is not None:
@@ -207,13 +208,13 @@ def find_lora(spec: Spec, edition: str, progress: ProgressCallback) -> Path:
         place = files[edition]
     match = _HUB_FILE.fullmatch(place)
     assert match is not None, "local_lora has looked"
-    from llm_dit.qwen.loading.download import download_lora  # brings packages that the base install lacks
+    from llm_dit.qwen.loading.download import download_lora  # imports packages that the base install lacks
 
     return download_lora(match["repo"], match["file"], spec.name, progress=progress)
 
 
 def local_lora(spec: Spec) -> Path | None:
-    """Return the file of what lies on this computer, None of what is on the hub; raises `WeightsError` for neither."""
+    """Return the local file, or None for one on the hub; raises `WeightsError` for neither."""
     place = Path(spec.place).expanduser()
     if place.is_file():
         return place
@@ -228,7 +229,7 @@ def local_lora(spec: Spec) -> Path | None:
 
 
 def only_file(files: Sequence[Path], name: str) -> Path:
-    """Return the one file of a folder; raises `WeightsError` where there is none, or more than one."""
+    """Return the one file of a folder; raises `WeightsError` if there is none or more than one."""
     if len(files) != 1:
         raise WeightsError(
             f"The folder of the LoRA {name} has {len(files)} safetensors files: name one, as FOLDER/FILE.safetensors."
@@ -236,26 +237,26 @@ def only_file(files: Sequence[Path], name: str) -> Path:
     return files[0]
 
 
-# What a file holds: factors by the layers of a model.
+# The factors in a file, by the model's layers.
 
 _PREFIX = re.compile(
     r"(?:base_model\.model\.|model\.diffusion_model\.|diffusion_model\.|transformer\.|unet\.|lora_unet_|lora_transformer_|"
     r"lycoris_)"
 )
 _HALF = re.compile(r"(?P<layer>.+?)[._](?:lora_|lora\.|lora_linear_layer\.)(?P<half>A|B|down|up)(?:\.\w+)?\.weight")
-"""Of peft and diffusers (`lora_A.weight`, with or without an adapter's name), of kohya and ComfyUI
-(`lora_down.weight`), and of diffusers before (`lora.down.weight`)."""
+"""Names of peft and diffusers (`lora_A.weight`, with or without an adapter's name), of kohya and ComfyUI
+(`lora_down.weight`), and of earlier diffusers (`lora.down.weight`)."""
 _TEXT = re.compile(r"(?:lora_te|text_encoder|text_model|conditioner|cond_stage_model)")
 _OTHER_KINDS = {"lokr_": "a LoKr", "hada_": "a LoHa", "dora_scale": "a DoRA", "magnitude_vector": "a DoRA"}
 _FACTORS = {"F64", "F32", "F16", "BF16"}
-"""The types of factors that are taken."""
+"""The supported types of factors."""
 _ALPHAS = {"F64": "<d", "F32": "<f", "F16": "<e", "BF16": "<f", "I64": "<q", "I32": "<i"}
-"""How `struct` reads an alpha of a type; one of BF16 after the lower half that it lacks."""
+"""`struct` formats of an alpha by type; BF16 is read as F32 after prepending its missing lower half."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Factors:
-    """What is added to a layer's weights: `up` (out, rank) × `down` (rank, in) × `scale`."""
+    """A layer's update: `up` (out, rank) × `down` (rank, in) × `scale`."""
 
     down: StoredTensor
     up: StoredTensor
@@ -264,19 +265,19 @@ class Factors:
 
 @dataclass(frozen=True, kw_only=True)
 class Lora:
-    """A file whose tensors are a LoRA's: its factors by the layers of the model."""
+    """The factors in a LoRA's file, by the model's layers."""
 
     spec: Spec
     layers: Mapping[str, Factors]
 
     @property
     def parameters(self) -> int:
-        """How many numbers it has."""
+        """The number of its parameters."""
         return sum(math.prod(half.shape) for each in self.layers.values() for half in (each.down, each.up))
 
     def fitted(self, shapes: Mapping[str, Sequence[int]], model: str) -> "Lora":
-        """Return it with its layers named as in a transformer of `shapes`; raises `WeightsError` for another one's."""
-        # kohya's names have no dots; without theirs, no two of the transformer's are the same.
+        """Return it with the layer names of a transformer of `shapes`; raises `WeightsError` if it does not fit."""
+        # kohya's names have no dots; the transformer's names are unique without dots, too.
         linear = (name for name, shape in shapes.items() if len(shape) == 2 and not name.endswith("embedding.weight"))
         homes = {_flat(name.removesuffix(".weight")): name for name in linear}
         strange = [layer for layer in self.layers if _flat(layer) not in homes]
@@ -299,10 +300,10 @@ class Lora:
 
 
 def open_lora(file: Path, spec: Spec) -> Lora:
-    """Return what a file holds, from its header; its layers have the file's names, without prefixes.
+    """Return a file's LoRA, from its header; layers have the file's names without prefixes.
 
-    Raises `WeightsError` for a file that is cut off or damaged, that holds no LoRA, another kind of adapter, a part for
-    the text encoder, or factors that do not belong together.
+    Raises `WeightsError` for a file that is truncated or damaged, or that has no LoRA, another kind of adapter, a part
+    for the text encoder, or factors that do not match.
     """
     check_weights(file.parent, file)
     stored = stored_in(file.parent, file)
@@ -363,7 +364,7 @@ def _factors(
 
 
 def _alpha_of(config: Mapping[str, Any], layer: str, rank: int) -> float:
-    """Return the alpha that peft's configuration has for a layer; without one it is the rank, for a scale of 1."""
+    """Return a layer's alpha from peft's configuration; the default is the rank, for a scale of 1."""
     for pattern, alpha in dict(config.get("alpha_pattern") or {}).items():
         if re.search(rf"(?:^|_){_flat(pattern)}$", layer):
             return float(alpha)
@@ -371,7 +372,7 @@ def _alpha_of(config: Mapping[str, Any], layer: str, rank: int) -> float:
 
 
 def _config(file: Path) -> Mapping[str, Any]:
-    """Return peft's configuration: that of the folder, or what diffusers puts into the file; else nothing."""
+    """Return peft's configuration, from the folder or, as diffusers writes it, from the file; empty if neither."""
     beside = file.parent / "adapter_config.json"
     try:
         if file.name == "adapter_model.safetensors" and beside.is_file():

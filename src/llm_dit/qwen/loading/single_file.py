@@ -1,4 +1,4 @@
-"""A transformer in one file, as other programs have it: safetensors or GGUF, checked by its header alone."""
+"""A transformer in a single file, as other programs use: safetensors or GGUF, checked by its header alone."""
 
 import re
 import struct
@@ -34,15 +34,15 @@ PACKED = {
     "Q5_K": (256, 176),
     "Q6_K": (256, 210),
 }
-"""GGUF's types that `quantized.py` reads: numbers of a block, and bytes that they take."""
+"""The GGUF types that `quantized.py` reads: numbers per block, and bytes per block."""
 DENSE = {"F32": (1, 4), "F16": (1, 2), "BF16": (1, 2)}
 EIGHT_BITS = ("F8_E4M3", "F8_E5M2")
 PREFIXES = ("model.diffusion_model.", "diffusion_model.", "transformer.")
-"""What other programs put before the names of a transformer's weights; what else is in such a file is not read."""
+"""Other programs' prefixes of a transformer's weights; other tensors in such a file are not read."""
 SCALE = re.compile(r"\.(scale_weight|weight_scale)$")
-"""How ComfyUI has called what an fp8 weight is to be multiplied by, before and now."""
+"""ComfyUI's names for the scale of an fp8 weight, earlier and current."""
 NOTES = re.compile(r"(^|\.)(scaled_fp8|comfy_quant|scale_input|input_scale)$")
-"""What ComfyUI notes beside weights: which are fp8, as their type tells too, and scales for products in fp8."""
+"""ComfyUI's extra entries: which weights are fp8, as their type says too, and scales for fp8 products."""
 MARK_OF_2511 = "__index_timestep_zero__"
 LAYERED_ONLY = "time_text_embed.addition_t_embedding.weight"
 OTHERS = {
@@ -53,13 +53,13 @@ OTHERS = {
     r"(^|\.)(model\.layers|language_model|text_model)\.|^(blk|encoder\.block)\.": "a text encoder",
     r"(^|\.)(encoder|decoder)\.": "a VAE",
 }
-"""Names that tell what a file is when it is no transformer of Qwen-Image."""
+"""Tensor names that identify a file that is not a Qwen-Image transformer."""
 
 
 def read_transformer(path: str | Path, pipeline: str) -> TransformerFile:
-    """Return what the file's header tells of its transformer; no tensor is read.
+    """Return the transformer that the file's header describes; no tensor is read.
 
-    `pipeline` is the model that is wanted, LAYERED or EDIT. Raises `WeightsError`, which says what is wrong with it.
+    `pipeline` is the expected model, LAYERED or EDIT. Raises `WeightsError`, which says what is wrong with the file.
     """
     file, option = Path(path).expanduser(), FILE_OPTIONS[pipeline]
     if file.is_dir() or not file.exists():
@@ -91,7 +91,7 @@ def read_transformer(path: str | Path, pipeline: str) -> TransformerFile:
 
 
 def check_fits(checkpoint: Checkpoint) -> None:
-    """Compare a checkpoint's transformer file, where it has one, with its configuration; raises `WeightsError`."""
+    """Compare a checkpoint's transformer file, if any, with its configuration; raises `WeightsError`."""
     file = checkpoint.file
     if file is None:
         return
@@ -120,7 +120,7 @@ def check_fits(checkpoint: Checkpoint) -> None:
 
 
 def stays_packed(tensor: StoredTensor) -> bool:
-    """Whether a file's weight stays on the device as it is stored: the products of the blocks, 99 % of all weights."""
+    """Whether a file's weight stays on the device as stored: linear layers of the blocks, 99 % of all weights."""
     name = tensor.name
     packed = tensor.dtype in PACKED or tensor.dtype in EIGHT_BITS
     return packed and name.startswith("transformer_blocks.") and name.endswith(".weight") and len(tensor.shape) == 2
@@ -132,7 +132,7 @@ def is_packed(checkpoint: Checkpoint) -> bool:
 
 
 def is_gguf(path: str | Path) -> bool:
-    """Whether there is a file, and it is a GGUF one."""
+    """Whether it is an existing GGUF file."""
     file = Path(path).expanduser()
     if not file.is_file():
         return False
@@ -141,16 +141,16 @@ def is_gguf(path: str | Path) -> bool:
 
 
 UNPACKING = 7
-"""Bytes for a number that unpacking takes at its peak: integers, floats with a least value, and what comes of it."""
+"""Peak bytes per number during unpacking: integers, floats with a minimum, and the result."""
 
 
 def held_bytes(tensor: StoredTensor, itemsize: int) -> int:
-    """Return what a file's tensor takes once it is loaded, where a number that is not packed takes `itemsize`."""
+    """Return the bytes of a file's tensor once loaded, at `itemsize` bytes per unpacked number."""
     return tensor.size if stays_packed(tensor) else prod(tensor.shape) * itemsize
 
 
 def describe_file(file: TransformerFile) -> str:
-    """Return what people are told of a file."""
+    """Describe a file for people."""
     sizes: dict[str, int] = {}
     for tensor in file.tensors:
         sizes[tensor.dtype] = sizes.get(tensor.dtype, 0) + tensor.size
@@ -222,18 +222,18 @@ def _supported() -> str:
 
 GGUF = b"GGUF"
 GGUF_LIMIT = 4 * 1024 * 1024
-"""Bytes of a header; one of Qwen-Image's is 150 kB."""
+"""Largest header in bytes; Qwen-Image's has 150 kB."""
 STRING, ARRAY = 8, 9
 NUMBERS = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q", 11: "q", 12: "d"}
 TYPES = {0: "F32", 1: "F16", 2: "Q4_0", 3: "Q4_1", 6: "Q5_0", 7: "Q5_1", 8: "Q8_0", 10: "Q2_K", 11: "Q3_K", 12: "Q4_K"}
 TYPES |= {13: "Q5_K", 14: "Q6_K", 30: "BF16"}
 ARCHITECTURE = "general.architecture"
 UNTOLD = ("", "pig", "cow")
-"""Architectures of files whose makers leave it to the names."""
+"""Architectures in files that must be identified by their tensor names."""
 
 
 class _Header:
-    """Reads a header's values one after the other."""
+    """Reads a header's values in order."""
 
     def __init__(self, content: bytes) -> None:
         self.at = 0
@@ -251,7 +251,7 @@ class _Header:
         return value.decode()
 
     def value(self, kind: int) -> Any:
-        """Return a text or a number; of an array, which nothing here asks for, None."""
+        """Return a text or a number; None for an array, which is not needed."""
         if kind == STRING:
             return self.text()
         if kind != ARRAY:

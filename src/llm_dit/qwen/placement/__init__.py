@@ -1,1 +1,1 @@
-"""Where the weights live: the plan, and what carries it out."""
+"""Placement of the weights: the plan and its execution."""

@@ -1,6 +1,6 @@
-"""The device that runs the models, the numbers that their weights are kept in, and how much memory they need."""
+"""The device that runs the models, the number types of their weights, and their memory."""
 
-# diffusers exports its names lazily, which pyright cannot see.
+# diffusers exports its names lazily, which pyright cannot resolve.
 # pyright: reportPrivateImportUsage=false
 
 import re
@@ -24,7 +24,7 @@ DTYPES = {"bfloat16": torch.bfloat16, "float16": torch.float16, "float32": torch
 
 
 def choose_device(name: str | None) -> torch.device:
-    """Return the device called `name`, or the best there is; raises `DeviceError` when there is none of that name."""
+    """Return the device `name`, or by default the best one; raises `DeviceError` if it does not exist."""
     if name is None:
         return torch.device(next(kind for kind in SUPPORTED if _is_there(kind)))
     kind, _, index = name.partition(":")
@@ -36,16 +36,16 @@ def choose_device(name: str | None) -> torch.device:
 
 
 def choose_devices(device: str | None, devices: str | None) -> tuple[torch.device, torch.device | None]:
-    """Return the device, and a second one where `devices` names two, as "cuda:0,cuda:1" does.
+    """Return the device, and a second one if `devices` names two, such as "cuda:0,cuda:1".
 
-    Raises `InputError` for both arguments at once and for other `devices`, `DeviceError` as `choose_device` does.
+    Raises `InputError` for both arguments together and for other `devices`, `DeviceError` as `choose_device` does.
     """
     if not devices:
         return choose_device(device), None
     if device:
         raise InputError("Set device or devices, not both.", param="devices")
     names = [name.strip() for name in devices.split(",")]
-    if len(names) != 2 or not (_are_two_cards(names) or names == ["cpu", "cpu"]):  # the processor twice is for trying
+    if len(names) != 2 or not (_are_two_cards(names) or names == ["cpu", "cpu"]):  # "cpu,cpu" is for tests
         raise InputError('devices must name two NVIDIA GPUs by number, as in "cuda:0,cuda:1".', param="devices")
     return choose_device(names[0]), choose_device(names[1])
 
@@ -55,9 +55,9 @@ def _are_two_cards(names: list[str]) -> bool:
 
 
 def choose_dtype(wanted: torch.dtype | str | None, device: torch.device) -> torch.dtype:
-    """Return the type called `wanted`; raises `InputError` when a model cannot run in it.
+    """Return the type `wanted`; raises `InputError` if a model cannot run in it.
 
-    The default is bfloat16, as the checkpoints are stored, on an accelerator, and float32 on a CPU, where it is not
+    The default is bfloat16, the type of the checkpoints, on an accelerator, and float32 on a CPU, where it is no
     slower.
     """
     if wanted is None:
@@ -69,14 +69,14 @@ def choose_dtype(wanted: torch.dtype | str | None, device: torch.device) -> torc
 
 
 def name_device(device: torch.device) -> str:
-    """Return what people call the device: "NVIDIA H200", "Apple GPU", "CPU"."""
+    """Return the device's display name: "NVIDIA H200", "Apple GPU", "CPU"."""
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
     return {"mps": "Apple GPU"}.get(device.type, "CPU")
 
 
 def device_memory(device: torch.device) -> tuple[int, int] | None:
-    """Return the used and all bytes of the device's own memory; None for a CPU, and for a device that is lost."""
+    """Return used and total bytes of the device's own memory; None for a CPU or a lost device."""
     if device.type == "cuda":
         try:
             free, total = torch.cuda.mem_get_info(device)
@@ -89,20 +89,20 @@ def device_memory(device: torch.device) -> tuple[int, int] | None:
 
 
 def forget_peak(device: torch.device) -> None:
-    """Have `peak_memory` tell of what comes from here on."""
+    """Restart the measurement of `peak_memory`."""
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
 
 
 def peak_memory(device: torch.device) -> tuple[int, int] | None:
-    """Return the most bytes that tensors had, and that torch held for them, on a CUDA device; None elsewhere."""
+    """Return the peaks of allocated and reserved bytes on a CUDA device; None elsewhere."""
     if device.type != "cuda":
         return None
     return torch.cuda.max_memory_allocated(device), torch.cuda.max_memory_reserved(device)
 
 
 def measure_machine(device: torch.device) -> Machine:
-    """Return the free memory now; what torch holds on the device counts as free, for it is ours to place again."""
+    """Return the free memory now; memory that torch holds on the device counts as free, because we can reuse it."""
     free_host = psutil.virtual_memory().available
     if device.type == "cuda":
         free_device = torch.cuda.mem_get_info(device)[0] + torch.cuda.memory_reserved(device)
@@ -119,27 +119,27 @@ def _is_there(kind: str) -> bool:
     return kind == "cpu" or torch.backends.mps.is_available()
 
 
-# Weights in fewer bits: fp8 through torchao, nf4 through bitsandbytes.
+# Quantized weights: fp8 through torchao, nf4 through bitsandbytes.
 
 Quantization = Literal["fp8", "nf4"]
 BYTES_PER_WEIGHT: dict[Quantization, float] = {"fp8": 1.0, "nf4": 0.56}
-"""Bytes for a weight and its share of the scales."""
+"""Bytes per weight, including its share of the scales."""
 PACKAGES = {"fp8": "torchao", "nf4": "bitsandbytes"}
-# The ends of the transformer, a hundredth of its weights, where a small error reaches every pixel.
+# The transformer's first and last layers, 1 % of its weights, where a small error affects every pixel.
 TRANSFORMER_KEPT = ["img_in", "txt_in", "time_text_embed", "modulation", "norm_out", "proj_out"]
 TEXT_ENCODER_KEPT = ["lm_head", "visual"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class QuantizationConfigs:
-    """What the libraries' `from_pretrained` take; None leaves the weights as they are."""
+    """The arguments for the libraries' `from_pretrained`; None leaves the weights unquantized."""
 
     transformer: Any = None
     text_encoder: Any = None
 
 
 def check_quantization(quantization: str | None, device: torch.device) -> None:
-    """Raise `InputError` for a method that there is not, `DeviceError` where it cannot run, or `VersionError`."""
+    """Raise `InputError` for an unknown method, `DeviceError` if it cannot run, `VersionError` without its package."""
     if quantization is None:
         return
     if quantization not in get_args(Quantization):
@@ -153,8 +153,8 @@ def check_quantization(quantization: str | None, device: torch.device) -> None:
 def quantization_configs(quantization: Quantization | None, dtype: torch.dtype) -> QuantizationConfigs:
     """Return the configurations for both models.
 
-    fp8: weights as 8-bit floats with a scale for each row, computing in `dtype` (weight-only, so that it needs no
-    compiling). nf4: 4-bit normal floats in blocks of 64, with scales quantized too (Dettmers et al., "QLoRA", 2023).
+    fp8: weights as 8-bit floats with a scale per row, computing in `dtype` (weight-only, so that it needs no
+    compilation). nf4: 4-bit normal floats in blocks of 64, with scales quantized too (Dettmers et al., "QLoRA", 2023).
     """
     if quantization is None:
         return QuantizationConfigs()
@@ -190,10 +190,10 @@ def _nf4(dtype: torch.dtype) -> QuantizationConfigs:
     )
 
 
-# How much memory the parts of checkpoints take once they are loaded, read from their headers.
+# Memory of the loaded parts of checkpoints, computed from their headers.
 
 OVER_TIME = "time_conv"
-"""What halves or doubles a VAE's number of frames; the first frame passes it by."""
+"""Convolutions that halve or double a VAE's number of frames; the first frame bypasses them."""
 
 
 def weigh(
@@ -206,9 +206,9 @@ def weigh(
     numbers_of_loras: int = 0,
     in_fp8: bool = False,
 ) -> Weights:
-    """Return what a plan has to place; `encoders` is how many text encoders there are, by default one each.
+    """Return what a plan has to place; `encoders` is the number of text encoders, by default one each.
 
-    With `in_fp8` the linear layers of the transformers that can be are in fp8 (`llm_dit.qwen.forward.quantized`).
+    With `in_fp8` the transformers' linear layers are in fp8 where possible (`llm_dit.qwen.forward.quantized`).
     """
     each = BYTES_PER_WEIGHT[quantization] if quantization else dtype.itemsize
 
@@ -226,7 +226,7 @@ def weigh(
     )
     if not fused:
         return weights
-    # Quantized weights are moved by accelerate, the modulation with the rest of the transformer.
+    # Accelerate moves quantized weights, with the modulation as a part of the transformer.
     apart = tuple(_modulation_bytes(each, dtype) for each in checkpoints) if quantization is None else ()
     return replace(
         weights,
@@ -251,21 +251,21 @@ def _modulation_bytes(checkpoint: Checkpoint, dtype: torch.dtype) -> int:
 
 
 def _needs(checkpoint: Checkpoint) -> Needs | None:
-    """Return what an edit model says of what its runs take."""
+    """Return the needs that an edit model states for its runs."""
     editor = EDITORS.get(checkpoint.pipeline)
     return editor.needs if editor else None
 
 
 def can_be_fp8(checkpoint: Checkpoint) -> bool:
-    """Whether a transformer's layers are in fp8 where that is asked for.
+    """Whether a transformer's layers are converted to fp8 on request.
 
-    Those of a GGUF file stay as they are: they would be rounded twice. A model that brings its own forward has no fp8.
+    Those of a GGUF file are not, because they would be rounded twice. A model with its own forward has no fp8.
     """
     return _needs(checkpoint) is None and (checkpoint.file is None or not is_gguf(checkpoint.file.path))
 
 
 def _rates(checkpoints: Sequence[Checkpoint], *, fused: bool, in_fp8: bool) -> Rates:
-    """Return what runs take besides weights; where Q, K and V stay packed they come one by one."""
+    """Return the rates of working memory; packed Q, K and V are computed one by one."""
     if not checkpoints:
         return NONE
     rates = FUSED if fused else PLAIN
@@ -276,25 +276,25 @@ def _rates(checkpoints: Sequence[Checkpoint], *, fused: bool, in_fp8: bool) -> R
 
 
 def _unpacking_bytes(checkpoint: Checkpoint, *, in_fp8: bool) -> int:
-    """Return what the largest weight takes while it is unpacked; its numbers, and what leads to them."""
+    """Return the bytes for unpacking the largest weight: its numbers and intermediate results."""
     tensors = checkpoint.file.tensors if checkpoint.file else ()
     packed = (each for each in tensors if stays_packed(each) and not (in_fp8 and is_in_fp8(each.name)))
     return UNPACKING * max((prod(tensor.shape) for tensor in packed if not is_modulation(tensor.name)), default=0)
 
 
 def narrowed_bytes(checkpoint: Checkpoint, dtype: torch.dtype) -> int:
-    """Return how much less a transformer takes with its linear layers in fp8; each row has a scale."""
+    """Return the bytes that a transformer saves with its linear layers in fp8, with a scale per row."""
     shapes = [shape for name, shape in checkpoint.shapes("transformer").items() if is_in_fp8(name)]
     return sum(prod(shape) * dtype.itemsize - _fp8_bytes(shape) for shape in shapes)
 
 
 def _fp8_bytes(shape: Sequence[int]) -> int:
-    """Return what a weight takes in fp8, with a scale for each row."""
+    """Return the bytes of a weight in fp8, with a scale per row."""
     return prod(shape) * torch.float8_e4m3fn.itemsize + shape[0] * torch.float32.itemsize
 
 
 def describe_forward(quantization: Quantization | None, *, fused: bool, packed: bool = False) -> str:
-    """Return what runs a model, and why not more of what is ours; `packed` is of one whose weights stay packed."""
+    """Describe what runs a model, and why some of our parts do not; `packed`: its weights stay packed."""
     if not fused:
         return "plain diffusers, for fused = false"
     ours = "our own denoising loop and blocks, captions over a static cache, the VAE for one frame"
@@ -306,13 +306,13 @@ def describe_forward(quantization: Quantization | None, *, fused: bool, packed: 
 
 
 def modulation_parameters(checkpoint: Checkpoint) -> int:
-    """Return how many numbers the transformer's modulation has."""
+    """Return the number of parameters of the transformer's modulation."""
     shapes = checkpoint.shapes("transformer").items()
     return sum(prod(shape) for name, shape in shapes if is_modulation(name))
 
 
 def folded_parameters(shapes: dict[str, list[int]]) -> int:
-    """Return how many numbers `SingleFrameVae` keeps of weights with these names and shapes."""
+    """Return how many parameters `SingleFrameVae` keeps of weights with these names and shapes."""
     return sum(
         prod(shape) // shape[2] if len(shape) == 5 else prod(shape)
         for name, shape in shapes.items()

@@ -1,8 +1,8 @@
-"""Carrying out a placement plan on pipelines that are loaded, on one device or two, and taking it back."""
+"""Applies a placement plan to loaded pipelines, on one or two devices, and reverts it."""
 
 import copy
 
-# diffusers exports its names lazily, which pyright cannot see.
+# diffusers exports its names lazily, which pyright cannot resolve.
 # pyright: reportPrivateImportUsage=false
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
@@ -17,21 +17,21 @@ from llm_dit.qwen.forward.transformer import Branch, Moment, Table, Transformer,
 from llm_dit.qwen.placement.plan import Plan
 from llm_dit.qwen.placement.swapping import BlockStream, PageLock, Swapped, Turns, remove_hooks, swap_layers, tensors_of
 
-# A transformer on two devices: the branches of a guided step run at the same time, each on its own.
+# A transformer on two devices: the branches of a guided step run in parallel, one per device.
 
 
 class Pair:
-    """A transformer, and a copy of its blocks on a second device; called as the transformer is, with two branches.
+    """A transformer and a copy of its blocks on a second device; called like the transformer, with two branches.
 
-    The second branch is launched by a thread of its own, since launching a forward takes the host nearly as long as the
-    device needs for it. The copy has no modulation: it gets the rows that the transformer's has told.
+    A separate thread launches the second branch, because launching a forward takes the host nearly as long as running
+    it takes the device. The copy has no modulation: it gets the rows that the first transformer computes.
     """
 
     def __init__(self, first: Transformer, device: torch.device) -> None:
         self._first = first
         self.device = device
         self.second = _copy(first, device)
-        """Its transformer."""
+        """The transformer on the second device."""
         self.second.recordings = Recordings.on(device)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="second-device")
         self._asked: tuple[torch.Tensor, Branch] | None = None
@@ -40,13 +40,13 @@ class Pair:
     def __call__(
         self, tokens: torch.Tensor, *, branches: Sequence[Branch], schedule: torch.Tensor, **step: Any
     ) -> list[torch.Tensor]:
-        """Return what the transformer would, on its device; an error of either branch is raised when both are done.
+        """Return the transformer's result, on its device; an error of either branch is raised after both are done.
 
-        What both keep of a step (`residuals`) stays on the device of each.
+        Each branch's `residuals` stay on its device.
         """
         here, there = branches
         self._first.speak(schedule, tokens)
-        # A copy between devices waits for what is queued on both: before the first begins, that is nothing.
+        # A copy between devices waits for the work queued on both: before the first branch starts, there is none.
         moved = tokens.to(self.device), *self._move(schedule, there)
         theirs = self._thread.submit(self._ask_second, *moved, step)
         try:
@@ -56,10 +56,10 @@ class Pair:
         return [ours, theirs.result().to(ours.device)]
 
     def close(self) -> None:
-        """End the thread; to be called once, when no step runs."""
+        """End the thread; call it once, while no step runs."""
         self._thread.shutdown()
 
-    @torch.no_grad()  # which holds for one thread
+    @torch.no_grad()  # it applies per thread
     def _ask_second(
         self, tokens: torch.Tensor, schedule: torch.Tensor, branch: Branch, step: dict[str, Any]
     ) -> torch.Tensor:
@@ -67,7 +67,7 @@ class Pair:
         return told
 
     def _move(self, schedule: torch.Tensor, branch: Branch) -> tuple[torch.Tensor, Branch]:
-        """Return both on the second device, where they stay for the run, and its table filled with the first's."""
+        """Return both on the second device, cached for the run, and copy the modulation's table there."""
         if self._asked is None or self._moved is None or self._asked[0] is not schedule or self._asked[1] is not branch:
             mask = None if branch.mask is None else branch.mask.to(self.device)
             self._asked = schedule, branch
@@ -80,8 +80,8 @@ class Pair:
 
 
 def _copy(transformer: Transformer, device: torch.device) -> Transformer:
-    """Return the transformer without its modulation, its weights copied straight to the device."""
-    # What a memo has is taken from there, so nothing is copied on the device that it is on.
+    """Return the transformer without its modulation, its weights copied directly to the device."""
+    # `deepcopy` takes these tensors from the memo, so nothing is copied on the original device.
     memo: dict[int, Any] = {id(transformer.modulations): nn.ModuleList(), id(transformer.table): Table()}
     memo[id(transformer.recordings)] = None
     apart = {id(tensor) for tensor in tensors_of(transformer.modulations)}
@@ -115,7 +115,7 @@ class Placement:
             return
         self._pipelines = list(pipelines)
         if plan.quantized:
-            # Quantized tensors are more than their data; accelerate knows how to move them.
+            # Quantized tensors have more than their data; accelerate can move them.
             for pipeline in self._pipelines:
                 pipeline.enable_model_cpu_offload(device=device)
                 self._slice(pipeline.vae)
@@ -123,36 +123,36 @@ class Placement:
             self._place_in_turns()
 
     def hold(self, pipelines: Iterable[Any], plan: Plan) -> None:
-        """Have these where everything stays: what is there already is not moved."""
+        """Place these pipelines as resident; those already there are not moved."""
         before, self._pipelines, self.plan = self._pipelines, list(pipelines), plan
         for pipeline in self._pipelines:
             if pipeline not in before:
                 self._place_whole(pipeline)
 
     def spare_modulation(self, plan: Plan) -> None:
-        """Send the modulation of what stays to the host, as `plan` has it: another model needs the room."""
+        """Move the modulation of resident transformers to the host under `plan`, to make room for another model."""
         self.plan = plan
         for pipeline in self._fused:
             self._keep_away(pipeline.transformer.modulations.to("cpu"))
 
     def before_encoding(self) -> None:
-        """Bring the text encoder to the device, where the plan has it whole: `generate` looks where it is."""
+        """Bring the text encoder to the device if the plan keeps it whole: `generate` reads its device."""
         for encoder in self._encoders:
             self._turns.bring(encoder)
 
     def after_run(self) -> None:
-        """Free what a run holds on the device; needed above all after one that was ended by an error."""
+        """Free a run's memory on the device; needed above all after an error."""
         for pipeline in self._pipelines:
             pipeline.maybe_free_model_hooks()
         self._free()
 
     def forget(self) -> None:
-        """Give back what is kept for the next run only."""
+        """Release what is cached for the next run."""
         for pipeline in self._fused:
             pipeline.transformer.forget()
 
     def remove(self) -> None:
-        """Take the plan back; all weights are on the host afterwards."""
+        """Revert the plan; all weights are on the host afterwards."""
         self.after_run()
         self.forget()
         for pipeline in self._fused:
@@ -195,15 +195,15 @@ class Placement:
         self._send_away(modulations)
 
     def _lock_pages(self, modules: Iterable[nn.Module]) -> None:
-        """Lock the pages of modules on the host, if the plan has it so, until the plan is taken back."""
+        """Page-lock modules on the host, if the plan says so, until the plan is reverted."""
         if self.plan.pinned:
             lock = PageLock(modules)
-            self._locks.append(lock)  # what nobody holds is unlocked
-            # Undone last, when nothing copies from the locked pages any more.
+            self._locks.append(lock)  # a lock without references is released
+            # Undone last, after all copies from the locked pages.
             self._undo.insert(0, lock.release)
 
     def _send_away(self, modulations: nn.Module) -> None:
-        """Bring each block's modulation only while it speaks, once a schedule."""
+        """Bring each block's modulation only while it is computed, once per schedule."""
         self._undo.append(swap_layers(modulations, self._device, pinned=self.plan.pinned))
 
     def _place_in_turns(self) -> None:
@@ -223,7 +223,7 @@ class Placement:
             self._encoders.append(self._take_turns(tensors_of(encoder), encoder))
 
     def _place_vae(self, vae: Any) -> None:
-        """Keep the VAE, a two-hundredth of all weights; what is needed no more makes room when it decodes."""
+        """Keep the VAE, 0.5 % of all weights; before it decodes, what is no longer needed makes room."""
         vae.to(self._device)
         self._slice(vae)
         self._hook(vae.decoder.register_forward_pre_hook(lambda *_: self._free()))
@@ -246,7 +246,7 @@ class Placement:
             self._undo.append(vae.disable_slicing)
 
     def _take_turns(self, part: Iterable[torch.Tensor], owner: nn.Module) -> Swapped:
-        """Bring `part` of `owner` when that runs; it stays until another has its turn."""
+        """Bring `part` of `owner` when that runs; it stays until another part's turn."""
         swapped = Swapped(part, self._device, pinned=self.plan.pinned)
         self._turns.add(swapped)
         self._hook(owner.register_forward_pre_hook(lambda *_: self._turns.bring(swapped)))
@@ -256,7 +256,7 @@ class Placement:
         self._undo.append(lambda: remove_hooks([hook]))
 
     def _streamed_blocks(self, transformer: Any) -> list[nn.Module]:
-        """Return the blocks that do not stay, spread evenly: a block that stays gives time to fetch the next."""
+        """Return the streamed blocks, spread evenly: while a resident block runs, the next one is fetched."""
         blocks = list(transformer.transformer_blocks)
         count = max(0, len(blocks) - self.plan.kept_blocks)
         return [blocks[index * len(blocks) // count] for index in range(count)]

@@ -1,8 +1,8 @@
-"""Where the weights live: a plan from the memory there is and the size of what must fit, with its reason.
+"""Plans the placement of the weights from the free memory and their sizes, and states its reason.
 
-Nothing here touches a device; `placing.py` carries a plan out. A run has three phases that hold different things:
-encoding (the text encoder), denoising (the transformer) and decoding (the VAE). What a phase does not need waits on
-the host, so that the peak is that of the largest phase and not the sum of all.
+Nothing here touches a device; `placing.py` applies a plan. A run has three phases with different weights: encoding (the
+text encoder), denoising (the transformer) and decoding (the VAE). Weights that a phase does not need wait on the host,
+so that the peak is that of the largest phase, not the sum.
 """
 
 import math
@@ -23,9 +23,9 @@ GB = 1_000_000_000
 
 @dataclass(frozen=True, kw_only=True)
 class Working:
-    """Bytes that the phases take besides weights; decoding all layers together, and one after the other.
+    """Bytes that the phases need besides weights; decoding all layers together, and one by one.
 
-    `recorded` is what recordings of denoising steps (`graphs.py`) keep, where the weights stay.
+    `recorded` is for recordings of denoising steps (`graphs.py`), if the weights are resident.
     """
 
     encoding: int
@@ -43,7 +43,7 @@ class Size(NamedTuple):
 
 
 class Needs(NamedTuple):
-    """What the largest runs of a model take besides weights, and the usual ones."""
+    """Working memory of a model's largest runs, and of its usual ones."""
 
     largest: Working
     usual: Working
@@ -51,19 +51,19 @@ class Needs(NamedTuple):
 
 LARGEST = Size(max(choices(Resolution)), bounds(LayerNum)[1])
 USUAL = Size(QWEN_IMAGE.resolution, QWEN_IMAGE.layer_num)
-"""What most runs are."""
+"""The size of most runs."""
 TOKEN = 16**2
-"""Pixels of a token."""
+"""Pixels per token."""
 TEXT = 300
-"""Tokens of a long prompt or a caption."""
+"""Tokens of a long prompt or caption."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Rates:
-    """Bytes that a run takes besides weights: they grow with its size (docs/performance.md has the measurements).
+    """Bytes that a run needs besides weights, which grow with its size (docs/performance.md has the measurements).
 
-    `encoding` is for a pixel of the picture, `denoising` and `recorded` for a token, `decoding` for a pixel of a layer;
-    `unpacking` is for the largest weight that stays packed, whatever the size.
+    `encoding` is per pixel of the picture, `denoising` and `recorded` per token, `decoding` per pixel of a layer;
+    `unpacking` is for the largest packed weight, at any size.
     """
 
     encoding: int
@@ -74,7 +74,7 @@ class Rates:
 
     def of(self, size: Size) -> Working:
         pixels = size.side**2
-        tokens = (size.layers + 2) * pixels // TOKEN + TEXT  # the picture and its composite are there too
+        tokens = (size.layers + 2) * pixels // TOKEN + TEXT  # including the picture and its composite
         return Working(
             encoding=self.encoding * pixels,
             denoising=self.denoising * tokens + self.unpacking,
@@ -86,27 +86,27 @@ class Rates:
 
 PLAIN = Rates(encoding=2_750, denoising=102_000, decoding=4_300)
 NONE = Rates(encoding=0, denoising=0, decoding=0)
-"""Of a model that says by itself what it needs."""
+"""For a model that states its needs itself."""
 FUSED = Rates(encoding=1_200, denoising=64_000, decoding=1_400, recorded=80_000)
 APART = 7_000
-"""Bytes more for a token in denoising where Q, K and V come one by one."""
+"""Additional bytes per token in denoising if Q, K and V are computed one by one."""
 LAYERWISE_ENCODER = int(1.2 * GB)
-"""Bytes of a text encoder that comes layer by layer: its embedding is the largest."""
+"""Bytes of a text encoder streamed layer by layer: its embedding is the largest layer."""
 SLOTS = 2
-"""Blocks on the device while blocks are streamed: the one at work and the next."""
+"""Blocks on the device during streaming: the current one and the next."""
 ENDS = 0.005
-"""The part of a transformer that is in none of its blocks."""
+"""The part of a transformer outside of its blocks."""
 USABLE = 0.95
-"""The part of the free device memory that is planned with; the rest is lost between the allocator's blocks."""
+"""The usable part of the free device memory; the rest is lost to fragmentation."""
 SPARED = 1 / 3
-"""The part of the device memory that stays free where `cpu_offload=True` keeps everything on the device."""
+"""The part of the device memory that must stay free for `cpu_offload=True` to keep everything on the device."""
 PINNABLE = 0.8
-"""The part of the free host memory that may be page-locked; the rest is for everything else on the computer."""
+"""The part of the free host memory that may be page-locked; the rest is for other programs."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Machine:
-    """What a plan has to go by: "cuda", "mps" or "cpu", and free bytes, what this process could give back included."""
+    """The device's kind, "cuda", "mps" or "cpu", and free bytes, including those that this process could release."""
 
     device: str
     free_device: int
@@ -115,12 +115,12 @@ class Machine:
 
 @dataclass(frozen=True, kw_only=True)
 class Weights:
-    """Bytes of what has to be held, as loaded: each transformer, each text encoder, and the VAEs together.
+    """Bytes of the loaded weights: each transformer, each text encoder, and the VAEs together.
 
-    `modulations` is what of each transformer runs once a schedule, where that can be placed apart; `blocks` is how many
-    blocks a transformer has; `loras` are the factors of all LoRAs, which stay on the device where they run beside the
-    weights. `rates` tell what runs take besides, of which most are of the size `usual`; `needs` is what those of models
-    take that grow otherwise.
+    `modulations` is each transformer's modulation, if that can be placed separately; `blocks` is the number of a
+    transformer's blocks; `loras` are the factors of all LoRAs, which stay on the device if they run beside the weights.
+    `rates` gives the working memory of runs, most of which have the size `usual`; `needs` is that of models which
+    scale differently.
     """
 
     transformers: tuple[int, ...]
@@ -135,12 +135,12 @@ class Weights:
 
     @property
     def working(self) -> Working:
-        """What the largest runs take besides."""
+        """The working memory of the largest runs."""
         return _most([self.rates.of(LARGEST), *(each.largest for each in self.needs)])
 
     @property
     def usual_working(self) -> Working:
-        """What the usual runs take besides."""
+        """The working memory of the usual runs."""
         return _most([self.rates.of(self.usual), *(each.usual for each in self.needs)])
 
     @property
@@ -149,7 +149,7 @@ class Weights:
 
     @property
     def core(self) -> int:
-        """Bytes of the largest transformer without what runs once a schedule."""
+        """Bytes of the largest transformer without its modulation."""
         return max(map(operator.sub, self.transformers, self.modulations or [0] * len(self.transformers)))
 
     @property
@@ -158,7 +158,7 @@ class Weights:
 
 
 def _most(workings: Sequence[Working]) -> Working:
-    """Return the most that each phase takes of several runs."""
+    """Return the maximum of each phase over several runs."""
     return Working(**{each.name: max(getattr(one, each.name) for one in workings) for each in fields(Working)})
 
 
@@ -167,13 +167,13 @@ class Plan:
     """How the weights are placed and why.
 
     `kept_blocks` of each transformer stay on the device while it runs; the others are fetched, each ahead of its turn.
-    `text_encoder` "whole" is on the device while it encodes, "layers" never more than a layer of it. With
-    `modulation_away` a block's modulation is there only while it is computed, once a schedule. With
-    `sliced_decoding` the VAE decodes one layer after the other, which takes a quarter of the memory for four, and
+    `text_encoder` "whole" is on the device while it encodes, "layers" at most one layer at a time. With
+    `modulation_away` a block's modulation is on the device only while it is computed, once per schedule. With
+    `sliced_decoding` the VAE decodes the layers one by one, which needs a quarter of the memory for four layers, and
     differs from decoding them together by the rounding of bfloat16. `pinned`: the host's copies are page-locked, so
-    that copying overlaps with computing. `peak` is an estimate in bytes of the device memory that the largest runs
-    take, `usual_peak` of what one of the usual size takes, and `second_peak` of that on a second device
-    (`plan_second`), 0 where none is used.
+    that copying overlaps with computing. `peak` is the estimated device memory of the largest runs in bytes,
+    `usual_peak` that of a run of the usual size, and `second_peak` that on a second device (`plan_second`), 0 without
+    one.
     """
 
     strategy: Strategy
@@ -194,10 +194,10 @@ def plan_placement(cpu_offload: CpuOffload, machine: Machine, weights: Weights, 
 
     `False` or "resident" keeps everything on the device and decodes all layers together, as plain diffusers does.
     "model" lets the models take turns there. "stream" keeps as many transformer blocks as fit and fetches the others
-    ahead of their turn. `True` keeps everything where a third of the device stays free, and else streams, keeping only
-    the blocks that do not raise the peak above that of encoding. "sequential" keeps nothing, for the smallest devices.
-    `"auto"` takes the first of these that fits. Raises `InputError` for another value, and for streaming quantized
-    weights, whose parts cannot be moved one by one.
+    ahead of their turn. `True` keeps everything if a third of the device stays free, and otherwise streams, keeping
+    only the blocks that do not raise the peak above that of encoding. "sequential" keeps nothing, for the smallest
+    devices. `"auto"` takes the first of these that fits. Raises `InputError` for another value, and for streaming
+    quantized weights, whose parts cannot be moved one by one.
     """
     planner = _Planner(machine, weights, quantized)
     if machine.device == "cpu":
@@ -235,7 +235,7 @@ class _Planner:
 
     @property
     def _held(self) -> int:
-        """Bytes that every phase holds, wherever the rest is."""
+        """Bytes on the device in every phase, for every strategy."""
         return self.weights.vaes + self.weights.loras
 
     def fastest_that_fits(self) -> Plan:
@@ -253,7 +253,7 @@ class _Planner:
         return self.plan("sequential", f"{short}, and there is no room to fetch blocks ahead.")
 
     def sparing(self, strategy: Strategy) -> Plan:
-        """Return the fastest plan where that leaves room to spare, else `strategy` with the lowest peak."""
+        """Return the fastest plan if that leaves enough memory free, otherwise `strategy` with the lowest peak."""
         free = self.machine.free_device
         spared = replace(self, machine=replace(self.machine, free_device=int((1 - SPARED) * free)))
         plan = spared.fastest_that_fits()
@@ -271,7 +271,7 @@ class _Planner:
     def plan(
         self, strategy: Strategy, why: str, *, lowest_peak: bool = False, sparing: bool = False, away: bool = False
     ) -> Plan:
-        """Return the plan of a strategy; a resident one may be `sparing` of memory, and have the modulation `away`."""
+        """Return the plan of a strategy; a resident one may save memory (`sparing`), and have the modulation `away`."""
         encoder = self._encoder(strategy)
         kept = 0
         if strategy == "stream":
@@ -279,7 +279,7 @@ class _Planner:
             kept = self._blocks_within(min(lowest, self.room) if lowest_peak else self.room)
         elif strategy == "model":
             kept = self.weights.blocks
-        # As plain diffusers does it, where nothing was asked to be spared.
+        # Like plain diffusers, unless memory must be saved.
         sliced = sparing or strategy != "resident"
         peaks = (
             self._peak(strategy, encoder, kept, away=away, sliced=sliced, working=working)
@@ -313,13 +313,13 @@ class _Planner:
         sliced: bool = True,
         working: Working | None = None,
     ) -> int:
-        """Return the bytes of the largest phase; `away`: of what is resident without the modulation."""
+        """Return the bytes of the largest phase; `away`: resident weights without the modulation."""
         working = working or self.weights.working
         decoding = working.sliced_decoding if sliced else working.decoding
         if strategy == "resident":
             held = self.weights.total - (sum(self.weights.modulations) if away else 0)
             recorded = working.recorded if self.machine.device == "cuda" else 0
-            # What is recorded stays for the next run.
+            # Recordings stay for the next run.
             return held + max(working.encoding, recorded + decoding, working.denoising)
         encoding = (max(self.weights.text_encoders) if encoder == "whole" else LAYERWISE_ENCODER) + working.encoding
         transformer = self.weights.core
@@ -328,7 +328,7 @@ class _Planner:
         return self._held + max(encoding, held + working.denoising, decoding)
 
     def _blocks_within(self, room: int) -> int:
-        """Return how many blocks can stay while the others are streamed."""
+        """Return how many blocks can be resident while the others are streamed."""
         fixed = (
             self._held
             + self.weights.working.denoising
@@ -349,9 +349,9 @@ def _gb(size: int) -> str:
 
 
 def plan_second(plan: Plan, second: Machine, weights: Weights, *, fused: bool) -> Plan:
-    """Return `plan` with a second device in it (`placing.Pair`), or with the reason why that has nothing to do.
+    """Return `plan` with a second device (`placing.Pair`), or with the reason why that is not used.
 
-    It needs a copy of every transformer of ours, without the modulation, and what a run takes beside it.
+    It needs a copy of each of our transformers, without the modulation, and the working memory of a run.
     """
     ours = zip(weights.transformers, weights.modulations, strict=False)
     copies = sum(transformer - apart for transformer, apart in ours if apart) + weights.loras

@@ -1,7 +1,7 @@
-"""Weights that wait on the host and come to the device while they are needed.
+"""Keeps weights on the host and copies them to the device while they are needed.
 
-Going back costs nothing: the host's copy is kept, and the device's is dropped. So the weights must not change, and
-must be plain tensors. With page-locked copies (`pinned`) the copying overlaps with computing.
+Returning costs nothing: the host's copy is kept, and the device's is dropped. So the weights must not change, and must
+be plain tensors. With page-locked copies (`pinned`) copying overlaps with computing.
 """
 
 import contextlib
@@ -16,7 +16,7 @@ from torch import nn
 
 
 class Swapped:
-    """Tensors that are on the device or at home on the host, all together."""
+    """Tensors that are all on the device or all on the host."""
 
     def __init__(self, tensors: Iterable[torch.Tensor], device: torch.device, *, pinned: bool) -> None:
         self._device = device
@@ -27,7 +27,7 @@ class Swapped:
     def onload(self) -> None:
         """Bring the tensors to the device, unless they are there."""
         if not self._is_away:
-            # Said before it is done: when memory runs out on the way, `offload` still takes back what came.
+            # Set first: if memory runs out during the copies, `offload` still drops those already made.
             self._is_away = True
             for tensor, home in self._homes:
                 tensor.data = home.to(self._device, non_blocking=True)
@@ -40,7 +40,7 @@ class Swapped:
 
 
 class Turns:
-    """Swapped tensors of which one set at a time is on the device."""
+    """Sets of swapped tensors, one of which at a time is on the device."""
 
     def __init__(self) -> None:
         self._members: list[Swapped] = []
@@ -62,10 +62,10 @@ class Turns:
 
 
 def swap_layers(module: nn.Module, device: torch.device, *, pinned: bool) -> Callable[[], None]:
-    """Bring each layer, and each module outside of the layers, only while it runs; returns what undoes this.
+    """Bring each layer, and each module outside of the layers, only while it runs; returns a function to undo this.
 
-    Layers are the members of `nn.ModuleList`s. Copies are queued on the stream that computes, so that memory is used
-    again in order and nothing waits on the host.
+    Layers are the members of `nn.ModuleList`s. Copies are queued on the computing stream, so that memory is reused in
+    order and nothing waits on the host.
     """
     hooks: list[Any] = []
     for part in _parts(module):
@@ -87,13 +87,13 @@ def tensors_of(module: nn.Module) -> list[torch.Tensor]:
 
 
 def on_host(tensor: torch.Tensor, pinned: bool) -> torch.Tensor:
-    """Return the tensor on the host; the tensor itself when it is there as it should be."""
+    """Return the tensor on the host; unchanged if it already is, page-locked as requested."""
     host = tensor.cpu()
     return host.pin_memory() if pinned else host
 
 
 def _parts(module: nn.Module) -> list[nn.Module]:
-    """Return the layers, and every leaf that is in none of them and holds tensors of its own."""
+    """Return the layers, and every module outside of them that has its own tensors."""
     layers = [layer for child in module.modules() if isinstance(child, nn.ModuleList) for layer in child]
     inside = {id(child) for layer in layers for child in layer.modules()}
     outer = [layer for layer in layers if not _is_nested(layer, layers)]
@@ -110,15 +110,15 @@ def _is_nested(layer: nn.Module, layers: list[nn.Module]) -> bool:
     return any(layer is not other and any(child is layer for child in other.modules()) for other in layers)
 
 
-# The blocks of a transformer, one ahead of their turn.
+# Streaming of a transformer's blocks, one ahead of its turn.
 
 ALIGNMENT = 256
-"""Bytes that a tensor's place in a slot is a multiple of, as the device's allocator has them."""
+"""Alignment of tensors in a slot in bytes, as that of the device's allocator."""
 
 
 @dataclass
 class Slot:
-    """Room on the device for one block, in bytes: `tensors`, and on CUDA the events between which they may be read."""
+    """Device memory for one block: `tensors`, and on CUDA the events between which they may be read."""
 
     room: torch.Tensor
     tensors: list[torch.Tensor] = field(default_factory=list)
@@ -130,9 +130,9 @@ class Slot:
 class BlockStream:
     """Runs blocks from the host through two slots on the device, each as large as the largest block.
 
-    While a block computes, the next one is copied into the other slot on a stream of its own; after the last comes the
-    first again, since a transformer runs many times. The two slots are all the device memory that it takes, however
-    far the host is ahead of the device. Hooks do it: nothing changes for who calls the blocks.
+    While a block computes, the next one is copied into the other slot on a separate stream; the first follows the last,
+    because a transformer runs many times. The two slots are all the device memory that it uses, however far the host is
+    ahead of the device. It works by hooks: callers of the blocks need no change.
     """
 
     def __init__(self, blocks: Sequence[nn.Module], device: torch.device, *, pinned: bool) -> None:
@@ -150,18 +150,18 @@ class BlockStream:
         self.clear()
 
     def clear(self) -> None:
-        """Send every block home and give the slots back."""
+        """Return every block to the host and release the slots."""
         for home in self._homes:
             _point(home, [at for _, at in home])
         self._slots = []
 
     def remove(self) -> None:
-        """Take the hooks away; the blocks are on the host."""
+        """Remove the hooks; the blocks are on the host."""
         self.clear()
         remove_hooks(self._hooks)
 
     def _enter(self, index: int) -> None:
-        """Have block `index` on the device, and start fetching the next."""
+        """Bring block `index` to the device, and start fetching the next."""
         slot = self._slot_with(index) or self._fetch(index)
         _point(self._homes[index], slot.tensors)
         if self._copying is not None:
@@ -181,7 +181,7 @@ class BlockStream:
         return next((slot for slot in self._slots if slot.holds == index), None)
 
     def _fetch(self, index: int, beside: Slot | None = None) -> Slot:
-        """Copy a block into the slot that is not `beside`, as soon as who computes has left it."""
+        """Copy a block into the slot other than `beside`, as soon as the computing stream has left it."""
         if not self._slots:
             self._slots = [self._new_slot() for _ in range(2)]
         slot = next(slot for slot in self._slots if slot is not beside)
@@ -197,7 +197,7 @@ class BlockStream:
         largest = max(sum(_aligned(home) for _, home in homes) for homes in self._homes)
         slot = Slot(room=torch.empty(largest, dtype=torch.uint8, device=self._device))
         if self._copying is not None:
-            # The room was taken on the stream that computes: what that still does with it comes first.
+            # The memory was allocated on the computing stream, whose earlier use of it must finish first.
             slot.left = torch.cuda.current_stream(self._device).record_event()
             slot.room.record_stream(self._copying)
         return slot
@@ -217,7 +217,7 @@ def _aligned(tensor: torch.Tensor) -> int:
 
 
 def _within(room: torch.Tensor, homes: Sequence[tuple[torch.Tensor, torch.Tensor]]) -> list[torch.Tensor]:
-    """Return tensors like those of `homes`, behind each other in `room`; blocks of a file may differ in their types."""
+    """Return tensors like those of `homes`, consecutive in `room`; the types of a file's blocks may differ."""
     starts = accumulate((_aligned(home) for _, home in homes), initial=0)
     return [
         room[start : start + home.nbytes].view(home.dtype).view(home.shape)
@@ -230,18 +230,18 @@ def _point(home: Sequence[tuple[torch.Tensor, torch.Tensor]], places: Sequence[t
         tensor.data = place
 
 
-# Page-locking weights where they lie, so that copying them to a CUDA device overlaps with computing.
+# Page-locking weights in place, so that copying them to a CUDA device overlaps with computing.
 
 WORTH_IT = 1024 * 1024
-"""Bytes; smaller tensors share pages with others and are left to torch's own allocator."""
+"""Least size in bytes; smaller tensors share pages with others and are left to torch's own allocator."""
 
 
 class PageLock:
-    """Holds the tensors of modules on the host page-locked until `release`, or until nobody holds the lock.
+    """Keeps modules' tensors on the host page-locked until `release`, or until the lock has no references.
 
     `Tensor.pin_memory` rounds every tensor up to a power of two, which makes 58 GB of Qwen-Image weights about 95 GB.
-    Memory that is registered with the driver takes what it takes; where the driver refuses, torch's way is gone.
-    The lock keeps the tensors alive: memory that was given back while registered would be read stale by the next copy.
+    Registering memory with the driver needs no more; if the driver refuses, torch's way is used.
+    The lock keeps the tensors alive: if registered memory were freed, the next copy would read stale data.
     """
 
     def __init__(self, modules: Iterable[nn.Module]) -> None:

@@ -1,1 +1,1 @@
-"""A run: what it starts from, its loop, captions, previews."""
+"""A run: its start, its loop, captions, previews."""

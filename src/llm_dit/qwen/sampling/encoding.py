@@ -1,4 +1,4 @@
-"""What is encoded before a run, and kept: the caption of a picture without a prompt, and texts and pictures."""
+"""Encodings made before a run, and cached: captions of pictures without a prompt, texts, and pictures."""
 
 import hashlib
 import logging
@@ -18,20 +18,20 @@ from llm_dit.runs import Progress, ProgressCallback
 logger = logging.getLogger(__name__)
 
 
-# The caption that the text encoder writes when there is no prompt.
+# The caption that the text encoder writes if there is no prompt.
 
 IGNORED = {"bos_token_id", "eos_token_id", "pad_token_id", "transformers_version", "_from_model_config"} | {
-    # How `generate` works and what else it returns; transformers 5 writes some of them where nobody asked for any.
+    # How `generate` works and what else it returns; transformers 5 sets some of these by default.
     *("use_cache", "output_attentions", "output_hidden_states", "output_scores", "output_logits"),
     *("return_dict_in_generate", "disable_compile", "compile_config", "cache_implementation"),
 }
 UNDERSTOOD = {"do_sample", "temperature", "top_k", "top_p", "repetition_penalty"}
 COLD = 1e-3
-"""At so low a temperature a sample is the likeliest token; the published checkpoint has 1e-6."""
+"""At or below this temperature sampling is greedy; the published checkpoint has 1e-6."""
 
 
 def why_not_greedy(settings: Any) -> str:
-    """Return what in a model's `GenerationConfig` asks for more than the likeliest token; "" when nothing does."""
+    """Return why a model's `GenerationConfig` does not decode greedily; "" if it does."""
     if settings.do_sample and (settings.temperature is None or settings.temperature > COLD):
         return "its generation_config.json asks for samples"
     others = sorted(settings.to_diff_dict().keys() - IGNORED - UNDERSTOOD)
@@ -39,13 +39,13 @@ def why_not_greedy(settings: Any) -> str:
 
 
 ROOM = 256
-"""The length of a cache is a multiple of this many tokens, so that pictures of nearly one shape share it."""
+"""A cache's length is a multiple of this many tokens, so that pictures of similar shape share it."""
 
 
 class Writer:
-    """Writes with a text encoder, always the likeliest token, over a cache that is made once.
+    """Greedy decoding with a text encoder over a static key-value cache.
 
-    The cache and what is recorded over it stay for the next text, where the weights are where they were.
+    The cache and its recording stay for the next text if the weights have not moved.
     """
 
     def __init__(self, record: Recorder | None = None) -> None:
@@ -55,9 +55,9 @@ class Writer:
 
     @torch.no_grad()
     def write(self, encoder: Any, inputs: Any, limit: int, on_token: Callable[[], None]) -> list[int]:
-        """Return the tokens that follow `inputs`, which are of one text, at most `limit`, the end's included.
+        """Return the tokens that follow `inputs`, one text; at most `limit`, including the end token.
 
-        They are those of `encoder.generate`. `on_token` hears of each and ends the writing by raising.
+        They equal those of `encoder.generate`. `on_token` is called for each token and may raise to stop.
         """
         settings = encoder.generation_config
         penalty = settings.repetition_penalty or 1.0
@@ -83,13 +83,13 @@ class Writer:
         room = math.ceil(length / ROOM) * ROOM
         key = room, *(parameter.data_ptr() for parameter in encoder.parameters())
         if self._step is None or key != self._key:
-            self._step = None  # its memory is for the new one
+            self._step = None  # free its memory for the new one
             self._key, self._step = key, _Step(encoder, room, self._record)
         return self._step
 
 
 class _Step:
-    """What a text encoder makes of a text of at most `room` tokens, and then of one token after the other."""
+    """A text encoder's prefill of at most `room` tokens, then its decoding of one token at a time."""
 
     def __init__(self, encoder: Any, room: int, record: Recorder | None) -> None:
         self._encoder = encoder
@@ -105,25 +105,25 @@ class _Step:
         )
 
     def read(self, inputs: Any, positions: torch.Tensor) -> torch.Tensor:
-        """Return the logits (1, 1, vocabulary) after a text, the first that is in the cache."""
+        """Return the logits (1, 1, vocabulary) after a text, which starts the cache."""
         self._cache.reset()
         return self._encoder(**inputs, position_ids=positions, **self._options).logits
 
     def read_next(self, token: torch.Tensor, position: torch.Tensor) -> torch.Tensor:
-        """Return the logits after one more token."""
+        """Return the logits after the next token."""
         self._last.copy_(token)
         self._here.copy_(position)
         return self._replay()
 
 
 def recorder_of(encoder: Any, device: torch.device) -> Recorder | None:
-    """Return what records a step of `encoder`; None where its weights are fetched layer by layer, or without CUDA."""
+    """Return the recorder for a step of `encoder`; None if weights are fetched layer by layer, or without CUDA."""
     there = all(parameter.device.type == device.type for parameter in encoder.parameters())
     return recorder_for(device) if there else None
 
 
 def _positions(encoder: Any, inputs: Any) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return the positions (3, 1, tokens) of what is read, and how far those of what follows are shifted."""
+    """Return the positions (3, 1, tokens) of the input, and the offset of the positions that follow."""
     text = inputs["input_ids"]
     if "mm_token_type_ids" not in inputs or "image_grid_thw" not in inputs:
         plain = torch.arange(text.shape[1], device=text.device)
@@ -137,13 +137,13 @@ def _positions(encoder: Any, inputs: Any) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 MAX_TOKENS = 512
-"""How long the pipeline lets a caption be."""
+"""The pipeline's limit for a caption, in tokens."""
 CAPTIONS = 64
-"""Captions that are kept."""
+"""Captions in the cache."""
 
 
 class Captions:
-    """Writes captions and remembers the latest by the picture's pixels and the language."""
+    """Writes captions and caches the latest by the picture's pixels and the language."""
 
     def __init__(self) -> None:
         self._texts: OrderedDict[str, str] = OrderedDict()
@@ -152,7 +152,7 @@ class Captions:
     def caption(self, pipeline: Any, picture: Image.Image, *, english: bool, progress: ProgressCallback) -> str:
         """Return the caption of `picture`, as `QwenImageLayeredPipeline` writes it.
 
-        `progress` hears of every token ("captioning", of at most 512) and ends the writing by raising.
+        `progress` is called for every token ("captioning", at most 512) and may raise to stop.
         """
         key = _key_of_caption(picture, english)
         if key not in self._texts:
@@ -176,7 +176,7 @@ class Captions:
             question = pipeline.image_caption_prompt_en if english else pipeline.image_caption_prompt_cn
             inputs = pipeline.vl_processor(text=question, images=picture, padding=True, return_tensors="pt").to(device)
             record = recorder_of(encoder, device)
-            # Where weights come and go, nothing stays; nor does it after an error, which may be one of memory.
+            # Nothing is kept if weights come and go, or after an error, which may be one of memory.
             self._writer, writer = None, (self._writer if record else None) or Writer(record)
             written = writer.write(encoder, inputs, MAX_TOKENS, count)
             self._writer = writer if record else None
@@ -198,22 +198,22 @@ def _key_of_caption(picture: Image.Image, english: bool) -> str:
     return hashlib.sha256(about + picture.tobytes()).hexdigest()
 
 
-# What the text encoder and the VAE made of texts and pictures, kept by content: the same is not encoded twice.
+# The text encoder's and the VAE's results, cached by content, so that nothing is encoded twice.
 
 LIMIT = 256_000_000
-"""Bytes on the host. A text that comes with a picture has about 10 MB, a picture of 1024² half of one."""
+"""Bytes on the host. A text with a picture takes about 10 MB, a picture of 1024² half of 1 MB."""
 Tensors = tuple[torch.Tensor | None, ...]
 
 
 class Encodings:
-    """Encodes, and remembers the latest results within `limit` bytes; they wait on the host."""
+    """Encodes, and caches the latest results on the host within `limit` bytes."""
 
     def __init__(self, limit: int = LIMIT) -> None:
         self._limit = limit
         self._kept: OrderedDict[str, Tensors] = OrderedDict()
 
     def text(self, pipeline: Any, text: str, *, image: Sequence[Image.Image] = (), **options: Any) -> Branch:
-        """Return the branch that a text leads, and the pictures that it is about."""
+        """Return the branch of a text and its pictures."""
         shown = {"image": list(image)} if image else {}
 
         def encode() -> Tensors:
@@ -229,7 +229,7 @@ class Encodings:
         """Return the latents of a picture, given as (1, channels, 1, height, width) in −1 … 1."""
 
         def encode() -> Tensors:
-            # A picture's latents are the mode of what the VAE tells: nothing is drawn.
+            # A picture's latents are the mode of the VAE's distribution: nothing is sampled.
             shown = pixels.to(device=pipeline._execution_device, dtype=dtype)
             return (pipeline._encode_vae_image(image=shown, generator=None),)
 

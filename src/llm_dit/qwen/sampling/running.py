@@ -1,4 +1,4 @@
-"""One run of a loaded model, by our own loop or by plain diffusers, and what it computes at its speed."""
+"""One run of a loaded model, by our own loop or by plain diffusers, and which steps it computes at its speed."""
 
 import logging
 from collections.abc import Callable, Sequence
@@ -25,31 +25,31 @@ from llm_dit.runs import Forward, Progress, ProgressCallback
 logger = logging.getLogger(__name__)
 
 
-# What a run computes at its speed: which steps, and what the others reuse.
+# Which steps a run computes at its speed, and what the others reuse.
 #
-# Between neighboring steps the transformer's blocks change little of what they add to a picture's tokens. A step that
-# is not computed takes what they added in the latest one that was, over its own tokens and under its own time (Liu et
-# al., "Timestep Embedding Tells: It's Time to Cache for Video Diffusion Model", 2024, reuse the same, by a measure of
-# the input). Here the steps are fixed beforehand by their number alone: a seed gives the same picture again, the time a
-# run takes is known, and no step waits for the device to decide about the next.
+# The residual that the transformer's blocks add to a picture's tokens changes little between neighboring steps. A
+# skipped step adds the residual of the latest computed step to its own tokens, at its own time (Liu et al., "Timestep
+# Embedding Tells: It's Time to Cache for Video Diffusion Model", 2024, reuse the same, decided by a measure of the
+# input). Here the number of steps alone decides: a seed is reproducible, the run time is known, and no step waits for
+# the device to decide about the next.
 
 WARM_UP = 0.16
-"""The part of a run that is computed before anything is reused: a picture's composition is decided there."""
+"""The part of a run before any reuse: it decides a picture's composition."""
 LEAST_WARM_UP = 4
 MOST_REUSED = 2
-"""Steps in a row that reuse one."""
+"""Consecutive steps that reuse one residual."""
 COMPUTED = 0.5
-"""The part of all steps that "fast" computes, of long runs."""
+"""The part of the steps that "fast" computes in long runs."""
 Mask = tuple[bool, ...]
-"""For each step of a run whether it is computed; the first is."""
+"""Whether each step of a run is computed; the first always is."""
 
 
 class Residuals(dict[Branch, torch.Tensor]):
-    """What the blocks have added to the image's tokens (1, tokens, width), of each branch by itself; of one run."""
+    """What the blocks add to the image's tokens (1, tokens, width), per branch, in one run."""
 
 
 def reusing(steps: int) -> Mask:
-    """Return which steps "fast" computes: the first ones, the last one, and between them others at even distances."""
+    """Return which steps "fast" computes: the first ones, the last one, and evenly spaced ones between them."""
     warm = min(steps, max(LEAST_WARM_UP, round(WARM_UP * steps)))
     rest = steps - warm
     count = max(ceil(rest / (MOST_REUSED + 1)), ceil(COMPUTED * steps) - warm, 0)
@@ -59,7 +59,7 @@ def reusing(steps: int) -> Mask:
 
 @dataclass(frozen=True, kw_only=True)
 class Pace:
-    """What the speed of a run has come to: its name, the steps that are computed, and why not what was asked for."""
+    """The effective speed of a run: its name, the computed steps, and why it differs from the requested one."""
 
     speed: Speed
     computed: Mask
@@ -67,21 +67,21 @@ class Pace:
 
     @property
     def lossy(self) -> tuple[str, ...]:
-        """Say what is left out."""
+        """The approximations, as texts."""
         total, computed = len(self.computed), sum(self.computed)
         if self.speed == "turbo":
             return ("steps of a distilled model",)
         return () if computed == total else (f"{computed} of {total} steps computed",)
 
     def told(self, forward: Forward) -> Forward:
-        """Return what people and records are told of a run at this pace that is computed by `forward`."""
+        """Return `forward` with this pace, for display and records."""
         return replace(forward, speed=self.speed, lossy=forward.lossy + self.lossy, why=forward.why + self.why)
 
 
 def pace_of(speed: Speed, steps: int, *, fused: bool, distilled: bool = False) -> Pace:
-    """Return what `speed` comes to in a run of `steps`; raises `InputError` where nothing does it.
+    """Return the pace of a run of `steps` at `speed`; raises `InputError` if the model cannot run at it.
 
-    `distilled` is of a model that has a distilled LoRA, which is turbo; each of its few steps is computed.
+    `distilled`: the model has a distilled LoRA, for turbo; each of its few steps is computed.
     """
     if speed == "exact" or (speed == "turbo" and distilled):
         return Pace(speed=speed, computed=(True,) * steps)
@@ -93,17 +93,17 @@ def pace_of(speed: Speed, steps: int, *, fused: bool, distilled: bool = False) -
     return Pace(speed="fast", computed=reusing(steps), why=why)
 
 
-# What a run starts from, made with diffusers' own functions.
+# The start of a run, made with diffusers' own functions.
 
 MAX_CAPTION_TOKENS = 512
-"""What `QwenImageLayeredPipeline` reads of a prompt."""
+"""Tokens of a prompt that `QwenImageLayeredPipeline` reads."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
-    """What is asked of `editor`, or without one of Qwen-Image-Layered. `size` is width and height in pixels.
+    """A request to `editor`, or to Qwen-Image-Layered without one. `size` is width and height in pixels.
 
-    `references` are the pictures beside the layer of an edit, as the editor has them.
+    `references` are an edit's pictures besides the layer, as returned by `Editor.reference`.
     """
 
     image: Image.Image
@@ -120,24 +120,24 @@ class Run:
     resolution: int = 0
     normalize: bool = True
     loras: tuple[str, ...] = ()
-    """Those that are on, as records are told them."""
+    """The active ones, as they are recorded."""
     schedule: Schedule | None = None
-    """A LoRA's, which is not the model's."""
+    """A LoRA's schedule, which replaces the model's."""
 
     @property
     def pictures(self) -> tuple[Image.Image, ...]:
-        """The pictures that are shown, the layer first."""
+        """The condition's pictures, the layer first."""
         return (self.image, *self.references)
 
     @property
     def texts(self) -> tuple[str, ...]:
-        """The texts that lead it; guidance of 1 is none."""
+        """The texts of its branches; at a guidance of 1 there is no second branch."""
         return (self.prompt, self.negative_prompt) if self.scale > 1 else (self.prompt,)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Start:
-    """Noise and condition as tokens (1, tokens, channels), the branches that lead, and the schedule."""
+    """Noise and condition as tokens (1, tokens, channels), the branches, and the schedule."""
 
     latents: torch.Tensor
     condition: torch.Tensor
@@ -151,7 +151,7 @@ class Start:
 
 @torch.no_grad()
 def prepare(pipeline: Any, run: Run, encodings: Encodings) -> Start:
-    """Return the start of `run`; what `encodings` has kept is not encoded again."""
+    """Return the start of `run`; results cached in `encodings` are not encoded again."""
     start = run.editor.start(pipeline, run, encodings) if run.editor else _layers(pipeline, run, encodings)
     return replace(start, heun=run.schedule is not None and run.schedule.heun)
 
@@ -186,7 +186,7 @@ def _layers(pipeline: Any, run: Run, encodings: Encodings) -> Start:
 
 
 def timesteps(pipeline: Any, sigmas: Any, mu: float) -> torch.Tensor:
-    """Return the times of a schedule; `mu` shifts it."""
+    """Return the timesteps of a schedule, shifted by `mu`."""
     schedule: Any = retrieve_timesteps(
         pipeline.scheduler, len(sigmas), pipeline._execution_device, sigmas=sigmas, mu=mu
     )[0]
@@ -201,16 +201,16 @@ def frame(pipeline: Any, size: tuple[int, int]) -> tuple[int, int, int]:
 # The denoising loop: from noise to clean latents.
 
 AfterStep = Callable[[int, torch.Tensor, Any], None]
-"""Takes a step's number from 0, the latents after it, and the scheduler; what it raises ends the run."""
+"""Takes a step's number from 0, the latents after it, and the scheduler; may raise to end the run."""
 
 
 @torch.no_grad()
 def denoise(pipeline: Any, start: Start, after_step: AfterStep, computed: Mask | None = None) -> torch.Tensor:
-    """Return the latents that the pipeline's transformer and scheduler make of `start`, as diffusers does.
+    """Return the latents that the pipeline's transformer and scheduler compute from `start`, as in diffusers.
 
-    Steps that are not `computed` reuse what the blocks made of the latest one that was. Heun's method, which diffusers
-    has for no schedule that depends on the size, takes the mean of the velocities here and where the first leads to;
-    the last step ends at σ = 0, where there is no second.
+    Steps that are not `computed` reuse the residuals of the latest computed one. Heun's method, which diffusers lacks
+    for schedules that depend on the size, averages the velocities at the current point and at its Euler step; the last
+    step ends at σ = 0, where there is no second velocity.
     """
     scheduler, latents = pipeline.scheduler, start.latents
     scheduler.set_begin_index(0)
@@ -242,9 +242,9 @@ def denoise(pipeline: Any, start: Start, after_step: AfterStep, computed: Mask |
 
 
 def guide(predicted: Sequence[torch.Tensor], scale: float, *, normalize: bool) -> torch.Tensor:
-    """Return where to go: from what the second branch says `scale` times as far as the first, if there is a second.
+    """Return the guided prediction: second + `scale` · (first − second), or the first if there is no second branch.
 
-    With `normalize` every token is as long as in the first branch (true classifier-free guidance).
+    With `normalize` every token keeps its norm in the first branch (true classifier-free guidance).
     """
     if len(predicted) == 1:
         return predicted[0]
@@ -255,15 +255,15 @@ def guide(predicted: Sequence[torch.Tensor], scale: float, *, normalize: bool) -
     return combined * (torch.norm(wanted, dim=-1, keepdim=True) / torch.norm(combined, dim=-1, keepdim=True))
 
 
-# What happens after each denoising step: progress, cancelling, and a check that the numbers are still numbers.
+# After each denoising step: progress, cancellation, and a check for NaN and infinity.
 
 
 def watch_steps(total: int, progress: ProgressCallback, previews: Previews | None = None) -> AfterStep:
-    """Return what reports "denoising" after each step, and "decoding" after the last of `total`.
+    """Return a callback that reports "denoising" after each step, and "decoding" after the last of `total`.
 
-    What `progress` raises ends the run after the current step. Reading one number of the latents waits for the device,
-    so that a step is reported when it is done, and not when it is queued. After the last step the result itself is
-    about to come, so `previews` hear of the others only.
+    An exception from `progress` ends the run after the current step. Reading one number of the latents waits for the
+    device, so that a step is reported when it is done, not when it is queued. `previews` skip the last step, because
+    the result itself follows.
     """
 
     def after_step(step: int, latents: torch.Tensor, scheduler: Any) -> None:
@@ -278,17 +278,17 @@ def watch_steps(total: int, progress: ProgressCallback, previews: Previews | Non
 
 
 def check_finite(values: torch.Tensor) -> None:
-    """Raise `NonFiniteOutputError` when a number is infinite or not a number."""
+    """Raise `NonFiniteOutputError` if a value is infinite or NaN."""
     if not torch.isfinite(values).all():
         raise NonFiniteOutputError(OUT_OF_RANGE)
 
 
 def ignore_progress(_progress: Progress) -> None:
-    """Take a report and do nothing."""
+    """Do nothing with a report."""
 
 
 class Runner:
-    """Runs a model; what it has encoded is kept for the next run. `forward` is what computed the latest run."""
+    """Runs a model and caches encodings between runs. `forward` describes the latest run's computation."""
 
     def __init__(self) -> None:
         self._encodings = Encodings()
@@ -297,9 +297,9 @@ class Runner:
     def run(self, pipeline: Any, run: Run, after_step: AfterStep) -> np.ndarray:
         """Return the pictures (layers, height, width, channels), 0 … 255.
 
-        Raises `NonFiniteOutputError` where numbers are none.
+        Raises `NonFiniteOutputError` for NaN or infinity.
 
-        A pipeline that was loaded without our transformer (`fused=False`) runs as diffusers has it.
+        A pipeline loaded without our transformer (`fused=False`) runs diffusers' own loop.
         """
         pipeline.scheduler.lora_shift = run.schedule.shift if run.schedule else None
         if not is_fused(pipeline):
@@ -344,9 +344,9 @@ def _plain(pipeline: Any, run: Run, after_step: AfterStep) -> np.ndarray:
 
 @torch.no_grad()
 def _decode(pipeline: Any, run: Run, latents: torch.Tensor) -> np.ndarray:
-    """Return the pictures (layers, height, width, channels), 0 … 255; of a decomposition, all but the composite.
+    """Return the pictures (layers, height, width, channels), 0 … 255; for a decomposition, all but the composite.
 
-    They become bytes on the device, so that a quarter of what diffusers copies comes to the host.
+    They become bytes on the device, so that a quarter of diffusers' data is copied to the host.
     """
     width, height = run.size
     scale, vae = pipeline.vae_scale_factor, pipeline.vae
@@ -357,7 +357,7 @@ def _decode(pipeline: Any, run: Run, latents: torch.Tensor) -> np.ndarray:
     frames = frames.to(vae.dtype)
     inverse = 1.0 / _of_channels(vae.config.latents_std, frames)
     frames = frames / inverse + _of_channels(vae.config.latents_mean, frames)
-    # Each frame is a picture of its own.
+    # Each frame is a separate picture.
     frames = frames.permute(0, 2, 1, 3, 4).flatten(0, 1).unsqueeze(2)
     pictures = vae.decode(frames, return_dict=False)[0].squeeze(2)
     check_finite(pictures)
