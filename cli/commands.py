@@ -446,6 +446,33 @@ def select_thing(
         typer.echo(f"{output}: {counted(len(made), 'layer')}")
 
 
+@app.command("harmonize")
+def harmonize_layer(
+    sources: Sources,
+    layer: Annotated[str, typer.Option(help="The layer: its name, or its number, 1 at the bottom.")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="Folder to write.")] = Path("harmonized_layers"),
+    shadow: Annotated[bool, typer.Option("--shadow", help="Also add a layer with a shadow where it stands.")] = False,
+) -> None:
+    """Fit the color and light of a layer to the picture around it; writes a folder like decompose.
+
+    Example: llm-dit harmonize poster_layers --layer 2 -o fitted
+    """
+    from llm_dit.classical.harmonizing import harmonize
+
+    with explained():
+        stack, width, height, groups = read_stack(sources)
+        names = [each.name for each in stack]
+        index = names.index(layer) if layer in names else int(layer) - 1 if layer.isdecimal() else -1
+        if not 0 <= index < len(stack):
+            raise InputError(f"The stack has no layer {layer}: give a name or 1–{len(stack)}.", param="layer")
+        made = harmonize(stack, index, width, height, groups, shadow=shadow)
+        width, height = canvas_size(stack, width, height)
+        with writing(output):
+            write_folder(output, made, width, height, groups=groups)
+        said = f"changed by {made.strength:.0%}" if made.strength else "unchanged: nothing around it says what fits"
+        typer.echo(f"{output}: {counted(len(made), 'layer')}, {made[made.place].name or layer} {said}")
+
+
 # Added last, because `--help` lists the commands in this order.
 app.add_typer(folders.app)
 app.add_typer(mcp.app)

@@ -173,6 +173,23 @@ declare namespace Wire {
     blend?: "pass-through" | "normal" | "multiply" | "screen" | "overlay" | "darken" | "lighten" | "color-dodge" | "color-burn" | "hard-light" | "soft-light" | "difference" | "exclusion" | "hue" | "saturation" | "color" | "luminosity";
   }
 
+  interface HarmonizeRequest {
+    layers: PlacedLayer[];
+    width?: number | null;
+    height?: number | null;
+    groups?: Record<string, Group>;
+    index: number;
+    shadow?: boolean;
+    name?: string;
+  }
+
+  interface HarmonizeResponse {
+    image: string;
+    coverage: number;
+    strength: number;
+    shadow: ImportedLayer | null;
+  }
+
   interface Hint {
     reason: string;
     way: string | null;

@@ -28,7 +28,7 @@ from llm_dit.runs import Forward
 from llm_dit.score import Score, Verdict
 from server.jobs.inputs import DecomposeInput, JobInput, JobKind, JobResult
 from server.jobs.job import JobStatus, JobView
-from server.pool.tasks import CutStack, StoredLayer
+from server.pool.tasks import CutStack, HarmonizedStack, StoredLayer
 from server.worker.host import HostState
 from web.errors import ErrorBody, error_body
 from web.images import address_of
@@ -330,6 +330,22 @@ class SelectLayerResponse(BaseModel):
             for one in cut.changed
         ]
         return cls(index=cut.index, layer=ImportedLayer.of(cut.layer), changed=changed)
+
+
+class HarmonizeResponse(BaseModel):
+    image: str = Field(description="`/api/images/{sha256}.png`, of the size and with the alpha of the layer's picture.")
+    coverage: float = Field(description="Mean alpha, 0–1.")
+    strength: float = Field(description="How much was changed, 0–1; 0: nothing around the layer says what fits.")
+    shadow: ImportedLayer | None = Field(description="The layer to put right below it, as an export takes it.")
+
+    @classmethod
+    def of(cls, made: HarmonizedStack) -> "HarmonizeResponse":
+        return cls(
+            image=address_of(made.sha256),
+            coverage=made.coverage,
+            strength=made.strength,
+            shadow=made.shadow and ImportedLayer.of(made.shadow),
+        )
 
 
 class SummaryResponse(BaseModel):

@@ -435,6 +435,17 @@ class SelectLayerRequest(
     name: Annotated[Name, Field(description="The name of the new layer.")] = ""
 
 
+class HarmonizeRequest(
+    StackOfLayer,
+    frozen=True,
+    json_schema_extra={"examples": [{"layers": [{"image": EXAMPLE_IMAGE}, {"image": EXAMPLE_IMAGE}], "index": 1}]},
+):
+    """A stack, and the layer that gets the color and light of what is around it."""
+
+    shadow: Annotated[bool, Field(description="Also make a layer with its shadow, to lie right below it.")] = False
+    name: Annotated[Name, Field(description="The name of the shadow.")] = "Shadow"
+
+
 ProjectName = Annotated[Name, Field(pattern=NOT_BLANK)]
 ImageAddress = Annotated[str, Field(pattern=IMAGE_ADDRESS, description="`/api/images/{sha256}.png`")]
 

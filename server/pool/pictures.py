@@ -21,11 +21,13 @@ from server.pool.tasks import (
     Flat,
     GivenPicture,
     GivenStack,
+    HarmonizedStack,
     Hints,
     Intake,
     KeptPicture,
     Selection,
     keep_cut,
+    keep_harmonized,
     keep_picture,
     keep_surroundings,
     named,
@@ -62,6 +64,8 @@ A process keeps 350 MB afterwards: OpenCV holds the network, so that the next cl
 """
 RESTORING = Budget(cpu_s=300, memory=2048 * MB, wall_s=1800)
 """For restoring ten layers at 16 megapixels; five layers of 12 megapixels take half of the memory and ten seconds."""
+HARMONY = Budget(cpu_s=120, memory=1536 * MB, wall_s=600, kept=448 * MB)
+"""For harmonizing a layer of the largest stack."""
 CUT_BYTES = 60
 """Bytes per pixel of the canvas when a layer is cut from it."""
 TOO_LONG = "The picture takes too long to decode: scale it down, or save it as PNG or as a plain JPEG."
@@ -165,6 +169,10 @@ class Pictures:
     async def select(self, stack: GivenStack, hints: Hints) -> Selection:
         """Write the mask of a selection to the stack's target; raises `InputError`, `TaskError`."""
         return await self._pool.run(Lane.SELECTION, SELECTION, write_selection, stack, hints)
+
+    async def harmonize(self, stack: GivenStack, index: int, name: str | None) -> HarmonizedStack:
+        """Harmonize a layer of a stack as `keep_harmonized` does; raises `InputError`, `DiskFullError`, `TaskError`."""
+        return await self._pool.run(Lane.SELECTION, HARMONY, keep_harmonized, stack, index, name)
 
     async def cut_out(self, stack: GivenStack, mask: GivenPicture, name: str) -> CutStack:
         """Make a layer of the masked part of a stack; raises `InputError`, `DiskFullError`, `TaskError`."""

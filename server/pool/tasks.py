@@ -347,6 +347,37 @@ class CutStack:
     changed: list[ChangedLayer]
 
 
+@dataclass(frozen=True, kw_only=True)
+class HarmonizedStack:
+    """The harmonized picture of a layer, how much was changed (0–1), and the layer with its shadow, if there is one."""
+
+    sha256: str
+    coverage: float
+    strength: float
+    shadow: StoredLayer | None
+
+
+def keep_harmonized(stack: GivenStack, index: int, name: str | None) -> HarmonizedStack:
+    """Store the layer at `index` with the colors of what is around it, and a shadow with a `name`, None for no shadow.
+
+    Raises `InputError`, `DiskFullError`.
+    """
+    from llm_dit.classical.harmonizing import contact_shadow, harmonize_layer
+
+    size = sized_canvas(stack)
+    assert size is not None
+    store, layer = ImageStore(stack.data_dir), placed_layer(stack, index, "index")
+    around = surroundings_of(layers_of(stack), index, *size, groups=stack.groups)
+    harmony = harmonize_layer(layer.image, around)
+    shadow = None if name is None else contact_shadow(layer, around, *size)
+    return HarmonizedStack(
+        sha256=store.put(encode_png(harmony.image)),
+        coverage=round(coverage(harmony.image), 4),
+        strength=round(harmony.strength, 3),
+        shadow=shadow and kept_layer(replace(shadow, name=name or ""), store),
+    )
+
+
 def write_selection(stack: GivenStack, hints: Hints) -> Selection:
     """Write the mask of a selection in a stack as a gray PNG to its target; raises `InputError`."""
     from llm_dit.classical.selecting import select

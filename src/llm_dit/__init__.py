@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from llm_dit.classical.cutting import cut_out
+    from llm_dit.classical.harmonizing import harmonize
     from llm_dit.classical.selecting import select
     from llm_dit.client import AsyncClient, Client
     from llm_dit.errors import EngineError, ImageError, InputError, InstructionError, LLMDiTError, ServiceError
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 _MODULES = {
     "classical.cutting": ("cut_out",),
+    "classical.harmonizing": ("harmonize",),
     "classical.selecting": ("select",),
     "client": ("AsyncClient", "Client"),
     "errors": ("EngineError", "ImageError", "InputError", "InstructionError", "LLMDiTError", "ServiceError"),
@@ -60,6 +62,7 @@ __all__ = [
     "composite",
     "cut_out",
     "export",
+    "harmonize",
     "select",
     "surroundings_of",
 ]

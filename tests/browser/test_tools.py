@@ -6,8 +6,10 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect
 
+from llm_dit import export
 from tests.browser.studio import Studio
 from tests.browser.test_stage import ORANGE, at, drag, is_orange, near, selected
+from tests.test_classical_harmonizing import scene
 
 
 def alike(one: list[float], other: list[float]) -> bool:
@@ -139,3 +141,22 @@ def test_a_brush_erases_and_restores_stroke_by_stroke(open_stack: Callable[..., 
     studio.wait_for_paint()
     assert not is_orange(studio.pixels(near(ORANGE)))
     expect(page.locator(".layer.selected .version")).to_have_text("by hand")
+
+
+def test_a_layer_is_harmonized_and_gets_a_shadow_and_undo_takes_both_back(
+    open_studio: Callable[..., Studio], tmp_path: Path
+) -> None:
+    stack, _ = scene(401, (0.6, 0.65, 0.75))
+    file = tmp_path / "stack.zip"
+    file.write_bytes(export(stack, "zip", width=320, height=240))
+    studio = open_studio()
+    studio.page.locator(".welcome input[type=file]").first.set_input_files(file)
+    rows = studio.page.locator(".layer .layer-name")
+    expect(rows).to_have_text(["Part", "Ground"])
+    studio.page.get_by_text("Part", exact=True).click()
+    studio.menu("More for Part", "Harmonize, with a shadow")
+    expect(rows).to_have_text(["Part", "Shadow of Part", "Ground"])
+    expect(studio.page.locator(".layer.selected")).to_contain_text("by hand")
+    studio.page.keyboard.press("Control+z")
+    expect(rows).to_have_text(["Part", "Ground"])
+    expect(studio.page.get_by_text("by hand")).to_have_count(0)

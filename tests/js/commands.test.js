@@ -5,6 +5,7 @@ import {
   add,
   decomposed,
   duplicate,
+  harmonized,
   mergeDown,
   openPicture,
   remove,
@@ -141,4 +142,19 @@ test("exactness is claimed only of what decompose made", () => {
   const grouped = makeGroup([layerPart(first)], "G").apply(made);
   assert.ok(isAsDecomposed(grouped));
   assert.ok(!isAsDecomposed(setGroup("G", { opacity: 0.5 }).apply(grouped)));
+});
+
+test("a harmonized layer shows its new version, and its shadow lies right below it", () => {
+  const doc = docOf("a", "b");
+  const layer = /** @type {any} */ (findLayer(doc, "b"));
+  const shadow = newLayer({ id: "s", name: layer.name, image: "s.png", width: 4, height: 4, coverage: 0.1 });
+  const kept = { ...layer, versions: [...layer.versions, { ...layer.versions[0], image: "new.png" }] };
+  const before = { ...doc, layers: [doc.layers[0], kept] };
+  const after = harmonized(kept, 1, shadow).apply(before);
+  assert.deepEqual(after.layers.map(({ id, image }) => [id, image]).slice(1), [
+    ["s", "s.png"],
+    ["b", "new.png"],
+  ]);
+  assert.notEqual(after.layers[1].name, after.layers[2].name);
+  assert.equal(harmonized(kept, 0, null).apply(before), before);
 });

@@ -16,6 +16,7 @@ import psd_tools
 import pytest
 from PIL import Image, ImageDraw
 
+from llm_dit import export
 from llm_dit.decoding.opening import FORMAT_NAMES
 from llm_dit.recipe import read_recipe
 from server.storage.database import FolderLock
@@ -24,6 +25,7 @@ from tests.kit.forks import llm_dit as run
 from tests.kit.service import connect
 from tests.kit.stacks import layer_file, layers_of
 from tests.kit.waiting import wait_until
+from tests.test_classical_harmonizing import error, scene
 
 COMMAND = COMMANDS["llm-dit"]
 
@@ -95,6 +97,19 @@ def test_layers_are_named_in_a_language_or_as_their_boxes_are(poster: Path, tmp_
 
 
 @pytest.mark.slow
+def test_a_layer_is_harmonized_and_gets_a_shadow(tmp_path: Path) -> None:
+    stack, truth = scene(401, (0.6, 0.65, 0.75))
+    (tmp_path / "stack.zip").write_bytes(export(stack, "zip", width=320, height=240))
+    done = run("harmonize", "stack.zip", "--layer", "Part", "--shadow", "-o", "fitted", cwd=tmp_path)
+    assert (done.returncode, "Part changed by" in done.stdout) == (0, True), done.stderr
+    layers = layers_of(tmp_path / "fitted")
+    assert [layer.name for layer in layers] == ["Ground", "Shadow of Part", "Part"]
+    assert error(layers[2], truth) < error(stack[1], truth)
+    for layer in ("Nobody", "0", "3"):
+        done = run("harmonize", "stack.zip", "--layer", layer, cwd=tmp_path)
+        assert (done.returncode, "give a name or 1–2" in done.stderr) == (2, True), done.stderr
+
+
 def test_an_edit_is_kept_within_a_box_or_a_mask(poster: Path, tmp_path: Path) -> None:
     mask = Image.new("L", (160, 120))
     mask.paste(255, (96, 36, 154, 114))

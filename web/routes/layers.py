@@ -33,6 +33,7 @@ from web.images import Inlined, Picture, file_answer, job_limits, saved_as, stac
 from web.responses import (
     DecomposeResponse,
     EditLayerResponse,
+    HarmonizeResponse,
     ImageResponse,
     ImportedLayer,
     ImportResponse,
@@ -49,6 +50,7 @@ from web.schemas import (
     DecomposeRequest,
     EditLayerRequest,
     ExportRequest,
+    HarmonizeRequest,
     JobRequest,
     SelectLayerRequest,
     SelectRequest,
@@ -367,6 +369,16 @@ async def select_layer(body: SelectLayerRequest, request: Request, state: StateD
         mask = await state["offload"](lambda: Picture(body.mask, "mask").given(stack.target.parent))
         cut = await unless_left(request, state["pictures"].cut_out(stack, mask, body.name))
     return SelectLayerResponse.of(cut)
+
+
+@stacks.post("/harmonize", responses=STACK_REFUSALS)
+@takes(Size.PICTURES)
+async def harmonize_layer(body: HarmonizeRequest, request: Request, state: StateDep) -> HarmonizeResponse:
+    """Fit the color and light of a layer to what the others show around it, without waiting for a run."""
+    async with _stack_of(body, state) as stack:
+        work = state["pictures"].harmonize(stack, body.index, body.name if body.shadow else None)
+        made = await unless_left(request, work)
+    return HarmonizeResponse.of(made)
 
 
 @stacks.post("/import", openapi_extra=UPLOAD, responses=problems(413, 415, 422, 503))

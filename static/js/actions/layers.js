@@ -1,8 +1,8 @@
 import { many, t } from "../i18n.js";
 import { flatten } from "../images/compositor.js";
 import { coverageOf } from "../images/pixels.js";
-import { layersOf, mergeDown } from "../state/commands.js";
-import { findLayer, groupOf, isWithin, labelOf, labelsOf, newId, newLayer, selectionOf } from "../state/doc.js";
+import { harmonized, layersOf, mergeDown } from "../state/commands.js";
+import { findLayer, groupOf, handMade, isWithin, labelOf, labelsOf, newId, newLayer, selectionOf, stackAround } from "../state/doc.js";
 import {
   arrange,
   belowOf,
@@ -177,6 +177,19 @@ export function createLayers({ store, api, bitmaps, tryTo }, { run, undo }) {
       store.update({ folded: folds ? [...others, label] : others, ...(hides && selecting(groupPart(label))) });
     },
 
+    /** Fit a layer to the picture around it. @param {Layer} layer @param {boolean} shadow   whether it gets one, too */
+    harmonize: (layer, shadow) =>
+      tryTo(async () => {
+        const { doc } = store.state;
+        const name = t("layers.shadowOf", { name: layer.name });
+        const { image, coverage, strength, shadow: made } = await api.harmonize({ ...stackAround(doc, layer.id), shadow, name });
+        if (store.state.doc.layers !== doc.layers) return store.say(t("layers.outdated"));
+        await Promise.all([image, made?.image ?? image].map(bitmaps.load));
+        const version = strength > 0 ? Math.max(0, store.addVersion(layer.id, handMade(image, coverage))) : layer.current;
+        if (strength === 0) store.say(t("layers.fits"));
+        run(harmonized(layer, version, made && shadowOf(made, layer)));
+      }),
+
     /** Make one picture of a layer and the one below it. @param {Layer} upper */
     mergeDown: async (upper) => {
       const lower = belowOf(store.state.doc, upper);
@@ -234,4 +247,9 @@ function partsOf(layer, { id, result }) {
   const named = found.map((part, index) => (index === 0 ? { ...part, name: layer.name } : part));
   const place = { x, y, stretch, rotation, flipX, flipY, opacity, visible, blend };
   return named.map((part) => ({ ...part, ...place, scale: (layer.scale * layer.width) / part.width }));
+}
+
+/** @param {Wire.ImportedLayer} made @param {Layer} layer   that it is of */
+function shadowOf({ name, image, width, height, coverage, x, y, opacity, blend }, { group }) {
+  return newLayer({ id: newId(), name, image, width, height, coverage, x, y, opacity, blend, group });
 }

@@ -153,6 +153,14 @@ export const cutOut = (stack, layer, place, changed) =>
     return withLayers(doc, [...kept.slice(0, place).flat(), named, ...kept.slice(place).flat()]);
   });
 
+/** A layer that was fitted to the picture, with its shadow below, if it got one. @param {Layer} layer @param {number} version @param {Layer | null} shadow */
+export const harmonized = (layer, version, shadow) =>
+  command("command.harmonize", { name: layer.name }, (doc) => {
+    const next = useVersion(layer, version).apply(doc);
+    const index = indexOf(next, layer.id);
+    return shadow === null || index < 0 ? next : insertLayers(next, index, [{ ...shadow, name: freeName(next, shadow.name) }]);
+  });
+
 /** What a stroke of the brush has made of a layer. @param {Layer} layer @param {boolean} takesAway @param {number} version */
 export const brushed = (layer, takesAway, version) =>
   command(takesAway ? "command.erase" : "command.reveal", { name: layer.name }, (doc) => useVersion(layer, version).apply(doc));

@@ -165,6 +165,9 @@ export const api = {
   /** @param {Wire.SelectLayerRequest} body @returns {Promise<Wire.SelectLayerResponse>} */
   selectLayer: async (body) => (await sendJson("POST", "/api/qwen-image/select/layer", body)).json(),
 
+  /** @param {Wire.HarmonizeRequest} body @returns {Promise<Wire.HarmonizeResponse>} */
+  harmonize: async (body) => (await sendJson("POST", "/api/qwen-image/harmonize", body)).json(),
+
   /** @param {Wire.ExportRequest} body */
   exportStack: async (body) => fileOf(await sendJson("POST", "/api/qwen-image/export", body)),
 

@@ -188,6 +188,8 @@ function layerMenu(layer, doc, actions, rename) {
     "",
     { label: t("layers.brush"), icon: "brush", key: "B", run: () => actions.takeTool("brush") },
     { label: t("layers.split"), icon: "split", run: () => actions.splitLayer(layer) },
+    { label: t("layers.harmonize"), about: t("layers.harmonize.about"), icon: "compare", run: () => actions.harmonize(layer, false) },
+    { label: t("layers.harmonizeShadow"), icon: "compare", run: () => actions.harmonize(layer, true) },
     { label: t("layers.merge"), icon: "merge", disabled: belowOf(doc, layer) === null, run: () => actions.mergeDown(layer) },
     "",
     { label: t("layers.copy"), icon: "copy", key: "Ctrl C", run: () => actions.copyLayer(layer) },
