@@ -1,4 +1,4 @@
-"""The letters of a line of text: which pixels of its box are type, and the shadow that they throw."""
+"""The letters of a line of text: which pixels of its box belong to them, and their shadow."""
 
 from dataclasses import dataclass
 from itertools import product
@@ -12,37 +12,37 @@ from llm_dit.classical.layering.regions import Bytes, Floats, Mask, grown, windo
 from llm_dit.color import norm
 
 PAINTS = 8
-"""Colors that the pixels of a box are sorted into; those of the type are among them."""
+"""The number of colors into which the pixels of a box are clustered; the letters' colors are among them."""
 NEAR = (11.0, 5.0)
-"""CIELAB distances up to which a pixel has the color of a paint: the second keeps black type on black apart."""
+"""CIELAB distances up to which a pixel has the color of a paint; the smaller one separates black type on black."""
 LEVEL, TILTED = 12.0, 2.5
-"""Degrees up to which a box may belong to a level line, and from which on to a tilted one."""
+"""Degrees up to which a box may belong to a level line, and from which it belongs to a tilted one."""
 MARGIN, REACH = 0.5, 5.0
-"""What is looked at above and below a box, and before and behind it, as shares of its height."""
+"""The margins of the search above and below a box, and before and after it, as shares of its height."""
 TALL, THICK, WIDE = 1.25, 0.2, 4.0
-"""The height, half the width of the strokes and the width that letters have at most, as shares of the box's height."""
+"""The largest height, half stroke width and width of letters, as shares of the box's height."""
 SPECK = 0.003
 """The least area of a part of a letter, as a share of the height squared."""
 LEAST_SCORE, BESIDE_BEST = 0.25, 0.5
-"""How good the type of a line is at least, and beside the best paint."""
+"""The least score of the letters of a line, and their least score relative to the best paint."""
 ALIKE = 0.9
-"""How good a paint is beside the best one when the wider strokes tell which is the letters'."""
+"""The relative score from which paints are equally good, so that the widest strokes decide which is the letters'."""
 GAP = 0.55
-"""The gap between letters up to which a line goes on, as a share of its height."""
+"""The largest gap between letters of a line, as a share of its height."""
 PLATE = 0.75
-"""The share of its box from which a paint is what the letters stand on."""
+"""The share of its box from which a paint is the plate behind the letters."""
 RIM = 0.7
-"""The share of a part beside letters that is along them, or in columns of its own, when it is of the type."""
+"""The share of a part that must lie along other letters, or in columns of its own, to belong to the text."""
 WIDER = 1.4
-"""How much wider the strokes of letters of other paints are at most."""
+"""The largest ratio of the stroke width of other paints to that of the best one."""
 OUTLINE = 0.12
-"""The width of an outline at most, as a share of the height."""
+"""The largest width of an outline, as a share of the height."""
 
 
 @dataclass(frozen=True, eq=False)
 class _Strip:
-    """A level copy of a line and what lies around it: `lab` (height, width, 3), the place `turn` (2, 3) of the picture
-    in it, and the line's `box` (left, top, right, bottom)."""
+    """A level copy of a line and its surroundings: `lab` (height, width, 3), the transform `turn` (2, 3) from the
+    picture, and the line's `box` (left, top, right, bottom)."""
 
     lab: Floats
     turn: NDArray[np.float64]
@@ -56,7 +56,7 @@ class _Strip:
 
 @dataclass(frozen=True, eq=False)
 class _Paint:
-    """One color's parts: `labels` of them, what each is like, which may be letters and which lie in the box."""
+    """The parts of one color: their `labels` and measures, which may be letters, and which lie in the box."""
 
     color: Floats
     labels: NDArray[np.int32]
@@ -68,11 +68,11 @@ class _Paint:
 
 
 def find_letters(rgb: NDArray[np.uint8], corners: Floats) -> Floats:
-    """Return how much of each pixel of `rgb` (height, width, 3) is type of the line at `corners` (4, 2), 0–1.
+    """Return each pixel's share of the letters, 0–1, of the line at `corners` (4, 2) in `rgb` (height, width, 3).
 
-    Type is of few paints, each in strokes of one width that run through the whole line (after Epshtein et al.,
-    "Detecting text in natural scenes with stroke width transform", CVPR 2010). Letters beside the box count when they
-    go on with the line, for the boxes of networks end early; an outline counts with its letters.
+    Letters have few paints, each in strokes of one width that run through the whole line (after Epshtein et al.,
+    "Detecting text in natural scenes with stroke width transform", CVPR 2010). Letters beside the box count if they
+    continue the line, because the networks' boxes end early; an outline counts as part of its letters.
     """
     height, width = rgb.shape[:2]
     along = corners[1] - corners[0]
@@ -81,7 +81,7 @@ def find_letters(rgb: NDArray[np.uint8], corners: Floats) -> Floats:
     found = [(_paints(strip), strip) for strip in (_straighten(rgb, corners, turn) for turn in angles)]
     paints, strip = max(found, key=lambda one: max((paint.score for paint in one[0]), default=0.0))
     paints.sort(key=lambda paint: -paint.score)
-    # Rims and shadows are as long as their letters, and thinner.
+    # Rims and shadows are as long as their letters, but thinner.
     alike = [paint for paint in paints if paint.score >= ALIKE * paints[0].score]
     if alike:
         paints.insert(0, paints.pop(paints.index(max(alike, key=_stroke))))
@@ -114,7 +114,7 @@ def _straighten(rgb: NDArray[np.uint8], corners: Floats, angle: float) -> _Strip
 
 
 def _paints(strip: _Strip) -> list[_Paint]:
-    """Return what the colors of the box would be as type."""
+    """Return the colors of the box as candidates for letters."""
     left, top, right, bottom = strip.box
     box = np.zeros(strip.lab.shape[:2], bool)
     box[top:bottom, left:right] = True
@@ -131,7 +131,7 @@ def _paints(strip: _Strip) -> list[_Paint]:
 
 
 def _paint(strip: _Strip, box: Mask, color: Floats, mine: Mask) -> _Paint | None:
-    """Return what the parts of a color, seen at `mine` (height, width), would be as type; None for nothing."""
+    """Return the parts of a color, visible at `mine` (height, width), as a candidate for letters; None for no parts."""
     count, found, table, _ = cv2.connectedComponentsWithStats(mine.astype(np.uint8), connectivity=8)
     labels, stats = np.asarray(found, np.int32), np.asarray(table, np.int32)
     deep = cv2.distanceTransform(np.pad(mine, 1).astype(np.uint8), cv2.DIST_L2, 3)[1:-1, 1:-1]
@@ -150,11 +150,11 @@ def _paint(strip: _Strip, box: Mask, color: Floats, mine: Mask) -> _Paint | None
     cover = float(letters[:, left:right].any(axis=0).mean())
     pure = float(letters.sum() / (mine & box).sum())
     share = float(letters.sum() / box.sum())
-    # Specks of a texture are many parts of no stroke width.
+    # Specks of a texture are many parts without a common stroke width.
     strokes = float((area * (thick > 0.5 * thick[inside].max()))[inside].sum() / area[inside].sum())
-    # Letters fill a part of their box: less is a speck, more is the plate that they stand on.
+    # Letters fill a part of their box: less is a speck, more is the plate behind them.
     filled = min(1.0, share / 0.06) * float(np.clip((PLATE - share) / 0.2, 0, 1))
-    # What is as common around the line is of the ground; larger things of its color are others.
+    # A color that is as common around the line belongs to the background; larger parts of its color do not count.
     like = mine & (thick <= THICK * tall)[labels]
     within, beyond = float(like[box].mean()), float(like[~box].mean())
     own = float(np.clip(1 - beyond / within, 0.1, 1))
@@ -162,7 +162,7 @@ def _paint(strip: _Strip, box: Mask, color: Floats, mine: Mask) -> _Paint | None
 
 
 def _along(paint: _Paint, strip: _Strip) -> Mask:
-    """Return the parts of a paint that are letters of the line, those beside its box included."""
+    """Return the parts of a paint that are letters of the line, including those beside its box."""
     stats, tall = paint.stats, strip.height
     left, wide = stats[:, cv2.CC_STAT_LEFT], stats[:, cv2.CC_STAT_WIDTH]
     top, high = stats[:, cv2.CC_STAT_TOP], stats[:, cv2.CC_STAT_HEIGHT]
@@ -183,10 +183,10 @@ def _along(paint: _Paint, strip: _Strip) -> Mask:
 
 
 def _beside(letters: Mask, paint: _Paint, best: _Paint, mask: Mask, tall: int) -> Mask:
-    """Return those parts of a paint's `letters` that are rims of the letters of better ones, `mask`, or letters beside
-    them, in strokes no wider than those of the best one.
+    """Return the parts of a paint's `letters` that are rims of better paints' letters, `mask`, or letters beside them
+    in strokes hardly wider than those of the best paint.
 
-    What lies between letters, and is no rim, is the ground that they stand on.
+    What lies between letters and is not a rim is the surface behind them.
     """
     if paint is best:
         return letters
@@ -195,7 +195,7 @@ def _beside(letters: Mask, paint: _Paint, best: _Paint, mask: Mask, tall: int) -
     labels = np.where(letters, paint.labels, 0).ravel()
     area = np.maximum(np.bincount(labels, minlength=count), 1)
     kept = np.bincount(labels, (np.asarray(away) <= OUTLINE * tall + 1).ravel(), count) > RIM * area
-    # A rim is thin, unless it is what an outline, which may have small gaps, is filled with.
+    # A rim is thin, unless it fills an outline, which may have small gaps.
     open_ = cv2.dilate(np.pad(mask, 2).astype(np.uint8), np.ones((3, 3), np.uint8)) == 0
     places = np.asarray(cv2.connectedComponents(open_.astype(np.uint8), connectivity=4)[1])
     filled = np.bincount(labels, (places != places[0, 0])[2:-2, 2:-2].ravel(), count) > RIM * area
@@ -211,12 +211,12 @@ def _beside(letters: Mask, paint: _Paint, best: _Paint, mask: Mask, tall: int) -
 
 
 def _stroke(paint: _Paint) -> float:
-    """Return half the width of a paint's strokes, in pixels."""
+    """Return half the stroke width of a paint, in pixels."""
     return float(np.average(paint.thick[paint.inside], weights=paint.stats[paint.inside, cv2.CC_STAT_AREA]))
 
 
 def _outline(mask: Mask, strip: _Strip) -> Mask:
-    """Return the outline of one paint around the letters of `mask`, which has none if it is all False."""
+    """Return the outline of one paint around the letters of `mask`, all False if there is none."""
     away = np.asarray(cv2.distanceTransform((~mask).astype(np.uint8), cv2.DIST_L2, 5), np.float32)
     close, far = (away > 1.5) & (away <= 3), (away > 0.3 * strip.height) & (away < 0.5 * strip.height)
     none = np.zeros_like(mask)
@@ -232,32 +232,32 @@ def _outline(mask: Mask, strip: _Strip) -> Mask:
     return alike & (away <= width + 0.5) | (away <= 1.5)
 
 
-# The shadow that letters throw.
+# The shadow of letters.
 
 
 COPY_TALL = 32
-"""The height in pixels that letters have on the copy on which their shadow is looked for, at most."""
+"""The largest height of letters, in pixels, on the copy on which their shadow is found."""
 FALL, STEPS = 0.3, 13
-"""How far a shadow falls at most, as a share of the letters' height, and the places tried first on each axis."""
+"""The largest offset of a shadow, as a share of the letters' height, and the positions first tried on each axis."""
 BLURS = (0.02, 0.06, 0.12, 0.2)
-"""How soft a shadow may be: standard deviations, as shares of that height."""
+"""The blurs of a shadow: standard deviations, as shares of the letters' height."""
 AROUND = 0.8
-"""What is looked at around letters, as a share of that height."""
+"""The margin around letters for the search, as a share of their height."""
 DARK, AGREES = (0.12, 1.05), 0.55
-"""How dark a shadow measures at least and at most, where 1 is black, and how far what is dark agrees with it at least:
-a coefficient of correlation."""
+"""The range of a shadow's measured darkness, where 1 is black, and its least coefficient of correlation with what is
+darker."""
 MIXED = 2
 """Pixels of the copy around letters that may be mixed with them."""
 LEAST_BESIDE = 50
-"""Pixels of the copy, near letters and farther around them, that tell of a shadow."""
+"""The least number of pixels of the copy, near the letters and farther around, that show a shadow."""
 
 
 def find_shadow(rgb: Bytes, letters: Mask) -> Floats | None:
     """Return how dark the shadow of some `letters` (height, width) makes each pixel of `rgb` (height, width, 3), 0–1;
-    None where they throw none.
+    None if they have no shadow.
 
-    A shadow is the letters themselves, moved and blurred. Of all such the one counts that agrees best with how much
-    darker the picture is beside the letters than what lies farther around them.
+    A shadow is the letters themselves, shifted and blurred. The result is the one that correlates best with how much
+    darker the picture is beside the letters than farther around them.
     """
     stats = np.asarray(cv2.connectedComponentsWithStats(letters.astype(np.uint8))[2])[1:]
     tall = float(np.median(stats[:, cv2.CC_STAT_HEIGHT])) if len(stats) else 0
@@ -286,9 +286,9 @@ def find_shadow(rgb: Bytes, letters: Mask) -> Floats | None:
 
 
 def _best(shape: Floats, darker: Floats, near: Mask, tall: float) -> Floats | None:
-    """Return the shadow of a `shape` (height, width), 0–1, that agrees best with what is `darker` where it is `near`.
+    """Return the shadow of a `shape` (height, width), 0–1, that correlates best with `darker` at the pixels `near`.
 
-    What changes evenly from side to side is the ground's own.
+    A linear change across the picture belongs to the background and is ignored.
     """
     rows, columns = np.nonzero(near)
     even = np.linalg.qr(np.stack([np.ones(len(rows)), rows, columns], axis=1))[0].astype(np.float32)
@@ -313,5 +313,5 @@ def _best(shape: Floats, darker: Floats, near: Mask, tall: float) -> Floats | No
 
 
 def _without(even: Floats, values: Floats) -> Floats:
-    """Return values (n) without what columns of length 1 (n, k) have of them."""
+    """Return values (n) without their projections on the columns of `even` (n, k), which have length 1."""
     return values - even @ (even.T @ values)

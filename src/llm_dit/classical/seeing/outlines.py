@@ -1,4 +1,4 @@
-"""Outlines of things: growing a thing to where its outline is clearest, and where two that touch part."""
+"""Outlines of things: growing a thing to its clearest outline, and separating two that touch."""
 
 import heapq
 
@@ -10,22 +10,22 @@ from llm_dit.classical.layering.regions import Floats, Labels, Mask, grown
 from llm_dit.color import norm
 
 GROUND, SLACK = 20.0, 4.0
-"""CIELAB along the way from the picture's edge: how far the ground reaches, and the change that counts for none."""
+"""CIELAB along the path from the picture's edge: the reach of the background, and the change that is ignored."""
 UNSURE = 0.3
-"""What an outline that is not on the ground counts, where one that is counts 1 more."""
+"""The weight of an outline that is not on the background; one that is weighs 1 more."""
 SMALL, MOST = 0.01, 0.6
-"""Shares of the picture: things below the first are less likely meant, and none is larger than the second."""
+"""Shares of the picture: things below the first are less likely, and none is larger than the second."""
 OTHER = 1.3
-"""How much larger one growth is than another to be a different one."""
+"""The least ratio of two growths' areas for them to count as different."""
 FAR_OFF, FRAME = 60.0, 60.0
-"""CIELAB that what is clear differs by from anything, and the cost of a region that has all of the picture's edge."""
+"""The CIELAB distance of transparent pixels from anything, and the cost of a region with all of the picture's edge."""
 
 
 class Neighbors:
-    """The regions of a sketch, their borders with each other, and their share of the picture's edge."""
+    """The regions of a sketch, their common borders, and their share of the picture's edge."""
 
     def __init__(self, labels: Labels, lab: Floats) -> None:
-        """Take labels (height, width) and CIELAB colors (height, width, 3); what is clear, −1, is the last region."""
+        """Take labels (height, width) and CIELAB colors (height, width, 3); transparency, −1, is the last region."""
         count = self.count = int(labels.max()) + 2
         labels = np.where(labels < 0, count - 1, labels).astype(np.int32)
         self.area = np.bincount(labels.ravel(), minlength=count).astype(np.float64)
@@ -45,7 +45,7 @@ class Neighbors:
         self.ground = np.exp(-((self._from_rim() / GROUND) ** 2))
 
     def _from_rim(self) -> Floats:
-        """Return how far each region is from the picture's edge, in CIELAB along the way of the least changes.
+        """Return each region's distance from the picture's edge, in CIELAB along the path with the least changes.
 
         As in "Saliency optimization from robust background detection" (Zhu et al., CVPR 2014).
         """
@@ -64,15 +64,14 @@ class Neighbors:
         return np.minimum(far, 1e3)
 
     def grown_from(self, begun: NDArray[np.integer], never: NDArray[np.integer], most: int) -> list[Mask]:
-        """Return which regions (count) are one thing with those begun with: of all growths, those with the clearest
-        outlines on the ground, the clearest first, at most so many that differ in size. Regions of `never`, and what is
-        clear, are no part of them.
+        """Return things grown from the regions `begun`, as masks of regions (count): at most `most` that differ in
+        size, the clearest outline on the background first. Regions of `never` and transparent pixels are excluded.
         """
         mine, blocked = np.zeros(self.count, bool), np.zeros(self.count, bool)
         blocked[never] = blocked[-1] = True
         mine[begun] = True
         outline, weighted = self.length.sum(axis=1) + self.rim, self.length * self.gap
-        # Of what has been taken: its border with each region and that border's contrast, and sums over its regions.
+        # Of the regions so far: the border with each other region, that border's contrast, and sums over the regions.
         touching, gaps = self.length[mine].sum(axis=0), weighted[mine].sum(axis=0)
         area, rim, inner = self.area[mine].sum(), self.rim[mine].sum(), (self.area * self.ground)[mine].sum()
         visible = max(1, self.area[:-1].sum())
@@ -88,7 +87,7 @@ class Neighbors:
             near = (touching > 0) & open_ & ~blocked
             if not near.any() or area > MOST * visible:
                 return _unlike(growths, most)
-            # What the thing encloses most, and differs from least, comes next.
+            # The next region is the one that the thing encloses most and differs from least.
             enclosed = touching / np.maximum(outline, 1)
             gap = gaps / np.maximum(touching, 1)
             cost = np.where(near, gap * (1 - enclosed) + FRAME * self.rim / self.around, np.inf)
@@ -101,7 +100,7 @@ class Neighbors:
 
 
 def _unlike(growths: list[tuple[float, float, Mask]], most: int) -> list[Mask]:
-    """Return the masks of the best growths, given by score, area and mask, no two of them of about one size."""
+    """Return the masks of the best growths, given as (score, area, mask), no two of similar size."""
     chosen: list[tuple[float, Mask]] = []
     for _, area, mask in sorted(growths, key=lambda growth: -growth[0]):
         if all(max(area, other) > OTHER * min(area, other) for other, _ in chosen):
@@ -111,27 +110,27 @@ def _unlike(growths: list[tuple[float, float, Mask]], most: int) -> list[Mask]:
     return [mask for _, mask in chosen]
 
 
-# How clear an outline is, and where two things that touch part.
+# The clearness of an outline, and separating two things that touch.
 
 
 INSIDE, OUTSIDE = 1.5, 2.5
-"""Pixels from the outline at which the colors of both sides are compared."""
+"""Distances from the outline in pixels, inside and outside, at which colors are compared."""
 CLEAR = 12.0
-"""CIELAB from which two colors are told apart at a glance."""
+"""CIELAB distance from which two colors differ clearly."""
 RIM = 2
-"""Pixels along the picture's edge, where no outline is seen."""
+"""The width in pixels of the picture's edge, where outlines are not visible."""
 SHARE, COVERED = 0.15, 0.85
-"""The shares of two things that are one that either has at least, and that both have together."""
+"""The least share of the mask for each of two things in it, and for both together."""
 THIN = 2
-"""Half the width in pixels of what is no part of a thing by itself."""
+"""Half the width in pixels of parts too thin to be a thing."""
 NECK = 0.5
-"""The length of the border of two things that merely touch, at most, as a share of the root of the smaller one's
+"""The longest border between two things that merely touch, as a share of the square root of the smaller one's
 area."""
 
 
 def clearness(mask: Mask, lab: Floats) -> float:
-    """Return the share of the outline of `mask` (height, width) on which the colors of both sides of it, in `lab`
-    (height, width, 3), differ clearly; 0 for one that is all along the picture's edge."""
+    """Return the share of the outline of `mask` (height, width) with clearly different colors on both sides, in `lab`
+    (height, width, 3); 0 if the outline lies entirely along the picture's edge."""
     inside = cv2.distanceTransform(mask.astype(np.uint8), cv2.DIST_L2, 5)
     outside = cv2.distanceTransform((~mask).astype(np.uint8), cv2.DIST_L2, 5)
     down, across = np.gradient(cv2.GaussianBlur(np.asarray(outside - inside, np.float32), (0, 0), 1.5))
@@ -156,9 +155,9 @@ def clearness(mask: Mask, lab: Floats) -> float:
 
 
 def parted(mask: Mask, parts: list[Mask]) -> tuple[Mask, Mask] | None:
-    """Return the two things that `mask` (height, width) is where it is two that merely touch, None where it is one.
+    """Return the two things in `mask` (height, width) if they merely touch, or None if it is one thing.
 
-    One of the two is among `parts`; of these, the one with the shortest border with what is left counts.
+    One of the two is among `parts`, the one with the shortest border with the rest.
     """
     area, best, found = int(mask.sum()), NECK, None
     disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * THIN + 1, 2 * THIN + 1))

@@ -1,4 +1,4 @@
-"""What the network sees: the subject of a picture, what a person would say that it shows, and what is pointed at."""
+"""The subject of a picture as the network sees it, and the thing at a point."""
 
 import functools
 from collections.abc import Iterator, Sequence
@@ -13,55 +13,55 @@ from llm_dit.classical.seeing.networks import SUBJECT, is_set_up, run
 from llm_dit.color import norm
 
 SIDE = 320
-"""Pixels of the square that the network was trained on."""
+"""The side in pixels of the square on which the network was trained."""
 MEAN = np.array([0.485, 0.456, 0.406], np.float32)
 DEVIATION = np.array([0.229, 0.224, 0.225], np.float32)
 LIKELY, CLOSER = 0.4, 0.25
-"""From where on a pixel is likely of a thing, and what is seen around that from nearer by, as a share of its size."""
+"""The value from which a pixel likely belongs to a thing, and the margin of the closer look, as a share of its size."""
 PART = 0.6
-"""The share of each side of the parts of a picture that are looked at where the whole tells nothing."""
+"""The share of each side for the parts of a picture that are tried if the whole shows no subject."""
 SURE = 0.55
-"""How certain a subject must be: the area that is surely its own over that which may be."""
+"""The least certainty of a subject: its certain area over its possible area."""
 SURELY, MAYBE = 0.8, 0.2
 LEAST, MOST = 0.002, 0.8
-"""The share of the picture that a subject has."""
+"""The range of a subject's share of the picture."""
 ENCLOSED = 0.5
-"""How much longer a gap's border with the subject is than that with what lies around it, as its inverse."""
+"""The largest ratio of a gap's border with the surroundings to its border with the subject."""
 CUT_PIXELS = 200_000
-"""The size at which a subject's outline is found."""
+"""The number of pixels at which a subject's outline is found."""
 CORE = 7
-"""Pixels of that size from the rim of the map from which what it is sure of stays the subject's."""
+"""The distance in such pixels from the map's rim beyond which certain pixels stay the subject's."""
 ALIKE, STANDS_OUT = 12.0, 16.0
-"""CIELAB distances: up to the first one a part looks as what lies behind a thing, from the second one it stands out."""
+"""CIELAB distances: up to the first a part looks like the background, from the second it differs from the subject."""
 
 
 @dataclass(frozen=True, eq=False)
 class Subject:
-    """How much of the subject each pixel is, `alpha` (height, width) 0–1 with a sharp outline, and how certain it is
-    that this is one, 0–1."""
+    """`alpha` (height, width), each pixel's share of the subject, 0–1, with a sharp outline; and the certainty that it
+    is one, 0–1."""
 
     alpha: Floats
     certainty: float
 
     @property
     def sure(self) -> bool:
-        """Whether it is certain enough to act on."""
+        """Whether the certainty is sufficient to use the subject."""
         return self.certainty >= SURE
 
 
 def find_subject(rgb: Bytes) -> Subject | None:
-    """Return the subject of `rgb` (height, width, 3), None where there is none or the network is not set up.
+    """Return the subject of `rgb` (height, width, 3), or None if there is none or the network is not installed.
 
-    The map of the network is taken of the whole picture and again of what lies around the subject; its outline follows
-    the picture's (Rother et al., "GrabCut", SIGGRAPH 2004), and what is seen through the subject is not its own.
-    Parts of the picture are looked at, too, where the whole tells nothing: 2 s of a processor more.
+    The network runs on the whole picture and again on the area around the subject. The outline follows the picture's
+    (Rother et al., "GrabCut", SIGGRAPH 2004), and background visible through the subject is excluded. If the whole
+    shows no subject, parts of the picture are tried, which takes 2 more CPU seconds.
     """
     if not is_set_up(SUBJECT):
         return None
     likely = saliency(rgb)
     sureness = certainty(likely)
     if sureness < SURE:
-        # A thing may be too small for the whole picture, or have too much beside it.
+        # A thing may be too small relative to the whole picture, or have too much beside it.
         for part in _parts(rgb):
             if certainty(part) > sureness and _fits(part):
                 likely, sureness = part, certainty(part)
@@ -72,13 +72,13 @@ def find_subject(rgb: Bytes) -> Subject | None:
 
 
 def saliency(rgb: Bytes) -> Floats:
-    """Return how likely each pixel of `rgb` (height, width, 3) is of the subject, 0–1, at the size of `rgb`."""
+    """Return the probability of each pixel of `rgb` (height, width, 3) to be the subject, 0–1, at the size of `rgb`."""
     square = np.asarray(cv2.resize(rgb, (SIDE, SIDE), interpolation=cv2.INTER_AREA), np.uint8)
     return np.asarray(cv2.resize(see(square), rgb.shape[1::-1], interpolation=cv2.INTER_LINEAR)).clip(0, 1)
 
 
 def see(square: Bytes) -> Floats:
-    """Return what the network tells of a square (side, side, 3): about 0–1, how likely each pixel is of the subject.
+    """Return the network's output for a square (side, side, 3): each pixel's probability, about 0–1, of being subject.
 
     U²-Net-p (Qin et al., "U²-Net: Going deeper with nested U-structure for salient object detection", Pattern
     Recognition 2020).
@@ -88,8 +88,8 @@ def see(square: Bytes) -> Floats:
 
 
 def certainty(likely: Floats, within: Mask | None = None) -> float:
-    """Return how certain the network is of what it sees, 0–1: the area that is surely a thing's, only that `within`
-    (height, width) if it is given, over all that may be."""
+    """Return the certainty of the network, 0–1: the certain area, restricted to `within` (height, width) if given, over
+    the possible area."""
     surely = likely if within is None else likely[within]
     return float((surely > SURELY).sum() / max(1, int((likely > MAYBE).sum())))
 
@@ -99,7 +99,7 @@ def _fits(likely: Floats) -> bool:
 
 
 def _closer(rgb: Bytes, likely: Floats) -> Floats:
-    """Return the map of the part of the picture that the subject is in."""
+    """Return the map of the part of the picture that contains the subject."""
     if not (likely > LIKELY).any():
         return likely
     window = around(likely)
@@ -109,14 +109,14 @@ def _closer(rgb: Bytes, likely: Floats) -> Floats:
 
 
 def around(likely: Floats) -> tuple[slice, slice]:
-    """Return the rows and columns of what is likely of a thing, which something is, and of what lies around it."""
+    """Return the rows and columns of the likely pixels, at least one, with a margin."""
     rows, columns = (np.flatnonzero(likely.max(axis=axis) > LIKELY) for axis in (1, 0))
     tall, wide = (round((side[-1] - side[0]) * CLOSER) + 8 for side in (rows, columns))
     return slice(max(0, rows[0] - tall), rows[-1] + tall), slice(max(0, columns[0] - wide), columns[-1] + wide)
 
 
 def _parts(rgb: Bytes) -> list[Floats]:
-    """Return the maps of four overlapping parts of the picture that have a subject which lies within them."""
+    """Return the maps of those of four overlapping parts of the picture that contain a whole subject."""
     height, width = rgb.shape[:2]
     tall, wide = round(PART * height), round(PART * width)
     found = []
@@ -133,7 +133,7 @@ def _parts(rgb: Bytes) -> list[Floats]:
 
 
 def outlined(rgb: Bytes, likely: Floats) -> Mask:
-    """Return what is `likely` (height, width), 0–1, as a mask with the outline that `rgb` has near its own."""
+    """Return the `likely` pixels (height, width), 0–1, as a mask whose outline follows the nearby outline in `rgb`."""
     height, width = likely.shape
     _, size = bounded(height, width, CUT_PIXELS)
     small = cv2.resize(rgb, size, interpolation=cv2.INTER_AREA)[..., ::-1].copy()
@@ -151,10 +151,9 @@ def outlined(rgb: Bytes, likely: Floats) -> Mask:
 
 
 def without_gaps(rgb: Bytes, subject: Mask) -> Floats:
-    """Return the subject without what lies behind it and is seen through it.
+    """Return the subject without the background that is visible through it.
 
-    A part of it is such a gap that looks as the colors around the subject continued there, and stands out from the
-    subject's other parts.
+    A gap is a part that looks like the surrounding colors continued there, and differs from the subject's other parts.
     """
     height, width = subject.shape
     sketch = draw_sketch(np.dstack([rgb, np.full(subject.shape, 255, np.uint8)]))
@@ -180,47 +179,47 @@ def without_gaps(rgb: Bytes, subject: Mask) -> Floats:
     return subject.astype(np.float32)
 
 
-# What the network sees where somebody points.
+# What the network sees at a point.
 
 
 POINTED = 192
-"""Pixels of the square that is looked at where somebody points. The network was trained on 320, which sees no better
-there and takes 0.6 s of a processor instead of 0.2; at 160 it loses things."""
+"""The side in pixels of the square for a look at a point. The training size, 320, gives no better results there and
+takes 0.6 CPU seconds instead of 0.2; at 160 things are missed."""
 SCALES = (0.8, 0.45)
-"""Sides of the squares around a place that are looked at, as shares of the picture's shorter side."""
+"""Sides of the squares around a point, as shares of the picture's shorter side."""
 STEP = 0.125
-"""The distance of the places that squares are around, as a share of their side: places near by share their looks."""
+"""The grid step of the squares' centers, as a share of their side: nearby points share their looks."""
 KEPT = 48
-"""Looks that are kept, 0.25 MB each: who clicks again on the same picture need not wait for the same again."""
+"""The number of cached looks, 0.25 MB each, so that a further click on the same picture is quick."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Look:
-    """How likely each pixel of a picture is of a thing, `likely` (height, width) 0–1, where only the part in `window`,
-    its rows and columns, was looked at."""
+    """Each pixel's probability of being the thing, `likely` (height, width) 0–1, from a look at the rows and columns of
+    `window` only."""
 
     likely: Floats
     window: tuple[slice, slice]
 
     def holds(self, thing: Mask) -> bool:
-        """Return whether all of a thing (height, width) lies in the part, and does not seem to go on outside of it."""
+        """Return whether a thing (height, width) lies within the window and does not seem to continue outside."""
         rows, columns = self.window
         inner = np.zeros(thing.shape, bool)
         inner[_within(rows, thing.shape[0]), _within(columns, thing.shape[1])] = True
         return not bool((thing & ~inner).any())
 
     def certainty(self, thing: Mask) -> float:
-        """Return how certain it is that a thing is one, and that nothing else belongs to it: 0–1."""
+        """Return the certainty that this is a thing, and that nothing else belongs to it, 0–1."""
         return certainty(self.likely, thing)
 
 
 def _within(part: slice, size: int) -> slice:
-    """Return a part of a side without its ends, where those are not the side's own."""
+    """Return a part of a side without its ends, unless they are the side's own."""
     return slice(part.start + (part.start > 0), min(part.stop, size) - (part.stop < size))
 
 
 def look(rgb: Bytes) -> Floats:
-    """Return how likely each pixel of `rgb` (height, width, 3) is of the thing in it, 0–1, for what is pointed at."""
+    """Return the probability of each pixel of `rgb` (height, width, 3) to be the thing in it, 0–1, for selection."""
     square = cv2.resize(rgb, (POINTED, POINTED), interpolation=cv2.INTER_AREA)
     found = np.frombuffer(_seen(square.tobytes()), np.uint8).reshape(POINTED, POINTED)
     return np.asarray(cv2.resize(found, rgb.shape[1::-1], interpolation=cv2.INTER_LINEAR), np.float32) / 255
@@ -233,8 +232,8 @@ def _seen(content: bytes) -> bytes:
 
 
 def looks(rgb: Bytes, places: Sequence[tuple[float, float]]) -> Iterator[Look]:
-    """Yield what is seen of `rgb` (height, width, 3): of all of it, and of squares around about where places, x and y
-    in pixels, have their middle."""
+    """Yield looks at `rgb` (height, width, 3): the whole picture, and squares centered near the middle of the `places`,
+    x and y in pixels."""
     height, width = rgb.shape[:2]
     yield Look(likely=look(rgb), window=(slice(0, height), slice(0, width)))
     (left, top), (right, bottom) = np.min(places, axis=0), np.max(places, axis=0)

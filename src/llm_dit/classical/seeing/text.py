@@ -11,31 +11,31 @@ from numpy.typing import NDArray
 from llm_dit.classical.seeing.networks import TEXT_LINES, TEXT_WORDS, is_set_up, path_of, run
 
 SIDE = 960
-"""Pixels of the longer side that lines are looked for at."""
+"""The longer side in pixels for detecting lines."""
 LIT, SURE_BOX = 0.3, 0.5
-"""The likeliness from which a pixel is of a line, and the mean of its pixels from which a box is one."""
+"""The probability from which a pixel belongs to a line, and the least mean probability of a box."""
 GROW = 1.6
-"""The network marks the middle of a line; its box is larger by this share of area over circumference."""
+"""The network marks the middle of a line; its box extends by this share of area over perimeter."""
 LEAST_SIDE = 5
 READ_HEIGHT, READ_WIDTH = 48, 1600
-"""Pixels of a line that is read; longer ones are squeezed."""
+"""The size in pixels at which a line is read; longer ones are compressed."""
 UPRIGHT = 1.5
-"""A box that is as many times higher than wide is read from top to bottom."""
+"""The ratio of height to width from which a box is read from top to bottom."""
 WORD_GAP = 0.22
-"""The gap between letters from which it parts words, as a share of the line's height."""
+"""The gap between letters from which it separates words, as a share of the line's height."""
 SURE_WORDS, LEAST_LETTERS = 0.8, 2
-"""How sure the words of a line must be, and how many different letters they have at least: what is no text reads as
-less, and a row of shapes as "000"."""
+"""The least confidence in the words of a line, and the least number of different letters: things that are not text
+read with less, and a row of shapes as "000"."""
 
 
 SAME_ROW = 0.5
-"""How much lower the middle of a line may be than that of its row's first one, as a share of the height of that."""
+"""The largest vertical distance of a line from the first one of its row, as a share of that one's height."""
 
 
 @dataclass(frozen=True, eq=False)
 class TextLine:
-    """A line of text: the corners of its box (4, 2), x and y in pixels, clockwise from the line's start, its words, the
-    places of their letters along it and how sure they are, all 0–1."""
+    """A line of text: the corners of its box (4, 2), x and y in pixels, clockwise from the line's start; its words; the
+    positions of their letters along it and their confidence, all 0–1."""
 
     corners: NDArray[np.float32]
     words: str
@@ -44,9 +44,9 @@ class TextLine:
 
 
 def find_text(rgb: NDArray[np.uint8]) -> list[TextLine]:
-    """Return the lines of text in `rgb` (height, width, 3) that can be read, row by row, from left to right.
+    """Return the legible lines of text in `rgb` (height, width, 3), row by row, from left to right.
 
-    There are none where the networks are not set up.
+    There are none if the networks are not installed.
 
     Boxes by differentiable binarization (Liao et al., AAAI 2020), words by SVTR (Du et al., IJCAI 2022) in the weights
     of PP-OCRv4, which knows Chinese, English and digits.
@@ -59,7 +59,7 @@ def find_text(rgb: NDArray[np.uint8]) -> list[TextLine]:
 
 
 def _in_rows(lines: list[TextLine]) -> list[TextLine]:
-    """Return the lines as they are read: row by row, from left to right."""
+    """Return the lines in reading order: row by row, from left to right."""
     rows: list[list[TextLine]] = []
     for line in sorted(lines, key=lambda line: float(line.corners[:, 1].mean())):
         first = rows[-1][0].corners[:, 1] if rows else None
@@ -104,7 +104,7 @@ def _ordered(corners: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def _read(rgb: NDArray[np.uint8], corners: NDArray[np.float32]) -> tuple[str, NDArray[np.float32], float]:
-    """Return the words of the box, where their letters are and how sure they are: the mean over the letters."""
+    """Return the words of the box, the positions of their letters, and the mean confidence of the letters."""
     across = max(float(np.hypot(*(corners[1] - corners[0]))), 1.0)
     down = max(float(np.hypot(*(corners[3] - corners[0]))), 1.0)
     if down > UPRIGHT * across:
@@ -121,7 +121,7 @@ def _read(rgb: NDArray[np.uint8], corners: NDArray[np.float32]) -> tuple[str, ND
     values = line[..., ::-1].astype(np.float32) / np.float32(127.5) - np.float32(1)
     shares = run(TEXT_WORDS, values.transpose(2, 0, 1)[None])[0]
     best = shares.argmax(axis=-1)
-    # Connectionist temporal classification: 0 stands between letters, and a letter goes on until it changes.
+    # Connectionist temporal classification: 0 separates letters, and a letter continues until it changes.
     kept = (best > 0) & (best != np.concatenate([[0], best[:-1]]))
     if not kept.any():
         return "", np.zeros(0, np.float32), 0.0
@@ -132,9 +132,9 @@ def _read(rgb: NDArray[np.uint8], corners: NDArray[np.float32]) -> tuple[str, ND
 
 
 def spaced(line: TextLine, letters: NDArray[np.bool_]) -> str:
-    """Return the words of a line with the spaces between its `letters` (height, width), which the network often drops.
+    """Return the words of a line with spaces according to its `letters` (height, width); the network often drops them.
 
-    Only Latin letters have them.
+    Only Latin letters have spaces.
     """
     along = line.corners[1] - line.corners[0]
     length, height = float(np.hypot(*along)), float(np.hypot(*(line.corners[3] - line.corners[0])))
@@ -158,11 +158,11 @@ def spaced(line: TextLine, letters: NDArray[np.bool_]) -> str:
 
 @functools.cache
 def _letters() -> list[str]:
-    """Return the letters that the network knows, which its file names among its properties."""
+    """Return the letters that the network knows, from the metadata of its file."""
     content = path_of(TEXT_WORDS).read_bytes()
     start = content.rindex(b"character\x12") + len(b"character\x12")
     length, shift = 0, 0
-    while True:  # a protocol buffer's length: seven bits a byte, the lowest first
+    while True:  # a protocol buffer's length: seven bits per byte, lowest first
         byte = content[start]
         start += 1
         length |= (byte & 0x7F) << shift

@@ -1,5 +1,5 @@
-"""Whole things in a picture: what the network sees in it and in squares of it, what grows together, and of these what
-is most like a thing."""
+"""Whole things in a picture: candidates from the network, on the picture and squares of it, and from growing regions;
+and the selection of the best."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -26,55 +26,54 @@ from llm_dit.classical.seeing.outlines import Neighbors, clearness, parted
 from llm_dit.classical.seeing.subject import SURE, around, certainty, outlined, saliency, without_gaps
 
 PIXELS = 120_000
-"""The size of the copy on which things are told apart."""
+"""The number of pixels of the copy on which things are found."""
 SQUARE = 0.75
-"""The side of the squares that are looked at, as a share of the picture's shorter side."""
+"""The side of the squares, as a share of the picture's shorter side."""
 LEAST, MOST = 0.004, 0.8
-"""The share of the picture that a thing has."""
+"""The range of a thing's share of the picture."""
 GAP = 0.01
-"""The gap up to which two parts are of one thing, as a share of the picture's longer side."""
+"""The largest gap between two parts of one thing, as a share of the picture's longer side."""
 NEAR = 12
-"""Pixels of the copy around what the network sees in which its outline is."""
+"""The margin, in pixels of the copy, around the network's parts within which the outline lies."""
 SEEDS = (9, 11)
-"""Rows and columns of the places that things grow from."""
+"""The rows and columns of the grid from which things grow."""
 ALIKE, APART = 0.95, 0.25
-"""The overlap from which two candidates are one, and the share of the smaller one up to which both can be things."""
+"""The overlap from which two candidates are the same, and the share of the smaller one up to which both are things."""
 LIKELY = 0.4
-"""How much of a thing a candidate has, at least."""
+"""The least score of a thing."""
 STANDS_OUT, SEEN, CLEAR, OWN, RIM, SIZE, BIAS = 0.11, 0.24, 0.13, 0.22, 0.23, 0.17, 0.54
-"""What it counts for that: that it is likelier than what lies around it, that it is what the network sees, that its
-outline is clear, that its colors are its own, how much of it is along the picture's edge, and how small it is; and what
-is added. A linear regression of the overlap of candidates with true things, over scenes of `benchmarks.clipart` with
-seeds 0 to 196."""
+"""The weights of the score: it is likelier than its surroundings, it matches what the network sees, its outline is
+clear, its colors are its own, how much of it is along the picture's edge, how small it is; and the intercept. A linear
+regression of the overlap of candidates with true things, over scenes of `benchmarks.clipart` with seeds 0 to 196."""
 MOST_RIM, SMALL = 0.6, 0.03
-"""How much there is of it along the edge, as a share of the root of its area, and the share of the picture that it has,
-up to where these count."""
+"""The limits of two of these: the length along the edge, as a share of the square root of the area, and the share of
+the picture."""
 BINS = 8
-"""Into how many parts each of lightness and the opponent colors is divided, where colors are counted."""
+"""The number of histogram bins for each of lightness and the opponent colors."""
 WHOLE, FILLS, OF_TINY = 0.05, 0.1, 0.4
-"""How much less of that than a part of it the whole of a thing may have, what is surely the subject of a picture, and
-such a subject where the part is a detail of it, such as an eye."""
+"""How much lower than its part's the score of a whole thing may be: in general, for a certain subject of the picture,
+and for such a subject if the part is a detail of it, such as an eye."""
 LARGE, TINY = 0.25, 0.06
-"""The share of the picture that such a subject has at least, and the share of it that a detail has at most."""
+"""The least share of the picture for such a subject, and the largest share of it for a detail."""
 SHOWN = 0.97
-"""The share of a thing that a window shows, at least, to tell of it."""
+"""The least share of a thing that a window must show to judge it."""
 EDGE = 3
-"""Pixels around a thing that its edge is mixed into."""
+"""The width in pixels of the mixed edge around a thing."""
 RING = 0.25
-"""The width of what is looked at around a thing, as a share of the root of its area."""
+"""The width of the surroundings for comparison, as a share of the square root of the area."""
 
 
 @dataclass(frozen=True, eq=False)
 class View:
-    """What the network sees in a `window` (left, top, right, bottom) of the copy: `likely` of its size, 0–1, and the
-    `parts` of that, numbered from 1."""
+    """The network's result for a `window` (left, top, right, bottom) of the copy: `likely` of its size, 0–1, and its
+    connected `parts`, numbered from 1."""
 
     window: tuple[int, int, int, int]
     likely: Floats
     parts: Labels
 
     def part(self, values: NDArray) -> NDArray:
-        """Return the part of `values` (height, width) of the copy that lies in the window."""
+        """Return the part of `values` (height, width) of the copy inside the window."""
         left, top, right, low = self.window
         return values[top:low, left:right]
 
@@ -85,8 +84,8 @@ class View:
 
 @dataclass(frozen=True, eq=False)
 class _Copy:
-    """The small copy: its `regions` (height, width), small ones, the `views` at it, and what its parts are to each
-    other, `neighbors`, whose regions are `merged`."""
+    """The small copy: its small `regions` (height, width), the same `merged` into larger ones, their `neighbors`, and
+    the network's `views` of it."""
 
     regions: Labels
     merged: Labels
@@ -95,13 +94,12 @@ class _Copy:
 
 
 def find_things(rgb: Bytes, most: int, report: Report, *, deep: bool = True) -> list[Mask]:
-    """Return at most `most` things of `rgb` (height, width, 3) as masks, what is likeliest to be one first.
+    """Return at most `most` things of `rgb` (height, width, 3) as masks, the likeliest first.
 
-    There are none where the network is not set up. The maps of the network of the whole and of squares that overlap
-    are voted on by small regions, which have the outlines of the picture; beside them stands what grows from places
-    all over the picture to the clearest outline. How much of a thing a candidate has is told by how well it agrees
-    with what the network sees in one of the windows, by its outline, its colors and its place; of candidates that
-    overlap the best one counts.
+    There are none if the network is not installed. The network's maps of the whole and of overlapping squares are voted
+    on by small regions, which have the picture's outlines; further candidates grow from places all over the picture to
+    the clearest outline. A candidate's score is based on its agreement with the network in one of the windows, its
+    outline, its colors and its position; of overlapping candidates the best one is kept.
     """
     if not is_set_up(SUBJECT):
         return []
@@ -125,7 +123,7 @@ def find_things(rgb: Bytes, most: int, report: Report, *, deep: bool = True) -> 
 
 
 def _views_of(rgb: Bytes, size: tuple[int, int], report: Report, *, deep: bool) -> list[View]:
-    """Return what the network sees in the whole of `rgb` (height, width, 3), for a copy of `size`, and, if `deep`, in
+    """Return the network's views of the whole of `rgb` (height, width, 3), for a copy of `size`, and, if `deep`, of
     squares."""
     height, width = rgb.shape[:2]
     windows = [(0, 0, width, height)]
@@ -148,7 +146,7 @@ def _views_of(rgb: Bytes, size: tuple[int, int], report: Report, *, deep: bool) 
 
 
 def _candidates(masks: list[Mask]) -> list[Mask]:
-    """Return the masks that may be things, none of them twice."""
+    """Return the masks that may be things, without duplicates."""
     found: list[Mask] = []
     for mask in masks:
         same = ((mask & other).sum() > ALIKE * (mask | other).sum() for other in found)
@@ -158,7 +156,7 @@ def _candidates(masks: list[Mask]) -> list[Mask]:
 
 
 def _seen(copy: _Copy) -> Iterator[Mask]:
-    """Yield the parts of what the network sees in each window, with the outlines of regions."""
+    """Yield the parts that the network sees in each window, with the outlines of regions."""
     shape = copy.regions.shape
     area = np.bincount(copy.regions.ravel())
     for view in copy.views:
@@ -185,11 +183,11 @@ def _grown(copy: _Copy) -> Iterator[Mask]:
 
 
 def _best(candidates: list[Mask], marks: list[float], most: int, likely: Floats) -> list[Mask]:
-    """Return the candidates that have the highest `marks`, at most `most` of them, none of which are one thing.
+    """Return at most `most` candidates with the highest `marks`, all of different things.
 
-    What nearly has the marks of a part of it is the whole thing, and so is, with fewer marks, what fills much of the
-    picture and is certain to be its subject, by what is `likely` (height, width) in all of it. If there are too few
-    things, those that are two that merely touch are parted.
+    A whole thing wins over its part if its score is nearly as high, or, with a lower score, if it fills much of the
+    picture and is certainly its subject, by `likely` (height, width) for the whole picture. If there are too few
+    things, those that consist of two that merely touch are separated.
     """
     chosen: list[Mask] = []
     subject = likely > 0.5
@@ -217,12 +215,12 @@ def _best(candidates: list[Mask], marks: list[float], most: int, likely: Floats)
 
 
 def _free(mask: Mask, chosen: list[Mask]) -> bool:
-    """Return whether a candidate is another thing than those that are chosen."""
+    """Return whether a candidate is a different thing from those chosen."""
     return all((mask & other).sum() < APART * min(mask.sum(), other.sum()) for other in chosen)
 
 
 def _mark(mask: Mask, views: list[View], lab: Floats, colors: Labels) -> float:
-    """Return how much of a thing a candidate has, about 0–1."""
+    """Return the score of a candidate as a thing, about 0–1."""
     area = int(mask.sum())
     sights = [_agreement(view.part(mask), view.parts) for view in views if view.shows(mask)]
     rim = (mask[0].sum() + mask[-1].sum() + mask[:, 0].sum() + mask[:, -1].sum()) / area**0.5
@@ -238,8 +236,8 @@ def _mark(mask: Mask, views: list[View], lab: Floats, colors: Labels) -> float:
 
 
 def _agreement(mask: Mask, parts: Labels) -> float:
-    """Return the intersection over the union of a mask and of those of `parts`, 0 for none, that lie in it for the most
-    part, both (height, width)."""
+    """Return the intersection over union of a mask and those of `parts` (0 is none) that lie mostly inside it; both are
+    (height, width)."""
     inside, size = np.bincount(parts[mask], minlength=int(parts.max()) + 1), np.bincount(parts.ravel())
     taken = 2 * inside > size
     taken[0] = False
@@ -254,8 +252,8 @@ def _colors(lab: Floats) -> Labels:
 
 
 def _stands_out(mask: Mask, near: Mask, views: list[View]) -> list[float]:
-    """Return for each view how much more likely a thing (`near` is it with its edge) is than what lies
-    around it; 0 where it does not show all."""
+    """Return for each view how much likelier a thing (with its edge: `near`) is than its surroundings; 0 if the view
+    does not show the whole thing."""
     reach = max(4, round(RING * mask.sum() ** 0.5))
     ring = grown(mask, reach) & ~near
     marks = []
@@ -267,7 +265,7 @@ def _stands_out(mask: Mask, near: Mask, views: list[View]) -> list[float]:
 
 
 def _at_full_size(rgb: Bytes, mask: Mask, views: list[View]) -> Mask:
-    """Return a thing of the copy with the outline that the picture has near it, by the look that shows it best."""
+    """Return a thing of the copy at full size with the picture's nearby outline, using the view that shows it best."""
     height, width = rgb.shape[:2]
     likely = mask.astype(np.float32)
     view = views[int(np.argmax(_stands_out(mask, grown(mask, EDGE), views)))]
