@@ -1,4 +1,4 @@
-"""Making a layer of a part of what a stack shows, cut from the layers that show it, with what lies behind filled in."""
+"""Cutting a visible part of a stack into a new layer, and filling the area behind it."""
 
 import math
 from collections.abc import Sequence
@@ -17,14 +17,14 @@ from llm_dit.layer import LANCZOS_SUPPORT, NO_GROUPS, Box, Groups, Layer, groups
 from llm_dit.layers import bands, over
 
 FILL_PIXELS = 300_000
-"""What is behind a part is filled in at most at this size."""
+"""The most pixels at which the area behind a part is filled."""
 RIM = 2
-"""Pixels around a part that do not tell what is behind it: its own edge is mixed into them."""
+"""Pixels around a part that are no source for the filling, because its edge is mixed into them."""
 SHOWN = 0.04
-"""The least share of what shows in the part that makes a layer one of those it is cut from."""
+"""The least share of the visible part that a layer must contribute to be cut."""
 HALF = 0.5 / 255
 SURE, NONE = 0.98, 0.008
-"""Shares of a pixel that are all of it, and nothing."""
+"""Shares of a pixel that count as 1 and as 0."""
 
 
 class CutLayers(list[Layer]):
@@ -43,13 +43,13 @@ def cut_out(
     name: str = "",
     groups: Groups = NO_GROUPS,
 ) -> CutLayers:
-    """Return the layers, bottom first, with a new one of what shows where `mask` is, a "L" image of the canvas's size.
+    """Return the layers, bottom first, with a new one of what is visible at `mask`, an "L" image of the canvas's size.
 
-    The new layer has the size of the canvas, lies right above the topmost layer that shows there, and takes its colors
-    without those of its surroundings. Layers that it was cut from keep their size and place; what they now have there
-    is continued from around it, and clear where they are clear around it. The composite differs by at most 1 of 255
-    levels from the one before, by 2 where a layer is scaled or turned. Raises `InputError` when nothing shows where
-    `mask` is, or where what shows is in a group that blends as a whole.
+    The new layer has the size of the canvas, lies right above the topmost layer visible there, and has its colors
+    without those of its surroundings. Layers from which it is cut keep their size and position; their surroundings are
+    continued into the hole, or transparency if the surroundings are transparent. The composite differs from the one
+    before by at most 1 of 255 levels, by 2 where a layer is scaled or turned. Raises `InputError` if nothing is visible
+    at `mask`, or if the visible part is in a group that blends as a whole.
     """
     if mask.size != (width, height):
         raise InputError(f"The mask must have the canvas's size, {width}×{height} pixels.", param="mask")
@@ -80,7 +80,7 @@ def cut_out(
 
 
 def _reach(mask: Mask, width: int, height: int) -> Box | None:
-    """Return the box of a mask with room around it to know the surroundings by."""
+    """Return the box of a mask with a margin of surroundings, or None if the mask is empty."""
     box = left, top, right, bottom = box_of(mask)
     if not mask.any():
         return None
@@ -89,13 +89,13 @@ def _reach(mask: Mask, width: int, height: int) -> Box | None:
 
 
 def _room(box: Box) -> int:
-    """Return how many pixels around a box are looked at."""
+    """Return the margin around a box in pixels."""
     left, top, right, bottom = box
     return 16 + round(0.3 * max(right - left, bottom - top))
 
 
 def _planes(stack: Sequence[Layer], shape: tuple[int, int]) -> Floats:
-    """Return what a stack shows as premultiplied planes (4, height, width), 0–1."""
+    """Return the composite of a stack as premultiplied planes (4, height, width), 0–1."""
     planes = np.zeros((4, *shape), np.float32)
     for layer in stack:
         if layer.visible and layer.opacity > 0:
@@ -110,7 +110,7 @@ def _paint(planes: Floats, layer: Layer) -> None:
 
 
 def _shown(stack: Sequence[Layer], share: Floats) -> list[int]:
-    """Return the layers that make up what shows in the part, of each at least `SHOWN` of it."""
+    """Return the layers visible in the part, each with a share above `SHOWN`."""
     inner = _inner(share) * share
     # Along its edge a thing shows what is behind it.
     part = inner if inner.any() else share
@@ -130,10 +130,10 @@ def _shown(stack: Sequence[Layer], share: Floats) -> list[int]:
 def _cut(
     stack: Sequence[Layer], shown: Sequence[int], share: Floats, wanted: Floats
 ) -> tuple[dict[int, Image.Image], Bytes]:
-    """Return the changed pictures of the layers that show, by number, and the new layer's pixels (height, width, 4).
+    """Return the changed pictures of the visible layers, by number, and the new layer's pixels (height, width, 4).
 
-    Where the layers that remain and any color over them cannot give what is wanted, which takes half clear ones, they
-    are cleared there, and where not even that does, left as they were.
+    Where no color over the remaining layers gives what is wanted, which requires translucent layers, these are cleared;
+    if that does not help either, they stay as they were.
     """
     filled = {number: _without(stack[number], share) for number in shown}
     changed, trouble = dict(filled), np.zeros(share.shape, bool)
@@ -142,17 +142,17 @@ def _cut(
         part, impossible = _solve(wanted, _planes(rest, share.shape), share)
         if mend is None or not impossible.any():
             return changed, part
-        # What is changed shines into its neighbors where a layer is scaled.
+        # In scaled layers a change affects neighboring pixels.
         trouble = cv2.dilate((trouble | impossible).astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
         changed = {number: mend(stack[number], filled[number], trouble) for number in shown}
     raise AssertionError("the last round returns")
 
 
 def _solve(wanted: Floats, below: Floats, share: Floats) -> tuple[Bytes, Mask]:
-    """Return the pixels (height, width, 4) that make `wanted` over `below`, and where there are none.
+    """Return the pixels (height, width, 4) that give `wanted` over `below`, and where there are none.
 
-    The alpha is `share`, unmixed where the surroundings are known (I = αF + (1 − α)B), and where `below` is half clear
-    the one that makes up what it lacks.
+    The alpha is `share`, unmixed where the surroundings are known (I = αF + (1 − α)B); where `below` is translucent, it
+    is the one that supplies the missing alpha.
     """
     height, width = share.shape
     alpha = _unmixed(wanted, below, share)
@@ -171,7 +171,7 @@ def _solve_band(wanted: Floats, below: Floats, alpha: Floats) -> tuple[Bytes, Ma
     room = np.where(off > 0, 1 - below[:3], below[:3])
     least = np.divide(np.abs(off), room, out=np.zeros_like(off), where=np.abs(off) > HALF).max(axis=0)
     alpha = np.where(free, np.maximum(alpha, least), alpha)
-    # Rounded up: with less, no color would do.
+    # Rounded up, because no color would fit with less.
     alpha = (np.ceil((alpha * 255 - 1e-3).clip(0, 255)) / 255).astype(np.float32)
     own = wanted[:3] - (1 - alpha) * below[:3]
     color = np.divide(own, alpha, out=np.zeros_like(own), where=alpha > 0)
@@ -185,7 +185,7 @@ def _solve_band(wanted: Floats, below: Floats, alpha: Floats) -> tuple[Bytes, Ma
 
 
 def _unmixed(wanted: Floats, below: Floats, share: Floats) -> Floats:
-    """Return the alpha along the part's edge by its own colors and those behind it, elsewhere `share`."""
+    """Return the alpha along the part's edge according to its own colors and those behind it, and `share` elsewhere."""
     sure = _inner(share)
     band = (share > 0) & ~sure & (below[3] > 1 - HALF)
     if not band.any() or not sure.any():
@@ -205,15 +205,15 @@ def _unmixed(wanted: Floats, below: Floats, share: Floats) -> Floats:
 
 
 def _inner(share: Floats) -> Mask:
-    """Return what is inside of a part, away from its edge."""
+    """Return the interior of a part, away from its edge."""
     return cv2.erode((share == 1).astype(np.uint8), np.ones((2 * RIM + 1, 2 * RIM + 1), np.uint8)) > 0
 
 
-# What is behind.
+# Behind the part.
 
 
 def _without(layer: Layer, share: Floats) -> Image.Image:
-    """Return a layer's picture with what lies in the part replaced by what goes on around it, its alpha never more."""
+    """Return a layer's picture with the part replaced by a continuation of its surroundings; alpha never increases."""
     pixels = np.array(layer.image.convert("RGBA"))
     part = _in_layer(layer, share) > 0
     if not part.any():
@@ -232,17 +232,17 @@ def _without(layer: Layer, share: Floats) -> Image.Image:
 
 
 def _filled(rgb: Bytes, alpha: Floats, hole: Mask) -> Bytes:
-    """Return the colors (height, width, 3) with a hole filled from what is seen around it."""
+    """Return the colors (height, width, 3) with a hole filled from its visible surroundings."""
     clear = (alpha <= 0.5) & ~hole
     if clear.any() and not (clear | hole).all():
-        # What is clear has no colors of its own to go on with.
+        # Transparent pixels have no colors to continue.
         around = np.rint(_continued(rgb.astype(np.float32), ~(clear | hole)).clip(0, 255)).astype(np.uint8)
         rgb = np.where(clear[..., None], around, rgb)
     return fill_behind(rgb, hole)
 
 
 def _continued(values: Floats, known: Mask) -> Floats:
-    """Return values (height, width, n ≤ 3) continued from where they are known."""
+    """Return values (height, width, n ≤ 3) extended from where they are known."""
     height, width = known.shape
     scale = min(1.0, (FILL_PIXELS / known.size) ** 0.5)
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
@@ -257,10 +257,10 @@ def _continued(values: Floats, known: Mask) -> Floats:
 
 
 def _in_layer(layer: Layer, share: Floats) -> Floats:
-    """Return how much of each pixel of a layer's picture lies in the part, which is given on the canvas."""
+    """Return each pixel's share in the part for a layer's picture; `share` is on the canvas."""
     if layer.rotation % 360:
         a, b, c, d, e, f = layer.to_canvas
-        # OpenCV counts from the middles of pixels.
+        # OpenCV counts from pixel centers.
         back = np.array([[a, b, c + (a + b - 1) / 2], [d, e, f + (d + e - 1) / 2]], np.float32)
         return cv2.warpAffine(share, back, layer.image.size, flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
     height, width = share.shape
@@ -275,7 +275,7 @@ def _in_layer(layer: Layer, share: Floats) -> Floats:
     return np.ascontiguousarray(whole[:: -1 if layer.flip_y else 1, :: -1 if layer.flip_x else 1])
 
 
-# Where the layers that remain leave no color to find.
+# Where the remaining layers allow no color.
 
 
 def _cleared(layer: Layer, changed: Image.Image, where: Mask) -> Image.Image:
@@ -291,7 +291,7 @@ def _restored(layer: Layer, changed: Image.Image, where: Mask) -> Image.Image:
 
 
 def _touched(layer: Layer, where: Mask) -> Mask:
-    """Return the pixels of a layer's picture that have a bearing on places of the canvas."""
+    """Return the pixels of a layer's picture that affect places of the canvas."""
     wide = where.astype(np.uint8)
     if not layer.is_placed_plainly:
         side = 2 * math.ceil(LANCZOS_SUPPORT * max(1.0, layer.scale, layer.scale * layer.stretch)) + 3

@@ -1,5 +1,5 @@
-"""Deciding what is the thing that somebody points at: within bounds by its colors and by sight; at a click, by what all
-that it may mean agrees on."""
+"""Finding the thing that the user points at: within bounds by its colors and the network; at a click, by the agreement
+of all candidates."""
 
 import functools
 from collections.abc import Iterator, Sequence
@@ -23,24 +23,24 @@ from llm_dit.classical.seeing.outlines import Neighbors
 from llm_dit.classical.seeing.subject import Look, certainty, looks
 
 SEEN, COLOR, PAINT, BIAS = 0.3, 0.7, 0.55, -1.0
-"""What the odds of what is seen, of a pixel's color and of its region's color count, and what is added: near the result
-of a logistic regression over the pixels of scenes of known truth, `benchmarks.clipart` with seeds 200 to 299."""
+"""The weights of the odds from the network, the pixel's color and its region's color, and the intercept: near the
+result of a logistic regression over pixels of scenes with known truth, `benchmarks.clipart` with seeds 200 to 299."""
 FIRM = 20.0
-"""What the odds count beside the length of the outline, whose cost OpenCV sets at up to 50 a pixel."""
+"""The weight of the odds relative to the outline's length, whose cost OpenCV sets to at most 50 per pixel."""
 INSIDE = 0.8
-"""The share of a region within what is allowed from which it is a part of the first guess."""
+"""The share of a region inside the allowed area from which it is part of the first guess."""
 BINS = (12, 24, 24)
-"""Of lightness and both opponent colors, where odds of colors are counted; the latter are finer near gray."""
+"""The bins of lightness and both opponent colors for the odds of colors; the latter are finer near gray."""
 RARE = 2e-5
-"""The share of a color that nobody has seen: what cannot tell a thing from its surroundings weighs nothing."""
+"""The assumed share of unseen colors: a color that cannot separate a thing from its surroundings has no weight."""
 MOST_ODDS = 4.0
 PINHOLE, CRUMB = 0.004, 0.02
-"""The shares of a thing up to which a hole in it is none, and a part beside it is none of its own."""
+"""The shares of a thing up to which a hole in it is filled, and a part beside it is dropped."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Known:
-    """What the hints say of a sketch: `allowed` may be the thing, `on` is; both (height, width)."""
+    """The hints for a sketch: `allowed` pixels may be the thing, `on` pixels are; both (height, width)."""
 
     allowed: Mask
     on: Mask
@@ -48,22 +48,22 @@ class Known:
 
 @dataclass(frozen=True, kw_only=True)
 class Found:
-    """A thing, (height, width), and how far the colors of its regions are its own: −1 to 1."""
+    """A thing (height, width), and how much the colors of its regions are its own: −1 to 1."""
 
     thing: Mask
     own: float
 
 
 def decided(sketch: Sketch, labels: Labels, known: Known, likely: Floats | None = None) -> Found:
-    """Return the thing in a sketch by the colors of its regions, `labels` (height, width), and by `likely`, how likely
-    the network takes each pixel for one (height, width), 0–1.
+    """Return the thing in a sketch according to the colors of its regions, `labels` (height, width), and `likely`
+    (height, width), the network's probability of each pixel, 0–1.
 
-    The colors outside of what is allowed are those of the ground. What each pixel tells is added up as odds, and the
-    outline lies where it costs least (Boykov and Jolly, "Interactive graph cuts", ICCV 2001).
+    The colors outside the allowed area are those of the background. The evidence of each pixel is added up as log odds,
+    and the outline has the lowest cost (Boykov and Jolly, "Interactive graph cuts", ICCV 2001).
     """
     guess = _first_guess(labels, known)
     if guess.all():
-        # Nothing tells what the ground is like.
+        # Nothing shows the background.
         guess = likely > 0.5 if likely is not None else guess
         if guess.all() or not guess.any():
             return Found(thing=known.allowed, own=0)
@@ -78,16 +78,16 @@ def decided(sketch: Sketch, labels: Labels, known: Known, likely: Floats | None 
 
 
 def _first_guess(labels: Labels, known: Known) -> Mask:
-    """Return the regions of which most lies within what is allowed; others go on outside of it."""
+    """Return the regions that lie mostly inside the allowed area; others continue outside."""
     taken = _of_regions(labels, known.allowed.astype(np.float32)) > INSIDE
     taken |= np.isin(labels, np.unique(labels[known.on]))
     guess = taken & known.allowed & (labels >= 0)
-    # A thing of the ground's own paint: all of it, and its colors tell little.
+    # If the thing has the background's own paint, use the whole area: its colors say little.
     return guess if guess.sum() > 0.02 * known.allowed.sum() else known.allowed
 
 
 def _of_regions(labels: Labels, values: Floats) -> Floats:
-    """Return the mean of values (height, width) over the region of each pixel; of what is clear, that of all of it."""
+    """Return the mean of values (height, width) over each pixel's region; for transparency, the mean of all of it."""
     numbers = (labels + 1).ravel()
     area = np.bincount(numbers)
     return (np.bincount(numbers, values.ravel()) / np.maximum(area, 1)).astype(np.float32)[labels + 1]
@@ -99,7 +99,7 @@ def _odds(share: Floats) -> Floats:
 
 
 def _color_odds(sketch: Sketch, guess: Mask) -> Floats:
-    """Return the odds of each pixel's color, as natural logarithms, to be one of a thing rather than of what is around.
+    """Return the log odds (natural) that each pixel's color belongs to the thing rather than its surroundings.
 
     The guess may be wrong about a tenth of the thing.
     """
@@ -110,13 +110,13 @@ def _color_odds(sketch: Sketch, guess: Mask) -> Floats:
     bins = np.asarray(np.ravel_multi_index(levels, BINS), np.int32)
     share, seen = np.where(guess, 0.9, 0.0), sketch.visible
     of_thing = _counts(bins[seen], share[seen]) / max(float(share[seen].sum()), 1)
-    # What is clear around a thing is ground, too, of no color.
+    # Transparency around a thing is background, too, without a color.
     around = _counts(bins[seen], 1 - share[seen]) / max(float((1 - share).sum()), 1)
     return np.log((of_thing + RARE) / (around + RARE)).clip(-MOST_ODDS, MOST_ODDS).astype(np.float32)[bins]
 
 
 def _counts(bins: Labels, weight: Floats) -> Floats:
-    """Return how often each color occurs, smoothed over its neighbors."""
+    """Return the frequency of each color, smoothed over its neighbors."""
     counts = np.bincount(bins, weight, int(np.prod(BINS))).reshape(BINS)
     for axis in range(3):
         first = np.moveaxis(counts, axis, 0)
@@ -126,11 +126,11 @@ def _counts(bins: Labels, weight: Floats) -> Floats:
 
 
 def _min_cut(lab: Floats, odds: Floats, known: Known) -> Mask:
-    """Return what is the thing where odds (height, width), as natural logarithms, weigh against its outline's length.
+    """Return the thing that minimizes the cost of log odds (height, width) and the length of its outline.
 
-    OpenCV's graph cut takes mixtures of Gaussians over three channels, and no odds. Here both mixtures are one and the
-    same Gaussian at two places on a channel that holds the odds, so that the difference of their logarithms is linear
-    in it; the other two channels hold the colors that the outline follows.
+    OpenCV's graph cut takes mixtures of Gaussians over three channels, but no odds. Here both mixtures are the same
+    Gaussian at two places on a channel that holds the odds, so that the difference of their logarithms is linear in the
+    odds; the other two channels hold the colors that the outline follows.
     """
     steps, variance = 2.5, 4.0
     pixels = np.empty((*odds.shape, 3), np.uint8)
@@ -150,7 +150,7 @@ def _min_cut(lab: Floats, odds: Floats, known: Known) -> Mask:
 
 
 def _two_colors(lab: Floats) -> Floats:
-    """Return the two directions (height, width, 2) in which the colors differ most."""
+    """Return the two principal components (height, width, 2) of the colors."""
     values = lab.reshape(-1, 3) - lab.reshape(-1, 3).mean(axis=0)
     _, axes = np.linalg.eigh(values.T @ values)
     return (values @ axes[:, :0:-1]).reshape(*lab.shape[:2], 2)
@@ -172,31 +172,31 @@ def _whole(found: Mask, known: Known) -> Mask:
     return result | (small[holes] & known.allowed)
 
 
-# Of all that the network and the regions propose where somebody points, what they agree on.
+# At a click: the agreement of all candidates from the network and the regions.
 
 
 Box = tuple[int, int, int, int]
 """Left, top, right and bottom."""
 
 LIKELY = (0.2, 0.5, 0.8)
-"""How likely what is seen must be; where the network is not certain, these differ."""
+"""The limits for the network's probability; where it is not certain, their results differ."""
 GROWTHS = 3
-"""Things that grow from a place, by their outlines."""
+"""The number of things grown from a point by their outlines."""
 LEAST = 0.0003
-"""The share of a picture that is no speck."""
+"""The share of a picture up to which a part is a speck."""
 AROUND = 0.3
-"""How much of a thing's longer side lies around it where it is decided on, to know the ground by."""
+"""The margin around a thing, as a share of its longer side, that shows the background."""
 OWN, FILLED, WIDEST, CERTAIN = 1.5, 0.5, 0.25, 0.25
-"""What it counts that the colors of a thing are its own, that it fills the box around it, that it has all that may be
-of it, and that the network is certain of it; that the others agree counts 1."""
+"""The weights of a candidate: its colors are its own, it fills its box, it is the widest of its look, and the network
+is certain of it; agreement with the others has a weight of 1."""
 SURE, EDGE = 0.7, 3
-"""How certain a nearer look must be that a thing is larger than was guessed, and the pixels left around it then."""
+"""The certainty with which a closer look may enlarge a guess, and the margin in pixels around the result."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Survey:
-    """What is known of a picture before anybody points at it: its colors over gray (height, width, 3), its sketch, its
-    regions and how they lie."""
+    """The click-independent data of a picture: its colors over gray (height, width, 3), sketch, regions and their
+    neighbors."""
 
     rgb: Bytes
     sketch: Sketch
@@ -205,7 +205,7 @@ class Survey:
 
 
 def surveyed(small: Bytes) -> Survey:
-    """Return the survey of a small picture (height, width, 4); that of the last ones is kept."""
+    """Return the survey of a small picture (height, width, 4); the latest ones are cached."""
     return _surveyed(small.tobytes(), small.shape[0], small.shape[1])
 
 
@@ -224,9 +224,9 @@ def opaque(picture: Bytes) -> Bytes:
 
 
 def propose(survey: Survey, stroke: Mask, never: Mask, places: Sequence[tuple[float, float]], *, sees: bool) -> Mask:
-    """Return the thing (height, width) in a surveyed picture that a stroke lies on and `never` does not.
+    """Return the thing (height, width) in a surveyed picture on which a stroke lies, and `never` does not.
 
-    `places` are those of the stroke, x and y in pixels; `sees` tells whether to look with the network, too.
+    `places` are those of the stroke, x and y in pixels; `sees` is true if the network may be used.
     """
     labels, visible = survey.labels, survey.sketch.visible
     begun, off = np.unique(labels[stroke & visible]), np.unique(labels[never & visible])
@@ -236,10 +236,10 @@ def propose(survey: Survey, stroke: Mask, never: Mask, places: Sequence[tuple[fl
     seen = list(looks(survey.rgb, places))
     guesses = [guess for one in seen for guess in _guesses_at(one, stroke)]
     for thing in grown:
-        # The smallest part that has all of it tells most; the first has all of the picture.
+        # The smallest window that contains the thing shows it best; the first is the whole picture.
         closest = next((one for one in reversed(seen) if one.holds(thing)), seen[0])
         guesses.append(_Guess(thing=thing, look=closest, worth=0))
-    # What the network is certain of has the same box however likely it must be.
+    # Where the network is certain, the box is the same for every limit, so solve each box once.
     boxes = {(id(guess.look), box_of(guess.thing)): guess.look for guess in guesses}
     found = {key: _decided_in(survey, key[1], look, stroke & visible, never) for key, look in boxes.items()}
     tried = [found[id(guess.look), box_of(guess.thing)] for guess in guesses]
@@ -248,7 +248,7 @@ def propose(survey: Survey, stroke: Mask, never: Mask, places: Sequence[tuple[fl
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class _Guess:
-    """What may be a thing, the look that tells most of it, and what it counts."""
+    """A candidate, the look that shows it best, and its bonus score."""
 
     thing: Mask
     look: Look
@@ -256,7 +256,7 @@ class _Guess:
 
 
 def _guesses_at(look: Look, stroke: Mask) -> Iterator[_Guess]:
-    """Yield what the network sees where a stroke lies."""
+    """Yield the things that the network sees at a stroke."""
     for limit in LIKELY:
         parts = np.asarray(cv2.connectedComponents((look.likely > limit).astype(np.uint8))[1])
         at = parts[stroke]
@@ -291,7 +291,7 @@ def _decided_in(survey: Survey, box: Box, look: Look, stroke: Mask, never: Mask)
 
 
 def _scores(guesses: Sequence[_Guess], tried: Sequence[Found]) -> list[float]:
-    """Return how good the thing is that was found by each guess."""
+    """Return the score of the thing found from each guess."""
     scores = []
     for own, (guess, one) in enumerate(zip(guesses, tried, strict=True)):
         others = [_overlap(one.thing, other.thing) for number, other in enumerate(tried) if number != own]
@@ -307,7 +307,7 @@ def _overlap(one: Mask, other: Mask) -> float:
 
 
 def widened(allowed: Mask, likely: Floats) -> Mask:
-    """Return what is allowed (height, width) with all of the thing in it that a nearer look is certain of."""
+    """Return the allowed area (height, width), enlarged to the whole thing in it if a closer look is certain of it."""
     parts = np.asarray(cv2.connectedComponents((likely > 0.5).astype(np.uint8))[1])
     inside = np.bincount(parts[allowed], minlength=int(parts.max()) + 1)
     thing = np.isin(parts, np.flatnonzero(2 * inside > np.bincount(parts.ravel()))) & (parts > 0)

@@ -1,4 +1,4 @@
-"""Taking a picture apart into layers with image processing and, where they are set up, small networks."""
+"""Decomposing a picture into layers with image processing and, if they are installed, small networks."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -21,7 +21,7 @@ from llm_dit.options import NamedBox
 from llm_dit.runs import Progress, ProgressCallback
 
 EVEN = 0.2
-"""The noise of a ground, in levels, below which it is of one paint."""
+"""The noise of a background, in levels, below which it is of one paint."""
 
 
 def decompose_image(
@@ -35,11 +35,11 @@ def decompose_image(
 ) -> tuple[list[Image.Image], list[str]]:
     """Return `layer_num` RGBA layers of the image's size, bottom to top, and their names.
 
-    `image` is RGBA. What is in `regions`, fewer than layers, comes off first and lies on top, under the names that they
-    have. What transparency parts is a thing of its own; things of more than one layer are taken apart by
+    `image` is RGBA. The content of `regions`, fewer than layers, is removed first and lies on top under the given
+    names. Parts separated by transparency are separate things; a thing with more than one layer is decomposed by
     segmentation, grouping, stacking order, matting, filling and an exact last step; the methods are cited where they
-    are used. The composite of the layers differs from `image` by at most 1 of 255 levels; where it is clear, every
-    layer is, and an opaque image has an opaque bottom layer. The names are in `language`, that of a bottom layer that
+    are used. The composite of the layers differs from `image` by at most 1 of 255 levels; where it is transparent,
+    every layer is, and an opaque image has an opaque bottom layer. The names are in `language`; a bottom layer that
     fills most of the picture is "Background". `progress` is called before and after each step and may raise `Canceled`.
     """
     report = Steps(progress, 12 + 2 * layer_num)
@@ -57,8 +57,8 @@ def decompose_image(
 
 
 def _take_all_apart(picture: Bytes, layer_num: int, seed: int, report: "Steps") -> tuple[Bytes, Seen]:
-    """Return `layer_num` layers of a picture, and what was seen in it; of several things nothing is told: each was seen
-    in a frame of its own."""
+    """Return `layer_num` layers of a picture, and what the networks saw in it: nothing if it has several things,
+    because each is processed in its own frame."""
     things = separate(picture, layer_num)
     shares = _shares(things, picture, layer_num, seed, report)
     layers = np.zeros((layer_num, *picture.shape), np.uint8)
@@ -75,7 +75,7 @@ def _take_all_apart(picture: Bytes, layer_num: int, seed: int, report: "Steps") 
 
 
 def _shares(things: Labels, picture: Bytes, layer_num: int, seed: int, report: Report) -> list[int]:
-    """Return how many layers each thing gets."""
+    """Return the number of layers for each thing."""
     count = int(things.max()) + 1
     if count == 1 or count == layer_num:
         return [layer_num // count] * count
@@ -88,11 +88,10 @@ def _shares(things: Labels, picture: Bytes, layer_num: int, seed: int, report: R
 
 
 def take_apart(picture: Bytes, layer_num: int, seed: int, report: Report, *, see: bool = True) -> tuple[Bytes, Seen]:
-    """Return `layer_num` layers (n, height, width, 4), bottom first, of a picture of one thing and its ground, and what
-    was seen in it.
+    """Return `layer_num` layers (n, height, width, 4), bottom first, of a picture of one thing and its background, and
+    what the networks saw in it.
 
-    A picture of many parts is looked at first, if `see`: text and whole things come off it where grouping would cut
-    through them.
+    If `see`, text and whole things are removed first from a picture of many parts, if grouping would cut through them.
     """
     layers = np.zeros((layer_num, *picture.shape), np.uint8)
     if layer_num == 1:
@@ -108,8 +107,8 @@ def take_apart(picture: Bytes, layer_num: int, seed: int, report: Report, *, see
         return _peel(picture, view, layer_num, seed, report), view
     found = find_groups(sketch, layer_num, surfaces, report)
     found = replace(found, groups=sweep(found.groups, sketch))
-    # What is soft on a known ground was told by the ground; a single line of text stands out from it. Several lines
-    # would take all layers of a picture of few parts, and on an even ground its color tells small letters best.
+    # Soft things on a known background were already found; a single line of text stands out from them. Several lines
+    # would take all layers of a picture of few parts, and on an even background color finds small letters best.
     several = len(view.lines) != 1 and (found.soft is not None or not many)
     even = not many and found.ground is not None and found.ground.known and found.ground.noise < EVEN
     if view.anything and not several and not even and not matches(view, found.groups, many=many):
@@ -135,7 +134,7 @@ def take_apart(picture: Bytes, layer_num: int, seed: int, report: Report, *, see
 
 
 def _peel(picture: Bytes, seen: Seen, layer_num: int, seed: int, report: Report) -> Bytes:
-    """Return the layers of an opaque picture of which what is `seen` comes off."""
+    """Return the layers of an opaque picture, with what is `seen` lifted off as layers of its own."""
     lifted, rest = peel(picture[..., :3], seen, layer_num - 1, seed, report)
     ground = np.dstack([rest, picture[..., 3]])
     below, _ = take_apart(ground, layer_num - len(lifted), seed, report, see=False)
@@ -145,14 +144,14 @@ def _peel(picture: Bytes, seen: Seen, layer_num: int, seed: int, report: Report)
 
 
 def _lay(layers: Bytes, picture: Bytes, found: Found, sketch: Sketch, around: Halo | None, report: Report) -> Labels:
-    """Fill `layers` (count, height, width, 4) for `found`, whose groups are the layers seen at each sketch pixel.
+    """Fill `layers` (count, height, width, 4) from `found`, whose groups are the layers visible at each sketch pixel.
 
-    Returns the layer seen at each pixel of the picture, −1 where it is clear.
+    Returns the visible layer at each pixel of the picture, −1 where it is transparent.
     """
     count, seen, fit = len(layers), found.groups, found.ground
     height, width = picture.shape[:2]
     framed = fills_frame(seen)
-    # The outline of a texture, or on an unknown ground, tells too little of what is hidden.
+    # The outline of a texture, or on an unknown background, says too little about hidden parts.
     known = fit is None or fit.known
     whole = [
         _enlarge(
@@ -211,7 +210,7 @@ def _enlarge_halo(halo: Halo, width: int, height: int) -> Halo:
 
 
 def _enlarge(values: NDArray, width: int, height: int) -> NDArray:
-    """Return masks or labels at the picture's size, their outlines smooth: the sketch's pixels are no steps."""
+    """Return masks or labels at the picture's size with smooth outlines, without steps from the sketch's pixels."""
     if values.shape == (height, width):
         return values
     if values.dtype == np.bool_:
@@ -225,23 +224,23 @@ def _enlarge(values: NDArray, width: int, height: int) -> NDArray:
 
 
 class Steps:
-    """Reports progress in `total` steps, which a part of the work may take in smaller ones."""
+    """Reports progress in `total` steps; a part of the work may use smaller ones."""
 
     def __init__(self, progress: ProgressCallback | None, total: int) -> None:
         self.progress, self.total = progress, total
         self.done, self.pace = 0.0, 1.0
 
     def __call__(self, phase: str) -> None:
-        """Say that a step is done, and that `phase` goes on; the last step is left to `end`."""
+        """Report that a step is done and `phase` continues; the last step is left to `end`."""
         self._say(phase, min(int(self.done), self.total - 1))
         self.done += self.pace
 
     def span(self, share: float, steps: int) -> None:
-        """Let the next `steps` be `share` (0–1) of all that is to do for things."""
+        """Let the next `steps` make up `share` (0–1) of the work on all things."""
         self.pace = share * (self.total - 4) / steps
 
     def end(self, phase: str) -> None:
-        """Say that all is done."""
+        """Report that everything is done."""
         self._say(phase, self.total)
 
     def _say(self, phase: str, step: int) -> None:
@@ -249,7 +248,7 @@ class Steps:
             self.progress(Progress(phase=phase, step=step, total=self.total))
 
 
-# What the layers are called: by their color and place.
+# Names of layers, by color and position.
 
 HUES = (
     (15, "Red"), (42, "Orange"), (68, "Yellow"), (165, "Green"), (200, "Turquoise"),
@@ -263,12 +262,11 @@ FILLS = 0.5
 def layer_names(
     colors: list[Floats], alphas: list[Floats], language: Language, known: Mapping[int, str] | None = None
 ) -> list[str]:
-    """Return a name for each layer, such as "Blue, top left"; no two are the same.
+    """Return a distinct name for each layer, such as "Blue, top left".
 
-    The lowest is the "Background", unless most of the picture is clear there.
-
-    `known` has the names of layers, by their number, that need none of color and place.
-    `colors` are (n, 3) RGB 0–255 samples of each layer, `alphas` (height, width) small copies of its alpha, 0–1.
+    The lowest is "Background", unless it is transparent in most of the picture. `known` has names, by layer number,
+    that replace those by color and position. `colors` are (n, 3) RGB 0–255 samples of each layer, `alphas` (height,
+    width) small copies of its alpha, 0–1.
     """
     vocabulary = VOCABULARIES[language]
     names = [vocabulary.word("Background")] if alphas[0].mean() > FILLS else []
@@ -304,7 +302,7 @@ def color_name(sample: Floats) -> str:
 
 
 def place_name(alpha: Floats) -> str:
-    """Return where most of a layer lies: "center", "top left", "bottom", … or "throughout"."""
+    """Return the position of most of a layer: "center", "top left", "bottom", … or "throughout"."""
     height, width = alpha.shape
     total = float(alpha.sum()) + 1e-9
     x = float((alpha.sum(axis=0) * (np.arange(width) + 0.5)).sum()) / total / width

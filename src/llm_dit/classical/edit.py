@@ -55,12 +55,12 @@ EFFECTS: dict[str, Effect] = {
 
 
 NEEDS_NEW_SHAPE = frozenset({"opacity", "cast", "outline", "rotate"})
-"""Effects that come to nothing inside the outline as it is."""
+"""Effects that are invisible inside the existing outline."""
 _TURNS = frozenset({"mirror", "flip", "turn", "rotate"})
 _WHOLE_ONLY = _TURNS | {"cast", "outline"}
-"""Effects that a part of a layer cannot have without the rest."""
+"""Effects that apply only to a whole layer."""
 _BY_OUTLINE = frozenset({"cast", "outline", "glow", "sunset", "shadow", "cutout"})
-"""Effects that go by the layer's outline: within a region they are those of the whole layer."""
+"""Effects that follow the layer's outline: within a region they use the outline of the whole layer."""
 
 
 def edit_image(
@@ -72,17 +72,17 @@ def edit_image(
     subject: FindSubject = subject_of,
     within: Floats | None = None,
 ) -> Image.Image:
-    """Return the RGBA `layer` as `instruction` asks for, in its own size; `docs/instructions.md` is the reference.
+    """Return the RGBA `layer`, edited by `instruction`, at the same size; `docs/instructions.md` is the reference.
 
-    With `shape="keep"` the alpha is the layer's, byte for byte; with "new" glow, shadow, outline, blur, flips, turns,
-    opacity and background removal change it. What is fully transparent comes back without color; a layer of which
-    nothing is visible comes back as it is. `seed` fixes the grain of film. `progress` is called before the first and
-    after each operation and may raise `Canceled`. `subject` finds what stands out from a background. `within` (height,
-    width), 0–1, is where the layer may change: what lies there is edited as if it were all of the layer, but what goes
-    by an outline follows the whole layer's, and turns are refused.
+    With `shape="keep"` the alpha stays the same byte for byte; with "new" glow, shadow, outline, blur, flips, turns,
+    opacity and background removal change it. Fully transparent pixels lose their color; a layer without visible pixels
+    does not change. `seed` determines film grain. `progress` is called before the first and after each operation and
+    may raise `Canceled`. `subject` finds what stands out from a background. `within` (height, width), 0–1, is where the
+    layer may change: the region is edited like a whole layer, but effects that follow an outline use that of the whole
+    layer, and turns are refused.
 
-    Raises `InstructionError`, in the instruction's language, when the instruction is not understood, asks for something
-    that the shape rules out, or names what is not clear in this layer.
+    Raises `InstructionError`, in the instruction's language, if the instruction is not understood, asks for something
+    that the shape rules out, or names something that is not clear in this layer.
     """
     try:
         return _edit(layer, instruction, seed, shape, progress, subject, within)
@@ -122,10 +122,9 @@ def _edit(
 def _carry_out(
     operation: Operation, picture: Picture, scene: Scene, found: dict[Part, Floats | None], within: Floats | None
 ) -> Picture:
-    """Do it to all of the picture, to the part that is meant, or within a region, to as much of it as lies there.
+    """Apply the operation to the whole picture, to the named part, or to their part inside a region.
 
-    `found` has the parts that were looked for before: a sky that has been made pink is the same sky, so a part is
-    looked for once.
+    `found` caches the parts, so that each is searched only once: a sky that has turned pink is the same sky.
     """
     effect, part = EFFECTS[operation.effect], operation.part
     if part and part not in found:
@@ -148,7 +147,7 @@ def _carry_out(
 
 
 def _find(picture: Picture, part: Part, scene: Scene, *, is_shown: bool) -> Floats | None:
-    """Return where a part is, as `find_part` does; one that is not clear is all of the region by which it is shown."""
+    """Return the part by `find_part`; if it is unclear and a region is given, the part is the whole region (None)."""
     try:
         return find_part(picture, part, scene)
     except InstructionError as error:

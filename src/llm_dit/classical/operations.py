@@ -1,4 +1,4 @@
-"""What an instruction comes to: operations, which the effects carry out, or a refusal."""
+"""The result of parsing an instruction: operations for the effects, or a refusal."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -11,11 +11,11 @@ PartKind = Literal["thing", "ground", "color", "letters", "garment", "natural", 
 
 @dataclass(frozen=True, kw_only=True)
 class Part:
-    """What of a layer is meant: how it can be found, and the `name` that the user gave it, such as "her jacket".
+    """A part of a layer: how to find it, and the user's `name` for it, such as "her jacket".
 
-    A "thing" is the layer's subject, the "ground" what lies around that; a "color" has its `color`. "letters", a
-    "garment" and what has a "natural" color are looked for by their colors, `key` says which one in English; a "piece"
-    of a thing and "scenery" have none to go by.
+    A "thing" is the layer's subject, the "ground" its surroundings; a "color" has its `color`. "letters", a "garment"
+    and anything "natural" are found by their colors, and `key` is its English name; a "piece" of a thing and "scenery"
+    cannot be found by color.
     """
 
     kind: PartKind
@@ -26,13 +26,13 @@ class Part:
 
 @dataclass(frozen=True, kw_only=True)
 class Operation:
-    """An effect and how much of it.
+    """An effect and its parameters.
 
     `amount` is a factor ≥ 0 for a scale (1 changes nothing), degrees for "hue" and "rotate" (clockwise), −1…1 for
-    "tint", and a strength (1 is the plain effect) for everything else. `color` is the target, `second` where a
-    gradient ends, `source` the only color to change, or the one that stays. `size` is a count in the effect's own
-    unit: pixels of a blur, levels of a posterization, degrees of a gradient's way (0 to the right, 90 down). `part`
-    is what of the layer is meant, None for all of it.
+    "tint", and a strength (1 is the plain effect) for everything else. `color` is the target, `second` the end of a
+    gradient, `source` the only color to change, or the one to keep. `size` is in the effect's own unit: pixels of a
+    blur, levels of a posterization, degrees of a gradient (0 to the right, 90 down). `part` is the part of the layer to
+    edit, None for all of it.
     """
 
     effect: str
@@ -44,7 +44,7 @@ class Operation:
     part: Part | None = None
 
 
-# Why an instruction is not carried out, in a sentence or two of its own language, and how to get there instead.
+# Why an instruction is refused, in a sentence or two in its own language, and what to do instead.
 
 
 Language = Literal["en", "zh"]
@@ -157,11 +157,11 @@ _WAYS: dict[Reason, str] = {
     "region": "select",
     "other_language": "model",
 }
-"""What leads there: a tool of the page, a shape, another layer, a model."""
+"""What to do instead: use a tool of the page, a shape, another layer or a model."""
 
 
 def refusal(reason: Reason, language: Language = "en", **values: str | int) -> InstructionError:
-    """Return the error for a reason; `values` are what its words speak of."""
+    """Return the error for a reason; `values` fill in its text."""
     told = {name: str(value) for name, value in values.items()}
     hint = {"reason": reason, **told}
     if reason in _WAYS:
@@ -171,6 +171,6 @@ def refusal(reason: Reason, language: Language = "en", **values: str | int) -> I
 
 
 def translated(error: InstructionError, language: Language) -> InstructionError:
-    """Return a refusal in a language."""
+    """Return a refusal translated into `language`."""
     values = {name: value for name, value in error.hint.items() if name not in {"reason", "way"}}
     return refusal(error.hint["reason"], language, **values)  # pyright: ignore[reportArgumentType]

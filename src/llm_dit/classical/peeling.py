@@ -1,5 +1,5 @@
-"""Taking text and whole things off a picture, the uppermost first, each with what lies behind it: what is seen in it,
-or what somebody asks for by boxes and names."""
+"""Lifting text and whole things off a picture, the topmost first, and filling behind each: found by the networks, or
+given by the user as boxes and names."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,50 +24,50 @@ from llm_dit.options import NamedBox
 SUBJECT = 0.6
 """The overlap from which a layer is the subject."""
 COVERED, HALF, LARGER = 0.8, 0.5, 2.0
-"""A group is what is seen when it has this share of it, of letters in a picture of few parts the second, and is at most
-so many times larger."""
+"""The share of a detection that a group must cover to match it (the second for letters in a picture of few parts), and
+how many times larger the group may be."""
 SAME, AGAIN = 0.3, 0.5
-"""The shares of the smaller one from which two lines of text have the same letters, and two boxes are around them."""
+"""The shares of the smaller one from which two lines of text have the same letters, and two boxes the same line."""
 TELLING = 0.02
-"""The share of the picture from which what is seen tells more than the groups of a known ground."""
+"""The share of the picture from which a detected thing overrides the groups on a known background."""
 ALONE = 3.0
-"""How many times larger than the next one a thing must be to be the subject."""
+"""How many times larger than the next thing the subject must be."""
 BESIDE = 32
-"""Pixels around a thing that are matted with it: what lies beside it tells its colors."""
+"""The margin in pixels for matting a thing: its surroundings show their colors."""
 FAINT = 0.06
-"""The alpha below which a pixel is left to what lies behind."""
+"""The alpha below which a pixel belongs to what lies behind."""
 AROUND = 0.5
-"""The share of what lies around a thing from which another one is what it stands on."""
+"""The share of a thing's surroundings from which another thing is the one behind it."""
 DEEP = 0.7
-"""How dark a shadow is from which the ground is not seen well enough in it."""
+"""The darkness from which a shadow hides the background."""
 HAIR = 0.012
-"""How far hairs may stand out, as a share of the picture's longer side."""
+"""The farthest that hairs may stick out, as a share of the picture's longer side."""
 
 
 @dataclass(frozen=True, eq=False)
 class Seen:
-    """What a picture shows: `lines` of text, each its letters (height, width) and its words, from top to bottom, and
-    whole `things`, the largest first."""
+    """The detections in a picture: `lines` of text, each its letters (height, width) and its words, from top to bottom,
+    and whole `things`, the largest first."""
 
     lines: list[tuple[Mask, str]]
     things: list[Mask]
 
     @property
     def anything(self) -> bool:
-        """Whether there is something to take off."""
+        """Whether there is something to lift off."""
         return bool(self.lines or self.things)
 
 
 NOTHING = Seen([], [])
 Words = tuple[Floats, str]
-"""The corners (4, 2) of a box of text, and what is in it."""
+"""The corners (4, 2) of a box of text, and its words."""
 
 
 def look(rgb: Bytes, report: Report, most: int, *, deep: bool) -> Seen:
-    """Return what the networks see in `rgb` (height, width, 3), nothing where they are not set up.
+    """Return what the networks detect in `rgb` (height, width, 3); nothing if they are not installed.
 
-    It is text and, among `most` things in all, whole things; `most` 0 asks for text alone. A look that is not `deep`
-    finds the subject alone.
+    The result is text and whole things, `most` in total; `most` 0 asks for text only. A look that is not `deep` finds
+    only the subject.
     """
     lines = find_lines(rgb, report)
     if not most:
@@ -80,10 +80,10 @@ def look(rgb: Bytes, report: Report, most: int, *, deep: bool) -> Seen:
 
 def peel(rgb: Bytes, seen: Seen, most: int, seed: int, report: Report) -> tuple[list[Bytes], Bytes]:
     """Return at most `most` layers (height, width, 4) of what is `seen` in `rgb` (height, width, 3), bottom first, and
-    what lies behind.
+    the picture behind them.
 
-    Lines of text come off first, then things. Where there are more than `most`, lines share layers, then things do; one
-    layer takes all.
+    Lines of text come off first, then things. If there are more than `most`, lines share layers, then things do, down
+    to a single layer.
     """
     lifted: list[Bytes] = []
     rest = rgb
@@ -104,9 +104,9 @@ def peel(rgb: Bytes, seen: Seen, most: int, seed: int, report: Report) -> tuple[
 
 
 def called(seen: Seen, alphas: list[Mask], vocabulary: Vocabulary) -> dict[int, str]:
-    """Return the names of the layers that are what is `seen`, by their number, in the words of `vocabulary`.
+    """Return the names of the layers that show what is `seen`, by number, in the words of `vocabulary`.
 
-    `alphas` (height, width) tell where each layer, bottom first, shows.
+    `alphas` (height, width) are those of the layers, bottom first.
     """
     names: dict[int, str] = {}
     for number, alpha in enumerate(alphas[1:], 1):
@@ -120,10 +120,10 @@ def called(seen: Seen, alphas: list[Mask], vocabulary: Vocabulary) -> dict[int, 
 
 
 def matches(seen: Seen, groups: Labels, *, many: bool) -> bool:
-    """Return whether `groups` (height, width; 0 the ground) neither cut through what is `seen` nor lump it together.
+    """Return whether `groups` (height, width; 0 the background) neither cut through what is `seen` nor merge it.
 
-    A thing may be a part of a larger one, and lines of text may share a group, in which nothing else is; or, in a
-    picture that is not of `many` parts, not what they stand on.
+    A thing may be part of a larger one, and lines of text may share a group that contains nothing else; in a picture
+    without `many` parts the group may contain more, but not the surface behind the text.
     """
     things = [small for thing in seen.things if (small := _small(thing, groups.shape)).any()]
     for thing in things:
@@ -137,7 +137,7 @@ def matches(seen: Seen, groups: Labels, *, many: bool) -> bool:
     if sum(share for _, share in homes) < (COVERED if many else HALF) * sum(line.sum() for line in lines):
         return False
     if not many:
-        # Groups know letters well there, unless the letters went to what they stand on.
+        # There groups find letters well, unless the letters joined the surface behind them.
         kept = [(line, home) for line, (home, share) in zip(lines, homes, strict=True) if share >= COVERED * line.sum()]
         return not any((groups[_ring(line)] == home).mean() > 0.5 for line, home in kept)
     together = {home: np.zeros(groups.shape, bool) for home, _ in homes}
@@ -147,7 +147,7 @@ def matches(seen: Seen, groups: Labels, *, many: bool) -> bool:
 
 
 def _home(mask: Mask, groups: Labels) -> tuple[int, int]:
-    """Return the group above the ground that most of a mask is in, and how many of its pixels are."""
+    """Return the group above the background that contains most of a mask, and the number of its pixels there."""
     shares = np.bincount(groups[mask & (groups >= 0)], minlength=int(groups.max()) + 1)
     shares[0] = 0
     return int(shares.argmax()), int(shares.max())
@@ -163,8 +163,8 @@ def _small(mask: Mask, shape: tuple[int, ...]) -> Mask:
 
 
 def _is_part(thing: Mask, group: Mask, things: list[Mask]) -> bool:
-    """Return whether a thing is a part of a larger one: of a piece of a `group` that lies clear of the picture's edge,
-    with no other of `things` in it."""
+    """Return whether a thing is part of a larger one: of a connected piece of `group` that does not touch the picture's
+    edge and contains no other of `things`."""
     pieces = np.asarray(cv2.connectedComponents(group.astype(np.uint8))[1])
     piece = pieces == int(np.bincount(pieces[thing & group]).argmax())
     clear = not (piece[[0, -1]].any() or piece[:, [0, -1]].any())
@@ -175,7 +175,7 @@ def _is_part(thing: Mask, group: Mask, things: list[Mask]) -> bool:
 def find_lines(rgb: Bytes, report: Report) -> list[tuple[Mask, str]]:
     """Return the letters (height, width) and the words of each line of text in `rgb`, top to bottom.
 
-    There are none where the networks are not set up.
+    There are none if the networks are not installed.
     """
     found: list[tuple[Mask, list[Words]]] = []
     lines = find_text(rgb)
@@ -185,7 +185,7 @@ def find_lines(rgb: Bytes, report: Report) -> list[tuple[Mask, str]]:
         if not mask.any():
             continue
         said = spaced(line, mask)
-        # Two boxes of one line grow into each other.
+        # Two boxes of one line overlap after growing.
         for number, (other, parts) in enumerate(found):
             if (mask & other).sum() > SAME * min(mask.sum(), other.sum()):
                 found[number] = (mask | other, _with(parts, (line.corners, said)))
@@ -196,7 +196,7 @@ def find_lines(rgb: Bytes, report: Report) -> list[tuple[Mask, str]]:
 
 
 def _with(parts: list[Words], new: Words) -> list[Words]:
-    """Return the parts of a line with a new one; of two boxes around the same letters, the one that says more."""
+    """Return the parts of a line with a new one; of two boxes around the same letters, the one with more text wins."""
     for number, part in enumerate(parts):
         shared = cv2.intersectConvexConvex(part[0], new[0])[0]
         if shared > AGAIN * min(cv2.contourArea(corners) for corners, _ in (part, new)):
@@ -205,7 +205,7 @@ def _with(parts: list[Words], new: Words) -> list[Words]:
 
 
 def _in_order(parts: list[Words]) -> str:
-    """Return the words of a line's parts as they are read, from left to right or from top to bottom."""
+    """Return the words of a line's parts in reading order, from left to right or from top to bottom."""
     middles = np.array([corners.mean(axis=0) for corners, _ in parts])
     along = int(np.ptp(middles, axis=0).argmax())
     said = [parts[number][1] for number in np.argsort(middles[:, along], kind="stable")]
@@ -213,12 +213,12 @@ def _in_order(parts: list[Words]) -> str:
 
 
 def _is_subject(things: list[Mask]) -> bool:
-    """Return whether the first of some things is what the picture shows."""
+    """Return whether the first thing is the picture's subject."""
     return bool(things) and (len(things) == 1 or int(things[0].sum()) > ALONE * int(things[1].sum()))
 
 
 def _joined(masks: list[Mask], room: int) -> list[Mask]:
-    """Return the masks, the last two joined until there are `room`; none where there is no room."""
+    """Return the masks, with the last two joined until there are `room`; none if `room` is 0."""
     masks = list(masks)
     while len(masks) > max(room, 1):
         last = masks.pop()
@@ -227,23 +227,23 @@ def _joined(masks: list[Mask], room: int) -> list[Mask]:
 
 
 def _apart(things: list[Mask], mask: Mask) -> Mask:
-    """Return which of some things are not what lies behind `mask`: those that do not surround it."""
+    """Return the area of the things that do not lie behind `mask`: those that do not surround it."""
     ring = _ring(mask)
     others = [thing for thing in things if (thing & ring).sum() < AROUND * ring.sum()]
     return grown(np.logical_or.reduce([np.zeros_like(mask), *others]), 2 * BAND)
 
 
 def _ring(mask: Mask) -> Mask:
-    """Return what lies around a mask, but for the pixels that may be mixed with it."""
+    """Return the surroundings of a mask, without the pixels that may be mixed with it."""
     return grown(mask, 3 * BAND) & ~grown(mask, BAND)
 
 
 def _lift_text(rgb: Bytes, mask: Mask, seed: int, report: Report) -> tuple[Bytes, Bytes]:
-    """Return the letters at `mask`, with their shadow, as a layer, and the picture with what lies behind them."""
+    """Return the letters at `mask`, with their shadow, as a layer, and the picture behind them."""
     dark = find_shadow(rgb, mask)
     hole, lit = grown(mask, BAND), rgb
     if dark is not None:
-        # In a shadow the ground itself is seen, darker; where hardly anything is seen of it, it is continued.
+        # In a shadow the background is visible, but darker; where it is hardly visible, it is filled.
         lit = np.rint((rgb / (1 - np.minimum(dark, DEEP))[..., None]).clip(0, 255)).astype(np.uint8)
         hole |= grown(dark >= DEEP, BAND)
     below = fill_behind(lit, hole, seed, report)
@@ -256,7 +256,7 @@ def _lift_text(rgb: Bytes, mask: Mask, seed: int, report: Report) -> tuple[Bytes
     alpha, colors = matte(plan, 1, colors, under, None)
     report("matting")
     if dark is not None:
-        # The letters over black of the shadow's alpha.
+        # The letters are composited over black with the shadow's alpha.
         whole = alpha + dark[window] * (1 - alpha)
         colors = colors * (alpha / np.maximum(whole, 1e-3))[..., None]
         alpha = whole
@@ -264,13 +264,13 @@ def _lift_text(rgb: Bytes, mask: Mask, seed: int, report: Report) -> tuple[Bytes
 
 
 def _lift_thing(rgb: Bytes, thing: Mask, apart: Mask, seed: int, report: Report) -> tuple[Bytes, Bytes]:
-    """Return a thing as a layer, and the picture with what lies behind it, which is nothing `apart`."""
+    """Return a thing as a layer, and the picture behind it, filled without using `apart`."""
     thing = thing | (sticking_out(rgb, thing) & ~apart)
     reach = max(2 * BAND, round(HAIR * max(thing.shape)))
     window = window_around(thing, reach + BESIDE)
     part, guess = rgb[window], thing[window]
     alpha = closed_form(part, ~grown(~guess, BAND), ~grown(guess, reach), guess)
-    # What is faint beside a thing is still of its edge: it must not be seen in what goes on behind it.
+    # Faint pixels beside a thing belong to its edge, and must not be a source for the filling.
     hole = np.zeros_like(thing)
     hole[window] = grown(alpha > FAINT, 2 * BAND)
     alpha = np.where(alpha < FAINT, 0, alpha)
@@ -281,7 +281,7 @@ def _lift_thing(rgb: Bytes, thing: Mask, apart: Mask, seed: int, report: Report)
     colors = paint(plan, 1, depth(plan.rank), under) if plan.rank.any() else values
     report("matting")
     solid = (alpha > 0.98)[..., None]
-    # F = (I - (1 - alpha) B) / alpha, as far as the colors near by allow.
+    # F = (I - (1 - alpha) B) / alpha, as far as the colors nearby allow.
     share = np.maximum(alpha, 0.1)[..., None]
     own_color = ((values - (1 - share) * under) / share).clip(0, 255)
     colors = np.where(solid, values, colors + (own_color - colors) * alpha[..., None])
@@ -289,7 +289,7 @@ def _lift_thing(rgb: Bytes, thing: Mask, apart: Mask, seed: int, report: Report)
 
 
 def _plan(rgb: Bytes, mask: Mask) -> Plan:
-    """Return what to matte of one thing at `mask` over all that lies behind it."""
+    """Return the inputs for matting one thing at `mask` over everything behind it."""
     values = rgb.astype(np.float32)
     return Plan(
         rgb=values,
@@ -302,29 +302,29 @@ def _plan(rgb: Bytes, mask: Mask) -> Plan:
 
 
 def _layer(colors: Floats, alpha: Floats, window: tuple[slice, slice], shape: tuple[int, ...]) -> Bytes:
-    """Return a layer of a picture of `shape`, which shows nothing outside of a window of it."""
+    """Return a layer of a picture of `shape`, transparent outside a window of it."""
     layer = np.zeros((*shape[:2], 4), np.uint8)
     layer[window] = np.dstack([np.rint(colors.clip(0, 255)), np.rint(alpha * 255)])
     return layer
 
 
-# What somebody asks for by a box and a name comes off before the rest is taken apart.
+# What the user marks by a box and a name is lifted off before the rest is decomposed.
 
 WITHIN = 0.8
-"""The share of a line of text within a box from which the line belongs to it."""
+"""The share of a line of text inside a box from which the line belongs to it."""
 FILLED = 0.5
-"""The share of a box that lines of text take from which they are what is meant."""
+"""The share of a box from which lines of text are its content."""
 Named = tuple[Image.Image, str]
 
 
 def lift_named(
     picture: Image.Image, regions: Sequence[NamedBox], seed: int, report: Report
 ) -> tuple[list[Named], Image.Image]:
-    """Return a layer and its name for each of `regions`, bottom first, and what is left of an RGBA `picture`.
+    """Return a layer and its name for each of `regions`, bottom first, and the rest of an RGBA `picture`.
 
-    All have the picture's size. What is in a box is text where lines of text fill it, else what `select` finds by the
-    box. Text comes off first, then things, the smallest first: a hat lies above the head that it is on, and the head
-    goes on behind it. Raises `InputError` where there is nothing in a box.
+    All have the picture's size. The content of a box is text if lines of text fill it, otherwise what `select` finds by
+    the box. Text is lifted off first, then things, the smallest first: a hat lies above the head that wears it, and the
+    head continues behind it. Raises `InputError` if a box contains nothing.
     """
     pixels = np.asarray(picture)
     opaque = bool((pixels[..., 3] == 255).all())
@@ -348,7 +348,7 @@ def lift_named(
 
 
 def _text_in(region: NamedBox, lines: Sequence[Mask]) -> Mask | None:
-    """Return the lines of text that are what a box is around, None where it is around something else."""
+    """Return the lines of text that fill a box, or None if its content is something else."""
     left, top, right, bottom = (max(0, round(value)) for value in region.box)
     window = slice(top, bottom), slice(left, right)
     inside = [line for line in lines if line[window].sum() >= WITHIN * line.sum()]
@@ -369,7 +369,7 @@ def _thing_in(picture: Image.Image, region: NamedBox, number: int) -> Mask:
 
 
 def _cut(picture: Image.Image, things: Sequence[tuple[Mask, str]], report: Report) -> tuple[list[Named], Image.Image]:
-    """Cut things from a picture with clear parts, which go on behind them as far as they reach around them."""
+    """Cut things from a picture with transparency; their surroundings continue behind them."""
     lifted: list[Named] = []
     for mask, name in things:
         report("filling")

@@ -28,21 +28,21 @@ Point = tuple[float, float]
 """x and y in pixels from the picture's top left corner."""
 
 MOST_POINTS = 1000
-"""Of all clicks, or of a line."""
+"""The most clicks, or points of a line."""
 WORK_PIXELS, SURVEY_PIXELS = 90_000, 60_000
-"""What is decided on, the part of the picture that counts, and what a click is looked up in are at most so large."""
+"""The most pixels of the copy for solving a part of the picture, and of the copy for a click."""
 TILE = 768
-"""The side of the parts in which an outline is found at full size, in pixels."""
+"""The side in pixels of the tiles in which an outline is refined at full size."""
 MOST_LOOKS = 4
-"""Strokes and things at which the network looks; all further ones go by colors, so that many clicks take no minutes."""
+"""The most strokes and things for the network; the rest use colors only, so that many clicks do not take minutes."""
 CLOSED = 0.25
-"""A line whose ends are nearer to each other than this share of its length goes around the thing."""
+"""A line whose ends are nearer to each other than this share of its length encloses the thing."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Hints:
-    """What is pointed at, in pixels of the picture: `inside` are outlines beyond which nothing is selected, `strokes`
-    and `without` places on the thing and beside it, a click a line of one place."""
+    """The user's marks in pixels of the picture: `inside` are outlines that limit the selection, `strokes` and
+    `without` points on and beside the thing; a click is a stroke of one point."""
 
     inside: Sequence[Sequence[Point]]
     strokes: Sequence[Sequence[Point]]
@@ -57,12 +57,12 @@ def select(
     box: tuple[float, float, float, float] | None = None,
     line: Sequence[Point] = (),
 ) -> Image.Image:
-    """Return the thing that is pointed at as a mask, an image of mode "L" in `image`'s size: 255 is the thing.
+    """Return the indicated thing as a mask, an image of mode "L" in `image`'s size: 255 is the thing.
 
-    All places are in pixels from the top left corner. `points` lie on the thing, `without` on what is not wanted. `box`
-    (left, top, right, bottom) lies around it, and so does a `line` whose ends meet; any other line is drawn on it.
-    What is clear in `image` is never selected. Raises `InputError` when nothing is pointed at, when a place is not
-    finite, or when no place lies in the picture.
+    All coordinates are in pixels from the top left corner. `points` lie on the thing, `without` on what is not wanted.
+    `box` (left, top, right, bottom) encloses it, and so does a `line` whose ends meet; any other line is drawn on it.
+    Transparent pixels of `image` are never selected. Raises `InputError` if no mark is given, if a coordinate is not
+    finite, or if no mark lies in the picture.
     """
     hints = _hints(image.size, points, without, box, line)
     picture = np.asarray(image.convert("RGBA"))
@@ -77,7 +77,7 @@ def select(
 
 
 def _add(mask: Bytes, picture: Bytes, hints: _Hints, *, sees: bool, widens: bool = False) -> None:
-    """Add to a mask (height, width) what lies within the outlines of hints, which may be too narrow if it `widens`."""
+    """Add the thing within the outlines of hints to a mask (height, width); if `widens`, they may be too narrow."""
     left, top, right, bottom = _window(mask.shape[::-1], hints.inside)
     window = slice(top, bottom), slice(left, right)
     part = picture[window]
@@ -122,13 +122,13 @@ def _is_closed(line: Sequence[Point]) -> bool:
 
 
 def _meets(size: tuple[int, int], places: Sequence[Point]) -> bool:
-    """Return whether the box around places has anything of the picture in it."""
+    """Return whether the bounding box of points overlaps the picture."""
     xs, ys = [x for x, _ in places], [y for _, y in places]
     return min(xs) < size[0] and max(xs) >= 0 and min(ys) < size[1] and max(ys) >= 0
 
 
 def _window(size: tuple[int, int], inside: Sequence[Sequence[Point]]) -> Box:
-    """Return the part of a picture that outlines lie in, with what is around them."""
+    """Return the part of a picture that contains outlines, with a margin."""
     xs, ys = [x for outline in inside for x, _ in outline], [y for outline in inside for _, y in outline]
     more = 8 + AROUND * max(max(xs) - min(xs), max(ys) - min(ys))
     left, top = max(0, math.floor(min(xs) - more)), max(0, math.floor(min(ys) - more))
@@ -137,8 +137,8 @@ def _window(size: tuple[int, int], inside: Sequence[Sequence[Point]]) -> Box:
 
 
 def _proposed(picture: Bytes, hints: _Hints) -> list[Sequence[Point]]:
-    """Return a box around a first guess of what each stroke is on that no outline has, so that it is looked at again,
-    and nearer."""
+    """Return a box around a first guess for each stroke that lies in no outline, so that the guess is solved again at a
+    larger scale."""
     strokes = [stroke for stroke in hints.strokes if not any(_meets_box(stroke, outline) for outline in hints.inside)]
     if not strokes:
         return []
@@ -165,13 +165,13 @@ def _proposed(picture: Bytes, hints: _Hints) -> list[Sequence[Point]]:
 
 
 def _meets_box(stroke: Sequence[Point], outline: Sequence[Point]) -> bool:
-    """Return whether a place of a stroke lies in the box around an outline."""
+    """Return whether a point of a stroke lies in the bounding box of an outline."""
     xs, ys = [x for x, _ in outline], [y for _, y in outline]
     return any(min(xs) <= x <= max(xs) and min(ys) <= y <= max(ys) for x, y in stroke)
 
 
 def _looser(xs: Sequence[float], ys: Sequence[float]) -> Sequence[Point]:
-    """Return the box around places, a little larger."""
+    """Return the bounding box of points, slightly enlarged."""
     more = 3 + 0.03 * max(max(xs) - min(xs), max(ys) - min(ys))
     return _rectangle(min(xs) - more, min(ys) - more, max(xs) + more, max(ys) + more)
 
@@ -180,18 +180,18 @@ def _rectangle(left: float, top: float, right: float, bottom: float) -> Sequence
     return [(left, top), (right, top), (right, bottom), (left, bottom)]
 
 
-# Deciding on a small copy.
+# Solving on a small copy.
 
 
 def _decide(part: Bytes, hints: _Hints, corner: tuple[int, int], *, sees: bool, widens: bool) -> Floats:
-    """Return for a part of a picture, with its corner there, how much each place is the thing, 0–1, at a small size."""
+    """Return each pixel's share of the thing, 0–1, at a small size, for a part of a picture at `corner`."""
     small = _shrunk(part, WORK_PIXELS)
     sketch = draw_sketch(small)
     shape = sketch.visible.shape
     scale = (shape[1] / part.shape[1], shape[0] / part.shape[0])
     labels = smooth_merge(oversegment(sketch), sketch.lab)
     on = _drawn(shape, hints.strokes, corner, scale) & sketch.visible
-    # Who points at what is not wanted means all of its color.
+    # A click on what is not wanted excludes all of its color.
     off = _drawn(shape, hints.without, corner, scale)
     off |= np.isin(labels, np.setdiff1d(labels[off & sketch.visible], labels[on]))
     allowed = _drawn(shape, hints.inside, corner, scale, filled=True)
@@ -208,7 +208,7 @@ def _shrunk(part: Bytes, pixels: int) -> Bytes:
     scale, size = bounded(height, width, pixels)
     if scale == 1:
         return part
-    # Pillow resamples RGBA premultiplied: what is clear colors nothing.
+    # Pillow resamples RGBA premultiplied, so that transparent pixels do not affect colors.
     return np.asarray(Image.fromarray(part, "RGBA").resize(size, Image.Resampling.BOX))
 
 
@@ -220,9 +220,9 @@ def _drawn(
     *,
     filled: bool = False,
 ) -> Mask:
-    """Return the pixels of a small copy (height, width) that lines of places lie on, or go around.
+    """Return the pixels of a small copy (height, width) on or inside lines of points.
 
-    The copy is of what begins at a corner of the picture."""
+    The copy shows the part of the picture at `corner`."""
     mask = np.zeros(shape, np.uint8)
     radius = max(1, round(0.006 * max(shape)))
     for line in lines:
@@ -240,7 +240,7 @@ def _drawn(
 
 
 def _refined(part: Bytes, rough: Floats) -> Bytes:
-    """Return the alpha of the thing (height, width), 0–255, along the edges that the picture has.
+    """Return the alpha of the thing (height, width), 0–255, with edges that follow the picture's.
 
     A guided filter (He, Sun and Tang, "Guided image filtering", ECCV 2010) on the picture's own colors, tile by tile
     around the edges in each.
@@ -256,7 +256,7 @@ def _refined(part: Bytes, rough: Floats) -> Bytes:
         for left in range(0, width, TILE):
             x0, y0, x1, y1 = box_of(edges[top : top + TILE, left : left + TILE])
             if x1 > 0:
-                # No farther from an edge than the radius is anything changed, by what is three times as far away.
+                # Only pixels within the radius of an edge change, and they depend on pixels up to three times as far.
                 y, x = max(0, top + y0 - 6 * radius), max(0, left + x0 - 6 * radius)
                 outer = (slice(y, top + y1 + 6 * radius), slice(x, left + x1 + 6 * radius))
                 found = _sharpened(part[outer], alpha[outer], radius)
@@ -273,8 +273,8 @@ def _sharpened(part: Bytes, alpha: Bytes, radius: int) -> Bytes:
     soft = np.asarray(cv2.ximgproc.guidedFilter(guide, rough, radius, 1e-5))
     disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1))
     core, reach = cv2.erode(rough, disc), cv2.dilate(rough, disc)
-    # Where the picture is blurred or its colors hardly differ the filter is wide, and the edge is not; but what of the
-    # thing shines into the pixels beside it is its own, and nothing of it must stay behind.
+    # Where the picture is blurred or its colors hardly differ, the filter's edge is wider than the picture's; but light
+    # from the thing in the pixels beside it belongs to the thing and must not stay behind.
     sharp = ((soft - 0.4) / 0.2).clip(0, 1)
     beside = cv2.dilate(sharp, np.ones((3, 3), np.uint8)) > 0.5
     sharp = np.where(beside, np.maximum(sharp, soft - 0.1).clip(0, 1), 0)
