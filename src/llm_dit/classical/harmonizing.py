@@ -1,4 +1,4 @@
-"""Fitting the colors and the light of a layer to the picture around it, and a shadow where it stands."""
+"""Matching a layer's color and light to the surrounding picture, and a contact shadow below it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -13,39 +13,40 @@ from llm_dit.layer import NO_GROUPS, Groups, Layer, plain
 from llm_dit.layers import canvas_size
 from llm_dit.surroundings import Surroundings, SurroundingsLike, read_surroundings, seen_box, surroundings_of
 
-# How likely colors are near a layer: a histogram of its surroundings, smoothed, those next to it counted most.
+# The density of colors near a layer: a smoothed histogram of its surroundings, weighted by proximity.
 
 BINS, BLUR_BINS = 20, 1.1
 SIDE = 512
-"""Pixels of the longer side at which colors are looked at."""
+"""The longer side in pixels at which colors are compared."""
 NEAR_SHARE, FAR_WEIGHT = 0.12, 0.08
-"""A color's weight falls with its distance from the layer, over this share of the longer side, to this least one."""
+"""A color's weight falls with its distance from the layer, over this share of the longer side, to this minimum."""
 FLOOR, NEUTRAL_SHARE, FAR_SHARE = 0.05, 0.1, 0.2
-"""Of likelihoods: of any color, of neutral ones, which every picture may have, and of those farther away."""
+"""The weights in the mixture: any color, neutral colors, which every picture may have, and distant colors."""
 SAMPLES, GROUND_SAMPLES, LEAST_PIXELS = 250, 4000, 30
 SOLID = 0.7
-"""Pixels with less alpha have colors of their own that hardly show."""
+"""The least alpha of a pixel whose color counts; at less, the color is hardly visible."""
 
-# What may be wrong with a layer's colors, and how it is found: the change under which they are most likely.
+# The model of a layer's color error, and the search for the change with the highest likelihood.
 
 USUAL = np.array([0.4, 0.15, 0.15, 0.25, 0.22])
 """Standard deviations: exposure, red and blue (logarithms of gains), gamma and saturation (of exponent and factor)."""
 DRAWN, VOLUME = 0.2, 0.8
-"""How much the usual counts, and that a change that makes colors more alike makes them more likely by itself."""
+"""The weight of the prior, and of the correction for changes that raise the likelihood by making colors more alike."""
 ROUNDS, TRIED, KEPT = 4, 60, 10
 MATCHED = (-1.0, -0.6)
-"""Log-likelihood of the changed layer less that of its surroundings: from where a match is believed, and in full."""
+"""The log-likelihood of the changed layer minus that of its surroundings: from the first a match counts in part, from
+the second fully."""
 GAINED = (1.0, 1.8)
-"""What the log-likelihood gains by the change: below the first nothing is done, from the second on all of it."""
+"""The gain in log-likelihood: up to the first nothing changes, from the second the full change is applied."""
 USUAL_REACH = (1.0, 1.4)
-"""The largest part of a change, in standard deviations: so far it is believed in full, and from the second not at all;
-colors that match what they have nothing to do with are most often found far off."""
+"""The largest part of a change, in standard deviations: up to the first it is applied fully, from the second not at
+all, because matches with unrelated colors usually need large changes."""
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 
 
 class HarmonizedLayers(list[Layer]):
-    """A stack, bottom first, whose layer at `place` was harmonized by `strength`, 0 for not at all to 1; its shadow, if
-    there is one, lies right below it."""
+    """A stack, bottom first, whose layer at `place` was harmonized by `strength`, 0 (unchanged) to 1; its shadow, if
+    any, lies right below it."""
 
     def __init__(self, layers: Sequence[Layer], place: int, strength: float) -> None:
         super().__init__(layers)
@@ -55,7 +56,7 @@ class HarmonizedLayers(list[Layer]):
 
 @dataclass(frozen=True, kw_only=True)
 class Harmony:
-    """A picture with other colors, its alpha as before, byte for byte; with a `strength` of 0 it is as it was."""
+    """A picture with changed colors and the same alpha, byte for byte; a `strength` of 0 means no change."""
 
     image: Image.Image
     strength: float
@@ -71,11 +72,11 @@ def harmonize(
     shadow: bool = False,
     name: str = "",
 ) -> HarmonizedLayers:
-    """Return a stack, bottom first, whose layer at `index` has the color and light of what the others show around it.
+    """Return a stack, bottom first, whose layer at `index` matches the color and light of the other layers around it.
 
-    The canvas is `width` × `height` pixels, or as `composite` has it. Where nothing says what the colors should be, as
-    with a drawing on a photograph, the layer stays as it is. With `shadow` a new layer below it, called `name` or
-    "Shadow of …", is dark where it stands. Raises `InputError` for an index that is none.
+    The canvas is `width` × `height` pixels, or that of `composite`. If the surroundings do not determine the colors, as
+    for a drawing on a photograph, the layer does not change. With `shadow` a new layer below it, named `name` or
+    "Shadow of …", darkens where it stands. Raises `InputError` for an invalid index.
     """
     width, height = canvas_size(layers, width, height)
     if not 0 <= index < len(layers):
@@ -92,11 +93,11 @@ def harmonize(
 def harmonize_layer(layer: Image.Image, surroundings: SurroundingsLike) -> Harmony:
     """Return a layer's picture with the color and light of its surroundings, a picture of its size or of its stack.
 
-    Exposure, white balance, gamma and saturation are changed such that the layer's colors are the most likely among
-    those around it, as the distributions of two pictures of one scene agree (color transfer: Reinhard et al., 2001,
-    Pitié et al., 2007; here by maximum likelihood under the histogram of the surroundings, Parzen, 1962, found by the
-    cross-entropy method, Rubinstein, 1999). The mean of the best changes is taken, as far as they make a match, and a
-    better one than before.
+    Exposure, white balance, gamma and saturation are changed so that the layer's colors have the highest likelihood
+    among the surrounding ones, because the color distributions of two pictures of one scene agree (color transfer:
+    Reinhard et al., 2001, Pitié et al., 2007; here by maximum likelihood under the histogram of the surroundings,
+    Parzen, 1962, with the cross-entropy method, Rubinstein, 1999). The mean of the best changes is applied, to the
+    degree that it makes a match, and a better one than before.
     """
     image = layer.convert("RGBA")
     around = read_surroundings(surroundings, image)
@@ -122,7 +123,7 @@ def harmonize_layer(layer: Image.Image, surroundings: SurroundingsLike) -> Harmo
 
 
 def _samples(image: Image.Image, around: Surroundings) -> tuple[Plane, Plane, Plane] | None:
-    """Return colors (n, 3), 0–1, of the layer, of what is near it and of all around it; None for too few of them."""
+    """Return colors (n, 3), 0–1, of the layer, its near and its whole surroundings, or None if there are too few."""
     left, top, right, bottom = around.box
     share = min(1.0, SIDE / max(right - left, bottom - top))
     size = max(1, round((right - left) * share)), max(1, round((bottom - top) * share))
@@ -148,7 +149,7 @@ def _ramp(value: float, between: tuple[float, float]) -> float:
 
 
 def _changed(colors: Plane, change: Plane) -> Plane:
-    """Return colors (…, 3), 0–1, with more or less saturation, then gamma, exposure and white balance."""
+    """Return colors (…, 3), 0–1, with changed saturation, then gamma, exposure and white balance."""
     exposure, red, blue, gamma, saturation = (float(value) for value in change)
     gray = (colors @ LUMA)[..., None]
     vivid = np.clip(gray + (colors - gray) * np.float32(np.exp(saturation)), 0, 1)
@@ -157,7 +158,7 @@ def _changed(colors: Plane, change: Plane) -> Plane:
 
 
 def _most_likely(own: Plane, chance: Plane) -> Plane:
-    """Return the mean of the changes under which a layer's colors are the most likely."""
+    """Return the mean of the changes with the highest likelihood of a layer's colors."""
     logarithms = np.log(own.clip(0.02, 1)).sum(-1).mean()
 
     def score(change: Plane) -> float:
@@ -176,7 +177,7 @@ def _most_likely(own: Plane, chance: Plane) -> Plane:
 
 
 def _density(colors: Plane) -> Plane:
-    """Return how much more often than by chance colors (n, 3) are in each bin (`BINS`, `BINS`, `BINS`)."""
+    """Return the density of colors (n, 3) in each bin (`BINS`, `BINS`, `BINS`), relative to a uniform one."""
     counts = np.zeros((BINS,) * 3, np.float32)
     np.add.at(counts, tuple(np.rint(colors * (BINS - 1)).astype(np.intp).T), 1)
     for axis in range(3):
@@ -187,7 +188,7 @@ def _density(colors: Plane) -> Plane:
 
 
 def _likelihood(chance: Plane, colors: Plane) -> float:
-    """Return the mean of the log-likelihoods of colors (n, 3), between the bins."""
+    """Return the mean log-likelihood of colors (n, 3), interpolated between the bins."""
     at = colors.clip(0, 1) * (BINS - 1)
     first = np.minimum(at.astype(np.intp), BINS - 2)
     part = at - first
@@ -208,17 +209,17 @@ def _neutral() -> Plane:
 KERNEL = np.exp(-0.5 * (np.arange(-3, 4) / BLUR_BINS) ** 2) / np.exp(-0.5 * (np.arange(-3, 4) / BLUR_BINS) ** 2).sum()
 NEUTRAL = _neutral()
 
-# The shadow where a thing touches what it stands on: dark along its foot, fading with the gap below it.
+# The contact shadow: dark along the foot of a thing, fading with the gap below it.
 
 GAP_SHARE = 0.1
-"""A part of the outline that is this share of the height above the foot gives about a third of the shadow."""
+"""The height above the foot, as a share of the layer's, at which the outline casts about a third of the shadow."""
 SHADOW_OPACITY = 0.6
 DARK = 0.2
-"""Of the color of the surroundings, so much is left in the shadow."""
+"""The share of the surroundings' color that remains in the shadow."""
 
 
 def contact_shadow(layer: Layer, surroundings: Surroundings, width: int, height: int) -> Layer | None:
-    """Return a soft, dark layer for below a layer, along the foot of what is seen of it; None where nothing is."""
+    """Return a soft, dark layer for below a layer, along the foot of its visible part, or None if nothing shows."""
     baked = plain(layer, width, height)
     alpha = np.asarray(baked.image.getchannel("A"), np.float32) / 255
     solid = alpha > 0.5

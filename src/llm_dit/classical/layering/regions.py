@@ -280,7 +280,7 @@ def smooth_merge(labels: Labels, lab: Floats) -> Labels:
     fast region merging", IEEE TIP 1998), with the border's own contrast as the cost. In a picture of noise, merging
     continues until at most `MOST` regions remain.
     """
-    if labels.max() < 0:  # all is clear
+    if labels.max() < 0:  # fully transparent
         return labels
     limit = SAME_PAINT
     blurred = cv2.GaussianBlur(lab, (0, 0), 0.7)
