@@ -1,4 +1,4 @@
-"""Editing a layer through a model that knows opaque pictures, or transparent ones: frame, show, align, restore."""
+"""Editing a layer with a model for opaque or RGBA pictures: crop, compose, register, restore alpha."""
 
 from llm_dit.editing.canvas import EditCanvas, EditResult, prepare
 from llm_dit.editing.context import ContextCanvas, prepare_context

@@ -1,4 +1,4 @@
-"""A layer made into a picture that an image model can edit, and the model's answer made into a layer again."""
+"""Turns a layer into a picture that an image model can edit, and the model's result into a layer."""
 
 import math
 from collections.abc import Iterator
@@ -28,13 +28,13 @@ from llm_dit.editing.registration import Motion, measure_motion, undo_motion
 from llm_dit.options import EditOutputSize, Shape
 from llm_dit.surroundings import VISIBLE_ALPHA, seen_box
 
-# Which part of a layer the model gets to see, and at what size.
+# The part of a layer that the model sees, and its size.
 
-# Beyond 4:1 the model has seen hardly any picture; the rest is filled with transparency.
+# Models have seen hardly any picture beyond 4:1; such a box is padded with transparency.
 MAX_RATIO = 4.0
-# A smaller piece is shown with more of its surroundings: enlarging it further adds nothing but blur.
+# A smaller piece is shown with more surroundings, because enlarging it further would only blur it.
 MIN_SIDE = 64
-# A region is shown with so much of its longer side all around, so that a model sees what it belongs to.
+# The margin around a region, relative to its longer side, so that the model sees the context.
 AROUND_REGION = 0.5
 MIN_REGION_SIDE = 256
 
@@ -44,7 +44,7 @@ Box = tuple[int, int, int, int]
 
 @dataclass(frozen=True, kw_only=True)
 class Crop:
-    """`box` (left, top, right, bottom) in the layer's pixels, which may reach beyond it, shown at `size` in pixels."""
+    """`box` (left, top, right, bottom) in the layer's pixels, possibly beyond its edges, shown at `size` in pixels."""
 
     box: Box
     size: tuple[int, int]
@@ -54,11 +54,11 @@ class Crop:
         return self.box[2] - self.box[0], self.box[3] - self.box[1]
 
     def cut(self, layer: Image.Image) -> Image.Image:
-        """Return the box of an RGBA layer at the layer's own resolution; what lies beyond the layer is transparent."""
+        """Return the box of an RGBA layer at the layer's own resolution, transparent beyond its edges."""
         return layer.crop(self.box)
 
     def paste(self, layer: Image.Image, piece: Image.Image) -> Image.Image:
-        """Return the layer with `piece`, of the box's size, in its place; what lies beyond the layer is cut off."""
+        """Return the layer with `piece`, of the box's size, at the box; parts beyond its edges are cropped."""
         pasted = layer.copy()
         pasted.paste(piece, self.box[:2])
         return pasted
@@ -67,10 +67,10 @@ class Crop:
 def crop_to_content(
     layer: Image.Image, margin: float, target_area: int, multiple: int, within: Box | None = None
 ) -> Crop:
-    """Return the box around what is visible in an RGBA layer, with a margin, and the size at which to show it.
+    """Return the box of an RGBA layer's visible content, with a margin, and the size at which to show it.
 
-    `margin` is a share of the longer side. It stays inside the layer, or `within` a box, so that an opaque picture gets
-    no frame; only a box longer than 4:1 is padded beyond. A layer with nothing visible is shown whole.
+    `margin` is relative to the longer side. The box stays inside the layer, or `within` a box, so that an opaque
+    picture gets no frame; only a box longer than 4:1 is padded beyond. A fully transparent layer is shown whole.
     """
     left, top, right, bottom = seen_box(layer)
     room = math.ceil(margin * max(right - left, bottom - top))
@@ -83,7 +83,7 @@ def crop_to_content(
 def crop_around(region: Box, layer: Image.Image, target_area: int, multiple: int, within: Box | None = None) -> Crop:
     """Return the box around a region of a layer, with its surroundings, and the size at which to show it.
 
-    It stays inside the layer, or `within` a box, as far as that is not longer than 4:1.
+    It stays inside the layer, or `within` a box, if that is no longer than 4:1.
     """
     left, top, right, bottom = region
     room = math.ceil(AROUND_REGION * max(right - left, bottom - top))
@@ -95,7 +95,7 @@ def crop_around(region: Box, layer: Image.Image, target_area: int, multiple: int
 
 
 def _padded(box: Box, target_area: int, multiple: int) -> Crop:
-    """Return the crop of a box, made wider or higher where it is longer than 4:1."""
+    """Return the crop of a box, padded to at most 4:1."""
     left, top, right, bottom = box
     left, right = _pad(left, right, math.ceil((bottom - top) / MAX_RATIO))
     top, bottom = _pad(top, bottom, math.ceil((right - left) / MAX_RATIO))
@@ -103,7 +103,7 @@ def _padded(box: Box, target_area: int, multiple: int) -> Crop:
 
 
 def whole_layer(layer: Image.Image, target_area: int, multiple: int) -> Crop:
-    """Return the crop that is the whole layer; one longer than 4:1 is squeezed to that."""
+    """Return the crop of the whole layer; one longer than 4:1 is scaled to 4:1."""
     ratio = min(max(layer.width / layer.height, 1 / MAX_RATIO), MAX_RATIO)
     return Crop(box=(0, 0, *layer.size), size=fit_size(ratio, target_area, multiple))
 
@@ -118,9 +118,8 @@ def choose_crop(
     *,
     within: Box | None = None,
 ) -> Crop:
-    """Return what of an RGBA layer a model gets to see: all of it for the model's size, a `region` with its
-    surroundings, or else its content with a margin; the latter two `within` a box, which is all of the layer unless it
-    says otherwise."""
+    """Return the crop of an RGBA layer for a model: the whole layer for the model's size, a `region` with its
+    surroundings, or else its content with a margin; the latter two `within` a box, by default the whole layer."""
     if output_size == "model":
         return whole_layer(layer, target_area, multiple)
     if region is not None:
@@ -131,8 +130,8 @@ def choose_crop(
 def fit_size(ratio: float, target_area: int, multiple: int) -> tuple[int, int]:
     """Return (width, height), multiples of `multiple`, of about `target_area` pixels and width/height ≈ `ratio`.
 
-    The rounding is that of diffusers' `calculate_dimensions` (QwenImageEditPlusPipeline), repeated until it holds
-    still, so that the pipeline's own rounding of a picture of this size changes nothing.
+    The rounding is that of diffusers' `calculate_dimensions` (QwenImageEditPlusPipeline), repeated until it
+    is stable, so that the pipeline's own rounding of this size changes nothing.
     """
     size = _round_size(ratio, target_area, multiple)
     while (again := _round_size(size[0] / size[1], target_area, multiple)) != size:
@@ -154,7 +153,7 @@ def _round_size(ratio: float, target_area: int, multiple: int) -> tuple[int, int
 
 
 def _grow(low: int, high: int, limits: tuple[int, int], at_least: int) -> tuple[int, int]:
-    """Widen a span to `at_least` around its middle, then move and cut it to lie within the limits."""
+    """Widen a span to `at_least` around its center, then shift and clip it to the limits."""
     low, high = _pad(low, high, at_least)
     least, most = limits
     shift = max(least - low, 0) - max(high - most, 0) if high - low <= most - least else 0
@@ -166,20 +165,21 @@ def _pad(low: int, high: int, at_least: int) -> tuple[int, int]:
     return low - missing // 2, high + missing - missing // 2
 
 
-# The picture that the model gets, and the way back from its answer.
+# The model's input picture, and the way back from its result.
 
-# How far a model's blur carries colors: the ground is measured farther from the object than that.
+# The reach of a model's blur: the background is measured farther from the object than this.
 CLEAR_PX = 4
-# How much of the ground around the object counts for registration: a blurred edge must fit in, or it seems to move.
+# The width of background around the object used for registration: it must contain a blurred edge, which would
+# otherwise seem to move.
 AROUND_PX = 16
 
 
 @dataclass(frozen=True, kw_only=True)
 class EditResult:
-    """The edited RGBA layer, and what was undone: the model's shift, in pixels of its picture, and its zoom.
+    """The edited RGBA layer, and the corrected motion: the model's shift, in pixels of its picture, and zoom.
 
-    `registered` is False when the edges of the two pictures do not tell the motion, or it is more than a model makes
-    (16 px, 4 %); then nothing was undone. `alpha_derived` says that alpha is a new one, read from the picture.
+    `registered` is False if the edges of the two pictures do not determine the motion, or if it is larger than usual
+    for a model (16 px, 4 %); then nothing was corrected. `alpha_derived` says that alpha was derived from the picture.
     """
 
     image: Image.Image
@@ -191,10 +191,10 @@ class EditResult:
 
 @dataclass(frozen=True, kw_only=True)
 class EditCanvas:
-    """The picture to give to the model, `image` (RGB), and what is needed to make its answer a layer again.
+    """The model's input, `image` (RGB), and the data for turning its result into a layer.
 
-    `colors` (height, width, 3) and `alpha` are the layer's at the size of the picture, `coverage` is how much of the
-    ground `matte` each pixel hides in it, all 0–1.
+    `colors` (height, width, 3) and `alpha` are the layer's at the picture's size, `coverage` is each pixel's opacity
+    over the background `matte` in the picture, all 0–1.
     """
 
     image: Image.Image
@@ -208,7 +208,7 @@ class EditCanvas:
     coverage: Plane = field(repr=False)
 
     def finish(self, edited: Image.Image) -> EditResult:
-        """Return the layer with what the model made of `image`, an RGB picture of any size.
+        """Return the layer with the model's result for `image`, an RGB picture of any size.
 
         The result has the layer's own size; with `output_size="model"` that of `edited`, and its alpha is resized.
         """
@@ -232,9 +232,9 @@ class EditCanvas:
         )
 
     def preview(self, edited: Image.Image) -> Image.Image:
-        """Return what an answer that is not done yet shows of the layer, as large as `edited`, an RGB picture.
+        """Return the layer in an unfinished result, at the size of `edited`, an RGB picture.
 
-        It has the layer's alpha where that is to be kept; a new one can be read from the answer itself only.
+        It has the layer's alpha if the shape is kept; only the finished result gives a new one.
         """
         if self.shape == "new":
             return edited.convert("RGBA")
@@ -263,7 +263,7 @@ class EditCanvas:
         return restore_alpha(pasted, self.layer.getchannel("A"))
 
     def _renew(self, key: Key, edited_size: tuple[int, int]) -> Image.Image:
-        """Return the derived colors and alpha; where alpha did not change it is the original one."""
+        """Return the derived colors and alpha; unchanged parts have the original alpha."""
         if self.output_size == "model":
             return join(key.colors, key.alpha).resize(edited_size, Image.Resampling.LANCZOS)
         piece = self.crop.cut(self.layer)
@@ -277,16 +277,15 @@ class EditCanvas:
 
 
 def square(reach: int) -> NDArray[np.uint8]:
-    """Return a square that reaches so many pixels to each side."""
+    """Return a square kernel that reaches `reach` pixels to each side."""
     return np.ones((2 * reach + 1, 2 * reach + 1), np.uint8)
 
 
-# The detail of a layer that is finer than the model's resolution, given back to the edited layer.
+# Restoring detail of a layer that is finer than the model's resolution.
 
 
 def at_layer_size(edited: Plane, shown: Plane, crop: Crop, layer: Image.Image) -> Image.Image:
-    """Return edited colors (height, width, 3) at the size of what the model saw of a layer, as RGB; `shown` are those
-    that it was given."""
+    """Return edited colors (height, width, 3) at the size of the layer's crop, as RGB; `shown` is the model's input."""
     if is_larger(crop.box_size, crop.size):
         return enlarge_with_detail(edited, shown, crop.cut(layer))
     return to_image(edited).resize(crop.box_size, Image.Resampling.LANCZOS)
@@ -296,13 +295,12 @@ LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 
 
 def enlarge_with_detail(edited: Plane, shown: Plane, piece: Image.Image) -> Image.Image:
-    """Return the edited colors at the size of `piece`, the RGBA layer that was reduced for the model, as RGB.
+    """Return the edited colors at the size of `piece`, the RGBA layer that was downscaled for the model, as RGB.
 
-    `edited` and `shown` (height, width, 3), 0–1, are the colors that came back and those that were given. What the
-    reduction took from the piece is added as far as the finest detail the model could see came back, measured by the
-    local regression of the guided filter (He, Sun and Tang, ECCV 2010) and applied as in joint upsampling (Kopf et
-    al., SIGGRAPH 2007): unchanged pictures become themselves again, and where the model painted something new no
-    trace of the old shows through.
+    `edited` and `shown` (height, width, 3), 0–1, are the model's output and input. Detail lost by downscaling is added
+    in proportion to how much of the finest detail in the input survived. That is measured by the local regression of
+    the guided filter (He, Sun and Tang, ECCV 2010) and applied as in joint upsampling (Kopf et al., SIGGRAPH 2007):
+    unchanged pictures are restored exactly, and new content shows no trace of the old.
     """
     fine = _lost_detail(shown, piece)
     guide = _band(shown @ LUMA)
@@ -316,7 +314,7 @@ def enlarge_with_detail(edited: Plane, shown: Plane, piece: Image.Image) -> Imag
 
 
 def _lost_detail(shown: Plane, piece: Image.Image) -> Plane:
-    """Return the luminance of the piece less that of what was shown of it; nothing where the piece is transparent."""
+    """Return the luminance of the piece minus that of the model's input; 0 where the piece is transparent."""
     luminance = as_float(piece.convert("RGB").convert("L"))
     visible = np.asarray(piece.getchannel("A")) >= 128
     return np.where(visible, luminance - _resize(shown @ LUMA, piece.size), 0)
@@ -327,7 +325,7 @@ def _channels(picture: Plane) -> Iterator[Plane]:
 
 
 def _band(plane: Plane) -> Plane:
-    """Return the finest detail of a plane that outlives an autoencoder."""
+    """Return the finest detail of a plane that survives an autoencoder."""
     return cv2.GaussianBlur(plane, (0, 0), 0.8) - cv2.GaussianBlur(plane, (0, 0), 3.0)
 
 
@@ -335,16 +333,16 @@ def _resize(plane: Plane, size: tuple[int, int]) -> Plane:
     return np.asarray(Image.fromarray(plane.astype(np.float32)).resize(size, Image.Resampling.BICUBIC))
 
 
-# How a layer is shown to an image model: on which ground, how large, and how strong.
+# How an image model sees a layer: the background, the size, and the opacity.
 
 # A new shape needs room to grow into.
 MARGINS: dict[Shape, float] = {"keep": 0.08, "new": 0.25}
-# How far, of at most 442, a neutral ground must be from the layer's colors: to see the shape by, or to key by.
+# Least RGB distance (0–442) of a neutral background from the layer's colors: to show the shape, or to key it.
 ENOUGH: dict[Shape, float] = {"keep": 70.0, "new": 130.0}
-# The layer is shown this much larger all around, so that a model's blur mixes the ground into nothing that is kept.
+# The layer is grown by this, so that the model's blur does not mix the background into kept pixels.
 GROW_PX = 3
-# As if the layer lay on itself this often: a glow gets an outline by which to measure a shift, and hardly any ground
-# shows through it that would have to be taken out again.
+# The layer is composited over itself this often: a glow gets an outline for measuring a shift, and hardly any
+# background shows through that would have to be removed again.
 TIMES = 32
 
 
@@ -357,13 +355,12 @@ def prepare(
     target_area: int = 1024 * 1024,
     multiple: int = 32,
 ) -> EditCanvas:
-    """Make an RGBA layer into a picture of about `target_area` pixels whose sides are multiples of `multiple`.
+    """Turn an RGBA layer into a picture of about `target_area` pixels whose sides are multiples of `multiple`.
 
-    The picture shows the layer's content with a margin, enlarged to the whole area, with a `region` that and its
-    surroundings, or with `output_size="model"` all of the layer. The layer lies on a ground that stands apart from it.
-    What is under full transparency is never shown. For `shape="keep"` it is shown stronger than it is, since the
-    original alpha is put back (see `GROW_PX`, `TIMES`); for "new" exactly as it is, so that alpha can be read from the
-    answer.
+    The picture shows the layer's content with a margin, enlarged to the whole area; or a `region` with its
+    surroundings; or with `output_size="model"` the whole layer. The background differs from the layer's colors. Colors
+    under full transparency are never shown. For `shape="keep"` the layer is shown more opaque, because its original
+    alpha is restored (see `GROW_PX`, `TIMES`); for "new" unchanged, so that alpha can be derived from the result.
     """
     layer = layer.convert("RGBA")
     crop = choose_crop(layer, output_size, region, MARGINS[shape], target_area, multiple)
@@ -386,7 +383,7 @@ def prepare(
 
 
 def without_specks(piece: Image.Image) -> Image.Image:
-    """Return the piece without what is too faint to be seen, whose colors are arbitrary."""
+    """Return the piece without pixels too faint to be visible, whose colors are arbitrary."""
     cleared = piece.copy()
     cleared.putalpha(piece.getchannel("A").point([0] * VISIBLE_ALPHA + list(range(VISIBLE_ALPHA, 256))))
     return cleared
@@ -403,7 +400,7 @@ def at_size(piece: Image.Image, size: tuple[int, int]) -> tuple[Plane, Plane]:
 
 
 def _strengthen(alpha: Plane) -> Plane:
-    """Return the coverage of a layer grown by `GROW_PX` and laid `TIMES` over itself."""
+    """Return the coverage of a layer grown by `GROW_PX` and composited `TIMES` over itself."""
     kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * GROW_PX + 1, 2 * GROW_PX + 1))
     grown = np.maximum(cv2.GaussianBlur(cv2.dilate(alpha, kernel), (0, 0), 0.8), alpha)
     return 1 - (1 - grown) ** TIMES

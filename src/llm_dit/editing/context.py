@@ -1,4 +1,4 @@
-"""A layer shown to an image model over its surroundings, and the model's answer made into a layer without them."""
+"""Shows a layer to an image model over its surroundings, and turns the result into a layer without them."""
 
 from dataclasses import dataclass, field
 
@@ -36,34 +36,34 @@ from llm_dit.options import EditOutputSize, Shape
 from llm_dit.surroundings import Surroundings
 
 MARGIN = 0.25
-"""Of the longer side of the layer's content, so much of its surroundings is shown all around."""
+"""Surroundings shown on each side, relative to the longer side of the layer's content."""
 BLURS_PX = (0.0, 0.5, 0.8, 1.2, 1.8, 2.6)
-"""Of a model's answer against what it was given (Gaussian sigma, pixels of its picture)."""
+"""Candidate blurs of a result relative to the input (Gaussian sigma, pixels of the picture)."""
 MOST_APART = 0.1
-"""Colors that are farther apart, of 0–1, were changed, and tell nothing of blur."""
+"""Colors that differ more (0–1) were edited, and do not measure blur."""
 KEPT_GROUND = 12 / 255
-"""The ground counts as kept where it is so near to what was shown, after a drift of colors is taken out."""
+"""The background counts as kept within this distance from the input, after correcting a color drift."""
 MOST_SAMPLES = 50_000
 LEAST_KEPT = 0.4
-"""With less of it kept the model has painted another scene, and no new shape can be read from it."""
+"""If less of it is kept, the model has painted another scene, and no new shape can be derived."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ContextCanvas(EditCanvas):
-    """As `EditCanvas`, on a `ground` (height, width, 3), 0–1, that is what lies around the layer and behind it.
+    """As `EditCanvas`, on a `ground` (height, width, 3), 0–1, which shows the layers around and behind this one.
 
-    What the model makes of the ground is measured where the layer is not, and everything that is left of it in the
-    layer's own pixels is taken out. A shape that is new is what differs from the ground afterwards.
+    The model's version of the background is measured outside of the layer, and removed from the layer's own pixels. A
+    new shape is what then differs from the background.
     """
 
     ground: Plane = field(repr=False)
 
     def finish(self, edited: Image.Image) -> EditResult:
-        """Return the layer with what the model made of `image`, as `EditCanvas` does, also of an answer with alpha."""
+        """Return the layer with the model's result for `image`, as `EditCanvas` does; the result may have alpha."""
         return super().finish(self._opaque(edited))
 
     def preview(self, edited: Image.Image) -> Image.Image:
-        """Return what an answer that is not done yet shows of the layer, as large as `edited`."""
+        """Return the layer in an unfinished result, at the size of `edited`."""
         edited = self._opaque(edited)
         alpha = to_image(self.alpha).resize(edited.size, Image.Resampling.BOX)
         if self.shape == "new":
@@ -73,7 +73,7 @@ class ContextCanvas(EditCanvas):
         return restore_alpha(edited, alpha)
 
     def _opaque(self, edited: Image.Image) -> Image.Image:
-        """Return an answer as RGB: a model that knows transparency leaves clear what it was shown there."""
+        """Return a result as RGB: an RGBA model leaves unchanged background transparent."""
         if edited.mode == "RGB":
             return edited
         shown = self.image.resize(edited.size, Image.Resampling.LANCZOS).convert("RGBA")
@@ -84,7 +84,7 @@ class ContextCanvas(EditCanvas):
 
     def _take_out(self, picture: Plane) -> Plane:
         blur_px = self._blur(picture)
-        # What a model has blurred has the ground in pixels of the layer that were free of it.
+        # Blur mixes the background into opaque pixels of the layer.
         coverage = np.minimum(_blurred(self.coverage, blur_px), self.coverage)
         clear = cv2.dilate(self.coverage, square(CLEAR_PX)) <= 1 / 255
         ground = _regraded(_blurred(self.ground, blur_px), picture, clear)
@@ -105,7 +105,7 @@ class ContextCanvas(EditCanvas):
             return None
         plate = (ground + _carried_on(residual, kept)).astype(np.float32)
         key = key_on(picture, self.alpha, plate)
-        # Where the answer is what was shown the old alpha holds, also of a layer that looks like what is behind it.
+        # Where the result equals the input the old alpha is kept, even if the layer looks like the background.
         shown = self.colors * self.alpha[..., None] + plate * (1 - self.alpha[..., None])
         apart = cv2.blur(np.abs(picture - _blurred(shown, blur_px)).max(-1), (5, 5))
         changed = key.changed * (apart / KEPT_GROUND - 1).clip(0, 1)
@@ -113,7 +113,7 @@ class ContextCanvas(EditCanvas):
         return Key(alpha=alpha, colors=take_out(picture, alpha, plate), changed=changed)
 
     def _blur(self, picture: Plane) -> float:
-        """Return by how much the answer is blurred, by where it is nearest to what was shown."""
+        """Return the result's blur: the candidate with which the input is closest to it."""
         shown = as_float(self.image)
         apart = [
             float(np.minimum(np.abs(picture - _blurred(shown, blur_px)).mean(-1), MOST_APART).mean())
@@ -132,10 +132,10 @@ def prepare_context(
     target_area: int = 1024 * 1024,
     multiple: int = 32,
 ) -> ContextCanvas:
-    """Make an RGBA layer over its surroundings into a picture of about `target_area` pixels, as `canvas.prepare` does.
+    """Turn an RGBA layer and its surroundings into a picture of about `target_area` pixels, as `canvas.prepare` does.
 
-    It shows the layer as it is, neither grown nor stronger, with a margin that reaches beyond the layer's own picture
-    as far as the surroundings do. Where these are clear lies a color that stands apart from the layer's.
+    It shows the layer unchanged, neither grown nor more opaque, with a margin that extends beyond the layer's own image
+    as far as the surroundings do. Where these are transparent, the background is a color that differs from the layer's.
     """
     layer = layer.convert("RGBA")
     left, top, right, bottom = surroundings.box
@@ -166,9 +166,9 @@ def _blurred(plane: Plane, blur_px: float) -> Plane:
 
 
 def _regraded(ground: Plane, picture: Plane, clear: NDArray[np.bool_]) -> Plane:
-    """Return the ground with the colors that an answer has given all of it, by an affine map, fitted where it is clear.
+    """Return the background with the result's global color change, an affine map fitted where it is clear.
 
-    Least squares, drawn to no change, which a ground of few colors leaves open.
+    Least squares, regularized toward no change, because a background of few colors does not determine the map.
     """
     old, new = ground[clear], picture[clear]
     if not len(old):
@@ -181,11 +181,11 @@ def _regraded(ground: Plane, picture: Plane, clear: NDArray[np.bool_]) -> Plane:
 
 
 def _carried_on(residual: Plane, clear: NDArray[np.bool_]) -> Plane:
-    """Return what the answer has more than the ground (height, width, 3), smooth, also where it cannot be seen."""
+    """Return the smooth difference of result and background (height, width, 3), extended under the layer."""
     if not clear.any():
         return np.zeros_like(residual)
     known = clear.astype(np.float32)
-    # At an eighth of the size: what a model does to all of a ground is smooth, and what it loses of detail is not.
+    # At an eighth of the size, because a model's change of the whole background is smooth, while lost detail is not.
     height, width = known.shape
     small = (max(width // 8, 1), max(height // 8, 1))
     sums = cv2.resize(np.dstack([residual * known[..., None], known]), small, interpolation=cv2.INTER_AREA)

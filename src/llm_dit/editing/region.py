@@ -1,4 +1,4 @@
-"""An edit of a part of a layer: where the layer may change, and how what was made of it is put in without a seam."""
+"""Edits of a part of a layer: the mask of what may change, and seamless blending of the result."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,55 +15,55 @@ from llm_dit.errors import InputError
 from llm_dit.options import Shape
 from llm_dit.runs import RegionLike, region_box
 
-# The seam. A weight goes from 0 at the region's border to 1 within it, faster where the pictures have edges of their
-# own. Then it is seen how steep that came out, ring by ring around the border, and it rises slower in rings that
-# are steeper than the pictures, until none is. What is too narrow for a strong change gets less of it.
+# The seam. A weight rises from 0 at the region's border to 1 inside, faster across edges of the pictures. Then the
+# gradient of the blend is measured in rings around the border, and the weight rises slower in rings that are steeper
+# than the pictures, until none is. A region too narrow for a strong change gets less of it.
 
 SLOPE_SHARE = 0.6
-"""Of how steep the pictures are at a place, the seam may at first be so much: it comes on top of them."""
+"""The seam's initial gradient limit, relative to the pictures' local gradient, to which it adds."""
 RINGS = 64
-"""So far in, in pixels, rings are looked at."""
+"""Number of rings, one pixel wide each, that are checked."""
 AROUND_PX = 40
-"""So much around the region says how steep the picture is there."""
+"""Width of the surroundings that give the pictures' usual gradient."""
 ROUNDS, MOST_PIXELS = 14, 30_000_000
-"""So often the weights are looked at, and so many pixels together: in a large region there is room for a slow rise."""
+"""Limits of iterations, and of pixels over all of them: a large region has room for a slow rise."""
 LEAST_RISE = 0.5
-"""Of the rise that ends at `RISE_SHARE`, so much stays in rings that are too steep: the middle gets all of the edit."""
+"""Least part of the rise up to `RISE_SHARE` that remains in too steep rings, so that the center is fully edited."""
 SHADED = 4 / 255
-"""Steps of so much, each in the mean of a ring, are seen as shading, not as an edge, on a flat surface too."""
+"""Steps up to this, in the mean of a ring, look like shading, not like an edge, even on a flat surface."""
 USUAL = 0.75
-"""A place is at least as steep as this quantile of the pictures around the region."""
+"""The local gradient is at least this quantile of the gradients around the region."""
 LEAST_STEP = 1.5 / 255
-"""A step between two pixels that nobody sees."""
+"""An invisible step between two pixels."""
 NEAR_PX = 1
-"""Edges so near count, and differences: an edge is as steep a pixel beside it as on it."""
+"""Edges and differences within this distance count: an edge's gradient extends to the neighboring pixels."""
 RISE_SHARE = 0.5
-"""Of the way from the border to the middle of a region, the weight has risen after this much at the latest."""
+"""The weight reaches its maximum by this part of the distance from the border to the center of a region."""
 LONGEST_RISE_PX = 64.0
 STEEPEST_RISE_PX = 1.5
 
-# The surroundings of a region tell what a model changed of all colors by the way from what it was asked for.
+# The surroundings of a region separate a model's unwanted global color drift from the requested edit.
 
 MOST_GAIN, MOST_OFFSET = 0.08, 0.04
 SAME = 12 / 255
-"""Colors that differ by less, after the drift is taken out, are those of before."""
+"""Colors that differ by less, after correcting the drift, count as unchanged."""
 ENOUGH_SAME = 0.5
-"""Of the surroundings so much must be as before, or it is not told what is drift."""
+"""Least unchanged part of the surroundings; with less, the drift cannot be determined."""
 NOTHING_ELSE = 0.95
-"""When so much of the region is as before, too, the drift itself is what was asked for."""
+"""If this part of the region is unchanged, too, the drift itself is the requested edit."""
 APART_PX = 4
 MIN_SAMPLE = 400
 
 
 @dataclass(frozen=True, eq=False)
 class Region:
-    """Where a layer may change: `mask` (height, width) is 0 where it may not, 255 where it may in full."""
+    """Where a layer may change: `mask` (height, width), from 0 (unchanged) to 255 (fully edited)."""
 
     mask: NDArray[np.uint8]
 
     @cached_property
     def box(self) -> Box:
-        """Left, top, right and bottom of what is not 0."""
+        """Left, top, right and bottom of the nonzero part."""
         box = Image.fromarray(self.mask).getbbox()
         assert box is not None
         return box
@@ -76,12 +76,12 @@ class Region:
     def resized(self, size: tuple[int, int]) -> "Region":
         """Return the region of the layer at another size."""
         mask = np.asarray(Image.fromarray(self.mask.astype(np.float32)).resize(size, Image.Resampling.BILINEAR))
-        return Region(np.ceil(mask).astype(np.uint8))  # however small, it does not vanish
+        return Region(np.ceil(mask).astype(np.uint8))  # a tiny region must not vanish
 
     def put_in(self, before: Image.Image, after: Image.Image) -> Image.Image:
-        """Return the RGBA `before` with `after`, of the same size, inside the region; outside it stays byte for byte.
+        """Return the RGBA `before` with `after`, of the same size, inside the region; bytes outside do not change.
 
-        Inside, the one goes over into the other, no steeper than both pictures are there.
+        Inside, the pictures blend with a gradient no steeper than their own.
         """
         left, top, right, bottom = self.box
         room = AROUND_PX
@@ -101,19 +101,19 @@ class Region:
         return joined
 
     def preview(self, before: Image.Image, seen: Image.Image, box: Box) -> Image.Image:
-        """Return what an answer that is not done yet shows within `box` of the RGBA layer, of any size, in the region.
+        """Return an unfinished result of any size, shown within `box` of the RGBA layer, inside the region.
 
-        Outside it has the layer's own pixels.
+        Outside are the layer's own pixels.
         """
         around = before.crop(box).resize(seen.size, Image.Resampling.BOX)
         where = Image.fromarray(self.mask).crop(box).resize(seen.size, Image.Resampling.BOX)
         return Image.composite(seen, around, where)
 
     def settle(self, before: Image.Image, after: Image.Image, seen: Box) -> Image.Image:
-        """Return `after` without what a model changed of all colors that it saw, within the box `seen`.
+        """Return `after` without the model's global color drift within the box `seen`.
 
-        A gain and an offset of each channel are fitted to the surroundings of the region, where little is asked for.
-        What is more than a model does by the way, or is all that it did, was asked for and stays.
+        A gain and an offset per channel are fitted to the surroundings of the region, where little change is requested.
+        A drift larger than usual for a model, or without any other change, was requested and stays.
         """
         window = np.s_[max(seen[1], 0) : seen[3], max(seen[0], 0) : seen[2]]
         old, new = as_float(before)[window], as_float(after)[window]
@@ -131,12 +131,12 @@ class Region:
 
 
 def read_region(region: RegionLike, layer: Image.Image, shape: Shape) -> Region | None:
-    """Return where an RGBA layer may change; None when that is everywhere.
+    """Return where an RGBA layer may change; None for everywhere.
 
-    `region` is a box (left, top, right, bottom) in the layer's pixels, of which the part on the layer counts, or a
-    picture of the layer's size. Its lightness says where, or, where it is transparent anywhere, its alpha. Raises
-    `InputError` for a region that is empty, beside the layer, of another size, or, where the shape is kept, of what is
-    transparent.
+    `region` is a box (left, top, right, bottom) in the layer's pixels, clipped to the layer, or a picture of the
+    layer's size. The mask is the picture's alpha if it has any transparency, otherwise its lightness. Raises
+    `InputError` for a region that is empty, outside the layer, of another size, or, if the shape is kept, fully
+    transparent in the layer.
     """
     if isinstance(region, Image.Image):
         mask = _mask(region, layer.size)
@@ -168,7 +168,7 @@ def _mask(picture: Image.Image, size: tuple[int, int]) -> NDArray[np.uint8]:
 
 
 def _mix(old: Plane, new: Plane, weight: Plane) -> Plane:
-    """Return straight RGBA (height, width, 4) from `old` to `new` by `weight`; colors count by their alpha."""
+    """Return straight RGBA (height, width, 4), interpolated from `old` to `new` by `weight`, premultiplied."""
     share = weight * new[..., 3]
     alpha = old[..., 3] * (1 - weight) + share
     part = np.divide(share, alpha, out=np.zeros_like(alpha), where=alpha > 0)[..., None]
@@ -176,16 +176,16 @@ def _mix(old: Plane, new: Plane, weight: Plane) -> Plane:
 
 
 def _weight(old: Plane, new: Plane, mask: NDArray[np.uint8]) -> Plane:
-    """Return how much of `new` counts (height, width), 0–1: 0 where the mask is 0, and at most the mask.
+    """Return the weight of `new` (height, width), 0–1: 0 where the mask is 0, and at most the mask.
 
-    It is the length of the shortest way from outside, where a step counts by how much weight may be gained there: less
-    where the pictures differ more, more where they have edges of their own, and less again in rings where the pictures
-    that are mixed so are steeper in the mean than both are.
+    It is the shortest-path distance from outside, where each step adds the weight that may be gained there: less where
+    the pictures differ more, more where they have edges, and less again in rings where the mean gradient of the blend
+    is steeper than that of both.
     """
     if mask.min() > 0:
         return as_float(Image.fromarray(mask))
     over = [np.dstack([picture[..., :3] * picture[..., 3:], picture[..., 3]]) for picture in (old, new)]
-    # Where something was made inside alone, it ends at the border, which is no edge of the picture.
+    # New content ends at the border, which is not an edge of the picture.
     inside = cv2.erode((mask > 0).astype(np.uint8), np.ones((3, 3), np.uint8))
     steep = np.maximum(_steepness(over[0]), _steepness(over[1]) * inside)
     apart = np.abs(over[0] - over[1]).max(-1)
@@ -198,13 +198,13 @@ def _weight(old: Plane, new: Plane, mask: NDArray[np.uint8]) -> Plane:
 
 
 def _no_steeper(old: Plane, change: Plane, most: Plane, gain: Plane, least: Plane, steep: Plane) -> Plane:
-    """Return the weights of a change of `old`, both premultiplied, with less gain where rings are steeper than `steep`.
+    """Return weights for adding `change` to `old`, both premultiplied, with less gain in rings steeper than `steep`.
 
-    Where no such weights are found, those whose steepest ring is the least steep are returned.
+    If no weights suffice, return those whose steepest ring is the least steep.
     """
     within = cv2.distanceTransform((most > 0).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5)
     at_border = cv2.dilate(most, np.ones((3, 3), np.uint8)) > 0
-    # Of each pixel how many it is from the border, 0 just outside.
+    # Each pixel's distance from the border, 0 just outside.
     ring = np.where(at_border, np.minimum(np.rint(within), RINGS), RINGS).astype(np.intp)
     usual = max(float(steep[within < RINGS].mean()), SHADED)
     allowed = np.maximum(_by_ring(steep, ring), usual)
@@ -217,7 +217,7 @@ def _no_steeper(old: Plane, change: Plane, most: Plane, gain: Plane, least: Plan
             weight, steepest = rising, float(excess.max())
         if steepest <= 1:
             break
-        # The rings beside one, too: what it does not gain they would.
+        # Neighboring rings too, because they would take over the gain.
         near = np.pad(excess, 1).astype(np.float32)
         worst = np.maximum(np.maximum(near[:-2], near[2:]), near[1:-1]).clip(1, 4)
         share[:RINGS] /= worst**2
@@ -225,20 +225,20 @@ def _no_steeper(old: Plane, change: Plane, most: Plane, gain: Plane, least: Plan
 
 
 def _by_ring(values: Plane, ring: NDArray[np.intp]) -> Plane:
-    """Return the mean of each ring (RINGS), 0 of one without pixels."""
+    """Return the mean of each ring (RINGS), 0 without pixels."""
     count = np.bincount(ring.ravel(), minlength=RINGS + 1)
     return (np.bincount(ring.ravel(), values.ravel(), minlength=RINGS + 1) / np.maximum(count, 1))[:RINGS]
 
 
 def _steepness(picture: Plane) -> Plane:
-    """Return the largest step of any channel from each pixel to one beside it (height, width)."""
+    """Return the largest step of any channel between each pixel and its neighbors (height, width)."""
     down = np.abs(np.diff(picture, axis=0, append=picture[-1:])).max(-1)
     across = np.abs(np.diff(picture, axis=1, append=picture[:, -1:])).max(-1)
     return np.maximum(down, across)
 
 
 def _reach(mask: NDArray[np.uint8]) -> Plane:
-    """Return for each pixel of a mask how far the middle of it, where it lies, is from the border, in pixels."""
+    """Return for each pixel of a mask the local center's distance from the border, in pixels."""
     off = cv2.distanceTransform((mask > 0).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5)
     reach, radius = off.copy(), 2.0
     while (wide := off >= radius).any():
@@ -249,10 +249,10 @@ def _reach(mask: NDArray[np.uint8]) -> Plane:
 
 
 def _rise(most: Plane, gain: Plane) -> Plane:
-    """Return the largest weights (height, width) that are at most `most` and gain at most `gain` from pixel to pixel.
+    """Return the largest weights (height, width) that are at most `most` and rise at most `gain` from pixel to pixel.
 
-    Four sweeps over the picture carry them on, from row to row and from column to column, as a distance transform does
-    (Borgefors, 1986), here with distances that differ; a second round follows ways around a corner.
+    Four sweeps propagate them by row and by column, as in a distance transform (Borgefors, 1986), here with varying
+    distances; a second round follows paths around a corner.
     """
     weight = most.copy()
     for _ in range(2):
@@ -272,7 +272,7 @@ def _sweep(weight: Plane, gain: Plane) -> None:
 
 
 def _drift(old: Plane, new: Plane) -> tuple[Any, Any] | None:
-    """Return gain and offset (3) with new ≈ gain · old + offset, of colors (n, 3); None when nothing of the kind is."""
+    """Return gain and offset (3) with new ≈ gain · old + offset, of colors (n, 3); None if there is no drift."""
     if len(old) < MIN_SAMPLE:
         return None
     old, new = (colors[:: len(colors) // 50_000 + 1].astype(np.float64) for colors in (old, new))
@@ -283,7 +283,7 @@ def _drift(old: Plane, new: Plane) -> tuple[Any, Any] | None:
             return None
         mean = old[same].mean(0), new[same].mean(0)
         away = old[same] - mean[0]
-        # Drawn to 1, which a flat surface leaves open.
+        # Regularized toward 1, because a flat surface does not determine the gain.
         gain = ((away * (new[same] - mean[1])).mean(0) + 1e-3) / ((away**2).mean(0) + 1e-3)
         offset = mean[1] - gain * mean[0]
     at_middle = np.abs(gain * 0.5 + offset - 0.5)

@@ -1,4 +1,4 @@
-"""A layer as a picture for a model that knows transparency, and the model's answer made into a layer again."""
+"""Turns a layer into a picture for an RGBA model, and the model's result into a layer."""
 
 from dataclasses import dataclass, field
 
@@ -23,16 +23,16 @@ from llm_dit.options import EditOutputSize, Shape
 from llm_dit.surroundings import VISIBLE_ALPHA
 
 GROUND = 0.5
-"""What both pictures lie on while their edges are compared, 0–1."""
+"""The background of both pictures while their edges are compared, 0–1."""
 SURE = 0.1
-"""From this alpha up a color is taken as it is; fainter ones get the more of their neighbors."""
+"""From this alpha up a color is used unchanged; fainter ones get more from their neighbors."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class TransparentCanvas:
-    """The picture to give to the model, `image` (RGBA), and what is needed to make its answer a layer again.
+    """The model's input, `image` (RGBA), and the data for turning its result into a layer.
 
-    Under transparency it has the colors beside it, not those that the layer hides there.
+    Transparent pixels have colors extended from their neighbors, not the layer's hidden ones.
     """
 
     image: Image.Image
@@ -43,10 +43,10 @@ class TransparentCanvas:
     colors: Plane = field(repr=False)
 
     def finish(self, edited: Image.Image) -> EditResult:
-        """Return the layer with what the model made of `image`, an RGBA picture of any size.
+        """Return the layer with the model's result for `image`, an RGBA picture of any size.
 
-        With `shape="new"` it has the model's own alpha, which is clear or opaque where nobody sees that it is not
-        quite. The result has the layer's own size; with `output_size="model"` that of `edited`.
+        With `shape="new"` it has the model's own alpha, rounded to clear or opaque where the difference is invisible.
+        The result has the layer's own size; with `output_size="model"` that of `edited`.
         """
         shown, seen = as_float(self.image), as_float(resize_layer(edited.convert("RGBA"), self.image.size))
         weight = cv2.dilate(shown[..., 3], square(AROUND_PX))
@@ -62,7 +62,7 @@ class TransparentCanvas:
         )
 
     def preview(self, edited: Image.Image) -> Image.Image:
-        """Return what an answer that is not done yet shows of the layer, as large as `edited`."""
+        """Return the layer in an unfinished result, at the size of `edited`."""
         if self.shape == "new":
             return edited.convert("RGBA")
         alpha = self.image.getchannel("A").resize(edited.size, Image.Resampling.BOX)
@@ -98,13 +98,13 @@ def prepare_transparent(
     target_area: int = 1024 * 1024,
     multiple: int = 32,
 ) -> TransparentCanvas:
-    """Make an RGBA layer into an RGBA picture of about `target_area` pixels, sides multiples of `multiple`.
+    """Turn an RGBA layer into an RGBA picture of about `target_area` pixels, sides multiples of `multiple`.
 
-    What it shows of the layer is what `canvas.prepare` does.
+    It shows the same part of the layer as `canvas.prepare`.
     """
     layer = layer.convert("RGBA")
     crop = choose_crop(layer, output_size, region, MARGINS[shape], target_area, multiple)
-    # Twice: what resizing leaves of faint edges has the colors of rounding.
+    # Twice, because faint edges after resizing have colors from rounding.
     image = bleed(without_specks(resize_layer(without_specks(crop.cut(layer)), crop.size)))
     return TransparentCanvas(
         image=image,
@@ -122,7 +122,7 @@ def _on_ground(picture: Plane) -> Plane:
 
 
 def _take_apart(picture: Plane, motion: Motion) -> tuple[Plane, Plane]:
-    """Return straight colors, continued to where nothing is seen, and alpha of an answer, its motion undone."""
+    """Return straight colors, extended under transparency, and alpha of a result with its motion corrected."""
     alpha, light = picture[..., 3], picture[..., :3] * picture[..., 3:]
     if motion.is_certain:
         alpha, light = undo_motion(alpha, motion).clip(0, 1), undo_motion(light, motion)
@@ -131,7 +131,7 @@ def _take_apart(picture: Plane, motion: Motion) -> tuple[Plane, Plane]:
 
 
 def _settled(layer: Image.Image) -> Image.Image:
-    """Return a layer whose alpha is 0 or 255 where it is so near that nobody sees the difference."""
+    """Return a layer whose alpha is rounded to 0 or 255 where the difference is invisible."""
     settled = layer.copy()
     steps = [0] * VISIBLE_ALPHA + list(range(VISIBLE_ALPHA, 256 - VISIBLE_ALPHA)) + [255] * VISIBLE_ALPHA
     settled.putalpha(layer.getchannel("A").point(steps))
