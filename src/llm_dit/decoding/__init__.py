@@ -1,1 +1,1 @@
-"""From a file's bytes to Pillow's lazily read picture and the label of its colors, one module a format."""
+"""From a file's bytes to a lazily decoded picture and its color label, one module per format."""

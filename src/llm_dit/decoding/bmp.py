@@ -1,4 +1,4 @@
-"""BMP: every header and depth that browsers show, decoded here, since masks of any width are beyond Pillow."""
+"""BMP: every header and depth that browsers show, decoded here, because Pillow does not support masks of any width."""
 
 import struct
 from dataclasses import dataclass
@@ -28,12 +28,12 @@ class _Header:
     masks: tuple[int, ...]
     palette: Pixels
     data: int
-    """Where the pixels begin."""
+    """The offset of the pixels."""
     profile: bytes | None = None
 
 
 def open_bmp(content: bytes) -> Source:
-    """Return the picture in a BMP file; raises `ValueError` or `struct.error` for one that is damaged."""
+    """Return the picture in a BMP file; raises `ValueError` or `struct.error` if it is damaged."""
     header = _header(content)
 
     def decode(_: tuple[int, int] | None) -> Image.Image:
@@ -72,7 +72,7 @@ def _header(content: bytes) -> _Header:
     table = 14 + size
     if bits in _MASKS:
         masks = _MASKS[bits]
-        # Without masks the fourth byte is alpha from version 4 on; older writers leave anything there.
+        # Without masks the fourth byte is alpha from version 4 on; in older files it is arbitrary.
         alpha = 0xFF000000 if size >= 108 and bits == 32 else 0
         if compression in {_FIELDS, _ALPHA_FIELDS}:
             masks = struct.unpack_from("<III", content, 54)
@@ -98,7 +98,7 @@ def _header(content: bytes) -> _Header:
 
 
 def _palette(content: bytes, table: int, data: int, size: int, bits: int, colors: int) -> Pixels:
-    """Return the colors of an indexed bitmap, RGBA; numbers without a color are black."""
+    """Return the palette of an indexed bitmap, RGBA; missing colors are black."""
     palette = np.zeros((256, 4), np.uint8)
     palette[:, 3] = 255
     if bits > 8:
@@ -111,7 +111,7 @@ def _palette(content: bytes, table: int, data: int, size: int, bits: int, colors
 
 
 def _rows(content: bytes, header: _Header, length: int) -> Pixels:
-    """Return the rows of uncompressed pixels, of `length` bytes each, padded to four in the file."""
+    """Return the rows of uncompressed pixels, `length` bytes each, padded to four in the file."""
     padded = (length + 3) // 4 * 4
     needed = padded * (header.height - 1) + length
     data = content[header.data : header.data + padded * header.height]
@@ -135,7 +135,7 @@ def _opaque(colors: Pixels) -> Pixels:
 
 
 def _masked(content: bytes, header: _Header) -> Pixels:
-    """Return pixels whose channels lie under masks."""
+    """Return pixels whose channels are bit fields."""
     bytes_each = header.bits // 8
     rows = np.ascontiguousarray(_rows(content, header, header.width * bytes_each))
     values = rows.view("<u2" if bytes_each == 2 else "<u4")
@@ -148,7 +148,7 @@ def _masked(content: bytes, header: _Header) -> Pixels:
 
 
 def _under(values: NDArray[np.unsignedinteger], mask: int) -> Pixels:
-    """Return what lies under a mask, spread over 8 bits."""
+    """Return the bits under a mask, scaled to 8 bits."""
     if not mask:
         return np.zeros(values.shape, np.uint8)
     shift = (mask & -mask).bit_length() - 1
@@ -161,7 +161,7 @@ def _under(values: NDArray[np.unsignedinteger], mask: int) -> Pixels:
 
 
 def _from_runs(content: bytes, header: _Header) -> Pixels:
-    """Return run-length encoded pixels; those that are jumped over are black, as in browsers."""
+    """Return run-length encoded pixels; skipped ones are black, as in browsers."""
     width, height = header.width, header.height
     unit = 3 if header.compression == _RLE24 else 1
     values, seen = bytearray(width * height * unit), bytearray(width * height)
@@ -194,7 +194,7 @@ def _from_runs(content: bytes, header: _Header) -> Pixels:
 
 
 def _run(content: bytes, at: int, compression: int) -> tuple[bytes, int]:
-    """Return the values of a run, and where the next begins: one value over and over, or as many as are told."""
+    """Return the values of a run, repeated or literal, and the offset of the next."""
     count = content[at]
     if count:
         if compression == _RLE8:

@@ -1,7 +1,7 @@
-"""Colors that a file labels by numbers: primaries and transfer functions by ITU-T H.273, PNG's gamma.
+"""Colors that a file labels by code points: primaries and transfer functions of ITU-T H.273, PNG's gamma.
 
-Such labels become ICC profiles, and go the same way as those that people's programs embed; high dynamic range, which
-profiles do not know, is brought into sRGB here.
+Such labels become ICC profiles, and are processed like embedded ones; high dynamic range, which profiles do not
+support, is converted to sRGB here.
 """
 
 import math
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 Curve = Callable[[NDArray[np.float64]], NDArray[np.float64]]
-"""From encoded values to light, both 0–1."""
+"""From encoded values to linear light, both 0–1."""
 Chromaticities = tuple[float, float, float, float, float, float, float, float]
 """x and y of white, red, green and blue."""
 
@@ -37,7 +37,7 @@ PRIMARIES: dict[int, Chromaticities] = {
 }
 BT709 = PRIMARIES[1]
 SAMPLES = 4096
-"""Steps of a curve, linear between."""
+"""Samples of a curve, linearly interpolated."""
 
 
 def power(exponent: float) -> Curve:
@@ -52,7 +52,7 @@ def _piecewise(exponent: float, offset: float, slope: float, knee: float) -> Cur
 
 SRGB = _piecewise(2.4, 0.055, 12.92, 0.04045)
 _BT709 = power(2.4)
-"""What screens make of television's curve (BT.1886), not what cameras do; browsers take the former."""
+"""The display curve of television (BT.1886), which browsers use, not the camera curve."""
 TRANSFERS: dict[int, Curve] = {
     1: _BT709,
     4: power(2.2),
@@ -107,19 +107,19 @@ def _xyz(values: NDArray[np.float64]) -> bytes:
     return b"XYZ \0\0\0\0" + b"".join(struct.pack(">i", round(value * 65536)) for value in values)
 
 
-# High dynamic range: light by PQ and HLG, brought into sRGB's range as Chromium does on a common screen.
+# High dynamic range: PQ and HLG, tone-mapped to sRGB as Chromium does on a common screen.
 #
-# Graphics white (203 cd/m²) is shown at half of the screen's light; what is brighter, up to the brightest pixel that
-# the file tells of or else 1,000 cd/m², is bent into the upper half by a curve on the largest of three values in
-# BT.2020's primaries (the reference white tone mapping of SMPTE ST 2094-50), so that hues stay. The less there is above
-# white, the less room it takes. Values become light and then 8-bit sRGB, band by band.
+# Graphics white (203 cd/m²) is shown at half of the screen's light. Brighter light, up to the brightest pixel that the
+# file states or else 1,000 cd/m², is compressed into the upper half by a curve on the largest of the three values in
+# BT.2020's primaries (the reference white tone mapping of SMPTE ST 2094-50), which preserves hues. The less light there
+# is above white, the less room it gets. Values become light and then 8-bit sRGB, band by band.
 
 Light = NDArray[np.float32]
-"""Light of one channel, 1 for white."""
+"""Linear light of one channel, 1 for white."""
 AT_ONCE = 16_384
 """Pixels, few enough to stay in the processor's cache."""
 _BITS = 13
-"""Of a number's 32, those that make no step."""
+"""Low bits of a 32-bit float that the table ignores."""
 
 
 def through_light(
@@ -128,10 +128,10 @@ def through_light(
     table: Light,
     mixed: Callable[[list[Light]], list[Light]],
 ) -> Image.Image:
-    """Return RGB colors in sRGB, 8 bits a channel.
+    """Return RGB colors in sRGB, 8 bits per channel.
 
-    `lower` holds the lower bytes of colors of 16 bits. `table` tells the light of each value (256, or 65,536 with
-    `lower`); `mixed` makes of the light of red, green and blue that of sRGB's, 0–1 or beyond.
+    `lower` holds the lower bytes of 16-bit colors. `table` is the light of each value (256, or 65,536 with `lower`);
+    `mixed` converts the light of red, green and blue to that of sRGB, 0–1 or beyond.
     """
     shown = [np.empty(colors.width * colors.height, np.uint8) for _ in range(3)]
     upper = [np.asarray(band).ravel() for band in colors.split()]
@@ -149,7 +149,7 @@ def through_light(
 
 
 def times(matrix: NDArray[np.float64], light: Sequence[Light]) -> list[Light]:
-    """Return the light of other primaries, by a matrix of 3 × 3."""
+    """Return the light in other primaries, by a 3 × 3 matrix."""
     mixed: list[Light] = []
     for row in matrix.astype(np.float32):
         total = light[0] * row[0]
@@ -160,7 +160,7 @@ def times(matrix: NDArray[np.float64], light: Sequence[Light]) -> list[Light]:
 
 
 class Steps:
-    """A function of light as a table, with 1,024 steps to each doubling: the bits of a number say which."""
+    """A function of light as a table with 1,024 steps per doubling, indexed by the bits of a float."""
 
     def __init__(self, function: Callable[[NDArray[np.float64]], NDArray[np.number]], lowest: float, highest: float):
         ends = np.array((lowest, highest), np.float32).view(np.int32) >> _BITS
@@ -169,7 +169,7 @@ class Steps:
         self._values = function(middles.view(np.float32).astype(np.float64))
 
     def __call__(self, light: Light) -> NDArray[np.number]:
-        """Return the function's values; light beyond the ends is taken for that at the ends."""
+        """Return the function's values; light is clipped to the ends."""
         steps = light.view(np.int32) >> _BITS
         steps -= self._first
         return self._values.take(steps, mode="clip")
@@ -177,7 +177,7 @@ class Steps:
 
 @cache
 def _encoding() -> Steps:
-    """Return what makes sRGB's values of light; below the lowest step they are 0."""
+    """Return the encoding from light to sRGB values; below the lowest step they are 0."""
 
     def encoded(light: NDArray[np.float64]) -> NDArray[np.uint8]:
         values = np.where(light <= 0.0031308, light * 12.92, 1.055 * light ** (1 / 2.4) - 0.055)
@@ -191,20 +191,20 @@ _WHITE, PEAK = 203, 1000
 _KNEE, _SHOWN_WHITE, _BEND = 1.0, 0.5, 0.65
 _GAMMA = 1.2
 MOST_LIGHT = 10_000
-"""Of a display in cd/m², the end of PQ."""
+"""The maximum of PQ in cd/m²."""
 _BRIGHTEST = MOST_LIGHT / _WHITE
 
 
 @dataclass(frozen=True)
 class HighRange:
-    """Color by H.273: `primaries` among those known, `transfer` is `PQ` or `HLG`; the brightest pixel in cd/m²."""
+    """HDR color by H.273: known `primaries`, `transfer` is `PQ` or `HLG`; the brightest pixel in cd/m²."""
 
     primaries: int
     transfer: int
     peak: float = PEAK
 
     def to_srgb(self, colors: Image.Image, lower: Image.Image | None = None) -> Image.Image:
-        """Return an L or RGB picture in sRGB, 8 bits a channel; `lower` holds the lower bytes of 16 bits."""
+        """Return an L or RGB picture in sRGB, 8 bits per channel; `lower` holds the lower bytes of 16-bit values."""
         own, wide, narrow = colorants(PRIMARIES[self.primaries]), colorants(PRIMARIES[9]), colorants(BT709)
         to_wide = None if self.primaries == 9 else np.linalg.inv(wide) @ own
         to_narrow = np.linalg.inv(narrow) @ wide
@@ -229,19 +229,19 @@ class HighRange:
 
 
 def _pq(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return light by SMPTE ST 2084 in units of graphics white."""
+    """Return light by SMPTE ST 2084, in units of graphics white."""
     roots = values ** (1 / 78.84375)
     light = ((roots - 0.8359375).clip(0) / (18.8515625 - 18.6875 * roots)) ** (1 / 0.1593017578125)
     return light * _BRIGHTEST
 
 
 def _hlg(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the scene's light, 0–1, by ARIB STD-B67."""
+    """Return scene light, 0–1, by ARIB STD-B67."""
     return np.where(values <= 0.5, values**2 / 3, (np.exp((values - 0.55991073) / 0.17883277) + 0.28466892) / 12)
 
 
 def _bent(light: NDArray[np.float64], brightest: float) -> NDArray[np.float64]:
-    """Return what is shown of light: a part of it up to graphics white, a quadratic Bézier curve to 1 at the peak."""
+    """Return tone-mapped light: linear up to graphics white, then a quadratic Bézier curve to 1 at the peak."""
     peak = max(brightest / _WHITE, 1)
     white = 1 - (1 - _SHOWN_WHITE) * min(math.log(peak) / math.log(PEAK / _WHITE), 1)
     if peak == 1:
@@ -256,23 +256,23 @@ def _bent(light: NDArray[np.float64], brightest: float) -> NDArray[np.float64]:
 
 @lru_cache(maxsize=4)
 def _gain(peak: float) -> Steps:
-    """Return by how much light is multiplied of which this is the largest value."""
+    """Return the gain of a pixel by the largest of its values."""
     return Steps(lambda light: (_bent(light, peak) / light).astype(np.float32), _KNEE / 2, _BRIGHTEST)
 
 
 @cache
 def _system_gain() -> Steps:
-    """Return by how much the scene's light of a luminance is multiplied on a screen."""
+    """Return the gain from scene light to display light by luminance."""
     return Steps(lambda light: (light ** (_GAMMA - 1) * (PEAK / _WHITE)).astype(np.float32), 2**-20, 1)
 
 
-# Either of them, as PNG's cICP and AVIF's nclx ask for it.
+# Both, for PNG's cICP and AVIF's nclx.
 
 
 def coded_colors(primaries: int, transfer: int, brightest: float = 0) -> bytes | HighRange | None:
-    """Return what turns such colors into sRGB, or None for numbers that say nothing here.
+    """Return the conversion of such colors to sRGB, or None for unsupported code points.
 
-    `brightest` is the light of the brightest pixel in cd/m², where the file tells it; 0 where it does not.
+    `brightest` is the light of the brightest pixel in cd/m², or 0 if the file does not state it.
     """
     if primaries in PRIMARIES and transfer in {PQ, HLG}:
         return HighRange(primaries, transfer, min(brightest, MOST_LIGHT) if brightest > 0 else PEAK)

@@ -1,4 +1,4 @@
-"""Opens picture files: JPEG, GIF, WebP and AVIF, whose pixels Pillow decodes, here, the others by a module each."""
+"""Opens picture files: JPEG, GIF, WebP and AVIF, which Pillow decodes, here, the others by one module each."""
 
 import io
 import re
@@ -23,7 +23,7 @@ from llm_dit.errors import ImageError
 
 @dataclass(frozen=True, kw_only=True)
 class PictureFormat:
-    """A format that is read; the first of its suffixes and media types is the usual one."""
+    """A supported format; the first of its suffixes and media types is the usual one."""
 
     name: str
     suffixes: tuple[str, ...]
@@ -41,14 +41,14 @@ PICTURE_FORMATS = (
 )
 _NAMES = [format.name for format in PICTURE_FORMATS]
 FORMAT_NAMES = f"{', '.join(_NAMES[:-1])} or {_NAMES[-1]}"
-"""The formats as a sentence lists them."""
+"""The formats as a list in a sentence."""
 NOT_A_PICTURE = f"This is not a readable picture: send a {FORMAT_NAMES} file."
 
 
-# JPEG: the segments that make pixels go to the decoder; profiles and the camera's orientation are read here.
+# JPEG: segments that affect pixels go to the decoder; profiles and the camera's orientation are read here.
 #
-# Previews, comments, depth maps and the further frames of phones are thereby no matter. A file whose scans would take
-# minutes is refused before the first of them is decoded.
+# Previews, comments, depth maps and further frames of phones are ignored. A file whose scans would take minutes is
+# refused before the first scan is decoded.
 
 MAX_SCANS = 100
 """Encoders write 10 to 20; each is a pass over the picture."""
@@ -58,19 +58,19 @@ _FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
 _SCAN, _END, _COMMENT = 0xDA, 0xD9, 0xFE
 _JFIF, _EXIF, _ICC, _ADOBE = 0xE0, 0xE1, 0xE2, 0xEE
 _JFIF_BYTES = 14
-"""A shorter segment says nothing, and Pillow would stumble over it."""
+"""A shorter segment is meaningless, and Pillow would fail on it."""
 _EOI = b"\xff\xd9"
 _MADE_UP = b"\xf5\x3a\xc6\x9d" * 100
-"""Unlike the zeros that the decoder puts where data end, from the first bit on."""
+"""Differs from the first bit on from the zeros with which the decoder pads missing data."""
 _BARE = {0x01, *range(0xD0, 0xD8)}
 """Markers without a length."""
-# In a scan, FF 00 is data and FF D0 to FF D7 are places to restart.
+# In a scan, FF 00 is data and FF D0 to FF D7 are restart markers.
 _AFTER_SCAN = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
 _MARKER = re.compile(rb"\xff[^\x00\xff]")
 
 
 def open_jpeg(content: bytes) -> Source:
-    """Return the picture in a JPEG file; raises `ImageError` when it has more scans than any encoder makes."""
+    """Return the picture in a JPEG file; raises `ImageError` if it has more scans than any encoder writes."""
     view = memoryview(content)
     kept: list[bytes | memoryview] = [b"\xff\xd8"]
     profiles: list[bytes] = []
@@ -102,9 +102,9 @@ def open_jpeg(content: bytes) -> Source:
 
 
 def _unended(file: bytes, enough: tuple[int, int] | None) -> Image.Image:
-    """Decode a file that lacks its end; raises `ValueError` when pixels are missing, too.
+    """Decode a file that lacks its end; raises `ValueError` if pixels are missing, too.
 
-    The decoder makes up what is missing, of whatever follows: when that makes no difference, nothing is.
+    The decoder takes missing pixels from whatever follows: if that makes no difference, none are missing.
     """
     data = file.removesuffix(b"\xff")
     one, other = (by_pillow(JpegImageFile(io.BytesIO(data + more + _EOI)))(enough) for more in (b"", _MADE_UP))
@@ -114,7 +114,7 @@ def _unended(file: bytes, enough: tuple[int, int] | None) -> Image.Image:
 
 
 def _segments(content: bytes) -> Iterator[tuple[int, int, int]]:
-    """Yield marker, start and end of every segment up to the end of the picture; a scan's data belong to it."""
+    """Yield marker, start and end of every segment up to the end of the picture; a scan's segment includes its data."""
     at = 2
     while found := _MARKER.search(content, at):
         start, marker = found.start(), content[found.start() + 1]
@@ -133,7 +133,7 @@ def _segments(content: bytes) -> Iterator[tuple[int, int, int]]:
 
 
 def _is_kept(marker: int, data: memoryview) -> bool:
-    """Return whether a segment has a say in the pixels: no comment, and of the applications' ones those two."""
+    """Return whether a segment affects the pixels: not comments, and only two of the application segments."""
     if marker == _COMMENT:
         return False
     if 0xE0 <= marker <= 0xEF:
@@ -144,7 +144,7 @@ def _is_kept(marker: int, data: memoryview) -> bool:
 
 
 def _joined(segments: list[bytes]) -> bytes | None:
-    """Return the profile whose numbered pieces these are, or None when one is missing."""
+    """Return the profile from its numbered pieces, or None if one is missing."""
     pieces = {piece[0]: piece[2:] for piece in segments if len(piece) > 2}
     count = segments[0][1] if segments and len(segments[0]) > 2 else 0
     if not count or len(segments) != count or set(pieces) != set(range(1, count + 1)):
@@ -153,14 +153,14 @@ def _joined(segments: list[bytes]) -> bytes | None:
     return profile if len(profile) <= MAX_PROFILE_BYTES else None
 
 
-# GIF: the first frame goes to the decoder alone, and is put on a clear canvas as browsers do.
+# GIF: only the first frame is decoded, and placed on a clear canvas, as in browsers.
 
 _EXTENSION, _IMAGE = 0x21, 0x2C
 _CONTROL = 0xF9
 
 
 def open_gif(content: bytes) -> Source:
-    """Return the first frame in a GIF file; raises `SyntaxError` when there is none."""
+    """Return the first frame in a GIF file; raises `SyntaxError` if there is none."""
     width, height, flags = struct.unpack_from("<HHB", content, 6)
     at = 13 + _table_bytes(flags)
     tables, control = content[10:at], b""
@@ -186,30 +186,30 @@ def _table_bytes(flags: int) -> int:
 
 
 def _after_blocks(content: bytes, at: int) -> int:
-    """Return where a chain of blocks ends, of which each begins with its length."""
+    """Return the end of a chain of length-prefixed blocks."""
     while at < len(content) and content[at]:
         at += content[at] + 1
     return min(at + 1, len(content))
 
 
-# WebP: the first frame, with the alpha that its pixels have.
+# WebP: the first frame, with its pixels' alpha.
 
 _HAS_ALPHA = 0x10
 _WEBP_HEAD = 8_000_000
-"""Bytes in which the first picture begins, behind a profile."""
+"""Bytes within which the first picture must begin, after a profile."""
 
 
 def _open_webp(content: bytes) -> Source:
-    """Return the first frame in a WebP file; browsers do not turn it by EXIF.
+    """Return the first frame in a WebP file; browsers do not apply its EXIF orientation.
 
-    Whether a lossless picture uses alpha is only a hint, which browsers do not follow and Pillow does.
+    The alpha flag of a lossless picture is only a hint, which browsers ignore and Pillow does not.
     """
     image = WebPImageFile(io.BytesIO(_with_alpha(content)))
     return Source(size=image.size, decode=by_pillow(image), profile=image.info.get("icc_profile"))
 
 
 def _with_alpha(content: bytes) -> bytes:
-    """Return a WebP file that says it has alpha, if its first picture is lossless."""
+    """Return a WebP file with the alpha flag set if its first picture is lossless."""
     mended, at = bytearray(content[:_WEBP_HEAD]), 12
     while at + 13 <= len(mended):
         name, size = struct.unpack_from("<4sI", mended, at)
@@ -224,13 +224,13 @@ def _with_alpha(content: bytes) -> bytes:
     return content
 
 
-# AVIF: libavif decodes; the label of its colors is read here from the boxes of the picture that is shown.
+# AVIF: libavif decodes; the color label is read here from the boxes of the primary picture.
 
 
 MAX_DEEP = 16_777_216
-"""Pixels of which all bits are decoded."""
+"""The largest picture, in pixels, of which all bits are decoded."""
 _LIKE_SRGB = {1: 13, 6: 13, 14: 13, 15: 13}
-"""Curves of television that browsers take for sRGB's in AVIF, where cameras and encoders name them by habit."""
+"""Television curves that browsers treat as sRGB's in AVIF, because cameras and encoders name them by habit."""
 
 
 def open_avif(content: bytes) -> Source:
@@ -240,7 +240,7 @@ def open_avif(content: bytes) -> Source:
     properties = _properties(content)
     profile = image.info.get("icc_profile") or _coded(properties)
     bits = properties.get(b"pixi", b"").ljust(6, b"\0")[5]
-    # Pillow tells irot and imir as EXIF; an orientation in EXIF itself does not count.
+    # Pillow reports irot and imir as EXIF; the orientation in the file's own EXIF does not count.
     orientation = orientation_of(image.info.get("exif", b""))
     deep = None
     if (
@@ -260,7 +260,7 @@ def open_avif(content: bytes) -> Source:
 
 
 class _Deep:
-    """Decodes all bits of high dynamic range, of which Pillow returns the upper eight."""
+    """Decodes all bits of high dynamic range; Pillow returns only the upper eight."""
 
     def __init__(self, content: bytes, image: AvifImageFile, bits: int) -> None:
         self._content, self._image, self._bits = content, image, bits
@@ -268,7 +268,7 @@ class _Deep:
 
     def decode(self, enough: tuple[int, int] | None) -> Image.Image:
         """Return the upper eight bits."""
-        import cv2  # large, and the service itself does without it
+        import cv2  # a large import that the service itself does not need
 
         read = cv2.imdecode(np.frombuffer(self._content, np.uint8), cv2.IMREAD_UNCHANGED)
         if read is None or read.dtype != np.uint16 or read.shape[1::-1] != self._image.size or read.ndim != 3:
@@ -284,7 +284,7 @@ class _Deep:
 
 
 def _with_one_table(content: bytes) -> bytes:
-    """Return a file with its tables of properties in one: some encoders write one an item, libavif takes no second."""
+    """Return a file with one merged property table: some encoders write one per item, and libavif accepts only one."""
     try:
         start, end = _first(content, 0, len(content), b"meta")
         begin, stop = _first(content, start + 4, end, b"iprp")
@@ -299,13 +299,13 @@ def _with_one_table(content: bytes) -> bytes:
     except (struct.error, LookupError):
         return content
     properties = content[begin : first - 8] + table
-    spare = stop - begin - len(properties)  # places in the file are told by number, so nothing may move
+    spare = stop - begin - len(properties)  # the file contains absolute offsets, so nothing may move
     head, free = struct.pack(">I4s", 8 + len(properties), b"iprp"), struct.pack(">I4s", spare, b"free")
     return content[: begin - 8] + head + properties + free + bytes(spare - 8) + content[stop:]
 
 
 def _properties(content: bytes) -> dict[bytes, bytes]:
-    """Return what the boxes of the primary picture hold, by name; of its colors those by code points."""
+    """Return the contents of the primary picture's property boxes, by name; for colors, those by code points."""
     found: dict[bytes, bytes] = {}
     try:
         start, end = _first(content, 0, len(content), b"meta")
@@ -323,7 +323,7 @@ def _properties(content: bytes) -> dict[bytes, bytes]:
 
 
 def _coded(properties: dict[bytes, bytes]) -> bytes | HighRange | None:
-    """Return what the box of code points says, or None for sRGB."""
+    """Return the conversion for the code points, or None for sRGB."""
     codes = properties.get(b"colr", b"")
     if len(codes) < 11:
         return None
@@ -332,13 +332,13 @@ def _coded(properties: dict[bytes, bytes]) -> bytes | HighRange | None:
 
 
 def _brightest(properties: dict[bytes, bytes]) -> float:
-    """Return the light of the brightest pixel in cd/m², or else the most of the display that it was made on, or 0."""
+    """Return the light of the brightest pixel in cd/m², or else the mastering display's maximum, or 0."""
     light, display = properties.get(b"clli", b""), properties.get(b"mdcv", b"")
     return int.from_bytes(light[:2]) or int.from_bytes(display[16:20]) / 10_000
 
 
 def _boxes(content: bytes, at: int, end: int) -> Iterator[tuple[bytes, int, int]]:
-    """Yield names of boxes and where their content starts and ends."""
+    """Yield names of boxes, and start and end of their content."""
     while at + 8 <= end:
         size, name = struct.unpack_from(">I4s", content, at)
         start = at + 8
@@ -360,7 +360,7 @@ def _first(content: bytes, at: int, end: int, name: bytes) -> tuple[int, int]:
 
 
 def _associated(content: bytes, box: tuple[int, int], item: int) -> list[int]:
-    """Return the numbers, from 1, of the properties that an item has."""
+    """Return the numbers, from 1, of an item's properties."""
     version, flags = content[box[0]], content[box[0] + 3]
     (count,) = struct.unpack_from(">I", content, box[0] + 4)
     at = box[0] + 8
@@ -377,7 +377,7 @@ def _associated(content: bytes, box: tuple[int, int], item: int) -> list[int]:
     raise LookupError(item)
 
 
-# Every format by its opener.
+# All formats with their openers.
 
 _OPENERS: Mapping[str, Callable[[bytes], Source]] = {
     "PNG": open_png,
@@ -391,9 +391,9 @@ _OPENERS: Mapping[str, Callable[[bytes], Source]] = {
 
 
 def open_source(content: bytes) -> Source:
-    """Return the picture in `content`, not decoded yet, by what it begins as, whatever it was called.
+    """Return the picture in `content`, not decoded yet; the first bytes alone decide on the format.
 
-    Raises `ImageError`, which says what the file is where that can be told, and whatever Pillow raises on damage.
+    Raises `ImageError`, which names the file's kind if that is known, and Pillow's errors for damaged files.
     """
     kind = kind_of(content)
     if kind in _OPENERS:

@@ -1,7 +1,7 @@
-"""PNG and APNG: the chunks that make pixels go to the decoder, those that tell colors are read here, others nowhere.
+"""PNG and APNG: chunks that affect pixels go to the decoder, those that label colors are read here, others ignored.
 
-Text, previews and other metadata of any size or damage are thereby no matter. Labels of color count in the order of
-the PNG specification, third edition: cICP, iCCP, sRGB, gAMA with cHRM.
+So text, previews and other metadata may have any size or damage. Color labels have the precedence of the PNG
+specification, third edition: cICP, iCCP, sRGB, gAMA with cHRM.
 """
 
 import functools
@@ -22,7 +22,7 @@ SIGNATURE = b"\x89PNG\r\n\x1a\n"
 MAX_CHUNKS = 2_000_000
 _LABELS = {b"cICP", b"iCCP", b"sRGB", b"gAMA", b"cHRM", b"cLLI", b"mDCV", b"eXIf", b"acTL", b"fcTL", b"PLTE", b"tRNS"}
 _GRAY, _COLOR, _INDEXED, _GRAY_ALPHA = 0, 2, 3, 4
-# Gamma within 5 % of 1/2.2 without primaries stands for sRGB, as in libpng and browsers.
+# A gamma within 5 % of 1/2.2 without primaries means sRGB, as in libpng and browsers.
 _LIKE_SRGB = (43_182, 47_727)
 
 
@@ -30,15 +30,15 @@ _LIKE_SRGB = (43_182, 47_727)
 class _Parts:
     header: bytes
     labels: dict[bytes, bytes] = field(default_factory=dict[bytes, bytes])
-    """The first of each kind before the pixels."""
+    """The first chunk of each kind before the pixels."""
     pixels: list[memoryview] = field(default_factory=list[memoryview])
-    """Compressed data of the picture that is shown."""
+    """Compressed data of the displayed picture."""
     frame: tuple[int, int, int, int] | None = None
     """Width, height, x and y of a first frame that is not the still picture."""
 
 
 def open_png(content: bytes) -> Source:
-    """Return the picture or the first frame in a PNG file; raises `SyntaxError` for one that has none."""
+    """Return the picture or the first frame in a PNG file; raises `SyntaxError` if there is none."""
     parts = _parts(content)
     width, height, depth, kind = struct.unpack_from(">IIBB", parts.header)
     header, offset = parts.header, (0, 0)
@@ -58,7 +58,7 @@ def open_png(content: bytes) -> Source:
             image = by_pillow(PngImageFile(io.BytesIO(file)))(None)
         except OSError:
             return by_pillow(PngImageFile(io.BytesIO(of(whole(header, data)))))(None)
-        # Pillow leaves rows that are missing empty.
+        # Pillow leaves missing rows empty.
         last = (image.crop((0, row, image.width, row + 1)) for row in range(max(0, image.height - 2), image.height))
         if not all(any(row.tobytes()) for row in last):
             whole(header, data)
@@ -107,7 +107,7 @@ def _parts(content: bytes) -> _Parts:
 
 
 def _chunks(content: bytes) -> Iterator[tuple[bytes, memoryview]]:
-    """Yield names and data to the end of the file, whole or not, without labels of which the checksum is wrong."""
+    """Yield names and data to the end of the file, complete or not, without labels that have a wrong checksum."""
     view, at = memoryview(content), len(SIGNATURE)
     for _ in range(MAX_CHUNKS):
         if at + 8 > len(content):
@@ -124,12 +124,12 @@ def _chunks(content: bytes) -> Iterator[tuple[bytes, memoryview]]:
 
 
 def _moves(animation: bytes) -> bool:
-    """Return whether a control of animations tells a number of frames that there can be."""
+    """Return whether an animation control chunk has a possible number of frames."""
     return len(animation) == 8 and 0 < int.from_bytes(animation[:4]) < 1 << 31
 
 
 def _frame(control: memoryview, header: bytes) -> tuple[int, int, int, int] | None:
-    """Return the place of an animation's frame, or None when it is not within the picture."""
+    """Return the box of an animation's frame, or None if it is not within the picture."""
     if len(control) != 26:
         return None
     width, height, x, y = struct.unpack_from(">IIII", control, 4)
@@ -138,7 +138,7 @@ def _frame(control: memoryview, header: bytes) -> tuple[int, int, int, int] | No
 
 
 def _palette(colors: bytes, alpha: bytes, count: int) -> list[tuple[bytes, bytes]]:
-    """Return the chunks of a palette of `count` colors, where the last one stands for those that are missing."""
+    """Return the chunks of a palette of `count` colors; the last one is repeated for missing ones."""
     given = min(len(colors) // 3, count)
     if not given:
         return []
@@ -155,16 +155,16 @@ def _chunk(name: bytes, data: bytes) -> bytes:
 
 
 def _split(transparency: bytes, depth: int, kind: int, file: bytes) -> Split | None:
-    """Return what takes gray and color apart from alpha where Pillow does not: a clear value, deep gray with alpha.
+    """Return a function that separates colors from alpha where Pillow does not: a transparent value, deep gray + alpha.
 
-    16 bits become the upper 8, as in browsers.
+    16-bit values keep their upper 8 bits, as in browsers.
     """
     if (kind, depth) == (_GRAY_ALPHA, 16):
         return lambda image: (image.getchannel("R"), image.getchannel("A"))
     count = {_GRAY: 1, _COLOR: 3}.get(kind, 0)
     if not count or len(transparency) < 2 * count:
         return None
-    # A value beyond the depth is no pixel's, as in browsers; only its upper byte does not count.
+    # A value beyond the depth matches no pixel, as in browsers; only its upper byte is ignored.
     values = [value & (0xFFFF if depth == 16 else 0xFF) for value in struct.unpack_from(f">{count}H", transparency)]
     if depth < 16:
         steps = 255 // ((1 << depth) - 1)
@@ -187,14 +187,14 @@ def _split(transparency: bytes, depth: int, kind: int, file: bytes) -> Split | N
 
 
 def _lower(file: bytes) -> Image.Image:
-    """Return the lower bytes of colors of 16 bits, by taking the file for one of the other order."""
+    """Return the lower bytes of 16-bit colors, by decoding the file in the other byte order."""
     with PngImageFile(io.BytesIO(file)) as lower:
         lower.tile = [tile._replace(args=f"{lower.mode};16L") for tile in lower.tile]
         return lower.convert("RGB")
 
 
 def _outside(image: Image.Image, color: list[int]) -> Image.Image:
-    """Return alpha that is 0 where an 8-bit picture has a color, and 255 elsewhere."""
+    """Return alpha that is 0 where an 8-bit picture has this color, and 255 elsewhere."""
     bands = [
         band.point([0 if level == value else 255 for level in range(256)])
         for band, value in zip(image.split(), color, strict=True)
@@ -203,7 +203,7 @@ def _outside(image: Image.Image, color: list[int]) -> Image.Image:
 
 
 def _profile(labels: dict[bytes, bytes]) -> bytes | HighRange | None:
-    """Return what the label that counts says, or None for sRGB."""
+    """Return the conversion of the label with the highest precedence, or None for sRGB."""
     coded = labels.get(b"cICP", b"")
     if len(coded) == 4 and coded[2] == 0 and (colors := coded_colors(coded[0], coded[1], _brightest(labels))):
         return colors
@@ -226,7 +226,7 @@ def _profile(labels: dict[bytes, bytes]) -> bytes | HighRange | None:
 
 
 def _brightest(labels: dict[bytes, bytes]) -> float:
-    """Return the light of the brightest pixel in cd/m², or else the most of the display that it was made on, or 0."""
+    """Return the light of the brightest pixel in cd/m², or else the mastering display's maximum, or 0."""
     content, display = labels.get(b"cLLI", b""), labels.get(b"mDCV", b"")
     told = int.from_bytes(content[:4]) if len(content) == 8 else 0
     return (told or (int.from_bytes(display[16:20]) if len(display) == 24 else 0)) / 10_000
@@ -243,7 +243,7 @@ def _embedded(chunk: bytes) -> bytes | None:
     return profile if unpacker.eof and profile[36:40] == b"acsp" else None
 
 
-# Whether the compressed data of a PNG hold every pixel, which Pillow does not tell.
+# Whether the compressed data of a PNG contain every pixel, which Pillow does not report.
 
 
 _PASSES = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))
@@ -253,7 +253,7 @@ _AT_ONCE = 1 << 20
 
 
 def whole(header: bytes, data: bytes) -> bytes:
-    """Return the data without their checksum; raises `ValueError` when a pixel is missing or data are damaged.
+    """Return the data without their checksum; raises `ValueError` if a pixel is missing or data are damaged.
 
     `header` is that of the picture, `data` a zlib stream. Browsers, too, show a picture whose checksum is wrong.
     """

@@ -1,4 +1,4 @@
-"""What a file is by its first bytes, a picture that is not decoded yet, and its colors as a browser shows them."""
+"""Detects a file's kind by its first bytes, describes an undecoded picture, and converts colors as browsers do."""
 
 import io
 import re
@@ -13,7 +13,7 @@ from PIL.ImageFile import ImageFile
 
 from llm_dit.decoding.labels import HighRange
 
-# What a file is, and why others than pictures are refused.
+# A file's kind, and why other kinds than pictures are refused.
 
 CAMERA_RAW = "a camera's raw file: export it from the camera's program as JPEG or TIFF"
 _SAVE = "save it as PNG or JPEG"
@@ -106,7 +106,7 @@ REFUSALS = {
 
 
 def kind_of(content: bytes) -> str:
-    """Return what a file is, by its first bytes alone: the name of a format, a key of `REFUSALS`, or "" for neither."""
+    """Return a file's kind by its first bytes alone: the name of a format, a key of `REFUSALS`, or "" for neither."""
     for at, sign, kind in _SIGNS:
         if content.startswith(sign, at):
             return kind
@@ -124,7 +124,7 @@ def kind_of(content: bytes) -> str:
 
 
 def _base_media(content: bytes) -> str:
-    """Tell stills from videos in the container that AVIF, HEIC and MP4 share, by the brands at its head."""
+    """Distinguish stills from videos in the container of AVIF, HEIC and MP4 by the brands in its header."""
     head = content[8 : min(int.from_bytes(content[:4]), 1024)]
     brands = [head[:4], *(head[at : at + 4] for at in range(8, len(head) - 3, 4))]
     for kind, names in _BRANDS:
@@ -135,7 +135,7 @@ def _base_media(content: bytes) -> str:
 
 # A picture in a file of a known format.
 
-# What Pillow is known to raise on files that are damaged or made to harm.
+# Errors that Pillow raises on damaged or malicious files.
 DECODER_ERRORS = (
     OSError,
     ValueError,
@@ -154,14 +154,13 @@ Split = Callable[[Image.Image], tuple[Image.Image, Image.Image | None]]
 
 @dataclass(frozen=True, kw_only=True)
 class Source:
-    """`decode` returns the pixels; it takes the size that is enough, or None for all of them.
+    """`decode` returns the pixels; it takes a sufficient size, or None for full size.
 
-    `size` is the canvas, width × height in pixels, before it is turned upright by `orientation` (EXIF's 1–8); a first
-    frame that does not fill it lies at `offset`. `profile` says which colors its values are: an ICC profile, HDR by
-    code points, or None for sRGB. `split` takes the decoded picture apart into colors (L, RGB or CMYK) and alpha,
-    where its mode alone does not tell them, and `lower` decodes the lower bytes of colors of 16 bits a channel. A
-    format that `shrinks` leaves out while decoding what scaling would throw away. `check`, where a format has it,
-    raises what `decode` raises when pixels are missing, and keeps none of them.
+    `size` is the canvas, width × height in pixels, before `orientation` (EXIF's 1–8); a first frame that does not fill
+    it lies at `offset`. `profile` is the color space: an ICC profile, HDR by code points, or None for sRGB. `split`
+    separates the decoded picture into colors (L, RGB or CMYK) and alpha, if its mode alone does not, and `lower`
+    decodes the lower bytes of 16-bit colors. A format that `shrinks` can decode at a reduced size. `check`, if a format
+    has it, raises the errors of `decode` for missing pixels without keeping any pixels.
     """
 
     size: tuple[int, int]
@@ -176,7 +175,7 @@ class Source:
 
 
 def by_pillow(image: ImageFile) -> Callable[[tuple[int, int] | None], Image.Image]:
-    """Return what decodes a picture of which Pillow has read the header."""
+    """Return the `decode` of a picture whose header Pillow has read."""
 
     def decode(enough: tuple[int, int] | None) -> Image.Image:
         if enough:
@@ -187,14 +186,14 @@ def by_pillow(image: ImageFile) -> Callable[[tuple[int, int] | None], Image.Imag
     return decode
 
 
-# Which way up a camera held a picture: the one tag of EXIF that changes what is seen.
+# The camera's orientation, the only EXIF tag that changes how a picture looks.
 
 _ORIENTATION = 0x0112
 _SHORT = 3
 
 
 def orientation_of(exif: bytes) -> int:
-    """Return EXIF's orientation, 1 to 8: 1 (upright) when it is missing, damaged or out of range."""
+    """Return EXIF's orientation, 1 to 8: 1 (upright) if it is missing, damaged or out of range."""
     exif = exif.removeprefix(b"Exif\0\0")
     order = {b"II*\0": "<", b"MM\0*": ">"}.get(exif[:4])
     if order is None:
@@ -214,7 +213,7 @@ def orientation_of(exif: bytes) -> int:
 # Colors as a browser shows them: 8-bit sRGB with alpha, from any mode and any ICC profile.
 
 MAX_PROFILE_BYTES = 8_000_000
-"""Of an ICC profile; those of printing presses have up to 3 MB."""
+"""Limit of an ICC profile; those of printing presses have up to 3 MB."""
 _SPACES = {b"GRAY": "L", b"RGB ": "RGB", b"CMYK": "CMYK"}
 _OPAQUE = {"L", "RGB", "CMYK"}
 
@@ -222,11 +221,11 @@ _OPAQUE = {"L", "RGB", "CMYK"}
 def to_srgb(image: Image.Image, source: Source) -> Image.Image:
     """Return the decoded picture of a source as 8-bit sRGB RGBA, without metadata.
 
-    An ICC profile that is damaged, or made for other channels, is ignored, as browsers do. Alpha is never converted.
+    An ICC profile that is damaged, or for other channels, is ignored, as in browsers. Alpha is never converted.
     """
     if image.mode == "RGBA" and not source.split and not source.profile and "transparency" not in image.info:
         image.info.clear()
-        return image  # a copy of a large picture would be all that this costs
+        return image  # conversion would only copy a large picture
     colors, alpha = (source.split or _split)(image)
     shown = (_labeled(colors, source) or colors).convert("RGBA")
     if alpha is not None:
@@ -236,9 +235,9 @@ def to_srgb(image: Image.Image, source: Source) -> Image.Image:
 
 
 def _labeled(colors: Image.Image, source: Source) -> Image.Image | None:
-    """Return the colors as RGB in sRGB, or None when they are unlabeled or their label says nothing.
+    """Return the colors as RGB in sRGB, or None if they are unlabeled or the label has no effect.
 
-    As in browsers, high dynamic range is brought into sRGB from 16 bits where there are that many, the rest from 8.
+    As in browsers, high dynamic range is converted from 16 bits if available, everything else from 8.
     """
     if isinstance(source.profile, HighRange):
         return source.profile.to_srgb(colors, source.lower and source.lower())
@@ -246,7 +245,7 @@ def _labeled(colors: Image.Image, source: Source) -> Image.Image | None:
 
 
 def _split(image: Image.Image) -> tuple[Image.Image, Image.Image | None]:
-    """Return the colors as L, RGB or CMYK, and alpha where there is any."""
+    """Return the colors as L, RGB or CMYK, and alpha if there is any."""
     if image.mode == "P" or "transparency" in image.info:
         image = image.convert("RGBA")
     elif image.mode.startswith("I") or image.mode == "F":
@@ -263,7 +262,7 @@ def _split(image: Image.Image) -> tuple[Image.Image, Image.Image | None]:
 
 
 def _from_deep(image: Image.Image) -> Image.Image:
-    """Keep the upper half of 16-bit gray, as browsers do; Pillow's own conversion clips what is above 255 to white."""
+    """Keep the upper byte of 16-bit gray, as browsers do; Pillow's own conversion clips values above 255 to white."""
     values = np.asarray(image)
     if values.dtype.kind == "f":
         return Image.fromarray((np.nan_to_num(values).clip(0, 1) * 255 + 0.5).astype(np.uint8))
@@ -271,7 +270,7 @@ def _from_deep(image: Image.Image) -> Image.Image:
 
 
 def _converted(colors: Image.Image, profile: bytes) -> Image.Image | None:
-    """Return the colors as RGB in sRGB, or None when the profile does not fit or says nothing."""
+    """Return the colors as RGB in sRGB, or None if the profile does not fit or has no effect."""
     mode = _SPACES.get(profile[16:20])
     if (
         mode is None
@@ -280,7 +279,7 @@ def _converted(colors: Image.Image, profile: bytes) -> Image.Image | None:
     ):
         return None
     try:
-        # Without it grays go through a coarse table, in which the darks drown.
+        # By default grays are converted by a coarse table, which loses dark tones.
         flags = ImageCms.Flags.NOOPTIMIZE if colors.mode == "L" else ImageCms.Flags.NONE
         transform = _transform(profile, mode, flags)
         if colors.mode == "L":
@@ -294,6 +293,6 @@ def _converted(colors: Image.Image, profile: bytes) -> Image.Image | None:
 
 @lru_cache(maxsize=1)
 def _transform(profile: bytes, mode: str, flags: ImageCms.Flags) -> ImageCms.ImageCmsTransform:
-    """Return what brings a mode's values into sRGB; a large picture asks for each of its bands."""
+    """Return the cached conversion of a mode's values to sRGB; a large picture needs it for each of its bands."""
     given = ImageCms.ImageCmsProfile(io.BytesIO(profile))
     return ImageCms.buildTransform(given, ImageCms.createProfile("sRGB"), mode, "RGB", flags=flags)

@@ -1,8 +1,8 @@
-"""TIFF: the first directory goes to the decoder with the tags that make pixels; the others are passed by.
+"""TIFF: the first directory goes to the decoder with the tags that affect pixels; others are skipped.
 
-Numbers of any width are read by `Values`. Pillow reads what is compressed as a picture (JPEG, fax) and colors of
-television; it warns about every damaged tag and follows every directory, and both are for the file's writer to choose.
-Raw files of cameras begin as TIFF, with a small preview in front: they are named instead.
+`Values` reads numbers of any width. Pillow decodes JPEG, fax and YCbCr. It gets a reduced file, because it warns about
+every damaged tag and follows every directory, however many the file has. Cameras' raw files begin as TIFF with a small
+preview; they are refused by name.
 """
 
 import io
@@ -19,17 +19,17 @@ from PIL.TiffImagePlugin import TiffImageFile
 from llm_dit.decoding.source import CAMERA_RAW, MAX_PROFILE_BYTES, Source, by_pillow
 from llm_dit.errors import ImageError
 
-# The tags of one picture, classic or BigTIFF in either order of bytes.
+# The tags of one picture, classic or BigTIFF, in either byte order.
 
 _BYTES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}
 _LETTERS = {1: "u1", 3: "u2", 4: "u4", 13: "u4", 16: "u8", 18: "u8"}
 MAX_ENTRIES = 4096
 MAX_NUMBERS = 1_000_000
-"""Of one tag: the pieces of a large picture."""
+"""Limit of one tag: the strips or tiles of a large picture."""
 
 
 class Directory:
-    """Raises `ValueError` or `struct.error` for one that is not whole."""
+    """The tags of one picture; raises `ValueError` or `struct.error` if they are incomplete."""
 
     def __init__(self, content: bytes, at: int | None = None) -> None:
         self.content = content
@@ -48,11 +48,11 @@ class Directory:
         return struct.unpack_from(self.order + layout, self.content, at)
 
     def number(self, tag: int, default: int = 0) -> int:
-        """Return the first number under a tag, or `default` when there is none."""
+        """Return a tag's first number, or `default` if there is none."""
         return next(iter(self.numbers(tag, 1)), default)
 
     def numbers(self, tag: int, most: int = MAX_NUMBERS) -> list[int]:
-        """Return the numbers under a tag, the first `most` of them; none where they are not within the file."""
+        """Return the first `most` numbers of a tag; none if they are not within the file."""
         kind, count, value = self._entries.get(tag, (0, 0, b""))
         if kind not in _LETTERS:
             return []
@@ -60,7 +60,7 @@ class Directory:
         return np.frombuffer(data, layout, min(count, most, len(data) // layout.itemsize)).tolist()
 
     def data(self, tag: int) -> bytes:
-        """Return the bytes under a tag, whatever they stand for; none where they are not within the file."""
+        """Return a tag's bytes, of any type; none if they are not within the file."""
         return self._data(*self._entries.get(tag, (0, 0, b"")))
 
     def _data(self, kind: int, count: int, value: bytes) -> bytes:
@@ -71,7 +71,7 @@ class Directory:
         return self.content[at : at + size] if at + size <= len(self.content) else b""
 
     def alone(self, tags: Iterable[int]) -> bytes:
-        """Return the file with a directory of those tags only, and no other after it."""
+        """Return the file with a single directory of only those tags."""
         kept = [(tag, *entry) for tag, entry in sorted(self._entries.items()) if tag in tags and self._data(*entry)]
         start = len(self.content) + len(self.content) % 2
         table = struct.pack(self.order + self._count, len(kept))
@@ -81,43 +81,43 @@ class Directory:
         return self.content[:pointer] + address + self.content[head:].ljust(start - head, b"\0") + table
 
 
-# Numbers of any width, to 8 bits.
+# Converting numbers of any width to 8 bits.
 
 WHITE_IS_ZERO, GRAY, COLOR, INDEXED, _CMYK, LAB, ICC_LAB = 0, 1, 2, 3, 5, 8, 9
 CHANNELS = {WHITE_IS_ZERO: 1, GRAY: 1, COLOR: 3, INDEXED: 1, _CMYK: 4, LAB: 3, ICC_LAB: 3}
 _WHOLE, _SIGNED, _FLOAT, _UNDEFINED = 1, 2, 3, 4
 _WIDTHS = {INDEXED: {*range(1, 17)}, LAB: {8, 16}, ICC_LAB: {8, 16}}
-"""Bits of numbers of which not every width stands for a color."""
+"""The widths in bits that are valid for kinds with restrictions."""
 DIFFERENCES, FLOAT_DIFFERENCES = 2, 3
 PLAIN = 1
 PACKED = {5, 8, 32773, 32946, 34925, 50000}
-"""LZW, deflate, PackBits, deflate by its old number, LZMA, Zstandard."""
+"""LZW, deflate, PackBits, deflate with its old code, LZMA, Zstandard."""
 ASSOCIATED, _UNASSOCIATED = 1, 2
 MAX_SAMPLES = 64
 
 
 @dataclass(frozen=True, kw_only=True)
 class Layout:
-    """How the numbers of a picture lie in its file."""
+    """The storage layout of a picture's numbers."""
 
     kind: int
-    """Which colors they are (PhotometricInterpretation)."""
+    """The color space (PhotometricInterpretation)."""
     bits: int
     has_point: bool
     samples: int
-    """Numbers of a pixel."""
+    """Numbers per pixel."""
     apart: bool
-    """Whether each channel is stored on its own."""
+    """Whether channels are stored separately (planar)."""
     alpha: int | None
-    """Its meaning, where the number after the colors is alpha."""
+    """The kind of alpha, if the number after the colors is alpha."""
     compression: int
     differences: int
 
 
 def layout_of(directory: Directory) -> Layout | None:
-    """Return how the pixels lie, or None for a picture that is not stored as numbers of one width.
+    """Return the layout of the pixels, or None for a picture that is not stored as numbers of one width.
 
-    Numbers with a sign are taken for such without, as other decoders do.
+    Signed numbers are read as unsigned, as in other decoders.
     """
     compression, samples = directory.number(259, PLAIN), directory.number(277, 1)
     kind = directory.number(262, {1: GRAY, 3: COLOR}.get(samples, -1))
@@ -148,7 +148,7 @@ Numbers = NDArray[Any]
 
 
 def numbers_of(rows: Pixels, layout: Layout, width: int, order: str) -> Numbers:
-    """Return numbers, rows × width × samples, of bytes."""
+    """Return numbers, rows × width × samples, from bytes."""
     samples, bits = 1 if layout.apart else layout.samples, layout.bits
     count = width * samples
     if layout.differences == FLOAT_DIFFERENCES and layout.has_point:
@@ -171,7 +171,7 @@ def numbers_of(rows: Pixels, layout: Layout, width: int, order: str) -> Numbers:
 
 
 def _odd(rows: Pixels, bits: int, count: int, order: str) -> Numbers:
-    """Return numbers of a width that no machine has; whole bytes follow the file's order, others the highest bit's."""
+    """Return numbers of an unusual width; whole bytes have the file's byte order, others the highest bit first."""
     if bits == 24:
         parts = rows.reshape(len(rows), count, 3).astype(np.uint32)
         high, low = (2, 0) if order == "<" else (0, 2)
@@ -186,7 +186,7 @@ def _odd(rows: Pixels, bits: int, count: int, order: str) -> Numbers:
 
 
 def eight_bits(values: Numbers, layout: Layout) -> Pixels:
-    """Return numbers of 8 bits: the upper ones of more, as browsers do of 16, and fewer spread over them."""
+    """Return 8-bit numbers: the upper bits of wider ones, as browsers do for 16, and narrower ones scaled up."""
     bits = layout.bits
     if layout.has_point:
         return (np.nan_to_num(values.astype(np.float32), posinf=1).clip(0, 1) * 255 + 0.5).astype(np.uint8)
@@ -196,7 +196,7 @@ def eight_bits(values: Numbers, layout: Layout) -> Pixels:
 
 
 def divided(band: Numbers, count: int, layout: Layout) -> Pixels:
-    """Return colors that were stored multiplied by alpha."""
+    """Return straight colors from premultiplied ones."""
     one = 1.0 if layout.has_point else float(2**layout.bits - 1)
     values = np.nan_to_num(band[..., : count + 1].astype(np.float32)) / one
     colors, alpha = values[..., :count], values[..., count:]
@@ -204,19 +204,19 @@ def divided(band: Numbers, count: int, layout: Layout) -> Pixels:
     return (shown.clip(0, 1) * 255 + 0.5).astype(np.uint8)
 
 
-# Pixels that are numbers, row by row: of any width, whole or with a point, in strips or tiles, mixed or apart.
+# Pixels as numbers, row by row: of any width, integer or float, in strips or tiles, interleaved or planar.
 #
-# What is packed goes to libtiff as if it were gray of 8 bits, a few strips at a time, so that all that is made of the
-# bytes is made here: Pillow lacks most widths, and takes some for others.
+# Compressed data goes to libtiff as if it were 8-bit gray, a few strips at a time, so that the bytes are interpreted
+# here: Pillow lacks most widths, and confuses some.
 
 AT_ONCE = 4_000_000
-"""Bytes that are unpacked at a time, unless one strip or row of tiles has more."""
+"""Bytes that are decompressed at a time, unless one strip or row of tiles has more."""
 MAX_PIECE = 160_000_000
-"""Unpacked bytes of a strip; the decoder has no use for more."""
+"""Limit of a strip's decompressed bytes; the decoder needs no more."""
 
 
 class Values:
-    """Decodes a picture of numbers; raises `ValueError` or `OSError` for one that is damaged."""
+    """Decodes a picture of numbers; raises `ValueError` or `OSError` if it is damaged."""
 
     def __init__(self, directory: Directory, layout: Layout) -> None:
         self._layout, self._directory = layout, directory
@@ -237,7 +237,7 @@ class Values:
         self._alpha: Image.Image | None = None
 
     def decode(self, _: tuple[int, int] | None) -> Image.Image:
-        """Return the colors; alpha is left to `split`."""
+        """Return the colors; `split` returns alpha."""
         layout, size = self._layout, (self._width, self._height)
         colors = 3 if self._palette is not None else CHANNELS[layout.kind]
         pixels = np.empty((self._height, self._width, colors), np.uint8)
@@ -266,12 +266,12 @@ class Values:
         colors = divided(band, count, layout) if layout.alpha == ASSOCIATED else eight_bits(band[..., :count], layout)
         if layout.kind == WHITE_IS_ZERO:
             return 255 - colors
-        if layout.kind == ICC_LAB:  # Pillow takes a and b for signed
+        if layout.kind == ICC_LAB:  # Pillow expects signed a and b
             colors[..., 1:] ^= 128
         return colors
 
     def _bands(self) -> Iterator[tuple[int, Numbers]]:
-        """Yield rows of numbers, height × width × samples, and which row is the first."""
+        """Yield the first row's index and rows of numbers, height × width × samples."""
         width, height = self._piece
         across, down = -(-self._width // width), -(-self._height // height)
         offsets, counts = self._pieces(across * down * self._planes)
@@ -292,17 +292,17 @@ class Values:
             yield top, np.concatenate(planes, axis=-1) if len(planes) > 1 else planes[0]
 
     def _pieces(self, count: int) -> tuple[list[int], list[int]]:
-        """Return where pieces begin and how long they are."""
+        """Return offsets and lengths of the strips or tiles."""
         offsets = self._directory.numbers(324) or self._directory.numbers(273)
         counts = self._directory.numbers(325) or self._directory.numbers(279)
-        if self._cut:  # one piece that need not be unpacked is as good as many
+        if self._cut:  # one uncompressed strip can be split into many
             step = self._row * self._piece[1]
             each = count // self._planes
             offsets = [offset + step * number for offset in offsets[: self._planes] for number in range(each)]
             counts = [step] * len(offsets)
         if len(offsets) < count:
             raise ValueError("cut off")
-        if len(counts) < count:  # old writers left them out
+        if len(counts) < count:  # old writers omit them
             end = len(self._directory.content)
             counts = [end - offset for offset in offsets] if count == 1 or self._layout.compression == PLAIN else []
         if sum(counts[:count]) > 4 * len(self._directory.content) and self._layout.compression != PLAIN:
@@ -312,7 +312,7 @@ class Values:
         return offsets[:count], counts[:count]
 
     def _unpacked(self, offsets: list[int], counts: list[int], rows: int) -> Pixels:
-        """Return the bytes of pieces below one another, `rows` of them."""
+        """Return the bytes of consecutive strips, `rows` rows."""
         content, height = self._directory.content, self._piece[1]
         reversed_bits = self._directory.number(266) == 2
         if self._layout.compression == PLAIN:
@@ -339,7 +339,7 @@ class Values:
 
 
 def _as_gray(parts: list[bytes], size: tuple[int, int], height: int, compression: int, reversed_bits: bool) -> bytes:
-    """Return a TIFF file of 8-bit gray made of packed strips of `height` rows each."""
+    """Return a TIFF file of 8-bit gray from compressed strips of `height` rows each."""
     data = b"".join(parts)
     data += bytes(len(data) % 2)
     lengths = [len(part) for part in parts]
@@ -364,7 +364,7 @@ def _as_gray(parts: list[bytes], size: tuple[int, int], height: int, compression
 
 
 def _palette(directory: Directory, bits: int) -> Pixels:
-    """Return the colors of an indexed picture; those of 8 bits, which some write, are told by having no more."""
+    """Return the palette of an indexed picture; an 8-bit one, as some write, has no value above 255."""
     numbers, length = directory.numbers(320), 1 << bits
     if len(numbers) < 3 * length:
         raise ValueError("no palette")
@@ -378,19 +378,19 @@ _KEPT = {
     *(254, _WIDTH, _HEIGHT, 258, 259, _PHOTOMETRIC, 266, 273, 277, 278, 279, 280, 281, 284, 292, 293),
     *(317, 320, _TILE_WIDTH, _TILE_HEIGHT, 324, 325, 332, 338, 339, 347, *range(512, 522), *range(529, 533)),
 }
-"""Without orientation, by which Pillow would turn the picture itself."""
+"""Without orientation, which Pillow would apply itself."""
 _BITS, _COMPRESSION, _PLANES, _SUBSAMPLING = 258, 259, 284, 530
 _JPEG, _OLD_JPEG, _TELEVISION = 7, 6, 6
 _FAX = {2, 3, 4}
 _SENSOR = {32803, 34892}
-"""Kinds of pixels that a sensor gives: a color filter's mosaic, linear raw."""
+"""Kinds of sensor data: a color filter's mosaic, linear raw."""
 MAX_DIRECTORIES = 16
 MAX_TILE = 4_194_304
-"""Pixels of a tile in a picture that is smaller."""
+"""Limit of a tile's pixels if the picture is smaller than the tile."""
 
 
 def open_tiff(content: bytes) -> Source:
-    """Return the first picture in a TIFF file; raises `ImageError` for a camera's raw file and kinds not read."""
+    """Return the first picture in a TIFF file; raises `ImageError` for a camera's raw file and unsupported kinds."""
     directory = Directory(content)
     _check_kind(content, directory)
     width, height = directory.number(_WIDTH), directory.number(_HEIGHT)
@@ -429,7 +429,7 @@ def _by_pillow(directory: Directory) -> TiffImageFile:
 
 
 def _is_known_television(directory: Directory, compression: int) -> bool:
-    """Return whether Pillow reads luminance and two colors, which are of every second pixel unless told otherwise."""
+    """Return whether Pillow can decode the YCbCr data, which is subsampled 2 × 2 by default."""
     whole = (directory.numbers(_SUBSAMPLING, 2) or [2, 2]) == [1, 1]
     if directory.number(_PLANES) == 2:
         return whole and compression in PACKED
