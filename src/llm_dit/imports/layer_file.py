@@ -1,4 +1,4 @@
-"""What every reader of a file of layers returns and checks, and archives, of which no more is read than is honest."""
+"""The common result and checks of all readers of layered files, and safe reading of ZIP archives."""
 
 import io
 import stat
@@ -23,7 +23,7 @@ MAX_WARNINGS = 20
 
 @dataclass(frozen=True, kw_only=True)
 class FileLimits:
-    """What is read of a file: the canvas and each layer within `image`, so many layers, and pixels of them in all."""
+    """Limits of a file: `image` for the canvas and each layer, the number of layers, and their pixels in total."""
 
     image: ImageLimits = field(default_factory=ImageLimits)
     image_bytes: int = 64 << 20
@@ -35,9 +35,9 @@ class FileLimits:
 class LayerFile:
     """A stack on a canvas of `width` × `height` pixels.
 
-    `layers` yields the layers once, bottom first, and decodes each when it comes to it. `warnings` says in sentences
-    what does not come along; it is complete when all layers have been read. `about` is what else the file says, such as
-    the seed.
+    `layers` yields the layers once, bottom first, and decodes each on demand. `warnings` has a sentence for everything
+    that is not imported; it is complete after all layers have been read. `about` has further values of the file, such
+    as the seed.
     """
 
     kind: FileKind
@@ -70,19 +70,19 @@ def check_sizes(sizes: list[tuple[int, int]], canvas: tuple[int, int], limits: F
 
 
 def warn(warnings: list[str], words: str) -> None:
-    """Say something once; of a file that gives cause for more than anybody reads, only the first."""
+    """Add a warning once; of very many, only the first ones are kept."""
     if words not in warnings and len(warnings) < MAX_WARNINGS:
         warnings.append(words)
 
 
-# Pictures within files: looked at before they are decoded, and decoded one at a time.
+# Pictures within files: checked before they are decoded, and decoded one at a time.
 
 
 def picture_size(content: bytes, limits: ImageLimits) -> tuple[int, int]:
-    """Return the width and height that a picture's header says.
+    """Return the width and height in a picture's header.
 
-    Raises `LayerFileError` beyond the limits, and for a PNG that is cut off or damaged: so no picture of a broken file
-    is decoded or kept.
+    Raises `LayerFileError` beyond the limits, and for a PNG that is truncated or damaged, so that no picture of a
+    broken file is decoded or kept.
     """
     try:
         return check_picture(content, limits)
@@ -98,25 +98,25 @@ def decoded(content: bytes, limits: ImageLimits) -> Image.Image:
         raise LayerFileError(f"A picture in this file cannot be used. {error.message}") from None
 
 
-# Nested groups of other programs' files as the label that a layer has for its group.
+# Nested groups of other programs' files, as labels of layers.
 
 
 @dataclass(frozen=True, eq=False)
 class Folder:
-    """A group: what it is called, and how it shows."""
+    """A group: its name and appearance."""
 
     name: str
     group: Group
 
 
 Nesting = tuple[Folder, ...]
-"""The groups that a layer is in, the outermost first."""
+"""The groups around a layer, the outermost first."""
 
 
 def grouped(paths: Iterable[Sequence[Folder]]) -> tuple[list[str], dict[str, Group]]:
-    """Return the label of each layer's group, for layers in their order, and how the groups of these labels show.
+    """Return the label of each layer's group, in the layers' order, and the appearance of groups by label.
 
-    Groups that have the same name within the same ones would become one: the second gets a number.
+    Sibling groups with the same name would merge, so the second gets a number.
     """
     names: dict[Folder, str] = {}
     taken: set[tuple[Folder | None, str]] = set()
@@ -144,10 +144,10 @@ def _free_name(folder: Folder, parent: Folder | None, taken: set[tuple[Folder | 
     return free
 
 
-# ZIP archives from outside: read as far as they are what they say, in bounded pieces, and refused otherwise.
+# Untrusted ZIP archives: read in bounded pieces, and refused if they are inconsistent.
 #
-# What a member says of its size is not believed. Members are stored or deflated: the other methods of ZIP turn a few
-# bytes into gigabytes within one piece. Nothing is ever unpacked to a path.
+# A member's stated size is not trusted. Members must be stored or deflated: ZIP's other methods can expand a few bytes
+# to gigabytes within one piece. Nothing is ever extracted to a path.
 
 
 END_RECORD = b"PK\x05\x06"
@@ -155,7 +155,7 @@ END_RECORD_BYTES = 22
 END_64_LOCATOR, END_64_RECORD = b"PK\x06\x07", b"PK\x06\x06"
 MAX_COMMENT_BYTES = 65_535
 MAX_DIRECTORY_BYTES = 2_000_000
-"""Of the list of contents: some ten thousand pictures."""
+"""Limit of the central directory: about ten thousand pictures."""
 LOCAL_HEADER_BYTES = 30
 ENCRYPTED = 0x1
 PIECE_BYTES = 262_144
@@ -171,11 +171,11 @@ DAMAGED = (
     OSError,
     ValueError,
 )
-"""What Python's archive reader is known to raise on files that are damaged or made to harm."""
+"""Errors that Python's archive reader raises on damaged or malicious files."""
 
 
 class Archive:
-    """The members of a ZIP archive by name. Raises `LayerFileError` for what is no honest archive."""
+    """The members of a ZIP archive by name. Raises `LayerFileError` for an inconsistent archive."""
 
     def __init__(self, file: IO[bytes]) -> None:
         _check_directory(file)
@@ -198,7 +198,7 @@ class Archive:
         return list(self._members)
 
     def read(self, name: str, most: int) -> bytes:
-        """Return a member of at most `most` bytes; raises `LayerFileError` where it is larger, damaged or missing."""
+        """Return a member of at most `most` bytes; raises `LayerFileError` if it is larger, damaged or missing."""
         member = self._members.get(name)
         if member is None or member.file_size > most:
             raise LayerFileError(DISHONEST)
@@ -215,7 +215,7 @@ class Archive:
 
 
 def _check_directory(file: IO[bytes]) -> None:
-    """Refuse a list of contents too long to be honest before it is read into memory (APPNOTE.TXT 4.3.14 to 4.3.16)."""
+    """Refuse an oversized central directory before it is read into memory (APPNOTE.TXT 4.3.14 to 4.3.16)."""
     size = file.seek(0, io.SEEK_END)
     file.seek(max(0, size - END_RECORD_BYTES - MAX_COMMENT_BYTES))
     end = file.read()
@@ -235,7 +235,7 @@ def _check_directory(file: IO[bytes]) -> None:
 
 
 def _is_plain(member: zipfile.ZipInfo) -> bool:
-    """Return whether a member is a file or folder that lies within its archive, and can be read in pieces."""
+    """Return whether a member is a file or folder with a path inside the archive, and can be read in pieces."""
     path = PurePosixPath(member.filename)
     return (
         member.compress_type in {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}
@@ -248,7 +248,7 @@ def _is_plain(member: zipfile.ZipInfo) -> bool:
 
 
 def _overlap(members: list[zipfile.ZipInfo], end: int) -> bool:
-    """Return whether two members share bytes, with which a small archive can hold any number of large ones."""
+    """Return whether two members share bytes, by which a small archive can contain any number of large members."""
     for member in sorted(members, key=lambda one: one.header_offset, reverse=True):
         if member.header_offset + LOCAL_HEADER_BYTES + member.compress_size > end:
             return True

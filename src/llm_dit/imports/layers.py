@@ -1,4 +1,4 @@
-"""The one door for files of layers: their content says what they are. Bundles and OpenRaster are read here."""
+"""Opens all layered files, whose content determines the format. Bundles and OpenRaster are read here."""
 
 import math
 from collections.abc import Iterator, Mapping
@@ -31,7 +31,7 @@ from llm_dit.names import shortened
 PSD_SIGNATURE, ZIP_SIGNATURE = b"8BPS", b"PK"
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 START_BYTES = 4096
-"""In which a file says what it is; an SVG begins with comments of the program that has written it."""
+"""Bytes that identify a file; an SVG may begin with comments of the program that wrote it."""
 NOT_ONE = (
     "This is not a layered file: open a project file, a ZIP of layers, an OpenRaster file (ORA), a Photoshop file "
     "(PSD) or a drawing (SVG)."
@@ -39,9 +39,9 @@ NOT_ONE = (
 
 
 def kind_of(file: IO[bytes]) -> FileKind | None:
-    """Return what a file of layers is by its content, None for anything else.
+    """Return a layered file's kind by its content, None for anything else.
 
-    Raises `InputError` for an archive that is damaged or holds no layers.
+    Raises `InputError` for an archive that is damaged or has no layers.
     """
     file.seek(0)
     start = file.read(START_BYTES)
@@ -90,13 +90,13 @@ def read_layers(source: IO[bytes] | Path, limits: FileLimits | None = None) -> L
 
 
 def _bundle_prefix(archive: Archive) -> str | None:
-    """Return what stands before the names of a bundle's files: a folder, where somebody has zipped one."""
+    """Return the prefix of a bundle's file names: the folder's name if a folder was zipped."""
     found = [name.removesuffix(MANIFEST_NAME) for name in archive.names if name.endswith(MANIFEST_NAME)]
     folders = [prefix for prefix in found if prefix.count("/") <= 1 and (not prefix or prefix.endswith("/"))]
     return min(folders, key=len) if folders else None
 
 
-# The bundles that `exports/formats.py` writes: a ZIP, a folder, or such a folder that somebody has zipped.
+# The bundles of `exports/formats.py`: a ZIP, a folder, or a zipped folder.
 
 MAX_MANIFEST_BYTES = 1_000_000
 NOT_A_BUNDLE = "This is not a layer bundle: expected a manifest.json beside the layers, as `llm-dit decompose` writes."
@@ -105,7 +105,7 @@ DAMAGED = "This layer bundle lacks a picture or has a damaged one: export it aga
 
 
 class Members(Protocol):
-    """Named files, each read whole up to a size; raises `InputError` where one is larger or missing."""
+    """Named files, each read whole up to a size; raises `InputError` if one is larger or missing."""
 
     def read(self, name: str, most: int) -> bytes: ...
 
@@ -128,7 +128,7 @@ class FolderMembers:
 
 
 def read_bundle(members: Members, limits: FileLimits, prefix: str = "") -> LayerFile:
-    """Return the stack of a bundle whose files' names begin with `prefix`; raises `InputError` when it is none."""
+    """Return the stack of a bundle whose files' names begin with `prefix`; raises `InputError` if it is invalid."""
     try:
         manifest = Manifest.model_validate_json(members.read(prefix + MANIFEST_NAME, MAX_MANIFEST_BYTES))
     except ValidationError as error:
@@ -155,7 +155,7 @@ def read_bundle(members: Members, limits: FileLimits, prefix: str = "") -> Layer
     )
 
 
-# Reading the layers that a project file shows: what the page shows now, without its history.
+# Reading the current layers of a project file, without its history.
 
 PROJECT_NAME = "project.json"
 MAX_PROJECT_BYTES = 8_000_000
@@ -169,7 +169,7 @@ def _whole(value: object) -> object:
 
 
 class ProjectLayer(KeptLayer, frozen=True):
-    """A layer as the page keeps it, or as requests have it; `x` and `y` may lie between pixels."""
+    """A layer as the page stores it, or as in requests; `x` and `y` may be fractional."""
 
     image: Annotated[str, Field(pattern=r"^/api/images/[0-9a-f]{64}\.png$")]
     x: Annotated[Offset, BeforeValidator(_whole)] = Layer.x
@@ -190,7 +190,7 @@ class Shown(BaseModel, frozen=True):
 
 
 def read_project_layers(archive: Archive, limits: FileLimits) -> LayerFile:
-    """Return the stack that a project file shows; raises `LayerFileError` when it has none."""
+    """Return the current stack of a project file; raises `LayerFileError` if it has none."""
     try:
         about: Fields = from_json(archive.read(PROJECT_NAME, MAX_PROJECT_BYTES), allow_inf_nan=False)
         shown = Shown.model_validate(_shown(about["document"]))
@@ -212,7 +212,7 @@ def read_project_layers(archive: Archive, limits: FileLimits) -> LayerFile:
 
 
 def _shown(document: Fields) -> Fields:
-    """Return the part of a document that is current; the page writes each layer once, into a table."""
+    """Return the current state of a document; the page writes each layer once, into a table."""
     at_hand = cast(Fields, document.get("doc", document))
     table = document.get("table", [])
     layers = [table[each] if isinstance(each, int) else each for each in at_hand["layers"]]
@@ -235,7 +235,7 @@ MAX_OFFSET = 32_768
 OPERATORS: dict[str, BlendMode] = {
     "svg:src-over": "normal",
     **{f"svg:{mode}": mode for mode in BLEND_MODES},
-    # What Krita calls those that it has beyond the specification's; its second soft light is Photoshop's.
+    # Krita's names of modes beyond the specification's; its second soft light is Photoshop's.
     "krita:exclusion": "exclusion",
     "krita:soft_light": "soft-light",
 }
@@ -278,7 +278,7 @@ def read_ora(archive: Archive, limits: FileLimits) -> LayerFile:
 
 
 def _stack(content: bytes) -> Any:
-    """Return the root of stack.xml; nothing that it refers to is loaded or put in."""
+    """Return the root of stack.xml; references are neither loaded nor expanded."""
     parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False, remove_pis=True)
     try:
         return etree.fromstring(content, parser)
@@ -287,7 +287,7 @@ def _stack(content: bytes) -> Any:
 
 
 def _entries(stack: Any, path: Nesting, warnings: list[str]) -> Iterator[tuple[Any, Nesting]]:
-    """Yield the layers of a stack with the groups that they are in, the top one first."""
+    """Yield the layers of a stack with their groups, the top one first."""
     for node in stack:
         if node.tag == "layer":
             yield node, path

@@ -1,7 +1,7 @@
-"""Reading Photoshop files, as Photoshop, Photopea, Krita, GIMP, Affinity and `exports/psd.py` write them.
+"""Reads Photoshop files, as Photoshop, Photopea, Krita, GIMP, Affinity and `exports/psd.py` write them.
 
-Layers come as pixels where the file has them: text, shapes and smart objects too. Groups nest; what a mask or a
-clipping does is done to the layers. What cannot come along (adjustments, effects) is said in warnings.
+Layers are imported as pixels if the file has those, including text, shapes and smart objects. Groups nest; masks and
+clipping are applied to the layers. Warnings name what is not imported (adjustments, effects).
 """
 
 import math
@@ -60,9 +60,9 @@ CLIPPED_TO_GROUP = "“{name}” was clipped to a group; the clipping is lost."
 
 
 def read_psd(file: IO[bytes], limits: FileLimits) -> LayerFile:
-    """Return the stack of a PSD or PSB; a file without layers has its merged picture as the only one.
+    """Return the stack of a PSD or PSB; without layers, its merged picture is the only layer.
 
-    One whose canvas is larger than the limits, up to `MAX_FIT_PIXELS`, is scaled down to them and cut to its canvas.
+    If the canvas exceeds the limits, up to `MAX_FIT_PIXELS`, the stack is scaled down and cropped to the canvas.
     """
     psd = read_structure(file)
     warnings: list[str] = []
@@ -87,13 +87,13 @@ def read_psd(file: IO[bytes], limits: FileLimits) -> LayerFile:
         for entry, label in zip(entries, labels, strict=True):
             yield _layer(entry, label, reader, warnings)
 
-    # A loop's own name would hold a large layer until the next one is there.
+    # A loop's variable would keep a large layer until the next one is ready.
     shown = layers() if size == canvas else map(partial(smaller, canvas=canvas, to=size), layers())
     return LayerFile(kind="psd", width=size[0], height=size[1], layers=shown, groups=groups, warnings=warnings)
 
 
 def _entries(records: list[Record], warnings: list[str]) -> list[Entry]:
-    """Return the layers, bottom first, with the groups that they are in; the records have a group above its layers."""
+    """Return the layers, bottom first, with their groups; in the records a group is above its layers."""
     found: list[Entry] = []
     path: Nesting = ()
     masks: tuple[Record, ...] = ()
@@ -121,7 +121,7 @@ def _entries(records: list[Record], warnings: list[str]) -> list[Entry]:
 
 
 def _with_bases(entries: list[Entry], records: list[Record], warnings: list[str]) -> list[Entry]:
-    """Find out which layer each clipped one is clipped to: the next one below it, in the same group, that is not."""
+    """Find the base of each clipped layer: the next layer below it in the same group that is not clipped."""
     based: list[Entry] = []
     base: Entry | None = None
     below = {id(record): records[index - 1] for index, record in enumerate(records) if index}
@@ -159,7 +159,7 @@ def _layer(entry: Entry, label: str, reader: LayerPixels, warnings: list[str]) -
 
 
 def _has_pixels(record: Record, warnings: list[str]) -> bool:
-    """Return whether a layer can be read; one that only says what to do with others or what to draw is left out."""
+    """Return whether a layer has pixels; one that only adjusts others or only describes a drawing is skipped."""
     name = shortened(record.name)
     if not record.blocks.keys().isdisjoint(ADJUSTMENTS):
         warn(warnings, ADJUSTED.format(name=name))
@@ -179,17 +179,17 @@ def _opacity(record: Record) -> float:
     return record.opacity / 255 * fill[0] / 255
 
 
-# Layers of a file that is larger than the limits, brought to the pixels of a smaller canvas.
+# Scaling layers of a file that exceeds the limits to a smaller canvas.
 
 
 NEARLY = 6
-"""Decimals of a pixel to which two edges are compared."""
+"""Decimals of a pixel to which edges are compared."""
 
 
 def smaller(layer: Layer, canvas: tuple[int, int], to: tuple[int, int]) -> Layer:
-    """Return a layer of plain pixels on a canvas (width, height) as it is on a smaller one, and cut to that.
+    """Return a layer of plain pixels on a canvas (width, height), scaled and cropped to a smaller one.
 
-    Where its edges fall between two pixels they become soft. It works band by band, so that what is large is held once.
+    Edges between two pixels become soft. It works band by band, so that a large image is held in memory only once.
     """
     across = _Span(layer.x, layer.image.width, canvas[0], to[0])
     down = _Span(layer.y, layer.image.height, canvas[1], to[1])
@@ -201,7 +201,7 @@ def smaller(layer: Layer, canvas: tuple[int, int], to: tuple[int, int]) -> Layer
     for first in range(0, down.count, rows):
         last = min(first + rows, down.count)
         top, bottom = down.needed(first, last)
-        # What lies outside of a picture is clear when it is cut.
+        # Cropping beyond a picture gives transparent pixels.
         part = layer.image.crop((left, top, right, bottom))
         box = (
             max(across.at(0) - left, 0),
@@ -214,7 +214,7 @@ def smaller(layer: Layer, canvas: tuple[int, int], to: tuple[int, int]) -> Layer
 
 
 class _Span:
-    """A layer along one side: the `count` pixels of the smaller canvas that it touches, from the `first` one on."""
+    """A layer along one axis: the `count` pixels of the smaller canvas that it touches, from `first` on."""
 
     def __init__(self, start: int, length: int, canvas: int, to: int) -> None:
         self.step = canvas / to
@@ -225,12 +225,12 @@ class _Span:
         self._reach = math.ceil(LANCZOS_REACH * self.step) + 1
 
     def at(self, pixel: int) -> float:
-        """Return where one of these pixels begins, counted in the layer's own from its edge."""
+        """Return the start of such a pixel in the layer's own pixels, from its edge."""
         return round((self.first + pixel) * self.step - self._start, NEARLY)
 
     def needed(self, first: int, last: int) -> tuple[int, int]:
-        """Return the layer's own pixels, from and to, of which some of these are made; a few beyond it when it ends
-        within a pixel."""
+        """Return the range of the layer's own pixels that give pixels `first` to `last`; it extends slightly beyond the
+        layer if that ends within a pixel."""
         begin, end = math.floor(self.at(first)), math.ceil(self.at(last))
         lowest, highest = min(0, math.floor(self.at(0))), max(self._length, math.ceil(self.at(self.count)))
         return max(lowest, begin - self._reach), min(highest, end + self._reach)

@@ -1,4 +1,4 @@
-"""Vector masks of Photoshop files, and the shapes that they make of fills: paths of Bézier curves, drawn by resvg."""
+"""Vector masks of Photoshop files, which also give fills their shape: Bézier paths, drawn by resvg."""
 
 import io
 import struct
@@ -13,18 +13,18 @@ from llm_dit.layer import Box
 
 INVERTED, DISABLED = 1, 4
 CLOSED, CLOSED_KNOTS, OPEN, OPEN_KNOTS = 0, (1, 2), 3, (4, 5)
-"""What a record of 26 bytes says: that a path of so many knots begins, or a knot."""
+"""Kinds of the 26-byte records: the start of a path with its number of knots, or a knot."""
 EXCLUDE, COMBINE, SUBTRACT, INTERSECT = range(4)
-"""What a shape does with those before it; a path of any other number goes on with the shape before it."""
+"""A shape's operation on those before it; a path with any other number continues the previous shape."""
 MOST_SHAPES = 200
 RECORD = 26
 UNIT = 1 << 24
-"""Places are such parts of the canvas's sides."""
+"""Coordinates are in this fraction of the canvas's sides."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Paths:
-    """A vector mask: `shapes`, each an operation and its outline as SVG has it, over nothing, or all where `full`."""
+    """A vector mask: `shapes`, each an operation and an SVG path, applied to nothing, or if `full` to everything."""
 
     shapes: list[tuple[int, str]]
     full: bool
@@ -48,9 +48,9 @@ class Paths:
 
 
 def read_paths(block: bytes, width: int, height: int) -> Paths | None:
-    """Return the mask that a layer's block holds, for a canvas of that size; None where it masks nothing.
+    """Return the mask in a layer's block, for a canvas of that size; None if it masks nothing.
 
-    A block that is cut off or has more than `MOST_SHAPES` shapes masks nothing.
+    A block that is truncated or has more than `MOST_SHAPES` shapes masks nothing.
     """
     if len(block) < 8 or int.from_bytes(block[4:8], "big") & DISABLED:
         return None
@@ -74,7 +74,7 @@ def read_paths(block: bytes, width: int, height: int) -> Paths | None:
                 shapes[-1] = (operation, outline + _outline(knots))
     if not shapes or left > 0 or len(shapes) > MOST_SHAPES:
         return None
-    # A first shape that takes away takes from everything.
+    # A first shape that subtracts or intersects starts from everything.
     full = shapes[0][0] in (SUBTRACT, INTERSECT)
     return Paths(shapes=shapes, full=full, inverted=bool(block[7] & INVERTED))
 
@@ -85,7 +85,7 @@ def _records(content: bytes) -> Iterator[tuple[int, bytes]]:
 
 
 def _outline(knots: list[tuple[float, ...]]) -> str:
-    """Return a path of knots, each with where its curve comes in, where it lies and where it goes out, y before x."""
+    """Return the path of knots, each with incoming control point, anchor and outgoing control point, y before x."""
     (_, _, y, x, _, _), *_ = knots
     steps = [f"M{x:.3f} {y:.3f}"]
     for (_, _, _, _, out_y, out_x), (in_y, in_x, y, x, _, _) in zip(knots, [*knots[1:], knots[0]], strict=True):

@@ -1,4 +1,4 @@
-"""The pixels of a Photoshop file as 8-bit sRGB RGBA: planes of whatever depth and color mode, under their masks."""
+"""The pixels of a Photoshop file as 8-bit sRGB RGBA, from planes of any depth and color mode, with masks applied."""
 
 import io
 import warnings
@@ -19,22 +19,22 @@ BITMAP, GRAY, INDEXED, RGB, CMYK, DUOTONE, LAB = 0, 1, 2, 3, 4, 8, 9
 COLORS = {GRAY: 1, RGB: 3, CMYK: 4, DUOTONE: 1, LAB: 3}
 """Color planes of the modes that have layers."""
 SHAPES = {b"SoCo", b"GdFl", b"PtFl", b"vscg"}
-"""Blocks of layers that are a color, a gradient or a pattern within an outline."""
+"""Blocks of layers that are a color, gradient or pattern within an outline."""
 ALPHA = -1
-"""The number of the channel that is no color."""
+"""The number of the alpha channel."""
 MODES = {1: "L", 3: "RGB", 4: "CMYK"}
 RAW, RLE, ZIP, ZIP_PREDICTED = range(4)
 MOST_GROWTH = {RLE: 66, ZIP: 1040, ZIP_PREDICTED: 1040}
-"""How many bytes one compressed byte can become; a plane that would take more is none."""
+"""The largest expansion of a compressed byte; a plane that would need more is invalid."""
 
 MOST_FEATHER = 1000.0
-"""Pixels; Photoshop's own bound."""
+"""Pixels; Photoshop's own limit."""
 
 Plane = NDArray[np.uint8]
 
 
 def read_plane(file: IO[bytes], channel: Channel, size: tuple[int, int], psd: PsdFile) -> Plane:
-    """Return one channel of `size` (width, height) as 8 bits; raises `LayerFileError` when its bytes are damaged."""
+    """Return one channel of `size` (width, height) as 8 bits; raises `LayerFileError` if its bytes are damaged."""
     file.seek(channel.offset)
     head = file.read(2)
     if channel.length < 2 or len(head) < 2:
@@ -45,7 +45,7 @@ def read_plane(file: IO[bytes], channel: Channel, size: tuple[int, int], psd: Ps
 
 def to_plane(content: bytes, compression: int, size: tuple[int, int], psd: PsdFile) -> Plane:
     """Return compressed bytes as a plane of 8 bits."""
-    from psd_tools.compression import decompress  # a quarter of a second
+    from psd_tools.compression import decompress  # the import takes a quarter of a second
     from psd_tools.constants import Compression
 
     width, height = size
@@ -55,7 +55,7 @@ def to_plane(content: bytes, compression: int, size: tuple[int, int], psd: PsdFi
         raise LayerFileError(DAMAGED)
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("error")  # a plane that cannot be read would come out black
+            warnings.simplefilter("error")  # an unreadable plane would become black
             plain = decompress(content, Compression(compression), width, height, psd.depth, psd.version)
     except (ValueError, IndexError, EOFError, OSError, UserWarning):
         raise LayerFileError(DAMAGED) from None
@@ -81,12 +81,12 @@ def _to_8_bits(plain: bytes, width: int, height: int, depth: int) -> Plane:
 
 
 def _to_srgb(linear: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return linear light, 0–1, as sRGB has it."""
+    """Return linear light, 0–1, in sRGB encoding."""
     return np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055).astype(np.float32)
 
 
 class Colors:
-    """Turns the color planes of a file into sRGB, by its profile where it has one."""
+    """Converts the color planes of a file to sRGB, by its profile if it has one."""
 
     def __init__(self, psd: PsdFile) -> None:
         if psd.mode not in COLORS and psd.mode not in {BITMAP, INDEXED}:
@@ -98,7 +98,7 @@ class Colors:
     def to_rgb(self, planes: list[Plane]) -> Image.Image:
         """Return an RGB image of one file's color planes."""
         if self._psd.mode == CMYK:
-            planes = [255 - plane for plane in planes]  # Photoshop stores how much light is left
+            planes = [255 - plane for plane in planes]  # Photoshop stores inverted ink
         images = [Image.fromarray(np.ascontiguousarray(plane), "L") for plane in planes]
         if self._psd.mode == INDEXED:
             image = images[0]
@@ -128,7 +128,7 @@ class Colors:
             return None
 
 
-# Whole layers, with the masks of their own, of their groups and of what they are clipped to.
+# Whole layers, with their own masks, those of their groups, and that of their clipping base.
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -138,16 +138,16 @@ class Entry:
     masks: tuple[Record, ...]
     """The groups around the layer that have a mask."""
     base: "Entry | None"
-    """The layer that this one is clipped to."""
+    """The layer to which this one is clipped."""
 
 
 def is_fill(record: Record) -> bool:
-    """Return whether a layer is one color all over, or as far as its mask goes."""
+    """Return whether a layer is a single color, everywhere or within its mask."""
     return 0 in record.size and b"SoCo" in record.blocks
 
 
 class LayerPixels:
-    """Reads one layer at a time; of what others are clipped to, the latest alpha is kept."""
+    """Reads one layer at a time; caches the latest alpha of a clipping base."""
 
     def __init__(self, file: IO[bytes], psd: PsdFile, colors: Colors) -> None:
         self._file = file
@@ -156,7 +156,7 @@ class LayerPixels:
         self._base: tuple[Entry, Plane, Box] | None = None
 
     def layer(self, entry: Entry) -> tuple[Image.Image, Box]:
-        """Return the pixels of a layer, with all masks applied, and where they lie."""
+        """Return the pixels of a layer, with all masks applied, and their box."""
         record = entry.record
         if is_fill(record):
             box = (0, 0, self._psd.width, self._psd.height)
@@ -168,18 +168,18 @@ class LayerPixels:
         alpha = self._alpha(entry, box)
         if alpha is not None:
             image.putalpha(Image.fromarray(alpha, "L"))
-        # A shape is mostly far smaller than the canvas.
+        # A shape is usually far smaller than the canvas.
         shown = image.getbbox() if is_fill(record) else None
         if shown is not None:
             return image.crop(shown), shown
         return image, box
 
     def merged(self) -> Image.Image:
-        """Return the picture that the file has beside its layers; for one without, it is all there is."""
+        """Return the merged picture, which is all that a file without layers has."""
         size = (self._psd.width, self._psd.height)
         self._file.seek(self._psd.merged_offset)
         compression = int.from_bytes(self._file.read(2), "big")
-        # All planes are compressed as one, so that those of the colors come first.
+        # All planes are compressed as one, with the colors first.
         count = self._colors.count
         content = self._file.read()
         if compression == 1:
@@ -209,7 +209,7 @@ class LayerPixels:
         return colored.convert("RGBA")
 
     def _alpha(self, entry: Entry, box: Box) -> Plane | None:
-        """Return the alpha of a layer on `box` with its masks, its groups' masks and what it is clipped to."""
+        """Return the alpha of a layer on `box` with its masks, its groups' masks and its clipping base."""
         own = self._own_alpha(entry, box)
         if entry.base is None:
             return own
@@ -248,7 +248,7 @@ class LayerPixels:
     def _vector_mask(self, record: Record, box: Box) -> Plane | None:
         block = record.blocks.get(b"vmsk") or record.blocks.get(b"vsms")
         mask = record.mask
-        # The pixels that are stored of a shape have its outline already.
+        # The stored pixels of a shape already have its outline.
         if not block or (0 not in record.size and not record.blocks.keys().isdisjoint(SHAPES)):
             return None
         paths = read_paths(block, self._psd.width, self._psd.height)
@@ -278,7 +278,7 @@ def _channel(record: Record, identity: int) -> Channel | None:
 
 
 def _softened(mask: Plane, density: int, feather: float) -> Plane:
-    """Return a mask with soft edges that hides only as much as its density, 0–255, lets it."""
+    """Return a feathered mask that hides only as much as its density, 0–255, allows."""
     if 0 < feather < MOST_FEATHER:
         blurred = Image.fromarray(mask, "L").filter(ImageFilter.GaussianBlur(feather))
         mask = np.asarray(blurred, np.uint8)
@@ -292,7 +292,7 @@ def _multiplied(alpha: Plane | None, mask: Plane) -> Plane:
 
 
 def _on(box: Box, plane: Plane, plane_box: Box, outside: int) -> Plane:
-    """Return the part of a plane that lies on `box` of the canvas; where it does not reach there is `outside`."""
+    """Return the part of a plane on `box` of the canvas, filled with `outside` beyond the plane."""
     left, top, right, bottom = box
     placed = np.full((bottom - top, right - left), outside, np.uint8)
     x, y = max(left, plane_box[0]), max(top, plane_box[1])

@@ -1,7 +1,7 @@
-"""The structure of a Photoshop file, without its pixels: what is where.
+"""The structure of a Photoshop file, without its pixels.
 
-https://www.adobe.com/devnet-apps/photoshop/fileformatashtml/. Only what a reader of layers needs is taken into memory;
-the rest, and all that a file only says it has, is skipped. PSD and PSB (version 2, with longer lengths) alike.
+https://www.adobe.com/devnet-apps/photoshop/fileformatashtml/. Only what a reader of layers needs is read into memory;
+the rest is skipped, and stated lengths are not trusted. Both PSD and PSB (version 2, with longer lengths).
 """
 
 import io
@@ -18,7 +18,7 @@ SIGNATURES = {b"8BIM", b"8B64"}
 LONG_KEYS = {
     b"LMsk", b"Lr16", b"Lr32", b"Layr", b"Mt16", b"Mt32", b"Mtrn", b"Alph", b"FMsk", b"lnk2", b"FEid", b"FXid", b"PxSD",
 }  # fmt: skip
-"""Blocks whose length has eight bytes in a PSB."""
+"""Blocks with an eight-byte length in a PSB."""
 PROFILE = 1039
 MAX_BLOCK_BYTES = 4 << 20
 MAX_RECORDS = 4096
@@ -26,17 +26,16 @@ MAX_CHANNELS = 64
 MASK_FROM_LAYER, MASK_DISABLED, MASK_INVERTED, MASK_DRAWN, HAS_PARAMETERS = 1, 2, 4, 8, 16
 HIDDEN = 2
 MASK, REAL_MASK = -2, -3
-"""Channels of masks: the one that counts, and the user's own where that one is drawn of it and of a vector mask."""
+"""Mask channels: the effective mask, and the user's own if the effective one combines it with a vector mask."""
 KEPT_BLOCKS = {b"luni", b"lsct", b"lsdk", b"iOpa", b"SoCo", b"lfx2", b"lfxs", b"lmfx", b"vmsk", b"vsms"}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Mask:
-    """Where a layer's mask lies on the canvas, and its value outside of that, 0 or 255.
+    """A layer mask's box on the canvas, and its value outside of that, 0 or 255.
 
-    `channel` holds its pixels, None for one that is no more than a vector mask. What a mask hides counts as far as its
-    `density` goes, 0–255, and its edges are `feather` pixels soft; `vector_density` and `vector_feather` are those of
-    the vector mask.
+    `channel` has its pixels, None for a pure vector mask. `density`, 0–255, is the mask's strength, and `feather` the
+    softness of its edges in pixels; `vector_density` and `vector_feather` are those of the vector mask.
     """
 
     box: Box
@@ -52,7 +51,7 @@ class Mask:
 
 @dataclass(frozen=True, kw_only=True)
 class Channel:
-    """One plane of a layer: 0, 1, 2… its colors, -1 its alpha, -2 its mask; where its compressed bytes are."""
+    """One plane of a layer: 0, 1, 2… colors, -1 alpha, -2 mask; and the offset of its compressed bytes."""
 
     id: int
     offset: int
@@ -61,7 +60,7 @@ class Channel:
 
 @dataclass(frozen=True, kw_only=True)
 class Record:
-    """What the file says of one layer, or of where a group begins or ends."""
+    """The file's record of a layer, or of a group's start or end."""
 
     box: Box
     channels: list[Channel]
@@ -72,7 +71,7 @@ class Record:
     mask: Mask | None
     name: str
     blocks: Mapping[bytes, bytes]
-    """The contents of KEPT_BLOCKS, and b"" for the others."""
+    """The contents of KEPT_BLOCKS, and b"" for other blocks."""
 
     @property
     def size(self) -> tuple[int, int]:
@@ -80,14 +79,14 @@ class Record:
 
     @property
     def section(self) -> int:
-        """0: a layer; 1 or 2: a group, above its layers; 3: where a group ends, below its layers."""
+        """0: a layer; 1 or 2: a group, above its layers; 3: the end of a group, below its layers."""
         block = self.blocks.get(b"lsct") or self.blocks.get(b"lsdk") or b""
         return int.from_bytes(block[:4], "big")
 
 
 @dataclass(frozen=True, kw_only=True)
 class PsdFile:
-    """A file's header, color profile, layers (bottom first), and where the merged picture begins."""
+    """A file's header, color profile, layers (bottom first), and the offset of the merged picture."""
 
     version: int
     channels: int
@@ -103,7 +102,7 @@ class PsdFile:
 
 
 def read_structure(file: IO[bytes]) -> PsdFile:
-    """Return what a PSD or PSB holds; raises `LayerFileError` for one that is damaged."""
+    """Return the structure of a PSD or PSB; raises `LayerFileError` if it is damaged."""
     try:
         return _Reader(file).read()
     except (struct.error, EOFError, ValueError, OverflowError, OSError):
@@ -111,7 +110,7 @@ def read_structure(file: IO[bytes]) -> PsdFile:
 
 
 class _Reader:
-    """Reads numbers and blocks from the file, never more than there is."""
+    """Reads numbers and blocks from the file, never beyond its end."""
 
     def __init__(self, file: IO[bytes]) -> None:
         self._file = file
@@ -146,7 +145,7 @@ class _Reader:
         return struct.unpack(">" + form, self._file.read(size))
 
     def _long(self) -> int:
-        """Return a length that has eight bytes in a PSB."""
+        """Return a length of four bytes, or eight in a PSB."""
         return int(self._numbers("Q" if self._version == 2 else "I")[0])
 
     def _end_of(self, length: int) -> int:
@@ -156,14 +155,14 @@ class _Reader:
         return end
 
     def _block(self, length: int) -> bytes:
-        """Return the content of a block; of a long one only the beginning."""
+        """Return the content of a block; only the beginning of a long one."""
         end = self._end_of(length)
         content = self._file.read(min(length, MAX_BLOCK_BYTES))
         self._file.seek(end)
         return content
 
     def _profile(self, length: int) -> bytes:
-        """Go through the image resources, and return the color profile, b"" when there is none."""
+        """Read the image resources and return the color profile, b"" if there is none."""
         end, profile = self._end_of(length), b""
         while self._file.tell() + 12 <= end and self._file.read(4) in {b"8BIM", b"MeSa", b"AgHg", b"PHUT", b"DCSR"}:
             identity, name_length = self._numbers("HB")
@@ -180,7 +179,7 @@ class _Reader:
         length = self._long()
         if length:
             return self._records()
-        # Deep pictures have their layers in a block at the end.
+        # Deep pictures store their layers in a block at the end.
         mask_length = self._numbers("I")[0] if self._file.tell() + 4 <= end else 0
         self._file.seek(self._end_of(mask_length))
         while self._file.tell() + 12 <= end:
@@ -246,7 +245,7 @@ class _Reader:
         top, left, bottom, right, outside, flags = self._numbers("4iBB")
         channel, both = MASK, flags
         if length >= 36:
-            # The one before is drawn: of the vector mask and of this one.
+            # The previous mask combines the vector mask and this one.
             flags, outside, top, left, bottom, right = self._numbers("BB4i")
             channel = REAL_MASK
         elif flags & MASK_DRAWN:
@@ -265,7 +264,7 @@ class _Reader:
         )
 
     def _parameters(self, end: int) -> dict[str, Any]:
-        """Return how dense and how soft masks are, as far as it is said."""
+        """Return the given densities and feathers of masks."""
         if self._file.tell() >= end:
             return {}
         (said,) = self._numbers("B")
@@ -276,7 +275,7 @@ class _Reader:
         (length,) = self._numbers("B")
         content = self._file.read(length + -(length + 1) % 4)[:length]
         try:
-            return content.decode()  # psd-tools, among others; by chance other text is no UTF-8
+            return content.decode()  # psd-tools and others; other encodings are hardly ever valid UTF-8
         except UnicodeDecodeError:
             return content.decode("mac_roman", errors="replace")
 

@@ -1,9 +1,8 @@
-"""Reading SVG drawings, as Inkscape, Illustrator, Figma and `exports/svg.py` write them: a layer for each of theirs.
+"""Reads the layers of SVG drawings, as Inkscape, Illustrator, Figma and `exports/svg.py` write them.
 
-https://www.w3.org/TR/SVG2/. Inkscape's layers are layers and groups; in other drawings each group right below the root
-is a layer, one that holds nothing but groups is a group of layers, and shapes beside each other are a layer together.
-Each is drawn by resvg, at the size of the drawing. Only what is within the file is drawn: of links, those to other
-places of it and to pictures that it carries.
+https://www.w3.org/TR/SVG2/. Inkscape's layers become layers and groups. In other drawings each group directly below the
+root is a layer, a group of only groups is a group of layers, and adjacent shapes together are a layer. Resvg draws each
+layer at the size of the drawing. Only links to the file's own elements and embedded pictures are followed.
 """
 
 import base64
@@ -31,14 +30,14 @@ DRAWN = {
     "g", "path", "rect", "circle", "ellipse", "line", "polyline", "polygon", "text", "image", "use", "svg", "a",
     "switch",
 }  # fmt: skip
-"""Elements that show something where they stand."""
+"""Elements that are drawn in place."""
 CARRIED = re.compile(r"data:image/(?:png|jpeg|jpg|webp|gif);base64,", re.IGNORECASE)
 REFERENCE = re.compile(r"url\(\s*['\"]?#([^'\")\s]+)")
 LENGTH = re.compile(r"\s*([-+]?[\d.]+(?:e[-+]?\d+)?)\s*([a-z%]*)\s*", re.IGNORECASE)
 UNITS = {"": 1.0, "px": 1.0, "pt": 4 / 3, "pc": 16.0, "mm": 96 / 25.4, "cm": 96 / 2.54, "in": 96.0}
-"""Pixels, at 96 an inch as CSS has it."""
+"""Pixels per unit, at 96 per inch as in CSS."""
 USUAL_SIZE = (300.0, 150.0)
-"""Of a drawing that says none, as browsers have it."""
+"""The default size of a drawing, as in browsers."""
 DAMAGED = "This SVG file is damaged: save it again."
 OUTSIDE = "Pictures outside the file are left out."
 SCALED = "The drawing is {0}×{1} pixels large, beyond the limits, and was drawn at {2}×{3}."
@@ -46,7 +45,7 @@ SCALED = "The drawing is {0}×{1} pixels large, beyond the limits, and was drawn
 
 @dataclass(frozen=True, eq=False)
 class _Entry:
-    """What makes one layer: elements beside each other, within the elements `around`, and the groups that these are."""
+    """The content of one layer: adjacent elements, their ancestors `around`, and the groups of those."""
 
     elements: list[Any]
     around: tuple[Any, ...]
@@ -103,7 +102,7 @@ def read_svg(file: IO[bytes], limits: FileLimits) -> LayerFile:
 
 
 def _parse(content: bytes) -> Any:
-    # A drawing that carries pictures has attributes of megabytes.
+    # Embedded pictures are attributes of megabytes.
     parser = etree.XMLParser(
         resolve_entities=False, no_network=True, load_dtd=False, huge_tree=True, remove_pis=True, remove_comments=True
     )
@@ -117,7 +116,7 @@ def _parse(content: bytes) -> Any:
 
 
 def _keep_inside(root: Any, warnings: list[str]) -> None:
-    """Take out what would be read from elsewhere, and what runs."""
+    """Remove external references and scripts."""
     for element in list(root.iter()):
         if not isinstance(element.tag, str) or element.tag in {SVG + "script", SVG + "foreignObject"}:
             element.getparent().remove(element)
@@ -143,7 +142,7 @@ def _size(root: Any) -> tuple[int, int]:
 
 
 def _length(text: str | None) -> float | None:
-    """Return pixels; None of what is left out, a share of the window, or no length."""
+    """Return pixels; None for a missing length, a percentage of the window, or an invalid one."""
     match = LENGTH.fullmatch(text or "")
     if match is None or match[2].lower() not in UNITS:
         return None
@@ -151,7 +150,7 @@ def _length(text: str | None) -> float | None:
     return value if 0 < value < 1e6 else None
 
 
-# What becomes a layer.
+# Which elements become a layer.
 
 
 def _entries(parent: Any, around: tuple[Any, ...], path: Nesting, *, named: bool) -> Iterator[_Entry]:
@@ -200,7 +199,7 @@ def _name(element: Any) -> str:
 
 
 def _shown(element: Any) -> Group:
-    """Return what an element's own style says of all that is in it."""
+    """Return an element's opacity, visibility and blend mode, which apply to its whole content."""
     style = _style(element)
     try:
         opacity = min(1.0, max(0.0, float(style.get("opacity") or element.get("opacity") or "1")))
@@ -221,7 +220,7 @@ def _style(element: Any) -> dict[str, str]:
     return {name.strip().lower(): value for name, _, value in pairs if value}
 
 
-# A layer that is one picture at its own size is taken as it is: drawing rounds the colors of what is nearly clear.
+# A layer that is one picture at its own size is not drawn, because drawing rounds the colors of nearly clear pixels.
 
 
 def _is_plain(root: Any, width: int, height: int) -> bool:
@@ -231,10 +230,10 @@ def _is_plain(root: Any, width: int, height: int) -> bool:
 
 
 def _picture(entry: _Entry, limits: FileLimits) -> tuple[Image.Image, int, int] | None:
-    """Return the picture that a layer is, and its place; None of a layer that has to be drawn."""
+    """Return a layer's only picture and its position; None for a layer that must be drawn."""
     shown = [each for element in entry.elements for each in element.iter() if _local(each) in DRAWN]
     images = [each for each in shown if _local(each) == "image"]
-    # What these say of all that is in them, the layer and its groups have.
+    # The layer and its groups have the `OF_THE_WHOLE` attributes of these.
     told = [*entry.around[1:], *entry.elements] if len(entry.elements) == 1 else []
     if len(images) != 1 or any(_local(each) not in {"g", "image"} for each in shown):
         return None
@@ -254,19 +253,19 @@ PLAIN_ATTRIBUTES = {"id", "style", "x", "y", "width", "height", "href", XLINK + 
 
 
 def _is_bare(element: Any, *, told: bool) -> bool:
-    """Whether an element says nothing that changes its pixels, or, where that is `told`, of all that is in it alone."""
+    """Whether an element has no attributes that change its pixels; with `told`, those of `OF_THE_WHOLE` do not count."""
     whole = set(OF_THE_WHOLE) if told else set[str]()
     own = {name for name in element.attrib if not name.startswith(INKSCAPE)}
     return own <= PLAIN_ATTRIBUTES | whole and _style(element).keys() <= whole
 
 
-# How it is drawn.
+# Drawing.
 
 OF_THE_WHOLE = ("opacity", "mix-blend-mode", "isolation", "display")
 
 
 def _draw(entry: _Entry, places: dict[str, Any], width: int, height: int) -> bytes:
-    """Return a PNG of the layer alone, in full."""
+    """Return a PNG of the layer alone, fully opaque."""
     root, *inner = entry.around
     drawing = etree.Element(root.tag, root.attrib, root.nsmap)
     definitions = etree.SubElement(drawing, SVG + "defs")
@@ -295,7 +294,7 @@ def _draw(entry: _Entry, places: dict[str, Any], width: int, height: int) -> byt
 
 
 def _plain(element: Any) -> None:
-    """Take from an element what its layer or group says of it."""
+    """Remove from an element the appearance that its layer or group has."""
     style = {name: value for name, value in _style(element).items() if name not in OF_THE_WHOLE}
     element.attrib.pop("style", None)
     if style:
@@ -305,7 +304,7 @@ def _plain(element: Any) -> None:
 
 
 def _define(drawing: Any, definitions: Any, places: dict[str, Any]) -> None:
-    """Put in what the drawing refers to and does not have, such as a shape of another layer that is used again."""
+    """Add definitions that the drawing references and lacks, such as a reused shape of another layer."""
     there = {element.get("id") for element in drawing.iter() if element.get("id")}
     waiting = [drawing]
     while waiting:
