@@ -1,4 +1,4 @@
-"""The formats that a stack can be exported to, by name; flat pictures, bundles and OpenRaster are written here."""
+"""The export formats of a stack, by name; flat pictures, bundles and OpenRaster are written here."""
 
 import io
 import json
@@ -26,14 +26,14 @@ from llm_dit.recipe import with_recipe
 
 ExportName = Literal["zip", "psd", "ora", "svg", "pptx", "png", "webp", "avif", "jpeg"]
 TextForm = Literal["picture", "editable", "both"]
-"""What lines of type become in a presentation: as they look, text, or text with the pictures beside it, hidden."""
+"""How a presentation has lines of type: as pictures, as text, or as text with hidden pictures."""
 EXPORT_NAMES: tuple[ExportName, ...] = get_args(ExportName)
-"""In the order in which the page offers them."""
+"""In the order of the page."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ExportFormat:
-    """How files of a format are called and labelled; `layered` ones keep the layers."""
+    """A format's suffix and media type; `layered` ones keep the layers."""
 
     media_type: str
     suffix: str
@@ -62,7 +62,7 @@ SUFFIXES = ", ".join(format.suffix for format in EXPORT_FORMATS.values())
 
 
 def export_name(file: Path) -> ExportName:
-    """Return the format of a file's suffix; raises an `InputError` that lists the suffixes."""
+    """Return the format by a file's suffix; raises an `InputError` that lists the suffixes."""
     suffix = ".jpg" if file.suffix.lower() == ".jpeg" else file.suffix.lower()
     for name, format in EXPORT_FORMATS.items():
         if format.suffix == suffix:
@@ -109,12 +109,11 @@ def write_export(
     title: str = "",
     text: TextForm = "picture",
 ) -> None:
-    """Write a stack, bottom first, on a canvas of `width` × `height` pixels into an empty file that can seek.
+    """Write a stack, bottom first, on a canvas of `width` × `height` pixels into an empty, seekable file.
 
-    `layers` may be a generator that decodes each as it comes to it: no more than one is held. `groups` says how groups
-    show, by their labels, `background` lies below flat pictures, `title` is what a presentation says of itself,
-    and `text` what becomes of lines of type in one. Raises `InputError` when the format does not hold a canvas of that
-    size or no text.
+    `layers` may be a generator that decodes each on demand: at most one is in memory. `groups` has the appearance of
+    groups, by label; `background` lies below flat pictures; `title` is a presentation's title, and `text` its form of
+    lines of type. Raises `InputError` if the format does not support a canvas of that size, or text.
     """
     _check_text(name, text)
     match name:
@@ -123,7 +122,7 @@ def write_export(
         case "ora":
             export_ora(layers, target, width=width, height=height, groups=groups)
         case "psd":
-            from llm_dit.exports.psd import export_psd  # its library takes a quarter of a second to import
+            from llm_dit.exports.psd import export_psd  # importing its library takes a quarter of a second
 
             export_psd(layers, target, width=width, height=height, groups=groups)
         case "pptx":
@@ -137,7 +136,7 @@ def write_export(
 
 
 def text_forms() -> tuple[TextForm, ...]:
-    """Return what lines of type can become here: text where the networks that read it are set up."""
+    """Return the available forms of lines of type: text only if the networks that read it are installed."""
     return get_args(TextForm) if is_set_up(TEXT_LINES, TEXT_WORDS) else ("picture",)
 
 
@@ -153,7 +152,7 @@ def _check_text(name: ExportName, text: TextForm) -> None:
 FlatFormat = Literal["png", "jpeg", "webp", "avif"]
 
 MAX_SIDES: Mapping[FlatFormat, int] = {"png": 2**31 - 1, "jpeg": 65_500, "webp": 16_383, "avif": 16_384}
-"""Pixels; the formats' own bounds, JPEG's as its library has it."""
+"""Pixels; the formats' own limits, for JPEG its library's."""
 
 LARGE_PIXELS = 8_000_000
 
@@ -168,9 +167,9 @@ def export_flat(
     background: Rgba | None = None,
     groups: Groups = NO_GROUPS,
 ) -> None:
-    """Write the picture; a JPEG has no transparency, and lies on white where `background` leaves it open.
+    """Write the picture; a JPEG has no transparency, and is on white if `background` is transparent.
 
-    PNG and WebP are lossless, AVIF and JPEG are of high quality without color subsampling. Raises `InputError` when the
+    PNG and WebP are lossless, AVIF and JPEG have high quality without color subsampling. Raises `InputError` if the
     canvas is larger than the format allows.
     """
     if max(width, height) > MAX_SIDES[format]:
@@ -185,7 +184,7 @@ def export_flat(
         if format == "png":
             write_png(painting.picture(), target)
         elif format == "webp":
-            # How hard it tries; the pixels stay exact. Trying takes 30 bytes a pixel, not trying 20.
+            # The lossless encoder's effort: high effort takes 30 bytes of memory per pixel, low effort 20.
             effort = (0, 0) if width * height > LARGE_PIXELS else (50, 2)
             painting.picture().save(target, "WEBP", lossless=True, quality=effort[0], method=effort[1])
         elif format == "avif":
@@ -201,15 +200,15 @@ def _over_white(painting: Painting) -> Image.Image:
     return Image.fromarray(pixels, "RGB")
 
 
-# A stack of layers as PNG files, in a folder or an archive: llm-dit's own bundles.
+# Bundles, llm-dit's own format: a stack of layers as PNG files, in a folder or an archive.
 #
-# A bundle is `composite.png`, a PNG for each layer, and `manifest.json`. `llm-dit decompose` writes one as a folder,
+# A bundle is `composite.png`, one PNG per layer, and `manifest.json`. `llm-dit decompose` writes one as a folder,
 # `export_zip` one as an archive; `imports/layers.py` reads both.
 #
 # The manifest is `{"format": "llm-dit-layers", "version": 1, "width", "height", "layers": [{"file", "name", "opacity",
 # "visible", "x", "y", "blend", "scale", "stretch", "rotation", "flip_x", "flip_y", "group", "recipe"}, …], "groups":
 # {"Figure / Shadows": {"opacity", "visible", "blend"}}}`, bottom to top, and may carry more keys, such as the seed.
-# What is left out of a layer or a group has its default, so that older manifests read as well.
+# Missing keys of a layer or a group have their defaults, so that older manifests remain readable.
 
 
 MANIFEST_NAME = "manifest.json"
@@ -223,7 +222,7 @@ class ManifestLayer(KeptLayer, frozen=True):
 
 
 class Manifest(BaseModel, frozen=True, extra="allow"):
-    """The order and placing of a bundle's layers, bottom to top, on a canvas of `width` × `height` pixels."""
+    """The order and placement of a bundle's layers, bottom to top, on a canvas of `width` × `height` pixels."""
 
     format: Literal["llm-dit-layers"] = "llm-dit-layers"
     version: Literal[1] = 1
@@ -234,7 +233,7 @@ class Manifest(BaseModel, frozen=True, extra="allow"):
 
 
 def is_newer(version: object) -> bool:
-    """Whether a manifest's `version` is one that is not known here yet."""
+    """Whether a manifest's `version` is newer than the supported one."""
     return isinstance(version, int) and version > 1
 
 
@@ -247,9 +246,9 @@ def write_bundle(
     groups: Groups = NO_GROUPS,
     about: Mapping[str, object] | None = None,
 ) -> None:
-    """Write the files of a bundle, each into what `create` opens under its name.
+    """Write the files of a bundle, each to the file that `create` opens for its name.
 
-    `about` goes into the manifest beside the layers.
+    `about` has additional keys of the manifest.
     """
     entries: list[ManifestLayer] = []
     with Painting(width, height, groups=groups) as painting:
@@ -271,9 +270,9 @@ def write_bundle(
 
 
 def remove_bundle(folder: Path) -> None:
-    """Delete the files that the manifest of a bundle in `folder` names, so that another one can take its place.
+    """Delete the files in the manifest of the bundle in `folder`, so that another one can replace it.
 
-    What else the folder holds stays; without a readable manifest nothing is deleted.
+    Other files in the folder stay; without a readable manifest nothing is deleted.
     """
     try:
         manifest = Manifest.model_validate_json((folder / MANIFEST_NAME).read_bytes())
@@ -303,12 +302,12 @@ def export_zip(
 
 # OpenRaster, which Krita, GIMP and MyPaint open.
 #
-# A ZIP archive by https://www.freedesktop.org/specifications/openraster/: `mimetype` first, a PNG a layer, `stack.xml`,
-# the merged picture and a thumbnail. Names, nested groups, order, offsets, opacity, visibility and blend modes stay;
-# scale and mirroring are baked into pixels.
+# A ZIP archive by https://www.freedesktop.org/specifications/openraster/: `mimetype` first, one PNG per layer,
+# `stack.xml`, the merged picture and a thumbnail. Names, nested groups, order, offsets, opacity, visibility and blend
+# modes stay; scale and mirroring are baked into pixels.
 
 THUMBNAIL_SIDE = 256
-# The specification has no exclusion; Krita reads its own, and other programs show that layer as normal either way.
+# The specification has no exclusion; Krita reads its own name, and other programs show that layer as normal.
 OPERATORS: Mapping[BlendMode, str] = {"normal": "svg:src-over", "exclusion": "krita:exclusion"}
 
 
@@ -335,12 +334,12 @@ def export_ora(
 
 
 def _write_layers(archive: zipfile.ZipFile, layers: Iterable[Layer], painting: Painting, groups: Groups) -> Element:
-    """Write a PNG for each layer, paint it, and return their description, the top one first."""
+    """Write one PNG per layer, paint it, and return the layers' XML, the top one first."""
     inside = [Element("stack")]
     for number, (closed, opened, layer) in enumerate(group_steps(layers, groups), start=1):
         del inside[len(inside) - closed :]
         for name, group in opened:
-            # "auto": the layers blend with what lies below the group.
+            # "auto": the layers blend with the layers below the group.
             isolation = "auto" if group.passes_through else "isolate"
             stack = Element("stack", {"name": holdable(name), "isolation": isolation, **_shown(group, group.mode)})
             inside[-1].insert(0, stack)
@@ -369,7 +368,7 @@ def _describe(layer: Layer, file: str) -> Element:
 
 def _shown(one: Layer | Group, mode: BlendMode) -> dict[str, str]:
     return {
-        # Up: Krita takes the whole part of 255 times it, and 0.917647 would be 233 of the 234 that it was.
+        # Rounded up, because Krita truncates 255 times the value: 0.917647 would give 233 instead of 234.
         "opacity": f"{math.ceil(one.opacity * 1e7) / 1e7:.7g}",
         "visibility": "visible" if one.visible else "hidden",
         "composite-op": OPERATORS.get(mode, f"svg:{mode}"),

@@ -1,11 +1,11 @@
-"""A stack of layers as a presentation of one slide, a picture a layer, which PowerPoint, Keynote and Impress open.
+"""Exports a stack as a presentation of one slide, one picture per layer, for PowerPoint, Keynote and Impress.
 
-Names, nested groups, order, places, opacity and visibility stay. Slides know no blend modes: the colors of such a
-layer are painted as they look over what lies below it, and its description says so. A group that fades or blends as a
-whole is one picture. Scale, rotation and mirroring are baked into pixels. Lines of type become text if that is wanted.
+Names, nested groups, order, positions, opacity and visibility stay. Slides have no blend modes: such a layer gets the
+colors that it has over the layers below, and its description says so. A group with its own opacity or blend mode is one
+picture. Scale, rotation and mirroring are baked into pixels. Lines of type become text on request.
 
-The library keeps all pictures in memory. It gets a dot for each; the pictures wait in a temporary file and take the
-dots' places as the archive is written.
+The library keeps all pictures in memory. So it gets a one-pixel placeholder for each; the pictures wait in a temporary
+file and replace the placeholders when the archive is written.
 """
 
 import io
@@ -35,26 +35,25 @@ if TYPE_CHECKING:
     from llm_dit.exports.typesetting import TypeLine
 
 EMU_PER_PIXEL = 9525.0
-"""At 96 pixels an inch."""
+"""At 96 pixels per inch."""
 MIN_SLIDE, MAX_SLIDE = 914_400, 51_206_400
-"""What PowerPoint takes for a side: 1 to 56 inches, in EMU."""
+"""PowerPoint's limits for a side: 1 to 56 inches, in EMU."""
 BLANK_LAYOUT = 6
 ALIGNMENTS = {"left": PP_ALIGN.LEFT, "center": PP_ALIGN.CENTER, "right": PP_ALIGN.RIGHT}
 ASCENT, LINE = 1.0, 1.2
-"""What a line of text has above its baseline and how high it is, as shares of the size: slides have the same for all
-fonts."""
+"""A text line's ascent and height, relative to the font size; slides have the same for all fonts."""
 BEARING, ROOM = 0.05, 0.2
-"""What lies before the first letter of a line, and how much wider than it a box is on each side, for what leans out."""
+"""The space before a line's first letter, and the box's extra width on each side, for letters that lean out."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Slide:
-    """A slide of the canvas's aspect, as far as PowerPoint's bounds allow one."""
+    """A slide with the canvas's aspect ratio, within PowerPoint's limits."""
 
     width: int
     height: int
     unit: float
-    """EMU a pixel."""
+    """EMU per pixel."""
 
     @classmethod
     def of(cls, width: int, height: int) -> "_Slide":
@@ -62,23 +61,23 @@ class _Slide:
         return cls(width=max(MIN_SLIDE, round(width * unit)), height=max(MIN_SLIDE, round(height * unit)), unit=unit)
 
     def box(self, *places: float) -> tuple[Emu, ...]:
-        """Return left, top, width and height, which are given in pixels."""
+        """Return left, top, width and height in EMU, from pixels."""
         return tuple(Emu(round(pixels * self.unit)) for pixels in places)
 
 
 class _Pictures:
-    """Pictures as PNG in a temporary file, by the name of the part of the archive that each is to be."""
+    """Pictures as PNG in a temporary file, by the name of their part in the archive."""
 
     def __init__(self, file: IO[bytes]) -> None:
         self._file = file
         self._places: dict[str, tuple[int, int]] = {}
 
     def add_to(self, shapes: Any, layer: Layer, box: tuple[Emu, ...]) -> Any:
-        """Return a picture in `shapes` that will show the layer's."""
+        """Add a placeholder to `shapes` that will show the layer's picture, and return it."""
         start = self._file.tell()
         write_png(layer.image, self._file)
         number = len(self._places)
-        # Equal pictures would share one part.
+        # Unique, because equal pictures would share one part.
         dot = Image.new("RGB", (1, 1), (number & 255, number >> 8 & 255, number >> 16 & 255))
         picture = shapes.add_picture(io.BytesIO(encode_png(dot)), *box)
         part = picture.part.related_part(picture._element.blip_rId)
@@ -86,7 +85,7 @@ class _Pictures:
         return picture
 
     def write_into(self, presentation: Any, target: IO[bytes]) -> None:
-        """Write the archive with the pictures in their places."""
+        """Write the archive, with the pictures instead of the placeholders."""
         with tempfile.TemporaryFile() as sketch:
             presentation.save(sketch)
             with zipfile.ZipFile(sketch) as source, zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
@@ -116,12 +115,12 @@ def export_pptx(
     title: str = "",
     text: "TextForm" = "picture",
 ) -> None:
-    """Write the presentation; hidden layers are in it, hidden in the selection pane.
+    """Write the presentation; hidden layers are included, hidden in the selection pane.
 
-    Lines of type become text as far as they can be read and lie apart; that needs the networks of the built-in engine.
+    Lines of type become text if they are legible and separate; that needs the networks of the built-in engine.
     """
     presentation = Presentation()
-    # What the library's template says of its own maker is nobody's business here.
+    # Remove the library template's own author.
     about = presentation.core_properties
     about.title, about.author, about.last_modified_by, about.comments = holdable(title)[:255], "", "", ""
     about.created = about.modified = datetime.now(UTC)
@@ -141,7 +140,7 @@ def export_pptx(
 
 
 def _merged(layers: Iterable[Layer], groups: Groups, width: int, height: int) -> Iterator[Layer]:
-    """Yield one layer in the place of each group that blends as a whole; what is in hidden groups is hidden."""
+    """Yield the layers, with one layer for each group that blends as a whole; layers in hidden groups are hidden."""
     for label, members in groupby(layers, lambda layer: _whole(layer, groups)):
         if label is None:
             yield from (replace(layer, visible=shows(layer, groups)) for layer in members)
@@ -164,7 +163,7 @@ def _whole(layer: Layer, groups: Groups) -> str | None:
 
 
 def _painted(layers: Iterable[Layer], below: Painting) -> Iterator[Layer]:
-    """Yield plain layers which look under "over" as they would blended; such a layer is cut to the canvas."""
+    """Yield layers in normal mode that look as they do in their own mode; such a layer is cropped to the canvas."""
     for layer in layers:
         if layer.blend == "normal":
             yield plain(layer, below.width, below.height)
@@ -176,10 +175,10 @@ def _painted(layers: Iterable[Layer], below: Painting) -> Iterator[Layer]:
 
 
 def _add(shapes: Any, layer: Layer, slide: _Slide, pictures: _Pictures, text: "TextForm") -> None:
-    """Put a layer on the slide, as a picture, as lines of text, or as a group of both."""
+    """Add a layer to the slide, as a picture, as lines of text, or as a group of both."""
     lines: list[TypeLine] = []
     rest: Image.Image | None = layer.image
-    # Text could not be blended; the picture of such a layer has the colors that it is seen in.
+    # Text cannot be blended; the picture of such a layer has the blended colors.
     if text != "picture" and layer.blend == "normal":
         from llm_dit.exports.typesetting import read_type  # it imports OpenCV
 
@@ -208,10 +207,10 @@ def _add_picture(shapes: Any, layer: Layer, slide: _Slide, pictures: _Pictures) 
 
 
 def _add_text(shapes: Any, line: "TypeLine", layer: Layer, slide: _Slide) -> None:
-    """Put a line where its letters were; the box fits them, so that any alignment keeps them there."""
+    """Add a line at its letters' position; the box fits them, so that any alignment keeps the position."""
     width, height = line.width + 2 * (BEARING + ROOM) * line.size, LINE * line.size
     turn = math.radians(line.angle)
-    # Boxes turn about their middle, the line about its start.
+    # Boxes rotate about their center, the line about its start.
     along, down = line.width / 2, height / 2 - ASCENT * line.size
     x = layer.x + line.left + along * math.cos(turn) - down * math.sin(turn)
     y = layer.y + line.baseline + along * math.sin(turn) + down * math.cos(turn)

@@ -1,8 +1,8 @@
-"""A stack of layers as an Adobe Photoshop document, which Photoshop, GIMP, Krita and Photopea open.
+"""Exports a stack as an Adobe Photoshop document, for Photoshop, GIMP, Krita and Photopea.
 
 https://www.adobe.com/devnet-apps/photoshop/fileformatashtml/. Names, nested groups, order, offsets, opacity,
-visibility and all blend modes stay; scale and mirroring are baked into pixels. A channel is compressed at a time: those
-of all layers wait in a temporary file until the records, which come first, can say how long they are.
+visibility and all blend modes stay; scale and mirroring are baked into pixels. Channels are compressed one at a time,
+and wait in a temporary file, because the records come first and contain the channels' lengths.
 """
 
 import shutil
@@ -27,9 +27,9 @@ from llm_dit.layers import Painting, over_white
 from llm_dit.names import holdable
 
 MAX_SIDE = 30_000
-"""Pixels; the format's own bound."""
+"""Pixels; the format's own limit."""
 MAX_BYTES = 2**31 - 1
-"""What programs open of a PSD."""
+"""The largest PSD that programs open."""
 MAX_NAME = 255
 CHANNELS = (ChannelID.TRANSPARENCY_MASK, ChannelID.CHANNEL_0, ChannelID.CHANNEL_1, ChannelID.CHANNEL_2)
 BANDS = ("A", "R", "G", "B")
@@ -41,7 +41,7 @@ KEYS = {mode: key for key, mode in BLENDS.items()}
 def export_psd(
     layers: Iterable[Layer], target: IO[bytes], *, width: int, height: int, groups: Groups = NO_GROUPS
 ) -> None:
-    """Write the document; raises `InputError` when it is larger than the format allows."""
+    """Write the document; raises `InputError` if it is larger than the format allows."""
     if max(width, height) > MAX_SIDE:
         raise InputError(TOO_LARGE, param="format")
     with tempfile.TemporaryFile() as channels, Painting(width, height, groups=groups) as painting:
@@ -53,7 +53,7 @@ def export_psd(
 
 
 def _records(layers: Iterable[Layer], channels: IO[bytes], painting: Painting, groups: Groups) -> list[LayerRecord]:
-    """Write the channels of all layers, and return what the document says of them, bottom first."""
+    """Write the channels of all layers and return their records, bottom first."""
     records: list[LayerRecord] = []
     inside: list[tuple[str, Group]] = []
     for closed, opened, layer in group_steps(layers, groups):
@@ -97,7 +97,7 @@ def _group(name: str, group: Group, channels: IO[bytes]) -> LayerRecord:
 
 
 def _divider(channels: IO[bytes]) -> LayerRecord:
-    """Return the record that stands below the layers of a group."""
+    """Return the record below the layers of a group."""
     record = _record("</Layer group>", _no_channels(channels))
     record.tagged_blocks.set_data(Tag.SECTION_DIVIDER_SETTING, SectionDivider.BOUNDING_SECTION_DIVIDER)
     return record
@@ -106,7 +106,7 @@ def _divider(channels: IO[bytes]) -> LayerRecord:
 def _record(name: str, lengths: list[int], **about: object) -> LayerRecord:
     name = holdable(name)[:MAX_NAME]
     infos = [ChannelInfo(id=channel, length=length) for channel, length in zip(CHANNELS, lengths, strict=True)]
-    # Old readers know the name in Apple's characters only.
+    # Old readers support only the name in Mac Roman.
     plain_name = name.encode("mac_roman", "replace").decode("mac_roman")
     record = LayerRecord(channel_info=infos, name=plain_name, tagged_blocks=TaggedBlocks(), **about)  # type: ignore[arg-type]
     record.tagged_blocks.set_data(Tag.UNICODE_LAYER_NAME, name)
@@ -136,7 +136,7 @@ def _write_layers(records: list[LayerRecord], channels: IO[bytes], target: IO[by
     shutil.copyfileobj(channels, target, 1 << 20)
     target.write(b"\0" * (-(target.tell() - start - 8) % 4))
     layers_end = target.tell()
-    target.write(struct.pack(">I", 0))  # no mask of all layers
+    target.write(struct.pack(">I", 0))  # no global layer mask
     end = target.tell()
     target.seek(start)
     target.write(struct.pack(">II", end - start - 4, layers_end - start - 8))
@@ -144,14 +144,14 @@ def _write_layers(records: list[LayerRecord], channels: IO[bytes], target: IO[by
 
 
 def _write_merged(painting: Painting, target: IO[bytes]) -> None:
-    """Write the picture that programs show which do not read layers: colors over white, as Photoshop has them."""
+    """Write the merged picture for programs that do not read layers: colors over white, as in Photoshop."""
     planes = np.empty((4, painting.height, painting.width), np.uint8)
     for rows, band in painting.bands():
         planes[:3, rows] = over_white(band).transpose(2, 0, 1)
         planes[3, rows] = band[..., 3]
     counts_bytes = 2 * painting.height
     target.write(struct.pack(">H", Compression.RLE))
-    # How long each row of all channels is stands before the first of them.
+    # The lengths of all rows of all channels precede the data.
     start = target.tell()
     target.write(b"\0" * counts_bytes * len(planes))
     counts: list[bytes] = []

@@ -1,8 +1,8 @@
-"""A stack of layers as an SVG, which browsers, Inkscape, Illustrator and Figma open: a group for each layer.
+"""Exports a stack as an SVG, for browsers, Inkscape, Illustrator and Figma: one group per layer.
 
-https://www.w3.org/TR/SVG2/ and https://www.w3.org/TR/compositing-1/. Names, nested groups, order, places, opacity,
-visibility and blend modes stay; scale, rotation and mirroring are baked into pixels. Names stand in Inkscape's label
-and in `id`, as Illustrator has them.
+https://www.w3.org/TR/SVG2/ and https://www.w3.org/TR/compositing-1/. Names, nested groups, order, positions, opacity,
+visibility and blend modes stay; scale, rotation and mirroring are baked into pixels. Names are in Inkscape's label
+and, as in Illustrator, in `id`.
 """
 
 import base64
@@ -23,7 +23,7 @@ HEAD = (
     'width="{width}" height="{height}" viewBox="0 0 {width} {height}">\n'
 )
 PIECE_BYTES = 3 << 18
-"""Of a PNG that is written as base64 at a time; a multiple of three, so that the pieces join."""
+"""Bytes of a PNG that are encoded as base64 at a time; a multiple of three, so that the pieces can be joined."""
 
 
 def export_svg(
@@ -35,7 +35,7 @@ def export_svg(
     groups: Groups = NO_GROUPS,
     title: str = "",
 ) -> None:
-    """Write the drawing; a pixel of the canvas is a pixel of it."""
+    """Write the drawing; its unit is a pixel of the canvas."""
     names = _Names()
 
     def write(text: str) -> None:
@@ -61,7 +61,7 @@ def export_svg(
 
 
 class _Names:
-    """Labels, and ids of which no two are the same."""
+    """Labels, and unique ids."""
 
     def __init__(self) -> None:
         self._taken: set[str] = set()

@@ -1,4 +1,4 @@
-"""Layers that are lines of type, as text: which words, where, how large, in what kind of font and color."""
+"""Reads layers of type as text: words, position, size, kind of font, and color."""
 
 import unicodedata
 from dataclasses import dataclass, replace
@@ -17,37 +17,37 @@ Pixels = NDArray[np.uint8]
 Align = Literal["left", "center", "right"]
 
 SURE = 0.9
-"""How sure the words of a line must be: a picture of a line is better than wrong words."""
+"""Least confidence in a line's words: a picture of a line is better than wrong words."""
 FILLED = 0.7
-"""The share of its box from which what a layer shows is a surface, and no type."""
+"""From this share of its box up, a layer's content is a surface, not type."""
 INSIDE, ROOM = 0.6, 0.15
-"""The share of a letter that lies in its line's box, and how much larger that is than what the network marks, as a
-share of its height."""
+"""The least share of a letter inside its line's box, and the enlargement of the network's box, relative to its
+height."""
 STRAY, SOFT = 0.03, 0.12
-"""The shares of a line's ink that may be of something else in its box, and of a glow or shadow around the letters."""
+"""The largest shares of a line's ink that may belong to other things in its box, and to a glow or shadow."""
 PURE, NEAR = 0.85, 60.0
-"""The share of the ink that has one color, and how far from it that may be, in levels of RGB."""
+"""The least share of the ink with one color, and the largest distance from that, in levels of RGB."""
 LEVEL = 2.5
-"""Degrees up to which a line is level."""
+"""Degrees up to which a line counts as level."""
 NARROW, WIDE = 0.55, 1.7
-"""How wide the words are, beside what the font makes them, within which they are taken for read."""
+"""Limits of the words' width relative to the font's; outside of them, the words are misread."""
 BOLD, SERIFS, SLANT = 0.125, 1.45, 0.2
-"""The width of a stem from which letters are bold, as a share of the size, how many times as wide as the bars stems are
-in a font with serifs, and how far italics lean."""
+"""The stem width from which letters are bold, relative to the font size; the ratio of stems to bars from which a font
+has serifs; and the slant of italics."""
 MOST_READ = 2_000_000
-"""Pixels of a layer that is read; larger ones are read at a smaller size."""
+"""Pixels of a layer up to which it is read at full size; larger ones are downscaled."""
 LOOKED_AT = 96
-"""Pixels that the letters of a line are high, at least, when their strokes are measured."""
+"""Least height of letters in pixels for measuring their strokes."""
 PAD = 24
-"""Clear pixels around what is read: the network finds no line at a picture's edge."""
+"""Clear pixels around the layer, because the network finds no line at a picture's edge."""
 WORD_GAP, IN_ROW, ALIKE = 1.0, 0.1, 0.12
-"""The gap between words of one line, how much lower one of them may stand and how much larger it may be, as shares of
-the size."""
+"""The largest gap between words of one line, and their largest differences in height and in size, relative to the font
+size."""
 IN_LINE = 0.25
-"""How far apart the edges of lines that stand below each other may be, as a share of the size."""
+"""The largest distance of the edges of aligned lines, relative to the font size."""
 
-# Where Arial's letters end, as shares of the size above and below the baseline; Times New Roman is as much `LARGER` for
-# the same height. How far the next letter is, in thousandths, from the space to the tilde; bold letters are wider.
+# Extents of Arial's letters above and below the baseline, relative to the font size; Times New Roman is `LARGER` by
+# this for the same height. Advance widths in thousandths, from the space to the tilde; bold letters are wider.
 CAPITALS, LOW_LETTERS, BELOW, MARKS = 0.72, 0.53, 0.21, 0.93
 TALL, DEEP, POINTS = "bdfhklit|/()[]{}!?%&$#@\"'*", "gjpqy", ",;"
 SANS = (
@@ -68,8 +68,8 @@ LARGER, WHEN_BOLD, BEARINGS = 1.05, 1.06, 0.1
 
 @dataclass(frozen=True, kw_only=True)
 class TypeLine:
-    """A line of type: `left` and `baseline` say where it starts, `width` how long it is, `size` how large its font is,
-    all in pixels. `angle` turns it about its start, in degrees, clockwise. `opacity` is 0–1."""
+    """A line of type: `left` and `baseline` are its start, `width` its length, `size` its font size, all in pixels.
+    `angle` rotates it about its start, in degrees, clockwise. `opacity` is 0–1."""
 
     words: str
     left: float
@@ -86,28 +86,28 @@ class TypeLine:
 
     @property
     def natural_width(self) -> float:
-        """How long it would be in Arial or Times New Roman, in pixels."""
+        """Its length in Arial or Times New Roman, in pixels."""
         letters = [unicodedata.normalize("NFD", letter)[0] for letter in self.words]
         advances = sum(ADVANCES[self.serifs].get(letter, 1.0) for letter in letters)
         return (advances * (WHEN_BOLD if self.bold else 1) - BEARINGS) * self.size
 
     @property
     def spacing(self) -> float:
-        """What lies between its letters beside what the font has, in pixels."""
+        """Its extra letter spacing, in pixels."""
         return (self.width - self.natural_width) / max(1, len(self.words) - 1)
 
     def at_scale(self, times: float) -> "TypeLine":
-        """Return the line in a picture that is so many times as large, without the clear pixels around it."""
+        """Return the line in a picture scaled by `times`, without the clear pixels around it."""
         left, baseline = (times * (place - PAD) for place in (self.left, self.baseline))
         return replace(self, left=left, baseline=baseline, width=times * self.width, size=times * self.size)
 
 
 def read_type(image: Image.Image, name: str, middle: float) -> tuple[list[TypeLine], Image.Image | None]:
-    """Return the lines of type in a layer's RGBA picture, and what it shows beside them, None for nothing.
+    """Return the lines of type in a layer's RGBA picture, and its remaining content, None for nothing.
 
-    A line counts only where its letters lie apart from everything else, in one color, without a shadow, and where they
-    are as wide as the words that are read. `name` is the layer's; where it says the same, it is spelled as there. A
-    line that stands alone is centered when it is about `middle`, in pixels from the left.
+    A line counts only if its letters are separate from everything else, in one color, without a shadow, and as wide as
+    the words read. `name` is the layer's name, whose spelling is used if it has the same words. A single line is
+    centered if its center is near `middle`, in pixels from the left.
     """
     image = image.convert("RGBA")
     times = max(1.0, float(np.sqrt(image.width * image.height / MOST_READ)))
@@ -136,7 +136,7 @@ def read_type(image: Image.Image, name: str, middle: float) -> tuple[list[TypeLi
 
 
 def _without(image: Image.Image, read: Mask) -> Image.Image:
-    """Return a picture without what is at `read`, a mask that may be smaller."""
+    """Return a picture without the content at `read`, a mask that may have a lower resolution."""
     gone = Image.fromarray(np.where(read, 255, 0).astype(np.uint8)).resize(image.size, Image.Resampling.NEAREST)
     rest = image.copy()
     rest.paste((0, 0, 0, 0), mask=gone)
@@ -144,7 +144,7 @@ def _without(image: Image.Image, read: Mask) -> Image.Image:
 
 
 def _on_gray(pixels: Pixels, ink: Mask) -> Pixels:
-    """Return the layer (height, width, 3) on black, white or gray, whichever its colors are farthest from."""
+    """Return the layer (height, width, 3) on black, white or gray, whichever differs most from its colors."""
     light = pixels[..., :3].mean(-1)[ink]
     grays = np.array([255, 0, 128], np.float32)
     ground = max(grays, key=lambda gray: float(np.percentile(np.abs(light - gray), 5)))
@@ -153,13 +153,13 @@ def _on_gray(pixels: Pixels, ink: Mask) -> Pixels:
 
 
 def _sides(line: TextLine) -> tuple[float, float]:
-    """Return how long and how high the box of a line is."""
+    """Return the width and height of a line's box."""
     across, down = (float(np.hypot(*(line.corners[end] - line.corners[0]))) for end in (1, 3))
     return across, down
 
 
 def _letters(line: TextLine, parts: NDArray[np.int32]) -> Mask | None:
-    """Return the letters of a line among the `parts` of the ink, None where they are not apart from everything else."""
+    """Return the letters of a line among the `parts` of the ink, None if they are not separate from everything else."""
     across, down = _sides(line)
     if line.certainty < SURE or down > UPRIGHT * across:
         return None
@@ -176,13 +176,13 @@ def _letters(line: TextLine, parts: NDArray[np.int32]) -> Mask | None:
 
 
 def _around(letters: Mask, line: TextLine, reach: float = 0.06) -> Mask:
-    """Return the letters and what lies as close to them as a share of the line's height."""
+    """Return the letters, dilated by `reach`, relative to the line's height."""
     side = 2 * max(2, round(reach * _sides(line)[1])) + 1
     return np.asarray(cv2.dilate(letters.astype(np.uint8), np.ones((side, side), np.uint8))) > 0
 
 
 def _measured(line: TextLine, letters: Mask, pixels: Pixels) -> TypeLine | None:
-    """Return a line as its letters have it; None where they are not of one color, not alone, or not these words."""
+    """Return a line measured from its letters; None if they are not in one color, not alone, or not these words."""
     alpha = pixels[..., 3]
     soft = alpha[_around(letters, line, 0.4) & ~_around(letters, line) & (alpha <= 127)]
     core = pixels[letters & (alpha >= np.percentile(alpha[letters], 40))]
@@ -193,7 +193,7 @@ def _measured(line: TextLine, letters: Mask, pixels: Pixels) -> TypeLine | None:
     words = unicodedata.normalize("NFC", spaced(line, letters))
     angle = _angle(line, letters)
     turn, (left, top, right, bottom) = _levelled(letters, angle)
-    # Small letters are looked at enlarged: their strokes are a pixel or two wide.
+    # Small letters are enlarged, because their strokes are only a pixel or two wide.
     times = max(1.0, LOOKED_AT / (bottom - top))
     around = ((right - left + 2) * times, (bottom - top + 2) * times)
     place = np.add(turn, [[0, 0, 1], [0, 0, 1]]) * times
@@ -224,7 +224,7 @@ def _measured(line: TextLine, letters: Mask, pixels: Pixels) -> TypeLine | None:
 
 
 def _angle(line: TextLine, letters: Mask) -> float:
-    """Return by how much a line is turned: where its letters take up the least height, 0 for about level."""
+    """Return a line's angle, at which its letters have the least height; 0 if it is nearly level."""
     along = line.corners[1] - line.corners[0]
     angle = float(np.degrees(np.arctan2(along[1], along[0])))
     if abs(angle) < LEVEL:
@@ -238,7 +238,7 @@ def _angle(line: TextLine, letters: Mask) -> float:
 
 
 def _levelled(letters: Mask, angle: float) -> tuple[NDArray[np.float64], tuple[int, int, int, int]]:
-    """Return the place (2, 3) of a mask in what shows its letters level, and their box before they are moved there."""
+    """Return the matrix (2, 3) that levels a mask's letters, and their box before the move."""
     turn = np.asarray(cv2.getRotationMatrix2D((0, 0), angle, 1.0), np.float64)
     x, y = turn[:, :2] @ np.argwhere(letters).T[::-1]
     left, top = int(np.floor(x.min())), int(np.floor(y.min()))
@@ -247,13 +247,13 @@ def _levelled(letters: Mask, angle: float) -> tuple[NDArray[np.float64], tuple[i
 
 
 def _runs(mask: Mask) -> NDArray[np.int64]:
-    """Return how long the runs of a mask (height, width) are along its rows."""
+    """Return the lengths of the runs in the rows of a mask (height, width)."""
     edges = np.diff(np.pad(mask, ((0, 0), (1, 1))).astype(np.int8).ravel())
     return np.flatnonzero(edges < 0) - np.flatnonzero(edges > 0)
 
 
 def _leans(level: Mask) -> bool:
-    """Return whether letters lean as italics do: upright once they are sheared back, their columns part better."""
+    """Return whether letters lean like italics: sheared back upright, their columns separate better."""
 
     def parted(lean: float) -> float:
         shear = np.array([[1, lean, 0], [0, 1, 0]], np.float32)
@@ -279,7 +279,7 @@ def _below(letter: str) -> float:
 
 
 def _joined(lines: list[TypeLine]) -> list[TypeLine]:
-    """Return the lines, those that the network has found in pieces as one."""
+    """Return the lines, with pieces of one line joined."""
     joined: list[TypeLine] = []
     for line in lines:
         last = joined[-1] if joined else None
@@ -292,7 +292,7 @@ def _joined(lines: list[TypeLine]) -> list[TypeLine]:
 
 
 def _goes_on(line: TypeLine, other: TypeLine) -> bool:
-    """Return whether a line goes on in another: beside it, as large and of the same color."""
+    """Return whether `other` continues a line: adjacent, of the same size and color."""
     gap, aside = other.left - line.left - line.width, abs(other.baseline - line.baseline)
     beside = line.angle == other.angle == 0.0 and 0 < gap < WORD_GAP * line.size and aside < IN_ROW * line.size
     colors = np.subtract(line.color, other.color)
@@ -300,7 +300,7 @@ def _goes_on(line: TypeLine, other: TypeLine) -> bool:
 
 
 def _spelled(lines: list[TypeLine], name: str) -> list[TypeLine]:
-    """Return the lines, spelled as the layer's name when that says the same without spaces, case and marks."""
+    """Return the lines, spelled as the layer's name if that is equal without spaces, case and marks."""
 
     def bare(text: str) -> str:
         return "".join(filter(str.isalnum, unicodedata.normalize("NFKD", text))).casefold()
@@ -310,7 +310,7 @@ def _spelled(lines: list[TypeLine], name: str) -> list[TypeLine]:
 
 
 def _aligned(lines: list[TypeLine], middle: float) -> list[TypeLine]:
-    """Return the lines with how they are aligned: as those of their size that stand below each other are."""
+    """Return the lines with their alignment, from the edges of lines of the same size below each other."""
 
     def align(line: TypeLine) -> Align:
         others = [other for other in lines if other is not line and other.angle == line.angle]

@@ -253,7 +253,7 @@ PLAIN_ATTRIBUTES = {"id", "style", "x", "y", "width", "height", "href", XLINK + 
 
 
 def _is_bare(element: Any, *, told: bool) -> bool:
-    """Whether an element has no attributes that change its pixels; with `told`, those of `OF_THE_WHOLE` do not count."""
+    """Whether an element has no attributes that change its pixels; `told` ignores those of `OF_THE_WHOLE`."""
     whole = set(OF_THE_WHOLE) if told else set[str]()
     own = {name for name in element.attrib if not name.startswith(INKSCAPE)}
     return own <= PLAIN_ATTRIBUTES | whole and _style(element).keys() <= whole
