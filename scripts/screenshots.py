@@ -47,7 +47,7 @@ def main() -> None:
 
 
 def open_page(browser: Browser, url: str, **how: Any) -> Page:
-    page = browser.new_context(**how).new_page()
+    page = browser.new_context(**how, reduced_motion="reduce").new_page()
     page.goto(url)
     expect(page.locator(".engine[data-state=ready]")).to_be_visible()
     return page
@@ -64,6 +64,7 @@ def work(page: Page, folder: Path) -> None:
     select(page, "top right")
     shoot(page, folder, "layers")
     page.locator(".layer .edit").first.click()
+    expect(page.locator(".edit-dialog canvas").first).to_be_visible()
     shoot(page, folder, "edit")
     apply(page, "add a hat")
     expect(page.locator(".edit-dialog .callout")).to_be_visible()

@@ -9,8 +9,8 @@ import { atWork } from "../../state/initial.js";
 import { badgeOf } from "../../state/results.js";
 import { createRename } from "../shell/fields.js";
 
-/** A layer that covers less of its own picture has next to nothing on it. */
-const NEAR_EMPTY = 0.002;
+/** A layer that covers less of its own picture is empty: `LEAST` of src/llm_dit/score.py, whose sentence stands above. */
+const NEAR_EMPTY = 0.0001;
 
 /**
  * One layer of the list. The selected one takes in the panel with everything that can be done with it.
