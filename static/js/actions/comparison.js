@@ -3,15 +3,15 @@ import { changedShare, compareImages } from "../images/difference.js";
 import { pairOf } from "../state/store.js";
 import { messageOf } from "../transport/api.js";
 
-/** Measuring is worth it at this size, and quick. */
+/** Large enough for a measurement, and fast. */
 const SIDE_PX = 1024;
 const PAUSE_MS = 250;
 
-/** The stack next to the original, or two states of it next to each other: shown, and measured. @param {Context} context */
+/** Compares the stack with the original, or two of its states: shows them and measures the difference. @param {Context} context */
 export function createComparison({ store, bitmaps }) {
   let pending = 0;
 
-  /** Measure the stack as it is. */
+  /** Measure the current stack. */
   async function measure() {
     const { doc, compared } = store.state;
     const pair = pairOf(store.state);
@@ -31,7 +31,7 @@ export function createComparison({ store, bitmaps }) {
   function measureSoon() {
     clearTimeout(pending);
     if (store.state.measured !== null) store.update({ measured: null });
-    // Pictures that are gone are said to be gone by the stage.
+    // The stage reports missing pictures.
     if (store.state.mode !== "layers") pending = setTimeout(() => measure().catch(() => {}), PAUSE_MS);
   }
 
@@ -44,19 +44,19 @@ export function createComparison({ store, bitmaps }) {
   return {
     measureSoon,
 
-    /** Two states have come to be compared, or are so no longer. */
+    /** Called if a comparison of two states begins or ends. */
     turnToPair: () => {
       store.update({ mode: pairOf(store.state) === null ? "layers" : "slider" });
       measureSoon();
     },
 
-    /** Show on the stage what runs make, or no longer. */
+    /** Show or hide previews of runs on the stage. */
     togglePreview: () => store.update({ previewing: !store.state.previewing }),
 
-    /** Show the history in the place of the layers, or no longer. @param {boolean} on */
+    /** Show the history instead of the layers, or the layers again. @param {boolean} on */
     walk: (on) => (on ? store.update({ walking: true }) : compare([], { walking: false })),
 
-    /** Mark a state to be compared, or no longer; of three the one that was marked first goes. @param {Doc} doc */
+    /** Mark a state for comparison, or unmark it; a third one replaces the oldest. @param {Doc} doc */
     markState: (doc) => {
       const { compared } = store.state;
       compare(compared.includes(doc) ? compared.filter((other) => other !== doc) : [...compared.slice(-1), doc]);
@@ -69,7 +69,7 @@ export function createComparison({ store, bitmaps }) {
       measureSoon();
     },
 
-    /** Compare what the server composed with the original, whenever another pair is on the table. */
+    /** Compare the server's composite with the original if either has changed. */
     measureFidelity: async () => {
       const { picture, composite } = store.state.doc;
       if (picture === null || composite === null) return store.update({ fidelity: null });
@@ -83,10 +83,10 @@ export function createComparison({ store, bitmaps }) {
   };
 }
 
-/** What a document shows; one that was not taken apart its picture. @param {Doc} doc */
+/** A document's layers; before a decomposition, its picture. @param {Doc} doc */
 const layersOf = ({ layers, picture }) => (layers.length > 0 || picture === null ? layers : [asLayer(picture)]);
 
-/** The layers where the picture lies, and how large that is. @param {Doc} doc @returns {[readonly Layer[], Doc]} */
+/** The layers at the picture's position, and its size. @param {Doc} doc @returns {[readonly Layer[], Doc]} */
 function behind(doc) {
   const { frame, layers } = doc;
   if (frame === null) return [layers, doc];

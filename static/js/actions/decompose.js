@@ -16,7 +16,7 @@ import {
 import { boxAmid, boxAround, hasTooMany, regionsOf, roomFor, thingAt, thingsOn } from "../state/things.js";
 import { messageOf, paramOf } from "../transport/api.js";
 
-/** Taking the picture apart. @param {Context} context @param {Jobs} jobs @param {Travel} history */
+/** Decomposes the picture. @param {Context} context @param {Jobs} jobs @param {Travel} history */
 export function createDecompose({ store, api }, jobs, { undo }) {
   async function decompose() {
     const { doc, tool } = store.state;
@@ -36,7 +36,7 @@ export function createDecompose({ store, api }, jobs, { undo }) {
     }
   }
 
-  /** Say what is wrong, with the boxes where it is about them. @param {string} message @param {string | null} [param] */
+  /** Show an error, at the boxes if it is about them. @param {string} message @param {string | null} [param] */
   const refuse = (message, param) => store.update(param === "regions" ? { thingsError: message } : { sourceError: message });
 
   /** @param {Job} job @param {{picture: Picture, work?: number}} purpose */
@@ -54,7 +54,7 @@ export function createDecompose({ store, api }, jobs, { undo }) {
     return store.say(t("notice.decomposedAgain", { words, layers: layerCount(replaced) }), { label: t("notice.undo"), run: undo });
   }
 
-  /** Once more, with other settings. @param {Partial<Settings>} settings */
+  /** Decompose again with other settings. @param {Partial<Settings>} settings */
   function decomposeAgain(settings) {
     store.update({ settings: { ...store.state.settings, ...settings } });
     return decompose();
@@ -63,7 +63,7 @@ export function createDecompose({ store, api }, jobs, { undo }) {
   return { finish, actions: { decompose, decomposeAgain } };
 }
 
-/** What is asked of the server for a picture, by the current settings. @param {State} state @param {{image: string}} picture */
+/** The request for a picture with the current settings. @param {State} state @param {{image: string}} picture */
 export function requestFor(state, picture) {
   const { layerNum, size, seed, prompt, loras, ...sampling } = settingsOf(state);
   const regions = regionsOf(thingsOn(state.settings, picture));
@@ -78,7 +78,7 @@ export function requestFor(state, picture) {
   return { ...given, ...used(choices, capabilitiesOf(state).decompose) };
 }
 
-/** What a model works at when the layers are wanted at the original size. */
+/** A model's resolution for layers at the original size. */
 const MODEL_RESOLUTION = 1024;
 
 /** @param {Size} size @returns {Pick<Wire.DecomposeRequest, "resolution" | "output_size">} */
@@ -98,13 +98,13 @@ function bucket(picture, resolution) {
   return { width: Math.round(side / 32) * 32, height: Math.round(other / 32) * 32 };
 }
 
-/** What the classical engine does once for a picture, counted in layers. */
+/** The classical engine's work per picture, as a number of layers. */
 const CLASSICAL_BASE = 16;
-/** What a model works on besides the layers: the picture that goes in, and the composite. */
+/** A model's frames besides the layers: the input picture and the composite. */
 const MODEL_FRAMES = 2;
 
 /**
- * The size that a picture is worked on at. The model has its own; only the classical engine works at any.
+ * The size at which a picture is processed. The model has its own; only the classical engine supports any.
  * @param {State} state
  * @param {Picture} picture
  */
@@ -114,7 +114,7 @@ export function workingSize(state, picture) {
   return capabilitiesOf(state).any_size ? picture : bucket(picture, MODEL_RESOLUTION);
 }
 
-/** How much there is to do, in megapixels: of every layer, and with a model at every step. @param {State} state @param {Picture} picture */
+/** The work in megapixels: over all layers, and with a model over all steps. @param {State} state @param {Picture} picture */
 export function workOf(state, picture) {
   const { width, height } = workingSize(state, picture);
   const { steps } = settingsOf(state);
@@ -123,17 +123,17 @@ export function workOf(state, picture) {
   return ((width * height) / 1e6) * passes;
 }
 
-/** What a measured pace is kept under. @param {string} engine @param {Speed} [speed] */
+/** The key of a measured pace. @param {string} engine @param {Speed} [speed] */
 const paceKey = (engine, speed = "exact") => (speed === "exact" ? engine : `${engine}, ${speed}`);
 
-/** Seconds that a decomposition may take, or null when none was made yet. @param {State} state */
+/** The estimated seconds of a decomposition, or null before the first one. @param {State} state */
 export function estimate(state) {
   const engine = besideOf(state)?.engine ?? state.status?.engine ?? "";
   const speed = state.speeds[paceKey(engine, settingsOf(state).speed)];
   return state.doc.picture === null || speed === undefined ? null : speed * workOf(state, state.doc.picture);
 }
 
-/** Saying what is to be a layer of its own. @param {Context} context */
+/** Named boxes that become separate layers. @param {Context} context */
 export function createThings({ store }) {
   /** @type {ViewPatch} */
   const inHand = { tool: { kind: "things" }, mode: "layers", notice: null };
@@ -145,7 +145,7 @@ export function createThings({ store }) {
     store.update({ settings: { ...settings, things: { picture: doc.picture.image, boxes } }, thingsError: null, ...patch });
   }
 
-  /** Which box is being named or moved; it shows on the stage. @param {string | null} thing */
+  /** Pick the box to name or move; it shows on the stage. @param {string | null} thing */
   const pickThing = (thing) => store.update(thing === null ? { thing } : { thing, ...inHand });
 
   return {
@@ -158,7 +158,7 @@ export function createThings({ store }) {
       pickThing(thingAt(thingsOn(settings, doc.picture), place, doc)?.id ?? null);
     },
 
-    /** Add a box, where there is a layer for it, and go on to its name. @param {readonly Point[]} [places]   in the document; a box in the middle, if they are left out */
+    /** Add a box, if there is a layer left for it, and edit its name. @param {readonly Point[]} [places]   in the document; a box in the middle, if they are left out */
     addThing: (places) => {
       const { doc, settings } = store.state;
       if (doc.picture === null || roomFor(store.state) <= 0) return;

@@ -15,7 +15,7 @@ const NEW_MARKING = { how: "brush", takesAway: false, size: 0.08 };
 const NOTICES = /** @type {const} */ ({ failed: "notice.editFailed", canceled: "notice.editCanceled", unchanged: "notice.editUnchanged" });
 
 /**
- * Editing one layer by instruction. The draft, the runs and what came of them belong to the layer, not to the modal, so
+ * Editing one layer by instruction. The draft, the runs and the results belong to the layer, not to the modal, so
  * closing the modal loses nothing.
  *
  * @param {Context} context
@@ -24,7 +24,7 @@ const NOTICES = /** @type {const} */ ({ failed: "notice.editFailed", canceled: "
  */
 export function createEdits({ store, api, bitmaps, tryTo }, jobs, { run, undo }) {
   const edit = (/** @type {string} */ id) => editOf(store.state, id);
-  /** What ended is taken one after the other: versions are numbered as their runs were asked for, whichever picture loads first. */
+  /** Results are processed in order: versions have the order of their requests, whichever picture loads first. */
   let taking = Promise.resolve();
 
   /** @param {string} id @param {Partial<Edit>} patch */
@@ -42,7 +42,7 @@ export function createEdits({ store, api, bitmaps, tryTo }, jobs, { run, undo })
     if (layer === null || instruction === "" || draft.sending || !isSeed(draft.seed) || isAtIt(layer)) return;
     const variants = capabilitiesOf(store.state).edit.includes("seed") ? draft.variants : 1;
     const seeds = seedsFor({ ...draft, variants }, drawSeed());
-    // What is asked again, changed nothing, or never came to the server has no more to say.
+    // Remove tries that are repeated, changed nothing, or never reached the server.
     const tries = draft.tries.filter((entry) => entry.status === "failed" && entry.code !== "unreachable" && !asksFor(draft, entry));
     setEdit(id, { sending: true, seed: seeds[0], chosen: null, tries });
     store.update({ notice: null, marking: null });
@@ -59,7 +59,7 @@ export function createEdits({ store, api, bitmaps, tryTo }, jobs, { run, undo })
     setEdit(id, { sending: false });
   }
 
-  /** Whether that which is chosen runs, and is what the draft asks for: a second press is a slip. @param {Layer} layer */
+  /** Whether the chosen run is active and equals the draft: then a second press is a mistake. @param {Layer} layer */
   function isAtIt(layer) {
     const purpose = chosenOf(store.state, layer).run?.purpose;
     return purpose?.kind === "edit" && asksFor(edit(layer.id), purpose);
@@ -78,7 +78,7 @@ export function createEdits({ store, api, bitmaps, tryTo }, jobs, { run, undo })
   }
 
   /**
-   * Keep what came to nothing, with the reason. It is shown where its run was.
+   * Keep a failed try with its reason, in the place of its run.
    * @param {EditPurpose} purpose
    * @param {Pick<Try, "id" | "status" | "reason" | "code" | "hint">} about
    */
@@ -121,7 +121,7 @@ export function createEdits({ store, api, bitmaps, tryTo }, jobs, { run, undo })
     }
   }
 
-  /** Every result is a version of its layer, whatever becomes of it; a seed is told where it made a difference. @param {Wire.EditLayerResponse} result @param {EditPurpose} purpose @param {ImageBitmap} bitmap @returns {Version} */
+  /** Every result becomes a version of its layer, accepted or not; it has a seed if that affected the result. @param {Wire.EditLayerResponse} result @param {EditPurpose} purpose @param {ImageBitmap} bitmap @returns {Version} */
   function versionOf(
     { image, seed: drawn, engine, generation_time: seconds, recipe },
     { layerId, before, instruction, shape, region, references, context },
@@ -148,14 +148,14 @@ export function createEdits({ store, api, bitmaps, tryTo }, jobs, { run, undo })
     };
   }
 
-  /** Say it where the modal does not. @param {string} id @param {"notice.editReady" | typeof NOTICES[Try["status"]]} text */
+  /** Show a notice if the modal does not show the result. @param {string} id @param {"notice.editReady" | typeof NOTICES[Try["status"]]} text */
   function notify(id, text) {
     const layer = findLayer(store.state.doc, id);
     if (layer === null || store.state.editing === id) return;
     store.say(t(text, { name: layer.name }), { label: t("notice.review"), run: () => openEdit(id) });
   }
 
-  /** A decision about the version that is chosen. @param {(layer: Layer, index: number) => void} decide */
+  /** A decision about the chosen version. @param {(layer: Layer, index: number) => void} decide */
   const deciding = (decide) => (/** @type {string} */ id) => {
     const layer = findLayer(store.state.doc, id);
     if (layer !== null && isProposed(store.state, layer)) decide(layer, chosenOf(store.state, layer).index);
@@ -164,7 +164,7 @@ export function createEdits({ store, api, bitmaps, tryTo }, jobs, { run, undo })
   /** @param {string} text */
   const undoable = (text) => ({ text, action: { label: t("notice.undo"), run: undo } });
 
-  /** Show an entry. Its instruction takes the place of one that belongs to another entry, never of what was typed. @param {string} id @param {Chosen} chosen */
+  /** Show an entry. Its instruction replaces that of another entry, but never typed text. @param {string} id @param {Chosen} chosen */
   function chooseEdit(id, chosen) {
     const [layer, draft] = [findLayer(store.state.doc, id), edit(id)];
     if (layer === null) return;
@@ -194,7 +194,7 @@ export function createEdits({ store, api, bitmaps, tryTo }, jobs, { run, undo })
       closeEdit: () => store.update({ editing: null, marking: null }),
       setEdit,
 
-      /** Take up what marks a part of the layer, or change it. @param {Partial<Marking>} change */
+      /** Start or change marking a part of the layer. @param {Partial<Marking>} change */
       setMarking: (change) => {
         const { marking, versus } = store.state;
         store.update({ marking: { ...(marking ?? NEW_MARKING), ...change }, versus: { ...versus, where: "layer" } });
@@ -235,13 +235,13 @@ export function createEdits({ store, api, bitmaps, tryTo }, jobs, { run, undo })
       /** @param {Partial<Versus>} patch */
       setVersus: (patch) => store.update({ versus: { ...store.state.versus, ...patch } }),
 
-      /** Put the version in the layer's place. */
+      /** Replace the layer by the version. */
       acceptEdit: deciding((layer, index) => {
         setEdit(layer.id, { chosen: null, waiting: [], instruction: "", region: [], references: [], tries: [] });
         run(useVersion(layer, index), { editing: null, mode: "layers", notice: undoable(t("notice.replaced", { name: layer.name })) });
       }),
 
-      /** Put the version above the layer, in the same place. */
+      /** Add the version as a layer above, at the same position. */
       addEdit: deciding((layer, index) => {
         const added = layerFrom(layer, index, newId());
         const left = edit(layer.id).waiting.filter((other) => other !== index);
@@ -254,7 +254,7 @@ export function createEdits({ store, api, bitmaps, tryTo }, jobs, { run, undo })
         });
       }),
 
-      /** Take away the version or the try that is chosen. @param {string} id */
+      /** Discard the chosen version or try. @param {string} id */
       discardEdit: (id) => {
         const layer = findLayer(store.state.doc, id);
         if (layer === null) return;
@@ -285,5 +285,5 @@ function requestFor(state, { layerId, before, instruction, shape, seed, context 
   return { image: before, instruction, shape, seed, ...more, ...engineField(state), ...used({ ...sampled(draft), ...loras }, takes) };
 }
 
-/** A seed that is easy to read and to type again. */
+/** A seed that is easy to read and retype. */
 const drawSeed = () => crypto.getRandomValues(new Uint32Array(1))[0] % 1e9;

@@ -4,9 +4,9 @@ import { fileStem, saveFile } from "../images/files.js";
 import { stackOf } from "../state/doc.js";
 import { messageOf } from "../transport/api.js";
 
-/** Taking the work home, as a file or to the clipboard. @param {Context} context */
+/** Exports to files, to the clipboard and to other apps. @param {Context} context */
 export function createExports({ store, api, bitmaps, tryTo }) {
-  /** @param {ExportFormat} format @param {TextForm} [text]   what lines of type become */
+  /** @param {ExportFormat} format @param {TextForm} [text]   the form of lines of type */
   async function exportStack(format, text = "picture") {
     const { doc, project, exporting } = store.state;
     if (exporting !== null || doc.layers.length === 0) return;
@@ -31,10 +31,10 @@ export function createExports({ store, api, bitmaps, tryTo }) {
   /** @param {Layer} layer */
   const saveLayer = ({ image, name }) => tryTo(async () => saveFile(new File([await api.image(image)], `${fileStem(name, "layer")}.png`)));
 
-  /** @param {Promise<Blob>} picture @param {() => void} save   what can be done where the browser lets no page do this */
+  /** @param {Promise<Blob>} picture @param {() => void} save   the alternative if the browser does not allow this */
   async function copy(picture, save) {
     const instead = { label: t("notice.savePng"), run: save };
-    // On plain HTTP from another host there is no clipboard to write to.
+    // Browsers have no clipboard API on plain HTTP from another host.
     if (navigator.clipboard?.write === undefined) return store.say(t("notice.cannotCopy"), instead);
     try {
       await navigator.clipboard.write([new ClipboardItem({ "image/png": picture })]);
@@ -44,14 +44,14 @@ export function createExports({ store, api, bitmaps, tryTo }) {
     }
   }
 
-  /** Hand a picture over to another app of the device. @param {File} file */
+  /** Share a picture with another app of the device. @param {File} file */
   async function share(file) {
     try {
       await navigator.share({ files: [file] });
     } catch (error) {
       const { name } = /** @type {Error} */ (error);
-      if (name === "AbortError") return; // somebody thought better of it
-      // A browser lets a press count for a few seconds: what took longer to make needs another one.
+      if (name === "AbortError") return; // the user canceled
+      // User activation lasts a few seconds: after a longer preparation another press is needed.
       if (name === "NotAllowedError") store.say(t("notice.shareReady"), { label: t("export.share"), run: () => share(file) });
       else store.say(t("notice.cannotShare"), { label: t("notice.savePng"), run: () => saveFile(file) });
     }
@@ -67,7 +67,7 @@ export function createExports({ store, api, bitmaps, tryTo }) {
     exportStack,
     saveLayer,
 
-    /** Whether there are apps to share pictures with; browsers tell only pages from https:// or localhost. */
+    /** Whether pictures can be shared; browsers support it only on https:// and localhost. */
     canShare: () => navigator.canShare?.({ files: [new File([], "picture.png", { type: "image/png" })] }) === true,
 
     /** @param {Layer} layer */

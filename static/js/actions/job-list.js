@@ -4,7 +4,7 @@ import { isOver, messageOf } from "../transport/api.js";
 
 const POLL_MS = 1500;
 
-/** All jobs of this browser, in whatever tab and project they were asked for. @param {Context} context @param {Start} start */
+/** All jobs of this browser, from any tab and project. @param {Context} context @param {Start} start */
 export function createJobList({ store, api, tryTo }, { jobs, actions }) {
   let timer = 0;
   let watching = false;
@@ -23,7 +23,7 @@ export function createJobList({ store, api, tryTo }, { jobs, actions }) {
   }
 
   return {
-    /** Keep the list up to date, or no longer. @param {boolean} on */
+    /** Start or stop updating the list. @param {boolean} on */
     watchJobs: (on) => {
       watching = on;
       if (!on) return clearTimeout(timer);
@@ -37,7 +37,7 @@ export function createJobList({ store, api, tryTo }, { jobs, actions }) {
       await look();
     },
 
-    /** Go to where the result of a job is, or why there is none. @param {Job} job */
+    /** Open a job's result or error. @param {Job} job */
     openJob: (job) =>
       tryTo(async () => {
         const { project, layerId } = notedJobs()[job.id] ?? {};
@@ -46,7 +46,7 @@ export function createJobList({ store, api, tryTo }, { jobs, actions }) {
         const layer = findLayer(store.state.doc, layerId ?? null);
         if (store.state.project?.id !== project || layer === null) return;
         const edit = store.state.edits[layer.id];
-        // A try that came to nothing has the name of its job.
+        // A failed try has the id of its job.
         const failed = isOver(job) && edit?.tries?.some(({ id }) => id === job.id);
         const edits = failed ? { ...store.state.edits, [layer.id]: { ...edit, chosen: job.id } } : store.state.edits;
         store.update({ selected: layer.id, edits, ...(job.kind === "edit" && { editing: layer.id }) });

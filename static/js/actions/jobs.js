@@ -12,7 +12,7 @@ export function createJobs({ store, api }) {
   let finish;
   /** @type {Map<string, () => void>} what stops following a job */
   const followed = new Map();
-  /** @type {Map<string, Job>} what is done while the last event of an earlier run of its layer is on its way: each has a stream of its own */
+  /** @type {Map<string, Job>} jobs that ended before the last event of an earlier run of their layer arrived: each job has its own stream */
   const early = new Map();
 
   /** @param {string} id @param {Partial<TrackedJob>} patch */
@@ -37,7 +37,7 @@ export function createJobs({ store, api }) {
     }
   }
 
-  /** Whether an earlier edit of the same layer has not ended: the server runs them one after the other, and versions are numbered so. @param {string} id @param {Purpose} purpose */
+  /** Whether an earlier edit of the same layer is unfinished: the server runs them in order, which is that of versions. @param {string} id @param {Purpose} purpose */
   function isBehind(id, purpose) {
     return purpose.kind === "edit" && atWork(store.state, "edit", purpose.layerId)[0].job.id !== id;
   }
@@ -68,7 +68,7 @@ export function createJobs({ store, api }) {
     followed.set(id, followJob(api, id, { onJob: receive, onPreview, onLost }));
   }
 
-  /** What the list of jobs says of this one, in other tabs and projects too. @param {string} id @param {Purpose} purpose */
+  /** The job's entry in the list of jobs, also for other tabs and projects. @param {string} id @param {Purpose} purpose */
   function note(id, purpose) {
     const { project, doc } = store.state;
     if (project === null) return;
@@ -93,24 +93,24 @@ export function createJobs({ store, api }) {
       follow(job.id);
     },
 
-    /** Find every job again: after a reload, and on a phone that wakes up with its connections gone. */
+    /** Reconnect to every job: after a reload, and when a phone wakes up without connections. */
     wake: () => {
       for (const id of Object.keys(store.state.jobs)) follow(id);
     },
 
-    /** Leave the jobs to themselves; they go on, and who comes back finds them. */
+    /** Stop following the jobs; they continue, and are found again later. */
     leave: () => {
       for (const id of [...followed.keys()]) stop(id);
     },
 
-    /** Answers at once; the server's `canceled` event follows. @param {string} id */
+    /** Returns at once; the server's `canceled` event follows. @param {string} id */
     cancel: async (id) => {
       patch(id, { canceling: true });
       try {
         await api.cancel(id);
       } catch (error) {
         patch(id, { canceling: false });
-        // A job that is over already needs no word about it: its last event is on the way.
+        // A job that is already over needs no message: its last event follows.
         if (error instanceof ApiError && error.status >= 400 && error.status < 500) return;
         store.say(messageOf(error));
       }
@@ -118,6 +118,6 @@ export function createJobs({ store, api }) {
   };
 }
 
-/** Whether a job has got on since. @param {Job} before @param {Job} now */
+/** Whether a job has made progress. @param {Job} before @param {Job} now */
 const goesOn = (before, now) =>
   before.step !== now.step || before.phase !== now.phase || before.status !== now.status || before.position !== now.position;

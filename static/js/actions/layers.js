@@ -29,7 +29,7 @@ import { requestFor } from "./decompose.js";
 
 /** The stack. @param {Context} context @param {Travel} history */
 export function createLayers({ store, api, bitmaps, tryTo }, { run, undo }) {
-  /** What to select once layers are gone: the one that takes their place. @param {readonly Layer[]} gone   in a row, bottom to top */
+  /** The layer to select after layers are removed: the one in their place. @param {readonly Layer[]} gone   in a row, bottom to top */
   function neighbor(gone) {
     const { layers } = store.state.doc;
     const index = layers.indexOf(gone[0]);
@@ -39,7 +39,7 @@ export function createLayers({ store, api, bitmaps, tryTo }, { run, undo }) {
   /** @param {string} name */
   const deleted = (name) => ({ text: t("notice.deleted", { name }), action: { label: t("notice.undo"), run: undo } });
 
-  /** Put layers together to one. @param {readonly Layer[]} layers   bottom to top @param {Pick<Layer, "name" | "group">} named @param {Doc["groups"]} groups   those that show in it @param {(merged: Layer) => Command} command */
+  /** Merge layers into one. @param {readonly Layer[]} layers   bottom to top @param {Pick<Layer, "name" | "group">} named @param {Doc["groups"]} groups   those that show in it @param {(merged: Layer) => Command} command */
   async function merge(layers, { name, group }, groups, command) {
     const { doc } = store.state;
     await tryTo(async () => {
@@ -51,7 +51,7 @@ export function createLayers({ store, api, bitmaps, tryTo }, { run, undo }) {
     });
   }
 
-  /** What is selected: a group, or a layer. */
+  /** The selected group or layer. */
   function partAtHand() {
     const layer = findLayer(store.state.doc, store.state.selected);
     return groupAtHand(store.state) ?? (layer === null ? null : layerPart(layer));
@@ -63,10 +63,10 @@ export function createLayers({ store, api, bitmaps, tryTo }, { run, undo }) {
     return { selected, group: part.kind === "group" ? part.key : null, also: [], notice: null };
   }
 
-  /** Select a group that a command has made. @param {string | null} label */
+  /** Select a group created by a command. @param {string | null} label */
   const selectMade = (label) => label !== null && store.update(selecting(groupPart(label)));
 
-  /** A group is called otherwise from now on: what knew it by its label follows. @param {string} label @param {string} next @returns {ViewPatch} */
+  /** After a group is renamed, update the state that refers to its label. @param {string} label @param {string} next @returns {ViewPatch} */
   function following(label, next) {
     const { folded, group } = store.state;
     const moved = (/** @type {string} */ each) => (isWithin(each, label) ? next + each.slice(label.length) : each);
@@ -102,7 +102,7 @@ export function createLayers({ store, api, bitmaps, tryTo }, { run, undo }) {
     /** @param {Part} part */
     selectPart: (part) => store.update(selecting(part)),
 
-    /** Show where a layer's place and size are set. @param {string} id */
+    /** Open the fields of a layer's position and size. @param {string} id */
     openPlace: (id) => {
       const labels = labelsOf(findLayer(store.state.doc, id)?.group ?? "");
       const folded = store.state.folded.filter((label) => !labels.includes(label));
@@ -110,7 +110,7 @@ export function createLayers({ store, api, bitmaps, tryTo }, { run, undo }) {
     },
     placed: () => store.update({ placing: null }),
 
-    /** Select what is `by` lines of the list further up (positive) or down. @param {number} by */
+    /** Select the row that is `by` lines further up (positive) or down. @param {number} by */
     selectBy: (by) => {
       const { doc, folded } = store.state;
       const rows = rowsOf(doc, folded).filter(({ hidden }) => !hidden);
@@ -128,7 +128,7 @@ export function createLayers({ store, api, bitmaps, tryTo }, { run, undo }) {
       if (spot !== null) place([part], spot);
     },
 
-    /** Put what is selected into a group. */
+    /** Group the selection. */
     group: () => {
       const group = groupAtHand(store.state);
       const parts = group === null ? selectionOf(store.state).map(layerPart) : [group];
@@ -136,7 +136,7 @@ export function createLayers({ store, api, bitmaps, tryTo }, { run, undo }) {
       if (run(makeGroup(parts, name))) selectMade(labelOfNew(doc, parts, name));
     },
 
-    /** Take the group away that is selected, or the selected layer's; what is in it stays. */
+    /** Dissolve the selected group, or the selected layer's; its content stays. */
     ungroup: () => {
       const layer = findLayer(store.state.doc, store.state.selected);
       const label = groupAtHand(store.state)?.key ?? labelOf(layer ?? { group: "" });
@@ -169,7 +169,7 @@ export function createLayers({ store, api, bitmaps, tryTo }, { run, undo }) {
       run(removeGroup(label), { selected: stays ? selected : neighbor(members), notice: deleted(name) });
     },
 
-    /** Show what is in a group, or do not; what was selected there gives way to the group. @param {string} label @param {boolean} folds */
+    /** Fold or unfold a group; folding moves a selection inside to the group. @param {string} label @param {boolean} folds */
     fold: (label, folds) => {
       const { folded, doc, selected } = store.state;
       const others = folded.filter((other) => other !== label);
@@ -177,7 +177,7 @@ export function createLayers({ store, api, bitmaps, tryTo }, { run, undo }) {
       store.update({ folded: folds ? [...others, label] : others, ...(hides && selecting(groupPart(label))) });
     },
 
-    /** Fit a layer to the picture around it. @param {Layer} layer @param {boolean} shadow   whether it gets one, too */
+    /** Fit a layer to the picture around it. @param {Layer} layer @param {boolean} shadow   whether to add one */
     harmonize: (layer, shadow) =>
       tryTo(async () => {
         const { doc } = store.state;
@@ -190,13 +190,13 @@ export function createLayers({ store, api, bitmaps, tryTo }, { run, undo }) {
         run(harmonized(layer, version, made && shadowOf(made, layer)));
       }),
 
-    /** Make one picture of a layer and the one below it. @param {Layer} upper */
+    /** Merge a layer with the one below it. @param {Layer} upper */
     mergeDown: async (upper) => {
       const lower = belowOf(store.state.doc, upper);
       if (lower !== null) await merge([lower, upper], lower, {}, (merged) => mergeDown(upper, merged));
     },
 
-    /** Make one picture of a group, which shows as the group did. @param {string} label */
+    /** Merge a group into one layer with the group's appearance. @param {string} label */
     mergeGroup: async (label) => {
       const { doc } = store.state;
       const inside = Object.entries(doc.groups).filter(([each]) => each !== label && isWithin(each, label));
@@ -206,7 +206,7 @@ export function createLayers({ store, api, bitmaps, tryTo }, { run, undo }) {
   };
 }
 
-/** Taking one layer apart, into a group in its place. @param {Context} context @param {Jobs} jobs */
+/** Splits one layer into a group in its place. @param {Context} context @param {Jobs} jobs */
 export function createSplit({ store, api, tryTo }, jobs) {
   /** @param {Layer} layer */
   async function splitLayer(layer) {
@@ -232,11 +232,11 @@ export function createSplit({ store, api, tryTo }, jobs) {
   return { finish, actions: { splitLayer } };
 }
 
-/** A part that covers less is a remnant, not a thing. */
+/** A part that covers less is a remnant, not an object. */
 const REMNANT = 0.0005;
 
 /**
- * What a layer was taken apart into, each part where it lay within the layer. What is left of it at the bottom keeps its
+ * The parts of a split layer, each at its position in the layer. The remainder at the bottom keeps the layer's
  * name.
  * @param {Layer} layer
  * @param {Job} job
@@ -249,7 +249,7 @@ function partsOf(layer, { id, result }) {
   return named.map((part) => ({ ...part, ...place, scale: (layer.scale * layer.width) / part.width }));
 }
 
-/** @param {Wire.ImportedLayer} made @param {Layer} layer   that it is of */
+/** @param {Wire.ImportedLayer} made @param {Layer} layer   whose shadow it is */
 function shadowOf({ name, image, width, height, coverage, x, y, opacity, blend }, { group }) {
   return newLayer({ id: newId(), name, image, width, height, coverage, x, y, opacity, blend, group });
 }

@@ -9,9 +9,9 @@ import { ApiError, base, messageOf } from "../transport/api.js";
 /** @typedef {"error.notAPicture" | "error.otherPage"} Problem */
 
 /**
- * The one door for what comes in: pictures, and files of layers.
+ * All imports: pictures and layered files.
  * @param {Context} context
- * @param {{makeRoom: (name: string) => Promise<void>, importFile: (file: File, name: string) => Promise<unknown>}} projects   `makeRoom`: before another picture takes the place of the current one
+ * @param {{makeRoom: (name: string) => Promise<void>, importFile: (file: File, name: string) => Promise<unknown>}} projects   `makeRoom`: called before another picture replaces the current one
  * @param {Travel} history
  */
 export function createPicture({ store, api, bitmaps, tryTo, prepareEditor, loadEditor }, { makeRoom, importFile }, { undo }) {
@@ -25,16 +25,16 @@ export function createPicture({ store, api, bitmaps, tryTo, prepareEditor, loadE
     throw new ApiError(wordsFor(problem), { code: "not_a_picture" });
   }
 
-  /** Store a picture on the server, as it is or as large as the server takes it. @param {File} file */
+  /** Store a picture on the server, scaled down to the server's limits if necessary. @param {File} file */
   async function send(file) {
     const { blob, scaledFrom: shrunk } = await sendable(file, store.state.config?.limits).catch(() => refuse("error.notAPicture"));
     const { image, width, height, scaled_from: fitted } = await api.upload(blob);
-    // The server makes smaller what the browser cannot show.
+    // The server scales down pictures that the browser cannot show.
     const scaledFrom = shrunk ?? (fitted && { width: fitted[0], height: fitted[1] });
     return { image, width, height, ...(scaledFrom && { scaledFrom }) };
   }
 
-  /** Where a file stands that is on its way. @param {string} name @param {string | null} preview @param {() => Promise<(() => unknown) | undefined>} work   what is shown when it has come in, of several in a row only the last */
+  /** Show the progress of an upload. @param {string} name @param {string | null} preview @param {() => Promise<(() => unknown) | undefined>} work   returns how to show the result; of several in a row only the last is shown */
   async function receive(name, preview, work) {
     latest += 1;
     const mine = latest;
@@ -49,7 +49,7 @@ export function createPicture({ store, api, bitmaps, tryTo, prepareEditor, loadE
     }
   }
 
-  /** Begin with a picture: it is shown at once and stored on the server. @param {File} file @param {string} name */
+  /** Open a picture: show it at once and store it on the server. @param {File} file @param {string} name */
   async function open(file, name, preview = URL.createObjectURL(file)) {
     await receive(name, preview, async () => {
       const [stored] = await Promise.all([send(file), prepareEditor()]);
@@ -83,7 +83,7 @@ export function createPicture({ store, api, bitmaps, tryTo, prepareEditor, loadE
     store.say(words, { label: t("notice.openInstead"), run: openInstead });
   }
 
-  /** Begin with a file, whatever it is. @param {File} file */
+  /** Open any file. @param {File} file */
   async function openFile(file) {
     const name = nameOf(file);
     if ((await kindOf(file)) !== "layers") return open(file, name);
@@ -92,14 +92,14 @@ export function createPicture({ store, api, bitmaps, tryTo, prepareEditor, loadE
     });
   }
 
-  /** Pictures become layers of the current stack; without one, the first begins it. A file of layers is a project of its own. @param {File[]} files */
+  /** Pictures become layers of the current stack; the first starts a new one. A layered file becomes a separate project. @param {File[]} files */
   async function bring(files) {
     if (store.state.doc.layers.length === 0) {
       await openFile(files[0]);
       const isOpen = store.state.sourceError === null;
       return files.length > 1 && isOpen ? store.say(t("notice.firstOpened", { name: nameOf(files[0]) })) : undefined;
     }
-    /** @type {unknown[]} what kept some of them out; the others come in all the same */
+    /** @type {unknown[]} errors of some files; the others are still added */
     const problems = [];
     for (const file of files) {
       const isLayers = (await kindOf(file)) === "layers";
@@ -114,7 +114,7 @@ export function createPicture({ store, api, bitmaps, tryTo, prepareEditor, loadE
     /** @param {File[]} files */
     addPictures: (files) => tryTo(() => bring(files)),
 
-    /** What was dropped or pasted. @param {DataTransfer | null} transfer */
+    /** Add dropped or pasted files. @param {DataTransfer | null} transfer */
     receiveTransfer: async (transfer) => {
       const { files, problem } = await filesOf(transfer, api.image);
       if (problem === null) return tryTo(() => bring(files));

@@ -4,26 +4,26 @@ import { AT_HAND, EMPTY_TIMELINE } from "../state/initial.js";
 import { forgetUnsaved, NewerError, restore, sameWork, snapshot, unsavedOf } from "../state/snapshot.js";
 import { base, messageOf, statusOf } from "../transport/api.js";
 
-/** Whether a project holds something: what this page keeps, or a stack that came from elsewhere. @param {any} document */
+/** Whether a project has content: this page's document, or a stack from elsewhere. @param {any} document */
 const isWork = (document) => document?.doc !== undefined || (document?.layers?.length > 0 && document.width > 0);
 
-/** Of a project, below the service's own path. */
+/** A project's path, below the service's own path. */
 const ADDRESS = /^\/p\/([\w-]+)$/;
 
 /**
- * Projects: each picture is one, kept by the server, with an address of its own.
+ * Projects: one per picture, stored on the server, each with its own address.
  *
  * @param {Context} context
  * @param {SavingWork} saving
  * @param {Jobs} jobs
  */
 export function createProjects({ store, api, tryTo, prepareEditor, loadEditor }, saving, jobs) {
-  /** Ask which projects there are; what was known stays where the server cannot be asked. */
+  /** Load the list of projects; keep the old one if the server is unreachable. */
   async function listProjects() {
     store.update({ projects: await api.projects.list().catch(() => store.state.projects) });
   }
 
-  /** Ask which of the deleted ones can be brought back. */
+  /** Load the list of deleted projects that can be restored. */
   async function listDeleted() {
     store.update({ deleted: await api.projects.deleted().catch(() => store.state.deleted) });
   }
@@ -37,7 +37,7 @@ export function createProjects({ store, api, tryTo, prepareEditor, loadEditor },
       store.say(t("project.restored", { name }));
     });
 
-  /** Say that there is nothing at an address; what was deleted can be brought back. @param {string} id */
+  /** Report that a project does not exist; a deleted one can be restored. @param {string} id */
   async function missed(id) {
     await listDeleted();
     const project = store.state.deleted?.find((one) => one.id === id);
@@ -48,7 +48,7 @@ export function createProjects({ store, api, tryTo, prepareEditor, loadEditor },
     });
   }
 
-  /** Save what the page shows, in this browser if the server cannot be told, and put it away. */
+  /** Save the current project, in this browser if the server is unreachable, and close it. */
   async function leave() {
     await saving.save();
     if (!saving.isClean()) saving.keep();
@@ -65,7 +65,7 @@ export function createProjects({ store, api, tryTo, prepareEditor, loadEditor },
     jobs.wake();
   }
 
-  /** Take up a project where it was left, with what this browser could not send before. @param {string} id */
+  /** Open a project in its last state, with this browser's unsent changes. @param {string} id */
   async function enter(id) {
     const [project] = await Promise.all([api.projects.read(id), prepareEditor()]);
     await loadEditor();
@@ -76,7 +76,7 @@ export function createProjects({ store, api, tryTo, prepareEditor, loadEditor },
     if (unsaved === null) return;
     const { timeline, patch } = restore(unsaved.document);
     if (isSent) {
-      // What was at work when the page went away may be younger than what the server got.
+      // Jobs at the time the page was closed may be newer than the server's version.
       store.update({ jobs: patch.jobs, edits: patch.edits });
       return jobs.wake();
     }
@@ -86,12 +86,12 @@ export function createProjects({ store, api, tryTo, prepareEditor, loadEditor },
       project: { id, name: unsaved.name, version: unsaved.version, thumbnail: project.thumbnail ?? null },
       conflict,
     });
-    // The request of a page that went away may still be under way with this.
+    // The request of a closed page may still be in flight with this.
     saving.sent(unsaved.document);
     jobs.wake();
   }
 
-  /** Show what the address bar says. */
+  /** Open the project in the address bar. */
   async function enterAddress() {
     const id = ADDRESS.exec(location.pathname.slice(base.length))?.[1];
     await leave();
@@ -114,7 +114,7 @@ export function createProjects({ store, api, tryTo, prepareEditor, loadEditor },
     return enterAddress();
   }
 
-  /** A new project for what the page shows. @param {string} name @param {any} document @param {string | null} [thumbnail] */
+  /** Create a project for the current document. @param {string} name @param {any} document @param {string | null} [thumbnail] */
   async function create(name, document, thumbnail = null) {
     const { id, version, ...project } = await api.projects.create({ name, document, ...(thumbnail && { thumbnail }) });
     history.pushState(null, "", `${base}/p/${id}`);
@@ -122,7 +122,7 @@ export function createProjects({ store, api, tryTo, prepareEditor, loadEditor },
     saving.settle();
   }
 
-  /** Make room for a picture: a project that has layers is left as it is, and a new one begun. @param {string} name */
+  /** Prepare for a new picture: if the project has layers, start a new project. @param {string} name */
   async function makeRoom(name) {
     const { project, doc } = store.state;
     if (project !== null && doc.layers.length === 0) return store.update({ project: { ...project, name } });
@@ -135,7 +135,7 @@ export function createProjects({ store, api, tryTo, prepareEditor, loadEditor },
     store.say(t("project.opened", { name: left.name }), { label: t("project.back"), run: () => go(`/p/${left.id}`) });
   }
 
-  /** Another tab has saved something. @param {{id: string, version: number}} news */
+  /** Another tab has saved a project. @param {{id: string, version: number}} news */
   async function hear({ id, version }) {
     const { project } = store.state;
     if (project?.id !== id || version <= project.version) return;
@@ -158,7 +158,7 @@ export function createProjects({ store, api, tryTo, prepareEditor, loadEditor },
     listDeleted,
     restoreProject,
     actions: {
-      /** What another tab has saved stays; what the page shows goes on under a name of its own. */
+      /** Keep the other tab's version, and continue with this page's as a copy. */
       keepOwn: () =>
         tryTo(async () => {
           const { project } = store.state;
@@ -176,7 +176,7 @@ export function createProjects({ store, api, tryTo, prepareEditor, loadEditor },
       openProject: (id) => go(`/p/${id}`),
       newProject: () => go("/"),
 
-      /** What the page shows gives way to what another tab has saved. */
+      /** Replace this page's version by the other tab's. */
       loadOther: () =>
         tryTo(async () => {
           const { project } = store.state;
@@ -190,7 +190,7 @@ export function createProjects({ store, api, tryTo, prepareEditor, loadEditor },
 }
 
 /**
- * What can be done with a project, be it the current one or another one of the list.
+ * Operations on the projects in the list, including the current one.
  *
  * @param {Context} context
  * @param {SavingWork} saving
@@ -199,7 +199,7 @@ export function createProjects({ store, api, tryTo, prepareEditor, loadEditor },
 export function createProjectList({ store, api, tryTo }, saving, { go, listProjects, listDeleted, restoreProject }) {
   const isAtHand = (/** @type {string} */ id) => store.state.project?.id === id;
 
-  /** Do something with a project of which the server has everything. @param {(project: {id: string, name: string}) => Promise<unknown>} work */
+  /** Run an operation on a project after all its changes are saved on the server. @param {(project: {id: string, name: string}) => Promise<unknown>} work */
   const saved = (work) => (/** @type {{id: string, name: string}} */ project) =>
     tryTo(async () => {
       if (isAtHand(project.id)) await saving.save();
@@ -246,12 +246,12 @@ export function createProjectList({ store, api, tryTo }, saving, { go, listProje
       if (missing > 0) store.say(many("project.missing", missing));
     }),
 
-    /** Open a file of layers as a project; the current one is kept. @param {File} file @param {string} name   where the file says none */
+    /** Open a file of layers as a project; the current one is kept. @param {File} file @param {string} name   if the file has none */
     importFile: async (file, name) => {
       const { id, ...project } = await api.projects.importFile(file, name);
       const left = store.state.project;
       await go(`/p/${id}`);
-      // What came as a file has no thumbnail yet.
+      // An imported file has no thumbnail yet.
       if (isAtHand(id)) saving.saveAnew();
       const back = left && { label: t("project.back"), run: () => go(`/p/${left.id}`) };
       store.say([t("project.imported", { name: project.name }), ...project.warnings].join(" "), back);

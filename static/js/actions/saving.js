@@ -8,8 +8,8 @@ const SAVE_MS = 800;
 const RETRY_MS = 5000;
 
 /**
- * Keeps the work: at once in this browser, a moment later on the server. What the server has not got yet outlives a
- * reload; what another tab has saved in the meantime is never written over.
+ * Saves the work: at once in this browser, a moment later on the server. Unsent changes survive a
+ * reload; versions saved by another tab in the meantime are never overwritten.
  *
  * @param {Context} context
  */
@@ -17,11 +17,11 @@ export function createSaving({ store, api, bitmaps }) {
   const thumbnailOf = createThumbnails(api, bitmaps);
   const channel = new BroadcastChannel("llm-dit.projects");
   let kept = partsOf(store.state);
-  /** @type {any} what this tab and the server last had in common */
+  /** @type {any} the last version that this tab and the server had in common */
   let base = null;
-  /** @type {Set<string>} names of what was sent since then without an answer: the server may have got it, or not */
+  /** @type {Set<string>} names of versions sent since then without a response: the server may have them or not */
   const attempts = new Set();
-  /** Why the server does not take it, once that was said. */
+  /** The server's reason for a refusal that was already shown. */
   let told = "";
   let [keeping, saving] = [0, 0];
   /** @type {Promise<void> | null} */
@@ -36,17 +36,17 @@ export function createSaving({ store, api, bitmaps }) {
     if (saving === 0 && store.state.project !== null) saving = setTimeout(save, SAVE_MS);
   }
 
-  /** Keep it in this browser. */
+  /** Save it in this browser. */
   function keep() {
     keeping = 0;
     const { project, speeds } = store.state;
     keepSpeeds(speeds);
-    // The server may have got it since the timer was set: what is kept then would be taken for a change by another tab.
+    // The server may have it since the timer was set: a copy would then look like a change by another tab.
     if (project !== null && !isClean())
       keepUnsaved(project.id, { version: project.version, name: project.name, document: snapshot(store.state) });
   }
 
-  /** Bring the server up to date; one request at a time. @returns {Promise<void>} */
+  /** Save to the server; one request at a time. @returns {Promise<void>} */
   async function save() {
     clearTimeout(saving);
     saving = 0;
@@ -57,14 +57,14 @@ export function createSaving({ store, api, bitmaps }) {
     if (!store.state.conflict) changed();
   }
 
-  /** What the server is sent, under a name by which this page knows it again. @param {State} state */
+  /** The content to send, with a name by which this page recognizes it. @param {State} state */
   function named(state) {
     const attempt = newId();
     attempts.add(attempt);
     return { ...snapshot(state), attempt };
   }
 
-  /** @param {boolean} [whole]   false leaves the past out */
+  /** @param {boolean} [whole]   false omits the history */
   async function write(whole = true) {
     const { project } = store.state;
     if (project === null) return;
@@ -77,7 +77,7 @@ export function createSaving({ store, api, bitmaps }) {
       written({ ...project, version, thumbnail }, parts, document);
     } catch (error) {
       if (statusOf(error) >= 400 && statusOf(error) < 500) attempts.delete(document.attempt);
-      // The past may need a picture that the server has cleared away; the present is worth saving without it.
+      // The history may need a picture that the server has deleted; the present can be saved without it.
       if (statusOf(error) === 422 && whole) return write(false);
       await refused(error, project, parts, document);
     }
@@ -107,7 +107,7 @@ export function createSaving({ store, api, bitmaps }) {
         return refused(failure, project, parts, document);
       }
     }
-    // A server that is there and does not take it has a reason, which is said once.
+    // A reachable server has a reason for a refusal, which is shown once.
     if (statusOf(error) >= 400 && messageOf(error) !== told) {
       told = messageOf(error);
       store.say(told);
@@ -117,8 +117,8 @@ export function createSaving({ store, api, bitmaps }) {
   }
 
   /**
-   * The server has a newer version. It may come from this page, before a reload or by a request whose answer was lost, or
-   * from a tab that saw the same job end: then this page goes on from there and sends what else there is. Otherwise it asks.
+   * The server has a newer version. If it comes from this page, before a reload or by a request whose response was lost, or
+   * from a tab that saw the same job end, this page continues from there and sends the rest. Otherwise it asks.
    *
    * @param {FullProject} other
    * @param {unknown[]} parts
@@ -151,17 +151,17 @@ export function createSaving({ store, api, bitmaps }) {
     channel,
     save,
     keep,
-    /** @param {any} document   what the server may have got, or not */
+    /** @param {any} document   which the server may have or not */
     sent: (document) => {
       base = document;
     },
     isClean,
-    /** Save though nothing has changed. */
+    /** Save even without changes. */
     saveAnew: () => {
       kept = [];
       return save();
     },
-    /** What the page shows is what the server has. @param {any} [document] */
+    /** Mark the page's version as saved on the server. @param {any} [document] */
     settle: (document = snapshot(store.state)) => {
       base = document;
       clearTimeout(keeping);

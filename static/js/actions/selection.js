@@ -4,9 +4,9 @@ import { duplicate, remove, setVisible } from "../state/commands.js";
 import { findLayer, indexOf, newId, selectionOf } from "../state/doc.js";
 import { around, frameOf, middleOf, mirror, moveBy, seenBox, setCanvas, transform } from "../state/transform.js";
 
-/** What is done to all layers that are selected together. @param {Context} context @param {Travel} history */
+/** Operations on all selected layers. @param {Context} context @param {Travel} history */
 export function createSelection({ store, bitmaps }, { run, undo, endKeys }) {
-  /** What something that is done to a layer is done to: all that is selected, where the layer is among it. @param {Layer} layer */
+  /** The targets of an operation on a layer: the whole selection if the layer is in it. @param {Layer} layer */
   function together(layer) {
     const layers = selectionOf(store.state);
     return layers.some(({ id }) => id === layer.id) ? layers : store.state.doc.layers.filter(({ id }) => id === layer.id);
@@ -15,7 +15,7 @@ export function createSelection({ store, bitmaps }, { run, undo, endKeys }) {
   /** @param {Layer} layer */
   const partsOf = (layer) => together(layer).map((each) => partOf(each, bitmaps));
 
-  /** Say where layers have come to lie, after a key; presses in a row are one step. @param {Layer} layer */
+  /** Announce the layers' position after a key; consecutive presses are one step. @param {Layer} layer */
   function tell({ id, name }) {
     const layer = findLayer(store.state.doc, id);
     endKeys();
@@ -25,7 +25,7 @@ export function createSelection({ store, bitmaps }, { run, undo, endKeys }) {
     store.update({ spoken: t("layers.placed", { name, place, size, angle: layer.rotation }) });
   }
 
-  /** @param {Layer} layer @param {Omit<import("../state/transform.js").Change, "from">} change   about the middle of all that is selected */
+  /** @param {Layer} layer @param {Omit<import("../state/transform.js").Change, "from">} change   about the center of the selection */
   function change(layer, change) {
     const parts = partsOf(layer);
     const layers = parts.map((part) => part.layer);
@@ -33,7 +33,7 @@ export function createSelection({ store, bitmaps }, { run, undo, endKeys }) {
     tell(layer);
   }
 
-  /** What to select once layers are gone: what takes their place. @param {readonly Layer[]} gone   bottom to top */
+  /** What to select after layers are removed: what is in their place. @param {readonly Layer[]} gone   bottom to top */
   function neighbor(gone) {
     const { layers } = store.state.doc;
     const left = layers.filter((layer) => !gone.includes(layer));
@@ -43,14 +43,14 @@ export function createSelection({ store, bitmaps }, { run, undo, endKeys }) {
   /** @param {readonly string[]} ids   the last one is the main one */
   const selectThese = (ids) => store.update({ selected: ids.at(-1) ?? null, also: ids.slice(0, -1), group: null, notice: null });
 
-  /** The ids of what is selected, the main one last. */
+  /** The ids of the selection, the main one last. */
   function chosen() {
     const { selected } = store.state;
     const others = selectionOf(store.state).filter(({ id }) => id !== selected);
     return [...others.map(({ id }) => id), ...(selected === null ? [] : [selected])];
   }
 
-  /** @param {Box} box   in the canvas as it is */
+  /** @param {Box} box   in the current canvas */
   function changeCanvas(box) {
     const { max_side: side, max_pixels: pixels } = store.state.config?.limits ?? { max_side: Infinity, max_pixels: Infinity };
     if (Math.max(box.width, box.height) > side || box.width * box.height > pixels) store.say(t("canvas.tooLarge"));
@@ -60,7 +60,7 @@ export function createSelection({ store, bitmaps }, { run, undo, endKeys }) {
   return {
     selectThese,
 
-    /** Select a layer besides the others, or no longer. @param {string} id */
+    /** Add a layer to the selection, or remove it. @param {string} id */
     selectToo: (id) => {
       const others = chosen().filter((other) => other !== id);
       selectThese(others.length < chosen().length ? others : [...others, id]);
@@ -74,7 +74,7 @@ export function createSelection({ store, bitmaps }, { run, undo, endKeys }) {
       selectThese([...new Set([...chosen(), ...between])].filter((other) => other !== id).concat(id));
     },
 
-    /** Select the next layer `by` places further up (positive) or down, too. @param {number} by */
+    /** Extend the selection to the layer `by` places further up (positive) or down. @param {number} by */
     selectNextToo: (by) => {
       const { doc, selected } = store.state;
       const next = doc.layers[indexOf(doc, selected) + by];
@@ -96,14 +96,14 @@ export function createSelection({ store, bitmaps }, { run, undo, endKeys }) {
     /** @param {Layer} layer @param {number} by   how many times as large */
     enlarge: (layer, by) => change(layer, { across: by, down: by }),
 
-    /** Make the canvas as large as what is seen of layers. @param {readonly Layer[]} layers */
+    /** Fit the canvas to the visible content of layers. @param {readonly Layer[]} layers */
     fitCanvas: (layers) => changeCanvas(around(layers.map((layer) => seenBox(partOf(layer, bitmaps))))),
     setCanvas: changeCanvas,
 
     /** @param {Layer} layer @param {"flipX" | "flipY"} axis */
     flip: (layer, axis) => run(mirror(partsOf(layer), axis)),
 
-    /** Hide it or show it. @param {Layer} layer */
+    /** Hide or show it. @param {Layer} layer */
     toggle: (layer) => run(setVisible(together(layer), !layer.visible)),
 
     /** @param {Layer} layer */

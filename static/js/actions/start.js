@@ -6,7 +6,7 @@ import { createProjectList, createProjects } from "./projects.js";
 import { createSaving } from "./saving.js";
 
 /**
- * What the page can do before there is anything to edit. An action may call the server; it ends in `store.run` or
+ * The page's actions before there is anything to edit. An action may call the server; it ends in `store.run` or
  * `store.update`, and the views follow.
  * @param {Context} context
  */
@@ -37,7 +37,7 @@ export function createStart(context) {
 const POLL_MS = 10_000;
 const POLL_SOON_MS = 3_000;
 
-/** Watching the server: which engine it runs, how long its queue is, whether it is there. @param {Context} context */
+/** Polls the server: its engine, its queue, and whether it is reachable. @param {Context} context */
 function createService({ store, api }) {
   let timer = 0;
 
@@ -64,10 +64,10 @@ function createService({ store, api }) {
   return { checkService };
 }
 
-/** How long keys may pause before the next press counts as another step. */
+/** The pause after which another key press counts as a new step. */
 const PAUSE_MS = 1000;
 
-/** Changes of the document, and back and forth through them. @param {Context} context */
+/** Changes of the document, with undo and redo. @param {Context} context */
 export function createHistory({ store }) {
   let ending = 0;
 
@@ -80,7 +80,7 @@ export function createHistory({ store }) {
     store.say(t(say, { label: t(step.title, step.about) }));
   }
 
-  /** What was selected stays so where it still is. */
+  /** Keep the selection as far as it still exists. */
   function arrive() {
     const { doc, selected } = store.state;
     const still = findLayer(doc, selected) === null ? (doc.layers.at(-1)?.id ?? null) : selected;
@@ -90,7 +90,7 @@ export function createHistory({ store }) {
   /** Change the document. Commands of one gesture are one step until `endGesture`. @param {Command} command @param {ViewPatch} [patch] */
   function run(command, patch = {}) {
     clearTimeout(ending);
-    // Who changes something wants to see it, and not two states before.
+    // After a change the result is shown, not a comparison of earlier states.
     const compared = store.state.compared.length > 1 ? { compared: [] } : {};
     return store.run(command, { notice: null, ...compared, ...patch });
   }
@@ -113,7 +113,7 @@ export function createHistory({ store }) {
       store.endGesture();
     },
 
-    /** End the gesture, unless it goes on within a moment, as it does from key to key. */
+    /** End the gesture unless another key follows within a moment. */
     endKeys: () => {
       clearTimeout(ending);
       ending = setTimeout(() => store.endGesture(), PAUSE_MS);

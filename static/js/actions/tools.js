@@ -5,19 +5,19 @@ import { coverageOf, maskOf } from "../images/pixels.js";
 import { brushed, cutOut } from "../state/commands.js";
 import { findLayer, handMade, isShown, newId, newLayer, stackOf } from "../state/doc.js";
 
-/** As many marks count, the latest. */
+/** The number of marks that count, the latest. */
 const MARKS = 40;
-/** As many places of a drawn line count. */
+/** The number of points of a drawn line that count. */
 const PLACES = 60;
 
 /** The tools of the stage: select object, and the brush. @param {Context} context @param {Travel} history */
 export function createTools({ store, api, bitmaps, tryTo }, { run, undo }) {
-  /** @type {{doc: Doc, image: Promise<string>} | null} what a document looks like, on the server */
+  /** @type {{doc: Doc, image: Promise<string>} | null} a document's composite, on the server */
   let seen = null;
   let asking = new AbortController();
   /** @type {typeof import("../images/painting.js")} loaded when the brush is first taken up */
   let painting;
-  /** @type {Promise<unknown>} strokes are kept one after the other */
+  /** @type {Promise<unknown>} strokes are saved in order */
   let keeping = Promise.resolve();
 
   /** @param {Partial<Pointing>} patch */
@@ -26,7 +26,7 @@ export function createTools({ store, api, bitmaps, tryTo }, { run, undo }) {
     if (tool?.kind === "select") store.update({ tool: { ...tool, ...patch } });
   }
 
-  /** What the stage shows, as one picture of the server's: a click need not send all layers again. @param {Doc} doc */
+  /** The stage's content as one picture on the server, so that a click need not send all layers again. @param {Doc} doc */
   function pictureOf(doc) {
     if (seen?.doc.layers !== doc.layers || seen.doc.groups !== doc.groups || seen.doc.picture !== doc.picture) {
       const flat = async () => (await api.upload(await (await flatten(layersOf(doc), doc, bitmaps)).toBlob())).image;
@@ -36,7 +36,7 @@ export function createTools({ store, api, bitmaps, tryTo }, { run, undo }) {
     return seen.image;
   }
 
-  /** Look again for what the marks point at. @param {readonly Mark[]} marks */
+  /** Update the selection from the marks. @param {readonly Mark[]} marks */
   async function look(marks) {
     asking.abort();
     asking = new AbortController();
@@ -59,7 +59,7 @@ export function createTools({ store, api, bitmaps, tryTo }, { run, undo }) {
     }
   }
 
-  /** Make a layer of what is selected. */
+  /** Turn the selection into a layer. */
   async function makeLayer() {
     const { doc, tool } = store.state;
     if (tool?.kind !== "select" || tool.mask === null || tool.busy) return;
@@ -88,7 +88,7 @@ export function createTools({ store, api, bitmaps, tryTo }, { run, undo }) {
     patch({ busy: false });
   }
 
-  /** Keep another picture of a layer, and return which version of it that is. @param {Layer} layer @param {Version} version */
+  /** Add a version to a layer, and return its index. @param {Layer} layer @param {Version} version */
   const keep = (layer, version) => Math.max(0, store.addVersion(layer.id, version));
 
   /** @param {Painting} tool */
@@ -100,17 +100,17 @@ export function createTools({ store, api, bitmaps, tryTo }, { run, undo }) {
     return bitmap === null ? null : { layer, bitmap };
   }
 
-  /** What a brush can bring back of a layer, as far as it is here. @param {Layer} layer @param {CanvasImageSource & Extent} now */
+  /** The colors that a brush can restore in a layer, as far as they are loaded. @param {Layer} layer @param {CanvasImageSource & Extent} now */
   function colorsFor(layer, now) {
     const { doc } = store.state;
-    // Layers of the picture's size were taken from it, and lie in it as they did.
+    // Layers of the picture's size come from it, and are at their original position.
     const whole = doc.frame === null && layer.width === doc.width && layer.height === doc.height ? doc.picture?.image : undefined;
     const before = [whole, layer.versions[0].image].map((address) => (address === undefined ? null : bitmaps.peek(address)));
     return painting.colorsOf(now, [...before.filter((picture) => picture !== null), now]);
   }
 
   return {
-    /** Take a tool up, or put it down. @param {Tool["kind"]} kind */
+    /** Activate or deactivate a tool. @param {Tool["kind"]} kind */
     takeTool: (kind) => {
       const { tool, selected, doc } = store.state;
       asking.abort();
@@ -144,7 +144,7 @@ export function createTools({ store, api, bitmaps, tryTo }, { run, undo }) {
       if (tool !== null) store.update({ tool: /** @type {Tool} */ ({ ...tool, ...change }) });
     },
 
-    /** Point at something on the stage. A box, and a line that is not taken away, begin anew. @param {Mark} mark */
+    /** Point at something on the stage. A box, and a line that adds, start a new selection. @param {Mark} mark */
     point: (mark) => {
       const { tool } = store.state;
       if (tool?.kind !== "select") return;
@@ -157,14 +157,14 @@ export function createTools({ store, api, bitmaps, tryTo }, { run, undo }) {
     /** What Enter does with a tool. */
     finishTool: () => (store.state.tool?.kind === "select" ? makeLayer() : store.update({ tool: null })),
 
-    /** Take the last mark back; without one, the last change. */
+    /** Undo the last mark, or without one the last change. */
     undo: () => {
       const { tool } = store.state;
       if (tool?.kind === "select" && tool.marks.length > 0) look(tool.marks.slice(0, -1));
       else undo();
     },
 
-    /** Begin a stroke of the brush on the selected layer; null where there is nothing to paint on. @param {boolean} other   as if the other way of painting had been chosen */
+    /** Begin a stroke of the brush on the selected layer; null if there is nothing to paint on. @param {boolean} other   whether to paint in the opposite mode */
     stroke: (other) => {
       const { tool, doc } = store.state;
       const target = tool?.kind === "brush" ? targetOf(tool) : null;
@@ -202,12 +202,12 @@ export function createTools({ store, api, bitmaps, tryTo }, { run, undo }) {
   };
 }
 
-/** The layers of a document; one that was not taken apart has its picture for a layer. @param {Doc} doc */
+/** The layers of a document; before a decomposition, its picture as a layer. @param {Doc} doc */
 const layersOf = ({ layers, picture }) =>
   layers.length > 0 || picture === null ? layers : [asLayer({ ...picture, name: t("select.ground") })];
 
 /**
- * What was pointed at, as the server takes it: what lies on the thing, and what is not wanted.
+ * The marks in the server's form: points on the object, and points to exclude.
  * @param {readonly Mark[]} marks
  * @returns {Pick<Required<Wire.SelectRequest>, "points" | "without" | "line"> & {box: number[] | null}}
  */
@@ -225,7 +225,7 @@ export function hintsOf(marks) {
 /** @param {Point} point */
 const pair = ({ x, y }) => [x, y];
 
-/** A line with no more places than count, its ends among them. @param {readonly Point[]} places */
+/** A line reduced to `PLACES` points, including its ends. @param {readonly Point[]} places */
 function thinned(places) {
   if (places.length <= PLACES) return [...places];
   return Array.from({ length: PLACES }, (_, index) => places[Math.round((index * (places.length - 1)) / (PLACES - 1))]);
