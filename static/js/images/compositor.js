@@ -3,8 +3,8 @@ import { drawDifference } from "./difference.js";
 import { canvas2d, sizeWithin } from "./pixels.js";
 
 /**
- * Draws a stack at the resolution of the screen. What lies below and above the layer that is being changed is kept as
- * two pictures of the stage, so a frame of a drag costs three drawings however many layers there are.
+ * Draws a stack at the resolution of the screen. The layers below and above the one being changed are cached as
+ * two pictures of the stage, so a frame of a drag costs three draws for any number of layers.
  *
  * @param {Bitmaps} bitmaps
  * @param {Levels} levels
@@ -32,7 +32,7 @@ export function createCompositor(bitmaps, levels) {
   }
 
   /**
-   * A sheet with the layers on it, redrawn where they or the camera have changed.
+   * A sheet with the layers, redrawn if they or the camera have changed.
    * @param {ReturnType<typeof createSheet>} sheet
    * @param {readonly Layer[]} layers
    * @param {CanvasRenderingContext2D} context
@@ -55,7 +55,7 @@ export function createCompositor(bitmaps, levels) {
   return (context, doc, camera, touched) => {
     const index = doc.layers.findIndex((layer) => layer.id === touched);
     if (index < 0) return draw(context, doc.layers, doc, camera);
-    // A blend mode needs all that lies below it, and a group all that is in it: only plain layers can be put together beforehand.
+    // A blend mode needs everything below it, and a group its whole content: only plain layers can be composited in advance.
     const whole = (/** @type {Layer} */ layer) => labelsOf(layer.group).find((label) => !passesThrough(groupOf(doc, label)));
     const mixed = doc.layers.findLastIndex((layer) => isSeen(doc, layer) && (layer.blend !== "normal" || whole(layer) !== undefined));
     const split = Math.max(index, mixed) + 1;
@@ -69,7 +69,7 @@ export function createCompositor(bitmaps, levels) {
   };
 }
 
-/** A picture of the stage that knows what it was made of. */
+/** A picture of the stage with a record of its content. */
 function createSheet() {
   const context = canvas2d(1, 1);
   /** @type {readonly unknown[]} */
@@ -97,7 +97,7 @@ export function look(context, camera) {
 }
 
 /**
- * Draw a layer where it lies, as it looks. The context is in pixels of the document, and left as it was.
+ * Draw a layer with its transform and appearance. The context is in pixels of the document, and is restored.
  * @param {CanvasRenderingContext2D} context
  * @param {Layer} layer
  * @param {CanvasImageSource} picture   of the layer, at any resolution
@@ -118,13 +118,13 @@ const operationOf = (blend) => (blend === "normal" || blend === "pass-through" ?
 const isSeen = (doc, layer) => layer.opacity > 0 && isShown(doc, layer);
 
 /**
- * Draw what is seen of layers, those of a group that does not let them through onto a sheet of its own first. The context
+ * Draw the visible layers, those of a group that does not pass through onto a separate sheet first. The context
  * is in pixels of the document.
  * @param {CanvasRenderingContext2D} context
  * @param {readonly Layer[]} layers   bottom to top
  * @param {Pick<Doc, "groups">} doc
- * @param {(layer: Layer) => CanvasImageSource | null} pictureOf   null where it is not there yet
- * @param {readonly string[]} [inside]   the groups that are drawn already
+ * @param {(layer: Layer) => CanvasImageSource | null} pictureOf   null if it is not loaded
+ * @param {readonly string[]} [inside]   the groups that are already drawn
  */
 function drawStack(context, layers, doc, pictureOf, inside = []) {
   const whole = (/** @type {Layer} */ { group }) =>
@@ -193,19 +193,19 @@ export function createPainter(bitmaps, levels) {
   /**
    * @param {CanvasRenderingContext2D} context
    * @param {{doc: Doc, against: Doc | null, mode: Mode, camera: Camera, touched: string | null, share: number, hasty: boolean}} scene
-   *   `against`: what stands in the place of the original; `camera`: in device pixels; `share`: where the slider parts the
+   *   `against`: what is compared instead of the original; `camera`: in device pixels; `share`: where the slider parts the
    *   original from the layers, 0–1; `hasty`: at half the resolution
    */
   return (context, { doc, against, mode, camera, touched, share, hasty }) => {
     const { width, height } = context.canvas;
     const drawOriginal = (/** @type {CanvasRenderingContext2D} */ sheet) => {
       if (against === null) return drawPicture(sheet, doc, camera);
-      // Both lie so that the picture which they were made of is in one place.
+      // Align both at the picture from which they were made.
       const [x, y] = [(doc.frame?.x ?? 0) - (against.frame?.x ?? 0), (doc.frame?.y ?? 0) - (against.frame?.y ?? 0)];
       const moved = { scale: camera.scale, x: camera.x + x * camera.scale, y: camera.y + y * camera.scale };
       return against.layers.length > 0 ? composite(sheet, against, moved, null) : drawPicture(sheet, against, moved);
     };
-    if (width === 0 || height === 0) return; // while the stage has no room
+    if (width === 0 || height === 0) return; // while the stage has no size
     context.setTransform(1, 0, 0, 1, 0, 0);
     context.clearRect(0, 0, width, height);
     if (hasty && mode === "layers") {
@@ -260,7 +260,7 @@ export async function flatten(layers, doc, bitmaps, limit = Infinity) {
   };
 }
 
-/** What is on a canvas now, as PNG. @param {HTMLCanvasElement} canvas @returns {Promise<Blob>} */
+/** The current content of a canvas as PNG. @param {HTMLCanvasElement} canvas @returns {Promise<Blob>} */
 export const blobOf = (canvas) =>
   new Promise((resolve, reject) => canvas.toBlob((blob) => (blob ? resolve(blob) : reject(new Error("no picture"))), "image/png"));
 
@@ -268,7 +268,7 @@ const SIDE_PX = 320;
 const PAUSE_MS = 15_000;
 
 /**
- * Small pictures of documents for the list of projects, stored on the server, no more often than it is worth.
+ * Thumbnails of documents for the list of projects, stored on the server, updated at a limited rate.
  *
  * @param {Api} api
  * @param {Bitmaps} bitmaps
@@ -276,7 +276,7 @@ const PAUSE_MS = 15_000;
 export function createThumbnails(api, bitmaps) {
   /** @type {{doc: Doc, at: number} | null} */
   let last = null;
-  /** @param {Doc} doc @param {boolean} needed   there is none so far @returns {Promise<string | null>}   null where the last one is still right */
+  /** @param {Doc} doc @param {boolean} needed   there is none yet @returns {Promise<string | null>}   null if the last one is still valid */
   return async (doc, needed) => {
     if (doc.picture === null || (!needed && last?.doc.layers === doc.layers && last.doc.groups === doc.groups)) return null;
     if (!needed && last !== null && last.doc.picture === doc.picture && last.doc.layers.length > 0 && Date.now() - last.at < PAUSE_MS)

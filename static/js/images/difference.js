@@ -1,10 +1,10 @@
 import { pixelsOf, sizeWithin } from "./pixels.js";
 
-/** Differences are doubled so often: one 255th is nothing to see. */
+/** How often differences are doubled, because one 255th is invisible. */
 const DOUBLINGS = 2;
 
 /**
- * What differs between two drawings within a box, on black, so that transparency counts as what it shows. The second
+ * The difference of two drawings within a box, on black, so that transparency counts by its appearance. The second
  * drawing is given a black ground.
  *
  * @param {CanvasRenderingContext2D} context
@@ -49,12 +49,12 @@ export function compareImages(original, rebuilt) {
   return { psnr: 10 * Math.log10(255 ** 2 / mse), max, resampled };
 }
 
-/** Measuring is worth it at this size, and quick. */
+/** Large enough for a measurement, and fast. */
 const SIDE_PX = 1024;
-/** Steps of 255 that two pixels may differ by and still count as equal: rounding on the way is no change. */
+/** Levels of 255 within which two pixels count as equal, to ignore rounding. */
 const SLACK = 2;
 
-/** How much of two versions differs: the share of the pixels that either of them shows. @param {ImageBitmap | HTMLCanvasElement} before @param {ImageBitmap | HTMLCanvasElement} after */
+/** The share of differing pixels among those visible in either version. @param {ImageBitmap | HTMLCanvasElement} before @param {ImageBitmap | HTMLCanvasElement} after */
 export function changedShare(before, after) {
   const size = sizeWithin(before, SIDE_PX);
   return shareOf(pixelsOf(before, size), pixelsOf(after, size));
@@ -67,7 +67,7 @@ export function shareOf(a, b) {
     const [from, to] = [a[i + 3], b[i + 3]];
     if (from === 0 && to === 0) continue;
     seen += 1;
-    // What is nearly transparent has no color to speak of: colors count by their alpha.
+    // Colors are weighted by alpha, because those of nearly transparent pixels are arbitrary.
     const far = (/** @type {number} */ channel) => Math.abs(a[channel] * from - b[channel] * to) > SLACK * 255;
     if (Math.abs(from - to) > SLACK || far(i) || far(i + 1) || far(i + 2)) changed += 1;
   }

@@ -1,21 +1,21 @@
 import { canvas2d } from "./pixels.js";
 
 /**
- * Files as the server takes them: what it cannot read is drawn by the browser, and what is larger than it takes is made
+ * Files in a form that the server accepts: the browser draws unsupported formats, and oversized pictures are made
  * smaller before it is sent.
  *
  * @typedef {Pick<Config["limits"], "max_pixels" | "max_side" | "max_body_mb" | "image_formats">} Limits
- * @typedef {{blob: Blob, scaledFrom: Extent | null}} Sendable   `scaledFrom`: what it measured, if it was made smaller
+ * @typedef {{blob: Blob, scaledFrom: Extent | null}} Sendable   `scaledFrom`: the original size, if it was scaled down
  */
 
 const MB = 1024 * 1024;
-/** What photographs lose where they are made smaller is not to be seen. */
+/** Encoder quality without visible loss for scaled photographs. */
 const QUALITY = 0.95;
-/** A drawing is as large as it says, but no smaller than this on its longer side. */
+/** The least longer side of a drawing; otherwise it has its own size. */
 const DRAWING_PX = 1600;
 const SHRINK = 0.8;
 
-/** What a file is, by its first bytes: layers of this or another program, a drawing without, or else a picture. @param {Blob} file @returns {Promise<"layers" | "drawing" | "picture">} */
+/** A file's kind by its first bytes: a layered file of any program, a drawing without layers, or else a picture. @param {Blob} file @returns {Promise<"layers" | "drawing" | "picture">} */
 export async function kindOf(file) {
   const head = await file.slice(0, 65_536).text();
   if (/^(PK\x03\x04|8BPS)/.test(head)) return "layers";
@@ -27,7 +27,7 @@ export async function kindOf(file) {
 export async function sendable(file, limits) {
   if ((await kindOf(file)) === "drawing") return drawing(file, limits);
   const shown = await show(file).catch(() => null);
-  // What the browser cannot show, the server may: it knows more formats, and says better what is wrong.
+  // The server may read what the browser cannot show: it supports more formats and gives better errors.
   if (shown === null) return { blob: new Blob([file], { type: "application/octet-stream" }), scaledFrom: null };
   const size = { width: shown.naturalWidth, height: shown.naturalHeight };
   const within = sizeIn(size, limits);
@@ -43,14 +43,14 @@ async function drawing(file, limits) {
   const own = sizeOf(root);
   const factor = Math.max(1, DRAWING_PX / Math.max(own.width, own.height));
   const size = sizeIn({ width: Math.max(1, Math.round(own.width * factor)), height: Math.max(1, Math.round(own.height * factor)) }, limits);
-  // A drawing without a size of its own is drawn by some browsers at none at all.
+  // Some browsers draw a drawing without its own size at size 0.
   root.setAttribute("width", String(size.width));
   root.setAttribute("height", String(size.height));
   const image = await show(new Blob([new XMLSerializer().serializeToString(root)], { type: "image/svg+xml" }));
   return { blob: (await encode(image, size, "image/png", limits)).blob, scaledFrom: null };
 }
 
-/** Whether the server reads a type as it is; while it has not said what it reads, the file is for it to judge. @param {string} type @param {Limits | undefined} limits */
+/** Whether the server supports a type; before the supported types are known, the server decides. @param {string} type @param {Limits | undefined} limits */
 const isRead = (type, limits) => limits?.image_formats?.includes(type.replace(/^image\/(x-)?/, "").replace("jpg", "jpeg")) ?? true;
 
 /** The size that a picture has within the limits, aspect kept. @param {Extent} size @param {Limits | undefined} limits @returns {Extent} */
@@ -75,7 +75,7 @@ async function show(source) {
 }
 
 /**
- * Draw a picture and encode it, made smaller until the server takes it.
+ * Draw a picture and encode it, scaled down until the server accepts it.
  * @param {HTMLImageElement} image
  * @param {Extent} size
  * @param {string} type
@@ -88,13 +88,13 @@ async function encode(image, { width, height }, type, limits) {
   context.drawImage(image, 0, 0, width, height);
   /** @type {Blob | null} */
   const blob = await new Promise((resolve) => context.canvas.toBlob(resolve, type, QUALITY));
-  context.canvas.width = 0; // browsers give the memory back when they please
+  context.canvas.width = 0; // release the memory now
   if (blob === null) throw new Error("no picture");
   if (blob.size <= (limits?.max_body_mb ?? Infinity) * MB) return { blob, width, height };
   return encode(image, { width: Math.floor(width * SHRINK), height: Math.floor(height * SHRINK) }, type, limits);
 }
 
-/** What is at an address that only this page knows, as a PNG. @param {string} address */
+/** The picture at an address that only this page can read, as a PNG. @param {string} address */
 export async function drawn(address) {
   const image = await show(address);
   return (await encode(image, { width: image.naturalWidth, height: image.naturalHeight }, "image/png", undefined)).blob;
@@ -109,10 +109,10 @@ export function saveFile(file) {
   setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
 }
 
-// Drawings, as far as the page has to know about them before the browser draws them.
+// Drawings: what the page must know before the browser draws them.
 
 const SVG = "http://www.w3.org/2000/svg";
-/** CSS pixels of a unit. */
+/** CSS pixels per unit. */
 const UNITS = /** @type {Record<string, number>} */ ({
   "": 1,
   px: 1,
@@ -124,17 +124,17 @@ const UNITS = /** @type {Record<string, number>} */ ({
   em: 16,
   rem: 16,
 });
-/** What CSS gives to a picture that says nothing of its size. */
+/** The CSS default size of a picture. */
 const PLAIN = { width: 300, height: 150 };
 
-/** The root of a drawing; throws when the text is none. @param {string} text @returns {Element} */
+/** The root of a drawing; throws for an invalid text. @param {string} text @returns {Element} */
 function svgOf(text) {
   const root = new DOMParser().parseFromString(text, "image/svg+xml").documentElement;
   if (root.localName !== "svg" || root.namespaceURI !== SVG) throw new Error("no drawing");
   return root;
 }
 
-/** The size of a drawing: what it says, the rest by its view box. @param {Pick<Element, "getAttribute">} root @returns {Extent} */
+/** The size of a drawing, by its attributes and its view box. @param {Pick<Element, "getAttribute">} root @returns {Extent} */
 export function sizeOf(root) {
   const box = (root.getAttribute("viewBox") ?? "")
     .trim()
@@ -148,7 +148,7 @@ export function sizeOf(root) {
   return { width: across, height: down };
 }
 
-/** In CSS pixels; null for none, and for a share of something. @param {string | null} text */
+/** In CSS pixels; null for none, and for a percentage. @param {string | null} text */
 function lengthOf(text) {
   const [, number, unit] = /^\s*([\d.]+(?:e[+-]?\d+)?)\s*([a-z]*)\s*$/i.exec(text ?? "") ?? [];
   const length = Number(number) * (UNITS[(unit ?? "").toLowerCase()] ?? NaN);
@@ -164,16 +164,16 @@ function lengthOf(text) {
 const SVG_TEXT = /^\s*(<\?xml[^>]*\?>\s*)?(<!--[\s\S]*?-->\s*|<!DOCTYPE[^>]*>\s*)*<svg[\s>]/i;
 
 /**
- * The files of what was dropped or pasted. Another window of the browser hands over the address of a picture at most: its
- * content is taken where a page may read it.
+ * The files of what was dropped or pasted. Another browser window provides only a picture's address: its
+ * content is fetched if a page may read it.
  *
- * @param {DataTransfer | null} transfer   is read before this function waits for anything, for it is empty afterwards
+ * @param {DataTransfer | null} transfer   read before the first await, because it is empty afterwards
  * @param {(address: string) => Promise<Blob>} load   gets what is at an address of this server
  * @returns {Promise<HandedOver>}
  */
 export async function filesOf(transfer, load) {
   const files = [...(transfer?.files ?? [])];
-  // Some programs hand over a text beside the picture.
+  // Some programs provide a text with the picture.
   const pictures = files.filter((file) => file.type.startsWith("image/"));
   if (files.length > 0) return { files: pictures.length > 0 ? pictures : files, problem: null };
   const [html, list, text] = ["text/html", "text/uri-list", "text/plain"].map((type) => transfer?.getData(type) ?? "");
@@ -186,13 +186,13 @@ export async function filesOf(transfer, load) {
   return { files: [new File([blob], nameIn(address), { type: blob.type })], problem: null };
 }
 
-/** The address of the first picture in a piece of a page. @param {string} html */
+/** The address of the first picture in a piece of HTML. @param {string} html */
 const pictureOf = (html) => new DOMParser().parseFromString(html, "text/html").querySelector("img[src]")?.getAttribute("src") ?? null;
 
 /** @param {string} text */
 const addressIn = (text) => text.split(/[\r\n]+/).find((line) => /^(https?:\/\/|data:image\/|blob:)\S+$/i.test(line)) ?? null;
 
-/** @param {string} address @param {(address: string) => Promise<Blob>} load @returns {Promise<Blob | null>}   null where no page may read it */
+/** @param {string} address @param {(address: string) => Promise<Blob>} load @returns {Promise<Blob | null>}   null if the page may not read it */
 async function contentOf(address, load) {
   if (/^data:/i.test(address)) return fromDataUrl(address);
   const { protocol, origin, href } = new URL(address, location.href);
@@ -200,7 +200,7 @@ async function contentOf(address, load) {
   return protocol === "blob:" ? drawn(href) : load(href);
 }
 
-/** The policy of this page lets `fetch` read no data URL. @param {string} address */
+/** This page's content security policy does not allow `fetch` for data URLs. @param {string} address */
 export function fromDataUrl(address) {
   const [, about, content] = /^data:([^,]*),([\s\S]*)$/i.exec(address) ?? ["", "", ""];
   const type = about.split(";")[0];
@@ -212,11 +212,11 @@ export function fromDataUrl(address) {
 const nameIn = (address) =>
   /^(data|blob):/i.test(address) ? "" : decodeURIComponent(new URL(address, location.href).pathname.split("/").pop() ?? "");
 
-// What files are called.
+// File names.
 
 /**
- * What a file is called that the page saves itself: the rule of `llm_dit/names.py`, held to the same examples
- * (`tests/file_names.json`). What the server makes comes with its name.
+ * The name of a file that the page saves itself: the rule of `llm_dit/names.py`, tested with the same examples
+ * (`tests/file_names.json`). Files from the server come with a name.
  */
 
 const MAX_STEM_BYTES = 150;
@@ -237,7 +237,7 @@ export function fileStem(name, instead) {
   return cut(DEVICES.test(stem) ? `_${stem}` : stem).replace(BACK, "") || instead;
 }
 
-/** As much of a text as there are bytes for, without a last sign whose accents, joined signs or color were cut off. @param {string} text */
+/** A text truncated to the byte limit at a grapheme boundary. @param {string} text */
 function cut(text) {
   const signs = [...text];
   let [end, bytes] = [0, 0];

@@ -3,11 +3,11 @@ import { fromDataUrl } from "./files.js";
 import { canvas2d, maskOf } from "./pixels.js";
 
 /**
- * Painting on the alpha of a layer's picture. What comes to be seen has the colors that the layer has there, or had first,
+ * Painting on the alpha of a layer's picture. Restored pixels have the layer's current colors, or its first version's,
  * or those of the picture that it was taken from.
  */
 
-/** How far apart the dabs of a stroke lie, in shares of its width. */
+/** The spacing of a stroke's dabs, relative to its width. */
 const SPACING = 0.1;
 
 /**
@@ -21,7 +21,7 @@ export function copyOf(picture) {
   return context;
 }
 
-/** The colors that a brush can bring back: one over the other, all at one size. @param {Extent} size @param {readonly CanvasImageSource[]} pictures   the lowest first */
+/** The colors that a brush can restore: pictures over each other, all at one size. @param {Extent} size @param {readonly CanvasImageSource[]} pictures   the lowest first */
 export function colorsOf({ width, height }, pictures) {
   const context = canvas2d(width, height);
   for (const picture of pictures) context.drawImage(picture, 0, 0, width, height);
@@ -31,7 +31,7 @@ export function colorsOf({ width, height }, pictures) {
 /**
  * A stroke over a picture, dab by dab.
  * @param {CanvasRenderingContext2D} context   the picture, which is changed
- * @param {CanvasImageSource | null} colors   what comes to be seen, at the picture's size; null takes away instead
+ * @param {CanvasImageSource | null} colors   the colors to restore, at the picture's size; null to erase
  * @param {{size: number, softness: number}} brush   the width in pixels of the picture, and how much of it fades, 0–1
  */
 export function beginStroke(context, colors, { size, softness }) {
@@ -61,7 +61,7 @@ export function beginStroke(context, colors, { size, softness }) {
     dab.globalCompositeOperation = "destination-in";
     dab.fillStyle = gradient(dab, at.x - left, at.y - top);
     dab.fillRect(0, 0, side, side);
-    // Below what is there, so that what is half seen keeps its color.
+    // Below the existing pixels, so that translucent ones keep their color.
     context.globalCompositeOperation = "destination-over";
     context.drawImage(dab.canvas, left, top);
   }
@@ -81,7 +81,7 @@ export function beginStroke(context, colors, { size, softness }) {
   };
 }
 
-// Where a layer may change, as what was drawn says: boxes, lassos, strokes of a brush and objects, each of which adds or takes away.
+// Where a layer may change, from marks: boxes, lassos, brush strokes and objects, each of which adds or subtracts.
 
 /** @typedef {(address: string) => CanvasImageSource | null} Pictures   null while it is not there */
 
@@ -105,7 +105,7 @@ function draw(context, { kind, places }) {
   const [first, last] = [places[0], places.at(-1) ?? places[0]];
   if (kind === "box") return context.fillRect(first.x, first.y, last.x - first.x, last.y - first.y);
   if (kind === "brush") {
-    // A pen's pressure changes from place to place, a path has one width; and one without a length is not drawn.
+    // Draw segment by segment, because pressure varies and a path has one width; an empty path is not drawn.
     for (const [index, place] of places.entries()) {
       const from = places[Math.max(0, index - 1)];
       context.lineWidth = place.width ?? 1;
@@ -121,14 +121,14 @@ function draw(context, { kind, places }) {
   context.fill();
 }
 
-/** The box, where that is all that was drawn, as the server takes it. @param {readonly RegionMark[]} marks */
+/** The box in the server's form, if that is the only mark. @param {readonly RegionMark[]} marks */
 function boxOfMarks(marks) {
   if (marks.length !== 1 || marks[0].kind !== "box" || marks[0].takesAway) return null;
   const [a, b] = marks[0].places;
   return [Math.min(a.x, b.x), Math.min(a.y, b.y), Math.max(a.x, b.x), Math.max(a.y, b.y)];
 }
 
-/** What is marked of a layer, as the server takes it: a box, or a mask that it holds by then. @param {Layer} layer @param {readonly RegionMark[]} marks @param {Pick<Context, "api" | "bitmaps">} context @returns {Promise<Wire.RegionOfLayer>} */
+/** The marked region of a layer in the server's form: a box, or a mask uploaded here. @param {Layer} layer @param {readonly RegionMark[]} marks @param {Pick<Context, "api" | "bitmaps">} context @returns {Promise<Wire.RegionOfLayer>} */
 export async function regionFor(layer, marks, { api, bitmaps }) {
   const box = boxOfMarks(marks);
   if (box !== null) return { box };
@@ -138,7 +138,7 @@ export async function regionFor(layer, marks, { api, bitmaps }) {
   return { mask: (await api.upload(await blobOf(mask))).image };
 }
 
-/** What the server has found, as a mark: its mask is kept there. @param {RegionMark} pointed @param {string} mask   white on black, as a data URL @param {Pick<Context, "api" | "bitmaps">} context @returns {Promise<RegionMark>} */
+/** An object found by the server, as a mark; its mask is stored there. @param {RegionMark} pointed @param {string} mask   white on black, as a data URL @param {Pick<Context, "api" | "bitmaps">} context @returns {Promise<RegionMark>} */
 export async function markOfObject(pointed, mask, { api, bitmaps }) {
   const picture = maskOf(await createImageBitmap(fromDataUrl(mask)));
   const { image } = await api.upload(await blobOf(picture));

@@ -8,7 +8,7 @@ const FAINT = 10;
 /** Rows that are read at once, so that a large picture does not take its size in memory. */
 const BAND = 256;
 
-/** Where a picture has something to see, in its own pixels, as a small copy of it shows. */
+/** The box of a picture's visible content in its own pixels, measured on a small copy. */
 export const contentBox = remembering((bitmap) => {
   const { alpha, size } = alphaOf(bitmap);
   const found = scan(alpha, size);
@@ -16,7 +16,7 @@ export const contentBox = remembering((bitmap) => {
   return { x: found.x * sx, y: found.y * sy, width: found.width * sx, height: found.height * sy };
 });
 
-/** What there is to see of a layer, in its own pixels, as far as its picture is there: a server may have sent it at another size. @param {Layer} layer @param {Bitmaps} bitmaps @returns {import("../state/transform.js").Part} */
+/** A layer's visible content, in its own pixels, if its picture is loaded: that may have another size. @param {Layer} layer @param {Bitmaps} bitmaps @returns {import("../state/transform.js").Part} */
 export function partOf(layer, bitmaps) {
   const bitmap = bitmaps.peek(layer.image);
   if (bitmap === null) return { layer, box: { x: 0, y: 0, width: layer.width, height: layer.height } };
@@ -31,7 +31,7 @@ const alphaOf = remembering((bitmap) => {
   return { size, alpha: Uint8Array.from({ length: size.width * size.height }, (_, i) => pixels[i * 4 + 3]) };
 });
 
-/** What is found out about a picture, once. @template T @param {(bitmap: ImageBitmap) => T} find @returns {(bitmap: ImageBitmap) => T} */
+/** Cache a measurement per picture. @template T @param {(bitmap: ImageBitmap) => T} find @returns {(bitmap: ImageBitmap) => T} */
 function remembering(find) {
   /** @type {WeakMap<ImageBitmap, T>} */
   const known = new WeakMap();
@@ -52,11 +52,11 @@ export function coverageOf(bitmap) {
   return sum / (bitmap.width * bitmap.height * 255);
 }
 
-/** As many of a picture's neighboring pixels are alike where it is a drawing without grain. */
+/** From this share of equal neighboring pixels up, a picture is a drawing without grain. */
 const DRAWN = 0.8;
-/** The size at which that was measured, and the levels of 255 by which what is alike may differ. */
+/** The size for that measurement, and the tolerance for equal pixels in levels of 255. */
 const [MEASURED, ALIKE] = [1024, 1];
-/** So many pairs at least differ a little over a short way there, at a size at which grain is gone; flat areas do not, edges do more. */
+/** The least share of nearby pairs with a small difference, at a size without grain; flat areas have none, edges larger ones. */
 const SHADED = 0.25;
 const [WITHOUT_GRAIN, WAY] = [128, 4];
 const A_LITTLE = [4, 32];
@@ -68,9 +68,9 @@ export function isPhotograph(image) {
 }
 
 /**
- * The share of pairs of pixels, so many apart in a row or column, whose largest difference lies within bounds.
+ * The share of pairs of pixels, at a distance along a row or column, whose largest difference is within bounds.
  * @param {HTMLImageElement} image
- * @param {number} side   at which it is looked at
+ * @param {number} side   at which it is measured
  * @param {number} way
  * @param {readonly number[]} bounds   above the first, up to the second, in levels of 255
  */
@@ -113,7 +113,7 @@ function scan(alpha, { width, height }) {
 }
 
 /**
- * The box grown by a share of its longer side, within the picture.
+ * The box, grown relative to its longer side, within the picture.
  * @param {Box} box
  * @param {number} share
  * @param {{width: number, height: number}} bounds
@@ -139,7 +139,7 @@ export function drawCrop(canvas, bitmap, box) {
   context.drawImage(bitmap, box.x, box.y, box.width, box.height, 0, 0, canvas.width, canvas.height);
 }
 
-/** As large as fits into a square, never enlarged. @param {Extent} size @param {number} side @returns {Extent} */
+/** The size that fits into a square, never enlarged. @param {Extent} size @param {number} side @returns {Extent} */
 export function sizeWithin({ width, height }, side) {
   const scale = Math.min(1, side / Math.max(width, height));
   return { width: Math.max(1, Math.round(width * scale)), height: Math.max(1, Math.round(height * scale)) };
@@ -154,7 +154,7 @@ export function pixelsOf(bitmap, { width, height }, onBlack = false) {
   return context.getImageData(0, 0, width, height).data;
 }
 
-/** A gray picture as one of alpha: white is seen, black is not. @param {ImageBitmap} gray @returns {HTMLCanvasElement} */
+/** A gray picture as alpha: white is opaque, black transparent. @param {ImageBitmap} gray @returns {HTMLCanvasElement} */
 export function maskOf(gray) {
   const context = canvas2d(gray.width, gray.height, true);
   context.drawImage(gray, 0, 0);
@@ -171,12 +171,12 @@ export function canvas2d(width, height, willReadFrequently = false) {
 }
 
 /**
- * How much of the document a layer covers where it lies, 0–1: its own mean alpha by its place and size, what lies outside
- * of the document left out.
+ * The share of the document that a layer covers, 0–1: its mean alpha, by its position and size; parts outside
+ * of the document do not count.
  *
  * @param {Layer} layer
  * @param {Extent} doc
- * @param {ImageBitmap | null} bitmap   of the layer, as far as it is there; needed for what lies outside
+ * @param {ImageBitmap | null} bitmap   of the layer, if loaded; needed for parts outside
  */
 export function coverageIn(layer, doc, bitmap) {
   const whole = (layer.coverage * layer.width * layer.height * layer.scale ** 2 * layer.stretch) / (doc.width * doc.height);

@@ -16,7 +16,7 @@ import {
 import { turnTo, withResult } from "./results.js";
 
 /**
- * A change of the document with a name that people read on the undo button.
+ * A change of the document with a title for the undo button.
  *
  * @param {Command["title"]} title
  * @param {Command["about"]} about
@@ -46,7 +46,7 @@ const onLayer = (title, layer, patch, gesture = null) =>
 export const onLayers = (title, layers, patch, gesture = null) =>
   command(title, namesOf(layers), (doc) => layers.reduce((next, layer) => patchLayer(next, layer.id, patch(layer)), doc), gesture);
 
-/** So many are named where all are meant. */
+/** Layers that are listed by name. */
 const NAMED = 3;
 
 /** @param {readonly {name: string}[]} all */
@@ -60,10 +60,10 @@ export const openPicture = (picture) =>
   command("command.picture", {}, () => ({ ...EMPTY_DOC, picture, width: picture.width, height: picture.height }));
 
 /**
- * The stack that decompose answered with.
+ * The stack in a decompose response.
  * @param {Picture} picture
  * @param {Wire.DecomposeResponse} answer
- * @param {string} prefix   of the layers' ids, tells them from every earlier one
+ * @param {string} prefix   of the layers' ids, unique
  */
 export const decomposed = (picture, answer, prefix) =>
   command("command.decompose", {}, (doc) => {
@@ -75,11 +75,11 @@ export const decomposed = (picture, answer, prefix) =>
     return { ...withResult(before, { layers, width, height, frame: null, composite, made, groups: {}, score, seed, prompt }), picture };
   });
 
-/** Go back, or on, to another result. @param {number} number */
+/** Switch to another result. @param {number} number */
 export const useResult = (number) => command("command.result", { number }, (doc) => turnTo(doc, number));
 
 /**
- * The layers of an answer of decompose, bottom to top; its first is the composite and no layer.
+ * The layers of a decompose response, bottom to top; its first image is the composite, not a layer.
  * @param {Wire.DecomposeResponse} answer
  * @param {string} prefix
  * @returns {readonly Layer[]}
@@ -91,9 +91,9 @@ export const layersOf = ({ layers, seed, engine, recipe }, prefix) =>
       newLayer({ id: `${prefix}-${index}`, name, image, width, height, coverage, seed, engine, recipe }),
     );
 
-// Which layers there are, and in which order.
+// The layers and their order.
 
-/** A second one of each, right above it. @param {readonly Layer[]} layers @param {readonly string[]} ids   of the new ones */
+/** Duplicate each layer, directly above it. @param {readonly Layer[]} layers @param {readonly string[]} ids   of the new ones */
 export const duplicate = (layers, ids) =>
   command("command.duplicate", namesOf(layers), (doc) =>
     layers.reduce((next, layer, count) => {
@@ -111,7 +111,7 @@ export const remove = (layers) =>
     return doc.layers.some(({ id }) => gone.has(id)) ? removeLayers(doc, ({ id }) => gone.has(id)) : doc;
   });
 
-/** A new layer above another one, or on top of all. @param {Layer} layer @param {string | null} above */
+/** Add a layer above another one, or on top. @param {Layer} layer @param {string | null} above */
 export const add = (layer, above) =>
   command("command.add", { name: layer.name }, (doc) => {
     const index = indexOf(doc, above);
@@ -120,7 +120,7 @@ export const add = (layer, above) =>
     return insertLayers(doc, place, [{ ...layer, name: freeName(doc, layer.name), group }]);
   });
 
-/** One layer in the place of a layer and the one below it. @param {Layer} upper @param {Layer} merged */
+/** Replace a layer and the one below it by one layer. @param {Layer} upper @param {Layer} merged */
 export const mergeDown = (upper, merged) =>
   command("command.merge", { name: upper.name }, (doc) => {
     const index = indexOf(doc, upper.id);
@@ -128,8 +128,8 @@ export const mergeDown = (upper, merged) =>
   });
 
 /**
- * A layer cut from others, which have other pictures from then on.
- * @param {readonly Layer[]} stack   what it was cut from, bottom to top: the layers, or the picture as one
+ * A layer cut from others, whose pictures change.
+ * @param {readonly Layer[]} stack   its sources, bottom to top: the layers, or the picture as one layer
  * @param {Layer} layer
  * @param {number} place   of the new layer in the stack
  * @param {readonly {index: number, image: string, coverage: number, version: number}[]} changed   by their places in the stack
@@ -138,7 +138,7 @@ export const cutOut = (stack, layer, place, changed) =>
   command("command.select", { name: layer.name }, (doc) => {
     const named = { ...layer, name: freeName(doc, layer.name) };
     const alone = doc.layers.length === 0;
-    // What was never taken apart gets its ground as a first layer.
+    // Without a decomposition the picture becomes the bottom layer.
     const below = alone ? stack.map((ground) => newLayer({ ...ground, id: `${layer.id}-ground` })) : doc.layers;
     const cut = below.map((under, index) => {
       const found = changed.find((one) => one.index === index);
@@ -146,14 +146,14 @@ export const cutOut = (stack, layer, place, changed) =>
       const { image, coverage, version } = found;
       return alone ? newLayer({ ...under, image, coverage }) : { ...under, image, coverage, current: version };
     });
-    // A layer of which nothing is left has gone into the new one.
+    // A layer without remaining content is removed.
     const isLeft = (/** @type {Layer} */ under, /** @type {number} */ index) =>
       under.coverage > 0 || !changed.some((one) => one.index === index);
     const kept = cut.map((under, index) => (isLeft(under, index) ? [under] : []));
     return withLayers(doc, [...kept.slice(0, place).flat(), named, ...kept.slice(place).flat()]);
   });
 
-/** A layer that was fitted to the picture, with its shadow below, if it got one. @param {Layer} layer @param {number} version @param {Layer | null} shadow */
+/** A layer harmonized with the picture, with an optional shadow below. @param {Layer} layer @param {number} version @param {Layer | null} shadow */
 export const harmonized = (layer, version, shadow) =>
   command("command.harmonize", { name: layer.name }, (doc) => {
     const next = useVersion(layer, version).apply(doc);
@@ -161,11 +161,11 @@ export const harmonized = (layer, version, shadow) =>
     return shadow === null || index < 0 ? next : insertLayers(next, index, [{ ...shadow, name: freeName(next, shadow.name) }]);
   });
 
-/** What a stroke of the brush has made of a layer. @param {Layer} layer @param {boolean} takesAway @param {number} version */
+/** The result of a brush stroke on a layer. @param {Layer} layer @param {boolean} takesAway @param {number} version */
 export const brushed = (layer, takesAway, version) =>
   command(takesAway ? "command.erase" : "command.reveal", { name: layer.name }, (doc) => useVersion(layer, version).apply(doc));
 
-// How layers look: their eye, opacity, blend mode and name.
+// The appearance of layers: visibility, opacity, blend mode and name.
 
 /** @param {readonly Layer[]} layers @param {boolean} visible */
 export const setVisible = (layers, visible) => onLayers(visible ? "command.show" : "command.hide", layers, () => ({ visible }));
@@ -179,7 +179,7 @@ export const setBlend = (layer, blend) => onLayer("command.blend", layer, { blen
 /** @param {Layer} layer @param {string} name */
 export const rename = (layer, name) => onLayer("command.rename", layer, { name: name.trim() || layer.name });
 
-/** Show one layer, in its groups, and nothing else; all of them when it is the only one already. @param {Layer} layer */
+/** Show only one layer, with its groups; if it is already the only one, show all. @param {Layer} layer */
 export const showOnly = (layer) =>
   command("command.solo", { name: layer.name }, (doc) => {
     const hidden = labelsOf(layer.group).filter((label) => !groupOf(doc, label).visible);
@@ -193,7 +193,7 @@ export const showOnly = (layer) =>
     );
   });
 
-/** Back to where decompose put them. @param {readonly Layer[]} layers */
+/** Reset to the position from the decomposition. @param {readonly Layer[]} layers */
 export function resetPlace(layers) {
   const { x, y, scale, stretch, rotation, flipX, flipY } = PLAIN;
   return onLayers("command.reset", layers, () => ({ x, y, scale, stretch, rotation, flipX, flipY }));
@@ -206,7 +206,7 @@ export const useVersion = (layer, index) =>
     return version === undefined ? doc : patchLayer(doc, layer.id, { current: index, image: version.image, coverage: version.coverage });
   });
 
-/** Offer a version no longer; the first one and the one in use stay. @param {Layer} layer @param {number} index */
+/** Discard a version; the first one and the current one stay. @param {Layer} layer @param {number} index */
 export const discardVersion = (layer, index) =>
   command("command.discard", { name: layer.name, number: index + 1 }, (doc) => {
     const { versions = [], current = 0, discarded = [] } = findLayer(doc, layer.id) ?? {};
@@ -214,7 +214,7 @@ export const discardVersion = (layer, index) =>
     return patchLayer(doc, layer.id, { discarded: [...discarded, index] });
   });
 
-/** A version of a layer as a layer of its own, in the same place. @param {Layer} layer @param {number} index @param {string} id @returns {Layer} */
+/** A version of a layer as a separate layer, at the same position. @param {Layer} layer @param {number} index @param {string} id @returns {Layer} */
 export function layerFrom(layer, index, id) {
   const { versions, current: _, discarded: __, ...place } = layer;
   const { image, coverage, seed, engine, recipe } = versions[index];

@@ -1,6 +1,6 @@
 /**
- * The document: a picture and the stack it was taken apart into. Every function returns a new value and changes nothing
- * in place; one that has nothing to change returns what it was given.
+ * The document: a picture and its stack of layers. Every function returns a new value and changes nothing
+ * in place; without a change it returns its argument.
  */
 
 /** @type {Doc} */
@@ -20,7 +20,7 @@ export const EMPTY_DOC = {
   others: [],
 };
 
-/** A layer as decomposed: in its place, in full, unmirrored. */
+/** The defaults of a decomposed layer. */
 export const PLAIN = {
   x: 0,
   y: 0,
@@ -46,7 +46,7 @@ export function newLayer({ engine = "", seed = null, recipe = null, ...about }) 
   return { ...PLAIN, versions: [first], current: 0, discarded: [], ...about };
 }
 
-/** What somebody made of a layer without an engine; it is offered only as long as the layer shows it. @param {string} image @param {number} coverage @returns {Version} */
+/** A version made without an engine; it is offered only while the layer shows it. @param {string} image @param {number} coverage @returns {Version} */
 export const handMade = (image, coverage) => ({
   image,
   coverage,
@@ -60,7 +60,7 @@ export const handMade = (image, coverage) => ({
   recipe: null,
 });
 
-/** The engine of what somebody made by hand. */
+/** The engine name of versions made by hand. */
 export const BY_HAND = "hand";
 
 /** @param {Doc} doc @param {string | null} id */
@@ -69,7 +69,7 @@ export const findLayer = (doc, id) => doc.layers.find((layer) => layer.id === id
 /** @param {Doc} doc @param {string | null} id */
 export const indexOf = (doc, id) => doc.layers.findIndex((layer) => layer.id === id);
 
-/** The layers that are selected, bottom to top: one, several, or all of a group. @param {Pick<State, "doc" | "selected" | "also" | "group">} state */
+/** The selected layers, bottom to top: one, several, or all of a group. @param {Pick<State, "doc" | "selected" | "also" | "group">} state */
 export function selectionOf({ doc, selected, also, group }) {
   const members = group === null ? [] : doc.layers.filter((layer) => isWithin(labelOf(layer), group));
   return members.length > 0 ? members : doc.layers.filter(({ id }) => id === selected || also.includes(id));
@@ -91,7 +91,7 @@ export function patchLayer(doc, id, patch) {
 }
 
 /**
- * Put layers in at an index of the stack, 0 at the bottom.
+ * Insert layers at an index of the stack, 0 at the bottom.
  * @param {Doc} doc
  * @param {number} index
  * @param {readonly Layer[]} layers
@@ -107,7 +107,7 @@ export const removeLayers = (doc, goes) =>
     doc.layers.filter((layer) => !goes(layer)),
   );
 
-/** Whether the layers are what decompose made: none missing, added, edited, hidden, faded, or in another place. @param {Doc} doc */
+/** Whether the layers are unchanged since the decomposition: none missing, added, edited, hidden, faded or moved. @param {Doc} doc */
 export function isAsDecomposed({ layers, made, groups }) {
   const plain = /** @type {(keyof typeof PLAIN)[]} */ (Object.keys(PLAIN)).filter((key) => key !== "group");
   return (
@@ -127,13 +127,13 @@ export function numbered(name, isTaken) {
   return free;
 }
 
-/** An id that nothing else has. `crypto.randomUUID` is missing on plain HTTP, random bytes are not. */
+/** A unique id. `crypto.randomUUID` is missing on plain HTTP, random bytes are not. */
 export function newId() {
   const bytes = crypto.getRandomValues(new Uint8Array(8));
   return [...bytes].map((byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
-/** The layers as the composite and export requests take them, bottom to top. @param {Doc} doc @returns {Required<Wire.NamedLayer>[]} */
+/** The layers in the form of composite and export requests, bottom to top. @param {Doc} doc @returns {Required<Wire.NamedLayer>[]} */
 export const stackOf = ({ layers }) =>
   layers.map(({ image, name, opacity, visible, x, y, scale, stretch, rotation, flipX, flipY, blend, group, versions, current }) => ({
     image,
@@ -152,7 +152,7 @@ export const stackOf = ({ layers }) =>
     recipe: versions[current]?.recipe ?? null,
   }));
 
-/** A layer among the others, as requests about it take them. @param {Doc} doc @param {string} id @returns {Wire.StackOfLayer} */
+/** A layer among the others, in the form of requests about it. @param {Doc} doc @param {string} id @returns {Wire.StackOfLayer} */
 export const stackAround = (doc, id) => ({
   layers: stackOf(doc).map(({ name: _, recipe: __, ...placed }) => placed),
   index: indexOf(doc, id),
@@ -162,8 +162,8 @@ export const stackAround = (doc, id) => ({
 });
 
 /**
- * Groups are labels: layers in a row that carry one are a group, and "Figure / Shadows" is a group in a group. Those of which
- * the document says nothing let each layer through; others are put together by themselves and then laid over what is below
+ * Groups are labels: adjacent layers with the same label are a group, and "Figure / Shadows" is a nested group. By default
+ * a group passes its layers through; others are composited by themselves and then over the layers below
  * them as one picture.
  */
 
@@ -184,7 +184,7 @@ export const labelOf = ({ group }) => labelsOf(group).at(-1) ?? "";
 export const isWithin = (label, outer) => outer === "" || label === outer || label.startsWith(outer + SEPARATOR);
 
 /**
- * The group of a layer that has come to lie between two others: its own while it touches it, else the innermost that both
+ * The group of a layer that was moved between two others: its own if adjacent to it, else the innermost that both
  * are in.
  *
  * @param {Layer} layer
@@ -198,7 +198,7 @@ export function groupBetween(layer, below, above) {
   return isWithin(own, shared) && [...under, ...over].includes(own) ? own : shared;
 }
 
-/** What is said of the groups that layers are in: another group of the same label is a new one. @param {Doc["groups"]} groups @param {readonly Layer[]} layers */
+/** The groups that layers are in; a later group with the same label is a new one. @param {Doc["groups"]} groups @param {readonly Layer[]} layers */
 function groupsOf(groups, layers) {
   const labels = Object.keys(groups);
   if (labels.length === 0) return groups;
@@ -218,12 +218,12 @@ export const passesThrough = ({ opacity, blend }) => opacity === 1 && blend === 
 export const isShown = (doc, layer) => layer.visible && labelsOf(layer.group).every((label) => groupOf(doc, label).visible);
 
 /**
- * Where a layer lies in the picture. Its picture is mirrored within its own box, enlarged about the box's top left corner,
- * its height once more by `stretch`, moved to x, y, and turned about the middle of that box, clockwise.
+ * A layer's transform. Its picture is mirrored within its own box, scaled about the box's top left corner,
+ * its height also by `stretch`, moved to x, y, and rotated about the center of that box, clockwise.
  */
 
 export const SCALE_LIMITS = [0.01, 32];
-/** As far as a layer can be moved, in pixels. */
+/** The largest offset of a layer in pixels. */
 export const OFFSET_LIMIT = 32_768;
 const QUARTERS = [
   [1, 0],
@@ -233,7 +233,7 @@ const QUARTERS = [
 ];
 
 /**
- * The way from the layer's own pixels to those of the document, x = a·u + c·v + e and y = b·u + d·v + f, as canvases take it.
+ * The matrix from the layer's own pixels to the document's, x = a·u + c·v + e and y = b·u + d·v + f, as for canvases.
  * @param {Placed} layer
  * @returns {[a: number, b: number, c: number, d: number, e: number, f: number]}
  */
@@ -256,7 +256,7 @@ export function matrixOf({ x, y, width, height, scale, stretch, rotation, flipX,
   ];
 }
 
-/** A part of the layer's own picture, where it is seen: the box around it. @param {Placed} layer @param {Box} box   in the layer's pixels @returns {Box} */
+/** The box, in the document, of a part of the layer's own picture. @param {Placed} layer @param {Box} box   in the layer's pixels @returns {Box} */
 export function placeBox(layer, box) {
   const [a, b, c, d, e, f] = matrixOf(layer);
   const corners = [box.x, box.x + box.width].flatMap((u) => [box.y, box.y + box.height].map((v) => [a * u + c * v + e, b * u + d * v + f]));
@@ -265,24 +265,24 @@ export function placeBox(layer, box) {
   return { x, y, width: Math.max(...xs) - x, height: Math.max(...ys) - y };
 }
 
-/** The place in the layer's own picture, between its pixels, that is seen at a point. @param {Placed} layer @param {Point} point   in pixels of the document @returns {Point} */
+/** The subpixel position in the layer's own picture that is seen at a point. @param {Placed} layer @param {Point} point   in pixels of the document @returns {Point} */
 function placeAt(layer, point) {
   const [a, b, c, d, e, f] = matrixOf(layer);
   const [x, y, area] = [point.x - e, point.y - f, a * d - b * c];
   return { x: (d * x - c * y) / area, y: (a * y - b * x) / area };
 }
 
-/** The pixel of the layer's own picture that is seen at a point; it may lie outside of it. @param {Placed} layer @param {Point} point @returns {Point} */
+/** The pixel of the layer's own picture that is seen at a point; it may be outside. @param {Placed} layer @param {Point} point @returns {Point} */
 export function pixelAt(layer, point) {
   const { x, y } = placeAt(layer, point);
   return { x: Math.floor(x), y: Math.floor(y) };
 }
 
-/** The nearest offset that a layer can have: a whole number of pixels. @param {number} value */
+/** The nearest valid offset: a whole number of pixels. @param {number} value */
 export const toOffset = (value) => Math.min(OFFSET_LIMIT, Math.max(-OFFSET_LIMIT, Math.round(value))) || 0;
 
 /**
- * The place of a picture that comes in as a layer: in the middle, made smaller when it is larger than the document.
+ * The transform of a picture added as a layer: centered, and scaled down if it is larger than the document.
  * @param {{width: number, height: number}} size
  * @param {{width: number, height: number}} doc
  */

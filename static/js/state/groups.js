@@ -2,8 +2,8 @@ import { command, namesOf } from "./commands.js";
 import { groupOf, indexOf, insertLayers, isWithin, labelOf, labelsOf, numbered, removeLayers, SEPARATOR, withLayers } from "./doc.js";
 
 /**
- * The stack as a tree of groups, and the commands that change it. No two groups within the same one have the same name, so
- * that none become one by coming to lie beside each other.
+ * The stack as a tree of groups, and its commands. Sibling groups have different names, so
+ * that they never merge when they become adjacent.
  */
 
 /** @param {Layer} layer @returns {Part} */
@@ -24,11 +24,11 @@ export const membersOf = (doc, part) => doc.layers.filter((layer) => holds(part,
 /** The label of the group that a part is in, "" for none. @param {Doc} doc @param {Part} part */
 const parentOf = (doc, part) => (part.kind === "group" ? around(part.key) : labelOf(membersOf(doc, part)[0]));
 
-/** The stack as the list has it, top first: each group, then what is in it. @param {Pick<Doc, "layers">} doc @param {readonly string[]} [folded]   groups that show nothing of what is in them @returns {Row[]} */
+/** The rows of the list, top first: each group, then its content. @param {Pick<Doc, "layers">} doc @param {readonly string[]} [folded]   groups whose content is hidden @returns {Row[]} */
 export function rowsOf({ layers }, folded = []) {
   /** @type {Row[]} */
   const rows = [];
-  /** @type {Row[]} the groups around the layer that is looked at */
+  /** @type {Row[]} the groups around the current layer */
   let open = [];
   for (const layer of [...layers].reverse()) {
     const labels = labelsOf(layer.group);
@@ -47,26 +47,26 @@ export function rowsOf({ layers }, folded = []) {
 /** @param {readonly string[]} labels @param {readonly string[]} folded */
 const isHidden = (labels, folded) => labels.some((label) => folded.includes(label));
 
-/** The layer right below another one, in the same group. @param {Doc} doc @param {Layer} layer */
+/** The layer directly below another one, in the same group. @param {Doc} doc @param {Layer} layer */
 export function belowOf(doc, layer) {
   const below = doc.layers[indexOf(doc, layer.id) - 1];
   return below !== undefined && labelOf(below) === labelOf(layer) ? below : null;
 }
 
-/** The group that is selected. @param {Pick<State, "doc" | "group">} state */
+/** The selected group. @param {Pick<State, "doc" | "group">} state */
 export function groupAtHand({ doc, group }) {
   const part = group === null ? null : groupPart(group);
   return part !== null && membersOf(doc, part).length > 0 ? part : null;
 }
 
 /**
- * Where a part of the stack can lie: above so many of the other layers, in a group.
+ * A position in the stack: above a number of the other layers, in a group.
  *
  * @typedef {{index: number, parent: string}} Spot
  */
 
 /**
- * Where a part comes to lie one step further up or down: past a layer or a folded group, into an open one, or out of its own.
+ * A part's position one step further up or down: past a layer or a folded group, into an open one, or out of its own.
  *
  * @param {Doc} doc
  * @param {Part} part
@@ -87,13 +87,13 @@ export function stepOf(doc, part, by, folded) {
 }
 
 /**
- * Where parts come to lie that are dropped in the list, as deep as the pointer has it.
+ * The position of parts that are dropped in the list, nested by the pointer's position.
  *
  * @param {Doc} doc
  * @param {readonly Part[]} parts
- * @param {readonly Row[]} rows   those in sight without the parts' own, top first
+ * @param {readonly Row[]} rows   the visible ones without the parts' own, top first
  * @param {number} place   how many of them lie above it
- * @param {number} depth   how many groups it is wanted in
+ * @param {number} depth   the requested nesting
  * @param {readonly string[]} folded
  * @returns {Spot & {depth: number}}
  */
@@ -111,16 +111,16 @@ export function dropOf(doc, parts, rows, place, depth, folded) {
   return { index: below === undefined ? 0 : rest.indexOf(below) + 1, parent: labels[within - 1] ?? "", depth: within };
 }
 
-/** The longest label that the server keeps whole. */
+/** The longest label that the server stores. */
 const MAX_LABEL = 200;
 
 /** @param {Doc} doc */
 const labelsIn = (doc) => new Set(doc.layers.flatMap(({ group }) => labelsOf(group)));
 
-/** The label of a group that comes into another one. @param {ReadonlySet<string>} taken @param {string} parent @param {string} name */
+/** The label of a group that is moved into another one. @param {ReadonlySet<string>} taken @param {string} parent @param {string} name */
 function freeLabel(taken, parent, name) {
   const stem = parent === "" ? "" : parent + SEPARATOR;
-  // A name keeps to itself what would end it, and leaves room for a number.
+  // Remove separators from the name, and leave room for a number.
   const plain = name
     .replaceAll(SEPARATOR, "/")
     .trim()
@@ -128,18 +128,18 @@ function freeLabel(taken, parent, name) {
   return numbered(stem + plain, (label) => taken.has(label));
 }
 
-/** What a group is called after a command, for who has it selected or folded. @param {Doc} doc @param {string} label @param {string} parent @param {string} [name] */
+/** A group's label after a command, for the selection and folding. @param {Doc} doc @param {string} label @param {string} parent @param {string} [name] */
 export const labelAfter = (doc, label, parent, name = groupPart(label).name) =>
   freeLabel(new Set([...labelsIn(doc)].filter((each) => !isWithin(each, label))), parent, name);
 
 /**
- * Parts put into a group, each where it lies in the stack: their layers have other labels, and so has what is said of groups.
+ * Move parts into a group, at the same position in the stack: updates the labels of their layers and groups.
  *
  * @param {Doc} doc
  * @param {readonly Part[]} parts
  * @param {string} parent
- * @param {string | null} [gone]   a group that will not be there
- * @returns {Doc | null}   null where a label would be too long
+ * @param {string | null} [gone]   a group that will not exist
+ * @returns {Doc | null}   null if a label would be too long
  */
 function putInto(doc, parts, parent, gone = null) {
   const groups = parts.filter(({ kind }) => kind === "group");
@@ -166,7 +166,7 @@ function putInto(doc, parts, parent, gone = null) {
   return withLayers({ ...doc, groups: Object.fromEntries(said) }, layers);
 }
 
-/** Layers taken to a place in the stack, above so many of the others. @param {Doc} doc @param {ReadonlySet<string>} ids @param {number} index */
+/** Move layers to a position in the stack, above a number of the others. @param {Doc} doc @param {ReadonlySet<string>} ids @param {number} index */
 function gathered(doc, ids, index) {
   const [moved, rest] = [doc.layers.filter(({ id }) => ids.has(id)), doc.layers.filter(({ id }) => !ids.has(id))];
   return withLayers(doc, [...rest.slice(0, index), ...moved, ...rest.slice(index)]);
@@ -182,7 +182,7 @@ export const arrange = (parts, { index, parent }) =>
     return placed.layers.every((layer, place) => layer === doc.layers[place]) ? doc : placed;
   });
 
-/** The label that a group of these parts gets. @param {Doc} doc @param {readonly Part[]} parts @param {string} name */
+/** The label of a new group of these parts. @param {Doc} doc @param {readonly Part[]} parts @param {string} name */
 export function labelOfNew(doc, parts, name) {
   const top = doc.layers.findLast((layer) => parts.some((part) => holds(part, layer)));
   if (top === undefined) return null;
@@ -190,7 +190,7 @@ export function labelOfNew(doc, parts, name) {
   return freeLabel(labelsIn(doc), parentOf(doc, outer), name);
 }
 
-/** Put parts into a group of their own, in the place of the topmost. @param {readonly Part[]} parts @param {string} name */
+/** Group parts at the position of the topmost. @param {readonly Part[]} parts @param {string} name */
 export const makeGroup = (parts, name) =>
   command("command.group", {}, (doc) => {
     const label = labelOfNew(doc, parts, name);
@@ -202,7 +202,7 @@ export const makeGroup = (parts, name) =>
     return gathered(next, ids, top + 1 - ids.size);
   });
 
-/** What is in a group stays, in the group around it. @param {string} label */
+/** Dissolve a group; its content moves to the group around it. @param {string} label */
 export const ungroup = (label) =>
   command("command.ungroup", { name: groupPart(label).name }, (doc) => {
     const inside = rowsOf({ layers: membersOf(doc, groupPart(label)) }).filter(({ depth }) => depth === labelsOf(label).length);
@@ -222,7 +222,7 @@ export const renameGroup = (label, name) =>
     name.trim() === "" ? doc : (putInto(doc, [{ ...groupPart(label), name }], around(label)) ?? doc),
   );
 
-/** A second one, right above. @param {string} label @param {readonly string[]} ids   of its layers, bottom to top */
+/** Duplicate a group, directly above. @param {string} label @param {readonly string[]} ids   of its layers, bottom to top */
 export const duplicateGroup = (label, ids) =>
   command("command.duplicate", { name: groupPart(label).name }, (doc) => {
     const members = membersOf(doc, groupPart(label));
@@ -244,7 +244,7 @@ export const removeGroup = (label) =>
     membersOf(doc, groupPart(label)).length === 0 ? doc : removeLayers(doc, (layer) => holds(groupPart(label), layer)),
   );
 
-/** One layer in the place of a group, which shows as the group did. @param {string} label @param {Layer} merged */
+/** Replace a group by one layer with its appearance. @param {string} label @param {Layer} merged */
 export const mergeGroup = (label, merged) =>
   command("command.mergeGroup", { name: merged.name }, (doc) => {
     const members = membersOf(doc, groupPart(label));
@@ -259,7 +259,7 @@ export const mergeGroup = (label, merged) =>
     );
   });
 
-/** How a group shows as a whole. @param {string} label @param {Partial<Group>} patch */
+/** Set a group's appearance. @param {string} label @param {Partial<Group>} patch */
 export const setGroup = (label, patch) => {
   const { opacity, visible } = patch;
   const title =
@@ -277,7 +277,7 @@ export const setGroup = (label, patch) => {
   );
 };
 
-/** A layer's own layers in its place, as a group of its name. @param {Layer} layer @param {readonly Layer[]} parts   bottom to top */
+/** Replace a layer by its parts, as a group with its name. @param {Layer} layer @param {readonly Layer[]} parts   bottom to top */
 export const split = (layer, parts) =>
   command("command.split", { name: layer.name }, (doc) => {
     const index = indexOf(doc, layer.id);

@@ -1,12 +1,12 @@
 import { EMPTY_DOC } from "./doc.js";
 
-/** What the page itself decides; the server says the other limits. A seed stays exact in JSON; a brush is as wide as shares of the picture's longer side. */
+/** The page's own limits; the server has the others. A seed is exact in JSON; a brush's width is relative to the picture's longer side. */
 export const LIMITS = { variants: [1, 2, 3, 4], maxSeed: Number.MAX_SAFE_INTEGER, brush: [0.004, 0.3] };
 
-/** A brush by so much wider, within the bounds. @param {number} size @param {number} by */
+/** A brush scaled by a factor, within the limits. @param {number} size @param {number} by */
 export const resized = (size, by) => Math.min(LIMITS.brush[1], Math.max(LIMITS.brush[0], size * by));
 
-/** Until the server has said what it takes by default. */
+/** Until the server's defaults are known. */
 const UNKNOWN = { layerNum: 0, steps: 0, cfgScale: 0, speed: /** @type {Speed} */ ("exact") };
 
 /** @type {Timeline} */
@@ -35,7 +35,7 @@ export const NEW_EDIT = {
 /** @type {Settings} */
 const SETTINGS = { ...UNKNOWN, prompt: "", size: "original", seed: null, engine: null, loras: null, things: null };
 
-/** What a tab knows of the current project, and forgets when it turns to another. */
+/** A tab's state of the current project, reset when it opens another. */
 export const AT_HAND = {
   settings: {},
   edits: {},
@@ -87,17 +87,17 @@ export function initialState() {
   };
 }
 
-/** What a model, and what the built-in engine tries where it chooses how many layers there are. */
+/** The layer limits of a model and of the built-in engine when the number of layers is automatic. */
 const TRIED = { drawn: 6, found: 8 };
 
-/** How many layers there may be. @param {Pick<State, "settings" | "config" | "doc">} state */
+/** The largest number of layers. @param {Pick<State, "settings" | "config" | "doc">} state */
 export function mostLayers(state) {
   const { layerNum } = settingsOf(state);
   if (layerNum !== "auto") return layerNum;
   return capabilitiesOf(state).decompose.includes("steps") ? TRIED.drawn : TRIED.found;
 }
 
-/** What was chosen for taking the picture apart, and for the rest what the server takes by default. @param {Pick<State, "settings" | "config" | "doc">} state @returns {Settings} */
+/** The chosen settings of a decomposition, with the server's defaults for the rest. @param {Pick<State, "settings" | "config" | "doc">} state @returns {Settings} */
 export function settingsOf({ settings, config, doc }) {
   const size = isLarge({ settings, config, doc }) ? /** @type {const} */ ({ size: "1024" }) : {};
   const sampling = samplingOf(config?.defaults);
@@ -106,22 +106,22 @@ export function settingsOf({ settings, config, doc }) {
 
 const LARGE_PX = 4_000_000;
 
-/** Whether the picture takes long at its own size. @param {Pick<State, "settings" | "config" | "doc">} state */
+/** Whether the picture is slow to process at its own size. @param {Pick<State, "settings" | "config" | "doc">} state */
 export const isLarge = ({ settings, config, doc: { picture } }) =>
   picture !== null && picture.width * picture.height > LARGE_PX && capabilitiesOf({ settings, config }).any_size;
 
 /** How a model samples by default. @param {Wire.SamplingResponse | undefined} defaults */
 export const samplingOf = (defaults) => defaults && { steps: defaults.steps, cfgScale: defaults.cfg_scale, speed: defaults.speed };
 
-/** The fields of a request for it; a distilled model has steps and guidance of its own. @param {Sampling} sampling */
+/** The fields of a request for it; a distilled model has its own steps and guidance. @param {Sampling} sampling */
 export const sampled = ({ steps, cfgScale, speed }) => (speed === "turbo" ? { speed } : { speed, steps, cfg_scale: cfgScale });
 
 /**
- * The settings that made a result, as far as the page has controls for them; those of another kind of run give none.
+ * The settings of a result for which the page has controls; none for another kind of run.
  * @param {Recipe | null | undefined} recipe
  * @param {Recipe["kind"]} kind
  * @param {Config | null} config
- * @param {{image: string} | null} [picture]   that boxes are on
+ * @param {{image: string} | null} [picture]   with the boxes
  */
 export function settingsIn(recipe, kind, config, picture = null) {
   if (recipe?.kind !== kind) return null;
@@ -150,7 +150,7 @@ function thingsIn({ options }, picture) {
   return boxes && { picture, boxes };
 }
 
-/** What was typed as a seed: a whole number, nothing for a random one, or the text itself when it is neither. @param {string} text @returns {Seed} */
+/** A typed seed: a whole number, null for a random one, or the text itself if it is neither. @param {string} text @returns {Seed} */
 export function seedFrom(text) {
   const typed = text.trim();
   if (typed === "") return null;
@@ -160,7 +160,7 @@ export function seedFrom(text) {
 /** @param {Seed} seed @returns {seed is number | null} */
 export const isSeed = (seed) => typeof seed !== "string";
 
-/** How things stand with the engine, as far as the page knows. @param {Status | null} status @param {boolean} reachable @returns {EngineState} */
+/** The engine's state, as far as the page knows. @param {Status | null} status @param {boolean} reachable @returns {EngineState} */
 export function engineState(status, reachable) {
   if (!reachable) return "unreachable";
   return status?.state ?? "unknown";
@@ -177,41 +177,41 @@ const UNKNOWN_CAPABILITIES = {
   photographs: "things",
 };
 
-/** The engine beside the service's own, where that was picked. @param {Pick<State, "settings" | "config">} state */
+/** The second engine, if it was picked. @param {Pick<State, "settings" | "config">} state */
 export const besideOf = ({ settings, config }) => (config?.beside?.engine === settings.engine ? (config?.beside ?? null) : null);
 
-/** What the engine that was picked makes use of. @param {Pick<State, "settings" | "config">} state */
+/** The capabilities of the picked engine. @param {Pick<State, "settings" | "config">} state */
 export const capabilitiesOf = (state) => (besideOf(state) ?? state.config)?.capabilities ?? UNKNOWN_CAPABILITIES;
 
-/** The field of a request that names the engine, where it is not the service's own. @param {Pick<State, "settings" | "config">} state */
+/** The request's field for the engine, if it is not the service's own. @param {Pick<State, "settings" | "config">} state */
 export const engineField = (state) => (besideOf(state) === null ? {} : { engine: besideOf(state)?.engine });
 
-/** Those of some fields that the engine makes use of. @template {object} T @param {T} fields @param {readonly string[]} takes @returns {Partial<T>} */
+/** The fields that the engine uses. @template {object} T @param {T} fields @param {readonly string[]} takes @returns {Partial<T>} */
 export const used = (fields, takes) =>
   /** @type {Partial<T>} */ (Object.fromEntries(Object.entries(fields).filter(([name]) => takes.includes(name))));
 
-/** The jobs of a kind that are queued or at work; those about one layer, when it is named. @param {State} state @param {Purpose["kind"]} kind @param {string} [layerId] */
+/** The queued and running jobs of a kind, of one layer if given. @param {State} state @param {Purpose["kind"]} kind @param {string} [layerId] */
 export const atWork = ({ jobs }, kind, layerId) =>
   Object.values(jobs).filter(
     ({ purpose }) => purpose.kind === kind && (layerId === undefined || (purpose.kind !== "decompose" && purpose.layerId === layerId)),
   );
 
-/** Whether the picture is being taken apart, or is about to be. @param {State} state */
+/** Whether a decomposition is running or about to start. @param {State} state */
 export const isDecomposing = (state) => state.sending || atWork(state, "decompose").length > 0;
 
-// LoRAs of a run, by name with their weights; one with 0 is off. Null is as the server's configuration has them.
+// LoRAs of a run, by name with their weights; a weight of 0 is off. Null means the server's configuration.
 
-/** Those that the server lists for a kind of run, with the weights that were chosen. @param {readonly Wire.LoraResponse[]} listed @param {Loras | null} chosen @returns {Loras} */
+/** The server's LoRAs for a kind of run, with the chosen weights. @param {readonly Wire.LoraResponse[]} listed @param {Loras | null} chosen @returns {Loras} */
 export const lorasOf = (listed, chosen) => Object.fromEntries(listed.map(({ name, weight }) => [name, chosen?.[name] ?? weight]));
 
-/** The field of a request, which names those that are on; nothing where the server lists none, or as it has them. @param {readonly Wire.LoraResponse[]} listed @param {Loras | null} chosen */
+/** The request's field with the active LoRAs; nothing if the server has none, or for its defaults. @param {readonly Wire.LoraResponse[]} listed @param {Loras | null} chosen */
 export function loraField(listed, chosen) {
   if (chosen === null || listed.length === 0) return {};
   const on = Object.entries(lorasOf(listed, chosen)).filter(([, weight]) => weight !== 0);
   return { loras: on.map(([name, weight]) => `${name}:${weight}`) };
 }
 
-/** What a recipe had on, of those that the server lists. @param {readonly Wire.LoraResponse[]} listed @param {readonly string[]} told   as "NAME" or "NAME:WEIGHT" @returns {Loras} */
+/** The LoRAs of a recipe among those of the server. @param {readonly Wire.LoraResponse[]} listed @param {readonly string[]} told   as "NAME" or "NAME:WEIGHT" @returns {Loras} */
 export function lorasIn(listed, told) {
   const weights = new Map(told.map((text) => /** @type {[string, number]} */ ([text.split(":")[0], Number(text.split(":")[1] ?? 1)])));
   return Object.fromEntries(listed.map(({ name }) => [name, weights.get(name) ?? 0]));

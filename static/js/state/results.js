@@ -2,8 +2,8 @@ import { BY_HAND, EMPTY_DOC, findLayer, indexOf, insertLayers, isShown, newLayer
 import { atWork, capabilitiesOf, LIMITS, NEW_EDIT, samplingOf } from "./initial.js";
 
 /**
- * What runs have come to. Of the edits of layers: which versions there are to choose from, what runs, what was asked before.
- * Of a picture: what it was taken apart into.
+ * Results of runs. For edits of layers: the versions, the running jobs, the earlier instructions.
+ * For a picture: its decompositions.
  */
 
 /** @param {State} state @param {string} id @returns {Edit} */
@@ -13,17 +13,17 @@ export function editOf(state, id) {
   return { ...NEW_EDIT, ...samplingOf(config?.edit_defaults), ...edits[id], context };
 }
 
-/** Whether the engine could be shown what lies around a layer. @param {State} state @param {string} id */
+/** Whether the engine can get a layer's surroundings. @param {State} state @param {string} id */
 export const hasContext = (state, id) =>
   capabilitiesOf(state).edit.includes("context") && state.doc.layers.some((layer) => layer.id !== id && isShown(state.doc, layer));
 
-/** The versions that are offered, by index: all but the discarded ones, and strokes that later ones took the place of. @param {Layer} layer */
+/** The offered versions, by index: all but discarded ones and strokes replaced by later ones. @param {Layer} layer */
 export const offered = ({ versions, current, discarded }) =>
   [...versions.keys()].filter((index) => index === current || (!discarded.includes(index) && versions[index].engine !== BY_HAND));
 
 /**
- * What is chosen of a layer: a job that runs, a try that came to nothing, or else a version, which is the current one
- * when what was chosen is gone.
+ * A layer's chosen entry: a running job, a failed try, or else a version, which is the current one
+ * if the chosen one no longer exists.
  *
  * @param {State} state
  * @param {Layer} layer
@@ -37,13 +37,13 @@ export function chosenOf(state, layer) {
   return { index, run, failed };
 }
 
-/** Whether the layer could be given the version that is chosen. @param {State} state @param {Layer} layer */
+/** Whether the chosen version can replace the layer. @param {State} state @param {Layer} layer */
 export function isProposed(state, layer) {
   const { index, run, failed } = chosenOf(state, layer);
   return run === null && failed === null && index !== layer.current;
 }
 
-/** What the layer's row says of its edits. @param {State} state @param {Layer} layer @returns {Badge | null} */
+/** The badge in the layer's row for its edits. @param {State} state @param {Layer} layer @returns {Badge | null} */
 export function badgeOf(state, layer) {
   const { sending, waiting } = editOf(state, layer.id);
   if (sending || atWork(state, "edit", layer.id).length > 0) return "running";
@@ -52,7 +52,7 @@ export function badgeOf(state, layer) {
 }
 
 /**
- * The seeds of the runs that are asked for together: the one that is locked, or one that was drawn, and those after it.
+ * The seeds of a batch of runs: the locked or drawn one, and those after it.
  * @param {Edit} edit
  * @param {number} drawn
  */
@@ -62,7 +62,7 @@ export function seedsFor({ seed, locked, variants }, drawn) {
   return Array.from({ length: variants }, (_, index) => first + index);
 }
 
-/** What was asked for in this project, the latest first, each once; layers that only the past knows are included. @param {State} state */
+/** The instructions in this project, the latest first, each once, including layers that exist only in the history. @param {State} state */
 export function instructionsOf({ doc, past, edits }) {
   const lists = new Set([doc, ...past.map((step) => step.doc)].flatMap(({ layers }) => layers.map(({ versions }) => versions)));
   const made = [...lists].flat().filter(({ instruction }) => instruction !== "");
@@ -71,7 +71,7 @@ export function instructionsOf({ doc, past, edits }) {
   return [...new Set([...made, ...tried].map(({ instruction }) => instruction))];
 }
 
-/** Whether the draft asks for what an entry of the layer was asked for. @param {Edit} edit @param {{instruction: string, shape: string | null, region?: readonly RegionMark[], references?: readonly Reference[], context?: boolean}} entry */
+/** Whether the draft equals the request of an entry of the layer. @param {Edit} edit @param {{instruction: string, shape: string | null, region?: readonly RegionMark[], references?: readonly Reference[], context?: boolean}} entry */
 export const asksFor = ({ instruction, shape, region, references, context }, entry) =>
   instruction.trim() === entry.instruction &&
   (entry.shape === null || shape === entry.shape) &&
@@ -79,9 +79,9 @@ export const asksFor = ({ instruction, shape, region, references, context }, ent
     JSON.stringify([entry.region ?? [], entry.references ?? [], entry.context ?? false]);
 
 /**
- * What the document is going to be by a run that shows what it makes; null where none does.
+ * The document as a run's previews show it; null if no run has any.
  * @param {State} state
- * @param {(key: string, url: string) => string | null} held   the newest picture that is there, of those that came with a key
+ * @param {(key: string, url: string) => string | null} held   the newest loaded picture of a key
  * @returns {{doc: Doc, tracked: TrackedJob} | null}
  */
 export function previewOf({ doc, jobs }, held) {
@@ -104,9 +104,9 @@ export function previewOf({ doc, jobs }, held) {
   return null;
 }
 
-// What a picture was taken apart into, each time: one result is the document's own stack, the others wait beside it.
+// The decompositions of a picture: one result is the document's own stack, the others are kept beside it.
 
-/** How many wait at most; the oldest goes first. */
+/** The limit of other results; the oldest is removed first. */
 const MOST = 7;
 
 /** The document's own result. @param {Doc} doc @returns {Result} */
@@ -130,13 +130,13 @@ export const resultsOf = (doc) => (doc.layers.length === 0 ? doc.others : sorted
 /** @param {readonly Result[]} results */
 const sorted = (results) => [...results].sort((a, b) => a.number - b.number);
 
-/** A new result in the place of the document's own, which waits from now on. @param {Doc} doc @param {Omit<Result, "number">} made @returns {Doc} */
+/** Replace the document's own result by a new one, and keep the old one. @param {Doc} doc @param {Omit<Result, "number">} made @returns {Doc} */
 export function withResult(doc, made) {
   const before = resultsOf(doc);
   return { ...doc, ...made, number: (before.at(-1)?.number ?? 0) + 1, others: before.slice(-MOST) };
 }
 
-/** One that waited in the place of the document's own. @param {Doc} doc @param {number} number @returns {Doc} */
+/** Switch to a kept result. @param {Doc} doc @param {number} number @returns {Doc} */
 export function turnTo(doc, number) {
   const chosen = doc.others.find((other) => other.number === number);
   if (chosen === undefined) return doc;
