@@ -45,8 +45,8 @@ def changed(before: Image.Image, after: Image.Image) -> np.ndarray:
 
 
 @pytest.mark.slow
-def test_outside_of_200_random_masks_every_byte_stays() -> None:
-    for seed in range(200):
+def test_outside_of_50_random_masks_every_byte_stays() -> None:
+    for seed in range(50):
         rng = np.random.default_rng(seed)
         before, after = noise(seed), noise(seed + 1000)
         mask = draw_region(rng, REGIONS[seed % len(REGIONS)], np.asarray(before.getchannel("A")) / 255)
@@ -59,16 +59,17 @@ def test_outside_of_200_random_masks_every_byte_stays() -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("instruction", "shape"),
+    ("instruction", "shape", "output_size"),
     [
-        ("make it red", "keep"),
-        ("add a warm glow", "new"),
-        ("add a drop shadow", "new"),
-        ("make it 50% transparent", "new"),
-        ("blur it and make it brighter", "new"),
+        ("make it red", "keep", "layer"),
+        ("make it red", "keep", "model"),
+        ("add a warm glow", "new", "layer"),
+        ("add a warm glow", "new", "model"),
+        ("add a drop shadow", "new", "layer"),
+        ("make it 50% transparent", "new", "layer"),
+        ("blur it and make it brighter", "new", "layer"),
     ],
 )
-@pytest.mark.parametrize("output_size", ["layer", "model"])
 def test_the_built_in_engine_changes_the_region_alone(instruction: str, shape: Any, output_size: Any) -> None:
     layer = draw_picture(np.random.default_rng(3), 3, (120, 160)).layer
     disc = np.asarray(Image.radial_gradient("L").resize(layer.size)) < 128
@@ -219,7 +220,7 @@ def test_a_tint_of_all_that_the_model_saw_is_taken_out_and_an_edit_stays() -> No
 
 @pytest.mark.slow
 def test_no_seam_is_steeper_than_the_pictures_around_it() -> None:
-    pairs = [index for index in range(2000, 2020) if index % len(REGIONS) < 4]
+    pairs = [index for index in range(2000, 2015) if index % len(REGIONS) < 4]
     outcomes = [measure_region_pair(index, area=256 * 256, longest_px=(200, 260)) for index in pairs]
     figures = summarize_regions(outcomes)
     thing, everything = figures["thing"], figures["all"]

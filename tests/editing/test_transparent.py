@@ -9,6 +9,8 @@ from llm_dit.editing import prepare_transparent
 from llm_dit.options import Shape
 
 HIDDEN = (255, 0, 255)
+AREA = 512 * 512
+"""Pixels of the model's picture."""
 
 
 def make_layer(size: tuple[int, int] = (300, 200)) -> Image.Image:
@@ -34,7 +36,7 @@ def difference(first: Image.Image, second: Image.Image) -> float:
 @pytest.mark.parametrize("shape", ["keep", "new"])
 def test_a_model_that_changes_nothing_gives_the_layer_back(shape: Shape) -> None:
     layer = make_layer()
-    canvas = prepare_transparent(layer, shape=shape)
+    canvas = prepare_transparent(layer, shape=shape, target_area=AREA)
     assert canvas.image.mode == "RGBA" and all(side % 32 == 0 for side in canvas.image.size)
     result = canvas.finish(canvas.image)
     assert result.registered and abs(result.shift_px[0]) < 0.1
@@ -44,12 +46,12 @@ def test_a_model_that_changes_nothing_gives_the_layer_back(shape: Shape) -> None
 
 
 def test_what_a_layer_hides_is_not_shown() -> None:
-    shown = np.asarray(prepare_transparent(make_layer(), shape="keep").image)
+    shown = np.asarray(prepare_transparent(make_layer(), shape="keep", target_area=AREA).image)
     assert not (shown[..., :3] == HIDDEN).all(-1).any()
 
 
 def test_a_shift_is_undone() -> None:
-    canvas = prepare_transparent(make_layer(), shape="new")
+    canvas = prepare_transparent(make_layer(), shape="new", target_area=AREA)
     result = canvas.finish(ImageChops.offset(canvas.image, 6, -4))
     assert result.shift_px == pytest.approx((6, -4), abs=0.3)
     assert difference(result.image, make_layer()) < 0.6
@@ -58,7 +60,7 @@ def test_a_shift_is_undone() -> None:
 @pytest.mark.parametrize("shape", ["keep", "new"])
 def test_a_new_outline_is_the_models_own_or_cut_off(shape: Shape) -> None:
     layer = make_layer()
-    canvas = prepare_transparent(layer, shape=shape)
+    canvas = prepare_transparent(layer, shape=shape, target_area=AREA)
     answer = canvas.image.copy()
     answer.putalpha(Image.new("L", answer.size, 253))  # as near to opaque as a VAE comes
     alpha = np.asarray(canvas.finish(answer).image.getchannel("A"))
@@ -72,7 +74,7 @@ def test_a_new_outline_is_the_models_own_or_cut_off(shape: Shape) -> None:
 def test_colors_come_from_what_the_model_shows_where_it_took_some_away() -> None:
     """Under `keep` half of the layer is still there when the model cleared it: in the colors beside it."""
     layer = make_layer()
-    canvas = prepare_transparent(layer, shape="keep")
+    canvas = prepare_transparent(layer, shape="keep", target_area=AREA)
     cleared = np.asarray(canvas.image).copy()
     cleared[:, : cleared.shape[1] // 2] = (0, 255, 0, 0)
     result = np.asarray(canvas.finish(Image.fromarray(cleared)).image)
@@ -81,15 +83,15 @@ def test_colors_come_from_what_the_model_shows_where_it_took_some_away() -> None
 
 @pytest.mark.slow
 def test_a_large_layer_keeps_its_detail_and_the_models_size_can_be_had() -> None:
-    noise = np.random.default_rng(1).integers(0, 255, (1500, 1500), dtype=np.uint8)
-    large = Image.merge("RGBA", [Image.fromarray(noise)] * 3 + [Image.new("L", (1500, 1500), 255)])
-    canvas = prepare_transparent(large, shape="keep")
+    noise = np.random.default_rng(1).integers(0, 255, (750, 750), dtype=np.uint8)
+    large = Image.merge("RGBA", [Image.fromarray(noise)] * 3 + [Image.new("L", (750, 750), 255)])
+    canvas = prepare_transparent(large, shape="keep", target_area=AREA)
     assert difference(canvas.finish(canvas.image).image, large) < 6
-    whole = prepare_transparent(make_layer(), shape="new", output_size="model")
+    whole = prepare_transparent(make_layer(), shape="new", output_size="model", target_area=AREA)
     assert whole.finish(whole.image).image.size == whole.image.size
 
 
 def test_an_empty_layer_stays_as_it_is() -> None:
     empty = Image.new("RGBA", (80, 60), (10, 20, 30, 0))
-    canvas = prepare_transparent(empty, shape="keep")
+    canvas = prepare_transparent(empty, shape="keep", target_area=AREA)
     assert canvas.finish(Image.new("RGBA", canvas.image.size, "red")).image.tobytes() == empty.tobytes()
