@@ -82,7 +82,7 @@ def cloudy(seed: int) -> Image.Image:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("kind", "text", "height"), [("flat", "good bread", 50), ("cloudy", "PAO 8", 110)])
+@pytest.mark.parametrize(("kind", "text", "height"), [("flat", "good bread", 50), ("cloudy", "PAO 8", 80)])
 def test_the_holes_of_letters_belong_to_their_ground(kind: str, text: str, height: int) -> None:
     ground = Image.new("RGB", SIZE, (70, 90, 120)) if kind == "flat" else cloudy(2)
     mask = mask_of(text, height)

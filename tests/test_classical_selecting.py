@@ -247,8 +247,7 @@ def masks(seed: int) -> Image.Image:
     return disc_at(int(rng.integers(80, 240)), int(rng.integers(60, 180)), 40, float(rng.choice([0.0, 1.0, 6.0])))
 
 
-@pytest.mark.parametrize("opaque", [True, False])
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize(("seed", "opaque"), [(0, True), (1, True), (2, True), (3, False), (4, False), (5, False)])
 def test_the_composite_stays_what_it_was(seed: int, opaque: bool) -> None:
     stack = placed(seed, opaque=opaque)
     cut = cut_out(stack, *SIZE, masks(seed), "Thing")

@@ -11,7 +11,7 @@ from llm_dit.classical.layering.surfaces import Ground, fit_ground, pieces_of, w
 from llm_dit.layers import Decomposition
 from llm_dit.pipelines.classical import ClassicalPipeline
 
-SIDE = 1000
+SIDE = 500
 GROUND = "#1478e6"
 SHIRTS = ("#f5c518", "#e94f1d", "#1f9d55", "#7a3fb0", "#ffffff")
 PARTS = ("writing", "tower", "people")
@@ -33,7 +33,7 @@ def draw_writing(draw: ImageDraw.ImageDraw) -> None:
 
 
 def draw_person(draw: ImageDraw.ImageDraw, x: int, y: int, number: int) -> None:
-    """Draw a person of some twenty parts of many colors, at twice the size."""
+    """Draw a person of some twenty parts of many colors, at four times the size."""
     draw.rounded_rectangle((x - 80, y, x + 80, y + 420), 60, fill=SHIRTS[number % 5])
     draw.line((x - 40, y + 90, x + 20, y + 240), fill="#202020", width=10)
     draw.ellipse((x - 62, y - 120, x + 62, y + 20), fill=("#f0b79a", "#8d5a3b")[number % 2])
@@ -64,13 +64,13 @@ def draw_tower(draw: ImageDraw.ImageDraw) -> None:
 @cache
 def poster() -> tuple[Image.Image, dict[str, np.ndarray]]:
     """Return a poster and the mask of each of its parts."""
-    picture = Image.new("RGB", (2 * SIDE, 2 * SIDE), GROUND)
+    picture = Image.new("RGB", (4 * SIDE, 4 * SIDE), GROUND)
     masks = {}
     for name, paint in zip(PARTS, (draw_writing, draw_tower, draw_people), strict=True):
-        before = pixels(picture.reduce(2))
+        before = pixels(picture.reduce(4))
         paint(ImageDraw.Draw(picture))
-        masks[name] = np.abs(pixels(picture.reduce(2)) - before).max(axis=-1) > 127
-    return picture.reduce(2), masks
+        masks[name] = np.abs(pixels(picture.reduce(4)) - before).max(axis=-1) > 127
+    return picture.reduce(4), masks
 
 
 @cache

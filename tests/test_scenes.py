@@ -16,7 +16,7 @@ from tests.kit.scenes.scenes import KINDS, Scene, make_scene, scaled, scene_name
 
 SAMPLE = ("poster-flat", "panes-gradient", "hair-textured", "glow-flat")
 GATE_SEED = 5
-GATE_SCALE = 0.6
+GATE_SCALE = 0.45
 GATE_FLOOR = 0.9
 GATE = (
     "badge-flat",
