@@ -2,7 +2,6 @@
 
 import gc
 import subprocess
-import sys
 
 import pytest
 
@@ -35,13 +34,16 @@ def test_auto_with_a_model_depends_on_the_accelerator(
 
 
 @pytest.mark.slow
-def test_torch_itself_is_asked_for_the_accelerator() -> None:
-    also = "import sys, torch; print(torch.accelerator.is_available(), 'diffusers' in sys.modules)"
-    done = subprocess.run(
-        [sys.executable, "-c", f"{engines.PROBE}; {also}"], capture_output=True, text=True, check=True
-    )
-    kind, found, waited = done.stdout.split()
-    assert (kind != "cpu") == (found == "True") == engines._accelerator()
+def test_torch_itself_is_asked_for_the_accelerator(monkeypatch: pytest.MonkeyPatch) -> None:
+    also = "import sys, torch; print(torch.accelerator.is_available(), 'diffusers' in sys.modules, file=sys.stderr)"
+    monkeypatch.setattr(engines, "PROBE", f"{engines.PROBE}; {also}")
+    ran: list[subprocess.CompletedProcess[str]] = []
+    run = subprocess.run
+    monkeypatch.setattr(subprocess, "run", lambda *given, **how: ran.append(run(*given, **how)) or ran[-1])
+    is_there = engines._accelerator.__wrapped__()
+    (done,) = ran
+    found, waited = done.stderr.split()
+    assert (done.stdout.strip() != "cpu") == (found == "True") == is_there
     assert waited == "False", "the service waits for this: torch alone is imported"
 
 
