@@ -1,10 +1,9 @@
 """The documentation is run, not read: every block of commands and of Python in it works as it stands."""
 
 import json
+import os
 import re
-import shlex
 import subprocess
-import sys
 import zipfile
 from pathlib import Path
 
@@ -24,9 +23,9 @@ from llm_dit.options import (
     options_of,
 )
 from server.settings import Settings
-from tests.kit.forks import ROOT
-from tests.kit.running import LLM_DIT
+from tests.kit.forks import ROOT, python
 from tests.kit.service import Service
+from tests.kit.shells import path_of_forks
 
 
 def blocks(page: str, language: str) -> list[str]:
@@ -46,7 +45,14 @@ def desk(tmp_path: Path) -> Path:
 
 
 def shell(script: str, folder: Path) -> None:
-    done = subprocess.run(["bash", "-euo", "pipefail", "-c", script], cwd=folder, capture_output=True, text=True)
+    with path_of_forks() as path:
+        done = subprocess.run(
+            ["bash", "-euo", "pipefail", "-c", script],
+            cwd=folder,
+            env=os.environ | {"PATH": path},
+            capture_output=True,
+            text=True,
+        )
     assert done.returncode == 0, f"{script}\n{done.stdout}\n{done.stderr}"
 
 
@@ -69,20 +75,16 @@ def test_the_page_of_openais_api_runs(desk: Path, service: Service) -> None:
         shell(script.replace("http://127.0.0.1:8000", service.url), desk)
     assert json.loads((desk / "answer.json").read_text())["size"] == "120x90"
     for program in blocks("docs/openai.md", "python"):
-        own = program.replace("http://127.0.0.1:8000", service.url)
-        subprocess.run([sys.executable, "-c", own], cwd=desk, check=True)
+        python(program.replace("http://127.0.0.1:8000", service.url), cwd=desk)
         with Image.open(desk / "edited.png") as edited:
             assert (edited.mode, edited.size) == ("RGBA", (120, 90))
         (desk / "edited.png").unlink()
     assert len(list(desk.glob("[1-4].png"))) == 4
 
 
-@pytest.mark.slow
 def test_the_page_of_clients_runs(desk: Path, service: Service) -> None:
     for program in blocks("docs/clients.md", "python"):
-        subprocess.run(
-            [sys.executable, "-c", program.replace("http://127.0.0.1:8000", service.url)], cwd=desk, check=True
-        )
+        python(program.replace("http://127.0.0.1:8000", service.url), cwd=desk)
     for name in ("edited.png", "blue.png", "green.png"):
         with Image.open(desk / name) as picture:
             assert (picture.mode, picture.size) == ("RGBA", (120, 90))
@@ -91,22 +93,19 @@ def test_the_page_of_clients_runs(desk: Path, service: Service) -> None:
 
 @pytest.mark.slow
 def test_the_readme_runs(desk: Path, service: Service) -> None:
-    command = shlex.join([sys.executable, *LLM_DIT])
     commands = [block for block in blocks("README.md", "bash") if not re.match(r"make |.*serve ", block)]
     assert len(commands) == 2
     for script in commands:
-        shell(script.replace("http://127.0.0.1:8000", service.url).replace("llm-dit ", f"{command} "), desk)
+        shell(script.replace("http://127.0.0.1:8000", service.url), desk)
     (program,) = blocks("README.md", "python")
-    subprocess.run([sys.executable, "-c", program], cwd=desk, check=True)
+    python(program, cwd=desk)
     with Image.open(desk / "edited.png") as edited:
         assert edited.mode == "RGBA"
 
 
-@pytest.mark.slow
 def test_the_page_of_the_command_line_runs(desk: Path) -> None:
-    command = shlex.join([sys.executable, *LLM_DIT])
     (script,) = blocks("docs/command_line.md", "bash")
-    shell(script.replace("llm-dit ", f"{command} "), desk)
+    shell(script, desk)
     assert {file.name for file in (desk / "files").iterdir()} == {"layer.psd", "poster.psd", "report.json"}
 
 

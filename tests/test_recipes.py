@@ -112,7 +112,6 @@ def test_answers_and_exports_over_http_carry_it(base_url: str) -> None:
         assert refused.status_code == 422
 
 
-@pytest.mark.slow
 def test_the_command_line_makes_the_same_again(tmp_path: Path) -> None:
     picture = square().resize((96, 72))
     picture.paste((240, 220, 110), (20, 20, 60, 50))

@@ -21,20 +21,26 @@ from importlib import import_module, reload
 from multiprocessing import forkserver
 from multiprocessing.context import ForkServerContext
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
-PROGRAMS: Mapping[str, tuple[str, str]] = {"uvicorn": ("uvicorn.main", "main"), "llm-dit": ("cli.commands", "app")}
+PROGRAMS: Mapping[str, tuple[str, str]] = {
+    "uvicorn": ("uvicorn.main", "main"),
+    "llm-dit": ("cli.commands", "app"),
+    "python": ("tests.kit.forks", "interpret"),
+}
 """The module and the function of each program."""
 COMMANDS: Mapping[str, list[str]] = {
     "uvicorn": [sys.executable, "-m", "uvicorn"],
     "llm-dit": [str(Path(sys.executable).with_name("llm-dit"))],
+    "python": [sys.executable],
 }
 CHILDREN = ("server.processes", "server.worker.process")
 """The modules that a service runs in processes of its own."""
 PRELOADED = [
     *(module for module, _ in PROGRAMS.values()),
-    *("web.server", "llm_dit.pipelines.classical", "server.pool.tasks", "server.worker.process"),
+    *("web.server", "llm_dit.pipelines.classical", "server.pool.tasks", "server.worker.process", "tests.kit.warm"),
 ]
 # Coverage measures processes that begin by themselves, and only Linux forks what has threads safely.
 FORKS = sys.platform == "linux" and "COVERAGE_PROCESS_CONFIG" not in os.environ
@@ -45,7 +51,12 @@ class Fork:
 
     def __init__(self, target: Callable[..., None], *arguments: object) -> None:
         self._process = _context().Process(target=target, args=arguments)
-        self._process.start()
+        # A fork imports the program that starts it: pytest, which takes as long as most of what is run here.
+        main, sys.modules["__main__"] = sys.modules["__main__"], ModuleType("__main__")
+        try:
+            self._process.start()
+        finally:
+            sys.modules["__main__"] = main
         assert self._process.pid is not None
         self.pid = self._process.pid
 
@@ -87,14 +98,36 @@ def llm_dit(
     *arguments: object, cwd: Path, environment: Mapping[str, str] | None = None
 ) -> subprocess.CompletedProcess[str]:
     """Run the command line to its end; `environment` is what differs."""
-    given, inherited = [str(argument) for argument in arguments], os.environ | dict(environment or {})
+    return _to_its_end("llm-dit", list(map(str, arguments)), cwd, os.environ | dict(environment or {}))
+
+
+def python(program: str, *, cwd: Path) -> None:
+    """Run a program as `python -c` does; raises `AssertionError` if it fails."""
+    done = _to_its_end("python", ["-c", program], cwd, dict(os.environ))
+    assert done.returncode == 0, f"{program}\n{done.stdout}\n{done.stderr}"
+
+
+def run(program: str, arguments: list[str], cwd: Path, environment: dict[str, str], out: Path, err: Path) -> int:
+    """Run a fork to its end, which adds to two files, and return its exit code."""
+    return Fork(_become, program, arguments, cwd, environment, out, err).wait()
+
+
+def interpret(arguments: Sequence[str]) -> None:
+    """Do as `python -c PROGRAM`."""
+    sys.path.insert(0, "")
+    exec(compile(arguments[1], "<string>", "exec"), {"__name__": "__main__"})
+
+
+def _to_its_end(
+    program: str, arguments: list[str], cwd: Path, environment: dict[str, str]
+) -> subprocess.CompletedProcess[str]:
     if not FORKS:
-        command = [*COMMANDS["llm-dit"], *given]
-        return subprocess.run(command, cwd=cwd, env=inherited, capture_output=True, text=True)
+        command = [*COMMANDS[program], *arguments]
+        return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True)
     with tempfile.TemporaryDirectory() as name:
         out, err = Path(name) / "out", Path(name) / "err"
-        code = Fork(_become, "llm-dit", given, cwd, inherited, out, err).wait()
-        return subprocess.CompletedProcess(given, code, out.read_text("utf-8"), err.read_text("utf-8"))
+        code = run(program, arguments, cwd, environment, out, err)
+        return subprocess.CompletedProcess(arguments, code, out.read_text("utf-8"), err.read_text("utf-8"))
 
 
 def _context() -> ForkServerContext:
@@ -112,9 +145,9 @@ def _context() -> ForkServerContext:
 
 
 def _become(program: str, arguments: list[str], cwd: Path, environment: dict[str, str], out: Path, err: Path) -> None:
-    gc.freeze()
     os.chdir(cwd)
     _heed(environment)
+    sys.path[:0] = filter(None, environment.get("PYTHONPATH", "").split(os.pathsep))
     for descriptor, path in ((1, out), (2, err)):
         file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
         os.dup2(file, descriptor)

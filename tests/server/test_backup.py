@@ -50,7 +50,6 @@ def backup(opened: Service) -> Path:
     return opened.folder / "backup.zip"
 
 
-@pytest.mark.slow
 def test_a_backup_of_a_running_service_brings_everything_back(backup: Path, opened: Service, tmp_path: Path) -> None:
     done = run("restore", backup, data=tmp_path / "data")
     assert done.returncode == 0, done.stderr

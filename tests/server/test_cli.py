@@ -20,8 +20,9 @@ from llm_dit import export
 from llm_dit.decoding.opening import FORMAT_NAMES
 from llm_dit.recipe import read_recipe
 from server.storage.database import FolderLock
-from tests.kit.forks import COMMANDS, ROOT
+from tests.kit.forks import COMMANDS, ROOT, begin
 from tests.kit.forks import llm_dit as run
+from tests.kit.running import ended
 from tests.kit.service import connect
 from tests.kit.stacks import layer_file, layers_of
 from tests.kit.waiting import wait_until
@@ -58,7 +59,6 @@ def test_version_is_printed(tmp_path: Path) -> None:
     assert (done.returncode, done.stdout) == (0, f"{version('llm-dit')}\n"), done.stderr
 
 
-@pytest.mark.slow
 def test_decompose_edit_composite(poster: Path, tmp_path: Path) -> None:
     done = run("decompose", poster, "--layers", 3, "--seed", 7, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
@@ -336,24 +336,18 @@ def test_serve_refuses_what_could_not_work(tmp_path: Path, arguments: list[str],
     assert "two words" not in line
 
 
-@pytest.mark.slow
 def test_serve_takes_its_door_from_the_command_line_and_keeps_the_token_to_itself(tmp_path: Path) -> None:
     token, log = "a-token-of-the-tests", tmp_path / "log"
     options = ["--port", "0", "--token", token, "--allow-host", "studio.lan", "--allow-host", "[::1]"]
-    with log.open("wb") as output:
-        server = subprocess.Popen([*COMMAND, "serve", *options], cwd=tmp_path, stdout=output, stderr=output)
-        try:
-            wait_until(lambda: re.search(r"http://127\.0\.0\.1:\d+", log.read_text()), "the address")
-            address = re.search(r"http://127\.0\.0\.1:\d+", log.read_text())
-            assert address is not None
-            with connect(address[0]) as client:
-                answer = client.get("/docs", headers={"Host": "studio.lan"})
-                assert (answer.status_code, "server" in answer.headers) == (401, False)
-                assert client.get("/docs", headers={"Authorization": f"Bearer {token}"}).status_code == 200
-                assert client.get("/livez", headers={"Host": "other.lan"}).status_code == 400
-        finally:
-            server.send_signal(signal.SIGTERM)
-            server.wait()
+    with ended(begin("llm-dit", ["serve", *options], cwd=tmp_path, environment=os.environ, out=log)):
+        wait_until(lambda: log.exists() and re.search(r"http://127\.0\.0\.1:\d+", log.read_text()), "the address")
+        address = re.search(r"http://127\.0\.0\.1:\d+", log.read_text())
+        assert address is not None
+        with connect(address[0]) as client:
+            answer = client.get("/docs", headers={"Host": "studio.lan"})
+            assert (answer.status_code, "server" in answer.headers) == (401, False)
+            assert client.get("/docs", headers={"Authorization": f"Bearer {token}"}).status_code == 200
+            assert client.get("/livez", headers={"Host": "other.lan"}).status_code == 400
     assert token not in log.read_text()
 
 
@@ -364,17 +358,14 @@ def test_help_teaches_by_example(command: str, tmp_path: Path) -> None:
     assert f"llm-dit {command}" in done.stdout.replace("Usage: llm-dit", "", 1)
 
 
-@pytest.mark.slow
 def test_install_brings_the_packages_of_an_extra_and_asks_no_index_for_ours(tmp_path: Path) -> None:
     """With a pip that prints what it is asked for, and fails for the longer of both extras."""
     (tmp_path / "pip").mkdir()
     (tmp_path / "pip" / "__init__.py").touch()
     (tmp_path / "pip" / "__main__.py").write_text("import sys; print(*sys.argv[1:]); sys.exit(len(sys.argv) > 9)")
     extras = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["optional-dependencies"]
-    environment = os.environ | {"PYTHONPATH": str(tmp_path)}
     for extra, code in (("quantization", 0), ("qwen", 2)):
-        command = [*COMMAND, "install", extra]
-        done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+        done = run("install", extra, cwd=tmp_path, environment={"PYTHONPATH": str(tmp_path)})
         assert done.returncode == code, done.stderr
         action, base, qwen, *wanted = done.stdout.split()
         assert (action, Path(base).name, Path(qwen).name) == ("install", "base.txt", "qwen.txt")
