@@ -12,7 +12,7 @@
   root.dataset.theme = stored("llm-dit.theme") || "system";
   const wanted = [stored("llm-dit.language"), ...navigator.languages].filter((tag) => tag !== null);
   root.lang = wanted.map((tag) => (/^zh\b/i.test(tag) ? "zh-Hans" : /^en\b/i.test(tag) ? "en" : "")).find(Boolean) || "en";
-  // The words are needed before anything can be shown: they come along with the modules.
+  // The words are needed before anything can be shown, so they are preloaded with the modules.
   const words = document.createElement("link");
   const script = /** @type {HTMLScriptElement} */ (document.currentScript);
   const href = new URL(`../i18n/${root.lang}.json`, script.src).href;

@@ -26,30 +26,30 @@ function setProperty(element, key, value) {
   else Reflect.set(element, key, value);
 }
 
-/** Set an attribute, or take it away for null and undefined. @param {Element} element @param {string} name @param {unknown} value */
+/** Set an attribute, or remove it for null and undefined. @param {Element} element @param {string} name @param {unknown} value */
 export function setAttribute(element, name, value) {
   if (value === null || value === undefined) element.removeAttribute(name);
   else if (element.getAttribute(name) !== String(value)) element.setAttribute(name, String(value));
 }
 
-/** What screen readers say of an element, and what is read under the pointer. @param {Element} element @param {string} label @param {string} [title] */
+/** Set an element's label for screen readers, and its tooltip. @param {Element} element @param {string} label @param {string} [title] */
 export function setLabel(element, label, title = label) {
   setAttribute(element, "aria-label", label);
   setAttribute(element, "title", title);
 }
 
-/** Change text only where it differs, so that screen readers and selections are left in peace. @param {Element} element @param {string} text */
+/** Change text only if it differs, so that screen readers and selections are not disturbed. @param {Element} element @param {string} text */
 export function setText(element, text) {
   if (element.textContent !== text) element.textContent = text;
 }
 
-/** Text of the server's, in which `backquotes` hold what is typed somewhere. @param {Element} element @param {string} text */
+/** Set text from the server, in which `backquotes` mark code. @param {Element} element @param {string} text */
 export function setProse(element, text) {
   const parts = text.split("`");
   if (element.textContent !== parts.join("")) element.replaceChildren(...parts.map((part, index) => (index % 2 ? h("code", part) : part)));
 }
 
-/** Show a value without moving the caret of somebody who types. @param {HTMLInputElement | HTMLTextAreaElement} field @param {string} value */
+/** Set a value without moving the caret during typing. @param {HTMLInputElement | HTMLTextAreaElement} field @param {string} value */
 export function setValue(field, value) {
   if (field.value !== value) field.value = value;
 }
@@ -61,7 +61,7 @@ export function setSlider(slider, value) {
   slider.style.setProperty("--fill", `${((value - min) / (max - min)) * 100}%`);
 }
 
-/** Whether a key event belongs to a field that takes text. @param {Event} event */
+/** Whether a key event belongs to a text field. @param {Event} event */
 export function isTyping({ target }) {
   if (target instanceof HTMLInputElement) return !["range", "radio", "checkbox", "file"].includes(target.type);
   return target instanceof HTMLTextAreaElement || target instanceof HTMLSelectElement;

@@ -12,11 +12,11 @@ import { createSource } from "./views/source/source.js";
 import { createStage } from "./views/stage/stage.js";
 
 /**
- * Everything that needs a picture. The start page does without, so it is loaded when the first picture comes in.
+ * Everything that needs a picture. The start page does not, so it is loaded with the first picture.
  *
  * @param {Context} context
  * @param {Start} start
- * @param {{desk: HTMLElement, foot: HTMLElement, welcome: HTMLElement, notices: HTMLElement}} places   what it takes the place of, or goes on with
+ * @param {{desk: HTMLElement, foot: HTMLElement, welcome: HTMLElement, notices: HTMLElement}} places   the elements that it replaces or reuses
  * @param {(part: () => unknown, follow: () => void) => void} whenever
  * @param {{openHelp: () => void, openEngine: () => void, openJobs: () => void}} open
  * @returns {Pick<View, "render">[]}
@@ -67,7 +67,7 @@ export function createEditor(context, start, { desk, foot, welcome, notices }, w
     () => store.state.doc.picture,
     () => requestAnimationFrame(source.focus),
   );
-  // What was pointed at in another picture, or at another size, means nothing in this one.
+  // Marks in another picture, or at another size, are invalid in this one.
   whenever(() => [store.state.doc.picture?.image, store.state.doc.width, store.state.doc.height].join(" "), actions.putToolDown);
   whenever(
     () => takesThings(store.state),
@@ -78,7 +78,7 @@ export function createEditor(context, start, { desk, foot, welcome, notices }, w
   return [source, stage, layers, jobBar, editDialog, history];
 }
 
-/** @param {string} file @returns {Promise<unknown>}   until they count */
+/** @param {string} file @returns {Promise<unknown>}   resolves when they apply */
 function addStyles(file) {
   return new Promise((onload, onerror) => {
     document.head.append(h("link", { rel: "stylesheet", href: new URL(`../css/${file}`, import.meta.url).pathname, onload, onerror }));
@@ -86,12 +86,12 @@ function addStyles(file) {
 }
 
 /**
- * A view that is loaded when somebody first asks for it: a tenth of all scripts are for editing a layer alone.
+ * A view that is loaded on first use: a tenth of all scripts serve only layer edits.
  *
  * @param {Context} context
  * @param {(state: State) => boolean} isAsked
- * @param {ViewPatch} back   what takes the wish back where it cannot be loaded
- * @param {() => Promise<View>} load   puts it into the page
+ * @param {ViewPatch} back   reverts the request if loading fails
+ * @param {() => Promise<View>} load   adds it to the page
  */
 function createWhenAsked({ store, tryTo }, isAsked, back, load) {
   /** @type {View | null} */
@@ -117,7 +117,7 @@ function createWhenAsked({ store, tryTo }, isAsked, back, load) {
  * @typedef {ReturnType<typeof import("./actions/layers.js").createLayers> & ReturnType<typeof import("./actions/selection.js").createSelection> & ReturnType<typeof import("./actions/exports.js").createExports> & ReturnType<typeof import("./actions/edits.js").createEdits>["actions"] & ReturnType<typeof import("./actions/layers.js").createSplit>["actions"]} LayerActions
  */
 
-/** Everything the page can do once there is a picture; what is done to layers comes with the first of them. @param {Context} context @param {Start} start */
+/** The page's actions once there is a picture; those for layers are loaded with the first layers. @param {Context} context @param {Start} start */
 export function createActions(context, { history, jobs, actions }) {
   const loadLayerActions = onDemand(async () => {
     const [{ createEdits }, { createExports }, { createLayers, createSplit }, { createSelection }] = await Promise.all([

@@ -1,4 +1,4 @@
-/** Every word the page says, in the reader's language. The words are in static/i18n, one file a language. */
+/** The page's texts in the user's language, from static/i18n, one file per language. */
 
 /** @type {readonly {tag: NonNullable<Wire.DecomposeRequest["language"]>, name: string}[]} */
 export const LANGUAGES = [
@@ -20,8 +20,8 @@ const words = { ...english, ...own };
 const plurals = new Intl.PluralRules(language);
 
 /**
- * The words of a key, with values in their places. A key that the types could not foresee, as of a server that is newer
- * than this page, is said by its own name: nothing that is shown may fail for want of a word.
+ * The text of a key, with values inserted. An unknown key, such as one from a server newer than
+ * this page, is shown as its own name, so that a missing text never fails.
  * @param {Key} key
  * @param {Values} [values]
  */
@@ -35,7 +35,7 @@ function nameless(key) {
 }
 
 /**
- * The words for so many: of the keys `….one` and `….other` the one that the language takes.
+ * The text for a count: the language's choice of the keys `….one` and `….other`.
  * @param {Key extends infer K ? K extends `${infer S}.other` ? S : never : never} stem
  * @param {number} count
  * @param {Values} [values]
@@ -43,7 +43,7 @@ function nameless(key) {
 export const many = (stem, count, values = {}) =>
   t(/** @type {Key} */ (`${stem}.${plurals.select(count) === "one" ? "one" : "other"}`), { count, ...values });
 
-// Numbers as the page says them.
+// Formatting of numbers.
 
 /** @param {number} share   0–1 */
 export const percent = (share) =>
@@ -70,13 +70,13 @@ export const layerCount = (count) => many("count.layers", count);
 /** @param {number} width @param {number} height */
 export const size = (width, height) => t("number.size", { width, height });
 
-/** Formats by the names that people know: "PNG, JPEG, or SVG". @param {string[]} formats */
+/** A list of format names: "PNG, JPEG, or SVG". @param {string[]} formats */
 export const formatList = (formats) =>
   new Intl.ListFormat(document.documentElement.lang, { type: "disjunction" }).format(
     formats.map((format) => (format === "webp" ? "WebP" : format.toUpperCase())),
   );
 
-/** Things by their names: "A, B, and C". @param {string[]} names */
+/** A list of names: "A, B, and C". @param {string[]} names */
 export const listOf = (names) => new Intl.ListFormat(document.documentElement.lang).format(names);
 
 const AGES = /** @type {const} */ ([
@@ -97,10 +97,10 @@ export function ago(moment) {
   );
 }
 
-/** What people call an engine: in the words of the language, or by the name that a server gives one of its own. @param {string} engine */
+/** An engine's display name: translated, or the server's name. @param {string} engine */
 export const engineName = (engine) => words[`engine.name.${engine}`] ?? engine;
 
-/** Why an instruction was refused: in the words of the language, or as a server that is newer says it. @param {Pick<Try, "hint" | "reason">} refused */
+/** Why an instruction was refused: translated, or in the words of a newer server. @param {Pick<Try, "hint" | "reason">} refused */
 export function refusalOf({ hint, reason }) {
   const key = /** @type {Key} */ (`refusal.${hint?.reason}`);
   return key in words ? t(key, { part: hint?.part ?? "" }) : reason;

@@ -1,7 +1,7 @@
 /**
- * Every key: where it works, the words for it, and what it does. Those who listen ask `commandOf`, the help shows all of
- * it, and docs/page.md has it as a table. A key is its modifiers, then its name as events have it; Ctrl is ⌘ too. Keys
- * without a command belong to the browser or to a field. What stands last in a row does the same and is not shown.
+ * All keys: where they work, their description, and their command. Listeners call `commandOf`, the help shows all of
+ * them, and docs/page.md has them as a table. A key is its modifiers, then its name in events; Ctrl includes ⌘. Keys
+ * without a command belong to the browser or to a field. The last ones in a row are aliases and are not shown.
  *
  * @typedef {Record<string, string | null>} Keys
  * @typedef {readonly [words: Key, keys: Keys, more?: Keys]} Row
@@ -81,7 +81,7 @@ const COMMANDS = Object.fromEntries(
   Object.entries(KEYMAP).map(([place, rows]) => [place, Object.assign({}, ...rows.flatMap(([, keys, more = {}]) => [keys, more]))]),
 );
 
-/** What a key does in a place; Shift counts where it makes a difference. @param {keyof typeof KEYMAP} place @param {KeyboardEvent} event */
+/** The command of a key in a place; Shift counts only if it makes a difference. @param {keyof typeof KEYMAP} place @param {KeyboardEvent} event */
 export function commandOf(place, { key, ctrlKey, metaKey, altKey, shiftKey }) {
   const name = key === " " ? "Space" : key.length === 1 ? key.toUpperCase() : key;
   const modified = `${ctrlKey || metaKey ? "Ctrl " : ""}${altKey ? "Alt " : ""}`;
@@ -90,7 +90,7 @@ export function commandOf(place, { key, ctrlKey, metaKey, altKey, shiftKey }) {
 
 const SIGNS = /** @type {Record<string, string>} */ ({ ArrowLeft: "←", ArrowUp: "↑", ArrowRight: "→", ArrowDown: "↓", "-": "−" });
 
-/** The keys of a row as they are shown, one by one. @param {Keys} keys */
+/** The signs of a row's keys. @param {Keys} keys */
 export function signsOf(keys) {
   const pressed = Object.keys(keys).map((each) => each.split(" "));
   return [...pressed[0].slice(0, -1), ...pressed.map((each) => SIGNS[each.at(-1) ?? ""] ?? each.at(-1))];

@@ -60,7 +60,7 @@ document.body.prepend(
 );
 
 /**
- * What opens a dialog, which is loaded when it is first asked for.
+ * Returns a function that opens a dialog, which is loaded on first use.
  * @param {() => Promise<{element: HTMLDialogElement, open: () => void, render: (state: State) => void}>} load
  */
 function opening(load) {
@@ -78,7 +78,7 @@ function opening(load) {
       const { element, open } = await bring();
       if (element.open) return;
       open();
-      // What happens there is said there: under a modal nobody would hear of it.
+      // Notices must be inside the modal: below it they would be hidden.
       element.append(notice.element);
     });
 }
@@ -90,7 +90,7 @@ async function loadEditor() {
   render();
 }
 
-/** Render once for all changes of a moment. A view that fails is reported, and takes no other one with it. */
+/** Render once for all changes of a task. A failing view is reported and does not affect the others. */
 let due = false;
 const failing = new Set();
 function render() {
@@ -108,7 +108,7 @@ function render() {
   }
 }
 
-/** What follows from a change of a part of the state. @param {() => unknown} part @param {() => void} follow */
+/** Run a reaction to changes of a part of the state. @param {() => unknown} part @param {() => void} follow */
 function whenever(part, follow) {
   let before = part();
   store.addEventListener("change", () => {

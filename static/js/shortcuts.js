@@ -52,7 +52,7 @@ export function listenToKeys(store, actions, stage, layers) {
 
   const partOf = (/** @type {Layer} */ { id, name }) => /** @type {const} */ ({ kind: "layer", key: id, name });
 
-  /** Those that are here by now. @returns {Record<string, (layer: Layer) => void>} */
+  /** The commands that are already loaded. @returns {Record<string, (layer: Layer) => void>} */
   const layerCommands = () => ({
     copyLayer: actions.copyLayer,
     copyPicture: actions.copyPicture,
@@ -81,7 +81,7 @@ export function listenToKeys(store, actions, stage, layers) {
     remove: actions.remove,
   });
 
-  /** What is done to a group that is selected, in place of its topmost layer. @type {Record<string, (group: Part) => void>} */
+  /** Commands on a selected group, instead of its topmost layer. @type {Record<string, (group: Part) => void>} */
   const groupCommands = {
     raise: (group) => actions.step(group, 1),
     lower: (group) => actions.step(group, -1),
@@ -123,7 +123,7 @@ export function listenToKeys(store, actions, stage, layers) {
       const by = event.shiftKey ? FAR : 1;
       return () => actions.nudge(layer, nudge[0] * by, nudge[1] * by);
     }
-    // Text that is selected is what gets copied; arrows belong to sliders and choices that have the focus.
+    // Selected text takes precedence for copying; arrows belong to focused sliders and choices.
     if (command.startsWith("copy") && !getSelection()?.isCollapsed) return undefined;
     if (event.target instanceof HTMLInputElement && event.key.startsWith("Arrow") && !event.altKey) return undefined;
     const name = command || commandOf("layer", event);

@@ -1,6 +1,6 @@
 const MAX_KEPT = 26;
 
-/** Decoded pictures by address, the most recently used kept. An address names its content, so nothing goes stale. @param {Api} api */
+/** Decoded pictures by address, the most recently used kept. An address identifies its content, so nothing becomes stale. @param {Api} api */
 export function createBitmaps(api) {
   /** @type {Map<string, Promise<ImageBitmap>>} */
   const kept = new Map();
@@ -28,16 +28,16 @@ export function createBitmaps(api) {
 
   return {
     load,
-    /** What is on the stage stays, however much it is. @param {Iterable<string>} addresses */
+    /** Keep the pictures on the stage, regardless of the limit. @param {Iterable<string>} addresses */
     pin: (addresses) => {
       pinned = new Set(addresses);
     },
-    /** Whether the picture is on its way. @param {string} address */
+    /** Whether the picture is loading. @param {string} address */
     awaits: (address) => {
       const loading = kept.get(address);
       return loading !== undefined && !decoded.has(loading);
     },
-    /** The picture if it is there already. @param {string} address */
+    /** The picture if it is loaded. @param {string} address */
     peek: (address) => {
       const loading = kept.get(address);
       return (loading && decoded.get(loading)) ?? null;
@@ -46,16 +46,16 @@ export function createBitmaps(api) {
 }
 
 /**
- * Pictures that take each other's place, as previews do: the last one stays until the next one is there, so that nothing
+ * Pictures that replace each other, such as previews: the last one stays until the next one is loaded, so that nothing
  * flickers.
  *
  * @param {Bitmaps} bitmaps
- * @param {() => void} onready   another picture is there
+ * @param {() => void} onready   called after another picture is loaded
  */
 export function createHeld(bitmaps, onready) {
   /** @type {Map<string, string>} */
   const latest = new Map();
-  /** @type {Set<string>} what is gone, as previews are once their job has ended, is not asked for again and again */
+  /** @type {Set<string>} requested addresses, so that missing ones, such as previews of ended jobs, are not requested repeatedly */
   const asked = new Set();
   return (/** @type {string} */ key, /** @type {string} */ address) => {
     if (bitmaps.peek(address) !== null) latest.set(key, address);
@@ -66,13 +66,13 @@ export function createHeld(bitmaps, onready) {
 }
 
 /**
- * Smaller copies of pictures, each half as wide as the one before: what is drawn at a quarter of its size need not be
- * read in full for every frame.
+ * Mipmaps of pictures, each half as wide as the one before: a picture drawn at a quarter of its size need not be
+ * read at full size for every frame.
  *
- * @param {() => void} onready   another copy is there
+ * @param {() => void} onready   called after another copy is made
  */
 export function createLevels(onready) {
-  /** @type {WeakMap<ImageBitmap, Map<number, ImageBitmap | null>>} null while it is being made */
+  /** @type {WeakMap<ImageBitmap, Map<number, ImageBitmap | null>>} null during creation */
   const copies = new WeakMap();
 
   /** @param {ImageBitmap} bitmap @param {number} level */
@@ -85,7 +85,7 @@ export function createLevels(onready) {
   }
 
   /**
-   * The smallest copy that is sharp at a scale, as far as it has been made.
+   * The smallest existing copy that is sharp at a scale.
    * @param {ImageBitmap} bitmap
    * @param {number} scale   device pixels per pixel of the picture
    */

@@ -1,12 +1,12 @@
-/** Where the picture lies on the stage, in CSS pixels: a point p of the picture is at `p * scale + (x, y)`. */
+/** The picture's position on the stage, in CSS pixels: a point p of the picture is at `p * scale + (x, y)`. */
 
 const MIN_SCALE = 0.05;
 const MAX_SCALE = 32;
-/** This much of the picture stays in sight however far it is moved. */
+/** The part of the picture, in pixels, that always stays visible. */
 const KEEP = 48;
 
 /**
- * The whole picture, in the middle of the stage, never enlarged by more than `most`.
+ * The whole picture, centered on the stage, enlarged by at most `most`.
  * @param {Extent} stage
  * @param {Extent} picture
  * @param {{top: number, side: number, bottom: number}} margin
@@ -25,7 +25,7 @@ export function fit(stage, picture, margin, most = 2) {
 }
 
 /**
- * Enlarge about a point of the stage.
+ * Zoom about a point of the stage.
  * @param {Camera} camera
  * @param {number} factor
  * @param {{x: number, y: number}} point
@@ -38,7 +38,7 @@ export function zoomAt(camera, factor, point) {
 }
 
 /**
- * Move by so many pixels, as far as some of the picture stays in sight.
+ * Move by a number of pixels, as long as part of the picture stays visible.
  * @param {Camera} camera
  * @param {number} dx
  * @param {number} dy
@@ -55,17 +55,17 @@ export function panBy(camera, dx, dy, stage, picture) {
   };
 }
 
-/** What a key or a button zooms by. */
+/** The zoom factor of a key or a button. */
 export const STEP = 1.25;
 
 /**
- * A camera over a view, and one drawing a frame. Where it stands is its own business, not the store's.
+ * A camera over a view, which draws at most once per frame. Its position is not in the store.
  *
  * @param {object} about
- * @param {() => Extent} about.extent          of what the camera looks through
- * @param {() => Extent | null} about.content  of what it looks at
- * @param {() => Camera} about.home            where all of it is in sight
- * @param {() => void} about.draw              `camera` and `fitted` are up to date then
+ * @param {() => Extent} about.extent          of the view
+ * @param {() => Extent | null} about.content  of the content
+ * @param {() => Camera} about.home            shows all of it
+ * @param {() => void} about.draw              called with `camera` and `fitted` up to date
  */
 export function createViewport({ extent, content, home, draw }) {
   /** @type {Camera} */
@@ -91,7 +91,7 @@ export function createViewport({ extent, content, home, draw }) {
     schedule();
   }
 
-  /** @param {number} factor @param {Point} [point]   what stays where it is, else the middle */
+  /** @param {number} factor @param {Point} [point]   the fixed point, by default the center */
   function zoomBy(factor, point = { x: extent().width / 2, y: extent().height / 2 }) {
     move(zoomAt(camera, factor, point));
   }
@@ -108,7 +108,7 @@ export function createViewport({ extent, content, home, draw }) {
     get camera() {
       return camera;
     },
-    /** The camera in pixels of the screen. @returns {Camera} */
+    /** The camera in device pixels. @returns {Camera} */
     get sharp() {
       const ratio = devicePixelRatio;
       return { scale: camera.scale * ratio, x: camera.x * ratio, y: camera.y * ratio };
@@ -119,13 +119,13 @@ export function createViewport({ extent, content, home, draw }) {
   };
 }
 
-/** What keys do to a camera. @param {{zoomBy: (factor: number) => void, toFit: () => void}} camera @returns {Record<string, () => void>} */
+/** The camera's key commands. @param {{zoomBy: (factor: number) => void, toFit: () => void}} camera @returns {Record<string, () => void>} */
 export const zoomCommands = ({ zoomBy, toFit }) => ({ zoomIn: () => zoomBy(STEP), zoomOut: () => zoomBy(1 / STEP), fit: toFit });
 
-/** The camera as it was, where the next one looks the same: what was drawn for it is still good. @param {Camera} before @param {Camera} next */
+/** The previous camera if the next one is equal, so that its drawings stay valid. @param {Camera} before @param {Camera} next */
 const kept = (before, next) => (before.scale === next.scale && before.x === next.x && before.y === next.y ? before : next);
 
-/** Give a canvas a pixel for each of the screen's; whether that changed its size. @param {HTMLCanvasElement} canvas @param {HTMLElement} view */
+/** Resize a canvas to device pixels; returns whether its size changed. @param {HTMLCanvasElement} canvas @param {HTMLElement} view */
 export function fitCanvas(canvas, view) {
   const [width, height] = [view.clientWidth, view.clientHeight].map((side) => Math.round(side * devicePixelRatio));
   if (canvas.width === width && canvas.height === height) return false;

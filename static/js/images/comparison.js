@@ -7,21 +7,21 @@ import { drawDifference } from "./difference.js";
 import { canvas2d, contentBox, grow } from "./pixels.js";
 
 /**
- * A version of a layer, or two of them, by themselves or in the picture.
+ * One or two versions of a layer, alone or in the picture.
  *
  * @typedef {object} Pair
  * @property {Doc} doc
  * @property {Layer} layer
  * @property {string} before            the picture of a version
  * @property {string | null} after
- * @property {string} [home]            the picture that says what is looked at, where that is not the one before
+ * @property {string} [home]            the picture that determines the view, if not the one before
  * @property {"layer" | "picture"} where
  */
 
 const MARGINS = { side: 16, top: 60, bottom: 60 };
-/** A small thing is enlarged this much at most. */
+/** The largest enlargement of small content. */
 const MOST = 8;
-/** Of the height, what a margin may take. */
+/** The largest margin, relative to the height. */
 const SHARE = 0.2;
 
 /** A document for each. @param {Pair} pair @returns {Doc[]} */
@@ -36,12 +36,12 @@ export function docsOf({ doc, layer, before, after, where }) {
   return [before, after].filter((image) => image !== null).map(where === "layer" ? alone : within);
 }
 
-/** Whether two pairs are the same in all that is drawn. @param {Pair | null} a @param {Pair} b */
+/** Whether two pairs have the same drawing. @param {Pair | null} a @param {Pair} b */
 export const samePair = (a, b) =>
   a !== null && /** @type {const} */ (["doc", "layer", "before", "after", "where"]).every((part) => a[part] === b[part]);
 
 /**
- * All that there is to see, in the middle: of the picture, or of the layer's own content.
+ * A camera that shows the whole picture, or the layer's own content, centered.
  * @param {Pair} pair
  * @param {{width: number, height: number}} extent
  * @param {Bitmaps} bitmaps
@@ -59,8 +59,8 @@ export function cameraFor({ where, before, after, layer, doc, home = before }, e
 }
 
 /**
- * Two documents next to each other, under a slider, in turn, or as what differs. Each is drawn once for a camera, at the
- * resolution of the screen; a slider that moves only puts the two drawings together again.
+ * Two documents side by side, under a slider, alternating, or as a difference. Each is drawn once per camera, at the
+ * resolution of the screen; moving the slider only recombines the two drawings.
  *
  * @typedef {object} Scene
  * @property {Doc} before
@@ -68,11 +68,11 @@ export function cameraFor({ where, before, after, layer, doc, home = before }, e
  * @property {string} touched    the layer that differs
  * @property {How} how
  * @property {Camera} camera     of each pane
- * @property {number} share      where the slider parts the two, 0–1
- * @property {boolean} held      whether the one before is looked at
+ * @property {number} share      the slider's position, 0–1
+ * @property {boolean} held      whether the one before is shown
  */
 
-/** @param {Bitmaps} bitmaps @param {() => void} onready   something can be drawn more sharply */
+/** @param {Bitmaps} bitmaps @param {() => void} onready   called when something can be drawn more sharply */
 export function createVersus(bitmaps, onready) {
   const composite = createCompositor(bitmaps, createLevels(onready));
   const [first, second, difference] = [canvas2d(1, 1), canvas2d(1, 1), canvas2d(1, 1)];
@@ -100,7 +100,7 @@ export function createVersus(bitmaps, onready) {
       });
     },
 
-    /** Put what was drawn onto a canvas. @param {CanvasRenderingContext2D} context @param {Scene} scene */
+    /** Copy the drawings to a canvas. @param {CanvasRenderingContext2D} context @param {Scene} scene */
     show: (context, { after, how, share, held }) => {
       const { width, height } = context.canvas;
       context.clearRect(0, 0, width, height);

@@ -2,17 +2,17 @@ import { EMPTY_DOC, newLayer, PLAIN, PLAIN_GROUP } from "./doc.js";
 import { EMPTY_TIMELINE } from "./initial.js";
 
 /**
- * What a project keeps of the state, as JSON: the document with its undo history, so that the pictures it may come back
- * to stay alive on the server, and what is at work in it.
+ * The saved part of the state, as JSON: the document with its undo history, so that the server keeps the pictures in
+ * it, and the running jobs.
  */
 
-/** What brings a document to the next format, that of format 1 first. @type {((kept: any) => any)[]} */
+/** The upgrades of a document to the next format, that of format 1 first. @type {((kept: any) => any)[]} */
 const STEPS = [
-  // Layers could not be turned or stretched, and groups were names alone: what is left out says just that.
+  // Layers had no rotation or stretch, and groups only names: missing fields have these defaults.
   (kept) => kept,
 ];
 const FORMAT = STEPS.length + 1;
-/** What a server takes of a document, with room to spare. */
+/** The server's limit of a document, with a margin. */
 const MAX_LENGTH = 1_900_000;
 
 /** @param {State} state */
@@ -28,7 +28,7 @@ export function snapshot(state) {
   return { format: FORMAT, ...packed(state), settings, edits, jobs, selected, folded };
 }
 
-/** The timeline with as much of its past as there is room for. @param {Timeline} timeline */
+/** The timeline with as much of its past as fits. @param {Timeline} timeline */
 function packed({ doc, past, future }) {
   let [kept, ahead] = [past, future];
   let content = pack({ doc, past: kept, future: ahead });
@@ -40,7 +40,7 @@ function packed({ doc, past, future }) {
   return content;
 }
 
-/** The document was kept by a newer version of the page. */
+/** The document was saved by a newer version of the page. */
 export class NewerError extends Error {}
 
 /** @param {any} kept   what `snapshot` made, in this version or an older one @returns {{timeline: Timeline, patch: Partial<State>}} */
@@ -57,7 +57,7 @@ function upgraded(kept) {
   return STEPS.slice(format - 1).reduce((older, step) => step(older), kept);
 }
 
-/** What a change of the state must differ in to be worth keeping. @param {State} state @returns {unknown[]} */
+/** The parts of the state whose changes are saved. @param {State} state @returns {unknown[]} */
 export const partsOf = ({ doc, past, future, settings, edits, jobs, project }) => [
   doc,
   past,
@@ -68,10 +68,10 @@ export const partsOf = ({ doc, past, future, settings, edits, jobs, project }) =
   project?.name,
 ];
 
-/** Whether two snapshots show the same work; how and when it was done does not count. @param {any} a @param {any} b */
+/** Whether two snapshots show the same work; the way and time of the changes do not count. @param {any} a @param {any} b */
 export const sameWork = (a, b) => workOf(a) === workOf(b);
 
-/** Whether two snapshots have the same at work and in preparation. @param {any} a @param {any} b */
+/** Whether two snapshots have the same jobs and drafts. @param {any} a @param {any} b */
 export const sameDrafts = (a, b) => draftsOf(a) === draftsOf(b);
 
 /** @param {any} kept */
@@ -97,7 +97,7 @@ export function pack({ doc, past, future }) {
     places.set(layer, known);
     return known;
   };
-  // JSON leaves out what is undefined.
+  // JSON omits undefined values.
   const packStack = (/** @type {Result} */ each) => ({ ...each, frame: each.frame ?? undefined, layers: each.layers.map(place) });
   const packDoc = (/** @type {Doc} */ each) => ({ ...packStack(each), others: each.others.map(packStack) });
   const packSteps = (/** @type {readonly Step[]} */ steps) => steps.map((step) => ({ ...step, gesture: null, doc: packDoc(step.doc) }));
@@ -128,8 +128,8 @@ export function unpack(packed) {
 }
 
 /**
- * A stack as requests have it, from a file of layers or from a program that has made a project of it. Its layers are
- * called by their places, so that they are the same ones each time it is read, until the page keeps them.
+ * A stack in the form of requests, from a layered file or from a program that created a project. Its layers get their
+ * index as id, so that every read gives the same ids, until the page saves them.
  * @param {any} stack @returns {Doc}
  */
 function docOf({ width, height, picture, layers, groups = {} }) {
@@ -150,10 +150,10 @@ function docOf({ width, height, picture, layers, groups = {} }) {
 /** @param {Record<string, Partial<Group>>} groups   as files have them */
 const fullGroups = (groups) => Object.fromEntries(Object.entries(groups).map(([label, group]) => [label, { ...PLAIN_GROUP, ...group }]));
 
-// What this browser keeps. Storage that is full or blocked keeps nothing, and the page goes on without it.
+// Local storage. If it is full or blocked, nothing is saved and the page works without it.
 
 /**
- * @typedef {{version: number, name: string, document: any}} Unsaved   changes of a project that the server has not got yet
+ * @typedef {{version: number, name: string, document: any}} Unsaved   a project's changes that are not on the server yet
  */
 
 const UNSAVED = "llm-dit.unsaved.";
@@ -169,7 +169,7 @@ export const keepUnsaved = (id, unsaved) => write(UNSAVED + id, JSON.stringify(u
 /** @param {string} id */
 export const forgetUnsaved = (id) => attempt(() => localStorage.removeItem(UNSAVED + id), undefined);
 
-/** How long work took on this server, for estimates. @returns {Record<string, number>} */
+/** The measured paces of this server, for estimates. @returns {Record<string, number>} */
 export const loadSpeeds = () => read(SPEEDS) ?? {};
 
 /** @param {Record<string, number>} speeds */
@@ -177,7 +177,7 @@ export const keepSpeeds = (speeds) => write(SPEEDS, JSON.stringify(speeds));
 
 /** @typedef {{project: string, projectName: string, layerId?: string, name?: string, instruction?: string}} JobNote   `name`: of the layer */
 
-/** What this browser's jobs are for, by their ids: the server does not know. @returns {Record<string, JobNote>} */
+/** The purposes of this browser's jobs by id, which the server does not store. @returns {Record<string, JobNote>} */
 export const notedJobs = () => read(JOBS) ?? {};
 
 /** @param {string} id @param {JobNote} note */
@@ -190,7 +190,7 @@ export function forgetJobs(ids) {
   if (kept.length < notes.length) write(JOBS, JSON.stringify(Object.fromEntries(kept)));
 }
 
-/** Keep a choice, as boot.js reads it before the first paint. @param {"theme" | "language"} name @param {string} choice */
+/** Save a choice, which boot.js reads before the first paint. @param {"theme" | "language"} name @param {string} choice */
 export const keepChoice = (name, choice) => write(`llm-dit.${name}`, choice);
 
 /** @param {string} key */

@@ -8,7 +8,7 @@ import { inAllResults } from "./results.js";
 export const MAX_STEPS = 100;
 
 /**
- * Carry out a command; the same timeline when it changes nothing. Commands in a row with one `gesture` (a slider that
+ * Execute a command; returns the same timeline if nothing changes. Commands in a row with one `gesture` (a slider that
  * is being dragged) are one step.
  *
  * @param {Timeline} timeline
@@ -49,7 +49,7 @@ export function redo(timeline) {
 
 /** @typedef {{doc: Doc, step: Step | null, index: number}} HistoryState   `step` says what made it, `index` is how many steps lie before it */
 
-/** The states that undo and redo travel through, the oldest first; what was before there was a picture is none. @param {Timeline} timeline @returns {HistoryState[]} */
+/** The states of undo and redo, the oldest first, without the state before there was a picture. @param {Timeline} timeline @returns {HistoryState[]} */
 export function statesOf({ doc, past, future }) {
   const ahead = [...future].reverse();
   const docs = [...past.map((step) => step.doc), doc, ...ahead.map((step) => step.doc)];
@@ -57,7 +57,7 @@ export function statesOf({ doc, past, future }) {
   return docs.map((each, index) => ({ doc: each, step: steps[index], index })).filter((state) => state.doc.width > 0);
 }
 
-/** The timeline with its document so many steps after the first one. @param {Timeline} timeline @param {number} index @returns {Timeline} */
+/** The timeline with its document at an index of steps. @param {Timeline} timeline @param {number} index @returns {Timeline} */
 export function goTo(timeline, index) {
   let there = timeline;
   while (there.past.length > index) there = undo(there);
@@ -102,7 +102,7 @@ export function addVersion({ doc, past, future }, id, version) {
   return { timeline: { doc: renew(doc), past: steps(past), future: steps(future) }, index: versions.length - 1 };
 }
 
-/** The function with one result for one value, so that what was shared stays shared. @template {object} T @param {(value: T) => T} change */
+/** Memoize a function by value, so that shared values stay shared. @template {object} T @param {(value: T) => T} change */
 function sharing(change) {
   /** @type {Map<T, T>} */
   const changed = new Map();
@@ -135,15 +135,15 @@ export class Store extends EventTarget {
     this.#set(patch);
   }
 
-  /** Say something that goes by itself. @param {string} text @param {NoticeAction | null} [action] */
+  /** Show a notice that disappears by itself. @param {string} text @param {NoticeAction | null} [action] */
   say(text, action = null) {
     this.#set({ notice: { text, action } });
   }
 
   /**
-   * Change the document by a command; false when it changes nothing.
+   * Change the document by a command; false if nothing changes.
    * @param {Command} command
-   * @param {ViewPatch} [patch]   what else changes in the same moment
+   * @param {ViewPatch} [patch]   other changes at the same time
    */
   run(command, patch = {}) {
     const timeline = record(this.#timeline, command);
@@ -165,13 +165,13 @@ export class Store extends EventTarget {
     this.#travel(redo(this.#timeline));
   }
 
-  /** Undo or redo until so many steps lie before the document. @param {number} index */
+  /** Undo or redo to an index of steps. @param {number} index */
   goTo(index) {
     this.#travel(goTo(this.#timeline, index));
   }
 
   /**
-   * Keep a picture as another version of a layer, whatever is undone. Returns its index, -1 when the layer is gone.
+   * Add a version to a layer, independent of undo. Returns its index, -1 if the layer does not exist.
    * @param {string} id
    * @param {Version} version
    */
@@ -181,7 +181,7 @@ export class Store extends EventTarget {
     return index;
   }
 
-  /** Take in another document with its own past. @param {Timeline} timeline @param {ViewPatch} patch */
+  /** Load another document with its own history. @param {Timeline} timeline @param {ViewPatch} patch */
   load(timeline, patch) {
     this.#set({ ...timeline, ...patch });
   }
@@ -198,7 +198,7 @@ export class Store extends EventTarget {
 
   /** @param {Partial<State>} patch */
   #set(patch) {
-    // A layer that is selected is selected by itself, unless it is said that its group is, or others are besides.
+    // Selecting a layer clears the selected group and other layers, unless the patch sets them.
     const alone = patch.selected !== undefined && patch.selected !== this.#state.selected ? { group: null, also: [] } : {};
     this.#state = { ...this.#state, ...alone, ...patch };
     this.dispatchEvent(new Event("change"));

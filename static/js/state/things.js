@@ -1,17 +1,17 @@
 import { capabilitiesOf, mostLayers } from "./initial.js";
 
-/** Boxes with names: what is in each becomes a layer of its own, by an engine that can be told so. */
+/** Named boxes: the content of each becomes a separate layer, if the engine supports it. */
 
-/** Whether the engine can be told. @param {State} state */
+/** Whether the engine supports boxes. @param {State} state */
 export const takesThings = (state) => capabilitiesOf(state).decompose.includes("regions");
 
-/** The boxes on a picture; those on another one mean nothing on it. @param {Partial<Settings>} settings @param {{image: string} | null} picture @returns {readonly Thing[]} */
+/** The boxes on a picture; those on another one are ignored. @param {Partial<Settings>} settings @param {{image: string} | null} picture @returns {readonly Thing[]} */
 export const thingsOn = ({ things }, picture) => (picture !== null && things?.picture === picture.image ? things.boxes : []);
 
-/** How many more boxes there is a layer for, negative where there are too many: one layer is for the rest. @param {State} state */
+/** The number of further boxes, negative if there are too many: one layer is for the rest. @param {State} state */
 export const roomFor = (state) => mostLayers(state) - 1 - thingsOn(state.settings, state.doc.picture).length;
 
-/** Whether boxes keep the picture from being taken apart. @param {State} state */
+/** Whether too many boxes prevent a decomposition. @param {State} state */
 export const hasTooMany = (state) => takesThings(state) && roomFor(state) < 0 && thingsOn(state.settings, state.doc.picture).length > 0;
 
 /** @param {readonly Thing[]} things @returns {Wire.NamedRegion[]} */
@@ -21,7 +21,7 @@ export const regionsOf = (things) =>
 /** @param {number} value @param {number} least @param {number} most */
 const within = (value, least, most) => Math.min(Math.max(value, least), most);
 
-/** What two places in a document lie around, in whole pixels of its picture; null for nothing. @param {readonly Point[]} places @param {Doc} doc @returns {Box | null} */
+/** The box between two points of a document, in whole pixels of its picture; null if empty. @param {readonly Point[]} places @param {Doc} doc @returns {Box | null} */
 export function boxAround(places, { picture, ...doc }) {
   if (picture === null) return null;
   const inside = (/** @type {number} */ value, /** @type {"width" | "height"} */ side) =>
@@ -31,7 +31,7 @@ export function boxAround(places, { picture, ...doc }) {
   return left < right && top < bottom ? { x: left, y: top, width: right - left, height: bottom - top } : null;
 }
 
-/** The smallest of the boxes around a place in a document. @param {readonly Thing[]} things @param {Point} place @param {Doc} doc */
+/** The smallest box around a point of a document. @param {readonly Thing[]} things @param {Point} place @param {Doc} doc */
 export function thingAt(things, { x, y }, { picture, ...doc }) {
   if (picture === null) return null;
   const [right, down] = [(x / doc.width) * picture.width, (y / doc.height) * picture.height];
@@ -39,7 +39,7 @@ export function thingAt(things, { x, y }, { picture, ...doc }) {
   return around.sort((a, b) => a.width * a.height - b.width * b.height)[0] ?? null;
 }
 
-/** A box in the middle, beside so many that were put there before. @param {Extent} picture @param {number} before @returns {Box} */
+/** A box near the center, offset by the number of earlier ones. @param {Extent} picture @param {number} before @returns {Box} */
 export function boxAmid({ width, height }, before) {
   const [across, down] = [Math.ceil(width / 3), Math.ceil(height / 3)];
   const place = (/** @type {number} */ side, /** @type {number} */ length) =>
@@ -47,7 +47,7 @@ export function boxAmid({ width, height }, before) {
   return { x: place(width, across), y: place(height, down), width: across, height: down };
 }
 
-/** A box a hundredth of the picture further that way, or so much larger. @param {Thing} thing @param {Point} by @param {boolean} sizes @param {Extent} picture @returns {Thing} */
+/** A box moved or resized by a hundredth of the picture. @param {Thing} thing @param {Point} by @param {boolean} sizes @param {Extent} picture @returns {Thing} */
 export function nudged(thing, by, sizes, { width, height }) {
   const step = Math.max(1, Math.round(Math.max(width, height) / 100));
   const [right, down] = [by.x * step, by.y * step];
@@ -56,7 +56,7 @@ export function nudged(thing, by, sizes, { width, height }) {
 }
 
 /**
- * Which part of a box a place in a document holds: a corner, by its signs, the box itself, (0, 0), or nothing, null.
+ * The part of a box at a point of a document: a corner, by its signs; the box itself, (0, 0); or null for none.
  * @param {Thing} thing
  * @param {Point} place
  * @param {number} reach   of a corner, in the document
@@ -75,7 +75,7 @@ export function holdOf({ x, y, width, height }, place, reach, { picture, ...doc 
   return place.x >= left && place.x <= right && place.y >= top && place.y <= bottom ? { x: 0, y: 0 } : null;
 }
 
-/** A box moved by its inside, or with one corner elsewhere; it stays on the picture and keeps a pixel. @param {Thing} thing @param {Point} hold @param {Point} by   in the document @param {Doc} doc @returns {Thing} */
+/** A box dragged by its inside or a corner; it stays on the picture and has at least one pixel. @param {Thing} thing @param {Point} hold @param {Point} by   in the document @param {Doc} doc @returns {Thing} */
 export function dragged(thing, hold, by, { picture, ...doc }) {
   if (picture === null) return thing;
   const along = (/** @type {"x" | "y"} */ axis, /** @type {"width" | "height"} */ side) => {

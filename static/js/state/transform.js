@@ -2,17 +2,17 @@ import { command, onLayers } from "./commands.js";
 import { matrixOf, OFFSET_LIMIT, placeBox, SCALE_LIMITS, toOffset, withLayers } from "./doc.js";
 
 /**
- * Layers that are moved, sized, turned and mirrored together, as one thing with a frame around what there is to see of them.
+ * Moves, resizes, rotates and mirrors layers together, in a frame around their visible content.
  *
- * @typedef {{layer: Layer, box: Box}} Part   `box`: what there is to see of the layer, in its own pixels
- * @typedef {Box & {angle: number}} Frame   a box turned about its middle, in degrees clockwise
+ * @typedef {{layer: Layer, box: Box}} Part   `box`: the layer's visible content, in its own pixels
+ * @typedef {Box & {angle: number}} Frame   a box rotated about its center, in degrees clockwise
  *
  * @typedef {object} Change
  * @property {Point} from
- * @property {Point} [to]        where that point goes; else it stays
- * @property {number} [across]   how many times as wide; negative mirrors
- * @property {number} [down]     how many times as high
- * @property {number} [axes]     by how many degrees clockwise the two are turned
+ * @property {Point} [to]        the new position of that point; by default it stays
+ * @property {number} [across]   horizontal factor; negative mirrors
+ * @property {number} [down]     vertical factor
+ * @property {number} [axes]     rotation of these two axes, in degrees clockwise
  * @property {number} [turn]     degrees clockwise, after all that
  */
 
@@ -31,7 +31,7 @@ export function around(boxes) {
   return { x, y, width: right - x, height: bottom - y };
 }
 
-/** The frame of one layer is turned with it; that of several is the box around them. @param {readonly Part[]} parts   at least one @returns {Frame} */
+/** The frame of one layer is rotated with it; that of several is their bounding box. @param {readonly Part[]} parts   at least one @returns {Frame} */
 export function frameOf(parts) {
   if (parts.length > 1) return { ...around(parts.map(seenBox)), angle: 0 };
   const [{ layer, box }] = parts;
@@ -40,7 +40,7 @@ export function frameOf(parts) {
   return { x: middle.x - width / 2, y: middle.y - height / 2, width, height, angle: layer.rotation };
 }
 
-/** A point by its distance from the middle of a frame along the frame's sides, each 1 at an edge. @param {Frame} frame @param {Point} hold @returns {Point} */
+/** A point from frame coordinates: (0, 0) at the center, ±1 at the edges. @param {Frame} frame @param {Point} hold @returns {Point} */
 export function pointOn(frame, hold) {
   const [middle, way] = [middleOf(frame), rotated({ x: (hold.x * frame.width) / 2, y: (hold.y * frame.height) / 2 }, frame.angle)];
   return { x: middle.x + way.x, y: middle.y + way.y };
@@ -56,8 +56,8 @@ export function rotated({ x, y }, angle) {
 export const toAngle = (angle) => Math.round((angle - 360 * Math.ceil((angle - 180) / 360)) * 100) / 100 || 0;
 
 /**
- * How a layer lies after a change. It keeps its right angles: one that is stretched along other sides than its own gets as
- * much wider and higher as its sides do.
+ * A layer's transform after a change. It keeps its right angles: one that is stretched along other axes than its own is
+ * scaled by the factors of its sides.
  * @param {Layer} layer @param {Change} change
  */
 export function transformed(layer, { from, to = from, across = 1, down = 1, axes = 0, turn = 0 }) {
@@ -70,7 +70,7 @@ export function transformed(layer, { from, to = from, across = 1, down = 1, axes
   const stretch = even ? layer.stretch : fitting((layer.stretch * layer.scale * higher) / scale, STRETCH_LIMITS);
   const [flipX, flipY] = [across < 0 !== layer.flipX, down < 0 !== layer.flipY];
   const rotation = toAngle(axes + (across < 0 === down < 0 ? own : -own) + turn);
-  // What the limits have taken off is taken off the way from the point that stays, too.
+  // If limits reduce the scale, reduce the distance from the fixed point as well.
   const [kept, keptDown] = [scale / (layer.scale * wider), (scale * stretch) / (layer.scale * layer.stretch * higher)];
   const middle = placed(layer, { x: layer.width / 2, y: layer.height / 2 });
   const way = rotated({ x: middle.x - from.x, y: middle.y - from.y }, -axes);
@@ -80,7 +80,7 @@ export function transformed(layer, { from, to = from, across = 1, down = 1, axes
   return { ...next, x: toOffset(to.x + end.x - start.x), y: toOffset(to.y + end.y - start.y) };
 }
 
-/** Where a pixel of a layer is seen. @param {Placed} layer @param {Point} point @returns {Point} */
+/** A layer's pixel in the document. @param {Placed} layer @param {Point} point @returns {Point} */
 function placed(layer, { x, y }) {
   const [a, b, c, d, e, f] = matrixOf(layer);
   return { x: a * x + c * y + e, y: b * x + d * y + f };
@@ -95,7 +95,7 @@ export const transform = (layers, change, title = "command.transform", alone = f
 
 /** @param {readonly Layer[]} layers @param {number} dx @param {number} dy */
 export function moveBy(layers, dx, dy) {
-  // All by the same whole pixels, also where one of them can go no further.
+  // Move all by the same whole pixels, even if one of them reaches a limit.
   const within = (/** @type {"x" | "y"} */ axis, /** @type {number} */ way) => {
     const [least, most] = [Math.min(...layers.map((layer) => layer[axis])), Math.max(...layers.map((layer) => layer[axis]))];
     return Math.min(OFFSET_LIMIT - most, Math.max(-OFFSET_LIMIT - least, Math.round(way)));
@@ -104,14 +104,14 @@ export function moveBy(layers, dx, dy) {
   return onLayers("command.place", layers, ({ x, y }) => ({ x: x + right, y: y + under }), `place ${layers.map(({ id }) => id)}`);
 }
 
-/** Mirror layers within the frame around them, as they are seen. @param {readonly Part[]} parts @param {"flipX" | "flipY"} axis */
+/** Mirror layers within the frame around them, in the document's axes. @param {readonly Part[]} parts @param {"flipX" | "flipY"} axis */
 export function mirror(parts, axis) {
   const change = { from: middleOf(frameOf(parts)), ...(axis === "flipX" ? { across: -1 } : { down: -1 }) };
   const layers = parts.map(({ layer }) => layer);
   return transform(layers, change, "command.flip", true);
 }
 
-/** Another canvas: a box in the one of now, from which its layers and its picture keep their places. @param {Box} box */
+/** Set the canvas to a box in the current one; layers and picture keep their positions. @param {Box} box */
 export const setCanvas = (box) =>
   command("command.canvas", {}, (doc) => {
     const [left, top] = [Math.round(box.x), Math.round(box.y)];
@@ -123,7 +123,7 @@ export const setCanvas = (box) =>
     return withLayers({ ...doc, width, height, frame }, moved);
   });
 
-// Where layers lie among others.
+// Alignment of layers.
 
 /** @typedef {"left" | "center" | "right" | "top" | "middle" | "bottom"} Alignment */
 const SIDES = /** @type {Record<Alignment, [axis: "x" | "y", share: number]>} */ ({
@@ -144,7 +144,7 @@ export function align(parts, how, canvas) {
   return shift("command.align", parts, axis, (index) => start + share * (length - boxes[index].length) - boxes[index].start);
 }
 
-/** Leave as much room between each layer and the next, the outermost where they are. @param {readonly Part[]} parts   at least three @param {"x" | "y"} axis */
+/** Space layers evenly; the outermost ones stay. @param {readonly Part[]} parts   at least three @param {"x" | "y"} axis */
 export function distribute(parts, axis) {
   const boxes = spans(parts, axis);
   const order = [...boxes].sort((a, b) => a.start + a.length / 2 - b.start - b.length / 2);
@@ -154,7 +154,7 @@ export function distribute(parts, axis) {
   return shift("command.distribute", parts, axis, (index) => before(order.indexOf(boxes[index])) - boxes[index].start);
 }
 
-/** What each layer takes up along an axis. @param {readonly Part[]} parts @param {"x" | "y"} axis */
+/** Each layer's span along an axis. @param {readonly Part[]} parts @param {"x" | "y"} axis */
 const spans = (parts, axis) => parts.map(seenBox).map((box) => ({ start: box[axis], length: box[LENGTHS[axis]] }));
 
 /** @param {{start: number, length: number}[]} boxes */
@@ -170,15 +170,15 @@ function shift(title, parts, axis, way) {
   return onLayers(title, layers, (layer) => ({ [axis]: places.get(layer.id) }));
 }
 
-/** @typedef {{x: readonly number[], y: readonly number[]}} Lines   along which something lies, in the document */
+/** @typedef {{x: readonly number[], y: readonly number[]}} Lines   for alignment, in the document */
 
-/** The edges and middles of boxes. @param {readonly Box[]} boxes @returns {Lines} */
+/** The edges and centers of boxes. @param {readonly Box[]} boxes @returns {Lines} */
 export const linesOf = (boxes) => ({
   x: boxes.flatMap(({ x, width }) => [x, x + width / 2, x + width]),
   y: boxes.flatMap(({ y, height }) => [y, y + height / 2, y + height]),
 });
 
-/** The line that is nearest to any of some places, and the way there; null where none is within reach. @param {readonly number[]} places @param {readonly number[]} lines @param {number} reach @returns {{line: number, by: number} | null} */
+/** The line nearest to any of the places, and the offset to it; null if none is within reach. @param {readonly number[]} places @param {readonly number[]} lines @param {number} reach @returns {{line: number, by: number} | null} */
 export function nearest(places, lines, reach) {
   const ways = places.flatMap((place) => lines.map((line) => ({ line, by: line - place }))).filter(({ by }) => Math.abs(by) <= reach);
   return ways.reduce(
@@ -188,11 +188,11 @@ export function nearest(places, lines, reach) {
 }
 
 /**
- * What a drag of a handle does to a frame, and the lines that it was drawn to.
+ * A frame after a drag of a handle, and the lines to which it snapped.
  * @param {Frame} frame
  * @param {Point} hold
- * @param {Point} way   that the pointer has gone, in the document
- * @param {{free: boolean, centered: boolean}} held   `free`: a corner need not keep the ratio; `centered`: the middle stays, not what is across
+ * @param {Point} way   of the pointer, in the document
+ * @param {{free: boolean, centered: boolean}} held   `free`: a corner need not keep the ratio; `centered`: the center stays, not the opposite side
  * @param {Lines} lines
  * @param {number} reach   of a line, in the document; below 0 for none
  */
@@ -203,7 +203,7 @@ export function sized(frame, hold, way, { free, centered }, lines, reach) {
   const factors = (/** @type {Point} */ end) => {
     const to = { across: hold.x === 0 ? 1 : end.x / far.x, down: hold.y === 0 ? 1 : end.y / far.y };
     if (!even) return to;
-    // Only the way along the diagonal counts, so the corner stays under a pointer that strays from it.
+    // Only the movement along the diagonal counts, so that the corner follows a pointer beside it.
     const along = (end.x * far.x + end.y * far.y) / (far.x ** 2 + far.y ** 2);
     return { across: along, down: along };
   };
@@ -215,7 +215,7 @@ export function sized(frame, hold, way, { free, centered }, lines, reach) {
     x: Math.abs(moves.x) > 0.5 ? nearest([from.x + end.x], lines.x, reach) : null,
     y: Math.abs(moves.y) > 0.5 ? nearest([from.y + end.y], lines.y, reach) : null,
   };
-  // A corner that keeps the ratio can follow one line only.
+  // A corner that keeps the ratio can snap to only one line.
   if (even && found.x !== null && found.y !== null) found[Math.abs(found.x.by) > Math.abs(found.y.by) ? "x" : "y"] = null;
   const drawn = { x: end.x + (found.x?.by ?? 0), y: end.y + (found.y?.by ?? 0) };
   if (even && found.x !== null) [across, down] = [(across * drawn.x) / end.x, (down * drawn.x) / end.x];

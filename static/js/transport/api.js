@@ -1,7 +1,7 @@
 import { t } from "../i18n.js";
 import { nameOf } from "../images/files.js";
 
-/** A request that failed; `message` is fit to be shown. */
+/** A failed request; `message` can be shown to the user. */
 export class ApiError extends Error {
   /** @param {string} message @param {{status?: number, code?: string, param?: string | null}} [about] */
   constructor(message, { status = 0, code = "unreachable", param = null } = {}) {
@@ -12,28 +12,28 @@ export class ApiError extends Error {
   }
 }
 
-/** The text to show for whatever was thrown. @param {unknown} error */
+/** The text to show for any error. @param {unknown} error */
 export const messageOf = (error) => (error instanceof ApiError ? error.message : t("error.unexpected"));
 
-/** Which error it is, as the server names it. @param {unknown} error */
+/** The server's code of an error. @param {unknown} error */
 export const codeOf = (error) => (error instanceof ApiError ? error.code : "unexpected");
 
-/** The field of the request that is wrong, if it is one. @param {unknown} error */
+/** The invalid field of the request, if any. @param {unknown} error */
 export const paramOf = (error) => (error instanceof ApiError ? error.param : null);
 
 /** @param {unknown} error */
 export const statusOf = (error) => (error instanceof ApiError ? error.status : -1);
 
-/** Ask for a path of the service. @param {string} path @param {RequestInit} [init] */
+/** Request a path of the service. @param {string} path @param {RequestInit} [init] */
 export const send = (path, init) => ask(base + path, init);
 
-/** Ask for an address as the service gave it. @param {string} address @param {RequestInit} [init] */
+/** Request an address from the service. @param {string} address @param {RequestInit} [init] */
 export async function ask(address, init) {
   const response = await fetch(address, init).catch(() => null);
   if (response === null) throw new ApiError(t("error.unreachable"));
   if (response.ok) return response;
   if (response.status === 401) {
-    // The login no longer holds: the page's own address asks for the token. Nothing after this may act on the failure.
+    // The login has expired: the page's own address asks for the token. Nothing after this may act on the failure.
     location.reload();
     return new Promise(() => {});
   }
@@ -42,7 +42,7 @@ export async function ask(address, init) {
   throw new ApiError(message, { status: response.status, code: problem.code ?? "error", param: problem.error?.param });
 }
 
-/** What comes as a file, under the name that the server gives it. @param {Response} response */
+/** A response as a file with the server's name. @param {Response} response */
 const fileOf = async (response) => new File([await response.blob()], nameOf(response.headers.get("Content-Disposition")));
 
 /** @param {string} path */
@@ -52,17 +52,17 @@ const getJson = async (path) => (await send(path)).json();
 const sendJson = (method, path, body, { headers = {}, ...init } = {}) =>
   send(path, { method, headers: { "Content-Type": "application/json", ...headers }, body: JSON.stringify(body), ...init });
 
-/** The path below which this page's service is: "" at the root of its host, "/studio" behind a proxy that has it there. */
+/** The service's base path: "" at the root of its host, "/studio" behind a proxy with that prefix. */
 export const base = new URL("../../..", import.meta.url).pathname.slice(0, -1);
 
 /** @typedef {{name: string, document: any, thumbnail?: string | null}} Content */
 
-/** Above this the browser refuses to send a request that outlives the page. */
+/** The browser's limit for keepalive requests. */
 const KEEPALIVE_BYTES = 60_000;
 
 const at = (/** @type {string} */ id, rest = "") => `/api/projects/${encodeURIComponent(id)}${rest}`;
 
-/** A thumbnail that is not known is left out. @param {Content & {version: number}} content */
+/** Omit an unknown thumbnail. @param {Content & {version: number}} content */
 const given = ({ thumbnail, ...content }) => (thumbnail ? { ...content, thumbnail } : content);
 
 /** The projects that the server keeps. */
@@ -80,14 +80,14 @@ const projects = {
   create: async (content) => (await sendJson("POST", "/api/projects", content)).json(),
 
   /**
-   * Refused with 409 when `version` is not the current one.
+   * Refused with 409 if `version` is not the current one.
    * @param {string} id
    * @param {Content & {version: number}} content
    * @returns {Promise<Project>}
    */
   write: async (id, content) => (await sendJson("PUT", at(id), given(content))).json(),
 
-  /** The same from a page that is going away, as far as it is short enough. @param {string} id @param {Content & {version: number}} content */
+  /** The same from a page that is being closed, if it is short enough. @param {string} id @param {Content & {version: number}} content */
   writeLast: (id, content) => {
     if (JSON.stringify(content).length < KEEPALIVE_BYTES) sendJson("PUT", at(id), given(content), { keepalive: true }).catch(() => {});
   },
@@ -121,7 +121,7 @@ const projects = {
 /** @param {string} path @param {Wire.DecomposeRequest | Wire.EditLayerRequest} body @returns {Promise<Job>} */
 const postJob = async (path, body) => (await sendJson("POST", path, body, { headers: { Prefer: "respond-async" } })).json();
 
-/** The server, and the only place that calls it. */
+/** The server's API; no other module calls it. */
 export const api = {
   /** @returns {Promise<Status>} */
   status: () => getJson("/api/qwen-image/status"),
@@ -131,7 +131,7 @@ export const api = {
 
   projects,
 
-  /** Forget this browser's login, where there is one. */
+  /** End this browser's login, if there is one. */
   logOut: () => send("/logout", { method: "POST" }),
 
   /**
@@ -175,7 +175,7 @@ export const api = {
   image: async (address) => (await ask(address)).blob(),
 };
 
-/** What is loaded when it is first asked for. What failed may succeed later, as when the server comes back. @template T @param {() => Promise<T>} load */
+/** Load on first use. A failed load is repeated, because the server may be reachable later. @template T @param {() => Promise<T>} load */
 export function onDemand(load) {
   /** @type {Promise<T> | null} */
   let loading = null;
@@ -188,13 +188,13 @@ export function onDemand(load) {
   };
 }
 
-// Jobs, followed to their ends.
+// Following jobs to their end.
 
 const EVENTS = ["queued", "loading", "progress", "succeeded", "failed", "canceled"];
 const POLL_MS = 800;
-/** The browser reconnects by itself and asks for what it missed; after so many failures in a row we poll. */
+/** The browser reconnects by itself and requests missed events; after this many failures in a row we poll. */
 const MAX_BREAKS = 3;
-/** A stream that was open for so long got through: that it ended, as servers end streams now and then, is no failure. */
+/** A stream that was open for this long worked: its end is not a failure, because servers end streams now and then. */
 const LASTING_MS = 5000;
 
 /** @param {Job} job */
@@ -208,7 +208,7 @@ export const isOver = (job) => job.status === "succeeded" || job.status === "fai
  */
 
 /**
- * Follow a job to its end: by server-sent events, or by polling where those do not get through.
+ * Follow a job to its end: by server-sent events, or by polling if those do not work.
  *
  * @param {Api} api
  * @param {string} id
