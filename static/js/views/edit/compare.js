@@ -9,7 +9,7 @@ import { createRegionVeil } from "./region.js";
 
 /**
  * @typedef {import("../../images/comparison.js").Pair & {how: How, names: readonly [string, string], changed: string | null, region: readonly RegionMark[], marking: Marking | null}} Shown
- *   `changed`: how much differs, in words; `region`: what is marked of the layer; `marking`: what draws on it
+ *   `changed`: the difference in words; `region`: the marks on the layer; `marking`: the drawing tool
  */
 
 const PAN_PX = 40;
@@ -21,14 +21,14 @@ const KEYS = /** @type {Record<string, [number, number]>} */ ({
 });
 
 /**
- * A version of a layer, or two to compare; one camera looks at both.
+ * One or two versions of a layer; both share a camera.
  *
  * @param {Actions} actions
  * @param {Bitmaps} bitmaps
  */
 export function createCompare(actions, bitmaps) {
   let held = false;
-  /** @type {Camera | null} what the two were drawn for; null when they are to be redrawn */
+  /** @type {Camera | null} the camera of the current drawings; null if they must be redrawn */
   let drawn = null;
   /** @type {Shown | null} */
   let shown = null;
@@ -55,7 +55,7 @@ export function createCompare(actions, bitmaps) {
   const zoom = createZoomBar(viewport);
   const element = h("figure.compare", view, ...bars.elements, zoom.element);
 
-  // A version that is still on its way is no empty picture.
+  // A version that is still loading must not look empty.
   const isTwo = () => docs.length > 1 && bitmaps.peek(shown?.after ?? "") !== null;
   const isSide = () => isTwo() && shown?.how === "side";
   const slides = () => isTwo() && shown?.how === "slider";
@@ -71,7 +71,7 @@ export function createCompare(actions, bitmaps) {
     viewport.zoomBy(factor, point && { x: point.x > width ? point.x - width : point.x, y: point.y });
   }
 
-  /** Look at the one before, as long as it is held. @param {boolean} on */
+  /** Show the one before while the button is held. @param {boolean} on */
   function peek(on) {
     held = on && isTwo() && !isSide();
     schedule();
@@ -139,7 +139,7 @@ export function createCompare(actions, bitmaps) {
 const WAYS = /** @type {const} */ (["slider", "blink", "difference", "side"]);
 
 /**
- * What lies over two versions that are compared: the way of it, their names, the slider, the button that blinks.
+ * Controls over a comparison of two versions: its mode, their names, the slider, the blink button.
  * @param {{parting: ReturnType<typeof import("../stage/bars.js").createParting>, onpick: (how: How) => void, onhold: (on: boolean) => void}} on
  */
 export function createCompareBars({ parting, onpick, onhold }) {
@@ -171,7 +171,7 @@ export function createCompareBars({ parting, onpick, onhold }) {
   };
 }
 
-/** Make a button count as long as it is held: by a pointer, by Space or by Enter. @param {HTMLElement} button @param {(on: boolean) => void} set */
+/** Make a button active while it is held by a pointer, Space or Enter. @param {HTMLElement} button @param {(on: boolean) => void} set */
 function holdable(button, set) {
   button.addEventListener("pointerdown", (event) => {
     button.setPointerCapture(event.pointerId);

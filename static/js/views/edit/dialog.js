@@ -14,12 +14,12 @@ import { createEditForm } from "./form.js";
 import { createVersionStrip, versionName } from "./versions.js";
 
 /**
- * The modal in which a layer is edited. It shows the layer's edit and owns nothing of it: closing loses nothing.
+ * The modal for editing a layer. It shows the layer's edit but does not own it: closing loses nothing.
  *
  * @param {Actions} actions
  * @param {Bitmaps} bitmaps
  * @param {{openHelp: () => void, openEngine: () => void}} open
- * @param {HTMLElement} notices   where the page says what happened: under a modal nobody would hear of it
+ * @param {HTMLElement} notices   moved into the modal, which would hide them
  */
 export function createEditDialog(actions, bitmaps, { openHelp, openEngine }, notices) {
   let layerId = "";
@@ -55,13 +55,13 @@ export function createEditDialog(actions, bitmaps, { openHelp, openEngine }, not
   /** @type {State | null} */
   let rendered = null;
 
-  // Esc and the phone's back gesture close the dialog by themselves; the state must hear of it, and before anything else has
-  // the page rendered, such as a row that the pointer turns out to be on: that would open the dialog again.
+  // Esc and the phone's back gesture close the dialog by themselves. The state must be updated before anything else
+  // renders the page, such as a row under the pointer: that would open the dialog again.
   dialog.addEventListener("cancel", (event) => {
     if (event.target === dialog) actions.closeEdit(); // file fields can be canceled as well
   });
   dialog.addEventListener("close", () => {
-    if (dialog.open) return; // a key has opened it again before the browser told of its end
+    if (dialog.open) return; // a key has opened it again before the browser's close event
     document.body.append(notices);
     strip.clear();
     actions.closeEdit();
@@ -102,7 +102,7 @@ export function createEditDialog(actions, bitmaps, { openHelp, openEngine }, not
   /** @param {KeyboardEvent} event @returns {(() => void) | undefined} */
   function actionFor(event) {
     const marking = rendered?.marking ?? null;
-    // Before it closes the window, wherever the focus is.
+    // Before Esc closes the window, wherever the focus is.
     if (marking !== null && event.key === "Escape") return actions.putMarkingDown;
     if (isTyping(event) && !((event.ctrlKey || event.metaKey) && event.key === "Enter")) return undefined;
     const onControl = event.target instanceof Element && event.target.closest("button, summary, input");
@@ -112,7 +112,7 @@ export function createEditDialog(actions, bitmaps, { openHelp, openEngine }, not
     return commands[commandOf("editing", event) || commandOf("everywhere", event)];
   }
 
-  // On the window: what had the focus may be gone, and then keys belong to nothing in the dialog.
+  // On the window: if the focused element was removed, keys do not reach the dialog.
   addEventListener("keydown", (event) => {
     if (!dialog.open || event.defaultPrevented || document.querySelector("dialog[open] .menu, .info-dialog[open]")) return;
     const action = actionFor(event);
@@ -143,7 +143,7 @@ export function createEditDialog(actions, bitmaps, { openHelp, openEngine }, not
     renderFocus(state, layer);
   }
 
-  /** The keyboard goes on where the work goes on. @param {State} state @param {Layer} layer */
+  /** Move the focus to the next step. @param {State} state @param {Layer} layer */
   function renderFocus(state, layer) {
     const fresh = !dialog.open;
     const proposed = isProposed(state, layer);
@@ -154,7 +154,7 @@ export function createEditDialog(actions, bitmaps, { openHelp, openEngine }, not
       dialog.showModal();
     }
     const goesOn = document.activeElement?.closest(".versions") || (edit.instruction !== "" && !asksFor(edit, version));
-    // On a phone the keyboard would cover the layer before it has been looked at.
+    // On a phone the keyboard would cover the layer.
     if (proposed && (fresh || (!wasProposed && !goesOn))) foot.replace.focus();
     else if (fresh && !matchMedia("(pointer: coarse)").matches) form.focus();
     else if (document.activeElement === document.body || document.activeElement === dialog) foot.rescue();
@@ -167,10 +167,10 @@ export function createEditDialog(actions, bitmaps, { openHelp, openEngine }, not
     const { run, failed, index } = chosenOf({ doc, versus, ...state }, layer);
     const { marking } = state;
     const { region } = editOf({ doc, versus, ...state }, layer.id);
-    // What is marked is a part of the layer as it is.
+    // Marks apply to the current layer.
     const version = layer.versions[marking === null ? index : layer.current];
     const plain = run !== null || failed !== null || marking !== null;
-    // What is proposed is compared with the layer as it is; what the layer is, with what it was made of.
+    // A proposal is compared with the current layer, the current version with its source.
     const from = index === layer.current ? layer.versions.findIndex(({ image }) => image === version.from) : layer.current;
     const pair = plain || from < 0 || layer.versions[from].image === version.image ? null : layer.versions[from];
     const url = run?.previews[1];
@@ -203,7 +203,7 @@ export function createEditDialog(actions, bitmaps, { openHelp, openEngine }, not
   return { element: dialog, render };
 }
 
-/** How a version came to be, in words. @param {Layer} layer @param {number} index */
+/** A version's origin in words. @param {Layer} layer @param {number} index */
 function factsOf({ versions }, index) {
   const { instruction, region, shape, seed, seconds, engine, at } = versions[index];
   if (instruction === "") return "";

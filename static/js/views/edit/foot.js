@@ -5,7 +5,7 @@ import { asksFor, chosenOf, editOf, isProposed } from "../../state/results.js";
 import { fold } from "../shell/fields.js";
 import { describeJob, progressBar, shareOf } from "../shell/job-bar.js";
 
-/** What can be done now: apply, wait or cancel, or decide about a version. @param {Actions} actions @param {() => string} layerId */
+/** The available actions: apply, wait or cancel, or decide about a version. @param {Actions} actions @param {() => string} layerId */
 export function createEditFoot(actions, layerId) {
   /** @type {string[]} */
   let running = [];
@@ -39,7 +39,7 @@ export function createEditFoot(actions, layerId) {
   return {
     element,
     replace,
-    /** Take the focus back to what can be done, when what had it is gone. */
+    /** Return the focus to an action if the focused element was removed. */
     rescue: () => [cancel, replace, apply].find((one) => one.checkVisibility() && !one.disabled)?.focus(),
     /** @param {State} state @param {Layer} layer */
     render: (state, layer) => {
@@ -55,7 +55,7 @@ export function createEditFoot(actions, layerId) {
       draft.hidden = busy || proposed;
       decide.hidden = busy || !proposed;
       remove.hidden = failed === null;
-      // The same again gives the same where no seed makes a difference.
+      // If seeds have no effect, the same request gives the same result.
       retry.hidden = again && !capabilitiesOf(state).edit.includes("seed");
       discard.disabled = index === 0;
       apply.disabled = retry.disabled = !ready;
@@ -69,12 +69,12 @@ export function createEditFoot(actions, layerId) {
   };
 }
 
-/** What the engine can do, a line for each kind, with examples. */
+/** The engine's capabilities, one line per kind, with examples. */
 const ABILITIES = /** @type {const} */ (["colors", "parts", "light", "looks", "background", "detail", "outline", "turn", "amounts"]);
 
 /**
- * What leads there when the engine does not do what an instruction asks: a button for the tool that the page has for it,
- * or what the engine can do.
+ * Help if the engine does not support an instruction: a button for the page's own tool,
+ * or the engine's capabilities.
  *
  * @param {Actions} actions
  * @param {() => void} openEngine

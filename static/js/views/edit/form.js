@@ -22,12 +22,12 @@ const CHIPS = /** @type {const} */ ([
   "watercolor",
   "winter",
 ]);
-/** What only a model can do. */
+/** Features that need a model. */
 const FOR_MODELS = ["photo", "watercolor", "winter"];
-/** So many earlier instructions are listed. */
+/** The number of earlier instructions in the list. */
 const LISTED = 12;
 
-/** What is to be done with the layer. @param {Actions} actions @param {() => string} layerId   the current layer @param {Bitmaps} bitmaps */
+/** The form for an edit. @param {Actions} actions @param {() => string} layerId   the current layer @param {Bitmaps} bitmaps */
 export function createEditForm(actions, layerId, bitmaps) {
   /** @type {string[]} */
   let earlier = [];
@@ -50,7 +50,7 @@ export function createEditForm(actions, layerId, bitmaps) {
     entries: earlier.slice(0, LISTED).map((label) => ({ label, run: () => put(label) })),
   }));
   const reuse = h("button.link", { hidden: true, onclick: () => set(again) }, t("edit.reuse"));
-  /** @type {Partial<Edit>}   what made the version that is chosen */
+  /** @type {Partial<Edit>}   the request of the chosen version */
   let again = {};
   const chips = CHIPS.map((name) => t(`edit.chip.${name}`)).map((chip) => h("button.chip", { onclick: () => take(chip) }, chip));
   const shape = segmented({
@@ -93,7 +93,7 @@ export function createEditForm(actions, layerId, bitmaps) {
     words.focus();
   }
 
-  /** An example takes the place of another example, and is added to what was typed. @param {string} chip */
+  /** An example replaces another example, and is added to typed text. @param {string} chip */
   function take(chip) {
     const typed = words.value.trim();
     const replaceable = typed === "" || [...earlier, ...chips.map((button) => button.textContent)].includes(typed);
@@ -139,7 +139,7 @@ export function createEditForm(actions, layerId, bitmaps) {
 }
 
 /**
- * Earlier instructions in a text field: Up from its start goes back through them, Down forth to what was typed.
+ * Earlier instructions in a text field: Up at its start goes back through them, Down returns to the typed text.
  *
  * @param {HTMLTextAreaElement} field
  * @param {() => string[]} earlier   the latest first
@@ -154,7 +154,7 @@ export function recallable(field, earlier, ontext) {
     if ((!up && event.key !== "ArrowDown") || event.altKey || event.shiftKey || event.ctrlKey || event.metaKey) return;
     const recalled = place >= 0 && earlier()[place] === field.value;
     if (!recalled) place = -1;
-    // In what was typed, the arrows belong to the caret.
+    // In typed text the arrows move the caret.
     if (!recalled && (!up || field.selectionEnd > 0)) return;
     const next = place + (up ? 1 : -1);
     if (next >= earlier().length) return;
@@ -165,7 +165,7 @@ export function recallable(field, earlier, ontext) {
   });
 }
 
-/** Pictures that an edit takes something from: other layers, or files. @param {Actions} actions @param {() => string} layerId @param {Bitmaps} bitmaps */
+/** Reference pictures of an edit: other layers, or files. @param {Actions} actions @param {() => string} layerId @param {Bitmaps} bitmaps */
 export function createReferences(actions, layerId, bitmaps) {
   /** @type {readonly Layer[]} */
   let others = [];

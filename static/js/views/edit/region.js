@@ -8,13 +8,13 @@ import { field, iconButton, segmented, sliderField } from "../shell/fields.js";
 import { byFinger, createWay, drawMark, drawMask, drawRing, outline, sizeAt, sliderAt } from "../stage/tool-display.js";
 
 const HOW = /** @type {const} */ (["all", "brush", "line", "box", "object"]);
-/** So many marks count, the latest. */
+/** The number of marks that count, the latest. */
 const MAX_MARKS = 100;
-/** The mask that is shown while it is drawn has so many pixels on its longer side. */
+/** Pixels on the longer side of the mask shown during drawing. */
 const SHOWN_PX = 1024;
-/** How far an arrow key moves the cross, in pixels of the screen; with Shift. */
+/** The step of an arrow key, in pixels of the screen; the second is with Shift. */
 const [KEY_PX, FINE_PX] = [12, 1];
-/** Places nearer than this share of the brush, or so many pixels of the screen, are one. */
+/** Points closer than this share of the brush, or this many pixels of the screen, are merged. */
 const [NEAR_SHARE, NEAR_PX] = [0.1, 2];
 const ARROWS = /** @type {Record<string, [number, number]>} */ ({
   ArrowLeft: [-1, 0],
@@ -23,7 +23,7 @@ const ARROWS = /** @type {Record<string, [number, number]>} */ ({
   ArrowDown: [0, 1],
 });
 
-/** What of the layer may change: all, or what is marked. @param {Actions} actions @param {() => string} layerId */
+/** The part of the layer that may change: all, or the marked region. @param {Actions} actions @param {() => string} layerId */
 export function createRegionField(actions, layerId) {
   /** @type {readonly RegionMark[]} */
   let marks = [];
@@ -63,7 +63,7 @@ export function createRegionField(actions, layerId) {
       const words =
         marking === null ? "region.marked" : marking.busy ? "region.looking" : /** @type {const} */ (`region.hint.${marking.how}`);
       setText(hint, t(marking?.how === "brush" ? byFinger(words, "region.hintTouch") : words));
-      // On a phone what the tool in hand has to offer would lie below the fold.
+      // On a phone the active tool's options would be below the fold.
       if (marking !== null && marking.how !== inHand) requestAnimationFrame(() => element.scrollIntoView({ block: "nearest" }));
       inHand = marking?.how;
     },
@@ -71,7 +71,7 @@ export function createRegionField(actions, layerId) {
 }
 
 /**
- * What is marked of a layer, over its picture, and what a pointer or the keys draw there.
+ * The marks of a layer over its picture, and drawing by pointer or keys.
  * @param {Actions} actions
  * @param {Bitmaps} bitmaps
  * @param {() => {camera: Camera, sharp: Camera, schedule: () => void}} viewport
@@ -79,13 +79,13 @@ export function createRegionField(actions, layerId) {
 export function createRegionVeil(actions, bitmaps, viewport) {
   /** @type {{layer: Layer, region: readonly RegionMark[], marking: Marking | null} | null} */
   let shown = null;
-  /** @type {RegionMark | null} what is being drawn */
+  /** @type {RegionMark | null} the mark being drawn */
   let drawing = null;
   /** @type {Point | null} where the brush is, in CSS pixels of the view */
   let hover = null;
-  /** @type {Point | null} the cross that keys move, likewise */
+  /** @type {Point | null} the cross moved by keys, likewise */
   let cross = null;
-  /** @type {import("../stage/gestures.js").Drag | null} what keys have begun */
+  /** @type {import("../stage/gestures.js").Drag | null} the drag started by keys */
   let held = null;
   const element = h("canvas.stage-veil", { "aria-hidden": "true" });
   const context = /** @type {CanvasRenderingContext2D} */ (element.getContext("2d"));
@@ -177,7 +177,7 @@ export function createRegionVeil(actions, bitmaps, viewport) {
     return true;
   }
 
-  /** A drag that is told where it is, not how far it has come. @param {Point} start @param {KeyboardEvent} event */
+  /** A drag by absolute positions instead of offsets. @param {Point} start @param {KeyboardEvent} event */
   function keyed(start, event) {
     const drag = grab(start, { altKey: event.altKey });
     return (

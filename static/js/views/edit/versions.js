@@ -18,7 +18,7 @@ import { shareOf } from "../shell/job-bar.js";
  * @property {boolean} waiting
  */
 
-/** The versions of a layer, the first one first, then what came to nothing and what runs. @param {(key: number | string) => void} onchoose @param {Bitmaps} bitmaps */
+/** The versions of a layer, the first one first, then failed and running tries. @param {(key: number | string) => void} onchoose @param {Bitmaps} bitmaps */
 export function createVersionStrip(onchoose, bitmaps) {
   const list = h("div.versions", { role: "radiogroup", "aria-label": t("versions.title") });
   const element = field(t("versions.title"), list);
@@ -49,7 +49,7 @@ export function createVersionStrip(onchoose, bitmaps) {
 
   return {
     element,
-    /** Let go of what a closed window does not show. */
+    /** Release pictures that a closed window does not show. */
     clear: () => {
       arrange([]);
       shown = scrolled = "";
@@ -71,7 +71,7 @@ export function createVersionStrip(onchoose, bitmaps) {
   };
 }
 
-/** Scroll sideways only: what lies above and below stays where it is. @param {HTMLElement} list @param {HTMLElement | undefined} tile */
+/** Scroll only sideways. @param {HTMLElement} list @param {HTMLElement | undefined} tile */
 function reveal(list, tile) {
   if (tile === undefined) return;
   const [outer, inner] = [list.getBoundingClientRect(), tile.getBoundingClientRect()];
@@ -126,7 +126,7 @@ function createTile(bitmaps, onclick) {
   const caption = h("span.version-caption.number");
   const picture = h("span.version-picture.checkerboard", thumb.element, mark, spinner, used);
   const element = h("button.version-tile", { role: "radio", onclick }, picture, caption);
-  // A layer may have a great many versions: those out of sight are not loaded.
+  // A layer may have very many versions: invisible ones are not loaded.
   const watch = new IntersectionObserver((entries) => entries.some(({ isIntersecting }) => isIntersecting) && thumb.draw(wanted));
   watch.observe(element);
 
@@ -137,7 +137,7 @@ function createTile(bitmaps, onclick) {
       wanted = image ?? "";
       thumb.element.hidden = image === null;
       spinner.hidden = kind !== "running" || image !== null;
-      if (kind === "running" && image !== null) thumb.draw(image); // what is seen of a run goes on changing
+      if (kind === "running" && image !== null) thumb.draw(image); // previews of a run change
       mark.toggleAttribute("hidden", kind === "version" || kind === "running");
       setIcon(mark, kind === "failed" ? "warning" : "close");
       used.hidden = !isUsed;

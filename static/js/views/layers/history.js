@@ -10,7 +10,7 @@ import { iconButton } from "../shell/fields.js";
 const SIDE_PX = 112;
 
 /**
- * What was done to the project, as a list of states: a click or the arrow keys go to one, and any two can be compared on
+ * The project's history as a list of states: a click or the arrow keys go to one, and any two can be compared on
  * the stage.
  *
  * @param {Actions} actions
@@ -92,13 +92,13 @@ function createRow(doc, actions, thumbs) {
   const main = h("button.layer-main", { onclick: go }, picture, h("span.layer-words", name, facts));
   const compare = h("button.icon-button", { onclick: mark }, icon("compare"));
   const element = h("li.state", main, compare);
-  // There may be a hundred of them: those out of sight are not drawn.
+  // There may be a hundred of them: invisible ones are not drawn.
   const watch = new IntersectionObserver((entries) => {
     if (!entries.some(({ isIntersecting }) => isIntersecting)) return;
     watch.disconnect();
     thumbs.of(doc).then(
       (canvas) => canvas && picture.replaceChildren(canvas),
-      () => {}, // a picture that is gone leaves its place empty
+      () => {}, // a missing picture leaves its place empty
     );
   });
   watch.observe(element);
@@ -124,7 +124,7 @@ function createRow(doc, actions, thumbs) {
   };
 }
 
-/** Small pictures of documents; a layer's picture is made small once for all of them. @param {Bitmaps} bitmaps */
+/** Thumbnails of documents; each layer's picture is scaled down once for all of them. @param {Bitmaps} bitmaps */
 function createThumbs(bitmaps) {
   /** @type {Map<string, Promise<ImageBitmap>>} */
   const small = new Map();

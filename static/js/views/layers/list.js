@@ -9,7 +9,7 @@ import { createResults } from "./results.js";
 import { createGroupRow, createLayerRow } from "./rows.js";
 
 /**
- * The lines of the stack, top first, and what it is worth as it was made.
+ * The rows of the stack, top first, and the score of the decomposition.
  *
  * @param {Actions} actions
  * @param {Bitmaps} bitmaps
@@ -53,7 +53,7 @@ export function createLayerList(actions, bitmaps, { list, figure, worth }) {
 
   const lineOf = (/** @type {HTMLElement} */ element) => lines.find((line) => line.element === element)?.row;
 
-  /** The lines that go with one: what is in a group, or all layers that are selected. @param {HTMLElement} element */
+  /** The rows that move with one: a group's content, or all selected layers. @param {HTMLElement} element */
   function carried(element) {
     const row = lineOf(element);
     if (row?.part.kind !== "group") return together(row?.part.key ?? "").map((line) => line.element);
@@ -63,14 +63,14 @@ export function createLayerList(actions, bitmaps, { list, figure, worth }) {
     return shown.slice(first, after < 0 ? undefined : first + 1 + after).map((line) => line.element);
   }
 
-  /** The lines of all layers that are selected with one, or that of it alone. @param {string} id */
+  /** The rows of all layers selected together with one, or its own alone. @param {string} id */
   function together(id) {
     const chosen = groupAtHand(state) === null ? selectionOf(state).map((layer) => layer.id) : [];
     const ids = chosen.includes(id) ? chosen : [id];
     return lines.filter(({ row }) => !row.hidden && row.part.kind === "layer" && ids.includes(row.part.key));
   }
 
-  /** Where what a line takes along comes to lie between others, by so many groups deeper than it was. @param {HTMLElement} element @param {number} place @param {number} deeper */
+  /** The position of a dropped row and those that move with it, nested deeper by a number of groups. @param {HTMLElement} element @param {number} place @param {number} deeper */
   function spotFor(element, place, deeper) {
     const held = lineOf(element);
     if (held === undefined) return null;
@@ -108,7 +108,7 @@ export function createLayerList(actions, bitmaps, { list, figure, worth }) {
     const chosen = group?.key ?? selected ?? "";
     if (chosen !== sought) own?.element.scrollIntoView({ block: "nearest" });
     sought = chosen;
-    // After a layer is deleted, work goes on with the one that takes its place.
+    // After a layer is deleted, focus the one in its place.
     if (hadFocus && !list.contains(document.activeElement)) own?.focus();
   }
 
@@ -152,7 +152,7 @@ export function createLayerList(actions, bitmaps, { list, figure, worth }) {
   };
 }
 
-/** Rows by name, made when they are first needed. @template T @param {(name: string) => T} make */
+/** Rows by name, created on demand. @template T @param {(name: string) => T} make */
 function keeping(make) {
   /** @type {Map<string, T>} */
   const kept = new Map();
@@ -161,7 +161,7 @@ function keeping(make) {
     get: (name) => kept.get(name),
     /** @param {string} name */
     need: (name) => kept.get(name) ?? /** @type {T} */ (kept.set(name, make(name)).get(name)),
-    /** @param {Set<string>} names   all others can go */
+    /** @param {Set<string>} names   all others can be removed */
     keep: (names) => {
       for (const name of kept.keys()) if (!names.has(name)) kept.delete(name);
     },
@@ -187,7 +187,7 @@ function renderFidelity(figure, fidelity) {
 }
 
 const ENDS = ["pointerup", "pointercancel", "lostpointercapture"];
-/** Pixels to the right that a line lies for each group that it is in, as in the style sheet. */
+/** Indentation of a row per group in pixels, as in the style sheet. */
 const INDENT = 16;
 
 /**
@@ -196,8 +196,8 @@ const INDENT = 16;
  *
  * @param {HTMLElement} list
  * @param {object} about
- * @param {(row: HTMLElement) => HTMLElement[]} about.carried   the row with those that it takes along
- * @param {(row: HTMLElement, place: number, deeper: number) => number} about.aim   by how many groups deeper it can be below so many of the other rows
+ * @param {(row: HTMLElement) => HTMLElement[]} about.carried   the row with those that move with it
+ * @param {(row: HTMLElement, place: number, deeper: number) => number} about.aim   the possible nesting at a position among the other rows
  * @param {(row: HTMLElement, place: number, deeper: number) => void} about.drop
  */
 function listenToDrag(list, { carried, aim, drop }) {
@@ -214,10 +214,10 @@ function listenToDrag(list, { carried, aim, drop }) {
     const from = rest.filter((other) => other.offsetTop < row.offsetTop).length;
     const gap = rows.length > 1 ? rows[1].offsetTop - rows[0].offsetTop - rows[0].offsetHeight : 0;
     const heightOf = (/** @type {HTMLElement[]} */ some) => some.reduce((sum, { offsetHeight }) => sum + offsetHeight + gap, 0);
-    /** What held rows leave free above a row. @param {HTMLElement} other */
+    /** The space that dragged rows leave above a row. @param {HTMLElement} other */
     const freeAbove = (other) => heightOf(held.filter((each) => each.offsetTop < other.offsetTop));
     const middleOf = (/** @type {HTMLElement} */ other) => other.offsetTop + other.offsetHeight / 2;
-    // Its line counts, not the panel below that. The other rows lie as if they had closed up around it.
+    // Its line counts, not the panel below it. The other rows are positioned as if the gap were closed.
     const own = /** @type {HTMLElement} */ (row.firstElementChild).offsetHeight;
     const start = row.offsetTop + own / 2 - freeAbove(row);
     const middles = rest.map((other, index) => middleOf(other) - freeAbove(other) + (index < from ? 0 : own + gap));

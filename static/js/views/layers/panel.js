@@ -7,7 +7,7 @@ import { fold, iconButton } from "../shell/fields.js";
 import { menuButton } from "../shell/menu.js";
 
 /**
- * What can be done with the selected layer: there is one, which moves from row to row.
+ * The panel of the selected layer: there is only one, which moves from row to row.
  *
  * @param {Actions} actions
  * @param {Bitmaps} bitmaps
@@ -39,7 +39,7 @@ export function createLayerPanel(actions, bitmaps, rename) {
   };
 }
 
-/** What can be done with the selected group. @param {Actions} actions @param {Bitmaps} bitmaps @param {(label: string) => void} rename */
+/** The panel of the selected group. @param {Actions} actions @param {Bitmaps} bitmaps @param {(label: string) => void} rename */
 export function createGroupPanel(actions, bitmaps, rename) {
   /** @type {Part} */
   let part;
@@ -64,7 +64,7 @@ export function createGroupPanel(actions, bitmaps, rename) {
 }
 
 /**
- * Opacity, blend mode and place in the stack, of a layer or of a group.
+ * Opacity, blend mode and stack position of a layer or a group.
  *
  * @param {Actions} actions
  * @param {object} about
@@ -76,7 +76,7 @@ export function createGroupPanel(actions, bitmaps, rename) {
 function createLook(actions, { part, fade, mix, menu }) {
   /** @type {State} */
   let state;
-  // A drag ends with the pointer; keys say "change" at every press, and belong together until they pause.
+  // A drag ends with the pointer; keys send "change" at every press, and are one gesture until a pause.
   const slider = h("input.slider", {
     type: "range",
     min: "0",
@@ -131,7 +131,7 @@ function createLook(actions, { part, fade, mix, menu }) {
   };
 }
 
-/** Place and size, whose fields are loaded when they are first seen. @param {Actions} actions @param {Bitmaps} bitmaps */
+/** Position and size, whose fields are loaded on first use. @param {Actions} actions @param {Bitmaps} bitmaps */
 function createPlace(actions, bitmaps) {
   /** @type {ReturnType<typeof import("./placing.js").createPlacing> | null} */
   let placing = null;
@@ -143,7 +143,7 @@ function createPlace(actions, bitmaps) {
   async function bring() {
     if (placing === null) {
       const { createPlacing } = await import("./placing.js");
-      // Meanwhile it may have been asked for once more.
+      // It may have been requested again in the meantime.
       if (placing === null) {
         placing = createPlacing(actions, bitmaps);
         element.append(...placing.elements);
@@ -154,7 +154,7 @@ function createPlace(actions, bitmaps) {
 
   return {
     element,
-    /** Open it. The window that it was asked for in gives the focus back first, and on a phone the keyboard would cover it. */
+    /** Open it. The requesting window returns the focus first, and on a phone the keyboard would cover it. */
     show: async () => {
       element.open = true;
       await bring();
@@ -172,7 +172,7 @@ function createPlace(actions, bitmaps) {
 }
 
 /**
- * What else can be done with a layer.
+ * The further actions on a layer.
  * @param {Layer} layer
  * @param {Doc} doc
  * @param {Actions} actions
@@ -203,12 +203,12 @@ function layerMenu(layer, doc, actions, rename) {
 }
 
 /**
- * What can be done with what is selected, for a menu where it lies.
+ * The actions on the selection, for its context menu.
  * @param {State} state
  * @param {Layer} layer   the main one
  * @param {Actions} actions
  * @param {(() => void) | null} rename   null where there is no place for a name
- * @param {readonly Layer[]} [before]   what was selected until then
+ * @param {readonly Layer[]} [before]   the previous selection
  */
 export function selectionMenu(state, layer, actions, rename, before = []) {
   const group = groupAtHand(state);

@@ -11,8 +11,8 @@ import { iconButton, uniqueId } from "../shell/fields.js";
 const ALIGNMENTS = /** @type {const} */ (["left", "center", "right", "top", "middle", "bottom"]);
 
 /**
- * Where what is selected lies: the place of the box around what is seen of it, its size along its own sides, its angle, and
- * how it lies among the others.
+ * The selection's transform: the position of its visible box, its size along its own axes, its angle, and
+ * its alignment.
  *
  * @param {Actions} actions
  * @param {Bitmaps} bitmaps
@@ -22,7 +22,7 @@ export function createPlacing(actions, bitmaps) {
   let parts = [];
   /** @type {State} */
   let state;
-  /** As it lay before a number was typed: each digit is another number. @type {typeof parts | null} */
+  /** The state before typing, because each digit gives another number. @type {typeof parts | null} */
   let before = null;
   /** Whether the sides keep their ratio. */
   let even = true;
@@ -43,7 +43,7 @@ export function createPlacing(actions, bitmaps) {
     if (value >= 1 && frame[side] > 0) grow(before, value / frame[side], side);
   }
 
-  /** The corner that was the top left one stays. @param {typeof parts} from @param {number} by @param {"width" | "height" | "both"} side */
+  /** The original top left corner stays. @param {typeof parts} from @param {number} by @param {"width" | "height" | "both"} side */
   function grow(from, by, side) {
     const frame = frameOf(from);
     const [across, down] = [side === "height" && !even ? 1 : by, side === "width" && !even ? 1 : by];
@@ -63,7 +63,7 @@ export function createPlacing(actions, bitmaps) {
     if (value > 0) grow(before, value / 100 / main(before).scale, "both");
   }
 
-  /** A number is done. */
+  /** A number is complete. */
   function end() {
     before = null;
     actions.endKeys();
@@ -124,7 +124,7 @@ export function createPlacing(actions, bitmaps) {
   };
 }
 
-/** A number under its name; what is no number is left alone. @param {string} label @param {string} unit @param {() => void} onchange @param {(value: number) => void} onnumber @param {() => void} onblur */
+/** A number field with a label; invalid numbers are ignored. @param {string} label @param {string} unit @param {() => void} onchange @param {(value: number) => void} onnumber @param {() => void} onblur */
 function numberField(label, unit, onchange, onnumber, onblur) {
   const id = uniqueId("number");
   const oninput = () => Number.isFinite(input.valueAsNumber) && onnumber(input.valueAsNumber);
@@ -132,7 +132,7 @@ function numberField(label, unit, onchange, onnumber, onblur) {
   const element = h("div.number-field", h("label.hint", { for: id }, `${label} (${unit})`), input);
   /** @param {number} value */
   const set = (value) => {
-    // Who types has not finished: what the number comes to is told once the field is left.
+    // During typing the field is not updated; the effective value is shown after it loses the focus.
     if (input.valueAsNumber !== value && document.activeElement !== input) setValue(input, String(value));
   };
   return { element, set, focus: () => input.select() };
@@ -143,7 +143,7 @@ const [ROWS, COLUMNS] = /** @type {const} */ ([
   ["left", "center", "right"],
 ]);
 
-/** Ask for the size of the canvas, and which part of what it shows stays in its place. @param {Actions} actions @param {Doc} doc @param {HTMLElement} back   gets the focus back */
+/** Ask for the size of the canvas and its anchor. @param {Actions} actions @param {Doc} doc @param {HTMLElement} back   gets the focus back */
 export function openCanvasDialog(actions, doc, back) {
   const width = lengthField(t("layers.width"), doc.width);
   const height = lengthField(t("layers.height"), doc.height);

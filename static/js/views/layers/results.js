@@ -5,7 +5,7 @@ import { isAsDecomposed } from "../../state/doc.js";
 import { capabilitiesOf, isDecomposing } from "../../state/initial.js";
 import { resultsOf } from "../../state/results.js";
 
-/** What the stack is worth, what else can be tried, and the results before it to go back to. @param {Actions} actions @returns {View} */
+/** The stack's score, other settings to try, and earlier results. @param {Actions} actions @returns {View} */
 export function createResults(actions) {
   const words = h("p.hint.score");
   const another = h("button.link", { onclick: () => actions.decomposeAgain({ seed: null }) }, t("results.another"));
@@ -58,17 +58,17 @@ export function createResults(actions) {
       const advised = asMade && useful > 0 && useful < doc.layers.length;
       fewer.hidden = !advised;
       setText(fewer, t("results.fewer", { layers: layerCount(useful) }));
-      // Another seed changes next to nothing where nothing is drawn.
+      // Another seed changes almost nothing if the engine does not sample.
       another.hidden = !asMade || !capabilitiesOf(state).decompose.includes("steps");
       renderRow(results, doc.number);
     },
   };
 }
 
-/** Below it the difference from the picture is seen at once, in dB. */
+/** In dB; below this the difference from the picture is obvious. */
 const POOR_DB = 30;
 
-/** What a decomposition is worth, in a sentence. @param {Wire.ScoreResponse} score */
+/** A decomposition's score as a sentence. @param {Wire.ScoreResponse} score */
 export function scoreWords({ layers, useful, psnr }) {
   const count = layers.length;
   const said = useful === count ? many("score.all", count) : many("score.some", useful, { layers: layerCount(count) });

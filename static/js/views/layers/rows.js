@@ -13,7 +13,7 @@ import { createRename } from "../shell/fields.js";
 const NEAR_EMPTY = 0.0001;
 
 /**
- * One layer of the list. The selected one takes in the panel with everything that can be done with it.
+ * One layer of the list. The selected one contains the panel with its actions.
  *
  * @param {string} id
  * @param {Actions} actions
@@ -52,7 +52,7 @@ export function createLayerRow(id, actions, bitmaps) {
     else actions.select(id);
   }
 
-  /** Light the layer on the stage. @param {Event} event */
+  /** Highlight the layer on the stage. @param {Event} event */
   function light({ type }) {
     actions.pointAt(type === "pointerenter" ? id : null);
   }
@@ -113,7 +113,7 @@ function renderShare(share, { coverage, opacity, blend }, covered) {
   share.title = t(empty ? "layers.nearEmptyTitle" : "layers.coverageTitle");
 }
 
-/** The line above a group: fold, eye, and its name; selected, it takes in a panel, too. @param {string} label @param {Actions} actions */
+/** The line above a group: fold, eye, and its name; if selected, it contains a panel, too. @param {string} label @param {Actions} actions */
 export function createGroupRow(label, actions) {
   const { name } = groupPart(label);
   /** @type {Group} */
@@ -160,7 +160,7 @@ export function createGroupRow(label, actions) {
 
 const MARGIN = 0.04;
 
-/** A small picture of what there is to see of a layer, cropped tightly. @param {Bitmaps} bitmaps */
+/** A thumbnail of a layer's visible content, cropped tightly. @param {Bitmaps} bitmaps */
 export function createThumb(bitmaps) {
   const element = h("canvas.thumb-picture");
   let drawn = "";

@@ -11,7 +11,7 @@ import { menuButton } from "../shell/menu.js";
 /** @typedef {ReturnType<typeof import("./list.js").createLayerList>} List */
 
 /**
- * The stack, and what can be taken home of it. Its lines are loaded once there are layers, or about to be.
+ * The stack and its export. Its rows are loaded when there are layers, or are about to be.
  *
  * @param {Actions} actions
  * @param {Bitmaps} bitmaps
@@ -51,7 +51,7 @@ export function createStack(actions, bitmaps, bringList) {
       state = next;
       const comesBack = element.hidden && !state.walking;
       element.hidden = state.walking;
-      // The button that leads back goes with its panel.
+      // The back button disappears with its panel.
       if (comesBack && document.activeElement?.closest(".history")) history.focus();
       const { layers, picture } = state.doc;
       const busy = isDecomposing(state);
@@ -59,7 +59,7 @@ export function createStack(actions, bitmaps, bringList) {
       if (lines === null && (busy || layers.length > 0)) bring().catch(() => {});
       const arrive = list.hidden && !busy && layers.length > 0;
       list.hidden = busy || layers.length === 0;
-      // Where the panels lie below each other, what was asked for comes into sight.
+      // In a single column, scroll to the requested panel.
       if (arrive) element.scrollIntoView({ block: "nearest" });
       ghosts.render(state, busy);
       ghosts.element.hidden = !list.hidden;
@@ -70,12 +70,12 @@ export function createStack(actions, bitmaps, bringList) {
   };
 }
 
-/** Where layers will be: as many as are asked for, with pictures of them as far as the engine shows what it makes. @param {Bitmaps} bitmaps */
+/** Placeholders for the requested layers, with the engine's previews if it has any. @param {Bitmaps} bitmaps */
 function createGhosts(bitmaps) {
   const element = h("div.ghosts", { "aria-hidden": "true" });
   let shown = "";
 
-  /** A picture takes the place of the last one when it is there, so that nothing flickers. @param {Record<number, string>} previews   by layer, 1 at the bottom */
+  /** A picture replaces the last one after it is loaded, so that nothing flickers. @param {Record<number, string>} previews   by layer, 1 at the bottom */
   function draw(previews) {
     for (const [index, ghost] of [...element.children].reverse().entries()) {
       const [url, canvas] = [previews[index + 1], ghost.querySelector("canvas")];
@@ -106,7 +106,7 @@ function createGhosts(bitmaps) {
   };
 }
 
-/** Another picture in, the whole stack out. @param {Actions} actions */
+/** Import of a picture, export of the stack. @param {Actions} actions */
 function createExportBar(actions) {
   /** @type {Config["limits"] | undefined} */
   let limits;
@@ -115,7 +115,7 @@ function createExportBar(actions) {
     label: t("export.pptxText"),
     about: t("export.pptxText.about"),
     icon: /** @type {const} */ ("logo"),
-    // The pictures stay, hidden, for the font is another one.
+    // The pictures stay, hidden, because the font differs.
     run: () => actions.exportStack("pptx", "both"),
   });
   const button = menuButton(h("button.button", icon("download"), words), () => ({
@@ -141,10 +141,10 @@ function createExportBar(actions) {
   const element = h("div.export-bar", add, button);
   return {
     element,
-    /** @param {State} state @param {boolean} ready   whether what is done to layers has been loaded */
+    /** @param {State} state @param {boolean} ready   whether the layers' actions are loaded */
     render: (state, ready) => {
       limits = state.config?.limits;
-      // A second export waits for the first; a button that goes dead would lose the focus.
+      // A second export waits for the first; a disabled button would lose the focus.
       button.disabled = isDecomposing(state);
       element.hidden = !ready || state.doc.layers.length === 0;
       setText(words, t(state.exporting === null ? "layers.export" : "layers.preparing"));

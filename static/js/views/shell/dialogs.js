@@ -22,7 +22,7 @@ export function infoDialog(look, title, ...body) {
 
 const FACTS = /** @type {const} */ (["device", "forward", "models", "running", "waiting"]);
 
-/** Which engine runs, what that means, and how to get the other one. */
+/** The running engine, its properties, and how to get the other one. */
 export function createEngineDialog() {
   const title = h("h2");
   const about = h("p");
@@ -60,7 +60,7 @@ export function createEngineDialog() {
   };
 }
 
-/** A fact that is not known yet has no row. @param {HTMLElement} cell @param {string} value */
+/** An unknown fact has no row. @param {HTMLElement} cell @param {string} value */
 function setFact(cell, value) {
   setText(cell, value);
   /** @type {HTMLElement} */ (cell.parentElement).hidden = value === "";

@@ -10,7 +10,7 @@ export function uniqueId(stem) {
   return `${stem}-${fields}`;
 }
 
-/** What is behind one line. @param {HTMLElement} title @param {...HTMLElement} body */
+/** Content that unfolds from one line. @param {HTMLElement} title @param {...HTMLElement} body */
 export const fold = (title, ...body) => h("details.fold", h("summary", icon("chevron"), title), ...body);
 
 /** A control under its label. @param {string} label @param {HTMLElement} control @param {HTMLElement | null} [beside]   the label @param {HTMLElement | null} [below] */
@@ -19,7 +19,7 @@ export function field(label, control, beside = null, below = null) {
   return h("div.field", h("div.field-head", name, beside), control, below);
 }
 
-/** A choice of a few, all in sight. @template {string} T @param {{label: string, options: [T, string][], onpick: (value: T) => void}} about */
+/** A choice of a few visible options. @template {string} T @param {{label: string, options: [T, string][], onpick: (value: T) => void}} about */
 export function segmented({ label, options, onpick }) {
   const name = uniqueId("choice");
   const radios = options.map(([value]) => h("input", { type: "radio", name, value, onchange: () => onpick(value) }));
@@ -28,7 +28,7 @@ export function segmented({ label, options, onpick }) {
     { role: "radiogroup", "aria-label": label },
     ...radios.map((radio, i) => h("label", radio, h("span", options[i][1]))),
   );
-  /** @param {T} value @param {readonly T[]} [offered]   of the options; all of them, if it is left out */
+  /** @param {T} value @param {readonly T[]} [offered]   of the options; all of them by default */
   const set = (value, offered) => {
     for (const radio of radios) {
       radio.checked = radio.value === value;
@@ -38,7 +38,7 @@ export function segmented({ label, options, onpick }) {
   return { element, set };
 }
 
-/** A slider under its label and value; it is dead while its limits are not known. @param {{label: string, step?: number, oninput: (value: number) => void}} about */
+/** A slider under its label and value; it is disabled until its limits are known. @param {{label: string, step?: number, oninput: (value: number) => void}} about */
 export function sliderField({ label, step = 1, oninput }) {
   const id = uniqueId("slider");
   const value = h("output.value", { for: id });
@@ -48,7 +48,7 @@ export function sliderField({ label, step = 1, oninput }) {
     step: String(step),
     oninput: () => oninput(slider.valueAsNumber),
   });
-  /** @param {number} number @param {readonly number[]} [limits] @param {string} [words]   in place of a number that is not chosen here */
+  /** @param {number} number @param {readonly number[]} [limits] @param {string} [words]   instead of a number that is not set here */
   const set = (number, limits, words) => {
     slider.disabled = limits === undefined || words !== undefined;
     [slider.min, slider.max] = (limits ?? [0, 0]).map(String);
@@ -58,10 +58,10 @@ export function sliderField({ label, step = 1, oninput }) {
   return { element: field(label, slider, value), set };
 }
 
-/** A message longer than this shows its first sentences; the rest waits behind a line. */
+/** A message longer than this shows its first sentences; the rest unfolds. */
 const LONG = 160;
 
-/** A message about something that went wrong; a new one comes into view. @param {...HTMLElement} below   what to do about it */
+/** A message about something that went wrong; a new one is scrolled into view. @param {...HTMLElement} below   what to do about it */
 export function callout(...below) {
   let shown = "";
   const text = h("p");
@@ -83,7 +83,7 @@ export function callout(...below) {
   return { element, set };
 }
 
-/** The sentences that are shown at once, at least one, and the others. @param {string} message */
+/** The sentences that are always shown, at least one, and the others. @param {string} message */
 function split(message) {
   const sentences = message.split(/(?<=[.!?]["”’)]?)\s+/);
   let count = 1;
@@ -91,7 +91,7 @@ function split(message) {
   return [sentences.slice(0, count).join(" "), sentences.slice(count).join(" ")];
 }
 
-/** How the page moves by itself. @returns {ScrollBehavior} */
+/** The page's own scroll behavior. @returns {ScrollBehavior} */
 const scrolling = () => (matchMedia("(prefers-reduced-motion: reduce)").matches ? "instant" : "smooth");
 
 /** @param {IconName} name @param {string} label @param {() => void} onclick */
@@ -100,8 +100,8 @@ export function iconButton(name, label, onclick) {
 }
 
 /**
- * A field that takes the place of a name while it is changed: Enter keeps, Esc does not, leaving the field keeps.
- * @param {{label: string, stands: HTMLElement, onname: (name: string) => void}} about   `stands`: what is there otherwise
+ * A field that replaces a name while it is edited: Enter and leaving the field save, Esc cancels.
+ * @param {{label: string, stands: HTMLElement, onname: (name: string) => void}} about   `stands`: the element that it replaces
  */
 export function createRename({ label, stands, onname }) {
   const field = h("input.input.rename", { "aria-label": label, hidden: true, maxLength: 80 });
@@ -128,7 +128,7 @@ export function createRename({ label, stands, onname }) {
   });
   return {
     element: field,
-    /** @param {string} [name]   what the field starts with; else what stands there */
+    /** @param {string} [name]   the field's initial value; by default the current name */
     begin: (name = stands.textContent ?? "") => {
       before = name;
       field.value = name;

@@ -5,7 +5,7 @@ import { base } from "../../transport/api.js";
 import { createProjectShelf } from "../projects/shelf.js";
 import { callout } from "./fields.js";
 
-/** Files of layers, as file dialogs know them. */
+/** Layered files in the form of file dialogs. */
 export const LAYER_FILES = ".zip,.psd,.ora,.svg";
 const ANYTHING = `image/*,${LAYER_FILES}`;
 
@@ -17,7 +17,7 @@ const ANYTHING = `image/*,${LAYER_FILES}`;
  * @param {string} [about.title]
  * @param {string} about.look   classes
  * @param {(file: File) => void} [about.onfile]
- * @param {(files: File[]) => void} [about.onfiles]   in place of `onfile`, where several may be chosen at once
+ * @param {(files: File[]) => void} [about.onfiles]   instead of `onfile`, for several files
  * @param {boolean} [about.camera]
  * @param {string} [about.accept]
  * @param {IconName} [about.icon]
@@ -44,7 +44,7 @@ export function filePicker({
   input.addEventListener("change", () => {
     const files = [...(input.files ?? [])];
     if (files.length > 0) onfiles ? onfiles(files) : onfile?.(files[0]);
-    // The same file may be chosen again.
+    // Reset, so that the same file can be chosen again.
     input.value = "";
   });
   const button = h(
@@ -72,14 +72,14 @@ export function sampleShelf(actions) {
 }
 
 /**
- * A picture or a file of layers can be dropped anywhere and pasted at any time. Whatever is dropped, the browser never
+ * A picture or a layered file can be dropped anywhere and pasted at any time. Whatever is dropped, the browser never
  * leaves the page for it.
  * @param {StartActions} actions
  */
 export function createDrop(actions) {
   const words = h("span");
   const element = h("div.drop-veil", { hidden: true }, h("p", icon("picture"), words));
-  // Entering a child fires before leaving its parent: the veil goes when both have been left.
+  // Entering a child fires before leaving its parent: the overlay disappears after both have been left.
   let inside = 0;
 
   /** @param {boolean} on */
@@ -114,10 +114,10 @@ export function createDrop(actions) {
   return element;
 }
 
-/** Whether words are on their way into a field. @param {DragEvent} event */
+/** Whether text is being dragged into a field. @param {DragEvent} event */
 const isText = (event) => isTyping(event) && !event.dataTransfer?.types.includes("Files");
 
-/** What an empty stage says. @param {StartActions} actions @param {() => void} openProjects @returns {View} */
+/** The content of an empty stage. @param {StartActions} actions @param {() => void} openProjects @returns {View} */
 export function createWelcome(actions, openProjects) {
   const title = h("h2");
   const words = h("p");

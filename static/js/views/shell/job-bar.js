@@ -5,7 +5,7 @@ import { engineState } from "../../state/initial.js";
 
 const LOOK_MS = 5000;
 
-/** The job at work, or what is on the table, at the foot of the page. @param {Actions} actions @param {() => void} openJobs @returns {View} */
+/** The running job, or a summary of the document, at the foot of the page. @param {Actions} actions @param {() => void} openJobs @returns {View} */
 export function createJobBar(actions, openJobs) {
   /** @type {TrackedJob | undefined} */
   let tracked;
@@ -57,7 +57,7 @@ function factsOf(state) {
 
 /** @param {State} state @param {TrackedJob | undefined} tracked */
 function pageTitle({ project }, tracked) {
-  // How far the model is loaded says nothing of how far the work is.
+  // Progress of loading the model is not progress of the work.
   const share = /^(down)?loading/.test(tracked?.job.phase ?? "") ? null : shareOf(tracked);
   const title = project === null ? t("name") : `${project.name} · ${t("name")}`;
   return share === null ? title : `${percent(Math.round(share * 100) / 100)} · ${title}`;
@@ -70,17 +70,17 @@ function titleOf(state, { purpose }) {
   return t(purpose.kind === "split" ? "job.split" : "job.edit", { name });
 }
 
-/** What the page says at its foot while it has nothing to do. @param {State} state */
+/** The text at the foot of an idle page. @param {State} state */
 export function idleWords({ status, reachable }) {
   const { running = 0, length = 0 } = status?.queue ?? {};
   if (reachable && running + length > 0) return t("job.idle.busy", { running, waiting: length });
   return t(`job.idle.${engineState(status, reachable)}`);
 }
 
-/** Long enough without a sign of life to say so, and this many times as long as a step has taken so far. */
+/** The silence after which it is mentioned, in time and as a multiple of the longest step so far. */
 const STALLED_MS = 45_000;
 
-/** A bar that fills, or slides while nobody knows how far it is. */
+/** A progress bar, or an indeterminate one. */
 export function progressBar() {
   const fill = h("div");
   const element = h(
@@ -103,7 +103,7 @@ export function shareOf(tracked) {
   return tracked.job.step / tracked.job.total;
 }
 
-/** Where a job stands, in words. @param {Pick<TrackedJob, "job" | "canceling"> | undefined} tracked */
+/** A job's state in words. @param {Pick<TrackedJob, "job" | "canceling"> | undefined} tracked */
 export function describeJob(tracked) {
   if (tracked === undefined) return t("job.sending");
   if (tracked.canceling) return t("job.canceling");
@@ -139,10 +139,10 @@ const PHASES = /** @type {const} */ ([
   "composing",
 ]);
 
-/** What an edit by the classical engine does passes too fast to be read. @param {string | null} phase */
+/** Phases of an edit by the classical engine are too short to be read. @param {string | null} phase */
 const phaseWords = (phase) => t(`job.phase.${PHASES.find((name) => name === (phase || "starting")) ?? "other"}`);
 
-/** For how long a job has given no sign of life, in words, once that is worth a word. @param {TrackedJob} tracked */
+/** A job's silence in words, once it is long enough. @param {TrackedJob} tracked */
 export function stallOf({ job, movedAt, canceling }) {
   const silent = Date.now() - movedAt;
   if (job.status !== "processing" || canceling || silent < STALLED_MS) return null;

@@ -10,7 +10,7 @@ import { describeJob, progressBar, shareOf } from "./job-bar.js";
 /** @typedef {import("../../state/snapshot.js").JobNote} JobNote */
 /** @typedef {ReturnType<typeof import("../../actions/job-list.js").createJobList>} JobActions */
 
-/** All jobs of this browser, the newest first: what they are, how far they are, and what came of them. @param {JobActions} actions */
+/** All jobs of this browser, the newest first: their kind, progress and result. @param {JobActions} actions */
 export function createJobsDialog(actions) {
   /** @type {Map<string, ReturnType<typeof createRow>>} */
   const rows = new Map();
@@ -50,7 +50,7 @@ export function createJobsDialog(actions) {
         if (list.children[index] !== row.element) list.insertBefore(row.element, list.children[index] ?? null);
       }
       while (list.childElementCount > jobList.length) list.lastChild?.remove();
-      // The button that canceled a job goes with it.
+      // The cancel button disappears with the job.
       if (hadFocus && !list.contains(document.activeElement)) dialog.querySelector("button")?.focus();
     },
   };
@@ -90,7 +90,7 @@ function createRow(actions, close) {
     /** @param {Job} next @param {JobNote | null} note @param {State} state */
     render: (next, note, { jobs, projects, project: here }) => {
       const tracked = jobs[next.id];
-      // What this tab follows is younger than the list.
+      // The jobs that this tab follows are newer than the list.
       job = tracked === undefined || isOver(next) ? next : tracked.job;
       const over = isOver(job);
       const project = projects?.find(({ id }) => id === note?.project) ?? null;
@@ -126,7 +126,7 @@ function titleOf({ kind }, note) {
   return t(kind === "edit" ? "job.edit" : "job.split", { name: note.name });
 }
 
-/** How a job has ended, and what to do where it failed. @param {Job} job */
+/** A job's outcome, and advice if it failed. @param {Job} job */
 function endOf({ status, error, created_at: at }) {
   if (status === "failed") return error === null ? t("error.unexpected") : refusalOf({ hint: error.hint ?? null, reason: error.message });
   return t(status === "succeeded" ? "jobs.done" : "jobs.canceled", { age: ago(at) });

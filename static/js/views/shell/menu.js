@@ -22,14 +22,14 @@ let menus = 0;
 /**
  * Open a menu at a button, or at a place: arrow keys, Home, End, letters, Esc; below 760 px it is a sheet from below.
  *
- * @param {HTMLElement} anchor   which gets the focus back
+ * @param {HTMLElement} anchor   which gets the focus afterwards
  * @param {string} label
  * @param {Entry[]} entries
  * @param {DOMRect | null} [at]
  */
 function openMenu(anchor, label, entries, at = null) {
   menus += 1;
-  // The pointer that a menu at a place was opened by is still down, and would close it by going up.
+  // The pointer that opened a context menu is still down, and would close it on release.
   const popover = at === null ? "auto" : "manual";
   const look = { class: "menu", role: "menu", id: `menu-${menus}`, "aria-label": label, popover };
   const element = h("div", look, ...entries.map((entry) => entryElement(entry, close)));
@@ -43,7 +43,7 @@ function openMenu(anchor, label, entries, at = null) {
   element.addEventListener("keydown", (event) => {
     const now = items.indexOf(/** @type {HTMLButtonElement} */ (document.activeElement));
     const next = { ArrowDown: now + 1, ArrowUp: now < 0 ? -1 : now - 1, Home: 0, End: -1 }[event.key] ?? byLetter(items, event.key, now);
-    const escapes = at !== null && event.key === "Escape"; // the browser sees to the others
+    const escapes = at !== null && event.key === "Escape"; // the browser handles the others
     if (escapes) event.preventDefault();
     if (event.key === "Tab" || escapes) close();
     event.stopPropagation();
@@ -67,13 +67,13 @@ function openMenu(anchor, label, entries, at = null) {
   }
   if (at !== null) {
     addEventListener("pointerdown", leave, true);
-    // The finger that it was opened by may lie on an item when it is lifted.
+    // The finger that opened it may be over an item when it is lifted.
     let pressed = false;
     element.addEventListener("pointerdown", () => (pressed = true));
     element.addEventListener("click", (event) => event.detail > 0 && !pressed && event.stopPropagation(), true);
   }
 
-  // What is outside of a modal dialog cannot be reached while it is open.
+  // Elements outside of an open modal dialog are inert.
   (anchor.closest("dialog") ?? document.body).append(element);
   element.showPopover();
   place(element, at ?? anchor.getBoundingClientRect());
@@ -91,9 +91,9 @@ export function menuButton(button, about) {
   return button;
 }
 
-/** So long is a press that asks for a menu; some browsers say that themselves, others do not. */
+/** Duration of a long press; some browsers report it themselves, others do not. */
 const LONG_MS = 550;
-/** A finger that goes further does something else. */
+/** A larger movement is not a long press. */
 const SLACK_PX = 10;
 
 /**

@@ -5,10 +5,10 @@ import { engineState } from "../../state/initial.js";
 import { iconButton } from "./fields.js";
 
 const SHOWN_MS = 6000;
-/** What is long takes long to read. */
+/** Longer notices stay longer. */
 const READING_MS = 60;
 
-/** A word about what just happened, spoken to screen readers; it goes by itself. @param {StartActions} actions @returns {View} */
+/** A notice of an event, announced to screen readers; it disappears by itself. @param {StartActions} actions @returns {View} */
 export function createNotice(actions) {
   /** @type {Notice | null} */
   let shown = null;
@@ -19,7 +19,7 @@ export function createNotice(actions) {
   const words = h("p.visually-hidden");
   const element = h("div.notices", { role: "status", "aria-live": "polite" }, toast, words);
 
-  /** Nothing vanishes from under a pointer or the keyboard. */
+  /** A notice stays while it is hovered or focused. */
   function expire() {
     if (toast.matches(":hover, :focus-within")) timer = setTimeout(expire, SHOWN_MS);
     else actions.dismissNotice();
@@ -43,7 +43,7 @@ export function createNotice(actions) {
 }
 
 /**
- * What has to be said before all else, as long as it is so: no server, an engine that cannot run, two tabs that have
+ * Persistent warnings: no server, an engine that cannot run, two tabs that have
  * changed one project.
  *
  * @param {StartActions} actions

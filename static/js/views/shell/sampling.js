@@ -7,10 +7,10 @@ import { field, fold, segmented, sliderField, uniqueId } from "./fields.js";
 const SPEEDS = ["exact", "fast", "turbo"];
 
 /**
- * Speed, LoRAs, guidance, steps and seed behind one line, as far as the engine makes use of them.
+ * Speed, LoRAs, guidance, steps and seed, folded, if the engine uses them.
  * @param {"decompose" | "edit"} kind   of run
  * @param {(patch: {speed?: Speed, steps?: number, cfgScale?: number, seed?: Seed, loras?: Loras}) => void} onchange
- * @param {string} [seedHint]   what to say where a seed is all
+ * @param {string} [seedHint]   the hint if the seed is the only field
  * @param {HTMLElement | null} [besideSeed]
  */
 export function samplingFold(kind, onchange, seedHint = "", besideSeed = null) {
@@ -50,16 +50,16 @@ export function samplingFold(kind, onchange, seedHint = "", besideSeed = null) {
       guidance.set(values.cfgScale, config?.limits.cfg_scale);
       steps.set(values.steps, config?.limits.steps);
       seed.set(values.seed);
-      // What keeps the work from starting is not to be hidden.
+      // An error that prevents the start must be visible.
       if (!isSeed(values.seed)) element.open = true;
     },
   };
 }
 
 /**
- * A whole number, or nothing for a random one. What is neither stays as it was typed, and is marked.
+ * A whole number, or empty for a random one. Other text stays as typed and is marked as invalid.
  * @param {(seed: Seed) => void} onseed
- * @param {HTMLElement | null} aside   what stands beside it
+ * @param {HTMLElement | null} aside   the element beside it
  */
 function seedField(onseed, aside = null) {
   const id = uniqueId("seed");
@@ -84,10 +84,10 @@ function seedField(onseed, aside = null) {
   return { element, set };
 }
 
-/** What a slider goes up to; the server takes more. */
+/** The slider's maximum; the server accepts more. */
 const MOST = 2;
 
-/** Which of the LoRAs that the server lists are on in a run, and how much. @param {(loras: Loras) => void} onchange */
+/** The active LoRAs of a run, and their weights. @param {(loras: Loras) => void} onchange */
 function loraPicker(onchange) {
   const rows = h("div.loras", { role: "group", "aria-label": t("source.loras") });
   const element = h("div.field", h("span.label", t("source.loras")), rows);
@@ -137,7 +137,7 @@ function loraPicker(onchange) {
   };
 }
 
-/** Which engine is to do it, where there is a choice. @param {(engine: Settings["engine"]) => void} onpick */
+/** The choice of the engine, if there are several. @param {(engine: Settings["engine"]) => void} onpick */
 export function engineChoice(onpick) {
   const choice = segmented({
     label: t("engine.choice"),

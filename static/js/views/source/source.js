@@ -11,7 +11,7 @@ import { createThings } from "./things.js";
 
 const SIZES = /** @type {const} */ (["640", "1024", "original"]);
 
-/** The picture that goes in, and how it is to be taken apart. @param {Actions} actions @param {() => void} openEngine */
+/** The source picture and the settings of its decomposition. @param {Actions} actions @param {() => void} openEngine */
 export function createSource(actions, openEngine) {
   const picture = createPictureBox(actions, () => expectation.see());
   const prompt = createPrompt(actions);
@@ -26,7 +26,7 @@ export function createSource(actions, openEngine) {
   const fold = samplingFold("decompose", (patch) => actions.set(patch), t("source.classicalHint"));
   const engine = engineChoice((name) => actions.set({ engine: name }));
   const reuse = h("p.hint", { hidden: true }, h("button.link", { onclick: () => actions.set(again) }, t("source.reuse")));
-  /** @type {Partial<Settings>}   what made the layers that are there */
+  /** @type {Partial<Settings>}   the settings of the current layers */
   let again = {};
   const expectation = createExpectation(picture.image, openEngine);
   const error = callout();
@@ -51,7 +51,7 @@ export function createSource(actions, openEngine) {
 
   return {
     element,
-    /** Go on with the button when what had the focus is gone. */
+    /** Focus the button if the focused element was removed. */
     focus: () => {
       if (document.activeElement === document.body) button.focus({ preventScroll: true });
     },
@@ -75,14 +75,14 @@ export function createSource(actions, openEngine) {
       const busy = isDecomposing(state);
       const isReady = state.doc.picture !== null && state.upload === null && state.config !== null;
       button.disabled = !isReady || !isSeed(settings.seed) || hasTooMany(state);
-      // A button that goes dead would lose the focus.
+      // A disabled button would lose the focus.
       setAttribute(button, "aria-disabled", busy || null);
       setText(button, busy ? t("source.decomposing") : buttonText(state));
     },
   };
 }
 
-/** Whether the settings are those that made the layers. @param {Settings} settings @param {Partial<Settings>} made @param {State} state */
+/** Whether the settings are those of the current layers. @param {Settings} settings @param {Partial<Settings>} made @param {State} state */
 function isAsMade(settings, made, { config, doc }) {
   const now = { ...settings, loras: lorasOf(config?.loras?.decompose ?? [], settings.loras) };
   const plain = (/** @type {Partial<Settings>} */ one) => ({ ...one, things: regionsOf(thingsOn(one, doc.picture)) });
@@ -90,7 +90,7 @@ function isAsMade(settings, made, { config, doc }) {
   return JSON.stringify(have) === JSON.stringify(want);
 }
 
-/** How many layers, or that the engine chooses. @param {(count: Settings["layerNum"]) => void} onchange */
+/** The number of layers, or automatic. @param {(count: Settings["layerNum"]) => void} onchange */
 function createLayerCount(onchange) {
   let number = 0;
   const slider = sliderField({ label: t("source.layers"), oninput: onchange });
@@ -122,11 +122,11 @@ function createPrompt(actions) {
   };
 }
 
-/** What to expect of an engine that does not tell the things of a photograph apart. @param {HTMLImageElement} image @param {() => void} openEngine */
+/** A warning for an engine that does not separate the objects of a photograph. @param {HTMLImageElement} image @param {() => void} openEngine */
 function createExpectation(image, openEngine) {
   const words = h("span");
   const element = h("p.hint", { hidden: true }, words, " ", h("button.link", { onclick: openEngine }, t("engine.other")));
-  /** @type {boolean | null}   null until an engine needs to know: looking takes a moment */
+  /** @type {boolean | null}   null until an engine needs it, because the measurement takes a moment */
   let photograph = null;
   let loaded = false;
   /** @type {Config["capabilities"]["photographs"]} */
@@ -138,7 +138,7 @@ function createExpectation(image, openEngine) {
   }
   return {
     element,
-    /** Another picture has come in. */
+    /** The picture has changed. */
     see: () => {
       photograph = null;
       loaded = true;

@@ -4,7 +4,7 @@ import { mostLayers } from "../../state/initial.js";
 import { hasTooMany, nudged, roomFor, takesThings, thingsOn } from "../../state/things.js";
 import { callout, field, iconButton } from "../shell/fields.js";
 
-/** Which things are to be layers of their own: boxes that have names, where the engine can be told. @param {Actions} actions @returns {View} */
+/** Named boxes that become separate layers, if the engine supports them. @param {Actions} actions @returns {View} */
 export function createThings(actions) {
   const words = h("span");
   const beside = h("button.link", t("things.beside"));
@@ -51,7 +51,7 @@ function wordsFor(state) {
   return t(thingsOn(state.settings, state.doc.picture).length === 0 ? "things.hint" : "things.keys");
 }
 
-/** Why there can be no further box. @param {State} state */
+/** Why no further box is possible. @param {State} state */
 export function fullWords(state) {
   const layers = mostLayers(state);
   return many("things.full", layers - 1, { layers });
@@ -68,7 +68,7 @@ const WAYS = /** @type {Record<string, Point>} */ ({
  * The boxes as rows: a number that takes the arrow keys, a name, and what removes them.
  * @param {Actions} actions
  * @param {HTMLElement} list
- * @param {HTMLElement} after   what has the focus when there is no row left
+ * @param {HTMLElement} after   gets the focus if there is no row left
  */
 function createThingRows(actions, list, after) {
   /** @type {Map<string, ReturnType<typeof createRow>>} */
@@ -89,7 +89,7 @@ function createThingRows(actions, list, after) {
 
     function take() {
       const next = element.nextElementSibling ?? element.previousElementSibling;
-      // A row that goes would lose the focus.
+      // A removed row would lose the focus.
       const heir = next?.lastElementChild;
       (heir instanceof HTMLElement ? heir : after).focus();
       actions.setThings(things.filter((thing) => thing.id !== id));

@@ -60,10 +60,10 @@ function hintFor(mode, measured) {
   return mode === "difference" ? t("stage.differenceMeasured", { figure }) : figure;
 }
 
-/** As near to the line a press takes hold of it. */
+/** The distance at which a press grabs the line. */
 const NEAR_PX = 24;
 
-/** A line between two pictures, moved by dragging or by the keys of a range field. @param {string} label @param {HTMLElement} view   what it lies over @param {() => void} onslide */
+/** A line between two pictures, moved by dragging or by the keys of a range field. @param {string} label @param {HTMLElement} view   the view below it @param {() => void} onslide */
 export function createParting(label, view, onslide) {
   const range = h("input.compare-range", {
     type: "range",
@@ -84,7 +84,7 @@ export function createParting(label, view, onslide) {
 
   return {
     elements: [range, handle],
-    /** Where it is, 0–1. */
+    /** Its position, 0–1. */
     share: () => range.valueAsNumber / 100,
     slideTo,
     isNear: (/** @type {number} */ x) => Math.abs(x - (range.valueAsNumber / 100) * view.clientWidth) < NEAR_PX,

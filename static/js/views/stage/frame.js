@@ -8,7 +8,7 @@ import { frameOf, linesOf, middleOf, pointOn, rotated, seenBox, sized, toAngle, 
 /** @typedef {import("../../state/transform.js").Frame} Frame */
 /** @typedef {import("../../state/transform.js").Part} Part */
 
-/** Which way each handle lies from the middle. */
+/** The direction of each handle from the center. */
 const HOLDS = /** @type {const} */ ({
   n: [0, -1],
   e: [1, 0],
@@ -20,16 +20,16 @@ const HOLDS = /** @type {const} */ ({
   se: [1, 1],
 });
 const CURSORS = ["ew-resize", "nwse-resize", "ns-resize", "nesw-resize"];
-/** As near to a line a place is drawn to it, in CSS pixels. */
+/** The snapping distance in CSS pixels. */
 export const REACH = 6;
-/** So far down the stage there is a bar with no room for a handle above the frame, in CSS pixels. */
+/** The height of the bar at the top of the stage, which would cover a handle, in CSS pixels. */
 const BAR = 110;
-/** What Shift turns by, and as near to a quarter turn it is one, in degrees. */
+/** The rotation step with Shift, and the snapping distance of quarter turns, in degrees. */
 const [STEP, QUARTER] = [15, 2];
 
 /**
- * The frame around what there is to see of the selected layers, with handles to size and to turn them, lines that they lie
- * along, and thin frames around each of several and around the layer whose row is pointed at.
+ * The frame around the selection's visible content, with handles for resizing and rotation, alignment guides,
+ * and thin frames around each of several layers and around the layer whose row is hovered.
  *
  * @param {Actions} actions
  * @param {Bitmaps} bitmaps
@@ -37,7 +37,7 @@ const [STEP, QUARTER] = [15, 2];
 export function createStageFrame(actions, bitmaps) {
   /** @type {{parts: readonly Part[], frame: Frame, camera: Camera, state: State} | null} */
   let shown = null;
-  /** @type {Frame | null} the frame that is being turned, as it lies by now */
+  /** @type {Frame | null} the frame during a rotation */
   let turning = null;
   const handles = Object.entries(HOLDS).map(([name, [x, y]]) => {
     const handle = h("div", { class: `stage-handle ${name}` });
@@ -115,7 +115,7 @@ export function createStageFrame(actions, bitmaps) {
     guide({ x: null, y: null });
   }
 
-  /** Show the lines that something was drawn to. @param {{x: number | null, y: number | null}} lines */
+  /** Show the lines of snapping. @param {{x: number | null, y: number | null}} lines */
   function guide(lines) {
     if (shown === null) return;
     const { camera } = shown;
@@ -156,7 +156,7 @@ export function createStageFrame(actions, bitmaps) {
       return Math.abs(way.x) <= frame.width / 2 && Math.abs(way.y) <= frame.height / 2;
     },
 
-    /** @param {State | null} state   null where there is nothing to frame @param {Camera} camera   in CSS pixels */
+    /** @param {State | null} state   null if there is nothing to frame @param {Camera} camera   in CSS pixels */
     render: (state, camera) => {
       const seen =
         state === null ? [] : selectionOf(state).filter((layer) => isShown(state.doc, layer) && bitmaps.peek(layer.image) !== null);
@@ -169,7 +169,7 @@ export function createStageFrame(actions, bitmaps) {
       shown = { parts, frame, camera, state };
       outline.classList.toggle("small", Math.min(frame.width, frame.height) * camera.scale < 56);
       lay(outline, frame, camera);
-      // Under the bar above the picture nobody could take hold of it.
+      // Below the top bar the handle could not be grabbed.
       const top = pointOn(frame, { x: 0, y: -1 }).y * camera.scale + camera.y;
       outline.classList.toggle("low", top < BAR && Math.abs(frame.angle) < 90);
       const bottom = middleOf(frame).y + Math.hypot(frame.width, frame.height) / (frame.angle % 90 === 0 ? 2.8 : 2);
@@ -182,14 +182,14 @@ export function createStageFrame(actions, bitmaps) {
   };
 }
 
-/** An angle in steps with Shift; else a quarter turn where it is nearly one, unless Ctrl is held. @param {number} angle @param {PointerEvent} held */
+/** An angle in steps with Shift; otherwise snapped to quarter turns, unless Ctrl is held. @param {number} angle @param {PointerEvent} held */
 function steady(angle, { shiftKey, ctrlKey, metaKey }) {
   if (shiftKey) return Math.round(angle / STEP) * STEP;
   const quarter = Math.round(angle / 90) * 90;
   return !ctrlKey && !metaKey && Math.abs(angle - quarter) < QUARTER ? quarter : Math.round(angle * 10) / 10;
 }
 
-/** What layers can lie along: the canvas, and the other layers that are seen. @param {Doc} doc @param {readonly Layer[]} layers @param {Bitmaps} bitmaps */
+/** The lines for alignment: of the canvas and of the other visible layers. @param {Doc} doc @param {readonly Layer[]} layers @param {Bitmaps} bitmaps */
 export function linesAround(doc, layers, bitmaps) {
   const others = doc.layers.filter((other) => isShown(doc, other) && !layers.some(({ id }) => id === other.id));
   return linesOf([{ x: 0, y: 0, width: doc.width, height: doc.height }, ...others.map((layer) => seenBox(partOf(layer, bitmaps)))]);

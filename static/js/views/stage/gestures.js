@@ -8,12 +8,12 @@ const SLACK_PX = 4;
  * @typedef {object} Drag
  * @property {(by: Point, event: PointerEvent) => void} drag   `by`: since the press, in CSS pixels
  * @property {() => void} end
- * @property {() => void} [cancel]   in place of the end, when it was none after all: a second finger pinches
+ * @property {() => void} [cancel]   called instead of `end` if a second finger turns the drag into a pinch
  *
  * @typedef {object} Moves
  * @property {(factor: number, point: Point) => void} zoomBy
  * @property {(dx: number, dy: number) => void} pan
- * @property {(point: Point, touch: boolean, event: PointerEvent) => Drag | null} grab   what a press takes hold of; null leaves the drag to the camera
+ * @property {(point: Point, touch: boolean, event: PointerEvent) => Drag | null} grab   the object of a drag; null moves the camera
  * @property {(point: Point, touch: boolean, event: PointerEvent) => void} click
  * @property {() => boolean} [scrolls]   whether one finger scrolls the page, as the style says, and not the picture
  */
@@ -49,7 +49,7 @@ export function listenToGestures(view, moves) {
   view.addEventListener("pointerdown", (event) => {
     if (event.button > 1) return;
     if (event.button === 1) event.preventDefault();
-    // After a key the browser would frame whatever gets the focus.
+    // After a key press the browser would show a focus ring.
     view.classList.add("pointed");
     view.focus({ preventScroll: true });
     view.setPointerCapture(event.pointerId);

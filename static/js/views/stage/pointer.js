@@ -9,10 +9,10 @@ import { selectionMenu } from "../layers/panel.js";
 import { createStageFrame, linesAround, REACH } from "./frame.js";
 
 /**
- * What a pointer does to layers on the stage: a click selects the topmost one under it, with Shift or Ctrl besides others, a
- * drag moves what is selected, with Alt a copy of it, and from an empty place it draws a box around what is to be selected.
- * The ground, which lies everywhere, moves only once it has been selected. A finger scrolls the page: it moves a layer only
- * once the layer was tapped on the stage, the ground once it was tapped twice.
+ * Pointer actions on layers: a click selects the topmost one, with Shift or Ctrl in addition to others; a
+ * drag moves the selection, with Alt a copy of it, and from an empty place it draws a selection box.
+ * The background layer moves only if it is selected. A finger scrolls the page: it moves a layer only
+ * after the layer was tapped on the stage, the background after two taps.
  *
  * @param {object} about
  * @param {Actions} about.actions
@@ -26,7 +26,7 @@ export function createHand({ actions, bitmaps, state, viewport }) {
   const frame = createStageFrame(actions, bitmaps);
   const box = h("div.stage-box", { hidden: true });
 
-  /** Whether a finger may move what is selected. @param {State} now */
+  /** Whether a finger may move the selection. @param {State} now */
   const inHand = ({ selected, mode }) => tapped !== null && tapped === selected && mode === "layers";
 
   /** @param {Point} point @returns {Point}   in pixels of the document */
@@ -44,7 +44,7 @@ export function createHand({ actions, bitmaps, state, viewport }) {
     return hit === null || isGround(hit, now.doc, bitmaps) ? null : hit;
   }
 
-  /** Move what is selected, which a layer is among, or else the layer. @param {State} now @param {Layer} layer @param {boolean} copies @returns {import("./gestures.js").Drag} */
+  /** Move the selection if it includes the layer, otherwise the layer. @param {State} now @param {Layer} layer @param {boolean} copies @returns {import("./gestures.js").Drag} */
   function move(now, layer, copies) {
     const selection = selectionOf(now);
     let layers = selection.includes(layer) ? selection : [layer];
@@ -69,7 +69,7 @@ export function createHand({ actions, bitmaps, state, viewport }) {
       drag: (by, event) => {
         const { scale } = viewport.camera;
         let [dx, dy] = [by.x / scale, by.y / scale];
-        // With Shift it goes straight.
+        // Shift restricts the movement to one axis.
         if (event.shiftKey) [dx, dy] = Math.abs(dx) > Math.abs(dy) ? [dx, 0] : [0, dy];
         const own = linesOf([{ ...seen, x: seen.x + dx, y: seen.y + dy }]);
         const reach = event.ctrlKey || event.metaKey ? -1 : REACH / scale;
@@ -89,7 +89,7 @@ export function createHand({ actions, bitmaps, state, viewport }) {
     };
   }
 
-  /** Select what lies within a box that is drawn. @param {Point} start @param {State} now @param {boolean} besides   what is selected already @returns {import("./gestures.js").Drag} */
+  /** Select the layers within a drawn box. @param {Point} start @param {State} now @param {boolean} besides   what is selected already @returns {import("./gestures.js").Drag} */
   function draw(start, now, besides) {
     const before = besides && now.selected !== null ? [...now.also, now.selected] : [];
     const first = toPicture(start);
@@ -119,7 +119,7 @@ export function createHand({ actions, bitmaps, state, viewport }) {
     if (doc) openCanvasDialog(actions, doc, /** @type {HTMLElement} */ (box.parentElement));
   }
 
-  /** What can be done at a place, or by a key with what is selected. @param {Point | null} point */
+  /** The menu at a point, or by a key for the selection. @param {Point | null} point */
   function menu(point) {
     const now = state();
     if (now === null || now.mode !== "layers" || now.tool !== null || now.doc.layers.length === 0) return null;
@@ -164,7 +164,7 @@ export function createHand({ actions, bitmaps, state, viewport }) {
       else actions.select(hit.id);
     },
 
-    /** @param {State | null} now   null where there is nothing to take hold of */
+    /** @param {State | null} now   null if there is nothing to grab */
     render: (now) => {
       frame.render(now, viewport.camera);
       frame.inHand(now !== null && inHand(now));
@@ -188,7 +188,7 @@ const isGround = (layer, doc, bitmaps) => coverageIn(layer, doc, bitmaps.peek(la
 const FAINT = 16;
 
 /**
- * The topmost layer that has something to see at a point.
+ * The topmost layer with visible content at a point.
  * @param {Doc} doc
  * @param {{x: number, y: number}} point   in pixels of the document
  * @param {Bitmaps} bitmaps

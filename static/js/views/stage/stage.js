@@ -14,13 +14,13 @@ import { createModeBar, createParting, createZoomBar } from "./bars.js";
 import { listenToGestures } from "./gestures.js";
 import { createStageTools } from "./tools.js";
 
-/** So long after the last change layers are drawn sharply. */
+/** The delay after the last change before layers are drawn sharply. */
 const SETTLED_MS = 150;
 
 /** Below this width of the stage the bar of a tool has two rows. */
 const TWO_ROWS = 600;
 
-/** Stands for the picture of a layer that is being painted. */
+/** The address of the picture of a layer during painting. */
 const DRAFT = "draft";
 
 /** Below this width the stage lies above the panels, as in the style sheets. */
@@ -33,7 +33,7 @@ const SHORT = 480;
  *
  * @param {Actions} actions
  * @param {Bitmaps} bitmaps
- * @param {HTMLElement} welcome   what lies on an empty stage
+ * @param {HTMLElement} welcome   the content of an empty stage
  */
 export function createStage(actions, bitmaps, welcome) {
   let shown = "";
@@ -44,7 +44,7 @@ export function createStage(actions, bitmaps, welcome) {
   /** @type {State | null} */
   let state = null;
 
-  /** The states that are compared. */
+  /** The compared states. */
   const pair = () => (state === null ? null : pairOf(state));
   const shownDoc = (/** @type {State} */ now) => pairOf(now)?.[1].doc ?? now.doc;
   const content = () => (state === null || state.doc.width === 0 ? null : shownDoc(state));
@@ -57,7 +57,7 @@ export function createStage(actions, bitmaps, welcome) {
   });
   const { schedule, zoomBy, zoomTo, toFit, pan } = viewport;
   const levels = createLevels(schedule);
-  // A layer that is being painted is drawn as it is on its canvas.
+  // During painting a layer is drawn from its canvas.
   const shownPictures = {
     ...bitmaps,
     peek: (/** @type {string} */ address) => (address === DRAFT ? tools.draft() : bitmaps.peek(address)),
@@ -70,7 +70,7 @@ export function createStage(actions, bitmaps, welcome) {
   const paper = h("div.stage-paper.checkerboard", { hidden: true });
   const tools = createStageTools(actions, viewport);
   const view = h("div.stage-view", { tabIndex: 0, role: "application", "aria-label": t("stage.keys") }, paper, canvas, tools.veil);
-  /** @type {ReturnType<typeof import("./pointer.js").createHand> | null} what takes hold of layers, loaded once there are some */
+  /** @type {ReturnType<typeof import("./pointer.js").createHand> | null} pointer actions on layers, loaded when there are some */
   let hand = null;
   const parting = createParting(t("stage.parting"), view, schedule);
   const tags = ["left", "right"].map((side) => h("span", { class: `compare-tag ${side}` }));
@@ -128,7 +128,7 @@ export function createStage(actions, bitmaps, welcome) {
     tools.draw(view);
     place(paper, { x: 0, y: 0, width: doc.width, height: doc.height }, camera);
     hand?.render(takesHold() ? state : null);
-    // Where all of the picture is in sight, a finger scrolls the page, but for the frame around a layer that was tapped.
+    // If the whole picture is visible, a finger scrolls the page, except in the frame of a tapped layer.
     view.classList.toggle("scrolls", viewport.fitted && tool === null);
     return zoom.render(viewport);
   }
@@ -140,7 +140,7 @@ export function createStage(actions, bitmaps, welcome) {
     arrived();
   });
 
-  /** Many pictures that are turned take longer to draw than a frame lasts: while they move they are drawn at half the resolution. */
+  /** Many rotated pictures take longer to draw than a frame: while they move they are drawn at half the resolution. */
   function hurry() {
     clearTimeout(settling);
     settling = setTimeout(() => {
@@ -149,7 +149,7 @@ export function createStage(actions, bitmaps, welcome) {
     }, SETTLED_MS);
   }
 
-  /** A click finds only layers whose pictures are there; until they all are, the canvas says that more is to come. */
+  /** A click finds only layers with loaded pictures; until all are loaded, the canvas is marked as busy. */
   function tellBusy() {
     const waits = hand === null && state !== null && state.doc.layers.length > 0;
     setAttribute(canvas, "aria-busy", String(waits || pictures(state).some(bitmaps.awaits)));
@@ -161,7 +161,7 @@ export function createStage(actions, bitmaps, welcome) {
   }
 
   const slides = () => state?.mode === "slider";
-  /** Whether layers are what is seen, and can be taken hold of. */
+  /** Whether layers are shown and can be grabbed. */
   const takesHold = () =>
     state !== null && state.mode === "layers" && state.tool === null && pair() === null && !(state.previewing && isDecompose(preview));
   listenToGestures(view, {
@@ -177,7 +177,7 @@ export function createStage(actions, bitmaps, welcome) {
             ? (hand?.grab(point, touch, event) ?? null)
             : null,
     click: (point, touch, event) => {
-      // The press has opened a menu, and is not a click as well.
+      // The press has opened a menu, so it is not a click.
       if (document.querySelector(".menu") !== null) return undefined;
       if (tools.inHand()) return tools.click(point, event);
       if (slides()) return parting.slideTo(point.x);
@@ -210,7 +210,7 @@ export function createStage(actions, bitmaps, welcome) {
     state = next;
     const { upload } = next;
     const doc = shownDoc(next);
-    // Another picture, or the same one at another size, starts in full view.
+    // Another picture, or another size, starts with the whole picture visible.
     const key = `${doc.picture?.image} ${doc.width} ${doc.height}`;
     if (key !== shown) toFit();
     shown = key;
@@ -238,7 +238,7 @@ export function createStage(actions, bitmaps, welcome) {
 /** @param {ReturnType<typeof previewOf>} preview */
 const isDecompose = (preview) => preview?.tracked.purpose.kind === "decompose";
 
-/** Room for the bars above and below. @param {boolean} tool   whether one is in hand @param {number} width   of the stage @param {Mode} mode */
+/** Margins for the bars above and below. @param {boolean} tool   whether one is active @param {number} width   of the stage @param {Mode} mode */
 function margins(tool, width, mode) {
   if (innerWidth >= ONE_COLUMN) return { side: 40, top: tool && width < TWO_ROWS ? 150 : 100, bottom: 80 };
   if (tool) return { side: 16, top: 140, bottom: 16 };
@@ -247,7 +247,7 @@ function margins(tool, width, mode) {
   return { side: 8, top: mode === "layers" && !isShort ? 8 : 60, bottom: 68 };
 }
 
-/** The layers that two states differ in, so that a run of changes to them is drawn quickly. @param {State | null} before @param {State} now */
+/** The layers in which two states differ, so that repeated changes are drawn fast. @param {State | null} before @param {State} now */
 function changedLayers(before, now) {
   if (before === null || before.doc === now.doc || before.doc.layers.length !== now.doc.layers.length) return [];
   return now.doc.layers.filter((layer, index) => layer !== before.doc.layers[index]);
@@ -260,7 +260,7 @@ function pictures(state) {
   return [...new Set(docs.flatMap(({ layers, picture }) => [...layers.map(({ image }) => image), ...(picture ? [picture.image] : [])]))];
 }
 
-/** Ask for every picture the stage needs; each that has come, or failed to, is told. @param {State} state @param {readonly Layer[]} previews   are there, and stay @param {Bitmaps} bitmaps @param {() => void} arrived */
+/** Load every picture of the stage; `arrived` is called for each, loaded or failed. @param {State} state @param {readonly Layer[]} previews   are loaded, and stay @param {Bitmaps} bitmaps @param {() => void} arrived */
 function loadPictures(state, previews, bitmaps, arrived) {
   const addresses = pictures(state);
   bitmaps.pin([...addresses, ...previews.map(({ image }) => image)]);

@@ -9,7 +9,7 @@ import { fullWords } from "../source/things.js";
 
 const [THINNEST, WIDEST] = LIMITS.brush;
 
-/** The bars of the tools; that of the one in hand shows. @param {Actions} actions */
+/** The bars of the tools; that of the active one is shown. @param {Actions} actions */
 export function createToolBars(actions) {
   const bars = { select: createPointingBar(actions), brush: createPaintingBar(actions), things: createNamingBar(actions) };
   return {
@@ -94,7 +94,7 @@ function createNamingBar(actions) {
   };
 }
 
-/** Words for who has keys, or for who has fingers. @template T @param {T} keys @param {T} touch */
+/** Text for devices with a keyboard, or for touch. @template T @param {T} keys @param {T} touch */
 export const byFinger = (keys, touch) => (matchMedia("(pointer: coarse)").matches ? touch : keys);
 
 /** @param {number} value   of the slider, 0–100: small brushes get as much of it as large ones */
@@ -103,7 +103,7 @@ export const sizeAt = (value) => THINNEST * (WIDEST / THINNEST) ** (value / 100)
 /** @param {number} size @returns {number}   the slider's value for it */
 export const sliderAt = (size) => Math.round((100 * Math.log(size / THINNEST)) / Math.log(WIDEST / THINNEST));
 
-/** Adding or taking away. @param {string} adds @param {string} takesAway @param {(takesAway: boolean) => void} onpick */
+/** The choice of adding or subtracting. @param {string} adds @param {string} takesAway @param {(takesAway: boolean) => void} onpick */
 export function createWay(adds, takesAway, onpick) {
   const options = /** @type {["adds" | "takesAway", string][]} */ ([
     ["adds", adds],
@@ -113,11 +113,11 @@ export function createWay(adds, takesAway, onpick) {
   return { element: choice.element, set: (/** @type {boolean} */ away) => choice.set(away ? "takesAway" : "adds") };
 }
 
-/** What is shown over the picture, in pixels of the screen. */
+/** Overlays on the picture, in pixels of the screen. */
 
 const sheet = canvas2d(1, 1);
 
-/** All but what is selected lies under a veil, and a line in black and white goes around it. @param {CanvasRenderingContext2D} context @param {HTMLCanvasElement} mask @param {Extent} doc @param {Camera} camera */
+/** Dim everything but the selection, and outline that in black and white. @param {CanvasRenderingContext2D} context @param {HTMLCanvasElement} mask @param {Extent} doc @param {Camera} camera */
 export function drawMask(context, mask, { width, height }, { scale, x, y }) {
   const ratio = devicePixelRatio;
   const lay = (/** @type {CanvasRenderingContext2D} */ on, /** @type {number} */ dx, /** @type {number} */ dy) =>
@@ -194,7 +194,7 @@ const TAG_PX = 20;
 /** Half of a corner's side, in CSS pixels. */
 const CORNER = 4;
 
-/** Words above a place, all of them on the canvas. @param {CanvasRenderingContext2D} context @param {string} words @param {Point} at @param {string} ground @param {string} ink */
+/** A label above a point, kept within the canvas. @param {CanvasRenderingContext2D} context @param {string} words @param {Point} at @param {string} ground @param {string} ink */
 function drawTag(context, words, { x, y }, ground, ink) {
   const { canvas } = context;
   const ratio = devicePixelRatio;
@@ -212,7 +212,7 @@ function drawTag(context, words, { x, y }, ground, ink) {
   context.fillText(shown, left + pad, top + tall / 2);
 }
 
-/** A path that is seen on light and on dark. @param {CanvasRenderingContext2D} context @param {string} color @param {number} ratio */
+/** A path that is visible on light and dark backgrounds. @param {CanvasRenderingContext2D} context @param {string} color @param {number} ratio */
 export function outline(context, color, ratio) {
   context.lineWidth = 3.5 * ratio;
   context.strokeStyle = "rgb(12 10 30 / 70%)";

@@ -5,13 +5,13 @@ import { dragged, holdOf, roomFor, takesThings, thingsOn } from "../../state/thi
 import { onDemand } from "../../transport/api.js";
 import { iconButton } from "../shell/fields.js";
 
-/** So near to a corner of a box it is the corner that is held, in CSS pixels; by a finger. */
+/** The distance at which a box's corner is grabbed, in CSS pixels; the second is for touch. */
 const [CORNER_PX, FINGER_PX] = [10, 22];
 
 /**
- * The tools of the stage: their buttons and what a pointer does with the one in hand. Its bar, and what it shows over the
- * picture, are loaded when somebody first takes one up. A drag of Select object draws a box or a line, a click points; with Alt
- * what it is on is taken away.
+ * The tools of the stage: their buttons, and pointer actions of the active one. Bars and overlays are
+ * loaded on first use. With Select object a drag draws a box or a line, a click marks a point; Alt
+ * subtracts.
  *
  * @param {Actions} actions
  * @param {{readonly camera: Camera, readonly sharp: Camera, schedule: () => void}} viewport
@@ -19,7 +19,7 @@ const [CORNER_PX, FINGER_PX] = [10, 22];
 export function createStageTools(actions, viewport) {
   /** @type {State | null} */
   let state = null;
-  /** @type {Mark | null} what is being drawn */
+  /** @type {Mark | null} the mark being drawn */
   let drawing = null;
   /** @type {Point | null} where the brush is, in pixels of the picture */
   let hover = null;
@@ -40,7 +40,7 @@ export function createStageTools(actions, viewport) {
     viewport.schedule();
   });
 
-  /** The boxes that show: with the tool for them, or before anything else was made of the picture. @param {State} now */
+  /** The visible boxes: with their tool, or before a decomposition. @param {State} now */
   function boxesOf(now) {
     const { tool, doc, settings } = now;
     const shows = tool?.kind === "things" || (tool === null && doc.layers.length === 0 && takesThings(now));
@@ -79,7 +79,7 @@ export function createStageTools(actions, viewport) {
     };
   }
 
-  /** Move the box that is picked, or a corner of it; null where there is none. @param {State} now @param {Point} start @param {PointerEvent} down @returns {import("./gestures.js").Drag | null} */
+  /** Move the picked box or one of its corners; null without one. @param {State} now @param {Point} start @param {PointerEvent} down @returns {import("./gestures.js").Drag | null} */
   function move({ doc, settings, thing: picked }, start, down) {
     const things = thingsOn(settings, doc.picture);
     const thing = things.find(({ id }) => id === picked);
@@ -89,7 +89,7 @@ export function createStageTools(actions, viewport) {
     const put = (/** @type {Thing} */ box) => actions.setThings(things.map((each) => (each.id === box.id ? box : each)));
     return {
       drag: ({ x, y }) => put(dragged(thing, hold, { x: x / viewport.camera.scale, y: y / viewport.camera.scale }, doc)),
-      // A field that is left lets go of its box.
+      // Leaving the field has released the box.
       end: () => actions.pickThing(thing.id),
       cancel: () => put(thing),
     };
@@ -156,7 +156,7 @@ export function createStageTools(actions, viewport) {
       if (tool?.kind === "select") actions.point({ kind: "point", takesAway: isOther(event, tool), places: [toPicture(point)] });
     },
 
-    /** Draw over the picture what the tool shows. @param {HTMLElement} view */
+    /** Draw the tool's overlay. @param {HTMLElement} view */
     draw: (view) => {
       if (state === null) return;
       const { tool, doc, thing } = state;
