@@ -77,7 +77,7 @@ export function idleWords({ status, reachable }) {
   return t(`job.idle.${engineState(status, reachable)}`);
 }
 
-/** The silence after which it is mentioned, in time and as a multiple of the longest step so far. */
+/** The silence of a running job after which it is mentioned. */
 const STALLED_MS = 45_000;
 
 /** A progress bar, or an indeterminate one. */
