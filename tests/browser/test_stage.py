@@ -439,7 +439,7 @@ def test_pictures_come_in_as_layers(stacked: Studio, picture: Path, tmp_path: Pa
     Image.new("RGBA", (64, 64)).save(empty)
     stacked.page.locator(".export-bar input[type=file]").set_input_files([picture, bad, empty])
     expect(stacked.rows).to_have_count(8)
-    expect(stacked.page.locator(".notice")).to_contain_text("This is not a picture")
+    expect(stacked.page.locator(".notice")).to_contain_text("This is not a readable picture")
     expect(stacked.rows.filter(has_text="nearly empty")).to_have_count(1)
 
 
