@@ -8,7 +8,7 @@ from tests.kit.forks import ROOT
 
 AXE = ROOT / "node_modules" / "axe-core" / "axe.min.js"
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
-OF_COLORS = "color-contrast"
+OF_COLORS = ["color-contrast"]
 RUN = """
 async ([runOnly, scope]) => {
   // What still moves is looked at where it ends.
@@ -21,21 +21,12 @@ async ([runOnly, scope]) => {
 """
 
 
-DARK = "() => matchMedia('(prefers-color-scheme: dark)').matches"
-
-
-def violations(page: Page, scope: str, *, both: bool) -> list[dict[str, Any]]:
-    """Return what axe finds serious or critical in the elements `scope`.
-
-    With `both` it looks at their colors in the other one of light and dark as well, and leaves the page in that one: to
-    change it is to draw all of the page.
+def violations(page: Page, scope: str, rules: list[str]) -> list[dict[str, Any]]:
+    """Return what axe finds serious or critical in the elements `scope`, by `RULES` or by those `OF_COLORS` alone.
 
     The page's context must bypass the content security policy.
     """
     if not page.evaluate("() => 'axe' in window"):
         page.add_script_tag(path=AXE)
-    found = page.evaluate(RUN, [RULES, scope])
-    if both:
-        page.emulate_media(color_scheme="light" if page.evaluate(DARK) else "dark")
-        found += page.evaluate(RUN, [[OF_COLORS], scope])
+    found = page.evaluate(RUN, [rules, scope])
     return [one for one in found if one["impact"] in ("serious", "critical")]
