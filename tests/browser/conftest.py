@@ -113,6 +113,8 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
 def open_studio(profiles: Profiles, service: Service) -> Iterator[Callable[..., Studio]]:
     """Open the page: `open_studio(width=390, height=844, touch=True, scheme="dark", at=…)`.
 
+    With `model` the server says that a model runs.
+
     When the test is over, every page must have been silent on its console and have asked no other host for anything.
     """
     with ExitStack() as stack:
@@ -125,6 +127,7 @@ def open_studio(profiles: Profiles, service: Service) -> Iterator[Callable[..., 
             scheme: str = "light",
             at: Service = service,
             engine: str = "ready",
+            model: bool = False,
             language: str = "en-US",
             path: str = "/",
             bypass_csp: bool = False,
@@ -148,6 +151,8 @@ def open_studio(profiles: Profiles, service: Service) -> Iterator[Callable[..., 
             if SLOWER > 1:
                 throttle = studio.context.new_cdp_session(studio.page)
                 throttle.send("Emulation.setCPUThrottlingRate", {"rate": SLOWER})
+            if model:
+                studio.say_model()
             studio.open(path, engine=engine)
             return studio
 

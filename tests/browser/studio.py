@@ -167,9 +167,16 @@ class Studio:
 
     def pretend_model(self, **said: Any) -> None:
         """Make the server say that a model runs, and look at it; `limits` and `loras` are said beside its defaults."""
+        self.say_model(**said)
+        self.page.reload()
+
+    def say_model(self, **said: Any) -> None:
+        """Have the next page be told that a model runs."""
+        if not self.page.url.startswith(self.url):
+            self._rest()
         own = {name: said.pop(name) for name in ("limits", "loras") if name in said}
         self.page.evaluate(TELL, ["config", {"engine": "qwen", "capabilities": MODEL, "defaults": said, **own}])
-        self.pretend(engine="qwen", engine_label="Qwen-Image · H200")
+        self.page.evaluate(TELL, ["status", {"engine": "qwen", "engine_label": "Qwen-Image · H200"}])
 
     def overflow(self) -> int:
         """Return by how many pixels the page is wider than the screen."""

@@ -300,8 +300,7 @@ def test_comparing(stacked: Studio) -> None:
 def test_variants_run_together_each_with_a_seed_of_its_own(
     open_stack: Callable[..., Studio], stepping: Service
 ) -> None:
-    studio = open_stack(2, at=stepping)
-    studio.pretend_model()
+    studio = open_stack(2, at=stepping, model=True)
     studio.edit_button("Layer 0").click()
     studio.instruction.fill("wait")
     studio.dialog.get_by_role("radio", name="3").check()

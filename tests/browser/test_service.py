@@ -24,8 +24,7 @@ COVERED = """
 
 
 def test_progress_and_cancel(open_studio: Callable[..., Studio], stepping: Service, picture: Path) -> None:
-    studio = open_studio(at=stepping)
-    studio.pretend_model()
+    studio = open_studio(at=stepping, model=True)
     studio.choose(picture)
     studio.page.get_by_label("Describe the picture").fill("hang")
     studio.decompose_button.click()
@@ -41,8 +40,7 @@ def test_progress_and_cancel(open_studio: Callable[..., Studio], stepping: Servi
 
 
 def test_a_reload_finds_the_running_job(open_studio: Callable[..., Studio], stepping: Service, picture: Path) -> None:
-    studio = open_studio(at=stepping)
-    studio.pretend_model()
+    studio = open_studio(at=stepping, model=True)
     studio.choose(picture)
     studio.page.get_by_label("Describe the picture").fill("wait")
     studio.decompose_button.click()
@@ -54,8 +52,7 @@ def test_a_reload_finds_the_running_job(open_studio: Callable[..., Studio], step
 
 
 def test_an_edit_says_how_much_of_its_model_has_come(open_stack: Callable[..., Studio], stepping: Service) -> None:
-    studio = open_stack(2, at=stepping)
-    studio.pretend_model()
+    studio = open_stack(2, at=stepping, model=True)
     studio.edit("Layer 0", "download")
     expect(studio.dialog).to_contain_text("Downloading the model · 0.3 of 1.6 GB")
     (stepping.folder / "go").touch()
@@ -65,8 +62,7 @@ def test_an_edit_says_how_much_of_its_model_has_come(open_stack: Callable[..., S
 def test_jobs_of_another_tab_are_listed_canceled_and_opened(
     open_stack: Callable[..., Studio], stepping: Service
 ) -> None:
-    studio = open_stack(2, at=stepping)
-    studio.pretend_model()
+    studio = open_stack(2, at=stepping, model=True)
     for name in ("Layer 0", "Layer 1"):
         studio.edit(name, "wait")
         expect(studio.dialog).to_have_attribute("data-state", "running")
