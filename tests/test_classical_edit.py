@@ -160,7 +160,9 @@ def test_black_letters_become_a_color_without_blotches() -> None:
 def test_every_documented_instruction_does_what_it_says_and_keeps_the_alpha(example: str) -> None:
     (operation,) = parse_instruction(example)
     layers = MEASURED if operation.part is None else ("object on a ground", *WITH_PARTS)
-    trials = [try_instruction(example, name, LAYERS[name]) for name in layers]
+    # Half the size does, but for what would be thinner than a pixel.
+    halves = {name: LAYERS[name].reduce(1 if name == "thin lines" else 2) for name in layers}
+    trials = [try_instruction(example, name, layer) for name, layer in halves.items()]
     assert [trial for trial in trials if trial.outcome not in GOOD] == []
     assert any(trial.outcome == "moved" for trial in trials)
 
@@ -176,8 +178,8 @@ def test_the_examples_of_the_specification_change_a_picture(example: str) -> Non
 @pytest.mark.parametrize("name", sorted(ImageColor.colormap))
 def test_every_css_color_is_known_and_a_flat_shape_gets_exactly_it(name: str) -> None:
     for shape in ("flat red", "black", "white"):
-        edited = edit_image(LAYERS[shape], f"Change the color to {name}", 0, "keep")
-        middle = edited.getpixel((90, 75))
+        edited = edit_image(LAYERS[shape].crop((80, 65, 100, 85)), f"Change the color to {name}", 0, "keep")
+        middle = edited.getpixel((10, 10))
         assert isinstance(middle, tuple)
         assert np.abs(np.subtract(middle[:3], ImageColor.getrgb(name)[:3])).max() <= 2
 
