@@ -436,11 +436,16 @@ def test_pictures_come_in_as_layers(stacked: Studio, picture: Path, tmp_path: Pa
     # Several come in at once, a bad one keeps no other out, and one with next to nothing on it is flagged.
     bad, empty = tmp_path / "bad.png", tmp_path / "nothing.png"
     bad.write_text("no picture")
-    Image.new("RGBA", (64, 64)).save(empty)
+    Image.new("RGBA", (16, 64)).save(empty)
     stacked.page.locator(".export-bar input[type=file]").set_input_files([picture, bad, empty])
     expect(stacked.rows).to_have_count(8)
     expect(stacked.page.locator(".notice")).to_contain_text("This is not a readable picture")
     expect(stacked.rows.filter(has_text="nearly empty")).to_have_count(1)
+    # A tall picture is shown whole in its square, not by its upper end.
+    heights = stacked.page.locator(".thumb").evaluate_all(
+        "squares => squares.map((square) => [square.firstElementChild.clientHeight, square.clientHeight])"
+    )
+    assert all(picture <= square for picture, square in heights), heights
 
 
 @pytest.mark.parametrize("touch", [False, True])
