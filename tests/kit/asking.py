@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.kit.pictures import SQUARE_URL
-from tests.kit.running import STAND_IN, Answer, Running, ask, running
+from tests.kit.running import STAND_IN, Answer, Running, ask, forked, running
 from tests.kit.waiting import PATIENCE_S, wait_until
 
 DECOMPOSE = "/api/qwen-image/decompose"
@@ -22,9 +22,9 @@ class RefusedError(Exception):
 
 
 @contextlib.contextmanager
-def ready(folder: Path, **options: Any) -> Iterator[Running]:
+def ready(folder: Path, *, fork: bool = False, **options: Any) -> Iterator[Running]:
     """Run the service around the stand-in until the block ends; options as in `tests.kit.running.running`."""
-    with running(folder, program=STAND_IN, **options) as service:
+    with forked(folder, **options) if fork else running(folder, program=STAND_IN, **options) as service:
         wait_until(lambda: get(service, "/readyz").status == 200)
         yield service
 

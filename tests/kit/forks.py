@@ -29,12 +29,14 @@ PROGRAMS: Mapping[str, tuple[str, str]] = {
     "uvicorn": ("uvicorn.main", "main"),
     "llm-dit": ("cli.commands", "app"),
     "python": ("tests.kit.forks", "interpret"),
+    "stand-in": ("tests.kit.stand_in", "main"),
 }
 """The module and the function of each program."""
 COMMANDS: Mapping[str, list[str]] = {
     "uvicorn": [sys.executable, "-m", "uvicorn"],
     "llm-dit": [str(Path(sys.executable).with_name("llm-dit"))],
     "python": [sys.executable],
+    "stand-in": [sys.executable, "-m", "tests.kit.stand_in"],
 }
 CHILDREN = ("server.processes", "server.worker.process")
 """The modules that a service runs in processes of its own."""

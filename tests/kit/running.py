@@ -15,12 +15,14 @@ from pathlib import Path
 from typing import Any, BinaryIO, Self
 
 from tests.kit.forks import ROOT, Process
+from tests.kit.forks import begin as begin_fork
 from tests.kit.waiting import PATIENCE_S, wait_until
 
 ADDRESS = re.compile(r"The page is on http://127\.0\.0\.1:(\d+)")
 LLM_DIT = ("-c", "from llm_dit_studio import main; main()")
 STAND_IN = ("-m", "tests.kit.stand_in")
 """How Python runs `llm-dit`, with its own engines and with that of `tests/kit/stand_in.py`."""
+ARGUMENTS = ["serve", "--port", "0"]
 
 
 def workers_of(service: int) -> list[int]:
@@ -57,7 +59,7 @@ class Running:
 
     port: int
     folder: Path
-    process: subprocess.Popen[bytes]
+    process: Process
 
     @property
     def runs(self) -> Path:
@@ -147,10 +149,18 @@ def running(
 
 
 @contextlib.contextmanager
-def ended(process: Process) -> Iterator[None]:
+def forked(folder: Path, **settings: str) -> Iterator[Running]:
+    """Run a fork of the stand-in, for what is not measured, until the block ends."""
+    environment, log = _environment(folder, settings), folder / "log"
+    with ended(begin_fork("stand-in", ARGUMENTS, cwd=folder, environment=environment, out=log)) as process:
+        yield Running(_port(process, log, 0), folder, process)
+
+
+@contextlib.contextmanager
+def ended(process: Process) -> Iterator[Process]:
     """End a process after the block, however that ends."""
     try:
-        yield
+        yield process
     finally:
         process.send_signal(signal.SIGTERM)
         try:
@@ -169,17 +179,22 @@ def begin(
     **settings: str,
 ) -> subprocess.Popen[bytes]:
     """Start `llm-dit serve` and return at once."""
+    path = {"PYTHONPATH": os.pathsep.join([str(ROOT / "src"), str(ROOT)])}
+    inherited = _environment(folder, settings) | path | dict(environment or {})
+    return subprocess.Popen([sys.executable, *program, *ARGUMENTS], cwd=folder, env=inherited, stdout=log, stderr=log)
+
+
+def _environment(folder: Path, settings: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment of a service that keeps its data in `folder`."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("LLM_DIT_")}
     given = {"data_dir": str(folder / "data"), **settings}
     inherited |= {f"LLM_DIT_SERVER__{name.upper()}": value for name, value in given.items()}
-    inherited |= {"PYTHONPATH": os.pathsep.join([str(ROOT / "src"), str(ROOT)]), "STAND_IN_RUNS": str(folder / "runs")}
-    command = [sys.executable, *program, "serve", "--port", "0"]
-    return subprocess.Popen(command, cwd=folder, env=inherited | dict(environment or {}), stdout=log, stderr=log)
+    return inherited | {"STAND_IN_RUNS": str(folder / "runs")}
 
 
-def _port(process: subprocess.Popen[bytes], log: Path, before: int) -> int:
+def _port(process: Process, log: Path, before: int) -> int:
     def printed() -> re.Match[str] | None:
-        return ADDRESS.search(log.read_bytes()[before:].decode(errors="replace"))
+        return ADDRESS.search(log.read_bytes()[before:].decode(errors="replace")) if log.exists() else None
 
     wait_until(lambda: printed() or process.poll() is not None, "the address of the page", every_s=0.05)
     if found := printed():

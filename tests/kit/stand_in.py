@@ -9,7 +9,7 @@ import functools
 import os
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -54,14 +54,15 @@ def read_runs(path: Path) -> tuple[Counter[int], list[int]]:
     return runs, [int(seed) for word, seed in lines if word == "overlap"]
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line; with the arguments of this process where none are given."""
     import web.server
     from cli.commands import app
 
     pipeline = os.environ.get("STAND_IN", "tests.kit.stand_in:RecordedPipeline")
     # `llm-dit serve` takes `create_app` from here when it is called.
     web.server.create_app = functools.partial(web.server.create_app, pipeline=pipeline)
-    app()
+    app(arguments)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from cli.commands import app
 from llm_dit.classical.instructions.parsing import parse_instruction
 
 LATER = (
-    *("cli.serving", "llm_dit.classical.cutting", "llm_dit.classical.selecting", "llm_dit.client"),
+    *("llm_dit.classical.cutting", "llm_dit.classical.selecting", "llm_dit.client"),
     *("numpy.ma", "patchmatch.patch_match", "psd_tools.compression", "psd_tools.psd.descriptor"),
     *("psd_tools.psd.parse_limits", "typer._adapters", "typer._click.decorators", "typer.rich_utils"),
 )

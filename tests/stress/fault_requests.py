@@ -9,6 +9,7 @@ import time
 from base64 import b64encode
 from concurrent.futures import ThreadPoolExecutor
 from itertools import count
+from typing import Any
 
 from PIL import Image
 
@@ -34,7 +35,7 @@ from tests.stress.fault import Fault, decompose, require, require_refusal, requi
 from tests.stress.stops import LEAVE_S, leave_queue
 
 QUEUE = 8
-SETTINGS = {"stall_timeout_s": "3", "client_timeout_s": "10", "max_queue": str(QUEUE)}
+SETTINGS: dict[str, Any] = {"stall_timeout_s": "3", "client_timeout_s": "10", "max_queue": str(QUEUE)}
 FAST_S = 0.05
 SOCKETS = 150
 SEEDS = count(1_000)

@@ -71,9 +71,9 @@ def measure(seconds: float, every_s: float) -> dict[str, dict[str, Any]]:
     return {"traffic": traffic, **trends(samples)}
 
 
-def mix(seconds: float, every_s: float) -> tuple[dict[str, Any], list["Sample"]]:
+def mix(seconds: float, every_s: float, *, fork: bool = False) -> tuple[dict[str, Any], list["Sample"]]:
     """Send mixed traffic for some seconds; return what it got, and what the service and its worker held meanwhile."""
-    with tempfile.TemporaryDirectory() as folder, ready(Path(folder), max_finished_jobs="100") as service:
+    with tempfile.TemporaryDirectory() as folder, ready(Path(folder), fork=fork, max_finished_jobs="100") as service:
         traffic = Traffic(service)
         samples = traffic.go_on(seconds, lambda: look(service), every_s)
         wrong = list(traffic.wrong)

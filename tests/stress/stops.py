@@ -13,7 +13,6 @@ import argparse
 import contextlib
 import random
 import signal
-import subprocess
 import sys
 import tempfile
 import threading
@@ -37,6 +36,7 @@ from tests.kit.asking import (
     ready,
     start,
 )
+from tests.kit.forks import Process
 from tests.kit.report import part, report_parts
 from tests.kit.running import STAND_IN, Running, begin, leave, running
 from tests.kit.stand_in import LOAD_S, read_runs
@@ -164,7 +164,7 @@ MOMENTS: dict[str, Callable[[Path], tuple[int, float]]] = {
 }
 
 
-def terminate(process: subprocess.Popen[bytes]) -> tuple[int, float]:
+def terminate(process: Process) -> tuple[int, float]:
     """Send SIGTERM and return the exit code and how long it took."""
     process.send_signal(signal.SIGTERM)
     seconds = wait_until(lambda: process.poll() is not None, "the end of the service")

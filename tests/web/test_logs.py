@@ -3,9 +3,6 @@
 import json
 import os
 import re
-import signal
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -13,9 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.kit.forks import begin
 from tests.kit.jobs import queue
 from tests.kit.pictures import SQUARE_URL
-from tests.kit.running import LLM_DIT, leave
+from tests.kit.running import ended, leave
 from tests.kit.service import Service, connect, serve
 from tests.kit.waiting import wait_until
 from tests.server.test_metrics import parse
@@ -194,29 +192,17 @@ def test_uvicorn_as_it_is_started_by_hand_logs_once(service: Service) -> None:
     assert " INFO llm_dit.access: request request_id=by-hand method=GET route=/api/qwen-image/config " in found[0]
 
 
-@pytest.mark.slow
 def test_the_command_line_logs_in_the_same_way(tmp_path: Path) -> None:
     """`llm-dit serve` is `web.server` in the same log, without uvicorn's own lines."""
-    environment = {"LLM_DIT_SERVER__LOG_FORMAT": "json", "LLM_DIT_ENGINE": "classical"}
+    environment = os.environ | {"LLM_DIT_SERVER__LOG_FORMAT": "json", "LLM_DIT_ENGINE": "classical"}
     log = tmp_path / "log"
-    with log.open("wb") as file:
-        process = subprocess.Popen(
-            [sys.executable, *LLM_DIT, "serve", "--port", "0"],
-            cwd=tmp_path,
-            env=os.environ | environment | {"PYTHONPATH": os.pathsep.join(sys.path)},
-            stderr=file,
-            stdout=file,
-        )
-    try:
-        wait_until(lambda: re.search(r"http://127\.0\.0\.1:(\d+)", log.read_text()), "the address")
+    with ended(begin("llm-dit", ["serve", "--port", "0"], cwd=tmp_path, environment=environment, out=log)):
+        wait_until(lambda: log.exists() and re.search(r"http://127\.0\.0\.1:(\d+)", log.read_text()), "the address")
         address = re.search(r"http://127\.0\.0\.1:\d+", log.read_text())
         assert address is not None
 
         with connect(address[0]) as client:
             assert client.get("/api/qwen-image/config").status_code == 200
-    finally:
-        process.send_signal(signal.SIGTERM)
-        process.wait()
     assert "GET /api" not in log.read_text()
     objects = [json.loads(line) for line in log.read_text().splitlines() if line.startswith("{")]
     assert [line for line in objects if line.get("route") == "/api/qwen-image/config" and line["status"] == 200]
