@@ -172,7 +172,7 @@ def test_layers_that_were_taken_home_open_again_by_drop(saved: Studio, service: 
     expect(saved.page.locator(".welcome .callout")).to_contain_text("damaged")
 
 
-def test_two_tabs_follow_each_other(saved: Studio) -> None:
+def test_two_tabs_follow_each_other_and_a_reload_the_last_change(saved: Studio) -> None:
     other = saved.context.new_page()
     other.goto(saved.page.url)
     expect(other.locator(".layer")).to_have_count(2)
@@ -180,6 +180,12 @@ def test_two_tabs_follow_each_other(saved: Studio) -> None:
     expect(other.locator(".layer-name").first).to_have_text("From the first tab")
     rename_top(other, "From the second tab")
     expect(saved.page.locator(".layer-name").first).to_have_text("From the second tab")
+    expect(saved.page.locator(".conflict")).to_be_hidden()
+    other.close()
+    rename_top(saved.page, "At the last moment")
+    saved.page.reload()
+    expect(saved.page.locator(".layer-name").first).to_have_text("At the last moment")
+    saved.wait_until_saved()
     expect(saved.page.locator(".conflict")).to_be_hidden()
 
 
@@ -205,11 +211,3 @@ def test_two_devices_that_changed_the_same_project_are_asked(saved: Studio, open
         assert (other.page.evaluate("location.pathname") == address) == loads
     saved.page.reload()
     expect(saved.layer_names.first).to_have_text("Theirs again")
-
-
-def test_what_was_done_just_before_a_reload_is_there_after_it(saved: Studio) -> None:
-    rename_top(saved.page, "At the last moment")
-    saved.page.reload()
-    expect(saved.page.locator(".layer-name").first).to_have_text("At the last moment")
-    saved.wait_until_saved()
-    expect(saved.page.locator(".conflict")).to_be_hidden()

@@ -23,7 +23,9 @@ COVERED = """
 """
 
 
-def test_progress_and_cancel(open_studio: Callable[..., Studio], stepping: Service, picture: Path) -> None:
+def test_a_job_tells_its_progress_is_canceled_and_found_by_a_reload(
+    open_studio: Callable[..., Studio], stepping: Service, picture: Path
+) -> None:
     studio = open_studio(at=stepping, model=True)
     studio.choose(picture)
     studio.page.get_by_label("Describe the picture").fill("hang")
@@ -38,9 +40,6 @@ def test_progress_and_cancel(open_studio: Callable[..., Studio], stepping: Servi
     studio.button("Undo: Open picture").click()
     expect(studio.page.get_by_text("Split a picture into layers")).to_be_visible()
 
-
-def test_a_reload_finds_the_running_job(open_studio: Callable[..., Studio], stepping: Service, picture: Path) -> None:
-    studio = open_studio(at=stepping, model=True)
     studio.choose(picture)
     studio.page.get_by_label("Describe the picture").fill("wait")
     studio.decompose_button.click()

@@ -211,17 +211,20 @@ def test_keys_and_fields_place_layers(stacked: Studio) -> None:
     expect(stacked.rows).to_have_count(5)
 
 
-def test_blend_modes_show_and_are_exported(stacked: Studio) -> None:
+def test_a_zip_knows_how_layers_blend_and_where_they_lie(stacked: Studio) -> None:
     page = stacked.page
     page.mouse.click(*at(stacked, ORANGE))
     page.get_by_label("Blend mode of").select_option("difference")
     # The orange (240, 130, 30) on white.
     stacked.wait_for(lambda: stacked.pixels(near(ORANGE))[2] > 200 and stacked.pixels(near(ORANGE))[0] < 40, "a blend")
-    sent: list[Any] = []
-    page.route("**/export", lambda route: (sent.append(route.request.post_data_json), route.abort()))
-    stacked.menu("Export", "Layers (ZIP)")
-    stacked.wait_for(lambda: sent, "the export")
-    assert [layer.get("blend") for layer in sent[0]["layers"]].count("difference") == 1
+    page.locator(".stage-view").focus()
+    page.keyboard.press("Shift+ArrowRight")
+    with page.expect_request("**/export") as sent, page.expect_download() as download:
+        stacked.menu("Export", "Layers (ZIP)")
+    blends = [layer.get("blend") for layer in (sent.value.post_data_json or {})["layers"]]
+    assert blends.count("difference") == 1
+    manifest = json.loads(zipfile.ZipFile(download.value.path()).read("manifest.json"))
+    assert [layer["x"] for layer in manifest["layers"]].count(10) == 1
 
 
 def test_one_layer_alone_twice_and_gone(stacked: Studio) -> None:
@@ -514,13 +517,3 @@ def test_a_finger_scrolls_until_a_layer_was_tapped_and_two_pinch(
     touch("touchEnd")
     studio.wait_for(lambda: studio.page.locator(".stage .zoom-scale").inner_text() != before, "another zoom")
     expect(studio.button("Undo: Move")).to_be_enabled()
-
-
-def test_a_zip_knows_where_layers_lie(stacked: Studio) -> None:
-    stacked.page.mouse.click(*at(stacked, ORANGE))
-    stacked.page.locator(".stage-view").focus()
-    stacked.page.keyboard.press("Shift+ArrowRight")
-    with stacked.page.expect_download() as download:
-        stacked.menu("Export", "Layers (ZIP)")
-    manifest = json.loads(zipfile.ZipFile(download.value.path()).read("manifest.json"))
-    assert [layer["x"] for layer in manifest["layers"]].count(10) == 1
