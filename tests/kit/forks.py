@@ -42,7 +42,8 @@ CHILDREN = ("server.processes", "server.worker.process")
 """The modules that a service runs in processes of its own."""
 PRELOADED = [
     *(module for module, _ in PROGRAMS.values()),
-    *("web.server", "llm_dit.pipelines.classical", "server.pool.tasks", "server.worker.process", "tests.kit.warm"),
+    *("web.server", "llm_dit.pipelines.classical", "server.pool.tasks", "server.worker.process"),
+    "tests.kit.warm",  # last: what it freezes is never searched for garbage
 ]
 # Coverage measures processes that begin by themselves, and only Linux forks what has threads safely.
 FORKS = sys.platform == "linux" and "COVERAGE_PROCESS_CONFIG" not in os.environ
@@ -136,7 +137,7 @@ def _context() -> ForkServerContext:
     context = multiprocessing.get_context("forkserver")
     # Torch is not for every test: the forks have it where the tests do.
     qwen = ["llm_dit.pipelines.qwen_image_diffusers"] if "torch" in sys.modules else []
-    context.set_forkserver_preload([*PRELOADED, *qwen])
+    context.set_forkserver_preload([*qwen, *PRELOADED])
     term = os.environ.get("TERM")
     os.environ["TERM"] = "dumb"  # what is imported must not take the terminal of the tests for its own
     try:
