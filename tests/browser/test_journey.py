@@ -17,7 +17,7 @@ def test_from_a_sample_to_a_zip(studio: Studio) -> None:
     expect(page.locator(".source-caption")).to_contain_text("1024 × 704 px")
     page.get_by_role("radio", name="640").check()
     expect(page.locator(".source-caption")).to_contain_text("runs at 768 × 544")
-    studio.decompose(layers=4)
+    studio.decompose(layers=3)
     expect(page.locator(".fidelity")).to_contain_text("rebuilds")
     expect(studio.layer_names.last).to_have_text("Background")
 
