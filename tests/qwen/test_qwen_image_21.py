@@ -331,7 +331,7 @@ LICENSE = "no commercial use without its authors' agreement"
 def test_the_service_tells_what_it_takes_and_its_license(transparent: Service) -> None:
     config = transparent.get("/api/qwen-image/config").json()
     assert config["capabilities"]["references"] == 10
-    assert config["capabilities"]["edit"] == ["steps", "cfg_scale", "seed"]
+    assert config["capabilities"]["edit"] == ["steps", "cfg_scale", "seed", "context"]
     assert (config["edit_defaults"]["steps"], config["edit_defaults"]["cfg_scale"]) == (40, 1.0)
     assert (config["defaults"]["steps"], config["defaults"]["cfg_scale"]) == (50, 4.0)
     assert LICENSE in transparent.get("/api/qwen-image/edit-status").json()["license"]
