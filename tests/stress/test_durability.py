@@ -94,7 +94,7 @@ def test_a_signal_ends_a_service_whose_engine_waits_to_be_started(tmp_path: Path
         serve(tmp_path, app="tests.kit.app:app", environment=environment, ready=False) as service,
         service.connect() as client,
     ):
-        wait_until(lambda: "started again in 2 s" in service.log, "a pause before the next start")
+        wait_until(lambda: "restarts in 2 s" in service.log, "a pause before the next start")
         job = start(client)
         wait_until(lambda: status(client, job) != "queued", "the job to wait for the engine")
         assert drain(service) == 0

@@ -17,10 +17,10 @@ def test_a_worker_that_crashes_again_and_again_is_started_after_pauses(start_ser
     with service.connect() as client:
         for _ in range(2):
             assert decompose(client, "crash").json()["code"] == "worker_lost"
-        assert "the engine is started again in 1 s" in service.log
+        assert "the engine restarts in 1 s" in service.log
         assert decompose(client).status_code == 200
         assert decompose(client, "crash").json()["code"] == "worker_lost"
-        assert service.log.count("started again in 0 s") == 2, "a good run ends the pauses"
+        assert service.log.count("restarts in 0 s") == 2, "a good run ends the pauses"
 
 
 def test_the_models_are_unloaded_in_rest_and_loaded_on_demand(start_service: Start) -> None:

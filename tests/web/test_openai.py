@@ -200,6 +200,17 @@ def test_hugging_faces_client_edits(base_url: str) -> None:
     assert edited.convert("RGBA").tobytes() != disc().convert("RGBA").tobytes()
 
 
+def test_what_is_wrong_in_hugging_faces_words_is_named(base_url: str) -> None:
+    for parameters, param in [
+        ({"target_size": {"width": 100_000, "height": 1}}, "size"),
+        ({"seed": -1}, "seed"),
+        ({"num_inference_steps": 0}, "steps"),
+    ]:
+        body = {"inputs": as_data_url(png(disc())), "parameters": {"prompt": BLUE, **parameters}}
+        answer = httpx.post(f"{base_url}/v1/hf/image-to-image", json=body, timeout=PATIENCE_S)
+        assert (answer.status_code, answer.json()["error"]["param"]) == (422, param), answer.text
+
+
 def test_the_client_of_node_edits(base_url: str, tmp_path: Path) -> None:
     node = shutil.which("node")
     assert node, "Node is needed: make node"

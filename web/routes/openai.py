@@ -39,6 +39,7 @@ from web.openai_wire import (
     ModelsResponse,
     Usage,
     read_texts,
+    validated,
 )
 from web.routes.layers import submission_of
 from web.schemas import EXAMPLE_IMAGE, MAX_TEXT, ImageField
@@ -410,14 +411,15 @@ async def image_to_image(body: HuggingFaceRequest, request: Request, state: Stat
     """Edit a picture as Hugging Face's `InferenceClient(model=".../v1/hf/image-to-image")` asks for it."""
     given = body.parameters
     size = given.target_size
-    form = EditForm(
-        prompt=given.prompt,
-        negative_prompt=given.negative_prompt,
-        steps=given.num_inference_steps,
-        cfg_scale=given.guidance_scale,
-        seed=given.seed,
-        size=f"{size.width}x{size.height}" if size else "auto",
-    )
+    fields = {
+        "prompt": given.prompt,
+        "negative_prompt": given.negative_prompt,
+        "steps": given.num_inference_steps,
+        "cfg_scale": given.guidance_scale,
+        "seed": given.seed,
+        "size": f"{size.width}x{size.height}" if size else None,
+    }
+    form = validated(EditForm, {name: value for name, value in fields.items() if value is not None})
     _check_output(form, state)
     async with state["transit"].folder() as folder:
         picture = await state["offload"](lambda: Picture(body.inputs, "inputs").given(folder))
