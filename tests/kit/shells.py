@@ -22,7 +22,8 @@ def path_of_forks() -> Iterator[str]:
         os.mkfifo(folder / "calls")
         command = folder / "llm-dit"
         command.write_text(
-            f"#!/bin/sh\nmkfifo {folder}/$$; echo $$ > {folder}/calls; read code < {folder}/$$; exit $code\n"
+            # In a shell of its own, whose output alone is the pipe: the caller's own is what the call writes to.
+            f"#!/bin/sh\nmkfifo {folder}/$$; (echo $$ > {folder}/calls); read code < {folder}/$$; exit $code\n"
         )
         command.chmod(0o755)
         answering = threading.Thread(target=_answer, args=(folder,))
