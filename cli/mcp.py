@@ -14,7 +14,7 @@ import anyio
 import typer
 from PIL import Image
 
-from cli.terminal import Stack, explained, open_image, read_stack, write_folder
+from cli.terminal import explained, open_image, read_stack, write_folder
 from llm_dit.errors import InputError, LLMDiTError
 from llm_dit.exports.formats import SUFFIXES
 from llm_dit.images import encode_png
@@ -26,7 +26,6 @@ from server.settings import ServerSettings
 if TYPE_CHECKING:
     from mcp.server.mcpserver import Context, MCPServer
 
-    from llm_dit.client import AsyncClient
 
 T = TypeVar("T")
 URL = f"http://127.0.0.1:{ServerSettings().port}"
@@ -135,7 +134,9 @@ def make_server(url: str, token: str, folder: Path, *, patience_s: float = 10.0)
         """Put layers together again as one picture."""
         target = desk.file(output)
         stack = await desk.run(read_stack, [desk.file(name) for name in layers])
-        whole = await asked(context, lambda client, _: shown(client, stack))
+        whole = await asked(
+            context, lambda client, _: client.composite(stack.layers, stack.width, stack.height, groups=stack.groups)
+        )
         await desk.run(target.write_bytes, encode_png(whole))
         return [f"Wrote {desk.name(target)}.", Shown(data=small(whole), format="png")]
 
@@ -196,10 +197,6 @@ def tool_error(message: str) -> Exception:
     from mcp.server.mcpserver.exceptions import ToolError
 
     return ToolError(message)
-
-
-async def shown(client: "AsyncClient", stack: Stack) -> Image.Image:
-    return await client.composite(stack.layers, stack.width, stack.height, groups=stack.groups)
 
 
 async def told(context: "Context", work: Callable[[ProgressCallback], Awaitable[T]]) -> T:

@@ -53,6 +53,18 @@ LIMITS = {
 """256 layers with all fields have up to 110 kB of structure."""
 
 
+async def gathered(body: AsyncIterator[bytes], size: int) -> AsyncGenerator[bytes]:
+    """Yield a body in pieces of at least `size` bytes, and what is left in the end."""
+    buffer = bytearray()
+    async for piece in body:
+        buffer += piece
+        if len(buffer) >= size:
+            yield bytes(buffer)
+            buffer.clear()
+    if buffer:
+        yield bytes(buffer)
+
+
 class JsonRequest(Request):
     """A request whose JSON is parsed by pydantic: no NaN, no lone surrogates, limited depth.
 
@@ -65,14 +77,9 @@ class JsonRequest(Request):
 
     async def body(self) -> bytes:
         """Return a non-empty value if there is a body: FastAPI checks this before it asks for the JSON."""
-        gathered = bytearray()
         with disk_full_told():
-            async for piece in self.stream():
-                gathered += piece
-                if len(gathered) >= PIECE:
-                    await self._feed(bytes(gathered))
-                    gathered.clear()
-            await self._feed(bytes(gathered))
+            async for piece in gathered(self.stream(), PIECE):
+                await self._feed(piece)
         return b"{" if self._sieve.size else b""
 
     async def json(self) -> Any:
@@ -227,14 +234,9 @@ FILE_PIECE = 1 << 20
 
 async def receive(body: AsyncIterator[bytes], path: Path) -> None:
     """Write a body to a new file."""
-    buffer = bytearray()
     with path.open("wb") as file:
-        async for piece in body:
-            buffer += piece
-            if len(buffer) >= FILE_PIECE:
-                await anyio.to_thread.run_sync(file.write, bytes(buffer))
-                buffer.clear()
-        await anyio.to_thread.run_sync(file.write, bytes(buffer))
+        async for piece in gathered(body, FILE_PIECE):
+            await anyio.to_thread.run_sync(file.write, piece)
 
 
 # Forms with files, `multipart/form-data`: pictures go straight to disk, and texts are short.
@@ -280,15 +282,10 @@ async def read_form(request: Request, folder: Path, pictures: Collection[str]) -
         raise UnsupportedMediaTypeError(FORM_TYPE)
     boundary = parse_options_header(request.headers["content-type"])[1].get(b"boundary", b"")
     reader = _Reader(boundary, folder, pictures)
-    gathered = bytearray()
     try:
         with disk_full_told():
-            async for piece in request.stream():
-                gathered += piece
-                if len(gathered) >= PIECE:
-                    await anyio.to_thread.run_sync(reader.write, bytes(gathered))
-                    gathered.clear()
-            await anyio.to_thread.run_sync(reader.write, bytes(gathered))
+            async for piece in gathered(request.stream(), PIECE):
+                await anyio.to_thread.run_sync(reader.write, piece)
     except FormParserError:
         raise FormError(f"The body is no valid {FORM_TYPE}: let your HTTP library write it.") from None
     finally:

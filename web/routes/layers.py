@@ -109,7 +109,7 @@ async def decompose(
     idempotency_key: IdempotencyKey = None,
 ) -> Response:
     """Split an image into layers: `layers[0]` is the composite, the others follow from bottom to top."""
-    job = await _submit(body, request, state, idempotency_key, kept=respond_async)
+    job = await submit(body, request, state, idempotency_key, kept=respond_async)
     if respond_async:
         return _accepted(job)
     return await _json(job.job_input, await result_of(job, request, state["jobs"]), state)
@@ -131,16 +131,17 @@ async def edit_layer(
     idempotency_key: IdempotencyKey = None,
 ) -> Response:
     """Edit one layer by an instruction. The result has the layer's size, so it fits back into the stack."""
-    job = await _submit(body, request, state, idempotency_key, kept=respond_async)
+    job = await submit(body, request, state, idempotency_key, kept=respond_async)
     if respond_async:
         return _accepted(job)
     result = await result_of(job, request, state["jobs"])
     return await (_png(result, state) if wants_png else _json(job.job_input, result, state))
 
 
-async def _submit(
+async def submit(
     body: DecomposeRequest | EditLayerRequest, request: Request, state: State, key: str | None, *, kept: bool
 ) -> Job:
+    """Return the job that a request asks for, and log which one it is."""
     job = await state["jobs"].submit(await submission_of(body, request, state, key), kept=kept)
     logger.info("request is a job", extra={"request_id": request.state.request_id, "job_id": job.id})
     return job

@@ -24,6 +24,7 @@ from server.jobs.inputs import JobResult, StoredImage
 from server.jobs.job import Job, Submission
 from server.jobs.queue import JobQueue
 from server.pool.tasks import Flat, GivenPicture
+from server.storage.images import address_of as stored_at
 from server.storage.images import take_out
 from web.bodies.limits import Size, takes
 from web.bodies.reading import FORM_TYPE, Form, FormFile, JobRoute, read_form
@@ -41,9 +42,9 @@ from web.openai_wire import (
     read_texts,
     validated,
 )
-from web.routes.layers import submission_of
+from web.routes.layers import submission_of, submit
 from web.schemas import EXAMPLE_IMAGE, MAX_TEXT, ImageField
-from web.state import State, StateDep, client_of, retries_of, unless_left
+from web.state import State, StateDep, client_of, result_of, retries_of, unless_left
 
 router = APIRouter(prefix="/v1", tags=["OpenAI"])
 PICTURES = ("image", "url")
@@ -188,7 +189,7 @@ async def _kept(part: FormFile, request: Request, state: State) -> str:
     elif text.startswith(("http:", "https:")):
         raise InputError("Nothing is fetched from other addresses: send the picture itself.", param=param)
     picture = await unless_left(request, state["pictures"].keep(given, image_limits(state["settings"].server)))
-    return f"/api/images/{picture.sha256}.png"
+    return stored_at(picture.sha256)
 
 
 def _short_text(part: FormFile) -> str:
@@ -424,8 +425,8 @@ async def image_to_image(body: HuggingFaceRequest, request: Request, state: Stat
     async with state["transit"].folder() as folder:
         picture = await state["offload"](lambda: Picture(body.inputs, "inputs").given(folder))
         kept = await unless_left(request, state["pictures"].keep(picture, image_limits(state["settings"].server)))
-    submission = await submission_of(form.bodies([f"/api/images/{kept.sha256}.png"], None)[0], request, state)
-    job = await state["jobs"].submit(submission, kept=False)
-    result = await unless_left(request, state["jobs"].result_of(job))
+    (body_of_run,) = form.bodies([stored_at(kept.sha256)], None)
+    job = await submit(body_of_run, request, state, None, kept=False)
+    result = await result_of(job, request, state["jobs"])
     file = await _file(result.images[0], form, state)
     return file_answer(file.open("rb") if isinstance(file, Path) else file, "image/png", {})
