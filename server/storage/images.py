@@ -193,7 +193,7 @@ class ImageStore:
         path = self.path(file.sha256)
         aside = path.with_suffix(".gone")
         try:
-            path.rename(aside)  # whoever sends it from now on writes it again
+            path.rename(aside)  # the next upload writes it again
             if aside.stat().st_mtime > file.used_at:
                 aside.rename(path)
                 return False

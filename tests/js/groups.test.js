@@ -158,7 +158,7 @@ test("groups that come beside each other do not become one", () => {
 test("a copy, what is left, and one layer in place of a group", () => {
   const copy = duplicateGroup("G / H", ["x"]).apply(doc);
   assert.deepEqual([stackOf(copy)[3], copy.groups["G / H 2"]], ["x:G / H 2", FADED]);
-  assert.deepEqual(remove([doc.layers[2]]).apply(doc).groups, {}, "another group of that name begins anew");
+  assert.deepEqual(remove([doc.layers[2]]).apply(doc).groups, {}, "another group of that name starts over");
   assert.deepEqual(removeGroup("G").apply(doc).groups, {});
   const merged = mergeGroup("G / H", made).apply(doc);
   assert.deepEqual([stackOf(merged)[2], merged.layers[2].opacity, merged.layers[2].blend], ["n:G", 0.5, "normal"]);

@@ -60,7 +60,7 @@ test("an earlier result waits, with what was made of it, and can be gone back to
   assert.equal(useResult(9).apply(third), third);
 });
 
-test("another picture begins anew, and of many results the oldest go", () => {
+test("another picture starts over, and of many results the oldest go", () => {
   const other = { ...PICTURE, image: "/api/images/other.png" };
   assert.deepEqual(told(openPicture(other).apply(second)), []);
   assert.deepEqual(told(decomposed(other, answer(1, 3), "c").apply(second)), [[1, 1]]);

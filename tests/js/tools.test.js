@@ -27,7 +27,7 @@ function toolsOf() {
   return { asked, store, tools };
 }
 
-test("clicks add to each other, and a box begins anew", async () => {
+test("clicks add to each other, and a box starts over", async () => {
   const { asked, tools } = toolsOf();
   tools.point(mark("point", [[1, 2]]));
   tools.point(mark("point", [[3, 4]]));

@@ -175,7 +175,7 @@ def _open_outputs() -> None:
 
 
 class _Forking(subprocess.Popen[bytes]):
-    """Starts a process of a service as a fork that does not begin anew."""
+    """Starts a process of a service as a fork that does not start over."""
 
     def __init__(self, args: Sequence[str], **how: Any) -> None:
         if list(args[:2]) == [sys.executable, "-m"] and args[2] in CHILDREN:
