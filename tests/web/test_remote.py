@@ -8,6 +8,7 @@ import pytest
 from llm_dit.errors import EngineError
 from server.engines import choose_engine
 from server.settings import load_settings
+from tests.kit.contract import RUNS, STEPPING
 from tests.kit.jobs import fields, start, wait_for
 from tests.kit.pictures import DISC_URL
 from tests.kit.service import OWN_PIPELINE, Service, serve
@@ -26,6 +27,11 @@ def front(stepping_service: Service, tmp_path_factory: pytest.TempPathFactory) -
     folder = tmp_path_factory.mktemp("front")
     with serve(folder, app="tests.kit.app:app", environment=remote_environment(stepping_service)) as running:
         yield running
+
+
+@pytest.mark.parametrize("holds", [*RUNS, *STEPPING])
+def test_it_keeps_the_contract(holds: Callable[[str], None], front: Service) -> None:
+    holds(front.url)
 
 
 def test_runs_errors_and_cancels_pass_through(front: Service, stepping_service: Service, go: Path) -> None:
