@@ -157,6 +157,17 @@ def masked(document: psd_tools.PSDImage, block: bytes, image: Image.Image | None
     return layer
 
 
+def filled(layer: psd_tools.api.layers.Layer) -> None:  # pyright: ignore[reportAttributeAccessIssue]
+    """Make a layer a fill of one color."""
+    descriptor = DescriptorBlock(name="", classID=b"null")
+    color = Descriptor(name="", classID=b"RGBC")
+    color.update({b"Rd  ": Double(10.0), b"Grn ": Double(200.0), b"Bl  ": Double(30.0)})
+    descriptor[b"Clr "] = color
+    layer._record.tagged_blocks[Tag.SOLID_COLOR_SHEET_SETTING] = TaggedBlock(
+        key=Tag.SOLID_COLOR_SHEET_SETTING, data=descriptor
+    )
+
+
 LEFT, MIDDLE = (0.0, 0.0, 0.5, 1.0), (0.25, 0.25, 0.75, 0.75)
 
 
@@ -186,20 +197,50 @@ def test_vector_masks_cut_the_pixels(block: bytes, shown: dict[tuple[int, int], 
 
 def test_a_fill_within_an_outline_is_a_shape() -> None:
     document = psd_tools.PSDImage.new("RGBA", (20, 20))
-    layer = masked(document, outlines((1, MIDDLE)))
-    descriptor = DescriptorBlock(name="", classID=b"null")
-    color = Descriptor(name="", classID=b"RGBC")
-    color.update({b"Rd  ": Double(10.0), b"Grn ": Double(200.0), b"Bl  ": Double(30.0)})
-    descriptor[b"Clr "] = color
-    layer._record.tagged_blocks[Tag.SOLID_COLOR_SHEET_SETTING] = TaggedBlock(
-        key=Tag.SOLID_COLOR_SHEET_SETTING, data=descriptor
-    )
+    filled(layer := masked(document, outlines((1, MIDDLE))))
     layer._record.top = layer._record.left = layer._record.bottom = layer._record.right = 0
     for info, channel in zip(layer._record.channel_info, layer._channels, strict=True):
         info.length, channel.data = 2, b""
     (shape,) = layers_of(saved(document))
     assert (shape.x, shape.y, shape.image.size) == (5, 5, (10, 10))
     assert shape.image.getpixel((5, 5)) == (10, 200, 30, 255)
+
+
+def test_a_shape_shows_beyond_its_outline_as_far_as_its_mask_lets_it() -> None:
+    document = psd_tools.PSDImage.new("RGBA", (20, 20))
+    filled(layer := masked(document, outlines((1, MIDDLE)), red((10, 10))))
+    layer.create_mask(Image.new("L", (20, 20), 255))
+    layer.left, layer.top = 5, 5
+    data = layer._record.mask_data
+    data.flags.parameters_applied = True
+    data.parameters = MaskParameters(vector_mask_density=204)
+    (shape,) = layers_of(saved(document))
+    shown = composite([shape], 20, 20)
+    assert shown.getpixel((10, 10)) == (10, 200, 30, 255)
+    assert shown.getpixel((1, 1)) == (10, 200, 30, 51)
+
+
+def two_on(shown: Image.Image | None) -> bytes:
+    """Return a file of a red and a half blue layer, with this merged picture; None leaves it empty."""
+    document = psd_tools.PSDImage.new("RGB", (20, 20))
+    document.create_pixel_layer(red(), name="below")
+    document.create_pixel_layer(Image.new("RGBA", (10, 20), "blue"), name="above")
+    if shown is not None:
+        planes = [part.tobytes() for part in shown.convert("RGB").split()]
+        document._record.image_data.set_data(planes, document._record.header)
+    return saved(document)
+
+
+def test_a_file_that_its_program_shows_differently_says_so() -> None:
+    right = red()
+    right.paste("blue", (0, 0, 10, 20))
+    knocked_out = red()
+    knocked_out.paste("white", (0, 0, 10, 20))
+    warnings = [layer_file(two_on(shown))[1].warnings for shown in (right, None, knocked_out)]
+    assert warnings[:2] == [[], []]
+    (said,) = warnings[2]
+    assert "look different" in said
+    assert layer_file(two_on(right)[:-700])[1].warnings == []
 
 
 def test_what_a_mask_hides_counts_as_far_as_it_is_dense() -> None:

@@ -10,14 +10,17 @@ from dataclasses import replace
 from functools import partial
 from typing import IO
 
+import numpy as np
 from PIL import Image
 
 from llm_dit.color import BlendMode
+from llm_dit.errors import LayerFileError
 from llm_dit.images import BAND_PIXELS, LANCZOS_REACH, MAX_FIT_PIXELS, MAX_FIT_SIDE, ImageLimits, fitted
 from llm_dit.imports.layer_file import FileLimits, Folder, LayerFile, Nesting, check_sizes, grouped, warn
 from llm_dit.imports.psd_pixels import Colors, Entry, LayerPixels, is_fill
 from llm_dit.imports.psd_records import Record, read_structure
-from llm_dit.layer import PASS_THROUGH, Group, GroupBlend, Layer
+from llm_dit.layer import PASS_THROUGH, Group, GroupBlend, Groups, Layer
+from llm_dit.layers import composite
 from llm_dit.names import shortened
 
 BLENDS: dict[bytes, BlendMode] = {
@@ -57,6 +60,15 @@ SCALED = (
 ARTBOARD = "“{name}” is an artboard, and comes in as a group, without its background and its bounds."
 GROUP_CLIPPED = "The group “{name}” was clipped to what lies below it, and is not any more."
 CLIPPED_TO_GROUP = "“{name}” was clipped to a group; the clipping is lost."
+DIFFERS = (
+    "The layers look different here than in the program that saved them: they use one of its features that layers here "
+    "do not have."
+)
+COMPARED_SIDE = 256
+"""Pixels of the longer side at which the layers are compared with the file's merged picture."""
+DIFFERENT, DIFFERENT_SHARE = 32, 0.015
+"""Levels by which a pixel looks different, and the share of such pixels from which the picture does."""
+NEARLY_OPAQUE = 250
 
 
 def read_psd(file: IO[bytes], limits: FileLimits) -> LayerFile:
@@ -84,12 +96,48 @@ def read_psd(file: IO[bytes], limits: FileLimits) -> LayerFile:
     def layers() -> Iterator[Layer]:
         if not psd.records:
             yield Layer(image=reader.merged(), name="Background")
+        compare = psd.records and psd.has_merged and size == canvas
+        comparison = _Comparison(canvas)
         for entry, label in zip(entries, labels, strict=True):
-            yield _layer(entry, label, reader, warnings)
+            layer = _layer(entry, label, reader, warnings)
+            comparison.add(layer)
+            yield layer
+            del layer
+        if compare and not warnings and comparison.differs(reader, groups):
+            warn(warnings, DIFFERS)
 
     # A loop's variable would keep a large layer until the next one is ready.
     shown = layers() if size == canvas else map(partial(smaller, canvas=canvas, to=size), layers())
     return LayerFile(kind="psd", width=size[0], height=size[1], layers=shown, groups=groups, warnings=warnings)
+
+
+class _Comparison:
+    """Compares the layers, as they are shown here, with the merged picture of the file, both at a small size."""
+
+    def __init__(self, canvas: tuple[int, int]) -> None:
+        scale = max(1.0, max(canvas) / COMPARED_SIDE)
+        self._canvas = canvas
+        self._size = (max(1, round(canvas[0] / scale)), max(1, round(canvas[1] / scale)))
+        self._layers: list[Layer] = []
+
+    def add(self, layer: Layer) -> None:
+        if layer.visible:
+            self._layers.append(smaller(layer, self._canvas, self._size))
+
+    def differs(self, reader: LayerPixels, groups: Groups) -> bool:
+        """Return whether much of the picture looks different where the layers are opaque.
+
+        Elsewhere the merged picture's colors depend on the background that its program chose. A merged picture of one
+        color was left empty, and a damaged one tells nothing.
+        """
+        try:
+            merged = reader.merged()
+        except LayerFileError:
+            return False
+        shown = np.asarray(composite(self._layers, *self._size, groups=groups), np.int16)
+        other = np.asarray(merged.convert("RGB").resize(self._size, Image.Resampling.LANCZOS), np.int16)
+        different = (np.abs(shown[..., :3] - other).max(axis=2) > DIFFERENT) & (shown[..., 3] > NEARLY_OPAQUE)
+        return bool(different.mean() > DIFFERENT_SHARE and other.min() < other.max())
 
 
 def _entries(records: list[Record], warnings: list[str]) -> list[Entry]:

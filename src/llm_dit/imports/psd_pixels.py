@@ -20,6 +20,8 @@ COLORS = {GRAY: 1, RGB: 3, CMYK: 4, DUOTONE: 1, LAB: 3}
 """Color planes of the modes that have layers."""
 SHAPES = {b"SoCo", b"GdFl", b"PtFl", b"vscg"}
 """Blocks of layers that are a color, gradient or pattern within an outline."""
+OUTLINES = {b"vmsk", b"vsms"}
+"""Blocks of vector masks."""
 ALPHA = -1
 """The number of the alpha channel."""
 MODES = {1: "L", 3: "RGB", 4: "CMYK"}
@@ -142,8 +144,14 @@ class Entry:
 
 
 def is_fill(record: Record) -> bool:
-    """Return whether a layer is a single color, everywhere or within its mask."""
-    return 0 in record.size and b"SoCo" in record.blocks
+    """Return whether a layer is a single color, everywhere or within its masks.
+
+    A shape's stored pixels end at its outline, so they lack what a soft or partly transparent outline shows beyond.
+    """
+    mask = record.mask
+    soft = mask is not None and (mask.vector_density < 255 or mask.vector_feather > 0)
+    beyond = soft and not record.blocks.keys().isdisjoint(OUTLINES)
+    return b"SoCo" in record.blocks and (0 in record.size or beyond)
 
 
 class LayerPixels:
@@ -227,7 +235,7 @@ class LayerPixels:
         record = entry.record
         channel = _channel(record, ALPHA)
         alpha = None
-        if channel is not None and 0 not in record.size:
+        if channel is not None and 0 not in record.size and not is_fill(record):
             alpha = read_plane(self._file, channel, record.size, self._psd)
         for owner in [record, *entry.masks]:
             for mask in (self._mask(owner, box), self._vector_mask(owner, box)):
@@ -249,7 +257,7 @@ class LayerPixels:
         block = record.blocks.get(b"vmsk") or record.blocks.get(b"vsms")
         mask = record.mask
         # The stored pixels of a shape already have its outline.
-        if not block or (0 not in record.size and not record.blocks.keys().isdisjoint(SHAPES)):
+        if not block or (0 not in record.size and not is_fill(record) and not record.blocks.keys().isdisjoint(SHAPES)):
             return None
         paths = read_paths(block, self._psd.width, self._psd.height)
         if paths is None:

@@ -19,7 +19,8 @@ LONG_KEYS = {
     b"LMsk", b"Lr16", b"Lr32", b"Layr", b"Mt16", b"Mt32", b"Mtrn", b"Alph", b"FMsk", b"lnk2", b"FEid", b"FXid", b"PxSD",
 }  # fmt: skip
 """Blocks with an eight-byte length in a PSB."""
-PROFILE = 1039
+VERSION, PROFILE = 1057, 1039
+"""Image resources: who wrote the file, which also says if it has a merged picture, and the color profile."""
 MAX_BLOCK_BYTES = 4 << 20
 MAX_RECORDS = 4096
 MAX_CHANNELS = 64
@@ -99,6 +100,8 @@ class PsdFile:
     records: list[Record] = field(default_factory=list)
     merged_offset: int = 0
     merged_alpha: bool = False
+    has_merged: bool = True
+    """False if the program that wrote the file left the merged picture empty."""
 
 
 def read_structure(file: IO[bytes]) -> PsdFile:
@@ -123,7 +126,7 @@ class _Reader:
         if signature != b"8BPS" or self._version not in {1, 2}:
             raise ValueError
         palette = self._block(self._numbers("I")[0])
-        profile = self._profile(self._numbers("I")[0])
+        profile, has_merged = self._resources(self._numbers("I")[0])
         layers_end = self._end_of(self._long())
         records, alpha = self._layers(layers_end) if layers_end > self._file.tell() else ([], False)
         return PsdFile(
@@ -138,6 +141,7 @@ class _Reader:
             records=records,
             merged_offset=layers_end,
             merged_alpha=alpha,
+            has_merged=has_merged,
         )
 
     def _numbers(self, form: str) -> tuple[Any, ...]:
@@ -161,9 +165,9 @@ class _Reader:
         self._file.seek(end)
         return content
 
-    def _profile(self, length: int) -> bytes:
-        """Read the image resources and return the color profile, b"" if there is none."""
-        end, profile = self._end_of(length), b""
+    def _resources(self, length: int) -> tuple[bytes, bool]:
+        """Read the image resources and return the color profile, b"" if there is none, and if a picture is merged."""
+        end, profile, has_merged = self._end_of(length), b"", True
         while self._file.tell() + 12 <= end and self._file.read(4) in {b"8BIM", b"MeSa", b"AgHg", b"PHUT", b"DCSR"}:
             identity, name_length = self._numbers("HB")
             self._file.seek(name_length + (name_length + 1) % 2, io.SEEK_CUR)
@@ -171,9 +175,11 @@ class _Reader:
             start = self._file.tell()
             if identity == PROFILE and size <= MAX_BLOCK_BYTES:
                 profile = self._file.read(size)
+            elif identity == VERSION and size > 4:
+                has_merged = self._file.read(5)[4] != 0
             self._file.seek(start + size + size % 2)
         self._file.seek(end)
-        return profile
+        return profile, has_merged
 
     def _layers(self, end: int) -> tuple[list[Record], bool]:
         length = self._long()
