@@ -20,6 +20,7 @@ from server.errors import SettingsError
 from server.jobs.fair_queue import Roster
 from server.jobs.job import JobRecords
 from server.jobs.queue import JobQueue
+from server.jobs.webhook import Webhook
 from server.pool.pictures import Pictures
 from server.pool.pool import Pool, open_pool
 from server.processes import memory_of
@@ -77,7 +78,9 @@ async def open_service(settings: Settings, engine: Engine) -> AsyncGenerator[Ser
             undo.push_async_callback(hosts[spare.name].stop)
         pool = await undo.enter_async_context(open_pool())
         pictures = Pictures(pool, store)
-        jobs = JobQueue(hosts, JobRecords(database), metrics, server, pictures.restore)
+        webhook = Webhook(settings.webhook, metrics.webhook_sent)
+        undo.push_async_callback(webhook.stop)
+        jobs = JobQueue(hosts, JobRecords(database), metrics, server, pictures.restore, webhook.announce)
         quota = Quota(projects=server.max_projects, bytes=server.max_projects_gb * 1e9)
         projects = Projects(database, store, quota)
         transit = Transit(server.data_dir)

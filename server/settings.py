@@ -1,11 +1,12 @@
 """The configuration: every key with its default, and the order of precedence.
 
 Command line > environment (`LLM_DIT_SERVER__PORT=9000`) > file (`config.toml`) > the defaults below. In the file
-`[default]`, `[default.server]`, `[default.qwen_image]` and `[default.remote]` hold the keys; a profile `[NAME.*]`
-overrides `[default.*]`.
+`[default]`, `[default.server]`, `[default.webhook]`, `[default.qwen_image]` and `[default.remote]` hold the keys; a
+profile `[NAME.*]` overrides `[default.*]`.
 `LLM_DIT_CONFIG` sets the file and `LLM_DIT_PROFILE` the profile, unless the command line does.
 """
 
+import base64
 import ipaddress
 import os
 import re
@@ -14,6 +15,7 @@ from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal, cast
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_core import ErrorDetails
@@ -32,6 +34,8 @@ SETTINGS_FILE = Path(__file__).parents[1] / "config.toml"
 SINGLE_QUOTES = "Write a Windows path in single quotes, which keep the backslashes: 'C:\\models\\layered'."
 _DOUBLE_QUOTED_BACKSLASH = re.compile(r'^[^#\n]*"[^"\n]*\\', re.MULTILINE)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+KEY_PREFIX = "whsec_"
+"""What secrets begin with in Standard Webhooks."""
 IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 _HOST_NAME = re.compile(r"[a-z0-9]([a-z0-9._-]{0,251}[a-z0-9])?")
@@ -126,6 +130,36 @@ def _sendable(token: SecretStr) -> SecretStr:
     raise ValueError("it must be of ASCII letters, digits and signs, without spaces")
 
 
+def _web_address(url: SecretStr) -> SecretStr:
+    """Refuse text that is no http or https address; it may contain a secret, so the message does not repeat it."""
+    text = url.get_secret_value()
+    if not text:
+        return url
+    try:
+        parts = urlsplit(text)
+        named = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+        valid = named and "@" not in parts.netloc and all("!" <= character <= "~" for character in text)
+    except ValueError:
+        valid = False
+    if valid:
+        return url
+    raise ValueError("it must be an address such as https://hooks.example.org/llm-dit, without a user name")
+
+
+def _signing_key(secret: SecretStr) -> SecretStr:
+    """Refuse a secret that Standard Webhooks does not have."""
+    text = secret.get_secret_value()
+    if not text:
+        return secret
+    try:
+        key = base64.b64decode(text.removeprefix(KEY_PREFIX), validate=True)
+    except ValueError:
+        key = b""
+    if text.startswith(KEY_PREFIX) and len(key) >= 24:
+        return secret
+    raise ValueError("it must be whsec_ and at least 24 bytes in base64: echo whsec_$(openssl rand -base64 32)")
+
+
 def _two_devices(value: str) -> str:
     """Refuse text that does not name two devices; torch checks later that they exist."""
     names = [name.strip() for name in value.split(",")]
@@ -211,6 +245,20 @@ class ServerSettings(BaseModel, extra="forbid", frozen=True):
         return max(self.max_stack_pixels, bounds(LayerNum)[1] * self.max_pixels)
 
 
+class WebhookSettings(BaseModel, extra="forbid", frozen=True):
+    """`[default.webhook]`: where the service reports the end of each job."""
+
+    url: Annotated[SecretStr, AfterValidator(_web_address)] = SecretStr("")
+    """The address of the receiver; empty: no webhook. Some receivers have their secret in it."""
+    secret: Annotated[SecretStr, AfterValidator(_signing_key)] = SecretStr("")
+    """Signs the messages, as `whsec_` and base64."""
+
+    @property
+    def key(self) -> bytes | None:
+        """The bytes of `secret`; None without one."""
+        return base64.b64decode(self.secret.get_secret_value().removeprefix(KEY_PREFIX)) or None
+
+
 class QwenImageSettings(BaseModel, extra="forbid", frozen=True):
     """`[default.qwen_image]`: the models, and the defaults of requests.
 
@@ -258,6 +306,7 @@ class Settings(BaseModel, extra="forbid", frozen=True):
 
     engine: EngineChoice = "auto"
     server: ServerSettings = ServerSettings()
+    webhook: WebhookSettings = WebhookSettings()
     qwen_image: QwenImageSettings = QwenImageSettings()
     remote: RemoteSettings = RemoteSettings()
 
@@ -349,7 +398,8 @@ def _describe(problem: ErrorDetails, layers: Mapping[str, Tree]) -> str:
     if problem["type"] == "extra_forbidden":
         known = ", ".join(_known_keys(location[:-1]))
         return f"{source}: there is no key {'.'.join(location)!r}; there is: {known}."
-    value = "…" if location[-1] == "token" else repr(problem["input"])
+    secret = location[-1] == "token" or location[0] == "webhook"
+    value = "…" if secret else repr(problem["input"])
     return f"{source}: {'.'.join(location)} = {value} is not valid: {_in_our_words(problem['msg'])}."
 
 

@@ -236,6 +236,7 @@ class Metrics:
         self._step = _histogram(registry, "step_seconds", "One step of a run.", STEP_S, "kind", "phase")
         self._load = _histogram(registry, "model_load_seconds", "Loading the engine.", LOAD_S, "outcome")
         self._worker_ends = _counter(registry, "worker_ends", "Ends of the process that runs the engine.", "reason")
+        self._webhooks = _counter(registry, "webhooks", "Messages of the webhook.", "outcome")
         self._requests = _counter(registry, "http_requests", "HTTP requests.", "method", "route", "status")
         self._request = _histogram(
             registry,
@@ -275,6 +276,10 @@ class Metrics:
     def worker_ended(self, reason: str) -> None:
         """Count an end of the worker process; `reason` is a word such as `crashed` or `unloaded`, or a code."""
         self._worker_ends.labels(reason).inc()
+
+    def webhook_sent(self, outcome: str) -> None:
+        """Count a message of the webhook: `delivered`, `failed` after all attempts, or `dropped`."""
+        self._webhooks.labels(outcome).inc()
 
     def request_ended(self, method: str, route: str, status: int, duration_s: float) -> None:
         """Count an HTTP request; `method` is of `METHODS` or `OTHER_METHOD`, `route` a template or `OTHER_ROUTE`."""

@@ -62,7 +62,8 @@ class JobQueue:
 
     A job is on the disk before it is accepted, and its result before it is announced. All engines share the places of
     the queue. `hosts` has the service's own engine first, which gets jobs that name none. A job whose layers must
-    still be restored at the picture's size frees its engine for the next job, and finishes in parallel.
+    still be restored at the picture's size frees its engine for the next job, and finishes in parallel. `on_end` is
+    called with each job that has ended, and must not wait.
     """
 
     def __init__(
@@ -72,6 +73,7 @@ class JobQueue:
         metrics: Metrics,
         settings: ServerSettings,
         restore: Restore,
+        on_end: Callable[[Job], None],
     ) -> None:
         self._lanes: dict[EngineName | None, Lane] = {name: Lane(host=host) for name, host in hosts.items()}
         self._engine: EngineName = next(iter(hosts))
@@ -79,6 +81,7 @@ class JobQueue:
         self._metrics = metrics
         self._settings = settings
         self._restore = restore
+        self._on_end = on_end
         self._restoring: dict[Job, tuple[asyncio.Task[JobResult], asyncio.Task[None]]] = {}
         """Jobs that have left their engine: the task that restores their layers, and the task that ends them."""
         self.roster = Roster(records, settings.max_finished_jobs)
@@ -357,6 +360,7 @@ class JobQueue:
         code = job.error.code if job.error else None
         fields = {"job_id": job.id, "kind": job.job_input.kind, "status": job.status, "code": code}
         logger.info("job ended", extra={**fields, "run_s": round(job.run_s, 3)})
+        self._on_end(job)
         await self.roster.remember(job)
 
     async def _let_go(self, job: Job) -> None:

@@ -83,10 +83,38 @@ def test_a_token_that_is_not_valid_is_not_repeated(token: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("key", "value", "what"),
+    [
+        *(
+            ("url", value, "an address such as")
+            for value in (
+                "hooks.lan/k3y",
+                "ftp://hooks.lan/k3y",
+                "http://",
+                "http://me:k3y@hooks.lan",
+                "http://a b/k3y",
+            )
+        ),
+        *(("url", f"http://hooks.lan:{port}/k3y", "an address such as") for port in ("x", "0", "99999")),
+        *(("secret", value, "whsec_ and at least 24 bytes") for value in ("k3y", "whsec_k3y=", "whsec_" + "k3y!" * 9)),
+    ],
+)
+def test_a_webhook_that_is_not_valid_is_not_repeated(key: str, value: str, what: str) -> None:
+    with pytest.raises(
+        SettingsError, match=rf"^the command line: webhook\.{key} = … is not valid: it must be {what}"
+    ) as caught:
+        load_settings(overrides={"webhook": {key: value}}, environment={})
+    assert "k3y" not in caught.value.message
+
+
+@pytest.mark.parametrize(
     ("text", "message"),
     [
         ("[default.server]\nprot = 1", r"there is no key 'server\.prot'; there is: server\.host, server\.port, .*\."),
-        ("[default.sever]\nport = 1", r"there is no key 'sever'; there is: engine, server, qwen_image, remote\."),
+        (
+            "[default.sever]\nport = 1",
+            r"there is no key 'sever'; there is: engine, server, webhook, qwen_image, remote\.",
+        ),
         ("[default.server]\nport = 99999", r"server\.port = 99999 is not valid: it must be less than .* 65535\."),
         ("[default.server]\nport = 'x'", r"server\.port = 'x' is not valid: it must be a valid integer.*\."),
         (
