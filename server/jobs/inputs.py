@@ -11,7 +11,7 @@ from collections import defaultdict, deque
 from collections.abc import Hashable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any, ClassVar, Literal, NamedTuple
+from typing import Any, ClassVar, Literal, NamedTuple, Protocol
 
 from PIL import Image
 
@@ -63,6 +63,18 @@ class JobResult:
     """Whether the layers still have the model's size and must be restored at the picture's."""
 
 
+class Shelf(Protocol):
+    """Where the pictures of a run are: the service's store, or memory on another machine."""
+
+    def read(self, sha256: str) -> bytes:
+        """Return the bytes of a PNG file."""
+        ...
+
+    def put(self, png: bytes) -> str:
+        """Keep the bytes of a PNG file, and return their SHA-256."""
+        ...
+
+
 class _Made(NamedTuple):
     """The images of a pipeline's method, the seed and text that it used, and the score."""
 
@@ -89,18 +101,18 @@ class _RunInput(SamplingOptions, ABC):
     def run(
         self,
         pipeline: LayerPipeline,
-        store: ImageStore,
+        shelf: Shelf,
         progress: ProgressCallback,
         preview: PreviewCallback | None = None,
     ) -> JobResult:
         """Run the pipeline, and store the result."""
-        picture = _read(store, self.image)
+        picture = _read(shelf, self.image)
         started = time.perf_counter()
-        made = self._make(pipeline, picture, store, progress=progress, preview=preview)
+        made = self._make(pipeline, picture, shelf, progress=progress, preview=preview)
         elapsed_s = time.perf_counter() - started
         status = pipeline.status()
         return JobResult(
-            images=tuple(_write(store, each, name) for each, name in zip(made.pictures, made.names, strict=True)),
+            images=tuple(_write(shelf, each, name) for each, name in zip(made.pictures, made.names, strict=True)),
             warnings=_warnings(picture, made.pictures[0]),
             seed=made.seed,
             prompt=made.prompt,
@@ -116,8 +128,13 @@ class _RunInput(SamplingOptions, ABC):
         """Return the options of the run, including the seed."""
         return self.arguments() | {"seed": made.seed}
 
+    @property
+    def pictures(self) -> tuple[str, ...]:
+        """The SHA-256 of every picture that the run reads."""
+        return (self.image,)
+
     @abstractmethod
-    def _make(self, pipeline: LayerPipeline, picture: Image.Image, store: ImageStore, **reports: Any) -> _Made: ...
+    def _make(self, pipeline: LayerPipeline, picture: Image.Image, shelf: Shelf, **reports: Any) -> _Made: ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -136,7 +153,7 @@ class DecomposeInput(_RunInput, DecomposeOptions):
         regions = [asdict(region) for region in self.regions]
         return super()._asked(made) | {"prompt": made.prompt, "regions": regions or None}
 
-    def _make(self, pipeline: LayerPipeline, picture: Image.Image, store: ImageStore, **reports: Any) -> _Made:
+    def _make(self, pipeline: LayerPipeline, picture: Image.Image, shelf: Shelf, **reports: Any) -> _Made:
         arguments = self.arguments()
         to_restore = self.output_size == "original" and not pipeline.any_size
         if to_restore:
@@ -163,18 +180,24 @@ class EditLayerInput(_RunInput, EditOptions):
         """Return the user's text. It must not be logged."""
         return (self.instruction, self.negative_prompt)
 
+    @property
+    def pictures(self) -> tuple[str, ...]:
+        mask = (self.region,) if isinstance(self.region, str) else ()
+        around = (self.surroundings[0],) if self.surroundings is not None else ()
+        return (*super().pictures, *mask, *self.references, *around)
+
     def _asked(self, made: _Made) -> dict[str, Any]:
         # A project that refers to the mask by its address, as recipes do, keeps the mask in the store.
         region = address_of(self.region) if isinstance(self.region, str) else self.region
         return super()._asked(made) | {"region": region, "context": self.context or None}
 
-    def _make(self, pipeline: LayerPipeline, picture: Image.Image, store: ImageStore, **reports: Any) -> _Made:
-        region = _read(store, self.region) if isinstance(self.region, str) else self.region
-        references = [_read(store, sha256) for sha256 in self.references]
+    def _make(self, pipeline: LayerPipeline, picture: Image.Image, shelf: Shelf, **reports: Any) -> _Made:
+        region = _read(shelf, self.region) if isinstance(self.region, str) else self.region
+        references = [_read(shelf, sha256) for sha256 in self.references]
         around = None
         if self.surroundings is not None:
             sha256, box = self.surroundings
-            around = Surroundings(image=_read(store, sha256), box=box)
+            around = Surroundings(image=_read(shelf, sha256), box=box)
         edited = pipeline.edit_layer(
             layer_image=picture,
             region=region,
@@ -206,8 +229,8 @@ def restore_layers(job_input: DecomposeInput, result: JobResult, data_dir: Path)
     return replace(result, images=images, score=layers.score, generation_time_s=elapsed_s, to_restore=False)
 
 
-def _read(store: ImageStore, sha256: str) -> Image.Image:
-    with Image.open(io.BytesIO(store.read(sha256)), formats=["PNG"]) as image:
+def _read(shelf: Shelf, sha256: str) -> Image.Image:
+    with Image.open(io.BytesIO(shelf.read(sha256)), formats=["PNG"]) as image:
         return image.convert("RGBA")
 
 
@@ -222,9 +245,9 @@ def _is_plain(image: Image.Image) -> bool:
     return all(sum(map(bool, counts[band : band + 256])) <= 1 for band in (0, 256, 512))
 
 
-def _write(store: ImageStore, image: Image.Image, name: str) -> StoredImage:
+def _write(shelf: Shelf, image: Image.Image, name: str) -> StoredImage:
     return StoredImage(
-        sha256=store.put(encode_png(image)),
+        sha256=shelf.put(encode_png(image)),
         name=name,
         width=image.width,
         height=image.height,

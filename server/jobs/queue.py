@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import functools
+import heapq
 import itertools
 import logging
 import math
@@ -48,17 +49,23 @@ Restore = Callable[[DecomposeInput, JobResult], Coroutine[Any, Any, JobResult]]
 
 @dataclass(kw_only=True, eq=False)
 class Lane:
-    """One engine's part of the queue: its host, its waiting jobs, and its running job."""
+    """One engine's part of the queue: its host, its waiting jobs, and its running jobs, each with its run."""
 
     host: PipelineHost
     line: FairLine = field(default_factory=FairLine)
-    running: Job | None = None
-    run: asyncio.Task[JobResult] | None = None
-    task: asyncio.Task[None] | None = None
+    running: dict[Job, asyncio.Task[JobResult] | None] = field(
+        default_factory=dict[Job, "asyncio.Task[JobResult] | None"]
+    )
+    tasks: set[asyncio.Task[None]] = field(default_factory=set[asyncio.Task[None]])
+
+    @property
+    def free(self) -> bool:
+        """Whether a job would start at once."""
+        return len(self.running) < self.host.slots
 
 
 class JobQueue:
-    """Accepts jobs, stores them, and runs them one after another on each engine.
+    """Accepts jobs, stores them, and runs them one after another on each engine, or on each of its replicas.
 
     A job is on the disk before it is accepted, and its result before it is announced. All engines share the places of
     the queue. `hosts` has the service's own engine first, which gets jobs that name none. A job whose layers must
@@ -102,8 +109,8 @@ class JobQueue:
 
     @property
     def running(self) -> int:
-        """The number of running jobs: at most one per engine, and those that have left their engine."""
-        return sum(lane.running is not None for lane in self._lanes.values()) + len(self._restoring)
+        """The number of running jobs: at most one per engine or replica, and those that have left their engine."""
+        return sum(len(lane.running) for lane in self._lanes.values()) + len(self._restoring)
 
     @property
     def ready(self) -> bool:
@@ -143,7 +150,7 @@ class JobQueue:
         if self._share <= own < self._settings.max_queue:
             first = next((place for place, job in enumerate(lane.line, start=1) if job.client == client), 1)
             self._refuse(f"{own} {FULL_OF_YOURS}", max(1, math.ceil(opens_in_s(first))))
-        idle = lane.running is None and not waiting
+        idle = lane.free and not waiting
         refusal = self._tickets.ask(client, key, waiting, idle=idle, opens_in_s=opens_in_s)
         if refusal is not None:
             self._refuse(FULL_KEPT if refusal.kept else FULL, refusal.retry_after_s)
@@ -189,8 +196,8 @@ class JobQueue:
             lane.line.remove(job)
             self._renumber(lane)
             await self._close(job, JobCanceledError(CANCELED))
-        elif job is lane.running and lane.run is not None:
-            lane.run.cancel()
+        elif (run := lane.running.get(job)) is not None:
+            run.cancel()
         elif job in self._restoring:
             self._restoring[job][0].cancel()
         await job.wait_over()
@@ -229,16 +236,17 @@ class JobQueue:
         return self._lanes.get(job.job_input.engine) or self._lanes[self._engine]
 
     def _opens_in_s(self, lane: Lane, places: int) -> float:
-        """Return the estimated seconds until that many jobs have left a lane."""
+        """Return the estimated seconds until that many waiting jobs have started."""
         usual_s = self._paces.usual()
-        if lane.running is None:
-            left_s = 0.0
-        else:
-            eta_s, run_s = lane.running.view().eta_s, lane.running.run_s
-            left_s = eta_s or (run_s if usual_s is None else 0.0)  # unknown: assume the same time again
-            usual_s = run_s + left_s if usual_s is None else usual_s
+        # Unknown: assume the same time again.
+        left = [job.view().eta_s or (job.run_s if usual_s is None else 0.0) for job in lane.running]
+        if usual_s is None and lane.running:
+            usual_s = max(job.run_s + left_s for job, left_s in zip(lane.running, left, strict=True))
         ahead = [self._paces.expect(job.job_input) or usual_s or 0.0 for job in itertools.islice(lane.line, places - 1)]
-        return left_s + sum(ahead) + (places - 1 - len(ahead)) * (usual_s or 0.0)
+        ends = _ends(left, lane.host.slots)
+        for run_s in itertools.chain(ahead, itertools.repeat(usual_s or 0.0, places - 1 - len(ahead))):
+            heapq.heapreplace(ends, ends[0] + run_s)
+        return ends[0]
 
     async def _take(self, submission: Submission, kept: bool) -> Job:
         job = Job(
@@ -273,13 +281,16 @@ class JobQueue:
         return job
 
     def _start_next(self, lane: Lane) -> None:
-        if lane.running is None and len(lane.line) and not self.stopping:
-            lane.running = job = lane.line.pop()
+        while lane.free and len(lane.line) and not self.stopping:
+            job = lane.line.pop()
+            lane.running[job] = None
             self._idle.clear()
             job.start(self._paces.expect(job.job_input))
             self._metrics.job_started(job.job_input.kind, time.time() - job.created_at)
             self._renumber(lane)
-            lane.task = asyncio.create_task(self._carry_out(job, lane))
+            task = asyncio.create_task(self._carry_out(job, lane))
+            lane.tasks.add(task)
+            task.add_done_callback(lane.tasks.discard)
 
     async def _carry_out(self, job: Job, lane: Lane) -> None:
         job.runs += 1
@@ -293,7 +304,7 @@ class JobQueue:
                 work.cancel()
         else:
             await self._conclude(job, outcome)
-        lane.running = lane.run = None
+        del lane.running[job]
         self._start_next(lane)
         if not self.running:
             self._idle.set()
@@ -329,7 +340,7 @@ class JobQueue:
         try:
             await self._records.start(job)
             if not job.cancel_wanted:
-                lane.run = asyncio.create_task(
+                lane.running[job] = run = asyncio.create_task(
                     lane.host.run(
                         job.id,
                         job.job_input,
@@ -338,7 +349,7 @@ class JobQueue:
                         on_preview=job.show if self._settings.previews else None,
                     )
                 )
-                return await lane.run
+                return await run
         except asyncio.CancelledError:
             pass
         except LLMDiTError as error:
@@ -377,8 +388,16 @@ class JobQueue:
 
     def _renumber(self, lane: Lane) -> None:
         """Update the positions and the estimated ends of the waiting jobs."""
-        left_s = (lane.running.view().eta_s if lane.running else 0.0) or 0.0
+        ends = _ends([job.view().eta_s or 0.0 for job in lane.running], lane.host.slots)
         for position, job in enumerate(lane.line, start=1):
             run_s = self._paces.expect(job.job_input)
-            left_s += run_s or 0.0
-            job.queue_at(position, left_s if run_s is not None else None)
+            end_s = ends[0] + (run_s or 0.0)
+            heapq.heapreplace(ends, end_s)
+            job.queue_at(position, end_s if run_s is not None else None)
+
+
+def _ends(left: list[float], slots: int) -> list[float]:
+    """Return a heap of the seconds until each slot is free, given the seconds that the running jobs need."""
+    ends = left + [0.0] * (slots - len(left))
+    heapq.heapify(ends)
+    return ends

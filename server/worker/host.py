@@ -1,4 +1,4 @@
-"""The one pipeline of the service, held behind a lock."""
+"""The pipeline of the service, and the limit on its runs."""
 
 import asyncio
 import contextlib
@@ -34,19 +34,28 @@ class Patience:
 class PipelineHost:
     """Runs one job at a time in a worker process, and starts a new process when one has ended.
 
-    The lock is released only when the run has really stopped: canceling `run` cancels the job and waits until the
-    worker confirms it, or is dead. A worker that crashes repeatedly, or cannot load for a temporary reason, restarts
-    after longer and longer pauses. After a permanent failure the next job tries again.
+    A process whose pipeline has replicas runs as many jobs as it has `slots`. A slot is free again only when the run
+    has really stopped: canceling `run` cancels the job and waits until the worker confirms it, or is dead. A worker
+    that crashes repeatedly, or cannot load for a temporary reason, restarts after longer and longer pauses. After a
+    permanent failure the next job tries again.
     """
 
     def __init__(
-        self, new_worker: Callable[[], Worker], patience: Patience, metrics: Metrics, *, at_once: bool = True
+        self,
+        new_worker: Callable[[], Worker],
+        patience: Patience,
+        metrics: Metrics,
+        *,
+        at_once: bool = True,
+        slots: int = 1,
     ) -> None:
         """Start the first worker `at_once`, or with the first job."""
+        self.slots = slots
         self._new_worker = new_worker
         self._patience = patience
         self._metrics = metrics
-        self._lock = asyncio.Lock()
+        self._free = asyncio.Semaphore(slots)
+        self._runs = 0
         self._failures = 0
         self._out_of_memory = False
         self._stopping = False
@@ -94,8 +103,9 @@ class PipelineHost:
 
         Without `on_preview` the pipeline makes no previews.
         """
-        async with self._lock:
+        async with self._free:
             worker = await self._loaded_worker(on_loading)
+            self._runs += 1
             run = asyncio.create_task(worker.run(job_id, job_input, on_progress, on_preview))
             try:
                 result = await asyncio.shield(run)
@@ -106,6 +116,7 @@ class PipelineHost:
                 self._after_failure(worker, error)
                 raise
             finally:
+                self._runs -= 1
                 self._rest(worker)
             self._failures, self._out_of_memory = 0, False
             return result
@@ -170,8 +181,8 @@ class PipelineHost:
         """Restart after failures from which the process cannot recover: a lost device, repeated lack of memory."""
         short_again = self._out_of_memory and isinstance(error, OutOfMemoryError)
         self._out_of_memory = isinstance(error, OutOfMemoryError) and not short_again
-        if isinstance(error, DeviceLostError) or short_again:
-            worker.kill(error.code)
+        if self.slots == 1 and (isinstance(error, DeviceLostError) or short_again):
+            worker.kill(error.code)  # replicas end themselves: the others' runs go on
 
     def _rest(self, worker: Worker) -> None:
         self.status = worker.status or self.status
@@ -182,7 +193,7 @@ class PipelineHost:
     def _unload(self, worker: Worker) -> None:
         """End a process that was idle for long: only this frees all of its memory."""
         self._timer = None
-        if worker is self._worker and not self._lock.locked():
+        if worker is self._worker and not self._runs:
             logger.info("the engine was idle for %g s: its models are unloaded", self._patience.unload_s)
             self._worker = None
             worker.kill("unloaded")

@@ -13,6 +13,7 @@ import queue
 import signal
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO, cast
 
@@ -23,6 +24,7 @@ from llm_dit.images import encode_png
 from llm_dit.runs import Canceled, LayerPipeline, Progress
 from server.engines import load_pipeline
 from server.errors import Failure, PipelineError
+from server.jobs.inputs import Shelf
 from server.processes import die_with_parent, take_standard_streams
 from server.storage.images import ImageStore
 from server.telemetry import LogFormat, Redaction, configure
@@ -61,7 +63,7 @@ class Child:
         while True:
             command = self._runs.get()
             with self._redaction.hiding(*command.job_input.texts):
-                outcome = self._run(pipeline, command)
+                outcome = carry_out(command, pipeline, self._store, lambda job_id: self._canceled == job_id, self.send)
             self.send(outcome)
 
     def send(self, event: Event) -> None:
@@ -76,23 +78,33 @@ class Child:
                 self._canceled = command.job_id
         os._exit(0)  # the main thread may be deep in native code
 
-    def _run(self, pipeline: LayerPipeline, command: Run) -> Event:
-        def progress(step: Progress) -> None:
-            if self._canceled == command.job_id:
-                raise Canceled
-            self.send(Stepped(progress=step))
 
-        def preview(layer: int, picture: Image.Image) -> None:
-            self.send(Previewed(layer=layer, png=encode_png(picture)))
+def carry_out(
+    command: Run,
+    pipeline: LayerPipeline,
+    shelf: Shelf,
+    canceled: Callable[[str], bool],
+    send: Callable[[Stepped | Previewed], None],
+) -> Succeeded | Failed | Stopped:
+    """Run a job with its progress through `send`, and return its outcome; it stops at a step once it is `canceled`."""
+    job_id = command.job_id
 
-        try:
-            # A failed run may have loaded a model that stays.
-            result = command.job_input.run(pipeline, self._store, progress, preview if command.previews else None)
-        except Canceled:
-            return Stopped(status=pipeline.status())
-        except Exception as error:  # noqa: BLE001 - whatever a pipeline raises ends its job, not the worker
-            return Failed(failure=_failure(error, f"job {command.job_id}"), status=pipeline.status())
-        return Succeeded(result=result, status=pipeline.status())
+    def progress(step: Progress) -> None:
+        if canceled(job_id):
+            raise Canceled
+        send(Stepped(job_id=job_id, progress=step))
+
+    def preview(layer: int, picture: Image.Image) -> None:
+        send(Previewed(job_id=job_id, layer=layer, png=encode_png(picture)))
+
+    try:
+        # A failed run may have loaded a model that stays.
+        result = command.job_input.run(pipeline, shelf, progress, preview if command.previews else None)
+    except Canceled:
+        return Stopped(job_id=job_id, status=pipeline.status())
+    except Exception as error:  # noqa: BLE001 - whatever a pipeline raises ends its job, not the worker
+        return Failed(job_id=job_id, failure=_failure(error, f"job {job_id}"), status=pipeline.status())
+    return Succeeded(job_id=job_id, result=result, status=pipeline.status())
 
 
 def _failure(error: Exception, where: str) -> Failure:
@@ -105,7 +117,8 @@ def _failure(error: Exception, where: str) -> Failure:
     return Failure.of(PipelineError(f"The engine failed; the server's log has the reason, under {where}."))
 
 
-def _load_failure(error: Exception) -> Failure:
+def load_failure(error: Exception) -> Failure:
+    """Return why the engine cannot run."""
     if isinstance(error, InputError):
         # The error is in the configuration, not in a request.
         return Failure.of(EngineError(error.message))
@@ -125,7 +138,7 @@ def main(pipeline_path: str, data_dir: str, log_format: str) -> None:
             pipeline_path, json.loads(os.environ.pop(OPTIONS)), lambda progress: child.send(Stepped(progress=progress))
         )
     except Exception as error:  # noqa: BLE001 - the service is told, and logs it
-        child.send(LoadFailed(failure=_load_failure(error)))
+        child.send(LoadFailed(failure=load_failure(error)))
         raise SystemExit(1) from None
     status = pipeline.status()
     logger.info(

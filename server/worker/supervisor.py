@@ -9,7 +9,7 @@ import sys
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
@@ -56,8 +56,9 @@ class LoadFailed:
 
 @dataclass(frozen=True, kw_only=True)
 class Stepped:
-    """Progress of loading or of the run."""
+    """Progress of a run, or of loading, which belongs to no job."""
 
+    job_id: str = ""
     progress: Progress
 
 
@@ -65,18 +66,21 @@ class Stepped:
 class Previewed:
     """A preview PNG of `layer`, a few kB; 1 is the bottom layer."""
 
+    job_id: str
     layer: int
     png: bytes
 
 
 @dataclass(frozen=True, kw_only=True)
 class Succeeded:
+    job_id: str
     result: JobResult
     status: PipelineStatus
 
 
 @dataclass(frozen=True, kw_only=True)
 class Failed:
+    job_id: str
     failure: Failure
     status: PipelineStatus
 
@@ -85,6 +89,7 @@ class Failed:
 class Stopped:
     """The run ended because it was canceled."""
 
+    job_id: str
     status: PipelineStatus
 
 
@@ -127,15 +132,29 @@ ShowPreview = Callable[[int, bytes], None]
 class Watch:
     """Seconds without progress after which a process counts as hung, in a run and while it loads.
 
-    A run gets at least ten times the median of its steps.
+    A run gets at least ten times the median of its steps. With `run_s` None runs are not watched: those of several
+    jobs at once must not end together.
     """
 
-    run_s: float
+    run_s: float | None
     load_s: float
 
 
+@dataclass(kw_only=True, eq=False)
+class _Running:
+    """A run in the process, and who hears of it."""
+
+    outcome: asyncio.Future[JobResult]
+    on_progress: Callable[[Progress], None]
+    on_preview: ShowPreview | None
+    steps_s: deque[float] = field(default_factory=lambda: deque(maxlen=50))
+
+
 class Worker:
-    """A process that owns a pipeline. It starts once; after its end another `Worker` replaces it."""
+    """A process that owns a pipeline. It starts once; after its end another `Worker` replaces it.
+
+    `module` is the process's program: one run at a time, or as many as its pipeline has replicas.
+    """
 
     def __init__(
         self,
@@ -145,19 +164,18 @@ class Worker:
         *,
         watch: Watch,
         log_format: LogFormat = "text",
+        module: str = "server.worker.process",
     ) -> None:
-        self._arguments = [sys.executable, "-m", "server.worker.process", pipeline, str(data_dir), log_format]
+        self._arguments = [sys.executable, "-m", module, pipeline, str(data_dir), log_format]
         self._options = json.dumps(options)
         self._watch = watch
         self._process: asyncio.subprocess.Process | None = None
         self._settled = asyncio.Event()
-        self._run: asyncio.Future[JobResult] | None = None
-        self._on_progress: Callable[[Progress], None] | None = None
-        self._on_preview: ShowPreview | None = None
+        self._runs: dict[str, _Running] = {}
+        self._on_loading: list[Callable[[Progress], None]] = []
         self._on_loaded: Callable[[Worker], None] | None = None
         self._deadline = asyncio.timeout(None)
         self._born = self._heard = time.monotonic()
-        self._steps_s: deque[float] = deque(maxlen=50)
         self.loading = Progress(phase="loading", step=0, total=0)
         self._gone = self._killed = False
         self.loaded = False
@@ -195,11 +213,11 @@ class Worker:
     async def wait_loaded(self, on_loading: Callable[[Progress], None]) -> None:
         """Return when the pipeline is ready; raises the error of its loading."""
         on_loading(self.loading)
-        self._on_progress = on_loading
+        self._on_loading.append(on_loading)
         try:
             await self._settled.wait()
         finally:
-            self._on_progress = None
+            self._on_loading.remove(on_loading)
         if self.error is not None:
             raise self.error
 
@@ -212,16 +230,17 @@ class Worker:
     ) -> JobResult:
         """Run a job to its end; raises `Canceled`, `WorkerLostError`, or the pipeline's error.
 
-        Call it for one run at a time and await its end: only then is the pipeline free again.
+        Call it for as many runs at a time as the process takes, and await their ends: only then is there room again.
         """
         if self.ending:
             raise WorkerLostError(LOST)
-        self._run = asyncio.get_running_loop().create_future()
-        self._on_progress, self._on_preview = on_progress, on_preview
-        self._steps_s.clear()
+        run = _Running(
+            outcome=asyncio.get_running_loop().create_future(), on_progress=on_progress, on_preview=on_preview
+        )
+        self._runs[job_id] = run
         self._be_patient(self._watch.run_s)
         self._send(Run(job_id=job_id, job_input=job_input, previews=on_preview is not None))
-        return await self._run
+        return await run.outcome
 
     def cancel(self, job_id: str) -> None:
         """Ask the run of this job to stop at its next step; a run of another job continues."""
@@ -297,42 +316,42 @@ class Worker:
             case LoadFailed():
                 self.error = event.failure.error()
                 logger.error("the engine cannot run: %s", self.error.message)
+            case Stepped() if event.job_id:
+                self._step(self._runs[event.job_id], event.progress)
             case Stepped():
-                self._step(event.progress)
+                self.loading = event.progress
+                self._be_patient(self._watch.load_s)
+                for on_loading in self._on_loading:
+                    on_loading(event.progress)
             case Previewed():
-                if self._on_preview is not None:
-                    self._on_preview(event.layer, event.png)
+                if (on_preview := self._runs[event.job_id].on_preview) is not None:
+                    on_preview(event.layer, event.png)
             case Succeeded():
-                self.status = event.status
-                self._finish().set_result(event.result)
+                self._finish(event).set_result(event.result)
             case Failed():
-                self.status = event.status
-                self._finish().set_exception(event.failure.error())
+                self._finish(event).set_exception(event.failure.error())
             case Stopped():
-                self.status = event.status
-                self._finish().set_exception(Canceled())
+                self._finish(event).set_exception(Canceled())
 
-    def _step(self, progress: Progress) -> None:
-        if not self.loaded:
-            self.loading = progress
-        if self._run is not None and not progress.is_loading:
-            self._steps_s.append(time.monotonic() - self._heard)
-            self._be_patient(max(self._watch.run_s, 10 * statistics.median(self._steps_s)))
-        else:
-            self._be_patient(self._watch.load_s)
-        if self._on_progress is not None:
-            self._on_progress(progress)
+    def _step(self, run: _Running, progress: Progress) -> None:
+        if self._watch.run_s is not None:
+            if progress.is_loading:
+                self._be_patient(self._watch.load_s)
+            else:
+                run.steps_s.append(time.monotonic() - self._heard)
+                self._be_patient(max(self._watch.run_s, 10 * statistics.median(run.steps_s)))
+        run.on_progress(progress)
 
-    def _finish(self) -> asyncio.Future[JobResult]:
-        assert self._run is not None
+    def _finish(self, event: Succeeded | Failed | Stopped) -> asyncio.Future[JobResult]:
+        self.status = event.status
         self._be_patient(None)
-        run, self._run, self._on_progress, self._on_preview = self._run, None, None, None
-        return run
+        return self._runs.pop(event.job_id).outcome
 
     def _bury(self) -> None:
         self.load_s = self.load_s or time.monotonic() - self._born
         self.error = self.error or WorkerLostError(LOST if self.loaded else NOT_STARTED)
         self._settled.set()
-        if self._run is not None:
-            run, self._run = self._run, None
-            run.set_exception(self.error if isinstance(self.error, WorkerLostError) else WorkerLostError(LOST))
+        error = self.error if isinstance(self.error, WorkerLostError) else WorkerLostError(LOST)
+        for run in self._runs.values():
+            run.outcome.set_exception(Failure.of(error).error())
+        self._runs.clear()
