@@ -244,6 +244,8 @@ declare global {
     /** All of this browser's, the newest first; null while unknown. */
     jobList: Job[] | null;
     jobsError: string | null;
+    /** What became of the last run that ended while the page was hidden; null once the page was seen. */
+    unseen: "done" | "failed" | null;
     /** As far as they were chosen; `settingsOf` has the others. */
     settings: Partial<Settings>;
     /** By layer. */

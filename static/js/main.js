@@ -130,7 +130,11 @@ addEventListener("keydown", (event) => {
   open();
 });
 // A phone that was asleep has lost its connections.
-document.addEventListener("visibilitychange", () => document.visibilityState === "visible" && actions.wakeJobs());
+document.addEventListener("visibilitychange", () => {
+  if (document.visibilityState !== "visible") return;
+  store.update({ unseen: null });
+  actions.wakeJobs();
+});
 addEventListener("pageshow", (event) => event.persisted && actions.wakeJobs());
 
 render();

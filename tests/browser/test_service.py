@@ -51,6 +51,70 @@ def test_a_job_tells_its_progress_is_canceled_and_found_by_a_reload(
     expect(studio.rows).to_have_count(4)
 
 
+SHOWN = """
+() => {
+  window.shown = [];
+  window.Notification = class {
+    static permission = "default";
+    static requestPermission = async () => (Notification.permission = "granted");
+    constructor(title, options) {
+      shown.push([title, options.body]);
+    }
+  };
+}
+"""
+"""Notifications of a user who allows them; the headless browser has none."""
+LOOK_ELSEWHERE = "() => Object.defineProperty(document, 'hidden', { get: () => true, configurable: true })"
+LOOK_AGAIN = "() => { delete document.hidden; document.dispatchEvent(new Event('visibilitychange')); }"
+LATER = "() => { const now = Date.now; Date.now = () => now() + 11_000; }"
+
+
+def test_the_end_of_a_long_run_is_told_to_who_looks_elsewhere(
+    open_studio: Callable[..., Studio], stepping: Service, picture: Path
+) -> None:
+    studio = open_studio(at=stepping, model=True)
+    page = studio.page
+    page.evaluate(SHOWN)
+    studio.choose(picture)
+    page.keyboard.press("j")
+    box = page.get_by_role("dialog").get_by_role("checkbox")
+    expect(box).not_to_be_checked()
+    box.check()
+    studio.wait_for(lambda: len(page.evaluate("shown")) == 1, "the first notification")
+    page.keyboard.press("Escape")
+
+    def run(*before_its_end: str, prompt: str = "wait") -> None:
+        page.get_by_label("Describe the picture").fill(prompt)
+        studio.decompose_button.click()
+        expect(page.locator(".job-bar")).to_contain_text(re.compile(r"step \d+ of \d+"))
+        for script in before_its_end:
+            page.evaluate(script)
+        (stepping.folder / "go").touch()
+        expect(studio.decompose_button).to_be_enabled()
+        (stepping.folder / "go").unlink()
+
+    run(LATER)
+    run(LOOK_ELSEWHERE)
+    expect(page).to_have_title("Ready · shapes · llm-dit")
+    assert len(page.evaluate("shown")) == 1, "none for who looks, and none after a short run"
+    page.evaluate(LOOK_AGAIN)
+    expect(page).to_have_title("shapes · llm-dit")
+    run(LOOK_ELSEWHERE, LATER)
+    assert page.evaluate("shown").pop() == ["shapes", "The result is ready."]
+
+    # Turned off, and blocked.
+    page.keyboard.press("j")
+    box.uncheck()
+    page.keyboard.press("Escape")
+    run(LATER)
+    assert len(page.evaluate("shown")) == 2
+    expect(page).to_have_title("Ready · shapes · llm-dit")
+    page.evaluate("() => { Notification.permission = 'denied'; }")
+    page.keyboard.press("j")
+    expect(page.get_by_role("dialog")).to_contain_text("blocks notifications")
+    expect(box).to_be_disabled()
+
+
 def test_an_edit_says_how_much_of_its_model_has_come(open_stack: Callable[..., Studio], stepping: Service) -> None:
     studio = open_stack(2, at=stepping, model=True)
     studio.edit("Layer 0", "download")

@@ -3,6 +3,7 @@ import { findLayer } from "../state/doc.js";
 import { atWork } from "../state/initial.js";
 import { noteJob } from "../state/snapshot.js";
 import { ApiError, followJob, isOver, messageOf } from "../transport/api.js";
+import { announceEnd } from "./notifying.js";
 
 /** @typedef {(job: Job, purpose: any) => void} Finish */
 
@@ -14,6 +15,8 @@ export function createJobs({ store, api }) {
   const followed = new Map();
   /** @type {Map<string, Job>} jobs that ended before the last event of an earlier run of their layer arrived: each job has its own stream */
   const early = new Map();
+  /** @type {Map<string, number>} when this page began to follow a job, in ms */
+  const begun = new Map();
 
   /** @param {string} id @param {Partial<TrackedJob>} patch */
   function patch(id, patch) {
@@ -46,6 +49,8 @@ export function createJobs({ store, api }) {
   function end(job, tracked) {
     const { [job.id]: _, ...jobs } = store.state.jobs;
     store.update({ jobs });
+    announceEnd(store, job, (Date.now() - (begun.get(job.id) ?? 0)) / 1000);
+    begun.delete(job.id);
     if (job.status === "canceled" && tracked.purpose.kind !== "edit") store.say(t("notice.canceled"));
     else finish[tracked.purpose.kind](job, tracked.purpose);
   }
@@ -59,6 +64,7 @@ export function createJobs({ store, api }) {
   /** @param {string} id */
   function follow(id) {
     stop(id);
+    if (!begun.has(id)) begun.set(id, Date.now());
     const onPreview = (/** @type {number} */ layer, /** @type {string} */ url) =>
       patch(id, { previews: { ...store.state.jobs[id]?.previews, [layer]: url } });
     const onLost = () => {

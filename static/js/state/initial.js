@@ -78,6 +78,7 @@ export function initialState() {
     deleted: null,
     jobList: null,
     jobsError: null,
+    unseen: null,
     speeds: {},
     status: null,
     config: null,

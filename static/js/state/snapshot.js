@@ -159,6 +159,7 @@ const fullGroups = (groups) => Object.fromEntries(Object.entries(groups).map(([l
 const UNSAVED = "llm-dit.unsaved.";
 const SPEEDS = "llm-dit.speeds";
 const JOBS = "llm-dit.jobs";
+const NOTIFYING = "llm-dit.notifying";
 
 /** @param {string} id @returns {Unsaved | null} */
 export const unsavedOf = (id) => read(UNSAVED + id);
@@ -174,6 +175,12 @@ export const loadSpeeds = () => read(SPEEDS) ?? {};
 
 /** @param {Record<string, number>} speeds */
 export const keepSpeeds = (speeds) => write(SPEEDS, JSON.stringify(speeds));
+
+/** Whether notifications of this browser are turned on. @returns {boolean} */
+export const wantsNotifications = () => read(NOTIFYING) ?? false;
+
+/** @param {boolean} on */
+export const keepNotifying = (on) => write(NOTIFYING, JSON.stringify(on));
 
 /** @typedef {{project: string, projectName: string, layerId?: string, name?: string, instruction?: string}} JobNote   `name`: of the layer */
 

@@ -56,11 +56,12 @@ function factsOf(state) {
 }
 
 /** @param {State} state @param {TrackedJob | undefined} tracked */
-function pageTitle({ project }, tracked) {
+function pageTitle({ project, unseen }, tracked) {
   // Progress of loading the model is not progress of the work.
   const share = /^(down)?loading/.test(tracked?.job.phase ?? "") ? null : shareOf(tracked);
   const title = project === null ? t("name") : `${project.name} · ${t("name")}`;
-  return share === null ? title : `${percent(Math.round(share * 100) / 100)} · ${title}`;
+  if (share !== null) return `${percent(Math.round(share * 100) / 100)} · ${title}`;
+  return unseen === null ? title : `${t(`notify.title.${unseen}`)} · ${title}`;
 }
 
 /** @param {State} state @param {TrackedJob} tracked */

@@ -1,3 +1,4 @@
+import { notifying, setNotifying } from "../../actions/notifying.js";
 import { h, setAttribute, setText } from "../../dom.js";
 import { ago, refusalOf, t } from "../../i18n.js";
 import { icon } from "../../icons.js";
@@ -21,7 +22,8 @@ export function createJobsDialog(actions) {
   const list = h("ul.project-list");
   const cancelAll = h("button.button", { onclick: () => actions.cancelJobs(running) }, t("edit.cancelAll"));
   const foot = h("div.dialog-foot", cancelAll);
-  const dialog = infoDialog("jobs-dialog", h("h2", t("jobs.title")), error.element, empty, list, foot);
+  const notify = createNotify();
+  const dialog = infoDialog("jobs-dialog", h("h2", t("jobs.title")), error.element, empty, list, foot, notify.element);
   const close = () => dialog.close();
   dialog.addEventListener("close", () => actions.watchJobs(false));
 
@@ -35,6 +37,7 @@ export function createJobsDialog(actions) {
     render: (state) => {
       const { jobList, jobsError } = state;
       error.set(jobsError);
+      notify.render();
       empty.hidden = jobList === null || jobList.length > 0;
       if (!dialog.open || jobList === null) return;
       const notes = notedJobs();
@@ -54,6 +57,27 @@ export function createJobsDialog(actions) {
       if (hadFocus && !list.contains(document.activeElement)) dialog.querySelector("button")?.focus();
     },
   };
+}
+
+/** The choice to be notified, and why the browser does not do it. */
+function createNotify() {
+  const box = h("input", {
+    type: "checkbox",
+    onchange: async () => {
+      await setNotifying(box.checked);
+      render();
+    },
+  });
+  const hint = h("p.hint");
+  const element = h("div", h("label.lora-name", box, h("span", t("notify.offer"))), hint);
+  const render = () => {
+    const now = notifying();
+    box.checked = now === "on";
+    box.disabled = now === "blocked" || now === "missing";
+    hint.hidden = !box.disabled;
+    if (now === "blocked" || now === "missing") setText(hint, t(`notify.${now}`));
+  };
+  return { element, render };
 }
 
 /** @param {JobActions} actions @param {() => void} close */
