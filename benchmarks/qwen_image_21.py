@@ -24,7 +24,7 @@ from PIL import Image
 from transformers import Qwen2VLImageProcessorPil
 
 from benchmarks.qwen_placement import sample, size_of
-from llm_dit.qwen.editors.qwen_image_21 import QWEN_IMAGE_21, TEXT, processor_of, working
+from llm_dit.qwen.editors import QWEN_IMAGE_21, TEXT, processor_of, working
 from llm_dit.qwen.forward.vae import SingleFrameVae21
 from llm_dit.qwen.loading.loader import Scheduler
 from llm_dit.qwen.placement.devices import choose_device, measure_machine

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from llm_dit.errors import InputError
-from llm_dit.qwen.editors.qwen_image_21 import TEXT, working
+from llm_dit.qwen.editors import TEXT, working
 from llm_dit.qwen.placement.plan import (
     FUSED,
     GB,

@@ -22,7 +22,7 @@ from llm_dit.images import encode_png
 from llm_dit.options import Shape
 from llm_dit.pipelines.qwen_image_diffusers import QwenImageDiffusersPipeline
 from llm_dit.qwen.diagnosis import diagnose
-from llm_dit.qwen.editors.qwen_image_21 import QWEN_IMAGE_21, processor_of
+from llm_dit.qwen.editors import QWEN_IMAGE_21, processor_of
 from llm_dit.qwen.loading.checkpoints import EDIT, open_checkpoint
 from llm_dit.qwen.loading.loader import LoadOptions, load_pipeline
 from llm_dit.qwen.placement.devices import weigh

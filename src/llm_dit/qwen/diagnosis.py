@@ -11,8 +11,7 @@ from typing import Literal
 
 from llm_dit.errors import LLMDiTError
 from llm_dit.options import QWEN_IMAGE, Speed
-from llm_dit.qwen.editors import EDITORS, Editor
-from llm_dit.qwen.editors.editor import EDIT_PLUS
+from llm_dit.qwen.editors import EDIT_PLUS, EDITORS, Editor
 from llm_dit.qwen.loading.checkpoints import (
     EDIT,
     EDIT_MODEL,

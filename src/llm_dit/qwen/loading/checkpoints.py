@@ -11,8 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from llm_dit.errors import WeightsError
-from llm_dit.qwen.editors import EDITORS
-from llm_dit.qwen.editors.editor import EDIT_PLUS, FIRST, READERS
+from llm_dit.qwen.editors import EDIT_PLUS, EDITORS, FIRST, READERS
 
 LAYERED = "QwenImageLayeredPipeline"
 EDIT = EDIT_PLUS.pipeline
