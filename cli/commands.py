@@ -59,11 +59,13 @@ from llm_dit.options import (
     DecomposeOptions,
     EditOptions,
     NamedBox,
+    Recipe,
     RunDefaults,
     chosen_seed,
     help_of,
+    recipe_of,
+    with_recipe,
 )
-from llm_dit.recipe import Recipe, recipe_of, with_recipe
 from llm_dit.runs import LAYER_ALONE, LayerPipeline, ProgressCallback, RegionLike
 from server.engines import Engine as ChosenEngine
 from server.engines import choose_engine, load_pipeline

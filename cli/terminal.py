@@ -20,8 +20,7 @@ from llm_dit.images import Picture, read_picture
 from llm_dit.imports.layers import kind_of, read_layers
 from llm_dit.layer import NO_GROUPS, Groups, Layer
 from llm_dit.names import file_stem, shortened
-from llm_dit.options import DecomposeOptions, EditOptions, NamedBox, options_of
-from llm_dit.recipe import read_recipe
+from llm_dit.options import DecomposeOptions, EditOptions, NamedBox, options_of, read_recipe
 from llm_dit.runs import Progress, ProgressCallback, RegionLike, region_box
 from llm_dit.surroundings import Surroundings, surroundings_of
 from server.errors import SettingsError

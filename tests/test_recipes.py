@@ -12,7 +12,7 @@ from PIL import Image
 from llm_dit import InputError, Layer, export
 from llm_dit.images import encode_png
 from llm_dit.imports.layers import read_layers
-from llm_dit.recipe import Recipe, Source, read_recipe, recipe_of, with_recipe
+from llm_dit.options import Recipe, Source, read_recipe, recipe_of, with_recipe
 from llm_dit.runs import Forward, PipelineStatus
 from tests.kit.forks import llm_dit as run
 from tests.kit.pictures import DISC_URL, as_data_url, disc, png, square

@@ -16,6 +16,7 @@ from llm_dit.options import (
     LayerNum,
     OutputSize,
     Photographs,
+    Recipe,
     Resolution,
     Seed,
     Speed,
@@ -23,7 +24,6 @@ from llm_dit.options import (
     bounds,
     choices,
 )
-from llm_dit.recipe import Recipe
 from llm_dit.runs import Forward
 from llm_dit.score import Score, Verdict
 from server.jobs.inputs import DecomposeInput, JobInput, JobKind, JobResult

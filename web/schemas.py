@@ -40,6 +40,7 @@ from llm_dit.options import (
     NegativePrompt,
     OutputSize,
     Prompt,
+    Recipe,
     Resolution,
     Seed,
     Shape,
@@ -52,7 +53,6 @@ from llm_dit.options import (
     http_name,
     options_of,
 )
-from llm_dit.recipe import Recipe
 from llm_dit.runs import region_box
 from llm_dit.surroundings import NO_CONTEXT, NO_SURROUNDINGS
 from server.engines import Engine

@@ -18,8 +18,16 @@ from PIL import Image
 from llm_dit.images import encode_png
 from llm_dit.layer import Box
 from llm_dit.layers import Decomposition
-from llm_dit.options import DecomposeOptions, EditOptions, EngineName, NamedBox, SamplingOptions, Seed
-from llm_dit.recipe import Recipe, recipe_of
+from llm_dit.options import (
+    DecomposeOptions,
+    EditOptions,
+    EngineName,
+    NamedBox,
+    Recipe,
+    SamplingOptions,
+    Seed,
+    recipe_of,
+)
 from llm_dit.runs import Forward, LayerPipeline, PreviewCallback, ProgressCallback
 from llm_dit.score import Score, coverage
 from llm_dit.surroundings import Surroundings

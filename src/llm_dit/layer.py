@@ -10,7 +10,7 @@ from PIL import Image
 from pydantic import BaseModel, Field, ValidationError, ValidatorFunctionWrapHandler, WrapValidator
 
 from llm_dit.color import BlendMode
-from llm_dit.recipe import Recipe
+from llm_dit.options import Recipe
 
 Box = tuple[int, int, int, int]
 """Left, top, right and bottom on the canvas, in pixels; right and bottom are exclusive."""

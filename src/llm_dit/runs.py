@@ -10,8 +10,7 @@ from PIL import Image
 
 from llm_dit.errors import ImageError, InputError
 from llm_dit.layers import Decomposition
-from llm_dit.options import DecomposeArguments, EditArguments, NamedBox, Speed
-from llm_dit.recipe import Source
+from llm_dit.options import DecomposeArguments, EditArguments, NamedBox, Source, Speed
 from llm_dit.surroundings import SurroundingsLike
 
 

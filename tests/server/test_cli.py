@@ -18,7 +18,7 @@ from PIL import Image, ImageDraw
 
 from llm_dit import export
 from llm_dit.decoding.opening import FORMAT_NAMES
-from llm_dit.recipe import read_recipe
+from llm_dit.options import read_recipe
 from server.storage.database import FolderLock
 from tests.kit.forks import COMMANDS, ROOT, begin
 from tests.kit.forks import llm_dit as run

@@ -17,7 +17,7 @@ from llm_dit.color import read_color
 from llm_dit.errors import InputError
 from llm_dit.exports.formats import EXPORT_FORMATS
 from llm_dit.names import file_stem
-from llm_dit.recipe import with_recipe
+from llm_dit.options import with_recipe
 from llm_dit.runs import LAYER_ALONE, NO_REGIONS
 from server.engines import Engine
 from server.errors import NotFoundError

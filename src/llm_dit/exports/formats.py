@@ -22,7 +22,7 @@ from llm_dit.images import encode_png, write_png
 from llm_dit.layer import NO_GROUPS, Group, Groups, KeptLayer, Layer, group_steps, kept_fields, plain
 from llm_dit.layers import Painting, over_white
 from llm_dit.names import file_stem, holdable
-from llm_dit.recipe import with_recipe
+from llm_dit.options import with_recipe
 
 ExportName = Literal["zip", "psd", "ora", "svg", "pptx", "png", "webp", "avif", "jpeg"]
 TextForm = Literal["picture", "editable", "both"]

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from llm_dit.errors import InputError
-from llm_dit.options import QWEN_IMAGE, Speed
+from llm_dit.options import QWEN_IMAGE, Source, Speed
 from llm_dit.qwen.diagnosis import editor_at
 from llm_dit.qwen.editors import EDITORS, Editor
 from llm_dit.qwen.failures import free_memory, named_failures
@@ -59,7 +59,6 @@ from llm_dit.qwen.placement.devices import (
 from llm_dit.qwen.placement.placing import Placement
 from llm_dit.qwen.placement.plan import PINNABLE, CpuOffload, Plan, plan_placement, plan_second
 from llm_dit.qwen.sampling.running import Pace, pace_of
-from llm_dit.recipe import Source
 from llm_dit.runs import Forward, PipelineStatus, ProgressCallback
 
 logger = logging.getLogger(__name__)
