@@ -10,7 +10,7 @@ from PIL import Image, ImageDraw
 
 from llm_dit import InputError, Layer, composite, surroundings_of
 from llm_dit.editing import prepare_context
-from llm_dit.editing.context import MARGIN
+from llm_dit.editing.backgrounds import MARGIN
 from llm_dit.layer import Group
 from llm_dit.pipelines.classical import ClassicalPipeline
 from llm_dit.surroundings import Surroundings, read_surroundings

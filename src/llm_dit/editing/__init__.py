@@ -1,8 +1,7 @@
 """Editing a layer with a model for opaque or RGBA pictures: crop, compose, register, restore alpha."""
 
+from llm_dit.editing.backgrounds import ContextCanvas, TransparentCanvas, prepare_context, prepare_transparent
 from llm_dit.editing.canvas import EditCanvas, EditResult, prepare
-from llm_dit.editing.context import ContextCanvas, prepare_context
-from llm_dit.editing.transparent import TransparentCanvas, prepare_transparent
 
 __all__ = [
     "ContextCanvas",

@@ -269,7 +269,7 @@ class QwenImageDiffusersPipeline:
 
         With `context=True` the model sees the layer as it lies over `surroundings`, a picture of the layer's size or
         what `llm_dit.surroundings_of` makes of a stack, with more of them around it, and these are taken out of its
-        answer again (`llm_dit.editing.context`).
+        answer again (`llm_dit.editing.backgrounds`).
 
         Raises `InputError` naming the argument, also for texts of more than 3500 tokens (Qwen-Image-Edit: 2500, and 210
         fewer for each reference), or an `EngineError`.
