@@ -11,8 +11,7 @@ from PIL import Image, ImageCms, ImageFilter
 
 from llm_dit.errors import LayerFileError
 from llm_dit.imports.layer_file import Nesting
-from llm_dit.imports.psd_paths import read_paths
-from llm_dit.imports.psd_records import DAMAGED, Channel, PsdFile, Record
+from llm_dit.imports.psd_records import DAMAGED, Channel, PsdFile, Record, read_paths
 from llm_dit.layer import Box
 
 BITMAP, GRAY, INDEXED, RGB, CMYK, DUOTONE, LAB = 0, 1, 2, 3, 4, 8, 9
