@@ -1,5 +1,6 @@
-"""Commands on the installation: settings, backups, optional packages, networks, doctor."""
+"""Commands on the installation: settings, backups, optional packages, networks, doctor, health."""
 
+import http.client
 import importlib.util
 import re
 import shutil
@@ -13,9 +14,10 @@ import typer
 
 from cli.terminal import counted, explained, writing
 from llm_dit.classical.seeing.networks import NETWORKS, fetch, missing
+from llm_dit.errors import EngineError
 from server.engines import choose_engine, diagnose_qwen
 from server.errors import SettingsError
-from server.settings import SETTINGS_FILE, EngineChoice, Settings, load_settings
+from server.settings import SETTINGS_FILE, EngineChoice, Settings, bracketed, load_settings
 from server.storage.backup import Inventory, back_up, restore
 
 Config = Annotated[
@@ -31,6 +33,9 @@ Extra = Literal["client", "mcp", "qwen", "quantization", "flash"]
 DISTRIBUTION = "llm-dit"
 PINS = Path(__file__).parents[1] / "requirements"
 """The versions that were tested together, as constraints."""
+ANY_ADDRESS = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}
+"""Where a service that listens on all addresses is asked."""
+HEALTH_S = 8.0
 
 app = typer.Typer()
 models = typer.Typer(help="The small networks of the classical engine.", no_args_is_help=True)
@@ -114,6 +119,34 @@ def doctor(config: Config = None, profile: Profile = None, engine: Engine = None
                 typer.echo(f"{'':24}llm-dit models fetch")
         chosen = choose_engine(settings)
         typer.echo(f"\nThe engine is {chosen.label}. {chosen.reason}")
+
+
+@app.command()
+def health(
+    host: Annotated[str | None, typer.Option(help="Address of the service; default: the settings'.")] = None,
+    port: Annotated[int | None, typer.Option(help="Port of the service; default: the settings'.")] = None,
+    config: Config = None,
+    profile: Profile = None,
+) -> None:
+    """Ask whether the service on this machine answers, whatever its engine does. The image's health check.
+
+    Example: llm-dit health --port 8080
+    """
+    with explained():
+        server = settings_of(config, profile, None, {"host": host, "port": port}).server
+        address = ANY_ADDRESS.get(server.host, server.host)
+        connection = http.client.HTTPConnection(address, server.port, timeout=HEALTH_S)
+        try:
+            connection.request("GET", "/livez")
+            status = connection.getresponse().status
+        except (OSError, http.client.HTTPException):
+            status = None
+        finally:
+            connection.close()
+        url = f"http://{bracketed(address)}:{server.port}"
+        if status != 200:
+            raise EngineError(f"{url} does not answer: start the service, or name its port with --port.")
+        typer.echo(f"{url} answers.")
 
 
 @models.command("fetch")

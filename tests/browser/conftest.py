@@ -5,7 +5,7 @@ import shutil
 from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from PIL import Image, ImageDraw
@@ -13,6 +13,7 @@ from playwright.sync_api import Browser, BrowserContext, ViewportSize, expect, s
 
 from tests.browser.seeds import Seeds
 from tests.browser.studio import Studio
+from tests.kit.forks import Process
 from tests.kit.service import OWN_PIPELINE, Service, serve
 
 OTHER_NAME = "studio.test"
@@ -34,6 +35,9 @@ PATIENCE_MS = 120_000
 """How long an element may take to come: a model may have to load first, on a machine that others use as well."""
 SLOWER = float(os.environ.get("SLOWER", "1"))
 """How many times slower the browser runs its pages, by its own throttle: it shows races that a quick machine hides."""
+ELSEWHERE = os.environ.get("TEST_SERVICE", "")
+"""The address of a service that somebody else has started, such as one in a container: for the tests that need only
+the page."""
 NAMES = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
 
@@ -162,6 +166,9 @@ def open_studio(profiles: Profiles, service: Service) -> Iterator[Callable[..., 
 @pytest.fixture(scope="package")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     """The service as users start it, shared by all tests of the page; it answers to a second name, too."""
+    if ELSEWHERE:
+        yield Service(url=ELSEWHERE, process=cast(Process, None), folder=tmp_path_factory.mktemp("service"))
+        return
     environment = OWN_PIPELINE | {"LLM_DIT_SERVER__ALLOWED_HOSTS": OTHER_NAME}
     with serve(tmp_path_factory.mktemp("service"), app="tests.kit.app:kept", environment=environment) as running:
         yield running

@@ -348,7 +348,13 @@ def test_serve_takes_its_door_from_the_command_line_and_keeps_the_token_to_itsel
             assert (answer.status_code, "server" in answer.headers) == (401, False)
             assert client.get("/docs", headers={"Authorization": f"Bearer {token}"}).status_code == 200
             assert client.get("/livez", headers={"Host": "other.lan"}).status_code == 400
+        port = address[0].rpartition(":")[2]
+        assert run("health", "--port", port, cwd=tmp_path).returncode == 0
+        # In a container the settings come from the environment, and the service listens on all addresses.
+        container = {"LLM_DIT_SERVER__PORT": port, "LLM_DIT_SERVER__HOST": "0.0.0.0"}
+        assert run("health", cwd=tmp_path, environment=container).returncode == 0
     assert token not in log.read_text()
+    assert f"http://127.0.0.1:{port} does not answer" in one_line_error(run("health", "--port", port, cwd=tmp_path), 3)
 
 
 @pytest.mark.parametrize("command", ["serve", "decompose", "edit", "composite", "export", "doctor"])
