@@ -115,6 +115,16 @@ def test_the_limits_that_the_text_speaks_of_are_those_of_the_code() -> None:
     assert f"At most {MAX_LAYERS} layers" in (ROOT / "docs/exports.md").read_text(encoding="utf-8")
 
 
+@pytest.mark.parametrize("file", ["Dockerfile", *sorted(str(p.relative_to(ROOT)) for p in ROOT.glob("deploy/*.*"))])
+def test_what_a_file_of_deploy_sets_are_settings(file: str) -> None:
+    text = (ROOT / file).read_text(encoding="utf-8")
+    variables = re.findall(r"LLM_DIT_([A-Z_]+?)__([A-Z_]+)", text)
+    variables += [("SERVER", name.upper()) for name in re.findall(r"^#   (\w+) = ", text, re.MULTILINE)]
+    assert variables
+    for section, name in variables:
+        assert name.lower() in type(getattr(Settings(), section.lower())).model_fields, name
+
+
 NUMBERS = {"layer_num", "num_inference_steps", "cfg_scale", "seed"}
 
 
