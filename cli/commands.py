@@ -23,6 +23,7 @@ from cli.folders import (
     Steps,
     Task,
     hash_of,
+    named,
     pictures_in,
     run_many,
     sampling,
@@ -162,7 +163,8 @@ def decompose(
     out: Out = None,
     layers: LayerCount = None,
     size: Annotated[
-        options.OutputSize | None, typer.Option(help=f"{help_of(options.OutputSize)} Default: original.")
+        options.OutputSize | None,
+        typer.Option(metavar=named(options.OutputSize), help=f"{help_of(options.OutputSize)} Default: original."),
     ] = None,
     resolution: Annotated[int | None, typer.Option(help=help_of(options.Resolution))] = None,
     region: Annotated[
@@ -172,7 +174,10 @@ def decompose(
     prompt: Annotated[str | None, typer.Option(help=help_of(options.Prompt))] = None,
     language: Annotated[
         options.LayerLanguage | None,
-        typer.Option(help=f"{help_of(options.LayerLanguage)} Default: {DecomposeOptions.language}."),
+        typer.Option(
+            metavar=named(options.LayerLanguage),
+            help=f"{help_of(options.LayerLanguage)} Default: {DecomposeOptions.language}.",
+        ),
     ] = None,
     steps: Steps = None,
     cfg_scale: Guidance = None,
@@ -251,7 +256,8 @@ def edit(
     ] = None,
     out: Out = None,
     shape: Annotated[
-        options.Shape | None, typer.Option(help=f"{help_of(options.Shape)} Default: {EditOptions.shape}.")
+        options.Shape | None,
+        typer.Option(metavar=named(options.Shape), help=f"{help_of(options.Shape)} Default: {EditOptions.shape}."),
     ] = None,
     region: Annotated[
         str | None,

@@ -35,6 +35,11 @@ def layer_count(text: str) -> int | str:
     return text if text == "auto" else int(text)
 
 
+def named(option: Any) -> str:
+    """Return the values of a choice for the help, in which typer would show the type's own text."""
+    return "|".join(map(str, options.choices(option)))
+
+
 LayerCount = Annotated[
     Any,
     typer.Option(
@@ -46,7 +51,7 @@ LayerCount = Annotated[
 ]
 Steps = Annotated[int | None, typer.Option(help=help_of(options.Steps))]
 Guidance = Annotated[float | None, typer.Option("--cfg-scale", help=help_of(options.Guidance))]
-Speed = Annotated[options.Speed | None, typer.Option(help=help_of(options.Speed))]
+Speed = Annotated[options.Speed | None, typer.Option(metavar=named(options.Speed), help=help_of(options.Speed))]
 Loras = Annotated[list[str] | None, typer.Option("--lora", help=help_of(options.Loras))]
 
 
