@@ -11,10 +11,10 @@ ONE_MORE = $(shell $(PYTHON) -c 'import os; print((os.cpu_count() or 1) + 1)')
 # their own, which would busy-wait for the cores.
 ONE_THREAD := OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 OPENCV_FOR_THREADS_NUM=1
 TESTS := env PYTHONDONTWRITEBYTECODE= $(ONE_THREAD) $(BIN)/pytest
-PINS := requirements/base.txt requirements/qwen.txt requirements/test.txt
+PINS := requirements/base.txt requirements/qwen.txt requirements/test.txt requirements/docs.txt
 SOURCES := src cli server web clients tests benchmarks scripts
 
-.PHONY: run test test-qwen test-others test-fast stress stress-short coverage check fix types node browser pins clean
+.PHONY: run test test-qwen test-others test-fast stress stress-short coverage check fix types docs node browser pins clean
 
 run: $(VENV)/run.stamp
 	$(BIN)/llm-dit serve --port $(PORT)
@@ -65,6 +65,10 @@ fix: $(VENV)/test.stamp node
 types: $(VENV)/test.stamp
 	$(BIN)/python -m scripts.wire_types
 
+# The site of the documentation, in build/site; broken links fail.
+docs: $(VENV)/docs.stamp
+	$(BIN)/python -m scripts.build_site
+
 $(BIN)/pip:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed: make $(MAKECMDGOALS) PYTHON=/path/to/python3.11" >&2; exit 1; }
 	@$(PYTHON) -m venv $(VENV) || { echo "The venv module is missing: on Debian and Ubuntu, apt-get install python3-venv" >&2; exit 1; }
@@ -80,6 +84,10 @@ $(VENV)/test.stamp: pyproject.toml $(PINS) | $(BIN)/pip
 	$(BIN)/pip install --quiet --disable-pip-version-check $(PINS:%=--constraint %) --editable '.[test,dev]'
 	$(BIN)/llm-dit models fetch
 	@touch $@ $(VENV)/run.stamp
+
+$(VENV)/docs.stamp: $(VENV)/test.stamp
+	$(BIN)/pip install --quiet --disable-pip-version-check $(PINS:%=--constraint %) --editable '.[docs]'
+	@touch $@
 
 # Browser tests need a browser: find one, or install it.
 browser: $(VENV)/test.stamp
@@ -97,4 +105,4 @@ pins:
 	$(PYTHON) scripts/pin_requirements.py
 
 clean:
-	rm -rf $(VENV) node_modules .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) build node_modules .pytest_cache .ruff_cache .hypothesis

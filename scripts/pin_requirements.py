@@ -11,7 +11,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 FOLDER = ROOT / "requirements"
-SETS = {"base": ".", "qwen": ".[qwen,quantization]", "test": ".[test,dev]"}
+SETS = {"base": ".", "qwen": ".[qwen,quantization]", "test": ".[test,dev]", "docs": ".[docs]"}
 """Constraints files, and what is installed for each; a file holds what those before it do not."""
 BROUGHT_BY_A_BUILD = re.compile(r"nvidia-|cuda-|triton")
 BLOCK = re.compile(r"(?<=constraint-dependencies = \[\n).*?(?=^(?:# )?\]$)", re.DOTALL | re.MULTILINE)
@@ -31,7 +31,7 @@ def main(arguments: list[str]) -> None:
 
 def uv_lists() -> list[tuple[str, list[str], str]]:
     """Return where uv reads constraints, of which files they are made, and what each line begins with."""
-    return [("pyproject.toml", ["base", "qwen", "test"], ""), ("scripts/generate.py", ["base", "qwen"], "# ")]
+    return [("pyproject.toml", ["base", "qwen", "test", "docs"], ""), ("scripts/generate.py", ["base", "qwen"], "# ")]
 
 
 def block(names: list[str], prefix: str) -> str:
