@@ -5,7 +5,7 @@ By keyboard and by touch the page for a model is gone through in `test_everyone.
 
 import io
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import httpx
@@ -18,7 +18,7 @@ from llm_dit.layer import Layer
 from tests.browser.loops import reorder_export_reload
 from tests.browser.studio import Studio
 from tests.kit.jobs import events
-from tests.kit.service import OWN_PIPELINE, Service, qwen_environment
+from tests.kit.service import OWN_PIPELINE, Service, qwen_environment, serve
 from tests.kit.waiting import wait_until
 
 
@@ -108,11 +108,19 @@ def newest_preview(client: httpx.Client, job: str) -> str:
     return next(str(data["url"]) for _, name, data in events(client, job) if name == "preview")
 
 
+@pytest.fixture(scope="module")
+def at_full_size(checkpoints: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """A service whose runs last, since its models work at their full size."""
+    environment = qwen_environment(checkpoints) | OWN_PIPELINE
+    with serve(tmp_path_factory.mktemp("full"), app="tests.kit.app:kept", environment=environment) as running:
+        yield running
+
+
 def test_tiles_show_layers_while_they_are_made(
-    qwen: Service, open_studio: Callable[..., Studio], picture: Path
+    at_full_size: Service, open_studio: Callable[..., Studio], picture: Path
 ) -> None:
-    kept_before = set((qwen.folder / "data/images").rglob("*.png"))
-    studio = open_studio(at=qwen)
+    kept_before = set((at_full_size.folder / "data/images").rglob("*.png"))
+    studio = open_studio(at=at_full_size)
     # As long a run as there is: the page has to be loaded once more before its end.
     job = start(studio, picture, steps=100, size="1024")
     tiles = studio.page.locator(".ghost.seen canvas")
@@ -122,14 +130,14 @@ def test_tiles_show_layers_while_they_are_made(
     expect(tiles).to_have_count(2)
     wait_until_drawn(studio, tiles.last)
 
-    with qwen.connect() as client:
+    with at_full_size.connect() as client:
         url = newest_preview(client, job)
         answer = client.get(url)
         assert answer.headers["content-type"] == "image/png"
         with Image.open(io.BytesIO(answer.content)) as preview, Image.open(picture) as original:
             assert preview.mode == "RGBA"
             assert preview.width / preview.height == pytest.approx(original.width / original.height, rel=0.05)
-        kept = set((qwen.folder / "data/images").rglob("*.png")) - kept_before
+        kept = set((at_full_size.folder / "data/images").rglob("*.png")) - kept_before
         assert len(kept) <= 1, "only the picture itself is kept"
 
         studio.page.locator(".job-bar").get_by_role("button", name="Cancel").click()
@@ -139,12 +147,9 @@ def test_tiles_show_layers_while_they_are_made(
 
 
 def test_the_modal_shows_an_edit_while_it_is_made(
-    checkpoints: Path, start_service: Callable[..., Service], open_studio: Callable[..., Studio], picture: Path
+    at_full_size: Service, open_studio: Callable[..., Studio], picture: Path
 ) -> None:
-    """At full size, so that the edit lasts."""
-    studio = open_studio(
-        at=start_service(app="tests.kit.app:kept", environment=qwen_environment(checkpoints) | OWN_PIPELINE)
-    )
+    studio = open_studio(at=at_full_size)
     start(studio, picture, steps=1)
     expect(studio.rows).to_have_count(2)
     studio.button("Edit Background").click()

@@ -2,7 +2,7 @@
 empty. `kept` is the same service for the tests of the page.
 
 Where `TEST_STREAM_S` says how many seconds an event stream lasts, it lasts no longer. With `TEST_QUARTER` the models
-of edits are those of `tests/kit/quarter.py`.
+are those of `tests/kit/quarter.py`.
 """
 
 import dataclasses

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from llm_dit.editing import prepare, prepare_transparent
+from llm_dit.editing import prepare, prepare_context, prepare_transparent
 from llm_dit.pipelines.qwen_image_diffusers import QwenImageDiffusersPipeline
 from llm_dit.runs import model_size
 
@@ -12,23 +12,20 @@ PIPELINES = "diffusers.pipelines.qwenimage.pipeline_qwenimage"
 
 
 def pipeline(**options: Any) -> QwenImageDiffusersPipeline:
-    """Load a pipeline whose edits are made so, for the worker of a service: its process does nothing else."""
-    quarter_edits(pytest.MonkeyPatch())
+    """Load a pipeline that works so, for the worker of a service: its process does nothing else."""
+    quarter(pytest.MonkeyPatch())
     return QwenImageDiffusersPipeline.from_pretrained(**options)
 
 
-def quarter_edits(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(f"{PIPELINES}_edit_plus.calculate_dimensions", _quarter)
+def quarter(patch: pytest.MonkeyPatch) -> None:
+    for kind in ("edit_plus", "layered"):
+        patch.setattr(f"{PIPELINES}_{kind}.calculate_dimensions", _quarter)
     for module in (f"{PIPELINES}_edit", "diffusers.pipelines.qwenimage21.pipeline_qwenimage21"):
         patch.setattr(f"{module}.calculate_dimensions", lambda *of: (*_quarter(*of), None))
     # To make the picture that a model is shown, and to read its answer, takes ten times as long as a tiny model.
-    for make in (prepare, prepare_transparent):
+    for make in (prepare, prepare_context, prepare_transparent):
         assert make.__kwdefaults__
         patch.setitem(make.__kwdefaults__, "target_area", make.__kwdefaults__["target_area"] // 16)
-
-
-def quarter_decompositions(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(f"{PIPELINES}_layered.calculate_dimensions", _quarter)
     patch.setattr(
         "llm_dit.pipelines.qwen_image_diffusers.model_size",
         lambda size, resolution: _quarter(resolution**2, size[0] / size[1]),

@@ -22,7 +22,7 @@ RUNNING: "list[Service]" = []
 OWN_PIPELINE = {"TEST_PIPELINE": ""}
 """The environment in which `tests.kit.app` runs the pipeline that its settings choose."""
 QUARTER = {"TEST_PIPELINE": "", "TEST_QUARTER": "1"}
-"""The same for the Qwen engine, whose edit models then work at a quarter of their width and height."""
+"""The same for the Qwen engine, whose models then work at a quarter of their width and height."""
 
 
 @dataclass(frozen=True)

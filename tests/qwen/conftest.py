@@ -12,7 +12,7 @@ from PIL import Image
 from llm_dit.pipelines.qwen_image_diffusers import QwenImageDiffusersPipeline
 from llm_dit.qwen.loading.checkpoints import FIRST_EDIT
 from tests.kit.checkpoints import write_checkpoint
-from tests.kit.quarter import quarter_decompositions, quarter_edits
+from tests.kit.quarter import quarter
 
 
 @pytest.fixture(scope="session")
@@ -49,8 +49,7 @@ def one_thread() -> None:
 def quarter_size() -> Iterator[None]:
     """Let models work at a quarter of their width and height, a sixteenth of the work."""
     with pytest.MonkeyPatch.context() as patch:
-        quarter_edits(patch)
-        quarter_decompositions(patch)
+        quarter(patch)
         yield
 
 

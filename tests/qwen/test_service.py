@@ -23,13 +23,15 @@ from llm_dit.images import encode_png
 from llm_dit.pipelines.qwen_image_diffusers import QwenImageDiffusersPipeline
 from tests.kit.hub import Hub
 from tests.kit.pictures import as_data_url, png
-from tests.kit.quarter import quarter_edits
 from tests.kit.service import Service
 from tests.kit.waiting import wait_until
-from tests.qwen.test_docs import blocks
+from tests.qwen.test_docs import QUARTER, blocks
 
 ASYNC = {"Prefer": "respond-async"}
 EDIT_MODEL = "Qwen/Qwen-Image-Edit-2509"
+SHORT = {"prompt": "a house", "layer_num": 1, "steps": 1}
+LONG = SHORT | {"layer_num": 10, "resolution": 1024, "steps": 100}
+"""The shortest run there is, and about the longest."""
 BY_A_CPU = {
     "blocks": "fused",
     "kernels": "torch",
@@ -50,14 +52,6 @@ def client(qwen: Service) -> Iterator[httpx.Client]:
 @pytest.fixture(scope="module")
 def picture_url(picture: Image.Image) -> str:
     return "data:image/png;base64," + base64.b64encode(encode_png(picture)).decode()
-
-
-@pytest.fixture(scope="module")
-def quarter_size() -> Iterator[None]:
-    """What runs in this process is compared with a service, which takes pictures apart at full size."""
-    with pytest.MonkeyPatch.context() as patch:
-        quarter_edits(patch)
-        yield
 
 
 def events(client: httpx.Client, job: str) -> list[tuple[str, dict[str, Any]]]:
@@ -92,9 +86,9 @@ def test_decompose_reports_its_real_steps(client: httpx.Client, qwen: Service, p
     assert isinstance(result, dict)
     assert (heard[-1][0], result["engine"], result["layer_count"]) == ("succeeded", "qwen", 2)
     assert (result["seed"], result["prompt"]) == (3, "a house")
-    assert (result["width"], result["height"]) == (864, 480)
+    assert (result["width"], result["height"]) == QUARTER
     assert result["forward"] == BY_A_CPU
-    assert "4 steps at 864 × 480: fused blocks, torch kernels, sdpa attention" in qwen.log
+    assert f"4 steps at {QUARTER[0]} × {QUARTER[1]}: fused blocks, torch kernels, sdpa attention" in qwen.log
 
 
 def test_a_request_names_loras_of_the_configuration(client: httpx.Client, picture_url: str) -> None:
@@ -201,14 +195,14 @@ def test_a_canceled_run_stops_within_a_step_and_keeps_its_process(
     client: httpx.Client, qwen: Service, picture_url: str
 ) -> None:
     workers = qwen.worker_pids()
-    fields = {"image": picture_url, "prompt": "a house", "layer_num": 1, "steps": 100}
+    fields = LONG | {"image": picture_url}
     job = client.post("/api/qwen-image/decompose", json=fields, headers=ASYNC).headers["location"]
     wait_until(lambda: client.get(job).json()["step"] >= 2, "the second step")
     canceled = client.delete(job).json()
     assert (canceled["status"], canceled["error"]["code"]) == ("canceled", "canceled")
     assert canceled["step"] < 100
     assert qwen.worker_pids() == workers
-    assert client.post("/api/qwen-image/decompose", json=fields | {"steps": 1}).status_code == 200
+    assert client.post("/api/qwen-image/decompose", json=SHORT | {"image": picture_url}).status_code == 200
 
 
 def test_the_classical_engine_answers_beside_it_where_it_is_asked_for(
@@ -218,18 +212,19 @@ def test_the_classical_engine_answers_beside_it_where_it_is_asked_for(
     assert (beside["engine"], beside["label"]) == ("classical", "Classical")
     assert "regions" in beside["capabilities"]["decompose"]
     assert len(qwen.worker_pids()) == 1  # it starts when it is asked for
-    long = {"image": picture_url, "prompt": "a house", "layer_num": 1, "steps": 100}
-    job = client.post("/api/qwen-image/decompose", json=long, headers=ASYNC).headers["location"]
+    fields = LONG | {"image": picture_url}
+    job = client.post("/api/qwen-image/decompose", json=fields, headers=ASYNC).headers["location"]
     wait_until(lambda: client.get(job).json()["step"] >= 1, "the first step")
     edit = {"image": picture_url, "instruction": "make it blue", "engine": "classical"}
+    short = SHORT | {"image": picture_url}
     edited = client.post("/api/qwen-image/edit-layer", json=edit)
     assert edited.status_code == 200, edited.text
     assert edited.json()["engine"] == "classical"
     assert client.get(job).json()["status"] == "processing"
     assert client.delete(job).json()["status"] == "canceled"
-    own = client.post("/api/qwen-image/decompose", json=long | {"steps": 1, "engine": "qwen"})
+    own = client.post("/api/qwen-image/decompose", json=short | {"engine": "qwen"})
     assert own.json()["engine"] == "qwen"
-    boxed = client.post("/api/qwen-image/decompose", json=long | {"regions": [{"box": [1, 1, 9, 9]}]})
+    boxed = client.post("/api/qwen-image/decompose", json=short | {"regions": [{"box": [1, 1, 9, 9]}]})
     assert (boxed.status_code, boxed.json()["error"]["param"]) == (422, "regions")
 
 
