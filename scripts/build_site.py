@@ -23,7 +23,7 @@ BESIDE = ("CONTRIBUTING.md", "CHANGELOG.md", "clients/comfyui/README.md")
 """Pages of the repository that are not in docs/."""
 ELSEWHERE = {"README.md": "index.md", "config.toml": "reference/settings.md", "docs/adr": "adr/index.md"}
 """Where on the site something of the repository is. Other files of it are copied there under their own names."""
-LINK = re.compile(r"(\]\()([^)\s]+)(\))")
+LINK = re.compile(r"\[([^\[\]]*)\]\(([^)\s]+)\)")
 SHIM = re.compile(r'<script src="https://unpkg\.com/iframe-worker/shim"[^>]*></script>')
 """What Zensical loads from another host, for the search of a site that is opened from the disk."""
 
@@ -69,7 +69,7 @@ def relinked(source: Path, target: Path) -> str:
     """Return a page whose links to the repository lead to their places on the site."""
 
     def link(match: re.Match[str]) -> str:
-        before, address, after = match.groups()
+        words, address = match.groups()
         path, _, part = address.partition("#")
         if urlsplit(address).scheme or not path:
             return match[0]
@@ -77,10 +77,13 @@ def relinked(source: Path, target: Path) -> str:
         if not found.exists():
             sys.exit(f"{source.relative_to(ROOT)} links to {address}, which does not exist")
         place = PAGES / place_of(found)
+        if found.is_dir() and place.suffix != ".md":
+            return words  # the site has no page of a folder of code
         if found.suffix != ".md" and found.is_file() and not place.exists():
+            place.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(found, place)
         steps = len(target.relative_to(PAGES).parts) - 1
-        return f"{before}{'../' * steps}{place.relative_to(PAGES)}{'#' * bool(part)}{part}{after}"
+        return f"[{words}]({'../' * steps}{place.relative_to(PAGES)}{'#' * bool(part)}{part})"
 
     return LINK.sub(link, source.read_text(encoding="utf-8"))
 

@@ -76,7 +76,7 @@ def http() -> str:
                 routes.setdefault(ways[method]["tags"][0], []).append(_route(method, path, ways[method]))
     sections = [
         f"# HTTP\n\n{GENERATED} A running service has the same on `/docs` and, for programs, on `/api/openapi.json`. "
-        "[Guide with examples](../http.md) · [error codes](../http.md#errors)"
+        "[Guide with examples](../http.md) · [error codes](../troubleshooting.md)"
     ]
     for tag, texts in routes.items():
         sections += [f"## {tag}", *texts]

@@ -72,8 +72,6 @@ NOT_RUN = {
     ("docs/operating.md", "scrape_configs"): OTHER_PROGRAM,
     ("docs/operating.md", "groups"): OTHER_PROGRAM,
     ("docs/operating.md", "histogram_quantile"): OTHER_PROGRAM,
-    ("docs/security.md", "studio.example.org"): OTHER_PROGRAM,
-    ("docs/security.md", "location /studio/"): OTHER_PROGRAM,
     ("docs/security.md", "docker run"): OTHER_PROGRAM,
 }
 """How a block begins that no test runs, and why."""

@@ -42,7 +42,7 @@ from web.bodies.large_json import LongText
 
 # The body of every error: `application/problem+json` (RFC 9457) with an additional `error` member as OpenAI has it.
 
-_CODES = {
+CODES = {
     400: "invalid_json",
     404: "not_found",
     405: "method_not_allowed",
@@ -53,6 +53,7 @@ _CODES = {
     500: "internal_error",
     503: "busy",
 }
+"""The codes of problems that have only a status."""
 
 EXAMPLE: dict[str, Any] = {
     "type": "about:blank",
@@ -116,7 +117,7 @@ def problem_response(
     hint: Hint | None = None,
     headers: Mapping[str, str] | None = None,
 ) -> Response:
-    code = code or _CODES.get(status, "error")
+    code = code or CODES.get(status, "error")
     problem = Problem(
         title=HTTPStatus(status).phrase,
         status=status,

@@ -1,8 +1,11 @@
 """Every error of the library and the service has a status and one shape."""
 
+import ast
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import asdict
+from pathlib import Path
 from typing import get_args
 
 import pytest
@@ -20,7 +23,7 @@ from llm_dit.errors import (
 )
 from server.errors import Failure, NotFoundError, QueueFullError, SettingsError, WorkerLostError
 from tests.kit.forks import ROOT
-from web.errors import STATUS, error_body, retry_after_s, status_of
+from web.errors import CODES, STATUS, error_body, retry_after_s, status_of
 
 
 def errors(base: type[LLMDiTError] = LLMDiTError) -> Iterator[type[LLMDiTError]]:
@@ -62,13 +65,25 @@ def test_a_503_says_when_another_try_may_help(error: LLMDiTError, wait_s: int) -
     assert retry_after_s(error) == wait_s
 
 
-def test_every_503_is_in_the_documentation() -> None:
-    page = (ROOT / "docs/operating.md").read_text()
-    unavailable = [
-        error.code for error in CLASSES if next(STATUS[base] for base in error.__mro__ if base in STATUS) == 503
-    ]
-    assert len(unavailable) > 10
-    assert [code for code in (*unavailable, "loading") if f"| `{code}` |" not in page] == []
+def answered(file: Path) -> Iterator[tuple[str, int]]:
+    """Yield the code and status of each problem that a module answers with by itself."""
+    for call in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(call, ast.Call) and getattr(call.func, "id", "") in {"_problem", "_refused", "problem_response"}:
+            constants = [each.value for each in ast.walk(call) if isinstance(each, ast.Constant)]
+            codes = [each for each in constants if isinstance(each, str) and re.fullmatch(r"[a-z]+(_[a-z]+)+", each)]
+            statuses = [each for each in constants if isinstance(each, int)]
+            yield from ((code, statuses[0]) for code in codes if code != "request_id")
+
+
+def test_every_code_is_explained_with_its_status() -> None:
+    page = (ROOT / "docs/troubleshooting.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `(\w+)` \| (\d+) \| .+ \| .+ \|$", page, re.MULTILINE)
+    found = {("loading", 503), *((code, status) for status, code in CODES.items())}
+    found |= {(error.code, next(STATUS[base] for base in error.__mro__ if base in STATUS)) for error in CLASSES}
+    for file in [*(ROOT / "web").rglob("*.py"), *(ROOT / "cli").rglob("*.py")]:
+        found |= set(answered(file))
+    assert {"token_missing", "too_many_attempts", "invalid_request", "cross_origin"} <= {code for code, _ in found}
+    assert sorted((code, int(status)) for code, status in rows) == sorted(found)
 
 
 def test_python_names_become_those_of_http() -> None:
