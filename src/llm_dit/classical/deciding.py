@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import cv2
 import numpy as np
 
+from llm_dit.classical.layering.grouping import Neighbors
 from llm_dit.classical.layering.regions import (
     Bytes,
     Floats,
@@ -19,7 +20,6 @@ from llm_dit.classical.layering.regions import (
     oversegment,
     smooth_merge,
 )
-from llm_dit.classical.seeing.outlines import Neighbors
 from llm_dit.classical.seeing.subject import Look, certainty, looks
 
 SEEN, COLOR, PAINT, BIAS = 0.3, 0.7, 0.55, -1.0

@@ -1,5 +1,5 @@
 """Whole things in a picture: candidates from the network, on the picture and squares of it, and from growing regions;
-and the selection of the best."""
+and the selection of the best by their outlines."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from llm_dit.classical.layering.grouping import Neighbors
 from llm_dit.classical.layering.regions import (
     Bytes,
     Floats,
@@ -22,8 +23,8 @@ from llm_dit.classical.layering.regions import (
     smooth_merge,
 )
 from llm_dit.classical.seeing.networks import SUBJECT, is_set_up
-from llm_dit.classical.seeing.outlines import Neighbors, clearness, parted
 from llm_dit.classical.seeing.subject import SURE, around, certainty, outlined, saliency, without_gaps
+from llm_dit.color import norm
 
 PIXELS = 120_000
 """The number of pixels of the copy on which things are found."""
@@ -276,3 +277,73 @@ def _at_full_size(rgb: Bytes, mask: Mask, views: list[View]) -> Mask:
     result = np.zeros((height, width), bool)
     result[window] = without_gaps(part, outlined(part, likely[window])) > 0.5
     return result
+
+
+# The clearness of an outline, and separating two things that touch.
+
+
+INSIDE, OUTSIDE = 1.5, 2.5
+"""Distances from the outline in pixels, inside and outside, at which colors are compared."""
+DIFFERENT = 12.0
+"""CIELAB distance from which two colors differ clearly."""
+FRAME = 2
+"""The width in pixels of the picture's edge, where outlines are not visible."""
+SHARE, COVERED = 0.15, 0.85
+"""The least share of the mask for each of two things in it, and for both together."""
+THIN = 2
+"""Half the width in pixels of parts too thin to be a thing."""
+NECK = 0.5
+"""The longest border between two things that merely touch, as a share of the square root of the smaller one's
+area."""
+
+
+def clearness(mask: Mask, lab: Floats) -> float:
+    """Return the share of the outline of `mask` (height, width) with clearly different colors on both sides, in `lab`
+    (height, width, 3); 0 if the outline lies entirely along the picture's edge."""
+    inside = cv2.distanceTransform(mask.astype(np.uint8), cv2.DIST_L2, 5)
+    outside = cv2.distanceTransform((~mask).astype(np.uint8), cv2.DIST_L2, 5)
+    down, across = np.gradient(cv2.GaussianBlur(np.asarray(outside - inside, np.float32), (0, 0), 1.5))
+    outline = mask & (np.asarray(inside) <= INSIDE)
+    outline[:FRAME] = outline[-FRAME:] = outline[:, :FRAME] = outline[:, -FRAME:] = False
+    rows, columns = np.nonzero(outline)
+    if not len(rows):
+        return 0.0
+    across, down = across[rows, columns], down[rows, columns]
+    steep = np.hypot(across, down) + 1e-6
+    near, far = (
+        cv2.remap(
+            lab,
+            (columns + across / steep * away).astype(np.float32)[None],
+            (rows + down / steep * away).astype(np.float32)[None],
+            cv2.INTER_LINEAR,
+            borderMode=cv2.BORDER_REPLICATE,
+        )[0]
+        for away in (-INSIDE, OUTSIDE)
+    )
+    return float((norm(far - near) > DIFFERENT).mean())
+
+
+def parted(mask: Mask, parts: list[Mask]) -> tuple[Mask, Mask] | None:
+    """Return the two things in `mask` (height, width) if they merely touch, or None if it is one thing.
+
+    One of the two is among `parts`, the one with the shortest border with the rest.
+    """
+    area, best, found = int(mask.sum()), NECK, None
+    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * THIN + 1, 2 * THIN + 1))
+    for part in parts:
+        one = part & mask
+        if one.sum() < 0.9 * part.sum() or not SHARE * area < one.sum() < (1 - SHARE) * area:
+            continue
+        rest = cv2.morphologyEx((mask & ~grown(one, 1)).astype(np.uint8), cv2.MORPH_OPEN, disc)
+        count, labels, stats, _ = cv2.connectedComponentsWithStats(rest)
+        if count < 2:
+            continue
+        other = np.asarray(labels) == 1 + int(np.asarray(stats)[1:, cv2.CC_STAT_AREA].argmax())
+        if other.sum() < SHARE * area or one.sum() + other.sum() < COVERED * area:
+            continue
+        other = grown(other, THIN) & mask & ~one
+        border = (grown(one, THIN) & other).sum() / THIN
+        neck = float(border / min(one.sum(), other.sum()) ** 0.5)
+        if neck < best:
+            best, found = neck, (one, other)
+    return found
