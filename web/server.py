@@ -31,7 +31,7 @@ from web.bodies.limits import BodyLimit
 from web.door.hosts import Proxies, is_secure_context
 from web.door.tokens import Door, Token, warnings
 from web.errors import Problem, add_error_handlers, internal_error
-from web.routes import layers, openai, pages, service, storage
+from web.routes import layers, openai, pages, service
 from web.routes.pages import PageFiles, login_routes
 from web.state import Clients, Offload, Retries, State, Streams
 
@@ -84,8 +84,8 @@ def create_app(settings: Settings, pipeline: str | None = None) -> FastAPI:
     for router in (
         layers.runs,
         layers.stacks,
-        storage.projects,
-        storage.images,
+        service.projects,
+        service.images,
         service.router,
         openai.router,
         openai.hugging_face,
