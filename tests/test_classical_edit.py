@@ -14,7 +14,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageColor
 
-from llm_dit.classical.edit import EFFECTS, edit_image
 from llm_dit.classical.instructions.chinese_words import CHINESE_COLORS, LEXICON
 from llm_dit.classical.instructions.english import OTHER_WORDS, SHORTEST, TOPICS, correct
 from llm_dit.classical.instructions.parsing import MAX_LENGTH, MAX_OPERATIONS, language_of, parse_instruction
@@ -29,6 +28,7 @@ from llm_dit.classical.instructions.vocabulary import (
 )
 from llm_dit.classical.operations import Operation
 from llm_dit.errors import InstructionError
+from llm_dit.pipelines.classical import EFFECTS, edit_image
 from llm_dit.runs import Canceled, Progress
 from tests.kit.edits.judged import LONGEST_REFUSAL
 from tests.kit.edits.layers import drawn_layers

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from llm_dit.classical.edit import edit_image
 from llm_dit.errors import InstructionError
+from llm_dit.pipelines.classical import edit_image
 from tests.kit.edits.asked import Asked
 from tests.kit.edits.meanings import Trial
 from tests.kit.edits.measures import look_at

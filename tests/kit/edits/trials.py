@@ -5,10 +5,10 @@ from typing import Literal
 
 from PIL import Image
 
-from llm_dit.classical.edit import NEEDS_NEW_SHAPE, edit_image
 from llm_dit.classical.instructions.parsing import parse_instruction
 from llm_dit.errors import InstructionError
 from llm_dit.options import Shape
+from llm_dit.pipelines.classical import NEEDS_NEW_SHAPE, edit_image
 from tests.kit.edits.measures import goal, look_at
 
 Outcome = Literal["moved", "no room", "nothing to do", "WRONG WAY", "ALPHA CHANGED", "NOT REFUSED"]
