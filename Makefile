@@ -14,10 +14,14 @@ TESTS := env PYTHONDONTWRITEBYTECODE= $(ONE_THREAD) $(BIN)/pytest
 PINS := requirements/base.txt requirements/qwen.txt requirements/test.txt requirements/docs.txt
 SOURCES := src cli server web clients tests benchmarks scripts
 
-.PHONY: run test test-qwen test-others test-fast stress stress-short coverage check fix types docs node browser pins clean
+.PHONY: run qwen test test-qwen test-others test-fast stress stress-short coverage check fix types docs node browser pins clean
 
 run: $(VENV)/run.stamp
 	$(BIN)/llm-dit serve --port $(PORT)
+
+# What Qwen-Image needs, step by step: about 110 GB. A repetition continues.
+qwen: $(VENV)/run.stamp
+	$(BIN)/llm-dit models fetch --qwen
 
 # One process runs the Qwen tests, so that no other process imports torch.
 test: $(VENV)/test.stamp browser node

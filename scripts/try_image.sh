@@ -53,6 +53,15 @@ owned_by() { # uid gid
   [ -z "$others" ] || fail "not of $1:$2: $others"
   echo "$(find "$data" -type f | wc -l) files, all of $1:$2"
 }
+decompose() {
+  .venv/bin/python - "$url" <<'PYTHON'
+import sys
+from PIL import Image
+from llm_dit import Client
+with Client(sys.argv[1]) as client, Image.open("static/samples/poster.webp") as picture:
+    print(len(client.decompose(picture.convert("RGB"), layer_num=3, num_inference_steps=2)) - 1, "layers")
+PYTHON
+}
 clean_up() {
   for each in $(podman ps --all --quiet --filter "name=$name"); do podman rm --force "$each" >/dev/null; done
   rm -rf "$data"
@@ -90,13 +99,7 @@ podman exec "$name" sh -c 'grep -E "^(Uid|Gid|Groups|CapEff|CapPrm|NoNewPrivs)" 
 podman exec "$name" llm-dit doctor | tail -1
 
 step "Decompose over HTTP"
-.venv/bin/python - "$url" <<'PYTHON'
-import sys
-from PIL import Image
-from llm_dit import Client
-with Client(sys.argv[1]) as client, Image.open("static/samples/poster.webp") as picture:
-    print(len(client.decompose(picture.convert("RGB"), layer_num=3)) - 1, "layers")
-PYTHON
+decompose
 
 step "The page in a browser"
 TEST_SERVICE=$url .venv/bin/pytest tests/browser/test_journey.py
@@ -120,5 +123,20 @@ step "Never as root: --user 3456:3456"
 start "$name-3" --user 3456:3456 --env LLM_DIT_SERVER__INSECURE=true "$image"
 healthy "$name-3"
 stop "$name-3"
+
+if [ "$target" = cuda ]; then
+  step "Qwen-Image with tiny checkpoints, on the CPU"
+  PYTHONPATH=. .venv/bin/python -c "
+import sys, pathlib
+from tests.kit.checkpoints import write_checkpoints
+write_checkpoints(pathlib.Path(sys.argv[1]))" "$data"
+  start "$name-4" --env LLM_DIT_SERVER__INSECURE=true --env LLM_DIT_ENGINE=qwen --env LLM_DIT_QWEN_IMAGE__DEVICE=cpu \
+    --env LLM_DIT_QWEN_IMAGE__MODEL_PATH=/data/layered --env LLM_DIT_QWEN_IMAGE__EDIT_MODEL_PATH=/data/edit "$image"
+  healthy "$name-4"
+  podman exec "$name-4" as-owner python -c 'import torch; print("torch", torch.__version__, "CUDA", torch.version.cuda)'
+  decompose
+  owned_by 1000 1000
+  stop "$name-4"
+fi
 
 step "The image $image works"

@@ -10,11 +10,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from huggingface_hub import constants
 from PIL import Image
 from typer.testing import CliRunner, Result
 
 from cli.commands import app
 from llm_dit import Layer, export
+from llm_dit.qwen.loading.checkpoints import EDIT_MODEL, LAYERED_MODEL
+from tests.kit.hub import serve
 from tests.kit.service import qwen_environment
 
 
@@ -75,3 +78,41 @@ def test_what_is_not_valid_is_one_line_and_an_exit_code(checkpoints: Path, scene
     done = run(checkpoints, "decompose", scene, **gone)
     assert done.exit_code == 3
     assert done.stderr.strip().splitlines()[-1].startswith("error: model_path names neither a folder")
+
+
+def fetch_qwen(folder: Path, *more: str, **environment: str) -> Result:
+    """Get Qwen-Image into a cache of its own, with the programs of that folder alone."""
+    around = {"HF_HUB_CACHE": str(folder / "hub"), "PATH": str(folder)} | environment
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(constants, "HF_HUB_CACHE", str(folder / "hub"))
+        patch.chdir(folder)
+        return CliRunner().invoke(app, ["models", "fetch", "--qwen", *more], env=around)
+
+
+def test_getting_qwen_image_stops_where_it_could_not_run(checkpoints: Path, tmp_path: Path) -> None:
+    done = fetch_qwen(tmp_path, **qwen_environment(checkpoints))
+    assert done.exit_code == 3
+    assert done.stdout.splitlines()[-1] == "4/5 The GPU in torch, and memory"
+    assert "torch finds no accelerator" in done.stderr and "Update the driver" in done.stderr
+
+
+def test_getting_qwen_image_continues_where_it_stopped(checkpoints: Path, tmp_path: Path) -> None:
+    """From a hub that fails, and with a driver that tells of a GPU which torch does not find."""
+    driver = tmp_path / "nvidia-smi"
+    driver.write_text("#!/bin/sh\necho 'NVIDIA H200, 143771 MiB, 580.95.05'\n")
+    driver.chmod(0o755)
+    with serve({LAYERED_MODEL: checkpoints / "layered", EDIT_MODEL: checkpoints / "edit"}) as hub:
+        hub.refuse, hub.faults = 500, 100
+        refused = fetch_qwen(tmp_path, "--anyway", HF_ENDPOINT=hub.endpoint)
+        assert refused.exit_code == 3
+        assert "    NVIDIA H200, 143771 MiB, 580.95.05\n" in refused.stdout
+        assert "the partial download is kept" in refused.stderr
+
+        hub.faults = 0
+        done = fetch_qwen(tmp_path, "--anyway", HF_ENDPOINT=hub.endpoint)
+        assert done.exit_code == 0, done.output
+        assert f"{LAYERED_MODEL}: complete, in {tmp_path / 'hub'}" in done.stdout
+        assert f'set model_path = "{LAYERED_MODEL}"' in done.stdout
+        sent = dict(hub.sent)
+        assert fetch_qwen(tmp_path, "--anyway", HF_ENDPOINT=hub.endpoint).exit_code == 0
+        assert hub.sent == sent

@@ -137,17 +137,26 @@ importlib.metadata.version = hidden
 for name in ("torch", "diffusers", "transformers", "accelerate", "huggingface_hub", "safetensors", "psutil"):
     sys.modules[name] = None
 from cli.commands import app
-app(["doctor"])
+app()
 """
 
 
 def test_the_doctor_works_on_the_base_install(tmp_path: Path) -> None:
     """An install without the extra, as far as a process can be made to believe it."""
-    done = run([sys.executable, "-c", WITHOUT_TORCH], tmp_path)
+    done = run([sys.executable, "-c", WITHOUT_TORCH, "doctor"], tmp_path)
     assert "--  torch               not installed" in done.stdout
     assert "run `llm-dit install qwen`" in done.stdout
     assert "The engine is Classical." in done.stdout
     assert "llm-dit doctor" not in done.stdout, "it sends its reader back to itself"
+
+
+def test_without_a_driver_nothing_is_installed(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", WITHOUT_TORCH, "models", "fetch", "--qwen"]
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "PATH": str(tmp_path)}
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert done.returncode == 3, done.stderr
+    assert done.stdout.splitlines() == ["1/5 The GPU and its driver", "    none found"]
+    assert "Install NVIDIA's driver" in done.stderr
 
 
 def test_the_doctor_tells_what_will_run(checkpoints: Path) -> None:
